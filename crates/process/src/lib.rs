@@ -1,0 +1,5 @@
+//! What any of our processes does, mechanism only: load settings, log and trace, listen, shut down. Knows no HTTP, gRPC or Redis.
+
+pub mod settings;
+pub mod shutdown;
+pub mod units;

@@ -1,0 +1,56 @@
+//! HTTP field lines: between `http::HeaderMap` and the contract's `Field`.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::origin::Field;
+
+/// A field line that is not valid HTTP: the sender is at fault, nothing of it is used.
+#[derive(Debug, thiserror::Error)]
+#[error("field line is not valid HTTP")]
+pub struct InvalidField;
+
+/// Field lines in order, repeats kept.
+pub fn from_headers(headers: &HeaderMap) -> Vec<Field> {
+    headers.iter().map(|(name, value)| field(name, value)).collect()
+}
+
+/// One field line. The name is copied only if it is not a well-known one.
+pub fn field(name: &HeaderName, value: &HeaderValue) -> Field {
+    Field {
+        name: bytes::Bytes::copy_from_slice(name.as_str().as_bytes()),
+        value: bytes::Bytes::copy_from_slice(value.as_bytes()),
+    }
+}
+
+/// The map that the field lines make, each name and value checked.
+pub fn to_headers(fields: &[Field]) -> Result<HeaderMap, InvalidField> {
+    let mut headers = HeaderMap::with_capacity(fields.len());
+    for field in fields {
+        let name = HeaderName::from_bytes(&field.name).map_err(|_| InvalidField)?;
+        let value = HeaderValue::from_maybe_shared(field.value.clone()).map_err(|_| InvalidField)?;
+        headers.try_append(name, value).map_err(|_| InvalidField)?;
+    }
+    Ok(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_order_repeats_and_bytes() {
+        let mut headers = HeaderMap::new();
+        headers.append("set-cookie", HeaderValue::from_static("a=1"));
+        headers.append("set-cookie", HeaderValue::from_static("b=2"));
+        headers.append("x-latin", HeaderValue::from_bytes(b"caf\xe9").unwrap());
+        assert_eq!(to_headers(&from_headers(&headers)).unwrap(), headers);
+    }
+
+    #[test]
+    fn refuses_what_is_not_a_field() {
+        for (name, value) in [("", "x"), ("a b", "x"), ("a", "x\r\ny: z"), ("a", "x\0")] {
+            let field = Field { name: name.as_bytes().to_vec().into(), value: value.as_bytes().to_vec().into() };
+            assert!(to_headers(&[field]).is_err(), "{name:?}: {value:?}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What carries a call: a network channel, or the service itself in this process. Callers cannot tell which.
+
+use std::convert::Infallible;
+
+use tonic::body::Body;
+use tonic::transport::Channel;
+use tower::util::{BoxCloneSyncService, ServiceExt};
+
+/// The call did not reach the service, or its reply did not come back.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct TransportError(String);
+
+/// Takes a gRPC request to a service and its reply back. Cheap to clone. Has no deadline of its own: callers bound every wait.
+pub type Transport = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, TransportError>;
+
+/// Over the network.
+pub fn network(channel: Channel) -> Transport {
+    BoxCloneSyncService::new(channel.map_err(|error| TransportError(describe(&error))))
+}
+
+/// A service in this process: no socket, no framing, same messages.
+pub fn in_process<S>(service: S) -> Transport
+where
+    S: tower::Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send + 'static,
+{
+    BoxCloneSyncService::new(service.map_err(|never| match never {}))
+}
+
+/// The error and what caused it, in one line: tonic's own text is just "transport error".
+fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
