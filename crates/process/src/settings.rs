@@ -1,37 +1,126 @@
 //! Settings: one TOML or YAML file, the environment over it, every mistake reported at once with its line.
+//!
+//! Defaults are the serde defaults of the services' own config structs. A variable sets one key:
+//! `WEIR__EDGE__LISTEN='["0.0.0.0:80"]'` sets `edge.listen`; an empty variable sets nothing.
 
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
 
-/// One thing wrong with the settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
-    /// Where, as a path of keys: `edge.site[0].location[2].match`.
-    pub path: String,
-    /// What is wrong and what to do, in one line.
-    pub text: String,
+use config::{Config, File, Value, ValueKind};
+use serde::de::DeserializeOwned;
+
+use fault::Fault;
+use file::SettingsFile;
+use node::{Node, Walk};
+use places::Places;
+
+mod children;
+mod environment;
+mod fault;
+mod file;
+mod forms;
+mod mistakes;
+mod nearest;
+mod node;
+mod path;
+mod places;
+mod toml_lines;
+mod yaml_lines;
+
+#[cfg(test)]
+mod tests;
+
+pub use forms::{OneOrMany, text_or_table};
+pub use mistakes::{Mistake, Mistakes};
+
+/// The merged tree of file and environment, and where each key of it stands.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    root: BTreeMap<String, Value>,
+    /// The text of each variable that set something.
+    variables: BTreeMap<String, String>,
+    places: Arc<Places>,
 }
 
-/// All that is wrong, in the order it was found.
-#[derive(Clone, Debug, Default)]
-pub struct Mistakes {
-    found: Vec<Mistake>,
-}
-
-impl Mistakes {
-    pub fn push(&mut self, path: impl Into<String>, text: impl Into<String>) {
-        self.found.push(Mistake { path: path.into(), text: text.into() });
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.found.is_empty()
-    }
-}
-
-impl fmt::Display for Mistakes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for mistake in &self.found {
-            writeln!(f, "{}: {}", mistake.path, mistake.text)?;
+impl Settings {
+    /// Reads the file, if any, and lays over it what `env` (as of `std::env::vars()`) sets. A name that ends in `.yaml` or
+    /// `.yml` is YAML, any other TOML.
+    pub fn load(
+        file: Option<&Path>,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Mistakes> {
+        let file = file.map(SettingsFile::read).transpose()?;
+        let variables = environment::ours(env);
+        let mut merged = Config::builder();
+        if let Some(file) = &file {
+            merged = merged.add_source(File::from_str(&file.text, file.format));
         }
-        Ok(())
+        for (name, text) in &variables {
+            merged = merged.add_source(environment::Variable::new(name, text));
+        }
+        let mut places = Places::of_file(file);
+        let merged = merged.build().map_err(|error| places.whole_file(error.to_string()))?;
+        places.add_variables(&merged.cache);
+        let root = match merged.cache.kind {
+            ValueKind::Table(table) => table.into_iter().collect(),
+            _ => BTreeMap::new(),
+        };
+        Ok(Self { root, variables, places: Arc::new(places) })
+    }
+
+    /// A list of mistakes that knows the lines of these settings.
+    pub fn mistakes(&self) -> Mistakes {
+        let mut mistakes = Mistakes::default();
+        mistakes.locate(&self.places);
+        mistakes
+    }
+
+    pub fn has(&self, section: &str) -> bool {
+        self.root.contains_key(section)
+    }
+
+    /// Adds a mistake for each section that is none of `known`.
+    pub fn unknown_sections(&self, known: &[&str], mistakes: &mut Mistakes) {
+        mistakes.locate(&self.places);
+        for name in self.root.keys().filter(|name| !known.contains(&name.as_str())) {
+            mistakes.add(name, nearest::unknown("section", name, known));
+        }
+    }
+
+    /// One section as `T`; one that is left out is read as an empty table.
+    ///
+    /// Every mistake in it is added to `mistakes`. What is wrong is then left out as if it had not been written (for a missing key:
+    /// the whole table that needs it), so that the caller can check the rest. `None` where nothing useful is left.
+    /// A `T` is to be used only if `mistakes` is empty in the end.
+    pub fn section<T: DeserializeOwned>(&self, name: &str, mistakes: &mut Mistakes) -> Option<T> {
+        mistakes.locate(&self.places);
+        let empty = Value::new(None, ValueKind::Table(config::Map::new()));
+        let value = self.root.get(name).unwrap_or(&empty);
+        let mut dropped = BTreeSet::new();
+        for _ in 0..mistakes::MOST {
+            let walk = Walk { variables: &self.variables, dropped: &dropped };
+            let fault = match T::deserialize(Node { value, path: name.to_owned(), walk: &walk }) {
+                Ok(section) => return Some(section),
+                Err(fault) => fault,
+            };
+            let path = fault.path.as_deref().unwrap_or(name).to_owned();
+            if !follows_from(&fault, &path, &dropped) {
+                mistakes.add(&path, fault.text());
+            }
+            mistakes.doubt(&path);
+            if path == name || !dropped.insert(path) {
+                return None;
+            }
+        }
+        None
+    }
+}
+
+/// A key left out because its value is wrong is not missing, and a table or list without it is not what was written.
+fn follows_from(fault: &Fault, path: &str, dropped: &BTreeSet<String>) -> bool {
+    match fault.missing_key() {
+        Some(key) => dropped.contains(&path::key(path, key)),
+        None => dropped.iter().any(|below| path::parent(below) == Some(path)),
     }
 }

@@ -1,0 +1,76 @@
+//! Reading the settings file, and the syntax mistakes in it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use config::FileFormat;
+
+use super::mistakes::Mistakes;
+use super::places::Place;
+use super::{toml_lines, yaml_lines};
+
+/// Nobody writes a larger one by hand; reading a device or a log by accident ends here.
+const LARGEST: u64 = 4 * 1024 * 1024;
+
+/// A file whose syntax is right.
+#[derive(Debug)]
+pub(super) struct SettingsFile {
+    pub(super) name: String,
+    pub(super) text: String,
+    pub(super) format: FileFormat,
+    /// The line of each key and list element, from 1, by its path.
+    pub(super) lines: BTreeMap<String, usize>,
+}
+
+/// Something that keeps a file from being read at all. `line` and `column` begin at 1.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct SyntaxMistake {
+    pub(super) line: usize,
+    pub(super) column: usize,
+    pub(super) text: String,
+}
+
+impl SettingsFile {
+    pub(super) fn read(path: &Path) -> Result<Self, Mistakes> {
+        let name = path.display().to_string();
+        let text = read_text(path).map_err(|text| {
+            let mut mistakes = Mistakes::default();
+            mistakes.add_at(Place::File { name: name.clone(), line: None, column: None }, text);
+            mistakes
+        })?;
+        let yaml = path.extension().is_some_and(|end| end == "yaml" || end == "yml");
+        let (format, lines) = match yaml {
+            true => (FileFormat::Yaml, yaml_lines::lines(&text)),
+            false => (FileFormat::Toml, toml_lines::lines(&text)),
+        };
+        let lines = lines.map_err(|found| {
+            let mut mistakes = Mistakes::default();
+            for SyntaxMistake { line, column, text } in found {
+                let place = Place::File { name: name.clone(), line: Some(line), column: Some(column) };
+                mistakes.add_at(place, text);
+            }
+            mistakes
+        })?;
+        Ok(Self { name, text, format, lines })
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_string(&mut text));
+    match read {
+        Ok(length) if length as u64 > LARGEST => {
+            Err("is larger than 4 MiB; is this the settings file?".to_owned())
+        }
+        Ok(_) => Ok(text),
+        Err(error) => Err(match error.kind() {
+            io::ErrorKind::NotFound => "there is no such file".to_owned(),
+            io::ErrorKind::IsADirectory => "is a folder; name a file".to_owned(),
+            io::ErrorKind::PermissionDenied => "may not be read by this user".to_owned(),
+            io::ErrorKind::InvalidData => "is not UTF-8 text".to_owned(),
+            _ => format!("cannot be read: {error}"),
+        }),
+    }
+}

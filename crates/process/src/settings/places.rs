@@ -1,0 +1,106 @@
+//! Where each key of the merged settings stands: a line of the file, or a variable of the environment.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use config::{Value, ValueKind};
+
+use super::file::SettingsFile;
+use super::mistakes::Mistakes;
+use super::path;
+
+/// Where a mistake stands. In the order in which mistakes are shown.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    /// `line` and `column` begin at 1.
+    File {
+        name: String,
+        line: Option<usize>,
+        column: Option<usize>,
+    },
+    Variable(String),
+    Unknown,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { name, line: Some(line), column: Some(column) } => {
+                write!(f, "{name}:{line}:{column}")
+            }
+            Self::File { name, line: Some(line), column: None } => write!(f, "{name}:{line}"),
+            Self::File { name, .. } => f.write_str(name),
+            Self::Variable(name) => f.write_str(name),
+            Self::Unknown => Ok(()),
+        }
+    }
+}
+
+/// The lines of all keys and list elements by their paths; the variables, likewise.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    file: Option<String>,
+    lines: BTreeMap<String, usize>,
+    variables: BTreeMap<String, String>,
+}
+
+impl Places {
+    pub(super) fn of_file(file: Option<SettingsFile>) -> Self {
+        let Some(file) = file else { return Self::default() };
+        Self { file: Some(file.name), lines: file.lines, variables: BTreeMap::new() }
+    }
+
+    /// Notes what in the merged tree comes from the environment.
+    pub(super) fn add_variables(&mut self, merged: &Value) {
+        self.add_variables_below("", merged);
+    }
+
+    /// The nearest place that is known for `path`: its own, else that of what holds it.
+    pub(super) fn of(&self, path: &str) -> Place {
+        let mut at = Some(path);
+        while let Some(path) = at {
+            if let Some(name) = self.variables.get(path) {
+                return Place::Variable(name.clone());
+            }
+            if let (Some(name), Some(line)) = (&self.file, self.lines.get(path)) {
+                return Place::File { name: name.clone(), line: Some(*line), column: None };
+            }
+            at = path::parent(path);
+        }
+        match &self.file {
+            Some(name) => Place::File { name: name.clone(), line: None, column: None },
+            None => Place::Unknown,
+        }
+    }
+
+    /// A mistake that stands nowhere in particular.
+    pub(super) fn whole_file(&self, text: String) -> Mistakes {
+        let mut mistakes = Mistakes::default();
+        mistakes.add_at(self.of(""), text);
+        mistakes
+    }
+
+    /// Returns a variable that set something at or below `path`. A table that stands only in the environment is placed there.
+    fn add_variables_below(&mut self, path: &str, value: &Value) -> Option<String> {
+        let mut inside = value.origin().map(str::to_owned);
+        match &value.kind {
+            ValueKind::Table(table) => {
+                for (key, value) in table {
+                    let below = self.add_variables_below(&path::key(path, key), value);
+                    inside = inside.or(below);
+                }
+            }
+            ValueKind::Array(list) => {
+                for (index, value) in list.iter().enumerate() {
+                    self.add_variables_below(&path::element(path, index), value);
+                }
+            }
+            _ => {}
+        }
+        let name = inside?;
+        if value.origin().is_some() || !self.lines.contains_key(path) {
+            self.variables.insert(path.to_owned(), name.clone());
+        }
+        Some(name)
+    }
+}
