@@ -1,0 +1,217 @@
+use std::collections::BTreeMap;
+
+use bytes::BytesMut;
+use proptest::prelude::*;
+
+use super::*;
+use crate::packet::{LARGEST, decode};
+
+const WIDE: Limits = Limits { block: LARGEST, variables: 1000 };
+
+fn get<'a>(target: &'a str, fields: &'a [(&'a [u8], &'a [u8])]) -> Request<'a> {
+    Request {
+        method: "GET",
+        target: target.as_bytes(),
+        https: false,
+        protocol: "HTTP/1.1",
+        authority: "example.com:8080",
+        fields,
+        content_length: None,
+        client_address: "192.0.2.1",
+        client_port: 50123,
+        server_name: "example.com",
+        server_port: 8080,
+        document_root: "/var/www",
+        traceparent: "",
+    }
+}
+
+/// The variables, each name once.
+fn environ(request: &Request<'_>) -> BTreeMap<String, Vec<u8>> {
+    let mut buffer = BytesMut::from(&packet(request, WIDE).unwrap()[..]);
+    let variables = decode(&mut buffer).unwrap().unwrap().variables;
+    let count = variables.len();
+    let map: BTreeMap<_, _> = variables
+        .into_iter()
+        .map(|(name, value)| (String::from_utf8(name.into()).unwrap(), value.into()))
+        .collect();
+    assert_eq!(map.len(), count, "a name twice");
+    map
+}
+
+fn value(request: &Request<'_>, name: &str) -> Option<String> {
+    environ(request).remove(name).map(|value| value.escape_ascii().to_string())
+}
+
+#[test]
+fn gives_what_uwsgi_params_gives() {
+    let fields: &[(&[u8], &[u8])] =
+        &[(b"content-type", b"text/plain"), (b"content-length", b"99"), (b"accept", b"*/*")];
+    let request = Request {
+        https: true,
+        method: "POST",
+        content_length: Some(5),
+        ..get("/a%20b//c/../d?x=1&y=%20", fields)
+    };
+    let got = environ(&request);
+    let expected = [
+        ("CONTENT_LENGTH", "5"),
+        ("CONTENT_TYPE", "text/plain"),
+        ("DOCUMENT_ROOT", "/var/www"),
+        ("HTTPS", "on"),
+        ("HTTP_ACCEPT", "*/*"),
+        ("HTTP_CONNECTION", "close"),
+        ("HTTP_HOST", "example.com:8080"),
+        ("PATH_INFO", "/a b/d"),
+        ("QUERY_STRING", "x=1&y=%20"),
+        ("REMOTE_ADDR", "192.0.2.1"),
+        ("REMOTE_PORT", "50123"),
+        ("REQUEST_METHOD", "POST"),
+        ("REQUEST_SCHEME", "https"),
+        ("REQUEST_URI", "/a%20b//c/../d?x=1&y=%20"),
+        ("SERVER_NAME", "example.com"),
+        ("SERVER_PORT", "8080"),
+        ("SERVER_PROTOCOL", "HTTP/1.1"),
+    ];
+    let expected = expected.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+    assert_eq!(got, BTreeMap::from(expected));
+}
+
+#[test]
+fn what_is_absent_is_empty_or_left_out_as_in_nginx() {
+    let request = Request { authority: "", ..get("/", &[]) };
+    for (name, expected) in [
+        ("QUERY_STRING", Some("")),
+        ("CONTENT_TYPE", Some("")),
+        ("CONTENT_LENGTH", Some("")),
+        ("HTTPS", None),
+        ("HTTP_HOST", None),
+        ("SCRIPT_NAME", None),
+    ] {
+        assert_eq!(value(&request, name).as_deref(), expected, "{name}");
+    }
+    assert_eq!(value(&get("/?", &[]), "QUERY_STRING").as_deref(), Some(""));
+    assert_eq!(value(&get("/?a?b", &[]), "QUERY_STRING").as_deref(), Some("a?b"));
+    let options = Request { method: "OPTIONS", ..get("*", &[]) };
+    assert_eq!(value(&options, "PATH_INFO").as_deref(), Some(""));
+    assert_eq!(value(&options, "REQUEST_URI").as_deref(), Some("*"));
+}
+
+#[test]
+fn fields_become_variables_or_nothing() {
+    // Field lines, and the HTTP_* variables that come of them (but for Host and Connection, which are always there).
+    type Lines = &'static [(&'static [u8], &'static [u8])];
+    let cases: &[(Lines, &[(&str, &str)])] = &[
+        (&[(b"accept-language", b"de")], &[("HTTP_ACCEPT_LANGUAGE", "de")]),
+        (&[(b"x-empty", b"")], &[("HTTP_X_EMPTY", "")]),
+        (&[(b"x-latin", b"caf\xe9\t!")], &[("HTTP_X_LATIN", "caf\\xe9\\t!")]),
+        (&[(b"x-a", b"1"), (b"x-b", b"2"), (b"x-a", b"3")], &[("HTTP_X_A", "1, 3"), ("HTTP_X_B", "2")]),
+        (&[(b"x-a", b""), (b"x-a", b""), (b"X-A", b"3")], &[("HTTP_X_A", ", , 3")]),
+        (&[(b"cookie", b"a=1"), (b"cookie", b"b=2")], &[("HTTP_COOKIE", "a=1; b=2")]),
+        // Names that would meet another's variable, or step out of HTTP_*.
+        (&[(b"x_real_ip", b"1"), (b"x.real.ip", b"1"), (b"x+y", b"1"), (b"", b"1")], &[]),
+        (&[(b"content_length", b"1"), (b"transfer_encoding", b"chunked")], &[]),
+        (&[(b"uwsgi-file", b"/tmp/x.py")], &[("HTTP_UWSGI_FILE", "/tmp/x.py")]),
+        (&[(b"remote-user", b"root")], &[("HTTP_REMOTE_USER", "root")]),
+        (&[(b"uwsgi_file", b"x"), (b"wsgi.input", b"x")], &[]),
+        (&[(b"proxy", b"http://evil"), (b"Proxy", b"http://evil")], &[]),
+        (&[(b"host", b"evil"), (b"content-type", b"x"), (b"content-length", b"7")], &[]),
+        (&[(b"connection", b"keep-alive"), (b"keep-alive", b"1"), (b"te", b"trailers")], &[]),
+        (&[(b"transfer-encoding", b"chunked"), (b"upgrade", b"h2c"), (b"expect", b"100-continue")], &[]),
+        // The scheme is what the edge says.
+        (
+            &[(b"x-forwarded-proto", b"https"), (b"x-forwarded-ssl", b"on")],
+            &[("HTTP_X_FORWARDED_PROTO", "http")],
+        ),
+        (
+            &[(b"x-forwarded-proto", b"http"), (b"x-forwarded-proto", b"https")],
+            &[("HTTP_X_FORWARDED_PROTO", "http")],
+        ),
+        (&[(b"x-forwarded-for", b"192.0.2.7")], &[("HTTP_X_FORWARDED_FOR", "192.0.2.7")]),
+        (&[(b"traceparent", b"theirs")], &[("HTTP_TRACEPARENT", "theirs")]),
+    ];
+    for (fields, expected) in cases {
+        let mut got = environ(&get("/", fields));
+        got.retain(|name, _| name.starts_with("HTTP_") && name != "HTTP_HOST" && name != "HTTP_CONNECTION");
+        let got: Vec<_> =
+            got.into_iter().map(|(name, value)| (name, value.escape_ascii().to_string())).collect();
+        let expected: Vec<_> = expected.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        assert_eq!(got, expected, "{fields:?}");
+    }
+}
+
+#[test]
+fn our_trace_takes_the_place_of_the_clients() {
+    let request = Request { traceparent: "ours", ..get("/", &[(b"traceparent", b"theirs")]) };
+    assert_eq!(value(&request, "HTTP_TRACEPARENT").as_deref(), Some("ours"));
+}
+
+#[test]
+fn refuses_what_no_edge_lets_through() {
+    let plain = get("/", &[]);
+    let cases: &[Request<'_>] = &[
+        Request { method: "", ..plain },
+        Request { method: "GET /x HTTP/1.1\r\n", ..plain },
+        Request { target: b"", ..plain },
+        Request { target: b"http://example.com/", ..plain },
+        Request { target: b"/..", ..plain },
+        Request { target: b"/%00", ..plain },
+        Request { target: b"/a\r\nb", ..plain },
+        Request { target: b"/?a\0", ..plain },
+        Request { protocol: "HTTP/1.1\r\n", ..plain },
+        Request { authority: "a\0b", ..plain },
+        Request { server_name: "a\nb", ..plain },
+        Request { fields: &[(b"x", b"a\r\nSet-Cookie: b")], ..plain },
+        Request { fields: &[(b"x", b"a"), (b"x", b"\0")], ..plain },
+        Request { fields: &[(b"content-type", b"\x7f")], ..plain },
+    ];
+    for request in cases {
+        let refused = packet(request, WIDE).unwrap_err();
+        assert!(!matches!(refused, Refused::TooLarge(_)), "{request:?}: {refused}");
+    }
+}
+
+#[test]
+fn says_when_the_server_would_drop_it() {
+    let long = vec![b'x'; 5000];
+    let fields: &[(&[u8], &[u8])] = &[(b"x-long", &long)];
+    let usual = Limits { block: 4096, variables: 128 };
+    let refused = packet(&get("/", fields), usual).unwrap_err();
+    assert!(
+        matches!(refused, Refused::TooLarge(TooLarge::Block { bytes: 5000.., limit: 4096 })),
+        "{refused}"
+    );
+
+    let huge = vec![b'x'; 70_000];
+    let fields: &[(&[u8], &[u8])] = &[(b"x-huge", &huge)];
+    assert_eq!(packet(&get("/", fields), WIDE).unwrap_err(), Refused::TooLarge(TooLarge::Packet));
+
+    let names: Vec<String> = (0..128).map(|n| format!("x-{n}")).collect();
+    let many: Vec<(&[u8], &[u8])> = names.iter().map(|name| (name.as_bytes(), &b""[..])).collect();
+    let plain = environ(&get("/", &[])).len();
+    assert!(packet(&get("/", &many[..128 - plain]), usual).is_ok());
+    assert_eq!(
+        packet(&get("/", &many[..129 - plain]), usual).unwrap_err(),
+        Refused::TooLarge(TooLarge::Variables { count: 129, limit: 128 })
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_client_byte_makes_a_name_outside_http(
+        fields: Vec<(Vec<u8>, Vec<u8>)>,
+        names in prop::collection::vec("[a-zA-Z_.-]{0,12}", 0..8),
+    ) {
+        let ours = environ(&get("/", &[]));
+        let mut lines: Vec<(&[u8], &[u8])> = names.iter().map(|name| (name.as_bytes(), &b"v"[..])).collect();
+        lines.extend(fields.iter().map(|(name, value)| (&name[..], &value[..])));
+        let request = get("/", &lines);
+        if packet(&request, WIDE).is_ok() {
+            for (name, value) in environ(&request) {
+                let theirs = name.strip_prefix("HTTP_").is_some_and(|rest| !rest.is_empty());
+                prop_assert!(theirs || ours.contains_key(&name), "{}", name);
+                prop_assert!(value.iter().all(|&byte| is_text(byte)));
+            }
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! The uwsgi request packet: modifier1 (0), length (u16, little-endian), modifier2 (0), then the variables, each a length
+//! (u16, little-endian) and a name, a length and a value.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+/// Bytes before the block of variables.
+const HEADER: usize = 4;
+/// What the two-byte lengths can say: of the block, and of each name and value.
+pub const LARGEST: usize = u16::MAX as usize;
+/// A WSGI request. Others evaluate code, spool or manage the server: no caller can choose one.
+const MODIFIER1: u8 = 0;
+const MODIFIER2: u8 = 0;
+
+/// What the application server takes. It drops a request beyond that without a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes in the block of variables: uWSGI's `buffer-size`.
+    pub block: usize,
+    /// Variables in the block.
+    pub variables: usize,
+}
+
+/// The request does not fit into a packet that the server takes: the client sent too much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TooLarge {
+    #[error("the variables need more than 65535 bytes, which no uwsgi packet can carry")]
+    Packet,
+    #[error("the variables take {bytes} bytes, the server's buffer holds {limit}")]
+    Block { bytes: usize, limit: usize },
+    #[error("there are {count} variables, the server takes {limit}")]
+    Variables { count: usize, limit: usize },
+}
+
+/// Writes a packet, variable by variable. Holds at most 64 KiB.
+#[derive(Debug)]
+pub struct Encoder {
+    packet: BytesMut,
+    variables: usize,
+}
+
+impl Encoder {
+    pub fn new() -> Self {
+        let mut packet = BytesMut::with_capacity(2048);
+        packet.put_bytes(0, HEADER);
+        Self { packet, variables: 0 }
+    }
+
+    /// Adds a variable. The name is the caller's own and not empty: uWSGI drops a request that holds an empty one.
+    pub fn variable(&mut self, name: &[u8], value: &[u8]) -> Result<(), TooLarge> {
+        let block = self.packet.len() - HEADER + 2 + name.len() + 2 + value.len();
+        if block > LARGEST {
+            return Err(TooLarge::Packet);
+        }
+        self.text(name)?;
+        self.text(value)?;
+        self.variables += 1;
+        Ok(())
+    }
+
+    /// The packet, ready to send.
+    pub fn finish(mut self, limits: Limits) -> Result<Bytes, TooLarge> {
+        let bytes = self.packet.len() - HEADER;
+        if bytes > limits.block {
+            return Err(TooLarge::Block { bytes, limit: limits.block });
+        }
+        if self.variables > limits.variables {
+            return Err(TooLarge::Variables { count: self.variables, limit: limits.variables });
+        }
+        let [low, high] = u16::try_from(bytes).map_err(|_| TooLarge::Packet)?.to_le_bytes();
+        let mut header = &mut self.packet[..HEADER];
+        header.put_slice(&[MODIFIER1, low, high, MODIFIER2]);
+        Ok(self.packet.freeze())
+    }
+
+    fn text(&mut self, text: &[u8]) -> Result<(), TooLarge> {
+        self.packet.put_u16_le(u16::try_from(text.len()).map_err(|_| TooLarge::Packet)?);
+        self.packet.put_slice(text);
+        Ok(())
+    }
+}
+
+impl Default for Encoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A packet as a server reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packet {
+    pub modifier1: u8,
+    pub modifier2: u8,
+    /// Name and value, in the order sent.
+    pub variables: Vec<(Bytes, Bytes)>,
+}
+
+/// The lengths inside the block contradict the block's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the block of variables ends within a variable")]
+pub struct Malformed;
+
+/// Takes one packet off the front of `buffer`; what follows it there is the request's body. `None`: more bytes are needed, nothing
+/// was taken.
+pub fn decode(buffer: &mut BytesMut) -> Result<Option<Packet>, Malformed> {
+    let Some(&[modifier1, low, high, modifier2]) = buffer.first_chunk::<HEADER>() else {
+        return Ok(None);
+    };
+    let end = HEADER + usize::from(u16::from_le_bytes([low, high]));
+    if buffer.len() < end {
+        return Ok(None);
+    }
+    let mut block = buffer.split_to(end).freeze().split_off(HEADER);
+    let mut variables = Vec::new();
+    while !block.is_empty() {
+        variables.push((take_text(&mut block)?, take_text(&mut block)?));
+    }
+    Ok(Some(Packet { modifier1, modifier2, variables }))
+}
+
+fn take_text(block: &mut Bytes) -> Result<Bytes, Malformed> {
+    let &[low, high] = block.first_chunk::<2>().ok_or(Malformed)?;
+    let end = 2 + usize::from(u16::from_le_bytes([low, high]));
+    if block.len() < end {
+        return Err(Malformed);
+    }
+    Ok(block.split_to(end).split_off(2))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const WIDE: Limits = Limits { block: LARGEST, variables: usize::MAX };
+
+    fn packet_of(variables: &[(&[u8], &[u8])]) -> Bytes {
+        let mut encoder = Encoder::new();
+        for (name, value) in variables {
+            encoder.variable(name, value).unwrap();
+        }
+        encoder.finish(WIDE).unwrap()
+    }
+
+    #[test]
+    fn bytes_are_those_of_the_protocol() {
+        assert_eq!(
+            packet_of(&[(b"A", b"xyz"), (b"BC", b"")])[..],
+            *b"\0\x0e\0\0\x01\0A\x03\0xyz\x02\0BC\0\0"
+        );
+        assert_eq!(packet_of(&[])[..], *b"\0\0\0\0");
+    }
+
+    #[test]
+    fn refuses_what_the_server_would_drop() {
+        let filled = |value: usize| {
+            let mut encoder = Encoder::new();
+            encoder.variable(b"A", &vec![b'x'; value]).map(|()| encoder)
+        };
+        let narrow = Limits { block: 4096, variables: 2 };
+        assert!(filled(4096 - 5).unwrap().finish(narrow).is_ok());
+        assert_eq!(
+            filled(4096 - 4).unwrap().finish(narrow),
+            Err(TooLarge::Block { bytes: 4097, limit: 4096 })
+        );
+        assert_eq!(filled(LARGEST - 5).unwrap().finish(WIDE).unwrap().len(), HEADER + LARGEST);
+        assert_eq!(filled(LARGEST - 4).unwrap_err(), TooLarge::Packet);
+        assert_eq!(filled(LARGEST + 1).unwrap_err(), TooLarge::Packet);
+
+        let mut three = Encoder::new();
+        for name in [b"A", b"B", b"C"] {
+            three.variable(name, b"").unwrap();
+        }
+        assert_eq!(three.finish(narrow), Err(TooLarge::Variables { count: 3, limit: 2 }));
+    }
+
+    #[test]
+    fn a_refused_variable_leaves_no_half_of_itself() {
+        let mut encoder = Encoder::new();
+        encoder.variable(b"A", b"1").unwrap();
+        encoder.variable(b"B", &vec![b'x'; LARGEST]).unwrap_err();
+        let mut packet = BytesMut::from(&encoder.finish(WIDE).unwrap()[..]);
+        assert_eq!(decode(&mut packet).unwrap().unwrap().variables.len(), 1);
+    }
+
+    #[test]
+    fn decode_waits_for_the_whole_packet_at_every_cut() {
+        let whole = packet_of(&[(b"REQUEST_METHOD", b"GET"), (b"PATH_INFO", b"/\xff"), (b"EMPTY", b"")]);
+        for cut in 0..whole.len() {
+            let mut buffer = BytesMut::from(&whole[..cut]);
+            assert_eq!(decode(&mut buffer), Ok(None), "cut at {cut}");
+            assert_eq!(buffer.len(), cut, "nothing is taken");
+            buffer.extend_from_slice(&whole[cut..]);
+            buffer.extend_from_slice(b"body");
+            assert_eq!(decode(&mut buffer).unwrap().unwrap().variables.len(), 3);
+            assert_eq!(buffer[..], *b"body");
+        }
+    }
+
+    #[test]
+    fn decode_refuses_lengths_that_leave_the_block() {
+        for block in
+            [&b"\x01"[..], b"\x01\0", b"\x01\0A", b"\x01\0A\x02", b"\x01\0A\x02\0x", b"\xff\xffA\0\0"]
+        {
+            let mut packet = BytesMut::from(&[0, block.len() as u8, 0, 0][..]);
+            packet.extend_from_slice(block);
+            assert_eq!(decode(&mut packet), Err(Malformed), "{block:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded(variables: Vec<(Vec<u8>, Vec<u8>)>) {
+            let mut encoder = Encoder::new();
+            for (name, value) in &variables {
+                encoder.variable(name, value).unwrap();
+            }
+            let mut packet = BytesMut::from(&encoder.finish(WIDE).unwrap()[..]);
+            let decoded = decode(&mut packet).unwrap().unwrap();
+            prop_assert_eq!((decoded.modifier1, decoded.modifier2), (0, 0));
+            prop_assert!(packet.is_empty());
+            let decoded: Vec<_> = decoded.variables.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+            prop_assert_eq!(decoded, variables);
+        }
+
+        #[test]
+        fn decode_never_panics(bytes: Vec<u8>) {
+            let _ = decode(&mut BytesMut::from(&bytes[..]));
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! The head of an application's reply: `HTTP/1.1 200 OK` and fields, or CGI's fields with an optional `Status: 200 OK`.
+//!
+//! Strict where a mistake could end as another reply's bytes: names are tokens, values hold no control character, lengths agree.
+//! Lenient where applications differ harmlessly: CRLF or LF ends a line, the reason may be missing.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::environ::{is_text, is_token};
+
+/// How large a head may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes, interim (1xx) heads before it included.
+    pub head: usize,
+    /// Field lines.
+    pub fields: usize,
+}
+
+/// One field line of the reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// In lower case.
+    pub name: Bytes,
+    pub value: Bytes,
+}
+
+/// A reply's head, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// 200 to 599.
+    pub status: u16,
+    /// End-to-end fields in order, but for Content-Length and CGI's Status.
+    pub fields: Vec<Field>,
+    pub content_length: Option<u64>,
+    /// The body comes in chunks: only gunicorn before 27 does that over uwsgi.
+    pub chunked: bool,
+}
+
+/// What is wrong with the reply: the application, or whatever answered in its place, is to blame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadReply {
+    #[error("the reply's head has more than {0} bytes")]
+    TooLong(usize),
+    #[error("the reply's head has more than {0} fields")]
+    TooManyFields(usize),
+    #[error("the reply begins with neither a status line nor a field")]
+    NotHttp,
+    #[error("the reply's status is not a number from 100 to 599")]
+    Status,
+    #[error("the reply switches protocols, which nobody asked for")]
+    Switched,
+    #[error("a field of the reply has an invalid name")]
+    FieldName,
+    #[error("a field of the reply has a control character in its value")]
+    FieldValue,
+    #[error("the reply's Content-Length is not a number, or there are two that differ")]
+    ContentLength,
+    #[error("the reply has a Transfer-Encoding other than chunked, or with it a Content-Length")]
+    TransferEncoding,
+}
+
+/// Fields of one connection (RFC 9110 section 7.6.1): the next connection has its own.
+const HOP_BY_HOP: &[&[u8]] = &[
+    b"connection",
+    b"keep-alive",
+    b"proxy-authenticate",
+    b"proxy-authorization",
+    b"proxy-connection",
+    b"te",
+    b"trailer",
+    b"transfer-encoding",
+    b"upgrade",
+];
+
+/// Fields that say one thing. As in nginx the first line counts and others are dropped, so that no two readers of the reply
+/// take it for two different ones.
+const SINGLE: &[&[u8]] = &[b"content-type", b"date", b"etag", b"expires", b"last-modified", b"location"];
+
+/// Finds and reads the head at the front of what has been received.
+#[derive(Debug)]
+pub struct Parser {
+    limits: Limits,
+    /// Bytes at the front known to hold no end of the head.
+    searched: usize,
+    /// Bytes of interim heads taken.
+    interim: usize,
+}
+
+impl Parser {
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, searched: 0, interim: 0 }
+    }
+
+    /// Takes the head off the front of `buffer`, and interim heads before it; what follows there is the body. `None`: more bytes are
+    /// needed. Call again with the same buffer, only appended to.
+    pub fn parse(&mut self, buffer: &mut BytesMut) -> Result<Option<Head>, BadReply> {
+        loop {
+            let end = self.find_end(buffer);
+            if self.interim + end.unwrap_or(buffer.len()) > self.limits.head {
+                return Err(BadReply::TooLong(self.limits.head));
+            }
+            let Some(end) = end else {
+                return Ok(None);
+            };
+            self.searched = 0;
+            let head = read_head(buffer.split_to(end), self.limits)?;
+            match head.status {
+                101 => return Err(BadReply::Switched),
+                // RFC 9110 section 15.2: "A proxy MUST forward 1xx responses unless …": the edge has answered any 100-continue, and
+                // hints are not relayed.
+                100..=199 => self.interim += end,
+                _ => return Ok(Some(head)),
+            }
+        }
+    }
+
+    /// Where the empty line that ends the head ends.
+    fn find_end(&mut self, buffer: &[u8]) -> Option<usize> {
+        while let Some(at) = memchr::memchr(b'\n', buffer.get(self.searched..)?) {
+            let line = self.searched + at;
+            match buffer.get(line + 1..)? {
+                [b'\n', ..] => return Some(line + 2),
+                [b'\r', b'\n', ..] => return Some(line + 3),
+                // Too short to tell: this line feed is looked at again.
+                [] | [b'\r'] => {
+                    self.searched = line;
+                    return None;
+                }
+                _ => self.searched = line + 1,
+            }
+        }
+        self.searched = buffer.len();
+        None
+    }
+}
+
+/// Reads a whole head, its empty line included.
+fn read_head(bytes: BytesMut, limits: Limits) -> Result<Head, BadReply> {
+    let mut lines = Lines { rest: bytes };
+    let first = lines.rest.first_chunk::<5>().is_some_and(|start| start == b"HTTP/");
+    let mut status =
+        if first { Some(read_status_line(&lines.next().ok_or(BadReply::NotHttp)?)?) } else { None };
+    let mut raw = Vec::with_capacity(16);
+    for line in lines {
+        if raw.len() == limits.fields {
+            return Err(BadReply::TooManyFields(limits.fields));
+        }
+        raw.push(read_field(line)?);
+    }
+    // A CGI reply has at least one field (RFC 3875 section 6.2).
+    if status.is_none() && raw.is_empty() {
+        return Err(BadReply::NotHttp);
+    }
+
+    let mut head =
+        Head { status: 0, fields: Vec::with_capacity(raw.len()), content_length: None, chunked: false };
+    for field in &raw {
+        match &field.name[..] {
+            b"status" if !first => {
+                if status.replace(read_status(&field.value)?).is_some() {
+                    return Err(BadReply::Status);
+                }
+            }
+            b"status" => {}
+            b"content-length" => {
+                let length = read_length(&field.value)?;
+                if head.content_length.replace(length).is_some_and(|other| other != length) {
+                    return Err(BadReply::ContentLength);
+                }
+            }
+            b"transfer-encoding" => {
+                if head.chunked || !field.value.eq_ignore_ascii_case(b"chunked") {
+                    return Err(BadReply::TransferEncoding);
+                }
+                head.chunked = true;
+            }
+            name if HOP_BY_HOP.contains(&name) || nominated(&raw, name) => {}
+            name if SINGLE.contains(&name) && head.fields.iter().any(|other| other.name == name) => {}
+            _ => head.fields.push(field.clone()),
+        }
+    }
+    // RFC 9112 section 6.1: a server "MUST NOT" send both; whoever does may be split into two replies.
+    if head.chunked && head.content_length.is_some() {
+        return Err(BadReply::TransferEncoding);
+    }
+    // RFC 3875 section 6.2.3: a Location without a Status is a redirect.
+    let redirect = head.fields.iter().any(|field| field.name == "location");
+    head.status = status.unwrap_or(if redirect { 302 } else { 200 });
+    Ok(head)
+}
+
+/// The lines up to the empty one, without their ends.
+struct Lines {
+    rest: BytesMut,
+}
+
+impl Iterator for Lines {
+    type Item = BytesMut;
+
+    fn next(&mut self) -> Option<BytesMut> {
+        let end = memchr::memchr(b'\n', &self.rest)?;
+        let mut line = self.rest.split_to(end + 1);
+        let content = if line.ends_with(b"\r\n") { end - 1 } else { end };
+        line.truncate(content);
+        (!line.is_empty()).then_some(line)
+    }
+}
+
+/// `HTTP/1.1 200 OK`. uWSGI repeats the request's protocol here, which may be `HTTP/2.0`.
+fn read_status_line(line: &[u8]) -> Result<u16, BadReply> {
+    let rest = line.strip_prefix(b"HTTP/").ok_or(BadReply::NotHttp)?;
+    let space = memchr::memchr(b' ', rest).ok_or(BadReply::NotHttp)?;
+    let (version, status) = rest.split_at(space);
+    let number = |digits: &[u8]| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    let is_version = match memchr::memchr(b'.', version) {
+        Some(dot) => number(&version[..dot]) && number(&version[dot + 1..]),
+        None => number(version),
+    };
+    if !is_version {
+        return Err(BadReply::NotHttp);
+    }
+    read_status(&status[1..])
+}
+
+/// `200 OK` or `200`. The reason is dropped: HTTP/2 has none.
+fn read_status(text: &[u8]) -> Result<u16, BadReply> {
+    let (digits, reason) = text.split_at_checked(3).ok_or(BadReply::Status)?;
+    let reason_follows = reason.is_empty() || reason.starts_with(b" ");
+    if !reason_follows || !reason.iter().all(|&byte| is_text(byte)) || !digits.iter().all(u8::is_ascii_digit)
+    {
+        return Err(BadReply::Status);
+    }
+    let status = digits.iter().fold(0, |number, digit| number * 10 + u16::from(digit - b'0'));
+    if (100..=599).contains(&status) { Ok(status) } else { Err(BadReply::Status) }
+}
+
+fn read_field(mut line: BytesMut) -> Result<Field, BadReply> {
+    let colon = memchr::memchr(b':', &line).ok_or(BadReply::FieldName)?;
+    let mut value = line.split_off(colon).freeze();
+    if line.is_empty() || !line.iter().all(|&byte| is_token(byte)) {
+        return Err(BadReply::FieldName);
+    }
+    line.make_ascii_lowercase();
+    value = trim(value.slice(1..));
+    if !value.iter().all(|&byte| is_text(byte)) {
+        return Err(BadReply::FieldValue);
+    }
+    Ok(Field { name: line.freeze(), value })
+}
+
+/// Without the blanks around it, which are not part of a value.
+fn trim(value: Bytes) -> Bytes {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let start = value.iter().position(|byte| !blank(byte)).unwrap_or(value.len());
+    let end = value.iter().rposition(|byte| !blank(byte)).map_or(start, |last| last + 1);
+    value.slice(start..end)
+}
+
+fn read_length(text: &[u8]) -> Result<u64, BadReply> {
+    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+        return Err(BadReply::ContentLength);
+    }
+    str::from_utf8(text).ok().and_then(|digits| digits.parse().ok()).ok_or(BadReply::ContentLength)
+}
+
+/// A field that Connection names is of this connection only (RFC 9110 section 7.6.1).
+fn nominated(fields: &[Field], name: &[u8]) -> bool {
+    fields.iter().filter(|field| field.name == "connection").any(|field| {
+        field.value.split(|&byte| byte == b',').any(|option| option.trim_ascii().eq_ignore_ascii_case(name))
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,207 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const LIMITS: Limits = Limits { head: 1024, fields: 20 };
+
+/// The head and what is left as body. `Ok(None)`: not whole yet.
+fn parse(bytes: &[u8]) -> Result<Option<(Head, Vec<u8>)>, BadReply> {
+    let mut buffer = BytesMut::from(bytes);
+    let head = Parser::new(LIMITS).parse(&mut buffer)?;
+    Ok(head.map(|head| (head, buffer.to_vec())))
+}
+
+fn fields(head: &Head) -> Vec<String> {
+    head.fields
+        .iter()
+        .map(|field| format!("{}: {}", field.name.escape_ascii(), field.value.escape_ascii()))
+        .collect()
+}
+
+/// What was received, and the status, fields, length and body that it means.
+type Good = (&'static [u8], u16, &'static [&'static str], Option<u64>, &'static [u8]);
+
+const GOOD: &[Good] = &[
+    (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nhi",
+        200,
+        &["content-type: text/html"],
+        Some(2),
+        b"hi",
+    ),
+    (b"HTTP/1.0 404 NOT FOUND\nX-A:1\n\nbody", 404, &["x-a: 1"], None, b"body"),
+    (b"HTTP/2.0 200 OK\r\n\r\n", 200, &[], None, b""),
+    (b"HTTP/2 200 OK\r\n\r\n", 200, &[], None, b""),
+    (b"HTTP/1.1 200\r\n\r\n", 200, &[], None, b""),
+    (b"HTTP/1.1 599 \r\nA: b\r\n\n\n", 599, &["a: b"], None, b"\n"),
+    (b"HTTP/1.1 200 caf\xe9\r\nX: caf\xe9 \t \r\n\r\n", 200, &["x: caf\\xe9"], None, b""),
+    (b"HTTP/1.1 200 OK\r\nX-Empty:\r\nX-Blank:  \t\r\n\r\n", 200, &["x-empty: ", "x-blank: "], None, b""),
+    (b"HTTP/1.1 200 OK\r\nStatus: 500\r\n\r\n", 200, &[], None, b""),
+    // CGI.
+    (b"Status: 201 Created\r\nX-A: 1\r\n\r\nx", 201, &["x-a: 1"], None, b"x"),
+    (b"X-A: 1\r\nstatus: 404\r\n\r\n", 404, &["x-a: 1"], None, b""),
+    (b"Content-Type: text/plain\n\nx", 200, &["content-type: text/plain"], None, b"x"),
+    (b"Location: /there\r\n\r\n", 302, &["location: /there"], None, b""),
+    (b"Location: /there\r\nStatus: 201 Created\r\n\r\n", 201, &["location: /there"], None, b""),
+    // Lengths.
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\ncontent-length: 3\r\n\r\nabc", 200, &[], Some(3), b"abc"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 007\r\n\r\n", 200, &[], Some(7), b""),
+    // Of the connection only.
+    (
+        b"HTTP/1.1 200 OK\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\nUpgrade: h2c\r\nTrailer: a\r\nX-B: 2\r\n\r\n",
+        200,
+        &["x-b: 2"],
+        None,
+        b"",
+    ),
+    // Repeats.
+    (
+        b"HTTP/1.1 200 OK\r\nSet-Cookie: a\r\nETag: 1\r\nSet-Cookie: b\r\nETag: 2\r\nLocation: /a\r\nLocation: /b\r\n\r\n",
+        200,
+        &["set-cookie: a", "etag: 1", "set-cookie: b", "location: /a"],
+        None,
+        b"",
+    ),
+    // Interim heads.
+    (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", 200, &[], None, b""),
+];
+
+#[test]
+fn reads_what_applications_send() {
+    for (bytes, status, expected, length, body) in GOOD {
+        let text = bytes.escape_ascii();
+        let (head, rest) = parse(bytes).unwrap_or_else(|bad| panic!("{text}: {bad}")).unwrap();
+        assert_eq!((head.status, head.content_length), (*status, *length), "{text}");
+        assert_eq!(fields(&head), *expected, "{text}");
+        assert_eq!(rest, *body, "{text}");
+    }
+}
+
+#[test]
+fn waits_for_the_whole_head_at_every_cut() {
+    for (bytes, _, _, _, body) in GOOD {
+        let whole = parse(bytes).unwrap().unwrap().0;
+        for cut in 0..=bytes.len() - body.len() {
+            let (mut parser, mut buffer) = (Parser::new(LIMITS), BytesMut::from(&bytes[..cut]));
+            let mut head = parser.parse(&mut buffer).unwrap();
+            assert_eq!(
+                head.is_some(),
+                cut == bytes.len() - body.len(),
+                "{} cut at {cut}",
+                bytes.escape_ascii()
+            );
+            buffer.extend_from_slice(&bytes[cut..]);
+            head = head.or_else(|| parser.parse(&mut buffer).unwrap());
+            assert_eq!(head.unwrap(), whole, "{} cut at {cut}", bytes.escape_ascii());
+            assert_eq!(buffer[..], **body);
+        }
+        let (mut parser, mut buffer) = (Parser::new(LIMITS), BytesMut::new());
+        let head = bytes.iter().find_map(|byte| {
+            buffer.extend_from_slice(&[*byte]);
+            parser.parse(&mut buffer).unwrap()
+        });
+        assert_eq!(head.unwrap(), whole, "{} byte by byte", bytes.escape_ascii());
+    }
+}
+
+#[test]
+fn refuses_what_is_not_a_reply() {
+    use BadReply as B;
+    let cases: &[(&[u8], BadReply)] = &[
+        (b"\r\n\r\n", B::NotHttp),
+        (b"\n\nbody", B::NotHttp),
+        (b"HTTP/ 200 OK\r\n\r\n", B::NotHttp),
+        (b"HTTP/x.1 200 OK\r\n\r\n", B::NotHttp),
+        (b"HTTP/1. 200 OK\r\n\r\n", B::NotHttp),
+        (b"HTTP/1.1\r\n\r\n", B::NotHttp),
+        (b"HTTP/1.1 \r\n\r\n", B::Status),
+        (b"HTTP/1.1 abc\r\n\r\n", B::Status),
+        (b"HTTP/1.1 20\r\n\r\n", B::Status),
+        (b"HTTP/1.1 2000\r\n\r\n", B::Status),
+        (b"HTTP/1.1 +20 OK\r\n\r\n", B::Status),
+        (b"HTTP/1.1  200 OK\r\n\r\n", B::Status),
+        (b"HTTP/1.1 099 X\r\n\r\n", B::Status),
+        (b"HTTP/1.1 600 X\r\n\r\n", B::Status),
+        (b"HTTP/1.1 999 X\r\n\r\n", B::Status),
+        (b"HTTP/1.1 200 O\0K\r\n\r\n", B::Status),
+        (b"HTTP/1.1 200 O\rK\r\n\r\n", B::Status),
+        (b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n", B::Switched),
+        (b"Status: abc\r\n\r\n", B::Status),
+        (b"Status:\r\n\r\n", B::Status),
+        (b"Status: 200\r\nStatus: 200\r\n\r\n", B::Status),
+        (b"200 OK\r\nA: b\r\n\r\n", B::FieldName),
+        (b"http/1.1 200 OK\r\n\r\n", B::FieldName),
+        (b"<html>hello</html>\n\n", B::FieldName),
+        (b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n", B::FieldName),
+        (b"HTTP/1.1 200 OK\r\n: x\r\n\r\n", B::FieldName),
+        (b"HTTP/1.1 200 OK\r\nA : x\r\n\r\n", B::FieldName),
+        (b"HTTP/1.1 200 OK\r\nA b: x\r\n\r\n", B::FieldName),
+        (b"HTTP/1.1 200 OK\r\nA\xe9: x\r\n\r\n", B::FieldName),
+        (b"HTTP/1.1 200 OK\r\nA: x\r\n folded: y\r\n\r\n", B::FieldName),
+        (b"HTTP/1.1 200 OK\r\nA: x\rSet-Cookie: y\r\n\r\n", B::FieldValue),
+        (b"HTTP/1.1 200 OK\r\nA: x\0y\r\n\r\n", B::FieldValue),
+        (b"HTTP/1.1 200 OK\r\nA: \x7f\r\n\r\n", B::FieldValue),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", B::ContentLength),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1, 1\r\n\r\n", B::ContentLength),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", B::ContentLength),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\n", B::ContentLength),
+        (b"HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n", B::ContentLength),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551616\r\n\r\n", B::ContentLength),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", B::TransferEncoding),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+            B::TransferEncoding,
+        ),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n", B::TransferEncoding),
+    ];
+    for (bytes, expected) in cases {
+        assert_eq!(parse(bytes), Err(*expected), "{}", bytes.escape_ascii());
+    }
+}
+
+#[test]
+fn chunked_is_told() {
+    let (head, _) = parse(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n").unwrap().unwrap();
+    assert!(head.chunked && head.fields.is_empty());
+}
+
+#[test]
+fn a_head_is_bounded() {
+    let line = b"X-A: 0123456789\r\n";
+    let many = [&b"HTTP/1.1 200 OK\r\n"[..], &line.repeat(21), b"\r\n"].concat();
+    assert_eq!(parse(&many), Err(BadReply::TooManyFields(20)));
+    let long = [&b"HTTP/1.1 200 OK\r\nA: "[..], &[b'x'; 1024]].concat();
+    assert_eq!(parse(&long), Err(BadReply::TooLong(1024)), "not ended yet");
+    assert_eq!(parse(&[&long, &b"\r\n\r\n"[..]].concat()), Err(BadReply::TooLong(1024)), "ended");
+    // A body of any size behind a small head is no matter.
+    assert!(parse(&[&b"HTTP/1.1 200 OK\r\n\r\n"[..], &[b'x'; 4096]].concat()).unwrap().is_some());
+    // Interim heads count.
+    assert_eq!(parse(&b"HTTP/1.1 100 Continue\r\n\r\n".repeat(50)), Err(BadReply::TooLong(1024)));
+}
+
+proptest! {
+    #[test]
+    fn what_is_accepted_is_clean(bytes in "(HTTP/1.1 200 OK|Status: 200|[ -~\r\n\t\0]{0,40}|X: y\r\n|\r\n|\n){0,8}") {
+        if let Ok(Some((head, _))) = parse(bytes.as_bytes()) {
+            prop_assert!((200..=599).contains(&head.status));
+            for field in &head.fields {
+                prop_assert!(!field.name.is_empty() && field.name.iter().all(|&b| is_token(b) && !b.is_ascii_uppercase()));
+                prop_assert!(field.value.iter().all(|&b| is_text(b)));
+            }
+        }
+    }
+
+    #[test]
+    fn never_panics(bytes: Vec<u8>) {
+        let _ = parse(&bytes);
+    }
+
+    #[test]
+    fn fields_come_back(values in prop::collection::vec("[!-~]([ -~]{0,20}[!-~])?", 0..10)) {
+        let lines: String = values.iter().enumerate().map(|(n, value)| format!("X-{n}: {value}\r\n")).collect();
+        let (head, _) = parse(format!("HTTP/1.1 200 OK\r\n{lines}\r\n").as_bytes()).unwrap().unwrap();
+        let got: Vec<_> = head.fields.iter().map(|field| field.value.to_vec()).collect();
+        let sent: Vec<_> = values.iter().map(|value| value.as_bytes().to_vec()).collect();
+        prop_assert_eq!(got, sent);
+    }
+}
