@@ -1,0 +1,220 @@
+//! The `[cache_node]` table: every bound the node keeps, with its default.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use process::settings::Mistakes;
+use process::units::{Size, Time};
+use serde::Deserialize;
+
+/// Settings of one cache-node. `check` tells what is wrong with them; the rest of the crate takes them as right.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where edges reach the node.
+    pub listen: SocketAddr,
+    /// Weight of the entries kept in memory: bodies, heads and keys.
+    pub memory: Size,
+    /// Left out: memory only, every node for itself.
+    pub redis: Option<RedisConfig>,
+    /// The largest body that is stored.
+    pub max_object: Size,
+    /// Bodies being received at the same time, together.
+    pub max_receiving: Size,
+    /// Exchange streams open at the same time. More are refused.
+    pub max_streams: usize,
+    /// Streams that wait for another's page: on the whole node, and for one page.
+    pub max_waiting: usize,
+    pub max_waiting_per_page: usize,
+    /// Variants stored under one key (Vary). Requests for more go past the cache.
+    pub max_variants: usize,
+    /// The longest a stream is kept waiting, whatever it asks for.
+    pub max_wait: Time,
+    /// Time limit of a lease in the store; renewed at a third of it. How long other nodes wait for one that died.
+    pub lease: Time,
+    /// How long a living stream may hold a lease. Then the next one gets it, and what the late holder stores is refused.
+    pub max_lease: Time,
+    /// How long an entry is kept at most, stale time included.
+    pub max_lifetime: Time,
+    /// How long an edge may take to read one message of an answer.
+    pub send_timeout: Time,
+}
+
+/// The Redis that nodes share.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RedisConfig {
+    /// `redis://[user:password@]host[:port][/db]` or `redis+unix:///path`.
+    pub url: String,
+    /// The longest one operation may take, a new connection included. Beyond it the node works from memory.
+    #[serde(default = "RedisConfig::default_timeout")]
+    pub timeout: Time,
+    /// How long one attempt to connect may take.
+    #[serde(default = "RedisConfig::default_connect_timeout")]
+    pub connect_timeout: Time,
+    /// Connections for entries. Two more carry leases and news.
+    #[serde(default = "RedisConfig::default_connections")]
+    pub connections: u32,
+    /// Larger records stay in the node's memory.
+    #[serde(default = "RedisConfig::default_max_object")]
+    pub max_object: Size,
+    /// What the names of all records begin with.
+    #[serde(default = "RedisConfig::default_prefix")]
+    pub prefix: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 7101)),
+            memory: Size::mebibytes(256),
+            redis: None,
+            max_object: Size::mebibytes(8),
+            max_receiving: Size::mebibytes(128),
+            max_streams: 16_384,
+            max_waiting: 8_192,
+            max_waiting_per_page: 2_048,
+            max_variants: 64,
+            max_wait: Time::from_secs(60),
+            lease: Time::from_secs(3),
+            max_lease: Time::from_secs(60),
+            max_lifetime: Time::from_secs(24 * 60 * 60),
+            send_timeout: Time::from_secs(10),
+        }
+    }
+}
+
+impl Config {
+    /// Adds all that is wrong, with paths that begin with `cache_node`.
+    pub fn check(&self, mistakes: &mut Mistakes) {
+        let mut require = |right: bool, name: &str, text: &str| {
+            if !right {
+                mistakes.push(format!("cache_node.{name}"), text);
+            }
+        };
+        require(self.memory.0 > 0, "memory", "must be more than 0");
+        require(self.max_object.0 > 0, "max_object", "must be more than 0");
+        require(
+            self.max_object.0 <= self.memory.0 / 4,
+            "max_object",
+            "must be a quarter of `memory` or less, or one page drives out all others",
+        );
+        require(self.max_receiving.0 >= self.max_object.0, "max_receiving", "must hold one `max_object`");
+        require(self.max_receiving.0 <= u64::from(u32::MAX), "max_receiving", "must be less than 4GiB");
+        require((1..=MAX_STREAMS).contains(&self.max_streams), "max_streams", "must be 1 to 1000000");
+        require(self.max_waiting <= MAX_STREAMS, "max_waiting", "must be 1000000 or less");
+        require(self.max_variants > 0, "max_variants", "must be 1 or more");
+        require(self.lease.0 >= SHORTEST_LEASE, "lease", "must be 100ms or more");
+        require(self.max_lease.0 >= self.lease.0, "max_lease", "must be `lease` or longer");
+        require(!self.max_lifetime.0.is_zero(), "max_lifetime", "must be more than 0");
+        require(!self.send_timeout.0.is_zero(), "send_timeout", "must be more than 0");
+        if let Some(redis) = &self.redis {
+            redis.check(mistakes);
+        }
+    }
+}
+
+/// Renewal at a third must leave time for a slow Redis.
+const SHORTEST_LEASE: Duration = Duration::from_millis(100);
+const MAX_STREAMS: usize = 1_000_000;
+
+impl RedisConfig {
+    fn check(&self, mistakes: &mut Mistakes) {
+        let mut require = |right: bool, name: &str, text: &str| {
+            if !right {
+                mistakes.push(format!("cache_node.redis.{name}"), text);
+            }
+        };
+        require(!self.timeout.0.is_zero(), "timeout", "must be more than 0");
+        require(!self.connect_timeout.0.is_zero(), "connect_timeout", "must be more than 0");
+        require((1..=64).contains(&self.connections), "connections", "must be 1 to 64");
+        // Braces would choose the cluster slot of all records.
+        require(
+            !self.prefix.is_empty()
+                && self.prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)),
+            "prefix",
+            "must be letters, digits, '-', '_' and '.'",
+        );
+        if let Err(error) = redis::Client::open(self.url.as_str()) {
+            mistakes.push("cache_node.redis.url", error.to_string());
+        }
+    }
+
+    fn default_timeout() -> Time {
+        Time::from_millis(50)
+    }
+
+    fn default_connect_timeout() -> Time {
+        Time::from_millis(250)
+    }
+
+    fn default_connections() -> u32 {
+        4
+    }
+
+    fn default_max_object() -> Size {
+        Size::mebibytes(1)
+    }
+
+    fn default_prefix() -> String {
+        "weir".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_right() {
+        let mut mistakes = Mistakes::default();
+        Config::default().check(&mut mistakes);
+        assert!(mistakes.is_empty(), "{mistakes}");
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once() {
+        let redis = RedisConfig {
+            url: "http://nowhere".to_owned(),
+            timeout: Time::from_secs(0),
+            connect_timeout: Time::from_secs(0),
+            connections: 0,
+            max_object: Size(0),
+            prefix: "{x}".to_owned(),
+        };
+        let config = Config {
+            memory: Size(0),
+            redis: Some(redis),
+            max_object: Size(1),
+            max_receiving: Size(0),
+            max_streams: 0,
+            max_variants: 0,
+            lease: Time::from_millis(1),
+            max_lease: Time::from_millis(0),
+            max_lifetime: Time::from_secs(0),
+            send_timeout: Time::from_secs(0),
+            ..Config::default()
+        };
+        let mut mistakes = Mistakes::default();
+        config.check(&mut mistakes);
+        let text = mistakes.to_string();
+        for name in [
+            "memory",
+            "max_object",
+            "max_receiving",
+            "max_streams",
+            "max_variants",
+            "lease",
+            "max_lease",
+            "max_lifetime",
+            "send_timeout",
+            "redis.url",
+            "redis.timeout",
+            "redis.connect_timeout",
+            "redis.connections",
+            "redis.prefix",
+        ] {
+            assert!(text.contains(&format!("cache_node.{name}: ")), "{name} is not in:\n{text}");
+        }
+    }
+}
