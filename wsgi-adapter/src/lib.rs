@@ -1,1 +1,61 @@
-//! (to come)
+//! wsgi-adapter: takes requests from the edge over gRPC to the application's servers, and their replies back.
+//!
+//! The only part of Weir that knows uwsgi. [`service`] is what answers `weir.origin.Origin`, in this process or, by [`run`],
+//! on the network.
+
+use std::time::Duration;
+
+use process::shutdown::Shutdown;
+use tokio::net::TcpListener;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use weir_proto::origin::origin_server::OriginServer;
+
+mod adapter;
+pub mod address;
+mod config;
+mod metrics;
+
+pub use adapter::Adapter;
+pub use config::{Balance, Config, PoolConfig, QueueConfig, ServerConfig};
+pub use metrics::Metrics;
+
+/// Fetches under way on one connection. Beyond the pools' own limits they cost little: they are refused at once.
+const MAX_STREAMS: u32 = 10_000;
+/// Fetches that an edge may cancel before they were begun, many clients leaving at once, without being taken for an attack.
+const MAX_RESETS: usize = 10_000;
+/// A body comes in chunks of 64 KiB, a head is limited by the edge: anything larger is no edge.
+const MAX_MESSAGE: usize = 1 << 20;
+/// An edge that does not answer a ping within `PING_TIMEOUT` is gone.
+const PING_EVERY: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The service, for a transport in this process or a server on the network. `config` is one in which `check` found no mistake.
+pub fn service(config: &Config, metrics: &Metrics, shutdown: &Shutdown) -> OriginServer<Adapter> {
+    OriginServer::new(Adapter::new(config, metrics, shutdown)).max_decoding_message_size(MAX_MESSAGE)
+}
+
+/// Serves on `listener`, with gRPC's health service beside it, until `shutdown` begins and the requests under way have finished.
+pub async fn run(
+    config: Config,
+    listener: TcpListener,
+    metrics: Metrics,
+    shutdown: Shutdown,
+) -> Result<(), tonic::transport::Error> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<OriginServer<Adapter>>().await;
+    let draining = async {
+        shutdown.draining().await;
+        health.set_not_serving::<OriginServer<Adapter>>().await;
+    };
+    Server::builder()
+        .max_concurrent_streams(MAX_STREAMS)
+        .http2_max_pending_accept_reset_streams(Some(MAX_RESETS))
+        .http2_keepalive_interval(Some(PING_EVERY))
+        .http2_keepalive_timeout(Some(PING_TIMEOUT))
+        .add_service(health_service)
+        .add_service(service(&config, &metrics, &shutdown))
+        // Without it Nagle's algorithm holds each reply back for 40 ms.
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), draining)
+        .await
+}

@@ -1,0 +1,165 @@
+//! Where an application server is and which protocol it speaks, as written in the settings.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+/// `uwsgi://host:port`, `uwsgi+unix:///path`, or short `host:port`, `unix:/path`. Displayed as written.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Address {
+    text: String,
+    endpoint: Endpoint,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// The host is a name, which may have several addresses, or an address (without brackets).
+    Tcp {
+        host: String,
+        port: u16,
+    },
+    Unix(PathBuf),
+}
+
+/// What is wrong with an address, and what to write.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadAddress {
+    #[error(
+        "{0}:// servers are not supported by this version; run the application on uWSGI and write \"uwsgi://host:port\""
+    )]
+    NotYet(String),
+    #[error("unknown scheme \"{0}\"; write \"uwsgi://host:port\" or \"uwsgi+unix:///path/to.sock\"")]
+    Scheme(String),
+    #[error(
+        "not a host and a port; write \"uwsgi://127.0.0.1:29000\", or \"uwsgi+unix:///path/to.sock\" for a unix socket"
+    )]
+    HostAndPort,
+    #[error("the socket's path is not absolute; write \"uwsgi+unix:///path/to.sock\"")]
+    RelativePath,
+    #[error("the socket's path has more than {MAX_UNIX_PATH} bytes, which the system does not allow")]
+    LongPath,
+}
+
+/// `sun_path` without its NUL.
+const MAX_UNIX_PATH: usize = 107;
+
+impl Address {
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// As in the settings.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl FromStr for Address {
+    type Err = BadAddress;
+
+    fn from_str(text: &str) -> Result<Self, BadAddress> {
+        let endpoint = match text.split_once("://") {
+            Some(("uwsgi", rest)) => tcp(rest)?,
+            Some(("uwsgi+unix", path)) => unix(path)?,
+            Some((scheme @ ("http" | "https" | "fastcgi" | "http+unix" | "fastcgi+unix"), _)) => {
+                return Err(BadAddress::NotYet(scheme.to_owned()));
+            }
+            Some((scheme, _)) => return Err(BadAddress::Scheme(scheme.to_owned())),
+            None => match text.strip_prefix("unix:") {
+                Some(path) => unix(path)?,
+                None => tcp(text)?,
+            },
+        };
+        Ok(Self { text: text.to_owned(), endpoint })
+    }
+}
+
+impl TryFrom<String> for Address {
+    type Error = BadAddress;
+
+    fn try_from(text: String) -> Result<Self, BadAddress> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+fn tcp(text: &str) -> Result<Endpoint, BadAddress> {
+    let (host, port) = text.rsplit_once(':').ok_or(BadAddress::HostAndPort)?;
+    let port = port.parse().ok().filter(|&port| port != 0).ok_or(BadAddress::HostAndPort)?;
+    let (host, bracketed) = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(host) => (host, true),
+        None => (host, false),
+    };
+    let is_host =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') || (bracketed && c == ':');
+    if host.is_empty() || !host.chars().all(is_host) {
+        return Err(BadAddress::HostAndPort);
+    }
+    Ok(Endpoint::Tcp { host: host.to_owned(), port })
+}
+
+fn unix(path: &str) -> Result<Endpoint, BadAddress> {
+    if !path.starts_with('/') {
+        return Err(BadAddress::RelativePath);
+    }
+    if path.len() > MAX_UNIX_PATH {
+        return Err(BadAddress::LongPath);
+    }
+    Ok(Endpoint::Unix(path.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_both_forms() {
+        let tcp = |host: &str, port| Endpoint::Tcp { host: host.to_owned(), port };
+        let unix = |path: &str| Endpoint::Unix(path.into());
+        let cases = [
+            ("uwsgi://127.0.0.1:29000", tcp("127.0.0.1", 29000)),
+            ("uwsgi://app_1.internal:3031", tcp("app_1.internal", 3031)),
+            ("uwsgi://[::1]:29000", tcp("::1", 29000)),
+            ("127.0.0.1:29000", tcp("127.0.0.1", 29000)),
+            ("localhost:29000", tcp("localhost", 29000)),
+            ("uwsgi+unix:///run/app.sock", unix("/run/app.sock")),
+            ("unix:/run/app.sock", unix("/run/app.sock")),
+        ];
+        for (text, endpoint) in cases {
+            let address: Address = text.parse().unwrap();
+            assert_eq!((address.endpoint(), address.to_string()), (&endpoint, text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        let long = format!("unix:/{}", "x".repeat(MAX_UNIX_PATH));
+        let cases = [
+            ("http://127.0.0.1:8000", BadAddress::NotYet("http".into())),
+            ("fastcgi://127.0.0.1:9000", BadAddress::NotYet("fastcgi".into())),
+            ("ftp://127.0.0.1:21", BadAddress::Scheme("ftp".into())),
+            ("uwsgi://127.0.0.1", BadAddress::HostAndPort),
+            ("uwsgi://127.0.0.1:0", BadAddress::HostAndPort),
+            ("uwsgi://127.0.0.1:99999", BadAddress::HostAndPort),
+            ("uwsgi://:29000", BadAddress::HostAndPort),
+            ("uwsgi://::1:29000", BadAddress::HostAndPort),
+            ("uwsgi://127.0.0.1:29000/app", BadAddress::HostAndPort),
+            ("uwsgi://user@host:29000", BadAddress::HostAndPort),
+            ("", BadAddress::HostAndPort),
+            ("uwsgi+unix://run/app.sock", BadAddress::RelativePath),
+            ("unix:app.sock", BadAddress::RelativePath),
+            (&long, BadAddress::LongPath),
+        ];
+        for (text, bad) in cases {
+            assert_eq!(text.parse::<Address>(), Err(bad), "{text}");
+        }
+    }
+}

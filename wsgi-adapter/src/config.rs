@@ -1,0 +1,297 @@
+//! The `[wsgi_adapter]` table of the settings file.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+
+use process::settings::{Mistakes, text_or_table};
+use process::units::{Size, Time};
+use serde::{Deserialize, Deserializer};
+use uwsgi::packet;
+
+use crate::address::Address;
+
+/// `[wsgi_adapter]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Address to serve gRPC on, for a process of its own.
+    pub listen: String,
+    /// Address of the admin listener, for a process of its own: metrics and health. "off" for none.
+    pub admin: String,
+    pub pool: Vec<PoolConfig>,
+}
+
+/// `[[wsgi_adapter.pool]]`: application servers that run the same application.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PoolConfig {
+    /// What `pool = "…"` of a location names.
+    pub name: String,
+    pub balance: Balance,
+    pub servers: Vec<ServerConfig>,
+
+    /// Name lookup and connecting, all addresses of a server together.
+    pub connect_timeout: Time,
+    /// Between two writes to the server.
+    pub send_timeout: Time,
+    /// Between two reads from the server.
+    pub read_timeout: Time,
+
+    /// Bytes of variables that the servers take: uWSGI's `buffer-size`.
+    pub buffer_size: Size,
+    /// Variables that the servers take.
+    pub max_vars: usize,
+    /// Bytes of a reply's head.
+    pub reply_head: Size,
+
+    /// Requests at the servers at once, all servers together.
+    pub max_in_flight: usize,
+    /// Requests beyond that wait here, first come first served.
+    pub queue: QueueConfig,
+    /// Servers that are tried for one request.
+    pub tries: usize,
+
+    /// Receive the whole body before a server is bothered with it. A body of unknown length is always received first.
+    pub request_buffering: bool,
+    /// A body larger than this goes to a temporary file.
+    pub buffer_memory: Size,
+    pub max_body: Size,
+    /// Bodies being received at once.
+    pub max_uploads: usize,
+    /// Between two pieces of a request's body.
+    pub body_timeout: Time,
+}
+
+/// `queue = { length = 1000, timeout = "10s" }`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QueueConfig {
+    pub length: usize,
+    pub timeout: Time,
+}
+
+/// An element of `servers`: an address, or a table with one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerConfig {
+    pub address: Address,
+    pub weight: u32,
+    /// Used only when no other server can be.
+    pub backup: bool,
+    /// Not used.
+    pub down: bool,
+    /// Requests at this server at once. 0: no limit but the pool's.
+    pub max_conns: usize,
+    /// So many failures within `fail_timeout` and the server is left alone for `fail_timeout`. 0: never.
+    pub max_fails: u32,
+    pub fail_timeout: Time,
+}
+
+/// How a server is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Balance {
+    /// In turn, by weight.
+    #[default]
+    RoundRobin,
+    /// The one with the fewest requests for its weight.
+    LeastConn,
+    /// The better of two drawn by lot.
+    RandomTwo,
+    /// The same one for the same client network.
+    IpHash,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:7102".to_owned(), admin: "127.0.0.1:9902".to_owned(), pool: Vec::new() }
+    }
+}
+
+impl Default for PoolConfig {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            balance: Balance::default(),
+            servers: Vec::new(),
+            connect_timeout: Time::from_secs(5),
+            send_timeout: Time::from_secs(60),
+            read_timeout: Time::from_secs(60),
+            // uWSGI's own defaults.
+            buffer_size: Size(4096),
+            max_vars: 128,
+            reply_head: Size::kibibytes(32),
+            // uWSGI's `listen` is 100: more would be refused, not queued.
+            max_in_flight: 100,
+            queue: QueueConfig::default(),
+            tries: 3,
+            request_buffering: true,
+            buffer_memory: Size::kibibytes(64),
+            max_body: Size::mebibytes(1024),
+            max_uploads: 1000,
+            body_timeout: Time::from_secs(60),
+        }
+    }
+}
+
+impl Default for QueueConfig {
+    fn default() -> Self {
+        Self { length: 1000, timeout: Time::from_secs(10) }
+    }
+}
+
+impl ServerConfig {
+    /// A server with nothing said but its address.
+    pub fn new(address: Address) -> Self {
+        Self {
+            address,
+            weight: 1,
+            backup: false,
+            down: false,
+            max_conns: 0,
+            max_fails: 1,
+            fail_timeout: Time::from_secs(10),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ServerConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Table {
+            address: Address,
+            weight: Option<u32>,
+            backup: Option<bool>,
+            down: Option<bool>,
+            max_conns: Option<usize>,
+            max_fails: Option<u32>,
+            fail_timeout: Option<Time>,
+        }
+        text_or_table(
+            deserializer,
+            "an address such as \"uwsgi://127.0.0.1:29000\", or a table with an `address`",
+            Self::new,
+            |table: Table| {
+                let default = Self::new(table.address);
+                Self {
+                    weight: table.weight.unwrap_or(default.weight),
+                    backup: table.backup.unwrap_or(default.backup),
+                    down: table.down.unwrap_or(default.down),
+                    max_conns: table.max_conns.unwrap_or(default.max_conns),
+                    max_fails: table.max_fails.unwrap_or(default.max_fails),
+                    fail_timeout: table.fail_timeout.unwrap_or(default.fail_timeout),
+                    address: default.address,
+                }
+            },
+        )
+    }
+}
+
+impl TryFrom<String> for Balance {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        const KNOWN: &str = "round_robin, least_conn, random_two or ip_hash";
+        Ok(match text.as_str() {
+            "round_robin" => Self::RoundRobin,
+            "least_conn" => Self::LeastConn,
+            "random_two" => Self::RandomTwo,
+            "ip_hash" => Self::IpHash,
+            "hash" => return Err(format!("`hash` is not supported by this version; write {KNOWN}")),
+            other => return Err(format!("unknown method `{other}`; write {KNOWN}")),
+        })
+    }
+}
+
+impl Config {
+    /// Adds everything that is wrong in `[wsgi_adapter]` and that its types do not rule out.
+    pub fn check(&self, mistakes: &mut Mistakes) {
+        if self.listen.parse::<SocketAddr>().is_err() {
+            mistakes.push("wsgi_adapter.listen", "not an address and a port; write \"0.0.0.0:7102\"");
+        }
+        if self.admin != "off" && self.admin.parse::<SocketAddr>().is_err() {
+            mistakes.push(
+                "wsgi_adapter.admin",
+                "not an address and a port, nor \"off\"; write \"127.0.0.1:9902\"",
+            );
+        }
+        if self.pool.is_empty() {
+            mistakes.push(
+                "wsgi_adapter.pool",
+                "no pool: write [[wsgi_adapter.pool]] with a name and its servers",
+            );
+        }
+        let mut names = HashSet::new();
+        for (index, pool) in self.pool.iter().enumerate() {
+            let path = format!("wsgi_adapter.pool[{index}]");
+            if !pool.name.is_empty() && !names.insert(&pool.name) {
+                mistakes.push(format!("{path}.name"), format!("there is another pool \"{}\"", pool.name));
+            }
+            pool.check(&path, mistakes);
+        }
+    }
+}
+
+impl PoolConfig {
+    fn check(&self, path: &str, mistakes: &mut Mistakes) {
+        let mut wrong = |key: &str, text: &str| mistakes.push(format!("{path}.{key}"), text);
+        if self.name.is_empty() {
+            wrong("name", "a pool needs a name, which the locations' `pool = \"…\"` refer to");
+        }
+        let times = [
+            ("connect_timeout", self.connect_timeout),
+            ("send_timeout", self.send_timeout),
+            ("read_timeout", self.read_timeout),
+            ("body_timeout", self.body_timeout),
+        ];
+        for (key, _) in times.into_iter().filter(|(_, time)| time.0.is_zero()) {
+            wrong(key, "no time at all: every request would fail");
+        }
+        if self.queue.length > 0 && self.queue.timeout.0.is_zero() {
+            wrong("queue.timeout", "no time at all; write length = 0 for no queue");
+        }
+        if !(1024..=packet::LARGEST).contains(&self.buffer_size.bytes()) {
+            wrong("buffer_size", "must be from 1024 to 65535, and the same as buffer-size of uWSGI");
+        }
+        if self.max_vars < 64 {
+            wrong("max_vars", "must be 64 or more: about 20 variables come with every request");
+        }
+        if !(1024..=1 << 20).contains(&self.reply_head.0) {
+            wrong("reply_head", "must be from 1KiB to 1MiB");
+        }
+        let counts =
+            [("max_in_flight", self.max_in_flight), ("tries", self.tries), ("max_uploads", self.max_uploads)];
+        for (key, _) in counts.into_iter().filter(|(_, count)| *count == 0) {
+            wrong(key, "must be 1 or more: no request could be served");
+        }
+        if self.buffer_memory > Size::mebibytes(64) {
+            wrong("buffer_memory", "more than 64MiB for each body being received; larger ones go to a file");
+        }
+        self.check_servers(path, mistakes);
+    }
+
+    fn check_servers(&self, path: &str, mistakes: &mut Mistakes) {
+        let usable = |server: &&ServerConfig| !server.down;
+        if self.servers.is_empty() {
+            mistakes
+                .push(format!("{path}.servers"), "no server; write servers = [\"uwsgi://127.0.0.1:29000\"]");
+        } else if self.servers.iter().filter(usable).count() == 0 {
+            mistakes.push(format!("{path}.servers"), "every server is down");
+        } else if self.servers.iter().all(|server| server.backup) {
+            mistakes.push(format!("{path}.servers"), "every server is a backup; leave `backup` out for one");
+        }
+        let mut known = HashSet::new();
+        for (index, server) in self.servers.iter().enumerate() {
+            let path = format!("{path}.servers[{index}]");
+            if !known.insert(server.address.as_str()) {
+                mistakes.push(path.clone(), "listed twice; give it a weight instead");
+            }
+            if !(1..=1000).contains(&server.weight) {
+                mistakes.push(
+                    format!("{path}.weight"),
+                    "must be from 1 to 1000; write down = true for a server to leave out",
+                );
+            }
+        }
+    }
+}
