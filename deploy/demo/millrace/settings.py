@@ -72,6 +72,7 @@ DATABASES = {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": os.environ.get("WEIR_DEMO_DATABASE", STATE_DIR / "db.sqlite3"),
         "CONN_MAX_AGE": 600,
+        "TEST": {"NAME": STATE_DIR / "test.sqlite3"},  # a file, as in service: memory locks differently
         "OPTIONS": {
             # Writers queue for the lock instead of failing when they upgrade a read; readers never wait.
             "transaction_mode": "IMMEDIATE",

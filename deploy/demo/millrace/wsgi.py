@@ -1,4 +1,4 @@
-"""The WSGI application. WEIR_DEMO_VALIDATE=1 puts wsgiref's validator around it, which complains of any breach of PEP 3333."""
+"""The WSGI application. WEIR_DEMO_VALIDATE=1 puts wsgiref's validator (PEP 3333) around it."""
 
 import os
 from wsgiref.validate import validator

@@ -1,4 +1,7 @@
-"""Reading the articles' text: words that mark an article out, articles alike, passages found. No cache: each page does this work anew."""
+"""Reading the articles' text: words that mark one out, texts alike, passages found.
+
+Nothing is kept: each page does this work anew.
+"""
 
 import re
 from collections import Counter

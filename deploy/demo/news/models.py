@@ -82,8 +82,8 @@ class Tally(models.Model):
 
     @classmethod
     def next(cls, name):
-        """Counts one up and returns the new value. SQLite's write lock, held from the start (transaction_mode), makes it exact."""
-        with transaction.atomic():
+        """Counts one up and returns the new value."""
+        with transaction.atomic():  # takes SQLite's write lock at once (transaction_mode), so no count is lost
             tally, _created = cls.objects.get_or_create(name=name)
             tally.value += 1
             tally.save(update_fields=["value"])

@@ -34,7 +34,7 @@ def front(request):
         "themes": corpus.telling([article.pk for article in page], limit=24),
         "by_section": [(section, articles.filter(section=section)[:3]) for section in Section],
         "most_read": Article.objects.order_by("-reads")[:5],
-        "authors": Author.objects.annotate(written=Count("articles"), read=Sum("articles__reads")).order_by("-read")[:8],
+        "authors": Author.objects.annotate(written=Count("articles"), read=Sum("articles__reads")).order_by("-read"),
         "months": Article.objects.annotate(month=TruncMonth("published"))
         .values("month")
         .annotate(written=Count("pk"), read=Sum("reads"))

@@ -12,7 +12,6 @@ HERE = Path(__file__).parent
 SEED = 1871  # the year the paper was founded
 NEWEST = datetime(2026, 11, 20, 5, 30, tzinfo=UTC)
 ASIDES_PER_ARTICLE = 5
-ORDINALS = {"three": "third", "four": "fourth", "five": "fifth", "six": "sixth", "seven": "seventh", "eight": "eighth", "nine": "ninth"}
 
 AUTHORS = {
     "Hedda Lockyer": "the council, the courts and what happens between them",
@@ -90,7 +89,6 @@ def draw_facts(story, known, chance):
     for name, choices in {**known["facts"], **story["facts"]}.items():
         facts[name] = chance.choice(choices)
         facts[f"{name}_cap"] = sentence(facts[name])
-    facts["few_ordinal"] = ORDINALS[facts["few"]]
     return facts
 
 

@@ -45,5 +45,8 @@ def wave(number, bank):
     base = HEIGHT * (0.42 + 0.14 * bank)
     step = WIDTH / (POINTS - 1)
     crests = [(i * step, base + ((number >> (3 * i)) % 13 - 6) * 4) for i in range(POINTS)]
-    curves = (f"C{x + step / 2:.0f} {y:.0f} {nx - step / 2:.0f} {ny:.0f} {nx:.0f} {ny:.0f}" for (x, y), (nx, ny) in pairwise(crests))
+    curves = (
+        f"C{x + step / 2:.0f} {y:.0f} {nx - step / 2:.0f} {ny:.0f} {nx:.0f} {ny:.0f}"
+        for (x, y), (nx, ny) in pairwise(crests)
+    )
     return f"M0 {HEIGHT}L0 {crests[0][1]:.0f}{''.join(curves)}L{WIDTH} {HEIGHT}Z"

@@ -1,13 +1,14 @@
-"""Makes everything the site needs to run: database, articles, demo user, German catalogue, static files. Safe to repeat."""
+"""Makes all the site needs to run: database, articles, demo user, German catalogue, static files. Safe to repeat."""
 
+from pathlib import Path
+
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
 from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.models import Permission, User
 from django.core.management import BaseCommand, call_command
 from django.db import transaction
-
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
 
 from news.models import Article, Author, Tag
 from news.seed.compose import AUTHORS, drafts
@@ -55,16 +56,11 @@ def create_demo_user():
 
 def compile_catalogues():
     """Each news/locale/XX/LC_MESSAGES/django.po to the .mo file Django reads, without the gettext tools."""
-    source, target = apps.get_app_config("news").path, settings.LOCALE_PATHS[0]
-    for code, _name in settings.LANGUAGES:
-        catalogue = f"{code}/LC_MESSAGES/django"
-        try:
-            po = open(f"{source}/locale/{catalogue}.po", "rb")
-        except FileNotFoundError:  # English: the words in the templates themselves
-            continue
-        with po:
-            messages = read_po(po, locale=code)
-        compiled = (target / catalogue).with_suffix(".mo")
+    source, target = Path(apps.get_app_config("news").path, "locale"), settings.LOCALE_PATHS[0]
+    for catalogue in source.glob("*/LC_MESSAGES/django.po"):
+        with catalogue.open("rb") as po:
+            messages = read_po(po)
+        compiled = target / catalogue.relative_to(source).with_suffix(".mo")
         compiled.parent.mkdir(parents=True, exist_ok=True)
         with compiled.open("wb") as mo:
             write_mo(mo, messages)

@@ -1,0 +1,25 @@
+# What people type. Every target does its own set-up, and says in one line what it cannot do itself.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+
+setup: ## all the tools that demo, test and lint use, into .venv
+	@deploy/setup/need.sh
+	@deploy/setup/venv.sh deploy/demo/requirements.txt tests/requirements.txt deploy/setup/lint-requirements.txt
+	@deploy/setup/redis.sh
+
+demo: ## a real Django site behind Weir at http://127.0.0.1:8080, until Ctrl-C
+	@deploy/setup/demo.sh
+
+test: ## every test: unit, contract, end to end
+	@deploy/setup/test.sh
+
+lint: ## formatting and lints of everything
+	@deploy/setup/lint.sh
+
+clean: ## removes what was built, installed and written
+	rm -rf .venv deploy/demo/run
+	cargo clean

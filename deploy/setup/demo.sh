@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# demo.sh: the Django site on uWSGI with Weir in front, until Ctrl-C. Everything it writes is in deploy/demo/run.
+source "$(dirname "$0")/shell.sh"
+
+run=deploy/demo/run
+open=http://127.0.0.1:8080
+declare -A pids=()
+
+main() {
+  deploy/setup/need.sh
+  deploy/setup/ports.py 8080 9900 29000
+  deploy/setup/venv.sh deploy/demo/requirements.txt
+  cargo build --release --locked -p weir
+  mkdir -p "$run"
+  .venv/bin/python deploy/demo/manage.py prepare
+
+  trap 'stop; exit 0' INT TERM HUP
+  start uwsgi .venv/bin/uwsgi --ini deploy/demo/uwsgi.ini
+  start weir target/release/weir run --config deploy/demo/weir.toml
+  until_it_answers
+  invite
+  wait -n || true
+  report_death
+}
+
+start() { # NAME COMMAND…
+  local name=$1
+  shift
+  "$@" >"$run/$name.log" 2>&1 </dev/null &
+  pids[$name]=$!
+}
+
+# Weir first, so that it drains while the application still answers; what does not end in ten seconds is killed.
+stop() {
+  trap '' INT TERM HUP
+  local name
+  for name in weir uwsgi; do
+    kill -TERM "${pids[$name]:-}" 2>/dev/null || continue
+    timeout 10 tail -s 0.1 --pid="${pids[$name]}" -f /dev/null || kill -KILL "${pids[$name]}" 2>/dev/null || true
+  done
+  wait
+}
+
+until_it_answers() {
+  local tries
+  for ((tries = 0; tries < 100; tries++)); do
+    all_alive || report_death
+    .venv/bin/python -c "import urllib.request as web; web.urlopen('$open/', timeout=5)" 2>/dev/null && return
+    sleep 0.2
+  done
+  stop
+  die "$open does not answer; the logs are $run/weir.log and $run/uwsgi.log"
+}
+
+all_alive() {
+  local name
+  for name in "${!pids[@]}"; do
+    kill -0 "${pids[$name]}" 2>/dev/null || return 1
+  done
+}
+
+report_death() {
+  local name
+  for name in "${!pids[@]}"; do
+    kill -0 "${pids[$name]}" 2>/dev/null && continue
+    say "$name ended by itself; the end of $run/$name.log:"
+    tail -n 12 "$run/$name.log" | sed 's/^/  /' >&2
+  done
+  stop
+  exit 1
+}
+
+invite() {
+  local style
+  style=$(sed -n 's/.*"news\/paper\.css": "\([^"]*\)".*/\1/p' "$run/static/staticfiles.json")
+  cat <<END
+
+  A newspaper on Django and uWSGI behind Weir:   $open
+  Sign in to edit an article:                    $open/admin/    (demo, demo)
+  Figures and health:                            http://127.0.0.1:9900
+
+  Three things to try in another terminal:
+
+  Where a page came from, twice:
+    for i in 1 2; do curl -s -D - -o /dev/null $open/ | grep -iE '^(HTTP|Cache-Status|Age)'; done
+
+  Two thousand visitors at once; the page counts how often Django made it:
+    seq 2000 | xargs -P 50 -I{} curl -s -o /dev/null $open/counter/; curl -s $open/counter/ | grep output
+
+  A static file, kept by browsers for ever because its name changes with its content:
+    curl -s -D - -o /dev/null $open/static/$style
+
+  Logs: $run/weir.log, $run/uwsgi.log. Ctrl-C stops both.
+END
+}
+
+main "$@"

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# lint.sh: formatting and lints of all that is tracked: Rust, shell, Python, TOML, YAML, JSON.
+source "$(dirname "$0")/shell.sh"
+
+deploy/setup/need.sh
+cargo fmt --version >/dev/null 2>&1 || die "rustfmt is missing: rustup component add rustfmt"
+cargo clippy --version >/dev/null 2>&1 || die "clippy is missing: rustup component add clippy"
+deploy/setup/venv.sh deploy/setup/lint-requirements.txt
+
+failed=()
+check() { # NAME COMMAND…; all checks run, so that one run tells all
+  local name=$1
+  shift
+  say "lint: $name"
+  "$@" || failed+=("$name")
+}
+tracked() { git ls-files -z -- "$@"; }
+parse() { # MODULE FILES…: reads each file with a parser of Python's library
+  .venv/bin/python -c 'import importlib, sys
+parser = importlib.import_module(sys.argv[1])
+for name in sys.argv[2:]:
+    try:
+        parser.load(open(name, "rb"))
+    except ValueError as error:
+        sys.exit(f"{name}: {error}")' "$@"
+}
+
+mapfile -d '' scripts < <(tracked '*.sh' .ci/run)
+mapfile -d '' tomls < <(tracked '*.toml' '*.lock')
+mapfile -d '' jsons < <(tracked '*.json')
+mapfile -d '' yamls < <(tracked '*.yml' '*.yaml')
+
+check rustfmt cargo fmt --all --check
+check shellcheck .venv/bin/shellcheck --external-sources --source-path=SCRIPTDIR "${scripts[@]}"
+check ruff .venv/bin/ruff check --quiet --config deploy/setup/ruff.toml .
+check "ruff format" .venv/bin/ruff format --quiet --check --config deploy/setup/ruff.toml .
+check toml parse tomllib "${tomls[@]}"
+check json parse json "${jsons[@]}"
+if [ "${#yamls[@]}" -gt 0 ]; then
+  check yamllint .venv/bin/yamllint --strict --config-data '{extends: default, rules: {line-length: {max: 140}, document-start: disable}}' "${yamls[@]}"
+fi
+check clippy cargo clippy --workspace --all-targets --locked -- -D warnings
+
+[ "${#failed[@]}" -eq 0 ] || die "lint failed: ${failed[*]}"
+say "lint: all clean"
