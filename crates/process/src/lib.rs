@@ -2,4 +2,6 @@
 
 pub mod settings;
 pub mod shutdown;
+pub mod telemetry;
+pub mod trace;
 pub mod units;
