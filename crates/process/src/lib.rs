@@ -1,7 +1,10 @@
 //! What any of our processes does, mechanism only: load settings, log and trace, listen, shut down. Knows no HTTP, gRPC or Redis.
 
+pub mod listen;
+pub mod nofile;
 pub mod settings;
 pub mod shutdown;
+pub mod signals;
 pub mod telemetry;
 pub mod trace;
 pub mod units;

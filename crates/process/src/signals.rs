@@ -1,0 +1,82 @@
+//! The life of a process from outside: SIGTERM and SIGINT drain, SIGHUP reloads.
+
+use std::io;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::shutdown::Shutdown;
+
+/// How a drain ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// All work was finished.
+    Drained,
+    /// The grace ran out with so much work left.
+    Cut(usize),
+    /// A second signal came first.
+    Forced,
+}
+
+/// The exit codes of all our programs: 0 all work was done, 1 failed or some was cut off. 2, wrong use, is clap's.
+impl From<Stopped> for ExitCode {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Drained => Self::SUCCESS,
+            Stopped::Cut(_) | Stopped::Forced => Self::FAILURE,
+        }
+    }
+}
+
+/// Waits until the process is told to stop, by SIGTERM, SIGINT or somebody's `shutdown.begin()`; then drains for at most `grace`.
+///
+/// SIGHUP calls `on_reload`, except during the drain. A second SIGTERM or SIGINT ends the drain at once.
+/// `Err` where the system refuses to deliver signals.
+pub async fn run_until_stopped(
+    shutdown: &Shutdown,
+    grace: Duration,
+    mut on_reload: impl FnMut(),
+) -> io::Result<Stopped> {
+    let mut stop =
+        Stop { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            name = stop.told() => {
+                tracing::info!(signal = name, "draining");
+                break;
+            }
+            () = shutdown.draining() => break,
+            Some(()) = hangup.recv() => on_reload(),
+        }
+    }
+    shutdown.begin();
+    tokio::select! {
+        left = shutdown.finish(grace) => match left {
+            0 => Ok(Stopped::Drained),
+            left => {
+                tracing::warn!(left, ?grace, "the grace ran out before the work did");
+                Ok(Stopped::Cut(left))
+            }
+        },
+        name = stop.told() => {
+            tracing::warn!(signal = name, "stopping at once");
+            Ok(Stopped::Forced)
+        }
+    }
+}
+
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    async fn told(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
