@@ -32,7 +32,7 @@ mod yaml_lines;
 mod tests;
 
 pub use forms::{OneOrMany, text_or_table};
-pub use mistakes::{Mistake, Mistakes};
+pub use mistakes::Mistakes;
 
 /// The merged tree of file and environment, and where each key of it stands.
 #[derive(Clone, Debug)]

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer, StrDeserializer};
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::value::{I64Deserializer, MapAccessDeserializer, SeqAccessDeserializer, StrDeserializer};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 
 /// One text, or a list of them: `servers = "a"`, `servers = ["a", "b"]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl<'de> Visitor<'de> for OneOrManyVisitor {
     }
 }
 
-/// Reads a `T` written as a text (any `Text` that can be read from one) or as a table.
+/// Reads a `T` written as a text or a bare number (any `Text` that can be read from one), or as a table.
 /// `expecting` says what both look like: "an address such as \"0.0.0.0:8080\", or a table".
 pub fn text_or_table<'de, D, Text, Table, T>(
     deserializer: D,
@@ -72,6 +72,12 @@ where
 
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
         Text::deserialize(StrDeserializer::new(text)).map(self.from_text)
+    }
+
+    /// A bare number, where `Text` takes one: seconds, bytes.
+    fn visit_i64<E: Error>(self, number: i64) -> Result<T, E> {
+        let read = Text::deserialize(I64Deserializer::<E>::new(number));
+        read.map(self.from_text).map_err(|_| E::invalid_type(Unexpected::Signed(number), &self.expecting))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<T, A::Error> {

@@ -10,15 +10,6 @@ use super::places::{Place, Places};
 /// More mistakes than this are counted, not kept.
 pub(super) const MOST: usize = 100;
 
-/// One thing wrong with the settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
-    /// Where, as a path of keys: `edge.site[0].location[2].match`. Empty for the file itself.
-    pub path: String,
-    /// What is wrong and what to do, in one line.
-    pub text: String,
-}
-
 /// All that is wrong. `Display` gives one line per mistake, sorted by place, none twice:
 /// `weir.toml:12: edge.site[0].location[1].match: …`, or the variable instead of file and line.
 #[derive(Clone, Debug, Default)]
@@ -29,8 +20,17 @@ pub struct Mistakes {
     places: Option<Arc<Places>>,
 }
 
+/// One thing wrong with the settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Mistake {
+    /// Where, as a path of keys: `edge.site[0].location[2].match`. Empty for the file itself.
+    path: String,
+    /// What is wrong and what to do, in one line.
+    text: String,
+}
+
 impl Mistakes {
-    /// Adds what a service found wrong in its own section.
+    /// Adds what a service found wrong in its own section, at a path such as `edge.site[0].location[2].match`.
     ///
     /// Left out is what probably follows from an earlier mistake: "no site" where the only one could not be read.
     pub fn push(&mut self, path: impl Into<String>, text: impl Into<String>) {

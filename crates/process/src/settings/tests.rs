@@ -49,9 +49,21 @@ struct Site {
 struct Location {
     r#match: String,
     #[serde(default)]
-    ttl: Option<Time>,
+    ttl: Option<Ttl>,
     #[serde(default)]
     by_status: BTreeMap<u16, Time>,
+}
+
+#[derive(Debug, PartialEq)]
+enum Ttl {
+    Usual(Time),
+    ByStatus(BTreeMap<u16, Time>),
+}
+
+impl<'de> Deserialize<'de> for Ttl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        text_or_table(deserializer, "a time such as \"1s\", or a table of times", Self::Usual, Self::ByStatus)
+    }
 }
 
 #[derive(Debug, PartialEq)]
@@ -199,6 +211,19 @@ location = [{ match = "/", tll = "1s" }]
                 "weir.toml:8: edge.site[1].location[1].by_status.x: must be a whole number from 0 to 65535, not \"x\"",
                 "weir.toml:10: edge.site[2].nme: unknown key `nme`; did you mean `name`?",
                 "weir.toml:12: edge.site[2].location[0].tll: unknown key `tll`; did you mean `ttl`?",
+            ],
+        ),
+        (
+            "edge.site = [{ name = 'x', location = [\n\
+             { match = 'a', ttl = 1 },\n\
+             { match = 'b', ttl = { 200 = 1 } },\n\
+             { match = 'c', ttl = { 200 = 'x' } },\n\
+             { match = 'd', ttl = -1 },\n\
+             { match = 'e', ttl = true }] }]",
+            &[
+                "weir.toml:4: edge.site[0].location[2].ttl.200: must be a time such as \"1s\", \"250ms\" or \"1h30m\", not \"x\"",
+                "weir.toml:5: edge.site[0].location[3].ttl: must be a time such as \"1s\", or a table of times, not -1",
+                "weir.toml:6: edge.site[0].location[4].ttl: must be a time such as \"1s\", or a table of times, not true",
             ],
         ),
         // Syntax.
