@@ -1,1 +1,40 @@
-//! (to come)
+//! RFC 9111 and its neighbours as pure functions. May not touch a socket, a clock, a lock, a random source or async: `now` is an argument.
+//!
+//! The way of one request: [`Policy::look`] makes the cache key (the hot path ends here with [`Lifetime::use_at`] and
+//! [`vary::matches`]); on a miss [`Policy::outgoing`] says what the application may see; [`Policy::reply`] says whether
+//! and how long its reply may be stored, or the [`Reason`] why not.
+
+pub mod cache_status;
+pub mod conditional;
+pub mod csrf;
+pub mod fields;
+pub mod vary;
+
+mod age;
+mod cache_control;
+mod date;
+mod freshness;
+mod glob;
+pub mod key;
+mod lifetime;
+pub mod policy;
+mod reason;
+mod reply;
+mod request;
+mod targeted;
+mod wants;
+
+pub use freshness::Source;
+pub use glob::Glob;
+pub use key::{Key, Keyed};
+pub use lifetime::{Lifetime, Use};
+pub use policy::cookies::{CookieClass, CookieRules};
+pub use policy::jitter::Jitter;
+pub use policy::query::QueryRules;
+pub use policy::rules::{RequestRule, RequestRules};
+pub use policy::ttl::TtlRules;
+pub use policy::{Methods, Policy};
+pub use reason::Reason;
+pub use reply::{ReplyParts, Verdict};
+pub use request::{Asked, Look, Outgoing, RequestParts, SharedRequest};
+pub use wants::Wants;

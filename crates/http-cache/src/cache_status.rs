@@ -1,0 +1,197 @@
+//! Cache-Status (RFC 9211), and the same in nginx's words.
+
+use std::fmt::Write;
+
+use http::{HeaderValue, StatusCode};
+
+use crate::Reason;
+
+/// How one request was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheStatus {
+    pub served: Served,
+    /// Seconds of freshness left, negative when stale: [`crate::Lifetime::ttl_at`].
+    pub ttl: Option<i64>,
+    /// The application's status, where it was asked.
+    pub fwd_status: Option<StatusCode>,
+    /// The application's reply was stored.
+    pub stored: bool,
+    /// This request shared another one's trip to the application.
+    pub collapsed: bool,
+    pub detail: Option<Reason>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// From the cache, fresh.
+    Hit,
+    /// From the cache, stale, while one request refreshes it.
+    Updating,
+    /// From the cache, stale, because the application failed.
+    StaleOnError,
+    /// From the application.
+    Forwarded(Fwd),
+}
+
+/// Why a request went to the application (RFC 9211 section 2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fwd {
+    /// The cache was configured to not handle this request.
+    Bypass,
+    /// The request method's semantics require the request to be forwarded.
+    Method,
+    /// The cache did not contain any responses that matched the request URI.
+    UriMiss,
+    /// The cache contained a response that matched the request URI, but could not select a response by Vary.
+    VaryMiss,
+    /// The cache did not contain any responses that could be used to satisfy this request, for a reason that is not known.
+    Miss,
+    /// The cache was able to select a fresh response, but the request's semantics did not allow its use.
+    Request,
+    /// The cache was able to select a response for the request, but it was stale.
+    Stale,
+    /// The cache was able to select a partial response, but it did not contain all of the requested ranges.
+    Partial,
+}
+
+impl Fwd {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bypass => "bypass",
+            Self::Method => "method",
+            Self::UriMiss => "uri-miss",
+            Self::VaryMiss => "vary-miss",
+            Self::Miss => "miss",
+            Self::Request => "request",
+            Self::Stale => "stale",
+            Self::Partial => "partial",
+        }
+    }
+}
+
+impl CacheStatus {
+    pub const fn new(served: Served) -> Self {
+        Self { served, ttl: None, fwd_status: None, stored: false, collapsed: false, detail: None }
+    }
+
+    /// A request that [`crate::Policy::look`] passed.
+    pub const fn passed(reason: Reason) -> Self {
+        let fwd = match reason {
+            Reason::Method => Fwd::Method,
+            Reason::RequestBody | Reason::RequestDirective | Reason::RequestNoStore | Reason::Target => {
+                Fwd::Request
+            }
+            _ => Fwd::Bypass,
+        };
+        Self { detail: Some(reason), ..Self::new(Served::Forwarded(fwd)) }
+    }
+
+    /// The field's value: `weir; hit; ttl=5`, `weir; fwd=uri-miss; fwd-status=200; stored`.
+    pub fn to_value(&self) -> HeaderValue {
+        let mut text = String::with_capacity(96);
+        text.push_str("weir");
+        match self.served {
+            // "hit […] indicates that the request was satisfied by the cache; i.e., it was not forwarded" (section 2.1)
+            Served::Hit | Served::Updating => text.push_str("; hit"),
+            Served::StaleOnError => push(&mut text, "; fwd=", Fwd::Stale.as_str()),
+            Served::Forwarded(fwd) => push(&mut text, "; fwd=", fwd.as_str()),
+        }
+        if let Some(status) = self.fwd_status {
+            push(&mut text, "; fwd-status=", status.as_str());
+        }
+        if let Some(ttl) = self.ttl {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "; ttl={ttl}");
+        }
+        if self.stored {
+            text.push_str("; stored");
+        }
+        if self.collapsed {
+            text.push_str("; collapsed");
+        }
+        if let Some(reason) = self.detail {
+            push(&mut text, "; detail=", reason.as_str());
+        }
+        HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).unwrap_or(HeaderValue::from_static("weir"))
+    }
+
+    /// The word of nginx's $upstream_cache_status, for X-Cache-Status.
+    pub const fn nginx_word(&self) -> &'static str {
+        match self.served {
+            Served::Hit => "HIT",
+            Served::Updating => "UPDATING",
+            Served::StaleOnError => "STALE",
+            Served::Forwarded(Fwd::Stale) => "EXPIRED",
+            Served::Forwarded(Fwd::Bypass | Fwd::Method | Fwd::Request) => "BYPASS",
+            Served::Forwarded(Fwd::UriMiss | Fwd::VaryMiss | Fwd::Miss | Fwd::Partial) => "MISS",
+        }
+    }
+}
+
+fn push(text: &mut String, key: &str, value: &str) {
+    text.push_str(key);
+    text.push_str(value);
+}
+
+#[cfg(test)]
+mod tests {
+    use sfv::{List, Parser};
+
+    use super::*;
+
+    #[test]
+    fn values() {
+        let fwd = |fwd| CacheStatus::new(Served::Forwarded(fwd));
+        let cases = [
+            (CacheStatus { ttl: Some(5), ..CacheStatus::new(Served::Hit) }, "weir; hit; ttl=5", "HIT"),
+            (
+                CacheStatus { ttl: Some(-2), ..CacheStatus::new(Served::Updating) },
+                "weir; hit; ttl=-2",
+                "UPDATING",
+            ),
+            (
+                CacheStatus {
+                    ttl: Some(-30),
+                    fwd_status: Some(StatusCode::BAD_GATEWAY),
+                    detail: Some(Reason::OriginFailed),
+                    ..CacheStatus::new(Served::StaleOnError)
+                },
+                "weir; fwd=stale; fwd-status=502; ttl=-30; detail=origin-failed",
+                "STALE",
+            ),
+            (
+                CacheStatus {
+                    fwd_status: Some(StatusCode::OK),
+                    stored: true,
+                    collapsed: true,
+                    ..fwd(Fwd::UriMiss)
+                },
+                "weir; fwd=uri-miss; fwd-status=200; stored; collapsed",
+                "MISS",
+            ),
+            (
+                CacheStatus { detail: Some(Reason::SetCookie), ..fwd(Fwd::Stale) },
+                "weir; fwd=stale; detail=set-cookie",
+                "EXPIRED",
+            ),
+            (CacheStatus::passed(Reason::Method), "weir; fwd=method; detail=method", "BYPASS"),
+            (CacheStatus::passed(Reason::Bypass), "weir; fwd=bypass; detail=bypass", "BYPASS"),
+            (CacheStatus::passed(Reason::RequestBody), "weir; fwd=request; detail=request-body", "BYPASS"),
+            (CacheStatus::passed(Reason::HitForMiss), "weir; fwd=bypass; detail=hit-for-miss", "BYPASS"),
+        ];
+        for (status, value, word) in cases {
+            assert_eq!((status.to_value().to_str().unwrap(), status.nginx_word()), (value, word));
+        }
+    }
+
+    #[test]
+    fn every_value_is_a_structured_field() {
+        for reason in Reason::ALL {
+            let status =
+                CacheStatus { stored: true, ttl: Some(i64::from(i32::MIN)), ..CacheStatus::passed(*reason) };
+            let value = status.to_value();
+            let list: List = Parser::new(value.as_bytes()).parse().unwrap();
+            assert_eq!(list.len(), 1, "{value:?}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Byte ranges (RFC 9110 section 14): one is answered, several are answered with the whole.
+
+use http::header::RANGE;
+use http::{HeaderMap, HeaderValue};
+
+/// A part of a body, by its first and last byte; never empty, never past the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByteRange {
+    pub first: u64,
+    pub last: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    All,
+    Part(ByteRange),
+    Outside,
+}
+
+impl ByteRange {
+    /// How many bytes.
+    #[expect(clippy::len_without_is_empty, reason = "a range holds at least one byte")]
+    pub fn len(&self) -> u64 {
+        self.last - self.first + 1
+    }
+
+    /// The Content-Range of a 206 for this part of a body of `length` bytes.
+    pub fn content_range(&self, length: u64) -> HeaderValue {
+        value(format!("bytes {}-{}/{length}", self.first, self.last))
+    }
+}
+
+/// The Content-Range of a 416 for a body of `length` bytes.
+pub fn unsatisfiable(length: u64) -> HeaderValue {
+    value(format!("bytes */{length}"))
+}
+
+/// The part that the Range field wants of a body of `length` bytes.
+///
+/// "A server MAY ignore the Range header field" (section 14.2): so is one with several ranges, since a request for many
+/// small or overlapping ones costs far more to answer than the whole, and one that is not understood.
+pub(super) fn wanted(request: &HeaderMap, length: u64) -> Wanted {
+    let mut lines = request.get_all(RANGE).iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else { return Wanted::All };
+    let Some((unit, set)) = line.to_str().ok().and_then(|line| line.split_once('=')) else {
+        return Wanted::All;
+    };
+    // "Range units […] range-unit names are case-insensitive" (section 14.1)
+    if !unit.trim().eq_ignore_ascii_case("bytes") {
+        return Wanted::All;
+    }
+    let Some((first, last)) = set.trim().split_once('-') else { return Wanted::All };
+    match (number(first), number(last)) {
+        // "an int-range is satisfiable if it contains a first-pos that is less than the current length of the selected
+        // representation" (section 14.1.2)
+        (Bound::At(first), Bound::Open) => part(first, u64::MAX, length),
+        // "An int-range is invalid if the last-pos value is present and less than first-pos." (section 14.1.1)
+        (Bound::At(first), Bound::At(last)) if first <= last => part(first, last, length),
+        // "if the suffix-range […] contains a non-zero suffix-length"
+        (Bound::Open, Bound::At(0)) => Wanted::Outside,
+        // "If the selected representation is shorter than the specified suffix-length, the entire representation is used."
+        (Bound::Open, Bound::At(suffix)) if length > 0 => {
+            part(length.saturating_sub(suffix), u64::MAX, length)
+        }
+        _ => Wanted::All,
+    }
+}
+
+fn part(first: u64, last: u64, length: u64) -> Wanted {
+    if first >= length {
+        return Wanted::Outside;
+    }
+    // "if the value is greater than or equal to the current length of the representation data, the byte range is
+    // interpreted as the remainder of the representation" (section 14.1.2)
+    Wanted::Part(ByteRange { first, last: last.min(length - 1) })
+}
+
+enum Bound {
+    Open,
+    At(u64),
+    Invalid,
+}
+
+/// 1*DIGIT or nothing. Too many digits are a number past every end.
+fn number(text: &str) -> Bound {
+    if text.is_empty() {
+        return Bound::Open;
+    }
+    if !text.bytes().all(|b| b.is_ascii_digit()) {
+        return Bound::Invalid;
+    }
+    Bound::At(text.parse().unwrap_or(u64::MAX))
+}
+
+fn value(text: String) -> HeaderValue {
+    // Digits and a few signs: always a valid value.
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("bytes */*"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges() {
+        let part = |first, last| Wanted::Part(ByteRange { first, last });
+        let cases: &[(&[&str], u64, Wanted)] = &[
+            (&["bytes=0-0"], 10, part(0, 0)),
+            (&["bytes=2-5"], 10, part(2, 5)),
+            (&["BYTES=2-5"], 10, part(2, 5)),
+            (&["bytes= 2-5 "], 10, part(2, 5)),
+            (&["bytes=2-"], 10, part(2, 9)),
+            (&["bytes=2-99"], 10, part(2, 9)),
+            (&["bytes=9-9"], 10, part(9, 9)),
+            (&["bytes=-3"], 10, part(7, 9)),
+            (&["bytes=-99"], 10, part(0, 9)),
+            (&["bytes=0-99999999999999999999999"], 10, part(0, 9)),
+            (&["bytes=10-"], 10, Wanted::Outside),
+            (&["bytes=10-20"], 10, Wanted::Outside),
+            (&["bytes=99999999999999999999999-"], 10, Wanted::Outside),
+            (&["bytes=-0"], 10, Wanted::Outside),
+            (&["bytes=0-"], 0, Wanted::Outside),
+            (&["bytes=-1"], 0, Wanted::All),
+            (&["bytes=5-2"], 10, Wanted::All),
+            (&["bytes=-"], 10, Wanted::All),
+            (&["bytes="], 10, Wanted::All),
+            (&["bytes"], 10, Wanted::All),
+            (&["bytes=a-b"], 10, Wanted::All),
+            (&["bytes=+1-2"], 10, Wanted::All),
+            (&["bytes=--1"], 10, Wanted::All),
+            (&["bytes=0-1,3-4"], 10, Wanted::All),
+            (&["bytes=0-1, 3-"], 10, Wanted::All),
+            (&["seconds=0-1"], 10, Wanted::All),
+            (&["bytes=0-1", "bytes=2-3"], 10, Wanted::All),
+        ];
+        for (lines, length, expected) in cases {
+            let mut request = HeaderMap::new();
+            for line in *lines {
+                request.append(RANGE, line.parse().unwrap());
+            }
+            assert_eq!(wanted(&request, *length), *expected, "{lines:?} of {length}");
+        }
+    }
+
+    #[test]
+    fn fields() {
+        let range = ByteRange { first: 2, last: 5 };
+        assert_eq!((range.len(), range.content_range(10)), (4, HeaderValue::from_static("bytes 2-5/10")));
+        assert_eq!(unsatisfiable(10), "bytes */10");
+    }
+}

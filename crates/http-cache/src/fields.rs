@@ -1,0 +1,201 @@
+//! Which fields are stored with a reply, which the client sees, and which the application sees.
+
+use std::time::SystemTime;
+
+use http::header::{AGE, CACHE_CONTROL, CONNECTION, DATE, SET_COOKIE};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::cache_control::{ReplyDirectives, directives};
+use crate::targeted::{self, CDN_CACHE_CONTROL, WEIR_CACHE_CONTROL};
+
+/// What is kept of a reply's fields. `now` is when it was received.
+///
+/// Fields that steer the cache ([`client_headers`]) are kept: purges need the tags. Age is not: it is
+/// [`crate::Lifetime::age`]. Set-Cookie never is.
+pub fn stored_headers(reply: &HeaderMap, now: SystemTime) -> HeaderMap {
+    let lines = reply.get_all(CACHE_CONTROL).iter();
+    let mut left_out = nominated(reply);
+    let governing = [
+        Some(ReplyDirectives::collect(directives(lines))),
+        targeted::directives(reply, &WEIR_CACHE_CONTROL),
+        targeted::directives(reply, &CDN_CACHE_CONTROL),
+    ];
+    for directives in governing.iter().flatten() {
+        // "a shared cache MUST NOT store the listed header fields if they are present in the original response"
+        // (private, RFC 9111 section 5.2.2.7); "a cache MUST NOT use the response to satisfy a subsequent request […] if
+        // the listed header fields are" not left out (no-cache, section 5.2.2.4).
+        left_out.extend_from_slice(directives.private.names());
+        left_out.extend_from_slice(directives.no_cache.names());
+    }
+    let keep = |name: &HeaderName| {
+        !is_hop_by_hop(name) && *name != SET_COOKIE && *name != AGE && !left_out.contains(name)
+    };
+    // "Caches MUST include all received response header fields -- including unrecognized ones -- when storing a
+    // response" (section 3.1), with the exceptions above.
+    let mut stored = HeaderMap::with_capacity(reply.len() + 1);
+    for (name, value) in reply.iter().filter(|(name, _)| keep(name)) {
+        stored.append(name, value.clone());
+    }
+    // RFC 9110 section 6.6.1: "A recipient with a clock that receives a response message without a Date header field MUST
+    // record the time it was received and append a corresponding Date header field to the message's header section if it
+    // is cached or forwarded downstream."
+    if !stored.contains_key(DATE)
+        && let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(now))
+    {
+        stored.insert(DATE, date);
+    }
+    stored
+}
+
+/// Takes out the fields by which the application steers us, before the client sees the reply. Cache-Groups stays: it is
+/// for every cache on the way (RFC 9875).
+pub fn client_headers(reply: &mut HeaderMap) {
+    const STEERING: &[&str] = &[
+        "x-accel-expires",
+        "x-accel-redirect",
+        "x-accel-buffering",
+        "x-accel-charset",
+        "x-accel-limit-rate",
+        "surrogate-key",
+        "surrogate-control",
+        "cache-tag",
+        "edge-cache-tag",
+        "cdn-cache-control",
+        "weir-cache-control",
+    ];
+    for name in STEERING {
+        reply.remove(*name);
+    }
+}
+
+/// Fields that hold for one connection (RFC 9110 section 7.6.1), and those of RFC 9111 section 3.1: "Header fields that
+/// are specific to the proxy that a cache uses when forwarding a request MUST NOT be stored".
+pub fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
+            | "proxy-authenticate"
+            | "proxy-authentication-info"
+            | "proxy-authorization"
+    )
+}
+
+/// The fields that Connection names: "Intermediaries MUST parse a received Connection header field before a message is
+/// forwarded and, for each connection-option in this field, remove any header or trailer field(s) from the message with
+/// the same name as the connection-option" (RFC 9110 section 7.6.1).
+pub fn nominated(message: &HeaderMap) -> Vec<HeaderName> {
+    let options =
+        message.get_all(CONNECTION).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    options.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).collect()
+}
+
+/// Request fields that the application must not see while it makes a page to be shared, since the key does not hold them:
+/// it would make one visitor's page for all.
+pub(crate) fn is_unkeyed(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    if name.starts_with("x-forwarded-") {
+        return true;
+    }
+    matches!(
+        name,
+        // The cache answers these itself, from the whole page.
+        "if-match" | "if-none-match" | "if-modified-since" | "if-unmodified-since" | "if-range" | "range"
+            // What this visitor wants of caches is not what all want.
+            | "cache-control" | "pragma" | "expect" | "content-length"
+            // Who asks, and by which way.
+            | "forwarded" | "via" | "x-real-ip" | "x-client-ip" | "client-ip" | "true-client-ip" | "x-cluster-client-ip"
+            | "cf-connecting-ip" | "cf-connecting-ipv6" | "fastly-client-ip" | "x-originating-ip" | "x-remote-ip"
+            | "x-remote-addr" | "x-host" | "x-original-host"
+            // Fields by which some frameworks answer another request than the one in the key.
+            | "x-original-url" | "x-original-uri" | "x-rewrite-url" | "x-http-method" | "x-http-method-override"
+            | "x-method-override"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    fn stored(fields: &[(&'static str, &str)]) -> String {
+        let now = UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let stored = stored_headers(&headers(fields), now);
+        let lines: Vec<_> =
+            stored.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+        lines.join("; ")
+    }
+
+    #[test]
+    fn what_is_stored() {
+        let date = ("date", "Sun, 06 Nov 1994 08:00:00 GMT");
+        let cases: &[(&[(&'static str, &str)], &str)] = &[
+            (&[date, ("x-new", "1"), ("x-new", "2")], "x-new: 1; x-new: 2"),
+            (&[date, ("connection", "close, X-A"), ("x-a", "1"), ("keep-alive", "5")], ""),
+            (
+                &[date, ("transfer-encoding", "chunked"), ("trailer", "x"), ("te", "x"), ("upgrade", "h2c")],
+                "",
+            ),
+            (&[date, ("proxy-authenticate", "x"), ("proxy-authentication-info", "x")], ""),
+            (&[date, ("set-cookie", "a=1"), ("age", "5")], ""),
+            (
+                &[date, ("cache-control", "private=\"X-User\""), ("x-user", "u")],
+                "cache-control: private=\"X-User\"",
+            ),
+            (
+                &[date, ("cache-control", "no-cache=\"x-user\""), ("x-user", "u")],
+                "cache-control: no-cache=\"x-user\"",
+            ),
+            (
+                &[date, ("cdn-cache-control", "private=\"X-User\""), ("x-user", "u")],
+                "cdn-cache-control: private=\"X-User\"",
+            ),
+            (&[date, ("surrogate-key", "a b"), ("etag", "\"x\"")], "surrogate-key: a b; etag: \"x\""),
+        ];
+        for (fields, expected) in cases {
+            let found = stored(fields);
+            let rest = found.strip_prefix("date: Sun, 06 Nov 1994 08:00:00 GMT").unwrap();
+            assert_eq!(rest.trim_start_matches("; "), *expected, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn a_reply_without_a_date_gets_the_time_of_receipt() {
+        assert_eq!(stored(&[("etag", "\"x\"")]), "etag: \"x\"; date: Sun, 06 Nov 1994 08:49:37 GMT");
+    }
+
+    #[test]
+    fn steering_fields_end_here() {
+        let mut reply = headers(&[
+            ("X-Accel-Expires", "5"),
+            ("x-accel-redirect", "/x"),
+            ("surrogate-key", "a"),
+            ("surrogate-control", "max-age=5"),
+            ("cache-tag", "a"),
+            ("edge-cache-tag", "a"),
+            ("cdn-cache-control", "max-age=5"),
+            ("weir-cache-control", "max-age=5"),
+            ("cache-groups", "\"a\""),
+            ("cache-control", "max-age=5"),
+        ]);
+        client_headers(&mut reply);
+        let mut left: Vec<_> = reply.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["cache-control", "cache-groups"]);
+    }
+}

@@ -1,0 +1,205 @@
+//! The cache key: scheme, host, path and query as sent, and the values of the cookies that split the page.
+//!
+//! `https://example.com/news?page=2`, then `\0name=value` for each such cookie. No part can hold the separator that
+//! follows it, so two different requests never share a key.
+
+use bytes::Bytes;
+
+use crate::Reason;
+use crate::policy::Policy;
+use crate::policy::cookies::{Cookie, CookieClass, CookieRules, pairs};
+use crate::policy::query;
+
+/// A whole cache key. Compared byte for byte, never by hash alone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key(Bytes);
+
+/// What came to light while the key was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keyed {
+    /// A cookie that is personal, or unknown.
+    pub personal: bool,
+    /// Cookies or query parameters are not in the key, and so must not be seen by the application.
+    pub trimmed: bool,
+}
+
+/// The longest key, in bytes. Longer requests are passed.
+const MAX_KEY: usize = 8192;
+/// The most cookies that split one request, and the longest value. More, or longer: the request counts as personal, or
+/// a visitor could make variants without end.
+const MAX_SPLIT: usize = 8;
+const MAX_SPLIT_VALUE: usize = 128;
+
+impl Key {
+    pub fn new(bytes: impl Into<Bytes>) -> Self {
+        Self(bytes.into())
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub fn into_bytes(self) -> Bytes {
+        self.0
+    }
+
+    /// The key without the cookies: scheme, host, path and query, as a purge by URL names it.
+    pub fn url(&self) -> &[u8] {
+        url(&self.0)
+    }
+}
+
+/// [`Key::url`] of a borrowed key.
+pub fn url(key: &[u8]) -> &[u8] {
+    key.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
+impl Policy {
+    /// Appends the key to `key`, and says what is not in it. Allocates nothing else, but where `query.sort` is set.
+    ///
+    /// RFC 9111 section 2: "The cache key is the information a cache uses to choose a response and is composed from,
+    /// at a minimum, the request method and target URI used to retrieve the stored response". The method is always GET.
+    pub fn key<'a>(
+        &self,
+        scheme: &str,
+        authority: &str,
+        path: &[u8],
+        query: Option<&[u8]>,
+        cookie_lines: impl IntoIterator<Item = &'a [u8]>,
+        key: &mut Vec<u8>,
+    ) -> Result<Keyed, Reason> {
+        push_origin(scheme, authority, key)?;
+        if path.first() != Some(&b'/') || path.contains(&b'?') || !is_target(path) {
+            return Err(Reason::Target);
+        }
+        key.extend_from_slice(path);
+        let mut trimmed = false;
+        if let Some(query) = query {
+            if !is_target(query) {
+                return Err(Reason::Target);
+            }
+            trimmed = self.query.drops_any(query);
+            self.push_query(query, self.query.sort, key);
+        }
+        let cookies = Cookies::sort(&self.cookies, cookie_lines);
+        for cookie in cookies.split() {
+            key.push(0);
+            key.extend_from_slice(cookie.name);
+            key.push(b'=');
+            key.extend_from_slice(cookie.value);
+        }
+        if key.len() > MAX_KEY {
+            return Err(Reason::Target);
+        }
+        // With a personal cookie the application sees all cookies as sent: its reply is only stored if it says so itself.
+        Ok(Keyed { personal: cookies.personal, trimmed: trimmed || (cookies.ignored && !cookies.personal) })
+    }
+
+    /// Appends `?` and the parameters that count. As sent, byte for byte, where none is ignored.
+    pub(crate) fn push_query(&self, query: &[u8], sorted: bool, out: &mut Vec<u8>) {
+        if !sorted && !self.query.drops_any(query) {
+            out.push(b'?');
+            out.extend_from_slice(query);
+            return;
+        }
+        let mut separator = b'?';
+        let mut push = |parameter: &[u8]| {
+            out.push(separator);
+            out.extend_from_slice(parameter);
+            separator = b'&';
+        };
+        if sorted {
+            let mut kept: Vec<_> = self.query.kept(query).collect();
+            // Stable: of two parameters of one name the order counts.
+            kept.sort_by_key(|parameter| query::name(parameter));
+            kept.into_iter().for_each(&mut push);
+        } else {
+            self.query.kept(query).for_each(&mut push);
+        }
+    }
+}
+
+/// A request's cookies, by what the settings say of them.
+pub(crate) struct Cookies<'a> {
+    split: [Option<Cookie<'a>>; MAX_SPLIT],
+    pub(crate) personal: bool,
+    pub(crate) ignored: bool,
+}
+
+impl<'a> Cookies<'a> {
+    pub(crate) fn sort(rules: &CookieRules, lines: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut cookies = Self { split: [None; MAX_SPLIT], personal: false, ignored: false };
+        for cookie in lines.into_iter().flat_map(pairs) {
+            match rules.class(cookie.name) {
+                CookieClass::Ignore => cookies.ignored = true,
+                CookieClass::Split if cookies.insert(cookie) => {}
+                CookieClass::Split | CookieClass::Personal => cookies.personal = true,
+            }
+        }
+        // By name; stable, since of two cookies of one name the order may count.
+        cookies.split.sort_by_key(|cookie| cookie.map_or((true, &b""[..]), |cookie| (false, cookie.name)));
+        cookies
+    }
+
+    /// The cookies that split the page, by name.
+    pub(crate) fn split(&self) -> impl Iterator<Item = &Cookie<'a>> {
+        self.split.iter().flatten()
+    }
+
+    fn insert(&mut self, cookie: Cookie<'a>) -> bool {
+        if cookie.value.len() > MAX_SPLIT_VALUE || has_control(cookie.name) || has_control(cookie.value) {
+            return false;
+        }
+        let Some(slot) = self.split.iter_mut().find(|slot| slot.is_none()) else { return false };
+        *slot = Some(cookie);
+        true
+    }
+}
+
+/// Appends `scheme://host`, lower-cased, without a default port or the dot of a fully qualified name.
+pub(crate) fn push_origin(scheme: &str, authority: &str, out: &mut Vec<u8>) -> Result<(), Reason> {
+    let (scheme, default_port) = match scheme {
+        "http" => ("http://", "80"),
+        "https" => ("https://", "443"),
+        _ => return Err(Reason::Target),
+    };
+    out.extend_from_slice(scheme.as_bytes());
+    let (host, port) = split_port(authority).ok_or(Reason::Target)?;
+    let host = host.strip_suffix('.').unwrap_or(host);
+    out.extend(host.bytes().map(|byte| byte.to_ascii_lowercase()));
+    if !port.is_empty() && port != default_port {
+        out.push(b':');
+        out.extend_from_slice(port.as_bytes());
+    }
+    Ok(())
+}
+
+/// Host and port (empty: none). None if the authority is not a host and a port of plain bytes.
+fn split_port(authority: &str) -> Option<(&str, &str)> {
+    let end = if authority.starts_with('[') {
+        authority.find(']')? + 1
+    } else {
+        authority.find(':').unwrap_or(authority.len())
+    };
+    let (host, rest) = authority.split_at_checked(end)?;
+    let port = if rest.is_empty() { "" } else { rest.strip_prefix(':')? };
+    let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let plain = match literal {
+        Some(address) => address.bytes().all(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.' | b'%')),
+        None => {
+            host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'%'))
+        }
+    };
+    (plain && port.bytes().all(|b| b.is_ascii_digit())).then_some((host, port))
+}
+
+fn is_target(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte > b' ' && *byte != 0x7f && *byte != b'#')
+}
+
+fn has_control(bytes: &[u8]) -> bool {
+    bytes.iter().any(|byte| *byte < b' ' || *byte == 0x7f)
+}
+
+#[cfg(test)]
+mod tests;

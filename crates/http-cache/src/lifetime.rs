@@ -1,0 +1,129 @@
+//! How long a stored reply may be used, and what it is good for at a given age.
+
+use std::time::Duration;
+
+use http::HeaderName;
+
+use crate::freshness::Source;
+
+/// How long and for whom a reply may be stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lifetime {
+    /// Freshness lifetime, counted from age 0.
+    pub ttl: Duration,
+    /// How long past `ttl` it may be served while one request refreshes it.
+    pub stale_while_revalidate: Duration,
+    /// How long past `ttl` it may be served when the application fails.
+    pub stale_if_error: Duration,
+    /// Its age when it was received (RFC 9111 section 4.2.3, corrected_initial_age).
+    pub age: Duration,
+    /// The request fields that selected it: sorted, lower-case, never Cookie.
+    pub vary: Vec<HeaderName>,
+    /// The reply itself says that it may be shared: also with visitors who carry a personal cookie or Authorization.
+    /// A page that is not shared must be searched for a CSRF token before it is stored, see [`crate::csrf`].
+    pub shared: bool,
+    /// Where `ttl` comes from.
+    pub source: Source,
+}
+
+/// What a stored reply is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    Fresh,
+    /// To be served while one request refreshes it.
+    Stale,
+    /// To be served only if the application fails.
+    OnError,
+    /// Not to be served any more.
+    Dead,
+}
+
+impl Lifetime {
+    /// `age` is the current age: [`Lifetime::age`] and the time since.
+    pub fn use_at(&self, age: Duration) -> Use {
+        // RFC 9111 section 4.2: "response_is_fresh = (freshness_lifetime > current_age)"
+        if self.ttl > age {
+            return Use::Fresh;
+        }
+        // RFC 5861 section 3: "caches MAY serve the response in which it appears after it becomes stale, up to the
+        // indicated number of seconds."
+        if self.ttl.saturating_add(self.stale_while_revalidate) > age {
+            return Use::Stale;
+        }
+        // RFC 5861 section 4: "when an error is encountered, a cached stale response MAY be used to satisfy the
+        // request, regardless of other freshness information."
+        if self.ttl.saturating_add(self.stale_if_error) > age { Use::OnError } else { Use::Dead }
+    }
+
+    /// Seconds of freshness left for `Cache-Status; ttl=`, negative when stale. Rounded away from 0, so that its sign tells.
+    pub fn ttl_at(&self, age: Duration) -> i64 {
+        let whole = |left: Duration| {
+            i64::try_from(left.as_secs().saturating_add(u64::from(left.subsec_nanos() > 0)))
+                .unwrap_or(i64::MAX)
+        };
+        if self.ttl > age { whole(self.ttl - age) } else { -whole(age - self.ttl) }
+    }
+
+    /// After this age nothing uses the reply any more: it need not be kept.
+    pub fn dead_at(&self) -> Duration {
+        self.ttl.saturating_add(self.stale_while_revalidate.max(self.stale_if_error))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn lifetime(ttl: u64, stale_while_revalidate: u64, stale_if_error: u64) -> Lifetime {
+        Lifetime {
+            ttl: Duration::from_secs(ttl),
+            stale_while_revalidate: Duration::from_secs(stale_while_revalidate),
+            stale_if_error: Duration::from_secs(stale_if_error),
+            age: Duration::ZERO,
+            vary: Vec::new(),
+            shared: false,
+            source: Source::Setting,
+        }
+    }
+
+    #[test]
+    fn use_by_age() {
+        let cases = [
+            ((1, 5, 60), 0, Use::Fresh),
+            ((1, 5, 60), 999, Use::Fresh),
+            ((1, 5, 60), 1000, Use::Stale),
+            ((1, 5, 60), 5999, Use::Stale),
+            ((1, 5, 60), 6000, Use::OnError),
+            ((1, 5, 60), 60_999, Use::OnError),
+            ((1, 5, 60), 61_000, Use::Dead),
+            ((1, 0, 0), 1000, Use::Dead),
+            ((0, 5, 0), 0, Use::Stale),
+            ((1, 60, 5), 30_000, Use::Stale),
+        ];
+        for ((ttl, swr, sie), millis, expected) in cases {
+            assert_eq!(
+                lifetime(ttl, swr, sie).use_at(Duration::from_millis(millis)),
+                expected,
+                "{ttl} {swr} {sie} {millis}"
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_overflows() {
+        let mut endless = lifetime(u64::MAX, u64::MAX, u64::MAX);
+        assert_eq!(endless.use_at(Duration::from_secs(u64::MAX - 1)), Use::Fresh);
+        assert_eq!(endless.ttl_at(Duration::ZERO), i64::MAX);
+        assert_eq!(endless.dead_at(), Duration::MAX);
+        endless.ttl = Duration::ZERO;
+        assert_eq!(endless.ttl_at(Duration::MAX), -i64::MAX);
+    }
+
+    #[test]
+    fn seconds_left_keep_their_sign() {
+        let one = lifetime(1, 0, 0);
+        for (millis, left) in [(0, 1), (300, 1), (1000, 0), (1001, -1), (2000, -1), (2500, -2)] {
+            assert_eq!(one.ttl_at(Duration::from_millis(millis)), left, "{millis}");
+        }
+    }
+}

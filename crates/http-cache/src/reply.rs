@@ -1,0 +1,201 @@
+//! May this reply be stored, for how long and for whom? A shared cache, and private unless sure.
+
+use std::time::{Duration, SystemTime};
+
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, SET_COOKIE, VARY};
+use http::{HeaderMap, HeaderName, StatusCode};
+
+use crate::cache_control::{Delta, ReplyDirectives, Scope};
+use crate::freshness::{Governing, Source};
+use crate::{Lifetime, Policy, Reason, age, csrf, vary};
+
+/// The head of a reply to a GET that [`Policy::outgoing`] made.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplyParts<'a> {
+    pub status: StatusCode,
+    pub headers: &'a HeaderMap,
+    /// The request carried Authorization.
+    pub authorization: bool,
+    /// The request carried a personal cookie.
+    pub personal: bool,
+    /// When the request was made.
+    pub request_time: SystemTime,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// What to keep is [`crate::fields::stored_headers`]; an HTML page that is not shared must first pass [`crate::csrf`].
+    Store(Lifetime),
+    DoNotStore(Reason),
+}
+
+/// Statuses that this cache understands: it knows of no rule about them that it does not keep.
+///
+/// Errors that an odd request can provoke (400, 403, 405, 413, 414, 431, 5xx …) are missing on purpose: one visitor's odd
+/// request must not take a page away from all others. They are stored where the setting `ttl` names them.
+const UNDERSTOOD: &[u16] = &[200, 203, 204, 300, 301, 302, 303, 307, 308, 404, 410, 451];
+
+impl Policy {
+    /// The verdict on a reply. `now` is when its head was received (response_time).
+    pub fn reply(&self, reply: &ReplyParts<'_>, now: SystemTime) -> Verdict {
+        match self.judge(reply, now) {
+            Ok(lifetime) => Verdict::Store(lifetime),
+            Err(reason) => Verdict::DoNotStore(reason),
+        }
+    }
+
+    fn judge(&self, reply: &ReplyParts<'_>, now: SystemTime) -> Result<Lifetime, Reason> {
+        let governing = Governing::of(self, reply.headers, now);
+        let directives = governing.directives();
+        self.check_directives(reply.status, &directives)?;
+        self.check_set_cookie(reply.headers, &directives)?;
+        let (vary, by_cookie) = self.vary(reply.headers)?;
+
+        // Private unless sure: the reply itself must say that it may be shared. One that is selected by Cookie does not,
+        // whatever else it says.
+        let shared = (directives.public || matches!(directives.s_maxage, Delta::Valid(_))) && !by_cookie;
+        // RFC 9111 section 3: "if the cache is shared: the Authorization header field is not present in the request or
+        // a response directive is present that explicitly allows shared caching". Section 3.5: "In this specification,
+        // the following response directives have such an effect: must-revalidate, public, and s-maxage."
+        if reply.authorization && !shared && (!directives.must_revalidate || by_cookie) {
+            return Err(Reason::Authorization);
+        }
+        if reply.personal && !shared {
+            return Err(Reason::PersonalCookie);
+        }
+
+        let (ttl, source, age) = self.lifetime(reply, &governing, &directives, now)?;
+        let (stale_while_revalidate, stale_if_error) = self.stale_windows(&directives);
+        let shared = shared || reply.authorization;
+        self.check_body(reply.headers, shared)?;
+        Ok(Lifetime { ttl, stale_while_revalidate, stale_if_error, age, vary, shared, source })
+    }
+
+    fn check_directives(&self, status: StatusCode, directives: &ReplyDirectives) -> Result<(), Reason> {
+        // "a cache MUST NOT store incomplete or partial-content responses if it does not support the Range and
+        // Content-Range header fields" (section 3.3): of stored replies it answers ranges, parts it does not store.
+        if status == StatusCode::PARTIAL_CONTENT {
+            return Err(Reason::Partial);
+        }
+        // "the response status code is final" and "if the response status code is 206 or 304, or the must-understand
+        // cache directive is present: the cache understands the response status code" (section 3).
+        let understood = UNDERSTOOD.contains(&status.as_u16());
+        let named = self.ttl.get(status).is_some() && !directives.must_understand;
+        if status.is_informational() || status == StatusCode::NOT_MODIFIED || !(understood || named) {
+            return Err(Reason::Status);
+        }
+        if directives.malformed {
+            return Err(Reason::InvalidFreshness);
+        }
+        // "the no-store cache directive is not present in the response" (section 3). "When a cache that implements the
+        // must-understand directive receives a response that includes it, the cache SHOULD ignore the no-store directive
+        // if it understands and implements the status code's caching requirements." (section 5.2.2.3)
+        if directives.no_store && !(directives.must_understand && understood) {
+            return Err(Reason::NoStore);
+        }
+        // "if the cache is shared: the private response directive is either not present or allows a shared cache to
+        // store a modified response" (section 3)
+        if directives.private == Scope::All {
+            return Err(Reason::Private);
+        }
+        // "in its unqualified form (without an argument), indicates that the response MUST NOT be used to satisfy any
+        // other request without forwarding it for validation" (section 5.2.2.4): of no use to a shield.
+        if directives.no_cache == Scope::All {
+            return Err(Reason::NoCache);
+        }
+        Ok(())
+    }
+
+    /// A reply that sets a cookie is one visitor's, unless the cookie is taken out of it by the reply's own word
+    /// (private="Set-Cookie") or the owner's (ignore_fields). It is never stored with the cookie.
+    fn check_set_cookie(&self, headers: &HeaderMap, directives: &ReplyDirectives) -> Result<(), Reason> {
+        let mut taken_out =
+            directives.private.names().iter().chain(directives.no_cache.names()).chain(&self.ignore_fields);
+        if headers.contains_key(SET_COOKIE) && !taken_out.any(|name| *name == SET_COOKIE) {
+            return Err(Reason::SetCookie);
+        }
+        Ok(())
+    }
+
+    /// The selecting fields without Cookie, and whether Cookie was among them.
+    ///
+    /// The cookies that the application saw are in the key (split) or forbid storing (personal), so nothing is left for
+    /// `Vary: Cookie` to select on: anonymous visitors share one page.
+    fn vary(&self, headers: &HeaderMap) -> Result<(Vec<HeaderName>, bool), Reason> {
+        if self.ignore_fields.contains(&VARY) {
+            return Ok((Vec::new(), false));
+        }
+        let mut names = vary::names(headers)?;
+        let before = names.len();
+        names.retain(|name| *name != http::header::COOKIE);
+        let by_cookie = names.len() < before;
+        Ok((names, by_cookie))
+    }
+
+    /// Freshness lifetime, its source, and the age at receipt.
+    fn lifetime(
+        &self,
+        reply: &ReplyParts<'_>,
+        governing: &Governing,
+        directives: &ReplyDirectives,
+        now: SystemTime,
+    ) -> Result<(Duration, Source, Duration), Reason> {
+        let age = age::initial_age(reply.headers, reply.request_time, now).ok_or(Reason::InvalidFreshness)?;
+        let own = governing.lifetime(self, reply.headers, age, now)?;
+        let (ttl, source) = match own {
+            Some(own) => own,
+            // "a cache MAY assign a heuristic expiration time when an explicit time is not specified" (section 4.2.2):
+            // only what the settings say, from when the reply was received.
+            None => match self.ttl.get(reply.status) {
+                Some(ttl) => (age.saturating_add(ttl), Source::Setting),
+                None => return Err(Reason::NoFreshness),
+            },
+        };
+        // A reply that is stale already is of use only if it says itself that it may be served so.
+        let usable = ttl.saturating_add(directives.stale_while_revalidate.valid().unwrap_or_default());
+        let forbidden = directives.must_revalidate || directives.proxy_revalidate;
+        if ttl > age || (usable > age && !forbidden) {
+            return Ok((ttl, source, age));
+        }
+        Err(Reason::Expired)
+    }
+
+    /// How long past its lifetime the reply may be served while it is refreshed, and when the application fails.
+    fn stale_windows(&self, directives: &ReplyDirectives) -> (Duration, Duration) {
+        // "A cache MUST NOT generate a stale response if it is prohibited by an explicit in-protocol directive (e.g., by
+        // a no-cache response directive, a must-revalidate response directive, or an applicable s-maxage or
+        // proxy-revalidate response directive)." (section 4.2.4)
+        if directives.must_revalidate || directives.proxy_revalidate {
+            return (Duration::ZERO, Duration::ZERO);
+        }
+        // s-maxage forbids what the settings would allow, but not what the same reply allows (RFC 5861): "a cache
+        // directive extension can override any of the requirements listed" (section 4).
+        let by_setting = matches!(directives.s_maxage, Delta::Absent);
+        let window = |own: Delta, setting| match own {
+            Delta::Valid(own) => own,
+            Delta::Absent if by_setting => setting,
+            Delta::Absent | Delta::Invalid => Duration::ZERO,
+        };
+        (
+            window(directives.stale_while_revalidate, self.stale_while_revalidate),
+            window(directives.stale_if_error, self.stale_if_error),
+        )
+    }
+
+    fn check_body(&self, headers: &HeaderMap, shared: bool) -> Result<(), Reason> {
+        let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        if length.is_some_and(|length| length > self.max_object) {
+            return Err(Reason::TooLarge);
+        }
+        let encoded = headers
+            .get(CONTENT_ENCODING)
+            .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+        if !shared && encoded && csrf::applies(headers) {
+            return Err(Reason::EncodedBody);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

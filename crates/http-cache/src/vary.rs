@@ -1,0 +1,241 @@
+//! Vary (RFC 9111 section 4.1): which request fields select a stored reply, and whether a request's fields match.
+
+use http::header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE, VARY};
+use http::{HeaderMap, HeaderName};
+
+use crate::Reason;
+use crate::fields::{is_hop_by_hop, is_unkeyed};
+
+/// The most fields that may select a reply.
+const MAX_NAMES: usize = 16;
+
+/// The fields that a reply names in Vary: sorted, without repeats.
+pub fn names(reply: &HeaderMap) -> Result<Vec<HeaderName>, Reason> {
+    let mut names = Vec::new();
+    let lines = reply.get_all(VARY).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    for name in lines.map(<[u8]>::trim_ascii).filter(|name| !name.is_empty()) {
+        // "A stored response with a Vary header field value containing a member "*" always fails to match." (section 4.1)
+        if name == b"*" {
+            return Err(Reason::VaryStar);
+        }
+        names.push(HeaderName::from_bytes(name).map_err(|_| Reason::Vary)?);
+    }
+    names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+    names.dedup();
+    if names.len() > MAX_NAMES { Err(Reason::Vary) } else { Ok(names) }
+}
+
+/// The values of the selecting fields in a canonical form: equal exactly when the requests match. `names` as in
+/// [`crate::Lifetime::vary`]; for a reply to be stored, `request` is what the application saw ([`crate::Policy::outgoing`]).
+pub fn selected(names: &[HeaderName], request: &HeaderMap) -> Vec<u8> {
+    let mut out = Vec::new();
+    for name in names {
+        select(name, request, &mut out);
+    }
+    out
+}
+
+/// Whether `request` matches a stored reply's `selected` values. Allocates only where the reply has selecting fields.
+pub fn matches(names: &[HeaderName], stored: &[u8], request: &HeaderMap) -> bool {
+    if names.is_empty() { stored.is_empty() } else { selected(names, request) == stored }
+}
+
+/// Appends name, a byte for absent or present, and if present the value's length and the value.
+fn select(name: &HeaderName, request: &HeaderMap, out: &mut Vec<u8>) {
+    out.extend_from_slice(name.as_str().as_bytes());
+    // "If (after any normalization that might take place) a header field is absent from a request, it can only match
+    // another request if it is also absent there." (section 4.1)
+    // What the application never sees while it makes a page to be shared counts as absent.
+    let normal = *name == ACCEPT_ENCODING;
+    if !normal && (!request.contains_key(name) || is_unkeyed(name) || is_hop_by_hop(name)) {
+        out.push(0);
+        return;
+    }
+    out.push(1);
+    let length_at = out.len();
+    out.extend_from_slice(&[0; 4]);
+    if normal {
+        out.extend_from_slice(accept_encoding(request).as_bytes());
+    } else {
+        join(name, request, out);
+    }
+    let length = u32::try_from(out.len() - length_at - 4).unwrap_or(u32::MAX);
+    if let Some(place) = out.get_mut(length_at..length_at + 4) {
+        place.copy_from_slice(&length.to_be_bytes());
+    }
+}
+
+/// "combining multiple header field lines with the same field name", "adding or removing whitespace, where allowed in the
+/// header field's syntax", and "case normalization, where values are defined to be case-insensitive" (section 4.1).
+fn join(name: &HeaderName, request: &HeaderMap, out: &mut Vec<u8>) {
+    for (n, line) in request.get_all(name).iter().enumerate() {
+        if n > 0 {
+            out.push(b',');
+        }
+        let line = line.as_bytes().trim_ascii();
+        if *name == ACCEPT_LANGUAGE {
+            out.extend(line.iter().filter(|b| !b.is_ascii_whitespace()).map(u8::to_ascii_lowercase));
+        } else {
+            out.extend_from_slice(line);
+        }
+    }
+}
+
+/// Accept-Encoding in a canonical form: which of brotli, gzip and zstd the client takes. The application is sent this
+/// value too, or it might answer in a coding that another client of the same variant cannot read.
+pub fn accept_encoding(request: &HeaderMap) -> &'static str {
+    const CODINGS: [&str; 3] = ["br", "gzip", "zstd"];
+    let mut said = [None; CODINGS.len()];
+    let mut others = false;
+    for element in
+        request.get_all(ACCEPT_ENCODING).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+    {
+        let mut parts = element.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+        let coding = parts.next().unwrap_or_default();
+        let taken = parts.all(|parameter| !is_zero_weight(parameter));
+        if coding == b"*" {
+            others = taken;
+        }
+        let coding = if coding.eq_ignore_ascii_case(b"x-gzip") { b"gzip" } else { coding };
+        for (name, said) in CODINGS.iter().zip(&mut said) {
+            if coding.eq_ignore_ascii_case(name.as_bytes()) {
+                *said = Some(taken);
+            }
+        }
+    }
+    match said.map(|said| said.unwrap_or(others)) {
+        [false, false, false] => "",
+        [true, false, false] => "br",
+        [false, true, false] => "gzip",
+        [true, true, false] => "br, gzip",
+        [false, false, true] => "zstd",
+        [true, false, true] => "br, zstd",
+        [false, true, true] => "gzip, zstd",
+        [true, true, true] => "br, gzip, zstd",
+    }
+}
+
+/// `q=0`, `q=0.00`; also a weight that is none: not taken is the safe side.
+fn is_zero_weight(parameter: &[u8]) -> bool {
+    let Some(weight) = parameter.strip_prefix(b"q=").or_else(|| parameter.strip_prefix(b"Q=")) else {
+        return false;
+    };
+    !weight.iter().any(|b| matches!(b, b'1'..=b'9'))
+        || !weight.iter().all(|b| b.is_ascii_digit() || *b == b'.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn names_of_a_reply() {
+        let many = (0..=MAX_NAMES).map(|n| format!("x-{n}")).collect::<Vec<_>>().join(",");
+        let cases: &[(&[&str], Result<&[&str], Reason>)] = &[
+            (&[], Ok(&[])),
+            (&[""], Ok(&[])),
+            (&["Accept-Encoding"], Ok(&["accept-encoding"])),
+            (&["b, A ,, b"], Ok(&["a", "b"])),
+            (&["b", "a"], Ok(&["a", "b"])),
+            (&["*"], Err(Reason::VaryStar)),
+            (&["a, *"], Err(Reason::VaryStar)),
+            (&["a", " * "], Err(Reason::VaryStar)),
+            (&["a b"], Err(Reason::Vary)),
+            (&["a;b"], Err(Reason::Vary)),
+            (&[&many], Err(Reason::Vary)),
+        ];
+        for (lines, expected) in cases {
+            let fields: Vec<_> = lines.iter().map(|line| ("vary", *line)).collect();
+            let found = names(&headers(&fields));
+            assert_eq!(
+                found,
+                expected.map(|names| names.iter().map(|n| n.parse().unwrap()).collect()),
+                "{lines:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn requests_match() {
+        type Fields = &'static [(&'static str, &'static str)];
+        let cases: &[(&str, Fields, Fields, bool)] = &[
+            ("x", &[], &[], true),
+            ("x", &[("x", "1")], &[("x", "1")], true),
+            ("x", &[("x", "1")], &[("x", "2")], false),
+            ("x", &[("x", "")], &[], false),
+            ("x", &[("x", "a"), ("x", "b")], &[("x", "a,b")], true),
+            ("x", &[("x", " a ")], &[("x", "a")], true),
+            ("x", &[("x", "A")], &[("x", "a")], false),
+            ("x", &[("y", "1")], &[], true),
+            (
+                "accept-language",
+                &[("accept-language", "de-CH, de;q=0.9")],
+                &[("accept-language", "de-ch,de; q=0.9")],
+                true,
+            ),
+            ("accept-language", &[("accept-language", "de")], &[("accept-language", "en")], false),
+            (
+                "accept-encoding",
+                &[("accept-encoding", "gzip, deflate, br")],
+                &[("accept-encoding", "br;q=1, GZIP")],
+                true,
+            ),
+            ("accept-encoding", &[("accept-encoding", "identity")], &[], true),
+            ("accept-encoding", &[("accept-encoding", "gzip")], &[], false),
+            ("x-forwarded-for", &[], &[("x-forwarded-for", "192.0.2.1")], true),
+            ("range", &[], &[("range", "bytes=0-1")], true),
+        ];
+        for (name, first, second, expected) in cases {
+            let names = [name.parse::<HeaderName>().unwrap()];
+            let stored = selected(&names, &headers(first));
+            assert_eq!(matches(&names, &stored, &headers(second)), *expected, "{name} {first:?} {second:?}");
+        }
+    }
+
+    #[test]
+    fn values_cannot_be_shifted_between_fields() {
+        let names = ["a", "b"].map(|name| name.parse::<HeaderName>().unwrap());
+        let one = selected(&names, &headers(&[("a", "1b2")]));
+        for other in [&[("a", "1"), ("b", "2")][..], &[("b", "1b2")], &[("a", "1b2"), ("b", "")]] {
+            assert_ne!(one, selected(&names, &headers(other)), "{other:?}");
+        }
+        // Nor does a reply without selecting fields match one with.
+        assert!(!matches(&[], &one, &HeaderMap::new()));
+        assert!(!matches(&names, b"", &HeaderMap::new()));
+    }
+
+    #[test]
+    fn codings() {
+        let cases = [
+            ("", ""),
+            ("gzip", "gzip"),
+            ("x-gzip", "gzip"),
+            ("gzip, deflate, br, zstd", "br, gzip, zstd"),
+            ("gzip;q=0", ""),
+            ("gzip;q=0.000, br;q=0.1", "br"),
+            ("gzip;q=junk", ""),
+            ("*", "br, gzip, zstd"),
+            ("*;q=0", ""),
+            ("*, gzip;q=0", "br, zstd"),
+            ("*;q=0, gzip", "gzip"),
+            ("deflate, identity", ""),
+        ];
+        for (value, expected) in cases {
+            let found = accept_encoding(&headers(&[("accept-encoding", value)]));
+            assert_eq!(found, expected, "{value}");
+            assert_eq!(
+                accept_encoding(&headers(&[("accept-encoding", found)])),
+                expected,
+                "normal form of {value}"
+            );
+        }
+    }
+}
