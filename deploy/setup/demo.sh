@@ -23,10 +23,11 @@ main() {
   report_death
 }
 
+# A session of its own keeps the terminal's Ctrl-C from all but this script, which then stops things in order.
 start() { # NAME COMMAND…
   local name=$1
   shift
-  "$@" >"$run/$name.log" 2>&1 </dev/null &
+  setsid "$@" >"$run/$name.log" 2>&1 </dev/null &
   pids[$name]=$!
 }
 
