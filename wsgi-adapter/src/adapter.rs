@@ -1,20 +1,39 @@
-//! The gRPC service: one `Fetch` is one request to the application.
+//! The gRPC service: one `Fetch` is one request to the application, carried out in a task of its own.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use process::shutdown::Shutdown;
+use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
-use weir_proto::origin::{FetchReply, FetchRequest, origin_server};
+use tracing::{info, warn};
+use weir_proto::origin::fetch_request::Message;
+use weir_proto::origin::{FetchReply, FetchRequest, RequestHead, fetch_reply, origin_server};
 
 use crate::config::Config;
+use crate::error::Error;
+use crate::fetch::{Failed, fetch};
 use crate::metrics::Metrics;
+use crate::pool::Pool;
+use crate::replies::{self, Replies};
+
+/// The request's head is the first thing an edge sends.
+const HEAD_WAIT: Duration = Duration::from_secs(10);
 
 /// Answers `weir.origin.Origin`.
 #[derive(Debug)]
-pub struct Adapter {}
+pub struct Adapter {
+    pools: HashMap<String, Arc<Pool>>,
+    metrics: Metrics,
+    shutdown: Shutdown,
+}
 
 impl Adapter {
-    pub(crate) fn new(_config: &Config, _metrics: &Metrics, _shutdown: &Shutdown) -> Self {
-        Self {}
+    pub(crate) fn new(config: &Config, metrics: &Metrics, shutdown: &Shutdown) -> Self {
+        let pools = config.pool.iter().map(|pool| (pool.name.clone(), Pool::new(pool, metrics)));
+        Self { pools: pools.collect(), metrics: metrics.clone(), shutdown: shutdown.clone() }
     }
 }
 
@@ -24,8 +43,65 @@ impl origin_server::Origin for Adapter {
 
     async fn fetch(
         &self,
-        _request: Request<Streaming<FetchRequest>>,
+        request: Request<Streaming<FetchRequest>>,
     ) -> Result<Response<Self::FetchStream>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let mut messages = request.into_inner();
+        let head = first_message(&mut messages).await.map_err(|error| error.status())?;
+        let (replies, stream) = replies::channel();
+        let pool = self.pools.get(&head.pool).cloned();
+        let metrics = self.metrics.clone();
+        self.shutdown.spawn(async move {
+            let fetched = async {
+                match &pool {
+                    Some(pool) => fetch(pool, &head, messages, &replies).await,
+                    None => Err(Error::UnknownPool(head.pool.clone()).into()),
+                }
+            };
+            // An edge that takes no more of the reply has left: dropping the fetch closes the connection and frees its place.
+            let fetched = tokio::select! {
+                biased;
+                () = replies.unwanted() => return,
+                fetched = fetched => fetched,
+            };
+            if let Err(failed) = fetched {
+                tell(&failed, &head, pool.as_deref(), &metrics, &replies).await;
+            }
+        });
+        Ok(Response::new(stream))
     }
+}
+
+async fn first_message(messages: &mut Streaming<FetchRequest>) -> Result<RequestHead, Error> {
+    let message = timeout(HEAD_WAIT, messages.message()).await;
+    match message.map(|message| message.ok().flatten().and_then(|message| message.message)) {
+        Ok(Some(Message::Head(head))) => Ok(head),
+        _ => Err(Error::Contract("a fetch begins with a request head".to_owned())),
+    }
+}
+
+/// Tells the log, the metrics and the edge.
+async fn tell(
+    failed: &Failed,
+    head: &RequestHead,
+    pool: Option<&Pool>,
+    metrics: &Metrics,
+    replies: &Replies,
+) {
+    let Failed { error, server, reached } = failed;
+    let (name, kind) = (&head.pool, error.kind_name());
+    if let Error::Body(_) = error {
+        // Clients leave all the time.
+        info!(pool = name, server, kind, reached, "{error}");
+    } else {
+        warn!(pool = name, server, kind, reached, "{error}");
+    }
+    // A name that is not in the settings is no label: callers would make as many as they like.
+    metrics.failure(if pool.is_some() { name } else { "" }, server, kind);
+    let _ = match error.kind() {
+        Some(kind) => {
+            let failure = error.failure(kind, server, *reached, pool.map(|pool| &pool.config));
+            replies.send(fetch_reply::Message::Failure(failure)).await
+        }
+        None => replies.refuse(error.status()).await,
+    };
 }

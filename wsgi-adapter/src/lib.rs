@@ -14,7 +14,16 @@ use weir_proto::origin::origin_server::OriginServer;
 mod adapter;
 pub mod address;
 mod config;
+mod connect;
+mod deadline;
+mod error;
+mod exchange;
+mod fetch;
 mod metrics;
+mod pool;
+mod replies;
+mod request;
+mod upload;
 
 pub use adapter::Adapter;
 pub use config::{Balance, Config, PoolConfig, QueueConfig, ServerConfig};

@@ -36,6 +36,8 @@ pub struct Decoder {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
+    /// There is no body. What comes in its place is dropped.
+    Nothing,
     /// This many bytes are still to come.
     Length(u64),
     /// Until the server closes.
@@ -56,7 +58,7 @@ impl Decoder {
     /// For the reply to a HEAD request (`head_only`) or another. RFC 9112 section 6.3.
     pub fn new(head: &Head, head_only: bool) -> Self {
         let state = if head_only || bodiless(head.status) {
-            State::Done
+            State::Nothing
         } else if head.chunked {
             State::Size
         } else {
@@ -69,6 +71,10 @@ impl Decoder {
     pub fn step(&mut self, buffer: &mut BytesMut) -> Result<Step, Broken> {
         loop {
             match self.state {
+                State::Nothing => {
+                    buffer.clear();
+                    return Ok(Step::Done);
+                }
                 State::Done | State::Length(0) => {
                     self.state = State::Done;
                     return if buffer.is_empty() { Ok(Step::Done) } else { Err(Broken::Long) };
@@ -119,7 +125,7 @@ impl Decoder {
     /// The server has closed, with `buffer` not understood yet: was that the end?
     pub fn closed(&self) -> Result<(), Broken> {
         match self.state {
-            State::Done | State::Close | State::Length(0) => Ok(()),
+            State::Nothing | State::Done | State::Close | State::Length(0) => Ok(()),
             State::Length(left) => Err(Broken::Short(left)),
             State::Size | State::Chunk(_) | State::Trailers(_) => Err(Broken::ShortChunk),
         }
@@ -237,12 +243,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_follows_a_head_without_body() {
+    fn what_follows_a_head_without_body_is_dropped() {
         for (status, head_only) in [(200, true), (204, false), (304, false)] {
             let mut decoder = Decoder::new(&head(status, Some(5), false), head_only);
             assert_eq!(decoder.step(&mut BytesMut::new()), Ok(Step::Done));
             assert_eq!(decoder.closed(), Ok(()));
-            assert_eq!(decoder.step(&mut BytesMut::from("x")), Err(Broken::Long));
+            let mut buffer = BytesMut::from("hello");
+            assert_eq!(decoder.step(&mut buffer), Ok(Step::Done));
+            assert!(buffer.is_empty());
         }
     }
 

@@ -1,0 +1,185 @@
+//! Everything that can go wrong with a request to the application: who is to blame, and what the edge is told. Failures and
+//! statuses are made here and nowhere else.
+
+use std::io;
+
+use tonic::Status;
+use uwsgi::body::Broken;
+use uwsgi::environ::Refused;
+use uwsgi::packet::TooLarge;
+use uwsgi::reply::BadReply;
+use weir_proto::origin::{Failure, Kind};
+
+use crate::config::PoolConfig;
+use crate::pool::Full;
+
+/// Why there is no (whole) reply.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The caller broke the contract.
+    #[error("{0}")]
+    Contract(String),
+    #[error("there is no pool \"{0}\" in the adapter's settings")]
+    UnknownPool(String),
+    #[error("{0}; {advice}", advice = advice(.0))]
+    TooLarge(TooLarge),
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    #[error(transparent)]
+    Full(#[from] Full),
+    #[error("the request's body cannot be kept in a temporary file: {0}")]
+    Storage(#[source] io::Error),
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    #[error("the edge takes no more of the reply")]
+    Unread,
+}
+
+/// The client, or the edge between, is to blame.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    #[error("the request's body broke off")]
+    BrokeOff,
+    #[error("the request's body stalled (body_timeout)")]
+    Stalled,
+    #[error("the request's body is shorter than its length")]
+    TooShort,
+    #[error("the request's body is longer than its length")]
+    TooLong,
+    #[error("the request's body is larger than max_body, {0} bytes")]
+    TooLarge(u64),
+}
+
+/// A server is to blame.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServerError {
+    #[error("its name cannot be looked up: {0}")]
+    Lookup(#[source] io::Error),
+    #[error("cannot connect: {0}")]
+    Connect(#[source] io::Error),
+    #[error("cannot connect: its listen queue is full")]
+    Busy,
+    #[error("cannot connect in time (connect_timeout)")]
+    ConnectTimeout,
+    #[error("took no more of the request in time (send_timeout)")]
+    SendTimeout,
+    #[error("did not reply in time (read_timeout, or the edge's deadline)")]
+    ReplyTimeout,
+    #[error("closed the connection without a reply")]
+    Closed,
+    #[error("the connection broke before a reply: {0}")]
+    Lost(#[source] io::Error),
+    #[error("closed the connection within the reply's head")]
+    CutHead,
+    #[error(transparent)]
+    BadReply(#[from] BadReply),
+    // From here on the edge has the reply's head.
+    #[error(transparent)]
+    Broken(#[from] Broken),
+    #[error("the connection broke within the reply's body: {0}")]
+    BodyLost(#[source] io::Error),
+    #[error("the reply's body stalled (read_timeout)")]
+    BodyTimeout,
+}
+
+impl Error {
+    /// As the contract names it. `None`: the caller is at fault and gets a gRPC status.
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        Some(match self {
+            Self::Contract(_) => return None,
+            Self::UnknownPool(_) => Kind::UnknownPool,
+            Self::TooLarge(_) => Kind::HeadTooLarge,
+            Self::Body(_) => Kind::BadBody,
+            Self::Full(_) | Self::Storage(_) => Kind::Overloaded,
+            Self::Server(error) => error.kind(),
+            Self::Unread => Kind::Timeout,
+        })
+    }
+
+    /// For logs and metrics.
+    pub(crate) fn kind_name(&self) -> &'static str {
+        match self.kind() {
+            None => "contract",
+            Some(Kind::Unspecified) => "unspecified",
+            Some(Kind::UnknownPool) => "unknown_pool",
+            Some(Kind::Unreachable) => "unreachable",
+            Some(Kind::Timeout) => "timeout",
+            Some(Kind::BadReply) => "bad_reply",
+            Some(Kind::CutOff) => "cut_off",
+            Some(Kind::HeadTooLarge) => "head_too_large",
+            Some(Kind::Overloaded) => "overloaded",
+            Some(Kind::BadBody) => "bad_body",
+        }
+    }
+
+    /// A failure that counts against the server (`max_fails`). As in nginx one within the reply's body does not.
+    pub(crate) fn marks_server(&self) -> bool {
+        let Self::Server(error) = self else {
+            return false;
+        };
+        !matches!(
+            error,
+            ServerError::Busy | ServerError::Broken(_) | ServerError::BodyLost(_) | ServerError::BodyTimeout
+        )
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        Status::invalid_argument(self.to_string())
+    }
+
+    /// `server`: the one that failed, empty if none was chosen. `reached`: bytes of the request reached one.
+    pub(crate) fn failure(
+        &self,
+        kind: Kind,
+        server: &str,
+        reached: bool,
+        pool: Option<&PoolConfig>,
+    ) -> Failure {
+        // In that time the whole queue will have been served, or given up.
+        let queue = pool.map_or(0, |pool| pool.queue.timeout.0.as_secs());
+        let retry_after = u32::try_from(queue.clamp(1, 60)).unwrap_or(1);
+        Failure {
+            kind: kind.into(),
+            server: server.to_owned(),
+            detail: self.to_string(),
+            reached,
+            retry_after: if kind == Kind::Overloaded { retry_after } else { 0 },
+        }
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::TooLarge(error) => Self::TooLarge(error),
+            Refused::Invalid(_) | Refused::Path(_) => Self::Contract(refused.to_string()),
+        }
+    }
+}
+
+impl ServerError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Lookup(_) | Self::Connect(_) => Kind::Unreachable,
+            Self::Busy => Kind::Overloaded,
+            Self::ConnectTimeout | Self::SendTimeout | Self::ReplyTimeout | Self::BodyTimeout => {
+                Kind::Timeout
+            }
+            Self::Closed | Self::Lost(_) | Self::CutHead | Self::BadReply(_) => Kind::BadReply,
+            Self::Broken(_) | Self::BodyLost(_) => Kind::CutOff,
+        }
+    }
+}
+
+/// What whoever runs the application can do about it.
+fn advice(error: &TooLarge) -> &'static str {
+    match error {
+        TooLarge::Packet => "the client has to send less, fewer cookies perhaps",
+        TooLarge::Block { .. } => {
+            "raise buffer_size of this pool and buffer-size of uWSGI to the same value, 65535 at most"
+        }
+        TooLarge::Variables { .. } => {
+            "raise max_vars of this pool if its servers take more (uWSGI takes 128)"
+        }
+    }
+}

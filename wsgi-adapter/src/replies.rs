@@ -1,0 +1,47 @@
+//! The way back to the edge: a few messages ahead of what it has taken, then the application is not read from.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+use weir_proto::origin::FetchReply;
+use weir_proto::origin::fetch_reply::Message;
+
+use crate::error::Error;
+
+/// Messages that wait for the edge to take them, each with at most 32 KiB of body.
+const AHEAD: usize = 4;
+/// An edge that has taken nothing for so long is given up. Its own clients' timeouts are far shorter.
+const UNREAD: Duration = Duration::from_secs(600);
+
+pub(crate) struct Replies(mpsc::Sender<Result<FetchReply, Status>>);
+
+pub(crate) fn channel() -> (Replies, ReceiverStream<Result<FetchReply, Status>>) {
+    let (sender, receiver) = mpsc::channel(AHEAD);
+    (Replies(sender), ReceiverStream::new(receiver))
+}
+
+impl Replies {
+    pub(crate) async fn send(&self, message: Message) -> Result<(), Error> {
+        self.push(Ok(FetchReply { message: Some(message) })).await
+    }
+
+    /// Ends the call with a gRPC status: the caller broke the contract.
+    pub(crate) async fn refuse(&self, status: Status) -> Result<(), Error> {
+        self.push(Err(status)).await
+    }
+
+    /// Resolves when nobody will take what is sent.
+    pub(crate) async fn unwanted(&self) {
+        self.0.closed().await;
+    }
+
+    async fn push(&self, reply: Result<FetchReply, Status>) -> Result<(), Error> {
+        match timeout(UNREAD, self.0.send(reply)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Error::Unread),
+        }
+    }
+}

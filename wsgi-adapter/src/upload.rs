@@ -1,0 +1,167 @@
+//! A request's body on its way from the edge to a server: received whole (memory, then a temporary file), or passed on as it
+//! comes.
+
+use std::io;
+
+use bytes::{Bytes, BytesMut};
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+use tokio::time::timeout;
+use tonic::Streaming;
+use weir_proto::origin::FetchRequest;
+use weir_proto::origin::fetch_request::Message;
+
+use crate::config::PoolConfig;
+use crate::error::{BodyError, Error};
+
+/// What is sent to a server at once.
+const PIECE: usize = 64 * 1024;
+
+/// A body that can be sent.
+pub(crate) enum Upload {
+    Memory {
+        body: Bytes,
+        sent: bool,
+    },
+    File {
+        file: File,
+        length: u64,
+    },
+    /// Can be sent only once.
+    Live {
+        incoming: Incoming,
+        begun: bool,
+    },
+}
+
+impl Upload {
+    /// Receives the whole body.
+    pub(crate) async fn receive(mut incoming: Incoming, pool: &PoolConfig) -> Result<Self, Error> {
+        let limit = pool.buffer_memory.bytes();
+        let mut memory = BytesMut::new();
+        while let Some(piece) = incoming.next().await? {
+            if memory.len() + piece.len() > limit {
+                return spill(&memory, piece, incoming).await;
+            }
+            memory.extend_from_slice(&piece);
+        }
+        Ok(Self::Memory { body: memory.freeze(), sent: false })
+    }
+
+    pub(crate) fn live(incoming: Incoming) -> Self {
+        Self::Live { incoming, begun: false }
+    }
+
+    pub(crate) fn empty() -> Self {
+        Self::Memory { body: Bytes::new(), sent: false }
+    }
+
+    /// Known when the body has been received.
+    pub(crate) fn length(&self) -> Option<u64> {
+        match self {
+            Self::Memory { body, .. } => Some(body.len() as u64),
+            Self::File { length, .. } => Some(*length),
+            Self::Live { .. } => None,
+        }
+    }
+
+    /// The next piece to send, not empty. `None`: that was all.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        match self {
+            Self::Memory { body, sent } => {
+                let first = !std::mem::replace(sent, true);
+                Ok((first && !body.is_empty()).then(|| body.clone()))
+            }
+            Self::File { file, .. } => {
+                let mut piece = BytesMut::with_capacity(PIECE);
+                let read = file.read_buf(&mut piece).await.map_err(Error::Storage)?;
+                Ok((read > 0).then(|| piece.freeze()))
+            }
+            Self::Live { incoming, begun } => {
+                *begun = true;
+                Ok(incoming.next().await?)
+            }
+        }
+    }
+
+    /// Back to the first byte, for another server. False: what has been sent is gone.
+    pub(crate) async fn rewind(&mut self) -> Result<bool, Error> {
+        match self {
+            Self::Memory { sent, .. } => *sent = false,
+            Self::File { file, .. } => {
+                file.rewind().await.map_err(Error::Storage)?;
+            }
+            Self::Live { begun, .. } => return Ok(!*begun),
+        }
+        Ok(true)
+    }
+}
+
+/// Goes on receiving into a temporary file, which has no name and goes with its last handle.
+async fn spill(memory: &[u8], piece: Bytes, mut incoming: Incoming) -> Result<Upload, Error> {
+    let created = tokio::task::spawn_blocking(tempfile::tempfile).await;
+    let mut file = File::from_std(created.map_err(io::Error::other).flatten().map_err(Error::Storage)?);
+    file.write_all(memory).await.map_err(Error::Storage)?;
+    let mut length = memory.len() as u64;
+    let mut next = Some(piece);
+    while let Some(piece) = next {
+        file.write_all(&piece).await.map_err(Error::Storage)?;
+        length += piece.len() as u64;
+        next = incoming.next().await?;
+    }
+    file.flush().await.map_err(Error::Storage)?;
+    file.rewind().await.map_err(Error::Storage)?;
+    Ok(Upload::File { file, length })
+}
+
+/// The body as the edge sends it, held against its length.
+pub(crate) struct Incoming {
+    messages: Streaming<FetchRequest>,
+    /// Bytes still to come, if the head told a length.
+    left: Option<u64>,
+    received: u64,
+    max: u64,
+    patience: std::time::Duration,
+}
+
+impl Incoming {
+    pub(crate) fn new(
+        messages: Streaming<FetchRequest>,
+        length: Option<u64>,
+        pool: &PoolConfig,
+    ) -> Result<Self, BodyError> {
+        let max = pool.max_body.0;
+        if length.is_some_and(|length| length > max) {
+            return Err(BodyError::TooLarge(max));
+        }
+        Ok(Self { messages, left: length, received: 0, max, patience: pool.body_timeout.0 })
+    }
+
+    /// The next piece, not empty. `None`: the body is whole.
+    async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
+        loop {
+            let message = timeout(self.patience, self.messages.message()).await;
+            // Neither an error nor an end without `End` is the end of the body.
+            let message = message.map_err(|_| BodyError::Stalled)?.map_err(|_| BodyError::BrokeOff)?;
+            match message.and_then(|message| message.message) {
+                Some(Message::Chunk(piece)) if piece.is_empty() => {}
+                Some(Message::Chunk(piece)) => return self.count(piece).map(Some),
+                Some(Message::End(_)) if self.left.unwrap_or(0) == 0 => return Ok(None),
+                Some(Message::End(_)) => return Err(BodyError::TooShort),
+                Some(Message::Head(_)) | None => return Err(BodyError::BrokeOff),
+            }
+        }
+    }
+
+    fn count(&mut self, piece: Bytes) -> Result<Bytes, BodyError> {
+        let length = piece.len() as u64;
+        self.received += length;
+        if self.received > self.max {
+            return Err(BodyError::TooLarge(self.max));
+        }
+        if let Some(left) = &mut self.left {
+            *left = left.checked_sub(length).ok_or(BodyError::TooLong)?;
+        }
+        Ok(piece)
+    }
+}
