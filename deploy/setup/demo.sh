@@ -31,13 +31,14 @@ start() { # NAME COMMAND…
   pids[$name]=$!
 }
 
-# Weir first, so that it drains while the application still answers; what does not end in ten seconds is killed.
+# Weir first, so that it drains while the application still answers; what does not end in ten seconds is killed with
+# all its children (uWSGI can miss a TERM that comes while it starts its workers).
 stop() {
   trap '' INT TERM HUP
   local name
   for name in weir uwsgi; do
     kill -TERM "${pids[$name]:-}" 2>/dev/null || continue
-    timeout 10 tail -s 0.1 --pid="${pids[$name]}" -f /dev/null || kill -KILL "${pids[$name]}" 2>/dev/null || true
+    timeout 10 tail -s 0.1 --pid="${pids[$name]}" -f /dev/null || kill -KILL -- "-${pids[$name]}" 2>/dev/null || true
   done
   wait
 }

@@ -44,7 +44,7 @@ def still_running():
         except ChildProcessError:
             return []
         if time.monotonic() > deadline:
-            return [int(pid) for pid in Path("/proc/self/task/self/children").read_text().split()]
+            return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
         time.sleep(0.05)
 
 
