@@ -133,8 +133,8 @@ impl ReplyDirectives {
                 "s-maxage" => all.s_maxage.join(directive.delta()),
                 "stale-while-revalidate" => all.stale_while_revalidate.join(directive.delta()),
                 "stale-if-error" => all.stale_if_error.join(directive.delta()),
-                // "For the directives defined below that define no argument, none is allowed": where the directive
-                // forbids it is obeyed all the same, where it permits it is not.
+                // "For the cache directives defined below, no argument is defined (nor allowed) unless stated otherwise."
+                // (section 5.2) With one, a directive that forbids is obeyed all the same, and one that permits is not.
                 "no-store" => all.no_store = true,
                 "must-understand" => all.must_understand |= directive.argument.is_none(),
                 "must-revalidate" => all.must_revalidate = true,

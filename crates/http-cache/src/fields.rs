@@ -21,9 +21,9 @@ pub fn stored_headers(reply: &HeaderMap, now: SystemTime) -> HeaderMap {
         targeted::directives(reply, &CDN_CACHE_CONTROL),
     ];
     for directives in governing.iter().flatten() {
-        // "a shared cache MUST NOT store the listed header fields if they are present in the original response"
-        // (private, RFC 9111 section 5.2.2.7); "a cache MUST NOT use the response to satisfy a subsequent request […] if
-        // the listed header fields are" not left out (no-cache, section 5.2.2.4).
+        // private: "a shared cache MUST NOT store the listed header fields if they are present in the original response"
+        // (RFC 9111 section 5.2.2.7). no-cache: "a cache MAY use the response to satisfy a subsequent request […] if the
+        // listed header fields are excluded from the subsequent response" (section 5.2.2.4).
         left_out.extend_from_slice(directives.private.names());
         left_out.extend_from_slice(directives.no_cache.names());
     }

@@ -33,7 +33,7 @@ pub use policy::jitter::Jitter;
 pub use policy::query::QueryRules;
 pub use policy::rules::{RequestRule, RequestRules};
 pub use policy::ttl::TtlRules;
-pub use policy::{Methods, Policy};
+pub use policy::{Methods, Policy, field_names};
 pub use reason::Reason;
 pub use reply::{ReplyParts, Verdict};
 pub use request::{Asked, Look, Outgoing, RequestParts, SharedRequest};

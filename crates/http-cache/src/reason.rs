@@ -70,7 +70,7 @@ reasons! {
     VaryStar = "vary-star", "RFC 9111 section 4.1";
     /// Vary is not a list of field names, or a longer one than is kept.
     Vary = "vary", "RFC 9110 section 12.5.5";
-    /// Cache-Control, Expires, Age or X-Accel-Expires make no sense, or contradict themselves.
+    /// Cache-Control or X-Accel-Expires make no sense, or contradict themselves.
     InvalidFreshness = "invalid-freshness", "RFC 9111 section 4.2.1";
     /// The reply is stale already.
     Expired = "expired", "RFC 9111 section 4.2";

@@ -140,7 +140,7 @@ impl Policy {
         directives: &ReplyDirectives,
         now: SystemTime,
     ) -> Result<(Duration, Source, Duration), Reason> {
-        let age = age::initial_age(reply.headers, reply.request_time, now).ok_or(Reason::InvalidFreshness)?;
+        let age = age::initial_age(reply.headers, reply.request_time, now);
         let own = governing.lifetime(self, reply.headers, age, now)?;
         let (ttl, source) = match own {
             Some(own) => own,

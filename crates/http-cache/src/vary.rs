@@ -139,7 +139,8 @@ mod tests {
     #[test]
     fn names_of_a_reply() {
         let many = (0..=MAX_NAMES).map(|n| format!("x-{n}")).collect::<Vec<_>>().join(",");
-        let cases: &[(&[&str], Result<&[&str], Reason>)] = &[
+        type Names<'a> = Result<&'a [&'a str], Reason>;
+        let cases: &[(&[&str], Names<'_>)] = &[
             (&[], Ok(&[])),
             (&[""], Ok(&[])),
             (&["Accept-Encoding"], Ok(&["accept-encoding"])),

@@ -1,1 +1,391 @@
+//! Headers in, verdict out, by topic.
+
+use std::time::UNIX_EPOCH;
+
 use super::*;
+use crate::policy::TtlRules;
+
+type Fields<'a> = &'a [(&'static str, &'a str)];
+
+/// 784_111_777 s since the epoch.
+const NOW: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+const IN_A_MINUTE: &str = "Sun, 06 Nov 1994 08:50:37 GMT";
+const AN_HOUR_AGO: &str = "Sun, 06 Nov 1994 07:49:37 GMT";
+
+struct Case<'a> {
+    policy: Policy,
+    status: u16,
+    fields: Fields<'a>,
+    authorization: bool,
+    personal: bool,
+}
+
+fn reply<'a>(fields: Fields<'a>) -> Case<'a> {
+    Case { policy: Policy::default(), status: 200, fields, authorization: false, personal: false }
+}
+
+impl Case<'_> {
+    fn verdict(&self) -> Verdict {
+        let now = UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let mut headers = HeaderMap::new();
+        for (name, value) in self.fields {
+            headers.append(*name, value.parse().unwrap());
+        }
+        let reply = ReplyParts {
+            status: StatusCode::from_u16(self.status).unwrap(),
+            headers: &headers,
+            authorization: self.authorization,
+            personal: self.personal,
+            request_time: now,
+        };
+        self.policy.reply(&reply, now)
+    }
+
+    fn stored(&self) -> Lifetime {
+        match self.verdict() {
+            Verdict::Store(lifetime) => lifetime,
+            Verdict::DoNotStore(reason) => panic!("{:?}: {reason:?}", self.fields),
+        }
+    }
+
+    fn reason(&self) -> Reason {
+        match self.verdict() {
+            Verdict::DoNotStore(reason) => reason,
+            Verdict::Store(lifetime) => panic!("{:?}: {lifetime:?}", self.fields),
+        }
+    }
+}
+
+fn cache_control(value: &str) -> [(&'static str, &str); 1] {
+    [("cache-control", value)]
+}
+
+#[test]
+fn freshness_and_its_source() {
+    let cases: &[(Fields<'_>, u64, Source)] = &[
+        (&[], 1, Source::Setting),
+        (&[("cache-control", "public")], 1, Source::Setting),
+        (&[("cache-control", "max-age=60")], 60, Source::MaxAge),
+        (&[("cache-control", "max-age=60, s-maxage=10")], 10, Source::SMaxage),
+        (&[("cache-control", "s-maxage=10, max-age=junk")], 10, Source::SMaxage),
+        (&[("cache-control", "max-age=5"), ("expires", IN_A_MINUTE), ("date", NOW)], 5, Source::MaxAge),
+        (&[("expires", IN_A_MINUTE), ("date", NOW)], 60, Source::Expires),
+        (&[("expires", IN_A_MINUTE)], 60, Source::Expires),
+        (&[("expires", IN_A_MINUTE), ("date", "junk")], 60, Source::Expires),
+        (&[("expires", IN_A_MINUTE), ("date", NOW), ("date", AN_HOUR_AGO)], 60, Source::Expires),
+        // "this calculation is intended to reduce clock skew by using the clock information provided by the origin server
+        // whenever possible" (section 4.2.1): both of the server's dates, and nothing of ours.
+        (&[("expires", NOW), ("date", AN_HOUR_AGO)], 3600, Source::Expires),
+        (&[("cache-control", "public"), ("expires", IN_A_MINUTE), ("date", NOW)], 60, Source::Expires),
+        (
+            &[("cdn-cache-control", "max-age=7"), ("cache-control", "max-age=60, s-maxage=5")],
+            7,
+            Source::CdnCacheControl,
+        ),
+        (
+            &[("weir-cache-control", "max-age=8"), ("cdn-cache-control", "max-age=7")],
+            8,
+            Source::WeirCacheControl,
+        ),
+        (&[("weir-cache-control", ""), ("cdn-cache-control", "max-age=7")], 7, Source::CdnCacheControl),
+        (&[("cdn-cache-control", "Max-Age=7"), ("cache-control", "max-age=60")], 60, Source::MaxAge),
+        (&[("cdn-cache-control", "max-age=7, s-maxage=6")], 6, Source::CdnCacheControl),
+        // A targeted field without a lifetime: not Expires, but the settings.
+        (&[("cdn-cache-control", "public"), ("expires", IN_A_MINUTE), ("date", NOW)], 1, Source::Setting),
+        (
+            &[("x-accel-expires", "9"), ("weir-cache-control", "max-age=8"), ("expires", "0")],
+            9,
+            Source::XAccelExpires,
+        ),
+        (&[("x-accel-expires", "@784111787"), ("cache-control", "max-age=60")], 10, Source::XAccelExpires),
+        (&[("cache-control", "max-age=99999999999999999999")], 1 << 31, Source::MaxAge),
+    ];
+    for (fields, ttl, source) in cases {
+        let lifetime = reply(fields).stored();
+        assert_eq!((lifetime.ttl.as_secs(), lifetime.source), (*ttl, *source), "{fields:?}");
+    }
+}
+
+#[test]
+fn age_counts_against_the_replys_lifetime_and_not_against_the_settings() {
+    let lifetime = reply(&[("age", "50"), ("cache-control", "max-age=60")]).stored();
+    assert_eq!((lifetime.ttl.as_secs(), lifetime.age.as_secs()), (60, 50));
+    let lifetime = reply(&[("age", "50")]).stored();
+    assert_eq!((lifetime.ttl.as_secs(), lifetime.age.as_secs()), (51, 50));
+    let lifetime = reply(&[("age", "50"), ("x-accel-expires", "5")]).stored();
+    assert_eq!((lifetime.ttl.as_secs(), lifetime.age.as_secs()), (55, 50));
+}
+
+#[test]
+fn stale_already() {
+    let cases: &[(Fields<'_>, Reason)] = &[
+        (&[("cache-control", "max-age=0")], Reason::Expired),
+        (&[("cache-control", "s-maxage=0, max-age=60")], Reason::Expired),
+        (&[("cache-control", "max-age=60"), ("age", "60")], Reason::Expired),
+        (&[("expires", "0")], Reason::Expired),
+        (&[("expires", "-1")], Reason::Expired),
+        (&[("expires", "Sun, 06 Nov 1994 08:50:37 UTC")], Reason::Expired),
+        (&[("expires", AN_HOUR_AGO), ("date", NOW)], Reason::Expired),
+        (&[("expires", IN_A_MINUTE), ("expires", NOW), ("date", NOW)], Reason::Expired),
+        (&[("cache-control", "max-age=0, stale-if-error=60")], Reason::Expired),
+        (&[("cache-control", "max-age=0, stale-while-revalidate=60, must-revalidate")], Reason::Expired),
+        (&[("cache-control", "max-age=60, max-age=61")], Reason::InvalidFreshness),
+        (&[("cache-control", "max-age=junk")], Reason::InvalidFreshness),
+        (&[("cache-control", "max-age=60, s-maxage=junk")], Reason::InvalidFreshness),
+        (&[("cache-control", "max-age=60;public")], Reason::InvalidFreshness),
+        (&[("cdn-cache-control", "max-age=1.5"), ("cache-control", "max-age=60")], Reason::InvalidFreshness),
+        (&[("x-accel-expires", "0"), ("cache-control", "max-age=60")], Reason::AccelExpires),
+        (&[("x-accel-expires", "@784111777")], Reason::AccelExpires),
+        (&[("x-accel-expires", "@0")], Reason::AccelExpires),
+        (&[("x-accel-expires", "junk")], Reason::InvalidFreshness),
+        (&[("x-accel-expires", "@")], Reason::InvalidFreshness),
+        (&[("x-accel-expires", "-5")], Reason::InvalidFreshness),
+        (&[("x-accel-expires", "5"), ("x-accel-expires", "6")], Reason::InvalidFreshness),
+    ];
+    for (fields, reason) in cases {
+        assert_eq!(reply(fields).reason(), *reason, "{fields:?}");
+    }
+    // Stale already, but to be served so by its own word.
+    let lifetime = reply(&cache_control("max-age=0, stale-while-revalidate=60")).stored();
+    assert_eq!((lifetime.ttl.as_secs(), lifetime.stale_while_revalidate.as_secs()), (0, 60));
+}
+
+#[test]
+fn stale_windows() {
+    // The settings: 5 s and 60 s.
+    let cases: &[(Fields<'_>, u64, u64)] = &[
+        (&[], 5, 60),
+        (&[("cache-control", "max-age=9")], 5, 60),
+        (&[("cache-control", "max-age=9, stale-while-revalidate=7")], 7, 60),
+        (&[("cache-control", "max-age=9, stale-if-error=8")], 5, 8),
+        (&[("cache-control", "max-age=9, stale-while-revalidate=0, stale-if-error=0")], 0, 0),
+        (&[("cache-control", "max-age=9, stale-while-revalidate=junk")], 0, 60),
+        (&[("cache-control", "max-age=9, must-revalidate")], 0, 0),
+        (&[("cache-control", "max-age=9, proxy-revalidate")], 0, 0),
+        (
+            &[("cache-control", "max-age=9, must-revalidate, stale-while-revalidate=7, stale-if-error=8")],
+            0,
+            0,
+        ),
+        (&[("cache-control", "must-revalidate")], 0, 0),
+        (&[("cache-control", "s-maxage=9")], 0, 0),
+        (&[("cache-control", "s-maxage=9, stale-while-revalidate=7")], 7, 0),
+        (&[("cdn-cache-control", "max-age=9, stale-if-error=8"), ("cache-control", "must-revalidate")], 5, 8),
+        (
+            &[("x-accel-expires", "9"), ("cache-control", "max-age=0, must-revalidate, stale-if-error=8")],
+            5,
+            60,
+        ),
+    ];
+    for (fields, stale_while_revalidate, stale_if_error) in cases {
+        let lifetime = reply(fields).stored();
+        let windows = (lifetime.stale_while_revalidate.as_secs(), lifetime.stale_if_error.as_secs());
+        assert_eq!(windows, (*stale_while_revalidate, *stale_if_error), "{fields:?}");
+    }
+}
+
+#[test]
+fn what_the_reply_forbids() {
+    let cases: &[(Fields<'_>, Reason)] = &[
+        (&[("cache-control", "no-store")], Reason::NoStore),
+        (&[("cache-control", "public, max-age=60, no-store")], Reason::NoStore),
+        (&[("cache-control", "max-age=60"), ("cache-control", "NO-STORE")], Reason::NoStore),
+        (&[("cache-control", "private")], Reason::Private),
+        (&[("cache-control", "public, private")], Reason::Private),
+        (&[("cache-control", "private=\"\", max-age=60")], Reason::Private),
+        (&[("cache-control", "no-cache")], Reason::NoCache),
+        (&[("cache-control", "max-age=60, no-cache")], Reason::NoCache),
+        (&[("cache-control", "max-age=0, no-cache, no-store, must-revalidate, private")], Reason::NoStore),
+        (&[("cache-control", "\"no-store\"")], Reason::InvalidFreshness),
+        (&[("cache-control", "no-store;")], Reason::InvalidFreshness),
+        (&[("cdn-cache-control", "no-store"), ("cache-control", "max-age=60")], Reason::NoStore),
+        (&[("weir-cache-control", "private"), ("cdn-cache-control", "max-age=60")], Reason::Private),
+        (&[("set-cookie", "a=1")], Reason::SetCookie),
+        (&[("set-cookie", "a=1"), ("cache-control", "public, s-maxage=60")], Reason::SetCookie),
+        (&[("set-cookie", "a=1"), ("x-accel-expires", "60")], Reason::SetCookie),
+        (&[("set-cookie", "a=1"), ("cdn-cache-control", "public, max-age=60")], Reason::SetCookie),
+        (&[("vary", "*")], Reason::VaryStar),
+        (&[("vary", "accept, *")], Reason::VaryStar),
+        (&[("vary", "*"), ("x-accel-expires", "60")], Reason::VaryStar),
+        (&[("vary", "a b")], Reason::Vary),
+        (&[("content-length", "16777217")], Reason::TooLarge),
+    ];
+    for (fields, reason) in cases {
+        assert_eq!(reply(fields).reason(), *reason, "{fields:?}");
+    }
+}
+
+#[test]
+fn what_forbids_only_in_part_or_not_at_all() {
+    let cases: &[Fields<'_>] = &[
+        &[("cache-control", "private=\"x-user\", max-age=60")],
+        &[("cache-control", "no-cache=\"x-user\", max-age=60")],
+        &[("cache-control", "no-cache=\"set-cookie\", max-age=60"), ("set-cookie", "a=1")],
+        &[("cache-control", "private=\"Set-Cookie\", max-age=60"), ("set-cookie", "a=1")],
+        &[("cache-control", "unknown, no-transform, immutable, community=\"UCI\"")],
+        &[("pragma", "no-cache")],
+        // nginx's precedence, and the targeted field's: for the cache in front, whatever browsers are told.
+        &[
+            ("x-accel-expires", "60"),
+            ("cache-control", "no-store, private, no-cache, max-age=0"),
+            ("expires", "0"),
+        ],
+        &[
+            ("cdn-cache-control", "max-age=60"),
+            ("cache-control", "no-store, private, no-cache"),
+            ("expires", "0"),
+        ],
+        &[("content-length", "16777216")],
+        &[("content-length", "junk")],
+    ];
+    for fields in cases {
+        assert!(reply(fields).stored().ttl > Duration::ZERO, "{fields:?}");
+    }
+}
+
+#[test]
+fn statuses() {
+    let with_lifetime = &cache_control("max-age=60");
+    for status in [200, 203, 204, 300, 301, 302, 303, 307, 308, 404, 410, 451] {
+        assert_eq!(Case { status, ..reply(with_lifetime) }.stored().ttl.as_secs(), 60, "{status}");
+    }
+    for status in [100, 103, 201, 299, 304, 400, 401, 403, 405, 413, 414, 429, 431, 500, 502, 503, 504, 599] {
+        assert_eq!(Case { status, ..reply(with_lifetime) }.reason(), Reason::Status, "{status}");
+    }
+    assert_eq!(Case { status: 206, ..reply(with_lifetime) }.reason(), Reason::Partial);
+    for status in [203, 204, 303, 307, 404, 410] {
+        assert_eq!(Case { status, ..reply(&[]) }.reason(), Reason::NoFreshness, "{status}");
+    }
+}
+
+#[test]
+fn statuses_that_the_settings_name() {
+    fn named<'a>(fields: Fields<'a>, status: u16) -> Case<'a> {
+        let seconds = |status, seconds| (status, Duration::from_secs(seconds));
+        let ttl = TtlRules::by_status([seconds("404", 5), seconds("5xx", 2), seconds("200", 0)]).unwrap();
+        Case { policy: Policy { ttl, ..Policy::default() }, status, ..reply(fields) }
+    }
+    assert_eq!(named(&[], 404).stored().ttl.as_secs(), 5);
+    assert_eq!(named(&[], 503).stored().ttl.as_secs(), 2);
+    assert_eq!(named(&cache_control("max-age=60"), 503).stored().ttl.as_secs(), 60);
+    assert_eq!(named(&cache_control("no-store"), 404).reason(), Reason::NoStore);
+    assert_eq!(named(&[], 200).reason(), Reason::Expired);
+    assert_eq!(named(&cache_control("max-age=60"), 200).stored().ttl.as_secs(), 60);
+    assert_eq!(named(&[], 301).reason(), Reason::NoFreshness);
+    let any =
+        Policy { ttl: TtlRules::by_status([("any", Duration::from_secs(1))]).unwrap(), ..Policy::default() };
+    assert_eq!(Case { policy: any.clone(), status: 206, ..reply(&[]) }.reason(), Reason::Partial);
+    assert_eq!(Case { policy: any.clone(), status: 304, ..reply(&[]) }.reason(), Reason::Status);
+    assert_eq!(Case { policy: any, status: 101, ..reply(&[]) }.reason(), Reason::Status);
+}
+
+#[test]
+fn must_understand() {
+    let fields = &cache_control("must-understand, no-store, max-age=60");
+    assert_eq!(reply(fields).stored().ttl.as_secs(), 60);
+    assert_eq!(Case { status: 299, ..reply(fields) }.reason(), Reason::Status);
+    let ttl = TtlRules::by_status([("any", Duration::from_secs(1))]).unwrap();
+    let policy = Policy { ttl, ..Policy::default() };
+    assert_eq!(Case { policy, status: 299, ..reply(fields) }.reason(), Reason::Status);
+}
+
+#[test]
+fn vary_names_the_selecting_fields() {
+    let cases: &[(&str, &[&str])] = &[
+        ("", &[]),
+        ("Cookie", &[]),
+        ("Accept-Language, Cookie", &["accept-language"]),
+        ("cookie, Accept-Encoding, accept-language", &["accept-encoding", "accept-language"]),
+    ];
+    for (value, names) in cases {
+        assert_eq!(reply(&[("vary", value)]).stored().vary, *names, "{value}");
+    }
+}
+
+#[test]
+fn private_unless_sure() {
+    let unsure: &[Fields<'_>] = &[
+        &[],
+        &[("cache-control", "max-age=60")],
+        &[("expires", IN_A_MINUTE), ("date", NOW)],
+        &[("x-accel-expires", "60")],
+        &[("cdn-cache-control", "max-age=60")],
+        &[("cdn-cache-control", "max-age=60"), ("cache-control", "public")],
+        &[("cache-control", "s-maxage=junk, max-age=60")],
+        &[("cache-control", "public=x, max-age=60")],
+        // Selected by Cookie: whatever else it says, it is not for all.
+        &[("cache-control", "public, max-age=60"), ("vary", "Cookie")],
+        &[("cache-control", "s-maxage=60, must-revalidate"), ("vary", "Accept, Cookie")],
+    ];
+    for fields in unsure {
+        let personal = Case { personal: true, ..reply(fields) }.reason();
+        assert!(
+            matches!(personal, Reason::PersonalCookie | Reason::InvalidFreshness),
+            "{fields:?}: {personal:?}"
+        );
+        let authorization = Case { authorization: true, ..reply(fields) }.reason();
+        assert!(matches!(authorization, Reason::Authorization), "{fields:?}: {authorization:?}");
+        if let Verdict::Store(lifetime) = reply(fields).verdict() {
+            assert!(!lifetime.shared, "{fields:?}");
+        }
+    }
+    let sure: &[Fields<'_>] = &[
+        &[("cache-control", "public")],
+        &[("cache-control", "public, max-age=60")],
+        &[("cache-control", "s-maxage=60")],
+        &[("cdn-cache-control", "public, max-age=60"), ("cache-control", "private")],
+        &[("weir-cache-control", "s-maxage=60")],
+        &[("x-accel-expires", "60"), ("cache-control", "public")],
+    ];
+    for fields in sure {
+        for (personal, authorization) in [(true, false), (false, true), (true, true), (false, false)] {
+            assert!(Case { personal, authorization, ..reply(fields) }.stored().shared, "{fields:?}");
+        }
+    }
+}
+
+#[test]
+fn authorization_and_must_revalidate() {
+    let fields = &cache_control("must-revalidate, max-age=60");
+    let lifetime = Case { authorization: true, ..reply(fields) }.stored();
+    assert!(lifetime.shared);
+    assert_eq!(lifetime.stale_if_error, Duration::ZERO);
+    assert_eq!(
+        Case { personal: true, authorization: true, ..reply(fields) }.reason(),
+        Reason::PersonalCookie
+    );
+    assert!(!reply(fields).stored().shared);
+}
+
+#[test]
+fn ignored_fields_are_not_looked_at() {
+    let ignoring = |names: &[&str], fields| {
+        let ignore_fields = crate::policy::field_names(names.iter().copied()).unwrap();
+        Case { policy: Policy { ignore_fields, ..Policy::default() }, ..reply(fields) }.stored()
+    };
+    assert_eq!(ignoring(&["Set-Cookie"], &[("set-cookie", "a=1")]).ttl.as_secs(), 1);
+    assert_eq!(ignoring(&["Cache-Control"], &[("cache-control", "no-store, max-age=60")]).ttl.as_secs(), 1);
+    assert!(!ignoring(&["Cache-Control"], &[("cache-control", "public")]).shared);
+    assert_eq!(ignoring(&["Expires"], &[("expires", "0")]).ttl.as_secs(), 1);
+    assert_eq!(ignoring(&["Vary"], &[("vary", "*")]).vary, [] as [&str; 0]);
+    assert_eq!(ignoring(&["X-Accel-Expires"], &[("x-accel-expires", "0")]).ttl.as_secs(), 1);
+    assert_eq!(ignoring(&["CDN-Cache-Control"], &[("cdn-cache-control", "no-store")]).ttl.as_secs(), 1);
+}
+
+#[test]
+fn a_compressed_page_cannot_be_searched_for_a_token() {
+    let cases: &[(Fields<'_>, Option<Reason>)] = &[
+        (&[("content-encoding", "br"), ("content-type", "text/html")], Some(Reason::EncodedBody)),
+        (&[("content-encoding", "br")], Some(Reason::EncodedBody)),
+        (&[("content-encoding", "identity"), ("content-type", "text/html")], None),
+        (&[("content-encoding", "br"), ("content-type", "text/css")], None),
+        (&[("content-encoding", "br"), ("content-type", "text/html"), ("cache-control", "public")], None),
+    ];
+    for (fields, expected) in cases {
+        match (reply(fields).verdict(), expected) {
+            (Verdict::DoNotStore(reason), Some(expected)) => assert_eq!(reason, *expected, "{fields:?}"),
+            (Verdict::Store(_), None) => {}
+            (verdict, _) => panic!("{fields:?}: {verdict:?}"),
+        }
+    }
+}

@@ -1,1 +1,218 @@
 use super::*;
+use crate::lifetime::tests::lifetime;
+use crate::policy::{QueryRules, RequestRules};
+use crate::{Methods, RequestRule};
+
+type Fields<'a> = &'a [(&'static str, &'a str)];
+
+struct Case<'a> {
+    method: Method,
+    query: Option<&'a str>,
+    fields: Fields<'a>,
+}
+
+fn get<'a>(fields: Fields<'a>) -> Case<'a> {
+    Case { method: Method::GET, query: None, fields }
+}
+
+impl Case<'_> {
+    fn ask(&self, policy: &Policy) -> Result<SharedRequest, Reason> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in self.fields {
+            headers.append(*name, value.parse().unwrap());
+        }
+        let asked = policy.request(&RequestParts {
+            method: &self.method,
+            scheme: "https",
+            authority: "Example.com:443",
+            path: b"/a",
+            query: self.query.map(str::as_bytes),
+            headers: &headers,
+        });
+        match asked {
+            Asked::Pass(reason) => Err(reason),
+            Asked::Shared(shared) => Ok(*shared),
+        }
+    }
+
+    /// What the application sees, one line per field, sorted.
+    fn seen(&self, policy: &Policy) -> String {
+        let headers = self.ask(policy).unwrap().outgoing.headers;
+        let mut lines: Vec<_> =
+            headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+        lines.sort();
+        lines.join("\n")
+    }
+}
+
+#[test]
+fn what_is_passed() {
+    let policy = Policy::default();
+    for method in [Method::POST, Method::PUT, Method::OPTIONS, Method::from_bytes(b"PURGE").unwrap()] {
+        assert_eq!(Case { method, ..get(&[]) }.ask(&policy).unwrap_err(), Reason::Method);
+    }
+    assert!(Case { method: Method::HEAD, ..get(&[]) }.ask(&policy).is_ok());
+    let no_head = Policy { methods: Methods::Get, ..Policy::default() };
+    assert_eq!(Case { method: Method::HEAD, ..get(&[]) }.ask(&no_head).unwrap_err(), Reason::Method);
+    for fields in [("content-length", "5"), ("content-length", "x"), ("transfer-encoding", "chunked")] {
+        assert_eq!(get(&[fields]).ask(&policy).unwrap_err(), Reason::RequestBody, "{fields:?}");
+    }
+    assert!(get(&[("content-length", "0")]).ask(&policy).is_ok());
+    assert_eq!(Case { query: Some("a b"), ..get(&[]) }.ask(&policy).unwrap_err(), Reason::Target);
+}
+
+#[test]
+fn bypass_and_no_store_rules() {
+    let rules = || {
+        RequestRules(vec![
+            RequestRule::method("HEAD").unwrap(),
+            RequestRule::header("x-preview", None).unwrap(),
+            RequestRule::header("user-agent", Some("*Bot*")).unwrap(),
+            RequestRule::cookie("nocache", Some("1")).unwrap(),
+            RequestRule::cookie("edit_*", None).unwrap(),
+            RequestRule::query("draft", None).unwrap(),
+            RequestRule::query("v", Some("2*")).unwrap(),
+        ])
+    };
+    let fires: &[Case<'_>] = &[
+        Case { method: Method::HEAD, ..get(&[]) },
+        get(&[("x-preview", "")]),
+        get(&[("user-agent", "x"), ("user-agent", "a Bot 1")]),
+        get(&[("cookie", "a=1; nocache=1")]),
+        get(&[("cookie", "edit_7=")]),
+        Case { query: Some("a=1&draft"), ..get(&[]) },
+        Case { query: Some("draft=0"), ..get(&[]) },
+        Case { query: Some("v=23"), ..get(&[]) },
+    ];
+    let silent: &[Case<'_>] = &[
+        get(&[]),
+        get(&[("user-agent", "bot")]),
+        get(&[("cookie", "nocache=2; xedit_7=1")]),
+        Case { query: Some("drafts=1&v=12&v"), ..get(&[]) },
+    ];
+    let bypass = Policy { bypass: rules(), ..Policy::default() };
+    let no_store = Policy { no_store: rules(), ..Policy::default() };
+    for case in fires {
+        assert_eq!(case.ask(&bypass).unwrap_err(), Reason::Bypass, "{:?}", case.fields);
+        assert_eq!(
+            case.ask(&no_store).unwrap().look.no_store,
+            Some(Reason::NoStoreRule),
+            "{:?}",
+            case.fields
+        );
+    }
+    for case in silent {
+        assert!(case.ask(&bypass).is_ok(), "{:?}", case.fields);
+        assert_eq!(case.ask(&no_store).unwrap().look.no_store, None, "{:?}", case.fields);
+    }
+}
+
+#[test]
+fn rules_refuse_what_they_could_never_match() {
+    assert!(RequestRule::method("GE T").is_err());
+    assert!(RequestRule::header("x y", None).is_err());
+    assert!(RequestRule::cookie("", None).is_err());
+    assert!(RequestRule::query("a", Some("")).is_err());
+}
+
+#[test]
+fn the_application_sees_what_the_key_holds() {
+    let query = QueryRules::new(["utm_*"], false).unwrap();
+    let policy = Policy { query, ..Policy::default() };
+    let case = Case { query: Some("b=2&utm_x=1&a=1"), ..get(&[("cookie", "lang=de; _ga=1")]) };
+    let shared = case.ask(&policy).unwrap();
+    assert_eq!(shared.key.as_bytes(), b"https://example.com/a?b=2&a=1\0lang=de");
+    assert_eq!(shared.outgoing.target, "/a?b=2&a=1");
+    assert_eq!(shared.outgoing.authority, "example.com");
+    assert_eq!(case.seen(&policy), "cookie: lang=de");
+    assert!(shared.look.trimmed && !shared.look.personal);
+}
+
+#[test]
+fn a_sorted_key_leaves_the_target_as_sent() {
+    let policy = Policy { query: QueryRules::new(["x"], true).unwrap(), ..Policy::default() };
+    let shared = Case { query: Some("b=2&x&a=1"), ..get(&[]) }.ask(&policy).unwrap();
+    assert_eq!(
+        (shared.outgoing.target, shared.key.url()),
+        ("/a?b=2&a=1".into(), &b"https://example.com/a?a=1&b=2"[..])
+    );
+}
+
+#[test]
+fn fields_that_the_application_sees() {
+    let cases: &[(Fields<'_>, &str)] = &[
+        (&[("user-agent", "x"), ("accept-language", "de")], "accept-language: de\nuser-agent: x"),
+        (&[("cookie", "_ga=1; csrftoken=x")], ""),
+        (&[("cookie", "django_language=de"), ("cookie", "_ga=1")], "cookie: django_language=de"),
+        // With a personal cookie all are left: the reply is only stored if it says so itself.
+        (&[("cookie", "sessionid=1; _ga=1")], "cookie: sessionid=1; _ga=1"),
+        (&[("authorization", "Basic x")], "authorization: Basic x"),
+        (&[("accept-encoding", "zstd, gzip, deflate")], "accept-encoding: gzip, zstd"),
+        (&[("accept-encoding", "deflate")], ""),
+        (&[("if-none-match", "\"a\""), ("if-modified-since", "x"), ("if-match", "*")], ""),
+        (&[("range", "bytes=0-1"), ("if-range", "\"a\""), ("if-unmodified-since", "x")], ""),
+        (&[("connection", "x-a"), ("x-a", "1"), ("x-b", "2"), ("te", "trailers")], "x-b: 2"),
+        (&[("upgrade", "h2c"), ("http2-settings", "x"), ("proxy-authorization", "x")], ""),
+        (&[("x-forwarded-for", "192.0.2.1"), ("forwarded", "for=192.0.2.1"), ("x-real-ip", "192.0.2.1")], ""),
+        (
+            &[("x-forwarded-host", "evil.example"), ("x-forwarded-proto", "http"), ("x-forwarded-port", "1")],
+            "",
+        ),
+        (&[("x-forwarded-proto", "https")], "x-forwarded-proto: https"),
+        (&[("x-forwarded-proto", "https"), ("connection", "x-forwarded-proto")], "x-forwarded-proto: https"),
+        (
+            &[
+                ("x-original-url", "/admin"),
+                ("x-rewrite-url", "/admin"),
+                ("x-http-method-override", "DELETE"),
+            ],
+            "",
+        ),
+        (&[("cache-control", "no-cache"), ("pragma", "no-cache"), ("content-length", "0")], ""),
+    ];
+    for (fields, expected) in cases {
+        assert_eq!(get(fields).seen(&Policy::default()), *expected, "{fields:?}");
+    }
+}
+
+#[test]
+fn what_makes_a_second_request_necessary() {
+    let query = QueryRules::new(["utm_*"], false).unwrap();
+    let policy = Policy { query, ..Policy::default() };
+    let cases: &[(Option<&str>, Fields<'_>, bool)] = &[
+        (None, &[], false),
+        (None, &[("cookie", "lang=de")], false),
+        (None, &[("cookie", "_ga=1")], true),
+        (None, &[("cookie", "sessionid=1; _ga=1")], false),
+        (Some("utm_x=1"), &[("cookie", "sessionid=1")], true),
+        (Some("a=1"), &[("x-forwarded-for", "192.0.2.1")], false),
+    ];
+    for (query, fields, trimmed) in cases {
+        let shared = Case { query: *query, ..get(fields) }.ask(&policy).unwrap();
+        assert_eq!(shared.look.trimmed, *trimmed, "{query:?} {fields:?}");
+    }
+}
+
+#[test]
+fn who_may_use_a_page() {
+    let mut page = lifetime(1, 0, 0);
+    let looks = |fields| get(fields).ask(&Policy::default()).unwrap().look;
+    let anonymous = looks(&[("cookie", "_ga=1; lang=de")]);
+    let session = looks(&[("cookie", "sessionid=1")]);
+    let authorized = looks(&[("authorization", "Basic x")]);
+    for (look, may) in [(anonymous, true), (session, false), (authorized, false)] {
+        assert_eq!(look.may_use(&page), may, "{look:?}");
+    }
+    page.shared = true;
+    assert!(anonymous.may_use(&page) && session.may_use(&page) && authorized.may_use(&page));
+}
+
+#[test]
+fn requests_direct_the_cache_only_where_the_location_says_so() {
+    let fields: Fields<'_> = &[("cache-control", "no-store, only-if-cached")];
+    assert_eq!(get(fields).ask(&Policy::default()).unwrap().look.no_store, None);
+    let policy = Policy { honour_request: true, ..Policy::default() };
+    let look = get(fields).ask(&policy).unwrap().look;
+    assert_eq!(look.no_store, Some(Reason::RequestNoStore));
+    assert!(look.wants.only_if_cached);
+}
