@@ -1,1 +1,265 @@
-//! (to come)
+//! edge terminates HTTP: chooses site and location, answers from file and cache, passes on the rest. Knows no Redis, no uwsgi.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use process::listen::{self, ListenError};
+use process::settings::Mistakes;
+use process::shutdown::Shutdown;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use weir_proto::transport::Transport;
+
+mod access_log;
+mod admin;
+mod answer;
+mod ask;
+mod body;
+mod chunked;
+mod clock;
+pub mod config;
+mod connection;
+mod error;
+mod expires;
+mod files;
+mod fill;
+mod flights;
+mod forwarded;
+mod from_files;
+mod growing;
+mod handler;
+mod head;
+mod hit;
+mod l1;
+mod location;
+mod metrics;
+mod nodes;
+mod origin;
+mod page;
+mod path;
+mod peers;
+mod record;
+mod reply;
+mod request;
+mod site;
+mod sites;
+mod uplink;
+mod watchdog;
+mod writer;
+
+pub use admin::healthcheck;
+pub use config::Config;
+
+use access_log::{AccessLog, Destination, Format};
+use admin::{Admin, Readiness};
+use config::LogFormat;
+use connection::Connection;
+use metrics::{Active, Metrics, Sampled};
+
+/// How long accepting pauses when the process is out of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The other services, wherever they are.
+pub struct Peers {
+    pub cache_nodes: Vec<Transport>,
+    pub wsgi_adapters: Vec<Transport>,
+}
+
+/// The sockets an edge serves on; whoever starts it binds them.
+pub struct Listeners {
+    pub http: Vec<TcpListener>,
+    pub admin: Option<TcpListener>,
+}
+
+impl Listeners {
+    /// Binds every address of the settings. Must be called within a runtime.
+    pub fn bind(settings: &Config) -> Result<Self, ListenError> {
+        let bind = |address: &str, setting| {
+            let listener = listen::tcp(address, setting, listen::BACKLOG, false)?;
+            TcpListener::from_std(listener).map_err(|error| ListenError::new(address, setting, error))
+        };
+        let http = settings.listen.iter().map(|listen| bind(&listen.address, "edge.listen"));
+        let http = http.collect::<Result<_, _>>()?;
+        let admin = (settings.admin != "off").then(|| bind(&settings.admin, "edge.admin")).transpose()?;
+        Ok(Self { http, admin })
+    }
+}
+
+/// The edge cannot start with these settings.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{0}")]
+    Settings(Mistakes),
+    #[error("access log: {0}")]
+    AccessLog(String),
+}
+
+/// One edge: what all of its connections share.
+pub struct Edge {
+    settings: Config,
+    head_limits: head::Limits,
+    sites: ArcSwap<sites::Sites>,
+    l1: Arc<l1::L1>,
+    flights: Arc<flights::Flights>,
+    nodes: nodes::Nodes,
+    origins: origin::Origins,
+    files: files::FileCache,
+    metrics: Arc<Metrics>,
+    log: Arc<AccessLog>,
+    shutdown: Shutdown,
+}
+
+/// Serves until the shutdown begins; connections then finish by themselves (`Shutdown::finish` waits for them).
+pub async fn run(
+    config: Config,
+    listeners: Listeners,
+    peers: Peers,
+    shutdown: Shutdown,
+) -> Result<(), StartError> {
+    Edge::new(config, peers, shutdown)?.serve(listeners).await;
+    Ok(())
+}
+
+impl Edge {
+    pub fn new(settings: Config, peers: Peers, shutdown: Shutdown) -> Result<Arc<Self>, StartError> {
+        let l1 = Arc::new(l1::L1::new(settings.l1.memory.0, settings.l1.max_object.0));
+        let flights = flights::Flights::new(settings.limits.fills);
+        let log = Arc::new(open_log(&settings)?);
+        let metrics = Arc::new(Metrics::new({
+            let (l1, flights, log) = (l1.clone(), flights.clone(), log.clone());
+            move || Sampled {
+                l1_entries: l1.len() as u64,
+                l1_bytes: l1.weight(),
+                l1_hits: l1.hits(),
+                l1_evictions: l1.evictions(),
+                fills: flights.under_way() as u64,
+                access_log_dropped: log.dropped(),
+            }
+        }));
+        let sites = build_sites(&settings, &metrics)?;
+        let timeouts = &settings.timeouts;
+        Ok(Arc::new(Self {
+            head_limits: head::Limits {
+                head: settings.limits.head.bytes(),
+                target: settings.limits.target.bytes(),
+                fields: settings.limits.fields,
+            },
+            sites: ArcSwap::from_pointee(sites),
+            l1,
+            flights,
+            nodes: nodes::Nodes::new(peers.cache_nodes, timeouts.cache.0, timeouts.wait.0),
+            origins: origin::Origins::new(peers.wsgi_adapters, timeouts.application.0),
+            files: files::FileCache::new(files::FileCacheConfig::default()),
+            metrics,
+            log,
+            shutdown,
+            settings,
+        }))
+    }
+
+    /// Takes over the sites of new settings; requests under way finish by the old ones. Everything else needs a restart.
+    pub fn reload(&self, settings: &Config) {
+        match build_sites(settings, &self.metrics) {
+            Ok(sites) => {
+                self.sites.store(Arc::new(sites));
+                tracing::info!("sites and locations taken over from the settings; the rest needs a restart");
+            }
+            Err(error) => tracing::error!("settings not taken over: {error}"),
+        }
+    }
+
+    /// For the metrics of services in the same process.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    pub async fn serve(self: Arc<Self>, listeners: Listeners) {
+        let readiness = Readiness::new();
+        readiness.ready();
+        let admin = listeners.admin.map(|listener| {
+            let admin = Admin::new(self.metrics.clone(), readiness);
+            tokio::spawn(admin::serve(listener, admin, self.shutdown.clone()))
+        });
+        let room = Arc::new(Semaphore::new(self.settings.limits.connections));
+        let accepting =
+            listeners.http.into_iter().map(|listener| self.clone().accept(listener, room.clone()));
+        futures_util::future::join_all(accepting).await;
+        if let Some(admin) = admin {
+            // It answers probes to the end of the drain.
+            let _ = admin.await;
+        }
+    }
+
+    async fn accept(self: Arc<Self>, listener: TcpListener, room: Arc<Semaphore>) {
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = self.shutdown.draining() => return,
+            };
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "connection not accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            self.metrics.connections_accepted.inc();
+            let Ok(seat) = room.clone().try_acquire_owned() else {
+                self.metrics.connections_refused.inc();
+                continue;
+            };
+            let Ok(local) = stream.local_addr() else { continue };
+            let _ = stream.set_nodelay(true);
+            let active = Active::enter(&self.metrics.connections_active);
+            let connection = Connection::new(stream, peer, local, self.clone());
+            self.shutdown.spawn(async move {
+                connection.serve().await;
+                drop((active, seat));
+            });
+        }
+    }
+
+    fn trusts(&self, peer: SocketAddr) -> bool {
+        let address = peer.ip().to_canonical();
+        self.settings.trusted_proxies.iter().any(|net| net.contains(&address))
+    }
+
+    /// One line for the log that says which server failed and why.
+    fn log_failure(&self, target: &str, failure: &origin::Failure) {
+        self.metrics.application_failed(failure.kind.as_str_name());
+        tracing::warn!(
+            target,
+            server = failure.server,
+            kind = failure.kind.as_str_name(),
+            reached = failure.reached,
+            "application failed: {}",
+            failure.detail
+        );
+    }
+
+    /// No cache-node could be asked: the edge goes on alone.
+    fn node_gone(&self, gone: &nodes::NodeGone) {
+        self.metrics.cache_node_errors.inc();
+        tracing::debug!("{gone}");
+    }
+}
+
+fn open_log(settings: &Config) -> Result<AccessLog, StartError> {
+    let (destination, format) = match settings.access_log {
+        LogFormat::Off => (Destination::Off, Format::Combined),
+        LogFormat::Combined => (Destination::from(settings.access_log_to.as_str()), Format::Combined),
+        LogFormat::Json => (Destination::from(settings.access_log_to.as_str()), Format::Json),
+    };
+    AccessLog::open(&destination, format).map_err(|error| StartError::AccessLog(error.to_string()))
+}
+
+fn build_sites(settings: &Config, metrics: &Metrics) -> Result<sites::Sites, StartError> {
+    let mut mistakes = Mistakes::default();
+    match sites::build(settings, metrics, &mut mistakes) {
+        Some(sites) if mistakes.is_empty() => Ok(sites),
+        _ => Err(StartError::Settings(mistakes)),
+    }
+}

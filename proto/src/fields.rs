@@ -49,7 +49,8 @@ mod tests {
     #[test]
     fn refuses_what_is_not_a_field() {
         for (name, value) in [("", "x"), ("a b", "x"), ("a", "x\r\ny: z"), ("a", "x\0")] {
-            let field = Field { name: name.as_bytes().to_vec().into(), value: value.as_bytes().to_vec().into() };
+            let field =
+                Field { name: name.as_bytes().to_vec().into(), value: value.as_bytes().to_vec().into() };
             assert!(to_headers(&[field]).is_err(), "{name:?}: {value:?}");
         }
     }

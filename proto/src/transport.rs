@@ -1,6 +1,8 @@
 //! What carries a call: a network channel, or the service itself in this process. Callers cannot tell which.
 
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tonic::body::Body;
 use tonic::transport::Channel;
@@ -14,9 +16,18 @@ pub struct TransportError(String);
 /// Takes a gRPC request to a service and its reply back. Cheap to clone. Has no deadline of its own: callers bound every wait.
 pub type Transport = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, TransportError>;
 
-/// Over the network.
-pub fn network(channel: Channel) -> Transport {
-    BoxCloneSyncService::new(channel.map_err(|error| TransportError(describe(&error))))
+/// Over the network: to one peer by several connections in turn, since one HTTP/2 connection has a ceiling of its own.
+pub fn network(connections: Vec<Channel>) -> Transport {
+    let connections = Arc::new(connections);
+    let turn = Arc::new(AtomicUsize::new(0));
+    BoxCloneSyncService::new(tower::service_fn(move |request| {
+        let chosen = turn.fetch_add(1, Ordering::Relaxed) % connections.len().max(1);
+        let connection = connections.get(chosen).cloned();
+        async move {
+            let connection = connection.ok_or_else(|| TransportError("no connection".into()))?;
+            connection.oneshot(request).await.map_err(|error| TransportError(describe(&error)))
+        }
+    }))
 }
 
 /// A service in this process: no socket, no framing, same messages.

@@ -1,1 +1,27 @@
-fn main() {}
+//! weir: the command line, and all three services in one process.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod check;
+mod cli;
+mod run;
+mod serve;
+mod settings;
+
+fn main() -> ExitCode {
+    let result = match cli::Cli::parse().command {
+        cli::Command::Run(args) => run::from_file(&args),
+        cli::Command::Serve(args) => serve::from_flags(&args),
+        cli::Command::Check(args) => check::file(&args),
+        cli::Command::Healthcheck(args) => run::healthcheck(&args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("weir: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -53,7 +53,8 @@ fn bind(address: SocketAddr, backlog: i32, reuse_port: bool) -> io::Result<TcpLi
 }
 
 impl ListenError {
-    fn new(address: &str, setting: &str, source: io::Error) -> Self {
+    /// What went wrong with `address`, which `setting` gave.
+    pub fn new(address: &str, setting: &str, source: io::Error) -> Self {
         let change = format!("change `{setting}`");
         let (reason, advice) = match source.kind() {
             io::ErrorKind::AddrInUse => {

@@ -1,0 +1,160 @@
+//! The access log: one line per request, made where the request ends, written by a thread of its own. A request never waits for it:
+//! what cannot be kept is dropped and counted.
+
+mod combined;
+mod json;
+mod shards;
+mod stamp;
+mod writer;
+
+use std::fs::File;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::metrics::CacheResult;
+use shards::Shards;
+use writer::{Output, Writer};
+
+/// Longest part of a field that is logged, in bytes before escaping: what nginx takes of one header line by default.
+const MAX_FIELD: usize = 8 * 1024;
+
+/// Where lines go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    Off,
+    Stdout,
+    Stderr,
+    File(PathBuf),
+}
+
+impl From<&str> for Destination {
+    /// As in settings: "off", "stdout", "stderr", or a path.
+    fn from(name: &str) -> Self {
+        match name {
+            "off" => Self::Off,
+            "stdout" => Self::Stdout,
+            "stderr" => Self::Stderr,
+            path => Self::File(path.into()),
+        }
+    }
+}
+
+/// How a line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// nginx's `combined`, in UTC.
+    Combined,
+    /// One JSON object per line.
+    Json,
+}
+
+/// One answered request. Texts are as the client sent them.
+#[derive(Clone, Debug)]
+pub struct Record<'a> {
+    /// When the answer ended.
+    pub time: SystemTime,
+    pub client: IpAddr,
+    /// Method, target and protocol are empty where the head was too broken to tell them apart; what there was of a
+    /// request line is then the target.
+    pub method: &'a str,
+    pub target: &'a [u8],
+    /// "HTTP/1.1", "HTTP/2.0".
+    pub protocol: &'a str,
+    pub status: u16,
+    /// Body bytes sent.
+    pub bytes: u64,
+    pub duration: Duration,
+    /// How long the application took; none if it was not asked.
+    pub upstream: Option<Duration>,
+    pub cache: Option<CacheResult>,
+    pub host: &'a str,
+    pub site: &'a str,
+    pub referer: Option<&'a [u8]>,
+    pub user_agent: Option<&'a [u8]>,
+    pub trace_id: Option<&'a str>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("cannot open the access log {}: {source}", path.display())]
+    File { path: PathBuf, source: io::Error },
+    #[error("cannot write the access log to {name}: {source}")]
+    Standard { name: &'static str, source: io::Error },
+    #[error("cannot start the access log's thread: {0}")]
+    Thread(io::Error),
+}
+
+/// An open access log. Dropped, it writes what it still holds, for two seconds at most.
+#[derive(Debug)]
+pub struct AccessLog(Option<Open>);
+
+#[derive(Debug)]
+struct Open {
+    format: Format,
+    shards: Arc<Shards>,
+    writer: Writer,
+}
+
+impl AccessLog {
+    /// Opens the destination, creating a file that is not there, and starts the writer.
+    pub fn open(destination: &Destination, format: Format) -> Result<Self, OpenError> {
+        let output = match destination {
+            Destination::Off => return Ok(Self(None)),
+            Destination::Stdout => standard("stdout", &io::stdout())?,
+            Destination::Stderr => standard("stderr", &io::stderr())?,
+            Destination::File(path) => {
+                Output::file(path.clone()).map_err(|source| OpenError::File { path: path.clone(), source })?
+            }
+        };
+        Self::start(output, format)
+    }
+
+    fn start(output: Output, format: Format) -> Result<Self, OpenError> {
+        let shards = Arc::new(Shards::new());
+        let writer = Writer::start(Arc::clone(&shards), output).map_err(OpenError::Thread)?;
+        Ok(Self(Some(Open { format, shards, writer })))
+    }
+
+    /// Keeps one line for the writer. Does no I/O and waits for nothing but a lock held for a buffer's swap.
+    pub fn log(&self, record: &Record<'_>) {
+        let Some(open) = &self.0 else { return };
+        let write_now = open.shards.append(|buffer, stamps| match open.format {
+            Format::Combined => combined::format(buffer, stamps, record),
+            Format::Json => json::format(buffer, stamps, record),
+        });
+        if write_now {
+            open.writer.wake();
+        }
+    }
+
+    /// Opens the file anew, for log rotation. Lines so far go to the old one. If it cannot be opened the old one stays.
+    pub fn reopen(&self) {
+        if let Some(open) = &self.0 {
+            open.writer.reopen();
+        }
+    }
+
+    /// Lines lost so far: no room was left, or they could not be written.
+    pub fn dropped(&self) -> u64 {
+        self.0.as_ref().map_or(0, |open| open.shards.dropped())
+    }
+}
+
+/// A handle of our own, so that a blocked write holds no lock that `println!` or a panic message needs.
+fn standard(name: &'static str, stream: &impl AsFd) -> Result<Output, OpenError> {
+    let handle =
+        stream.as_fd().try_clone_to_owned().map_err(|source| OpenError::Standard { name, source })?;
+    Ok(Output::stream(File::from(handle)))
+}
+
+/// The part of a field that is logged.
+fn cut(field: &[u8]) -> &[u8] {
+    field.get(..MAX_FIELD).unwrap_or(field)
+}
+
+#[cfg(test)]
+mod tests;

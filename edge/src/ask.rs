@@ -1,0 +1,106 @@
+//! What the edge asks the application: the head of a request to a wsgi-adapter, for one visitor or for a page to be shared.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Version};
+use http_cache::{Policy, SharedRequest};
+use weir_proto::fields;
+use weir_proto::origin::RequestHead;
+
+/// The client, trusted proxies resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client {
+    pub address: IpAddr,
+    /// 0 where a trusted proxy names the client: it says nothing of ports.
+    pub port: u16,
+}
+
+/// Scheme of the client's own connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    Http,
+    Https,
+}
+
+impl Scheme {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+/// All of a request to the application but its method, target, fields and body.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    pub pool: Arc<str>,
+    pub scheme: Scheme,
+    pub version: Version,
+    /// Host as the client asked for it.
+    pub authority: String,
+    pub client: Client,
+    pub server_name: Arc<str>,
+    pub server_port: u16,
+    pub document_root: Arc<str>,
+    /// W3C traceparent for the application; empty: none.
+    pub traceparent: String,
+}
+
+impl Ask {
+    pub fn head(&self, method: &str, target: Bytes, headers: &HeaderMap) -> RequestHead {
+        RequestHead {
+            pool: self.pool.to_string(),
+            method: method.to_owned(),
+            target,
+            scheme: self.scheme.as_str().to_owned(),
+            protocol: protocol(self.version).to_owned(),
+            authority: self.authority.clone(),
+            fields: fields::from_headers(headers),
+            client_address: self.client.address.to_string(),
+            client_port: self.client.port.into(),
+            server_name: self.server_name.to_string(),
+            server_port: self.server_port.into(),
+            document_root: self.document_root.to_string(),
+            content_length: None,
+            deadline_ms: 0,
+            traceparent: self.traceparent.clone(),
+        }
+    }
+}
+
+/// A request for a page that may be shared: only what the key covers.
+#[derive(Clone, Debug)]
+pub struct SharedAsk {
+    pub ask: Ask,
+    pub request: SharedRequest,
+    pub policy: Arc<Policy>,
+}
+
+impl SharedAsk {
+    /// Always GET: a HEAD is answered from the page it would have got.
+    pub fn head(&self) -> RequestHead {
+        let outgoing = &self.request.outgoing;
+        let mut head = self.ask.head("GET", outgoing.target.clone(), &outgoing.headers);
+        // As it stands in the key: the page must not depend on how one visitor spelt the host.
+        head.authority.clone_from(&outgoing.authority);
+        head
+    }
+
+    /// For the log.
+    pub fn target(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.request.outgoing.target)
+    }
+}
+
+/// The protocol's name as CGI and logs write it.
+pub fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2.0",
+        _ => "HTTP/1.1",
+    }
+}

@@ -1,0 +1,307 @@
+//! The `[edge]` table of the settings file: its outside shape, with the defaults, and what can be wrong with it.
+
+use std::net::SocketAddr;
+
+use ipnet::IpNet;
+use process::settings::{Mistakes, OneOrMany, text_or_table};
+use process::units::{Size, Time};
+use serde::Deserialize;
+
+pub use crate::expires::Expires;
+use crate::files::Symlinks;
+use crate::metrics::Metrics;
+
+mod cache;
+pub use cache::{CacheConfig, CookiesConfig, RulesConfig, TtlConfig};
+
+/// `[edge]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Addresses to serve HTTP on.
+    pub listen: Vec<Listen>,
+    /// Address of the admin listener: metrics, health, API, live page. "off" for none.
+    pub admin: String,
+    /// Whose X-Forwarded-For and X-Forwarded-Proto are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Pages kept in this edge's own memory.
+    pub l1: L1Config,
+    /// Where the other services are; left out in `weir run`.
+    pub peers: Option<PeersConfig>,
+    /// Adds X-Cache-Status in nginx's words.
+    pub nginx_cache_status: bool,
+    /// "combined", "json" or "off".
+    pub access_log: LogFormat,
+    /// "stdout", "stderr" or a file.
+    pub access_log_to: String,
+    pub timeouts: Timeouts,
+    pub limits: Limits,
+    pub site: Vec<SiteConfig>,
+}
+
+/// One address to listen on: "0.0.0.0:8080", or { address = "0.0.0.0:8080" }.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    pub address: String,
+}
+
+impl<'de> Deserialize<'de> for Listen {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Table {
+            address: String,
+        }
+        let expecting = "an address such as \"0.0.0.0:8080\", or a table with `address`";
+        let table = |Table { address }| Self { address };
+        text_or_table(deserializer, expecting, |address| Self { address }, table)
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct L1Config {
+    pub memory: Size,
+    /// A page larger than this is not kept in L1 (it may be in the cache-node).
+    pub max_object: Size,
+}
+
+/// `[edge.peers]`: URLs of the other services.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeersConfig {
+    pub cache_node: OneOrMany,
+    pub wsgi_adapter: OneOrMany,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    #[default]
+    Combined,
+    Json,
+    Off,
+}
+
+/// `[edge.timeouts]`: every wait has one.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timeouts {
+    /// From the first byte of a request head to its last.
+    pub head: Time,
+    /// Between two reads of a request body.
+    pub body: Time,
+    /// Between two writes of a reply that the client takes.
+    pub send: Time,
+    /// A connection without a request under way.
+    pub keepalive: Time,
+    /// For the application's reply head.
+    pub application: Time,
+    /// For the cache-node's first answer; after it the edge goes on without the node.
+    pub cache: Time,
+    /// A request waits so long for another that makes the same page; then it goes to the application itself.
+    pub wait: Time,
+    /// Running requests at shutdown.
+    pub drain: Time,
+}
+
+/// `[edge.limits]`: every buffer and table has one.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Connections at once, over all listeners; more are closed at once.
+    pub connections: usize,
+    /// Requests on one connection before it is closed.
+    pub requests_per_connection: u64,
+    /// Size of a request head.
+    pub head: Size,
+    /// Size of a request's path and query.
+    pub target: Size,
+    /// Field lines in a request head.
+    pub fields: usize,
+    /// Pages being made or looked up at once through the cache; more requests go straight to the application.
+    pub fills: usize,
+}
+
+/// `[[edge.site]]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SiteConfig {
+    pub server_name: Vec<String>,
+    pub root: Option<String>,
+    pub index: Option<Vec<String>>,
+    pub access_log: Option<bool>,
+    pub location: Vec<LocationConfig>,
+}
+
+/// `[[edge.site.location]]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocationConfig {
+    /// nginx's five kinds: "= /x", "^~ /x", "~ re", "~* re", "/x".
+    #[serde(rename = "match")]
+    pub pattern: String,
+    pub root: Option<String>,
+    pub alias: Option<String>,
+    pub index: Option<Vec<String>>,
+    /// Which symbolic links are followed: "inside" (those that end below root or alias) or "follow".
+    #[serde(default)]
+    pub symlinks: Symlinks,
+    /// Send `name.br`, `name.zst` or `name.gz` beside a file to clients that take it.
+    #[serde(default)]
+    pub precompressed: bool,
+    pub expires: Option<Expires>,
+    /// False: requests here are not in the access log.
+    pub access_log: Option<bool>,
+    /// False: a missing file is not logged.
+    #[serde(default = "yes")]
+    pub log_not_found: bool,
+    /// The pool of application servers, by its name in [wsgi_adapter].
+    pub pool: Option<String>,
+    pub cache: Option<CacheConfig>,
+    /// Largest request body; larger: 413.
+    #[serde(default = "default_max_body")]
+    pub max_body: Size,
+}
+
+impl LocationConfig {
+    /// A location with nothing said but its `match`.
+    pub fn new(pattern: impl Into<String>) -> Self {
+        Self {
+            pattern: pattern.into(),
+            root: None,
+            alias: None,
+            index: None,
+            symlinks: Symlinks::default(),
+            precompressed: false,
+            expires: None,
+            access_log: None,
+            log_not_found: true,
+            pool: None,
+            cache: None,
+            max_body: default_max_body(),
+        }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn default_max_body() -> Size {
+    Size::mebibytes(1)
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: vec![Listen { address: "127.0.0.1:8080".into() }],
+            admin: "127.0.0.1:9900".into(),
+            trusted_proxies: Vec::new(),
+            l1: L1Config::default(),
+            peers: None,
+            nginx_cache_status: false,
+            access_log: LogFormat::Combined,
+            access_log_to: "stdout".into(),
+            timeouts: Timeouts::default(),
+            limits: Limits::default(),
+            site: Vec::new(),
+        }
+    }
+}
+
+impl Default for L1Config {
+    fn default() -> Self {
+        Self { memory: Size::mebibytes(128), max_object: Size::mebibytes(1) }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            head: Time::from_secs(10),
+            body: Time::from_secs(60),
+            send: Time::from_secs(60),
+            keepalive: Time::from_secs(75),
+            application: Time::from_secs(60),
+            cache: Time::from_millis(250),
+            wait: Time::from_secs(5),
+            drain: Time::from_secs(30),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 50_000,
+            requests_per_connection: 100_000,
+            head: Size::kibibytes(32),
+            target: Size::kibibytes(8),
+            fields: 100,
+            fills: 10_000,
+        }
+    }
+}
+
+impl Config {
+    /// Everything that deserialising cannot see, each with its place. What the edge builds from the settings (names,
+    /// patterns, cache rules) is checked by building it: `Sites::build`.
+    pub fn check(&self, mistakes: &mut Mistakes) {
+        if self.listen.is_empty() {
+            mistakes.push("edge.listen", "name at least one address, such as \"127.0.0.1:8080\"");
+        }
+        for (i, listen) in self.listen.iter().enumerate() {
+            check_address(&format!("edge.listen[{i}]"), &listen.address, mistakes);
+        }
+        if self.admin != "off" {
+            check_address("edge.admin", &self.admin, mistakes);
+        }
+        if self.site.is_empty() {
+            mistakes.push("edge.site", "there is no site; add [[edge.site]] with a server_name");
+        }
+        if let Some(peers) = &self.peers {
+            check_urls("edge.peers.cache_node", &peers.cache_node, mistakes);
+            check_urls("edge.peers.wsgi_adapter", &peers.wsgi_adapter, mistakes);
+        }
+        if self.limits.head.bytes() < 1024 || self.limits.head.bytes() > 1 << 20 {
+            mistakes.push("edge.limits.head", "must be from 1 KiB to 1 MiB");
+        }
+        if self.limits.fields == 0 || self.limits.fields > 1000 {
+            mistakes.push("edge.limits.fields", "must be from 1 to 1000");
+        }
+        crate::sites::build(self, &Metrics::new(Default::default), mistakes);
+    }
+}
+
+impl Config {
+    /// Each location's pool: the indexes of site and location, and the pool's name.
+    pub fn pools(&self) -> impl Iterator<Item = (usize, usize, &str)> {
+        self.site.iter().enumerate().flat_map(|(site, config)| {
+            let locations = config.location.iter().enumerate();
+            locations.filter_map(move |(location, config)| Some((site, location, config.pool.as_deref()?)))
+        })
+    }
+}
+
+fn check_address(path: &str, address: &str, mistakes: &mut Mistakes) {
+    let named =
+        address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    if address.parse::<SocketAddr>().is_err() && !named {
+        mistakes.push(path, format!("`{address}` is not an address and port, such as \"127.0.0.1:8080\""));
+    }
+}
+
+fn check_urls(path: &str, urls: &OneOrMany, mistakes: &mut Mistakes) {
+    if urls.0.is_empty() {
+        mistakes.push(path, "name at least one URL");
+    }
+    for url in &urls.0 {
+        let valid = url
+            .parse::<http::Uri>()
+            .is_ok_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some());
+        if !valid {
+            mistakes.push(path, format!("`{url}` is not a URL such as \"http://cache-node:7101\""));
+        }
+    }
+}

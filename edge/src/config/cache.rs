@@ -1,0 +1,178 @@
+//! `[edge.site.location.cache]`: what of a location is cached, how long, and for whom.
+
+use std::collections::BTreeMap;
+
+use http_cache::{CookieRules, Jitter, Methods, Policy, QueryRules, RequestRule, RequestRules, TtlRules};
+use process::settings::Mistakes;
+use process::units::{Size, Time};
+use serde::Deserialize;
+
+/// The defaults are those of the cache crate's `Policy`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CacheConfig {
+    /// Lifetime of replies that carry none of their own: of 200, 301 and 302, or by status.
+    pub ttl: TtlConfig,
+    pub stale_while_revalidate: Time,
+    pub stale_if_error: Time,
+    /// After a reply that may not be stored, requests for its key go straight through for so long.
+    pub hit_for_miss: Time,
+    pub cookies: CookiesConfig,
+    /// Query parameters that neither the key nor the application sees; globs.
+    pub ignore_query: Vec<String>,
+    pub sort_query: bool,
+    pub methods: Vec<String>,
+    pub max_object: Size,
+    /// Reply fields that are not looked at.
+    pub ignore_fields: Vec<String>,
+    /// Obey Cache-Control in requests.
+    pub honour_request: bool,
+    pub bypass: RulesConfig,
+    pub no_store: RulesConfig,
+    /// Part of each lifetime, at most, that is taken off at random: 0 to 1.
+    pub jitter: f64,
+}
+
+/// "1s", or { "200" = "1s", "404" = "5s", "5xx" = "0s", any = "1s" }.
+#[derive(Clone, Debug)]
+pub enum TtlConfig {
+    Usual(Time),
+    ByStatus(BTreeMap<String, Time>),
+}
+
+impl<'de> Deserialize<'de> for TtlConfig {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expecting = "a time such as \"1s\", or a table of times by status such as { \"200\" = \"1s\" }";
+        process::settings::text_or_table(deserializer, expecting, Self::Usual, Self::ByStatus)
+    }
+}
+
+/// Cookie names, as globs; these lists come before the built-in ones.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CookiesConfig {
+    /// A visitor's own: the page made for it is not shared.
+    pub personal: Vec<String>,
+    /// One variant of the page per value.
+    pub split: Vec<String>,
+    /// Neither the key nor the application sees them while a shared page is made.
+    pub ignore: Vec<String>,
+}
+
+/// Requests, by method, or by a field, cookie or query parameter: "name" or "name=value".
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RulesConfig {
+    pub method: Vec<String>,
+    pub header: Vec<String>,
+    pub cookie: Vec<String>,
+    pub query: Vec<String>,
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        let policy = Policy::default();
+        Self {
+            ttl: TtlConfig::Usual(Time::from_secs(1)),
+            stale_while_revalidate: Time(policy.stale_while_revalidate),
+            stale_if_error: Time(policy.stale_if_error),
+            hit_for_miss: Time(policy.hit_for_miss),
+            cookies: CookiesConfig::default(),
+            ignore_query: Vec::new(),
+            sort_query: false,
+            methods: vec!["GET".into(), "HEAD".into()],
+            max_object: Size(policy.max_object),
+            ignore_fields: Vec::new(),
+            honour_request: false,
+            bypass: RulesConfig::default(),
+            no_store: RulesConfig::default(),
+            jitter: 0.0,
+        }
+    }
+}
+
+impl CacheConfig {
+    /// The policy that these settings make; what is wrong is said under `path`.
+    pub(crate) fn policy(&self, path: &str, mistakes: &mut Mistakes) -> Policy {
+        let mut at = |key: &str, text: String| mistakes.push(format!("{path}.{key}"), text);
+        let ttl = match &self.ttl {
+            TtlConfig::Usual(ttl) => TtlRules::new(ttl.0),
+            TtlConfig::ByStatus(pairs) => {
+                let pairs = pairs.iter().map(|(status, ttl)| (status.as_str(), ttl.0));
+                TtlRules::by_status(pairs).unwrap_or_else(|text| {
+                    at("ttl", text);
+                    TtlRules::default()
+                })
+            }
+        };
+        let cookies = CookieRules::new(
+            strs(&self.cookies.personal),
+            strs(&self.cookies.split),
+            strs(&self.cookies.ignore),
+        );
+        Policy {
+            ttl,
+            stale_while_revalidate: self.stale_while_revalidate.0,
+            stale_if_error: self.stale_if_error.0,
+            hit_for_miss: self.hit_for_miss.0,
+            cookies: or_default(cookies, "cookies", &mut at),
+            query: or_default(
+                QueryRules::new(strs(&self.ignore_query), self.sort_query),
+                "ignore_query",
+                &mut at,
+            ),
+            methods: or(Methods::new(strs(&self.methods)), Methods::GetAndHead, "methods", &mut at),
+            max_object: self.max_object.0,
+            ignore_fields: or_default(
+                http_cache::field_names(strs(&self.ignore_fields)),
+                "ignore_fields",
+                &mut at,
+            ),
+            honour_request: self.honour_request,
+            bypass: or_default(self.bypass.rules(), "bypass", &mut at),
+            no_store: or_default(self.no_store.rules(), "no_store", &mut at),
+            jitter: or_default(Jitter::new(self.jitter), "jitter", &mut at),
+        }
+    }
+}
+
+impl RulesConfig {
+    fn rules(&self) -> Result<RequestRules, String> {
+        let split = |text: &str| match text.split_once('=') {
+            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+            None => (text.to_owned(), None),
+        };
+        let mut rules = Vec::new();
+        for name in &self.method {
+            rules.push(RequestRule::method(name)?);
+        }
+        type Make = fn(&str, Option<&str>) -> Result<RequestRule, String>;
+        let kinds: [(&[String], Make); 3] = [
+            (&self.header, RequestRule::header),
+            (&self.cookie, RequestRule::cookie),
+            (&self.query, RequestRule::query),
+        ];
+        for (texts, make) in kinds {
+            for text in texts {
+                let (name, value) = split(text);
+                rules.push(make(&name, value.as_deref())?);
+            }
+        }
+        Ok(RequestRules(rules))
+    }
+}
+
+fn strs(texts: &[String]) -> impl Iterator<Item = &str> + Clone {
+    texts.iter().map(String::as_str)
+}
+
+fn or<T>(made: Result<T, String>, instead: T, key: &str, at: &mut impl FnMut(&str, String)) -> T {
+    made.unwrap_or_else(|text| {
+        at(key, text);
+        instead
+    })
+}
+
+fn or_default<T: Default>(made: Result<T, String>, key: &str, at: &mut impl FnMut(&str, String)) -> T {
+    or(made, T::default(), key, at)
+}

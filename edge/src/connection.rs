@@ -1,0 +1,438 @@
+//! One HTTP/1 connection, from accept to close: waits for bytes holding no buffer, reads heads strictly, answers plain hits on the
+//! spot, hands everything else to the handler, and keeps the framing of both directions.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::{Method, Version};
+use process::telemetry;
+use process::trace::TraceContext;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::Edge;
+use crate::ask::Scheme;
+use crate::body::{BodyPump, RequestBody};
+use crate::config::Timeouts;
+use crate::forwarded;
+use crate::head::{self, FieldSpan, Framing, Head, Progress, Refusal};
+use crate::hit;
+use crate::reply::Reply;
+use crate::request::Request;
+use crate::uplink::{self, UplinkEnd};
+use crate::watchdog::Watchdog;
+use crate::writer::{self, Manner, Sent};
+use crate::{error, handler, record};
+
+/// Read at a time while a connection waits for a head.
+const INPUT: usize = 16 * 1024;
+/// After a reply that ends a connection early, so much more is read and thrown away, so that the client sees the reply.
+const LINGER_BYTES: usize = 256 * 1024;
+const LINGER_TIME: Duration = Duration::from_secs(2);
+
+/// Buffers of a thread, lent to whichever connection is being worked on; never held across a wait.
+struct Scratch {
+    input: Box<[u8]>,
+    spans: Vec<FieldSpan>,
+    hit: hit::Scratch,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch {
+        input: vec![0; INPUT].into_boxed_slice(),
+        spans: Vec::with_capacity(64),
+        hit: hit::Scratch::default(),
+    });
+}
+
+pub(crate) struct Connection {
+    stream: TcpStream,
+    peer: SocketAddr,
+    local: SocketAddr,
+    edge: Arc<Edge>,
+    /// Bytes of a head that is not whole yet, or of what follows the last request; holds no memory while idle.
+    buffer: BytesMut,
+    /// How far a head that is not whole yet was looked at.
+    progress: Progress,
+    requests: u64,
+    watchdog: Watchdog,
+}
+
+/// What one look at the connection's bytes came to.
+enum Step {
+    /// The head is not whole yet.
+    Partial,
+    /// A plain hit, answered; what the socket did not take is still to be written.
+    Answered {
+        unsent: Option<(Bytes, Bytes)>,
+        keep_alive: bool,
+    },
+    Request(Box<Incoming>),
+    Refused(Refusal),
+    Closed,
+}
+
+struct Incoming {
+    request: Request,
+    framing: Framing,
+    pump: Option<BodyPump>,
+    expects_continue: bool,
+    keep_alive: bool,
+}
+
+impl Connection {
+    pub(crate) fn new(stream: TcpStream, peer: SocketAddr, local: SocketAddr, edge: Arc<Edge>) -> Self {
+        Self {
+            stream,
+            peer,
+            local,
+            edge,
+            buffer: BytesMut::new(),
+            progress: Progress::default(),
+            requests: 0,
+            watchdog: Watchdog::new(),
+        }
+    }
+
+    /// Serves requests until the peer or we close.
+    pub(crate) async fn serve(mut self) {
+        let timeouts = self.edge.settings.timeouts.clone();
+        let mut head_started: Option<Instant> = None;
+        loop {
+            let step = match self.buffer.is_empty() || head_started.is_some() {
+                // Bytes that came behind the last request are looked at before more are read.
+                false => self.look(false),
+                true => {
+                    let patience = match head_started {
+                        Some(started) => timeouts.head.0.saturating_sub(started.elapsed()),
+                        None if self.requests == 0 => timeouts.head.0,
+                        None => timeouts.keepalive.0,
+                    };
+                    match self.wait(patience, head_started.is_some()).await {
+                        true => self.look(true),
+                        false => return,
+                    }
+                }
+            };
+            match step {
+                Step::Partial => {
+                    head_started.get_or_insert_with(Instant::now);
+                }
+                Step::Answered { unsent, keep_alive } => {
+                    head_started = None;
+                    self.requests += 1;
+                    if let Some((head, body)) = unsent
+                        && self.write_rest(head, body, timeouts.send.0).await.is_err()
+                    {
+                        return;
+                    }
+                    if !keep_alive {
+                        return self.close().await;
+                    }
+                }
+                Step::Request(incoming) => {
+                    head_started = None;
+                    self.requests += 1;
+                    if !self.exchange(*incoming).await {
+                        return;
+                    }
+                }
+                Step::Refused(refusal) => return self.refuse(refusal).await,
+                Step::Closed => return,
+            }
+        }
+    }
+
+    /// Waits until there is something to read. False: the time is up, or the edge drains.
+    async fn wait(&mut self, patience: Duration, in_head: bool) -> bool {
+        let Self { stream, edge, watchdog, .. } = self;
+        let readable = async {
+            tokio::select! {
+                biased;
+                ready = stream.readable() => ready.is_ok(),
+                // A drain ends idle connections, not a head on its way.
+                () = edge.shutdown.draining(), if !in_head => false,
+            }
+        };
+        watchdog.guard(patience, readable).await.unwrap_or(false)
+    }
+
+    /// Reads (if asked to) and looks at what is there. Never waits.
+    fn look(&mut self, read: bool) -> Step {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let Scratch { input, spans, hit } = scratch;
+            if !read {
+                let buffer = std::mem::take(&mut self.buffer);
+                let step = self.take_step(&buffer, spans, hit);
+                return self.keep_rest(step, buffer);
+            }
+            if !self.buffer.is_empty() {
+                self.buffer.reserve(INPUT);
+                match self.stream.try_read_buf(&mut self.buffer) {
+                    Ok(1..) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Step::Partial,
+                    Ok(0) | Err(_) => return Step::Closed,
+                }
+                if !self.progress.worth_reading(&self.buffer, &self.edge.head_limits) {
+                    return Step::Partial;
+                }
+                let buffer = std::mem::take(&mut self.buffer);
+                let step = self.take_step(&buffer, spans, hit);
+                return self.keep_rest(step, buffer);
+            }
+            let length = match self.stream.try_read(input) {
+                Ok(length @ 1..) => length,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Step::Partial,
+                Ok(0) | Err(_) => return Step::Closed,
+            };
+            let (step, used) = self.take_step(&input[..length], spans, hit);
+            if used < length {
+                self.buffer.extend_from_slice(&input[used..length]);
+            }
+            step
+        })
+    }
+
+    fn keep_rest(&mut self, (step, used): (Step, usize), mut buffer: BytesMut) -> Step {
+        buffer.advance(used);
+        if used > 0 {
+            self.progress = Progress::default();
+        }
+        if !buffer.is_empty() {
+            self.buffer = buffer;
+        }
+        step
+    }
+
+    /// The step that `bytes` allow, and how many of them it used up.
+    fn take_step(
+        &self,
+        bytes: &[u8],
+        spans: &mut Vec<FieldSpan>,
+        scratch: &mut hit::Scratch,
+    ) -> (Step, usize) {
+        let (head, used) = match head::read(bytes, &self.edge.head_limits, spans) {
+            Ok(Some(read)) => read,
+            Ok(None) => return (Step::Partial, 0),
+            Err(refusal) => return (Step::Refused(refusal), bytes.len()),
+        };
+        let keep_alive = self.may_keep_alive(head.keep_alive);
+        match hit::answer(&self.edge, &head, self.peer, &self.stream, keep_alive, scratch) {
+            hit::Answer::Sent { unsent } => (Step::Answered { unsent, keep_alive }, used),
+            hit::Answer::Failed => (Step::Closed, used),
+            hit::Answer::NotPlain => match self.incoming(&head, keep_alive) {
+                Ok(incoming) => (Step::Request(Box::new(incoming)), used),
+                Err(refusal) => (Step::Refused(refusal), used),
+            },
+        }
+    }
+
+    fn may_keep_alive(&self, asked: bool) -> bool {
+        asked
+            && self.requests + 1 < self.edge.settings.limits.requests_per_connection
+            && !self.edge.shutdown.is_draining()
+    }
+
+    fn incoming(&self, head: &Head<'_>, keep_alive: bool) -> Result<Incoming, Refusal> {
+        let mut headers = head.to_headers();
+        let (client, scheme) =
+            forwarded::settle(&mut headers, self.peer, Scheme::Http, &self.edge.settings.trusted_proxies);
+        if head.target.scheme() == Some(head::Scheme::Https) && scheme == Scheme::Http {
+            return Err(Refusal::TargetForm);
+        }
+        let parent = headers.remove("traceparent");
+        let parent = parent.and_then(|value| TraceContext::parse(value.to_str().ok()?));
+        let (body, pump) = match head.framing {
+            Framing::None | Framing::Length(0) => (RequestBody::empty(), None),
+            Framing::Length(length) => {
+                let (body, pump) = RequestBody::pumped(Some(length));
+                (body, Some(pump))
+            }
+            Framing::Chunked => {
+                let (body, pump) = RequestBody::pumped(None);
+                (body, Some(pump))
+            }
+        };
+        let request = Request {
+            method: Method::from_bytes(head.method.as_bytes()).map_err(|_| Refusal::Method)?,
+            target: head.target.as_str().to_owned(),
+            authority: head.host.map_or("", |host| host.as_str()).to_owned(),
+            version: head.version.into(),
+            headers,
+            body,
+            client,
+            scheme,
+            server_port: self.local.port(),
+            trace: telemetry::sampler().decide(parent),
+            started: Instant::now(),
+        };
+        Ok(Incoming {
+            request,
+            framing: head.framing,
+            pump,
+            expects_continue: head.expect_continue,
+            keep_alive,
+        })
+    }
+
+    /// One request through the handler, both directions at once. True: the connection may be used again.
+    async fn exchange(&mut self, incoming: Incoming) -> bool {
+        let Incoming { request, framing, pump, expects_continue, keep_alive } = incoming;
+        let line = record::Line::of(&request);
+        let manner =
+            Manner { head_only: request.method == Method::HEAD, version: request.version, keep_alive };
+        let edge = self.edge.clone();
+        let handling = handler::handle(&edge, request);
+        let patience = edge.settings.timeouts.send.0;
+        let (sent, reply, whole) = match pump {
+            None => {
+                let reply = handling.await;
+                let (sent, reply) = writer::send(&mut self.stream, reply, manner, patience).await;
+                (sent, reply, true)
+            }
+            Some(pump) => {
+                let up = Up { framing, pump, expects_continue };
+                match both_ways(
+                    &mut self.stream,
+                    &mut self.buffer,
+                    up,
+                    handling,
+                    manner,
+                    &edge.settings.timeouts,
+                )
+                .await
+                {
+                    Some(done) => done,
+                    None => return false,
+                }
+            }
+        };
+        self.finished(&line, sent, &reply, whole).await
+    }
+
+    /// Logs and counts; closes the connection unless it may be used again.
+    async fn finished(&mut self, line: &record::Line, sent: Sent, reply: &Reply, body_read: bool) -> bool {
+        record::request(&self.edge, line, sent, reply);
+        if sent.broken {
+            // The client must see that the reply broke off: no clean end, and for plain sockets a reset.
+            let _ = self.stream.set_zero_linger();
+            return false;
+        }
+        if sent.reusable && body_read {
+            return true;
+        }
+        self.linger().await;
+        false
+    }
+
+    async fn refuse(&mut self, refusal: Refusal) {
+        let reply = error::refused(refusal);
+        let manner = Manner { head_only: false, version: Version::HTTP_11, keep_alive: false };
+        let (sent, reply) =
+            writer::send(&mut self.stream, reply, manner, self.edge.settings.timeouts.send.0).await;
+        record::refusal(&self.edge, self.peer, refusal, sent, &reply);
+        self.linger().await;
+    }
+
+    async fn write_rest(&mut self, head: Bytes, body: Bytes, patience: Duration) -> io::Result<()> {
+        let mut rest = head.chain(body);
+        while rest.has_remaining() {
+            match timeout(patience, self.stream.write_buf(&mut rest)).await {
+                Ok(Ok(1..)) => {}
+                Ok(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(Err(error)) => return Err(error),
+                Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn close(&mut self) {
+        let _ = self.stream.shutdown().await;
+    }
+
+    /// Closes our side and reads the rest for a moment: a reset would take the reply from the client's hands.
+    async fn linger(&mut self) {
+        if self.stream.shutdown().await.is_err() {
+            return;
+        }
+        let drain = async {
+            let mut sink = BytesMut::with_capacity(INPUT);
+            let mut taken = 0;
+            while taken < LINGER_BYTES {
+                sink.clear();
+                match self.stream.read_buf(&mut sink).await {
+                    Ok(length @ 1..) => taken += length,
+                    _ => return,
+                }
+            }
+        };
+        let _ = timeout(LINGER_TIME, drain).await;
+    }
+}
+
+/// The request's body on its way up.
+struct Up {
+    framing: Framing,
+    pump: BodyPump,
+    expects_continue: bool,
+}
+
+/// Pumps the body up while the handler works and while the reply goes down. The flag says whether the body was read whole.
+/// `None`: the client is gone.
+async fn both_ways(
+    stream: &mut TcpStream,
+    buffer: &mut BytesMut,
+    up: Up,
+    handling: impl Future<Output = Reply>,
+    mut manner: Manner,
+    timeouts: &Timeouts,
+) -> Option<(Sent, Reply, bool)> {
+    let Up { framing, pump: BodyPump { chunks, mut wanted }, expects_continue } = up;
+    let (mut read, mut write) = stream.split();
+    let pumping = uplink::pump(&mut read, buffer, framing, chunks, timeouts.body.0);
+    tokio::pin!(pumping, handling);
+    let mut ended = None;
+    let mut go_on = !expects_continue;
+    let reply = loop {
+        tokio::select! {
+            biased;
+            reply = &mut handling => break reply,
+            end = &mut pumping, if go_on && ended.is_none() => ended = Some(end),
+            asked = &mut wanted, if !go_on => {
+                go_on = true;
+                // RFC 9110 section 10.1.1: send 100 (Continue) only once the body is going to be read.
+                if asked.is_ok() && request_continue(&mut write, timeouts.send.0).await.is_err() {
+                    return None;
+                }
+            }
+        }
+    };
+    // A body that nobody read whole leaves bytes that must never be taken for a request.
+    manner.keep_alive &= ended == Some(UplinkEnd::Whole);
+    let sending = writer::send(&mut write, reply, manner, timeouts.send.0);
+    tokio::pin!(sending);
+    let (sent, reply) = loop {
+        tokio::select! {
+            biased;
+            sent = &mut sending => break sent,
+            end = &mut pumping, if go_on && ended.is_none() => ended = Some(end),
+        }
+    };
+    Some((sent, reply, ended == Some(UplinkEnd::Whole)))
+}
+
+async fn request_continue<W: tokio::io::AsyncWrite + Unpin>(
+    write: &mut W,
+    patience: Duration,
+) -> io::Result<()> {
+    match timeout(patience, write.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")).await {
+        Ok(written) => written,
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}

@@ -1,0 +1,142 @@
+//! Answers a request from files on disk: which file, what of it the client may have, from memory or in chunks.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+
+use crate::path::NormalPath;
+
+mod cache;
+mod coding;
+mod lookup;
+mod media_type;
+mod open;
+mod reply;
+mod resource;
+mod settings;
+mod stream;
+
+pub use cache::{FileCache, FileCacheConfig};
+pub use settings::{FileSettings, Place, Symlinks};
+pub use stream::FileStream;
+
+use coding::Codings;
+use lookup::{Found, Lookup, Missing};
+use reply::{Content, reply};
+
+/// A disk that has not answered after this long is taken for gone.
+const DISK_DEADLINE: Duration = Duration::from_secs(10);
+
+/// For the Allow field of a 405.
+pub const ALLOWED_METHODS: &str = "GET, HEAD";
+
+#[derive(Clone, Copy, Debug)]
+pub struct FileRequest<'a> {
+    pub method: &'a Method,
+    pub path: &'a NormalPath<'a>,
+    /// As sent, without the question mark.
+    pub query: Option<&'a str>,
+    pub headers: &'a HeaderMap,
+}
+
+#[derive(Debug)]
+pub enum FileAnswer {
+    /// 200, 206, 304, 412 or 416.
+    Reply(FileReply),
+    /// The path names a directory and lacks the slash: 301 with this Location.
+    Redirect(HeaderValue),
+    NotFound,
+    /// A directory without index, a file that must not be read, or no file at all but a pipe, a device, a socket.
+    Forbidden,
+    /// 405 with `ALLOWED_METHODS`. The disk was not asked, so there may be no such file.
+    MethodNotAllowed,
+    /// The disk failed, or the process has no file descriptor left.
+    Unavailable(io::Error),
+}
+
+#[derive(Debug)]
+pub struct FileReply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: FileBody,
+    /// When the file was last changed.
+    pub last_modified: SystemTime,
+}
+
+#[derive(Debug)]
+pub enum FileBody {
+    Empty,
+    Memory(Bytes),
+    Stream(FileStream),
+}
+
+/// Answers from the file that the settings have for the request's path. Waits for the disk only where the cache has
+/// nothing, or nothing that was looked at lately.
+pub async fn answer(
+    settings: &Arc<FileSettings>,
+    request: &FileRequest<'_>,
+    now: SystemTime,
+    cache: &FileCache,
+) -> FileAnswer {
+    if !matches!(*request.method, Method::GET | Method::HEAD) {
+        return FileAnswer::MethodNotAllowed;
+    }
+    let accepted =
+        if settings.is_precompressed() { Codings::accepted_by(request.headers) } else { Codings::default() };
+    let path = request.path.as_bytes();
+    let known = cache.get(settings, path);
+    if let Some(resource) = &known
+        && cache.is_valid(resource, now)
+        && let representation = resource.choose(accepted)
+        && let Some(content) = &representation.content
+    {
+        let content = Content::Memory(content.clone());
+        return FileAnswer::Reply(reply(request, representation, content, now));
+    }
+    let Some(file) = settings.file_for(request.path) else { return FileAnswer::NotFound };
+    let lookup = Lookup {
+        settings: Arc::clone(settings),
+        path: file,
+        is_directory: request.path.is_directory(),
+        accepted,
+        known,
+        max_file: cache.max_file(),
+        now,
+    };
+    match on_disk(move || lookup.run()).await {
+        Ok(Found { resource, file }) => {
+            cache.keep(settings, path, &resource);
+            let representation = resource.choose(accepted);
+            let content = representation.content.clone().map_or(Content::Disk(file), Content::Memory);
+            FileAnswer::Reply(reply(request, representation, content, now))
+        }
+        Err(missing) => {
+            cache.forget(settings, path);
+            match missing {
+                Missing::IsDirectory => FileAnswer::Redirect(request.path.with_slash(request.query)),
+                Missing::NotFound => FileAnswer::NotFound,
+                Missing::Forbidden => FileAnswer::Forbidden,
+                Missing::Failed(error) => FileAnswer::Unavailable(error),
+            }
+        }
+    }
+}
+
+/// Runs what waits for the disk on the pool for that, with a deadline.
+async fn on_disk<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<io::Error> + Send + 'static,
+{
+    match tokio::time::timeout(DISK_DEADLINE, tokio::task::spawn_blocking(work)).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(panicked)) => Err(io::Error::other(panicked).into()),
+        Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

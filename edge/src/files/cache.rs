@@ -1,0 +1,113 @@
+//! The content of small files, kept in memory within a bound and looked after from time to time.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use process::units::{Size, Time};
+use quick_cache::sync::Cache;
+use quick_cache::{Equivalent, Weighter};
+use serde::Deserialize;
+
+use super::resource::Resource;
+use super::settings::FileSettings;
+
+/// What a representation takes beside its content: headers, mostly.
+const OVERHEAD: usize = 1536;
+
+/// How large kept files are taken to be when the table is laid out.
+const USUAL_FILE: usize = 16 * 1024;
+
+/// `[edge.files]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FileCacheConfig {
+    /// For all files together; 0: none is kept.
+    pub memory: Size,
+    /// Larger files are streamed from disk each time.
+    pub max_file: Size,
+    /// A kept file is served so long before the disk is asked whether it changed.
+    pub valid: Time,
+}
+
+/// Kept files, by settings and path. A hit makes no system call.
+pub struct FileCache {
+    resources: Cache<Key, Arc<Resource>, ByMemory>,
+    config: FileCacheConfig,
+}
+
+#[derive(Hash, PartialEq, Eq)]
+struct Key {
+    settings: u64,
+    path: Box<[u8]>,
+}
+
+/// A key that is not owned. Fields and their order are those of `Key`, so that both hash alike.
+#[derive(Hash)]
+struct BorrowedKey<'a> {
+    settings: u64,
+    path: &'a [u8],
+}
+
+impl Equivalent<Key> for BorrowedKey<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        self.settings == key.settings && *self.path == *key.path
+    }
+}
+
+impl Default for FileCacheConfig {
+    fn default() -> Self {
+        Self { memory: Size::mebibytes(32), max_file: Size::kibibytes(64), valid: Time::from_secs(1) }
+    }
+}
+
+impl FileCache {
+    pub fn new(config: FileCacheConfig) -> Self {
+        // The table is cut into shards of 32 files of this length or more, so that each holds some of the largest too.
+        let usual = USUAL_FILE.max(config.max_file.bytes() / 8);
+        let resources = Cache::with_weighter(config.memory.bytes() / usual, config.memory.0, ByMemory);
+        Self { resources, config }
+    }
+
+    /// Bytes that the kept files take.
+    pub fn memory_used(&self) -> u64 {
+        self.resources.weight()
+    }
+
+    /// The largest file whose content is kept.
+    pub(super) fn max_file(&self) -> u64 {
+        self.config.max_file.0
+    }
+
+    pub(super) fn get(&self, settings: &FileSettings, path: &[u8]) -> Option<Arc<Resource>> {
+        self.resources.get(&BorrowedKey { settings: settings.id(), path })
+    }
+
+    /// Whether it may be served without asking the disk. A clock that was set back says no.
+    pub(super) fn is_valid(&self, resource: &Resource, now: SystemTime) -> bool {
+        now.duration_since(resource.checked).is_ok_and(|age| age < self.config.valid.0)
+    }
+
+    /// Keeps what has content to be kept, in place of what was known before.
+    pub(super) fn keep(&self, settings: &FileSettings, path: &[u8], resource: &Arc<Resource>) {
+        if resource.kept().next().is_none() {
+            return self.forget(settings, path);
+        }
+        self.resources.insert(Key { settings: settings.id(), path: path.into() }, Arc::clone(resource));
+    }
+
+    pub(super) fn forget(&self, settings: &FileSettings, path: &[u8]) {
+        self.resources.remove(&BorrowedKey { settings: settings.id(), path });
+    }
+}
+
+#[derive(Clone)]
+struct ByMemory;
+
+impl Weighter<Key, Arc<Resource>> for ByMemory {
+    fn weight(&self, key: &Key, resource: &Arc<Resource>) -> u64 {
+        let representations = 1 + resource.coded.len();
+        let content: usize = resource.kept().map(Bytes::len).sum();
+        (key.path.len() + representations * OVERHEAD + content) as u64
+    }
+}

@@ -1,0 +1,116 @@
+//! One look at the disk: which file answers, in which representations, and the open file to send.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::coding::{Coding, Codings};
+use super::media_type::media_type;
+use super::open::{Opened, open, resolve};
+use super::resource::{Description, Representation, Resource};
+use super::settings::FileSettings;
+
+/// What is looked for. Runs where waiting for a disk harms nobody.
+pub(super) struct Lookup {
+    pub(super) settings: Arc<FileSettings>,
+    pub(super) path: PathBuf,
+    /// The request's path ends with a slash: an index file answers.
+    pub(super) is_directory: bool,
+    pub(super) accepted: Codings,
+    /// From an earlier look.
+    pub(super) known: Option<Arc<Resource>>,
+    /// Content of larger files is left on disk.
+    pub(super) max_file: u64,
+    pub(super) now: SystemTime,
+}
+
+pub(super) struct Found {
+    pub(super) resource: Arc<Resource>,
+    /// The file of the representation that `accepted` chooses.
+    pub(super) file: File,
+}
+
+/// Why no file answers.
+#[derive(Debug)]
+pub(super) enum Missing {
+    NotFound,
+    Forbidden,
+    /// The request's path lacks the slash at its end.
+    IsDirectory,
+    Failed(io::Error),
+}
+
+impl From<io::Error> for Missing {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Lookup {
+    pub(super) fn run(self) -> Result<Found, Missing> {
+        let boundary = self.settings.boundary().map(resolve).transpose()?;
+        let boundary = boundary.as_deref();
+        let (path, opened) = if self.is_directory {
+            self.open_index(boundary)?
+        } else {
+            (self.path.clone(), open(&self.path, boundary)?)
+        };
+        if opened.metadata.is_dir() {
+            return Err(Missing::IsDirectory);
+        }
+        let siblings = self.open_siblings(&path, &opened, boundary);
+        let mut description =
+            Description { media_type: media_type(&path), coding: None, varies: !siblings.is_empty() };
+        let plain = self.load(&opened, &description)?;
+        let mut chosen = None;
+        let mut coded = Vec::with_capacity(siblings.len());
+        for (coding, sibling) in siblings {
+            description.coding = Some(coding);
+            let Ok(representation) = self.load(&sibling, &description) else { continue };
+            coded.push((coding, representation));
+            if chosen.is_none() && self.accepted.contains(coding) {
+                chosen = Some(sibling.file);
+            }
+        }
+        let resource = Arc::new(Resource { checked: self.now, plain, coded });
+        Ok(Found { resource, file: chosen.unwrap_or(opened.file) })
+    }
+
+    fn open_index(&self, boundary: Option<&Path>) -> Result<(PathBuf, Opened), Missing> {
+        for name in self.settings.index() {
+            let path = self.path.join(name);
+            match open(&path, boundary) {
+                Ok(opened) if opened.metadata.is_file() => return Ok((path, opened)),
+                Ok(_) | Err(Missing::NotFound) => {}
+                Err(missing) => return Err(missing),
+            }
+        }
+        // A directory's names are not told. The empty name makes it an error if this is a file.
+        open(&self.path.join(""), boundary)?;
+        Err(Missing::Forbidden)
+    }
+
+    /// The precompressed siblings. One that is older than the file was made from an earlier version, and is left alone
+    /// as is one that cannot be read.
+    fn open_siblings(&self, path: &Path, plain: &Opened, boundary: Option<&Path>) -> Vec<(Coding, Opened)> {
+        if !self.settings.is_precompressed() {
+            return Vec::new();
+        }
+        let sibling = |coding: Coding| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(coding.extension());
+            let opened = open(Path::new(&name), boundary).ok()?;
+            let is_current = opened.metadata.is_file() && opened.metadata.mtime() >= plain.metadata.mtime();
+            is_current.then_some((coding, opened))
+        };
+        Coding::ALL.into_iter().filter_map(sibling).collect()
+    }
+
+    fn load(&self, opened: &Opened, description: &Description) -> io::Result<Representation> {
+        let known = self.known.as_deref().and_then(|known| known.in_coding(description.coding));
+        Representation::load(&opened.file, &opened.metadata, description, known, self.max_file, self.now)
+    }
+}

@@ -1,0 +1,54 @@
+//! Opens a file without waiting for it and without leaving the directory it must be in.
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use super::lookup::Missing;
+
+/// A file or directory that may be served, or a part of one.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) file: File,
+    pub(super) metadata: Metadata,
+}
+
+/// Opens for reading. `boundary` is the real path of what must not be left; a path that leads out of it by a symbolic
+/// link is forbidden, and so is whatever is neither file nor directory.
+pub(super) fn open(path: &Path, boundary: Option<&Path>) -> Result<Opened, Missing> {
+    // Opening a pipe waits for a writer, and a terminal would become ours.
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(missing)?;
+    let metadata = file.metadata().map_err(missing)?;
+    if !metadata.is_file() && !metadata.is_dir() {
+        return Err(Missing::Forbidden);
+    }
+    if let Some(boundary) = boundary
+        && !path_of(&file)?.starts_with(boundary)
+    {
+        return Err(Missing::Forbidden);
+    }
+    Ok(Opened { file, metadata })
+}
+
+/// The real path of a boundary.
+pub(super) fn resolve(boundary: &Path) -> Result<PathBuf, Missing> {
+    fs::canonicalize(boundary).map_err(missing)
+}
+
+/// Asked of the open file and not of its name, so that nobody can swap a link in between.
+fn path_of(file: &File) -> Result<PathBuf, Missing> {
+    fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).map_err(Missing::Failed)
+}
+
+fn missing(error: io::Error) -> Missing {
+    match error.raw_os_error() {
+        Some(libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG | libc::EINVAL) => Missing::NotFound,
+        // A socket is ENXIO; a loop of links ELOOP.
+        Some(libc::EACCES | libc::EPERM | libc::ELOOP | libc::ENXIO | libc::ENODEV) => Missing::Forbidden,
+        _ if error.kind() == io::ErrorKind::InvalidInput => Missing::NotFound,
+        _ => Missing::Failed(error),
+    }
+}

@@ -1,0 +1,127 @@
+//! Where the files of one location are, and which of them may be served.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Deserialize;
+
+use crate::location::Pattern;
+use crate::path::NormalPath;
+
+/// What editors and tools leave beside a file. Names that begin with a dot are never served anyway.
+const BACKUP_ENDINGS: [&[u8]; 4] = [b"~", b".bak", b".orig", b".swp"];
+
+/// The files of one location. Its directories need not exist when it is made.
+#[derive(Debug)]
+pub struct FileSettings {
+    /// Tells these settings from all others in the process, in the cache.
+    id: u64,
+    place: Place,
+    index: Vec<String>,
+    symlinks: Symlinks,
+    precompressed: bool,
+}
+
+/// Where a path leads.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// `root`: the whole path is looked for in this directory.
+    Root(PathBuf),
+    /// `alias`: what follows the location's text is looked for in this directory. For an exact match it may be a file.
+    Alias { to: PathBuf, literal_length: usize },
+}
+
+/// Which symbolic links are followed, in any part of the path below `root` or `alias`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Symlinks {
+    /// Those that end inside `root` or `alias`; behind the others everything is forbidden.
+    #[default]
+    Inside,
+    /// All, as nginx does.
+    Follow,
+}
+
+impl Place {
+    pub fn alias(to: impl Into<PathBuf>, pattern: &Pattern) -> Result<Self, String> {
+        match pattern.literal_length() {
+            Some(literal_length) => Ok(Self::Alias { to: to.into(), literal_length }),
+            None => {
+                Err("an alias does not go with a regex; use root, or a match such as \"/static/\"".into())
+            }
+        }
+    }
+}
+
+impl FileSettings {
+    /// `index`: names tried in order for a path that ends with a slash. The mistakes are for whoever wrote the settings.
+    pub fn new(
+        place: Place,
+        index: Vec<String>,
+        symlinks: Symlinks,
+        precompressed: bool,
+    ) -> Result<Self, String> {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+        let (Place::Root(directory) | Place::Alias { to: directory, .. }) = &place;
+        if directory.as_os_str().is_empty() || directory.as_os_str().as_bytes().contains(&0) {
+            return Err("the directory must be a path".into());
+        }
+        if let Some(name) =
+            index.iter().find(|name| !is_served_name(name.as_bytes()) || name.contains(['/', '\0']))
+        {
+            return Err(format!("index: `{name}` is not a file name that is served"));
+        }
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        Ok(Self { id, place, index, symlinks, precompressed })
+    }
+
+    pub fn is_precompressed(&self) -> bool {
+        self.precompressed
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(super) fn index(&self) -> &[String] {
+        &self.index
+    }
+
+    /// The directory, or file, that no answer may come from outside of; `None`: it may.
+    pub(super) fn boundary(&self) -> Option<&Path> {
+        (self.symlinks == Symlinks::Inside).then_some(self.directory())
+    }
+
+    /// The file or directory for a path; `None` if names of this kind are not served.
+    pub(super) fn file_for(&self, path: &NormalPath) -> Option<PathBuf> {
+        let path = path.as_bytes();
+        let rest = match &self.place {
+            Place::Root(_) => path,
+            Place::Alias { literal_length, .. } => path.get(*literal_length..)?,
+        };
+        // "/static../x" with the location "/static" leaves "../x": the check of names below refuses it.
+        let rest = rest.strip_prefix(b"/").unwrap_or(rest);
+        if rest.is_empty() {
+            return Some(self.directory().to_owned());
+        }
+        let mut names = rest.split(|&byte| byte == b'/').enumerate();
+        let served = names.all(|(depth, name)| match name {
+            b"" => true,
+            // RFC 8615: what lies in /.well-known/ is for everyone.
+            b".well-known" => depth == 0,
+            name => is_served_name(name),
+        });
+        served.then(|| self.directory().join(OsStr::from_bytes(rest)))
+    }
+
+    fn directory(&self) -> &Path {
+        let (Place::Root(directory) | Place::Alias { to: directory, .. }) = &self.place;
+        directory
+    }
+}
+
+fn is_served_name(name: &[u8]) -> bool {
+    !name.is_empty() && !name.starts_with(b".") && !BACKUP_ENDINGS.iter().any(|ending| name.ends_with(ending))
+}

@@ -1,0 +1,353 @@
+//! One fill: asks the cache-node for a page, and with the lease the application; gives the page to all who joined, and stores it.
+//!
+//! It runs by itself: a client that leaves does not end it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use http::StatusCode;
+use http_cache::{Lifetime, Reason, ReplyParts, Use, Verdict, csrf, vary};
+use weir_proto::cache::{self, Found, PassReason, Why};
+use weir_proto::fields;
+
+use crate::Edge;
+use crate::ask::SharedAsk;
+use crate::body::RequestBody;
+use crate::flights::{Flight, Outcome, Own, Served, Source, Ticket};
+use crate::growing::{BrokenOff, Growing, Pushed};
+use crate::nodes::{Answer, Exchange, Waited};
+use crate::origin::{Failure, OriginReply};
+use crate::page::{Page, PageHead, Staleness};
+
+/// Runs the fill for the ticket's flight. `refresh`: a stale copy is being served meanwhile.
+pub(crate) async fn run(edge: Arc<Edge>, mut ticket: Ticket, ask: SharedAsk, refresh: bool) {
+    let flight = ticket.flight.clone();
+    let fields = fields::from_headers(&ask.request.outgoing.headers);
+    let looked = edge.nodes.lookup(ask.request.key.as_bytes(), fields, refresh).await;
+    let (exchange, fallback) = match looked {
+        Err(gone) => {
+            // Fail open: this flight is the only lease, for this edge.
+            edge.node_gone(&gone);
+            (None, None)
+        }
+        Ok((exchange, Answer::Lease, _)) => (Some(exchange), None),
+        Ok((_, Answer::Pass(why, how_long), _)) => {
+            let reason = pass_reason(why);
+            edge.l1.pass(ask.request.key.as_bytes(), reason, Instant::now(), how_long);
+            return flight.settle(Outcome::Pass(reason));
+        }
+        Ok((mut exchange, Answer::Found(found), waited)) => {
+            let lease = found.lease;
+            let page = take_found(&edge, &flight, &ask, &mut exchange, found, waited).await;
+            if !lease {
+                return;
+            }
+            (Some(exchange), page)
+        }
+    };
+    make(&edge, &mut ticket, &ask, exchange, fallback).await;
+}
+
+/// Gives a found entry to those who joined, as it arrives. Returns it if it may only be used should the application fail.
+async fn take_found(
+    edge: &Edge,
+    flight: &Flight,
+    ask: &SharedAsk,
+    exchange: &mut Exchange,
+    found: Found,
+    waited: Waited,
+) -> Option<Arc<Page>> {
+    let usage = found.r#use();
+    let (source, serve_now) = match usage {
+        cache::Use::Stale => (Source::Stale(Staleness::Revalidating), true),
+        // With the lease it is kept for the case that the application fails; without, it has failed.
+        cache::Use::OnError => (Source::Stale(Staleness::Failing), !found.lease),
+        _ if waited == Waited::Yes => (Source::Waited, true),
+        _ => (Source::Node, true),
+    };
+    let head = match found.entry.as_ref().map(|entry| PageHead::from_entry(entry, Instant::now())) {
+        Some(Ok(head)) => head,
+        _ => {
+            tracing::warn!("cache-node sent a damaged entry: it is not used");
+            return None;
+        }
+    };
+    let body = Growing::new(u64::MAX);
+    if serve_now {
+        flight.settle(Outcome::Page(Arc::new(served(ask, head.clone(), body.clone(), source))));
+    }
+    loop {
+        match exchange.chunk().await {
+            Some(Ok(chunk)) => body.push(chunk).await,
+            None => break,
+            Some(Err(gone)) => {
+                edge.node_gone(&gone);
+                body.end(Err(BrokenOff));
+                return None;
+            }
+        };
+    }
+    body.end(Ok(()));
+    let page = Arc::new(Page::new(head, body.whole_body()?));
+    edge.l1.insert(ask.request.key.as_bytes(), &ask.request.outgoing.headers, page.clone());
+    Some(page)
+}
+
+/// Asks the application, under the lease.
+async fn make(
+    edge: &Edge,
+    ticket: &mut Ticket,
+    ask: &SharedAsk,
+    exchange: Option<Exchange>,
+    fallback: Option<Arc<Page>>,
+) {
+    let asked = SystemTime::now();
+    let fetched = edge.origins.fetch(ask.head(), RequestBody::empty()).await;
+    edge.metrics.application_calls.inc();
+    let fallback = || {
+        fallback.clone().or_else(|| {
+            edge.l1.fallback(ask.request.key.as_bytes(), &ask.request.outgoing.headers, Instant::now())
+        })
+    };
+    let reply = match fetched {
+        Ok(reply) if !reply.status.is_server_error() => reply,
+        failed => {
+            if let Some(exchange) = exchange {
+                let _ = exchange.give_up(Why::Failed, Duration::ZERO).await;
+            }
+            return match (failed, fallback()) {
+                (failed, Some(page)) if page.head.use_at(Instant::now()) != Use::Dead => {
+                    note_failure(edge, ask, &failed);
+                    let source = Source::Stale(Staleness::Failing);
+                    let body = Growing::whole(page.body.clone());
+                    ticket.flight.settle(Outcome::Page(Arc::new(served(
+                        ask,
+                        page.head.clone(),
+                        body,
+                        source,
+                    ))));
+                }
+                (Err(failure), _) => {
+                    edge.log_failure(&ask.target(), &failure);
+                    ticket.flight.settle(Outcome::Failed(failure));
+                }
+                // Those who asked meanwhile get the same error: a queue of retries would only add to the trouble.
+                (Ok(reply), _) => share_error(edge, ticket, ask, reply).await,
+            };
+        }
+    };
+    let policy = &ask.policy;
+    let parts = ReplyParts {
+        status: reply.status,
+        headers: &reply.headers,
+        authorization: ask.request.look.authorization,
+        personal: ask.request.look.personal,
+        request_time: asked,
+    };
+    let verdict = match (policy.reply(&parts, SystemTime::now()), declared_length(&reply)) {
+        (Verdict::Store(_), Some(length)) if length > policy.max_object => {
+            Verdict::DoNotStore(Reason::TooLarge)
+        }
+        (verdict, _) => verdict,
+    };
+    match verdict {
+        Verdict::DoNotStore(reason) => {
+            edge.l1.pass(ask.request.key.as_bytes(), reason, Instant::now(), policy.hit_for_miss);
+            ticket.flight.keep_for_first(Own::Reply(Box::new(reply)));
+            ticket.flight.settle(Outcome::Pass(reason));
+            if let Some(exchange) = exchange {
+                let _ = exchange.give_up(Why::Uncacheable, policy.hit_for_miss).await;
+            }
+        }
+        Verdict::Store(mut lifetime) => {
+            policy.jitter.apply(&mut lifetime, rand::random());
+            store(edge, ticket, ask, exchange, reply, lifetime).await;
+        }
+    }
+}
+
+/// Streams the reply to all who joined, to L1 and to the node; nothing half-received is ever stored.
+async fn store(
+    edge: &Edge,
+    ticket: &mut Ticket,
+    ask: &SharedAsk,
+    mut exchange: Option<Exchange>,
+    mut reply: OriginReply,
+    lifetime: Lifetime,
+) {
+    let policy = &ask.policy;
+    let now = Instant::now();
+    let length = declared_length(&reply);
+    let mut scanner = (!lifetime.shared && csrf::applies(&reply.headers)).then(csrf::Scanner::new);
+    let head = PageHead {
+        status: reply.status,
+        headers: http_cache::fields::stored_headers(&reply.headers, SystemTime::now()),
+        born: now.checked_sub(lifetime.age).unwrap_or(now),
+        lifetime,
+    };
+    let body = Growing::new(policy.max_object);
+    if let Some(reader) = body.reader() {
+        ticket.flight.keep_for_first(Own::Reader(reader));
+    }
+    let page =
+        served(ask, head.clone(), body.clone(), Source::Application { not_stored: None }).with_length(length);
+    ticket.flight.settle(Outcome::Page(Arc::new(page)));
+    if let Some(opened) = &exchange
+        && let Err(gone) = opened.store(head.to_entry(Instant::now())).await
+    {
+        edge.node_gone(&gone);
+        exchange = None;
+    }
+    let mut storable = true;
+    while let Some(chunk) = reply.body.next().await {
+        let chunk = match chunk {
+            Ok(chunk) => chunk,
+            Err(failure) => {
+                edge.log_failure(&ask.target(), &failure);
+                return body.end(Err(BrokenOff));
+            }
+        };
+        if storable && scanner.as_mut().is_some_and(|scanner| scanner.feed(&chunk)) {
+            storable = false;
+            body.keep_for_first();
+            refuse(edge, ticket, ask, exchange.take(), Reason::CsrfToken).await;
+        }
+        if let Some(opened) = &exchange
+            && let Err(gone) = opened.store_chunk(chunk.clone()).await
+        {
+            edge.node_gone(&gone);
+            exchange = None;
+        }
+        match body.push(chunk).await {
+            Pushed::Kept => {}
+            Pushed::Window if storable => {
+                storable = false;
+                refuse(edge, ticket, ask, exchange.take(), Reason::TooLarge).await;
+            }
+            Pushed::Window => {}
+            Pushed::Unread => {
+                if storable {
+                    refuse(edge, ticket, ask, exchange.take(), Reason::TooLarge).await;
+                }
+                return body.end(Err(BrokenOff));
+            }
+        }
+    }
+    body.end(Ok(()));
+    if !storable {
+        return;
+    }
+    if let Some(whole) = body.whole_body() {
+        edge.l1.insert(
+            ask.request.key.as_bytes(),
+            &ask.request.outgoing.headers,
+            Arc::new(Page::new(head, whole)),
+        );
+    }
+    ticket.close();
+    if let Some(exchange) = exchange {
+        match exchange.store_end().await {
+            Ok(true) => {}
+            Ok(false) => tracing::debug!(target = %ask.target(), "cache-node did not keep the page"),
+            Err(gone) => edge.node_gone(&gone),
+        }
+    }
+}
+
+/// The page is not stored after all, and nobody joins it any more.
+async fn refuse(
+    edge: &Edge,
+    ticket: &mut Ticket,
+    ask: &SharedAsk,
+    exchange: Option<Exchange>,
+    reason: Reason,
+) {
+    ticket.close();
+    let how_long = ask.policy.hit_for_miss;
+    edge.l1.pass(ask.request.key.as_bytes(), reason, Instant::now(), how_long);
+    if let Some(exchange) = exchange {
+        let _ = exchange.give_up(Why::Uncacheable, how_long).await;
+    }
+}
+
+/// Gives the application's own error page to all who joined; it is not stored.
+async fn share_error(edge: &Edge, ticket: &mut Ticket, ask: &SharedAsk, mut reply: OriginReply) {
+    if reply.headers.contains_key(http::header::SET_COOKIE) {
+        ticket.flight.keep_for_first(Own::Reply(Box::new(reply)));
+        return ticket.flight.settle(Outcome::Pass(Reason::SetCookie));
+    }
+    let head = PageHead {
+        status: reply.status,
+        headers: http_cache::fields::stored_headers(&reply.headers, SystemTime::now()),
+        lifetime: no_lifetime(),
+        born: Instant::now(),
+    };
+    let body = Growing::new(ask.policy.max_object);
+    if let Some(reader) = body.reader() {
+        ticket.flight.keep_for_first(Own::Reader(reader));
+    }
+    let source = Source::Application { not_stored: Some(Reason::Status) };
+    let page = served(ask, head, body.clone(), source).with_length(declared_length(&reply));
+    ticket.flight.settle(Outcome::Page(Arc::new(page)));
+    ticket.close();
+    while let Some(chunk) = reply.body.next().await {
+        let pushed = match chunk {
+            Ok(chunk) => body.push(chunk).await,
+            Err(failure) => {
+                edge.log_failure(&ask.target(), &failure);
+                return body.end(Err(BrokenOff));
+            }
+        };
+        if pushed == Pushed::Unread {
+            return body.end(Err(BrokenOff));
+        }
+    }
+    body.end(Ok(()));
+}
+
+fn served(ask: &SharedAsk, head: PageHead, body: Arc<Growing>, source: Source) -> Served {
+    let selected = vary::selected(&head.lifetime.vary, &ask.request.outgoing.headers);
+    Served { head, selected, body, source, length: None }
+}
+
+fn note_failure(edge: &Edge, ask: &SharedAsk, failed: &Result<OriginReply, Failure>) {
+    match failed {
+        Ok(reply) => tracing::warn!(
+            target = %ask.target(),
+            server = reply.server,
+            status = reply.status.as_u16(),
+            "application failed: serving stale"
+        ),
+        Err(failure) => edge.log_failure(&ask.target(), failure),
+    }
+}
+
+fn declared_length(reply: &OriginReply) -> Option<u64> {
+    if matches!(reply.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        return Some(0);
+    }
+    reply.headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn pass_reason(why: PassReason) -> Reason {
+    match why {
+        PassReason::HitForMiss => Reason::HitForMiss,
+        PassReason::UncacheableReply => Reason::UncacheableReply,
+        PassReason::HolderFailed => Reason::HolderFailed,
+        PassReason::WaitTimeout => Reason::WaitTimeout,
+        PassReason::TooMany | PassReason::Unspecified => Reason::TooManyWaiters,
+    }
+}
+
+/// Of a reply that is shared with those who ask now, and not stored.
+fn no_lifetime() -> Lifetime {
+    Lifetime {
+        ttl: Duration::ZERO,
+        stale_while_revalidate: Duration::ZERO,
+        stale_if_error: Duration::ZERO,
+        age: Duration::ZERO,
+        vary: Vec::new(),
+        shared: false,
+        source: http_cache::Source::Setting,
+    }
+}

@@ -1,0 +1,66 @@
+//! Answers that need no application: files from disk, and the redirect to a path with its slash.
+
+use std::time::SystemTime;
+
+use http::header::LOCATION;
+use http::{HeaderMap, StatusCode};
+
+use crate::body::ReplyBody;
+use crate::files::{self, FileAnswer, FileBody, FileRequest};
+use crate::metrics::CacheResult;
+use crate::path::NormalPath;
+use crate::reply::Reply;
+use crate::request::Request;
+use crate::sites::Location;
+use crate::{Edge, error};
+
+pub(crate) async fn answer(
+    edge: &Edge,
+    location: &Location,
+    request: &Request,
+    path: &NormalPath<'_>,
+    query: Option<&str>,
+) -> Reply {
+    let Some(settings) = &location.files else {
+        return error::not_found().noting(CacheResult::Own);
+    };
+    let now = SystemTime::now();
+    let asked = FileRequest { method: &request.method, path, query, headers: &request.headers };
+    let reply = match files::answer(settings, &asked, now, &edge.files).await {
+        FileAnswer::Reply(file) => {
+            let mut headers = file.headers;
+            location.expires.apply(file.status, &mut headers, now, Some(file.last_modified));
+            let body = match file.body {
+                FileBody::Empty => ReplyBody::Empty,
+                FileBody::Memory(bytes) => ReplyBody::Whole(bytes),
+                FileBody::Stream(stream) => ReplyBody::File(Box::new(stream)),
+            };
+            Reply::new(file.status, headers, body)
+        }
+        FileAnswer::Redirect(to) => redirect(to),
+        FileAnswer::NotFound => {
+            if location.log_not_found {
+                tracing::info!(target = request.target, site = &*location.site, "file not found");
+            }
+            error::not_found()
+        }
+        FileAnswer::Forbidden => error::forbidden(),
+        FileAnswer::MethodNotAllowed => error::method_not_allowed(),
+        FileAnswer::Unavailable(failed) => {
+            tracing::error!(target = request.target, error = %failed, "file not readable");
+            error::internal()
+        }
+    };
+    reply.noting(CacheResult::File)
+}
+
+pub(crate) fn add_slash(path: &NormalPath<'_>, query: Option<&str>) -> Reply {
+    redirect(path.with_slash(query)).noting(CacheResult::Own)
+}
+
+fn redirect(to: http::HeaderValue) -> Reply {
+    let mut reply =
+        error::page(StatusCode::MOVED_PERMANENTLY, "The page is at the address with a slash at its end.");
+    reply.headers = HeaderMap::from_iter([(LOCATION, to)]);
+    reply
+}

@@ -1,0 +1,239 @@
+//! One request, top to bottom: site and location, files, cache key, L1, a fetch under way, the application. Early returns.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use http_cache::{Key, Reason, ReplyParts, RequestParts, SharedRequest, Verdict, vary};
+use weir_proto::origin::RequestHead;
+
+use crate::ask::{Ask, SharedAsk};
+use crate::flights::{First, Joined, Outcome, Own, Served};
+use crate::l1::Found;
+use crate::metrics::CacheResult;
+use crate::origin::OriginReply;
+use crate::page::{Page, Staleness};
+use crate::path;
+use crate::reply::Reply;
+use crate::request::Request;
+use crate::sites::Chosen;
+use crate::{Edge, answer, error, fill, from_files};
+
+/// How often a request may find that the page it joined is another variant's before it goes by itself.
+const ROUNDS: usize = 3;
+
+/// Answers one request. Never fails: what goes wrong is a reply too.
+pub(crate) async fn handle(edge: &Arc<Edge>, mut request: Request) -> Reply {
+    let target = request.target.clone();
+    let (raw_path, query) = split(&target);
+    let path = match path::normalise(raw_path.as_bytes()) {
+        Ok(path) => path,
+        Err(bad) => return error::bad_request(&format!("The path is malformed: {bad}.")).closing(),
+    };
+    let sites = edge.sites.load_full();
+    let (site, location) = match sites.choose(&request.authority).choose(&path) {
+        Chosen::Location(site, location) => (site, location),
+        Chosen::AddSlash(location) => return from_files::add_slash(&path, query).at(location),
+    };
+    let Some(pool) = &location.pool else {
+        return from_files::answer(edge, location, &request, &path, query).await.at(location);
+    };
+    if !request.body.limit(location.max_body) {
+        return error::body_too_large().at(location);
+    }
+    let ask = Ask {
+        pool: pool.clone(),
+        scheme: request.scheme,
+        version: request.version,
+        authority: request.authority.clone(),
+        client: request.client,
+        server_name: site.name.clone(),
+        server_port: request.server_port,
+        document_root: site.root.clone(),
+        traceparent: request.trace.to_header(),
+    };
+    let Some(policy) = &location.cache else {
+        return pass(edge, ask, request, None).await.at(location);
+    };
+    if !request.body.is_empty() {
+        // A body is no part of the key.
+        return pass(edge, ask, request, Some(Reason::RequestBody)).await.at(location);
+    }
+    let parts = RequestParts {
+        method: &request.method,
+        scheme: ask.scheme.as_str(),
+        authority: &ask.authority,
+        path: raw_path.as_bytes(),
+        query: query.map(str::as_bytes),
+        headers: &request.headers,
+    };
+    let mut key = Vec::with_capacity(128);
+    let look = match policy.look(&parts, &mut key) {
+        Ok(look) => look,
+        Err(reason) => return pass(edge, ask, request, Some(reason)).await.at(location),
+    };
+    let shared = SharedRequest { key: Key::new(key), look, outgoing: policy.outgoing(&parts) };
+    let ask = SharedAsk { ask, request: shared, policy: policy.clone() };
+    cached(edge, ask, request).await.at(location)
+}
+
+/// From L1, from a fetch under way, from the cache-node or, as the first, from the application.
+async fn cached(edge: &Arc<Edge>, ask: SharedAsk, request: Request) -> Reply {
+    let SharedRequest { key, look, outgoing } = &ask.request;
+    let mut wanted = None;
+    for _ in 0..ROUNDS {
+        let found = edge
+            .l1
+            .find(key.as_bytes(), look, Instant::now(), |names| vary::selected(names, &outgoing.headers));
+        let variant = match found {
+            Found::Fresh(page) => return answer::hit(edge, &request, &page),
+            Found::Stale(page) => {
+                refresh(edge, &ask, &page);
+                return answer::stale(edge, &request, &page, Staleness::Revalidating);
+            }
+            Found::Pass(reason) => return pass_and_learn(edge, ask, request, reason).await,
+            Found::Miss { variant } => variant.or(wanted.take()),
+        };
+        if let Some(reason) = look.no_store {
+            return pass(edge, ask.ask, request, Some(reason)).await;
+        }
+        let (flight, first) = match edge.flights.join(key.as_bytes(), variant) {
+            Joined::Full => return pass(edge, ask.ask, request, Some(Reason::TooManyWaiters)).await,
+            Joined::Follows(flight) => (flight, None),
+            Joined::First(ticket) => {
+                let flight = ticket.flight.clone();
+                let first = flight.first_waits();
+                edge.shutdown.spawn(fill::run(edge.clone(), ticket, ask.clone(), false));
+                (flight, Some(first))
+            }
+        };
+        let timeouts = &edge.settings.timeouts;
+        let patience = match first {
+            // The first waits as long as its own fill may take.
+            Some(_) => timeouts.application.0 + timeouts.wait.0 + 2 * timeouts.cache.0,
+            None => timeouts.wait.0,
+        };
+        let served = match flight.outcome(patience).await {
+            Some(Outcome::Page(served)) => served,
+            Some(Outcome::Pass(reason)) => return own_reply(edge, ask, request, first, reason).await,
+            Some(Outcome::Failed(failure)) => return error::application(&failure).noting(CacheResult::Error),
+            None => return pass(edge, ask.ask, request, Some(Reason::WaitTimeout)).await,
+        };
+        if !look.may_use(&served.head.lifetime) {
+            return pass(edge, ask.ask, request, Some(Reason::NotShared)).await;
+        }
+        let mine = vary::selected(&served.head.lifetime.vary, &outgoing.headers);
+        if first.is_none() && mine != served.selected {
+            // The page is another variant's: look again, now that the rule is known.
+            wanted = Some(mine);
+            continue;
+        }
+        return match from_flight(&request, &served, first, edge).await {
+            Some(reply) => reply,
+            // The page turned out to be another's own, or broke off before it began.
+            None => pass(edge, ask.ask, request, Some(Reason::UncacheableReply)).await,
+        };
+    }
+    pass(edge, ask.ask, request, Some(Reason::Vary)).await
+}
+
+/// The reply for a request that joined a flight; `None` if the page is not to be had after all.
+async fn from_flight(
+    request: &Request,
+    served: &Arc<Served>,
+    first: Option<First>,
+    edge: &Edge,
+) -> Option<Reply> {
+    let reader = match first.as_ref().and_then(First::take) {
+        Some(Own::Reader(reader)) => reader,
+        _ => {
+            let mut reader = served.body.reader()?;
+            if !reader.begun().await {
+                return None;
+            }
+            reader
+        }
+    };
+    Some(answer::served(edge, request, served, reader, first.is_some()))
+}
+
+/// After a reply that may not be shared: the first takes it, unless it was made without what this visitor sent.
+async fn own_reply(
+    edge: &Arc<Edge>,
+    ask: SharedAsk,
+    request: Request,
+    first: Option<First>,
+    reason: Reason,
+) -> Reply {
+    match first.as_ref().and_then(First::take) {
+        Some(Own::Reply(reply)) if !ask.request.look.trimmed => answer::relayed(edge, *reply, Some(reason)),
+        _ => pass(edge, ask.ask, request, Some(reason)).await,
+    }
+}
+
+/// Makes sure that exactly one refresh of a stale page is under way; nobody waits for it.
+fn refresh(edge: &Arc<Edge>, ask: &SharedAsk, stale: &Page) {
+    let names = &stale.head.lifetime.vary;
+    let variant = (!names.is_empty()).then(|| vary::selected(names, &ask.request.outgoing.headers));
+    if let Joined::First(ticket) = edge.flights.join(ask.request.key.as_bytes(), variant) {
+        edge.shutdown.spawn(fill::run(edge.clone(), ticket, ask.clone(), true));
+    }
+}
+
+/// Straight to the application, for this visitor alone. `reason`: why not through the cache; `None`: the location has none.
+async fn pass(edge: &Arc<Edge>, ask: Ask, request: Request, reason: Option<Reason>) -> Reply {
+    let head = ask.head(request.method.as_str(), request.target.clone().into(), &request.headers);
+    ask_application(edge, head, request, |reply| answer::relayed(edge, reply, reason)).await
+}
+
+/// The same for a visitor who may only use pages that say that they may be shared: if this one says so, remember it.
+async fn pass_and_learn(edge: &Arc<Edge>, ask: SharedAsk, request: Request, reason: Reason) -> Reply {
+    let head = ask.ask.head(request.method.as_str(), request.target.clone().into(), &request.headers);
+    let asked = SystemTime::now();
+    let look = ask.request.look;
+    ask_application(edge, head, request, |reply| {
+        if matches!(reason, Reason::PersonalCookie | Reason::Authorization) {
+            let parts = ReplyParts {
+                status: reply.status,
+                headers: &reply.headers,
+                authorization: look.authorization,
+                personal: look.personal,
+                request_time: asked,
+            };
+            let verdict = ask.policy.reply(&parts, SystemTime::now());
+            if matches!(verdict, Verdict::Store(lifetime) if lifetime.shared) {
+                edge.l1.mark_shared(ask.request.key.as_bytes());
+            }
+        }
+        answer::relayed(edge, reply, Some(reason))
+    })
+    .await
+}
+
+async fn ask_application(
+    edge: &Edge,
+    head: RequestHead,
+    request: Request,
+    answer: impl FnOnce(OriginReply) -> Reply,
+) -> Reply {
+    let started = Instant::now();
+    let fetched = edge.origins.fetch(head, request.body).await;
+    let upstream = started.elapsed();
+    edge.metrics.application_calls.inc();
+    let mut reply = match fetched {
+        Ok(reply) => answer(reply),
+        Err(failure) => {
+            edge.log_failure(&request.target, &failure);
+            error::application(&failure).noting(CacheResult::Error)
+        }
+    };
+    reply.note.upstream = Some(upstream);
+    reply
+}
+
+/// Path and query of a target as sent.
+pub(crate) fn split(target: &str) -> (&str, Option<&str>) {
+    match target.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (target, None),
+    }
+}

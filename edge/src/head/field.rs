@@ -1,0 +1,79 @@
+//! One field line, and the names that something in the edge asks for.
+
+use super::line::{self, Stop};
+use super::octets::{self, TOKEN, UNDERSCORE};
+use super::{Known, Refusal};
+
+/// The `http` crate's own limit is 65,535; no field in use comes near this one.
+const MAX_NAME: usize = 256;
+
+/// Where in the head a field stands. Offsets and not slices, so that the vector of them is kept for the next head.
+#[derive(Clone, Copy, Debug)]
+pub struct FieldSpan {
+    pub(super) name: (usize, usize),
+    pub(super) value: (usize, usize),
+    pub(super) known: Known,
+    /// `Connection` lists the name, so the field is for us alone.
+    pub(super) nominated: bool,
+}
+
+impl FieldSpan {
+    pub(super) fn name<'a>(&self, head: &'a [u8]) -> &'a [u8] {
+        head.get(self.name.0..self.name.1).unwrap_or_default()
+    }
+
+    pub(super) fn value<'a>(&self, head: &'a [u8]) -> &'a [u8] {
+        head.get(self.value.0..self.value.1).unwrap_or_default()
+    }
+}
+
+pub(super) enum FieldLine {
+    Field(FieldSpan),
+    /// A field that goes no further: `A-B` and `A_B` are one CGI variable, so the second spelling forges the first.
+    Dropped,
+    /// The empty line that ends the head.
+    Blank,
+}
+
+/// The line that begins at `at`, and where the next one begins.
+pub(super) fn read(bytes: &[u8], at: usize) -> Result<(FieldLine, usize), Stop> {
+    let (name_end, met) = octets::run(bytes, at, TOKEN);
+    match bytes.get(name_end) {
+        None => return Err(Stop::More),
+        Some(b':') if name_end > at => {}
+        Some(b'\r' | b'\n') if name_end == at => {
+            return Ok((FieldLine::Blank, line::end(bytes, at, Refusal::FieldName)?));
+        }
+        // RFC 9112 §5.2: a server that receives an obs-fold must reject the message or unfold it. The same goes for §2.2's
+        // whitespace before the first field line.
+        Some(b' ' | b'\t') if name_end == at => return Err(Refusal::Folded.into()),
+        // RFC 9112 §5.1: "A server MUST reject, with a response status code of 400 (Bad Request), any received request
+        // message that contains whitespace between a header field name and colon."
+        Some(b' ' | b'\t') => return Err(Refusal::SpaceBeforeColon.into()),
+        Some(_) => return Err(Refusal::FieldName.into()),
+    }
+    if name_end - at > MAX_NAME {
+        return Err(Refusal::FieldNameTooLong.into());
+    }
+    let line_end = octets::value_end(bytes, name_end + 1);
+    let end = line::end(bytes, line_end, Refusal::FieldValue)?;
+    if met & UNDERSCORE != 0 {
+        return Ok((FieldLine::Dropped, end));
+    }
+    let name = (at, name_end);
+    let value = trimmed(bytes, name_end + 1, line_end);
+    let known = Known::of(bytes.get(at..name_end).unwrap_or_default());
+    Ok((FieldLine::Field(FieldSpan { name, value, known, nominated: false }), end))
+}
+
+/// RFC 9110 §5.5: "A field value does not include leading or trailing whitespace."
+#[inline]
+fn trimmed(bytes: &[u8], mut from: usize, mut to: usize) -> (usize, usize) {
+    while from < to && matches!(bytes.get(from), Some(b' ' | b'\t')) {
+        from += 1;
+    }
+    while from < to && matches!(bytes.get(to - 1), Some(b' ' | b'\t')) {
+        to -= 1;
+    }
+    (from, to)
+}

@@ -1,0 +1,179 @@
+//! The field names that something in the edge acts on: recognized once, while the head is read, and never searched for again.
+
+/// A field name that the edge acts on, in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Known {
+    Other,
+    Accept,
+    AcceptEncoding,
+    AcceptLanguage,
+    Authorization,
+    CacheControl,
+    Connection,
+    ContentLength,
+    ContentType,
+    Cookie,
+    Expect,
+    Forwarded,
+    Host,
+    Http2Settings,
+    IfMatch,
+    IfModifiedSince,
+    IfNoneMatch,
+    IfRange,
+    IfUnmodifiedSince,
+    KeepAlive,
+    Pragma,
+    ProxyConnection,
+    Range,
+    Referer,
+    Te,
+    Traceparent,
+    Trailer,
+    TransferEncoding,
+    Upgrade,
+    UserAgent,
+    /// Any `X-Forwarded-…`.
+    XForwarded,
+    XRealIp,
+}
+
+impl Known {
+    pub fn of(name: &[u8]) -> Self {
+        let (known, spelling) = match (name.len(), name.first().map(u8::to_ascii_lowercase)) {
+            (2, Some(b't')) => (Self::Te, "te"),
+            (4, Some(b'h')) => (Self::Host, "host"),
+            (5, Some(b'r')) => (Self::Range, "range"),
+            (6, Some(b'a')) => (Self::Accept, "accept"),
+            (6, Some(b'c')) => (Self::Cookie, "cookie"),
+            (6, Some(b'e')) => (Self::Expect, "expect"),
+            (6, Some(b'p')) => (Self::Pragma, "pragma"),
+            (7, Some(b'r')) => (Self::Referer, "referer"),
+            (7, Some(b't')) => (Self::Trailer, "trailer"),
+            (7, Some(b'u')) => (Self::Upgrade, "upgrade"),
+            (8, Some(b'i')) if matches!(name.get(3), Some(b'r' | b'R')) => (Self::IfRange, "if-range"),
+            (8, Some(b'i')) => (Self::IfMatch, "if-match"),
+            (9, Some(b'f')) => (Self::Forwarded, "forwarded"),
+            (9, Some(b'x')) => (Self::XRealIp, "x-real-ip"),
+            (10, Some(b'c')) => (Self::Connection, "connection"),
+            (10, Some(b'k')) => (Self::KeepAlive, "keep-alive"),
+            (10, Some(b'u')) => (Self::UserAgent, "user-agent"),
+            (11, Some(b't')) => (Self::Traceparent, "traceparent"),
+            (12, Some(b'c')) => (Self::ContentType, "content-type"),
+            (13, Some(b'a')) => (Self::Authorization, "authorization"),
+            (13, Some(b'c')) => (Self::CacheControl, "cache-control"),
+            (13, Some(b'i')) => (Self::IfNoneMatch, "if-none-match"),
+            (14, Some(b'c')) => (Self::ContentLength, "content-length"),
+            (14, Some(b'h')) => (Self::Http2Settings, "http2-settings"),
+            (15, Some(b'a')) if matches!(name.get(7), Some(b'e' | b'E')) => {
+                (Self::AcceptEncoding, "accept-encoding")
+            }
+            (15, Some(b'a')) => (Self::AcceptLanguage, "accept-language"),
+            (16, Some(b'p')) => (Self::ProxyConnection, "proxy-connection"),
+            (17, Some(b'i')) => (Self::IfModifiedSince, "if-modified-since"),
+            (17, Some(b't')) => (Self::TransferEncoding, "transfer-encoding"),
+            (19, Some(b'i')) => (Self::IfUnmodifiedSince, "if-unmodified-since"),
+            (12.., Some(b'x')) => (Self::XForwarded, "x-forwarded-"),
+            _ => return Self::Other,
+        };
+        let spelled = match name.get(..spelling.len()) {
+            Some(start) => start.eq_ignore_ascii_case(spelling.as_bytes()),
+            None => false,
+        };
+        if spelled { known } else { Self::Other }
+    }
+}
+
+/// A set of known names: those that a head holds, or those that a question is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Seen(u64);
+
+impl Seen {
+    pub const fn of(names: &[Known]) -> Self {
+        let mut bits = 0;
+        let mut index = 0;
+        while index < names.len() {
+            bits |= Self::bit(names[index]);
+            index += 1;
+        }
+        Self(bits)
+    }
+
+    pub fn has(self, name: Known) -> bool {
+        self.0 & Self::bit(name) != 0
+    }
+
+    /// Whether the two have a name in common.
+    pub fn any(self, of: Self) -> bool {
+        self.0 & of.0 != 0
+    }
+
+    pub(super) fn add(&mut self, name: Known) {
+        self.0 |= Self::bit(name);
+    }
+
+    const fn bit(name: Known) -> u64 {
+        1 << name as u8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_recognized_in_any_case() {
+        let names: &[(&str, Known)] = &[
+            ("Accept", Known::Accept),
+            ("Accept-Encoding", Known::AcceptEncoding),
+            ("Accept-Language", Known::AcceptLanguage),
+            ("Authorization", Known::Authorization),
+            ("Cache-Control", Known::CacheControl),
+            ("Connection", Known::Connection),
+            ("Content-Length", Known::ContentLength),
+            ("Content-Type", Known::ContentType),
+            ("Cookie", Known::Cookie),
+            ("Expect", Known::Expect),
+            ("Forwarded", Known::Forwarded),
+            ("Host", Known::Host),
+            ("HTTP2-Settings", Known::Http2Settings),
+            ("If-Match", Known::IfMatch),
+            ("If-Modified-Since", Known::IfModifiedSince),
+            ("If-None-Match", Known::IfNoneMatch),
+            ("If-Range", Known::IfRange),
+            ("If-Unmodified-Since", Known::IfUnmodifiedSince),
+            ("Keep-Alive", Known::KeepAlive),
+            ("Pragma", Known::Pragma),
+            ("Proxy-Connection", Known::ProxyConnection),
+            ("Range", Known::Range),
+            ("Referer", Known::Referer),
+            ("TE", Known::Te),
+            ("Traceparent", Known::Traceparent),
+            ("Trailer", Known::Trailer),
+            ("Transfer-Encoding", Known::TransferEncoding),
+            ("Upgrade", Known::Upgrade),
+            ("User-Agent", Known::UserAgent),
+            ("X-Forwarded-For", Known::XForwarded),
+            ("X-Forwarded-Anything", Known::XForwarded),
+            ("X-Real-IP", Known::XRealIp),
+        ];
+        let mut seen = Seen::default();
+        for (name, known) in names {
+            for spelling in [(*name).to_owned(), name.to_lowercase(), name.to_uppercase()] {
+                assert_eq!(Known::of(spelling.as_bytes()), *known, "{spelling}");
+            }
+            let near = name.replace(['e', 'i', 'a'], "j");
+            assert_eq!(
+                Known::of(near.as_bytes()),
+                if near == *name { *known } else { Known::Other },
+                "{near}"
+            );
+            assert!(!seen.has(*known) || *known == Known::XForwarded, "{name} shares its bit");
+            seen.add(*known);
+        }
+        for name in ["", "X", "X-Forwarded", "X-Forwarder-For", "Accept-Charset", "If-Nothing", "Hosts"] {
+            assert_eq!(Known::of(name.as_bytes()), Known::Other, "{name}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Which bytes may stand where in a head, and how far a run of them reaches.
+
+/// RFC 9110 §5.6.2: tchar.
+pub(super) const TOKEN: u8 = 1;
+/// Upper-case letters, `-` and `_`: every registered method, and what nginx takes. RFC 9110 §9.1: methods are case-sensitive.
+pub(super) const METHOD: u8 = 1 << 1;
+/// RFC 3986 pchar and `/`, and `[ ] |`, which browsers send as they are. Everything else browsers encode in a path
+/// (WHATWG URL, path percent-encode set), so a raw `^ \ { }` or backtick there is no browser's.
+pub(super) const PATH: u8 = 1 << 2;
+/// As a path, and `? ^ \ { }` and backtick, which browsers do not encode in a query (WHATWG URL, query percent-encode set).
+/// Never `" < > #`, space, controls or non-ASCII.
+pub(super) const QUERY: u8 = 1 << 3;
+/// What a registered name is made of. RFC 3986 allows sub-delims and percent-encoding too; no host name in use has them, and lists
+/// (`a,b`) and look-alikes are made with them.
+pub(super) const HOST: u8 = 1 << 4;
+pub(super) const UNDERSCORE: u8 = 1 << 5;
+pub(super) const PERCENT: u8 = 1 << 6;
+
+const CLASSES: [u8; 256] = classes();
+
+pub(super) fn is(byte: u8, class: u8) -> bool {
+    CLASSES[usize::from(byte)] & class != 0
+}
+
+/// Where the run of `class` that begins at `at` ends, and every class that one of its bytes is of.
+#[inline]
+pub(super) fn run(bytes: &[u8], at: usize, class: u8) -> (usize, u8) {
+    let mut met = 0;
+    let mut end = at;
+    for &byte in bytes.get(at..).unwrap_or_default() {
+        let classes = CLASSES[usize::from(byte)];
+        if classes & class == 0 {
+            break;
+        }
+        met |= classes;
+        end += 1;
+    }
+    (end, met)
+}
+
+/// Where the field value that begins at `at` ends: the next byte that no value may hold, or the end of `bytes`.
+///
+/// RFC 9110 §5.5: a value holds visible characters, obs-text, space and tab.
+#[inline]
+pub(super) fn value_end(bytes: &[u8], at: usize) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
+    let (words, tail) = rest.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let mut suspects = suspects(u64::from_le_bytes(*word));
+        while suspects != 0 {
+            let byte = suspects.trailing_zeros() as usize / 8;
+            if ends_value(word[byte]) {
+                return at + index * 8 + byte;
+            }
+            suspects &= suspects - 1;
+        }
+    }
+    let end = tail.iter().position(|&byte| ends_value(byte)).unwrap_or(tail.len());
+    at + words.len() * 8 + end
+}
+
+fn ends_value(byte: u8) -> bool {
+    (byte < 0x20 && byte != b'\t') || byte == 0x7f
+}
+
+/// The high bit of each byte that is below 0x20 or is 0x7f, found eight at a time. May also mark harmless bytes above the first hit, never misses one.
+fn suspects(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES * 0x80;
+    let controls = word.wrapping_sub(ONES * 0x20) & !word;
+    let delete = word ^ (ONES * 0x7f);
+    let deletes = delete.wrapping_sub(ONES) & !delete;
+    (controls | deletes) & HIGH
+}
+
+const fn classes() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut byte: u8 = 0x21;
+    while byte < 0x7f {
+        table[byte as usize] = match byte {
+            b'A'..=b'Z' => TOKEN | METHOD | PATH | QUERY | HOST,
+            b'a'..=b'z' | b'0'..=b'9' => TOKEN | PATH | QUERY | HOST,
+            b'-' => TOKEN | METHOD | PATH | QUERY | HOST,
+            b'_' => TOKEN | METHOD | PATH | QUERY | HOST | UNDERSCORE,
+            b'.' => TOKEN | PATH | QUERY | HOST,
+            b'%' => TOKEN | PATH | QUERY | PERCENT,
+            b'!' | b'$' | b'&' | b'\'' | b'*' | b'+' | b'~' | b'|' => TOKEN | PATH | QUERY,
+            b'(' | b')' | b',' | b';' | b'=' | b':' | b'@' | b'/' | b'[' | b']' => PATH | QUERY,
+            b'^' | b'`' => TOKEN | QUERY,
+            b'?' | b'\\' | b'{' | b'}' => QUERY,
+            b'#' => TOKEN,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_ends_where_the_byte_by_byte_rule_says() {
+        for byte in 0..=255u8 {
+            for length in 0..20 {
+                for place in 0..length {
+                    let mut value = vec![b'\t'; length];
+                    value[place] = byte;
+                    let expected = if ends_value(byte) { place } else { length };
+                    assert_eq!(value_end(&value, 0), expected, "{byte:#x} at {place} of {length}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_ends_with_its_class() {
+        assert_eq!(run(b"GET /", 0, METHOD).0, 3);
+        assert_eq!(run(b"x_y:", 0, TOKEN), (3, TOKEN | METHOD | PATH | QUERY | HOST | UNDERSCORE));
+        assert_eq!(run(b"abc", 3, TOKEN), (3, 0));
+        assert_eq!(run(b"abc", 9, TOKEN), (9, 0));
+    }
+}

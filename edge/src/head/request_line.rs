@@ -1,0 +1,89 @@
+//! The first line: `METHOD SP target SP HTTP/1.x CR LF`, one space each.
+
+use super::line::{self, Stop};
+use super::octets::{self, METHOD};
+use super::{Authority, Limits, Refusal, Target, Version};
+
+/// Longer than any registered method.
+const MAX_METHOD: usize = 32;
+
+const VERSION_LENGTH: usize = "HTTP/1.1".len();
+
+pub(super) struct RequestLine<'a> {
+    pub(super) method: &'a str,
+    pub(super) target: Target<'a>,
+    /// Of an absolute-form target.
+    pub(super) authority: Option<Authority<'a>>,
+    pub(super) version: Version,
+    /// Where the next line begins.
+    pub(super) end: usize,
+}
+
+/// Where the request line begins: after at most one empty line. Refused at once if the byte there can begin none.
+///
+/// RFC 9112 §2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore at least one empty line (CRLF)
+/// received prior to the request-line." One it is: some clients end a body with it, none sends more.
+pub(super) fn start(bytes: &[u8]) -> Result<usize, Refusal> {
+    let start = if bytes.starts_with(b"\r\n") { 2 } else { 0 };
+    match bytes.get(start) {
+        None => Ok(start),
+        Some(&byte) if octets::is(byte, METHOD) => Ok(start),
+        Some(b'\r') if bytes.len() == 1 => Ok(start),
+        Some(b'\r' | b'\n') if start > 0 => Err(Refusal::EmptyLines),
+        Some(b'\r') => Err(Refusal::BareCarriageReturn),
+        Some(b'\n') => Err(Refusal::BareLineFeed),
+        Some(b' ' | b'\t') => Err(Refusal::Folded),
+        Some(0x21..=0x7e) => Err(Refusal::Method),
+        Some(_) => Err(Refusal::NotHttp),
+    }
+}
+
+pub(super) fn read<'a>(bytes: &'a [u8], at: usize, limits: &Limits) -> Result<RequestLine<'a>, Stop> {
+    let (method_end, _) = octets::run(bytes, at, METHOD);
+    match bytes.get(method_end) {
+        None => return Err(Stop::More),
+        // RFC 9112 §3: "a method longer than any that it implements SHOULD" be answered with 501.
+        Some(_) if method_end - at > MAX_METHOD => return Err(Refusal::MethodTooLong.into()),
+        Some(b' ') if method_end > at => {}
+        Some(_) => return Err(Refusal::Method.into()),
+    }
+    let method = text(bytes, at, method_end).ok_or(Refusal::Method)?;
+
+    let target_start = method_end + 1;
+    let after = bytes.get(target_start..).unwrap_or_default();
+    let length = memchr::memchr2(b' ', b'\n', after).ok_or(Stop::More)?;
+    if length > limits.target {
+        return Err(Refusal::RequestLineTooLong.into());
+    }
+    let target_end = target_start + length;
+    if length == 0 || bytes.get(target_end) == Some(&b'\n') {
+        return Err(Refusal::RequestLine.into());
+    }
+    if matches!(method, "CONNECT" | "TRACE") {
+        return Err(Refusal::MethodNotServed.into());
+    }
+    let target = after.get(..length).unwrap_or_default();
+    let (target, authority) = match target.first() {
+        Some(b'/' | b'*') => (Target::read(target, method)?, None),
+        _ => Target::read_absolute(target, method).map(|(target, authority)| (target, Some(authority)))?,
+    };
+
+    let version_start = target_end + 1;
+    let version_end = version_start + VERSION_LENGTH;
+    let version = match bytes.get(version_start..version_end).ok_or(Stop::More)? {
+        b"HTTP/1.1" => Version::Http11,
+        b"HTTP/1.0" => Version::Http10,
+        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+            if major.is_ascii_digit() && minor.is_ascii_digit() =>
+        {
+            return Err(Refusal::Version.into());
+        }
+        _ => return Err(Refusal::RequestLine.into()),
+    };
+    let end = line::end(bytes, version_end, Refusal::RequestLine)?;
+    Ok(RequestLine { method, target, authority, version, end })
+}
+
+fn text(bytes: &[u8], from: usize, to: usize) -> Option<&str> {
+    str::from_utf8(bytes.get(from..to)?).ok()
+}

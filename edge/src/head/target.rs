@@ -1,0 +1,150 @@
+//! What is asked for: the request target, reduced to path and query.
+
+use super::octets::{self, PATH, PERCENT, QUERY};
+use super::{Authority, Refusal};
+
+/// Path and query as sent, nothing decoded: what a cache key and `REQUEST_URI` are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target<'a> {
+    text: &'a str,
+    path: &'a str,
+    scheme: Option<Scheme>,
+    plain: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    Http,
+    Https,
+}
+
+impl<'a> Target<'a> {
+    /// `/path?query`, or `*` for the server as a whole. Also what HTTP/2 sends as `:path`.
+    ///
+    /// A path escape is `%` and two hex digits and never `%00`, as in nginx; in a query anything may follow a `%`, as browsers send it.
+    pub fn read(bytes: &'a [u8], method: &str) -> Result<Self, Refusal> {
+        if bytes == b"*" {
+            // RFC 9112 §3.2.4: "The asterisk-form of request-target is only used for a server-wide OPTIONS request."
+            return if method == "OPTIONS" { Ok(Self::ASTERISK) } else { Err(Refusal::TargetForm) };
+        }
+        let (path_end, met) = octets::run(bytes, 0, PATH);
+        let end = match bytes.get(path_end) {
+            Some(b'?') => octets::run(bytes, path_end + 1, QUERY).0,
+            _ => path_end,
+        };
+        match bytes.get(end) {
+            None => {}
+            Some(b'#') => return Err(Refusal::Fragment),
+            Some(_) => return Err(Refusal::TargetCharacter),
+        }
+        if bytes.first() != Some(&b'/') {
+            return Err(Refusal::TargetForm);
+        }
+        let escaped = met & PERCENT != 0;
+        if escaped && !bytes.get(..path_end).is_some_and(escapes_are_whole) {
+            return Err(Refusal::TargetEscape);
+        }
+        let text = str::from_utf8(bytes).map_err(|_| Refusal::TargetCharacter)?;
+        let path = text.get(..path_end).unwrap_or(text);
+        Ok(Self { text, path, scheme: None, plain: !escaped && !has_odd_segments(path) })
+    }
+
+    /// `http://host[:port]/path?query`. The authority counts more than `Host`.
+    pub(super) fn read_absolute(bytes: &'a [u8], method: &str) -> Result<(Self, Authority<'a>), Refusal> {
+        let (scheme, rest) = Scheme::split(bytes).ok_or(Refusal::TargetForm)?;
+        let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+        let (authority, rest) = rest.split_at(end);
+        let authority = Authority::read(authority)?;
+        let target = match rest {
+            // RFC 9112 §3.2.4: an OPTIONS request with an empty path and no query asks for the server as a whole.
+            [] if method == "OPTIONS" => Self::ASTERISK,
+            [] => Self::ROOT,
+            rest => Self::read(rest, "")?,
+        };
+        Ok((Self { scheme: Some(scheme), ..target }, authority))
+    }
+
+    const ROOT: Self = Self { text: "/", path: "/", scheme: None, plain: true };
+    const ASTERISK: Self = Self { text: "*", path: "*", scheme: None, plain: true };
+
+    /// From `/` up to the query. `*` if the request is about the server as a whole.
+    pub fn path(&self) -> &'a str {
+        self.path
+    }
+
+    /// What follows the first `?`; present and empty if nothing does.
+    pub fn query(&self) -> Option<&'a str> {
+        self.text.get(self.path.len() + 1..)
+    }
+
+    /// Path and query together.
+    pub fn as_str(&self) -> &'a str {
+        self.text
+    }
+
+    pub fn is_asterisk(&self) -> bool {
+        self.text == "*"
+    }
+
+    /// The path holds no escape, no empty segment and none that begins with a dot: decoding and normalizing would leave it as it is.
+    pub fn is_plain(&self) -> bool {
+        self.plain
+    }
+
+    /// What the client named in an absolute-form target.
+    /// RFC 9110 §7.4: "a request for an "https" resource MUST be rejected unless it has been received over a connection that has been secured".
+    pub fn scheme(&self) -> Option<Scheme> {
+        self.scheme
+    }
+}
+
+impl Scheme {
+    fn split(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        for (scheme, prefix) in [(Self::Http, "http://"), (Self::Https, "https://")] {
+            if let Some((start, rest)) = bytes.split_at_checked(prefix.len())
+                && start.eq_ignore_ascii_case(prefix.as_bytes())
+            {
+                return Some((scheme, rest));
+            }
+        }
+        None
+    }
+}
+
+fn escapes_are_whole(path: &[u8]) -> bool {
+    memchr::memchr_iter(b'%', path).all(|at| match path.get(at + 1..at + 3) {
+        Some(digits) => digits.iter().all(u8::is_ascii_hexdigit) && digits != b"00",
+        None => false,
+    })
+}
+
+fn has_odd_segments(path: &str) -> bool {
+    let bytes = path.as_bytes();
+    memchr::memchr_iter(b'/', bytes).any(|at| matches!(bytes.get(at + 1), Some(b'/' | b'.')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn splits_and_flags() {
+        let cases: &[(&str, &str, Option<&str>, bool)] = &[
+            ("/", "/", None, true),
+            ("/a/b.css?x=1?y", "/a/b.css", Some("x=1?y"), true),
+            ("/a?", "/a", Some(""), true),
+            ("/?q={a|b^c`d\\e}[0]'%zz%", "/", Some("q={a|b^c`d\\e}[0]'%zz%"), true),
+            ("/a|b[1]/:@!$&'()*+,;=~", "/a|b[1]/:@!$&'()*+,;=~", None, true),
+            ("/%C3%a9", "/%C3%a9", None, false),
+            ("//evil", "//evil", None, false),
+            ("/a/../b", "/a/../b", None, false),
+            ("/.well-known", "/.well-known", None, false),
+            ("/a?b=//..%00", "/a", Some("b=//..%00"), true),
+        ];
+        for (text, path, query, plain) in cases {
+            let target = Target::read(text.as_bytes(), "GET").unwrap();
+            assert_eq!((target.path(), target.query(), target.is_plain()), (*path, *query, *plain), "{text}");
+            assert_eq!(target.as_str(), *text);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! One location's `match`: nginx's five kinds.
+
+use regex::bytes::{Regex, RegexBuilder};
+
+/// A `match`, read. Literal texts are compared with the decoded path, byte by byte.
+#[derive(Clone, Debug)]
+pub enum Pattern {
+    /// "= /x"
+    Exact(Box<[u8]>),
+    /// "/x", or "^~ /x" where `is_final`
+    Prefix { text: Box<[u8]>, is_final: bool },
+    /// "~ re", "~* re"
+    Regex(Regex),
+}
+
+impl Pattern {
+    /// Reads a `match`; the space after the sign may be left out.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if let Some(pattern) = text.strip_prefix("~*") {
+            return regex(pattern.trim_start(), true).map(Self::Regex);
+        }
+        if let Some(pattern) = text.strip_prefix('~') {
+            return regex(pattern.trim_start(), false).map(Self::Regex);
+        }
+        if let Some(path) = text.strip_prefix("^~") {
+            return literal(path.trim_start()).map(|text| Self::Prefix { text, is_final: true });
+        }
+        if let Some(path) = text.strip_prefix('=') {
+            return literal(path.trim_start()).map(Self::Exact);
+        }
+        literal(text).map(|text| Self::Prefix { text, is_final: false })
+    }
+
+    /// How much of a path an `alias` stands for; `None` for a regex, which an alias cannot follow.
+    pub fn literal_length(&self) -> Option<usize> {
+        match self {
+            Self::Exact(text) | Self::Prefix { text, .. } => Some(text.len()),
+            Self::Regex(_) => None,
+        }
+    }
+}
+
+fn literal(path: &str) -> Result<Box<[u8]>, String> {
+    if path.starts_with('@') {
+        return Err(format!("`{path}`: there are no named locations"));
+    }
+    if !path.starts_with('/') {
+        return Err(format!("`{path}` is none of \"= /x\", \"^~ /x\", \"~ re\", \"~* re\", \"/x\""));
+    }
+    Ok(path.as_bytes().into())
+}
+
+/// Paths are bytes, not always UTF-8, so the regex works on bytes; `\d` and `\w` are ASCII as in nginx. Unlike there, `$`
+/// does not match before a newline at the end, so that `\.html$` holds what it seems to.
+fn regex(pattern: &str, ignore_case: bool) -> Result<Regex, String> {
+    if pattern.is_empty() {
+        return Err("the regex is empty".into());
+    }
+    let regex = RegexBuilder::new(pattern).unicode(false).case_insensitive(ignore_case).build();
+    regex.map_err(|error| format!("the regex does not work: {error}"))
+}

@@ -1,0 +1,160 @@
+//! Every metric of the edge, by name, and the registry they are scraped from. All are named `weir_edge_…`; every label's values
+//! come from the settings or from the source, never from a request.
+
+mod cache_result;
+mod exposition;
+mod histogram;
+mod location;
+mod sampled;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use parking_lot::Mutex;
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+pub use cache_result::CacheResult;
+pub use exposition::Exposition;
+pub use histogram::Histogram;
+pub use location::LocationMetrics;
+pub use sampled::Sampled;
+
+use location::Locations;
+use sampled::Sampler;
+
+/// Counters that differ by one word. Finding one takes a lock: for what happens seldom.
+type ByWord = Family<[(&'static str, &'static str); 1], Counter>;
+
+/// All that the edge counts. What happens once a request is in `LocationMetrics`.
+#[derive(Debug)]
+pub struct Metrics {
+    pub connections_accepted: Counter,
+    /// Open connections; see `Active`.
+    pub connections_active: Gauge,
+    /// Connections closed at once because a limit was reached.
+    pub connections_refused: Counter,
+    /// Requests sent to the application, refreshes in the background among them.
+    pub application_calls: Counter,
+    /// Times no cache-node could be asked and the edge went on alone.
+    pub cache_node_errors: Counter,
+    application_failures: ByWord,
+    refused_heads: ByWord,
+    locations: Locations,
+    sampler: Sampler,
+    registry: Mutex<Registry>,
+    started: SystemTime,
+}
+
+impl Metrics {
+    /// `sample` is asked at each scrape for what other parts count themselves.
+    pub fn new(sample: impl Fn() -> Sampled + Send + Sync + 'static) -> Self {
+        let metrics = Self {
+            connections_accepted: Counter::default(),
+            connections_active: Gauge::default(),
+            connections_refused: Counter::default(),
+            application_calls: Counter::default(),
+            cache_node_errors: Counter::default(),
+            application_failures: ByWord::default(),
+            refused_heads: ByWord::default(),
+            locations: Locations::default(),
+            sampler: Sampler::new(sample),
+            registry: Mutex::default(),
+            started: SystemTime::now(),
+        };
+        metrics.register(|registry| metrics.add_to(registry.sub_registry_with_prefix("weir_edge")));
+        metrics
+    }
+
+    /// The counters of one location, by the site's name and the location's `match` as in the settings. For the routing
+    /// table when it is built, also anew: the same names are the same counters.
+    pub fn location(&self, site: &str, location: &str) -> Arc<LocationMetrics> {
+        self.locations.get(site, location)
+    }
+
+    /// The counters of all locations.
+    pub fn locations(&self) -> Vec<Arc<LocationMetrics>> {
+        self.locations.all()
+    }
+
+    /// The application gave no whole answer; `kind` says why, in one word of the source.
+    pub fn application_failed(&self, kind: &'static str) {
+        self.application_failures.get_or_create(&[("kind", kind)]).inc();
+    }
+
+    /// A request was refused before a location was chosen; `reason` says why, in one word of the source.
+    pub fn head_refused(&self, reason: &'static str) {
+        self.refused_heads.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    pub fn sampled(&self) -> Sampled {
+        self.sampler.sample()
+    }
+
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed().unwrap_or_default()
+    }
+
+    /// Adds the metrics of another service in this process. Their names begin with that service's.
+    pub fn register(&self, add: impl FnOnce(&mut Registry)) {
+        add(&mut self.registry.lock());
+    }
+
+    /// All metrics as text.
+    pub fn encode(&self, exposition: Exposition) -> Result<String, fmt::Error> {
+        let mut encoded = String::new();
+        text::encode(&mut encoded, &self.registry.lock())?;
+        match exposition {
+            Exposition::OpenMetrics => Ok(encoded),
+            Exposition::Prometheus => Ok(exposition::to_prometheus(&encoded)),
+        }
+    }
+
+    /// The names. The library adds `_total` and `_info`, the unit, and the full stop of the help.
+    fn add_to(&self, registry: &mut Registry) {
+        let connections = "Connections accepted";
+        registry.register("connections_accepted", connections, self.connections_accepted.clone());
+        registry.register("connections_active", "Connections open now", self.connections_active.clone());
+        let refused = "Connections closed at once because a limit was reached";
+        registry.register("connections_refused", refused, self.connections_refused.clone());
+        let calls = "Requests sent to the application, background refreshes among them";
+        registry.register("application_calls", calls, self.application_calls.clone());
+        let failures = "Requests to the application without a whole answer, by kind";
+        registry.register("application_failures", failures, self.application_failures.clone());
+        let heads = "Requests refused before a location was chosen, by reason";
+        registry.register("refused_heads", heads, self.refused_heads.clone());
+        let alone = "Times no cache-node could be asked and the edge went on alone";
+        registry.register("cache_node_errors", alone, self.cache_node_errors.clone());
+        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The version that runs", version);
+        let started = self.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        registry.register_with_unit("start_time", "When it started", Unit::Seconds, ConstGauge::new(started));
+        registry.register_collector(Box::new(self.locations.clone()));
+        registry.register_collector(Box::new(self.sampler.clone()));
+    }
+}
+
+/// One more in a gauge for as long as it lives, whatever ends it.
+#[derive(Debug)]
+pub struct Active(Gauge);
+
+impl Active {
+    pub fn enter(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests;

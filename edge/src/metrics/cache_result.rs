@@ -1,0 +1,52 @@
+//! The words for how a request was answered, the same in metrics, access log and status.
+
+/// How a request was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheResult {
+    /// A fresh stored page.
+    Hit,
+    /// A stored page past its lifetime: it is being refreshed, or the application failed.
+    Stale,
+    /// The application made the page for this request.
+    Miss,
+    /// The application made the page for another request that came a little earlier.
+    Collapsed,
+    /// The location is cached, this request or its page cannot be shared.
+    Pass,
+    /// The location is not cached.
+    Bypass,
+    /// A file from disk, or that there is none.
+    File,
+    /// The edge's own answer: a redirect, a limit.
+    Own,
+    /// The application failed and nothing stored could stand in.
+    Error,
+}
+
+impl CacheResult {
+    pub const ALL: [Self; 9] = [
+        Self::Hit,
+        Self::Stale,
+        Self::Miss,
+        Self::Collapsed,
+        Self::Pass,
+        Self::Bypass,
+        Self::File,
+        Self::Own,
+        Self::Error,
+    ];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Stale => "stale",
+            Self::Miss => "miss",
+            Self::Collapsed => "collapsed",
+            Self::Pass => "pass",
+            Self::Bypass => "bypass",
+            Self::File => "file",
+            Self::Own => "own",
+            Self::Error => "error",
+        }
+    }
+}

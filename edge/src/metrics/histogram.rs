@@ -1,0 +1,89 @@
+//! A histogram of durations without a lock: prometheus-client's own takes a mutex at each observation.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+
+/// Upper bounds of the buckets, inclusive, in microseconds: 100 µs to 60 s.
+const BOUNDS_US: [u64; 18] = [
+    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+    2_500_000, 5_000_000, 10_000_000, 30_000_000, 60_000_000,
+];
+
+/// Durations counted by bucket. An observation is two relaxed additions.
+#[derive(Debug, Default)]
+pub struct Histogram {
+    /// Not cumulative; the last one is what is above all bounds.
+    buckets: [AtomicU64; BOUNDS_US.len() + 1],
+    sum_ns: AtomicU64,
+}
+
+impl Histogram {
+    pub fn observe(&self, took: Duration) {
+        let ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        let bucket = BOUNDS_US.partition_point(|bound| bound * 1000 < ns);
+        if let Some(bucket) = self.buckets.get(bucket) {
+            bucket.fetch_add(1, Relaxed);
+        }
+        self.sum_ns.fetch_add(ns, Relaxed);
+    }
+
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().map(|bucket| bucket.load(Relaxed)).sum()
+    }
+
+    pub fn sum(&self) -> Duration {
+        Duration::from_nanos(self.sum_ns.load(Relaxed))
+    }
+}
+
+impl EncodeMetric for Histogram {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
+        let bounds = BOUNDS_US.iter().map(|us| *us as f64 / 1e6).chain([f64::INFINITY]);
+        let buckets: Vec<(f64, u64)> =
+            bounds.zip(self.buckets.iter().map(|count| count.load(Relaxed))).collect();
+        // Of the same reading as the buckets, so that the count is always that of the last bucket.
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        encoder.encode_histogram::<NoLabelSet>(self.sum().as_secs_f64(), count, &buckets, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_inclusive_and_rise() {
+        assert!(BOUNDS_US.is_sorted_by(|a, b| a < b));
+        let cases: &[(Duration, usize)] = &[
+            (Duration::ZERO, 0),
+            (Duration::from_micros(100), 0),
+            (Duration::from_nanos(100_001), 1),
+            (Duration::from_millis(1), 3),
+            (Duration::from_secs(60), 17),
+            (Duration::from_nanos(60_000_000_001), 18),
+            (Duration::MAX, 18),
+        ];
+        for (took, bucket) in cases {
+            let histogram = Histogram::default();
+            histogram.observe(*took);
+            let filled = histogram.buckets.iter().position(|count| count.load(Relaxed) == 1);
+            assert_eq!(filled, Some(*bucket), "{took:?}");
+        }
+    }
+
+    #[test]
+    fn counts_and_adds_up() {
+        let histogram = Histogram::default();
+        histogram.observe(Duration::from_millis(2));
+        histogram.observe(Duration::from_millis(3));
+        assert_eq!((histogram.count(), histogram.sum()), (2, Duration::from_millis(5)));
+    }
+}

@@ -1,0 +1,211 @@
+//! What is counted per site and location: counters laid out flat, so that a request adds and never searches.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::registry::Unit;
+
+use super::{CacheResult, Histogram};
+
+const RESULTS: usize = CacheResult::ALL.len();
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// The counters of one location. Held by the routing table, found with the location.
+#[derive(Debug)]
+pub struct LocationMetrics {
+    site: Box<str>,
+    location: Box<str>,
+    results: [ResultMetrics; RESULTS],
+    sent: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct ResultMetrics {
+    by_class: [AtomicU64; CLASSES.len()],
+    duration: Histogram,
+}
+
+impl LocationMetrics {
+    fn new(site: &str, location: &str) -> Self {
+        Self {
+            site: site.into(),
+            location: location.into(),
+            results: Default::default(),
+            sent: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts one answered request: four relaxed additions. `sent` is body bytes, `took` from the request's head to the
+    /// last byte of the answer.
+    pub fn record(&self, cache: CacheResult, status: u16, sent: u64, took: Duration) {
+        let result = &self.results[cache as usize];
+        result.by_class[class(status)].fetch_add(1, Relaxed);
+        result.duration.observe(took);
+        self.sent.fetch_add(sent, Relaxed);
+    }
+
+    /// The site's name, as in the settings.
+    pub fn site(&self) -> &str {
+        &self.site
+    }
+
+    /// The location's `match`, as in the settings.
+    pub fn location(&self) -> &str {
+        &self.location
+    }
+
+    /// Requests answered in this way so far.
+    pub fn requests(&self, cache: CacheResult) -> u64 {
+        self.results[cache as usize].duration.count()
+    }
+
+    /// Body bytes sent so far.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Relaxed)
+    }
+
+    /// Time all requests so far took together.
+    pub fn time(&self) -> Duration {
+        self.results.iter().map(|result| result.duration.sum()).fold(Duration::ZERO, Duration::saturating_add)
+    }
+}
+
+/// Index in `CLASSES`.
+fn class(status: u16) -> usize {
+    // RFC 9110 section 15: "Values outside the range 100..599 are invalid. [...] A client that receives a response with an
+    // invalid status code SHOULD process the response as if it had a 5xx (Server Error) status code."
+    match status {
+        100..=599 => usize::from(status / 100 - 1),
+        _ => 4,
+    }
+}
+
+/// Every location there is; as many as the settings name.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Locations(Arc<Mutex<Vec<Arc<LocationMetrics>>>>);
+
+impl Locations {
+    /// The location of this name, new if there is none: names that come twice share, as their series would clash.
+    pub(super) fn get(&self, site: &str, location: &str) -> Arc<LocationMetrics> {
+        let mut all = self.0.lock();
+        if let Some(known) = all.iter().find(|known| known.site() == site && known.location() == location) {
+            return Arc::clone(known);
+        }
+        let new = Arc::new(LocationMetrics::new(site, location));
+        all.push(Arc::clone(&new));
+        new
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<LocationMetrics>> {
+        self.0.lock().clone()
+    }
+}
+
+impl Collector for Locations {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let all = self.all();
+        if all.is_empty() {
+            return Ok(());
+        }
+        let help = "Requests answered, by how and with which class of status.";
+        encode_requests(&all, encoder.encode_descriptor("requests", help, None, MetricType::Counter)?)?;
+        let help = "Time from the request's head to the last byte of the answer.";
+        let seconds = Some(&Unit::Seconds);
+        encode_durations(
+            &all,
+            encoder.encode_descriptor("request_duration", help, seconds, MetricType::Histogram)?,
+        )?;
+        let help = "Body bytes sent.";
+        encode_sent(&all, encoder.encode_descriptor("sent", help, Some(&Unit::Bytes), MetricType::Counter)?)
+    }
+}
+
+/// Only what has happened: 45 series a location, most of them never used, would drown the few that are.
+fn encode_requests(all: &[Arc<LocationMetrics>], mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
+    for location in all {
+        for (result, cache) in location.results.iter().zip(CacheResult::ALL) {
+            for (count, class) in result.by_class.iter().zip(CLASSES) {
+                let count = count.load(Relaxed);
+                if count == 0 {
+                    continue;
+                }
+                let labels = [
+                    ("site", location.site()),
+                    ("location", location.location()),
+                    ("cache", cache.word()),
+                    ("status_class", class),
+                ];
+                ConstCounter::new(count).encode(encoder.encode_family(&labels)?)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn encode_durations(all: &[Arc<LocationMetrics>], mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
+    for location in all {
+        for (result, cache) in location.results.iter().zip(CacheResult::ALL) {
+            if result.duration.count() == 0 {
+                continue;
+            }
+            let labels =
+                [("site", location.site()), ("location", location.location()), ("cache", cache.word())];
+            result.duration.encode(encoder.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn encode_sent(all: &[Arc<LocationMetrics>], mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
+    for location in all {
+        let labels = [("site", location.site()), ("location", location.location())];
+        ConstCounter::new(location.sent()).encode(encoder.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_has_a_class() {
+        for (status, expected) in [
+            (100, "1xx"),
+            (200, "2xx"),
+            (304, "3xx"),
+            (499, "4xx"),
+            (503, "5xx"),
+            (599, "5xx"),
+            (600, "5xx"),
+            (0, "5xx"),
+        ] {
+            assert_eq!(CLASSES[class(status)], expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn results_have_their_own_places() {
+        for (index, cache) in CacheResult::ALL.into_iter().enumerate() {
+            assert_eq!(cache as usize, index);
+        }
+    }
+
+    #[test]
+    fn locations_of_one_name_share_their_counters() {
+        let locations = Locations::default();
+        locations.get("a", "/").record(CacheResult::Hit, 200, 10, Duration::from_millis(1));
+        locations.get("a", "/").record(CacheResult::Hit, 200, 10, Duration::from_millis(1));
+        locations.get("b", "/").record(CacheResult::Hit, 200, 10, Duration::from_millis(1));
+        assert_eq!(locations.all().len(), 2);
+        assert_eq!(locations.get("a", "/").requests(CacheResult::Hit), 2);
+        assert_eq!(locations.get("a", "/").sent(), 20);
+    }
+}

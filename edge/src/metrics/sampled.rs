@@ -1,0 +1,81 @@
+//! Figures that other parts of the edge keep themselves: read when somebody looks, not written as they change.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Unit;
+
+/// One reading.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sampled {
+    /// Pages in L1 now.
+    pub l1_entries: u64,
+    /// Memory they take.
+    pub l1_bytes: u64,
+    /// Requests answered from L1 since the start.
+    pub l1_hits: u64,
+    /// Pages that had to make room for others since the start.
+    pub l1_evictions: u64,
+    /// Pages being fetched now.
+    pub fills: u64,
+    /// Lines that the access log could not keep or write since the start.
+    pub access_log_dropped: u64,
+}
+
+/// Takes readings.
+#[derive(Clone)]
+pub(super) struct Sampler(Arc<dyn Fn() -> Sampled + Send + Sync>);
+
+impl Sampler {
+    pub(super) fn new(sample: impl Fn() -> Sampled + Send + Sync + 'static) -> Self {
+        Self(Arc::new(sample))
+    }
+
+    pub(super) fn sample(&self) -> Sampled {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Sampler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sampler")
+    }
+}
+
+impl Collector for Sampler {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let sampled = self.sample();
+        let gauges = [
+            ("l1_entries", None, "Pages in the edge's own memory.", sampled.l1_entries),
+            ("l1", Some(&Unit::Bytes), "Memory that the pages in it take.", sampled.l1_bytes),
+            ("fills_active", None, "Pages being fetched now.", sampled.fills),
+        ];
+        for (name, unit, help, value) in gauges {
+            ConstGauge::new(value).encode(encoder.encode_descriptor(
+                name,
+                help,
+                unit,
+                MetricType::Gauge,
+            )?)?;
+        }
+        let counters = [
+            ("l1_hits", "Requests answered from the edge's own memory.", sampled.l1_hits),
+            ("l1_evictions", "Pages that had to make room for others.", sampled.l1_evictions),
+            ("access_log_dropped_lines", "Access log lines not written.", sampled.access_log_dropped),
+        ];
+        for (name, help, value) in counters {
+            ConstCounter::new(value).encode(encoder.encode_descriptor(
+                name,
+                help,
+                None,
+                MetricType::Counter,
+            )?)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,204 @@
+//! The edge's view of the application: one request through a wsgi-adapter, streamed both ways. Knows no uwsgi.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{self, Stream};
+use http::{HeaderMap, StatusCode};
+use tokio::time::timeout;
+use tonic::Streaming;
+use weir_proto::fields;
+use weir_proto::origin::origin_client::OriginClient;
+use weir_proto::origin::{End, FetchReply, FetchRequest, Kind, RequestHead, fetch_reply, fetch_request};
+use weir_proto::transport::Transport;
+
+use crate::body::{BodyFault, RequestBody};
+
+/// Longest gap added to the application's deadline, so that the adapter's own answer arrives first and names the server.
+const SLACK: Duration = Duration::from_millis(500);
+
+/// Why there is no whole reply from the application.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{}: {detail}{}", kind.as_str_name(), on(server))]
+pub struct Failure {
+    pub kind: Kind,
+    pub server: String,
+    pub detail: String,
+    /// The application may have acted on the request.
+    pub reached: bool,
+    /// Seconds, for OVERLOADED.
+    pub retry_after: u32,
+    /// For BAD_BODY: what was wrong with the client's body.
+    pub fault: Option<BodyFault>,
+}
+
+fn on(server: &str) -> String {
+    if server.is_empty() { String::new() } else { format!(" (server {server})") }
+}
+
+impl Failure {
+    fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        let (server, detail) = (String::new(), detail.into());
+        Self { kind, server, detail, reached: false, retry_after: 0, fault: None }
+    }
+}
+
+/// The application's answer: head here, body to come.
+pub struct OriginReply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub server: String,
+    pub body: Body,
+}
+
+/// The wsgi-adapters this edge may use.
+pub struct Origins {
+    clients: Vec<OriginClient<Transport>>,
+    next: AtomicUsize,
+    patience: Duration,
+}
+
+impl Origins {
+    pub fn new(adapters: Vec<Transport>, patience: Duration) -> Self {
+        let clients = adapters.into_iter().map(OriginClient::new).collect();
+        Self { clients, next: AtomicUsize::new(0), patience }
+    }
+
+    /// Sends the request; returns when the reply's head is there.
+    pub async fn fetch(&self, mut head: RequestHead, body: RequestBody) -> Result<OriginReply, Failure> {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let Some(client) = self.clients.get(turn % self.clients.len().max(1)) else {
+            return Err(Failure::new(Kind::Unreachable, "no wsgi-adapter is configured"));
+        };
+        head.content_length = body.length();
+        head.deadline_ms = self.patience.as_millis() as u64;
+        let fault = Arc::new(OnceLock::new());
+        let call = async {
+            let messages = messages(head, body, fault.clone());
+            let mut replies = client.clone().fetch(messages).await.map_err(from_status)?.into_inner();
+            let first = replies.message().await.map_err(from_status)?;
+            Ok((first, replies))
+        };
+        let answered = match timeout(self.patience + SLACK, call).await {
+            Ok(answered) => answered,
+            Err(_) => Err(Failure::new(Kind::Timeout, "no reply from the wsgi-adapter in time")),
+        };
+        let (first, replies) = answered.map_err(|failure| blame_client(failure, &fault))?;
+        let head = match first.and_then(|reply| reply.message) {
+            Some(fetch_reply::Message::Head(head)) => head,
+            Some(fetch_reply::Message::Failure(failure)) => return Err(blame_client(failure.into(), &fault)),
+            _ => return Err(Failure::new(Kind::BadReply, "the wsgi-adapter sent no head")),
+        };
+        let invalid = || Failure::new(Kind::BadReply, "the wsgi-adapter sent an invalid head");
+        let status = u16::try_from(head.status).ok().and_then(|code| StatusCode::from_u16(code).ok());
+        let status = status.ok_or_else(invalid)?;
+        let headers = fields::to_headers(&head.fields).map_err(|_| invalid())?;
+        let body = Body { replies, patience: self.patience, fault, ended: false };
+        Ok(OriginReply { status, headers, server: head.server, body })
+    }
+}
+
+/// A reply's body from the application.
+pub struct Body {
+    replies: Streaming<FetchReply>,
+    patience: Duration,
+    fault: Arc<OnceLock<BodyFault>>,
+    ended: bool,
+}
+
+impl Body {
+    /// The next chunk; `None` at the end of a whole body; an error if it broke off.
+    pub async fn next(&mut self) -> Option<Result<Bytes, Failure>> {
+        if self.ended {
+            return None;
+        }
+        let message = match timeout(self.patience, self.replies.message()).await {
+            Ok(Ok(Some(reply))) => reply.message,
+            Ok(Ok(None)) => None,
+            Ok(Err(status)) => {
+                self.ended = true;
+                return Some(Err(blame_client(from_status(status), &self.fault)));
+            }
+            Err(_) => {
+                self.ended = true;
+                return Some(Err(Failure::new(Kind::Timeout, "the reply's body stopped coming")));
+            }
+        };
+        match message {
+            Some(fetch_reply::Message::Chunk(chunk)) => return Some(Ok(chunk)),
+            Some(fetch_reply::Message::End(End {})) => self.ended = true,
+            Some(fetch_reply::Message::Failure(failure)) => {
+                self.ended = true;
+                return Some(Err(blame_client(failure.into(), &self.fault)));
+            }
+            _ => {
+                self.ended = true;
+                return Some(Err(Failure::new(Kind::CutOff, "the wsgi-adapter closed before the end")));
+            }
+        }
+        None
+    }
+}
+
+impl From<weir_proto::origin::Failure> for Failure {
+    fn from(failure: weir_proto::origin::Failure) -> Self {
+        Self {
+            kind: failure.kind(),
+            server: failure.server,
+            detail: failure.detail,
+            reached: failure.reached,
+            retry_after: failure.retry_after,
+            fault: None,
+        }
+    }
+}
+
+fn from_status(status: tonic::Status) -> Failure {
+    let kind = match status.code() {
+        tonic::Code::DeadlineExceeded => Kind::Timeout,
+        tonic::Code::ResourceExhausted => Kind::Overloaded,
+        _ => Kind::Unreachable,
+    };
+    Failure::new(kind, format!("wsgi-adapter: {}", status.message()))
+}
+
+/// A body that did not arrive whole from the client explains whatever went wrong after it.
+fn blame_client(mut failure: Failure, fault: &OnceLock<BodyFault>) -> Failure {
+    if let Some(fault) = fault.get() {
+        failure.kind = Kind::BadBody;
+        failure.detail = fault.to_string();
+        failure.fault = Some(*fault);
+    }
+    failure
+}
+
+/// Head, body chunks, end. A body that breaks off ends the stream without `end`: the adapter never takes it for whole.
+fn messages(
+    head: RequestHead,
+    body: RequestBody,
+    fault: Arc<OnceLock<BodyFault>>,
+) -> impl Stream<Item = FetchRequest> + Send + 'static {
+    enum Step {
+        Head(Box<RequestHead>, RequestBody),
+        Body(RequestBody),
+        Done,
+    }
+    stream::unfold((Step::Head(Box::new(head), body), fault), |(step, fault)| async move {
+        let (message, next) = match step {
+            Step::Head(head, body) => (fetch_request::Message::Head(*head), Step::Body(body)),
+            Step::Body(mut body) => match body.next().await {
+                Some(Ok(chunk)) => (fetch_request::Message::Chunk(chunk), Step::Body(body)),
+                Some(Err(broken)) => {
+                    let _ = fault.set(broken);
+                    return None;
+                }
+                None => (fetch_request::Message::End(End {}), Step::Done),
+            },
+            Step::Done => return None,
+        };
+        Some((FetchRequest { message: Some(message) }, (next, fault)))
+    })
+}

@@ -1,0 +1,103 @@
+//! A page as this edge keeps and sends it: the reply's head and body, how long it is good for, and which requests it answers.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, StatusCode};
+use http_cache::{Lifetime, Use};
+use weir_proto::cache::EntryHead;
+use weir_proto::fields::{self, InvalidField};
+
+use crate::writer;
+
+/// Everything of a page but its body.
+#[derive(Clone, Debug)]
+pub struct PageHead {
+    pub status: StatusCode,
+    /// As stored: hop-by-hop fields are gone, those that steer the cache are not.
+    pub headers: HeaderMap,
+    pub lifetime: Lifetime,
+    /// When the page had age 0, by this machine's monotonic clock.
+    pub born: Instant,
+}
+
+/// Why a page is served past its lifetime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Staleness {
+    /// One request refreshes it meanwhile (RFC 5861 section 3).
+    Revalidating,
+    /// The application failed (RFC 5861 section 4).
+    Failing,
+}
+
+/// A whole page.
+#[derive(Clone, Debug)]
+pub struct Page {
+    pub head: PageHead,
+    pub body: Bytes,
+    /// The fields as clients see them: what steers the cache is taken out.
+    pub headers: HeaderMap,
+    /// Status line and fields as they go on the wire, without Date, Age, Cache-Status and Connection.
+    pub wire_head: Bytes,
+}
+
+impl PageHead {
+    pub fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.born)
+    }
+
+    pub fn use_at(&self, now: Instant) -> Use {
+        self.lifetime.use_at(self.age(now))
+    }
+
+    /// From the contract's form.
+    pub fn from_entry(entry: &EntryHead, now: Instant) -> Result<Self, InvalidField> {
+        let status = u16::try_from(entry.status).ok().and_then(|code| StatusCode::from_u16(code).ok());
+        let vary: Result<Vec<_>, _> = entry
+            .vary
+            .iter()
+            .map(|name| HeaderName::from_bytes(name.as_bytes()).map_err(|_| InvalidField))
+            .collect();
+        let age = Duration::from_millis(entry.age_ms);
+        Ok(Self {
+            status: status.ok_or(InvalidField)?,
+            headers: fields::to_headers(&entry.fields)?,
+            lifetime: Lifetime {
+                ttl: Duration::from_millis(entry.ttl_ms),
+                stale_while_revalidate: Duration::from_millis(entry.stale_while_revalidate_ms),
+                stale_if_error: Duration::from_millis(entry.stale_if_error_ms),
+                age,
+                vary: vary?,
+                shared: entry.shared,
+                // Only of interest where the lifetime is decided.
+                source: http_cache::Source::Setting,
+            },
+            born: now.checked_sub(age).unwrap_or(now),
+        })
+    }
+
+    /// To the contract's form, with the age it has now.
+    pub fn to_entry(&self, now: Instant) -> EntryHead {
+        EntryHead {
+            status: self.status.as_u16().into(),
+            fields: fields::from_headers(&self.headers),
+            age_ms: self.age(now).as_millis() as u64,
+            ttl_ms: self.lifetime.ttl.as_millis() as u64,
+            stale_while_revalidate_ms: self.lifetime.stale_while_revalidate.as_millis() as u64,
+            stale_if_error_ms: self.lifetime.stale_if_error.as_millis() as u64,
+            vary: self.lifetime.vary.iter().map(|name| name.as_str().to_owned()).collect(),
+            shared: self.lifetime.shared,
+        }
+    }
+}
+
+impl Page {
+    pub fn new(head: PageHead, body: Bytes) -> Self {
+        let mut headers = head.headers.clone();
+        http_cache::fields::client_headers(&mut headers);
+        let mut wire_head = Vec::with_capacity(512);
+        writer::start(&mut wire_head, head.status, &headers);
+        writer::length_line(&mut wire_head, body.len() as u64);
+        Self { head, body, headers, wire_head: wire_head.into() }
+    }
+}

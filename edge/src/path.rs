@@ -1,0 +1,141 @@
+//! A request's path as locations and files see it: decoded once, slashes merged, dot segments resolved (nginx's `$uri`).
+
+use std::borrow::Cow;
+
+use http::HeaderValue;
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode, utf8_percent_encode};
+
+/// What a path in a Location field may not hold as it is. The backslash is here because browsers read it as a slash.
+const PATH_ESCAPES: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// What a query, escaped already by the client, may not hold as it is.
+const QUERY_ESCAPES: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
+
+/// Begins with a slash; has no empty, `.` or `..` segment and no NUL; ends with a slash if it names a directory.
+/// Any other bytes may be in it, UTF-8 or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NormalPath<'a>(Cow<'a, [u8]>);
+
+/// The client's mistake: answer 400.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadPath {
+    #[error("the path does not begin with a slash")]
+    Relative,
+    #[error("the path holds a character that must be percent-encoded")]
+    Unescaped,
+    #[error("a percent sign in the path is not followed by two hexadecimal digits")]
+    Escape,
+    #[error("the path holds a NUL")]
+    Nul,
+    #[error("the path climbs above the root")]
+    AboveRoot,
+}
+
+/// Normalises the path part of a request target, without its query. Allocates only where something changes.
+pub fn normalise(raw: &[u8]) -> Result<NormalPath<'_>, BadPath> {
+    if raw.first() != Some(&b'/') {
+        return Err(BadPath::Relative);
+    }
+    if raw.iter().any(|&byte| byte <= b' ' || matches!(byte, 0x7f | b'#' | b'?')) {
+        return Err(BadPath::Unescaped);
+    }
+    if memchr::memchr(b'%', raw).is_some() {
+        let decoded = decode(raw)?;
+        return Ok(NormalPath(Cow::Owned(resolve(&decoded)?)));
+    }
+    if is_resolved(raw) {
+        return Ok(NormalPath(Cow::Borrowed(raw)));
+    }
+    Ok(NormalPath(Cow::Owned(resolve(raw)?)))
+}
+
+impl NormalPath<'_> {
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub fn is_directory(&self) -> bool {
+        self.0.ends_with(b"/")
+    }
+
+    /// The Location of a redirect to this path with a slash at its end. It holds no host and never begins with two
+    /// slashes, so it cannot lead to another site.
+    pub fn with_slash(&self, query: Option<&str>) -> HeaderValue {
+        let mut location = percent_encode(&self.0, PATH_ESCAPES).to_string();
+        location.push('/');
+        if let Some(query) = query {
+            location.push('?');
+            location.extend(utf8_percent_encode(query, QUERY_ESCAPES));
+        }
+        HeaderValue::try_from(location).unwrap_or(HeaderValue::from_static("/"))
+    }
+}
+
+/// Decodes once: `%2541` becomes `%41`, not `A`.
+fn decode(raw: &[u8]) -> Result<Vec<u8>, BadPath> {
+    let mut decoded = Vec::with_capacity(raw.len());
+    let mut bytes = raw.iter();
+    while let Some(&byte) = bytes.next() {
+        if byte != b'%' {
+            decoded.push(byte);
+            continue;
+        }
+        let (Some(high), Some(low)) = (hex(bytes.next()), hex(bytes.next())) else {
+            return Err(BadPath::Escape);
+        };
+        match high << 4 | low {
+            0 => return Err(BadPath::Nul),
+            byte => decoded.push(byte),
+        }
+    }
+    Ok(decoded)
+}
+
+fn hex(digit: Option<&u8>) -> Option<u8> {
+    let value = char::from(*digit?).to_digit(16)?;
+    u8::try_from(value).ok()
+}
+
+fn is_resolved(path: &[u8]) -> bool {
+    !path.windows(2).any(|pair| pair == b"//")
+        && !path.split(|&byte| byte == b'/').any(|segment| matches!(segment, b"." | b".."))
+}
+
+/// Merges slashes and resolves dot segments. A decoded slash or dot counts like one sent as it is.
+fn resolve(path: &[u8]) -> Result<Vec<u8>, BadPath> {
+    let mut resolved = Vec::with_capacity(path.len());
+    for segment in path.split(|&byte| byte == b'/') {
+        match segment {
+            b"" | b"." => {}
+            b".." => {
+                let parent = resolved.iter().rposition(|&byte| byte == b'/').ok_or(BadPath::AboveRoot)?;
+                resolved.truncate(parent);
+            }
+            name => {
+                resolved.push(b'/');
+                resolved.extend_from_slice(name);
+            }
+        }
+    }
+    let names_directory = [&b"/"[..], b"/.", b"/.."].iter().any(|end| path.ends_with(end));
+    if names_directory {
+        resolved.push(b'/');
+    }
+    Ok(resolved)
+}
+
+#[cfg(test)]
+mod tests;

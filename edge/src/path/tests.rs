@@ -1,0 +1,109 @@
+//! Paths against what nginx 1.22 makes of them, and the ends of redirects.
+
+use super::*;
+
+fn normal(raw: &str) -> Result<String, BadPath> {
+    normalise(raw.as_bytes()).map(|path| path.as_bytes().escape_ascii().to_string())
+}
+
+/// `location / { return 200 $uri; }`
+#[test]
+fn same_as_nginx() {
+    let cases: &[(&str, Result<&str, BadPath>)] = &[
+        ("/", Ok("/")),
+        ("/a/b.css", Ok("/a/b.css")),
+        ("//", Ok("/")),
+        ("///a//b///", Ok("/a/b/")),
+        ("/a/./b", Ok("/a/b")),
+        ("/a/.", Ok("/a/")),
+        ("/./", Ok("/")),
+        ("/.", Ok("/")),
+        ("/a/../b", Ok("/b")),
+        ("/a/..", Ok("/")),
+        ("/a/b/..", Ok("/a/")),
+        ("/a//../b", Ok("/b")),
+        ("/a/.../b", Ok("/a/.../b")),
+        ("/a/..b/c..", Ok("/a/..b/c..")),
+        ("/.hidden", Ok("/.hidden")),
+        ("/....//x", Ok("/..../x")),
+        ("/a%2fb", Ok("/a/b")),
+        ("/a%2F%2fb", Ok("/a/b")),
+        ("/%2e/a", Ok("/a")),
+        ("/a/%2e%2e/b", Ok("/b")),
+        ("/a/.%2e/b", Ok("/b")),
+        ("/a%2f..%2fb", Ok("/b")),
+        ("/a%20b", Ok("/a b")),
+        ("/a+b", Ok("/a+b")),
+        ("/a%3fb", Ok("/a?b")),
+        ("/a%23b", Ok("/a#b")),
+        ("/%2541", Ok("/%41")),
+        ("/%252e%252e/x", Ok("/%2e%2e/x")),
+        ("/a%5c..%5cb", Ok("/a\\\\..\\\\b")),
+        ("/a\\b", Ok("/a\\\\b")),
+        ("/%0d%0a", Ok("/\\r\\n")),
+        ("/%c0%ae%c0%ae/x", Ok("/\\xc0\\xae\\xc0\\xae/x")),
+        ("/\u{e9}", Ok("/\\xc3\\xa9")),
+        ("/..", Err(BadPath::AboveRoot)),
+        ("/../", Err(BadPath::AboveRoot)),
+        ("/../etc/passwd", Err(BadPath::AboveRoot)),
+        ("/a/../../b", Err(BadPath::AboveRoot)),
+        ("/%2e%2e/x", Err(BadPath::AboveRoot)),
+        ("/%2e%2e%2fx", Err(BadPath::AboveRoot)),
+        ("/a%00b", Err(BadPath::Nul)),
+        ("/%", Err(BadPath::Escape)),
+        ("/%4", Err(BadPath::Escape)),
+        ("/%zz", Err(BadPath::Escape)),
+        ("/%+1", Err(BadPath::Escape)),
+        ("/a b", Err(BadPath::Unescaped)),
+        ("/a\tb", Err(BadPath::Unescaped)),
+        ("/a\u{7f}", Err(BadPath::Unescaped)),
+    ];
+    for (raw, expected) in cases {
+        assert_eq!(normal(raw), expected.map(str::to_owned), "{raw:?}");
+    }
+}
+
+/// Where the caller has not done its part.
+#[test]
+fn not_a_path() {
+    let cases: &[(&str, BadPath)] = &[
+        ("", BadPath::Relative),
+        ("*", BadPath::Relative),
+        ("a", BadPath::Relative),
+        ("http://x/", BadPath::Relative),
+        ("/a?b", BadPath::Unescaped),
+        ("/a#b", BadPath::Unescaped),
+        ("/\0", BadPath::Unescaped),
+    ];
+    for (raw, mistake) in cases {
+        assert_eq!(normal(raw), Err(*mistake), "{raw:?}");
+    }
+}
+
+#[test]
+fn unchanged_paths_are_borrowed() {
+    for raw in ["/", "/a/b/c.css", "/.well-known/x", "/a..b/...", "/a/"] {
+        assert!(matches!(normalise(raw.as_bytes()), Ok(NormalPath(Cow::Borrowed(_)))), "{raw:?}");
+    }
+}
+
+#[test]
+fn redirects_stay_on_the_site() {
+    let cases: &[(&str, Option<&str>, &str)] = &[
+        ("/a", None, "/a/"),
+        ("/a", Some("x=1&y=%20"), "/a/?x=1&y=%20"),
+        ("/a", Some(""), "/a/?"),
+        ("//evil.example", None, "/evil.example/"),
+        ("/%2fevil.example", None, "/evil.example/"),
+        ("/\\evil.example", None, "/%5Cevil.example/"),
+        ("/%5cevil.example", None, "/%5Cevil.example/"),
+        ("/a%0d%0aSet-Cookie:x", None, "/a%0D%0ASet-Cookie:x/"),
+        ("/a%20b%3f%25", None, "/a%20b%3F%25/"),
+        ("/%c3%a9", None, "/%C3%A9/"),
+        ("/a", Some("x=\r\ny: z"), "/a/?x=%0D%0Ay:%20z"),
+    ];
+    for (raw, query, location) in cases {
+        let path = normalise(raw.as_bytes()).unwrap();
+        assert_eq!(path.with_slash(*query), *location, "{raw:?}");
+    }
+}

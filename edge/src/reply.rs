@@ -1,0 +1,69 @@
+//! A reply on its way to the client, with what the log and the metrics want to know of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+
+use crate::body::ReplyBody;
+use crate::metrics::CacheResult;
+use crate::sites::Location;
+
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: ReplyBody,
+    /// Length of the body where it is known before it is sent; checked while it is sent.
+    pub(crate) length: Option<u64>,
+    /// The connection ends after this reply.
+    pub(crate) close: bool,
+    pub(crate) note: Note,
+}
+
+/// For the access log and the metrics.
+pub(crate) struct Note {
+    pub(crate) location: Option<Arc<Location>>,
+    pub(crate) cache: CacheResult,
+    /// How long the application took to its reply's head.
+    pub(crate) upstream: Option<Duration>,
+}
+
+impl Reply {
+    pub(crate) fn new(status: StatusCode, headers: HeaderMap, body: ReplyBody) -> Self {
+        let length = match &body {
+            ReplyBody::Empty => Some(0),
+            ReplyBody::Whole(bytes) => Some(bytes.len() as u64),
+            ReplyBody::File(file) => Some(file.remaining()),
+            ReplyBody::Growing(reader) => reader.length(),
+            ReplyBody::Origin(_) => None,
+        };
+        Self {
+            status,
+            headers,
+            body,
+            length,
+            close: false,
+            note: Note { location: None, cache: CacheResult::Own, upstream: None },
+        }
+    }
+
+    pub(crate) fn closing(mut self) -> Self {
+        self.close = true;
+        self
+    }
+
+    pub(crate) fn with_length(mut self, length: Option<u64>) -> Self {
+        self.length = self.length.or(length);
+        self
+    }
+
+    pub(crate) fn at(mut self, location: &Arc<Location>) -> Self {
+        self.note.location = Some(location.clone());
+        self
+    }
+
+    pub(crate) fn noting(mut self, cache: CacheResult) -> Self {
+        self.note.cache = cache;
+        self
+    }
+}

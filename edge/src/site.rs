@@ -1,0 +1,155 @@
+//! Chooses the site of a request from its Host by nginx's rules for `server_name`.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use regex::{Regex, RegexBuilder};
+
+type NameTable = HashMap<Box<str>, usize, ahash::RandomState>;
+
+/// The names of all sites. An exact name is one hash lookup.
+#[derive(Debug, Default)]
+pub struct ServerNames {
+    exact: NameTable,
+    /// "*.example.com", by "example.com".
+    leading: Wildcards,
+    /// "www.*", by "www".
+    trailing: Wildcards,
+    /// In order of appearance.
+    regexes: Vec<(Regex, usize)>,
+}
+
+#[derive(Debug, Default)]
+struct Wildcards {
+    sites: NameTable,
+    /// Length of the longest text in the table: bounds the look-ups that a host of many labels costs.
+    longest: usize,
+}
+
+impl ServerNames {
+    /// Takes the `server_name` list of each site. A mistake is the index of the site, the index of the name, and what is
+    /// wrong. The same name in two sites is one: the second would never be chosen by it.
+    pub fn new(sites: &[Vec<String>]) -> Result<Self, Vec<(usize, usize, String)>> {
+        let mut names = Self::default();
+        let mut mistakes = Vec::new();
+        for (site, list) in sites.iter().enumerate() {
+            for (at, name) in list.iter().enumerate() {
+                if let Err(mistake) = names.add(name, site) {
+                    mistakes.push((site, at, mistake));
+                }
+            }
+        }
+        if mistakes.is_empty() { Ok(names) } else { Err(mistakes) }
+    }
+
+    /// The site for a Host, as received: the exact name, else the longest "*.name", else the longest "name.*", else the
+    /// first regex, else the first site.
+    pub fn choose(&self, host: &str) -> usize {
+        let name = name_of(host);
+        if let Some(site) = self.exact.get(name.as_ref()) {
+            return *site;
+        }
+        let wildcard = self.leading.longest_end(&name).or_else(|| self.trailing.longest_beginning(&name));
+        let regex = || self.regexes.iter().find(|(regex, _)| regex.is_match(&name)).map(|(_, site)| *site);
+        wildcard.or_else(regex).unwrap_or(0)
+    }
+
+    fn add(&mut self, name: &str, site: usize) -> Result<(), String> {
+        if let Some(pattern) = name.strip_prefix('~') {
+            self.regexes.push((regex(pattern)?, site));
+            return Ok(());
+        }
+        check(name)?;
+        let lower = name.to_ascii_lowercase();
+        if let Some(parent) = lower.strip_prefix("*.") {
+            return self.leading.add(parent, site);
+        }
+        if let Some(parent) = lower.strip_prefix('.') {
+            insert(&mut self.exact, parent, site)?;
+            return self.leading.add(parent, site);
+        }
+        if let Some(beginning) = lower.strip_suffix(".*") {
+            return self.trailing.add(beginning, site);
+        }
+        insert(&mut self.exact, lower.strip_suffix('.').unwrap_or(&lower), site)
+    }
+}
+
+/// A Host as names are compared: without port and trailing dot, in lower case. Keeps the brackets of an IPv6 address.
+/// Allocates only to lower the case. That a Host is well-formed is checked elsewhere.
+pub fn name_of(host: &str) -> Cow<'_, str> {
+    let end = match host.find(']') {
+        Some(bracket) if host.starts_with('[') => bracket + 1,
+        _ => host.find(':').unwrap_or(host.len()),
+    };
+    let name = host.get(..end).unwrap_or(host);
+    let name = name.strip_suffix('.').unwrap_or(name);
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(name.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(name)
+    }
+}
+
+impl Wildcards {
+    fn add(&mut self, text: &str, site: usize) -> Result<(), String> {
+        self.longest = self.longest.max(text.len());
+        insert(&mut self.sites, text, site)
+    }
+
+    /// The longest text that follows a dot up to the end of the name.
+    fn longest_end(&self, name: &str) -> Option<usize> {
+        let ends = name.match_indices('.').filter_map(|(dot, _)| name.get(dot + 1..));
+        ends.filter(|end| end.len() <= self.longest).find_map(|end| self.sites.get(end)).copied()
+    }
+
+    /// The longest text from the beginning of the name up to a dot.
+    fn longest_beginning(&self, name: &str) -> Option<usize> {
+        let beginnings = name.rmatch_indices('.').filter_map(|(dot, _)| name.get(..dot));
+        beginnings.filter(|text| text.len() <= self.longest).find_map(|text| self.sites.get(text)).copied()
+    }
+}
+
+fn insert(table: &mut NameTable, name: &str, site: usize) -> Result<(), String> {
+    match table.entry(name.into()) {
+        Entry::Vacant(entry) => {
+            entry.insert(site);
+            Ok(())
+        }
+        Entry::Occupied(entry) if *entry.get() == site => Ok(()),
+        Entry::Occupied(_) => Err("an earlier site has this name".into()),
+    }
+}
+
+/// Refuses what no Host could match, or only by accident.
+fn check(name: &str) -> Result<(), String> {
+    let is_address = name.starts_with('[') && name.ends_with(']');
+    if name.contains(':') && !is_address {
+        return Err(format!("`{name}`: a name has no scheme or port"));
+    }
+    if !name.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'\\' | b',')) {
+        return Err(format!("`{name}` is not a host name; write others than ASCII in Punycode"));
+    }
+    if name.contains("..") || name == "." {
+        return Err(format!("`{name}` has an empty label"));
+    }
+    let inner = name.strip_prefix("*.").or_else(|| name.strip_suffix(".*")).unwrap_or(name);
+    if inner.contains('*') || (inner.is_empty() && !name.is_empty()) {
+        return Err(format!("`{name}`: the star stands for whole labels, at the beginning or at the end"));
+    }
+    Ok(())
+}
+
+/// As in nginx, a regex is compared with the lower-case name; one that holds a capital ignores case.
+fn regex(pattern: &str) -> Result<Regex, String> {
+    if pattern.is_empty() {
+        return Err("the regex is empty".into());
+    }
+    let has_capital = pattern.bytes().any(|byte| byte.is_ascii_uppercase());
+    let regex = RegexBuilder::new(pattern).case_insensitive(has_capital).build();
+    regex.map_err(|error| format!("the regex does not work: {error}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+//! What people type.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A front for Python web applications: static files, a one-second cache that all edges share, uwsgi to the application.
+///
+/// Exit codes: 0 done, 1 failed, 2 wrong use.
+#[derive(Debug, Parser)]
+#[command(name = "weir", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve a site with no settings file: sane defaults, one application, static files
+    Serve(ServeArgs),
+    /// Run all three services in this process, from a settings file
+    Run(FileArgs),
+    /// Check a settings file: says all that is wrong, exit code 1 if anything is
+    Check(CheckArgs),
+    /// Ask a running weir whether it is ready: exit code 0 if it is
+    Healthcheck(FileArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FileArgs {
+    /// Settings file, TOML or YAML
+    #[arg(long, short, value_name = "FILE", default_value = "weir.toml")]
+    pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Settings file, TOML or YAML
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Application server that speaks uwsgi: 127.0.0.1:29000, or unix:/run/app.sock; may be repeated
+    #[arg(long, value_name = "ADDRESS", required = true)]
+    pub(crate) app: Vec<String>,
+    /// Static files: /static/=./static; may be repeated
+    #[arg(long = "static", value_name = "PREFIX=DIRECTORY")]
+    pub(crate) statics: Vec<String>,
+    /// Address to serve HTTP on
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// Address for metrics, health and the live page; "off" for none
+    #[arg(long, default_value = "127.0.0.1:9900")]
+    pub(crate) admin: String,
+    /// How long a page is kept
+    #[arg(long, default_value = "1s")]
+    pub(crate) ttl: String,
+    /// The server's buffer-size (uWSGI's default is 4096)
+    #[arg(long, value_name = "BYTES", default_value_t = 4096)]
+    pub(crate) buffer_size: u64,
+}

@@ -1,0 +1,93 @@
+//! `weir run`: edge, cache-node and wsgi-adapter in one process, by the same contract, with no socket between them.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use edge::{Edge, Listeners, Peers};
+use process::shutdown::Shutdown;
+use process::signals::Stopped;
+use process::telemetry::{self, TelemetryOptions};
+use process::{nofile, signals};
+use weir_proto::transport;
+
+use crate::cli::FileArgs;
+use crate::settings::{self, Loaded};
+
+pub(crate) fn from_file(args: &FileArgs) -> anyhow::Result<ExitCode> {
+    match settings::load(&args.config) {
+        Ok(loaded) => run(loaded, Some(args.config.clone())),
+        Err(mistakes) => {
+            eprint!("{mistakes}");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+pub(crate) fn healthcheck(args: &FileArgs) -> anyhow::Result<ExitCode> {
+    match settings::load(&args.config) {
+        Ok(loaded) => {
+            edge::healthcheck(&loaded.edge.admin)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(mistakes) => {
+            eprint!("{mistakes}");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// Runs until a signal; `file` is read again on SIGHUP.
+pub(crate) fn run(loaded: Loaded, file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+    let options = TelemetryOptions {
+        service_name: "weir".into(),
+        log_format: telemetry::LogFormat::Text,
+        log_filter: "info".into(),
+    };
+    let telemetry = telemetry::init(&options, std::env::vars())?;
+    nofile::raise_nofile();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let stopped = runtime.block_on(serve(loaded, file.as_deref()))?;
+    telemetry.shutdown(Duration::from_secs(2));
+    Ok(stopped.into())
+}
+
+async fn serve(loaded: Loaded, file: Option<&Path>) -> anyhow::Result<Stopped> {
+    let Loaded { edge, cache_node, wsgi_adapter } = loaded;
+    let listeners = Listeners::bind(&edge)?;
+    let shutdown = Shutdown::new();
+    let node_metrics = cache_node::Metrics::default();
+    let adapter_metrics = wsgi_adapter::Metrics::default();
+    let peers = match &edge.peers {
+        Some(peers) => Peers::connect(peers)?,
+        None => {
+            let node = cache_node::service(&cache_node, &node_metrics, &shutdown)?;
+            let adapter = wsgi_adapter::service(&wsgi_adapter, &adapter_metrics, &shutdown);
+            Peers {
+                cache_nodes: vec![transport::in_process(node)],
+                wsgi_adapters: vec![transport::in_process(adapter)],
+            }
+        }
+    };
+    let grace = edge.timeouts.drain.0;
+    let addresses: Vec<_> = edge.listen.iter().map(|listen| listen.address.clone()).collect();
+    let edge = Edge::new(edge, peers, shutdown.clone())?;
+    edge.metrics().register(|registry| {
+        node_metrics.register(registry);
+        adapter_metrics.register(registry);
+    });
+    let serving = tokio::spawn(edge.clone().serve(listeners));
+    tracing::info!("weir serves on {}", addresses.join(", "));
+    let stopped = signals::run_until_stopped(&shutdown, grace, || reload(&edge, file)).await?;
+    let _ = tokio::time::timeout(Duration::from_secs(1), serving).await;
+    Ok(stopped)
+}
+
+/// Sites and locations change in place; the rest of the settings needs a restart.
+fn reload(edge: &Edge, file: Option<&Path>) {
+    let Some(file) = file else { return };
+    match settings::load(file) {
+        Ok(loaded) => edge.reload(&loaded.edge),
+        Err(mistakes) => tracing::error!("settings not taken over:\n{mistakes}"),
+    }
+}

@@ -1,0 +1,49 @@
+//! The settings file of all three services: loading and checking it, with every mistake in one answer.
+
+use std::path::Path;
+
+use process::settings::{Mistakes, Settings};
+
+/// The tables of the file.
+const SECTIONS: [&str; 3] = ["edge", "cache_node", "wsgi_adapter"];
+
+/// The settings of all three services.
+pub(crate) struct Loaded {
+    pub(crate) edge: edge::Config,
+    pub(crate) cache_node: cache_node::Config,
+    pub(crate) wsgi_adapter: wsgi_adapter::Config,
+}
+
+/// Reads the file and the environment over it, and checks everything.
+pub(crate) fn load(file: &Path) -> Result<Loaded, Mistakes> {
+    let settings = Settings::load(Some(file), std::env::vars())?;
+    let mut mistakes = settings.mistakes();
+    settings.unknown_sections(&SECTIONS, &mut mistakes);
+    let edge = settings.section("edge", &mut mistakes);
+    let cache_node = settings.section("cache_node", &mut mistakes);
+    let wsgi_adapter = settings.section("wsgi_adapter", &mut mistakes);
+    let loaded = match (edge, cache_node, wsgi_adapter) {
+        (Some(edge), Some(cache_node), Some(wsgi_adapter)) => Loaded { edge, cache_node, wsgi_adapter },
+        _ => return Err(mistakes),
+    };
+    loaded.check(&mut mistakes);
+    if mistakes.is_empty() { Ok(loaded) } else { Err(mistakes) }
+}
+
+impl Loaded {
+    pub(crate) fn check(&self, mistakes: &mut Mistakes) {
+        self.edge.check(mistakes);
+        self.cache_node.check(mistakes);
+        self.wsgi_adapter.check(mistakes);
+        if self.edge.peers.is_some() {
+            // The pools may be in another file, on another machine.
+            return;
+        }
+        for (site, location, pool) in self.edge.pools() {
+            if !self.wsgi_adapter.pool.iter().any(|known| known.name == pool) {
+                let path = format!("edge.site[{site}].location[{location}].pool");
+                mistakes.push(path, format!("there is no [[wsgi_adapter.pool]] named `{pool}`"));
+            }
+        }
+    }
+}
