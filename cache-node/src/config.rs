@@ -106,8 +106,13 @@ impl Config {
         require(self.max_variants > 0, "max_variants", "must be 1 or more");
         require(self.lease.0 >= SHORTEST_LEASE, "lease", "must be 100ms or more");
         require(self.max_lease.0 >= self.lease.0, "max_lease", "must be `lease` or longer");
+        for (name, time) in [("max_wait", self.max_wait), ("max_lease", self.max_lease)] {
+            require(time.0 <= LONGEST_STREAM, name, "must be 1d or less");
+        }
         require(!self.max_lifetime.0.is_zero(), "max_lifetime", "must be more than 0");
+        require(self.max_lifetime.0 <= LONGEST_LIFETIME, "max_lifetime", "must be 1y or less");
         require(!self.send_timeout.0.is_zero(), "send_timeout", "must be more than 0");
+        require(self.send_timeout.0 <= LONGEST_STREAM, "send_timeout", "must be 1d or less");
         if let Some(redis) = &self.redis {
             redis.check(mistakes);
         }
@@ -116,9 +121,23 @@ impl Config {
 
 /// Renewal at a third must leave time for a slow Redis.
 const SHORTEST_LEASE: Duration = Duration::from_millis(100);
+const LONGEST_STREAM: Duration = Duration::from_secs(24 * 60 * 60);
+const LONGEST_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const MAX_STREAMS: usize = 1_000_000;
 
 impl RedisConfig {
+    /// The defaults, with this server.
+    pub fn at(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            timeout: Self::default_timeout(),
+            connect_timeout: Self::default_connect_timeout(),
+            connections: Self::default_connections(),
+            max_object: Self::default_max_object(),
+            prefix: Self::default_prefix(),
+        }
+    }
+
     fn check(&self, mistakes: &mut Mistakes) {
         let mut require = |right: bool, name: &str, text: &str| {
             if !right {
@@ -191,7 +210,8 @@ mod tests {
             max_variants: 0,
             lease: Time::from_millis(1),
             max_lease: Time::from_millis(0),
-            max_lifetime: Time::from_secs(0),
+            max_wait: Time::from_secs(u64::MAX),
+            max_lifetime: Time::from_secs(u64::MAX),
             send_timeout: Time::from_secs(0),
             ..Config::default()
         };
@@ -206,6 +226,7 @@ mod tests {
             "max_variants",
             "lease",
             "max_lease",
+            "max_wait",
             "max_lifetime",
             "send_timeout",
             "redis.url",

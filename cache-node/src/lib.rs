@@ -1,64 +1,92 @@
 //! The microcache all edges share: entries, leases, Redis behind them. Serves `proto/cache.proto`.
 
 mod config;
+mod entry;
+mod error;
+mod flight;
+mod hold;
+mod lease;
+mod lookup;
+mod metrics;
+mod node;
+mod replies;
+mod service;
+mod slot;
+mod store;
 
-pub use config::{Config, RedisConfig};
+#[cfg(test)]
+mod tests;
 
-use std::pin::Pin;
+use std::time::Duration;
 
 use process::shutdown::Shutdown;
 use tokio::net::TcpListener;
-use tonic::{Request, Response, Status, Streaming};
-use weir_proto::cache::cache_server::{Cache, CacheServer};
-use weir_proto::cache::{ExchangeReply, ExchangeRequest};
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use weir_proto::cache::cache_server::CacheServer;
 
+pub use config::{Config, RedisConfig};
+pub use metrics::Metrics;
+pub use service::Node;
+
+/// The largest message from an edge: a head with all its fields, or one chunk of a body.
+const MAX_MESSAGE: usize = 1024 * 1024;
+/// An edge that does not answer for these two together is gone, and its leases are free.
+const PING_EVERY: Duration = Duration::from_secs(2);
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
+/// Per connection. The larger of the two also bounds how many small frames h2 lets through.
+const STREAM_WINDOW: u32 = 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
+
+/// Why a node did not start, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    #[error("redis url: {0}")]
+    #[error("cache_node.redis.url: {0}")]
     Redis(#[from] redis::RedisError),
     #[error("serving gRPC: {0}")]
     Serve(#[from] tonic::transport::Error),
 }
 
-#[derive(Clone, Default)]
-pub struct Metrics;
-impl Metrics {
-    pub fn register(&self, _registry: &mut prometheus_client::registry::Registry) {}
-}
-
-pub struct Node;
-#[tonic::async_trait]
-impl Cache for Node {
-    type ExchangeStream = Pin<Box<dyn tokio_stream::Stream<Item = Result<ExchangeReply, Status>> + Send>>;
-    async fn exchange(
-        &self,
-        _: Request<Streaming<ExchangeRequest>>,
-    ) -> Result<Response<Self::ExchangeStream>, Status> {
-        Err(Status::unimplemented("to come"))
-    }
-}
-
-/// The node as a gRPC service, for `weir_proto::transport::in_process` or a server. Must be called within a tokio runtime.
+/// The node as a gRPC service: for a server, or for `weir_proto::transport::in_process`. Settings must have passed
+/// `Config::check`. Must be called within a tokio runtime; its tasks end when `shutdown` begins and their streams are done.
 pub fn service(
-    _config: &Config,
-    _metrics: &Metrics,
-    _shutdown: &Shutdown,
+    config: &Config,
+    metrics: &Metrics,
+    shutdown: &Shutdown,
 ) -> Result<CacheServer<Node>, RunError> {
-    Ok(CacheServer::new(Node))
+    let parts = node::Parts::new(config.clone(), metrics.clone(), shutdown.clone())?;
+    Ok(CacheServer::new(Node { parts }).max_decoding_message_size(MAX_MESSAGE))
 }
 
-/// Serves the node on `listener` until `shutdown` begins and the streams under way have ended.
+/// Serves the node, and gRPC health checks, on `listener` until `shutdown` begins and the streams under way have ended.
 pub async fn run(
     config: Config,
     listener: TcpListener,
     metrics: Metrics,
     shutdown: Shutdown,
 ) -> Result<(), RunError> {
-    let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
     let cache = service(&config, &metrics, &shutdown)?;
-    tonic::transport::Server::builder()
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<CacheServer<Node>>().await;
+    // tonic's own TCP settings do nothing where it is given a listener.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let max_streams = u32::try_from(config.max_streams).unwrap_or(u32::MAX);
+    Server::builder()
+        // An edge has few connections: one must carry all who wait, and the lookups behind them.
+        .max_concurrent_streams(max_streams)
+        // Visitors who leave cancel streams, which is no attack here.
+        .http2_max_pending_accept_reset_streams(Some(config.max_streams))
+        .http2_max_local_error_reset_streams(Some(config.max_streams))
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .http2_keepalive_interval(Some(PING_EVERY))
+        .http2_keepalive_timeout(Some(PING_TIMEOUT))
+        .add_service(health_service)
         .add_service(cache)
-        .serve_with_incoming_shutdown(incoming, shutdown.draining())
+        .serve_with_incoming_shutdown(incoming, async {
+            shutdown.draining().await;
+            health.set_not_serving::<CacheServer<Node>>().await;
+        })
         .await?;
     Ok(())
 }

@@ -1,0 +1,141 @@
+//! An entry as bytes for a store outside this process: versioned, checked, and bound to its slot.
+//!
+//! `version (1) | xxh3-64 of the rest (8, big endian) | Record (protobuf)`. Lengths of time are relative: the store counts
+//! what is left of the record's life, and the age follows from that.
+
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes};
+use prost::Message;
+use tokio::time::Instant;
+use weir_proto::cache::EntryHead;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{Entry, millis};
+use crate::slot::Slot;
+
+/// Changed with every change of the format: other versions read as a miss.
+const VERSION: u8 = 1;
+const PREAMBLE: usize = 1 + size_of::<u64>();
+
+#[derive(Clone, PartialEq, Message)]
+struct Record {
+    #[prost(bytes = "bytes", tag = "1")]
+    key: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    variant: Bytes,
+    /// `age_ms` is the age when the record was written.
+    #[prost(message, optional, tag = "3")]
+    head: Option<EntryHead>,
+    /// What was left of the record's life when it was written.
+    #[prost(uint64, tag = "4")]
+    kept_ms: u64,
+    #[prost(bytes = "bytes", tag = "5")]
+    body: Bytes,
+}
+
+/// The record is damaged, of another version, or of another slot: a miss.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("record is damaged, of another version, or of another page")]
+pub(crate) struct Unusable;
+
+pub(crate) fn encode(entry: &Entry, now: Instant) -> Vec<u8> {
+    let record = Record {
+        key: entry.slot.key().clone(),
+        variant: entry.slot.variant().clone(),
+        head: Some(entry.head_at(now)),
+        kept_ms: millis(entry.keep_for(now)),
+        body: entry.body.clone(),
+    }
+    .encode_to_vec();
+    let mut bytes = Vec::with_capacity(PREAMBLE + record.len());
+    bytes.put_u8(VERSION);
+    bytes.put_u64(xxh3_64(&record));
+    bytes.put_slice(&record);
+    bytes
+}
+
+/// `left` is what the store says is left of the record's life.
+pub(crate) fn decode(mut bytes: Bytes, slot: &Slot, left: Duration, now: Instant) -> Result<Entry, Unusable> {
+    let Some((&[version, ref sum @ ..], record)) = bytes.split_first_chunk::<PREAMBLE>() else {
+        return Err(Unusable);
+    };
+    if version != VERSION || *sum != xxh3_64(record).to_be_bytes() {
+        return Err(Unusable);
+    }
+    let record = Record::decode(bytes.split_off(PREAMBLE)).map_err(|_| Unusable)?;
+    let head = record.head.ok_or(Unusable)?;
+    if record.key != *slot.key() || record.variant != *slot.variant() || head.vary != slot.rule().names() {
+        return Err(Unusable);
+    }
+    let resident = Duration::from_millis(record.kept_ms).saturating_sub(left);
+    let head = EntryHead { age_ms: head.age_ms.saturating_add(millis(resident)), ..head };
+    Ok(Entry::new(slot.clone(), head, record.body, now, left))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+    use weir_proto::cache::Use;
+    use weir_proto::origin::Field;
+
+    use super::*;
+    use crate::slot::Rule;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn slot(key: &'static str, language: &'static str) -> Slot {
+        let mut fields = HeaderMap::new();
+        fields.insert("accept-language", language.parse().unwrap());
+        let rule = Rule::new(["accept-language"]).unwrap();
+        Slot::new(Bytes::from_static(key.as_bytes()), rule, &fields)
+    }
+
+    fn entry(now: Instant) -> Entry {
+        let head = EntryHead {
+            status: 200,
+            fields: vec![Field { name: "content-type".into(), value: "text/html".into() }],
+            age_ms: 100,
+            ttl_ms: 1000,
+            stale_while_revalidate_ms: 5000,
+            vary: vec!["accept-language".to_owned()],
+            shared: true,
+            ..EntryHead::default()
+        };
+        Entry::new(slot("k", "en"), head, Bytes::from_static(b"<p>page</p>"), now, DAY)
+    }
+
+    #[test]
+    fn comes_back_as_it_was_with_the_age_it_has_now() {
+        let now = Instant::now();
+        let entry = entry(now);
+        let left = entry.keep_for(now) - Duration::from_millis(1500);
+        let bytes = encode(&entry, now).into();
+        let read = decode(bytes, &slot("k", "en"), left, now).unwrap();
+        assert_eq!(read.body(), entry.body());
+        assert_eq!(read.head_at(now), EntryHead { age_ms: 1600, ..entry.head_at(now) });
+        assert_eq!(read.use_at(now), Some(Use::Stale));
+        assert_eq!(read.keep_for(now), left);
+    }
+
+    #[test]
+    fn any_damage_other_version_or_other_slot_is_a_miss() {
+        let now = Instant::now();
+        let bytes = encode(&entry(now), now);
+        let read = |bytes: &[u8], slot: &Slot| decode(Bytes::copy_from_slice(bytes), slot, DAY, now);
+        let right = slot("k", "en");
+        assert!(read(&bytes, &right).is_ok());
+        for end in 0..bytes.len() {
+            assert!(read(&bytes[..end], &right).is_err(), "cut at {end}");
+        }
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            assert!(read(&damaged, &right).is_err(), "bit flipped at {at}");
+        }
+        assert!(read(&bytes, &slot("other", "en")).is_err());
+        assert!(read(&bytes, &slot("k", "de")).is_err());
+        let ruleless = Slot::new(Bytes::from_static(b"k"), Rule::default(), &HeaderMap::new());
+        assert!(read(&bytes, &ruleless).is_err());
+    }
+}

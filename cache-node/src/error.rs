@@ -1,0 +1,45 @@
+//! What goes wrong with an Exchange, and the gRPC status for it. No other file makes a status.
+
+use tonic::{Code, Status};
+
+/// Who is to blame stands with each. None says anything of the page: the edge goes on without the cache.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// The edge's fault.
+    #[error("the first message must be a lookup")]
+    NoLookup,
+    /// The edge's fault.
+    #[error("no lookup came within {0:?}")]
+    LateLookup(std::time::Duration),
+    /// The edge's fault.
+    #[error("the key is empty or longer than {0} bytes")]
+    BadKey(usize),
+    /// The edge's fault.
+    #[error("a field of the lookup is not valid HTTP")]
+    BadField,
+    /// The edge's fault.
+    #[error("a message out of order: {0}")]
+    OutOfOrder(&'static str),
+    /// Nobody's: more streams than the settings allow. Later there may be room.
+    #[error("{0} streams are open already")]
+    TooManyStreams(usize),
+    /// The edge's fault, or the network's.
+    #[error("the edge does not read its answer")]
+    SlowReader,
+    /// The edge left, or the connection to it broke.
+    #[error("the stream broke off: {0}")]
+    BrokenOff(Status),
+}
+
+impl From<Refusal> for Status {
+    fn from(refusal: Refusal) -> Self {
+        let code = match &refusal {
+            Refusal::NoLookup | Refusal::BadKey(_) | Refusal::BadField => Code::InvalidArgument,
+            Refusal::OutOfOrder(_) => Code::FailedPrecondition,
+            Refusal::LateLookup(_) | Refusal::SlowReader => Code::DeadlineExceeded,
+            Refusal::TooManyStreams(_) => Code::ResourceExhausted,
+            Refusal::BrokenOff(_) => Code::Cancelled,
+        };
+        Self::new(code, refusal.to_string())
+    }
+}

@@ -1,0 +1,94 @@
+//! Pages in the making on this node: one leads per page, the others wait in line. Knows no store, socket or clock.
+
+use std::collections::hash_map::Entry as Place;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::lease::Turn;
+use crate::lookup::Asked;
+use crate::slot::Slot;
+
+/// A page has a line here exactly as long as somebody leads it.
+pub(crate) struct Flights {
+    lines: Mutex<HashMap<Arc<Slot>, VecDeque<Waiter>>>,
+    max_waiting: usize,
+}
+
+/// One who waits, and what it asked.
+pub(crate) struct Waiter {
+    pub(crate) asked: Arc<Asked>,
+    pub(crate) turn: oneshot::Sender<Turn>,
+}
+
+pub(crate) enum Joined {
+    /// Nobody led: the caller does, and must see to it that `next_or_land` is called in the end.
+    Leads,
+    Waits(oneshot::Receiver<Turn>),
+    /// Somebody leads, and the caller would not wait.
+    Led,
+    /// Somebody leads, and too many wait already.
+    Full,
+}
+
+impl Flights {
+    /// `max_waiting`: for one page.
+    pub(crate) fn new(max_waiting: usize) -> Self {
+        Self { lines: Mutex::default(), max_waiting }
+    }
+
+    /// `waits`: join the line where somebody leads.
+    pub(crate) fn join(&self, slot: &Arc<Slot>, asked: &Arc<Asked>, waits: bool) -> Joined {
+        let mut lines = self.lines.lock();
+        let mut line = match lines.entry(slot.clone()) {
+            Place::Vacant(place) => {
+                place.insert(VecDeque::new());
+                return Joined::Leads;
+            }
+            Place::Occupied(line) => line,
+        };
+        if !waits {
+            return Joined::Led;
+        }
+        let line = line.get_mut();
+        if line.len() >= self.max_waiting {
+            line.retain(|waiter| !waiter.turn.is_closed());
+        }
+        if line.len() >= self.max_waiting {
+            return Joined::Full;
+        }
+        let (turn, waits) = oneshot::channel();
+        line.push_back(Waiter { asked: asked.clone(), turn });
+        Joined::Waits(waits)
+    }
+
+    /// The one who waits longest, of those still there.
+    pub(crate) fn next(&self, slot: &Slot) -> Option<Waiter> {
+        first_present(self.lines.lock().get_mut(slot)?)
+    }
+
+    /// The same. If nobody waits, nobody leads any more either.
+    pub(crate) fn next_or_land(&self, slot: &Slot) -> Option<Waiter> {
+        let mut lines = self.lines.lock();
+        let next = lines.get_mut(slot).and_then(first_present);
+        if next.is_none() {
+            lines.remove(slot);
+        }
+        next
+    }
+
+    /// Takes those out of the line for whom it holds, in order. The leader stays.
+    pub(crate) fn take(&self, slot: &Slot, which: impl Fn(&Asked) -> bool) -> Vec<Waiter> {
+        let mut lines = self.lines.lock();
+        let Some(line) = lines.get_mut(slot) else { return Vec::new() };
+        let (taken, stay) = std::mem::take(line).into_iter().partition(|waiter| which(&waiter.asked));
+        *line = stay;
+        Vec::from(taken)
+    }
+}
+
+fn first_present(line: &mut VecDeque<Waiter>) -> Option<Waiter> {
+    std::iter::from_fn(|| line.pop_front()).find(|waiter| !waiter.turn.is_closed())
+}

@@ -1,0 +1,186 @@
+//! What the holder of a lease sends: the page, in pieces, or why there is none. Until then the lease is kept alive.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use prost::Message as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+use tonic::Streaming;
+use weir_proto::cache::exchange_request::Message;
+use weir_proto::cache::{EntryHead, ExchangeRequest, GiveUp, Why};
+
+use crate::entry::Entry;
+use crate::error::Refusal;
+use crate::lease::Lead;
+use crate::lookup::Asked;
+use crate::metrics::StoreResult;
+use crate::node::Parts;
+use crate::replies::Replies;
+use crate::slot::Rule;
+use crate::store::Put;
+
+pub(crate) type Requests = Streaming<ExchangeRequest>;
+
+/// How long a page that is too large goes past the cache: nobody should stand in line for it.
+const TOO_LARGE_PASS: Duration = Duration::from_secs(10);
+
+/// Holds the lease until the edge has stored the page, gives up, or leaves.
+pub(crate) async fn hold(
+    node: &Parts,
+    asked: &Asked,
+    mut lead: Lead,
+    requests: &mut Requests,
+    replies: &Replies,
+) -> Result<(), Refusal> {
+    let mut page = None;
+    loop {
+        let message = tokio::select! {
+            biased;
+            message = lead.alive_for(requests.message()) => message,
+            // An edge may leave right after its last message, which has arrived then.
+            () = replies.closed() => Ok(requests.message().now_or_never().unwrap_or(Ok(None))),
+        };
+        let Ok(message) = message else {
+            drop(lead);
+            return refuse_late(node, requests, replies).await;
+        };
+        // The edge left or broke off: dropping the lead hands it over, and what came of the page is forgotten.
+        let Some(message) = message.map_err(Refusal::BrokenOff)? else { return Ok(()) };
+        let receiving = match message.message {
+            Some(Message::GiveUp(give_up)) => return gave_up(node, lead, give_up).await,
+            Some(Message::Store(head)) if page.is_none() => Receiving::begin(node, head).map(Some),
+            Some(Message::Chunk(chunk)) => match page.take() {
+                Some(page) => Receiving::push(page, node, &chunk).map(Some),
+                None => return Err(Refusal::OutOfOrder("a chunk before the store")),
+            },
+            Some(Message::End(_)) => match page {
+                Some(page) => return store(node, asked, lead, page, replies).await,
+                None => return Err(Refusal::OutOfOrder("an end before the store")),
+            },
+            _ => return Err(Refusal::OutOfOrder("neither a store nor a give_up")),
+        };
+        match receiving {
+            Ok(receiving) => page = receiving,
+            Err(unfit) => return refuse_page(node, lead, unfit, replies).await,
+        }
+    }
+}
+
+/// A page on its way in.
+struct Receiving {
+    head: EntryHead,
+    rule: Rule,
+    body: Vec<u8>,
+    /// Its share of `max_receiving`.
+    share: Option<OwnedSemaphorePermit>,
+}
+
+/// Why a page is not taken: nobody's fault, the edge's visitor gets it all the same.
+enum Unfit {
+    TooLarge,
+    Busy,
+    InvalidVary,
+}
+
+impl Receiving {
+    fn begin(node: &Parts, head: EntryHead) -> Result<Self, Unfit> {
+        let rule = Rule::new(&head.vary).map_err(|_| Unfit::InvalidVary)?;
+        let head = EntryHead { vary: rule.names(), ..head };
+        if head.encoded_len() > node.config.max_object.bytes() {
+            return Err(Unfit::TooLarge);
+        }
+        // A copy of its own: the message's buffer may be much larger, and would live as long as the entry.
+        let head = EntryHead::decode(Bytes::from(head.encode_to_vec())).map_err(|_| Unfit::TooLarge)?;
+        Ok(Self { head, rule, body: Vec::new(), share: None })
+    }
+
+    fn push(mut self, node: &Parts, chunk: &[u8]) -> Result<Self, Unfit> {
+        if self.body.len() + chunk.len() > node.config.max_object.bytes() {
+            return Err(Unfit::TooLarge);
+        }
+        let share = share_of(&node.receiving, chunk.len()).ok_or(Unfit::Busy)?;
+        match &mut self.share {
+            Some(all) => all.merge(share),
+            None => self.share = Some(share),
+        }
+        self.body.extend_from_slice(chunk);
+        Ok(self)
+    }
+}
+
+fn share_of(receiving: &Arc<Semaphore>, bytes: usize) -> Option<OwnedSemaphorePermit> {
+    receiving.clone().try_acquire_many_owned(u32::try_from(bytes).ok()?).ok()
+}
+
+async fn store(
+    node: &Parts,
+    asked: &Asked,
+    lead: Lead,
+    page: Receiving,
+    replies: &Replies,
+) -> Result<(), Refusal> {
+    let slot = asked.slot(page.rule);
+    let body = page.body.into_boxed_slice().into();
+    let now = Instant::now();
+    let entry = Entry::new(slot, page.head, body, now, node.config.max_lifetime.0);
+    let over = entry.use_at(now).is_none();
+    let (result, kept, detail) = match lead.store(entry).await {
+        Put::Kept if over => (StoreResult::Expired, false, "its lifetime is over"),
+        Put::Kept => (StoreResult::Kept, true, ""),
+        Put::TooManyVariants => {
+            (StoreResult::TooManyVariants, false, "too many variants of this page are stored")
+        }
+        Put::LeaseLost => (StoreResult::LeaseLost, false, LEASE_LOST),
+    };
+    node.metrics.store(result);
+    replies.stored(kept, detail).await
+}
+
+const LEASE_LOST: &str = "the lease was lost: somebody else makes this page by now";
+
+async fn gave_up(node: &Parts, lead: Lead, give_up: GiveUp) -> Result<(), Refusal> {
+    match give_up.why() {
+        Why::Uncacheable => {
+            node.metrics.store(StoreResult::Uncacheable);
+            let pass_for = Duration::from_millis(give_up.pass_ms).min(node.config.max_lifetime.0);
+            lead.uncacheable(pass_for).await;
+        }
+        Why::Failed | Why::Unspecified => {
+            node.metrics.store(StoreResult::Failed);
+            lead.failed().await;
+        }
+    }
+    Ok(())
+}
+
+async fn refuse_page(node: &Parts, lead: Lead, unfit: Unfit, replies: &Replies) -> Result<(), Refusal> {
+    let (result, pass_for, detail) = match unfit {
+        Unfit::TooLarge => (StoreResult::TooLarge, TOO_LARGE_PASS, "it is larger than the node's max_object"),
+        Unfit::Busy => {
+            (StoreResult::Busy, Duration::ZERO, "the node receives as much as its max_receiving allows")
+        }
+        Unfit::InvalidVary => (StoreResult::InvalidVary, TOO_LARGE_PASS, "its Vary would match no request"),
+    };
+    node.metrics.store(result);
+    lead.uncacheable(pass_for).await;
+    replies.stored(false, detail).await
+}
+
+/// The lease went to the next: whatever the late holder still sends is refused, and for how long is bounded too.
+async fn refuse_late(node: &Parts, requests: &mut Requests, replies: &Replies) -> Result<(), Refusal> {
+    let deadline = Instant::now() + node.config.max_lease.0;
+    while let Ok(Ok(Some(request))) = timeout_at(deadline, requests.message()).await {
+        match request.message {
+            Some(Message::End(_)) => {
+                node.metrics.store(StoreResult::LeaseLost);
+                return replies.stored(false, LEASE_LOST).await;
+            }
+            Some(Message::GiveUp(_)) => return Ok(()),
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,210 @@
+//! What the node counts, by the names Prometheus sees. Cheap to clone: all clones count together.
+
+use std::fmt;
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+#[derive(Clone)]
+pub struct Metrics {
+    lookups: Family<LookupLabels, Counter>,
+    leases: Family<LeaseLabels, Counter>,
+    stores: Family<StoreLabels, Counter>,
+    pub(crate) streams: Gauge,
+    pub(crate) waiting: Gauge,
+    pub(crate) memory_pages: Gauge,
+    pub(crate) memory_bytes: Gauge,
+    pub(crate) redis_up: Gauge,
+    redis_calls: Family<RedisLabels, Histogram, fn() -> Histogram>,
+}
+
+/// An enum with the label value that stands for each of its variants.
+macro_rules! label {
+    ($(#[$doc:meta])* $name:ident { $($(#[$note:meta])* $variant:ident = $value:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub(crate) enum $name { $($(#[$note])* $variant,)* }
+
+        impl EncodeLabelValue for $name {
+            fn encode(&self, encoder: &mut LabelValueEncoder) -> fmt::Result {
+                let value = match self { $(Self::$variant => $value,)* };
+                EncodeLabelValue::encode(&value, encoder)
+            }
+        }
+    };
+}
+
+label! {
+    /// How a lookup was answered.
+    Answered {
+        Fresh = "fresh",
+        Stale = "stale",
+        StaleWithLease = "stale_with_lease",
+        OnError = "on_error",
+        OnErrorWithLease = "on_error_with_lease",
+        Lease = "lease",
+        HitForMiss = "hit_for_miss",
+        UncacheableReply = "uncacheable_reply",
+        HolderFailed = "holder_failed",
+        WaitTimeout = "wait_timeout",
+        TooMany = "too_many",
+        /// The edge left before the answer.
+        Left = "left",
+    }
+}
+
+label! {
+    LeaseEvent {
+        Granted = "granted",
+        /// The holder left without a page: the next one in line has it.
+        HandedOver = "handed_over",
+        /// Held for `max_lease`.
+        Expired = "expired",
+        /// The shared store does not know it any more.
+        Lost = "lost",
+    }
+}
+
+label! {
+    /// What a holder's message did.
+    StoreResult {
+        Kept = "kept",
+        /// Over before it was stored; only those who waited for it got it.
+        Expired = "expired",
+        TooLarge = "too_large",
+        TooManyVariants = "too_many_variants",
+        /// Bodies being received have reached their bound.
+        Busy = "busy",
+        InvalidVary = "invalid_vary",
+        LeaseLost = "lease_lost",
+        Uncacheable = "uncacheable",
+        Failed = "failed",
+    }
+}
+
+label! {
+    Command {
+        LookUp = "look_up",
+        Put = "put",
+        Renew = "renew",
+        Release = "release",
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LookupLabels {
+    answer: Answered,
+    /// Whether the stream had to wait for another's page.
+    waited: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LeaseLabels {
+    event: LeaseEvent,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StoreLabels {
+    result: StoreResult,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RedisLabels {
+    command: Command,
+    ok: bool,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            lookups: Family::default(),
+            leases: Family::default(),
+            stores: Family::default(),
+            streams: Gauge::default(),
+            waiting: Gauge::default(),
+            memory_pages: Gauge::default(),
+            memory_bytes: Gauge::default(),
+            redis_up: Gauge::default(),
+            // 50 µs to 100 ms.
+            redis_calls: Family::new_with_constructor(|| {
+                Histogram::new(exponential_buckets(0.000_05, 2.0, 12))
+            }),
+        }
+    }
+}
+
+impl Metrics {
+    /// Makes the counts visible in a process's `/metrics`. Names begin with `weir_cache_node_`.
+    pub fn register(&self, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("weir_cache_node");
+        registry.register("lookups", "Lookups by how they were answered", self.lookups.clone());
+        registry.register("leases", "What became of leases", self.leases.clone());
+        registry.register("stores", "How leases ended, by what the holder sent", self.stores.clone());
+        registry.register("streams", "Exchange streams open now", self.streams.clone());
+        registry.register("waiting", "Streams that wait for another's page now", self.waiting.clone());
+        registry.register("memory_pages", "Keys held in memory", self.memory_pages.clone());
+        registry.register_with_unit(
+            "memory",
+            "Weight of what is held in memory",
+            Unit::Bytes,
+            self.memory_bytes.clone(),
+        );
+        registry.register("redis_up", "1 while Redis answers; 0 also without Redis", self.redis_up.clone());
+        registry.register_with_unit(
+            "redis_call",
+            "Time per call to Redis",
+            Unit::Seconds,
+            self.redis_calls.clone(),
+        );
+    }
+
+    pub(crate) fn lookup(&self, answer: Answered, waited: bool) {
+        self.lookups.get_or_create(&LookupLabels { answer, waited }).inc();
+    }
+
+    pub(crate) fn lease(&self, event: LeaseEvent) {
+        self.leases.get_or_create(&LeaseLabels { event }).inc();
+    }
+
+    pub(crate) fn store(&self, result: StoreResult) {
+        self.stores.get_or_create(&StoreLabels { result }).inc();
+    }
+
+    pub(crate) fn redis_call(&self, command: Command, took: Duration, ok: bool) {
+        self.redis_calls.get_or_create(&RedisLabels { command, ok }).observe(took.as_secs_f64());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_clones_count_together_and_are_shown() {
+        let metrics = Metrics::default();
+        let mut registry = Registry::default();
+        metrics.register(&mut registry);
+        let clone = metrics.clone();
+        clone.lookup(Answered::Fresh, true);
+        clone.lease(LeaseEvent::HandedOver);
+        clone.store(StoreResult::Kept);
+        clone.redis_call(Command::LookUp, Duration::from_micros(300), true);
+        clone.memory_bytes.set(7);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        for line in [
+            "weir_cache_node_lookups_total{answer=\"fresh\",waited=\"true\"} 1",
+            "weir_cache_node_leases_total{event=\"handed_over\"} 1",
+            "weir_cache_node_stores_total{result=\"kept\"} 1",
+            "weir_cache_node_redis_call_seconds_count{command=\"look_up\",ok=\"true\"} 1",
+            "weir_cache_node_memory_bytes 7",
+        ] {
+            assert!(text.contains(line), "{line} is not in:\n{text}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The way back to the edge: every message with a deadline.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tonic::Status;
+use weir_proto::cache::exchange_reply::Message;
+use weir_proto::cache::{ExchangeReply, Found, Lease, Pass, PassReason, Stored, Use, Wait};
+use weir_proto::origin::End;
+
+use crate::entry::{Entry, millis};
+use crate::error::Refusal;
+
+/// The largest chunk of a body in one message.
+const CHUNK: usize = 64 * 1024;
+/// Messages that wait for the edge to read them.
+pub(crate) const AHEAD: usize = 4;
+
+pub(crate) struct Replies {
+    sender: mpsc::Sender<Result<ExchangeReply, Status>>,
+    timeout: Duration,
+    waits: bool,
+}
+
+impl Replies {
+    pub(crate) fn new(sender: mpsc::Sender<Result<ExchangeReply, Status>>, timeout: Duration) -> Self {
+        Self { sender, timeout, waits: false }
+    }
+
+    /// Resolves when the edge has left.
+    pub(crate) async fn closed(&self) {
+        self.sender.closed().await;
+    }
+
+    /// Whether the edge was told to wait.
+    pub(crate) fn waited(&self) -> bool {
+        self.waits
+    }
+
+    /// Tells the edge to wait, once.
+    pub(crate) async fn wait(&mut self) -> Result<(), Refusal> {
+        if self.waits {
+            return Ok(());
+        }
+        self.waits = true;
+        self.send(Message::Wait(Wait {})).await
+    }
+
+    pub(crate) async fn found(&self, entry: &Arc<Entry>, usage: Use, lease: bool) -> Result<(), Refusal> {
+        let mut body = entry.body().clone();
+        let found = Found {
+            entry: Some(entry.head_at(Instant::now())),
+            r#use: usage.into(),
+            lease,
+            length: body.len() as u64,
+        };
+        self.send(Message::Found(found)).await?;
+        while !body.is_empty() {
+            let chunk = body.split_to(body.len().min(CHUNK));
+            self.send(Message::Chunk(chunk)).await?;
+        }
+        self.send(Message::End(End {})).await
+    }
+
+    pub(crate) async fn lease(&self) -> Result<(), Refusal> {
+        self.send(Message::Lease(Lease {})).await
+    }
+
+    pub(crate) async fn pass(&self, reason: PassReason, pass_for: Duration) -> Result<(), Refusal> {
+        self.send(Message::Pass(Pass { reason: reason.into(), for_ms: millis(pass_for) })).await
+    }
+
+    pub(crate) async fn stored(&self, kept: bool, detail: &str) -> Result<(), Refusal> {
+        self.send(Message::Stored(Stored { kept, detail: detail.to_owned() })).await
+    }
+
+    /// The last message.
+    pub(crate) async fn refuse(&self, refusal: Refusal) {
+        let _ = self.sender.send_timeout(Err(refusal.into()), self.timeout).await;
+    }
+
+    async fn send(&self, message: Message) -> Result<(), Refusal> {
+        let reply = ExchangeReply { message: Some(message) };
+        self.sender.send_timeout(Ok(reply), self.timeout).await.map_err(|_| Refusal::SlowReader)
+    }
+}

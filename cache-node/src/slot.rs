@@ -1,0 +1,135 @@
+//! Which stored page a request asks for: its key and, by the key's Vary rule, its variant.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName};
+
+/// The request fields that select among the variants of a key, sorted, each once. Empty: one page for all, or none stored yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rule(Arc<[HeaderName]>);
+
+/// A place for one stored page. Equal if key and variant are, byte for byte.
+#[derive(Clone, Debug)]
+pub(crate) struct Slot {
+    key: Bytes,
+    rule: Rule,
+    /// The names and normalised values of the selecting fields, in one string. Empty under the empty rule.
+    variant: Bytes,
+}
+
+/// `Vary: *`, or a name that is none: what is stored under it would match no request.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Vary names no field that can be compared")]
+pub(crate) struct InvalidRule;
+
+impl Rule {
+    pub(crate) fn new<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Result<Self, InvalidRule> {
+        let mut fields = Vec::new();
+        for name in names {
+            match name.as_ref() {
+                "*" => return Err(InvalidRule),
+                name => fields.push(HeaderName::from_bytes(name.as_bytes()).map_err(|_| InvalidRule)?),
+            }
+        }
+        fields.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        fields.dedup();
+        Ok(Self(fields.into()))
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.0.iter().map(|name| name.as_str().to_owned()).collect()
+    }
+}
+
+impl Default for Rule {
+    fn default() -> Self {
+        Self(Arc::new([]))
+    }
+}
+
+impl Slot {
+    /// The slot of a request with these fields, should `rule` be the key's.
+    pub(crate) fn new(key: Bytes, rule: Rule, fields: &HeaderMap) -> Self {
+        let variant = selected(&rule.0, fields);
+        Self { key, rule, variant: variant.into() }
+    }
+
+    pub(crate) fn key(&self) -> &Bytes {
+        &self.key
+    }
+
+    pub(crate) fn rule(&self) -> &Rule {
+        &self.rule
+    }
+
+    pub(crate) fn variant(&self) -> &Bytes {
+        &self.variant
+    }
+}
+
+impl PartialEq for Slot {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key && self.variant == other.variant
+    }
+}
+
+impl Eq for Slot {}
+
+impl Hash for Slot {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
+        self.variant.hash(state);
+    }
+}
+
+fn selected(names: &[HeaderName], fields: &HeaderMap) -> Vec<u8> {
+    let mut variant = Vec::new();
+    for name in names {
+        variant.extend_from_slice(name.as_str().as_bytes());
+        for value in fields.get_all(name) {
+            variant.push(b':');
+            variant.extend_from_slice(value.as_bytes());
+        }
+        variant.push(b'\n');
+    }
+    variant
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slot(key: &'static str, names: &[&str], fields: &[(&'static str, &'static str)]) -> Slot {
+        let mut map = HeaderMap::new();
+        for (name, value) in fields {
+            map.append(*name, value.parse().unwrap());
+        }
+        Slot::new(Bytes::from_static(key.as_bytes()), Rule::new(names).unwrap(), &map)
+    }
+
+    #[test]
+    fn rules_are_the_same_in_any_order_and_case() {
+        let rule = Rule::new(["Accept-Language", "accept-encoding", "ACCEPT-LANGUAGE"]).unwrap();
+        assert_eq!(rule.names(), ["accept-encoding", "accept-language"]);
+        for bad in ["*", "", "a b", "é"] {
+            assert_eq!(Rule::new([bad]), Err(InvalidRule), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn slots_differ_by_key_rule_and_selecting_values_only() {
+        let en = [("accept-language", "en"), ("x-other", "1")];
+        let de = [("accept-language", "de"), ("x-other", "1")];
+        assert_eq!(slot("k", &[], &en), slot("k", &[], &de));
+        assert_ne!(slot("k", &[], &en), slot("l", &[], &en));
+        assert_ne!(slot("k", &["accept-language"], &en), slot("k", &["accept-language"], &de));
+        assert_eq!(
+            slot("k", &["accept-language"], &en),
+            slot("k", &["accept-language"], &[("accept-language", "en")])
+        );
+        assert_ne!(slot("k", &["accept-language"], &en), slot("k", &[], &en));
+        assert_ne!(slot("k", &["a"], &[]), slot("k", &["b"], &[]));
+    }
+}

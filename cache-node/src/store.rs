@@ -1,0 +1,92 @@
+//! Where entries and leases are kept. One small contract; every implementation passes `store/contract.rs`.
+
+pub(crate) mod memory;
+pub(crate) mod redis;
+pub(crate) mod tiers;
+
+#[cfg(test)]
+mod contract;
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::entry::Entry;
+use crate::slot::{Rule, Slot};
+
+/// Entries by slot, and one lease per slot. A lease ends by itself unless it is renewed; a store is fenced by its token.
+pub(crate) trait Store {
+    /// Why the store could not be asked. Whoever asks goes on without it.
+    type Error;
+
+    /// What is stored for the slot and, where that is not fresh, the lease: both in one step.
+    fn look_up(&self, slot: &Slot, token: Token) -> impl Future<Output = Result<Looked, Self::Error>> + Send;
+
+    /// Stores the page made under the lease on `slot`, and ends the lease. The entry's own slot may be another one, by its
+    /// own Vary rule, which becomes the key's.
+    fn put(
+        &self,
+        slot: &Slot,
+        token: Token,
+        entry: &Arc<Entry>,
+    ) -> impl Future<Output = Result<Put, Self::Error>> + Send;
+
+    /// Begins the lease's time limit anew. False: the lease is lost, and stays so.
+    fn renew(&self, slot: &Slot, token: Token) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+
+    /// Ends the lease without a page. Does nothing if the lease is another's by now.
+    fn release(
+        &self,
+        slot: &Slot,
+        token: Token,
+        then: Release,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+/// Who holds a lease. Random: no two are the same, on any node.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Token(u128);
+
+#[derive(Clone, Debug)]
+pub(crate) enum Looked {
+    /// Fresh: nobody needs the lease.
+    Fresh(Arc<Entry>),
+    /// The lease is the caller's. What is stored is stale, if anything.
+    Granted(Option<Arc<Entry>>),
+    /// The lease is another's.
+    Held(Option<Arc<Entry>>),
+    /// The page was not cacheable a short time ago: for so long it goes past the cache.
+    Passed(Duration),
+    /// The key's Vary rule is not the slot's: ask again with a slot by this one.
+    OtherRule(Rule),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Put {
+    Kept,
+    /// The lease ended before: another may have stored since.
+    LeaseLost,
+    /// The key has as many variants as it may have.
+    TooManyVariants,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Release {
+    /// The next who asks gets the lease.
+    Free,
+    /// Nobody gets it for so long: the page is not cacheable.
+    Pass(Duration),
+}
+
+impl Token {
+    pub(crate) fn random() -> Self {
+        Self(rand::random())
+    }
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}

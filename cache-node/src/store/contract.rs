@@ -1,0 +1,328 @@
+//! What every store must do: one suite, run over each of them.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use process::units::Time;
+use tokio::time::{Instant, sleep};
+use weir_proto::cache::{EntryHead, Use};
+use weir_proto::origin::Field;
+
+use super::memory::Memory;
+use super::redis::Redis;
+use super::{Looked, Put, Release, Store, Token};
+use crate::config::{Config, RedisConfig};
+use crate::entry::Entry;
+use crate::metrics::Metrics;
+use crate::slot::{Rule, Slot};
+use crate::tests::redis_server::RedisServer;
+
+/// Long enough that a busy machine does not let it run out between two steps.
+const LEASE: Duration = Duration::from_millis(600);
+const A_WHILE: Duration = Duration::from_millis(300);
+
+/// Each of the tests below, over each store.
+macro_rules! contract {
+    ($($test:ident,)*) => {
+        mod memory {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test(&super::memory()).await;
+            })*
+        }
+        mod redis {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                let server = crate::tests::redis_server::RedisServer::start().await;
+                super::$test(&super::redis(&server)).await;
+            })*
+        }
+    };
+}
+
+contract! {
+    nothing_stored_gives_one_lease,
+    of_many_at_once_one_gets_the_lease,
+    what_is_stored_is_found_with_its_age,
+    a_stale_entry_comes_with_one_lease,
+    an_entry_dies_after_its_last_use,
+    bodies_of_any_size_come_back_whole,
+    a_released_lease_is_free_at_once,
+    a_lease_is_released_by_its_holder_only,
+    a_page_not_cacheable_is_passed_for_a_time,
+    a_lease_ends_unless_it_is_renewed,
+    a_lost_lease_is_not_renewed,
+    a_late_store_is_refused,
+    a_rule_is_told_to_who_does_not_know_it,
+    variants_have_leases_of_their_own,
+    a_new_rule_replaces_the_old,
+    a_rule_can_be_given_up,
+    keys_are_compared_whole,
+}
+
+fn memory() -> Memory {
+    Memory::new(&Config { lease: Time(LEASE), ..Config::default() })
+}
+
+fn redis(server: &RedisServer) -> Redis {
+    Redis::new(&redis_config(server), LEASE, Metrics::default()).unwrap()
+}
+
+pub(super) fn redis_config(server: &RedisServer) -> RedisConfig {
+    // The time limit is a test's, not a request's: a machine that builds and tests at once is slow.
+    RedisConfig { timeout: Time::from_secs(5), ..RedisConfig::at(&server.url()) }
+}
+
+fn slot(key: &str, vary: &[&str], fields: &[(&'static str, &'static str)]) -> Slot {
+    let field = |(name, value): &(&'static str, &'static str)| {
+        (HeaderName::from_static(name), HeaderValue::from_static(value))
+    };
+    let fields: HeaderMap = fields.iter().map(field).collect();
+    Slot::new(Bytes::copy_from_slice(key.as_bytes()), Rule::new(vary).unwrap(), &fields)
+}
+
+fn head(slot: &Slot, ttl: Duration, stale: Duration) -> EntryHead {
+    EntryHead {
+        status: 200,
+        fields: vec![Field { name: "content-type".into(), value: "text/html".into() }],
+        ttl_ms: ttl.as_millis() as u64,
+        stale_while_revalidate_ms: stale.as_millis() as u64,
+        vary: slot.rule().names(),
+        shared: true,
+        ..EntryHead::default()
+    }
+}
+
+fn entry(slot: &Slot, body: &str, ttl: Duration, stale: Duration) -> Arc<Entry> {
+    let body = Bytes::copy_from_slice(body.as_bytes());
+    Arc::new(Entry::new(
+        slot.clone(),
+        head(slot, ttl, stale),
+        body,
+        Instant::now(),
+        Duration::from_secs(86_400),
+    ))
+}
+
+fn fresh(slot: &Slot, body: &str) -> Arc<Entry> {
+    entry(slot, body, Duration::from_secs(60), Duration::ZERO)
+}
+
+trait Steps: Store<Error: Debug> {
+    /// Gets the lease, which must be free, and stores the entry under it.
+    async fn fill(&self, slot: &Slot, entry: &Arc<Entry>) {
+        let token = self.lease(slot).await;
+        assert_eq!(self.put(slot, token, entry).await.unwrap(), Put::Kept);
+    }
+
+    async fn lease(&self, slot: &Slot) -> Token {
+        let token = Token::random();
+        let looked = self.look_up(slot, token).await.unwrap();
+        assert!(matches!(looked, Looked::Granted(_)), "{looked:?}");
+        token
+    }
+
+    async fn look(&self, slot: &Slot) -> Looked {
+        self.look_up(slot, Token::random()).await.unwrap()
+    }
+
+    async fn body(&self, slot: &Slot) -> Bytes {
+        match self.look(slot).await {
+            Looked::Fresh(entry) => entry.body().clone(),
+            looked => panic!("{looked:?}"),
+        }
+    }
+}
+
+impl<S: Store<Error: Debug>> Steps for S {}
+
+async fn nothing_stored_gives_one_lease(store: &impl Steps) {
+    let slot = slot("k", &[], &[]);
+    store.lease(&slot).await;
+    for _ in 0..2 {
+        assert!(matches!(store.look(&slot).await, Looked::Held(None)));
+    }
+}
+
+async fn of_many_at_once_one_gets_the_lease(store: &impl Steps) {
+    let slot = slot("k", &[], &[]);
+    let looks = futures_util::future::join_all((0..200).map(|_| store.look(&slot))).await;
+    let granted = looks.iter().filter(|looked| matches!(looked, Looked::Granted(None))).count();
+    let held = looks.iter().filter(|looked| matches!(looked, Looked::Held(None))).count();
+    assert_eq!((granted, held), (1, 199));
+}
+
+async fn what_is_stored_is_found_with_its_age(store: &impl Steps) {
+    let slot = slot("k", &[], &[]);
+    let made = Entry::new(
+        slot.clone(),
+        EntryHead { age_ms: 5_000, ..head(&slot, Duration::from_secs(60), Duration::from_secs(5)) },
+        Bytes::from_static(b"page"),
+        Instant::now(),
+        Duration::from_secs(86_400),
+    );
+    store.fill(&slot, &Arc::new(made)).await;
+    sleep(A_WHILE).await;
+    let Looked::Fresh(found) = store.look(&slot).await else { panic!("it is fresh") };
+    assert_eq!(found.body(), "page");
+    let found = found.head_at(Instant::now());
+    assert!((5_290..15_000).contains(&found.age_ms), "{} ms old", found.age_ms);
+    let expected =
+        EntryHead { age_ms: found.age_ms, ..head(&slot, Duration::from_secs(60), Duration::from_secs(5)) };
+    assert_eq!(found, expected);
+}
+
+async fn a_stale_entry_comes_with_one_lease(store: &impl Steps) {
+    let slot = slot("k", &[], &[]);
+    store.fill(&slot, &entry(&slot, "old", A_WHILE, Duration::from_secs(60))).await;
+    assert_eq!(store.body(&slot).await, "old");
+    sleep(A_WHILE).await;
+    let token = Token::random();
+    let Looked::Granted(Some(stale)) = store.look_up(&slot, token).await.unwrap() else {
+        panic!("it is free")
+    };
+    assert_eq!((stale.body().as_ref(), stale.use_at(Instant::now())), (b"old".as_ref(), Some(Use::Stale)));
+    assert!(matches!(store.look(&slot).await, Looked::Held(Some(_))));
+    assert_eq!(store.put(&slot, token, &fresh(&slot, "new")).await.unwrap(), Put::Kept);
+    assert_eq!(store.body(&slot).await, "new");
+}
+
+async fn an_entry_dies_after_its_last_use(store: &impl Steps) {
+    let slot = slot("k", &[], &[]);
+    store.fill(&slot, &entry(&slot, "old", A_WHILE / 2, A_WHILE / 2)).await;
+    sleep(A_WHILE + Duration::from_millis(10)).await;
+    let looked = store.look(&slot).await;
+    let Looked::Granted(left_over) = looked else { panic!("{looked:?}") };
+    assert!(left_over.is_none_or(|entry| entry.use_at(Instant::now()).is_none()));
+}
+
+async fn bodies_of_any_size_come_back_whole(store: &impl Steps) {
+    for length in [0, 1, 65_536, 900_000] {
+        let slot = slot(&format!("/{length}"), &[], &[]);
+        let body: String = (0..length).map(|n| char::from(b'a' + (n % 23) as u8)).collect();
+        store.fill(&slot, &fresh(&slot, &body)).await;
+        assert!(store.body(&slot).await == body, "{length} bytes");
+    }
+}
+
+async fn a_released_lease_is_free_at_once(store: &impl Steps) {
+    let slot = slot("k", &[], &[]);
+    for _ in 0..3 {
+        let token = store.lease(&slot).await;
+        store.release(&slot, token, Release::Free).await.unwrap();
+    }
+}
+
+async fn a_lease_is_released_by_its_holder_only(store: &impl Steps) {
+    let slot = slot("k", &[], &[]);
+    store.release(&slot, Token::random(), Release::Pass(Duration::from_secs(9))).await.unwrap();
+    let token = store.lease(&slot).await;
+    for then in [Release::Free, Release::Pass(Duration::from_secs(9))] {
+        store.release(&slot, Token::random(), then).await.unwrap();
+        assert!(matches!(store.look(&slot).await, Looked::Held(None)));
+    }
+    assert!(store.renew(&slot, token).await.unwrap());
+}
+
+async fn a_page_not_cacheable_is_passed_for_a_time(store: &impl Steps) {
+    let slot = slot("k", &[], &[]);
+    let token = store.lease(&slot).await;
+    store.release(&slot, token, Release::Pass(A_WHILE)).await.unwrap();
+    let Looked::Passed(left) = store.look(&slot).await else { panic!("it is passed") };
+    assert!(!left.is_zero() && left <= A_WHILE, "{left:?}");
+    sleep(A_WHILE).await;
+    store.lease(&slot).await;
+}
+
+async fn a_lease_ends_unless_it_is_renewed(store: &impl Steps) {
+    let slot = slot("k", &[], &[]);
+    let token = store.lease(&slot).await;
+    for _ in 0..4 {
+        sleep(LEASE / 3).await;
+        assert!(store.renew(&slot, token).await.unwrap());
+        assert!(matches!(store.look(&slot).await, Looked::Held(None)));
+    }
+    sleep(LEASE + Duration::from_millis(10)).await;
+    store.lease(&slot).await;
+}
+
+async fn a_lost_lease_is_not_renewed(store: &impl Steps) {
+    let slot = slot("k", &[], &[]);
+    let late = store.lease(&slot).await;
+    assert!(!store.renew(&slot, Token::random()).await.unwrap());
+    sleep(LEASE + Duration::from_millis(10)).await;
+    assert!(!store.renew(&slot, late).await.unwrap(), "nobody else has it, but it has ended");
+    let token = store.lease(&slot).await;
+    assert!(!store.renew(&slot, late).await.unwrap());
+    assert!(store.renew(&slot, token).await.unwrap());
+}
+
+async fn a_late_store_is_refused(store: &impl Steps) {
+    let slot = slot("k", &[], &[]);
+    let late = store.lease(&slot).await;
+    sleep(LEASE + Duration::from_millis(10)).await;
+    let put_late = async || store.put(&slot, late, &fresh(&slot, "late")).await.unwrap();
+    assert_eq!(put_late().await, Put::LeaseLost, "before another has the lease");
+    let token = store.lease(&slot).await;
+    assert_eq!(put_late().await, Put::LeaseLost, "while another has it");
+    assert_eq!(store.put(&slot, token, &fresh(&slot, "new")).await.unwrap(), Put::Kept);
+    assert_eq!(put_late().await, Put::LeaseLost, "after another has stored");
+    assert_eq!(store.body(&slot).await, "new");
+}
+
+const LANGUAGE: &[&str] = &["accept-language"];
+
+async fn a_rule_is_told_to_who_does_not_know_it(store: &impl Steps) {
+    let (unknown, german) = (slot("k", &[], &[]), slot("k", LANGUAGE, &[("accept-language", "de")]));
+    store.fill(&unknown, &fresh(&german, "Seite")).await;
+    let Looked::OtherRule(rule) = store.look(&unknown).await else { panic!("the rule is another") };
+    assert_eq!(rule.names(), LANGUAGE);
+    assert_eq!(store.body(&german).await, "Seite");
+}
+
+async fn variants_have_leases_of_their_own(store: &impl Steps) {
+    let variant = |language| slot("k", LANGUAGE, &[("accept-language", language)]);
+    store.fill(&slot("k", &[], &[]), &fresh(&variant("de"), "Seite")).await;
+    let (english, french) = (store.lease(&variant("en")).await, store.lease(&variant("fr")).await);
+    assert_eq!(store.put(&variant("en"), english, &fresh(&variant("en"), "page")).await.unwrap(), Put::Kept);
+    assert_eq!(
+        store.put(&variant("fr"), french, &fresh(&variant("fr"), "page, en français")).await.unwrap(),
+        Put::Kept
+    );
+    assert_eq!(store.body(&variant("de")).await, "Seite");
+    assert_eq!(store.body(&variant("en")).await, "page");
+    assert_eq!(store.body(&variant("fr")).await, "page, en français");
+}
+
+async fn a_new_rule_replaces_the_old(store: &impl Steps) {
+    let by_language = slot("k", LANGUAGE, &[("accept-language", "de")]);
+    let by_device = slot("k", &["x-device"], &[("x-device", "phone")]);
+    store.fill(&slot("k", &[], &[]), &fresh(&by_language, "old")).await;
+    store.fill(&slot("k", LANGUAGE, &[("accept-language", "en")]), &fresh(&by_device, "new")).await;
+    let Looked::OtherRule(rule) = store.look(&by_language).await else { panic!("the rule is another") };
+    assert_eq!(rule.names(), ["x-device"]);
+    assert_eq!(store.body(&by_device).await, "new");
+}
+
+async fn a_rule_can_be_given_up(store: &impl Steps) {
+    let (by_language, one_for_all) = (slot("k", LANGUAGE, &[]), slot("k", &[], &[]));
+    store.fill(&one_for_all, &fresh(&slot("k", LANGUAGE, &[("accept-language", "de")]), "Seite")).await;
+    store.fill(&by_language, &fresh(&one_for_all, "page")).await;
+    let Looked::OtherRule(rule) = store.look(&by_language).await else { panic!("the rule is another") };
+    assert_eq!(rule, Rule::default());
+    assert_eq!(store.body(&one_for_all).await, "page");
+}
+
+async fn keys_are_compared_whole(store: &impl Steps) {
+    let keys =
+        ["/a", "/a ", "/A", "/a\r\nSET x y", "{/a}", "/a}{b", "/\u{e9}", "/a\0", &"/long".repeat(4000)];
+    for key in keys {
+        store.fill(&slot(key, &[], &[]), &fresh(&slot(key, &[], &[]), key)).await;
+    }
+    for key in keys {
+        assert_eq!(store.body(&slot(key, &[], &[])).await, key);
+    }
+}

@@ -1,0 +1,213 @@
+//! The store in this process: bounded by weight, and gone with it.
+
+mod page;
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{OptionsBuilder, Weighter};
+use tokio::time::Instant;
+use weir_proto::cache::Use;
+
+use self::page::{Limits, Page};
+use super::{Looked, Put, Release, Store, Token};
+use crate::config::Config;
+use crate::entry::Entry;
+use crate::slot::{Rule, Slot};
+
+/// A page of a usual size; only sizes the cache's tables.
+const USUAL_WEIGHT: u64 = 16 * 1024;
+/// Shards share the weight out: each must hold several of the largest pages.
+const LARGEST_PER_SHARD: u64 = 8;
+const MAX_SHARDS: u64 = 16;
+
+pub(crate) struct Memory {
+    pages: Cache<Bytes, Arc<Page>, ByWeight, ahash::RandomState>,
+    /// Also taken to change a page, so that no change is lost. Lookups do not take it.
+    leases: Mutex<HashMap<Slot, Held>>,
+    limits: Limits,
+    lease: Duration,
+}
+
+/// What memory knows without a lease.
+#[derive(Clone, Debug)]
+pub(crate) enum Known {
+    /// May still be used; fresh or not.
+    Entry(Arc<Entry>, Use),
+    Passed(Duration),
+    TooManyVariants,
+    Nothing,
+}
+
+struct Held {
+    token: Token,
+    until: Instant,
+}
+
+#[derive(Clone)]
+struct ByWeight;
+
+impl Weighter<Bytes, Arc<Page>> for ByWeight {
+    fn weight(&self, key: &Bytes, page: &Arc<Page>) -> u64 {
+        (key.len() + page.weight()) as u64
+    }
+}
+
+impl Memory {
+    pub(crate) fn new(config: &Config) -> Self {
+        let capacity = config.memory.0;
+        let shards = (capacity / (LARGEST_PER_SHARD * config.max_object.0)).clamp(1, MAX_SHARDS);
+        // The next lower power of two: the cache would round up, and make shards too small.
+        let shards = 1 << shards.ilog2();
+        let mut options = OptionsBuilder::new();
+        options.shards(shards).weight_capacity(capacity);
+        options.estimated_items_capacity((capacity / USUAL_WEIGHT).max(1) as usize);
+        #[expect(clippy::expect_used, reason = "fails only where one of the two capacities above is not set")]
+        let options = options.build().expect("both capacities are set");
+        let pages =
+            Cache::with_options(options, ByWeight, ahash::RandomState::new(), DefaultLifecycle::default());
+        Self {
+            limits: Limits { variants: config.max_variants, weight: pages.shard_capacity() as usize / 2 },
+            pages,
+            leases: Mutex::default(),
+            lease: config.lease.0,
+        }
+    }
+
+    /// The key's Vary rule, as far as memory knows.
+    pub(crate) fn rule(&self, key: &Bytes) -> Rule {
+        self.pages.get(key).map(|page| page.rule().clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn known(&self, slot: &Slot, now: Instant) -> Known {
+        let Some(page) = self.pages.get(slot.key()) else { return Known::Nothing };
+        let found = page.find(slot).and_then(|entry| Some((entry.clone(), entry.use_at(now)?)));
+        match (found, page.passed_for(now)) {
+            (Some((entry, Use::Fresh)), _) => Known::Entry(entry, Use::Fresh),
+            (_, Some(left)) => Known::Passed(left),
+            (Some((entry, usage)), None) => Known::Entry(entry, usage),
+            (None, None) if page.is_full_for(slot, self.limits.variants, now) => Known::TooManyVariants,
+            (None, None) => Known::Nothing,
+        }
+    }
+
+    /// Keeps an entry that another store has accepted.
+    pub(crate) fn keep(&self, entry: &Arc<Entry>) {
+        let _changing = self.leases.lock();
+        self.insert(entry);
+    }
+
+    /// Remembers the rule that another store holds.
+    pub(crate) fn learn_rule(&self, key: &Bytes, rule: &Rule) {
+        let _changing = self.leases.lock();
+        if self.pages.get(key).is_none_or(|page| page.rule() != rule) {
+            self.pages.insert(key.clone(), Arc::new(Page::new(rule.clone())));
+        }
+    }
+
+    /// Remembers that the key is not cacheable for so long.
+    pub(crate) fn mark(&self, key: &Bytes, pass_for: Duration) {
+        let _changing = self.leases.lock();
+        self.insert_mark(key, pass_for);
+    }
+
+    /// Whether the lease was granted here and not by another store.
+    pub(crate) fn granted(&self, slot: &Slot, token: Token) -> bool {
+        self.leases.lock().get(slot).is_some_and(|held| held.token == token)
+    }
+
+    /// Whether the slot would be one variant too many under its key.
+    pub(crate) fn is_full_for(&self, slot: &Slot, now: Instant) -> bool {
+        let page = self.pages.get(slot.key());
+        page.is_some_and(|page| page.is_full_for(slot, self.limits.variants, now))
+    }
+
+    /// Pages, and their weight in bytes.
+    pub(crate) fn size(&self) -> (usize, u64) {
+        (self.pages.len(), self.pages.weight())
+    }
+
+    fn try_grant(&self, slot: &Slot, token: Token, now: Instant) -> bool {
+        let mut leases = self.leases.lock();
+        if leases.get(slot).is_some_and(|held| now < held.until) {
+            return false;
+        }
+        leases.insert(slot.clone(), Held { token, until: now + self.lease });
+        true
+    }
+
+    fn insert(&self, entry: &Arc<Entry>) {
+        let now = Instant::now();
+        let key = entry.slot().key();
+        let old = self.pages.get(key);
+        let page = Page::with(old.as_deref(), entry, self.limits, now);
+        self.pages.insert(key.clone(), Arc::new(page));
+    }
+
+    fn insert_mark(&self, key: &Bytes, pass_for: Duration) {
+        let old = self.pages.get(key);
+        let page = Page::passed(old.as_deref(), Instant::now() + pass_for);
+        self.pages.insert(key.clone(), Arc::new(page));
+    }
+}
+
+impl Store for Memory {
+    type Error = Infallible;
+
+    async fn look_up(&self, slot: &Slot, token: Token) -> Result<Looked, Infallible> {
+        let now = Instant::now();
+        let rule = self.rule(slot.key());
+        if rule != *slot.rule() {
+            return Ok(Looked::OtherRule(rule));
+        }
+        let stale = match self.known(slot, now) {
+            Known::Entry(entry, Use::Fresh) => return Ok(Looked::Fresh(entry)),
+            Known::Passed(left) => return Ok(Looked::Passed(left)),
+            Known::Entry(entry, _) => Some(entry),
+            Known::TooManyVariants | Known::Nothing => None,
+        };
+        Ok(if self.try_grant(slot, token, now) { Looked::Granted(stale) } else { Looked::Held(stale) })
+    }
+
+    async fn put(&self, slot: &Slot, token: Token, entry: &Arc<Entry>) -> Result<Put, Infallible> {
+        let now = Instant::now();
+        let mut leases = self.leases.lock();
+        if leases.get(slot).is_none_or(|held| held.token != token || now >= held.until) {
+            return Ok(Put::LeaseLost);
+        }
+        leases.remove(slot);
+        if self.is_full_for(entry.slot(), now) {
+            return Ok(Put::TooManyVariants);
+        }
+        self.insert(entry);
+        Ok(Put::Kept)
+    }
+
+    async fn renew(&self, slot: &Slot, token: Token) -> Result<bool, Infallible> {
+        let now = Instant::now();
+        match self.leases.lock().get_mut(slot) {
+            Some(held) if held.token == token && now < held.until => {
+                held.until = now + self.lease;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    async fn release(&self, slot: &Slot, token: Token, then: Release) -> Result<(), Infallible> {
+        let mut leases = self.leases.lock();
+        if leases.get(slot).is_none_or(|held| held.token != token) {
+            return Ok(());
+        }
+        leases.remove(slot);
+        if let Release::Pass(pass_for) = then {
+            self.insert_mark(slot.key(), pass_for);
+        }
+        Ok(())
+    }
+}

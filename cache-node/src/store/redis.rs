@@ -1,0 +1,231 @@
+//! The store that all nodes share: Redis, or what speaks its protocol.
+//!
+//! A key's records share a cluster slot by the braces in their names: `weir:{HASH}:rule`, `weir:{HASH}:entry:HASH` and
+//! `weir:{HASH}:lease:HASH`. Names are hashes, so no byte of a URL gets into one; the record holds the whole key. All
+//! lengths of time are relative, counted by Redis.
+
+mod breaker;
+mod link;
+pub(crate) mod news;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use redis::{Client, FromRedisValue, RedisError, Script, ScriptInvocation};
+use tokio::time::Instant;
+use xxhash_rust::xxh3::xxh3_128;
+
+use self::breaker::{Breaker, Change};
+use self::link::{CallError, Link};
+use self::news::Channel;
+use super::{Looked, Put, Release, Store, Token};
+use crate::config::RedisConfig;
+use crate::entry::{Entry, millis, record};
+use crate::metrics::{Command, Metrics};
+use crate::slot::{Rule, Slot};
+
+/// Leases go by a connection of their own: a renewal must not stand in line behind bodies.
+const LEASE_CONNECTIONS: u32 = 1;
+
+pub(crate) struct Redis {
+    entries: Link,
+    leases: Link,
+    scripts: Scripts,
+    breaker: Mutex<Breaker>,
+    channel: Channel,
+    metrics: Metrics,
+    prefix: String,
+    lease: Duration,
+    max_object: u64,
+}
+
+/// Redis is not there for this call: go on from memory.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unavailable {
+    #[error("Redis did not answer lately, and is left alone for a moment")]
+    Resting,
+    #[error(transparent)]
+    Call(#[from] CallError),
+    #[error("a record under this key is not ours")]
+    Foreign,
+}
+
+struct Scripts {
+    look_up: Script,
+    put: Script,
+    renew: Script,
+    release: Script,
+}
+
+/// Verdict, record, milliseconds left, rule: see `look_up.lua`.
+type LookUpReply = (String, Option<Bytes>, i64, Option<String>);
+
+impl Redis {
+    pub(crate) fn new(config: &RedisConfig, lease: Duration, metrics: Metrics) -> Result<Self, RedisError> {
+        let client = Client::open(config.url.as_str())?;
+        let link =
+            |connections| Link::new(client.clone(), connections, config.timeout.0, config.connect_timeout.0);
+        metrics.redis_up.set(1);
+        Ok(Self {
+            entries: link(config.connections),
+            leases: link(LEASE_CONNECTIONS),
+            scripts: Scripts {
+                look_up: Script::new(include_str!("redis/look_up.lua")),
+                put: Script::new(include_str!("redis/put.lua")),
+                renew: Script::new(include_str!("redis/renew.lua")),
+                release: Script::new(include_str!("redis/release.lua")),
+            },
+            breaker: Mutex::default(),
+            channel: Channel::new(client, &config.prefix, config.connect_timeout.0),
+            metrics,
+            prefix: config.prefix.clone(),
+            lease,
+            max_object: config.max_object.0,
+        })
+    }
+
+    /// Where nodes tell each other that a lease has ended.
+    pub(crate) fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    async fn call<T: FromRedisValue>(
+        &self,
+        command: Command,
+        link: &Link,
+        script: &ScriptInvocation<'_>,
+    ) -> Result<T, Unavailable> {
+        if !self.breaker.lock().admits(Instant::now()) {
+            return Err(Unavailable::Resting);
+        }
+        let began = Instant::now();
+        let result = link.call(script).await;
+        self.metrics.redis_call(command, began.elapsed(), result.is_ok());
+        let change = match &result {
+            Ok(_) => self.breaker.lock().answered(),
+            Err(_) => self.breaker.lock().failed(Instant::now(), rand::random()),
+        };
+        match (change, &result) {
+            (Change::Lost, Err(error)) => {
+                self.metrics.redis_up.set(0);
+                tracing::warn!(%error, "Redis is lost: this node works from its own memory");
+            }
+            (Change::Back, _) => {
+                self.metrics.redis_up.set(1);
+                tracing::info!("Redis is back");
+            }
+            _ => {}
+        }
+        Ok(result?)
+    }
+
+    async fn ask(&self, slot: &Slot, token: Token, fresh: Fresh) -> Result<LookUpReply, Unavailable> {
+        let names = self.names(slot);
+        let mut script = self.scripts.look_up.prepare_invoke();
+        script.key(names.rule).key(names.entry).key(names.lease);
+        script.arg(rule_text(slot.rule())).arg(token.to_string()).arg(millis(self.lease));
+        script.arg(matches!(fresh, Fresh::Ignored));
+        self.call(Command::LookUp, &self.entries, &script).await
+    }
+
+    /// `None`: a fresh record that cannot be read.
+    fn read(&self, slot: &Slot, reply: LookUpReply) -> Result<Option<Looked>, Unavailable> {
+        let (verdict, record, left, rule) = reply;
+        let left = Duration::from_millis(left.try_into().unwrap_or(0));
+        let entry =
+            record.and_then(|bytes| record::decode(bytes, slot, left, Instant::now()).ok()).map(Arc::new);
+        Ok(Some(match verdict.as_str() {
+            "fresh" => return Ok(entry.map(Looked::Fresh)),
+            "granted" => Looked::Granted(entry),
+            "held" => Looked::Held(entry),
+            "passed" => Looked::Passed(left),
+            "rule" => {
+                let names = rule.unwrap_or_default();
+                let rule = Rule::new(names.split(',').filter(|name| !name.is_empty()));
+                Looked::OtherRule(rule.map_err(|_| Unavailable::Foreign)?)
+            }
+            _ => return Err(Unavailable::Foreign),
+        }))
+    }
+
+    fn names(&self, slot: &Slot) -> Names {
+        let (prefix, key) = (&self.prefix, key_hash(slot));
+        let variant = xxh3_128(slot.variant());
+        Names {
+            rule: format!("{prefix}:{{{key:032x}}}:rule"),
+            entry: format!("{prefix}:{{{key:032x}}}:entry:{variant:032x}"),
+            lease: format!("{prefix}:{{{key:032x}}}:lease:{variant:032x}"),
+        }
+    }
+}
+
+/// Whether a record that is fresh by its lifetime ends the look-up.
+#[derive(Clone, Copy)]
+enum Fresh {
+    Taken,
+    Ignored,
+}
+
+struct Names {
+    rule: String,
+    entry: String,
+    lease: String,
+}
+
+pub(crate) fn key_hash(slot: &Slot) -> u128 {
+    xxh3_128(slot.key())
+}
+
+fn rule_text(rule: &Rule) -> String {
+    rule.names().join(",")
+}
+
+impl Store for Redis {
+    type Error = Unavailable;
+
+    async fn look_up(&self, slot: &Slot, token: Token) -> Result<Looked, Unavailable> {
+        let reply = self.ask(slot, token, Fresh::Taken).await?;
+        match self.read(slot, reply)? {
+            Some(looked) => Ok(looked),
+            // Fresh by its lifetime, but damaged or of another version: a miss.
+            None => {
+                self.read(slot, self.ask(slot, token, Fresh::Ignored).await?)?.ok_or(Unavailable::Foreign)
+            }
+        }
+    }
+
+    async fn put(&self, slot: &Slot, token: Token, entry: &Arc<Entry>) -> Result<Put, Unavailable> {
+        let (under, names) = (self.names(slot), self.names(entry.slot()));
+        let now = Instant::now();
+        let mut record = record::encode(entry, now);
+        if record.len() as u64 > self.max_object {
+            record.clear();
+        }
+        let mut script = self.scripts.put.prepare_invoke();
+        script.key(under.lease).key(names.rule).key(names.entry);
+        script.arg(token.to_string()).arg(rule_text(entry.slot().rule())).arg(record);
+        script.arg(millis(entry.keep_stale_for(now))).arg(millis(entry.keep_for(now)).max(1));
+        script.arg(self.channel.name()).arg(news::about(slot));
+        let kept: bool = self.call(Command::Put, &self.entries, &script).await?;
+        Ok(if kept { Put::Kept } else { Put::LeaseLost })
+    }
+
+    async fn renew(&self, slot: &Slot, token: Token) -> Result<bool, Unavailable> {
+        let mut script = self.scripts.renew.key(self.names(slot).lease);
+        script.arg(token.to_string()).arg(millis(self.lease));
+        self.call(Command::Renew, &self.leases, &script).await
+    }
+
+    async fn release(&self, slot: &Slot, token: Token, then: Release) -> Result<(), Unavailable> {
+        let pass_for = match then {
+            Release::Free => Duration::ZERO,
+            Release::Pass(pass_for) => pass_for,
+        };
+        let mut script = self.scripts.release.key(self.names(slot).lease);
+        script.arg(token.to_string()).arg(millis(pass_for));
+        script.arg(self.channel.name()).arg(news::about(slot));
+        self.call(Command::Release, &self.leases, &script).await
+    }
+}

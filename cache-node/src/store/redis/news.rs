@@ -1,0 +1,143 @@
+//! What other nodes tell by Redis pub/sub: that a key's lease has ended. Whoever waits for one looks again at once.
+//!
+//! News may be lost (Redis keeps none), so whoever waits also looks again by itself now and then.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use redis::aio::{PubSubSink, PubSubStream};
+use redis::{Client, Msg, RedisResult};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::key_hash;
+use crate::slot::Slot;
+
+/// Keys share bells by their hash: a few too many look again, and no table grows.
+const BELLS: usize = 1024;
+/// How long the connection may be silent before it is tested.
+const PING_EVERY: Duration = Duration::from_secs(5);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Wakes those who wait for a lease that another node holds.
+pub(crate) struct Bells(Vec<Notify>);
+
+/// One channel for all keys of a prefix. A message is the key's hash, as in the records' names.
+pub(crate) struct Channel {
+    client: Client,
+    name: String,
+    timeout: Duration,
+}
+
+impl Bells {
+    pub(crate) fn new() -> Self {
+        Self((0..BELLS).map(|_| Notify::new()).collect())
+    }
+
+    /// Resolves at the next news of the slot's key. Hears all from the moment of the call, polled or not.
+    pub(crate) fn heard<'a>(&'a self, slot: &Slot) -> Notified<'a> {
+        self.bell(key_hash(slot)).notified()
+    }
+
+    fn ring(&self, key: u128) {
+        self.bell(key).notify_waiters();
+    }
+
+    fn ring_all(&self) {
+        self.0.iter().for_each(Notify::notify_waiters);
+    }
+
+    fn bell(&self, key: u128) -> &Notify {
+        &self.0[(key % BELLS as u128) as usize]
+    }
+}
+
+/// What is told when the lease on a slot has ended.
+pub(crate) fn about(slot: &Slot) -> String {
+    format!("{:032x}", key_hash(slot))
+}
+
+fn key_of(message: &Msg) -> Option<u128> {
+    u128::from_str_radix(&message.get_payload::<String>().ok()?, 16).ok()
+}
+
+impl Channel {
+    pub(crate) fn new(client: Client, prefix: &str, timeout: Duration) -> Self {
+        Self { client, name: format!("{prefix}:news"), timeout }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Rings the bells for ever; connects anew whenever the connection is lost.
+    pub(crate) async fn listen(&self, bells: &Bells) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            if let Ok(Ok((sink, news))) = timeout(self.timeout, self.subscribe()).await {
+                pause = FIRST_PAUSE;
+                // News from before may have been missed.
+                bells.ring_all();
+                self.ring(bells, sink, news).await;
+            }
+            sleep(pause.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn subscribe(&self) -> RedisResult<(PubSubSink, PubSubStream)> {
+        let (mut sink, news) = self.client.get_async_pubsub().await?.split();
+        sink.subscribe(&self.name).await?;
+        Ok((sink, news))
+    }
+
+    /// Until the connection ends, or does not answer.
+    async fn ring(&self, bells: &Bells, mut sink: PubSubSink, mut news: PubSubStream) {
+        let mut ping_at = Instant::now() + PING_EVERY;
+        loop {
+            tokio::select! {
+                told = news.next() => match told {
+                    Some(message) => {
+                        if let Some(key) = key_of(&message) {
+                            bells.ring(key);
+                        }
+                    }
+                    None => return,
+                },
+                () = sleep_until(ping_at) => {
+                    match timeout(self.timeout, sink.ping::<redis::Value>()).await {
+                        Ok(Ok(_)) => ping_at = Instant::now() + PING_EVERY,
+                        _ => return,
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use futures_util::FutureExt;
+    use http::HeaderMap;
+
+    use super::*;
+    use crate::slot::Rule;
+
+    #[test]
+    fn hears_all_from_the_moment_of_the_call() {
+        let slot = |key| Slot::new(Bytes::from_static(key), Rule::default(), &HeaderMap::new());
+        let bells = Bells::new();
+        bells.ring(key_hash(&slot(b"a")));
+        let (a, b) = (bells.heard(&slot(b"a")), bells.heard(&slot(b"b")));
+        let (mut a, mut b) = (Box::pin(a), Box::pin(b));
+        assert!((&mut a).now_or_never().is_none(), "what was rung before is not heard");
+        bells.ring(key_hash(&slot(b"a")));
+        assert!(a.now_or_never().is_some());
+        assert!((&mut b).now_or_never().is_none());
+        bells.ring_all();
+        assert!(b.now_or_never().is_some());
+    }
+}

@@ -1,0 +1,136 @@
+//! What a node works with: its memory and, behind it, the store it shares. Never fails: without Redis, memory is the store.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::memory::{Known, Memory};
+use super::redis::Redis;
+use super::redis::news::Bells;
+use super::{Looked, Put, Release, Store, Token};
+use crate::config::Config;
+use crate::entry::Entry;
+use crate::metrics::Metrics;
+use crate::slot::{Rule, Slot};
+
+pub(crate) struct Tiers {
+    memory: Memory,
+    redis: Option<Redis>,
+    bells: Bells,
+    metrics: Metrics,
+}
+
+impl Tiers {
+    /// The settings are taken as checked; an error is a Redis URL that is none.
+    pub(crate) fn new(config: &Config, metrics: Metrics) -> Result<Self, redis::RedisError> {
+        let redis = config.redis.as_ref();
+        let redis = redis.map(|redis| Redis::new(redis, config.lease.0, metrics.clone())).transpose()?;
+        Ok(Self { memory: Memory::new(config), redis, bells: Bells::new(), metrics })
+    }
+
+    /// The key's Vary rule, as far as this node knows.
+    pub(crate) fn rule(&self, key: &Bytes) -> Rule {
+        self.memory.rule(key)
+    }
+
+    /// What this node knows without asking anybody.
+    pub(crate) fn known(&self, slot: &Slot) -> Known {
+        self.memory.known(slot, Instant::now())
+    }
+
+    pub(crate) async fn look_up(&self, slot: &Slot, token: Token) -> Looked {
+        let Some(redis) = &self.redis else { return self.look_up_here(slot, token).await };
+        let Ok(looked) = redis.look_up(slot, token).await else {
+            return self.look_up_here(slot, token).await;
+        };
+        match &looked {
+            Looked::Fresh(entry) | Looked::Granted(Some(entry)) | Looked::Held(Some(entry)) => {
+                self.memory.keep(entry);
+            }
+            Looked::Passed(left) => self.memory.mark(slot.key(), *left),
+            Looked::OtherRule(rule) => self.memory.learn_rule(slot.key(), rule),
+            Looked::Granted(None) | Looked::Held(None) => {}
+        }
+        self.measure();
+        looked
+    }
+
+    /// Kept in memory also where the shared store cannot be reached: the page is good, only others do not see it.
+    pub(crate) async fn put(&self, slot: &Slot, token: Token, entry: &Arc<Entry>) -> Put {
+        let put = match self.granted_by_redis(slot, token) {
+            None => {
+                let Ok(put) = self.memory.put(slot, token, entry).await;
+                put
+            }
+            Some(_) if self.memory.is_full_for(entry.slot(), Instant::now()) => {
+                self.release(slot, token, Release::Free).await;
+                Put::TooManyVariants
+            }
+            Some(redis) => {
+                let put = redis.put(slot, token, entry).await.unwrap_or(Put::Kept);
+                if put == Put::Kept {
+                    self.memory.keep(entry);
+                }
+                put
+            }
+        };
+        self.measure();
+        put
+    }
+
+    /// False: the lease is lost. A store that cannot be reached leaves it open.
+    pub(crate) async fn renew(&self, slot: &Slot, token: Token) -> bool {
+        match self.granted_by_redis(slot, token) {
+            Some(redis) => redis.renew(slot, token).await.unwrap_or(true),
+            None => {
+                let Ok(renewed) = self.memory.renew(slot, token).await;
+                renewed
+            }
+        }
+    }
+
+    pub(crate) async fn release(&self, slot: &Slot, token: Token, then: Release) {
+        match self.granted_by_redis(slot, token) {
+            None => {
+                let Ok(()) = self.memory.release(slot, token, then).await;
+            }
+            Some(redis) => {
+                if let Release::Pass(pass_for) = then {
+                    self.memory.mark(slot.key(), pass_for);
+                }
+                // Unreachable: the lease ends by its time limit.
+                let _ = redis.release(slot, token, then).await;
+            }
+        }
+    }
+
+    /// The bells that tell of leases ending on other nodes.
+    pub(crate) fn bells(&self) -> &Bells {
+        &self.bells
+    }
+
+    /// Listens for news of other nodes, for ever; without Redis there are none.
+    pub(crate) async fn listen(&self) {
+        match &self.redis {
+            Some(redis) => redis.channel().listen(&self.bells).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn look_up_here(&self, slot: &Slot, token: Token) -> Looked {
+        let Ok(looked) = self.memory.look_up(slot, token).await;
+        looked
+    }
+
+    /// A lease that memory granted while Redis was lost is none in Redis, also once Redis is back.
+    fn granted_by_redis(&self, slot: &Slot, token: Token) -> Option<&Redis> {
+        self.redis.as_ref().filter(|_| !self.memory.granted(slot, token))
+    }
+
+    fn measure(&self) {
+        let (pages, bytes) = self.memory.size();
+        self.metrics.memory_pages.set(pages as i64);
+        self.metrics.memory_bytes.set(bytes as i64);
+    }
+}

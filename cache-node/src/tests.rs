@@ -1,0 +1,3 @@
+//! The node as a whole: over both transports, with real Redis servers.
+
+pub(crate) mod redis_server;
