@@ -1,6 +1,6 @@
 //! Conditional and range requests (RFC 9110 sections 13 and 14) answered from a whole reply: a stored page or a file.
 
-mod etag;
+pub(crate) mod etag;
 mod range;
 
 use std::time::{Duration, SystemTime};

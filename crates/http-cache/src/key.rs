@@ -54,6 +54,14 @@ pub fn url(key: &[u8]) -> &[u8] {
     key.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
+/// Scheme and host of a borrowed key, as in `https://example.com`.
+pub fn origin(key: &[u8]) -> &[u8] {
+    let after_scheme = memchr::memmem::find(key, b"://").map_or(0, |at| at + b"://".len());
+    let host = key.get(after_scheme..).unwrap_or_default();
+    let end = host.iter().position(|byte| *byte == b'/').unwrap_or(host.len());
+    key.get(..after_scheme + end).unwrap_or_default()
+}
+
 impl Policy {
     /// Appends the key to `key`, and says what is not in it. Allocates nothing else, but where `query.sort` is set.
     ///

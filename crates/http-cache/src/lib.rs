@@ -8,6 +8,8 @@ pub mod cache_status;
 pub mod conditional;
 pub mod csrf;
 pub mod fields;
+pub mod revalidate;
+pub mod tags;
 pub mod vary;
 
 mod age;
@@ -15,6 +17,7 @@ mod cache_control;
 mod date;
 mod freshness;
 mod glob;
+mod invalidation;
 pub mod key;
 mod lifetime;
 pub mod policy;
@@ -26,8 +29,9 @@ mod wants;
 
 pub use freshness::Source;
 pub use glob::Glob;
+pub use invalidation::Invalidation;
 pub use key::{Key, Keyed};
-pub use lifetime::{Lifetime, Use};
+pub use lifetime::{Lifetime, Use, is_error};
 pub use policy::cookies::{CookieClass, CookieRules};
 pub use policy::jitter::Jitter;
 pub use policy::query::QueryRules;

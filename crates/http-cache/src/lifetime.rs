@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::HeaderName;
+use http::{HeaderName, StatusCode};
 
 use crate::freshness::Source;
 
@@ -36,6 +36,12 @@ pub enum Use {
     OnError,
     /// Not to be served any more.
     Dead,
+}
+
+/// "In this context, an error is any situation that would result in a 500, 502, 503, or 504 HTTP response status code being
+/// returned." (RFC 5861 section 4)
+pub fn is_error(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 500 | 502 | 503 | 504)
 }
 
 impl Lifetime {
@@ -107,6 +113,12 @@ pub(crate) mod tests {
                 "{ttl} {swr} {sie} {millis}"
             );
         }
+    }
+
+    #[test]
+    fn errors_that_a_stale_page_may_stand_in_for() {
+        let errors: Vec<_> = (100..600).filter(|status| is_error(StatusCode::from_u16(*status).unwrap())).collect();
+        assert_eq!(errors, [500, 502, 503, 504]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::cache_control::{Delta, ReplyDirectives, Scope};
 use crate::freshness::{Governing, Source};
-use crate::{Lifetime, Policy, Reason, age, csrf, vary};
+use crate::{Lifetime, Policy, Reason, age, csrf, tags, vary};
 
 /// The head of a reply to a GET that [`Policy::outgoing`] made.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +67,8 @@ impl Policy {
         let (ttl, source, age) = self.lifetime(reply, &governing, &directives, now)?;
         let (stale_while_revalidate, stale_if_error) = self.stale_windows(&directives);
         let shared = shared || reply.authorization;
+        // What a purge could miss is not stored. The origin in front of a group's name does not matter here.
+        tags::tags(b"", reply.headers)?;
         self.check_body(reply.headers, shared)?;
         Ok(Lifetime { ttl, stale_while_revalidate, stale_if_error, age, vary, shared, source })
     }

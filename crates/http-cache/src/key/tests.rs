@@ -133,4 +133,9 @@ fn the_url_is_the_key_without_the_cookies() {
     let key = Key::new(&b"http://h/a?b\0lang=de"[..]);
     assert_eq!(key.url(), b"http://h/a?b");
     assert_eq!(key.as_bytes(), b"http://h/a?b\0lang=de");
+    for (key, expected) in
+        [("http://h:81/a/b", "http://h:81"), ("https:///a", "https://"), ("https://h", "https://h")]
+    {
+        assert_eq!(origin(key.as_bytes()), expected.as_bytes());
+    }
 }

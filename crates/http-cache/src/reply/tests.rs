@@ -209,6 +209,7 @@ fn what_the_reply_forbids() {
         (&[("vary", "*"), ("x-accel-expires", "60")], Reason::VaryStar),
         (&[("vary", "a b")], Reason::Vary),
         (&[("content-length", "16777217")], Reason::TooLarge),
+        (&[("surrogate-key", &"tag ".repeat(tags::MAX_TAGS + 1))], Reason::TooManyTags),
     ];
     for (fields, reason) in cases {
         assert_eq!(reply(fields).reason(), *reason, "{fields:?}");

@@ -1,0 +1,230 @@
+//! What a request that changes something makes invalid (RFC 9111 section 4.4, RFC 9875 section 3).
+
+use bytes::Bytes;
+use http::header::{CONTENT_LOCATION, LOCATION};
+use http::{HeaderMap, HeaderName, StatusCode};
+
+use crate::key::push_origin;
+use crate::tags::{MAX_TAGS, group, strings};
+use crate::{Policy, RequestParts};
+
+const CACHE_GROUP_INVALIDATION: HeaderName = HeaderName::from_static("cache-group-invalidation");
+
+/// To be purged on every edge. Empty: nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Invalidation {
+    /// As [`crate::Key::url`] has them: each stands for all variants of the page.
+    pub urls: Vec<Bytes>,
+    /// As [`crate::tags::tags`] has them.
+    pub tags: Vec<Bytes>,
+}
+
+impl Policy {
+    /// What the application's reply to `request` makes invalid.
+    pub fn invalidation(
+        &self,
+        request: &RequestParts<'_>,
+        status: StatusCode,
+        reply: &HeaderMap,
+    ) -> Invalidation {
+        // "in response to an unsafe request method (including methods whose safety is unknown)" (section 4.4). "The
+        // Cache-Group-Invalidation header field MUST be ignored on responses to requests that have a safe method"
+        // (RFC 9875 section 3).
+        let mut invalid = Invalidation::default();
+        if request.method.is_safe() {
+            return invalid;
+        }
+        let mut origin = Vec::new();
+        if push_origin(request.scheme, request.authority, &mut origin).is_err() {
+            return invalid;
+        }
+        let groups = strings(reply, &CACHE_GROUP_INVALIDATION);
+        invalid.tags = groups.iter().take(MAX_TAGS).map(|name| group(&origin, name).into()).collect();
+        // "A "non-error response" is one with a 2xx (Successful) or 3xx (Redirection) status code."
+        if !status.is_success() && !status.is_redirection() {
+            return invalid;
+        }
+        // "A cache MUST invalidate the target URI when it receives a non-error status code in response to an unsafe request
+        // method". "In particular, the URI(s) in the Location and Content-Location response header fields (if present) are
+        // candidates for invalidation".
+        let named = [LOCATION, CONTENT_LOCATION];
+        let named = named
+            .iter()
+            .filter_map(|name| reply.get(name)?.to_str().ok())
+            .filter_map(|reference| resolve(reference, request, &origin));
+        let target = (request.path.to_vec(), request.query.map(<[u8]>::to_vec));
+        for (path, query) in std::iter::once(target).chain(named) {
+            let mut url = origin.clone();
+            url.extend_from_slice(&path);
+            if let Some(query) = query {
+                self.push_query(&query, self.query.sort, &mut url);
+            }
+            if !invalid.urls.iter().any(|other| *other == url) {
+                invalid.urls.push(url.into());
+            }
+        }
+        invalid
+    }
+}
+
+/// Path and query of a URI reference, resolved against the request's target (RFC 3986 section 5.2).
+///
+/// None if it leads to another origin: "a cache MUST NOT trigger an invalidation under these conditions if the origin of
+/// the URI to be invalidated differs from that of the target URI. This helps prevent denial-of-service attacks."
+fn resolve(reference: &str, request: &RequestParts<'_>, origin: &[u8]) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+    let reference = reference.trim().split('#').next().unwrap_or_default();
+    let (scheme, rest) = split_scheme(reference).unwrap_or((request.scheme, reference));
+    let (path, query) = match rest.strip_prefix("//") {
+        Some(rest) => {
+            let end = rest.find(['/', '?']).unwrap_or(rest.len());
+            let (authority, rest) = rest.split_at(end);
+            let mut other = Vec::new();
+            push_origin(&scheme.to_ascii_lowercase(), authority, &mut other)
+                .ok()
+                .filter(|()| other == origin)?;
+            split_query(if rest.starts_with('/') { rest } else { return absolute(rest) })
+        }
+        None if rest.len() < reference.len() => return None,
+        None => split_query(rest),
+    };
+    if path.is_empty() {
+        let query = query.map(str::as_bytes).or(request.query);
+        return Some((request.path.to_vec(), query.map(<[u8]>::to_vec)));
+    }
+    let directory =
+        request.path.iter().rposition(|byte| *byte == b'/').and_then(|at| request.path.get(..=at));
+    let base = if path.starts_with('/') { &[] } else { directory.unwrap_or(b"/") };
+    Some((
+        remove_dot_segments(&[base, path.as_bytes()].concat()),
+        query.map(|query| query.as_bytes().to_vec()),
+    ))
+}
+
+/// `https://h?q` and `https://h`: the root.
+fn absolute(rest: &str) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+    let (_, query) = split_query(rest);
+    Some((b"/".to_vec(), query.map(|query| query.as_bytes().to_vec())))
+}
+
+/// `https` and the rest after the colon; None for a relative reference.
+fn split_scheme(reference: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = reference.split_once(':')?;
+    let plain = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
+    plain.then_some((scheme, rest))
+}
+
+fn split_query(text: &str) -> (&str, Option<&str>) {
+    text.split_once('?').map_or((text, None), |(path, query)| (path, Some(query)))
+}
+
+fn remove_dot_segments(path: &[u8]) -> Vec<u8> {
+    let mut segments: Vec<&[u8]> = Vec::new();
+    let mut parts = path.split(|byte| *byte == b'/').skip(1).peekable();
+    while let Some(part) = parts.next() {
+        let last = parts.peek().is_none();
+        match part {
+            b"." | b".." => {
+                if part == b".." {
+                    segments.pop();
+                }
+                if last {
+                    segments.push(b"");
+                }
+            }
+            _ => segments.push(part),
+        }
+    }
+    segments.iter().flat_map(|segment| [&b"/"[..], segment]).flatten().copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+
+    use super::*;
+    use crate::policy::QueryRules;
+
+    type Fields<'a> = &'a [(&'static str, &'a str)];
+
+    fn invalid(method: Method, status: u16, query: Option<&str>, reply: Fields<'_>) -> Invalidation {
+        let mut headers = HeaderMap::new();
+        for (name, value) in reply {
+            headers.append(*name, value.parse().unwrap());
+        }
+        let request = RequestParts {
+            method: &method,
+            scheme: "https",
+            authority: "H:443",
+            path: b"/a/b",
+            query: query.map(str::as_bytes),
+            headers: &HeaderMap::new(),
+        };
+        let policy = Policy { query: QueryRules::new(["utm_*"], false).unwrap(), ..Policy::default() };
+        policy.invalidation(&request, StatusCode::from_u16(status).unwrap(), &headers)
+    }
+
+    #[test]
+    fn methods_and_statuses() {
+        for method in
+            [Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::from_bytes(b"FROB").unwrap()]
+        {
+            for (status, count) in
+                [(200, 1), (201, 1), (204, 1), (303, 1), (304, 1), (400, 0), (404, 0), (500, 0)]
+            {
+                assert_eq!(invalid(method.clone(), status, None, &[]).urls.len(), count, "{method} {status}");
+            }
+        }
+        for method in [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE] {
+            let reply: Fields<'_> = &[("location", "/x"), ("cache-group-invalidation", "\"a\"")];
+            assert_eq!(invalid(method, 200, None, reply), Invalidation::default());
+        }
+    }
+
+    #[test]
+    fn urls_of_the_same_origin() {
+        let cases: &[(&str, Option<&str>)] = &[
+            ("/x", Some("https://h/x")),
+            ("/x?y=1&utm_z=1#f", Some("https://h/x?y=1")),
+            ("x", Some("https://h/a/x")),
+            ("./x/", Some("https://h/a/x/")),
+            ("../x", Some("https://h/x")),
+            ("../../../x/.", Some("https://h/x/")),
+            ("..", Some("https://h/")),
+            ("?q", Some("https://h/a/b?q")),
+            ("https://h/x", Some("https://h/x")),
+            ("HTTPS://H:443/x", Some("https://h/x")),
+            ("https://h", Some("https://h/")),
+            ("https://h?q", Some("https://h/?q")),
+            ("//h/x", Some("https://h/x")),
+            ("http://h/x", None),
+            ("https://h:8443/x", None),
+            ("https://other/x", None),
+            ("//other/x", None),
+            ("https://h@other/x", None),
+            ("https:x", None),
+            ("mailto:x", None),
+            ("javascript:x", None),
+        ];
+        for (reference, expected) in cases {
+            for name in ["location", "content-location"] {
+                let found = invalid(Method::POST, 201, None, &[(name, reference)]).urls;
+                assert_eq!(found.first().map(|url| &url[..]), Some(&b"https://h/a/b"[..]));
+                let named = found.get(1).map(|url| std::str::from_utf8(url).unwrap());
+                assert_eq!(named, *expected, "{reference}");
+            }
+        }
+        assert_eq!(
+            invalid(Method::POST, 303, Some("q=1&utm_x=2"), &[("location", "")]).urls,
+            ["https://h/a/b?q=1"]
+        );
+    }
+
+    #[test]
+    fn groups_of_the_same_origin() {
+        let reply: Fields<'_> = &[("cache-group-invalidation", "\"results\", \"kylie\";x")];
+        assert_eq!(invalid(Method::POST, 200, None, reply).tags, ["https://h\0results", "https://h\0kylie"]);
+        assert_eq!(invalid(Method::POST, 500, None, reply).tags.len(), 2);
+        assert!(invalid(Method::POST, 200, None, &[("cache-group-invalidation", "junk")]).tags.is_empty());
+    }
+}
