@@ -2,29 +2,22 @@
 //!
 //! Reads tags, not text: an article that mentions `name="csrf_token"` writes `&lt;`, and is not taken for a form.
 
+mod tags;
+
+use std::fmt;
+use std::io::{self, Write};
+
+use flate2::write::MultiGzDecoder;
 use http::HeaderMap;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
-/// Names by which form fields and meta elements hold a token, in lower case: Django, Flask-WTF, Rails, Express, Spring,
-/// Laravel, Symfony, Tornado, ASP.NET, Yii.
-const NAMES: &[&[u8]] = &[
-    b"csrfmiddlewaretoken",
-    b"csrf_token",
-    b"csrf-token",
-    b"csrftoken",
-    b"authenticity_token",
-    b"_csrf",
-    b"_csrf_token",
-    b"_token",
-    b"_xsrf",
-    b"xsrf-token",
-    b"__requestverificationtoken",
-    b"yii_csrf_token",
-];
+use crate::Reason;
+use tags::Tags;
 
-/// Longer names hold no token; longer values are looked at up to here.
-const MAX_NAME: usize = 64;
-const MAX_VALUE: usize = 256;
+/// The most that a compressed page may grow to, in bytes: more is not searched, and the page not stored.
+const MAX_UNPACKED: usize = 64 << 20;
+/// The first bytes of a gzip file (RFC 1952 section 2.3.1). No HTML page begins so.
+const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 
 /// Whether a body of this type may hold a form. Without a type browsers guess, so it may.
 pub fn applies(reply: &HeaderMap) -> bool {
@@ -33,127 +26,115 @@ pub fn applies(reply: &HeaderMap) -> bool {
     [&b"text/html"[..], b"application/xhtml+xml", b""].iter().any(|html| essence.eq_ignore_ascii_case(html))
 }
 
-/// Reads a page in chunks, cut anywhere. Holds a few hundred bytes, however long the page.
-#[derive(Debug, Default)]
-pub struct Scanner {
-    state: State,
-    name: Vec<u8>,
-    value: Vec<u8>,
-    found: bool,
+/// Whether a [`Scanner`] can read a body in this coding.
+pub(crate) fn readable(reply: &HeaderMap) -> bool {
+    let mut codings = reply.get_all(CONTENT_ENCODING).iter().map(|coding| coding.as_bytes());
+    let known = |coding: &[u8]| {
+        [&b"identity"[..], b"gzip", b"x-gzip"].iter().any(|known| coding.eq_ignore_ascii_case(known))
+    };
+    codings.next().is_none_or(known) && codings.next().is_none()
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
-    #[default]
-    Text,
-    /// After `<`.
-    Open,
-    TagName,
-    /// Inside a tag, before an attribute.
-    Between,
-    Name,
-    /// After an attribute's name: `=` may follow.
-    AfterName,
-    BeforeValue,
-    /// In a value, up to this quote.
-    Quoted(u8),
-    Unquoted,
+/// Reads a page in chunks, cut anywhere; plain, or packed with gzip, which it sees from the first bytes.
+#[derive(Debug)]
+pub struct Scanner {
+    input: Input,
+}
+
+enum Input {
+    /// The body so far is a part of [`GZIP_MAGIC`].
+    Begin(Vec<u8>),
+    Plain(Tags),
+    Gzip(Box<MultiGzDecoder<Unpacked>>),
+    /// Broken, or without end.
+    Unreadable,
+}
+
+/// What comes out of the decoder.
+#[derive(Debug, Default)]
+struct Unpacked {
+    tags: Tags,
+    length: usize,
 }
 
 impl Scanner {
     pub fn new() -> Self {
-        Self::default()
+        Self { input: Input::Begin(Vec::new()) }
     }
 
-    /// Whether a token was found, in this chunk or before.
+    /// Whether the page must not be stored, by this chunk or one before. [`Scanner::reason`] says why.
     pub fn feed(&mut self, chunk: &[u8]) -> bool {
-        let mut rest = chunk;
-        while !self.found {
-            if self.state == State::Text {
-                let Some(at) = memchr::memchr(b'<', rest) else { break };
-                rest = &rest[at + 1..];
-                self.state = State::Open;
+        if let Input::Begin(begun) = &mut self.input {
+            begun.extend_from_slice(chunk.get(..GZIP_MAGIC.len()).unwrap_or(chunk));
+            if begun.len() < GZIP_MAGIC.len() && GZIP_MAGIC.starts_with(begun) {
+                return false;
             }
-            let Some((byte, after)) = rest.split_first() else { break };
-            rest = after;
-            self.state = self.step(*byte);
+            let held = begun.len().saturating_sub(chunk.len().min(GZIP_MAGIC.len()));
+            let begun = std::mem::take(begun);
+            self.input = if begun.starts_with(GZIP_MAGIC) {
+                Input::Gzip(Box::new(MultiGzDecoder::new(Unpacked::default())))
+            } else {
+                Input::Plain(Tags::default())
+            };
+            self.read(begun.get(..held).unwrap_or_default());
         }
-        self.found
+        self.read(chunk);
+        self.reason().is_some()
     }
 
-    /// The tokenizer of the HTML standard (section 13.2.5), as far as tags and attributes go.
-    fn step(&mut self, byte: u8) -> State {
-        let space = byte.is_ascii_whitespace();
-        match self.state {
-            State::Text => State::Text,
-            State::Open if byte.is_ascii_alphabetic() => State::TagName,
-            State::Open if byte == b'<' => State::Open,
-            State::Open => State::Text,
-            State::TagName | State::Between | State::AfterName if byte == b'>' => self.end(State::Text),
-            State::TagName if space || byte == b'/' => State::Between,
-            State::TagName => State::TagName,
-            State::Between if space || byte == b'/' => State::Between,
-            State::Between => self.begin(byte),
-            State::Name => match byte {
-                b'>' => self.end(State::Text),
-                b'/' => self.end(State::Between),
-                b'=' => State::BeforeValue,
-                _ if space => State::AfterName,
-                _ => self.keep(byte, State::Name),
-            },
-            State::AfterName => match byte {
-                b'=' => State::BeforeValue,
-                b'/' => self.end(State::Between),
-                _ if space => State::AfterName,
-                _ => {
-                    self.end(State::Between);
-                    self.begin(byte)
+    /// Why the page must not be stored.
+    pub fn reason(&self) -> Option<Reason> {
+        let found = match &self.input {
+            Input::Begin(_) => false,
+            Input::Plain(tags) => tags.found(),
+            Input::Gzip(decoder) => decoder.get_ref().tags.found(),
+            Input::Unreadable => return Some(Reason::EncodedBody),
+        };
+        found.then_some(Reason::CsrfToken)
+    }
+
+    fn read(&mut self, chunk: &[u8]) {
+        match &mut self.input {
+            Input::Begin(_) | Input::Unreadable => {}
+            Input::Plain(tags) => tags.feed(chunk),
+            Input::Gzip(decoder) => {
+                if decoder.write_all(chunk).and_then(|()| decoder.flush()).is_err() {
+                    self.input = Input::Unreadable;
                 }
-            },
-            State::BeforeValue => match byte {
-                b'"' | b'\'' => State::Quoted(byte),
-                b'>' => self.end(State::Text),
-                _ if space => State::BeforeValue,
-                _ => self.keep(byte, State::Unquoted),
-            },
-            State::Quoted(quote) if byte == quote => self.end(State::Between),
-            State::Quoted(quote) => self.keep(byte, State::Quoted(quote)),
-            State::Unquoted if byte == b'>' => self.end(State::Text),
-            State::Unquoted if space => self.end(State::Between),
-            State::Unquoted => self.keep(byte, State::Unquoted),
+            }
         }
     }
+}
 
-    /// A new attribute, of which this is the first byte.
-    fn begin(&mut self, byte: u8) -> State {
-        self.name.clear();
-        self.value.clear();
-        self.keep(byte, State::Name)
+impl Default for Scanner {
+    fn default() -> Self {
+        Self::new()
     }
+}
 
-    fn keep(&mut self, byte: u8, state: State) -> State {
-        let (buffer, most) = match state {
-            State::Name => (&mut self.name, MAX_NAME),
-            _ => (&mut self.value, MAX_VALUE),
-        };
-        if buffer.len() < most {
-            buffer.push(byte.to_ascii_lowercase());
+impl Write for Unpacked {
+    fn write(&mut self, chunk: &[u8]) -> io::Result<usize> {
+        self.length += chunk.len();
+        if self.length > MAX_UNPACKED {
+            return Err(io::ErrorKind::FileTooLarge.into());
         }
-        state
+        self.tags.feed(chunk);
+        Ok(chunk.len())
     }
 
-    /// An attribute is whole: is it a token's?
-    fn end(&mut self, next: State) -> State {
-        let holds_token = match self.name.as_slice() {
-            b"name" => NAMES.contains(&self.value.trim_ascii()),
-            // htmx with Django: hx-headers='{"X-CSRFToken": "…"}'
-            b"hx-headers" | b"data-hx-headers" => memchr::memmem::find(&self.value, b"csrf").is_some(),
-            name => name.starts_with(b"data-csrf") && !self.value.is_empty(),
-        };
-        self.found |= holds_token;
-        self.name.clear();
-        self.value.clear();
-        next
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Begin(_) => "Begin",
+            Self::Plain(_) => "Plain",
+            Self::Gzip(_) => "Gzip",
+            Self::Unreadable => "Unreadable",
+        })
     }
 }
 

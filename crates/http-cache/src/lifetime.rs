@@ -117,7 +117,8 @@ pub(crate) mod tests {
 
     #[test]
     fn errors_that_a_stale_page_may_stand_in_for() {
-        let errors: Vec<_> = (100..600).filter(|status| is_error(StatusCode::from_u16(*status).unwrap())).collect();
+        let errors: Vec<_> =
+            (100..600).filter(|status| is_error(StatusCode::from_u16(*status).unwrap())).collect();
         assert_eq!(errors, [500, 502, 503, 504]);
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, SET_COOKIE, VARY};
+use http::header::{CONTENT_LENGTH, SET_COOKIE, VARY};
 use http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::cache_control::{Delta, ReplyDirectives, Scope};
@@ -189,10 +189,7 @@ impl Policy {
         if length.is_some_and(|length| length > self.max_object) {
             return Err(Reason::TooLarge);
         }
-        let encoded = headers
-            .get(CONTENT_ENCODING)
-            .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
-        if !shared && encoded && csrf::applies(headers) {
+        if !shared && csrf::applies(headers) && !csrf::readable(headers) {
             return Err(Reason::EncodedBody);
         }
         Ok(())

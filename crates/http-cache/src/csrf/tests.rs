@@ -75,13 +75,50 @@ fn what_comes_before_hides_nothing() {
     }
 }
 
+fn gzip(page: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(page).unwrap();
+    encoder.finish().unwrap()
+}
+
 #[test]
-fn holds_no_more_than_its_bounds() {
-    let mut scanner = Scanner::new();
-    let long = "x".repeat(100_000);
-    assert!(!scanner.feed(format!("<img {long}=\"{long}\" name=\"{long}").as_bytes()));
-    assert!(scanner.name.capacity() <= 4 * MAX_NAME && scanner.value.capacity() <= 4 * MAX_VALUE);
-    assert!(scanner.feed(b"\" name=\"csrf_token\">"));
+fn reads_gzip_wherever_it_is_cut() {
+    for (page, found) in
+        TOKENS.iter().map(|page| (page, true)).chain(HARMLESS.iter().map(|page| (page, false)))
+    {
+        let packed = gzip(page.as_bytes());
+        for cut in 0..=packed.len() {
+            assert_eq!(scan(&packed, cut), found, "{page} cut at {cut}");
+        }
+        let mut scanner = Scanner::new();
+        let last = packed.iter().map(|byte| scanner.feed(&[*byte])).last();
+        assert_eq!(last, Some(found), "{page} byte by byte");
+    }
+    // One after the other is one file too.
+    let two = [gzip(b"<input name="), gzip(b"csrf_token>")].concat();
+    assert!(scan(&two, 0));
+}
+
+#[test]
+fn what_cannot_be_read_is_not_stored() {
+    let mut broken = gzip(HARMLESS[1].as_bytes());
+    // A block of the type that RFC 1951 reserves.
+    broken[10] |= 0b110;
+    let bomb = gzip(&vec![b' '; MAX_UNPACKED + 1]);
+    for page in [broken, [gzip(b"x"), b"junk that is no gzip".to_vec()].concat(), bomb] {
+        let mut scanner = Scanner::new();
+        assert!(scanner.feed(&page));
+        assert_eq!(scanner.reason(), Some(Reason::EncodedBody));
+    }
+}
+
+#[test]
+fn a_page_may_begin_like_gzip() {
+    for page in [&b"\x1f"[..], b"\x1f<input name=csrf_token>"] {
+        for cut in 0..=page.len() {
+            assert_eq!(scan(page, cut), page.len() > 1, "{page:?} cut at {cut}");
+        }
+    }
 }
 
 #[test]
@@ -90,6 +127,7 @@ fn stays_found() {
     assert!(scanner.feed(TOKENS[0].as_bytes()));
     assert!(scanner.feed(b"<p>"));
     assert!(scanner.feed(b""));
+    assert_eq!(scanner.reason(), Some(Reason::CsrfToken));
 }
 
 #[test]

@@ -378,7 +378,10 @@ fn a_compressed_page_cannot_be_searched_for_a_token() {
     let cases: &[(Fields<'_>, Option<Reason>)] = &[
         (&[("content-encoding", "br"), ("content-type", "text/html")], Some(Reason::EncodedBody)),
         (&[("content-encoding", "br")], Some(Reason::EncodedBody)),
+        (&[("content-encoding", "gzip, br"), ("content-type", "text/html")], Some(Reason::EncodedBody)),
+        (&[("content-encoding", "gzip"), ("content-encoding", "gzip")], Some(Reason::EncodedBody)),
         (&[("content-encoding", "identity"), ("content-type", "text/html")], None),
+        (&[("content-encoding", "GZIP"), ("content-type", "text/html")], None),
         (&[("content-encoding", "br"), ("content-type", "text/css")], None),
         (&[("content-encoding", "br"), ("content-type", "text/html"), ("cache-control", "public")], None),
     ];
