@@ -303,7 +303,7 @@ mod tests {
         for length in [4, 6] {
             let (text, sent) = wire(reply(Some(length), "hello"), Version::HTTP_11, false).await;
             assert!(sent.broken && !sent.reusable, "{length}");
-            assert!(text.split("\r\n\r\n").nth(1).unwrap().len() <= 5);
+            assert!(text.split("\r\n\r\n").nth(1).unwrap_or("").len() <= 5);
         }
     }
 

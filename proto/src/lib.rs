@@ -1,6 +1,7 @@
 //! The contract between the services: gRPC messages, clients and servers, and the transport that carries them.
 
 pub mod fields;
+pub mod health;
 pub mod transport;
 
 /// edge ⇄ cache-node (`proto/cache.proto`).

@@ -2,13 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use edge::{Edge, Listeners, Peers};
+use process::program::{self, Running};
 use process::shutdown::Shutdown;
-use process::signals::Stopped;
-use process::telemetry::{self, TelemetryOptions};
-use process::{nofile, signals};
 use weir_proto::transport;
 
 use crate::cli::FileArgs;
@@ -39,23 +36,12 @@ pub(crate) fn healthcheck(args: &FileArgs) -> anyhow::Result<ExitCode> {
 
 /// Runs until a signal; `file` is read again on SIGHUP.
 pub(crate) fn run(loaded: Loaded, file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
-    let options = TelemetryOptions {
-        service_name: "weir".into(),
-        log_format: telemetry::LogFormat::Text,
-        log_filter: "info".into(),
-    };
-    let telemetry = telemetry::init(&options, std::env::vars())?;
-    nofile::raise_nofile();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let stopped = runtime.block_on(serve(loaded, file.as_deref()))?;
-    telemetry.shutdown(Duration::from_secs(2));
-    Ok(stopped.into())
+    Ok(program::run("weir", async |shutdown| start(loaded, file, shutdown).await)?)
 }
 
-async fn serve(loaded: Loaded, file: Option<&Path>) -> anyhow::Result<Stopped> {
+async fn start(loaded: Loaded, file: Option<PathBuf>, shutdown: Shutdown) -> anyhow::Result<Running> {
     let Loaded { edge, cache_node, wsgi_adapter } = loaded;
     let listeners = Listeners::bind(&edge)?;
-    let shutdown = Shutdown::new();
     let node_metrics = cache_node::Metrics::default();
     let adapter_metrics = wsgi_adapter::Metrics::default();
     let peers = match &edge.peers {
@@ -71,16 +57,14 @@ async fn serve(loaded: Loaded, file: Option<&Path>) -> anyhow::Result<Stopped> {
     };
     let grace = edge.timeouts.drain.0;
     let addresses: Vec<_> = edge.listen.iter().map(|listen| listen.address.clone()).collect();
-    let edge = Edge::new(edge, peers, shutdown.clone())?;
+    let edge = Edge::new(edge, peers, shutdown)?;
     edge.metrics().register(|registry| {
         node_metrics.register(registry);
         adapter_metrics.register(registry);
     });
-    let serving = tokio::spawn(edge.clone().serve(listeners));
+    tokio::spawn(edge.clone().serve(listeners));
     tracing::info!("weir serves on {}", addresses.join(", "));
-    let stopped = signals::run_until_stopped(&shutdown, grace, || reload(&edge, file)).await?;
-    let _ = tokio::time::timeout(Duration::from_secs(1), serving).await;
-    Ok(stopped)
+    Ok(Running { grace, reload: Box::new(move || reload(&edge, file.as_deref())) })
 }
 
 /// Sites and locations change in place; the rest of the settings needs a restart.

@@ -2,6 +2,7 @@
 
 pub mod listen;
 pub mod nofile;
+pub mod program;
 pub mod settings;
 pub mod shutdown;
 pub mod signals;

@@ -34,6 +34,27 @@ mod tests;
 pub use forms::{OneOrMany, text_or_table};
 pub use mistakes::Mistakes;
 
+/// The one section of a file that a process is run by: read, and checked by `check`. `known` are all sections a file may have.
+/// Everything that is wrong is in the error.
+pub fn load_section<T: DeserializeOwned>(
+    file: &Path,
+    name: &str,
+    known: &[&str],
+    check: impl FnOnce(&T, &mut Mistakes),
+) -> Result<T, Mistakes> {
+    let settings = Settings::load(Some(file), std::env::vars())?;
+    let mut mistakes = settings.mistakes();
+    settings.unknown_sections(known, &mut mistakes);
+    let section = settings.section(name, &mut mistakes);
+    if let Some(section) = &section {
+        check(section, &mut mistakes);
+    }
+    match section {
+        Some(section) if mistakes.is_empty() => Ok(section),
+        _ => Err(mistakes),
+    }
+}
+
 /// The merged tree of file and environment, and where each key of it stands.
 #[derive(Clone, Debug)]
 pub struct Settings {

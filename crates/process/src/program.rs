@@ -1,0 +1,56 @@
+//! The frame of every program: log and trace, raise the file limit, start, run until told to stop, drain, flush.
+
+use std::future::Future;
+use std::io;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::shutdown::Shutdown;
+use crate::telemetry::{self, LogFormat, TelemetryError, TelemetryOptions};
+use crate::{nofile, signals};
+
+/// How long the last spans may take to their collector.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// What `start` leaves running.
+pub struct Running {
+    /// How long work under way may take once the process is told to stop.
+    pub grace: Duration,
+    /// Called on SIGHUP.
+    pub reload: Box<dyn FnMut()>,
+}
+
+/// Why a program does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ProgramError<E: std::fmt::Display + std::fmt::Debug> {
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    #[error("cannot start: {0}")]
+    System(#[from] io::Error),
+    #[error("{0:#}")]
+    Start(E),
+}
+
+/// Runs the program called `name` ("weir-edge"). `start` is called within the runtime; work that a drain waits for is spawned
+/// by the shutdown it is given.
+pub fn run<F, S, E>(name: &str, start: S) -> Result<ExitCode, ProgramError<E>>
+where
+    S: FnOnce(Shutdown) -> F,
+    F: Future<Output = Result<Running, E>>,
+    E: std::fmt::Display + std::fmt::Debug,
+{
+    let options =
+        TelemetryOptions { service_name: name.to_owned(), log_format: LogFormat::Text, log_filter: "info".into() };
+    let telemetry = telemetry::init(&options, std::env::vars())?;
+    nofile::raise_nofile();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let stopped = runtime.block_on(async {
+        let shutdown = Shutdown::new();
+        let Running { grace, reload } = start(shutdown.clone()).await.map_err(ProgramError::Start)?;
+        Ok::<_, ProgramError<E>>(signals::run_until_stopped(&shutdown, grace, reload).await?)
+    })?;
+    // What is still blocked on a disk must not hold the process back.
+    runtime.shutdown_timeout(FLUSH);
+    telemetry.shutdown(FLUSH);
+    Ok(stopped.into())
+}

@@ -1,0 +1,36 @@
+//! gRPC's own health protocol, asked from outside: the `healthcheck` of a container without a shell.
+
+use std::time::Duration;
+
+use tonic::transport::Endpoint;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why a service is not ready.
+#[derive(Debug, thiserror::Error)]
+pub enum Unready {
+    #[error("nothing answers at {0}")]
+    NoAnswer(String),
+    #[error("not ready")]
+    NotReady,
+}
+
+/// Asks the service that listens on `address` ("127.0.0.1:7101") whether it takes calls. Takes some seconds at most.
+pub async fn check(address: &str) -> Result<(), Unready> {
+    // "0.0.0.0:7101" is where it listens, not where it is reached.
+    let target = address.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:");
+    let no_answer = || Unready::NoAnswer(target.clone());
+    let endpoint = Endpoint::from_shared(format!("http://{target}")).map_err(|_| no_answer())?;
+    let asked = async {
+        let channel = endpoint.connect_timeout(PATIENCE).connect().await.ok()?;
+        HealthClient::new(channel).check(HealthCheckRequest { service: String::new() }).await.ok()
+    };
+    let reply = tokio::time::timeout(PATIENCE, asked).await.ok().flatten().ok_or_else(no_answer)?;
+    match reply.into_inner().status() {
+        ServingStatus::Serving => Ok(()),
+        _ => Err(Unready::NotReady),
+    }
+}
