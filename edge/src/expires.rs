@@ -27,7 +27,7 @@ pub enum Expires {
     After(i64),
     /// So long from the file's last change; from the request where there is none.
     AfterChange(i64),
-    /// Until this second of the day, in UTC.
+    /// Until this second of the day, in UTC (nginx: in the machine's time zone).
     DailyAt(i64),
 }
 

@@ -19,9 +19,9 @@ mod resource;
 mod settings;
 mod stream;
 
-pub use cache::{FileCache, FileCacheConfig};
-pub use settings::{FileSettings, Place, Symlinks};
-pub use stream::FileStream;
+pub(crate) use cache::{FileCache, FileCacheConfig};
+pub(crate) use settings::{FileSettings, Place, Symlinks};
+pub(crate) use stream::FileStream;
 
 use coding::Codings;
 use lookup::{Found, Lookup, Missing};
@@ -30,20 +30,17 @@ use reply::{Content, reply};
 /// A disk that has not answered after this long is taken for gone.
 const DISK_DEADLINE: Duration = Duration::from_secs(10);
 
-/// For the Allow field of a 405.
-pub const ALLOWED_METHODS: &str = "GET, HEAD";
-
 #[derive(Clone, Copy, Debug)]
-pub struct FileRequest<'a> {
-    pub method: &'a Method,
-    pub path: &'a NormalPath<'a>,
+pub(crate) struct FileRequest<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) path: &'a NormalPath<'a>,
     /// As sent, without the question mark.
-    pub query: Option<&'a str>,
-    pub headers: &'a HeaderMap,
+    pub(crate) query: Option<&'a str>,
+    pub(crate) headers: &'a HeaderMap,
 }
 
 #[derive(Debug)]
-pub enum FileAnswer {
+pub(crate) enum FileAnswer {
     /// 200, 206, 304, 412 or 416.
     Reply(FileReply),
     /// The path names a directory and lacks the slash: 301 with this Location.
@@ -51,23 +48,23 @@ pub enum FileAnswer {
     NotFound,
     /// A directory without index, a file that must not be read, or no file at all but a pipe, a device, a socket.
     Forbidden,
-    /// 405 with `ALLOWED_METHODS`. The disk was not asked, so there may be no such file.
+    /// Neither GET nor HEAD. The disk was not asked, so there may be no such file.
     MethodNotAllowed,
     /// The disk failed, or the process has no file descriptor left.
     Unavailable(io::Error),
 }
 
 #[derive(Debug)]
-pub struct FileReply {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: FileBody,
+pub(crate) struct FileReply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: FileBody,
     /// When the file was last changed.
-    pub last_modified: SystemTime,
+    pub(crate) last_modified: SystemTime,
 }
 
 #[derive(Debug)]
-pub enum FileBody {
+pub(crate) enum FileBody {
     Empty,
     Memory(Bytes),
     Stream(FileStream),
@@ -75,7 +72,7 @@ pub enum FileBody {
 
 /// Answers from the file that the settings have for the request's path. Waits for the disk only where the cache has
 /// nothing, or nothing that was looked at lately.
-pub async fn answer(
+pub(crate) async fn answer(
     settings: &Arc<FileSettings>,
     request: &FileRequest<'_>,
     now: SystemTime,

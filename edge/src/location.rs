@@ -5,11 +5,11 @@ use regex::bytes::Regex;
 use crate::path::NormalPath;
 
 mod pattern;
-pub use pattern::Pattern;
+pub(crate) use pattern::Pattern;
 
 /// The locations of one site, ready to be chosen from. Choosing allocates nothing.
 #[derive(Debug, Default)]
-pub struct Locations {
+pub(crate) struct Locations {
     /// One for each text of an exact or prefix match, sorted by text.
     nodes: Vec<Node>,
     /// In order of appearance.
@@ -34,7 +34,7 @@ struct Prefix {
 
 impl Locations {
     /// Takes the `match` of each location in order. Each mistake comes with the index of its location.
-    pub fn new(matches: &[String]) -> Result<Self, Vec<(usize, String)>> {
+    pub(crate) fn new(matches: &[String]) -> Result<Self, Vec<(usize, String)>> {
         let mut locations = Self::default();
         let mut mistakes = Vec::new();
         for (location, text) in matches.iter().enumerate() {
@@ -51,7 +51,7 @@ impl Locations {
 
     /// The location of a request: an exact match; else the longest prefix, if it is "^~"; else the first regex; else
     /// that longest prefix.
-    pub fn choose(&self, path: &NormalPath) -> Option<usize> {
+    pub(crate) fn choose(&self, path: &NormalPath) -> Option<usize> {
         let path = path.as_bytes();
         let nearest = match self.nodes.binary_search_by(|node| node.text.as_ref().cmp(path)) {
             Ok(at) => match self.nodes.get(at) {
@@ -71,7 +71,7 @@ impl Locations {
     /// True if the answer is a redirect to the path with a slash at its end: there is a location "/x/" that passes
     /// requests on, the request is for "/x", and no location says "/x" itself. It goes before `choose`.
     /// `passes` says whether a location, by its index, has a pool; nginx does this for such locations only.
-    pub fn lacks_slash(&self, path: &NormalPath, passes: impl Fn(usize) -> bool) -> bool {
+    pub(crate) fn lacks_slash(&self, path: &NormalPath, passes: impl Fn(usize) -> bool) -> bool {
         if path.is_directory() {
             return false;
         }

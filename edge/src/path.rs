@@ -27,11 +27,11 @@ const QUERY_ESCAPES: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<
 /// Begins with a slash; has no empty, `.` or `..` segment and no NUL; ends with a slash if it names a directory.
 /// Any other bytes may be in it, UTF-8 or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NormalPath<'a>(Cow<'a, [u8]>);
+pub(crate) struct NormalPath<'a>(Cow<'a, [u8]>);
 
 /// The client's mistake: answer 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadPath {
+pub(crate) enum BadPath {
     #[error("the path does not begin with a slash")]
     Relative,
     #[error("the path holds a character that must be percent-encoded")]
@@ -45,7 +45,7 @@ pub enum BadPath {
 }
 
 /// Normalises the path part of a request target, without its query. Allocates only where something changes.
-pub fn normalise(raw: &[u8]) -> Result<NormalPath<'_>, BadPath> {
+pub(crate) fn normalise(raw: &[u8]) -> Result<NormalPath<'_>, BadPath> {
     if raw.first() != Some(&b'/') {
         return Err(BadPath::Relative);
     }
@@ -63,17 +63,17 @@ pub fn normalise(raw: &[u8]) -> Result<NormalPath<'_>, BadPath> {
 }
 
 impl NormalPath<'_> {
-    pub fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    pub fn is_directory(&self) -> bool {
+    pub(crate) fn is_directory(&self) -> bool {
         self.0.ends_with(b"/")
     }
 
     /// The Location of a redirect to this path with a slash at its end. It holds no host and never begins with two
     /// slashes, so it cannot lead to another site.
-    pub fn with_slash(&self, query: Option<&str>) -> HeaderValue {
+    pub(crate) fn with_slash(&self, query: Option<&str>) -> HeaderValue {
         let mut location = percent_encode(&self.0, PATH_ESCAPES).to_string();
         location.push('/');
         if let Some(query) = query {
@@ -110,8 +110,11 @@ fn hex(digit: Option<&u8>) -> Option<u8> {
 }
 
 fn is_resolved(path: &[u8]) -> bool {
-    !path.windows(2).any(|pair| pair == b"//")
-        && !path.split(|&byte| byte == b'/').any(|segment| matches!(segment, b"." | b".."))
+    // Most paths are, and one pass says so.
+    let may_change = path.windows(2).any(|pair| matches!(pair, [b'/', b'/' | b'.']));
+    !may_change
+        || (!path.windows(2).any(|pair| pair == b"//")
+            && !path.split(|&byte| byte == b'/').any(|segment| matches!(segment, b"." | b"..")))
 }
 
 /// Merges slashes and resolves dot segments. A decoded slash or dot counts like one sent as it is.

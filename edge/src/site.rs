@@ -10,7 +10,7 @@ type NameTable = HashMap<Box<str>, usize, ahash::RandomState>;
 
 /// The names of all sites. An exact name is one hash lookup.
 #[derive(Debug, Default)]
-pub struct ServerNames {
+pub(crate) struct ServerNames {
     exact: NameTable,
     /// "*.example.com", by "example.com".
     leading: Wildcards,
@@ -30,7 +30,7 @@ struct Wildcards {
 impl ServerNames {
     /// Takes the `server_name` list of each site. A mistake is the index of the site, the index of the name, and what is
     /// wrong. The same name in two sites is one: the second would never be chosen by it.
-    pub fn new(sites: &[Vec<String>]) -> Result<Self, Vec<(usize, usize, String)>> {
+    pub(crate) fn new(sites: &[Vec<String>]) -> Result<Self, Vec<(usize, usize, String)>> {
         let mut names = Self::default();
         let mut mistakes = Vec::new();
         for (site, list) in sites.iter().enumerate() {
@@ -45,7 +45,7 @@ impl ServerNames {
 
     /// The site for a Host, as received: the exact name, else the longest "*.name", else the longest "name.*", else the
     /// first regex, else the first site.
-    pub fn choose(&self, host: &str) -> usize {
+    pub(crate) fn choose(&self, host: &str) -> usize {
         let name = name_of(host);
         if let Some(site) = self.exact.get(name.as_ref()) {
             return *site;
@@ -78,10 +78,11 @@ impl ServerNames {
 
 /// A Host as names are compared: without port and trailing dot, in lower case. Keeps the brackets of an IPv6 address.
 /// Allocates only to lower the case. That a Host is well-formed is checked elsewhere.
-pub fn name_of(host: &str) -> Cow<'_, str> {
-    let end = match host.find(']') {
-        Some(bracket) if host.starts_with('[') => bracket + 1,
-        _ => host.find(':').unwrap_or(host.len()),
+pub(crate) fn name_of(host: &str) -> Cow<'_, str> {
+    let literal_end = if host.starts_with('[') { host.find(']') } else { None };
+    let end = match literal_end {
+        Some(bracket) => bracket + 1,
+        None => memchr::memchr(b':', host.as_bytes()).unwrap_or(host.len()),
     };
     let name = host.get(..end).unwrap_or(host);
     let name = name.strip_suffix('.').unwrap_or(name);

@@ -21,17 +21,17 @@ const USUAL_FILE: usize = 16 * 1024;
 /// `[edge.files]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct FileCacheConfig {
+pub(crate) struct FileCacheConfig {
     /// For all files together; 0: none is kept.
-    pub memory: Size,
+    pub(crate) memory: Size,
     /// Larger files are streamed from disk each time.
-    pub max_file: Size,
+    pub(crate) max_file: Size,
     /// A kept file is served so long before the disk is asked whether it changed.
-    pub valid: Time,
+    pub(crate) valid: Time,
 }
 
 /// Kept files, by settings and path. A hit makes no system call.
-pub struct FileCache {
+pub(crate) struct FileCache {
     resources: Cache<Key, Arc<Resource>, ByMemory>,
     config: FileCacheConfig,
 }
@@ -57,20 +57,20 @@ impl Equivalent<Key> for BorrowedKey<'_> {
 
 impl Default for FileCacheConfig {
     fn default() -> Self {
-        Self { memory: Size::mebibytes(32), max_file: Size::kibibytes(64), valid: Time::from_secs(1) }
+        Self { memory: Size::mebibytes(32), max_file: Size::kibibytes(256), valid: Time::from_secs(1) }
     }
 }
 
 impl FileCache {
-    pub fn new(config: FileCacheConfig) -> Self {
+    pub(crate) fn new(config: FileCacheConfig) -> Self {
         // The table is cut into shards of 32 files of this length or more, so that each holds some of the largest too.
         let usual = USUAL_FILE.max(config.max_file.bytes() / 8);
         let resources = Cache::with_weighter(config.memory.bytes() / usual, config.memory.0, ByMemory);
         Self { resources, config }
     }
 
-    /// Bytes that the kept files take.
-    pub fn memory_used(&self) -> u64 {
+    #[cfg(test)]
+    pub(super) fn memory_used(&self) -> u64 {
         self.resources.weight()
     }
 

@@ -9,7 +9,7 @@ pub(super) fn media_type(path: &Path) -> HeaderValue {
     let name = mime_guess::from_path(path).first_raw().unwrap_or("application/octet-stream");
     if name.starts_with("text/") || name == "application/javascript" {
         let with_charset = HeaderValue::try_from(format!("{name}; charset=utf-8"));
-        return with_charset.unwrap_or(HeaderValue::from_static(name));
+        return with_charset.unwrap_or_else(|_| HeaderValue::from_static(name));
     }
     HeaderValue::from_static(name)
 }

@@ -52,3 +52,25 @@ fn missing(error: io::Error) -> Missing {
         _ => Missing::Failed(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who is to blame: the request, the file's owner, or the machine.
+    #[test]
+    fn errors() {
+        let cases: [(&[i32], &str); 3] = [
+            (&[libc::ENOENT, libc::ENOTDIR, libc::ENAMETOOLONG, libc::EINVAL], "NotFound"),
+            (&[libc::EACCES, libc::EPERM, libc::ELOOP, libc::ENXIO, libc::ENODEV], "Forbidden"),
+            (&[libc::EMFILE, libc::ENFILE, libc::EIO, libc::ENOMEM, libc::ESTALE], "Failed"),
+        ];
+        for (numbers, expected) in cases {
+            for number in numbers {
+                let found = format!("{:?}", missing(io::Error::from_raw_os_error(*number)));
+                assert!(found.starts_with(expected), "{number}: {found}");
+            }
+        }
+        assert!(matches!(open(Path::new("a\0b"), None), Err(Missing::NotFound)));
+    }
+}

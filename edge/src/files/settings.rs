@@ -15,7 +15,7 @@ const BACKUP_ENDINGS: [&[u8]; 4] = [b"~", b".bak", b".orig", b".swp"];
 
 /// The files of one location. Its directories need not exist when it is made.
 #[derive(Debug)]
-pub struct FileSettings {
+pub(crate) struct FileSettings {
     /// Tells these settings from all others in the process, in the cache.
     id: u64,
     place: Place,
@@ -26,7 +26,7 @@ pub struct FileSettings {
 
 /// Where a path leads.
 #[derive(Clone, Debug)]
-pub enum Place {
+pub(crate) enum Place {
     /// `root`: the whole path is looked for in this directory.
     Root(PathBuf),
     /// `alias`: what follows the location's text is looked for in this directory. For an exact match it may be a file.
@@ -45,7 +45,7 @@ pub enum Symlinks {
 }
 
 impl Place {
-    pub fn alias(to: impl Into<PathBuf>, pattern: &Pattern) -> Result<Self, String> {
+    pub(crate) fn alias(to: impl Into<PathBuf>, pattern: &Pattern) -> Result<Self, String> {
         match pattern.literal_length() {
             Some(literal_length) => Ok(Self::Alias { to: to.into(), literal_length }),
             None => {
@@ -57,7 +57,7 @@ impl Place {
 
 impl FileSettings {
     /// `index`: names tried in order for a path that ends with a slash. The mistakes are for whoever wrote the settings.
-    pub fn new(
+    pub(crate) fn new(
         place: Place,
         index: Vec<String>,
         symlinks: Symlinks,
@@ -77,7 +77,7 @@ impl FileSettings {
         Ok(Self { id, place, index, symlinks, precompressed })
     }
 
-    pub fn is_precompressed(&self) -> bool {
+    pub(crate) fn is_precompressed(&self) -> bool {
         self.precompressed
     }
 

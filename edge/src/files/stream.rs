@@ -15,7 +15,7 @@ const CHUNK: usize = 128 * 1024;
 
 /// What is still to be sent of an open file. That another file takes its name meanwhile does no harm.
 #[derive(Debug)]
-pub struct FileStream {
+pub(crate) struct FileStream {
     file: Arc<File>,
     stamp: Stamp,
     position: u64,
@@ -29,13 +29,13 @@ impl FileStream {
     }
 
     /// Bytes not yet returned.
-    pub fn remaining(&self) -> u64 {
+    pub(crate) fn remaining(&self) -> u64 {
         self.end.saturating_sub(self.position)
     }
 
     /// The next chunk, `None` at the end. After an error the rest cannot be had: two versions of the file are never mixed,
     /// so the reply must break off. May be dropped and called again.
-    pub async fn next(&mut self) -> Option<io::Result<Bytes>> {
+    pub(crate) async fn next(&mut self) -> Option<io::Result<Bytes>> {
         let length = usize::try_from(self.remaining()).unwrap_or(CHUNK).min(CHUNK);
         if length == 0 {
             return None;

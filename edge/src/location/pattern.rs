@@ -4,7 +4,7 @@ use regex::bytes::{Regex, RegexBuilder};
 
 /// A `match`, read. Literal texts are compared with the decoded path, byte by byte.
 #[derive(Clone, Debug)]
-pub enum Pattern {
+pub(crate) enum Pattern {
     /// "= /x"
     Exact(Box<[u8]>),
     /// "/x", or "^~ /x" where `is_final`
@@ -15,7 +15,7 @@ pub enum Pattern {
 
 impl Pattern {
     /// Reads a `match`; the space after the sign may be left out.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         if let Some(pattern) = text.strip_prefix("~*") {
             return regex(pattern.trim_start(), true).map(Self::Regex);
@@ -33,7 +33,7 @@ impl Pattern {
     }
 
     /// How much of a path an `alias` stands for; `None` for a regex, which an alias cannot follow.
-    pub fn literal_length(&self) -> Option<usize> {
+    pub(crate) fn literal_length(&self) -> Option<usize> {
         match self {
             Self::Exact(text) | Self::Prefix { text, .. } => Some(text.len()),
             Self::Regex(_) => None,

@@ -1,5 +1,7 @@
 //! Paths against what nginx 1.22 makes of them, and the ends of redirects.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn normal(raw: &str) -> Result<String, BadPath> {
@@ -105,5 +107,24 @@ fn redirects_stay_on_the_site() {
     for (raw, query, location) in cases {
         let path = normalise(raw.as_bytes()).unwrap();
         assert_eq!(path.with_slash(*query), *location, "{raw:?}");
+    }
+}
+
+proptest! {
+    /// Whatever is made of it: one slash first, no empty or dot segments, nothing left to do.
+    #[test]
+    fn normal_paths_are_normal(raw in "(/|\\.|%2[eEfF]|%5c|%25|%|[a-z%\\\\]|%[0-9a-f]{2}){0,12}") {
+        let raw = format!("/{raw}");
+        let Ok(path) = normalise(raw.as_bytes()) else { return Ok(()) };
+        let path = path.as_bytes();
+        prop_assert!(path.starts_with(b"/") && !path.contains(&0));
+        let segments: Vec<&[u8]> = path.split(|&byte| byte == b'/').skip(1).collect();
+        for (at, segment) in segments.iter().enumerate() {
+            prop_assert!(!matches!(*segment, b"." | b".."));
+            prop_assert!(!segment.is_empty() || at + 1 == segments.len());
+        }
+        let escaped = percent_encode(path, PATH_ESCAPES).to_string();
+        let again = normalise(escaped.as_bytes());
+        prop_assert_eq!(again.as_ref().map(NormalPath::as_bytes), Ok(path));
     }
 }

@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// What is done to a file, and how.
+type Change = (&'static str, fn(&Fixture));
+
 #[tokio::test]
 async fn small_files_come_from_memory_until_they_are_looked_at_again() {
     let site = Fixture::new();
@@ -21,9 +24,13 @@ async fn small_files_come_from_memory_until_they_are_looked_at_again() {
 
 #[tokio::test]
 async fn one_of_each_change_is_seen() {
-    let changes: [(&str, fn(&Fixture)); 3] = [
-        ("time", |site| drop(site.write_at("a.txt", "B", CHANGED + 1))),
-        ("length", |site| drop(site.write("a.txt", "BB"))),
+    let changes: [Change; 3] = [
+        ("time", |site| {
+            site.write_at("a.txt", "B", CHANGED + 1);
+        }),
+        ("length", |site| {
+            site.write("a.txt", "BB");
+        }),
         ("file", |site| {
             site.write("b.txt", "B");
             fs::rename(site.path("b.txt"), site.path("a.txt")).unwrap();
@@ -107,7 +114,7 @@ async fn a_file_replaced_while_it_is_sent_goes_on() {
 
 #[tokio::test]
 async fn a_file_changed_while_it_is_sent_breaks_off() {
-    let changes: [(&str, fn(&Fixture)); 4] = [
+    let changes: [Change; 4] = [
         ("emptied", |site| fs::write(site.path("a.bin"), "").unwrap()),
         ("shortened", |site| {
             fs::File::options().write(true).open(site.path("a.bin")).unwrap().set_len(200_000).unwrap();
