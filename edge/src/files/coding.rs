@@ -52,8 +52,8 @@ impl Codings {
             }
         }
         if any {
-            // RFC 9110 §12.5.3: "The asterisk "*" symbol in an Accept-Encoding field matches any available content coding
-            // not explicitly listed in the field."
+            // RFC 9110 §12.5.3: "The asterisk "*" symbol in an Accept-Encoding field matches any available content
+            // coding not explicitly listed in the field."
             Coding::ALL
                 .into_iter()
                 .filter(|coding| !named.contains(*coding))

@@ -1,4 +1,4 @@
-//! What is known of one file: its representations (as it is, precompressed), their headers, and the content of small ones.
+//! What is known of one file: its representations (as it is, precompressed), their headers, small ones' content.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};

@@ -33,8 +33,8 @@ impl FileStream {
         self.end.saturating_sub(self.position)
     }
 
-    /// The next chunk, `None` at the end. After an error the rest cannot be had: two versions of the file are never mixed,
-    /// so the reply must break off. May be dropped and called again.
+    /// The next chunk, `None` at the end. After an error the rest cannot be had: two versions of the file are never
+    /// mixed, so the reply must break off. May be dropped and called again.
     pub(crate) async fn next(&mut self) -> Option<io::Result<Bytes>> {
         let length = usize::try_from(self.remaining()).unwrap_or(CHUNK).min(CHUNK);
         if length == 0 {
