@@ -41,7 +41,6 @@ pub(crate) async fn fetch(
     messages: Streaming<FetchRequest>,
     replies: &Replies,
 ) -> Result<(), Failed> {
-    let deadline = Deadline::in_millis(head.deadline_ms);
     // Refused before a byte of the body is received.
     let mut packet = request::packet(head, request::told_length(head), &pool.config)?;
     let incoming = Incoming::new(messages, head.content_length, &pool.config)?;
@@ -50,6 +49,8 @@ pub(crate) async fn fetch(
         packet = request::packet(head, upload.length(), &pool.config)?;
     }
 
+    // A slow client's upload is not the application's time: the edge has a limit of its own for that.
+    let deadline = Deadline::in_millis(head.deadline_ms);
     let mut slot = pool.slot(request::client(head), deadline).await?;
     let reply = reach(pool, head, &packet, &mut upload, &mut slot, deadline).await?;
     let server = slot.server().address.to_string();

@@ -1,0 +1,192 @@
+//! Plays the edge: asks an adapter, in this process or over the network.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use process::shutdown::Shutdown;
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio_stream::{Stream, StreamExt};
+use tonic::{Code, Streaming};
+use weir_proto::origin::origin_client::OriginClient;
+use weir_proto::origin::{
+    End, Failure, FetchReply, FetchRequest, Field, Kind, ReplyHead, RequestHead, fetch_reply, fetch_request,
+};
+use weir_proto::transport::{self, Transport};
+use wsgi_adapter::{Config, Metrics, PoolConfig, ServerConfig};
+
+/// No test waits for anything longer than this.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+#[derive(Clone)]
+pub(crate) struct Edge {
+    client: OriginClient<Transport>,
+    metrics: Metrics,
+}
+
+/// How an answer ended.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    Whole,
+    Failed(Failure),
+    Refused(Code),
+    /// Neither an end nor a failure.
+    Lost,
+}
+
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) head: Option<ReplyHead>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) end: Ending,
+}
+
+/// A pool of these servers, with waits short enough for tests.
+pub(crate) fn pool(servers: &[&str]) -> PoolConfig {
+    let servers = servers.iter().map(|address| ServerConfig::new(address.parse().unwrap()));
+    PoolConfig { name: "app".to_owned(), servers: servers.collect(), ..PoolConfig::default() }
+}
+
+pub(crate) fn get(target: &str) -> RequestHead {
+    RequestHead {
+        pool: "app".to_owned(),
+        method: "GET".to_owned(),
+        target: target.as_bytes().to_vec().into(),
+        scheme: "http".to_owned(),
+        protocol: "HTTP/1.1".to_owned(),
+        authority: "example.com".to_owned(),
+        client_address: "192.0.2.1".to_owned(),
+        client_port: 40000,
+        server_name: "example.com".to_owned(),
+        server_port: 80,
+        document_root: "/var/www".to_owned(),
+        content_length: Some(0),
+        ..RequestHead::default()
+    }
+}
+
+pub(crate) fn with_body(method: &str, target: &str, content_length: Option<u64>) -> RequestHead {
+    RequestHead { method: method.to_owned(), content_length, ..get(target) }
+}
+
+pub(crate) fn field(name: &str, value: &[u8]) -> Field {
+    Field { name: name.as_bytes().to_vec().into(), value: value.to_vec().into() }
+}
+
+pub(crate) fn chunk(bytes: &[u8]) -> FetchRequest {
+    FetchRequest { message: Some(fetch_request::Message::Chunk(Bytes::copy_from_slice(bytes))) }
+}
+
+pub(crate) fn end() -> FetchRequest {
+    FetchRequest { message: Some(fetch_request::Message::End(End {})) }
+}
+
+impl Edge {
+    pub(crate) fn in_process(pool: PoolConfig) -> Self {
+        let metrics = Metrics::default();
+        let config = Config { pool: vec![pool], ..Config::default() };
+        let service = wsgi_adapter::service(&config, &metrics, &Shutdown::new());
+        Self { client: OriginClient::new(transport::in_process(service)), metrics }
+    }
+
+    /// And what `run` comes back with.
+    pub(crate) async fn over_network(
+        pool: PoolConfig,
+        shutdown: Shutdown,
+    ) -> (Self, tokio::task::JoinHandle<bool>) {
+        let metrics = Metrics::default();
+        let config = Config { pool: vec![pool], ..Config::default() };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let counting = metrics.clone();
+        let run =
+            tokio::spawn(
+                async move { wsgi_adapter::run(config, listener, counting, shutdown).await.is_ok() },
+            );
+        let channel = tonic::transport::Endpoint::from_shared(url).unwrap().connect_lazy();
+        (Self { client: OriginClient::new(transport::network(vec![channel])), metrics }, run)
+    }
+
+    /// Sends these messages as they come; the reply as it comes.
+    pub(crate) async fn open(
+        &self,
+        messages: impl Stream<Item = FetchRequest> + Send + 'static,
+    ) -> Result<Streaming<FetchReply>, tonic::Status> {
+        let opened = tokio::time::timeout(PATIENCE, self.client.clone().fetch(messages)).await;
+        opened.expect("the adapter takes a call").map(tonic::Response::into_inner)
+    }
+
+    pub(crate) async fn ask(&self, head: RequestHead) -> Answer {
+        self.send(head, vec![end()]).await
+    }
+
+    /// The head, then these messages, then the end of the stream.
+    pub(crate) async fn send(&self, head: RequestHead, body: Vec<FetchRequest>) -> Answer {
+        let head = FetchRequest { message: Some(fetch_request::Message::Head(head)) };
+        let messages = tokio_stream::iter([head]).chain(tokio_stream::iter(body));
+        match self.open(messages).await {
+            Ok(replies) => read(replies).await,
+            Err(status) => Answer { head: None, body: Vec::new(), end: Ending::Refused(status.code()) },
+        }
+    }
+
+    /// What the admin listener would show.
+    pub(crate) fn metrics(&self) -> String {
+        let mut registry = Registry::with_prefix("weir");
+        self.metrics.register(&mut registry);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        text
+    }
+}
+
+/// Reads a reply to its end.
+pub(crate) async fn read(mut replies: Streaming<FetchReply>) -> Answer {
+    let mut answer = Answer { head: None, body: Vec::new(), end: Ending::Lost };
+    loop {
+        let message = tokio::time::timeout(PATIENCE, replies.message()).await.expect("the reply goes on");
+        match message {
+            Ok(Some(FetchReply { message: Some(message) })) => match message {
+                fetch_reply::Message::Head(head) => answer.head = Some(head),
+                fetch_reply::Message::Chunk(piece) => answer.body.extend_from_slice(&piece),
+                fetch_reply::Message::End(_) => answer.end = Ending::Whole,
+                fetch_reply::Message::Failure(failure) => answer.end = Ending::Failed(failure),
+            },
+            Ok(_) => return answer,
+            Err(status) => {
+                answer.end = Ending::Refused(status.code());
+                return answer;
+            }
+        }
+    }
+}
+
+impl Answer {
+    /// The status of an answer that came whole.
+    pub(crate) fn status(&self) -> u32 {
+        assert!(matches!(self.end, Ending::Whole), "{self:?}");
+        self.head.as_ref().unwrap().status
+    }
+
+    pub(crate) fn text(&self) -> String {
+        assert!(matches!(self.end, Ending::Whole), "{self:?}");
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub(crate) fn field(&self, name: &str) -> Option<String> {
+        let found = self.head.as_ref()?.fields.iter().find(|field| field.name == name)?;
+        Some(String::from_utf8_lossy(&found.value).into_owned())
+    }
+
+    pub(crate) fn failure(&self) -> &Failure {
+        match &self.end {
+            Ending::Failed(failure) => failure,
+            other => panic!("no failure: {other:?}"),
+        }
+    }
+
+    /// The failure's kind, and whether the request reached a server.
+    pub(crate) fn failed(&self) -> (Kind, bool) {
+        (self.failure().kind(), self.failure().reached)
+    }
+}

@@ -1,0 +1,166 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use process::units::Time;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixListener;
+use tokio::sync::{Semaphore, mpsc};
+use weir_proto::origin::{FetchRequest, Kind, fetch_request};
+use wsgi_adapter::{PoolConfig, QueueConfig, ServerConfig};
+
+use crate::edge::{Edge, end, get, pool};
+use crate::peer::{Peer, read_request};
+
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/// Answers when `go` has a permit for it.
+async fn gated(go: &Arc<Semaphore>) -> Peer {
+    let go = Arc::clone(go);
+    Peer::new(move |mut stream| {
+        let go = Arc::clone(&go);
+        async move {
+            read_request(&mut stream).await;
+            go.acquire().await.unwrap().forget();
+            let _ = stream.write_all(OK).await;
+        }
+    })
+    .await
+}
+
+async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < crate::edge::PATIENCE, "{what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn beyond_the_limit_requests_wait_and_beyond_the_queue_they_are_turned_away() {
+    let go = Arc::new(Semaphore::new(0));
+    let peer = gated(&go).await;
+    let queue = QueueConfig { length: 1, timeout: Time::from_secs(10) };
+    let edge = Edge::in_process(PoolConfig { max_in_flight: 1, queue, ..pool(&[&peer.address]) });
+    let ask = || {
+        let edge = edge.clone();
+        tokio::spawn(async move { edge.ask(get("/")).await })
+    };
+    let first = ask();
+    until("the first is at the server", || peer.connections() == 1).await;
+    let second = ask();
+    until("the second waits", || edge.metrics().contains("wsgi_adapter_queued{pool=\"app\"} 1")).await;
+
+    let start = Instant::now();
+    let third = edge.ask(get("/")).await;
+    assert_eq!(third.failed(), (Kind::Overloaded, false));
+    assert_eq!(third.failure().retry_after, 10);
+    assert!(start.elapsed() < Duration::from_millis(500));
+    assert_eq!(peer.connections(), 1);
+
+    go.add_permits(2);
+    assert_eq!(first.await.unwrap().text(), "ok");
+    assert_eq!(second.await.unwrap().text(), "ok");
+}
+
+#[tokio::test]
+async fn max_conns_sends_the_rest_elsewhere() {
+    let go = Arc::new(Semaphore::new(0));
+    let (small, large) = (gated(&go).await, gated(&go).await);
+    let mut config = pool(&[&small.address, &large.address]);
+    config.servers[0] = ServerConfig { max_conns: 1, ..config.servers[0].clone() };
+    let edge = Edge::in_process(config);
+    let asks: Vec<_> = (0..6)
+        .map(|_| {
+            let edge = edge.clone();
+            tokio::spawn(async move { edge.ask(get("/")).await })
+        })
+        .collect();
+    until("all are at a server", || small.connections() + large.connections() == 6).await;
+    assert_eq!(small.connections(), 1);
+    go.add_permits(6);
+    for ask in asks {
+        assert_eq!(ask.await.unwrap().text(), "ok");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_closes_the_connection_and_frees_its_place() {
+    let (closed, mut closes) = mpsc::channel(4);
+    // Sends a head and some body, then waits for the other side to leave. The second connection is answered.
+    let mut turn = 0;
+    let peer = Peer::new(move |mut stream| {
+        turn += 1;
+        let (closed, first) = (closed.clone(), turn == 1);
+        async move {
+            read_request(&mut stream).await;
+            if !first {
+                return stream.write_all(OK).await.unwrap();
+            }
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nsome").await.unwrap();
+            assert_eq!(stream.read(&mut [0; 1]).await.unwrap_or(0), 0);
+            closed.send(()).await.unwrap();
+        }
+    })
+    .await;
+    let queue = QueueConfig { length: 0, ..QueueConfig::default() };
+    let edge = Edge::in_process(PoolConfig { max_in_flight: 1, queue, ..pool(&[&peer.address]) });
+    let head = FetchRequest { message: Some(fetch_request::Message::Head(get("/"))) };
+    let mut replies = edge.open(tokio_stream::iter([head, end()])).await.unwrap();
+    replies.message().await.unwrap().unwrap();
+    assert_eq!(edge.ask(get("/")).await.failed().0, Kind::Overloaded, "its place is taken");
+    drop(replies);
+    tokio::time::timeout(crate::edge::PATIENCE, closes.recv()).await.unwrap().unwrap();
+    assert_eq!(edge.ask(get("/")).await.text(), "ok");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_stops_the_application() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let path = directory.path().join("app.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let sent = Arc::new(AtomicUsize::new(0));
+    let sending = Arc::clone(&sent);
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 50000000\r\n\r\n").await.unwrap();
+        for _ in 0..5000 {
+            stream.write_all(&[b'x'; 10_000]).await.unwrap();
+            sending.fetch_add(10_000, Ordering::SeqCst);
+        }
+    });
+    let edge = Edge::in_process(pool(&[&format!("unix:{}", path.display())]));
+    let head = FetchRequest { message: Some(fetch_request::Message::Head(get("/"))) };
+    let replies = edge.open(tokio_stream::iter([head, end()])).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let held = sent.load(Ordering::SeqCst);
+    assert!(held < 2_000_000, "{held} bytes were taken from the application for nobody");
+    let answer = crate::edge::read(replies).await;
+    assert_eq!((answer.status(), answer.body.len()), (200, 50_000_000));
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_reply_is_passed_on_as_it_comes() {
+    let go = Arc::new(Semaphore::new(0));
+    let gate = Arc::clone(&go);
+    let peer = Peer::new(move |mut stream| {
+        let gate = Arc::clone(&gate);
+        async move {
+            read_request(&mut stream).await;
+            for piece in [&b"HTTP/1.1 200 OK\r\n\r\n"[..], b"one", b"two"] {
+                stream.write_all(piece).await.unwrap();
+                gate.acquire().await.unwrap().forget();
+            }
+        }
+    })
+    .await;
+    let edge = Edge::in_process(pool(&[&peer.address]));
+    let head = FetchRequest { message: Some(fetch_request::Message::Head(get("/"))) };
+    let mut replies = edge.open(tokio_stream::iter([head, end()])).await.unwrap();
+    for _ in 0..4 {
+        let message = tokio::time::timeout(crate::edge::PATIENCE, replies.message()).await;
+        assert!(message.expect("before the next piece is sent").unwrap().is_some());
+        go.add_permits(1);
+    }
+}
