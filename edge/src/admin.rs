@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 
 use crate::metrics::{Exposition, Metrics};
 pub use probe::{Unready, healthcheck};
-pub use readiness::{Phase, Readiness};
+pub use readiness::Readiness;
 use status::Status;
 
 /// Connections served at once; further ones wait to be accepted.

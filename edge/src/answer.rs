@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use http::header::{AGE, CONTENT_LENGTH, CONTENT_RANGE, HeaderName, HeaderValue, IF_RANGE, RANGE};
+use http::header::{AGE, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, HeaderName, HeaderValue, IF_RANGE, RANGE};
 use http::{HeaderMap, StatusCode};
 use http_cache::cache_status::{self, CacheStatus, Fwd};
 use http_cache::conditional::{self, Answer, Role, Selected};
@@ -85,6 +85,12 @@ pub(crate) fn relayed(edge: &Edge, reply: OriginReply, reason: Option<Reason>) -
     let cache_status = CacheStatus { fwd_status: Some(status), ..CacheStatus::passed(reason) };
     mark(edge, &mut relayed.headers, &cache_status);
     relayed.noting(CacheResult::Pass)
+}
+
+/// `OPTIONS *`: what this server can do at all (RFC 9110 section 9.3.7).
+pub(crate) fn about_the_server() -> Reply {
+    let methods = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+    Reply::new(StatusCode::NO_CONTENT, HeaderMap::from_iter([(ALLOW, methods)]), ReplyBody::Empty)
 }
 
 /// A stored page under its conditions and ranges.

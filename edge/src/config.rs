@@ -8,7 +8,7 @@ use process::units::{Size, Time};
 use serde::Deserialize;
 
 pub use crate::expires::Expires;
-use crate::files::Symlinks;
+use crate::files::{FileCacheConfig, Symlinks};
 use crate::metrics::Metrics;
 
 mod cache;
@@ -36,6 +36,8 @@ pub struct Config {
     pub access_log_to: String,
     pub timeouts: Timeouts,
     pub limits: Limits,
+    /// Static files kept in memory.
+    pub files: FileCacheConfig,
     pub site: Vec<SiteConfig>,
 }
 
@@ -205,6 +207,7 @@ impl Default for Config {
             access_log_to: "stdout".into(),
             timeouts: Timeouts::default(),
             limits: Limits::default(),
+            files: FileCacheConfig::default(),
             site: Vec::new(),
         }
     }

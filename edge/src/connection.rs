@@ -14,6 +14,7 @@ use process::trace::TraceContext;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use crate::Edge;
 use crate::ask::Scheme;
@@ -27,7 +28,7 @@ use crate::request::Request;
 use crate::uplink::{self, UplinkEnd};
 use crate::watchdog::Watchdog;
 use crate::writer::{self, Manner, Sent};
-use crate::{error, handler, record};
+use crate::{error, handler, record, spans};
 
 /// Read at a time while a connection waits for a head.
 const INPUT: usize = 16 * 1024;
@@ -284,10 +285,11 @@ impl Connection {
     async fn exchange(&mut self, incoming: Incoming) -> bool {
         let Incoming { request, framing, pump, expects_continue, keep_alive } = incoming;
         let line = record::Line::of(&request);
+        let span = spans::of_request(&request);
         let manner =
             Manner { head_only: request.method == Method::HEAD, version: request.version, keep_alive };
         let edge = self.edge.clone();
-        let handling = handler::handle(&edge, request);
+        let handling = handler::handle(&edge, request, &span).instrument(span.clone());
         let patience = edge.settings.timeouts.send.0;
         let (sent, reply, whole) = match pump {
             None => {
@@ -312,6 +314,7 @@ impl Connection {
                 }
             }
         };
+        spans::answered(&span, &reply);
         self.finished(&line, sent, &reply, whole).await
     }
 

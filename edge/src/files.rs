@@ -19,7 +19,8 @@ mod resource;
 mod settings;
 mod stream;
 
-pub(crate) use cache::{FileCache, FileCacheConfig};
+pub(crate) use cache::FileCache;
+pub use cache::FileCacheConfig;
 pub(crate) use settings::{FileSettings, Place, Symlinks};
 pub(crate) use stream::FileStream;
 

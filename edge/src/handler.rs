@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use http_cache::{Key, Reason, ReplyParts, RequestParts, SharedRequest, Verdict, vary};
+use tracing::Span;
 use weir_proto::origin::RequestHead;
 
 use crate::ask::{Ask, SharedAsk};
@@ -16,13 +17,16 @@ use crate::path;
 use crate::reply::Reply;
 use crate::request::Request;
 use crate::sites::Chosen;
-use crate::{Edge, answer, error, fill, from_files};
+use crate::{Edge, answer, error, fill, from_files, spans};
 
 /// How often a request may find that the page it joined is another variant's before it goes by itself.
 const ROUNDS: usize = 3;
 
 /// Answers one request. Never fails: what goes wrong is a reply too.
-pub(crate) async fn handle(edge: &Arc<Edge>, mut request: Request) -> Reply {
+pub(crate) async fn handle(edge: &Arc<Edge>, mut request: Request, span: &Span) -> Reply {
+    if request.target == "*" {
+        return answer::about_the_server();
+    }
     let target = request.target.clone();
     let (raw_path, query) = split(&target);
     let path = match path::normalise(raw_path.as_bytes()) {
@@ -49,7 +53,7 @@ pub(crate) async fn handle(edge: &Arc<Edge>, mut request: Request) -> Reply {
         server_name: site.name.clone(),
         server_port: request.server_port,
         document_root: site.root.clone(),
-        traceparent: request.trace.to_header(),
+        traceparent: spans::to_hand_on(span, &request.trace),
     };
     let Some(policy) = &location.cache else {
         return pass(edge, ask, request, None).await.at(location);

@@ -132,21 +132,16 @@ pub fn read<'a>(
 
     let mut control = Control::default();
     let mut at = request_line.end;
-    for left in (0..=limits.fields.min(MAX_FIELDS)).rev() {
+    let mut lines = 0;
+    loop {
         let Some((field, end)) = line::judged(field::read(bytes, at), bytes, at)? else {
             return unfinished(Refusal::HeadTooLarge);
         };
         at = end;
+        lines += 1;
         match field {
-            FieldLine::Blank => {
-                if control.nominates {
-                    remove_nominated(bytes, spans);
-                }
-                let head =
-                    control.head(&request_line, Fields { head: bytes.get(..end).unwrap_or(bytes), spans })?;
-                return Ok(Some((head, end)));
-            }
-            _ if left == 0 => break,
+            FieldLine::Blank => break,
+            _ if lines > limits.fields.min(MAX_FIELDS) => return Err(Refusal::TooManyFields),
             FieldLine::Dropped => {}
             FieldLine::Field(span) => {
                 control.take(span.known, span.value(bytes), request_line.version)?;
@@ -154,7 +149,11 @@ pub fn read<'a>(
             }
         }
     }
-    Err(Refusal::TooManyFields)
+    if control.nominates {
+        remove_nominated(bytes, spans);
+    }
+    let fields = Fields { head: bytes.get(..at).unwrap_or(bytes), spans };
+    Ok(Some((control.head(&request_line, fields)?, at)))
 }
 
 /// What to remember of a head that has not come whole, so that one that comes byte by byte is not read from its start for each byte.
@@ -184,9 +183,9 @@ fn remove_nominated(head: &[u8], spans: &mut Vec<FieldSpan>) {
             continue;
         };
         for option in control::options(connection.value(head)) {
-            for span in spans.iter_mut().filter(|span| span.name(head).eq_ignore_ascii_case(option)) {
-                span.nominated = true;
-            }
+            let named =
+                |span: &FieldSpan| span.known == Known::Other && span.name(head).eq_ignore_ascii_case(option);
+            spans.iter_mut().filter(|span| named(span)).for_each(|span| span.nominated = true);
         }
     }
     spans.retain(|span| !span.nominated);

@@ -9,6 +9,7 @@ use process::listen::{self, ListenError};
 use process::settings::Mistakes;
 use process::shutdown::Shutdown;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use weir_proto::transport::Transport;
 
@@ -45,6 +46,7 @@ mod reply;
 mod request;
 mod site;
 mod sites;
+mod spans;
 mod uplink;
 mod watchdog;
 mod writer;
@@ -151,7 +153,7 @@ impl Edge {
             flights,
             nodes: nodes::Nodes::new(peers.cache_nodes, timeouts.cache.0, timeouts.wait.0),
             origins: origin::Origins::new(peers.wsgi_adapters, timeouts.application.0),
-            files: files::FileCache::new(files::FileCacheConfig::default()),
+            files: files::FileCache::new(settings.files.clone()),
             metrics,
             log,
             shutdown,
@@ -182,6 +184,7 @@ impl Edge {
             let admin = Admin::new(self.metrics.clone(), readiness);
             tokio::spawn(admin::serve(listener, admin, self.shutdown.clone()))
         });
+        tokio::spawn(reopen_log(self.log.clone()));
         let room = Arc::new(Semaphore::new(self.settings.limits.connections));
         let accepting =
             listeners.http.into_iter().map(|listener| self.clone().accept(listener, room.clone()));
@@ -254,6 +257,14 @@ fn open_log(settings: &Config) -> Result<AccessLog, StartError> {
         LogFormat::Json => (Destination::from(settings.access_log_to.as_str()), Format::Json),
     };
     AccessLog::open(&destination, format).map_err(|error| StartError::AccessLog(error.to_string()))
+}
+
+/// SIGUSR1, as of nginx: whoever rotates the log has moved the file away.
+async fn reopen_log(log: Arc<AccessLog>) {
+    let Ok(mut asked) = signal(SignalKind::user_defined1()) else { return };
+    while asked.recv().await.is_some() {
+        log.reopen();
+    }
 }
 
 fn build_sites(settings: &Config, metrics: &Metrics) -> Result<sites::Sites, StartError> {

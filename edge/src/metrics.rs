@@ -21,10 +21,10 @@ use prometheus_client::registry::{Registry, Unit};
 
 pub use cache_result::CacheResult;
 pub use exposition::Exposition;
-pub use histogram::Histogram;
 pub use location::LocationMetrics;
 pub use sampled::Sampled;
 
+use histogram::Histogram;
 use location::Locations;
 use sampled::Sampler;
 
@@ -117,21 +117,38 @@ impl Metrics {
 
     /// The names. The library adds `_total` and `_info`, the unit, and the full stop of the help.
     fn add_to(&self, registry: &mut Registry) {
-        let connections = "Connections accepted";
-        registry.register("connections_accepted", connections, self.connections_accepted.clone());
+        registry.register("connections_accepted", "Connections accepted", self.connections_accepted.clone());
         registry.register("connections_active", "Connections open now", self.connections_active.clone());
-        let refused = "Connections closed at once because a limit was reached";
-        registry.register("connections_refused", refused, self.connections_refused.clone());
-        let calls = "Requests sent to the application, background refreshes among them";
-        registry.register("application_calls", calls, self.application_calls.clone());
-        let failures = "Requests to the application without a whole answer, by kind";
-        registry.register("application_failures", failures, self.application_failures.clone());
-        let heads = "Requests refused before a location was chosen, by reason";
-        registry.register("refused_heads", heads, self.refused_heads.clone());
-        let alone = "Times no cache-node could be asked and the edge went on alone";
-        registry.register("cache_node_errors", alone, self.cache_node_errors.clone());
-        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-        registry.register("build", "The version that runs", version);
+        registry.register(
+            "connections_refused",
+            "Connections closed at once because a limit was reached",
+            self.connections_refused.clone(),
+        );
+        registry.register(
+            "application_calls",
+            "Requests sent to the application, background refreshes among them",
+            self.application_calls.clone(),
+        );
+        registry.register(
+            "application_failures",
+            "Requests to the application without a whole answer, by kind",
+            self.application_failures.clone(),
+        );
+        registry.register(
+            "refused_heads",
+            "Requests refused before a location was chosen, by reason",
+            self.refused_heads.clone(),
+        );
+        registry.register(
+            "cache_node_errors",
+            "Times no cache-node could be asked and the edge went on alone",
+            self.cache_node_errors.clone(),
+        );
+        registry.register(
+            "build",
+            "The version that runs",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
         let started = self.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         registry.register_with_unit("start_time", "When it started", Unit::Seconds, ConstGauge::new(started));
         registry.register_collector(Box::new(self.locations.clone()));

@@ -147,9 +147,12 @@ impl Exchange {
     }
 
     /// Gives the lease back with the reason.
-    pub async fn give_up(self, why: Why, pass: Duration) -> Result<(), NodeGone> {
+    pub async fn give_up(mut self, why: Why, pass: Duration) -> Result<(), NodeGone> {
         let give_up = GiveUp { why: why.into(), pass_ms: pass.as_millis() as u64 };
-        self.send(exchange_request::Message::GiveUp(give_up)).await
+        self.send(exchange_request::Message::GiveUp(give_up)).await?;
+        // The node ends the stream when it has taken note; one that we end first might be reset before that.
+        let _ = timeout(self.patience, self.replies.message()).await;
+        Ok(())
     }
 
     async fn waited(&mut self, limit: Duration) -> Result<exchange_reply::Message, NodeGone> {

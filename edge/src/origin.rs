@@ -8,7 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use http::{HeaderMap, StatusCode};
-use tokio::time::timeout;
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
 use tonic::Streaming;
 use weir_proto::fields;
 use weir_proto::origin::origin_client::OriginClient;
@@ -76,15 +77,21 @@ impl Origins {
         head.content_length = body.length();
         head.deadline_ms = self.patience.as_millis() as u64;
         let fault = Arc::new(OnceLock::new());
+        let (sending, sent) = oneshot::channel();
         let call = async {
-            let messages = messages(head, body, fault.clone());
+            let messages = messages(head, body, fault.clone(), sending);
             let mut replies = client.clone().fetch(messages).await.map_err(from_status)?.into_inner();
             let first = replies.message().await.map_err(from_status)?;
             Ok((first, replies))
         };
-        let answered = match timeout(self.patience + SLACK, call).await {
-            Ok(answered) => answered,
-            Err(_) => Err(Failure::new(Kind::Timeout, "no reply from the wsgi-adapter in time")),
+        // An upload is the client's time, and has a limit of its own: the application's begins when it is sent.
+        let too_late = async {
+            let _ = sent.await;
+            sleep(self.patience + SLACK).await;
+        };
+        let answered = tokio::select! {
+            answered = call => answered,
+            () = too_late => Err(Failure::new(Kind::Timeout, "no reply from the wsgi-adapter in time")),
         };
         let (first, replies) = answered.map_err(|failure| blame_client(failure, &fault))?;
         let head = match first.and_then(|reply| reply.message) {
@@ -175,22 +182,25 @@ fn blame_client(mut failure: Failure, fault: &OnceLock<BodyFault>) -> Failure {
     failure
 }
 
-/// Head, body chunks, end. A body that breaks off ends the stream without `end`: the adapter never takes it for whole.
+/// Head, body chunks, end; then drops `sending`. A body that breaks off ends the stream without `end`: the adapter never takes it for whole.
 fn messages(
     head: RequestHead,
     body: RequestBody,
     fault: Arc<OnceLock<BodyFault>>,
+    sending: oneshot::Sender<()>,
 ) -> impl Stream<Item = FetchRequest> + Send + 'static {
     enum Step {
-        Head(Box<RequestHead>, RequestBody),
-        Body(RequestBody),
+        Head(Box<RequestHead>, RequestBody, oneshot::Sender<()>),
+        Body(RequestBody, oneshot::Sender<()>),
         Done,
     }
-    stream::unfold((Step::Head(Box::new(head), body), fault), |(step, fault)| async move {
+    stream::unfold((Step::Head(Box::new(head), body, sending), fault), |(step, fault)| async move {
         let (message, next) = match step {
-            Step::Head(head, body) => (fetch_request::Message::Head(*head), Step::Body(body)),
-            Step::Body(mut body) => match body.next().await {
-                Some(Ok(chunk)) => (fetch_request::Message::Chunk(chunk), Step::Body(body)),
+            Step::Head(head, body, sending) => {
+                (fetch_request::Message::Head(*head), Step::Body(body, sending))
+            }
+            Step::Body(mut body, sending) => match body.next().await {
+                Some(Ok(chunk)) => (fetch_request::Message::Chunk(chunk), Step::Body(body, sending)),
                 Some(Err(broken)) => {
                     let _ = fault.set(broken);
                     return None;

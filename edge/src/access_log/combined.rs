@@ -77,7 +77,7 @@ fn escape(line: &mut Vec<u8>, field: &[u8]) {
     }
 }
 
-/// `write!` would take a third of the line's time.
+/// For numbers alone `write!` would take as long as the whole line does now.
 fn decimal(line: &mut Vec<u8>, mut number: u64) {
     let mut digits = [0; 20];
     let mut start = digits.len();

@@ -10,9 +10,11 @@ use parking_lot::Mutex;
 use super::stamp::Stamps;
 
 /// A shard this full takes no more lines. The line that fills it may go over by its own length.
-const MAX_SHARD: usize = 1024 * 1024;
+const MAX_SHARD: usize = 4 * 1024 * 1024;
 /// A shard that grows past this is written at once.
 const WRITE_AT: usize = 256 * 1024;
+/// What a buffer keeps of its memory after a time in which the writer was behind.
+const KEPT: usize = 2 * WRITE_AT;
 
 #[derive(Debug)]
 pub(super) struct Shards {
@@ -50,13 +52,14 @@ impl Shards {
         before < WRITE_AT && lines.len() >= WRITE_AT
     }
 
-    /// Hands each shard's lines to `write`, with no lock held.
+    /// Hands each shard's lines to `write`, with no lock held. `spare` is empty, and is again after it.
     pub(super) fn take_each(&self, spare: &mut Vec<u8>, mut write: impl FnMut(&[u8])) {
         for shard in &self.all {
-            spare.clear();
             mem::swap(&mut shard.lock().lines, spare);
             if !spare.is_empty() {
                 write(spare);
+                spare.clear();
+                spare.shrink_to(KEPT);
             }
         }
     }

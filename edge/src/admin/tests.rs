@@ -1,3 +1,5 @@
+//! Every route over a real socket, a drain, clients that misbehave.
+
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -21,7 +21,7 @@ const USUAL_FILE: usize = 16 * 1024;
 /// `[edge.files]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct FileCacheConfig {
+pub struct FileCacheConfig {
     /// For all files together; 0: none is kept.
     pub(crate) memory: Size,
     /// Larger files are streamed from disk each time.

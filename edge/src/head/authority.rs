@@ -28,7 +28,7 @@ impl<'a> Authority<'a> {
                 text.split_at(address.len() + 2)
             }
             None => {
-                let (host, port) = text.split_at(octets::run(bytes, 0, HOST).0);
+                let (host, port) = text.split_at(octets::run(bytes, 0, HOST));
                 (registered_name(host)?, port)
             }
         };
@@ -62,7 +62,7 @@ fn registered_name(name: &str) -> Result<&str, Refusal> {
         || relative.len() > MAX_HOST
         || relative.starts_with('.')
         || relative.ends_with('.')
-        || relative.contains("..");
+        || relative.as_bytes().windows(2).any(|pair| pair == b"..");
     if odd { Err(Refusal::Authority) } else { Ok(relative) }
 }
 

@@ -172,7 +172,7 @@ fn is_compression(coding: &[u8]) -> bool {
 }
 
 fn is_token(option: &[u8]) -> bool {
-    octets::run(option, 0, TOKEN).0 == option.len()
+    octets::run(option, 0, TOKEN) == option.len()
 }
 
 /// RFC 9110 §8.6: `1*DIGIT`. No list, sign or leading zero, and no more than a `u64`.

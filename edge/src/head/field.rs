@@ -1,7 +1,7 @@
 //! One field line, and the names that something in the edge asks for.
 
 use super::line::{self, Stop};
-use super::octets::{self, TOKEN, UNDERSCORE};
+use super::octets::{self, PLAIN_NAME, TOKEN};
 use super::{Known, Refusal};
 
 /// The `http` crate's own limit is 65,535; no field in use comes near this one.
@@ -36,8 +36,10 @@ pub(super) enum FieldLine {
 }
 
 /// The line that begins at `at`, and where the next one begins.
+#[inline]
 pub(super) fn read(bytes: &[u8], at: usize) -> Result<(FieldLine, usize), Stop> {
-    let (name_end, met) = octets::run(bytes, at, TOKEN);
+    let plain_end = octets::run(bytes, at, PLAIN_NAME);
+    let name_end = if bytes.get(plain_end) == Some(&b'_') { octets::run(bytes, plain_end, TOKEN) } else { plain_end };
     match bytes.get(name_end) {
         None => return Err(Stop::More),
         Some(b':') if name_end > at => {}
@@ -57,7 +59,7 @@ pub(super) fn read(bytes: &[u8], at: usize) -> Result<(FieldLine, usize), Stop> 
     }
     let line_end = octets::value_end(bytes, name_end + 1);
     let end = line::end(bytes, line_end, Refusal::FieldValue)?;
-    if met & UNDERSCORE != 0 {
+    if name_end != plain_end {
         return Ok((FieldLine::Dropped, end));
     }
     let name = (at, name_end);

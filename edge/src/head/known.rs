@@ -77,12 +77,21 @@ impl Known {
             (12.., Some(b'x')) => (Self::XForwarded, "x-forwarded-"),
             _ => return Self::Other,
         };
-        let spelled = match name.get(..spelling.len()) {
-            Some(start) => start.eq_ignore_ascii_case(spelling.as_bytes()),
-            None => false,
-        };
-        if spelled { known } else { Self::Other }
+        if is_spelled(name, spelling.as_bytes()) { known } else { Self::Other }
     }
+}
+
+/// Whether `name`, a token, begins with `spelling` in any case. Letters that differ in case differ in one bit, which `-` and the
+/// digits have set; no other token character becomes one of these by setting it.
+fn is_spelled(name: &[u8], spelling: &[u8]) -> bool {
+    const CASE: u8 = 0x20;
+    let Some(start) = name.get(..spelling.len()) else { return false };
+    let (words, rest) = start.as_chunks::<8>();
+    let (spelled_words, spelled_rest) = spelling.as_chunks::<8>();
+    let differs = |(a, b): (&[u8; 8], &[u8; 8])| {
+        (u64::from_le_bytes(*a) | u64::from_le_bytes([CASE; 8])) != u64::from_le_bytes(*b)
+    };
+    !words.iter().zip(spelled_words).any(differs) && rest.iter().zip(spelled_rest).all(|(a, b)| a | CASE == *b)
 }
 
 /// A set of known names: those that a head holds, or those that a question is about.

@@ -30,6 +30,7 @@ pub(super) fn end(bytes: &[u8], at: usize, otherwise: Refusal) -> Result<usize, 
 }
 
 /// What was read of the line that begins at `at`; none if the line is not all there, whatever is wrong with its beginning.
+#[inline]
 pub(super) fn judged<T>(read: Result<T, Stop>, bytes: &[u8], at: usize) -> Result<Option<T>, Refusal> {
     match read {
         Ok(line) => Ok(Some(line)),

@@ -39,7 +39,7 @@ pub(super) fn start(bytes: &[u8]) -> Result<usize, Refusal> {
 }
 
 pub(super) fn read<'a>(bytes: &'a [u8], at: usize, limits: &Limits) -> Result<RequestLine<'a>, Stop> {
-    let (method_end, _) = octets::run(bytes, at, METHOD);
+    let method_end = octets::run(bytes, at, METHOD);
     match bytes.get(method_end) {
         None => return Err(Stop::More),
         // RFC 9112 §3: "a method longer than any that it implements SHOULD" be answered with 501.

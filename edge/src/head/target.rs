@@ -1,6 +1,6 @@
 //! What is asked for: the request target, reduced to path and query.
 
-use super::octets::{self, PATH, PERCENT, QUERY};
+use super::octets::{self, PATH, QUERY};
 use super::{Authority, Refusal};
 
 /// Path and query as sent, nothing decoded: what a cache key and `REQUEST_URI` are made of.
@@ -27,9 +27,9 @@ impl<'a> Target<'a> {
             // RFC 9112 §3.2.4: "The asterisk-form of request-target is only used for a server-wide OPTIONS request."
             return if method == "OPTIONS" { Ok(Self::ASTERISK) } else { Err(Refusal::TargetForm) };
         }
-        let (path_end, met) = octets::run(bytes, 0, PATH);
+        let path_end = octets::run(bytes, 0, PATH);
         let end = match bytes.get(path_end) {
-            Some(b'?') => octets::run(bytes, path_end + 1, QUERY).0,
+            Some(b'?') => octets::run(bytes, path_end + 1, QUERY),
             _ => path_end,
         };
         match bytes.get(end) {
@@ -40,12 +40,12 @@ impl<'a> Target<'a> {
         if bytes.first() != Some(&b'/') {
             return Err(Refusal::TargetForm);
         }
-        let escaped = met & PERCENT != 0;
-        if escaped && !bytes.get(..path_end).is_some_and(escapes_are_whole) {
-            return Err(Refusal::TargetEscape);
-        }
         let text = str::from_utf8(bytes).map_err(|_| Refusal::TargetCharacter)?;
         let path = text.get(..path_end).unwrap_or(text);
+        let escaped = path.contains('%');
+        if escaped && !escapes_are_whole(path.as_bytes()) {
+            return Err(Refusal::TargetEscape);
+        }
         Ok(Self { text, path, scheme: None, plain: !escaped && !has_odd_segments(path) })
     }
 

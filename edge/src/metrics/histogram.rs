@@ -15,14 +15,15 @@ const BOUNDS_US: [u64; 18] = [
 
 /// Durations counted by bucket. An observation is two relaxed additions.
 #[derive(Debug, Default)]
-pub struct Histogram {
+#[repr(C)]
+pub(super) struct Histogram {
+    sum_ns: AtomicU64,
     /// Not cumulative; the last one is what is above all bounds.
     buckets: [AtomicU64; BOUNDS_US.len() + 1],
-    sum_ns: AtomicU64,
 }
 
 impl Histogram {
-    pub fn observe(&self, took: Duration) {
+    pub(super) fn observe(&self, took: Duration) {
         let ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         let bucket = BOUNDS_US.partition_point(|bound| bound * 1000 < ns);
         if let Some(bucket) = self.buckets.get(bucket) {
@@ -31,11 +32,11 @@ impl Histogram {
         self.sum_ns.fetch_add(ns, Relaxed);
     }
 
-    pub fn count(&self) -> u64 {
+    pub(super) fn count(&self) -> u64 {
         self.buckets.iter().map(|bucket| bucket.load(Relaxed)).sum()
     }
 
-    pub fn sum(&self) -> Duration {
+    pub(super) fn sum(&self) -> Duration {
         Duration::from_nanos(self.sum_ns.load(Relaxed))
     }
 }

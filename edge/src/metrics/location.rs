@@ -23,23 +23,20 @@ pub struct LocationMetrics {
     site: Box<str>,
     location: Box<str>,
     results: [ResultMetrics; RESULTS],
-    sent: AtomicU64,
 }
 
+/// Laid out so that a request touches two cache lines: the threads' additions contend for lines, not for counters.
 #[derive(Debug, Default)]
+#[repr(C, align(64))]
 struct ResultMetrics {
     by_class: [AtomicU64; CLASSES.len()],
+    sent: AtomicU64,
     duration: Histogram,
 }
 
 impl LocationMetrics {
     fn new(site: &str, location: &str) -> Self {
-        Self {
-            site: site.into(),
-            location: location.into(),
-            results: Default::default(),
-            sent: AtomicU64::new(0),
-        }
+        Self { site: site.into(), location: location.into(), results: Default::default() }
     }
 
     /// Counts one answered request: four relaxed additions. `sent` is body bytes, `took` from the request's head to the
@@ -47,8 +44,8 @@ impl LocationMetrics {
     pub fn record(&self, cache: CacheResult, status: u16, sent: u64, took: Duration) {
         let result = &self.results[cache as usize];
         result.by_class[class(status)].fetch_add(1, Relaxed);
+        result.sent.fetch_add(sent, Relaxed);
         result.duration.observe(took);
-        self.sent.fetch_add(sent, Relaxed);
     }
 
     /// The site's name, as in the settings.
@@ -68,7 +65,7 @@ impl LocationMetrics {
 
     /// Body bytes sent so far.
     pub fn sent(&self) -> u64 {
-        self.sent.load(Relaxed)
+        self.results.iter().map(|result| result.sent.load(Relaxed)).sum()
     }
 
     /// Time all requests so far took together.

@@ -1,3 +1,5 @@
+//! What a scraper reads, and that no count is lost.
+
 use super::*;
 
 fn sample() -> Sampled {
