@@ -295,3 +295,6 @@ impl PoolConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

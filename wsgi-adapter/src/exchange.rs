@@ -88,9 +88,16 @@ pub(crate) async fn exchange(
             let nothing = *progress < Progress::Replied;
             return Err(if nothing { ServerError::Closed } else { ServerError::CutHead }.into());
         }
-        received.reserve(READ);
+        make_room(&mut received);
         let read = timeout_at(deadline.within(pool.read_timeout.0), reader.read_buf(&mut received)).await;
         closed = end_of_input(read.map_err(|_| ServerError::ReplyTimeout)?)?;
+    }
+}
+
+/// A new buffer only when little is left of the old one, which pieces on their way to the edge share.
+fn make_room(buffer: &mut BytesMut) {
+    if buffer.capacity() - buffer.len() < READ / 4 {
+        buffer.reserve(READ);
     }
 }
 
@@ -136,7 +143,7 @@ impl Reply {
                 Step::Done => return self.nothing_follows().map(|()| None),
                 Step::NeedMore => {}
             }
-            self.received.reserve(READ);
+            make_room(&mut self.received);
             let read = timeout(self.patience, self.reader.read_buf(&mut self.received)).await;
             match read.map_err(|_| ServerError::BodyTimeout)? {
                 Ok(0) => return Ok(self.body.closed().map(|()| None)?),

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use wsgi_adapter::Config;
 use clap::{Parser, Subcommand};
 use process::listen::{self, BACKLOG};
 use process::program::{self, Running};
 use process::settings::{Mistakes, load_section};
 use tokio::net::TcpListener;
+use wsgi_adapter::Config;
 
 /// How long streams under way may take at shutdown.
 const GRACE: Duration = Duration::from_secs(30);
@@ -57,7 +57,9 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         tracing::info!("wsgi-adapter serves on {}", config.listen);
         let serving = shutdown.clone();
         shutdown.spawn(async move {
-            if let Err(error) = wsgi_adapter::run(config, listener, wsgi_adapter::Metrics::default(), serving.clone()).await {
+            if let Err(error) =
+                wsgi_adapter::run(config, listener, wsgi_adapter::Metrics::default(), serving.clone()).await
+            {
                 tracing::error!("wsgi-adapter stopped: {error}");
                 serving.begin();
             }

@@ -41,6 +41,22 @@ async fn over_the_network_all_is_the_same() {
 }
 
 #[tokio::test]
+async fn an_early_answer_comes_whole_while_the_upload_stops() {
+    let hasty = Peer::new(|mut stream| async move {
+        stream.write_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    })
+    .await;
+    let unbuffered = wsgi_adapter::PoolConfig { request_buffering: false, ..pool(&[&hasty.address]) };
+    let (edge, _run) = Edge::over_network(unbuffered, Shutdown::new()).await;
+    let messages: Vec<_> = vec![b'x'; 20_000_000].chunks(60_000).map(chunk).chain([end()]).collect();
+    for _ in 0..5 {
+        let answer = edge.send(with_body("POST", "/", Some(20_000_000)), messages.clone()).await;
+        assert_eq!((answer.status(), answer.text().as_str()), (413, "no"));
+    }
+}
+
+#[tokio::test]
 async fn clients_that_leave_do_not_break_the_connection() {
     let silent = Peer::new(|mut stream| async move {
         read_request(&mut stream).await;

@@ -37,6 +37,15 @@ async fn nobody_there() {
 }
 
 #[tokio::test]
+async fn all_addresses_of_a_name_are_tried() {
+    let peer = Peer::replying(OK).await;
+    // "localhost" is ::1 too, where nobody listens.
+    let port = peer.address.rsplit_once(':').unwrap().1;
+    let answer = Edge::in_process(pool(&[&format!("uwsgi://localhost:{port}")])).ask(get("/")).await;
+    assert_eq!(answer.text(), "ok");
+}
+
+#[tokio::test]
 async fn the_next_server_is_tried_when_nothing_was_sent() {
     let other = echo().await;
     let edge = Edge::in_process(pool(&[&Peer::absent().await, &other.address]));

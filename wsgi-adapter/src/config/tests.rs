@@ -1,0 +1,168 @@
+use std::io::Write;
+
+use process::settings::Settings;
+
+use super::*;
+
+/// The section as it is read from a file, or every line of what is wrong with it, without the file's name.
+fn read(toml: &str) -> Result<Config, Vec<String>> {
+    let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+    file.write_all(toml.as_bytes()).unwrap();
+    let settings = Settings::load(Some(file.path()), []).unwrap();
+    let mut mistakes = settings.mistakes();
+    let config: Option<Config> = settings.section("wsgi_adapter", &mut mistakes);
+    if let Some(config) = &config {
+        config.check(&mut mistakes);
+    }
+    if mistakes.is_empty() {
+        return Ok(config.unwrap());
+    }
+    let name = format!("{}:", file.path().display());
+    Err(mistakes.to_string().lines().map(|line| line.replace(&name, "")).collect())
+}
+
+#[test]
+fn the_designs_example_is_good() {
+    let config = read(
+        r#"
+        [wsgi_adapter]
+        listen = "0.0.0.0:7102"
+        [[wsgi_adapter.pool]]
+        name = "django"
+        balance = "least_conn"
+        servers = ["uwsgi://127.0.0.1:29000", "uwsgi+unix:///run/app.sock", { address = "127.0.0.1:8000", weight = 2, backup = true }]
+        "#,
+    )
+    .unwrap();
+    let pool = &config.pool[0];
+    assert_eq!((pool.name.as_str(), pool.balance), ("django", Balance::LeastConn));
+    let plain = |address: &str| ServerConfig::new(address.parse().unwrap());
+    let third = ServerConfig { weight: 2, backup: true, ..plain("127.0.0.1:8000") };
+    assert_eq!(pool.servers, [plain("uwsgi://127.0.0.1:29000"), plain("uwsgi+unix:///run/app.sock"), third]);
+}
+
+#[test]
+fn every_setting_is_read() {
+    let config = read(
+        r#"
+        [wsgi_adapter]
+        listen = "127.0.0.1:1"
+        admin = "off"
+        [[wsgi_adapter.pool]]
+        name = "a"
+        balance = "ip_hash"
+        servers = [{ address = "unix:/a", weight = 3, down = false, max_conns = 4, max_fails = 5, fail_timeout = "6s" }]
+        connect_timeout = "1s"
+        send_timeout = "2s"
+        read_timeout = "3s"
+        buffer_size = "32k"
+        max_vars = 100
+        reply_head = "8k"
+        max_in_flight = 16
+        queue = { length = 7, timeout = "8s" }
+        tries = 2
+        request_buffering = false
+        buffer_memory = "1m"
+        max_body = "10m"
+        max_uploads = 9
+        body_timeout = "10s"
+        "#,
+    )
+    .unwrap();
+    let pool = &config.pool[0];
+    let server = &pool.servers[0];
+    assert_eq!((server.weight, server.max_conns, server.max_fails), (3, 4, 5));
+    assert_eq!(server.fail_timeout, Time::from_secs(6));
+    assert_eq!([pool.connect_timeout, pool.send_timeout, pool.read_timeout], [1, 2, 3].map(Time::from_secs));
+    assert_eq!((pool.buffer_size, pool.max_vars, pool.reply_head), (Size(32768), 100, Size(8192)));
+    assert_eq!((pool.max_in_flight, pool.queue.length, pool.tries), (16, 7, 2));
+    assert_eq!((pool.queue.timeout, pool.body_timeout), (Time::from_secs(8), Time::from_secs(10)));
+    assert_eq!((pool.buffer_memory, pool.max_body), (Size::mebibytes(1), Size::mebibytes(10)));
+    assert!(!pool.request_buffering && pool.max_uploads == 9);
+}
+
+#[test]
+fn all_that_is_wrong_is_said_with_its_place() {
+    // What stands in the second pool (the first is good), and of each mistake the path below the pool and a part of the text.
+    let cases: &[(&str, &[(&str, &str)])] = &[
+        (r#"servers = ["127.0.0.1:1"]"#, &[(".name", "needs a name")]),
+        (r#"name = "good""#, &[(".name", "another pool"), (".servers", "no server")]),
+        (
+            r#"servers = ["http://127.0.0.1:1"]"#,
+            &[(".name", ""), (".servers[0]", "http:// servers are not supported")],
+        ),
+        (
+            r#"name = "b"
+            servers = ["127.0.0.1", { address = "fastcgi://h:1" }, "127.0.0.1:1"]"#,
+            &[(".servers[0]", "not a host and a port"), (".servers[1].address", "fastcgi://")],
+        ),
+        (
+            r#"name = "b"
+            balance = "hash"
+            servers = ["127.0.0.1:1", "127.0.0.1:1", { address = "127.0.0.1:2", weight = 0 }]"#,
+            &[(".balance", "not supported"), (".servers[1]", "twice"), (".servers[2].weight", "1 to 1000")],
+        ),
+        (
+            r#"name = "b"
+            servers = [{ address = "127.0.0.1:1", wait = 1 }]"#,
+            &[(".servers[0].wait", "")],
+        ),
+        (
+            r#"name = "b"
+            servers = [{ address = "127.0.0.1:1", down = true }]"#,
+            &[(".servers", "every server is down")],
+        ),
+        (
+            r#"name = "b"
+            servers = [{ address = "127.0.0.1:1", backup = true }]"#,
+            &[(".servers", "every server is a backup")],
+        ),
+        (
+            r#"name = "b"
+            servers = ["127.0.0.1:1"]
+            connect_timeout = 0
+            read_timeout = "soon"
+            queue = { length = 1, timeout = 0 }
+            buffer_size = "64k"
+            max_vars = 3
+            reply_head = 1
+            max_in_flight = 0
+            tries = 0
+            buffer_memory = "1g""#,
+            &[
+                (".connect_timeout", "no time"),
+                (".read_timeout", "a time such as"),
+                (".queue.timeout", "no time"),
+                (".buffer_size", "1024 to 65535"),
+                (".max_vars", "64 or more"),
+                (".reply_head", "1KiB to 1MiB"),
+                (".max_in_flight", "1 or more"),
+                (".tries", "1 or more"),
+                (".buffer_memory", "64MiB"),
+            ],
+        ),
+    ];
+    for (second, expected) in cases {
+        let toml = format!(
+            "[[wsgi_adapter.pool]]\nname = \"good\"\nservers = [\"127.0.0.1:1\"]\n[[wsgi_adapter.pool]]\n{second}\n"
+        );
+        let lines = read(&toml).unwrap_err();
+        assert_eq!(lines.len(), expected.len(), "{second}: {lines:#?}");
+        for (path, text) in *expected {
+            let path = format!(" wsgi_adapter.pool[1]{path}: ");
+            assert!(
+                lines.iter().any(|line| line.contains(&path) && line.contains(text)),
+                "{path}{text}: {lines:#?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_service_without_pools_or_address_is_wrong() {
+    let lines = read("[wsgi_adapter]\nlisten = \"everywhere\"\nadmin = \"on\"\n").unwrap_err();
+    assert_eq!(lines.len(), 3, "{lines:#?}");
+    for path in ["wsgi_adapter.listen", "wsgi_adapter.admin", "wsgi_adapter.pool"] {
+        assert!(lines.iter().any(|line| line.contains(&format!("{path}: "))), "{path}: {lines:#?}");
+    }
+}
