@@ -1,6 +1,5 @@
 //! The `[cache_node]` table: every bound the node keeps, with its default.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use process::settings::Mistakes;
@@ -11,8 +10,8 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where edges reach the node.
-    pub listen: SocketAddr,
+    /// Where edges reach the node: "0.0.0.0:7101".
+    pub listen: String,
     /// Weight of the entries kept in memory: bodies, heads and keys.
     pub memory: Size,
     /// Left out: memory only, every node for itself.
@@ -66,7 +65,7 @@ pub struct RedisConfig {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 7101)),
+            listen: "0.0.0.0:7101".to_owned(),
             memory: Size::mebibytes(256),
             redis: None,
             max_object: Size::mebibytes(8),
@@ -92,6 +91,8 @@ impl Config {
                 mistakes.push(format!("cache_node.{name}"), text);
             }
         };
+        let port = self.listen.rsplit_once(':').and_then(|(host, port)| (!host.is_empty()).then_some(port));
+        require(port.is_some_and(|port| port.parse::<u16>().is_ok()), "listen", "must be \"ADDRESS:PORT\"");
         require(self.memory.0 > 0, "memory", "must be more than 0");
         require(self.max_object.0 > 0, "max_object", "must be more than 0");
         require(
@@ -202,6 +203,7 @@ mod tests {
             prefix: "{x}".to_owned(),
         };
         let config = Config {
+            listen: "7101".to_owned(),
             memory: Size(0),
             redis: Some(redis),
             max_object: Size(1),
@@ -219,6 +221,7 @@ mod tests {
         config.check(&mut mistakes);
         let text = mistakes.to_string();
         for name in [
+            "listen",
             "memory",
             "max_object",
             "max_receiving",

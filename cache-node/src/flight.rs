@@ -92,3 +92,87 @@ impl Flights {
 fn first_present(line: &mut VecDeque<Waiter>) -> Option<Waiter> {
     std::iter::from_fn(|| line.pop_front()).find(|waiter| !waiter.turn.is_closed())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use weir_proto::cache::Lookup;
+
+    use super::*;
+    use crate::slot::Rule;
+
+    fn asked(refresh: bool) -> Arc<Asked> {
+        let lookup = Lookup { key: Bytes::from_static(b"k"), refresh, ..Lookup::default() };
+        Arc::new(Asked::new(lookup, Duration::ZERO).unwrap())
+    }
+
+    fn slot() -> Arc<Slot> {
+        Arc::new(asked(false).slot(Rule::default()))
+    }
+
+    fn join(flights: &Flights, asked: &Arc<Asked>) -> oneshot::Receiver<Turn> {
+        match flights.join(&slot(), asked, true) {
+            Joined::Waits(turn) => turn,
+            _ => panic!("somebody leads, and there is room"),
+        }
+    }
+
+    fn leads(flights: &Flights) -> bool {
+        matches!(flights.join(&slot(), &asked(false), true), Joined::Leads)
+    }
+
+    #[test]
+    fn the_first_leads_until_nobody_waits() {
+        let flights = Flights::new(10);
+        assert!(leads(&flights));
+        assert!(!leads(&flights));
+        assert!(matches!(flights.join(&slot(), &asked(false), false), Joined::Led));
+        assert!(flights.next(&slot()).is_none(), "the one that joined above has left");
+        assert!(!leads(&flights), "`next` leaves the leader");
+        assert!(flights.next_or_land(&slot()).is_none());
+        assert!(leads(&flights));
+    }
+
+    #[test]
+    fn first_come_first_served_without_those_who_left() {
+        let flights = Flights::new(10);
+        assert!(leads(&flights));
+        let all: Vec<_> = (0..4).map(|_| asked(false)).collect();
+        let mut turns: Vec<_> = all.iter().map(|asked| Some(join(&flights, asked))).collect();
+        turns[0] = None;
+        turns[2] = None;
+        for expected in [&all[1], &all[3]] {
+            assert!(Arc::ptr_eq(&flights.next_or_land(&slot()).unwrap().asked, expected));
+        }
+        assert!(flights.next_or_land(&slot()).is_none());
+    }
+
+    #[test]
+    fn a_line_is_bounded_by_those_still_there() {
+        let flights = Flights::new(2);
+        assert!(leads(&flights));
+        let first = join(&flights, &asked(false));
+        let _second = join(&flights, &asked(false));
+        assert!(matches!(flights.join(&slot(), &asked(false), true), Joined::Full));
+        drop(first);
+        let _third = join(&flights, &asked(false));
+        assert!(matches!(flights.join(&slot(), &asked(false), true), Joined::Full));
+    }
+
+    #[test]
+    fn takes_whom_it_holds_for_in_order() {
+        let flights = Flights::new(10);
+        assert!(leads(&flights));
+        let all: Vec<_> = [false, true, false, true].map(asked).into();
+        let _turns: Vec<_> = all.iter().map(|asked| join(&flights, asked)).collect();
+        let taken = flights.take(&slot(), |asked| !asked.refresh);
+        assert!(
+            taken.iter().map(|waiter| &waiter.asked).zip([&all[0], &all[2]]).all(|(a, b)| Arc::ptr_eq(a, b))
+        );
+        assert_eq!(taken.len(), 2);
+        assert_eq!(flights.take(&slot(), |_| true).len(), 2);
+        assert!(!leads(&flights), "the leader stays");
+    }
+}

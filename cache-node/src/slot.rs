@@ -5,6 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
+use http_cache::vary;
+
+/// No reply in its right mind is selected by more fields.
+const MAX_NAMES: usize = 16;
 
 /// The request fields that select among the variants of a key, sorted, each once. Empty: one page for all, or none stored yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +23,7 @@ pub(crate) struct Slot {
     variant: Bytes,
 }
 
-/// `Vary: *`, or a name that is none: what is stored under it would match no request.
+/// `Vary: *`, a name that is none, or too many names: what is stored under it would match no request.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Vary names no field that can be compared")]
 pub(crate) struct InvalidRule;
@@ -35,6 +39,9 @@ impl Rule {
         }
         fields.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         fields.dedup();
+        if fields.len() > MAX_NAMES {
+            return Err(InvalidRule);
+        }
         Ok(Self(fields.into()))
     }
 
@@ -52,7 +59,7 @@ impl Default for Rule {
 impl Slot {
     /// The slot of a request with these fields, should `rule` be the key's.
     pub(crate) fn new(key: Bytes, rule: Rule, fields: &HeaderMap) -> Self {
-        let variant = selected(&rule.0, fields);
+        let variant = vary::selected(&rule.0, fields);
         Self { key, rule, variant: variant.into() }
     }
 
@@ -84,19 +91,6 @@ impl Hash for Slot {
     }
 }
 
-fn selected(names: &[HeaderName], fields: &HeaderMap) -> Vec<u8> {
-    let mut variant = Vec::new();
-    for name in names {
-        variant.extend_from_slice(name.as_str().as_bytes());
-        for value in fields.get_all(name) {
-            variant.push(b':');
-            variant.extend_from_slice(value.as_bytes());
-        }
-        variant.push(b'\n');
-    }
-    variant
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +110,7 @@ mod tests {
         for bad in ["*", "", "a b", "é"] {
             assert_eq!(Rule::new([bad]), Err(InvalidRule), "{bad:?}");
         }
+        assert_eq!(Rule::new((0..=MAX_NAMES).map(|n| format!("x-{n}"))), Err(InvalidRule));
     }
 
     #[test]

@@ -1,3 +1,8 @@
 //! The node as a whole: over both transports, with real Redis servers.
 
+mod cluster;
+mod exchange;
+mod limits;
+mod peer;
+mod redis_lost;
 pub(crate) mod redis_server;

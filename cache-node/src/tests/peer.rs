@@ -1,0 +1,281 @@
+//! An edge as far as a node can see it, and a node reached over either transport.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use process::shutdown::Shutdown;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Endpoint;
+use tonic::{Code, Status, Streaming};
+use weir_proto::cache::cache_client::CacheClient;
+use weir_proto::cache::exchange_reply::Message as Reply;
+use weir_proto::cache::exchange_request::Message as Request;
+use weir_proto::cache::{
+    EntryHead, ExchangeReply, ExchangeRequest, GiveUp, Lookup, PassReason, Stored, Use, Why,
+};
+use weir_proto::origin::{End, Field};
+use weir_proto::transport::{self, Transport};
+
+use crate::{Config, Metrics, RunError, run, service};
+
+/// For anything that must happen at all.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A node of a test's own. Its server stops with it.
+pub(crate) struct TestNode {
+    client: CacheClient<Transport>,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) server: Option<JoinHandle<Result<(), RunError>>>,
+    pub(crate) address: Option<std::net::SocketAddr>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Way {
+    InProcess,
+    Network,
+}
+
+impl TestNode {
+    pub(crate) async fn start(way: Way, config: Config) -> Self {
+        let shutdown = Shutdown::new();
+        match way {
+            Way::InProcess => {
+                let node = service(&config, &Metrics::default(), &shutdown).unwrap();
+                let client = CacheClient::new(transport::in_process(node));
+                Self { client, shutdown, server: None, address: None }
+            }
+            Way::Network => {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                let address = listener.local_addr().unwrap();
+                let server = tokio::spawn(run(config, listener, Metrics::default(), shutdown.clone()));
+                let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy();
+                let client = CacheClient::new(transport::network(vec![channel]));
+                Self { client, shutdown, server: Some(server), address: Some(address) }
+            }
+        }
+    }
+
+    /// Looks a page up, and may be kept waiting for long.
+    pub(crate) async fn ask(&self, key: &str) -> Edge {
+        self.look_up(lookup(key)).await
+    }
+
+    /// The same, and the first answer.
+    pub(crate) async fn answer(&self, key: &str) -> Answer {
+        self.ask(key).await.answer().await
+    }
+
+    pub(crate) async fn refresh(&self, key: &str) -> Edge {
+        self.look_up(Lookup { refresh: true, ..lookup(key) }).await
+    }
+
+    pub(crate) async fn ask_as(&self, key: &str, fields: &[(&str, &str)]) -> Edge {
+        self.look_up(Lookup { fields: fields.iter().map(field).collect(), ..lookup(key) }).await
+    }
+
+    pub(crate) async fn look_up(&self, lookup: Lookup) -> Edge {
+        self.open(Request::Lookup(lookup)).await.unwrap()
+    }
+
+    pub(crate) async fn open(&self, first: Request) -> Result<Edge, Status> {
+        let (requests, receiver) = mpsc::channel(4);
+        requests.send(ExchangeRequest { message: Some(first) }).await.unwrap();
+        let replies = self.client.clone().exchange(ReceiverStream::new(receiver)).await?.into_inner();
+        Ok(Edge { requests, replies })
+    }
+
+    /// Gets the lease and stores the page.
+    pub(crate) async fn fill(&self, key: &str, head: EntryHead, body: &str) {
+        let mut edge = self.ask(key).await;
+        edge.expect_lease().await;
+        assert!(edge.store(head, body).await.kept);
+    }
+}
+
+impl Drop for TestNode {
+    fn drop(&mut self) {
+        self.shutdown.begin();
+        if let Some(server) = &self.server {
+            server.abort();
+        }
+    }
+}
+
+/// One exchange. Dropping it is an edge that leaves.
+pub(crate) struct Edge {
+    requests: mpsc::Sender<ExchangeRequest>,
+    replies: Streaming<ExchangeReply>,
+}
+
+/// What a node says, a body put together.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Answer {
+    Found { body: Bytes, usage: Use, lease: bool },
+    Wait,
+    Lease,
+    Pass(PassReason),
+}
+
+impl Answer {
+    pub(crate) fn fresh(body: &str) -> Self {
+        Self::Found { body: Bytes::copy_from_slice(body.as_bytes()), usage: Use::Fresh, lease: false }
+    }
+
+    pub(crate) fn stale(body: &str, lease: bool) -> Self {
+        Self::Found { body: Bytes::copy_from_slice(body.as_bytes()), usage: Use::Stale, lease }
+    }
+
+    pub(crate) fn on_error(body: &str, lease: bool) -> Self {
+        Self::Found { body: Bytes::copy_from_slice(body.as_bytes()), usage: Use::OnError, lease }
+    }
+}
+
+impl Edge {
+    pub(crate) async fn answer(&mut self) -> Answer {
+        match self.reply().await.unwrap() {
+            Reply::Found(found) => {
+                let mut body = BytesMut::new();
+                loop {
+                    match self.reply().await.unwrap() {
+                        Reply::Chunk(chunk) => body.extend_from_slice(&chunk),
+                        Reply::End(_) => break,
+                        other => panic!("{other:?} within a body"),
+                    }
+                }
+                assert_eq!(body.len() as u64, found.length);
+                Answer::Found { body: body.freeze(), usage: found.r#use(), lease: found.lease }
+            }
+            Reply::Wait(_) => Answer::Wait,
+            Reply::Lease(_) => Answer::Lease,
+            Reply::Pass(pass) => Answer::Pass(pass.reason()),
+            other => panic!("{other:?} is no answer"),
+        }
+    }
+
+    /// The answer after `wait`.
+    pub(crate) async fn answer_after_wait(&mut self) -> Answer {
+        self.expect_wait().await;
+        self.answer().await
+    }
+
+    /// The answer, whether it had to wait for it or not.
+    pub(crate) async fn final_answer(&mut self) -> Answer {
+        match self.answer().await {
+            Answer::Wait => self.answer().await,
+            answer => answer,
+        }
+    }
+
+    pub(crate) async fn expect_lease(&mut self) {
+        assert_eq!(self.answer().await, Answer::Lease);
+    }
+
+    pub(crate) async fn expect_wait(&mut self) {
+        assert_eq!(self.answer().await, Answer::Wait);
+    }
+
+    /// Nothing more is said for a while.
+    pub(crate) async fn expect_silence(&mut self, while_: Duration) {
+        let said = timeout(while_, self.replies.message()).await;
+        assert!(said.is_err(), "{said:?}");
+    }
+
+    pub(crate) async fn expect_end(&mut self) {
+        let said = timeout(PATIENCE, self.replies.message()).await.unwrap().unwrap();
+        assert_eq!(said, None);
+    }
+
+    pub(crate) async fn expect_refusal(&mut self, code: Code) {
+        let status = self.reply().await.unwrap_err();
+        assert_eq!(status.code(), code, "{status:?}");
+    }
+
+    pub(crate) async fn reply(&mut self) -> Result<Reply, Status> {
+        let reply = timeout(PATIENCE, self.replies.message()).await.expect("the node says something")?;
+        Ok(reply.expect("the stream goes on").message.unwrap())
+    }
+
+    pub(crate) async fn send(&self, message: Request) {
+        let sent = self.requests.send(ExchangeRequest { message: Some(message) });
+        timeout(PATIENCE, sent).await.expect("the node reads").expect("the stream is open");
+    }
+
+    pub(crate) async fn begin_store(&self, head: EntryHead, body: &str) {
+        self.send(Request::Store(head)).await;
+        for chunk in body.as_bytes().chunks(50_000) {
+            self.send(Request::Chunk(Bytes::copy_from_slice(chunk))).await;
+        }
+    }
+
+    pub(crate) async fn end_store(&mut self) -> Stored {
+        self.send(Request::End(End {})).await;
+        match self.reply().await.unwrap() {
+            Reply::Stored(stored) => stored,
+            other => panic!("{other:?} after a store"),
+        }
+    }
+
+    pub(crate) async fn store(&mut self, head: EntryHead, body: &str) -> Stored {
+        self.begin_store(head, body).await;
+        self.end_store().await
+    }
+
+    pub(crate) async fn give_up(&self, why: Why, pass_for: Duration) {
+        let give_up = GiveUp { why: why.into(), pass_ms: pass_for.as_millis() as u64 };
+        self.send(Request::GiveUp(give_up)).await;
+    }
+}
+
+pub(crate) fn lookup(key: &str) -> Lookup {
+    let wait_ms = PATIENCE.as_millis() as u32;
+    Lookup { key: Bytes::copy_from_slice(key.as_bytes()), wait_ms, ..Lookup::default() }
+}
+
+pub(crate) fn field((name, value): &(&str, &str)) -> Field {
+    Field { name: Bytes::copy_from_slice(name.as_bytes()), value: Bytes::copy_from_slice(value.as_bytes()) }
+}
+
+/// A page that stays fresh for as long as any test takes.
+pub(crate) fn page() -> EntryHead {
+    EntryHead {
+        status: 200,
+        fields: vec![field(&("content-type", "text/html"))],
+        ttl_ms: 600_000,
+        ..EntryHead::default()
+    }
+}
+
+/// A page that is stale at once, and may be served so for long while it is refreshed.
+pub(crate) fn stale_page() -> EntryHead {
+    EntryHead { ttl_ms: 0, stale_while_revalidate_ms: 600_000, ..page() }
+}
+
+/// A page that at once may only be used when the application fails.
+pub(crate) fn on_error_page() -> EntryHead {
+    EntryHead { ttl_ms: 0, stale_if_error_ms: 600_000, ..page() }
+}
+
+/// Each of the tests over both transports, against a node with these settings.
+macro_rules! over_both {
+    ($config:ident; $($test:ident,)*) => {
+        mod in_process {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                use $crate::tests::peer::{TestNode, Way};
+                super::$test(TestNode::start(Way::InProcess, super::$config()).await).await;
+            })*
+        }
+        mod network {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                use $crate::tests::peer::{TestNode, Way};
+                super::$test(TestNode::start(Way::Network, super::$config()).await).await;
+            })*
+        }
+    };
+}
+pub(crate) use over_both;
