@@ -57,7 +57,8 @@ impl origin_server::Origin for Adapter {
                     None => Err(Error::UnknownPool(head.pool.clone()).into()),
                 }
             };
-            // An edge that takes no more of the reply has left: dropping the fetch closes the connection and frees its place.
+            // An edge that takes no more of the reply has left: dropping the fetch closes the connection and
+            // frees its place.
             let fetched = tokio::select! {
                 biased;
                 () = replies.unwanted() => return,

@@ -1,7 +1,6 @@
 //! The `[wsgi_adapter]` table of the settings file.
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
 
 use process::settings::{Mistakes, text_or_table};
 use process::units::{Size, Time};
@@ -16,8 +15,6 @@ use crate::address::Address;
 pub struct Config {
     /// Address to serve gRPC on, for a process of its own.
     pub listen: String,
-    /// Address of the admin listener, for a process of its own: metrics and health. "off" for none.
-    pub admin: String,
     pub pool: Vec<PoolConfig>,
 }
 
@@ -51,7 +48,8 @@ pub struct PoolConfig {
     /// Servers that are tried for one request.
     pub tries: usize,
 
-    /// Receive the whole body before a server is bothered with it. A body of unknown length is always received first.
+    /// Receive the whole body before a server is bothered with it. A body of unknown length is always
+    /// received first.
     pub request_buffering: bool,
     /// A body larger than this goes to a temporary file.
     pub buffer_memory: Size,
@@ -103,7 +101,7 @@ pub enum Balance {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:7102".to_owned(), admin: "127.0.0.1:9902".to_owned(), pool: Vec::new() }
+        Self { listen: "127.0.0.1:7102".to_owned(), pool: Vec::new() }
     }
 }
 
@@ -206,14 +204,9 @@ impl TryFrom<String> for Balance {
 impl Config {
     /// Adds everything that is wrong in `[wsgi_adapter]` and that its types do not rule out.
     pub fn check(&self, mistakes: &mut Mistakes) {
-        if self.listen.parse::<SocketAddr>().is_err() {
+        let port = self.listen.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port);
+        if port.is_none_or(|port| port.parse::<u16>().is_err()) {
             mistakes.push("wsgi_adapter.listen", "not an address and a port; write \"0.0.0.0:7102\"");
-        }
-        if self.admin != "off" && self.admin.parse::<SocketAddr>().is_err() {
-            mistakes.push(
-                "wsgi_adapter.admin",
-                "not an address and a port, nor \"off\"; write \"127.0.0.1:9902\"",
-            );
         }
         if self.pool.is_empty() {
             mistakes.push(

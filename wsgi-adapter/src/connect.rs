@@ -14,7 +14,8 @@ pub(crate) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
 
-/// Connects until `until` at the latest. A name is looked up each time, and all its addresses are tried in turn.
+/// Connects until `until` at the latest. A name is looked up each time, and all its addresses are tried in
+/// turn.
 pub(crate) async fn connect(endpoint: &Endpoint, until: Instant) -> Result<Box<dyn Socket>, ServerError> {
     match endpoint {
         Endpoint::Unix(path) => {

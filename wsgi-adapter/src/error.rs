@@ -1,5 +1,5 @@
-//! Everything that can go wrong with a request to the application: who is to blame, and what the edge is told. Failures and
-//! statuses are made here and nowhere else.
+//! Everything that can go wrong with a request to the application: who is to blame, and what the edge is
+//! told. Failures and statuses are made here and nowhere else.
 
 use std::io;
 
@@ -112,7 +112,8 @@ impl Error {
         }
     }
 
-    /// A failure that counts against the server (`max_fails`). As in nginx one within the reply's body does not.
+    /// A failure that counts against the server (`max_fails`). As in nginx one within the reply's body does
+    /// not.
     pub(crate) fn marks_server(&self) -> bool {
         let Self::Server(error) = self else {
             return false;

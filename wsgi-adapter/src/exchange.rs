@@ -153,7 +153,8 @@ impl Reply {
         }
     }
 
-    /// What has arrived behind a body that ends by its length makes that length a lie. What may arrive later is never read.
+    /// What has arrived behind a body that ends by its length makes that length a lie. What may arrive later
+    /// is never read.
     fn nothing_follows(&mut self) -> Result<(), ServerError> {
         let _ = self.reader.read_buf(&mut self.received).now_or_never();
         self.body.step(&mut self.received)?;

@@ -143,7 +143,8 @@ async fn relay(mut reply: Reply, method: &str, server: &str, replies: &Replies) 
     let head = &mut reply.head;
     let mut fields: Vec<Field> =
         head.fields.drain(..).map(|field| Field { name: field.name, value: field.value }).collect();
-    // To HEAD it tells the length of what GET would give. For a 204 or a 304 it would tell of a body that never comes.
+    // To HEAD it tells the length of what GET would give. For a 204 or a 304 it would tell of a body that
+    // never comes.
     if let Some(length) =
         head.content_length.filter(|_| method == "HEAD" || !uwsgi::body::bodiless(head.status))
     {

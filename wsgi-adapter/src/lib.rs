@@ -1,7 +1,7 @@
 //! wsgi-adapter: takes requests from the edge over gRPC to the application's servers, and their replies back.
 //!
-//! The only part of Weir that knows uwsgi. [`service`] is what answers `weir.origin.Origin`, in this process or, by [`run`],
-//! on the network.
+//! The only part of Weir that knows uwsgi. [`service`] is what answers `weir.origin.Origin`, in this process
+//! or, by [`run`], on the network.
 
 use std::time::Duration;
 
@@ -29,9 +29,11 @@ pub use adapter::Adapter;
 pub use config::{Balance, Config, PoolConfig, QueueConfig, ServerConfig};
 pub use metrics::Metrics;
 
-/// Fetches under way on one connection. Beyond the pools' own limits they cost little: they are refused at once.
+/// Fetches under way on one connection. Beyond the pools' own limits they cost little: they are refused at
+/// once.
 const MAX_STREAMS: u32 = 10_000;
-/// Fetches that an edge may cancel before they were begun, many clients leaving at once, without being taken for an attack.
+/// Fetches that an edge may cancel before they were begun, many clients leaving at once, without being taken
+/// for an attack.
 const MAX_RESETS: usize = 10_000;
 /// A body comes in chunks of 64 KiB, a head is limited by the edge: anything larger is no edge.
 const MAX_MESSAGE: usize = 1 << 20;
@@ -39,12 +41,14 @@ const MAX_MESSAGE: usize = 1 << 20;
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The service, for a transport in this process or a server on the network. `config` is one in which `check` found no mistake.
+/// The service, for a transport in this process or a server on the network. `config` is one in which `check`
+/// found no mistake.
 pub fn service(config: &Config, metrics: &Metrics, shutdown: &Shutdown) -> OriginServer<Adapter> {
     OriginServer::new(Adapter::new(config, metrics, shutdown)).max_decoding_message_size(MAX_MESSAGE)
 }
 
-/// Serves on `listener`, with gRPC's health service beside it, until `shutdown` begins and the requests under way have finished.
+/// Serves on `listener`, with gRPC's health service beside it, until `shutdown` begins and the requests under
+/// way have finished.
 pub async fn run(
     config: Config,
     listener: TcpListener,

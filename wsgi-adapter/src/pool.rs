@@ -18,6 +18,7 @@ use crate::deadline::Deadline;
 use crate::metrics::{Metrics, ServerMetrics};
 
 mod balance;
+mod mark;
 
 #[cfg(test)]
 mod tests;
@@ -146,8 +147,8 @@ impl Pool {
         Slot { pool: Arc::clone(self), server, wanted }
     }
 
-    /// Gives places that have become free to those who wait. Without the lock while it does: a slot that comes back, because its
-    /// waiter has just left, takes it.
+    /// Gives places that have become free to those who wait. Without the lock while it does: a slot that
+    /// comes back, because its waiter has just left, takes it.
     fn serve_waiters(self: &Arc<Self>) {
         while let Some((waiter, slot)) = self.next_waiter() {
             let _ = waiter.send(slot);
@@ -186,7 +187,8 @@ impl Slot {
         self.pool.state.lock().servers.succeeded(self.server);
     }
 
-    /// Moves to a server that this request has not tried. False: there is none, or none has room; the slot stays where it is.
+    /// Moves to a server that this request has not tried. False: there is none, or none has room; the slot
+    /// stays where it is.
     pub(crate) fn move_on(&mut self) -> bool {
         if !self.wanted.tried.contains(&self.server) {
             self.wanted.tried.push(self.server);

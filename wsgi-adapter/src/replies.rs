@@ -1,4 +1,5 @@
-//! The way back to the edge: a few messages ahead of what it has taken, then the application is not read from.
+//! The way back to the edge: a few messages ahead of what it has taken, then the application is not read
+//! from.
 
 use std::time::Duration;
 

@@ -40,8 +40,8 @@ pub(crate) fn packet(head: &RequestHead, length: Option<u64>, pool: &PoolConfig)
 
 /// The length that the application is told, where it is known before the body has come.
 pub(crate) fn told_length(head: &RequestHead) -> Option<u64> {
-    // RFC 9110 section 8.6: a user agent sends "Content-Length: 0" with a method that means something by a body, and none
-    // otherwise. The contract does not tell the two apart.
+    // RFC 9110 section 8.6: a user agent sends "Content-Length: 0" with a method that means something by a
+    // body, and none otherwise. The contract does not tell the two apart.
     let means_body = matches!(head.method.as_str(), "POST" | "PUT" | "PATCH");
     head.content_length.filter(|&length| length > 0 || means_body)
 }

@@ -1,5 +1,5 @@
-//! A request's body on its way from the edge to a server: received whole (memory, then a temporary file), or passed on as it
-//! comes.
+//! A request's body on its way from the edge to a server: received whole (memory, then a temporary file), or
+//! passed on as it comes.
 
 use std::io;
 

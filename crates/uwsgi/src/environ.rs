@@ -1,4 +1,5 @@
-//! From a request to the variables that a WSGI application sees: those of nginx's `uwsgi_params`, and `HTTP_*` for the fields.
+//! From a request to the variables that a WSGI application sees: those of nginx's `uwsgi_params`, and
+//! `HTTP_*` for the fields.
 //!
 //! Every name is made here. No byte of the client's becomes part of one but behind `HTTP_`.
 
@@ -142,8 +143,8 @@ impl Variables {
                 b"TRACEPARENT" if !request.traceparent.is_empty() => continue,
                 suffix if DROPPED.contains(&suffix) => continue,
                 suffix => {
-                    // RFC 9113 section 8.2.3: cookie crumbs "MUST be concatenated into a single octet string using the two-octet
-                    // delimiter of 0x3b, 0x20".
+                    // RFC 9113 section 8.2.3: cookie crumbs "MUST be concatenated into a single octet string
+                    // using the two-octet delimiter of 0x3b, 0x20".
                     let between: &[u8] = if suffix == b"COOKIE" { b"; " } else { b", " };
                     joined.clear();
                     for (_, more) in request.fields[at + 1..].iter().filter(|other| same(other)) {
@@ -169,8 +170,8 @@ impl Variables {
 
 const HTTP: &[u8] = b"HTTP_";
 
-/// Makes `HTTP_ACCEPT_LANGUAGE` of `accept-language`. False for a name that has no variable: only letters, digits and `-` do, so
-/// that no two names meet in one variable (`x-real-ip` and `x_real_ip`).
+/// Makes `HTTP_ACCEPT_LANGUAGE` of `accept-language`. False for a name that has no variable: only letters,
+/// digits and `-` do, so that no two names meet in one variable (`x-real-ip` and `x_real_ip`).
 fn name_variable(field: &[u8], variable: &mut Vec<u8>) -> bool {
     variable.clear();
     variable.extend_from_slice(HTTP);

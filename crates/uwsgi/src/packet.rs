@@ -1,5 +1,5 @@
-//! The uwsgi request packet: modifier1 (0), length (u16, little-endian), modifier2 (0), then the variables, each a length
-//! (u16, little-endian) and a name, a length and a value.
+//! The uwsgi request packet: modifier1 (0), length (u16, little-endian), modifier2 (0), then the variables,
+//! each a length (u16, little-endian) and a name, a length and a value.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -45,7 +45,8 @@ impl Encoder {
         Self { packet, variables: 0 }
     }
 
-    /// Adds a variable. The name is the caller's own and not empty: uWSGI drops a request that holds an empty one.
+    /// Adds a variable. The name is the caller's own and not empty: uWSGI drops a request that holds an empty
+    /// one.
     pub fn variable(&mut self, name: &[u8], value: &[u8]) -> Result<(), TooLarge> {
         let block = self.packet.len() - HEADER + 2 + name.len() + 2 + value.len();
         if block > LARGEST {
@@ -99,8 +100,8 @@ pub struct Packet {
 #[error("the block of variables ends within a variable")]
 pub struct Malformed;
 
-/// Takes one packet off the front of `buffer`; what follows it there is the request's body. `None`: more bytes are needed, nothing
-/// was taken.
+/// Takes one packet off the front of `buffer`; what follows it there is the request's body. `None`: more
+/// bytes are needed, nothing was taken.
 pub fn decode(buffer: &mut BytesMut) -> Result<Option<Packet>, Malformed> {
     let Some(&[modifier1, low, high, modifier2]) = buffer.first_chunk::<HEADER>() else {
         return Ok(None);

@@ -1,4 +1,5 @@
-//! A request's path as nginx makes `$document_uri` of it: percent-decoded once, `//` merged, dot segments removed.
+//! A request's path as nginx makes `$document_uri` of it: percent-decoded once, `//` merged, dot segments
+//! removed.
 
 use std::borrow::Cow;
 
@@ -7,8 +8,9 @@ use std::borrow::Cow;
 #[error("the path has a broken escape or leaves the root")]
 pub struct BadPath;
 
-/// The path (without the query) that names the resource. Its bytes need not be UTF-8. As in nginx `%2F` is a slash and `%2E` a dot:
-/// decoding comes before segments are looked at, so that no server behind can find a `..` that was overlooked here.
+/// The path (without the query) that names the resource. Its bytes need not be UTF-8. As in nginx `%2F` is a
+/// slash and `%2E` a dot: decoding comes before segments are looked at, so that no server behind can find a
+/// `..` that was overlooked here.
 pub fn normalise(path: &[u8]) -> Result<Cow<'_, [u8]>, BadPath> {
     let decoded = decode(path)?;
     let Some((b'/', rest)) = decoded.split_first() else {

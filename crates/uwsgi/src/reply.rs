@@ -1,11 +1,15 @@
-//! The head of an application's reply: `HTTP/1.1 200 OK` and fields, or CGI's fields with an optional `Status: 200 OK`.
+//! The head of an application's reply: `HTTP/1.1 200 OK` and fields, or CGI's fields with an optional
+//! `Status: 200 OK`.
 //!
-//! Strict where a mistake could end as another reply's bytes: names are tokens, values hold no control character, lengths agree.
-//! Lenient where applications differ harmlessly: CRLF or LF ends a line, the reason may be missing.
+//! Strict where a mistake could end as another reply's bytes: names are tokens, values hold no control
+//! character, lengths agree. Lenient where applications differ harmlessly: CRLF or LF ends a line, the reason
+//! may be missing.
 
 use bytes::{Bytes, BytesMut};
 
-use crate::environ::{is_text, is_token};
+use line::{read_field, read_length, read_status, read_status_line};
+
+mod line;
 
 /// How large a head may be.
 #[derive(Clone, Copy, Debug)]
@@ -72,8 +76,8 @@ const HOP_BY_HOP: &[&[u8]] = &[
     b"upgrade",
 ];
 
-/// Fields that say one thing. As in nginx the first line counts and others are dropped, so that no two readers of the reply
-/// take it for two different ones.
+/// Fields that say one thing. As in nginx the first line counts and others are dropped, so that no two
+/// readers of the reply take it for two different ones.
 const SINGLE: &[&[u8]] = &[b"content-type", b"date", b"etag", b"expires", b"last-modified", b"location"];
 
 /// Finds and reads the head at the front of what has been received.
@@ -91,8 +95,8 @@ impl Parser {
         Self { limits, searched: 0, interim: 0 }
     }
 
-    /// Takes the head off the front of `buffer`, and interim heads before it; what follows there is the body. `None`: more bytes are
-    /// needed. Call again with the same buffer, only appended to.
+    /// Takes the head off the front of `buffer`, and interim heads before it; what follows there is the body.
+    /// `None`: more bytes are needed. Call again with the same buffer, only appended to.
     pub fn parse(&mut self, buffer: &mut BytesMut) -> Result<Option<Head>, BadReply> {
         loop {
             let end = self.find_end(buffer);
@@ -106,8 +110,7 @@ impl Parser {
             let head = read_head(buffer.split_to(end), self.limits)?;
             match head.status {
                 101 => return Err(BadReply::Switched),
-                // RFC 9110 section 15.2: "A proxy MUST forward 1xx responses unless …": the edge has answered any 100-continue, and
-                // hints are not relayed.
+                // The edge has answered any 100-continue itself, and the contract carries no hints (103).
                 100..=199 => self.interim += end,
                 _ => return Ok(Some(head)),
             }
@@ -204,63 +207,6 @@ impl Iterator for Lines {
         line.truncate(content);
         (!line.is_empty()).then_some(line)
     }
-}
-
-/// `HTTP/1.1 200 OK`. uWSGI repeats the request's protocol here, which may be `HTTP/2.0`.
-fn read_status_line(line: &[u8]) -> Result<u16, BadReply> {
-    let rest = line.strip_prefix(b"HTTP/").ok_or(BadReply::NotHttp)?;
-    let space = memchr::memchr(b' ', rest).ok_or(BadReply::NotHttp)?;
-    let (version, status) = rest.split_at(space);
-    let number = |digits: &[u8]| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-    let is_version = match memchr::memchr(b'.', version) {
-        Some(dot) => number(&version[..dot]) && number(&version[dot + 1..]),
-        None => number(version),
-    };
-    if !is_version {
-        return Err(BadReply::NotHttp);
-    }
-    read_status(&status[1..])
-}
-
-/// `200 OK` or `200`. The reason is dropped: HTTP/2 has none.
-fn read_status(text: &[u8]) -> Result<u16, BadReply> {
-    let (digits, reason) = text.split_at_checked(3).ok_or(BadReply::Status)?;
-    let reason_follows = reason.is_empty() || reason.starts_with(b" ");
-    if !reason_follows || !reason.iter().all(|&byte| is_text(byte)) || !digits.iter().all(u8::is_ascii_digit)
-    {
-        return Err(BadReply::Status);
-    }
-    let status = digits.iter().fold(0, |number, digit| number * 10 + u16::from(digit - b'0'));
-    if (100..=599).contains(&status) { Ok(status) } else { Err(BadReply::Status) }
-}
-
-fn read_field(mut line: BytesMut) -> Result<Field, BadReply> {
-    let colon = memchr::memchr(b':', &line).ok_or(BadReply::FieldName)?;
-    let mut value = line.split_off(colon).freeze();
-    if line.is_empty() || !line.iter().all(|&byte| is_token(byte)) {
-        return Err(BadReply::FieldName);
-    }
-    line.make_ascii_lowercase();
-    value = trim(value.slice(1..));
-    if !value.iter().all(|&byte| is_text(byte)) {
-        return Err(BadReply::FieldValue);
-    }
-    Ok(Field { name: line.freeze(), value })
-}
-
-/// Without the blanks around it, which are not part of a value.
-fn trim(value: Bytes) -> Bytes {
-    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let start = value.iter().position(|byte| !blank(byte)).unwrap_or(value.len());
-    let end = value.iter().rposition(|byte| !blank(byte)).map_or(start, |last| last + 1);
-    value.slice(start..end)
-}
-
-fn read_length(text: &[u8]) -> Result<u64, BadReply> {
-    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
-        return Err(BadReply::ContentLength);
-    }
-    str::from_utf8(text).ok().and_then(|digits| digits.parse().ok()).ok_or(BadReply::ContentLength)
 }
 
 /// A field that Connection names is of this connection only (RFC 9110 section 7.6.1).

@@ -1,10 +1,11 @@
-//! Which server of a pool gets a request: nginx's methods and its passive failure marks. Pure: time and lots are arguments.
+//! Which server of a pool gets a request: nginx's methods and its passive failure marks. Pure: time and lots
+//! are arguments.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::mark::Mark;
 use crate::config::{Balance, ServerConfig};
 
 /// What choosing looks at in a request.
@@ -38,17 +39,6 @@ struct State {
     mark: Mark,
 }
 
-/// Failures of late, counted as nginx does.
-#[derive(Debug)]
-struct Mark {
-    max_fails: u32,
-    fail_timeout: Duration,
-    fails: u32,
-    failed_at: Option<Instant>,
-    /// The last failure, or since then the last request that was let through to try the server again.
-    checked_at: Option<Instant>,
-}
-
 impl Servers {
     pub(super) fn new(method: Balance, servers: &[ServerConfig]) -> Self {
         let servers: Vec<_> = servers.iter().map(State::new).collect();
@@ -56,8 +46,8 @@ impl Servers {
         Self { method, servers, marking }
     }
 
-    /// Takes a place at a server, to be given back by `release`. `None`: every server that could be tried has `max_conns` requests.
-    /// `lot` draws a number below its argument.
+    /// Takes a place at a server, to be given back by `release`. `None`: every server that could be tried has
+    /// `max_conns` requests. `lot` draws a number below its argument.
     pub(super) fn take(
         &mut self,
         wanted: &Wanted,
@@ -152,8 +142,8 @@ impl Servers {
         self.at_weight(open.iter().copied(), drawn)
     }
 
-    /// nginx's `ip_hash`: its hash over the first three octets of an IPv4 address, or a whole IPv6 one, rehashed when
-    /// the server that it names cannot be used.
+    /// nginx's `ip_hash`: its hash over the first three octets of an IPv4 address, or a whole IPv6 one,
+    /// rehashed when the server that it names cannot be used.
     fn by_address(&mut self, client: Option<IpAddr>, open: &[usize]) -> Option<usize> {
         const REHASHES: usize = 20;
         let octets = match client {
@@ -202,48 +192,12 @@ impl State {
             max_conns: config.max_conns,
             in_flight: 0,
             current: 0,
-            mark: Mark {
-                max_fails: config.max_fails,
-                fail_timeout: config.fail_timeout.0,
-                fails: 0,
-                failed_at: None,
-                checked_at: None,
-            },
+            mark: Mark::new(config.max_fails, config.fail_timeout.0),
         }
     }
 
     fn has_room(&self) -> bool {
         self.max_conns == 0 || self.in_flight < self.max_conns
-    }
-}
-
-impl Mark {
-    fn allows(&self, now: Instant) -> bool {
-        self.max_fails == 0 || self.fails < self.max_fails || self.is_old(now)
-    }
-
-    /// One request tries a marked server again; others keep away for another `fail_timeout`, or until that one succeeds.
-    fn chosen(&mut self, now: Instant) {
-        if self.is_old(now) {
-            self.checked_at = Some(now);
-        }
-    }
-
-    fn failed(&mut self, now: Instant) {
-        self.fails = self.fails.saturating_add(1);
-        self.failed_at = Some(now);
-        self.checked_at = Some(now);
-    }
-
-    /// Forgives, if `fail_timeout` had passed since the last failure when a request was let through.
-    fn succeeded(&mut self) {
-        if self.failed_at < self.checked_at {
-            self.fails = 0;
-        }
-    }
-
-    fn is_old(&self, now: Instant) -> bool {
-        self.checked_at.is_some_and(|checked| now.saturating_duration_since(checked) > self.fail_timeout)
     }
 }
 

@@ -1,4 +1,5 @@
-//! Application servers of a few lines that do what a test needs, mostly wrong. Real sockets; they stop when dropped.
+//! Application servers of a few lines that do what a test needs, mostly wrong. Real sockets; they stop when
+//! dropped.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -99,7 +99,8 @@ fn what_is_absent_is_empty_or_left_out_as_in_nginx() {
 
 #[test]
 fn fields_become_variables_or_nothing() {
-    // Field lines, and the HTTP_* variables that come of them (but for Host and Connection, which are always there).
+    // Field lines, and the HTTP_* variables that come of them (but for Host and Connection, which are always
+    // there).
     type Lines = &'static [(&'static [u8], &'static [u8])];
     let cases: &[(Lines, &[(&str, &str)])] = &[
         (&[(b"accept-language", b"de")], &[("HTTP_ACCEPT_LANGUAGE", "de")]),

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::environ::{is_text, is_token};
 
 const LIMITS: Limits = Limits { head: 1024, fields: 20 };
 

@@ -1,0 +1,63 @@
+//! The single lines of a reply's head.
+
+use bytes::{Bytes, BytesMut};
+
+use super::{BadReply, Field};
+use crate::environ::{is_text, is_token};
+
+/// `HTTP/1.1 200 OK`. uWSGI repeats the request's protocol here, which may be `HTTP/2.0`.
+pub(super) fn read_status_line(line: &[u8]) -> Result<u16, BadReply> {
+    let rest = line.strip_prefix(b"HTTP/").ok_or(BadReply::NotHttp)?;
+    let space = memchr::memchr(b' ', rest).ok_or(BadReply::NotHttp)?;
+    let (version, status) = rest.split_at(space);
+    let number = |digits: &[u8]| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    let is_version = match memchr::memchr(b'.', version) {
+        Some(dot) => number(&version[..dot]) && number(&version[dot + 1..]),
+        None => number(version),
+    };
+    if !is_version {
+        return Err(BadReply::NotHttp);
+    }
+    read_status(&status[1..])
+}
+
+/// `200 OK` or `200`. The reason is dropped: HTTP/2 has none.
+pub(super) fn read_status(text: &[u8]) -> Result<u16, BadReply> {
+    let (digits, reason) = text.split_at_checked(3).ok_or(BadReply::Status)?;
+    let reason_follows = reason.is_empty() || reason.starts_with(b" ");
+    if !reason_follows || !reason.iter().all(|&byte| is_text(byte)) || !digits.iter().all(u8::is_ascii_digit)
+    {
+        return Err(BadReply::Status);
+    }
+    let status = digits.iter().fold(0, |number, digit| number * 10 + u16::from(digit - b'0'));
+    if (100..=599).contains(&status) { Ok(status) } else { Err(BadReply::Status) }
+}
+
+pub(super) fn read_field(mut line: BytesMut) -> Result<Field, BadReply> {
+    let colon = memchr::memchr(b':', &line).ok_or(BadReply::FieldName)?;
+    let mut value = line.split_off(colon).freeze();
+    if line.is_empty() || !line.iter().all(|&byte| is_token(byte)) {
+        return Err(BadReply::FieldName);
+    }
+    line.make_ascii_lowercase();
+    value = trim(value.slice(1..));
+    if !value.iter().all(|&byte| is_text(byte)) {
+        return Err(BadReply::FieldValue);
+    }
+    Ok(Field { name: line.freeze(), value })
+}
+
+/// Without the blanks around it, which are not part of a value.
+fn trim(value: Bytes) -> Bytes {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let start = value.iter().position(|byte| !blank(byte)).unwrap_or(value.len());
+    let end = value.iter().rposition(|byte| !blank(byte)).map_or(start, |last| last + 1);
+    value.slice(start..end)
+}
+
+pub(super) fn read_length(text: &[u8]) -> Result<u64, BadReply> {
+    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+        return Err(BadReply::ContentLength);
+    }
+    str::from_utf8(text).ok().and_then(|digits| digits.parse().ok()).ok_or(BadReply::ContentLength)
+}
