@@ -27,7 +27,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// `head.age_ms` is the age now. Nothing is kept longer than `max_lifetime` from now.
+    /// `head.age_ms` is the age at `now`. Nothing is kept longer than `max_lifetime` from then.
     pub(crate) fn new(
         slot: Slot,
         head: EntryHead,

@@ -73,6 +73,8 @@ pub(crate) async fn hold(
 struct Receiving {
     head: EntryHead,
     rule: Rule,
+    /// When the head came: the age it tells counts from then.
+    arrived: Instant,
     body: Vec<u8>,
     /// Its share of `max_receiving`.
     share: Option<OwnedSemaphorePermit>,
@@ -94,7 +96,7 @@ impl Receiving {
         }
         // A copy of its own: the message's buffer may be much larger, and would live as long as the entry.
         let head = EntryHead::decode(Bytes::from(head.encode_to_vec())).map_err(|_| Unfit::TooLarge)?;
-        Ok(Self { head, rule, body: Vec::new(), share: None })
+        Ok(Self { head, rule, arrived: Instant::now(), body: Vec::new(), share: None })
     }
 
     fn push(mut self, node: &Parts, chunk: &[u8]) -> Result<Self, Unfit> {
@@ -124,9 +126,8 @@ async fn store(
 ) -> Result<(), Refusal> {
     let slot = asked.slot(page.rule);
     let body = page.body.into_boxed_slice().into();
-    let now = Instant::now();
-    let entry = Entry::new(slot, page.head, body, now, node.config.max_lifetime.0);
-    let over = entry.use_at(now).is_none();
+    let entry = Entry::new(slot, page.head, body, page.arrived, node.config.max_lifetime.0);
+    let over = entry.use_at(Instant::now()).is_none();
     let (result, kept, detail) = match lead.store(entry).await {
         Put::Kept if over => (StoreResult::Expired, false, "its lifetime is over"),
         Put::Kept => (StoreResult::Kept, true, ""),

@@ -211,3 +211,99 @@ impl Store for Memory {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue};
+    use process::units::Size;
+    use weir_proto::cache::EntryHead;
+
+    use super::*;
+
+    const MIB: usize = 1024 * 1024;
+
+    fn memory() -> Memory {
+        let config = Config {
+            memory: Size::mebibytes(8),
+            max_object: Size::mebibytes(2),
+            max_variants: 3,
+            ..Config::default()
+        };
+        Memory::new(&config)
+    }
+
+    /// Of the page `key` in a language; of one for all languages if it is empty.
+    fn entry(key: String, language: &str, size: usize, ttl_ms: u64) -> Arc<Entry> {
+        let mut fields = HeaderMap::new();
+        fields.insert("accept-language", HeaderValue::from_str(language).unwrap());
+        let names: &[&str] = if language.is_empty() { &[] } else { &["accept-language"] };
+        let slot = Slot::new(key.into(), Rule::new(names).unwrap(), &fields);
+        let head = EntryHead { ttl_ms, ..EntryHead::default() };
+        let body = vec![b'x'; size].into();
+        Arc::new(Entry::new(slot, head, body, Instant::now(), Duration::from_secs(600)))
+    }
+
+    fn is_kept(memory: &Memory, entry: &Entry) -> bool {
+        matches!(memory.known(entry.slot(), Instant::now()), Known::Entry(..))
+    }
+
+    #[test]
+    fn weight_is_bounded_whatever_comes() {
+        let memory = memory();
+        for n in 0..2_000 {
+            memory.keep(&entry(format!("/small/{n}"), "", n % 64 * 1024, 600_000));
+            memory.mark(&format!("/marked/{n}").into(), Duration::from_secs(600));
+            assert!(memory.size().1 <= 8 * MIB as u64);
+        }
+        assert!(memory.size().1 > 6 * MIB as u64, "most of the room is used: {:?}", memory.size());
+    }
+
+    #[test]
+    fn the_largest_page_has_room() {
+        let memory = memory();
+        for n in 0..20 {
+            let entry = entry(format!("/{n}"), "", 2 * MIB, 600_000);
+            memory.keep(&entry);
+            assert!(is_kept(&memory, &entry), "number {n}");
+        }
+    }
+
+    #[test]
+    fn large_variants_drive_out_the_oldest_of_their_own_page() {
+        let memory = memory();
+        let all: Vec<_> = ["de", "en", "fr"].map(|l| entry("/a".into(), l, 3 * MIB / 2, 600_000)).into();
+        all.iter().for_each(|entry| memory.keep(entry));
+        let kept: Vec<_> = all.iter().map(|entry| is_kept(&memory, entry)).collect();
+        assert_eq!(kept, [false, true, true]);
+    }
+
+    #[test]
+    fn dead_variants_make_room_for_others() {
+        let memory = memory();
+        let [dead, one, two, three, four] =
+            [("a", 0), ("b", 600_000), ("c", 600_000), ("d", 600_000), ("e", 600_000)]
+                .map(|(language, ttl_ms)| entry("/a".into(), language, 10, ttl_ms));
+        for entry in [&dead, &one, &two] {
+            memory.keep(entry);
+        }
+        let full = |entry: &Entry| memory.is_full_for(entry.slot(), Instant::now());
+        assert!(!full(&three));
+        memory.keep(&three);
+        assert!(full(&four));
+        assert!(matches!(memory.known(four.slot(), Instant::now()), Known::TooManyVariants));
+        assert!(!full(&two), "its own place is not one too many");
+    }
+
+    #[test]
+    fn a_mark_lets_fresh_pages_be_and_hides_stale_ones() {
+        let memory = memory();
+        let (fresh, gone) = (entry("/a".into(), "de", 10, 600_000), entry("/a".into(), "en", 10, 0));
+        memory.keep(&fresh);
+        memory.keep(&gone);
+        memory.mark(fresh.slot().key(), Duration::from_secs(60));
+        assert!(is_kept(&memory, &fresh));
+        assert!(matches!(memory.known(gone.slot(), Instant::now()), Known::Passed(_)));
+        memory.keep(&gone);
+        assert!(matches!(memory.known(gone.slot(), Instant::now()), Known::Nothing), "a store ends the mark");
+    }
+}

@@ -15,6 +15,7 @@ use crate::Config;
 over_both! { config;
     a_page_is_made_once_and_then_found,
     found_says_all_that_was_stored,
+    the_age_counts_from_the_head,
     of_many_at_once_one_has_the_lease,
     a_holder_that_leaves_hands_over_in_order,
     a_store_that_breaks_off_is_not_stored,
@@ -90,6 +91,17 @@ async fn found_says_all_that_was_stored(node: TestNode) {
     assert_eq!(edge.reply().await.unwrap(), Reply::Chunk(Bytes::from_static(b"gone")));
     assert!(matches!(edge.reply().await.unwrap(), Reply::End(_)));
     edge.expect_end().await;
+}
+
+async fn the_age_counts_from_the_head(node: TestNode) {
+    let mut holder = node.ask("/a").await;
+    holder.expect_lease().await;
+    holder.begin_store(EntryHead { age_ms: 1_000, ..page() }, "slow").await;
+    sleep(Duration::from_millis(500)).await;
+    assert!(holder.end_store().await.kept);
+    let Reply::Found(found) = node.ask("/a").await.reply().await.unwrap() else { panic!("it is there") };
+    let age = found.entry.unwrap().age_ms;
+    assert!((1_400..20_000).contains(&age), "{age} ms");
 }
 
 async fn of_many_at_once_one_has_the_lease(node: TestNode) {
