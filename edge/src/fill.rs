@@ -141,7 +141,8 @@ async fn make(
         status: reply.status,
         headers: &reply.headers,
         authorization: ask.request.look.authorization,
-        personal: ask.request.look.personal,
+        // It sees none while it makes a page to be shared.
+        personal: false,
         request_time: asked,
     };
     let verdict = match (policy.reply(&parts, SystemTime::now()), declared_length(&reply)) {

@@ -4,6 +4,16 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Glob {
     text: Box<str>,
+    shape: Shape,
+}
+
+/// Most patterns are plain: they are compared without looking for stars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Exact,
+    /// One `*`, at the end.
+    Prefix,
+    Any,
 }
 
 impl Glob {
@@ -15,7 +25,12 @@ impl Glob {
         if let Some(bad) = text.chars().find(|c| c.is_control() || c.is_whitespace()) {
             return Err(format!("pattern {text:?} holds {bad:?}, which no name can"));
         }
-        Ok(Self { text: text.into() })
+        let shape = match text.find('*') {
+            None => Shape::Exact,
+            Some(at) if at + 1 == text.len() => Shape::Prefix,
+            Some(_) => Shape::Any,
+        };
+        Ok(Self { text: text.into(), shape })
     }
 
     pub fn as_str(&self) -> &str {
@@ -25,6 +40,14 @@ impl Glob {
     /// Time grows with the product of the lengths at worst, and memory not at all.
     pub fn matches(&self, name: &[u8]) -> bool {
         let pattern = self.text.as_bytes();
+        match self.shape {
+            Shape::Exact => pattern == name,
+            Shape::Prefix => pattern.split_last().is_some_and(|(_, prefix)| name.starts_with(prefix)),
+            Shape::Any => Self::matches_any(pattern, name),
+        }
+    }
+
+    fn matches_any(pattern: &[u8], name: &[u8]) -> bool {
         let (mut p, mut n) = (0, 0);
         // Where to go on when what follows the last `*` does not fit: let that `*` take one byte more.
         let mut retry = None;

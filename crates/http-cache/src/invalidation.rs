@@ -57,7 +57,7 @@ impl Policy {
             let mut url = origin.clone();
             url.extend_from_slice(&path);
             if let Some(query) = query {
-                self.push_query(&query, self.query.sort, &mut url);
+                self.query.push(&query, self.query.sort, &mut url);
             }
             if !invalid.urls.iter().any(|other| *other == url) {
                 invalid.urls.push(url.into());

@@ -8,7 +8,6 @@ use bytes::Bytes;
 use crate::Reason;
 use crate::policy::Policy;
 use crate::policy::cookies::{Cookie, CookieClass, CookieRules, pairs};
-use crate::policy::query;
 
 /// A whole cache key. Compared byte for byte, never by hash alone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -86,8 +85,7 @@ impl Policy {
             if !is_target(query) {
                 return Err(Reason::Target);
             }
-            trimmed = self.query.drops_any(query);
-            self.push_query(query, self.query.sort, key);
+            trimmed = self.query.push(query, self.query.sort, key);
         }
         let cookies = Cookies::sort(&self.cookies, cookie_lines);
         for cookie in cookies.split() {
@@ -99,31 +97,7 @@ impl Policy {
         if key.len() > MAX_KEY {
             return Err(Reason::Target);
         }
-        // With a personal cookie the application sees all cookies as sent: its reply is only stored if it says so itself.
-        Ok(Keyed { personal: cookies.personal, trimmed: trimmed || (cookies.ignored && !cookies.personal) })
-    }
-
-    /// Appends `?` and the parameters that count. As sent, byte for byte, where none is ignored.
-    pub(crate) fn push_query(&self, query: &[u8], sorted: bool, out: &mut Vec<u8>) {
-        if !sorted && !self.query.drops_any(query) {
-            out.push(b'?');
-            out.extend_from_slice(query);
-            return;
-        }
-        let mut separator = b'?';
-        let mut push = |parameter: &[u8]| {
-            out.push(separator);
-            out.extend_from_slice(parameter);
-            separator = b'&';
-        };
-        if sorted {
-            let mut kept: Vec<_> = self.query.kept(query).collect();
-            // Stable: of two parameters of one name the order counts.
-            kept.sort_by_key(|parameter| query::name(parameter));
-            kept.into_iter().for_each(&mut push);
-        } else {
-            self.query.kept(query).for_each(&mut push);
-        }
+        Ok(Keyed { personal: cookies.personal, trimmed: trimmed || cookies.ignored || cookies.personal })
     }
 }
 
@@ -145,7 +119,11 @@ impl<'a> Cookies<'a> {
             }
         }
         // By name; stable, since of two cookies of one name the order may count.
-        cookies.split.sort_by_key(|cookie| cookie.map_or((true, &b""[..]), |cookie| (false, cookie.name)));
+        if cookies.split[1].is_some() {
+            cookies
+                .split
+                .sort_by_key(|cookie| cookie.map_or((true, &b""[..]), |cookie| (false, cookie.name)));
+        }
         cookies
     }
 

@@ -16,7 +16,7 @@ pub struct ReplyParts<'a> {
     pub headers: &'a HeaderMap,
     /// The request carried Authorization.
     pub authorization: bool,
-    /// The request carried a personal cookie.
+    /// The application saw a personal cookie.
     pub personal: bool,
     /// When the request was made.
     pub request_time: SystemTime,

@@ -103,12 +103,12 @@ impl Policy {
     }
 
     /// What the application may see of the request while it makes a page to be shared: what the key holds, and fields
-    /// that it can name in Vary. With a personal cookie all cookies are left: the reply is only stored if it says itself
-    /// that it may be shared. Only for requests that [`Policy::look`] did not pass.
+    /// that it can name in Vary. Of the cookies only those that split the page: whatever the reply says of itself, no visitor's
+    /// session can have gone into it. Only for requests that [`Policy::look`] did not pass.
     pub fn outgoing(&self, request: &RequestParts<'_>) -> Outgoing {
         let mut target = request.path.to_vec();
         if let Some(query) = request.query {
-            self.push_query(query, false, &mut target);
+            self.query.push(query, false, &mut target);
         }
         let mut origin = Vec::new();
         // An authority that cannot be in a key was passed before.
@@ -134,12 +134,6 @@ impl Policy {
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(codings));
         }
         let cookies = Cookies::sort(&self.cookies, cookie_lines(request.headers));
-        if cookies.personal {
-            for line in request.headers.get_all(COOKIE) {
-                headers.append(COOKIE, line.clone());
-            }
-            return headers;
-        }
         let mut line = Vec::new();
         for cookie in cookies.split() {
             if !line.is_empty() {

@@ -114,12 +114,12 @@ fn cookies_split_the_key_or_make_the_request_personal() {
         ("lang=b; _ga=1; django_language=de", "\0django_language=de\0lang=b", keyed(false, true)),
         ("django_language=de; lang=b", "\0django_language=de\0lang=b", keyed(false, false)),
         ("lang=1; lang=0", "\0lang=1\0lang=0", keyed(false, false)),
-        ("sessionid=1", "", keyed(true, false)),
-        ("unknown=1", "", keyed(true, false)),
-        ("junk", "", keyed(true, false)),
-        ("sessionid=1; _ga=1; lang=x", "\0lang=x", keyed(true, false)),
-        ("lang=a\x01b", "", keyed(true, false)),
-        (&long, "", keyed(true, false)),
+        ("sessionid=1", "", keyed(true, true)),
+        ("unknown=1", "", keyed(true, true)),
+        ("junk", "", keyed(true, true)),
+        ("sessionid=1; _ga=1; lang=x", "\0lang=x", keyed(true, true)),
+        ("lang=a\x01b", "", keyed(true, true)),
+        (&long, "", keyed(true, true)),
     ];
     for (cookie, rest, expected) in cases {
         let (key, keyed) = key(&policy, ("http", "h", "/", None), cookie).unwrap();

@@ -15,14 +15,31 @@ impl QueryRules {
         Ok(Self { ignore: ignore.into_iter().map(Glob::new).collect::<Result<_, _>>()?, sort })
     }
 
-    /// The parameters that count, in the order sent. Only `&` separates: a `;` that the application does not take for a
-    /// separator would hide parameters from the key.
-    pub(crate) fn kept<'q>(&self, query: &'q [u8]) -> impl Iterator<Item = &'q [u8]> {
-        parameters(query).filter(|parameter| !self.ignores(name(parameter)))
-    }
-
-    pub(crate) fn drops_any(&self, query: &[u8]) -> bool {
-        !self.ignore.is_empty() && parameters(query).any(|parameter| self.ignores(name(parameter)))
+    /// Appends `?` and the parameters that count: as sent, byte for byte, where none is ignored. True if one is.
+    ///
+    /// Only `&` separates: a `;` that the application does not take for a separator would hide parameters from the key.
+    pub(crate) fn push(&self, query: &[u8], sorted: bool, out: &mut Vec<u8>) -> bool {
+        let mut dropped = false;
+        let mut separator = b'?';
+        let mut push = |parameter: &[u8]| {
+            out.push(separator);
+            out.extend_from_slice(parameter);
+            separator = b'&';
+        };
+        let kept = parameters(query).filter(|parameter| {
+            let ignored = self.ignores(name(parameter));
+            dropped |= ignored;
+            !ignored
+        });
+        if sorted {
+            let mut kept: Vec<_> = kept.collect();
+            // Stable: of two parameters of one name the order counts.
+            kept.sort_by_key(|parameter| name(parameter));
+            kept.into_iter().for_each(&mut push);
+        } else {
+            kept.for_each(&mut push);
+        }
+        dropped
     }
 
     fn ignores(&self, name: &[u8]) -> bool {

@@ -144,8 +144,7 @@ fn fields_that_the_application_sees() {
         (&[("user-agent", "x"), ("accept-language", "de")], "accept-language: de\nuser-agent: x"),
         (&[("cookie", "_ga=1; csrftoken=x")], ""),
         (&[("cookie", "django_language=de"), ("cookie", "_ga=1")], "cookie: django_language=de"),
-        // With a personal cookie all are left: the reply is only stored if it says so itself.
-        (&[("cookie", "sessionid=1; _ga=1")], "cookie: sessionid=1; _ga=1"),
+        (&[("cookie", "sessionid=1; _ga=1; django_language=de")], "cookie: django_language=de"),
         (&[("authorization", "Basic x")], "authorization: Basic x"),
         (&[("accept-encoding", "zstd, gzip, deflate")], "accept-encoding: gzip"),
         (&[("accept-encoding", "br, deflate")], ""),
@@ -183,7 +182,7 @@ fn what_makes_a_second_request_necessary() {
         (None, &[], false),
         (None, &[("cookie", "lang=de")], false),
         (None, &[("cookie", "_ga=1")], true),
-        (None, &[("cookie", "sessionid=1; _ga=1")], false),
+        (None, &[("cookie", "sessionid=1; _ga=1")], true),
         (Some("utm_x=1"), &[("cookie", "sessionid=1")], true),
         (Some("a=1"), &[("x-forwarded-for", "192.0.2.1")], false),
     ];
