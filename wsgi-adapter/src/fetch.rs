@@ -107,7 +107,7 @@ async fn reach(
             && matches!(error, Error::Server(_))
             && tries < pool.config.tries
             && !deadline.has_passed()
-            && upload.rewind().await?
+            && upload.rewind().await
             && slot.move_on();
         if !again {
             return Err(Failed { error, server, reached });

@@ -85,15 +85,13 @@ impl Upload {
     }
 
     /// Back to the first byte, for another server. False: what has been sent is gone.
-    pub(crate) async fn rewind(&mut self) -> Result<bool, Error> {
+    pub(crate) async fn rewind(&mut self) -> bool {
         match self {
             Self::Memory { sent, .. } => *sent = false,
-            Self::File { file, .. } => {
-                file.rewind().await.map_err(Error::Storage)?;
-            }
-            Self::Live { begun, .. } => return Ok(!*begun),
+            Self::File { file, .. } => return file.rewind().await.is_ok(),
+            Self::Live { begun, .. } => return !*begun,
         }
-        Ok(true)
+        true
     }
 }
 

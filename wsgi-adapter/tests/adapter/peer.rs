@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use uwsgi::packet::{Packet, decode};
 
@@ -51,13 +51,22 @@ impl Peer {
         .await
     }
 
-    /// An address at which nothing listens.
-    pub(crate) async fn absent() -> String {
-        Self::new(|_| async {}).await.address.clone()
-    }
-
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
+    }
+}
+
+/// An address at which nothing listens, and nobody else will while this lives.
+pub(crate) struct Absent {
+    pub(crate) address: String,
+    _bound: TcpSocket,
+}
+
+impl Absent {
+    pub(crate) fn new() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        Self { address: format!("uwsgi://{}", socket.local_addr().unwrap()), _bound: socket }
     }
 }
 

@@ -8,7 +8,7 @@ use weir_proto::origin::{Kind, RequestHead};
 use wsgi_adapter::PoolConfig;
 
 use crate::edge::{Edge, chunk, end, get, pool, with_body};
-use crate::peer::{Peer, read_request};
+use crate::peer::{Absent, Peer, read_request};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -29,7 +29,8 @@ async fn echo() -> Peer {
 async fn nobody_there() {
     let directory = TempDir::new().unwrap();
     let socket = format!("unix:{}", directory.path().join("none.sock").display());
-    for address in [Peer::absent().await, socket] {
+    let absent = Absent::new();
+    for address in [absent.address.clone(), socket] {
         let answer = Edge::in_process(pool(&[&address])).ask(get("/")).await;
         assert_eq!(answer.failed(), (Kind::Unreachable, false));
         assert_eq!(answer.failure().server, address, "as in the settings");
@@ -47,8 +48,8 @@ async fn all_addresses_of_a_name_are_tried() {
 
 #[tokio::test]
 async fn the_next_server_is_tried_when_nothing_was_sent() {
-    let other = echo().await;
-    let edge = Edge::in_process(pool(&[&Peer::absent().await, &other.address]));
+    let (absent, other) = (Absent::new(), echo().await);
+    let edge = Edge::in_process(pool(&[&absent.address, &other.address]));
     let answer = edge.send(with_body("POST", "/", Some(5)), vec![chunk(b"hello"), end()]).await;
     assert_eq!(answer.text(), "hello");
     assert_eq!(answer.head.unwrap().server, other.address);
@@ -105,7 +106,8 @@ async fn an_unbuffered_body_is_sent_once() {
     let answer = edge.send(put(), vec![chunk(b"hello"), end()]).await;
     assert_eq!((answer.failed(), second.connections()), ((Kind::BadReply, true), 0));
     // But where nothing of it was sent it can still go elsewhere.
-    let edge = Edge::in_process(live(&[&Peer::absent().await, &second.address]));
+    let absent = Absent::new();
+    let edge = Edge::in_process(live(&[&absent.address, &second.address]));
     assert_eq!(edge.send(put(), vec![chunk(b"hello"), end()]).await.text(), "hello");
 }
 

@@ -35,28 +35,24 @@ fn root() -> &'static Path {
 
 impl Uwsgi {
     pub(crate) fn on_tcp(arguments: &[&str]) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        Self::start(&free.to_string(), format!("uwsgi://{free}"), TempDir::new().unwrap(), arguments, || {
-            TcpStream::connect(free).is_ok()
-        })
+        // Another test may take the free port before uWSGI does.
+        let start = || {
+            let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            Self::start(&free.to_string(), format!("uwsgi://{free}"), TempDir::new().unwrap(), arguments)
+        };
+        (0..5)
+            .find_map(|_| start().serves(|address| TcpStream::connect(address).is_ok()))
+            .expect("uWSGI serves")
     }
 
     pub(crate) fn on_unix(arguments: &[&str]) -> Self {
         let directory = TempDir::new().unwrap();
-        let path = directory.path().join("app.sock");
-        let name = path.display().to_string();
-        Self::start(&name, format!("uwsgi+unix://{name}"), directory, arguments, || {
-            UnixStream::connect(&path).is_ok()
-        })
+        let path = directory.path().join("app.sock").display().to_string();
+        let server = Self::start(&path, format!("uwsgi+unix://{path}"), directory, arguments);
+        server.serves(|path| UnixStream::connect(path).is_ok()).expect("uWSGI serves")
     }
 
-    fn start(
-        socket: &str,
-        address: String,
-        directory: TempDir,
-        arguments: &[&str],
-        answers: impl Fn() -> bool,
-    ) -> Self {
+    fn start(socket: &str, address: String, directory: TempDir, arguments: &[&str]) -> Self {
         let log = File::create(directory.path().join("log")).unwrap();
         let program = program();
         let process = Command::new(&program)
@@ -70,18 +66,22 @@ impl Uwsgi {
             .stderr(log)
             .spawn()
             .unwrap_or_else(|error| panic!("{} does not start: {error}", program.display()));
-        let mut server = Self { address, process, directory };
+        Self { address, process, directory }
+    }
+
+    /// Once it answers. `None`, with its log on stderr: it has ended.
+    fn serves(mut self, answers: impl Fn(&str) -> bool) -> Option<Self> {
         let start = Instant::now();
-        while !answers() {
-            let ended = server.process.try_wait().unwrap().is_some();
-            assert!(
-                !ended && start.elapsed() < Duration::from_secs(20),
-                "uWSGI does not serve:\n{}",
-                server.log()
-            );
+        let place = self.address.split_once("://").unwrap().1.to_owned();
+        while !answers(&place) {
+            if self.process.try_wait().unwrap().is_some() {
+                eprintln!("uWSGI has ended:\n{}", self.log());
+                return None;
+            }
+            assert!(start.elapsed() < Duration::from_secs(20), "uWSGI does not serve:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
-        server
+        Some(self)
     }
 
     /// For an application that ends its process.
