@@ -2,10 +2,10 @@
 
 /// Each reason's token and the rule behind it stand in one table, below.
 macro_rules! reasons {
-    ($($(#[$doc:meta])* $name:ident = $token:literal, $rule:literal;)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident = $token:literal, $rule:literal;)*) => {
         /// Why a request went past the cache, or why its reply was not stored.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Reason { $($(#[$doc])* $name,)* }
+        pub enum Reason { $($(#[doc = $doc])* $name,)* }
 
         impl Reason {
             /// All reasons, for a metric's labels.
@@ -14,6 +14,11 @@ macro_rules! reasons {
             /// The token for `Cache-Status; detail=` and metrics.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $token,)* }
+            }
+
+            /// The same as a sentence, for people.
+            pub const fn sentence(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),*).trim_ascii(),)* }
             }
 
             /// The RFC section or the setting that the reason comes from.
@@ -124,6 +129,9 @@ mod tests {
     fn tokens_are_distinct_and_are_structured_field_tokens() {
         let tokens: HashSet<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
         assert_eq!(tokens.len(), Reason::ALL.len());
+        for reason in Reason::ALL {
+            assert!(reason.sentence().ends_with('.') && !reason.sentence().starts_with(' '), "{reason:?}");
+        }
         for token in tokens {
             assert!(token.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{token}");
             assert!(token.starts_with(|c: char| c.is_ascii_lowercase()), "{token}");

@@ -28,7 +28,7 @@ pub fn names(reply: &HeaderMap) -> Result<Vec<HeaderName>, Reason> {
 /// The values of the selecting fields in a canonical form: equal exactly when the requests match. `names` as in
 /// [`crate::Lifetime::vary`]; for a reply to be stored, `request` is what the application saw ([`crate::Policy::outgoing`]).
 pub fn selected(names: &[HeaderName], request: &HeaderMap) -> Vec<u8> {
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(64 * names.len());
     for name in names {
         select(name, request, &mut out);
     }

@@ -2,6 +2,8 @@
 
 pub mod defaults;
 
+use std::cmp::Ordering;
+
 use crate::Glob;
 
 /// Orders from cautious to bold: between equally particular patterns the more cautious class counts.
@@ -18,9 +20,17 @@ pub enum CookieClass {
 /// The owner's lists, then the defaults; within each the more particular pattern counts.
 #[derive(Clone, Debug)]
 pub struct CookieRules {
-    rules: Vec<(Glob, CookieClass)>,
-    /// By a name's first byte: the rules that can match it, best first.
-    by_first_byte: Box<[Vec<u16>]>,
+    /// Patterns without `*`, sorted by length, then by name: most comparisons look at lengths alone.
+    exact: Vec<(Box<[u8]>, Rule)>,
+    /// By a name's first byte: the patterns with `*` that can match it, best first.
+    by_first_byte: Box<[Vec<(Glob, Rule)>]>,
+}
+
+/// What a pattern says, and its place among all: a lower one counts before a higher one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rule {
+    place: usize,
+    class: CookieClass,
 }
 
 /// One cookie of a request, as sent, without the white space around it.
@@ -60,25 +70,47 @@ impl CookieRules {
         let mut defaults = defaults::rules()?;
         sort(&mut defaults);
         rules.append(&mut defaults);
-        Ok(Self { by_first_byte: index(&rules), rules })
+        Ok(Self::index(rules))
     }
 
     /// The class of a cookie of this name.
     pub fn class(&self, name: &[u8]) -> CookieClass {
         let Some(first) = name.first() else { return CookieClass::Personal };
-        let candidates = self.by_first_byte.get(usize::from(*first)).map(Vec::as_slice).unwrap_or_default();
-        candidates
-            .iter()
-            .filter_map(|rule| self.rules.get(usize::from(*rule)))
-            .find(|(glob, _)| glob.matches(name))
-            .map_or(CookieClass::Personal, |(_, class)| *class)
+        let found = self.exact.binary_search_by(|(exact, _)| by_length(exact, name)).ok();
+        let exact = found.and_then(|at| self.exact.get(at)).map(|(_, rule)| *rule);
+        let globs = self.by_first_byte.get(usize::from(*first)).map(Vec::as_slice).unwrap_or_default();
+        let before = |rule: &Rule| exact.is_none_or(|exact| *rule < exact);
+        let glob = globs.iter().take_while(|(_, rule)| before(rule)).find(|(glob, _)| glob.matches(name));
+        glob.map(|(_, rule)| *rule).or(exact).map_or(CookieClass::Personal, |rule| rule.class)
+    }
+
+    /// `rules`: best first.
+    fn index(rules: Vec<(Glob, CookieClass)>) -> Self {
+        let mut exact: Vec<(Box<[u8]>, Rule)> = Vec::new();
+        let mut by_first_byte = vec![Vec::new(); 256];
+        for (place, (glob, class)) in rules.into_iter().enumerate() {
+            let rule = Rule { place, class };
+            if glob.is_exact() {
+                exact.push((glob.as_str().as_bytes().into(), rule));
+                continue;
+            }
+            for (byte, globs) in (0u8..=255).zip(&mut by_first_byte) {
+                if glob.first_byte().is_none_or(|first| first == byte) {
+                    globs.push((glob.clone(), rule));
+                }
+            }
+        }
+        exact.sort_by(|a, b| by_length(&a.0, &b.0).then(a.1.cmp(&b.1)));
+        // Of one name listed twice the better rule comes first.
+        exact.dedup_by(|later, first| later.0 == first.0);
+        Self { exact, by_first_byte: by_first_byte.into() }
     }
 }
 
 impl Default for CookieRules {
     fn default() -> Self {
         // The defaults' patterns are constants, held to be valid by a test.
-        Self::new([], [], []).unwrap_or_else(|_| Self { rules: Vec::new(), by_first_byte: Box::default() })
+        Self::new([], [], []).unwrap_or_else(|_| Self::index(Vec::new()))
     }
 }
 
@@ -99,20 +131,12 @@ pub(crate) fn pairs(line: &[u8]) -> impl Iterator<Item = Cookie<'_>> {
     })
 }
 
-fn sort(rules: &mut [(Glob, CookieClass)]) {
-    rules.sort_by_key(|(glob, class)| (usize::MAX - glob.literal_len(), *class));
+fn by_length(a: &[u8], b: &[u8]) -> Ordering {
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
 
-fn index(rules: &[(Glob, CookieClass)]) -> Box<[Vec<u16>]> {
-    let mut by_first_byte = vec![Vec::new(); 256];
-    for (rule, (glob, _)) in (0u16..).zip(rules) {
-        for (byte, candidates) in (0u8..=255).zip(&mut by_first_byte) {
-            if glob.first_byte().is_none_or(|first| first == byte) {
-                candidates.push(rule);
-            }
-        }
-    }
-    by_first_byte.into()
+fn sort(rules: &mut [(Glob, CookieClass)]) {
+    rules.sort_by_key(|(glob, class)| (usize::MAX - glob.literal_len(), *class));
 }
 
 #[cfg(test)]
