@@ -54,7 +54,7 @@ pub struct RedisConfig {
     /// Connections for entries. Two more carry leases and news.
     #[serde(default = "RedisConfig::default_connections")]
     pub connections: u32,
-    /// Larger records stay in the node's memory.
+    /// Larger entries stay in the node's memory.
     #[serde(default = "RedisConfig::default_max_object")]
     pub max_object: Size,
     /// What the names of all records begin with.

@@ -24,8 +24,8 @@ use crate::store::Put;
 
 pub(crate) type Requests = Streaming<ExchangeRequest>;
 
-/// How long a page that is too large goes past the cache: nobody should stand in line for it.
-const TOO_LARGE_PASS: Duration = Duration::from_secs(10);
+/// How long a page that can never be stored goes past the cache: nobody should stand in line for it.
+const UNFIT_PASS: Duration = Duration::from_secs(10);
 
 /// Holds the lease until the edge has stored the page, gives up, or leaves.
 pub(crate) async fn hold(
@@ -159,11 +159,11 @@ async fn gave_up(node: &Parts, lead: Lead, give_up: GiveUp) -> Result<(), Refusa
 
 async fn refuse_page(node: &Parts, lead: Lead, unfit: Unfit, replies: &Replies) -> Result<(), Refusal> {
     let (result, pass_for, detail) = match unfit {
-        Unfit::TooLarge => (StoreResult::TooLarge, TOO_LARGE_PASS, "it is larger than the node's max_object"),
+        Unfit::TooLarge => (StoreResult::TooLarge, UNFIT_PASS, "it is larger than the node's max_object"),
         Unfit::Busy => {
             (StoreResult::Busy, Duration::ZERO, "the node receives as much as its max_receiving allows")
         }
-        Unfit::InvalidVary => (StoreResult::InvalidVary, TOO_LARGE_PASS, "its Vary would match no request"),
+        Unfit::InvalidVary => (StoreResult::InvalidVary, UNFIT_PASS, "its Vary would match no request"),
     };
     node.metrics.store(result);
     lead.uncacheable(pass_for).await;

@@ -12,7 +12,6 @@ use crate::flight::Waiter;
 use crate::metrics::LeaseEvent;
 use crate::node::Parts;
 use crate::slot::Slot;
-use crate::store::memory::Known;
 use crate::store::{Looked, Put, Release, Token};
 
 /// What one who waits is told in the end.
@@ -139,10 +138,7 @@ impl Lead {
 
     /// Ends the lease: the application failed. All who wait get what may be used then, or go themselves.
     pub(crate) async fn failed(self) {
-        let fallback = match self.node.store.known(&self.slot) {
-            Known::Entry(entry, _) => Some(entry),
-            _ => None,
-        };
+        let fallback = self.node.store.known(&self.slot).entry();
         for waiter in self.node.flights.take(&self.slot, |_| true) {
             let turn = match &fallback {
                 Some(entry) if !waiter.asked.refresh => Turn::Found(entry.clone(), Use::OnError),

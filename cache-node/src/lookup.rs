@@ -136,10 +136,7 @@ async fn lead_to_answer(
     replies: &mut Replies,
 ) -> Result<Answer, OtherRule> {
     if lead.has_lease() {
-        let stale = match node.store.known(lead.slot()) {
-            Known::Entry(entry, _) => Some(entry),
-            _ => None,
-        };
+        let stale = node.store.known(lead.slot()).entry();
         return Ok(with_lease(asked, lead, stale));
     }
     loop {

@@ -44,6 +44,16 @@ pub(crate) enum Known {
     Nothing,
 }
 
+impl Known {
+    /// The entry, whatever it may be used for.
+    pub(crate) fn entry(self) -> Option<Arc<Entry>> {
+        match self {
+            Self::Entry(entry, _) => Some(entry),
+            Self::Passed(_) | Self::TooManyVariants | Self::Nothing => None,
+        }
+    }
+}
+
 struct Held {
     token: Token,
     until: Instant,
@@ -110,7 +120,7 @@ impl Memory {
         }
     }
 
-    /// Remembers that the key is not cacheable for so long.
+    /// Remembers that the key, in all its variants, is not cacheable for so long.
     pub(crate) fn mark(&self, key: &Bytes, pass_for: Duration) {
         let _changing = self.leases.lock();
         self.insert_mark(key, pass_for);

@@ -199,10 +199,8 @@ impl Store for Redis {
     async fn put(&self, slot: &Slot, token: Token, entry: &Arc<Entry>) -> Result<Put, Unavailable> {
         let (under, names) = (self.names(slot), self.names(entry.slot()));
         let now = Instant::now();
-        let mut record = record::encode(entry, now);
-        if record.len() as u64 > self.max_object {
-            record.clear();
-        }
+        let fits = entry.weight() as u64 <= self.max_object;
+        let record = if fits { record::encode(entry, now) } else { Vec::new() };
         let mut script = self.scripts.put.prepare_invoke();
         script.key(under.lease).key(names.rule).key(names.entry);
         script.arg(token.to_string()).arg(rule_text(entry.slot().rule())).arg(record);
