@@ -15,7 +15,7 @@ use crate::ask::SharedAsk;
 use crate::body::RequestBody;
 use crate::flights::{Flight, Outcome, Own, Served, Source, Ticket};
 use crate::growing::{BrokenOff, Growing, Pushed};
-use crate::nodes::{Answer, Exchange, Waited};
+use crate::nodes::{Answer, Exchange, NotKept, Waited};
 use crate::origin::{Failure, OriginReply};
 use crate::page::{Page, PageHead, Staleness};
 
@@ -193,10 +193,10 @@ async fn store(
     let page =
         served(ask, head.clone(), body.clone(), Source::Application { not_stored: None }).with_length(length);
     ticket.flight.settle(Outcome::Page(Arc::new(page)));
-    if let Some(opened) = &exchange
-        && let Err(gone) = opened.store(head.to_entry(Instant::now())).await
+    if let Some(opened) = &mut exchange
+        && let Err(why) = opened.store(head.to_entry(Instant::now())).await
     {
-        edge.node_gone(&gone);
+        not_kept(edge, ask, &why);
         exchange = None;
     }
     let mut storable = true;
@@ -213,10 +213,10 @@ async fn store(
             body.keep_for_first();
             refuse(edge, ticket, ask, exchange.take(), Reason::CsrfToken).await;
         }
-        if let Some(opened) = &exchange
-            && let Err(gone) = opened.store_chunk(chunk.clone()).await
+        if let Some(opened) = &mut exchange
+            && let Err(why) = opened.store_chunk(chunk.clone()).await
         {
-            edge.node_gone(&gone);
+            not_kept(edge, ask, &why);
             exchange = None;
         }
         match body.push(chunk).await {
@@ -246,12 +246,18 @@ async fn store(
         );
     }
     ticket.close();
-    if let Some(exchange) = exchange {
-        match exchange.store_end().await {
-            Ok(true) => {}
-            Ok(false) => tracing::debug!(target = %ask.target(), "cache-node did not keep the page"),
-            Err(gone) => edge.node_gone(&gone),
-        }
+    if let Some(exchange) = exchange
+        && let Err(why) = exchange.store_end().await
+    {
+        not_kept(edge, ask, &why);
+    }
+}
+
+/// The page is in L1 and with those who asked all the same.
+fn not_kept(edge: &Edge, ask: &SharedAsk, why: &NotKept) {
+    match why {
+        NotKept::Refused(detail) => tracing::debug!(target = %ask.target(), "cache-node did not keep the page: {detail}"),
+        NotKept::Gone(gone) => edge.node_gone(gone),
     }
 }
 

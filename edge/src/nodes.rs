@@ -23,6 +23,16 @@ const MESSAGES_AHEAD: usize = 4;
 #[error("cache-node: {0}")]
 pub struct NodeGone(String);
 
+/// Why the node did not keep a page.
+#[derive(Debug, thiserror::Error)]
+pub enum NotKept {
+    /// Its own decision: too large, too many variants, the lease was lost.
+    #[error("refused: {0}")]
+    Refused(String),
+    #[error(transparent)]
+    Gone(#[from] NodeGone),
+}
+
 /// The cache-nodes this edge knows.
 pub struct Nodes {
     clients: Vec<CacheClient<Transport>>,
@@ -129,20 +139,36 @@ impl Exchange {
     }
 
     /// Begins a store under the lease.
-    pub async fn store(&self, head: EntryHead) -> Result<(), NodeGone> {
-        self.send(exchange_request::Message::Store(head)).await
+    pub async fn store(&mut self, head: EntryHead) -> Result<(), NotKept> {
+        self.send_piece(exchange_request::Message::Store(head)).await
     }
 
-    pub async fn store_chunk(&self, chunk: Bytes) -> Result<(), NodeGone> {
-        self.send(exchange_request::Message::Chunk(chunk)).await
+    pub async fn store_chunk(&mut self, chunk: Bytes) -> Result<(), NotKept> {
+        self.send_piece(exchange_request::Message::Chunk(chunk)).await
     }
 
-    /// Ends a whole store. True: the node kept it.
-    pub async fn store_end(mut self) -> Result<bool, NodeGone> {
-        self.send(exchange_request::Message::End(End {})).await?;
+    /// Ends a whole store.
+    pub async fn store_end(mut self) -> Result<(), NotKept> {
+        self.send_piece(exchange_request::Message::End(End {})).await?;
+        self.stored().await
+    }
+
+    /// A node may refuse a store before its end, and closes the stream then: that is not a node that is gone.
+    async fn send_piece(&mut self, message: exchange_request::Message) -> Result<(), NotKept> {
+        match self.send(message).await {
+            Ok(()) => Ok(()),
+            Err(gone) => match self.stored().await {
+                Err(refused @ NotKept::Refused(_)) => Err(refused),
+                _ => Err(NotKept::Gone(gone)),
+            },
+        }
+    }
+
+    async fn stored(&mut self) -> Result<(), NotKept> {
         match self.reply(self.patience).await? {
-            exchange_reply::Message::Stored(stored) => Ok(stored.kept),
-            _ => Err(NodeGone("an answer out of order".into())),
+            exchange_reply::Message::Stored(stored) if stored.kept => Ok(()),
+            exchange_reply::Message::Stored(stored) => Err(NotKept::Refused(stored.detail)),
+            _ => Err(NotKept::Gone(NodeGone("an answer out of order".into()))),
         }
     }
 
