@@ -2,16 +2,19 @@
 //! spot, hands everything else to the handler, and keeps the framing of both directions.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::{Method, Version};
 use process::telemetry;
 use process::trace::TraceContext;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tracing::Instrument;
@@ -61,7 +64,6 @@ pub(crate) struct Connection {
     /// How far a head that is not whole yet was looked at.
     progress: Progress,
     requests: u64,
-    watchdog: Watchdog,
 }
 
 /// What one look at the connection's bytes came to.
@@ -96,29 +98,35 @@ impl Connection {
             buffer: BytesMut::new(),
             progress: Progress::default(),
             requests: 0,
-            watchdog: Watchdog::new(),
         }
     }
 
     /// Serves requests until the peer or we close.
     pub(crate) async fn serve(mut self) {
-        let timeouts = self.edge.settings.timeouts.clone();
+        let edge = self.edge.clone();
+        let timeouts = &edge.settings.timeouts;
+        let mut watchdog = Watchdog::new();
+        let draining = edge.shutdown.draining();
+        tokio::pin!(draining);
         let mut head_started: Option<Instant> = None;
         loop {
-            let step = match self.buffer.is_empty() || head_started.is_some() {
+            let step = if !self.buffer.is_empty() && head_started.is_none() {
                 // Bytes that came behind the last request are looked at before more are read.
-                false => self.look(false),
-                true => {
-                    let patience = match head_started {
-                        Some(started) => timeouts.head.0.saturating_sub(started.elapsed()),
-                        None if self.requests == 0 => timeouts.head.0,
-                        None => timeouts.keepalive.0,
-                    };
-                    match self.wait(patience, head_started.is_some()).await {
-                        true => self.look(true),
-                        false => return,
-                    }
-                }
+                self.look_at_buffer()
+            } else {
+                let patience = match head_started {
+                    Some(started) => timeouts.head.0.saturating_sub(started.elapsed()),
+                    None if self.requests == 0 => timeouts.head.0,
+                    None => timeouts.keepalive.0,
+                };
+                let in_head = head_started.is_some();
+                let stepping = poll_fn(|context| match self.poll_step(context) {
+                    Poll::Ready(step) => Poll::Ready(step),
+                    // A drain ends idle connections, not a head on its way.
+                    Poll::Pending if !in_head => draining.as_mut().poll(context).map(|()| Step::Closed),
+                    Poll::Pending => Poll::Pending,
+                });
+                watchdog.guard(patience, stepping).await.unwrap_or(Step::Closed)
             };
             match step {
                 Step::Partial => {
@@ -133,7 +141,7 @@ impl Connection {
                         return;
                     }
                     if !keep_alive {
-                        return self.close().await;
+                        return self.linger().await;
                     }
                 }
                 Step::Request(incoming) => {
@@ -149,53 +157,38 @@ impl Connection {
         }
     }
 
-    /// Waits until there is something to read. False: the time is up, or the edge drains.
-    async fn wait(&mut self, patience: Duration, in_head: bool) -> bool {
-        let Self { stream, edge, watchdog, .. } = self;
-        let readable = async {
-            tokio::select! {
-                biased;
-                ready = stream.readable() => ready.is_ok(),
-                // A drain ends idle connections, not a head on its way.
-                () = edge.shutdown.draining(), if !in_head => false,
-            }
-        };
-        watchdog.guard(patience, readable).await.unwrap_or(false)
-    }
-
-    /// Reads (if asked to) and looks at what is there. Never waits.
-    fn look(&mut self, read: bool) -> Step {
+    /// Reads what has come into the thread's buffer, and looks at it there.
+    fn poll_step(&mut self, context: &mut Context<'_>) -> Poll<Step> {
         SCRATCH.with_borrow_mut(|scratch| {
             let Scratch { input, spans, hit } = scratch;
-            if !read {
-                let buffer = std::mem::take(&mut self.buffer);
-                let step = self.take_step(&buffer, spans, hit);
-                return self.keep_rest(step, buffer);
+            let mut read = ReadBuf::new(input);
+            match Pin::new(&mut self.stream).poll_read(context, &mut read) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(_)) => return Poll::Ready(Step::Closed),
+                Poll::Ready(Ok(())) if read.filled().is_empty() => return Poll::Ready(Step::Closed),
+                Poll::Ready(Ok(())) => {}
             }
-            if !self.buffer.is_empty() {
-                self.buffer.reserve(INPUT);
-                match self.stream.try_read_buf(&mut self.buffer) {
-                    Ok(1..) => {}
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Step::Partial,
-                    Ok(0) | Err(_) => return Step::Closed,
-                }
-                if !self.progress.worth_reading(&self.buffer, &self.edge.head_limits) {
-                    return Step::Partial;
-                }
-                let buffer = std::mem::take(&mut self.buffer);
-                let step = self.take_step(&buffer, spans, hit);
-                return self.keep_rest(step, buffer);
+            let bytes = read.filled();
+            if self.buffer.is_empty() {
+                let (step, used) = self.take_step(bytes, spans, hit);
+                self.buffer.extend_from_slice(bytes.get(used..).unwrap_or_default());
+                return Poll::Ready(step);
             }
-            let length = match self.stream.try_read(input) {
-                Ok(length @ 1..) => length,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Step::Partial,
-                Ok(0) | Err(_) => return Step::Closed,
-            };
-            let (step, used) = self.take_step(&input[..length], spans, hit);
-            if used < length {
-                self.buffer.extend_from_slice(&input[used..length]);
+            self.buffer.extend_from_slice(bytes);
+            if !self.progress.worth_reading(&self.buffer, &self.edge.head_limits) {
+                return Poll::Ready(Step::Partial);
             }
-            step
+            let buffer = std::mem::take(&mut self.buffer);
+            let step = self.take_step(&buffer, spans, hit);
+            Poll::Ready(self.keep_rest(step, buffer))
+        })
+    }
+
+    fn look_at_buffer(&mut self) -> Step {
+        SCRATCH.with_borrow_mut(|Scratch { spans, hit, .. }| {
+            let buffer = std::mem::take(&mut self.buffer);
+            let step = self.take_step(&buffer, spans, hit);
+            self.keep_rest(step, buffer)
         })
     }
 
@@ -353,10 +346,6 @@ impl Connection {
             }
         }
         Ok(())
-    }
-
-    async fn close(&mut self) {
-        let _ = self.stream.shutdown().await;
     }
 
     /// Closes our side and reads the rest for a moment: a reset would take the reply from the client's hands.

@@ -31,6 +31,9 @@ use field::FieldLine;
 /// Whatever the settings say, a head holds no more field lines: `http`'s map is full at 24,576.
 const MAX_FIELDS: usize = 10_000;
 
+/// Whatever the settings say, a head is no longer: places in it are kept as `u32`.
+const MAX_HEAD: usize = u32::MAX as usize;
+
 /// How much a client may ask us to look at.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -121,8 +124,9 @@ pub fn read<'a>(
     spans: &'a mut Vec<FieldSpan>,
 ) -> Result<Option<(Head<'a>, usize)>, Refusal> {
     spans.clear();
-    let bytes = bytes.get(..limits.head).unwrap_or(bytes);
-    let unfinished = |refusal| if bytes.len() >= limits.head { Err(refusal) } else { Ok(None) };
+    let longest = limits.head.min(MAX_HEAD);
+    let bytes = bytes.get(..longest).unwrap_or(bytes);
+    let unfinished = |refusal| if bytes.len() == longest { Err(refusal) } else { Ok(None) };
 
     let start = request_line::start(bytes)?;
     let request_line = request_line::read(bytes, start, limits);
@@ -149,11 +153,14 @@ pub fn read<'a>(
             }
         }
     }
+    if control.lacks_host(request_line.version) {
+        return Err(Refusal::NoHost);
+    }
     if control.nominates {
         remove_nominated(bytes, spans);
     }
     let fields = Fields { head: bytes.get(..at).unwrap_or(bytes), spans };
-    Ok(Some((control.head(&request_line, fields)?, at)))
+    Ok(Some((control.head(&request_line, fields), at)))
 }
 
 /// What to remember of a head that has not come whole, so that one that comes byte by byte is not read from its start for each byte.

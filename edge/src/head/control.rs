@@ -53,6 +53,7 @@ pub(super) struct Control<'a> {
 }
 
 impl<'a> Control<'a> {
+    #[inline]
     pub(super) fn take(&mut self, known: Known, value: &'a [u8], version: Version) -> Result<(), Refusal> {
         if self.seen.has(known) && SINGLE.has(known) {
             return Err(Refusal::FieldRepeated);
@@ -121,13 +122,15 @@ impl<'a> Control<'a> {
         Ok(())
     }
 
+    /// RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a
+    /// Host header field".
+    pub(super) fn lacks_host(&self, version: Version) -> bool {
+        self.host.is_none() && version == Version::Http11
+    }
+
     /// What the whole head says, once its last field is taken.
-    pub(super) fn head(self, line: &RequestLine<'a>, fields: Fields<'a>) -> Result<Head<'a>, Refusal> {
-        // RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that
-        // lacks a Host header field".
-        if self.host.is_none() && line.version == Version::Http11 {
-            return Err(Refusal::NoHost);
-        }
+    #[inline]
+    pub(super) fn head(self, line: &RequestLine<'a>, fields: Fields<'a>) -> Head<'a> {
         let framing = match self.length {
             _ if self.chunked => Framing::Chunked,
             Some(length) => Framing::Length(length),
@@ -142,7 +145,7 @@ impl<'a> Control<'a> {
             }
         };
         let modern = line.version == Version::Http11;
-        Ok(Head {
+        Head {
             method: line.method,
             target: line.target,
             version: line.version,
@@ -157,7 +160,7 @@ impl<'a> Control<'a> {
             upgrade: self.upgrade.filter(|_| modern && self.upgrade_listed),
             seen: self.seen,
             fields,
-        })
+        }
     }
 }
 

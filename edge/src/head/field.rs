@@ -1,7 +1,9 @@
 //! One field line, and the names that something in the edge asks for.
 
+use std::ops::Range;
+
 use super::line::{self, Stop};
-use super::octets::{self, PLAIN_NAME, TOKEN};
+use super::octets::{self, TOKEN};
 use super::{Known, Refusal};
 
 /// The `http` crate's own limit is 65,535; no field in use comes near this one.
@@ -10,8 +12,8 @@ const MAX_NAME: usize = 256;
 /// Where in the head a field stands. Offsets and not slices, so that the vector of them is kept for the next head.
 #[derive(Clone, Copy, Debug)]
 pub struct FieldSpan {
-    pub(super) name: (usize, usize),
-    pub(super) value: (usize, usize),
+    name: (u32, u32),
+    value: (u32, u32),
     pub(super) known: Known,
     /// `Connection` lists the name, so the field is for us alone.
     pub(super) nominated: bool,
@@ -19,11 +21,11 @@ pub struct FieldSpan {
 
 impl FieldSpan {
     pub(super) fn name<'a>(&self, head: &'a [u8]) -> &'a [u8] {
-        head.get(self.name.0..self.name.1).unwrap_or_default()
+        head.get(range(self.name)).unwrap_or_default()
     }
 
     pub(super) fn value<'a>(&self, head: &'a [u8]) -> &'a [u8] {
-        head.get(self.value.0..self.value.1).unwrap_or_default()
+        head.get(range(self.value)).unwrap_or_default()
     }
 }
 
@@ -38,8 +40,9 @@ pub(super) enum FieldLine {
 /// The line that begins at `at`, and where the next one begins.
 #[inline]
 pub(super) fn read(bytes: &[u8], at: usize) -> Result<(FieldLine, usize), Stop> {
-    let plain_end = octets::run(bytes, at, PLAIN_NAME);
-    let name_end = if bytes.get(plain_end) == Some(&b'_') { octets::run(bytes, plain_end, TOKEN) } else { plain_end };
+    let plain_end = octets::name_end(bytes, at);
+    let name_end =
+        if bytes.get(plain_end) == Some(&b'_') { octets::run(bytes, plain_end, TOKEN) } else { plain_end };
     match bytes.get(name_end) {
         None => return Err(Stop::More),
         Some(b':') if name_end > at => {}
@@ -62,7 +65,8 @@ pub(super) fn read(bytes: &[u8], at: usize) -> Result<(FieldLine, usize), Stop> 
     if name_end != plain_end {
         return Ok((FieldLine::Dropped, end));
     }
-    let name = (at, name_end);
+    // No head is longer than a `u32` can say: see `MAX_HEAD`.
+    let name = (at as u32, name_end as u32);
     let value = trimmed(bytes, name_end + 1, line_end);
     let known = Known::of(bytes.get(at..name_end).unwrap_or_default());
     Ok((FieldLine::Field(FieldSpan { name, value, known, nominated: false }), end))
@@ -70,12 +74,16 @@ pub(super) fn read(bytes: &[u8], at: usize) -> Result<(FieldLine, usize), Stop> 
 
 /// RFC 9110 §5.5: "A field value does not include leading or trailing whitespace."
 #[inline]
-fn trimmed(bytes: &[u8], mut from: usize, mut to: usize) -> (usize, usize) {
+fn trimmed(bytes: &[u8], mut from: usize, mut to: usize) -> (u32, u32) {
     while from < to && matches!(bytes.get(from), Some(b' ' | b'\t')) {
         from += 1;
     }
     while from < to && matches!(bytes.get(to - 1), Some(b' ' | b'\t')) {
         to -= 1;
     }
-    (from, to)
+    (from as u32, to as u32)
+}
+
+fn range((from, to): (u32, u32)) -> Range<usize> {
+    from as usize..to as usize
 }

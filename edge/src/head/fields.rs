@@ -52,7 +52,7 @@ impl<'a> Fields<'a> {
         let mut headers = HeaderMap::with_capacity(self.spans.len());
         for span in self.spans.iter().filter(|span| !NOT_HANDED_ON.has(span.known)) {
             let name = HeaderName::from_bytes(span.name(&head));
-            let value = HeaderValue::from_maybe_shared(head.slice(span.value.0..span.value.1));
+            let value = HeaderValue::from_maybe_shared(head.slice_ref(span.value(&head)));
             // What `read` took, `http` takes: names are tokens of bounded length, values hold no control characters, and
             // `MAX_FIELDS` is far from where the map is full.
             if let (Ok(name), Ok(value)) = (name, value) {

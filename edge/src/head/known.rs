@@ -91,7 +91,8 @@ fn is_spelled(name: &[u8], spelling: &[u8]) -> bool {
     let differs = |(a, b): (&[u8; 8], &[u8; 8])| {
         (u64::from_le_bytes(*a) | u64::from_le_bytes([CASE; 8])) != u64::from_le_bytes(*b)
     };
-    !words.iter().zip(spelled_words).any(differs) && rest.iter().zip(spelled_rest).all(|(a, b)| a | CASE == *b)
+    !words.iter().zip(spelled_words).any(differs)
+        && rest.iter().zip(spelled_rest).all(|(a, b)| a | CASE == *b)
 }
 
 /// A set of known names: those that a head holds, or those that a question is about.

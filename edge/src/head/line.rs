@@ -4,7 +4,7 @@ use super::Refusal;
 
 /// Why reading a line stopped before its end.
 pub(super) enum Stop {
-    /// The bytes end first.
+    /// The bytes end first: no line feed is among them.
     More,
     Refused(Refusal),
 }

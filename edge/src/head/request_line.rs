@@ -38,6 +38,7 @@ pub(super) fn start(bytes: &[u8]) -> Result<usize, Refusal> {
     }
 }
 
+#[inline]
 pub(super) fn read<'a>(bytes: &'a [u8], at: usize, limits: &Limits) -> Result<RequestLine<'a>, Stop> {
     let method_end = octets::run(bytes, at, METHOD);
     match bytes.get(method_end) {
@@ -47,7 +48,7 @@ pub(super) fn read<'a>(bytes: &'a [u8], at: usize, limits: &Limits) -> Result<Re
         Some(b' ') if method_end > at => {}
         Some(_) => return Err(Refusal::Method.into()),
     }
-    let method = text(bytes, at, method_end).ok_or(Refusal::Method)?;
+    let method = bytes.get(at..method_end).and_then(name).ok_or(Refusal::Method)?;
 
     let target_start = method_end + 1;
     let after = bytes.get(target_start..).unwrap_or_default();
@@ -70,10 +71,10 @@ pub(super) fn read<'a>(bytes: &'a [u8], at: usize, limits: &Limits) -> Result<Re
 
     let version_start = target_end + 1;
     let version_end = version_start + VERSION_LENGTH;
-    let version = match bytes.get(version_start..version_end).ok_or(Stop::More)? {
-        b"HTTP/1.1" => Version::Http11,
-        b"HTTP/1.0" => Version::Http10,
-        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+    let version = match bytes.get(version_start..version_end) {
+        Some(b"HTTP/1.1") => Version::Http11,
+        Some(b"HTTP/1.0") => Version::Http10,
+        Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor])
             if major.is_ascii_digit() && minor.is_ascii_digit() =>
         {
             return Err(Refusal::Version.into());
@@ -84,6 +85,12 @@ pub(super) fn read<'a>(bytes: &'a [u8], at: usize, limits: &Limits) -> Result<Re
     Ok(RequestLine { method, target, authority, version, end })
 }
 
-fn text(bytes: &[u8], from: usize, to: usize) -> Option<&str> {
-    str::from_utf8(bytes.get(from..to)?).ok()
+/// The usual ones are not worth the search for what is not text.
+fn name(method: &[u8]) -> Option<&str> {
+    match method {
+        b"GET" => Some("GET"),
+        b"HEAD" => Some("HEAD"),
+        b"POST" => Some("POST"),
+        _ => str::from_utf8(method).ok(),
+    }
 }

@@ -7,7 +7,8 @@ use super::{Authority, Refusal};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target<'a> {
     text: &'a str,
-    path: &'a str,
+    /// How much of `text` is the path. Small types: this is moved with every head.
+    path: u32,
     scheme: Option<Scheme>,
     plain: bool,
 }
@@ -40,13 +41,15 @@ impl<'a> Target<'a> {
         if bytes.first() != Some(&b'/') {
             return Err(Refusal::TargetForm);
         }
-        let text = str::from_utf8(bytes).map_err(|_| Refusal::TargetCharacter)?;
-        let path = text.get(..path_end).unwrap_or(text);
-        let escaped = path.contains('%');
-        if escaped && !escapes_are_whole(path.as_bytes()) {
+        let path = bytes.get(..path_end).unwrap_or(bytes);
+        let escaped = memchr::memchr(b'%', path).is_some();
+        if escaped && !escapes_are_whole(path) {
             return Err(Refusal::TargetEscape);
         }
-        Ok(Self { text, path, scheme: None, plain: !escaped && !has_odd_segments(path) })
+        let plain = !escaped && !has_odd_segments(path);
+        let text = str::from_utf8(bytes).map_err(|_| Refusal::TargetCharacter)?;
+        let path = u32::try_from(path_end).map_err(|_| Refusal::RequestLineTooLong)?;
+        Ok(Self { text, path, scheme: None, plain })
     }
 
     /// `http://host[:port]/path?query`. The authority counts more than `Host`.
@@ -64,17 +67,17 @@ impl<'a> Target<'a> {
         Ok((Self { scheme: Some(scheme), ..target }, authority))
     }
 
-    const ROOT: Self = Self { text: "/", path: "/", scheme: None, plain: true };
-    const ASTERISK: Self = Self { text: "*", path: "*", scheme: None, plain: true };
+    const ROOT: Self = Self { text: "/", path: 1, scheme: None, plain: true };
+    const ASTERISK: Self = Self { text: "*", path: 1, scheme: None, plain: true };
 
     /// From `/` up to the query. `*` if the request is about the server as a whole.
     pub fn path(&self) -> &'a str {
-        self.path
+        self.text.get(..self.path as usize).unwrap_or(self.text)
     }
 
     /// What follows the first `?`; present and empty if nothing does.
     pub fn query(&self) -> Option<&'a str> {
-        self.text.get(self.path.len() + 1..)
+        self.text.get(self.path as usize + 1..)
     }
 
     /// Path and query together.
@@ -118,9 +121,8 @@ fn escapes_are_whole(path: &[u8]) -> bool {
     })
 }
 
-fn has_odd_segments(path: &str) -> bool {
-    let bytes = path.as_bytes();
-    memchr::memchr_iter(b'/', bytes).any(|at| matches!(bytes.get(at + 1), Some(b'/' | b'.')))
+fn has_odd_segments(path: &[u8]) -> bool {
+    memchr::memchr_iter(b'/', path).any(|at| matches!(path.get(at + 1), Some(b'/' | b'.')))
 }
 
 #[cfg(test)]

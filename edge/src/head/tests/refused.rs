@@ -34,6 +34,8 @@ fn request_lines() {
         ("GET / HTTP/3.0", Refusal::Version),
         ("GET / http/1.1", Refusal::RequestLine),
         ("GET / HTTP/1", Refusal::RequestLine),
+        ("GET / HTTP", Refusal::RequestLine),
+        ("GET / H", Refusal::RequestLine),
         ("GET / HTTP/2", Refusal::RequestLine),
         ("GET / HTTP/1.10", Refusal::RequestLine),
         ("GET / HTTP/11.1", Refusal::RequestLine),
@@ -47,6 +49,13 @@ fn request_lines() {
     for (line, refusal) in cases {
         let head = format!("{line}\r\nHost: a\r\n\r\n");
         assert_verdict("request line", head.as_bytes(), &Limits::default(), Err(*refusal));
+        // A line is judged at its own end, not at that of a later one.
+        assert_verdict(
+            "request line alone",
+            format!("{line}\r\n").as_bytes(),
+            &Limits::default(),
+            Err(*refusal),
+        );
     }
 }
 
