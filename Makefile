@@ -1,7 +1,7 @@
 # What people type. Every target does its own set-up, and says in one line what it cannot do itself.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test lint bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -19,6 +19,9 @@ test: ## every test: unit, contract, end to end
 
 lint: ## formatting and lints of everything
 	@deploy/setup/lint.sh
+
+bench: ## nginx and Weir side by side on this machine
+	@deploy/setup/bench.sh
 
 clean: ## removes what was built, installed and written
 	rm -rf .venv deploy/demo/run
