@@ -24,7 +24,7 @@ const MAX_FIELD: usize = 8 * 1024;
 
 /// Where lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Destination {
+pub(crate) enum Destination {
     Off,
     Stdout,
     Stderr,
@@ -45,7 +45,7 @@ impl From<&str> for Destination {
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// nginx's `combined`, in UTC.
     Combined,
     /// One JSON object per line.
@@ -54,7 +54,7 @@ pub enum Format {
 
 /// One answered request. Texts are as the client sent them.
 #[derive(Clone, Debug)]
-pub struct Record<'a> {
+pub(crate) struct Record<'a> {
     /// When the answer ended.
     pub time: SystemTime,
     pub client: IpAddr,
@@ -79,7 +79,7 @@ pub struct Record<'a> {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub(crate) enum OpenError {
     #[error("cannot open the access log {}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
     #[error("cannot write the access log to {name}: {source}")]
@@ -90,7 +90,7 @@ pub enum OpenError {
 
 /// An open access log. Dropped, it writes what it still holds, for two seconds at most.
 #[derive(Debug)]
-pub struct AccessLog(Option<Open>);
+pub(crate) struct AccessLog(Option<Open>);
 
 #[derive(Debug)]
 struct Open {
@@ -101,7 +101,7 @@ struct Open {
 
 impl AccessLog {
     /// Opens the destination, creating a file that is not there, and starts the writer.
-    pub fn open(destination: &Destination, format: Format) -> Result<Self, OpenError> {
+    pub(crate) fn open(destination: &Destination, format: Format) -> Result<Self, OpenError> {
         let output = match destination {
             Destination::Off => return Ok(Self(None)),
             Destination::Stdout => standard("stdout", &io::stdout())?,
@@ -120,7 +120,7 @@ impl AccessLog {
     }
 
     /// Keeps one line for the writer. Does no I/O and waits for nothing but a lock held for a buffer's swap.
-    pub fn log(&self, record: &Record<'_>) {
+    pub(crate) fn log(&self, record: &Record<'_>) {
         let Some(open) = &self.0 else { return };
         let write_now = open.shards.append(|buffer, stamps| match open.format {
             Format::Combined => combined::format(buffer, stamps, record),
@@ -132,14 +132,14 @@ impl AccessLog {
     }
 
     /// Opens the file anew, for log rotation. Lines so far go to the old one. If it cannot be opened the old one stays.
-    pub fn reopen(&self) {
+    pub(crate) fn reopen(&self) {
         if let Some(open) = &self.0 {
             open.writer.reopen();
         }
     }
 
     /// Lines lost so far: no room was left, or they could not be written.
-    pub fn dropped(&self) -> u64 {
+    pub(crate) fn dropped(&self) -> u64 {
         self.0.as_ref().map_or(0, |open| open.shards.dropped())
     }
 }

@@ -12,7 +12,7 @@ use weir_proto::origin::RequestHead;
 
 /// The client, trusted proxies resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Client {
+pub(crate) struct Client {
     pub address: IpAddr,
     /// 0 where a trusted proxy names the client: it says nothing of ports.
     pub port: u16,
@@ -20,13 +20,13 @@ pub struct Client {
 
 /// Scheme of the client's own connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
+pub(crate) enum Scheme {
     Http,
     Https,
 }
 
 impl Scheme {
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
             Self::Https => "https",
@@ -36,7 +36,7 @@ impl Scheme {
 
 /// All of a request to the application but its method, target, fields and body.
 #[derive(Clone, Debug)]
-pub struct Ask {
+pub(crate) struct Ask {
     pub pool: Arc<str>,
     pub scheme: Scheme,
     pub version: Version,
@@ -51,7 +51,7 @@ pub struct Ask {
 }
 
 impl Ask {
-    pub fn head(&self, method: &str, target: Bytes, headers: &HeaderMap) -> RequestHead {
+    pub(crate) fn head(&self, method: &str, target: Bytes, headers: &HeaderMap) -> RequestHead {
         RequestHead {
             pool: self.pool.to_string(),
             method: method.to_owned(),
@@ -74,7 +74,7 @@ impl Ask {
 
 /// A request for a page that may be shared: only what the key covers.
 #[derive(Clone, Debug)]
-pub struct SharedAsk {
+pub(crate) struct SharedAsk {
     pub ask: Ask,
     pub request: SharedRequest,
     pub policy: Arc<Policy>,
@@ -82,7 +82,7 @@ pub struct SharedAsk {
 
 impl SharedAsk {
     /// Always GET: a HEAD is answered from the page it would have got.
-    pub fn head(&self) -> RequestHead {
+    pub(crate) fn head(&self) -> RequestHead {
         let outgoing = &self.request.outgoing;
         let mut head = self.ask.head("GET", outgoing.target.clone(), &outgoing.headers);
         // As it stands in the key: the page must not depend on how one visitor spelt the host.
@@ -91,13 +91,13 @@ impl SharedAsk {
     }
 
     /// For the log.
-    pub fn target(&self) -> Cow<'_, str> {
+    pub(crate) fn target(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.request.outgoing.target)
     }
 }
 
 /// The protocol's name as CGI and logs write it.
-pub fn protocol(version: Version) -> &'static str {
+pub(crate) fn protocol(version: Version) -> &'static str {
     match version {
         Version::HTTP_10 => "HTTP/1.0",
         Version::HTTP_2 => "HTTP/2.0",

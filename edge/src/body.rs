@@ -12,7 +12,7 @@ const CHUNKS_AHEAD: usize = 4;
 
 /// Why a request body did not arrive whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BodyFault {
+pub(crate) enum BodyFault {
     #[error("the client left in the middle of the request body")]
     CutOff,
     #[error("the client sent nothing of the request body for too long")]
@@ -24,7 +24,7 @@ pub enum BodyFault {
 }
 
 /// A request's body. Nothing is read from the client before the first `next`.
-pub struct RequestBody {
+pub(crate) struct RequestBody {
     /// Content-Length; `None` for a chunked body. `Some(0)`: there is none.
     length: Option<u64>,
     limit: u64,
@@ -34,18 +34,18 @@ pub struct RequestBody {
 }
 
 /// The connection's side of a request body.
-pub struct BodyPump {
+pub(crate) struct BodyPump {
     pub chunks: mpsc::Sender<Result<Bytes, BodyFault>>,
     /// Resolves when somebody wants the body: the time to send 100 (Continue).
     pub wanted: oneshot::Receiver<()>,
 }
 
 impl RequestBody {
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self { length: Some(0), limit: u64::MAX, taken: 0, chunks: None, wanted: None }
     }
 
-    pub fn pumped(length: Option<u64>) -> (Self, BodyPump) {
+    pub(crate) fn pumped(length: Option<u64>) -> (Self, BodyPump) {
         let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
         let (wanted_sender, wanted) = oneshot::channel();
         let body =
@@ -53,21 +53,21 @@ impl RequestBody {
         (body, BodyPump { chunks: sender, wanted })
     }
 
-    pub fn length(&self) -> Option<u64> {
+    pub(crate) fn length(&self) -> Option<u64> {
         self.length
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.length == Some(0)
     }
 
     /// Sets the largest body taken. False: its declared length is over it already.
-    pub fn limit(&mut self, most: u64) -> bool {
+    pub(crate) fn limit(&mut self, most: u64) -> bool {
         self.limit = most;
         self.length.is_none_or(|length| length <= most)
     }
 
-    pub async fn next(&mut self) -> Option<Result<Bytes, BodyFault>> {
+    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, BodyFault>> {
         if let Some(wanted) = self.wanted.take() {
             let _ = wanted.send(());
         }
@@ -85,7 +85,7 @@ impl RequestBody {
 
 /// The reply's body broke off after its head was sent: the connection must not end cleanly.
 #[derive(Debug, thiserror::Error)]
-pub enum Broken {
+pub(crate) enum Broken {
     #[error(transparent)]
     Fill(#[from] growing::BrokenOff),
     #[error(transparent)]
@@ -95,7 +95,7 @@ pub enum Broken {
 }
 
 /// A reply's body.
-pub enum ReplyBody {
+pub(crate) enum ReplyBody {
     Empty,
     Whole(Bytes),
     /// A page that is being made, shared with other requests.
@@ -106,7 +106,7 @@ pub enum ReplyBody {
 }
 
 impl ReplyBody {
-    pub async fn next(&mut self) -> Option<Result<Bytes, Broken>> {
+    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, Broken>> {
         match self {
             Self::Empty => None,
             Self::Whole(bytes) => {

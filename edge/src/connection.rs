@@ -314,9 +314,10 @@ impl Connection {
     /// Logs and counts; closes the connection unless it may be used again.
     async fn finished(&mut self, line: &record::Line, sent: Sent, reply: &Reply, body_read: bool) -> bool {
         record::request(&self.edge, line, sent, reply);
-        if sent.broken {
-            // The client must see that the reply broke off: no clean end, and for plain sockets a reset.
+        if sent.must_reset {
             let _ = self.stream.set_zero_linger();
+        }
+        if sent.broken {
             return false;
         }
         if sent.reusable && body_read {

@@ -20,7 +20,7 @@ mod settings;
 mod stream;
 
 pub(crate) use cache::FileCache;
-pub use cache::FileCacheConfig;
+pub(crate) use cache::FileCacheConfig;
 pub(crate) use settings::{FileSettings, Place, Symlinks};
 pub(crate) use stream::FileStream;
 

@@ -256,7 +256,9 @@ async fn store(
 /// The page is in L1 and with those who asked all the same.
 fn not_kept(edge: &Edge, ask: &SharedAsk, why: &NotKept) {
     match why {
-        NotKept::Refused(detail) => tracing::debug!(target = %ask.target(), "cache-node did not keep the page: {detail}"),
+        NotKept::Refused(detail) => {
+            tracing::debug!(target = %ask.target(), "cache-node did not keep the page: {detail}")
+        }
         NotKept::Gone(gone) => edge.node_gone(gone),
     }
 }

@@ -19,7 +19,7 @@ const SHARDS: usize = 64;
 
 /// What became of a flight, for everybody who joined it.
 #[derive(Clone)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// A page, whole or still growing, for the requests that its Vary selects.
     Page(Arc<Served>),
     /// The reply may not be shared: each goes to the application for itself.
@@ -29,7 +29,7 @@ pub enum Outcome {
 }
 
 /// A page that a flight gives to many.
-pub struct Served {
+pub(crate) struct Served {
     pub head: PageHead,
     /// Fingerprint of the request fields that selected it.
     pub selected: Vec<u8>,
@@ -40,7 +40,7 @@ pub struct Served {
 }
 
 impl Served {
-    pub fn with_length(mut self, length: Option<u64>) -> Self {
+    pub(crate) fn with_length(mut self, length: Option<u64>) -> Self {
         self.length = length;
         self
     }
@@ -48,7 +48,7 @@ impl Served {
 
 /// Where a served page came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub(crate) enum Source {
     /// The cache-node had it.
     Node,
     /// It is past its lifetime.
@@ -60,14 +60,14 @@ pub enum Source {
 }
 
 /// What the flight's first request alone may take.
-pub enum Own {
+pub(crate) enum Own {
     /// The reply that may not be shared.
     Reply(Box<OriginReply>),
     /// Its seat at the page that is being made.
     Reader(Reader),
 }
 
-pub struct Flight {
+pub(crate) struct Flight {
     outcome: watch::Sender<Option<Outcome>>,
     first: Mutex<FirstSlot>,
 }
@@ -84,7 +84,7 @@ enum FirstSlot {
 
 impl Flight {
     /// Tells everybody who joined, and who will. The first outcome counts.
-    pub fn settle(&self, outcome: Outcome) {
+    pub(crate) fn settle(&self, outcome: Outcome) {
         self.outcome.send_if_modified(|current| {
             let first = current.is_none();
             current.get_or_insert(outcome);
@@ -93,7 +93,7 @@ impl Flight {
     }
 
     /// Keeps something for the first request, if it still waits.
-    pub fn keep_for_first(&self, own: Own) {
+    pub(crate) fn keep_for_first(&self, own: Own) {
         let mut first = self.first.lock();
         if matches!(*first, FirstSlot::Waiting) {
             *first = FirstSlot::Kept(own);
@@ -101,13 +101,13 @@ impl Flight {
     }
 
     /// The request that began the flight waits for it, as long as it holds what this returns.
-    pub fn first_waits(self: &Arc<Self>) -> First {
+    pub(crate) fn first_waits(self: &Arc<Self>) -> First {
         *self.first.lock() = FirstSlot::Waiting;
         First(self.clone())
     }
 
     /// The outcome, as soon as there is one; `None` if it takes longer than `patience` or the flight was lost.
-    pub async fn outcome(&self, patience: Duration) -> Option<Outcome> {
+    pub(crate) async fn outcome(&self, patience: Duration) -> Option<Outcome> {
         let mut receiver = self.outcome.subscribe();
         let settled = tokio::time::timeout(patience, receiver.wait_for(Option::is_some)).await;
         settled.ok()?.ok()?.clone()
@@ -115,10 +115,10 @@ impl Flight {
 }
 
 /// The place of the request that began a flight; given up when dropped.
-pub struct First(Arc<Flight>);
+pub(crate) struct First(Arc<Flight>);
 
 impl First {
-    pub fn take(&self) -> Option<Own> {
+    pub(crate) fn take(&self) -> Option<Own> {
         match std::mem::take(&mut *self.0.first.lock()) {
             FirstSlot::Kept(own) => Some(own),
             FirstSlot::Nobody | FirstSlot::Waiting => None,
@@ -135,7 +135,7 @@ impl Drop for First {
 type FlightKey = (Box<[u8]>, Option<Vec<u8>>);
 type Shard = Mutex<HashMap<FlightKey, Arc<Flight>, ahash::RandomState>>;
 
-pub struct Flights {
+pub(crate) struct Flights {
     shards: Vec<Shard>,
     hasher: ahash::RandomState,
     under_way: AtomicUsize,
@@ -143,7 +143,7 @@ pub struct Flights {
 }
 
 /// How a request joined.
-pub enum Joined {
+pub(crate) enum Joined {
     /// It is the first: make the page, holding the ticket.
     First(Ticket),
     /// Another request's flight.
@@ -153,13 +153,13 @@ pub enum Joined {
 }
 
 impl Flights {
-    pub fn new(most: usize) -> Arc<Self> {
+    pub(crate) fn new(most: usize) -> Arc<Self> {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
         Arc::new(Self { shards, hasher: ahash::RandomState::new(), under_way: AtomicUsize::new(0), most })
     }
 
     /// One flight per key and known variant.
-    pub fn join(self: &Arc<Self>, key: &[u8], variant: Option<Vec<u8>>) -> Joined {
+    pub(crate) fn join(self: &Arc<Self>, key: &[u8], variant: Option<Vec<u8>>) -> Joined {
         let key: FlightKey = (key.into(), variant);
         let mut shard = self.shard(&key).lock();
         match shard.entry(key) {
@@ -175,7 +175,7 @@ impl Flights {
         }
     }
 
-    pub fn under_way(&self) -> usize {
+    pub(crate) fn under_way(&self) -> usize {
         self.under_way.load(Ordering::Relaxed)
     }
 
@@ -185,7 +185,7 @@ impl Flights {
 }
 
 /// Held by the fill that makes the page; the flight leaves the table when it is dropped, however the fill ended.
-pub struct Ticket {
+pub(crate) struct Ticket {
     flights: Arc<Flights>,
     key: FlightKey,
     pub flight: Arc<Flight>,
@@ -194,7 +194,7 @@ pub struct Ticket {
 
 impl Ticket {
     /// Nobody joins from now on.
-    pub fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         if std::mem::take(&mut self.listed) {
             self.flights.shard(&self.key).lock().remove(&self.key);
             self.flights.under_way.fetch_sub(1, Ordering::Relaxed);

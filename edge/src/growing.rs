@@ -13,12 +13,12 @@ use tokio::sync::Notify;
 /// The fill broke off: what was read is not the whole body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the page broke off while it was made")]
-pub struct BrokenOff;
+pub(crate) struct BrokenOff;
 
 /// What a window may hold beyond the slowest reader's place.
 const WINDOW: u64 = 256 * 1024;
 
-pub struct Growing {
+pub(crate) struct Growing {
     state: Mutex<State>,
     /// Readers wait here for more.
     grown: Notify,
@@ -48,7 +48,7 @@ struct Place {
 
 /// How the writer's chunk was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pushed {
+pub(crate) enum Pushed {
     /// Kept whole so far.
     Kept,
     /// Longer than `keep`: it will not be whole at the end.
@@ -58,12 +58,12 @@ pub enum Pushed {
 }
 
 impl Growing {
-    pub fn new(keep: u64) -> Arc<Self> {
+    pub(crate) fn new(keep: u64) -> Arc<Self> {
         Arc::new(Self { state: Mutex::default(), grown: Notify::new(), read: Notify::new(), keep })
     }
 
     /// A body that is there already.
-    pub fn whole(body: Bytes) -> Arc<Self> {
+    pub(crate) fn whole(body: Bytes) -> Arc<Self> {
         let growing = Self::new(u64::MAX);
         {
             let mut state = growing.state.lock();
@@ -75,7 +75,7 @@ impl Growing {
     }
 
     /// Adds a chunk; waits for slow readers once the body is longer than `keep`.
-    pub async fn push(&self, chunk: Bytes) -> Pushed {
+    pub(crate) async fn push(&self, chunk: Bytes) -> Pushed {
         loop {
             let room = self.read.notified();
             tokio::pin!(room);
@@ -100,13 +100,13 @@ impl Growing {
     }
 
     /// No more chunks: whole, or broken off.
-    pub fn end(&self, how: Result<(), BrokenOff>) {
+    pub(crate) fn end(&self, how: Result<(), BrokenOff>) {
         self.state.lock().end.get_or_insert(how);
         self.grown.notify_waiters();
     }
 
     /// The page turned out to be the first reader's own: for all others it breaks off here.
-    pub fn keep_for_first(&self) {
+    pub(crate) fn keep_for_first(&self) {
         let mut state = self.state.lock();
         state.first_only = true;
         state.readers.iter_mut().skip(1).for_each(|place| *place = None);
@@ -115,7 +115,7 @@ impl Growing {
     }
 
     /// A reader from the first byte. `None` once the beginning is gone.
-    pub fn reader(self: &Arc<Self>) -> Option<Reader> {
+    pub(crate) fn reader(self: &Arc<Self>) -> Option<Reader> {
         let mut state = self.state.lock();
         if state.length > self.keep || state.first_only {
             return None;
@@ -131,7 +131,7 @@ impl Growing {
     }
 
     /// The body in one piece, if it ended whole and was kept whole.
-    pub fn whole_body(&self) -> Option<Bytes> {
+    pub(crate) fn whole_body(&self) -> Option<Bytes> {
         let state = self.state.lock();
         if state.end != Some(Ok(())) || state.dropped > 0 || state.length > self.keep {
             return None;
@@ -165,7 +165,7 @@ impl State {
 }
 
 /// One request's place in a growing body.
-pub struct Reader {
+pub(crate) struct Reader {
     body: Arc<Growing>,
     seat: usize,
     place: Place,
@@ -173,7 +173,7 @@ pub struct Reader {
 
 impl Reader {
     /// The next chunk, as soon as it is there; `None` at the end of a whole body.
-    pub async fn next(&mut self) -> Option<Result<Bytes, BrokenOff>> {
+    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, BrokenOff>> {
         loop {
             let grown = self.body.grown.notified();
             tokio::pin!(grown);
@@ -202,7 +202,7 @@ impl Reader {
     }
 
     /// Resolves once there is something to read: true, or false if the body broke off before its first byte.
-    pub async fn begun(&mut self) -> bool {
+    pub(crate) async fn begun(&mut self) -> bool {
         loop {
             let grown = self.body.grown.notified();
             tokio::pin!(grown);
@@ -221,7 +221,7 @@ impl Reader {
     }
 
     /// Whole length, once it is known.
-    pub fn length(&self) -> Option<u64> {
+    pub(crate) fn length(&self) -> Option<u64> {
         let state = self.body.state.lock();
         (state.end == Some(Ok(()))).then_some(state.length)
     }

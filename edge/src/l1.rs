@@ -57,7 +57,7 @@ impl Lifecycle<Key, Arc<Slot>> for Evicted {
     }
 }
 
-pub struct L1 {
+pub(crate) struct L1 {
     slots: Cache<Key, Arc<Slot>, Weight, ahash::RandomState, Evicted>,
     evicted: Evicted,
     max_object: u64,
@@ -65,7 +65,7 @@ pub struct L1 {
 
 /// What L1 says about a request.
 #[derive(Clone)]
-pub enum Found {
+pub(crate) enum Found {
     /// Within its lifetime.
     Fresh(Arc<Page>),
     /// Past it, and may be served while it is refreshed.
@@ -77,7 +77,7 @@ pub enum Found {
 }
 
 impl L1 {
-    pub fn new(memory: u64, max_object: u64) -> Self {
+    pub(crate) fn new(memory: u64, max_object: u64) -> Self {
         let entries = (memory / USUAL_PAGE).clamp(64, 1 << 20) as usize;
         // Shards split the weight: few enough that a page of max_object fits one.
         let shards = (memory / max_object.max(1) / 4).clamp(1, 16) as usize;
@@ -96,7 +96,7 @@ impl L1 {
     }
 
     /// `selected` makes the fingerprint of the request's fields that Vary names.
-    pub fn find(
+    pub(crate) fn find(
         &self,
         key: &[u8],
         look: &Look,
@@ -129,7 +129,7 @@ impl L1 {
     }
 
     /// A stale page that may be given because the application failed.
-    pub fn fallback(&self, key: &[u8], request: &HeaderMap, now: Instant) -> Option<Arc<Page>> {
+    pub(crate) fn fallback(&self, key: &[u8], request: &HeaderMap, now: Instant) -> Option<Arc<Page>> {
         let slot = self.slots.peek(key)?;
         let wanted = vary::selected(&slot.vary, request);
         let (_, page) = slot.variants.iter().find(|(variant, _)| *variant == wanted)?;
@@ -137,7 +137,7 @@ impl L1 {
     }
 
     /// Keeps a whole page, unless it is too large. `request`: the fields it was made for.
-    pub fn insert(&self, key: &[u8], request: &HeaderMap, page: Arc<Page>) {
+    pub(crate) fn insert(&self, key: &[u8], request: &HeaderMap, page: Arc<Page>) {
         if page.body.len() as u64 > self.max_object {
             return;
         }
@@ -157,7 +157,7 @@ impl L1 {
     }
 
     /// Sends requests for this key past the cache for a while (hit-for-miss).
-    pub fn pass(&self, key: &[u8], reason: Reason, now: Instant, how_long: Duration) {
+    pub(crate) fn pass(&self, key: &[u8], reason: Reason, now: Instant, how_long: Duration) {
         if how_long.is_zero() {
             return;
         }
@@ -167,29 +167,29 @@ impl L1 {
     }
 
     /// A reply to a visitor with a personal cookie said that it may be shared: let such visitors use the cache here.
-    pub fn mark_shared(&self, key: &[u8]) {
+    pub(crate) fn mark_shared(&self, key: &[u8]) {
         self.change(key, |slot| {
             slot.shared = true;
             slot.pass = None;
         });
     }
 
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.slots.len()
     }
 
     /// Requests that found their key here, since the start.
-    pub fn hits(&self) -> u64 {
+    pub(crate) fn hits(&self) -> u64 {
         self.slots.hits()
     }
 
     /// Keys that had to make room for others, since the start.
-    pub fn evictions(&self) -> u64 {
+    pub(crate) fn evictions(&self) -> u64 {
         self.evicted.0.load(Ordering::Relaxed)
     }
 
     /// Bytes held, entries' overhead included.
-    pub fn weight(&self) -> u64 {
+    pub(crate) fn weight(&self) -> u64 {
         self.slots.weight()
     }
 

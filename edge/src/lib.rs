@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -51,17 +52,19 @@ mod uplink;
 mod watchdog;
 mod writer;
 
-pub use admin::healthcheck;
+pub use ::admin::healthcheck;
 pub use config::Config;
 
 use access_log::{AccessLog, Destination, Format};
-use admin::{Admin, Readiness};
 use config::LogFormat;
 use connection::Connection;
 use metrics::{Active, Metrics, Sampled};
 
 /// How long accepting pauses when the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Seconds between two log lines about a lost cache-node: it fails by the thousand under load.
+const WARN_EVERY: u64 = 10;
 
 /// The other services, wherever they are.
 pub struct Peers {
@@ -110,6 +113,8 @@ pub struct Edge {
     files: files::FileCache,
     metrics: Arc<Metrics>,
     log: Arc<AccessLog>,
+    /// Second of the uptime from which a lost cache-node may be logged again.
+    node_warned: AtomicU64,
     shutdown: Shutdown,
 }
 
@@ -156,6 +161,7 @@ impl Edge {
             files: files::FileCache::new(settings.files.clone()),
             metrics,
             log,
+            node_warned: AtomicU64::new(0),
             shutdown,
             settings,
         }))
@@ -178,11 +184,8 @@ impl Edge {
     }
 
     pub async fn serve(self: Arc<Self>, listeners: Listeners) {
-        let readiness = Readiness::new();
-        readiness.ready();
         let admin = listeners.admin.map(|listener| {
-            let admin = Admin::new(self.metrics.clone(), readiness);
-            tokio::spawn(admin::serve(listener, admin, self.shutdown.clone()))
+            tokio::spawn(admin::serve(listener, self.metrics.clone(), self.shutdown.clone()))
         });
         tokio::spawn(reopen_log(self.log.clone()));
         let room = Arc::new(Semaphore::new(self.settings.limits.connections));
@@ -246,7 +249,11 @@ impl Edge {
     /// No cache-node could be asked: the edge goes on alone.
     fn node_gone(&self, gone: &nodes::NodeGone) {
         self.metrics.cache_node_errors.inc();
-        tracing::debug!("{gone}");
+        let second = self.metrics.uptime().as_secs();
+        let warned = self.node_warned.load(Ordering::Relaxed);
+        if second >= warned && self.node_warned.swap(second + WARN_EVERY, Ordering::Relaxed) == warned {
+            tracing::warn!("{gone}: this edge goes on from its own memory");
+        }
     }
 }
 

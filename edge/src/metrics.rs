@@ -2,27 +2,23 @@
 //! come from the settings or from the source, never from a request.
 
 mod cache_result;
-mod exposition;
 mod histogram;
 mod location;
 mod sampled;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use parking_lot::Mutex;
-use prometheus_client::encoding::text;
+use admin::Exposition;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-pub use cache_result::CacheResult;
-pub use exposition::Exposition;
-pub use location::LocationMetrics;
-pub use sampled::Sampled;
+pub(crate) use cache_result::CacheResult;
+pub(crate) use location::LocationMetrics;
+pub(crate) use sampled::Sampled;
 
 use histogram::Histogram;
 use location::Locations;
@@ -47,7 +43,7 @@ pub struct Metrics {
     refused_heads: ByWord,
     locations: Locations,
     sampler: Sampler,
-    registry: Mutex<Registry>,
+    exposition: Exposition,
     started: SystemTime,
 }
 
@@ -64,7 +60,7 @@ impl Metrics {
             refused_heads: ByWord::default(),
             locations: Locations::default(),
             sampler: Sampler::new(sample),
-            registry: Mutex::default(),
+            exposition: Exposition::default(),
             started: SystemTime::now(),
         };
         metrics.register(|registry| metrics.add_to(registry.sub_registry_with_prefix("weir_edge")));
@@ -102,17 +98,12 @@ impl Metrics {
 
     /// Adds the metrics of another service in this process. Their names begin with that service's.
     pub fn register(&self, add: impl FnOnce(&mut Registry)) {
-        add(&mut self.registry.lock());
+        self.exposition.add(add);
     }
 
-    /// All metrics as text.
-    pub fn encode(&self, exposition: Exposition) -> Result<String, fmt::Error> {
-        let mut encoded = String::new();
-        text::encode(&mut encoded, &self.registry.lock())?;
-        match exposition {
-            Exposition::OpenMetrics => Ok(encoded),
-            Exposition::Prometheus => Ok(exposition::to_prometheus(&encoded)),
-        }
+    /// All metrics of this process, as they are scraped.
+    pub fn exposition(&self) -> &Exposition {
+        &self.exposition
     }
 
     /// The names. The library adds `_total` and `_info`, the unit, and the full stop of the help.
@@ -158,10 +149,10 @@ impl Metrics {
 
 /// One more in a gauge for as long as it lives, whatever ends it.
 #[derive(Debug)]
-pub struct Active(Gauge);
+pub(crate) struct Active(Gauge);
 
 impl Active {
-    pub fn enter(gauge: &Gauge) -> Self {
+    pub(crate) fn enter(gauge: &Gauge) -> Self {
         gauge.inc();
         Self(gauge.clone())
     }

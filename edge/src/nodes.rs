@@ -21,11 +21,11 @@ const MESSAGES_AHEAD: usize = 4;
 /// The cache-node did not answer in time or at all: go on without it.
 #[derive(Debug, thiserror::Error)]
 #[error("cache-node: {0}")]
-pub struct NodeGone(String);
+pub(crate) struct NodeGone(String);
 
 /// Why the node did not keep a page.
 #[derive(Debug, thiserror::Error)]
-pub enum NotKept {
+pub(crate) enum NotKept {
     /// Its own decision: too large, too many variants, the lease was lost.
     #[error("refused: {0}")]
     Refused(String),
@@ -34,7 +34,7 @@ pub enum NotKept {
 }
 
 /// The cache-nodes this edge knows.
-pub struct Nodes {
+pub(crate) struct Nodes {
     clients: Vec<CacheClient<Transport>>,
     /// For a node's first answer.
     patience: Duration,
@@ -43,7 +43,7 @@ pub struct Nodes {
 }
 
 /// What the node answered.
-pub enum Answer {
+pub(crate) enum Answer {
     /// An entry; its body follows by `Exchange::chunk`.
     Found(Found),
     /// Ask the application.
@@ -53,14 +53,14 @@ pub enum Answer {
 }
 
 impl Nodes {
-    pub fn new(nodes: Vec<Transport>, patience: Duration, wait: Duration) -> Self {
+    pub(crate) fn new(nodes: Vec<Transport>, patience: Duration, wait: Duration) -> Self {
         // A page travels in chunks; only a head is ever one message.
         let clients = nodes.into_iter().map(CacheClient::new).collect();
         Self { clients, patience, wait }
     }
 
     /// Opens the exchange about one key with the node the key belongs to.
-    pub async fn lookup(
+    pub(crate) async fn lookup(
         &self,
         key: &[u8],
         fields: Vec<Field>,
@@ -115,13 +115,13 @@ impl Nodes {
 
 /// Whether the answer had to wait for another stream's page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Waited {
+pub(crate) enum Waited {
     Yes,
     No,
 }
 
 /// An open stream to the node about one key. Dropping it frees a lease that it holds.
-pub struct Exchange {
+pub(crate) struct Exchange {
     requests: mpsc::Sender<ExchangeRequest>,
     replies: Streaming<ExchangeReply>,
     patience: Duration,
@@ -129,7 +129,7 @@ pub struct Exchange {
 
 impl Exchange {
     /// The next piece of the found entry's body; `None` at its end.
-    pub async fn chunk(&mut self) -> Option<Result<Bytes, NodeGone>> {
+    pub(crate) async fn chunk(&mut self) -> Option<Result<Bytes, NodeGone>> {
         match self.reply(self.patience).await {
             Ok(exchange_reply::Message::Chunk(chunk)) => Some(Ok(chunk)),
             Ok(exchange_reply::Message::End(End {})) => None,
@@ -139,16 +139,16 @@ impl Exchange {
     }
 
     /// Begins a store under the lease.
-    pub async fn store(&mut self, head: EntryHead) -> Result<(), NotKept> {
+    pub(crate) async fn store(&mut self, head: EntryHead) -> Result<(), NotKept> {
         self.send_piece(exchange_request::Message::Store(head)).await
     }
 
-    pub async fn store_chunk(&mut self, chunk: Bytes) -> Result<(), NotKept> {
+    pub(crate) async fn store_chunk(&mut self, chunk: Bytes) -> Result<(), NotKept> {
         self.send_piece(exchange_request::Message::Chunk(chunk)).await
     }
 
     /// Ends a whole store.
-    pub async fn store_end(mut self) -> Result<(), NotKept> {
+    pub(crate) async fn store_end(mut self) -> Result<(), NotKept> {
         self.send_piece(exchange_request::Message::End(End {})).await?;
         self.stored().await
     }
@@ -173,7 +173,7 @@ impl Exchange {
     }
 
     /// Gives the lease back with the reason.
-    pub async fn give_up(mut self, why: Why, pass: Duration) -> Result<(), NodeGone> {
+    pub(crate) async fn give_up(mut self, why: Why, pass: Duration) -> Result<(), NodeGone> {
         let give_up = GiveUp { why: why.into(), pass_ms: pass.as_millis() as u64 };
         self.send(exchange_request::Message::GiveUp(give_up)).await?;
         // The node ends the stream when it has taken note; one that we end first might be reset before that.

@@ -24,7 +24,7 @@ const SLACK: Duration = Duration::from_millis(500);
 /// Why there is no whole reply from the application.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}: {detail}{}", kind.as_str_name(), on(server))]
-pub struct Failure {
+pub(crate) struct Failure {
     pub kind: Kind,
     pub server: String,
     pub detail: String,
@@ -48,7 +48,7 @@ impl Failure {
 }
 
 /// The application's answer: head here, body to come.
-pub struct OriginReply {
+pub(crate) struct OriginReply {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub server: String,
@@ -56,20 +56,24 @@ pub struct OriginReply {
 }
 
 /// The wsgi-adapters this edge may use.
-pub struct Origins {
+pub(crate) struct Origins {
     clients: Vec<OriginClient<Transport>>,
     next: AtomicUsize,
     patience: Duration,
 }
 
 impl Origins {
-    pub fn new(adapters: Vec<Transport>, patience: Duration) -> Self {
+    pub(crate) fn new(adapters: Vec<Transport>, patience: Duration) -> Self {
         let clients = adapters.into_iter().map(OriginClient::new).collect();
         Self { clients, next: AtomicUsize::new(0), patience }
     }
 
     /// Sends the request; returns when the reply's head is there.
-    pub async fn fetch(&self, mut head: RequestHead, body: RequestBody) -> Result<OriginReply, Failure> {
+    pub(crate) async fn fetch(
+        &self,
+        mut head: RequestHead,
+        body: RequestBody,
+    ) -> Result<OriginReply, Failure> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         let Some(client) = self.clients.get(turn % self.clients.len().max(1)) else {
             return Err(Failure::new(Kind::Unreachable, "no wsgi-adapter is configured"));
@@ -109,7 +113,7 @@ impl Origins {
 }
 
 /// A reply's body from the application.
-pub struct Body {
+pub(crate) struct Body {
     replies: Streaming<FetchReply>,
     patience: Duration,
     fault: Arc<OnceLock<BodyFault>>,
@@ -118,7 +122,7 @@ pub struct Body {
 
 impl Body {
     /// The next chunk; `None` at the end of a whole body; an error if it broke off.
-    pub async fn next(&mut self) -> Option<Result<Bytes, Failure>> {
+    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, Failure>> {
         if self.ended {
             return None;
         }

@@ -12,7 +12,7 @@ use crate::writer;
 
 /// Everything of a page but its body.
 #[derive(Clone, Debug)]
-pub struct PageHead {
+pub(crate) struct PageHead {
     pub status: StatusCode,
     /// As stored: hop-by-hop fields are gone, those that steer the cache are not.
     pub headers: HeaderMap,
@@ -23,7 +23,7 @@ pub struct PageHead {
 
 /// Why a page is served past its lifetime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Staleness {
+pub(crate) enum Staleness {
     /// One request refreshes it meanwhile (RFC 5861 section 3).
     Revalidating,
     /// The application failed (RFC 5861 section 4).
@@ -32,7 +32,7 @@ pub enum Staleness {
 
 /// A whole page.
 #[derive(Clone, Debug)]
-pub struct Page {
+pub(crate) struct Page {
     pub head: PageHead,
     pub body: Bytes,
     /// The fields as clients see them: what steers the cache is taken out.
@@ -42,16 +42,16 @@ pub struct Page {
 }
 
 impl PageHead {
-    pub fn age(&self, now: Instant) -> Duration {
+    pub(crate) fn age(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.born)
     }
 
-    pub fn use_at(&self, now: Instant) -> Use {
+    pub(crate) fn use_at(&self, now: Instant) -> Use {
         self.lifetime.use_at(self.age(now))
     }
 
     /// From the contract's form.
-    pub fn from_entry(entry: &EntryHead, now: Instant) -> Result<Self, InvalidField> {
+    pub(crate) fn from_entry(entry: &EntryHead, now: Instant) -> Result<Self, InvalidField> {
         let status = u16::try_from(entry.status).ok().and_then(|code| StatusCode::from_u16(code).ok());
         let vary: Result<Vec<_>, _> = entry
             .vary
@@ -77,7 +77,7 @@ impl PageHead {
     }
 
     /// To the contract's form, with the age it has now.
-    pub fn to_entry(&self, now: Instant) -> EntryHead {
+    pub(crate) fn to_entry(&self, now: Instant) -> EntryHead {
         EntryHead {
             status: self.status.as_u16().into(),
             fields: fields::from_headers(&self.headers),
@@ -92,7 +92,7 @@ impl PageHead {
 }
 
 impl Page {
-    pub fn new(head: PageHead, body: Bytes) -> Self {
+    pub(crate) fn new(head: PageHead, body: Bytes) -> Self {
         let mut headers = head.headers.clone();
         http_cache::fields::client_headers(&mut headers);
         let mut wire_head = Vec::with_capacity(512);

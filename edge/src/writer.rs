@@ -31,8 +31,10 @@ pub(crate) struct Sent {
     pub(crate) body: u64,
     /// The reply was sent whole, and its framing leaves the connection usable.
     pub(crate) reusable: bool,
-    /// The reply broke off: the connection must not look as if it had ended well.
+    /// The reply broke off, which its framing shows when the connection ends.
     pub(crate) broken: bool,
+    /// It broke off where only a reset shows that: a body that goes on until the connection is closed.
+    pub(crate) must_reset: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +68,10 @@ pub(crate) async fn send<W: AsyncWrite + Unpin>(
     .await;
     match finished {
         Ok(()) => sent.reusable = keep_alive,
-        Err(_) => sent.broken = true,
+        Err(_) => {
+            sent.broken = true;
+            sent.must_reset = framing == Framing::UntilClose;
+        }
     }
     (sent, reply)
 }

@@ -1,8 +1,8 @@
 //! `GET /api/v1/status`: the figures the live page and scripts read. Fields are added, never renamed.
 
+use admin::{Phase, Readiness};
 use serde::{Serialize, Serializer};
 
-use super::readiness::{Phase, Readiness};
 use crate::metrics::{CacheResult, LocationMetrics, Metrics};
 
 /// Counts are since the start.
@@ -11,8 +11,6 @@ pub(super) struct Status {
     version: &'static str,
     uptime_s: f64,
     state: Phase,
-    /// Why it is not ready; empty if it is.
-    reasons: Vec<String>,
     connections: Connections,
     /// Of all locations together.
     requests: Requests,
@@ -83,7 +81,6 @@ impl Status {
             version: env!("CARGO_PKG_VERSION"),
             uptime_s: metrics.uptime().as_millis() as f64 / 1e3,
             state: readiness.phase(),
-            reasons: readiness.reasons(),
             connections: Connections {
                 accepted: metrics.connections_accepted.get(),
                 active: metrics.connections_active.get(),

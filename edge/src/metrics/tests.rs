@@ -1,5 +1,7 @@
 //! What a scraper reads, and that no count is lost.
 
+use admin::Format;
+
 use super::*;
 
 fn sample() -> Sampled {
@@ -18,7 +20,7 @@ fn busy() -> Metrics {
 
 #[test]
 fn says_what_happened() {
-    let text = busy().encode(Exposition::Prometheus).unwrap();
+    let text = busy().exposition().text(Format::Prometheus).unwrap();
     for line in [
         r#"weir_edge_requests_total{site="example.com",location="/main",cache="hit",status_class="2xx"} 1"#,
         r#"weir_edge_requests_total{site="example.com",location="/main",cache="error",status_class="5xx"} 1"#,
@@ -50,8 +52,8 @@ fn says_what_happened() {
 /// Each sample belongs to the TYPE above it, no series comes twice, and in both formats.
 #[test]
 fn is_well_formed() {
-    for exposition in [Exposition::OpenMetrics, Exposition::Prometheus] {
-        let text = busy().encode(exposition).unwrap();
+    for format in [Format::OpenMetrics, Format::Prometheus] {
+        let text = busy().exposition().text(format).unwrap();
         let mut family = "";
         let mut families = Vec::new();
         let mut series = Vec::new();
@@ -71,9 +73,9 @@ fn is_well_formed() {
             let all = names.len();
             names.sort_unstable();
             names.dedup();
-            assert_eq!(names.len(), all, "{exposition:?}: something comes twice in\n{text}");
+            assert_eq!(names.len(), all, "{format:?}: something comes twice in\n{text}");
         }
-        assert_eq!(text.ends_with("# EOF\n"), exposition == Exposition::OpenMetrics);
+        assert_eq!(text.ends_with("# EOF\n"), format == Format::OpenMetrics);
     }
 }
 
@@ -81,7 +83,7 @@ fn is_well_formed() {
 fn what_never_happened_has_no_series() {
     let metrics = Metrics::new(sample);
     metrics.location("example.com", "/main");
-    let text = metrics.encode(Exposition::Prometheus).unwrap();
+    let text = metrics.exposition().text(Format::Prometheus).unwrap();
     assert!(!text.contains("weir_edge_requests_total{"), "{text}");
     assert!(!text.contains("weir_edge_request_duration_seconds_bucket"), "{text}");
 }
@@ -90,7 +92,7 @@ fn what_never_happened_has_no_series() {
 fn names_from_settings_are_escaped() {
     let metrics = Metrics::new(sample);
     metrics.location("a", "~ \\.(php|\"x\")$\n").record(CacheResult::Bypass, 200, 0, Duration::ZERO);
-    let text = metrics.encode(Exposition::Prometheus).unwrap();
+    let text = metrics.exposition().text(Format::Prometheus).unwrap();
     let line = r#"weir_edge_sent_bytes_total{site="a",location="~ \\.(php|\"x\")$\n"} 0"#;
     assert!(text.lines().any(|found| found == line), "{text}");
 }
@@ -103,7 +105,7 @@ fn another_service_of_the_process_is_scraped_too() {
         registry.sub_registry_with_prefix("weir_cache_node").register("stores", "Stores", stored.clone());
     });
     stored.inc();
-    let text = metrics.encode(Exposition::Prometheus).unwrap();
+    let text = metrics.exposition().text(Format::Prometheus).unwrap();
     assert!(text.contains("\nweir_cache_node_stores_total 1\n"), "{text}");
 }
 
