@@ -19,7 +19,8 @@ mod admin;
 mod answer;
 mod ask;
 mod body;
-mod chunked;
+/// Public for the fuzz target of the same name, as is `head`.
+pub mod chunked;
 mod clock;
 pub mod config;
 mod connection;
@@ -32,7 +33,7 @@ mod forwarded;
 mod from_files;
 mod growing;
 mod handler;
-mod head;
+pub mod head;
 mod hit;
 mod l1;
 mod location;

@@ -1,0 +1,55 @@
+//! What the head reader takes, `httparse` takes and reads the same in it; and no cut changes what the reader says.
+#![no_main]
+
+use edge::head::{Head, Known, Limits, Progress, Refusal, Version, read};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let limits = Limits { head: 2048, target: 256, fields: 32 };
+    let mut spans = Vec::new();
+    let whole = read(bytes, &limits, &mut spans).map(|read| {
+        read.map(|(head, consumed)| {
+            agrees_with_httparse(bytes, &head, consumed);
+            assert!(head.to_headers().len() <= head.fields.iter().count());
+            consumed
+        })
+    });
+    assert_eq!(byte_by_byte(bytes, &limits), whole);
+});
+
+fn byte_by_byte(bytes: &[u8], limits: &Limits) -> Result<Option<usize>, Refusal> {
+    let mut progress = Progress::default();
+    let mut spans = Vec::new();
+    for end in 0..=bytes.len() {
+        if progress.worth_reading(&bytes[..end], limits)
+            && let Some((_, consumed)) = read(&bytes[..end], limits, &mut spans)?
+        {
+            return Ok(Some(consumed));
+        }
+    }
+    Ok(None)
+}
+
+fn agrees_with_httparse(bytes: &[u8], head: &Head<'_>, consumed: usize) {
+    let mut room = [httparse::EMPTY_HEADER; 64];
+    let mut theirs = httparse::Request::new(&mut room);
+    assert_eq!(theirs.parse(bytes), Ok(httparse::Status::Complete(consumed)));
+    assert_eq!(theirs.method, Some(head.method));
+    assert_eq!(theirs.version, Some(u8::from(head.version == Version::Http11)));
+    if head.target.scheme().is_none() {
+        assert_eq!(theirs.path, Some(head.target.as_str()));
+    }
+    // Ours are theirs in the same order, without those that hold `_` and, if there is a Connection, some unknown ones.
+    let mut ours = head.fields.iter().peekable();
+    for field in theirs.headers.iter() {
+        if ours.next_if_eq(&(field.name, field.value)).is_none() {
+            let unknown = Known::of(field.name.as_bytes()) == Known::Other;
+            assert!(
+                field.name.contains('_') || (unknown && head.seen.has(Known::Connection)),
+                "{}",
+                field.name
+            );
+        }
+    }
+    assert_eq!(ours.next(), None);
+}
