@@ -91,7 +91,8 @@ impl CacheStatus {
         let mut text = String::with_capacity(96);
         text.push_str("weir");
         match self.served {
-            // "hit […] indicates that the request was satisfied by the cache; i.e., it was not forwarded" (section 2.1)
+            // "indicates that the request was satisfied by the cache; that is, it was not forwarded, and the response was
+            // obtained from the cache." (section 2.1)
             Served::Hit | Served::Updating => text.push_str("; hit"),
             Served::StaleOnError => push(&mut text, "; fwd=", Fwd::Stale.as_str()),
             Served::Forwarded(fwd) => push(&mut text, "; fwd=", fwd.as_str()),

@@ -135,15 +135,16 @@ fn is_unmodified(request: &HeaderMap, selected: &Selected<'_>) -> bool {
     }
 }
 
-/// Step 5: "If the validator given in the If-Range header field matches the current validator for the selected
-/// representation of the target resource, then the server SHOULD process the Range header field as requested." (13.1.5)
+/// Step 5: "A recipient of an If-Range header field MUST ignore the Range header field if the If-Range condition evaluates as
+/// false. Otherwise, the recipient SHOULD process the Range header field as requested." (section 13.1.5)
 fn if_range_holds(request: &HeaderMap, selected: &Selected<'_>) -> bool {
     let mut lines = request.get_all(IF_RANGE).iter();
     let Some(validator) = lines.next() else { return true };
     if lines.next().is_some() {
         return false;
     }
-    // "If the validator is an entity tag: the strong comparison function"
+    // "If the entity-tag validator provided exactly matches the ETag field value for the selected representation using the
+    // strong comparison function […], the condition is true."
     if let Some(tag) = etag::parse(validator.as_bytes()) {
         return etag::of(selected.headers)
             .is_some_and(|current| etag::Comparison::Strong.holds(&tag, &current));

@@ -1,8 +1,10 @@
-//! RFC 9111 and its neighbours as pure functions. May not touch a socket, a clock, a lock, a random source or async: `now` is an argument.
+//! RFC 9111 and its neighbours as pure functions: no socket, clock, lock, random source or async. `now` is an argument.
 //!
-//! The way of one request: [`Policy::look`] makes the cache key (the hot path ends here with [`Lifetime::use_at`] and
-//! [`vary::matches`]); on a miss [`Policy::outgoing`] says what the application may see; [`Policy::reply`] says whether
-//! and how long its reply may be stored, or the [`Reason`] why not.
+//! The way of one request: [`Policy::look`] makes the cache key (a hit ends here, with [`Lifetime::use_at`],
+//! [`Look::may_use`] and [`vary::matches`]); on a miss [`Policy::outgoing`] says what the application may see;
+//! [`Policy::reply`] says whether and how long its reply may be stored, or the [`Reason`] why not, and [`csrf`] whether its
+//! body lets it; [`fields`] says what is kept and sent; [`conditional`] answers conditions and ranges from it, and
+//! [`cache_status`] tells the client. [`revalidate`], [`Policy::invalidation`] and [`tags`] see to it that it is still right.
 
 pub mod cache_status;
 pub mod conditional;

@@ -103,8 +103,8 @@ impl Policy {
     }
 
     /// What the application may see of the request while it makes a page to be shared: what the key holds, and fields
-    /// that it can name in Vary. Of the cookies only those that split the page: whatever the reply says of itself, no visitor's
-    /// session can have gone into it. Only for requests that [`Policy::look`] did not pass.
+    /// that it can name in Vary. Of the cookies only those that split the page: whatever the reply says of itself, no
+    /// visitor's session can have gone into it. Only for requests that [`Policy::look`] did not pass.
     pub fn outgoing(&self, request: &RequestParts<'_>) -> Outgoing {
         let mut target = request.path.to_vec();
         if let Some(query) = request.query {

@@ -47,8 +47,8 @@ pub(crate) fn parse(text: &[u8]) -> Option<EntityTag<'_>> {
 /// Whether a list of entity tags (or `*`) in the request holds the reply's.
 pub(crate) fn any_matches(request: &HeaderMap, name: &HeaderName, reply: &HeaderMap, by: Comparison) -> bool {
     let lines = || request.get_all(name).iter();
-    // "If the field value is "*", the condition is true [false] if the origin server has a current representation for the
-    // target resource" (sections 13.1.1 and 13.1.2): the caller holds one.
+    // `*` matches if there is "a current representation for the target resource" (sections 13.1.1 and 13.1.2): the caller
+    // holds one.
     if lines().any(|line| line.as_bytes().trim_ascii() == b"*") {
         return true;
     }

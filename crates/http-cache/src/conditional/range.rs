@@ -45,18 +45,17 @@ pub(super) fn wanted(request: &HeaderMap, length: u64) -> Wanted {
     let Some((unit, set)) = line.to_str().ok().and_then(|line| line.split_once('=')) else {
         return Wanted::All;
     };
-    // "Range units […] range-unit names are case-insensitive" (section 14.1)
+    // "Range unit names are case-insensitive" (section 14.1)
     if !unit.trim().eq_ignore_ascii_case("bytes") {
         return Wanted::All;
     }
     let Some((first, last)) = set.trim().split_once('-') else { return Wanted::All };
     match (number(first), number(last)) {
-        // "an int-range is satisfiable if it contains a first-pos that is less than the current length of the selected
-        // representation" (section 14.1.2)
+        // "a valid bytes range-spec is satisfiable if it is either: an int-range with a first-pos that is less than the
+        // current length of the selected representation or a suffix-range with a non-zero suffix-length." (section 14.1.2)
         (Bound::At(first), Bound::Open) => part(first, u64::MAX, length),
         // "An int-range is invalid if the last-pos value is present and less than first-pos." (section 14.1.1)
         (Bound::At(first), Bound::At(last)) if first <= last => part(first, last, length),
-        // "if the suffix-range […] contains a non-zero suffix-length"
         (Bound::Open, Bound::At(0)) => Wanted::Outside,
         // "If the selected representation is shorter than the specified suffix-length, the entire representation is used."
         (Bound::Open, Bound::At(suffix)) if length > 0 => {

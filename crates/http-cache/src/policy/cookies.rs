@@ -41,7 +41,7 @@ pub(crate) struct Cookie<'a> {
 }
 
 /// The most patterns that one location's settings may list.
-const MAX_PATTERNS: usize = 1000;
+const MAX_PATTERNS: usize = 200;
 
 impl CookieRules {
     /// From the owner's three lists of patterns, which come before the defaults. The error is for the settings checker.

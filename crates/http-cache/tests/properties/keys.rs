@@ -66,14 +66,13 @@ proptest! {
     #[test]
     fn requests_that_share_a_key_look_the_same_to_the_application(one in request(), other in request()) {
         let (Some(a), Some(b)) = (one.ask(), other.ask()) else { return Ok(()) };
-        let anonymous = !a.look.personal && !b.look.personal;
         let same = a.outgoing.target == b.outgoing.target
             && a.outgoing.authority == b.outgoing.authority
             && one.scheme == other.scheme
-            && (!anonymous || a.outgoing.headers == b.outgoing.headers);
+            && a.outgoing.headers == b.outgoing.headers;
         prop_assert!(a.key != b.key || same, "{a:?} {b:?}");
         // And the other way round: what looks the same has one key, or the cache would be of little use.
-        if anonymous && same {
+        if same {
             prop_assert_eq!(a.key, b.key);
         }
     }
@@ -81,9 +80,6 @@ proptest! {
     #[test]
     fn what_the_application_sees_has_the_same_key(one in request()) {
         let Some(first) = one.ask() else { return Ok(()) };
-        if first.look.personal {
-            return Ok(());
-        }
         let target = String::from_utf8(first.outgoing.target.to_vec()).unwrap();
         let (path, query) = target.split_once('?').map_or((target.as_str(), None), |(path, query)| (path, Some(query)));
         let cookies = first.outgoing.headers.get_all("cookie").iter();
