@@ -282,7 +282,13 @@ impl Connection {
         let manner =
             Manner { head_only: request.method == Method::HEAD, version: request.version, keep_alive };
         let edge = self.edge.clone();
-        let handling = handler::handle(&edge, request, &span).instrument(span.clone());
+        let handling = async {
+            let mut reply = handler::handle(&edge, request, &span).await;
+            // A drain that began meanwhile ends the connection.
+            reply.close |= edge.shutdown.is_draining();
+            reply
+        }
+        .instrument(span.clone());
         let patience = edge.settings.timeouts.send.0;
         let (sent, reply, whole) = match pump {
             None => {

@@ -42,7 +42,13 @@ impl Loaded {
         for (site, location, pool) in self.edge.pools() {
             if !self.wsgi_adapter.pool.iter().any(|known| known.name == pool) {
                 let path = format!("edge.site[{site}].location[{location}].pool");
-                mistakes.push(path, format!("there is no [[wsgi_adapter.pool]] named `{pool}`"));
+                let known: Vec<_> =
+                    self.wsgi_adapter.pool.iter().map(|pool| format!("`{}`", pool.name)).collect();
+                let known = if known.is_empty() { "there is none".into() } else { known.join(", ") };
+                mistakes.push(
+                    path,
+                    format!("there is no [[wsgi_adapter.pool]] named `{pool}`; those there are: {known}"),
+                );
             }
         }
     }
