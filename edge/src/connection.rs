@@ -136,22 +136,23 @@ impl Connection {
                     head_started = None;
                     self.requests += 1;
                     if let Some((head, body)) = unsent
-                        && self.write_rest(head, body, timeouts.send.0).await.is_err()
+                        && Box::pin(self.write_rest(head, body, timeouts.send.0)).await.is_err()
                     {
                         return;
                     }
                     if !keep_alive {
-                        return self.linger().await;
+                        return Box::pin(self.linger()).await;
                     }
                 }
                 Step::Request(incoming) => {
                     head_started = None;
                     self.requests += 1;
-                    if !self.exchange(*incoming).await {
+                    // Boxed, as all that an idle connection has no use for: its task holds nothing of it.
+                    if !Box::pin(self.exchange(*incoming)).await {
                         return;
                     }
                 }
-                Step::Refused(refusal) => return self.refuse(refusal).await,
+                Step::Refused(refusal) => return Box::pin(self.refuse(refusal)).await,
                 Step::Closed => return,
             }
         }
@@ -433,5 +434,28 @@ async fn request_continue<W: tokio::io::AsyncWrite + Unpin>(
     match timeout(patience, write.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")).await {
         Ok(written) => written,
         Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use process::shutdown::Shutdown;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::Peers;
+    use crate::config::{Config, SiteConfig};
+
+    #[tokio::test]
+    async fn the_task_of_an_idle_connection_is_small() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let local = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(local).await.unwrap();
+        let settings = Config { site: vec![SiteConfig::default()], ..Config::default() };
+        let peers = Peers { cache_nodes: Vec::new(), wsgi_adapters: Vec::new() };
+        let edge = Edge::new(settings, peers, Shutdown::new()).unwrap();
+        let serving = Connection::new(stream, local, local, edge).serve();
+        let size = size_of_val(&serving);
+        assert!(size <= 768, "{size} bytes");
     }
 }

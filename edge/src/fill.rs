@@ -105,65 +105,68 @@ async fn make(
     let fetched = edge.origins.fetch(ask.head(), RequestBody::empty()).await;
     edge.metrics.application_calls.inc();
     let fallback = || {
-        fallback.clone().or_else(|| {
-            edge.l1.fallback(ask.request.key.as_bytes(), &ask.request.outgoing.headers, Instant::now())
-        })
+        let in_l1 =
+            || edge.l1.fallback(ask.request.key.as_bytes(), &ask.request.outgoing.headers, Instant::now());
+        let page = fallback.or_else(in_l1)?;
+        (page.head.use_at(Instant::now()) != Use::Dead).then_some(page)
     };
+    let failed = fetched.as_ref().map_or(true, |reply| http_cache::is_error(reply.status));
+    if failed && let Some(page) = fallback() {
+        note_failure(edge, ask, &fetched);
+        let body = Growing::whole(page.body.clone());
+        let page = served(ask, page.head.clone(), body, Source::Stale(Staleness::Failing));
+        ticket.flight.settle(Outcome::Page(Arc::new(page)));
+        return give_up(exchange, Why::Failed, Duration::ZERO).await;
+    }
     let reply = match fetched {
-        Ok(reply) if !reply.status.is_server_error() => reply,
-        failed => {
-            if let Some(exchange) = exchange {
-                let _ = exchange.give_up(Why::Failed, Duration::ZERO).await;
-            }
-            return match (failed, fallback()) {
-                (failed, Some(page)) if page.head.use_at(Instant::now()) != Use::Dead => {
-                    note_failure(edge, ask, &failed);
-                    let source = Source::Stale(Staleness::Failing);
-                    let body = Growing::whole(page.body.clone());
-                    ticket.flight.settle(Outcome::Page(Arc::new(served(
-                        ask,
-                        page.head.clone(),
-                        body,
-                        source,
-                    ))));
-                }
-                (Err(failure), _) => {
-                    edge.log_failure(&ask.target(), &failure);
-                    ticket.flight.settle(Outcome::Failed(failure));
-                }
-                // Those who asked meanwhile get the same error: a queue of retries would only add to the trouble.
-                (Ok(reply), _) => share_error(edge, ticket, ask, reply).await,
-            };
+        Ok(reply) => reply,
+        Err(failure) => {
+            edge.log_failure(&ask.target(), &failure);
+            ticket.flight.settle(Outcome::Failed(failure));
+            return give_up(exchange, Why::Failed, Duration::ZERO).await;
         }
     };
-    let policy = &ask.policy;
+    match verdict(ask, &reply, asked) {
+        Verdict::Store(mut lifetime) => {
+            ask.policy.jitter.apply(&mut lifetime, rand::random());
+            store(edge, ticket, ask, exchange, reply, lifetime).await;
+        }
+        Verdict::DoNotStore(reason) if failed => {
+            give_up(exchange, Why::Failed, Duration::ZERO).await;
+            share_error(edge, ticket, ask, reply, reason).await;
+        }
+        Verdict::DoNotStore(reason) => {
+            let pass_for = ask.policy.hit_for_miss;
+            edge.l1.pass(ask.request.key.as_bytes(), reason, Instant::now(), pass_for);
+            ticket.flight.keep_for_first(Own::Reply(Box::new(reply)));
+            ticket.flight.settle(Outcome::Pass(reason));
+            give_up(exchange, Why::Uncacheable, pass_for).await;
+        }
+    }
+}
+
+/// May the reply be stored, and how long? `asked`: when the application was.
+fn verdict(ask: &SharedAsk, reply: &OriginReply, asked: SystemTime) -> Verdict {
     let parts = ReplyParts {
         status: reply.status,
         headers: &reply.headers,
         authorization: ask.request.look.authorization,
-        // It sees none while it makes a page to be shared.
+        // The application sees none while it makes a page to be shared.
         personal: false,
         request_time: asked,
     };
-    let verdict = match (policy.reply(&parts, SystemTime::now()), declared_length(&reply)) {
-        (Verdict::Store(_), Some(length)) if length > policy.max_object => {
+    match (ask.policy.reply(&parts, SystemTime::now()), declared_length(reply)) {
+        (Verdict::Store(_), Some(length)) if length > ask.policy.max_object => {
             Verdict::DoNotStore(Reason::TooLarge)
         }
         (verdict, _) => verdict,
-    };
-    match verdict {
-        Verdict::DoNotStore(reason) => {
-            edge.l1.pass(ask.request.key.as_bytes(), reason, Instant::now(), policy.hit_for_miss);
-            ticket.flight.keep_for_first(Own::Reply(Box::new(reply)));
-            ticket.flight.settle(Outcome::Pass(reason));
-            if let Some(exchange) = exchange {
-                let _ = exchange.give_up(Why::Uncacheable, policy.hit_for_miss).await;
-            }
-        }
-        Verdict::Store(mut lifetime) => {
-            policy.jitter.apply(&mut lifetime, rand::random());
-            store(edge, ticket, ask, exchange, reply, lifetime).await;
-        }
+    }
+}
+
+/// Gives the lease back, if there is one; the node is told why on a best effort.
+async fn give_up(exchange: Option<Exchange>, why: Why, pass_for: Duration) {
+    if let Some(exchange) = exchange {
+        let _ = exchange.give_up(why, pass_for).await;
     }
 }
 
@@ -211,7 +214,8 @@ async fn store(
         if storable && scanner.as_mut().is_some_and(|scanner| scanner.feed(&chunk)) {
             storable = false;
             body.keep_for_first();
-            refuse(edge, ticket, ask, exchange.take(), Reason::CsrfToken).await;
+            let reason = scanner.as_ref().and_then(csrf::Scanner::reason).unwrap_or(Reason::CsrfToken);
+            refuse(edge, ticket, ask, exchange.take(), reason).await;
         }
         if let Some(opened) = &mut exchange
             && let Err(why) = opened.store_chunk(chunk.clone()).await
@@ -274,13 +278,18 @@ async fn refuse(
     ticket.close();
     let how_long = ask.policy.hit_for_miss;
     edge.l1.pass(ask.request.key.as_bytes(), reason, Instant::now(), how_long);
-    if let Some(exchange) = exchange {
-        let _ = exchange.give_up(Why::Uncacheable, how_long).await;
-    }
+    give_up(exchange, Why::Uncacheable, how_long).await;
 }
 
-/// Gives the application's own error page to all who joined; it is not stored.
-async fn share_error(edge: &Edge, ticket: &mut Ticket, ask: &SharedAsk, mut reply: OriginReply) {
+/// Gives the application's own error page to all who joined, and does not store it: a queue of retries would only add to the
+/// trouble.
+async fn share_error(
+    edge: &Edge,
+    ticket: &mut Ticket,
+    ask: &SharedAsk,
+    mut reply: OriginReply,
+    reason: Reason,
+) {
     if reply.headers.contains_key(http::header::SET_COOKIE) {
         ticket.flight.keep_for_first(Own::Reply(Box::new(reply)));
         return ticket.flight.settle(Outcome::Pass(Reason::SetCookie));
@@ -295,7 +304,7 @@ async fn share_error(edge: &Edge, ticket: &mut Ticket, ask: &SharedAsk, mut repl
     if let Some(reader) = body.reader() {
         ticket.flight.keep_for_first(Own::Reader(reader));
     }
-    let source = Source::Application { not_stored: Some(Reason::Status) };
+    let source = Source::Application { not_stored: Some(reason) };
     let page = served(ask, head, body.clone(), source).with_length(declared_length(&reply));
     ticket.flight.settle(Outcome::Page(Arc::new(page)));
     ticket.close();
