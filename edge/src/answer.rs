@@ -89,7 +89,7 @@ pub(crate) fn relayed(edge: &Edge, reply: OriginReply, reason: Option<Reason>) -
 
 /// `OPTIONS *`: what this server can do at all (RFC 9110 section 9.3.7).
 pub(crate) fn about_the_server() -> Reply {
-    let methods = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+    let methods = HeaderValue::from_static(error::METHODS);
     Reply::new(StatusCode::NO_CONTENT, HeaderMap::from_iter([(ALLOW, methods)]), ReplyBody::Empty)
 }
 

@@ -13,6 +13,9 @@ use crate::reply::Reply;
 /// RFC 9209: which intermediary failed, and how.
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
+/// Methods that this server takes at all.
+pub(crate) const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
 /// A short page with the status and one sentence for the visitor.
 pub(crate) fn page(status: StatusCode, sentence: &str) -> Reply {
     let name = status.canonical_reason().unwrap_or("Error");
@@ -29,7 +32,12 @@ pub(crate) fn page(status: StatusCode, sentence: &str) -> Reply {
 
 /// A head that can be read in more than one way, or not at all.
 pub(crate) fn refused(refusal: Refusal) -> Reply {
-    page(refusal.status(), &format!("The request was not understood: {refusal}.")).closing()
+    let mut reply = page(refusal.status(), &format!("The request was not understood: {refusal}."));
+    if reply.status == StatusCode::METHOD_NOT_ALLOWED {
+        // RFC 9110 section 15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
+        reply.headers.insert(ALLOW, HeaderValue::from_static(METHODS));
+    }
+    reply.closing()
 }
 
 pub(crate) fn bad_request(sentence: &str) -> Reply {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use http::header::LAST_MODIFIED;
 use http_cache::{Key, Reason, ReplyParts, RequestParts, SharedRequest, Verdict, vary};
 use tracing::Span;
 use weir_proto::origin::RequestHead;
@@ -16,7 +17,7 @@ use crate::page::{Page, Staleness};
 use crate::path;
 use crate::reply::Reply;
 use crate::request::Request;
-use crate::sites::Chosen;
+use crate::sites::{Chosen, Location};
 use crate::{Edge, answer, error, fill, from_files, spans};
 
 /// How often a request may find that the page it joined is another variant's before it goes by itself.
@@ -55,12 +56,32 @@ pub(crate) async fn handle(edge: &Arc<Edge>, mut request: Request, span: &Span) 
         document_root: site.root.clone(),
         traceparent: spans::to_hand_on(span, &request.trace),
     };
+    let reply = from_application(edge, location, ask, request, (raw_path, query)).await;
+    with_expires(reply, location).at(location)
+}
+
+/// As nginx does, `expires` also counts for what the application sends.
+fn with_expires(mut reply: Reply, location: &Location) -> Reply {
+    let last_modified = reply.headers.get(LAST_MODIFIED).and_then(|value| value.to_str().ok());
+    let last_modified = last_modified.and_then(|date| httpdate::parse_http_date(date).ok());
+    location.expires.apply(reply.status, &mut reply.headers, SystemTime::now(), last_modified);
+    reply
+}
+
+/// Through the cache, if the location has one and the request may use it.
+async fn from_application(
+    edge: &Arc<Edge>,
+    location: &Location,
+    ask: Ask,
+    request: Request,
+    (raw_path, query): (&str, Option<&str>),
+) -> Reply {
     let Some(policy) = &location.cache else {
-        return pass(edge, ask, request, None).await.at(location);
+        return pass(edge, ask, request, None).await;
     };
     if !request.body.is_empty() {
         // A body is no part of the key.
-        return pass(edge, ask, request, Some(Reason::RequestBody)).await.at(location);
+        return pass(edge, ask, request, Some(Reason::RequestBody)).await;
     }
     let parts = RequestParts {
         method: &request.method,
@@ -73,11 +94,11 @@ pub(crate) async fn handle(edge: &Arc<Edge>, mut request: Request, span: &Span) 
     let mut key = Vec::with_capacity(128);
     let look = match policy.look(&parts, &mut key) {
         Ok(look) => look,
-        Err(reason) => return pass(edge, ask, request, Some(reason)).await.at(location),
+        Err(reason) => return pass(edge, ask, request, Some(reason)).await,
     };
     let shared = SharedRequest { key: Key::new(key), look, outgoing: policy.outgoing(&parts) };
     let ask = SharedAsk { ask, request: shared, policy: policy.clone() };
-    cached(edge, ask, request).await.at(location)
+    cached(edge, ask, request).await
 }
 
 /// From L1, from a fetch under way, from the cache-node or, as the first, from the application.

@@ -8,7 +8,7 @@ use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use http_cache::{Look, Policy, Wants, vary};
+use http_cache::{Look, Methods, Policy, Wants, vary};
 use process::telemetry;
 use process::trace::TraceContext;
 use tokio::net::TcpStream;
@@ -82,12 +82,12 @@ pub(crate) fn answer(
     let Some(policy) = location.cache.as_ref().filter(|policy| is_plain(policy)) else {
         return Answer::NotPlain;
     };
+    if location.expires != Expires::Off || (head.method == "HEAD" && policy.methods == Methods::Get) {
+        return Answer::NotPlain;
+    }
     let Some(page) = find(edge, policy, head, host, started, &mut scratch.key) else {
         return Answer::NotPlain;
     };
-    if location.expires != Expires::Off {
-        return Answer::NotPlain;
-    }
     write_head(edge, &page, keep_alive, head.version, started, &mut scratch.head);
     let body = if head.method == "HEAD" { Bytes::new() } else { page.body.clone() };
     let unsent = match stream.try_write_vectored(&[IoSlice::new(&scratch.head), IoSlice::new(&body)]) {
