@@ -1,1 +1,78 @@
-//! (to come)
+//! What the end-to-end tests stand on: real peers on free ports, the product in both topologies, a client that controls every byte.
+//!
+//! Nothing here is a mock: uWSGI, Redis and the product are processes, stopped when dropped, whose logs are shown when a test fails.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // whatever goes wrong here has to fail the test
+
+mod binaries;
+mod client;
+mod demo;
+mod fake_app;
+mod load;
+mod oracle;
+mod patience;
+mod ports;
+mod process;
+mod program;
+mod redis;
+mod response;
+mod setup;
+mod stack;
+mod uwsgi;
+
+pub use binaries::binary;
+pub use client::Client;
+pub use demo::Demo;
+pub use fake_app::FakeApp;
+pub use load::Load;
+pub use oracle::Oracle;
+pub use patience::{PATIENCE, until};
+pub use ports::free_port;
+pub use process::Process;
+pub use program::repository;
+pub use redis::Redis;
+pub use response::{Fields, Response};
+pub use setup::{App, Setup};
+pub use stack::{Stack, Topology, check};
+pub use uwsgi::Uwsgi;
+
+/// Makes one test on each topology of a function of `&Stack`.
+///
+/// ```ignore
+/// both_topologies!(a_head_has_no_body, SETTINGS);
+/// fn a_head_has_no_body(stack: &Stack) { … }
+/// ```
+#[macro_export]
+macro_rules! both_topologies {
+    ($test:ident, $setup:expr) => {
+        mod $test {
+            #[allow(unused_imports)] // the setup may need nothing from there
+            use super::*;
+
+            #[test]
+            fn one_process() {
+                $crate::check($crate::Topology::OneProcess, $setup, super::$test);
+            }
+
+            #[test]
+            fn split() {
+                $crate::check($crate::Topology::Split, $setup, super::$test);
+            }
+        }
+    };
+}
+
+/// The same for what only concerns services of their own.
+#[macro_export]
+macro_rules! split_only {
+    ($test:ident, $setup:expr) => {
+        mod $test {
+            #[allow(unused_imports)]
+            use super::*;
+
+            #[test]
+            fn split() {
+                $crate::check($crate::Topology::Split, $setup, super::$test);
+            }
+        }
+    };
+}

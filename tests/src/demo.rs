@@ -1,0 +1,42 @@
+//! deploy/demo, the real Django site, on uWSGI with a state of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::{Uwsgi, program, repository};
+
+pub struct Demo;
+
+impl Demo {
+    /// Serves it under wsgiref's validator. Each call has its own database.
+    pub fn serve() -> Uwsgi {
+        let directory = repository().join("deploy/demo").display().to_string();
+        let arguments =
+            ["--chdir", directory.as_str(), "--module", "millrace.wsgi", "--socket-timeout", "30"];
+        Uwsgi::with_state(&arguments, &[("WEIR_DEMO_VALIDATE", "1")], "WEIR_DEMO_STATE", prepared())
+    }
+
+    /// Where collectstatic put the static files.
+    pub fn static_files() -> PathBuf {
+        prepared().join("static")
+    }
+}
+
+/// The seeded site: migrated, compiled and collected once, kept beside the build for the next run.
+fn prepared() -> &'static Path {
+    static STATE: OnceLock<PathBuf> = OnceLock::new();
+    STATE.get_or_init(|| {
+        let test = std::env::current_exe().unwrap();
+        let target = test.ancestors().nth(3).unwrap();
+        let state = target.join("tmp/demo");
+        fs::create_dir_all(&state).unwrap();
+        let mut prepare = Command::new(program::find("WEIR_PYTHON", "python"));
+        prepare.arg(repository().join("deploy/demo/manage.py")).arg("prepare");
+        let done =
+            prepare.env("WEIR_DEMO_STATE", &state).env("PYTHONDONTWRITEBYTECODE", "1").output().unwrap();
+        assert!(done.status.success(), "manage.py prepare:\n{}", String::from_utf8_lossy(&done.stderr));
+        state
+    })
+}

@@ -1,0 +1,82 @@
+//! Visitors who keep asking while a test breaks things.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use crate::{Client, until};
+
+pub struct Load {
+    ended: Arc<AtomicBool>,
+    answered: Arc<AtomicUsize>,
+    troubles: Arc<Mutex<Vec<String>>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Load {
+    /// So many visitors, each asking for `target(visitor, n)` again and again on a connection of its own.
+    pub fn start(
+        address: SocketAddr,
+        visitors: usize,
+        target: impl Fn(usize, usize) -> String + Send + Sync + 'static,
+    ) -> Self {
+        let target = Arc::new(target);
+        let mut load = Self {
+            ended: Arc::default(),
+            answered: Arc::default(),
+            troubles: Arc::default(),
+            threads: Vec::new(),
+        };
+        for visitor in 0..visitors {
+            let (ended, answered) = (load.ended.clone(), load.answered.clone());
+            let (troubles, target) = (load.troubles.clone(), target.clone());
+            load.threads.push(std::thread::spawn(move || {
+                let mut client = Client::connect(address);
+                for n in 0.. {
+                    if ended.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let target = target(visitor, n);
+                    client.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+                    let trouble = match client.try_response("GET") {
+                        Some(response) if response.status == 200 && response.whole => None,
+                        Some(response) => Some(format!("{target}: {} {}", response.status, response.text())),
+                        None => Some(format!("{target}: the connection ended")),
+                    };
+                    answered.fetch_add(1, Ordering::Relaxed);
+                    if let Some(trouble) = trouble {
+                        troubles.lock().unwrap().push(trouble);
+                        client = Client::connect(address);
+                    }
+                }
+            }));
+        }
+        load
+    }
+
+    /// Waits until so many more requests have been answered.
+    pub fn wait_for(&self, more: usize) {
+        let wanted = self.answered.load(Ordering::Relaxed) + more;
+        until("requests are answered", || (self.answered.load(Ordering::Relaxed) >= wanted).then_some(()));
+    }
+
+    /// Ends it. Every request that was not answered with a whole 200.
+    pub fn end(mut self) -> Vec<String> {
+        self.stop();
+        std::mem::take(&mut self.troubles.lock().unwrap())
+    }
+
+    fn stop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

@@ -1,0 +1,56 @@
+//! What a test runs against: settings, and an application behind them.
+
+use crate::{Demo, Uwsgi};
+
+/// Which application is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum App {
+    Oracle,
+    /// The oracle under wsgiref's validator.
+    ValidatedOracle,
+    OracleOnUnixSocket,
+    Flask,
+    /// deploy/demo, under wsgiref's validator.
+    Demo,
+}
+
+/// Settings and application. A text alone is settings with the oracle.
+///
+/// The text begins with keys of `[edge]`; sites and pools follow. The topology adds addresses and peers, and a pool named "app"
+/// unless the text has pools of its own. In it stand `$APP` for the application's address, `$DIR` for a directory of the test's
+/// own, `$PORT` for a port that nobody serves yet.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    pub(crate) settings: String,
+    pub(crate) app: App,
+}
+
+impl Setup {
+    pub fn new(settings: impl Into<String>, app: App) -> Self {
+        Self { settings: settings.into(), app }
+    }
+}
+
+impl From<&str> for Setup {
+    fn from(settings: &str) -> Self {
+        Self::new(settings, App::Oracle)
+    }
+}
+
+impl From<String> for Setup {
+    fn from(settings: String) -> Self {
+        Self::new(settings, App::Oracle)
+    }
+}
+
+impl App {
+    pub(crate) fn start(self) -> Uwsgi {
+        match self {
+            Self::Oracle => Uwsgi::oracle(),
+            Self::ValidatedOracle => Uwsgi::validated_oracle(),
+            Self::OracleOnUnixSocket => Uwsgi::oracle_on_unix_socket(),
+            Self::Flask => Uwsgi::flask(),
+            Self::Demo => Demo::serve(),
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The product before an application: in one process, or as three services with a real Redis. Tests do not see which.
+
+use std::fs;
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::{Client, Demo, Oracle, Process, Redis, Response, Setup, Uwsgi, binary, free_port};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topology {
+    /// `weir run`.
+    OneProcess,
+    /// edge, cache-node and wsgi-adapter.
+    Split,
+}
+
+pub struct Stack {
+    pub topology: Topology,
+    /// `weir`, or the edge.
+    pub edge: Process,
+    pub cache_node: Option<Process>,
+    pub wsgi_adapter: Option<Process>,
+    pub redis: Option<Redis>,
+    pub app: Uwsgi,
+    /// What the application remembers, if it is the oracle.
+    pub oracle: Oracle,
+    /// `$PORT` of the settings.
+    pub port: u16,
+    http: SocketAddr,
+    admin: SocketAddr,
+    directory: TempDir,
+}
+
+const POOL: &str = "[[wsgi_adapter.pool]]\nname = \"app\"\nservers = [\"$APP\"]\nbuffer_size = \"32KiB\"\n";
+
+/// Runs one test on one topology. Afterwards no process may have panicked.
+pub fn check(topology: Topology, setup: impl Into<Setup>, test: impl FnOnce(&Stack)) {
+    let stack = Stack::start(topology, setup);
+    test(&stack);
+    for process in stack.processes() {
+        assert!(!process.log().contains("panicked at"), "a task panicked");
+    }
+}
+
+impl Stack {
+    pub fn one_process(setup: impl Into<Setup>) -> Self {
+        Self::start(Topology::OneProcess, setup)
+    }
+
+    pub fn split(setup: impl Into<Setup>) -> Self {
+        Self::start(Topology::Split, setup)
+    }
+
+    pub fn start(topology: Topology, setup: impl Into<Setup>) -> Self {
+        let setup = setup.into();
+        let (directory, app, port) = (TempDir::new().unwrap(), setup.app.start(), free_port());
+        let (http, admin) = (address(free_port()), address(free_port()));
+        let mut settings = format!("listen = [\"{http}\"]\nadmin = \"{admin}\"\n{}\n", setup.settings);
+        settings.insert_str(0, "[edge]\n");
+        if !settings.contains("[[wsgi_adapter.pool]]") {
+            settings.push_str(POOL);
+        }
+        let mut peers = (None, None, None);
+        if topology == Topology::Split {
+            let (node, adapter, redis) = (address(free_port()), address(free_port()), Redis::start());
+            settings.push_str(&format!(
+                "[edge.peers]\ncache_node = \"http://{node}\"\nwsgi_adapter = \"http://{adapter}\"\n\
+                 [cache_node]\nlisten = \"{node}\"\nredis = {{ url = \"redis://127.0.0.1:{}\" }}\n\
+                 [wsgi_adapter]\nlisten = \"{adapter}\"\n",
+                redis.port
+            ));
+            peers = (Some(node), Some(adapter), Some(redis));
+        }
+        let settings = settings
+            .replace("$APP", &app.address())
+            .replace("$DIR", &directory.path().display().to_string())
+            .replace("$STATIC", &demo_static(&settings))
+            .replace("$PORT", &port.to_string());
+        let file = directory.path().join("weir.toml");
+        fs::write(&file, settings).unwrap();
+        let (node, adapter, redis) = peers;
+        let service = |name: &str, at: Option<SocketAddr>| {
+            let process = start(name, &[], &file);
+            let at = at?;
+            process.wait_until("accepts connections", || TcpStream::connect(at).is_ok());
+            Some(process)
+        };
+        let (cache_node, wsgi_adapter, edge) = match topology {
+            Topology::OneProcess => (None, None, start("weir", &["run"], &file)),
+            Topology::Split => {
+                (service("cache-node", node), service("wsgi-adapter", adapter), start("edge", &[], &file))
+            }
+        };
+        edge.wait_until("is ready", || {
+            TcpStream::connect(admin).is_ok() && Client::connect(admin).get("/readyz").status == 200
+        });
+        let oracle = Oracle::of(&app);
+        Self { topology, edge, cache_node, wsgi_adapter, redis, app, oracle, port, http, admin, directory }
+    }
+
+    /// A connection of its own.
+    pub fn connect(&self) -> Client {
+        Client::connect(self.http)
+    }
+
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// One GET on a connection of its own.
+    #[track_caller]
+    pub fn get(&self, target: &str) -> Response {
+        self.connect().get(target)
+    }
+
+    /// The same with these fields.
+    #[track_caller]
+    pub fn get_with(&self, target: &str, fields: &[(&str, &str)]) -> Response {
+        self.connect().ask("GET", target, fields, b"")
+    }
+
+    /// One request on a connection of its own.
+    #[track_caller]
+    pub fn ask(&self, method: &str, target: &str, fields: &[(&str, &str)], body: &[u8]) -> Response {
+        self.connect().ask(method, target, fields, body)
+    }
+
+    /// GET at the admin listener.
+    #[track_caller]
+    pub fn admin(&self, target: &str) -> Response {
+        Client::connect(self.admin).get(target)
+    }
+
+    /// `$DIR` of the settings.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// What our processes have logged.
+    pub fn log(&self) -> String {
+        self.processes().map(Process::log).collect()
+    }
+
+    fn processes(&self) -> impl Iterator<Item = &Process> {
+        [Some(&self.edge), self.cache_node.as_ref(), self.wsgi_adapter.as_ref()].into_iter().flatten()
+    }
+}
+
+fn start(name: &str, arguments: &[&str], settings: &Path) -> Process {
+    let mut command = Command::new(binary(name));
+    command.args(arguments).arg("--config").arg(settings).env("NO_COLOR", "1");
+    Process::start(name, &mut command, settings.parent().unwrap())
+}
+
+fn address(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+/// `$STATIC`: the demo site's static files, made only for settings that name them.
+fn demo_static(settings: &str) -> String {
+    match settings.contains("$STATIC") {
+        true => Demo::static_files().display().to_string(),
+        false => String::new(),
+    }
+}

@@ -1,0 +1,20 @@
+//! Everything end to end: real uWSGI, real Django, real Redis, each test on both topologies. One module, one topic.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test that panics has failed
+
+// Connections, framing, streaming, timeouts.
+#[path = "e2e/http.rs"]
+mod http;
+// Malformed and ambiguous requests.
+#[path = "e2e/strict.rs"]
+mod strict;
+// What the application sees, and what becomes of its replies.
+#[path = "e2e/uwsgi.rs"]
+mod uwsgi;
+// One call per page, for all; and never a page for the wrong visitor.
+#[path = "e2e/cache.rs"]
+mod cache;
+#[path = "e2e/private.rs"]
+mod private;
+// Application, Redis, cache-node and Weir itself stop or misbehave.
+#[path = "e2e/failures.rs"]
+mod failures;

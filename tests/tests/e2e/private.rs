@@ -1,0 +1,170 @@
+//! Private unless sure: a page for one visitor is never kept, and never given to another.
+
+use weir_tests::{App, Setup, Stack, both_topologies};
+
+const SETTINGS: &str = r#"
+[[edge.site]]
+server_name = ["localhost"]
+[[edge.site.location]]
+match = "/"
+pool = "app"
+[edge.site.location.cache]
+ttl = "60s"
+ignore_query = ["utm_*"]
+"#;
+
+both_topologies!(replies_that_are_not_for_all_are_not_kept, SETTINGS);
+fn replies_that_are_not_for_all_are_not_kept(stack: &Stack) {
+    // What the reply says; what Cache-Status gives as the reason.
+    let cases = [
+        ("h=Set-Cookie:a%3Db", "set-cookie"),
+        ("h=Set-Cookie:a%3Db&h=Cache-Control:public,max-age%3D60", "set-cookie"),
+        ("h=Cache-Control:private", "private"),
+        ("h=Cache-Control:private,max-age%3D60", "private"),
+        ("h=Cache-Control:no-store", "no-store"),
+        ("h=Cache-Control:no-cache", "no-cache"),
+        ("h=cache-control:max-age%3D60&h=Cache-Control:NO-STORE", "no-store"),
+        ("h=Vary:*", "vary-star"),
+        ("h=Vary:Accept,%20*", "vary-star"),
+        ("h=X-Accel-Expires:0", "x-accel-expires"),
+        ("body=html-with-csrf", "csrf-token"),
+        ("body=html-with-csrf&nolength=1&chunks=40", "csrf-token"),
+        ("status=206&h=Content-Range:bytes%200-1/9", "partial"),
+    ];
+    let mut wrong = Vec::new();
+    for (n, (query, reason)) in cases.iter().enumerate() {
+        let target = format!("/count/not{n}?{query}");
+        let first = stack.get(&target);
+        let second = stack.get(&target);
+        if first.body == second.body || stack.oracle.calls(&format!("not{n}")) != 2 {
+            wrong.push(format!("{query}: kept"));
+        }
+        // A token is found in the body, when the head has been sent.
+        if *reason != "csrf-token" && !first.cache_status().contains(&format!("detail={reason}")) {
+            wrong.push(format!("{query}: {} does not say {reason}", first.cache_status()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+both_topologies!(a_page_made_for_a_visitor_is_only_theirs, SETTINGS);
+fn a_page_made_for_a_visitor_is_only_theirs(stack: &Stack) {
+    let visitors: &[(&str, &str, &str)] = &[
+        ("Cookie", "sessionid=alice", "alice"),
+        ("Cookie", "sessionid=bob", "bob"),
+        ("Cookie", "session=carol", "carol"),
+        // Not known: personal.
+        ("Cookie", "something=dave", "dave"),
+        ("Cookie", "_ga=1; theme=erin; csrftoken=x", "erin"),
+        ("Cookie", "nameless", "nameless"),
+        ("Authorization", "Basic frank", "frank"),
+        ("Authorization", "Bearer grace", "grace"),
+    ];
+    let anonymous = "1 cookie=None authorization=None\n";
+    // Before and after an anonymous page is kept.
+    for round in 0..2 {
+        for (field, value, name) in visitors {
+            let page = stack.get_with("/count/own?body=who", &[(field, value)]).expect(200);
+            assert!(page.text().contains(name), "{name} got {}", page.text());
+            assert!(!page.cache_status().contains("hit"));
+        }
+        let page = stack.get("/count/own?body=who").expect(200).text();
+        for (_, _, name) in visitors {
+            assert!(!page.contains(name), "anonymous got {page}");
+        }
+        if round == 0 {
+            assert_ne!(page, anonymous, "the count has moved on");
+        }
+    }
+}
+
+both_topologies!(who_asks_at_the_same_time_gets_no_others_page, SETTINGS);
+fn who_asks_at_the_same_time_gets_no_others_page(stack: &Stack) {
+    std::thread::scope(|scope| {
+        for n in 0..24 {
+            scope.spawn(move || {
+                let cookie = format!("sessionid=visitor{n}.");
+                let fields = if n % 3 == 0 { vec![] } else { vec![("Cookie", cookie.as_str())] };
+                for _ in 0..3 {
+                    let page = stack.get_with("/count/crowd?body=who&delay=50", &fields).expect(200).text();
+                    match n % 3 {
+                        0 => assert!(page.contains("cookie=None"), "anonymous got {page}"),
+                        _ => assert!(page.contains(&cookie), "{n} got {page}"),
+                    }
+                }
+            });
+        }
+    });
+}
+
+both_topologies!(a_reply_may_say_itself_that_it_is_for_all, SETTINGS);
+fn a_reply_may_say_itself_that_it_is_for_all(stack: &Stack) {
+    for (n, control) in ["public,max-age%3D60", "s-maxage%3D60"].iter().enumerate() {
+        let target = format!("/count/public{n}?h=Cache-Control:{control}");
+        assert_eq!(stack.get(&target).expect(200).text(), "1\n");
+        for (field, value) in
+            [("Cookie", "sessionid=a"), ("Authorization", "Basic x"), ("Cookie", "sessionid=b")]
+        {
+            let page = stack.get_with(&target, &[(field, value)]).expect(200).expect_cache(&["hit"]);
+            assert_eq!(page.text(), "1\n");
+        }
+    }
+    // It need not have been an anonymous visitor who asked first.
+    let target = "/count/first?h=Cache-Control:public,max-age%3D60";
+    for _ in 0..3 {
+        stack.get_with(target, &[("Cookie", "sessionid=a")]).expect(200);
+    }
+    stack.get_with(target, &[("Cookie", "sessionid=b")]).expect(200).expect_cache(&["hit"]);
+}
+
+both_topologies!(what_was_left_out_is_asked_for_again_with_everything, SETTINGS);
+fn what_was_left_out_is_asked_for_again_with_everything(stack: &Stack) {
+    let target = "/count/trim?utm_source=mail&body=who&h=Set-Cookie:a%3Db";
+    let page = stack.get_with(target, &[("Cookie", "_ga=1; csrftoken=x")]).expect(200);
+    assert_eq!(page.text(), "2 cookie=_ga=1; csrftoken=x authorization=None\n");
+    assert_eq!(stack.oracle.field("trim", 0, "HTTP_COOKIE"), None);
+    assert!(!stack.oracle.call("trim", 0)["uri"].as_str().unwrap().contains("utm_source"));
+    assert!(stack.oracle.call("trim", 1)["uri"].as_str().unwrap().contains("utm_source=mail"));
+    // And it is remembered: the next goes straight through.
+    let page = stack.get_with(target, &[("Cookie", "_ga=2")]).expect(200);
+    assert_eq!(page.text(), "3 cookie=_ga=2 authorization=None\n");
+    assert_eq!(stack.oracle.calls("trim"), 3);
+}
+
+both_topologies!(a_page_with_a_token_is_the_visitors_own_cookie_and_all, SETTINGS);
+fn a_page_with_a_token_is_the_visitors_own_cookie_and_all(stack: &Stack) {
+    // The page is asked for without the cookie first; only the body shows that it is one visitor's own.
+    let target = "/count/form?body=html-with-csrf";
+    let token = |page: String| page.split("value=\"").nth(1).map(str::to_owned);
+    let first = token(stack.get_with(target, &[("Cookie", "csrftoken=a")]).expect(200).text());
+    let second = token(stack.get_with(target, &[("Cookie", "csrftoken=b")]).expect(200).text());
+    assert!(first.is_some() && first != second);
+    let last = stack.oracle.calls("form") as usize - 1;
+    assert_eq!(stack.oracle.field("form", last, "HTTP_COOKIE").as_deref(), Some("csrftoken=b"));
+}
+
+fn flask() -> Setup {
+    Setup::new(SETTINGS, App::Flask)
+}
+
+both_topologies!(flask_visitors_never_see_each_other, flask());
+fn flask_visitors_never_see_each_other(stack: &Stack) {
+    let session = |name: &str| {
+        let body = format!("name={name}");
+        let length = body.len().to_string();
+        let fields =
+            [("Content-Length", length.as_str()), ("Content-Type", "application/x-www-form-urlencoded")];
+        let response = stack.ask("POST", "/login", &fields, body.as_bytes()).expect(302);
+        response.field("set-cookie").unwrap().split(';').next().unwrap().to_owned()
+    };
+    let cookies = [session("Alice"), session("Bob")];
+    for _ in 0..2 {
+        for (cookie, name) in cookies.iter().zip(["Alice", "Bob"]) {
+            let page = stack.get_with("/me", &[("Cookie", cookie)]).expect(200);
+            assert!(page.text().contains(&format!("you are {name}")), "{name} got {}", page.text());
+        }
+        assert!(stack.get("/me").expect(200).text().contains("you are nobody"));
+    }
+    let front = stack.get("/").expect(200).text();
+    assert_eq!(stack.get("/").expect(200).expect_cache(&["hit"]).text(), front);
+}
