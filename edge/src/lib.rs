@@ -221,7 +221,7 @@ impl Edge {
             let Ok(local) = stream.local_addr() else { continue };
             let _ = stream.set_nodelay(true);
             let active = Active::enter(&self.metrics.connections_active);
-            let connection = Connection::new(stream, peer, local, self.clone());
+            let mut connection = Connection::new(stream, peer, local, self.clone());
             self.shutdown.spawn(async move {
                 connection.serve().await;
                 drop((active, seat));
