@@ -65,12 +65,10 @@ async fn take_found(
         _ if waited == Waited::Yes => (Source::Waited, true),
         _ => (Source::Node, true),
     };
-    let head = match found.entry.as_ref().map(|entry| PageHead::from_entry(entry, Instant::now())) {
-        Some(Ok(head)) => head,
-        _ => {
-            tracing::warn!("cache-node sent a damaged entry: it is not used");
-            return None;
-        }
+    let head = found.entry.as_ref().map(|entry| PageHead::from_entry(entry, Instant::now()));
+    let Some(Ok(head)) = head else {
+        tracing::warn!("cache-node sent a damaged entry: it is not used");
+        return None;
     };
     let body = Growing::new(u64::MAX);
     if serve_now {

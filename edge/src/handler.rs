@@ -116,7 +116,7 @@ async fn cached(edge: &Arc<Edge>, ask: SharedAsk, request: Request) -> Reply {
                 return answer::stale(edge, &request, &page, Staleness::Revalidating);
             }
             Found::Pass(reason) => return pass_and_learn(edge, ask, request, reason).await,
-            Found::Miss { variant } => variant.or(wanted.take()),
+            Found::Miss { variant } => variant.or_else(|| wanted.take()),
         };
         if let Some(reason) = look.no_store {
             return pass(edge, ask.ask, request, Some(reason)).await;

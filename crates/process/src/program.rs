@@ -39,8 +39,11 @@ where
     F: Future<Output = Result<Running, E>>,
     E: std::fmt::Display + std::fmt::Debug,
 {
-    let options =
-        TelemetryOptions { service_name: name.to_owned(), log_format: LogFormat::Text, log_filter: "info".into() };
+    let options = TelemetryOptions {
+        service_name: name.to_owned(),
+        log_format: LogFormat::Text,
+        log_filter: "info".into(),
+    };
     let telemetry = telemetry::init(&options, std::env::vars())?;
     nofile::raise_nofile();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
