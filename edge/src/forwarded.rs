@@ -81,11 +81,13 @@ mod tests {
 
     use super::*;
 
+    /// Peer, X-Forwarded-For lines, X-Forwarded-Proto; the client's address and port, its scheme, whether the fields are kept.
+    type Case = (&'static str, &'static [&'static str], &'static str, &'static str, u16, Scheme, bool);
+
     #[test]
     fn believes_trusted_proxies_only() {
         let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap()];
-        // peer, X-Forwarded-For lines, X-Forwarded-Proto -> client address, client port, scheme, kept
-        let cases: &[(&str, &[&str], &str, &str, u16, Scheme, bool)] = &[
+        let cases: &[Case] = &[
             ("192.0.2.1:5000", &["203.0.113.9"], "https", "192.0.2.1", 5000, Scheme::Http, false),
             ("10.0.0.1:5000", &["203.0.113.9"], "https", "203.0.113.9", 0, Scheme::Https, true),
             (
