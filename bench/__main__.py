@@ -1,0 +1,67 @@
+"""python -m bench: measures all figures, round by round, prints them as they come, writes results.md and results.json.
+
+Run it by `make bench`, which does the set-up and the builds. bench/options.py tells what can be chosen.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from bench import machine, options, report
+from bench.failed import Failed
+from bench.figures import FIGURES, Figure, Sample
+from bench.stage import Stage, stage
+
+RESULTS = Path(__file__).parent
+
+
+def main() -> int:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+    try:
+        measure_all()
+    except Failed as failed:
+        print(f"bench: {failed}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def measure_all() -> None:
+    chosen = options.from_environment(tuple(figure.name for figure in FIGURES))
+    figures = [figure for figure in FIGURES if figure.name in chosen.figures]
+    # What this program does itself must not disturb the server.
+    os.sched_setaffinity(0, {chosen.load_core})
+    facts = machine.facts()
+    samples: report.Samples = {}
+    with stage(chosen) as ready:
+        for figure in figures:
+            samples[figure.name] = rounds(figure, ready)
+            print(report.figure_as_markdown(figure, samples[figure.name]), flush=True)
+    if len(figures) == len(FIGURES):
+        (RESULTS / "results.md").write_text(report.as_markdown(chosen, facts, figures, samples))
+        (RESULTS / "results.json").write_text(report.as_json(chosen, facts, samples))
+        print("Written to bench/results.md and bench/results.json.")
+
+
+def rounds(figure: Figure, ready: Stage) -> dict[str, list[Sample]]:
+    """A B A B …: what disturbs the machine for a while disturbs all alike. Each starts afresh."""
+    samples: dict[str, list[Sample]] = {contender.name: [] for contender in figure.contenders}
+    for number in range(ready.options.rounds):
+        for contender in figure.contenders:
+            print(f"{figure.name} {number + 1}/{ready.options.rounds} {contender.name}", file=sys.stderr, flush=True)
+            with contender.running(ready) as running:
+                samples[contender.name].append(figure.measure(running, number))
+    return samples
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    """Leaves by way of all that has to be stopped, and only once."""
+    for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(other, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

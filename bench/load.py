@@ -1,0 +1,45 @@
+"""The load generator: wrk on its core, one for each address, and what it counted."""
+
+import re
+import subprocess
+from dataclasses import dataclass
+
+from bench.client import HOST
+from bench.failed import Failed
+
+PATIENCE = 15
+UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1, "m": 60}
+COUNTED = re.compile(r"^ *(\d+) requests in ([\d.]+)(us|ms|s|m),", re.MULTILINE)
+WRONG = re.compile(r"^ *((?:Non-2xx or 3xx responses|Socket errors): .*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Load:
+    requests: int
+    seconds: float
+
+
+def load(urls: list[str], seconds: int, connections: int, core: int) -> Load:
+    """Keep-alive connections, shared out among the URLs, each asking again as soon as it is answered."""
+    share = str(connections // len(urls))
+    wrk = ["taskset", "--cpu-list", str(core), "wrk", "--threads=1", f"--connections={share}"]
+    wrk += [f"--duration={seconds}s", f"--header=Host: {HOST}"]
+    running = [subprocess.Popen([*wrk, url], stdout=subprocess.PIPE, text=True) for url in urls]
+    try:
+        loads = [_counted(each.communicate(timeout=seconds + PATIENCE)[0]) for each in running]
+    except subprocess.TimeoutExpired:
+        raise Failed(f"wrk did not end in {seconds + PATIENCE} s") from None
+    finally:
+        for each in running:
+            each.kill()
+            each.wait()
+    return Load(sum(load.requests for load in loads), max(load.seconds for load in loads))
+
+
+def _counted(output: str) -> Load:
+    wrong = WRONG.search(output)
+    counted = COUNTED.search(output)
+    if wrong or not counted:
+        raise Failed(f"wrk: {wrong[1] if wrong else 'no requests were counted'}")
+    requests, number, unit = counted.groups()
+    return Load(int(requests), float(number) * UNITS[unit])

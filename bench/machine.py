@@ -1,0 +1,43 @@
+"""Where and with what a run was made: cores, kernel, versions."""
+
+import os
+import platform
+import re
+import subprocess
+from pathlib import Path
+
+PATIENCE = 10
+
+
+def facts() -> dict[str, str]:
+    return {
+        "cores": f"{os.cpu_count()} × {_processor()}",
+        "kernel": f"{platform.system()} {platform.release()}",
+        "nginx": _version("nginx", "-v"),
+        "weir": _version("target/release/weir", "--version") + _commit(),
+        "uWSGI": _version(".venv/bin/uwsgi", "--version"),
+        "wrk": _version("wrk", "-v"),
+        "Python": platform.python_version(),
+    }
+
+
+def busy_share() -> float:
+    """How much of the machine other work took in the last minute: the load average per core."""
+    return os.getloadavg()[0] / (os.cpu_count() or 1)
+
+
+def _processor() -> str:
+    found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return found[1] if found else platform.machine()
+
+
+def _version(*command: str) -> str:
+    """The first number with dots in what the command says."""
+    said = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    found = re.search(r"\d+(\.\d+)+", said.stdout + said.stderr)
+    return found[0] if found else "unknown"
+
+
+def _commit() -> str:
+    said = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, timeout=PATIENCE)
+    return f" ({said.stdout.strip()})" if said.returncode == 0 else ""

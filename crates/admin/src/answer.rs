@@ -1,0 +1,33 @@
+//! Answers as an admin listener gives them: never cached, never taken for another type than they say.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, Method, Response, StatusCode};
+use http_body_util::Full;
+
+pub type Answer = Response<Full<Bytes>>;
+
+/// Plain text, a line at least.
+pub fn text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
+    of_type(status, "text/plain; charset=utf-8", text)
+}
+
+pub fn of_type(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
+}
+
+/// This answer to GET and HEAD; 405 to any other method.
+pub fn to_read(method: &Method, answer: Answer) -> Answer {
+    if matches!(*method, Method::GET | Method::HEAD) {
+        return answer;
+    }
+    let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
+    refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    refused
+}

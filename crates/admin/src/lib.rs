@@ -1,0 +1,78 @@
+//! The admin listener of any of our processes: health, readiness and metrics over HTTP; what else a service shows is its own.
+//!
+//! Apart from the data path, so that it answers under overload and during a drain. Meant for 127.0.0.1 or a network of the
+//! operator's own.
+
+use std::future::Future;
+
+use bytes::Bytes;
+use http::header::ACCEPT;
+use http::{Request, StatusCode};
+
+pub mod answer;
+mod exposition;
+mod probe;
+mod readiness;
+mod serve;
+
+pub use answer::Answer;
+pub use exposition::{Exposition, Format};
+pub use probe::{Unready, healthcheck};
+pub use readiness::{Phase, Readiness};
+pub use serve::serve;
+
+/// What one process shows at `/livez`, `/readyz`, `/metrics` and at the routes of its own.
+#[derive(Debug, Default)]
+pub struct Admin<R = ()> {
+    pub readiness: Readiness,
+    pub exposition: Exposition,
+    pub routes: R,
+}
+
+/// A service's own routes. `()` has none.
+pub trait Routes: Send + Sync + 'static {
+    /// The answer to a request whose body, 256 KiB at most, has come whole. `None`: there is no such path.
+    fn answer(&self, request: &Request<Bytes>) -> impl Future<Output = Option<Answer>> + Send;
+}
+
+impl Routes for () {
+    async fn answer(&self, _: &Request<Bytes>) -> Option<Answer> {
+        None
+    }
+}
+
+impl<R: Routes> Admin<R> {
+    async fn answer(&self, request: &Request<Bytes>) -> Answer {
+        let answer = match request.uri().path() {
+            "/livez" => answer::text(StatusCode::OK, "ok\n"),
+            "/readyz" => self.readyz(),
+            "/metrics" => self.metrics(request),
+            _ => {
+                let own = self.routes.answer(request).await;
+                return own.unwrap_or_else(|| answer::text(StatusCode::NOT_FOUND, "not found\n"));
+            }
+        };
+        answer::to_read(request.method(), answer)
+    }
+
+    fn readyz(&self) -> Answer {
+        match self.readiness.phase() {
+            Phase::Ready => answer::text(StatusCode::OK, "ok\n"),
+            Phase::Starting => answer::text(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
+            Phase::Draining => answer::text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+        }
+    }
+
+    fn metrics(&self, request: &Request<Bytes>) -> Answer {
+        let accept =
+            request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+        let format = Format::accepted(accept);
+        match self.exposition.text(format) {
+            Ok(metrics) => answer::of_type(StatusCode::OK, format.content_type(), metrics),
+            Err(_) => answer::text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be printed\n"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
