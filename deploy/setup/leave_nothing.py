@@ -23,14 +23,14 @@ def main():
     except KeyboardInterrupt:
         code = 130
     left = still_running()
+    if not left:
+        print("Nothing left running.")
     while left:
         for pid in left:
             print(f"left running, now killed: {pid} {command_line(pid)}", file=sys.stderr)
             os.kill(pid, 9)
         code = code or 1
         left = still_running()
-    if code == 0:
-        print("Nothing left running.")
     return code if code >= 0 else 128 - code
 
 
