@@ -1,7 +1,7 @@
 # What people type. Every target does its own set-up, and says in one line what it cannot do itself.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test lint bench fuzz clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -22,6 +22,9 @@ lint: ## formatting and lints of everything
 
 bench: ## nginx and Weir side by side on this machine
 	@deploy/setup/bench.sh
+
+fuzz: ## each parser for half a minute against whatever comes (needs a nightly Rust and cargo-fuzz)
+	@deploy/setup/fuzz.sh
 
 clean: ## removes what was built, installed and written
 	rm -rf .venv deploy/demo/run

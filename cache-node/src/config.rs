@@ -65,7 +65,7 @@ pub struct RedisConfig {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            listen: "0.0.0.0:7101".to_owned(),
+            listen: "127.0.0.1:7101".to_owned(),
             memory: Size::mebibytes(256),
             redis: None,
             max_object: Size::mebibytes(8),

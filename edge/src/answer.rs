@@ -13,7 +13,7 @@ use crate::body::ReplyBody;
 use crate::flights::{Served, Source};
 use crate::growing::Reader;
 use crate::metrics::CacheResult;
-use crate::origin::OriginReply;
+use crate::origin::{Failure, OriginReply};
 use crate::page::{Page, PageHead, Staleness};
 use crate::reply::Reply;
 use crate::request::Request;
@@ -91,6 +91,23 @@ pub(crate) fn relayed(edge: &Edge, reply: OriginReply, reason: Option<Reason>) -
 pub(crate) fn about_the_server() -> Reply {
     let methods = HeaderValue::from_static(error::METHODS);
     Reply::new(StatusCode::NO_CONTENT, HeaderMap::from_iter([(ALLOW, methods)]), ReplyBody::Empty)
+}
+
+/// The application failed a request that went past the cache. `reason`: why it did; `None`: the location has no cache.
+pub(crate) fn failed(edge: &Edge, failure: &Failure, reason: Option<Reason>) -> Reply {
+    let mut reply = error::application(failure).noting(CacheResult::Error);
+    if let Some(reason) = reason {
+        mark(edge, &mut reply.headers, &CacheStatus::passed(reason));
+    }
+    reply
+}
+
+/// The application failed a fill, and nothing stale could stand in.
+pub(crate) fn failed_fill(edge: &Edge, failure: &Failure) -> Reply {
+    let mut reply = error::application(failure).noting(CacheResult::Error);
+    let forwarded = CacheStatus::new(cache_status::Served::Forwarded(Fwd::UriMiss));
+    mark(edge, &mut reply.headers, &CacheStatus { detail: Some(Reason::OriginFailed), ..forwarded });
+    reply
 }
 
 /// A stored page under its conditions and ranges.

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use http::header::LOCATION;
+use http::header::{CONTENT_LENGTH, LOCATION};
 use http::{HeaderMap, StatusCode};
 
 use crate::body::ReplyBody;
@@ -35,7 +35,11 @@ pub(crate) async fn answer(
                 FileBody::Memory(bytes) => ReplyBody::Whole(bytes),
                 FileBody::Stream(stream) => ReplyBody::File(Box::new(stream)),
             };
-            Reply::new(file.status, headers, body)
+            // For HEAD there is no body, but the head says how long it would be.
+            let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+            let mut reply = Reply::new(file.status, headers, body);
+            reply.length = length.or(reply.length);
+            reply
         }
         FileAnswer::Redirect(to) => redirect(to),
         FileAnswer::NotFound => {

@@ -11,7 +11,6 @@ use weir_proto::origin::RequestHead;
 use crate::ask::{Ask, SharedAsk};
 use crate::flights::{First, Joined, Outcome, Own, Served};
 use crate::l1::Found;
-use crate::metrics::CacheResult;
 use crate::origin::OriginReply;
 use crate::page::{Page, Staleness};
 use crate::path;
@@ -140,7 +139,7 @@ async fn cached(edge: &Arc<Edge>, ask: SharedAsk, request: Request) -> Reply {
         let served = match flight.outcome(patience).await {
             Some(Outcome::Page(served)) => served,
             Some(Outcome::Pass(reason)) => return own_reply(edge, ask, request, first, reason).await,
-            Some(Outcome::Failed(failure)) => return error::application(&failure).noting(CacheResult::Error),
+            Some(Outcome::Failed(failure)) => return answer::failed_fill(edge, &failure),
             None => return pass(edge, ask.ask, request, Some(Reason::WaitTimeout)).await,
         };
         if !look.may_use(&served.head.lifetime) {
@@ -207,7 +206,7 @@ fn refresh(edge: &Arc<Edge>, ask: &SharedAsk, stale: &Page) {
 /// Straight to the application, for this visitor alone. `reason`: why not through the cache; `None`: the location has none.
 async fn pass(edge: &Arc<Edge>, ask: Ask, request: Request, reason: Option<Reason>) -> Reply {
     let head = ask.head(request.method.as_str(), request.target.clone().into(), &request.headers);
-    ask_application(edge, head, request, |reply| answer::relayed(edge, reply, reason)).await
+    ask_application(edge, head, request, reason, |reply| answer::relayed(edge, reply, reason)).await
 }
 
 /// The same for a visitor who may only use pages that say that they may be shared: if this one says so, remember it.
@@ -215,7 +214,7 @@ async fn pass_and_learn(edge: &Arc<Edge>, ask: SharedAsk, request: Request, reas
     let head = ask.ask.head(request.method.as_str(), request.target.clone().into(), &request.headers);
     let asked = SystemTime::now();
     let look = ask.request.look;
-    ask_application(edge, head, request, |reply| {
+    ask_application(edge, head, request, Some(reason), |reply| {
         if matches!(reason, Reason::PersonalCookie | Reason::Authorization) {
             let parts = ReplyParts {
                 status: reply.status,
@@ -238,17 +237,18 @@ async fn ask_application(
     edge: &Edge,
     head: RequestHead,
     request: Request,
-    answer: impl FnOnce(OriginReply) -> Reply,
+    reason: Option<Reason>,
+    relay: impl FnOnce(OriginReply) -> Reply,
 ) -> Reply {
     let started = Instant::now();
     let fetched = edge.origins.fetch(head, request.body).await;
     let upstream = started.elapsed();
     edge.metrics.application_calls.inc();
     let mut reply = match fetched {
-        Ok(reply) => answer(reply),
+        Ok(reply) => relay(reply),
         Err(failure) => {
             edge.log_failure(&request.target, &failure);
-            error::application(&failure).noting(CacheResult::Error)
+            answer::failed(edge, &failure, reason)
         }
     };
     reply.note.upstream = Some(upstream);

@@ -1,4 +1,4 @@
-//! What the adapter counts, per pool and server. Names are `wsgi_adapter_…` behind the registry's prefix.
+//! What the adapter counts, per pool and server. Names begin with `weir_wsgi_adapter_`.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -65,7 +65,7 @@ impl Default for Metrics {
 impl Metrics {
     /// Makes them appear in what `registry` exposes.
     pub fn register(&self, registry: &mut Registry) {
-        let registry = registry.sub_registry_with_prefix("wsgi_adapter");
+        let registry = registry.sub_registry_with_prefix("weir_wsgi_adapter");
         registry.register("requests", "Requests given to a server", self.requests.clone());
         registry.register("in_flight", "Requests at a server now", self.in_flight.clone());
         registry.register_with_unit(

@@ -5,6 +5,8 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::shutdown::Shutdown;
 use crate::telemetry::{self, LogFormat, TelemetryError, TelemetryOptions};
 use crate::{nofile, signals};
@@ -48,6 +50,8 @@ where
     nofile::raise_nofile();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let stopped = runtime.block_on(async {
+        // Whoever rotates logs signals every process of ours; one that has no log file must not die of it.
+        let _not_fatal = signal(SignalKind::user_defined1())?;
         let shutdown = Shutdown::new();
         let Running { grace, reload } = start(shutdown.clone()).await.map_err(ProgramError::Start)?;
         Ok::<_, ProgramError<E>>(signals::run_until_stopped(&shutdown, grace, reload).await?)

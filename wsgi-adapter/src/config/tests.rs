@@ -1,3 +1,5 @@
+//! Settings files, right and wrong.
+
 use std::io::Write;
 
 use process::settings::Settings;

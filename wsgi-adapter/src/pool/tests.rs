@@ -1,3 +1,5 @@
+//! Slots, the queue and its bounds.
+
 use std::time::Duration;
 
 use futures_util::FutureExt;

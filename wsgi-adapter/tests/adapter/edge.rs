@@ -132,7 +132,7 @@ impl Edge {
 
     /// What the admin listener would show.
     pub(crate) fn metrics(&self) -> String {
-        let mut registry = Registry::with_prefix("weir");
+        let mut registry = Registry::default();
         self.metrics.register(&mut registry);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();

@@ -1,3 +1,5 @@
+//! The adapter as a server of its own, over a socket.
+
 use std::time::Duration;
 
 use process::shutdown::Shutdown;

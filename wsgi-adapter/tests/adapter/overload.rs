@@ -1,3 +1,5 @@
+//! More requests than the servers take.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -49,7 +51,7 @@ async fn beyond_the_limit_requests_wait_and_beyond_the_queue_they_are_turned_awa
     let first = ask();
     until("the first is at the server", || peer.connections() == 1).await;
     let second = ask();
-    until("the second waits", || edge.metrics().contains("wsgi_adapter_queued{pool=\"app\"} 1")).await;
+    until("the second waits", || edge.metrics().contains("weir_wsgi_adapter_queued{pool=\"app\"} 1")).await;
 
     let start = Instant::now();
     let third = edge.ask(get("/")).await;

@@ -1,3 +1,5 @@
+//! Real uWSGI, over TCP and a unix socket.
+
 use std::collections::BTreeMap;
 
 use process::units::Size;

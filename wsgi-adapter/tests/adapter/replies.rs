@@ -1,3 +1,5 @@
+//! Servers whose replies are cut, too long, malformed or late.
+
 use std::time::Duration;
 
 use process::units::{Size, Time};

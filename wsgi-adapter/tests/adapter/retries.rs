@@ -1,3 +1,5 @@
+//! When another server is tried, and when never.
+
 use std::time::Duration;
 
 use process::units::{Size, Time};

@@ -1,3 +1,5 @@
+//! Request bodies: buffered, streamed, too large, broken off.
+
 use std::time::Duration;
 
 use process::units::{Size, Time};

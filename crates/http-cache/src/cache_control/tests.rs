@@ -1,3 +1,5 @@
+//! Cache-Control of replies, line by line: repeats, quotes, case, junk.
+
 use super::*;
 
 fn of(lines: &[&str]) -> ReplyDirectives {

@@ -1,3 +1,5 @@
+//! Conditions and ranges in, what to send out.
+
 use std::time::UNIX_EPOCH;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Pages with and without a token, cut anywhere, plain and compressed.
+
 use super::*;
 
 const TOKENS: &[&str] = &[

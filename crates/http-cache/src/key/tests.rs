@@ -1,3 +1,5 @@
+//! What is in a key and what is not; no two requests share one by accident.
+
 use super::*;
 use crate::policy::query::QueryRules;
 

@@ -1,3 +1,5 @@
+//! Which requests may be answered from the cache, and what the application sees of them.
+
 use super::*;
 use crate::lifetime::tests::lifetime;
 use crate::policy::{QueryRules, RequestRules};

@@ -1,3 +1,5 @@
+//! Conditional requests to the application, and what a 304 changes.
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;

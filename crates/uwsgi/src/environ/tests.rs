@@ -1,3 +1,5 @@
+//! Requests in, variables out.
+
 use std::collections::BTreeMap;
 
 use bytes::BytesMut;

@@ -1,3 +1,5 @@
+//! Reply heads, good and bad, cut at every byte.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Which server each method chooses.
+
 use std::time::Duration;
 
 use super::*;

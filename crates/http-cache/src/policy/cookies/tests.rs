@@ -1,3 +1,5 @@
+//! Cookie names by the built-in lists and the owner's.
+
 use super::*;
 
 #[test]
