@@ -91,7 +91,8 @@ mod tests {
         let address = format!("0.0.0.0:{}", listener.local_addr().unwrap().port());
         std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            stream.read(&mut [0; 1024]).unwrap();
+            let read = stream.read(&mut [0; 1024]).unwrap();
+            assert!(read > 0);
             for (pause, piece) in reply {
                 std::thread::sleep(pause);
                 let _ = stream.write_all(piece.as_bytes());
