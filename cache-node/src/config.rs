@@ -12,6 +12,8 @@ use serde::Deserialize;
 pub struct Config {
     /// Where edges reach the node: "0.0.0.0:7101".
     pub listen: String,
+    /// Where the admin listener is: metrics and health. "off" for none. Of no effect in `weir run`: the edge's shows them too.
+    pub admin: String,
     /// Weight of the entries kept in memory: bodies, heads and keys.
     pub memory: Size,
     /// Left out: memory only, every node for itself.
@@ -66,6 +68,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:7101".to_owned(),
+            admin: "127.0.0.1:9901".to_owned(),
             memory: Size::mebibytes(256),
             redis: None,
             max_object: Size::mebibytes(8),
@@ -91,8 +94,12 @@ impl Config {
                 mistakes.push(format!("cache_node.{name}"), text);
             }
         };
-        let port = self.listen.rsplit_once(':').and_then(|(host, port)| (!host.is_empty()).then_some(port));
-        require(port.is_some_and(|port| port.parse::<u16>().is_ok()), "listen", "must be \"ADDRESS:PORT\"");
+        require(has_port(&self.listen), "listen", "must be \"ADDRESS:PORT\"");
+        require(
+            self.admin == "off" || has_port(&self.admin),
+            "admin",
+            "must be \"ADDRESS:PORT\", or \"off\"",
+        );
         require(self.memory.0 > 0, "memory", "must be more than 0");
         require(self.max_object.0 > 0, "max_object", "must be more than 0");
         require(
@@ -179,6 +186,10 @@ impl RedisConfig {
     fn default_prefix() -> String {
         "weir".to_owned()
     }
+}
+
+fn has_port(address: &str) -> bool {
+    address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }
 
 #[cfg(test)]

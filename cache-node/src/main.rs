@@ -4,15 +4,19 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use admin::Admin;
 use cache_node::Config;
 use clap::{Parser, Subcommand};
 use process::listen::{self, BACKLOG};
 use process::program::{self, Running};
 use process::settings::{Mistakes, load_section};
+use process::shutdown::Shutdown;
 use tokio::net::TcpListener;
 
 /// How long streams under way may take at shutdown.
 const GRACE: Duration = Duration::from_secs(30);
+/// The admin listener outlives the start of a drain by no more than this; the process ends sooner.
+const MAX_DRAIN: Duration = Duration::from_secs(3600);
 
 /// The microcache all edges share. Exit codes: 0 done, 1 failed, 2 wrong use.
 #[derive(Debug, Parser)]
@@ -55,11 +59,14 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         let listener = listen::tcp(&config.listen, "cache_node.listen", BACKLOG, false)?;
         let listener = TcpListener::from_std(listener)?;
         tracing::info!("cache-node serves on {}", config.listen);
+        let metrics = cache_node::Metrics::default();
+        if config.admin != "off" {
+            let listener = listen::tcp(&config.admin, "cache_node.admin", BACKLOG, false)?;
+            tokio::spawn(show(TcpListener::from_std(listener)?, metrics.clone(), shutdown.clone()));
+        }
         let serving = shutdown.clone();
         shutdown.spawn(async move {
-            if let Err(error) =
-                cache_node::run(config, listener, cache_node::Metrics::default(), serving.clone()).await
-            {
+            if let Err(error) = cache_node::run(config, listener, metrics, serving.clone()).await {
                 tracing::error!("cache-node stopped: {error}");
                 serving.begin();
             }
@@ -68,6 +75,14 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         anyhow::Ok(Running { grace: GRACE, reload })
     })?;
     Ok(code)
+}
+
+/// Health and metrics, to the end of a drain.
+async fn show(listener: TcpListener, metrics: cache_node::Metrics, shutdown: Shutdown) {
+    let admin: Admin = Admin::default();
+    admin.exposition.add(|registry| metrics.register(registry));
+    admin.readiness.ready();
+    admin::serve(listener, admin, shutdown.draining(), shutdown.finish(MAX_DRAIN)).await;
 }
 
 fn load(file: &Path) -> Result<Config, Mistakes> {

@@ -15,6 +15,8 @@ use crate::address::Address;
 pub struct Config {
     /// Address to serve gRPC on, for a process of its own.
     pub listen: String,
+    /// Where the admin listener is: metrics and health. "off" for none. Of no effect in `weir run`: the edge's shows them too.
+    pub admin: String,
     pub pool: Vec<PoolConfig>,
 }
 
@@ -101,7 +103,7 @@ pub enum Balance {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:7102".to_owned(), pool: Vec::new() }
+        Self { listen: "127.0.0.1:7102".to_owned(), admin: "127.0.0.1:9902".to_owned(), pool: Vec::new() }
     }
 }
 
@@ -204,14 +206,13 @@ impl TryFrom<String> for Balance {
 impl Config {
     /// Adds everything that is wrong in `[wsgi_adapter]` and that its types do not rule out.
     pub fn check(&self, mistakes: &mut Mistakes) {
-        let port = self.listen.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port);
-        if port.is_none_or(|port| port.parse::<u16>().is_err()) {
+        if !has_port(&self.listen) {
             mistakes.push("wsgi_adapter.listen", "not an address and a port; write \"0.0.0.0:7102\"");
         }
-        if self.pool.is_empty() {
+        if self.admin != "off" && !has_port(&self.admin) {
             mistakes.push(
-                "wsgi_adapter.pool",
-                "no pool: write [[wsgi_adapter.pool]] with a name and its servers",
+                "wsgi_adapter.admin",
+                "not an address and a port; write \"127.0.0.1:9902\", or \"off\"",
             );
         }
         let mut names = HashSet::new();
@@ -223,6 +224,10 @@ impl Config {
             pool.check(&path, mistakes);
         }
     }
+}
+
+fn has_port(address: &str) -> bool {
+    address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }
 
 impl PoolConfig {

@@ -4,15 +4,19 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use admin::Admin;
 use clap::{Parser, Subcommand};
 use process::listen::{self, BACKLOG};
 use process::program::{self, Running};
 use process::settings::{Mistakes, load_section};
+use process::shutdown::Shutdown;
 use tokio::net::TcpListener;
 use wsgi_adapter::Config;
 
 /// How long streams under way may take at shutdown.
 const GRACE: Duration = Duration::from_secs(30);
+/// The admin listener outlives the start of a drain by no more than this; the process ends sooner.
+const MAX_DRAIN: Duration = Duration::from_secs(3600);
 
 /// Speaks uwsgi to the application servers. Exit codes: 0 done, 1 failed, 2 wrong use.
 #[derive(Debug, Parser)]
@@ -55,11 +59,14 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         let listener = listen::tcp(&config.listen, "wsgi_adapter.listen", BACKLOG, false)?;
         let listener = TcpListener::from_std(listener)?;
         tracing::info!("wsgi-adapter serves on {}", config.listen);
+        let metrics = wsgi_adapter::Metrics::default();
+        if config.admin != "off" {
+            let listener = listen::tcp(&config.admin, "wsgi_adapter.admin", BACKLOG, false)?;
+            tokio::spawn(show(TcpListener::from_std(listener)?, metrics.clone(), shutdown.clone()));
+        }
         let serving = shutdown.clone();
         shutdown.spawn(async move {
-            if let Err(error) =
-                wsgi_adapter::run(config, listener, wsgi_adapter::Metrics::default(), serving.clone()).await
-            {
+            if let Err(error) = wsgi_adapter::run(config, listener, metrics, serving.clone()).await {
                 tracing::error!("wsgi-adapter stopped: {error}");
                 serving.begin();
             }
@@ -70,6 +77,28 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
+/// Health and metrics, to the end of a drain.
+async fn show(listener: TcpListener, metrics: wsgi_adapter::Metrics, shutdown: Shutdown) {
+    let admin: Admin = Admin::default();
+    admin.exposition.add(|registry| metrics.register(registry));
+    admin.readiness.ready();
+    admin::serve(listener, admin, shutdown.draining(), shutdown.finish(MAX_DRAIN)).await;
+}
+
 fn load(file: &Path) -> Result<Config, Mistakes> {
-    load_section(file, "wsgi_adapter", &["edge", "cache_node", "wsgi_adapter"], Config::check)
+    load_section(
+        file,
+        "wsgi_adapter",
+        &["edge", "cache_node", "wsgi_adapter"],
+        |config: &Config, mistakes| {
+            config.check(mistakes);
+            // Without one there is nothing to adapt; `weir run` may well serve files only.
+            if config.pool.is_empty() {
+                mistakes.push(
+                    "wsgi_adapter.pool",
+                    "no pool: write [[wsgi_adapter.pool]] with a name and its servers",
+                );
+            }
+        },
+    )
 }

@@ -161,10 +161,10 @@ fn all_that_is_wrong_is_said_with_its_place() {
 }
 
 #[test]
-fn a_service_without_pools_or_address_is_wrong() {
-    let lines = read("[wsgi_adapter]\nlisten = \"7102\"\n").unwrap_err();
+fn addresses_without_host_or_port_are_wrong() {
+    let lines = read("[wsgi_adapter]\nlisten = \"7102\"\nadmin = \"localhost\"\n").unwrap_err();
     assert_eq!(lines.len(), 2, "{lines:#?}");
-    for path in ["wsgi_adapter.listen", "wsgi_adapter.pool"] {
+    for path in ["wsgi_adapter.listen", "wsgi_adapter.admin"] {
         assert!(lines.iter().any(|line| line.contains(&format!("{path}: "))), "{path}: {lines:#?}");
     }
 }
