@@ -26,6 +26,8 @@ class Metric:
     name: str
     title: str
     digits: int
+    # Whether a ratio between servers tells anything.
+    compared: bool = True
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Figure:
 
 RATE = Metric("requests_per_second", "requests per second", 0)
 CPU = Metric("cpu_microseconds_per_request", "CPU per request, µs", 1)
-SHARE = Metric("share_of_core", "of its core", 2)
+SHARE = Metric("percent_of_core", "of its core, %", 0, compared=False)
 IDLE = Metric("bytes_per_connection", "bytes per connection", 0)
 TOTAL = Metric("total_mebibytes", "whole server, MiB", 1)
 CALLS = Metric("calls_per_second", "calls per second", 2)
@@ -87,7 +89,7 @@ def _under_load(running: Running, path: str, connections: int) -> Sample:
     return {
         RATE.name: done.requests / done.seconds,
         CPU.name: used / done.requests * 1e6,
-        SHARE.name: used / done.seconds,
+        SHARE.name: used / done.seconds * 100,
     }
 
 

@@ -21,11 +21,6 @@ def facts() -> dict[str, str]:
     }
 
 
-def busy_share() -> float:
-    """How much of the machine other work took in the last minute: the load average per core."""
-    return os.getloadavg()[0] / (os.cpu_count() or 1)
-
-
 def _processor() -> str:
     found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     return found[1] if found else platform.machine()
@@ -39,5 +34,6 @@ def _version(*command: str) -> str:
 
 
 def _commit() -> str:
-    said = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, timeout=PATIENCE)
+    describe = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    said = subprocess.run(describe, capture_output=True, text=True, timeout=PATIENCE)
     return f" ({said.stdout.strip()})" if said.returncode == 0 else ""

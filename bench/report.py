@@ -33,14 +33,16 @@ def as_markdown(options: Options, facts: dict[str, str], figures: list[Figure], 
 
 def figure_as_markdown(figure: Figure, samples: dict[str, list[Sample]]) -> str:
     lines = [f"## {figure.title}", "", figure.explanation, ""]
-    lines.append("| | " + " | ".join(f"{metric.title} | ÷" for metric in figure.metrics) + " |")
-    lines.append("|---|" + "---:|---:|" * len(figure.metrics))
+    heads = [head for metric in figure.metrics for head in ([metric.title, "÷"] if metric.compared else [metric.title])]
+    lines.append("| | " + " | ".join(heads) + " |")
+    lines.append("|---|" + "---:|" * len(heads))
     base = figure.contenders[0].name
     for contender in figure.contenders:
         cells = []
         for metric in figure.metrics:
             cells.append(_spread(metric, _values(samples, contender.name, metric)))
-            cells.append("" if contender.name == base else f"{_ratio(samples, contender.name, base, metric):.2f}")
+            if metric.compared:
+                cells.append("" if contender.name == base else f"{_ratio(samples, contender.name, base, metric):.2f}")
         lines.append(f"| {contender.name} | " + " | ".join(cells) + " |")
     lines += [""] + [_verdict(goal, base, samples) for goal in figure.goals]
     return "\n".join(lines).rstrip() + "\n"
