@@ -68,8 +68,8 @@ impl Stack {
             let (node, adapter, redis) = (address(free_port()), address(free_port()), Redis::start());
             settings.push_str(&format!(
                 "[edge.peers]\ncache_node = \"http://{node}\"\nwsgi_adapter = \"http://{adapter}\"\n\
-                 [cache_node]\nlisten = \"{node}\"\nredis = {{ url = \"redis://127.0.0.1:{}\" }}\n\
-                 [wsgi_adapter]\nlisten = \"{adapter}\"\n",
+                 [cache_node]\nlisten = \"{node}\"\nadmin = \"off\"\nredis = {{ url = \"redis://127.0.0.1:{}\" }}\n\
+                 [wsgi_adapter]\nlisten = \"{adapter}\"\nadmin = \"off\"\n",
                 redis.port
             ));
             peers = (Some(node), Some(adapter), Some(redis));
