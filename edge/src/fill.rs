@@ -34,7 +34,7 @@ pub(crate) async fn run(edge: Arc<Edge>, mut ticket: Ticket, ask: SharedAsk, ref
         Ok((_, Answer::Pass(why, how_long), _)) => {
             let reason = pass_reason(why);
             edge.l1.pass(ask.request.key.as_bytes(), reason, Instant::now(), how_long);
-            return flight.settle(Outcome::Pass(reason));
+            return ticket.end(Outcome::Pass(reason));
         }
         Ok((mut exchange, Answer::Found(found), waited)) => {
             let lease = found.lease;
@@ -113,14 +113,14 @@ async fn make(
         note_failure(edge, ask, &fetched);
         let body = Growing::whole(page.body.clone());
         let page = served(ask, page.head.clone(), body, Source::Stale(Staleness::Failing));
-        ticket.flight.settle(Outcome::Page(Arc::new(page)));
+        ticket.end(Outcome::Page(Arc::new(page)));
         return give_up(exchange, Why::Failed, Duration::ZERO).await;
     }
     let reply = match fetched {
         Ok(reply) => reply,
         Err(failure) => {
             edge.log_failure(&ask.target(), &failure);
-            ticket.flight.settle(Outcome::Failed(failure));
+            ticket.end(Outcome::Failed(failure));
             return give_up(exchange, Why::Failed, Duration::ZERO).await;
         }
     };
@@ -137,7 +137,7 @@ async fn make(
             let pass_for = ask.policy.hit_for_miss;
             edge.l1.pass(ask.request.key.as_bytes(), reason, Instant::now(), pass_for);
             ticket.flight.keep_for_first(Own::Reply(Box::new(reply)));
-            ticket.flight.settle(Outcome::Pass(reason));
+            ticket.end(Outcome::Pass(reason));
             give_up(exchange, Why::Uncacheable, pass_for).await;
         }
     }
@@ -290,7 +290,7 @@ async fn share_error(
 ) {
     if reply.headers.contains_key(http::header::SET_COOKIE) {
         ticket.flight.keep_for_first(Own::Reply(Box::new(reply)));
-        return ticket.flight.settle(Outcome::Pass(Reason::SetCookie));
+        return ticket.end(Outcome::Pass(Reason::SetCookie));
     }
     let head = PageHead {
         status: reply.status,
@@ -304,8 +304,7 @@ async fn share_error(
     }
     let source = Source::Application { not_stored: Some(reason) };
     let page = served(ask, head, body.clone(), source).with_length(declared_length(&reply));
-    ticket.flight.settle(Outcome::Page(Arc::new(page)));
-    ticket.close();
+    ticket.end(Outcome::Page(Arc::new(page)));
     while let Some(chunk) = reply.body.next().await {
         let pushed = match chunk {
             Ok(chunk) => body.push(chunk).await,

@@ -193,6 +193,12 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
+    /// The flight is over: nobody joins any more, and then those who have are told. Whoever asks later asks anew.
+    pub(crate) fn end(&mut self, outcome: Outcome) {
+        self.close();
+        self.flight.settle(outcome);
+    }
+
     /// Nobody joins from now on.
     pub(crate) fn close(&mut self) {
         if std::mem::take(&mut self.listed) {
@@ -230,6 +236,18 @@ mod tests {
         drop(ticket);
         assert_eq!(flights.under_way(), 0);
         assert!(matches!(flights.join(b"k", None), Joined::First(_)));
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_after_the_end_asks_anew() {
+        let flights = Flights::new(10);
+        let Joined::First(mut ticket) = flights.join(b"k", None) else { panic!("not first") };
+        ticket.end(Outcome::Pass(Reason::OriginFailed));
+        assert!(
+            matches!(flights.join(b"k", None), Joined::First(_)),
+            "the fill itself may still be under way"
+        );
+        assert_eq!(flights.under_way(), 0);
     }
 
     #[tokio::test]
