@@ -215,6 +215,7 @@ mod tests {
         };
         let config = Config {
             listen: "7101".to_owned(),
+            admin: "localhost".to_owned(),
             memory: Size(0),
             redis: Some(redis),
             max_object: Size(1),
@@ -233,6 +234,7 @@ mod tests {
         let text = mistakes.to_string();
         for name in [
             "listen",
+            "admin",
             "memory",
             "max_object",
             "max_receiving",

@@ -58,12 +58,12 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     let code = program::run("weir-cache-node", async |shutdown| {
         let listener = listen::tcp(&config.listen, "cache_node.listen", BACKLOG, false)?;
         let listener = TcpListener::from_std(listener)?;
-        tracing::info!("cache-node serves on {}", config.listen);
         let metrics = cache_node::Metrics::default();
         if config.admin != "off" {
             let listener = listen::tcp(&config.admin, "cache_node.admin", BACKLOG, false)?;
             tokio::spawn(show(TcpListener::from_std(listener)?, metrics.clone(), shutdown.clone()));
         }
+        tracing::info!("cache-node serves on {}", config.listen);
         let serving = shutdown.clone();
         shutdown.spawn(async move {
             if let Err(error) = cache_node::run(config, listener, metrics, serving.clone()).await {

@@ -8,7 +8,7 @@ use process::shutdown::Shutdown;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
-use tracing::{info, warn};
+use tracing::{Instrument, info, warn};
 use weir_proto::origin::fetch_request::Message;
 use weir_proto::origin::{FetchReply, FetchRequest, RequestHead, fetch_reply, origin_server};
 
@@ -18,6 +18,7 @@ use crate::fetch::{Failed, fetch};
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::replies::{self, Replies};
+use crate::spans;
 
 /// The request's head is the first thing an edge sends.
 const HEAD_WAIT: Duration = Duration::from_secs(10);
@@ -46,14 +47,17 @@ impl origin_server::Origin for Adapter {
         request: Request<Streaming<FetchRequest>>,
     ) -> Result<Response<Self::FetchStream>, Status> {
         let mut messages = request.into_inner();
-        let head = first_message(&mut messages).await.map_err(|error| error.status())?;
+        let mut head = first_message(&mut messages).await.map_err(|error| error.status())?;
+        let span = spans::of_fetch(&head);
+        head.traceparent = spans::to_hand_on(&span, head.traceparent);
         let (replies, stream) = replies::channel();
         let pool = self.pools.get(&head.pool).cloned();
         let metrics = self.metrics.clone();
-        self.shutdown.spawn(async move {
+        let within = span.clone();
+        let work = async move {
             let fetched = async {
                 match &pool {
-                    Some(pool) => fetch(pool, &head, messages, &replies).await,
+                    Some(pool) => fetch(pool, &head, messages, &replies, &span).await,
                     None => Err(Error::UnknownPool(head.pool.clone()).into()),
                 }
             };
@@ -65,9 +69,11 @@ impl origin_server::Origin for Adapter {
                 fetched = fetched => fetched,
             };
             if let Err(failed) = fetched {
+                spans::failed(&span, &failed);
                 tell(&failed, &head, pool.as_deref(), &metrics, &replies).await;
             }
-        });
+        };
+        self.shutdown.spawn(work.instrument(within));
         Ok(Response::new(stream))
     }
 }

@@ -224,6 +224,17 @@ impl Config {
             pool.check(&path, mistakes);
         }
     }
+
+    /// The same for a process of its own. Without a pool it has nothing to do, while `weir run` may well serve files only.
+    pub fn check_alone(&self, mistakes: &mut Mistakes) {
+        self.check(mistakes);
+        if self.pool.is_empty() {
+            mistakes.push(
+                "wsgi_adapter.pool",
+                "no pool: write [[wsgi_adapter.pool]] with a name and its servers",
+            );
+        }
+    }
 }
 
 fn has_port(address: &str) -> bool {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::time::Instant;
 use tonic::Streaming;
-use tracing::warn;
+use tracing::{Span, warn};
 use weir_proto::origin::fetch_reply::Message;
 use weir_proto::origin::{End, FetchRequest, Field, ReplyHead, RequestHead};
 
@@ -16,6 +16,7 @@ use crate::exchange::{Progress, Reply, exchange};
 use crate::pool::{Pool, Slot};
 use crate::replies::Replies;
 use crate::request;
+use crate::spans;
 use crate::upload::{Incoming, Upload};
 
 /// A request that got no (whole) reply.
@@ -34,12 +35,13 @@ impl<E: Into<Error>> From<E> for Failed {
     }
 }
 
-/// Takes the request to a server of `pool` and sends its reply to `replies`, up to its end.
+/// Takes the request to a server of `pool` and sends its reply to `replies`, up to its end. `span` is told who replied.
 pub(crate) async fn fetch(
     pool: &Arc<Pool>,
     head: &RequestHead,
     messages: Streaming<FetchRequest>,
     replies: &Replies,
+    span: &Span,
 ) -> Result<(), Failed> {
     // Refused before a byte of the body is received.
     let mut packet = request::packet(head, request::told_length(head), &pool.config)?;
@@ -54,6 +56,7 @@ pub(crate) async fn fetch(
     let mut slot = pool.slot(request::client(head), deadline).await?;
     let reply = reach(pool, head, &packet, &mut upload, &mut slot, deadline).await?;
     let server = slot.server().address.to_string();
+    spans::replied(span, &server, reply.head.status);
     relay(reply, &head.method, &server, replies).await.map_err(|error| Failed {
         error,
         server,

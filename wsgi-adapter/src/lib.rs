@@ -23,6 +23,7 @@ mod metrics;
 mod pool;
 mod replies;
 mod request;
+mod spans;
 mod upload;
 
 pub use adapter::Adapter;

@@ -58,12 +58,12 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     let code = program::run("weir-wsgi-adapter", async |shutdown| {
         let listener = listen::tcp(&config.listen, "wsgi_adapter.listen", BACKLOG, false)?;
         let listener = TcpListener::from_std(listener)?;
-        tracing::info!("wsgi-adapter serves on {}", config.listen);
         let metrics = wsgi_adapter::Metrics::default();
         if config.admin != "off" {
             let listener = listen::tcp(&config.admin, "wsgi_adapter.admin", BACKLOG, false)?;
             tokio::spawn(show(TcpListener::from_std(listener)?, metrics.clone(), shutdown.clone()));
         }
+        tracing::info!("wsgi-adapter serves on {}", config.listen);
         let serving = shutdown.clone();
         shutdown.spawn(async move {
             if let Err(error) = wsgi_adapter::run(config, listener, metrics, serving.clone()).await {
@@ -86,19 +86,5 @@ async fn show(listener: TcpListener, metrics: wsgi_adapter::Metrics, shutdown: S
 }
 
 fn load(file: &Path) -> Result<Config, Mistakes> {
-    load_section(
-        file,
-        "wsgi_adapter",
-        &["edge", "cache_node", "wsgi_adapter"],
-        |config: &Config, mistakes| {
-            config.check(mistakes);
-            // Without one there is nothing to adapt; `weir run` may well serve files only.
-            if config.pool.is_empty() {
-                mistakes.push(
-                    "wsgi_adapter.pool",
-                    "no pool: write [[wsgi_adapter.pool]] with a name and its servers",
-                );
-            }
-        },
-    )
+    load_section(file, "wsgi_adapter", &["edge", "cache_node", "wsgi_adapter"], Config::check_alone)
 }

@@ -168,3 +168,17 @@ fn addresses_without_host_or_port_are_wrong() {
         assert!(lines.iter().any(|line| line.contains(&format!("{path}: "))), "{path}: {lines:#?}");
     }
 }
+
+#[test]
+fn only_a_process_of_its_own_needs_a_pool() {
+    let (mut within, mut alone) = (Mistakes::default(), Mistakes::default());
+    Config::default().check(&mut within);
+    Config::default().check_alone(&mut alone);
+    assert!(within.is_empty(), "{within}");
+    assert!(alone.to_string().contains("wsgi_adapter.pool: no pool"), "{alone}");
+}
+
+#[test]
+fn an_admin_listener_can_be_left_out() {
+    assert_eq!(read("[wsgi_adapter]\nadmin = \"off\"\n").unwrap().admin, "off");
+}
