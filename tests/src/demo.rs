@@ -18,6 +18,14 @@ impl Demo {
         Uwsgi::with_state(&arguments, &[("WEIR_DEMO_VALIDATE", "1")], "WEIR_DEMO_STATE", prepared())
     }
 
+    /// Adds a user, whose password is their name, to the database that this one serves.
+    pub fn add_user(served: &Uwsgi, name: &str) {
+        let code = format!(
+            "from django.contrib.auth.models import User; User.objects.create_user('{name}', password='{name}')"
+        );
+        manage(&served.state(), &["shell", "-c", &code]);
+    }
+
     /// Where collectstatic put the static files.
     pub fn static_files() -> PathBuf {
         prepared().join("static")
@@ -32,11 +40,14 @@ fn prepared() -> &'static Path {
         let target = test.ancestors().nth(3).unwrap();
         let state = target.join("tmp/demo");
         fs::create_dir_all(&state).unwrap();
-        let mut prepare = Command::new(program::find("WEIR_PYTHON", "python"));
-        prepare.arg(repository().join("deploy/demo/manage.py")).arg("prepare");
-        let done =
-            prepare.env("WEIR_DEMO_STATE", &state).env("PYTHONDONTWRITEBYTECODE", "1").output().unwrap();
-        assert!(done.status.success(), "manage.py prepare:\n{}", String::from_utf8_lossy(&done.stderr));
+        manage(&state, &["prepare"]);
         state
     })
+}
+
+fn manage(state: &Path, arguments: &[&str]) {
+    let mut python = Command::new(program::find("WEIR_PYTHON", "python"));
+    python.arg(repository().join("deploy/demo/manage.py")).args(arguments);
+    let done = python.env("WEIR_DEMO_STATE", state).env("PYTHONDONTWRITEBYTECODE", "1").output().unwrap();
+    assert!(done.status.success(), "manage.py {arguments:?}:\n{}", String::from_utf8_lossy(&done.stderr));
 }

@@ -18,7 +18,7 @@ pub enum App {
 ///
 /// The text begins with keys of `[edge]`; sites and pools follow. The topology adds addresses and peers, and a pool named "app"
 /// unless the text has pools of its own. In it stand `$APP` for the application's address, `$DIR` for a directory of the test's
-/// own, `$PORT` for a port that nobody serves yet.
+/// own, `$PORT` for a port that nobody serves yet, `$STATIC` for the demo's static files.
 #[derive(Clone, Debug)]
 pub struct Setup {
     pub(crate) settings: String,

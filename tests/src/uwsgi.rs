@@ -58,7 +58,7 @@ impl Uwsgi {
         state: &Path,
     ) -> Self {
         let mut uwsgi = Self::unstarted(Address::Port(free_port()), arguments, environment);
-        let own = uwsgi.directory.path().join("state");
+        let own = uwsgi.state();
         let copied = Command::new("cp").arg("-r").args([state, &own]).status().unwrap();
         assert!(copied.success(), "{} cannot be copied", state.display());
         uwsgi.environment.push((variable.to_owned(), own.display().to_string()));
@@ -118,6 +118,11 @@ impl Uwsgi {
 
     fn keep(&self, process: Option<Process>) {
         *self.process.lock().unwrap_or_else(PoisonError::into_inner) = process;
+    }
+
+    /// Its own copy of what the application writes to.
+    pub(crate) fn state(&self) -> std::path::PathBuf {
+        self.directory.path().join("state")
     }
 
     pub(crate) fn oracle_directory(&self) -> std::path::PathBuf {

@@ -15,6 +15,17 @@ mod uwsgi;
 mod cache;
 #[path = "e2e/private.rs"]
 mod private;
+#[path = "e2e/variants.rs"]
+mod variants;
 // Application, Redis, cache-node and Weir itself stop or misbehave.
 #[path = "e2e/failures.rs"]
 mod failures;
+// Which site and location answers, and files.
+#[path = "e2e/routing.rs"]
+mod routing;
+// Logs, metrics, health, traces.
+#[path = "e2e/observability.rs"]
+mod observability;
+// The demo site as its visitors see it.
+#[path = "e2e/django.rs"]
+mod django;
