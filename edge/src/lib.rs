@@ -19,6 +19,7 @@ mod admin;
 mod answer;
 mod ask;
 mod body;
+mod both_ways;
 /// Public for the fuzz target of the same name, as is `head`.
 pub mod chunked;
 mod clock;
