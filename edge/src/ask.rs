@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Version};
 use http_cache::{Policy, SharedRequest};
 use weir_proto::fields;
-use weir_proto::origin::RequestHead;
+use weir_proto::origin::{Priority, RequestHead};
 
 /// The client, trusted proxies resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub(crate) struct Ask {
     pub document_root: Arc<str>,
     /// W3C traceparent for the application; empty: none.
     pub traceparent: String,
+    /// Of the location.
+    pub priority: Priority,
 }
 
 impl Ask {
@@ -68,6 +70,8 @@ impl Ask {
             content_length: None,
             deadline_ms: 0,
             traceparent: self.traceparent.clone(),
+            priority: self.priority.into(),
+            shared: false,
         }
     }
 }
@@ -87,6 +91,7 @@ impl SharedAsk {
         let mut head = self.ask.head("GET", outgoing.target.clone(), &outgoing.headers);
         // As it stands in the key: the page must not depend on how one visitor spelt the host.
         head.authority.clone_from(&outgoing.authority);
+        head.shared = true;
         head
     }
 

@@ -12,7 +12,9 @@ use crate::files::{FileCacheConfig, Symlinks};
 use crate::metrics::Metrics;
 
 mod cache;
+mod priority;
 pub use cache::{CacheConfig, CookiesConfig, RulesConfig, TtlConfig};
+pub use priority::Priority;
 
 /// `[edge]`.
 #[derive(Clone, Debug, Deserialize)]
@@ -160,6 +162,9 @@ pub struct LocationConfig {
     pub log_not_found: bool,
     /// The pool of application servers, by its name in [wsgi_adapter].
     pub pool: Option<String>,
+    /// Whose requests go first where they have to wait for a server: "high", "normal", "low".
+    #[serde(default)]
+    pub priority: Priority,
     pub cache: Option<CacheConfig>,
     /// Largest request body; larger: 413.
     #[serde(default = "default_max_body")]
@@ -180,6 +185,7 @@ impl LocationConfig {
             access_log: None,
             log_not_found: true,
             pool: None,
+            priority: Priority::Normal,
             cache: None,
             max_body: default_max_body(),
         }

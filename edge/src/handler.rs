@@ -54,6 +54,7 @@ pub(crate) async fn handle(edge: &Arc<Edge>, mut request: Request, span: &Span) 
         server_port: request.server_port,
         document_root: site.root.clone(),
         traceparent: spans::to_hand_on(span, &request.trace),
+        priority: location.priority,
     };
     let reply = from_application(edge, location, ask, request, (raw_path, query)).await;
     with_expires(reply, location).at(location)

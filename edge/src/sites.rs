@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http_cache::Policy;
 use process::settings::Mistakes;
+use weir_proto::origin::Priority;
 
 use crate::config::{Config, LocationConfig, SiteConfig};
 use crate::expires::Expires;
@@ -37,6 +38,7 @@ pub(crate) struct Location {
     pub(crate) access_log: bool,
     pub(crate) log_not_found: bool,
     pub(crate) pool: Option<Arc<str>>,
+    pub(crate) priority: Priority,
     pub(crate) cache: Option<Arc<Policy>>,
     pub(crate) max_body: u64,
     pub(crate) metrics: Arc<LocationMetrics>,
@@ -126,6 +128,7 @@ fn build_site(path: &str, config: &SiteConfig, metrics: &Metrics, mistakes: &mut
         access_log: config.access_log.unwrap_or(true),
         log_not_found: true,
         pool: None,
+        priority: Priority::Normal,
         cache: None,
         max_body: 1 << 20,
         metrics: metrics.location(&name, "-"),
@@ -188,6 +191,7 @@ fn build_location(
         access_log: config.access_log.or(site.access_log).unwrap_or(true),
         log_not_found: config.log_not_found,
         pool: config.pool.as_deref().map(Arc::from),
+        priority: config.priority.into(),
         cache: config.cache.as_ref().map(|cache| Arc::new(cache.policy(&format!("{path}.cache"), mistakes))),
         max_body: config.max_body.0,
         metrics: metrics.location(site_name, &config.pattern),
