@@ -1,10 +1,14 @@
 //! The `[cache_node]` table: every bound the node keeps, with its default.
 
+mod redis;
+
 use std::time::Duration;
 
 use process::settings::Mistakes;
 use process::units::{Size, Time};
 use serde::Deserialize;
+
+pub use self::redis::{RedisConfig, WrongSetting};
 
 /// Settings of one cache-node. `check` tells what is wrong with them; the rest of the crate takes them as right.
 #[derive(Clone, Debug, Deserialize)]
@@ -39,29 +43,6 @@ pub struct Config {
     pub max_lifetime: Time,
     /// How long an edge may take to read one message of an answer.
     pub send_timeout: Time,
-}
-
-/// The Redis that nodes share.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RedisConfig {
-    /// `redis://[user:password@]host[:port][/db]` or `redis+unix:///path`.
-    pub url: String,
-    /// The longest one operation may take, a new connection included. Beyond it the node works from memory.
-    #[serde(default = "RedisConfig::default_timeout")]
-    pub timeout: Time,
-    /// How long one attempt to connect may take.
-    #[serde(default = "RedisConfig::default_connect_timeout")]
-    pub connect_timeout: Time,
-    /// Connections for entries. Two more carry leases and news.
-    #[serde(default = "RedisConfig::default_connections")]
-    pub connections: u32,
-    /// Larger entries stay in the node's memory.
-    #[serde(default = "RedisConfig::default_max_object")]
-    pub max_object: Size,
-    /// What the names of all records begin with.
-    #[serde(default = "RedisConfig::default_prefix")]
-    pub prefix: String,
 }
 
 impl Default for Config {
@@ -133,61 +114,6 @@ const LONGEST_STREAM: Duration = Duration::from_secs(24 * 60 * 60);
 const LONGEST_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const MAX_STREAMS: usize = 1_000_000;
 
-impl RedisConfig {
-    /// The defaults, with this server.
-    pub fn at(url: &str) -> Self {
-        Self {
-            url: url.to_owned(),
-            timeout: Self::default_timeout(),
-            connect_timeout: Self::default_connect_timeout(),
-            connections: Self::default_connections(),
-            max_object: Self::default_max_object(),
-            prefix: Self::default_prefix(),
-        }
-    }
-
-    fn check(&self, mistakes: &mut Mistakes) {
-        let mut require = |right: bool, name: &str, text: &str| {
-            if !right {
-                mistakes.push(format!("cache_node.redis.{name}"), text);
-            }
-        };
-        require(!self.timeout.0.is_zero(), "timeout", "must be more than 0");
-        require(!self.connect_timeout.0.is_zero(), "connect_timeout", "must be more than 0");
-        require((1..=64).contains(&self.connections), "connections", "must be 1 to 64");
-        // Braces would choose the cluster slot of all records.
-        require(
-            !self.prefix.is_empty()
-                && self.prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)),
-            "prefix",
-            "must be letters, digits, '-', '_' and '.'",
-        );
-        if let Err(error) = redis::Client::open(self.url.as_str()) {
-            mistakes.push("cache_node.redis.url", error.to_string());
-        }
-    }
-
-    fn default_timeout() -> Time {
-        Time::from_millis(50)
-    }
-
-    fn default_connect_timeout() -> Time {
-        Time::from_millis(250)
-    }
-
-    fn default_connections() -> u32 {
-        4
-    }
-
-    fn default_max_object() -> Size {
-        Size::mebibytes(1)
-    }
-
-    fn default_prefix() -> String {
-        "weir".to_owned()
-    }
-}
-
 fn has_port(address: &str) -> bool {
     address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }
@@ -205,19 +131,11 @@ mod tests {
 
     #[test]
     fn every_mistake_is_told_at_once() {
-        let redis = RedisConfig {
-            url: "http://nowhere".to_owned(),
-            timeout: Time::from_secs(0),
-            connect_timeout: Time::from_secs(0),
-            connections: 0,
-            max_object: Size(0),
-            prefix: "{x}".to_owned(),
-        };
         let config = Config {
             listen: "7101".to_owned(),
             admin: "localhost".to_owned(),
             memory: Size(0),
-            redis: Some(redis),
+            redis: Some(RedisConfig::at("http://nowhere")),
             max_object: Size(1),
             max_receiving: Size(0),
             max_streams: 0,
@@ -246,10 +164,6 @@ mod tests {
             "max_lifetime",
             "send_timeout",
             "redis.url",
-            "redis.timeout",
-            "redis.connect_timeout",
-            "redis.connections",
-            "redis.prefix",
         ] {
             assert!(text.contains(&format!("cache_node.{name}: ")), "{name} is not in:\n{text}");
         }

@@ -25,7 +25,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use weir_proto::cache::cache_server::CacheServer;
 
-pub use config::{Config, RedisConfig};
+pub use config::{Config, RedisConfig, WrongSetting};
 pub use metrics::Metrics;
 pub use service::Node;
 
@@ -41,8 +41,8 @@ const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
 /// Why a node did not start, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    #[error("cache_node.redis.url: {0}")]
-    Redis(#[from] redis::RedisError),
+    #[error(transparent)]
+    Redis(#[from] WrongSetting),
     #[error("serving gRPC: {0}")]
     Serve(#[from] tonic::transport::Error),
 }

@@ -21,6 +21,7 @@ pub struct Metrics {
     pub(crate) memory_bytes: Gauge,
     pub(crate) redis_up: Gauge,
     redis_calls: Family<RedisLabels, Histogram, fn() -> Histogram>,
+    redis_faults: Family<FaultLabels, Counter>,
 }
 
 /// An enum with the label value that stands for each of its variants.
@@ -96,6 +97,29 @@ label! {
     }
 }
 
+label! {
+    /// Why a call to Redis gave nothing.
+    Fault {
+        Timeout = "timeout",
+        Connect = "connect",
+        ConnectionLost = "connection_lost",
+        /// NOAUTH, WRONGPASS, NOPERM.
+        Denied = "denied",
+        Loading = "loading",
+        /// READONLY: a replica, or a master that may not write.
+        ReadOnly = "read_only",
+        OutOfMemory = "out_of_memory",
+        ClusterDown = "cluster_down",
+        /// No node of the Cluster is connected.
+        NoNode = "no_node",
+        /// MOVED, ASK, TRYAGAIN, where asking again did not help.
+        SlotMoving = "slot_moving",
+        /// A record under our name that is not ours.
+        Foreign = "foreign",
+        Other = "other",
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct LookupLabels {
     answer: Answered,
@@ -119,6 +143,11 @@ struct RedisLabels {
     ok: bool,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FaultLabels {
+    kind: Fault,
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         Self {
@@ -134,6 +163,7 @@ impl Default for Metrics {
             redis_calls: Family::new_with_constructor(|| {
                 Histogram::new(exponential_buckets(0.000_05, 2.0, 12))
             }),
+            redis_faults: Family::default(),
         }
     }
 }
@@ -161,6 +191,7 @@ impl Metrics {
             Unit::Seconds,
             self.redis_calls.clone(),
         );
+        registry.register("redis_errors", "Calls to Redis that failed, by why", self.redis_faults.clone());
     }
 
     pub(crate) fn lookup(&self, answer: Answered, waited: bool) {
@@ -173,6 +204,10 @@ impl Metrics {
 
     pub(crate) fn store(&self, result: StoreResult) {
         self.stores.get_or_create(&StoreLabels { result }).inc();
+    }
+
+    pub(crate) fn redis_fault(&self, kind: Fault) {
+        self.redis_faults.get_or_create(&FaultLabels { kind }).inc();
     }
 
     pub(crate) fn redis_call(&self, command: Command, took: Duration, ok: bool) {
@@ -194,6 +229,7 @@ mod tests {
         clone.lease(LeaseEvent::HandedOver);
         clone.store(StoreResult::Kept);
         clone.redis_call(Command::LookUp, Duration::from_micros(300), true);
+        clone.redis_fault(Fault::OutOfMemory);
         clone.memory_bytes.set(7);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
@@ -202,6 +238,7 @@ mod tests {
             "weir_cache_node_leases_total{event=\"handed_over\"} 1",
             "weir_cache_node_stores_total{result=\"kept\"} 1",
             "weir_cache_node_redis_call_seconds_count{command=\"look_up\",ok=\"true\"} 1",
+            "weir_cache_node_redis_errors_total{kind=\"out_of_memory\"} 1",
             "weir_cache_node_memory_bytes 7",
         ] {
             assert!(text.contains(line), "{line} is not in:\n{text}");

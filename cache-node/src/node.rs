@@ -5,7 +5,7 @@ use std::sync::Arc;
 use process::shutdown::Shutdown;
 use tokio::sync::Semaphore;
 
-use crate::config::Config;
+use crate::config::{Config, WrongSetting};
 use crate::flight::Flights;
 use crate::metrics::Metrics;
 use crate::store::tiers::Tiers;
@@ -25,12 +25,12 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// The settings are taken as checked; an error is a Redis URL that is none. Must be called within a runtime.
+    /// The settings are taken as checked; an error is a file of theirs that changed since. Must be called within a runtime.
     pub(crate) fn new(
         config: Config,
         metrics: Metrics,
         shutdown: Shutdown,
-    ) -> Result<Arc<Self>, redis::RedisError> {
+    ) -> Result<Arc<Self>, WrongSetting> {
         let parts = Arc::new(Self {
             store: Tiers::new(&config, metrics.clone())?,
             flights: Flights::new(config.max_waiting_per_page),

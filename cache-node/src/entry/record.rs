@@ -3,6 +3,8 @@
 //! `version (1) | xxh3-64 of the rest (8, big endian) | Record (protobuf)`. Lengths of time are relative: the store counts
 //! what is left of the record's life, and the age follows from that.
 
+mod compression;
+
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes};
@@ -15,7 +17,7 @@ use super::{Entry, millis};
 use crate::slot::Slot;
 
 /// Changed with every change of the format: other versions read as a miss.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const PREAMBLE: usize = 1 + size_of::<u64>();
 
 #[derive(Clone, PartialEq, Message)]
@@ -30,8 +32,12 @@ struct Record {
     /// What was left of the record's life when it was written.
     #[prost(uint64, tag = "4")]
     kept_ms: u64,
+    /// As it is, or packed.
     #[prost(bytes = "bytes", tag = "5")]
     body: Bytes,
+    /// How long a packed body is. 0: it is not packed.
+    #[prost(uint64, tag = "7")]
+    unpacked: u64,
 }
 
 /// The record is damaged, of another version, or of another slot: a miss.
@@ -39,13 +45,17 @@ struct Record {
 #[error("record is damaged, of another version, or of another page")]
 pub(crate) struct Unusable;
 
-pub(crate) fn encode(entry: &Entry, now: Instant) -> Vec<u8> {
+/// Bodies of `compress_from` bytes and more are packed, where that makes them smaller.
+pub(crate) fn encode(entry: &Entry, now: Instant, compress_from: usize) -> Vec<u8> {
+    let packed = compression::pack(&entry.body, &entry.head.fields, compress_from);
+    let unpacked = if packed.is_some() { entry.body.len() as u64 } else { 0 };
     let record = Record {
         key: entry.slot.key().clone(),
         variant: entry.slot.variant().clone(),
         head: Some(entry.head_at(now)),
         kept_ms: millis(entry.keep_for(now)),
-        body: entry.body.clone(),
+        body: packed.unwrap_or_else(|| entry.body.clone()),
+        unpacked,
     }
     .encode_to_vec();
     let mut bytes = Vec::with_capacity(PREAMBLE + record.len());
@@ -55,8 +65,14 @@ pub(crate) fn encode(entry: &Entry, now: Instant) -> Vec<u8> {
     bytes
 }
 
-/// `left` is what the store says is left of the record's life.
-pub(crate) fn decode(mut bytes: Bytes, slot: &Slot, left: Duration, now: Instant) -> Result<Entry, Unusable> {
+/// `left` is what the store says is left of the record's life. No body of more than `max_body` bytes is unpacked.
+pub(crate) fn decode(
+    mut bytes: Bytes,
+    slot: &Slot,
+    left: Duration,
+    now: Instant,
+    max_body: usize,
+) -> Result<Entry, Unusable> {
     let Some((&[version, ref sum @ ..], record)) = bytes.split_first_chunk::<PREAMBLE>() else {
         return Err(Unusable);
     };
@@ -68,9 +84,14 @@ pub(crate) fn decode(mut bytes: Bytes, slot: &Slot, left: Duration, now: Instant
     if record.key != *slot.key() || record.variant != *slot.variant() || head.vary != slot.rule().names() {
         return Err(Unusable);
     }
+    let body = match usize::try_from(record.unpacked).map_err(|_| Unusable)? {
+        0 => record.body,
+        length if length > max_body => return Err(Unusable),
+        length => compression::unpack(&record.body, length).ok_or(Unusable)?,
+    };
     let resident = Duration::from_millis(record.kept_ms).saturating_sub(left);
     let head = EntryHead { age_ms: head.age_ms.saturating_add(millis(resident)), ..head };
-    Ok(Entry::new(slot.clone(), head, record.body, now, left))
+    Ok(Entry::new(slot.clone(), head, body, now, left))
 }
 
 #[cfg(test)]
@@ -91,7 +112,14 @@ mod tests {
         Slot::new(Bytes::from_static(key.as_bytes()), rule, &fields)
     }
 
+    /// Of no size that is packed.
+    const NEVER: usize = usize::MAX;
+
     fn entry(now: Instant) -> Entry {
+        entry_of(Bytes::from_static(b"<p>page</p>"), now)
+    }
+
+    fn entry_of(body: Bytes, now: Instant) -> Entry {
         let head = EntryHead {
             status: 200,
             fields: vec![Field { name: "content-type".into(), value: "text/html".into() }],
@@ -102,7 +130,7 @@ mod tests {
             shared: true,
             ..EntryHead::default()
         };
-        Entry::new(slot("k", "en"), head, Bytes::from_static(b"<p>page</p>"), now, DAY)
+        Entry::new(slot("k", "en"), head, body, now, DAY)
     }
 
     #[test]
@@ -110,8 +138,8 @@ mod tests {
         let now = Instant::now();
         let entry = entry(now);
         let left = entry.keep_for(now) - Duration::from_millis(1500);
-        let bytes = encode(&entry, now).into();
-        let read = decode(bytes, &slot("k", "en"), left, now).unwrap();
+        let bytes = encode(&entry, now, NEVER).into();
+        let read = decode(bytes, &slot("k", "en"), left, now, NEVER).unwrap();
         assert_eq!(read.body(), entry.body());
         assert_eq!(read.head_at(now), EntryHead { age_ms: 1600, ..entry.head_at(now) });
         assert_eq!(read.use_at(now), Some(Use::Stale));
@@ -121,21 +149,59 @@ mod tests {
     #[test]
     fn any_damage_other_version_or_other_slot_is_a_miss() {
         let now = Instant::now();
-        let bytes = encode(&entry(now), now);
-        let read = |bytes: &[u8], slot: &Slot| decode(Bytes::copy_from_slice(bytes), slot, DAY, now);
+        let read = |bytes: &[u8], slot: &Slot| decode(Bytes::copy_from_slice(bytes), slot, DAY, now, NEVER);
         let right = slot("k", "en");
-        assert!(read(&bytes, &right).is_ok());
-        for end in 0..bytes.len() {
-            assert!(read(&bytes[..end], &right).is_err(), "cut at {end}");
+        let long = entry_of(Bytes::from("<p>page</p>".repeat(50)), now);
+        for bytes in [encode(&entry(now), now, NEVER), encode(&long, now, 1)] {
+            assert!(read(&bytes, &right).is_ok());
+            for end in 0..bytes.len() {
+                assert!(read(&bytes[..end], &right).is_err(), "cut at {end}");
+            }
+            for at in 0..bytes.len() {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= 1;
+                assert!(read(&damaged, &right).is_err(), "bit flipped at {at}");
+            }
+            assert!(read(&bytes, &slot("other", "en")).is_err());
+            assert!(read(&bytes, &slot("k", "de")).is_err());
+            let ruleless = Slot::new(Bytes::from_static(b"k"), Rule::default(), &HeaderMap::new());
+            assert!(read(&bytes, &ruleless).is_err());
         }
-        for at in 0..bytes.len() {
-            let mut damaged = bytes.clone();
-            damaged[at] ^= 1;
-            assert!(read(&damaged, &right).is_err(), "bit flipped at {at}");
+    }
+
+    #[test]
+    fn a_long_body_is_packed_and_comes_back() {
+        let now = Instant::now();
+        let body = Bytes::from("<p>page</p>".repeat(5000));
+        let entry = entry_of(body.clone(), now);
+        let packed = encode(&entry, now, body.len());
+        assert!(packed.len() < body.len() / 10, "{}", packed.len());
+        assert!(encode(&entry, now, body.len() + 1).len() > body.len());
+        let read = |max_body| decode(packed.clone().into(), &slot("k", "en"), DAY, now, max_body);
+        assert_eq!(read(body.len()).unwrap().body(), &body);
+        assert!(read(body.len() - 1).is_err(), "no more is unpacked than may be");
+    }
+
+    #[test]
+    fn a_record_that_lies_about_its_body_is_a_miss() {
+        let now = Instant::now();
+        let entry = entry(now);
+        for (body, unpacked) in
+            [(&b"page"[..], 1), (b"", 5), (b"\x10a\x01\x00", u64::MAX), (b"\xff", 1 << 40)]
+        {
+            let record = Record {
+                key: entry.slot.key().clone(),
+                variant: entry.slot.variant().clone(),
+                head: Some(entry.head_at(now)),
+                kept_ms: 1000,
+                body: Bytes::copy_from_slice(body),
+                unpacked,
+            }
+            .encode_to_vec();
+            let mut bytes = vec![VERSION];
+            bytes.put_u64(xxh3_64(&record));
+            bytes.put_slice(&record);
+            assert!(decode(bytes.into(), &slot("k", "en"), DAY, now, 1000).is_err(), "{unpacked}");
         }
-        assert!(read(&bytes, &slot("other", "en")).is_err());
-        assert!(read(&bytes, &slot("k", "de")).is_err());
-        let ruleless = Slot::new(Bytes::from_static(b"k"), Rule::default(), &HeaderMap::new());
-        assert!(read(&bytes, &ruleless).is_err());
     }
 }

@@ -5,23 +5,31 @@
 //! lengths of time are relative, counted by Redis.
 
 mod breaker;
+mod fault;
 mod link;
 pub(crate) mod news;
+mod script;
+mod sentinels;
+pub(crate) mod servers;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use redis::{Client, FromRedisValue, RedisError, Script, ScriptInvocation};
+use redis::FromRedisValue;
 use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_128;
 
 use self::breaker::{Breaker, Change};
+use self::fault::Fault;
 use self::link::{CallError, Link};
-use self::news::Channel;
+use self::news::{Channel, News};
+use self::script::{Invocation, Script};
+use self::servers::Servers;
 use super::{Looked, Put, Release, Store, Token};
-use crate::config::RedisConfig;
+use crate::config::{RedisConfig, WrongSetting};
 use crate::entry::{Entry, millis, record};
 use crate::metrics::{Command, Metrics};
 use crate::slot::{Rule, Slot};
@@ -39,6 +47,7 @@ pub(crate) struct Redis {
     prefix: String,
     lease: Duration,
     max_object: u64,
+    compress_from: usize,
 }
 
 /// Redis is not there for this call: go on from memory.
@@ -63,10 +72,10 @@ struct Scripts {
 type LookUpReply = (String, Option<Bytes>, i64, Option<String>);
 
 impl Redis {
-    pub(crate) fn new(config: &RedisConfig, lease: Duration, metrics: Metrics) -> Result<Self, RedisError> {
-        let client = Client::open(config.url.as_str())?;
+    pub(crate) fn new(config: &RedisConfig, lease: Duration, metrics: Metrics) -> Result<Self, WrongSetting> {
+        let servers = Arc::new(Servers::new(config)?);
         let link =
-            |connections| Link::new(client.clone(), connections, config.timeout.0, config.connect_timeout.0);
+            |connections| Link::new(servers.clone(), connections, config.timeout.0, config.connect_timeout.0);
         metrics.redis_up.set(1);
         Ok(Self {
             entries: link(config.connections),
@@ -78,11 +87,12 @@ impl Redis {
                 release: Script::new(include_str!("redis/release.lua")),
             },
             breaker: Mutex::default(),
-            channel: Channel::new(client, &config.prefix, config.connect_timeout.0),
+            channel: Channel::new(servers, &config.prefix, config.connect_timeout.0),
             metrics,
             prefix: config.prefix.clone(),
             lease,
             max_object: config.max_object.0,
+            compress_from: config.compress_from.bytes(),
         })
     }
 
@@ -95,7 +105,7 @@ impl Redis {
         &self,
         command: Command,
         link: &Link,
-        script: &ScriptInvocation<'_>,
+        script: &Invocation<'_>,
     ) -> Result<T, Unavailable> {
         if !self.breaker.lock().admits(Instant::now()) {
             return Err(Unavailable::Resting);
@@ -103,9 +113,13 @@ impl Redis {
         let began = Instant::now();
         let result = link.call(script).await;
         self.metrics.redis_call(command, began.elapsed(), result.is_ok());
-        let change = match &result {
-            Ok(_) => self.breaker.lock().answered(),
-            Err(_) => self.breaker.lock().failed(Instant::now(), rand::random()),
+        let fault = result.as_ref().err().map(CallError::fault);
+        if let Some(fault) = fault {
+            self.metrics.redis_fault(fault);
+        }
+        let change = match fault.is_some_and(Fault::is_outage) {
+            false => self.breaker.lock().answered(),
+            true => self.breaker.lock().failed(Instant::now(), rand::random()),
         };
         match (change, &result) {
             (Change::Lost, Err(error)) => {
@@ -134,8 +148,9 @@ impl Redis {
     fn read(&self, slot: &Slot, reply: LookUpReply) -> Result<Option<Looked>, Unavailable> {
         let (verdict, record, left, rule) = reply;
         let left = Duration::from_millis(left.try_into().unwrap_or(0));
-        let entry =
-            record.and_then(|bytes| record::decode(bytes, slot, left, Instant::now()).ok()).map(Arc::new);
+        let max_body = usize::try_from(self.max_object).unwrap_or(usize::MAX);
+        let decode = |bytes| record::decode(bytes, slot, left, Instant::now(), max_body);
+        let entry = record.and_then(|bytes| decode(bytes).ok()).map(Arc::new);
         Ok(Some(match verdict.as_str() {
             "fresh" => return Ok(entry.map(Looked::Fresh)),
             "granted" => Looked::Granted(entry),
@@ -144,10 +159,15 @@ impl Redis {
             "rule" => {
                 let names = rule.unwrap_or_default();
                 let rule = Rule::new(names.split(',').filter(|name| !name.is_empty()));
-                Looked::OtherRule(rule.map_err(|_| Unavailable::Foreign)?)
+                Looked::OtherRule(rule.map_err(|_| self.foreign())?)
             }
-            _ => return Err(Unavailable::Foreign),
+            _ => return Err(self.foreign()),
         }))
+    }
+
+    fn foreign(&self) -> Unavailable {
+        self.metrics.redis_fault(Fault::Foreign);
+        Unavailable::Foreign
     }
 
     fn names(&self, slot: &Slot) -> Names {
@@ -191,7 +211,7 @@ impl Store for Redis {
             Some(looked) => Ok(looked),
             // Fresh by its lifetime, but damaged or of another version: a miss.
             None => {
-                self.read(slot, self.ask(slot, token, Fresh::Ignored).await?)?.ok_or(Unavailable::Foreign)
+                self.read(slot, self.ask(slot, token, Fresh::Ignored).await?)?.ok_or_else(|| self.foreign())
             }
         }
     }
@@ -200,19 +220,19 @@ impl Store for Redis {
         let (under, names) = (self.names(slot), self.names(entry.slot()));
         let now = Instant::now();
         let fits = entry.weight() as u64 <= self.max_object;
-        let record = if fits { record::encode(entry, now) } else { Vec::new() };
+        let record = if fits { record::encode(entry, now, self.compress_from) } else { Vec::new() };
         let mut script = self.scripts.put.prepare_invoke();
         script.key(under.lease).key(names.rule).key(names.entry);
         script.arg(token.to_string()).arg(rule_text(entry.slot().rule())).arg(record);
         script.arg(millis(entry.keep_stale_for(now))).arg(millis(entry.keep_for(now)).max(1));
-        script.arg(self.channel.name()).arg(news::about(slot));
+        script.arg(self.channel.name()).arg(News::LeaseEnded(key_hash(slot)).to_string());
         let kept: bool = self.call(Command::Put, &self.entries, &script).await?;
         Ok(if kept { Put::Kept } else { Put::LeaseLost })
     }
 
     async fn renew(&self, slot: &Slot, token: Token) -> Result<bool, Unavailable> {
-        let mut script = self.scripts.renew.key(self.names(slot).lease);
-        script.arg(token.to_string()).arg(millis(self.lease));
+        let mut script = self.scripts.renew.prepare_invoke();
+        script.key(self.names(slot).lease).arg(token.to_string()).arg(millis(self.lease));
         self.call(Command::Renew, &self.leases, &script).await
     }
 
@@ -221,9 +241,9 @@ impl Store for Redis {
             Release::Free => Duration::ZERO,
             Release::Pass(pass_for) => pass_for,
         };
-        let mut script = self.scripts.release.key(self.names(slot).lease);
-        script.arg(token.to_string()).arg(millis(pass_for));
-        script.arg(self.channel.name()).arg(news::about(slot));
+        let mut script = self.scripts.release.prepare_invoke();
+        script.key(self.names(slot).lease).arg(token.to_string()).arg(millis(pass_for));
+        script.arg(self.channel.name()).arg(News::LeaseEnded(key_hash(slot)).to_string());
         self.call(Command::Release, &self.leases, &script).await
     }
 }

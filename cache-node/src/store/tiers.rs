@@ -9,7 +9,7 @@ use super::memory::{Known, Memory};
 use super::redis::Redis;
 use super::redis::news::Bells;
 use super::{Looked, Put, Release, Store, Token};
-use crate::config::Config;
+use crate::config::{Config, WrongSetting};
 use crate::entry::Entry;
 use crate::metrics::Metrics;
 use crate::slot::{Rule, Slot};
@@ -22,8 +22,8 @@ pub(crate) struct Tiers {
 }
 
 impl Tiers {
-    /// The settings are taken as checked; an error is a Redis URL that is none.
-    pub(crate) fn new(config: &Config, metrics: Metrics) -> Result<Self, redis::RedisError> {
+    /// The settings are taken as checked; an error is a file of theirs that changed since.
+    pub(crate) fn new(config: &Config, metrics: Metrics) -> Result<Self, WrongSetting> {
         let redis = config.redis.as_ref();
         let redis = redis.map(|redis| Redis::new(redis, config.lease.0, metrics.clone())).transpose()?;
         Ok(Self { memory: Memory::new(config), redis, bells: Bells::new(), metrics })

@@ -1,21 +1,27 @@
 //! Connections to Redis: a small pool of multiplexed ones, each call bounded in time, broken ones replaced.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, FromRedisValue, RedisError, ScriptInvocation};
+use parking_lot::Mutex;
+use redis::{FromRedisValue, RedisError};
 use tokio::time::{Instant, timeout_at};
 
-/// Commands that may wait to be written on one connection; the client's own default of 50 is little for a pipeline.
-const PIPELINE: usize = 1024;
+use super::fault::Fault;
+use super::script::Invocation;
+use super::servers::{self, Servers};
+
+/// Failures in a row that end a connection to a Cluster: one lost node says nothing of the others, and is mended.
+const FAILURES_IN_CLUSTER: u32 = 8;
 
 /// Calls share the connections: one is taken only to get its handle, and given back before the call goes out.
 pub(crate) struct Link {
     pool: bb8::Pool<Connector>,
     connections: u32,
     timeout: Duration,
+    /// Why the last attempt to connect failed; the pool itself says only that none came in time.
+    failure: Arc<Mutex<Option<RedisError>>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -30,78 +36,108 @@ pub(crate) enum CallError {
 
 /// The redis crate's own bb8 manager never calls a connection broken, so a dead one would stay in the pool for ever.
 struct Connector {
-    client: Client,
-    config: AsyncConnectionConfig,
+    servers: Arc<Servers>,
+    failure: Arc<Mutex<Option<RedisError>>>,
 }
 
 #[derive(Clone)]
 struct Connection {
-    redis: MultiplexedConnection,
-    broken: Arc<AtomicBool>,
+    redis: servers::Connection,
+    /// In a row.
+    failures: Arc<AtomicU32>,
 }
 
 impl Link {
     /// Connects when first used.
     pub(crate) fn new(
-        client: Client,
+        servers: Arc<Servers>,
         connections: u32,
         timeout: Duration,
         connect_timeout: Duration,
     ) -> Self {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(connect_timeout))
-            .set_response_timeout(Some(timeout))
-            .set_pipeline_buffer_size(PIPELINE);
+        let failure = Arc::new(Mutex::new(None));
         let pool = bb8::Pool::builder()
             .max_size(connections)
             // The pool opens a connection only where none is idle, and ours are idle at once.
             .min_idle(connections)
             .test_on_check_out(false)
             .connection_timeout(connect_timeout)
-            .build_unchecked(Connector { client, config });
-        Self { pool, connections, timeout }
+            .build_unchecked(Connector { servers, failure: failure.clone() });
+        Self { pool, connections, timeout, failure }
     }
 
-    pub(crate) async fn call<T: FromRedisValue>(
-        &self,
-        script: &ScriptInvocation<'_>,
-    ) -> Result<T, CallError> {
+    pub(crate) async fn call<T: FromRedisValue>(&self, call: &Invocation<'_>) -> Result<T, CallError> {
         let deadline = Instant::now() + self.timeout;
-        let late = |_| CallError::Timeout(self.timeout);
-        let mut connection = timeout_at(deadline, self.connection()).await.map_err(late)??;
-        let result = timeout_at(deadline, script.invoke_async(&mut connection.redis)).await;
-        let broken = match &result {
-            Err(_) => true,
-            Ok(Err(error)) => error.is_io_error() || error.is_unrecoverable_error(),
-            Ok(Ok(_)) => false,
+        let connected = timeout_at(deadline, self.connection()).await;
+        let mut connection: Connection = connected.unwrap_or_else(|_| Err(self.not_connected()))?;
+        let result = match timeout_at(deadline, call.call(&mut connection.redis)).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) if !error.is_timeout() => Err(CallError::Redis(error)),
+            Ok(Err(_)) | Err(_) => Err(CallError::Timeout(self.timeout)),
         };
-        if broken {
-            connection.broken.store(true, Ordering::Relaxed);
-        }
-        result.map_err(late)?.map_err(|error| match error.is_timeout() {
-            true => CallError::Timeout(self.timeout),
-            false => CallError::Redis(error),
-        })
+        connection.note(result.as_ref().err().map(CallError::fault));
+        result
     }
 
     async fn connection(&self) -> Result<Connection, CallError> {
         for _ in 0..self.connections {
-            let pooled = self.pool.get().await.map_err(refused)?;
+            let pooled = self.pool.get().await.map_err(|error| self.refused(error))?;
             // A broken one ends here: `has_broken` keeps it out of the pool.
-            if !pooled.broken.load(Ordering::Relaxed) {
+            if !pooled.is_broken() {
                 return Ok(pooled.clone());
             }
         }
-        Ok(self.pool.get().await.map_err(refused)?.clone())
+        Ok(self.pool.get().await.map_err(|error| self.refused(error))?.clone())
+    }
+
+    fn refused(&self, error: bb8::RunError<RedisError>) -> CallError {
+        match error {
+            bb8::RunError::User(error) => CallError::Connect(error),
+            bb8::RunError::TimedOut => self.not_connected(),
+        }
+    }
+
+    fn not_connected(&self) -> CallError {
+        let failure = self.failure.lock().clone();
+        CallError::Connect(
+            failure.unwrap_or_else(|| std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+        )
     }
 }
 
-fn refused(error: bb8::RunError<RedisError>) -> CallError {
-    match error {
-        bb8::RunError::User(error) => CallError::Connect(error),
-        bb8::RunError::TimedOut => {
-            CallError::Connect(std::io::Error::from(std::io::ErrorKind::TimedOut).into())
+impl CallError {
+    pub(crate) fn fault(&self) -> Fault {
+        match self {
+            Self::Timeout(_) => Fault::Timeout,
+            Self::Connect(error) => match Fault::of(error) {
+                Fault::Denied => Fault::Denied,
+                _ => Fault::Connect,
+            },
+            Self::Redis(error) => Fault::of(error),
         }
+    }
+}
+
+impl Connection {
+    fn is_broken(&self) -> bool {
+        self.failures.load(Ordering::Relaxed) >= self.may_fail()
+    }
+
+    fn may_fail(&self) -> u32 {
+        match self.redis {
+            servers::Connection::One(_) => 1,
+            servers::Connection::Cluster(_) => FAILURES_IN_CLUSTER,
+        }
+    }
+
+    /// What a call's end says of the connection. A broken one is not whole again.
+    fn note(&self, fault: Option<Fault>) {
+        let after = |failures: u32| match fault {
+            _ if failures >= self.may_fail() => None,
+            Some(fault) if fault.spoils_connection() => Some(failures + 1),
+            _ => Some(0),
+        };
+        let _ = self.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after);
     }
 }
 
@@ -110,8 +146,9 @@ impl bb8::ManageConnection for Connector {
     type Error = RedisError;
 
     async fn connect(&self) -> Result<Connection, RedisError> {
-        let redis = self.client.get_multiplexed_async_connection_with_config(&self.config).await?;
-        Ok(Connection { redis, broken: Arc::default() })
+        let connected = self.servers.connect().await;
+        *self.failure.lock() = connected.as_ref().err().cloned();
+        Ok(Connection { redis: connected?, failures: Arc::default() })
     }
 
     /// Never asked: connections are not tested when they are taken, which would cost a round trip per call.
@@ -120,6 +157,6 @@ impl bb8::ManageConnection for Connector {
     }
 
     fn has_broken(&self, connection: &mut Connection) -> bool {
-        connection.broken.load(Ordering::Relaxed)
+        connection.is_broken()
     }
 }

@@ -2,16 +2,19 @@
 //!
 //! News may be lost (Redis keeps none), so whoever waits also looks again by itself now and then.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use redis::RedisResult;
 use redis::aio::{PubSubSink, PubSubStream};
-use redis::{Client, Msg, RedisResult};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::key_hash;
+use super::servers::Servers;
 use crate::slot::Slot;
 
 /// Keys share bells by their hash: a few too many look again, and no table grows.
@@ -24,9 +27,16 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Wakes those who wait for a lease that another node holds.
 pub(crate) struct Bells(Vec<Notify>);
 
-/// One channel for all keys of a prefix. A message is the key's hash, as in the records' names.
+/// One message: its kind, and what it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// The lease on a key has ended. The key is told by its hash, as in the records' names.
+    LeaseEnded(u128),
+}
+
+/// One channel for all keys of a prefix.
 pub(crate) struct Channel {
-    client: Client,
+    servers: Arc<Servers>,
     name: String,
     timeout: Duration,
 }
@@ -54,18 +64,27 @@ impl Bells {
     }
 }
 
-/// What is told when the lease on a slot has ended.
-pub(crate) fn about(slot: &Slot) -> String {
-    format!("{:032x}", key_hash(slot))
+impl News {
+    /// `None`: of a kind that this version does not know.
+    fn read(message: &[u8]) -> Option<Self> {
+        match std::str::from_utf8(message).ok()?.split_once(' ')? {
+            ("lease", key) => Some(Self::LeaseEnded(u128::from_str_radix(key, 16).ok()?)),
+            _ => None,
+        }
+    }
 }
 
-fn key_of(message: &Msg) -> Option<u128> {
-    u128::from_str_radix(&message.get_payload::<String>().ok()?, 16).ok()
+impl fmt::Display for News {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LeaseEnded(key) => write!(f, "lease {key:032x}"),
+        }
+    }
 }
 
 impl Channel {
-    pub(crate) fn new(client: Client, prefix: &str, timeout: Duration) -> Self {
-        Self { client, name: format!("{prefix}:news"), timeout }
+    pub(crate) fn new(servers: Arc<Servers>, prefix: &str, timeout: Duration) -> Self {
+        Self { servers, name: format!("{prefix}:news"), timeout }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -75,8 +94,8 @@ impl Channel {
     /// Rings the bells for ever; connects anew whenever the connection is lost.
     pub(crate) async fn listen(&self, bells: &Bells) {
         let mut pause = FIRST_PAUSE;
-        loop {
-            if let Ok(Ok((sink, news))) = timeout(self.timeout, self.subscribe()).await {
+        for attempt in 0.. {
+            if let Ok(Ok((sink, news))) = timeout(self.timeout, self.subscribe(attempt)).await {
                 pause = FIRST_PAUSE;
                 // News from before may have been missed.
                 bells.ring_all();
@@ -87,8 +106,9 @@ impl Channel {
         }
     }
 
-    async fn subscribe(&self) -> RedisResult<(PubSubSink, PubSubStream)> {
-        let (mut sink, news) = self.client.get_async_pubsub().await?.split();
+    async fn subscribe(&self, attempt: usize) -> RedisResult<(PubSubSink, PubSubStream)> {
+        let server = self.servers.news_from(attempt).await?;
+        let (mut sink, news) = server.get_async_pubsub().await?.split();
         sink.subscribe(&self.name).await?;
         Ok((sink, news))
     }
@@ -99,11 +119,10 @@ impl Channel {
         loop {
             tokio::select! {
                 told = news.next() => match told {
-                    Some(message) => {
-                        if let Some(key) = key_of(&message) {
-                            bells.ring(key);
-                        }
-                    }
+                    Some(message) => match News::read(message.get_payload_bytes()) {
+                        Some(News::LeaseEnded(key)) => bells.ring(key),
+                        None => {}
+                    },
                     None => return,
                 },
                 () = sleep_until(ping_at) => {
@@ -125,6 +144,16 @@ mod tests {
 
     use super::*;
     use crate::slot::Rule;
+
+    #[test]
+    fn news_is_read_as_it_is_told() {
+        for news in [News::LeaseEnded(0), News::LeaseEnded(u128::MAX)] {
+            assert_eq!(News::read(news.to_string().as_bytes()), Some(news));
+        }
+        for unknown in ["", "lease", "lease x", "0123", "weather fine", "lease 1 2", &"f".repeat(99)] {
+            assert_eq!(News::read(unknown.as_bytes()), None, "{unknown}");
+        }
+    }
 
     #[test]
     fn hears_all_from_the_moment_of_the_call() {

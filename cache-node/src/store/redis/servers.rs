@@ -1,0 +1,137 @@
+//! Which servers Redis is: one, a Cluster, or the master that Sentinels name; and how a connection to them is made.
+
+use redis::aio::MultiplexedConnection;
+use redis::cluster::ClusterClient;
+use redis::cluster_async::ClusterConnection;
+use redis::io::tcp::TcpSettings;
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, FromRedisValue, IntoConnectionInfo, RedisResult,
+    TlsCertificates,
+};
+
+use std::time::Duration;
+
+use super::sentinels::Sentinels;
+use super::tls;
+use crate::config::{RedisConfig, WrongSetting};
+
+/// Commands that may wait to be written on one connection; the client's own default of 50 is little for a pipeline.
+const PIPELINE: usize = 1024;
+/// Data that a server has not acknowledged for so long: the connection is dead. Only a Cluster's connections wait for it.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(1);
+/// A call to a Cluster is repeated once, at once where a slot has moved, else within these milliseconds. The client's own
+/// defaults are 16 times and up to 655 seconds.
+const CLUSTER_RETRIES: u32 = 1;
+const CLUSTER_RETRY_WAIT: (u64, u64) = (5, 20);
+
+pub(crate) struct Servers {
+    kind: Kind,
+    config: AsyncConnectionConfig,
+}
+
+enum Kind {
+    One(Client),
+    Cluster { client: ClusterClient, seeds: Vec<Client> },
+    Sentinel(Sentinels),
+}
+
+/// Carries any number of calls at a time; a clone is the same connection.
+#[derive(Clone)]
+pub(crate) enum Connection {
+    One(MultiplexedConnection),
+    /// To all nodes of a Cluster. Follows slots that move, and mends what breaks.
+    Cluster(ClusterConnection),
+}
+
+impl Servers {
+    /// Connects to nothing yet. The settings are taken as checked, but for what the files for TLS hold.
+    pub(crate) fn new(config: &RedisConfig) -> Result<Self, WrongSetting> {
+        let wrong = |error: redis::RedisError| WrongSetting { setting: "url", text: error.to_string() };
+        let certificates = tls::certificates(config)?;
+        let clients = |urls: &[String]| -> RedisResult<Vec<Client>> {
+            urls.iter()
+                .map(|url| client(url.as_str().into_connection_info()?, certificates.as_ref()))
+                .collect()
+        };
+        let clients = clients(&config.url.0).map_err(wrong)?;
+        let kind = match (&config.sentinel, clients.first()) {
+            (Some(master), _) => Kind::Sentinel(Sentinels::new(master, clients, config).map_err(wrong)?),
+            (None, _) if config.cluster => {
+                let client = cluster(config, certificates).map_err(wrong)?;
+                Kind::Cluster { client, seeds: clients }
+            }
+            (None, Some(client)) => Kind::One(client.clone()),
+            (None, None) => {
+                return Err(WrongSetting { setting: "url", text: "names no server".to_owned() });
+            }
+        };
+        let connections = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(config.connect_timeout.0))
+            .set_response_timeout(Some(config.timeout.0))
+            .set_pipeline_buffer_size(PIPELINE);
+        Ok(Self { kind, config: connections })
+    }
+
+    pub(crate) async fn connect(&self) -> RedisResult<Connection> {
+        match &self.kind {
+            Kind::One(client) => {
+                let connection = client.get_multiplexed_async_connection_with_config(&self.config).await?;
+                Ok(Connection::One(connection))
+            }
+            Kind::Cluster { client, .. } => Ok(Connection::Cluster(client.get_async_connection().await?)),
+            Kind::Sentinel(sentinels) => {
+                Ok(Connection::One(sentinels.master(&self.config).await?.connection))
+            }
+        }
+    }
+
+    /// A server that hears all news. Any node of a Cluster does, so each attempt goes to the next one.
+    pub(crate) async fn news_from(&self, attempt: usize) -> RedisResult<Client> {
+        match &self.kind {
+            Kind::One(client) => Ok(client.clone()),
+            Kind::Cluster { seeds, .. } => {
+                let seed = seeds.iter().cycle().nth(attempt % seeds.len().max(1));
+                seed.cloned().ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound).into())
+            }
+            Kind::Sentinel(sentinels) => Ok(sentinels.master(&self.config).await?.client),
+        }
+    }
+}
+
+impl Connection {
+    pub(crate) async fn query<T: FromRedisValue>(&mut self, command: &Cmd) -> RedisResult<T> {
+        match self {
+            Self::One(connection) => command.query_async(connection).await,
+            Self::Cluster(connection) => command.query_async(connection).await,
+        }
+    }
+}
+
+/// A client of one server, over TLS if its URL says so.
+fn client(info: ConnectionInfo, certificates: Option<&TlsCertificates>) -> RedisResult<Client> {
+    let info = info.set_tcp_settings(tcp_settings());
+    match certificates {
+        Some(certificates) => Client::build_with_tls(info, certificates.clone()),
+        None => Client::open(info),
+    }
+}
+
+fn cluster(config: &RedisConfig, certificates: Option<TlsCertificates>) -> RedisResult<ClusterClient> {
+    let (shortest, longest) = CLUSTER_RETRY_WAIT;
+    let mut builder = ClusterClient::builder(config.url.0.iter().map(String::as_str))
+        .retries(CLUSTER_RETRIES)
+        .min_retry_wait(shortest)
+        .max_retry_wait(longest)
+        .connection_timeout(config.connect_timeout.0)
+        .response_timeout(config.timeout.0)
+        .overall_response_timeout(Some(config.timeout.0))
+        .tcp_settings(tcp_settings());
+    if let Some(certificates) = certificates {
+        builder = builder.certs(certificates);
+    }
+    builder.build()
+}
+
+fn tcp_settings() -> TcpSettings {
+    TcpSettings::default().set_nodelay(true).set_user_timeout(UNACKNOWLEDGED)
+}
