@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::body::BodyPump;
 use crate::config::Timeouts;
 use crate::head::Framing;
 use crate::reply::Reply;
+use crate::stream::Stream;
 use crate::uplink::{self, UplinkEnd};
 use crate::writer::{self, Manner, Sent};
 
@@ -25,7 +25,7 @@ pub(crate) struct Up {
 /// Pumps the body up while the handler works and while the reply goes down. The flag says whether the body was read whole.
 /// `None`: the client is gone.
 pub(crate) async fn both_ways(
-    stream: &mut TcpStream,
+    stream: &mut Stream,
     buffer: &mut BytesMut,
     up: Up,
     handling: impl Future<Output = Reply>,
@@ -33,7 +33,7 @@ pub(crate) async fn both_ways(
     timeouts: &Timeouts,
 ) -> Option<(Sent, Reply, bool)> {
     let Up { framing, pump: BodyPump { chunks, mut wanted }, expects_continue } = up;
-    let (mut read, mut write) = stream.split();
+    let (mut read, mut write) = tokio::io::split(stream);
     let pumping = uplink::pump(&mut read, buffer, framing, chunks, timeouts.body.0);
     tokio::pin!(pumping, handling);
     let mut ended = None;
@@ -70,7 +70,11 @@ async fn request_continue<W: tokio::io::AsyncWrite + Unpin>(
     write: &mut W,
     patience: Duration,
 ) -> io::Result<()> {
-    match timeout(patience, write.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")).await {
+    let writing = async {
+        write.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+        write.flush().await
+    };
+    match timeout(patience, writing).await {
         Ok(written) => written,
         Err(_) => Err(io::ErrorKind::TimedOut.into()),
     }

@@ -1,6 +1,7 @@
 //! The `[edge]` table of the settings file: its outside shape, with the defaults, and what can be wrong with it.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use ipnet::IpNet;
 use process::settings::{Mistakes, OneOrMany, text_or_table};
@@ -43,10 +44,27 @@ pub struct Config {
     pub site: Vec<SiteConfig>,
 }
 
-/// One address to listen on: "0.0.0.0:8080", or { address = "0.0.0.0:8080" }.
+/// One address to listen on: "0.0.0.0:8080", or { address = "0.0.0.0:8443", tls = { certificate = "…", key = "…" } }.
 #[derive(Clone, Debug)]
 pub struct Listen {
     pub address: String,
+    /// TLS is spoken there; the certificate is for names that no site has one for.
+    pub tls: Option<CertificateConfig>,
+}
+
+/// `tls = { certificate = "…", key = "…" }`: two PEM files.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateConfig {
+    /// The certificate, and behind it those that lead to its issuer.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+impl Listen {
+    pub fn plain(address: impl Into<String>) -> Self {
+        Self { address: address.into(), tls: None }
+    }
 }
 
 impl<'de> Deserialize<'de> for Listen {
@@ -55,10 +73,11 @@ impl<'de> Deserialize<'de> for Listen {
         #[serde(deny_unknown_fields)]
         struct Table {
             address: String,
+            tls: Option<CertificateConfig>,
         }
         let expecting = "an address such as \"0.0.0.0:8080\", or a table with `address`";
-        let table = |Table { address }| Self { address };
-        text_or_table(deserializer, expecting, |address| Self { address }, table)
+        let table = |Table { address, tls }| Self { address, tls };
+        text_or_table(deserializer, expecting, |address: String| Self::plain(address), table)
     }
 }
 
@@ -91,6 +110,8 @@ pub enum LogFormat {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
+    /// A TLS handshake, from the first byte to the last.
+    pub handshake: Time,
     /// From the first byte of a request head to its last.
     pub head: Time,
     /// Between two reads of a request body.
@@ -135,6 +156,8 @@ pub struct SiteConfig {
     pub root: Option<String>,
     pub index: Option<Vec<String>>,
     pub access_log: Option<bool>,
+    /// Certificate for this site's names, on every listener with TLS; without it, the listener's.
+    pub tls: Option<CertificateConfig>,
     pub location: Vec<LocationConfig>,
 }
 
@@ -203,7 +226,7 @@ fn default_max_body() -> Size {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            listen: vec![Listen { address: "127.0.0.1:8080".into() }],
+            listen: vec![Listen::plain("127.0.0.1:8080")],
             admin: "127.0.0.1:9900".into(),
             trusted_proxies: Vec::new(),
             l1: L1Config::default(),
@@ -228,6 +251,7 @@ impl Default for L1Config {
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
+            handshake: Time::from_secs(10),
             head: Time::from_secs(10),
             body: Time::from_secs(60),
             send: Time::from_secs(60),
@@ -262,6 +286,11 @@ impl Config {
         }
         for (i, listen) in self.listen.iter().enumerate() {
             check_address(&format!("edge.listen[{i}]"), &listen.address, mistakes);
+        }
+        let some_tls = self.listen.iter().any(|listen| listen.tls.is_some());
+        for (i, _) in self.site.iter().enumerate().filter(|(_, site)| site.tls.is_some() && !some_tls) {
+            let text = "no listener speaks TLS; give one of `edge.listen` a certificate too";
+            mistakes.push(format!("edge.site[{i}].tls"), text);
         }
         if self.admin != "off" {
             check_address("edge.admin", &self.admin, mistakes);

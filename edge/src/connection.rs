@@ -14,8 +14,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::{Method, Version};
 use process::telemetry;
 use process::trace::TraceContext;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::time::timeout;
 use tracing::Instrument;
 
@@ -26,17 +25,16 @@ use crate::both_ways::{Up, both_ways};
 use crate::forwarded;
 use crate::head::{self, FieldSpan, Framing, Head, Progress, Refusal};
 use crate::hit;
+use crate::linger::linger;
 use crate::reply::Reply;
 use crate::request::Request;
+use crate::stream::Stream;
 use crate::watchdog::Watchdog;
 use crate::writer::{self, Manner, Sent};
 use crate::{error, handler, record, spans};
 
 /// Read at a time while a connection waits for a head.
 const INPUT: usize = 16 * 1024;
-/// After a reply that ends a connection early, so much more is read and thrown away, so that the client sees the reply.
-const LINGER_BYTES: usize = 256 * 1024;
-const LINGER_TIME: Duration = Duration::from_secs(2);
 
 /// Buffers of a thread, lent to whichever connection is being worked on; never held across a wait.
 struct Scratch {
@@ -54,7 +52,7 @@ thread_local! {
 }
 
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     peer: SocketAddr,
     local: SocketAddr,
     edge: Arc<Edge>,
@@ -88,7 +86,7 @@ struct Incoming {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream, peer: SocketAddr, local: SocketAddr, edge: Arc<Edge>) -> Self {
+    pub(crate) fn new(stream: Stream, peer: SocketAddr, local: SocketAddr, edge: Arc<Edge>) -> Self {
         Self {
             stream,
             peer,
@@ -111,7 +109,7 @@ impl Connection {
         loop {
             let step = if !self.buffer.is_empty() && head_started.is_none() {
                 // Bytes that came behind the last request are looked at before more are read.
-                self.look_at_buffer()
+                poll_fn(|context| Poll::Ready(self.look_at_buffer(context))).await
             } else {
                 let patience = match head_started {
                     Some(started) => timeouts.head.0.saturating_sub(started.elapsed()),
@@ -140,7 +138,7 @@ impl Connection {
                         return;
                     }
                     if !keep_alive {
-                        return Box::pin(self.linger()).await;
+                        return Box::pin(linger(&mut self.stream)).await;
                     }
                 }
                 Step::Request(incoming) => {
@@ -170,7 +168,7 @@ impl Connection {
             }
             let bytes = read.filled();
             if self.buffer.is_empty() {
-                let (step, used) = self.take_step(bytes, spans, hit);
+                let (step, used) = self.take_step(context, bytes, spans, hit);
                 self.buffer.extend_from_slice(bytes.get(used..).unwrap_or_default());
                 return Poll::Ready(step);
             }
@@ -179,15 +177,15 @@ impl Connection {
                 return Poll::Ready(Step::Partial);
             }
             let buffer = std::mem::take(&mut self.buffer);
-            let step = self.take_step(&buffer, spans, hit);
+            let step = self.take_step(context, &buffer, spans, hit);
             Poll::Ready(self.keep_rest(step, buffer))
         })
     }
 
-    fn look_at_buffer(&mut self) -> Step {
+    fn look_at_buffer(&mut self, context: &mut Context<'_>) -> Step {
         SCRATCH.with_borrow_mut(|Scratch { spans, hit, .. }| {
             let buffer = std::mem::take(&mut self.buffer);
-            let step = self.take_step(&buffer, spans, hit);
+            let step = self.take_step(context, &buffer, spans, hit);
             self.keep_rest(step, buffer)
         })
     }
@@ -205,7 +203,8 @@ impl Connection {
 
     /// The step that `bytes` allow, and how many of them it used up.
     fn take_step(
-        &self,
+        &mut self,
+        context: &mut Context<'_>,
         bytes: &[u8],
         spans: &mut Vec<FieldSpan>,
         scratch: &mut hit::Scratch,
@@ -215,8 +214,12 @@ impl Connection {
             Ok(None) => return (Step::Partial, 0),
             Err(refusal) => return (Step::Refused(refusal), bytes.len()),
         };
+        if self.edge.sites.load().misdirected(self.stream.sni(), head.host.as_ref()) {
+            return (Step::Refused(Refusal::Misdirected), used);
+        }
         let keep_alive = self.may_keep_alive(head.keep_alive);
-        match hit::answer(&self.edge, &head, self.peer, &self.stream, keep_alive, scratch) {
+        let client = hit::Client { peer: self.peer, scheme: self.stream.scheme() };
+        match hit::answer(&self.edge, &head, client, &mut self.stream, context, keep_alive, scratch) {
             hit::Answer::Sent { unsent } => (Step::Answered { unsent, keep_alive }, used),
             hit::Answer::Failed => (Step::Closed, used),
             hit::Answer::NotPlain => match self.incoming(&head, keep_alive) {
@@ -234,8 +237,12 @@ impl Connection {
 
     fn incoming(&self, head: &Head<'_>, keep_alive: bool) -> Result<Incoming, Refusal> {
         let mut headers = head.to_headers();
-        let (client, scheme) =
-            forwarded::settle(&mut headers, self.peer, Scheme::Http, &self.edge.settings.trusted_proxies);
+        let (client, scheme) = forwarded::settle(
+            &mut headers,
+            self.peer,
+            self.stream.scheme(),
+            &self.edge.settings.trusted_proxies,
+        );
         if head.target.scheme() == Some(head::Scheme::Https) && scheme == Scheme::Http {
             return Err(Refusal::TargetForm);
         }
@@ -321,7 +328,7 @@ impl Connection {
     async fn finished(&mut self, line: &record::Line, sent: Sent, reply: &Reply, body_read: bool) -> bool {
         record::request(&self.edge, line, sent, reply);
         if sent.must_reset {
-            let _ = self.stream.set_zero_linger();
+            let _ = self.stream.tcp().set_zero_linger();
         }
         if sent.broken {
             return false;
@@ -329,7 +336,7 @@ impl Connection {
         if sent.reusable && body_read {
             return true;
         }
-        self.linger().await;
+        linger(&mut self.stream).await;
         false
     }
 
@@ -339,7 +346,7 @@ impl Connection {
         let (sent, reply) =
             writer::send(&mut self.stream, reply, manner, self.edge.settings.timeouts.send.0).await;
         record::refusal(&self.edge, self.peer, refusal, sent, &reply);
-        self.linger().await;
+        linger(&mut self.stream).await;
     }
 
     async fn write_rest(&mut self, head: Bytes, body: Bytes, patience: Duration) -> io::Result<()> {
@@ -352,33 +359,17 @@ impl Connection {
                 Err(_) => return Err(io::ErrorKind::TimedOut.into()),
             }
         }
-        Ok(())
-    }
-
-    /// Closes our side and reads the rest for a moment: a reset would take the reply from the client's hands.
-    async fn linger(&mut self) {
-        if self.stream.shutdown().await.is_err() {
-            return;
+        match timeout(patience, self.stream.flush()).await {
+            Ok(flushed) => flushed,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
         }
-        let drain = async {
-            let mut sink = BytesMut::with_capacity(INPUT);
-            let mut taken = 0;
-            while taken < LINGER_BYTES {
-                sink.clear();
-                match self.stream.read_buf(&mut sink).await {
-                    Ok(length @ 1..) => taken += length,
-                    _ => return,
-                }
-            }
-        };
-        let _ = timeout(LINGER_TIME, drain).await;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use process::shutdown::Shutdown;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
     use crate::Peers;
@@ -392,7 +383,7 @@ mod tests {
         let settings = Config { site: vec![SiteConfig::default()], ..Config::default() };
         let peers = Peers { cache_nodes: Vec::new(), wsgi_adapters: Vec::new() };
         let edge = Edge::new(settings, peers, Shutdown::new()).unwrap();
-        let mut connection = Connection::new(stream, local, local, edge);
+        let mut connection = Connection::new(Stream::Plain(stream), local, local, edge);
         let size = size_of_val(&connection) + size_of_val(&connection.serve());
 
         assert!(size <= 640, "{size} bytes");

@@ -1,9 +1,10 @@
 //! The plain hit: a GET or HEAD that a fresh L1 page answers as it is, on the spot. Takes no global lock, copies no body, waits for
 //! nothing. Whatever is not plain goes the long way, through the handler, and gets the same bytes.
 
-use std::io::{self, IoSlice};
+use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Context;
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
@@ -11,11 +12,11 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use http_cache::{Look, Methods, Policy, Wants, vary};
 use process::telemetry;
 use process::trace::TraceContext;
-use tokio::net::TcpStream;
 
 use crate::Edge;
 use crate::access_log::Record;
 use crate::answer;
+use crate::ask::Scheme;
 use crate::expires::Expires;
 use crate::head::{Head, Known, Seen, Version};
 use crate::l1::Found;
@@ -23,6 +24,7 @@ use crate::metrics::CacheResult;
 use crate::page::Page;
 use crate::path;
 use crate::sites::{Chosen, Location};
+use crate::stream::{Stream, Taken};
 use crate::writer;
 
 /// Fields that make a request anything but plain.
@@ -47,6 +49,13 @@ pub(crate) struct Scratch {
     head: Vec<u8>,
 }
 
+/// Who asks, and over what.
+#[derive(Clone, Copy)]
+pub(crate) struct Client {
+    pub(crate) peer: SocketAddr,
+    pub(crate) scheme: Scheme,
+}
+
 pub(crate) enum Answer {
     /// Sent, but for what the socket did not take: rest of the head, rest of the body.
     Sent {
@@ -60,8 +69,9 @@ pub(crate) enum Answer {
 pub(crate) fn answer(
     edge: &Edge,
     head: &Head<'_>,
-    peer: SocketAddr,
-    stream: &TcpStream,
+    client: Client,
+    stream: &mut Stream,
+    context: &mut Context<'_>,
     keep_alive: bool,
     scratch: &mut Scratch,
 ) -> Answer {
@@ -69,7 +79,7 @@ pub(crate) fn answer(
     if head.has_body() || head.seen.any(NOT_PLAIN) || !matches!(head.method, "GET" | "HEAD") {
         return Answer::NotPlain;
     }
-    if head.seen.any(FORWARDING) && edge.trusts(peer) || head.target.scheme().is_some() {
+    if head.seen.any(FORWARDING) && edge.trusts(client.peer) || head.target.scheme().is_some() {
         return Answer::NotPlain;
     }
     if telemetry::exporting() && is_sampled(head) {
@@ -85,17 +95,15 @@ pub(crate) fn answer(
     if location.expires != Expires::Off || (head.method == "HEAD" && policy.methods == Methods::Get) {
         return Answer::NotPlain;
     }
-    let Some(page) = find(edge, policy, head, host, started, &mut scratch.key) else {
+    let Some(page) = find(edge, policy, head, (client.scheme, host), started, &mut scratch.key) else {
         return Answer::NotPlain;
     };
     write_head(edge, &page, keep_alive, head.version, started, &mut scratch.head);
     let body = if head.method == "HEAD" { Bytes::new() } else { page.body.clone() };
-    let unsent = match stream.try_write_vectored(&[IoSlice::new(&scratch.head), IoSlice::new(&body)]) {
-        Ok(written) => rest(written, &scratch.head, &body),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => rest(0, &scratch.head, &body),
-        Err(_) => return Answer::Failed,
-    };
-    record(edge, head, peer, location, &page, body.len() as u64, started);
+    let parts = [IoSlice::new(&scratch.head), IoSlice::new(&body)];
+    let Ok(taken) = stream.write_now(context, &parts) else { return Answer::Failed };
+    let unsent = rest(taken, &scratch.head, &body);
+    record(edge, head, client.peer, location, &page, body.len() as u64, started);
     Answer::Sent { unsent }
 }
 
@@ -114,13 +122,14 @@ fn find(
     edge: &Edge,
     policy: &Policy,
     head: &Head<'_>,
-    host: &str,
+    (scheme, host): (Scheme, &str),
     now: Instant,
     key: &mut Vec<u8>,
 ) -> Option<Arc<Page>> {
     key.clear();
     let (path, query) = (head.target.path().as_bytes(), head.target.query().map(str::as_bytes));
-    let keyed = policy.key("http", host, path, query, head.fields.values(Known::Cookie), key).ok()?;
+    let keyed =
+        policy.key(scheme.as_str(), host, path, query, head.fields.values(Known::Cookie), key).ok()?;
     let look = Look {
         personal: keyed.personal,
         authorization: false,
@@ -162,8 +171,9 @@ fn write_head(edge: &Edge, page: &Page, keep_alive: bool, version: Version, now:
     out.extend_from_slice(b"\r\n");
 }
 
-fn rest(written: usize, head: &[u8], body: &Bytes) -> Option<(Bytes, Bytes)> {
-    if written == head.len() + body.len() {
+fn rest(taken: Taken, head: &[u8], body: &Bytes) -> Option<(Bytes, Bytes)> {
+    let written = taken.bytes;
+    if taken.flushed && written == head.len() + body.len() {
         return None;
     }
     let head_rest = head.get(written..).unwrap_or_default();

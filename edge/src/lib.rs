@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use process::listen::{self, ListenError};
@@ -14,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use weir_proto::transport::Transport;
 
+mod accept;
 mod access_log;
 mod admin;
 mod answer;
@@ -37,6 +37,7 @@ mod handler;
 pub mod head;
 mod hit;
 mod l1;
+mod linger;
 mod location;
 mod metrics;
 mod nodes;
@@ -50,6 +51,8 @@ mod request;
 mod site;
 mod sites;
 mod spans;
+mod stream;
+mod tls;
 mod uplink;
 mod watchdog;
 mod writer;
@@ -59,11 +62,7 @@ pub use config::Config;
 
 use access_log::{AccessLog, Destination, Format};
 use config::LogFormat;
-use connection::Connection;
-use metrics::{Active, Metrics, Sampled};
-
-/// How long accepting pauses when the process is out of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+use metrics::{Metrics, Sampled};
 
 /// Seconds between two log lines about a lost cache-node: it fails by the thousand under load.
 const WARN_EVERY: u64 = 10;
@@ -101,13 +100,17 @@ pub enum StartError {
     Settings(Mistakes),
     #[error("access log: {0}")]
     AccessLog(String),
+    #[error(transparent)]
+    Tls(#[from] tls::Unavailable),
 }
 
 /// One edge: what all of its connections share.
 pub struct Edge {
     settings: Config,
     head_limits: head::Limits,
-    sites: ArcSwap<sites::Sites>,
+    sites: Arc<ArcSwap<sites::Sites>>,
+    /// For each address of `listen`, in that order.
+    tls: Vec<Option<tls::Acceptor>>,
     l1: Arc<l1::L1>,
     flights: Arc<flights::Flights>,
     nodes: nodes::Nodes,
@@ -147,7 +150,8 @@ impl Edge {
                 access_log_dropped: log.dropped(),
             }
         }));
-        let sites = build_sites(&settings, &metrics)?;
+        let sites = Arc::new(ArcSwap::from_pointee(build_sites(&settings, &metrics)?));
+        let tls = acceptors(&settings, &sites)?;
         let timeouts = &settings.timeouts;
         Ok(Arc::new(Self {
             head_limits: head::Limits {
@@ -155,7 +159,8 @@ impl Edge {
                 target: settings.limits.target.bytes(),
                 fields: settings.limits.fields,
             },
-            sites: ArcSwap::from_pointee(sites),
+            sites,
+            tls,
             l1,
             flights,
             nodes: nodes::Nodes::new(peers.cache_nodes, timeouts.cache.0, timeouts.wait.0),
@@ -174,7 +179,9 @@ impl Edge {
         match build_sites(settings, &self.metrics) {
             Ok(sites) => {
                 self.sites.store(Arc::new(sites));
-                tracing::info!("sites and locations taken over from the settings; the rest needs a restart");
+                tracing::info!(
+                    "sites, locations and certificates taken over from the settings; the rest needs a restart"
+                );
             }
             Err(error) => tracing::error!("settings not taken over: {error}"),
         }
@@ -191,42 +198,14 @@ impl Edge {
         });
         tokio::spawn(reopen_log(self.log.clone()));
         let room = Arc::new(Semaphore::new(self.settings.limits.connections));
-        let accepting =
-            listeners.http.into_iter().map(|listener| self.clone().accept(listener, room.clone()));
+        let doors = listeners.http.into_iter().zip(self.tls.iter().cloned());
+        let accepting = doors.map(|(listener, tls)| {
+            accept::accept(self.clone(), accept::Door { listener, tls }, room.clone())
+        });
         futures_util::future::join_all(accepting).await;
         if let Some(admin) = admin {
             // It answers probes to the end of the drain.
             let _ = admin.await;
-        }
-    }
-
-    async fn accept(self: Arc<Self>, listener: TcpListener, room: Arc<Semaphore>) {
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                () = self.shutdown.draining() => return,
-            };
-            let (stream, peer) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!(%error, "connection not accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            };
-            self.metrics.connections_accepted.inc();
-            let Ok(seat) = room.clone().try_acquire_owned() else {
-                self.metrics.connections_refused.inc();
-                continue;
-            };
-            let Ok(local) = stream.local_addr() else { continue };
-            let _ = stream.set_nodelay(true);
-            let active = Active::enter(&self.metrics.connections_active);
-            let mut connection = Connection::new(stream, peer, local, self.clone());
-            self.shutdown.spawn(async move {
-                connection.serve().await;
-                drop((active, seat));
-            });
         }
     }
 
@@ -266,6 +245,19 @@ fn open_log(settings: &Config) -> Result<AccessLog, StartError> {
         LogFormat::Json => (Destination::from(settings.access_log_to.as_str()), Format::Json),
     };
     AccessLog::open(&destination, format).map_err(|error| StartError::AccessLog(error.to_string()))
+}
+
+/// What each listener offers in TLS handshakes.
+fn acceptors(
+    settings: &Config,
+    sites: &Arc<ArcSwap<sites::Sites>>,
+) -> Result<Vec<Option<tls::Acceptor>>, tls::Unavailable> {
+    let tickets = tls::Tickets::new()?;
+    let acceptor = |listen: &config::Listen| {
+        let own = sites.load().certificates.of_listener(&listen.address);
+        own.map(|own| tls::Acceptor::new(&listen.address, own, false, &tickets, sites.clone())).transpose()
+    };
+    settings.listen.iter().map(acceptor).collect()
 }
 
 /// SIGUSR1, as of nginx: whoever rotates the log has moved the file away.

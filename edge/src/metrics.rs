@@ -35,6 +35,8 @@ pub struct Metrics {
     pub connections_active: Gauge,
     /// Connections closed at once because a limit was reached.
     pub connections_refused: Counter,
+    /// Connections to a port with TLS that came to no agreement.
+    pub handshakes_failed: Counter,
     /// Requests sent to the application, refreshes in the background among them.
     pub application_calls: Counter,
     /// Times no cache-node could be asked and the edge went on alone.
@@ -54,6 +56,7 @@ impl Metrics {
             connections_accepted: Counter::default(),
             connections_active: Gauge::default(),
             connections_refused: Counter::default(),
+            handshakes_failed: Counter::default(),
             application_calls: Counter::default(),
             cache_node_errors: Counter::default(),
             application_failures: ByWord::default(),
@@ -114,6 +117,11 @@ impl Metrics {
             "connections_refused",
             "Connections closed at once because a limit was reached",
             self.connections_refused.clone(),
+        );
+        registry.register(
+            "tls_handshakes_failed",
+            "TLS handshakes that came to no agreement",
+            self.handshakes_failed.clone(),
         );
         registry.register(
             "application_calls",

@@ -9,21 +9,28 @@ use weir_proto::origin::Priority;
 use crate::config::{Config, LocationConfig, SiteConfig};
 use crate::expires::Expires;
 use crate::files::{FileSettings, Place, Symlinks};
+use crate::head::Authority;
 use crate::location::{Locations, Pattern};
 use crate::metrics::{LocationMetrics, Metrics};
 use crate::path::NormalPath;
 use crate::site::ServerNames;
+use crate::tls::{Certificate, Certificates};
 
 /// All sites, chosen by the request's host.
 pub(crate) struct Sites {
     names: ServerNames,
     sites: Vec<Site>,
+    pub(crate) certificates: Certificates,
+    /// Some site has a certificate of its own.
+    several_certificates: bool,
 }
 
 pub(crate) struct Site {
     /// First server_name, for logs, metrics and SERVER_NAME; "_" if it has none.
     pub(crate) name: Arc<str>,
     pub(crate) root: Arc<str>,
+    /// Shown to clients that name this site in their TLS handshake; `None`: the listener's.
+    pub(crate) certificate: Option<Certificate>,
     locations: Locations,
     rules: Vec<Arc<Location>>,
     /// What answers where no location matches: the site's own root.
@@ -56,6 +63,16 @@ impl Sites {
         // `build` made at least one site, and the names index into this list.
         &self.sites[self.names.choose(host)]
     }
+
+    /// The request came over a connection that was made for a site with another certificate. HTTP/2 clients use one connection for
+    /// all names that a certificate holds; a name that it does not hold has no business there (RFC 9110 section 15.5.20).
+    pub(crate) fn misdirected(&self, sni: Option<&str>, host: Option<&Authority<'_>>) -> bool {
+        let (true, Some(sni), Some(host)) = (self.several_certificates, sni, host) else { return false };
+        match (&self.choose(sni).certificate, &self.choose(host.as_str()).certificate) {
+            (Some(shown), Some(wanted)) => !shown.is(wanted),
+            (shown, wanted) => shown.is_some() || wanted.is_some(),
+        }
+    }
 }
 
 impl Site {
@@ -81,13 +98,24 @@ pub(crate) fn build(config: &Config, metrics: &Metrics, mistakes: &mut Mistakes)
             None
         }
     };
+    let mut certificates = Certificates::of_listeners(config, mistakes);
     let sites: Vec<_> = config
         .site
         .iter()
         .enumerate()
-        .filter_map(|(index, site)| build_site(&format!("edge.site[{index}]"), site, metrics, mistakes))
+        .filter_map(|(index, site)| {
+            let path = format!("edge.site[{index}]");
+            let certificate = site
+                .tls
+                .as_ref()
+                .and_then(|files| certificates.read(&format!("{path}.tls"), files, mistakes));
+            let site = build_site(&path, site, metrics, mistakes)?;
+            Some(Site { certificate, ..site })
+        })
         .collect();
-    (sites.len() == config.site.len() && !sites.is_empty()).then_some(Sites { names: names?, sites })
+    let several_certificates = sites.iter().any(|site| site.certificate.is_some());
+    let whole = sites.len() == config.site.len() && !sites.is_empty();
+    whole.then_some(Sites { names: names?, sites, certificates, several_certificates })
 }
 
 fn build_site(path: &str, config: &SiteConfig, metrics: &Metrics, mistakes: &mut Mistakes) -> Option<Site> {
@@ -134,7 +162,7 @@ fn build_site(path: &str, config: &SiteConfig, metrics: &Metrics, mistakes: &mut
         metrics: metrics.location(&name, "-"),
     });
     let root = config.root.as_deref().unwrap_or("").into();
-    Some(Site { name, root, locations: locations?, rules, otherwise })
+    Some(Site { name, root, certificate: None, locations: locations?, rules, otherwise })
 }
 
 fn build_location(

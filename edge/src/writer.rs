@@ -153,7 +153,11 @@ impl<W: AsyncWrite + Unpin> Out<'_, W> {
                 }
             }
         }
-        Ok(())
+        // Of no effect without TLS.
+        match timeout(self.patience, self.stream.flush()).await {
+            Ok(flushed) => flushed,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
     }
 }
 

@@ -1,46 +1,78 @@
-//! An HTTP/1.1 client that controls every byte it sends, and says exactly what came back.
+//! An HTTP/1.1 client, plain or over TLS, that controls every byte it sends, and says exactly what came back.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
 
-use crate::PATIENCE;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+
 use crate::response::{Fields, Response};
+use crate::{PATIENCE, certificate};
 
 const READ: usize = 64 * 1024;
 
 pub struct Client {
-    stream: TcpStream,
+    stream: Wire,
     /// Received and not looked at yet.
     buffer: Vec<u8>,
 }
 
+enum Wire {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
 impl Client {
     pub fn connect(address: SocketAddr) -> Self {
+        Self { stream: Wire::Plain(Self::tcp(address)), buffer: Vec::new() }
+    }
+
+    /// Over TLS, asking for the certificate of `name`; fails if the handshake does.
+    pub fn over_tls(address: SocketAddr, name: &str, config: &Arc<ClientConfig>) -> io::Result<Self> {
+        let stream = certificate::secure(config, name, Self::tcp(address))?;
+        Ok(Self { stream: Wire::Tls(Box::new(stream)), buffer: Vec::new() })
+    }
+
+    /// The session under a TLS client.
+    pub fn session(&self) -> Option<&ClientConnection> {
+        match &self.stream {
+            Wire::Plain(_) => None,
+            Wire::Tls(tls) => Some(&tls.conn),
+        }
+    }
+
+    fn tcp(address: SocketAddr) -> TcpStream {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, buffer: Vec::new() }
+        stream
     }
 
     pub fn socket(&self) -> &TcpStream {
-        &self.stream
+        match &self.stream {
+            Wire::Plain(tcp) => tcp,
+            Wire::Tls(tls) => &tls.sock,
+        }
     }
 
     /// Sends these bytes.
     #[track_caller]
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stream.write_all(bytes.as_ref()).unwrap();
+        self.try_send(bytes).unwrap();
     }
 
     /// Sends these bytes if the other side still takes them.
     pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-        self.stream.write_all(bytes.as_ref())
+        match &mut self.stream {
+            Wire::Plain(tcp) => tcp.write_all(bytes.as_ref()),
+            Wire::Tls(tls) => tls.write_all(bytes.as_ref()).and_then(|()| tls.flush()),
+        }
     }
 
     /// Sends no more; still reads.
     pub fn finish_sending(&self) {
-        let _ = self.stream.shutdown(Shutdown::Write);
+        let _ = self.socket().shutdown(Shutdown::Write);
     }
 
     /// Sends a request with these fields besides Host, and reads the response.
@@ -181,7 +213,10 @@ impl Client {
 
     fn fill(&mut self) -> io::Result<usize> {
         let mut piece = [0; READ];
-        let length = self.stream.read(&mut piece)?;
+        let length = match &mut self.stream {
+            Wire::Plain(tcp) => tcp.read(&mut piece)?,
+            Wire::Tls(tls) => tls.read(&mut piece)?,
+        };
         self.buffer.extend_from_slice(&piece[..length]);
         Ok(length)
     }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // whatever goes wrong here has to fail the test
 
 mod binaries;
+mod certificate;
 mod client;
 mod demo;
 mod fake_app;
@@ -20,6 +21,7 @@ mod stack;
 mod uwsgi;
 
 pub use binaries::binary;
+pub use certificate::Certificate;
 pub use client::Client;
 pub use demo::Demo;
 pub use fake_app::FakeApp;

@@ -67,6 +67,11 @@ impl Process {
         self.signal(Signal::CONT);
     }
 
+    /// SIGHUP: it reads its settings again.
+    pub fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
     /// SIGTERM.
     pub fn terminate_without_waiting(&self) {
         self.signal(Signal::TERM);

@@ -17,7 +17,8 @@ pub enum App {
 /// Settings and application. A text alone is settings with the oracle.
 ///
 /// The text begins with keys of `[edge]`; sites and pools follow. The topology adds addresses and peers, and a pool named "app"
-/// unless the text has pools of its own. In it stand `$APP` for the application's address, `$DIR` for a directory of the test's
+/// unless the text has pools of its own. In it stand `$APP` for the application's address, `$HTTP` for ours
+/// (where it stands, the text has a `listen` of its own), `$DIR` for a directory of the test's
 /// own, `$PORT` for a port that nobody serves yet, `$STATIC` for the demo's static files.
 #[derive(Clone, Debug)]
 pub struct Setup {

@@ -58,8 +58,11 @@ impl Stack {
         let setup = setup.into();
         let (directory, app, port) = (TempDir::new().unwrap(), setup.app.start(), free_port());
         let (http, admin) = (address(free_port()), address(free_port()));
-        let mut settings = format!("listen = [\"{http}\"]\nadmin = \"{admin}\"\n{}\n", setup.settings);
-        settings.insert_str(0, "[edge]\n");
+        let listen = match setup.settings.contains("$HTTP") {
+            true => String::new(),
+            false => "listen = [\"$HTTP\"]\n".to_owned(),
+        };
+        let mut settings = format!("[edge]\nadmin = \"{admin}\"\n{listen}{}\n", setup.settings);
         if !settings.contains("[[wsgi_adapter.pool]]") {
             settings.push_str(POOL);
         }
@@ -75,6 +78,7 @@ impl Stack {
             peers = (Some(node), Some(adapter), Some(redis));
         }
         let settings = settings
+            .replace("$HTTP", &http.to_string())
             .replace("$APP", &app.address())
             .replace("$DIR", &directory.path().display().to_string())
             .replace("$STATIC", &demo_static(&settings))

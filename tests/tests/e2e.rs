@@ -4,6 +4,9 @@
 // Connections, framing, streaming, timeouts.
 #[path = "e2e/http.rs"]
 mod http;
+// TLS towards clients: certificates, protocols, reload.
+#[path = "e2e/tls.rs"]
+mod tls;
 // Malformed and ambiguous requests.
 #[path = "e2e/strict.rs"]
 mod strict;

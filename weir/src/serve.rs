@@ -55,7 +55,7 @@ fn loaded(args: &ServeArgs) -> anyhow::Result<Loaded> {
     };
     Ok(Loaded {
         edge: Config {
-            listen: vec![Listen { address: args.listen.to_string() }],
+            listen: vec![Listen::plain(args.listen.to_string())],
             admin: args.admin.clone(),
             site: vec![SiteConfig { location: locations, ..SiteConfig::default() }],
             ..Config::default()

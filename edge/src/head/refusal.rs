@@ -40,6 +40,7 @@ pub enum Refusal {
     HeadTooLarge,
     TooManyFields,
     FieldNameTooLong,
+    Misdirected,
 }
 
 impl Refusal {
@@ -86,6 +87,9 @@ impl Refusal {
             Self::Expectation => (StatusCode::EXPECTATION_FAILED, "expectation other than 100-continue"),
             Self::HeadTooLarge => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head too large"),
             Self::TooManyFields => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too many fields"),
+            Self::Misdirected => {
+                (StatusCode::MISDIRECTED_REQUEST, "host with another certificate than the connection's")
+            }
             Self::FieldNameTooLong => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "field name too long"),
         }
     }

@@ -1,0 +1,187 @@
+//! Certificates and keys as read from their files: checked as a whole before any of them is shown to a client.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use process::settings::Mistakes;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::sign::CertifiedKey;
+use webpki::{EndEntityCert, KeyUsage};
+
+use crate::config::{CertificateConfig, Config};
+
+/// A chain, its own certificate first, and the key that belongs to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Certificate(pub(super) Arc<CertifiedKey>);
+
+impl Certificate {
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// All certificates of the settings, each pair of files read once.
+#[derive(Debug, Default)]
+pub(crate) struct Certificates {
+    read: Vec<(CertificateConfig, Option<Certificate>)>,
+    of_listeners: Vec<(Box<str>, Certificate)>,
+}
+
+impl Certificates {
+    /// Reads those of the listeners.
+    pub(crate) fn of_listeners(config: &Config, mistakes: &mut Mistakes) -> Self {
+        let mut certificates = Self::default();
+        for (index, listen) in config.listen.iter().enumerate() {
+            let Some(files) = &listen.tls else { continue };
+            let path = format!("edge.listen[{index}].tls");
+            if let Some(certificate) = certificates.read(&path, files, mistakes) {
+                certificates.of_listeners.push((listen.address.as_str().into(), certificate));
+            }
+        }
+        certificates
+    }
+
+    /// Says what is wrong with the files under `path`, once for each pair.
+    pub(crate) fn read(
+        &mut self,
+        path: &str,
+        files: &CertificateConfig,
+        mistakes: &mut Mistakes,
+    ) -> Option<Certificate> {
+        if let Some((_, known)) = self.read.iter().find(|(known, _)| known == files) {
+            return known.clone();
+        }
+        let certificate = match read(files) {
+            Ok(certificate) => Some(certificate),
+            Err((key, text)) => {
+                mistakes.push(format!("{path}.{key}"), text);
+                None
+            }
+        };
+        self.read.push((files.clone(), certificate.clone()));
+        certificate
+    }
+
+    pub(crate) fn of_listener(&self, address: &str) -> Option<Certificate> {
+        let mut listeners = self.of_listeners.iter();
+        listeners.find(|(of, _)| **of == *address).map(|(_, certificate)| certificate.clone())
+    }
+}
+
+/// The pair, or the key of the settings that is wrong and why.
+fn read(files: &CertificateConfig) -> Result<Certificate, (&'static str, String)> {
+    let (certificate, key) = (&files.certificate, &files.key);
+    let at_certificate = |text: String| ("certificate", format!("`{}`: {text}", certificate.display()));
+    let chain = read_chain(certificate).map_err(at_certificate)?;
+    let private = PrivateKeyDer::from_pem_file(key)
+        .map_err(|error| ("key", format!("`{}`: {}", key.display(), plain(&error, "private key"))))?;
+    let leaf = chain.first().cloned().unwrap_or_else(|| CertificateDer::from(Vec::new()));
+    check_time(&leaf).map_err(at_certificate)?;
+    let pair = CertifiedKey::from_der(chain, private, &rustls::crypto::ring::default_provider());
+    pair.map(|pair| Certificate(Arc::new(pair))).map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => {
+            ("key", format!("`{}` is not the key of `{}`", key.display(), certificate.display()))
+        }
+        error => ("key", format!("`{}` cannot be used: {error}", key.display())),
+    })
+}
+
+fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    match read {
+        Ok(chain) if chain.is_empty() => Err("there is no certificate in it".into()),
+        Ok(chain) => Ok(chain),
+        Err(error) => Err(plain(&error, "certificate")),
+    }
+}
+
+/// A certificate is judged without its issuer: all that is asked is whether clients take it today.
+fn check_time(leaf: &CertificateDer<'_>) -> Result<(), String> {
+    let parsed = EndEntityCert::try_from(leaf).map_err(|error| format!("it is no certificate: {error}"))?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = UnixTime::since_unix_epoch(now);
+    let judged = parsed.verify_for_usage(
+        webpki::ALL_VERIFICATION_ALGS,
+        &[],
+        &[],
+        now,
+        KeyUsage::server_auth(),
+        None,
+        None,
+    );
+    match judged.map(|_| ()) {
+        Err(webpki::Error::CertExpired { .. }) => Err("it has expired; renew it".into()),
+        Err(webpki::Error::CertNotValidYet { .. }) => Err("it is not valid yet; check the clock".into()),
+        _ => Ok(()),
+    }
+}
+
+fn plain(error: &pem::Error, wanted: &str) -> String {
+    match error {
+        pem::Error::Io(error) => error.to_string(),
+        pem::Error::NoItemsFound => format!("there is no {wanted} in it"),
+        error => format!("it is not PEM: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A self-signed certificate for these years, and its key.
+    fn pair(from: i32, to: i32) -> (String, String) {
+        let mut params = CertificateParams::new(vec!["localhost".into()]).unwrap();
+        (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(to, 1, 1));
+        let key = KeyPair::generate().unwrap();
+        (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    }
+
+    #[test]
+    fn says_what_is_wrong_with_the_files() {
+        let directory = TempDir::new().unwrap();
+        let write = |name: &str, text: &str| -> PathBuf {
+            let file = directory.path().join(name);
+            fs::write(&file, text).unwrap();
+            file
+        };
+        let (good, key) = pair(2020, 2200);
+        let (_, other_key) = pair(2020, 2200);
+        let (old, old_key) = pair(2000, 2001);
+        let (future, future_key) = pair(2199, 2200);
+        let cases = [
+            (good.as_str(), key.as_str(), None),
+            (&good, &other_key, Some(("key", "is not the key of"))),
+            (&old, &old_key, Some(("certificate", "it has expired"))),
+            (&future, &future_key, Some(("certificate", "it is not valid yet"))),
+            ("", &key, Some(("certificate", "there is no certificate in it"))),
+            (&key, &key, Some(("certificate", "there is no certificate in it"))),
+            (&good, &good, Some(("key", "there is no private key in it"))),
+            (&good[..good.len() / 2], &key, Some(("certificate", "it is not PEM"))),
+        ];
+        for (index, (certificate, key, wrong)) in cases.into_iter().enumerate() {
+            let files = CertificateConfig {
+                certificate: write(&format!("{index}.pem"), certificate),
+                key: write(&format!("{index}.key"), key),
+            };
+            let said = read(&files).err();
+            match (said, wrong) {
+                (None, None) => {}
+                (Some((at, text)), Some((setting, phrase))) => {
+                    assert_eq!(at, setting, "{index}: {text}");
+                    assert!(text.contains(phrase), "{index}: {text}");
+                }
+                (said, wrong) => panic!("{index}: {said:?} instead of {wrong:?}"),
+            }
+        }
+        let missing = CertificateConfig { certificate: "/nowhere.pem".into(), key: "/nowhere.key".into() };
+        assert!(read(&missing).unwrap_err().1.contains("No such file"));
+    }
+}

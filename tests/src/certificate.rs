@@ -1,0 +1,65 @@
+//! Certificates of our own making, as files for the product and as trust for its clients.
+
+use std::fs;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rcgen::{CertificateParams, KeyPair};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+/// A self-signed certificate for some names, written as NAME.pem and NAME.key.
+pub struct Certificate {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    der: CertificateDer<'static>,
+}
+
+impl Certificate {
+    /// Written to `directory` under the first name; files of before are replaced.
+    pub fn write(directory: &Path, names: &[&str]) -> Self {
+        Self::write_as(directory, names.first().unwrap(), names)
+    }
+
+    pub fn write_as(directory: &Path, file: &str, names: &[&str]) -> Self {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let pair = KeyPair::generate().unwrap();
+        let made = CertificateParams::new(names).unwrap().self_signed(&pair).unwrap();
+        let (certificate, key) =
+            (directory.join(format!("{file}.pem")), directory.join(format!("{file}.key")));
+        fs::write(&certificate, made.pem()).unwrap();
+        fs::write(&key, pair.serialize_pem()).unwrap();
+        Self { certificate, key, der: made.der().clone() }
+    }
+
+    /// `{ certificate = "…", key = "…" }`.
+    pub fn setting(&self) -> String {
+        format!("{{ certificate = {:?}, key = {:?} }}", self.certificate, self.key)
+    }
+
+    /// A client that trusts this certificate alone, and offers these protocols.
+    pub fn client(&self, protocols: &[&str]) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.der.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let mut config = versions.unwrap().with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        Arc::new(config)
+    }
+}
+
+/// Shakes hands over `tcp`, asking for `name`.
+pub(crate) fn secure(
+    config: &Arc<ClientConfig>,
+    name: &str,
+    mut tcp: TcpStream,
+) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    let mut session = ClientConnection::new(config.clone(), name).unwrap();
+    while session.is_handshaking() {
+        session.complete_io(&mut tcp)?;
+    }
+    Ok(StreamOwned::new(session, tcp))
+}
