@@ -35,6 +35,13 @@ pub(crate) fn stale(edge: &Edge, request: &Request, page: &Page, staleness: Stal
     whole(edge, request, page, status).noting(CacheResult::Stale)
 }
 
+/// A stored page of which the application has just said that it holds. `reason`: why this request had to ask.
+pub(crate) fn validated(edge: &Edge, request: &Request, page: &Page, reason: Reason) -> Reply {
+    let fwd = if reason == Reason::RequestDirective { Fwd::Request } else { Fwd::Stale };
+    let status = CacheStatus { detail: Some(reason), ..validated_status(fwd) };
+    whole(edge, request, page, status).noting(CacheResult::Revalidated)
+}
+
 /// A page from a flight that this request began (`first`) or joined.
 pub(crate) fn served(edge: &Edge, request: &Request, served: &Served, reader: Reader, first: bool) -> Reply {
     let head = &served.head;
@@ -46,15 +53,19 @@ pub(crate) fn served(edge: &Edge, request: &Request, served: &Served, reader: Re
         Source::Waited => {
             (CacheStatus { collapsed: true, ..forwarded(Fwd::UriMiss) }, CacheResult::Collapsed)
         }
-        Source::Application { not_stored } => {
+        Source::Application { fwd, not_stored } => {
             let status = CacheStatus {
                 fwd_status: Some(head.status),
                 stored: not_stored.is_none(),
                 collapsed: !first,
                 detail: not_stored,
-                ..forwarded(Fwd::UriMiss)
+                ..forwarded(fwd)
             };
             (status, if first { CacheResult::Miss } else { CacheResult::Collapsed })
+        }
+        Source::Validated { fwd } => {
+            let status = CacheStatus { collapsed: !first, ..validated_status(fwd) };
+            (status, if first { CacheResult::Revalidated } else { CacheResult::Collapsed })
         }
     };
     let mut headers = head.headers.clone();
@@ -153,6 +164,11 @@ fn precondition_failed() -> Reply {
 pub(crate) fn hit_status(head: &PageHead, now: Instant) -> CacheStatus {
     let ttl = Some(head.lifetime.ttl_at(head.age(now)));
     CacheStatus { ttl, ..CacheStatus::new(cache_status::Served::Hit) }
+}
+
+fn validated_status(fwd: Fwd) -> CacheStatus {
+    let forwarded = CacheStatus::new(cache_status::Served::Forwarded(fwd));
+    CacheStatus { fwd_status: Some(StatusCode::NOT_MODIFIED), stored: true, ..forwarded }
 }
 
 fn stale_status(head: &PageHead, staleness: Staleness) -> CacheStatus {

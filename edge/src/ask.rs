@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Version};
-use http_cache::{Policy, SharedRequest};
+use http_cache::{Policy, SharedRequest, revalidate};
 use weir_proto::fields;
 use weir_proto::origin::{Priority, RequestHead};
 
@@ -87,8 +87,18 @@ pub(crate) struct SharedAsk {
 impl SharedAsk {
     /// Always GET: a HEAD is answered from the page it would have got.
     pub(crate) fn head(&self) -> RequestHead {
+        self.head_with(&self.request.outgoing.headers)
+    }
+
+    /// The same on condition that no stored reply holds; `None` if these carry no validators.
+    pub(crate) fn conditional_head(&self, stored: &[&HeaderMap]) -> Option<RequestHead> {
+        let mut headers = self.request.outgoing.headers.clone();
+        revalidate::make_conditional(&mut headers, stored).then(|| self.head_with(&headers))
+    }
+
+    fn head_with(&self, headers: &HeaderMap) -> RequestHead {
         let outgoing = &self.request.outgoing;
-        let mut head = self.ask.head("GET", outgoing.target.clone(), &outgoing.headers);
+        let mut head = self.ask.head("GET", outgoing.target.clone(), headers);
         // As it stands in the key: the page must not depend on how one visitor spelt the host.
         head.authority.clone_from(&outgoing.authority);
         head.shared = true;

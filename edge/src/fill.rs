@@ -6,18 +6,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::StatusCode;
-use http_cache::{Lifetime, Reason, ReplyParts, Use, Verdict, csrf, vary};
+use http_cache::cache_status::Fwd;
+use http_cache::{Lifetime, Reason, ReplyParts, Verdict, csrf, vary};
 use weir_proto::cache::{self, Found, PassReason, Why};
 use weir_proto::fields;
 
 use crate::Edge;
 use crate::ask::SharedAsk;
-use crate::body::RequestBody;
 use crate::flights::{Flight, Outcome, Own, Served, Source, Ticket};
 use crate::growing::{BrokenOff, Growing, Pushed};
+use crate::l1::Stored;
 use crate::nodes::{Answer, Exchange, NotKept, Waited};
 use crate::origin::{Failure, OriginReply};
 use crate::page::{Page, PageHead, Staleness};
+use crate::validate::{self, Answered};
+
+/// A stored page's body goes to the node in pieces of this size, in bytes.
+const CHUNK: usize = 64 * 1024;
 
 /// Runs the fill for the ticket's flight. `refresh`: a stale copy is being served meanwhile.
 pub(crate) async fn run(edge: Arc<Edge>, mut ticket: Ticket, ask: SharedAsk, refresh: bool) {
@@ -99,14 +104,28 @@ async fn make(
     exchange: Option<Exchange>,
     fallback: Option<Arc<Page>>,
 ) {
+    let (key, fields) = (ask.request.key.as_bytes(), &ask.request.outgoing.headers);
+    let mut stored = edge.l1.stored(key, fields);
+    if stored.pages.is_empty()
+        && let Some(page) = &fallback
+    {
+        stored = Stored { pages: vec![page.clone()], selected: true };
+    }
+    let fwd = match (stored.selected, stored.pages.is_empty()) {
+        (true, _) => Fwd::Stale,
+        (false, false) => Fwd::VaryMiss,
+        (false, true) => Fwd::UriMiss,
+    };
     let asked = SystemTime::now();
-    let fetched = edge.origins.fetch(ask.head(), RequestBody::empty()).await;
-    edge.metrics.application_calls.inc();
+    let fetched = match validate::ask(edge, ask, &stored.pages).await {
+        Ok(Answered::Reply(reply)) => Ok(reply),
+        Ok(Answered::Holds(page)) => return keep(edge, ticket, ask, exchange, (page, fwd)).await,
+        Ok(Answered::Withdrawn(reason)) => return withdraw(edge, ticket, ask, exchange, reason).await,
+        Err(failure) => Err(failure),
+    };
     let fallback = || {
-        let in_l1 =
-            || edge.l1.fallback(ask.request.key.as_bytes(), &ask.request.outgoing.headers, Instant::now());
-        let page = fallback.or_else(in_l1)?;
-        (page.head.use_at(Instant::now()) != Use::Dead).then_some(page)
+        let page = fallback.or_else(|| edge.l1.fallback(key, fields, Instant::now()))?;
+        page.head.use_at(Instant::now()).on_error().then_some(page)
     };
     let failed = fetched.as_ref().map_or(true, |reply| http_cache::is_error(reply.status));
     if failed && let Some(page) = fallback() {
@@ -127,19 +146,58 @@ async fn make(
     match verdict(ask, &reply, asked) {
         Verdict::Store(mut lifetime) => {
             ask.policy.jitter.apply(&mut lifetime, rand::random());
-            store(edge, ticket, ask, exchange, reply, lifetime).await;
+            store(edge, ticket, ask, exchange, (reply, fwd), lifetime).await;
         }
         Verdict::DoNotStore(reason) if failed => {
             give_up(exchange, Why::Failed, Duration::ZERO).await;
-            share_error(edge, ticket, ask, reply, reason).await;
+            share_error(edge, ticket, ask, (reply, fwd), reason).await;
         }
         Verdict::DoNotStore(reason) => {
-            let pass_for = ask.policy.hit_for_miss;
-            edge.l1.pass(ask.request.key.as_bytes(), reason, Instant::now(), pass_for);
             ticket.flight.keep_for_first(Own::Reply(Box::new(reply)));
-            ticket.end(Outcome::Pass(reason));
-            give_up(exchange, Why::Uncacheable, pass_for).await;
+            withdraw(edge, ticket, ask, exchange, reason).await;
         }
+    }
+}
+
+/// All who wait go to the application, in parallel, and so do others for a while.
+async fn withdraw(
+    edge: &Edge,
+    ticket: &mut Ticket,
+    ask: &SharedAsk,
+    exchange: Option<Exchange>,
+    reason: Reason,
+) {
+    let pass_for = ask.policy.hit_for_miss;
+    edge.l1.pass(ask.request.key.as_bytes(), reason, Instant::now(), pass_for);
+    ticket.end(Outcome::Pass(reason));
+    give_up(exchange, Why::Uncacheable, pass_for).await;
+}
+
+/// A stored page holds: it is given to all who joined, and stored anew.
+async fn keep(
+    edge: &Edge,
+    ticket: &mut Ticket,
+    ask: &SharedAsk,
+    exchange: Option<Exchange>,
+    (page, fwd): (Arc<Page>, Fwd),
+) {
+    let body = Growing::whole(page.body.clone());
+    edge.l1.insert(ask.request.key.as_bytes(), &ask.request.outgoing.headers, page.clone());
+    ticket.end(Outcome::Page(Arc::new(served(ask, page.head.clone(), body, Source::Validated { fwd }))));
+    if page.head.lifetime.validate {
+        return give_up(exchange, Why::Uncacheable, Duration::ZERO).await;
+    }
+    let Some(mut exchange) = exchange else { return };
+    let stored = async {
+        exchange.store(page.head.to_entry(Instant::now())).await?;
+        let mut rest = page.body.clone();
+        while !rest.is_empty() {
+            exchange.store_chunk(rest.split_to(rest.len().min(CHUNK))).await?;
+        }
+        exchange.store_end().await
+    };
+    if let Err(why) = stored.await {
+        not_kept(edge, ask, &why);
     }
 }
 
@@ -174,7 +232,7 @@ async fn store(
     ticket: &mut Ticket,
     ask: &SharedAsk,
     mut exchange: Option<Exchange>,
-    mut reply: OriginReply,
+    (mut reply, fwd): (OriginReply, Fwd),
     lifetime: Lifetime,
 ) {
     let policy = &ask.policy;
@@ -191,9 +249,14 @@ async fn store(
     if let Some(reader) = body.reader() {
         ticket.flight.keep_for_first(Own::Reader(reader));
     }
-    let page =
-        served(ask, head.clone(), body.clone(), Source::Application { not_stored: None }).with_length(length);
+    let source = Source::Application { fwd, not_stored: None };
+    let page = served(ask, head.clone(), body.clone(), source).with_length(length);
     ticket.flight.settle(Outcome::Page(Arc::new(page)));
+    if head.lifetime.validate {
+        // Nobody else may use it as it is: nobody waits for it.
+        ticket.close();
+        give_up(exchange.take(), Why::Uncacheable, Duration::ZERO).await;
+    }
     if let Some(opened) = &mut exchange
         && let Err(why) = opened.store(head.to_entry(Instant::now())).await
     {
@@ -285,7 +348,7 @@ async fn share_error(
     edge: &Edge,
     ticket: &mut Ticket,
     ask: &SharedAsk,
-    mut reply: OriginReply,
+    (mut reply, fwd): (OriginReply, Fwd),
     reason: Reason,
 ) {
     if reply.headers.contains_key(http::header::SET_COOKIE) {
@@ -295,14 +358,15 @@ async fn share_error(
     let head = PageHead {
         status: reply.status,
         headers: http_cache::fields::stored_headers(&reply.headers, SystemTime::now()),
-        lifetime: no_lifetime(),
+        // Shared with those who ask now, and not stored.
+        lifetime: Lifetime::none(http_cache::Source::Setting),
         born: Instant::now(),
     };
     let body = Growing::new(ask.policy.max_object);
     if let Some(reader) = body.reader() {
         ticket.flight.keep_for_first(Own::Reader(reader));
     }
-    let source = Source::Application { not_stored: Some(reason) };
+    let source = Source::Application { fwd, not_stored: Some(reason) };
     let page = served(ask, head, body.clone(), source).with_length(declared_length(&reply));
     ticket.end(Outcome::Page(Arc::new(page)));
     while let Some(chunk) = reply.body.next().await {
@@ -351,18 +415,5 @@ fn pass_reason(why: PassReason) -> Reason {
         PassReason::HolderFailed => Reason::HolderFailed,
         PassReason::WaitTimeout => Reason::WaitTimeout,
         PassReason::TooMany | PassReason::Unspecified => Reason::TooManyWaiters,
-    }
-}
-
-/// Of a reply that is shared with those who ask now, and not stored.
-fn no_lifetime() -> Lifetime {
-    Lifetime {
-        ttl: Duration::ZERO,
-        stale_while_revalidate: Duration::ZERO,
-        stale_if_error: Duration::ZERO,
-        age: Duration::ZERO,
-        vary: Vec::new(),
-        shared: false,
-        source: http_cache::Source::Setting,
     }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http_cache::Reason;
+use http_cache::cache_status::Fwd;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -40,6 +41,11 @@ pub(crate) struct Served {
 }
 
 impl Served {
+    /// It was there before it was asked for.
+    pub(crate) fn was_stored(&self) -> bool {
+        matches!(self.source, Source::Node | Source::Stale(_) | Source::Waited)
+    }
+
     pub(crate) fn with_length(mut self, length: Option<u64>) -> Self {
         self.length = length;
         self
@@ -55,8 +61,10 @@ pub(crate) enum Source {
     Stale(Staleness),
     /// Another edge made it while we waited.
     Waited,
-    /// The application made it now; `stored` unless a reason says why not.
-    Application { not_stored: Option<Reason> },
+    /// The application made it now, for a request that found so much stored; `stored` unless a reason says why not.
+    Application { fwd: Fwd, not_stored: Option<Reason> },
+    /// The application said that a stored page still holds.
+    Validated { fwd: Fwd },
 }
 
 /// What the flight's first request alone may take.

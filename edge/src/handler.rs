@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use http::header::LAST_MODIFIED;
-use http_cache::{Key, Reason, ReplyParts, RequestParts, SharedRequest, Verdict, vary};
+use http::StatusCode;
+use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
+use http_cache::{Key, Look, Reason, ReplyParts, RequestParts, SharedRequest, Verdict, vary};
 use tracing::Span;
 use weir_proto::origin::RequestHead;
 
@@ -12,11 +13,12 @@ use crate::ask::{Ask, SharedAsk};
 use crate::flights::{First, Joined, Outcome, Own, Served};
 use crate::l1::Found;
 use crate::origin::OriginReply;
-use crate::page::{Page, Staleness};
+use crate::page::{Page, PageHead, Staleness};
 use crate::path;
 use crate::reply::Reply;
 use crate::request::Request;
 use crate::sites::{Chosen, Location};
+use crate::validate::{self, Answered};
 use crate::{Edge, answer, error, fill, from_files, spans};
 
 /// How often a request may find that the page it joined is another variant's before it goes by itself.
@@ -115,6 +117,7 @@ async fn cached(edge: &Arc<Edge>, ask: SharedAsk, request: Request) -> Reply {
                 refresh(edge, &ask, &page);
                 return answer::stale(edge, &request, &page, Staleness::Revalidating);
             }
+            Found::Validate(page, reason) => return validated(edge, ask, request, page, reason).await,
             Found::Pass(reason) => return pass_and_learn(edge, ask, request, reason).await,
             Found::Miss { variant } => variant.or_else(|| wanted.take()),
         };
@@ -145,6 +148,13 @@ async fn cached(edge: &Arc<Edge>, ask: SharedAsk, request: Request) -> Reply {
         };
         if !look.may_use(&served.head.lifetime) {
             return pass(edge, ask.ask, request, Some(Reason::NotShared)).await;
+        }
+        if first.is_none() && served.head.lifetime.validate {
+            // Each asks for itself, all at once.
+            return pass(edge, ask.ask, request, Some(Reason::NoCache)).await;
+        }
+        if served.was_stored() && !wanted_as_it_is(look, &served.head) {
+            return pass(edge, ask.ask, request, Some(Reason::RequestDirective)).await;
         }
         let mine = vary::selected(&served.head.lifetime.vary, &outgoing.headers);
         if first.is_none() && mine != served.selected {
@@ -195,6 +205,51 @@ async fn own_reply(
     }
 }
 
+/// Whether the page, made for others, is new enough for what this request says.
+fn wanted_as_it_is(look: &Look, page: &PageHead) -> bool {
+    let now = Instant::now();
+    look.wants.use_at(&page.lifetime, page.age(now)) == page.use_at(now)
+}
+
+/// A stored page that this request may have only if it still holds: it asks for itself, and waits for no other.
+async fn validated(
+    edge: &Arc<Edge>,
+    ask: SharedAsk,
+    request: Request,
+    page: Arc<Page>,
+    reason: Reason,
+) -> Reply {
+    let key = ask.request.key.as_bytes();
+    let answered = validate::ask(edge, &ask, std::slice::from_ref(&page)).await;
+    match answered {
+        Ok(Answered::Holds(page)) => {
+            edge.l1.insert(key, &ask.request.outgoing.headers, page.clone());
+            return answer::validated(edge, &request, &page, reason);
+        }
+        Ok(Answered::Reply(reply)) if http_cache::is_error(reply.status) && may_stand_in(&page) => {
+            return answer::stale(edge, &request, &page, Staleness::Failing);
+        }
+        Err(failure) => {
+            edge.log_failure(&request.target, &failure);
+            if may_stand_in(&page) {
+                return answer::stale(edge, &request, &page, Staleness::Failing);
+            }
+            return answer::failed(edge, &failure, Some(reason));
+        }
+        Ok(_) if reason == Reason::NoCache => edge.l1.forget(key),
+        Ok(_) => {}
+    }
+    match answered {
+        // The application saw all that this visitor sent.
+        Ok(Answered::Reply(reply)) if !ask.request.look.trimmed => answer::relayed(edge, reply, Some(reason)),
+        _ => pass(edge, ask.ask, request, Some(reason)).await,
+    }
+}
+
+fn may_stand_in(page: &Page) -> bool {
+    page.head.use_at(Instant::now()).on_error()
+}
+
 /// Makes sure that exactly one refresh of a stale page is under way; nobody waits for it.
 fn refresh(edge: &Arc<Edge>, ask: &SharedAsk, stale: &Page) {
     let names = &stale.head.lifetime.vary;
@@ -242,9 +297,17 @@ async fn ask_application(
     relay: impl FnOnce(OriginReply) -> Reply,
 ) -> Reply {
     let started = Instant::now();
-    let fetched = edge.origins.fetch(head, request.body).await;
+    let conditional =
+        [IF_NONE_MATCH, IF_MODIFIED_SINCE].iter().any(|name| request.headers.contains_key(name));
+    let mut fetched = edge.origins.fetch(head, request.body).await;
     let upstream = started.elapsed();
     edge.metrics.application_calls.inc();
+    if let Ok(reply) = &fetched
+        && reply.status == StatusCode::NOT_MODIFIED
+        && !conditional
+    {
+        fetched = Err(validate::unasked(reply));
+    }
     let mut reply = match fetched {
         Ok(reply) => relay(reply),
         Err(failure) => {

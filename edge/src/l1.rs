@@ -70,10 +70,20 @@ pub(crate) enum Found {
     Fresh(Arc<Page>),
     /// Past it, and may be served while it is refreshed.
     Stale(Arc<Page>),
+    /// To be used only if the application says that it still holds; why.
+    Validate(Arc<Page>, Reason),
     /// Go past the cache.
     Pass(Reason),
     /// Not here; if the key's Vary rule is known, the variant that the request selects.
     Miss { variant: Option<Vec<u8>> },
+}
+
+/// Pages of one key.
+#[derive(Default)]
+pub(crate) struct Stored {
+    pub pages: Vec<Arc<Page>>,
+    /// The one that the request selects, and no other.
+    pub selected: bool,
 }
 
 impl L1 {
@@ -124,6 +134,11 @@ impl L1 {
         match page.map(|page| (page, usage(page))) {
             Some((page, Use::Fresh)) => Found::Fresh(page.clone()),
             Some((page, Use::Stale)) => Found::Stale(page.clone()),
+            Some((page, Use::Validate)) => Found::Validate(page.clone(), Reason::NoCache),
+            // Good enough for others, and not for this request.
+            Some((page, _)) if matches!(page.head.use_at(now), Use::Fresh | Use::Stale) => {
+                Found::Validate(page.clone(), Reason::RequestDirective)
+            }
             _ => Found::Miss { variant: (!slot.vary.is_empty()).then_some(wanted) },
         }
     }
@@ -133,7 +148,27 @@ impl L1 {
         let slot = self.slots.peek(key)?;
         let wanted = vary::selected(&slot.vary, request);
         let (_, page) = slot.variants.iter().find(|(variant, _)| *variant == wanted)?;
-        (page.head.use_at(now) != Use::Dead).then(|| page.clone())
+        page.head.use_at(now).on_error().then(|| page.clone())
+    }
+
+    /// What a request for a page may name as stored: the variant it selects, whatever its age, or else all there are,
+    /// newest first.
+    pub(crate) fn stored(&self, key: &[u8], request: &HeaderMap) -> Stored {
+        let Some(slot) = self.slots.peek(key) else { return Stored::default() };
+        let wanted = vary::selected(&slot.vary, request);
+        let selected = slot.variants.iter().find(|(variant, _)| *variant == wanted);
+        match selected {
+            Some((_, page)) => Stored { pages: vec![page.clone()], selected: true },
+            None => Stored {
+                pages: slot.variants.iter().map(|(_, page)| page.clone()).collect(),
+                selected: false,
+            },
+        }
+    }
+
+    /// The page turned out to be an old one.
+    pub(crate) fn forget(&self, key: &[u8]) {
+        self.slots.remove(key);
     }
 
     /// Keeps a whole page, unless it is too large. `request`: the fields it was made for.

@@ -54,6 +54,7 @@ mod spans;
 mod stream;
 mod tls;
 mod uplink;
+mod validate;
 mod watchdog;
 mod writer;
 

@@ -41,7 +41,7 @@ fn on(server: &str) -> String {
 }
 
 impl Failure {
-    fn new(kind: Kind, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let (server, detail) = (String::new(), detail.into());
         Self { kind, server, detail, reached: false, retry_after: 0, fault: None }
     }

@@ -69,6 +69,8 @@ impl PageHead {
                 age,
                 vary: vary?,
                 shared: entry.shared,
+                // Such a page stays in the edge that asked for it.
+                validate: false,
                 // Only of interest where the lifetime is decided.
                 source: http_cache::Source::Setting,
             },

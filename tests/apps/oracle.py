@@ -34,6 +34,7 @@ size=BYTES       the body filled up with dots, or cut, to this length
 chunks=N gap=MS  the body in N pieces, that long apart
 nolength=1       no Content-Length
 etag=TEXT        ETag: "TEXT", and 304 to an If-None-Match that holds it
+modified=DATE    Last-Modified: DATE, and 304 to an If-Modified-Since of this very date
 head-body=1      sends the body in answer to HEAD too
 """
 
@@ -258,6 +259,10 @@ def shaped(ask, answer):
     if etag := ask.text("etag"):
         fields.append(("ETag", f'"{etag}"'))
         if f'"{etag}"' in ask.environ.get("HTTP_IF_NONE_MATCH", ""):
+            status = 304
+    if modified := ask.text("modified"):
+        fields.append(("Last-Modified", modified))
+        if modified == ask.environ.get("HTTP_IF_MODIFIED_SINCE"):
             status = 304
     if status in BODYLESS:
         answer.body, answer.type, answer.length = b"", "", None

@@ -20,6 +20,9 @@ mod cache;
 mod private;
 #[path = "e2e/variants.rs"]
 mod variants;
+// Pages past their life: the application is asked whether they still hold.
+#[path = "e2e/revalidation.rs"]
+mod revalidation;
 // Application, Redis, cache-node and Weir itself stop or misbehave.
 #[path = "e2e/failures.rs"]
 mod failures;

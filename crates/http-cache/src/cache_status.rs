@@ -122,6 +122,11 @@ impl CacheStatus {
             Served::Hit => "HIT",
             Served::Updating => "UPDATING",
             Served::StaleOnError => "STALE",
+            Served::Forwarded(Fwd::Stale | Fwd::Request)
+                if matches!(self.fwd_status, Some(StatusCode::NOT_MODIFIED)) && self.stored =>
+            {
+                "REVALIDATED"
+            }
             Served::Forwarded(Fwd::Stale) => "EXPIRED",
             Served::Forwarded(Fwd::Bypass | Fwd::Method | Fwd::Request) => "BYPASS",
             Served::Forwarded(Fwd::UriMiss | Fwd::VaryMiss | Fwd::Miss | Fwd::Partial) => "MISS",
@@ -174,6 +179,11 @@ mod tests {
                 CacheStatus { detail: Some(Reason::SetCookie), ..fwd(Fwd::Stale) },
                 "weir; fwd=stale; detail=set-cookie",
                 "EXPIRED",
+            ),
+            (
+                CacheStatus { fwd_status: Some(StatusCode::NOT_MODIFIED), stored: true, ..fwd(Fwd::Stale) },
+                "weir; fwd=stale; fwd-status=304; stored",
+                "REVALIDATED",
             ),
             (CacheStatus::passed(Reason::Method), "weir; fwd=method; detail=method", "BYPASS"),
             (CacheStatus::passed(Reason::Bypass), "weir; fwd=bypass; detail=bypass", "BYPASS"),

@@ -22,6 +22,8 @@ pub struct Lifetime {
     /// The reply itself says that it may be shared: also with visitors who carry a personal cookie or Authorization.
     /// A page that is not shared must be searched for a CSRF token before it is stored, see [`crate::csrf`].
     pub shared: bool,
+    /// Never to be used without asking the application first: kept for its validators alone.
+    pub validate: bool,
     /// Where `ttl` comes from.
     pub source: Source,
 }
@@ -34,8 +36,17 @@ pub enum Use {
     Stale,
     /// To be served only if the application fails.
     OnError,
+    /// To be served only if the application says that it still holds.
+    Validate,
     /// Not to be served any more.
     Dead,
+}
+
+impl Use {
+    /// Whether it may be served when the application fails.
+    pub fn on_error(self) -> bool {
+        matches!(self, Self::Fresh | Self::Stale | Self::OnError)
+    }
 }
 
 /// "In this context, an error is any situation that would result in a 500, 502, 503, or 504 HTTP response status code being
@@ -45,8 +56,27 @@ pub fn is_error(status: StatusCode) -> bool {
 }
 
 impl Lifetime {
+    /// Of a reply that nothing may be answered from.
+    pub fn none(source: Source) -> Self {
+        Self {
+            ttl: Duration::ZERO,
+            stale_while_revalidate: Duration::ZERO,
+            stale_if_error: Duration::ZERO,
+            age: Duration::ZERO,
+            vary: Vec::new(),
+            shared: false,
+            validate: false,
+            source,
+        }
+    }
+
     /// `age` is the current age: [`Lifetime::age`] and the time since.
     pub fn use_at(&self, age: Duration) -> Use {
+        // "the response MUST NOT be used to satisfy any other request without forwarding it for validation and receiving a
+        // successful response" (RFC 9111 section 5.2.2.4)
+        if self.validate {
+            return Use::Validate;
+        }
         // RFC 9111 section 4.2: "response_is_fresh = (freshness_lifetime > current_age)"
         if self.ttl > age {
             return Use::Fresh;
@@ -88,6 +118,7 @@ pub(crate) mod tests {
             age: Duration::ZERO,
             vary: Vec::new(),
             shared: false,
+            validate: false,
             source: Source::Setting,
         }
     }
@@ -120,6 +151,13 @@ pub(crate) mod tests {
         let errors: Vec<_> =
             (100..600).filter(|status| is_error(StatusCode::from_u16(*status).unwrap())).collect();
         assert_eq!(errors, [500, 502, 503, 504]);
+    }
+
+    #[test]
+    fn what_must_be_validated_is_good_for_nothing_else() {
+        let lifetime = Lifetime { validate: true, ..lifetime(0, 0, 0) };
+        assert_eq!(lifetime.use_at(Duration::ZERO), Use::Validate);
+        assert_eq!(lifetime.use_at(Duration::MAX), Use::Validate);
     }
 
     #[test]

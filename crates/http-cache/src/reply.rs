@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::cache_control::{Delta, ReplyDirectives, Scope};
 use crate::freshness::{Governing, Source};
-use crate::{Lifetime, Policy, Reason, age, csrf, tags, vary};
+use crate::{Lifetime, Policy, Reason, age, csrf, revalidate, tags, vary};
 
 /// The head of a reply to a GET that [`Policy::outgoing`] made.
 #[derive(Clone, Copy, Debug)]
@@ -64,13 +64,25 @@ impl Policy {
             return Err(Reason::PersonalCookie);
         }
 
-        let (ttl, source, age) = self.lifetime(reply, &governing, &directives, now)?;
+        let (ttl, source, age) = self.lifetime(reply, &governing, now)?;
+        // "in its unqualified form (without an argument), indicates that the response MUST NOT be used to satisfy any
+        // other request without forwarding it for validation" (section 5.2.2.4). What is stale from the start comes to the
+        // same. Neither is of use to a shield, but where there is a validator the body need not be sent again.
+        let unusable = match &directives.no_cache {
+            Scope::All => Some(Reason::NoCache),
+            _ => (!is_usable(ttl, age, &directives)).then_some(Reason::Expired),
+        };
+        let validate = unusable.is_some();
+        if let Some(reason) = unusable.filter(|_| !revalidate::has_validator(reply.headers)) {
+            return Err(reason);
+        }
         let (stale_while_revalidate, stale_if_error) = self.stale_windows(&directives);
         let shared = shared || reply.authorization;
         // What a purge could miss is not stored. The origin in front of a group's name does not matter here.
         tags::tags(b"", reply.headers)?;
         self.check_body(reply.headers, shared)?;
-        Ok(Lifetime { ttl, stale_while_revalidate, stale_if_error, age, vary, shared, source })
+        let never = Lifetime { vary, shared, validate, age, ..Lifetime::none(source) };
+        Ok(if validate { never } else { Lifetime { ttl, stale_while_revalidate, stale_if_error, ..never } })
     }
 
     fn check_directives(&self, status: StatusCode, directives: &ReplyDirectives) -> Result<(), Reason> {
@@ -99,11 +111,6 @@ impl Policy {
         // store a modified response" (section 3)
         if directives.private == Scope::All {
             return Err(Reason::Private);
-        }
-        // "in its unqualified form (without an argument), indicates that the response MUST NOT be used to satisfy any
-        // other request without forwarding it for validation" (section 5.2.2.4): of no use to a shield.
-        if directives.no_cache == Scope::All {
-            return Err(Reason::NoCache);
         }
         Ok(())
     }
@@ -139,7 +146,6 @@ impl Policy {
         &self,
         reply: &ReplyParts<'_>,
         governing: &Governing,
-        directives: &ReplyDirectives,
         now: SystemTime,
     ) -> Result<(Duration, Source, Duration), Reason> {
         let age = age::initial_age(reply.headers, reply.request_time, now);
@@ -153,13 +159,7 @@ impl Policy {
                 None => return Err(Reason::NoFreshness),
             },
         };
-        // A reply that is stale already is of use only if it says itself that it may be served so.
-        let usable = ttl.saturating_add(directives.stale_while_revalidate.valid().unwrap_or_default());
-        let forbidden = directives.must_revalidate || directives.proxy_revalidate;
-        if ttl > age || (usable > age && !forbidden) {
-            return Ok((ttl, source, age));
-        }
-        Err(Reason::Expired)
+        Ok((ttl, source, age))
     }
 
     /// How long past its lifetime the reply may be served while it is refreshed, and when the application fails.
@@ -194,6 +194,13 @@ impl Policy {
         }
         Ok(())
     }
+}
+
+/// A reply that is stale already is of use only if it says itself that it may be served so.
+fn is_usable(ttl: Duration, age: Duration, directives: &ReplyDirectives) -> bool {
+    let usable = ttl.saturating_add(directives.stale_while_revalidate.valid().unwrap_or_default());
+    let forbidden = directives.must_revalidate || directives.proxy_revalidate;
+    ttl > age || (usable > age && !forbidden)
 }
 
 #[cfg(test)]

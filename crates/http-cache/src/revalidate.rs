@@ -9,10 +9,16 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::conditional::etag::{self, Comparison};
+use crate::date::Date;
 use crate::fields::{is_hop_by_hop, nominated};
 
 /// The most stored variants that one request names.
 const MAX_VARIANTS: usize = 16;
+
+/// Whether a reply carries something to ask by whether it still holds.
+pub fn has_validator(reply: &HeaderMap) -> bool {
+    etag::of(reply).is_some() || Date::of(reply, &LAST_MODIFIED).valid().is_some()
+}
 
 /// Makes `request` conditional on the stored replies for its key: the stale one, or all variants of which none matched.
 /// False if they carry no validator: the request is then as it was.

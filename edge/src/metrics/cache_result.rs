@@ -7,6 +7,8 @@ pub enum CacheResult {
     Hit,
     /// A stored page past its lifetime: it is being refreshed, or the application failed.
     Stale,
+    /// A stored page of which the application said that it still holds.
+    Revalidated,
     /// The application made the page for this request.
     Miss,
     /// The application made the page for another request that came a little earlier.
@@ -24,9 +26,10 @@ pub enum CacheResult {
 }
 
 impl CacheResult {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Hit,
         Self::Stale,
+        Self::Revalidated,
         Self::Miss,
         Self::Collapsed,
         Self::Pass,
@@ -40,6 +43,7 @@ impl CacheResult {
         match self {
             Self::Hit => "hit",
             Self::Stale => "stale",
+            Self::Revalidated => "revalidated",
             Self::Miss => "miss",
             Self::Collapsed => "collapsed",
             Self::Pass => "pass",

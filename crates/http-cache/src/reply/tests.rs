@@ -3,6 +3,7 @@
 use std::time::UNIX_EPOCH;
 
 use super::*;
+use crate::Use;
 use crate::policy::TtlRules;
 
 type Fields<'a> = &'a [(&'static str, &'a str)];
@@ -148,6 +149,39 @@ fn stale_already() {
     // Stale already, but to be served so by its own word.
     let lifetime = reply(&cache_control("max-age=0, stale-while-revalidate=60")).stored();
     assert_eq!((lifetime.ttl.as_secs(), lifetime.stale_while_revalidate.as_secs()), (0, 60));
+}
+
+#[test]
+fn what_must_be_validated_is_kept_for_its_validators() {
+    let (tag, date) = (("etag", "\"a\""), ("last-modified", AN_HOUR_AGO));
+    let cases: &[Fields<'_>] = &[
+        &[("cache-control", "no-cache"), tag],
+        &[("cache-control", "no-cache, max-age=60"), date],
+        &[("cache-control", "max-age=0"), tag],
+        &[("cache-control", "max-age=0, must-revalidate"), date],
+        &[("cache-control", "max-age=0, stale-if-error=60"), tag],
+        &[("expires", "0"), tag],
+        &[("age", "60"), ("cache-control", "max-age=60"), tag],
+        &[("cdn-cache-control", "no-cache"), ("cache-control", "max-age=60"), tag],
+    ];
+    for fields in cases {
+        let lifetime = reply(fields).stored();
+        assert!(lifetime.validate, "{fields:?}");
+        assert_eq!((lifetime.dead_at(), lifetime.use_at(lifetime.age)), (Duration::ZERO, Use::Validate));
+    }
+    let cases: &[(Fields<'_>, Reason)] = &[
+        (&[("cache-control", "no-cache"), ("etag", "junk")], Reason::NoCache),
+        (&[("cache-control", "no-cache"), ("last-modified", "junk")], Reason::NoCache),
+        (&[("cache-control", "no-cache, private"), tag], Reason::Private),
+        (&[("cache-control", "no-cache, no-store"), tag], Reason::NoStore),
+        (&[("cache-control", "no-cache"), ("set-cookie", "a=1"), tag], Reason::SetCookie),
+        (&[("x-accel-expires", "0"), tag], Reason::AccelExpires),
+        (&[("cache-control", "max-age=junk"), tag], Reason::InvalidFreshness),
+    ];
+    for (fields, reason) in cases {
+        assert_eq!(reply(fields).reason(), *reason, "{fields:?}");
+    }
+    assert!(!reply(&[("cache-control", "no-cache=\"x\", max-age=60"), tag]).stored().validate);
 }
 
 #[test]

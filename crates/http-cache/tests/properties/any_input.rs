@@ -105,10 +105,11 @@ proptest! {
         if let Verdict::Store(lifetime) = Policy::default().reply(&reply, now()) {
             let mut ages = ages;
             ages.sort_unstable();
-            let worth = |usage| [Use::Fresh, Use::Stale, Use::OnError, Use::Dead].iter().position(|one| *one == usage);
+            let worth = |usage| [Use::Fresh, Use::Stale, Use::OnError, Use::Validate, Use::Dead].iter().position(|one| *one == usage);
             let worths: Vec<_> = ages.iter().map(|age| worth(lifetime.use_at(Duration::from_millis(*age)))).collect();
             prop_assert!(worths.is_sorted());
-            prop_assert_eq!(lifetime.use_at(lifetime.dead_at()), Use::Dead);
+            let over = if lifetime.validate { Use::Validate } else { Use::Dead };
+            prop_assert_eq!(lifetime.use_at(lifetime.dead_at()), over);
         }
     }
 
