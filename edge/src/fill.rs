@@ -118,7 +118,7 @@ async fn make(
     };
     let asked = SystemTime::now();
     let fetched = match validate::ask(edge, ask, &stored.pages).await {
-        Ok(Answered::Reply(reply)) => Ok(reply),
+        Ok(Answered::Reply(reply)) => Ok(*reply),
         Ok(Answered::Holds(page)) => return keep(edge, ticket, ask, exchange, (page, fwd)).await,
         Ok(Answered::Withdrawn(reason)) => return withdraw(edge, ticket, ask, exchange, reason).await,
         Err(failure) => Err(failure),

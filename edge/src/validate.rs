@@ -20,7 +20,7 @@ pub(crate) enum Answered {
     /// It holds, but what the 304 says of it forbids to store it any longer.
     Withdrawn(Reason),
     /// A reply of its own.
-    Reply(OriginReply),
+    Reply(Box<OriginReply>),
 }
 
 /// Asks for a page to be shared, on condition that none of the `stored` ones, newest first, holds.
@@ -30,7 +30,7 @@ pub(crate) async fn ask(edge: &Edge, ask: &SharedAsk, stored: &[Arc<Page>]) -> R
     if let Some(head) = ask.conditional_head(&named) {
         let mut reply = fetch(edge, head).await?;
         if reply.status != StatusCode::NOT_MODIFIED {
-            return Ok(Answered::Reply(reply));
+            return Ok(Answered::Reply(Box::new(reply)));
         }
         // A 304 has no body; its end is taken, so that the adapter does not see us leave.
         let _ = reply.body.next().await;
@@ -44,7 +44,7 @@ pub(crate) async fn ask(edge: &Edge, ask: &SharedAsk, stored: &[Arc<Page>]) -> R
     let reply = fetch(edge, ask.head()).await?;
     match reply.status {
         StatusCode::NOT_MODIFIED => Err(unasked(&reply)),
-        _ => Ok(Answered::Reply(reply)),
+        _ => Ok(Answered::Reply(Box::new(reply))),
     }
 }
 
