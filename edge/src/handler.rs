@@ -241,7 +241,9 @@ async fn validated(
     }
     match answered {
         // The application saw all that this visitor sent.
-        Ok(Answered::Reply(reply)) if !ask.request.look.trimmed => answer::relayed(edge, reply, Some(reason)),
+        Ok(Answered::Reply(reply)) if !ask.request.look.trimmed => {
+            answer::relayed(edge, *reply, Some(reason))
+        }
         _ => pass(edge, ask.ask, request, Some(reason)).await,
     }
 }
