@@ -9,7 +9,7 @@ use weir_tests::repository;
 
 const SERVICES: &[&str] = &["edge", "cache-node", "wsgi-adapter"];
 /// Pure: no socket, no clock of its own, nothing asynchronous.
-const PURE: &[&str] = &["crates/http-cache", "crates/uwsgi"];
+const PURE: &[&str] = &["crates/http-cache", "crates/uwsgi", "crates/fastcgi"];
 const IMPURE: &[&str] = &[
     "tokio",
     "tokio-util",
@@ -95,13 +95,15 @@ fn arrows_point_down_only() {
 }
 
 #[test]
-fn only_one_service_knows_redis_and_one_uwsgi() {
+fn only_one_service_knows_redis_and_one_the_applications_protocols() {
     for member in members() {
         let dependencies = dependencies(&member);
         let knows = |name: &str| dependencies.iter().any(|dependency| dependency == name);
         assert_eq!(knows("redis") || knows("bb8"), member == "cache-node", "{member} and Redis");
         if SERVICES.contains(&member.as_str()) {
-            assert_eq!(knows("uwsgi"), member == "wsgi-adapter", "{member} and uwsgi");
+            for protocol in ["uwsgi", "fastcgi"] {
+                assert_eq!(knows(protocol), member == "wsgi-adapter", "{member} and {protocol}");
+            }
         }
     }
 }

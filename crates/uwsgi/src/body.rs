@@ -57,7 +57,10 @@ const MAX_LINE: usize = 4096;
 impl Decoder {
     /// For the reply to a HEAD request (`head_only`) or another. RFC 9112 section 6.3.
     pub fn new(head: &Head, head_only: bool) -> Self {
-        let state = if head_only || bodiless(head.status) {
+        let state = if head.status == 101 {
+            // The other protocol's bytes, to the end of the connection.
+            State::Close
+        } else if head_only || bodiless(head.status) {
             State::Nothing
         } else if head.chunked {
             State::Size
@@ -172,7 +175,7 @@ mod tests {
     use super::*;
 
     fn head(status: u16, content_length: Option<u64>, chunked: bool) -> Head {
-        Head { status, fields: Vec::new(), content_length, chunked }
+        Head { status, fields: Vec::new(), content_length, chunked, persistent: false, upgrade: None }
     }
 
     /// Feeds the pieces, then closes: the body, or why there is none.

@@ -1,12 +1,18 @@
-//! From a request to the variables that a WSGI application sees: those of nginx's `uwsgi_params`, and
-//! `HTTP_*` for the fields.
+//! From a request to the variables that an application sees: those of nginx's `uwsgi_params`, and `HTTP_*`
+//! for the fields. FastCGI servers get the same and CGI's own.
 //!
-//! Every name is made here. No byte of the client's becomes part of one but behind `HTTP_`.
+//! Every name is made here or comes from the settings. No byte of the client's becomes part of one but behind
+//! `HTTP_`.
 
 use bytes::Bytes;
 
 use crate::packet::{Encoder, Limits, TooLarge};
 use crate::path::{self, BadPath};
+
+mod fields;
+mod script;
+
+pub use fields::{DROPPED, is_plain};
 
 /// What a request is to the application.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +36,40 @@ pub struct Request<'a> {
     pub document_root: &'a str,
     /// Takes the place of the client's own `traceparent`, unless empty.
     pub traceparent: &'a str,
+    /// The protocol that the client asks to switch to, such as `websocket`; empty: none.
+    pub upgrade: &'a str,
+    pub manner: Manner,
+    /// Where the application is mounted, such as `/shop`: SCRIPT_NAME, and not part of PATH_INFO. Empty: at
+    /// the root.
+    pub mount: &'a str,
+    /// Further variables, from the settings. They take the place of those of the same name.
+    pub extra: &'a [(String, String)],
+}
+
+/// What a kind of server makes of the variables, which differs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Manner {
+    /// As nginx sends them to uWSGI.
+    #[default]
+    Uwsgi,
+    /// gunicorn decodes PATH_INFO once more and takes the peer's address for REMOTE_ADDR: the path is encoded,
+    /// and the client told as X-Forwarded-For.
+    Gunicorn,
+    /// CGI's own variables beside them.
+    Cgi,
+    /// And the file that is to be run.
+    Php,
+}
+
+/// Takes variables one by one.
+pub trait Variables {
+    fn variable(&mut self, name: &[u8], value: &[u8]) -> Result<(), TooLarge>;
+}
+
+impl Variables for Encoder {
+    fn variable(&mut self, name: &[u8], value: &[u8]) -> Result<(), TooLarge> {
+        self.variable(name, value)
+    }
 }
 
 /// Why there is no packet for a request.
@@ -44,32 +84,15 @@ pub enum Refused {
     TooLarge(#[from] TooLarge),
 }
 
-/// Fields that never become `HTTP_*`.
-const DROPPED: &[&[u8]] = &[
-    // Given as CONTENT_TYPE and CONTENT_LENGTH, and HTTP_HOST made from the authority.
-    b"CONTENT_TYPE",
-    b"CONTENT_LENGTH",
-    b"HOST",
-    // Would set the proxy of the application's own HTTP clients: https://httpoxy.org
-    b"PROXY",
-    // Of the client's connection, not of the request (RFC 9110 section 7.6.1). HTTP_CONNECTION is ours.
-    b"CONNECTION",
-    b"KEEP_ALIVE",
-    b"PROXY_AUTHENTICATE",
-    b"PROXY_AUTHORIZATION",
-    b"PROXY_CONNECTION",
-    b"TE",
-    b"TRAILER",
-    b"TRANSFER_ENCODING",
-    b"UPGRADE",
-    // The edge has met it.
-    b"EXPECT",
-    // uWSGI takes "https" from it, whoever sent it. HTTPS says it already.
-    b"X_FORWARDED_SSL",
-];
-
-/// The packet for a request.
+/// The uwsgi packet for a request.
 pub fn packet(request: &Request<'_>, limits: Limits) -> Result<Bytes, Refused> {
+    let mut encoder = Encoder::new();
+    variables(request, &mut encoder)?;
+    Ok(encoder.finish(limits)?)
+}
+
+/// The variables for a request, each name once.
+pub fn variables(request: &Request<'_>, out: &mut impl Variables) -> Result<(), Refused> {
     if request.method.is_empty() || !request.method.bytes().all(is_token) {
         return Err(Refused::Invalid("method"));
     }
@@ -78,21 +101,18 @@ pub fn packet(request: &Request<'_>, limits: Limits) -> Result<Bytes, Refused> {
         None => (request.target, &b""[..]),
     };
     // WSGI knows paths only: "*" (OPTIONS) is told by REQUEST_URI.
-    let path_info = if path == b"*" { Default::default() } else { path::normalise(path)? };
+    let path = if path == b"*" { Default::default() } else { path::normalise(path)? };
     let scheme = if request.https { "https" } else { "http" };
-    let field = |wanted: &str| {
-        let found = request.fields.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted.as_bytes()));
-        found.map_or(&b""[..], |(_, value)| value)
-    };
+    let content_type = fields::first(request.fields, b"content-type");
+    let length = request.content_length.map(|length| length.to_string()).unwrap_or_default();
 
-    let mut out = Variables { encoder: Encoder::new() };
+    let mut out = Writer { out, extra: request.extra };
     out.text("QUERY_STRING", query)?;
     out.text("REQUEST_METHOD", request.method.as_bytes())?;
-    out.text("CONTENT_TYPE", field("content-type"))?;
-    out.text("CONTENT_LENGTH", request.content_length.map(|n| n.to_string()).unwrap_or_default().as_bytes())?;
+    out.text("CONTENT_TYPE", content_type)?;
+    out.text("CONTENT_LENGTH", length.as_bytes())?;
     out.text("REQUEST_URI", request.target)?;
-    // Decoded: may hold any byte but NUL.
-    out.encoder.variable(b"PATH_INFO", &path_info)?;
+    script::variables(request, &path, &mut out)?;
     out.text("DOCUMENT_ROOT", request.document_root.as_bytes())?;
     out.text("SERVER_PROTOCOL", request.protocol.as_bytes())?;
     out.text("REQUEST_SCHEME", scheme.as_bytes())?;
@@ -103,86 +123,37 @@ pub fn packet(request: &Request<'_>, limits: Limits) -> Result<Bytes, Refused> {
     out.text("REMOTE_PORT", request.client_port.to_string().as_bytes())?;
     out.text("SERVER_PORT", request.server_port.to_string().as_bytes())?;
     out.text("SERVER_NAME", request.server_name.as_bytes())?;
-    if !request.authority.is_empty() {
-        out.text("HTTP_HOST", request.authority.as_bytes())?;
+    fields::variables(request, scheme, &mut out)?;
+    for (name, value) in request.extra {
+        if !value.bytes().all(is_text) {
+            return Err(Refused::Invalid("variable of the settings"));
+        }
+        out.out.variable(name.as_bytes(), value.as_bytes())?;
     }
-    // One request per connection: gunicorn would wait for the next one.
-    out.text("HTTP_CONNECTION", b"close")?;
-    if !request.traceparent.is_empty() {
-        out.text("HTTP_TRACEPARENT", request.traceparent.as_bytes())?;
-    }
-    out.fields(request, scheme)?;
-    Ok(out.encoder.finish(limits)?)
+    Ok(())
 }
 
-struct Variables {
-    encoder: Encoder,
+/// Leaves out what the settings put in place of ours.
+struct Writer<'a, V> {
+    out: &'a mut V,
+    extra: &'a [(String, String)],
 }
 
-impl Variables {
+impl<V: Variables> Writer<'_, V> {
+    /// A value in which no control character may be.
     fn text(&mut self, name: &'static str, value: &[u8]) -> Result<(), Refused> {
         if !value.iter().all(|&byte| is_text(byte)) {
             return Err(Refused::Invalid(name));
         }
-        Ok(self.encoder.variable(name.as_bytes(), value)?)
+        self.bytes(name.as_bytes(), value)
     }
 
-    /// `HTTP_*`: at the place of a field's first line, the lines of that name joined.
-    fn fields(&mut self, request: &Request<'_>, scheme: &str) -> Result<(), Refused> {
-        let mut variable = Vec::with_capacity(64);
-        let mut joined = Vec::new();
-        for (at, (name, value)) in request.fields.iter().enumerate() {
-            let same = |other: &(&[u8], &[u8])| other.0.eq_ignore_ascii_case(name);
-            if !name_variable(name, &mut variable) || request.fields[..at].iter().any(same) {
-                continue;
-            }
-            let mut value = *value;
-            match &variable[HTTP.len()..] {
-                // uWSGI takes the scheme from it, whoever sent it.
-                b"X_FORWARDED_PROTO" => value = scheme.as_bytes(),
-                b"TRACEPARENT" if !request.traceparent.is_empty() => continue,
-                suffix if DROPPED.contains(&suffix) => continue,
-                suffix => {
-                    // RFC 9113 section 8.2.3: cookie crumbs "MUST be concatenated into a single octet string
-                    // using the two-octet delimiter of 0x3b, 0x20".
-                    let between: &[u8] = if suffix == b"COOKIE" { b"; " } else { b", " };
-                    joined.clear();
-                    for (_, more) in request.fields[at + 1..].iter().filter(|other| same(other)) {
-                        if joined.is_empty() {
-                            joined.extend_from_slice(value);
-                        }
-                        joined.extend_from_slice(between);
-                        joined.extend_from_slice(more);
-                    }
-                    if !joined.is_empty() {
-                        value = &joined;
-                    }
-                }
-            }
-            if !value.iter().all(|&byte| is_text(byte)) {
-                return Err(Refused::Invalid("field value"));
-            }
-            self.encoder.variable(&variable, value)?;
+    fn bytes(&mut self, name: &[u8], value: &[u8]) -> Result<(), Refused> {
+        if self.extra.iter().any(|(other, _)| other.as_bytes() == name) {
+            return Ok(());
         }
-        Ok(())
+        Ok(self.out.variable(name, value)?)
     }
-}
-
-const HTTP: &[u8] = b"HTTP_";
-
-/// Makes `HTTP_ACCEPT_LANGUAGE` of `accept-language`. False for a name that has no variable: only letters,
-/// digits and `-` do, so that no two names meet in one variable (`x-real-ip` and `x_real_ip`).
-fn name_variable(field: &[u8], variable: &mut Vec<u8>) -> bool {
-    variable.clear();
-    variable.extend_from_slice(HTTP);
-    for &byte in field {
-        match byte {
-            b'-' => variable.push(b'_'),
-            byte if byte.is_ascii_alphanumeric() => variable.push(byte.to_ascii_uppercase()),
-            _ => return false,
-        }
-    }
-    !field.is_empty()
 }
 
 /// A byte of a method or a field's name (RFC 9110 section 5.6.2).

@@ -28,16 +28,29 @@ pub struct Field {
     pub value: Bytes,
 }
 
+/// Which forms of a head the server may use, and what was asked of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Form {
+    /// A status line is needed, as in HTTP.
+    pub http: bool,
+    /// The request asked to switch protocols: 101 is a reply.
+    pub upgrade: bool,
+}
+
 /// A reply's head, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// 200 to 599.
+    /// 200 to 599; 101 where the request asked for it.
     pub status: u16,
     /// End-to-end fields in order, but for Content-Length and CGI's Status.
     pub fields: Vec<Field>,
     pub content_length: Option<u64>,
-    /// The body comes in chunks: only gunicorn before 27 does that over uwsgi.
+    /// The body comes in chunks. Over uwsgi only gunicorn before 27 does that.
     pub chunked: bool,
+    /// The server keeps the connection open for another request (RFC 9112 section 9.3).
+    pub persistent: bool,
+    /// The protocol that 101 switches to.
+    pub upgrade: Option<Bytes>,
 }
 
 /// What is wrong with the reply: the application, or whatever answered in its place, is to blame.
@@ -84,6 +97,7 @@ const SINGLE: &[&[u8]] = &[b"content-type", b"date", b"etag", b"expires", b"last
 #[derive(Debug)]
 pub struct Parser {
     limits: Limits,
+    form: Form,
     /// Bytes at the front known to hold no end of the head.
     searched: usize,
     /// Bytes of interim heads taken.
@@ -91,8 +105,8 @@ pub struct Parser {
 }
 
 impl Parser {
-    pub fn new(limits: Limits) -> Self {
-        Self { limits, searched: 0, interim: 0 }
+    pub fn new(limits: Limits, form: Form) -> Self {
+        Self { limits, form, searched: 0, interim: 0 }
     }
 
     /// Takes the head off the front of `buffer`, and interim heads before it; what follows there is the body.
@@ -107,8 +121,9 @@ impl Parser {
                 return Ok(None);
             };
             self.searched = 0;
-            let head = read_head(buffer.split_to(end), self.limits)?;
+            let head = read_head(buffer.split_to(end), self.limits, self.form)?;
             match head.status {
+                101 if self.form.upgrade && head.upgrade.is_some() => return Ok(Some(head)),
                 101 => return Err(BadReply::Switched),
                 // The edge has answered any 100-continue itself, and the contract carries no hints (103).
                 100..=199 => self.interim += end,
@@ -138,11 +153,14 @@ impl Parser {
 }
 
 /// Reads a whole head, its empty line included.
-fn read_head(bytes: BytesMut, limits: Limits) -> Result<Head, BadReply> {
+fn read_head(bytes: BytesMut, limits: Limits, form: Form) -> Result<Head, BadReply> {
     let mut lines = Lines { rest: bytes };
     let first = lines.rest.first_chunk::<5>().is_some_and(|start| start == b"HTTP/");
-    let mut status =
-        if first { Some(read_status_line(&lines.next().ok_or(BadReply::NotHttp)?)?) } else { None };
+    let (mut status, modern) = match first {
+        true => read_status_line(&lines.next().ok_or(BadReply::NotHttp)?)?,
+        false if form.http => return Err(BadReply::NotHttp),
+        false => (None, false),
+    };
     let mut raw = Vec::with_capacity(16);
     for line in lines {
         if raw.len() == limits.fields {
@@ -155,8 +173,14 @@ fn read_head(bytes: BytesMut, limits: Limits) -> Result<Head, BadReply> {
         return Err(BadReply::NotHttp);
     }
 
-    let mut head =
-        Head { status: 0, fields: Vec::with_capacity(raw.len()), content_length: None, chunked: false };
+    let mut head = Head {
+        status: 0,
+        fields: Vec::with_capacity(raw.len()),
+        content_length: None,
+        chunked: false,
+        persistent: persists(&raw, modern),
+        upgrade: None,
+    };
     for field in &raw {
         match &field.name[..] {
             b"status" if !first => {
@@ -177,6 +201,7 @@ fn read_head(bytes: BytesMut, limits: Limits) -> Result<Head, BadReply> {
                 }
                 head.chunked = true;
             }
+            b"upgrade" => head.upgrade = Some(field.value.clone()),
             name if HOP_BY_HOP.contains(&name) || nominated(&raw, name) => {}
             name if SINGLE.contains(&name) && head.fields.iter().any(|other| other.name == name) => {}
             _ => head.fields.push(field.clone()),
@@ -206,6 +231,15 @@ impl Iterator for Lines {
         let content = if line.ends_with(b"\r\n") { end - 1 } else { end };
         line.truncate(content);
         (!line.is_empty()).then_some(line)
+    }
+}
+
+/// RFC 9112 section 9.3: HTTP/1.1 persists unless it says close, HTTP/1.0 only if it says keep-alive.
+fn persists(fields: &[Field], modern: bool) -> bool {
+    if modern {
+        !nominated(fields, b"close")
+    } else {
+        nominated(fields, b"keep-alive") && !nominated(fields, b"close")
     }
 }
 

@@ -25,6 +25,10 @@ fn get<'a>(target: &'a str, fields: &'a [(&'a [u8], &'a [u8])]) -> Request<'a> {
         server_port: 8080,
         document_root: "/var/www",
         traceparent: "",
+        upgrade: "",
+        manner: Manner::Uwsgi,
+        mount: "",
+        extra: &[],
     }
 }
 
@@ -147,6 +151,86 @@ fn fields_become_variables_or_nothing() {
 fn our_trace_takes_the_place_of_the_clients() {
     let request = Request { traceparent: "ours", ..get("/", &[(b"traceparent", b"theirs")]) };
     assert_eq!(value(&request, "HTTP_TRACEPARENT").as_deref(), Some("ours"));
+}
+
+#[test]
+fn a_switch_of_protocols_is_told() {
+    let request =
+        Request { upgrade: "websocket", ..get("/", &[(b"upgrade", b"h2c"), (b"connection", b"x")]) };
+    assert_eq!(value(&request, "HTTP_UPGRADE").as_deref(), Some("websocket"));
+    assert_eq!(value(&request, "HTTP_CONNECTION").as_deref(), Some("Upgrade"));
+}
+
+#[test]
+fn a_mount_is_the_scripts_name() {
+    for (mount, path, script, info) in [
+        ("", "/shop/cart", None, "/shop/cart"),
+        ("/shop", "/shop/cart", Some("/shop"), "/cart"),
+        ("/shop", "/shop/", Some("/shop"), "/"),
+        ("/shop", "/shop", Some("/shop"), ""),
+        ("/shop", "/%73hop//x", Some("/shop"), "/x"),
+        ("/shop", "/shopping", None, "/shopping"),
+        ("/shop", "/", None, "/"),
+    ] {
+        let request = Request { mount, ..get(path, &[]) };
+        assert_eq!(value(&request, "SCRIPT_NAME").as_deref(), script, "{path}");
+        assert_eq!(value(&request, "PATH_INFO").as_deref(), Some(info), "{path}");
+    }
+}
+
+#[test]
+fn variables_of_the_settings_win() {
+    let extra = [("SERVER_NAME", "ours"), ("HTTP_X_A", "ours"), ("UWSGI_CHDIR", "/srv")];
+    let extra = extra.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let request = Request { extra: &extra, ..get("/", &[(b"x-a", b"theirs"), (b"x-b", b"theirs")]) };
+    for (name, expected) in
+        [("SERVER_NAME", "ours"), ("HTTP_X_A", "ours"), ("UWSGI_CHDIR", "/srv"), ("HTTP_X_B", "theirs")]
+    {
+        assert_eq!(value(&request, name).as_deref(), Some(expected), "{name}");
+    }
+}
+
+#[test]
+fn gunicorn_finds_the_path_behind_its_own_decoding() {
+    let request = Request {
+        manner: Manner::Gunicorn,
+        ..get("/a%2541%20%C3%A9%3Fb/x", &[(b"x-forwarded-for", b"6.6.6.6")])
+    };
+    assert_eq!(value(&request, "PATH_INFO").as_deref(), Some("/a%2541 %C3%A9%3Fb/x"));
+    assert_eq!(value(&request, "HTTP_X_FORWARDED_FOR").as_deref(), Some("192.0.2.1"));
+}
+
+#[test]
+fn cgi_has_variables_of_its_own() {
+    let request = Request { manner: Manner::Cgi, ..get("/a", &[]) };
+    for (name, expected) in [
+        ("GATEWAY_INTERFACE", Some("CGI/1.1")),
+        ("SCRIPT_NAME", Some("")),
+        ("PATH_INFO", Some("/a")),
+        ("SCRIPT_FILENAME", None),
+        ("REDIRECT_STATUS", None),
+    ] {
+        assert_eq!(value(&request, name).as_deref(), expected, "{name}");
+    }
+    for (path, file, info) in [
+        ("/", "/var/www/index.php", ""),
+        ("/a/", "/var/www/a/index.php", ""),
+        ("/a.php", "/var/www/a.php", ""),
+        ("/a.php/b/c", "/var/www/a.php", "/b/c"),
+        ("/a.phps/b.php/c.php", "/var/www/a.phps/b.php", "/c.php"),
+        ("/a.txt", "/var/www/a.txt", ""),
+        ("/x/../../a.php", "", ""),
+    ] {
+        let request = Request { manner: Manner::Php, ..get(path, &[]) };
+        if file.is_empty() {
+            assert_eq!(packet(&request, WIDE), Err(Refused::Path(BadPath)));
+            continue;
+        }
+        assert_eq!(value(&request, "SCRIPT_FILENAME").as_deref(), Some(file), "{path}");
+        assert_eq!(value(&request, "SCRIPT_NAME").as_deref(), file.strip_prefix("/var/www"), "{path}");
+        assert_eq!(value(&request, "PATH_INFO").as_deref(), Some(info), "{path}");
+        assert_eq!(value(&request, "REDIRECT_STATUS").as_deref(), Some("200"));
+    }
 }
 
 #[test]

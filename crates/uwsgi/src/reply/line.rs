@@ -6,7 +6,8 @@ use super::{BadReply, Field};
 use crate::environ::{is_text, is_token};
 
 /// `HTTP/1.1 200 OK`. uWSGI repeats the request's protocol here, which may be `HTTP/2.0`.
-pub(super) fn read_status_line(line: &[u8]) -> Result<u16, BadReply> {
+/// The status, and whether the version is HTTP/1.1 (or later: the reply is still framed as that).
+pub(super) fn read_status_line(line: &[u8]) -> Result<(Option<u16>, bool), BadReply> {
     let rest = line.strip_prefix(b"HTTP/").ok_or(BadReply::NotHttp)?;
     let space = memchr::memchr(b' ', rest).ok_or(BadReply::NotHttp)?;
     let (version, status) = rest.split_at(space);
@@ -18,7 +19,7 @@ pub(super) fn read_status_line(line: &[u8]) -> Result<u16, BadReply> {
     if !is_version {
         return Err(BadReply::NotHttp);
     }
-    read_status(&status[1..])
+    Ok((Some(read_status(&status[1..])?), !matches!(version, b"1.0" | b"0.9")))
 }
 
 /// `200 OK` or `200`. The reason is dropped: HTTP/2 has none.

@@ -10,7 +10,7 @@ const LIMITS: Limits = Limits { head: 1024, fields: 20 };
 /// The head and what is left as body. `Ok(None)`: not whole yet.
 fn parse(bytes: &[u8]) -> Result<Option<(Head, Vec<u8>)>, BadReply> {
     let mut buffer = BytesMut::from(bytes);
-    let head = Parser::new(LIMITS).parse(&mut buffer)?;
+    let head = Parser::new(LIMITS, Form::default()).parse(&mut buffer)?;
     Ok(head.map(|head| (head, buffer.to_vec())))
 }
 
@@ -85,7 +85,8 @@ fn waits_for_the_whole_head_at_every_cut() {
     for (bytes, _, _, _, body) in GOOD {
         let whole = parse(bytes).unwrap().unwrap().0;
         for cut in 0..=bytes.len() - body.len() {
-            let (mut parser, mut buffer) = (Parser::new(LIMITS), BytesMut::from(&bytes[..cut]));
+            let (mut parser, mut buffer) =
+                (Parser::new(LIMITS, Form::default()), BytesMut::from(&bytes[..cut]));
             let mut head = parser.parse(&mut buffer).unwrap();
             assert_eq!(
                 head.is_some(),
@@ -98,13 +99,50 @@ fn waits_for_the_whole_head_at_every_cut() {
             assert_eq!(head.unwrap(), whole, "{} cut at {cut}", bytes.escape_ascii());
             assert_eq!(buffer[..], **body);
         }
-        let (mut parser, mut buffer) = (Parser::new(LIMITS), BytesMut::new());
+        let (mut parser, mut buffer) = (Parser::new(LIMITS, Form::default()), BytesMut::new());
         let head = bytes.iter().find_map(|byte| {
             buffer.extend_from_slice(&[*byte]);
             parser.parse(&mut buffer).unwrap()
         });
         assert_eq!(head.unwrap(), whole, "{} byte by byte", bytes.escape_ascii());
     }
+}
+
+#[test]
+fn says_whether_the_connection_stays() {
+    let cases: &[(&[u8], bool)] = &[
+        (b"HTTP/1.1 200 OK\r\n\r\n", true),
+        (b"HTTP/1.1 200 OK\r\nConnection: x, Close\r\n\r\n", false),
+        (b"HTTP/1.1 200 OK\r\nConnection: x\r\nConnection: close\r\n\r\n", false),
+        (b"HTTP/1.0 200 OK\r\n\r\n", false),
+        (b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\n", true),
+        (b"HTTP/1.0 200 OK\r\nConnection: keep-alive, close\r\n\r\n", false),
+        (b"X-A: 1\r\n\r\n", false),
+    ];
+    for (bytes, persistent) in cases {
+        assert_eq!(parse(bytes).unwrap().unwrap().0.persistent, *persistent, "{}", bytes.escape_ascii());
+    }
+}
+
+#[test]
+fn switches_only_if_asked_and_only_to_something() {
+    let switched =
+        &b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nX-A: 1\r\n\r\n\x81"[..];
+    let parse = |bytes: &[u8], upgrade| {
+        let mut buffer = BytesMut::from(bytes);
+        let head = Parser::new(LIMITS, Form { http: true, upgrade }).parse(&mut buffer);
+        head.map(|head| head.map(|head| (head.status, head.upgrade, buffer.to_vec())))
+    };
+    assert_eq!(parse(switched, true), Ok(Some((101, Some("websocket".into()), b"\x81".to_vec()))));
+    assert_eq!(parse(switched, false), Err(BadReply::Switched));
+    assert_eq!(parse(b"HTTP/1.1 101 Switching\r\n\r\n", true), Err(BadReply::Switched));
+}
+
+#[test]
+fn an_http_server_sends_a_status_line() {
+    let mut buffer = BytesMut::from("Status: 200 OK\r\n\r\n");
+    let form = Form { http: true, upgrade: false };
+    assert_eq!(Parser::new(LIMITS, form).parse(&mut buffer), Err(BadReply::NotHttp));
 }
 
 #[test]
