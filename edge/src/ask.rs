@@ -72,6 +72,8 @@ impl Ask {
             traceparent: self.traceparent.clone(),
             priority: self.priority.into(),
             shared: false,
+            upgrade: String::new(),
+            stream_body: false,
         }
     }
 }

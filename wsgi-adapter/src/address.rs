@@ -6,12 +6,22 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-/// `uwsgi://host:port`, `uwsgi+unix:///path`, or short `host:port`, `unix:/path`. Displayed as written.
+/// `uwsgi://host:port`, `uwsgi+unix:///path`, likewise with `http` and `fastcgi`; or short for uwsgi `host:port`,
+/// `unix:/path`. Displayed as written.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Address {
     text: String,
+    protocol: Protocol,
     endpoint: Endpoint,
+}
+
+/// What is spoken there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    Uwsgi,
+    Http,
+    FastCgi,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,10 +38,12 @@ pub enum Endpoint {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadAddress {
     #[error(
-        "{0}:// servers are not supported by this version; run the application on uWSGI and write \"uwsgi://host:port\""
+        "https:// servers are not supported: between Weir and the application is plain HTTP; write \"http://host:port\""
     )]
-    NotYet(String),
-    #[error("unknown scheme \"{0}\"; write \"uwsgi://host:port\" or \"uwsgi+unix:///path/to.sock\"")]
+    Https,
+    #[error(
+        "unknown scheme \"{0}\"; write \"uwsgi://host:port\" or \"uwsgi+unix:///path/to.sock\", with uwsgi, http or fastcgi"
+    )]
     Scheme(String),
     #[error(
         "not a host and a port; write \"uwsgi://127.0.0.1:29000\", or \"uwsgi+unix:///path/to.sock\" for a unix socket"
@@ -47,6 +59,10 @@ pub enum BadAddress {
 const MAX_UNIX_PATH: usize = 107;
 
 impl Address {
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
@@ -61,19 +77,22 @@ impl FromStr for Address {
     type Err = BadAddress;
 
     fn from_str(text: &str) -> Result<Self, BadAddress> {
-        let endpoint = match text.split_once("://") {
-            Some(("uwsgi", rest)) => tcp(rest)?,
-            Some(("uwsgi+unix", path)) => unix(path)?,
-            Some((scheme @ ("http" | "https" | "fastcgi" | "http+unix" | "fastcgi+unix"), _)) => {
-                return Err(BadAddress::NotYet(scheme.to_owned()));
-            }
+        let (protocol, endpoint) = match text.split_once("://") {
+            Some(("uwsgi", rest)) => (Protocol::Uwsgi, tcp(rest)?),
+            Some(("uwsgi+unix", path)) => (Protocol::Uwsgi, unix(path)?),
+            // A URL as browsers write it ends in a slash.
+            Some(("http", rest)) => (Protocol::Http, tcp(rest.strip_suffix('/').unwrap_or(rest))?),
+            Some(("http+unix", path)) => (Protocol::Http, unix(path)?),
+            Some(("fastcgi", rest)) => (Protocol::FastCgi, tcp(rest)?),
+            Some(("fastcgi+unix", path)) => (Protocol::FastCgi, unix(path)?),
+            Some(("https", _)) => return Err(BadAddress::Https),
             Some((scheme, _)) => return Err(BadAddress::Scheme(scheme.to_owned())),
             None => match text.strip_prefix("unix:") {
-                Some(path) => unix(path)?,
-                None => tcp(text)?,
+                Some(path) => (Protocol::Uwsgi, unix(path)?),
+                None => (Protocol::Uwsgi, tcp(text)?),
             },
         };
-        Ok(Self { text: text.to_owned(), endpoint })
+        Ok(Self { text: text.to_owned(), protocol, endpoint })
     }
 }
 
@@ -121,21 +140,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_both_forms() {
+    fn reads_every_form() {
+        use Protocol::{FastCgi, Http, Uwsgi};
         let tcp = |host: &str, port| Endpoint::Tcp { host: host.to_owned(), port };
         let unix = |path: &str| Endpoint::Unix(path.into());
         let cases = [
-            ("uwsgi://127.0.0.1:29000", tcp("127.0.0.1", 29000)),
-            ("uwsgi://app_1.internal:3031", tcp("app_1.internal", 3031)),
-            ("uwsgi://[::1]:29000", tcp("::1", 29000)),
-            ("127.0.0.1:29000", tcp("127.0.0.1", 29000)),
-            ("localhost:29000", tcp("localhost", 29000)),
-            ("uwsgi+unix:///run/app.sock", unix("/run/app.sock")),
-            ("unix:/run/app.sock", unix("/run/app.sock")),
+            ("uwsgi://127.0.0.1:29000", Uwsgi, tcp("127.0.0.1", 29000)),
+            ("uwsgi://app_1.internal:3031", Uwsgi, tcp("app_1.internal", 3031)),
+            ("uwsgi://[::1]:29000", Uwsgi, tcp("::1", 29000)),
+            ("127.0.0.1:29000", Uwsgi, tcp("127.0.0.1", 29000)),
+            ("localhost:29000", Uwsgi, tcp("localhost", 29000)),
+            ("uwsgi+unix:///run/app.sock", Uwsgi, unix("/run/app.sock")),
+            ("unix:/run/app.sock", Uwsgi, unix("/run/app.sock")),
+            ("http://127.0.0.1:8000", Http, tcp("127.0.0.1", 8000)),
+            ("http://127.0.0.1:8000/", Http, tcp("127.0.0.1", 8000)),
+            ("http+unix:///run/app.sock", Http, unix("/run/app.sock")),
+            ("fastcgi://[::1]:9000", FastCgi, tcp("::1", 9000)),
+            ("fastcgi+unix:///run/php/php-fpm.sock", FastCgi, unix("/run/php/php-fpm.sock")),
         ];
-        for (text, endpoint) in cases {
+        for (text, protocol, endpoint) in cases {
             let address: Address = text.parse().unwrap();
-            assert_eq!((address.endpoint(), address.to_string()), (&endpoint, text.to_owned()));
+            assert_eq!((address.protocol(), address.endpoint()), (protocol, &endpoint));
+            assert_eq!(address.to_string(), text);
         }
     }
 
@@ -143,8 +169,9 @@ mod tests {
     fn says_what_is_wrong() {
         let long = format!("unix:/{}", "x".repeat(MAX_UNIX_PATH));
         let cases = [
-            ("http://127.0.0.1:8000", BadAddress::NotYet("http".into())),
-            ("fastcgi://127.0.0.1:9000", BadAddress::NotYet("fastcgi".into())),
+            ("https://127.0.0.1:8000", BadAddress::Https),
+            ("http://127.0.0.1:8000/app", BadAddress::HostAndPort),
+            ("http://127.0.0.1", BadAddress::HostAndPort),
             ("ftp://127.0.0.1:21", BadAddress::Scheme("ftp".into())),
             ("uwsgi://127.0.0.1", BadAddress::HostAndPort),
             ("uwsgi://127.0.0.1:0", BadAddress::HostAndPort),

@@ -7,7 +7,15 @@ use process::units::{Size, Time};
 use serde::{Deserialize, Deserializer};
 use uwsgi::packet;
 
-use crate::address::Address;
+use crate::address::{Address, Protocol};
+
+mod flavour;
+mod keepalive;
+mod variables;
+
+pub use flavour::Flavour;
+pub use keepalive::KeepaliveConfig;
+pub use variables::Variables;
 
 /// `[wsgi_adapter]`.
 #[derive(Clone, Debug, Deserialize)]
@@ -29,12 +37,24 @@ pub struct PoolConfig {
     pub balance: Balance,
     pub servers: Vec<ServerConfig>,
 
+    /// What the servers are, where that makes a difference: "uwsgi", "gunicorn" or "php".
+    pub flavour: Flavour,
+    /// Where the application is mounted, such as "/shop": its SCRIPT_NAME, left out of PATH_INFO.
+    pub mount: String,
+    /// Further variables for the application, beside or in place of the usual ones.
+    pub variables: Variables,
+    /// Connections to HTTP servers that stay open between requests.
+    pub keepalive: KeepaliveConfig,
+
     /// Name lookup and connecting, all addresses of a server together.
     pub connect_timeout: Time,
     /// Between two writes to the server.
     pub send_timeout: Time,
     /// Between two reads from the server.
     pub read_timeout: Time,
+    /// A connection that has switched to another protocol (WebSocket) ends after so long without a byte either
+    /// way.
+    pub tunnel_timeout: Time,
 
     /// Bytes of variables that the servers take: uWSGI's `buffer-size`.
     pub buffer_size: Size,
@@ -113,9 +133,14 @@ impl Default for PoolConfig {
             name: String::new(),
             balance: Balance::default(),
             servers: Vec::new(),
+            flavour: Flavour::default(),
+            mount: String::new(),
+            variables: Variables::default(),
+            keepalive: KeepaliveConfig::default(),
             connect_timeout: Time::from_secs(5),
             send_timeout: Time::from_secs(60),
             read_timeout: Time::from_secs(60),
+            tunnel_timeout: Time::from_secs(60),
             // uWSGI's own defaults.
             buffer_size: Size(4096),
             max_vars: 128,
@@ -251,6 +276,7 @@ impl PoolConfig {
             ("connect_timeout", self.connect_timeout),
             ("send_timeout", self.send_timeout),
             ("read_timeout", self.read_timeout),
+            ("tunnel_timeout", self.tunnel_timeout),
             ("body_timeout", self.body_timeout),
         ];
         for (key, _) in times.into_iter().filter(|(_, time)| time.0.is_zero()) {
@@ -276,7 +302,41 @@ impl PoolConfig {
         if self.buffer_memory > Size::mebibytes(64) {
             wrong("buffer_memory", "more than 64MiB for each body being received; larger ones go to a file");
         }
+        self.check_protocols(path, mistakes);
         self.check_servers(path, mistakes);
+    }
+
+    /// What only some protocols can carry.
+    fn check_protocols(&self, path: &str, mistakes: &mut Mistakes) {
+        let mut wrong = |key: &str, text: &str| mistakes.push(format!("{path}.{key}"), text);
+        let speaks = |protocol| self.servers.iter().any(|server| server.address.protocol() == protocol);
+        let mount = &self.mount;
+        let is_path = mount.is_empty() || (mount.starts_with('/') && !mount.ends_with('/'));
+        if !is_path || mount.contains("//") || mount.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
+            wrong("mount", "must begin with a slash and not end in one, such as \"/shop\"");
+        }
+        if !mount.is_empty() && speaks(Protocol::Http) {
+            wrong(
+                "mount",
+                "HTTP carries no SCRIPT_NAME; tell the http:// server itself (--root-path or its like)",
+            );
+        }
+        if !mount.is_empty() && self.flavour == Flavour::Gunicorn && speaks(Protocol::Uwsgi) {
+            wrong(
+                "mount",
+                "gunicorn takes no SCRIPT_NAME by uwsgi; start it with SCRIPT_NAME in its environment",
+            );
+        }
+        if !self.variables.0.is_empty() && speaks(Protocol::Http) {
+            wrong("variables", "HTTP carries no variables; servers of this pool speak it");
+        }
+        if self.flavour == Flavour::Php
+            && self.servers.iter().any(|s| s.address.protocol() != Protocol::FastCgi)
+        {
+            wrong("flavour", "\"php\" is for fastcgi:// servers");
+        }
+        self.variables.check(&format!("{path}.variables"), mistakes);
+        self.keepalive.check(&format!("{path}.keepalive"), mistakes);
     }
 
     fn check_servers(&self, path: &str, mistakes: &mut Mistakes) {

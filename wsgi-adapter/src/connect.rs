@@ -1,26 +1,113 @@
-//! A new connection to an application server. uwsgi knows no keep-alive: each request has its own.
+//! A connection to an application server.
 
-use std::io;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream, lookup_host};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream, lookup_host, tcp, unix};
 use tokio::time::{Instant, timeout_at};
 
 use crate::address::Endpoint;
 use crate::error::ServerError;
 
 /// A connection of either kind.
-pub(crate) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
+/// The side of a connection that is read from.
+pub(crate) enum Reader<'a> {
+    Tcp(tcp::ReadHalf<'a>),
+    Unix(unix::ReadHalf<'a>),
+}
+
+/// The side that is written to.
+pub(crate) enum Writer<'a> {
+    Tcp(tcp::WriteHalf<'a>),
+    Unix(unix::WriteHalf<'a>),
+}
+
+impl Socket {
+    pub(crate) fn split(&mut self) -> (Reader<'_>, Writer<'_>) {
+        match self {
+            Self::Tcp(stream) => {
+                let (reader, writer) = stream.split();
+                (Reader::Tcp(reader), Writer::Tcp(writer))
+            }
+            Self::Unix(stream) => {
+                let (reader, writer) = stream.split();
+                (Reader::Unix(reader), Writer::Unix(writer))
+            }
+        }
+    }
+
+    /// Nothing has come in and the other side has not closed.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let read = match self {
+            Self::Tcp(stream) => stream.try_read(&mut [0]),
+            Self::Unix(stream) => stream.try_read(&mut [0]),
+        };
+        read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
+impl AsyncRead for Reader<'_> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(half) => Pin::new(half).poll_read(context, buffer),
+            Self::Unix(half) => Pin::new(half).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Writer<'_> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(half) => Pin::new(half).poll_write(context, bytes),
+            Self::Unix(half) => Pin::new(half).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(half) => Pin::new(half).poll_write_vectored(context, pieces),
+            Self::Unix(half) => Pin::new(half).poll_write_vectored(context, pieces),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(half) => Pin::new(half).poll_flush(context),
+            Self::Unix(half) => Pin::new(half).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(half) => Pin::new(half).poll_shutdown(context),
+            Self::Unix(half) => Pin::new(half).poll_shutdown(context),
+        }
+    }
+}
 
 /// Connects until `until` at the latest. A name is looked up each time, and all its addresses are tried in
 /// turn.
-pub(crate) async fn connect(endpoint: &Endpoint, until: Instant) -> Result<Box<dyn Socket>, ServerError> {
+pub(crate) async fn connect(endpoint: &Endpoint, until: Instant) -> Result<Socket, ServerError> {
     match endpoint {
         Endpoint::Unix(path) => {
             let connected = timeout_at(until, UnixStream::connect(path)).await;
-            Ok(Box::new(connected.map_err(|_| ServerError::ConnectTimeout)?.map_err(refused)?))
+            Ok(Socket::Unix(connected.map_err(|_| ServerError::ConnectTimeout)?.map_err(refused)?))
         }
         Endpoint::Tcp { host, port } => {
             let found = timeout_at(until, lookup_host((host.as_str(), *port))).await;
@@ -36,7 +123,7 @@ pub(crate) async fn connect(endpoint: &Endpoint, until: Instant) -> Result<Box<d
                 match timeout_at(share, TcpStream::connect(address)).await {
                     Ok(Ok(stream)) => {
                         stream.set_nodelay(true).map_err(ServerError::Connect)?;
-                        return Ok(Box::new(stream));
+                        return Ok(Socket::Tcp(stream));
                     }
                     Ok(Err(refusal)) => error = refused(refusal),
                     Err(_) => error = ServerError::ConnectTimeout,

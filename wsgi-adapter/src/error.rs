@@ -57,8 +57,12 @@ pub(crate) enum ServerError {
     Lookup(#[source] io::Error),
     #[error("cannot connect: {0}")]
     Connect(#[source] io::Error),
-    #[error("cannot connect: its listen queue is full")]
+    #[error("it is busy: its listen queue is full, or it says so")]
     Busy,
+    #[error("refused the request: it does not play FastCGI's responder role")]
+    Refused,
+    #[error("does not speak FastCGI: {0}")]
+    NotFastCgi(#[from] fastcgi::record::Malformed),
     #[error("cannot connect in time (connect_timeout)")]
     ConnectTimeout,
     #[error("took no more of the request in time (send_timeout)")]
@@ -166,7 +170,12 @@ impl ServerError {
             Self::ConnectTimeout | Self::SendTimeout | Self::ReplyTimeout | Self::BodyTimeout => {
                 Kind::Timeout
             }
-            Self::Closed | Self::Lost(_) | Self::CutHead | Self::BadReply(_) => Kind::BadReply,
+            Self::Closed
+            | Self::Lost(_)
+            | Self::CutHead
+            | Self::BadReply(_)
+            | Self::Refused
+            | Self::NotFastCgi(_) => Kind::BadReply,
             Self::Broken(_) | Self::BodyLost(_) => Kind::CutOff,
         }
     }

@@ -1,25 +1,32 @@
-//! One request and its reply on one connection, as uwsgi has it: packet and body there, head and body back.
+//! One request and its reply on one connection, whatever the protocol: opening and body there, head and body
+//! back, both at once.
 
-use std::io;
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use futures_util::FutureExt;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{timeout, timeout_at};
 use uwsgi::body::{Decoder, Step};
-use uwsgi::reply::{Head, Limits, Parser};
+use uwsgi::reply::{Form, Head, Limits, Parser};
 
 use crate::config::PoolConfig;
-use crate::connect::Socket;
+use crate::connect::{Socket, Writer};
 use crate::deadline::Deadline;
 use crate::error::{Error, ServerError};
+use crate::idle::Connection;
+use crate::protocol::{Dialect, Unpacking};
+use crate::request::Told;
 use crate::upload::Upload;
 
 /// What is read from a server at once, so the most of a chunk to the edge.
 const READ: usize = 32 * 1024;
 /// Field lines in a reply's head.
 const MAX_FIELDS: usize = 256;
+/// Pieces that go to the system in one call.
+const VECTORS: usize = 8;
 
 /// How far an exchange has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,42 +39,58 @@ pub(crate) enum Progress {
     Replied,
 }
 
+/// A request, ready to be sent to a server of this dialect.
+#[derive(Clone, Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) dialect: Dialect,
+    pub(crate) opening: Bytes,
+    pub(crate) body: Told,
+    /// HEAD: the reply has no body.
+    pub(crate) head_only: bool,
+    pub(crate) form: Form,
+}
+
 /// A reply whose head has come.
 pub(crate) struct Reply {
     pub(crate) head: Head,
-    reader: ReadHalf<Box<dyn Socket>>,
-    /// Kept, for a server may take a half-closed connection for a client that left.
-    _writer: WriteHalf<Box<dyn Socket>>,
+    connection: Connection,
+    unpacking: Unpacking,
     received: BytesMut,
     body: Decoder,
+    /// The reply has ended, or its connection.
+    closed: bool,
+    /// The request was sent whole, and the server keeps the connection for another one.
+    reusable: bool,
     patience: Duration,
 }
 
 /// Sends the request and waits for the reply's head. `progress` is right even where this fails or is dropped.
 pub(crate) async fn exchange(
-    socket: Box<dyn Socket>,
-    packet: Bytes,
+    mut connection: Connection,
+    outgoing: Outgoing,
     upload: &mut Upload,
-    head_only: bool,
     pool: &PoolConfig,
     deadline: Deadline,
     progress: &mut Progress,
 ) -> Result<Reply, Error> {
-    let (mut reader, mut writer) = tokio::io::split(socket);
+    let Outgoing { dialect, opening, body, head_only, form } = outgoing;
+    let (mut reader, mut writer) = connection.socket.split();
+    let mut unpacking = dialect.unpacking();
     let mut received = BytesMut::with_capacity(READ);
-    let mut outgoing = Outgoing { packet, upload };
+    let mut sending = Sending { dialect, body, upload, pieces: VecDeque::from([opening]), last: false };
+    let mut sent_whole = false;
     let mut closed = false;
-    loop {
+    while !sent_whole {
         tokio::select! {
             biased;
             // An application may answer before it has read the whole body. The rest of it is not wanted then.
-            read = reader.read_buf(&mut received) => {
+            read = reader.read_buf(unpacking.target(&mut received)) => {
                 closed = end_of_input(read)?;
                 break;
             }
-            sent = outgoing.send(&mut writer, pool, deadline) => match sent {
+            sent = sending.send(&mut writer, pool, deadline) => match sent {
                 Ok(true) => *progress = Progress::Sent,
-                Ok(false) => break,
+                Ok(false) => sent_whole = true,
                 // It takes no more, but may have said why.
                 Err(Error::Server(ServerError::Lost(_))) => break,
                 Err(error) => return Err(error),
@@ -75,21 +98,25 @@ pub(crate) async fn exchange(
         }
     }
 
-    let mut parser = Parser::new(Limits { head: pool.reply_head.bytes(), fields: MAX_FIELDS });
+    let mut parser = Parser::new(Limits { head: pool.reply_head.bytes(), fields: MAX_FIELDS }, form);
     loop {
+        closed = unpacking.unpack(&mut received, closed)?;
         if !received.is_empty() {
             *progress = Progress::Replied;
         }
         if let Some(head) = parser.parse(&mut received).map_err(ServerError::BadReply)? {
+            let reusable = sent_whole && !closed && head.persistent && dialect.keeps_connections();
             let (body, patience) = (Decoder::new(&head, head_only), pool.read_timeout.0);
-            return Ok(Reply { head, reader, _writer: writer, received, body, patience });
+            return Ok(Reply { head, connection, unpacking, received, body, closed, reusable, patience });
         }
         if closed {
             let nothing = *progress < Progress::Replied;
             return Err(if nothing { ServerError::Closed } else { ServerError::CutHead }.into());
         }
-        make_room(&mut received);
-        let read = timeout_at(deadline.within(pool.read_timeout.0), reader.read_buf(&mut received)).await;
+        let until = deadline.within(pool.read_timeout.0);
+        let target = unpacking.target(&mut received);
+        make_room(target);
+        let read = timeout_at(until, reader.read_buf(target)).await;
         closed = end_of_input(read.map_err(|_| ServerError::ReplyTimeout)?)?;
     }
 }
@@ -105,32 +132,61 @@ fn end_of_input(read: io::Result<usize>) -> Result<bool, ServerError> {
     read.map(|count| count == 0).map_err(ServerError::Lost)
 }
 
-struct Outgoing<'a> {
-    packet: Bytes,
+struct Sending<'a> {
+    dialect: Dialect,
+    body: Told,
     upload: &'a mut Upload,
+    pieces: VecDeque<Bytes>,
+    /// Nothing follows `pieces`.
+    last: bool,
 }
 
-impl Outgoing<'_> {
+impl Sending<'_> {
     /// Sends some more. False: all has been sent.
     async fn send(
         &mut self,
-        writer: &mut WriteHalf<Box<dyn Socket>>,
+        writer: &mut Writer<'_>,
         pool: &PoolConfig,
         deadline: Deadline,
     ) -> Result<bool, Error> {
-        if self.packet.is_empty() {
+        // What is there already goes along with the opening.
+        while !self.last && (self.pieces.is_empty() || self.upload.is_ready()) {
             match self.upload.next().await? {
-                Some(piece) => self.packet = piece,
-                None => return Ok(false),
+                Some(piece) => self.dialect.piece(piece, self.body, &mut self.pieces),
+                None => {
+                    self.last = true;
+                    self.pieces.extend(Some(self.dialect.end(self.body)).filter(|end| !end.is_empty()));
+                }
             }
         }
-        let wrote =
-            timeout_at(deadline.within(pool.send_timeout.0), writer.write_buf(&mut self.packet)).await;
+        if self.pieces.is_empty() {
+            return Ok(false);
+        }
+        let wrote = timeout_at(deadline.within(pool.send_timeout.0), self.write(writer)).await;
         match wrote.map_err(|_| ServerError::SendTimeout)? {
             Ok(0) => Err(ServerError::Lost(io::ErrorKind::WriteZero.into()).into()),
             Ok(_) => Ok(true),
             Err(error) => Err(ServerError::Lost(error).into()),
         }
+    }
+
+    async fn write(&mut self, writer: &mut Writer<'_>) -> io::Result<usize> {
+        let mut slices = [IoSlice::new(&[]); VECTORS];
+        let count = self.pieces.len().min(VECTORS);
+        for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
+            *slice = IoSlice::new(piece);
+        }
+        let wrote = writer.write_vectored(&slices[..count]).await?;
+        let mut left = wrote;
+        while let Some(piece) = self.pieces.front_mut().filter(|_| left > 0) {
+            let taken = piece.len().min(left);
+            piece.advance(taken);
+            left -= taken;
+            if piece.is_empty() {
+                self.pieces.pop_front();
+            }
+        }
+        Ok(wrote)
     }
 }
 
@@ -141,23 +197,46 @@ impl Reply {
             match self.body.step(&mut self.received)? {
                 Step::Data(data) => return Ok(Some(data)),
                 Step::Done => return self.nothing_follows().map(|()| None),
+                Step::NeedMore if self.closed => return Ok(self.body.closed().map(|()| None)?),
                 Step::NeedMore => {}
             }
-            make_room(&mut self.received);
-            let read = timeout(self.patience, self.reader.read_buf(&mut self.received)).await;
-            match read.map_err(|_| ServerError::BodyTimeout)? {
-                Ok(0) => return Ok(self.body.closed().map(|()| None)?),
-                Ok(_) => {}
-                Err(error) => return Err(ServerError::BodyLost(error)),
-            }
+            let (mut reader, _) = self.connection.socket.split();
+            let target = self.unpacking.target(&mut self.received);
+            make_room(target);
+            let read = timeout(self.patience, reader.read_buf(target)).await;
+            let read = read.map_err(|_| ServerError::BodyTimeout)?.map_err(ServerError::BodyLost)?;
+            self.closed = self.unpack(read == 0)?;
         }
+    }
+
+    /// The connection, if another request may follow on it. To be asked when the body is whole.
+    pub(crate) fn into_connection(self) -> Option<Connection> {
+        self.reusable.then_some(self.connection)
+    }
+
+    /// The connection after 101, and what has come behind the head.
+    pub(crate) fn into_tunnel(self) -> (Socket, BytesMut) {
+        (self.connection.socket, self.received)
     }
 
     /// What has arrived behind a body that ends by its length makes that length a lie. What may arrive later
     /// is never read.
     fn nothing_follows(&mut self) -> Result<(), ServerError> {
-        let _ = self.reader.read_buf(&mut self.received).now_or_never();
+        if !self.closed {
+            let (mut reader, _) = self.connection.socket.split();
+            let read = reader.read_buf(self.unpacking.target(&mut self.received)).now_or_never();
+            self.closed = self.unpack(matches!(read, Some(Ok(0) | Err(_))))?;
+            self.reusable &= read.is_none();
+        }
         self.body.step(&mut self.received)?;
         Ok(())
+    }
+
+    fn unpack(&mut self, closed: bool) -> Result<bool, ServerError> {
+        match self.unpacking.unpack(&mut self.received, closed) {
+            // The edge has the reply's head.
+            Err(ServerError::Lost(error)) => Err(ServerError::BodyLost(error)),
+            unpacked => unpacked,
+        }
     }
 }

@@ -9,14 +9,19 @@ use tracing::{Span, warn};
 use weir_proto::origin::fetch_reply::Message;
 use weir_proto::origin::{End, FetchRequest, Field, ReplyHead, RequestHead};
 
+use crate::config::{PoolConfig, ServerConfig};
 use crate::connect::connect;
 use crate::deadline::Deadline;
-use crate::error::Error;
-use crate::exchange::{Progress, Reply, exchange};
+use crate::error::{Error, ServerError};
+use crate::exchange::{Outgoing, Progress, Reply, exchange};
+use crate::idle::Connection;
+use crate::openings::Openings;
 use crate::pool::{Pool, Slot};
+use crate::protocol::Dialect;
 use crate::replies::Replies;
-use crate::request;
+use crate::request::{self, Told};
 use crate::spans;
+use crate::tunnel;
 use crate::upload::{Incoming, Upload};
 
 /// A request that got no (whole) reply.
@@ -43,32 +48,63 @@ pub(crate) async fn fetch(
     replies: &Replies,
     span: &Span,
 ) -> Result<(), Failed> {
+    let config = &pool.config;
+    let unknown = may_stay_unknown(config, head);
     // Refused before a byte of the body is received.
-    let mut packet = request::packet(head, request::told_length(head), &pool.config)?;
-    let incoming = Incoming::new(messages, head.content_length, &pool.config)?;
-    let mut upload = receive(pool, head, incoming).await?;
-    if head.content_length.is_none() {
-        packet = request::packet(head, upload.length(), &pool.config)?;
+    let told = match head.content_length {
+        Some(length) => request::told(head, length),
+        None if unknown => Told::Unknown,
+        None => Told::Nothing,
+    };
+    let mut openings = Openings::new(head, told, config)?;
+    let (mut upload, messages) = if head.upgrade.is_empty() {
+        let incoming = Incoming::new(messages, head.content_length, config)?;
+        (receive(pool, head, incoming, unknown).await?, None)
+    } else {
+        // What follows belongs to the protocol that is switched to, once it is.
+        (Upload::empty(), Some(messages))
+    };
+    if let (None, Some(length)) = (head.content_length, upload.length()) {
+        openings = Openings::new(head, Told::Length(length), config)?;
     }
 
     // A slow client's upload is not the application's time: the edge has a limit of its own for that.
     let deadline = Deadline::in_millis(head.deadline_ms);
     let mut slot = pool.slot(request::client(head), deadline).await?;
-    let reply = reach(pool, head, &packet, &mut upload, &mut slot, deadline).await?;
+    let reply = reach(pool, head, &mut openings, &mut upload, &mut slot, deadline).await?;
     let server = slot.server().address.to_string();
     spans::replied(span, &server, reply.head.status);
-    relay(reply, &head.method, &server, replies).await.map_err(|error| Failed {
-        error,
-        server,
-        reached: true,
-    })
+    let relayed = match messages {
+        Some(messages) if reply.head.status == 101 => {
+            let _counted = pool.metrics.tunnel(&config.name);
+            switch(reply, &server, messages, replies, config).await
+        }
+        _ => relay(pool, reply, &head.method, &server, replies).await,
+    };
+    relayed.map_err(|error| Failed { error, server, reached: true })
+}
+
+fn streams(pool: &PoolConfig, head: &RequestHead) -> bool {
+    head.stream_body || !pool.request_buffering
+}
+
+/// May a body of unknown length be passed on as it comes?
+fn may_stay_unknown(pool: &PoolConfig, head: &RequestHead) -> bool {
+    let takes = |server: &ServerConfig| Dialect::of(&server.address, pool).takes_unknown_length();
+    head.content_length.is_none() && streams(pool, head) && pool.servers.iter().all(takes)
 }
 
 /// The body, ready to be sent. A slow client holds no server meanwhile.
-async fn receive(pool: &Pool, head: &RequestHead, incoming: Incoming) -> Result<Upload, Error> {
+async fn receive(
+    pool: &Pool,
+    head: &RequestHead,
+    incoming: Incoming,
+    unknown: bool,
+) -> Result<Upload, Error> {
     match head.content_length {
         Some(0) => Ok(Upload::empty()),
-        Some(_) if !pool.config.request_buffering => Ok(Upload::live(incoming)),
+        Some(_) if streams(&pool.config, head) => Ok(Upload::live(incoming)),
+        None if unknown => Ok(Upload::live(incoming)),
         _ => {
             let _counted = pool.upload()?;
             Upload::receive(incoming, &pool.config).await
@@ -80,7 +116,7 @@ async fn receive(pool: &Pool, head: &RequestHead, incoming: Incoming) -> Result<
 async fn reach(
     pool: &Pool,
     head: &RequestHead,
-    packet: &Bytes,
+    openings: &mut Openings<'_>,
     upload: &mut Upload,
     slot: &mut Slot,
     deadline: Deadline,
@@ -89,7 +125,7 @@ async fn reach(
     loop {
         tries += 1;
         let mut progress = Progress::Nothing;
-        let error = match attempt(pool, head, packet, upload, slot, deadline, &mut progress).await {
+        let error = match attempt(pool, head, openings, upload, slot, deadline, &mut progress).await {
             Ok(reply) => {
                 slot.succeeded();
                 return Ok(reply);
@@ -125,7 +161,7 @@ async fn reach(
 async fn attempt(
     pool: &Pool,
     head: &RequestHead,
-    packet: &Bytes,
+    openings: &mut Openings<'_>,
     upload: &mut Upload,
     slot: &Slot,
     deadline: Deadline,
@@ -134,15 +170,53 @@ async fn attempt(
     let server = slot.server();
     server.metrics.requests.inc();
     let started = Instant::now();
-    let until = deadline.within(pool.config.connect_timeout.0);
-    let socket = connect(server.address.endpoint(), until).await?;
-    let head_only = head.method == "HEAD";
-    let reply = exchange(socket, packet.clone(), upload, head_only, &pool.config, deadline, progress).await?;
+    let config = &pool.config;
+    let dialect = Dialect::of(&server.address, config);
+    let outgoing = Outgoing {
+        dialect,
+        opening: openings.of(dialect)?,
+        body: openings.body,
+        head_only: head.method == "HEAD",
+        form: dialect.form(head),
+    };
+    let mut reply = None;
+    if let Some(connection) = kept(pool, head, dialect, server.address.as_str()) {
+        match exchange(connection, outgoing.clone(), upload, config, deadline, progress).await {
+            // It was about to be closed when the request came: that says nothing of the server.
+            Err(Error::Server(ServerError::Closed | ServerError::Lost(_)))
+                if *progress < Progress::Replied && upload.rewind().await =>
+            {
+                *progress = Progress::Nothing;
+            }
+            exchanged => reply = Some(exchanged?),
+        }
+    }
+    let reply = match reply {
+        Some(reply) => reply,
+        None => {
+            let until = deadline.within(config.connect_timeout.0);
+            let connection = Connection::new(connect(server.address.endpoint(), until).await?);
+            exchange(connection, outgoing, upload, config, deadline, progress).await?
+        }
+    };
     server.metrics.reply_head.observe(started.elapsed().as_secs_f64());
     Ok(reply)
 }
 
-async fn relay(mut reply: Reply, method: &str, server: &str, replies: &Replies) -> Result<(), Error> {
+/// A connection that the server has kept open. It may close just now, so only for a request that may be sent
+/// again.
+fn kept(pool: &Pool, head: &RequestHead, dialect: Dialect, server: &str) -> Option<Connection> {
+    let may = dialect.keeps_connections() && request::is_idempotent(&head.method) && head.upgrade.is_empty();
+    if may { pool.idle.take(server, &pool.config.keepalive) } else { None }
+}
+
+async fn relay(
+    pool: &Pool,
+    mut reply: Reply,
+    method: &str,
+    server: &str,
+    replies: &Replies,
+) -> Result<(), Error> {
     let head = &mut reply.head;
     let mut fields: Vec<Field> =
         head.fields.drain(..).map(|field| Field { name: field.name, value: field.value }).collect();
@@ -154,10 +228,37 @@ async fn relay(mut reply: Reply, method: &str, server: &str, replies: &Replies) 
         let name = Bytes::from_static(b"content-length");
         fields.push(Field { name, value: length.to_string().into() });
     }
-    let head = ReplyHead { status: head.status.into(), fields, server: server.to_owned() };
-    replies.send(Message::Head(head)).await?;
+    let (status, server) = (head.status.into(), server.to_owned());
+    replies
+        .send(Message::Head(ReplyHead { status, fields, server: server.clone(), ..ReplyHead::default() }))
+        .await?;
     while let Some(piece) = reply.next().await? {
         replies.send(Message::Chunk(piece)).await?;
     }
+    if let Some(connection) = reply.into_connection() {
+        pool.idle.park(&server, connection, &pool.config.keepalive);
+    }
+    replies.send(Message::End(End {})).await
+}
+
+/// After 101 the connection is a tunnel.
+async fn switch(
+    reply: Reply,
+    server: &str,
+    messages: Streaming<FetchRequest>,
+    replies: &Replies,
+    config: &PoolConfig,
+) -> Result<(), Error> {
+    let upgrade = reply.head.upgrade.clone().unwrap_or_default();
+    let fields = reply.head.fields.iter();
+    let head = ReplyHead {
+        status: reply.head.status.into(),
+        fields: fields.map(|field| Field { name: field.name.clone(), value: field.value.clone() }).collect(),
+        server: server.to_owned(),
+        upgrade: String::from_utf8_lossy(&upgrade).into_owned(),
+    };
+    replies.send(Message::Head(head)).await?;
+    let (socket, received) = reply.into_tunnel();
+    tunnel::run(socket, received, messages, replies, config.tunnel_timeout.0).await?;
     replies.send(Message::End(End {})).await
 }

@@ -1,6 +1,6 @@
 //! wsgi-adapter: takes requests from the edge over gRPC to the application's servers, and their replies back.
 //!
-//! The only part of Weir that knows uwsgi. [`service`] is what answers `weir.origin.Origin`, in this process
+//! The only part of Weir that knows uwsgi, FastCGI and which HTTP servers there are. [`service`] is what answers `weir.origin.Origin`, in this process
 //! or, by [`run`], on the network.
 
 use std::time::Duration;
@@ -19,15 +19,21 @@ mod deadline;
 mod error;
 mod exchange;
 mod fetch;
+mod idle;
 mod metrics;
+mod openings;
 mod pool;
+mod protocol;
 mod replies;
 mod request;
 mod spans;
+mod tunnel;
 mod upload;
 
 pub use adapter::Adapter;
-pub use config::{Balance, Config, PoolConfig, QueueConfig, ServerConfig};
+pub use config::{
+    Balance, Config, Flavour, KeepaliveConfig, PoolConfig, QueueConfig, ServerConfig, Variables,
+};
 pub use metrics::Metrics;
 
 /// Fetches under way on one connection. Beyond the pools' own limits they cost little: they are refused at

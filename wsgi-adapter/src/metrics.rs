@@ -15,6 +15,17 @@ pub struct Metrics {
     reply_head: Family<ServerLabels, Histogram, fn() -> Histogram>,
     failures: Family<FailureLabels, Counter>,
     queued: Family<PoolLabels, Gauge>,
+    tunnels: Family<PoolLabels, Gauge>,
+}
+
+/// A connection that has switched to another protocol, counted as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Tunnel(Gauge);
+
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 /// The handles of one server: no lookup while requests are served.
@@ -58,6 +69,7 @@ impl Default for Metrics {
             reply_head: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             failures: Family::default(),
             queued: Family::default(),
+            tunnels: Family::default(),
         }
     }
 }
@@ -79,7 +91,19 @@ impl Metrics {
             "Requests without a whole reply, by what went wrong",
             self.failures.clone(),
         );
+        registry.register(
+            "tunnels",
+            "Connections that have switched to another protocol (WebSocket), now",
+            self.tunnels.clone(),
+        );
         registry.register("queued", "Requests that wait for a server", self.queued.clone());
+    }
+
+    /// One more connection that has switched to another protocol.
+    pub(crate) fn tunnel(&self, pool: &str) -> Tunnel {
+        let gauge = self.tunnels.get_or_create_owned(&PoolLabels { pool: pool.to_owned() });
+        gauge.inc();
+        Tunnel(gauge)
     }
 
     pub(crate) fn server(&self, pool: &str, server: &str) -> ServerMetrics {

@@ -15,6 +15,7 @@ use balance::{Servers, Wanted};
 use crate::address::Address;
 use crate::config::PoolConfig;
 use crate::deadline::Deadline;
+use crate::idle::Idle;
 use crate::metrics::{Metrics, ServerMetrics};
 
 mod balance;
@@ -27,6 +28,8 @@ mod tests;
 pub(crate) struct Pool {
     pub(crate) config: PoolConfig,
     pub(crate) metrics: Metrics,
+    /// Connections to its servers that wait for a request.
+    pub(crate) idle: Idle,
     servers: Vec<Server>,
     queued: Gauge,
     uploads: Semaphore,
@@ -81,6 +84,7 @@ impl Pool {
             metrics: metrics.server(&config.name, server.address.as_str()),
         });
         Arc::new(Self {
+            idle: Idle::default(),
             servers: servers.collect(),
             queued: metrics.queued(&config.name),
             uploads: Semaphore::new(config.max_uploads.min(Semaphore::MAX_PERMITS)),

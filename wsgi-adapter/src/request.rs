@@ -1,49 +1,73 @@
-//! From the edge's request head to the uwsgi packet.
+//! What the edge's request head says, in the words of those who build a request for a server.
 
 use std::net::IpAddr;
 
-use bytes::Bytes;
-use uwsgi::environ::{self, Request};
-use uwsgi::packet::Limits;
+use uwsgi::environ::{Manner, Request};
 use weir_proto::origin::RequestHead;
 
 use crate::config::PoolConfig;
 use crate::error::Error;
 
-/// The packet for a request whose body has this length. `None`: it names no length.
-pub(crate) fn packet(head: &RequestHead, length: Option<u64>, pool: &PoolConfig) -> Result<Bytes, Error> {
+/// What the server is told of the body's length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// There is no body, and no length is named.
+    Nothing,
+    Length(u64),
+    /// A body follows that ends when it ends.
+    Unknown,
+}
+
+/// Name and value of each field line.
+pub(crate) fn fields(head: &RequestHead) -> Vec<(&[u8], &[u8])> {
+    head.fields.iter().map(|field| (&field.name[..], &field.value[..])).collect()
+}
+
+/// For servers that take variables.
+pub(crate) fn described<'a>(
+    head: &'a RequestHead,
+    fields: &'a [(&'a [u8], &'a [u8])],
+    body: Told,
+    manner: Manner,
+    pool: &'a PoolConfig,
+) -> Result<Request<'a>, Error> {
     let https = match head.scheme.as_str() {
         "http" => false,
         "https" => true,
         _ => return Err(Error::Contract("the request's scheme is neither http nor https".to_owned())),
     };
-    let fields: Vec<(&[u8], &[u8])> =
-        head.fields.iter().map(|field| (&field.name[..], &field.value[..])).collect();
-    let request = Request {
+    let content_length = match body {
+        Told::Nothing => None,
+        Told::Length(length) => Some(length),
+        Told::Unknown => return Err(Error::Contract("the body's length has to be known".to_owned())),
+    };
+    Ok(Request {
         method: &head.method,
         target: &head.target,
         https,
         protocol: &head.protocol,
         authority: &head.authority,
-        fields: &fields,
-        content_length: length,
+        fields,
+        content_length,
         client_address: &head.client_address,
         client_port: head.client_port,
         server_name: &head.server_name,
         server_port: head.server_port,
         document_root: &head.document_root,
         traceparent: &head.traceparent,
-    };
-    let limits = Limits { block: pool.buffer_size.bytes(), variables: pool.max_vars };
-    Ok(environ::packet(&request, limits)?)
+        upgrade: &head.upgrade,
+        manner,
+        mount: &pool.mount,
+        extra: &pool.variables.0,
+    })
 }
 
-/// The length that the application is told, where it is known before the body has come.
-pub(crate) fn told_length(head: &RequestHead) -> Option<u64> {
+/// The length that the application is told of a body of this length.
+pub(crate) fn told(head: &RequestHead, length: u64) -> Told {
     // RFC 9110 section 8.6: a user agent sends "Content-Length: 0" with a method that means something by a
     // body, and none otherwise. The contract does not tell the two apart.
     let means_body = matches!(head.method.as_str(), "POST" | "PUT" | "PATCH");
-    head.content_length.filter(|&length| length > 0 || means_body)
+    if length > 0 || means_body { Told::Length(length) } else { Told::Nothing }
 }
 
 /// RFC 9110 section 9.2.2: doing it twice is as good as once.

@@ -65,6 +65,11 @@ impl Upload {
         }
     }
 
+    /// Will `next` return at once?
+    pub(crate) fn is_ready(&self) -> bool {
+        matches!(self, Self::Memory { .. })
+    }
+
     /// The next piece to send, not empty. `None`: that was all.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         match self {

@@ -12,7 +12,7 @@ use crate::path::{self, BadPath};
 mod fields;
 mod script;
 
-pub use fields::{DROPPED, is_plain};
+pub use fields::{is_dropped, is_plain};
 
 /// What a request is to the application.
 #[derive(Clone, Copy, Debug)]
@@ -157,12 +157,12 @@ impl<V: Variables> Writer<'_, V> {
 }
 
 /// A byte of a method or a field's name (RFC 9110 section 5.6.2).
-pub(crate) fn is_token(byte: u8) -> bool {
+pub fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// A byte of a field's value (RFC 9110 section 5.5): no control character but the tab.
-pub(crate) fn is_text(byte: u8) -> bool {
+pub fn is_text(byte: u8) -> bool {
     byte == b'\t' || (byte >= b' ' && byte != 0x7f)
 }
 

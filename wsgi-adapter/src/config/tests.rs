@@ -67,6 +67,10 @@ fn every_setting_is_read() {
         max_body = "10m"
         max_uploads = 9
         body_timeout = "10s"
+        tunnel_timeout = "11s"
+        flavour = "gunicorn"
+        variables = { SITE = "shop", "wsgi.x" = "1" }
+        keepalive = { connections = 12, timeout = "13s", age = "14s", requests = 15 }
         "#,
     )
     .unwrap();
@@ -80,6 +84,12 @@ fn every_setting_is_read() {
     assert_eq!((pool.queue.timeout, pool.body_timeout), (Time::from_secs(8), Time::from_secs(10)));
     assert_eq!((pool.buffer_memory, pool.max_body), (Size::mebibytes(1), Size::mebibytes(10)));
     assert!(!pool.request_buffering && pool.max_uploads == 9);
+    assert_eq!((pool.tunnel_timeout, pool.flavour), (Time::from_secs(11), Flavour::Gunicorn));
+    let variables =
+        [("SITE", "shop"), ("wsgi.x", "1")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(pool.variables.0, variables);
+    let KeepaliveConfig { connections, timeout, age, requests } = pool.keepalive;
+    assert_eq!((connections, timeout, age, requests), (12, Time::from_secs(13), Time::from_secs(14), 15));
 }
 
 #[test]
@@ -90,13 +100,13 @@ fn all_that_is_wrong_is_said_with_its_place() {
         (r#"servers = ["127.0.0.1:1"]"#, &[(".name", "needs a name")]),
         (r#"name = "good""#, &[(".name", "another pool"), (".servers", "no server")]),
         (
-            r#"servers = ["http://127.0.0.1:1"]"#,
-            &[(".name", ""), (".servers[0]", "http:// servers are not supported")],
+            r#"servers = ["https://127.0.0.1:1"]"#,
+            &[(".name", ""), (".servers[0]", "https:// servers are not supported")],
         ),
         (
             r#"name = "b"
-            servers = ["127.0.0.1", { address = "fastcgi://h:1" }, "127.0.0.1:1"]"#,
-            &[(".servers[0]", "not a host and a port"), (".servers[1].address", "fastcgi://")],
+            servers = ["127.0.0.1", { address = "scgi://h:1" }, "127.0.0.1:1"]"#,
+            &[(".servers[0]", "not a host and a port"), (".servers[1].address", "unknown scheme")],
         ),
         (
             r#"name = "b"
@@ -118,6 +128,37 @@ fn all_that_is_wrong_is_said_with_its_place() {
             r#"name = "b"
             servers = [{ address = "127.0.0.1:1", backup = true }]"#,
             &[(".servers", "every server is a backup")],
+        ),
+        (
+            r#"name = "b"
+            servers = ["http://127.0.0.1:1"]
+            mount = "/shop"
+            variables = { A = "1" }
+            flavour = "php""#,
+            &[(".mount", "no SCRIPT_NAME"), (".variables", "no variables"), (".flavour", "fastcgi://")],
+        ),
+        (
+            r#"name = "b"
+            servers = ["127.0.0.1:1"]
+            flavour = "gunicorn"
+            mount = "/shop""#,
+            &[(".mount", "gunicorn takes no SCRIPT_NAME")],
+        ),
+        (
+            r#"name = "b"
+            servers = ["127.0.0.1:1"]
+            flavour = "unicorn"
+            mount = "shop/"
+            keepalive = { requests = 0 }
+            variables = { "A-B" = "1", CONTENT_LENGTH = "7", B = "\u0001" }"#,
+            &[
+                (".flavour", "unicorn"),
+                (".mount", "begin with a slash"),
+                (".keepalive", "connections = 0"),
+                (".variables.A-B", "not the name"),
+                (".variables.CONTENT_LENGTH", "cannot be set"),
+                (".variables.B", "control character"),
+            ],
         ),
         (
             r#"name = "b"

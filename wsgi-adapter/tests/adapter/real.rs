@@ -190,6 +190,10 @@ fn of_size(bytes: usize) -> RequestHead {
             server_port: head.server_port,
             document_root: &head.document_root,
             traceparent: &head.traceparent,
+            upgrade: "",
+            manner: uwsgi::environ::Manner::Uwsgi,
+            mount: "",
+            extra: &[],
         };
         let wide = uwsgi::packet::Limits { block: uwsgi::packet::LARGEST, variables: 1000 };
         uwsgi::environ::packet(&request, wide).unwrap().len() - 4

@@ -3,7 +3,7 @@
 use super::{Manner, Refused, Request, Variables, Writer, is_text};
 
 /// Fields that are not handed on to the application as the client sent them, as their variables are called.
-pub const DROPPED: &[&[u8]] = &[
+const DROPPED: &[&[u8]] = &[
     // Given as CONTENT_TYPE and CONTENT_LENGTH, and HTTP_HOST made from the authority.
     b"CONTENT_TYPE",
     b"CONTENT_LENGTH",
@@ -38,6 +38,15 @@ pub(super) fn first<'a>(fields: &[(&[u8], &'a [u8])], wanted: &[u8]) -> &'a [u8]
 /// and `x_real_ip` do not meet in one.
 pub fn is_plain(field: &[u8]) -> bool {
     !field.is_empty() && field.iter().all(|&byte| byte == b'-' || byte.is_ascii_alphanumeric())
+}
+
+/// A field that says something of the client's connection, or that we say ourselves.
+pub fn is_dropped(field: &[u8]) -> bool {
+    let same = |variable: &&[u8]| {
+        let as_variable = |&byte: &u8| if byte == b'-' { b'_' } else { byte.to_ascii_uppercase() };
+        variable.len() == field.len() && field.iter().map(as_variable).eq(variable.iter().copied())
+    };
+    DROPPED.iter().any(same)
 }
 
 /// Host and what we say ourselves; then, at the place of a field's first line, the lines of that name joined.

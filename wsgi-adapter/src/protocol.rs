@@ -1,0 +1,116 @@
+//! How each kind of server is spoken to: what it is sent of a request, and how what it sends is read. One file
+//! per protocol; all else ([`crate::exchange`]) is the same for all of them.
+
+use std::collections::VecDeque;
+
+use ::uwsgi::environ::Manner;
+use ::uwsgi::reply::Form;
+use bytes::{Bytes, BytesMut};
+use weir_proto::origin::RequestHead;
+
+use crate::address::{Address, Protocol};
+use crate::config::{Flavour, PoolConfig};
+use crate::error::{Error, ServerError};
+use crate::request::Told;
+
+mod fastcgi;
+mod http;
+mod uwsgi;
+
+/// A protocol, and the flavour of it that a server speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Dialect {
+    protocol: Protocol,
+    flavour: Flavour,
+}
+
+/// Turns what a server has sent into the bytes of its reply.
+pub(crate) enum Unpacking {
+    /// They are that already.
+    Plain,
+    FastCgi(fastcgi::Records),
+}
+
+impl Dialect {
+    pub(crate) fn of(address: &Address, pool: &PoolConfig) -> Self {
+        Self { protocol: address.protocol(), flavour: pool.flavour }
+    }
+
+    /// All that is sent before the body. A request that the server would not take is refused here.
+    pub(crate) fn opening(self, head: &RequestHead, body: Told, pool: &PoolConfig) -> Result<Bytes, Error> {
+        match self.protocol {
+            Protocol::Uwsgi => uwsgi::opening(head, body, self.manner(), pool),
+            Protocol::Http => http::opening(head, body, pool),
+            Protocol::FastCgi => fastcgi::opening(head, body, self.manner(), pool),
+        }
+    }
+
+    /// A piece of the body, not empty, as it is sent.
+    pub(crate) fn piece(self, piece: Bytes, body: Told, out: &mut VecDeque<Bytes>) {
+        match self.protocol {
+            Protocol::FastCgi => fastcgi::piece(piece, out),
+            Protocol::Http if body == Told::Unknown => http::chunk(piece, out),
+            Protocol::Http | Protocol::Uwsgi => out.push_back(piece),
+        }
+    }
+
+    /// What follows the last piece. Empty: nothing.
+    pub(crate) fn end(self, body: Told) -> Bytes {
+        match self.protocol {
+            Protocol::FastCgi => fastcgi::end(),
+            Protocol::Http if body == Told::Unknown => http::LAST_CHUNK,
+            Protocol::Http | Protocol::Uwsgi => Bytes::new(),
+        }
+    }
+
+    /// Can it be told of a body whose length is not known?
+    pub(crate) fn takes_unknown_length(self) -> bool {
+        self.protocol == Protocol::Http
+    }
+
+    /// May another request follow on the same connection? uwsgi knows no keep-alive that servers agree on, and
+    /// a FastCGI one is asked to close.
+    pub(crate) fn keeps_connections(self) -> bool {
+        self.protocol == Protocol::Http
+    }
+
+    pub(crate) fn unpacking(self) -> Unpacking {
+        match self.protocol {
+            Protocol::FastCgi => Unpacking::FastCgi(fastcgi::Records::default()),
+            Protocol::Http | Protocol::Uwsgi => Unpacking::Plain,
+        }
+    }
+
+    /// What a reply's head may look like.
+    pub(crate) fn form(self, head: &RequestHead) -> Form {
+        Form { http: self.protocol == Protocol::Http, upgrade: !head.upgrade.is_empty() }
+    }
+
+    fn manner(self) -> Manner {
+        match (self.protocol, self.flavour) {
+            (Protocol::FastCgi, Flavour::Php) => Manner::Php,
+            (Protocol::FastCgi, _) => Manner::Cgi,
+            (_, Flavour::Gunicorn) => Manner::Gunicorn,
+            _ => Manner::Uwsgi,
+        }
+    }
+}
+
+impl Unpacking {
+    /// Where bytes from the server go.
+    pub(crate) fn target<'a>(&'a mut self, received: &'a mut BytesMut) -> &'a mut BytesMut {
+        match self {
+            Self::Plain => received,
+            Self::FastCgi(records) => records.raw(),
+        }
+    }
+
+    /// After bytes have gone there, none if the server has closed (`closed`): has the reply ended? What of it
+    /// has come is in `received`.
+    pub(crate) fn unpack(&mut self, received: &mut BytesMut, closed: bool) -> Result<bool, ServerError> {
+        match self {
+            Self::Plain => Ok(closed),
+            Self::FastCgi(records) => records.unpack(received, closed),
+        }
+    }
+}

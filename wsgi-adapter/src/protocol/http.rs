@@ -1,0 +1,130 @@
+//! HTTP/1.1: the request as the client sent it, but for what is said of the connection and of the client, which
+//! is ours to say.
+
+use std::collections::VecDeque;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use uwsgi::environ::{is_dropped, is_plain, is_text, is_token};
+use weir_proto::origin::RequestHead;
+
+use crate::config::PoolConfig;
+use crate::error::Error;
+use crate::request::Told;
+
+/// Fields that are said anew here, whoever sent them.
+const OURS: &[&[u8]] = &[
+    b"forwarded",
+    b"x-forwarded-for",
+    b"x-forwarded-host",
+    b"x-forwarded-port",
+    b"x-forwarded-proto",
+    b"x-real-ip",
+];
+
+pub(super) fn opening(head: &RequestHead, body: Told, pool: &PoolConfig) -> Result<Bytes, Error> {
+    let valid = |what: &str, holds: bool| match holds {
+        true => Ok(()),
+        false => Err(Error::Contract(format!("the request's {what} is not valid HTTP"))),
+    };
+    valid("method", !head.method.is_empty() && head.method.bytes().all(is_token))?;
+    let visible = |&byte: &u8| byte > b' ' && byte != 0x7f;
+    let is_path = head.target.starts_with(b"/") || head.target == "*";
+    valid("target", is_path && head.target.iter().all(visible))?;
+    valid("scheme", matches!(head.scheme.as_str(), "http" | "https"))?;
+    // HTTP/1.0 knows no Host; HTTP/1.1 needs one (RFC 9112 section 3.2).
+    let host = if head.authority.is_empty() { &head.server_name } else { &head.authority };
+    valid("host", host.bytes().all(|byte| visible(&byte)))?;
+
+    let mut out = Lines(BytesMut::with_capacity(1024));
+    out.0.put_slice(head.method.as_bytes());
+    out.0.put_u8(b' ');
+    out.0.put_slice(&head.target);
+    out.0.put_slice(b" HTTP/1.1\r\n");
+    out.field(b"host", host.as_bytes())?;
+    out.forwarding(head, host)?;
+    match body {
+        Told::Nothing => {}
+        Told::Length(length) => out.field(b"content-length", length.to_string().as_bytes())?,
+        Told::Unknown => out.field(b"transfer-encoding", b"chunked")?,
+    }
+    if !head.upgrade.is_empty() {
+        out.field(b"connection", b"upgrade")?;
+        out.field(b"upgrade", head.upgrade.as_bytes())?;
+    } else if pool.keepalive.connections == 0 {
+        out.field(b"connection", b"close")?;
+    }
+    if !head.traceparent.is_empty() {
+        out.field(b"traceparent", head.traceparent.as_bytes())?;
+    }
+    out.end_to_end(head)?;
+    out.0.put_slice(b"\r\n");
+    Ok(out.0.freeze())
+}
+
+pub(super) const LAST_CHUNK: Bytes = Bytes::from_static(b"0\r\n\r\n");
+
+pub(super) fn chunk(piece: Bytes, out: &mut VecDeque<Bytes>) {
+    out.push_back(format!("{:x}\r\n", piece.len()).into());
+    out.push_back(piece);
+    out.push_back(Bytes::from_static(b"\r\n"));
+}
+
+struct Lines(BytesMut);
+
+impl Lines {
+    fn field(&mut self, name: &[u8], value: &[u8]) -> Result<(), Error> {
+        if !value.iter().all(|&byte| is_text(byte)) {
+            return Err(Error::Contract("the request's field value is not valid HTTP".to_owned()));
+        }
+        self.0.put_slice(name);
+        self.0.put_slice(b": ");
+        self.0.put_slice(value);
+        self.0.put_slice(b"\r\n");
+        Ok(())
+    }
+
+    /// Who the client is and what it asked for, as the edge has settled it.
+    fn forwarding(&mut self, head: &RequestHead, host: &str) -> Result<(), Error> {
+        let (client, scheme) = (&head.client_address, &head.scheme);
+        self.field(b"x-forwarded-for", client.as_bytes())?;
+        self.field(b"x-forwarded-proto", scheme.as_bytes())?;
+        self.field(b"x-forwarded-host", host.as_bytes())?;
+        self.field(b"x-forwarded-port", head.server_port.to_string().as_bytes())?;
+        self.field(b"x-real-ip", client.as_bytes())?;
+        // RFC 7239 section 6: an IPv6 address stands in brackets and quotes.
+        let node = if client.contains(':') { format!("\"[{client}]\"") } else { client.clone() };
+        // A host may hold a colon, which no token does.
+        self.field(b"forwarded", format!("for={node};host=\"{host}\";proto={scheme}").as_bytes())
+    }
+
+    /// The client's own fields. The same ones as a uwsgi server gets: what its framework would make one variable
+    /// of two names of is not sent.
+    fn end_to_end(&mut self, head: &RequestHead) -> Result<(), Error> {
+        let is = |field: &[u8], name: &str| field.eq_ignore_ascii_case(name.as_bytes());
+        let mut cookies = 0;
+        for field in &head.fields {
+            let name = &field.name[..];
+            let ours = OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours));
+            let traced = is(name, "traceparent") && !head.traceparent.is_empty();
+            if ours || traced || !is_plain(name) || (is_dropped(name) && !is(name, "content-type")) {
+                continue;
+            }
+            if !is(name, "cookie") {
+                self.field(name, &field.value)?;
+                continue;
+            }
+            // RFC 9113 section 8.2.3: crumbs "MUST be concatenated into a single octet string" before they are
+            // passed to an HTTP/1.1 server.
+            cookies += 1;
+            if cookies == 1 {
+                let crumbs = head.fields.iter().filter(|other| is(&other.name, "cookie"));
+                let crumbs: Vec<&[u8]> = crumbs.map(|crumb| &crumb.value[..]).collect();
+                self.field(b"cookie", &crumbs.join(&b"; "[..]))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
