@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use http::header::{AGE, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, HeaderName, HeaderValue, IF_RANGE, RANGE};
+use http::header::{
+    AGE, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, IF_RANGE, RANGE,
+};
 use http::{HeaderMap, StatusCode};
 use http_cache::cache_status::{self, CacheStatus, Fwd};
-use http_cache::conditional::{self, Answer, Role, Selected};
+use http_cache::conditional::{self, Answer, Role, Selected, multipart};
 use http_cache::{Reason, fields};
 
 use crate::body::ReplyBody;
@@ -121,6 +123,14 @@ pub(crate) fn failed_fill(edge: &Edge, failure: &Failure) -> Reply {
     reply
 }
 
+/// `only-if-cached`, and nothing is: "respond with either a stored response consistent with the other constraints of the
+/// request or a 504 (Gateway Timeout) status code" (RFC 9111 section 5.2.1.7).
+pub(crate) fn nothing_stored(edge: &Edge) -> Reply {
+    let mut reply = error::nothing_stored();
+    mark(edge, &mut reply.headers, &CacheStatus::nothing_stored());
+    reply
+}
+
 /// A stored page under its conditions and ranges.
 fn whole(edge: &Edge, request: &Request, page: &Page, status: CacheStatus) -> Reply {
     let now = Instant::now();
@@ -137,6 +147,15 @@ fn whole(edge: &Edge, request: &Request, page: &Page, status: CacheStatus) -> Re
             headers.insert(CONTENT_RANGE, range.content_range(length));
             let part: Bytes = page.body.slice(range.first as usize..=range.last as usize);
             Reply::new(StatusCode::PARTIAL_CONTENT, headers, ReplyBody::Whole(part))
+        }
+        Answer::Parts(ranges) => {
+            let boundary = format!("{:032x}", rand::random::<u128>());
+            let mut headers = page.headers.clone();
+            let body = multipart::body(&ranges, &page.body, headers.get(CONTENT_TYPE), &boundary);
+            if let Some(media_type) = multipart::media_type(&boundary) {
+                headers.insert(CONTENT_TYPE, media_type);
+            }
+            Reply::new(StatusCode::PARTIAL_CONTENT, headers, ReplyBody::Whole(body))
         }
         Answer::Unsatisfiable => {
             let mut reply = error::page(StatusCode::RANGE_NOT_SATISFIABLE, "The page is shorter than that.");

@@ -146,6 +146,8 @@ pub struct Limits {
     pub fields: usize,
     /// Pages being made or looked up at once through the cache; more requests go straight to the application.
     pub fills: usize,
+    /// Requests that wait for a page another makes; more go straight to the application.
+    pub waiters: usize,
 }
 
 /// `[[edge.site]]`.
@@ -273,6 +275,7 @@ impl Default for Limits {
             target: Size::kibibytes(8),
             fields: 100,
             fills: 10_000,
+            waiters: 50_000,
         }
     }
 }

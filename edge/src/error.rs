@@ -67,6 +67,11 @@ pub(crate) fn body_too_large() -> Reply {
     page(StatusCode::PAYLOAD_TOO_LARGE, "The request is too large.").closing()
 }
 
+/// The client wants a stored page or none.
+pub(crate) fn nothing_stored() -> Reply {
+    page(StatusCode::GATEWAY_TIMEOUT, "No copy of this page is stored.")
+}
+
 /// The application gave no whole reply.
 pub(crate) fn application(failure: &Failure) -> Reply {
     let (status, sentence, token) = match (failure.kind, failure.fault) {

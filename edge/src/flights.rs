@@ -9,7 +9,7 @@ use std::time::Duration;
 use http_cache::Reason;
 use http_cache::cache_status::Fwd;
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use crate::growing::{Growing, Reader};
 use crate::origin::{Failure, OriginReply};
@@ -148,6 +148,8 @@ pub(crate) struct Flights {
     hasher: ahash::RandomState,
     under_way: AtomicUsize,
     most: usize,
+    /// Places for requests that wait for another's page.
+    places: Semaphore,
 }
 
 /// How a request joined.
@@ -161,9 +163,10 @@ pub(crate) enum Joined {
 }
 
 impl Flights {
-    pub(crate) fn new(most: usize) -> Arc<Self> {
+    pub(crate) fn new(most: usize, most_waiters: usize) -> Arc<Self> {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Arc::new(Self { shards, hasher: ahash::RandomState::new(), under_way: AtomicUsize::new(0), most })
+        let (hasher, under_way) = (ahash::RandomState::new(), AtomicUsize::new(0));
+        Arc::new(Self { shards, hasher, under_way, most, places: Semaphore::new(most_waiters) })
     }
 
     /// One flight per key and known variant.
@@ -181,6 +184,11 @@ impl Flights {
                 Joined::First(Ticket { flights: self.clone(), key, flight, listed: true })
             }
         }
+    }
+
+    /// A place for one who waits, given up when dropped; `None`: too many wait already.
+    pub(crate) fn place(&self) -> Option<SemaphorePermit<'_>> {
+        self.places.try_acquire().ok()
     }
 
     pub(crate) fn under_way(&self) -> usize {
@@ -230,7 +238,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_second_follows_the_first_and_both_learn_the_outcome() {
-        let flights = Flights::new(10);
+        let flights = Flights::new(10, 10);
         let Joined::First(ticket) = flights.join(b"k", None) else { panic!("not first") };
         let Joined::Follows(flight) = flights.join(b"k", None) else { panic!("does not follow") };
         assert!(
@@ -248,7 +256,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_comes_after_the_end_asks_anew() {
-        let flights = Flights::new(10);
+        let flights = Flights::new(10, 10);
         let Joined::First(mut ticket) = flights.join(b"k", None) else { panic!("not first") };
         ticket.end(Outcome::Pass(Reason::OriginFailed));
         assert!(
@@ -260,7 +268,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_lost_fill_frees_its_followers() {
-        let flights = Flights::new(10);
+        let flights = Flights::new(10, 10);
         let Joined::First(ticket) = flights.join(b"k", None) else { panic!("not first") };
         let Joined::Follows(flight) = flights.join(b"k", None) else { panic!("does not follow") };
         drop(ticket);
@@ -269,9 +277,13 @@ mod tests {
 
     #[test]
     fn the_table_is_bounded() {
-        let flights = Flights::new(1);
+        let flights = Flights::new(1, 1);
         let _first = flights.join(b"a", None);
         assert!(matches!(flights.join(b"b", None), Joined::Full));
         assert!(matches!(flights.join(b"a", None), Joined::Follows(_)));
+        let place = flights.place();
+        assert!(place.is_some() && flights.place().is_none());
+        drop(place);
+        assert!(flights.place().is_some());
     }
 }

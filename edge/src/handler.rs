@@ -19,7 +19,7 @@ use crate::reply::Reply;
 use crate::request::Request;
 use crate::sites::{Chosen, Location};
 use crate::validate::{self, Answered};
-use crate::{Edge, answer, error, fill, from_files, spans};
+use crate::{Edge, answer, error, fill, from_files, only_if_cached, spans};
 
 /// How often a request may find that the page it joined is another variant's before it goes by itself.
 const ROUNDS: usize = 3;
@@ -117,10 +117,19 @@ async fn cached(edge: &Arc<Edge>, ask: SharedAsk, request: Request) -> Reply {
                 refresh(edge, &ask, &page);
                 return answer::stale(edge, &request, &page, Staleness::Revalidating);
             }
+            Found::Validate(..) | Found::Pass(_) if look.wants.only_if_cached => {
+                return answer::nothing_stored(edge);
+            }
             Found::Validate(page, reason) => return validated(edge, ask, request, page, reason).await,
             Found::Pass(reason) => return pass_and_learn(edge, ask, request, reason).await,
             Found::Miss { variant } => variant.or_else(|| wanted.take()),
         };
+        if look.wants.only_if_cached {
+            return only_if_cached::answer(edge, &ask, &request).await;
+        }
+        if is_seldom_used(edge, &ask) {
+            return pass(edge, ask.ask, request, Some(Reason::MinUses)).await;
+        }
         if let Some(reason) = look.no_store {
             return pass(edge, ask.ask, request, Some(reason)).await;
         }
@@ -134,6 +143,10 @@ async fn cached(edge: &Arc<Edge>, ask: SharedAsk, request: Request) -> Reply {
                 (flight, Some(first))
             }
         };
+        let place = if first.is_none() { edge.flights.place() } else { None };
+        if first.is_none() && place.is_none() {
+            return pass(edge, ask.ask, request, Some(Reason::TooManyWaiters)).await;
+        }
         let timeouts = &edge.settings.timeouts;
         let patience = match first {
             // The first waits as long as its own fill may take.
@@ -146,6 +159,7 @@ async fn cached(edge: &Arc<Edge>, ask: SharedAsk, request: Request) -> Reply {
             Some(Outcome::Failed(failure)) => return answer::failed_fill(edge, &failure),
             None => return pass(edge, ask.ask, request, Some(Reason::WaitTimeout)).await,
         };
+        drop(place);
         if !look.may_use(&served.head.lifetime) {
             return pass(edge, ask.ask, request, Some(Reason::NotShared)).await;
         }
@@ -203,6 +217,12 @@ async fn own_reply(
         Some(Own::Reply(reply)) if !ask.request.look.trimmed => answer::relayed(edge, *reply, Some(reason)),
         _ => pass(edge, ask.ask, request, Some(reason)).await,
     }
+}
+
+/// A page is worth storing once it has been asked for so often.
+fn is_seldom_used(edge: &Edge, ask: &SharedAsk) -> bool {
+    let enough = ask.policy.min_uses;
+    enough > 1 && edge.l1.count_use(ask.request.key.as_bytes()) < enough
 }
 
 /// Whether the page, made for others, is new enough for what this request says.

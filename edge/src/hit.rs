@@ -109,7 +109,7 @@ pub(crate) fn answer(
 
 /// Nothing in the settings looks at more of a request than the key does.
 fn is_plain(policy: &Policy) -> bool {
-    policy.bypass.0.is_empty() && !policy.honour_request
+    policy.bypass.0.is_empty() && !policy.honour_request && policy.key_fields.is_empty()
 }
 
 fn is_sampled(head: &Head<'_>) -> bool {

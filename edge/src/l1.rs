@@ -31,6 +31,8 @@ struct Slot {
     pass: Option<(Reason, Instant)>,
     /// A reply for this key said that it may be shared with visitors who carry a personal cookie.
     shared: bool,
+    /// How often the page was asked for before it was stored.
+    uses: u32,
 }
 
 #[derive(Clone)]
@@ -166,6 +168,17 @@ impl L1 {
         }
     }
 
+    /// Counts one more request for a page that is not here; how many there were with this one, as long as the key is not
+    /// evicted.
+    pub(crate) fn count_use(&self, key: &[u8]) -> u32 {
+        let mut uses = 0;
+        self.change(key, |slot| {
+            slot.uses = slot.uses.saturating_add(1);
+            uses = slot.uses;
+        });
+        uses
+    }
+
     /// The page turned out to be an old one.
     pub(crate) fn forget(&self, key: &[u8]) {
         self.slots.remove(key);
@@ -197,7 +210,7 @@ impl L1 {
             return;
         }
         self.change(key, |slot| {
-            *slot = Slot { pass: Some((reason, now + how_long)), ..Slot::default() };
+            *slot = Slot { pass: Some((reason, now + how_long)), uses: slot.uses, ..Slot::default() };
         });
     }
 

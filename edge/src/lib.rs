@@ -41,6 +41,7 @@ mod linger;
 mod location;
 mod metrics;
 mod nodes;
+mod only_if_cached;
 mod origin;
 mod page;
 mod path;
@@ -138,7 +139,7 @@ pub async fn run(
 impl Edge {
     pub fn new(settings: Config, peers: Peers, shutdown: Shutdown) -> Result<Arc<Self>, StartError> {
         let l1 = Arc::new(l1::L1::new(settings.l1.memory.0, settings.l1.max_object.0));
-        let flights = flights::Flights::new(settings.limits.fills);
+        let flights = flights::Flights::new(settings.limits.fills, settings.limits.waiters);
         let log = Arc::new(open_log(&settings)?);
         let metrics = Arc::new(Metrics::new({
             let (l1, flights, log) = (l1.clone(), flights.clone(), log.clone());

@@ -66,13 +66,20 @@ impl Nodes {
         fields: Vec<Field>,
         refresh: bool,
     ) -> Result<(Exchange, Answer, Waited), NodeGone> {
+        self.lookup_within(key, fields, refresh, self.wait).await
+    }
+
+    /// The same, kept waiting for another's page no longer than `wait`.
+    pub(crate) async fn lookup_within(
+        &self,
+        key: &[u8],
+        fields: Vec<Field>,
+        refresh: bool,
+        wait: Duration,
+    ) -> Result<(Exchange, Answer, Waited), NodeGone> {
         let Some(client) = self.owner(key) else { return Err(NodeGone("none is configured".into())) };
-        let lookup = Lookup {
-            key: Bytes::copy_from_slice(key),
-            fields,
-            wait_ms: self.wait.as_millis() as u32,
-            refresh,
-        };
+        let lookup =
+            Lookup { key: Bytes::copy_from_slice(key), fields, wait_ms: wait.as_millis() as u32, refresh };
         let (requests, receiver) = mpsc::channel(MESSAGES_AHEAD);
         let opened = async {
             let message = Some(exchange_request::Message::Lookup(lookup));
@@ -87,9 +94,7 @@ impl Nodes {
             Err(_) => return Err(NodeGone(format!("no answer within {:?}", self.patience))),
         };
         let (answer, waited) = match message(first)? {
-            exchange_reply::Message::Wait(_) => {
-                (exchange.waited(self.wait + self.patience).await?, Waited::Yes)
-            }
+            exchange_reply::Message::Wait(_) => (exchange.waited(wait + self.patience).await?, Waited::Yes),
             other => (other, Waited::No),
         };
         let answer = match answer {

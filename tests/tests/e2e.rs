@@ -23,6 +23,15 @@ mod variants;
 // Pages past their life: the application is asked whether they still hold.
 #[path = "e2e/revalidation.rs"]
 mod revalidation;
+// What a request's own Cache-Control changes, where a location honours it.
+#[path = "e2e/directives.rs"]
+mod directives;
+// Conditions and ranges, answered from stored pages.
+#[path = "e2e/conditions.rs"]
+mod conditions;
+// What a location's cache settings change.
+#[path = "e2e/cache_settings.rs"]
+mod cache_settings;
 // Application, Redis, cache-node and Weir itself stop or misbehave.
 #[path = "e2e/failures.rs"]
 mod failures;

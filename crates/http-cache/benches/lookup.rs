@@ -34,7 +34,7 @@ const REQUEST: &[(&str, &str)] = &[
 
 fn main() {
     let policy = Policy {
-        query: QueryRules { ignore: globs(&["utm_*", "fbclid", "gclid"]), sort: false },
+        query: QueryRules { ignore: globs(&["utm_*", "fbclid", "gclid"]), ..QueryRules::default() },
         ..Policy::default()
     };
     let request_headers = headers(REQUEST);

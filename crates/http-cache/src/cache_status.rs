@@ -31,6 +31,8 @@ pub enum Served {
     StaleOnError,
     /// From the application.
     Forwarded(Fwd),
+    /// From nowhere.
+    Nothing,
 }
 
 /// Why a request went to the application (RFC 9211 section 2.2).
@@ -78,12 +80,19 @@ impl CacheStatus {
     pub const fn passed(reason: Reason) -> Self {
         let fwd = match reason {
             Reason::Method => Fwd::Method,
-            Reason::RequestBody | Reason::RequestDirective | Reason::RequestNoStore | Reason::Target => {
-                Fwd::Request
-            }
+            Reason::RequestBody
+            | Reason::RequestDirective
+            | Reason::RequestNoStore
+            | Reason::KeyField
+            | Reason::Target => Fwd::Request,
             _ => Fwd::Bypass,
         };
         Self { detail: Some(reason), ..Self::new(Served::Forwarded(fwd)) }
+    }
+
+    /// Neither answered from the cache nor forwarded: the request wants a stored reply or none.
+    pub const fn nothing_stored() -> Self {
+        Self { detail: Some(Reason::OnlyIfCached), ..Self::new(Served::Nothing) }
     }
 
     /// The field's value: `weir; hit; ttl=5`, `weir; fwd=uri-miss; fwd-status=200; stored`.
@@ -96,6 +105,7 @@ impl CacheStatus {
             Served::Hit | Served::Updating => text.push_str("; hit"),
             Served::StaleOnError => push(&mut text, "; fwd=", Fwd::Stale.as_str()),
             Served::Forwarded(fwd) => push(&mut text, "; fwd=", fwd.as_str()),
+            Served::Nothing => {}
         }
         if let Some(status) = self.fwd_status {
             push(&mut text, "; fwd-status=", status.as_str());
@@ -129,7 +139,9 @@ impl CacheStatus {
             }
             Served::Forwarded(Fwd::Stale) => "EXPIRED",
             Served::Forwarded(Fwd::Bypass | Fwd::Method | Fwd::Request) => "BYPASS",
-            Served::Forwarded(Fwd::UriMiss | Fwd::VaryMiss | Fwd::Miss | Fwd::Partial) => "MISS",
+            Served::Forwarded(Fwd::UriMiss | Fwd::VaryMiss | Fwd::Miss | Fwd::Partial) | Served::Nothing => {
+                "MISS"
+            }
         }
     }
 }
@@ -185,6 +197,7 @@ mod tests {
                 "weir; fwd=stale; fwd-status=304; stored",
                 "REVALIDATED",
             ),
+            (CacheStatus::nothing_stored(), "weir; detail=only-if-cached", "MISS"),
             (CacheStatus::passed(Reason::Method), "weir; fwd=method; detail=method", "BYPASS"),
             (CacheStatus::passed(Reason::Bypass), "weir; fwd=bypass; detail=bypass", "BYPASS"),
             (CacheStatus::passed(Reason::RequestBody), "weir; fwd=request; detail=request-body", "BYPASS"),

@@ -1,6 +1,7 @@
 //! Conditional and range requests (RFC 9110 sections 13 and 14) answered from a whole reply: a stored page or a file.
 
 pub(crate) mod etag;
+pub mod multipart;
 mod range;
 
 use std::time::{Duration, SystemTime};
@@ -45,6 +46,8 @@ pub enum Answer {
     NotModified,
     /// 206 with this part of the body and [`ByteRange::content_range`].
     Partial(ByteRange),
+    /// 206 with these parts of the body, two or more, in a [`multipart`] body; or the whole reply.
+    Parts(Vec<ByteRange>),
     /// 416 with [`unsatisfiable_range`].
     Unsatisfiable,
     /// 412.
@@ -77,6 +80,7 @@ pub fn evaluate(method: &Method, request: &HeaderMap, selected: &Selected<'_>) -
     match range::wanted(request, selected.length) {
         Wanted::All => Answer::Full,
         Wanted::Part(range) => Answer::Partial(range),
+        Wanted::Parts(ranges) => Answer::Parts(ranges),
         Wanted::Outside => Answer::Unsatisfiable,
     }
 }

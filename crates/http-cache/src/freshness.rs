@@ -21,6 +21,8 @@ pub enum Source {
     SMaxage,
     MaxAge,
     Expires,
+    /// A part of the time since Last-Modified, by the location's `heuristic`.
+    Heuristic,
     /// The location's `ttl`.
     Setting,
 }
@@ -34,6 +36,7 @@ impl Source {
             Self::SMaxage => "s-maxage",
             Self::MaxAge => "max-age",
             Self::Expires => "Expires",
+            Self::Heuristic => "setting heuristic",
             Self::Setting => "setting ttl",
         }
     }

@@ -160,7 +160,7 @@ mod tests {
             query: query.map(str::as_bytes),
             headers: &HeaderMap::new(),
         };
-        let policy = Policy { query: QueryRules::new(["utm_*"], false).unwrap(), ..Policy::default() };
+        let policy = Policy { query: QueryRules::new(["utm_*"], [], false).unwrap(), ..Policy::default() };
         policy.invalidation(&request, StatusCode::from_u16(status).unwrap(), &headers)
     }
 

@@ -1,6 +1,6 @@
 //! The cache key: scheme, host, path and query as sent, and the values of the cookies that split the page.
 //!
-//! `https://example.com/news?page=2`, then `\0name=value` for each such cookie. No part can hold the separator that
+//! `https://example.com/news?page=2`, then `\0name=value` for each such cookie, and what `key_fields` adds. No part can hold the separator that
 //! follows it, so two different requests never share a key.
 
 use bytes::Bytes;
@@ -62,7 +62,7 @@ pub fn origin(key: &[u8]) -> &[u8] {
 }
 
 impl Policy {
-    /// Appends the key to `key`, and says what is not in it. Allocates nothing else, but where `query.sort` is set.
+    /// Appends the key but for `key_fields` to `key`, and says what is not in it. Allocates nothing else, but where `query.sort` is set.
     ///
     /// RFC 9111 section 2: "The cache key is the information a cache uses to choose a response and is composed from,
     /// at a minimum, the request method and target URI used to retrieve the stored response". The method is always GET.

@@ -1,7 +1,9 @@
 //! One location's `cache` settings as plain, validated values. The edge builds them once, from its settings file.
 
 pub mod cookies;
+pub mod heuristic;
 pub mod jitter;
+pub mod key_fields;
 pub mod query;
 pub mod rules;
 pub mod ttl;
@@ -11,7 +13,9 @@ use std::time::Duration;
 use http::{HeaderName, Method};
 
 pub use cookies::CookieRules;
+pub use heuristic::Heuristic;
 pub use jitter::Jitter;
+pub use key_fields::KeyFields;
 pub use query::QueryRules;
 pub use rules::RequestRules;
 pub use ttl::TtlRules;
@@ -29,8 +33,13 @@ pub struct Policy {
     /// 10 s: a page that is never stored costs one tried lease in ten seconds; a page that became storable (a deploy, a
     /// logged-out visitor) is unprotected for ten seconds at most. Varnish's 120 s would be too long a gap in a spike.
     pub hit_for_miss: Duration,
+    /// How often a page must have been asked for, within what is remembered, before it is stored: 1 is at once.
+    pub min_uses: u32,
     pub cookies: CookieRules,
     pub query: QueryRules,
+    /// Request fields whose values are part of the key.
+    pub key_fields: KeyFields,
+    pub heuristic: Heuristic,
     pub methods: Methods,
     /// The largest body that is stored, in bytes.
     pub max_object: u64,
@@ -53,7 +62,10 @@ impl Default for Policy {
             stale_while_revalidate: Duration::from_secs(5),
             stale_if_error: Duration::from_secs(60),
             hit_for_miss: Duration::from_secs(10),
+            min_uses: 1,
             cookies: CookieRules::default(),
+            key_fields: KeyFields::default(),
+            heuristic: Heuristic::default(),
             query: QueryRules::default(),
             methods: Methods::GetAndHead,
             max_object: 16 << 20,

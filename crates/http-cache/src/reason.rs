@@ -39,6 +39,8 @@ reasons! {
     RequestBody = "request-body", "RFC 9110 section 9.3.1";
     /// A host or target with bytes that no key may hold.
     Target = "target", "design: one key, one page";
+    /// A request field that is part of the key is too long for it.
+    KeyField = "key-field", "setting key_fields";
     /// A `bypass` rule fired.
     Bypass = "bypass", "setting bypass";
     /// A `no_store` rule fired: answered from the cache if possible, but not stored.
@@ -47,6 +49,8 @@ reasons! {
     RequestNoStore = "request-no-store", "RFC 9111 section 5.2.1.5, setting honour_request";
     /// The request wants a newer answer than the stored one, and the location honours it.
     RequestDirective = "request-directive", "RFC 9111 section 5.2.1, setting honour_request";
+    /// The request wants a stored answer or none, and the location honours it.
+    OnlyIfCached = "only-if-cached", "RFC 9111 section 5.2.1.7, setting honour_request";
     /// The request carries a personal cookie, and the reply does not say that it may be shared.
     PersonalCookie = "personal-cookie", "setting cookies";
     /// The request carries Authorization, and the reply does not say that it may be shared.

@@ -153,11 +153,14 @@ impl Policy {
         let (ttl, source) = match own {
             Some(own) => own,
             // "a cache MAY assign a heuristic expiration time when an explicit time is not specified" (section 4.2.2):
-            // only what the settings say, from when the reply was received.
-            None => match self.ttl.get(reply.status) {
-                Some(ttl) => (age.saturating_add(ttl), Source::Setting),
-                None => return Err(Reason::NoFreshness),
-            },
+            // only what the settings say; `ttl` counts from when the reply was received.
+            None => {
+                let public = governing.directives().public;
+                let guessed = self.heuristic.lifetime(reply.status, public, reply.headers, now);
+                let guessed = guessed.map(|ttl| (ttl, Source::Heuristic));
+                let set = || Some((age.saturating_add(self.ttl.get(reply.status)?), Source::Setting));
+                guessed.or_else(set).ok_or(Reason::NoFreshness)?
+            }
         };
         Ok((ttl, source, age))
     }

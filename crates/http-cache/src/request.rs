@@ -92,6 +92,7 @@ impl Policy {
         }
         let cookies = cookie_lines(request.headers);
         let keyed = self.key(request.scheme, request.authority, request.path, request.query, cookies, key)?;
+        self.key_fields.push(request.headers, key)?;
         let wants = if self.honour_request { Wants::of(request.headers) } else { Wants::default() };
         let no_store = if wants.no_store {
             Some(Reason::RequestNoStore)
@@ -124,7 +125,8 @@ impl Policy {
         let mut headers = HeaderMap::with_capacity(request.headers.len());
         for (name, value) in request.headers {
             let rewritten = *name == COOKIE || *name == ACCEPT_ENCODING;
-            let seen = !is_unkeyed(name) && !is_hop_by_hop(name) && !nominated.contains(name);
+            let keyed = self.key_fields.contains(name);
+            let seen = (keyed || !is_unkeyed(name)) && !is_hop_by_hop(name) && !nominated.contains(name);
             if !rewritten && (seen || says_what_the_key_says(name, value, request)) {
                 headers.append(name, value.clone());
             }

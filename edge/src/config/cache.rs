@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use http_cache::{CookieRules, Jitter, Methods, Policy, QueryRules, RequestRule, RequestRules, TtlRules};
+use http_cache::{
+    CookieRules, Heuristic, Jitter, KeyFields, Methods, Policy, QueryRules, RequestRule, RequestRules,
+    TtlRules,
+};
 use process::settings::Mistakes;
 use process::units::{Size, Time};
 use serde::Deserialize;
@@ -20,7 +23,15 @@ pub struct CacheConfig {
     pub cookies: CookiesConfig,
     /// Query parameters that neither the key nor the application sees; globs.
     pub ignore_query: Vec<String>,
+    /// If not empty, the only ones that they see; globs.
+    pub allow_query: Vec<String>,
     pub sort_query: bool,
+    /// Request fields whose values are part of the key.
+    pub key_fields: Vec<String>,
+    /// How often an edge must be asked for a page before it is stored: 1 is at once.
+    pub min_uses: u32,
+    /// The part of a page's time since Last-Modified for which it is taken to be fresh, if it says nothing else: 0 to 1.
+    pub heuristic: f64,
     pub methods: Vec<String>,
     pub max_object: Size,
     /// Reply fields that are not looked at.
@@ -79,7 +90,11 @@ impl Default for CacheConfig {
             hit_for_miss: Time(policy.hit_for_miss),
             cookies: CookiesConfig::default(),
             ignore_query: Vec::new(),
+            allow_query: Vec::new(),
             sort_query: false,
+            key_fields: Vec::new(),
+            min_uses: policy.min_uses,
+            heuristic: 0.0,
             methods: vec!["GET".into(), "HEAD".into()],
             max_object: Size(policy.max_object),
             ignore_fields: Vec::new(),
@@ -117,10 +132,13 @@ impl CacheConfig {
             hit_for_miss: self.hit_for_miss.0,
             cookies: or_default(cookies, "cookies", &mut at),
             query: or_default(
-                QueryRules::new(strs(&self.ignore_query), self.sort_query),
+                QueryRules::new(strs(&self.ignore_query), strs(&self.allow_query), self.sort_query),
                 "ignore_query",
                 &mut at,
             ),
+            key_fields: or_default(KeyFields::new(strs(&self.key_fields)), "key_fields", &mut at),
+            min_uses: self.min_uses,
+            heuristic: or_default(Heuristic::new(self.heuristic), "heuristic", &mut at),
             methods: or(Methods::new(strs(&self.methods)), Methods::GetAndHead, "methods", &mut at),
             max_object: self.max_object.0,
             ignore_fields: or_default(

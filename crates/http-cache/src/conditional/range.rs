@@ -1,4 +1,4 @@
-//! Byte ranges (RFC 9110 section 14): one is answered, several are answered with the whole.
+//! Byte ranges (RFC 9110 section 14): which parts of a body a request wants.
 
 use http::header::RANGE;
 use http::{HeaderMap, HeaderValue};
@@ -10,12 +10,17 @@ pub struct ByteRange {
     pub last: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     All,
     Part(ByteRange),
+    /// Two or more.
+    Parts(Vec<ByteRange>),
     Outside,
 }
+
+/// The most ranges that one request is answered with.
+const MAX_RANGES: usize = 16;
 
 impl ByteRange {
     /// How many bytes.
@@ -35,10 +40,11 @@ pub fn unsatisfiable(length: u64) -> HeaderValue {
     value(format!("bytes */{length}"))
 }
 
-/// The part that the Range field wants of a body of `length` bytes.
+/// The parts that the Range field wants of a body of `length` bytes.
 ///
-/// "A server MAY ignore the Range header field" (section 14.2): so is one with several ranges, since a request for many
-/// small or overlapping ones costs far more to answer than the whole, and one that is not understood.
+/// "A server MAY ignore the Range header field" (section 14.2): so is one that is not understood, and one whose ranges are many,
+/// overlap, or "are not listed in ascending order, since these are indications of either a broken client or a deliberate
+/// denial-of-service attack".
 pub(super) fn wanted(request: &HeaderMap, length: u64) -> Wanted {
     let mut lines = request.get_all(RANGE).iter();
     let (Some(line), None) = (lines.next(), lines.next()) else { return Wanted::All };
@@ -49,7 +55,32 @@ pub(super) fn wanted(request: &HeaderMap, length: u64) -> Wanted {
     if !unit.trim().eq_ignore_ascii_case("bytes") {
         return Wanted::All;
     }
-    let Some((first, last)) = set.trim().split_once('-') else { return Wanted::All };
+    let (mut parts, mut none): (Vec<ByteRange>, bool) = (Vec::new(), true);
+    // "A recipient MUST parse and ignore a reasonable number of empty list elements" (section 5.6.1.2)
+    for (n, spec) in set.split(',').map(str::trim).filter(|spec| !spec.is_empty()).enumerate() {
+        match one(spec, length) {
+            _ if n == MAX_RANGES => return Wanted::All,
+            Wanted::Part(part) if parts.last().is_none_or(|before| before.last < part.first) => {
+                parts.push(part)
+            }
+            // Several are satisfiable if one of them is (section 14.1.1).
+            Wanted::Outside => {}
+            Wanted::Part(_) | Wanted::Parts(_) | Wanted::All => return Wanted::All,
+        }
+        none = false;
+    }
+    match parts.as_slice() {
+        [] if none => Wanted::All,
+        [] => Wanted::Outside,
+        // "A server MUST NOT generate a multipart response to a request for a single range" (section 15.3.7.2).
+        [part] => Wanted::Part(*part),
+        _ => Wanted::Parts(parts),
+    }
+}
+
+/// One range-spec.
+fn one(spec: &str, length: u64) -> Wanted {
+    let Some((first, last)) = spec.split_once('-') else { return Wanted::All };
     match (number(first), number(last)) {
         // "a valid bytes range-spec is satisfiable if it is either: an int-range with a first-pos that is less than the
         // current length of the selected representation or a suffix-range with a non-zero suffix-length." (section 14.1.2)
@@ -103,6 +134,13 @@ mod tests {
     #[test]
     fn ranges() {
         let part = |first, last| Wanted::Part(ByteRange { first, last });
+        let parts = |parts: &[(u64, u64)]| {
+            Wanted::Parts(
+                parts.iter().map(|(first, last)| ByteRange { first: *first, last: *last }).collect(),
+            )
+        };
+        let many: Vec<_> = (0..=MAX_RANGES).map(|n| format!("{0}-{0}", 2 * n)).collect();
+        let many = format!("bytes={}", many.join(","));
         let cases: &[(&[&str], u64, Wanted)] = &[
             (&["bytes=0-0"], 10, part(0, 0)),
             (&["bytes=2-5"], 10, part(2, 5)),
@@ -127,8 +165,21 @@ mod tests {
             (&["bytes=a-b"], 10, Wanted::All),
             (&["bytes=+1-2"], 10, Wanted::All),
             (&["bytes=--1"], 10, Wanted::All),
-            (&["bytes=0-1,3-4"], 10, Wanted::All),
-            (&["bytes=0-1, 3-"], 10, Wanted::All),
+            (&["bytes=0-1,3-4"], 10, parts(&[(0, 1), (3, 4)])),
+            (&["bytes=0-1, ,3-"], 10, parts(&[(0, 1), (3, 9)])),
+            (&["bytes=0-0,-1"], 10, parts(&[(0, 0), (9, 9)])),
+            (&["bytes=0-0,1-1"], 10, parts(&[(0, 0), (1, 1)])),
+            // Only one is left of them, or none.
+            (&["bytes=2-5,20-30"], 10, part(2, 5)),
+            (&["bytes=20-30,40-"], 10, Wanted::Outside),
+            (&["bytes=,"], 10, Wanted::All),
+            // Not in order, overlapping, one of them not understood, or too many.
+            (&["bytes=3-4,0-1"], 10, Wanted::All),
+            (&["bytes=0-4,4-5"], 10, Wanted::All),
+            (&["bytes=0-,0-"], 10, Wanted::All),
+            (&["bytes=0-1,x"], 10, Wanted::All),
+            (&["bytes=0-1,5-4"], 10, Wanted::All),
+            (&[&many], 1000, Wanted::All),
             (&["seconds=0-1"], 10, Wanted::All),
             (&["bytes=0-1", "bytes=2-3"], 10, Wanted::All),
         ];

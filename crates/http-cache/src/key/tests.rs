@@ -71,7 +71,7 @@ fn what_could_make_two_pages_share_a_key_is_refused() {
 
 #[test]
 fn ignored_parameters_are_not_in_the_key() {
-    let query = QueryRules::new(["utm_*", "fbclid"], false).unwrap();
+    let query = QueryRules::new(["utm_*", "fbclid"], [], false).unwrap();
     let policy = Policy { query, ..Policy::default() };
     let cases = [
         ("a=1", "?a=1", false),
@@ -95,7 +95,7 @@ fn ignored_parameters_are_not_in_the_key() {
 
 #[test]
 fn sorted_queries_share_a_key_but_repeats_keep_their_order() {
-    let policy = Policy { query: QueryRules::new(["x"], true).unwrap(), ..Policy::default() };
+    let policy = Policy { query: QueryRules::new(["x"], [], true).unwrap(), ..Policy::default() };
     let cases = [("b=1&a=2", "?a=2&b=1"), ("a=2&x=3&a=1", "?a=2&a=1"), ("x", ""), ("", "?")];
     for (query, rest) in cases {
         let (key, _) = key(&policy, ("http", "h", "/", Some(query)), "").unwrap();
@@ -139,5 +139,23 @@ fn the_url_is_the_key_without_the_cookies() {
         [("http://h:81/a/b", "http://h:81"), ("https:///a", "https://"), ("https://h", "https://h")]
     {
         assert_eq!(origin(key.as_bytes()), expected.as_bytes());
+    }
+}
+
+#[test]
+fn only_the_parameters_that_are_allowed_count() {
+    let query = QueryRules::new(["page_old"], ["page*", "q"], false).unwrap();
+    let policy = Policy { query, ..Policy::default() };
+    let cases = [
+        (Some("page=2&q=a"), "?page=2&q=a", false),
+        (Some("x=1&page=2&utm_source=b&q"), "?page=2&q", true),
+        (Some("page_old=1&pages=2"), "?pages=2", true),
+        (Some("x=1"), "", true),
+        (Some("Page=2"), "", true),
+        (None, "", false),
+    ];
+    for (query, kept, trimmed) in cases {
+        let (key, keyed) = key(&policy, ("http", "h", "/a", query), "").unwrap();
+        assert_eq!((key, keyed.trimmed), (format!("http://h/a{kept}"), trimmed), "{query:?}");
     }
 }

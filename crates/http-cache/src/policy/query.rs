@@ -5,14 +5,20 @@ use crate::Glob;
 #[derive(Clone, Debug, Default)]
 pub struct QueryRules {
     pub ignore: Vec<Glob>,
+    /// If not empty: all others are ignored.
+    pub allow: Vec<Glob>,
     /// Keys are made of the parameters sorted by name, so that their order does not matter.
     pub sort: bool,
 }
 
 impl QueryRules {
     /// The error is for the settings checker.
-    pub fn new<'a>(ignore: impl IntoIterator<Item = &'a str>, sort: bool) -> Result<Self, String> {
-        Ok(Self { ignore: ignore.into_iter().map(Glob::new).collect::<Result<_, _>>()?, sort })
+    pub fn new<'a>(
+        ignore: impl IntoIterator<Item = &'a str>,
+        allow: impl IntoIterator<Item = &'a str>,
+        sort: bool,
+    ) -> Result<Self, String> {
+        Ok(Self { ignore: globs(ignore)?, allow: globs(allow)?, sort })
     }
 
     /// Appends `?` and the parameters that count: as sent, byte for byte, where none is ignored. True if one is.
@@ -43,8 +49,13 @@ impl QueryRules {
     }
 
     fn ignores(&self, name: &[u8]) -> bool {
-        self.ignore.iter().any(|glob| glob.matches(name))
+        let listed = |globs: &[Glob]| globs.iter().any(|glob| glob.matches(name));
+        listed(&self.ignore) || !(self.allow.is_empty() || listed(&self.allow))
     }
+}
+
+fn globs<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Vec<Glob>, String> {
+    patterns.into_iter().map(Glob::new).collect()
 }
 
 /// `a=1` of `a=1&b=2`, and so on: as sent, empty ones too.

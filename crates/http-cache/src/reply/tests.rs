@@ -4,7 +4,7 @@ use std::time::UNIX_EPOCH;
 
 use super::*;
 use crate::Use;
-use crate::policy::TtlRules;
+use crate::policy::{Heuristic, TtlRules};
 
 type Fields<'a> = &'a [(&'static str, &'a str)];
 
@@ -105,6 +105,26 @@ fn freshness_and_its_source() {
         let lifetime = reply(fields).stored();
         assert_eq!((lifetime.ttl.as_secs(), lifetime.source), (*ttl, *source), "{fields:?}");
     }
+}
+
+#[test]
+fn a_heuristic_counts_only_where_it_is_set_and_nothing_else_is_said() {
+    let (changed, dated) = (("last-modified", AN_HOUR_AGO), ("date", NOW));
+    let policy = Policy { heuristic: Heuristic::new(0.1).unwrap(), ..Policy::default() };
+    let cases: &[(u16, Fields<'_>, u64, Source)] = &[
+        (200, &[changed, dated], 360, Source::Heuristic),
+        (200, &[changed], 360, Source::Heuristic),
+        (404, &[changed, dated], 360, Source::Heuristic),
+        (302, &[changed, dated], 1, Source::Setting),
+        (302, &[changed, dated, ("cache-control", "public")], 360, Source::Heuristic),
+        (200, &[changed, dated, ("cache-control", "max-age=5")], 5, Source::MaxAge),
+        (200, &[dated], 1, Source::Setting),
+    ];
+    for (status, fields, ttl, source) in cases {
+        let lifetime = Case { policy: policy.clone(), status: *status, ..reply(fields) }.stored();
+        assert_eq!((lifetime.ttl.as_secs(), lifetime.source), (*ttl, *source), "{status} {fields:?}");
+    }
+    assert_eq!(reply(&[changed, dated]).stored().source, Source::Setting);
 }
 
 #[test]

@@ -119,7 +119,7 @@ fn rules_refuse_what_they_could_never_match() {
 
 #[test]
 fn the_application_sees_what_the_key_holds() {
-    let query = QueryRules::new(["utm_*"], false).unwrap();
+    let query = QueryRules::new(["utm_*"], [], false).unwrap();
     let policy = Policy { query, ..Policy::default() };
     let case = Case { query: Some("b=2&utm_x=1&a=1"), ..get(&[("cookie", "lang=de; _ga=1")]) };
     let shared = case.ask(&policy).unwrap();
@@ -132,7 +132,7 @@ fn the_application_sees_what_the_key_holds() {
 
 #[test]
 fn a_sorted_key_leaves_the_target_as_sent() {
-    let policy = Policy { query: QueryRules::new(["x"], true).unwrap(), ..Policy::default() };
+    let policy = Policy { query: QueryRules::new(["x"], [], true).unwrap(), ..Policy::default() };
     let shared = Case { query: Some("b=2&x&a=1"), ..get(&[]) }.ask(&policy).unwrap();
     assert_eq!(
         (shared.outgoing.target, shared.key.url()),
@@ -178,7 +178,7 @@ fn fields_that_the_application_sees() {
 
 #[test]
 fn what_makes_a_second_request_necessary() {
-    let query = QueryRules::new(["utm_*"], false).unwrap();
+    let query = QueryRules::new(["utm_*"], [], false).unwrap();
     let policy = Policy { query, ..Policy::default() };
     let cases: &[(Option<&str>, Fields<'_>, bool)] = &[
         (None, &[], false),
@@ -216,4 +216,17 @@ fn requests_direct_the_cache_only_where_the_location_says_so() {
     let look = get(fields).ask(&policy).unwrap().look;
     assert_eq!(look.no_store, Some(Reason::RequestNoStore));
     assert!(look.wants.only_if_cached);
+}
+
+#[test]
+fn what_is_in_the_key_the_application_sees() {
+    let key_fields = crate::KeyFields::new(["X-Forwarded-Proto", "CF-IPCountry", "X-Real-IP"]).unwrap();
+    let policy = Policy { key_fields, ..Policy::default() };
+    let case = get(&[("cf-ipcountry", "CH"), ("x-real-ip", "192.0.2.1"), ("x-client-ip", "192.0.2.1")]);
+    let key = case.ask(&policy).unwrap().key;
+    assert_eq!(key.as_bytes(), b"https://example.com/a\0\x01cf-ipcountry:CH\0\x01x-real-ip:192.0.2.1");
+    assert_eq!(key.url(), b"https://example.com/a");
+    assert_eq!(case.seen(&policy), "cf-ipcountry: CH\nx-real-ip: 192.0.2.1");
+    let long = "a".repeat(200);
+    assert_eq!(get(&[("x-real-ip", &long)]).ask(&policy).unwrap_err(), Reason::KeyField);
 }

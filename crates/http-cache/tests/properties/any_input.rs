@@ -65,7 +65,7 @@ proptest! {
         query in ".{0,16}",
         sort: bool,
     ) {
-        let query_rules = QueryRules::new(["a*", "*b"], sort).unwrap();
+        let query_rules = QueryRules::new(["a*", "*b"], [], sort).unwrap();
         let policy = Policy { query: query_rules, honour_request: true, ..Policy::default() };
         let asked = policy.request(&RequestParts {
             method: &Method::GET,
@@ -120,6 +120,9 @@ proptest! {
         if let Answer::Partial(range) = evaluate(&Method::GET, &request, &selected) {
             prop_assert!(range.first <= range.last && range.last < length);
             prop_assert!(range.len() <= length);
+        }
+        if let Answer::Parts(ranges) = evaluate(&Method::GET, &request, &selected) {
+            prop_assert!(ranges.len() > 1 && ranges.iter().map(|range| range.len()).sum::<u64>() <= length);
         }
         prop_assert!(headers_for_304(&reply).keys().all(|name| reply.contains_key(name)));
     }

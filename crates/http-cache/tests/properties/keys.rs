@@ -7,7 +7,7 @@ use http_cache::{Asked, Policy, QueryRules, RequestParts, SharedRequest};
 use proptest::prelude::*;
 
 static POLICY: LazyLock<Policy> = LazyLock::new(|| Policy {
-    query: QueryRules::new(["utm_*", "fbclid"], false).unwrap(),
+    query: QueryRules::new(["utm_*", "fbclid"], [], false).unwrap(),
     ..Policy::default()
 });
 
