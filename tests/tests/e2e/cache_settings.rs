@@ -108,10 +108,12 @@ fn a_page_is_stored_once_it_was_asked_for_often_enough(stack: &Stack) {
     assert_eq!(stack.get(target).expect_cache(&["hit"]).text(), "3\n");
 }
 
+type Fields<'a> = &'a [(&'a str, &'a str)];
+
 both_topologies!(rules_pick_requests, SETTINGS);
 fn rules_pick_requests(stack: &Stack) {
     stack.get("/rules/count/rules").expect(200).expect_cache(&["stored"]);
-    let bypassed: &[(&str, &str, &[(&str, &str)])] = &[
+    let bypassed: &[(&str, &str, Fields<'_>)] = &[
         ("HEAD", "", &[]),
         ("GET", "", &[("X-Preview", "")]),
         ("GET", "", &[("Cookie", "a=1; editor=1")]),
@@ -126,7 +128,7 @@ fn rules_pick_requests(stack: &Stack) {
     assert_eq!(stack.oracle.calls("rules"), 6);
     stack.get_with("/rules/count/rules", &[("Cookie", "editor=2"), ("X-Quiet", "no")]).expect_cache(&["hit"]);
     // Answered from the cache if possible, and else not stored.
-    let quiet: &[(&str, &[(&str, &str)])] =
+    let quiet: &[(&str, Fields<'_>)] =
         &[("", &[("X-Quiet", "yes please")]), ("", &[("Cookie", "quiet=")]), ("?quiet=1", &[])];
     for (query, fields) in quiet {
         let target = format!("/rules/count/quiet{query}");

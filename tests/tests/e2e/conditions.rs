@@ -22,11 +22,13 @@ fn page(stack: &Stack, name: &str) -> String {
     target
 }
 
+type Fields<'a> = &'a [(&'a str, &'a str)];
+
 both_topologies!(conditions_in_the_order_of_the_standard, SETTINGS);
 fn conditions_in_the_order_of_the_standard(stack: &Stack) {
     let target = page(stack, "order");
     // RFC 9110 section 13.2.2: If-None-Match before If-Modified-Since, and both before Range and If-Range.
-    let cases: &[(&[(&str, &str)], u16)] = &[
+    let cases: &[(Fields<'_>, u16)] = &[
         (&[("If-None-Match", "\"a\"")], 304),
         (&[("If-None-Match", "W/\"a\"")], 304),
         (&[("If-None-Match", "\"x\", \"a\"")], 304),
