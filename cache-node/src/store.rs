@@ -5,7 +5,7 @@ pub(crate) mod redis;
 pub(crate) mod tiers;
 
 #[cfg(test)]
-mod contract;
+pub(crate) mod contract;
 
 use std::fmt;
 use std::future::Future;

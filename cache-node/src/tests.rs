@@ -4,5 +4,6 @@ mod cluster;
 mod exchange;
 mod limits;
 mod peer;
+mod redis_kinds;
 mod redis_lost;
 pub(crate) mod redis_server;

@@ -23,14 +23,14 @@ impl Process {
     /// Starts it; its output goes to NAME.out and NAME.err in `directory`.
     pub fn start(name: &str, command: &mut Command, directory: &Path) -> Self {
         let [stdout, stderr] = ["out", "err"].map(|end| directory.join(format!("{name}.{end}")));
-        let open = |path| File::options().create(true).append(true).open(path).unwrap();
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(open(&stdout))
-            .stderr(open(&stderr))
-            .spawn()
-            .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+        let child = spawn(name, command, &stdout, &stderr);
         Self { name: name.to_owned(), child: Mutex::new(child), stdout, stderr }
+    }
+
+    /// After its end, by this command.
+    pub fn start_again(&self, command: &mut Command) {
+        self.kill();
+        *self.child() = spawn(&self.name, command, &self.stdout, &self.stderr);
     }
 
     /// What it has written to its standard output.
@@ -120,6 +120,12 @@ impl Drop for Process {
             }
         }
     }
+}
+
+fn spawn(name: &str, command: &mut Command, stdout: &Path, stderr: &Path) -> Child {
+    let open = |path| File::options().create(true).append(true).open(path).unwrap();
+    let command = command.stdin(Stdio::null()).stdout(open(stdout)).stderr(open(stderr));
+    command.spawn().unwrap_or_else(|error| panic!("{name} does not start: {error}"))
 }
 
 fn read(path: &Path) -> String {

@@ -1,26 +1,120 @@
-//! A real redis-server, in memory only.
+//! A real redis-server, in memory only. Several make a Cluster (`cluster.rs`) or are watched by Sentinels (`sentinels.rs`).
 
-use std::net::TcpStream;
+mod cluster;
+mod resp;
+mod sentinels;
+
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
 
+pub use self::cluster::RedisCluster;
+pub use self::resp::Reply;
+pub use self::sentinels::RedisSentinels;
 use crate::{Process, free_port, program};
 
 pub struct Redis {
     pub port: u16,
     pub process: Process,
-    _directory: TempDir,
+    arguments: Vec<String>,
+    password: Option<String>,
+    directory: TempDir,
 }
 
 impl Redis {
     pub fn start() -> Self {
-        let (port, directory) = (free_port(), TempDir::new().unwrap());
-        let mut command = Command::new(program::find("WEIR_REDIS_SERVER", "redis-server"));
-        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1"]);
-        command.args(["--save", "", "--appendonly", "no"]).current_dir(directory.path());
-        let process = Process::start("redis", &mut command, directory.path());
-        process.wait_until("accepts connections", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        Self { port, process, _directory: directory }
+        Self::with(&[])
     }
+
+    /// With these arguments more: `--maxmemory 1mb`.
+    pub fn with(arguments: &[&str]) -> Self {
+        let port = free_port();
+        Self::on(port, &["--port", &port.to_string()], arguments)
+    }
+
+    /// Asks everybody for a password.
+    pub fn with_password(password: &str) -> Self {
+        let server = Self::with(&["--requirepass", password]);
+        Self { password: Some(password.to_owned()), ..server }
+    }
+
+    /// Speaks TLS only. The files are PEM: its certificate and key, and who vouches for clients, if it asks them for a
+    /// certificate.
+    pub fn with_tls(certificate: &Path, key: &Path, clients_by: Option<&Path>) -> Self {
+        let text = |path: &Path| path.display().to_string();
+        let port = free_port();
+        let mut arguments = vec!["--tls-cert-file".to_owned(), text(certificate)];
+        arguments.extend(["--tls-key-file".to_owned(), text(key)]);
+        arguments.extend(["--tls-ca-cert-file".to_owned(), text(clients_by.unwrap_or(certificate))]);
+        let asks = if clients_by.is_some() { "yes" } else { "no" };
+        arguments.extend(["--tls-auth-clients".to_owned(), asks.to_owned()]);
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        Self::on(port, &["--port", "0", "--tls-port", &port.to_string()], &arguments)
+    }
+
+    fn on(port: u16, listens: &[&str], more: &[&str]) -> Self {
+        let directory = TempDir::new().unwrap();
+        let mut arguments: Vec<String> = listens.iter().map(ToString::to_string).collect();
+        arguments.extend(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"].map(str::to_owned));
+        arguments
+            .extend(["--unixsocket".to_owned(), directory.path().join("redis.sock").display().to_string()]);
+        arguments.extend(more.iter().map(ToString::to_string));
+        let process = Process::start("redis", &mut command(&arguments, directory.path()), directory.path());
+        let server = Self { port, process, arguments, password: None, directory };
+        server.wait();
+        server
+    }
+
+    /// After it was killed: on the same port, and empty.
+    pub fn start_again(&self) {
+        self.process.start_again(&mut command(&self.arguments, self.directory.path()));
+        self.wait();
+    }
+
+    pub fn url(&self) -> String {
+        match &self.password {
+            None => format!("redis://127.0.0.1:{}", self.port),
+            Some(password) => format!("redis://:{password}@127.0.0.1:{}", self.port),
+        }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    /// Its unix socket.
+    pub fn socket(&self) -> PathBuf {
+        self.directory.path().join("redis.sock")
+    }
+
+    /// One command, and its reply. An error is a panic.
+    #[track_caller]
+    pub fn ask(&self, words: &[&str]) -> Reply {
+        match self.try_ask(words) {
+            Reply::Error(error) => panic!("{words:?}: {error}"),
+            reply => reply,
+        }
+    }
+
+    pub fn try_ask(&self, words: &[&str]) -> Reply {
+        resp::ask(self.address(), self.password.as_deref(), words)
+    }
+
+    /// CONFIG SET.
+    #[track_caller]
+    pub fn set(&self, name: &str, value: &str) {
+        self.ask(&["CONFIG", "SET", name, value]);
+    }
+
+    fn wait(&self) {
+        self.process.wait_until("accepts connections", || TcpStream::connect(self.address()).is_ok());
+    }
+}
+
+fn command(arguments: &[String], directory: &Path) -> Command {
+    let mut command = Command::new(program::find("WEIR_REDIS_SERVER", "redis-server"));
+    command.args(arguments).current_dir(directory);
+    command
 }

@@ -57,7 +57,7 @@ async fn works_together(a: &TestNode, b: &TestNode) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_killed_and_back() {
-    let mut server = RedisServer::start().await;
+    let server = RedisServer::start().await;
     let (a, b) = (node(&server).await, node(&server).await);
     works_together(&a, &b).await;
     a.fill("/before", page(), "before").await;
@@ -92,7 +92,7 @@ async fn redis_frozen_and_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_not_there_at_the_start() {
-    let mut server = RedisServer::start().await;
+    let server = RedisServer::start().await;
     server.kill();
     let (a, b) = (node(&server).await, node(&server).await);
     works_alone(&a, "absent").await;
@@ -102,7 +102,7 @@ async fn redis_not_there_at_the_start() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lease_outlives_redis() {
-    let mut server = RedisServer::start().await;
+    let server = RedisServer::start().await;
     let node = node(&server).await;
     let mut holder = node.ask("/a").await;
     holder.expect_lease().await;
@@ -116,7 +116,7 @@ async fn a_lease_outlives_redis() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lease_that_redis_forgot_stores_nothing() {
-    let mut server = RedisServer::start().await;
+    let server = RedisServer::start().await;
     let (a, b) = (node(&server).await, node(&server).await);
     works_together(&a, &b).await;
     let mut holder = a.ask("/a").await;
