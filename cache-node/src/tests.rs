@@ -4,6 +4,8 @@ mod cluster;
 mod exchange;
 mod limits;
 mod peer;
+mod redis_changes;
+mod redis_faults;
 mod redis_kinds;
 mod redis_lost;
 pub(crate) mod redis_server;

@@ -107,11 +107,21 @@ impl Redis {
         link: &Link,
         script: &Invocation<'_>,
     ) -> Result<T, Unavailable> {
+        self.call_or_undo(command, link, script, None).await
+    }
+
+    async fn call_or_undo<T: FromRedisValue>(
+        &self,
+        command: Command,
+        link: &Link,
+        script: &Invocation<'_>,
+        undo: Option<&Invocation<'_>>,
+    ) -> Result<T, Unavailable> {
         if !self.breaker.lock().admits(Instant::now()) {
             return Err(Unavailable::Resting);
         }
         let began = Instant::now();
-        let result = link.call(script).await;
+        let result = link.call_or_undo(script, undo).await;
         self.metrics.redis_call(command, began.elapsed(), result.is_ok());
         let fault = result.as_ref().err().map(CallError::fault);
         if let Some(fault) = fault {
@@ -141,7 +151,16 @@ impl Redis {
         script.key(names.rule).key(names.entry).key(names.lease);
         script.arg(rule_text(slot.rule())).arg(token.to_string()).arg(millis(self.lease));
         script.arg(matches!(fresh, Fresh::Ignored));
-        self.call(Command::LookUp, &self.entries, &script).await
+        // A lease that is granted too late would be nobody's, and in everybody's way.
+        let release = self.release_call(slot, token, Duration::ZERO);
+        self.call_or_undo(Command::LookUp, &self.entries, &script, Some(&release)).await
+    }
+
+    fn release_call(&self, slot: &Slot, token: Token, pass_for: Duration) -> Invocation<'_> {
+        let mut script = self.scripts.release.prepare_invoke();
+        script.key(self.names(slot).lease).arg(token.to_string()).arg(millis(pass_for));
+        script.arg(self.channel.name()).arg(News::LeaseEnded(key_hash(slot)).to_string());
+        script
     }
 
     /// `None`: a fresh record that cannot be read.
@@ -241,9 +260,6 @@ impl Store for Redis {
             Release::Free => Duration::ZERO,
             Release::Pass(pass_for) => pass_for,
         };
-        let mut script = self.scripts.release.prepare_invoke();
-        script.key(self.names(slot).lease).arg(token.to_string()).arg(millis(pass_for));
-        script.arg(self.channel.name()).arg(News::LeaseEnded(key_hash(slot)).to_string());
-        self.call(Command::Release, &self.leases, &script).await
+        self.call(Command::Release, &self.leases, &self.release_call(slot, token, pass_for)).await
     }
 }

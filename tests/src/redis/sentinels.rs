@@ -72,7 +72,11 @@ impl RedisSentinels {
     /// Makes the replica the master, by order and not by failure; returns when it is.
     pub fn fail_over(&self) {
         let was = self.master();
-        self.sentinels[0].ask(&["SENTINEL", "FAILOVER", Self::NAME]);
+        // For a moment after its start no replica is good enough.
+        until("the order is taken", || {
+            let order = self.sentinels[0].try_ask(&["SENTINEL", "FAILOVER", Self::NAME]);
+            (!matches!(order, Reply::Error(_))).then_some(())
+        });
         until("the roles have changed", || (self.master() != was).then_some(()));
     }
 
@@ -95,11 +99,14 @@ impl RedisSentinels {
 impl Sentinel {
     #[track_caller]
     pub fn ask(&self, words: &[&str]) -> Reply {
-        let address = SocketAddr::from(([127, 0, 0, 1], self.port));
-        match resp::ask(address, self.password.as_deref(), words) {
+        match self.try_ask(words) {
             Reply::Error(error) => panic!("{words:?}: {error}"),
             reply => reply,
         }
+    }
+
+    pub fn try_ask(&self, words: &[&str]) -> Reply {
+        resp::ask(SocketAddr::from(([127, 0, 0, 1], self.port)), self.password.as_deref(), words)
     }
 }
 

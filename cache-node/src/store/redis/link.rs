@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use redis::{FromRedisValue, RedisError};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::fault::Fault;
 use super::script::Invocation;
-use super::servers::{self, Servers};
+use super::sentinels::Address;
+use super::servers::{self, Connected, Servers};
 
 /// Failures in a row that end a connection to a Cluster: one lost node says nothing of the others, and is mended.
 const FAILURES_IN_CLUSTER: u32 = 8;
@@ -43,6 +44,8 @@ struct Connector {
 #[derive(Clone)]
 struct Connection {
     redis: servers::Connection,
+    master: Option<Address>,
+    servers: Arc<Servers>,
     /// In a row.
     failures: Arc<AtomicU32>,
 }
@@ -66,7 +69,12 @@ impl Link {
         Self { pool, connections, timeout, failure }
     }
 
-    pub(crate) async fn call<T: FromRedisValue>(&self, call: &Invocation<'_>) -> Result<T, CallError> {
+    /// A call that is late may still be obeyed. Then `undo` follows it, on the same connection, and nobody waits for that.
+    pub(crate) async fn call_or_undo<T: FromRedisValue>(
+        &self,
+        call: &Invocation<'_>,
+        undo: Option<&Invocation<'_>>,
+    ) -> Result<T, CallError> {
         let deadline = Instant::now() + self.timeout;
         let connected = timeout_at(deadline, self.connection()).await;
         let mut connection: Connection = connected.unwrap_or_else(|_| Err(self.not_connected()))?;
@@ -76,6 +84,12 @@ impl Link {
             Ok(Err(_)) | Err(_) => Err(CallError::Timeout(self.timeout)),
         };
         connection.note(result.as_ref().err().map(CallError::fault));
+        if let (Err(CallError::Timeout(_)), Some(undo)) = (&result, undo) {
+            let (undo, within) = (undo.whole(), self.timeout);
+            tokio::spawn(async move {
+                let _ = timeout(within, connection.redis.query::<redis::Value>(&undo)).await;
+            });
+        }
         result
     }
 
@@ -121,6 +135,7 @@ impl CallError {
 impl Connection {
     fn is_broken(&self) -> bool {
         self.failures.load(Ordering::Relaxed) >= self.may_fail()
+            || !self.servers.is_current(self.master.as_ref())
     }
 
     fn may_fail(&self) -> u32 {
@@ -148,7 +163,8 @@ impl bb8::ManageConnection for Connector {
     async fn connect(&self) -> Result<Connection, RedisError> {
         let connected = self.servers.connect().await;
         *self.failure.lock() = connected.as_ref().err().cloned();
-        Ok(Connection { redis: connected?, failures: Arc::default() })
+        let Connected { connection, master } = connected?;
+        Ok(Connection { redis: connection, master, servers: self.servers.clone(), failures: Arc::default() })
     }
 
     /// Never asked: connections are not tested when they are taken, which would cost a round trip per call.

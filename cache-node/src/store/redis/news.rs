@@ -3,6 +3,7 @@
 //! News may be lost (Redis keeps none), so whoever waits also looks again by itself now and then.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,13 +15,14 @@ use tokio::sync::futures::Notified;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::key_hash;
+use super::sentinels::Address;
 use super::servers::Servers;
 use crate::slot::Slot;
 
 /// Keys share bells by their hash: a few too many look again, and no table grows.
 const BELLS: usize = 1024;
 /// How long the connection may be silent before it is tested.
-const PING_EVERY: Duration = Duration::from_secs(5);
+pub(super) const PING_EVERY: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -39,6 +41,14 @@ pub(crate) struct Channel {
     servers: Arc<Servers>,
     name: String,
     timeout: Duration,
+}
+
+/// A connection on which news is heard.
+struct Subscription {
+    sink: PubSubSink,
+    news: PubSubStream,
+    /// Whose it is, where there are Sentinels.
+    master: Option<Address>,
 }
 
 impl Bells {
@@ -93,31 +103,38 @@ impl Channel {
 
     /// Rings the bells for ever; connects anew whenever the connection is lost.
     pub(crate) async fn listen(&self, bells: &Bells) {
+        tokio::join!(self.listen_to_news(bells), self.servers.listen());
+    }
+
+    async fn listen_to_news(&self, bells: &Bells) {
         let mut pause = FIRST_PAUSE;
         for attempt in 0.. {
-            if let Ok(Ok((sink, news))) = timeout(self.timeout, self.subscribe(attempt)).await {
+            if let Ok(Ok(subscription)) = timeout(self.timeout, self.subscribe(attempt)).await {
                 pause = FIRST_PAUSE;
                 // News from before may have been missed.
                 bells.ring_all();
-                self.ring(bells, sink, news).await;
+                self.ring(bells, subscription).await;
             }
             sleep(pause.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    async fn subscribe(&self, attempt: usize) -> RedisResult<(PubSubSink, PubSubStream)> {
-        let server = self.servers.news_from(attempt).await?;
+    async fn subscribe(&self, attempt: usize) -> RedisResult<Subscription> {
+        let (server, master) = self.servers.news_from(attempt).await?;
         let (mut sink, news) = server.get_async_pubsub().await?.split();
         sink.subscribe(&self.name).await?;
-        Ok((sink, news))
+        Ok(Subscription { sink, news, master })
     }
 
-    /// Until the connection ends, or does not answer.
-    async fn ring(&self, bells: &Bells, mut sink: PubSubSink, mut news: PubSubStream) {
+    /// Until the connection ends, or does not answer, or leads to one who is no longer master.
+    async fn ring(&self, bells: &Bells, subscription: Subscription) {
+        let Subscription { mut sink, mut news, master } = subscription;
         let mut ping_at = Instant::now() + PING_EVERY;
+        let mut replaced = pin!(self.servers.replaced(master.as_ref()));
         loop {
             tokio::select! {
+                () = &mut replaced => return,
                 told = news.next() => match told {
                     Some(message) => match News::read(message.get_payload_bytes()) {
                         Some(News::LeaseEnded(key)) => bells.ring(key),

@@ -42,15 +42,20 @@ impl Invocation<'_> {
     /// A server that does not know the script gets it whole, and knows it then. (The redis crate would load it on all
     /// nodes of a Cluster, which fails while one of them is down.)
     pub(crate) async fn call<T: FromRedisValue>(&self, connection: &mut Connection) -> RedisResult<T> {
-        match connection.query(&self.command("EVALSHA", &self.script.hash)).await {
+        match connection.query(&self.eval("EVALSHA", &self.script.hash)).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                connection.query(&self.command("EVAL", self.script.source)).await
+                connection.query(&self.whole()).await
             }
             result => result,
         }
     }
 
-    fn command(&self, name: &str, script: &str) -> Cmd {
+    /// Also for a server that does not know the script.
+    pub(crate) fn whole(&self) -> Cmd {
+        self.eval("EVAL", self.script.source)
+    }
+
+    fn eval(&self, name: &str, script: &str) -> Cmd {
         let mut command = cmd(name);
         command.arg(script).arg(self.keys.len()).arg(&self.keys).arg(&self.args);
         command

@@ -5,13 +5,13 @@ use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, FromRedisValue, IntoConnectionInfo, RedisResult,
-    TlsCertificates,
+    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, FromRedisValue, IntoConnectionInfo, RedisError,
+    RedisResult, TlsCertificates,
 };
 
 use std::time::Duration;
 
-use super::sentinels::Sentinels;
+use super::sentinels::{Address, Sentinels};
 use super::tls;
 use crate::config::{RedisConfig, WrongSetting};
 
@@ -43,10 +43,16 @@ pub(crate) enum Connection {
     Cluster(ClusterConnection),
 }
 
+/// A connection, and the master it leads to, where there are Sentinels.
+pub(crate) struct Connected {
+    pub(crate) connection: Connection,
+    pub(crate) master: Option<Address>,
+}
+
 impl Servers {
     /// Connects to nothing yet. The settings are taken as checked, but for what the files for TLS hold.
     pub(crate) fn new(config: &RedisConfig) -> Result<Self, WrongSetting> {
-        let wrong = |error: redis::RedisError| WrongSetting { setting: "url", text: error.to_string() };
+        let wrong = |error: RedisError| WrongSetting { setting: "url", text: error.to_string() };
         let certificates = tls::certificates(config)?;
         let clients = |urls: &[String]| -> RedisResult<Vec<Client>> {
             urls.iter()
@@ -72,28 +78,60 @@ impl Servers {
         Ok(Self { kind, config: connections })
     }
 
-    pub(crate) async fn connect(&self) -> RedisResult<Connection> {
-        match &self.kind {
+    pub(crate) async fn connect(&self) -> RedisResult<Connected> {
+        let (connection, master) = match &self.kind {
             Kind::One(client) => {
                 let connection = client.get_multiplexed_async_connection_with_config(&self.config).await?;
-                Ok(Connection::One(connection))
+                (Connection::One(connection), None)
             }
-            Kind::Cluster { client, .. } => Ok(Connection::Cluster(client.get_async_connection().await?)),
+            Kind::Cluster { client, .. } => (Connection::Cluster(client.get_async_connection().await?), None),
             Kind::Sentinel(sentinels) => {
-                Ok(Connection::One(sentinels.master(&self.config).await?.connection))
+                let master = sentinels.master(&self.config).await?;
+                (Connection::One(master.connection), Some(master.address))
             }
+        };
+        Ok(Connected { connection, master })
+    }
+
+    /// Whether a connection still leads to where one made now would.
+    pub(crate) fn is_current(&self, master: Option<&Address>) -> bool {
+        match (&self.kind, master) {
+            (Kind::Sentinel(sentinels), Some(master)) => sentinels.is_master(master),
+            _ => true,
         }
     }
 
-    /// A server that hears all news. Any node of a Cluster does, so each attempt goes to the next one.
-    pub(crate) async fn news_from(&self, attempt: usize) -> RedisResult<Client> {
+    /// Hears who is master, for ever; without Sentinels nobody tells.
+    pub(crate) async fn listen(&self) {
         match &self.kind {
-            Kind::One(client) => Ok(client.clone()),
+            Kind::Sentinel(sentinels) => sentinels.listen().await,
+            Kind::One(_) | Kind::Cluster { .. } => std::future::pending().await,
+        }
+    }
+
+    /// Until another server is master.
+    pub(crate) async fn replaced(&self, master: Option<&Address>) {
+        match (&self.kind, master) {
+            (Kind::Sentinel(sentinels), Some(master)) => sentinels.replaced(master).await,
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// A server that hears all news, and the master that it is. Any node of a Cluster hears all, so each attempt goes to
+    /// the next one.
+    pub(crate) async fn news_from(&self, attempt: usize) -> RedisResult<(Client, Option<Address>)> {
+        match &self.kind {
+            Kind::One(client) => Ok((client.clone(), None)),
             Kind::Cluster { seeds, .. } => {
-                let seed = seeds.iter().cycle().nth(attempt % seeds.len().max(1));
-                seed.cloned().ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound).into())
+                let seed = seeds.get(attempt % seeds.len().max(1)).cloned();
+                let seed =
+                    seed.ok_or_else(|| RedisError::from(std::io::Error::from(std::io::ErrorKind::NotFound)))?;
+                Ok((seed, None))
             }
-            Kind::Sentinel(sentinels) => Ok(sentinels.master(&self.config).await?.client),
+            Kind::Sentinel(sentinels) => {
+                let master = sentinels.master(&self.config).await?;
+                Ok((master.client, Some(master.address)))
+            }
         }
     }
 }
