@@ -19,6 +19,7 @@ mod redis;
 mod response;
 mod setup;
 mod stack;
+mod twin;
 mod uwsgi;
 
 pub use binaries::binary;
@@ -37,6 +38,7 @@ pub use redis::{Redis, RedisCluster, RedisSentinels, Reply};
 pub use response::{Fields, Response};
 pub use setup::{App, Setup};
 pub use stack::{Stack, Topology, check};
+pub use twin::Twin;
 pub use uwsgi::Uwsgi;
 
 /// Makes one test on each topology of a function of `&Stack`.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use crate::{Client, until};
+use crate::{Client, Response, until};
 
 pub struct Load {
     ended: Arc<AtomicBool>,
@@ -21,7 +21,17 @@ impl Load {
         visitors: usize,
         target: impl Fn(usize, usize) -> String + Send + Sync + 'static,
     ) -> Self {
-        let target = Arc::new(target);
+        Self::checking(address, visitors, target, |_, _| None)
+    }
+
+    /// The same. Each whole 200 to a target is looked at too, for what is wrong with it.
+    pub fn checking(
+        address: SocketAddr,
+        visitors: usize,
+        target: impl Fn(usize, usize) -> String + Send + Sync + 'static,
+        wrong: impl Fn(&str, &Response) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        let (target, wrong) = (Arc::new(target), Arc::new(wrong));
         let mut load = Self {
             ended: Arc::default(),
             answered: Arc::default(),
@@ -30,7 +40,7 @@ impl Load {
         };
         for visitor in 0..visitors {
             let (ended, answered) = (load.ended.clone(), load.answered.clone());
-            let (troubles, target) = (load.troubles.clone(), target.clone());
+            let (troubles, target, wrong) = (load.troubles.clone(), target.clone(), wrong.clone());
             load.threads.push(std::thread::spawn(move || {
                 let mut client = Client::connect(address);
                 for n in 0.. {
@@ -40,7 +50,9 @@ impl Load {
                     let target = target(visitor, n);
                     client.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
                     let trouble = match client.try_response("GET") {
-                        Some(response) if response.status == 200 && response.whole => None,
+                        Some(response) if response.status == 200 && response.whole => {
+                            wrong(&target, &response).map(|wrong| format!("{target}: {wrong}"))
+                        }
                         Some(response) => Some(format!("{target}: {} {}", response.status, response.text())),
                         None => Some(format!("{target}: the connection ended")),
                     };
@@ -61,7 +73,7 @@ impl Load {
         until("requests are answered", || (self.answered.load(Ordering::Relaxed) >= wanted).then_some(()));
     }
 
-    /// Ends it. Every request that was not answered with a whole 200.
+    /// Ends it. Every request that was not answered with a whole 200, or wrongly.
     pub fn end(mut self) -> Vec<String> {
         self.stop();
         std::mem::take(&mut self.troubles.lock().unwrap())

@@ -24,11 +24,17 @@ pub enum App {
 pub struct Setup {
     pub(crate) settings: String,
     pub(crate) app: App,
+    pub(crate) redis: Option<String>,
 }
 
 impl Setup {
     pub fn new(settings: impl Into<String>, app: App) -> Self {
-        Self { settings: settings.into(), app }
+        Self { settings: settings.into(), app, redis: None }
+    }
+
+    /// With this table for `[cache_node] redis`, where the services are three: `{ url = "…" }`. Without it a server is started.
+    pub fn with_redis(self, table: impl Into<String>) -> Self {
+        Self { redis: Some(table.into()), ..self }
     }
 }
 

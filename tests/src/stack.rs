@@ -31,6 +31,7 @@ pub struct Stack {
     pub port: u16,
     http: SocketAddr,
     admin: SocketAddr,
+    node: Option<SocketAddr>,
     directory: TempDir,
 }
 
@@ -68,14 +69,19 @@ impl Stack {
         }
         let mut peers = (None, None, None);
         if topology == Topology::Split {
-            let (node, adapter, redis) = (address(free_port()), address(free_port()), Redis::start());
+            let (node, adapter) = (address(free_port()), address(free_port()));
+            let redis = setup.redis.is_none().then(Redis::start);
+            let table = setup
+                .redis
+                .clone()
+                .or(redis.as_ref().map(|redis| format!("{{ url = \"{}\" }}", redis.url())));
             settings.push_str(&format!(
                 "[edge.peers]\ncache_node = \"http://{node}\"\nwsgi_adapter = \"http://{adapter}\"\n\
-                 [cache_node]\nlisten = \"{node}\"\nadmin = \"off\"\nredis = {{ url = \"redis://127.0.0.1:{}\" }}\n\
+                 [cache_node]\nlisten = \"{node}\"\nadmin = \"off\"\nredis = {}\n\
                  [wsgi_adapter]\nlisten = \"{adapter}\"\nadmin = \"off\"\n",
-                redis.port
+                table.unwrap_or_default()
             ));
-            peers = (Some(node), Some(adapter), Some(redis));
+            peers = (Some(node), Some(adapter), redis);
         }
         let settings = settings
             .replace("$HTTP", &http.to_string())
@@ -102,7 +108,20 @@ impl Stack {
             TcpStream::connect(admin).is_ok() && Client::connect(admin).get("/readyz").status == 200
         });
         let oracle = Oracle::of(&app);
-        Self { topology, edge, cache_node, wsgi_adapter, redis, app, oracle, port, http, admin, directory }
+        Self {
+            topology,
+            edge,
+            cache_node,
+            wsgi_adapter,
+            redis,
+            app,
+            oracle,
+            port,
+            http,
+            admin,
+            node,
+            directory,
+        }
     }
 
     /// A connection of its own.
@@ -112,6 +131,15 @@ impl Stack {
 
     pub fn http(&self) -> SocketAddr {
         self.http
+    }
+
+    pub(crate) fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Of the cache-node, where it is a service of its own.
+    pub(crate) fn node_address(&self) -> SocketAddr {
+        self.node.expect("there is a cache-node")
     }
 
     /// One GET on a connection of its own.

@@ -35,6 +35,9 @@ mod cache_settings;
 // Application, Redis, cache-node and Weir itself stop or misbehave.
 #[path = "e2e/failures.rs"]
 mod failures;
+// Redis fails, fails over and is moved, under load.
+#[path = "e2e/redis.rs"]
+mod redis;
 // Which site and location answers, and files.
 #[path = "e2e/routing.rs"]
 mod routing;

@@ -116,10 +116,10 @@ impl RedisCluster {
 }
 
 fn node() -> Redis {
-    let port = until("a port and its bus are free", || {
-        let port = free_port();
-        (port >= LOWEST_PORT && TcpListener::bind(("127.0.0.1", port + BUS)).is_ok()).then_some(port)
-    });
+    let bus_is_free = |port: &u16| TcpListener::bind(("127.0.0.1", port + BUS)).is_ok();
+    let mut ports = std::iter::repeat_with(free_port).take(usize::from(u16::MAX));
+    let port =
+        ports.find(|port| *port >= LOWEST_PORT && bus_is_free(port)).expect("a port and its bus are free");
     let cluster = [
         "--cluster-enabled",
         "yes",
