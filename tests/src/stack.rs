@@ -74,7 +74,7 @@ impl Stack {
             let table = setup
                 .redis
                 .clone()
-                .or(redis.as_ref().map(|redis| format!("{{ url = \"{}\" }}", redis.url())));
+                .or_else(|| redis.as_ref().map(|redis| format!("{{ url = \"{}\" }}", redis.url())));
             settings.push_str(&format!(
                 "[edge.peers]\ncache_node = \"http://{node}\"\nwsgi_adapter = \"http://{adapter}\"\n\
                  [cache_node]\nlisten = \"{node}\"\nadmin = \"off\"\nredis = {}\n\
