@@ -58,7 +58,7 @@ make_rust() {
   toolchain=$(rustc --print sysroot)
   mkdir -p "$context/rust/lib/rustlib"
   cp -r "$toolchain/bin" "$context/rust/"
-  cp "$toolchain"/lib/*.so "$context/rust/lib/"
+  cp "$toolchain"/lib/*.so* "$context/rust/lib/"
   cp -r "$toolchain/lib/rustlib/x86_64-unknown-linux-gnu" "$context/rust/lib/rustlib/"
   mkdir "$context/cargo"
   cargo vendor --quiet --locked --versioned-dirs "$context/cargo/vendor" >/dev/null

@@ -2,6 +2,7 @@
 
 pub mod fields;
 pub mod health;
+pub mod tls;
 pub mod transport;
 
 /// edge ⇄ cache-node (`proto/cache.proto`).
