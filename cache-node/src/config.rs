@@ -7,6 +7,7 @@ use std::time::Duration;
 use process::settings::Mistakes;
 use process::units::{Size, Time};
 use serde::Deserialize;
+use weir_proto::tls::{Tls, TlsConfig};
 
 pub use self::redis::{RedisConfig, WrongSetting};
 
@@ -18,6 +19,8 @@ pub struct Config {
     pub listen: String,
     /// Where the admin listener is: metrics and health. "off" for none. Of no effect in `weir run`: the edge's shows them too.
     pub admin: String,
+    /// Left out: plain gRPC, to whoever reaches the address.
+    pub tls: Option<TlsConfig>,
     /// Weight of the entries kept in memory: bodies, heads and keys.
     pub memory: Size,
     /// Left out: memory only, every node for itself.
@@ -50,6 +53,7 @@ impl Default for Config {
         Self {
             listen: "127.0.0.1:7101".to_owned(),
             admin: "127.0.0.1:9901".to_owned(),
+            tls: None,
             memory: Size::mebibytes(256),
             redis: None,
             max_object: Size::mebibytes(8),
@@ -104,6 +108,9 @@ impl Config {
         require(self.send_timeout.0 <= LONGEST_STREAM, "send_timeout", "must be 1d or less");
         if let Some(redis) = &self.redis {
             redis.check(mistakes);
+        }
+        if let Some(Err(error)) = self.tls.as_ref().map(Tls::load) {
+            mistakes.push(format!("cache_node.tls.{}", error.key), error.to_string());
         }
     }
 }

@@ -22,8 +22,8 @@ use std::time::Duration;
 use process::shutdown::Shutdown;
 use tokio::net::TcpListener;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use weir_proto::cache::cache_server::CacheServer;
+use weir_proto::tls::{self, Tls, TlsError};
 
 pub use config::{Config, RedisConfig, WrongSetting};
 pub use metrics::Metrics;
@@ -43,6 +43,8 @@ const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
 pub enum RunError {
     #[error(transparent)]
     Redis(#[from] WrongSetting),
+    #[error("cache_node.tls.{key}: {0}", key = .0.key)]
+    Tls(#[from] TlsError),
     #[error("serving gRPC: {0}")]
     Serve(#[from] tonic::transport::Error),
 }
@@ -68,8 +70,7 @@ pub async fn run(
     let cache = service(&config, &metrics, &shutdown)?;
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<CacheServer<Node>>().await;
-    // tonic's own TCP settings do nothing where it is given a listener.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let incoming = tls::incoming(listener, Tls::watched(config.tls.as_ref())?);
     let max_streams = u32::try_from(config.max_streams).unwrap_or(u32::MAX);
     Server::builder()
         // An edge has few connections: one must carry all who wait, and the lookups behind them.

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use process::settings::{Mistakes, OneOrMany, text_or_table};
 use process::units::{Size, Time};
 use serde::Deserialize;
+use weir_proto::tls::{Tls, TlsConfig};
 
 pub use crate::expires::Expires;
 use crate::files::{FileCacheConfig, Symlinks};
@@ -95,6 +96,8 @@ pub struct L1Config {
 pub struct PeersConfig {
     pub cache_node: OneOrMany,
     pub wsgi_adapter: OneOrMany,
+    /// For URLs that begin with `https`.
+    pub tls: Option<TlsConfig>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -302,8 +305,12 @@ impl Config {
             mistakes.push("edge.site", "there is no site; add [[edge.site]] with a server_name");
         }
         if let Some(peers) = &self.peers {
-            check_urls("edge.peers.cache_node", &peers.cache_node, mistakes);
-            check_urls("edge.peers.wsgi_adapter", &peers.wsgi_adapter, mistakes);
+            let scheme = if peers.tls.is_some() { "https" } else { "http" };
+            check_urls("edge.peers.cache_node", &peers.cache_node, scheme, mistakes);
+            check_urls("edge.peers.wsgi_adapter", &peers.wsgi_adapter, scheme, mistakes);
+            if let Some(Err(error)) = peers.tls.as_ref().map(Tls::load) {
+                mistakes.push(format!("edge.peers.tls.{}", error.key), error.to_string());
+            }
         }
         if self.limits.head.bytes() < 1024 || self.limits.head.bytes() > 1 << 20 {
             mistakes.push("edge.limits.head", "must be from 1 KiB to 1 MiB");
@@ -333,16 +340,22 @@ fn check_address(path: &str, address: &str, mistakes: &mut Mistakes) {
     }
 }
 
-fn check_urls(path: &str, urls: &OneOrMany, mistakes: &mut Mistakes) {
+/// `scheme`: what all must begin with, so that no link is without TLS by a slip.
+fn check_urls(path: &str, urls: &OneOrMany, scheme: &str, mistakes: &mut Mistakes) {
     if urls.0.is_empty() {
         mistakes.push(path, "name at least one URL");
     }
     for url in &urls.0 {
-        let valid = url
-            .parse::<http::Uri>()
-            .is_ok_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some());
-        if !valid {
-            mistakes.push(path, format!("`{url}` is not a URL such as \"http://cache-node:7101\""));
+        let uri = url.parse::<http::Uri>().ok().filter(|uri| uri.host().is_some());
+        match uri.as_ref().and_then(http::Uri::scheme_str) {
+            Some(is) if is == scheme => {}
+            Some("https") => {
+                mistakes.push(path, format!("`{url}` needs edge.peers.tls: certificate, key and ca"))
+            }
+            Some("http") => {
+                mistakes.push(path, format!("`{url}` must begin with https:// where there is edge.peers.tls"))
+            }
+            _ => mistakes.push(path, format!("`{url}` is not a URL such as \"{scheme}://cache-node:7101\"")),
         }
     }
 }

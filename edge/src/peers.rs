@@ -1,8 +1,10 @@
 //! Connections to the other services over the network: lazy, pinged, given up on quickly.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tonic::transport::Endpoint;
+use weir_proto::tls::{self, Tls, TlsError};
 use weir_proto::transport::{self, Transport};
 
 use crate::Peers;
@@ -18,23 +20,27 @@ const PING_TIMEOUT: Duration = Duration::from_secs(2);
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
 
-/// The settings name a peer that is no URL.
+/// Why there can be no connection to these peers, ever.
 #[derive(Debug, thiserror::Error)]
-#[error("`{url}` is not a URL such as \"http://cache-node:7101\"")]
-pub struct BadUrl {
-    url: String,
+pub enum BadPeer {
+    #[error("`{0}` is not a URL such as \"http://cache-node:7101\"")]
+    Url(String),
+    #[error("edge.peers.tls.{key}: {0}", key = .0.key)]
+    Tls(#[from] TlsError),
 }
 
 impl Peers {
     /// Must be called within a runtime. Nothing is connected before the first call.
-    pub fn connect(settings: &PeersConfig) -> Result<Self, BadUrl> {
-        let all = |urls: &[String]| urls.iter().map(|url| connect(url)).collect::<Result<_, _>>();
+    pub fn connect(settings: &PeersConfig) -> Result<Self, BadPeer> {
+        let tls = Tls::watched(settings.tls.as_ref())?;
+        let all =
+            |urls: &[String]| urls.iter().map(|url| connect(url, tls.as_ref())).collect::<Result<_, _>>();
         Ok(Self { cache_nodes: all(&settings.cache_node.0)?, wsgi_adapters: all(&settings.wsgi_adapter.0)? })
     }
 }
 
-fn connect(url: &str) -> Result<Transport, BadUrl> {
-    let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| BadUrl { url: url.to_owned() })?;
+fn connect(url: &str, tls: Option<&Arc<Tls>>) -> Result<Transport, BadPeer> {
+    let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| BadPeer::Url(url.to_owned()))?;
     let endpoint = endpoint
         .connect_timeout(CONNECT)
         .http2_keep_alive_interval(PING_EVERY)
@@ -43,5 +49,7 @@ fn connect(url: &str) -> Result<Transport, BadUrl> {
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .tcp_nodelay(true);
-    Ok(transport::network((0..CONNECTIONS).map(|_| endpoint.connect_lazy()).collect()))
+    let host = endpoint.uri().host().unwrap_or_default();
+    let connections = (0..CONNECTIONS).map(|_| tls::lazily(&endpoint, tls, host));
+    Ok(transport::network(connections.collect::<Result<_, _>>()?))
 }

@@ -62,7 +62,7 @@ struct Read {
 }
 
 impl Tls {
-    /// Reads the files. Nothing watches them yet: see `watch`.
+    /// Reads the files, once.
     pub fn load(config: &TlsConfig) -> Result<Arc<Self>, TlsError> {
         let name = config.peer_name.as_deref();
         let peer_name = name.map(|name| server_name(name).ok_or_else(|| bad_name(name))).transpose()?;
@@ -79,9 +79,13 @@ impl Tls {
         Ok(true)
     }
 
-    /// Looks at the files every ten seconds for as long as somebody uses them. Must be called within a runtime.
-    pub fn watch(self: &Arc<Self>) {
-        tokio::spawn(watch(Arc::downgrade(self)));
+    /// Reads the files, if there are to be any, and looks at them every ten seconds for as long as somebody uses them. Must be
+    /// called within a runtime.
+    pub fn watched(config: Option<&TlsConfig>) -> Result<Option<Arc<Self>>, TlsError> {
+        let Some(config) = config else { return Ok(None) };
+        let tls = Self::load(config)?;
+        tokio::spawn(watch(Arc::downgrade(&tls)));
+        Ok(Some(tls))
     }
 
     fn server(&self) -> Arc<ServerConfig> {
@@ -107,7 +111,9 @@ async fn watch(tls: Weak<Tls>) {
         let looked = tokio::task::spawn_blocking(move || tls.reload()).await;
         match looked {
             Ok(Ok(true)) => tracing::info!("TLS between services: new certificates are in use"),
-            Ok(Err(error)) => tracing::error!("TLS between services: the old certificates stay in use: {error}"),
+            Ok(Err(error)) => {
+                tracing::error!("TLS between services: the old certificates stay in use: {error}")
+            }
             Ok(Ok(false)) | Err(_) => {}
         }
     }
@@ -115,11 +121,7 @@ async fn watch(tls: Weak<Tls>) {
 
 impl Read {
     fn bytes(config: &TlsConfig) -> Result<[Vec<u8>; 3], TlsError> {
-        Ok([
-            read("certificate", &config.certificate)?,
-            read("key", &config.key)?,
-            read("ca", &config.ca)?,
-        ])
+        Ok([read("certificate", &config.certificate)?, read("key", &config.key)?, read("ca", &config.ca)?])
     }
 
     fn all(config: &TlsConfig) -> Result<Self, TlsError> {
@@ -127,7 +129,8 @@ impl Read {
         let [certificate, key, ca] = &bytes;
         let chain = certificates("certificate", &config.certificate, certificate)?;
         let wrong_key = |reason: String| TlsError::new("key", &config.key, reason);
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| wrong_key(plain(&error, "private key")))?;
+        let key =
+            PrivateKeyDer::from_pem_slice(key).map_err(|error| wrong_key(plain(&error, "private key")))?;
         let mut roots = RootCertStore::empty();
         for root in certificates("ca", &config.ca, ca)? {
             roots.add(root).map_err(|error| TlsError::new("ca", &config.ca, error.to_string()))?;

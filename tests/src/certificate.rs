@@ -38,6 +38,12 @@ impl Certificate {
         format!("{{ certificate = {:?}, key = {:?} }}", self.certificate, self.key)
     }
 
+    /// The same for a service that takes this certificate alone from others.
+    pub fn mutual(&self) -> String {
+        let Self { certificate, key, .. } = self;
+        format!("{{ certificate = {certificate:?}, key = {key:?}, ca = {certificate:?} }}")
+    }
+
     /// A client that trusts this certificate alone, and offers these protocols.
     pub fn client(&self, protocols: &[&str]) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();

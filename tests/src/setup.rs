@@ -25,16 +25,22 @@ pub struct Setup {
     pub(crate) settings: String,
     pub(crate) app: App,
     pub(crate) redis: Option<String>,
+    pub(crate) secure: bool,
 }
 
 impl Setup {
     pub fn new(settings: impl Into<String>, app: App) -> Self {
-        Self { settings: settings.into(), app, redis: None }
+        Self { settings: settings.into(), app, redis: None, secure: false }
     }
 
     /// With this table for `[cache_node] redis`, where the services are three: `{ url = "…" }`. Without it a server is started.
     pub fn with_redis(self, table: impl Into<String>) -> Self {
         Self { redis: Some(table.into()), ..self }
+    }
+
+    /// With mutual TLS between the services, where there are several.
+    pub fn secure(self) -> Self {
+        Self { secure: true, ..self }
     }
 }
 

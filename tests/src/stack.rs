@@ -7,7 +7,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::{Client, Demo, Oracle, Process, Redis, Response, Setup, Uwsgi, binary, free_port};
+use crate::{Certificate, Client, Demo, Oracle, Process, Redis, Response, Setup, Uwsgi, binary, free_port};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topology {
@@ -75,10 +75,17 @@ impl Stack {
                 .redis
                 .clone()
                 .or_else(|| redis.as_ref().map(|redis| format!("{{ url = \"{}\" }}", redis.url())));
+            let (scheme, tls) = match setup.secure {
+                true => (
+                    "https",
+                    format!("tls = {}\n", Certificate::write(directory.path(), &["127.0.0.1"]).mutual()),
+                ),
+                false => ("http", String::new()),
+            };
             settings.push_str(&format!(
-                "[edge.peers]\ncache_node = \"http://{node}\"\nwsgi_adapter = \"http://{adapter}\"\n\
-                 [cache_node]\nlisten = \"{node}\"\nadmin = \"off\"\nredis = {}\n\
-                 [wsgi_adapter]\nlisten = \"{adapter}\"\nadmin = \"off\"\n",
+                "[edge.peers]\ncache_node = \"{scheme}://{node}\"\nwsgi_adapter = \"{scheme}://{adapter}\"\n{tls}\
+                 [cache_node]\nlisten = \"{node}\"\nadmin = \"off\"\n{tls}redis = {}\n\
+                 [wsgi_adapter]\nlisten = \"{adapter}\"\nadmin = \"off\"\n{tls}",
                 table.unwrap_or_default()
             ));
             peers = (Some(node), Some(adapter), redis);

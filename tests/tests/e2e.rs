@@ -7,6 +7,9 @@ mod http;
 // TLS towards clients: certificates, protocols, reload.
 #[path = "e2e/tls.rs"]
 mod tls;
+// Mutual TLS between the services.
+#[path = "e2e/tls_within.rs"]
+mod tls_within;
 // Malformed and ambiguous requests.
 #[path = "e2e/strict.rs"]
 mod strict;

@@ -6,6 +6,7 @@ use process::settings::{Mistakes, text_or_table};
 use process::units::{Size, Time};
 use serde::{Deserialize, Deserializer};
 use uwsgi::packet;
+use weir_proto::tls::{Tls, TlsConfig};
 
 use crate::address::{Address, Protocol};
 
@@ -25,6 +26,8 @@ pub struct Config {
     pub listen: String,
     /// Where the admin listener is: metrics and health. "off" for none. Of no effect in `weir run`: the edge's shows them too.
     pub admin: String,
+    /// Left out: plain gRPC, to whoever reaches the address.
+    pub tls: Option<TlsConfig>,
     pub pool: Vec<PoolConfig>,
 }
 
@@ -123,7 +126,12 @@ pub enum Balance {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:7102".to_owned(), admin: "127.0.0.1:9902".to_owned(), pool: Vec::new() }
+        Self {
+            listen: "127.0.0.1:7102".to_owned(),
+            admin: "127.0.0.1:9902".to_owned(),
+            tls: None,
+            pool: Vec::new(),
+        }
     }
 }
 
@@ -239,6 +247,9 @@ impl Config {
                 "wsgi_adapter.admin",
                 "not an address and a port; write \"127.0.0.1:9902\", or \"off\"",
             );
+        }
+        if let Some(Err(error)) = self.tls.as_ref().map(Tls::load) {
+            mistakes.push(format!("wsgi_adapter.tls.{}", error.key), error.to_string());
         }
         let mut names = HashSet::new();
         for (index, pool) in self.pool.iter().enumerate() {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use process::shutdown::Shutdown;
 use tokio::net::TcpListener;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use weir_proto::origin::origin_server::OriginServer;
+use weir_proto::tls::{self, Tls, TlsError};
 
 mod adapter;
 pub mod address;
@@ -48,6 +48,15 @@ const MAX_MESSAGE: usize = 1 << 20;
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Why an adapter did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("wsgi_adapter.tls.{key}: {0}", key = .0.key)]
+    Tls(#[from] TlsError),
+    #[error("serving gRPC: {0}")]
+    Serve(#[from] tonic::transport::Error),
+}
+
 /// The service, for a transport in this process or a server on the network. `config` is one in which `check`
 /// found no mistake.
 pub fn service(config: &Config, metrics: &Metrics, shutdown: &Shutdown) -> OriginServer<Adapter> {
@@ -61,7 +70,8 @@ pub async fn run(
     listener: TcpListener,
     metrics: Metrics,
     shutdown: Shutdown,
-) -> Result<(), tonic::transport::Error> {
+) -> Result<(), RunError> {
+    let incoming = tls::incoming(listener, Tls::watched(config.tls.as_ref())?);
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<OriginServer<Adapter>>().await;
     let draining = async {
@@ -75,7 +85,7 @@ pub async fn run(
         .http2_keepalive_timeout(Some(PING_TIMEOUT))
         .add_service(health_service)
         .add_service(service(&config, &metrics, &shutdown))
-        // Without it Nagle's algorithm holds each reply back for 40 ms.
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), draining)
-        .await
+        .serve_with_incoming_shutdown(incoming, draining)
+        .await?;
+    Ok(())
 }

@@ -51,6 +51,11 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         }
     };
     if let Some(Command::Healthcheck) = cli.command {
+        if config.tls.is_some() {
+            // gRPC would ask for an edge's certificate.
+            admin::healthcheck(&config.admin)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(weir_proto::health::check(&config.listen))?;
         return Ok(ExitCode::SUCCESS);
@@ -71,7 +76,11 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
                 serving.begin();
             }
         });
-        let reload = Box::new(|| tracing::info!("these settings change with a restart only"));
+        let reload = Box::new(|| {
+            tracing::info!(
+                "certificates are read again by themselves; the other settings change with a restart only"
+            );
+        });
         anyhow::Ok(Running { grace: GRACE, reload })
     })?;
     Ok(code)

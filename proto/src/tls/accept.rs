@@ -58,6 +58,8 @@ async fn settle(accepted: io::Result<TcpStream>, tls: Option<Arc<Tls>>) -> Optio
             return Some(Connection::Tls(Box::new(stream)));
         }
         Ok(Ok(_)) => "its certificate is for another name".to_owned(),
+        // Connected and left without a word, as health checks do.
+        Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => return None,
         Ok(Err(error)) => error.to_string(),
         Err(_) => "the handshake took too long".to_owned(),
     };

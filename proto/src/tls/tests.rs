@@ -81,7 +81,8 @@ async fn both_ends_take_only_the_certificate_they_expect() {
     let foreign = other_ca.write(&folder("foreign"), "edge", 2200);
     let old = ca.write(&folder("old"), "edge", 2001);
     let old_node = ca.write(&folder("old node"), "cache-node", 2001);
-    let expecting = |config: &TlsConfig, name: &str| TlsConfig { peer_name: Some(name.into()), ..config.clone() };
+    let expecting =
+        |config: &TlsConfig, name: &str| TlsConfig { peer_name: Some(name.into()), ..config.clone() };
     let anybody = Some(&node);
     let edges_only = expecting(&node, "edge");
     let by_name = expecting(&edge, "cache-node");
@@ -166,6 +167,24 @@ async fn files_that_change_hold_for_connections_from_then_on() {
     assert_eq!(error.key, "key");
     assert!(error.to_string().contains("is not the key of"), "{error}");
     call(address, Some(&client), "cache-node").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_are_looked_at_by_themselves() {
+    let ca = Ca::new();
+    let directory = TempDir::new().unwrap();
+    let config = ca.write(directory.path(), "edge", 2200);
+    let tls = Tls::watched(Some(&config)).unwrap().unwrap();
+    let old = tls.client();
+    ca.write(directory.path(), "edge", 2200);
+    timeout(3 * super::LOOK_EVERY, async {
+        while Arc::ptr_eq(&old, &tls.client()) {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    })
+    .await
+    .unwrap();
+    assert!(Tls::watched(None).unwrap().is_none());
 }
 
 #[test]
