@@ -1,10 +1,10 @@
 # What people type. Every target does its own set-up, and says in one line what it cannot do itself.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench fuzz clean
+.PHONY: help setup demo up down test lint bench fuzz stack-test clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 setup: ## all the tools that demo, test and lint use, into .venv
 	@deploy/setup/need.sh
@@ -13,6 +13,15 @@ setup: ## all the tools that demo, test and lint use, into .venv
 
 demo: ## a real Django site behind Weir at http://127.0.0.1:8080, until Ctrl-C
 	@deploy/setup/demo.sh
+
+up: ## the stack in containers at http://127.0.0.1:8080 (docs/deploy.md)
+	@deploy/setup/compose.sh up --detach --build
+
+down: ## takes that stack away, its volumes too
+	@deploy/setup/compose.sh down --volumes --remove-orphans
+
+stack-test: ## the stack in containers, broken part by part under load (needs a Docker engine)
+	@deploy/setup/stack_test.sh
 
 test: ## every test: unit, contract, end to end
 	@deploy/setup/test.sh

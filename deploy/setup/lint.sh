@@ -39,6 +39,10 @@ check json parse json "${jsons[@]}"
 if [ "${#yamls[@]}" -gt 0 ]; then
   check yamllint .venv/bin/yamllint --strict --config-data '{extends: default, rules: {line-length: {max: 140}, document-start: disable}}' "${yamls[@]}"
 fi
+mapfile -d '' dockerfiles < <(tracked '*Dockerfile')
+check hadolint .venv/bin/hadolint --ignore DL4006 --ignore DL3008 "${dockerfiles[@]}"
+check compose .venv/bin/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
+check "Kubernetes, alerts, dashboard" .venv/bin/python deploy/setup/lint_deploy.py "$(deploy/setup/promtool.sh)"
 check clippy cargo clippy --workspace --all-targets --locked -- -D warnings
 
 [ "${#failed[@]}" -eq 0 ] || die "lint failed: ${failed[*]}"

@@ -1,4 +1,4 @@
-"""make stack-test: builds the images, starts docker-compose.yml with three edges, and breaks it part by part under load.
+"""make stack-test: builds the images, starts docker-compose.yml with three edges, breaks it part by part under load.
 
 Prints a line for each thing tried. Ends with 1 at the first that does not hold; takes the stack down either way.
 """
@@ -20,7 +20,9 @@ SECONDS_BROKEN = 2
 
 def main():
     if subprocess.run(["docker", "info"], capture_output=True).returncode != 0:
-        sys.exit("there is no Docker engine here, so the stack cannot be tested: start one (docker info says what is wrong)")
+        sys.exit(
+            "there is no Docker engine here, so the stack cannot be tested: start one (docker info says what is wrong)"
+        )
     try:
         say("images built", timed(lambda: engine.compose("build")))
         sizes()
@@ -115,7 +117,11 @@ def purge():
         new = [counted(port) for port in edges()]
         if min(new) <= old:
             sys.exit(f"NOT: no edge serves the old page after a purge: {new} after {old}")
-    check(len(json.loads(answer)["acknowledged"]) >= EDGES, "purge by three edges", f"{sorted(took)[5]:.1f} ms at the median")
+    check(
+        len(json.loads(answer)["acknowledged"]) >= EDGES,
+        "purge by three edges",
+        f"{sorted(took)[5]:.1f} ms at the median",
+    )
 
 
 def break_each_way(service, network):

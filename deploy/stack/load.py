@@ -1,4 +1,4 @@
-"""Visitors who come by a load balancer: a request goes to the next edge if one closed the connection before its reply began."""
+"""Visitors who come by a load balancer: it goes to the next edge if one closes a connection before its reply begins."""
 
 import http.client
 import threading

@@ -16,6 +16,9 @@ struct Cli {
     /// Settings file, TOML or YAML; its [edge] table counts
     #[arg(long, short, value_name = "FILE", default_value = "weir.toml", global = true)]
     config: PathBuf,
+    /// Take over changes of the settings file by themselves, as on SIGHUP
+    #[arg(long)]
+    watch: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -53,11 +56,12 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         let edge = Edge::new(config, peers, shutdown)?;
         tokio::spawn(edge.clone().serve(listeners));
         tracing::info!("edge is ready");
+        let watched = cli.watch.then(|| cli.config.clone());
         let reload = Box::new(move || match load(&cli.config) {
             Ok(config) => edge.reload(&config),
             Err(mistakes) => tracing::error!("settings not taken over:\n{mistakes}"),
         });
-        anyhow::Ok(Running { grace, reload })
+        anyhow::Ok(Running { grace, reload, watched })
     })?;
     Ok(code)
 }

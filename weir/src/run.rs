@@ -64,7 +64,7 @@ async fn start(loaded: Loaded, file: Option<PathBuf>, shutdown: Shutdown) -> any
     });
     tokio::spawn(edge.clone().serve(listeners));
     tracing::info!("weir serves on {}", addresses.join(", "));
-    Ok(Running { grace, reload: Box::new(move || reload(&edge, file.as_deref())) })
+    Ok(Running { grace, reload: Box::new(move || reload(&edge, file.as_deref())), watched: None })
 }
 
 /// Sites and locations change in place; the rest of the settings needs a restart.

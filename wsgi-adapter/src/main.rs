@@ -81,7 +81,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
                 "certificates are read again by themselves; the other settings change with a restart only"
             );
         });
-        anyhow::Ok(Running { grace: GRACE, reload })
+        anyhow::Ok(Running { grace: GRACE, reload, watched: None })
     })?;
     Ok(code)
 }

@@ -9,3 +9,4 @@ pub mod signals;
 pub mod telemetry;
 pub mod trace;
 pub mod units;
+pub mod watch;

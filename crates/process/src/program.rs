@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::shutdown::Shutdown;
 use crate::telemetry::{self, LogFormat, TelemetryError, TelemetryOptions};
+use crate::watch::Watch;
 use crate::{nofile, signals};
 
 /// How long the last spans may take to their collector.
@@ -18,8 +20,9 @@ const FLUSH: Duration = Duration::from_secs(2);
 pub struct Running {
     /// How long work under way may take once the process is told to stop.
     pub grace: Duration,
-    /// Called on SIGHUP.
+    /// Called on SIGHUP, and when the watched file has changed.
     pub reload: Box<dyn FnMut()>,
+    pub watched: Option<PathBuf>,
 }
 
 /// Why a program does not run.
@@ -53,8 +56,11 @@ where
         // Whoever rotates logs signals every process of ours; one that has no log file must not die of it.
         let _not_fatal = signal(SignalKind::user_defined1())?;
         let shutdown = Shutdown::new();
-        let Running { grace, reload } = start(shutdown.clone()).await.map_err(ProgramError::Start)?;
-        Ok::<_, ProgramError<E>>(signals::run_until_stopped(&shutdown, grace, reload).await?)
+        let Running { grace, reload, watched } =
+            start(shutdown.clone()).await.map_err(ProgramError::Start)?;
+        Ok::<_, ProgramError<E>>(
+            signals::run_until_stopped(&shutdown, grace, reload, Watch::new(watched)).await?,
+        )
     })?;
     // What is still blocked on a disk must not hold the process back.
     runtime.shutdown_timeout(FLUSH);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::shutdown::Shutdown;
+use crate::watch::Watch;
 
 /// How a drain ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,12 +32,13 @@ impl From<Stopped> for ExitCode {
 
 /// Waits until the process is told to stop, by SIGTERM, SIGINT or somebody's `shutdown.begin()`; then drains for at most `grace`.
 ///
-/// SIGHUP calls `on_reload`, except during the drain. A second SIGTERM or SIGINT ends the drain at once.
+/// SIGHUP and a change that `watch` sees call `on_reload`, except during the drain. A second SIGTERM or SIGINT ends the drain at once.
 /// `Err` where the system refuses to deliver signals.
 pub async fn run_until_stopped(
     shutdown: &Shutdown,
     grace: Duration,
     mut on_reload: impl FnMut(),
+    mut watch: Watch,
 ) -> io::Result<Stopped> {
     let mut stop =
         Stop { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
@@ -49,6 +51,7 @@ pub async fn run_until_stopped(
             }
             () = shutdown.draining() => break,
             Some(()) = hangup.recv() => on_reload(),
+            () = watch.changed() => on_reload(),
         }
     }
     shutdown.begin();

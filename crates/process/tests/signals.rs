@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use process::shutdown::Shutdown;
 use process::signals::{Stopped, run_until_stopped};
+use process::watch::Watch;
 use rustix::process::{Signal, getpid, kill_process};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -24,7 +25,7 @@ async fn drains_reloads_and_can_be_forced() {
             reloaded.notify_one();
         };
         // The handlers are in place once the first branch has been polled.
-        let (stopped, ()) = tokio::join!(biased; run_until_stopped(&shutdown, LONG, on_reload), async {
+        let (stopped, ()) = tokio::join!(biased; run_until_stopped(&shutdown, LONG, on_reload, Watch::new(None)), async {
             send(Signal::HUP);
             reloaded.notified().await;
             send(first);
@@ -36,7 +37,7 @@ async fn drains_reloads_and_can_be_forced() {
         // Work that never ends is cut off by a second signal.
         let shutdown = Shutdown::new();
         shutdown.spawn(std::future::pending::<()>());
-        let (stopped, ()) = tokio::join!(biased; run_until_stopped(&shutdown, LONG, || ()), async {
+        let (stopped, ()) = tokio::join!(biased; run_until_stopped(&shutdown, LONG, || (), Watch::new(None)), async {
             send(first);
             shutdown.draining().await;
             send(second);
@@ -48,6 +49,6 @@ async fn drains_reloads_and_can_be_forced() {
     let shutdown = Shutdown::new();
     shutdown.spawn(std::future::pending::<()>());
     shutdown.begin();
-    let stopped = run_until_stopped(&shutdown, Duration::from_millis(10), || ()).await;
+    let stopped = run_until_stopped(&shutdown, Duration::from_millis(10), || (), Watch::new(None)).await;
     assert_eq!(stopped.unwrap(), Stopped::Cut(1));
 }

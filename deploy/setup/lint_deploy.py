@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""lint_deploy.py PROMTOOL: checks, offline, what deploy/ holds for Kubernetes and Prometheus. Exit 1 if it is wrong.
+
+Every kustomization is built and its resources are held against Kubernetes' own schemas of three versions; alert rules
+go through promtool; every query of the dashboard and the alerts must parse and name metrics that the services have.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import kubernetes_validate
+import promql_parser
+import yaml
+
+VERSIONS = ["1.35", "1.36", "1.37"]
+# Resources that others define: there is no schema of them here.
+FOREIGN = {"gateway.networking.k8s.io", "monitoring.coreos.com", "cert-manager.io"}
+KUBECTL = Path(sys.executable).with_name("kubectl")
+KUSTOMIZATIONS = [
+    "kubernetes/overlays/dev",
+    "kubernetes/overlays/prod",
+    "kubernetes/overlays/adapter",
+    "kubernetes/routes/ingress",
+]
+DEPLOY = Path("deploy")
+ALERTS = DEPLOY / "dashboards/alerts.yml"
+DASHBOARD = DEPLOY / "dashboards/weir.json"
+SOURCES = {"weir_edge_": "edge/src", "weir_cache_node_": "cache-node/src", "weir_wsgi_adapter_": "wsgi-adapter/src"}
+# What Prometheus makes of a name: units and the parts of a counter or histogram.
+ENDINGS = r"(_seconds|_bytes)?(_total|_bucket|_sum|_count|_info)?$"
+
+wrong = []
+
+
+def main(promtool):
+    for path in KUSTOMIZATIONS:
+        kubernetes(DEPLOY / path)
+    alerts(promtool)
+    known = {prefix: words(Path(source)) for prefix, source in SOURCES.items()}
+    for place, query in [*dashboard_queries(), *alert_queries()]:
+        metrics(place, query, known)
+    for one in wrong:
+        print(one, file=sys.stderr)
+    return 1 if wrong else 0
+
+
+def kubernetes(path):
+    built = subprocess.run([KUBECTL, "kustomize", path], capture_output=True, text=True)
+    if built.returncode != 0:
+        wrong.append(f"{path}: {built.stderr.strip()}")
+        return
+    for resource in yaml.safe_load_all(built.stdout):
+        name = f"{path}: {resource['kind']} {resource['metadata']['name']}"
+        images(name, resource)
+        if resource["apiVersion"].split("/")[0] in FOREIGN:
+            continue
+        for version in VERSIONS:
+            try:
+                kubernetes_validate.validate(resource, version, strict=True)
+            except (kubernetes_validate.ValidationError, kubernetes_validate.SchemaNotFoundError) as error:
+                wrong.append(f"{name}, Kubernetes {version}: {str(error).splitlines()[0]}")
+
+
+def images(name, resource):
+    """Each is pinned by a tag or a digest."""
+    for image in re.findall(r'"image": "([^"]+)"', json.dumps(resource)):
+        if not re.search(r":[^/]*\d|@sha256:", image) or image.endswith(":latest"):
+            wrong.append(f"{name}: image {image} is not pinned")
+
+
+def alerts(promtool):
+    checked = subprocess.run([promtool, "check", "rules", ALERTS], capture_output=True, text=True)
+    if checked.returncode != 0:
+        wrong.append(f"{ALERTS}: {checked.stdout}{checked.stderr}")
+    operator = yaml.safe_load((DEPLOY / "kubernetes/monitoring/alerts.yaml").read_text())
+    if operator["spec"] != yaml.safe_load(ALERTS.read_text()):
+        wrong.append(f"deploy/kubernetes/monitoring/alerts.yaml: its spec is not what {ALERTS} holds")
+
+
+def alert_queries():
+    for group in yaml.safe_load(ALERTS.read_text())["groups"]:
+        for rule in group["rules"]:
+            yield f"{ALERTS}: {rule['alert']}", rule["expr"]
+
+
+def dashboard_queries():
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        for target in panel.get("targets", []):
+            yield f"{DASHBOARD}: {panel['title']}", target["expr"].replace("$__rate_interval", "1m")
+
+
+def metrics(place, query, known):
+    try:
+        promql_parser.parse(query)
+    except ValueError as error:
+        wrong.append(f"{place}: {error}: {query}")
+        return
+    for name in re.findall(r"\bweir_[a-z0-9_]+", query):
+        prefix = next((prefix for prefix in known if name.startswith(prefix)), None)
+        stem = re.sub(ENDINGS, "", name.removeprefix(prefix or ""))
+        if prefix is None or stem not in known[prefix]:
+            wrong.append(f"{place}: there is no metric {name}")
+
+
+def words(source):
+    """The names that a service's sources give its metrics."""
+    files = [*source.glob("metrics.rs"), *source.glob("metrics/**/*.rs")]
+    return {word for file in files for word in re.findall(r'"([a-z0-9_]+)"', file.read_text())}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
