@@ -47,6 +47,9 @@ mod routing;
 // Logs, metrics, health, traces.
 #[path = "e2e/observability.rs"]
 mod observability;
+// The settings that deploy/ ships.
+#[path = "e2e/deployed.rs"]
+mod deployed;
 // The demo site as its visitors see it.
 #[path = "e2e/django.rs"]
 mod django;
