@@ -1,4 +1,4 @@
-//! What the edge shows on its admin listener besides health and metrics: the status and the live page.
+//! What the edge shows on its admin listener besides health and metrics: the status, the live page, and why a URL is cached or not.
 
 mod status;
 
@@ -8,11 +8,12 @@ use std::time::Duration;
 use admin::{Admin, Answer, Readiness, Routes, answer};
 use bytes::Bytes;
 use http::header::CONTENT_SECURITY_POLICY;
-use http::{HeaderValue, Request, StatusCode};
+use http::{HeaderValue, Method, Request, StatusCode};
 use process::shutdown::Shutdown;
 use tokio::net::TcpListener;
 
-use crate::metrics::Metrics;
+use crate::Edge;
+use crate::explain::{Question, explain};
 use status::Status;
 
 /// Longest time the listener outlives the start of a drain. The process is expected to end itself sooner.
@@ -27,18 +28,17 @@ const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
 
 /// Serves until a drain has ended, for an edge whose listeners are open. Not itself part of the work a drain waits for, so don't
 /// run it by `Shutdown::spawn`.
-pub(crate) async fn serve(listener: TcpListener, metrics: Arc<Metrics>, shutdown: Shutdown) {
+pub(crate) async fn serve(listener: TcpListener, edge: Arc<Edge>, shutdown: Shutdown) {
     let readiness = Readiness::default();
     readiness.ready();
-    let exposition = metrics.exposition().clone();
-    let routes = EdgeRoutes { metrics, readiness: readiness.clone() };
+    let exposition = edge.metrics.exposition().clone();
+    let routes = EdgeRoutes { edge, readiness: readiness.clone() };
     let admin = Admin { readiness, exposition, routes };
     admin::serve(listener, admin, shutdown.draining(), shutdown.finish(MAX_DRAIN)).await;
 }
 
-#[derive(Debug)]
 struct EdgeRoutes {
-    metrics: Arc<Metrics>,
+    edge: Arc<Edge>,
     readiness: Readiness,
 }
 
@@ -47,6 +47,10 @@ impl Routes for EdgeRoutes {
         let answer = match request.uri().path() {
             "/" => page(),
             "/api/v1/status" => self.status(),
+            "/api/v1/explain" if matches!(*request.method(), Method::GET | Method::HEAD | Method::POST) => {
+                return Some(self.explain(request).await);
+            }
+            "/api/v1/explain" => answer::text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n"),
             _ => return None,
         };
         Some(answer::to_read(request.method(), answer))
@@ -54,8 +58,19 @@ impl Routes for EdgeRoutes {
 }
 
 impl EdgeRoutes {
+    async fn explain(&self, request: &Request<Bytes>) -> Answer {
+        let question = match Question::of(request) {
+            Ok(question) => question,
+            Err(wrong) => return answer::text(StatusCode::BAD_REQUEST, format!("{wrong}\n")),
+        };
+        match serde_json::to_vec(&explain(&self.edge, &question).await) {
+            Ok(explanation) => answer::of_type(StatusCode::OK, "application/json", explanation),
+            Err(_) => answer::text(StatusCode::INTERNAL_SERVER_ERROR, "the explanation cannot be printed\n"),
+        }
+    }
+
     fn status(&self) -> Answer {
-        match serde_json::to_vec(&Status::now(&self.metrics, &self.readiness)) {
+        match serde_json::to_vec(&Status::now(&self.edge.metrics, &self.readiness)) {
             Ok(status) => answer::of_type(StatusCode::OK, "application/json", status),
             Err(_) => answer::text(StatusCode::INTERNAL_SERVER_ERROR, "the status cannot be printed\n"),
         }

@@ -96,7 +96,7 @@ pub(crate) fn relayed(edge: &Edge, reply: OriginReply, reason: Option<Reason>) -
         return relayed.noting(CacheResult::Bypass);
     };
     let cache_status = CacheStatus { fwd_status: Some(status), ..CacheStatus::passed(reason) };
-    mark(edge, &mut relayed.headers, &cache_status);
+    mark(edge, &mut relayed, &cache_status);
     relayed.noting(CacheResult::Pass)
 }
 
@@ -110,7 +110,7 @@ pub(crate) fn about_the_server() -> Reply {
 pub(crate) fn failed(edge: &Edge, failure: &Failure, reason: Option<Reason>) -> Reply {
     let mut reply = error::application(failure).noting(CacheResult::Error);
     if let Some(reason) = reason {
-        mark(edge, &mut reply.headers, &CacheStatus::passed(reason));
+        mark(edge, &mut reply, &CacheStatus::passed(reason));
     }
     reply
 }
@@ -119,7 +119,7 @@ pub(crate) fn failed(edge: &Edge, failure: &Failure, reason: Option<Reason>) -> 
 pub(crate) fn failed_fill(edge: &Edge, failure: &Failure) -> Reply {
     let mut reply = error::application(failure).noting(CacheResult::Error);
     let forwarded = CacheStatus::new(cache_status::Served::Forwarded(Fwd::UriMiss));
-    mark(edge, &mut reply.headers, &CacheStatus { detail: Some(Reason::OriginFailed), ..forwarded });
+    mark(edge, &mut reply, &CacheStatus { detail: Some(Reason::OriginFailed), ..forwarded });
     reply
 }
 
@@ -127,7 +127,7 @@ pub(crate) fn failed_fill(edge: &Edge, failure: &Failure) -> Reply {
 /// request or a 504 (Gateway Timeout) status code" (RFC 9111 section 5.2.1.7).
 pub(crate) fn nothing_stored(edge: &Edge) -> Reply {
     let mut reply = error::nothing_stored();
-    mark(edge, &mut reply.headers, &CacheStatus::nothing_stored());
+    mark(edge, &mut reply, &CacheStatus::nothing_stored());
     reply
 }
 
@@ -204,14 +204,15 @@ fn stale_status(head: &PageHead, staleness: Staleness) -> CacheStatus {
 /// RFC 9111 section 5.1: a stored response is sent with its Age.
 fn marked(edge: &Edge, mut reply: Reply, age: Duration, status: &CacheStatus) -> Reply {
     reply.headers.insert(AGE, HeaderValue::from(age.as_secs()));
-    mark(edge, &mut reply.headers, status);
+    mark(edge, &mut reply, status);
     reply
 }
 
-fn mark(edge: &Edge, headers: &mut HeaderMap, status: &CacheStatus) {
+fn mark(edge: &Edge, reply: &mut Reply, status: &CacheStatus) {
+    reply.note.reason = status.detail;
     // "each cache that generates it should add a member to the end of the list" (RFC 9211 section 2): append, not insert.
-    headers.append(CACHE_STATUS, status.to_value());
+    reply.headers.append(CACHE_STATUS, status.to_value());
     if edge.settings.nginx_cache_status {
-        headers.insert(X_CACHE_STATUS, HeaderValue::from_static(status.nginx_word()));
+        reply.headers.insert(X_CACHE_STATUS, HeaderValue::from_static(status.nginx_word()));
     }
 }

@@ -27,6 +27,7 @@ pub mod config;
 mod connection;
 mod error;
 mod expires;
+mod explain;
 mod files;
 mod fill;
 mod flights;
@@ -195,9 +196,9 @@ impl Edge {
     }
 
     pub async fn serve(self: Arc<Self>, listeners: Listeners) {
-        let admin = listeners.admin.map(|listener| {
-            tokio::spawn(admin::serve(listener, self.metrics.clone(), self.shutdown.clone()))
-        });
+        let admin = listeners
+            .admin
+            .map(|listener| tokio::spawn(admin::serve(listener, self.clone(), self.shutdown.clone())));
         tokio::spawn(reopen_log(self.log.clone()));
         let room = Arc::new(Semaphore::new(self.settings.limits.connections));
         let doors = listeners.http.into_iter().zip(self.tls.iter().cloned());

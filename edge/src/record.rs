@@ -49,6 +49,9 @@ pub(crate) fn request(edge: &Edge, line: &Line, sent: Sent, reply: &Reply) {
     let note = &reply.note;
     if let Some(location) = &note.location {
         location.metrics.record(note.cache, reply.status.as_u16(), sent.body, took);
+        if let Some(reason) = note.reason {
+            location.metrics.decided(reason);
+        }
         if !location.access_log {
             return;
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
+use http_cache::Reason;
 
 use crate::body::ReplyBody;
 use crate::metrics::CacheResult;
@@ -24,6 +25,8 @@ pub(crate) struct Reply {
 pub(crate) struct Note {
     pub(crate) location: Option<Arc<Location>>,
     pub(crate) cache: CacheResult,
+    /// Why it was not answered from the cache, or not stored.
+    pub(crate) reason: Option<Reason>,
     /// How long the application took to its reply's head.
     pub(crate) upstream: Option<Duration>,
 }
@@ -43,7 +46,7 @@ impl Reply {
             body,
             length,
             close: false,
-            note: Note { location: None, cache: CacheResult::Own, upstream: None },
+            note: Note { location: None, cache: CacheResult::Own, reason: None, upstream: None },
         }
     }
 

@@ -167,6 +167,11 @@ impl Stack {
         self.connect().ask(method, target, fields, body)
     }
 
+    /// Where the admin listener is.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// GET at the admin listener.
     #[track_caller]
     pub fn admin(&self, target: &str) -> Response {

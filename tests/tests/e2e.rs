@@ -35,6 +35,9 @@ mod conditions;
 // What a location's cache settings change.
 #[path = "e2e/cache_settings.rs"]
 mod cache_settings;
+// Why a URL is cached or not.
+#[path = "e2e/explain.rs"]
+mod explain;
 // Application, Redis, cache-node and Weir itself stop or misbehave.
 #[path = "e2e/failures.rs"]
 mod failures;

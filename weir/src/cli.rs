@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Run(FileArgs),
     /// Check a settings file: says all that is wrong, exit code 1 if anything is
     Check(CheckArgs),
+    /// Say why a URL is cached or not, rule by rule; asks the application once and stores nothing
+    Explain(ExplainArgs),
     /// Ask a running weir whether it is ready: exit code 0 if it is
     Healthcheck(FileArgs),
 }
@@ -32,6 +34,21 @@ pub(crate) struct FileArgs {
     /// Settings file, TOML or YAML
     #[arg(long, short, value_name = "FILE", default_value = "weir.toml")]
     pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// The URL as a client asks for it: http://example.com/page
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    /// A request field: "Cookie: sessionid=a"; may be repeated
+    #[arg(long = "header", short = 'H', value_name = "FIELD")]
+    pub(crate) fields: Vec<String>,
+    /// Address of the admin listener; without it, that of the settings file
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) admin: Option<String>,
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
 }
 
 #[derive(Debug, Args)]

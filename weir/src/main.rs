@@ -6,6 +6,7 @@ use clap::Parser;
 
 mod check;
 mod cli;
+mod explain;
 mod run;
 mod serve;
 mod settings;
@@ -15,6 +16,7 @@ fn main() -> ExitCode {
         cli::Command::Run(args) => run::from_file(&args),
         cli::Command::Serve(args) => serve::from_flags(&args),
         cli::Command::Check(args) => check::file(&args),
+        cli::Command::Explain(args) => explain::url(&args),
         cli::Command::Healthcheck(args) => run::healthcheck(&args),
     };
     match result {

@@ -10,6 +10,7 @@ use http::header::ACCEPT;
 use http::{Request, StatusCode};
 
 pub mod answer;
+pub mod client;
 mod exposition;
 mod probe;
 mod readiness;

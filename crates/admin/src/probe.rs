@@ -1,12 +1,12 @@
 //! The other end of `/readyz`: the `healthcheck` of a container without a shell.
 
-use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
-use std::time::{Duration, Instant};
+use std::io;
+use std::time::Duration;
+
+use crate::client;
 
 /// For the whole of it but the name lookup, which the system limits.
 const PATIENCE: Duration = Duration::from_secs(2);
-const MAX_REPLY: usize = 64 * 1024;
 
 /// Why a process is not ready.
 #[derive(Debug, thiserror::Error)]
@@ -24,64 +24,19 @@ pub fn healthcheck(address: &str) -> Result<(), Unready> {
     if address == "off" {
         return Err(Unready::NoAdmin);
     }
-    let reply = ask(address).map_err(|source| Unready::NoAnswer { address: address.to_owned(), source })?;
-    let (head, body) = reply.split_once("\r\n\r\n").unwrap_or((&reply, ""));
-    match head.starts_with("HTTP/1.1 200 ") {
-        true => Ok(()),
-        false => Err(Unready::NotReady(body.trim().replace('\n', "; "))),
+    let reply = client::get(address, "/readyz", PATIENCE)
+        .map_err(|source| Unready::NoAnswer { address: address.to_owned(), source })?;
+    match reply.status {
+        Some(200) => Ok(()),
+        _ => Err(Unready::NotReady(reply.body.trim().replace('\n', "; "))),
     }
-}
-
-fn ask(address: &str) -> io::Result<String> {
-    let until = Instant::now() + PATIENCE;
-    let mut stream = connect(address, until)?;
-    stream.set_write_timeout(Some(left(until)?))?;
-    let request = format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes())?;
-    let mut reply = Vec::new();
-    let mut piece = [0; 4096];
-    while reply.len() < MAX_REPLY {
-        stream.set_read_timeout(Some(left(until)?))?;
-        match stream.read(&mut piece)? {
-            0 => break,
-            count => reply.extend(piece.iter().take(count)),
-        }
-    }
-    Ok(String::from_utf8_lossy(&reply).into_owned())
-}
-
-/// As it is listened on: of several addresses behind a name the first that works, IPv4 before IPv6.
-fn connect(address: &str, until: Instant) -> io::Result<TcpStream> {
-    let mut addresses: Vec<SocketAddr> = address.to_socket_addrs()?.map(reachable).collect();
-    addresses.sort_by_key(SocketAddr::is_ipv6);
-    let mut last = io::Error::other("the name has no address");
-    for address in addresses {
-        match TcpStream::connect_timeout(&address, left(until)?) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
-/// "0.0.0.0:9900" is where it listens, not where it is reached.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    match address.ip() {
-        ip if !ip.is_unspecified() => {}
-        ip if ip.is_ipv4() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-        _ => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-    }
-    address
-}
-
-fn left(until: Instant) -> io::Result<Duration> {
-    let left = until.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpListener};
+    use std::time::Instant;
 
     use super::*;
 

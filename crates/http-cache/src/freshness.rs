@@ -42,6 +42,21 @@ impl Source {
     }
 }
 
+impl Source {
+    /// The RFC section or the setting that it comes from.
+    pub const fn rule(self) -> &'static str {
+        match self {
+            Self::XAccelExpires => "field X-Accel-Expires, as nginx has it",
+            Self::WeirCacheControl | Self::CdnCacheControl => "RFC 9213 section 2.2",
+            Self::SMaxage => "RFC 9111 section 5.2.2.10",
+            Self::MaxAge => "RFC 9111 section 5.2.2.1",
+            Self::Expires => "RFC 9111 section 5.3",
+            Self::Heuristic => "RFC 9111 section 4.2.2, setting heuristic",
+            Self::Setting => "RFC 9111 section 4.2.2, setting ttl",
+        }
+    }
+}
+
 /// The one field that governs how a reply is cached; what the fields below it say is not looked at.
 pub(crate) enum Governing {
     /// As nginx has it, and like a targeted field: X-Accel-Expires comes before all of Cache-Control and Expires.

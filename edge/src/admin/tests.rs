@@ -6,14 +6,20 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::metrics::{CacheResult, Sampled};
+use crate::config::SiteConfig;
+use crate::metrics::CacheResult;
+use crate::{Config, Peers};
 
-fn metrics() -> Arc<Metrics> {
-    Arc::new(Metrics::new(|| Sampled { l1_entries: 3, ..Sampled::default() }))
+/// An edge that reaches nobody.
+fn edge() -> Arc<Edge> {
+    let site = SiteConfig { root: Some("/nowhere".into()), ..SiteConfig::default() };
+    let config = Config { site: vec![site], ..Config::default() };
+    let peers = Peers { cache_nodes: Vec::new(), wsgi_adapters: Vec::new() };
+    Edge::new(config, peers, Shutdown::new()).unwrap()
 }
 
-async fn ask(metrics: &Arc<Metrics>, method: Method, target: &str) -> Option<(u16, String, String)> {
-    let routes = EdgeRoutes { metrics: metrics.clone(), readiness: Readiness::default() };
+async fn ask(edge: &Arc<Edge>, method: Method, target: &str) -> Option<(u16, String, String)> {
+    let routes = EdgeRoutes { edge: edge.clone(), readiness: Readiness::default() };
     let request = Request::builder().method(method).uri(target).body(Bytes::new()).unwrap();
     let (head, body) = routes.answer(&request).await?.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
@@ -22,46 +28,52 @@ async fn ask(metrics: &Arc<Metrics>, method: Method, target: &str) -> Option<(u1
 
 #[tokio::test]
 async fn own_routes_are_read_only() {
-    let metrics = metrics();
+    let edge = edge();
     for (method, target, status) in [
         (Method::GET, "/", Some(200)),
         (Method::HEAD, "/", Some(200)),
         (Method::POST, "/", Some(405)),
         (Method::GET, "/api/v1/status?x=1", Some(200)),
         (Method::POST, "/api/v1/status", Some(405)),
+        (Method::GET, "/api/v1/explain", Some(400)),
+        (Method::GET, "/api/v1/explain?url=http://h/", Some(200)),
+        (Method::POST, "/api/v1/explain", Some(400)),
+        (Method::PUT, "/api/v1/explain", Some(405)),
         (Method::GET, "/api/v1/status/", None),
         (Method::GET, "/x", None),
     ] {
-        let answered = ask(&metrics, method.clone(), target).await;
+        let answered = ask(&edge, method.clone(), target).await;
         assert_eq!(answered.map(|(status, ..)| status), status, "{method} {target}");
     }
 }
 
 #[tokio::test]
 async fn status_is_the_figures() {
-    let metrics = metrics();
+    let edge = edge();
+    let metrics = &edge.metrics;
     let location = metrics.location("example.com", "/main");
     location.record(CacheResult::Hit, 200, 100, Duration::from_millis(250));
     metrics.location("b", "/").record(CacheResult::Hit, 200, 1, Duration::ZERO);
     metrics.application_calls.inc();
-    let (_, head, body) = ask(&metrics, Method::GET, "/api/v1/status").await.unwrap();
+    let (_, head, body) = ask(&edge, Method::GET, "/api/v1/status").await.unwrap();
     assert!(head.contains("\"content-type\": \"application/json\""), "{head}");
     let status: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert_eq!(status["state"], "starting");
     assert_eq!(status["requests"]["hit"], 2);
     assert_eq!(status["requests"]["error"], 0);
     assert_eq!(status["application"]["calls"], 1);
-    assert_eq!(status["l1"]["entries"], 3);
-    assert_eq!(status["locations"][0]["location"], "/main");
-    assert_eq!(status["locations"][0]["sent_bytes"], 100);
-    assert_eq!(status["locations"][0]["seconds"], 0.25);
-    assert_eq!(status["locations"][0]["requests"]["hit"], 1);
+    assert_eq!(status["l1"]["entries"], 0);
+    // The first is the site's own root.
+    assert_eq!(status["locations"][1]["location"], "/main");
+    assert_eq!(status["locations"][1]["sent_bytes"], 100);
+    assert_eq!(status["locations"][1]["seconds"], 0.25);
+    assert_eq!(status["locations"][1]["requests"]["hit"], 1);
 }
 
 /// The page has its own list of the words; it must be whole.
 #[tokio::test]
 async fn the_page_is_whole_and_loads_nothing_from_elsewhere() {
-    let (_, head, body) = ask(&metrics(), Method::GET, "/").await.unwrap();
+    let (_, head, body) = ask(&edge(), Method::GET, "/").await.unwrap();
     assert_eq!(body, PAGE);
     assert!(head.contains("\"content-security-policy\": \"default-src 'none'"), "{head}");
     for elsewhere in ["http://", "https://", "src=", "@import", "innerHTML"] {
@@ -79,7 +91,7 @@ async fn ready_at_once_and_there_to_the_end_of_a_drain() {
     let shutdown = Shutdown::new();
     let (release, released) = tokio::sync::oneshot::channel::<()>();
     shutdown.spawn(released);
-    let serving = tokio::spawn(serve(listener, metrics(), shutdown.clone()));
+    let serving = tokio::spawn(serve(listener, edge(), shutdown.clone()));
     let get = async |target: &str| {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let request = format!("GET {target} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
@@ -89,7 +101,7 @@ async fn ready_at_once_and_there_to_the_end_of_a_drain() {
         answer
     };
     assert!(get("/readyz").await.ends_with("\r\n\r\nok\n"));
-    assert!(get("/metrics").await.contains("\nweir_edge_l1_entries 3\n"));
+    assert!(get("/metrics").await.contains("\nweir_edge_l1_entries 0\n"));
     assert!(get("/api/v1/status").await.contains("\"state\":\"ready\""));
     shutdown.begin();
     while get("/readyz").await.ends_with("\r\n\r\nok\n") {}

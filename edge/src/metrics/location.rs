@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use http_cache::Reason;
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
@@ -23,6 +24,8 @@ pub struct LocationMetrics {
     site: Box<str>,
     location: Box<str>,
     results: [ResultMetrics; RESULTS],
+    /// In the order of `Reason::ALL`.
+    reasons: [AtomicU64; Reason::ALL.len()],
 }
 
 /// Laid out so that a request touches two cache lines: the threads' additions contend for lines, not for counters.
@@ -36,7 +39,12 @@ struct ResultMetrics {
 
 impl LocationMetrics {
     fn new(site: &str, location: &str) -> Self {
-        Self { site: site.into(), location: location.into(), results: Default::default() }
+        Self {
+            site: site.into(),
+            location: location.into(),
+            results: Default::default(),
+            reasons: [const { AtomicU64::new(0) }; Reason::ALL.len()],
+        }
     }
 
     /// Counts one answered request: four relaxed additions. `sent` is body bytes, `took` from the request's head to the
@@ -46,6 +54,11 @@ impl LocationMetrics {
         result.by_class[class(status)].fetch_add(1, Relaxed);
         result.sent.fetch_add(sent, Relaxed);
         result.duration.observe(took);
+    }
+
+    /// Counts why a request was not answered from the cache, or its reply not stored.
+    pub fn decided(&self, reason: Reason) {
+        self.reasons[reason as usize].fetch_add(1, Relaxed);
     }
 
     /// The site's name, as in the settings.
@@ -119,6 +132,9 @@ impl Collector for Locations {
             &all,
             encoder.encode_descriptor("request_duration", help, seconds, MetricType::Histogram)?,
         )?;
+        let help =
+            "Requests not answered from the cache or not stored, by the reason that Cache-Status gives.";
+        encode_reasons(&all, encoder.encode_descriptor("cache_reasons", help, None, MetricType::Counter)?)?;
         let help = "Body bytes sent.";
         encode_sent(&all, encoder.encode_descriptor("sent", help, Some(&Unit::Bytes), MetricType::Counter)?)
     }
@@ -160,6 +176,21 @@ fn encode_durations(all: &[Arc<LocationMetrics>], mut encoder: MetricEncoder<'_>
     Ok(())
 }
 
+fn encode_reasons(all: &[Arc<LocationMetrics>], mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
+    for location in all {
+        for (count, reason) in location.reasons.iter().zip(Reason::ALL) {
+            let count = count.load(Relaxed);
+            if count == 0 {
+                continue;
+            }
+            let labels =
+                [("site", location.site()), ("location", location.location()), ("reason", reason.as_str())];
+            ConstCounter::new(count).encode(encoder.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}
+
 fn encode_sent(all: &[Arc<LocationMetrics>], mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
     for location in all {
         let labels = [("site", location.site()), ("location", location.location())];
@@ -192,6 +223,13 @@ mod tests {
     fn results_have_their_own_places() {
         for (index, cache) in CacheResult::ALL.into_iter().enumerate() {
             assert_eq!(cache as usize, index);
+        }
+    }
+
+    #[test]
+    fn reasons_have_their_own_places() {
+        for (index, reason) in Reason::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, index);
         }
     }
 

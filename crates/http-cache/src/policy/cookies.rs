@@ -84,6 +84,11 @@ impl CookieRules {
         glob.map(|(_, rule)| *rule).or(exact).map_or(CookieClass::Personal, |rule| rule.class)
     }
 
+    /// Each cookie of a Cookie line by its name, with its class.
+    pub fn classes<'a>(&self, line: &'a [u8]) -> impl Iterator<Item = (&'a [u8], CookieClass)> {
+        pairs(line).map(|cookie| (cookie.name, self.class(cookie.name)))
+    }
+
     /// `rules`: best first.
     fn index(rules: Vec<(Glob, CookieClass)>) -> Self {
         let mut exact: Vec<(Box<[u8]>, Rule)> = Vec::new();

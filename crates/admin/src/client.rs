@@ -1,0 +1,80 @@
+//! The other end of the listener, for command lines and probes: one request, blocking, with a limit on time and size.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::time::{Duration, Instant};
+
+const MAX_REPLY: usize = 1 << 20;
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// None: it was not HTTP.
+    pub status: Option<u16>,
+    pub body: String,
+}
+
+/// GET at the admin listener of `address`, as in the settings ("127.0.0.1:9900").
+pub fn get(address: &str, path: &str, patience: Duration) -> io::Result<Reply> {
+    exchange(address, &format!("GET {path}"), "", patience)
+}
+
+/// POST of a JSON text.
+pub fn post(address: &str, path: &str, json: &str, patience: Duration) -> io::Result<Reply> {
+    exchange(address, &format!("POST {path}"), json, patience)
+}
+
+fn exchange(address: &str, request: &str, body: &str, patience: Duration) -> io::Result<Reply> {
+    let until = Instant::now() + patience;
+    let mut stream = connect(address, until)?;
+    stream.set_write_timeout(Some(left(until)?))?;
+    let head = format!("{request} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+    let length = body.len();
+    let rest = match body {
+        "" => "\r\n".to_owned(),
+        body => format!("content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"),
+    };
+    stream.write_all(format!("{head}{rest}").as_bytes())?;
+    let mut reply = Vec::new();
+    let mut piece = [0; 4096];
+    while reply.len() < MAX_REPLY {
+        stream.set_read_timeout(Some(left(until)?))?;
+        match stream.read(&mut piece)? {
+            0 => break,
+            count => reply.extend(piece.iter().take(count)),
+        }
+    }
+    let reply = String::from_utf8_lossy(&reply);
+    let (head, body) = reply.split_once("\r\n\r\n").unwrap_or((&reply, ""));
+    let status = head.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.split(' ').next()?.parse().ok());
+    Ok(Reply { status, body: body.to_owned() })
+}
+
+/// As it is listened on: of several addresses behind a name the first that works, IPv4 before IPv6.
+fn connect(address: &str, until: Instant) -> io::Result<TcpStream> {
+    let mut addresses: Vec<SocketAddr> = address.to_socket_addrs()?.map(reachable).collect();
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    let mut last = io::Error::other("the name has no address");
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, left(until)?) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// "0.0.0.0:9900" is where it listens, not where it is reached.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        ip if !ip.is_unspecified() => {}
+        ip if ip.is_ipv4() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        _ => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+    }
+    address
+}
+
+fn left(until: Instant) -> io::Result<Duration> {
+    let left = until.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
+}
