@@ -140,7 +140,7 @@ impl Stack {
         self.http
     }
 
-    pub(crate) fn admin_address(&self) -> SocketAddr {
+    pub fn admin_address(&self) -> SocketAddr {
         self.admin
     }
 
@@ -165,11 +165,6 @@ impl Stack {
     #[track_caller]
     pub fn ask(&self, method: &str, target: &str, fields: &[(&str, &str)], body: &[u8]) -> Response {
         self.connect().ask(method, target, fields, body)
-    }
-
-    /// Where the admin listener is.
-    pub fn admin_address(&self) -> SocketAddr {
-        self.admin
     }
 
     /// GET at the admin listener.
