@@ -4,7 +4,8 @@ source "$(dirname "$0")/shell.sh"
 
 deploy/setup/need.sh
 deploy/setup/venv.sh deploy/demo/requirements.txt tests/requirements.txt
-deploy/setup/php.sh >/dev/null
+deploy/setup/php.sh
+deploy/setup/nginx.sh
 WEIR_REDIS_SERVER=$(deploy/setup/redis.sh)
 export WEIR_REDIS_SERVER WEIR_UWSGI=$PWD/.venv/bin/uwsgi
 

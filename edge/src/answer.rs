@@ -17,9 +17,9 @@ use crate::growing::Reader;
 use crate::metrics::CacheResult;
 use crate::origin::{Failure, OriginReply};
 use crate::page::{Page, PageHead, Staleness};
-use crate::reply::Reply;
+use crate::reply::{Elsewhere, Reply};
 use crate::request::Request;
-use crate::{Edge, error};
+use crate::{Edge, accel, error};
 
 /// RFC 9211.
 pub(crate) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -90,8 +90,10 @@ pub(crate) fn served(edge: &Edge, request: &Request, served: &Served, reader: Re
 pub(crate) fn relayed(edge: &Edge, reply: OriginReply, reason: Option<Reason>) -> Reply {
     let OriginReply { status, mut headers, body, .. } = reply;
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let elsewhere = headers.remove(accel::X_ACCEL_REDIRECT);
     fields::client_headers(&mut headers);
     let mut relayed = Reply::new(status, headers, ReplyBody::Origin(Box::new(body))).with_length(length);
+    relayed.elsewhere = elsewhere.map(|target| Box::new(Elsewhere { target, request: None }));
     let Some(reason) = reason else {
         return relayed.noting(CacheResult::Bypass);
     };

@@ -50,6 +50,10 @@ pub(crate) struct Ask {
     pub traceparent: String,
     /// Of the location.
     pub priority: Priority,
+    /// Of the location: the body is not to be buffered.
+    pub stream_body: bool,
+    /// The protocol to switch to; empty: none.
+    pub upgrade: &'static str,
 }
 
 impl Ask {
@@ -72,8 +76,8 @@ impl Ask {
             traceparent: self.traceparent.clone(),
             priority: self.priority.into(),
             shared: false,
-            upgrade: String::new(),
-            stream_body: false,
+            upgrade: self.upgrade.to_owned(),
+            stream_body: self.stream_body,
         }
     }
 }

@@ -10,6 +10,9 @@ use crate::origin;
 /// How many chunks of a request body wait between the connection and the application.
 const CHUNKS_AHEAD: usize = 4;
 
+/// The way up of a request's body.
+pub(crate) type Chunks = mpsc::Sender<Result<Bytes, BodyFault>>;
+
 /// Why a request body did not arrive whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BodyFault {
@@ -35,7 +38,7 @@ pub(crate) struct RequestBody {
 
 /// The connection's side of a request body.
 pub(crate) struct BodyPump {
-    pub chunks: mpsc::Sender<Result<Bytes, BodyFault>>,
+    pub chunks: Chunks,
     /// Resolves when somebody wants the body: the time to send 100 (Continue).
     pub wanted: oneshot::Receiver<()>,
 }
@@ -45,12 +48,24 @@ impl RequestBody {
         Self { length: Some(0), limit: u64::MAX, taken: 0, chunks: None, wanted: None }
     }
 
+    /// A client's side of another protocol: its bytes come once the application has agreed to switch.
+    pub(crate) fn tunnel() -> (Self, Chunks) {
+        let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
+        let body = Self { length: Some(0), limit: u64::MAX, taken: 0, chunks: Some(receiver), wanted: None };
+        (body, sender)
+    }
+
     pub(crate) fn pumped(length: Option<u64>) -> (Self, BodyPump) {
         let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
         let (wanted_sender, wanted) = oneshot::channel();
         let body =
             Self { length, limit: u64::MAX, taken: 0, chunks: Some(receiver), wanted: Some(wanted_sender) };
         (body, BodyPump { chunks: sender, wanted })
+    }
+
+    /// Leaves none behind.
+    pub(crate) fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::empty())
     }
 
     pub(crate) fn length(&self) -> Option<u64> {

@@ -129,6 +129,8 @@ pub struct Timeouts {
     pub cache: Time,
     /// A request waits so long for another that makes the same page; then it goes to the application itself.
     pub wait: Time,
+    /// A connection that has switched to another protocol (WebSocket), without a byte either way.
+    pub tunnel: Time,
     /// Running requests at shutdown.
     pub drain: Time,
 }
@@ -193,6 +195,12 @@ pub struct LocationConfig {
     /// Whose requests go first where they have to wait for a server: "high", "normal", "low".
     #[serde(default)]
     pub priority: Priority,
+    /// False: bodies go to the application as they come, whatever the pool's own setting.
+    #[serde(default = "yes")]
+    pub request_buffering: bool,
+    /// Only for requests that the application sends here by X-Accel-Redirect; from outside: 404.
+    #[serde(default)]
+    pub internal: bool,
     pub cache: Option<CacheConfig>,
     /// Largest request body; larger: 413.
     #[serde(default = "default_max_body")]
@@ -214,6 +222,8 @@ impl LocationConfig {
             log_not_found: true,
             pool: None,
             priority: Priority::Normal,
+            request_buffering: true,
+            internal: false,
             cache: None,
             max_body: default_max_body(),
         }
@@ -264,6 +274,7 @@ impl Default for Timeouts {
             application: Time::from_secs(60),
             cache: Time::from_millis(250),
             wait: Time::from_secs(5),
+            tunnel: Time::from_secs(60),
             drain: Time::from_secs(30),
         }
     }

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::{Method, Version};
+use http::{Method, StatusCode, Version};
 use process::telemetry;
 use process::trace::TraceContext;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
@@ -20,18 +20,18 @@ use tracing::Instrument;
 
 use crate::Edge;
 use crate::ask::Scheme;
-use crate::body::{BodyPump, RequestBody};
+use crate::body::{BodyPump, Chunks, RequestBody};
 use crate::both_ways::{Up, both_ways};
 use crate::forwarded;
 use crate::head::{self, FieldSpan, Framing, Head, Progress, Refusal};
 use crate::hit;
 use crate::linger::linger;
 use crate::reply::Reply;
-use crate::request::Request;
+use crate::request::{Request, Upgrade};
 use crate::stream::Stream;
 use crate::watchdog::Watchdog;
 use crate::writer::{self, Manner, Sent};
-use crate::{error, handler, record, spans};
+use crate::{error, handler, record, spans, tunnel};
 
 /// Read at a time while a connection waits for a head.
 const INPUT: usize = 16 * 1024;
@@ -81,6 +81,8 @@ struct Incoming {
     request: Request,
     framing: Framing,
     pump: Option<BodyPump>,
+    /// The way up for another protocol, once switched.
+    tunnel: Option<Chunks>,
     expects_continue: bool,
     keep_alive: bool,
 }
@@ -248,7 +250,14 @@ impl Connection {
         }
         let parent = headers.remove("traceparent");
         let parent = parent.and_then(|value| TraceContext::parse(value.to_str().ok()?));
+        let upgrade = head.upgrade.filter(|_| head.method == "GET" && !head.has_body()).and_then(Upgrade::of);
+        let mut tunnel = None;
         let (body, pump) = match head.framing {
+            _ if upgrade.is_some() => {
+                let (body, chunks) = RequestBody::tunnel();
+                tunnel = Some(chunks);
+                (body, None)
+            }
             Framing::None | Framing::Length(0) => (RequestBody::empty(), None),
             Framing::Length(length) => {
                 let (body, pump) = RequestBody::pumped(Some(length));
@@ -266,6 +275,8 @@ impl Connection {
             version: head.version.into(),
             headers,
             body,
+            upgrade,
+            internal: false,
             client,
             scheme,
             server_port: self.local.port(),
@@ -276,6 +287,7 @@ impl Connection {
             request,
             framing: head.framing,
             pump,
+            tunnel,
             expects_continue: head.expect_continue,
             keep_alive,
         })
@@ -283,7 +295,7 @@ impl Connection {
 
     /// One request through the handler, both directions at once. True: the connection may be used again.
     async fn exchange(&mut self, incoming: Incoming) -> bool {
-        let Incoming { request, framing, pump, expects_continue, keep_alive } = incoming;
+        let Incoming { request, framing, pump, tunnel, expects_continue, keep_alive } = incoming;
         let line = record::Line::of(&request);
         let span = spans::of_request(&request);
         let manner =
@@ -300,6 +312,19 @@ impl Connection {
         let (sent, reply, whole) = match pump {
             None => {
                 let reply = handling.await;
+                if let Some(chunks) = tunnel.filter(|_| reply.status == StatusCode::SWITCHING_PROTOCOLS) {
+                    let (sent, reply) = tunnel::run(
+                        &mut self.stream,
+                        &mut self.buffer,
+                        reply,
+                        chunks,
+                        &edge.settings.timeouts,
+                    )
+                    .await;
+                    spans::answered(&span, &reply);
+                    record::request(&edge, &line, sent, &reply);
+                    return false;
+                }
                 let (sent, reply) = writer::send(&mut self.stream, reply, manner, patience).await;
                 (sent, reply, true)
             }

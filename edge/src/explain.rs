@@ -250,6 +250,8 @@ fn ask_of(question: &Question, site: &Site, location: &Location, pool: std::sync
         document_root: site.root.clone(),
         traceparent: String::new(),
         priority: location.priority,
+        stream_body: location.stream_body,
+        upgrade: "",
     }
 }
 

@@ -16,16 +16,24 @@ use crate::origin::OriginReply;
 use crate::page::{Page, PageHead, Staleness};
 use crate::path;
 use crate::reply::Reply;
-use crate::request::Request;
+use crate::request::{Request, Upgrade};
 use crate::sites::{Chosen, Location};
 use crate::validate::{self, Answered};
-use crate::{Edge, answer, error, fill, from_files, only_if_cached, spans};
+use crate::{Edge, accel, answer, error, fill, first_chunk, from_files, only_if_cached, spans};
 
 /// How often a request may find that the page it joined is another variant's before it goes by itself.
 const ROUNDS: usize = 3;
 
 /// Answers one request. Never fails: what goes wrong is a reply too.
-pub(crate) async fn handle(edge: &Arc<Edge>, mut request: Request, span: &Span) -> Reply {
+pub(crate) async fn handle(edge: &Arc<Edge>, request: Request, span: &Span) -> Reply {
+    let reply = at_location(edge, request, span).await;
+    let reply =
+        if reply.elsewhere.is_some() { Box::pin(accel::follow(edge, reply, span)).await } else { reply };
+    first_chunk::settle(reply).await
+}
+
+/// Answers it at the location that its path belongs to.
+pub(crate) async fn at_location(edge: &Arc<Edge>, mut request: Request, span: &Span) -> Reply {
     if request.target == "*" {
         return answer::about_the_server();
     }
@@ -40,10 +48,13 @@ pub(crate) async fn handle(edge: &Arc<Edge>, mut request: Request, span: &Span) 
         Chosen::Location(site, location) => (site, location),
         Chosen::AddSlash(location) => return from_files::add_slash(&path, query).at(location),
     };
+    if location.internal && !request.internal {
+        return error::not_found().at(location);
+    }
     let Some(pool) = &location.pool else {
         return from_files::answer(edge, location, &request, &path, query).await.at(location);
     };
-    if !request.body.limit(location.max_body) {
+    if request.upgrade.is_none() && !request.body.limit(location.max_body) {
         return error::body_too_large().at(location);
     }
     let ask = Ask {
@@ -57,6 +68,8 @@ pub(crate) async fn handle(edge: &Arc<Edge>, mut request: Request, span: &Span) 
         document_root: site.root.clone(),
         traceparent: spans::to_hand_on(span, &request.trace),
         priority: location.priority,
+        stream_body: location.stream_body,
+        upgrade: request.upgrade.map_or("", Upgrade::name),
     };
     let reply = from_application(edge, location, ask, request, (raw_path, query)).await;
     with_expires(reply, location).at(location)
@@ -78,7 +91,7 @@ async fn from_application(
     request: Request,
     (raw_path, query): (&str, Option<&str>),
 ) -> Reply {
-    let Some(policy) = &location.cache else {
+    let Some(policy) = location.cache.as_ref().filter(|_| request.upgrade.is_none()) else {
         return pass(edge, ask, request, None).await;
     };
     if !request.body.is_empty() {
@@ -214,7 +227,9 @@ async fn own_reply(
     reason: Reason,
 ) -> Reply {
     match first.as_ref().and_then(First::take) {
-        Some(Own::Reply(reply)) if !ask.request.look.trimmed => answer::relayed(edge, *reply, Some(reason)),
+        Some(Own::Reply(reply)) if !ask.request.look.trimmed => {
+            answer::relayed(edge, *reply, Some(reason)).to(request)
+        }
         _ => pass(edge, ask.ask, request, Some(reason)).await,
     }
 }
@@ -262,7 +277,7 @@ async fn validated(
     match answered {
         // The application saw all that this visitor sent.
         Ok(Answered::Reply(reply)) if !ask.request.look.trimmed => {
-            answer::relayed(edge, *reply, Some(reason))
+            answer::relayed(edge, *reply, Some(reason)).to(request)
         }
         _ => pass(edge, ask.ask, request, Some(reason)).await,
     }
@@ -314,14 +329,14 @@ async fn pass_and_learn(edge: &Arc<Edge>, ask: SharedAsk, request: Request, reas
 async fn ask_application(
     edge: &Edge,
     head: RequestHead,
-    request: Request,
+    mut request: Request,
     reason: Option<Reason>,
     relay: impl FnOnce(OriginReply) -> Reply,
 ) -> Reply {
     let started = Instant::now();
     let conditional =
         [IF_NONE_MATCH, IF_MODIFIED_SINCE].iter().any(|name| request.headers.contains_key(name));
-    let mut fetched = edge.origins.fetch(head, request.body).await;
+    let mut fetched = edge.origins.fetch(head, request.body.take()).await;
     let upstream = started.elapsed();
     edge.metrics.application_calls.inc();
     if let Ok(reply) = &fetched
@@ -331,7 +346,7 @@ async fn ask_application(
         fetched = Err(validate::unasked(reply));
     }
     let mut reply = match fetched {
-        Ok(reply) => relay(reply),
+        Ok(reply) => relay(reply).to(request),
         Err(failure) => {
             edge.log_failure(&request.target, &failure);
             answer::failed(edge, &failure, reason)

@@ -89,7 +89,7 @@ pub(crate) fn answer(
     let Ok(path) = path::normalise(head.target.path().as_bytes()) else { return Answer::NotPlain };
     let host = head.host.map_or("", |host| host.as_str());
     let Chosen::Location(_, location) = sites.choose(host).choose(&path) else { return Answer::NotPlain };
-    let Some(policy) = location.cache.as_ref().filter(|policy| is_plain(policy)) else {
+    let Some(policy) = location.cache.as_ref().filter(|policy| is_plain(policy) && !location.internal) else {
         return Answer::NotPlain;
     };
     if location.expires != Expires::Off || (head.method == "HEAD" && policy.methods == Methods::Get) {

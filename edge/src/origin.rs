@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
-use http::{HeaderMap, StatusCode};
+use http::header::UPGRADE;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use tonic::Streaming;
@@ -49,6 +50,7 @@ impl Failure {
 
 /// The application's answer: head here, body to come.
 pub(crate) struct OriginReply {
+    /// 101 only where the request asked for it.
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub server: String,
@@ -80,8 +82,11 @@ impl Origins {
         };
         head.content_length = body.length();
         head.deadline_ms = self.patience.as_millis() as u64;
+        let switches = !head.upgrade.is_empty();
         let fault = Arc::new(OnceLock::new());
         let (sending, sent) = oneshot::channel();
+        // What a client sends after a switch is no body that the application waits for.
+        let sending = (!switches).then_some(sending);
         let call = async {
             let messages = messages(head, body, fault.clone(), sending);
             let mut replies = client.clone().fetch(messages).await.map_err(from_status)?.into_inner();
@@ -106,8 +111,18 @@ impl Origins {
         let invalid = || Failure::new(Kind::BadReply, "the wsgi-adapter sent an invalid head");
         let status = u16::try_from(head.status).ok().and_then(|code| StatusCode::from_u16(code).ok());
         let status = status.ok_or_else(invalid)?;
-        let headers = fields::to_headers(&head.fields).map_err(|_| invalid())?;
-        let body = Body { replies, patience: self.patience, fault, ended: false };
+        let mut headers = fields::to_headers(&head.fields).map_err(|_| invalid())?;
+        let mut patience = self.patience;
+        if status.is_informational() {
+            let protocol = HeaderValue::try_from(head.upgrade).map_err(|_| invalid())?;
+            if !switches || status != StatusCode::SWITCHING_PROTOCOLS {
+                return Err(invalid());
+            }
+            headers.insert(UPGRADE, protocol);
+            // Silence is for those at both ends of the tunnel to bound.
+            patience = Duration::MAX;
+        }
+        let body = Body { replies, patience, fault, first: None, ended: false };
         Ok(OriginReply { status, headers, server: head.server, body })
     }
 }
@@ -117,12 +132,25 @@ pub(crate) struct Body {
     replies: Streaming<FetchReply>,
     patience: Duration,
     fault: Arc<OnceLock<BodyFault>>,
+    /// Looked at already, and not given out.
+    first: Option<Bytes>,
     ended: bool,
 }
 
 impl Body {
+    /// Waits for the first chunk, or the end, no longer than this. An error: there will be none.
+    pub(crate) async fn begin(&mut self, patience: Duration) -> Result<(), Failure> {
+        if let Ok(Some(first)) = timeout(patience, self.next()).await {
+            self.first = Some(first?);
+        }
+        Ok(())
+    }
+
     /// The next chunk; `None` at the end of a whole body; an error if it broke off.
     pub(crate) async fn next(&mut self) -> Option<Result<Bytes, Failure>> {
+        if let Some(first) = self.first.take() {
+            return Some(Ok(first));
+        }
         if self.ended {
             return None;
         }
@@ -191,11 +219,11 @@ fn messages(
     head: RequestHead,
     body: RequestBody,
     fault: Arc<OnceLock<BodyFault>>,
-    sending: oneshot::Sender<()>,
+    sending: Option<oneshot::Sender<()>>,
 ) -> impl Stream<Item = FetchRequest> + Send + 'static {
     enum Step {
-        Head(Box<RequestHead>, RequestBody, oneshot::Sender<()>),
-        Body(RequestBody, oneshot::Sender<()>),
+        Head(Box<RequestHead>, RequestBody, Option<oneshot::Sender<()>>),
+        Body(RequestBody, Option<oneshot::Sender<()>>),
         Done,
     }
     stream::unfold((Step::Head(Box::new(head), body, sending), fault), |(step, fault)| async move {

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use http_cache::Reason;
 
 use crate::body::ReplyBody;
 use crate::metrics::CacheResult;
+use crate::request::Request;
 use crate::sites::Location;
 
 pub(crate) struct Reply {
@@ -19,6 +20,14 @@ pub(crate) struct Reply {
     /// The connection ends after this reply.
     pub(crate) close: bool,
     pub(crate) note: Note,
+    /// The application wants another location to answer in its place.
+    pub(crate) elsewhere: Option<Box<Elsewhere>>,
+}
+
+/// X-Accel-Redirect, and the request that is to be answered by it.
+pub(crate) struct Elsewhere {
+    pub(crate) target: HeaderValue,
+    pub(crate) request: Option<Request>,
 }
 
 /// For the access log and the metrics.
@@ -46,8 +55,17 @@ impl Reply {
             body,
             length,
             close: false,
+            elsewhere: None,
             note: Note { location: None, cache: CacheResult::Own, reason: None, upstream: None },
         }
+    }
+
+    /// For a reply that may send its request elsewhere.
+    pub(crate) fn to(mut self, request: Request) -> Self {
+        if let Some(elsewhere) = &mut self.elsewhere {
+            elsewhere.request = Some(request);
+        }
+        self
     }
 
     pub(crate) fn closing(mut self) -> Self {

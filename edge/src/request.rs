@@ -9,6 +9,26 @@ use process::trace::TraceContext;
 use crate::ask::{Client, Scheme};
 use crate::body::RequestBody;
 
+/// Protocols that are let through to the application. No other one: `h2c` would carry requests past all that is checked here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Upgrade {
+    WebSocket,
+}
+
+impl Upgrade {
+    /// What an Upgrade field asks for, if it is one of ours.
+    pub(crate) fn of(field: &str) -> Option<Self> {
+        let mut protocols = field.split(',').map(str::trim);
+        protocols.any(|protocol| protocol.eq_ignore_ascii_case("websocket")).then_some(Self::WebSocket)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::WebSocket => "websocket",
+        }
+    }
+}
+
 pub(crate) struct Request {
     pub(crate) method: Method,
     /// Path and query as sent; begins with "/" (or is "*").
@@ -19,6 +39,10 @@ pub(crate) struct Request {
     /// End-to-end fields; no Host, no hop-by-hop field, none that only a trusted proxy may send.
     pub(crate) headers: HeaderMap,
     pub(crate) body: RequestBody,
+    /// The protocol that the client wants to switch to, `body` being its side of it.
+    pub(crate) upgrade: Option<Upgrade>,
+    /// The application itself has sent it here, by X-Accel-Redirect.
+    pub(crate) internal: bool,
     pub(crate) client: Client,
     pub(crate) scheme: Scheme,
     /// Port the client connected to.

@@ -46,6 +46,10 @@ pub(crate) struct Location {
     pub(crate) log_not_found: bool,
     pub(crate) pool: Option<Arc<str>>,
     pub(crate) priority: Priority,
+    /// Request bodies go to the application as they come.
+    pub(crate) stream_body: bool,
+    /// Nothing for requests from outside.
+    pub(crate) internal: bool,
     pub(crate) cache: Option<Arc<Policy>>,
     pub(crate) max_body: u64,
     pub(crate) metrics: Arc<LocationMetrics>,
@@ -157,6 +161,8 @@ fn build_site(path: &str, config: &SiteConfig, metrics: &Metrics, mistakes: &mut
         log_not_found: true,
         pool: None,
         priority: Priority::Normal,
+        stream_body: false,
+        internal: false,
         cache: None,
         max_body: 1 << 20,
         metrics: metrics.location(&name, "-"),
@@ -220,6 +226,8 @@ fn build_location(
         log_not_found: config.log_not_found,
         pool: config.pool.as_deref().map(Arc::from),
         priority: config.priority.into(),
+        stream_body: !config.request_buffering,
+        internal: config.internal,
         cache: config.cache.as_ref().map(|cache| Arc::new(cache.policy(&format!("{path}.cache"), mistakes))),
         max_body: config.max_body.0,
         metrics: metrics.location(site_name, &config.pattern),

@@ -11,10 +11,10 @@ all else     as oracle.py
 import asyncio
 from urllib.parse import parse_qs
 
-from asgiref.wsgi import WsgiToAsgi
+from a2wsgi import WSGIMiddleware
 from oracle import application as wsgi
 
-oracle = WsgiToAsgi(wsgi)
+oracle = WSGIMiddleware(wsgi, workers=16)
 
 
 async def application(scope, receive, send):
@@ -36,12 +36,14 @@ async def lifespan(receive, send):
 async def websocket(scope, receive, send):
     await receive()
     if scope["path"].endswith("/refused"):
-        return await send({"type": "websocket.close"})
+        await send({"type": "websocket.close"})
+        return
     await send({"type": "websocket.accept"})
     while (message := await receive())["type"] == "websocket.receive":
         text = message.get("text")
         if text == "close":
-            return await send({"type": "websocket.close", "code": 1000})
+            await send({"type": "websocket.close", "code": 1000})
+            return
         if text == "client":
             message["text"] = scope["client"][0]
         await send({"type": "websocket.send", "text": message.get("text"), "bytes": message.get("bytes")})

@@ -3,6 +3,7 @@
 //! Nothing here is a mock: uWSGI, Redis and the product are processes, stopped when dropped, whose logs are shown when a test fails.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // whatever goes wrong here has to fail the test
 
+mod app_server;
 mod binaries;
 mod certificate;
 mod client;
@@ -10,6 +11,7 @@ mod demo;
 mod fake_app;
 mod fault_proxy;
 mod load;
+mod nginx;
 mod oracle;
 mod patience;
 mod ports;
@@ -22,6 +24,7 @@ mod stack;
 mod twin;
 mod uwsgi;
 
+pub use app_server::AppServer;
 pub use binaries::binary;
 pub use certificate::Certificate;
 pub use client::Client;
@@ -29,6 +32,7 @@ pub use demo::Demo;
 pub use fake_app::FakeApp;
 pub use fault_proxy::{FaultProxy, NetworkFault};
 pub use load::Load;
+pub use nginx::Nginx;
 pub use oracle::Oracle;
 pub use patience::{PATIENCE, until};
 pub use ports::free_port;

@@ -17,6 +17,7 @@ pub(crate) fn find(variable: &str, name: &str) -> PathBuf {
     let paths = env::var_os("PATH").unwrap_or_default();
     let found = std::iter::once(ours)
         .chain(env::split_paths(&paths).map(|path| path.join(name)))
+        .chain([Path::new("/usr/sbin").join(name)])
         .find(|path| path.exists());
     found.unwrap_or_else(|| panic!("there is no {name}: run `make setup`, or name one by {variable}"))
 }

@@ -16,6 +16,21 @@ mod strict;
 // What the application sees, and what becomes of its replies.
 #[path = "e2e/uwsgi.rs"]
 mod uwsgi;
+// The variables of a request, key by key as nginx sends them.
+#[path = "e2e/environ.rs"]
+mod environ;
+// Application servers by HTTP, FastCGI and gunicorn's uwsgi.
+#[path = "e2e/servers.rs"]
+mod servers;
+// X-Accel-Redirect and locations for it alone.
+#[path = "e2e/accel.rs"]
+mod accel;
+// WebSocket.
+#[path = "e2e/websocket.rs"]
+mod websocket;
+// Large bodies, and many slow clients.
+#[path = "e2e/uploads.rs"]
+mod uploads;
 // One call per page, for all; and never a page for the wrong visitor.
 #[path = "e2e/cache.rs"]
 mod cache;

@@ -61,14 +61,8 @@ impl origin_server::Origin for Adapter {
                     None => Err(Error::UnknownPool(head.pool.clone()).into()),
                 }
             };
-            // An edge that takes no more of the reply has left: dropping the fetch closes the connection and
-            // frees its place.
-            let fetched = tokio::select! {
-                biased;
-                () = replies.unwanted() => return,
-                fetched = fetched => fetched,
-            };
-            if let Err(failed) = fetched {
+            // The edge may leave before that. The fetch sees it, and ends when its server is free again.
+            if let Err(failed) = fetched.await {
                 spans::failed(&span, &failed);
                 tell(&failed, &head, pool.as_deref(), &metrics, &replies).await;
             }
@@ -95,6 +89,10 @@ async fn tell(
     replies: &Replies,
 ) {
     let Failed { error, server, reached } = failed;
+    if let Error::Unread = error {
+        tracing::debug!(pool = head.pool, server, reached, "{error}");
+        return;
+    }
     let (name, kind) = (&head.pool, error.kind_name());
     if let Error::Body(_) = error {
         // Clients leave all the time.

@@ -18,6 +18,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, ServerError};
 use crate::idle::Connection;
 use crate::protocol::{Dialect, Unpacking};
+use crate::replies::Replies;
 use crate::request::Told;
 use crate::upload::Upload;
 
@@ -47,6 +48,8 @@ pub(crate) struct Outgoing {
     pub(crate) body: Told,
     /// HEAD: the reply has no body.
     pub(crate) head_only: bool,
+    /// An application may stop working at it when the client has left.
+    pub(crate) idempotent: bool,
     pub(crate) form: Form,
 }
 
@@ -65,15 +68,19 @@ pub(crate) struct Reply {
 }
 
 /// Sends the request and waits for the reply's head. `progress` is right even where this fails or is dropped.
+///
+/// When nobody wants the reply any more, what was sent whole is waited for all the same: the server works at it,
+/// and its place is not free before it has done so.
 pub(crate) async fn exchange(
     mut connection: Connection,
     outgoing: Outgoing,
     upload: &mut Upload,
+    replies: &Replies,
     pool: &PoolConfig,
     deadline: Deadline,
     progress: &mut Progress,
 ) -> Result<Reply, Error> {
-    let Outgoing { dialect, opening, body, head_only, form } = outgoing;
+    let Outgoing { dialect, opening, body, head_only, idempotent, form } = outgoing;
     let (mut reader, mut writer) = connection.socket.split();
     let mut unpacking = dialect.unpacking();
     let mut received = BytesMut::with_capacity(READ);
@@ -83,6 +90,7 @@ pub(crate) async fn exchange(
     while !sent_whole {
         tokio::select! {
             biased;
+            () = replies.unwanted() => return Err(Error::Unread),
             // An application may answer before it has read the whole body. The rest of it is not wanted then.
             read = reader.read_buf(unpacking.target(&mut received)) => {
                 closed = end_of_input(read)?;
@@ -98,11 +106,15 @@ pub(crate) async fn exchange(
         }
     }
 
+    let mut wanted = true;
     let mut parser = Parser::new(Limits { head: pool.reply_head.bytes(), fields: MAX_FIELDS }, form);
     loop {
         closed = unpacking.unpack(&mut received, closed)?;
         if !received.is_empty() {
             *progress = Progress::Replied;
+            if !wanted {
+                return Err(Error::Unread);
+            }
         }
         if let Some(head) = parser.parse(&mut received).map_err(ServerError::BadReply)? {
             let reusable = sent_whole && !closed && head.persistent && dialect.keeps_connections();
@@ -116,8 +128,19 @@ pub(crate) async fn exchange(
         let until = deadline.within(pool.read_timeout.0);
         let target = unpacking.target(&mut received);
         make_room(target);
-        let read = timeout_at(until, reader.read_buf(target)).await;
-        closed = end_of_input(read.map_err(|_| ServerError::ReplyTimeout)?)?;
+        tokio::select! {
+            biased;
+            read = timeout_at(until, reader.read_buf(target)) => {
+                closed = end_of_input(read.map_err(|_| ServerError::ReplyTimeout)?)?;
+            }
+            () = replies.unwanted(), if wanted => {
+                wanted = false;
+                // An asynchronous server sees it and cancels its work; others go on to the end.
+                if idempotent {
+                    let _ = writer.shutdown().await;
+                }
+            }
+        }
     }
 }
 
@@ -194,6 +217,8 @@ impl Reply {
     /// The next piece of the body, as soon as it is there. `None`: the body is whole.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ServerError> {
         loop {
+            // Where there is no body, what came in its place is dropped: its end is not known.
+            self.reusable &= self.received.is_empty() || self.body.has_body();
             match self.body.step(&mut self.received)? {
                 Step::Data(data) => return Ok(Some(data)),
                 Step::Done => return self.nothing_follows().map(|()| None),

@@ -59,7 +59,7 @@ pub(crate) async fn fetch(
     let mut openings = Openings::new(head, told, config)?;
     let (mut upload, messages) = if head.upgrade.is_empty() {
         let incoming = Incoming::new(messages, head.content_length, config)?;
-        (receive(pool, head, incoming, unknown).await?, None)
+        (replies.while_wanted(receive(pool, head, incoming, unknown)).await?, None)
     } else {
         // What follows belongs to the protocol that is switched to, once it is.
         (Upload::empty(), Some(messages))
@@ -70,8 +70,9 @@ pub(crate) async fn fetch(
 
     // A slow client's upload is not the application's time: the edge has a limit of its own for that.
     let deadline = Deadline::in_millis(head.deadline_ms);
-    let mut slot = pool.slot(request::client(head), deadline).await?;
-    let reply = reach(pool, head, &mut openings, &mut upload, &mut slot, deadline).await?;
+    let slot = async { Ok(pool.slot(request::client(head), deadline).await?) };
+    let mut slot = replies.while_wanted(slot).await?;
+    let reply = reach(pool, head, &mut openings, &mut upload, &mut slot, replies, deadline).await?;
     let server = slot.server().address.to_string();
     spans::replied(span, &server, reply.head.status);
     let relayed = match messages {
@@ -119,13 +120,15 @@ async fn reach(
     openings: &mut Openings<'_>,
     upload: &mut Upload,
     slot: &mut Slot,
+    replies: &Replies,
     deadline: Deadline,
 ) -> Result<Reply, Failed> {
     let (mut tries, mut reached) = (0, false);
     loop {
         tries += 1;
         let mut progress = Progress::Nothing;
-        let error = match attempt(pool, head, openings, upload, slot, deadline, &mut progress).await {
+        let error = match attempt(pool, head, openings, upload, slot, replies, deadline, &mut progress).await
+        {
             Ok(reply) => {
                 slot.succeeded();
                 return Ok(reply);
@@ -158,12 +161,14 @@ async fn reach(
 }
 
 /// One server, up to its reply's head.
+#[allow(clippy::too_many_arguments)] // each of them is of another owner
 async fn attempt(
     pool: &Pool,
     head: &RequestHead,
     openings: &mut Openings<'_>,
     upload: &mut Upload,
     slot: &Slot,
+    replies: &Replies,
     deadline: Deadline,
     progress: &mut Progress,
 ) -> Result<Reply, Error> {
@@ -177,11 +182,12 @@ async fn attempt(
         opening: openings.of(dialect)?,
         body: openings.body,
         head_only: head.method == "HEAD",
+        idempotent: request::is_idempotent(&head.method),
         form: dialect.form(head),
     };
     let mut reply = None;
     if let Some(connection) = kept(pool, head, dialect, server.address.as_str()) {
-        match exchange(connection, outgoing.clone(), upload, config, deadline, progress).await {
+        match exchange(connection, outgoing.clone(), upload, replies, config, deadline, progress).await {
             // It was about to be closed when the request came: that says nothing of the server.
             Err(Error::Server(ServerError::Closed | ServerError::Lost(_)))
                 if *progress < Progress::Replied && upload.rewind().await =>
@@ -196,7 +202,7 @@ async fn attempt(
         None => {
             let until = deadline.within(config.connect_timeout.0);
             let connection = Connection::new(connect(server.address.endpoint(), until).await?);
-            exchange(connection, outgoing, upload, config, deadline, progress).await?
+            exchange(connection, outgoing, upload, replies, config, deadline, progress).await?
         }
     };
     server.metrics.reply_head.observe(started.elapsed().as_secs_f64());
@@ -232,7 +238,8 @@ async fn relay(
     replies
         .send(Message::Head(ReplyHead { status, fields, server: server.clone(), ..ReplyHead::default() }))
         .await?;
-    while let Some(piece) = reply.next().await? {
+    // An edge that leaves here closes the connection: the server finds out when it next writes.
+    while let Some(piece) = replies.while_wanted(async { Ok(reply.next().await?) }).await? {
         replies.send(Message::Chunk(piece)).await?;
     }
     if let Some(connection) = reply.into_connection() {

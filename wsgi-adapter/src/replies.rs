@@ -39,6 +39,18 @@ impl Replies {
         self.0.closed().await;
     }
 
+    /// Does this only as long as somebody will take what comes of it.
+    pub(crate) async fn while_wanted<T>(
+        &self,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        tokio::select! {
+            biased;
+            () = self.unwanted() => Err(Error::Unread),
+            done = work => done,
+        }
+    }
+
     async fn push(&self, reply: Result<FetchReply, Status>) -> Result<(), Error> {
         match timeout(UNREAD, self.0.send(reply)).await {
             Ok(Ok(())) => Ok(()),

@@ -8,6 +8,9 @@ mod edge;
 mod peer;
 #[path = "adapter/uwsgi_server.rs"]
 mod uwsgi_server;
+// Every kind of server that an application may run on.
+#[path = "adapter/servers.rs"]
+mod servers;
 
 // What a server's reply becomes, good or bad.
 #[path = "adapter/replies.rs"]
@@ -24,6 +27,14 @@ mod overload;
 // Real uWSGI.
 #[path = "adapter/real.rs"]
 mod real;
+// What every kind of server is held to, one after the other.
+#[path = "adapter/contract.rs"]
+mod contract;
+// Connections that HTTP servers keep, and those that switch to another protocol.
+#[path = "adapter/keepalive.rs"]
+mod keepalive;
+#[path = "adapter/websocket.rs"]
+mod websocket;
 // Over the network, drained.
 #[path = "adapter/network.rs"]
 mod network;

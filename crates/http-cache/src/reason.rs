@@ -73,6 +73,8 @@ reasons! {
     NoCache = "no-cache", "RFC 9111 section 5.2.2.4";
     /// X-Accel-Expires is 0 or in the past.
     AccelExpires = "x-accel-expires", "field X-Accel-Expires";
+    /// The reply lets another location answer for it, for this one visitor.
+    AccelRedirect = "x-accel-redirect", "field X-Accel-Redirect";
     /// The reply sets a cookie.
     SetCookie = "set-cookie", "design: private unless sure";
     /// Vary names `*`.

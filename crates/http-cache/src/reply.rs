@@ -45,6 +45,9 @@ impl Policy {
     }
 
     fn judge(&self, reply: &ReplyParts<'_>, now: SystemTime) -> Result<Lifetime, Reason> {
+        if reply.headers.contains_key("x-accel-redirect") {
+            return Err(Reason::AccelRedirect);
+        }
         let governing = Governing::of(self, reply.headers, now);
         let directives = governing.directives();
         self.check_directives(reply.status, &directives)?;

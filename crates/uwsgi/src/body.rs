@@ -70,6 +70,11 @@ impl Decoder {
         Self { state }
     }
 
+    /// False: what comes is not body, and is dropped.
+    pub fn has_body(&self) -> bool {
+        self.state != State::Nothing
+    }
+
     /// Looks at what was received, taking off `buffer` what it understood.
     pub fn step(&mut self, buffer: &mut BytesMut) -> Result<Step, Broken> {
         loop {

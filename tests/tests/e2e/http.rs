@@ -242,7 +242,7 @@ fn an_unread_body_is_never_taken_for_a_request(stack: &Stack) {
 both_topologies!(an_upgrade_that_is_not_taken_changes_nothing, SETTINGS);
 fn an_upgrade_that_is_not_taken_changes_nothing(stack: &Stack) {
     let mut client = stack.connect();
-    let fields = "Host: localhost\r\nConnection: upgrade\r\nUpgrade: websocket\r\n";
+    let fields = "Host: localhost\r\nConnection: upgrade\r\nUpgrade: h2c\r\n";
     client.send(format!(
         "GET /count/u HTTP/1.1\r\n{fields}\r\nGET /count/v HTTP/1.1\r\nHost: localhost\r\n\r\n"
     ));

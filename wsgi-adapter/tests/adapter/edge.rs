@@ -73,6 +73,10 @@ pub(crate) fn field(name: &str, value: &[u8]) -> Field {
     Field { name: name.as_bytes().to_vec().into(), value: value.to_vec().into() }
 }
 
+pub(crate) fn head(head: RequestHead) -> FetchRequest {
+    FetchRequest { message: Some(fetch_request::Message::Head(head)) }
+}
+
 pub(crate) fn chunk(bytes: &[u8]) -> FetchRequest {
     FetchRequest { message: Some(fetch_request::Message::Chunk(Bytes::copy_from_slice(bytes))) }
 }
@@ -122,8 +126,7 @@ impl Edge {
 
     /// The head, then these messages, then the end of the stream.
     pub(crate) async fn send(&self, head: RequestHead, body: Vec<FetchRequest>) -> Answer {
-        let head = FetchRequest { message: Some(fetch_request::Message::Head(head)) };
-        let messages = tokio_stream::iter([head]).chain(tokio_stream::iter(body));
+        let messages = tokio_stream::iter([self::head(head)]).chain(tokio_stream::iter(body));
         match self.open(messages).await {
             Ok(replies) => read(replies).await,
             Err(status) => Answer { head: None, body: Vec::new(), end: Ending::Refused(status.code()) },

@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, mpsc};
 use weir_proto::origin::{FetchRequest, Kind, fetch_request};
 use wsgi_adapter::{PoolConfig, QueueConfig, ServerConfig};
 
-use crate::edge::{Edge, end, get, pool};
+use crate::edge::{Edge, end, get, pool, with_body};
 use crate::peer::{Peer, read_request};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -114,6 +114,73 @@ async fn a_client_that_leaves_closes_the_connection_and_frees_its_place() {
     drop(replies);
     tokio::time::timeout(crate::edge::PATIENCE, closes.recv()).await.unwrap().unwrap();
     assert_eq!(edge.ask(get("/")).await.text(), "ok");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_is_counted_until_the_server_is_free() {
+    // A server that works on to the end; one that stops when it sees that nobody waits; and one that is not told, since the
+    // method is not idempotent.
+    for (method, heeds, free_at_once) in [("GET", false, false), ("GET", true, true), ("POST", true, false)] {
+        let go = Arc::new(Semaphore::new(0));
+        let gate = Arc::clone(&go);
+        let peer = Peer::new(move |mut stream| {
+            let gate = Arc::clone(&gate);
+            async move {
+                read_request(&mut stream).await;
+                tokio::select! {
+                    permit = gate.acquire() => permit.unwrap().forget(),
+                    _ = stream.read_u8(), if heeds => return,
+                }
+                let _ = stream.write_all(OK).await;
+            }
+        })
+        .await;
+        let queue = QueueConfig { length: 0, ..QueueConfig::default() };
+        let edge = Edge::in_process(PoolConfig { max_in_flight: 1, queue, ..pool(&[&peer.address]) });
+        let asked = edge.clone();
+        let left =
+            tokio::spawn(async move { asked.send(with_body(method, "/", Some(0)), vec![end()]).await });
+        until("the request is at the server", || peer.connections() == 1).await;
+        // The server has read it too.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        left.abort();
+        let in_flight = |count: usize| {
+            let text = edge.metrics();
+            text.lines().any(|line| {
+                line.starts_with("weir_wsgi_adapter_in_flight{") && line.ends_with(&format!(" {count}"))
+            })
+        };
+        if !free_at_once {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            assert!(in_flight(1), "{method} {heeds}");
+            assert_eq!(edge.ask(get("/")).await.failed().0, Kind::Overloaded, "{method} {heeds}");
+            go.add_permits(1);
+        }
+        until("its place is free", || in_flight(0)).await;
+        go.add_permits(1);
+        assert_eq!(edge.ask(get("/")).await.text(), "ok", "{method} {heeds}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_the_queue_reaches_no_server() {
+    let go = Arc::new(Semaphore::new(0));
+    let peer = gated(&go).await;
+    let edge = Edge::in_process(PoolConfig { max_in_flight: 1, ..pool(&[&peer.address]) });
+    let ask = || {
+        let edge = edge.clone();
+        tokio::spawn(async move { edge.ask(get("/")).await })
+    };
+    let first = ask();
+    until("the first is at the server", || peer.connections() == 1).await;
+    let second = ask();
+    until("the second waits", || edge.metrics().contains("weir_wsgi_adapter_queued{pool=\"app\"} 1")).await;
+    second.abort();
+    until("it waits no more", || edge.metrics().contains("weir_wsgi_adapter_queued{pool=\"app\"} 0")).await;
+    go.add_permits(2);
+    assert_eq!(first.await.unwrap().text(), "ok");
+    assert_eq!(edge.ask(get("/")).await.text(), "ok");
+    assert_eq!(peer.connections(), 2, "the one that left was never sent");
 }
 
 #[tokio::test]

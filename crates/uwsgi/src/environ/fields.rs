@@ -58,8 +58,8 @@ pub(super) fn variables<V: Variables>(
     if !request.authority.is_empty() {
         out.text("HTTP_HOST", request.authority.as_bytes())?;
     }
-    if request.upgrade.is_empty() {
-        // One request per connection: gunicorn would wait for the next one.
+    if request.upgrade.is_empty() || request.manner == Manner::Gunicorn {
+        // One request per connection: gunicorn would wait for the next one. It switches to nothing by uwsgi.
         out.text("HTTP_CONNECTION", b"close")?;
     } else {
         out.text("HTTP_CONNECTION", b"Upgrade")?;

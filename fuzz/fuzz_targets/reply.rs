@@ -1,0 +1,63 @@
+//! An application's reply, head and body: never panics, says the same however it is cut, and a body is never longer than what came.
+#![no_main]
+
+use bytes::BytesMut;
+use libfuzzer_sys::fuzz_target;
+use uwsgi::body::{Decoder, Step};
+use uwsgi::reply::{Form, Head, Limits, Parser};
+
+/// The head, the body, and how it ended.
+type Read = (Option<Head>, Vec<u8>, Result<(), String>);
+
+fn read(pieces: &[&[u8]], form: Form, head_only: bool) -> Read {
+    let mut parser = Parser::new(Limits { head: 2048, fields: 32 }, form);
+    let (mut buffer, mut body) = (BytesMut::new(), Vec::new());
+    let mut reading: Option<(Head, Decoder)> = None;
+    for piece in pieces {
+        buffer.extend_from_slice(piece);
+        if reading.is_none() {
+            match parser.parse(&mut buffer) {
+                Ok(head) => reading = head.map(|head| (head.clone(), Decoder::new(&head, head_only))),
+                Err(bad) => return (None, body, Err(bad.to_string())),
+            }
+        }
+        let Some((head, decoder)) = &mut reading else { continue };
+        loop {
+            match decoder.step(&mut buffer) {
+                Ok(Step::Data(data)) => body.extend_from_slice(&data),
+                Ok(Step::NeedMore | Step::Done) => break,
+                Err(broken) => return (Some(head.clone()), body, Err(broken.to_string())),
+            }
+        }
+    }
+    match reading {
+        None => (None, body, Err("no head".to_owned())),
+        Some((head, decoder)) => (Some(head), body, decoder.closed().map_err(|broken| broken.to_string())),
+    }
+}
+
+fuzz_target!(|input: (u8, u16, &[u8])| {
+    let (how, cut, bytes) = input;
+    let form = Form { http: how & 1 != 0, upgrade: how & 2 != 0 };
+    let head_only = how & 4 != 0;
+    let whole = read(&[bytes], form, head_only);
+    assert!(whole.1.len() <= bytes.len());
+    if let Some(head) = &whole.0 {
+        assert!((200..=599).contains(&head.status) || (head.status == 101 && form.upgrade));
+        let text = |value: &[u8]| value.iter().all(|&byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f));
+        assert!(head.fields.iter().all(|field| !field.name.is_empty() && text(&field.value)));
+        assert!(!(head.chunked && head.content_length.is_some()));
+        if let (Some(length), Ok(())) = (head.content_length, &whole.2)
+            && !head_only
+            && !uwsgi::body::bodiless(head.status)
+            && head.status != 101
+        {
+            assert_eq!(whole.1.len() as u64, length);
+        }
+    }
+    let (front, back) = bytes.split_at(usize::from(cut) % (bytes.len() + 1));
+    let cut = read(&[front, back], form, head_only);
+    // Of a body that is broken, how much was taken before may differ; nothing else does.
+    assert_eq!((&cut.0, &cut.2), (&whole.0, &whole.2));
+    assert!(whole.2.is_err() || cut.1 == whole.1);
+});

@@ -1,0 +1,76 @@
+//! Application servers other than uWSGI, with the test applications, where the product's own `$PORT` says.
+
+use std::net::TcpStream;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::{Process, program, repository};
+
+pub struct AppServer {
+    process: Process,
+    _directory: TempDir,
+}
+
+impl AppServer {
+    /// tests/apps/asgi_app.py: the oracle, a WebSocket, a stream of events.
+    pub fn uvicorn(port: u16) -> Self {
+        Self::uvicorn_of(port, "asgi_app:application")
+    }
+
+    /// Another ASGI application of tests/apps.
+    pub fn uvicorn_of(port: u16, application: &str) -> Self {
+        let port_text = port.to_string();
+        Self::start(
+            "uvicorn",
+            "WEIR_UVICORN",
+            &["--host", "127.0.0.1", "--port", &port_text, application],
+            port,
+        )
+    }
+
+    /// An application of tests/apps on gunicorn, with these arguments, such as `--protocol uwsgi`.
+    pub fn gunicorn(port: u16, arguments: &[&str], application: &str) -> Self {
+        let bind = format!("127.0.0.1:{port}");
+        let mut all =
+            vec!["--bind", &bind, "--threads", "8", "--no-control-socket", "--graceful-timeout", "1"];
+        all.extend(arguments);
+        all.push(application);
+        Self::start("gunicorn", "WEIR_GUNICORN", &all, port)
+    }
+
+    /// A uWSGI of its own, with these arguments.
+    pub fn uwsgi(port: u16, arguments: &[&str]) -> Self {
+        let socket = format!("127.0.0.1:{port}");
+        let mut all = vec!["--socket", &socket, "--need-app", "--single-interpreter", "--threads", "8"];
+        all.extend(arguments);
+        Self::start("uwsgi", "WEIR_UWSGI", &all, port)
+    }
+
+    fn start(name: &str, variable: &str, arguments: &[&str], port: u16) -> Self {
+        let (directory, apps) = (TempDir::new().unwrap(), repository().join("tests/apps"));
+        let mut command = Command::new(program::find(variable, name));
+        command
+            .args(arguments)
+            .current_dir(&apps)
+            .env("PYTHONPATH", &apps)
+            .env("PYTHONDONTWRITEBYTECODE", "1");
+        command.env("ORACLE_DIR", directory.path());
+        let process = Process::start(name, &mut command, directory.path());
+        process.wait_until("accepts connections", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        Self { process, _directory: directory }
+    }
+
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+}
+
+impl Drop for AppServer {
+    fn drop(&mut self) {
+        // gunicorn's workers end with their master, which a killed one cannot see to.
+        if self.process.name() == "gunicorn" && self.process.is_running() {
+            self.process.terminate();
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Connections to HTTP servers: used again where that is safe, and never with somebody else's leftovers.
+
+use std::time::Duration;
+
+use process::units::Time;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use weir_proto::origin::Kind as Failure;
+use wsgi_adapter::{KeepaliveConfig, PoolConfig};
+
+use crate::edge::{Edge, end, get, pool, with_body};
+use crate::peer::Peer;
+
+/// Reads one head; false at the end of the connection.
+async fn read_head(stream: &mut TcpStream) -> bool {
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"\r\n\r\n") {
+        match stream.read_u8().await {
+            Ok(byte) => seen.push(byte),
+            Err(_) => return false,
+        }
+    }
+    true
+}
+
+/// Answers every request on a connection with these bytes.
+async fn server(reply: &'static [u8]) -> Peer {
+    Peer::new(move |mut stream| async move {
+        while read_head(&mut stream).await {
+            let _ = stream.write_all(reply).await;
+        }
+    })
+    .await
+}
+
+fn edge(server: &Peer, keepalive: KeepaliveConfig) -> Edge {
+    let address = server.address.replace("uwsgi://", "http://");
+    Edge::in_process(PoolConfig { keepalive, ..pool(&[&address]) })
+}
+
+const PLAIN: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+#[tokio::test]
+async fn a_connection_is_used_again_only_if_it_is_clean() {
+    let cases: &[(&str, &[u8], &str, usize)] = &[
+        ("a length", PLAIN, "ok", 1),
+        (
+            "chunks and a trailer",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-T: 1\r\n\r\n",
+            "ok",
+            1,
+        ),
+        ("no body", b"HTTP/1.1 204 No Content\r\n\r\n", "", 1),
+        (
+            "hints before it",
+            b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+            "ok",
+            1,
+        ),
+        ("close", b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", "ok", 3),
+        ("HTTP/1.0", b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", "ok", 3),
+        (
+            "HTTP/1.0 that stays",
+            b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok",
+            "ok",
+            1,
+        ),
+        // A body where none may be: what follows is not the next reply.
+        (
+            "a body with 204",
+            b"HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
+            "",
+            3,
+        ),
+    ];
+    for (what, reply, body, connections) in cases {
+        let server = server(reply).await;
+        let edge = edge(&server, KeepaliveConfig::default());
+        for _ in 0..3 {
+            assert_eq!(edge.ask(get("/")).await.text(), *body, "{what}");
+        }
+        assert_eq!(server.connections(), *connections, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn bounds_are_kept() {
+    let default = KeepaliveConfig::default;
+    for (keepalive, connections) in [
+        (KeepaliveConfig { connections: 0, ..default() }, 4),
+        (KeepaliveConfig { requests: 2, ..default() }, 2),
+        (KeepaliveConfig { timeout: Time::from_millis(1), ..default() }, 4),
+        (KeepaliveConfig { age: Time::from_millis(1), ..default() }, 4),
+        (default(), 1),
+    ] {
+        let server = server(PLAIN).await;
+        let edge = edge(&server, keepalive.clone());
+        for _ in 0..4 {
+            edge.ask(get("/")).await.text();
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(server.connections(), connections, "{keepalive:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_may_not_be_sent_twice_has_a_connection_of_its_own() {
+    let server = server(PLAIN).await;
+    let edge = edge(&server, KeepaliveConfig::default());
+    for (method, connections) in [("GET", 1), ("POST", 2), ("GET", 2), ("PATCH", 3), ("DELETE", 3)] {
+        edge.send(with_body(method, "/", Some(0)), vec![end()]).await.text();
+        assert_eq!(server.connections(), connections, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_the_server_closes_fails_nobody() {
+    // Answers once per connection and closes, though it has said that it stays: at once, or when asked again.
+    for at_once in [true, false] {
+        let server = Peer::new(move |mut stream| async move {
+            read_head(&mut stream).await;
+            let _ = stream.write_all(PLAIN).await;
+            if !at_once {
+                read_head(&mut stream).await;
+            }
+        })
+        .await;
+        let edge = edge(&server, KeepaliveConfig::default());
+        for _ in 0..5 {
+            assert_eq!(edge.ask(get("/")).await.text(), "ok", "{at_once}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_reply_is_none() {
+    for reply in [
+        &b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok"[..],
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nX: a\x00b\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n",
+        b"Status: 200 OK\r\n\r\nok",
+        b"SSH-2.0-OpenSSH\r\n\r\n",
+    ] {
+        let server = server(reply).await;
+        let answer = edge(&server, KeepaliveConfig::default()).ask(get("/")).await;
+        assert_eq!(answer.failed(), (Failure::BadReply, true), "{}", reply.escape_ascii());
+    }
+    for (reply, whole) in [
+        (&b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nok"[..], false),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nok", false),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", false),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nokXX", false),
+        (b"HTTP/1.1 200 OK\r\n\r\nok", true),
+    ] {
+        let peer = Peer::new(move |mut stream| async move {
+            read_head(&mut stream).await;
+            let _ = stream.write_all(reply).await;
+        })
+        .await;
+        let answer = edge(&peer, KeepaliveConfig::default()).ask(get("/")).await;
+        match whole {
+            true => assert_eq!(answer.text(), "ok"),
+            false => assert_eq!(answer.failed(), (Failure::CutOff, true), "{}", reply.escape_ascii()),
+        }
+    }
+}
