@@ -5,7 +5,7 @@ mod status;
 use std::sync::Arc;
 use std::time::Duration;
 
-use admin::{Admin, Answer, Readiness, Routes, answer};
+use admin::{Admin, Answer, Authority, Readiness, Routes, answer};
 use bytes::Bytes;
 use http::header::CONTENT_SECURITY_POLICY;
 use http::{HeaderValue, Method, Request, StatusCode};
@@ -32,8 +32,9 @@ pub(crate) async fn serve(listener: TcpListener, edge: Arc<Edge>, shutdown: Shut
     let readiness = Readiness::default();
     readiness.ready();
     let exposition = edge.metrics.exposition().clone();
+    let authority = Authority::new(&edge.settings.admin, edge.settings.admin_token_file.as_deref());
     let routes = EdgeRoutes { edge, readiness: readiness.clone() };
-    let admin = Admin { readiness, exposition, routes };
+    let admin = Admin { readiness, exposition, authority, routes };
     admin::serve(listener, admin, shutdown.draining(), shutdown.finish(MAX_DRAIN)).await;
 }
 

@@ -26,6 +26,9 @@ pub struct Config {
     pub listen: Vec<Listen>,
     /// Address of the admin listener: metrics, health, API, live page. "off" for none.
     pub admin: String,
+    /// File that holds the token for what changes something there: purges. Left out: none is needed where `admin` is on loopback,
+    /// and elsewhere nothing can be changed.
+    pub admin_token_file: Option<PathBuf>,
     /// Whose X-Forwarded-For and X-Forwarded-Proto are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Pages kept in this edge's own memory.
@@ -243,6 +246,7 @@ impl Default for Config {
         Self {
             listen: vec![Listen::plain("127.0.0.1:8080")],
             admin: "127.0.0.1:9900".into(),
+            admin_token_file: None,
             trusted_proxies: Vec::new(),
             l1: L1Config::default(),
             peers: None,
@@ -311,6 +315,9 @@ impl Config {
         }
         if self.admin != "off" {
             check_address("edge.admin", &self.admin, mistakes);
+        }
+        if let Some(Err(error)) = self.admin_token_file.as_ref().map(std::fs::read) {
+            mistakes.push("edge.admin_token_file", format!("cannot be read: {error}"));
         }
         if self.site.is_empty() {
             mistakes.push("edge.site", "there is no site; add [[edge.site]] with a server_name");

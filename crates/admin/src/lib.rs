@@ -10,6 +10,7 @@ use http::header::ACCEPT;
 use http::{Request, StatusCode};
 
 pub mod answer;
+mod authority;
 pub mod client;
 mod exposition;
 mod probe;
@@ -17,6 +18,7 @@ mod readiness;
 mod serve;
 
 pub use answer::Answer;
+pub use authority::Authority;
 pub use exposition::{Exposition, Format};
 pub use probe::{Unready, healthcheck};
 pub use readiness::{Phase, Readiness};
@@ -27,6 +29,7 @@ pub use serve::serve;
 pub struct Admin<R = ()> {
     pub readiness: Readiness,
     pub exposition: Exposition,
+    pub authority: Authority,
     pub routes: R,
 }
 
@@ -49,6 +52,9 @@ impl<R: Routes> Admin<R> {
             "/readyz" => self.readyz(),
             "/metrics" => self.metrics(request),
             _ => {
+                if let Some(refusal) = self.authority.refusal(request.method(), request.headers()).await {
+                    return refusal;
+                }
                 let own = self.routes.answer(request).await;
                 return own.unwrap_or_else(|| answer::text(StatusCode::NOT_FOUND, "not found\n"));
             }

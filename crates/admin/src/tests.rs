@@ -28,6 +28,7 @@ impl Drop for Running {
 }
 
 /// Tells how long the body was.
+#[derive(Default)]
 struct Length;
 
 impl Routes for Length {
@@ -43,7 +44,7 @@ impl Routes for Length {
 async fn run() -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let admin = Admin { readiness: Readiness::default(), exposition: Exposition::default(), routes: Length };
+    let admin = Admin { routes: Length, ..Default::default() };
     let count = Counter::<u64>::default();
     count.inc_by(3);
     admin.exposition.add(|registry| registry.register("pages", "Pages", count));
