@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import engine
 from load import Load, get
@@ -16,6 +17,7 @@ from load import Load, get
 EDGES = 3
 PAGES = ["/", "/counter/", "/section/town/", "/section/river/"]
 SECONDS_BROKEN = 2
+TOKEN = Path("deploy/compose/admin-token").read_text().strip()
 
 
 def main():
@@ -108,10 +110,11 @@ def calls_per_lifetime():
 
 def purge():
     order = json.dumps({"urls": ["http://localhost/counter/"], "prefixes": [], "tags": [], "all": False, "soft": False})
+    check(get(admins()[0], "/api/v1/purge", "POST", order)[0] == 401, "no purge without the token")
     took = []
     for _ in range(11):
         old = max(counted(port) for port in edges())
-        status, _, answer = get(admins()[0], "/api/v1/purge", "POST", order)
+        status, _, answer = get(admins()[0], "/api/v1/purge", "POST", order, Authorization=f"Bearer {TOKEN}")
         check(status == 200 and json.loads(answer)["complete"], "purge", answer.strip()) if status != 200 else None
         took.append(json.loads(answer)["milliseconds"])
         new = [counted(port) for port in edges()]

@@ -65,11 +65,11 @@ class Load:
         raise ConnectionError("no edge takes a connection")
 
 
-def get(port, page, method="GET", body=None):
+def get(port, page, method="GET", body=None, **fields):
     """Status, fields and body of one reply on a connection of its own."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
-        connection.request(method, page, body, {"Host": HOST})
+        connection.request(method, page, body, {"Host": HOST, **fields})
         reply = connection.getresponse()
         return reply.status, reply.headers, reply.read().decode(errors="replace")
     finally:

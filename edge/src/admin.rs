@@ -56,6 +56,12 @@ impl Routes for EdgeRoutes {
         };
         Some(answer::to_read(request.method(), answer))
     }
+
+    /// A question is asked with a body, and changes nothing.
+    fn changes(&self, request: &Request<Bytes>) -> bool {
+        ![Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method())
+            && request.uri().path() != "/api/v1/explain"
+    }
 }
 
 impl EdgeRoutes {

@@ -7,7 +7,7 @@ use std::future::Future;
 
 use bytes::Bytes;
 use http::header::ACCEPT;
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode};
 
 pub mod answer;
 mod authority;
@@ -37,6 +37,11 @@ pub struct Admin<R = ()> {
 pub trait Routes: Send + Sync + 'static {
     /// The answer to a request whose body, 256 KiB at most, has come whole. `None`: there is no such path.
     fn answer(&self, request: &Request<Bytes>) -> impl Future<Output = Option<Answer>> + Send;
+
+    /// Whether it would change something, so that not everybody may ask it.
+    fn changes(&self, request: &Request<Bytes>) -> bool {
+        ![Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method())
+    }
 }
 
 impl Routes for () {
@@ -52,7 +57,9 @@ impl<R: Routes> Admin<R> {
             "/readyz" => self.readyz(),
             "/metrics" => self.metrics(request),
             _ => {
-                if let Some(refusal) = self.authority.refusal(request.method(), request.headers()).await {
+                if self.routes.changes(request)
+                    && let Some(refusal) = self.authority.refusal(request.headers()).await
+                {
                     return refusal;
                 }
                 let own = self.routes.answer(request).await;

@@ -201,3 +201,14 @@ async fn silent_connections_make_room_for_others() {
     let answer = tokio::time::timeout(4 * HEAD_TIMEOUT, answer).await.unwrap();
     assert_eq!(answer.0, 200);
 }
+
+#[tokio::test]
+async fn only_a_change_needs_authority() {
+    let admin = Admin::<Length> { authority: crate::Authority::Nobody, ..Default::default() };
+    for (method, path, status) in
+        [("GET", "/length", 200), ("POST", "/length", 403), ("DELETE", "/none", 403), ("GET", "/readyz", 503)]
+    {
+        let request = Request::builder().method(method).uri(path).body(Bytes::new()).unwrap();
+        assert_eq!(admin.answer(&request).await.status(), status, "{method} {path}");
+    }
+}

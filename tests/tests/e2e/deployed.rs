@@ -20,12 +20,15 @@ fn settings_that_are_shipped_are_right() {
         ("kubernetes/overlays/prod/cache-node.toml", ask),
     ] {
         let settings = fs::read_to_string(repository().join("deploy").join(name)).unwrap();
-        let settings = [("tls.crt", &certificate), ("tls.key", &key), ("ca.crt", &certificate)].iter().fold(
-            settings,
-            |settings, (mounted, file)| {
-                settings.replace(&format!("/etc/tls/{mounted}"), &file.display().to_string())
-            },
-        );
+        let settings = [
+            ("/etc/tls/tls.crt", &certificate),
+            ("/etc/tls/tls.key", &key),
+            ("/etc/tls/ca.crt", &certificate),
+            ("/etc/weir/admin-token", &key),
+            ("/etc/weir-admin/token", &key),
+        ]
+        .iter()
+        .fold(settings, |settings, (mounted, file)| settings.replace(mounted, &file.display().to_string()));
         let file = directory.path().join("weir.toml");
         fs::write(&file, settings).unwrap();
         let output = Command::new(binary(program)).args(arguments).arg(&file).output().unwrap();
