@@ -204,7 +204,7 @@ async fn silent_connections_make_room_for_others() {
 
 #[tokio::test]
 async fn only_a_change_needs_authority() {
-    let admin = Admin::<Length> { authority: crate::Authority::Nobody, ..Default::default() };
+    let admin = Admin::<Length> { authority: Authority::Nobody, ..Default::default() };
     for (method, path, status) in
         [("GET", "/length", 200), ("POST", "/length", 403), ("DELETE", "/none", 403), ("GET", "/readyz", 503)]
     {
