@@ -121,13 +121,10 @@ impl RedisConfig {
             "must be one server; several are for `cluster = true` or `sentinel = \"NAME\"`",
         );
         let mut first: Option<ConnectionInfo> = None;
-        for url in &self.url.0 {
-            let info = match url.as_str().into_connection_info() {
-                Ok(info) => info,
-                Err(error) => {
-                    require(false, "url", &format!("is no Redis URL: {error}"));
-                    continue;
-                }
+        for (n, url) in (1..).zip(&self.url.0) {
+            let Ok(info) = url.as_str().into_connection_info() else {
+                require(false, "url", &format!("number {n} is no Redis URL, such as \"redis://redis:6379\""));
+                continue;
             };
             self.check_server(&info, require);
             let first = first.get_or_insert_with(|| info.clone());

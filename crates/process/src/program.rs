@@ -15,6 +15,8 @@ use crate::{nofile, signals};
 
 /// How long the last spans may take to their collector.
 const FLUSH: Duration = Duration::from_secs(2);
+/// The client of Redis Clusters has lines to say for each call that fails; we count them, and say ourselves when Redis is lost.
+const LOG_FILTER: &str = "info,redis=off";
 
 /// What `start` leaves running.
 pub struct Running {
@@ -47,7 +49,7 @@ where
     let options = TelemetryOptions {
         service_name: name.to_owned(),
         log_format: LogFormat::Text,
-        log_filter: "info".into(),
+        log_filter: LOG_FILTER.to_owned(),
     };
     let telemetry = telemetry::init(&options, std::env::vars())?;
     nofile::raise_nofile();

@@ -40,12 +40,12 @@ fn what_can_be_written() {
 fn every_mistake_is_named() {
     // What is written, and the setting and the words of its mistake.
     let cases = [
-        ("url = 'http://redis'", "url", "no Redis URL"),
-        ("url = ''", "url", "no Redis URL"),
+        ("url = 'http://redis'", "url", "is no Redis URL"),
+        ("url = ''", "url", "is no Redis URL"),
         ("url = []", "url", "names no server"),
-        ("url = 'redis://a/x'", "url", "no Redis URL"),
+        ("url = 'redis://a/x'", "url", "is no Redis URL"),
         ("url = ['redis://a', 'redis://b']", "url", "must be one server"),
-        ("url = ['redis://a', 'nonsense']\ncluster = true", "url", "no Redis URL"),
+        ("url = ['redis://a', 'nonsense']\ncluster = true", "url", "number 2 is no Redis URL"),
         ("url = 'redis://a/1'\ncluster = true", "url", "no databases"),
         ("url = 'redis+unix:///a'\ncluster = true", "url", "not by a unix socket"),
         ("url = 'redis+unix:///a'\nsentinel = 'm'", "url", "not by a unix socket"),

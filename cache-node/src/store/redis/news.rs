@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use redis::RedisResult;
 use redis::aio::{PubSubSink, PubSubStream};
+use redis::{RedisError, RedisResult};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -107,13 +107,20 @@ impl Channel {
     }
 
     async fn listen_to_news(&self, bells: &Bells) {
-        let mut pause = FIRST_PAUSE;
+        let (mut pause, mut told) = (FIRST_PAUSE, false);
         for attempt in 0.. {
-            if let Ok(Ok(subscription)) = timeout(self.timeout, self.subscribe(attempt)).await {
-                pause = FIRST_PAUSE;
-                // News from before may have been missed.
-                bells.ring_all();
-                self.ring(bells, subscription).await;
+            match timeout(self.timeout, self.subscribe(attempt)).await.unwrap_or_else(|_| Err(late())) {
+                Ok(subscription) => {
+                    (pause, told) = (FIRST_PAUSE, false);
+                    // News from before may have been missed.
+                    bells.ring_all();
+                    self.ring(bells, subscription).await;
+                }
+                Err(error) if !told => {
+                    told = true;
+                    tracing::warn!(%error, "no news from Redis: a node that waits for another looks again by itself");
+                }
+                Err(_) => {}
             }
             sleep(pause.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -151,6 +158,10 @@ impl Channel {
             }
         }
     }
+}
+
+fn late() -> RedisError {
+    std::io::Error::from(std::io::ErrorKind::TimedOut).into()
 }
 
 #[cfg(test)]
