@@ -1,17 +1,22 @@
 //! Accepts connections and bounds their number. Each is a task, which first settles what the client speaks: TLS or not, and which HTTP.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use http::Version;
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::connection::Connection;
+use crate::http2::{self, PREFACE};
 use crate::linger::linger;
 use crate::metrics::Active;
+use crate::request::Via;
 use crate::stream::Stream;
 use crate::tls::Acceptor;
 use crate::writer::{self, Manner};
@@ -26,11 +31,12 @@ const TLS_HANDSHAKE: u8 = 22;
 pub(crate) struct Door {
     pub(crate) listener: TcpListener,
     pub(crate) tls: Option<Acceptor>,
+    pub(crate) http2: bool,
 }
 
 /// Accepts until the drain begins.
 pub(crate) async fn accept(edge: Arc<Edge>, door: Door, room: Arc<Semaphore>) {
-    let Door { listener, tls } = door;
+    let Door { listener, tls, http2 } = door;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -60,10 +66,46 @@ pub(crate) async fn accept(edge: Arc<Edge>, door: Door, room: Arc<Semaphore>) {
                 Some(tls) => Box::pin(secure(&edge_, tls, stream, peer)).await,
             };
             if let Some(stream) = stream {
-                Connection::new(stream, peer, local, edge_).serve().await;
+                serve(edge_, stream, (peer, local), http2).await;
             }
             drop((active, seat));
         });
+    }
+}
+
+/// Settles which HTTP it is, and speaks it to the end.
+async fn serve(edge: Arc<Edge>, mut stream: Stream, (peer, local): (SocketAddr, SocketAddr), http2: bool) {
+    let via = Via { peer, local, scheme: stream.scheme(), http2: false };
+    let mut begun = BytesMut::new();
+    let speaks_http2 = match &stream {
+        Stream::Tls(_) => stream.speaks_http2(),
+        Stream::Plain(_) if http2 => {
+            let patience = edge.settings.timeouts.head.0;
+            let sniffing = timeout(patience, Box::pin(begins_http2(&mut stream, &mut begun)));
+            let Ok(Ok(found)) = sniffing.await else { return };
+            found
+        }
+        Stream::Plain(_) => false,
+    };
+    match speaks_http2 {
+        true => Box::pin(http2::serve(stream, begun.freeze(), Via { http2: true, ..via }, edge)).await,
+        false => Connection::new(stream, via, begun, edge).serve().await,
+    }
+}
+
+/// Reads until it is sure whether these are the bytes by which HTTP/2 begins.
+async fn begins_http2(stream: &mut Stream, begun: &mut BytesMut) -> io::Result<bool> {
+    loop {
+        if stream.read_buf(begun).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let length = begun.len().min(PREFACE.len());
+        if begun.get(..length) != PREFACE.get(..length) {
+            return Ok(false);
+        }
+        if length == PREFACE.len() {
+            return Ok(true);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::header::{
     AGE, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, IF_RANGE, RANGE,
 };
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use http_cache::cache_status::{self, CacheStatus, Fwd};
 use http_cache::conditional::{self, Answer, Role, Selected, multipart};
 use http_cache::{Reason, fields};
@@ -27,21 +27,26 @@ pub(crate) const X_CACHE_STATUS: HeaderName = HeaderName::from_static("x-cache-s
 
 /// A fresh page from L1.
 pub(crate) fn hit(edge: &Edge, request: &Request, page: &Page) -> Reply {
+    hit_under(edge, &request.method, &request.headers, page)
+}
+
+/// The same where there is no more of the request than its conditions.
+pub(crate) fn hit_under(edge: &Edge, method: &Method, conditions: &HeaderMap, page: &Page) -> Reply {
     let status = hit_status(&page.head, Instant::now());
-    whole(edge, request, page, status).noting(CacheResult::Hit)
+    whole(edge, (method, conditions), page, status).noting(CacheResult::Hit)
 }
 
 /// A page past its lifetime from L1.
 pub(crate) fn stale(edge: &Edge, request: &Request, page: &Page, staleness: Staleness) -> Reply {
     let status = stale_status(&page.head, staleness);
-    whole(edge, request, page, status).noting(CacheResult::Stale)
+    whole(edge, (&request.method, &request.headers), page, status).noting(CacheResult::Stale)
 }
 
 /// A stored page of which the application has just said that it holds. `reason`: why this request had to ask.
 pub(crate) fn validated(edge: &Edge, request: &Request, page: &Page, reason: Reason) -> Reply {
     let fwd = if reason == Reason::RequestDirective { Fwd::Request } else { Fwd::Stale };
     let status = CacheStatus { detail: Some(reason), ..validated_status(fwd) };
-    whole(edge, request, page, status).noting(CacheResult::Revalidated)
+    whole(edge, (&request.method, &request.headers), page, status).noting(CacheResult::Revalidated)
 }
 
 /// A page from a flight that this request began (`first`) or joined.
@@ -134,11 +139,16 @@ pub(crate) fn nothing_stored(edge: &Edge) -> Reply {
 }
 
 /// A stored page under its conditions and ranges.
-fn whole(edge: &Edge, request: &Request, page: &Page, status: CacheStatus) -> Reply {
+fn whole(
+    edge: &Edge,
+    (method, conditions): (&Method, &HeaderMap),
+    page: &Page,
+    status: CacheStatus,
+) -> Reply {
     let now = Instant::now();
     let length = page.body.len() as u64;
     let selected = selected(&page.head, &page.headers, length, now);
-    let reply = match conditional::evaluate(&request.method, &request.headers, &selected) {
+    let reply = match conditional::evaluate(method, conditions, &selected) {
         Answer::Full => {
             Reply::new(page.head.status, page.headers.clone(), ReplyBody::Whole(page.body.clone()))
         }

@@ -54,6 +54,8 @@ pub struct Listen {
     pub address: String,
     /// TLS is spoken there; the certificate is for names that no site has one for.
     pub tls: Option<CertificateConfig>,
+    /// HTTP/2 is spoken there beside HTTP/1; left out: only over TLS. Without TLS clients have to know beforehand (h2c).
+    pub http2: Option<bool>,
 }
 
 /// `tls = { certificate = "…", key = "…" }`: two PEM files.
@@ -67,7 +69,11 @@ pub struct CertificateConfig {
 
 impl Listen {
     pub fn plain(address: impl Into<String>) -> Self {
-        Self { address: address.into(), tls: None }
+        Self { address: address.into(), tls: None, http2: None }
+    }
+
+    pub(crate) fn speaks_http2(&self) -> bool {
+        self.http2.unwrap_or_else(|| self.tls.is_some())
     }
 }
 
@@ -78,9 +84,10 @@ impl<'de> Deserialize<'de> for Listen {
         struct Table {
             address: String,
             tls: Option<CertificateConfig>,
+            http2: Option<bool>,
         }
         let expecting = "an address such as \"0.0.0.0:8080\", or a table with `address`";
-        let table = |Table { address, tls }| Self { address, tls };
+        let table = |Table { address, tls, http2 }| Self { address, tls, http2 };
         text_or_table(deserializer, expecting, |address: String| Self::plain(address), table)
     }
 }
@@ -146,6 +153,10 @@ pub struct Limits {
     pub connections: usize,
     /// Requests on one connection before it is closed.
     pub requests_per_connection: u64,
+    /// Requests at once on one HTTP/2 connection; more are refused, to be sent again.
+    pub http2_streams: u32,
+    /// Requests that one HTTP/2 connection may take back in a minute; then it is closed.
+    pub http2_resets: usize,
     /// Size of a request head.
     pub head: Size,
     /// Size of a request's path and query.
@@ -289,6 +300,8 @@ impl Default for Limits {
         Self {
             connections: 50_000,
             requests_per_connection: 100_000,
+            http2_streams: 100,
+            http2_resets: 200,
             head: Size::kibibytes(32),
             target: Size::kibibytes(8),
             fields: 100,
@@ -332,6 +345,9 @@ impl Config {
         }
         if self.limits.head.bytes() < 1024 || self.limits.head.bytes() > 1 << 20 {
             mistakes.push("edge.limits.head", "must be from 1 KiB to 1 MiB");
+        }
+        if self.limits.http2_streams == 0 {
+            mistakes.push("edge.limits.http2_streams", "must be 1 or more");
         }
         if self.limits.fields == 0 || self.limits.fields > 1000 {
             mistakes.push("edge.limits.fields", "must be from 1 to 1000");

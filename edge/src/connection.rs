@@ -4,7 +4,6 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,22 +11,18 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::{Method, StatusCode, Version};
-use process::telemetry;
-use process::trace::TraceContext;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::time::timeout;
 use tracing::Instrument;
 
 use crate::Edge;
-use crate::ask::Scheme;
 use crate::body::{BodyPump, Chunks, RequestBody};
 use crate::both_ways::{Up, both_ways};
-use crate::forwarded;
 use crate::head::{self, FieldSpan, Framing, Head, Progress, Refusal};
 use crate::hit;
 use crate::linger::linger;
 use crate::reply::Reply;
-use crate::request::{Request, Upgrade};
+use crate::request::{Request, Upgrade, Via};
 use crate::stream::Stream;
 use crate::watchdog::Watchdog;
 use crate::writer::{self, Manner, Sent};
@@ -53,8 +48,7 @@ thread_local! {
 
 pub(crate) struct Connection {
     stream: Stream,
-    peer: SocketAddr,
-    local: SocketAddr,
+    via: Via,
     edge: Arc<Edge>,
     /// Bytes of a head that is not whole yet, or of what follows the last request; holds no memory while idle.
     buffer: BytesMut,
@@ -88,16 +82,9 @@ struct Incoming {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: Stream, peer: SocketAddr, local: SocketAddr, edge: Arc<Edge>) -> Self {
-        Self {
-            stream,
-            peer,
-            local,
-            edge,
-            buffer: BytesMut::new(),
-            progress: Progress::default(),
-            requests: 0,
-        }
+    /// `buffer`: what was read of it already.
+    pub(crate) fn new(stream: Stream, via: Via, buffer: BytesMut, edge: Arc<Edge>) -> Self {
+        Self { stream, via, edge, buffer, progress: Progress::default(), requests: 0 }
     }
 
     /// Serves requests until the peer or we close.
@@ -216,18 +203,21 @@ impl Connection {
             Ok(None) => return (Step::Partial, 0),
             Err(refusal) => return (Step::Refused(refusal), bytes.len()),
         };
-        if self.edge.sites.load().misdirected(self.stream.sni(), head.host.as_ref()) {
+        let sites = self.edge.sites.load();
+        if sites.misdirected(self.stream.sni(), head.host.as_ref()) {
             return (Step::Refused(Refusal::Misdirected), used);
         }
         let keep_alive = self.may_keep_alive(head.keep_alive);
-        let client = hit::Client { peer: self.peer, scheme: self.stream.scheme() };
-        match hit::answer(&self.edge, &head, client, &mut self.stream, context, keep_alive, scratch) {
-            hit::Answer::Sent { unsent } => (Step::Answered { unsent, keep_alive }, used),
-            hit::Answer::Failed => (Step::Closed, used),
-            hit::Answer::NotPlain => match self.incoming(&head, keep_alive) {
-                Ok(incoming) => (Step::Request(Box::new(incoming)), used),
-                Err(refusal) => (Step::Refused(refusal), used),
-            },
+        if let Some(mut hit) = hit::find(&self.edge, &sites, &head, &self.via, scratch) {
+            let step = match hit.send(&self.edge, &head, &self.via, keep_alive, (&mut self.stream, context)) {
+                Ok(unsent) => Step::Answered { unsent, keep_alive },
+                Err(_) => Step::Closed,
+            };
+            return (step, used);
+        }
+        match self.incoming(&head, keep_alive) {
+            Ok(incoming) => (Step::Request(Box::new(incoming)), used),
+            Err(refusal) => (Step::Refused(refusal), used),
         }
     }
 
@@ -238,18 +228,6 @@ impl Connection {
     }
 
     fn incoming(&self, head: &Head<'_>, keep_alive: bool) -> Result<Incoming, Refusal> {
-        let mut headers = head.to_headers();
-        let (client, scheme) = forwarded::settle(
-            &mut headers,
-            self.peer,
-            self.stream.scheme(),
-            &self.edge.settings.trusted_proxies,
-        );
-        if head.target.scheme() == Some(head::Scheme::Https) && scheme == Scheme::Http {
-            return Err(Refusal::TargetForm);
-        }
-        let parent = headers.remove("traceparent");
-        let parent = parent.and_then(|value| TraceContext::parse(value.to_str().ok()?));
         let upgrade = head.upgrade.filter(|_| head.method == "GET" && !head.has_body()).and_then(Upgrade::of);
         let mut tunnel = None;
         let (body, pump) = match head.framing {
@@ -268,23 +246,9 @@ impl Connection {
                 (body, Some(pump))
             }
         };
-        let request = Request {
-            method: Method::from_bytes(head.method.as_bytes()).map_err(|_| Refusal::Method)?,
-            target: head.target.as_str().to_owned(),
-            authority: head.host.map_or("", |host| host.as_str()).to_owned(),
-            version: head.version.into(),
-            headers,
-            body,
-            upgrade,
-            internal: false,
-            client,
-            scheme,
-            server_port: self.local.port(),
-            trace: telemetry::sampler().decide(parent),
-            started: Instant::now(),
-        };
+        let request = Request::new(&self.edge, head, &self.via, body)?;
         Ok(Incoming {
-            request,
+            request: Request { upgrade, ..request },
             framing: head.framing,
             pump,
             tunnel,
@@ -370,7 +334,7 @@ impl Connection {
         let manner = Manner { head_only: false, version: Version::HTTP_11, keep_alive: false };
         let (sent, reply) =
             writer::send(&mut self.stream, reply, manner, self.edge.settings.timeouts.send.0).await;
-        record::refusal(&self.edge, self.peer, refusal, sent, &reply);
+        record::refusal(&self.edge, self.via.peer, refusal, sent, &reply);
         linger(&mut self.stream).await;
     }
 
@@ -398,6 +362,7 @@ mod tests {
 
     use super::*;
     use crate::Peers;
+    use crate::ask::Scheme;
     use crate::config::{Config, SiteConfig};
 
     #[tokio::test]
@@ -408,7 +373,8 @@ mod tests {
         let settings = Config { site: vec![SiteConfig::default()], ..Config::default() };
         let peers = Peers { cache_nodes: Vec::new(), wsgi_adapters: Vec::new() };
         let edge = Edge::new(settings, peers, Shutdown::new()).unwrap();
-        let mut connection = Connection::new(Stream::Plain(stream), local, local, edge);
+        let via = Via { peer: local, local, scheme: Scheme::Http, http2: false };
+        let mut connection = Connection::new(Stream::Plain(stream), via, BytesMut::new(), edge);
         let size = size_of_val(&connection) + size_of_val(&connection.serve());
 
         assert!(size <= 640, "{size} bytes");

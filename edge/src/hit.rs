@@ -1,43 +1,52 @@
 //! The plain hit: a GET or HEAD that a fresh L1 page answers as it is, on the spot. Takes no global lock, copies no body, waits for
 //! nothing. Whatever is not plain goes the long way, through the handler, and gets the same bytes.
 
-use std::io::IoSlice;
-use std::net::SocketAddr;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::task::Context;
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_cache::{Look, Methods, Policy, Wants, vary};
 use process::telemetry;
 use process::trace::TraceContext;
 
-use crate::Edge;
 use crate::access_log::Record;
-use crate::answer;
 use crate::ask::Scheme;
+use crate::body::ReplyBody;
 use crate::expires::Expires;
 use crate::head::{Head, Known, Seen, Version};
 use crate::l1::Found;
 use crate::metrics::CacheResult;
 use crate::page::Page;
 use crate::path;
-use crate::sites::{Chosen, Location};
+use crate::reply::Reply;
+use crate::request::Via;
+use crate::sites::{Chosen, Location, Sites};
 use crate::stream::{Stream, Taken};
-use crate::writer;
+use crate::writer::{self, Manner};
+use crate::{Edge, answer};
 
 /// Fields that make a request anything but plain.
-const NOT_PLAIN: Seen = Seen::of(&[
-    Known::Authorization,
-    Known::Expect,
+const NOT_PLAIN: Seen = Seen::of(&[Known::Authorization, Known::Expect, Known::Upgrade]);
+/// Fields on which it depends what of the page is sent.
+const CONDITIONS: &[(Known, HeaderName)] = &[
+    (Known::IfMatch, IF_MATCH),
+    (Known::IfModifiedSince, IF_MODIFIED_SINCE),
+    (Known::IfNoneMatch, IF_NONE_MATCH),
+    (Known::IfRange, IF_RANGE),
+    (Known::IfUnmodifiedSince, IF_UNMODIFIED_SINCE),
+    (Known::Range, RANGE),
+];
+const CONDITIONAL: Seen = Seen::of(&[
     Known::IfMatch,
     Known::IfModifiedSince,
     Known::IfNoneMatch,
     Known::IfRange,
     Known::IfUnmodifiedSince,
     Known::Range,
-    Known::Upgrade,
 ]);
 /// Fields by which a trusted proxy speaks of the client.
 const FORWARDING: Seen = Seen::of(&[Known::Forwarded, Known::XForwarded, Known::XRealIp]);
@@ -49,62 +58,113 @@ pub(crate) struct Scratch {
     head: Vec<u8>,
 }
 
-/// Who asks, and over what.
-#[derive(Clone, Copy)]
-pub(crate) struct Client {
-    pub(crate) peer: SocketAddr,
-    pub(crate) scheme: Scheme,
+/// A page that answers the request, and the room to answer in.
+pub(crate) struct Hit<'a> {
+    page: Arc<Page>,
+    location: &'a Location,
+    started: Instant,
+    head: &'a mut Vec<u8>,
 }
 
-pub(crate) enum Answer {
-    /// Sent, but for what the socket did not take: rest of the head, rest of the body.
-    Sent {
-        unsent: Option<(Bytes, Bytes)>,
-    },
-    /// The connection is broken.
-    Failed,
-    NotPlain,
-}
+/// What the socket did not take: rest of the head, rest of the body.
+pub(crate) type Unsent = Option<(Bytes, Bytes)>;
 
-pub(crate) fn answer(
+/// `None`: the request is not plain, or no fresh page answers it.
+pub(crate) fn find<'a>(
     edge: &Edge,
+    sites: &'a Sites,
     head: &Head<'_>,
-    client: Client,
-    stream: &mut Stream,
-    context: &mut Context<'_>,
-    keep_alive: bool,
-    scratch: &mut Scratch,
-) -> Answer {
+    via: &Via,
+    scratch: &'a mut Scratch,
+) -> Option<Hit<'a>> {
     let started = Instant::now();
     if head.has_body() || head.seen.any(NOT_PLAIN) || !matches!(head.method, "GET" | "HEAD") {
-        return Answer::NotPlain;
+        return None;
     }
-    if head.seen.any(FORWARDING) && edge.trusts(client.peer) || head.target.scheme().is_some() {
-        return Answer::NotPlain;
+    if head.seen.any(FORWARDING) && edge.trusts(via.peer) || head.target.scheme().is_some() {
+        return None;
     }
     if telemetry::exporting() && is_sampled(head) {
-        return Answer::NotPlain;
+        return None;
     }
-    let sites = edge.sites.load();
-    let Ok(path) = path::normalise(head.target.path().as_bytes()) else { return Answer::NotPlain };
+    let path = path::normalise(head.target.path().as_bytes()).ok()?;
     let host = head.host.map_or("", |host| host.as_str());
-    let Chosen::Location(_, location) = sites.choose(host).choose(&path) else { return Answer::NotPlain };
-    let Some(policy) = location.cache.as_ref().filter(|policy| is_plain(policy) && !location.internal) else {
-        return Answer::NotPlain;
-    };
+    let Chosen::Location(_, location) = sites.choose(host).choose(&path) else { return None };
+    let policy = location.cache.as_ref().filter(|policy| is_plain(policy) && !location.internal)?;
     if location.expires != Expires::Off || (head.method == "HEAD" && policy.methods == Methods::Get) {
-        return Answer::NotPlain;
+        return None;
     }
-    let Some(page) = find(edge, policy, head, (client.scheme, host), started, &mut scratch.key) else {
-        return Answer::NotPlain;
-    };
-    write_head(edge, &page, keep_alive, head.version, started, &mut scratch.head);
-    let body = if head.method == "HEAD" { Bytes::new() } else { page.body.clone() };
-    let parts = [IoSlice::new(&scratch.head), IoSlice::new(&body)];
-    let Ok(taken) = stream.write_now(context, &parts) else { return Answer::Failed };
-    let unsent = rest(taken, &scratch.head, &body);
-    record(edge, head, client.peer, location, &page, body.len() as u64, started);
-    Answer::Sent { unsent }
+    let page = find_page(edge, policy, head, (via.scheme, host), started, &mut scratch.key)?;
+    Some(Hit { page, location, started, head: &mut scratch.head })
+}
+
+impl Hit<'_> {
+    /// Over HTTP/1: head and what was asked of the body in one call.
+    pub(crate) fn send(
+        &mut self,
+        edge: &Edge,
+        head: &Head<'_>,
+        via: &Via,
+        keep_alive: bool,
+        (stream, context): (&mut Stream, &mut Context<'_>),
+    ) -> io::Result<Unsent> {
+        let page = &self.page;
+        let head_only = head.method == "HEAD";
+        let (status, body) = if head.seen.any(CONDITIONAL) {
+            let reply = self.reply(edge, head);
+            let manner = Manner { head_only, version: head.version.into(), keep_alive };
+            writer::whole_head(self.head, &reply, manner);
+            let body = if let ReplyBody::Whole(body) = reply.body { body } else { Bytes::new() };
+            (reply.status, body)
+        } else {
+            write_head(edge, page, keep_alive, head.version, self.started, self.head);
+            (page.head.status, page.body.clone())
+        };
+        let body = if head_only { Bytes::new() } else { body };
+        let taken = stream.write_now(context, &[IoSlice::new(self.head), IoSlice::new(&body)])?;
+        let unsent = rest(taken, self.head, &body);
+        self.record(edge, head, via, status, body.len() as u64);
+        Ok(unsent)
+    }
+
+    /// The same as for whoever goes the long way.
+    pub(crate) fn reply(&self, edge: &Edge, head: &Head<'_>) -> Reply {
+        let mut conditions = HeaderMap::new();
+        for (known, name) in CONDITIONS.iter().filter(|(known, _)| head.seen.has(*known)) {
+            for value in head.fields.values(*known).filter_map(|value| HeaderValue::from_bytes(value).ok()) {
+                conditions.append(name, value);
+            }
+        }
+        let method = if head.method == "HEAD" { Method::HEAD } else { Method::GET };
+        answer::hit_under(edge, &method, &conditions, &self.page)
+    }
+
+    /// Writes it down; `sent`: bytes of the body.
+    pub(crate) fn record(&self, edge: &Edge, head: &Head<'_>, via: &Via, status: StatusCode, sent: u64) {
+        let (location, status) = (self.location, status.as_u16());
+        let duration = self.started.elapsed();
+        location.metrics.record(CacheResult::Hit, status, sent, duration);
+        if !location.access_log {
+            return;
+        }
+        edge.log.log(&Record {
+            time: SystemTime::now(),
+            client: via.peer.ip().to_canonical(),
+            method: head.method,
+            target: head.target.as_str().as_bytes(),
+            protocol: crate::ask::protocol(via.version(head)),
+            status,
+            bytes: sent,
+            duration,
+            upstream: None,
+            cache: Some(CacheResult::Hit),
+            host: head.host.map_or("", |host| host.as_str()),
+            site: &location.site,
+            referer: head.fields.values(Known::Referer).next(),
+            user_agent: head.fields.values(Known::UserAgent).next(),
+            trace_id: None,
+        });
+    }
 }
 
 /// Nothing in the settings looks at more of a request than the key does.
@@ -118,7 +178,7 @@ fn is_sampled(head: &Head<'_>) -> bool {
     telemetry::sampler().decide(parent).sampled()
 }
 
-fn find(
+fn find_page(
     edge: &Edge,
     policy: &Policy,
     head: &Head<'_>,
@@ -159,13 +219,16 @@ fn selecting(head: &Head<'_>, names: &[HeaderName]) -> HeaderMap {
 fn write_head(edge: &Edge, page: &Page, keep_alive: bool, version: Version, now: Instant, out: &mut Vec<u8>) {
     out.clear();
     out.extend_from_slice(&page.wire_head);
-    out.extend_from_slice(b"age: ");
-    writer::number(out, page.head.age(now).as_secs());
-    out.extend_from_slice(b"\r\n");
     let status = answer::hit_status(&page.head, now);
     writer::field_line(out, answer::CACHE_STATUS.as_str(), status.to_value().as_bytes());
     if edge.settings.nginx_cache_status {
         writer::field_line(out, answer::X_CACHE_STATUS.as_str(), status.nginx_word().as_bytes());
+    }
+    out.extend_from_slice(b"age: ");
+    writer::number(out, page.head.age(now).as_secs());
+    out.extend_from_slice(b"\r\n");
+    if !page.has_date {
+        writer::date_line(out);
     }
     writer::persistence_line(out, keep_alive, version.into());
     out.extend_from_slice(b"\r\n");
@@ -180,36 +243,5 @@ fn rest(taken: Taken, head: &[u8], body: &Bytes) -> Option<(Bytes, Bytes)> {
     Some((Bytes::copy_from_slice(head_rest), body.slice(written.saturating_sub(head.len())..)))
 }
 
-fn record(
-    edge: &Edge,
-    head: &Head<'_>,
-    peer: SocketAddr,
-    location: &Location,
-    page: &Page,
-    sent: u64,
-    started: Instant,
-) {
-    let status = page.head.status.as_u16();
-    let duration = started.elapsed();
-    location.metrics.record(CacheResult::Hit, status, sent, duration);
-    if !location.access_log {
-        return;
-    }
-    edge.log.log(&Record {
-        time: SystemTime::now(),
-        client: peer.ip().to_canonical(),
-        method: head.method,
-        target: head.target.as_str().as_bytes(),
-        protocol: crate::ask::protocol(head.version.into()),
-        status,
-        bytes: sent,
-        duration,
-        upstream: None,
-        cache: Some(CacheResult::Hit),
-        host: head.host.map_or("", |host| host.as_str()),
-        site: &location.site,
-        referer: head.fields.values(Known::Referer).next(),
-        user_agent: head.fields.values(Known::UserAgent).next(),
-        trace_id: None,
-    });
-}
+#[cfg(test)]
+mod tests;

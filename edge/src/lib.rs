@@ -39,6 +39,7 @@ mod growing;
 mod handler;
 pub mod head;
 mod hit;
+mod http2;
 mod l1;
 mod linger;
 mod location;
@@ -204,9 +205,10 @@ impl Edge {
             .map(|listener| tokio::spawn(admin::serve(listener, self.clone(), self.shutdown.clone())));
         tokio::spawn(reopen_log(self.log.clone()));
         let room = Arc::new(Semaphore::new(self.settings.limits.connections));
-        let doors = listeners.http.into_iter().zip(self.tls.iter().cloned());
-        let accepting = doors.map(|(listener, tls)| {
-            accept::accept(self.clone(), accept::Door { listener, tls }, room.clone())
+        let doors = listeners.http.into_iter().zip(self.settings.listen.iter().zip(self.tls.iter().cloned()));
+        let accepting = doors.map(|(listener, (settings, tls))| {
+            let door = accept::Door { listener, tls, http2: settings.speaks_http2() };
+            accept::accept(self.clone(), door, room.clone())
         });
         futures_util::future::join_all(accepting).await;
         if let Some(admin) = admin {
@@ -261,7 +263,10 @@ fn acceptors(
     let tickets = tls::Tickets::new()?;
     let acceptor = |listen: &config::Listen| {
         let own = sites.load().certificates.of_listener(&listen.address);
-        own.map(|own| tls::Acceptor::new(&listen.address, own, false, &tickets, sites.clone())).transpose()
+        own.map(|own| {
+            tls::Acceptor::new(&listen.address, own, listen.speaks_http2(), &tickets, sites.clone())
+        })
+        .transpose()
     };
     settings.listen.iter().map(acceptor).collect()
 }

@@ -3,11 +3,13 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::header::DATE;
 use http::{HeaderMap, HeaderName, StatusCode};
 use http_cache::{Lifetime, Use};
 use weir_proto::cache::EntryHead;
 use weir_proto::fields::{self, InvalidField};
 
+use crate::answer::{CACHE_STATUS, X_CACHE_STATUS};
 use crate::writer;
 
 /// Everything of a page but its body.
@@ -37,8 +39,10 @@ pub(crate) struct Page {
     pub body: Bytes,
     /// The fields as clients see them: what steers the cache is taken out.
     pub headers: HeaderMap,
-    /// Status line and fields as they go on the wire, without Date, Age, Cache-Status and Connection.
+    /// Status line and fields as they go on the wire, without Age, our Cache-Status and Connection.
     pub wire_head: Bytes,
+    /// `wire_head` has the Date.
+    pub has_date: bool,
 }
 
 impl PageHead {
@@ -97,9 +101,18 @@ impl Page {
     pub(crate) fn new(head: PageHead, body: Bytes) -> Self {
         let mut headers = head.headers.clone();
         http_cache::fields::client_headers(&mut headers);
+        // What another cache said of itself in nginx's words would look like ours.
+        headers.remove(X_CACHE_STATUS);
         let mut wire_head = Vec::with_capacity(512);
         writer::start(&mut wire_head, head.status, &headers);
-        writer::length_line(&mut wire_head, body.len() as u64);
-        Self { head, body, headers, wire_head: wire_head.into() }
+        if !writer::bodiless(head.status) {
+            writer::length_line(&mut wire_head, body.len() as u64);
+        }
+        for value in headers.get_all(CACHE_STATUS) {
+            // Of caches behind us; ours goes to the end of the list.
+            writer::field_line(&mut wire_head, CACHE_STATUS.as_str(), value.as_bytes());
+        }
+        let has_date = headers.contains_key(DATE);
+        Self { head, body, headers, wire_head: wire_head.into(), has_date }
     }
 }

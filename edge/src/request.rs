@@ -1,13 +1,33 @@
 //! A request as the handler gets it, whichever protocol it came by: checked, with trusted proxies resolved.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use http::{HeaderMap, Method, Version};
 
+use process::telemetry;
 use process::trace::TraceContext;
 
 use crate::ask::{Client, Scheme};
 use crate::body::RequestBody;
+use crate::head::{self, Head, Refusal};
+use crate::{Edge, forwarded};
+
+/// The connection a request came by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Via {
+    pub(crate) peer: SocketAddr,
+    pub(crate) local: SocketAddr,
+    pub(crate) scheme: Scheme,
+    /// HTTP/2, whose heads are read by the reader of HTTP/1.
+    pub(crate) http2: bool,
+}
+
+impl Via {
+    pub(crate) fn version(&self, head: &Head<'_>) -> Version {
+        if self.http2 { Version::HTTP_2 } else { head.version.into() }
+    }
+}
 
 /// Protocols that are let through to the application. No other one: `h2c` would carry requests past all that is checked here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,4 +70,33 @@ pub(crate) struct Request {
     /// Accepted from the client or begun here.
     pub(crate) trace: TraceContext,
     pub(crate) started: Instant,
+}
+
+impl Request {
+    /// From a head that was read; `body` comes behind it.
+    pub(crate) fn new(edge: &Edge, head: &Head<'_>, via: &Via, body: RequestBody) -> Result<Self, Refusal> {
+        let mut headers = head.to_headers();
+        let trusted = &edge.settings.trusted_proxies;
+        let (client, scheme) = forwarded::settle(&mut headers, via.peer, via.scheme, trusted);
+        if head.target.scheme() == Some(head::Scheme::Https) && scheme == Scheme::Http {
+            return Err(Refusal::TargetForm);
+        }
+        let parent = headers.remove("traceparent");
+        let parent = parent.and_then(|value| TraceContext::parse(value.to_str().ok()?));
+        Ok(Self {
+            method: Method::from_bytes(head.method.as_bytes()).map_err(|_| Refusal::Method)?,
+            target: head.target.as_str().to_owned(),
+            authority: head.host.map_or("", |host| host.as_str()).to_owned(),
+            version: via.version(head),
+            headers,
+            body,
+            upgrade: None,
+            internal: false,
+            client,
+            scheme,
+            server_port: via.local.port(),
+            trace: telemetry::sampler().decide(parent),
+            started: Instant::now(),
+        })
+    }
 }

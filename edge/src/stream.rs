@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use crate::ask::Scheme;
+use crate::tls;
 
 pub(crate) enum Stream {
     Plain(TcpStream),
@@ -37,6 +38,11 @@ impl Stream {
             Self::Plain(_) => None,
             Self::Tls(tls) => tls.get_ref().1.server_name(),
         }
+    }
+
+    /// The TLS handshake agreed on HTTP/2.
+    pub(crate) fn speaks_http2(&self) -> bool {
+        matches!(self, Self::Tls(tls) if tls::speaks_http2(tls))
     }
 
     pub(crate) fn tcp(&self) -> &TcpStream {

@@ -66,6 +66,11 @@ impl Acceptor {
     }
 }
 
+/// The handshake agreed on HTTP/2.
+pub(crate) fn speaks_http2(stream: &TlsStream<TcpStream>) -> bool {
+    stream.get_ref().1.alpn_protocol() == Some(H2)
+}
+
 /// Shows the certificate of the site that the client names, or the listener's.
 struct Resolver {
     address: Box<str>,

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use futures_util::FutureExt;
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE, SERVER, TRANSFER_ENCODING};
-use http::{HeaderMap, StatusCode, Version};
+use http::header::{AGE, CONNECTION, CONTENT_LENGTH, DATE, SERVER, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, StatusCode, Version};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
+use crate::answer::{CACHE_STATUS, X_CACHE_STATUS};
 use crate::body::ReplyBody;
 use crate::clock;
 use crate::reply::Reply;
@@ -23,6 +24,9 @@ pub(crate) struct Manner {
     /// The connection may be used again.
     pub(crate) keep_alive: bool,
 }
+
+/// What differs from hit to hit of a page stands behind all else, here as where a head is kept ready-made.
+pub(crate) const LAST: [HeaderName; 3] = [CACHE_STATUS, X_CACHE_STATUS, AGE];
 
 /// What was sent.
 #[derive(Clone, Copy, Debug, Default)]
@@ -162,7 +166,7 @@ impl<W: AsyncWrite + Unpin> Out<'_, W> {
 }
 
 /// RFC 9110 section 15: 1xx, 204 and 304 have no content.
-fn bodiless(status: StatusCode) -> bool {
+pub(crate) fn bodiless(status: StatusCode) -> bool {
     status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
@@ -177,12 +181,23 @@ fn framing(reply: &Reply, manner: Manner) -> Framing {
     }
 }
 
+/// The head of a reply that is sent whole; `out` holds nothing else afterwards.
+pub(crate) fn whole_head(out: &mut Vec<u8>, reply: &Reply, manner: Manner) {
+    out.clear();
+    write_head(out, reply, framing(reply, manner), manner.keep_alive, manner);
+}
+
 fn write_head(out: &mut Vec<u8>, reply: &Reply, framing: Framing, keep_alive: bool, manner: Manner) {
     start(out, reply.status, &reply.headers);
     match framing {
         Framing::Length(length) => length_line(out, length),
         Framing::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         Framing::None | Framing::UntilClose => {}
+    }
+    for name in LAST {
+        for value in reply.headers.get_all(&name) {
+            field_line(out, name.as_str(), value.as_bytes());
+        }
     }
     if !reply.headers.contains_key(DATE) {
         date_line(out);
@@ -200,7 +215,7 @@ pub(crate) fn start(out: &mut Vec<u8>, status: StatusCode, headers: &HeaderMap) 
     out.extend_from_slice(b"\r\n");
     for (name, value) in headers {
         // Framing and persistence are the connection's own affair.
-        if matches!(*name, CONTENT_LENGTH | TRANSFER_ENCODING | CONNECTION) {
+        if matches!(*name, CONTENT_LENGTH | TRANSFER_ENCODING | CONNECTION) || LAST.contains(name) {
             continue;
         }
         field_line(out, name.as_str(), value.as_bytes());

@@ -4,6 +4,9 @@
 // Connections, framing, streaming, timeouts.
 #[path = "e2e/http.rs"]
 mod http;
+// HTTP/2 towards clients: the same answers, strictness, limits, drain.
+#[path = "e2e/http2.rs"]
+mod http2;
 // TLS towards clients: certificates, protocols, reload.
 #[path = "e2e/tls.rs"]
 mod tls;

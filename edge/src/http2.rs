@@ -1,0 +1,195 @@
+//! One HTTP/2 connection, from preface to GOAWAY. The `h2` crate keeps frames, windows and header tables; here are the limits and timers
+//! that it lacks. Heads go through the reader of HTTP/1, so nothing is let in here that is refused there.
+//!
+//! `h2` itself and not hyper's server around it: hyper gives nobody the time a reply waits for its client, nor a stream to reset.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use h2::server::{Builder, Connection, SendResponse};
+use h2::{Reason, RecvStream};
+use http::Request;
+use tokio::time::timeout;
+
+use crate::Edge;
+use crate::head::FieldSpan;
+use crate::request::Via;
+use crate::stream::Stream;
+use crate::watchdog::Watchdog;
+
+mod exchange;
+mod frames;
+mod head;
+mod reply;
+mod watched;
+
+use watched::{Traffic, Watched};
+
+/// What a client that speaks HTTP/2 sends first (RFC 9113 section 3.4).
+pub(crate) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Of one stream, and of all of a connection's together: what a client may send before somebody takes it.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// What of one reply waits in `h2` for its client.
+const SEND_BUFFER: usize = 64 * 1024;
+/// Streams that we reset because of the client's mistakes, before the connection ends (CVE-2025-8671).
+const OWN_RESETS: usize = 64;
+/// Streams that the client reset before we looked at them (CVE-2023-26964).
+const PENDING_RESETS: usize = 20;
+/// Resets are counted over so long.
+const RESETS_OVER: Duration = Duration::from_secs(60);
+/// How long the last frames may take to a client that does not read.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Buffers of a connection, of use while a head is looked at.
+#[derive(Default)]
+struct Scratch {
+    head: Vec<u8>,
+    spans: Vec<FieldSpan>,
+    hit: crate::hit::Scratch,
+}
+
+type Accepted = (Request<RecvStream>, SendResponse<Bytes>);
+
+/// What there is to do next.
+enum Step {
+    Stream(Box<Accepted>),
+    /// The last request was taken: nothing more may begin.
+    Drain,
+    /// The peer is gone, or all is said.
+    Closed,
+    /// The client takes too long, or resets too much.
+    Abort(Reason),
+}
+
+/// Serves requests until the peer or we close. `begun`: what was read of the connection already.
+pub(crate) async fn serve(stream: Stream, begun: Bytes, via: Via, edge: Arc<Edge>) {
+    let sni: Option<Arc<str>> = stream.sni().map(Arc::from);
+    let limits = &edge.settings.limits;
+    let traffic = Traffic::default();
+    let handshake = Builder::new()
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(limits.http2_streams)
+        .max_header_list_size(u32::try_from(limits.head.bytes()).unwrap_or(u32::MAX))
+        .max_send_buffer_size(SEND_BUFFER)
+        .max_local_error_reset_streams(Some(OWN_RESETS))
+        .max_pending_accept_reset_streams(PENDING_RESETS)
+        .handshake::<_, Bytes>(Watched::new(stream, begun, traffic.clone()));
+    let Ok(Ok(connection)) = timeout(edge.settings.timeouts.head.0, handshake).await else { return };
+    let client = Client { via, sni, edge: edge.clone() };
+    Session { connection, traffic, requests: 0, draining: false, idle_since: Instant::now() }
+        .serve(&client)
+        .await;
+}
+
+/// What all streams of a connection share.
+#[derive(Clone)]
+struct Client {
+    via: Via,
+    /// The name in the TLS handshake.
+    sni: Option<Arc<str>>,
+    edge: Arc<Edge>,
+}
+
+struct Session {
+    connection: Connection<Watched, Bytes>,
+    traffic: Traffic,
+    requests: u64,
+    draining: bool,
+    /// Since when no stream was seen open.
+    idle_since: Instant,
+}
+
+impl Session {
+    async fn serve(mut self, client: &Client) {
+        let mut scratch = Scratch::default();
+        let mut watchdog = Watchdog::new();
+        let shutdown = client.edge.shutdown.clone();
+        let begin_drain = shutdown.draining();
+        tokio::pin!(begin_drain);
+        loop {
+            let patience = self.patience(&client.edge);
+            let stepping = poll_fn(|context| {
+                if let Poll::Ready(step) = self.poll_step(context, client) {
+                    return Poll::Ready(step);
+                }
+                match self.draining {
+                    false => begin_drain.as_mut().poll(context).map(|()| Step::Drain),
+                    true => Poll::Pending,
+                }
+            });
+            // Looked at anew when the time is up, for what the deadline is about may have changed meanwhile.
+            let step = match watchdog.guard(patience, stepping).await {
+                Ok(step) => step,
+                Err(_) if self.patience(&client.edge).is_zero() => Step::Abort(Reason::NO_ERROR),
+                Err(_) => continue,
+            };
+            match step {
+                Step::Stream(accepted) => {
+                    self.requests += 1;
+                    let (request, respond) = *accepted;
+                    exchange::begin(client, request, respond, &mut scratch);
+                    if self.requests >= client.edge.settings.limits.requests_per_connection {
+                        self.drain();
+                    }
+                }
+                Step::Drain => self.drain(),
+                Step::Closed => return,
+                Step::Abort(reason) => {
+                    self.connection.abrupt_shutdown(reason);
+                    let _ = timeout(GOODBYE, poll_fn(|context| self.connection.poll_closed(context))).await;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn poll_step(&mut self, context: &mut Context<'_>, client: &Client) -> Poll<Step> {
+        let accepted = self.connection.poll_accept(context);
+        if self.connection.has_streams() {
+            self.idle_since = Instant::now();
+        }
+        if self.traffic.resets_within(RESETS_OVER) > client.edge.settings.limits.http2_resets {
+            return Poll::Ready(Step::Abort(Reason::ENHANCE_YOUR_CALM));
+        }
+        match accepted {
+            Poll::Ready(Some(Ok(accepted))) => Poll::Ready(Step::Stream(Box::new(accepted))),
+            Poll::Ready(Some(Err(_)) | None) => Poll::Ready(Step::Closed),
+            // A head half sent, or a client that reads nothing, has a shorter time than a connection that is idle.
+            Poll::Pending if self.traffic.waits() => match self.patience(&client.edge) {
+                Duration::ZERO => Poll::Ready(Step::Abort(Reason::NO_ERROR)),
+                _ => Poll::Pending,
+            },
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// How long the client may leave things as they are.
+    fn patience(&self, edge: &Edge) -> Duration {
+        let timeouts = &edge.settings.timeouts;
+        let left = |since: Option<Instant>, whole: Duration| {
+            since.map_or(Duration::MAX, |since| whole.saturating_sub(since.elapsed()))
+        };
+        let idle = if self.requests == 0 { timeouts.head.0 } else { timeouts.keepalive.0 };
+        left(self.traffic.unfinished_since(), timeouts.head.0)
+            .min(left(self.traffic.blocked_since(), timeouts.send.0))
+            .min(left((!self.connection.has_streams()).then_some(self.idle_since), idle))
+            .min(LOOK_AGAIN)
+    }
+
+    /// GOAWAY: requests under way finish, new ones find another connection.
+    fn drain(&mut self) {
+        if !self.draining {
+            self.draining = true;
+            self.connection.graceful_shutdown();
+        }
+    }
+}
+
+/// So often a connection's deadlines are looked at, whatever wakes it.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);

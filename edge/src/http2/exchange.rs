@@ -1,0 +1,182 @@
+//! One request of an HTTP/2 connection: read strictly, answered on the spot if it is a plain hit, otherwise in a task of its own.
+
+use std::future::poll_fn;
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::RecvStream;
+use h2::server::SendResponse;
+use http::{Method, Response, StatusCode};
+use tokio::time::timeout;
+use tracing::Instrument;
+
+use super::{Client, Scratch, head, reply};
+use crate::body::{BodyFault, BodyPump, ReplyBody, RequestBody};
+use crate::head::{self as strict, Framing, Head, Refusal};
+use crate::hit;
+use crate::reply::Reply;
+use crate::request::Request;
+use crate::writer::Sent;
+use crate::{error, handler, record, spans};
+
+/// nginx's status for a client that did not wait for its reply; nobody is sent it.
+const CLIENT_LEFT: u16 = 499;
+
+/// Takes one request off the connection. Never waits: what takes time is spawned.
+pub(super) fn begin(
+    client: &Client,
+    request: http::Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+    scratch: &mut Scratch,
+) {
+    let has_body = !request.body().is_end_stream();
+    let Scratch { head: bytes, spans, hit } = scratch;
+    let read = head::scheme(&request)
+        .and_then(|scheme| head::write(&request, has_body, bytes).map(|()| scheme))
+        .and_then(|scheme| match strict::read(bytes, &client.edge.head_limits, spans)? {
+            Some((head, used)) if used == bytes.len() => Ok((scheme, head)),
+            _ => Err(Refusal::RequestLine),
+        });
+    let (scheme, head) = match read {
+        Ok(read) => read,
+        Err(refusal) => return refuse(client, refusal, &mut respond),
+    };
+    let edge = &client.edge;
+    let sites = edge.sites.load();
+    if sites.misdirected(client.sni.as_deref(), head.host.as_ref()) {
+        return refuse(client, Refusal::Misdirected, &mut respond);
+    }
+    if let Some(hit) = hit::find(edge, &sites, &head, &client.via, hit) {
+        let found = hit.reply(edge, &head);
+        let sent = reply::send_now(&mut respond, &found, head.method == "HEAD");
+        if let Ok((sent, rest)) = sent {
+            hit.record(edge, &head, &client.via, found.status, sent.body);
+            if let Some((stream, body)) = rest {
+                edge.shutdown.spawn(reply::send_rest(stream, body, edge.settings.timeouts.send.0));
+            }
+        }
+        return;
+    }
+    match incoming(client, &head, scheme) {
+        Ok((request_, pump)) => {
+            let up = pump.map(|pump| Up { pump, body: request.into_body(), waits: head.expect_continue });
+            edge.shutdown.spawn(exchange(client.clone(), request_, up, respond));
+        }
+        Err(refusal) => refuse(client, refusal, &mut respond),
+    }
+}
+
+/// A request's body on its way up.
+struct Up {
+    pump: BodyPump,
+    body: RecvStream,
+    /// For `100 Continue`.
+    waits: bool,
+}
+
+fn incoming(
+    client: &Client,
+    head: &Head<'_>,
+    scheme: Option<strict::Scheme>,
+) -> Result<(Request, Option<BodyPump>), Refusal> {
+    let (body, pump) = match head.framing {
+        Framing::None | Framing::Length(0) => (RequestBody::empty(), None),
+        Framing::Length(length) => {
+            let (body, pump) = RequestBody::pumped(Some(length));
+            (body, Some(pump))
+        }
+        Framing::Chunked => {
+            let (body, pump) = RequestBody::pumped(None);
+            (body, Some(pump))
+        }
+    };
+    let request = Request::new(&client.edge, head, &client.via, body)?;
+    // RFC 9110 section 7.4, as of absolute targets in HTTP/1.
+    if scheme == Some(strict::Scheme::Https) && request.scheme == crate::ask::Scheme::Http {
+        return Err(Refusal::TargetForm);
+    }
+    Ok((request, pump))
+}
+
+fn refuse(client: &Client, refusal: Refusal, respond: &mut SendResponse<Bytes>) {
+    let refused = error::refused(refusal);
+    // Short enough for any window that a client which goes on may have left.
+    let sent = reply::send_now(respond, &refused, false).map(|(sent, _)| sent).unwrap_or_default();
+    record::refusal(&client.edge, client.via.peer, refusal, sent, &refused);
+}
+
+/// One request through the handler, both directions at once.
+async fn exchange(client: Client, request: Request, up: Option<Up>, mut respond: SendResponse<Bytes>) {
+    let edge = &client.edge;
+    let line = record::Line::of(&request);
+    let span = spans::of_request(&request);
+    let head_only = request.method == Method::HEAD;
+    let timeouts = &edge.settings.timeouts;
+    let handling = handler::handle(edge, request, &span).instrument(span.clone());
+    let (go_on, told) = tokio::sync::oneshot::channel();
+    let pumping = async {
+        if let Some(up) = up {
+            pump(up, go_on, timeouts.body.0).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::pin!(handling, pumping, told);
+    let mut asked = false;
+    let reply = loop {
+        tokio::select! {
+            biased;
+            reply = &mut handling => break Some(reply),
+            wants = &mut told, if !asked => {
+                asked = true;
+                if wants.is_ok() {
+                    let mut go_on = Response::new(());
+                    *go_on.status_mut() = StatusCode::CONTINUE;
+                    let _ = respond.send_informational(go_on);
+                }
+            }
+            () = &mut pumping => {}
+            _ = poll_fn(|context| respond.poll_reset(context)) => break None,
+        }
+    };
+    let Some(reply) = reply else {
+        let status = StatusCode::from_u16(CLIENT_LEFT).unwrap_or(StatusCode::BAD_REQUEST);
+        let reply = Reply::new(status, http::HeaderMap::new(), ReplyBody::Empty);
+        spans::answered(&span, &reply);
+        return record::request(edge, &line, Sent { broken: true, ..Sent::default() }, &reply);
+    };
+    let sending = reply::send(&mut respond, reply, head_only, timeouts.send.0);
+    tokio::pin!(sending);
+    let (sent, reply) = tokio::select! {
+        biased;
+        sent = &mut sending => sent,
+        () = &mut pumping => return,
+    };
+    spans::answered(&span, &reply);
+    record::request(edge, &line, sent, &reply);
+}
+
+/// Hands the body up, as fast as it is taken. `go_on` is told when somebody wants it from a client that waits to be asked.
+async fn pump(up: Up, go_on: tokio::sync::oneshot::Sender<()>, patience: Duration) {
+    let Up { pump: BodyPump { chunks, wanted }, mut body, waits } = up;
+    if waits {
+        if wanted.await.is_err() {
+            return;
+        }
+        let _ = go_on.send(());
+    }
+    loop {
+        let chunk = match timeout(patience, body.data()).await {
+            Ok(None) => return,
+            Ok(Some(Ok(chunk))) => Ok(chunk),
+            Ok(Some(Err(_))) => Err(BodyFault::CutOff),
+            Err(_) => Err(BodyFault::TooSlow),
+        };
+        let taken = chunk.as_ref().map_or(0, Bytes::len);
+        let failed = chunk.is_err();
+        if chunks.send(chunk).await.is_err() || failed {
+            return;
+        }
+        // The client may send so much more, now that somebody has taken this.
+        let _ = body.flow_control().release_capacity(taken);
+    }
+}

@@ -1,0 +1,105 @@
+//! A request of HTTP/2 in the words of HTTP/1, for the one strict reader of heads.
+
+use http::header::{COOKIE, HOST};
+use http::{HeaderName, Request};
+
+use crate::head::{Refusal, Scheme};
+
+/// Writes the head to `out`, as a client of HTTP/1.1 would have sent it. `has_body`: the stream goes on behind it.
+///
+/// Nothing in it can be taken for the end of a line: `h2` lets no CR, LF or NUL into a value (RFC 9113 section 8.2.1).
+pub(super) fn write<B>(request: &Request<B>, has_body: bool, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    out.clear();
+    let uri = request.uri();
+    let target = uri.path_and_query().map_or("", |target| target.as_str());
+    out.extend_from_slice(request.method().as_str().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(target.as_bytes());
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    // RFC 9113 section 8.3.1: "An intermediary that forwards a request over HTTP/1.1 MUST retain any Host header field", and
+    // "A server SHOULD treat a request as malformed if it contains a Host header field that identifies an entity that differs".
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
+    let host = hosts.next().map(|host| host.as_bytes());
+    if hosts.next().is_some() || matches!((authority, host), (Some(a), Some(h)) if !a.eq_ignore_ascii_case(h))
+    {
+        return Err(Refusal::Authority);
+    }
+    if let Some(host) = authority.or(host) {
+        line(out, &HOST, host);
+    }
+    let mut has_length = false;
+    for (name, value) in request.headers() {
+        has_length |= name == http::header::CONTENT_LENGTH;
+        if name != HOST && name != COOKIE {
+            line(out, name, value.as_bytes());
+        }
+    }
+    cookies(request, out);
+    if has_body && !has_length {
+        out.extend_from_slice(b"transfer-encoding: chunked\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+    Ok(())
+}
+
+/// RFC 9113 section 8.2.3: "If there are multiple Cookie header fields after decompression, these MUST be concatenated into a
+/// single octet string using the two-octet delimiter of 0x3b, 0x20".
+fn cookies<B>(request: &Request<B>, out: &mut Vec<u8>) {
+    let crumbs: Vec<_> = request.headers().get_all(COOKIE).iter().map(|crumb| crumb.as_bytes()).collect();
+    if !crumbs.is_empty() {
+        line(out, &COOKIE, &crumbs.join(b"; ".as_slice()));
+    }
+}
+
+fn line(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
+    out.extend_from_slice(name.as_str().as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// What `:scheme` says. Nothing but these two is served.
+pub(super) fn scheme<B>(request: &Request<B>) -> Result<Option<Scheme>, Refusal> {
+    match request.uri().scheme_str() {
+        None => Ok(None),
+        Some("http") => Ok(Some(Scheme::Http)),
+        Some("https") => Ok(Some(Scheme::Https)),
+        Some(_) => Err(Refusal::TargetForm),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(request: http::request::Builder, has_body: bool) -> Result<String, Refusal> {
+        let mut out = Vec::new();
+        write(&request.body(()).unwrap(), has_body, &mut out)?;
+        Ok(String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn a_head_is_as_its_twin_would_be() {
+        let request = Request::get("https://example.com/a?b").header("cookie", "a=1").header("x-a", "1");
+        let request = request.header("cookie", "b=2").header("host", "EXAMPLE.com");
+        assert_eq!(
+            written(request, false).unwrap(),
+            "GET /a?b HTTP/1.1\r\nhost: example.com\r\nx-a: 1\r\ncookie: a=1; b=2\r\n\r\n"
+        );
+        let request = Request::post("/a").header("host", "example.com");
+        assert_eq!(
+            written(request, true).unwrap(),
+            "POST /a HTTP/1.1\r\nhost: example.com\r\ntransfer-encoding: chunked\r\n\r\n"
+        );
+        let request = Request::post("http://a/").header("content-length", "3");
+        assert_eq!(
+            written(request, true).unwrap(),
+            "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\n"
+        );
+        let request = Request::get("http://a/").header("host", "b");
+        assert_eq!(written(request, false), Err(Refusal::Authority));
+        let request = Request::get("http://a/").header("host", "a").header("host", "a");
+        assert_eq!(written(request, false), Err(Refusal::Authority));
+    }
+}

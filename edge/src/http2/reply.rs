@@ -1,0 +1,162 @@
+//! A reply on its way into a stream: its head, and its body as fast as the client's windows allow.
+
+use std::future::poll_fn;
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::server::SendResponse;
+use h2::{Reason, SendStream};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderValue, SERVER, TRANSFER_ENCODING};
+use http::{HeaderMap, Response};
+use tokio::time::timeout;
+
+use crate::body::ReplyBody;
+use crate::clock;
+use crate::reply::Reply;
+use crate::writer::{Sent, bodiless};
+
+/// Asked of the client's window at a time.
+const PIECE: usize = 64 * 1024;
+
+/// Why a body is not whole.
+enum Broken {
+    /// The client left the stream, or takes nothing.
+    Client,
+    /// Our side has no more of it, or something else than its head said.
+    Ours,
+}
+
+/// The head, framing being HTTP/2's affair.
+pub(super) fn head(reply: &Reply) -> Response<()> {
+    let mut headers: HeaderMap = reply.headers.clone();
+    for name in [CONNECTION, TRANSFER_ENCODING, CONTENT_LENGTH] {
+        headers.remove(name);
+    }
+    if let Some(length) = reply.length.filter(|_| !bodiless(reply.status)) {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    if !headers.contains_key(SERVER) {
+        headers.insert(SERVER, HeaderValue::from_static("weir"));
+    }
+    if !headers.contains_key(DATE)
+        && let Ok(date) = clock::with_http_date(HeaderValue::from_bytes)
+    {
+        headers.insert(DATE, date);
+    }
+    let mut response = Response::new(());
+    *response.status_mut() = reply.status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// What is still to be sent, and where to.
+type Rest = Option<(SendStream<Bytes>, Bytes)>;
+
+/// A reply that is all there, if the client's windows take it at once. Otherwise with the rest.
+pub(super) fn send_now(
+    respond: &mut SendResponse<Bytes>,
+    reply: &Reply,
+    head_only: bool,
+) -> Result<(Sent, Rest), h2::Error> {
+    let body = match &reply.body {
+        ReplyBody::Whole(body) if !head_only && !bodiless(reply.status) => body.clone(),
+        _ => Bytes::new(),
+    };
+    let mut stream = respond.send_response(head(reply), body.is_empty())?;
+    let sent = Sent { body: body.len() as u64, reusable: true, ..Sent::default() };
+    if body.is_empty() {
+        return Ok((sent, None));
+    }
+    stream.reserve_capacity(body.len());
+    if stream.capacity() < body.len() {
+        return Ok((sent, Some((stream, body))));
+    }
+    stream.send_data(body, true)?;
+    Ok((sent, None))
+}
+
+/// Sends the reply. Each piece the client takes nothing of ends after `patience`.
+pub(super) async fn send(
+    respond: &mut SendResponse<Bytes>,
+    mut reply: Reply,
+    head_only: bool,
+    patience: Duration,
+) -> (Sent, Reply) {
+    let mut sent = Sent::default();
+    let nothing = head_only || bodiless(reply.status) || reply.length == Some(0);
+    let Ok(mut stream) = respond.send_response(head(&reply), nothing) else {
+        sent.broken = true;
+        return (sent, reply);
+    };
+    if !nothing {
+        let sending = send_body(&mut stream, &mut reply.body, reply.length, patience, &mut sent);
+        if let Err(broken) = sending.await {
+            sent.broken = true;
+            stream.send_reset(match broken {
+                Broken::Client => Reason::CANCEL,
+                Broken::Ours => Reason::INTERNAL_ERROR,
+            });
+        }
+    }
+    (sent, reply)
+}
+
+async fn send_body(
+    stream: &mut SendStream<Bytes>,
+    body: &mut ReplyBody,
+    length: Option<u64>,
+    patience: Duration,
+    sent: &mut Sent,
+) -> Result<(), Broken> {
+    loop {
+        let next = tokio::select! {
+            biased;
+            next = body.next() => next,
+            _ = poll_fn(|context| stream.poll_reset(context)) => return Err(Broken::Client),
+        };
+        let Some(chunk) = next else { break };
+        let chunk = chunk.map_err(|_| Broken::Ours)?;
+        sent.body += chunk.len() as u64;
+        if length.is_some_and(|length| sent.body > length) {
+            return Err(Broken::Ours);
+        }
+        let last = length == Some(sent.body);
+        send_piece(stream, chunk, last, patience).await?;
+        if last {
+            return Ok(());
+        }
+    }
+    match length {
+        Some(_) => Err(Broken::Ours),
+        None => stream.send_data(Bytes::new(), true).map_err(|_| Broken::Client),
+    }
+}
+
+/// Sends what `send_now` could not.
+pub(super) async fn send_rest(mut stream: SendStream<Bytes>, body: Bytes, patience: Duration) {
+    if send_piece(&mut stream, body, true, patience).await.is_err() {
+        stream.send_reset(Reason::CANCEL);
+    }
+}
+
+async fn send_piece(
+    stream: &mut SendStream<Bytes>,
+    mut chunk: Bytes,
+    last: bool,
+    patience: Duration,
+) -> Result<(), Broken> {
+    while !chunk.is_empty() {
+        stream.reserve_capacity(chunk.len().min(PIECE));
+        let mut room = stream.capacity();
+        while room == 0 {
+            room = match timeout(patience, poll_fn(|context| stream.poll_capacity(context))).await {
+                Ok(Some(Ok(room))) => room,
+                _ => return Err(Broken::Client),
+            };
+        }
+        let piece = chunk.split_to(room.min(chunk.len()));
+        let ends = last && chunk.is_empty();
+        stream.send_data(piece, ends).map_err(|_| Broken::Client)?;
+    }
+    Ok(())
+}

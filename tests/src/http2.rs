@@ -1,0 +1,144 @@
+//! A client of HTTP/2 for requests as they should be, and the bytes of frames for all others.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use h2::client::{self, ResponseFuture, SendRequest};
+use http::Request;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
+use tokio_rustls::TlsConnector;
+
+use crate::PATIENCE;
+use crate::response::{Fields, Response};
+
+/// One connection. Its frames are read and written while a method waits.
+pub struct Http2 {
+    runtime: Runtime,
+    send: SendRequest<Bytes>,
+}
+
+impl Http2 {
+    /// Without TLS, knowing beforehand.
+    pub fn connect(address: SocketAddr) -> Self {
+        let runtime = runtime();
+        let send = runtime.block_on(async { begin(TcpStream::connect(address).await.unwrap()).await });
+        Self { runtime, send }
+    }
+
+    pub fn over_tls(address: SocketAddr, name: &str, config: Arc<ClientConfig>) -> Self {
+        let runtime = runtime();
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let send = runtime.block_on(async {
+            let tcp = TcpStream::connect(address).await.unwrap();
+            let tls = TlsConnector::from(config).connect(name, tcp).await.unwrap();
+            assert_eq!(tls.get_ref().1.alpn_protocol(), Some(b"h2".as_slice()));
+            begin(tls).await
+        });
+        Self { runtime, send }
+    }
+
+    /// One request and its response. `Err`: the stream was reset, or the connection ended.
+    pub fn ask(&mut self, request: Request<()>, body: &[u8]) -> Result<Response, h2::Error> {
+        self.ask_all(vec![(request, Bytes::copy_from_slice(body))]).remove(0)
+    }
+
+    pub fn get(&mut self, url: &str) -> Response {
+        self.ask(Request::get(url).body(()).unwrap(), b"").unwrap()
+    }
+
+    /// All at once; the responses in the order of the requests.
+    pub fn ask_all(&mut self, requests: Vec<(Request<()>, Bytes)>) -> Vec<Result<Response, h2::Error>> {
+        let Self { runtime, send } = self;
+        let asking = async {
+            let mut waiting = Vec::new();
+            for (request, body) in requests {
+                *send = send.clone().ready().await.unwrap();
+                let (response, mut stream) = send.send_request(request, body.is_empty()).unwrap();
+                if !body.is_empty() {
+                    tokio::spawn(async move {
+                        let mut body = body;
+                        while !body.is_empty() {
+                            stream.reserve_capacity(body.len());
+                            let room = std::future::poll_fn(|context| stream.poll_capacity(context)).await;
+                            let Some(Ok(room)) = room else { return };
+                            let piece = body.split_to(room.min(body.len()));
+                            if stream.send_data(piece, body.is_empty()).is_err() {
+                                return;
+                            }
+                        }
+                    });
+                }
+                waiting.push(tokio::spawn(receive(response)));
+            }
+            let mut responses = Vec::new();
+            for response in waiting {
+                responses.push(response.await.unwrap());
+            }
+            responses
+        };
+        runtime.block_on(async { tokio::time::timeout(PATIENCE, asking).await.unwrap() })
+    }
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
+
+async fn begin(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> SendRequest<Bytes> {
+    let (send, connection) = client::handshake(io).await.unwrap();
+    tokio::spawn(connection);
+    send
+}
+
+async fn receive(response: ResponseFuture) -> Result<Response, h2::Error> {
+    let (head, mut stream) = response.await?.into_parts();
+    let fields = head.headers.iter();
+    let fields = fields.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+    let mut body = Vec::new();
+    while let Some(chunk) = stream.data().await {
+        let chunk = chunk?;
+        stream.flow_control().release_capacity(chunk.len()).unwrap();
+        body.extend_from_slice(&chunk);
+    }
+    let (version, status) = ("HTTP/2".to_owned(), head.status.as_u16());
+    Ok(Response { version, status, fields: Fields(fields), body, whole: true })
+}
+
+/// A frame of this type.
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let mut frame = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
+    frame.extend([kind, flags]);
+    frame.extend(stream.to_be_bytes());
+    frame.extend_from_slice(payload);
+    frame
+}
+
+/// HPACK without tables: each field literal, as it is.
+pub fn head_block(fields: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut block = Vec::new();
+    for (name, value) in fields {
+        block.push(0);
+        for text in [name.as_bytes(), value] {
+            let length = text.len();
+            match length {
+                0..127 => block.push(length as u8),
+                _ => {
+                    block.push(127);
+                    let mut rest = length - 127;
+                    while rest >= 128 {
+                        block.push((rest % 128) as u8 | 128);
+                        rest /= 128;
+                    }
+                    block.push(rest as u8);
+                }
+            }
+            block.extend_from_slice(text);
+        }
+    }
+    block
+}
