@@ -10,7 +10,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-pub use self::cluster::RedisCluster;
+pub use self::cluster::{ClusterTls, RedisCluster};
 pub use self::resp::Reply;
 pub use self::sentinels::RedisSentinels;
 use crate::{Process, free_port, program};

@@ -99,7 +99,7 @@ pub(super) fn redis_config(server: &RedisServer) -> RedisConfig {
 
 /// With a test's time limits, not a request's: a machine that builds and tests at once is slow.
 pub(crate) fn patient(config: RedisConfig) -> RedisConfig {
-    RedisConfig { timeout: Time::from_secs(5), connect_timeout: Time::from_secs(5), ..config }
+    RedisConfig { timeout: Time::from_secs(20), connect_timeout: Time::from_secs(20), ..config }
 }
 
 fn slot(key: &str, vary: &[&str], fields: &[(&'static str, &'static str)]) -> Slot {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use process::settings::OneOrMany;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
-use weir_tests::{Redis, RedisCluster, RedisSentinels};
+use weir_tests::{ClusterTls, Redis, RedisCluster, RedisSentinels};
 
 use crate::RedisConfig;
 use crate::store::contract::{holds_on, patient};
@@ -74,6 +74,16 @@ async fn as_a_cluster() {
     for node in &cluster.nodes {
         assert_ne!(node.ask(&["DBSIZE"]).text(), "0", "the keys are on all nodes");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn as_a_cluster_by_tls() {
+    let authority = Authority::new();
+    let (certificate, key) = authority.issue("server");
+    let tls = ClusterTls { certificate: &certificate, key: &key, authority: &authority.file };
+    let cluster = RedisCluster::start_with_tls(3, &tls);
+    let config = cluster_config(cluster.tls_urls());
+    holds_on(&patient(RedisConfig { ca: Some(authority.file.clone()), ..config })).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,7 @@
 //! A Redis Cluster: masters only, with the slots spread over them; slots can be moved.
 
 use std::net::TcpListener;
+use std::path::Path;
 
 use super::{Redis, Reply};
 use crate::{free_port, until};
@@ -10,15 +11,67 @@ const SLOTS: u16 = 16_384;
 const BUS: u16 = 10_000;
 /// Above it the bus is out of the way of the ports that tests are given.
 const LOWEST_PORT: u16 = 22_001;
+const SETTINGS: &[&str] = &[
+    "--cluster-enabled",
+    "yes",
+    "--cluster-config-file",
+    "nodes.conf",
+    "--cluster-node-timeout",
+    "2000",
+    // One lost node takes its own slots along and no others.
+    "--cluster-require-full-coverage",
+    "no",
+];
 
 pub struct RedisCluster {
+    /// Reached without TLS, also where clients come with it.
     pub nodes: Vec<Redis>,
+    tls_ports: Vec<u16>,
+}
+
+/// PEM files for TLS: of the nodes, and of who vouches for them.
+pub struct ClusterTls<'a> {
+    pub certificate: &'a Path,
+    pub key: &'a Path,
+    pub authority: &'a Path,
 }
 
 impl RedisCluster {
     /// Ready: every node knows all, and all slots are served.
     pub fn start(masters: u16) -> Self {
-        let nodes: Vec<_> = (0..masters).map(|_| node()).collect();
+        let nodes = (0..masters).map(|_| {
+            let port = port_with_bus();
+            Redis::on(port, &["--port", &port.to_string()], SETTINGS)
+        });
+        Self::join(nodes.collect(), Vec::new())
+    }
+
+    /// The nodes speak TLS with each other and with clients.
+    pub fn start_with_tls(masters: u16, tls: &ClusterTls) -> Self {
+        let text = |path: &Path| path.display().to_string();
+        let files = [text(tls.certificate), text(tls.key), text(tls.authority)];
+        let mut settings = SETTINGS.to_vec();
+        settings.extend(["--tls-cluster", "yes", "--tls-auth-clients", "no"]);
+        settings.extend([
+            "--tls-cert-file",
+            &files[0],
+            "--tls-key-file",
+            &files[1],
+            "--tls-ca-cert-file",
+            &files[2],
+        ]);
+        let (nodes, tls_ports) = (0..masters)
+            .map(|_| {
+                let (port, tls_port) = (free_port(), port_with_bus());
+                let listens = ["--port", &port.to_string(), "--tls-port", &tls_port.to_string()];
+                (Redis::on(port, &listens, &settings), tls_port)
+            })
+            .unzip();
+        Self::join(nodes, tls_ports)
+    }
+
+    fn join(nodes: Vec<Redis>, tls_ports: Vec<u16>) -> Self {
+        let masters = nodes.len() as u16;
         for (n, node) in (0..masters).zip(&nodes) {
             node.ask(&["CLUSTER", "SET-CONFIG-EPOCH", &(n + 1).to_string()]);
             let first = |n: u16| (u32::from(SLOTS) * u32::from(n) / u32::from(masters)) as u16;
@@ -27,10 +80,15 @@ impl RedisCluster {
             command.extend(slots.iter().map(String::as_str));
             node.ask(&command);
         }
-        for other in nodes.iter().skip(1) {
-            nodes[0].ask(&["CLUSTER", "MEET", "127.0.0.1", &other.port.to_string()]);
+        // The bus is beside the port that other nodes come by.
+        let ports: Vec<_> = match tls_ports.is_empty() {
+            true => nodes.iter().map(|node| node.port).collect(),
+            false => tls_ports.clone(),
+        };
+        for port in ports.iter().skip(1) {
+            nodes[0].ask(&["CLUSTER", "MEET", "127.0.0.1", &port.to_string()]);
         }
-        let cluster = Self { nodes };
+        let cluster = Self { nodes, tls_ports };
         let known = format!("cluster_known_nodes:{masters}\r");
         until("the cluster is whole", || {
             let whole = |node: &Redis| {
@@ -44,6 +102,10 @@ impl RedisCluster {
 
     pub fn urls(&self) -> Vec<String> {
         self.nodes.iter().map(Redis::url).collect()
+    }
+
+    pub fn tls_urls(&self) -> Vec<String> {
+        self.tls_ports.iter().map(|port| format!("rediss://127.0.0.1:{port}")).collect()
     }
 
     pub fn slot_of(&self, key: &str) -> u16 {
@@ -115,23 +177,10 @@ impl RedisCluster {
     }
 }
 
-fn node() -> Redis {
+fn port_with_bus() -> u16 {
     let bus_is_free = |port: &u16| TcpListener::bind(("127.0.0.1", port + BUS)).is_ok();
     let mut ports = std::iter::repeat_with(free_port).take(usize::from(u16::MAX));
-    let port =
-        ports.find(|port| *port >= LOWEST_PORT && bus_is_free(port)).expect("a port and its bus are free");
-    let cluster = [
-        "--cluster-enabled",
-        "yes",
-        "--cluster-config-file",
-        "nodes.conf",
-        "--cluster-node-timeout",
-        "2000",
-        // One lost node takes its own slots along and no others.
-        "--cluster-require-full-coverage",
-        "no",
-    ];
-    Redis::on(port, &["--port", &port.to_string()], &cluster)
+    ports.find(|port| *port >= LOWEST_PORT && bus_is_free(port)).expect("a port and its bus are free")
 }
 
 fn id(node: &Redis) -> String {
