@@ -26,6 +26,8 @@ use weir_proto::cache::cache_server::CacheServer;
 use weir_proto::tls::{self, Tls, TlsError};
 
 pub use config::{Config, RedisConfig, WrongSetting};
+#[doc(hidden)]
+pub use entry::record::fuzzed::read_record;
 pub use metrics::Metrics;
 pub use service::Node;
 

@@ -53,6 +53,9 @@ mod conditions;
 // What a location's cache settings change.
 #[path = "e2e/cache_settings.rs"]
 mod cache_settings;
+// Who waits for another's page, how long, and for what.
+#[path = "e2e/collapse.rs"]
+mod collapse;
 // Why a URL is cached or not.
 #[path = "e2e/explain.rs"]
 mod explain;

@@ -4,6 +4,7 @@
 //! what is left of the record's life, and the age follows from that.
 
 mod compression;
+pub(crate) mod fuzzed;
 
 use std::time::Duration;
 

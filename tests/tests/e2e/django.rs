@@ -102,6 +102,29 @@ fn anonymous_visitors_share_the_pages(stack: &Stack) {
     silent(stack);
 }
 
+both_topologies!(campaigns_and_measuring_leave_the_hit_rate_alone, demo());
+fn campaigns_and_measuring_leave_the_hit_rate_alone(stack: &Stack) {
+    let calls = || stack.admin("/api/v1/status").expect(200).json()["application"]["calls"].as_u64().unwrap();
+    let (before, visits, pages) = (calls(), 60, ["/", "/counter/", "/letters/"]);
+    let mut hits = 0;
+    for n in 0..visits {
+        // Everybody has another identity for each of those who measure, and came by another link.
+        let cookies = format!(
+            "_ga=GA1.1.{n}.9; _gid=GA1.2.{n}; _ga_X{n}=GS1.1.{n}; _fbp=fb.1.{n}; _hjSessionUser_{n}=a; \
+             OptanonConsent=groups{n}; CookieConsent=yes; csrftoken=token{n}"
+        );
+        let target = format!("{}?utm_source=mail{n}&utm_campaign=c{n}&fbclid=f{n}&gclid=g{n}", pages[n % 2]);
+        let page = stack.get_with(&target, &[("Cookie", &cookies)]).expect(200);
+        assert!(page.fields.all("set-cookie").is_empty(), "{target}");
+        hits += usize::from(page.cache_status().contains("; hit"));
+    }
+    assert_eq!((hits, calls() - before), (visits - 2, 2));
+    // A page with a form is each visitor's own, and costs no more than itself.
+    let form = stack.get_with(pages[2], &[("Cookie", "_ga=1")]).expect(200);
+    assert!(!form.cache_status().contains("hit"));
+    silent(stack);
+}
+
 both_topologies!(visitors_who_are_signed_in_never_see_each_other, demo());
 fn visitors_who_are_signed_in_never_see_each_other(stack: &Stack) {
     Demo::add_user(&stack.app, "berta");

@@ -143,6 +143,38 @@ fn a_page_with_a_token_is_the_visitors_own_cookie_and_all(stack: &Stack) {
     assert_eq!(stack.oracle.field("form", last, "HTTP_COOKIE").as_deref(), Some("csrftoken=b"));
 }
 
+both_topologies!(cookies_and_redirects_of_a_login_stay_with_their_visitor, SETTINGS);
+fn cookies_and_redirects_of_a_login_stay_with_their_visitor(stack: &Stack) {
+    // Chosen by Cookie: anonymous visitors share one page, whatever is measured of them; all others have their own.
+    let target = "/count/vary?body=who&h=Vary:Cookie";
+    for cookie in ["_ga=1", "_ga=2; _fbp=x", "csrftoken=a"] {
+        let page = stack.get_with(target, &[("Cookie", cookie)]).expect(200).text();
+        assert_eq!(page, "1 cookie=None authorization=None\n", "{cookie}");
+    }
+    for name in ["alice", "bob"] {
+        let page = stack.get_with(target, &[("Cookie", &format!("_ga=1; sessionid={name}"))]).expect(200);
+        assert!(page.text().contains(name) && !page.cache_status().contains("stored"));
+    }
+    // Said to be for all, and chosen by Cookie all the same: not for those with a session.
+    let target = "/count/both?body=who&h=Vary:Cookie&h=Cache-Control:public,max-age%3D60";
+    stack.get(target).expect(200);
+    assert!(stack.get_with(target, &[("Cookie", "sessionid=eve")]).expect(200).text().contains("eve"));
+    assert!(!stack.get(target).expect(200).text().contains("eve"));
+    // A login answers with a redirect and a session.
+    let login = "/count/login?status=302&h=Location:/me&h=Set-Cookie:sessionid%3Dsecret";
+    for calls in 1..4 {
+        stack.get(login).expect(302).expect_cache(&["detail=set-cookie"]);
+        assert_eq!(stack.oracle.calls("login"), calls);
+    }
+    // One to the login, for those who have no session, is kept, and not given to those who have one.
+    let gate = "/count/gate?status=302&h=Location:/login";
+    stack.get(gate).expect(302).expect_cache(&["stored"]);
+    stack.oracle.set("gate", "");
+    stack.get(gate).expect(302).expect_cache(&["hit"]);
+    stack.get_with(gate, &[("Cookie", "sessionid=alice")]).expect(302).expect_cache(&["fwd=bypass"]);
+    assert_eq!(stack.oracle.calls("gate"), 2);
+}
+
 fn flask() -> Setup {
     Setup::new(SETTINGS, App::Flask)
 }

@@ -1,0 +1,73 @@
+//! What a client sends, as the cache reads it: host, path, query, cookies, Cache-Control, Accept-Encoding, conditions and ranges.
+//! A line of the input is a field; the first is the target.
+#![no_main]
+
+use std::sync::LazyLock;
+use std::time::{Duration, UNIX_EPOCH};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http_cache::conditional::{Answer, Role, Selected, evaluate, headers_for_304};
+use http_cache::{Asked, KeyFields, Policy, QueryRules, RequestParts, vary};
+use libfuzzer_sys::fuzz_target;
+
+static POLICY: LazyLock<Policy> = LazyLock::new(|| Policy {
+    query: QueryRules::new(["utm_*", "x"], [], true).unwrap_or_default(),
+    key_fields: KeyFields::new(["x-key"]).unwrap_or_default(),
+    honour_request: true,
+    ..Policy::default()
+});
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut lines = bytes.split(|byte| *byte == b'\n');
+    let target = lines.next().unwrap_or_default();
+    let (path, query) = match target.iter().position(|byte| *byte == b'?') {
+        Some(at) => (&target[..at], Some(&target[at + 1..])),
+        None => (target, None),
+    };
+    let (mut headers, mut host) = (HeaderMap::new(), String::from("h"));
+    for line in lines {
+        let at = line.iter().position(|byte| *byte == b':').unwrap_or(line.len());
+        let value = line.get(at + 1..).unwrap_or_default().trim_ascii();
+        match (HeaderName::from_bytes(&line[..at]), HeaderValue::from_bytes(value)) {
+            (Ok(name), _) if name == "host" => host = String::from_utf8_lossy(value).into_owned(),
+            (Ok(name), Ok(value)) => drop(headers.append(name, value)),
+            _ => {}
+        }
+    }
+    let parts = |headers| RequestParts {
+        method: &Method::GET,
+        scheme: "https",
+        authority: &host,
+        path,
+        query,
+        headers,
+    };
+    if let Asked::Shared(shared) = POLICY.request(&parts(&headers)) {
+        // What the application sees has the same key: nothing that the key ignores is left.
+        let seen = &shared.outgoing;
+        let target = seen.target.as_ref();
+        let at = target.iter().position(|byte| *byte == b'?');
+        let (path, query) =
+            (&target[..at.unwrap_or(target.len())], at.map(|at| &target[at + 1..]).filter(|query| !query.is_empty()));
+        let again = RequestParts { path, query, authority: &seen.authority, ..parts(&seen.headers) };
+        let Asked::Shared(again) = POLICY.request(&again) else { panic!("passed the second time") };
+        assert!(query.is_none() || again.key == shared.key, "{:?} {:?}", again.key, shared.key);
+        assert!(!again.look.personal && !seen.headers.contains_key("x-forwarded-for"));
+    }
+    let names: Vec<_> = headers.keys().take(4).cloned().collect();
+    assert!(vary::matches(&names, &vary::selected(&names, &headers), &headers));
+    for role in [Role::Cache, Role::Origin] {
+        let received = UNIX_EPOCH + Duration::from_secs(784_111_777);
+        // The page has the validators of the request, so that conditions hold at times.
+        let selected = Selected { status: StatusCode::OK, headers: &headers, length: 100, received, role };
+        match evaluate(&Method::GET, &headers, &selected) {
+            Answer::Partial(part) => assert!(part.first <= part.last && part.last < 100),
+            Answer::Parts(parts) => {
+                assert!(parts.len() > 1 && parts.is_sorted_by(|one, next| one.last < next.first));
+                assert!(parts.last().is_some_and(|part| part.last < 100));
+            }
+            Answer::NotModified => drop(headers_for_304(&headers)),
+            _ => {}
+        }
+    }
+});
