@@ -13,7 +13,7 @@ use weir_proto::origin::{FetchReply, FetchRequest, Kind as Failure, RequestHead}
 use wsgi_adapter::PoolConfig;
 
 use crate::edge::{Edge, PATIENCE, chunk, end, field, get, head, pool};
-use crate::peer::Peer;
+use crate::peer::{Peer, read_request, variable};
 
 fn upgrade(target: &str) -> RequestHead {
     let fields =
@@ -137,4 +137,23 @@ async fn nothing_switches_unasked_or_to_nothing() {
     let edge = Edge::in_process(pool_of(&server, Time::from_secs(60)));
     let (_sender, replies) = open(&edge, "/").await;
     assert_eq!(crate::edge::read(replies).await.failed(), (Failure::BadReply, true));
+}
+
+#[tokio::test]
+async fn uwsgi_carries_it_too() {
+    let server = Peer::new(|mut stream| async move {
+        let (packet, _) = read_request(&mut stream).await;
+        let told = [variable(&packet, "HTTP_CONNECTION"), variable(&packet, "HTTP_UPGRADE")].join(" ");
+        stream.write_all(SWITCHED).await.unwrap();
+        stream.write_all(told.as_bytes()).await.unwrap();
+        let (mut reader, mut writer) = stream.split();
+        let _ = tokio::io::copy(&mut reader, &mut writer).await;
+    })
+    .await;
+    let edge = Edge::in_process(pool(&[&server.address]));
+    let (sender, mut replies) = open(&edge, "/").await;
+    assert!(matches!(next(&mut replies).await, Message::Head(head) if head.status == 101));
+    assert_eq!(bytes(&mut replies, 22).await, b"helloUpgrade websocket");
+    sender.send(chunk(b"back and forth")).await.unwrap();
+    assert_eq!(bytes(&mut replies, 14).await, b"back and forth");
 }
