@@ -75,6 +75,8 @@ reasons! {
     AccelExpires = "x-accel-expires", "field X-Accel-Expires";
     /// The reply lets another location answer for it, for this one visitor.
     AccelRedirect = "x-accel-redirect", "field X-Accel-Redirect";
+    /// The reply is a stream of events, or is not to be buffered.
+    Streamed = "streamed", "field X-Accel-Buffering, type text/event-stream";
     /// The reply sets a cookie.
     SetCookie = "set-cookie", "design: private unless sure";
     /// Vary names `*`.

@@ -48,6 +48,10 @@ impl Policy {
         if reply.headers.contains_key("x-accel-redirect") {
             return Err(Reason::AccelRedirect);
         }
+        // It ends when its visitor leaves, perhaps, and nobody may wait for that. As in nginx what is not buffered is not cached.
+        if is_streamed(reply.headers) {
+            return Err(Reason::Streamed);
+        }
         let governing = Governing::of(self, reply.headers, now);
         let directives = governing.directives();
         self.check_directives(reply.status, &directives)?;
@@ -207,6 +211,14 @@ fn is_usable(ttl: Duration, age: Duration, directives: &ReplyDirectives) -> bool
     let usable = ttl.saturating_add(directives.stale_while_revalidate.valid().unwrap_or_default());
     let forbidden = directives.must_revalidate || directives.proxy_revalidate;
     ttl > age || (usable > age && !forbidden)
+}
+
+fn is_streamed(headers: &HeaderMap) -> bool {
+    let says = |name: &str, word: &str| {
+        let value = headers.get(name).and_then(|value| value.as_bytes().split(|&byte| byte == b';').next());
+        value.is_some_and(|value| value.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
+    };
+    says("content-type", "text/event-stream") || says("x-accel-buffering", "no")
 }
 
 #[cfg(test)]

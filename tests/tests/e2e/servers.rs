@@ -92,6 +92,34 @@ fn events_come_as_they_happen(stack: &Stack) {
     assert!(begun.elapsed() - first >= Duration::from_millis(1000), "the first came with the last");
 }
 
+const CACHED: &str = r#"
+[[edge.site]]
+server_name = ["localhost"]
+[[edge.site.location]]
+match = "/"
+pool = "http"
+[edge.site.location.cache]
+ttl = "60s"
+[[wsgi_adapter.pool]]
+name = "http"
+servers = ["http://127.0.0.1:$PORT"]
+"#;
+
+both_topologies!(events_are_for_one_visitor_even_where_pages_are_cached, CACHED);
+fn events_are_for_one_visitor_even_where_pages_are_cached(stack: &Stack) {
+    let _server = AppServer::uvicorn(stack.port);
+    for _ in 0..2 {
+        let got = stack.get("/events?gap=1").expect(200);
+        assert_eq!(got.text(), "data: 0\n\ndata: 1\n\ndata: 2\n\n");
+        assert!(!got.field("cache-status").unwrap().contains("stored"), "{:?}", got.fields);
+    }
+    for n in 1..=2 {
+        let got =
+            stack.get("/count/unbuffered?h=X-Accel-Buffering:no&h=Cache-Control:max-age%3D60").expect(200);
+        assert_eq!((got.text(), got.field("x-accel-buffering")), (format!("{n}\n"), None));
+    }
+}
+
 const STREAMED: &str = r#"
 [[edge.site]]
 server_name = ["localhost"]

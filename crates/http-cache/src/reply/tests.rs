@@ -258,6 +258,12 @@ fn what_the_reply_forbids() {
         (&[("set-cookie", "a=1"), ("cache-control", "public, s-maxage=60")], Reason::SetCookie),
         (&[("set-cookie", "a=1"), ("x-accel-expires", "60")], Reason::SetCookie),
         (&[("set-cookie", "a=1"), ("cdn-cache-control", "public, max-age=60")], Reason::SetCookie),
+        (&[("x-accel-redirect", "/x"), ("cache-control", "public, max-age=60")], Reason::AccelRedirect),
+        (
+            &[("content-type", "Text/Event-Stream; charset=utf-8"), ("cache-control", "max-age=60")],
+            Reason::Streamed,
+        ),
+        (&[("x-accel-buffering", "no"), ("cache-control", "public, max-age=60")], Reason::Streamed),
         (&[("vary", "*")], Reason::VaryStar),
         (&[("vary", "accept, *")], Reason::VaryStar),
         (&[("vary", "*"), ("x-accel-expires", "60")], Reason::VaryStar),
