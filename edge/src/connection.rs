@@ -276,21 +276,14 @@ impl Connection {
         let (sent, reply, whole) = match pump {
             None => {
                 let reply = handling.await;
-                if let Some(chunks) = tunnel.filter(|_| reply.status == StatusCode::SWITCHING_PROTOCOLS) {
-                    let (sent, reply) = tunnel::run(
-                        &mut self.stream,
-                        &mut self.buffer,
-                        reply,
-                        chunks,
-                        &edge.settings.timeouts,
-                    )
-                    .await;
-                    spans::answered(&span, &reply);
-                    record::request(&edge, &line, sent, &reply);
-                    return false;
+                let (stream, buffer) = (&mut self.stream, &mut self.buffer);
+                match tunnel.filter(|_| reply.status == StatusCode::SWITCHING_PROTOCOLS) {
+                    Some(chunks) => tunnel::run(stream, buffer, reply, chunks, &edge.settings.timeouts).await,
+                    None => {
+                        let (sent, reply) = writer::send(stream, reply, manner, patience).await;
+                        (sent, reply, true)
+                    }
                 }
-                let (sent, reply) = writer::send(&mut self.stream, reply, manner, patience).await;
-                (sent, reply, true)
             }
             Some(pump) => {
                 let up = Up { framing, pump, expects_continue };

@@ -18,14 +18,15 @@ use crate::writer::{self, Sent};
 /// Read from the client at once.
 const READ: usize = 16 * 1024;
 
-/// Sends the reply's head and is a tunnel from then on. `buffer`: what the client has sent behind its request.
+/// Sends the reply's head and is a tunnel from then on. `buffer`: what the client has sent behind its request. The flag: no other
+/// request follows on this connection.
 pub(crate) async fn run(
     stream: &mut Stream,
     buffer: &mut BytesMut,
     mut reply: Reply,
     chunks: Chunks,
     timeouts: &Timeouts,
-) -> (Sent, Reply) {
+) -> (Sent, Reply, bool) {
     let (reader, mut writer) = tokio::io::split(stream);
     let mut head = Vec::with_capacity(512);
     writer::start(&mut head, reply.status, &reply.headers);
@@ -40,10 +41,8 @@ pub(crate) async fn run(
             () = down(&mut writer, body, &heard, &mut sent.body, timeouts.send.0) => {}
             () = silence(&heard, timeouts.tunnel.0) => {}
         }
-        // A client that reads the end of the connection knows that it was meant.
-        let _ = timeout(timeouts.send.0, writer.shutdown()).await;
     }
-    (sent, reply)
+    (sent, reply, false)
 }
 
 async fn up<R: AsyncRead + Unpin>(
