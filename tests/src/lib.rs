@@ -40,7 +40,7 @@ pub use patience::{PATIENCE, until};
 pub use ports::free_port;
 pub use process::Process;
 pub use program::repository;
-pub use redis::{ClusterTls, Redis, RedisCluster, RedisSentinels, Reply};
+pub use redis::{Redis, RedisCluster, RedisSentinels, Reply, Sentinel, TlsFiles};
 pub use response::{Fields, Response};
 pub use setup::{App, Setup};
 pub use stack::{Stack, Topology, check};

@@ -10,9 +10,9 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-pub use self::cluster::{ClusterTls, RedisCluster};
+pub use self::cluster::RedisCluster;
 pub use self::resp::Reply;
-pub use self::sentinels::RedisSentinels;
+pub use self::sentinels::{RedisSentinels, Sentinel};
 use crate::{Process, free_port, program};
 
 pub struct Redis {
@@ -21,6 +21,24 @@ pub struct Redis {
     arguments: Vec<String>,
     password: Option<String>,
     directory: TempDir,
+}
+
+/// PEM files for TLS: of servers, and of who vouches for them.
+pub struct TlsFiles<'a> {
+    pub certificate: &'a Path,
+    pub key: &'a Path,
+    pub authority: &'a Path,
+}
+
+impl TlsFiles<'_> {
+    /// As arguments.
+    fn settings(&self) -> Vec<String> {
+        let files = [("cert", self.certificate), ("key", self.key), ("ca-cert", self.authority)];
+        files
+            .iter()
+            .flat_map(|(name, path)| [format!("--tls-{name}-file"), path.display().to_string()])
+            .collect()
+    }
 }
 
 impl Redis {
@@ -40,16 +58,12 @@ impl Redis {
         Self { password: Some(password.to_owned()), ..server }
     }
 
-    /// Speaks TLS only. The files are PEM: its certificate and key, and who vouches for clients, if it asks them for a
-    /// certificate.
-    pub fn with_tls(certificate: &Path, key: &Path, clients_by: Option<&Path>) -> Self {
-        let text = |path: &Path| path.display().to_string();
+    /// Speaks TLS only, and may want to see a certificate of its clients.
+    pub fn with_tls(tls: &TlsFiles, ask_clients: bool) -> Self {
         let port = free_port();
-        let mut arguments = vec!["--tls-cert-file".to_owned(), text(certificate)];
-        arguments.extend(["--tls-key-file".to_owned(), text(key)]);
-        arguments.extend(["--tls-ca-cert-file".to_owned(), text(clients_by.unwrap_or(certificate))]);
-        let asks = if clients_by.is_some() { "yes" } else { "no" };
-        arguments.extend(["--tls-auth-clients".to_owned(), asks.to_owned()]);
+        let mut arguments = tls.settings();
+        arguments
+            .extend(["--tls-auth-clients".to_owned(), if ask_clients { "yes" } else { "no" }.to_owned()]);
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         Self::on(port, &["--port", "0", "--tls-port", &port.to_string()], &arguments)
     }

@@ -91,11 +91,10 @@ async fn errors_are_counted_by_kind() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_nobody_vouches_for_is_not_used() {
     let (trusted, other) = (Authority::new(), Authority::new());
-    let (certificate, key) = other.issue("server");
-    let server = Redis::with_tls(&certificate, &key, None);
+    let server = Redis::with_tls(&other.server().files(), false);
     assert_eq!(counted(trusted.config(&server), "k").await, "{kind=\"connect\"} 1");
     // One who wants to see a certificate of ours, too.
-    let server = Redis::with_tls(&certificate, &key, Some(&other.file));
+    let server = Redis::with_tls(&other.server().files(), true);
     let refused = counted(other.config(&server), "k").await;
     assert!(refused.contains("connect"), "{refused}");
     works_alone(&node(trusted.config(&server)).await, "untrusted").await;

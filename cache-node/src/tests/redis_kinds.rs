@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use process::settings::OneOrMany;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
-use weir_tests::{ClusterTls, Redis, RedisCluster, RedisSentinels};
+use weir_tests::{Redis, RedisCluster, RedisSentinels, Sentinel, TlsFiles};
 
 use crate::RedisConfig;
 use crate::store::contract::{holds_on, patient};
@@ -51,16 +51,14 @@ async fn by_unix_socket() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn by_tls() {
     let authority = Authority::new();
-    let (certificate, key) = authority.issue("server");
-    let server = Redis::with_tls(&certificate, &key, None);
+    let server = Redis::with_tls(&authority.server().files(), false);
     holds_on(&patient(authority.config(&server))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn by_mutual_tls() {
     let authority = Authority::new();
-    let (certificate, key) = authority.issue("server");
-    let server = Redis::with_tls(&certificate, &key, Some(&authority.file));
+    let server = Redis::with_tls(&authority.server().files(), true);
     let (certificate, key) = authority.issue("node");
     let config = authority.config(&server);
     holds_on(&patient(RedisConfig { certificate: Some(certificate), key: Some(key), ..config })).await;
@@ -79,9 +77,7 @@ async fn as_a_cluster() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn as_a_cluster_by_tls() {
     let authority = Authority::new();
-    let (certificate, key) = authority.issue("server");
-    let tls = ClusterTls { certificate: &certificate, key: &key, authority: &authority.file };
-    let cluster = RedisCluster::start_with_tls(3, &tls);
+    let cluster = RedisCluster::start_with_tls(3, &authority.server().files());
     let config = cluster_config(cluster.tls_urls());
     holds_on(&patient(RedisConfig { ca: Some(authority.file.clone()), ..config })).await;
 }
@@ -93,6 +89,16 @@ async fn by_sentinel() {
         RedisConfig { sentinel_password: Some("own".to_owned()), ..sentinel_config(sentinels.urls()) };
     holds_on(&patient(config)).await;
     assert_ne!(sentinels.servers[0].ask(&["DBSIZE"]).text(), "0");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn by_sentinel_by_tls() {
+    let authority = Authority::new();
+    let issued = authority.server();
+    let server = Redis::with_tls(&issued.files(), false);
+    let (_sentinel, port) = Sentinel::by_tls(&server, &issued.files());
+    let config = sentinel_config(vec![format!("rediss://127.0.0.1:{port}")]);
+    holds_on(&patient(RedisConfig { ca: Some(authority.file.clone()), ..config })).await;
 }
 
 /// Who signs the certificates of a test. Made anew for each: nothing to keep secret, nothing that runs out.
@@ -114,6 +120,12 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), file, folder }
     }
 
+    /// For a server.
+    pub(super) fn server(&self) -> Issued {
+        let (certificate, key) = self.issue("server");
+        Issued { certificate, key, authority: self.file.clone() }
+    }
+
     /// Files with a certificate for 127.0.0.1 and its key.
     pub(super) fn issue(&self, name: &str) -> (PathBuf, PathBuf) {
         let key = KeyPair::generate().unwrap();
@@ -131,5 +143,18 @@ impl Authority {
     pub(super) fn config(&self, server: &Redis) -> RedisConfig {
         let at = RedisConfig::at(&format!("rediss://127.0.0.1:{}", server.port));
         RedisConfig { ca: Some(self.file.clone()), ..at }
+    }
+}
+
+/// A server's files.
+pub(super) struct Issued {
+    certificate: PathBuf,
+    key: PathBuf,
+    authority: PathBuf,
+}
+
+impl Issued {
+    pub(super) fn files(&self) -> TlsFiles<'_> {
+        TlsFiles { certificate: &self.certificate, key: &self.key, authority: &self.authority }
     }
 }

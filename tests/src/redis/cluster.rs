@@ -1,9 +1,8 @@
 //! A Redis Cluster: masters only, with the slots spread over them; slots can be moved.
 
 use std::net::TcpListener;
-use std::path::Path;
 
-use super::{Redis, Reply};
+use super::{Redis, Reply, TlsFiles};
 use crate::{free_port, until};
 
 const SLOTS: u16 = 16_384;
@@ -29,13 +28,6 @@ pub struct RedisCluster {
     tls_ports: Vec<u16>,
 }
 
-/// PEM files for TLS: of the nodes, and of who vouches for them.
-pub struct ClusterTls<'a> {
-    pub certificate: &'a Path,
-    pub key: &'a Path,
-    pub authority: &'a Path,
-}
-
 impl RedisCluster {
     /// Ready: every node knows all, and all slots are served.
     pub fn start(masters: u16) -> Self {
@@ -47,19 +39,11 @@ impl RedisCluster {
     }
 
     /// The nodes speak TLS with each other and with clients.
-    pub fn start_with_tls(masters: u16, tls: &ClusterTls) -> Self {
-        let text = |path: &Path| path.display().to_string();
-        let files = [text(tls.certificate), text(tls.key), text(tls.authority)];
+    pub fn start_with_tls(masters: u16, tls: &TlsFiles) -> Self {
+        let files = tls.settings();
         let mut settings = SETTINGS.to_vec();
         settings.extend(["--tls-cluster", "yes", "--tls-auth-clients", "no"]);
-        settings.extend([
-            "--tls-cert-file",
-            &files[0],
-            "--tls-key-file",
-            &files[1],
-            "--tls-ca-cert-file",
-            &files[2],
-        ]);
+        settings.extend(files.iter().map(String::as_str));
         let (nodes, tls_ports) = (0..masters)
             .map(|_| {
                 let (port, tls_port) = (free_port(), port_with_bus());

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::{Redis, Reply, resp};
+use super::{Redis, Reply, TlsFiles, resp};
 use crate::{Process, free_port, program, until};
 
 pub struct RedisSentinels {
@@ -51,7 +51,7 @@ impl RedisSentinels {
             let info = replica.ask(&["INFO", "replication"]).text();
             info.contains("master_link_status:up").then_some(())
         });
-        let sentinels = (0..sentinels).map(|_| sentinel(&master, sentinels / 2 + 1, own)).collect();
+        let sentinels = (0..sentinels).map(|_| sentinel(&master, sentinels / 2 + 1, own, "")).collect();
         let all = Self { servers: [master, replica], sentinels };
         until("the Sentinels know each other and the replica", || {
             let knows = |sentinel: &Sentinel| {
@@ -97,6 +97,16 @@ impl RedisSentinels {
 }
 
 impl Sentinel {
+    /// Watches a server that speaks TLS, and speaks TLS itself on the port that is told with it.
+    pub fn by_tls(master: &Redis, tls: &TlsFiles) -> (Self, u16) {
+        let tls_port = free_port();
+        let mut settings = format!("tls-port {tls_port}\ntls-replication yes\ntls-auth-clients no\n");
+        for pair in tls.settings().chunks(2) {
+            settings.push_str(&format!("{}\n", pair.join(" ").trim_start_matches('-')));
+        }
+        (sentinel(master, 1, None, &settings), tls_port)
+    }
+
     #[track_caller]
     pub fn ask(&self, words: &[&str]) -> Reply {
         match self.try_ask(words) {
@@ -110,10 +120,10 @@ impl Sentinel {
     }
 }
 
-fn sentinel(master: &Redis, quorum: usize, password: Option<&str>) -> Sentinel {
+fn sentinel(master: &Redis, quorum: usize, password: Option<&str>, more: &str) -> Sentinel {
     let (port, directory, name) = (free_port(), TempDir::new().unwrap(), RedisSentinels::NAME);
     let mut settings = format!(
-        "port {port}\nbind 127.0.0.1\nsentinel monitor {name} 127.0.0.1 {} {quorum}\n\
+        "{more}port {port}\nbind 127.0.0.1\nsentinel monitor {name} 127.0.0.1 {} {quorum}\n\
          sentinel down-after-milliseconds {name} 500\nsentinel failover-timeout {name} 4000\n",
         master.port
     );
