@@ -9,9 +9,10 @@ use bytes::BytesMut;
 use http::Version;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use crate::ask::Scheme;
 use crate::connection::Connection;
 use crate::http2::{self, PREFACE};
 use crate::linger::linger;
@@ -27,16 +28,33 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The first byte of every TLS connection: a record that is a handshake.
 const TLS_HANDSHAKE: u8 = 22;
 
-/// A socket that is listened on, and what is spoken there.
+/// What is spoken at an address of `listen`.
+#[derive(Clone)]
 pub(crate) struct Door {
-    pub(crate) listener: TcpListener,
     pub(crate) tls: Option<Acceptor>,
     pub(crate) http2: bool,
 }
 
-/// Accepts until the drain begins.
-pub(crate) async fn accept(edge: Arc<Edge>, door: Door, room: Arc<Semaphore>) {
-    let Door { listener, tls, http2 } = door;
+/// A connection that was let in, and its place among all.
+pub(crate) struct Guest {
+    pub(crate) stream: TcpStream,
+    pub(crate) peer: SocketAddr,
+    pub(crate) place: Place,
+}
+
+/// Counted for as long as it lives.
+pub(crate) struct Place {
+    _seat: OwnedSemaphorePermit,
+    _active: Active,
+}
+
+/// Accepts until the drain begins; hands each connection to `take`.
+pub(crate) async fn accept(
+    edge: Arc<Edge>,
+    listener: TcpListener,
+    room: Arc<Semaphore>,
+    take: impl Fn(Guest),
+) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -55,41 +73,72 @@ pub(crate) async fn accept(edge: Arc<Edge>, door: Door, room: Arc<Semaphore>) {
             edge.metrics.connections_refused.inc();
             continue;
         };
-        let Ok(local) = stream.local_addr() else { continue };
         let _ = stream.set_nodelay(true);
-        let active = Active::enter(&edge.metrics.connections_active);
-        let (edge_, tls) = (edge.clone(), tls.clone());
-        edge.shutdown.spawn(async move {
-            let stream = match tls {
-                None => Some(Stream::Plain(stream)),
-                // Boxed: the room a handshake takes is not held afterwards.
-                Some(tls) => Box::pin(secure(&edge_, tls, stream, peer)).await,
-            };
-            if let Some(stream) = stream {
-                serve(edge_, stream, (peer, local), http2).await;
-            }
-            drop((active, seat));
-        });
+        let place = Place { _seat: seat, _active: Active::enter(&edge.metrics.connections_active) };
+        take(Guest { stream, peer, place });
     }
 }
 
-/// Settles which HTTP it is, and speaks it to the end.
-async fn serve(edge: Arc<Edge>, mut stream: Stream, (peer, local): (SocketAddr, SocketAddr), http2: bool) {
-    let via = Via { peer, local, scheme: stream.scheme(), http2: false };
+/// Serves a connection in a task of its own, on the runtime that this is called in. `held` lives as long as the connection.
+pub(crate) fn begin(edge: &Arc<Edge>, door: &Door, guest: Guest, held: impl Send + 'static) {
+    let Guest { stream, peer, place } = guest;
+    let Ok(local) = stream.local_addr() else { return };
+    let via = Via { peer, port: local.port(), scheme: Scheme::Http, http2: false };
+    let held = (place, held);
+    match door {
+        Door { tls: None, http2: false } => {
+            speak_http1(edge.clone(), Stream::Plain(stream), BytesMut::new(), via, held);
+        }
+        Door { tls, http2 } => {
+            let settling = settle(edge.clone(), tls.clone(), *http2, stream, via, held);
+            edge.shutdown.spawn(settling);
+        }
+    }
+}
+
+/// A task that holds no more than HTTP/1 needs: most connections are idle most of the time.
+fn speak_http1(edge: Arc<Edge>, stream: Stream, begun: BytesMut, via: Via, held: impl Send + 'static) {
+    let shutdown = edge.shutdown.clone();
+    let mut connection = Connection::new(stream, via, begun, edge);
+    shutdown.spawn(async move {
+        connection.serve().await;
+        drop(held);
+    });
+}
+
+/// Settles what is spoken, and sees to it that it is.
+async fn settle(
+    edge: Arc<Edge>,
+    tls: Option<Acceptor>,
+    http2: bool,
+    stream: TcpStream,
+    via: Via,
+    held: impl Send + 'static,
+) {
+    let mut stream = match tls {
+        None => Stream::Plain(stream),
+        Some(tls) => match secure(&edge, tls, stream, via.peer).await {
+            Some(stream) => stream,
+            None => return,
+        },
+    };
+    let via = Via { scheme: stream.scheme(), ..via };
     let mut begun = BytesMut::new();
     let speaks_http2 = match &stream {
         Stream::Tls(_) => stream.speaks_http2(),
-        Stream::Plain(_) if http2 => {
+        Stream::Plain(_) => {
             let patience = edge.settings.timeouts.head.0;
-            let sniffing = timeout(patience, Box::pin(begins_http2(&mut stream, &mut begun)));
-            let Ok(Ok(found)) = sniffing.await else { return };
-            found
+            let Ok(Ok(found)) = timeout(patience, begins_http2(&mut stream, &mut begun)).await else {
+                return;
+            };
+            http2 && found
         }
-        Stream::Plain(_) => false,
     };
-    match speaks_http2 {
-        true => Box::pin(http2::serve(stream, begun.freeze(), Via { http2: true, ..via }, edge)).await,
-        false => Connection::new(stream, via, begun, edge).serve().await,
+    if speaks_http2 {
+        Box::pin(http2::serve(stream, begun.freeze(), Via { http2: true, ..via }, edge)).await;
+        drop(held);
+    } else {
+        speak_http1(edge, stream, begun, via, held);
     }
 }
 

@@ -24,6 +24,8 @@ pub use priority::Priority;
 pub struct Config {
     /// Addresses to serve HTTP on.
     pub listen: Vec<Listen>,
+    /// "per_core": a thread for each core that serves its connections to the end; "shared": one runtime for all.
+    pub runtime: Runtime,
     /// Address of the admin listener: metrics, health, API, live page. "off" for none.
     pub admin: String,
     /// File that holds the token for what changes something there: purges. Left out: none is needed where `admin` is on loopback,
@@ -108,6 +110,14 @@ pub struct PeersConfig {
     pub wsgi_adapter: OneOrMany,
     /// For URLs that begin with `https`.
     pub tls: Option<TlsConfig>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Runtime {
+    PerCore,
+    #[default]
+    Shared,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -256,6 +266,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: vec![Listen::plain("127.0.0.1:8080")],
+            runtime: Runtime::default(),
             admin: "127.0.0.1:9900".into(),
             admin_token_file: None,
             trusted_proxies: Vec::new(),

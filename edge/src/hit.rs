@@ -66,8 +66,8 @@ pub(crate) struct Hit<'a> {
     head: &'a mut Vec<u8>,
 }
 
-/// What the socket did not take: rest of the head, rest of the body.
-pub(crate) type Unsent = Option<(Bytes, Bytes)>;
+/// What the socket did not take: rest of the head, rest of the body. Boxed: it is rare, and a connection keeps the room for it.
+pub(crate) type Unsent = Option<Box<(Bytes, Bytes)>>;
 
 /// `None`: the request is not plain, or no fresh page answers it.
 pub(crate) fn find<'a>(
@@ -234,13 +234,14 @@ fn write_head(edge: &Edge, page: &Page, keep_alive: bool, version: Version, now:
     out.extend_from_slice(b"\r\n");
 }
 
-fn rest(taken: Taken, head: &[u8], body: &Bytes) -> Option<(Bytes, Bytes)> {
+fn rest(taken: Taken, head: &[u8], body: &Bytes) -> Unsent {
     let written = taken.bytes;
     if taken.flushed && written == head.len() + body.len() {
         return None;
     }
     let head_rest = head.get(written..).unwrap_or_default();
-    Some((Bytes::copy_from_slice(head_rest), body.slice(written.saturating_sub(head.len())..)))
+    let body_rest = body.slice(written.saturating_sub(head.len())..);
+    Some(Box::new((Bytes::copy_from_slice(head_rest), body_rest)))
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ pub mod chunked;
 mod clock;
 pub mod config;
 mod connection;
+mod cores;
 mod error;
 mod expires;
 mod explain;
@@ -67,8 +68,9 @@ mod writer;
 pub use ::admin::healthcheck;
 pub use config::Config;
 
+use accept::Door;
 use access_log::{AccessLog, Destination, Format};
-use config::LogFormat;
+use config::{LogFormat, Runtime};
 use metrics::{Metrics, Sampled};
 
 /// Seconds between two log lines about a lost cache-node: it fails by the thousand under load.
@@ -82,22 +84,40 @@ pub struct Peers {
 
 /// The sockets an edge serves on; whoever starts it binds them.
 pub struct Listeners {
-    pub http: Vec<TcpListener>,
-    pub admin: Option<TcpListener>,
+    /// For each address of `listen` one socket, or one for each core.
+    http: Vec<Vec<std::net::TcpListener>>,
+    admin: Option<TcpListener>,
 }
 
 impl Listeners {
     /// Binds every address of the settings. Must be called within a runtime.
     pub fn bind(settings: &Config) -> Result<Self, ListenError> {
-        let bind = |address: &str, setting| {
-            let listener = listen::tcp(address, setting, listen::BACKLOG, false)?;
-            TcpListener::from_std(listener).map_err(|error| ListenError::new(address, setting, error))
+        let sockets = match settings.runtime {
+            Runtime::Shared => 1,
+            Runtime::PerCore => cores::number(),
         };
-        let http = settings.listen.iter().map(|listen| bind(&listen.address, "edge.listen"));
+        let http = settings.listen.iter().map(|listen| bind(&listen.address, sockets));
         let http = http.collect::<Result<_, _>>()?;
-        let admin = (settings.admin != "off").then(|| bind(&settings.admin, "edge.admin")).transpose()?;
+        let admin = |address: &str| {
+            let listener = listen::tcp(address, "edge.admin", listen::BACKLOG, false)?;
+            TcpListener::from_std(listener).map_err(|error| ListenError::new(address, "edge.admin", error))
+        };
+        let admin = (settings.admin != "off").then(|| admin(&settings.admin)).transpose()?;
         Ok(Self { http, admin })
     }
+}
+
+/// As many sockets at one address.
+fn bind(address: &str, sockets: usize) -> Result<Vec<std::net::TcpListener>, ListenError> {
+    const SETTING: &str = "edge.listen";
+    // Alone at first: a second process at the same address would otherwise go unnoticed.
+    let first = listen::tcp(address, SETTING, listen::BACKLOG, false)?;
+    if sockets == 1 {
+        return Ok(vec![first]);
+    }
+    let local = first.local_addr().map_err(|error| ListenError::new(address, SETTING, error))?.to_string();
+    drop(first);
+    (0..sockets).map(|_| listen::tcp(&local, SETTING, listen::BACKLOG, true)).collect()
 }
 
 /// The edge cannot start with these settings.
@@ -205,16 +225,40 @@ impl Edge {
             .map(|listener| tokio::spawn(admin::serve(listener, self.clone(), self.shutdown.clone())));
         tokio::spawn(reopen_log(self.log.clone()));
         let room = Arc::new(Semaphore::new(self.settings.limits.connections));
-        let doors = listeners.http.into_iter().zip(self.settings.listen.iter().zip(self.tls.iter().cloned()));
-        let accepting = doors.map(|(listener, (settings, tls))| {
-            let door = accept::Door { listener, tls, http2: settings.speaks_http2() };
-            accept::accept(self.clone(), door, room.clone())
-        });
-        futures_util::future::join_all(accepting).await;
+        let doors = self.settings.listen.iter().zip(&self.tls);
+        let doors = doors.map(|(listen, tls)| Door { tls: tls.clone(), http2: listen.speaks_http2() });
+        self.clone().serve_http(doors.collect(), listeners.http, &room).await;
         if let Some(admin) = admin {
             // It answers probes to the end of the drain.
             let _ = admin.await;
         }
+    }
+
+    /// Until the drain begins.
+    async fn serve_http(
+        self: Arc<Self>,
+        doors: Vec<Door>,
+        listeners: Vec<Vec<std::net::TcpListener>>,
+        room: &Arc<Semaphore>,
+    ) {
+        if self.settings.runtime == Runtime::PerCore {
+            match cores::start(&self, doors, by_core(listeners), room) {
+                Ok(()) => self.shutdown.draining().await,
+                Err(error) => tracing::error!("cannot start a thread for each core: {error}"),
+            }
+            return;
+        }
+        let accepting =
+            doors.into_iter().zip(listeners.into_iter().flatten()).filter_map(|(door, listener)| {
+                let listener = TcpListener::from_std(listener)
+                    .inspect_err(|error| tracing::error!(%error, "cannot accept connections"))
+                    .ok()?;
+                let this = self.clone();
+                Some(accept::accept(self.clone(), listener, room.clone(), move |guest| {
+                    accept::begin(&this, &door, guest, ());
+                }))
+            });
+        futures_util::future::join_all(accepting).await;
     }
 
     fn trusts(&self, peer: SocketAddr) -> bool {
@@ -244,6 +288,15 @@ impl Edge {
             tracing::warn!("{gone}: this edge goes on from its own memory");
         }
     }
+}
+
+/// Sockets by address, as sockets by core.
+fn by_core(by_address: Vec<Vec<std::net::TcpListener>>) -> Vec<Vec<std::net::TcpListener>> {
+    let mut by_core: Vec<_> = (0..cores::number()).map(|_| Vec::new()).collect();
+    for sockets in by_address {
+        by_core.iter_mut().zip(sockets).for_each(|(core, socket)| core.push(socket));
+    }
+    by_core
 }
 
 fn open_log(settings: &Config) -> Result<AccessLog, StartError> {

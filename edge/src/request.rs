@@ -17,7 +17,8 @@ use crate::{Edge, forwarded};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Via {
     pub(crate) peer: SocketAddr,
-    pub(crate) local: SocketAddr,
+    /// That the client connected to.
+    pub(crate) port: u16,
     pub(crate) scheme: Scheme,
     /// HTTP/2, whose heads are read by the reader of HTTP/1.
     pub(crate) http2: bool,
@@ -94,7 +95,7 @@ impl Request {
             internal: false,
             client,
             scheme,
-            server_port: via.local.port(),
+            server_port: via.port,
             trace: telemetry::sampler().decide(parent),
             started: Instant::now(),
         })

@@ -1,7 +1,7 @@
 //! A connection's timer: one for all its waits, moved only when it rings, so that a busy connection touches no timer wheel.
 
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -20,16 +20,15 @@ impl Watchdog {
         Self { bell: Box::pin(sleep_until(Instant::now())) }
     }
 
-    /// Awaits `work`, at most `patience`.
-    pub(crate) async fn guard<F: Future>(
-        &mut self,
+    /// Awaits `work`, at most `patience`. No `async fn`: that would hold `work` twice.
+    pub(crate) fn guard<'a, F: Future + Unpin + 'a>(
+        &'a mut self,
         patience: Duration,
-        work: F,
-    ) -> Result<F::Output, TimeIsUp> {
-        let mut work = pin!(work);
+        mut work: F,
+    ) -> impl Future<Output = Result<F::Output, TimeIsUp>> + 'a {
         let mut deadline = None;
-        poll_fn(|context| {
-            if let Poll::Ready(done) = work.as_mut().poll(context) {
+        poll_fn(move |context| {
+            if let Poll::Ready(done) = Pin::new(&mut work).poll(context) {
                 return Poll::Ready(Ok(done));
             }
             let deadline = *deadline.get_or_insert_with(|| Instant::now() + patience);
@@ -45,7 +44,6 @@ impl Watchdog {
             }
             Poll::Pending
         })
-        .await
     }
 }
 
@@ -60,11 +58,11 @@ mod tests {
         let nothing = std::future::pending::<()>;
         assert_eq!(dog.guard(Duration::from_secs(5), nothing()).await, Err(TimeIsUp));
         assert_eq!(started.elapsed().as_secs(), 5);
-        assert_eq!(dog.guard(Duration::from_secs(60), async { 7 }).await, Ok(7));
+        assert_eq!(dog.guard(Duration::from_secs(60), Box::pin(async { 7 })).await, Ok(7));
         // The short wait after a long one rings in time, and the long one after a short one too.
         assert_eq!(dog.guard(Duration::from_secs(1), nothing()).await, Err(TimeIsUp));
         assert_eq!(started.elapsed().as_secs(), 6);
-        let slow = tokio::time::sleep(Duration::from_secs(2));
+        let slow = Box::pin(tokio::time::sleep(Duration::from_secs(2)));
         assert_eq!(dog.guard(Duration::from_secs(100), slow).await, Ok(()));
         assert_eq!(dog.guard(Duration::from_secs(1), nothing()).await, Err(TimeIsUp));
         assert_eq!(started.elapsed().as_secs(), 9);

@@ -41,6 +41,11 @@ impl Shutdown {
         self.tasks.spawn(work)
     }
 
+    /// Resolves once a drain has finished all spawned work.
+    pub async fn finished(&self) {
+        self.tasks.wait().await;
+    }
+
     /// Waits for all spawned work, at most `grace`. Returns how much was still running then.
     pub async fn finish(&self, grace: Duration) -> usize {
         self.tasks.close();

@@ -331,3 +331,37 @@ fn a_client_that_leaves_takes_nobody_with_it(stack: &Stack) {
         stack.get("/count/stays").expect(200);
     }
 }
+
+const PER_CORE: &str = r#"
+runtime = "per_core"
+[[edge.site]]
+server_name = ["localhost"]
+[[edge.site.location]]
+match = "/"
+pool = "app"
+[[edge.site.location]]
+match = "/cached/"
+pool = "app"
+[edge.site.location.cache]
+ttl = "60s"
+"#;
+
+both_topologies!(each_core_may_serve_by_itself, PER_CORE);
+fn each_core_may_serve_by_itself(stack: &Stack) {
+    // One page is made once for all cores, and each core has visitors who stay.
+    let mut visitors: Vec<_> = (0..40).map(|_| stack.connect()).collect();
+    for round in 0..3 {
+        for (index, visitor) in visitors.iter_mut().enumerate() {
+            assert_eq!(visitor.get("/cached/count/core").expect(200).text(), "1\n", "{round} {index}");
+            let upload = visitor.ask("POST", "/upload", &[("Content-Length", "11")], b"hello world");
+            assert!(upload.expect(200).text().contains(HELLO_WORLD));
+        }
+    }
+    // A drain lets them finish.
+    let mut slow = stack.connect();
+    slow.send("GET /count/drain?delay=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    until("the request is under way", || (stack.oracle.calls("drain") == 1).then_some(()));
+    stack.edge.terminate_without_waiting();
+    assert_eq!(slow.response("GET").expect(200).text(), "1\n");
+    assert!(stack.edge.wait().success());
+}
