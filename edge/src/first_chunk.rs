@@ -15,6 +15,10 @@ use crate::reply::Reply;
 const MOMENT: Duration = Duration::from_millis(20);
 
 pub(crate) async fn settle(mut reply: Reply) -> Reply {
+    if reply.status.is_informational() {
+        // Another protocol follows, in which the client may well speak first.
+        return reply;
+    }
     let begun = match &mut reply.body {
         ReplyBody::Origin(body) => body.begin(MOMENT).await,
         ReplyBody::Growing(reader) => match timeout(MOMENT, reader.begun()).await {

@@ -23,7 +23,9 @@ pub struct Limits {
 /// The request does not fit into a packet that the server takes: the client sent too much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TooLarge {
-    #[error("the variables need more than 65535 bytes, which no uwsgi packet can carry")]
+    #[error(
+        "the variables need more than 65535 bytes, which no uwsgi packet and no FastCGI record can carry"
+    )]
     Packet,
     #[error("the variables take {bytes} bytes, the server's buffer holds {limit}")]
     Block { bytes: usize, limit: usize },

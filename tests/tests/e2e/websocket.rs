@@ -164,3 +164,18 @@ fn silence_ends_it_and_so_does_a_client_that_leaves(stack: &Stack) {
         until("both are gone", || (tunnels(stack) == Some(0)).then_some(()));
     }
 }
+
+both_topologies!(a_drain_waits_for_it, SETTINGS);
+fn a_drain_waits_for_it(stack: &Stack) {
+    let _server = AppServer::uvicorn(stack.port);
+    let mut client = stack.connect();
+    switched(&handshake(&mut client, "/ws", "websocket"));
+    stack.edge.terminate_without_waiting();
+    std::thread::sleep(Duration::from_millis(500));
+    client.send(frame(b"still here"));
+    assert_eq!(content(&mut client), b"still here");
+    client.send(frame(b"close"));
+    assert_eq!(client.rest().first(), Some(&0x88));
+    drop(client);
+    assert!(stack.edge.wait().success());
+}
