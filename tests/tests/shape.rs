@@ -9,7 +9,7 @@ use weir_tests::repository;
 
 const SERVICES: &[&str] = &["edge", "cache-node", "wsgi-adapter"];
 /// Pure: no socket, no clock of its own, nothing asynchronous.
-const PURE: &[&str] = &["crates/http-cache", "crates/uwsgi", "crates/fastcgi"];
+const PURE: &[&str] = &["crates/http-cache", "crates/uwsgi", "crates/fastcgi", "crates/purge"];
 const IMPURE: &[&str] = &[
     "tokio",
     "tokio-util",

@@ -1,0 +1,100 @@
+//! Who keeps pages and follows the log here, and how far each has come.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::time::{Duration, Instant};
+
+use crate::Seq;
+
+/// For so long one that broke off is remembered: it may only be cut off, and go on from what it makes itself.
+pub const REMEMBERED: Duration = Duration::from_secs(600);
+
+/// The followers of a log at one place.
+#[derive(Clone, Debug)]
+pub struct Roll<Id> {
+    followers: HashMap<Id, Follower>,
+}
+
+#[derive(Clone, Debug)]
+struct Follower {
+    name: String,
+    /// All purges up to this are obeyed.
+    acknowledged: Seq,
+    /// When it last asked whether it is in touch.
+    heard: Instant,
+    /// For so long after it asked, it uses its pages.
+    grace: Duration,
+    broke_off: Option<Instant>,
+}
+
+impl<Id: Hash + Eq + Copy> Roll<Id> {
+    /// One follows the log from now on, and has what came up to `at`. One of the same name that broke off is back.
+    pub fn join(&mut self, id: Id, name: String, grace: Duration, at: Seq, now: Instant) {
+        self.followers.retain(|_, other| other.broke_off.is_none() || other.name != name);
+        self.followers.insert(id, Follower { name, acknowledged: at, heard: now, grace, broke_off: None });
+    }
+
+    /// It is there, and obeys all purges up to `acknowledged`.
+    pub fn heard(&mut self, id: Id, acknowledged: Seq, now: Instant) {
+        if let Some(follower) = self.followers.get_mut(&id) {
+            follower.acknowledged = follower.acknowledged.max(acknowledged);
+            follower.heard = now;
+        }
+    }
+
+    /// It said that it uses no page any more.
+    pub fn leave(&mut self, id: Id) {
+        self.followers.remove(&id);
+    }
+
+    /// Its connection ended without a word: it may be dead, or only cut off.
+    pub fn break_off(&mut self, id: Id, now: Instant) {
+        if let Some(follower) = self.followers.get_mut(&id) {
+            follower.broke_off.get_or_insert(now);
+        }
+    }
+
+    /// Another log begins: nobody has acknowledged anything in it.
+    pub fn begin_anew(&mut self) {
+        self.followers.values_mut().for_each(|follower| follower.acknowledged = Seq::START);
+    }
+
+    /// Up to which purge no follower uses a page from before. `head` is the last one; `made_by(t)` the last that was made at
+    /// `t` or earlier. Forgets those who broke off long ago.
+    pub fn settled(&mut self, head: Seq, made_by: impl Fn(Instant) -> Seq, now: Instant) -> Seq {
+        self.followers.retain(|_, follower| {
+            follower.broke_off.is_none_or(|at| now.saturating_duration_since(at) < REMEMBERED)
+        });
+        let settled = self.followers.values().map(|follower| {
+            if now < follower.heard + follower.grace {
+                return follower.acknowledged;
+            }
+            // One that is silent may be cut off, and use what it makes itself for as long as its grace: also what it made
+            // just before the purge.
+            let over = now.checked_sub(follower.grace).map_or(Seq::START, &made_by);
+            follower.acknowledged.max(over)
+        });
+        settled.min().map_or(head, |settled| settled.min(head))
+    }
+
+    /// Those who are connected, by name, with what each has acknowledged.
+    pub fn followers(&self) -> impl Iterator<Item = (&str, Seq)> {
+        let here = self.followers.values().filter(|follower| follower.broke_off.is_none());
+        here.map(|follower| (follower.name.as_str(), follower.acknowledged))
+    }
+
+    /// Those who are not, and are remembered.
+    pub fn broken_off(&self) -> impl Iterator<Item = &str> {
+        let gone = self.followers.values().filter(|follower| follower.broke_off.is_some());
+        gone.map(|follower| follower.name.as_str())
+    }
+}
+
+impl<Id> Default for Roll<Id> {
+    fn default() -> Self {
+        Self { followers: HashMap::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests;
