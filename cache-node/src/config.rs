@@ -21,6 +21,8 @@ pub struct Config {
     pub admin: String,
     /// Left out: plain gRPC, to whoever reaches the address.
     pub tls: Option<TlsConfig>,
+    /// What this node is called in the answer to a purge; no two may share a name. Left out: the host's name and the port.
+    pub name: Option<String>,
     /// Weight of the entries kept in memory: bodies, heads and keys.
     pub memory: Size,
     /// Left out: memory only, every node for itself.
@@ -44,6 +46,8 @@ pub struct Config {
     pub max_lease: Time,
     /// How long an entry is kept at most, stale time included.
     pub max_lifetime: Time,
+    /// How long pages from memory are used while the node is out of touch with the purge log in Redis.
+    pub watch_grace: Time,
     /// How long an edge may take to read one message of an answer.
     pub send_timeout: Time,
 }
@@ -54,6 +58,7 @@ impl Default for Config {
             listen: "127.0.0.1:7101".to_owned(),
             admin: "127.0.0.1:9901".to_owned(),
             tls: None,
+            name: None,
             memory: Size::mebibytes(256),
             redis: None,
             max_object: Size::mebibytes(8),
@@ -66,6 +71,7 @@ impl Default for Config {
             lease: Time::from_secs(3),
             max_lease: Time::from_secs(60),
             max_lifetime: Time::from_secs(24 * 60 * 60),
+            watch_grace: Time::from_secs(1),
             send_timeout: Time::from_secs(10),
         }
     }
@@ -104,6 +110,12 @@ impl Config {
         }
         require(!self.max_lifetime.0.is_zero(), "max_lifetime", "must be more than 0");
         require(self.max_lifetime.0 <= LONGEST_LIFETIME, "max_lifetime", "must be 1y or less");
+        require(
+            (SHORTEST_GRACE..=LONGEST_GRACE).contains(&self.watch_grace.0),
+            "watch_grace",
+            "must be 100ms to 1m",
+        );
+        require(self.name.as_ref().is_none_or(|name| !name.is_empty()), "name", "must not be empty");
         require(!self.send_timeout.0.is_zero(), "send_timeout", "must be more than 0");
         require(self.send_timeout.0 <= LONGEST_STREAM, "send_timeout", "must be 1d or less");
         if let Some(redis) = &self.redis {
@@ -115,11 +127,21 @@ impl Config {
     }
 }
 
+/// A fifth of it is the time between two beats.
+const SHORTEST_GRACE: Duration = Duration::from_millis(100);
+const LONGEST_GRACE: Duration = Duration::from_secs(60);
 /// Renewal at a third must leave time for a slow Redis.
 const SHORTEST_LEASE: Duration = Duration::from_millis(100);
 const LONGEST_STREAM: Duration = Duration::from_secs(24 * 60 * 60);
 const LONGEST_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const MAX_STREAMS: usize = 1_000_000;
+
+impl Config {
+    pub(crate) fn name(&self) -> String {
+        let port = self.listen.rsplit_once(':').map_or(&*self.listen, |(_, port)| port);
+        self.name.clone().unwrap_or_else(|| format!("{}:{port}", process::host_name()))
+    }
+}
 
 fn has_port(address: &str) -> bool {
     address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
@@ -151,6 +173,8 @@ mod tests {
             max_lease: Time::from_millis(0),
             max_wait: Time::from_secs(u64::MAX),
             max_lifetime: Time::from_secs(u64::MAX),
+            watch_grace: Time::from_secs(0),
+            name: Some(String::new()),
             send_timeout: Time::from_secs(0),
             ..Config::default()
         };
@@ -169,6 +193,8 @@ mod tests {
             "max_lease",
             "max_wait",
             "max_lifetime",
+            "watch_grace",
+            "name",
             "send_timeout",
             "redis.url",
         ] {

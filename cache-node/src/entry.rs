@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message;
+use purge::Position;
 use tokio::time::Instant;
 use weir_proto::cache::{EntryHead, Use};
 
@@ -24,6 +25,18 @@ pub(crate) struct Entry {
     since: Instant,
     until: Instant,
     weight: usize,
+    grant: Grant,
+    /// Hashes of `head.tags`, as purges compare them.
+    tags: Box<[u64]>,
+}
+
+/// By what right an entry was made, and so which purges reach it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grant {
+    /// Those that stand later in this log.
+    Logged(Position),
+    /// The node was out of touch with the log it shares: the entry is used until then, and no longer.
+    Until(std::time::Instant),
 }
 
 impl Entry {
@@ -34,10 +47,20 @@ impl Entry {
         body: Bytes,
         now: Instant,
         max_lifetime: Duration,
+        grant: Grant,
     ) -> Self {
         let left = life(&head).saturating_sub(Duration::from_millis(head.age_ms));
         let weight = OVERHEAD + slot.key().len() + slot.variant().len() + head.encoded_len() + body.len();
-        Self { slot, head, body, since: now, until: now + left.min(max_lifetime), weight }
+        let tags = head.tags.iter().map(|tag| purge::tag_hash(tag)).collect();
+        Self { slot, head, body, since: now, until: now + left.min(max_lifetime), weight, grant, tags }
+    }
+
+    pub(crate) fn grant(&self) -> Grant {
+        self.grant
+    }
+
+    pub(crate) fn tags(&self) -> &[u64] {
+        &self.tags
     }
 
     pub(crate) fn slot(&self) -> &Slot {
@@ -58,13 +81,22 @@ impl Entry {
         EntryHead { age_ms: millis(self.age(now)), ..self.head.clone() }
     }
 
-    /// What the entry may be used for. `None`: nothing any more.
+    /// What the entry may be used for, by its age. `None`: nothing any more.
     pub(crate) fn use_at(&self, now: Instant) -> Option<Use> {
+        self.use_with_ttl(Duration::from_millis(self.head.ttl_ms), now)
+    }
+
+    /// The same if its lifetime ended then, should it not have ended before.
+    pub(crate) fn use_if_stale_since(&self, since: Instant, now: Instant) -> Option<Use> {
+        self.use_with_ttl(Duration::from_millis(self.head.ttl_ms).min(self.age(since)), now)
+    }
+
+    fn use_with_ttl(&self, ttl: Duration, now: Instant) -> Option<Use> {
         if now >= self.until {
             return None;
         }
         let age = self.age(now);
-        let past_ttl = age.checked_sub(Duration::from_millis(self.head.ttl_ms));
+        let past_ttl = age.checked_sub(ttl);
         let within = |window_ms| past_ttl.is_none_or(|past| past < Duration::from_millis(window_ms));
         // RFC 9111 section 4.2: "a fresh response is one whose age has not yet exceeded its freshness lifetime"
         if within(0) {
@@ -121,7 +153,7 @@ mod tests {
             stale_if_error_ms: sie,
             ..EntryHead::default()
         };
-        Entry::new(slot, head, Bytes::new(), now, max)
+        Entry::new(slot, head, Bytes::new(), now, max, Grant::Until(now.into()))
     }
 
     /// age, ttl, while_revalidate, if_error; looked at after so many ms: what for.
@@ -153,6 +185,24 @@ mod tests {
             let (age, ttl, swr, sie, after, expected) = *case;
             let entry = entry(age, ttl, swr, sie, DAY, now);
             assert_eq!(entry.use_at(now + Duration::from_millis(after)), expected, "{case:?}");
+        }
+    }
+
+    #[test]
+    fn a_lifetime_that_was_cut_short_leaves_the_stale_windows_as_long() {
+        let now = Instant::now();
+        let entry = entry(0, 1000, 500, 2000, DAY, now);
+        let at = |ms| now + Duration::from_millis(ms);
+        for (since, after, expected) in [
+            (300, 300, Some(Use::Stale)),
+            (300, 799, Some(Use::Stale)),
+            (300, 800, Some(Use::OnError)),
+            (300, 2300, None),
+            // Its own end came first.
+            (5000, 900, Some(Use::Fresh)),
+            (5000, 1400, Some(Use::Stale)),
+        ] {
+            assert_eq!(entry.use_if_stale_since(at(since), at(after)), expected, "{since}, {after}");
         }
     }
 

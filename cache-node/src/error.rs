@@ -26,6 +26,9 @@ pub(crate) enum Refusal {
     /// The edge's fault, or the network's.
     #[error("the edge does not read its answer")]
     SlowReader,
+    /// Whoever asked for it is to blame.
+    #[error("{0}")]
+    BadPurge(purge::InvalidPurge),
     /// The edge left, or the connection to it broke.
     #[error("the stream broke off: {0}")]
     BrokenOff(Status),
@@ -34,7 +37,9 @@ pub(crate) enum Refusal {
 impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
         let code = match &refusal {
-            Refusal::NoLookup | Refusal::BadKey(_) | Refusal::BadField => Code::InvalidArgument,
+            Refusal::NoLookup | Refusal::BadKey(_) | Refusal::BadField | Refusal::BadPurge(_) => {
+                Code::InvalidArgument
+            }
             Refusal::OutOfOrder(_) => Code::FailedPrecondition,
             Refusal::LateLookup(_) | Refusal::SlowReader => Code::DeadlineExceeded,
             Refusal::TooManyStreams(_) => Code::ResourceExhausted,

@@ -126,7 +126,11 @@ async fn store(
 ) -> Result<(), Refusal> {
     let slot = asked.slot(page.rule);
     let body = page.body.into_boxed_slice().into();
-    let entry = Entry::new(slot, page.head, body, page.arrived, node.config.max_lifetime.0);
+    let Some(grant) = lead.grant() else {
+        node.metrics.store(StoreResult::LeaseLost);
+        return replies.stored(false, LEASE_LOST).await;
+    };
+    let entry = Entry::new(slot, page.head, body, page.arrived, node.config.max_lifetime.0, grant);
     let over = entry.use_at(Instant::now()).is_none();
     let (result, kept, detail) = match lead.store(entry).await {
         Put::Kept if over => (StoreResult::Expired, false, "its lifetime is over"),
@@ -135,6 +139,7 @@ async fn store(
             (StoreResult::TooManyVariants, false, "too many variants of this page are stored")
         }
         Put::LeaseLost => (StoreResult::LeaseLost, false, LEASE_LOST),
+        Put::Purged => (StoreResult::Purged, false, "it was purged while it was made"),
     };
     node.metrics.store(result);
     replies.stored(kept, detail).await

@@ -4,10 +4,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use purge::Reach;
 use tokio::time::{Instant, sleep_until};
 use weir_proto::cache::{PassReason, Use};
 
-use crate::entry::Entry;
+use crate::entry::{Entry, Grant};
 use crate::flight::Waiter;
 use crate::metrics::LeaseEvent;
 use crate::node::Parts;
@@ -39,6 +40,9 @@ struct Lease {
     renewed: Instant,
     /// Then the holder has had it for `max_lease`.
     ends: Instant,
+    /// Where the purge log stood when the page began to be made, and when that was.
+    grant: Grant,
+    granted: std::time::Instant,
 }
 
 /// The holder had the lease for as long as one may.
@@ -58,13 +62,20 @@ impl Lead {
         self.lease.is_some()
     }
 
+    /// Where the purge log stood when the lease was given. `None`: there is no lease.
+    pub(crate) fn grant(&self) -> Option<Grant> {
+        self.lease.as_ref().map(|lease| lease.grant)
+    }
+
     /// Asks the store for the page or the lease.
     pub(crate) async fn ask(&mut self) -> Looked {
         let token = Token::random();
         let looked = self.node.store.look_up(&self.slot, token).await;
         if matches!(looked, Looked::Granted(_)) {
             let now = Instant::now();
-            self.lease = Some(Lease { token, renewed: now, ends: now + self.node.config.max_lease.0 });
+            let ends = now + self.node.config.max_lease.0;
+            let (grant, granted) = (self.node.purges.grant(), now.into());
+            self.lease = Some(Lease { token, renewed: now, ends, grant, granted });
             self.node.metrics.lease(LeaseEvent::Granted);
         }
         looked
@@ -115,11 +126,21 @@ impl Lead {
     pub(crate) async fn store(mut self, entry: Entry) -> Put {
         let Some(lease) = self.lease.take() else { return Put::LeaseLost };
         let entry = Arc::new(entry);
-        let put = self.node.store.put(&self.slot, lease.token, &entry).await;
+        let reach = |entry: &Entry| self.node.purges.reach(entry, std::time::Instant::now());
+        let put = match reach(&entry) {
+            Reach::Gone => {
+                self.node.store.release(&self.slot, lease.token, Release::Free).await;
+                Put::Purged
+            }
+            Reach::Untouched | Reach::Stale(_) => self.node.store.put(&self.slot, lease.token, &entry).await,
+        };
+        let untouched = reach(&entry) == Reach::Untouched;
         let rule = entry.slot().rule();
         for waiter in self.node.flights.take(&self.slot, |_| true) {
             let same_page = waiter.asked.slot(rule.clone()) == *entry.slot();
-            let turn = if put != Put::LeaseLost && same_page {
+            // One who asked before the page began to be made asked before any purge that has reached it.
+            let may_have_it = untouched || waiter.asked.at <= lease.granted;
+            let turn = if put != Put::LeaseLost && same_page && may_have_it {
                 Turn::Found(entry.clone(), Use::Fresh)
             } else {
                 Turn::Again
@@ -172,8 +193,10 @@ impl Drop for Lead {
         };
         if let Some(waiter) = self.node.flights.next(&self.slot) {
             self.node.metrics.lease(LeaseEvent::HandedOver);
-            let ends = Instant::now() + self.node.config.max_lease.0;
-            return self.pass_on(waiter, Some(Lease { ends, ..lease }));
+            let now = Instant::now();
+            let ends = now + self.node.config.max_lease.0;
+            let (grant, granted) = (self.node.purges.grant(), now.into());
+            return self.pass_on(waiter, Some(Lease { ends, grant, granted, ..lease }));
         }
         // Leads on until the store has the lease back, so that nobody here asks for it before.
         let lead = Self { node: self.node.clone(), slot: self.slot.clone(), lease: None };

@@ -9,6 +9,7 @@ mod lease;
 mod lookup;
 mod metrics;
 mod node;
+mod purges;
 mod replies;
 mod service;
 mod slot;

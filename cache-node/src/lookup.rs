@@ -33,6 +33,8 @@ pub(crate) struct Asked {
     key: Bytes,
     fields: HeaderMap,
     pub(crate) refresh: bool,
+    /// When it was asked: a page that was purged later is no answer to one who asks after the purge.
+    pub(crate) at: std::time::Instant,
     deadline: Instant,
 }
 
@@ -58,6 +60,7 @@ impl Asked {
             // Kept for long in the tables: a copy, so that it does not keep the whole message alive.
             key: Bytes::copy_from_slice(&lookup.key),
             refresh: lookup.refresh,
+            at: std::time::Instant::now(),
             deadline: Instant::now() + wait,
         })
     }
@@ -137,7 +140,7 @@ async fn lead_to_answer(
 ) -> Result<Answer, OtherRule> {
     if lead.has_lease() {
         let stale = node.store.known(lead.slot()).entry();
-        return Ok(with_lease(asked, lead, stale));
+        return Ok(with_lease(node, asked, lead, stale));
     }
     loop {
         let news = node.store.bells().heard(lead.slot());
@@ -155,13 +158,13 @@ async fn lead_to_answer(
                 return Err(OtherRule(rule));
             }
             Looked::Granted(stale) => {
-                if let Some(entry) = to_serve_stale(&stale) {
+                if let Some(entry) = to_serve_stale(node, &stale) {
                     lead.serve_stale(entry);
                 }
-                return Ok(with_lease(asked, lead, stale));
+                return Ok(with_lease(node, asked, lead, stale));
             }
             Looked::Held(stale) => {
-                if let Some(entry) = to_serve_stale(&stale) {
+                if let Some(entry) = to_serve_stale(node, &stale) {
                     lead.serve_stale(entry);
                     if !asked.refresh {
                         return Ok(Answer::Found(entry.clone(), Use::Stale));
@@ -183,13 +186,13 @@ async fn lead_to_answer(
     }
 }
 
-fn to_serve_stale(entry: &Option<Arc<Entry>>) -> Option<&Arc<Entry>> {
-    entry.as_ref().filter(|entry| entry.use_at(Instant::now()) == Some(Use::Stale))
+fn to_serve_stale<'a>(node: &Parts, entry: &'a Option<Arc<Entry>>) -> Option<&'a Arc<Entry>> {
+    entry.as_ref().filter(|entry| node.purges.usage(entry) == Some(Use::Stale))
 }
 
 /// The answer to the one who holds the lease. A refresh has a stale copy already.
-fn with_lease(asked: &Asked, lead: Lead, stale: Option<Arc<Entry>>) -> Answer {
-    let usable = stale.and_then(|entry| entry.use_at(Instant::now()).map(|usage| (entry, usage)));
+fn with_lease(node: &Parts, asked: &Asked, lead: Lead, stale: Option<Arc<Entry>>) -> Answer {
+    let usable = stale.and_then(|entry| node.purges.usage(&entry).map(|usage| (entry, usage)));
     match usable {
         Some((entry, usage)) if !asked.refresh => Answer::FoundToRefresh(entry, usage, lead),
         _ => Answer::Lease(lead),

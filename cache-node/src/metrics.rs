@@ -20,6 +20,10 @@ pub struct Metrics {
     pub(crate) memory_pages: Gauge,
     pub(crate) memory_bytes: Gauge,
     pub(crate) redis_up: Gauge,
+    pub(crate) watches: Gauge,
+    pub(crate) purge_log_live: Gauge,
+    pub(crate) purge_logs_lost: Counter,
+    purges: Family<PurgeLabels, Histogram, fn() -> Histogram>,
     redis_calls: Family<RedisLabels, Histogram, fn() -> Histogram>,
     redis_faults: Family<FaultLabels, Counter>,
 }
@@ -83,6 +87,8 @@ label! {
         Busy = "busy",
         InvalidVary = "invalid_vary",
         LeaseLost = "lease_lost",
+        /// A purge reached the page while it was made.
+        Purged = "purged",
         Uncacheable = "uncacheable",
         Failed = "failed",
     }
@@ -94,6 +100,22 @@ label! {
         Put = "put",
         Renew = "renew",
         Release = "release",
+        /// A purge is written.
+        Purge = "purge",
+        /// The purge log is read, and this node says that it is there.
+        Beat = "beat",
+        Members = "members",
+    }
+}
+
+label! {
+    /// How a purge ended.
+    PurgeResult {
+        /// Everybody has acknowledged it, or can use no page from before.
+        Complete = "complete",
+        Incomplete = "incomplete",
+        /// It could not be written to the log.
+        NotMade = "not_made",
     }
 }
 
@@ -138,6 +160,11 @@ struct StoreLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PurgeLabels {
+    result: PurgeResult,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RedisLabels {
     command: Command,
     ok: bool,
@@ -159,6 +186,11 @@ impl Default for Metrics {
             memory_pages: Gauge::default(),
             memory_bytes: Gauge::default(),
             redis_up: Gauge::default(),
+            watches: Gauge::default(),
+            purge_log_live: Gauge::default(),
+            purge_logs_lost: Counter::default(),
+            // 250 µs to 2 s.
+            purges: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_25, 2.0, 14))),
             // 50 µs to 100 ms.
             redis_calls: Family::new_with_constructor(|| {
                 Histogram::new(exponential_buckets(0.000_05, 2.0, 12))
@@ -185,6 +217,23 @@ impl Metrics {
             self.memory_bytes.clone(),
         );
         registry.register("redis_up", "1 while Redis answers; 0 also without Redis", self.redis_up.clone());
+        registry.register("watches", "Edges that follow the purge log here now", self.watches.clone());
+        registry.register(
+            "purge_log_live",
+            "1 while the node is in touch with the purge log in Redis; 0 also without Redis",
+            self.purge_log_live.clone(),
+        );
+        registry.register(
+            "purge_logs_lost",
+            "Times the purge log had lost purges and all pages were made anew",
+            self.purge_logs_lost.clone(),
+        );
+        registry.register_with_unit(
+            "purge",
+            "Time from a purge to the last acknowledgement",
+            Unit::Seconds,
+            self.purges.clone(),
+        );
         registry.register_with_unit(
             "redis_call",
             "Time per call to Redis",
@@ -208,6 +257,10 @@ impl Metrics {
 
     pub(crate) fn redis_fault(&self, kind: Fault) {
         self.redis_faults.get_or_create(&FaultLabels { kind }).inc();
+    }
+
+    pub(crate) fn purge(&self, result: PurgeResult, took: Duration) {
+        self.purges.get_or_create(&PurgeLabels { result }).observe(took.as_secs_f64());
     }
 
     pub(crate) fn redis_call(&self, command: Command, took: Duration, ok: bool) {

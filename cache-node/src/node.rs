@@ -1,17 +1,26 @@
 //! What all streams of one node share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use process::shutdown::Shutdown;
 use tokio::sync::Semaphore;
+use tokio::time::sleep;
 
 use crate::config::{Config, WrongSetting};
 use crate::flight::Flights;
 use crate::metrics::Metrics;
+use crate::purges::Purges;
 use crate::store::tiers::Tiers;
 
+/// How often it is looked whether a drain is over.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
+
 pub(crate) struct Parts {
+    /// What this node is called in the answer to a purge.
+    pub(crate) name: String,
     pub(crate) config: Config,
+    pub(crate) purges: Arc<Purges>,
     pub(crate) store: Tiers,
     pub(crate) flights: Flights,
     pub(crate) metrics: Metrics,
@@ -31,8 +40,12 @@ impl Parts {
         metrics: Metrics,
         shutdown: Shutdown,
     ) -> Result<Arc<Self>, WrongSetting> {
+        let name = config.name();
+        let purges = Arc::new(Purges::new(config.redis.is_some(), config.watch_grace.0));
         let parts = Arc::new(Self {
-            store: Tiers::new(&config, metrics.clone())?,
+            store: Tiers::new(&config, &name, &purges, metrics.clone())?,
+            name,
+            purges,
             flights: Flights::new(config.max_waiting_per_page),
             metrics,
             shutdown: shutdown.clone(),
@@ -45,9 +58,22 @@ impl Parts {
         shutdown.clone().spawn(async move {
             tokio::select! {
                 () = listening.store.listen() => {}
-                () = shutdown.draining() => {}
+                () = listening.drained(&shutdown) => {}
+            }
+            // From here on it uses nothing that a purge could reach, so that nobody needs to wait for it.
+            if let Some(log) = listening.store.shared_log() {
+                listening.purges.retire();
+                log.leave().await;
             }
         });
         Ok(parts)
+    }
+
+    /// Resolves when a drain has begun and no stream is open any more.
+    async fn drained(&self, shutdown: &Shutdown) {
+        shutdown.draining().await;
+        while self.streams.available_permits() < self.config.max_streams {
+            sleep(DRAIN_LOOK).await;
+        }
     }
 }

@@ -10,8 +10,9 @@ use weir_proto::cache::exchange_reply::Message;
 use weir_proto::cache::{ExchangeReply, Found, Lease, Pass, PassReason, Stored, Use, Wait};
 use weir_proto::origin::End;
 
-use crate::entry::{Entry, millis};
+use crate::entry::{Entry, Grant, millis};
 use crate::error::Refusal;
+use crate::purges::message;
 
 /// The largest chunk of a body in one message.
 const CHUNK: usize = 64 * 1024;
@@ -48,12 +49,21 @@ impl Replies {
         self.send(Message::Wait(Wait {})).await
     }
 
-    pub(crate) async fn found(&self, entry: &Arc<Entry>, usage: Use, lease: bool) -> Result<(), Refusal> {
+    /// `lease`: by what right the edge makes the page anew, if it does.
+    pub(crate) async fn found(
+        &self,
+        entry: &Arc<Entry>,
+        usage: Use,
+        lease: Option<Grant>,
+    ) -> Result<(), Refusal> {
+        let position = |grant| message::position(grant, std::time::Instant::now());
         let mut body = entry.body().clone();
         let found = Found {
             entry: Some(entry.head_at(Instant::now())),
             r#use: usage.into(),
-            lease,
+            lease: lease.is_some(),
+            position: Some(position(entry.grant())),
+            lease_position: lease.map(position),
             length: body.len() as u64,
         };
         self.send(Message::Found(found)).await?;
@@ -64,8 +74,9 @@ impl Replies {
         self.send(Message::End(End {})).await
     }
 
-    pub(crate) async fn lease(&self) -> Result<(), Refusal> {
-        self.send(Message::Lease(Lease {})).await
+    pub(crate) async fn lease(&self, grant: Option<Grant>) -> Result<(), Refusal> {
+        let position = grant.map(|grant| message::position(grant, std::time::Instant::now()));
+        self.send(Message::Lease(Lease { position })).await
     }
 
     pub(crate) async fn pass(&self, reason: PassReason, pass_for: Duration) -> Result<(), Refusal> {

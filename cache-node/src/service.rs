@@ -9,13 +9,16 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use weir_proto::cache::cache_server::Cache;
 use weir_proto::cache::exchange_request::Message;
-use weir_proto::cache::{ExchangeReply, ExchangeRequest, Lookup};
+use weir_proto::cache::{
+    ExchangeReply, ExchangeRequest, Lookup, PurgeReply, PurgeRequest, WatchReply, WatchRequest,
+};
 
 use crate::error::Refusal;
 use crate::hold::{Requests, hold};
 use crate::lease::Ended;
 use crate::lookup::{Answer, Asked, answer};
 use crate::node::Parts;
+use crate::purges;
 use crate::replies::{AHEAD, Replies};
 
 /// For the first message.
@@ -51,6 +54,32 @@ impl Cache for Node {
         });
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
+
+    type WatchStream = ReceiverStream<Result<WatchReply, Status>>;
+
+    async fn watch(
+        &self,
+        request: Request<Streaming<WatchRequest>>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let parts = self.parts.clone();
+        let Ok(place) = parts.streams.clone().try_acquire_owned() else {
+            return Err(Refusal::TooManyStreams(parts.config.max_streams).into());
+        };
+        let (sender, receiver) = mpsc::channel(purges::watch::AHEAD);
+        self.parts.shutdown.spawn(async move {
+            let _place = place;
+            parts.metrics.watches.inc();
+            if let Err(refusal) = purges::watch::watch(&parts, request.into_inner(), sender.clone()).await {
+                let _ = sender.try_send(Err(refusal.into()));
+            }
+            parts.metrics.watches.dec();
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    async fn purge(&self, request: Request<PurgeRequest>) -> Result<Response<PurgeReply>, Status> {
+        Ok(Response::new(purges::serve::purge(&self.parts, request.into_inner()).await?))
+    }
 }
 
 async fn talk(node: &Arc<Parts>, mut requests: Requests, replies: &mut Replies) -> Result<(), Refusal> {
@@ -58,15 +87,16 @@ async fn talk(node: &Arc<Parts>, mut requests: Requests, replies: &mut Replies) 
     let answer = answer(node, asked.clone(), replies).await;
     node.metrics.lookup(answer.counted_as(), replies.waited());
     let lead = match answer {
-        Answer::Found(entry, usage) => return replies.found(&entry, usage, false).await,
+        Answer::Found(entry, usage) => return replies.found(&entry, usage, None).await,
         Answer::Pass(reason, pass_for) => return replies.pass(reason, pass_for).await,
         Answer::Left => return Ok(()),
         Answer::Lease(lead) => {
-            replies.lease().await?;
+            replies.lease(lead.grant()).await?;
             lead
         }
         Answer::FoundToRefresh(entry, usage, mut lead) => {
-            lead.alive_for(replies.found(&entry, usage, true))
+            let grant = lead.grant();
+            lead.alive_for(replies.found(&entry, usage, grant))
                 .await
                 .map_err(|Ended| Refusal::SlowReader)??;
             lead

@@ -67,6 +67,11 @@ impl Slot {
         &self.key
     }
 
+    /// Scheme, host, path and query: what a purge can name of a page.
+    pub(crate) fn url(&self) -> &[u8] {
+        http_cache::key::url(&self.key)
+    }
+
     pub(crate) fn rule(&self) -> &Rule {
         &self.rule
     }

@@ -69,6 +69,8 @@ pub(crate) enum Put {
     LeaseLost,
     /// The key has as many variants as it may have.
     TooManyVariants,
+    /// A purge reached the page while it was made.
+    Purged,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,5 +7,6 @@ mod peer;
 mod redis_changes;
 mod redis_faults;
 mod redis_kinds;
+mod purges;
 mod redis_lost;
 pub(crate) mod redis_server;

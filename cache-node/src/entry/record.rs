@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes};
 use prost::Message;
+use purge::{LogId, Position, Seq};
 use tokio::time::Instant;
 use weir_proto::cache::EntryHead;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Entry, millis};
+use super::{Entry, Grant, millis};
 use crate::slot::Slot;
 
 /// Changed with every change of the format: other versions read as a miss.
@@ -39,6 +40,11 @@ struct Record {
     /// How long a packed body is. 0: it is not packed.
     #[prost(uint64, tag = "7")]
     unpacked: u64,
+    /// The purge log in which it was granted, and where that stood then. Purges that stand later reach it.
+    #[prost(bytes = "bytes", tag = "8")]
+    log: Bytes,
+    #[prost(uint64, tag = "9")]
+    seq: u64,
 }
 
 /// The record is damaged, of another version, or of another slot: a miss.
@@ -46,8 +52,10 @@ struct Record {
 #[error("record is damaged, of another version, or of another page")]
 pub(crate) struct Unusable;
 
-/// Bodies of `compress_from` bytes and more are packed, where that makes them smaller.
-pub(crate) fn encode(entry: &Entry, now: Instant, compress_from: usize) -> Vec<u8> {
+/// Bodies of `compress_from` bytes and more are packed, where that makes them smaller. `None`: the entry was made out of touch
+/// with the purge log, and is nobody else's business.
+pub(crate) fn encode(entry: &Entry, now: Instant, compress_from: usize) -> Option<Vec<u8>> {
+    let Grant::Logged(Position { log, seq }) = entry.grant else { return None };
     let packed = compression::pack(&entry.body, &entry.head.fields, compress_from);
     let unpacked = if packed.is_some() { entry.body.len() as u64 } else { 0 };
     let record = Record {
@@ -57,13 +65,15 @@ pub(crate) fn encode(entry: &Entry, now: Instant, compress_from: usize) -> Vec<u
         kept_ms: millis(entry.keep_for(now)),
         body: packed.unwrap_or_else(|| entry.body.clone()),
         unpacked,
+        log: log.to_bytes().to_vec().into(),
+        seq: seq.get(),
     }
     .encode_to_vec();
     let mut bytes = Vec::with_capacity(PREAMBLE + record.len());
     bytes.put_u8(VERSION);
     bytes.put_u64(xxh3_64(&record));
     bytes.put_slice(&record);
-    bytes
+    Some(bytes)
 }
 
 /// `left` is what the store says is left of the record's life. No body of more than `max_body` bytes is unpacked.
@@ -92,7 +102,9 @@ pub(crate) fn decode(
     };
     let resident = Duration::from_millis(record.kept_ms).saturating_sub(left);
     let head = EntryHead { age_ms: head.age_ms.saturating_add(millis(resident)), ..head };
-    Ok(Entry::new(slot.clone(), head, body, now, left))
+    let log = LogId::from_bytes(&record.log).ok_or(Unusable)?;
+    let grant = Grant::Logged(Position { log, seq: Seq::new(record.seq) });
+    Ok(Entry::new(slot.clone(), head, body, now, left, grant))
 }
 
 #[cfg(test)]
@@ -129,9 +141,11 @@ mod tests {
             stale_while_revalidate_ms: 5000,
             vary: vec!["accept-language".to_owned()],
             shared: true,
+            tags: vec!["news".into()],
             ..EntryHead::default()
         };
-        Entry::new(slot("k", "en"), head, body, now, DAY)
+        let grant = Grant::Logged(Position { log: LogId::new(7), seq: Seq::new(42) });
+        Entry::new(slot("k", "en"), head, body, now, DAY, grant)
     }
 
     #[test]
@@ -139,12 +153,13 @@ mod tests {
         let now = Instant::now();
         let entry = entry(now);
         let left = entry.keep_for(now) - Duration::from_millis(1500);
-        let bytes = encode(&entry, now, NEVER).into();
+        let bytes = encode(&entry, now, NEVER).unwrap().into();
         let read = decode(bytes, &slot("k", "en"), left, now, NEVER).unwrap();
         assert_eq!(read.body(), entry.body());
         assert_eq!(read.head_at(now), EntryHead { age_ms: 1600, ..entry.head_at(now) });
         assert_eq!(read.use_at(now), Some(Use::Stale));
         assert_eq!(read.keep_for(now), left);
+        assert_eq!(read.grant(), entry.grant());
     }
 
     #[test]
@@ -153,7 +168,7 @@ mod tests {
         let read = |bytes: &[u8], slot: &Slot| decode(Bytes::copy_from_slice(bytes), slot, DAY, now, NEVER);
         let right = slot("k", "en");
         let long = entry_of(Bytes::from("<p>page</p>".repeat(50)), now);
-        for bytes in [encode(&entry(now), now, NEVER), encode(&long, now, 1)] {
+        for bytes in [encode(&entry(now), now, NEVER), encode(&long, now, 1)].map(Option::unwrap) {
             assert!(read(&bytes, &right).is_ok());
             for end in 0..bytes.len() {
                 assert!(read(&bytes[..end], &right).is_err(), "cut at {end}");
@@ -175,9 +190,9 @@ mod tests {
         let now = Instant::now();
         let body = Bytes::from("<p>page</p>".repeat(5000));
         let entry = entry_of(body.clone(), now);
-        let packed = encode(&entry, now, body.len());
+        let packed = encode(&entry, now, body.len()).unwrap();
         assert!(packed.len() < body.len() / 10, "{}", packed.len());
-        assert!(encode(&entry, now, body.len() + 1).len() > body.len());
+        assert!(encode(&entry, now, body.len() + 1).unwrap().len() > body.len());
         let read = |max_body| decode(packed.clone().into(), &slot("k", "en"), DAY, now, max_body);
         assert_eq!(read(body.len()).unwrap().body(), &body);
         assert!(read(body.len() - 1).is_err(), "no more is unpacked than may be");
@@ -197,6 +212,8 @@ mod tests {
                 kept_ms: 1000,
                 body: Bytes::copy_from_slice(body),
                 unpacked,
+                log: LogId::new(7).to_bytes().to_vec().into(),
+                seq: 0,
             }
             .encode_to_vec();
             let mut bytes = vec![VERSION];

@@ -1,7 +1,7 @@
 //! What every store must do: one suite, run over each of them.
 
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use super::{Looked, Put, Release, Store, Token};
 use crate::config::{Config, RedisConfig};
 use crate::entry::Entry;
 use crate::metrics::Metrics;
+use crate::purges::Purges;
 use crate::slot::{Rule, Slot};
 use crate::tests::redis_server::RedisServer;
 
@@ -85,12 +86,15 @@ contract! {
     keys_are_compared_whole,
 }
 
+/// What is stored here is never purged.
+static PURGES: LazyLock<Arc<Purges>> = LazyLock::new(|| Arc::new(Purges::new(false, LEASE)));
+
 fn memory() -> Memory {
-    Memory::new(&Config { lease: Time(LEASE), ..Config::default() })
+    Memory::new(&Config { lease: Time(LEASE), ..Config::default() }, PURGES.clone())
 }
 
 fn redis(server: &RedisServer) -> Redis {
-    Redis::new(&redis_config(server), LEASE, Metrics::default()).unwrap()
+    Redis::new(&redis_config(server), LEASE, PURGES.clone(), Metrics::default()).unwrap()
 }
 
 pub(super) fn redis_config(server: &RedisServer) -> RedisConfig {
@@ -130,6 +134,7 @@ fn entry(slot: &Slot, body: &str, ttl: Duration, stale: Duration) -> Arc<Entry> 
         body,
         Instant::now(),
         Duration::from_secs(86_400),
+        PURGES.grant(),
     ))
 }
 
@@ -189,6 +194,7 @@ async fn what_is_stored_is_found_with_its_age(store: &impl Steps) {
         Bytes::from_static(b"page"),
         Instant::now(),
         Duration::from_secs(86_400),
+        PURGES.grant(),
     );
     store.fill(&slot, &Arc::new(made)).await;
     sleep(A_WHILE).await;

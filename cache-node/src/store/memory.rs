@@ -18,6 +18,7 @@ use self::page::{Limits, Page};
 use super::{Looked, Put, Release, Store, Token};
 use crate::config::Config;
 use crate::entry::Entry;
+use crate::purges::Purges;
 use crate::slot::{Rule, Slot};
 
 /// A page of a usual size; only sizes the cache's tables.
@@ -32,6 +33,7 @@ pub(crate) struct Memory {
     leases: Mutex<HashMap<Slot, Held>>,
     limits: Limits,
     lease: Duration,
+    purges: Arc<Purges>,
 }
 
 /// What memory knows without a lease.
@@ -69,7 +71,7 @@ impl Weighter<Bytes, Arc<Page>> for ByWeight {
 }
 
 impl Memory {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, purges: Arc<Purges>) -> Self {
         let capacity = config.memory.0;
         let shards = (capacity / (LARGEST_PER_SHARD * config.max_object.0)).clamp(1, MAX_SHARDS);
         // The next lower power of two: the cache would round up, and make shards too small.
@@ -86,6 +88,7 @@ impl Memory {
             pages,
             leases: Mutex::default(),
             lease: config.lease.0,
+            purges,
         }
     }
 
@@ -96,12 +99,12 @@ impl Memory {
 
     pub(crate) fn known(&self, slot: &Slot, now: Instant) -> Known {
         let Some(page) = self.pages.get(slot.key()) else { return Known::Nothing };
-        let found = page.find(slot).and_then(|entry| Some((entry.clone(), entry.use_at(now)?)));
+        let found = page.find(slot).and_then(|entry| Some((entry.clone(), self.purges.usage(entry)?)));
         match (found, page.passed_for(now)) {
             (Some((entry, Use::Fresh)), _) => Known::Entry(entry, Use::Fresh),
             (_, Some(left)) => Known::Passed(left),
             (Some((entry, usage)), None) => Known::Entry(entry, usage),
-            (None, None) if page.is_full_for(slot, self.limits.variants, now) => Known::TooManyVariants,
+            (None, None) if self.is_full(&page, slot) => Known::TooManyVariants,
             (None, None) => Known::Nothing,
         }
     }
@@ -132,14 +135,17 @@ impl Memory {
     }
 
     /// Whether the slot would be one variant too many under its key.
-    pub(crate) fn is_full_for(&self, slot: &Slot, now: Instant) -> bool {
-        let page = self.pages.get(slot.key());
-        page.is_some_and(|page| page.is_full_for(slot, self.limits.variants, now))
+    pub(crate) fn is_full_for(&self, slot: &Slot) -> bool {
+        self.pages.get(slot.key()).is_some_and(|page| self.is_full(&page, slot))
     }
 
     /// Pages, and their weight in bytes.
     pub(crate) fn size(&self) -> (usize, u64) {
         (self.pages.len(), self.pages.weight())
+    }
+
+    fn is_full(&self, page: &Page, slot: &Slot) -> bool {
+        page.is_full_for(slot, self.limits.variants, |entry| self.purges.usage(entry).is_some())
     }
 
     fn try_grant(&self, slot: &Slot, token: Token, now: Instant) -> bool {
@@ -152,10 +158,10 @@ impl Memory {
     }
 
     fn insert(&self, entry: &Arc<Entry>) {
-        let now = Instant::now();
         let key = entry.slot().key();
         let old = self.pages.get(key);
-        let page = Page::with(old.as_deref(), entry, self.limits, now);
+        let is_alive = |entry: &Entry| self.purges.usage(entry).is_some();
+        let page = Page::with(old.as_deref(), entry, self.limits, is_alive);
         self.pages.insert(key.clone(), Arc::new(page));
     }
 
@@ -191,7 +197,7 @@ impl Store for Memory {
             return Ok(Put::LeaseLost);
         }
         leases.remove(slot);
-        if self.is_full_for(entry.slot(), now) {
+        if self.is_full_for(entry.slot()) {
             return Ok(Put::TooManyVariants);
         }
         self.insert(entry);
@@ -239,18 +245,19 @@ mod tests {
             max_variants: 3,
             ..Config::default()
         };
-        Memory::new(&config)
+        Memory::new(&config, Arc::new(Purges::new(false, Duration::from_secs(1))))
     }
 
     /// Of the page `key` in a language; of one for all languages if it is empty.
-    fn entry(key: String, language: &str, size: usize, ttl_ms: u64) -> Arc<Entry> {
+    fn entry(memory: &Memory, key: String, language: &str, size: usize, ttl_ms: u64) -> Arc<Entry> {
         let mut fields = HeaderMap::new();
         fields.insert("accept-language", HeaderValue::from_str(language).unwrap());
         let names: &[&str] = if language.is_empty() { &[] } else { &["accept-language"] };
         let slot = Slot::new(key.into(), Rule::new(names).unwrap(), &fields);
         let head = EntryHead { ttl_ms, ..EntryHead::default() };
         let body = vec![b'x'; size].into();
-        Arc::new(Entry::new(slot, head, body, Instant::now(), Duration::from_secs(600)))
+        let (life, grant) = (Duration::from_secs(600), memory.purges.grant());
+        Arc::new(Entry::new(slot, head, body, Instant::now(), life, grant))
     }
 
     fn is_kept(memory: &Memory, entry: &Entry) -> bool {
@@ -261,7 +268,7 @@ mod tests {
     fn weight_is_bounded_whatever_comes() {
         let memory = memory();
         for n in 0..2_000 {
-            memory.keep(&entry(format!("/small/{n}"), "", n % 64 * 1024, 600_000));
+            memory.keep(&entry(&memory, format!("/small/{n}"), "", n % 64 * 1024, 600_000));
             memory.mark(&format!("/marked/{n}").into(), Duration::from_secs(600));
             assert!(memory.size().1 <= 8 * MIB as u64);
         }
@@ -272,7 +279,7 @@ mod tests {
     fn the_largest_page_has_room() {
         let memory = memory();
         for n in 0..20 {
-            let entry = entry(format!("/{n}"), "", 2 * MIB, 600_000);
+            let entry = entry(&memory, format!("/{n}"), "", 2 * MIB, 600_000);
             memory.keep(&entry);
             assert!(is_kept(&memory, &entry), "number {n}");
         }
@@ -281,7 +288,8 @@ mod tests {
     #[test]
     fn large_variants_drive_out_the_oldest_of_their_own_page() {
         let memory = memory();
-        let all: Vec<_> = ["de", "en", "fr"].map(|l| entry("/a".into(), l, 3 * MIB / 2, 600_000)).into();
+        let all: Vec<_> =
+            ["de", "en", "fr"].map(|l| entry(&memory, "/a".into(), l, 3 * MIB / 2, 600_000)).into();
         all.iter().for_each(|entry| memory.keep(entry));
         let kept: Vec<_> = all.iter().map(|entry| is_kept(&memory, entry)).collect();
         assert_eq!(kept, [false, true, true]);
@@ -292,11 +300,11 @@ mod tests {
         let memory = memory();
         let [dead, one, two, three, four] =
             [("a", 0), ("b", 600_000), ("c", 600_000), ("d", 600_000), ("e", 600_000)]
-                .map(|(language, ttl_ms)| entry("/a".into(), language, 10, ttl_ms));
+                .map(|(language, ttl_ms)| entry(&memory, "/a".into(), language, 10, ttl_ms));
         for entry in [&dead, &one, &two] {
             memory.keep(entry);
         }
-        let full = |entry: &Entry| memory.is_full_for(entry.slot(), Instant::now());
+        let full = |entry: &Entry| memory.is_full_for(entry.slot());
         assert!(!full(&three));
         memory.keep(&three);
         assert!(full(&four));
@@ -305,9 +313,26 @@ mod tests {
     }
 
     #[test]
+    fn purged_variants_make_room_and_are_not_found() {
+        let memory = memory();
+        let all: Vec<_> = ["a", "b", "c"].map(|l| entry(&memory, "http://h/a".into(), l, 10, 600_000)).into();
+        all.iter().for_each(|entry| memory.keep(entry));
+        let later = |memory: &Memory| entry(memory, "http://h/a".into(), "d", 10, 600_000);
+        assert!(memory.is_full_for(later(&memory).slot()));
+        let purge = purge::Purge::new(vec![purge::Target::Url("http://h/a".into())], false).unwrap();
+        memory.purges.append(purge);
+        assert!(all.iter().all(|entry| !is_kept(&memory, entry)));
+        let later = later(&memory);
+        assert!(!memory.is_full_for(later.slot()));
+        memory.keep(&later);
+        assert!(is_kept(&memory, &later), "made after the purge");
+    }
+
+    #[test]
     fn a_mark_lets_fresh_pages_be_and_hides_stale_ones() {
         let memory = memory();
-        let (fresh, gone) = (entry("/a".into(), "de", 10, 600_000), entry("/a".into(), "en", 10, 0));
+        let (fresh, gone) =
+            (entry(&memory, "/a".into(), "de", 10, 600_000), entry(&memory, "/a".into(), "en", 10, 0));
         memory.keep(&fresh);
         memory.keep(&gone);
         memory.mark(fresh.slot().key(), Duration::from_secs(60));

@@ -7,6 +7,7 @@
 mod breaker;
 mod fault;
 mod link;
+pub(crate) mod log;
 pub(crate) mod news;
 mod script;
 mod sentinels;
@@ -20,6 +21,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use redis::FromRedisValue;
 use tokio::time::Instant;
+use weir_proto::cache::Use;
 use xxhash_rust::xxh3::xxh3_128;
 
 use self::breaker::{Breaker, Change};
@@ -32,6 +34,7 @@ use super::{Looked, Put, Release, Store, Token};
 use crate::config::{RedisConfig, WrongSetting};
 use crate::entry::{Entry, millis, record};
 use crate::metrics::{Command, Metrics};
+use crate::purges::Purges;
 use crate::slot::{Rule, Slot};
 
 /// Leases go by a connection of their own: a renewal must not stand in line behind bodies.
@@ -41,6 +44,8 @@ pub(crate) struct Redis {
     entries: Link,
     leases: Link,
     scripts: Scripts,
+    log: log::Scripts,
+    purges: Arc<Purges>,
     breaker: Mutex<Breaker>,
     channel: Channel,
     metrics: Metrics,
@@ -72,7 +77,12 @@ struct Scripts {
 type LookUpReply = (String, Option<Bytes>, i64, Option<String>);
 
 impl Redis {
-    pub(crate) fn new(config: &RedisConfig, lease: Duration, metrics: Metrics) -> Result<Self, WrongSetting> {
+    pub(crate) fn new(
+        config: &RedisConfig,
+        lease: Duration,
+        purges: Arc<Purges>,
+        metrics: Metrics,
+    ) -> Result<Self, WrongSetting> {
         let servers = Arc::new(Servers::new(config)?);
         let link =
             |connections| Link::new(servers.clone(), connections, config.timeout.0, config.connect_timeout.0);
@@ -86,6 +96,8 @@ impl Redis {
                 renew: Script::new(include_str!("redis/renew.lua")),
                 release: Script::new(include_str!("redis/release.lua")),
             },
+            log: log::Scripts::new(),
+            purges,
             breaker: Mutex::default(),
             channel: Channel::new(servers, &config.prefix, config.connect_timeout.0),
             metrics,
@@ -163,15 +175,18 @@ impl Redis {
         script
     }
 
-    /// `None`: a fresh record that cannot be read.
+    /// `None`: a record that is fresh by its lifetime, and cannot be read, or was purged.
     fn read(&self, slot: &Slot, reply: LookUpReply) -> Result<Option<Looked>, Unavailable> {
         let (verdict, record, left, rule) = reply;
         let left = Duration::from_millis(left.try_into().unwrap_or(0));
         let max_body = usize::try_from(self.max_object).unwrap_or(usize::MAX);
         let decode = |bytes| record::decode(bytes, slot, left, Instant::now(), max_body);
-        let entry = record.and_then(|bytes| decode(bytes).ok()).map(Arc::new);
+        let entry = record.and_then(|bytes| decode(bytes).ok());
+        let usable = entry.and_then(|entry| Some((self.purges.usage(&entry)?, Arc::new(entry))));
+        let is_fresh = matches!(usable, Some((Use::Fresh, _)));
+        let entry = usable.map(|(_, entry)| entry);
         Ok(Some(match verdict.as_str() {
-            "fresh" => return Ok(entry.map(Looked::Fresh)),
+            "fresh" => return Ok(entry.filter(|_| is_fresh).map(Looked::Fresh)),
             "granted" => Looked::Granted(entry),
             "held" => Looked::Held(entry),
             "passed" => Looked::Passed(left),
@@ -228,7 +243,7 @@ impl Store for Redis {
         let reply = self.ask(slot, token, Fresh::Taken).await?;
         match self.read(slot, reply)? {
             Some(looked) => Ok(looked),
-            // Fresh by its lifetime, but damaged or of another version: a miss.
+            // Fresh by its lifetime, but purged, damaged or of another version: not fresh.
             None => {
                 self.read(slot, self.ask(slot, token, Fresh::Ignored).await?)?.ok_or_else(|| self.foreign())
             }
@@ -239,7 +254,8 @@ impl Store for Redis {
         let (under, names) = (self.names(slot), self.names(entry.slot()));
         let now = Instant::now();
         let fits = entry.weight() as u64 <= self.max_object;
-        let record = if fits { record::encode(entry, now, self.compress_from) } else { Vec::new() };
+        let record = if fits { record::encode(entry, now, self.compress_from) } else { None };
+        let record = record.unwrap_or_default();
         let mut script = self.scripts.put.prepare_invoke();
         script.key(under.lease).key(names.rule).key(names.entry);
         script.arg(token.to_string()).arg(rule_text(entry.slot().rule())).arg(record);

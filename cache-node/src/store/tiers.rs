@@ -1,6 +1,7 @@
 //! What a node works with: its memory and, behind it, the store it shares. Never fails: without Redis, memory is the store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -12,21 +13,57 @@ use super::{Looked, Put, Release, Store, Token};
 use crate::config::{Config, WrongSetting};
 use crate::entry::Entry;
 use crate::metrics::Metrics;
+use crate::purges::Purges;
+use crate::purges::shared::SharedLog;
 use crate::slot::{Rule, Slot};
 
 pub(crate) struct Tiers {
     memory: Memory,
-    redis: Option<Redis>,
-    bells: Bells,
+    shared: Option<Shared>,
+    bells: Arc<Bells>,
     metrics: Metrics,
+}
+
+/// What the node shares with others.
+struct Shared {
+    redis: Arc<Redis>,
+    log: SharedLog,
+    /// How long to wait for touch with the log that was lost for a moment.
+    patience: Duration,
 }
 
 impl Tiers {
     /// The settings are taken as checked; an error is a file of theirs that changed since.
-    pub(crate) fn new(config: &Config, metrics: Metrics) -> Result<Self, WrongSetting> {
-        let redis = config.redis.as_ref();
-        let redis = redis.map(|redis| Redis::new(redis, config.lease.0, metrics.clone())).transpose()?;
-        Ok(Self { memory: Memory::new(config), redis, bells: Bells::new(), metrics })
+    pub(crate) fn new(
+        config: &Config,
+        name: &str,
+        purges: &Arc<Purges>,
+        metrics: Metrics,
+    ) -> Result<Self, WrongSetting> {
+        let bells = Arc::new(Bells::new());
+        let shared = match &config.redis {
+            None => None,
+            Some(settings) => {
+                let redis = Redis::new(settings, config.lease.0, purges.clone(), metrics.clone())?;
+                let redis = Arc::new(redis);
+                let keep = config.max_lifetime.0 + config.max_lease.0;
+                let log = SharedLog::new(
+                    redis.clone(),
+                    purges.clone(),
+                    bells.clone(),
+                    metrics.clone(),
+                    name.to_owned(),
+                    keep,
+                );
+                Some(Shared { redis, log, patience: settings.connect_timeout.0 })
+            }
+        };
+        Ok(Self { memory: Memory::new(config, purges.clone()), shared, bells, metrics })
+    }
+
+    /// The purge log, where the node shares it with others.
+    pub(crate) fn shared_log(&self) -> Option<&SharedLog> {
+        self.shared.as_ref().map(|shared| &shared.log)
     }
 
     /// The key's Vary rule, as far as this node knows.
@@ -40,8 +77,12 @@ impl Tiers {
     }
 
     pub(crate) async fn look_up(&self, slot: &Slot, token: Token) -> Looked {
-        let Some(redis) = &self.redis else { return self.look_up_here(slot, token).await };
-        let Ok(looked) = redis.look_up(slot, token).await else {
+        let Some(shared) = &self.shared else { return self.look_up_here(slot, token).await };
+        // What is stored there may have been purged, and this node would not know.
+        if !shared.log.in_touch(shared.patience).await {
+            return self.look_up_here(slot, token).await;
+        }
+        let Ok(looked) = shared.redis.look_up(slot, token).await else {
             return self.look_up_here(slot, token).await;
         };
         match &looked {
@@ -63,7 +104,7 @@ impl Tiers {
                 let Ok(put) = self.memory.put(slot, token, entry).await;
                 put
             }
-            Some(_) if self.memory.is_full_for(entry.slot(), Instant::now()) => {
+            Some(_) if self.memory.is_full_for(entry.slot()) => {
                 self.release(slot, token, Release::Free).await;
                 Put::TooManyVariants
             }
@@ -110,10 +151,12 @@ impl Tiers {
         &self.bells
     }
 
-    /// Listens for news of other nodes, for ever; without Redis there are none.
+    /// Listens for news of other nodes and follows their purge log, for ever; without Redis there are none.
     pub(crate) async fn listen(&self) {
-        match &self.redis {
-            Some(redis) => redis.channel().listen(&self.bells).await,
+        match &self.shared {
+            Some(shared) => {
+                tokio::join!(shared.redis.channel().listen(&self.bells), shared.log.follow());
+            }
             None => std::future::pending().await,
         }
     }
@@ -125,7 +168,8 @@ impl Tiers {
 
     /// A lease that memory granted while Redis was lost is none in Redis, also once Redis is back.
     fn granted_by_redis(&self, slot: &Slot, token: Token) -> Option<&Redis> {
-        self.redis.as_ref().filter(|_| !self.memory.granted(slot, token))
+        let shared = self.shared.as_ref().filter(|_| !self.memory.granted(slot, token));
+        shared.map(|shared| &*shared.redis)
     }
 
     fn measure(&self) {

@@ -79,6 +79,7 @@ async fn found_says_all_that_was_stored(node: TestNode) {
         stale_if_error_ms: 60_000,
         vary: vec!["accept-encoding".into(), "accept-language".into()],
         shared: true,
+        tags: vec!["news".into()],
     };
     node.fill("/a", head.clone(), "gone").await;
     sleep(MOMENT).await;

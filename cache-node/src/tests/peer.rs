@@ -14,8 +14,11 @@ use tonic::{Code, Status, Streaming};
 use weir_proto::cache::cache_client::CacheClient;
 use weir_proto::cache::exchange_reply::Message as Reply;
 use weir_proto::cache::exchange_request::Message as Request;
+use weir_proto::cache::purge_target::Target;
 use weir_proto::cache::{
-    EntryHead, ExchangeReply, ExchangeRequest, GiveUp, Lookup, PassReason, Stored, Use, Why,
+    EntryHead, ExchangeReply, ExchangeRequest, Follow, GiveUp, Logged, Lookup, PassReason, Position,
+    PurgeOrder, PurgeReply, PurgeRequest, PurgeTarget, Stored, Use, WatchBeat, WatchHello, WatchLeave,
+    WatchReply, WatchRequest, Why, watch_reply, watch_request,
 };
 use weir_proto::origin::{End, Field};
 use weir_proto::transport::{self, Transport};
@@ -42,6 +45,8 @@ pub(crate) enum Way {
 impl TestNode {
     pub(crate) async fn start(way: Way, config: Config) -> Self {
         let shutdown = Shutdown::new();
+        let name = config.name.clone().unwrap_or_else(|| format!("node-{:08x}", rand::random::<u32>()));
+        let config = Config { name: Some(name), ..config };
         match way {
             Way::InProcess => {
                 let node = service(&config, &Metrics::default(), &shutdown).unwrap();
@@ -88,6 +93,27 @@ impl TestNode {
         Ok(Edge { requests, replies })
     }
 
+    /// Follows the purge log from here.
+    pub(crate) async fn watch(&self, name: &str, position: Option<Position>, grace: Duration) -> Watch {
+        let (requests, receiver) = mpsc::channel(4);
+        let grace_ms = grace.as_millis() as u32;
+        let hello = WatchHello { name: name.to_owned(), position, grace_ms };
+        let message = Some(watch_request::Message::Hello(hello));
+        requests.send(WatchRequest { message }).await.unwrap();
+        let watching = self.client.clone().watch(ReceiverStream::new(receiver)).await;
+        Watch { requests, replies: watching.unwrap().into_inner() }
+    }
+
+    pub(crate) async fn purge(&self, targets: &[Target], soft: bool, wait: Duration) -> PurgeReply {
+        let request = PurgeRequest { order: Some(order(targets, soft)), wait_ms: wait.as_millis() as u32 };
+        self.client.clone().purge(request).await.unwrap().into_inner()
+    }
+
+    pub(crate) async fn try_purge(&self, targets: &[Target], soft: bool) -> Result<PurgeReply, Status> {
+        let request = PurgeRequest { order: Some(order(targets, soft)), wait_ms: 0 };
+        Ok(self.client.clone().purge(request).await?.into_inner())
+    }
+
     /// Gets the lease and stores the page.
     pub(crate) async fn fill(&self, key: &str, head: EntryHead, body: &str) {
         let mut edge = self.ask(key).await;
@@ -103,6 +129,67 @@ impl Drop for TestNode {
             server.abort();
         }
     }
+}
+
+/// An edge that follows the purge log. Dropping it breaks off.
+pub(crate) struct Watch {
+    requests: mpsc::Sender<WatchRequest>,
+    replies: Streaming<WatchReply>,
+}
+
+impl Watch {
+    pub(crate) async fn follow(&mut self) -> Follow {
+        match self.reply().await {
+            watch_reply::Message::Follow(follow) => follow,
+            other => panic!("{other:?} instead of a log to follow"),
+        }
+    }
+
+    pub(crate) async fn logged(&mut self) -> Logged {
+        match self.reply().await {
+            watch_reply::Message::Logged(logged) => logged,
+            other => panic!("{other:?} instead of a purge"),
+        }
+    }
+
+    /// Beats, and returns whether the node is in touch with the log. Purges that come before the echo are not looked at.
+    pub(crate) async fn beat(&mut self, number: u64, acknowledged: u64) -> bool {
+        self.send(watch_request::Message::Beat(WatchBeat { number, acknowledged })).await;
+        loop {
+            if let watch_reply::Message::Echo(echo) = self.reply().await
+                && echo.number == number
+            {
+                return echo.live;
+            }
+        }
+    }
+
+    pub(crate) async fn leave(mut self) {
+        self.send(watch_request::Message::Leave(WatchLeave {})).await;
+        while let Ok(Ok(Some(_))) = timeout(PATIENCE, self.replies.message()).await {}
+    }
+
+    async fn send(&self, message: watch_request::Message) {
+        self.requests.send(WatchRequest { message: Some(message) }).await.unwrap();
+    }
+
+    async fn reply(&mut self) -> watch_reply::Message {
+        let reply = timeout(PATIENCE, self.replies.message()).await.expect("the node says something");
+        reply.unwrap().expect("the stream goes on").message.unwrap()
+    }
+}
+
+fn order(targets: &[Target], soft: bool) -> PurgeOrder {
+    let targets = targets.iter().map(|target| PurgeTarget { target: Some(target.clone()) });
+    PurgeOrder { targets: targets.collect(), soft }
+}
+
+pub(crate) fn url(url: &str) -> Target {
+    Target::Url(Bytes::copy_from_slice(url.as_bytes()))
+}
+
+pub(crate) fn tag(tag: &str) -> Target {
+    Target::Tag(Bytes::copy_from_slice(tag.as_bytes()))
 }
 
 /// One exchange. Dropping it is an edge that leaves.

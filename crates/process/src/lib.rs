@@ -1,5 +1,6 @@
 //! What any of our processes does, mechanism only: load settings, log and trace, listen, shut down. Knows no HTTP, gRPC or Redis.
 
+mod host;
 pub mod listen;
 pub mod nofile;
 pub mod program;
@@ -10,3 +11,5 @@ pub mod telemetry;
 pub mod trace;
 pub mod units;
 pub mod watch;
+
+pub use host::host_name;

@@ -34,8 +34,13 @@ impl Page {
 
     /// The page with this entry as its newest. Entries under another rule, dead ones and, beyond the
     /// limits, the oldest go.
-    pub(crate) fn with(old: Option<&Self>, entry: &Arc<Entry>, limits: Limits, now: Instant) -> Self {
-        let stays = |old: &&Arc<Entry>| old.slot() != entry.slot() && old.use_at(now).is_some();
+    pub(crate) fn with(
+        old: Option<&Self>,
+        entry: &Arc<Entry>,
+        limits: Limits,
+        is_alive: impl Fn(&Entry) -> bool,
+    ) -> Self {
+        let stays = |old: &&Arc<Entry>| old.slot() != entry.slot() && is_alive(old);
         let rule = entry.slot().rule().clone();
         let same_rule = old.filter(|old| old.rule == rule);
         let mut variants: Vec<_> =
@@ -68,11 +73,16 @@ impl Page {
     }
 
     /// Whether the slot would be a variant too many.
-    pub(crate) fn is_full_for(&self, slot: &Slot, max_variants: usize, now: Instant) -> bool {
+    pub(crate) fn is_full_for(
+        &self,
+        slot: &Slot,
+        max_variants: usize,
+        is_alive: impl Fn(&Entry) -> bool,
+    ) -> bool {
         if *slot.rule() != self.rule || self.variants.len() < max_variants {
             return false;
         }
-        let others = self.variants.iter().filter(|entry| entry.slot() != slot && entry.use_at(now).is_some());
+        let others = self.variants.iter().filter(|entry| entry.slot() != slot && is_alive(entry));
         others.count() >= max_variants
     }
 

@@ -26,14 +26,22 @@ pub(super) const PING_EVERY: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Wakes those who wait for a lease that another node holds.
-pub(crate) struct Bells(Vec<Notify>);
+/// Wakes those who wait for what another node does.
+pub(crate) struct Bells {
+    leases: Vec<Notify>,
+    purged: Notify,
+    acknowledged: Notify,
+}
 
 /// One message: its kind, and what it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum News {
     /// The lease on a key has ended. The key is told by its hash, as in the records' names.
     LeaseEnded(u128),
+    /// A purge was written to the log.
+    Purged,
+    /// A node has acknowledged more of the log.
+    Acknowledged,
 }
 
 /// One channel for all keys of a prefix.
@@ -53,7 +61,8 @@ struct Subscription {
 
 impl Bells {
     pub(crate) fn new() -> Self {
-        Self((0..BELLS).map(|_| Notify::new()).collect())
+        let leases = (0..BELLS).map(|_| Notify::new()).collect();
+        Self { leases, purged: Notify::new(), acknowledged: Notify::new() }
     }
 
     /// Resolves at the next news of the slot's key. Hears all from the moment of the call, polled or not.
@@ -65,19 +74,34 @@ impl Bells {
         self.bell(key).notify_waiters();
     }
 
+    /// Resolves when there is something to read in the purge log. For one who follows it: news while it is away is kept.
+    pub(crate) fn purged(&self) -> Notified<'_> {
+        self.purged.notified()
+    }
+
+    /// Resolves when a node has acknowledged more of the purge log.
+    pub(crate) fn acknowledged(&self) -> Notified<'_> {
+        self.acknowledged.notified()
+    }
+
     fn ring_all(&self) {
-        self.0.iter().for_each(Notify::notify_waiters);
+        self.leases.iter().for_each(Notify::notify_waiters);
+        self.purged.notify_one();
+        self.acknowledged.notify_waiters();
     }
 
     fn bell(&self, key: u128) -> &Notify {
-        &self.0[(key % BELLS as u128) as usize]
+        &self.leases[(key % BELLS as u128) as usize]
     }
 }
 
 impl News {
     /// `None`: of a kind that this version does not know.
     fn read(message: &[u8]) -> Option<Self> {
-        match std::str::from_utf8(message).ok()?.split_once(' ')? {
+        let text = std::str::from_utf8(message).ok()?;
+        match text.split_once(' ').unwrap_or((text, "")) {
+            ("purged", "") => Some(Self::Purged),
+            ("acknowledged", "") => Some(Self::Acknowledged),
             ("lease", key) => Some(Self::LeaseEnded(u128::from_str_radix(key, 16).ok()?)),
             _ => None,
         }
@@ -88,6 +112,8 @@ impl fmt::Display for News {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::LeaseEnded(key) => write!(f, "lease {key:032x}"),
+            Self::Purged => f.write_str("purged"),
+            Self::Acknowledged => f.write_str("acknowledged"),
         }
     }
 }
@@ -145,6 +171,8 @@ impl Channel {
                 told = news.next() => match told {
                     Some(message) => match News::read(message.get_payload_bytes()) {
                         Some(News::LeaseEnded(key)) => bells.ring(key),
+                        Some(News::Purged) => bells.purged.notify_one(),
+                        Some(News::Acknowledged) => bells.acknowledged.notify_waiters(),
                         None => {}
                     },
                     None => return,
@@ -175,7 +203,7 @@ mod tests {
 
     #[test]
     fn news_is_read_as_it_is_told() {
-        for news in [News::LeaseEnded(0), News::LeaseEnded(u128::MAX)] {
+        for news in [News::LeaseEnded(0), News::LeaseEnded(u128::MAX), News::Purged, News::Acknowledged] {
             assert_eq!(News::read(news.to_string().as_bytes()), Some(news));
         }
         for unknown in ["", "lease", "lease x", "0123", "weather fine", "lease 1 2", &"f".repeat(99)] {

@@ -1,0 +1,250 @@
+//! The purge log as this node follows it: what it has reached, whether the node is in touch with it, who follows it from here.
+
+pub(crate) mod message;
+pub(crate) mod serve;
+pub(crate) mod shared;
+pub(crate) mod watch;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use purge::{Forgotten, Log, LogId, Logged, Marks, Position, Purge, Reach, Read, Roll, Seq, Subject, Trust};
+use tokio::sync::watch as signal;
+use weir_proto::cache::Use;
+
+use crate::entry::{Entry, Grant};
+
+/// Names of purges remembered: URLs, prefixes and tags. Of older ones it is only known that what is older is gone.
+const MARKS: usize = 65_536;
+/// Purges kept to be sent to edges that were away for a moment.
+const TAIL: usize = 4_096;
+
+pub(crate) struct Purges {
+    state: Mutex<State>,
+    /// Counts changes of the log, of trust in it, and of what followers acknowledged.
+    changes: signal::Sender<u64>,
+    grace: Duration,
+}
+
+struct State {
+    log: Log,
+    marks: Marks,
+    /// `None`: the log is this node's own.
+    trust: Option<Trust>,
+    followers: Roll<u64>,
+    last_follower: u64,
+    retired: bool,
+}
+
+/// What the log says at one moment, to one who follows it.
+pub(crate) struct News {
+    pub(crate) log: LogId,
+    pub(crate) head: Seq,
+    /// Purges up to this are not among `purges`.
+    pub(crate) floor: Seq,
+    /// After where the follower was, or after `floor`.
+    pub(crate) purges: Vec<Arc<Logged>>,
+}
+
+impl Purges {
+    /// Without a shared store the node keeps a log of its own. With one it follows that store's, and is out of touch at first.
+    pub(crate) fn new(shared: bool, grace: Duration) -> Self {
+        let log = LogId::new(rand::random());
+        Self {
+            state: Mutex::new(State {
+                log: Log::new(log, Seq::START, TAIL),
+                marks: Marks::new(Seq::START, MARKS),
+                trust: shared.then(|| Trust::new(grace)),
+                followers: Roll::default(),
+                last_follower: 0,
+                retired: false,
+            }),
+            changes: signal::Sender::new(0),
+            grace,
+        }
+    }
+
+    /// By what right a page may be made that is asked for from now on.
+    pub(crate) fn grant(&self) -> Grant {
+        let (state, now) = (self.state.lock(), Instant::now());
+        match state.is_live(now) {
+            true => Grant::Logged(Position { log: state.log.id(), seq: state.log.head() }),
+            false => Grant::Until(now + self.grace),
+        }
+    }
+
+    /// What an entry may be used for, its age and all purges considered. `None`: nothing any more.
+    pub(crate) fn usage(&self, entry: &Entry) -> Option<Use> {
+        let now = Instant::now();
+        match self.reach(entry, now) {
+            Reach::Untouched => entry.use_at(now.into()),
+            Reach::Stale(since) => entry.use_if_stale_since(since.into(), now.into()),
+            Reach::Gone => None,
+        }
+    }
+
+    /// Whether a purge came between the grant and now.
+    pub(crate) fn reach(&self, entry: &Entry, now: Instant) -> Reach {
+        let state = self.state.lock();
+        match entry.grant() {
+            Grant::Until(until) if now < until => Reach::Untouched,
+            Grant::Logged(position) if position.log == state.log.id() && state.is_live(now) => {
+                let subject = Subject { url: entry.slot().url(), tags: entry.tags() };
+                state.marks.reach(subject, position.seq)
+            }
+            Grant::Until(_) | Grant::Logged(_) => Reach::Gone,
+        }
+    }
+
+    pub(crate) fn is_live(&self) -> bool {
+        self.state.lock().is_live(Instant::now())
+    }
+
+    pub(crate) fn grace(&self) -> Duration {
+        self.grace
+    }
+
+    /// Nothing that a purge could reach is used from here on.
+    pub(crate) fn retire(&self) {
+        let mut state = self.state.lock();
+        state.trust = Some(Trust::new(self.grace));
+        state.retired = true;
+    }
+
+    /// Resolves whenever something has changed since the last time.
+    pub(crate) fn changes(&self) -> signal::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+}
+
+/// The log: this node's own, or read from the shared store.
+impl Purges {
+    /// Makes a purge in the node's own log.
+    pub(crate) fn append(&self, purge: Purge) -> Seq {
+        let mut state = self.state.lock();
+        let logged = state.log.append(purge, Instant::now());
+        state.marks.apply(&logged);
+        drop(state);
+        self.changed();
+        logged.seq
+    }
+
+    /// Where reading goes on. `None`: nothing of the shared log has been read yet.
+    pub(crate) fn read_to(&self) -> Position {
+        let state = self.state.lock();
+        Position { log: state.log.id(), seq: state.log.head() }
+    }
+
+    /// Takes in what was read of the shared log after `read_to`, by a question sent then. False: it does not go on where
+    /// reading had ended, and another log must begin.
+    pub(crate) fn take_in(&self, log: LogId, read: Read<'_>, sent: Instant, to_the_end: bool) -> bool {
+        let mut state = self.state.lock();
+        if state.log.id() != log {
+            state.begin(log, read.floor);
+        } else if !purge::continues(state.log.head(), read) {
+            return false;
+        }
+        if read.floor > state.log.head() {
+            state.log = Log::new(log, read.floor, TAIL);
+        }
+        state.marks.forget_before(read.floor);
+        let before = (state.log.head(), state.is_live(sent));
+        for logged in read.purges {
+            state.log.push(logged.clone());
+            state.marks.apply(logged);
+        }
+        let trusted = to_the_end && !state.retired;
+        if let Some(trust) = state.trust.as_mut().filter(|_| trusted) {
+            trust.heard(sent);
+        }
+        let changed = before != (state.log.head(), state.is_live(sent));
+        drop(state);
+        if changed {
+            self.changed();
+        }
+        true
+    }
+}
+
+/// Those who follow the log from here.
+impl Purges {
+    pub(crate) fn join(&self, name: String, grace: Duration) -> u64 {
+        let mut state = self.state.lock();
+        state.last_follower += 1;
+        let id = state.last_follower;
+        state.followers.join(id, name, grace, Seq::START, Instant::now());
+        id
+    }
+
+    /// A beat came. Returns whether the node is in touch.
+    pub(crate) fn heard(&self, follower: u64, acknowledged: Seq) -> bool {
+        let (mut state, now) = (self.state.lock(), Instant::now());
+        state.followers.heard(follower, acknowledged, now);
+        let live = state.is_live(now);
+        drop(state);
+        self.changed();
+        live
+    }
+
+    pub(crate) fn leave(&self, follower: u64) {
+        self.state.lock().followers.leave(follower);
+        self.changed();
+    }
+
+    pub(crate) fn break_off(&self, follower: u64) {
+        self.state.lock().followers.break_off(follower, Instant::now());
+        self.changed();
+    }
+
+    /// What a follower that has had all up to `place` must be told.
+    pub(crate) fn news(&self, place: Option<Position>) -> News {
+        let state = self.state.lock();
+        let log = &state.log;
+        let had = place.filter(|place| place.log == log.id()).map(|place| place.seq);
+        let since = had.map_or(Err(Forgotten), |had| log.since(had));
+        let (floor, purges) = match since {
+            Ok(purges) => (Seq::START, purges.cloned().collect()),
+            Err(Forgotten) => (log.head(), Vec::new()),
+        };
+        News { log: log.id(), head: log.head(), floor, purges }
+    }
+
+    /// Up to which purge nobody here uses a page from before.
+    pub(crate) fn settled(&self) -> Seq {
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        let State { log, followers, .. } = &mut *state;
+        followers.settled(log.head(), |time| log.made_by(time), now)
+    }
+
+    /// Names, and what each has acknowledged.
+    pub(crate) fn followers(&self) -> Vec<(String, Seq)> {
+        let state = self.state.lock();
+        state.followers.followers().map(|(name, acknowledged)| (name.to_owned(), acknowledged)).collect()
+    }
+
+    /// Names of those who ended without a word.
+    pub(crate) fn broken_off(&self) -> Vec<String> {
+        self.state.lock().followers.broken_off().map(str::to_owned).collect()
+    }
+}
+
+impl State {
+    fn is_live(&self, now: Instant) -> bool {
+        self.trust.as_ref().is_none_or(|trust| trust.is_live(now))
+    }
+
+    fn begin(&mut self, log: LogId, floor: Seq) {
+        self.log = Log::new(log, floor, TAIL);
+        self.marks = Marks::new(floor, MARKS);
+        self.followers.begin_anew();
+        if let Some(trust) = &mut self.trust {
+            trust.lose();
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Purges between the contract's messages, Redis, and `crates/purge`.
+
+use std::time::{Duration, Instant};
+
+use purge::{InvalidPurge, LogId, Logged, Position, Purge, Seq, Target};
+use weir_proto::cache::purge_target::Target as Named;
+use weir_proto::cache::{self, PurgeOrder, PurgeTarget};
+
+use crate::entry::{Grant, millis};
+
+/// The purge that a message orders.
+pub(crate) fn purge(order: PurgeOrder) -> Result<Purge, InvalidPurge> {
+    let targets = order.targets.into_iter().filter_map(|target| {
+        Some(match target.target? {
+            // `all: false` names nothing.
+            Named::All(all) => return all.then_some(Target::All),
+            Named::Url(url) => Target::Url(url),
+            Named::Prefix(prefix) => Target::Prefix(prefix),
+            Named::Tag(tag) => Target::Tag(tag),
+        })
+    });
+    Purge::new(targets.collect(), order.soft)
+}
+
+pub(crate) fn order(purge: &Purge) -> PurgeOrder {
+    let targets = purge.targets().iter().map(|target| {
+        let named = match target {
+            Target::All => Named::All(true),
+            Target::Url(url) => Named::Url(url.clone()),
+            Target::Prefix(prefix) => Named::Prefix(prefix.clone()),
+            Target::Tag(tag) => Named::Tag(tag.clone()),
+        };
+        PurgeTarget { target: Some(named) }
+    });
+    PurgeOrder { targets: targets.collect(), soft: purge.is_soft() }
+}
+
+pub(crate) fn logged(logged: &Logged, now: Instant) -> cache::Logged {
+    cache::Logged {
+        seq: logged.seq.get(),
+        previous: logged.previous.get(),
+        order: Some(order(&logged.purge)),
+        ago_ms: millis(now.saturating_duration_since(logged.at)),
+    }
+}
+
+/// `None`: the edge has followed no log yet, or says something else than a place.
+pub(crate) fn place(position: &cache::Position) -> Option<Position> {
+    Some(Position { log: LogId::from_bytes(&position.log)?, seq: Seq::new(position.seq) })
+}
+
+pub(crate) fn position(grant: Grant, now: Instant) -> cache::Position {
+    match grant {
+        Grant::Logged(Position { log, seq }) => {
+            cache::Position { log: log.to_bytes().to_vec().into(), seq: seq.get(), left_ms: 0 }
+        }
+        Grant::Until(until) => {
+            let left = millis(until.saturating_duration_since(now));
+            cache::Position { left_ms: u32::try_from(left).unwrap_or(u32::MAX), ..cache::Position::default() }
+        }
+    }
+}
+
+/// How long ago something was, as a time by this process's clock.
+pub(crate) fn ago(milliseconds: u64, now: Instant) -> Instant {
+    now.checked_sub(Duration::from_millis(milliseconds)).unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_goes_there_and_back() {
+        let targets = vec![
+            Target::All,
+            Target::Url("http://h/a".into()),
+            Target::Prefix("http://h/".into()),
+            Target::Tag("news".into()),
+        ];
+        for soft in [false, true] {
+            let made = Purge::new(targets.clone(), soft).unwrap();
+            assert_eq!(purge(order(&made)), Ok(made));
+        }
+    }
+
+    #[test]
+    fn an_order_that_names_nothing_is_none() {
+        let nothing = |target| PurgeOrder { targets: vec![PurgeTarget { target }], soft: false };
+        assert_eq!(purge(nothing(None)), Err(InvalidPurge::Nothing));
+        assert_eq!(purge(nothing(Some(Named::All(false)))), Err(InvalidPurge::Nothing));
+    }
+}

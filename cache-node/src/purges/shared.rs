@@ -1,0 +1,264 @@
+//! The log that all nodes share, followed: this node reads it, says what it has acknowledged, and waits for the others.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use purge::{LogId, Position, Purge, REMEMBERED, Read, Seq};
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
+use weir_proto::cache::PurgeReply;
+
+use super::{Purges, serve};
+use crate::metrics::Metrics;
+use crate::store::redis::log::{Follower, Member, Page};
+use crate::store::redis::news::Bells;
+use crate::store::redis::{Redis, Unavailable};
+
+/// Beats within one grace.
+const BEATS: u32 = 5;
+/// How often it is looked who has been silent for long.
+const SWEEP_EVERY: Duration = Duration::from_secs(30);
+/// How often a purge looks again at those it waits for.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const FORGET_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// This node's part in the shared log.
+pub(crate) struct SharedLog {
+    redis: Arc<Redis>,
+    purges: Arc<Purges>,
+    bells: Arc<Bells>,
+    metrics: Metrics,
+    name: String,
+    /// How long a purge is kept: longer than any page.
+    keep: Duration,
+    incarnation: u64,
+    /// Asks for a beat now.
+    nudge: Notify,
+    /// The last beat failed: there is no use in waiting for the next.
+    lost: AtomicBool,
+}
+
+impl SharedLog {
+    pub(crate) fn new(
+        redis: Arc<Redis>,
+        purges: Arc<Purges>,
+        bells: Arc<Bells>,
+        metrics: Metrics,
+        name: String,
+        keep: Duration,
+    ) -> Self {
+        let (incarnation, nudge, lost) = (rand::random(), Notify::new(), AtomicBool::new(false));
+        Self { redis, purges, bells, metrics, name, keep, incarnation, nudge, lost }
+    }
+
+    /// Whether this node is in touch with the log; if it only has not been for a moment, after `patience` at most.
+    pub(crate) async fn in_touch(&self, patience: Duration) -> bool {
+        if self.purges.is_live() {
+            return true;
+        }
+        let mut changes = self.purges.changes();
+        self.nudge.notify_one();
+        let heard = async {
+            while !self.purges.is_live() && !self.lost.load(Ordering::Relaxed) {
+                if changes.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        let _ = timeout(patience, heard).await;
+        self.purges.is_live()
+    }
+
+    /// Follows the log for ever. What is lost on the way is read again, or everything is forgotten.
+    pub(crate) async fn follow(&self) {
+        let (mut beats, mut told) = (0, Seq::START);
+        let mut silent = Silent::default();
+        let mut changes = self.purges.changes();
+        loop {
+            beats += 1;
+            let settled = self.purges.settled();
+            let tell = settled > told;
+            let read = self.purges.read_to();
+            let sent = Instant::now();
+            let again = match self
+                .redis
+                .beat(&self.name, &self.member(beats, read.log, settled), read, tell)
+                .await
+            {
+                Ok(page) => {
+                    self.lost.store(false, Ordering::Relaxed);
+                    told = settled;
+                    self.take_in(read, page, sent).await
+                }
+                Err(error) => {
+                    if !self.lost.swap(true, Ordering::Relaxed) {
+                        tracing::warn!(%error, "out of touch with the purge log: pages are kept for a moment only");
+                    }
+                    // Whoever waits for this beat waits no longer.
+                    self.purges.changed();
+                    false
+                }
+            };
+            self.metrics.purge_log_live.set(self.purges.is_live().into());
+            silent.sweep(&self.redis, sent).await;
+            if !again {
+                self.pause(sent, told, &mut changes).await;
+            }
+        }
+    }
+
+    /// Says goodbye: nobody waits for this node any more.
+    pub(crate) async fn leave(&self) {
+        let _ = timeout(FORGET_TIMEOUT, self.redis.forget(&self.name, None)).await;
+    }
+
+    /// Writes a purge to the log.
+    pub(crate) async fn append(&self, purge: &Purge) -> Result<Position, Unavailable> {
+        let position = self.redis.append(purge, self.keep).await?;
+        self.nudge.notify_one();
+        Ok(position)
+    }
+
+    /// Waits until nobody uses a page from before the purge, and tells who has acknowledged it.
+    pub(crate) async fn settle(&self, purge: Position, deadline: Instant) -> PurgeReply {
+        let mut changes = self.purges.changes();
+        let mut silent = Silent::default();
+        loop {
+            let news = self.bells.acknowledged();
+            let mut reply = PurgeReply { made: true, ..PurgeReply::default() };
+            // Another log has begun since: all that was granted in this one is gone with it.
+            let read = self.purges.read_to();
+            let here = read.log != purge.log || read.seq >= purge.seq;
+            let over = here && (read.log != purge.log || self.purges.settled() >= purge.seq);
+            if here { &mut reply.acknowledged } else { &mut reply.missing }.push(self.name.clone());
+            serve::name_followers(&mut reply, &self.purges, purge.seq, over);
+            match self.redis.members().await {
+                Ok(members) => {
+                    let others = members.into_iter().filter(|(name, _)| *name != self.name);
+                    others.for_each(|(name, member)| silent.name(&mut reply, purge, name, &member));
+                }
+                Err(error) => {
+                    reply.missing.push("redis".to_owned());
+                    reply.detail = format!("the other nodes cannot be asked: {error}");
+                }
+            }
+            reply.missing.retain(|name| !reply.acknowledged.contains(name));
+            if reply.missing.is_empty() || Instant::now() >= deadline {
+                return sorted(reply);
+            }
+            tokio::select! {
+                () = news => {}
+                _ = changes.changed() => {}
+                () = sleep(LOOK_AGAIN) => {}
+            }
+        }
+    }
+
+    fn member(&self, beats: u64, log: LogId, settled: Seq) -> Member {
+        let followers = self.purges.followers().into_iter();
+        let followers = followers.map(|(name, seq)| Follower { name, acknowledged: seq.get() });
+        Member {
+            beats,
+            incarnation: self.incarnation,
+            grace_ms: self.purges.grace().as_millis() as u32,
+            log: log.to_bytes().to_vec().into(),
+            settled: settled.get(),
+            followers: followers.collect(),
+        }
+    }
+
+    /// Returns whether there is more to read.
+    async fn take_in(&self, had: Position, page: Page, sent: Instant) -> bool {
+        let last = page.purges.last().map_or(page.head, |logged| logged.seq);
+        let read = Read { head: page.head, floor: page.floor, purges: &page.purges };
+        if self.purges.take_in(page.log, read, sent, last >= page.head) {
+            return last < page.head;
+        }
+        tracing::warn!("the purge log has lost purges, as after a failover: all pages are made anew");
+        self.metrics.purge_logs_lost.inc();
+        self.redis.succeed(had.log).await.is_ok()
+    }
+
+    /// Until the next beat is due: after a while, or when there is something to say or to read.
+    async fn pause(&self, sent: Instant, told: Seq, changes: &mut tokio::sync::watch::Receiver<u64>) {
+        let due = tokio::time::sleep_until((sent + self.purges.grace() / BEATS).into());
+        tokio::pin!(due);
+        loop {
+            tokio::select! {
+                () = &mut due => return,
+                () = self.bells.purged() => return,
+                () = self.nudge.notified() => return,
+                _ = changes.changed() => {
+                    if self.purges.settled() > told && !self.lost.load(Ordering::Relaxed) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn sorted(mut reply: PurgeReply) -> PurgeReply {
+    for names in [&mut reply.acknowledged, &mut reply.missing] {
+        names.sort();
+        names.dedup();
+    }
+    reply
+}
+
+/// Since when each node's record has stood still, by this node's own clock.
+#[derive(Default)]
+struct Silent {
+    since: HashMap<String, (Member, Instant)>,
+    swept: Option<Instant>,
+}
+
+impl Silent {
+    /// Puts another node and its edges into the answer.
+    fn name(&mut self, reply: &mut PurgeReply, purge: Position, name: String, member: &Member) {
+        let now = Instant::now();
+        let silent = now.saturating_duration_since(self.since(&name, member, now));
+        let same_log = member.log == purge.log.to_bytes()[..];
+        let over = same_log && member.settled >= purge.seq.get()
+            || silent >= Duration::from_millis(member.grace_ms.into());
+        for follower in &member.followers {
+            if same_log && follower.acknowledged >= purge.seq.get() {
+                reply.acknowledged.push(follower.name.clone());
+            } else if !over {
+                reply.missing.push(follower.name.clone());
+            }
+        }
+        if same_log && member.settled >= purge.seq.get() {
+            reply.acknowledged.push(name);
+        } else if !over {
+            reply.missing.push(name);
+        }
+    }
+
+    /// Takes nodes off the list that have been silent for so long that nobody waits for them any more.
+    async fn sweep(&mut self, redis: &Redis, now: Instant) {
+        if self.swept.is_some_and(|last| now.saturating_duration_since(last) < SWEEP_EVERY) {
+            return;
+        }
+        self.swept = Some(now);
+        let Ok(members) = redis.members().await else { return };
+        self.since.retain(|name, _| members.contains_key(name));
+        for (name, member) in members {
+            if now.saturating_duration_since(self.since(&name, &member, now)) >= REMEMBERED {
+                let _ = redis.forget(&name, Some(&member)).await;
+            }
+        }
+    }
+
+    fn since(&mut self, name: &str, member: &Member, now: Instant) -> Instant {
+        match self.since.get(name) {
+            Some((known, since)) if known == member => *since,
+            _ => {
+                self.since.insert(name.to_owned(), (member.clone(), now));
+                now
+            }
+        }
+    }
+}

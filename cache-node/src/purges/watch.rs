@@ -1,0 +1,119 @@
+//! `Watch`: one edge follows the purge log through this node.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use purge::{Position, Seq};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tonic::{Status, Streaming};
+use weir_proto::cache::watch_reply::Message as Said;
+use weir_proto::cache::watch_request::Message as Heard;
+use weir_proto::cache::{Follow, WatchBeat, WatchEcho, WatchHello, WatchReply, WatchRequest};
+
+use super::{Purges, message};
+use crate::error::Refusal;
+use crate::node::Parts;
+
+/// For the first message.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest an edge may go on using pages without an echo, and the longest name it may have.
+const MAX_GRACE: Duration = Duration::from_secs(60);
+const MAX_NAME: usize = 255;
+/// Messages that wait for the edge to read them.
+pub(crate) const AHEAD: usize = 64;
+
+pub(crate) type Requests = Streaming<WatchRequest>;
+
+/// Serves one edge until it leaves, breaks off, or this node drains.
+pub(crate) async fn watch(
+    node: &Arc<Parts>,
+    mut requests: Requests,
+    replies: mpsc::Sender<Result<WatchReply, Status>>,
+) -> Result<(), Refusal> {
+    let hello = read_hello(&mut requests).await?;
+    let grace = Duration::from_millis(hello.grace_ms.into()).min(MAX_GRACE);
+    let name: String = hello.name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
+    let follower = Follower { id: node.purges.join(name, grace), purges: node.purges.clone() };
+    let mut line = Line { replies, timeout: node.config.send_timeout.0, place: None };
+    let mut changes = node.purges.changes();
+    line.tell_news(&node.purges, hello.position.as_ref().and_then(message::place), true).await?;
+    loop {
+        tokio::select! {
+            heard = requests.message() => match heard.map_err(Refusal::BrokenOff)?.and_then(|request| request.message) {
+                Some(Heard::Beat(WatchBeat { number, acknowledged })) => {
+                    let live = node.purges.heard(follower.id, Seq::new(acknowledged));
+                    line.say(Said::Echo(WatchEcho { number, live })).await?;
+                }
+                Some(Heard::Leave(_)) => {
+                    node.purges.leave(follower.id);
+                    return Ok(());
+                }
+                Some(Heard::Hello(_)) => return Err(Refusal::OutOfOrder("a second hello")),
+                None => return Ok(()),
+            },
+            _ = changes.changed() => {
+                let place = line.place;
+                line.tell_news(&node.purges, place, false).await?;
+            }
+            () = line.replies.closed() => return Ok(()),
+            () = node.shutdown.draining() => return Ok(()),
+        }
+    }
+}
+
+async fn read_hello(requests: &mut Requests) -> Result<WatchHello, Refusal> {
+    let first = timeout(HELLO_TIMEOUT, requests.message()).await;
+    let first = first.map_err(|_| Refusal::LateLookup(HELLO_TIMEOUT))?.map_err(Refusal::BrokenOff)?;
+    match first.and_then(|request| request.message) {
+        Some(Heard::Hello(hello)) => Ok(hello),
+        _ => Err(Refusal::OutOfOrder("no hello")),
+    }
+}
+
+/// In the roll for as long as it lives. One that has said goodbye is out of it already.
+struct Follower {
+    id: u64,
+    purges: Arc<Purges>,
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.purges.break_off(self.id);
+    }
+}
+
+/// The way to the edge.
+struct Line {
+    replies: mpsc::Sender<Result<WatchReply, Status>>,
+    timeout: Duration,
+    /// Up to where it has been told.
+    place: Option<Position>,
+}
+
+impl Line {
+    /// Tells what came after `place`; `first`: also if nothing did.
+    async fn tell_news(
+        &mut self,
+        purges: &Purges,
+        place: Option<Position>,
+        first: bool,
+    ) -> Result<(), Refusal> {
+        let news = purges.news(place);
+        let same_log = place.is_some_and(|place| place.log == news.log);
+        if first || !same_log || news.floor > Seq::START {
+            let (log, floor) = (news.log.to_bytes().to_vec().into(), news.floor.get());
+            self.say(Said::Follow(Follow { log, floor })).await?;
+        }
+        for logged in &news.purges {
+            self.say(Said::Logged(message::logged(logged, Instant::now()))).await?;
+        }
+        self.place = Some(Position { log: news.log, seq: news.head });
+        Ok(())
+    }
+
+    async fn say(&self, message: Said) -> Result<(), Refusal> {
+        let reply = WatchReply { message: Some(message) };
+        self.replies.send_timeout(Ok(reply), self.timeout).await.map_err(|_| Refusal::SlowReader)
+    }
+}
