@@ -8,5 +8,6 @@ mod redis_changes;
 mod redis_faults;
 mod redis_kinds;
 mod purges;
+mod purges_shared;
 mod redis_lost;
 pub(crate) mod redis_server;
