@@ -93,6 +93,7 @@ impl PageHead {
             stale_if_error_ms: self.lifetime.stale_if_error.as_millis() as u64,
             vary: self.lifetime.vary.iter().map(|name| name.as_str().to_owned()).collect(),
             shared: self.lifetime.shared,
+            tags: Vec::new(),
         }
     }
 }

@@ -110,7 +110,11 @@ impl Redis {
         script.key(self.purges("log")).key(self.purges("state")).key(self.purges("members"));
         script.arg(new_name()).arg(name).arg(member.encode_to_vec());
         script.arg(read.log.to_string()).arg(place(read.seq)).arg(PAGE);
-        script.arg(self.channel().name()).arg(if tell { News::Acknowledged.to_string() } else { String::new() });
+        script.arg(self.channel().name()).arg(if tell {
+            News::Acknowledged.to_string()
+        } else {
+            String::new()
+        });
         let (log, head, floor, time, entries): BeatReply =
             self.call(Command::Beat, &self.leases, &script).await?;
         let now = Instant::now();
@@ -135,7 +139,8 @@ impl Redis {
 
     /// All nodes that follow the log, by name.
     pub(crate) async fn members(&self) -> Result<BTreeMap<String, Member>, Unavailable> {
-        let script = self.log.members.key(self.purges("members"));
+        let mut script = self.log.members.prepare_invoke();
+        script.key(self.purges("members"));
         let members: BTreeMap<String, Bytes> = self.call(Command::Members, &self.leases, &script).await?;
         // A record that cannot be read acknowledges nothing: its node is waited for.
         let unknown = Member { grace_ms: u32::MAX, ..Member::default() };
@@ -145,8 +150,11 @@ impl Redis {
 
     /// Takes a node off the list: itself, or one that has not been heard for long.
     pub(crate) async fn forget(&self, name: &str, member: Option<&Member>) -> Result<(), Unavailable> {
-        let mut script = self.log.forget.key(self.purges("members"));
-        script.arg(name).arg(member.map(Message::encode_to_vec).unwrap_or_default());
+        let mut script = self.log.forget.prepare_invoke();
+        script
+            .key(self.purges("members"))
+            .arg(name)
+            .arg(member.map(Message::encode_to_vec).unwrap_or_default());
         self.call(Command::Members, &self.leases, &script).await
     }
 
