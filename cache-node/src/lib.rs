@@ -70,7 +70,9 @@ pub async fn run(
     metrics: Metrics,
     shutdown: Shutdown,
 ) -> Result<(), RunError> {
-    let cache = service(&config, &metrics, &shutdown)?;
+    let parts = node::Parts::new(config.clone(), metrics, shutdown.clone())?;
+    let closing = parts.closing.clone();
+    let cache = CacheServer::new(Node { parts }).max_decoding_message_size(MAX_MESSAGE);
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<CacheServer<Node>>().await;
     let incoming = tls::incoming(listener, Tls::watched(config.tls.as_ref())?);
@@ -89,6 +91,7 @@ pub async fn run(
         .add_service(cache)
         .serve_with_incoming_shutdown(incoming, async {
             shutdown.draining().await;
+            closing.cancel();
             health.set_not_serving::<CacheServer<Node>>().await;
         })
         .await?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use process::shutdown::Shutdown;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, WrongSetting};
 use crate::flight::Flights;
@@ -25,6 +26,8 @@ pub(crate) struct Parts {
     pub(crate) flights: Flights,
     pub(crate) metrics: Metrics,
     pub(crate) shutdown: Shutdown,
+    /// The server takes no more calls: watches end. In one process there is none, and the edge leaves by itself.
+    pub(crate) closing: CancellationToken,
     /// Streams that may still be opened.
     pub(crate) streams: Arc<Semaphore>,
     /// Streams that may still wait.
@@ -49,6 +52,7 @@ impl Parts {
             flights: Flights::new(config.max_waiting_per_page),
             metrics,
             shutdown: shutdown.clone(),
+            closing: CancellationToken::new(),
             streams: Arc::new(Semaphore::new(config.max_streams)),
             waiting: Semaphore::new(config.max_waiting),
             receiving: Arc::new(Semaphore::new(config.max_receiving.bytes())),

@@ -40,6 +40,8 @@ struct State {
 /// What the log says at one moment, to one who follows it.
 pub(crate) struct News {
     pub(crate) log: LogId,
+    /// With other nodes.
+    pub(crate) shared: bool,
     pub(crate) head: Seq,
     /// Purges up to this are not among `purges`.
     pub(crate) floor: Seq,
@@ -211,7 +213,7 @@ impl Purges {
             Ok(purges) => (Seq::START, purges.cloned().collect()),
             Err(Forgotten) => (log.head(), Vec::new()),
         };
-        News { log: log.id(), head: log.head(), floor, purges }
+        News { log: log.id(), shared: state.trust.is_some(), head: log.head(), floor, purges }
     }
 
     /// Up to which purge nobody here uses a page from before.

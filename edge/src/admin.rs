@@ -1,5 +1,6 @@
-//! What the edge shows on its admin listener besides health and metrics: the status, the live page, and why a URL is cached or not.
+//! What the edge shows on its admin listener besides health and metrics: the status, the live page, purges, and why a URL is cached or not.
 
+mod purge;
 mod status;
 
 use std::sync::Arc;
@@ -52,6 +53,7 @@ impl Routes for EdgeRoutes {
                 return Some(self.explain(request).await);
             }
             "/api/v1/explain" => answer::text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n"),
+            "/api/v1/purge" => return Some(purge::answer(&self.edge, request).await),
             _ => return None,
         };
         Some(answer::to_read(request.method(), answer))

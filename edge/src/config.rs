@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use process::settings::{Mistakes, OneOrMany, text_or_table};
@@ -31,6 +32,12 @@ pub struct Config {
     /// File that holds the token for what changes something there: purges. Left out: none is needed where `admin` is on loopback,
     /// and elsewhere nothing can be changed.
     pub admin_token_file: Option<PathBuf>,
+    /// What this edge is called in the answer to a purge; no two may share a name. Left out: the host's name and the port.
+    pub name: Option<String>,
+    /// Who may send PURGE requests. Nobody by default.
+    pub purge_allow: Vec<IpNet>,
+    /// How long pages from memory are used while no cache-node is in touch.
+    pub watch_grace: Time,
     /// Whose X-Forwarded-For and X-Forwarded-Proto are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Pages kept in this edge's own memory.
@@ -151,6 +158,8 @@ pub struct Timeouts {
     pub wait: Time,
     /// A connection that has switched to another protocol (WebSocket), without a byte either way.
     pub tunnel: Time,
+    /// For all to acknowledge a purge; then the answer names who has not.
+    pub purge: Time,
     /// Running requests at shutdown.
     pub drain: Time,
 }
@@ -269,6 +278,9 @@ impl Default for Config {
             runtime: Runtime::default(),
             admin: "127.0.0.1:9900".into(),
             admin_token_file: None,
+            name: None,
+            purge_allow: Vec::new(),
+            watch_grace: Time::from_secs(1),
             trusted_proxies: Vec::new(),
             l1: L1Config::default(),
             peers: None,
@@ -301,6 +313,7 @@ impl Default for Timeouts {
             cache: Time::from_millis(250),
             wait: Time::from_secs(5),
             tunnel: Time::from_secs(60),
+            purge: Time::from_secs(5),
             drain: Time::from_secs(30),
         }
     }
@@ -343,6 +356,15 @@ impl Config {
         if let Some(Err(error)) = self.admin_token_file.as_ref().map(std::fs::read) {
             mistakes.push("edge.admin_token_file", format!("cannot be read: {error}"));
         }
+        if self.name.as_ref().is_some_and(String::is_empty) {
+            mistakes.push("edge.name", "must not be empty");
+        }
+        if !(SHORTEST_GRACE..=LONGEST_GRACE).contains(&self.watch_grace.0) {
+            mistakes.push("edge.watch_grace", "must be 100ms to 1m");
+        }
+        if self.timeouts.purge.0 > LONGEST_PURGE {
+            mistakes.push("edge.timeouts.purge", "must be 30s or less");
+        }
         if self.site.is_empty() {
             mistakes.push("edge.site", "there is no site; add [[edge.site]] with a server_name");
         }
@@ -367,7 +389,19 @@ impl Config {
     }
 }
 
+/// A fifth of it is the time between two beats.
+const SHORTEST_GRACE: Duration = Duration::from_millis(100);
+const LONGEST_GRACE: Duration = Duration::from_secs(60);
+/// As long as a cache-node waits at most.
+const LONGEST_PURGE: Duration = Duration::from_secs(30);
+
 impl Config {
+    pub(crate) fn name(&self) -> String {
+        let first = self.listen.first().map_or("", |listen| listen.address.as_str());
+        let port = first.rsplit_once(':').map_or("", |(_, port)| port);
+        self.name.clone().unwrap_or_else(|| format!("{}:{port}", process::host_name()))
+    }
+
     /// Each location's pool: the indexes of site and location, and the pool's name.
     pub fn pools(&self) -> impl Iterator<Item = (usize, usize, &str)> {
         self.site.iter().enumerate().flat_map(|(site, config)| {

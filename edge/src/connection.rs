@@ -354,9 +354,9 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
-    use crate::Peers;
     use crate::ask::Scheme;
     use crate::config::{Config, SiteConfig};
+    use crate::{CacheNodes, Peers};
 
     #[tokio::test]
     async fn the_task_of_an_idle_connection_is_small() {
@@ -364,7 +364,7 @@ mod tests {
         let local = listener.local_addr().unwrap();
         let stream = TcpStream::connect(local).await.unwrap();
         let settings = Config { site: vec![SiteConfig::default()], ..Config::default() };
-        let peers = Peers { cache_nodes: Vec::new(), wsgi_adapters: Vec::new() };
+        let peers = Peers { cache_nodes: CacheNodes::Connected(Vec::new()), wsgi_adapters: Vec::new() };
         let edge = Edge::new(settings, peers, Shutdown::new()).unwrap();
         let via = Via { peer: local, port: local.port(), scheme: Scheme::Http, http2: false };
         let mut connection = Connection::new(Stream::Plain(stream), via, BytesMut::new(), edge);

@@ -52,6 +52,10 @@ pub(crate) fn forbidden() -> Reply {
     page(StatusCode::FORBIDDEN, "This may not be shown.")
 }
 
+pub(crate) fn may_not_purge() -> Reply {
+    page(StatusCode::FORBIDDEN, "Purges are not taken from this address.")
+}
+
 pub(crate) fn method_not_allowed() -> Reply {
     let mut reply = page(StatusCode::METHOD_NOT_ALLOWED, "This can only be read.");
     reply.headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));

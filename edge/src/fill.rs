@@ -18,7 +18,8 @@ use crate::growing::{BrokenOff, Growing, Pushed};
 use crate::l1::Stored;
 use crate::nodes::{Answer, Exchange, NotKept, Waited};
 use crate::origin::{Failure, OriginReply};
-use crate::page::{Page, PageHead, Staleness};
+use crate::page::{self, Page, PageHead, Staleness};
+use crate::purges::Grant;
 use crate::validate::{self, Answered};
 
 /// A stored page's body goes to the node in pieces of this size, in bytes.
@@ -28,14 +29,17 @@ const CHUNK: usize = 64 * 1024;
 pub(crate) async fn run(edge: Arc<Edge>, mut ticket: Ticket, ask: SharedAsk, refresh: bool) {
     let flight = ticket.flight.clone();
     let fields = fields::from_headers(&ask.request.outgoing.headers);
+    let asked = Instant::now();
     let looked = edge.nodes.lookup(ask.request.key.as_bytes(), fields, refresh).await;
-    let (exchange, fallback) = match looked {
+    let (exchange, grant, fallback) = match looked {
         Err(gone) => {
             // Fail open: this flight is the only lease, for this edge.
             edge.node_gone(&gone);
-            (None, None)
+            (None, edge.purges.alone(Instant::now()), None)
         }
-        Ok((exchange, Answer::Lease, _)) => (Some(exchange), None),
+        Ok((exchange, Answer::Lease(position), _)) => {
+            (Some(exchange), edge.purges.grant(position.as_ref(), asked), None)
+        }
         Ok((_, Answer::Pass(why, how_long), _)) => {
             let reason = pass_reason(why);
             edge.l1.pass(ask.request.key.as_bytes(), reason, Instant::now(), how_long);
@@ -43,23 +47,24 @@ pub(crate) async fn run(edge: Arc<Edge>, mut ticket: Ticket, ask: SharedAsk, ref
         }
         Ok((mut exchange, Answer::Found(found), waited)) => {
             let lease = found.lease;
-            let page = take_found(&edge, &flight, &ask, &mut exchange, found, waited).await;
+            let position = found.lease_position.clone();
+            let page = take_found(&edge, &flight, &ask, &mut exchange, (*found, asked), waited).await;
             if !lease {
                 return;
             }
-            (Some(exchange), page)
+            (Some(exchange), edge.purges.grant(position.as_ref(), asked), page)
         }
     };
-    make(&edge, &mut ticket, &ask, exchange, fallback).await;
+    make(&edge, &mut ticket, &ask, exchange, grant, fallback).await;
 }
 
-/// Gives a found entry to those who joined, as it arrives. Returns it if it may only be used should the application fail.
+/// Gives an entry, found when the node was asked at `asked`, to those who joined, as it arrives. Returns it if it may only be used should the application fail.
 async fn take_found(
     edge: &Edge,
     flight: &Flight,
     ask: &SharedAsk,
     exchange: &mut Exchange,
-    found: Found,
+    (found, asked): (Found, Instant),
     waited: Waited,
 ) -> Option<Arc<Page>> {
     let usage = found.r#use();
@@ -70,7 +75,8 @@ async fn take_found(
         _ if waited == Waited::Yes => (Source::Waited, true),
         _ => (Source::Node, true),
     };
-    let head = found.entry.as_ref().map(|entry| PageHead::from_entry(entry, Instant::now()));
+    let grant = edge.purges.grant(found.position.as_ref(), asked);
+    let head = found.entry.as_ref().map(|entry| PageHead::from_entry(entry, grant, Instant::now()));
     let Some(Ok(head)) = head else {
         tracing::warn!("cache-node sent a damaged entry: it is not used");
         return None;
@@ -102,10 +108,11 @@ async fn make(
     ticket: &mut Ticket,
     ask: &SharedAsk,
     exchange: Option<Exchange>,
+    grant: Grant,
     fallback: Option<Arc<Page>>,
 ) {
     let (key, fields) = (ask.request.key.as_bytes(), &ask.request.outgoing.headers);
-    let mut stored = edge.l1.stored(key, fields);
+    let mut stored = edge.l1.stored(key, fields, Instant::now());
     if stored.pages.is_empty()
         && let Some(page) = &fallback
     {
@@ -117,7 +124,7 @@ async fn make(
         (false, true) => Fwd::UriMiss,
     };
     let asked = SystemTime::now();
-    let fetched = match validate::ask(edge, ask, &stored.pages).await {
+    let fetched = match validate::ask(edge, ask, &stored.pages, &grant).await {
         Ok(Answered::Reply(reply)) => Ok(*reply),
         Ok(Answered::Holds(page)) => return keep(edge, ticket, ask, exchange, (page, fwd)).await,
         Ok(Answered::Withdrawn(reason)) => return withdraw(edge, ticket, ask, exchange, reason).await,
@@ -125,7 +132,8 @@ async fn make(
     };
     let fallback = || {
         let page = fallback.or_else(|| edge.l1.fallback(key, fields, Instant::now()))?;
-        page.head.use_at(Instant::now()).on_error().then_some(page)
+        let usage = page.lifetime(key, Instant::now())?.use_at(page.head.age(Instant::now()));
+        usage.on_error().then_some(page)
     };
     let failed = fetched.as_ref().map_or(true, |reply| http_cache::is_error(reply.status));
     if failed && let Some(page) = fallback() {
@@ -146,7 +154,7 @@ async fn make(
     match verdict(ask, &reply, asked) {
         Verdict::Store(mut lifetime) => {
             ask.policy.jitter.apply(&mut lifetime, rand::random());
-            store(edge, ticket, ask, exchange, (reply, fwd), lifetime).await;
+            store(edge, ticket, ask, exchange, (reply, fwd), (lifetime, grant)).await;
         }
         Verdict::DoNotStore(reason) if failed => {
             give_up(exchange, Why::Failed, Duration::ZERO).await;
@@ -189,7 +197,7 @@ async fn keep(
     }
     let Some(mut exchange) = exchange else { return };
     let stored = async {
-        exchange.store(page.head.to_entry(Instant::now())).await?;
+        exchange.store(page.head.to_entry(ask.request.key.as_bytes(), Instant::now())).await?;
         let mut rest = page.body.clone();
         while !rest.is_empty() {
             exchange.store_chunk(rest.split_to(rest.len().min(CHUNK))).await?;
@@ -233,7 +241,7 @@ async fn store(
     ask: &SharedAsk,
     mut exchange: Option<Exchange>,
     (mut reply, fwd): (OriginReply, Fwd),
-    lifetime: Lifetime,
+    (lifetime, grant): (Lifetime, Grant),
 ) {
     let policy = &ask.policy;
     let now = Instant::now();
@@ -244,6 +252,8 @@ async fn store(
         headers: http_cache::fields::stored_headers(&reply.headers, SystemTime::now()),
         born: now.checked_sub(lifetime.age).unwrap_or(now),
         lifetime,
+        grant,
+        tags: page::tag_hashes(ask.request.key.as_bytes(), &reply.headers),
     };
     let body = Growing::new(policy.max_object);
     if let Some(reader) = body.reader() {
@@ -258,7 +268,7 @@ async fn store(
         give_up(exchange.take(), Why::Uncacheable, Duration::ZERO).await;
     }
     if let Some(opened) = &mut exchange
-        && let Err(why) = opened.store(head.to_entry(Instant::now())).await
+        && let Err(why) = opened.store(head.to_entry(ask.request.key.as_bytes(), Instant::now())).await
     {
         not_kept(edge, ask, &why);
         exchange = None;
@@ -361,6 +371,8 @@ async fn share_error(
         // Shared with those who ask now, and not stored.
         lifetime: Lifetime::none(http_cache::Source::Setting),
         born: Instant::now(),
+        grant: Grant::passing(),
+        tags: Box::default(),
     };
     let body = Growing::new(ask.policy.max_object);
     if let Some(reader) = body.reader() {

@@ -191,6 +191,20 @@ impl Flights {
         self.places.try_acquire().ok()
     }
 
+    /// Nobody joins this flight any more: what comes of it is not for those who ask from now on.
+    pub(crate) fn part_with(&self, key: &[u8], variant: Option<Vec<u8>>, flight: &Arc<Flight>) {
+        self.remove(&(key.into(), variant), flight);
+    }
+
+    /// Another flight may stand in its place by now.
+    fn remove(&self, key: &FlightKey, flight: &Arc<Flight>) {
+        let mut shard = self.shard(key).lock();
+        if shard.get(key).is_some_and(|listed| Arc::ptr_eq(listed, flight)) {
+            shard.remove(key);
+            self.under_way.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
     pub(crate) fn under_way(&self) -> usize {
         self.under_way.load(Ordering::Relaxed)
     }
@@ -218,8 +232,7 @@ impl Ticket {
     /// Nobody joins from now on.
     pub(crate) fn close(&mut self) {
         if std::mem::take(&mut self.listed) {
-            self.flights.shard(&self.key).lock().remove(&self.key);
-            self.flights.under_way.fetch_sub(1, Ordering::Relaxed);
+            self.flights.remove(&self.key, &self.flight);
         }
     }
 }
@@ -264,6 +277,20 @@ mod tests {
             "the fill itself may still be under way"
         );
         assert_eq!(flights.under_way(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_flight_that_was_parted_with_flies_on_alone() {
+        let flights = Flights::new(10, 10);
+        let Joined::First(mut old) = flights.join(b"k", None) else { panic!("not first") };
+        flights.part_with(b"k", None, &old.flight);
+        assert_eq!(flights.under_way(), 0);
+        let Joined::First(new) = flights.join(b"k", None) else { panic!("the old one is out of the table") };
+        flights.part_with(b"k", None, &old.flight);
+        old.end(Outcome::Pass(Reason::SetCookie));
+        assert_eq!(flights.under_way(), 1, "the new one stays");
+        let Joined::Follows(flight) = flights.join(b"k", None) else { panic!("does not follow") };
+        assert!(Arc::ptr_eq(&flight, &new.flight));
     }
 
     #[tokio::test]

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use http::StatusCode;
 use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
-use http_cache::{Key, Look, Reason, ReplyParts, RequestParts, SharedRequest, Verdict, vary};
+use http::{HeaderMap, StatusCode};
+use http_cache::{Key, Look, Policy, Reason, ReplyParts, RequestParts, SharedRequest, Verdict, vary};
+use purge::Reach;
 use tracing::Span;
 use weir_proto::origin::RequestHead;
 
@@ -19,7 +20,10 @@ use crate::reply::Reply;
 use crate::request::{Request, Upgrade};
 use crate::sites::{Chosen, Location};
 use crate::validate::{self, Answered};
-use crate::{Edge, accel, answer, error, fill, first_chunk, from_files, only_if_cached, spans};
+use crate::{Edge, accel, answer, error, fill, first_chunk, from_files, only_if_cached, purges, spans};
+
+/// As Varnish and Squid take it, and Wagtail sends it.
+const PURGE: &str = "PURGE";
 
 /// How often a request may find that the page it joined is another variant's before it goes by itself.
 const ROUNDS: usize = 3;
@@ -36,6 +40,9 @@ pub(crate) async fn handle(edge: &Arc<Edge>, request: Request, span: &Span) -> R
 pub(crate) async fn at_location(edge: &Arc<Edge>, mut request: Request, span: &Span) -> Reply {
     if request.target == "*" {
         return answer::about_the_server();
+    }
+    if request.method.as_str() == PURGE {
+        return purges::request::answer(edge, &request).await;
     }
     let target = request.target.clone();
     let (raw_path, query) = split(&target);
@@ -91,6 +98,9 @@ async fn from_application(
     request: Request,
     (raw_path, query): (&str, Option<&str>),
 ) -> Reply {
+    if !request.method.is_safe() {
+        return change(edge, location.cache.as_deref(), ask, request, (raw_path, query)).await;
+    }
     let Some(policy) = location.cache.as_ref().filter(|_| request.upgrade.is_none()) else {
         return pass(edge, ask, request, None).await;
     };
@@ -146,7 +156,8 @@ async fn cached(edge: &Arc<Edge>, ask: SharedAsk, request: Request) -> Reply {
         if let Some(reason) = look.no_store {
             return pass(edge, ask.ask, request, Some(reason)).await;
         }
-        let (flight, first) = match edge.flights.join(key.as_bytes(), variant) {
+        let joined = Instant::now();
+        let (flight, first) = match edge.flights.join(key.as_bytes(), variant.clone()) {
             Joined::Full => return pass(edge, ask.ask, request, Some(Reason::TooManyWaiters)).await,
             Joined::Follows(flight) => (flight, None),
             Joined::First(ticket) => {
@@ -175,6 +186,14 @@ async fn cached(edge: &Arc<Edge>, ask: SharedAsk, request: Request) -> Reply {
         drop(place);
         if !look.may_use(&served.head.lifetime) {
             return pass(edge, ask.ask, request, Some(Reason::NotShared)).await;
+        }
+        let now = Instant::now();
+        if joined > served.head.grant.at && served.head.reach(key.as_bytes(), now) != Reach::Untouched {
+            // A purge came since, perhaps before this request did: it takes no page from before, and nobody else does.
+            edge.flights.part_with(key.as_bytes(), variant, &flight);
+            if first.is_none() {
+                continue;
+            }
         }
         if first.is_none() && served.head.lifetime.validate {
             // Each asks for itself, all at once.
@@ -255,7 +274,8 @@ async fn validated(
     reason: Reason,
 ) -> Reply {
     let key = ask.request.key.as_bytes();
-    let answered = validate::ask(edge, &ask, std::slice::from_ref(&page)).await;
+    let grant = edge.purges.alone(Instant::now());
+    let answered = validate::ask(edge, &ask, std::slice::from_ref(&page), &grant).await;
     match answered {
         Ok(Answered::Holds(page)) => {
             edge.l1.insert(key, &ask.request.outgoing.headers, page.clone());
@@ -324,6 +344,41 @@ async fn pass_and_learn(edge: &Arc<Edge>, ask: SharedAsk, request: Request, reas
         answer::relayed(edge, reply, Some(reason))
     })
     .await
+}
+
+/// A request that may change something: what the application's reply makes invalid is purged before the visitor hears of it.
+async fn change(
+    edge: &Arc<Edge>,
+    policy: Option<&Policy>,
+    ask: Ask,
+    request: Request,
+    (raw_path, query): (&str, Option<&str>),
+) -> Reply {
+    let reason = match request.body.is_empty() {
+        true => Reason::Method,
+        false => Reason::RequestBody,
+    };
+    let reason = policy.map(|_| reason);
+    let head = ask.head(request.method.as_str(), request.target.clone().into(), &request.headers);
+    let (method, headers) = (request.method.clone(), HeaderMap::new());
+    let mut invalid = None;
+    let reply = ask_application(edge, head, request, reason, |reply| {
+        let parts = RequestParts {
+            method: &method,
+            scheme: ask.scheme.as_str(),
+            authority: &ask.authority,
+            path: raw_path.as_bytes(),
+            query: query.map(str::as_bytes),
+            headers: &headers,
+        };
+        invalid = purges::request::invalid(policy, &parts, reply.status, &reply.headers);
+        answer::relayed(edge, reply, reason)
+    })
+    .await;
+    if let Some(purge) = invalid {
+        purges::request::invalidate(edge, purge).await;
+    }
+    reply
 }
 
 async fn ask_application(

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName};
 use http_cache::{Look, Reason, Use, vary};
+use purge::Reach;
 use quick_cache::sync::Cache;
 use quick_cache::{Lifecycle, Weighter};
 
@@ -132,13 +133,17 @@ impl L1 {
         }
         let wanted = selected(&slot.vary);
         let page = slot.variants.iter().find(|(variant, _)| *variant == wanted).map(|(_, page)| page);
-        let usage = |page: &Arc<Page>| look.wants.use_at(&page.head.lifetime, page.head.age(now));
-        match page.map(|page| (page, usage(page))) {
-            Some((page, Use::Fresh)) => Found::Fresh(page.clone()),
-            Some((page, Use::Stale)) => Found::Stale(page.clone()),
-            Some((page, Use::Validate)) => Found::Validate(page.clone(), Reason::NoCache),
+        let found = page.and_then(|page| Some((page, page.lifetime(key, now)?)));
+        let used = found.as_ref().map(|(page, lifetime)| {
+            let age = page.head.age(now);
+            (*page, look.wants.use_at(lifetime, age), lifetime.use_at(age))
+        });
+        match used {
+            Some((page, Use::Fresh, _)) => Found::Fresh(page.clone()),
+            Some((page, Use::Stale, _)) => Found::Stale(page.clone()),
+            Some((page, Use::Validate, _)) => Found::Validate(page.clone(), Reason::NoCache),
             // Good enough for others, and not for this request.
-            Some((page, _)) if matches!(page.head.use_at(now), Use::Fresh | Use::Stale) => {
+            Some((page, _, Use::Fresh | Use::Stale)) => {
                 Found::Validate(page.clone(), Reason::RequestDirective)
             }
             _ => Found::Miss { variant: (!slot.vary.is_empty()).then_some(wanted) },
@@ -150,21 +155,20 @@ impl L1 {
         let slot = self.slots.peek(key)?;
         let wanted = vary::selected(&slot.vary, request);
         let (_, page) = slot.variants.iter().find(|(variant, _)| *variant == wanted)?;
-        page.head.use_at(now).on_error().then(|| page.clone())
+        let usage = page.lifetime(key, now)?.use_at(page.head.age(now));
+        usage.on_error().then(|| page.clone())
     }
 
     /// What a request for a page may name as stored: the variant it selects, whatever its age, or else all there are,
     /// newest first.
-    pub(crate) fn stored(&self, key: &[u8], request: &HeaderMap) -> Stored {
+    pub(crate) fn stored(&self, key: &[u8], request: &HeaderMap, now: Instant) -> Stored {
         let Some(slot) = self.slots.peek(key) else { return Stored::default() };
         let wanted = vary::selected(&slot.vary, request);
-        let selected = slot.variants.iter().find(|(variant, _)| *variant == wanted);
-        match selected {
+        // What a purge has reached is not even named to the application.
+        let there = || slot.variants.iter().filter(|(_, page)| page.reach(key, now) != Reach::Gone);
+        match there().find(|(variant, _)| *variant == wanted) {
             Some((_, page)) => Stored { pages: vec![page.clone()], selected: true },
-            None => Stored {
-                pages: slot.variants.iter().map(|(_, page)| page.clone()).collect(),
-                selected: false,
-            },
+            None => Stored { pages: there().map(|(_, page)| page.clone()).collect(), selected: false },
         }
     }
 

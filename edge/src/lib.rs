@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use process::listen::{self, ListenError};
@@ -11,6 +12,8 @@ use process::shutdown::Shutdown;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use weir_proto::transport::Transport;
 
 mod accel;
@@ -51,6 +54,7 @@ mod origin;
 mod page;
 mod path;
 mod peers;
+mod purges;
 mod record;
 mod reply;
 mod request;
@@ -67,18 +71,22 @@ mod writer;
 
 pub use ::admin::healthcheck;
 pub use config::Config;
+pub use peers::CacheNodes;
 
 use accept::Door;
 use access_log::{AccessLog, Destination, Format};
 use config::{LogFormat, Runtime};
 use metrics::{Metrics, Sampled};
 
+/// How often it is looked whether a drain is over.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
+
 /// Seconds between two log lines about a lost cache-node: it fails by the thousand under load.
 const WARN_EVERY: u64 = 10;
 
 /// The other services, wherever they are.
 pub struct Peers {
-    pub cache_nodes: Vec<Transport>,
+    pub cache_nodes: CacheNodes,
     pub wsgi_adapters: Vec<Transport>,
 }
 
@@ -140,7 +148,10 @@ pub struct Edge {
     tls: Vec<Option<tls::Acceptor>>,
     l1: Arc<l1::L1>,
     flights: Arc<flights::Flights>,
-    nodes: nodes::Nodes,
+    nodes: Arc<nodes::Nodes>,
+    purges: Arc<purges::Purges>,
+    /// What this edge is called in the answer to a purge.
+    name: Arc<str>,
     origins: origin::Origins,
     files: files::FileCache,
     metrics: Arc<Metrics>,
@@ -190,7 +201,9 @@ impl Edge {
             tls,
             l1,
             flights,
-            nodes: nodes::Nodes::new(peers.cache_nodes, timeouts.cache.0, timeouts.wait.0),
+            nodes: Arc::new(nodes::Nodes::new(peers.cache_nodes, timeouts.cache.0, timeouts.wait.0)),
+            purges: Arc::new(purges::Purges::new(settings.watch_grace.0)),
+            name: settings.name().into(),
             origins: origin::Origins::new(peers.wsgi_adapters, timeouts.application.0),
             files: files::FileCache::new(settings.files.clone()),
             metrics,
@@ -220,6 +233,11 @@ impl Edge {
     }
 
     pub async fn serve(self: Arc<Self>, listeners: Listeners) {
+        let stop = CancellationToken::new();
+        let watching = self.nodes.clone().keep(self.purges.clone(), self.name.clone(), stop.clone());
+        let watching = tokio::spawn(watching);
+        self.shutdown.spawn(self.clone().say_goodbye(stop, watching));
+        self.nodes.first_word().await;
         let admin = listeners
             .admin
             .map(|listener| tokio::spawn(admin::serve(listener, self.clone(), self.shutdown.clone())));
@@ -259,6 +277,16 @@ impl Edge {
                 }))
             });
         futures_util::future::join_all(accepting).await;
+    }
+
+    /// Follows the purge logs to the end of a drain: until then pages are served. Then nobody needs to wait for this edge.
+    async fn say_goodbye(self: Arc<Self>, stop: CancellationToken, watching: JoinHandle<()>) {
+        self.shutdown.draining().await;
+        while self.metrics.connections_active.get() > 0 || self.flights.under_way() > 0 {
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
+        stop.cancel();
+        let _ = watching.await;
     }
 
     fn trusts(&self, peer: SocketAddr) -> bool {

@@ -13,6 +13,7 @@ use admin::Exposition;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram as prometheus;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
@@ -41,6 +42,8 @@ pub struct Metrics {
     pub application_calls: Counter,
     /// Times no cache-node could be asked and the edge went on alone.
     pub cache_node_errors: Counter,
+    purges: ByWord,
+    purge_time: prometheus::Histogram,
     application_failures: ByWord,
     refused_heads: ByWord,
     locations: Locations,
@@ -59,6 +62,9 @@ impl Metrics {
             handshakes_failed: Counter::default(),
             application_calls: Counter::default(),
             cache_node_errors: Counter::default(),
+            purges: ByWord::default(),
+            // 250 µs to 2 s.
+            purge_time: prometheus::Histogram::new(prometheus::exponential_buckets(0.000_25, 2.0, 14)),
             application_failures: ByWord::default(),
             refused_heads: ByWord::default(),
             locations: Locations::default(),
@@ -89,6 +95,13 @@ impl Metrics {
     /// A request was refused before a location was chosen; `reason` says why, in one word of the source.
     pub fn head_refused(&self, reason: &'static str) {
         self.refused_heads.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    /// A purge that was asked for here has ended: over everywhere, or not.
+    pub(crate) fn purged(&self, complete: bool, took: Duration) {
+        let result = if complete { "complete" } else { "incomplete" };
+        self.purges.get_or_create(&[("result", result)]).inc();
+        self.purge_time.observe(took.as_secs_f64());
     }
 
     pub fn sampled(&self) -> Sampled {
@@ -142,6 +155,13 @@ impl Metrics {
             "cache_node_errors",
             "Times no cache-node could be asked and the edge went on alone",
             self.cache_node_errors.clone(),
+        );
+        registry.register("purges", "Purges asked for at this edge, by how they ended", self.purges.clone());
+        registry.register_with_unit(
+            "purge",
+            "Time from a purge to the last acknowledgement",
+            Unit::Seconds,
+            self.purge_time.clone(),
         );
         registry.register(
             "build",

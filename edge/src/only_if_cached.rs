@@ -11,6 +11,7 @@ use weir_proto::fields;
 use crate::ask::SharedAsk;
 use crate::nodes::{Answer, Exchange, NodeGone};
 use crate::page::{Page, PageHead, Staleness};
+use crate::purges::Grant;
 use crate::reply::Reply;
 use crate::request::Request;
 use crate::{Edge, answer};
@@ -40,16 +41,20 @@ pub(crate) async fn answer(edge: &Edge, ask: &SharedAsk, request: &Request) -> R
 /// A lease that the node grants is given back at once: the stream ends here.
 async fn from_node(edge: &Edge, ask: &SharedAsk) -> Result<Option<Arc<Page>>, NodeGone> {
     let fields = fields::from_headers(&ask.request.outgoing.headers);
+    let asked = Instant::now();
     let (mut exchange, answer, _) =
         edge.nodes.lookup_within(ask.request.key.as_bytes(), fields, false, Duration::ZERO).await?;
     match answer {
-        Answer::Found(found) => whole(&mut exchange, found).await,
-        Answer::Lease | Answer::Pass(..) => Ok(None),
+        Answer::Found(found) => {
+            let grant = edge.purges.grant(found.position.as_ref(), asked);
+            whole(&mut exchange, *found, grant).await
+        }
+        Answer::Lease(_) | Answer::Pass(..) => Ok(None),
     }
 }
 
-async fn whole(exchange: &mut Exchange, found: Found) -> Result<Option<Arc<Page>>, NodeGone> {
-    let head = found.entry.as_ref().map(|entry| PageHead::from_entry(entry, Instant::now()));
+async fn whole(exchange: &mut Exchange, found: Found, grant: Grant) -> Result<Option<Arc<Page>>, NodeGone> {
+    let head = found.entry.as_ref().map(|entry| PageHead::from_entry(entry, grant, Instant::now()));
     let Some(Ok(head)) = head else { return Ok(None) };
     let mut body = BytesMut::new();
     while let Some(chunk) = exchange.chunk().await {

@@ -1,15 +1,18 @@
 //! A page as this edge keeps and sends it: the reply's head and body, how long it is good for, and which requests it answers.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::DATE;
 use http::{HeaderMap, HeaderName, StatusCode};
-use http_cache::{Lifetime, Use};
+use http_cache::{Lifetime, Use, tags};
+use purge::Reach;
 use weir_proto::cache::EntryHead;
 use weir_proto::fields::{self, InvalidField};
 
 use crate::answer::{CACHE_STATUS, X_CACHE_STATUS};
+use crate::purges::{Checked, Grant};
 use crate::writer;
 
 /// Everything of a page but its body.
@@ -21,6 +24,10 @@ pub(crate) struct PageHead {
     pub lifetime: Lifetime,
     /// When the page had age 0, by this machine's monotonic clock.
     pub born: Instant,
+    /// By what right it was made, and so which purges reach it.
+    pub grant: Grant,
+    /// Hashes of its tags, by which purges find it.
+    pub tags: Box<[u64]>,
 }
 
 /// Why a page is served past its lifetime.
@@ -33,7 +40,7 @@ pub(crate) enum Staleness {
 }
 
 /// A whole page.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Page {
     pub head: PageHead,
     pub body: Bytes,
@@ -43,6 +50,8 @@ pub(crate) struct Page {
     pub wire_head: Bytes,
     /// `wire_head` has the Date.
     pub has_date: bool,
+    /// Up to which purge it is known to be untouched.
+    checked: Checked,
 }
 
 impl PageHead {
@@ -54,8 +63,13 @@ impl PageHead {
         self.lifetime.use_at(self.age(now))
     }
 
+    /// What later purges have done to the page of this key, which is not kept here.
+    pub(crate) fn reach(&self, key: &[u8], now: Instant) -> Reach {
+        self.grant.reach(http_cache::key::url(key), &self.tags, &Checked::default(), now)
+    }
+
     /// From the contract's form.
-    pub(crate) fn from_entry(entry: &EntryHead, now: Instant) -> Result<Self, InvalidField> {
+    pub(crate) fn from_entry(entry: &EntryHead, grant: Grant, now: Instant) -> Result<Self, InvalidField> {
         let status = u16::try_from(entry.status).ok().and_then(|code| StatusCode::from_u16(code).ok());
         let vary: Result<Vec<_>, _> = entry
             .vary
@@ -79,11 +93,13 @@ impl PageHead {
                 source: http_cache::Source::Setting,
             },
             born: now.checked_sub(age).unwrap_or(now),
+            grant,
+            tags: entry.tags.iter().map(|tag| purge::tag_hash(tag)).collect(),
         })
     }
 
     /// To the contract's form, with the age it has now.
-    pub(crate) fn to_entry(&self, now: Instant) -> EntryHead {
+    pub(crate) fn to_entry(&self, key: &[u8], now: Instant) -> EntryHead {
         EntryHead {
             status: self.status.as_u16().into(),
             fields: fields::from_headers(&self.headers),
@@ -93,7 +109,7 @@ impl PageHead {
             stale_if_error_ms: self.lifetime.stale_if_error.as_millis() as u64,
             vary: self.lifetime.vary.iter().map(|name| name.as_str().to_owned()).collect(),
             shared: self.lifetime.shared,
-            tags: Vec::new(),
+            tags: tags::tags(key, &self.headers).unwrap_or_default(),
         }
     }
 }
@@ -114,6 +130,30 @@ impl Page {
             writer::field_line(&mut wire_head, CACHE_STATUS.as_str(), value.as_bytes());
         }
         let has_date = headers.contains_key(DATE);
-        Self { head, body, headers, wire_head: wire_head.into(), has_date }
+        Self { head, body, headers, wire_head: wire_head.into(), has_date, checked: Checked::default() }
     }
+
+    /// Its lifetime, all purges considered. `None`: it is gone.
+    pub(crate) fn lifetime(&self, key: &[u8], now: Instant) -> Option<Cow<'_, Lifetime>> {
+        let lifetime = &self.head.lifetime;
+        match self.reach(key, now) {
+            Reach::Untouched => Some(Cow::Borrowed(lifetime)),
+            Reach::Stale(since) => {
+                let ttl = lifetime.ttl.min(self.head.age(since));
+                Some(Cow::Owned(Lifetime { ttl, ..lifetime.clone() }))
+            }
+            Reach::Gone => None,
+        }
+    }
+
+    /// What later purges have done to it.
+    pub(crate) fn reach(&self, key: &[u8], now: Instant) -> Reach {
+        self.head.grant.reach(http_cache::key::url(key), &self.head.tags, &self.checked, now)
+    }
+}
+
+/// The tags of a reply for the page of this key, as purges compare them.
+pub(crate) fn tag_hashes(key: &[u8], headers: &HeaderMap) -> Box<[u64]> {
+    let tags = tags::tags(key, headers).unwrap_or_default();
+    tags.iter().map(|tag| purge::tag_hash(tag)).collect()
 }

@@ -1,8 +1,10 @@
 //! Connections to the other services over the network: lazy, pinged, given up on quickly.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Uri;
 use tonic::transport::Endpoint;
 use weir_proto::tls::{self, Tls, TlsError};
 use weir_proto::transport::{self, Transport};
@@ -20,6 +22,14 @@ const PING_TIMEOUT: Duration = Duration::from_secs(2);
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
 
+/// Where the cache-nodes are.
+pub enum CacheNodes {
+    /// These, each with the name that all edges know it by.
+    Connected(Vec<(String, Transport)>),
+    /// Every address that these names have, now and later.
+    Named { urls: Vec<Uri>, tls: Option<Arc<Tls>> },
+}
+
 /// Why there can be no connection to these peers, ever.
 #[derive(Debug, thiserror::Error)]
 pub enum BadPeer {
@@ -33,14 +43,31 @@ impl Peers {
     /// Must be called within a runtime. Nothing is connected before the first call.
     pub fn connect(settings: &PeersConfig) -> Result<Self, BadPeer> {
         let tls = Tls::watched(settings.tls.as_ref())?;
-        let all =
-            |urls: &[String]| urls.iter().map(|url| connect(url, tls.as_ref())).collect::<Result<_, _>>();
-        Ok(Self { cache_nodes: all(&settings.cache_node.0)?, wsgi_adapters: all(&settings.wsgi_adapter.0)? })
+        let urls = |urls: &[String]| urls.iter().map(|url| parse(url)).collect::<Result<Vec<_>, _>>();
+        let adapter = |url: Uri| connect(Endpoint::from(url.clone()), &url, tls.as_ref());
+        let adapters = urls(&settings.wsgi_adapter.0)?.into_iter().map(adapter);
+        let cache_nodes = CacheNodes::Named { urls: urls(&settings.cache_node.0)?, tls: tls.clone() };
+        Ok(Self { cache_nodes, wsgi_adapters: adapters.collect::<Result<_, _>>()? })
     }
 }
 
-fn connect(url: &str, tls: Option<&Arc<Tls>>) -> Result<Transport, BadPeer> {
-    let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| BadPeer::Url(url.to_owned()))?;
+fn parse(url: &str) -> Result<Uri, BadPeer> {
+    url.parse().map_err(|_| BadPeer::Url(url.to_owned()))
+}
+
+/// To one address of the name in `url`.
+pub(crate) fn connect_to(
+    url: &Uri,
+    address: SocketAddr,
+    tls: Option<&Arc<Tls>>,
+) -> Result<Transport, BadPeer> {
+    let target = Uri::builder().scheme(url.scheme_str().unwrap_or("http"));
+    let target = target.authority(address.to_string()).path_and_query("/").build();
+    connect(Endpoint::from(target.map_err(|_| BadPeer::Url(url.to_string()))?), url, tls)
+}
+
+/// `url` has the name that the peer's certificate must be for.
+fn connect(endpoint: Endpoint, url: &Uri, tls: Option<&Arc<Tls>>) -> Result<Transport, BadPeer> {
     let endpoint = endpoint
         .connect_timeout(CONNECT)
         .http2_keep_alive_interval(PING_EVERY)
@@ -49,7 +76,7 @@ fn connect(url: &str, tls: Option<&Arc<Tls>>) -> Result<Transport, BadPeer> {
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .tcp_nodelay(true);
-    let host = endpoint.uri().host().unwrap_or_default();
+    let host = url.host().unwrap_or_default();
     let connections = (0..CONNECTIONS).map(|_| tls::lazily(&endpoint, tls, host));
     Ok(transport::network(connections.collect::<Result<_, _>>()?))
 }

@@ -11,7 +11,8 @@ use crate::Edge;
 use crate::ask::SharedAsk;
 use crate::body::RequestBody;
 use crate::origin::{Failure, OriginReply};
-use crate::page::{Page, PageHead};
+use crate::page::{self, Page, PageHead};
+use crate::purges::Grant;
 
 /// What the application answered to a request that named stored pages.
 pub(crate) enum Answered {
@@ -24,7 +25,13 @@ pub(crate) enum Answered {
 }
 
 /// Asks for a page to be shared, on condition that none of the `stored` ones, newest first, holds.
-pub(crate) async fn ask(edge: &Edge, ask: &SharedAsk, stored: &[Arc<Page>]) -> Result<Answered, Failure> {
+/// `grant`: by what right the page may be used that comes of it.
+pub(crate) async fn ask(
+    edge: &Edge,
+    ask: &SharedAsk,
+    stored: &[Arc<Page>],
+    grant: &Grant,
+) -> Result<Answered, Failure> {
     let asked = SystemTime::now();
     let named: Vec<&HeaderMap> = stored.iter().map(|page| &page.head.headers).collect();
     if let Some(head) = ask.conditional_head(&named) {
@@ -34,7 +41,7 @@ pub(crate) async fn ask(edge: &Edge, ask: &SharedAsk, stored: &[Arc<Page>]) -> R
         }
         // A 304 has no body; its end is taken, so that the adapter does not see us leave.
         let _ = reply.body.next().await;
-        if let Some(answered) = holding(ask, stored, &reply.headers, asked) {
+        if let Some(answered) = holding(ask, stored, &reply.headers, asked, grant) {
             return Ok(answered);
         }
         // "If none of the initial set contains at least one of the same strong validators, then the cache MUST NOT use the
@@ -69,6 +76,7 @@ fn holding(
     stored: &[Arc<Page>],
     not_modified: &HeaderMap,
     asked: SystemTime,
+    grant: &Grant,
 ) -> Option<Answered> {
     let now = SystemTime::now();
     let only = stored.len() == 1;
@@ -76,7 +84,7 @@ fn holding(
         Some((page.clone(), revalidate::freshen(&page.head.headers, not_modified, only, now)?))
     };
     let (page, headers) = stored.iter().find_map(freshened)?;
-    Some(match renewed(ask, &page, &headers, asked, now) {
+    Some(match renewed(ask, &page, &headers, asked, grant) {
         Ok(page) => Answered::Holds(Arc::new(page)),
         Err(reason) => Answered::Withdrawn(reason),
     })
@@ -88,8 +96,9 @@ fn renewed(
     page: &Page,
     headers: &HeaderMap,
     asked: SystemTime,
-    now: SystemTime,
+    grant: &Grant,
 ) -> Result<Page, Reason> {
+    let now = SystemTime::now();
     let parts = ReplyParts {
         status: page.head.status,
         headers,
@@ -115,6 +124,8 @@ fn renewed(
         headers: fields::stored_headers(headers, now),
         born: received.checked_sub(lifetime.age).unwrap_or(received),
         lifetime,
+        grant: grant.clone(),
+        tags: page::tag_hashes(ask.request.key.as_bytes(), headers),
     };
     Ok(Page::new(head, page.body.clone()))
 }

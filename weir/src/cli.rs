@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Say why a URL is cached or not, rule by rule; asks the application once and stores nothing
     Explain(ExplainArgs),
+    /// Purge pages everywhere, through the admin address of a running weir or edge: exit code 0 when that is over
+    Purge(PurgeArgs),
     /// Ask a running weir whether it is ready: exit code 0 if it is
     Healthcheck(FileArgs),
 }
@@ -56,6 +58,35 @@ pub(crate) struct CheckArgs {
     /// Settings file, TOML or YAML
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["url", "prefix", "tag", "all"])))]
+pub(crate) struct PurgeArgs {
+    /// A page, all variants of it: https://example.com/news/; may be repeated
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Vec<String>,
+    /// All pages whose URL begins so; may be repeated
+    #[arg(long, value_name = "URL")]
+    pub(crate) prefix: Vec<String>,
+    /// All pages with this tag (Surrogate-Key, Cache-Tag); may be repeated
+    #[arg(long)]
+    pub(crate) tag: Vec<String>,
+    /// Every page
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Stale from now on, instead of gone
+    #[arg(long)]
+    pub(crate) soft: bool,
+    /// Admin address of any edge; left out: that of the settings file
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) admin: Option<String>,
+    /// File with the admin token, where one is needed; left out: that of the settings file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Settings file, TOML or YAML
+    #[arg(long, short, value_name = "FILE", default_value = "weir.toml")]
+    pub(crate) config: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ use clap::Parser;
 mod check;
 mod cli;
 mod explain;
+mod purge;
 mod run;
 mod serve;
 mod settings;
@@ -17,6 +18,7 @@ fn main() -> ExitCode {
         cli::Command::Serve(args) => serve::from_flags(&args),
         cli::Command::Check(args) => check::file(&args),
         cli::Command::Explain(args) => explain::url(&args),
+        cli::Command::Purge(args) => purge::everywhere(&args),
         cli::Command::Healthcheck(args) => run::healthcheck(&args),
     };
     match result {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use edge::{Edge, Listeners, Peers};
+use edge::{CacheNodes, Edge, Listeners, Peers};
 use process::program::{self, Running};
 use process::shutdown::Shutdown;
 use weir_proto::transport;
@@ -50,7 +50,7 @@ async fn start(loaded: Loaded, file: Option<PathBuf>, shutdown: Shutdown) -> any
             let node = cache_node::service(&cache_node, &node_metrics, &shutdown)?;
             let adapter = wsgi_adapter::service(&wsgi_adapter, &adapter_metrics, &shutdown);
             Peers {
-                cache_nodes: vec![transport::in_process(node)],
+                cache_nodes: CacheNodes::Connected(vec![("embedded".into(), transport::in_process(node))]),
                 wsgi_adapters: vec![transport::in_process(adapter)],
             }
         }

@@ -57,7 +57,7 @@ pub(crate) async fn watch(
                 line.tell_news(&node.purges, place, false).await?;
             }
             () = line.replies.closed() => return Ok(()),
-            () = node.shutdown.draining() => return Ok(()),
+            () = node.closing.cancelled() => return Ok(()),
         }
     }
 }
@@ -103,7 +103,7 @@ impl Line {
         let same_log = place.is_some_and(|place| place.log == news.log);
         if first || !same_log || news.floor > Seq::START {
             let (log, floor) = (news.log.to_bytes().to_vec().into(), news.floor.get());
-            self.say(Said::Follow(Follow { log, floor })).await?;
+            self.say(Said::Follow(Follow { log, floor, shared: news.shared })).await?;
         }
         for logged in &news.purges {
             self.say(Said::Logged(message::logged(logged, Instant::now()))).await?;

@@ -52,7 +52,7 @@ macro_rules! contract {
                 let config = RedisConfig { prefix, connections: 1, ..config.clone() };
                 let connected = connected.clone();
                 async move {
-                    let store = Redis::new(&config, LEASE, Metrics::default()).unwrap();
+                    let store = Redis::new(&config, LEASE, PURGES.clone(), Metrics::default()).unwrap();
                     // What a test measures is not the time to connect.
                     store.look(&slot("connect", &[], &[])).await;
                     connected.wait().await;

@@ -153,7 +153,7 @@ async fn a_node_that_dies_is_waited_for_as_long_as_it_may_use_pages() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_redis_a_purge_says_that_it_was_not_made() {
-    let mut server = RedisServer::start().await;
+    let server = RedisServer::start().await;
     let (a, b) = two_nodes(&server).await;
     fill_both(&a, &b, "http://h/", page()).await;
     server.kill();

@@ -1,5 +1,6 @@
 //! Redis that answers late, in pieces, not at all, or with an error: the node answers in time, and counts why.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use weir_tests::{FaultProxy, NetworkFault, Redis, RedisCluster};
 use super::peer::{TestNode, Way};
 use super::redis_kinds::{Authority, cluster_config};
 use super::redis_lost::{works_alone, works_together};
+use crate::purges::Purges;
 use crate::slot::{Rule, Slot};
 use crate::store::contract::{holds_on, patient};
 use crate::store::{Store, Token};
@@ -51,7 +53,9 @@ async fn pieces_of_one_byte_change_nothing() {
 async fn counted(config: RedisConfig, key: &str) -> String {
     let metrics = Metrics::default();
     let config = RedisConfig { timeout: Time::from_millis(300), ..config };
-    let store = crate::store::redis::Redis::new(&config, Duration::from_secs(3), metrics.clone()).unwrap();
+    let purges = Arc::new(Purges::new(true, Duration::from_secs(1)));
+    let store =
+        crate::store::redis::Redis::new(&config, Duration::from_secs(3), purges, metrics.clone()).unwrap();
     let slot = Slot::new(Bytes::copy_from_slice(key.as_bytes()), Rule::default(), &HeaderMap::new());
     let failed = async {
         let looked = store.look_up(&slot, Token::random()).await;

@@ -16,19 +16,37 @@ pub struct Reply {
 
 /// GET at the admin listener of `address`, as in the settings ("127.0.0.1:9900").
 pub fn get(address: &str, path: &str, patience: Duration) -> io::Result<Reply> {
-    exchange(address, &format!("GET {path}"), "", patience)
+    exchange(address, &format!("GET {path}"), "", None, patience)
 }
 
 /// POST of a JSON text.
 pub fn post(address: &str, path: &str, json: &str, patience: Duration) -> io::Result<Reply> {
-    exchange(address, &format!("POST {path}"), json, patience)
+    exchange(address, &format!("POST {path}"), json, None, patience)
 }
 
-fn exchange(address: &str, request: &str, body: &str, patience: Duration) -> io::Result<Reply> {
+/// The same, showing the token of one who may change something.
+pub fn post_as(
+    address: &str,
+    path: &str,
+    json: &str,
+    token: Option<&str>,
+    patience: Duration,
+) -> io::Result<Reply> {
+    exchange(address, &format!("POST {path}"), json, token, patience)
+}
+
+fn exchange(
+    address: &str,
+    request: &str,
+    body: &str,
+    token: Option<&str>,
+    patience: Duration,
+) -> io::Result<Reply> {
     let until = Instant::now() + patience;
     let mut stream = connect(address, until)?;
     stream.set_write_timeout(Some(left(until)?))?;
-    let head = format!("{request} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+    let token = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
+    let head = format!("{request} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{token}");
     let length = body.len();
     let rest = match body {
         "" => "\r\n".to_owned(),

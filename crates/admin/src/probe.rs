@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::client;
 
-/// For the whole of it but the name lookup, which the system limits.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why a process is not ready.

@@ -2,19 +2,20 @@
 
 use http::Method;
 use http_body_util::BodyExt;
+use process::shutdown::Shutdown;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
 use crate::config::SiteConfig;
 use crate::metrics::CacheResult;
-use crate::{Config, Peers};
+use crate::{CacheNodes, Config, Peers};
 
 /// An edge that reaches nobody.
 fn edge() -> Arc<Edge> {
     let site = SiteConfig { root: Some("/nowhere".into()), ..SiteConfig::default() };
     let config = Config { site: vec![site], ..Config::default() };
-    let peers = Peers { cache_nodes: Vec::new(), wsgi_adapters: Vec::new() };
+    let peers = Peers { cache_nodes: CacheNodes::Connected(Vec::new()), wsgi_adapters: Vec::new() };
     Edge::new(config, peers, Shutdown::new()).unwrap()
 }
 
@@ -40,6 +41,8 @@ async fn own_routes_are_read_only() {
         (Method::POST, "/api/v1/explain", Some(400)),
         (Method::PUT, "/api/v1/explain", Some(405)),
         (Method::GET, "/api/v1/status/", None),
+        (Method::GET, "/api/v1/purge", Some(405)),
+        (Method::POST, "/api/v1/purge", Some(400)),
         (Method::GET, "/x", None),
     ] {
         let answered = ask(&edge, method.clone(), target).await;
@@ -68,6 +71,30 @@ async fn status_is_the_figures() {
     assert_eq!(status["locations"][1]["sent_bytes"], 100);
     assert_eq!(status["locations"][1]["seconds"], 0.25);
     assert_eq!(status["locations"][1]["requests"]["hit"], 1);
+}
+
+#[tokio::test]
+async fn a_purge_that_cannot_be_understood_is_told_why() {
+    let edge = edge();
+    for (body, status, said) in [
+        ("", 400, "EOF"),
+        ("7", 400, "invalid"),
+        ("{}", 400, "must name something"),
+        (r#"{"tag": ["x"]}"#, 400, "unknown field `tag`"),
+        (r#"{"urls": ["/news/"]}"#, 400, "`/news/` is not a URL"),
+        (r#"{"tags": [""]}"#, 400, "must have 1 to"),
+        // Nobody is there to make it.
+        (r#"{"tags": ["x"]}"#, 202, r#""complete":false"#),
+    ] {
+        let request = Request::builder().method(Method::POST).body(Bytes::from(body)).unwrap();
+        let answer = purge::answer(&edge, &request).await;
+        assert_eq!(answer.status().as_u16(), status, "{body}");
+        let text = answer.into_body().collect().await.unwrap().to_bytes();
+        assert!(String::from_utf8_lossy(&text).contains(said), "{body}: {text:?}");
+    }
+    let from_elsewhere = Request::builder().method(Method::POST).header("host", "127.0.0.1:9900");
+    let from_elsewhere = from_elsewhere.header("origin", "https://evil.example").body(Bytes::new()).unwrap();
+    assert_eq!(purge::answer(&edge, &from_elsewhere).await.status(), 403);
 }
 
 /// The page has its own list of the words; it must be whole.

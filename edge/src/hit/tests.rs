@@ -61,7 +61,7 @@ fn edge(long: bool, nginx_cache_status: bool) -> Arc<Edge> {
         SiteConfig { server_name: vec![HOST.into()], location: vec![location], ..SiteConfig::default() };
     let settings =
         Config { site: vec![site], access_log: LogFormat::Off, nginx_cache_status, ..Config::default() };
-    let peers = Peers { cache_nodes: Vec::new(), wsgi_adapters: Vec::new() };
+    let peers = Peers { cache_nodes: crate::CacheNodes::Connected(Vec::new()), wsgi_adapters: Vec::new() };
     let edge = Edge::new(settings, peers, Shutdown::new()).unwrap();
     let sites = edge.sites.load();
     for (path, status, fields, body) in PAGES {
@@ -87,7 +87,8 @@ fn edge(long: bool, nginx_cache_status: bool) -> Arc<Edge> {
             source: Source::Setting,
         };
         let status = StatusCode::from_u16(*status).unwrap();
-        let head = PageHead { status, headers, lifetime, born: Instant::now() };
+        let (grant, tags) = (crate::purges::Grant::passing(), Box::default());
+        let head = PageHead { status, headers, lifetime, born: Instant::now(), grant, tags };
         let page = Arc::new(Page::new(head, Bytes::from_static(body.as_bytes())));
         edge.l1.insert(&key, &HeaderMap::new(), page);
     }

@@ -1,0 +1,87 @@
+//! `POST /api/v1/purge`: purges everywhere, and says when that is over.
+
+use admin::{Answer, answer};
+use bytes::Bytes;
+use http::header::{ALLOW, HOST, ORIGIN};
+use http::{HeaderValue, Method, Request, StatusCode};
+use purge::{Purge, Target};
+use serde::{Deserialize, Serialize};
+
+use crate::Edge;
+use crate::purges::{make, target};
+
+/// What is asked for. At least one of the first four must name something.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Order {
+    urls: Vec<String>,
+    prefixes: Vec<String>,
+    tags: Vec<String>,
+    all: bool,
+    /// Stale instead of gone.
+    soft: bool,
+}
+
+#[derive(Serialize)]
+struct Mistake {
+    error: String,
+}
+
+pub(super) async fn answer(edge: &Edge, request: &Request<Bytes>) -> Answer {
+    if request.method() != Method::POST {
+        let mut refused = mistake(StatusCode::METHOD_NOT_ALLOWED, "send a purge by POST");
+        refused.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+        return refused;
+    }
+    if !is_ours(request) {
+        return mistake(StatusCode::FORBIDDEN, "not from a page of another site");
+    }
+    let order: Order = match serde_json::from_slice(request.body()) {
+        Ok(order) => order,
+        Err(error) => return mistake(StatusCode::BAD_REQUEST, error),
+    };
+    let purge = match order.purge(edge) {
+        Ok(purge) => purge,
+        Err(error) => return mistake(StatusCode::BAD_REQUEST, error),
+    };
+    let outcome = make::purge(edge, &purge, edge.settings.timeouts.purge.0).await;
+    let status = if outcome.complete { StatusCode::OK } else { StatusCode::ACCEPTED };
+    json(status, &outcome)
+}
+
+/// A browser says from where a page sends; a script has nothing to say.
+fn is_ours(request: &Request<Bytes>) -> bool {
+    let Some(origin) = request.headers().get(ORIGIN) else { return true };
+    let host = request.headers().get(HOST).map_or(&b""[..], HeaderValue::as_bytes);
+    origin.as_bytes().strip_prefix(b"http://").is_some_and(|from| from == host)
+}
+
+impl Order {
+    fn purge(self, edge: &Edge) -> Result<Purge, String> {
+        let sites = edge.sites.load();
+        let mut targets = Vec::new();
+        for url in &self.urls {
+            targets.push(target::url(&sites, url).map_err(|error| error.to_string())?);
+        }
+        for prefix in &self.prefixes {
+            targets.push(target::prefix(prefix).map_err(|error| error.to_string())?);
+        }
+        targets.extend(self.tags.iter().map(|tag| target::tag(tag)));
+        targets.extend(self.all.then_some(Target::All));
+        Purge::new(targets, self.soft).map_err(|error| error.to_string())
+    }
+}
+
+fn mistake(status: StatusCode, error: impl ToString) -> Answer {
+    json(status, &Mistake { error: error.to_string() })
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Answer {
+    match serde_json::to_vec(value) {
+        Ok(mut text) => {
+            text.push(b'\n');
+            answer::of_type(status, "application/json", text)
+        }
+        Err(_) => answer::text(StatusCode::INTERNAL_SERVER_ERROR, "the answer cannot be printed\n"),
+    }
+}

@@ -1,0 +1,97 @@
+//! `weir purge`: asks a running edge for a purge, and says who has acknowledged it and how long that took.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+use crate::cli::PurgeArgs;
+use crate::settings;
+
+/// Longer than an edge waits at most.
+const PATIENCE: Duration = Duration::from_secs(35);
+/// Where `weir serve` has its admin listener.
+const USUAL_ADMIN: &str = "127.0.0.1:9900";
+
+#[derive(Serialize)]
+struct Order<'a> {
+    urls: &'a [String],
+    prefixes: &'a [String],
+    tags: &'a [String],
+    all: bool,
+    soft: bool,
+}
+
+#[derive(Deserialize)]
+struct Outcome {
+    complete: bool,
+    acknowledged: Vec<String>,
+    missing: Vec<String>,
+    milliseconds: f64,
+    #[serde(default)]
+    details: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Mistake {
+    error: String,
+}
+
+pub(crate) fn everywhere(args: &PurgeArgs) -> anyhow::Result<ExitCode> {
+    let (admin, token_file) = match &args.admin {
+        Some(admin) => (admin.clone(), args.token_file.clone()),
+        None if !args.config.exists() => (USUAL_ADMIN.to_owned(), args.token_file.clone()),
+        None => match settings::load(&args.config) {
+            Ok(loaded) => (loaded.edge.admin, args.token_file.clone().or(loaded.edge.admin_token_file)),
+            Err(mistakes) => {
+                eprint!("{mistakes}");
+                return Ok(ExitCode::FAILURE);
+            }
+        },
+    };
+    let token = match &token_file {
+        Some(file) => {
+            Some(std::fs::read_to_string(file).with_context(|| format!("token file {}", file.display()))?)
+        }
+        None => None,
+    };
+    let token = token.as_deref().map(str::trim);
+    anyhow::ensure!(admin != "off", "edge.admin is off: there is nobody to ask");
+    let order =
+        Order { urls: &args.url, prefixes: &args.prefix, tags: &args.tag, all: args.all, soft: args.soft };
+    let order = serde_json::to_string(&order)?;
+    let called = admin::client::post_as(&admin, "/api/v1/purge", &order, token, PATIENCE)
+        .with_context(|| format!("nothing answers at {admin}: is weir running?"))?;
+    if !matches!(called.status, Some(200 | 202)) {
+        let why = serde_json::from_str(&called.body).map_or(called.body, |Mistake { error }| error);
+        anyhow::bail!("{admin} refused the purge: {}", why.trim());
+    }
+    let outcome: Outcome = serde_json::from_str(&called.body)
+        .with_context(|| format!("{admin} does not answer as weir does"))?;
+    eprintln!("{}", outcome.told());
+    Ok(if outcome.complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+impl Outcome {
+    fn told(&self) -> String {
+        let names = self.acknowledged.join(", ");
+        let acknowledged = match self.acknowledged.len() {
+            0 => "nobody acknowledged".to_owned(),
+            count => format!("{count} acknowledged ({names})"),
+        };
+        let mut text = match self.complete {
+            true => format!("purged everywhere in {} ms: {acknowledged}", self.milliseconds),
+            false => format!(
+                "not over everywhere after {} ms: missing {}; {acknowledged}",
+                self.milliseconds,
+                self.missing.join(", ")
+            ),
+        };
+        for detail in &self.details {
+            text.push_str("\n  ");
+            text.push_str(detail);
+        }
+        text
+    }
+}
