@@ -35,8 +35,9 @@ pub(crate) struct Entry {
 pub(crate) enum Grant {
     /// Those that stand later in this log.
     Logged(Position),
-    /// The node was out of touch with the log it shares: the entry is used until then, and no longer.
-    Until(std::time::Instant),
+    /// The node was out of touch with the log it shares: the entry is used until then, and no longer, and ends with any purge
+    /// that is obeyed after `since`.
+    Until { since: std::time::Instant, until: std::time::Instant },
 }
 
 impl Entry {
@@ -153,7 +154,8 @@ mod tests {
             stale_if_error_ms: sie,
             ..EntryHead::default()
         };
-        Entry::new(slot, head, Bytes::new(), now, max, Grant::Until(now.into()))
+        let grant = Grant::Until { since: now.into(), until: now.into() };
+        Entry::new(slot, head, Bytes::new(), now, max, grant)
     }
 
     /// age, ttl, while_revalidate, if_error; looked at after so many ms: what for.

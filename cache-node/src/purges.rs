@@ -35,6 +35,8 @@ struct State {
     followers: Roll<u64>,
     last_follower: u64,
     retired: bool,
+    /// When a purge was taken in last.
+    obeyed: Option<Instant>,
 }
 
 /// What the log says at one moment, to one who follows it.
@@ -61,6 +63,7 @@ impl Purges {
                 followers: Roll::default(),
                 last_follower: 0,
                 retired: false,
+                obeyed: None,
             }),
             changes: signal::Sender::new(0),
             grace,
@@ -72,7 +75,7 @@ impl Purges {
         let (state, now) = (self.state.lock(), Instant::now());
         match state.is_live(now) {
             true => Grant::Logged(Position { log: state.log.id(), seq: state.log.head() }),
-            false => Grant::Until(now + self.grace),
+            false => Grant::Until { since: now, until: now + self.grace },
         }
     }
 
@@ -90,12 +93,15 @@ impl Purges {
     pub(crate) fn reach(&self, entry: &Entry, now: Instant) -> Reach {
         let state = self.state.lock();
         match entry.grant() {
-            Grant::Until(until) if now < until => Reach::Untouched,
+            // It cannot be compared with a purge.
+            Grant::Until { since, until } if now < until && state.obeyed.is_none_or(|at| at < since) => {
+                Reach::Untouched
+            }
             Grant::Logged(position) if position.log == state.log.id() && state.is_live(now) => {
                 let subject = Subject { url: entry.slot().url(), tags: entry.tags() };
                 state.marks.reach(subject, position.seq)
             }
-            Grant::Until(_) | Grant::Logged(_) => Reach::Gone,
+            Grant::Until { .. } | Grant::Logged(_) => Reach::Gone,
         }
     }
 
@@ -159,6 +165,7 @@ impl Purges {
         for logged in read.purges {
             state.log.push(logged.clone());
             state.marks.apply(logged);
+            state.obeyed = Some(Instant::now());
         }
         let trusted = to_the_end && !state.retired;
         if let Some(trust) = state.trust.as_mut().filter(|_| trusted) {
@@ -183,14 +190,26 @@ impl Purges {
         id
     }
 
-    /// A beat came. Returns whether the node is in touch.
-    pub(crate) fn heard(&self, follower: u64, acknowledged: Seq) -> bool {
+    /// A beat came. Returns how much longer the node is in touch.
+    pub(crate) fn heard(&self, follower: u64, acknowledged: Seq) -> Duration {
         let (mut state, now) = (self.state.lock(), Instant::now());
         state.followers.heard(follower, acknowledged, now);
-        let live = state.is_live(now);
+        let left = state.trust.as_ref().map_or(Duration::MAX, |trust| trust.left(now));
         drop(state);
         self.changed();
-        live
+        left
+    }
+
+    /// One that followed this node before it died, and may be cut off since.
+    pub(crate) fn inherit(&self, name: String, grace: Duration) {
+        let (mut state, now) = (self.state.lock(), Instant::now());
+        if state.followers.followers().any(|(here, _)| here == name) {
+            return;
+        }
+        state.last_follower += 1;
+        let id = state.last_follower;
+        state.followers.join(id, name, grace, Seq::START, now);
+        state.followers.break_off(id, now);
     }
 
     pub(crate) fn leave(&self, follower: u64) {

@@ -27,6 +27,8 @@ pub(crate) struct Purges {
     grace: Duration,
     /// Trust is counted from here.
     started: Instant,
+    /// Nanoseconds after `started`: when a purge was obeyed last, of any log. 0: none yet.
+    obeyed: Arc<AtomicU64>,
 }
 
 /// One log, as far as this edge has heard it from any node.
@@ -37,6 +39,7 @@ pub(crate) struct FollowedLog {
     /// Nanoseconds after `started`: until then the log is known to be heard.
     trusted_until: AtomicU64,
     started: Instant,
+    obeyed: Arc<AtomicU64>,
     marks: RwLock<Marks>,
 }
 
@@ -52,8 +55,8 @@ pub(crate) struct Grant {
 enum By {
     /// Purges that stand later in this log reach it.
     Log(Arc<FollowedLog>, Seq),
-    /// No log is in touch: the page is used until then, and no longer.
-    Until(Instant),
+    /// No log is in touch: the page is used until then, and no longer, and ends with any purge that is obeyed after `since`.
+    Until { since: Duration, until: Instant, obeyed: Arc<AtomicU64> },
     /// It is not kept: given to those who wait for it, and gone.
     Passing,
 }
@@ -64,7 +67,7 @@ pub(crate) struct Checked(AtomicU64);
 
 impl Purges {
     pub(crate) fn new(grace: Duration) -> Self {
-        Self { logs: RwLock::default(), grace, started: Instant::now() }
+        Self { logs: RwLock::default(), grace, started: Instant::now(), obeyed: Arc::default() }
     }
 
     pub(crate) fn grace(&self) -> Duration {
@@ -79,12 +82,17 @@ impl Purges {
             // The node is out of touch itself.
             (None, Some(position)) if position.log.is_empty() => {
                 let left = Duration::from_millis(position.left_ms.into());
-                By::Until(asked + left.min(self.grace))
+                let ago = Duration::from_millis(position.since_ms.into());
+                self.until(asked.checked_sub(ago).unwrap_or(self.started), asked + left.min(self.grace))
             }
-            // A log that is not followed yet.
-            _ => By::Until(asked + self.grace),
+            // A log that is not followed yet: whatever was obeyed may have reached the page.
+            _ => self.until(self.started, asked + self.grace),
         };
         Grant { at: asked, by }
+    }
+
+    fn until(&self, since: Instant, until: Instant) -> By {
+        By::Until { since: since.saturating_duration_since(self.started), until, obeyed: self.obeyed.clone() }
     }
 
     /// The same for a page that the edge makes from `now` on without a node.
@@ -92,7 +100,7 @@ impl Purges {
         let logs = self.logs.read();
         let by = match logs.iter().find(|log| log.is_trusted(now)) {
             Some(log) => By::Log(log.clone(), log.head()),
-            None => By::Until(now + self.grace),
+            None => self.until(now, now + self.grace),
         };
         Grant { at: now, by }
     }
@@ -108,6 +116,7 @@ impl Purges {
             head: AtomicU64::new(floor.get()),
             trusted_until: AtomicU64::new(0),
             started: self.started,
+            obeyed: self.obeyed.clone(),
             marks: RwLock::new(Marks::new(floor, MARKS)),
         });
         let mut logs = self.logs.write();
@@ -136,10 +145,15 @@ impl FollowedLog {
         now < self.trusted_until.load(Ordering::Acquire)
     }
 
-    /// A question sent at `sent` was answered by a node that is in touch with the log.
-    fn heard(&self, sent: Instant, grace: Duration) {
-        let until = (sent + grace).saturating_duration_since(self.started).as_nanos() as u64;
+    /// A question sent at `sent` was answered by a node that is itself in touch with the log for `left`.
+    fn heard(&self, sent: Instant, left: Duration) {
+        let until = (sent + left).saturating_duration_since(self.started).as_nanos() as u64;
         self.trusted_until.fetch_max(until, Ordering::AcqRel);
+    }
+
+    /// A node has gone over to another log: this one may have lost purges.
+    fn lose(&self) {
+        self.trusted_until.store(0, Ordering::Release);
     }
 
     /// Obeys a purge. False: it does not follow the last one, and something between was missed.
@@ -150,6 +164,8 @@ impl FollowedLog {
             marks.forget_before(logged.previous);
         }
         marks.apply(logged);
+        let now = self.started.elapsed().as_nanos() as u64;
+        self.obeyed.fetch_max(now, Ordering::AcqRel);
         self.head.store(marks.head().get(), Ordering::Release);
         !missed
     }
@@ -171,8 +187,11 @@ impl Grant {
     pub(crate) fn reach(&self, url: &[u8], tags: &[u64], checked: &Checked, now: Instant) -> Reach {
         let (log, seq) = match &self.by {
             By::Passing => return Reach::Untouched,
-            By::Until(until) if now < *until => return Reach::Untouched,
-            By::Until(_) => return Reach::Gone,
+            By::Until { since, until, obeyed } => {
+                let obeyed = Duration::from_nanos(obeyed.load(Ordering::Acquire));
+                let holds = now < *until && obeyed <= *since;
+                return if holds { Reach::Untouched } else { Reach::Gone };
+            }
             By::Log(log, _) if !log.is_trusted(now) => return Reach::Gone,
             By::Log(log, seq) => (log, *seq),
         };
@@ -192,7 +211,7 @@ impl fmt::Debug for By {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Log(log, seq) => write!(f, "{} at {}", log.id, seq.get()),
-            Self::Until(until) => write!(f, "until {until:?}"),
+            Self::Until { until, .. } => write!(f, "until {until:?}"),
             Self::Passing => f.write_str("passing"),
         }
     }

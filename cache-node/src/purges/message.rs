@@ -51,14 +51,21 @@ pub(crate) fn place(position: &cache::Position) -> Option<Position> {
 
 pub(crate) fn position(grant: Grant, now: Instant) -> cache::Position {
     match grant {
-        Grant::Logged(Position { log, seq }) => {
-            cache::Position { log: log.to_bytes().to_vec().into(), seq: seq.get(), left_ms: 0 }
-        }
-        Grant::Until(until) => {
-            let left = millis(until.saturating_duration_since(now));
-            cache::Position { left_ms: u32::try_from(left).unwrap_or(u32::MAX), ..cache::Position::default() }
-        }
+        Grant::Logged(Position { log, seq }) => cache::Position {
+            log: log.to_bytes().to_vec().into(),
+            seq: seq.get(),
+            ..cache::Position::default()
+        },
+        Grant::Until { since, until } => cache::Position {
+            left_ms: millis_u32(until.saturating_duration_since(now)),
+            since_ms: millis_u32(now.saturating_duration_since(since)),
+            ..cache::Position::default()
+        },
     }
+}
+
+pub(crate) fn millis_u32(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }
 
 /// How long ago something was, as a time by this process's clock.

@@ -22,6 +22,8 @@ const BEATS: u32 = 5;
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
 /// How often a purge looks again at those it waits for.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// No edge uses pages for longer than this without an echo.
+const FOLLOWER_GRACE: Duration = super::watch::MAX_GRACE;
 const FORGET_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// This node's part in the shared log.
@@ -73,6 +75,7 @@ impl SharedLog {
 
     /// Follows the log for ever. What is lost on the way is read again, or everything is forgotten.
     pub(crate) async fn follow(&self) {
+        self.take_over().await;
         let (mut beats, mut told) = (0, Seq::START);
         let mut silent = Silent::default();
         let mut changes = self.purges.changes();
@@ -109,6 +112,27 @@ impl SharedLog {
         }
     }
 
+    /// What this node said of itself before it died: those who followed it then may be cut off since, and are nobody else's to
+    /// remember. Until that is known the node is out of touch.
+    async fn take_over(&self) {
+        let mut members = self.redis.members().await;
+        while members.is_err() {
+            self.lost.store(true, Ordering::Relaxed);
+            self.purges.changed();
+            sleep(self.purges.grace() / BEATS).await;
+            members = self.redis.members().await;
+        }
+        for follower in members
+            .into_iter()
+            .flatten()
+            .filter(|(name, _)| *name == self.name)
+            .flat_map(|(_, member)| member.followers)
+        {
+            self.purges.inherit(follower.name, FOLLOWER_GRACE);
+        }
+        self.lost.store(false, Ordering::Relaxed);
+    }
+
     /// Says goodbye: nobody waits for this node any more.
     pub(crate) async fn leave(&self) {
         let _ = timeout(FORGET_TIMEOUT, self.redis.forget(&self.name, None)).await;
@@ -128,10 +152,10 @@ impl SharedLog {
         loop {
             let news = self.bells.acknowledged();
             let mut reply = PurgeReply { made: true, ..PurgeReply::default() };
-            // Another log has begun since: all that was granted in this one is gone with it.
+            // Should Redis lose the log meanwhile, the purge may be lost with it, and is never over.
             let read = self.purges.read_to();
-            let here = read.log != purge.log || read.seq >= purge.seq;
-            let over = here && (read.log != purge.log || self.purges.settled() >= purge.seq);
+            let here = read.log == purge.log && read.seq >= purge.seq;
+            let over = here && self.purges.settled() >= purge.seq;
             if here { &mut reply.acknowledged } else { &mut reply.missing }.push(self.name.clone());
             serve::name_followers(&mut reply, &self.purges, purge.seq, over);
             match self.redis.members().await {

@@ -18,7 +18,7 @@ use crate::node::Parts;
 /// For the first message.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest an edge may go on using pages without an echo, and the longest name it may have.
-const MAX_GRACE: Duration = Duration::from_secs(60);
+pub(super) const MAX_GRACE: Duration = Duration::from_secs(60);
 const MAX_NAME: usize = 255;
 /// Messages that wait for the edge to read them.
 pub(crate) const AHEAD: usize = 64;
@@ -42,8 +42,9 @@ pub(crate) async fn watch(
         tokio::select! {
             heard = requests.message() => match heard.map_err(Refusal::BrokenOff)?.and_then(|request| request.message) {
                 Some(Heard::Beat(WatchBeat { number, acknowledged })) => {
-                    let live = node.purges.heard(follower.id, Seq::new(acknowledged));
-                    line.say(Said::Echo(WatchEcho { number, live })).await?;
+                    let left = node.purges.heard(follower.id, Seq::new(acknowledged));
+                    let left_ms = message::millis_u32(left);
+                    line.say(Said::Echo(WatchEcho { number, left_ms })).await?;
                 }
                 Some(Heard::Leave(_)) => {
                     node.purges.leave(follower.id);

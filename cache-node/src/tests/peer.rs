@@ -159,7 +159,7 @@ impl Watch {
             if let watch_reply::Message::Echo(echo) = self.reply().await
                 && echo.number == number
             {
-                return echo.live;
+                return echo.left_ms > 0;
             }
         }
     }

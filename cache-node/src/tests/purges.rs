@@ -150,7 +150,7 @@ async fn one_that_comes_back_is_told_what_it_missed(node: TestNode) {
     drop(watch);
     node.purge(&[tag("a")], false, Duration::ZERO).await;
     node.purge(&[tag("b")], false, Duration::ZERO).await;
-    let position = |log: &[u8], seq| Some(Position { log: log.to_vec().into(), seq, left_ms: 0 });
+    let position = |log: &[u8], seq| Some(Position { log: log.to_vec().into(), seq, ..Position::default() });
     let mut back = node.watch("edge", position(&follow.log, 0), GRACE).await;
     assert_eq!(back.follow().await, follow);
     assert_eq!(back.logged().await.seq, 1);

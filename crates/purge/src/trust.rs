@@ -21,6 +21,16 @@ impl Trust {
         self.until = self.until.max(Some(sent + self.grace));
     }
 
+    /// The same, from one who is in touch itself for `left` from then on, and no longer.
+    pub fn heard_for(&mut self, sent: Instant, left: Duration) {
+        self.until = self.until.max(Some(sent + self.grace.min(left)));
+    }
+
+    /// How much longer it lasts.
+    pub fn left(&self, now: Instant) -> Duration {
+        self.until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
+    }
+
     /// The log is another one, or lost: nothing counts any more.
     pub fn lose(&mut self) {
         self.until = None;
@@ -52,7 +62,10 @@ mod tests {
         // An answer to an older question, overtaken.
         trust.heard(start + grace / 2);
         assert!(trust.is_live(start + grace + grace / 2));
+        assert_eq!(trust.left(start + grace), grace);
         trust.lose();
         assert!(!trust.is_live(start + grace));
+        trust.heard_for(start, grace / 4);
+        assert!(trust.is_live(start) && !trust.is_live(start + grace / 4), "no longer than who answered");
     }
 }

@@ -42,5 +42,5 @@ pub(super) fn follow(message: &Follow) -> Option<(LogId, Seq)> {
 }
 
 pub(super) fn position(log: LogId, seq: Seq) -> Position {
-    Position { log: log.to_bytes().to_vec().into(), seq: seq.get(), left_ms: 0 }
+    Position { log: log.to_bytes().to_vec().into(), seq: seq.get(), ..Position::default() }
 }

@@ -92,7 +92,9 @@ async fn once(
                 Some(Said::Follow(follow)) => {
                     let (id, floor) = message::follow(&follow).ok_or(Ended::OutOfOrder)?;
                     node.follows(id, follow.shared);
-                    *log = Some(purges.follow(id, floor));
+                    if let Some(before) = log.replace(purges.follow(id, floor)).filter(|before| before.id != id) {
+                        before.lose();
+                    }
                     line.beat(log)?;
                 }
                 Some(Said::Logged(logged)) => {
@@ -106,8 +108,8 @@ async fn once(
                 Some(Said::Echo(echo)) => {
                     let Some(sent) = line.echoed(echo.number) else { continue };
                     node.take_in();
-                    if let Some(log) = log.as_ref().filter(|_| echo.live) {
-                        log.heard(sent, purges.grace());
+                    if let Some(log) = log {
+                        log.heard(sent, purges.grace().min(Duration::from_millis(echo.left_ms.into())));
                     }
                 }
                 None => return Err(Ended::Closed),

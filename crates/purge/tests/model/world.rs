@@ -1,0 +1,742 @@
+//! The cluster: what can happen in a step, messages under way, and what must hold.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use purge::{LogId, Logged, Position, Purge, Seq, Subject, Target, tag_hash};
+
+use crate::chance::Chance;
+use crate::edge::{Edge, Watch};
+use crate::node::Node;
+use crate::redis::{Member, Read, Redis};
+
+pub(crate) const GRACE: u64 = 100;
+pub(crate) const EDGES: usize = 3;
+const NODES: usize = 2;
+const PAGES: usize = 3;
+/// Steps between two beats, of a node and of an edge.
+const BEAT: u64 = 20;
+/// How long a node waits for Redis.
+const BEAT_TIMEOUT: u64 = 30;
+/// Steps a page is fresh for; an edge waits for a node's first answer; a request waits for another's page.
+const TTL: u64 = 60;
+const PATIENCE: u64 = 25;
+const WAIT: u64 = 100;
+/// A request's bound: patience, wait, and the application's time, twice where it goes by itself after all.
+const BOUND: u64 = PATIENCE + WAIT + 2 * 2 * SLOWEST + 200;
+const SLOWEST: u64 = 80;
+/// Steps in which all come up.
+const CALM: u64 = 100;
+/// How long a purge is waited for.
+const PURGE_WAIT: u64 = 400;
+
+static START: LazyLock<Instant> = LazyLock::new(|| Instant::now() + Duration::from_secs(3600));
+
+pub(crate) fn at(step: u64) -> Instant {
+    *START + steps(step)
+}
+
+pub(crate) fn steps(steps: u64) -> Duration {
+    Duration::from_millis(10 * steps)
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Grant {
+    Logged(Position),
+    Until { since: u64, until: u64 },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Page {
+    pub(crate) key: usize,
+    /// When the application made it.
+    pub(crate) made: u64,
+    pub(crate) grant: Grant,
+}
+
+static NAMES: LazyLock<Vec<(String, [u64; 1])>> = LazyLock::new(|| {
+    (0..PAGES).map(|key| (format!("http://h/{key}"), [tag_hash(tag(key).as_bytes())])).collect()
+});
+
+fn tag(key: usize) -> String {
+    format!("tag-{}", key % 2)
+}
+
+impl Page {
+    pub(crate) fn subject(&self) -> Subject<'static> {
+        let (url, tags) = &NAMES[self.key];
+        Subject { url: url.as_bytes(), tags }
+    }
+}
+
+#[derive(Debug)]
+enum Event {
+    NodeBeats(usize),
+    Nudge(usize),
+    BeatAtRedis { node: usize, member: Member, read: Position, sent: u64 },
+    BeatIsBack { node: usize, read: Box<Read>, sent: u64 },
+    EdgeBeats(usize, usize, u64),
+    ToNode { edge: usize, node: usize, session: u64, said: ToNode },
+    ToEdge { edge: usize, node: usize, session: u64, said: ToEdge },
+    Asked(u64, usize),
+    Impatient(u64),
+    LookAgain(u64),
+    Leased { request: u64, lease: Lease },
+    Found { request: u64, page: Page },
+    Made { request: u64 },
+    Fetched { request: u64, made: u64 },
+    Stored { page: Page, lease: Lease },
+    PurgeAtRedis(usize),
+    LookAtPurge(usize),
+    NodeIsBack(usize),
+    EdgeIsBack(usize),
+}
+
+#[derive(Debug)]
+enum ToNode {
+    Hello(Option<Position>),
+    Beat { sent: u64, acknowledged: Seq },
+}
+
+#[derive(Debug)]
+enum ToEdge {
+    News { log: LogId, floor: Seq, purges: Vec<Arc<Logged>> },
+    Echo { sent: u64, left: u64 },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Lease {
+    node: usize,
+    key: usize,
+    token: u64,
+    grant: Grant,
+    granted: u64,
+    failovers: u64,
+    in_redis: bool,
+}
+
+struct Request {
+    edge: usize,
+    key: usize,
+    arrived: u64,
+    /// When it asked the node last.
+    asked: u64,
+    state: State,
+}
+
+enum State {
+    Asking,
+    Waiting(usize),
+    /// Whether, and by what right, the page is kept.
+    Making(Option<Lease>, Grant),
+    Passing,
+}
+
+struct PurgeOp {
+    node: usize,
+    reached: Vec<usize>,
+    targets: Vec<Target>,
+    asked: u64,
+    place: Option<Position>,
+    /// Since when the others' records stand still.
+    silent: HashMap<usize, (Member, u64)>,
+    over: Option<u64>,
+}
+
+/// What happened, so that a model in which nothing does is found out.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    hits: u64,
+    purges: u64,
+    over: u64,
+    stores: u64,
+    refused: u64,
+    alone: u64,
+    failovers: u64,
+    logs_lost: u64,
+    waited: u64,
+}
+
+impl Seen {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.hits += other.hits;
+        self.purges += other.purges;
+        self.over += other.over;
+        self.stores += other.stores;
+        self.refused += other.refused;
+        self.alone += other.alone;
+        self.failovers += other.failovers;
+        self.logs_lost += other.logs_lost;
+        self.waited += other.waited;
+    }
+
+    pub(crate) fn check(&self) {
+        let all = [
+            self.hits,
+            self.purges,
+            self.over,
+            self.stores,
+            self.refused,
+            self.alone,
+            self.failovers,
+            self.logs_lost,
+            self.waited,
+        ];
+        assert!(all.iter().all(|count| *count > 100), "{self:?}");
+        assert!(self.over * 2 > self.purges, "most purges come to an end: {self:?}");
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) now: u64,
+    pub(crate) broken: Option<String>,
+    pub(crate) seen: Seen,
+    chance: Chance,
+    redis: Redis,
+    nodes: Vec<Node>,
+    edges: Vec<Edge>,
+    cut: HashSet<(usize, usize)>,
+    cut_redis: HashSet<usize>,
+    events: BinaryHeap<Reverse<(u64, u64)>>,
+    pending: HashMap<u64, Event>,
+    last_id: u64,
+    requests: HashMap<u64, Request>,
+    purges: Vec<PurgeOp>,
+    /// The last store that was taken, by page: from when to when its lease was held, and after how many failovers.
+    stored: HashMap<usize, (u64, u64)>,
+    failovers: u64,
+    tells: bool,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, tells: bool) -> Self {
+        let mut chance = Chance::new(seed);
+        let mut name = || LogId::new(u128::from(chance.next()) << 64 | u128::from(chance.next()));
+        let redis = Redis::new(name());
+        let nodes = (0..NODES).map(|_| Node::new(name())).collect();
+        let edges = (0..EDGES).map(|_| Edge::new()).collect();
+        let mut world = Self {
+            now: 1,
+            broken: None,
+            seen: Seen::default(),
+            chance,
+            redis,
+            nodes,
+            edges,
+            cut: HashSet::new(),
+            cut_redis: HashSet::new(),
+            events: BinaryHeap::new(),
+            pending: HashMap::new(),
+            last_id: 0,
+            requests: HashMap::new(),
+            purges: Vec::new(),
+            stored: HashMap::new(),
+            failovers: 0,
+            tells,
+        };
+        world.redis.replicate();
+        (0..NODES).for_each(|node| world.after(0, Event::NodeBeats(node)));
+        world
+    }
+
+    pub(crate) fn step(&mut self) {
+        self.now += 1;
+        while self.events.peek().is_some_and(|Reverse((when, _))| *when <= self.now) {
+            let Reverse((_, id)) = self.events.pop().unwrap();
+            let event = self.pending.remove(&id).unwrap();
+            if self.tells {
+                println!("{}: {event:?}", self.now);
+            }
+            self.happen(event);
+        }
+        self.connect();
+        // A cluster that has come up: all have been in touch once.
+        if self.now < CALM {
+            return self.redis.replicate();
+        }
+        self.trouble();
+        if self.chance.one_in(3) {
+            self.arrive();
+        }
+        if self.chance.one_in(25) {
+            self.purge();
+        }
+        let late = self.requests.values().find(|request| self.now > request.arrived + BOUND);
+        if let Some(request) = late {
+            self.broken = Some(format!("a request for {} waits since {}", request.key, request.arrived));
+        }
+    }
+
+    fn after(&mut self, steps: u64, event: Event) {
+        self.last_id += 1;
+        self.events.push(Reverse((self.now + steps, self.last_id)));
+        self.pending.insert(self.last_id, event);
+    }
+
+    fn soon(&mut self, event: Event) {
+        let delay = self.chance.delay();
+        self.after(delay, event);
+    }
+
+    fn tell(&self, what: impl FnOnce() -> String) {
+        if self.tells {
+            println!("{}: {}", self.now, what());
+        }
+    }
+
+    /// Whether the edge and the node reach each other.
+    fn linked(&self, edge: usize, node: usize) -> bool {
+        !self.cut.contains(&(edge, node)) && self.nodes[node].alive && self.edges[edge].alive
+    }
+
+    fn has_redis(&self, node: usize) -> bool {
+        self.redis.up && !self.cut_redis.contains(&node) && self.nodes[node].alive
+    }
+
+    /// What goes wrong by itself.
+    fn trouble(&mut self) {
+        if self.chance.one_in(5) {
+            self.redis.replicate();
+        }
+        let (edge, node) =
+            (self.chance.below(EDGES as u64) as usize, self.chance.below(NODES as u64) as usize);
+        match self.chance.below(2_000) {
+            0..4 => drop(self.cut.insert((edge, node))),
+            4..10 => drop(self.cut.remove(&(edge, node))),
+            10..13 => drop(self.cut_redis.insert(node)),
+            13..20 => drop(self.cut_redis.remove(&node)),
+            20 => self.redis.up = false,
+            21..30 => self.redis.up = true,
+            30..32 => {
+                self.tell(|| "failover".to_owned());
+                self.failovers += 1;
+                self.seen.failovers += 1;
+                self.redis.fail_over();
+            }
+            32 if self.nodes[node].alive => {
+                self.tell(|| format!("node {node} dies"));
+                self.nodes[node].alive = false;
+                self.after(50, Event::NodeIsBack(node));
+            }
+            33..35 if self.edges[edge].alive => {
+                self.tell(|| format!("edge {edge} dies"));
+                self.edges[edge].alive = false;
+                self.requests.retain(|_, request| request.edge != edge);
+                self.after(30, Event::EdgeIsBack(edge));
+            }
+            _ => {}
+        }
+        for edge in 0..EDGES {
+            for node in 0..NODES {
+                // Either end notices that the other is gone, sooner or later, and not both at once.
+                if !self.linked(edge, node) && self.chance.one_in(10) {
+                    self.edges[edge].watches.remove(&node);
+                }
+            }
+        }
+    }
+
+    /// Edges watch every node they reach.
+    fn connect(&mut self) {
+        for edge in 0..EDGES {
+            for node in 0..NODES {
+                if self.edges[edge].watches.contains_key(&node)
+                    || !self.linked(edge, node)
+                    || !self.chance.one_in(10)
+                {
+                    continue;
+                }
+                self.last_id += 1;
+                let session = self.last_id;
+                let log = self.nodes[node].place().log;
+                let had = self.edges[edge].place(log);
+                self.edges[edge].watches.insert(node, Watch { session, log: None });
+                self.soon(Event::ToNode { edge, node, session, said: ToNode::Hello(had) });
+                self.after(1, Event::EdgeBeats(edge, node, session));
+            }
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        let now = self.now;
+        match event {
+            Event::NodeBeats(node) => {
+                self.node_beats(node);
+                self.after(BEAT, Event::NodeBeats(node));
+            }
+            Event::Nudge(node) => self.node_beats(node),
+            Event::BeatAtRedis { node, member, read, sent } if self.has_redis(node) => {
+                let read = Box::new(self.redis.beat(node, member, read));
+                self.soon(Event::BeatIsBack { node, read, sent });
+            }
+            Event::BeatIsBack { node, read, sent } if self.has_redis(node) => {
+                self.beat_is_back(node, &read, sent)
+            }
+            Event::EdgeBeats(edge, node, session) => self.edge_beats(edge, node, session),
+            Event::ToNode { edge, node, session, said } => self.to_node(edge, node, session, said),
+            Event::ToEdge { edge, node, session, said } => self.to_edge(edge, node, session, said),
+            Event::Asked(id, node) => self.look_up(id, node),
+            Event::Impatient(id) => {
+                if self.requests.get(&id).is_some_and(|request| matches!(request.state, State::Asking)) {
+                    self.make_alone(id);
+                }
+            }
+            Event::LookAgain(id) => {
+                let Some(request) = self.requests.get(&id) else { return };
+                let State::Waiting(node) = request.state else { return };
+                if now > request.arrived + WAIT {
+                    self.pass(id);
+                } else if self.linked(request.edge, node) {
+                    self.look_up(id, node);
+                } else {
+                    self.make_alone(id);
+                }
+            }
+            Event::Leased { request: id, lease } => {
+                let Some(request) = self.requests.get_mut(&id) else { return };
+                // The edge had no patience any more: the stream is closed, and the lease free.
+                if !matches!(request.state, State::Asking | State::Waiting(_)) {
+                    return;
+                }
+                let grant = self.edges[request.edge].takes(lease.grant, request.asked);
+                request.state = State::Making(Some(lease), grant);
+                self.fetch(id);
+            }
+            Event::Found { request: id, page } => {
+                let Some(request) = self.requests.get(&id) else { return };
+                if !matches!(request.state, State::Asking | State::Waiting(_)) {
+                    return;
+                }
+                let (edge, asked) = (request.edge, request.asked);
+                let grant = self.edges[edge].takes(page.grant, asked);
+                self.edges[edge].pages.insert(page.key, Page { grant, ..page });
+                self.serve(id, page.made);
+            }
+            Event::Made { request } => {
+                let rest = self.chance.below(SLOWEST / 4);
+                self.after(rest, Event::Fetched { request, made: now });
+            }
+            Event::Fetched { request: id, made } => self.fetched(id, made),
+            Event::Stored { page, lease } => self.store(page, lease),
+            Event::PurgeAtRedis(n) => {
+                let node = self.purges[n].node;
+                if !self.has_redis(node) {
+                    return;
+                }
+                let purge = Purge::new(self.purges[n].targets.clone(), false).unwrap();
+                self.purges[n].place = Some(self.redis.append(purge, now));
+                (0..NODES).for_each(|node| self.soon(Event::Nudge(node)));
+                self.soon(Event::LookAtPurge(n));
+            }
+            Event::LookAtPurge(n) => self.look_at_purge(n),
+            Event::NodeIsBack(node) => {
+                let log = LogId::new(u128::from(self.chance.next()));
+                self.nodes[node] = Node::new(log);
+            }
+            Event::EdgeIsBack(edge) => self.edges[edge] = Edge::new(),
+            // Lost on the way.
+            Event::BeatAtRedis { .. } | Event::BeatIsBack { .. } => {}
+        }
+    }
+
+    fn node_beats(&mut self, node: usize) {
+        let now = self.now;
+        let waits = self.nodes[node].beating.is_some_and(|since| now < since + BEAT_TIMEOUT);
+        if self.nodes[node].alive && !waits {
+            let (member, read) = (self.nodes[node].member(now), self.nodes[node].place());
+            self.nodes[node].beating = Some(now);
+            self.soon(Event::BeatAtRedis { node, member, read, sent: now });
+        }
+    }
+
+    fn beat_is_back(&mut self, node: usize, read: &Read, sent: u64) {
+        // An answer that was given up is not heard.
+        if self.nodes[node].beating != Some(sent) {
+            return;
+        }
+        self.nodes[node].beating = None;
+        let had = self.nodes[node].place();
+        if self.nodes[node].beats == 1
+            && let Some(before) = read.before
+        {
+            self.nodes[node].inherit(before, self.last_id + 1, self.now);
+            self.last_id += EDGES as u64;
+        }
+        if self.nodes[node].take_in(read, sent, self.now) {
+            self.tell_followers(node);
+        } else {
+            self.seen.logs_lost += 1;
+            let new = LogId::new(u128::from(self.chance.next()));
+            self.redis.succeed(had.log, new);
+        }
+    }
+
+    /// Each edge that watches is told what is new, in order.
+    fn tell_followers(&mut self, node: usize) {
+        for edge in 0..EDGES {
+            let Some(watch) = self.edges[edge].watches.get(&node) else { continue };
+            let session = watch.session;
+            let had = self.edges[edge].place(self.nodes[node].place().log);
+            self.tell_news(edge, node, session, had);
+        }
+    }
+
+    fn tell_news(&mut self, edge: usize, node: usize, session: u64, had: Option<Position>) {
+        let news = self.nodes[node].news(had);
+        let said = ToEdge::News { log: news.log, floor: news.floor, purges: news.purges };
+        // One stream: what is said later comes later.
+        self.after(1, Event::ToEdge { edge, node, session, said });
+    }
+
+    fn edge_beats(&mut self, edge: usize, node: usize, session: u64) {
+        let Some(watch) = self.edges[edge].watches.get(&node) else { return };
+        if watch.session != session {
+            return;
+        }
+        let place = watch.log.and_then(|log| self.edges[edge].place(log));
+        let acknowledged = place.map_or(Seq::START, |place| place.seq);
+        let said = ToNode::Beat { sent: self.now, acknowledged };
+        self.soon(Event::ToNode { edge, node, session, said });
+        self.after(BEAT, Event::EdgeBeats(edge, node, session));
+    }
+
+    fn to_node(&mut self, edge: usize, node: usize, session: u64, said: ToNode) {
+        if !self.linked(edge, node) {
+            return;
+        }
+        match said {
+            ToNode::Hello(had) => {
+                self.nodes[node].roll.join(session, edge.to_string(), steps(GRACE), Seq::START, at(self.now));
+                self.tell_news(edge, node, session, had);
+            }
+            ToNode::Beat { sent, acknowledged } => {
+                self.nodes[node].roll.heard(session, acknowledged, at(self.now));
+                let left = self.nodes[node].left(self.now);
+                self.after(1, Event::ToEdge { edge, node, session, said: ToEdge::Echo { sent, left } });
+            }
+        }
+    }
+
+    fn to_edge(&mut self, edge: usize, node: usize, session: u64, said: ToEdge) {
+        if !self.linked(edge, node) {
+            self.nodes[node].roll.break_off(session, at(self.now));
+            return;
+        }
+        let Some(watch) = self.edges[edge].watches.get_mut(&node) else { return };
+        if watch.session != session {
+            return;
+        }
+        match said {
+            ToEdge::News { log, floor, purges } => {
+                let before = watch.log.replace(log);
+                if let Some(before) = before.filter(|before| *before != log) {
+                    self.edges[edge].lose(before);
+                }
+                self.edges[edge].follow(log, floor);
+                for logged in &purges {
+                    self.edges[edge].apply(log, logged, self.now);
+                }
+                let acknowledged = self.edges[edge].place(log).map_or(Seq::START, |place| place.seq);
+                let said = ToNode::Beat { sent: 0, acknowledged };
+                self.soon(Event::ToNode { edge, node, session, said });
+            }
+            ToEdge::Echo { sent, left } => {
+                if let Some(log) = watch.log.filter(|_| sent > 0) {
+                    self.edges[edge].heard(log, sent, left);
+                }
+            }
+        }
+    }
+
+    fn arrive(&mut self) {
+        let (edge, key) =
+            (self.chance.below(EDGES as u64) as usize, self.chance.below(PAGES as u64) as usize);
+        if !self.edges[edge].alive {
+            return;
+        }
+        self.last_id += 1;
+        let (id, now) = (self.last_id, self.now);
+        self.requests.insert(id, Request { edge, key, arrived: now, asked: now, state: State::Asking });
+        let page = self.edges[edge].pages.get(&key).copied();
+        if let Some(page) = page.filter(|page| now < page.made + TTL && self.edges[edge].may_use(page, now)) {
+            self.seen.hits += 1;
+            return self.serve(id, page.made);
+        }
+        // Edges agree on who owns a page, as a rule.
+        let skew = usize::from(self.chance.one_in(10));
+        let node = (key + skew) % NODES;
+        if self.linked(edge, node) {
+            self.soon(Event::Asked(id, node));
+        }
+        self.after(PATIENCE, Event::Impatient(id));
+    }
+
+    fn look_up(&mut self, id: u64, node: usize) {
+        let now = self.now;
+        let Some(request) = self.requests.get(&id) else { return };
+        let (edge, key) = (request.edge, request.key);
+        if !self.linked(edge, node) || !matches!(request.state, State::Asking | State::Waiting(_)) {
+            return;
+        }
+        let usable = |page: &&Page| now < page.made + TTL && self.nodes[node].may_use(page, now);
+        let in_touch = self.nodes[node].is_live(now) && self.has_redis(node);
+        let found = self.nodes[node].pages.get(&key).filter(usable);
+        let found = found.or_else(|| self.redis.pages.get(&key).filter(|page| in_touch && usable(page)));
+        if let Some(page) = found.copied() {
+            self.nodes[node].pages.insert(key, page);
+            return self.soon(Event::Found { request: id, page });
+        }
+        self.last_id += 1;
+        let token = self.last_id;
+        let granted = match in_touch {
+            true => self.redis.grant(key, token, now),
+            false => {
+                let held = self.nodes[node].leases.get(&key).is_some_and(|(_, until)| now < *until);
+                if !held {
+                    self.nodes[node].leases.insert(key, (token, now + crate::redis::LEASE));
+                }
+                !held
+            }
+        };
+        if !granted {
+            self.seen.waited += 1;
+            self.requests.get_mut(&id).unwrap().state = State::Waiting(node);
+            return self.after(3, Event::LookAgain(id));
+        }
+        let grant = self.nodes[node].grant(now);
+        let lease =
+            Lease { node, key, token, grant, granted: now, failovers: self.failovers, in_redis: in_touch };
+        self.soon(Event::Leased { request: id, lease });
+    }
+
+    fn make_alone(&mut self, id: u64) {
+        self.seen.alone += 1;
+        let now = self.now;
+        let Some(request) = self.requests.get_mut(&id) else { return };
+        request.asked = now;
+        request.state = State::Making(None, self.edges[request.edge].alone(now));
+        self.fetch(id);
+    }
+
+    fn pass(&mut self, id: u64) {
+        self.requests.get_mut(&id).unwrap().state = State::Passing;
+        self.fetch(id);
+    }
+
+    fn fetch(&mut self, request: u64) {
+        let until_made = 1 + self.chance.below(SLOWEST);
+        self.after(until_made, Event::Made { request });
+    }
+
+    fn fetched(&mut self, id: u64, made: u64) {
+        let Some(request) = self.requests.get(&id) else { return };
+        let (edge, key) = (request.edge, request.key);
+        if let State::Making(lease, grant) = request.state {
+            self.edges[edge].pages.insert(key, Page { key, made, grant });
+            if let Some(lease) = lease {
+                self.soon(Event::Stored { page: Page { key, made, grant: lease.grant }, lease });
+            }
+        }
+        self.serve(id, made);
+    }
+
+    fn store(&mut self, page: Page, lease: Lease) {
+        let now = self.now;
+        if !self.nodes[lease.node].alive || !self.nodes[lease.node].may_use(&page, now) {
+            self.seen.refused += 1;
+            return;
+        }
+        if !lease.in_redis {
+            self.nodes[lease.node].pages.insert(lease.key, page);
+            return;
+        }
+        if !self.has_redis(lease.node) || !self.redis.put(lease.key, lease.token, page, now) {
+            self.seen.refused += 1;
+            return;
+        }
+        self.seen.stores += 1;
+        self.nodes[lease.node].pages.insert(lease.key, page);
+        // A failover may leave two with a lease; each of them has asked the application, and the later store stands.
+        if let Some((stored, failovers)) = self.stored.insert(lease.key, (now, self.failovers))
+            && lease.granted < stored
+            && failovers == lease.failovers
+        {
+            self.broken = Some(format!("two held page {} at {stored}, and both stored it", lease.key));
+        }
+    }
+
+    /// Purges that were over when the request came must have been asked for before the page was made.
+    fn serve(&mut self, id: u64, made: u64) {
+        let Some(request) = self.requests.remove(&id) else { return };
+        let old = self.purges.iter().find(|purge| {
+            purge.reached.contains(&request.key)
+                && purge.over.is_some_and(|over| over < request.arrived)
+                && made < purge.asked
+        });
+        if let Some(purge) = old {
+            self.broken = Some(format!(
+                "edge {} gave page {} of {made} to a request of {}, though a purge of {} was over at {:?}",
+                request.edge, request.key, request.arrived, purge.asked, purge.over
+            ));
+        }
+    }
+
+    fn purge(&mut self) {
+        let key = self.chance.below(PAGES as u64) as usize;
+        let url = NAMES[key].0.clone();
+        let (target, reached) = match self.chance.below(8) {
+            0 => (Target::All, (0..PAGES).collect()),
+            1 => (Target::Prefix("http://h/".into()), (0..PAGES).collect()),
+            2..5 => {
+                (Target::Tag(tag(key).into()), (0..PAGES).filter(|other| tag(*other) == tag(key)).collect())
+            }
+            _ => (Target::Url(url.into()), vec![key]),
+        };
+        let node = self.chance.below(NODES as u64) as usize;
+        self.seen.purges += 1;
+        self.purges.push(PurgeOp {
+            node,
+            reached,
+            targets: vec![target],
+            asked: self.now,
+            place: None,
+            silent: HashMap::new(),
+            over: None,
+        });
+        let n = self.purges.len() - 1;
+        self.soon(Event::PurgeAtRedis(n));
+    }
+
+    fn look_at_purge(&mut self, n: usize) {
+        let now = self.now;
+        let (node, asked, Some(place)) = (self.purges[n].node, self.purges[n].asked, self.purges[n].place)
+        else {
+            return;
+        };
+        if now > asked + PURGE_WAIT || !self.nodes[node].alive {
+            return;
+        }
+        let own = self.nodes[node].settled(now);
+        let mut over = self.has_redis(node) && own.log == place.log && own.seq >= place.seq;
+        if self.has_redis(node) {
+            for (other, member) in self.redis.members.clone() {
+                let silent = &mut self.purges[n].silent;
+                let (known, since) = silent.entry(other).or_insert((member, now));
+                if *known != member {
+                    (*known, *since) = (member, now);
+                }
+                let settled = member.settled.log == place.log && member.settled.seq >= place.seq;
+                over &= other == node || settled || now >= *since + GRACE;
+            }
+        }
+        if over {
+            self.purges[n].over = Some(now);
+            self.seen.over += 1;
+            self.tell(|| format!("purge of {asked} is over"));
+            return;
+        }
+        self.after(2, Event::LookAtPurge(n));
+    }
+}
