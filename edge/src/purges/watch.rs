@@ -165,6 +165,6 @@ impl Line {
     /// When the beat was sent that is echoed. Those before it need no echo any more.
     fn echoed(&mut self, number: u64) -> Option<Instant> {
         let at = self.beats.iter().position(|(sent, _)| *sent == number)?;
-        self.beats.drain(..=at).last().map(|(_, sent)| sent)
+        self.beats.drain(..=at).next_back().map(|(_, sent)| sent)
     }
 }
