@@ -54,7 +54,7 @@ async fn each_kind_reaches_its_own_pages(node: TestNode) {
                 assert!(edge.store(tagged(tags), "page").await.kept);
             }
         }
-        let reply = node.purge(&[target.clone()], false, LONG).await;
+        let reply = node.purge(std::slice::from_ref(target), false, LONG).await;
         assert!(reply.made && reply.missing.is_empty(), "{reply:?}");
         assert_eq!(reply.acknowledged, ["node"]);
         for ((key, _), purged) in pages.into_iter().zip(*purged) {
