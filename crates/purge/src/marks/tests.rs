@@ -125,7 +125,7 @@ proptest! {
             });
             if reached && seq > since {
                 match soft {
-                    true => stale = stale.or(Some(at(n))),
+                    true => stale = stale.or_else(|| Some(at(n))),
                     false => gone = true,
                 }
             }
