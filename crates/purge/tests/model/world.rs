@@ -375,8 +375,8 @@ impl World {
                 self.beat_is_back(node, &read, sent)
             }
             Event::EdgeBeats(edge, node, session) => self.edge_beats(edge, node, session),
-            Event::ToNode { edge, node, session, said } => self.to_node(edge, node, session, said),
-            Event::ToEdge { edge, node, session, said } => self.to_edge(edge, node, session, said),
+            Event::ToNode { edge, node, session, said } => self.at_node(edge, node, session, said),
+            Event::ToEdge { edge, node, session, said } => self.at_edge(edge, node, session, said),
             Event::Asked(id, node) => self.look_up(id, node),
             Event::Impatient(id) => {
                 if self.requests.get(&id).is_some_and(|request| matches!(request.state, State::Asking)) {
@@ -502,7 +502,7 @@ impl World {
         self.after(BEAT, Event::EdgeBeats(edge, node, session));
     }
 
-    fn to_node(&mut self, edge: usize, node: usize, session: u64, said: ToNode) {
+    fn at_node(&mut self, edge: usize, node: usize, session: u64, said: ToNode) {
         if !self.linked(edge, node) {
             return;
         }
@@ -519,7 +519,7 @@ impl World {
         }
     }
 
-    fn to_edge(&mut self, edge: usize, node: usize, session: u64, said: ToEdge) {
+    fn at_edge(&mut self, edge: usize, node: usize, session: u64, said: ToEdge) {
         if !self.linked(edge, node) {
             self.nodes[node].roll.break_off(session, at(self.now));
             return;
