@@ -4,6 +4,7 @@
 
 mod any_input;
 mod keys;
+mod revalidation;
 mod second_opinion;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
