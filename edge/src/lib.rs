@@ -69,6 +69,7 @@ mod validate;
 mod watchdog;
 mod writer;
 
+use ::admin::Routes;
 pub use ::admin::healthcheck;
 pub use config::Config;
 pub use peers::CacheNodes;
@@ -168,7 +169,7 @@ pub async fn run(
     peers: Peers,
     shutdown: Shutdown,
 ) -> Result<(), StartError> {
-    Edge::new(config, peers, shutdown)?.serve(listeners).await;
+    Edge::new(config, peers, shutdown)?.serve(listeners, ()).await;
     Ok(())
 }
 
@@ -232,15 +233,16 @@ impl Edge {
         &self.metrics
     }
 
-    pub async fn serve(self: Arc<Self>, listeners: Listeners) {
+    /// `routes`: what the admin listener shows besides, of services in the same process.
+    pub async fn serve<R: Routes>(self: Arc<Self>, listeners: Listeners, routes: R) {
         let stop = CancellationToken::new();
         let watching = self.nodes.clone().keep(self.purges.clone(), self.name.clone(), stop.clone());
         let watching = tokio::spawn(watching);
         self.shutdown.spawn(self.clone().say_goodbye(stop, watching));
         self.nodes.first_word().await;
-        let admin = listeners
-            .admin
-            .map(|listener| tokio::spawn(admin::serve(listener, self.clone(), self.shutdown.clone())));
+        let admin = listeners.admin.map(|listener| {
+            tokio::spawn(admin::serve(listener, self.clone(), routes, self.shutdown.clone()))
+        });
         tokio::spawn(reopen_log(self.log.clone()));
         let room = Arc::new(Semaphore::new(self.settings.limits.connections));
         let doors = self.settings.listen.iter().zip(&self.tls);

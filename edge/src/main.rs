@@ -54,7 +54,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         let listeners = Listeners::bind(&config)?;
         let grace = config.timeouts.drain.0;
         let edge = Edge::new(config, peers, shutdown)?;
-        tokio::spawn(edge.clone().serve(listeners));
+        tokio::spawn(edge.clone().serve(listeners, ()));
         tracing::info!("edge is ready");
         let watched = cli.watch.then(|| cli.config.clone());
         let reload = Box::new(move || match load(&cli.config) {

@@ -45,7 +45,7 @@ pub use response::{Fields, Response};
 pub use setup::{App, Setup};
 pub use stack::{Stack, Topology, check};
 pub use twin::Twin;
-pub use uwsgi::Uwsgi;
+pub use uwsgi::{GRACEFUL, Uwsgi};
 
 /// Makes one test on each topology of a function of `&Stack`.
 ///

@@ -53,6 +53,7 @@ impl Load {
                         Some(response) if response.status == 200 && response.whole => {
                             wrong(&target, &response).map(|wrong| format!("{target}: {wrong}"))
                         }
+                        Some(response) if !response.whole => Some(format!("{target}: broke off")),
                         Some(response) => Some(format!("{target}: {} {}", response.status, response.text())),
                         None => Some(format!("{target}: the connection ended")),
                     };

@@ -173,6 +173,14 @@ impl Stack {
         Client::connect(self.admin).get(target)
     }
 
+    /// One request at the admin listener, with a JSON body.
+    #[track_caller]
+    pub fn ask_admin(&self, method: &str, target: &str, body: &str) -> Response {
+        let length = body.len().to_string();
+        let fields = [("Content-Type", "application/json"), ("Content-Length", length.as_str())];
+        Client::connect(self.admin).ask(method, target, &fields, body.as_bytes())
+    }
+
     /// `$DIR` of the settings.
     pub fn directory(&self) -> &Path {
         self.directory.path()

@@ -15,6 +15,9 @@ const THREADS: &str = "16";
 /// As in the settings' `buffer_size`.
 const BUFFER_SIZE: &str = "32768";
 
+/// Arguments by which SIGTERM lets the workers finish what they do, as sites set it for their service manager.
+pub const GRACEFUL: [&str; 2] = ["--hook-master-start", "unix_signal:15 gracefully_kill_them_all"];
+
 pub struct Uwsgi {
     address: Address,
     arguments: Vec<String>,
@@ -42,6 +45,19 @@ impl Uwsgi {
 
     pub fn oracle_on_unix_socket() -> Self {
         Self::new(Address::Path, &oracle_file(), &[])
+    }
+
+    /// The oracle under a master process, as sites run it, with these arguments besides. Killed, it takes its workers along.
+    pub fn oracle_with_master(arguments: &[&str]) -> Self {
+        let mut all = oracle_file().to_vec();
+        all.extend(
+            ["--master", "--no-orphans"].iter().chain(arguments).map(|argument| (*argument).to_owned()),
+        );
+        // From PyPI it is a script, and would take itself for the interpreter outside the virtual environment when it reloads.
+        if let Some(interpreter) = interpreter(&program::find("WEIR_UWSGI", "uwsgi")) {
+            all.extend(["--binary-path".to_owned(), interpreter]);
+        }
+        Self::new(Address::Port(free_port()), &all, &[])
     }
 
     /// tests/apps/flask_app.py.
@@ -112,6 +128,29 @@ impl Uwsgi {
         self.keep(None);
     }
 
+    /// SIGTERM, and waits. With `GRACEFUL` requests under way finish first.
+    pub fn stop_gracefully(&self) {
+        self.running(|process| {
+            process.terminate();
+        });
+        self.keep(None);
+    }
+
+    /// SIGSTOP: connections are accepted by the system, and nothing answers.
+    pub fn pause(&self) {
+        self.running(Process::stop);
+    }
+
+    /// SIGCONT.
+    pub fn go_on(&self) {
+        self.running(Process::go_on);
+    }
+
+    fn running(&self, act: impl FnOnce(&Process)) {
+        let process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        act(process.as_ref().expect("uWSGI was started"));
+    }
+
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.directory.path().join("uwsgi.err")).unwrap_or_default()
     }
@@ -135,6 +174,13 @@ impl Uwsgi {
             Address::Path => self.directory.path().join("app.sock").display().to_string(),
         }
     }
+}
+
+/// What the first line of a script names.
+fn interpreter(program: &Path) -> Option<String> {
+    let bytes = std::fs::read(program).ok()?;
+    let line = bytes.split(|&byte| byte == b'\n').next()?.strip_prefix(b"#!")?;
+    String::from_utf8(line.to_vec()).ok()
 }
 
 fn oracle_file() -> [String; 2] {

@@ -65,6 +65,15 @@ mod failures;
 // Redis fails, fails over and is moved, under load.
 #[path = "e2e/redis.rs"]
 mod redis;
+// Several application servers: who gets what, and servers that come and go while it runs.
+#[path = "e2e/balancing.rs"]
+mod balancing;
+// More requests than the servers take.
+#[path = "e2e/overload.rs"]
+mod overload;
+// Application servers that are reloaded, restarted, stopped and killed.
+#[path = "e2e/restarts.rs"]
+mod restarts;
 // Which site and location answers, and files.
 #[path = "e2e/routing.rs"]
 mod routing;

@@ -7,6 +7,7 @@ use edge::{CacheNodes, Edge, Listeners, Peers};
 use process::program::{self, Running};
 use process::shutdown::Shutdown;
 use weir_proto::transport;
+use wsgi_adapter::Pools;
 
 use crate::cli::FileArgs;
 use crate::settings::{self, Loaded};
@@ -43,12 +44,12 @@ async fn start(loaded: Loaded, file: Option<PathBuf>, shutdown: Shutdown) -> any
     let Loaded { edge, cache_node, wsgi_adapter } = loaded;
     let listeners = Listeners::bind(&edge)?;
     let node_metrics = cache_node::Metrics::default();
-    let adapter_metrics = wsgi_adapter::Metrics::default();
+    let mut pools = None;
     let peers = match &edge.peers {
         Some(peers) => Peers::connect(peers)?,
         None => {
             let node = cache_node::service(&cache_node, &node_metrics, &shutdown)?;
-            let adapter = wsgi_adapter::service(&wsgi_adapter, &adapter_metrics, &shutdown);
+            let adapter = wsgi_adapter::service(pools.insert(Pools::open(&wsgi_adapter)?), &shutdown);
             Peers {
                 cache_nodes: CacheNodes::Connected(vec![("embedded".into(), transport::in_process(node))]),
                 wsgi_adapters: vec![transport::in_process(adapter)],
@@ -60,9 +61,11 @@ async fn start(loaded: Loaded, file: Option<PathBuf>, shutdown: Shutdown) -> any
     let edge = Edge::new(edge, peers, shutdown)?;
     edge.metrics().register(|registry| {
         node_metrics.register(registry);
-        adapter_metrics.register(registry);
+        if let Some(pools) = &pools {
+            pools.register(registry);
+        }
     });
-    tokio::spawn(edge.clone().serve(listeners));
+    tokio::spawn(edge.clone().serve(listeners, pools));
     tracing::info!("weir serves on {}", addresses.join(", "));
     Ok(Running { grace, reload: Box::new(move || reload(&edge, file.as_deref())), watched: None })
 }

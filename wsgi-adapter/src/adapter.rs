@@ -1,7 +1,5 @@
 //! The gRPC service: one `Fetch` is one request to the application, carried out in a task of its own.
 
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use process::shutdown::Shutdown;
@@ -12,11 +10,11 @@ use tracing::{Instrument, info, warn};
 use weir_proto::origin::fetch_request::Message;
 use weir_proto::origin::{FetchReply, FetchRequest, RequestHead, fetch_reply, origin_server};
 
-use crate::config::Config;
 use crate::error::Error;
 use crate::fetch::{Failed, fetch};
 use crate::metrics::Metrics;
 use crate::pool::Pool;
+use crate::pools::Pools;
 use crate::replies::{self, Replies};
 use crate::spans;
 
@@ -26,15 +24,13 @@ const HEAD_WAIT: Duration = Duration::from_secs(10);
 /// Answers `weir.origin.Origin`.
 #[derive(Debug)]
 pub struct Adapter {
-    pools: HashMap<String, Arc<Pool>>,
-    metrics: Metrics,
+    pools: Pools,
     shutdown: Shutdown,
 }
 
 impl Adapter {
-    pub(crate) fn new(config: &Config, metrics: &Metrics, shutdown: &Shutdown) -> Self {
-        let pools = config.pool.iter().map(|pool| (pool.name.clone(), Pool::new(pool, metrics)));
-        Self { pools: pools.collect(), metrics: metrics.clone(), shutdown: shutdown.clone() }
+    pub(crate) fn new(pools: &Pools, shutdown: &Shutdown) -> Self {
+        Self { pools: pools.clone(), shutdown: shutdown.clone() }
     }
 }
 
@@ -52,7 +48,7 @@ impl origin_server::Origin for Adapter {
         head.traceparent = spans::to_hand_on(&span, head.traceparent);
         let (replies, stream) = replies::channel();
         let pool = self.pools.get(&head.pool).cloned();
-        let metrics = self.metrics.clone();
+        let metrics = self.pools.metrics.clone();
         let within = span.clone();
         let work = async move {
             let fetched = async {

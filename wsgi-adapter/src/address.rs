@@ -1,10 +1,11 @@
 //! Where an application server is and which protocol it speaks, as written in the settings.
 
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// `uwsgi://host:port`, `uwsgi+unix:///path`, likewise with `http` and `fastcgi`; or short for uwsgi `host:port`,
 /// `unix:/path`. Displayed as written.
@@ -67,6 +68,13 @@ impl Address {
         &self.endpoint
     }
 
+    /// The same server, port and all, at this address instead of its name.
+    pub(crate) fn at(&self, address: IpAddr) -> Result<Self, BadAddress> {
+        let Endpoint::Tcp { port, .. } = self.endpoint else { return Ok(self.clone()) };
+        let scheme = self.text.split_once("://").map_or(String::new(), |(scheme, _)| format!("{scheme}://"));
+        format!("{scheme}{}", SocketAddr::new(address, port)).parse()
+    }
+
     /// As in the settings.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -101,6 +109,12 @@ impl TryFrom<String> for Address {
 
     fn try_from(text: String) -> Result<Self, BadAddress> {
         text.parse()
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
     }
 }
 

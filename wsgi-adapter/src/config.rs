@@ -1,14 +1,15 @@
 //! The `[wsgi_adapter]` table of the settings file.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
-use process::settings::{Mistakes, text_or_table};
+use process::settings::Mistakes;
 use process::units::{Size, Time};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use uwsgi::packet;
 use weir_proto::tls::{Tls, TlsConfig};
 
-use crate::address::{Address, Protocol};
+use crate::address::Protocol;
 
 mod flavour;
 mod keepalive;
@@ -17,6 +18,18 @@ mod variables;
 pub use flavour::Flavour;
 pub use keepalive::KeepaliveConfig;
 pub use variables::Variables;
+
+mod balance;
+mod health;
+mod retry;
+mod server;
+mod sticky;
+
+pub use balance::{Balance, HashKey};
+pub use health::{BreakerConfig, CheckConfig, EjectConfig, Statuses};
+pub use retry::RetryConfig;
+pub use server::ServerConfig;
+pub use sticky::StickyConfig;
 
 /// `[wsgi_adapter]`.
 #[derive(Clone, Debug, Deserialize)]
@@ -28,6 +41,8 @@ pub struct Config {
     pub admin: String,
     /// Left out: plain gRPC, to whoever reaches the address.
     pub tls: Option<TlsConfig>,
+    /// Holds the token that every change by way of `admin` must show. Without it, changes are taken on loopback only.
+    pub admin_token_file: Option<PathBuf>,
     pub pool: Vec<PoolConfig>,
 }
 
@@ -38,7 +53,15 @@ pub struct PoolConfig {
     /// What `pool = "…"` of a location names.
     pub name: String,
     pub balance: Balance,
+    /// What `balance = "hash"` looks at: "uri", "client", "header:NAME", "cookie:NAME".
+    pub hash_key: HashKey,
+    /// A visitor stays with one server.
+    pub sticky: Option<StickyConfig>,
     pub servers: Vec<ServerConfig>,
+    /// How often the names of servers with `resolve` are looked up.
+    pub resolve_every: Time,
+    /// Servers that were added, changed or removed while it ran are kept here. Once it is there, it counts instead of `servers`.
+    pub state_file: Option<PathBuf>,
 
     /// What the servers are, where that makes a difference: "uwsgi", "gunicorn" or "php".
     pub flavour: Flavour,
@@ -72,6 +95,14 @@ pub struct PoolConfig {
     pub queue: QueueConfig,
     /// Servers that are tried for one request.
     pub tries: usize,
+    /// How long, and for how many requests at once.
+    pub retry: RetryConfig,
+    /// Active health checks.
+    pub check: Option<CheckConfig>,
+    /// Outlier ejection.
+    pub eject: Option<EjectConfig>,
+    /// Circuit breaker of each server.
+    pub breaker: BreakerConfig,
 
     /// Receive the whole body before a server is bothered with it. A body of unknown length is always
     /// received first.
@@ -93,43 +124,13 @@ pub struct QueueConfig {
     pub timeout: Time,
 }
 
-/// An element of `servers`: an address, or a table with one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerConfig {
-    pub address: Address,
-    pub weight: u32,
-    /// Used only when no other server can be.
-    pub backup: bool,
-    /// Not used.
-    pub down: bool,
-    /// Requests at this server at once. 0: no limit but the pool's.
-    pub max_conns: usize,
-    /// So many failures within `fail_timeout` and the server is left alone for `fail_timeout`. 0: never.
-    pub max_fails: u32,
-    pub fail_timeout: Time,
-}
-
-/// How a server is chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub enum Balance {
-    /// In turn, by weight.
-    #[default]
-    RoundRobin,
-    /// The one with the fewest requests for its weight.
-    LeastConn,
-    /// The better of two drawn by lot.
-    RandomTwo,
-    /// The same one for the same client network.
-    IpHash,
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:7102".to_owned(),
             admin: "127.0.0.1:9902".to_owned(),
             tls: None,
+            admin_token_file: None,
             pool: Vec::new(),
         }
     }
@@ -140,7 +141,11 @@ impl Default for PoolConfig {
         Self {
             name: String::new(),
             balance: Balance::default(),
+            hash_key: HashKey::default(),
+            sticky: None,
             servers: Vec::new(),
+            resolve_every: Time::from_secs(10),
+            state_file: None,
             flavour: Flavour::default(),
             mount: String::new(),
             variables: Variables::default(),
@@ -157,6 +162,10 @@ impl Default for PoolConfig {
             max_in_flight: 100,
             queue: QueueConfig::default(),
             tries: 3,
+            retry: RetryConfig::default(),
+            check: None,
+            eject: None,
+            breaker: BreakerConfig::default(),
             request_buffering: true,
             buffer_memory: Size::kibibytes(64),
             max_body: Size::mebibytes(1024),
@@ -169,70 +178,6 @@ impl Default for PoolConfig {
 impl Default for QueueConfig {
     fn default() -> Self {
         Self { length: 1000, timeout: Time::from_secs(10) }
-    }
-}
-
-impl ServerConfig {
-    /// A server with nothing said but its address.
-    pub fn new(address: Address) -> Self {
-        Self {
-            address,
-            weight: 1,
-            backup: false,
-            down: false,
-            max_conns: 0,
-            max_fails: 1,
-            fail_timeout: Time::from_secs(10),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for ServerConfig {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Table {
-            address: Address,
-            weight: Option<u32>,
-            backup: Option<bool>,
-            down: Option<bool>,
-            max_conns: Option<usize>,
-            max_fails: Option<u32>,
-            fail_timeout: Option<Time>,
-        }
-        text_or_table(
-            deserializer,
-            "an address such as \"uwsgi://127.0.0.1:29000\", or a table with an `address`",
-            Self::new,
-            |table: Table| {
-                let default = Self::new(table.address);
-                Self {
-                    weight: table.weight.unwrap_or(default.weight),
-                    backup: table.backup.unwrap_or(default.backup),
-                    down: table.down.unwrap_or(default.down),
-                    max_conns: table.max_conns.unwrap_or(default.max_conns),
-                    max_fails: table.max_fails.unwrap_or(default.max_fails),
-                    fail_timeout: table.fail_timeout.unwrap_or(default.fail_timeout),
-                    address: default.address,
-                }
-            },
-        )
-    }
-}
-
-impl TryFrom<String> for Balance {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        const KNOWN: &str = "round_robin, least_conn, random_two or ip_hash";
-        Ok(match text.as_str() {
-            "round_robin" => Self::RoundRobin,
-            "least_conn" => Self::LeastConn,
-            "random_two" => Self::RandomTwo,
-            "ip_hash" => Self::IpHash,
-            "hash" => return Err(format!("`hash` is not supported by this version; write {KNOWN}")),
-            other => return Err(format!("unknown method `{other}`; write {KNOWN}")),
-        })
     }
 }
 
@@ -250,6 +195,9 @@ impl Config {
         }
         if let Some(Err(error)) = self.tls.as_ref().map(Tls::load) {
             mistakes.push(format!("wsgi_adapter.tls.{}", error.key), error.to_string());
+        }
+        if let Some(Err(error)) = self.admin_token_file.as_ref().map(std::fs::read) {
+            mistakes.push("wsgi_adapter.admin_token_file", format!("cannot be read: {error}"));
         }
         let mut names = HashSet::new();
         for (index, pool) in self.pool.iter().enumerate() {
@@ -289,6 +237,7 @@ impl PoolConfig {
             ("read_timeout", self.read_timeout),
             ("tunnel_timeout", self.tunnel_timeout),
             ("body_timeout", self.body_timeout),
+            ("resolve_every", self.resolve_every),
         ];
         for (key, _) in times.into_iter().filter(|(_, time)| time.0.is_zero()) {
             wrong(key, "no time at all: every request would fail");
@@ -315,6 +264,17 @@ impl PoolConfig {
         }
         self.check_protocols(path, mistakes);
         self.check_servers(path, mistakes);
+        self.retry.check(&format!("{path}.retry"), mistakes);
+        self.breaker.check(&format!("{path}.breaker"), mistakes);
+        if let Some(check) = &self.check {
+            check.check(&format!("{path}.check"), mistakes);
+        }
+        if let Some(eject) = &self.eject {
+            eject.check(&format!("{path}.eject"), mistakes);
+        }
+        if let Some(sticky) = &self.sticky {
+            sticky.check(&format!("{path}.sticky"), mistakes);
+        }
     }
 
     /// What only some protocols can carry.
@@ -351,12 +311,12 @@ impl PoolConfig {
     }
 
     fn check_servers(&self, path: &str, mistakes: &mut Mistakes) {
-        let usable = |server: &&ServerConfig| !server.down;
+        let usable = |server: &&ServerConfig| !server.down && !server.drain;
         if self.servers.is_empty() {
             mistakes
                 .push(format!("{path}.servers"), "no server; write servers = [\"uwsgi://127.0.0.1:29000\"]");
         } else if self.servers.iter().filter(usable).count() == 0 {
-            mistakes.push(format!("{path}.servers"), "every server is down");
+            mistakes.push(format!("{path}.servers"), "every server is down, or drained");
         } else if self.servers.iter().all(|server| server.backup) {
             mistakes.push(format!("{path}.servers"), "every server is a backup; leave `backup` out for one");
         }
@@ -366,11 +326,8 @@ impl PoolConfig {
             if !known.insert(server.address.as_str()) {
                 mistakes.push(path.clone(), "listed twice; give it a weight instead");
             }
-            if !(1..=1000).contains(&server.weight) {
-                mistakes.push(
-                    format!("{path}.weight"),
-                    "must be from 1 to 1000; write down = true for a server to leave out",
-                );
+            if let Err((key, text)) = server.check() {
+                mistakes.push(format!("{path}.{key}"), text);
             }
         }
     }

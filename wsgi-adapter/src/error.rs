@@ -140,9 +140,13 @@ impl Error {
         reached: bool,
         pool: Option<&PoolConfig>,
     ) -> Failure {
-        // In that time the whole queue will have been served, or given up.
-        let queue = pool.map_or(0, |pool| pool.queue.timeout.0.as_secs());
-        let retry_after = u32::try_from(queue.clamp(1, 60)).unwrap_or(1);
+        let wait = match self {
+            // When the first server may be tried again.
+            Self::Full(Full::Barred(Some(after))) => after.as_secs() + 1,
+            // In that time the whole queue will have been served, or given up.
+            _ => pool.map_or(0, |pool| pool.queue.timeout.0.as_secs()),
+        };
+        let retry_after = u32::try_from(wait.clamp(1, 60)).unwrap_or(1);
         Failure {
             kind: kind.into(),
             server: server.to_owned(),

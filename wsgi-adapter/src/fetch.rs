@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::time::Instant;
 use tonic::Streaming;
 use tracing::{Span, warn};
 use weir_proto::origin::fetch_reply::Message;
@@ -70,9 +69,10 @@ pub(crate) async fn fetch(
 
     // A slow client's upload is not the application's time: the edge has a limit of its own for that.
     let deadline = Deadline::in_millis(head.deadline_ms);
-    let slot = async { Ok(pool.slot(request::client(head), deadline).await?) };
+    let slot = async { Ok(pool.slot(head, deadline).await?) };
     let mut slot = replies.while_wanted(slot).await?;
-    let reply = reach(pool, head, &mut openings, &mut upload, &mut slot, replies, deadline).await?;
+    let mut reply = reach(pool, head, &mut openings, &mut upload, &mut slot, replies, deadline).await?;
+    slot.bind(head, &mut reply.head.fields);
     let server = slot.server().address.to_string();
     spans::replied(span, &server, reply.head.status);
     let relayed = match messages {
@@ -82,7 +82,12 @@ pub(crate) async fn fetch(
         }
         _ => relay(pool, reply, &head.method, &server, replies).await,
     };
-    relayed.map_err(|error| Failed { error, server, reached: true })
+    relayed.map_err(|error| {
+        if let Error::Server(_) = error {
+            slot.failed(error.kind_name(), error.marks_server());
+        }
+        Failed { error, server, reached: true }
+    })
 }
 
 fn streams(pool: &PoolConfig, head: &RequestHead) -> bool {
@@ -130,13 +135,13 @@ async fn reach(
         let error = match attempt(pool, head, openings, upload, slot, replies, deadline, &mut progress).await
         {
             Ok(reply) => {
-                slot.succeeded();
+                slot.replied(reply.head.status);
                 return Ok(reply);
             }
             Err(error) => error,
         };
-        if error.marks_server() {
-            slot.failed();
+        if let Error::Server(_) = error {
+            slot.failed(error.kind_name(), error.marks_server());
         }
         reached |= progress >= Progress::Sent;
         let server = slot.server().address.to_string();
@@ -174,7 +179,6 @@ async fn attempt(
 ) -> Result<Reply, Error> {
     let server = slot.server();
     server.metrics.requests.inc();
-    let started = Instant::now();
     let config = &pool.config;
     let dialect = Dialect::of(&server.address, config);
     let outgoing = Outgoing {
@@ -197,16 +201,14 @@ async fn attempt(
             exchanged => reply = Some(exchanged?),
         }
     }
-    let reply = match reply {
-        Some(reply) => reply,
+    match reply {
+        Some(reply) => Ok(reply),
         None => {
             let until = deadline.within(config.connect_timeout.0);
             let connection = Connection::new(connect(server.address.endpoint(), until).await?);
-            exchange(connection, outgoing, upload, replies, config, deadline, progress).await?
+            exchange(connection, outgoing, upload, replies, config, deadline, progress).await
         }
-    };
-    server.metrics.reply_head.observe(started.elapsed().as_secs_f64());
-    Ok(reply)
+    }
 }
 
 /// A connection that the server has kept open. It may close just now, so only for a request that may be sent

@@ -9,10 +9,11 @@ use process::shutdown::Shutdown;
 use tokio::net::TcpListener;
 use tonic::transport::Server;
 use weir_proto::origin::origin_server::OriginServer;
-use weir_proto::tls::{self, Tls, TlsError};
+use weir_proto::tls::{self, Tls, TlsConfig, TlsError};
 
 mod adapter;
 pub mod address;
+mod api;
 mod config;
 mod connect;
 mod deadline;
@@ -23,6 +24,7 @@ mod idle;
 mod metrics;
 mod openings;
 mod pool;
+mod pools;
 mod protocol;
 mod replies;
 mod request;
@@ -32,9 +34,10 @@ mod upload;
 
 pub use adapter::Adapter;
 pub use config::{
-    Balance, Config, Flavour, KeepaliveConfig, PoolConfig, QueueConfig, ServerConfig, Variables,
+    Balance, BreakerConfig, CheckConfig, Config, EjectConfig, Flavour, HashKey, KeepaliveConfig, PoolConfig,
+    QueueConfig, RetryConfig, ServerConfig, Statuses, StickyConfig, Variables,
 };
-pub use metrics::Metrics;
+pub use pools::{Pools, StartError};
 
 /// Fetches under way on one connection. Beyond the pools' own limits they cost little: they are refused at
 /// once.
@@ -57,21 +60,20 @@ pub enum RunError {
     Serve(#[from] tonic::transport::Error),
 }
 
-/// The service, for a transport in this process or a server on the network. `config` is one in which `check`
-/// found no mistake.
-pub fn service(config: &Config, metrics: &Metrics, shutdown: &Shutdown) -> OriginServer<Adapter> {
-    OriginServer::new(Adapter::new(config, metrics, shutdown)).max_decoding_message_size(MAX_MESSAGE)
+/// The service, for a transport in this process or a server on the network.
+pub fn service(pools: &Pools, shutdown: &Shutdown) -> OriginServer<Adapter> {
+    OriginServer::new(Adapter::new(pools, shutdown)).max_decoding_message_size(MAX_MESSAGE)
 }
 
 /// Serves on `listener`, with gRPC's health service beside it, until `shutdown` begins and the requests under
 /// way have finished.
 pub async fn run(
-    config: Config,
+    pools: Pools,
+    tls: Option<&TlsConfig>,
     listener: TcpListener,
-    metrics: Metrics,
     shutdown: Shutdown,
 ) -> Result<(), RunError> {
-    let incoming = tls::incoming(listener, Tls::watched(config.tls.as_ref())?);
+    let incoming = tls::incoming(listener, Tls::watched(tls)?);
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<OriginServer<Adapter>>().await;
     let draining = async {
@@ -84,7 +86,7 @@ pub async fn run(
         .http2_keepalive_interval(Some(PING_EVERY))
         .http2_keepalive_timeout(Some(PING_TIMEOUT))
         .add_service(health_service)
-        .add_service(service(&config, &metrics, &shutdown))
+        .add_service(service(&pools, &shutdown))
         .serve_with_incoming_shutdown(incoming, draining)
         .await?;
     Ok(())

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use admin::Admin;
+use admin::{Admin, Authority, Exposition, Readiness};
 use clap::{Parser, Subcommand};
 use process::listen::{self, BACKLOG};
 use process::program::{self, Running};
 use process::settings::{Mistakes, load_section};
 use process::shutdown::Shutdown;
 use tokio::net::TcpListener;
-use wsgi_adapter::Config;
+use wsgi_adapter::{Config, Pools};
 
 /// How long streams under way may take at shutdown.
 const GRACE: Duration = Duration::from_secs(30);
@@ -63,15 +63,21 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     let code = program::run("weir-wsgi-adapter", async |shutdown| {
         let listener = listen::tcp(&config.listen, "wsgi_adapter.listen", BACKLOG, false)?;
         let listener = TcpListener::from_std(listener)?;
-        let metrics = wsgi_adapter::Metrics::default();
+        let pools = Pools::open(&config)?;
         if config.admin != "off" {
             let listener = listen::tcp(&config.admin, "wsgi_adapter.admin", BACKLOG, false)?;
-            tokio::spawn(show(TcpListener::from_std(listener)?, metrics.clone(), shutdown.clone()));
+            tokio::spawn(show(
+                TcpListener::from_std(listener)?,
+                config.clone(),
+                pools.clone(),
+                shutdown.clone(),
+            ));
         }
         tracing::info!("wsgi-adapter serves on {}", config.listen);
         let serving = shutdown.clone();
         shutdown.spawn(async move {
-            if let Err(error) = wsgi_adapter::run(config, listener, metrics, serving.clone()).await {
+            if let Err(error) = wsgi_adapter::run(pools, config.tls.as_ref(), listener, serving.clone()).await
+            {
                 tracing::error!("wsgi-adapter stopped: {error}");
                 serving.begin();
             }
@@ -86,11 +92,13 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-/// Health and metrics, to the end of a drain.
-async fn show(listener: TcpListener, metrics: wsgi_adapter::Metrics, shutdown: Shutdown) {
-    let admin: Admin = Admin::default();
-    admin.exposition.add(|registry| metrics.register(registry));
-    admin.readiness.ready();
+/// Health, metrics and the pools, to the end of a drain.
+async fn show(listener: TcpListener, config: Config, pools: Pools, shutdown: Shutdown) {
+    let (readiness, exposition) = (Readiness::default(), Exposition::default());
+    exposition.add(|registry| pools.register(registry));
+    readiness.ready();
+    let authority = Authority::new(&config.admin, config.admin_token_file.as_deref());
+    let admin = Admin { readiness, exposition, authority, routes: pools };
     admin::serve(listener, admin, shutdown.draining(), shutdown.finish(MAX_DRAIN)).await;
 }
 

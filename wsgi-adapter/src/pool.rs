@@ -1,25 +1,48 @@
 //! A pool of application servers: who may go to which of them now, who waits, who is turned away.
 
-use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
-use prometheus_client::metrics::gauge::Gauge;
 use rand::Rng;
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 use tokio::time::Instant;
+use weir_proto::origin::RequestHead;
 
-use balance::{Servers, Wanted};
+use balance::{NoServer, Servers};
+use member::Server;
+pub(crate) use member::ServerId;
+use queue::Queue;
+use sticky::Sticky;
+use wanted::Wanted;
 
-use crate::address::Address;
 use crate::config::PoolConfig;
 use crate::deadline::Deadline;
 use crate::idle::Idle;
-use crate::metrics::{Metrics, ServerMetrics};
+use crate::metrics::{Metrics, PoolMetrics};
+use crate::pools::StartError;
 
 mod balance;
+mod breaker;
+mod check;
+mod checks;
+mod figures;
+mod latency;
+mod learnt;
 mod mark;
+mod member;
+mod outlier;
+mod queue;
+mod resolve;
+mod ring;
+mod roster;
+mod slot;
+mod state_file;
+mod sticky;
+mod wanted;
+
+pub(crate) use roster::{Entry, Refused};
+pub(crate) use slot::Slot;
 
 #[cfg(test)]
 mod tests;
@@ -30,38 +53,38 @@ pub(crate) struct Pool {
     pub(crate) metrics: Metrics,
     /// Connections to its servers that wait for a request.
     pub(crate) idle: Idle,
-    servers: Vec<Server>,
-    queued: Gauge,
+    figures: PoolMetrics,
+    sticky: Option<Sticky>,
     uploads: Semaphore,
     state: Mutex<State>,
-}
-
-#[derive(Debug)]
-pub(crate) struct Server {
-    pub(crate) address: Address,
-    pub(crate) metrics: ServerMetrics,
+    /// Held while the list of servers is changed and written down.
+    changing: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
 struct State {
+    /// As they are listed.
+    entries: Vec<Entry>,
+    next_id: u32,
+    /// Listed names that have not been looked up yet.
+    unresolved: usize,
+    /// As they are used.
     servers: Servers,
     in_flight: usize,
-    /// First come, first served. Some may have left.
-    waiting: VecDeque<Waiter>,
+    /// Of them: those that are tried at another server.
+    retrying: usize,
+    /// Some may have left.
+    waiting: Queue<Waiter>,
 }
+
+/// A place, or the reason why there will be none.
+type Granted = Result<Slot, Full>;
 
 #[derive(Debug)]
 struct Waiter {
     wanted: Wanted,
-    slot: oneshot::Sender<Slot>,
-}
-
-/// A request's place at a server, given back when dropped.
-#[derive(Debug)]
-pub(crate) struct Slot {
-    pool: Arc<Pool>,
-    server: usize,
-    wanted: Wanted,
+    /// Dropped unanswered: a more urgent one has taken the place.
+    slot: oneshot::Sender<Granted>,
 }
 
 /// The pool has as many requests as it may have.
@@ -73,61 +96,78 @@ pub(crate) enum Full {
         "every server was busy (max_in_flight, max_conns) for the whole of queue.timeout, or until the edge's deadline"
     )]
     TooLong,
+    #[error("no server may be tried now: each has failed (breaker), is down, drained or removed")]
+    Barred(Option<Duration>),
     #[error("max_uploads request bodies are being received already")]
     Uploads,
 }
 
 impl Pool {
-    pub(crate) fn new(config: &PoolConfig, metrics: &Metrics) -> Arc<Self> {
-        let servers = config.servers.iter().map(|server| Server {
-            address: server.address.clone(),
-            metrics: metrics.server(&config.name, server.address.as_str()),
-        });
-        Arc::new(Self {
+    /// With the servers of its state file, or those of the settings. Must be called within a runtime.
+    pub(crate) fn open(config: &PoolConfig, metrics: &Metrics) -> Result<Arc<Self>, StartError> {
+        let entries = entries(config)?;
+        let next_id = entries.iter().map(|entry| entry.id.0 + 1).max().unwrap_or(0);
+        let pool = Arc::new(Self {
             idle: Idle::default(),
-            servers: servers.collect(),
-            queued: metrics.queued(&config.name),
+            figures: metrics.pool(&config.name),
+            sticky: config.sticky.as_ref().map(Sticky::new),
             uploads: Semaphore::new(config.max_uploads.min(Semaphore::MAX_PERMITS)),
             state: Mutex::new(State {
-                servers: Servers::new(config.balance, &config.servers),
+                entries: entries.clone(),
+                next_id,
+                unresolved: 0,
+                servers: Servers::new(config),
                 in_flight: 0,
-                waiting: VecDeque::new(),
+                retrying: 0,
+                waiting: Queue::new(config.queue.length),
             }),
+            changing: tokio::sync::Mutex::new(()),
             config: config.clone(),
             metrics: metrics.clone(),
-        })
+        });
+        for entry in &entries {
+            pool.begin(entry, None);
+        }
+        Ok(pool)
     }
 
     /// A place at a server, at once or after waiting for one.
-    pub(crate) async fn slot(
-        self: &Arc<Self>,
-        client: Option<IpAddr>,
-        deadline: Deadline,
-    ) -> Result<Slot, Full> {
-        let wanted = Wanted { client, tried: Vec::new() };
+    pub(crate) async fn slot(self: &Arc<Self>, head: &RequestHead, deadline: Deadline) -> Result<Slot, Full> {
+        let bound = self
+            .sticky
+            .as_ref()
+            .and_then(|sticky| sticky.bound(head, self.state.lock().servers.iter(), Instant::now()));
+        let wanted = Wanted::new(head, &self.config.hash_key, bound);
+        let slot = self.wait_for_slot(wanted, deadline).await;
+        if let Err(full) = &slot {
+            self.figures.turned_away(full.reason()).inc();
+        }
+        slot
+    }
+
+    async fn wait_for_slot(self: &Arc<Self>, wanted: Wanted, deadline: Deadline) -> Result<Slot, Full> {
+        let priority = wanted.priority;
         let mut waiting = {
             let mut state = self.state.lock();
-            if state.waiting.is_empty()
-                && let Some(server) = self.take(&mut state, &wanted)
-            {
-                return Ok(self.occupied(server, wanted));
+            if !state.waiting.is_ahead_of(priority) {
+                match self.take(&mut state, &wanted) {
+                    Ok(server) => return Ok(Slot::new(self, server, wanted)),
+                    Err(NoServer::Barred(after)) => return Err(Full::Barred(after)),
+                    Err(NoServer::Busy) => {}
+                }
             }
-            if state.waiting.len() >= self.config.queue.length {
-                state.waiting.retain(|waiter| !waiter.slot.is_closed());
-            }
-            if state.waiting.len() >= self.config.queue.length {
+            let (slot, receiver) = oneshot::channel();
+            if !state.waiting.push(priority, Waiter { wanted, slot }, |waiter| waiter.slot.is_closed()) {
                 return Err(Full::Queue);
             }
-            let (sender, receiver) = oneshot::channel();
-            state.waiting.push_back(Waiter { wanted, slot: sender });
             receiver
         };
-        let _counted = Counted::one_more(&self.queued);
+        let _counted = Counted::one_more(&self.figures);
         let until = deadline.within(self.config.queue.timeout.0);
         match tokio::time::timeout_at(until, &mut waiting).await {
-            Ok(Ok(slot)) => Ok(slot),
-            // A sender is dropped only when its receiver is gone.
-            Ok(Err(_)) | Err(_) => Err(Full::TooLong),
+            Ok(Ok(slot)) => slot,
+            Ok(Err(_)) => Err(Full::Queue),
+            Err(_) => Err(Full::TooLong),
         }
     }
 
@@ -137,110 +177,90 @@ impl Pool {
     }
 
     /// A place, if the pool and one of its servers has one.
-    fn take(&self, state: &mut State, wanted: &Wanted) -> Option<usize> {
+    fn take(&self, state: &mut State, wanted: &Wanted) -> Result<Arc<Server>, NoServer> {
         if state.in_flight >= self.config.max_in_flight {
-            return None;
+            return Err(NoServer::Busy);
         }
-        let server = take_server(&mut state.servers, wanted)?;
+        let server = take_server(&mut state.servers, wanted).map_err(|none| match none {
+            // There will be some in a moment.
+            NoServer::Barred(_) if state.unresolved > 0 => NoServer::Busy,
+            none => none,
+        })?;
         state.in_flight += 1;
-        Some(server)
+        Ok(server)
     }
 
-    fn occupied(self: &Arc<Self>, server: usize, wanted: Wanted) -> Slot {
-        self.servers[server].metrics.in_flight.inc();
-        Slot { pool: Arc::clone(self), server, wanted }
-    }
-
-    /// Gives places that have become free to those who wait. Without the lock while it does: a slot that
-    /// comes back, because its waiter has just left, takes it.
+    /// Gives places that have become free to those who wait. Without the lock while it does: a slot that comes back, because its
+    /// waiter has just left, takes it.
     fn serve_waiters(self: &Arc<Self>) {
         while let Some((waiter, slot)) = self.next_waiter() {
             let _ = waiter.send(slot);
         }
     }
 
-    /// The next who waits, with a place for them.
-    fn next_waiter(self: &Arc<Self>) -> Option<(oneshot::Sender<Slot>, Slot)> {
+    /// The next who waits, with a place for them, or the reason why there will be none.
+    fn next_waiter(self: &Arc<Self>) -> Option<(oneshot::Sender<Granted>, Granted)> {
         let mut state = self.state.lock();
-        while let Some(waiter) = state.waiting.pop_front() {
+        while let Some((priority, waiter)) = state.waiting.pop() {
             if waiter.slot.is_closed() {
                 continue;
             }
-            let Some(server) = self.take(&mut state, &waiter.wanted) else {
-                state.waiting.push_front(waiter);
-                return None;
+            return match self.take(&mut state, &waiter.wanted) {
+                Ok(server) => Some((waiter.slot, Ok(Slot::new(self, server, waiter.wanted)))),
+                Err(NoServer::Barred(after)) => Some((waiter.slot, Err(Full::Barred(after)))),
+                Err(NoServer::Busy) => {
+                    state.waiting.put_back(priority, waiter);
+                    None
+                }
             };
-            return Some((waiter.slot, self.occupied(server, waiter.wanted)));
         }
         None
     }
 }
 
-impl Slot {
-    pub(crate) fn server(&self) -> &Server {
-        &self.pool.servers[self.server]
-    }
-
-    /// The server did not answer, or answered nonsense: after some of these it is left alone for a while.
-    pub(crate) fn failed(&self) {
-        self.pool.state.lock().servers.failed(self.server, Instant::now());
-    }
-
-    /// The server answered.
-    pub(crate) fn succeeded(&self) {
-        self.pool.state.lock().servers.succeeded(self.server);
-    }
-
-    /// Moves to a server that this request has not tried. False: there is none, or none has room; the slot
-    /// stays where it is.
-    pub(crate) fn move_on(&mut self) -> bool {
-        if !self.wanted.tried.contains(&self.server) {
-            self.wanted.tried.push(self.server);
+impl Full {
+    /// For metrics.
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Queue => "queue_full",
+            Self::TooLong => "queue_timeout",
+            Self::Barred(_) => "no_server",
+            Self::Uploads => "uploads",
         }
-        let next = {
-            let mut state = self.pool.state.lock();
-            let Some(next) = take_server(&mut state.servers, &self.wanted) else {
-                return false;
-            };
-            state.servers.release(self.server);
-            next
-        };
-        self.server().metrics.in_flight.dec();
-        self.server = next;
-        self.server().metrics.in_flight.inc();
-        self.pool.serve_waiters();
-        true
     }
 }
 
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.server().metrics.in_flight.dec();
-        {
-            let mut state = self.pool.state.lock();
-            state.servers.release(self.server);
-            state.in_flight -= 1;
-        }
-        self.pool.serve_waiters();
-    }
+fn entries(config: &PoolConfig) -> Result<Vec<Entry>, StartError> {
+    let Some(file) = &config.state_file else { return Ok(roster::of_settings(&config.servers)) };
+    let wrong =
+        |why: String| StartError::State { pool: config.name.clone(), file: file.display().to_string(), why };
+    let Some(entries) = state_file::read(file).map_err(|error| wrong(error.to_string()))? else {
+        return Ok(roster::of_settings(&config.servers));
+    };
+    roster::check(&entries, config).map_err(|refused| wrong(refused.to_string()))?;
+    Ok(entries)
 }
 
-fn take_server(servers: &mut Servers, wanted: &Wanted) -> Option<usize> {
+fn take_server(servers: &mut Servers, wanted: &Wanted) -> Result<Arc<Server>, NoServer> {
     servers.take(wanted, Instant::now(), |below| rand::rng().random_range(0..below))
 }
 
-/// One more in a gauge, as long as it lives.
-struct Counted<'a>(&'a Gauge);
+/// One more who waits, as long as it lives.
+struct Counted<'a> {
+    figures: &'a PoolMetrics,
+    since: Instant,
+}
 
 impl<'a> Counted<'a> {
-    fn one_more(gauge: &'a Gauge) -> Self {
-        gauge.inc();
-        Self(gauge)
+    fn one_more(figures: &'a PoolMetrics) -> Self {
+        figures.queued.inc();
+        Self { figures, since: Instant::now() }
     }
 }
 
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.0.dec();
+        self.figures.queued.dec();
+        self.figures.queue_wait.observe(self.since.elapsed().as_secs_f64());
     }
 }

@@ -1,7 +1,5 @@
 //! What the edge's request head says, in the words of those who build a request for a server.
 
-use std::net::IpAddr;
-
 use uwsgi::environ::{Manner, Request};
 use weir_proto::origin::RequestHead;
 
@@ -73,8 +71,4 @@ pub(crate) fn told(head: &RequestHead, length: u64) -> Told {
 /// RFC 9110 section 9.2.2: doing it twice is as good as once.
 pub(crate) fn is_idempotent(method: &str) -> bool {
     matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE")
-}
-
-pub(crate) fn client(head: &RequestHead) -> Option<IpAddr> {
-    head.client_address.parse().ok()
 }

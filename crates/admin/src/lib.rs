@@ -50,6 +50,35 @@ impl Routes for () {
     }
 }
 
+/// Those of a part that may not be there.
+impl<R: Routes> Routes for Option<R> {
+    async fn answer(&self, request: &Request<Bytes>) -> Option<Answer> {
+        match self {
+            Some(routes) => routes.answer(request).await,
+            None => None,
+        }
+    }
+
+    fn changes(&self, request: &Request<Bytes>) -> bool {
+        self.as_ref().is_none_or(|routes| routes.changes(request))
+    }
+}
+
+/// The first's, then the second's.
+impl<A: Routes, B: Routes> Routes for (A, B) {
+    async fn answer(&self, request: &Request<Bytes>) -> Option<Answer> {
+        match self.0.answer(request).await {
+            Some(answer) => Some(answer),
+            None => self.1.answer(request).await,
+        }
+    }
+
+    /// Unless one of them knows better.
+    fn changes(&self, request: &Request<Bytes>) -> bool {
+        self.0.changes(request) && self.1.changes(request)
+    }
+}
+
 impl<R: Routes> Admin<R> {
     async fn answer(&self, request: &Request<Bytes>) -> Answer {
         let answer = match request.uri().path() {

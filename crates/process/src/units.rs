@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::{Serialize, Serializer};
 
 /// A length of time. In settings: a number with a unit (ms, s, m, h, d, w, M, y), or several; a bare number is seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -125,6 +126,16 @@ impl<'de> Deserialize<'de> for Time {
             parse: Self::parse,
             whole: Self::from_secs,
         })
+    }
+}
+
+/// As it can be read again: "10s", "1500ms".
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.subsec_millis() {
+            0 => serializer.collect_str(&format_args!("{}s", self.0.as_secs())),
+            _ => serializer.collect_str(&format_args!("{}ms", self.0.as_millis())),
+        }
     }
 }
 

@@ -118,7 +118,7 @@ async fn ready_at_once_and_there_to_the_end_of_a_drain() {
     let shutdown = Shutdown::new();
     let (release, released) = tokio::sync::oneshot::channel::<()>();
     shutdown.spawn(released);
-    let serving = tokio::spawn(serve(listener, edge(), shutdown.clone()));
+    let serving = tokio::spawn(serve(listener, edge(), (), shutdown.clone()));
     let get = async |target: &str| {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let request = format!("GET {target} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");

@@ -51,8 +51,16 @@ fn every_setting_is_read() {
         listen = "127.0.0.1:1"
         [[wsgi_adapter.pool]]
         name = "a"
-        balance = "ip_hash"
-        servers = [{ address = "unix:/a", weight = 3, down = false, max_conns = 4, max_fails = 5, fail_timeout = "6s" }]
+        balance = "hash"
+        hash_key = "cookie:user"
+        servers = [{ address = "uwsgi://app:1", weight = 3, down = false, max_conns = 4, max_fails = 5, fail_timeout = "6s", slow_start = "7s", resolve = true }, { address = "unix:/b", drain = true }]
+        resolve_every = "20s"
+        state_file = "/var/lib/weir/a.json"
+        retry = { budget = 0.1, min = 1, timeout = "9s" }
+        check = { path = "/ok?x", host = "a.example", interval = "1s", jitter = "2ms", timeout = "3s", rise = 4, fall = 5, status = "200-204", body = "fine", mandatory = true }
+        eject = { window = "1s", requests = 2, rate = 0.3, time = "4s", share = 0.5 }
+        breaker = { failures = 6, pause = "2s", max_pause = "8s" }
+        sticky = { key = "0123456789abcdef", cookie = "c", expires = "1h", path = "/p", domain = "a.example", secure = true, same_site = "None" }
         connect_timeout = "1s"
         send_timeout = "2s"
         read_timeout = "3s"
@@ -83,6 +91,41 @@ fn every_setting_is_read() {
     assert_eq!((pool.max_in_flight, pool.queue.length, pool.tries), (16, 7, 2));
     assert_eq!((pool.queue.timeout, pool.body_timeout), (Time::from_secs(8), Time::from_secs(10)));
     assert_eq!((pool.buffer_memory, pool.max_body), (Size::mebibytes(1), Size::mebibytes(10)));
+    assert_eq!((server.slow_start, server.resolve), (Time::from_secs(7), true));
+    assert!(pool.servers[1].drain && !server.drain);
+    assert_eq!(pool.hash_key, HashKey::Cookie("user".to_owned()));
+    assert_eq!(
+        (pool.resolve_every, pool.state_file.as_deref()),
+        (Time::from_secs(20), Some("/var/lib/weir/a.json".as_ref()))
+    );
+    assert_eq!((pool.retry.budget, pool.retry.min, pool.retry.timeout), (0.1, 1, Time::from_secs(9)));
+    let check = pool.check.as_ref().unwrap();
+    assert_eq!(
+        (check.path.as_str(), check.host.as_str(), check.body.as_deref()),
+        ("/ok?x", "a.example", Some("fine"))
+    );
+    assert_eq!(
+        [check.interval, check.jitter, check.timeout],
+        [Time::from_secs(1), Time::from_millis(2), Time::from_secs(3)]
+    );
+    assert_eq!((check.rise, check.fall, check.status, check.mandatory), (4, 5, Statuses(200, 204), true));
+    let eject = pool.eject.as_ref().unwrap();
+    assert_eq!(
+        (eject.window, eject.requests, eject.rate, eject.time, eject.share),
+        (Time::from_secs(1), 2, 0.3, Time::from_secs(4), 0.5)
+    );
+    let breaker = &pool.breaker;
+    assert_eq!(
+        (breaker.failures, breaker.pause, breaker.max_pause),
+        (6, Time::from_secs(2), Time::from_secs(8))
+    );
+    let sticky = pool.sticky.as_ref().unwrap();
+    assert_eq!(
+        (sticky.key.as_deref(), sticky.cookie.as_str(), sticky.expires),
+        (Some("0123456789abcdef"), "c", Some(Time::from_secs(3600)))
+    );
+    assert_eq!((sticky.path.as_str(), sticky.domain.as_deref()), ("/p", Some("a.example")));
+    assert_eq!((sticky.secure, sticky.same_site.as_str()), (true, "None"));
     assert!(!pool.request_buffering && pool.max_uploads == 9);
     assert_eq!((pool.tunnel_timeout, pool.flavour), (Time::from_secs(11), Flavour::Gunicorn));
     let variables =
@@ -110,9 +153,9 @@ fn all_that_is_wrong_is_said_with_its_place() {
         ),
         (
             r#"name = "b"
-            balance = "hash"
+            balance = "hsah"
             servers = ["127.0.0.1:1", "127.0.0.1:1", { address = "127.0.0.1:2", weight = 0 }]"#,
-            &[(".balance", "not supported"), (".servers[1]", "twice"), (".servers[2].weight", "1 to 1000")],
+            &[(".balance", "unknown method"), (".servers[1]", "twice"), (".servers[2].weight", "1 to 1000")],
         ),
         (
             r#"name = "b"
@@ -158,6 +201,34 @@ fn all_that_is_wrong_is_said_with_its_place() {
                 (".variables.A-B", "not the name"),
                 (".variables.CONTENT_LENGTH", "cannot be set"),
                 (".variables.B", "control character"),
+            ],
+        ),
+        (
+            r#"name = "b"
+            servers = [{ address = "127.0.0.1:1", resolve = true }]
+            hash_key = "header:"
+            retry = { budget = 2.0 }
+            check = { path = "x", interval = 0, rise = 0, status = "2xx", body = "" }
+            eject = { rate = 0.0, share = 2.0, requests = 0 }
+            sticky = { key = "short", cookie = "a b", same_site = "None", path = "/;" }
+            breaker = { failures = 1, pause = 0 }"#,
+            &[
+                (".servers[0].resolve", "not a name"),
+                (".hash_key", "cookie:NAME"),
+                (".retry.budget", "from 0 to 1"),
+                (".sticky.key", "16 bytes"),
+                (".sticky.cookie", "not the name"),
+                (".sticky.path", "Set-Cookie"),
+                (".sticky.same_site", "secure = true"),
+                (".check.path", "begin with /"),
+                (".check.interval", "no time"),
+                (".check.rise", "1 or more"),
+                (".check.status", "200-399"),
+                (".check.body", "empty"),
+                (".eject.rate", "more than 0"),
+                (".eject.share", "at most 1"),
+                (".eject.requests", "1 or more"),
+                (".breaker.pause", "no time"),
             ],
         ),
         (

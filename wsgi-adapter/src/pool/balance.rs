@@ -1,203 +1,288 @@
-//! Which server of a pool gets a request: nginx's methods and its passive failure marks. Pure: time and lots
-//! are arguments.
+//! Which server of a pool gets a request: nginx's methods, and what the servers' health has to say. Pure: time and lots are
+//! arguments.
 
-use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::mark::Mark;
-use crate::config::{Balance, ServerConfig};
+use super::check::Checked;
+use super::member::{Member, Server, ServerId, Standing};
+use super::outlier::{self, Counts};
+use super::ring::Ring;
+use super::wanted::Wanted;
+use crate::config::{Balance, PoolConfig, ServerConfig};
 
-/// What choosing looks at in a request.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Wanted {
-    /// For `ip_hash`.
-    pub(super) client: Option<IpAddr>,
-    /// Servers that have failed this request already.
-    pub(super) tried: Vec<usize>,
-}
+mod methods;
 
 /// The servers of one pool, in the order of the settings.
 #[derive(Debug)]
 pub(super) struct Servers {
-    method: Balance,
-    servers: Vec<State>,
-    /// A server with no other to go to instead is never marked.
-    marking: bool,
+    settings: PoolConfig,
+    members: Vec<Member>,
+    /// Empty but for `hash`.
+    ring: Ring,
 }
 
-#[derive(Debug)]
-struct State {
-    weight: i64,
-    backup: bool,
-    down: bool,
-    /// 0: no limit.
-    max_conns: usize,
-    in_flight: usize,
-    /// Of smooth weighted round robin.
-    current: i64,
-    mark: Mark,
+/// Why no server was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoServer {
+    /// Those that could be tried have no room.
+    Busy,
+    /// None may be tried. The first that may again will be so after this time, where that is known.
+    Barred(Option<Duration>),
+}
+
+/// How a server's standing has changed, for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    Failed,
+    Opened,
+    Ejected(Duration),
+    Unhealthy,
+    /// It takes part again.
+    Back,
 }
 
 impl Servers {
-    pub(super) fn new(method: Balance, servers: &[ServerConfig]) -> Self {
-        let servers: Vec<_> = servers.iter().map(State::new).collect();
-        let marking = servers.iter().filter(|server| !server.down).count() > 1;
-        Self { method, servers, marking }
+    pub(super) fn new(settings: &PoolConfig) -> Self {
+        Self { settings: settings.clone(), members: Vec::new(), ring: Ring::default() }
     }
 
-    /// Takes a place at a server, to be given back by `release`. `None`: every server that could be tried has
-    /// `max_conns` requests. `lot` draws a number below its argument.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter()
+    }
+
+    pub(super) fn get(&self, id: ServerId) -> Option<&Member> {
+        self.members.iter().find(|member| member.id() == id)
+    }
+
+    /// Of the servers that come of one listed entry.
+    pub(super) fn ids_of(&self, listed: ServerId) -> Vec<ServerId> {
+        self.members
+            .iter()
+            .map(|member| &member.server)
+            .filter(|server| server.listed == listed)
+            .map(|server| server.id)
+            .collect()
+    }
+
+    fn get_mut(&mut self, id: ServerId) -> Option<&mut Member> {
+        self.members.iter_mut().find(|member| member.id() == id)
+    }
+
+    /// `joined`: when it came to a pool that was at work already, so that it starts slowly and, with `check.mandatory`, only once
+    /// a check has passed.
+    pub(super) fn add(&mut self, server: Arc<Server>, settings: ServerConfig, joined: Option<Instant>) {
+        let unchecked = self.settings.check.as_ref().is_some_and(|check| check.mandatory);
+        let mut member = Member::new(server, settings, Checked::new(!unchecked));
+        member.back = joined;
+        self.members.push(member);
+        self.build_ring();
+    }
+
+    /// Requests under way at it go on.
+    pub(super) fn remove(&mut self, id: ServerId) -> Option<Arc<Server>> {
+        let index = self.members.iter().position(|member| member.id() == id)?;
+        let member = self.members.remove(index);
+        self.build_ring();
+        Some(member.server)
+    }
+
+    /// Gives a server other settings, its address excepted.
+    pub(super) fn change(&mut self, id: ServerId, mut settings: ServerConfig, now: Instant) {
+        let Some(member) = self.get_mut(id) else { return };
+        settings.address = member.settings.address.clone();
+        let was_on = member.is_on();
+        member.mark = super::mark::Mark::new(settings.max_fails, settings.fail_timeout.0);
+        member.settings = settings;
+        if member.is_on() && !was_on {
+            member.back = Some(now);
+        }
+        self.build_ring();
+    }
+
+    fn build_ring(&mut self) {
+        if self.settings.balance == Balance::Hash {
+            // Also those that are down, so that nothing else moves.
+            let primary = self.members.iter().filter(|member| !member.settings.backup);
+            self.ring =
+                Ring::new(primary.map(|member| (member.id(), member.server.place(), member.settings.weight)));
+        }
+    }
+
+    /// Takes a place at a server, to be given back by `release`. `lot` draws a number below its argument.
     pub(super) fn take(
         &mut self,
         wanted: &Wanted,
         now: Instant,
+        lot: impl FnMut(i64) -> i64,
+    ) -> Result<Arc<Server>, NoServer> {
+        let possible = self.possible(wanted, now);
+        if possible.is_empty() {
+            return Err(NoServer::Barred(self.first_to_open(wanted, now)));
+        }
+        let marking = self.is_marking();
+        let healthy = |&index: &usize| {
+            matches!(self.members[index].standing(marking, now), Standing::Up | Standing::Draining)
+        };
+        // When none is well, health says nothing: better to try one than to refuse.
+        let heed = possible.iter().any(healthy);
+        let open = |&index: &usize| self.members[index].has_room() && (!heed || healthy(&index));
+        let open: Vec<usize> = possible.into_iter().filter(open).collect();
+        let bound = open.iter().copied().find(|&index| Some(self.members[index].id()) == wanted.bound);
+        let chosen = match bound {
+            Some(bound) => Some(bound),
+            None => self.choose(open, wanted, now, lot),
+        };
+        let member = &mut self.members[chosen.ok_or(NoServer::Busy)?];
+        member.in_flight += 1;
+        member.mark.chosen(now);
+        member.breaker.chosen(now);
+        Ok(Arc::clone(&member.server))
+    }
+
+    fn choose(
+        &mut self,
+        open: Vec<usize>,
+        wanted: &Wanted,
+        now: Instant,
         mut lot: impl FnMut(i64) -> i64,
     ) -> Option<usize> {
-        let possible = |(index, server): (usize, &State)| !server.down && !wanted.tried.contains(&index);
-        let unmarked = |server: &State| !self.marking || server.mark.allows(now);
-        // When all are marked the marks say nothing: better to try one than to refuse.
-        let heed = self.servers.iter().enumerate().any(|each| possible(each) && unmarked(each.1));
-        let group = |backup: bool| -> Vec<usize> {
-            let open = |(index, server): (usize, &State)| {
-                possible((index, server))
-                    && server.backup == backup
-                    && server.has_room()
-                    && (!heed || unmarked(server))
-            };
-            (0..self.servers.len()).filter(|&index| open((index, &self.servers[index]))).collect()
+        let (backup, primary): (Vec<usize>, Vec<usize>) =
+            open.into_iter().partition(|&index| self.members[index].settings.backup);
+        // The methods that know each server's own clients do not know backups.
+        let (open, method) = match primary.is_empty() {
+            false => (primary, self.settings.balance),
+            true => match self.settings.balance {
+                Balance::Hash | Balance::IpHash => (backup, Balance::RoundRobin),
+                method => (backup, method),
+            },
         };
-        let mut open = group(false);
-        if open.is_empty() {
-            open = group(true);
-        }
-        let chosen = match self.method {
-            Balance::RoundRobin => self.in_turn(&open),
-            Balance::LeastConn => self.least_busy(&open),
-            Balance::RandomTwo => self.better_of_two(&open, &mut lot),
-            Balance::IpHash => self.by_address(wanted.client, &open),
-        }?;
-        let server = &mut self.servers[chosen];
-        server.in_flight += 1;
-        server.mark.chosen(now);
-        Some(chosen)
-    }
-
-    pub(super) fn release(&mut self, server: usize) {
-        if let Some(server) = self.servers.get_mut(server) {
-            server.in_flight = server.in_flight.saturating_sub(1);
+        match method {
+            Balance::RoundRobin => self.in_turn(&open, now),
+            Balance::LeastConn => self.least_busy(&open, now),
+            Balance::LeastTime => self.quickest(&open, now),
+            Balance::RandomTwo => self.better_of_two(&open, now, &mut lot),
+            Balance::IpHash => self.by_address(wanted.client, &open, now),
+            Balance::Hash => self.by_key(wanted.key, &open, now),
         }
     }
 
-    /// The server did not answer, or answered nonsense.
-    pub(super) fn failed(&mut self, server: usize, now: Instant) {
-        if let Some(server) = self.servers.get_mut(server) {
-            server.mark.failed(now);
+    /// Servers that this request may go to, busy and failing ones included.
+    fn possible(&self, wanted: &Wanted, now: Instant) -> Vec<usize> {
+        let possible = |member: &Member| {
+            !member.settings.down
+                && !wanted.tried.contains(&member.id())
+                && member.breaker.allows(now)
+                && (!member.settings.drain || wanted.bound == Some(member.id()))
+        };
+        (0..self.members.len()).filter(|&index| possible(&self.members[index])).collect()
+    }
+
+    fn first_to_open(&self, wanted: &Wanted, now: Instant) -> Option<Duration> {
+        let open =
+            self.members.iter().filter(|member| member.is_on() && !wanted.tried.contains(&member.id()));
+        open.map(|member| member.breaker.closed_for(now)).min()
+    }
+
+    /// As in nginx, `max_fails` never marks a server that has no other to go to instead.
+    fn is_marking(&self) -> bool {
+        self.members.iter().filter(|member| member.is_on()).count() > 1
+    }
+
+    pub(super) fn standing(&self, member: &Member, now: Instant) -> Standing {
+        member.standing(self.is_marking(), now)
+    }
+
+    pub(super) fn release(&mut self, id: ServerId) {
+        if let Some(member) = self.get_mut(id) {
+            member.in_flight = member.in_flight.saturating_sub(1);
         }
     }
 
-    /// The server answered.
-    pub(super) fn succeeded(&mut self, server: usize) {
-        if let Some(server) = self.servers.get_mut(server) {
-            server.mark.succeeded();
+    /// The server replied, with this status and after this time.
+    pub(super) fn replied(&mut self, id: ServerId, status: u16, took: Duration, now: Instant) -> Vec<Event> {
+        let Some(member) = self.get_mut(id) else { return Vec::new() };
+        member.latency.observe(took, now);
+        let was_marked = member.mark.succeeded();
+        let was_open = member.breaker.succeeded();
+        let mut events = Vec::new();
+        if was_marked || was_open {
+            member.back = Some(now);
+            events.push(Event::Back);
         }
+        events.extend(self.judge(id, status >= 500, now));
+        events
     }
 
-    /// Smooth weighted round robin, as in nginx: weights 5, 1, 1 give a a b a c a a.
-    fn in_turn(&mut self, open: &[usize]) -> Option<usize> {
-        let mut total = 0;
-        for &index in open {
-            let server = &mut self.servers[index];
-            server.current += server.weight;
-            total += server.weight;
+    /// The server did not answer, or answered nonsense. `marks`: that is its own fault, as nginx counts it.
+    pub(super) fn failed(
+        &mut self,
+        id: ServerId,
+        kind: &'static str,
+        marks: bool,
+        now: Instant,
+    ) -> Vec<Event> {
+        let (breaker, marking) = (self.settings.breaker.clone(), self.is_marking());
+        let Some(member) = self.get_mut(id) else { return Vec::new() };
+        member.failures += 1;
+        member.last_failure = Some((now, kind));
+        let mut events = Vec::new();
+        if marks {
+            if member.mark.failed(now) && marking {
+                events.push(Event::Failed);
+            }
+            if member.breaker.failed(&breaker, now) {
+                events.push(Event::Opened);
+            }
         }
-        // The first of equals.
-        let best = open.iter().copied().rev().max_by_key(|&index| self.servers[index].current)?;
-        self.servers[best].current -= total;
-        Some(best)
+        events.extend(self.judge(id, true, now));
+        events
     }
 
-    fn least_busy(&mut self, open: &[usize]) -> Option<usize> {
-        let least =
-            open.iter().copied().reduce(|best, other| if self.busier(best, other) { other } else { best })?;
-        let equal = |&index: &usize| !self.busier(index, least);
-        let equals: Vec<usize> = open.iter().copied().filter(equal).collect();
-        self.in_turn(&equals)
-    }
-
-    fn better_of_two(&mut self, open: &[usize], lot: &mut impl FnMut(i64) -> i64) -> Option<usize> {
-        let first = self.drawn(open, lot)?;
-        let others: Vec<usize> = open.iter().copied().filter(|&index| index != first).collect();
-        let second = self.drawn(&others, lot).unwrap_or(first);
-        Some(if self.busier(first, second) { second } else { first })
-    }
-
-    /// One by lot, by weight.
-    fn drawn(&self, open: &[usize], lot: &mut impl FnMut(i64) -> i64) -> Option<usize> {
-        let total = open.iter().map(|&index| self.servers[index].weight).sum::<i64>();
-        if total <= 0 {
+    /// An active check has passed, or failed for this reason.
+    pub(super) fn checked(
+        &mut self,
+        id: ServerId,
+        result: Result<(), String>,
+        now: Instant,
+    ) -> Option<Event> {
+        let check = self.settings.check.clone()?;
+        let member = self.get_mut(id)?;
+        if !member.checked.note(result, &check) {
             return None;
         }
-        let drawn = lot(total);
-        self.at_weight(open.iter().copied(), drawn)
+        if !member.checked.is_up() {
+            return Some(Event::Unhealthy);
+        }
+        member.back = Some(now);
+        Some(Event::Back)
     }
 
-    /// nginx's `ip_hash`: its hash over the first three octets of an IPv4 address, or a whole IPv6 one,
-    /// rehashed when the server that it names cannot be used.
-    fn by_address(&mut self, client: Option<IpAddr>, open: &[usize]) -> Option<usize> {
-        const REHASHES: usize = 20;
-        let octets = match client {
-            Some(IpAddr::V4(address)) => address.octets()[..3].to_vec(),
-            Some(IpAddr::V6(address)) => address.octets().to_vec(),
-            None => return self.in_turn(open),
-        };
-        // All of them, so that a client stays where it is when another server goes away.
-        let primary: Vec<usize> =
-            (0..self.servers.len()).filter(|&index| !self.servers[index].backup).collect();
-        let total: i64 = primary.iter().map(|&index| self.servers[index].weight).sum();
-        let mut hash: i64 = 89;
-        for _ in 0..REHASHES {
-            for octet in &octets {
-                hash = (hash * 113 + i64::from(*octet)) % 6271;
-            }
-            let named = self.at_weight(primary.iter().copied(), hash.checked_rem(total)?);
-            if let Some(named) = named.filter(|named| open.contains(named)) {
-                return Some(named);
+    /// Counts a reply or the lack of one, and ejects the server if it stands out.
+    fn judge(&mut self, id: ServerId, bad: bool, now: Instant) -> Option<Event> {
+        let settings = self.settings.eject.clone()?;
+        let on = self.members.iter().filter(|member| member.is_on());
+        let (mut servers, mut ejected, mut others) = (0, 0, Counts::default());
+        for member in on {
+            servers += 1;
+            ejected += usize::from(member.outlier.is_ejected(now));
+            if member.id() != id {
+                let counts = member.outlier.counts();
+                others = Counts {
+                    all: others.all.saturating_add(counts.all),
+                    bad: others.bad.saturating_add(counts.bad),
+                };
             }
         }
-        self.in_turn(open)
-    }
-
-    /// Laid end to end by weight, the server that `point` falls on.
-    fn at_weight(&self, mut servers: impl Iterator<Item = usize>, mut point: i64) -> Option<usize> {
-        servers.find(|&index| {
-            point -= self.servers[index].weight;
-            point < 0
-        })
-    }
-
-    /// Has `one` more requests for its weight than `other`?
-    fn busier(&self, one: usize, other: usize) -> bool {
-        let (one, other) = (&self.servers[one], &self.servers[other]);
-        one.in_flight as i64 * other.weight > other.in_flight as i64 * one.weight
-    }
-}
-
-impl State {
-    fn new(config: &ServerConfig) -> Self {
-        Self {
-            weight: i64::from(config.weight),
-            backup: config.backup,
-            down: config.down,
-            max_conns: config.max_conns,
-            in_flight: 0,
-            current: 0,
-            mark: Mark::new(config.max_fails, config.fail_timeout.0),
-        }
-    }
-
-    fn has_room(&self) -> bool {
-        self.max_conns == 0 || self.in_flight < self.max_conns
+        let member = self.get_mut(id)?;
+        member.outlier.note(bad, &settings, now);
+        let out = bad
+            && !member.outlier.is_ejected(now)
+            && outlier::stands_out(member.outlier.counts(), others, &settings)
+            && outlier::may_eject(ejected, servers, &settings);
+        out.then(|| Event::Ejected(member.outlier.eject(&settings, now)))
     }
 }
 

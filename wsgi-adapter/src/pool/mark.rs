@@ -34,17 +34,23 @@ impl Mark {
         }
     }
 
-    pub(super) fn failed(&mut self, now: Instant) {
+    /// True: that was one too many.
+    pub(super) fn failed(&mut self, now: Instant) -> bool {
+        let allowed = self.allows(now);
         self.fails = self.fails.saturating_add(1);
         self.failed_at = Some(now);
         self.checked_at = Some(now);
+        allowed && !self.allows(now)
     }
 
-    /// Forgives, if `fail_timeout` had passed since the last failure when a request was let through.
-    pub(super) fn succeeded(&mut self) {
-        if self.failed_at < self.checked_at {
+    /// Forgives, if `fail_timeout` had passed since the last failure when a request was let through. True: the server was marked.
+    pub(super) fn succeeded(&mut self) -> bool {
+        let forgiven = self.failed_at < self.checked_at;
+        let marked = self.max_fails > 0 && self.fails >= self.max_fails;
+        if forgiven {
             self.fails = 0;
         }
+        forgiven && marked
     }
 
     fn is_old(&self, now: Instant) -> bool {

@@ -13,7 +13,7 @@ use weir_proto::origin::{
     End, Failure, FetchReply, FetchRequest, Field, Kind, ReplyHead, RequestHead, fetch_reply, fetch_request,
 };
 use weir_proto::transport::{self, Transport};
-use wsgi_adapter::{Config, Metrics, PoolConfig, ServerConfig};
+use wsgi_adapter::{Config, PoolConfig, Pools, ServerConfig};
 
 /// No test waits for anything longer than this.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -21,7 +21,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Clone)]
 pub(crate) struct Edge {
     client: OriginClient<Transport>,
-    metrics: Metrics,
+    pools: Pools,
 }
 
 /// How an answer ended.
@@ -87,10 +87,9 @@ pub(crate) fn end() -> FetchRequest {
 
 impl Edge {
     pub(crate) fn in_process(pool: PoolConfig) -> Self {
-        let metrics = Metrics::default();
-        let config = Config { pool: vec![pool], ..Config::default() };
-        let service = wsgi_adapter::service(&config, &metrics, &Shutdown::new());
-        Self { client: OriginClient::new(transport::in_process(service)), metrics }
+        let pools = Pools::open(&Config { pool: vec![pool], ..Config::default() }).unwrap();
+        let service = wsgi_adapter::service(&pools, &Shutdown::new());
+        Self { client: OriginClient::new(transport::in_process(service)), pools }
     }
 
     /// And what `run` comes back with.
@@ -98,17 +97,14 @@ impl Edge {
         pool: PoolConfig,
         shutdown: Shutdown,
     ) -> (Self, tokio::task::JoinHandle<bool>) {
-        let metrics = Metrics::default();
-        let config = Config { pool: vec![pool], ..Config::default() };
+        let pools = Pools::open(&Config { pool: vec![pool], ..Config::default() }).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let counting = metrics.clone();
+        let serving = pools.clone();
         let run =
-            tokio::spawn(
-                async move { wsgi_adapter::run(config, listener, counting, shutdown).await.is_ok() },
-            );
+            tokio::spawn(async move { wsgi_adapter::run(serving, None, listener, shutdown).await.is_ok() });
         let channel = tonic::transport::Endpoint::from_shared(url).unwrap().connect_lazy();
-        (Self { client: OriginClient::new(transport::network(vec![channel])), metrics }, run)
+        (Self { client: OriginClient::new(transport::network(vec![channel])), pools }, run)
     }
 
     /// Sends these messages as they come; the reply as it comes.
@@ -136,7 +132,7 @@ impl Edge {
     /// What the admin listener would show.
     pub(crate) fn metrics(&self) -> String {
         let mut registry = Registry::default();
-        self.metrics.register(&mut registry);
+        self.pools.register(&mut registry);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         text

@@ -1,0 +1,122 @@
+//! Those who wait for a server: bounded, the most urgent first, among equals first come first served.
+
+use std::collections::VecDeque;
+
+use weir_proto::origin::Priority;
+
+/// In the order they are served.
+const ORDER: [Priority; 3] = [Priority::High, Priority::Normal, Priority::Low];
+
+#[derive(Debug)]
+pub(super) struct Queue<T> {
+    length: usize,
+    /// One line for each of `ORDER`.
+    lines: [VecDeque<T>; 3],
+}
+
+impl<T> Queue<T> {
+    /// `length`: how many may wait, all together.
+    pub(super) fn new(length: usize) -> Self {
+        Self { length, lines: Default::default() }
+    }
+
+    /// Would somebody be served before one of this priority who comes now?
+    pub(super) fn is_ahead_of(&self, priority: Priority) -> bool {
+        self.lines.iter().take(line(priority) + 1).any(|line| !line.is_empty())
+    }
+
+    /// Lines up `waiter`. Where the queue is full those are taken out who are `gone`, else the last of less urgent ones is turned
+    /// away. False: there is no place.
+    pub(super) fn push(&mut self, priority: Priority, waiter: T, gone: impl Fn(&T) -> bool) -> bool {
+        if self.waiting() >= self.length {
+            self.lines.iter_mut().for_each(|line| line.retain(|waiter| !gone(waiter)));
+        }
+        if self.waiting() >= self.length
+            && !self.lines.iter_mut().skip(line(priority) + 1).rev().any(|line| line.pop_back().is_some())
+        {
+            return false;
+        }
+        self.lines[line(priority)].push_back(waiter);
+        true
+    }
+
+    pub(super) fn pop(&mut self) -> Option<(Priority, T)> {
+        let lines = ORDER.iter().zip(&mut self.lines);
+        lines.into_iter().find_map(|(priority, line)| Some((*priority, line.pop_front()?)))
+    }
+
+    /// Back to where it was.
+    pub(super) fn put_back(&mut self, priority: Priority, waiter: T) {
+        self.lines[line(priority)].push_front(waiter);
+    }
+
+    fn waiting(&self) -> usize {
+        self.lines.iter().map(VecDeque::len).sum()
+    }
+}
+
+fn line(priority: Priority) -> usize {
+    match priority {
+        Priority::High => 0,
+        Priority::Normal => 1,
+        Priority::Low => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn emptied(mut queue: Queue<&str>) -> String {
+        std::iter::from_fn(|| queue.pop()).map(|(_, waiter)| waiter).collect()
+    }
+
+    fn filled(length: usize, waiters: &[(Priority, &'static str)]) -> (Queue<&'static str>, usize) {
+        let mut queue = Queue::new(length);
+        let taken =
+            waiters.iter().filter(|(priority, waiter)| queue.push(*priority, *waiter, |_| false)).count();
+        (queue, taken)
+    }
+
+    #[test]
+    fn the_most_urgent_first_and_in_order() {
+        use Priority::{High, Low, Normal};
+        // Who comes, in which order, how many fit, and who is served.
+        for (length, waiters, served) in [
+            (
+                9,
+                vec![(Normal, "a"), (Low, "b"), (High, "c"), (Normal, "d"), (High, "e"), (Low, "f")],
+                "ceadbf",
+            ),
+            (2, vec![(Normal, "a"), (Normal, "b"), (Normal, "c")], "ab"),
+            (2, vec![(Normal, "a"), (Low, "b"), (Normal, "c"), (Normal, "d")], "ac"),
+            (2, vec![(Low, "a"), (Normal, "b"), (High, "c"), (High, "d"), (High, "e")], "cd"),
+            (2, vec![(Low, "a"), (Low, "b"), (High, "c")], "ca"),
+            (1, vec![(High, "a"), (Normal, "b"), (Low, "c")], "a"),
+            (0, vec![(High, "a")], ""),
+        ] {
+            let (queue, _) = filled(length, &waiters);
+            assert_eq!(emptied(queue), served, "{waiters:?}");
+        }
+    }
+
+    #[test]
+    fn those_who_left_make_room() {
+        let (mut queue, taken) =
+            filled(2, &[(Priority::Low, "a"), (Priority::Low, "b"), (Priority::Low, "c")]);
+        assert_eq!(taken, 2);
+        assert!(queue.push(Priority::Low, "d", |waiter| *waiter == "a"));
+        assert_eq!(emptied(queue), "bd");
+    }
+
+    #[test]
+    fn knows_who_comes_first() {
+        let (mut queue, _) = filled(9, &[(Priority::Normal, "a")]);
+        assert!(!queue.is_ahead_of(Priority::High));
+        assert!(queue.is_ahead_of(Priority::Normal) && queue.is_ahead_of(Priority::Low));
+        let (priority, waiter) = queue.pop().unwrap();
+        assert!(queue.pop().is_none());
+        queue.put_back(priority, waiter);
+        assert_eq!(emptied(queue), "a");
+    }
+}

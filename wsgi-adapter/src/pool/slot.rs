@@ -1,0 +1,145 @@
+//! A request's place at a server: what became of it is told here, and it may move to another server.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+use uwsgi::reply::Field;
+use weir_proto::origin::RequestHead;
+
+use super::balance::Event;
+use super::member::Server;
+use super::wanted::Wanted;
+use super::{Pool, take_server};
+
+/// Given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pool: Arc<Pool>,
+    server: Arc<Server>,
+    wanted: Wanted,
+    first_try: Instant,
+    this_try: Instant,
+    /// It counts against the retry budget.
+    retrying: bool,
+}
+
+impl Slot {
+    /// Of a place that has been taken.
+    pub(super) fn new(pool: &Arc<Pool>, server: Arc<Server>, wanted: Wanted) -> Self {
+        server.metrics.in_flight.inc();
+        let now = Instant::now();
+        Self { pool: Arc::clone(pool), server, wanted, first_try: now, this_try: now, retrying: false }
+    }
+
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// The reply's head has come.
+    pub(crate) fn replied(&mut self, status: u16) {
+        let took = self.this_try.elapsed();
+        self.server.metrics.replied(status, took);
+        let events = {
+            let mut state = self.pool.state.lock();
+            if std::mem::take(&mut self.retrying) {
+                state.retrying -= 1;
+            }
+            state.servers.replied(self.server.id, status, took, Instant::now())
+        };
+        self.pool.tell(&self.server, &events);
+    }
+
+    /// Sees to it that the visitor of this request comes to the same server next time (`sticky`). `fields`: those of the reply.
+    pub(crate) fn bind(&self, head: &RequestHead, fields: &mut Vec<Field>) {
+        if let Some(sticky) = &self.pool.sticky
+            && (self.wanted.bound != Some(self.server.id) || sticky.always_looks())
+        {
+            sticky.bind(head, &self.server, fields, Instant::now());
+        }
+    }
+
+    /// There is no reply, or no whole one. `marks`: the server counts as failing for it (`max_fails`, `breaker`).
+    pub(crate) fn failed(&self, kind: &'static str, marks: bool) {
+        let events = self.pool.state.lock().servers.failed(self.server.id, kind, marks, Instant::now());
+        self.pool.tell(&self.server, &events);
+    }
+
+    /// Moves to a server that this request has not tried. False: there is none, none has room, or enough has been tried (`retry`);
+    /// the slot stays where it is.
+    pub(crate) fn move_on(&mut self) -> bool {
+        let retry = &self.pool.config.retry;
+        if !retry.timeout.0.is_zero() && self.first_try.elapsed() >= retry.timeout.0 {
+            return false;
+        }
+        if !self.wanted.tried.contains(&self.server.id) {
+            self.wanted.tried.push(self.server.id);
+        }
+        let next = {
+            let mut state = self.pool.state.lock();
+            if !self.retrying && !retry.allows(state.retrying, state.in_flight) {
+                self.pool.figures.retries_refused.inc();
+                return false;
+            }
+            let Ok(next) = take_server(&mut state.servers, &self.wanted) else {
+                return false;
+            };
+            state.servers.release(self.server.id);
+            if !std::mem::replace(&mut self.retrying, true) {
+                state.retrying += 1;
+            }
+            next
+        };
+        self.pool.figures.retries.inc();
+        self.server.metrics.in_flight.dec();
+        self.server = next;
+        self.server.metrics.in_flight.inc();
+        self.this_try = Instant::now();
+        self.pool.serve_waiters();
+        true
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.server.metrics.in_flight.dec();
+        {
+            let mut state = self.pool.state.lock();
+            state.servers.release(self.server.id);
+            state.in_flight -= 1;
+            state.retrying -= usize::from(self.retrying);
+        }
+        self.pool.serve_waiters();
+    }
+}
+
+impl Pool {
+    /// What an active check has found.
+    pub(super) fn checked(&self, server: &Server, result: Result<(), String>) {
+        if let Err(fault) = &result {
+            debug!(pool = self.config.name, server = %server.address, "check failed: {fault}");
+        }
+        let event = self.state.lock().servers.checked(server.id, result, Instant::now());
+        self.tell(server, event.as_slice());
+    }
+
+    /// Writes down how a server's standing has changed.
+    pub(super) fn tell(&self, server: &Server, events: &[Event]) {
+        let (pool, server) = (&self.config.name, &server.address);
+        for event in events {
+            match event {
+                Event::Failed => {
+                    warn!(pool, %server, "left alone for fail_timeout: max_fails requests have failed")
+                }
+                Event::Opened => {
+                    warn!(pool, %server, "left alone: breaker.failures requests in a row have failed")
+                }
+                Event::Ejected(time) => {
+                    warn!(pool, %server, "left alone for {time:?}: it fails far more often than the others (eject)");
+                }
+                Event::Unhealthy => warn!(pool, %server, "left alone: its health check fails"),
+                Event::Back => info!(pool, %server, "takes part again"),
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What choosing a server looks at in a request.
+
+use std::net::IpAddr;
+
+use weir_proto::origin::{Priority, RequestHead};
+
+use super::member::ServerId;
+use super::ring;
+use crate::config::HashKey;
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    /// For `ip_hash`.
+    pub(super) client: Option<IpAddr>,
+    /// For `hash`: where the request's key is on the ring.
+    pub(super) key: Option<u32>,
+    /// The server that its visitor has had before, for `sticky`.
+    pub(super) bound: Option<ServerId>,
+    pub(super) priority: Priority,
+    /// Servers that have failed this request already.
+    pub(super) tried: Vec<ServerId>,
+}
+
+impl Wanted {
+    pub(super) fn new(head: &RequestHead, key: &HashKey, bound: Option<ServerId>) -> Self {
+        Self {
+            client: head.client_address.parse().ok(),
+            key: key_of(head, key).map(ring::place),
+            bound,
+            priority: head.priority(),
+            tried: Vec::new(),
+        }
+    }
+}
+
+fn key_of<'a>(head: &'a RequestHead, key: &HashKey) -> Option<&'a [u8]> {
+    let found = match key {
+        HashKey::Uri => &head.target[..],
+        HashKey::Client => head.client_address.as_bytes(),
+        HashKey::Header(name) => {
+            let field = head.fields.iter().find(|field| field.name.eq_ignore_ascii_case(name.as_bytes()))?;
+            &field.value[..]
+        }
+        HashKey::Cookie(name) => cookie(head, name)?,
+    };
+    Some(found).filter(|key| !key.is_empty())
+}
+
+/// The value of the first cookie of this name.
+pub(super) fn cookie<'a>(head: &'a RequestHead, name: &str) -> Option<&'a [u8]> {
+    let fields = head.fields.iter().filter(|field| field.name == "cookie");
+    let mut pairs = fields.flat_map(|field| field.value.split(|&byte| byte == b';'));
+    pairs.find_map(|pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_proto::origin::Field;
+
+    use super::*;
+
+    #[test]
+    fn keys_are_found_where_the_settings_say() {
+        let field =
+            |name: &'static str, value: &'static str| Field { name: name.into(), value: value.into() };
+        let head = RequestHead {
+            target: "/a?b".into(),
+            client_address: "192.0.2.1".to_owned(),
+            fields: vec![
+                field("x-user", "u"),
+                field("cookie", "ab=1; a=2;b= 3"),
+                field("cookie", "c=4; a=5"),
+                field("x-empty", ""),
+            ],
+            ..RequestHead::default()
+        };
+        let cookie = |name: &str| HashKey::Cookie(name.to_owned());
+        for (key, found) in [
+            (HashKey::Uri, Some("/a?b")),
+            (HashKey::Client, Some("192.0.2.1")),
+            (HashKey::Header("X-User".to_owned()), Some("u")),
+            (HashKey::Header("x-none".to_owned()), None),
+            (HashKey::Header("x-empty".to_owned()), None),
+            (cookie("a"), Some("2")),
+            (cookie("ab"), Some("1")),
+            (cookie("c"), Some("4")),
+            (cookie("d"), None),
+        ] {
+            assert_eq!(key_of(&head, &key), found.map(str::as_bytes), "{key:?}");
+        }
+    }
+}
