@@ -43,7 +43,11 @@ pub(crate) async fn run(edge: Arc<Edge>, mut ticket: Ticket, ask: SharedAsk, ref
         Ok((_, Answer::Pass(why, how_long), _)) => {
             let reason = pass_reason(why);
             edge.l1.pass(ask.request.key.as_bytes(), reason, Instant::now(), how_long);
-            return ticket.end(Outcome::Pass(reason));
+            return ticket.end(match (why, fallback(&edge, &ask)) {
+                // Another edge has just seen the application fail: what it would be answered by is known.
+                (PassReason::HolderFailed, Some(page)) => page,
+                _ => Outcome::Pass(reason),
+            });
         }
         Ok((mut exchange, Answer::Found(found), waited)) => {
             let lease = found.lease;
@@ -56,6 +60,15 @@ pub(crate) async fn run(edge: Arc<Edge>, mut ticket: Ticket, ask: SharedAsk, ref
         }
     };
     make(&edge, &mut ticket, &ask, exchange, grant, fallback).await;
+}
+
+/// What this edge has itself for the case that the application fails.
+fn fallback(edge: &Edge, ask: &SharedAsk) -> Option<Outcome> {
+    let (key, fields) = (ask.request.key.as_bytes(), &ask.request.outgoing.headers);
+    let page = edge.l1.fallback(key, fields, Instant::now())?;
+    let body = Growing::whole(page.body.clone());
+    let page = served(ask, page.head.clone(), body, Source::Stale(Staleness::Failing));
+    Some(Outcome::Page(Arc::new(page)))
 }
 
 /// Gives an entry, found when the node was asked at `asked`, to those who joined, as it arrives. Returns it if it may only be used should the application fail.

@@ -131,6 +131,18 @@ impl Stack {
         }
     }
 
+    /// A second edge by the same settings, and where it is.
+    pub fn another_edge(&self) -> (Process, SocketAddr) {
+        let [http, admin] = [address(free_port()), address(free_port())];
+        let mut command = Command::new(binary("edge"));
+        command.arg("--config").arg(self.directory().join("weir.toml")).env("NO_COLOR", "1");
+        command.env("WEIR__EDGE__LISTEN", format!("[\"{http}\"]"));
+        command.env("WEIR__EDGE__ADMIN", admin.to_string());
+        let edge = Process::start("another-edge", &mut command, self.directory());
+        edge.wait_until("accepts connections", || TcpStream::connect(http).is_ok());
+        (edge, http)
+    }
+
     /// A connection of its own.
     pub fn connect(&self) -> Client {
         Client::connect(self.http)

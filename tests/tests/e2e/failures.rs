@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use weir_tests::{FakeApp, Load, Stack, binary, both_topologies, split_only, until};
+use weir_tests::{Client, FakeApp, Load, Stack, binary, both_topologies, split_only, until};
 
 const SETTINGS: &str = r#"
 timeouts = { drain = "20s" }
@@ -130,6 +130,35 @@ fn the_application_restarts_under_load(stack: &Stack) {
     until("the page is made again", || (stack.oracle.calls("hot") > before).then_some(()));
     let troubles = load.end();
     assert!(troubles.is_empty(), "{} troubles, the first: {}", troubles.len(), troubles[0]);
+}
+
+const SHARED: &str = r#"
+[[edge.site]]
+server_name = ["localhost"]
+[[edge.site.location]]
+match = "/"
+pool = "app"
+[edge.site.location.cache]
+ttl = "200ms"
+stale_while_revalidate = "1s"
+stale_if_error = "60s"
+"#;
+
+split_only!(a_failure_that_another_edge_has_seen_leaves_the_stale_page, SHARED);
+fn a_failure_that_another_edge_has_seen_leaves_the_stale_page(stack: &Stack) {
+    let (_second, at) = stack.another_edge();
+    let page = stack.get("/count/shared").expect(200).text();
+    assert_eq!(Client::connect(at).get("/count/shared").expect(200).text(), page);
+    stack.oracle.set("shared", "status=500&delay=3000");
+    std::thread::sleep(Duration::from_millis(300));
+    // Both begin to make it anew, the second edge by waiting for the first.
+    stack.get("/count/shared").expect(200);
+    stack.oracle.wait_for_calls("shared", 2);
+    Client::connect(at).get("/count/shared").expect(200);
+    // Past the time in which the old page is given at once, a visitor waits for what was begun.
+    std::thread::sleep(Duration::from_millis(1_200));
+    let response = Client::connect(at).get("/count/shared").expect(200);
+    assert_eq!(response.text(), page);
 }
 
 /// Some visitors of one page, some of pages nobody has asked for yet.
