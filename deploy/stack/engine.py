@@ -7,8 +7,13 @@ import time
 
 PROJECT = "weir-stack-test"
 # Apart from those of `make up` and `make demo`.
-PORTS, ADMIN_PORTS = "18080-18089", "19900-19909"
-ENVIRONMENT = {**os.environ, "WEIR_PORTS": PORTS, "WEIR_ADMIN_PORTS": ADMIN_PORTS, "DOCKER_BUILDKIT": "0"}
+PORTS = range(18080, 18090)
+ENVIRONMENT = {
+    **os.environ,
+    "WEIR_PORTS": f"{PORTS[0]}-{PORTS[-1]}",
+    "WEIR_ADMIN_PORTS": "19900-19909",
+    "DOCKER_BUILDKIT": "0",
+}
 SECONDS_TO_HEALTH = 180
 
 
