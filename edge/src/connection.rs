@@ -208,7 +208,7 @@ impl Connection {
             return (Step::Refused(Refusal::Misdirected), used);
         }
         let keep_alive = self.may_keep_alive(head.keep_alive);
-        if let Some(mut hit) = hit::find(&self.edge, &sites, &head, &self.via, scratch) {
+        if let Some(hit) = hit::find(&self.edge, &sites, &head, &self.via, scratch) {
             let step = match hit.send(&self.edge, &head, &self.via, keep_alive, (&mut self.stream, context)) {
                 Ok(unsent) => Step::Answered { unsent, keep_alive },
                 Err(_) => Step::Closed,

@@ -27,6 +27,7 @@ pub(crate) use stream::FileStream;
 use coding::Codings;
 use lookup::{Found, Lookup, Missing};
 use reply::{Content, reply};
+use resource::Resource;
 
 /// A disk that has not answered after this long is taken for gone.
 const DISK_DEADLINE: Duration = Duration::from_secs(10);
@@ -82,17 +83,11 @@ pub(crate) async fn answer(
     if !matches!(*request.method, Method::GET | Method::HEAD) {
         return FileAnswer::MethodNotAllowed;
     }
-    let accepted =
-        if settings.is_precompressed() { Codings::accepted_by(request.headers) } else { Codings::default() };
+    let accepted = accepted(settings, request);
     let path = request.path.as_bytes();
     let known = cache.get(settings, path);
-    if let Some(resource) = &known
-        && cache.is_valid(resource, now)
-        && let representation = resource.choose(accepted)
-        && let Some(content) = &representation.content
-    {
-        let content = Content::Memory(content.clone());
-        return FileAnswer::Reply(reply(request, representation, content, now));
+    if let Some(kept) = known.as_deref().and_then(|resource| kept(request, resource, accepted, now, cache)) {
+        return FileAnswer::Reply(kept);
     }
     let Some(file) = settings.file_for(request.path) else { return FileAnswer::NotFound };
     let lookup = Lookup {
@@ -121,6 +116,36 @@ pub(crate) async fn answer(
             }
         }
     }
+}
+
+/// The same where it takes no waiting: memory has the file, and it was looked at lately. For GET and HEAD only.
+pub(crate) fn from_memory(
+    settings: &FileSettings,
+    request: &FileRequest<'_>,
+    now: SystemTime,
+    cache: &FileCache,
+) -> Option<FileReply> {
+    let resource = cache.get(settings, request.path.as_bytes())?;
+    kept(request, &resource, accepted(settings, request), now, cache)
+}
+
+fn kept(
+    request: &FileRequest<'_>,
+    resource: &Resource,
+    accepted: Codings,
+    now: SystemTime,
+    cache: &FileCache,
+) -> Option<FileReply> {
+    if !cache.is_valid(resource, now) {
+        return None;
+    }
+    let representation = resource.choose(accepted);
+    let content = Content::Memory(representation.content.clone()?);
+    Some(reply(request, representation, content, now))
+}
+
+fn accepted(settings: &FileSettings, request: &FileRequest<'_>) -> Codings {
+    if settings.is_precompressed() { Codings::accepted_by(request.headers) } else { Codings::default() }
 }
 
 /// Runs what waits for the disk on the pool for that, with a deadline.

@@ -1,5 +1,5 @@
-//! The plain hit: a GET or HEAD that a fresh L1 page answers as it is, on the spot. Takes no global lock, copies no body, waits for
-//! nothing. Whatever is not plain goes the long way, through the handler, and gets the same bytes.
+//! The plain hit: a GET or HEAD that a fresh L1 page or a file in memory answers, on the spot. Takes no global lock, copies no body,
+//! waits for nothing. Whatever is not plain goes the long way, through the handler, and gets the same bytes.
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;
@@ -7,7 +7,9 @@ use std::task::Context;
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
-use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE};
+use http::header::{
+    ACCEPT_ENCODING, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_cache::{Look, Methods, Policy, Wants, vary};
 use process::telemetry;
@@ -27,12 +29,13 @@ use crate::request::Via;
 use crate::sites::{Chosen, Location, Sites};
 use crate::stream::{Stream, Taken};
 use crate::writer::{self, Manner};
-use crate::{Edge, answer};
+use crate::{Edge, answer, from_files};
 
 /// Fields that make a request anything but plain.
 const NOT_PLAIN: Seen = Seen::of(&[Known::Authorization, Known::Expect, Known::Upgrade]);
-/// Fields on which it depends what of the page is sent.
-const CONDITIONS: &[(Known, HeaderName)] = &[
+/// Fields on which it depends what of a page or file is sent.
+const DECIDING: &[(Known, HeaderName)] = &[
+    (Known::AcceptEncoding, ACCEPT_ENCODING),
     (Known::IfMatch, IF_MATCH),
     (Known::IfModifiedSince, IF_MODIFIED_SINCE),
     (Known::IfNoneMatch, IF_NONE_MATCH),
@@ -58,12 +61,24 @@ pub(crate) struct Scratch {
     head: Vec<u8>,
 }
 
-/// A page that answers the request, and the room to answer in.
+/// What answers the request, and the room to answer in.
 pub(crate) struct Hit<'a> {
-    page: Arc<Page>,
-    location: &'a Location,
-    started: Instant,
+    found: Kept,
+    entry: Entry<'a>,
     head: &'a mut Vec<u8>,
+}
+
+/// What is to be written down of it, once it is sent.
+pub(crate) struct Entry<'a> {
+    location: &'a Location,
+    result: CacheResult,
+    started: Instant,
+}
+
+/// Kept in memory, and good.
+enum Kept {
+    Page(Arc<Page>),
+    File(Box<Reply>),
 }
 
 /// What the socket did not take: rest of the head, rest of the body. Boxed: it is rare, and a connection keeps the room for it.
@@ -90,60 +105,77 @@ pub(crate) fn find<'a>(
     let path = path::normalise(head.target.path().as_bytes()).ok()?;
     let host = head.host.map_or("", |host| host.as_str());
     let Chosen::Location(_, location) = sites.choose(host).choose(&path) else { return None };
-    let policy = location.cache.as_ref().filter(|policy| is_plain(policy) && !location.internal)?;
+    if location.internal {
+        return None;
+    }
+    if location.pool.is_none() {
+        let (method, fields) = (method(head), fields(head));
+        let reply = from_files::from_memory(edge, location, (&method, &fields), &path)?;
+        let entry = Entry { location, result: CacheResult::File, started };
+        return Some(Hit { found: Kept::File(Box::new(reply)), entry, head: &mut scratch.head });
+    }
+    let policy = location.cache.as_ref().filter(|policy| is_plain(policy))?;
     if location.expires != Expires::Off || (head.method == "HEAD" && policy.methods == Methods::Get) {
         return None;
     }
     let page = find_page(edge, policy, head, (via.scheme, host), started, &mut scratch.key)?;
-    Some(Hit { page, location, started, head: &mut scratch.head })
+    let entry = Entry { location, result: CacheResult::Hit, started };
+    Some(Hit { found: Kept::Page(page), entry, head: &mut scratch.head })
 }
 
-impl Hit<'_> {
+impl<'a> Hit<'a> {
     /// Over HTTP/1: head and what was asked of the body in one call.
     pub(crate) fn send(
-        &mut self,
+        self,
         edge: &Edge,
         head: &Head<'_>,
         via: &Via,
         keep_alive: bool,
         (stream, context): (&mut Stream, &mut Context<'_>),
     ) -> io::Result<Unsent> {
-        let page = &self.page;
         let head_only = head.method == "HEAD";
-        let (status, body) = if head.seen.any(CONDITIONAL) {
-            let reply = self.reply(edge, head);
-            let manner = Manner { head_only, version: head.version.into(), keep_alive };
-            writer::whole_head(self.head, &reply, manner);
-            let body = if let ReplyBody::Whole(body) = reply.body { body } else { Bytes::new() };
-            (reply.status, body)
-        } else {
-            write_head(edge, page, keep_alive, head.version, self.started, self.head);
-            (page.head.status, page.body.clone())
+        let Self { found, entry, head: out } = self;
+        let (status, body) = match found {
+            Kept::Page(page) if !head.seen.any(CONDITIONAL) => {
+                write_head(edge, &page, keep_alive, head.version, entry.started, out);
+                (page.head.status, page.body.clone())
+            }
+            found => {
+                let reply = found.reply(edge, head);
+                let manner = Manner { head_only, version: head.version.into(), keep_alive };
+                writer::whole_head(out, &reply, manner);
+                let body = if let ReplyBody::Whole(body) = reply.body { body } else { Bytes::new() };
+                (reply.status, body)
+            }
         };
         let body = if head_only { Bytes::new() } else { body };
-        let taken = stream.write_now(context, &[IoSlice::new(self.head), IoSlice::new(&body)])?;
-        let unsent = rest(taken, self.head, &body);
-        self.record(edge, head, via, status, body.len() as u64);
+        let taken = stream.write_now(context, &[IoSlice::new(out), IoSlice::new(&body)])?;
+        let unsent = rest(taken, out, &body);
+        entry.record(edge, head, via, status, body.len() as u64);
         Ok(unsent)
     }
 
-    /// The same as for whoever goes the long way.
-    pub(crate) fn reply(&self, edge: &Edge, head: &Head<'_>) -> Reply {
-        let mut conditions = HeaderMap::new();
-        for (known, name) in CONDITIONS.iter().filter(|(known, _)| head.seen.has(*known)) {
-            for value in head.fields.values(*known).filter_map(|value| HeaderValue::from_bytes(value).ok()) {
-                conditions.append(name, value);
-            }
-        }
-        let method = if head.method == "HEAD" { Method::HEAD } else { Method::GET };
-        answer::hit_under(edge, &method, &conditions, &self.page)
+    /// As a reply, the same as for whoever goes the long way.
+    pub(crate) fn reply(self, edge: &Edge, head: &Head<'_>) -> (Reply, Entry<'a>) {
+        (self.found.reply(edge, head), self.entry)
     }
+}
 
+impl Kept {
+    fn reply(self, edge: &Edge, head: &Head<'_>) -> Reply {
+        match self {
+            Self::Page(page) => answer::hit_under(edge, &method(head), &fields(head), &page),
+            Self::File(reply) => *reply,
+        }
+    }
+}
+
+impl Entry<'_> {
     /// Writes it down; `sent`: bytes of the body.
     pub(crate) fn record(&self, edge: &Edge, head: &Head<'_>, via: &Via, status: StatusCode, sent: u64) {
         let (location, status) = (self.location, status.as_u16());
         let duration = self.started.elapsed();
-        location.metrics.record(CacheResult::Hit, status, sent, duration);
+        location.metrics.record(self.result, status, sent, duration);
         if !location.access_log {
             return;
         }
@@ -157,7 +189,7 @@ impl Hit<'_> {
             bytes: sent,
             duration,
             upstream: None,
-            cache: Some(CacheResult::Hit),
+            cache: Some(self.result),
             host: head.host.map_or("", |host| host.as_str()),
             site: &location.site,
             referer: head.fields.values(Known::Referer).next(),
@@ -165,6 +197,21 @@ impl Hit<'_> {
             trace_id: None,
         });
     }
+}
+
+fn method(head: &Head<'_>) -> Method {
+    if head.method == "HEAD" { Method::HEAD } else { Method::GET }
+}
+
+/// What of the request's fields it depends on how much of a page or file is sent, and in which coding.
+fn fields(head: &Head<'_>) -> HeaderMap {
+    let mut fields = HeaderMap::new();
+    for (known, name) in DECIDING.iter().filter(|(known, _)| head.seen.has(*known)) {
+        for value in head.fields.values(*known).filter_map(|value| HeaderValue::from_bytes(value).ok()) {
+            fields.append(name, value);
+        }
+    }
+    fields
 }
 
 /// Nothing in the settings looks at more of a request than the key does.

@@ -1,11 +1,13 @@
 //! The plain way and the long way, held against each other: the same bytes for the same requests, but for the date.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_cache::{Lifetime, Source};
 use process::shutdown::Shutdown;
+use process::units::{Size, Time};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -16,6 +18,7 @@ use super::*;
 use crate::Peers;
 use crate::config::{CacheConfig, Config, LocationConfig, LogFormat, RulesConfig, SiteConfig};
 use crate::connection::Connection;
+use crate::files::FileCacheConfig;
 use crate::page::PageHead;
 
 const ROUNDS: usize = 1000;
@@ -49,18 +52,38 @@ const PAGES: &[Stored] = &[
     ("/a%20b", 200, &[("set-nothing", "")], "a space"),
 ];
 
-/// An edge with these pages in its L1. `long`: a rule that looks at more than the key sends every request the long way.
-fn edge(long: bool, nginx_cache_status: bool) -> Arc<Edge> {
+const FILES: &[&str] = &["/static/a.txt", "/static/coded.css", "/static/empty", "/static/missing"];
+
+fn write_files(directory: &Path) {
+    let write = |name: &str, text: &str| std::fs::write(directory.join(name), text).unwrap();
+    write("a.txt", "some text in a file");
+    write("coded.css", "body { color: red }");
+    write("coded.css.gz", "as if it were compressed");
+    write("empty", "");
+}
+
+/// An edge with these pages in its L1. `long`: a rule that looks at more than the key sends every request the long way, and no file
+/// is kept in memory.
+fn edge(long: bool, nginx_cache_status: bool, files: &Path) -> Arc<Edge> {
     let mut cache = CacheConfig::default();
     if long {
         cache.bypass = RulesConfig { cookie: vec!["never-sent".into()], ..RulesConfig::default() };
     }
     let location =
         LocationConfig { pool: Some("app".into()), cache: Some(cache), ..LocationConfig::new("/") };
-    let site =
-        SiteConfig { server_name: vec![HOST.into()], location: vec![location], ..SiteConfig::default() };
+    let alias = Some(format!("{}/", files.display()));
+    let expires = Some(Expires::Max);
+    let files = LocationConfig { alias, precompressed: true, expires, ..LocationConfig::new("/static/") };
+    let location = vec![location, files];
+    let site = SiteConfig { server_name: vec![HOST.into()], location, ..SiteConfig::default() };
     let settings =
         Config { site: vec![site], access_log: LogFormat::Off, nginx_cache_status, ..Config::default() };
+    let valid = Time::from_secs(600);
+    let files = match long {
+        true => FileCacheConfig { memory: Size(0), valid, ..FileCacheConfig::default() },
+        false => FileCacheConfig { valid, ..FileCacheConfig::default() },
+    };
+    let settings = Config { files, ..settings };
     let peers = Peers { cache_nodes: crate::CacheNodes::Connected(Vec::new()), wsgi_adapters: Vec::new() };
     let edge = Edge::new(settings, peers, Shutdown::new()).unwrap();
     let sites = edge.sites.load();
@@ -118,13 +141,14 @@ async fn answers(edge: &Arc<Edge>, requests: &[u8]) -> Vec<u8> {
 
 fn request(random: &mut StdRng) -> String {
     let method = *["GET", "GET", "GET", "HEAD", "POST", "OPTIONS", "DELETE"].choose(random).unwrap();
-    let (path, ..) = PAGES.choose(random).unwrap();
+    let page = PAGES.choose(random).unwrap().0;
+    let path = if random.random_range(0..3) == 0 { FILES.choose(random).unwrap() } else { page };
     let target = match random.random_range(0..12) {
         0 => format!("http://{HOST}{path}"),
         1 => format!("{path}?q=1"),
         2 => format!("/x/..{path}"),
         3 => "/unknown".into(),
-        _ => (*path).to_owned(),
+        _ => path.to_owned(),
     };
     let version = if random.random_range(0..5) == 0 { "1.0" } else { "1.1" };
     let mut text = format!("{method} {target} HTTP/{version}\r\n");
@@ -203,8 +227,10 @@ fn timeless(answers: &[u8]) -> String {
 #[tokio::test]
 async fn both_ways_give_the_same_bytes() {
     let mut random = StdRng::seed_from_u64(6);
+    let files = tempfile::TempDir::new().unwrap();
+    write_files(files.path());
     for nginx_cache_status in [false, true] {
-        let (plain, long) = (edge(false, nginx_cache_status), edge(true, nginx_cache_status));
+        let (plain, long) = [false, true].map(|long| edge(long, nginx_cache_status, files.path())).into();
         let mut statuses = std::collections::BTreeSet::new();
         for _ in 0..ROUNDS {
             let requests: String = (0..random.random_range(1..4)).map(|_| request(&mut random)).collect();
@@ -215,7 +241,7 @@ async fn both_ways_give_the_same_bytes() {
             statuses.insert(by_plain.get(9..12).unwrap().to_owned());
         }
         // All kinds of answers came, and the plain way did give some.
-        for status in ["200", "206", "301", "304", "400", "404", "416", "502"] {
+        for status in ["200", "206", "301", "304", "400", "404", "412", "416", "502"] {
             assert!(statuses.contains(status), "no {status} among {statuses:?}");
         }
         assert!(plain.l1.hits() > 0);

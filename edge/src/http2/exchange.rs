@@ -47,10 +47,10 @@ pub(super) fn begin(
         return refuse(client, Refusal::Misdirected, &mut respond);
     }
     if let Some(hit) = hit::find(edge, &sites, &head, &client.via, hit) {
-        let found = hit.reply(edge, &head);
+        let (found, entry) = hit.reply(edge, &head);
         let sent = reply::send_now(&mut respond, &found, head.method == "HEAD");
         if let Ok((sent, rest)) = sent {
-            hit.record(edge, &head, &client.via, found.status, sent.body);
+            entry.record(edge, &head, &client.via, found.status, sent.body);
             if let Some((stream, body)) = rest {
                 edge.shutdown.spawn(reply::send_rest(stream, body, edge.settings.timeouts.send.0));
             }
