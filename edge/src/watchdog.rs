@@ -15,6 +15,12 @@ pub(crate) struct Watchdog {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TimeIsUp;
 
+/// The clock is read only where there is something to wait for.
+enum Wait {
+    NotBegun(Duration),
+    Until(Instant),
+}
+
 impl Watchdog {
     pub(crate) fn new() -> Self {
         Self { bell: Box::pin(sleep_until(Instant::now())) }
@@ -26,12 +32,16 @@ impl Watchdog {
         patience: Duration,
         mut work: F,
     ) -> impl Future<Output = Result<F::Output, TimeIsUp>> + 'a {
-        let mut deadline = None;
+        let mut wait = Wait::NotBegun(patience);
         poll_fn(move |context| {
             if let Poll::Ready(done) = Pin::new(&mut work).poll(context) {
                 return Poll::Ready(Ok(done));
             }
-            let deadline = *deadline.get_or_insert_with(|| Instant::now() + patience);
+            let deadline = match wait {
+                Wait::NotBegun(patience) => Instant::now() + patience,
+                Wait::Until(deadline) => deadline,
+            };
+            wait = Wait::Until(deadline);
             // A bell set for earlier than the deadline may stay: it is moved when it rings.
             if self.bell.deadline() > deadline || self.bell.is_elapsed() {
                 self.bell.as_mut().reset(deadline);
