@@ -118,17 +118,17 @@ async fn through_cache(
     };
     let outgoing = policy.outgoing(&parts);
     steps.push("key", printable(&key), "scheme, host, path and query as sent; settings cookies, key_fields");
-    if look.trimmed {
-        let target = String::from_utf8_lossy(&outgoing.target).into_owned();
+    let request = SharedRequest { key: Key::new(key), look, outgoing };
+    let ask = SharedAsk { ask, request, policy: policy.clone() };
+    let own = in_l1(edge, &ask, steps);
+    if own.is_none() && look.trimmed {
+        let target = String::from_utf8_lossy(&ask.request.outgoing.target).into_owned();
         steps.push(
             "trimmed",
             format!("the application is asked for {target}, without what the key ignores"),
             "settings cookies, ignore_query, allow_query",
         );
     }
-    let request = SharedRequest { key: Key::new(key), look, outgoing };
-    let ask = SharedAsk { ask, request, policy: policy.clone() };
-    let own = in_l1(edge, &ask, steps);
     if let Some(reason) = look.no_store {
         steps.reason("request", reason);
     }

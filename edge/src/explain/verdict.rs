@@ -141,5 +141,6 @@ pub(super) fn not_stored(policy: &Policy, reason: Reason) -> String {
 }
 
 fn seconds(time: Duration) -> String {
-    format!("{} s", time.as_secs_f64())
+    // To the millisecond: that is how finely anything is kept.
+    format!("{} s", time.as_millis() as f64 / 1e3)
 }
