@@ -115,7 +115,8 @@ def purge():
     for _ in range(11):
         old = max(counted(port) for port in edges())
         status, _, answer = get(admins()[0], "/api/v1/purge", "POST", order, Authorization=f"Bearer {TOKEN}")
-        check(status == 200 and json.loads(answer)["complete"], "purge", answer.strip()) if status != 200 else None
+        if status != 200 or not json.loads(answer)["complete"]:
+            sys.exit(f"NOT: purged everywhere: {status} {answer.strip()}")
         took.append(json.loads(answer)["milliseconds"])
         new = [counted(port) for port in edges()]
         if min(new) <= old:
