@@ -47,6 +47,12 @@ mod revalidation;
 // What a request's own Cache-Control changes, where a location honours it.
 #[path = "e2e/directives.rs"]
 mod directives;
+// Purges as people make them.
+#[path = "e2e/purge.rs"]
+mod purge;
+// Several edges and cache-nodes as one cache.
+#[path = "e2e/cluster.rs"]
+mod cluster;
 // Conditions and ranges, answered from stored pages.
 #[path = "e2e/conditions.rs"]
 mod conditions;

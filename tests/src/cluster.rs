@@ -1,0 +1,147 @@
+//! Several edges and cache-nodes on one Redis, before one application: processes of their own, each with a settings file of its own.
+
+use std::fs;
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::{Client, FaultProxy, Oracle, Process, Redis, Response, Setup, Uwsgi, binary, free_port};
+
+pub struct Cluster {
+    pub edges: Vec<Edge>,
+    pub nodes: Vec<Process>,
+    pub redis: Redis,
+    pub oracle: Oracle,
+    pub app: Uwsgi,
+    pub adapter: Process,
+    directory: TempDir,
+}
+
+/// One edge. It reaches each cache-node by a proxy of its own.
+pub struct Edge {
+    pub name: String,
+    pub process: Process,
+    pub links: Vec<FaultProxy>,
+    http: SocketAddr,
+    admin: SocketAddr,
+}
+
+const POOL: &str = "[[wsgi_adapter.pool]]\nname = \"app\"\nservers = [\"$APP\"]\nbuffer_size = \"32KiB\"\n";
+
+impl Cluster {
+    /// `edges` edges and `nodes` cache-nodes with these sites, before the oracle. Returns when all have been in touch.
+    pub fn start(edges: usize, nodes: usize, sites: &str) -> Self {
+        Self::with(edges, nodes, sites, "", "")
+    }
+
+    /// The same, where nobody is given up for being slow: what is exact is so on a machine that builds and tests at once, too.
+    pub fn patient(edges: usize, nodes: usize, sites: &str) -> Self {
+        let edge = "watch_grace = \"20s\"\ntimeouts = { cache = \"10s\", wait = \"30s\" }\n";
+        let node = ", timeout = \"5s\", connect_timeout = \"5s\" }\nwatch_grace = \"20s\"\n";
+        Self::with(edges, nodes, sites, edge, node)
+    }
+
+    fn with(edges: usize, nodes: usize, sites: &str, edge: &str, node: &str) -> Self {
+        let end_of_node = if node.is_empty() { " }\n" } else { node };
+        let directory = TempDir::new().unwrap();
+        let (redis, app) = (Redis::start(), Setup::from("").app.start());
+        let adapter_at = address();
+        let pool = POOL.replace("$APP", &app.address());
+        let settings = format!("[wsgi_adapter]\nlisten = \"{adapter_at}\"\nadmin = \"off\"\n{pool}");
+        let adapter = start(&directory, "wsgi-adapter", "wsgi-adapter", &settings);
+        adapter.wait_until("accepts connections", || TcpStream::connect(adapter_at).is_ok());
+        let node_addresses: Vec<SocketAddr> = (0..nodes).map(|_| address()).collect();
+        let nodes: Vec<Process> = node_addresses
+            .iter()
+            .enumerate()
+            .map(|(n, at)| {
+                let settings = format!(
+                    "[cache_node]\nname = \"node-{n}\"\nlisten = \"{at}\"\nadmin = \"off\"\nredis = {{ url = \"{}\"{end_of_node}",
+                    redis.url()
+                );
+                let node = start(&directory, "cache-node", &format!("node-{n}"), &settings);
+                node.wait_until("accepts connections", || TcpStream::connect(at).is_ok());
+                node
+            })
+            .collect();
+        let start_edge = |n| Edge::start(&directory, n, &node_addresses, adapter_at, (edge, sites));
+        let edges = (0..edges).map(start_edge).collect();
+        let oracle = Oracle::of(&app);
+        Self { edges, nodes, redis, oracle, app, adapter, directory }
+    }
+
+    /// Purges by what the JSON text says, at one edge.
+    #[track_caller]
+    pub fn purge(&self, edge: usize, order: &str) -> Response {
+        self.edges[edge].purge(order)
+    }
+
+    /// After its end.
+    pub fn start_node_again(&self, n: usize) {
+        let file = self.directory.path().join(format!("node-{n}.toml"));
+        self.nodes[n].start_again(&mut command("cache-node", &file));
+    }
+}
+
+impl Edge {
+    fn start(
+        directory: &TempDir,
+        n: usize,
+        nodes: &[SocketAddr],
+        adapter: SocketAddr,
+        (settings, sites): (&str, &str),
+    ) -> Self {
+        let (http, admin, name) = (address(), address(), format!("edge-{n}"));
+        let links: Vec<FaultProxy> = nodes.iter().map(|node| FaultProxy::start(*node)).collect();
+        let urls: Vec<String> = links.iter().map(|link| format!("\"http://{}\"", link.address())).collect();
+        let settings = format!(
+            "[edge]\nname = \"{name}\"\nlisten = [\"{http}\"]\nadmin = \"{admin}\"\naccess_log = \"off\"\n{settings}\
+             [edge.peers]\ncache_node = [{}]\nwsgi_adapter = \"http://{adapter}\"\n{sites}",
+            urls.join(", ")
+        );
+        let process = start(directory, "edge", &name, &settings);
+        process.wait_until("is ready", || {
+            TcpStream::connect(admin).is_ok() && Client::connect(admin).get("/readyz").status == 200
+        });
+        Self { name, process, links, http, admin }
+    }
+
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// One GET on a connection of its own.
+    #[track_caller]
+    pub fn get(&self, target: &str) -> Response {
+        Client::connect(self.http).get(target)
+    }
+
+    /// Purges by what the JSON text says.
+    #[track_caller]
+    pub fn purge(&self, order: &str) -> Response {
+        let length = order.len().to_string();
+        let mut admin = Client::connect(self.admin);
+        admin.ask("POST", "/api/v1/purge", &[("Content-Length", &length)], order.as_bytes())
+    }
+}
+
+fn start(directory: &TempDir, program: &str, name: &str, settings: &str) -> Process {
+    let file = directory.path().join(format!("{name}.toml"));
+    fs::write(&file, settings).unwrap();
+    Process::start(name, &mut command(program, &file), directory.path())
+}
+
+fn command(program: &str, settings: &std::path::Path) -> Command {
+    let mut command = Command::new(binary(program));
+    command.arg("--config").arg(settings).env("NO_COLOR", "1");
+    command
+}
+
+fn address() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], free_port()))
+}

@@ -1,0 +1,242 @@
+//! Several edges and cache-nodes as one cache: one call per page and lifetime, purges that are over everywhere, parts that are lost.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use weir_tests::{Client, Cluster, Load, NetworkFault, until};
+
+const SITES: &str = r#"
+[[edge.site]]
+server_name = ["localhost"]
+[[edge.site.location]]
+match = "/long/"
+pool = "app"
+[edge.site.location.cache]
+ttl = "600s"
+[[edge.site.location]]
+match = "/second/"
+pool = "app"
+[edge.site.location.cache]
+ttl = "1s"
+stale_while_revalidate = "5s"
+stale_if_error = "60s"
+[[edge.site.location]]
+match = "/strict/"
+pool = "app"
+[edge.site.location.cache]
+ttl = "1s"
+stale_while_revalidate = "0s"
+"#;
+/// As edges and nodes have it by default, and then some for a busy machine.
+const GRACE: Duration = Duration::from_millis(1_500);
+
+#[track_caller]
+fn no_troubles(loads: Vec<Load>) {
+    let troubles: Vec<String> = loads.into_iter().flat_map(Load::end).collect();
+    assert!(troubles.is_empty(), "{} troubles, the first: {}", troubles.len(), troubles[0]);
+}
+
+/// Some visitors of one page, some of pages nobody has asked for yet, at every edge.
+fn mixed_load(cluster: &Cluster) -> Vec<Load> {
+    let load = |edge: &weir_tests::ClusterEdge| {
+        Load::start(edge.http(), 3, |visitor, n| match visitor {
+            0 => "/second/count/hot".to_owned(),
+            _ => format!("/second/count/cold-{visitor}-{n}"),
+        })
+    };
+    cluster.edges.iter().map(load).collect()
+}
+
+fn wait_for(loads: &[Load], more: usize) {
+    loads.iter().for_each(|load| load.wait_for(more));
+}
+
+#[test]
+fn of_thousands_of_pages_each_is_made_once_over_all_edges() {
+    const PAGES: usize = 300;
+    let cluster = Cluster::patient(3, 2, SITES);
+    thread::scope(|scope| {
+        for edge in &cluster.edges {
+            for visitor in 0..3 {
+                scope.spawn(move || {
+                    let mut client = Client::connect(edge.http());
+                    for n in 0..PAGES {
+                        // Each begins elsewhere, so that all pages are under way at once.
+                        let page = (n + visitor * PAGES / 3) % PAGES;
+                        let response = client.get(&format!("/long/count/page-{page}")).expect(200);
+                        assert_eq!(response.text(), "1\n", "page {page}");
+                    }
+                });
+            }
+        }
+    });
+    for page in (0..PAGES).step_by(29) {
+        assert_eq!(cluster.oracle.calls(&format!("page-{page}")), 1, "page {page}");
+    }
+}
+
+#[test]
+fn a_hot_page_is_made_once_in_a_lifetime() {
+    let cluster = Cluster::patient(3, 2, SITES);
+    for path in ["/second/count/hot", "/strict/count/cold"] {
+        let name = path.rsplit('/').next().unwrap();
+        let began = Instant::now();
+        let loads: Vec<Load> = cluster
+            .edges
+            .iter()
+            .map(|edge| Load::start(edge.http(), 4, move |_, _| path.to_owned()))
+            .collect();
+        thread::sleep(Duration::from_millis(3_500));
+        no_troubles(loads);
+        let (calls, lifetimes) = (cluster.oracle.calls(name), began.elapsed().as_secs() + 1);
+        assert!((2..=lifetimes).contains(&calls), "{path}: {calls} calls in {lifetimes} lifetimes of 1 s");
+    }
+}
+
+#[test]
+fn a_purge_is_over_at_every_edge_when_it_returns() {
+    let cluster = Cluster::patient(3, 2, SITES);
+    let target = "/long/count/p?h=Surrogate-Key:news";
+    let mut times = Vec::new();
+    for round in 1..=10 {
+        for edge in &cluster.edges {
+            assert_eq!(edge.get(target).expect(200).text(), format!("{round}\n"));
+        }
+        let answer = cluster.purge(round % 3, r#"{"tags": ["news"]}"#).expect(200).json();
+        let names: Vec<&str> =
+            answer["acknowledged"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+        assert_eq!(names, ["edge-0", "edge-1", "edge-2", "node-0", "node-1"], "{answer}");
+        times.push(answer["milliseconds"].as_f64().unwrap());
+    }
+    times.sort_by(f64::total_cmp);
+    // A few milliseconds on a machine that does nothing else.
+    assert!(times[5] < 1_000.0, "{times:?}");
+}
+
+/// Every page that is served tells which edit it shows. While edits and purges go on, no visitor may be shown an edit from before
+/// a purge that was over when they asked.
+#[test]
+fn nobody_sees_a_page_from_before_a_purge_that_was_over_also_while_the_network_is_cut() {
+    let cluster = Cluster::start(3, 2, SITES);
+    let (over, ended) = (AtomicU64::new(0), AtomicBool::new(false));
+    let page = "/long/count/edited?h=Surrogate-Key:edited";
+    thread::scope(|scope| {
+        for edge in &cluster.edges {
+            let (over, ended) = (&over, &ended);
+            scope.spawn(move || {
+                let mut client = Client::connect(edge.http());
+                while !ended.load(Ordering::Relaxed) {
+                    let must_show = over.load(Ordering::SeqCst);
+                    let shown: u64 = client.get(page).expect(200).text().trim().parse().unwrap();
+                    assert!(
+                        shown > must_show,
+                        "{}: version {shown} after the purge of {must_show}",
+                        edge.name
+                    );
+                }
+            });
+        }
+        for round in 0..14 {
+            match round {
+                3 => cluster.edges[2].links.iter().for_each(|link| link.set(NetworkFault::Silence)),
+                7 => cluster.edges[2].links.iter().for_each(|link| link.set(NetworkFault::None)),
+                10 => cluster.edges[1].links[0].set(NetworkFault::Cut),
+                12 => cluster.edges[1].links[0].set(NetworkFault::None),
+                _ => {}
+            }
+            // All that was made until now is what the purge reaches.
+            let made = cluster.oracle.calls("edited");
+            let answer = cluster.purge(0, r#"{"tags": ["edited"]}"#);
+            if answer.json()["complete"] == true {
+                over.store(made, Ordering::SeqCst);
+            }
+            thread::sleep(Duration::from_millis(200));
+        }
+        ended.store(true, Ordering::Relaxed);
+    });
+    assert!(over.load(Ordering::SeqCst) > 10, "most purges were over");
+}
+
+#[test]
+fn an_edge_killed_while_it_makes_pages_hands_over() {
+    let cluster = Cluster::start(2, 2, SITES);
+    thread::scope(|scope| {
+        let http = cluster.edges[0].http();
+        scope.spawn(move || {
+            Client::connect(http).send("GET /long/count/slow?delay=30000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        });
+        cluster.oracle.wait_for_calls("slow", 1);
+        cluster.oracle.set("slow", "delay=0");
+        let waiting = scope.spawn(|| {
+            let began = Instant::now();
+            let answer = cluster.edges[1].get("/long/count/slow?delay=30000");
+            (answer.status, began.elapsed())
+        });
+        thread::sleep(Duration::from_millis(300));
+        cluster.edges[0].process.kill();
+        let (status, _) = waiting.join().unwrap();
+        assert!(matches!(status, 200 | 504), "{status}");
+    });
+    assert!(cluster.oracle.calls("slow") <= 2, "one makes it after the other");
+}
+
+#[test]
+fn a_node_killed_stopped_and_started_again_costs_no_visitor_anything() {
+    let cluster = Cluster::start(2, 2, SITES);
+    let loads = mixed_load(&cluster);
+    wait_for(&loads, 50);
+    cluster.nodes[0].kill();
+    wait_for(&loads, 50);
+    // It may still have used pages: the purge waits for as long as that.
+    assert_eq!(cluster.purge(0, r#"{"all": true}"#).expect(200).json()["complete"], true);
+    cluster.start_node_again(0);
+    wait_for(&loads, 50);
+    cluster.nodes[1].stop();
+    wait_for(&loads, 50);
+    cluster.nodes[1].go_on();
+    wait_for(&loads, 50);
+    no_troubles(loads);
+    until("both nodes acknowledge again", || {
+        let answer = cluster.purge(0, r#"{"tags": ["x"]}"#).json();
+        (answer["acknowledged"].as_array()?.len() == 4).then_some(())
+    });
+}
+
+#[test]
+fn with_all_nodes_gone_edges_go_on_and_purges_say_that_they_are_not_made() {
+    let cluster = Cluster::start(2, 2, SITES);
+    let loads = mixed_load(&cluster);
+    wait_for(&loads, 30);
+    cluster.nodes.iter().for_each(|node| node.kill());
+    wait_for(&loads, 60);
+    let answer = cluster.purge(0, r#"{"all": true}"#).expect(202).json();
+    assert_eq!(answer["complete"], false);
+    assert_eq!(answer["missing"].as_array().unwrap().len(), 2, "{answer}");
+    thread::sleep(GRACE);
+    // Alone, an edge keeps a page no longer than a moment; all who ask at once share it.
+    let (calls, http) = (cluster.oracle.calls("hot"), cluster.edges[0].http());
+    thread::sleep(Duration::from_secs(2));
+    let made = cluster.oracle.calls("hot") - calls;
+    assert!((1..=10).contains(&made), "{made} calls in two seconds by two edges alone ({http})");
+    (0..2).for_each(|n| cluster.start_node_again(n));
+    until("purges are over again", || {
+        let answer = cluster.purge(1, r#"{"all": true}"#);
+        (answer.status == 200 && answer.json()["acknowledged"].as_array()?.len() == 4).then_some(())
+    });
+    no_troubles(loads);
+}
+
+#[test]
+fn redis_lost_is_told_by_purges_and_by_nothing_else() {
+    let cluster = Cluster::start(2, 2, SITES);
+    let loads = mixed_load(&cluster);
+    wait_for(&loads, 30);
+    cluster.redis.process.kill();
+    wait_for(&loads, 60);
+    let answer = cluster.purge(0, r#"{"all": true}"#).expect(202).json();
+    assert!(answer["missing"].to_string().contains("redis"), "{answer}");
+    cluster.redis.start_again();
+    until("purges are over again", || (cluster.purge(0, r#"{"all": true}"#).status == 200).then_some(()));
+    no_troubles(loads);
+}
