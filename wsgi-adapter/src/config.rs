@@ -95,7 +95,7 @@ pub struct PoolConfig {
     pub queue: QueueConfig,
     /// Servers that are tried for one request.
     pub tries: usize,
-    /// How long, and for how many requests at once.
+    /// How long, and for how many of the requests.
     pub retry: RetryConfig,
     /// Active health checks.
     pub check: Option<CheckConfig>,

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use weir_proto::origin::RequestHead;
 
 use balance::{NoServer, Servers};
+use budget::Budget;
 use member::Server;
 pub(crate) use member::ServerId;
 use queue::Queue;
@@ -24,6 +25,7 @@ use crate::pools::StartError;
 
 mod balance;
 mod breaker;
+mod budget;
 mod check;
 mod checks;
 mod figures;
@@ -71,8 +73,7 @@ struct State {
     /// As they are used.
     servers: Servers,
     in_flight: usize,
-    /// Of them: those that are tried at another server.
-    retrying: usize,
+    budget: Budget,
     /// Some may have left.
     waiting: Queue<Waiter>,
 }
@@ -118,7 +119,7 @@ impl Pool {
                 unresolved: 0,
                 servers: Servers::new(config),
                 in_flight: 0,
-                retrying: 0,
+                budget: Budget::new(Instant::now()),
                 waiting: Queue::new(config.queue.length),
             }),
             changing: tokio::sync::Mutex::new(()),
@@ -181,12 +182,14 @@ impl Pool {
         if state.in_flight >= self.config.max_in_flight {
             return Err(NoServer::Busy);
         }
-        let server = take_server(&mut state.servers, wanted).map_err(|none| match none {
+        let now = Instant::now();
+        let server = take_server(&mut state.servers, wanted, now).map_err(|none| match none {
             // There will be some in a moment.
             NoServer::Barred(_) if state.unresolved > 0 => NoServer::Busy,
             none => none,
         })?;
         state.in_flight += 1;
+        state.budget.requested(now);
         Ok(server)
     }
 
@@ -241,8 +244,8 @@ fn entries(config: &PoolConfig) -> Result<Vec<Entry>, StartError> {
     Ok(entries)
 }
 
-fn take_server(servers: &mut Servers, wanted: &Wanted) -> Result<Arc<Server>, NoServer> {
-    servers.take(wanted, Instant::now(), |below| rand::rng().random_range(0..below))
+fn take_server(servers: &mut Servers, wanted: &Wanted, now: Instant) -> Result<Arc<Server>, NoServer> {
+    servers.take(wanted, now, |below| rand::rng().random_range(0..below))
 }
 
 /// One more who waits, as long as it lives.

@@ -10,15 +10,13 @@ const AT_RANDOM: u64 = 5;
 /// Visitors who ask at the same time.
 const VISITORS: usize = 6;
 
-/// A pool of these servers. One that hangs is left after a second. With so few visitors a server's end concerns more of them at once
-/// than the retry budget allows by itself.
+/// A pool of these servers. One that hangs is left after a second.
 fn settings(servers: &[&Uwsgi], more: &str) -> String {
     let server = |server: &&Uwsgi| format!("{{ address = \"{}\", fail_timeout = \"1s\" }}", server.address());
     let servers: Vec<String> = servers.iter().map(server).collect();
     format!(
         "[[edge.site]]\nserver_name = [\"localhost\"]\n[[edge.site.location]]\nmatch = \"/\"\npool = \"app\"\n\
-         [[wsgi_adapter.pool]]\nname = \"app\"\nservers = [{}]\nbuffer_size = \"32KiB\"\n\
-         retry = {{ min = 100 }}\n{more}\n",
+         [[wsgi_adapter.pool]]\nname = \"app\"\nservers = [{}]\nbuffer_size = \"32KiB\"\n{more}\n",
         servers.join(", ")
     )
 }

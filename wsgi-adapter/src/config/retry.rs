@@ -1,32 +1,32 @@
-//! `retry`: how often and how long other servers are tried for a request, and for how many requests at once.
+//! `retry`: how long other servers are tried for a request, and for how many of the requests.
 
 use process::settings::Mistakes;
 use process::units::Time;
 use serde::Deserialize;
 
-/// `retry = { budget = 0.2, min = 3, timeout = "10s" }`, beside `tries`.
+/// `retry = { budget = 0.2, min = 10, timeout = "10s" }`, beside `tries`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RetryConfig {
-    /// Requests that are tried again at once, as a part of all that are under way, so that retries do not finish off servers that
-    /// are in trouble.
+    /// Times that a request is taken to another server, as a part of the requests of the last ten seconds, so that retries do not
+    /// finish off servers that are in trouble.
     pub budget: f64,
-    /// But so many always.
-    pub min: usize,
+    /// But so many in ten seconds always.
+    pub min: u64,
     /// After so long no other server is tried. 0: until the edge's deadline.
     pub timeout: Time,
 }
 
 impl Default for RetryConfig {
     fn default() -> Self {
-        Self { budget: 0.2, min: 3, timeout: Time::from_secs(0) }
+        Self { budget: 0.2, min: 10, timeout: Time::from_secs(0) }
     }
 }
 
 impl RetryConfig {
-    /// May one more be tried again?
-    pub(crate) fn allows(&self, retrying: usize, in_flight: usize) -> bool {
-        retrying < self.min || (retrying as f64) < in_flight as f64 * self.budget
+    /// May there be one more, after so many of both in the last ten seconds?
+    pub(crate) fn allows(&self, retries: u64, requests: u64) -> bool {
+        retries < self.min || (retries + 1) as f64 <= requests as f64 * self.budget
     }
 
     pub(super) fn check(&self, path: &str, mistakes: &mut Mistakes) {
@@ -41,18 +41,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fifth_and_three_at_least() {
+    fn a_fifth_and_ten_at_least() {
         let retry = RetryConfig::default();
-        for (retrying, in_flight, allowed) in [
+        for (retries, requests, allowed) in [
             (0, 1, true),
-            (2, 1, true),
-            (3, 1, false),
-            (3, 15, false),
-            (3, 16, true),
+            (9, 1, true),
+            (10, 1, false),
+            (10, 54, false),
+            (10, 55, true),
             (19, 100, true),
             (20, 100, false),
         ] {
-            assert_eq!(retry.allows(retrying, in_flight), allowed, "{retrying} of {in_flight}");
+            assert_eq!(retry.allows(retries, requests), allowed, "{retries} of {requests}");
         }
         let none = RetryConfig { budget: 0.0, min: 0, ..retry };
         assert!(!none.allows(0, 1000));

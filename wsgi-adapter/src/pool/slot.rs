@@ -20,8 +20,6 @@ pub(crate) struct Slot {
     wanted: Wanted,
     first_try: Instant,
     this_try: Instant,
-    /// It counts against the retry budget.
-    retrying: bool,
 }
 
 impl Slot {
@@ -29,7 +27,7 @@ impl Slot {
     pub(super) fn new(pool: &Arc<Pool>, server: Arc<Server>, wanted: Wanted) -> Self {
         server.metrics.in_flight.inc();
         let now = Instant::now();
-        Self { pool: Arc::clone(pool), server, wanted, first_try: now, this_try: now, retrying: false }
+        Self { pool: Arc::clone(pool), server, wanted, first_try: now, this_try: now }
     }
 
     pub(crate) fn server(&self) -> &Server {
@@ -37,16 +35,10 @@ impl Slot {
     }
 
     /// The reply's head has come.
-    pub(crate) fn replied(&mut self, status: u16) {
+    pub(crate) fn replied(&self, status: u16) {
         let took = self.this_try.elapsed();
         self.server.metrics.replied(status, took);
-        let events = {
-            let mut state = self.pool.state.lock();
-            if std::mem::take(&mut self.retrying) {
-                state.retrying -= 1;
-            }
-            state.servers.replied(self.server.id, status, took, Instant::now())
-        };
+        let events = self.pool.state.lock().servers.replied(self.server.id, status, took, Instant::now());
         self.pool.tell(&self.server, &events);
     }
 
@@ -68,8 +60,8 @@ impl Slot {
     /// Moves to a server that this request has not tried. False: there is none, none has room, or enough has been tried (`retry`);
     /// the slot stays where it is.
     pub(crate) fn move_on(&mut self) -> bool {
-        let retry = &self.pool.config.retry;
-        if !retry.timeout.0.is_zero() && self.first_try.elapsed() >= retry.timeout.0 {
+        let (retry, now) = (&self.pool.config.retry, Instant::now());
+        if !retry.timeout.0.is_zero() && now.saturating_duration_since(self.first_try) >= retry.timeout.0 {
             return false;
         }
         if !self.wanted.tried.contains(&self.server.id) {
@@ -77,24 +69,22 @@ impl Slot {
         }
         let next = {
             let mut state = self.pool.state.lock();
-            if !self.retrying && !retry.allows(state.retrying, state.in_flight) {
+            if !state.budget.allows(retry, now) {
                 self.pool.figures.retries_refused.inc();
                 return false;
             }
-            let Ok(next) = take_server(&mut state.servers, &self.wanted) else {
+            let Ok(next) = take_server(&mut state.servers, &self.wanted, now) else {
                 return false;
             };
             state.servers.release(self.server.id);
-            if !std::mem::replace(&mut self.retrying, true) {
-                state.retrying += 1;
-            }
+            state.budget.retried(now);
             next
         };
         self.pool.figures.retries.inc();
         self.server.metrics.in_flight.dec();
         self.server = next;
         self.server.metrics.in_flight.inc();
-        self.this_try = Instant::now();
+        self.this_try = now;
         self.pool.serve_waiters();
         true
     }
@@ -107,7 +97,6 @@ impl Drop for Slot {
             let mut state = self.pool.state.lock();
             state.servers.release(self.server.id);
             state.in_flight -= 1;
-            state.retrying -= usize::from(self.retrying);
         }
         self.pool.serve_waiters();
     }

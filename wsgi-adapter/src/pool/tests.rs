@@ -172,19 +172,20 @@ async fn retries_have_a_budget_and_a_time() {
         ..PoolConfig::default()
     };
     let pool = Pool::open(&config, &Metrics::default()).unwrap();
-    let mut slots: Vec<Slot> = (0..4).map(|_| at_once(&pool).unwrap()).collect();
+    let mut slots: Vec<Slot> = (0..9).map(|_| at_once(&pool).unwrap()).collect();
     assert!(slots[0].move_on());
-    assert!(!slots[1].move_on(), "one of four is a quarter");
-    slots[0].replied(200);
-    assert!(slots[1].move_on(), "the first is over");
-    drop(slots.remove(1));
-    assert!(slots[1].move_on());
-    slots[1].replied(200);
-    tokio::time::advance(Duration::from_secs(5)).await;
-    assert!(!slots[2].move_on(), "too late");
-    drop(slots);
+    slots.remove(0).replied(200);
+    assert!(!slots[0].move_on(), "two of nine are more than a fifth");
+    assert_eq!((pool.figures.retries.get(), pool.figures.retries_refused.get()), (1, 1));
+    slots.push(at_once(&pool).unwrap());
+    assert!(slots[0].move_on(), "two of ten");
+    assert!(!slots[1].move_on());
+    tokio::time::advance(Duration::from_secs(10)).await;
+    let mut slot = at_once(&pool).unwrap();
+    assert!(!slots[1].move_on(), "too late");
+    assert!(slot.move_on(), "those before are forgotten");
+    drop((slot, slots));
     assert_eq!(in_flight(&pool), [0, 0]);
-    assert_eq!(pool.state.lock().retrying, 0);
 }
 
 /// A request with this Cookie field.
