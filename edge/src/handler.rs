@@ -12,6 +12,7 @@ use weir_proto::origin::RequestHead;
 
 use crate::ask::{Ask, SharedAsk};
 use crate::flights::{First, Joined, Outcome, Own, Served};
+use crate::head_update::Held;
 use crate::l1::Found;
 use crate::origin::OriginReply;
 use crate::page::{Page, PageHead, Staleness};
@@ -119,6 +120,10 @@ async fn from_application(
     let mut key = Vec::with_capacity(128);
     let look = match policy.look(&parts, &mut key) {
         Ok(look) => look,
+        Err(Reason::Method) => {
+            let held = Held::find(edge, policy, &ask, &parts);
+            return pass_head(edge, ask, request, held).await;
+        }
         Err(reason) => return pass(edge, ask, request, Some(reason)).await,
     };
     let shared = SharedRequest { key: Key::new(key), look, outgoing: policy.outgoing(&parts) };
@@ -320,6 +325,21 @@ fn refresh(edge: &Arc<Edge>, ask: &SharedAsk, stale: &Page) {
 async fn pass(edge: &Arc<Edge>, ask: Ask, request: Request, reason: Option<Reason>) -> Reply {
     let head = ask.head(request.method.as_str(), request.target.clone().into(), &request.headers);
     ask_application(edge, head, request, reason, |reply| answer::relayed(edge, reply, reason)).await
+}
+
+/// A HEAD, straight to the application: what the answer says of the page that is held is taken note of.
+async fn pass_head(edge: &Arc<Edge>, ask: Ask, request: Request, held: Option<Held>) -> Reply {
+    let head = ask.head(request.method.as_str(), request.target.clone().into(), &request.headers);
+    let mut said = None;
+    let reply = ask_application(edge, head, request, Some(Reason::Method), |reply| {
+        said = held.and_then(|held| held.judge(edge, &reply));
+        answer::relayed(edge, reply, Some(Reason::Method))
+    });
+    let reply = reply.await;
+    if let Some(said) = said {
+        said.obey(edge).await;
+    }
+    reply
 }
 
 /// The same for a visitor who may only use pages that say that they may be shared: if this one says so, remember it.

@@ -42,6 +42,7 @@ mod from_files;
 mod growing;
 mod handler;
 pub mod head;
+mod head_update;
 mod hit;
 mod http2;
 mod l1;

@@ -91,7 +91,7 @@ fn holding(
 }
 
 /// The page with new fields, judged as if the application had sent it whole.
-fn renewed(
+pub(crate) fn renewed(
     ask: &SharedAsk,
     page: &Page,
     headers: &HeaderMap,

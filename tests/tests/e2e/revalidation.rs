@@ -226,3 +226,34 @@ fn at_once(stack: &Stack, visitors: usize, target: &str) -> Vec<Response> {
         visitors.into_iter().map(|visitor| visitor.join().unwrap()).collect()
     })
 }
+
+const BY_GET_ALONE: &str = r#"
+[[edge.site]]
+server_name = ["localhost"]
+[[edge.site.location]]
+match = "/"
+pool = "app"
+[edge.site.location.cache]
+ttl = "600s"
+stale_while_revalidate = "600s"
+methods = ["GET"]
+"#;
+
+both_topologies!(a_head_that_the_application_answers_tells_of_the_stored_page, BY_GET_ALONE);
+fn a_head_that_the_application_answers_tells_of_the_stored_page(stack: &Stack) {
+    let page = "/count/h?size=100&etag=";
+    assert_eq!(stack.get(&format!("{page}a")).expect(200).field("etag"), Some("\"a\""));
+    // RFC 9111 section 4.3.5: the same validator and length, the page still holds.
+    stack.ask("HEAD", &format!("{page}a"), &[], b"").expect(200);
+    let calls = stack.oracle.calls("h");
+    stack.get(&format!("{page}a")).expect(200).expect_cache(&["hit"]);
+    assert_eq!(stack.oracle.calls("h"), calls);
+    // Another validator: the page is stale everywhere, and made anew.
+    stack.oracle.set("renamed", "etag=one");
+    stack.get("/count/renamed").expect(200);
+    stack.oracle.set("renamed", "etag=two");
+    stack.ask("HEAD", "/count/renamed", &[], b"").expect(200);
+    until("it is made anew", || {
+        (stack.get("/count/renamed").expect(200).field("etag") == Some("\"two\"")).then_some(())
+    });
+}
