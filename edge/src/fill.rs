@@ -2,6 +2,8 @@
 //!
 //! It runs by itself: a client that leaves does not end it.
 
+mod unkept;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -11,12 +13,14 @@ use http_cache::{Lifetime, Reason, ReplyParts, Verdict, csrf, vary};
 use weir_proto::cache::{self, Found, PassReason, Why};
 use weir_proto::fields;
 
+use unkept::{give_up, not_kept, refuse, share_error, withdraw};
+
 use crate::Edge;
 use crate::ask::SharedAsk;
 use crate::flights::{Flight, Outcome, Own, Served, Source, Ticket};
 use crate::growing::{BrokenOff, Growing, Pushed};
 use crate::l1::Stored;
-use crate::nodes::{Answer, Exchange, NotKept, Waited};
+use crate::nodes::{Answer, Exchange, Waited};
 use crate::origin::{Failure, OriginReply};
 use crate::page::{self, Page, PageHead, Staleness};
 use crate::purges::Grant;
@@ -180,20 +184,6 @@ async fn make(
     }
 }
 
-/// All who wait go to the application, in parallel, and so do others for a while.
-async fn withdraw(
-    edge: &Edge,
-    ticket: &mut Ticket,
-    ask: &SharedAsk,
-    exchange: Option<Exchange>,
-    reason: Reason,
-) {
-    let pass_for = ask.policy.hit_for_miss;
-    edge.l1.pass(ask.request.key.as_bytes(), reason, Instant::now(), pass_for);
-    ticket.end(Outcome::Pass(reason));
-    give_up(exchange, Why::Uncacheable, pass_for).await;
-}
-
 /// A stored page holds: it is given to all who joined, and stored anew.
 async fn keep(
     edge: &Edge,
@@ -237,13 +227,6 @@ fn verdict(ask: &SharedAsk, reply: &OriginReply, asked: SystemTime) -> Verdict {
             Verdict::DoNotStore(Reason::TooLarge)
         }
         (verdict, _) => verdict,
-    }
-}
-
-/// Gives the lease back, if there is one; the node is told why on a best effort.
-async fn give_up(exchange: Option<Exchange>, why: Why, pass_for: Duration) {
-    if let Some(exchange) = exchange {
-        let _ = exchange.give_up(why, pass_for).await;
     }
 }
 
@@ -339,74 +322,6 @@ async fn store(
     {
         not_kept(edge, ask, &why);
     }
-}
-
-/// The page is in L1 and with those who asked all the same.
-fn not_kept(edge: &Edge, ask: &SharedAsk, why: &NotKept) {
-    match why {
-        NotKept::Refused(detail) => {
-            tracing::debug!(target = %ask.target(), "cache-node did not keep the page: {detail}")
-        }
-        NotKept::Gone(gone) => edge.node_gone(gone),
-    }
-}
-
-/// The page is not stored after all, and nobody joins it any more.
-async fn refuse(
-    edge: &Edge,
-    ticket: &mut Ticket,
-    ask: &SharedAsk,
-    exchange: Option<Exchange>,
-    reason: Reason,
-) {
-    ticket.close();
-    let how_long = ask.policy.hit_for_miss;
-    edge.l1.pass(ask.request.key.as_bytes(), reason, Instant::now(), how_long);
-    give_up(exchange, Why::Uncacheable, how_long).await;
-}
-
-/// Gives the application's own error page to all who joined, and does not store it: a queue of retries would only add to the
-/// trouble.
-async fn share_error(
-    edge: &Edge,
-    ticket: &mut Ticket,
-    ask: &SharedAsk,
-    (mut reply, fwd): (OriginReply, Fwd),
-    reason: Reason,
-) {
-    if reply.headers.contains_key(http::header::SET_COOKIE) {
-        ticket.flight.keep_for_first(Own::Reply(Box::new(reply)));
-        return ticket.end(Outcome::Pass(Reason::SetCookie));
-    }
-    let head = PageHead {
-        status: reply.status,
-        headers: http_cache::fields::stored_headers(&reply.headers, SystemTime::now()),
-        // Shared with those who ask now, and not stored.
-        lifetime: Lifetime::none(http_cache::Source::Setting),
-        born: Instant::now(),
-        grant: Grant::passing(),
-        tags: Box::default(),
-    };
-    let body = Growing::new(ask.policy.max_object);
-    if let Some(reader) = body.reader() {
-        ticket.flight.keep_for_first(Own::Reader(reader));
-    }
-    let source = Source::Application { fwd, not_stored: Some(reason) };
-    let page = served(ask, head, body.clone(), source).with_length(declared_length(&reply));
-    ticket.end(Outcome::Page(Arc::new(page)));
-    while let Some(chunk) = reply.body.next().await {
-        let pushed = match chunk {
-            Ok(chunk) => body.push(chunk).await,
-            Err(failure) => {
-                edge.log_failure(&ask.target(), &failure);
-                return body.end(Err(BrokenOff));
-            }
-        };
-        if pushed == Pushed::Unread {
-            return body.end(Err(BrokenOff));
-        }
-    }
-    body.end(Ok(()));
 }
 
 fn served(ask: &SharedAsk, head: PageHead, body: Arc<Growing>, source: Source) -> Served {

@@ -3,19 +3,17 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
-use http::{HeaderMap, StatusCode};
-use http_cache::{Key, Look, Policy, Reason, ReplyParts, RequestParts, SharedRequest, Verdict, vary};
+use http::header::LAST_MODIFIED;
+use http_cache::{Key, Look, Reason, RequestParts, SharedRequest, vary};
 use purge::Reach;
 use tracing::Span;
-use weir_proto::origin::RequestHead;
 
 use crate::ask::{Ask, SharedAsk};
 use crate::flights::{First, Joined, Outcome, Own, Served};
 use crate::head_update::Held;
 use crate::l1::Found;
-use crate::origin::OriginReply;
 use crate::page::{Page, PageHead, Staleness};
+use crate::passing::{change, pass, pass_and_learn, pass_head};
 use crate::path;
 use crate::reply::Reply;
 use crate::request::{Request, Upgrade};
@@ -319,116 +317,6 @@ fn refresh(edge: &Arc<Edge>, ask: &SharedAsk, stale: &Page) {
     if let Joined::First(ticket) = edge.flights.join(ask.request.key.as_bytes(), variant) {
         edge.shutdown.spawn(fill::run(edge.clone(), ticket, ask.clone(), true));
     }
-}
-
-/// Straight to the application, for this visitor alone. `reason`: why not through the cache; `None`: the location has none.
-async fn pass(edge: &Arc<Edge>, ask: Ask, request: Request, reason: Option<Reason>) -> Reply {
-    let head = ask.head(request.method.as_str(), request.target.clone().into(), &request.headers);
-    ask_application(edge, head, request, reason, |reply| answer::relayed(edge, reply, reason)).await
-}
-
-/// A HEAD, straight to the application: what the answer says of the page that is held is taken note of.
-async fn pass_head(edge: &Arc<Edge>, ask: Ask, request: Request, held: Option<Held>) -> Reply {
-    let head = ask.head(request.method.as_str(), request.target.clone().into(), &request.headers);
-    let mut said = None;
-    let reply = ask_application(edge, head, request, Some(Reason::Method), |reply| {
-        said = held.and_then(|held| held.judge(edge, &reply));
-        answer::relayed(edge, reply, Some(Reason::Method))
-    });
-    let reply = reply.await;
-    if let Some(said) = said {
-        said.obey(edge).await;
-    }
-    reply
-}
-
-/// The same for a visitor who may only use pages that say that they may be shared: if this one says so, remember it.
-async fn pass_and_learn(edge: &Arc<Edge>, ask: SharedAsk, request: Request, reason: Reason) -> Reply {
-    let head = ask.ask.head(request.method.as_str(), request.target.clone().into(), &request.headers);
-    let asked = SystemTime::now();
-    let look = ask.request.look;
-    ask_application(edge, head, request, Some(reason), |reply| {
-        if matches!(reason, Reason::PersonalCookie | Reason::Authorization) {
-            let parts = ReplyParts {
-                status: reply.status,
-                headers: &reply.headers,
-                authorization: look.authorization,
-                personal: look.personal,
-                request_time: asked,
-            };
-            let verdict = ask.policy.reply(&parts, SystemTime::now());
-            if matches!(verdict, Verdict::Store(lifetime) if lifetime.shared) {
-                edge.l1.mark_shared(ask.request.key.as_bytes());
-            }
-        }
-        answer::relayed(edge, reply, Some(reason))
-    })
-    .await
-}
-
-/// A request that may change something: what the application's reply makes invalid is purged before the visitor hears of it.
-async fn change(
-    edge: &Arc<Edge>,
-    policy: Option<&Policy>,
-    ask: Ask,
-    request: Request,
-    (raw_path, query): (&str, Option<&str>),
-) -> Reply {
-    let reason = match request.body.is_empty() {
-        true => Reason::Method,
-        false => Reason::RequestBody,
-    };
-    let reason = policy.map(|_| reason);
-    let head = ask.head(request.method.as_str(), request.target.clone().into(), &request.headers);
-    let (method, headers) = (request.method.clone(), HeaderMap::new());
-    let mut invalid = None;
-    let reply = ask_application(edge, head, request, reason, |reply| {
-        let parts = RequestParts {
-            method: &method,
-            scheme: ask.scheme.as_str(),
-            authority: &ask.authority,
-            path: raw_path.as_bytes(),
-            query: query.map(str::as_bytes),
-            headers: &headers,
-        };
-        invalid = purges::request::invalid(policy, &parts, reply.status, &reply.headers);
-        answer::relayed(edge, reply, reason)
-    })
-    .await;
-    if let Some(purge) = invalid {
-        purges::request::invalidate(edge, purge).await;
-    }
-    reply
-}
-
-async fn ask_application(
-    edge: &Edge,
-    head: RequestHead,
-    mut request: Request,
-    reason: Option<Reason>,
-    relay: impl FnOnce(OriginReply) -> Reply,
-) -> Reply {
-    let started = Instant::now();
-    let conditional =
-        [IF_NONE_MATCH, IF_MODIFIED_SINCE].iter().any(|name| request.headers.contains_key(name));
-    let mut fetched = edge.origins.fetch(head, request.body.take()).await;
-    let upstream = started.elapsed();
-    edge.metrics.application_calls.inc();
-    if let Ok(reply) = &fetched
-        && reply.status == StatusCode::NOT_MODIFIED
-        && !conditional
-    {
-        fetched = Err(validate::unasked(reply));
-    }
-    let mut reply = match fetched {
-        Ok(reply) => relay(reply).to(request),
-        Err(failure) => {
-            edge.log_failure(&request.target, &failure);
-            answer::failed(edge, &failure, reason)
-        }
-    };
-    reply.note.upstream = Some(upstream);
-    reply
 }
 
 /// Path and query of a target as sent.

@@ -53,6 +53,7 @@ mod nodes;
 mod only_if_cached;
 mod origin;
 mod page;
+mod passing;
 mod path;
 mod peers;
 mod purges;
