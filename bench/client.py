@@ -23,6 +23,13 @@ def get(port: int, path: str) -> bytes:
     return body
 
 
+def post(port: int, path: str, text: str) -> bytes:
+    """The body of the answer, whatever its status."""
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        connection.request("POST", path, body=text, headers={"Content-Type": "application/json"})
+        return connection.getresponse().read()
+
+
 def until(what: str, ready: Callable[[], bool]) -> None:
     """Waits for it, asking ten times a second."""
     deadline = time.monotonic() + SECONDS_TO_START

@@ -23,6 +23,8 @@ class Running:
 
     stage: Stage
     ports: list[int] = field(default_factory=list)
+    # Where the edges' admin listeners are, if they have any.
+    admins: list[int] = field(default_factory=list)
     servers: list[Server] = field(default_factory=list)
 
     def cpu_seconds(self) -> float:
@@ -31,9 +33,11 @@ class Running:
     def memory_bytes(self) -> int:
         return sum(server.memory_bytes() for server in self.servers)
 
-    def start(self, name: str, command: list[str]) -> None:
+    def start(self, name: str, command: list[str], settings: dict[str, object] | None = None) -> None:
+        """`settings` go beside the file's, by the environment."""
         log = self.stage.run / f"{name.replace(' ', '-')}.log"
-        self.servers.append(Server(name, command, self.stage.options.server_core, log))
+        environment = {key: str(value) for key, value in (settings or {}).items()}
+        self.servers.append(Server(name, command, self.stage.options.server_core, log, environment))
 
     def check(self) -> None:
         """Waits until all answer; what they answer is what the application says and the file holds."""
@@ -96,6 +100,40 @@ def _services(running: Running, edges: int) -> None:
         running.start("edge", ["target/release/edge", "--config", str(config)])
 
 
+def _cluster(running: Running, edges: int, nodes: int = 2, l1: str = "128MiB", memory: str = "256MiB") -> None:
+    """Edges and cache-nodes on one Redis."""
+    redis = _free_port()
+    quiet = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    running.start("redis", [os.environ.get("WEIR_REDIS_SERVER", "redis-server"), "--port", str(redis), *quiet])
+    node_ports = [_free_port() for _ in range(nodes)]
+    adapter = _free_port()
+    running.ports += [_free_port() for _ in range(edges)]
+    running.admins += [_free_port() for _ in range(edges)]
+
+    def settings(port: int, node: int) -> str:
+        words = {"PORT": port, "CACHE_NODE_PORT": node, "WSGI_ADAPTER_PORT": adapter}
+        return str(_filled(running.stage, ["weir.toml", "peers.toml"], **words))
+
+    for number, port in enumerate(node_ports):
+        by_environment = {
+            "WEIR__CACHE_NODE__REDIS__URL": f"redis://127.0.0.1:{redis}",
+            "WEIR__CACHE_NODE__NAME": f"node-{number}",
+            "WEIR__CACHE_NODE__MEMORY": memory,
+            "WEIR__CACHE_NODE__MAX_OBJECT": "16KiB",
+        }
+        running.start("cache-node", ["target/release/cache-node", "--config", settings(port, port)], by_environment)
+    running.start("wsgi-adapter", ["target/release/wsgi-adapter", "--config", settings(adapter, node_ports[0])])
+    nodes_by_url = ",".join(f"http://127.0.0.1:{port}" for port in node_ports)
+    for number, (port, admin) in enumerate(zip(running.ports, running.admins, strict=True)):
+        by_environment = {
+            "WEIR__EDGE__PEERS__CACHE_NODE": nodes_by_url,
+            "WEIR__EDGE__ADMIN": f"127.0.0.1:{admin}",
+            "WEIR__EDGE__NAME": f"edge-{number}",
+            "WEIR__EDGE__L1__MEMORY": l1,
+        }
+        running.start("edge", ["target/release/edge", "--config", settings(port, node_ports[0])], by_environment)
+
+
 def _filled(stage: Stage, templates: list[str], **words: object) -> Path:
     """A settings file made of the templates, with their @WORDS@ filled in."""
     text = "".join((BENCH / name).read_text() for name in templates)
@@ -117,3 +155,10 @@ WEIR = Contender("Weir", _weir)
 SERVICES = Contender("Weir, three services", lambda running: _services(running, 1))
 TWO_NGINX = Contender("two nginx", lambda running: (_nginx(running), _nginx(running)))
 TWO_EDGES = Contender("Weir, two edges", lambda running: _services(running, 2))
+THREE_NGINX = Contender("three nginx", lambda running: [_nginx(running) for _ in range(3)])
+FOUR_NGINX = Contender("four nginx", lambda running: [_nginx(running) for _ in range(4)])
+FOUR_EDGES = Contender("Weir, four edges", lambda running: _services(running, 4))
+CLUSTER = Contender("Weir, three edges, two cache-nodes, Redis", lambda running: _cluster(running, 3))
+# Edges that keep next to nothing themselves, so that every request is a lookup.
+FROM_MEMORY = Contender("from its memory", lambda running: _cluster(running, 1, 1, l1="1KiB"))
+FROM_REDIS = Contender("from Redis", lambda running: _cluster(running, 1, 1, l1="1KiB", memory="64KiB"))

@@ -1,15 +1,39 @@
 """The figures: what is measured, between whom, how, and what is to be reached."""
 
+import json
+import statistics
 import time
+from pathlib import Path
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.contenders import NGINX, SERVICES, TWO_EDGES, TWO_NGINX, WEIR, Contender, Running
+from bench.contenders import (
+    CLUSTER,
+    FOUR_EDGES,
+    FOUR_NGINX,
+    FROM_MEMORY,
+    FROM_REDIS,
+    NGINX,
+    SERVICES,
+    THREE_NGINX,
+    TWO_EDGES,
+    TWO_NGINX,
+    WEIR,
+    Contender,
+    Running,
+)
+from bench import client
 from bench.failed import Failed
 from bench.idle import crowd
 from bench.load import Load, load
 
 WARM_UP_SECONDS = 1
+ZIPF = Path(__file__).parent / "zipf.lua"
+PAGES = 10_000
+# Few enough that they are all there after the warming up.
+LOOKED_UP = 500
+PURGES = 300
+PURGE_ORDER = '{"tags": ["news"]}'
 # uWSGI's queue takes no more.
 MOST_THROUGH = 100
 # Calls so soon after the first one are due to a page that nobody had yet.
@@ -58,6 +82,9 @@ SHARE = Metric("percent_of_core", "of its core, %", 0, compared=False)
 IDLE = Metric("bytes_per_connection", "bytes per connection", 0)
 TOTAL = Metric("total_mebibytes", "whole server, MiB", 1)
 CALLS = Metric("calls_per_second", "calls per second", 2)
+PER_PAGE = Metric("calls_per_page", "calls for each page", 3)
+PURGE = Metric("purge_milliseconds", "median, ms", 2, compared=False)
+SLOW_PURGE = Metric("purge_99th_milliseconds", "99th percentile, ms", 2, compared=False)
 COLD = Metric("cold_calls", "calls for the page when nobody had it", 0)
 
 
@@ -93,9 +120,9 @@ def _under_load(running: Running, path: str, connections: int) -> Sample:
     }
 
 
-def _load(running: Running, path: str, seconds: int, connections: int) -> Load:
+def _load(running: Running, path: str, seconds: int, connections: int, script: list[str] | None = None) -> Load:
     urls = [f"http://127.0.0.1:{port}{path}" for port in running.ports]
-    return load(urls, seconds, connections, running.stage.options.load_core)
+    return load(urls, seconds, connections, running.stage.options.load_core, script)
 
 
 def _idle(running: Running, _: int) -> Sample:
@@ -118,6 +145,33 @@ def _calls(running: Running, round_number: int) -> Sample:
     calls = running.stage.calls(path)
     cold = [at for at in calls if at - calls[0] < COLD_SECONDS]
     return {CALLS.name: len(calls) / options.seconds, COLD.name: len(cold)}
+
+
+def _many(running: Running, round_number: int) -> Sample:
+    options = running.stage.options
+    prefix = f"/long/{running.ports[0]}-{round_number}-"  # asked of nobody before
+    done = _load(running, "/", options.seconds, options.connections, [str(ZIPF), str(PAGES), prefix])
+    calls = running.stage.calls_below(prefix)
+    return {RATE.name: done.requests / done.seconds, PER_PAGE.name: sum(calls.values()) / len(calls)}
+
+
+def _lookups(running: Running, round_number: int) -> Sample:
+    options = running.stage.options
+    script = [str(ZIPF), str(LOOKED_UP), f"/long/{round_number}-"]
+    # Until all pages are there.
+    _load(running, "/", 2 * WARM_UP_SECONDS, options.connections, script)
+    done = _load(running, "/", options.seconds, options.connections, script)
+    return {RATE.name: done.requests / done.seconds}
+
+
+def _purges(running: Running, _: int) -> Sample:
+    times = []
+    for number in range(PURGES):
+        answer = json.loads(client.post(running.admins[number % len(running.admins)], "/api/v1/purge", PURGE_ORDER))
+        if not answer["complete"]:
+            raise Failed(f"a purge was not over everywhere: {answer}")
+        times.append(answer["milliseconds"])
+    return {PURGE.name: statistics.median(times), SLOW_PURGE.name: statistics.quantiles(times, n=100)[98]}
 
 
 FIGURES = [
@@ -185,5 +239,42 @@ FIGURES = [
         [CALLS, COLD],
         _calls,
         [Goal(TWO_EDGES, CALLS, False, 1.0, relative=False), Goal(TWO_EDGES, COLD, False, 1.0, relative=False)],
+    ),
+    Figure(
+        "edges4",
+        "The same by four edges at once",
+        "Four nginx with a cache each; four edges of Weir with one cache-node and one wsgi-adapter.",
+        [FOUR_NGINX, FOUR_EDGES],
+        [CALLS, COLD],
+        _calls,
+        [Goal(FOUR_EDGES, CALLS, False, 1.0, relative=False), Goal(FOUR_EDGES, COLD, False, 1.0, relative=False)],
+    ),
+    Figure(
+        "many",
+        "10,000 pages by Zipf's law over three edges",
+        "Each kept for an hour; by the application's own record, for each page that was asked for at all.",
+        [THREE_NGINX, CLUSTER],
+        [RATE, PER_PAGE],
+        _many,
+        [Goal(CLUSTER, PER_PAGE, False, 1.0, relative=False)],
+    ),
+    Figure(
+        "lookups",
+        "Lookups through one cache-node",
+        "500 pages of 9 KiB by Zipf's law, asked of an edge that keeps next to nothing itself: requests, each of them a lookup "
+        "unless another for the same page is under way. Edge, node and Redis share a core.",
+        [FROM_MEMORY, FROM_REDIS],
+        [RATE],
+        _lookups,
+        [],
+    ),
+    Figure(
+        "purge",
+        "A purge by tag, acknowledged by three edges and two cache-nodes",
+        "300 in a row, at the edges in turn, with no other load; from the purge to the last acknowledgement.",
+        [CLUSTER],
+        [PURGE, SLOW_PURGE],
+        _purges,
+        [Goal(CLUSTER, PURGE, False, 10.0, relative=False)],
     ),
 ]

@@ -19,12 +19,14 @@ class Load:
     seconds: float
 
 
-def load(urls: list[str], seconds: int, connections: int, core: int) -> Load:
+def load(urls: list[str], seconds: int, connections: int, core: int, script: list[str] | None = None) -> Load:
     """Keep-alive connections, shared out among the URLs, each asking again as soon as it is answered."""
     share = str(connections // len(urls))
     wrk = ["taskset", "--cpu-list", str(core), "wrk", "--threads=1", f"--connections={share}"]
     wrk += [f"--duration={seconds}s", f"--header=Host: {HOST}"]
-    running = [subprocess.Popen([*wrk, url], stdout=subprocess.PIPE, text=True) for url in urls]
+    by_script = [f"--script={script[0]}"] if script else []
+    after = ["--", *script[1:]] if script else []
+    running = [subprocess.Popen([*wrk, *by_script, url, *after], stdout=subprocess.PIPE, text=True) for url in urls]
     try:
         loads = [_counted(each.communicate(timeout=seconds + PATIENCE)[0]) for each in running]
     except subprocess.TimeoutExpired:

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,11 @@ class Stage:
     @property
     def static(self) -> Path:
         return self.run / "static"
+
+    def calls_below(self, prefix: str) -> dict[str, int]:
+        """How often the application was asked for each path that begins so."""
+        asked = (line.split()[1] for line in _calls_file(self.run).read_text().splitlines())
+        return Counter(path for path in asked if path.startswith(prefix))
 
     def calls(self, path: str) -> list[float]:
         """When the application was asked for this path (with its query), in seconds since 1970."""

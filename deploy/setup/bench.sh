@@ -10,6 +10,8 @@ main() {
   have wrk || missing+=(wrk)
   [ "${#missing[@]}" -eq 0 ] || deploy/setup/debian.sh "${missing[@]}"
   deploy/setup/venv.sh deploy/demo/requirements.txt
+  WEIR_REDIS_SERVER=$(deploy/setup/redis.sh)
+  export WEIR_REDIS_SERVER
   cargo build --release --locked -p weir -p edge -p cache-node -p wsgi-adapter
   exec .venv/bin/python -m bench
 }

@@ -134,6 +134,8 @@ fn nobody_sees_a_page_from_before_a_purge_that_was_over_also_while_the_network_i
                         "{}: version {shown} after the purge of {must_show}",
                         edge.name
                     );
+                    // A connection has its number of requests.
+                    thread::sleep(Duration::from_millis(2));
                 }
             });
         }
