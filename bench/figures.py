@@ -3,10 +3,11 @@
 import json
 import statistics
 import time
-from pathlib import Path
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+from bench import client
 from bench.contenders import (
     CLUSTER,
     FOUR_EDGES,
@@ -22,7 +23,6 @@ from bench.contenders import (
     Contender,
     Running,
 )
-from bench import client
 from bench.failed import Failed
 from bench.idle import crowd
 from bench.load import Load, load
@@ -261,8 +261,8 @@ FIGURES = [
     Figure(
         "lookups",
         "Lookups through one cache-node",
-        "500 pages of 9 KiB by Zipf's law, asked of an edge that keeps next to nothing itself: requests, each of them a lookup "
-        "unless another for the same page is under way. Edge, node and Redis share a core.",
+        "500 pages of 9 KiB by Zipf's law, asked of an edge that keeps next to nothing itself: requests, each of "
+        "them a lookup unless another for the same page is under way. Edge, node and Redis share a core.",
         [FROM_MEMORY, FROM_REDIS],
         [RATE],
         _lookups,

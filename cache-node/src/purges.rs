@@ -2,7 +2,7 @@
 
 pub(crate) mod message;
 pub(crate) mod serve;
-pub(crate) mod shared;
+pub(crate) mod follow;
 pub(crate) mod watch;
 
 use std::sync::Arc;

@@ -116,7 +116,12 @@ fn the_pure_crates_are_pure() {
             IMPURE.iter().filter(|name| dependencies.iter().any(|known| known == *name)).collect();
         assert!(impure.is_empty(), "{member} depends on {impure:?}");
         for file in sources(&repository().join(member).join("src")) {
+            // Tests may read the clock: an Instant cannot be had otherwise.
+            if file.ends_with("tests.rs") {
+                continue;
+            }
             let text = fs::read_to_string(&file).unwrap();
+            let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
             for word in [
                 "std::net::Tcp",
                 "std::net::Udp",
