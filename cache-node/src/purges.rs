@@ -1,8 +1,8 @@
 //! The purge log as this node follows it: what it has reached, whether the node is in touch with it, who follows it from here.
 
+pub(crate) mod follow;
 pub(crate) mod message;
 pub(crate) mod serve;
-pub(crate) mod follow;
 pub(crate) mod watch;
 
 use std::sync::Arc;
