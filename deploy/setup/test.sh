@@ -5,6 +5,7 @@ source "$(dirname "$0")/shell.sh"
 deploy/setup/need.sh
 deploy/setup/venv.sh deploy/demo/requirements.txt tests/requirements.txt
 deploy/setup/php.sh
+deploy/setup/faketime.sh
 deploy/setup/nginx.sh
 WEIR_REDIS_SERVER=$(deploy/setup/redis.sh)
 export WEIR_REDIS_SERVER WEIR_UWSGI=$PWD/.venv/bin/uwsgi

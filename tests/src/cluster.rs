@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -32,19 +33,34 @@ const POOL: &str = "[[wsgi_adapter.pool]]\nname = \"app\"\nservers = [\"$APP\"]\
 impl Cluster {
     /// `edges` edges and `nodes` cache-nodes with these sites, before the oracle. Returns when all have been in touch.
     pub fn start(edges: usize, nodes: usize, sites: &str) -> Self {
-        Self::with(edges, nodes, sites, "", "")
+        Self::with(edges, nodes, sites, "", "", TempDir::new().unwrap())
+    }
+
+    /// The same, where the clock of each edge and node can be stepped.
+    pub fn with_clocks(edges: usize, nodes: usize, sites: &str) -> Self {
+        let directory = TempDir::new().unwrap();
+        let names = (0..edges).map(|n| format!("edge-{n}")).chain((0..nodes).map(|n| format!("node-{n}")));
+        names.for_each(|name| fs::write(directory.path().join(name).with_extension("clock"), "+0").unwrap());
+        Self::with(edges, nodes, sites, "", "", directory)
+    }
+
+    /// Sets the clock of an edge or node this far from the true time, in seconds.
+    pub fn step_clock(&self, name: &str, seconds: i64) {
+        let file = self.directory.path().join(name);
+        // In one step, so that nobody reads half of it.
+        fs::write(file.with_extension("next"), format!("{seconds:+}")).unwrap();
+        fs::rename(file.with_extension("next"), file.with_extension("clock")).unwrap();
     }
 
     /// The same, where nobody is given up for being slow: what is exact is so on a machine that builds and tests at once, too.
     pub fn patient(edges: usize, nodes: usize, sites: &str) -> Self {
         let edge = "watch_grace = \"20s\"\ntimeouts = { cache = \"10s\", wait = \"30s\" }\n";
         let node = ", timeout = \"5s\", connect_timeout = \"5s\" }\nwatch_grace = \"20s\"\n";
-        Self::with(edges, nodes, sites, edge, node)
+        Self::with(edges, nodes, sites, edge, node, TempDir::new().unwrap())
     }
 
-    fn with(edges: usize, nodes: usize, sites: &str, edge: &str, node: &str) -> Self {
+    fn with(edges: usize, nodes: usize, sites: &str, edge: &str, node: &str, directory: TempDir) -> Self {
         let end_of_node = if node.is_empty() { " }\n" } else { node };
-        let directory = TempDir::new().unwrap();
         let (redis, app) = (Redis::start(), Setup::from("").app.start());
         let adapter_at = address();
         let pool = POOL.replace("$APP", &app.address());
@@ -136,10 +152,26 @@ fn start(directory: &TempDir, program: &str, name: &str, settings: &str) -> Proc
     Process::start(name, &mut command(program, &file), directory.path())
 }
 
-fn command(program: &str, settings: &std::path::Path) -> Command {
+fn command(program: &str, settings: &Path) -> Command {
     let mut command = Command::new(binary(program));
     command.arg("--config").arg(settings).env("NO_COLOR", "1");
+    let clock = settings.with_extension("clock");
+    if clock.exists() {
+        // Steps the time of day and leaves alone the time since the start, as whoever sets a machine's clock does.
+        command.env("LD_PRELOAD", libfaketime()).env("FAKETIME_TIMESTAMP_FILE", clock);
+        command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    }
     command
+}
+
+/// Debian's, whatever the machine's architecture.
+fn libfaketime() -> PathBuf {
+    let mut architectures = fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path());
+    let found = architectures.find_map(|path| {
+        let library = path.join("faketime/libfaketimeMT.so.1");
+        library.exists().then_some(library)
+    });
+    found.expect("libfaketime is missing: apt install libfaketime")
 }
 
 fn address() -> SocketAddr {
