@@ -1,5 +1,6 @@
 """The servers side by side: how each is set up, started, checked and stopped."""
 
+import json
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -123,7 +124,7 @@ def _cluster(running: Running, edges: int, nodes: int = 2, l1: str = "128MiB", m
         }
         running.start("cache-node", ["target/release/cache-node", "--config", settings(port, port)], by_environment)
     running.start("wsgi-adapter", ["target/release/wsgi-adapter", "--config", settings(adapter, node_ports[0])])
-    nodes_by_url = ",".join(f"http://127.0.0.1:{port}" for port in node_ports)
+    nodes_by_url = json.dumps([f"http://127.0.0.1:{port}" for port in node_ports])
     for number, (port, admin) in enumerate(zip(running.ports, running.admins, strict=True)):
         by_environment = {
             "WEIR__EDGE__PEERS__CACHE_NODE": nodes_by_url,
