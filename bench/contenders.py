@@ -48,6 +48,14 @@ class Running:
             for path, body in right.items():
                 if client.get(port, path) != body:
                     raise Failed(f"port {port} answered {path} with other bytes than it should")
+        # Who has not yet heard of purges keeps pages for a moment only.
+        for admin in self.admins:
+            client.until("a purge", lambda admin=admin: self._is_heard(admin))
+
+    def _is_heard(self, admin: int) -> bool:
+        answer = json.loads(client.post(admin, "/api/v1/purge", '{"tags": ["nobody"]}'))
+        edges = [name for name in answer.get("acknowledged", []) if name.startswith("edge-")]
+        return answer.get("complete", False) and len(edges) == len(self.admins)
 
     def _is_up(self, port: int) -> bool:
         for server in self.servers:
