@@ -127,6 +127,9 @@ impl Origins {
     }
 }
 
+/// The trailers of a whole reply follow it at once.
+const TRAILERS: Duration = Duration::from_secs(1);
+
 /// A reply's body from the application.
 pub(crate) struct Body {
     replies: Streaming<FetchReply>,
@@ -168,7 +171,11 @@ impl Body {
         };
         match message {
             Some(fetch_reply::Message::Chunk(chunk)) => return Some(Ok(chunk)),
-            Some(fetch_reply::Message::End(End {})) => self.ended = true,
+            Some(fetch_reply::Message::End(End {})) => {
+                self.ended = true;
+                // A stream that is dropped before its trailers is a reset one, and h2 gives up a connection that has had many.
+                let _ = timeout(TRAILERS, self.replies.message()).await;
+            }
             Some(fetch_reply::Message::Failure(failure)) => {
                 self.ended = true;
                 return Some(Err(blame_client(failure.into(), &self.fault)));
