@@ -262,7 +262,9 @@ fn nobody_notices_when_a_clock_is_stepped_by_an_hour() {
     wait_for(&loads, 100);
     let edited = "/long/count/edited?h=Surrogate-Key:edited";
     let mut edits = 0;
-    for (name, step) in [("edge-0", HOUR), ("node-0", -HOUR), ("edge-0", -HOUR), ("node-1", HOUR), ("node-0", HOUR)] {
+    for (name, step) in
+        [("edge-0", HOUR), ("node-0", -HOUR), ("edge-0", -HOUR), ("node-1", HOUR), ("node-0", HOUR)]
+    {
         cluster.step_clock(name, step);
         wait_for(&loads, 300);
         // It is read: what an edge says itself bears its own hour, as in "Thu, 26 Nov 2026 13:25:15 GMT".
