@@ -29,7 +29,7 @@ test: ## every test: unit, contract, end to end
 lint: ## formatting and lints of everything
 	@deploy/setup/lint.sh
 
-bench: ## nginx and Weir side by side on this machine
+bench: ## nginx, Varnish, HAProxy and Weir side by side on this machine
 	@deploy/setup/bench.sh
 
 fuzz: ## each parser for half a minute against whatever comes (needs a nightly Rust and cargo-fuzz)

@@ -6,12 +6,14 @@ Run it by `make bench`, which does the set-up and the builds. bench/options.py t
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
 from bench import machine, options, report
 from bench.failed import Failed
-from bench.figures import FIGURES, Figure, Sample
+from bench.figure import Figure, Sample
+from bench.figures import FIGURES
 from bench.stage import Stage, stage
 
 RESULTS = Path(__file__).parent
@@ -30,7 +32,7 @@ def main() -> int:
 
 def measure_all() -> None:
     chosen = options.from_environment(tuple(figure.name for figure in FIGURES))
-    figures = [figure for figure in FIGURES if figure.name in chosen.figures]
+    figures = [_with_those_there(figure) for figure in FIGURES if figure.name in chosen.figures]
     # What this program does itself must not disturb the server.
     os.sched_setaffinity(0, {chosen.load_core})
     facts = machine.facts()
@@ -43,6 +45,16 @@ def measure_all() -> None:
         (RESULTS / "results.md").write_text(report.as_markdown(chosen, facts, figures, samples))
         (RESULTS / "results.json").write_text(report.as_json(chosen, facts, samples))
         print("Written to bench/results.md and bench/results.json.")
+
+
+def _with_those_there(figure: Figure) -> Figure:
+    left_out = [contender.name for contender in figure.contenders if not contender.is_there()]
+    if not left_out:
+        return figure
+    print(f"{figure.name}: without {', '.join(left_out)}, not installed", file=sys.stderr)
+    there = [contender for contender in figure.contenders if contender.name not in left_out]
+    note = f" Left out, for want of the program: {', '.join(left_out)}."
+    return replace(figure, contenders=there, explanation=figure.explanation + note)
 
 
 def rounds(figure: Figure, ready: Stage) -> dict[str, list[Sample]]:

@@ -1,4 +1,4 @@
-"""The application behind both servers: one page of 9 KiB, and a record of who asked for it.
+"""The application behind all servers: a page of 9 KiB, one of 1 and one of 100, and a record of who asked for them.
 
 A path that ends in /slow takes as long as a page that asks a database. Calls are recorded in the file that BENCH_CALLS
 names, one line each: seconds since 1970, path with query. Those below /through/ are not, so that they cost the least.
@@ -7,24 +7,25 @@ names, one line each: seconds since 1970, path with query. Those below /through/
 import os
 import time
 
-PAGE_BYTES = 9 * 1024
+KIB = 1024
 SLOW_SECONDS = 0.02
 
 
-def _page() -> bytes:
+def _page(size: int) -> bytes:
     head = "<!doctype html><html lang=en><head><meta charset=utf-8><title>The Millrace</title></head><body>\n"
     foot = "</body></html>\n"
     lines = []
     length = len(head) + len(foot)
-    while length < PAGE_BYTES:
+    while length < size:
         line = f"<article><h2>Story {len(lines)}</h2><p>What happened at the weir, and who saw it.</p></article>\n"
-        lines.append(line[: PAGE_BYTES - length])
+        lines.append(line[: size - length])
         length += len(lines[-1])
     return (head + "".join(lines) + foot).encode()
 
 
-PAGE = _page()
-HEADERS = [("Content-Type", "text/html; charset=utf-8"), ("Content-Length", str(len(PAGE)))]
+PAGE = _page(9 * KIB)
+# By the end of the path; all others are PAGE.
+SIZES = {"/small": _page(KIB), "/large": _page(100 * KIB)}
 
 
 def application(environ, start_response):
@@ -33,8 +34,9 @@ def application(environ, start_response):
         _record(f"{time.time():.6f} {environ['REQUEST_URI']}\n")
     if path.endswith("/slow"):
         time.sleep(SLOW_SECONDS)
-    start_response("200 OK", HEADERS)
-    return [PAGE]
+    page = SIZES.get(path[path.rfind("/") :], PAGE)
+    start_response("200 OK", [("Content-Type", "text/html; charset=utf-8"), ("Content-Length", str(len(page)))])
+    return [page]
 
 
 def _record(line: str) -> None:

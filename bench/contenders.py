@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from bench.server import Server
 from bench.stage import STYLE, Stage
 
 BENCH = Path(__file__).parent
+CACHED = {"/through/page": PAGE, "/long/page": PAGE}
+ALL = CACHED | {"/second/page": PAGE, "/static/style.css": STYLE}
 
 
 @dataclass
@@ -27,6 +30,10 @@ class Running:
     # Where the edges' admin listeners are, if they have any.
     admins: list[int] = field(default_factory=list)
     servers: list[Server] = field(default_factory=list)
+    # Where TLS is spoken, if it is.
+    tls_port: int = 0
+    # What it must answer to be measured at all.
+    right: dict[str, bytes] = field(default_factory=lambda: ALL)
 
     def cpu_seconds(self) -> float:
         return sum(server.cpu_seconds() for server in self.servers)
@@ -44,8 +51,7 @@ class Running:
         """Waits until all answer; what they answer is what the application says and the file holds."""
         for port in self.ports:
             client.until(f"port {port}", lambda port=port: self._is_up(port))
-            right = {"/through/page": PAGE, "/long/page": PAGE, "/second/page": PAGE, "/static/style.css": STYLE}
-            for path, body in right.items():
+            for path, body in self.right.items():
                 if client.get(port, path) != body:
                     raise Failed(f"port {port} answered {path} with other bytes than it should")
         # Who has not yet heard of purges keeps pages for a moment only.
@@ -67,6 +73,11 @@ class Running:
 class Contender:
     name: str
     setup: Callable[[Running], None]
+    # It is left out where this program is not there.
+    program: str = "true"
+
+    def is_there(self) -> bool:
+        return shutil.which(self.program) is not None
 
     @contextmanager
     def running(self, stage: Stage) -> Iterator[Running]:
@@ -87,16 +98,48 @@ def _nginx(running: Running) -> None:
     files = running.stage.options.idle + FILES_BESIDES
     # Master and worker as one user, so that the worker may write where the master made its directories.
     user = "user root root;" if os.getuid() == 0 else ""
-    config = _filled(running.stage, ["nginx.conf"], PORT=port, RUN=directory, FILES=files, USER=user)
+    words = {"PORT": port, "TLS_PORT": _free_port(), "RUN": directory, "FILES": files, "USER": user}
+    config = _filled(running.stage, ["nginx.conf"], **words)
     running.ports.append(port)
+    running.tls_port = words["TLS_PORT"]
     running.start("nginx", ["nginx", "-e", "stderr", "-c", str(config)])
 
 
 def _weir(running: Running) -> None:
     port = _free_port()
-    config = _filled(running.stage, ["weir.toml"], PORT=port, CACHE_NODE_PORT=0, WSGI_ADAPTER_PORT=0)
+    running.tls_port = _free_port()
+    words = {"PORT": port, "TLS_PORT": running.tls_port, "CACHE_NODE_PORT": 0, "WSGI_ADAPTER_PORT": 0}
+    config = _filled(running.stage, ["weir.toml"], **words)
     running.ports.append(port)
     running.start("weir", ["target/release/weir", "run", "--config", str(config)])
+
+
+def _varnish(running: Running) -> None:
+    port = _free_port()
+    running.ports.append(port)
+    running.right = CACHED
+    config = _filled(running.stage, ["varnish.vcl"], PORT=port)
+    directory = running.stage.run / f"varnish-{port}"
+    command = ["varnishd", "-F", "-n", str(directory), "-a", f"127.0.0.1:{port}", "-f", str(config)]
+    # As nginx: memory for pages, idle connections kept. No jail, so that it may read what is in our directory.
+    running.start("varnish", [*command, "-s", "malloc,100m", "-p", "timeout_idle=75", "-j", "none"])
+
+
+def _haproxy(running: Running) -> None:
+    port = _free_port()
+    running.ports.append(port)
+    running.right = CACHED
+    config = _filled(running.stage, ["haproxy.cfg"], PORT=port, FILES=running.stage.options.idle + FILES_BESIDES)
+    running.start("haproxy", ["haproxy", "-f", str(config)])
+
+
+def _floor(running: Running) -> None:
+    port = _free_port()
+    running.ports.append(port)
+    running.right = CACHED
+    page = running.stage.run / "page"
+    page.write_bytes(PAGE)
+    running.start("floor", ["target/bench/floor", str(port), str(page)])
 
 
 def _services(running: Running, edges: int) -> None:
@@ -146,7 +189,7 @@ def _cluster(running: Running, edges: int, nodes: int = 2, l1: str = "128MiB", m
 def _filled(stage: Stage, templates: list[str], **words: object) -> Path:
     """A settings file made of the templates, with their @WORDS@ filled in."""
     text = "".join((BENCH / name).read_text() for name in templates)
-    for word, value in {**words, "APPLICATION": stage.socket, "STATIC": stage.static}.items():
+    for word, value in {"TLS_PORT": 0, **words, **stage.words()}.items():
         text = text.replace(f"@{word}@", str(value))
     file = stage.run / f"{words['PORT']}-{templates[0]}"
     file.write_text(text)
@@ -161,6 +204,9 @@ def _free_port() -> int:
 
 NGINX = Contender("nginx", _nginx)
 WEIR = Contender("Weir", _weir)
+VARNISH = Contender("Varnish", _varnish, "varnishd")
+HAPROXY = Contender("HAProxy", _haproxy, "haproxy")
+FLOOR = Contender("bare epoll loop", _floor)
 SERVICES = Contender("Weir, three services", lambda running: _services(running, 1))
 TWO_NGINX = Contender("two nginx", lambda running: (_nginx(running), _nginx(running)))
 TWO_EDGES = Contender("Weir, two edges", lambda running: _services(running, 2))

@@ -1,6 +1,7 @@
 """A crowd of visitors who ask once and keep their connection open."""
 
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -16,12 +17,13 @@ PIECE = 65536
 
 
 @contextmanager
-def crowd(port: int, path: str, count: int) -> Iterator[None]:
+def crowd(port: int, path: str, count: int, tls: bool = False) -> Iterator[None]:
     """`count` connections that have had one answer each; closed at the end."""
+    context = _trusting() if tls else None
     request = f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
     with ExitStack() as end:
         for first in range(0, count, BATCH):
-            batch = [end.enter_context(_visitor(port, i)) for i in range(first, min(first + BATCH, count))]
+            batch = [end.enter_context(_visitor(port, i, context)) for i in range(first, min(first + BATCH, count))]
             for visitor in batch:
                 visitor.sendall(request)
             for visitor in batch:
@@ -29,9 +31,18 @@ def crowd(port: int, path: str, count: int) -> Iterator[None]:
         yield
 
 
-def _visitor(port: int, number: int) -> socket.socket:
+def _visitor(port: int, number: int, context: ssl.SSLContext | None) -> socket.socket:
     source = f"127.0.0.{2 + number % SOURCES}"
-    return socket.create_connection(("127.0.0.1", port), SECONDS, (source, 0))
+    plain = socket.create_connection(("127.0.0.1", port), SECONDS, (source, 0))
+    return context.wrap_socket(plain, server_hostname=HOST) if context else plain
+
+
+def _trusting() -> ssl.SSLContext:
+    """Takes the certificate that was made for this run."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _read_answer(visitor: socket.socket) -> None:

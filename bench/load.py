@@ -19,11 +19,27 @@ class Load:
     seconds: float
 
 
-def load(urls: list[str], seconds: int, connections: int, core: int, script: list[str] | None = None) -> Load:
-    """Keep-alive connections, shared out among the URLs, each asking again as soon as it is answered."""
+@dataclass(frozen=True)
+class Times:
+    """How long answers took, in microseconds, counted from when each request was due."""
+
+    median: float
+    slow: float
+
+
+def load(
+    urls: list[str],
+    seconds: int,
+    connections: int,
+    core: int,
+    script: list[str] | None = None,
+    close: bool = False,
+) -> Load:
+    """Connections, shared out among the URLs, each asking again as soon as it is answered, by a new one if `close`."""
     share = str(connections // len(urls))
     wrk = ["taskset", "--cpu-list", str(core), "wrk", "--threads=1", f"--connections={share}"]
     wrk += [f"--duration={seconds}s", f"--header=Host: {HOST}"]
+    wrk += ["--header=Connection: close"] if close else []
     by_script = [f"--script={script[0]}"] if script else []
     after = ["--", *script[1:]] if script else []
     running = [subprocess.Popen([*wrk, *by_script, url, *after], stdout=subprocess.PIPE, text=True) for url in urls]
@@ -38,10 +54,24 @@ def load(urls: list[str], seconds: int, connections: int, core: int, script: lis
     return Load(sum(load.requests for load in loads), max(load.seconds for load in loads))
 
 
+def steady(port: int, path: str, seconds: int, connections: int, core: int, rate: float) -> Times:
+    """So many requests per second, however long their answers take."""
+    command = ["taskset", "--cpu-list", str(core), "target/bench/steady", str(port), HOST, path]
+    command += [str(connections), f"{rate:.0f}", str(seconds)]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, timeout=seconds + PATIENCE)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"steady did not end in {seconds + PATIENCE} s") from None
+    if said.returncode != 0:
+        raise Failed(said.stderr.strip() or "steady failed")
+    _, _, median, slow, _ = map(float, said.stdout.split())
+    return Times(median, slow)
+
+
 def _counted(output: str) -> Load:
     wrong = WRONG.search(output)
     counted = COUNTED.search(output)
-    if wrong or not counted:
+    if wrong or not counted or counted[1] == "0":
         raise Failed(f"wrk: {wrong[1] if wrong else 'no requests were counted'}")
     requests, number, unit = counted.groups()
     return Load(int(requests), float(number) * UNITS[unit])

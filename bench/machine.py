@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,6 +15,8 @@ def facts() -> dict[str, str]:
         "cores": f"{os.cpu_count()} × {_processor()}",
         "kernel": f"{platform.system()} {platform.release()}",
         "nginx": _version("nginx", "-v"),
+        "HAProxy": _version("haproxy", "-v"),
+        "Varnish": _version("varnishd", "-V"),
         "weir": _version("target/release/weir", "--version") + _commit(),
         "uWSGI": _version(".venv/bin/uwsgi", "--version"),
         "wrk": _version("wrk", "-v"),
@@ -28,6 +31,8 @@ def _processor() -> str:
 
 def _version(*command: str) -> str:
     """The first number with dots in what the command says."""
+    if shutil.which(command[0]) is None:
+        return "none"
     said = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     found = re.search(r"\d+(\.\d+)+", said.stdout + said.stderr)
     return found[0] if found else "unknown"

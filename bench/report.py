@@ -3,7 +3,7 @@
 import json
 from statistics import median
 
-from bench.figures import Figure, Goal, Metric, Sample
+from bench.figure import Figure, Goal, Metric, Sample
 from bench.options import Options
 
 # By figure and contender, one for each round.
@@ -19,7 +19,7 @@ def as_json(options: Options, facts: dict[str, str], samples: Samples) -> str:
 def as_markdown(options: Options, facts: dict[str, str], figures: list[Figure], samples: Samples) -> str:
     machine = ", ".join(f"{name} {value}" for name, value in facts.items() if name != "cores")
     parts = [
-        "# Weir and nginx side by side\n",
+        "# Weir beside nginx, Varnish and HAProxy\n",
         f"{facts['cores']}; {machine}.\n",
         f"Medians of {options.rounds} rounds, with the least and the most; the servers took turns, each started "
         f"afresh, for {options.seconds} s. The server had one core, with all its processes; the load generator (wrk, "
@@ -50,6 +50,7 @@ def figure_as_markdown(figure: Figure, samples: dict[str, list[Sample]]) -> str:
 
 def _verdict(goal: Goal, base: str, samples: dict[str, list[Sample]]) -> str:
     name, metric = goal.contender.name, goal.metric
+    base = goal.of.name if goal.of else base
     reached = _ratio(samples, name, base, metric) if goal.relative else median(_values(samples, name, metric))
     bound = f"{goal.bound:g} × {base}" if goal.relative else f"{goal.bound:g}"
     well = reached >= goal.bound if goal.at_least else reached <= goal.bound

@@ -1,6 +1,7 @@
 """What all servers of a run share: the application on uWSGI, the static file, a directory for what they write."""
 
 import os
+import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -8,9 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.client import HOST
+from bench.failed import Failed
 from bench.options import Options
 from bench.server import Server
 
+# As large as a file that people download.
+LARGE_FILE_BYTES = 100 * 2**20
 STYLE = ("/* ten kilobytes of style */\n" * 500)[: 10 * 1024].encode()
 TMPFS = Path("/dev/shm")
 # The workers share one core with the load generator; more of them would only switch more often.
@@ -27,6 +32,22 @@ class Stage:
     @property
     def socket(self) -> Path:
         return self.run / "app.sock"
+
+    @property
+    def http(self) -> Path:
+        """The same application by HTTP, for servers that do not speak uwsgi."""
+        return self.run / "http.sock"
+
+    @property
+    def certificate(self) -> Path:
+        """The key is beside it."""
+        return self.run / "cert.pem"
+
+    def words(self) -> dict[str, Path]:
+        """What is filled in for the @WORDS@ of all settings files."""
+        key = self.certificate.with_name("key.pem")
+        words = {"APPLICATION": self.socket, "HTTP": self.http, "STATIC": self.static}
+        return words | {"CERTIFICATE": self.certificate, "KEY": key}
 
     @property
     def static(self) -> Path:
@@ -51,6 +72,10 @@ def stage(options: Options) -> Iterator[Stage]:
         ready = Stage(options, Path(directory))
         ready.static.mkdir()
         (ready.static / "style.css").write_bytes(STYLE)
+        with (ready.static / "large.bin").open("wb") as large:
+            for _ in range(LARGE_FILE_BYTES // 2**20):
+                large.write(os.urandom(2**20))
+        _make_certificate(ready)
         _calls_file(ready.run).touch()
         uwsgi = _uwsgi(ready)
         try:
@@ -60,11 +85,22 @@ def stage(options: Options) -> Iterator[Stage]:
 
 
 def _uwsgi(ready: Stage) -> Server:
-    command = [".venv/bin/uwsgi", f"--socket={ready.socket}", "--wsgi-file=bench/app.py", f"--listen={QUEUE}"]
+    command = [".venv/bin/uwsgi", f"--socket={ready.socket}", f"--http-socket={ready.http}"]
+    command += ["--wsgi-file=bench/app.py", f"--listen={QUEUE}"]
     command += ["--master", f"--processes={WORKERS}", "--buffer-size=32768", "--single-interpreter"]
     command += ["--need-app", "--die-on-term", "--disable-logging"]
     environment = {"BENCH_CALLS": str(_calls_file(ready.run))}
     return Server("uWSGI", command, ready.options.load_core, ready.run / "uwsgi.log", environment)
+
+
+def _make_certificate(ready: Stage) -> None:
+    words = ready.words()
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-keyout", str(words["KEY"]), "-out", str(words["CERTIFICATE"]), "-days", "2"]
+    command += ["-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}"]
+    made = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    if made.returncode != 0:
+        raise Failed(f"openssl made no certificate: {made.stderr}")
 
 
 def _calls_file(run: Path) -> Path:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# bench.sh: sets up what the comparison with nginx needs, builds in release, measures. Its options: bench/options.py.
+# bench.sh: sets up what the comparison with other servers needs, builds in release, measures. Its options: bench/options.py.
 source "$(dirname "$0")/shell.sh"
 
 main() {
@@ -8,11 +8,19 @@ main() {
   local missing=()
   have nginx || missing+=(nginx)
   have wrk || missing+=(wrk)
+  have openssl || missing+=(openssl)
   [ "${#missing[@]}" -eq 0 ] || deploy/setup/debian.sh "${missing[@]}"
+  # Without these there is still something to compare with.
+  have varnishd || deploy/setup/debian.sh varnish || say "Varnish is left out."
+  have haproxy || deploy/setup/debian.sh haproxy || say "HAProxy is left out."
   deploy/setup/venv.sh deploy/demo/requirements.txt
   WEIR_REDIS_SERVER=$(deploy/setup/redis.sh)
   export WEIR_REDIS_SERVER
   cargo build --release --locked -p weir -p edge -p cache-node -p wsgi-adapter
+  mkdir -p target/bench
+  for program in floor steady; do
+    gcc -O2 -D_GNU_SOURCE -Wall -Wextra -o "target/bench/$program" "bench/$program.c"
+  done
   exec .venv/bin/python -m bench
 }
 

@@ -1,0 +1,203 @@
+"""The figures of the front door: cached pages under all kinds of load, files, and the memory of connections."""
+
+import http.client
+import time
+from collections.abc import Callable
+from contextlib import closing
+
+from bench import client
+from bench.contenders import FLOOR, HAPROXY, NGINX, VARNISH, WEIR, Contender, Running
+from bench.failed import Failed
+from bench.figure import Figure, Goal, Metric, Sample
+from bench.idle import crowd
+from bench.load import steady
+from bench.measured import CPU, RATE, SHARE, WARM_UP_SECONDS, cached, load, under_load
+from bench.stage import LARGE_FILE_BYTES
+
+CACHES = [NGINX, WEIR, VARNISH, HAPROXY]
+# What a server does after the last answer, such as giving memory back, is over then.
+SETTLE_SECONDS = 1
+# After a storm: time to notice that it is over.
+CALM_SECONDS = 5
+STORMS = 3
+# Handshakes take their time, and each connection its 10 KiB and more.
+IDLE_TLS_CONNECTIONS = 2000
+PAGES = {"1 KiB": "/long/small", "9 KiB": "/long/page", "100 KiB": "/long/large"}
+PEAK_SHARE = 0.7
+DOWNLOADS = 10
+
+MEDIAN = Metric("median_microseconds", "median, µs", 0)
+SLOW = Metric("99th_microseconds", "99th percentile, µs", 0)
+PER_CONNECTION = Metric("bytes_per_connection", "bytes per connection", 0)
+TOTAL = Metric("total_mebibytes", "whole server, MiB", 1)
+BEFORE = Metric("before_mebibytes", "before, MiB", 1, compared=False)
+DURING = Metric("during_mebibytes", "during the third, MiB", 1, compared=False)
+AFTER = Metric("after_mebibytes", "after, MiB", 1, compared=False)
+KEPT = Metric("kept_mebibytes", "more than before, MiB", 1, compared=False)
+PER_FILE = Metric("cpu_milliseconds_per_file", "CPU per file, ms", 1)
+
+
+def _rate_of(size: str) -> Metric:
+    return Metric(f"{RATE.name}, {size}", f"{size}: per second", 0, compared=False)
+
+
+def _cpu_of(size: str) -> Metric:
+    return Metric(f"{CPU.name}, {size}", f"{size}: CPU, µs", 1)
+
+
+def _sizes(connections: int, close: bool) -> Callable[[Running, int], Sample]:
+    def measure(running: Running, _: int) -> Sample:
+        sample: Sample = {}
+        for size, path in PAGES.items():
+            # Kept before a crowd asks for it: not all servers let one request make the page for all.
+            client.get(running.ports[0], path)
+            one = under_load(running, path, connections, close)
+            sample |= {_rate_of(size).name: one[RATE.name], _cpu_of(size).name: one[CPU.name]}
+        return sample
+
+    return measure
+
+
+def _steady(running: Running, _: int) -> Sample:
+    options, path = running.stage.options, "/long/page"
+    load(running, path, WARM_UP_SECONDS, options.connections)
+    peak = load(running, path, options.seconds, options.connections)
+    rate = PEAK_SHARE * peak.requests / peak.seconds
+    times = steady(running.ports[0], path, options.seconds, options.connections, options.load_core, rate)
+    return {RATE.name: rate, MEDIAN.name: times.median, SLOW.name: times.slow}
+
+
+def _idle(running: Running, _: int) -> Sample:
+    return _memory_of(running, running.ports[0], running.stage.options.idle, tls=False)
+
+
+def _idle_tls(running: Running, _: int) -> Sample:
+    return _memory_of(running, running.tls_port, min(running.stage.options.idle, IDLE_TLS_CONNECTIONS), tls=True)
+
+
+def _memory_of(running: Running, port: int, connections: int, tls: bool) -> Sample:
+    # A first crowd, so that buffers, pools and tables that are there once have been made.
+    with crowd(port, "/long/page", running.stage.options.connections, tls):
+        pass
+    time.sleep(SETTLE_SECONDS)
+    before = running.memory_bytes()
+    with crowd(port, "/long/page", connections, tls):
+        time.sleep(SETTLE_SECONDS)
+        during = running.memory_bytes()
+    return {PER_CONNECTION.name: (during - before) / connections, TOTAL.name: during / 2**20}
+
+
+def _storm(running: Running, _: int) -> Sample:
+    options = running.stage.options
+    with crowd(running.ports[0], "/long/page", options.connections):
+        pass
+    time.sleep(SETTLE_SECONDS)
+    before = running.memory_bytes()
+    for _ in range(STORMS):
+        with crowd(running.ports[0], "/long/page", options.idle):
+            during = running.memory_bytes()
+    time.sleep(CALM_SECONDS)
+    after = running.memory_bytes()
+    sizes = {BEFORE: before, DURING: during, AFTER: after, KEPT: after - before}
+    return {metric.name: size / 2**20 for metric, size in sizes.items()}
+
+
+def _download(running: Running, _: int) -> Sample:
+    with closing(http.client.HTTPConnection("127.0.0.1", running.ports[0], timeout=30)) as connection:
+        _fetch(connection)
+        before = running.cpu_seconds()
+        for _ in range(DOWNLOADS):
+            _fetch(connection)
+        return {PER_FILE.name: (running.cpu_seconds() - before) / DOWNLOADS * 1e3}
+
+
+def _fetch(connection: http.client.HTTPConnection) -> None:
+    connection.request("GET", "/static/large.bin", headers={"Host": client.HOST})
+    response = connection.getresponse()
+    room, length = bytearray(2**18), 0
+    while got := response.readinto(room):
+        length += got
+    if response.status != 200 or length != LARGE_FILE_BYTES:
+        raise Failed(f"the large file came with {response.status} and {length} bytes")
+
+
+def _figure_of_sizes(name: str, title: str, connections: int, close: bool) -> Figure:
+    metrics = [metric for size in PAGES for metric in (_rate_of(size), _cpu_of(size))]
+    explanation = "Requests per second and CPU per request for pages of three sizes."
+    return Figure(name, title, explanation, CACHES, metrics, _sizes(connections, close), [])
+
+
+def _goals_of_cached(contender: Contender) -> list[Goal]:
+    by_nginx = [Goal(contender, RATE, True, 1.5), Goal(contender, CPU, False, 0.67)]
+    return [*by_nginx, Goal(contender, CPU, False, 1.2, of=FLOOR)]
+
+
+CACHED = Figure(
+    "cached",
+    "A cached page of 9 KiB",
+    "Kept for an hour, so that all answers are hits. The bare epoll loop (bench/floor.c) reads no request and knows "
+    "one answer: less is not possible in this way.",
+    [*CACHES, FLOOR],
+    [RATE, CPU, SHARE],
+    cached("/long/page", 0),
+    _goals_of_cached(WEIR),
+)
+
+SIZES = [
+    _figure_of_sizes("sizes64", "Cached pages over 64 connections", 64, False),
+    _figure_of_sizes("sizes1000", "Cached pages over 1,000 connections", 1000, False),
+    _figure_of_sizes("fresh64", "Cached pages, 64 at a time, each over a connection of its own", 64, True),
+    _figure_of_sizes("fresh1000", "Cached pages, 1,000 at a time, each over a connection of its own", 1000, True),
+]
+
+STEADY = Figure(
+    "steady",
+    "How long a cached page takes at 70 % of the peak",
+    "Of each server's own peak, measured just before. Requests come at a fixed rate (bench/steady.c); the time counts "
+    "from when each was due, so that a server which keeps others waiting is charged for it.",
+    CACHES,
+    [RATE, MEDIAN, SLOW],
+    _steady,
+    [Goal(WEIR, SLOW, False, 1.0)],
+)
+
+IDLE = Figure(
+    "idle",
+    "Memory per idle keep-alive connection",
+    "After one cached page each; proportional set size of all processes, with the connections less without. nginx "
+    "sets some of it aside at its start (`worker_connections`), which is in the last column only.",
+    [NGINX, WEIR],
+    [PER_CONNECTION, TOTAL],
+    _idle,
+    [Goal(WEIR, PER_CONNECTION, False, 1024, relative=False)],
+)
+
+IDLE_TLS = Figure(
+    "idle_tls",
+    "The same over TLS",
+    f"{IDLE_TLS_CONNECTIONS:,} connections over TLS 1.3; nginx with OpenSSL.",
+    [NGINX, WEIR],
+    [PER_CONNECTION, TOTAL],
+    _idle_tls,
+    [Goal(WEIR, PER_CONNECTION, False, 1.0)],
+)
+
+STORM = Figure(
+    "storm",
+    "Memory before, during and after a storm",
+    f"As many connections as above come, ask for a cached page and go, three times; after: {CALM_SECONDS} s later.",
+    [NGINX, WEIR],
+    [BEFORE, DURING, AFTER, KEPT],
+    _storm,
+    [Goal(WEIR, KEPT, False, 2.0, relative=False)],
+)
+
+DOWNLOAD = Figure(
+    "download",
+    "A static file of 100 MiB",
+    f"{DOWNLOADS} times over one connection; nginx with sendfile.",
+    [NGINX, WEIR],
+    [PER_FILE],
+    _download,
+    [Goal(WEIR, PER_FILE, False, 1.5)],
+)
