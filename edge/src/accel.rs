@@ -7,10 +7,10 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method};
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
-use tracing::Span;
 
 use crate::body::ReplyBody;
 use crate::reply::Reply;
+use crate::visit::Visit;
 use crate::{Edge, error, handler};
 
 pub(crate) const X_ACCEL_REDIRECT: HeaderName = HeaderName::from_static("x-accel-redirect");
@@ -26,7 +26,7 @@ const MOST: usize = 10;
 const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'#');
 
 /// Follows the reply to where it leads.
-pub(crate) async fn follow(edge: &Arc<Edge>, mut reply: Reply, span: &Span) -> Reply {
+pub(crate) async fn follow(edge: &Arc<Edge>, mut reply: Reply, visit: &Visit) -> Reply {
     for _ in 0..MOST {
         let Some(elsewhere) = reply.elsewhere.take() else { return reply };
         let Some(mut request) = elsewhere.request else { return reply };
@@ -45,7 +45,7 @@ pub(crate) async fn follow(edge: &Arc<Edge>, mut reply: Reply, span: &Span) -> R
         request.internal = true;
         request.upgrade = None;
         let upstream = reply.note.upstream;
-        let mut next = handler::at_location(edge, request, span).await;
+        let mut next = handler::at_location(edge, request, visit).await;
         next.note.upstream = next.note.upstream.or(upstream);
         keep(&reply.headers, &mut next);
         reply = next;

@@ -191,6 +191,6 @@ async fn answer_plain(edge: &Edge, stream: &mut TcpStream, first: u8) {
     }
     let reply = error::bad_request("This port speaks HTTPS: use https:// in the address.").closing();
     let manner = Manner { head_only: false, version: Version::HTTP_11, keep_alive: false };
-    let _ = writer::send(stream, reply, manner, edge.settings.timeouts.send.0).await;
+    let _ = writer::send(stream, reply, manner, edge.settings.timeouts.send.0, std::future::pending()).await;
     linger(stream).await;
 }

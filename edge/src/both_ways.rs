@@ -1,15 +1,19 @@
 //! A request with a body: pumps it up while the handler works and while the reply goes down.
 
+use std::convert::Infallible;
+use std::future::pending;
 use std::io;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::body::BodyPump;
+use crate::body::{BodyFault, BodyPump};
 use crate::config::Timeouts;
 use crate::head::Framing;
+use crate::leaving::{self, GivenUp, left, unless};
 use crate::reply::Reply;
 use crate::stream::Stream;
 use crate::uplink::{self, UplinkEnd};
@@ -23,7 +27,6 @@ pub(crate) struct Up {
 }
 
 /// Pumps the body up while the handler works and while the reply goes down. The flag says whether the body was read whole.
-/// `None`: the client is gone.
 pub(crate) async fn both_ways(
     stream: &mut Stream,
     buffer: &mut BytesMut,
@@ -31,39 +34,61 @@ pub(crate) async fn both_ways(
     handling: impl Future<Output = Reply>,
     mut manner: Manner,
     timeouts: &Timeouts,
-) -> Option<(Sent, Reply, bool)> {
-    let Up { framing, pump: BodyPump { chunks, mut wanted }, expects_continue } = up;
+    given_up: &GivenUp,
+) -> (Sent, Reply, bool) {
+    let Up { framing, pump: BodyPump { chunks, wanted }, expects_continue } = up;
     let (mut read, mut write) = tokio::io::split(stream);
-    let pumping = uplink::pump(&mut read, buffer, framing, chunks, timeouts.body.0);
-    tokio::pin!(pumping, handling);
-    let mut ended = None;
-    let mut go_on = !expects_continue;
-    let reply = loop {
+    let (go, may_go) = oneshot::channel();
+    let (ended, mut end) = oneshot::channel();
+    // Resolves when the client has left, before its body or behind it.
+    let going_up = given_up.heed(async {
+        if expects_continue && unless(left(&mut read, buffer), may_go).await.is_none_or(|go| go.is_err()) {
+            let _ = chunks.send(Err(BodyFault::CutOff)).await;
+            return;
+        }
+        let end = uplink::pump(&mut read, buffer, framing, chunks, timeouts.body.0).await;
+        let _ = ended.send(end);
+        match end {
+            UplinkEnd::Whole => left(&mut read, buffer).await,
+            UplinkEnd::Unusable => pending().await,
+        }
+    });
+    tokio::pin!(going_up);
+    let answering = async {
         tokio::select! {
             biased;
-            reply = &mut handling => break reply,
-            end = &mut pumping, if go_on && ended.is_none() => ended = Some(end),
-            asked = &mut wanted, if !go_on => {
-                go_on = true;
-                // RFC 9110 section 10.1.1: send 100 (Continue) only once the body is going to be read.
-                if asked.is_ok() && request_continue(&mut write, timeouts.send.0).await.is_err() {
-                    return None;
-                }
-            }
+            reply = handling => reply,
+            never = ask_to_go_on(&mut write, expects_continue, wanted, go, timeouts.send.0) => match never {},
         }
     };
+    let Some(reply) = unless(going_up.as_mut(), answering).await else {
+        let (sent, reply) = leaving::nothing_sent();
+        return (sent, reply, false);
+    };
+    let mut whole = end.try_recv() == Ok(UplinkEnd::Whole);
     // A body that nobody read whole leaves bytes that must never be taken for a request.
-    manner.keep_alive &= ended == Some(UplinkEnd::Whole);
-    let sending = writer::send(&mut write, reply, manner, timeouts.send.0);
-    tokio::pin!(sending);
-    let (sent, reply) = loop {
-        tokio::select! {
-            biased;
-            sent = &mut sending => break sent,
-            end = &mut pumping, if go_on && ended.is_none() => ended = Some(end),
+    manner.keep_alive &= whole;
+    let (sent, reply) = writer::send(&mut write, reply, manner, timeouts.send.0, going_up).await;
+    whole |= end.try_recv() == Ok(UplinkEnd::Whole);
+    (sent, reply, whole)
+}
+
+/// Asks a client that waits for it to send its body, once somebody wants it.
+async fn ask_to_go_on<W: tokio::io::AsyncWrite + Unpin>(
+    write: &mut W,
+    expects_continue: bool,
+    wanted: oneshot::Receiver<()>,
+    go: oneshot::Sender<()>,
+    patience: Duration,
+) -> Infallible {
+    // RFC 9110 section 10.1.1: send 100 (Continue) only once the body is going to be read.
+    if expects_continue && wanted.await.is_ok() {
+        match request_continue(write, patience).await {
+            Ok(()) => drop(go.send(())),
+            Err(_) => drop(go),
         }
-    };
-    Some((sent, reply, ended == Some(UplinkEnd::Whole)))
+    }
+    pending().await
 }
 
 async fn request_continue<W: tokio::io::AsyncWrite + Unpin>(

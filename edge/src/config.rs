@@ -181,6 +181,9 @@ pub struct LocationConfig {
     /// False: bodies go to the application as they come, whatever the pool's own setting.
     #[serde(default = "yes")]
     pub request_buffering: bool,
+    /// True: the application's work goes on though the client has closed its side of the connection.
+    #[serde(default)]
+    pub ignore_client_abort: bool,
     /// Only for requests that the application sends here by X-Accel-Redirect; from outside: 404.
     #[serde(default)]
     pub internal: bool,
@@ -206,6 +209,7 @@ impl LocationConfig {
             pool: None,
             priority: Priority::Normal,
             request_buffering: true,
+            ignore_client_abort: false,
             internal: false,
             cache: None,
             max_body: default_max_body(),

@@ -2,7 +2,7 @@
 //! spot, hands everything else to the handler, and keeps the framing of both directions.
 
 use std::cell::RefCell;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,14 +16,16 @@ use tokio::time::timeout;
 use tracing::Instrument;
 
 use crate::Edge;
-use crate::body::{BodyPump, Chunks, RequestBody};
+use crate::body::{BodyPump, Chunks, ReplyBody, RequestBody};
 use crate::both_ways::{Up, both_ways};
 use crate::head::{self, FieldSpan, Framing, Head, Progress, Refusal};
 use crate::hit;
+use crate::leaving::{self, GivenUp, left, unless};
 use crate::linger::linger;
 use crate::reply::Reply;
 use crate::request::{Request, Upgrade, Via};
 use crate::stream::Stream;
+use crate::visit::Visit;
 use crate::watchdog::Watchdog;
 use crate::writer::{self, Manner, Sent};
 use crate::{error, handler, record, spans, tunnel};
@@ -261,48 +263,41 @@ impl Connection {
     async fn exchange(&mut self, incoming: Incoming) -> bool {
         let Incoming { request, framing, pump, tunnel, expects_continue, keep_alive } = incoming;
         let line = record::Line::of(&request);
-        let span = spans::of_request(&request);
+        let visit = Visit::of(&request);
         let manner =
             Manner { head_only: request.method == Method::HEAD, version: request.version, keep_alive };
         let edge = self.edge.clone();
         let handling = async {
-            let mut reply = handler::handle(&edge, request, &span).await;
+            let mut reply = handler::handle(&edge, request, &visit).await;
             // A drain that began meanwhile ends the connection.
             reply.close |= edge.shutdown.is_draining();
             reply
         }
-        .instrument(span.clone());
+        .instrument(visit.span.clone());
         let patience = edge.settings.timeouts.send.0;
+        let (stream, buffer) = (&mut self.stream, &mut self.buffer);
         let (sent, reply, whole) = match pump {
-            None => {
-                let reply = handling.await;
-                let (stream, buffer) = (&mut self.stream, &mut self.buffer);
-                match tunnel.filter(|_| reply.status == StatusCode::SWITCHING_PROTOCOLS) {
+            None => match unless(visit.given_up.heed(left(stream, buffer)), handling).await {
+                None => {
+                    let (sent, reply) = leaving::nothing_sent();
+                    (sent, reply, true)
+                }
+                Some(reply) => match tunnel.filter(|_| reply.status == StatusCode::SWITCHING_PROTOCOLS) {
                     Some(chunks) => tunnel::run(stream, buffer, reply, chunks, &edge.settings.timeouts).await,
                     None => {
-                        let (sent, reply) = writer::send(stream, reply, manner, patience).await;
+                        let (sent, reply) =
+                            send(stream, buffer, reply, manner, patience, &visit.given_up).await;
                         (sent, reply, true)
                     }
-                }
-            }
+                },
+            },
             Some(pump) => {
                 let up = Up { framing, pump, expects_continue };
-                match both_ways(
-                    &mut self.stream,
-                    &mut self.buffer,
-                    up,
-                    handling,
-                    manner,
-                    &edge.settings.timeouts,
-                )
-                .await
-                {
-                    Some(done) => done,
-                    None => return false,
-                }
+                both_ways(stream, buffer, up, handling, manner, &edge.settings.timeouts, &visit.given_up)
+                    .await
             }
         };
-        spans::answered(&span, &reply);
+        spans::answered(&visit.span, &reply);
         self.finished(&line, sent, &reply, whole).await
     }
 
@@ -326,7 +321,8 @@ impl Connection {
         let reply = error::refused(refusal);
         let manner = Manner { head_only: false, version: Version::HTTP_11, keep_alive: false };
         let (sent, reply) =
-            writer::send(&mut self.stream, reply, manner, self.edge.settings.timeouts.send.0).await;
+            writer::send(&mut self.stream, reply, manner, self.edge.settings.timeouts.send.0, pending())
+                .await;
         record::refusal(&self.edge, self.via.peer, refusal, sent, &reply);
         linger(&mut self.stream).await;
     }
@@ -346,6 +342,23 @@ impl Connection {
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
         }
     }
+}
+
+/// Sends the reply, and looks whether the client is still there where the next piece may be long in coming.
+async fn send(
+    stream: &mut Stream,
+    buffer: &mut BytesMut,
+    reply: Reply,
+    manner: Manner,
+    patience: Duration,
+    given_up: &GivenUp,
+) -> (Sent, Reply) {
+    if !matches!(reply.body, ReplyBody::Origin(_) | ReplyBody::Growing(_)) {
+        return writer::send(stream, reply, manner, patience, pending()).await;
+    }
+    let (mut read, mut write) = tokio::io::split(stream);
+    let left = given_up.heed(left(&mut read, buffer));
+    writer::send(&mut write, reply, manner, patience, left).await
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ use std::time::{Instant, SystemTime};
 use http::header::LAST_MODIFIED;
 use http_cache::{Key, Look, Reason, RequestParts, SharedRequest, vary};
 use purge::Reach;
-use tracing::Span;
 
 use crate::ask::{Ask, SharedAsk};
 use crate::flights::{First, Joined, Outcome, Own, Served};
@@ -19,6 +18,7 @@ use crate::reply::Reply;
 use crate::request::{Request, Upgrade};
 use crate::sites::{Chosen, Location};
 use crate::validate::{self, Answered};
+use crate::visit::Visit;
 use crate::{Edge, accel, answer, error, fill, first_chunk, from_files, only_if_cached, purges, spans};
 
 /// As Varnish and Squid take it, and Wagtail sends it.
@@ -28,15 +28,15 @@ const PURGE: &str = "PURGE";
 const ROUNDS: usize = 3;
 
 /// Answers one request. Never fails: what goes wrong is a reply too.
-pub(crate) async fn handle(edge: &Arc<Edge>, request: Request, span: &Span) -> Reply {
-    let reply = at_location(edge, request, span).await;
+pub(crate) async fn handle(edge: &Arc<Edge>, request: Request, visit: &Visit) -> Reply {
+    let reply = at_location(edge, request, visit).await;
     let reply =
-        if reply.elsewhere.is_some() { Box::pin(accel::follow(edge, reply, span)).await } else { reply };
+        if reply.elsewhere.is_some() { Box::pin(accel::follow(edge, reply, visit)).await } else { reply };
     first_chunk::settle(reply).await
 }
 
 /// Answers it at the location that its path belongs to.
-pub(crate) async fn at_location(edge: &Arc<Edge>, mut request: Request, span: &Span) -> Reply {
+pub(crate) async fn at_location(edge: &Arc<Edge>, mut request: Request, visit: &Visit) -> Reply {
     if request.target == "*" {
         return answer::about_the_server();
     }
@@ -60,6 +60,7 @@ pub(crate) async fn at_location(edge: &Arc<Edge>, mut request: Request, span: &S
     let Some(pool) = &location.pool else {
         return from_files::answer(edge, location, &request, &path, query).await.at(location);
     };
+    visit.given_up.decide(&request.method, location.ignore_client_abort);
     if request.upgrade.is_none() && !request.body.limit(location.max_body) {
         return error::body_too_large().at(location);
     }
@@ -72,7 +73,7 @@ pub(crate) async fn at_location(edge: &Arc<Edge>, mut request: Request, span: &S
         server_name: site.name.clone(),
         server_port: request.server_port,
         document_root: site.root.clone(),
-        traceparent: spans::to_hand_on(span, &request.trace),
+        traceparent: spans::to_hand_on(&visit.span, &request.trace),
         priority: location.priority,
         stream_body: location.stream_body,
         upgrade: request.upgrade.map_or("", Upgrade::name),

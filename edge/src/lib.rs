@@ -46,6 +46,7 @@ mod head_update;
 mod hit;
 mod http2;
 mod l1;
+mod leaving;
 mod linger;
 mod location;
 mod metrics;
@@ -68,6 +69,7 @@ mod tls;
 mod tunnel;
 mod uplink;
 mod validate;
+mod visit;
 mod watchdog;
 mod writer;
 

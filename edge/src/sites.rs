@@ -48,6 +48,7 @@ pub(crate) struct Location {
     pub(crate) priority: Priority,
     /// Request bodies go to the application as they come.
     pub(crate) stream_body: bool,
+    pub(crate) ignore_client_abort: bool,
     /// Nothing for requests from outside.
     pub(crate) internal: bool,
     pub(crate) cache: Option<Arc<Policy>>,
@@ -162,6 +163,7 @@ fn build_site(path: &str, config: &SiteConfig, metrics: &Metrics, mistakes: &mut
         pool: None,
         priority: Priority::Normal,
         stream_body: false,
+        ignore_client_abort: false,
         internal: false,
         cache: None,
         max_body: 1 << 20,
@@ -227,6 +229,7 @@ fn build_location(
         pool: config.pool.as_deref().map(Arc::from),
         priority: config.priority.into(),
         stream_body: !config.request_buffering,
+        ignore_client_abort: config.ignore_client_abort,
         internal: config.internal,
         cache: config.cache.as_ref().map(|cache| Arc::new(cache.policy(&format!("{path}.cache"), mistakes))),
         max_body: config.max_body.0,

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use crate::answer::{CACHE_STATUS, X_CACHE_STATUS};
 use crate::body::ReplyBody;
 use crate::clock;
+use crate::leaving::unless;
 use crate::reply::Reply;
 
 /// How the request wants its reply.
@@ -49,12 +50,13 @@ enum Framing {
     UntilClose,
 }
 
-/// Sends the reply. Each write the client takes nothing of ends after `patience`.
+/// Sends the reply. Each write the client takes nothing of ends after `patience`, and all of it once the client has `left`.
 pub(crate) async fn send<W: AsyncWrite + Unpin>(
     stream: &mut W,
     mut reply: Reply,
     manner: Manner,
     patience: Duration,
+    left: impl Future<Output = ()>,
 ) -> (Sent, Reply) {
     let framing = framing(&reply, manner);
     let keep_alive = manner.keep_alive && !reply.close && framing != Framing::UntilClose;
@@ -63,16 +65,15 @@ pub(crate) async fn send<W: AsyncWrite + Unpin>(
     let mut sent = Sent::default();
     let bodiless = manner.head_only || bodiless(reply.status);
     let mut out = Out { stream, patience };
-    let finished = async {
+    let sending = async {
         if bodiless {
             return out.write(&mut [&head]).await;
         }
         send_body(&mut out, head, &mut reply.body, framing, &mut sent).await
-    }
-    .await;
-    match finished {
-        Ok(()) => sent.reusable = keep_alive,
-        Err(_) => {
+    };
+    match unless(left, sending).await {
+        Some(Ok(())) => sent.reusable = keep_alive,
+        Some(Err(_)) | None => {
             sent.broken = true;
             sent.must_reset = framing == Framing::UntilClose;
         }
@@ -275,7 +276,8 @@ mod tests {
     async fn wire(reply: Reply, version: Version, head_only: bool) -> (String, Sent) {
         let (mut client, mut server) = tokio::io::duplex(1 << 16);
         let manner = Manner { head_only, version, keep_alive: true };
-        let (sent, _) = send(&mut server, reply, manner, Duration::from_secs(1)).await;
+        let (sent, _) =
+            send(&mut server, reply, manner, Duration::from_secs(1), std::future::pending()).await;
         drop(server);
         let mut text = String::new();
         tokio::io::AsyncReadExt::read_to_string(&mut client, &mut text).await.unwrap();

@@ -31,6 +31,9 @@ mod accel;
 // WebSocket.
 #[path = "e2e/websocket.rs"]
 mod websocket;
+// Clients that leave.
+#[path = "e2e/leaving.rs"]
+mod leaving;
 // Large bodies, and many slow clients.
 #[path = "e2e/uploads.rs"]
 mod uploads;

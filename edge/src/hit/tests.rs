@@ -69,8 +69,14 @@ fn edge(long: bool, nginx_cache_status: bool, files: &Path) -> Arc<Edge> {
     if long {
         cache.bypass = RulesConfig { cookie: vec!["never-sent".into()], ..RulesConfig::default() };
     }
-    let location =
-        LocationConfig { pool: Some("app".into()), cache: Some(cache), ..LocationConfig::new("/") };
+    // The client says at once that it sends no more.
+    let ignore_client_abort = true;
+    let location = LocationConfig {
+        pool: Some("app".into()),
+        cache: Some(cache),
+        ignore_client_abort,
+        ..LocationConfig::new("/")
+    };
     let alias = Some(format!("{}/", files.display()));
     let expires = Some(Expires::Max);
     let files = LocationConfig { alias, precompressed: true, expires, ..LocationConfig::new("/static/") };

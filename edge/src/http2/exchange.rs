@@ -11,16 +11,12 @@ use tokio::time::timeout;
 use tracing::Instrument;
 
 use super::{Client, Scratch, head, reply};
-use crate::body::{BodyFault, BodyPump, ReplyBody, RequestBody};
+use crate::body::{BodyFault, BodyPump, RequestBody};
 use crate::head::{self as strict, Framing, Head, Refusal};
 use crate::hit;
-use crate::reply::Reply;
 use crate::request::Request;
-use crate::writer::Sent;
-use crate::{error, handler, record, spans};
-
-/// nginx's status for a client that did not wait for its reply; nobody is sent it.
-const CLIENT_LEFT: u16 = 499;
+use crate::visit::Visit;
+use crate::{error, handler, leaving, record, spans};
 
 /// Takes one request off the connection. Never waits: what takes time is spawned.
 pub(super) fn begin(
@@ -109,10 +105,10 @@ fn refuse(client: &Client, refusal: Refusal, respond: &mut SendResponse<Bytes>) 
 async fn exchange(client: Client, request: Request, up: Option<Up>, mut respond: SendResponse<Bytes>) {
     let edge = &client.edge;
     let line = record::Line::of(&request);
-    let span = spans::of_request(&request);
+    let visit = Visit::of(&request);
     let head_only = request.method == Method::HEAD;
     let timeouts = &edge.settings.timeouts;
-    let handling = handler::handle(edge, request, &span).instrument(span.clone());
+    let handling = handler::handle(edge, request, &visit).instrument(visit.span.clone());
     let (go_on, told) = tokio::sync::oneshot::channel();
     let pumping = async {
         if let Some(up) = up {
@@ -121,7 +117,7 @@ async fn exchange(client: Client, request: Request, up: Option<Up>, mut respond:
         std::future::pending::<()>().await;
     };
     tokio::pin!(handling, pumping, told);
-    let mut asked = false;
+    let (mut asked, mut left) = (false, false);
     let reply = loop {
         tokio::select! {
             biased;
@@ -135,14 +131,16 @@ async fn exchange(client: Client, request: Request, up: Option<Up>, mut respond:
                 }
             }
             () = &mut pumping => {}
-            _ = poll_fn(|context| respond.poll_reset(context)) => break None,
+            _ = poll_fn(|context| respond.poll_reset(context)), if !left => match visit.given_up.is_decided() {
+                true => break None,
+                false => left = true,
+            },
         }
     };
     let Some(reply) = reply else {
-        let status = StatusCode::from_u16(CLIENT_LEFT).unwrap_or(StatusCode::BAD_REQUEST);
-        let reply = Reply::new(status, http::HeaderMap::new(), ReplyBody::Empty);
-        spans::answered(&span, &reply);
-        return record::request(edge, &line, Sent { broken: true, ..Sent::default() }, &reply);
+        let (sent, reply) = leaving::nothing_sent();
+        spans::answered(&visit.span, &reply);
+        return record::request(edge, &line, sent, &reply);
     };
     let sending = reply::send(&mut respond, reply, head_only, timeouts.send.0);
     tokio::pin!(sending);
@@ -151,7 +149,7 @@ async fn exchange(client: Client, request: Request, up: Option<Up>, mut respond:
         sent = &mut sending => sent,
         () = &mut pumping => return,
     };
-    spans::answered(&span, &reply);
+    spans::answered(&visit.span, &reply);
     record::request(edge, &line, sent, &reply);
 }
 
