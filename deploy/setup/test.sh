@@ -11,9 +11,15 @@ WEIR_REDIS_SERVER=$(deploy/setup/redis.sh)
 export WEIR_REDIS_SERVER WEIR_UWSGI=$PWD/.venv/bin/uwsgi
 
 WEIR_DEMO_STATE=$(mktemp -d)
-trap 'rm -rf "$WEIR_DEMO_STATE"' EXIT
+output=$(mktemp)
+trap 'rm -rf "$WEIR_DEMO_STATE" "$output"' EXIT
 WEIR_DEMO_STATE=$WEIR_DEMO_STATE .venv/bin/python deploy/demo/manage.py prepare
 WEIR_DEMO_STATE=$WEIR_DEMO_STATE .venv/bin/python deploy/demo/manage.py test news
 
 cargo test --workspace --locked --no-run
-.venv/bin/python deploy/setup/leave_nothing.py cargo test --workspace --locked
+if ! .venv/bin/python deploy/setup/leave_nothing.py cargo test --workspace --locked --no-fail-fast 2>&1 | tee "$output"; then
+  # The logs of all processes of a failed test stand between here and its reason: once more, last, where it is found.
+  printf '\nWhat failed, in short:\n'
+  grep --text -A 2 "panicked at\|^error\|^left running" "$output" | cut -c -600 || true
+  exit 1
+fi

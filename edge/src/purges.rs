@@ -91,6 +91,12 @@ impl Purges {
         Grant { at: asked, by }
     }
 
+    /// A purge was made here, now: no page from before is used that has no log to tell what it missed.
+    pub(crate) fn made(&self) {
+        let now = self.started.elapsed().as_nanos() as u64;
+        self.obeyed.fetch_max(now, Ordering::AcqRel);
+    }
+
     fn until(&self, since: Instant, until: Instant) -> By {
         By::Until { since: since.saturating_duration_since(self.started), until, obeyed: self.obeyed.clone() }
     }
@@ -213,6 +219,27 @@ impl fmt::Debug for By {
             Self::Log(log, seq) => write!(f, "{} at {}", log.id, seq.get()),
             Self::Until { until, .. } => write!(f, "until {until:?}"),
             Self::Passing => f.write_str("passing"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_purge_made_here_ends_what_has_no_log_to_tell() {
+        let purges = Purges::new(Duration::from_secs(60));
+        let reach = |grant: &Grant| grant.reach(b"http://a/", &[], &Checked::default(), Instant::now());
+        let unknown = Position { log: vec![7; 16].into(), seq: 3, ..Position::default() };
+        let out_of_touch = Position { left_ms: 60_000, ..Position::default() };
+        for position in [Some(&unknown), Some(&out_of_touch), None] {
+            let asked = Instant::now();
+            let (granted, alone) = (purges.grant(position, asked), purges.alone(asked));
+            assert_eq!(reach(&alone), Reach::Untouched);
+            purges.made();
+            assert_eq!((reach(&granted), reach(&alone)), (Reach::Gone, Reach::Gone));
+            assert_eq!(reach(&purges.alone(Instant::now())), Reach::Untouched);
         }
     }
 }

@@ -26,11 +26,12 @@ pub struct Setup {
     pub(crate) app: App,
     pub(crate) redis: Option<String>,
     pub(crate) secure: bool,
+    pub(crate) patient: bool,
 }
 
 impl Setup {
     pub fn new(settings: impl Into<String>, app: App) -> Self {
-        Self { settings: settings.into(), app, redis: None, secure: false }
+        Self { settings: settings.into(), app, redis: None, secure: false, patient: true }
     }
 
     /// With this table for `[cache_node] redis`, where the services are three: `{ url = "…" }`. Without it a server is started.
@@ -41,6 +42,25 @@ impl Setup {
     /// With mutual TLS between the services, where there are several.
     pub fn secure(self) -> Self {
         Self { secure: true, ..self }
+    }
+
+    /// With the deadlines that users have, for tests in which parts are lost. Otherwise nobody is given up for being slow: what is
+    /// exact is so on a machine that builds and tests at once, too.
+    pub fn impatient(self) -> Self {
+        Self { patient: false, ..self }
+    }
+
+    /// Keys of `[edge]`, of `[cache_node]` and of its Redis for that.
+    pub(crate) fn patience(&self) -> (String, &str, &str) {
+        if !self.patient {
+            return (self.settings.clone(), "", "");
+        }
+        let settings = match self.settings.split_once("timeouts = { ") {
+            Some((before, after)) => format!("{before}timeouts = {{ cache = \"10s\", {after}"),
+            None => format!("timeouts = {{ cache = \"10s\" }}\n{}", self.settings),
+        };
+        let grace = "watch_grace = \"20s\"\n";
+        (grace.to_owned() + &settings, grace, ", timeout = \"5s\", connect_timeout = \"5s\"")
     }
 }
 

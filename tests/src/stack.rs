@@ -59,11 +59,12 @@ impl Stack {
         let setup = setup.into();
         let (directory, app, port) = (TempDir::new().unwrap(), setup.app.start(), free_port());
         let (http, admin) = (address(free_port()), address(free_port()));
-        let listen = match setup.settings.contains("$HTTP") {
+        let (mut settings, of_node, of_redis) = setup.patience();
+        let listen = match settings.contains("$HTTP") {
             true => String::new(),
             false => "listen = [\"$HTTP\"]\n".to_owned(),
         };
-        let mut settings = format!("[edge]\nadmin = \"{admin}\"\n{listen}{}\n", setup.settings);
+        settings = format!("[edge]\nadmin = \"{admin}\"\n{listen}{settings}\n");
         if !settings.contains("[[wsgi_adapter.pool]]") {
             settings.push_str(POOL);
         }
@@ -74,7 +75,7 @@ impl Stack {
             let table = setup
                 .redis
                 .clone()
-                .or_else(|| redis.as_ref().map(|redis| format!("{{ url = \"{}\" }}", redis.url())));
+                .or_else(|| redis.as_ref().map(|redis| format!("{{ url = \"{}\"{of_redis} }}", redis.url())));
             let (scheme, tls) = match setup.secure {
                 true => (
                     "https",
@@ -84,11 +85,13 @@ impl Stack {
             };
             settings.push_str(&format!(
                 "[edge.peers]\ncache_node = \"{scheme}://{node}\"\nwsgi_adapter = \"{scheme}://{adapter}\"\n{tls}\
-                 [cache_node]\nlisten = \"{node}\"\nadmin = \"off\"\n{tls}redis = {}\n\
+                 [cache_node]\nlisten = \"{node}\"\nadmin = \"off\"\n{of_node}{tls}redis = {}\n\
                  [wsgi_adapter]\nlisten = \"{adapter}\"\nadmin = \"off\"\n{tls}",
                 table.unwrap_or_default()
             ));
             peers = (Some(node), Some(adapter), redis);
+        } else {
+            settings.push_str(&format!("[cache_node]\n{of_node}"));
         }
         let settings = settings
             .replace("$HTTP", &http.to_string())

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use weir_tests::{Client, FakeApp, Load, Stack, binary, both_topologies, split_only, until};
+use weir_tests::{App, Client, FakeApp, Load, Setup, Stack, binary, both_topologies, split_only, until};
 
 const SETTINGS: &str = r#"
 timeouts = { drain = "20s" }
@@ -35,6 +35,11 @@ read_timeout = "2s"
 name = "fake"
 servers = ["uwsgi://127.0.0.1:$PORT"]
 "#;
+
+/// Parts that are lost are given up as soon as users see it.
+fn impatient() -> Setup {
+    Setup::new(SETTINGS, App::Oracle).impatient()
+}
 
 const PAGE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 /// No failure is told in more bytes than this.
@@ -169,7 +174,7 @@ fn mixed_load(stack: &Stack) -> Load {
     })
 }
 
-split_only!(redis_is_killed_under_load, SETTINGS);
+split_only!(redis_is_killed_under_load, impatient());
 fn redis_is_killed_under_load(stack: &Stack) {
     let redis = stack.redis.as_ref().unwrap();
     let load = mixed_load(stack);
@@ -180,7 +185,7 @@ fn redis_is_killed_under_load(stack: &Stack) {
     assert!(troubles.is_empty(), "{} troubles, the first: {}", troubles.len(), troubles[0]);
 }
 
-split_only!(redis_hangs_under_load, SETTINGS);
+split_only!(redis_hangs_under_load, impatient());
 fn redis_hangs_under_load(stack: &Stack) {
     let redis = stack.redis.as_ref().unwrap();
     let load = mixed_load(stack);
@@ -193,7 +198,7 @@ fn redis_hangs_under_load(stack: &Stack) {
     assert!(troubles.is_empty(), "{} troubles, the first: {}", troubles.len(), troubles[0]);
 }
 
-split_only!(the_cache_node_is_killed_under_load, SETTINGS);
+split_only!(the_cache_node_is_killed_under_load, impatient());
 fn the_cache_node_is_killed_under_load(stack: &Stack) {
     let load = mixed_load(stack);
     load.wait_for(100);
@@ -205,13 +210,13 @@ fn the_cache_node_is_killed_under_load(stack: &Stack) {
     let calls = stack.oracle.calls("alone");
     std::thread::scope(|scope| {
         for _ in 0..20 {
-            scope.spawn(|| stack.get("/cached/count/alone?delay=500").expect(200));
+            scope.spawn(|| stack.get("/cached/count/alone?delay=1500").expect(200));
         }
     });
     assert_eq!(stack.oracle.calls("alone") - calls, 1);
 }
 
-split_only!(the_cache_node_hangs_under_load, SETTINGS);
+split_only!(the_cache_node_hangs_under_load, impatient());
 fn the_cache_node_hangs_under_load(stack: &Stack) {
     let node = stack.cache_node.as_ref().unwrap();
     let load = mixed_load(stack);
@@ -224,7 +229,7 @@ fn the_cache_node_hangs_under_load(stack: &Stack) {
     assert!(troubles.is_empty(), "{} troubles, the first: {}", troubles.len(), troubles[0]);
 }
 
-split_only!(nothing_is_there_but_the_edge, SETTINGS);
+split_only!(nothing_is_there_but_the_edge, impatient());
 fn nothing_is_there_but_the_edge(stack: &Stack) {
     stack.get("/cached/count/kept").expect(200);
     stack.wsgi_adapter.as_ref().unwrap().kill();

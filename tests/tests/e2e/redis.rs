@@ -36,7 +36,7 @@ struct Scene {
 
 impl Scene {
     fn start(redis: impl Into<String>) -> Self {
-        let stack = Stack::split(Setup::new(SETTINGS, App::Oracle).with_redis(redis));
+        let stack = Stack::split(Setup::new(SETTINGS, App::Oracle).with_redis(redis).impatient());
         let twin = Twin::of(&stack);
         let load = |address| {
             Load::checking(
@@ -99,8 +99,8 @@ impl Scene {
         }
         let log = stack.log() + &twin.edge.log() + &twin.cache_node.log();
         assert!(!log.contains("panicked at"), "{log}");
-        // One line or two for each time that Redis is lost and back, not one for each call.
-        assert!(log.lines().count() < 100, "{log}");
+        // Some lines for each time that Redis is lost and back, not one for each call: those are thousands.
+        assert!(log.lines().count() < 400, "{log}");
     }
 }
 

@@ -133,17 +133,17 @@ impl Channel {
     }
 
     async fn listen_to_news(&self, bells: &Bells) {
-        let (mut pause, mut told) = (FIRST_PAUSE, String::new());
+        let (mut pause, mut told) = (FIRST_PAUSE, false);
         for attempt in 0.. {
             match timeout(self.timeout, self.subscribe(attempt)).await.unwrap_or_else(|_| Err(late())) {
                 Ok(subscription) => {
-                    (pause, told) = (FIRST_PAUSE, String::new());
+                    (pause, told) = (FIRST_PAUSE, false);
                     // News from before may have been missed.
                     bells.ring_all();
                     self.ring(bells, subscription).await;
                 }
-                Err(error) if error.to_string() != told => {
-                    told = error.to_string();
+                Err(error) if !told => {
+                    told = true;
                     tracing::warn!(%error, "no news from Redis: a node that waits for another looks again by itself");
                 }
                 Err(_) => {}
