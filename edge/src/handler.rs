@@ -191,9 +191,9 @@ async fn cached(edge: &Arc<Edge>, ask: SharedAsk, request: Request) -> Reply {
         if !look.may_use(&served.head.lifetime) {
             return pass(edge, ask.ask, request, Some(Reason::NotShared)).await;
         }
-        let now = Instant::now();
-        if joined > served.head.grant.at && served.head.reach(key.as_bytes(), now) != Reach::Untouched {
+        if joined > served.head.grant.at && served.head.reach(key.as_bytes(), joined) != Reach::Untouched {
             // A purge came since, perhaps before this request did: it takes no page from before, and nobody else does.
+            // Out of touch it takes a page that could be used when it joined, however long that took: each would ask otherwise.
             edge.flights.part_with(key.as_bytes(), variant, &flight);
             if first.is_none() {
                 continue;

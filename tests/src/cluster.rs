@@ -41,7 +41,8 @@ impl Cluster {
         let directory = TempDir::new().unwrap();
         let names = (0..edges).map(|n| format!("edge-{n}")).chain((0..nodes).map(|n| format!("node-{n}")));
         names.for_each(|name| fs::write(directory.path().join(name).with_extension("clock"), "+0").unwrap());
-        Self::with(edges, nodes, sites, "", "", directory)
+        let node = ", timeout = \"5s\", connect_timeout = \"5s\" }\n";
+        Self::with(edges, nodes, sites, "", node, directory)
     }
 
     /// Sets the clock of an edge or node this far from the true time, in seconds.

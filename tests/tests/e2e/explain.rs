@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use weir_tests::{Stack, binary, both_topologies};
+use weir_tests::{Stack, binary, both_topologies, until};
 
 const SETTINGS: &str = r#"
 [[edge.site]]
@@ -177,11 +177,11 @@ fn reasons_are_counted(stack: &Stack) {
         stack.get(target).expect(200);
     }
     stack.get_with("/count/d", &[("Cookie", "sessionid=a")]).expect(200);
-    let metrics = stack.admin("/metrics").expect(200).text();
     for (reason, count) in [("set-cookie", 2), ("bypass", 1), ("personal-cookie", 1)] {
         let line = format!(
             "weir_edge_cache_reasons_total{{site=\"localhost\",location=\"/\",reason=\"{reason}\"}} {count}\n"
         );
-        assert!(metrics.contains(&line), "no {line} in {metrics}");
+        // A request is counted when it has been answered.
+        until(&line, || stack.admin("/metrics").expect(200).text().contains(&line).then_some(()));
     }
 }

@@ -107,7 +107,11 @@ fn metrics_count_what_happens(stack: &Stack) {
     for _ in 0..3 {
         stack.get("/count/m?status=404").expect(404);
     }
-    let response = stack.admin("/metrics").expect(200);
+    // A request is counted when it has been answered.
+    let response = until("all are counted", || {
+        let response = stack.admin("/metrics").expect(200);
+        (sum(&parsed(&response.text()), "weir_edge_requests_total", &[]) >= 8.0).then_some(response)
+    });
     assert!(response.field("content-type").is_some_and(|kind| kind.starts_with("text/plain")));
     let metrics = parsed(&response.text());
     let requests = |words: &[&str]| sum(&metrics, "weir_edge_requests_total", words);
