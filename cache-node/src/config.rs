@@ -2,8 +2,10 @@
 
 mod redis;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use admin::Authority;
 use process::settings::Mistakes;
 use process::units::{Size, Time};
 use serde::Deserialize;
@@ -19,6 +21,9 @@ pub struct Config {
     pub listen: String,
     /// Where the admin listener is: metrics and health. "off" for none. Of no effect in `weir run`: the edge's shows them too.
     pub admin: String,
+    /// Holds the token that a purge must show; the edges' `admin_token_file` holds the same. Left out: purges are taken where
+    /// `listen` is on loopback or `tls` is set, and nowhere else. Of no effect in `weir run`.
+    pub admin_token_file: Option<PathBuf>,
     /// Left out: plain gRPC, to whoever reaches the address.
     pub tls: Option<TlsConfig>,
     /// What this node is called in the answer to a purge; no two may share a name. Left out: the host's name and the port.
@@ -57,6 +62,7 @@ impl Default for Config {
         Self {
             listen: "127.0.0.1:7101".to_owned(),
             admin: "127.0.0.1:9901".to_owned(),
+            admin_token_file: None,
             tls: None,
             name: None,
             memory: Size::mebibytes(256),
@@ -121,6 +127,9 @@ impl Config {
         if let Some(redis) = &self.redis {
             redis.check(mistakes);
         }
+        if let Some(Err(error)) = self.admin_token_file.as_ref().map(std::fs::read) {
+            mistakes.push("cache_node.admin_token_file", format!("cannot be read: {error}"));
+        }
         if let Some(Err(error)) = self.tls.as_ref().map(Tls::load) {
             mistakes.push(format!("cache_node.tls.{}", error.key), error.to_string());
         }
@@ -141,6 +150,14 @@ impl Config {
         let port = self.listen.rsplit_once(':').map_or(&*self.listen, |(_, port)| port);
         self.name.clone().unwrap_or_else(|| format!("{}:{port}", process::host_name()))
     }
+
+    /// Who may purge by way of `listen`.
+    pub(crate) fn authority(&self) -> Authority {
+        match &self.admin_token_file {
+            None if self.tls.is_some() => Authority::Local, // who has come so far has shown a certificate
+            token => Authority::new(&self.listen, token.as_deref()),
+        }
+    }
 }
 
 fn has_port(address: &str) -> bool {
@@ -156,6 +173,31 @@ mod tests {
         let mut mistakes = Mistakes::default();
         Config::default().check(&mut mistakes);
         assert!(mistakes.is_empty(), "{mistakes}");
+    }
+
+    #[test]
+    fn whoever_has_shown_a_certificate_may_purge_unless_there_is_a_token() {
+        let [secure, open] = [true, false];
+        for (listen, tls, token, expected) in [
+            ("127.0.0.1:7101", open, None, Authority::Local),
+            ("0.0.0.0:7101", open, None, Authority::Nobody),
+            ("0.0.0.0:7101", secure, None, Authority::Local),
+            ("0.0.0.0:7101", open, Some("token"), Authority::Token("token".into())),
+            ("0.0.0.0:7101", secure, Some("token"), Authority::Token("token".into())),
+        ] {
+            let config = Config {
+                listen: listen.to_owned(),
+                tls: tls.then(|| TlsConfig {
+                    certificate: "a".into(),
+                    key: "b".into(),
+                    ca: "c".into(),
+                    peer_name: None,
+                }),
+                admin_token_file: token.map(PathBuf::from),
+                ..Config::default()
+            };
+            assert_eq!(config.authority(), expected, "{listen}, {tls}, {token:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What goes wrong with an Exchange, and the gRPC status for it. No other file makes a status.
 
+use admin::Denied;
 use tonic::{Code, Status};
 
 /// Who is to blame stands with each. None says anything of the page: the edge goes on without the cache.
@@ -29,6 +30,11 @@ pub(crate) enum Refusal {
     /// Whoever asked for it is to blame.
     #[error("{0}")]
     BadPurge(purge::InvalidPurge),
+    /// The token is the operator's to set, the same for edges and nodes.
+    #[error(
+        "no purge without the token of `cache_node.admin_token_file`, which `edge.admin_token_file` must hold too: {0}"
+    )]
+    MayNotPurge(Denied),
     /// The edge left, or the connection to it broke.
     #[error("the stream broke off: {0}")]
     BrokenOff(Status),
@@ -40,6 +46,8 @@ impl From<Refusal> for Status {
             Refusal::NoLookup | Refusal::BadKey(_) | Refusal::BadField | Refusal::BadPurge(_) => {
                 Code::InvalidArgument
             }
+            Refusal::MayNotPurge(Denied::WrongToken) => Code::Unauthenticated,
+            Refusal::MayNotPurge(Denied::NoToken | Denied::Unreadable) => Code::PermissionDenied,
             Refusal::OutOfOrder(_) => Code::FailedPrecondition,
             Refusal::LateLookup(_) | Refusal::SlowReader => Code::DeadlineExceeded,
             Refusal::TooManyStreams(_) => Code::ResourceExhausted,

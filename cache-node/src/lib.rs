@@ -20,6 +20,7 @@ mod tests;
 
 use std::time::Duration;
 
+use admin::Authority;
 use process::shutdown::Shutdown;
 use tokio::net::TcpListener;
 use tonic::transport::Server;
@@ -59,7 +60,8 @@ pub fn service(
     metrics: &Metrics,
     shutdown: &Shutdown,
 ) -> Result<CacheServer<Node>, RunError> {
-    let parts = node::Parts::new(config.clone(), metrics.clone(), shutdown.clone())?;
+    // Nobody reaches it but this process.
+    let parts = node::Parts::new(config.clone(), Authority::Local, metrics.clone(), shutdown.clone())?;
     Ok(CacheServer::new(Node { parts }).max_decoding_message_size(MAX_MESSAGE))
 }
 
@@ -70,7 +72,7 @@ pub async fn run(
     metrics: Metrics,
     shutdown: Shutdown,
 ) -> Result<(), RunError> {
-    let parts = node::Parts::new(config.clone(), metrics, shutdown.clone())?;
+    let parts = node::Parts::new(config.clone(), config.authority(), metrics, shutdown.clone())?;
     let closing = parts.closing.clone();
     let cache = CacheServer::new(Node { parts }).max_decoding_message_size(MAX_MESSAGE);
     let (health, health_service) = tonic_health::server::health_reporter();

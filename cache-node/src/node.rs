@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use admin::Authority;
 use process::shutdown::Shutdown;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
@@ -21,6 +22,8 @@ pub(crate) struct Parts {
     /// What this node is called in the answer to a purge.
     pub(crate) name: String,
     pub(crate) config: Config,
+    /// Who may purge.
+    pub(crate) authority: Authority,
     pub(crate) purges: Arc<Purges>,
     pub(crate) store: Tiers,
     pub(crate) flights: Flights,
@@ -40,6 +43,7 @@ impl Parts {
     /// The settings are taken as checked; an error is a file of theirs that changed since. Must be called within a runtime.
     pub(crate) fn new(
         config: Config,
+        authority: Authority,
         metrics: Metrics,
         shutdown: Shutdown,
     ) -> Result<Arc<Self>, WrongSetting> {
@@ -48,6 +52,7 @@ impl Parts {
         let parts = Arc::new(Self {
             store: Tiers::new(&config, &name, &purges, metrics.clone())?,
             name,
+            authority,
             purges,
             flights: Flights::new(config.max_waiting_per_page),
             metrics,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status, Streaming};
 use weir_proto::cache::cache_server::Cache;
 use weir_proto::cache::exchange_request::Message;
@@ -78,6 +79,8 @@ impl Cache for Node {
     }
 
     async fn purge(&self, request: Request<PurgeRequest>) -> Result<Response<PurgeReply>, Status> {
+        let shown = request.metadata().get("authorization").map(MetadataValue::as_bytes);
+        self.parts.authority.check(shown).await.map_err(Refusal::MayNotPurge)?;
         Ok(Response::new(purges::serve::purge(&self.parts, request.into_inner()).await?))
     }
 }

@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use purge::LogId;
 use tonic::Status;
+use tonic::metadata::{Ascii, MetadataValue};
 use weir_proto::cache::cache_client::CacheClient;
 use weir_proto::cache::{PurgeOrder, PurgeReply, PurgeRequest};
 use weir_proto::origin::Field;
@@ -143,9 +144,18 @@ impl Node {
         *self.log.lock()
     }
 
-    /// Has it make a purge; returns when that is over, or not within `wait`.
-    pub(crate) async fn purge(&self, order: PurgeOrder, wait: Duration) -> Result<PurgeReply, Status> {
-        let request = PurgeRequest { order: Some(order), wait_ms: wait.as_millis() as u32 };
+    /// Has it make a purge, showing `token`; returns when that is over, or not within `wait`.
+    pub(crate) async fn purge(
+        &self,
+        order: PurgeOrder,
+        token: Option<&Token>,
+        wait: Duration,
+    ) -> Result<PurgeReply, Status> {
+        let mut request =
+            tonic::Request::new(PurgeRequest { order: Some(order), wait_ms: wait.as_millis() as u32 });
+        if let Some(token) = token {
+            request.metadata_mut().insert("authorization", token.clone());
+        }
         let deadline = Instant::now() + wait + PURGE_SLACK;
         let mut client = self.client();
         let called = tokio::time::timeout_at(deadline.into(), client.purge(request));
@@ -153,6 +163,9 @@ impl Node {
         Ok(called?.into_inner())
     }
 }
+
+/// What a node may want to be shown before a purge.
+pub(crate) type Token = MetadataValue<Ascii>;
 
 /// Beyond what the node itself may wait.
 const PURGE_SLACK: Duration = Duration::from_millis(500);

@@ -160,7 +160,7 @@ impl Stack {
     }
 
     /// Of the cache-node, where it is a service of its own.
-    pub(crate) fn node_address(&self) -> SocketAddr {
+    pub fn node_address(&self) -> SocketAddr {
         self.node.expect("there is a cache-node")
     }
 

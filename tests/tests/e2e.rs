@@ -53,6 +53,9 @@ mod directives;
 // Purges as people make them.
 #[path = "e2e/purge.rs"]
 mod purge;
+// Who may purge.
+#[path = "e2e/purge_token.rs"]
+mod purge_token;
 // Several edges and cache-nodes as one cache.
 #[path = "e2e/cluster.rs"]
 mod cluster;

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::metadata::MetadataValue;
 use tonic::transport::Endpoint;
 use tonic::{Code, Status, Streaming};
 use weir_proto::cache::cache_client::CacheClient;
@@ -111,6 +112,16 @@ impl TestNode {
 
     pub(crate) async fn try_purge(&self, targets: &[Target], soft: bool) -> Result<PurgeReply, Status> {
         let request = PurgeRequest { order: Some(order(targets, soft)), wait_ms: 0 };
+        Ok(self.client.clone().purge(request).await?.into_inner())
+    }
+
+    /// As somebody who sends this as `authorization`.
+    pub(crate) async fn purge_showing(&self, shown: Option<&'static str>) -> Result<PurgeReply, Status> {
+        let order = Some(order(&[Target::All(true)], false));
+        let mut request = tonic::Request::new(PurgeRequest { order, wait_ms: 0 });
+        if let Some(shown) = shown {
+            request.metadata_mut().insert("authorization", MetadataValue::from_static(shown));
+        }
         Ok(self.client.clone().purge(request).await?.into_inner())
     }
 

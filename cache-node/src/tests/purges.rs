@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use tonic::Code;
 use weir_proto::cache::purge_target::Target;
 use weir_proto::cache::{EntryHead, Position};
 
-use super::peer::{Answer, TestNode, over_both, page, tag, url};
+use super::peer::{Answer, TestNode, Way, over_both, page, tag, url};
 use crate::Config;
 
 /// Far more than any purge takes.
@@ -161,12 +162,9 @@ async fn one_that_comes_back_is_told_what_it_missed(node: TestNode) {
 }
 
 async fn a_purge_of_nothing_is_refused(node: TestNode) {
-    assert_eq!(node.try_purge(&[], false).await.unwrap_err().code(), tonic::Code::InvalidArgument);
-    assert_eq!(
-        node.try_purge(&[Target::All(false)], false).await.unwrap_err().code(),
-        tonic::Code::InvalidArgument
-    );
-    assert_eq!(node.try_purge(&[url("")], false).await.unwrap_err().code(), tonic::Code::InvalidArgument);
+    assert_eq!(node.try_purge(&[], false).await.unwrap_err().code(), Code::InvalidArgument);
+    assert_eq!(node.try_purge(&[Target::All(false)], false).await.unwrap_err().code(), Code::InvalidArgument);
+    assert_eq!(node.try_purge(&[url("")], false).await.unwrap_err().code(), Code::InvalidArgument);
 }
 
 async fn a_flood_of_purges_is_taken_in(node: TestNode) {
@@ -185,4 +183,40 @@ async fn a_flood_of_purges_is_taken_in(node: TestNode) {
     let reply = node.purge(&[tag("kept")], false, Duration::ZERO).await;
     assert_eq!(reply.missing, ["edge"]);
     assert_eq!(node.answer("http://h/kept").await, Answer::Lease);
+}
+
+#[tokio::test]
+async fn who_may_purge() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let file = directory.path().join("token");
+    std::fs::write(&file, "s3cret\n").unwrap();
+    let (right, wrong) = (Some("Bearer s3cret"), Some("Bearer another"));
+    let (denied, stranger) = (Some(Code::PermissionDenied), Some(Code::Unauthenticated));
+    for (listen, token, shown, refused) in [
+        ("127.0.0.1:7101", false, None, None),
+        ("127.0.0.1:7101", false, wrong, None),
+        ("0.0.0.0:7101", false, None, denied),
+        ("0.0.0.0:7101", false, right, denied),
+        ("127.0.0.1:7101", true, None, stranger),
+        ("0.0.0.0:7101", true, None, stranger),
+        ("0.0.0.0:7101", true, wrong, stranger),
+        ("0.0.0.0:7101", true, right, None),
+    ] {
+        for way in [Way::InProcess, Way::Network] {
+            let config = Config {
+                listen: listen.to_owned(),
+                admin_token_file: token.then(|| file.clone()),
+                ..config()
+            };
+            let node = TestNode::start(way, config).await;
+            // Nobody but this process reaches the one in it.
+            let refused = refused.filter(|_| matches!(way, Way::Network));
+            let answer = node.purge_showing(shown).await;
+            assert_eq!(
+                answer.err().map(|status| status.code()),
+                refused,
+                "{listen}, {token}, {shown:?}, {way:?}"
+            );
+        }
+    }
 }

@@ -1,15 +1,29 @@
-//! Who may change something by way of the admin listener: whoever shows the token; without one, whoever is on this machine.
+//! Who may change something by way of a listener: whoever shows the token; without one, whoever is on this machine.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::{Answer, answer};
 
 /// A token longer than this is none of ours.
 const MAX_TOKEN: usize = 4096;
+
+/// Why somebody may not change anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// The operator's fault: no token is set.
+    #[error("this listener is reached from elsewhere: set `admin_token_file` to a file that holds a token")]
+    NoToken,
+    /// The operator's fault.
+    #[error("the token cannot be read; the log says why")]
+    Unreadable,
+    /// Whoever asks is to blame.
+    #[error("send Authorization: Bearer and the token")]
+    WrongToken,
+}
 
 /// Held against every request that changes something.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,33 +47,32 @@ impl Authority {
         }
     }
 
-    /// What a request with these fields is answered, if it may not change anything.
-    pub(crate) async fn refusal(&self, fields: &HeaderMap) -> Option<Answer> {
+    /// Whether somebody may change something who sends this as `Authorization`.
+    pub async fn check(&self, shown: Option<&[u8]>) -> Result<(), Denied> {
         let file = match self {
-            Self::Local => return None,
-            Self::Nobody => {
-                let text = "this listener is reached from elsewhere: set `admin_token_file` to a file that holds a token\n";
-                return Some(answer::text(StatusCode::FORBIDDEN, text));
-            }
+            Self::Local => return Ok(()),
+            Self::Nobody => return Err(Denied::NoToken),
             Self::Token(file) => file,
         };
-        let token = match tokio::fs::read(file).await {
-            Ok(token) => token,
-            Err(error) => {
-                tracing::error!("the admin token cannot be read from {}: {error}", file.display());
-                return Some(answer::text(
-                    StatusCode::FORBIDDEN,
-                    "the token cannot be read; the log says why\n",
-                ));
-            }
-        };
-        let shown =
-            fields.get(AUTHORIZATION).map(|value| value.as_bytes()).and_then(bearer).unwrap_or_default();
+        let token = tokio::fs::read(file).await.map_err(|error| {
+            tracing::error!("the admin token cannot be read from {}: {error}", file.display());
+            Denied::Unreadable
+        })?;
+        let shown = shown.and_then(bearer).unwrap_or_default();
         let token = token.trim_ascii();
-        if !token.is_empty() && token.len() <= MAX_TOKEN && equal(shown, token) {
-            return None;
-        }
-        Some(answer::text(StatusCode::UNAUTHORIZED, "send Authorization: Bearer and the token\n"))
+        let right = !token.is_empty() && token.len() <= MAX_TOKEN && equal(shown, token);
+        if right { Ok(()) } else { Err(Denied::WrongToken) }
+    }
+
+    /// What a request with these fields is answered, if it may not change anything.
+    pub(crate) async fn refusal(&self, fields: &HeaderMap) -> Option<Answer> {
+        let shown = fields.get(AUTHORIZATION).map(HeaderValue::as_bytes);
+        let denied = self.check(shown).await.err()?;
+        let status = match denied {
+            Denied::NoToken | Denied::Unreadable => StatusCode::FORBIDDEN,
+            Denied::WrongToken => StatusCode::UNAUTHORIZED,
+        };
+        Some(answer::text(status, format!("{denied}\n")))
     }
 }
 
@@ -81,8 +94,6 @@ fn is_local(address: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     #[tokio::test]

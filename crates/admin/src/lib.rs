@@ -18,7 +18,7 @@ mod readiness;
 mod serve;
 
 pub use answer::Answer;
-pub use authority::Authority;
+pub use authority::{Authority, Denied};
 pub use exposition::{Exposition, Format};
 pub use probe::{Unready, healthcheck};
 pub use readiness::{Phase, Readiness};

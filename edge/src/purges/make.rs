@@ -12,7 +12,7 @@ use weir_proto::cache::PurgeReply;
 
 use super::message;
 use crate::Edge;
-use crate::nodes::Node;
+use crate::nodes::{Node, Token};
 
 /// What came of a purge.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -38,7 +38,8 @@ pub(crate) async fn purge(edge: &Edge, purge: &Purge, wait: Duration) -> Outcome
         outcome.missing.insert("cache-node".to_owned());
         outcome.details.push("there is no cache-node to ask".to_owned());
     }
-    let asked = groups(&known).into_iter().map(|group| ask(group, purge, wait));
+    let token = token(edge).await;
+    let asked = groups(&known).into_iter().map(|group| ask(group, purge, token.as_ref(), wait));
     for (names, answer) in join_all(asked).await {
         match answer {
             Ok(reply) => {
@@ -59,6 +60,16 @@ pub(crate) async fn purge(edge: &Edge, purge: &Purge, wait: Duration) -> Outcome
     outcome.milliseconds = (took.as_secs_f64() * 1e4).round() / 10.0;
     edge.metrics.purged(outcome.complete, took);
     outcome
+}
+
+/// What the nodes may want to be shown. Read each time, so that a new one holds at once.
+async fn token(edge: &Edge) -> Option<Token> {
+    let file = edge.settings.admin_token_file.as_ref()?;
+    let read = tokio::fs::read(file).await.map_err(|error| error.to_string());
+    let token = read.and_then(|token| {
+        Token::try_from([b"Bearer ", token.trim_ascii()].concat()).map_err(|error| error.to_string())
+    });
+    token.inspect_err(|error| tracing::error!("no token in {}: {error}", file.display())).ok()
 }
 
 /// Nodes that follow one log: a purge made at one is everybody's. Those that answer come first.
@@ -83,11 +94,12 @@ fn groups(known: &[Arc<Node>]) -> Vec<Vec<Arc<Node>>> {
 async fn ask(
     group: Vec<Arc<Node>>,
     purge: &Purge,
+    token: Option<&Token>,
     wait: Duration,
 ) -> (Vec<String>, Result<PurgeReply, String>) {
     let mut detail = String::new();
     for node in &group {
-        match node.purge(message::order(purge), wait).await {
+        match node.purge(message::order(purge), token, wait).await {
             Ok(reply) => return (Vec::new(), Ok(reply)),
             Err(status) => {
                 detail = format!("cache-node {}: {}", node.name, status.message());
