@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""lint_deploy.py PROMTOOL: checks, offline, what deploy/ holds for Kubernetes and Prometheus. Exit 1 if it is wrong.
+"""lint_deploy.py PROMTOOL: checks, offline, what deploy/ holds for containers, Kubernetes, Prometheus. Exit 1: wrong.
 
-Every kustomization is built and its resources are held against Kubernetes' own schemas of three versions; alert rules
-go through promtool; every query of the dashboard and the alerts must parse and name metrics that the services have.
+Every image is pinned. Every kustomization is built and its resources are held against the schemas of Kubernetes, of
+three versions. Alert rules go through promtool; every query of the dashboard and the alerts must parse and name metrics
+that the services have.
 """
 
 import json
@@ -23,9 +24,12 @@ KUSTOMIZATIONS = [
     "kubernetes/overlays/dev",
     "kubernetes/overlays/prod",
     "kubernetes/overlays/adapter",
+    "kubernetes/routes/gateway",
     "kubernetes/routes/ingress",
+    "kubernetes/monitoring",
 ]
 DEPLOY = Path("deploy")
+COMPOSE = Path("docker-compose.yml")
 ALERTS = DEPLOY / "dashboards/alerts.yml"
 DASHBOARD = DEPLOY / "dashboards/weir.json"
 SOURCES = {"weir_edge_": "edge/src", "weir_cache_node_": "cache-node/src", "weir_wsgi_adapter_": "wsgi-adapter/src"}
@@ -38,6 +42,8 @@ wrong = []
 def main(promtool):
     for path in KUSTOMIZATIONS:
         kubernetes(DEPLOY / path)
+    for place, image in [*compose_images(), *base_images()]:
+        pinned(place, image)
     alerts(promtool)
     known = {prefix: words(Path(source)) for prefix, source in SOURCES.items()}
     for place, query in [*dashboard_queries(), *alert_queries()]:
@@ -65,10 +71,31 @@ def kubernetes(path):
 
 
 def images(name, resource):
-    """Each is pinned by a tag or a digest."""
     for image in re.findall(r'"image": "([^"]+)"', json.dumps(resource)):
-        if not re.search(r":[^/]*\d|@sha256:", image) or image.endswith(":latest"):
-            wrong.append(f"{name}: image {image} is not pinned")
+        pinned(name, image)
+
+
+def compose_images():
+    for name, service in yaml.safe_load(COMPOSE.read_text())["services"].items():
+        yield f"{COMPOSE}: {name}", service["image"]
+
+
+def base_images():
+    """What Dockerfiles begin with, but for their own stages."""
+    for file in DEPLOY.glob("**/Dockerfile"):
+        text = file.read_text()
+        stages = set(re.findall(r"^FROM \S+ AS (\S+)", text, re.M)) | {"scratch"}
+        arguments = dict(re.findall(r"^ARG (\w+)=(\S+)", text, re.M))
+        for image in re.findall(r"^FROM (\S+)", text, re.M):
+            image = arguments.get(image.strip("${}"), image)
+            if image not in stages:
+                yield str(file), image
+
+
+def pinned(name, image):
+    """By a tag that names a version, or by a digest."""
+    if not re.search(r":[^/]*\d[^/]*$|@sha256:", image) or image.endswith(":latest"):
+        wrong.append(f"{name}: image {image} is not pinned")
 
 
 def alerts(promtool):

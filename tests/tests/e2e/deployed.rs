@@ -13,11 +13,13 @@ fn settings_that_are_shipped_are_right() {
     let check = ("weir", &["check"][..]);
     // It has no site, which `weir check` would miss. That no node runs is all that is wrong.
     let ask = ("cache-node", &["healthcheck", "--config"][..]);
-    for (name, (program, arguments)) in [
-        ("compose/weir.toml", check),
-        ("kubernetes/base/weir.toml", check),
-        ("kubernetes/overlays/prod/weir.toml", check),
-        ("kubernetes/overlays/prod/cache-node.toml", ask),
+    let (none, pool) = ([].as_slice(), [variable("kubernetes/components/adapter-deployment/adapter.yaml")]);
+    for (name, (program, arguments), variables) in [
+        ("compose/weir.toml", check, none),
+        ("kubernetes/base/weir.toml", check, none),
+        ("kubernetes/base/weir.toml", check, &pool),
+        ("kubernetes/overlays/prod/weir.toml", check, none),
+        ("kubernetes/overlays/prod/cache-node.toml", ask, none),
     ] {
         let settings = fs::read_to_string(repository().join("deploy").join(name)).unwrap();
         let settings = [
@@ -31,8 +33,19 @@ fn settings_that_are_shipped_are_right() {
         .fold(settings, |settings, (mounted, file)| settings.replace(mounted, &file.display().to_string()));
         let file = directory.path().join("weir.toml");
         fs::write(&file, settings).unwrap();
-        let output = Command::new(binary(program)).args(arguments).arg(&file).output().unwrap();
+        let mut command = Command::new(binary(program));
+        command.args(arguments).arg(&file).envs(variables.iter().cloned());
+        let output = command.output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success() || said.contains("nothing answers at"), "{name}: {said}");
     }
+}
+
+/// The one that a manifest sets: `- name: NAME`, then `value: 'VALUE'`.
+fn variable(manifest: &str) -> (String, String) {
+    let text = fs::read_to_string(repository().join("deploy").join(manifest)).unwrap();
+    let mut lines = text.lines().map(str::trim);
+    let name = lines.find_map(|line| line.strip_prefix("- name: WEIR__")).unwrap();
+    let value = lines.next().and_then(|line| line.strip_prefix("value: '")?.strip_suffix('\'')).unwrap();
+    (format!("WEIR__{name}"), value.to_owned())
 }
