@@ -18,7 +18,7 @@ up: ## the stack in containers at http://127.0.0.1:8080 (docs/deploy.md)
 	@deploy/setup/compose.sh up --detach --build
 
 down: ## takes that stack away, its volumes too
-	@deploy/setup/compose.sh down --volumes --remove-orphans
+	@deploy/setup/compose.sh --profile observability --profile redis-cluster down --volumes --remove-orphans
 
 stack-test: ## the stack in containers, broken part by part under load (needs a Docker engine)
 	@deploy/setup/stack_test.sh

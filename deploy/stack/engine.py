@@ -12,23 +12,26 @@ ENVIRONMENT = {
     **os.environ,
     "WEIR_PORTS": f"{PORTS[0]}-{PORTS[-1]}",
     "WEIR_ADMIN_PORTS": "19900-19909",
+    "WEIR_PROMETHEUS_PORT": "19090",
+    "WEIR_TRACES_PORT": "26686",
     "DOCKER_BUILDKIT": "0",
 }
 SECONDS_TO_HEALTH = 180
 
 
-def run(*command):
+def run(*command, **variables):
     """What the command prints. Shows its errors and ends the test if it fails."""
-    done = subprocess.run(command, env=ENVIRONMENT, text=True, capture_output=True, timeout=3600)
+    environment = {**ENVIRONMENT, **variables}
+    done = subprocess.run(command, env=environment, text=True, capture_output=True, timeout=3600)
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return done.stdout
 
 
-def compose(*arguments):
+def compose(*arguments, **variables):
     v2 = subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0
     tool = ["docker", "compose"] if v2 else ["docker-compose"]
-    return run(*tool, "--project-name", PROJECT, *arguments)
+    return run(*tool, "--project-name", PROJECT, *arguments, **variables)
 
 
 def containers(service=None):
@@ -49,11 +52,11 @@ def port(container, inside):
 
 
 def wait_for_health():
-    """Until every container says that it is healthy."""
+    """Until every container that checks its health says that it is healthy."""
     deadline = time.monotonic() + SECONDS_TO_HEALTH
     while True:
-        states = {name: inspect(name)["State"] for name in containers()}
-        ill = [name for name, state in states.items() if state["Health"]["Status"] != "healthy"]
+        states = {name: inspect(name)["State"].get("Health") for name in containers()}
+        ill = [name for name, health in states.items() if health and health["Status"] != "healthy"]
         if not ill:
             return
         if time.monotonic() > deadline:
@@ -61,6 +64,6 @@ def wait_for_health():
         time.sleep(0.5)
 
 
-def logs(container):
-    done = subprocess.run(["docker", "logs", "--tail", "20", container], text=True, capture_output=True)
+def logs(container, lines=20):
+    done = subprocess.run(["docker", "logs", "--tail", str(lines), container], text=True, capture_output=True)
     return done.stdout + done.stderr
