@@ -32,7 +32,7 @@ lint: ## formatting and lints of everything
 bench: ## nginx, Varnish, HAProxy and Weir side by side on this machine
 	@deploy/setup/bench.sh
 
-fuzz: ## each parser for half a minute against whatever comes (needs a nightly Rust and cargo-fuzz)
+fuzz: ## each parser for half a minute against whatever comes (takes its time to build)
 	@deploy/setup/fuzz.sh
 
 clean: ## removes what was built, installed and written

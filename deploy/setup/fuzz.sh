@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Runs each fuzz target for a while: SECONDS_EACH=30 make fuzz. What is found is kept below fuzz/corpus and fuzz/artifacts.
-set -euo pipefail
-cd "$(dirname "$0")/../.."
+# fuzz.sh: runs each fuzz target for a while (SECONDS_EACH=30 make fuzz), or those that TARGETS names. Fetches cargo-fuzz if it is not
+# there. What is found is kept below fuzz/corpus and fuzz/artifacts.
+source "$(dirname "$0")/shell.sh"
 
+deploy/setup/need.sh
 if ! cargo fuzz --version >/dev/null 2>&1; then
-  echo "fuzz: cargo-fuzz is missing: cargo install cargo-fuzz" >&2
-  exit 1
+  say "Installing cargo-fuzz"
+  cargo install --quiet --locked cargo-fuzz >&2 || die "cargo-fuzz is missing: cargo install cargo-fuzz"
 fi
 # Without a nightly toolchain the stable one takes the sanitizer's flags too, if told to.
 if rustup run nightly rustc --version >/dev/null 2>&1; then
@@ -14,7 +15,7 @@ else
   toolchain=
   export RUSTC_BOOTSTRAP=1
 fi
-for target in head chunked reply fastcgi cache_request cache_reply csrf entry; do
+for target in ${TARGETS:-head chunked reply fastcgi cache_request cache_reply csrf entry}; do
   mkdir -p "fuzz/corpus/$target"
   cargo ${toolchain:+"$toolchain"} fuzz run "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \
     -max_total_time="${SECONDS_EACH:-30}" -max_len=4096

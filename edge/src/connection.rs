@@ -57,6 +57,8 @@ pub(crate) struct Connection {
     /// How far a head that is not whole yet was looked at.
     progress: Progress,
     requests: u32,
+    /// A drain that begins wakes this task.
+    awaits_drain: bool,
 }
 
 /// What one look at the connection's bytes came to.
@@ -86,7 +88,7 @@ struct Incoming {
 impl Connection {
     /// `buffer`: what was read of it already.
     pub(crate) fn new(stream: Stream, via: Via, buffer: BytesMut, edge: Arc<Edge>) -> Self {
-        Self { stream, via, edge, buffer, progress: Progress::default(), requests: 0 }
+        Self { stream, via, edge, buffer, progress: Progress::default(), requests: 0, awaits_drain: false }
     }
 
     /// Serves requests until the peer or we close.
@@ -111,8 +113,12 @@ impl Connection {
                 let stepping = poll_fn(|context| match self.poll_step(context) {
                     Poll::Ready(step) => Poll::Ready(step),
                     // A drain ends idle connections, not a head on its way.
-                    Poll::Pending if !in_head => draining.as_mut().poll(context).map(|()| Step::Closed),
-                    Poll::Pending => Poll::Pending,
+                    Poll::Pending if in_head => Poll::Pending,
+                    Poll::Pending if self.awaits_drain && !edge.shutdown.is_draining() => Poll::Pending,
+                    Poll::Pending => {
+                        self.awaits_drain = true;
+                        draining.as_mut().poll(context).map(|()| Step::Closed)
+                    }
                 });
                 watchdog.guard(patience, stepping).await.unwrap_or(Step::Closed)
             };
@@ -383,6 +389,6 @@ mod tests {
         let mut connection = Connection::new(Stream::Plain(stream), via, BytesMut::new(), edge);
         let size = size_of_val(&connection) + size_of_val(&connection.serve());
 
-        assert!(size <= 360, "{size} bytes");
+        assert!(size <= 368, "{size} bytes");
     }
 }

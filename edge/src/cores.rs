@@ -10,8 +10,8 @@ use std::thread;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::Edge;
 use crate::accept::{self, Door, Guest, Place};
+use crate::{Edge, threads};
 
 /// Connections that wait to be taken over by another core; more are served where they were accepted.
 const HANDED: usize = 256;
@@ -54,7 +54,7 @@ impl Drop for Here {
 
 /// How many there are.
 pub(crate) fn number() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
+    threads::parts()
 }
 
 /// Starts the threads. `listeners`: for each core one socket per door. The threads serve until all connections are done with, or

@@ -267,7 +267,9 @@ fn write_head(edge: &Edge, page: &Page, keep_alive: bool, version: Version, now:
     out.clear();
     out.extend_from_slice(&page.wire_head);
     let status = answer::hit_status(&page.head, now);
-    writer::field_line(out, answer::CACHE_STATUS.as_str(), status.to_value().as_bytes());
+    out.extend_from_slice(b"cache-status: ");
+    status.write(out);
+    out.extend_from_slice(b"\r\n");
     if edge.settings.nginx_cache_status {
         writer::field_line(out, answer::X_CACHE_STATUS.as_str(), status.nginx_word().as_bytes());
     }

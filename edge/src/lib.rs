@@ -65,6 +65,7 @@ mod site;
 mod sites;
 mod spans;
 mod stream;
+mod threads;
 mod tls;
 mod tunnel;
 mod uplink;

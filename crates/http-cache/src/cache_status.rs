@@ -1,6 +1,6 @@
 //! Cache-Status (RFC 9211), and the same in nginx's words.
 
-use std::fmt::Write;
+use std::io::Write;
 
 use http::{HeaderValue, StatusCode};
 
@@ -97,33 +97,38 @@ impl CacheStatus {
 
     /// The field's value: `weir; hit; ttl=5`, `weir; fwd=uri-miss; fwd-status=200; stored`.
     pub fn to_value(&self) -> HeaderValue {
-        let mut text = String::with_capacity(96);
-        text.push_str("weir");
+        let mut text = Vec::with_capacity(96);
+        self.write(&mut text);
+        HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).unwrap_or(HeaderValue::from_static("weir"))
+    }
+
+    /// The same to the end of `out`.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"weir");
         match self.served {
             // "indicates that the request was satisfied by the cache; that is, it was not forwarded, and the response was
             // obtained from the cache." (section 2.1)
-            Served::Hit | Served::Updating => text.push_str("; hit"),
-            Served::StaleOnError => push(&mut text, "; fwd=", Fwd::Stale.as_str()),
-            Served::Forwarded(fwd) => push(&mut text, "; fwd=", fwd.as_str()),
+            Served::Hit | Served::Updating => out.extend_from_slice(b"; hit"),
+            Served::StaleOnError => push(out, "; fwd=", Fwd::Stale.as_str()),
+            Served::Forwarded(fwd) => push(out, "; fwd=", fwd.as_str()),
             Served::Nothing => {}
         }
         if let Some(status) = self.fwd_status {
-            push(&mut text, "; fwd-status=", status.as_str());
+            push(out, "; fwd-status=", status.as_str());
         }
         if let Some(ttl) = self.ttl {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "; ttl={ttl}");
+            // Writing to a Vec cannot fail.
+            let _ = write!(out, "; ttl={ttl}");
         }
         if self.stored {
-            text.push_str("; stored");
+            out.extend_from_slice(b"; stored");
         }
         if self.collapsed {
-            text.push_str("; collapsed");
+            out.extend_from_slice(b"; collapsed");
         }
         if let Some(reason) = self.detail {
-            push(&mut text, "; detail=", reason.as_str());
+            push(out, "; detail=", reason.as_str());
         }
-        HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).unwrap_or(HeaderValue::from_static("weir"))
     }
 
     /// The word of nginx's $upstream_cache_status, for X-Cache-Status.
@@ -146,9 +151,9 @@ impl CacheStatus {
     }
 }
 
-fn push(text: &mut String, key: &str, value: &str) {
-    text.push_str(key);
-    text.push_str(value);
+fn push(out: &mut Vec<u8>, key: &str, value: &str) {
+    out.extend_from_slice(key.as_bytes());
+    out.extend_from_slice(value.as_bytes());
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! Draining: one signal that new work is refused, one tracker of the work under way, one deadline for it.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::Duration;
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
@@ -9,6 +12,8 @@ use tokio_util::task::TaskTracker;
 /// Handed to every service. Cheap to clone; all clones are the same shutdown.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
+    /// Asked with each request, and so no lock.
+    begun: Arc<AtomicBool>,
     draining: CancellationToken,
     tasks: TaskTracker,
 }
@@ -20,6 +25,7 @@ impl Shutdown {
 
     /// Starts draining: listeners close, idle connections end, running requests finish.
     pub fn begin(&self) {
+        self.begun.store(true, Release);
         self.draining.cancel();
     }
 
@@ -29,7 +35,7 @@ impl Shutdown {
     }
 
     pub fn is_draining(&self) -> bool {
-        self.draining.is_cancelled()
+        self.begun.load(Acquire)
     }
 
     /// Runs work that a drain waits for: a connection, a fill.

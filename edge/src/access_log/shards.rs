@@ -1,13 +1,12 @@
 //! Lines not yet written: a bounded buffer per thread, whose lock is free but for the moment in which the writer swaps it.
 
-use std::cell::Cell;
 use std::mem;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::thread;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
 use super::stamp::Stamps;
+use crate::threads;
 
 /// A shard this full takes no more lines. The line that fills it may go over by its own length.
 const MAX_SHARD: usize = 4 * 1024 * 1024;
@@ -33,14 +32,13 @@ struct Shard {
 impl Shards {
     /// As many as there are processors.
     pub(super) fn new() -> Self {
-        let count = thread::available_parallelism().map_or(1, usize::from);
         let shard = || Mutex::new(Shard { lines: Vec::new(), stamps: Stamps::new() });
-        Self { all: (0..count).map(|_| shard()).collect(), dropped: AtomicU64::new(0) }
+        Self { all: (0..threads::parts()).map(|_| shard()).collect(), dropped: AtomicU64::new(0) }
     }
 
     /// Lets `format` add a line to this thread's shard, or counts it as dropped. True: there is enough to be written at once.
     pub(super) fn append(&self, format: impl FnOnce(&mut Vec<u8>, &mut Stamps)) -> bool {
-        let Some(shard) = self.all.get(thread_number() % self.all.len()) else { return false };
+        let Some(shard) = self.all.get(threads::number() % self.all.len()) else { return false };
         let mut shard = shard.lock();
         let Shard { lines, stamps } = &mut *shard;
         let before = lines.len();
@@ -71,15 +69,4 @@ impl Shards {
     pub(super) fn dropped(&self) -> u64 {
         self.dropped.load(Relaxed)
     }
-}
-
-/// Threads count themselves when they first log, so that the workers of one runtime spread evenly.
-fn thread_number() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local!(static NUMBER: Cell<Option<usize>> = const { Cell::new(None) });
-    NUMBER.get().unwrap_or_else(|| {
-        let number = NEXT.fetch_add(1, Relaxed);
-        NUMBER.set(Some(number));
-        number
-    })
 }

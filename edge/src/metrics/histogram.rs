@@ -7,6 +7,8 @@ use std::time::Duration;
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
+use super::location::add_each;
+
 /// Upper bounds of the buckets, inclusive, in microseconds: 100 µs to 60 s.
 const BOUNDS_US: [u64; 18] = [
     100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
@@ -30,6 +32,11 @@ impl Histogram {
             bucket.fetch_add(1, Relaxed);
         }
         self.sum_ns.fetch_add(ns, Relaxed);
+    }
+
+    pub(super) fn add(&self, other: &Self) {
+        self.sum_ns.fetch_add(other.sum_ns.load(Relaxed), Relaxed);
+        add_each(&self.buckets, &other.buckets);
     }
 
     pub(super) fn count(&self) -> u64 {

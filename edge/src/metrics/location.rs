@@ -14,6 +14,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::registry::Unit;
 
 use super::{CacheResult, Histogram};
+use crate::threads;
 
 const RESULTS: usize = CacheResult::ALL.len();
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -23,12 +24,19 @@ const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 pub struct LocationMetrics {
     site: Box<str>,
     location: Box<str>,
+    /// Each thread adds to its own, and they are summed up when somebody asks.
+    parts: Box<[Part]>,
+}
+
+/// What the threads of one number have counted.
+#[derive(Debug)]
+struct Part {
     results: [ResultMetrics; RESULTS],
     /// In the order of `Reason::ALL`.
     reasons: [AtomicU64; Reason::ALL.len()],
 }
 
-/// Laid out so that a request touches two cache lines: the threads' additions contend for lines, not for counters.
+/// Laid out so that a request touches two cache lines.
 #[derive(Debug, Default)]
 #[repr(C, align(64))]
 struct ResultMetrics {
@@ -42,15 +50,29 @@ impl LocationMetrics {
         Self {
             site: site.into(),
             location: location.into(),
-            results: Default::default(),
-            reasons: [const { AtomicU64::new(0) }; Reason::ALL.len()],
+            parts: (0..threads::parts()).map(|_| Part::new()).collect(),
         }
+    }
+
+    fn part(&self) -> &Part {
+        &self.parts[threads::number() % self.parts.len()]
+    }
+
+    fn total(&self) -> Part {
+        let total = Part::new();
+        for part in &self.parts {
+            for (sum, result) in total.results.iter().zip(&part.results) {
+                sum.add(result);
+            }
+            add_each(&total.reasons, &part.reasons);
+        }
+        total
     }
 
     /// Counts one answered request: four relaxed additions. `sent` is body bytes, `took` from the request's head to the
     /// last byte of the answer.
     pub fn record(&self, cache: CacheResult, status: u16, sent: u64, took: Duration) {
-        let result = &self.results[cache as usize];
+        let result = &self.part().results[cache as usize];
         result.by_class[class(status)].fetch_add(1, Relaxed);
         result.sent.fetch_add(sent, Relaxed);
         result.duration.observe(took);
@@ -58,7 +80,7 @@ impl LocationMetrics {
 
     /// Counts why a request was not answered from the cache, or its reply not stored.
     pub fn decided(&self, reason: Reason) {
-        self.reasons[reason as usize].fetch_add(1, Relaxed);
+        self.part().reasons[reason as usize].fetch_add(1, Relaxed);
     }
 
     /// The site's name, as in the settings.
@@ -73,17 +95,42 @@ impl LocationMetrics {
 
     /// Requests answered in this way so far.
     pub fn requests(&self, cache: CacheResult) -> u64 {
-        self.results[cache as usize].duration.count()
+        self.parts.iter().map(|part| part.results[cache as usize].duration.count()).sum()
     }
 
     /// Body bytes sent so far.
     pub fn sent(&self) -> u64 {
-        self.results.iter().map(|result| result.sent.load(Relaxed)).sum()
+        self.results().map(|result| result.sent.load(Relaxed)).sum()
     }
 
     /// Time all requests so far took together.
     pub fn time(&self) -> Duration {
-        self.results.iter().map(|result| result.duration.sum()).fold(Duration::ZERO, Duration::saturating_add)
+        self.results().map(|result| result.duration.sum()).fold(Duration::ZERO, Duration::saturating_add)
+    }
+
+    fn results(&self) -> impl Iterator<Item = &ResultMetrics> {
+        self.parts.iter().flat_map(|part| &part.results)
+    }
+}
+
+impl Part {
+    fn new() -> Self {
+        Self { results: Default::default(), reasons: [const { AtomicU64::new(0) }; Reason::ALL.len()] }
+    }
+}
+
+impl ResultMetrics {
+    fn add(&self, other: &Self) {
+        add_each(&self.by_class, &other.by_class);
+        self.sent.fetch_add(other.sent.load(Relaxed), Relaxed);
+        self.duration.add(&other.duration);
+    }
+}
+
+/// To each sum the number in its place.
+pub(super) fn add_each(sums: &[AtomicU64], numbers: &[AtomicU64]) {
+    for (sum, number) in sums.iter().zip(numbers) {
+        sum.fetch_add(number.load(Relaxed), Relaxed);
     }
 }
 
@@ -143,7 +190,7 @@ impl Collector for Locations {
 /// Only what has happened: 45 series a location, most of them never used, would drown the few that are.
 fn encode_requests(all: &[Arc<LocationMetrics>], mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
     for location in all {
-        for (result, cache) in location.results.iter().zip(CacheResult::ALL) {
+        for (result, cache) in location.total().results.iter().zip(CacheResult::ALL) {
             for (count, class) in result.by_class.iter().zip(CLASSES) {
                 let count = count.load(Relaxed);
                 if count == 0 {
@@ -164,7 +211,7 @@ fn encode_requests(all: &[Arc<LocationMetrics>], mut encoder: MetricEncoder<'_>)
 
 fn encode_durations(all: &[Arc<LocationMetrics>], mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
     for location in all {
-        for (result, cache) in location.results.iter().zip(CacheResult::ALL) {
+        for (result, cache) in location.total().results.iter().zip(CacheResult::ALL) {
             if result.duration.count() == 0 {
                 continue;
             }
@@ -178,7 +225,7 @@ fn encode_durations(all: &[Arc<LocationMetrics>], mut encoder: MetricEncoder<'_>
 
 fn encode_reasons(all: &[Arc<LocationMetrics>], mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
     for location in all {
-        for (count, reason) in location.reasons.iter().zip(Reason::ALL) {
+        for (count, reason) in location.total().reasons.iter().zip(Reason::ALL) {
             let count = count.load(Relaxed);
             if count == 0 {
                 continue;

@@ -8,6 +8,9 @@ use http::Request;
 use tempfile::TempDir;
 use weir_tests::{Certificate, Client, Http2, Stack, frame, head_block, until};
 
+#[path = "http2/conformance.rs"]
+mod conformance;
+
 const SETTINGS: &str = r#"
 listen = [{ address = "$HTTP", http2 = true }]
 timeouts = { head = "1s", keepalive = "2s", send = "1s", body = "1s" }
