@@ -134,4 +134,11 @@ impl ReplyBody {
             Self::File(file) => file.next().await.map(|chunk| chunk.map_err(Broken::from)),
         }
     }
+
+    /// Nobody will ask for more for a while: the application's server is not kept waiting for that.
+    pub(crate) fn go_on(&mut self) {
+        if let Self::Origin(body) = self {
+            body.go_on();
+        }
+    }
 }

@@ -273,13 +273,14 @@ impl Connection {
         let manner =
             Manner { head_only: request.method == Method::HEAD, version: request.version, keep_alive };
         let edge = self.edge.clone();
-        let handling = async {
+        // Boxed: those that it is handed to would each hold its room.
+        let handling = Box::pin(async {
             let mut reply = handler::handle(&edge, request, &visit).await;
             // A drain that began meanwhile ends the connection.
             reply.close |= edge.shutdown.is_draining();
             reply
-        }
-        .instrument(visit.span.clone());
+        });
+        let handling = handling.instrument(visit.span.clone());
         let patience = edge.settings.timeouts.send.0;
         let (stream, buffer) = (&mut self.stream, &mut self.buffer);
         let (sent, reply, whole) = match pump {
@@ -304,12 +305,14 @@ impl Connection {
             }
         };
         spans::answered(&visit.span, &reply);
-        self.finished(&line, sent, &reply, whole).await
+        self.finished(&line, sent, reply, whole).await
     }
 
     /// Logs and counts; closes the connection unless it may be used again.
-    async fn finished(&mut self, line: &record::Line, sent: Sent, reply: &Reply, body_read: bool) -> bool {
-        record::request(&self.edge, line, sent, reply);
+    async fn finished(&mut self, line: &record::Line, sent: Sent, reply: Reply, body_read: bool) -> bool {
+        record::request(&self.edge, line, sent, &reply);
+        // Whoever still makes it learns that nobody reads.
+        drop(reply);
         if sent.must_reset {
             let _ = self.stream.tcp().set_zero_linger();
         }

@@ -270,6 +270,8 @@ async fn store(
         exchange = None;
     }
     let mut storable = true;
+    // A slow node or reader shall not hold up the application's server.
+    reply.body.go_on();
     while let Some(chunk) = reply.body.next().await {
         let chunk = match chunk {
             Ok(chunk) => chunk,

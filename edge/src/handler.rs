@@ -127,7 +127,8 @@ async fn from_application(
     };
     let shared = SharedRequest { key: Key::new(key), look, outgoing: policy.outgoing(&parts) };
     let ask = SharedAsk { ask, request: shared, policy: policy.clone() };
-    cached(edge, ask, request).await
+    // Boxed: requests that go past the cache shall not hold its room.
+    Box::pin(cached(edge, ask, request)).await
 }
 
 /// From L1, from a fetch under way, from the cache-node or, as the first, from the application.

@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use weir_proto::transport::Transport;
+use weir_proto::fetch::Fetcher;
 
 mod accel;
 mod accept;
@@ -93,7 +93,7 @@ const WARN_EVERY: u64 = 10;
 /// The other services, wherever they are.
 pub struct Peers {
     pub cache_nodes: CacheNodes,
-    pub wsgi_adapters: Vec<Transport>,
+    pub wsgi_adapters: Vec<Arc<dyn Fetcher>>,
 }
 
 /// The sockets an edge serves on; whoever starts it binds them.

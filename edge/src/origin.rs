@@ -6,16 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream::{self, Stream};
+use futures_util::stream::{self, StreamExt};
 use http::header::UPGRADE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
-use tonic::Streaming;
+use weir_proto::fetch::{Fetcher, Replies, Rest};
 use weir_proto::fields;
-use weir_proto::origin::origin_client::OriginClient;
-use weir_proto::origin::{End, FetchReply, FetchRequest, Kind, RequestHead, fetch_reply, fetch_request};
-use weir_proto::transport::Transport;
+use weir_proto::origin::{End, FetchRequest, Kind, RequestHead, fetch_reply, fetch_request};
 
 use crate::body::{BodyFault, RequestBody};
 
@@ -59,15 +57,14 @@ pub(crate) struct OriginReply {
 
 /// The wsgi-adapters this edge may use.
 pub(crate) struct Origins {
-    clients: Vec<OriginClient<Transport>>,
+    adapters: Vec<Arc<dyn Fetcher>>,
     next: AtomicUsize,
     patience: Duration,
 }
 
 impl Origins {
-    pub(crate) fn new(adapters: Vec<Transport>, patience: Duration) -> Self {
-        let clients = adapters.into_iter().map(OriginClient::new).collect();
-        Self { clients, next: AtomicUsize::new(0), patience }
+    pub(crate) fn new(adapters: Vec<Arc<dyn Fetcher>>, patience: Duration) -> Self {
+        Self { adapters, next: AtomicUsize::new(0), patience }
     }
 
     /// Sends the request; returns when the reply's head is there.
@@ -77,7 +74,7 @@ impl Origins {
         body: RequestBody,
     ) -> Result<OriginReply, Failure> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        let Some(client) = self.clients.get(turn % self.clients.len().max(1)) else {
+        let Some(adapter) = self.adapters.get(turn % self.adapters.len().max(1)) else {
             return Err(Failure::new(Kind::Unreachable, "no wsgi-adapter is configured"));
         };
         head.content_length = body.length();
@@ -87,22 +84,18 @@ impl Origins {
         let (sending, sent) = oneshot::channel();
         // What a client sends after a switch is no body that the application waits for.
         let sending = (!switches).then_some(sending);
-        let call = async {
-            let messages = messages(head, body, fault.clone(), sending);
-            let mut replies = client.clone().fetch(messages).await.map_err(from_status)?.into_inner();
-            let first = replies.message().await.map_err(from_status)?;
-            Ok((first, replies))
-        };
+        let mut replies = adapter.fetch(head, rest(body, fault.clone(), sending));
         // An upload is the client's time, and has a limit of its own: the application's begins when it is sent.
         let too_late = async {
             let _ = sent.await;
             sleep(self.patience + SLACK).await;
         };
         let answered = tokio::select! {
-            answered = call => answered,
+            biased;
+            first = replies.next() => first.transpose().map_err(from_status),
             () = too_late => Err(Failure::new(Kind::Timeout, "no reply from the wsgi-adapter in time")),
         };
-        let (first, replies) = answered.map_err(|failure| blame_client(failure, &fault))?;
+        let first = answered.map_err(|failure| blame_client(failure, &fault))?;
         let head = match first.and_then(|reply| reply.message) {
             Some(fetch_reply::Message::Head(head)) => head,
             Some(fetch_reply::Message::Failure(failure)) => return Err(blame_client(failure.into(), &fault)),
@@ -132,7 +125,7 @@ const TRAILERS: Duration = Duration::from_secs(1);
 
 /// A reply's body from the application.
 pub(crate) struct Body {
-    replies: Streaming<FetchReply>,
+    replies: Replies,
     patience: Duration,
     fault: Arc<OnceLock<BodyFault>>,
     /// Looked at already, and not given out.
@@ -157,10 +150,10 @@ impl Body {
         if self.ended {
             return None;
         }
-        let message = match timeout(self.patience, self.replies.message()).await {
-            Ok(Ok(Some(reply))) => reply.message,
-            Ok(Ok(None)) => None,
-            Ok(Err(status)) => {
+        let message = match timeout(self.patience, self.replies.next()).await {
+            Ok(Some(Ok(reply))) => reply.message,
+            Ok(None) => None,
+            Ok(Some(Err(status))) => {
                 self.ended = true;
                 return Some(Err(blame_client(from_status(status), &self.fault)));
             }
@@ -174,7 +167,7 @@ impl Body {
             Some(fetch_reply::Message::End(End {})) => {
                 self.ended = true;
                 // A stream that is dropped before its trailers is a reset one, and h2 gives up a connection that has had many.
-                let _ = timeout(TRAILERS, self.replies.message()).await;
+                let _ = timeout(TRAILERS, self.replies.next()).await;
             }
             Some(fetch_reply::Message::Failure(failure)) => {
                 self.ended = true;
@@ -186,6 +179,11 @@ impl Body {
             }
         }
         None
+    }
+
+    /// Nobody will ask for more for a while: the application is read on without, so far ahead as may be.
+    pub(crate) fn go_on(&mut self) {
+        self.replies.go_on();
     }
 }
 
@@ -221,33 +219,18 @@ fn blame_client(mut failure: Failure, fault: &OnceLock<BodyFault>) -> Failure {
     failure
 }
 
-/// Head, body chunks, end; then drops `sending`. A body that breaks off ends the stream without `end`: the adapter never takes it for whole.
-fn messages(
-    head: RequestHead,
-    body: RequestBody,
-    fault: Arc<OnceLock<BodyFault>>,
-    sending: Option<oneshot::Sender<()>>,
-) -> impl Stream<Item = FetchRequest> + Send + 'static {
-    enum Step {
-        Head(Box<RequestHead>, RequestBody, Option<oneshot::Sender<()>>),
-        Body(RequestBody, Option<oneshot::Sender<()>>),
-        Done,
-    }
-    stream::unfold((Step::Head(Box::new(head), body, sending), fault), |(step, fault)| async move {
-        let (message, next) = match step {
-            Step::Head(head, body, sending) => {
-                (fetch_request::Message::Head(*head), Step::Body(body, sending))
+/// Body chunks, end; then drops `sending`. A body that breaks off ends the stream without `end`: the adapter never takes it for whole.
+fn rest(body: RequestBody, fault: Arc<OnceLock<BodyFault>>, sending: Option<oneshot::Sender<()>>) -> Rest {
+    Box::pin(stream::unfold(Some((body, sending, fault)), |left| async move {
+        let (mut body, sending, fault) = left?;
+        let (message, left) = match body.next().await {
+            Some(Ok(chunk)) => (fetch_request::Message::Chunk(chunk), Some((body, sending, fault))),
+            Some(Err(broken)) => {
+                let _ = fault.set(broken);
+                return None;
             }
-            Step::Body(mut body, sending) => match body.next().await {
-                Some(Ok(chunk)) => (fetch_request::Message::Chunk(chunk), Step::Body(body, sending)),
-                Some(Err(broken)) => {
-                    let _ = fault.set(broken);
-                    return None;
-                }
-                None => (fetch_request::Message::End(End {}), Step::Done),
-            },
-            Step::Done => return None,
+            None => (fetch_request::Message::End(End {}), None),
         };
-        Some((FetchRequest { message: Some(message) }, (next, fault)))
-    })
+        Some((FetchRequest { message: Some(message) }, left))
+    }))
 }

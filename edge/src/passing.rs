@@ -29,8 +29,9 @@ pub(crate) async fn pass_head(edge: &Arc<Edge>, ask: Ask, request: Request, held
         said = held.and_then(|held| held.judge(edge, &reply));
         answer::relayed(edge, reply, Some(Reason::Method))
     });
-    let reply = reply.await;
+    let mut reply = reply.await;
     if let Some(said) = said {
+        reply.body.go_on();
         said.obey(edge).await;
     }
     reply
@@ -81,7 +82,7 @@ pub(crate) async fn change(
     let head = ask.head(request.method.as_str(), request.target.clone().into(), &request.headers);
     let (method, headers) = (request.method.clone(), HeaderMap::new());
     let mut invalid = None;
-    let reply = ask_application(edge, head, request, reason, |reply| {
+    let mut reply = ask_application(edge, head, request, reason, |reply| {
         let parts = RequestParts {
             method: &method,
             scheme: ask.scheme.as_str(),
@@ -95,6 +96,7 @@ pub(crate) async fn change(
     })
     .await;
     if let Some(purge) = invalid {
+        reply.body.go_on();
         purges::request::invalidate(edge, purge).await;
     }
     reply

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::Uri;
 use tonic::transport::Endpoint;
+use weir_proto::fetch;
 use weir_proto::tls::{self, Tls, TlsError};
 use weir_proto::transport::{self, Transport};
 
@@ -45,7 +46,8 @@ impl Peers {
         let tls = Tls::watched(settings.tls.as_ref())?;
         let urls = |urls: &[String]| urls.iter().map(|url| parse(url)).collect::<Result<Vec<_>, _>>();
         let adapter = |url: Uri| connect(Endpoint::from(url.clone()), &url, tls.as_ref());
-        let adapters = urls(&settings.wsgi_adapter.0)?.into_iter().map(adapter);
+        let adapters =
+            urls(&settings.wsgi_adapter.0)?.into_iter().map(adapter).map(|found| found.map(fetch::over));
         let cache_nodes = CacheNodes::Named { urls: urls(&settings.cache_node.0)?, tls: tls.clone() };
         Ok(Self { cache_nodes, wsgi_adapters: adapters.collect::<Result<_, _>>()? })
     }

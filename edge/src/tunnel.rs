@@ -33,7 +33,9 @@ pub(crate) async fn run(
     // RFC 9110 section 7.8: "A sender of Upgrade MUST also send an \"Upgrade\" connection option".
     head.extend_from_slice(b"connection: upgrade\r\n\r\n");
     let mut sent = Sent::default();
-    let body = std::mem::replace(&mut reply.body, ReplyBody::Empty);
+    let mut body = std::mem::replace(&mut reply.body, ReplyBody::Empty);
+    // Each direction by itself.
+    body.go_on();
     if write(&mut writer, &head, timeouts.send.0).await.is_ok() {
         let heard = Mutex::new(Instant::now());
         tokio::select! {

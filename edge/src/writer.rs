@@ -67,7 +67,7 @@ pub(crate) async fn send<W: AsyncWrite + Unpin>(
     let mut out = Out { stream, patience };
     let sending = async {
         if bodiless {
-            return out.write(&mut [&head]).await;
+            return out.write(&mut [&head], &mut reply.body).await;
         }
         send_body(&mut out, head, &mut reply.body, framing, &mut sent).await
     };
@@ -93,7 +93,7 @@ async fn send_body<W: AsyncWrite + Unpin>(
     let mut next = match body.next().now_or_never() {
         Some(first) => first,
         None => {
-            out.write(&mut [head]).await?;
+            out.write(&mut [head], body).await?;
             head = &[];
             body.next().await
         }
@@ -107,11 +107,11 @@ async fn send_body<W: AsyncWrite + Unpin>(
             Framing::Chunked if chunk.is_empty() => {}
             Framing::Chunked => {
                 let size = format!("{:x}\r\n", chunk.len());
-                out.write(&mut [head, size.as_bytes(), &chunk, b"\r\n"]).await?;
+                out.write(&mut [head, size.as_bytes(), &chunk, b"\r\n"], body).await?;
                 head = &[];
             }
             _ => {
-                out.write(&mut [head, &chunk]).await?;
+                out.write(&mut [head, &chunk], body).await?;
                 head = &[];
             }
         }
@@ -119,8 +119,8 @@ async fn send_body<W: AsyncWrite + Unpin>(
     }
     match framing {
         Framing::Length(length) if sent.body < length => Err(io::ErrorKind::UnexpectedEof.into()),
-        Framing::Chunked => out.write(&mut [head, b"0\r\n\r\n"]).await,
-        _ if !head.is_empty() => out.write(&mut [head]).await,
+        Framing::Chunked => out.write(&mut [head, b"0\r\n\r\n"], body).await,
+        _ if !head.is_empty() => out.write(&mut [head], body).await,
         _ => Ok(()),
     }
 }
@@ -131,8 +131,8 @@ struct Out<'a, W> {
 }
 
 impl<W: AsyncWrite + Unpin> Out<'_, W> {
-    /// Writes all the parts, in as few system calls as the socket allows.
-    async fn write(&mut self, parts: &mut [&[u8]]) -> io::Result<()> {
+    /// Writes all the parts, in as few system calls as the socket allows. `rest`: what comes after them is not waited for meanwhile.
+    async fn write(&mut self, parts: &mut [&[u8]], rest: &mut ReplyBody) -> io::Result<()> {
         let mut first = 0;
         while first < parts.len() {
             if parts[first].is_empty() {
@@ -144,7 +144,15 @@ impl<W: AsyncWrite + Unpin> Out<'_, W> {
             for (slice, part) in slices.iter_mut().zip(&parts[first..]) {
                 *slice = IoSlice::new(part);
             }
-            let written = timeout(self.patience, self.stream.write_vectored(&slices[..count.min(4)])).await;
+            let writing = timeout(self.patience, self.stream.write_vectored(&slices[..count.min(4)]));
+            tokio::pin!(writing);
+            let written = match writing.as_mut().now_or_never() {
+                Some(written) => written,
+                None => {
+                    rest.go_on();
+                    writing.await
+                }
+            };
             let mut written = written.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
             if written == 0 {
                 return Err(io::ErrorKind::WriteZero.into());

@@ -1,5 +1,6 @@
 //! The contract between the services: gRPC messages, clients and servers, and the transport that carries them.
 
+pub mod fetch;
 pub mod fields;
 pub mod health;
 pub mod tls;

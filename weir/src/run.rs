@@ -49,10 +49,10 @@ async fn start(loaded: Loaded, file: Option<PathBuf>, shutdown: Shutdown) -> any
         Some(peers) => Peers::connect(peers)?,
         None => {
             let node = cache_node::service(&cache_node, &node_metrics, &shutdown)?;
-            let adapter = wsgi_adapter::service(pools.insert(Pools::open(&wsgi_adapter)?), &shutdown);
+            let adapter = wsgi_adapter::fetcher(pools.insert(Pools::open(&wsgi_adapter)?), &shutdown);
             Peers {
                 cache_nodes: CacheNodes::Connected(vec![("embedded".into(), transport::in_process(node))]),
-                wsgi_adapters: vec![transport::in_process(adapter)],
+                wsgi_adapters: vec![adapter],
             }
         }
     };

@@ -1,17 +1,19 @@
-//! The gRPC service: one `Fetch` is one request to the application, carried out in a task of its own.
+//! Takes fetches, each one request to the application, over the network or in this process.
 
 use std::time::Duration;
 
 use process::shutdown::Shutdown;
 use tokio::time::timeout;
-use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::StreamExt;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::{Instrument, info, warn};
+use weir_proto::fetch::{self, Fetcher, Rest};
 use weir_proto::origin::fetch_request::Message;
-use weir_proto::origin::{FetchReply, FetchRequest, RequestHead, fetch_reply, origin_server};
+use weir_proto::origin::{FetchRequest, RequestHead, fetch_reply, origin_server};
 
 use crate::error::Error;
 use crate::fetch::{Failed, fetch};
+use crate::led::{Led, Reader};
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::pools::Pools;
@@ -23,7 +25,7 @@ const HEAD_WAIT: Duration = Duration::from_secs(10);
 
 /// Answers `weir.origin.Origin`.
 #[derive(Debug)]
-pub struct Adapter {
+pub(crate) struct Adapter {
     pools: Pools,
     shutdown: Shutdown,
 }
@@ -32,28 +34,23 @@ impl Adapter {
     pub(crate) fn new(pools: &Pools, shutdown: &Shutdown) -> Self {
         Self { pools: pools.clone(), shutdown: shutdown.clone() }
     }
-}
 
-#[tonic::async_trait]
-impl origin_server::Origin for Adapter {
-    type FetchStream = ReceiverStream<Result<FetchReply, Status>>;
-
-    async fn fetch(
+    /// All there is to do for one request.
+    fn work(
         &self,
-        request: Request<Streaming<FetchRequest>>,
-    ) -> Result<Response<Self::FetchStream>, Status> {
-        let mut messages = request.into_inner();
-        let mut head = first_message(&mut messages).await.map_err(|error| error.status())?;
+        mut head: RequestHead,
+        rest: Rest,
+        replies: Replies,
+    ) -> impl Future<Output = ()> + Send + 'static {
         let span = spans::of_fetch(&head);
         head.traceparent = spans::to_hand_on(&span, head.traceparent);
-        let (replies, stream) = replies::channel();
         let pool = self.pools.get(&head.pool).cloned();
         let metrics = self.pools.metrics.clone();
         let within = span.clone();
         let work = async move {
             let fetched = async {
                 match &pool {
-                    Some(pool) => fetch(pool, &head, messages, &replies, &span).await,
+                    Some(pool) => fetch(pool, &head, rest, &replies, &span).await,
                     None => Err(Error::UnknownPool(head.pool.clone()).into()),
                 }
             };
@@ -63,8 +60,32 @@ impl origin_server::Origin for Adapter {
                 tell(&failed, &head, pool.as_deref(), &metrics, &replies).await;
             }
         };
-        self.shutdown.spawn(work.instrument(within));
-        Ok(Response::new(stream))
+        work.instrument(within)
+    }
+}
+
+#[tonic::async_trait]
+impl origin_server::Origin for Adapter {
+    type FetchStream = Led;
+
+    async fn fetch(
+        &self,
+        request: Request<Streaming<FetchRequest>>,
+    ) -> Result<Response<Self::FetchStream>, Status> {
+        let mut messages = request.into_inner();
+        let head = first_message(&mut messages).await.map_err(|error| error.status())?;
+        let (replies, stream) = replies::channel();
+        // An error ends the messages as an edge that leaves does.
+        let rest = messages.map_while(Result::ok);
+        let work = self.work(head, Box::pin(rest), replies);
+        Ok(Response::new(Led::new(work, stream, Reader::Network, self.shutdown.clone())))
+    }
+}
+
+impl Fetcher for Adapter {
+    fn fetch(&self, head: RequestHead, rest: Rest) -> fetch::Replies {
+        let (replies, stream) = replies::channel();
+        Box::new(Led::new(self.work(head, rest, replies), stream, Reader::Here, self.shutdown.clone()))
     }
 }
 

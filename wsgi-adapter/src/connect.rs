@@ -1,15 +1,30 @@
 //! A connection to an application server.
 
+use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::os::fd::OwnedFd;
+use std::os::unix::net;
+use std::path::Path;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
+use bytes::BytesMut;
+use socket2::{Domain, SockAddr, SockRef, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, lookup_host, tcp, unix};
 use tokio::time::{Instant, timeout_at};
 
 use crate::address::Endpoint;
 use crate::error::ServerError;
+
+/// What is read from a server at once, so the most of a chunk to the edge.
+const READ: usize = 32 * 1024;
+
+thread_local! {
+    /// Lent to whichever connection is being read from; never held across a wait.
+    static INPUT: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into_boxed_slice());
+}
 
 /// A connection of either kind.
 #[derive(Debug)]
@@ -51,6 +66,31 @@ impl Socket {
             Self::Unix(stream) => stream.try_read(&mut [0]),
         };
         read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
+impl Reader<'_> {
+    /// Adds what has come, or waits for it: no room is made before it is known how much is needed. 0: the other side has closed.
+    pub(crate) async fn read_into(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
+        poll_fn(|context| {
+            INPUT.with_borrow_mut(|input| {
+                let mut read = ReadBuf::new(input);
+                ready!(Pin::new(&mut *self).poll_read(context, &mut read))?;
+                buffer.extend_from_slice(read.filled());
+                Poll::Ready(Ok(read.filled().len()))
+            })
+        })
+        .await
+    }
+}
+
+impl Writer<'_> {
+    /// What the socket takes at once. The runtime would first wait to be told that a new one takes anything.
+    pub(crate) fn write_now(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(half) => SockRef::from(half.as_ref()).send_vectored(pieces),
+            Self::Unix(half) => SockRef::from(half.as_ref()).send_vectored(pieces),
+        }
     }
 }
 
@@ -105,10 +145,7 @@ impl AsyncWrite for Writer<'_> {
 /// turn.
 pub(crate) async fn connect(endpoint: &Endpoint, until: Instant) -> Result<Socket, ServerError> {
     match endpoint {
-        Endpoint::Unix(path) => {
-            let connected = timeout_at(until, UnixStream::connect(path)).await;
-            Ok(Socket::Unix(connected.map_err(|_| ServerError::ConnectTimeout)?.map_err(refused)?))
-        }
+        Endpoint::Unix(path) => connect_unix(path).map(Socket::Unix).map_err(refused),
         Endpoint::Tcp { host, port } => {
             let found = timeout_at(until, lookup_host((host.as_str(), *port))).await;
             let addresses: Vec<_> =
@@ -132,6 +169,13 @@ pub(crate) async fn connect(endpoint: &Endpoint, until: Instant) -> Result<Socke
             Err(error)
         }
     }
+}
+
+/// At once or not at all: a unix socket makes nobody wait.
+fn connect_unix(path: &Path) -> io::Result<UnixStream> {
+    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+    socket.connect(&SockAddr::unix(path)?)?;
+    UnixStream::from_std(net::UnixStream::from(OwnedFd::from(socket)))
 }
 
 /// A unix socket whose `listen` queue is full says "again" at once; a TCP one lets the client wait.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::FutureExt;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::time::{timeout, timeout_at};
 use uwsgi::body::{Decoder, Step};
 use uwsgi::reply::{Form, Head, Limits, Parser};
@@ -22,8 +22,6 @@ use crate::replies::Replies;
 use crate::request::Told;
 use crate::upload::Upload;
 
-/// What is read from a server at once, so the most of a chunk to the edge.
-const READ: usize = 32 * 1024;
 /// Field lines in a reply's head.
 const MAX_FIELDS: usize = 256;
 /// Pieces that go to the system in one call.
@@ -83,7 +81,7 @@ pub(crate) async fn exchange(
     let Outgoing { dialect, opening, body, head_only, idempotent, form } = outgoing;
     let (mut reader, mut writer) = connection.socket.split();
     let mut unpacking = dialect.unpacking();
-    let mut received = BytesMut::with_capacity(READ);
+    let mut received = BytesMut::new();
     let mut sending = Sending { dialect, body, upload, pieces: VecDeque::from([opening]), last: false };
     let mut sent_whole = false;
     let mut closed = false;
@@ -92,7 +90,7 @@ pub(crate) async fn exchange(
             biased;
             () = replies.unwanted() => return Err(Error::Unread),
             // An application may answer before it has read the whole body. The rest of it is not wanted then.
-            read = reader.read_buf(unpacking.target(&mut received)) => {
+            read = reader.read_into(unpacking.target(&mut received)) => {
                 closed = end_of_input(read)?;
                 break;
             }
@@ -127,10 +125,9 @@ pub(crate) async fn exchange(
         }
         let until = deadline.within(pool.read_timeout.0);
         let target = unpacking.target(&mut received);
-        make_room(target);
         tokio::select! {
             biased;
-            read = timeout_at(until, reader.read_buf(target)) => {
+            read = timeout_at(until, reader.read_into(target)) => {
                 closed = end_of_input(read.map_err(|_| ServerError::ReplyTimeout)?)?;
             }
             () = replies.unwanted(), if wanted => {
@@ -141,13 +138,6 @@ pub(crate) async fn exchange(
                 }
             }
         }
-    }
-}
-
-/// A new buffer only when little is left of the old one, which pieces on their way to the edge share.
-fn make_room(buffer: &mut BytesMut) {
-    if buffer.capacity() - buffer.len() < READ / 4 {
-        buffer.reserve(READ);
     }
 }
 
@@ -199,7 +189,12 @@ impl Sending<'_> {
         for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
             *slice = IoSlice::new(piece);
         }
-        let wrote = writer.write_vectored(&slices[..count]).await?;
+        let wrote = match writer.write_now(&slices[..count]) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                writer.write_vectored(&slices[..count]).await?
+            }
+            wrote => wrote?,
+        };
         let mut left = wrote;
         while let Some(piece) = self.pieces.front_mut().filter(|_| left > 0) {
             let taken = piece.len().min(left);
@@ -227,8 +222,7 @@ impl Reply {
             }
             let (mut reader, _) = self.connection.socket.split();
             let target = self.unpacking.target(&mut self.received);
-            make_room(target);
-            let read = timeout(self.patience, reader.read_buf(target)).await;
+            let read = timeout(self.patience, reader.read_into(target)).await;
             let read = read.map_err(|_| ServerError::BodyTimeout)?.map_err(ServerError::BodyLost)?;
             self.closed = self.unpack(read == 0)?;
         }
@@ -249,7 +243,7 @@ impl Reply {
     fn nothing_follows(&mut self) -> Result<(), ServerError> {
         if !self.closed {
             let (mut reader, _) = self.connection.socket.split();
-            let read = reader.read_buf(self.unpacking.target(&mut self.received)).now_or_never();
+            let read = reader.read_into(self.unpacking.target(&mut self.received)).now_or_never();
             self.closed = self.unpack(matches!(read, Some(Ok(0) | Err(_))))?;
             self.reusable &= read.is_none();
         }

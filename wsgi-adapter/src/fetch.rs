@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tonic::Streaming;
 use tracing::{Span, warn};
+use weir_proto::fetch::Rest;
 use weir_proto::origin::fetch_reply::Message;
-use weir_proto::origin::{End, FetchRequest, Field, ReplyHead, RequestHead};
+use weir_proto::origin::{End, Field, ReplyHead, RequestHead};
 
 use crate::config::{PoolConfig, ServerConfig};
 use crate::connect::connect;
@@ -43,7 +43,7 @@ impl<E: Into<Error>> From<E> for Failed {
 pub(crate) async fn fetch(
     pool: &Arc<Pool>,
     head: &RequestHead,
-    messages: Streaming<FetchRequest>,
+    messages: Rest,
     replies: &Replies,
     span: &Span,
 ) -> Result<(), Failed> {
@@ -254,7 +254,7 @@ async fn relay(
 async fn switch(
     reply: Reply,
     server: &str,
-    messages: Streaming<FetchRequest>,
+    messages: Rest,
     replies: &Replies,
     config: &PoolConfig,
 ) -> Result<(), Error> {

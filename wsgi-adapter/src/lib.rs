@@ -1,13 +1,15 @@
 //! wsgi-adapter: takes requests from the edge over gRPC to the application's servers, and their replies back.
 //!
-//! The only part of Weir that knows uwsgi, FastCGI and which HTTP servers there are. [`service`] is what answers `weir.origin.Origin`, in this process
-//! or, by [`run`], on the network.
+//! The only part of Weir that knows uwsgi, FastCGI and which HTTP servers there are. [`run`] serves `weir.origin.Origin` on the network,
+//! [`fetcher`] an edge in this process.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use process::shutdown::Shutdown;
 use tokio::net::TcpListener;
 use tonic::transport::Server;
+use weir_proto::fetch::Fetcher;
 use weir_proto::origin::origin_server::OriginServer;
 use weir_proto::tls::{self, Tls, TlsConfig, TlsError};
 
@@ -21,6 +23,7 @@ mod error;
 mod exchange;
 mod fetch;
 mod idle;
+mod led;
 mod metrics;
 mod openings;
 mod pool;
@@ -32,7 +35,7 @@ mod spans;
 mod tunnel;
 mod upload;
 
-pub use adapter::Adapter;
+use adapter::Adapter;
 pub use config::{
     Balance, BreakerConfig, CheckConfig, Config, EjectConfig, Flavour, HashKey, KeepaliveConfig, PoolConfig,
     QueueConfig, RetryConfig, ServerConfig, Statuses, StickyConfig, Variables,
@@ -60,8 +63,13 @@ pub enum RunError {
     Serve(#[from] tonic::transport::Error),
 }
 
-/// The service, for a transport in this process or a server on the network.
-pub fn service(pools: &Pools, shutdown: &Shutdown) -> OriginServer<Adapter> {
+/// For an edge in this process.
+pub fn fetcher(pools: &Pools, shutdown: &Shutdown) -> Arc<dyn Fetcher> {
+    Arc::new(Adapter::new(pools, shutdown))
+}
+
+/// The service for a server on the network.
+fn service(pools: &Pools, shutdown: &Shutdown) -> OriginServer<Adapter> {
     OriginServer::new(Adapter::new(pools, shutdown)).max_decoding_message_size(MAX_MESSAGE)
 }
 

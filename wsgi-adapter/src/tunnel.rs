@@ -7,9 +7,10 @@ use bytes::BytesMut;
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until, timeout};
-use tonic::Streaming;
+use tokio_stream::StreamExt;
+use weir_proto::fetch::Rest;
 use weir_proto::origin::fetch_reply::Message;
-use weir_proto::origin::{FetchRequest, fetch_request};
+use weir_proto::origin::fetch_request;
 
 use crate::connect::{Reader, Socket, Writer};
 use crate::error::{Error, ServerError};
@@ -22,7 +23,7 @@ const READ: usize = 16 * 1024;
 pub(crate) async fn run(
     mut socket: Socket,
     received: BytesMut,
-    messages: Streaming<FetchRequest>,
+    messages: Rest,
     replies: &Replies,
     idle: Duration,
 ) -> Result<(), Error> {
@@ -56,12 +57,12 @@ async fn down(
 
 async fn up(
     mut writer: Writer<'_>,
-    mut messages: Streaming<FetchRequest>,
+    mut messages: Rest,
     heard: &Mutex<Instant>,
     patience: Duration,
 ) -> Result<(), Error> {
     loop {
-        let message = messages.message().await.ok().flatten();
+        let message = messages.next().await;
         let Some(fetch_request::Message::Chunk(piece)) = message.and_then(|message| message.message) else {
             // The client has left. An application may still have something to log, but nobody to say it to.
             return Ok(());

@@ -7,8 +7,8 @@ use bytes::{Bytes, BytesMut};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use tokio::time::timeout;
-use tonic::Streaming;
-use weir_proto::origin::FetchRequest;
+use tokio_stream::StreamExt;
+use weir_proto::fetch::Rest;
 use weir_proto::origin::fetch_request::Message;
 
 use crate::config::PoolConfig;
@@ -119,7 +119,7 @@ async fn spill(memory: &[u8], piece: Bytes, mut incoming: Incoming) -> Result<Up
 
 /// The body as the edge sends it, held against its length.
 pub(crate) struct Incoming {
-    messages: Streaming<FetchRequest>,
+    messages: Rest,
     /// Bytes still to come, if the head told a length.
     left: Option<u64>,
     received: u64,
@@ -128,11 +128,7 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
-    pub(crate) fn new(
-        messages: Streaming<FetchRequest>,
-        length: Option<u64>,
-        pool: &PoolConfig,
-    ) -> Result<Self, BodyError> {
+    pub(crate) fn new(messages: Rest, length: Option<u64>, pool: &PoolConfig) -> Result<Self, BodyError> {
         let max = pool.max_body.0;
         if length.is_some_and(|length| length > max) {
             return Err(BodyError::TooLarge(max));
@@ -143,9 +139,9 @@ impl Incoming {
     /// The next piece, not empty. `None`: the body is whole.
     async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
         loop {
-            let message = timeout(self.patience, self.messages.message()).await;
-            // Neither an error nor an end without `End` is the end of the body.
-            let message = message.map_err(|_| BodyError::Stalled)?.map_err(|_| BodyError::BrokeOff)?;
+            let message = timeout(self.patience, self.messages.next()).await;
+            let message = message.map_err(|_| BodyError::Stalled)?;
+            // An end without `End` is not the end of the body.
             match message.and_then(|message| message.message) {
                 Some(Message::Chunk(piece)) if piece.is_empty() => {}
                 Some(Message::Chunk(piece)) => return self.count(piece).map(Some),

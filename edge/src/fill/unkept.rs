@@ -91,6 +91,7 @@ pub(super) async fn share_error(
     let source = Source::Application { fwd, not_stored: Some(reason) };
     let page = served(ask, head, body.clone(), source).with_length(declared_length(&reply));
     ticket.end(Outcome::Page(Arc::new(page)));
+    reply.body.go_on();
     while let Some(chunk) = reply.body.next().await {
         let pushed = match chunk {
             Ok(chunk) => body.push(chunk).await,

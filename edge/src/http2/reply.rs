@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use h2::server::SendResponse;
 use h2::{Reason, SendStream};
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderValue, SERVER, TRANSFER_ENCODING};
@@ -121,7 +122,15 @@ async fn send_body(
             return Err(Broken::Ours);
         }
         let last = length == Some(sent.body);
-        send_piece(stream, chunk, last, patience).await?;
+        let sending = send_piece(stream, chunk, last, patience);
+        tokio::pin!(sending);
+        match sending.as_mut().now_or_never() {
+            Some(sent) => sent?,
+            None => {
+                body.go_on();
+                sending.await?;
+            }
+        }
         if last {
             return Ok(());
         }

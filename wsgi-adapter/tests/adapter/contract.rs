@@ -179,8 +179,7 @@ async fn replies_in_many_ways(server: &Server, edge: &Edge) {
 async fn streams(server: &Server, edge: &Edge) {
     let begun = Instant::now();
     let head = at(server, get("/count/slow?size=100000&chunks=2&gap=700"));
-    let messages = tokio_stream::iter([crate::edge::head(head), end()]);
-    let mut replies = edge.open(messages).await.unwrap();
+    let mut replies = edge.open(head, tokio_stream::iter([end()]));
     let mut first = None;
     let mut length = 0;
     while let Some(reply) = replies.message().await.unwrap() {

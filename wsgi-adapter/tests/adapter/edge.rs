@@ -1,5 +1,6 @@
 //! Plays the edge: asks an adapter, in this process or over the network.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,7 +8,8 @@ use process::shutdown::Shutdown;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_stream::{Stream, StreamExt};
-use tonic::{Code, Streaming};
+use tonic::{Code, Status};
+use weir_proto::fetch::{self, Fetcher};
 use weir_proto::origin::origin_client::OriginClient;
 use weir_proto::origin::{
     End, Failure, FetchReply, FetchRequest, Field, Kind, ReplyHead, RequestHead, fetch_reply, fetch_request,
@@ -20,9 +22,13 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Clone)]
 pub(crate) struct Edge {
-    client: OriginClient<Transport>,
+    adapter: Arc<dyn Fetcher>,
+    network: Option<Transport>,
     pools: Pools,
 }
+
+/// A reply that comes.
+pub(crate) struct Replies(fetch::Replies);
 
 /// How an answer ended.
 #[derive(Debug)]
@@ -73,10 +79,6 @@ pub(crate) fn field(name: &str, value: &[u8]) -> Field {
     Field { name: name.as_bytes().to_vec().into(), value: value.to_vec().into() }
 }
 
-pub(crate) fn head(head: RequestHead) -> FetchRequest {
-    FetchRequest { message: Some(fetch_request::Message::Head(head)) }
-}
-
 pub(crate) fn chunk(bytes: &[u8]) -> FetchRequest {
     FetchRequest { message: Some(fetch_request::Message::Chunk(Bytes::copy_from_slice(bytes))) }
 }
@@ -88,8 +90,7 @@ pub(crate) fn end() -> FetchRequest {
 impl Edge {
     pub(crate) fn in_process(pool: PoolConfig) -> Self {
         let pools = Pools::open(&Config { pool: vec![pool], ..Config::default() }).unwrap();
-        let service = wsgi_adapter::service(&pools, &Shutdown::new());
-        Self { client: OriginClient::new(transport::in_process(service)), pools }
+        Self { adapter: wsgi_adapter::fetcher(&pools, &Shutdown::new()), network: None, pools }
     }
 
     /// And what `run` comes back with.
@@ -104,16 +105,19 @@ impl Edge {
         let run =
             tokio::spawn(async move { wsgi_adapter::run(serving, None, listener, shutdown).await.is_ok() });
         let channel = tonic::transport::Endpoint::from_shared(url).unwrap().connect_lazy();
-        (Self { client: OriginClient::new(transport::network(vec![channel])), pools }, run)
+        let network = transport::network(vec![channel]);
+        (Self { adapter: fetch::over(network.clone()), network: Some(network), pools }, run)
     }
 
-    /// Sends these messages as they come; the reply as it comes.
-    pub(crate) async fn open(
+    /// Sends the head, then these messages as they come; the reply comes whether it is read or not.
+    pub(crate) fn open(
         &self,
+        head: RequestHead,
         messages: impl Stream<Item = FetchRequest> + Send + 'static,
-    ) -> Result<Streaming<FetchReply>, tonic::Status> {
-        let opened = tokio::time::timeout(PATIENCE, self.client.clone().fetch(messages)).await;
-        opened.expect("the adapter takes a call").map(tonic::Response::into_inner)
+    ) -> Replies {
+        let mut replies = self.adapter.fetch(head, Box::pin(messages));
+        replies.go_on();
+        Replies(replies)
     }
 
     pub(crate) async fn ask(&self, head: RequestHead) -> Answer {
@@ -122,11 +126,13 @@ impl Edge {
 
     /// The head, then these messages, then the end of the stream.
     pub(crate) async fn send(&self, head: RequestHead, body: Vec<FetchRequest>) -> Answer {
-        let messages = tokio_stream::iter([self::head(head)]).chain(tokio_stream::iter(body));
-        match self.open(messages).await {
-            Ok(replies) => read(replies).await,
-            Err(status) => Answer { head: None, body: Vec::new(), end: Ending::Refused(status.code()) },
-        }
+        read(Replies(self.adapter.fetch(head, Box::pin(tokio_stream::iter(body))))).await
+    }
+
+    /// Breaks the contract, which only a network lets it do.
+    pub(crate) async fn send_no_head(&self) -> Result<(), Status> {
+        let mut client = OriginClient::new(self.network.clone().unwrap());
+        client.fetch(tokio_stream::iter([end()])).await.map(|_| ())
     }
 
     /// What the admin listener would show.
@@ -140,7 +146,7 @@ impl Edge {
 }
 
 /// Reads a reply to its end.
-pub(crate) async fn read(mut replies: Streaming<FetchReply>) -> Answer {
+pub(crate) async fn read(mut replies: Replies) -> Answer {
     let mut answer = Answer { head: None, body: Vec::new(), end: Ending::Lost };
     loop {
         let message = tokio::time::timeout(PATIENCE, replies.message()).await.expect("the reply goes on");
@@ -157,6 +163,12 @@ pub(crate) async fn read(mut replies: Streaming<FetchReply>) -> Answer {
                 return answer;
             }
         }
+    }
+}
+
+impl Replies {
+    pub(crate) async fn message(&mut self) -> Result<Option<FetchReply>, Status> {
+        self.0.next().await.transpose()
     }
 }
 

@@ -8,7 +8,7 @@ use process::units::Time;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, mpsc};
-use weir_proto::origin::{FetchRequest, Kind, fetch_request};
+use weir_proto::origin::Kind;
 use wsgi_adapter::{PoolConfig, QueueConfig, ServerConfig};
 
 use crate::edge::{Edge, end, get, pool, with_body};
@@ -107,8 +107,7 @@ async fn a_client_that_leaves_closes_the_connection_and_frees_its_place() {
     .await;
     let queue = QueueConfig { length: 0, ..QueueConfig::default() };
     let edge = Edge::in_process(PoolConfig { max_in_flight: 1, queue, ..pool(&[&peer.address]) });
-    let head = FetchRequest { message: Some(fetch_request::Message::Head(get("/"))) };
-    let mut replies = edge.open(tokio_stream::iter([head, end()])).await.unwrap();
+    let mut replies = edge.open(get("/"), tokio_stream::iter([end()]));
     replies.message().await.unwrap().unwrap();
     assert_eq!(edge.ask(get("/")).await.failed().0, Kind::Overloaded, "its place is taken");
     drop(replies);
@@ -199,8 +198,7 @@ async fn a_client_that_does_not_read_stops_the_application() {
         }
     });
     let edge = Edge::in_process(pool(&[&format!("unix:{}", path.display())]));
-    let head = FetchRequest { message: Some(fetch_request::Message::Head(get("/"))) };
-    let replies = edge.open(tokio_stream::iter([head, end()])).await.unwrap();
+    let replies = edge.open(get("/"), tokio_stream::iter([end()]));
     tokio::time::sleep(Duration::from_millis(300)).await;
     let held = sent.load(Ordering::SeqCst);
     assert!(held < 2_000_000, "{held} bytes were taken from the application for nobody");
@@ -225,8 +223,7 @@ async fn a_reply_is_passed_on_as_it_comes() {
     })
     .await;
     let edge = Edge::in_process(pool(&[&peer.address]));
-    let head = FetchRequest { message: Some(fetch_request::Message::Head(get("/"))) };
-    let mut replies = edge.open(tokio_stream::iter([head, end()])).await.unwrap();
+    let mut replies = edge.open(get("/"), tokio_stream::iter([end()]));
     for _ in 0..4 {
         let message = tokio::time::timeout(crate::edge::PATIENCE, replies.message()).await;
         assert!(message.expect("before the next piece is sent").unwrap().is_some());

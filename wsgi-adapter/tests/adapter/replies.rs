@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use process::shutdown::Shutdown;
 use process::units::{Size, Time};
 use tokio::io::AsyncWriteExt;
 use weir_proto::origin::{Kind, RequestHead};
@@ -193,8 +194,8 @@ async fn a_caller_that_breaks_the_contract_is_refused() {
             "{head:?}: {answer:?}"
         );
     }
-    let headless = edge.open(tokio_stream::iter([crate::edge::end()])).await;
-    assert_eq!(headless.unwrap_err().code(), tonic::Code::InvalidArgument);
+    let (network, _run) = Edge::over_network(pool(&[&peer.address]), Shutdown::new()).await;
+    assert_eq!(network.send_no_head().await.unwrap_err().code(), tonic::Code::InvalidArgument);
     assert_eq!(peer.connections(), 0);
 
     let answer = edge.ask(RequestHead { pool: "other".to_owned(), ..get("/") }).await;

@@ -86,9 +86,8 @@ async fn a_body_that_is_not_whole_never_reaches_a_server() {
     }
     // And one that stops coming.
     let (sender, messages) = mpsc::channel(4);
-    sender.send(FetchRequest { message: Some(fetch_request::Message::Head(post(Some(5)))) }).await.unwrap();
     sender.send(chunk(b"hel")).await.unwrap();
-    let answer = read(edge.open(ReceiverStream::new(messages)).await.unwrap()).await;
+    let answer = read(edge.open(post(Some(5)), ReceiverStream::new(messages))).await;
     assert_eq!(answer.failed(), (Kind::BadBody, false));
     assert_eq!(peer.connections(), 0);
 }
@@ -99,9 +98,8 @@ async fn a_slow_client_holds_no_server() {
     let edge = Edge::in_process(PoolConfig { max_in_flight: 1, ..pool(&[&peer.address]) });
     let (sender, messages) = mpsc::channel(4);
     let head = with_body("POST", "/", Some(5));
-    sender.send(FetchRequest { message: Some(fetch_request::Message::Head(head)) }).await.unwrap();
     sender.send(chunk(b"hel")).await.unwrap();
-    let slow = edge.open(ReceiverStream::new(messages)).await.unwrap();
+    let slow = edge.open(head, ReceiverStream::new(messages));
     assert_eq!(edge.ask(get("/")).await.text(), ":");
     sender.send(chunk(b"lo")).await.unwrap();
     sender.send(end()).await.unwrap();
@@ -129,9 +127,8 @@ async fn unbuffered_the_body_goes_on_as_it_comes() {
     let edge = Edge::in_process(PoolConfig { request_buffering: false, ..pool(&[&peer.address]) });
     let (sender, messages) = mpsc::channel(4);
     let head = with_body("POST", "/", Some(5));
-    sender.send(FetchRequest { message: Some(fetch_request::Message::Head(head)) }).await.unwrap();
     sender.send(chunk(b"hel")).await.unwrap();
-    let replies = edge.open(ReceiverStream::new(messages)).await.unwrap();
+    let replies = edge.open(head, ReceiverStream::new(messages));
     sees.recv().await.unwrap();
     sender.send(chunk(b"lo")).await.unwrap();
     sender.send(end()).await.unwrap();
@@ -186,8 +183,7 @@ async fn bodies_received_at_once_are_limited() {
     let edge = Edge::in_process(PoolConfig { max_uploads: 1, ..pool(&[&peer.address]) });
     let (sender, messages) = mpsc::channel(4);
     let head = with_body("POST", "/", Some(5));
-    sender.send(FetchRequest { message: Some(fetch_request::Message::Head(head.clone())) }).await.unwrap();
-    let first = edge.open(ReceiverStream::new(messages)).await.unwrap();
+    let first = edge.open(head.clone(), ReceiverStream::new(messages));
     tokio::time::sleep(Duration::from_millis(50)).await;
     let second = edge.send(head, vec![chunk(b"hello"), end()]).await;
     assert_eq!(second.failed(), (Kind::Overloaded, false));

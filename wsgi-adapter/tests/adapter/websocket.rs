@@ -5,14 +5,12 @@ use std::time::Duration;
 use process::units::Time;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
-use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
 use weir_proto::origin::fetch_reply::Message;
-use weir_proto::origin::{FetchReply, FetchRequest, Kind as Failure, RequestHead};
+use weir_proto::origin::{FetchRequest, Kind as Failure, RequestHead};
 use wsgi_adapter::PoolConfig;
 
-use crate::edge::{Edge, PATIENCE, chunk, end, field, get, head, pool};
+use crate::edge::{Edge, PATIENCE, Replies, chunk, end, field, get, pool};
 use crate::peer::{Peer, read_request, variable};
 
 fn upgrade(target: &str) -> RequestHead {
@@ -21,18 +19,17 @@ fn upgrade(target: &str) -> RequestHead {
     RequestHead { upgrade: "websocket".to_owned(), fields, ..get(target) }
 }
 
-async fn open(edge: &Edge, target: &str) -> (mpsc::Sender<FetchRequest>, Streaming<FetchReply>) {
+async fn open(edge: &Edge, target: &str) -> (mpsc::Sender<FetchRequest>, Replies) {
     let (sender, receiver) = mpsc::channel(8);
-    let messages = tokio_stream::iter([head(upgrade(target))]).chain(ReceiverStream::new(receiver));
-    (sender, edge.open(messages).await.unwrap())
+    (sender, edge.open(upgrade(target), ReceiverStream::new(receiver)))
 }
 
-async fn next(replies: &mut Streaming<FetchReply>) -> Message {
+async fn next(replies: &mut Replies) -> Message {
     let reply = tokio::time::timeout(PATIENCE, replies.message()).await.expect("a message comes").unwrap();
     reply.unwrap().message.unwrap()
 }
 
-async fn bytes(replies: &mut Streaming<FetchReply>, length: usize) -> Vec<u8> {
+async fn bytes(replies: &mut Replies, length: usize) -> Vec<u8> {
     let mut got = Vec::new();
     while got.len() < length {
         match next(replies).await {

@@ -1,0 +1,98 @@
+//! A fetch that is carried out by whoever reads its replies, with no task between. Where they are held up, or leave, it goes on in a
+//! task of its own.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_util::stream::Stream;
+use process::shutdown::Shutdown;
+use tokio::runtime::Handle;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+use weir_proto::fetch::FetchReplies;
+use weir_proto::origin::FetchReply;
+
+type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+pub(crate) struct Led {
+    /// None: done, or in a task of its own.
+    work: Option<Work>,
+    /// What `work` says.
+    replies: ReceiverStream<Result<FetchReply, Status>>,
+    reader: Reader,
+    /// The reader has had something.
+    begun: bool,
+    shutdown: Shutdown,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// Says when it is held up.
+    Here,
+    /// HTTP/2 asks for nothing while its windows are full, and says nothing of it: a reply that does not come all at once goes on by
+    /// itself.
+    Network,
+}
+
+impl Led {
+    pub(crate) fn new(
+        work: impl Future<Output = ()> + Send + 'static,
+        replies: ReceiverStream<Result<FetchReply, Status>>,
+        reader: Reader,
+        shutdown: Shutdown,
+    ) -> Self {
+        Self { work: Some(Box::pin(work)), replies, reader, begun: false, shutdown }
+    }
+}
+
+impl Stream for Led {
+    type Item = Result<FetchReply, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        // Not `poll_next`: it would have this very task woken when `work` sends.
+        if this.work.is_some()
+            && let Some(reply) = this.said()
+        {
+            return Poll::Ready(Some(reply));
+        }
+        if let Some(work) = &mut this.work {
+            // A panic ends the fetch without a word, as it would in a task of its own.
+            match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+                Ok(Poll::Ready(())) | Err(_) => this.work = None,
+                Ok(Poll::Pending) => match this.said() {
+                    Some(reply) => return Poll::Ready(Some(reply)),
+                    None if this.begun && this.reader == Reader::Network => this.go_on(),
+                    None => return Poll::Pending,
+                },
+            }
+        }
+        Pin::new(&mut this.replies).poll_next(context)
+    }
+}
+
+impl Led {
+    fn said(&mut self) -> Option<Result<FetchReply, Status>> {
+        let reply = self.replies.as_mut().try_recv().ok()?;
+        self.begun = true;
+        Some(reply)
+    }
+}
+
+impl FetchReplies for Led {
+    fn go_on(&mut self) {
+        // None: the runtime ends, and all with it.
+        if let (Some(work), Ok(_)) = (self.work.take(), Handle::try_current()) {
+            self.shutdown.spawn(work);
+        }
+    }
+}
+
+impl Drop for Led {
+    /// The fetch sees that its replies are unwanted, and ends when its server is free again.
+    fn drop(&mut self) {
+        self.replies.close();
+        self.go_on();
+    }
+}
