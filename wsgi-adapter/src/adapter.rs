@@ -78,7 +78,10 @@ impl origin_server::Origin for Adapter {
         // An error ends the messages as an edge that leaves does.
         let rest = messages.map_while(Result::ok);
         let work = self.work(head, Box::pin(rest), replies);
-        Ok(Response::new(Led::new(work, stream, Reader::Network, self.shutdown.clone())))
+        let mut replies = Led::new(work, stream, Reader::Network, self.shutdown.clone());
+        // HTTP's head goes out with the first reply, in one packet.
+        replies.begin().await;
+        Ok(Response::new(replies))
     }
 }
 

@@ -1,8 +1,10 @@
 //! One request's way to the application and its reply's way back, top to bottom.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::timeout;
 use tracing::{Span, warn};
 use weir_proto::fetch::Rest;
 use weir_proto::origin::fetch_reply::Message;
@@ -22,6 +24,9 @@ use crate::request::{self, Told};
 use crate::spans;
 use crate::tunnel;
 use crate::upload::{Incoming, Upload};
+
+/// A reply's head waits so long for the beginning of its body, which servers send behind it, so that both go to the edge together.
+const MOMENT: Duration = Duration::from_millis(10);
 
 /// A request that got no (whole) reply.
 #[derive(Debug)]
@@ -237,12 +242,17 @@ async fn relay(
         fields.push(Field { name, value: length.to_string().into() });
     }
     let (status, server) = (head.status.into(), server.to_owned());
-    replies
-        .send(Message::Head(ReplyHead { status, fields, server: server.clone(), ..ReplyHead::default() }))
-        .await?;
+    let head = ReplyHead { status, fields, server: server.clone(), ..ReplyHead::default() };
+    let first = replies.while_wanted(async { Ok(timeout(MOMENT, reply.next()).await) }).await?;
+    replies.send(Message::Head(head)).await?;
     // An edge that leaves here closes the connection: the server finds out when it next writes.
-    while let Some(piece) = replies.while_wanted(async { Ok(reply.next().await?) }).await? {
+    let mut next = match first {
+        Ok(piece) => piece?,
+        Err(_) => replies.while_wanted(async { Ok(reply.next().await?) }).await?,
+    };
+    while let Some(piece) = next {
         replies.send(Message::Chunk(piece)).await?;
+        next = replies.while_wanted(async { Ok(reply.next().await?) }).await?;
     }
     if let Some(connection) = reply.into_connection() {
         pool.idle.park(&server, connection, &pool.config.keepalive);

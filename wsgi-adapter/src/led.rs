@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use futures_util::stream::Stream;
 use process::shutdown::Shutdown;
 use tokio::runtime::Handle;
+use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 use weir_proto::fetch::FetchReplies;
@@ -21,6 +22,8 @@ pub(crate) struct Led {
     /// What `work` says.
     replies: ReceiverStream<Result<FetchReply, Status>>,
     reader: Reader,
+    /// Looked at already, and not given out.
+    first: Option<Result<FetchReply, Status>>,
     /// The reader has had something.
     begun: bool,
     shutdown: Shutdown,
@@ -42,7 +45,7 @@ impl Led {
         reader: Reader,
         shutdown: Shutdown,
     ) -> Self {
-        Self { work: Some(Box::pin(work)), replies, reader, begun: false, shutdown }
+        Self { work: Some(Box::pin(work)), replies, reader, first: None, begun: false, shutdown }
     }
 }
 
@@ -51,6 +54,9 @@ impl Stream for Led {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
+        if let Some(first) = this.first.take() {
+            return Poll::Ready(Some(first));
+        }
         // Not `poll_next`: it would have this very task woken when `work` sends.
         if this.work.is_some()
             && let Some(reply) = this.said()
@@ -73,6 +79,11 @@ impl Stream for Led {
 }
 
 impl Led {
+    /// Resolves when the first reply is there.
+    pub(crate) async fn begin(&mut self) {
+        self.first = self.next().await;
+    }
+
     fn said(&mut self) -> Option<Result<FetchReply, Status>> {
         let reply = self.replies.as_mut().try_recv().ok()?;
         self.begun = true;
