@@ -17,9 +17,19 @@ WEIR_DEMO_STATE=$WEIR_DEMO_STATE .venv/bin/python deploy/demo/manage.py prepare
 WEIR_DEMO_STATE=$WEIR_DEMO_STATE .venv/bin/python deploy/demo/manage.py test news
 
 cargo test --workspace --locked --no-run
-if ! .venv/bin/python deploy/setup/leave_nothing.py cargo test --workspace --locked --no-fail-fast 2>&1 | tee "$output"; then
+# With the filters given.
+run() {
+  .venv/bin/python deploy/setup/leave_nothing.py cargo test --workspace --locked --no-fail-fast "$@" 2>&1 | tee "$output" && return
   # The logs of all processes of a failed test stand between here and its reason: once more, last, where it is found.
   printf '\nWhat failed, in short:\n'
   grep --text -A 2 "panicked at\|^error\|^left running" "$output" | cut -c -600 || true
   exit 1
+}
+
+run
+# What is kept in Redis, once more in Valkey.
+if WEIR_REDIS_SERVER=$(deploy/setup/valkey.sh); then
+  run -- store:: redis
+else
+  say "Valkey is not tried."
 fi
