@@ -20,10 +20,13 @@ mod tests;
 
 use std::time::Duration;
 
-use admin::Authority;
+use admin::{Authority, Readiness};
 use process::shutdown::Shutdown;
 use tokio::net::TcpListener;
+use tonic::server::NamedService;
 use tonic::transport::Server;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
 use weir_proto::cache::cache_server::CacheServer;
 use weir_proto::tls::{self, Tls, TlsError};
 
@@ -65,18 +68,33 @@ pub fn service(
     Ok(CacheServer::new(Node { parts }).max_decoding_message_size(MAX_MESSAGE))
 }
 
-/// Serves the node, and gRPC health checks, on `listener` until `shutdown` begins and the streams under way have ended.
+/// Serves the node, and gRPC health checks, on `listener` until `shutdown` begins and the streams under way have ended. It is
+/// healthy, and `readiness` ready, when it follows the purge log.
 pub async fn run(
     config: Config,
     listener: TcpListener,
     metrics: Metrics,
+    readiness: Readiness,
     shutdown: Shutdown,
 ) -> Result<(), RunError> {
     let parts = node::Parts::new(config.clone(), config.authority(), metrics, shutdown.clone())?;
-    let closing = parts.closing.clone();
+    if config.redis.is_none() {
+        parts.purges.expect_strangers();
+    }
+    let (closing, starting) = (parts.closing.clone(), parts.clone());
     let cache = CacheServer::new(Node { parts }).max_decoding_message_size(MAX_MESSAGE);
     let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_serving::<CacheServer<Node>>().await;
+    say(&health, ServingStatus::NotServing).await;
+    let (healthy, draining) = (health.clone(), shutdown.clone());
+    tokio::spawn(async move {
+        tokio::select! {
+            () = draining.draining() => {}
+            () = starting.in_touch() => {
+                readiness.ready();
+                say(&healthy, ServingStatus::Serving).await;
+            }
+        }
+    });
     let incoming = tls::incoming(listener, Tls::watched(config.tls.as_ref())?);
     let max_streams = u32::try_from(config.max_streams).unwrap_or(u32::MAX);
     Server::builder()
@@ -94,8 +112,15 @@ pub async fn run(
         .serve_with_incoming_shutdown(incoming, async {
             shutdown.draining().await;
             closing.cancel();
-            health.set_not_serving::<CacheServer<Node>>().await;
+            say(&health, ServingStatus::NotServing).await;
         })
         .await?;
     Ok(())
+}
+
+/// Of the service by its name, and of the whole process, which has none.
+async fn say(health: &HealthReporter, status: ServingStatus) {
+    for name in ["", <CacheServer<Node> as NamedService>::NAME] {
+        health.set_service_status(name, status).await;
+    }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use admin::Admin;
+use admin::{Admin, Readiness};
 use cache_node::Config;
 use clap::{Parser, Subcommand};
 use process::listen::{self, BACKLOG};
@@ -67,15 +67,16 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     let code = program::run("weir-cache-node", async |shutdown| {
         let listener = listen::tcp(&config.listen, "cache_node.listen", BACKLOG, false)?;
         let listener = TcpListener::from_std(listener)?;
-        let metrics = cache_node::Metrics::default();
+        let (metrics, readiness) = (cache_node::Metrics::default(), Readiness::default());
         if config.admin != "off" {
             let listener = listen::tcp(&config.admin, "cache_node.admin", BACKLOG, false)?;
-            tokio::spawn(show(TcpListener::from_std(listener)?, metrics.clone(), shutdown.clone()));
+            let shown = (metrics.clone(), readiness.clone());
+            tokio::spawn(show(TcpListener::from_std(listener)?, shown, shutdown.clone()));
         }
         tracing::info!("cache-node serves on {}", config.listen);
         let serving = shutdown.clone();
         shutdown.spawn(async move {
-            if let Err(error) = cache_node::run(config, listener, metrics, serving.clone()).await {
+            if let Err(error) = cache_node::run(config, listener, metrics, readiness, serving.clone()).await {
                 tracing::error!("cache-node stopped: {error}");
                 serving.begin();
             }
@@ -91,10 +92,13 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
 }
 
 /// Health and metrics, to the end of a drain.
-async fn show(listener: TcpListener, metrics: cache_node::Metrics, shutdown: Shutdown) {
-    let admin: Admin = Admin::default();
+async fn show(
+    listener: TcpListener,
+    (metrics, readiness): (cache_node::Metrics, Readiness),
+    shutdown: Shutdown,
+) {
+    let admin: Admin = Admin { readiness, ..Admin::default() };
     admin.exposition.add(|registry| metrics.register(registry));
-    admin.readiness.ready();
     admin::serve(listener, admin, shutdown.draining(), shutdown.finish(MAX_DRAIN)).await;
 }
 

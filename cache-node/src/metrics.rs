@@ -24,6 +24,7 @@ pub struct Metrics {
     pub(crate) purge_log_live: Gauge,
     pub(crate) purge_logs_lost: Counter,
     purges: Family<PurgeLabels, Histogram, fn() -> Histogram>,
+    acknowledgements: Histogram,
     redis_calls: Family<RedisLabels, Histogram, fn() -> Histogram>,
     redis_faults: Family<FaultLabels, Counter>,
 }
@@ -191,6 +192,7 @@ impl Default for Metrics {
             purge_logs_lost: Counter::default(),
             // 250 µs to 2 s.
             purges: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_25, 2.0, 14))),
+            acknowledgements: Histogram::new(exponential_buckets(0.000_25, 2.0, 14)),
             // 50 µs to 100 ms.
             redis_calls: Family::new_with_constructor(|| {
                 Histogram::new(exponential_buckets(0.000_05, 2.0, 12))
@@ -235,6 +237,12 @@ impl Metrics {
             self.purges.clone(),
         );
         registry.register_with_unit(
+            "acknowledgement",
+            "Time from a purge to the acknowledgement of one edge that follows here",
+            Unit::Seconds,
+            self.acknowledgements.clone(),
+        );
+        registry.register_with_unit(
             "redis_call",
             "Time per call to Redis",
             Unit::Seconds,
@@ -245,6 +253,10 @@ impl Metrics {
 
     pub(crate) fn lookup(&self, answer: Answered, waited: bool) {
         self.lookups.get_or_create(&LookupLabels { answer, waited }).inc();
+    }
+
+    pub(crate) fn acknowledged(&self, delay: Duration) {
+        self.acknowledgements.observe(delay.as_secs_f64());
     }
 
     pub(crate) fn lease(&self, event: LeaseEvent) {

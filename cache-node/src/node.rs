@@ -6,7 +6,7 @@ use std::time::Duration;
 use admin::Authority;
 use process::shutdown::Shutdown;
 use tokio::sync::Semaphore;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, WrongSetting};
@@ -76,6 +76,13 @@ impl Parts {
             }
         });
         Ok(parts)
+    }
+
+    /// Resolves when the node is in touch with the purge log, or has tried for as long as it keeps pages without.
+    pub(crate) async fn in_touch(&self) {
+        let mut changes = self.purges.changes();
+        let heard = async { while !self.purges.is_live() && changes.changed().await.is_ok() {} };
+        let _ = timeout(self.purges.grace(), heard).await;
     }
 
     /// Resolves when a drain has begun and no stream is open any more.

@@ -51,6 +51,14 @@ pub(crate) struct News {
     pub(crate) purges: Vec<Arc<Logged>>,
 }
 
+/// What is known at a follower's beat.
+pub(crate) struct Heard {
+    /// How much longer the node is in touch.
+    pub(crate) left: Duration,
+    /// How long after the purge it came, if it acknowledges one.
+    pub(crate) delay: Option<Duration>,
+}
+
 impl Purges {
     /// Without a shared store the node keeps a log of its own. With one it follows that store's, and is out of touch at first.
     pub(crate) fn new(shared: bool, grace: Duration) -> Self {
@@ -190,14 +198,25 @@ impl Purges {
         id
     }
 
-    /// A beat came. Returns how much longer the node is in touch.
-    pub(crate) fn heard(&self, follower: u64, acknowledged: Seq) -> Duration {
+    /// A beat came.
+    pub(crate) fn heard(&self, follower: u64, acknowledged: Seq) -> Heard {
         let (mut state, now) = (self.state.lock(), Instant::now());
-        state.followers.heard(follower, acknowledged, now);
+        let more = state.followers.heard(follower, acknowledged, now);
+        let made = state.log.made_at(acknowledged).filter(|_| more);
         let left = state.trust.as_ref().map_or(Duration::MAX, |trust| trust.left(now));
         drop(state);
         self.changed();
-        left
+        Heard { left, delay: made.map(|made| now.saturating_duration_since(made)) }
+    }
+
+    /// This node has no memory of those who followed it before it started, and nobody keeps it for it. They come back
+    /// within two graces, or have no page by then that they have not made themselves.
+    pub(crate) fn expect_strangers(&self) {
+        self.state.lock().followers.expect_strangers(Instant::now() + self.grace * 2);
+    }
+
+    pub(crate) fn expects_strangers(&self) -> bool {
+        self.state.lock().followers.expects_strangers(Instant::now())
     }
 
     /// One that followed this node before it died, and may be cut off since.

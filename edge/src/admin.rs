@@ -29,9 +29,13 @@ const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
 
 /// Serves until a drain has ended, for an edge whose listeners are open. Not itself part of the work a drain waits for, so don't
 /// run it by `Shutdown::spawn`.
-pub(crate) async fn serve<R: Routes>(listener: TcpListener, edge: Arc<Edge>, others: R, shutdown: Shutdown) {
-    let readiness = Readiness::default();
-    readiness.ready();
+pub(crate) async fn serve<R: Routes>(
+    listener: TcpListener,
+    edge: Arc<Edge>,
+    others: R,
+    readiness: Readiness,
+    shutdown: Shutdown,
+) {
     let exposition = edge.metrics.exposition().clone();
     let authority = Authority::new(&edge.settings.admin, edge.settings.admin_token_file.as_deref());
     let routes = (EdgeRoutes { edge, readiness: readiness.clone() }, others);

@@ -152,6 +152,7 @@ async fn cached(edge: &Arc<Edge>, ask: SharedAsk, request: Request) -> Reply {
             Found::Pass(reason) => return pass_and_learn(edge, ask, request, reason).await,
             Found::Miss { variant } => variant.or_else(|| wanted.take()),
         };
+        edge.metrics.l1_misses.inc();
         if look.wants.only_if_cached {
             return only_if_cached::answer(edge, &ask, &request).await;
         }

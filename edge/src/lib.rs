@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use process::listen::{self, ListenError};
@@ -74,8 +74,8 @@ mod visit;
 mod watchdog;
 mod writer;
 
-use ::admin::Routes;
 pub use ::admin::healthcheck;
+use ::admin::{Readiness, Routes};
 pub use config::Config;
 pub use peers::CacheNodes;
 
@@ -86,6 +86,9 @@ use metrics::{Metrics, Sampled};
 
 /// How often it is looked whether a drain is over.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
+
+/// How often it is looked whether a purge log is heard, at the start.
+const READY_LOOK: Duration = Duration::from_millis(5);
 
 /// Seconds between two log lines about a lost cache-node: it fails by the thousand under load.
 const WARN_EVERY: u64 = 10;
@@ -245,8 +248,10 @@ impl Edge {
         let watching = tokio::spawn(watching);
         self.shutdown.spawn(self.clone().say_goodbye(stop, watching));
         self.nodes.first_word().await;
+        let readiness = Readiness::default();
+        tokio::spawn(self.clone().say_when_ready(readiness.clone()));
         let admin = listeners.admin.map(|listener| {
-            tokio::spawn(admin::serve(listener, self.clone(), routes, self.shutdown.clone()))
+            tokio::spawn(admin::serve(listener, self.clone(), routes, readiness, self.shutdown.clone()))
         });
         tokio::spawn(reopen_log(self.log.clone()));
         let room = Arc::new(Semaphore::new(self.settings.limits.connections));
@@ -284,6 +289,17 @@ impl Edge {
                 }))
             });
         futures_util::future::join_all(accepting).await;
+    }
+
+    /// When it follows a purge log; or has tried for as long as it keeps pages without.
+    async fn say_when_ready(self: Arc<Self>, readiness: Readiness) {
+        let heard = async {
+            while !self.purges.are_heard(Instant::now()) {
+                tokio::time::sleep(READY_LOOK).await;
+            }
+        };
+        let _ = tokio::time::timeout(self.purges.grace(), heard).await;
+        readiness.ready();
     }
 
     /// Follows the purge logs to the end of a drain: until then pages are served. Then nobody needs to wait for this edge.

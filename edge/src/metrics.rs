@@ -40,6 +40,8 @@ pub struct Metrics {
     pub handshakes_failed: Counter,
     /// Requests sent to the application, refreshes in the background among them.
     pub application_calls: Counter,
+    /// Requests for a page that was not in the edge's own memory, or not fresh enough.
+    pub l1_misses: Counter,
     /// Times no cache-node could be asked and the edge went on alone.
     pub cache_node_errors: Counter,
     purges: ByWord,
@@ -61,6 +63,7 @@ impl Metrics {
             connections_refused: Counter::default(),
             handshakes_failed: Counter::default(),
             application_calls: Counter::default(),
+            l1_misses: Counter::default(),
             cache_node_errors: Counter::default(),
             purges: ByWord::default(),
             // 250 µs to 2 s.
@@ -150,6 +153,11 @@ impl Metrics {
             "refused_heads",
             "Requests refused before a location was chosen, by reason",
             self.refused_heads.clone(),
+        );
+        registry.register(
+            "l1_misses",
+            "Requests for a page that the edge's own memory did not hold",
+            self.l1_misses.clone(),
         );
         registry.register(
             "cache_node_errors",

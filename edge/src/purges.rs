@@ -111,8 +111,17 @@ impl Purges {
         Grant { at: now, by }
     }
 
+    /// Whether a log is heard, so that pages may be kept for longer than a moment.
+    pub(crate) fn are_heard(&self, now: Instant) -> bool {
+        self.logs.read().iter().any(|log| log.is_trusted(now))
+    }
+
     /// The log, begun at `floor` if it is new here: what was granted before that must not be used.
     fn follow(&self, id: LogId, floor: Seq) -> Arc<FollowedLog> {
+        if floor > Seq::START {
+            // Purges that are not told any more may have reached what was made without a log.
+            self.obeyed.fetch_max(self.started.elapsed().as_nanos() as u64, Ordering::AcqRel);
+        }
         if let Some(log) = self.known(id) {
             log.forget_before(floor);
             return log;

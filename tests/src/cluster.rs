@@ -2,16 +2,20 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::{Client, FaultProxy, Oracle, Process, Redis, Response, Setup, Uwsgi, binary, free_port};
+use crate::{
+    Client, FaultProxy, Oracle, Process, Redis, Response, Setup, Uwsgi, binary, faketime, free_port,
+};
 
 pub struct Cluster {
     pub edges: Vec<Edge>,
     pub nodes: Vec<Process>,
+    /// Their admin listeners.
+    pub node_admins: Vec<SocketAddr>,
     pub redis: Redis,
     pub oracle: Oracle,
     pub app: Uwsgi,
@@ -36,45 +40,51 @@ impl Cluster {
         Self::with(edges, nodes, sites, "", "", TempDir::new().unwrap())
     }
 
-    /// The same, where the clock of each edge and node can be stepped.
+    /// The same, where the clock of each edge and node, and of Redis, can be stepped.
     pub fn with_clocks(edges: usize, nodes: usize, sites: &str) -> Self {
         let directory = TempDir::new().unwrap();
         let names = (0..edges).map(|n| format!("edge-{n}")).chain((0..nodes).map(|n| format!("node-{n}")));
-        names.for_each(|name| fs::write(directory.path().join(name).with_extension("clock"), "+0").unwrap());
+        let names = names.chain(["redis".to_owned()]);
+        names.for_each(|name| faketime::make(&directory.path().join(name).with_extension("clock")));
         let node = ", timeout = \"5s\", connect_timeout = \"5s\" }\n";
         Self::with(edges, nodes, sites, "", node, directory)
     }
 
-    /// Sets the clock of an edge or node this far from the true time, in seconds.
+    /// Sets the clock of an edge or node, or of "redis", this far from the true time, in seconds.
     pub fn step_clock(&self, name: &str, seconds: i64) {
-        let file = self.directory.path().join(name);
-        // In one step, so that nobody reads half of it.
-        fs::write(file.with_extension("next"), format!("{seconds:+}")).unwrap();
-        fs::rename(file.with_extension("next"), file.with_extension("clock")).unwrap();
+        faketime::set(&self.directory.path().join(name).with_extension("clock"), seconds);
     }
 
     /// The same, where nobody is given up for being slow: what is exact is so on a machine that builds and tests at once, too.
     pub fn patient(edges: usize, nodes: usize, sites: &str) -> Self {
+        Self::patient_with(edges, nodes, sites, "")
+    }
+
+    /// The same, with these lines more in the settings of each cache-node.
+    pub fn patient_with(edges: usize, nodes: usize, sites: &str, lines: &str) -> Self {
         let edge = "watch_grace = \"20s\"\ntimeouts = { cache = \"10s\", wait = \"30s\" }\n";
-        let node = ", timeout = \"5s\", connect_timeout = \"5s\" }\nwatch_grace = \"20s\"\n";
-        Self::with(edges, nodes, sites, edge, node, TempDir::new().unwrap())
+        let node = format!(", timeout = \"5s\", connect_timeout = \"5s\" }}\nwatch_grace = \"20s\"\n{lines}");
+        Self::with(edges, nodes, sites, edge, &node, TempDir::new().unwrap())
     }
 
     fn with(edges: usize, nodes: usize, sites: &str, edge: &str, node: &str, directory: TempDir) -> Self {
         let end_of_node = if node.is_empty() { " }\n" } else { node };
-        let (redis, app) = (Redis::start(), Setup::from("").app.start());
+        let (redis, app) =
+            (Redis::by_clock(&directory.path().join("redis.clock")), Setup::from("").app.start());
         let adapter_at = address();
         let pool = POOL.replace("$APP", &app.address());
         let settings = format!("[wsgi_adapter]\nlisten = \"{adapter_at}\"\nadmin = \"off\"\n{pool}");
         let adapter = start(&directory, "wsgi-adapter", "wsgi-adapter", &settings);
         adapter.wait_until("accepts connections", || TcpStream::connect(adapter_at).is_ok());
         let node_addresses: Vec<SocketAddr> = (0..nodes).map(|_| address()).collect();
+        let node_admins: Vec<SocketAddr> = (0..nodes).map(|_| address()).collect();
         let nodes: Vec<Process> = node_addresses
             .iter()
             .enumerate()
             .map(|(n, at)| {
                 let settings = format!(
-                    "[cache_node]\nname = \"node-{n}\"\nlisten = \"{at}\"\nadmin = \"off\"\nredis = {{ url = \"{}\"{end_of_node}",
+                    "[cache_node]\nname = \"node-{n}\"\nlisten = \"{at}\"\nadmin = \"{}\"\nredis = {{ url = \"{}\"{end_of_node}",
+                    node_admins[n],
                     redis.url()
                 );
                 let node = start(&directory, "cache-node", &format!("node-{n}"), &settings);
@@ -85,7 +95,17 @@ impl Cluster {
         let start_edge = |n| Edge::start(&directory, n, &node_addresses, adapter_at, (edge, sites));
         let edges = (0..edges).map(start_edge).collect();
         let oracle = Oracle::of(&app);
-        Self { edges, nodes, redis, oracle, app, adapter, directory }
+        Self { edges, nodes, node_admins, redis, oracle, app, adapter, directory }
+    }
+
+    /// What all cache-nodes have counted of this: see `figure`.
+    pub fn of_nodes(&self, name: &str, labels: &[&str]) -> f64 {
+        self.node_admins.iter().map(|admin| figure(*admin, name, labels)).sum()
+    }
+
+    /// The same of all edges.
+    pub fn of_edges(&self, name: &str, labels: &[&str]) -> f64 {
+        self.edges.iter().map(|edge| figure(edge.admin, name, labels)).sum()
     }
 
     /// Purges by what the JSON text says, at one edge.
@@ -156,23 +176,18 @@ fn start(directory: &TempDir, program: &str, name: &str, settings: &str) -> Proc
 fn command(program: &str, settings: &Path) -> Command {
     let mut command = Command::new(binary(program));
     command.arg("--config").arg(settings).env("NO_COLOR", "1");
-    let clock = settings.with_extension("clock");
-    if clock.exists() {
-        // Steps the time of day and leaves alone the time since the start, as whoever sets a machine's clock does.
-        command.env("LD_PRELOAD", libfaketime()).env("FAKETIME_TIMESTAMP_FILE", clock);
-        command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-    }
+    faketime::obey(&mut command, &settings.with_extension("clock"));
     command
 }
 
-/// Debian's, whatever the machine's architecture.
-fn libfaketime() -> PathBuf {
-    let mut architectures = fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path());
-    let found = architectures.find_map(|path| {
-        let library = path.join("faketime/libfaketimeMT.so.1");
-        library.exists().then_some(library)
+/// The sum of a metric's lines that have all these labels, as in `answer="fresh"`.
+fn figure(admin: SocketAddr, name: &str, labels: &[&str]) -> f64 {
+    let text = Client::connect(admin).get("/metrics").expect(200).text();
+    let lines = text.lines().filter(|line| {
+        line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
+            && labels.iter().all(|label| line.contains(label))
     });
-    found.expect("libfaketime is missing: apt install libfaketime")
+    lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
 }
 
 fn address() -> SocketAddr {

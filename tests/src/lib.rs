@@ -10,6 +10,7 @@ mod client;
 mod cluster;
 mod demo;
 mod fake_app;
+mod faketime;
 mod fault_proxy;
 mod http2;
 mod load;

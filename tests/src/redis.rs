@@ -13,13 +13,15 @@ use tempfile::TempDir;
 pub use self::cluster::RedisCluster;
 pub use self::resp::Reply;
 pub use self::sentinels::{RedisSentinels, Sentinel};
-use crate::{Process, free_port, program};
+use crate::{Process, faketime, free_port, program};
 
 pub struct Redis {
     pub port: u16,
     pub process: Process,
     arguments: Vec<String>,
     password: Option<String>,
+    /// Of a server whose clock can be set.
+    clock: Option<PathBuf>,
     directory: TempDir,
 }
 
@@ -52,6 +54,12 @@ impl Redis {
         Self::on(port, &["--port", &port.to_string()], arguments)
     }
 
+    /// Goes by this clock file, if there is one.
+    pub(crate) fn by_clock(clock: &Path) -> Self {
+        let port = free_port();
+        Self::start_on(port, &["--port", &port.to_string()], &[], Some(clock.to_owned()))
+    }
+
     /// Asks everybody for a password.
     pub fn with_password(password: &str) -> Self {
         let server = Self::with(&["--requirepass", password]);
@@ -69,21 +77,27 @@ impl Redis {
     }
 
     fn on(port: u16, listens: &[&str], more: &[&str]) -> Self {
+        Self::start_on(port, listens, more, None)
+    }
+
+    fn start_on(port: u16, listens: &[&str], more: &[&str], clock: Option<PathBuf>) -> Self {
         let directory = TempDir::new().unwrap();
         let mut arguments: Vec<String> = listens.iter().map(ToString::to_string).collect();
         arguments.extend(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"].map(str::to_owned));
         arguments
             .extend(["--unixsocket".to_owned(), directory.path().join("redis.sock").display().to_string()]);
         arguments.extend(more.iter().map(ToString::to_string));
-        let process = Process::start("redis", &mut command(&arguments, directory.path()), directory.path());
-        let server = Self { port, process, arguments, password: None, directory };
+        let mut command = command(&arguments, directory.path(), clock.as_deref());
+        let process = Process::start("redis", &mut command, directory.path());
+        let server = Self { port, process, arguments, password: None, clock, directory };
         server.wait();
         server
     }
 
     /// After it was killed: on the same port, and empty.
     pub fn start_again(&self) {
-        self.process.start_again(&mut command(&self.arguments, self.directory.path()));
+        let mut command = command(&self.arguments, self.directory.path(), self.clock.as_deref());
+        self.process.start_again(&mut command);
         self.wait();
     }
 
@@ -127,8 +141,11 @@ impl Redis {
     }
 }
 
-fn command(arguments: &[String], directory: &Path) -> Command {
+fn command(arguments: &[String], directory: &Path, clock: Option<&Path>) -> Command {
     let mut command = Command::new(program::find("WEIR_REDIS_SERVER", "redis-server"));
     command.args(arguments).current_dir(directory);
+    if let Some(clock) = clock {
+        faketime::obey(&mut command, clock);
+    }
     command
 }

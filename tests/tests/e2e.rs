@@ -59,6 +59,15 @@ mod purge_token;
 // Several edges and cache-nodes as one cache.
 #[path = "e2e/cluster.rs"]
 mod cluster;
+// Clocks that are set.
+#[path = "e2e/clocks.rs"]
+mod clocks;
+// What a cluster shows in its metrics.
+#[path = "e2e/seen.rs"]
+mod seen;
+// When edges and nodes are ready.
+#[path = "e2e/ready.rs"]
+mod ready;
 // Conditions and ranges, answered from stored pages.
 #[path = "e2e/conditions.rs"]
 mod conditions;

@@ -12,6 +12,7 @@ use weir_proto::cache::PurgeReply;
 
 use super::{Purges, serve};
 use crate::metrics::Metrics;
+use crate::store::redis::clock::{Clock, Reading};
 use crate::store::redis::log::{Follower, Member, Page};
 use crate::store::redis::news::Bells;
 use crate::store::redis::{Redis, Unavailable};
@@ -78,6 +79,7 @@ impl SharedLog {
         self.take_over().await;
         let (mut beats, mut told) = (0, Seq::START);
         let mut silent = Silent::default();
+        let mut clock = Clock::default();
         let mut changes = self.purges.changes();
         loop {
             beats += 1;
@@ -93,7 +95,15 @@ impl SharedLog {
                 Ok(page) => {
                     self.lost.store(false, Ordering::Relaxed);
                     told = settled;
-                    self.take_in(read, page, sent).await
+                    let reading = Reading { time: page.time, sent, received: Instant::now() };
+                    if page.log == read.log && clock.stepped(reading) {
+                        // By that clock Redis counts the lives of all that it holds.
+                        tracing::warn!("Redis's clock was set: all pages are made anew");
+                        self.begin_another(read.log).await
+                    } else {
+                        clock.accept(reading);
+                        self.take_in(read, page, sent).await
+                    }
                 }
                 Err(error) => {
                     if !self.lost.swap(true, Ordering::Relaxed) {
@@ -201,8 +211,13 @@ impl SharedLog {
             return last < page.head;
         }
         tracing::warn!("the purge log has lost purges, as after a failover: all pages are made anew");
+        self.begin_another(had.log).await
+    }
+
+    /// Returns whether there is more to read: the new log.
+    async fn begin_another(&self, lost: LogId) -> bool {
         self.metrics.purge_logs_lost.inc();
-        self.redis.succeed(had.log).await.is_ok()
+        self.redis.succeed(lost).await.is_ok()
     }
 
     /// Until the next beat is due: after a while, or when there is something to say or to read.

@@ -18,6 +18,8 @@ use crate::purges::Purges;
 const MAX_WAIT: Duration = Duration::from_secs(30);
 /// How often it is looked whether one that is silent has been so for long enough.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// Edges that followed this node before it started, and may come back.
+const STRANGERS: &str = "edges from before";
 
 pub(crate) async fn purge(node: &Arc<Parts>, request: PurgeRequest) -> Result<PurgeReply, Refusal> {
     let began = Instant::now();
@@ -68,6 +70,7 @@ pub(crate) fn name_followers(reply: &mut PurgeReply, purges: &Purges, seq: Seq, 
     }
     if !over {
         missing.extend(purges.broken_off());
+        missing.extend(purges.expects_strangers().then(|| STRANGERS.to_owned()));
     }
     reply.missing.extend(missing.difference(&acknowledged).cloned());
     reply.acknowledged.extend(acknowledged);

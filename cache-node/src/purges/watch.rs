@@ -42,8 +42,11 @@ pub(crate) async fn watch(
         tokio::select! {
             heard = requests.message() => match heard.map_err(Refusal::BrokenOff)?.and_then(|request| request.message) {
                 Some(Heard::Beat(WatchBeat { number, acknowledged })) => {
-                    let left = node.purges.heard(follower.id, Seq::new(acknowledged));
-                    let left_ms = message::millis_u32(left);
+                    let heard = node.purges.heard(follower.id, Seq::new(acknowledged));
+                    if let Some(delay) = heard.delay {
+                        node.metrics.acknowledged(delay);
+                    }
+                    let left_ms = message::millis_u32(heard.left);
                     line.say(Said::Echo(WatchEcho { number, left_ms })).await?;
                 }
                 Some(Heard::Leave(_)) => {

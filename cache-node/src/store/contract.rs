@@ -179,11 +179,13 @@ async fn nothing_stored_gives_one_lease(store: &impl Steps) {
 }
 
 async fn of_many_at_once_one_gets_the_lease(store: &impl Steps) {
-    let slot = slot("k", &[], &[]);
+    let (slot, began) = (slot("k", &[], &[]), Instant::now());
     let looks = futures_util::future::join_all((0..200).map(|_| store.look(&slot))).await;
     let granted = looks.iter().filter(|looked| matches!(looked, Looked::Granted(None))).count();
     let held = looks.iter().filter(|looked| matches!(looked, Looked::Held(None))).count();
-    assert_eq!((granted, held), (1, 199));
+    // Where all of them took longer than a lease lasts, there may have been a second one.
+    let most = 1 + began.elapsed().div_duration_f64(LEASE) as usize;
+    assert!((1..=most).contains(&granted) && granted + held == 200, "{granted} of {most}, {held}");
 }
 
 async fn what_is_stored_is_found_with_its_age(store: &impl Steps) {

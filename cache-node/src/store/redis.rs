@@ -5,6 +5,7 @@
 //! lengths of time are relative, counted by Redis.
 
 mod breaker;
+pub(crate) mod clock;
 mod fault;
 mod link;
 pub(crate) mod log;

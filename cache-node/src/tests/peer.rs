@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use admin::Readiness;
 use bytes::{Bytes, BytesMut};
 use process::shutdown::Shutdown;
 use tokio::net::TcpListener;
@@ -57,7 +58,13 @@ impl TestNode {
             Way::Network => {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 let address = listener.local_addr().unwrap();
-                let server = tokio::spawn(run(config, listener, Metrics::default(), shutdown.clone()));
+                let server = tokio::spawn(run(
+                    config,
+                    listener,
+                    Metrics::default(),
+                    Readiness::default(),
+                    shutdown.clone(),
+                ));
                 let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy();
                 let client = CacheClient::new(transport::network(vec![channel]));
                 Self { client, shutdown, server: Some(server), address: Some(address) }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use process::units::Time;
 use tonic::Code;
 use weir_proto::cache::purge_target::Target;
 use weir_proto::cache::{EntryHead, Position};
@@ -13,8 +14,9 @@ use crate::Config;
 const LONG: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_millis(600);
 
+/// A node of its own expects nobody from before after a moment.
 fn config() -> Config {
-    Config { name: Some("node".into()), ..Config::default() }
+    Config { name: Some("node".into()), watch_grace: Time::from_millis(100), ..Config::default() }
 }
 
 over_both! { config;
@@ -219,4 +221,24 @@ async fn who_may_purge() {
             );
         }
     }
+}
+
+/// What it knew of those who followed it died with the node before it: they come back, or have no old page any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_has_just_started_has_purges_wait_for_those_who_may_come_back() {
+    let began = Instant::now();
+    let node = TestNode::start(Way::Network, Config { watch_grace: Time(GRACE), ..config() }).await;
+    let hasty = node.purge(&[tag("t")], false, Duration::ZERO).await;
+    assert!(hasty.made);
+    assert_eq!(hasty.missing, ["edges from before"]);
+    let mut back = node.watch("edge", None, LONG).await;
+    back.follow().await;
+    let reply = node.purge(&[tag("t")], false, GRACE * 4).await;
+    assert_eq!(reply.missing, ["edge"]);
+    back.leave().await;
+    assert_eq!(node.purge(&[tag("t")], false, LONG).await.missing, Vec::<String>::new());
+    assert!(began.elapsed() >= GRACE * 2);
+    // In one process there was nobody before.
+    let embedded = TestNode::start(Way::InProcess, Config { watch_grace: Time(LONG), ..config() }).await;
+    assert_eq!(embedded.purge(&[tag("t")], false, Duration::ZERO).await.missing, Vec::<String>::new());
 }

@@ -73,6 +73,12 @@ impl Log {
         by_then.map_or_else(|| self.oldest(), |logged| logged.seq)
     }
 
+    /// When the purge of that place was made, if it is still kept.
+    pub fn made_at(&self, seq: Seq) -> Option<Instant> {
+        let place = self.tail.partition_point(|logged| logged.seq < seq);
+        self.tail.get(place).filter(|logged| logged.seq == seq).map(|logged| logged.at)
+    }
+
     /// All purges after `seq`, oldest first.
     pub fn since(&self, seq: Seq) -> Result<impl Iterator<Item = &Arc<Logged>>, Forgotten> {
         if seq < self.oldest() {

@@ -13,6 +13,8 @@ pub const REMEMBERED: Duration = Duration::from_secs(600);
 #[derive(Clone, Debug)]
 pub struct Roll<Id> {
     followers: HashMap<Id, Follower>,
+    /// Until then there may be others, who followed here before this roll began.
+    strangers_until: Option<Instant>,
 }
 
 #[derive(Clone, Debug)]
@@ -28,18 +30,28 @@ struct Follower {
 }
 
 impl<Id: Hash + Eq + Copy> Roll<Id> {
+    /// Nobody remembers who followed here before. Until then they either come back or use no page any more, and no purge is over.
+    pub fn expect_strangers(&mut self, until: Instant) {
+        self.strangers_until = Some(until);
+    }
+
+    pub fn expects_strangers(&self, now: Instant) -> bool {
+        self.strangers_until.is_some_and(|until| now < until)
+    }
+
     /// One follows the log from now on, and has what came up to `at`. One of the same name that broke off is back.
     pub fn join(&mut self, id: Id, name: String, grace: Duration, at: Seq, now: Instant) {
         self.followers.retain(|_, other| other.broke_off.is_none() || other.name != name);
         self.followers.insert(id, Follower { name, acknowledged: at, heard: now, grace, broke_off: None });
     }
 
-    /// It is there, and obeys all purges up to `acknowledged`.
-    pub fn heard(&mut self, id: Id, acknowledged: Seq, now: Instant) {
-        if let Some(follower) = self.followers.get_mut(&id) {
-            follower.acknowledged = follower.acknowledged.max(acknowledged);
-            follower.heard = now;
-        }
+    /// It is there, and obeys all purges up to `acknowledged`. Returns whether that is more than before.
+    pub fn heard(&mut self, id: Id, acknowledged: Seq, now: Instant) -> bool {
+        let Some(follower) = self.followers.get_mut(&id) else { return false };
+        let more = acknowledged > follower.acknowledged;
+        follower.acknowledged = follower.acknowledged.max(acknowledged);
+        follower.heard = now;
+        more
     }
 
     /// It said that it uses no page any more.
@@ -62,6 +74,9 @@ impl<Id: Hash + Eq + Copy> Roll<Id> {
     /// Up to which purge no follower uses a page from before. `head` is the last one; `made_by(t)` the last that was made at
     /// `t` or earlier. Forgets those who broke off long ago.
     pub fn settled(&mut self, head: Seq, made_by: impl Fn(Instant) -> Seq, now: Instant) -> Seq {
+        if self.expects_strangers(now) {
+            return Seq::START;
+        }
         self.followers.retain(|_, follower| {
             follower.broke_off.is_none_or(|at| now.saturating_duration_since(at) < REMEMBERED)
         });
@@ -92,7 +107,7 @@ impl<Id: Hash + Eq + Copy> Roll<Id> {
 
 impl<Id> Default for Roll<Id> {
     fn default() -> Self {
-        Self { followers: HashMap::new() }
+        Self { followers: HashMap::new(), strangers_until: None }
     }
 }
 

@@ -112,13 +112,15 @@ async fn the_page_is_whole_and_loads_nothing_from_elsewhere() {
 }
 
 #[tokio::test]
-async fn ready_at_once_and_there_to_the_end_of_a_drain() {
+async fn there_when_ready_and_to_the_end_of_a_drain() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let shutdown = Shutdown::new();
     let (release, released) = tokio::sync::oneshot::channel::<()>();
     shutdown.spawn(released);
-    let serving = tokio::spawn(serve(listener, edge(), (), shutdown.clone()));
+    let readiness = Readiness::default();
+    readiness.ready();
+    let serving = tokio::spawn(serve(listener, edge(), (), readiness, shutdown.clone()));
     let get = async |target: &str| {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let request = format!("GET {target} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");

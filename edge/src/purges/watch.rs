@@ -41,7 +41,9 @@ enum Ended {
 
 /// Watches until `stop`; then says goodbye.
 pub(crate) async fn watch(node: Arc<Node>, purges: Arc<Purges>, name: Arc<str>, stop: CancellationToken) {
-    let mut pause = FIRST_PAUSE;
+    // A node that has forgotten this edge waits for it no longer than two graces.
+    let longest = LONGEST_PAUSE.min(purges.grace());
+    let mut pause = FIRST_PAUSE.min(longest);
     // The log it followed last, so that it can go on from there.
     let mut log: Option<Arc<FollowedLog>> = None;
     loop {
@@ -58,10 +60,10 @@ pub(crate) async fn watch(node: Arc<Node>, purges: Arc<Purges>, name: Arc<str>, 
             Err(_) => {}
         }
         if began.elapsed() > LONGEST_PAUSE {
-            pause = FIRST_PAUSE;
+            pause = FIRST_PAUSE.min(longest);
         }
         sleep(pause.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 2).min(longest);
     }
 }
 

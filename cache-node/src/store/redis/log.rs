@@ -69,6 +69,8 @@ pub(crate) struct Page {
     pub(crate) head: Seq,
     pub(crate) floor: Seq,
     pub(crate) purges: Vec<Arc<Logged>>,
+    /// What Redis's clock said, in ms.
+    pub(crate) time: u64,
 }
 
 /// Name, end, floor, time in ms, purges: see `beat.lua`.
@@ -126,7 +128,7 @@ impl Redis {
             Ok(Arc::new(Logged { seq, previous, purge, at }))
         });
         let purges = purges.collect::<Result<_, Unavailable>>()?;
-        Ok(Page { log: log_id(&log)?, head: seq(&head)?, floor: seq(&floor)?, purges })
+        Ok(Page { log: log_id(&log)?, head: seq(&head)?, floor: seq(&floor)?, purges, time })
     }
 
     /// The log of this name has lost purges: another one begins, unless somebody else has begun one.

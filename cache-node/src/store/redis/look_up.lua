@@ -6,16 +6,25 @@ local rule = redis.call('GET', KEYS[1]) or ''
 if rule ~= ARGV[1] then
   return {'rule', false, 0, rule}
 end
-local stored = redis.call('HMGET', KEYS[2], 'record', 'stale_ms')
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local stored = redis.call('HMGET', KEYS[2], 'record', 'stale_ms', 'at')
 local record, stale_ms = stored[1], tonumber(stored[2] or '') or math.huge
+-- What was written later than now: the clock has gone back, and lifetimes would last that much longer.
+if record and (tonumber(stored[3] or '') or math.huge) > now then
+  redis.call('DEL', KEYS[2])
+  record = false
+end
 local left = redis.call('PTTL', KEYS[2])
 if record and left > stale_ms and ARGV[4] ~= '1' then
   return {'fresh', record, left, false}
 end
-if redis.call('SET', KEYS[3], ARGV[2], 'NX', 'PX', ARGV[3]) then
+local owner, since = string.match(redis.call('GET', KEYS[3]) or '', '^(%w+)@(%d+)$')
+if not owner or tonumber(since) > now then
+  redis.call('SET', KEYS[3], ARGV[2] .. string.format('@%.0f', now), 'PX', ARGV[3])
   return {'granted', record, left, false}
 end
-if redis.call('GET', KEYS[3]) == 'pass' then
+if owner == 'pass' then
   return {'passed', false, redis.call('PTTL', KEYS[3]), false}
 end
 return {'held', record, left, false}

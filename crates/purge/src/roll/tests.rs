@@ -92,3 +92,17 @@ fn a_flood_of_purges_settles_as_far_as_the_slowest_has_come() {
     roll.begin_anew();
     assert_eq!(roll.settled(Seq::new(100), |_| Seq::START, now), Seq::START);
 }
+
+#[test]
+fn no_purge_is_over_while_those_may_come_back_whom_nobody_remembers() {
+    let start = Instant::now();
+    let (mut roll, purge) = (Roll::default(), Made(start));
+    roll.expect_strangers(start + GRACE);
+    assert!(!purge.settled(&mut roll, start + GRACE - Duration::from_millis(1)));
+    assert!(purge.settled(&mut roll.clone(), start + GRACE));
+    // One has come back: it is waited for like others.
+    roll.join(1, "edge-1".into(), GRACE, Seq::START, start + GRACE / 2);
+    assert!(!purge.settled(&mut roll, start + GRACE));
+    roll.heard(1, Seq::new(1), start + GRACE);
+    assert!(purge.settled(&mut roll, start + GRACE));
+}
