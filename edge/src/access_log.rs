@@ -119,6 +119,10 @@ impl AccessLog {
         Ok(Self(Some(Open { format, shards, writer })))
     }
 
+    pub(crate) fn is_off(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Keeps one line for the writer. Does no I/O and waits for nothing but a lock held for a buffer's swap.
     pub(crate) fn log(&self, record: &Record<'_>) {
         let Some(open) = &self.0 else { return };

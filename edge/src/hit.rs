@@ -176,7 +176,7 @@ impl Entry<'_> {
         let (location, status) = (self.location, status.as_u16());
         let duration = self.started.elapsed();
         location.metrics.record(self.result, status, sent, duration);
-        if !location.access_log {
+        if !location.access_log || edge.log.is_off() {
             return;
         }
         edge.log.log(&Record {

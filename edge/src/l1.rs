@@ -131,7 +131,7 @@ impl L1 {
         if slot.variants.is_empty() {
             return Found::Miss { variant: None };
         }
-        let wanted = selected(&slot.vary);
+        let wanted = if slot.vary.is_empty() { Vec::new() } else { selected(&slot.vary) };
         let page = slot.variants.iter().find(|(variant, _)| *variant == wanted).map(|(_, page)| page);
         let found = page.and_then(|page| Some((page, page.lifetime(key, now)?)));
         let used = found.as_ref().map(|(page, lifetime)| {

@@ -152,7 +152,9 @@ pub(crate) fn push_origin(scheme: &str, authority: &str, out: &mut Vec<u8>) -> R
     out.extend_from_slice(scheme.as_bytes());
     let (host, port) = split_port(authority).ok_or(Reason::Target)?;
     let host = host.strip_suffix('.').unwrap_or(host);
-    out.extend(host.bytes().map(|byte| byte.to_ascii_lowercase()));
+    let before = out.len();
+    out.extend_from_slice(host.as_bytes());
+    out.iter_mut().skip(before).for_each(|byte| byte.make_ascii_lowercase());
     if !port.is_empty() && port != default_port {
         out.push(b':');
         out.extend_from_slice(port.as_bytes());
