@@ -48,11 +48,7 @@ pub(crate) async fn watch(node: Arc<Node>, purges: Arc<Purges>, name: Arc<str>, 
     let mut log: Option<Arc<FollowedLog>> = None;
     loop {
         let began = Instant::now();
-        let ended = tokio::select! {
-            ended = once(&node, &purges, &name, &mut log, &stop) => ended,
-            () = stop.cancelled() => return,
-        };
-        match ended {
+        match once(&node, &purges, &name, &mut log, &stop).await {
             Ok(()) => return,
             Err(why) if node.leave_out() => {
                 tracing::warn!(node = %node.name, "cache-node left out: {why}");
@@ -62,12 +58,15 @@ pub(crate) async fn watch(node: Arc<Node>, purges: Arc<Purges>, name: Arc<str>, 
         if began.elapsed() > LONGEST_PAUSE {
             pause = FIRST_PAUSE.min(longest);
         }
-        sleep(pause.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
+        tokio::select! {
+            () = sleep(pause.mul_f64(0.5 + rand::random::<f64>() / 2.0)) => {}
+            () = stop.cancelled() => return,
+        }
         pause = (pause * 2).min(longest);
     }
 }
 
-/// Until the stream ends. Ok: the edge is to stop, and has said goodbye.
+/// Until the stream ends. Ok: the edge is to stop, and has said goodbye to a node that knew it.
 async fn once(
     node: &Node,
     purges: &Purges,
@@ -83,7 +82,11 @@ async fn once(
     let hello = WatchHello { name: name.to_owned(), position, grace_ms };
     let mut line = Line { requests, beats: VecDeque::new(), number: 0 };
     line.send(Heard::Hello(hello))?;
-    let opened = timeout(patience, node.client().watch(ReceiverStream::new(receiver))).await;
+    let mut client = node.client();
+    let opened = tokio::select! {
+        opened = timeout(patience, client.watch(ReceiverStream::new(receiver))) => opened,
+        () = stop.cancelled() => return Ok(()),
+    };
     let mut replies: Streaming<WatchReply> = opened.map_err(|_| Ended::Silent(patience))??.into_inner();
     let mut beat_at = tokio::time::Instant::now();
     // Whether purges are obeyed that the node has not been told of. In a flood one word stands for many.

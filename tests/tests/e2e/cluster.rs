@@ -184,6 +184,19 @@ fn an_edge_killed_while_it_makes_pages_hands_over() {
 }
 
 #[test]
+fn no_purge_waits_for_an_edge_that_was_told_to_end() {
+    // Whoever only breaks off is waited for as long as its grace, which is longer than any purge takes.
+    let cluster = Cluster::patient(3, 2, SITES);
+    for edge in &cluster.edges[1..] {
+        edge.get("/long/count/a").expect(200);
+        edge.process.terminate();
+    }
+    let answer = cluster.purge(0, r#"{"all": true}"#).expect(200).json();
+    assert_eq!(answer["complete"], true, "{answer}");
+    assert_eq!(cluster.edges[0].get("/long/count/a").expect(200).text(), "2\n");
+}
+
+#[test]
 fn a_node_killed_stopped_and_started_again_costs_no_visitor_anything() {
     let cluster = Cluster::start(2, 2, SITES);
     let loads = mixed_load(&cluster);
