@@ -140,7 +140,7 @@ async fn through_cache(
         None => ask.head(),
     };
     edge.metrics.application_calls.inc();
-    let reply = match edge.origins.fetch(head, RequestBody::empty()).await {
+    let reply = match edge.origins.fetch(|| head.clone(), RequestBody::empty()).await {
         Ok(reply) => reply,
         Err(failure) => {
             steps.push("application", failure.to_string(), "RFC 5861 section 4");

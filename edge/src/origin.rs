@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
@@ -13,12 +13,15 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use weir_proto::fetch::{Fetcher, Replies, Rest};
 use weir_proto::fields;
-use weir_proto::origin::{End, FetchRequest, Kind, RequestHead, fetch_reply, fetch_request};
+use weir_proto::origin::{End, FetchReply, FetchRequest, Kind, RequestHead, fetch_reply, fetch_request};
 
 use crate::body::{BodyFault, RequestBody};
 
 /// Longest gap added to the application's deadline, so that the adapter's own answer arrives first and names the server.
 const SLACK: Duration = Duration::from_millis(500);
+
+/// A call that got lost with its connection is made again after these: connections break together, but not at the same moment.
+const PAUSES: [Duration; 2] = [Duration::ZERO, Duration::from_millis(100)];
 
 /// Why there is no whole reply from the application.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -67,18 +70,46 @@ impl Origins {
         Self { adapters, next: AtomicUsize::new(0), patience }
     }
 
-    /// Sends the request; returns when the reply's head is there.
+    /// Sends the request that `head` makes; returns when the reply's head is there. One without a body that may be repeated (RFC 9110
+    /// section 9.2.2) is sent again if its connection to an adapter is lost.
     pub(crate) async fn fetch(
+        &self,
+        head: impl Fn() -> RequestHead,
+        body: RequestBody,
+    ) -> Result<OriginReply, Failure> {
+        let (first, begun) = (head(), Instant::now());
+        let repeatable = body.is_empty() && first.upgrade.is_empty() && is_idempotent(&first.method);
+        let mut pauses = PAUSES.into_iter();
+        let mut attempted = self.attempt(first, body, self.patience).await;
+        loop {
+            let failure = match attempted {
+                Ok(answered) => return answered,
+                Err(Lost(failure)) => failure,
+            };
+            let Some(pause) = pauses.next().filter(|_| repeatable) else { return Err(failure) };
+            sleep(pause).await;
+            let left = self.patience.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return Err(failure);
+            }
+            tracing::info!("{failure}; asked again by another connection");
+            attempted = self.attempt(head(), RequestBody::empty(), left).await;
+        }
+    }
+
+    /// One try, by one adapter.
+    async fn attempt(
         &self,
         mut head: RequestHead,
         body: RequestBody,
-    ) -> Result<OriginReply, Failure> {
+        patience: Duration,
+    ) -> Result<Result<OriginReply, Failure>, Lost> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         let Some(adapter) = self.adapters.get(turn % self.adapters.len().max(1)) else {
-            return Err(Failure::new(Kind::Unreachable, "no wsgi-adapter is configured"));
+            return Ok(Err(Failure::new(Kind::Unreachable, "no wsgi-adapter is configured")));
         };
         head.content_length = body.length();
-        head.deadline_ms = self.patience.as_millis() as u64;
+        head.deadline_ms = patience.as_millis() as u64;
         let switches = !head.upgrade.is_empty();
         let fault = Arc::new(OnceLock::new());
         let (sending, sent) = oneshot::channel();
@@ -88,36 +119,57 @@ impl Origins {
         // An upload is the client's time, and has a limit of its own: the application's begins when it is sent.
         let too_late = async {
             let _ = sent.await;
-            sleep(self.patience + SLACK).await;
+            sleep(patience + SLACK).await;
         };
         let answered = tokio::select! {
             biased;
-            first = replies.next() => first.transpose().map_err(from_status),
-            () = too_late => Err(Failure::new(Kind::Timeout, "no reply from the wsgi-adapter in time")),
-        };
-        let first = answered.map_err(|failure| blame_client(failure, &fault))?;
-        let head = match first.and_then(|reply| reply.message) {
-            Some(fetch_reply::Message::Head(head)) => head,
-            Some(fetch_reply::Message::Failure(failure)) => return Err(blame_client(failure.into(), &fault)),
-            _ => return Err(Failure::new(Kind::BadReply, "the wsgi-adapter sent no head")),
-        };
-        let invalid = || Failure::new(Kind::BadReply, "the wsgi-adapter sent an invalid head");
-        let status = u16::try_from(head.status).ok().and_then(|code| StatusCode::from_u16(code).ok());
-        let status = status.ok_or_else(invalid)?;
-        let mut headers = fields::to_headers(&head.fields).map_err(|_| invalid())?;
-        let mut patience = self.patience;
-        if status.is_informational() {
-            let protocol = HeaderValue::try_from(head.upgrade).map_err(|_| invalid())?;
-            if !switches || status != StatusCode::SWITCHING_PROTOCOLS {
-                return Err(invalid());
+            first = replies.next() => first.transpose(),
+            () = too_late => {
+                let failure = Failure::new(Kind::Timeout, "no reply from the wsgi-adapter in time");
+                return Ok(Err(blame_client(failure, &fault)));
             }
-            headers.insert(UPGRADE, protocol);
-            // Silence is for those at both ends of the tunnel to bound.
-            patience = Duration::MAX;
+        };
+        match answered {
+            Ok(first) => Ok(begun(first, replies, fault, patience, switches)),
+            Err(status) => {
+                let (lost, failure) = (is_lost(&status), blame_client(from_status(status), &fault));
+                if lost { Err(Lost(failure)) } else { Ok(Err(failure)) }
+            }
         }
-        let body = Body { replies, patience, fault, first: None, ended: false };
-        Ok(OriginReply { status, headers, server: head.server, body })
     }
+}
+
+/// The connection broke before a byte of a reply.
+struct Lost(Failure);
+
+/// From the first message of a reply.
+fn begun(
+    first: Option<FetchReply>,
+    replies: Replies,
+    fault: Arc<OnceLock<BodyFault>>,
+    mut patience: Duration,
+    switches: bool,
+) -> Result<OriginReply, Failure> {
+    let head = match first.and_then(|reply| reply.message) {
+        Some(fetch_reply::Message::Head(head)) => head,
+        Some(fetch_reply::Message::Failure(failure)) => return Err(blame_client(failure.into(), &fault)),
+        _ => return Err(Failure::new(Kind::BadReply, "the wsgi-adapter sent no head")),
+    };
+    let invalid = || Failure::new(Kind::BadReply, "the wsgi-adapter sent an invalid head");
+    let status = u16::try_from(head.status).ok().and_then(|code| StatusCode::from_u16(code).ok());
+    let status = status.ok_or_else(invalid)?;
+    let mut headers = fields::to_headers(&head.fields).map_err(|_| invalid())?;
+    if status.is_informational() {
+        let protocol = HeaderValue::try_from(head.upgrade).map_err(|_| invalid())?;
+        if !switches || status != StatusCode::SWITCHING_PROTOCOLS {
+            return Err(invalid());
+        }
+        headers.insert(UPGRADE, protocol);
+        // Silence is for those at both ends of the tunnel to bound.
+        patience = Duration::MAX;
+    }
+    let body = Body { replies, patience, fault, first: None, ended: false };
+    Ok(OriginReply { status, headers, server: head.server, body })
 }
 
 /// The trailers of a whole reply follow it at once.
@@ -198,6 +250,17 @@ impl From<weir_proto::origin::Failure> for Failure {
             fault: None,
         }
     }
+}
+
+/// The call got lost with its connection. What the adapter itself says has other codes.
+fn is_lost(status: &tonic::Status) -> bool {
+    use tonic::Code::{Cancelled, Internal, Unavailable, Unknown};
+    matches!(status.code(), Unavailable | Unknown | Cancelled | Internal)
+}
+
+/// RFC 9110 section 9.2.2.
+fn is_idempotent(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE")
 }
 
 fn from_status(status: tonic::Status) -> Failure {

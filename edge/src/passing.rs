@@ -17,13 +17,13 @@ use crate::{Edge, answer, purges, validate};
 
 /// Straight to the application, for this visitor alone. `reason`: why not through the cache; `None`: the location has none.
 pub(crate) async fn pass(edge: &Arc<Edge>, ask: Ask, request: Request, reason: Option<Reason>) -> Reply {
-    let head = ask.head(request.method.as_str(), request.target.clone().into(), &request.headers);
+    let head = |request: &Request| as_asked(&ask, request);
     ask_application(edge, head, request, reason, |reply| answer::relayed(edge, reply, reason)).await
 }
 
 /// A HEAD, straight to the application: what the answer says of the page that is held is taken note of.
 pub(crate) async fn pass_head(edge: &Arc<Edge>, ask: Ask, request: Request, held: Option<Held>) -> Reply {
-    let head = ask.head(request.method.as_str(), request.target.clone().into(), &request.headers);
+    let head = |request: &Request| as_asked(&ask, request);
     let mut said = None;
     let reply = ask_application(edge, head, request, Some(Reason::Method), |reply| {
         said = held.and_then(|held| held.judge(edge, &reply));
@@ -44,7 +44,7 @@ pub(crate) async fn pass_and_learn(
     request: Request,
     reason: Reason,
 ) -> Reply {
-    let head = ask.ask.head(request.method.as_str(), request.target.clone().into(), &request.headers);
+    let head = |request: &Request| as_asked(&ask.ask, request);
     let asked = SystemTime::now();
     let look = ask.request.look;
     ask_application(edge, head, request, Some(reason), |reply| {
@@ -79,7 +79,7 @@ pub(crate) async fn change(
         false => Reason::RequestBody,
     };
     let reason = policy.map(|_| reason);
-    let head = ask.head(request.method.as_str(), request.target.clone().into(), &request.headers);
+    let head = |request: &Request| as_asked(&ask, request);
     let (method, headers) = (request.method.clone(), HeaderMap::new());
     let mut invalid = None;
     let mut reply = ask_application(edge, head, request, reason, |reply| {
@@ -102,9 +102,14 @@ pub(crate) async fn change(
     reply
 }
 
+/// The visitor's request, as it came.
+fn as_asked(ask: &Ask, request: &Request) -> RequestHead {
+    ask.head(request.method.as_str(), request.target.clone().into(), &request.headers)
+}
+
 async fn ask_application(
     edge: &Edge,
-    head: RequestHead,
+    head: impl Fn(&Request) -> RequestHead,
     mut request: Request,
     reason: Option<Reason>,
     relay: impl FnOnce(OriginReply) -> Reply,
@@ -112,7 +117,8 @@ async fn ask_application(
     let started = Instant::now();
     let conditional =
         [IF_NONE_MATCH, IF_MODIFIED_SINCE].iter().any(|name| request.headers.contains_key(name));
-    let mut fetched = edge.origins.fetch(head, request.body.take()).await;
+    let body = request.body.take();
+    let mut fetched = edge.origins.fetch(|| head(&request), body).await;
     let upstream = started.elapsed();
     edge.metrics.application_calls.inc();
     if let Ok(reply) = &fetched

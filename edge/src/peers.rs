@@ -19,6 +19,8 @@ const CONNECT: Duration = Duration::from_millis(500);
 /// A peer that does not answer a ping for so long is gone: a half-open connection must not stall requests.
 const PING_EVERY: Duration = Duration::from_secs(5);
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
+/// Calls that were given up, whose rest may still be on its way: so many are known as such, for a second each.
+const GIVEN_UP: usize = 10_000;
 /// Pages and bodies move in 64 KiB chunks by the dozen.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
@@ -77,7 +79,10 @@ fn connect(endpoint: Endpoint, url: &Uri, tls: Option<&Arc<Tls>>) -> Result<Tran
         .keep_alive_while_idle(true)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .tcp_nodelay(true);
+        .tcp_nodelay(true)
+        .http2_max_concurrent_reset_streams(GIVEN_UP)
+        // The rest of what is not known any more would end the connection, with all that is on it, when there was enough of it.
+        .http2_max_local_error_reset_streams(None);
     let host = url.host().unwrap_or_default();
     let connections = (0..CONNECTIONS).map(|_| tls::lazily(&endpoint, tls, host));
     Ok(transport::network(connections.collect::<Result<_, _>>()?))

@@ -35,7 +35,7 @@ pub(crate) async fn ask(
     let asked = SystemTime::now();
     let named: Vec<&HeaderMap> = stored.iter().map(|page| &page.head.headers).collect();
     if let Some(head) = ask.conditional_head(&named) {
-        let mut reply = fetch(edge, head).await?;
+        let mut reply = fetch(edge, || head.clone()).await?;
         if reply.status != StatusCode::NOT_MODIFIED {
             return Ok(Answered::Reply(Box::new(reply)));
         }
@@ -48,7 +48,7 @@ pub(crate) async fn ask(
         // new response to update any stored responses." (section 4.3.4)
         tracing::debug!(target = %ask.target(), "a 304 is about no stored page: asked again without conditions");
     }
-    let reply = fetch(edge, ask.head()).await?;
+    let reply = fetch(edge, || ask.head()).await?;
     match reply.status {
         StatusCode::NOT_MODIFIED => Err(unasked(&reply)),
         _ => Ok(Answered::Reply(Box::new(reply))),
@@ -64,7 +64,7 @@ pub(crate) fn unasked(reply: &OriginReply) -> Failure {
     }
 }
 
-async fn fetch(edge: &Edge, head: RequestHead) -> Result<OriginReply, Failure> {
+async fn fetch(edge: &Edge, head: impl Fn() -> RequestHead) -> Result<OriginReply, Failure> {
     let fetched = edge.origins.fetch(head, RequestBody::empty()).await;
     edge.metrics.application_calls.inc();
     fetched

@@ -31,6 +31,8 @@ pub struct FaultProxy {
 struct State {
     fault: NetworkFault,
     ended: bool,
+    /// How often all connections were ended.
+    cuts: u32,
 }
 
 /// How long a change of the fault may take to be seen.
@@ -62,6 +64,11 @@ impl FaultProxy {
     pub fn set(&self, fault: NetworkFault) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).fault = fault;
     }
+
+    /// Ends the connections that there are; new ones are carried as before.
+    pub fn end_connections(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).cuts += 1;
+    }
 }
 
 impl Drop for FaultProxy {
@@ -77,7 +84,8 @@ impl Drop for FaultProxy {
 
 /// Both ways, each in a thread that ends with the connection or the proxy.
 fn carry(client: TcpStream, target: SocketAddr, state: &Arc<Mutex<State>>) {
-    if now(state) == Some(NetworkFault::Cut) {
+    let cuts = state.lock().unwrap_or_else(PoisonError::into_inner).cuts;
+    if now(state, cuts) == Some(NetworkFault::Cut) {
         return;
     }
     let Ok(server) = TcpStream::connect(target) else { return };
@@ -85,14 +93,14 @@ fn carry(client: TcpStream, target: SocketAddr, state: &Arc<Mutex<State>>) {
     for (from, to) in [(client, to_server), (server, to_client)] {
         let state = state.clone();
         spawn(move || {
-            pump(&from, &to, &state);
+            pump(&from, &to, &state, cuts);
             let _ = from.shutdown(Shutdown::Both);
             let _ = to.shutdown(Shutdown::Both);
         });
     }
 }
 
-fn pump(mut from: &TcpStream, mut to: &TcpStream, state: &Mutex<State>) {
+fn pump(mut from: &TcpStream, mut to: &TcpStream, state: &Mutex<State>, cuts: u32) {
     let _ = from.set_read_timeout(Some(LOOK));
     let _ = to.set_nodelay(true);
     let mut piece = [0; PIECE];
@@ -105,7 +113,7 @@ fn pump(mut from: &TcpStream, mut to: &TcpStream, state: &Mutex<State>) {
         };
         let bytes = &piece[..length];
         let fault = loop {
-            match now(state) {
+            match now(state, cuts) {
                 None | Some(NetworkFault::Cut) => return,
                 Some(NetworkFault::Silence) => sleep(LOOK),
                 Some(fault) => break fault,
@@ -125,8 +133,8 @@ fn pump(mut from: &TcpStream, mut to: &TcpStream, state: &Mutex<State>) {
     }
 }
 
-/// `None`: the proxy has ended.
-fn now(state: &Mutex<State>) -> Option<NetworkFault> {
+/// Of a connection that was begun after so many cuts. `None`: it is to end, or the proxy has.
+fn now(state: &Mutex<State>, cuts: u32) -> Option<NetworkFault> {
     let state = state.lock().unwrap_or_else(PoisonError::into_inner);
-    (!state.ended).then_some(state.fault)
+    (!state.ended && state.cuts == cuts).then_some(state.fault)
 }

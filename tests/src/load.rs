@@ -68,6 +68,11 @@ impl Load {
         load
     }
 
+    /// How many requests have been answered.
+    pub fn answers(&self) -> usize {
+        self.answered.load(Ordering::Relaxed)
+    }
+
     /// Waits until so many more requests have been answered.
     pub fn wait_for(&self, more: usize) {
         let wanted = self.answered.load(Ordering::Relaxed) + more;

@@ -7,7 +7,9 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::{Certificate, Client, Demo, Oracle, Process, Redis, Response, Setup, Uwsgi, binary, free_port};
+use crate::{
+    Certificate, Client, Demo, FaultProxy, Oracle, Process, Redis, Response, Setup, Uwsgi, binary, free_port,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topology {
@@ -32,6 +34,7 @@ pub struct Stack {
     http: SocketAddr,
     admin: SocketAddr,
     node: Option<SocketAddr>,
+    adapter: Option<SocketAddr>,
     directory: TempDir,
 }
 
@@ -130,17 +133,30 @@ impl Stack {
             http,
             admin,
             node,
+            adapter,
             directory,
         }
     }
 
     /// A second edge by the same settings, and where it is.
     pub fn another_edge(&self) -> (Process, SocketAddr) {
+        self.edge_with(&[])
+    }
+
+    /// One whose connections to the wsgi-adapter go through a proxy.
+    pub fn edge_over_proxy(&self) -> (Process, SocketAddr, FaultProxy) {
+        let proxy = FaultProxy::start(self.adapter.expect("there is a wsgi-adapter"));
+        let url = format!("http://{}", proxy.address());
+        let (edge, at) = self.edge_with(&[("WEIR__EDGE__PEERS__WSGI_ADAPTER", &url)]);
+        (edge, at, proxy)
+    }
+
+    fn edge_with(&self, settings: &[(&str, &str)]) -> (Process, SocketAddr) {
         let [http, admin] = [address(free_port()), address(free_port())];
         let mut command = Command::new(binary("edge"));
         command.arg("--config").arg(self.directory().join("weir.toml")).env("NO_COLOR", "1");
         command.env("WEIR__EDGE__LISTEN", format!("[\"{http}\"]"));
-        command.env("WEIR__EDGE__ADMIN", admin.to_string());
+        command.env("WEIR__EDGE__ADMIN", admin.to_string()).envs(settings.iter().copied());
         let edge = Process::start("another-edge", &mut command, self.directory());
         edge.wait_until("accepts connections", || TcpStream::connect(http).is_ok());
         (edge, http)

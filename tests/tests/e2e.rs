@@ -31,6 +31,12 @@ mod accel;
 // WebSocket.
 #[path = "e2e/websocket.rs"]
 mod websocket;
+// Servers by their names in DNS.
+#[path = "e2e/names.rs"]
+mod names;
+// Between edge and wsgi-adapter.
+#[path = "e2e/connections.rs"]
+mod connections;
 // Clients that leave.
 #[path = "e2e/leaving.rs"]
 mod leaving;

@@ -1,14 +1,14 @@
 //! Where an application server is and which protocol it speaks, as written in the settings.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-/// `uwsgi://host:port`, `uwsgi+unix:///path`, likewise with `http` and `fastcgi`; or short for uwsgi `host:port`,
-/// `unix:/path`. Displayed as written.
+/// `uwsgi://host:port`, `uwsgi+unix:///path`, `uwsgi+srv://_service._tcp.name`, likewise with `http` and `fastcgi`; or short for uwsgi
+/// `host:port`, `unix:/path`. Displayed as written.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Address {
@@ -33,6 +33,8 @@ pub enum Endpoint {
         port: u16,
     },
     Unix(PathBuf),
+    /// The name of SRV records, which name hosts and ports.
+    Srv(String),
 }
 
 /// What is wrong with an address, and what to write.
@@ -50,6 +52,8 @@ pub enum BadAddress {
         "not a host and a port; write \"uwsgi://127.0.0.1:29000\", or \"uwsgi+unix:///path/to.sock\" for a unix socket"
     )]
     HostAndPort,
+    #[error("not the name of SRV records; write \"uwsgi+srv://_web._tcp.app.example\", without a port")]
+    Service,
     #[error("the socket's path is not absolute; write \"uwsgi+unix:///path/to.sock\"")]
     RelativePath,
     #[error("the socket's path has more than {MAX_UNIX_PATH} bytes, which the system does not allow")]
@@ -68,11 +72,11 @@ impl Address {
         &self.endpoint
     }
 
-    /// The same server, port and all, at this address instead of its name.
-    pub(crate) fn at(&self, address: IpAddr) -> Result<Self, BadAddress> {
-        let Endpoint::Tcp { port, .. } = self.endpoint else { return Ok(self.clone()) };
-        let scheme = self.text.split_once("://").map_or(String::new(), |(scheme, _)| format!("{scheme}://"));
-        format!("{scheme}{}", SocketAddr::new(address, port)).parse()
+    /// A server that its name stands for.
+    pub(crate) fn at(&self, address: SocketAddr) -> Result<Self, BadAddress> {
+        let scheme = self.text.split_once("://").map_or("", |(scheme, _)| scheme.trim_end_matches("+srv"));
+        let separator = if scheme.is_empty() { "" } else { "://" };
+        format!("{scheme}{separator}{address}").parse()
     }
 
     /// As in the settings.
@@ -88,11 +92,14 @@ impl FromStr for Address {
         let (protocol, endpoint) = match text.split_once("://") {
             Some(("uwsgi", rest)) => (Protocol::Uwsgi, tcp(rest)?),
             Some(("uwsgi+unix", path)) => (Protocol::Uwsgi, unix(path)?),
+            Some(("uwsgi+srv", name)) => (Protocol::Uwsgi, service(name)?),
             // A URL as browsers write it ends in a slash.
             Some(("http", rest)) => (Protocol::Http, tcp(rest.strip_suffix('/').unwrap_or(rest))?),
             Some(("http+unix", path)) => (Protocol::Http, unix(path)?),
+            Some(("http+srv", name)) => (Protocol::Http, service(name.strip_suffix('/').unwrap_or(name))?),
             Some(("fastcgi", rest)) => (Protocol::FastCgi, tcp(rest)?),
             Some(("fastcgi+unix", path)) => (Protocol::FastCgi, unix(path)?),
+            Some(("fastcgi+srv", name)) => (Protocol::FastCgi, service(name)?),
             Some(("https", _)) => return Err(BadAddress::Https),
             Some((scheme, _)) => return Err(BadAddress::Scheme(scheme.to_owned())),
             None => match text.strip_prefix("unix:") {
@@ -139,6 +146,17 @@ fn tcp(text: &str) -> Result<Endpoint, BadAddress> {
     Ok(Endpoint::Tcp { host: host.to_owned(), port })
 }
 
+fn service(name: &str) -> Result<Endpoint, BadAddress> {
+    let is_label = |label: &str| {
+        !label.is_empty() && label.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+    };
+    let labels = name.strip_suffix('.').unwrap_or(name);
+    if !labels.contains('.') || !labels.split('.').all(is_label) {
+        return Err(BadAddress::Service);
+    }
+    Ok(Endpoint::Srv(name.to_owned()))
+}
+
 fn unix(path: &str) -> Result<Endpoint, BadAddress> {
     if !path.starts_with('/') {
         return Err(BadAddress::RelativePath);
@@ -169,6 +187,9 @@ mod tests {
             ("http://127.0.0.1:8000", Http, tcp("127.0.0.1", 8000)),
             ("http://127.0.0.1:8000/", Http, tcp("127.0.0.1", 8000)),
             ("http+unix:///run/app.sock", Http, unix("/run/app.sock")),
+            ("uwsgi+srv://_web._tcp.app.example", Uwsgi, Endpoint::Srv("_web._tcp.app.example".into())),
+            ("http+srv://_web._tcp.app.example./", Http, Endpoint::Srv("_web._tcp.app.example.".into())),
+            ("fastcgi+srv://php.service.consul", FastCgi, Endpoint::Srv("php.service.consul".into())),
             ("fastcgi://[::1]:9000", FastCgi, tcp("::1", 9000)),
             ("fastcgi+unix:///run/php/php-fpm.sock", FastCgi, unix("/run/php/php-fpm.sock")),
         ];
@@ -195,6 +216,9 @@ mod tests {
             ("uwsgi://127.0.0.1:29000/app", BadAddress::HostAndPort),
             ("uwsgi://user@host:29000", BadAddress::HostAndPort),
             ("", BadAddress::HostAndPort),
+            ("uwsgi+srv://_web._tcp.app.example:80", BadAddress::Service),
+            ("uwsgi+srv://app", BadAddress::Service),
+            ("http+srv://_web..example", BadAddress::Service),
             ("uwsgi+unix://run/app.sock", BadAddress::RelativePath),
             ("unix:app.sock", BadAddress::RelativePath),
             (&long, BadAddress::LongPath),

@@ -1,6 +1,7 @@
 //! The `[wsgi_adapter]` table of the settings file.
 
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use process::settings::Mistakes;
@@ -58,8 +59,10 @@ pub struct PoolConfig {
     /// A visitor stays with one server.
     pub sticky: Option<StickyConfig>,
     pub servers: Vec<ServerConfig>,
-    /// How often the names of servers with `resolve` are looked up.
+    /// How often the names of servers with `resolve`, and those of SRV records, are looked up.
     pub resolve_every: Time,
+    /// Who is asked for them, such as "127.0.0.1:53". Empty: whom the system asks.
+    pub nameservers: Vec<SocketAddr>,
     /// Servers that were added, changed or removed while it ran are kept here. Once it is there, it counts instead of `servers`.
     pub state_file: Option<PathBuf>,
 
@@ -145,6 +148,7 @@ impl Default for PoolConfig {
             sticky: None,
             servers: Vec::new(),
             resolve_every: Time::from_secs(10),
+            nameservers: Vec::new(),
             state_file: None,
             flavour: Flavour::default(),
             mount: String::new(),

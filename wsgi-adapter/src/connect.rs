@@ -146,6 +146,8 @@ impl AsyncWrite for Writer<'_> {
 pub(crate) async fn connect(endpoint: &Endpoint, until: Instant) -> Result<Socket, ServerError> {
     match endpoint {
         Endpoint::Unix(path) => connect_unix(path).map(Socket::Unix).map_err(refused),
+        // What it stands for is connected to.
+        Endpoint::Srv(_) => Err(ServerError::Lookup(io::ErrorKind::Unsupported.into())),
         Endpoint::Tcp { host, port } => {
             let found = timeout_at(until, lookup_host((host.as_str(), *port))).await;
             let addresses: Vec<_> =

@@ -33,6 +33,7 @@ mod latency;
 mod learnt;
 mod mark;
 mod member;
+mod names;
 mod outlier;
 mod queue;
 mod resolve;

@@ -105,11 +105,20 @@ fn broken_off_at_most(kills: usize, troubles: Vec<String>) {
 
 #[test]
 fn servers_killed_stopped_and_restarted_at_random() {
+    at_random(Topology::OneProcess);
+}
+
+#[test]
+fn servers_killed_stopped_and_restarted_at_random_behind_three_services() {
+    at_random(Topology::Split);
+}
+
+fn at_random(topology: Topology) {
     let seconds = std::env::var("WEIR_RESTARTS").ok().and_then(|text| text.parse().ok()).unwrap_or(AT_RANDOM);
     let servers = [Uwsgi::oracle(), Uwsgi::oracle(), Uwsgi::oracle()];
     let all: Vec<&Uwsgi> = servers.iter().collect();
     let pool = settings(&all, "read_timeout = \"1s\"\nbalance = \"least_conn\"");
-    check(Topology::OneProcess, pool, |stack| {
+    check(topology, pool, |stack| {
         let load = visitors(stack);
         load.wait_for(60);
         let (start, mut kills, mut lot) = (Instant::now(), 0, std::process::id());
@@ -131,6 +140,8 @@ fn servers_killed_stopped_and_restarted_at_random() {
             std::thread::sleep(Duration::from_millis(300));
         }
         load.wait_for(60);
-        broken_off_at_most(kills, load.end());
+        let (answers, troubles) = (load.answers(), load.end());
+        eprintln!("{answers} answers, {kills} kills, {} broke off", troubles.len());
+        broken_off_at_most(kills, troubles);
     });
 }

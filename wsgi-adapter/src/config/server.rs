@@ -47,6 +47,11 @@ impl ServerConfig {
         }
     }
 
+    /// Its address is a name that is looked up again and again.
+    pub(crate) fn stands_for_others(&self) -> bool {
+        self.resolve || matches!(self.address.endpoint(), Endpoint::Srv(_))
+    }
+
     /// What its types do not rule out: the key, and what is wrong with it.
     pub(crate) fn check(&self) -> Result<(), (&'static str, &'static str)> {
         if !(1..=1000).contains(&self.weight) {
@@ -54,6 +59,7 @@ impl ServerConfig {
         }
         let is_name = match self.address.endpoint() {
             Endpoint::Tcp { host, .. } => host.parse::<IpAddr>().is_err(),
+            Endpoint::Srv(_) => true,
             Endpoint::Unix(_) => false,
         };
         if self.resolve && !is_name {

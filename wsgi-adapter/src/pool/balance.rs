@@ -102,6 +102,14 @@ impl Servers {
         self.build_ring();
     }
 
+    /// The records of its name say another weight, or another part to play.
+    pub(super) fn reweigh(&mut self, id: ServerId, settings: &ServerConfig, now: Instant) {
+        let known = self.get(id).map(|member| (member.settings.weight, member.settings.backup));
+        if known.is_some_and(|known| known != (settings.weight, settings.backup)) {
+            self.change(id, settings.clone(), now);
+        }
+    }
+
     fn build_ring(&mut self) {
         if self.settings.balance == Balance::Hash {
             // Also those that are down, so that nothing else moves.

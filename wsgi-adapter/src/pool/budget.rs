@@ -1,5 +1,6 @@
 //! Retry budget of a pool: the requests of the last ten seconds, and how many of them were taken to another server. A server that
-//! ends fails all that it had at once, so what is under way says less of what the others can bear than what has come.
+//! ends fails all that it had at once, so what is under way says less of what the others can bear than what has come; unless
+//! requests take longer than that.
 
 use tokio::time::Instant;
 
@@ -32,15 +33,15 @@ impl Budget {
         self.second(now).requests += 1;
     }
 
-    /// May one more go to another server?
-    pub(super) fn allows(&self, settings: &RetryConfig, now: Instant) -> bool {
+    /// May one more go to another server, with so many under way?
+    pub(super) fn allows(&self, settings: &RetryConfig, under_way: usize, now: Instant) -> bool {
         let number = self.number(now);
         let (mut retries, mut requests) = (0, 0);
         for second in self.seconds.iter().filter(|second| second.number + SECONDS as u64 > number) {
             retries += second.retries;
             requests += second.requests;
         }
-        settings.allows(retries, requests)
+        settings.allows(retries, requests.max(under_way as u64))
     }
 
     /// One has gone there.
@@ -101,7 +102,7 @@ mod tests {
             }
             let now = at(start, *millis);
             let allowed = (0..1000).take_while(|_| {
-                let allowed = budget.allows(&settings, now);
+                let allowed = budget.allows(&settings, 0, now);
                 budget.retried(now);
                 allowed
             });
@@ -121,7 +122,7 @@ mod tests {
                 budget.requested(now);
                 // It is tried at three servers.
                 for _ in 0..2 {
-                    if budget.allows(&settings, now) {
+                    if budget.allows(&settings, 0, now) {
                         budget.retried(now);
                         retries += 1;
                     }
@@ -132,11 +133,25 @@ mod tests {
     }
 
     #[test]
+    fn requests_that_take_long_count_as_long_as_they_take() {
+        let (settings, start) = (RetryConfig::default(), Instant::now());
+        let mut budget = Budget::new(start);
+        (0..100).for_each(|_| budget.requested(start));
+        let now = at(start, 60_000);
+        let allowed = (0..100).take_while(|_| {
+            let allowed = budget.allows(&settings, 100, now);
+            budget.retried(now);
+            allowed
+        });
+        assert_eq!(allowed.count(), 20);
+    }
+
+    #[test]
     fn a_time_before_the_start_is_the_start() {
         let start = Instant::now();
         let mut budget = Budget::new(at(start, 1000));
         budget.requested(start);
         budget.retried(start);
-        assert!(!budget.allows(&RetryConfig { min: 1, ..RetryConfig::default() }, start));
+        assert!(!budget.allows(&RetryConfig { min: 1, ..RetryConfig::default() }, 0, start));
     }
 }

@@ -37,6 +37,7 @@ impl Server {
             Endpoint::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
             Endpoint::Tcp { host, port } => format!("{host}:{port}"),
             Endpoint::Unix(path) => format!("unix:{}", path.display()),
+            Endpoint::Srv(name) => name.clone(),
         }
     }
 }

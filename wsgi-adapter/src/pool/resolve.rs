@@ -1,56 +1,41 @@
-//! A server with `resolve`: its name is looked up again and again, and each address is a server. What was found last stays while
-//! nothing is found.
+//! A server with `resolve`, or of SRV records: its name is looked up again and again. What was found last stays while nothing is
+//! found.
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::sync::Weak;
 use std::time::Duration;
 
-use tokio::net::lookup_host;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
-use super::Pool;
 use super::member::ServerId;
-use crate::address::{Address, Endpoint};
+use super::{Pool, names};
+use crate::address::Address;
 
-/// Addresses of one name; further ones are not used.
-const MOST: usize = 64;
 /// A lookup that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Goes on until the server is not listed any more, or the pool is gone.
 pub(super) async fn keep(pool: Weak<Pool>, listed: ServerId, address: Address) {
-    let Endpoint::Tcp { host, port } = address.endpoint() else { return };
-    let (mut known, mut looked_up) = (BTreeSet::new(), false);
+    let (mut known, mut looked_up) = (Vec::new(), false);
     let mut failing = false;
     loop {
-        let found = timeout(PATIENCE, lookup_host((host.as_str(), *port))).await;
+        let Some(nameservers) = pool.upgrade().map(|pool| pool.config.nameservers.clone()) else { return };
+        let found = timeout(PATIENCE, names::find(address.endpoint(), &nameservers)).await;
         let Some(pool) = pool.upgrade() else { return };
-        let name = &pool.config.name;
-        let found: Result<BTreeSet<IpAddr>, String> = match found {
-            Ok(Ok(addresses)) => Ok(addresses.map(|address| address.ip()).take(MOST).collect()),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("no answer in time".to_owned()),
-        };
-        let listed_still = match found {
-            Ok(found) if !found.is_empty() => {
+        let (name, server) = (&pool.config.name, address.as_str());
+        let listed_still = match found.unwrap_or_else(|_| Err("no answer in time".to_owned())) {
+            Ok(found) => {
                 if found != known {
-                    info!(pool = name, host, ?found, "looked up");
+                    info!(pool = name, server, ?found, "looked up");
                 }
                 known = found;
                 failing = false;
-                pool.resolved(listed, Some(&known.iter().copied().collect::<Vec<_>>()))
+                pool.resolved(listed, Some(&known))
             }
-            nothing => {
-                let why = nothing.err().unwrap_or_else(|| "it has no address".to_owned());
+            Err(why) => {
                 if !std::mem::replace(&mut failing, true) {
-                    warn!(
-                        pool = name,
-                        host,
-                        ?known,
-                        "cannot be looked up, what was found before stays: {why}"
-                    );
+                    let text = "cannot be looked up, what was found before stays";
+                    warn!(pool = name, server, ?known, "{text}: {why}");
                 }
                 pool.resolved(listed, None)
             }

@@ -1,12 +1,12 @@
 //! Which servers a pool has: those of the settings, until they are changed while it runs.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::member::{Server, ServerId};
+use super::names::Found;
 use super::{Pool, checks, resolve, state_file};
 use crate::config::{PoolConfig, ServerConfig};
 
@@ -14,7 +14,7 @@ use crate::config::{PoolConfig, ServerConfig};
 const MOST: usize = 1000;
 
 /// A server as it is listed: in the settings, by the API, in the state file. One with `resolve` stands for as many as its name has
-/// addresses.
+/// addresses, one of SRV records for those that they name.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Entry {
     pub(crate) id: ServerId,
@@ -67,6 +67,19 @@ pub(super) fn check(entries: &[Entry], pool: &PoolConfig) -> Result<(), Refused>
         }
     }
     Ok(())
+}
+
+/// The settings of a server that a listed name stands for. As in nginx, one that is listed as a backup has none of its own.
+fn meant(listed: &ServerConfig, found: &Found) -> Option<ServerConfig> {
+    if listed.backup && found.backup {
+        return None;
+    }
+    Some(ServerConfig {
+        address: listed.address.at(found.address).ok()?,
+        weight: listed.weight.saturating_mul(found.weight),
+        backup: listed.backup || found.backup,
+        ..listed.clone()
+    })
 }
 
 impl Pool {
@@ -137,7 +150,7 @@ impl Pool {
 
     /// Puts a listed server to use. `joined`: when, if the pool is at work already.
     pub(super) fn begin(self: &Arc<Self>, entry: &Entry, joined: Option<Instant>) {
-        if entry.server.resolve {
+        if entry.server.stands_for_others() {
             self.state.lock().unresolved += 1;
             tokio::spawn(resolve::keep(Arc::downgrade(self), entry.id, entry.server.address.clone()));
         } else {
@@ -170,7 +183,8 @@ impl Pool {
     }
 
     /// What a listed name stands for now. `None`: nothing was found, so what it stood for stays. False: it is not listed any more.
-    pub(super) fn resolved(self: &Arc<Self>, listed: ServerId, found: Option<&[IpAddr]>) -> bool {
+    pub(super) fn resolved(self: &Arc<Self>, listed: ServerId, found: Option<&[Found]>) -> bool {
+        let now = Instant::now();
         let (entry, members, first) = {
             let state = self.state.lock();
             let Some(entry) = state.entries.iter().find(|entry| entry.id == listed).cloned() else {
@@ -185,28 +199,29 @@ impl Pool {
             (entry, members, state.servers.iter().next().is_none())
         };
         let Some(found) = found else { return true };
-        let addresses: Vec<_> =
-            found.iter().filter_map(|&address| entry.server.address.at(address).ok()).collect();
-        for address in &addresses {
-            if members.iter().any(|(_, known)| known == address.as_str()) {
-                continue;
-            }
+        let meant: Vec<_> = found.iter().filter_map(|found| meant(&entry.server, found)).collect();
+        for settings in &meant {
+            let known = members.iter().find(|(_, known)| known == settings.address.as_str());
             let id = {
                 let mut state = self.state.lock();
+                if let Some(&(id, _)) = known {
+                    state.servers.reweigh(id, settings, now);
+                    continue;
+                }
                 if state.servers.iter().count() >= MOST {
                     break;
                 }
                 state.next_id += 1;
                 ServerId(state.next_id - 1)
             };
-            let settings = ServerConfig { address: address.clone(), ..entry.server.clone() };
-            self.join(id, listed, settings, (!first).then(Instant::now));
+            self.join(id, listed, settings.clone(), (!first).then_some(now));
         }
         for (id, known) in members {
-            if !addresses.iter().any(|address| address.as_str() == known) {
+            if !meant.iter().any(|settings| settings.address.as_str() == known) {
                 self.leave(id);
             }
         }
+        self.serve_waiters();
         true
     }
 

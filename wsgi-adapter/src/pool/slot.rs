@@ -69,7 +69,7 @@ impl Slot {
         }
         let next = {
             let mut state = self.pool.state.lock();
-            if !state.budget.allows(retry, now) {
+            if !state.budget.allows(retry, state.in_flight, now) {
                 self.pool.figures.retries_refused.inc();
                 return false;
             }

@@ -1,5 +1,6 @@
 //! Slots, the queue and its bounds.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -7,7 +8,10 @@ use futures_util::FutureExt;
 
 use weir_proto::origin::Priority;
 
+use super::member::Member;
+use super::names::Found;
 use super::*;
+use crate::address::Address;
 use crate::config::{QueueConfig, RetryConfig, ServerConfig, StickyConfig};
 
 fn pool(max_in_flight: usize, length: usize, servers: &[ServerConfig]) -> Arc<Pool> {
@@ -286,8 +290,10 @@ async fn a_name_is_as_many_servers_as_it_has_addresses() {
     };
     let waiting = slot(&pool, never());
     let listed = pool.entries()[0].id;
-    let found =
-        |text: &str| -> Vec<std::net::IpAddr> { text.split(' ').map(|one| one.parse().unwrap()).collect() };
+    let found = |text: &str| -> Vec<Found> {
+        let address = |one: &str| SocketAddr::new(one.parse().unwrap(), 3031);
+        text.split(' ').map(|one| Found { address: address(one), weight: 1, backup: false }).collect()
+    };
     pool.resolved(listed, Some(&found("10.0.0.1 2001:db8::1")));
     assert_eq!(addresses(), ["uwsgi://10.0.0.1:3031", "uwsgi://[2001:db8::1]:3031"]);
     let held = waiting.await.unwrap();
@@ -303,6 +309,40 @@ async fn a_name_is_as_many_servers_as_it_has_addresses() {
     pool.remove(listed).await.unwrap();
     assert_eq!(addresses(), [""; 0]);
     assert!(!pool.resolved(listed, Some(&found("10.0.0.1"))), "not listed any more");
+}
+
+#[tokio::test]
+async fn srv_records_say_who_is_a_backup_and_how_heavy_each_is() {
+    let address: Address = "http+srv://_web._tcp.app.invalid".parse().unwrap();
+    let servers = vec![ServerConfig { weight: 2, ..ServerConfig::new(address) }];
+    let pool = Pool::open(&PoolConfig { servers, ..PoolConfig::default() }, &Metrics::default()).unwrap();
+    let listed = pool.entries()[0].id;
+    let found = |servers: &[(&str, u32, bool)]| -> Vec<Found> {
+        let one = |&(address, weight, backup): &(&str, u32, bool)| Found {
+            address: address.parse().unwrap(),
+            weight,
+            backup,
+        };
+        servers.iter().map(one).collect()
+    };
+    let shown = || -> Vec<(String, u32, bool)> {
+        let state = pool.state.lock();
+        let member = |member: &Member| {
+            (member.server.address.to_string(), member.settings.weight, member.settings.backup)
+        };
+        state.servers.iter().map(member).collect()
+    };
+    let row = |address: &str, weight, backup| (format!("http://{address}"), weight, backup);
+    pool.resolved(listed, Some(&found(&[("10.0.0.1:80", 3, false), ("10.0.0.1:81", 1, true)])));
+    assert_eq!(shown(), [row("10.0.0.1:80", 6, false), row("10.0.0.1:81", 2, true)]);
+    // The backup takes over, and the other's weight changes.
+    pool.resolved(listed, Some(&found(&[("10.0.0.1:81", 1, false), ("10.0.0.1:80", 1, true)])));
+    assert_eq!(shown(), [row("10.0.0.1:80", 2, true), row("10.0.0.1:81", 2, false)]);
+    // As in nginx: of a name that is a backup itself, only the first ones are used.
+    let backup = ServerConfig { backup: true, ..pool.entries()[0].server.clone() };
+    pool.change(listed, backup).await.unwrap();
+    pool.resolved(listed, Some(&found(&[("10.0.0.1:81", 1, false), ("10.0.0.1:80", 1, true)])));
+    assert_eq!(shown(), [row("10.0.0.1:81", 2, true)]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -42,6 +42,18 @@ async fn waitress() {
 }
 
 #[tokio::test]
+async fn granian_as_wsgi() {
+    hold(Server::on_tcp(Kind::GranianWsgi)).await;
+    hold(Server::on_unix(Kind::GranianWsgi)).await;
+}
+
+#[tokio::test]
+async fn granian_as_asgi() {
+    hold(Server::on_tcp(Kind::GranianAsgi)).await;
+    hold(Server::on_unix(Kind::GranianAsgi)).await;
+}
+
+#[tokio::test]
 async fn php_fpm() {
     hold(Server::on_tcp(Kind::Php)).await;
     hold(Server::on_unix(Kind::Php)).await;

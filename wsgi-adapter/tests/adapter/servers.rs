@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     /// ASGI.
     Uvicorn,
     Waitress,
+    GranianWsgi,
+    GranianAsgi,
     /// FastCGI.
     Php,
 }
@@ -89,6 +91,7 @@ impl Kind {
             Self::GunicornUwsgi | Self::GunicornHttp => program("WEIR_GUNICORN", &["gunicorn"]),
             Self::Uvicorn => program("WEIR_UVICORN", &["uvicorn"]),
             Self::Waitress => program("WEIR_WAITRESS", &["waitress-serve"]),
+            Self::GranianWsgi | Self::GranianAsgi => program("WEIR_GRANIAN", &["granian"]),
             Self::Php => program("WEIR_PHP_FPM", &["php-fpm", "php-fpm8.2", "php-fpm8.3", "php-fpm8.4"]),
         });
         match self {
@@ -123,6 +126,23 @@ impl Kind {
                 command.arg(format!("--trusted-proxy-headers={fields}")).arg("oracle:application");
                 command.env("PYTHONPATH", &apps);
             }
+            Self::GranianWsgi | Self::GranianAsgi => {
+                if unix {
+                    command.args(["--uds", place]);
+                } else {
+                    let (host, port) = place.rsplit_once(':').unwrap();
+                    command.args(["--host", host, "--port", port]);
+                }
+                let (interface, application) = match self {
+                    Self::GranianWsgi => ("wsgi", "granian_app:wsgi"),
+                    _ => ("asgi", "granian_app:asgi"),
+                };
+                command.args(["--interface", interface, "--workers-kill-timeout", "1s"]);
+                if self == Self::GranianWsgi {
+                    command.args(["--blocking-threads", "8"]);
+                }
+                command.arg(application).env("PYTHONPATH", &apps);
+            }
             Self::Php => {
                 let settings = directory.join("fpm.conf");
                 fs::write(&settings, fpm(place)).unwrap();
@@ -138,7 +158,7 @@ impl Kind {
         match self {
             Self::Uwsgi | Self::Waitress => Signal::KILL,
             Self::GunicornUwsgi | Self::GunicornHttp | Self::Uvicorn => Signal::INT,
-            Self::Php => Signal::TERM,
+            Self::Php | Self::GranianWsgi | Self::GranianAsgi => Signal::TERM,
         }
     }
 }
