@@ -52,6 +52,8 @@ pub(crate) struct Ask {
     pub priority: Priority,
     /// Of the location: the body is not to be buffered.
     pub stream_body: bool,
+    /// Of the location: a set of the pool's variables.
+    pub variables: Arc<str>,
     /// The protocol to switch to; empty: none.
     pub upgrade: &'static str,
 }
@@ -78,6 +80,7 @@ impl Ask {
             shared: false,
             upgrade: self.upgrade.to_owned(),
             stream_body: self.stream_body,
+            variables: self.variables.to_string(),
         }
     }
 }

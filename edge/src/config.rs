@@ -184,6 +184,9 @@ pub struct LocationConfig {
     /// True: the application's work goes on though the client has closed its side of the connection.
     #[serde(default)]
     pub ignore_client_abort: bool,
+    /// Which of the pool's `variable_sets` the application gets; empty: the pool's own variables.
+    #[serde(default)]
+    pub variables: String,
     /// Only for requests that the application sends here by X-Accel-Redirect; from outside: 404.
     #[serde(default)]
     pub internal: bool,
@@ -210,6 +213,7 @@ impl LocationConfig {
             priority: Priority::Normal,
             request_buffering: true,
             ignore_client_abort: false,
+            variables: String::new(),
             internal: false,
             cache: None,
             max_body: default_max_body(),
@@ -322,11 +326,13 @@ impl Config {
         self.name.clone().unwrap_or_else(|| format!("{}:{port}", process::host_name()))
     }
 
-    /// Each location's pool: the indexes of site and location, and the pool's name.
-    pub fn pools(&self) -> impl Iterator<Item = (usize, usize, &str)> {
+    /// Each location's pool: the indexes of site and location, the pool's name and that of its set of variables.
+    pub fn pools(&self) -> impl Iterator<Item = (usize, usize, &str, &str)> {
         self.site.iter().enumerate().flat_map(|(site, config)| {
             let locations = config.location.iter().enumerate();
-            locations.filter_map(move |(location, config)| Some((site, location, config.pool.as_deref()?)))
+            locations.filter_map(move |(location, config)| {
+                Some((site, location, config.pool.as_deref()?, config.variables.as_str()))
+            })
         })
     }
 }

@@ -251,6 +251,7 @@ fn ask_of(question: &Question, site: &Site, location: &Location, pool: std::sync
         traceparent: String::new(),
         priority: location.priority,
         stream_body: location.stream_body,
+        variables: location.variables.clone(),
         upgrade: "",
     }
 }

@@ -76,6 +76,7 @@ pub(crate) async fn at_location(edge: &Arc<Edge>, mut request: Request, visit: &
         traceparent: spans::to_hand_on(&visit.span, &request.trace),
         priority: location.priority,
         stream_body: location.stream_body,
+        variables: location.variables.clone(),
         upgrade: request.upgrade.map_or("", Upgrade::name),
     };
     let reply = from_application(edge, location, ask, request, (raw_path, query)).await;

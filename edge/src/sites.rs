@@ -49,6 +49,8 @@ pub(crate) struct Location {
     /// Request bodies go to the application as they come.
     pub(crate) stream_body: bool,
     pub(crate) ignore_client_abort: bool,
+    /// A set of the pool's.
+    pub(crate) variables: Arc<str>,
     /// Nothing for requests from outside.
     pub(crate) internal: bool,
     pub(crate) cache: Option<Arc<Policy>>,
@@ -164,6 +166,7 @@ fn build_site(path: &str, config: &SiteConfig, metrics: &Metrics, mistakes: &mut
         priority: Priority::Normal,
         stream_body: false,
         ignore_client_abort: false,
+        variables: "".into(),
         internal: false,
         cache: None,
         max_body: 1 << 20,
@@ -230,6 +233,7 @@ fn build_location(
         priority: config.priority.into(),
         stream_body: !config.request_buffering,
         ignore_client_abort: config.ignore_client_abort,
+        variables: config.variables.as_str().into(),
         internal: config.internal,
         cache: config.cache.as_ref().map(|cache| Arc::new(cache.policy(&format!("{path}.cache"), mistakes))),
         max_body: config.max_body.0,

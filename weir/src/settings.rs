@@ -39,14 +39,19 @@ impl Loaded {
             // The pools may be in another file, on another machine.
             return;
         }
-        for (site, location, pool) in self.edge.pools() {
-            if !self.wsgi_adapter.pool.iter().any(|known| known.name == pool) {
-                let path = format!("edge.site[{site}].location[{location}].pool");
+        for (site, location, pool, variables) in self.edge.pools() {
+            let path = format!("edge.site[{site}].location[{location}]");
+            if let Some(known) = self.wsgi_adapter.pool.iter().find(|known| known.name == pool) {
+                if known.variables_of(variables).is_none() {
+                    let text = format!("the pool `{pool}` has no `variable_sets.{variables}`");
+                    mistakes.push(format!("{path}.variables"), text);
+                }
+            } else {
                 let known: Vec<_> =
                     self.wsgi_adapter.pool.iter().map(|pool| format!("`{}`", pool.name)).collect();
                 let known = if known.is_empty() { "there is none".into() } else { known.join(", ") };
                 mistakes.push(
-                    path,
+                    format!("{path}.pool"),
                     format!("there is no [[wsgi_adapter.pool]] named `{pool}`; those there are: {known}"),
                 );
             }

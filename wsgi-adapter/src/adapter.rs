@@ -50,6 +50,9 @@ impl Adapter {
         let work = async move {
             let fetched = async {
                 match &pool {
+                    Some(pool) if pool.config.variables_of(&head.variables).is_none() => {
+                        Err(Error::UnknownVariables(head.variables.clone()).into())
+                    }
                     Some(pool) => fetch(pool, &head, rest, &replies, &span).await,
                     None => Err(Error::UnknownPool(head.pool.clone()).into()),
                 }

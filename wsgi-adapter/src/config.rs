@@ -1,6 +1,6 @@
 //! The `[wsgi_adapter]` table of the settings file.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -72,6 +72,8 @@ pub struct PoolConfig {
     pub mount: String,
     /// Further variables for the application, beside or in place of the usual ones.
     pub variables: Variables,
+    /// Others in their place, by name, for the locations that name them.
+    pub variable_sets: BTreeMap<String, Variables>,
     /// Connections to HTTP servers that stay open between requests.
     pub keepalive: KeepaliveConfig,
 
@@ -153,6 +155,7 @@ impl Default for PoolConfig {
             flavour: Flavour::default(),
             mount: String::new(),
             variables: Variables::default(),
+            variable_sets: BTreeMap::new(),
             keepalive: KeepaliveConfig::default(),
             connect_timeout: Time::from_secs(5),
             send_timeout: Time::from_secs(60),
@@ -310,8 +313,20 @@ impl PoolConfig {
         {
             wrong("flavour", "\"php\" is for fastcgi:// servers");
         }
+        if !self.variable_sets.is_empty() && speaks(Protocol::Http) {
+            wrong("variable_sets", "HTTP carries no variables; servers of this pool speak it");
+        }
         self.variables.check(&format!("{path}.variables"), mistakes);
+        for (name, set) in &self.variable_sets {
+            set.check(&format!("{path}.variable_sets.{name}"), mistakes);
+        }
         self.keepalive.check(&format!("{path}.keepalive"), mistakes);
+    }
+
+    /// Further variables for a location that names this set; empty: for all others. `None`: there is no such set.
+    pub fn variables_of(&self, set: &str) -> Option<&[(String, String)]> {
+        let variables = if set.is_empty() { Some(&self.variables) } else { self.variable_sets.get(set) };
+        variables.map(|variables| variables.0.as_slice())
     }
 
     fn check_servers(&self, path: &str, mistakes: &mut Mistakes) {

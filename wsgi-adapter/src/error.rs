@@ -21,6 +21,8 @@ pub(crate) enum Error {
     Contract(String),
     #[error("there is no pool \"{0}\" in the adapter's settings")]
     UnknownPool(String),
+    #[error("the pool has no variable_sets.{0} in the adapter's settings, which the location names as its `variables`")]
+    UnknownVariables(String),
     #[error("{0}; {advice}", advice = advice(.0))]
     TooLarge(TooLarge),
     #[error(transparent)]
@@ -91,7 +93,7 @@ impl Error {
     pub(crate) fn kind(&self) -> Option<Kind> {
         Some(match self {
             Self::Contract(_) => return None,
-            Self::UnknownPool(_) => Kind::UnknownPool,
+            Self::UnknownPool(_) | Self::UnknownVariables(_) => Kind::UnknownPool,
             Self::TooLarge(_) => Kind::HeadTooLarge,
             Self::Body(_) => Kind::BadBody,
             Self::Full(_) | Self::Storage(_) => Kind::Overloaded,

@@ -56,7 +56,7 @@ pub(crate) fn described<'a>(
         upgrade: &head.upgrade,
         manner,
         mount: &pool.mount,
-        extra: &pool.variables.0,
+        extra: pool.variables_of(&head.variables).unwrap_or_default(),
     })
 }
 

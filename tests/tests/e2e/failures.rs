@@ -288,6 +288,10 @@ match = "~ ["
 pool = "jango"
 [edge.site.location.cache]
 ttl = { "2000" = "1s" }
+[[edge.site.location]]
+match = "/shop/"
+pool = "django"
+variables = "shop"
 [[wsgi_adapter.pool]]
 name = "django"
 servers = ["http//x"]
@@ -303,7 +307,8 @@ servers = ["http//x"]
         (9, "match"),
         (10, "django"),
         (12, "ttl"),
-        (15, "servers"),
+        (16, "variable_sets.shop"),
+        (19, "servers"),
     ];
     for arguments in [&["check"][..], &["run", "--config"]] {
         let output = Command::new(binary("weir")).args(arguments).arg(&file).output().unwrap();

@@ -1,7 +1,7 @@
 //! What the application sees of a request, and what becomes of its replies.
 
 use serde_json::Value;
-use weir_tests::{App, FakeApp, Response, Setup, Stack, both_topologies};
+use weir_tests::{App, FakeApp, Response, Setup, Stack, both_topologies, split_only};
 
 const SETTINGS: &str = r#"
 [[edge.site]]
@@ -339,4 +339,40 @@ fn a_request_that_the_server_would_drop_is_refused_with_a_reason(stack: &Stack) 
     stack.get_with("/direct/x", &[("X", &"x".repeat(5000))]).expect(431);
     stack.get_with("/direct/x", &[("X", &"x".repeat(2000))]).expect(200);
     assert!(stack.log().contains("buffer_size"), "the log says what to raise");
+}
+
+const SETS: &str = r#"
+[[edge.site]]
+server_name = ["localhost"]
+[[edge.site.location]]
+match = "/"
+pool = "app"
+[[edge.site.location]]
+match = "/echo-environ/shop"
+pool = "app"
+variables = "shop"
+[[wsgi_adapter.pool]]
+name = "app"
+servers = ["$APP"]
+buffer_size = "32KiB"
+variables = { SITE = "main", REGION = "eu" }
+variable_sets = { shop = { SITE = "shop", SERVER_NAME = "shop.example" } }
+"#;
+
+both_topologies!(a_location_has_variables_of_its_own, SETS);
+fn a_location_has_variables_of_its_own(stack: &Stack) {
+    let told = |target: &str| {
+        let environ = environ(stack, target, &[]);
+        ["SITE", "REGION", "SERVER_NAME"].map(|name| environ[name].as_str().unwrap_or("-").to_owned())
+    };
+    assert_eq!(told("/echo-environ"), ["main", "eu", "localhost"]);
+    assert_eq!(told("/echo-environ/shop"), ["shop", "-", "shop.example"]);
+}
+
+/// Where the settings of edge and adapter are checked together it is a mistake at the start: `weir check`.
+split_only!(a_set_of_variables_that_is_not_there_is_502, SETS.replace("= \"shop\"\n", "= \"nothing\"\n"));
+fn a_set_of_variables_that_is_not_there_is_502(stack: &Stack) {
+    stack.get("/echo-environ/shop").expect(502);
+    stack.get("/echo-environ").expect(200);
+    assert!(stack.log().contains("variable_sets.nothing"), "{}", stack.log());
 }

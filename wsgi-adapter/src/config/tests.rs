@@ -78,6 +78,7 @@ fn every_setting_is_read() {
         tunnel_timeout = "11s"
         flavour = "gunicorn"
         variables = { SITE = "shop", "wsgi.x" = "1" }
+        variable_sets = { admin = { SITE = "admin" } }
         keepalive = { connections = 12, timeout = "13s", age = "14s", requests = 15 }
         "#,
     )
@@ -131,6 +132,11 @@ fn every_setting_is_read() {
     let variables =
         [("SITE", "shop"), ("wsgi.x", "1")].map(|(name, value)| (name.to_owned(), value.to_owned()));
     assert_eq!(pool.variables.0, variables);
+    let admin = [("SITE".to_owned(), "admin".to_owned())];
+    assert_eq!(
+        ["", "admin", "other"].map(|set| pool.variables_of(set)),
+        [Some(&variables[..]), Some(&admin), None]
+    );
     let KeepaliveConfig { connections, timeout, age, requests } = pool.keepalive;
     assert_eq!((connections, timeout, age, requests), (12, Time::from_secs(13), Time::from_secs(14), 15));
 }
@@ -177,8 +183,15 @@ fn all_that_is_wrong_is_said_with_its_place() {
             servers = ["http://127.0.0.1:1"]
             mount = "/shop"
             variables = { A = "1" }
+            variable_sets = { a = { "A-B" = "1" } }
             flavour = "php""#,
-            &[(".mount", "no SCRIPT_NAME"), (".variables", "no variables"), (".flavour", "fastcgi://")],
+            &[
+                (".mount", "no SCRIPT_NAME"),
+                (".variables", "no variables"),
+                (".variable_sets", "no variables"),
+                (".flavour", "fastcgi://"),
+                (".variable_sets.a.A-B", "not the name"),
+            ],
         ),
         (
             r#"name = "b"
