@@ -21,7 +21,9 @@ pub(crate) enum Error {
     Contract(String),
     #[error("there is no pool \"{0}\" in the adapter's settings")]
     UnknownPool(String),
-    #[error("the pool has no variable_sets.{0} in the adapter's settings, which the location names as its `variables`")]
+    #[error(
+        "the pool has no variable_sets.{0} in the adapter's settings, which the location names as its `variables`"
+    )]
     UnknownVariables(String),
     #[error("{0}; {advice}", advice = advice(.0))]
     TooLarge(TooLarge),

@@ -369,7 +369,7 @@ fn a_location_has_variables_of_its_own(stack: &Stack) {
     assert_eq!(told("/echo-environ/shop"), ["shop", "-", "shop.example"]);
 }
 
-/// Where the settings of edge and adapter are checked together it is a mistake at the start: `weir check`.
+// Where the settings of edge and adapter are checked together it is a mistake at the start: `weir check`.
 split_only!(a_set_of_variables_that_is_not_there_is_502, SETS.replace("= \"shop\"\n", "= \"nothing\"\n"));
 fn a_set_of_variables_that_is_not_there_is_502(stack: &Stack) {
     stack.get("/echo-environ/shop").expect(502);
