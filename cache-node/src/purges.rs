@@ -19,6 +19,8 @@ use crate::entry::{Entry, Grant};
 const MARKS: usize = 65_536;
 /// Purges kept to be sent to edges that were away for a moment.
 const TAIL: usize = 4_096;
+/// In the answer to a purge: those who may not have noticed yet that another log has begun.
+const UNAWARE: &str = "nodes from before";
 
 pub(crate) struct Purges {
     state: Mutex<State>,
@@ -35,6 +37,8 @@ struct State {
     followers: Roll<u64>,
     last_follower: u64,
     retired: bool,
+    /// Has read the shared log.
+    has_read: bool,
     /// When a purge was taken in last.
     obeyed: Option<Instant>,
 }
@@ -71,6 +75,7 @@ impl Purges {
                 followers: Roll::default(),
                 last_follower: 0,
                 retired: false,
+                has_read: false,
                 obeyed: None,
             }),
             changes: signal::Sender::new(0),
@@ -161,6 +166,11 @@ impl Purges {
     pub(crate) fn take_in(&self, log: LogId, read: Read<'_>, sent: Instant, to_the_end: bool) -> bool {
         let mut state = self.state.lock();
         if state.log.id() != log {
+            if state.has_read {
+                // Redis has lost the list of the others as well. One that does not reach it now goes on from what it makes
+                // itself, and so do its edges.
+                state.inherit(UNAWARE.to_owned(), self.grace);
+            }
             state.begin(log, read.floor);
         } else if !purge::continues(state.log.head(), read) {
             return false;
@@ -168,6 +178,7 @@ impl Purges {
         if read.floor > state.log.head() {
             state.log = Log::new(log, read.floor, TAIL);
         }
+        state.has_read = true;
         state.marks.forget_before(read.floor);
         let before = (state.log.head(), state.is_live(sent));
         for logged in read.purges {
@@ -221,14 +232,7 @@ impl Purges {
 
     /// One that followed this node before it died, and may be cut off since.
     pub(crate) fn inherit(&self, name: String, grace: Duration) {
-        let (mut state, now) = (self.state.lock(), Instant::now());
-        if state.followers.followers().any(|(here, _)| here == name) {
-            return;
-        }
-        state.last_follower += 1;
-        let id = state.last_follower;
-        state.followers.join(id, name, grace, Seq::START, now);
-        state.followers.break_off(id, now);
+        self.state.lock().inherit(name, grace);
     }
 
     pub(crate) fn leave(&self, follower: u64) {
@@ -277,6 +281,17 @@ impl Purges {
 impl State {
     fn is_live(&self, now: Instant) -> bool {
         self.trust.as_ref().is_none_or(|trust| trust.is_live(now))
+    }
+
+    fn inherit(&mut self, name: String, grace: Duration) {
+        let now = Instant::now();
+        if self.followers.followers().any(|(here, _)| here == name) {
+            return;
+        }
+        self.last_follower += 1;
+        let id = self.last_follower;
+        self.followers.join(id, name, grace, Seq::START, now);
+        self.followers.break_off(id, now);
     }
 
     fn begin(&mut self, log: LogId, floor: Seq) {

@@ -261,3 +261,6 @@ fn for_one_visitor(look: &Look) -> Option<Reason> {
         (false, false) => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

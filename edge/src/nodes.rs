@@ -81,9 +81,12 @@ impl Nodes {
             Err(gone) => gone,
         };
         // One that refuses at once is not there: the next best owner is, for all edges, until its watch is back.
-        if began.elapsed() < self.patience / 2 && first.leave_out() {
+        if began.elapsed() < self.patience / 2 {
+            first.leave_out();
             let second = self.owner(key)?;
-            return open(&second, fields).await;
+            if !Arc::ptr_eq(&first, &second) {
+                return open(&second, fields).await;
+            }
         }
         Err(gone)
     }

@@ -32,7 +32,7 @@ pub struct Edge {
     admin: SocketAddr,
 }
 
-const POOL: &str = "[[wsgi_adapter.pool]]\nname = \"app\"\nservers = [\"$APP\"]\nbuffer_size = \"32KiB\"\n";
+const POOL: &str = "[[wsgi_adapter.pool]]\nname = \"app\"\nservers = [\"$APP\"]\nbuffer_size = \"32KiB\"\nqueue = { length = 5000, timeout = \"30s\" }\n";
 
 impl Cluster {
     /// `edges` edges and `nodes` cache-nodes with these sites, before the oracle. Returns when all have been in touch.
@@ -100,7 +100,12 @@ impl Cluster {
 
     /// What all cache-nodes have counted of this: see `figure`.
     pub fn of_nodes(&self, name: &str, labels: &[&str]) -> f64 {
-        self.node_admins.iter().map(|admin| figure(*admin, name, labels)).sum()
+        (0..self.nodes.len()).map(|n| self.of_node(n, name, labels)).sum()
+    }
+
+    /// The same of one.
+    pub fn of_node(&self, n: usize, name: &str, labels: &[&str]) -> f64 {
+        figure(self.node_admins[n], name, labels)
     }
 
     /// The same of all edges.

@@ -49,7 +49,10 @@ impl Load {
                     }
                     let target = target(visitor, n);
                     client.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
-                    let trouble = match client.try_response("GET") {
+                    let response = client.try_response("GET");
+                    // A connection has its number of requests.
+                    let last = response.as_ref().is_some_and(|it| it.field("connection") == Some("close"));
+                    let trouble = match response {
                         Some(response) if response.status == 200 && response.whole => {
                             wrong(&target, &response).map(|wrong| format!("{target}: {wrong}"))
                         }
@@ -60,6 +63,8 @@ impl Load {
                     answered.fetch_add(1, Ordering::Relaxed);
                     if let Some(trouble) = trouble {
                         troubles.lock().unwrap().push(trouble);
+                        client = Client::connect(address);
+                    } else if last {
                         client = Client::connect(address);
                     }
                 }

@@ -65,6 +65,9 @@ mod purge_token;
 // Several edges and cache-nodes as one cache.
 #[path = "e2e/cluster.rs"]
 mod cluster;
+// One call per page over all edges: thousands at once, nodes that leave and join, how soon who waits has it.
+#[path = "e2e/once.rs"]
+mod once;
 // Clocks that are set.
 #[path = "e2e/clocks.rs"]
 mod clocks;

@@ -276,6 +276,28 @@ mod tests {
     }
 
     #[test]
+    fn a_scan_does_not_push_out_what_is_asked_for_again_and_again() {
+        const HOT: usize = 200;
+        let memory = memory();
+        // As a request does: looks, and keeps what is missing. Whether it was there.
+        let ask = |name: String| {
+            let entry = entry(&memory, name, "", 8 * 1024, 600_000);
+            let found = is_kept(&memory, &entry);
+            if !found {
+                memory.keep(&entry);
+            }
+            found
+        };
+        for n in (0..HOT).cycle().take(3 * HOT) {
+            ask(format!("/hot/{n}"));
+        }
+        // Twenty times what there is room for; nobody asks for a hot page meanwhile.
+        (0..20_000).for_each(|n| assert!(!ask(format!("/scanned/{n}"))));
+        let left = (0..HOT).filter(|n| ask(format!("/hot/{n}"))).count();
+        assert!(left >= HOT * 9 / 10, "{left} of {HOT}");
+    }
+
+    #[test]
     fn the_largest_page_has_room() {
         let memory = memory();
         for n in 0..20 {

@@ -8,6 +8,7 @@ use redis::AsyncCommands;
 use tokio::time::sleep;
 use weir_proto::cache::EntryHead;
 use weir_proto::cache::purge_target::Target;
+use weir_tests::{FaultProxy, NetworkFault};
 
 use super::peer::{Answer, TestNode, Way, page, tag, url};
 use super::redis_server::RedisServer;
@@ -17,8 +18,12 @@ const LONG: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_millis(800);
 
 async fn node(server: &RedisServer, name: &str) -> TestNode {
+    node_at(&server.url(), name).await
+}
+
+async fn node_at(url: &str, name: &str) -> TestNode {
     // A machine that builds and tests at once is slow.
-    let redis = RedisConfig { timeout: Time::from_secs(2), ..RedisConfig::at(&server.url()) };
+    let redis = RedisConfig { timeout: Time::from_secs(2), ..RedisConfig::at(url) };
     let config =
         Config { name: Some(name.into()), redis: Some(redis), watch_grace: Time(GRACE), ..Config::default() };
     TestNode::start(Way::InProcess, config).await
@@ -219,6 +224,28 @@ async fn an_emptied_redis_begins_a_new_log() {
     assert_eq!(reply.acknowledged, ["a", "b"]);
     a.fill("http://h/", page(), "new").await;
     assert_eq!(b.answer("http://h/").await, Answer::fresh("new"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_has_not_noticed_that_redis_was_emptied_is_waited_for() {
+    let server = RedisServer::start().await;
+    let proxy = FaultProxy::start(server.0.address());
+    let a = node(&server, "a").await;
+    let b = node_at(&format!("redis://{}", proxy.address()), "b").await;
+    fill_both(&a, &b, "http://h/", page()).await;
+    proxy.set(NetworkFault::Cut);
+    redis::cmd("FLUSHALL").query_async::<()>(&mut server.connect().await).await.unwrap();
+    // In the new log nobody knows b.
+    let reply = a.purge(&[tag("t")], false, LONG).await;
+    assert_eq!((reply.acknowledged, reply.missing), (vec!["a".into()], vec![]));
+    // By itself, and not from the log that is lost.
+    b.fill("http://h/", page(), "alone").await;
+    assert_eq!(b.answer("http://h/").await, Answer::fresh("alone"));
+    let hasty = a.purge(&[url("http://h/")], false, GRACE / 4).await;
+    assert_eq!(hasty.missing, ["nodes from before"]);
+    assert!(a.purge(&[url("http://h/")], false, LONG).await.missing.is_empty());
+    let mut edge = b.ask("http://h/").await;
+    assert_eq!(edge.final_answer().await, Answer::Lease, "a page from before the purge");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

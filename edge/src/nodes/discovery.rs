@@ -1,6 +1,7 @@
 //! Finds the cache-nodes: names are looked up again and again, each of their addresses is a node; each node is watched.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,19 @@ pub(super) fn at_once(source: &CacheNodes) -> Vec<Arc<Node>> {
 impl Nodes {
     /// Keeps the nodes found and watched until `stop`, then says goodbye to each.
     pub(crate) async fn keep(self: Arc<Self>, purges: Arc<Purges>, name: Arc<str>, stop: CancellationToken) {
+        self.keep_by(addresses, purges, name, stop).await;
+    }
+
+    /// The same, where `look_up` says which addresses a URL stands for at the moment.
+    async fn keep_by<F>(
+        self: Arc<Self>,
+        look_up: impl Fn(Uri) -> F,
+        purges: Arc<Purges>,
+        name: Arc<str>,
+        stop: CancellationToken,
+    ) where
+        F: Future<Output = io::Result<Vec<SocketAddr>>>,
+    {
         let mut watches = Watches { purges, name, running: HashMap::new() };
         watches.adjust(&self.known()).await;
         let CacheNodes::Named { urls, tls } = &self.source else {
@@ -50,7 +64,7 @@ impl Nodes {
         let mut found: HashMap<&Uri, Vec<SocketAddr>> = HashMap::new();
         loop {
             for url in urls {
-                match addresses(url).await {
+                match look_up(url.clone()).await {
                     Ok(addresses) if !addresses.is_empty() => drop(found.insert(url, addresses)),
                     // Better an old answer than none.
                     Ok(_) => tracing::warn!(%url, "the name of the cache-nodes has no address"),
@@ -161,11 +175,73 @@ fn literal(url: &Uri) -> Option<SocketAddr> {
     Some(SocketAddr::new(host.parse::<IpAddr>().ok()?, port(url)))
 }
 
-async fn addresses(url: &Uri) -> std::io::Result<Vec<SocketAddr>> {
-    if let Some(address) = literal(url) {
+async fn addresses(url: Uri) -> io::Result<Vec<SocketAddr>> {
+    if let Some(address) = literal(&url) {
         return Ok(vec![address]);
     }
     let host = url.host().unwrap_or_default();
-    let looked_up = timeout(LOOK_UP_TIMEOUT, lookup_host((host, port(url)))).await;
-    Ok(looked_up.map_err(|_| std::io::ErrorKind::TimedOut)??.collect())
+    let looked_up = timeout(LOOK_UP_TIMEOUT, lookup_host((host, port(&url)))).await;
+    Ok(looked_up.map_err(|_| io::ErrorKind::TimedOut)??.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use parking_lot::Mutex;
+
+    use super::*;
+
+    /// As DNS answers for a headless service; `None`: not at all.
+    type Answer = Option<Vec<&'static str>>;
+
+    fn names(nodes: &Nodes) -> Vec<String> {
+        nodes.known().iter().map(|node| node.name.clone()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nodes_come_and_go_with_the_addresses_of_their_name() {
+        let urls = vec!["http://nodes.example:1".parse().unwrap(), "http://127.0.0.9:2".parse().unwrap()];
+        let source = CacheNodes::Named { urls, tls: None };
+        let nodes = Arc::new(Nodes::new(source, Duration::from_secs(1), Duration::from_secs(1)));
+        assert_eq!(names(&nodes), ["127.0.0.9:2"], "an address needs no answer");
+        let dns: Arc<Mutex<Answer>> = Arc::default();
+        let answer = dns.clone();
+        let look_up = move |url: Uri| {
+            let at = |host: &&str| SocketAddr::new(host.parse().unwrap(), port(&url));
+            let found = match (literal(&url), &*answer.lock()) {
+                (Some(address), _) => Ok(vec![address]),
+                (None, Some(hosts)) => Ok(hosts.iter().map(at).collect()),
+                (None, None) => Err(io::ErrorKind::NotFound.into()),
+            };
+            std::future::ready(found)
+        };
+        let stop = CancellationToken::new();
+        let purges = Arc::new(Purges::new(Duration::from_secs(1)));
+        let keeping = tokio::spawn(nodes.clone().keep_by(look_up, purges, "edge".into(), stop.clone()));
+        let table: &[(Answer, &[&str])] = &[
+            (None, &[]),
+            (Some(vec!["127.0.0.1", "127.0.0.2"]), &["127.0.0.1:1", "127.0.0.2:1"]),
+            (Some(vec!["127.0.0.2", "127.0.0.3", "127.0.0.2"]), &["127.0.0.2:1", "127.0.0.3:1"]),
+            // Better an old answer than none.
+            (None, &["127.0.0.2:1", "127.0.0.3:1"]),
+            (Some(vec![]), &["127.0.0.2:1", "127.0.0.3:1"]),
+            (Some(vec!["::1"]), &["[::1]:1"]),
+        ];
+        for (answer, expected) in table {
+            let before = nodes.known();
+            dns.lock().clone_from(answer);
+            sleep(LOOK_UP_EVERY * 2).await;
+            let expected: Vec<_> = expected.iter().chain(&["127.0.0.9:2"]).map(ToString::to_string).collect();
+            assert_eq!(names(&nodes), expected, "{answer:?}");
+            for node in nodes.known().iter() {
+                let old = before.iter().find(|old| old.name == node.name);
+                assert!(
+                    old.is_none_or(|old| Arc::ptr_eq(old, node)),
+                    "{}: its connections were lost",
+                    node.name
+                );
+            }
+        }
+        stop.cancel();
+        keeping.await.unwrap();
+    }
 }

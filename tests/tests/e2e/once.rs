@@ -1,0 +1,179 @@
+//! One call per page over all edges: thousands of pages at once, while a node leaves and joins; and how soon who waits has it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use weir_tests::{Client, Cluster, ClusterEdge, Load, NetworkFault, until};
+
+const SITES: &str = r#"
+[[edge.site]]
+server_name = ["localhost"]
+[[edge.site.location]]
+match = "/"
+pool = "app"
+[edge.site.location.cache]
+ttl = "600s"
+"#;
+const LEFT_OUT: &str = "cache-node left out";
+const BACK: &str = "cache-node is back";
+
+#[test]
+fn of_thousands_of_pages_in_flight_at_once_each_is_made_once_over_all_edges() {
+    const PAGES: usize = 2_000;
+    let cluster = Cluster::patient(3, 2, SITES);
+    // The application works on none of them before all are asked for.
+    cluster.app.pause();
+    let target = |page: usize| format!("/count/page-{page}");
+    // Every page at two edges.
+    let mut clients: Vec<(usize, Client)> = Vec::new();
+    for page in 0..PAGES {
+        for n in [page, page + 1] {
+            let mut client = Client::connect(cluster.edges[n % 3].http());
+            client.send(format!("GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n", target(page)));
+            clients.push((page, client));
+        }
+    }
+    until("each page is in flight", || {
+        let granted = cluster.of_nodes("weir_cache_node_leases_total", &["event=\"granted\""]);
+        (granted >= PAGES as f64).then_some(())
+    });
+    cluster.app.go_on();
+    for (page, client) in &mut clients {
+        assert_eq!(client.response("GET").expect(200).text(), "1\n", "page {page}");
+    }
+    for page in 0..PAGES {
+        assert_eq!(cluster.oracle.calls(&format!("page-{page}")), 1, "page {page}");
+    }
+}
+
+fn seen(edge: &ClusterEdge, words: &str) -> usize {
+    edge.process.log().matches(words).count()
+}
+
+/// Edges and nodes learn of it one after the other, and disagree meanwhile on whose a page is.
+#[test]
+fn pages_are_made_once_while_nodes_leave_and_join() {
+    const VISITORS: usize = 3;
+    let cluster = Cluster::patient(3, 2, SITES);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let load = |edge: &ClusterEdge| {
+        let asked = asked.clone();
+        // All ask for the newest pages, so that each is made while others wait for it.
+        let target = move |_, _| {
+            format!("/count/page-{}?delay=30", asked.fetch_add(1, Ordering::Relaxed) / (3 * VISITORS))
+        };
+        let wrong = |_: &str, response: &weir_tests::Response| {
+            (response.text() != "1\n").then(|| format!("made again: {}", response.text()))
+        };
+        Load::checking(edge.http(), VISITORS, target, wrong)
+    };
+    let loads: Vec<Load> = cluster.edges.iter().map(load).collect();
+    let wait = || loads.iter().for_each(|load| load.wait_for(25));
+    wait();
+    for (n, node) in cluster.nodes.iter().enumerate() {
+        assert!(node.terminate().success());
+        wait();
+        cluster.start_node_again(n);
+        for edge in &cluster.edges {
+            until("the edge uses it again", || (seen(edge, BACK) > n).then_some(()));
+        }
+        wait();
+    }
+    let troubles: Vec<String> = loads.into_iter().flat_map(Load::end).collect();
+    assert!(troubles.is_empty(), "{} troubles, the first: {}", troubles.len(), troubles[0]);
+    for page in 0..asked.load(Ordering::Relaxed) / (3 * VISITORS) {
+        assert_eq!(cluster.oracle.calls(&format!("page-{page}")), 1, "page {page}");
+    }
+}
+
+/// Each edge reaches one node only, and not the other's.
+fn part(cluster: &Cluster) {
+    for (n, edge) in cluster.edges.iter().enumerate() {
+        edge.links[n].set(NetworkFault::Cut);
+        until("the edge knows", || (seen(edge, LEFT_OUT) == 1).then_some(()));
+    }
+}
+
+/// How long after one edge's visitor another edge's has the page that both wait for.
+fn waits(cluster: &Cluster, round: usize) -> Vec<Duration> {
+    /// As many as the application works on at once.
+    const PAGES: usize = 16;
+    thread::scope(|scope| {
+        let page = |n: usize| {
+            let (name, delay) = (format!("page-{round}-{n}"), 600 + 37 * n);
+            let target = format!("/count/{name}?delay={delay}");
+            let maker = {
+                let target = target.clone();
+                scope.spawn(move || {
+                    cluster.edges[0].get(&target).expect(200);
+                    Instant::now()
+                })
+            };
+            let waiter = scope.spawn(move || {
+                cluster.oracle.wait_for_calls(&name, 1);
+                let asked = Instant::now();
+                assert_eq!(cluster.edges[1].get(&target).expect(200).text(), "1\n");
+                (asked, Instant::now())
+            });
+            (maker, waiter)
+        };
+        let pages: Vec<_> = (0..PAGES).map(page).collect();
+        let waits = pages.into_iter().filter_map(|(maker, waiter)| {
+            let (made, (asked, had)) = (maker.join().unwrap(), waiter.join().unwrap());
+            (asked < made).then(|| had.saturating_duration_since(made))
+        });
+        waits.collect()
+    })
+}
+
+/// A node that waits for another's page looks again every quarter of a second, should no word come. So of those who are not told, one
+/// in ten would have the page within a tenth of that.
+#[test]
+fn who_waits_at_another_edge_has_the_page_within_milliseconds() {
+    const SOON: Duration = Duration::from_millis(25);
+    for nodes in [1, 2] {
+        let cluster = Cluster::patient(2, nodes, SITES);
+        if nodes == 2 {
+            part(&cluster);
+        }
+        let mut waits: Vec<Duration> = (0..2).flat_map(|round| waits(&cluster, round)).collect();
+        waits.sort();
+        // A busy machine may hold up many.
+        let soon = waits.iter().filter(|wait| **wait < SOON).count();
+        assert!(soon >= 11, "{nodes} nodes: {soon} of {}: {waits:?}", waits.len());
+    }
+}
+
+/// The lease is so long that nobody has it by its end.
+#[test]
+fn an_edge_killed_while_it_makes_a_page_hands_over_at_once() {
+    for parted in [false, true] {
+        let cluster = Cluster::patient_with(2, 2, SITES, "lease = \"25s\"\n");
+        if parted {
+            part(&cluster);
+        }
+        cluster.oracle.set("slow", "delay=28000");
+        let mut maker = Client::connect(cluster.edges[0].http());
+        maker.send("GET /count/slow HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        cluster.oracle.wait_for_calls("slow", 1);
+        cluster.oracle.set("slow", "");
+        let others: Vec<Client> = (0..3)
+            .map(|_| {
+                let mut client = Client::connect(cluster.edges[1].http());
+                client.send("GET /count/slow HTTP/1.1\r\nHost: localhost\r\n\r\n");
+                client
+            })
+            .collect();
+        until("they wait", || (cluster.of_nodes("weir_cache_node_waiting", &[]) > 0.0).then_some(()));
+        cluster.edges[0].process.kill();
+        let killed = Instant::now();
+        for mut client in others {
+            assert_eq!(client.response("GET").expect(200).text(), "2\n");
+        }
+        let took = killed.elapsed();
+        assert!(took < Duration::from_secs(8), "parted {parted}: {took:?}");
+        assert_eq!(cluster.oracle.calls("slow"), 2, "one made it after the other");
+    }
+}
