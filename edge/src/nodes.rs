@@ -172,3 +172,32 @@ pub(crate) type Token = MetadataValue<Ascii>;
 
 /// Beyond what the node itself may wait.
 const PURGE_SLACK: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn all_who_find_a_node_gone_ask_the_next() {
+        // One refuses, the other is there and says nothing.
+        let [refusing, silent] = [0, 1].map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+        let address = |listener: &TcpListener| listener.local_addr().unwrap().to_string();
+        let names = [address(&refusing), address(&silent)];
+        drop(refusing);
+        let urls = names.iter().map(|name| format!("http://{name}").parse().unwrap()).collect();
+        let (source, patience) = (CacheNodes::Named { urls, tls: None }, Duration::from_secs(2));
+        let nodes = Nodes::new(source, patience, patience);
+        let key = (0..)
+            .map(|n| format!("key {n}"))
+            .find(|key| nodes.owner(key.as_bytes()).unwrap().name == names[0]);
+        let key = key.unwrap();
+        let look_up =
+            || async { nodes.lookup(key.as_bytes(), Vec::new(), false).await.err().unwrap().to_string() };
+        // All have chosen before the first of them knows.
+        for error in <[String; 3]>::from(tokio::join!(look_up(), look_up(), look_up())) {
+            assert!(error.contains("no answer within"), "{error}");
+        }
+    }
+}

@@ -16,13 +16,15 @@ pool = "app"
 [edge.site.location.cache]
 ttl = "600s"
 "#;
+/// Nobody loses it for being slow to renew it.
+const LONG_LEASE: &str = "lease = \"25s\"\n";
 const LEFT_OUT: &str = "cache-node left out";
 const BACK: &str = "cache-node is back";
 
 #[test]
 fn of_thousands_of_pages_in_flight_at_once_each_is_made_once_over_all_edges() {
     const PAGES: usize = 2_000;
-    let cluster = Cluster::patient(3, 2, SITES);
+    let cluster = Cluster::patient_with(3, 2, SITES, LONG_LEASE);
     // The application works on none of them before all are asked for.
     cluster.app.pause();
     let target = |page: usize| format!("/count/page-{page}");
@@ -56,7 +58,7 @@ fn seen(edge: &ClusterEdge, words: &str) -> usize {
 #[test]
 fn pages_are_made_once_while_nodes_leave_and_join() {
     const VISITORS: usize = 3;
-    let cluster = Cluster::patient(3, 2, SITES);
+    let cluster = Cluster::patient_with(3, 2, SITES, LONG_LEASE);
     let asked = Arc::new(AtomicUsize::new(0));
     let load = |edge: &ClusterEdge| {
         let asked = asked.clone();
@@ -128,21 +130,26 @@ fn waits(cluster: &Cluster, round: usize) -> Vec<Duration> {
     })
 }
 
-/// A node that waits for another's page looks again every quarter of a second, should no word come. So of those who are not told, one
-/// in ten would have the page within a tenth of that.
+/// A node that waits for another's page looks again every quarter of a second, should no word come. So of those who are not told, two in
+/// five would have the page within a tenth of a second: that it is three in four happens to them once in ten thousand times.
 #[test]
 fn who_waits_at_another_edge_has_the_page_within_milliseconds() {
-    const SOON: Duration = Duration::from_millis(25);
+    const SOON: Duration = Duration::from_millis(100);
     for nodes in [1, 2] {
         let cluster = Cluster::patient(2, nodes, SITES);
         if nodes == 2 {
             part(&cluster);
         }
-        let mut waits: Vec<Duration> = (0..2).flat_map(|round| waits(&cluster, round)).collect();
-        waits.sort();
         // A busy machine may hold up many.
-        let soon = waits.iter().filter(|wait| **wait < SOON).count();
-        assert!(soon >= 11, "{nodes} nodes: {soon} of {}: {waits:?}", waits.len());
+        let convincing = (0..4).any(|attempt| {
+            let rounds = [2 * attempt, 2 * attempt + 1];
+            let mut waits: Vec<Duration> =
+                rounds.into_iter().flat_map(|round| waits(&cluster, round)).collect();
+            waits.sort();
+            eprintln!("{nodes} nodes: {waits:?}");
+            waits.iter().filter(|wait| **wait < SOON).count() >= 24
+        });
+        assert!(convincing, "{nodes} nodes");
     }
 }
 
@@ -150,7 +157,7 @@ fn who_waits_at_another_edge_has_the_page_within_milliseconds() {
 #[test]
 fn an_edge_killed_while_it_makes_a_page_hands_over_at_once() {
     for parted in [false, true] {
-        let cluster = Cluster::patient_with(2, 2, SITES, "lease = \"25s\"\n");
+        let cluster = Cluster::patient_with(2, 2, SITES, LONG_LEASE);
         if parted {
             part(&cluster);
         }
