@@ -13,7 +13,7 @@ use process::settings::{Mistakes, load_section};
 use process::shutdown::Shutdown;
 use tokio::net::TcpListener;
 
-/// Gives memory back after a storm, and loses none between tasks: docs/performance.md.
+/// Takes less for each connection than the C library does: docs/performance.md.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -9,7 +9,7 @@ use edge::{Config, Edge, Listeners, Peers};
 use process::program::{self, Running};
 use process::settings::{Mistakes, load_section};
 
-/// Gives memory back after a storm, and loses none between tasks: docs/performance.md.
+/// Takes less for each connection than the C library does: docs/performance.md.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -12,7 +12,7 @@ mod run;
 mod serve;
 mod settings;
 
-/// Gives memory back after a storm, and loses none between tasks: docs/performance.md.
+/// Takes less for each connection than the C library does: docs/performance.md.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -13,7 +13,7 @@ use process::shutdown::Shutdown;
 use tokio::net::TcpListener;
 use wsgi_adapter::{Config, Pools};
 
-/// Gives memory back after a storm, and loses none between tasks: docs/performance.md.
+/// Takes less for each connection than the C library does: docs/performance.md.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
