@@ -7,6 +7,7 @@ use process::units::{Size, Time};
 use tokio::time::timeout;
 use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use weir_proto::cache::exchange_reply::Message as Reply;
 use weir_proto::cache::exchange_request::Message as Request;
@@ -200,8 +201,13 @@ async fn a_server_drains_what_is_under_way_and_says_so() {
         tonic::transport::Endpoint::from_shared(format!("http://{}", node.address.unwrap())).unwrap();
     let mut health = HealthClient::new(endpoint.connect().await.unwrap());
     let service = HealthCheckRequest { service: "weir.cache.Cache".to_owned() };
-    let status = health.check(service.clone()).await.unwrap().into_inner().status();
-    assert_eq!(status, tonic_health::pb::health_check_response::ServingStatus::Serving);
+    // It serves when it follows a purge log.
+    let serving = async {
+        while health.check(service.clone()).await.unwrap().into_inner().status() != ServingStatus::Serving {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(Duration::from_secs(10), serving).await.expect("it serves");
 
     let mut holder = node.ask("/a").await;
     holder.expect_lease().await;
