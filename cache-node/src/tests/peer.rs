@@ -312,7 +312,12 @@ impl Edge {
     pub(crate) async fn begin_store(&self, head: EntryHead, body: &str) {
         self.send(Request::Store(head)).await;
         for chunk in body.as_bytes().chunks(50_000) {
-            self.send(Request::Chunk(Bytes::copy_from_slice(chunk))).await;
+            let message = Some(Request::Chunk(Bytes::copy_from_slice(chunk)));
+            let sent = timeout(PATIENCE, self.requests.send(ExchangeRequest { message })).await;
+            if sent.expect("the node reads").is_err() {
+                // It has refused the page already, and says so.
+                break;
+            }
         }
     }
 
