@@ -91,8 +91,8 @@ impl Purges {
         Grant { at: asked, by }
     }
 
-    /// A purge was made here, now: no page from before is used that has no log to tell what it missed.
-    pub(crate) fn made(&self) {
+    /// No page from before now is used that has no log to tell what it missed: a purge was made here, or is not told any more.
+    pub(crate) fn end_unlogged(&self) {
         let now = self.started.elapsed().as_nanos() as u64;
         self.obeyed.fetch_max(now, Ordering::AcqRel);
     }
@@ -120,7 +120,7 @@ impl Purges {
     fn follow(&self, id: LogId, floor: Seq) -> Arc<FollowedLog> {
         if floor > Seq::START {
             // Purges that are not told any more may have reached what was made without a log.
-            self.obeyed.fetch_max(self.started.elapsed().as_nanos() as u64, Ordering::AcqRel);
+            self.end_unlogged();
         }
         if let Some(log) = self.known(id) {
             log.forget_before(floor);
@@ -246,7 +246,7 @@ mod tests {
             let asked = Instant::now();
             let (granted, alone) = (purges.grant(position, asked), purges.alone(asked));
             assert_eq!(reach(&alone), Reach::Untouched);
-            purges.made();
+            purges.end_unlogged();
             assert_eq!((reach(&granted), reach(&alone)), (Reach::Gone, Reach::Gone));
             assert_eq!(reach(&purges.alone(Instant::now())), Reach::Untouched);
         }

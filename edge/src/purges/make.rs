@@ -53,7 +53,7 @@ pub(crate) async fn purge(edge: &Edge, purge: &Purge, wait: Duration) -> Outcome
             }
         }
     }
-    edge.purges.made();
+    edge.purges.end_unlogged();
     outcome.missing.retain(|name| !outcome.acknowledged.contains(name));
     outcome.complete = outcome.missing.is_empty();
     let took = began.elapsed();
