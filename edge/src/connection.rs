@@ -386,7 +386,10 @@ mod tests {
         let local = listener.local_addr().unwrap();
         let stream = TcpStream::connect(local).await.unwrap();
         let settings = Config { site: vec![SiteConfig::default()], ..Config::default() };
-        let peers = Peers { cache_nodes: CacheNodes::Connected(Vec::new()), wsgi_adapters: Vec::new() };
+        let peers = Peers {
+            cache_nodes: CacheNodes::Connected(Vec::new()),
+            wsgi_adapters: crate::WsgiAdapters::Connected(Vec::new()),
+        };
         let edge = Edge::new(settings, peers, Shutdown::new()).unwrap();
         let via = Via { peer: local, port: local.port(), scheme: Scheme::Http, http2: false };
         let mut connection = Connection::new(Stream::Plain(stream), via, BytesMut::new(), edge);

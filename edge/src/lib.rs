@@ -14,11 +14,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use weir_proto::fetch::Fetcher;
 
 mod accel;
 mod accept;
 mod access_log;
+mod adapters;
 mod admin;
 mod answer;
 mod ask;
@@ -49,6 +49,7 @@ mod l1;
 mod leaving;
 mod linger;
 mod location;
+mod look_up;
 mod metrics;
 mod nodes;
 mod only_if_cached;
@@ -77,7 +78,7 @@ mod writer;
 pub use ::admin::healthcheck;
 use ::admin::{Readiness, Routes};
 pub use config::Config;
-pub use peers::CacheNodes;
+pub use peers::{CacheNodes, WsgiAdapters};
 
 use accept::Door;
 use access_log::{AccessLog, Destination, Format};
@@ -96,7 +97,7 @@ const WARN_EVERY: u64 = 10;
 /// The other services, wherever they are.
 pub struct Peers {
     pub cache_nodes: CacheNodes,
-    pub wsgi_adapters: Vec<Arc<dyn Fetcher>>,
+    pub wsgi_adapters: WsgiAdapters,
 }
 
 /// The sockets an edge serves on; whoever starts it binds them.
@@ -186,9 +187,12 @@ impl Edge {
         let l1 = Arc::new(l1::L1::new(settings.l1.memory.0, settings.l1.max_object.0));
         let flights = flights::Flights::new(settings.limits.fills, settings.limits.waiters);
         let log = Arc::new(open_log(&settings)?);
+        let adapters = Arc::new(adapters::Adapters::new(peers.wsgi_adapters));
         let metrics = Arc::new(Metrics::new({
             let (l1, flights, log) = (l1.clone(), flights.clone(), log.clone());
+            let adapters = adapters.clone();
             move || Sampled {
+                adapters: adapters.figures(),
                 l1_entries: l1.len() as u64,
                 l1_bytes: l1.weight(),
                 l1_hits: l1.hits(),
@@ -213,7 +217,7 @@ impl Edge {
             nodes: Arc::new(nodes::Nodes::new(peers.cache_nodes, timeouts.cache.0, timeouts.wait.0)),
             purges: Arc::new(purges::Purges::new(settings.watch_grace.0)),
             name: settings.name().into(),
-            origins: origin::Origins::new(peers.wsgi_adapters, timeouts.application.0),
+            origins: origin::Origins::new(adapters, timeouts.application.0),
             files: files::FileCache::new(settings.files.clone()),
             metrics,
             log,
@@ -246,6 +250,7 @@ impl Edge {
         let stop = CancellationToken::new();
         let watching = self.nodes.clone().keep(self.purges.clone(), self.name.clone(), stop.clone());
         let watching = tokio::spawn(watching);
+        tokio::spawn(self.origins.adapters().clone().keep(stop.clone()));
         self.shutdown.spawn(self.clone().say_goodbye(stop, watching));
         self.nodes.first_word().await;
         let readiness = Readiness::default();

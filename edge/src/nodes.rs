@@ -20,6 +20,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 pub(crate) use exchange::{Answer, Exchange, Lookup, NotKept, Waited};
 
+use crate::look_up::Peer;
 use crate::peers::CacheNodes;
 
 /// The cache-node did not answer in time or at all: go on without it.
@@ -105,6 +106,12 @@ impl Nodes {
 fn owner<'a>(nodes: &'a [Arc<Node>], key: &[u8]) -> Option<&'a Arc<Node>> {
     let answering = nodes.iter().filter(|node| !node.is_out());
     answering.max_by_key(|node| xxh3_64_with_seed(key, node.seed))
+}
+
+impl Peer for Node {
+    fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 impl Node {

@@ -1,20 +1,20 @@
 //! The edge's view of the application: one request through a wsgi-adapter, streamed both ways. Knows no uwsgi.
 
-use std::sync::Arc;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use http::header::UPGRADE;
 use http::{HeaderMap, HeaderValue, StatusCode};
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
-use weir_proto::fetch::{Fetcher, Replies, Rest};
+use weir_proto::fetch::{Replies, Rest};
 use weir_proto::fields;
 use weir_proto::origin::{End, FetchReply, FetchRequest, Kind, RequestHead, fetch_reply, fetch_request};
 
+use crate::adapters::{Adapters, Call};
 use crate::body::{BodyFault, RequestBody};
 
 /// Longest gap added to the application's deadline, so that the adapter's own answer arrives first and names the server.
@@ -58,20 +58,24 @@ pub(crate) struct OriginReply {
     pub body: Body,
 }
 
-/// The wsgi-adapters this edge may use.
+/// The application, by the wsgi-adapters that this edge may use.
 pub(crate) struct Origins {
-    adapters: Vec<Arc<dyn Fetcher>>,
-    next: AtomicUsize,
+    adapters: Arc<Adapters>,
     patience: Duration,
 }
 
 impl Origins {
-    pub(crate) fn new(adapters: Vec<Arc<dyn Fetcher>>, patience: Duration) -> Self {
-        Self { adapters, next: AtomicUsize::new(0), patience }
+    pub(crate) fn new(adapters: Arc<Adapters>, patience: Duration) -> Self {
+        Self { adapters, patience }
     }
 
-    /// Sends the request that `head` makes; returns when the reply's head is there. One without a body that may be repeated (RFC 9110
-    /// section 9.2.2) is sent again if its connection to an adapter is lost.
+    pub(crate) fn adapters(&self) -> &Arc<Adapters> {
+        &self.adapters
+    }
+
+    /// Sends the request that `head` makes; returns when the reply's head is there. If its connection to an adapter is lost, or the
+    /// adapter has no server for it, it is sent again where nothing of it was sent, or where it has no body and may be repeated (RFC
+    /// 9110 section 9.2.2).
     pub(crate) async fn fetch(
         &self,
         head: impl Fn() -> RequestHead,
@@ -79,35 +83,44 @@ impl Origins {
     ) -> Result<OriginReply, Failure> {
         let (first, begun) = (head(), Instant::now());
         let repeatable = body.is_empty() && first.upgrade.is_empty() && is_idempotent(&first.method);
-        let mut pauses = PAUSES.into_iter();
-        let mut attempted = self.attempt(first, body, self.patience).await;
+        let nobody = || Failure::new(Kind::Unreachable, "no wsgi-adapter is found");
+        let mut call = self.adapters.begin(None).await.ok_or_else(nobody)?;
+        let (mut pauses, mut others) = (PAUSES.into_iter(), self.adapters.others());
+        let mut attempted = self.attempt(&call, first, body, self.patience).await;
         loop {
-            let failure = match attempted {
-                Ok(answered) => return answered,
-                Err(Lost(failure)) => failure,
+            let Lost { failure, unsent } = match attempted {
+                Ok(answered) => return answered.map(|reply| reply.of(call)),
+                Err(lost) => lost,
             };
-            let Some(pause) = pauses.next().filter(|_| repeatable) else { return Err(failure) };
-            sleep(pause).await;
+            let refused = unsent.is_some();
+            let Some(body) = unsent.or_else(|| repeatable.then(RequestBody::empty)) else {
+                return Err(failure);
+            };
+            // Addresses where nobody listens cost no time, and nobody a request.
+            if refused && others > 0 {
+                others -= 1;
+            } else {
+                let Some(pause) = pauses.next() else { return Err(failure) };
+                sleep(pause).await;
+            }
             let left = self.patience.saturating_sub(begun.elapsed());
             if left.is_zero() {
                 return Err(failure);
             }
             tracing::info!("{failure}; asked again by another connection");
-            attempted = self.attempt(head(), RequestBody::empty(), left).await;
+            call = self.adapters.begin(Some(&call)).await.ok_or(failure)?;
+            attempted = self.attempt(&call, head(), body, left).await;
         }
     }
 
     /// One try, by one adapter.
     async fn attempt(
         &self,
+        call: &Call,
         mut head: RequestHead,
         body: RequestBody,
         patience: Duration,
     ) -> Result<Result<OriginReply, Failure>, Lost> {
-        let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        let Some(adapter) = self.adapters.get(turn % self.adapters.len().max(1)) else {
-            return Ok(Err(Failure::new(Kind::Unreachable, "no wsgi-adapter is configured")));
-        };
         head.content_length = body.length();
         head.deadline_ms = patience.as_millis() as u64;
         let switches = !head.upgrade.is_empty();
@@ -115,7 +128,13 @@ impl Origins {
         let (sending, sent) = oneshot::channel();
         // What a client sends after a switch is no body that the application waits for.
         let sending = (!switches).then_some(sending);
-        let mut replies = adapter.fetch(head, rest(body, fault.clone(), sending));
+        let (upload, unread) = if call.may_get_lost() && (switches || !body.is_empty()) {
+            let unread = Arc::new(Mutex::new(Some(body)));
+            (Upload::Unread(unread.clone()), Some(unread))
+        } else {
+            (Upload::Reading(body), None)
+        };
+        let mut replies = call.fetch(head, rest(upload, fault.clone(), sending));
         // An upload is the client's time, and has a limit of its own: the application's begins when it is sent.
         let too_late = async {
             let _ = sent.await;
@@ -130,17 +149,40 @@ impl Origins {
             }
         };
         match answered {
-            Ok(first) => Ok(begun(first, replies, fault, patience, switches)),
-            Err(status) => {
-                let (lost, failure) = (is_lost(&status), blame_client(from_status(status), &fault));
-                if lost { Err(Lost(failure)) } else { Ok(Err(failure)) }
+            Ok(first) => match begun(first, replies, fault, patience, switches) {
+                Err(failure) if failure.kind == Kind::Unreachable && !failure.reached => {
+                    call.refused();
+                    // None of this adapter's servers took it: another adapter may have others.
+                    if self.adapters.is_any_well() {
+                        Err(Lost { failure, unsent: None })
+                    } else {
+                        Ok(Err(failure))
+                    }
+                }
+                reply => {
+                    call.answered();
+                    Ok(reply)
+                }
+            },
+            Err(status) if is_lost(&status) && fault.get().is_none() => {
+                call.lost();
+                let unsent = replies.take_back().then(|| match unread {
+                    Some(unread) => unread.lock().take(),
+                    None => Some(RequestBody::empty()),
+                });
+                Err(Lost { unsent: unsent.flatten(), failure: from_status(status) })
             }
+            Err(status) => Ok(Err(blame_client(from_status(status), &fault))),
         }
     }
 }
 
-/// The connection broke before a byte of a reply.
-struct Lost(Failure);
+/// No reply came from this adapter, and nothing says that none will come from another: mostly its connection broke, or there was none.
+struct Lost {
+    failure: Failure,
+    /// The request's body, if nothing of the request was sent.
+    unsent: Option<RequestBody>,
+}
 
 /// From the first message of a reply.
 fn begun(
@@ -168,8 +210,15 @@ fn begun(
         // Silence is for those at both ends of the tunnel to bound.
         patience = Duration::MAX;
     }
-    let body = Body { replies, patience, fault, first: None, ended: false };
+    let body = Body { replies, patience, fault, first: None, ended: false, call: None };
     Ok(OriginReply { status, headers, server: head.server, body })
+}
+
+impl OriginReply {
+    fn of(mut self, call: Call) -> Self {
+        self.body.call = Some(call);
+        self
+    }
 }
 
 /// The trailers of a whole reply follow it at once.
@@ -183,6 +232,8 @@ pub(crate) struct Body {
     /// Looked at already, and not given out.
     first: Option<Bytes>,
     ended: bool,
+    /// Until the end.
+    call: Option<Call>,
 }
 
 impl Body {
@@ -206,31 +257,42 @@ impl Body {
             Ok(Some(Ok(reply))) => reply.message,
             Ok(None) => None,
             Ok(Some(Err(status))) => {
-                self.ended = true;
+                if is_lost(&status)
+                    && self.fault.get().is_none()
+                    && let Some(call) = &self.call
+                {
+                    call.lost();
+                }
+                self.end();
                 return Some(Err(blame_client(from_status(status), &self.fault)));
             }
             Err(_) => {
-                self.ended = true;
+                self.end();
                 return Some(Err(Failure::new(Kind::Timeout, "the reply's body stopped coming")));
             }
         };
         match message {
             Some(fetch_reply::Message::Chunk(chunk)) => return Some(Ok(chunk)),
             Some(fetch_reply::Message::End(End {})) => {
-                self.ended = true;
+                self.end();
                 // A stream that is dropped before its trailers is a reset one, and h2 gives up a connection that has had many.
                 let _ = timeout(TRAILERS, self.replies.next()).await;
             }
             Some(fetch_reply::Message::Failure(failure)) => {
-                self.ended = true;
+                self.end();
                 return Some(Err(blame_client(failure.into(), &self.fault)));
             }
             _ => {
-                self.ended = true;
+                self.end();
                 return Some(Err(Failure::new(Kind::CutOff, "the wsgi-adapter closed before the end")));
             }
         }
         None
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        self.call = None;
     }
 
     /// Nobody will ask for more for a while: the application is read on without, so far ahead as may be.
@@ -282,12 +344,25 @@ fn blame_client(mut failure: Failure, fault: &OnceLock<BodyFault>) -> Failure {
     failure
 }
 
+/// A request's body on its way to the adapter.
+enum Upload {
+    /// Whoever takes it has it: the connection, to send it, or the caller, to try elsewhere.
+    Unread(Arc<Mutex<Option<RequestBody>>>),
+    Reading(RequestBody),
+}
+
 /// Body chunks, end; then drops `sending`. A body that breaks off ends the stream without `end`: the adapter never takes it for whole.
-fn rest(body: RequestBody, fault: Arc<OnceLock<BodyFault>>, sending: Option<oneshot::Sender<()>>) -> Rest {
-    Box::pin(stream::unfold(Some((body, sending, fault)), |left| async move {
-        let (mut body, sending, fault) = left?;
+fn rest(upload: Upload, fault: Arc<OnceLock<BodyFault>>, sending: Option<oneshot::Sender<()>>) -> Rest {
+    Box::pin(stream::unfold(Some((upload, sending, fault)), |left| async move {
+        let (upload, sending, fault) = left?;
+        let mut body = match upload {
+            Upload::Unread(unread) => unread.lock().take()?,
+            Upload::Reading(body) => body,
+        };
         let (message, left) = match body.next().await {
-            Some(Ok(chunk)) => (fetch_request::Message::Chunk(chunk), Some((body, sending, fault))),
+            Some(Ok(chunk)) => {
+                (fetch_request::Message::Chunk(chunk), Some((Upload::Reading(body), sending, fault)))
+            }
             Some(Err(broken)) => {
                 let _ = fault.set(broken);
                 return None;
@@ -297,3 +372,6 @@ fn rest(body: RequestBody, fault: Arc<OnceLock<BodyFault>>, sending: Option<ones
         Some((FetchRequest { message: Some(message) }, left))
     }))
 }
+
+#[cfg(test)]
+mod tests;

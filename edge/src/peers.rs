@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::Uri;
 use tonic::transport::Endpoint;
-use weir_proto::fetch;
+use weir_proto::fetch::Fetcher;
 use weir_proto::tls::{self, Tls, TlsError};
 use weir_proto::transport::{self, Transport};
 
@@ -33,6 +33,14 @@ pub enum CacheNodes {
     Named { urls: Vec<Uri>, tls: Option<Arc<Tls>> },
 }
 
+/// Where the wsgi-adapters are.
+pub enum WsgiAdapters {
+    /// These, in this process.
+    Connected(Vec<Arc<dyn Fetcher>>),
+    /// Every address that these names have, now and later.
+    Named { urls: Vec<Uri>, tls: Option<Arc<Tls>> },
+}
+
 /// Why there can be no connection to these peers, ever.
 #[derive(Debug, thiserror::Error)]
 pub enum BadPeer {
@@ -47,11 +55,15 @@ impl Peers {
     pub fn connect(settings: &PeersConfig) -> Result<Self, BadPeer> {
         let tls = Tls::watched(settings.tls.as_ref())?;
         let urls = |urls: &[String]| urls.iter().map(|url| parse(url)).collect::<Result<Vec<_>, _>>();
-        let adapter = |url: Uri| connect(Endpoint::from(url.clone()), &url, tls.as_ref());
-        let adapters =
-            urls(&settings.wsgi_adapter.0)?.into_iter().map(adapter).map(|found| found.map(fetch::over));
-        let cache_nodes = CacheNodes::Named { urls: urls(&settings.cache_node.0)?, tls: tls.clone() };
-        Ok(Self { cache_nodes, wsgi_adapters: adapters.collect::<Result<_, _>>()? })
+        let wsgi_adapters = urls(&settings.wsgi_adapter.0)?;
+        // A name that no certificate can be for is known before anything is looked up.
+        for url in &wsgi_adapters {
+            connect(Endpoint::from(url.clone()), url, tls.as_ref())?;
+        }
+        Ok(Self {
+            cache_nodes: CacheNodes::Named { urls: urls(&settings.cache_node.0)?, tls: tls.clone() },
+            wsgi_adapters: WsgiAdapters::Named { urls: wsgi_adapters, tls },
+        })
     }
 }
 

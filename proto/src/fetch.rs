@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use futures_util::stream::Stream;
@@ -27,6 +28,11 @@ pub trait Fetcher: Send + Sync {
 pub trait FetchReplies: Stream<Item = Result<FetchReply, Status>> + Send + Unpin {
     /// Whoever reads is held up by something else: what makes the replies goes on by itself, so far ahead as it may.
     fn go_on(&mut self) {}
+
+    /// To be asked after an error. True: nothing of the request was sent, and now nothing will be.
+    fn take_back(&mut self) -> bool {
+        false
+    }
 }
 
 /// To an adapter behind `transport`.
@@ -38,15 +44,17 @@ struct Network(OriginClient<Transport>);
 
 impl Fetcher for Network {
     fn fetch(&self, head: RequestHead, rest: Rest) -> Replies {
-        let mut client = self.0.clone();
-        let messages = ToNetwork { head: Some(head), rest };
+        let (mut client, sent) = (self.0.clone(), Arc::new(AtomicBool::new(false)));
+        let messages = ToNetwork { head: Some(head), sent: sent.clone(), rest };
         let call = async move { client.fetch(messages).await.map(Response::into_inner) };
-        Box::new(FromNetwork::Called(Box::pin(call)))
+        Box::new(FromNetwork { state: State::Called(Box::pin(call)), sent })
     }
 }
 
 struct ToNetwork {
     head: Option<RequestHead>,
+    /// Whoever sets it has the request: the connection, to send it, or the caller, to take it back.
+    sent: Arc<AtomicBool>,
     rest: Rest,
 }
 
@@ -55,13 +63,22 @@ impl Stream for ToNetwork {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         match self.head.take() {
+            Some(_) if self.sent.swap(true, Ordering::Relaxed) => {
+                self.rest = Box::pin(tokio_stream::empty());
+                Poll::Ready(None)
+            }
             Some(head) => Poll::Ready(Some(FetchRequest { message: Some(Message::Head(head)) })),
             None => self.rest.as_mut().poll_next(context),
         }
     }
 }
 
-enum FromNetwork {
+struct FromNetwork {
+    state: State,
+    sent: Arc<AtomicBool>,
+}
+
+enum State {
     Called(Pin<Box<dyn Future<Output = Result<Streaming<FetchReply>, Status>> + Send>>),
     Replies(Box<Streaming<FetchReply>>),
     Refused,
@@ -72,19 +89,100 @@ impl Stream for FromNetwork {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            *self = match &mut *self {
-                Self::Called(call) => match ready!(call.as_mut().poll(context)) {
-                    Ok(replies) => Self::Replies(Box::new(replies)),
+            self.state = match &mut self.state {
+                State::Called(call) => match ready!(call.as_mut().poll(context)) {
+                    Ok(replies) => State::Replies(Box::new(replies)),
                     Err(status) => {
-                        *self = Self::Refused;
+                        self.state = State::Refused;
                         return Poll::Ready(Some(Err(status)));
                     }
                 },
-                Self::Replies(replies) => return Pin::new(&mut **replies).poll_next(context),
-                Self::Refused => return Poll::Ready(None),
+                State::Replies(replies) => return Pin::new(&mut **replies).poll_next(context),
+                State::Refused => return Poll::Ready(None),
             };
         }
     }
 }
 
-impl FetchReplies for FromNetwork {}
+impl FetchReplies for FromNetwork {
+    /// The head goes first, and is asked for only by a connection that is there.
+    fn take_back(&mut self) -> bool {
+        matches!(self.state, State::Refused) && !self.sent.swap(true, Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use futures_util::StreamExt;
+    use tonic::transport::Endpoint;
+    use tonic::{Code, Request};
+
+    use super::*;
+    use crate::origin::origin_server::{Origin, OriginServer};
+    use crate::transport;
+
+    /// Reads so much of a request, and gives up.
+    struct GivesUp {
+        messages: usize,
+    }
+
+    #[tonic::async_trait]
+    impl Origin for GivesUp {
+        type FetchStream = tokio_stream::Empty<Result<FetchReply, Status>>;
+
+        async fn fetch(
+            &self,
+            request: Request<Streaming<FetchRequest>>,
+        ) -> Result<Response<Self::FetchStream>, Status> {
+            let mut messages = request.into_inner();
+            for _ in 0..self.messages {
+                messages.message().await?;
+            }
+            Err(Status::unavailable("given up"))
+        }
+    }
+
+    /// A body of one chunk that counts how often it is asked for.
+    fn counted() -> (Rest, Arc<AtomicUsize>) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = asked.clone();
+        let chunk = FetchRequest { message: Some(Message::Chunk("a body".into())) };
+        let rest = tokio_stream::once(chunk).map(move |chunk| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            chunk
+        });
+        (Box::pin(rest), asked)
+    }
+
+    #[tokio::test]
+    async fn only_what_nothing_was_sent_of_is_taken_back() {
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let refusing = Endpoint::from_shared(format!("http://{nobody}")).unwrap().connect_lazy();
+        let giving_up = |messages| transport::in_process(OriginServer::new(GivesUp { messages }));
+        for (transport, taken_back) in [
+            (transport::network(vec![refusing]), true),
+            (giving_up(0), true),
+            (giving_up(1), false),
+            (giving_up(2), false),
+        ] {
+            let (rest, asked) = counted();
+            let mut replies = over(transport).fetch(RequestHead::default(), rest);
+            let code = replies.next().await.unwrap().unwrap_err().code();
+            assert!(matches!(code, Code::Unavailable | Code::Unknown), "{code}");
+            assert_eq!(replies.take_back(), taken_back);
+            assert_eq!(asked.load(Ordering::Relaxed) == 0, taken_back, "what follows the head");
+            assert!(!replies.take_back(), "twice");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_taken_back_is_not_sent_any_more() {
+        let (rest, asked) = counted();
+        let sent = Arc::new(AtomicBool::new(true));
+        let messages = ToNetwork { head: Some(RequestHead::default()), sent, rest };
+        assert_eq!(messages.count().await, 0);
+        assert_eq!(asked.load(Ordering::Relaxed), 0);
+    }
+}

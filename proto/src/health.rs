@@ -1,11 +1,14 @@
-//! gRPC's own health protocol, asked from outside: the `healthcheck` of a container without a shell.
+//! gRPC's own health protocol, asked from outside: by the `healthcheck` of a container without a shell, and by those who call a service.
 
 use std::time::Duration;
 
 use tonic::transport::Endpoint;
+use tonic::{Code, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+
+use crate::transport::Transport;
 
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -32,5 +35,16 @@ pub async fn check(address: &str) -> Result<(), Unready> {
     match reply.into_inner().status() {
         ServingStatus::Serving => Ok(()),
         _ => Err(Unready::NotReady),
+    }
+}
+
+/// Whether the peer says that it takes calls for `service`. One that knows no health checks does. An error: it does not answer. Has no
+/// deadline of its own.
+pub async fn serves(transport: Transport, service: &str) -> Result<bool, Status> {
+    let asked = HealthClient::new(transport).check(HealthCheckRequest { service: service.to_owned() }).await;
+    match asked {
+        Ok(reply) => Ok(reply.into_inner().status() == ServingStatus::Serving),
+        Err(status) if matches!(status.code(), Code::Unimplemented | Code::NotFound) => Ok(true),
+        Err(status) => Err(status),
     }
 }

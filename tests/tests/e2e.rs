@@ -37,6 +37,9 @@ mod names;
 // Between edge and wsgi-adapter.
 #[path = "e2e/connections.rs"]
 mod connections;
+// Several wsgi-adapters before one edge.
+#[path = "e2e/adapters.rs"]
+mod adapters;
 // Clients that leave.
 #[path = "e2e/leaving.rs"]
 mod leaving;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use edge::{CacheNodes, Edge, Listeners, Peers};
+use edge::{CacheNodes, Edge, Listeners, Peers, WsgiAdapters};
 use process::program::{self, Running};
 use process::shutdown::Shutdown;
 use weir_proto::transport;
@@ -52,7 +52,7 @@ async fn start(loaded: Loaded, file: Option<PathBuf>, shutdown: Shutdown) -> any
             let adapter = wsgi_adapter::fetcher(pools.insert(Pools::open(&wsgi_adapter)?), &shutdown);
             Peers {
                 cache_nodes: CacheNodes::Connected(vec![("embedded".into(), transport::in_process(node))]),
-                wsgi_adapters: vec![adapter],
+                wsgi_adapters: WsgiAdapters::Connected(vec![adapter]),
             }
         }
     };

@@ -9,13 +9,16 @@ use tokio::net::TcpStream;
 use super::*;
 use crate::config::SiteConfig;
 use crate::metrics::CacheResult;
-use crate::{CacheNodes, Config, Peers};
+use crate::{CacheNodes, Config, Peers, WsgiAdapters};
 
 /// An edge that reaches nobody.
 fn edge() -> Arc<Edge> {
     let site = SiteConfig { root: Some("/nowhere".into()), ..SiteConfig::default() };
     let config = Config { site: vec![site], ..Config::default() };
-    let peers = Peers { cache_nodes: CacheNodes::Connected(Vec::new()), wsgi_adapters: Vec::new() };
+    let peers = Peers {
+        cache_nodes: CacheNodes::Connected(Vec::new()),
+        wsgi_adapters: WsgiAdapters::Connected(Vec::new()),
+    };
     Edge::new(config, peers, Shutdown::new()).unwrap()
 }
 

@@ -90,7 +90,10 @@ fn edge(long: bool, nginx_cache_status: bool, files: &Path) -> Arc<Edge> {
         false => FileCacheConfig { valid, ..FileCacheConfig::default() },
     };
     let settings = Config { files, ..settings };
-    let peers = Peers { cache_nodes: crate::CacheNodes::Connected(Vec::new()), wsgi_adapters: Vec::new() };
+    let peers = Peers {
+        cache_nodes: crate::CacheNodes::Connected(Vec::new()),
+        wsgi_adapters: crate::WsgiAdapters::Connected(Vec::new()),
+    };
     let edge = Edge::new(settings, peers, Shutdown::new()).unwrap();
     let sites = edge.sites.load();
     for (path, status, fields, body) in PAGES {

@@ -23,6 +23,8 @@ pub struct Sampled {
     pub l1_evictions: u64,
     /// Pages being fetched now.
     pub fills: u64,
+    /// wsgi-adapters that are known now, and those of them that answer.
+    pub adapters: (usize, usize),
     /// Lines that the access log could not keep or write since the start.
     pub access_log_dropped: u64,
 }
@@ -55,6 +57,11 @@ impl Collector for Sampler {
             ("l1", Some(&Unit::Bytes), "Memory that the pages in it take.", sampled.l1_bytes),
             ("fills_active", None, "Pages being fetched now.", sampled.fills),
         ];
+        let (known, alive) = sampled.adapters;
+        let gauges = gauges.into_iter().chain([
+            ("wsgi_adapters", None, "wsgi-adapters that are known.", known as u64),
+            ("wsgi_adapters_alive", None, "Those of them that answer.", alive as u64),
+        ]);
         for (name, unit, help, value) in gauges {
             ConstGauge::new(value).encode(encoder.encode_descriptor(
                 name,

@@ -5,7 +5,15 @@ use admin::Format;
 use super::*;
 
 fn sample() -> Sampled {
-    Sampled { l1_entries: 3, l1_bytes: 4096, l1_hits: 7, l1_evictions: 1, fills: 2, access_log_dropped: 5 }
+    Sampled {
+        l1_entries: 3,
+        l1_bytes: 4096,
+        l1_hits: 7,
+        l1_evictions: 1,
+        fills: 2,
+        adapters: (3, 2),
+        access_log_dropped: 5,
+    }
 }
 
 fn busy() -> Metrics {

@@ -2,24 +2,23 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
-use tokio::net::lookup_host;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use weir_proto::tls::Tls;
 
 use super::{Node, Nodes};
+use crate::look_up::{self, LOOK_UP_EVERY, Names};
 use crate::peers::{self, CacheNodes};
 use crate::purges::{Purges, watch};
 
-/// How often names are looked up, and how long that may take.
-const LOOK_UP_EVERY: Duration = Duration::from_secs(5);
-const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(2);
+/// In the log.
+const KIND: &str = "cache-nodes";
 /// For a node to be heard of at all, at the start.
 const FIRST_WORD: Duration = Duration::from_millis(500);
 const FIRST_LOOK: Duration = Duration::from_millis(5);
@@ -32,8 +31,8 @@ pub(super) fn at_once(source: &CacheNodes) -> Vec<Arc<Node>> {
             nodes.iter().map(node).map(Arc::new).collect()
         }
         CacheNodes::Named { urls, tls } => {
-            let fixed = urls.iter().filter_map(|url| Some((url, literal(url)?)));
-            fixed.filter_map(|(url, address)| connect(url, address, tls.as_ref())).collect()
+            let names = Names::new(KIND, urls);
+            names.addresses().filter_map(|(url, address)| connect(url, address, tls.as_ref())).collect()
         }
     }
 }
@@ -41,7 +40,7 @@ pub(super) fn at_once(source: &CacheNodes) -> Vec<Arc<Node>> {
 impl Nodes {
     /// Keeps the nodes found and watched until `stop`, then says goodbye to each.
     pub(crate) async fn keep(self: Arc<Self>, purges: Arc<Purges>, name: Arc<str>, stop: CancellationToken) {
-        self.keep_by(addresses, purges, name, stop).await;
+        self.keep_by(look_up::by_system, purges, name, stop).await;
     }
 
     /// The same, where `look_up` says which addresses a URL stands for at the moment.
@@ -60,20 +59,13 @@ impl Nodes {
             stop.cancelled().await;
             return watches.end().await;
         };
-        // What each name stood for when it was last found.
-        let mut found: HashMap<&Uri, Vec<SocketAddr>> = HashMap::new();
+        let mut names = Names::new(KIND, urls);
         loop {
-            for url in urls {
-                match look_up(url.clone()).await {
-                    Ok(addresses) if !addresses.is_empty() => drop(found.insert(url, addresses)),
-                    // Better an old answer than none.
-                    Ok(_) => tracing::warn!(%url, "the name of the cache-nodes has no address"),
-                    Err(error) => tracing::warn!(%url, "the cache-nodes are not found: {error}"),
-                }
+            names.ask(&look_up).await;
+            if let Some(next) = names.renew(&self.known(), |url, address| connect(url, address, tls.as_ref()))
+            {
+                self.known.store(Arc::new(next));
             }
-            let all = urls.iter().filter_map(|url| Some((url, found.get(url)?)));
-            let all = all.flat_map(|(url, addresses)| addresses.iter().map(move |at| (url, *at)));
-            self.become_known(all, tls.as_ref());
             watches.adjust(&self.known()).await;
             tokio::select! {
                 () = sleep(LOOK_UP_EVERY) => {}
@@ -90,27 +82,6 @@ impl Nodes {
             }
         };
         let _ = timeout(FIRST_WORD, heard).await;
-    }
-
-    /// Those already known stay as they are, connections and all.
-    fn become_known<'a>(&self, found: impl Iterator<Item = (&'a Uri, SocketAddr)>, tls: Option<&Arc<Tls>>) {
-        let known = self.known();
-        let mut next: Vec<Arc<Node>> = Vec::new();
-        for (url, address) in found {
-            let name = address.to_string();
-            if next.iter().any(|node| node.name == name) {
-                continue;
-            }
-            let old = known.iter().find(|node| node.name == name).cloned();
-            next.extend(old.or_else(|| connect(url, address, tls)));
-        }
-        let changed = next.len() != known.len()
-            || next.iter().any(|node| !known.iter().any(|old| Arc::ptr_eq(old, node)));
-        if changed {
-            let names: Vec<_> = next.iter().map(|node| node.name.as_str()).collect();
-            tracing::info!("cache-nodes: {}", names.join(", "));
-            self.known.store(Arc::new(next));
-        }
     }
 }
 
@@ -164,34 +135,12 @@ fn connect(url: &Uri, address: SocketAddr, tls: Option<&Arc<Tls>>) -> Option<Arc
     }
 }
 
-fn port(url: &Uri) -> u16 {
-    let usual = if url.scheme_str() == Some("https") { 443 } else { 80 };
-    url.port_u16().unwrap_or(usual)
-}
-
-/// The address, if the URL names none but that.
-fn literal(url: &Uri) -> Option<SocketAddr> {
-    let host = url.host()?.trim_start_matches('[').trim_end_matches(']');
-    Some(SocketAddr::new(host.parse::<IpAddr>().ok()?, port(url)))
-}
-
-async fn addresses(url: Uri) -> io::Result<Vec<SocketAddr>> {
-    if let Some(address) = literal(&url) {
-        return Ok(vec![address]);
-    }
-    let host = url.host().unwrap_or_default();
-    let looked_up = timeout(LOOK_UP_TIMEOUT, lookup_host((host, port(&url)))).await;
-    Ok(looked_up.map_err(|_| io::ErrorKind::TimedOut)??.collect())
-}
-
 #[cfg(test)]
 mod tests {
     use parking_lot::Mutex;
 
     use super::*;
-
-    /// As DNS answers for a headless service; `None`: not at all.
-    type Answer = Option<Vec<&'static str>>;
+    use crate::look_up::tests::{ANSWERS, Answer, scripted};
 
     fn names(nodes: &Nodes) -> Vec<String> {
         nodes.known().iter().map(|node| node.name.clone()).collect()
@@ -204,31 +153,13 @@ mod tests {
         let nodes = Arc::new(Nodes::new(source, Duration::from_secs(1), Duration::from_secs(1)));
         assert_eq!(names(&nodes), ["127.0.0.9:2"], "an address needs no answer");
         let dns: Arc<Mutex<Answer>> = Arc::default();
-        let answer = dns.clone();
-        let look_up = move |url: Uri| {
-            let at = |host: &&str| SocketAddr::new(host.parse().unwrap(), port(&url));
-            let found = match (literal(&url), &*answer.lock()) {
-                (Some(address), _) => Ok(vec![address]),
-                (None, Some(hosts)) => Ok(hosts.iter().map(at).collect()),
-                (None, None) => Err(io::ErrorKind::NotFound.into()),
-            };
-            std::future::ready(found)
-        };
         let stop = CancellationToken::new();
         let purges = Arc::new(Purges::new(Duration::from_secs(1)));
-        let keeping = tokio::spawn(nodes.clone().keep_by(look_up, purges, "edge".into(), stop.clone()));
-        let table: &[(Answer, &[&str])] = &[
-            (None, &[]),
-            (Some(vec!["127.0.0.1", "127.0.0.2"]), &["127.0.0.1:1", "127.0.0.2:1"]),
-            (Some(vec!["127.0.0.2", "127.0.0.3", "127.0.0.2"]), &["127.0.0.2:1", "127.0.0.3:1"]),
-            // Better an old answer than none.
-            (None, &["127.0.0.2:1", "127.0.0.3:1"]),
-            (Some(vec![]), &["127.0.0.2:1", "127.0.0.3:1"]),
-            (Some(vec!["::1"]), &["[::1]:1"]),
-        ];
-        for (answer, expected) in table {
+        let keeping = nodes.clone().keep_by(scripted(dns.clone()), purges, "edge".into(), stop.clone());
+        let keeping = tokio::spawn(keeping);
+        for (answer, expected) in ANSWERS {
             let before = nodes.known();
-            dns.lock().clone_from(answer);
+            *dns.lock() = answer.map(<[_]>::to_vec);
             sleep(LOOK_UP_EVERY * 2).await;
             let expected: Vec<_> = expected.iter().chain(&["127.0.0.9:2"]).map(ToString::to_string).collect();
             assert_eq!(names(&nodes), expected, "{answer:?}");
