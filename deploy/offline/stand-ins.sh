@@ -73,7 +73,7 @@ replace-with = "vendored"
 directory = "/usr/local/cargo/vendor"
 END
   build "$rust" <<'END'
-RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends gcc libc6-dev
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends gcc libc6-dev make
 COPY rust /usr/local
 ENV CARGO_HOME=/usr/local/cargo
 COPY cargo /usr/local/cargo

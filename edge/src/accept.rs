@@ -39,6 +39,8 @@ pub(crate) struct Door {
 pub(crate) struct Guest {
     pub(crate) stream: TcpStream,
     pub(crate) peer: SocketAddr,
+    /// Where it was accepted.
+    pub(crate) port: u16,
     pub(crate) place: Place,
 }
 
@@ -55,6 +57,10 @@ pub(crate) async fn accept(
     room: Arc<Semaphore>,
     take: impl Fn(Guest),
 ) {
+    let port = match listener.local_addr() {
+        Ok(local) => local.port(),
+        Err(error) => return tracing::error!(%error, "cannot accept connections"),
+    };
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -73,17 +79,15 @@ pub(crate) async fn accept(
             edge.metrics.connections_refused.inc();
             continue;
         };
-        let _ = stream.set_nodelay(true);
         let place = Place { _seat: seat, _active: Active::enter(&edge.metrics.connections_active) };
-        take(Guest { stream, peer, place });
+        take(Guest { stream, peer, port, place });
     }
 }
 
 /// Serves a connection in a task of its own, on the runtime that this is called in. `held` lives as long as the connection.
 pub(crate) fn begin(edge: &Arc<Edge>, door: &Door, guest: Guest, held: impl Send + 'static) {
-    let Guest { stream, peer, place } = guest;
-    let Ok(local) = stream.local_addr() else { return };
-    let via = Via { peer, port: local.port(), scheme: Scheme::Http, http2: false };
+    let Guest { stream, peer, port, place } = guest;
+    let via = Via { peer, port, scheme: Scheme::Http, http2: false };
     let held = (place, held);
     match door {
         Door { tls: None, http2: false } => {

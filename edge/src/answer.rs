@@ -32,7 +32,7 @@ pub(crate) fn hit(edge: &Edge, request: &Request, page: &Page) -> Reply {
 
 /// The same where there is no more of the request than its conditions.
 pub(crate) fn hit_under(edge: &Edge, method: &Method, conditions: &HeaderMap, page: &Page) -> Reply {
-    let status = hit_status(&page.head, Instant::now());
+    let status = hit_status(page.head.lifetime.ttl_at(page.head.age(Instant::now())));
     whole(edge, (method, conditions), page, status).noting(CacheResult::Hit)
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn served(edge: &Edge, request: &Request, served: &Served, reader: Re
     let now = Instant::now();
     let forwarded = |fwd| CacheStatus::new(cache_status::Served::Forwarded(fwd));
     let (status, result) = match served.source {
-        Source::Node => (hit_status(head, now), CacheResult::Hit),
+        Source::Node => (hit_status(head.lifetime.ttl_at(head.age(now))), CacheResult::Hit),
         Source::Stale(staleness) => (stale_status(head, staleness), CacheResult::Stale),
         Source::Waited => {
             (CacheStatus { collapsed: true, ..forwarded(Fwd::UriMiss) }, CacheResult::Collapsed)
@@ -192,9 +192,9 @@ fn precondition_failed() -> Reply {
 }
 
 /// A fresh page, in the words of RFC 9211.
-pub(crate) fn hit_status(head: &PageHead, now: Instant) -> CacheStatus {
-    let ttl = Some(head.lifetime.ttl_at(head.age(now)));
-    CacheStatus { ttl, ..CacheStatus::new(cache_status::Served::Hit) }
+/// `ttl`: seconds of freshness left.
+pub(crate) fn hit_status(ttl: i64) -> CacheStatus {
+    CacheStatus { ttl: Some(ttl), ..CacheStatus::new(cache_status::Served::Hit) }
 }
 
 fn validated_status(fwd: Fwd) -> CacheStatus {

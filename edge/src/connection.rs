@@ -3,16 +3,14 @@
 
 use std::cell::RefCell;
 use std::future::{pending, poll_fn};
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 use http::{Method, StatusCode, Version};
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
-use tokio::time::timeout;
+use tokio::io::{AsyncRead, ReadBuf};
 use tracing::Instrument;
 
 use crate::Edge;
@@ -21,7 +19,7 @@ use crate::both_ways::{Up, both_ways};
 use crate::head::{self, FieldSpan, Framing, Head, Progress, Refusal};
 use crate::hit;
 use crate::leaving::{self, GivenUp, left, unless};
-use crate::linger::linger;
+use crate::linger::{After, linger};
 use crate::reply::Reply;
 use crate::request::{Request, Upgrade, Via};
 use crate::stream::Stream;
@@ -68,7 +66,7 @@ enum Step {
     /// A plain hit, answered; what the socket did not take is still to be written.
     Answered {
         unsent: hit::Unsent,
-        keep_alive: bool,
+        after: After,
     },
     Request(Box<Incoming>),
     Refused(Refusal),
@@ -82,7 +80,7 @@ struct Incoming {
     /// The way up for another protocol, once switched.
     tunnel: Option<Chunks>,
     expects_continue: bool,
-    keep_alive: bool,
+    after: After,
 }
 
 impl Connection {
@@ -126,16 +124,20 @@ impl Connection {
                 Step::Partial => {
                     head_started.get_or_insert_with(Instant::now);
                 }
-                Step::Answered { unsent, keep_alive } => {
+                Step::Answered { unsent, after } => {
                     head_started = None;
                     self.requests = self.requests.saturating_add(1);
                     if let Some(rest) = unsent
-                        && Box::pin(self.write_rest(*rest, edge.settings.timeouts.send.0)).await.is_err()
+                        && Box::pin(self.stream.write_rest(*rest, edge.settings.timeouts.send.0))
+                            .await
+                            .is_err()
                     {
                         return;
                     }
-                    if !keep_alive {
-                        return Box::pin(linger(&mut self.stream)).await;
+                    match after {
+                        After::Next => {}
+                        After::Close if self.buffer.is_empty() => return,
+                        After::Close | After::Linger => return Box::pin(linger(&mut self.stream)).await,
                     }
                 }
                 Step::Request(incoming) => {
@@ -215,27 +217,32 @@ impl Connection {
         if sites.misdirected(self.stream.sni(), head.host.as_ref()) {
             return (Step::Refused(Refusal::Misdirected), used);
         }
-        let keep_alive = self.may_keep_alive(head.keep_alive);
+        let after = self.after(&head);
         if let Some(hit) = hit::find(&self.edge, &sites, &head, &self.via, scratch) {
-            let step = match hit.send(&self.edge, &head, &self.via, keep_alive, (&mut self.stream, context)) {
-                Ok(unsent) => Step::Answered { unsent, keep_alive },
+            let step = match hit.send(
+                &self.edge,
+                &head,
+                &self.via,
+                after == After::Next,
+                (&mut self.stream, context),
+            ) {
+                Ok(unsent) => Step::Answered { unsent, after },
                 Err(_) => Step::Closed,
             };
             return (step, used);
         }
-        match self.incoming(&head, keep_alive) {
+        match self.incoming(&head, after) {
             Ok(incoming) => (Step::Request(Box::new(incoming)), used),
             Err(refusal) => (Step::Refused(refusal), used),
         }
     }
 
-    fn may_keep_alive(&self, asked: bool) -> bool {
-        asked
-            && u64::from(self.requests) + 1 < self.edge.settings.limits.requests_per_connection
-            && !self.edge.shutdown.is_draining()
+    fn after(&self, head: &Head<'_>) -> After {
+        let is_last = u64::from(self.requests) + 1 >= self.edge.settings.limits.requests_per_connection;
+        After::of(head, &self.stream, is_last || self.edge.shutdown.is_draining())
     }
 
-    fn incoming(&self, head: &Head<'_>, keep_alive: bool) -> Result<Incoming, Refusal> {
+    fn incoming(&self, head: &Head<'_>, after: After) -> Result<Incoming, Refusal> {
         let upgrade = head.upgrade.filter(|_| head.method == "GET" && !head.has_body()).and_then(Upgrade::of);
         let mut tunnel = None;
         let (body, pump) = match head.framing {
@@ -261,13 +268,14 @@ impl Connection {
             pump,
             tunnel,
             expects_continue: head.expect_continue,
-            keep_alive,
+            after,
         })
     }
 
     /// One request through the handler, both directions at once. True: the connection may be used again.
     async fn exchange(&mut self, incoming: Incoming) -> bool {
-        let Incoming { request, framing, pump, tunnel, expects_continue, keep_alive } = incoming;
+        let Incoming { request, framing, pump, tunnel, expects_continue, after } = incoming;
+        let keep_alive = after == After::Next;
         let line = record::Line::of(&request);
         let visit = Visit::of(&request);
         let manner =
@@ -305,11 +313,18 @@ impl Connection {
             }
         };
         spans::answered(&visit.span, &reply);
-        self.finished(&line, sent, reply, whole).await
+        self.finished(&line, sent, reply, whole, after).await
     }
 
     /// Logs and counts; closes the connection unless it may be used again.
-    async fn finished(&mut self, line: &record::Line, sent: Sent, reply: Reply, body_read: bool) -> bool {
+    async fn finished(
+        &mut self,
+        line: &record::Line,
+        sent: Sent,
+        reply: Reply,
+        body_read: bool,
+        after: After,
+    ) -> bool {
         record::request(&self.edge, line, sent, &reply);
         // Whoever still makes it learns that nobody reads.
         drop(reply);
@@ -322,7 +337,9 @@ impl Connection {
         if sent.reusable && body_read {
             return true;
         }
-        linger(&mut self.stream).await;
+        if after != After::Close || !self.buffer.is_empty() {
+            linger(&mut self.stream).await;
+        }
         false
     }
 
@@ -334,22 +351,6 @@ impl Connection {
                 .await;
         record::refusal(&self.edge, self.via.peer, refusal, sent, &reply);
         linger(&mut self.stream).await;
-    }
-
-    async fn write_rest(&mut self, (head, body): (Bytes, Bytes), patience: Duration) -> io::Result<()> {
-        let mut rest = head.chain(body);
-        while rest.has_remaining() {
-            match timeout(patience, self.stream.write_buf(&mut rest)).await {
-                Ok(Ok(1..)) => {}
-                Ok(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(Err(error)) => return Err(error),
-                Err(_) => return Err(io::ErrorKind::TimedOut.into()),
-            }
-        }
-        match timeout(patience, self.stream.flush()).await {
-            Ok(flushed) => flushed,
-            Err(_) => Err(io::ErrorKind::TimedOut.into()),
-        }
     }
 }
 

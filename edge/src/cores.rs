@@ -28,6 +28,7 @@ struct Core {
 struct Handed {
     stream: net::TcpStream,
     peer: net::SocketAddr,
+    port: u16,
     place: Place,
     door: usize,
 }
@@ -110,9 +111,9 @@ impl Worker {
             }
         });
         let taking_over = async {
-            while let Some(Handed { stream, peer, place, door }) = handed.recv().await {
+            while let Some(Handed { stream, peer, port, place, door }) = handed.recv().await {
                 match TcpStream::from_std(stream) {
-                    Ok(stream) => self.begin(door, Guest { stream, peer, place }),
+                    Ok(stream) => self.begin(door, Guest { stream, peer, port, place }),
                     Err(error) => tracing::warn!(%error, "connection not taken over"),
                 }
             }
@@ -129,9 +130,9 @@ impl Worker {
     fn take(&self, door: usize, guest: Guest) {
         let Some(other) = self.lighter() else { return self.begin(door, guest) };
         let Ok(permit) = other.handed.try_reserve() else { return self.begin(door, guest) };
-        let Guest { stream, peer, place } = guest;
+        let Guest { stream, peer, port, place } = guest;
         match stream.into_std() {
-            Ok(stream) => permit.send(Handed { stream, peer, place, door }),
+            Ok(stream) => permit.send(Handed { stream, peer, port, place, door }),
             Err(error) => tracing::warn!(%error, "connection not handed on"),
         }
     }

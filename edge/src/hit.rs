@@ -29,7 +29,10 @@ use crate::request::Via;
 use crate::sites::{Chosen, Location, Sites};
 use crate::stream::{Stream, Taken};
 use crate::writer::{self, Manner};
-use crate::{Edge, answer, from_files};
+use crate::{Edge, answer, clock, from_files};
+use joined::{Joined, Said};
+
+mod joined;
 
 /// Fields that make a request anything but plain.
 const NOT_PLAIN: Seen = Seen::of(&[Known::Authorization, Known::Expect, Known::Upgrade]);
@@ -58,14 +61,21 @@ const FORWARDING: Seen = Seen::of(&[Known::Forwarded, Known::XForwarded, Known::
 #[derive(Default)]
 pub(crate) struct Scratch {
     key: Vec<u8>,
+    out: Out,
+}
+
+/// The room to answer in.
+#[derive(Default)]
+struct Out {
     head: Vec<u8>,
+    joined: Joined,
 }
 
 /// What answers the request, and the room to answer in.
 pub(crate) struct Hit<'a> {
     found: Kept,
     entry: Entry<'a>,
-    head: &'a mut Vec<u8>,
+    out: &'a mut Out,
 }
 
 /// What is to be written down of it, once it is sent.
@@ -112,7 +122,7 @@ pub(crate) fn find<'a>(
         let (method, fields) = (method(head), fields(head));
         let reply = from_files::from_memory(edge, location, (&method, &fields), &path)?;
         let entry = Entry { location, result: CacheResult::File, started };
-        return Some(Hit { found: Kept::File(Box::new(reply)), entry, head: &mut scratch.head });
+        return Some(Hit { found: Kept::File(Box::new(reply)), entry, out: &mut scratch.out });
     }
     let policy = location.cache.as_ref().filter(|policy| is_plain(policy))?;
     if location.expires != Expires::Off || (head.method == "HEAD" && policy.methods == Methods::Get) {
@@ -120,7 +130,7 @@ pub(crate) fn find<'a>(
     }
     let page = find_page(edge, policy, head, (via.scheme, host), started, &mut scratch.key)?;
     let entry = Entry { location, result: CacheResult::Hit, started };
-    Some(Hit { found: Kept::Page(page), entry, head: &mut scratch.head })
+    Some(Hit { found: Kept::Page(page), entry, out: &mut scratch.out })
 }
 
 impl<'a> Hit<'a> {
@@ -134,10 +144,20 @@ impl<'a> Hit<'a> {
         (stream, context): (&mut Stream, &mut Context<'_>),
     ) -> io::Result<Unsent> {
         let head_only = head.method == "HEAD";
-        let Self { found, entry, head: out } = self;
+        let Self { found, entry, out } = self;
+        let Out { head: out, joined } = out;
         let (status, body) = match found {
             Kept::Page(page) if !head.seen.any(CONDITIONAL) => {
-                write_head(edge, &page, keep_alive, head.version, entry.started, out);
+                let said = Said::of(&page, entry.started, keep_alive, head.version);
+                let write_head = |out: &mut Vec<u8>| write_head(edge, &page, said, entry.started, out);
+                if !head_only && let Some((whole, body_at)) = joined.find(&page, said, write_head) {
+                    let taken = stream.write_now(context, &[IoSlice::new(whole)])?;
+                    let unsent = rest(taken, whole.get(..body_at).unwrap_or_default(), &page.body);
+                    entry.record(edge, head, via, page.head.status, page.body.len() as u64);
+                    return Ok(unsent);
+                }
+                out.clear();
+                write_head(out);
                 (page.head.status, page.body.clone())
             }
             found => {
@@ -263,10 +283,17 @@ fn selecting(head: &Head<'_>, names: &[HeaderName]) -> HeaderMap {
     fields
 }
 
-fn write_head(edge: &Edge, page: &Page, keep_alive: bool, version: Version, now: Instant, out: &mut Vec<u8>) {
-    out.clear();
+impl Said {
+    fn of(page: &Page, now: Instant, keep_alive: bool, version: Version) -> Self {
+        let age = page.head.age(now);
+        let date = if page.has_date { 0 } else { clock::second(now) };
+        Self { age: age.as_secs(), ttl: page.head.lifetime.ttl_at(age), date, keep_alive, version }
+    }
+}
+
+fn write_head(edge: &Edge, page: &Page, said: Said, now: Instant, out: &mut Vec<u8>) {
     out.extend_from_slice(&page.wire_head);
-    let status = answer::hit_status(&page.head, now);
+    let status = answer::hit_status(said.ttl);
     out.extend_from_slice(b"cache-status: ");
     status.write(out);
     out.extend_from_slice(b"\r\n");
@@ -274,12 +301,12 @@ fn write_head(edge: &Edge, page: &Page, keep_alive: bool, version: Version, now:
         writer::field_line(out, answer::X_CACHE_STATUS.as_str(), status.nginx_word().as_bytes());
     }
     out.extend_from_slice(b"age: ");
-    writer::number(out, page.head.age(now).as_secs());
+    writer::number(out, said.age);
     out.extend_from_slice(b"\r\n");
     if !page.has_date {
-        writer::date_line(out);
+        writer::date_line(out, now);
     }
-    writer::persistence_line(out, keep_alive, version.into());
+    writer::persistence_line(out, said.keep_alive, said.version.into());
     out.extend_from_slice(b"\r\n");
 }
 

@@ -9,10 +9,6 @@ use edge::{Config, Edge, Listeners, Peers};
 use process::program::{self, Running};
 use process::settings::{Mistakes, load_section};
 
-/// Takes less for each connection than the C library does: docs/performance.md.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Terminates HTTP. Exit codes: 0 done, 1 failed, 2 wrong use.
 #[derive(Debug, Parser)]
 #[command(name = "edge", version)]

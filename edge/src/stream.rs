@@ -3,9 +3,12 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 
 use crate::ask::Scheme;
@@ -59,7 +62,7 @@ impl Stream {
         parts: &[IoSlice<'_>],
     ) -> io::Result<Taken> {
         match self {
-            Self::Plain(tcp) => match tcp.try_write_vectored(parts) {
+            Self::Plain(tcp) => match write_plain(tcp, parts) {
                 Ok(bytes) => Ok(Taken { bytes, flushed: true }),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     Ok(Taken { bytes: 0, flushed: true })
@@ -78,6 +81,37 @@ impl Stream {
                 Ok(Taken { bytes, flushed })
             }
         }
+    }
+}
+
+impl Stream {
+    /// Writes what was not taken at once; each write may wait for `patience`.
+    pub(crate) async fn write_rest(
+        &mut self,
+        (head, body): (Bytes, Bytes),
+        patience: Duration,
+    ) -> io::Result<()> {
+        let mut rest = head.chain(body);
+        while rest.has_remaining() {
+            match timeout(patience, self.write_buf(&mut rest)).await {
+                Ok(Ok(1..)) => {}
+                Ok(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(Err(error)) => return Err(error),
+                Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+            }
+        }
+        match timeout(patience, self.flush()).await {
+            Ok(flushed) => flushed,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+}
+
+/// `send` is cheaper than `writev`, where one piece is all.
+fn write_plain(tcp: &TcpStream, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+    match parts {
+        [all] => tcp.try_write(all),
+        _ => tcp.try_write_vectored(parts),
     }
 }
 

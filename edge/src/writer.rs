@@ -1,7 +1,7 @@
 //! Writes a reply to an HTTP/1 connection: head, framing, body; checks that the body is as long as its head says.
 
 use std::io::{self, IoSlice};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
 use futures_util::FutureExt;
@@ -209,7 +209,7 @@ fn write_head(out: &mut Vec<u8>, reply: &Reply, framing: Framing, keep_alive: bo
         }
     }
     if !reply.headers.contains_key(DATE) {
-        date_line(out);
+        date_line(out, Instant::now());
     }
     persistence_line(out, keep_alive, manner.version);
     out.extend_from_slice(b"\r\n");
@@ -247,9 +247,9 @@ pub(crate) fn length_line(out: &mut Vec<u8>, length: u64) {
     out.extend_from_slice(b"\r\n");
 }
 
-pub(crate) fn date_line(out: &mut Vec<u8>) {
+pub(crate) fn date_line(out: &mut Vec<u8>, now: Instant) {
     out.extend_from_slice(b"date: ");
-    clock::with_http_date(|date| out.extend_from_slice(date));
+    clock::with_http_date(now, |date| out.extend_from_slice(date));
     out.extend_from_slice(b"\r\n");
 }
 

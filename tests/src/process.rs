@@ -82,6 +82,13 @@ impl Process {
         kill_process(pid, signal).unwrap_or_else(|error| panic!("{} takes no signal: {error}", self.name));
     }
 
+    /// Bytes of memory that it holds, with its share of what others hold too.
+    pub fn memory(&self) -> usize {
+        let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child().id())).unwrap();
+        let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+    }
+
     pub fn is_running(&self) -> bool {
         self.child().try_wait().unwrap().is_none()
     }

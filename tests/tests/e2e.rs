@@ -4,6 +4,9 @@
 // Connections, framing, streaming, timeouts.
 #[path = "e2e/http.rs"]
 mod http;
+// Crowds that come and go.
+#[path = "e2e/storms.rs"]
+mod storms;
 // HTTP/2 towards clients: the same answers, strictness, limits, drain.
 #[path = "e2e/http2.rs"]
 mod http2;

@@ -12,10 +12,6 @@ mod run;
 mod serve;
 mod settings;
 
-/// Takes less for each connection than the C library does: docs/performance.md.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let result = match cli::Cli::parse().command {
         cli::Command::Run(args) => run::from_file(&args),

@@ -13,10 +13,6 @@ use process::shutdown::Shutdown;
 use tokio::net::TcpListener;
 use wsgi_adapter::{Config, Pools};
 
-/// Takes less for each connection than the C library does: docs/performance.md.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// How long streams under way may take at shutdown.
 const GRACE: Duration = Duration::from_secs(30);
 /// The admin listener outlives the start of a drain by no more than this; the process ends sooner.

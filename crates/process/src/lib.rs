@@ -1,5 +1,6 @@
 //! What any of our processes does, mechanism only: load settings, log and trace, listen, shut down. Knows no HTTP, gRPC or Redis.
 
+mod allocator;
 mod host;
 pub mod listen;
 pub mod nofile;

@@ -47,6 +47,8 @@ fn bind(address: SocketAddr, backlog: i32, reuse_port: bool) -> io::Result<TcpLi
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(reuse_port)?;
     socket.set_nonblocking(true)?;
+    // Connections inherit it.
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.listen(backlog)?;
     Ok(socket.into())

@@ -1,7 +1,7 @@
 //! A reply on its way into a stream: its head, and its body as fast as the client's windows allow.
 
 use std::future::poll_fn;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -40,7 +40,7 @@ pub(super) fn head(reply: &Reply) -> Response<()> {
         headers.insert(SERVER, HeaderValue::from_static("weir"));
     }
     if !headers.contains_key(DATE)
-        && let Ok(date) = clock::with_http_date(HeaderValue::from_bytes)
+        && let Ok(date) = clock::with_http_date(Instant::now(), HeaderValue::from_bytes)
     {
         headers.insert(DATE, date);
     }

@@ -1,5 +1,6 @@
 //! HTTP/1.1 towards clients: connections, framing, streaming, timeouts.
 
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use weir_tests::{Stack, both_topologies, until};
@@ -24,6 +25,30 @@ ttl = "60s"
 
 /// SHA-256 of "hello world".
 const HELLO_WORLD: &str = "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9";
+
+both_topologies!(a_client_that_says_close_is_not_waited_for, SETTINGS);
+fn a_client_that_says_close_is_not_waited_for(stack: &Stack) {
+    stack.get("/cached/count/page").expect(200);
+    let close: &[_] = &[("Connection", "close")];
+    for (method, target, fields, body, is_waited_for) in [
+        ("GET", "/cached/count/page", close, "", false),
+        ("HEAD", "/cached/count/page", close, "", false),
+        ("GET", "/count/through", close, "", false),
+        // Of these there may be more to come, which must not be answered by a reset before the reply is read.
+        ("POST", "/count/through", &[("Connection", "close"), ("Content-Length", "1")], "x", true),
+        ("GET", "/a b", &[], "", true),
+    ] {
+        let mut client = stack.connect();
+        client.ask(method, target, fields, body.as_bytes());
+        client.expect_closed();
+        let sent = (0..5).all(|_| {
+            let sent = client.try_send("x").is_ok();
+            sleep(Duration::from_millis(20));
+            sent
+        });
+        assert_eq!(sent, is_waited_for, "{method} {target}");
+    }
+}
 
 both_topologies!(a_connection_is_kept_for_the_next_request, SETTINGS);
 fn a_connection_is_kept_for_the_next_request(stack: &Stack) {
@@ -273,7 +298,7 @@ fn slow_clients_are_left(stack: &Stack) {
     let mut client = stack.connect();
     client.send("GET /count/slow HTTP/1.1\r\nX: ");
     let closed = until("a head that dribbles is given up", || {
-        std::thread::sleep(Duration::from_millis(100));
+        sleep(Duration::from_millis(100));
         client.try_send("x").is_err().then_some(true)
     });
     assert!(closed);

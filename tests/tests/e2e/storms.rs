@@ -1,0 +1,44 @@
+//! A crowd that comes and goes: what is kept of it.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use weir_tests::{Client, Stack, both_topologies, until};
+
+const SETTINGS: &str = r#"
+[[edge.site]]
+server_name = ["localhost"]
+[[edge.site.location]]
+match = "/"
+pool = "app"
+[edge.site.location.cache]
+ttl = "1h"
+"#;
+
+const CROWD: usize = 2000;
+const STORMS: usize = 3;
+/// An idle connection takes about as much.
+const EACH: usize = 512;
+
+both_topologies!(the_memory_of_a_crowd_is_given_back_when_it_has_gone, SETTINGS);
+fn the_memory_of_a_crowd_is_given_back_when_it_has_gone(stack: &Stack) {
+    let most = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most }).unwrap();
+    let crowd = |size: usize| -> Vec<Client> {
+        let visit = |_| {
+            let mut client = stack.connect();
+            client.get("/count/page").expect(200);
+            client
+        };
+        (0..size).map(visit).collect()
+    };
+    drop(crowd(100));
+    let before = stack.edge.memory();
+    let mut grown = 0;
+    for _ in 0..STORMS {
+        let _there = crowd(CROWD);
+        grown = stack.edge.memory().saturating_sub(before);
+    }
+    assert!(grown > CROWD * EACH, "a crowd that takes {grown} bytes proves nothing");
+    until("most of the memory is given back", || {
+        (stack.edge.memory().saturating_sub(before) < grown / 3).then_some(())
+    });
+}
