@@ -132,7 +132,8 @@ impl L1 {
             return Found::Miss { variant: None };
         }
         let wanted = if slot.vary.is_empty() { Vec::new() } else { selected(&slot.vary) };
-        let page = slot.variants.iter().find(|(variant, _)| *variant == wanted).map(|(_, page)| page);
+        let page = slot.variants.iter().find(|(variant, _)| slot.vary.is_empty() || *variant == wanted);
+        let page = page.map(|(_, page)| page);
         let found = page.and_then(|page| Some((page, page.lifetime(key, now)?)));
         let used = found.as_ref().map(|(page, lifetime)| {
             let age = page.head.age(now);
