@@ -76,10 +76,11 @@ impl Locations {
             return false;
         }
         let path = path.as_bytes();
-        let with_slash = || path.iter().chain(b"/");
-        let Ok(at) = self.nodes.binary_search_by(|node| node.text.iter().cmp(with_slash())) else {
-            return false;
+        let to_path_and_slash = |node: &Node| match node.text.split_at_checked(path.len()) {
+            Some((beginning, rest)) => beginning.cmp(path).then_with(|| rest.cmp(b"/")),
+            None => node.text.as_ref().cmp(path),
         };
+        let Ok(at) = self.nodes.binary_search_by(to_path_and_slash) else { return false };
         let Some(node) = self.nodes.get(at) else { return false };
         (node.exact.is_some_and(&passes) || node.prefix.is_some_and(|prefix| passes(prefix.location)))
             && self.nodes.binary_search_by(|node| node.text.as_ref().cmp(path)).is_err()

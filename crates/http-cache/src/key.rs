@@ -154,7 +154,9 @@ pub(crate) fn push_origin(scheme: &str, authority: &str, out: &mut Vec<u8>) -> R
     let host = host.strip_suffix('.').unwrap_or(host);
     let before = out.len();
     out.extend_from_slice(host.as_bytes());
-    out.iter_mut().skip(before).for_each(|byte| byte.make_ascii_lowercase());
+    if let Some(host) = out.get_mut(before..) {
+        host.make_ascii_lowercase();
+    }
     if !port.is_empty() && port != default_port {
         out.push(b':');
         out.extend_from_slice(port.as_bytes());
