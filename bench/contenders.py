@@ -32,6 +32,8 @@ class Running:
     servers: list[Server] = field(default_factory=list)
     # Where TLS is spoken, if it is.
     tls_port: int = 0
+    # Where the load comes from as well: for what is a matter of several threads.
+    on_both_cores: bool = False
     # What it must answer to be measured at all.
     right: dict[str, bytes] = field(default_factory=lambda: ALL)
 
@@ -45,7 +47,9 @@ class Running:
         """`settings` go beside the file's, by the environment."""
         log = self.stage.run / f"{name.replace(' ', '-')}.log"
         environment = {key: str(value) for key, value in (settings or {}).items()}
-        self.servers.append(Server(name, command, self.stage.options.server_core, log, environment))
+        options = self.stage.options
+        cores = [options.server_core, options.load_core] if self.on_both_cores else [options.server_core]
+        self.servers.append(Server(name, command, cores, log, environment))
 
     def check(self) -> None:
         """Waits until all answer; what they answer is what the application says and the file holds."""
@@ -112,6 +116,11 @@ def _weir(running: Running) -> None:
     config = _filled(running.stage, ["weir.toml"], **words)
     running.ports.append(port)
     running.start("weir", ["target/release/weir", "run", "--config", str(config)])
+
+
+def _weir_on_both_cores(running: Running) -> None:
+    running.on_both_cores = True
+    _weir(running)
 
 
 def _varnish(running: Running) -> None:
@@ -204,6 +213,7 @@ def _free_port() -> int:
 
 NGINX = Contender("nginx", _nginx)
 WEIR = Contender("Weir", _weir)
+ON_BOTH_CORES = Contender("Weir, two cores", _weir_on_both_cores)
 VARNISH = Contender("Varnish", _varnish, "varnishd")
 HAPROXY = Contender("HAProxy", _haproxy, "haproxy")
 FLOOR = Contender("bare epoll loop", _floor)

@@ -1,4 +1,4 @@
-"""A process that the bench starts, with its children: pinned to a core, looked at in /proc, stopped for certain."""
+"""A process that the bench starts, with its children: pinned to cores, looked at in /proc, stopped for certain."""
 
 import os
 import signal
@@ -17,12 +17,14 @@ class Server:
     """Starts COMMAND in a session of its own, so that its children can be told from all others' and a Ctrl-C in the
     terminal does not reach it before us."""
 
-    def __init__(self, name: str, command: list[str], core: int, log: Path, environment: dict[str, str] | None = None):
+    def __init__(
+        self, name: str, command: list[str], cores: list[int], log: Path, environment: dict[str, str] | None = None
+    ):
         self.name = name
         self.log = log
         with log.open("ab") as output:
             self._leader = subprocess.Popen(
-                ["taskset", "--cpu-list", str(core), *command],
+                ["taskset", "--cpu-list", ",".join(map(str, cores)), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

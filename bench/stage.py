@@ -90,7 +90,7 @@ def _uwsgi(ready: Stage) -> Server:
     command += ["--master", f"--processes={WORKERS}", "--buffer-size=32768", "--single-interpreter"]
     command += ["--need-app", "--die-on-term", "--disable-logging"]
     environment = {"BENCH_CALLS": str(_calls_file(ready.run))}
-    return Server("uWSGI", command, ready.options.load_core, ready.run / "uwsgi.log", environment)
+    return Server("uWSGI", command, [ready.options.load_core], ready.run / "uwsgi.log", environment)
 
 
 def _make_certificate(ready: Stage) -> None:
