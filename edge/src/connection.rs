@@ -298,7 +298,9 @@ impl Connection {
                     (sent, reply, true)
                 }
                 Some(reply) => match tunnel.filter(|_| reply.status == StatusCode::SWITCHING_PROTOCOLS) {
-                    Some(chunks) => tunnel::run(stream, buffer, reply, chunks, &edge.settings.timeouts).await,
+                    Some(chunks) => {
+                        Box::pin(tunnel::run(stream, buffer, reply, chunks, &edge.settings.timeouts)).await
+                    }
                     None => {
                         let (sent, reply) =
                             send(stream, buffer, reply, manner, patience, &visit.given_up).await;
@@ -308,8 +310,8 @@ impl Connection {
             },
             Some(pump) => {
                 let up = Up { framing, pump, expects_continue };
-                both_ways(stream, buffer, up, handling, manner, &edge.settings.timeouts, &visit.given_up)
-                    .await
+                let timeouts = &edge.settings.timeouts;
+                Box::pin(both_ways(stream, buffer, up, handling, manner, timeouts, &visit.given_up)).await
             }
         };
         spans::answered(&visit.span, &reply);

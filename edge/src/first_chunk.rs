@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
+use process::wait::within;
 use weir_proto::origin::Kind;
 
 use crate::body::ReplyBody;
@@ -21,7 +21,7 @@ pub(crate) async fn settle(mut reply: Reply) -> Reply {
     }
     let begun = match &mut reply.body {
         ReplyBody::Origin(body) => body.begin(MOMENT).await,
-        ReplyBody::Growing(reader) => match timeout(MOMENT, reader.begun()).await {
+        ReplyBody::Growing(reader) => match within(MOMENT, reader.begun()).await {
             Ok(false) => Err(Failure::new(Kind::CutOff, "the page broke off before it began")),
             Ok(true) | Err(_) => Ok(()),
         },

@@ -3,31 +3,44 @@
 use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
+use http_cache::fields;
 use ipnet::IpNet;
 
 use crate::ask::{Client, Scheme};
 
 /// Fields by which a proxy speaks of the client, or by which a client could steer an application behind one.
-const FORWARDING: &[&str] = &[
-    "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-proto",
-    "x-forwarded-protocol",
-    "x-forwarded-scheme",
-    "x-forwarded-ssl",
-    "x-forwarded-host",
-    "x-forwarded-server",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-real-ip",
-    "x-scheme",
-    "x-url-scheme",
-    "front-end-https",
-];
+fn is_forwarding(name: &str) -> bool {
+    matches!(
+        name,
+        "forwarded"
+            | "x-forwarded-for"
+            | "x-forwarded-proto"
+            | "x-forwarded-protocol"
+            | "x-forwarded-scheme"
+            | "x-forwarded-ssl"
+            | "x-forwarded-host"
+            | "x-forwarded-server"
+            | "x-forwarded-port"
+            | "x-forwarded-prefix"
+            | "x-real-ip"
+            | "x-scheme"
+            | "x-url-scheme"
+            | "front-end-https"
+    )
+}
 
 /// Fields that rewrite the request behind the cache's back; nobody may send them.
-const REWRITING: &[&str] =
-    &["x-original-url", "x-rewrite-url", "x-accel-redirect", "x-accel-expires", "x-accel-buffering", "proxy"];
+fn is_rewriting(name: &str) -> bool {
+    matches!(
+        name,
+        "x-original-url"
+            | "x-rewrite-url"
+            | "x-accel-redirect"
+            | "x-accel-expires"
+            | "x-accel-buffering"
+            | "proxy"
+    )
+}
 
 /// The client and its scheme; afterwards `headers` hold nothing of this kind that is not to be believed.
 pub(crate) fn settle(
@@ -36,11 +49,11 @@ pub(crate) fn settle(
     own: Scheme,
     trusted: &[IpNet],
 ) -> (Client, Scheme) {
-    REWRITING.iter().for_each(|name| drop(headers.remove(*name)));
+    fields::remove(headers, is_rewriting);
     let peer_address = peer.ip().to_canonical();
     let from_peer = Client { address: peer_address, port: peer.port() };
     if !trusted.iter().any(|net| net.contains(&peer_address)) {
-        FORWARDING.iter().for_each(|name| drop(headers.remove(*name)));
+        fields::remove(headers, is_forwarding);
         return (from_peer, own);
     }
     let scheme = match headers.get("x-forwarded-proto").map(|value| value.as_bytes()) {

@@ -41,7 +41,7 @@ pub(crate) async fn at_location(edge: &Arc<Edge>, mut request: Request, visit: &
         return answer::about_the_server();
     }
     if request.method.as_str() == PURGE {
-        return purges::request::answer(edge, &request).await;
+        return Box::pin(purges::request::answer(edge, &request)).await;
     }
     let target = request.target.clone();
     let (raw_path, query) = split(&target);
@@ -100,7 +100,7 @@ async fn from_application(
     (raw_path, query): (&str, Option<&str>),
 ) -> Reply {
     if !request.method.is_safe() {
-        return change(edge, location.cache.as_deref(), ask, request, (raw_path, query)).await;
+        return Box::pin(change(edge, location.cache.as_deref(), ask, request, (raw_path, query))).await;
     }
     let Some(policy) = location.cache.as_ref().filter(|_| request.upgrade.is_none()) else {
         return pass(edge, ask, request, None).await;
@@ -122,7 +122,7 @@ async fn from_application(
         Ok(look) => look,
         Err(Reason::Method) => {
             let held = Held::find(edge, policy, &ask, &parts);
-            return pass_head(edge, ask, request, held).await;
+            return Box::pin(pass_head(edge, ask, request, held)).await;
         }
         Err(reason) => return pass(edge, ask, request, Some(reason)).await,
     };

@@ -8,8 +8,10 @@ use futures_util::stream::{self, StreamExt};
 use http::header::UPGRADE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use parking_lot::Mutex;
+use process::wait::within;
 use tokio::sync::oneshot;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
+use tonic::Status;
 use weir_proto::fetch::{Replies, Rest};
 use weir_proto::fields;
 use weir_proto::origin::{End, FetchReply, FetchRequest, Kind, RequestHead, fetch_reply, fetch_request};
@@ -239,7 +241,9 @@ pub(crate) struct Body {
 impl Body {
     /// Waits for the first chunk, or the end, no longer than this. An error: there will be none.
     pub(crate) async fn begin(&mut self, patience: Duration) -> Result<(), Failure> {
-        if let Ok(Some(first)) = timeout(patience, self.next()).await {
+        if let Ok(message) = within(patience.min(self.patience), self.replies.next()).await
+            && let Some(first) = self.take(message).await
+        {
             self.first = Some(first?);
         }
         Ok(())
@@ -253,10 +257,21 @@ impl Body {
         if self.ended {
             return None;
         }
-        let message = match timeout(self.patience, self.replies.next()).await {
-            Ok(Some(Ok(reply))) => reply.message,
-            Ok(None) => None,
-            Ok(Some(Err(status))) => {
+        match within(self.patience, self.replies.next()).await {
+            Ok(message) => self.take(message).await,
+            Err(_) => {
+                self.end();
+                Some(Err(Failure::new(Kind::Timeout, "the reply's body stopped coming")))
+            }
+        }
+    }
+
+    /// What a message means: the next chunk, the end, or why it broke off.
+    async fn take(&mut self, message: Option<Result<FetchReply, Status>>) -> Option<Result<Bytes, Failure>> {
+        let message = match message {
+            Some(Ok(reply)) => reply.message,
+            None => None,
+            Some(Err(status)) => {
                 if is_lost(&status)
                     && self.fault.get().is_none()
                     && let Some(call) = &self.call
@@ -266,17 +281,13 @@ impl Body {
                 self.end();
                 return Some(Err(blame_client(from_status(status), &self.fault)));
             }
-            Err(_) => {
-                self.end();
-                return Some(Err(Failure::new(Kind::Timeout, "the reply's body stopped coming")));
-            }
         };
         match message {
             Some(fetch_reply::Message::Chunk(chunk)) => return Some(Ok(chunk)),
             Some(fetch_reply::Message::End(End {})) => {
                 self.end();
                 // A stream that is dropped before its trailers is a reset one, and h2 gives up a connection that has had many.
-                let _ = timeout(TRAILERS, self.replies.next()).await;
+                let _ = within(TRAILERS, self.replies.next()).await;
             }
             Some(fetch_reply::Message::Failure(failure)) => {
                 self.end();
@@ -315,7 +326,7 @@ impl From<weir_proto::origin::Failure> for Failure {
 }
 
 /// The call got lost with its connection. What the adapter itself says has other codes.
-fn is_lost(status: &tonic::Status) -> bool {
+fn is_lost(status: &Status) -> bool {
     use tonic::Code::{Cancelled, Internal, Unavailable, Unknown};
     matches!(status.code(), Unavailable | Unknown | Cancelled | Internal)
 }
@@ -325,7 +336,7 @@ fn is_idempotent(method: &str) -> bool {
     matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE")
 }
 
-fn from_status(status: tonic::Status) -> Failure {
+fn from_status(status: Status) -> Failure {
     let kind = match status.code() {
         tonic::Code::DeadlineExceeded => Kind::Timeout,
         tonic::Code::ResourceExhausted => Kind::Overloaded,

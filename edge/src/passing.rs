@@ -118,7 +118,8 @@ async fn ask_application(
     let conditional =
         [IF_NONE_MATCH, IF_MODIFIED_SINCE].iter().any(|name| request.headers.contains_key(name));
     let body = request.body.take();
-    let mut fetched = edge.origins.fetch(|| head(&request), body).await;
+    // Boxed: each that the request goes through before would copy its room.
+    let mut fetched = Box::pin(edge.origins.fetch(|| head(&request), body)).await;
     let upstream = started.elapsed();
     edge.metrics.application_calls.inc();
     if let Ok(reply) = &fetched

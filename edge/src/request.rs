@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use http::{HeaderMap, Method, Version};
+use http::{HeaderMap, HeaderName, Method, Version};
 
 use process::telemetry;
 use process::trace::TraceContext;
@@ -12,6 +12,8 @@ use crate::ask::{Client, Scheme};
 use crate::body::RequestBody;
 use crate::head::{self, Head, Refusal};
 use crate::{Edge, forwarded};
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The connection a request came by.
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +84,7 @@ impl Request {
         if head.target.scheme() == Some(head::Scheme::Https) && scheme == Scheme::Http {
             return Err(Refusal::TargetForm);
         }
-        let parent = headers.remove("traceparent");
+        let parent = headers.remove(TRACEPARENT);
         let parent = parent.and_then(|value| TraceContext::parse(value.to_str().ok()?));
         Ok(Self {
             method: Method::from_bytes(head.method.as_bytes()).map_err(|_| Refusal::Method)?,

@@ -1,12 +1,14 @@
 //! Writes a reply to an HTTP/1 connection: head, framing, body; checks that the body is as long as its head says.
 
 use std::io::{self, IoSlice};
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
 use futures_util::FutureExt;
 use http::header::{AGE, CONNECTION, CONTENT_LENGTH, DATE, SERVER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, StatusCode, Version};
+use process::wait::within;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -71,7 +73,9 @@ pub(crate) async fn send<W: AsyncWrite + Unpin>(
         }
         send_body(&mut out, head, &mut reply.body, framing, &mut sent).await
     };
-    match unless(left, sending).await {
+    // Pinned here, as they would be copied on their way in.
+    let done = unless(pin!(left), pin!(sending)).await;
+    match done {
         Some(Ok(())) => sent.reusable = keep_alive,
         Some(Err(_)) | None => {
             sent.broken = true;
@@ -144,16 +148,17 @@ impl<W: AsyncWrite + Unpin> Out<'_, W> {
             for (slice, part) in slices.iter_mut().zip(&parts[first..]) {
                 *slice = IoSlice::new(part);
             }
-            let writing = timeout(self.patience, self.stream.write_vectored(&slices[..count.min(4)]));
-            tokio::pin!(writing);
+            let mut writing = pin!(self.stream.write_vectored(&slices[..count.min(4)]));
             let written = match writing.as_mut().now_or_never() {
                 Some(written) => written,
                 None => {
                     rest.go_on();
-                    writing.await
+                    timeout(self.patience, writing)
+                        .await
+                        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
                 }
             };
-            let mut written = written.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+            let mut written = written?;
             if written == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
@@ -167,10 +172,9 @@ impl<W: AsyncWrite + Unpin> Out<'_, W> {
             }
         }
         // Of no effect without TLS.
-        match timeout(self.patience, self.stream.flush()).await {
-            Ok(flushed) => flushed,
-            Err(_) => Err(io::ErrorKind::TimedOut.into()),
-        }
+        within(self.patience, self.stream.flush())
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 

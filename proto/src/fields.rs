@@ -1,5 +1,6 @@
 //! HTTP field lines: between `http::HeaderMap` and the contract's `Field`.
 
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::origin::Field;
@@ -9,17 +10,19 @@ use crate::origin::Field;
 #[error("field line is not valid HTTP")]
 pub struct InvalidField;
 
-/// Field lines in order, repeats kept.
+/// Field lines in order, repeats kept. All are copied into one piece of memory.
 pub fn from_headers(headers: &HeaderMap) -> Vec<Field> {
-    headers.iter().map(|(name, value)| field(name, value)).collect()
-}
-
-/// One field line. The name is copied only if it is not a well-known one.
-pub fn field(name: &HeaderName, value: &HeaderValue) -> Field {
-    Field {
-        name: bytes::Bytes::copy_from_slice(name.as_str().as_bytes()),
-        value: bytes::Bytes::copy_from_slice(value.as_bytes()),
-    }
+    let length = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    let mut memory = BytesMut::with_capacity(length);
+    let mut copy = |text: &[u8]| -> Bytes {
+        memory.extend_from_slice(text);
+        memory.split().freeze()
+    };
+    let field = |(name, value): (&HeaderName, &HeaderValue)| Field {
+        name: copy(name.as_str().as_bytes()),
+        value: copy(value.as_bytes()),
+    };
+    headers.iter().map(field).collect()
 }
 
 /// The map that the field lines make, each name and value checked.

@@ -13,11 +13,11 @@ use weir_proto::origin::{FetchRequest, RequestHead, fetch_reply, origin_server};
 
 use crate::error::Error;
 use crate::fetch::{Failed, fetch};
-use crate::led::{Led, Reader};
+use crate::led::Led;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::pools::Pools;
-use crate::replies::{self, Replies};
+use crate::replies::{self, Reader, Replies};
 use crate::spans;
 
 /// The request's head is the first thing an edge sends.
@@ -48,17 +48,15 @@ impl Adapter {
         let metrics = self.pools.metrics.clone();
         let within = span.clone();
         let work = async move {
-            let fetched = async {
-                match &pool {
-                    Some(pool) if pool.config.variables_of(&head.variables).is_none() => {
-                        Err(Error::UnknownVariables(head.variables.clone()).into())
-                    }
-                    Some(pool) => fetch(pool, &head, rest, &replies, &span).await,
-                    None => Err(Error::UnknownPool(head.pool.clone()).into()),
+            let fetched = match &pool {
+                Some(pool) if pool.config.variables_of(&head.variables).is_none() => {
+                    Err(Error::UnknownVariables(head.variables.clone()).into())
                 }
+                // The edge may leave before its end. The fetch sees it, and ends when its server is free again.
+                Some(pool) => fetch(pool, &head, rest, &replies, &span).await,
+                None => Err(Error::UnknownPool(head.pool.clone()).into()),
             };
-            // The edge may leave before that. The fetch sees it, and ends when its server is free again.
-            if let Err(failed) = fetched.await {
+            if let Err(failed) = fetched {
                 spans::failed(&span, &failed);
                 tell(&failed, &head, pool.as_deref(), &metrics, &replies).await;
             }
@@ -77,7 +75,7 @@ impl origin_server::Origin for Adapter {
     ) -> Result<Response<Self::FetchStream>, Status> {
         let mut messages = request.into_inner();
         let head = first_message(&mut messages).await.map_err(|error| error.status())?;
-        let (replies, stream) = replies::channel();
+        let (replies, stream) = replies::channel(Reader::Network);
         // An error ends the messages as an edge that leaves does.
         let rest = messages.map_while(Result::ok);
         let work = self.work(head, Box::pin(rest), replies);
@@ -90,7 +88,7 @@ impl origin_server::Origin for Adapter {
 
 impl Fetcher for Adapter {
     fn fetch(&self, head: RequestHead, rest: Rest) -> fetch::Replies {
-        let (replies, stream) = replies::channel();
+        let (replies, stream) = replies::channel(Reader::Here);
         Box::new(Led::new(self.work(head, rest, replies), stream, Reader::Here, self.shutdown.clone()))
     }
 }

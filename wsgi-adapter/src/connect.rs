@@ -148,29 +148,30 @@ pub(crate) async fn connect(endpoint: &Endpoint, until: Instant) -> Result<Socke
         Endpoint::Unix(path) => connect_unix(path).map(Socket::Unix).map_err(refused),
         // What it stands for is connected to.
         Endpoint::Srv(_) => Err(ServerError::Lookup(io::ErrorKind::Unsupported.into())),
-        Endpoint::Tcp { host, port } => {
-            let found = timeout_at(until, lookup_host((host.as_str(), *port))).await;
-            let addresses: Vec<_> =
-                found.map_err(|_| ServerError::ConnectTimeout)?.map_err(ServerError::Lookup)?.collect();
-            let mut error =
-                ServerError::Lookup(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
-            for (tried, address) in (0u32..).zip(&addresses) {
-                // A silent address leaves its share of the time to the others.
-                let left = u32::try_from(addresses.len()).unwrap_or(u32::MAX).saturating_sub(tried).max(1);
-                let now = Instant::now();
-                let share = now + until.saturating_duration_since(now) / left;
-                match timeout_at(share, TcpStream::connect(address)).await {
-                    Ok(Ok(stream)) => {
-                        stream.set_nodelay(true).map_err(ServerError::Connect)?;
-                        return Ok(Socket::Tcp(stream));
-                    }
-                    Ok(Err(refusal)) => error = refused(refusal),
-                    Err(_) => error = ServerError::ConnectTimeout,
-                }
+        Endpoint::Tcp { host, port } => Box::pin(connect_tcp(host, *port, until)).await.map(Socket::Tcp),
+    }
+}
+
+async fn connect_tcp(host: &str, port: u16, until: Instant) -> Result<TcpStream, ServerError> {
+    let found = timeout_at(until, lookup_host((host, port))).await;
+    let addresses: Vec<_> =
+        found.map_err(|_| ServerError::ConnectTimeout)?.map_err(ServerError::Lookup)?.collect();
+    let mut error = ServerError::Lookup(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+    for (tried, address) in (0u32..).zip(&addresses) {
+        // A silent address leaves its share of the time to the others.
+        let left = u32::try_from(addresses.len()).unwrap_or(u32::MAX).saturating_sub(tried).max(1);
+        let now = Instant::now();
+        let share = now + until.saturating_duration_since(now) / left;
+        match timeout_at(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                stream.set_nodelay(true).map_err(ServerError::Connect)?;
+                return Ok(stream);
             }
-            Err(error)
+            Ok(Err(refusal)) => error = refused(refusal),
+            Err(_) => error = ServerError::ConnectTimeout,
         }
     }
+    Err(error)
 }
 
 /// At once or not at all: a unix socket makes nobody wait.

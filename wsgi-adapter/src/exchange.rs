@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::FutureExt;
+use process::wait::within;
 use tokio::io::AsyncWriteExt;
-use tokio::time::{timeout, timeout_at};
+use tokio::time::timeout_at;
 use uwsgi::body::{Decoder, Step};
 use uwsgi::reply::{Form, Head, Limits, Parser};
 
@@ -175,27 +176,31 @@ impl Sending<'_> {
         if self.pieces.is_empty() {
             return Ok(false);
         }
-        let wrote = timeout_at(deadline.within(pool.send_timeout.0), self.write(writer)).await;
-        match wrote.map_err(|_| ServerError::SendTimeout)? {
-            Ok(0) => Err(ServerError::Lost(io::ErrorKind::WriteZero.into()).into()),
-            Ok(_) => Ok(true),
-            Err(error) => Err(ServerError::Lost(error).into()),
-        }
-    }
-
-    async fn write(&mut self, writer: &mut Writer<'_>) -> io::Result<usize> {
         let mut slices = [IoSlice::new(&[]); VECTORS];
         let count = self.pieces.len().min(VECTORS);
         for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
             *slice = IoSlice::new(piece);
         }
-        let wrote = match writer.write_now(&slices[..count]) {
+        let slices = &slices[..count];
+        let wrote = match writer.write_now(slices) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                writer.write_vectored(&slices[..count]).await?
+                let until = deadline.within(pool.send_timeout.0);
+                let writing = timeout_at(until, writer.write_vectored(slices));
+                writing.await.map_err(|_| ServerError::SendTimeout)?
             }
-            wrote => wrote?,
+            wrote => wrote,
         };
-        let mut left = wrote;
+        match wrote.map_err(ServerError::Lost)? {
+            0 => Err(ServerError::Lost(io::ErrorKind::WriteZero.into()).into()),
+            wrote => {
+                self.take_off(wrote);
+                Ok(true)
+            }
+        }
+    }
+
+    /// So many bytes of `pieces` have been sent.
+    fn take_off(&mut self, mut left: usize) {
         while let Some(piece) = self.pieces.front_mut().filter(|_| left > 0) {
             let taken = piece.len().min(left);
             piece.advance(taken);
@@ -204,7 +209,6 @@ impl Sending<'_> {
                 self.pieces.pop_front();
             }
         }
-        Ok(wrote)
     }
 }
 
@@ -222,7 +226,7 @@ impl Reply {
             }
             let (mut reader, _) = self.connection.socket.split();
             let target = self.unpacking.target(&mut self.received);
-            let read = timeout(self.patience, reader.read_into(target)).await;
+            let read = within(self.patience, reader.read_into(target)).await;
             let read = read.map_err(|_| ServerError::BodyTimeout)?.map_err(ServerError::BodyLost)?;
             self.closed = self.unpack(read == 0)?;
         }

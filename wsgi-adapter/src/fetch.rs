@@ -1,10 +1,11 @@
 //! One request's way to the application and its reply's way back, top to bottom.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::timeout;
+use process::wait::within;
 use tracing::{Span, warn};
 use weir_proto::fetch::Rest;
 use weir_proto::origin::fetch_reply::Message;
@@ -19,13 +20,13 @@ use crate::idle::Connection;
 use crate::openings::Openings;
 use crate::pool::{Pool, Slot};
 use crate::protocol::Dialect;
-use crate::replies::Replies;
+use crate::replies::{Reader, Replies};
 use crate::request::{self, Told};
 use crate::spans;
 use crate::tunnel;
 use crate::upload::{Incoming, Upload};
 
-/// A reply's head waits so long for the beginning of its body, which servers send behind it, so that both go to the edge together.
+/// A reply's head waits so long for the beginning of its body, which servers send behind it, so that both go over the network together.
 const MOMENT: Duration = Duration::from_millis(10);
 
 /// A request that got no (whole) reply.
@@ -63,7 +64,7 @@ pub(crate) async fn fetch(
     let mut openings = Openings::new(head, told, config)?;
     let (mut upload, messages) = if head.upgrade.is_empty() {
         let incoming = Incoming::new(messages, head.content_length, config)?;
-        (replies.while_wanted(receive(pool, head, incoming, unknown)).await?, None)
+        (replies.while_wanted(pin!(receive(pool, head, incoming, unknown))).await?, None)
     } else {
         // What follows belongs to the protocol that is switched to, once it is.
         (Upload::empty(), Some(messages))
@@ -75,7 +76,7 @@ pub(crate) async fn fetch(
     // A slow client's upload is not the application's time: the edge has a limit of its own for that.
     let deadline = Deadline::in_millis(head.deadline_ms);
     let slot = async { Ok(pool.slot(head, deadline).await?) };
-    let mut slot = replies.while_wanted(slot).await?;
+    let mut slot = replies.while_wanted(pin!(slot)).await?;
     let mut reply = reach(pool, head, &mut openings, &mut upload, &mut slot, replies, deadline).await?;
     slot.bind(head, &mut reply.head.fields);
     let server = slot.server().address.to_string();
@@ -83,7 +84,7 @@ pub(crate) async fn fetch(
     let relayed = match messages {
         Some(messages) if reply.head.status == 101 => {
             let _counted = pool.metrics.tunnel(&config.name);
-            switch(reply, &server, messages, replies, config).await
+            Box::pin(switch(reply, &server, messages, replies, config)).await
         }
         _ => relay(pool, reply, &head.method, &server, replies).await,
     };
@@ -243,16 +244,19 @@ async fn relay(
     }
     let (status, server) = (head.status.into(), server.to_owned());
     let head = ReplyHead { status, fields, server: server.clone(), ..ReplyHead::default() };
-    let first = replies.while_wanted(async { Ok(timeout(MOMENT, reply.next()).await) }).await?;
-    replies.send(Message::Head(head)).await?;
     // An edge that leaves here closes the connection: the server finds out when it next writes.
+    let mut first = None;
+    if replies.reader() == Reader::Network {
+        first = replies.while_wanted(pin!(async { Ok(within(MOMENT, reply.next()).await.ok()) })).await?;
+    }
+    replies.send(Message::Head(head)).await?;
     let mut next = match first {
-        Ok(piece) => piece?,
-        Err(_) => replies.while_wanted(async { Ok(reply.next().await?) }).await?,
+        Some(piece) => piece?,
+        None => replies.while_wanted(pin!(async { Ok(reply.next().await?) })).await?,
     };
     while let Some(piece) = next {
         replies.send(Message::Chunk(piece)).await?;
-        next = replies.while_wanted(async { Ok(reply.next().await?) }).await?;
+        next = replies.while_wanted(pin!(async { Ok(reply.next().await?) })).await?;
     }
     if let Some(connection) = reply.into_connection() {
         pool.idle.park(&server, connection, &pool.config.keepalive);

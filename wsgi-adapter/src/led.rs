@@ -14,6 +14,8 @@ use tonic::Status;
 use weir_proto::fetch::FetchReplies;
 use weir_proto::origin::FetchReply;
 
+use crate::replies::Reader;
+
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 pub(crate) struct Led {
@@ -27,15 +29,6 @@ pub(crate) struct Led {
     /// The reader has had something.
     begun: bool,
     shutdown: Shutdown,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reader {
-    /// Says when it is held up.
-    Here,
-    /// HTTP/2 asks for nothing while its windows are full, and says nothing of it: a reply that does not come all at once goes on by
-    /// itself.
-    Network,
 }
 
 impl Led {

@@ -4,9 +4,9 @@
 use std::io;
 
 use bytes::{Bytes, BytesMut};
+use process::wait::within;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
-use tokio::time::timeout;
 use tokio_stream::StreamExt;
 use weir_proto::fetch::Rest;
 use weir_proto::origin::fetch_request::Message;
@@ -41,7 +41,8 @@ impl Upload {
         let mut memory = BytesMut::new();
         while let Some(piece) = incoming.next().await? {
             if memory.len() + piece.len() > limit {
-                return spill(&memory, piece, incoming).await;
+                // Boxed, as is all that few requests have a use for: whatever a future has room for is copied with it.
+                return Box::pin(spill(&memory, piece, incoming)).await;
             }
             memory.extend_from_slice(&piece);
         }
@@ -139,7 +140,7 @@ impl Incoming {
     /// The next piece, not empty. `None`: the body is whole.
     async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
         loop {
-            let message = timeout(self.patience, self.messages.next()).await;
+            let message = within(self.patience, self.messages.next()).await;
             let message = message.map_err(|_| BodyError::Stalled)?;
             // An end without `End` is not the end of the body.
             match message.and_then(|message| message.message) {

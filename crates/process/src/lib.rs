@@ -11,6 +11,7 @@ pub mod signals;
 pub mod telemetry;
 pub mod trace;
 pub mod units;
+pub mod wait;
 pub mod watch;
 
 pub use host::host_name;

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::exchange::{Outgoing, Progress, Reply, exchange};
 use crate::idle::Connection;
 use crate::protocol::Dialect;
-use crate::replies;
+use crate::replies::{self, Reader};
 use crate::request::Told;
 use crate::upload::Upload;
 
@@ -83,7 +83,7 @@ async fn ask(pool: &Pool, server: &Server, settings: &CheckConfig) -> Result<Rep
     let connection = Connection::new(connect(server.address.endpoint(), until).await?);
     let (mut nothing, mut progress) = (Upload::empty(), Progress::Nothing);
     // Nobody is told of the reply but us, who want it.
-    let (replies, _wanted) = replies::channel();
+    let (replies, _wanted) = replies::channel(Reader::Here);
     let never = Deadline::in_millis(0);
     exchange(connection, outgoing, &mut nothing, &replies, &pool.config, never, &mut progress).await
 }
