@@ -1,5 +1,6 @@
 //! One request's way to the application and its reply's way back, top to bottom.
 
+use std::mem;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,20 +80,20 @@ pub(crate) async fn fetch(
     let mut slot = replies.while_wanted(pin!(slot)).await?;
     let mut reply = reach(pool, head, &mut openings, &mut upload, &mut slot, replies, deadline).await?;
     slot.bind(head, &mut reply.head.fields);
-    let server = slot.server().address.to_string();
-    spans::replied(span, &server, reply.head.status);
+    let server = slot.server().address.as_str();
+    spans::replied(span, server, reply.head.status);
     let relayed = match messages {
         Some(messages) if reply.head.status == 101 => {
             let _counted = pool.metrics.tunnel(&config.name);
-            Box::pin(switch(reply, &server, messages, replies, config)).await
+            Box::pin(switch(reply, server, messages, replies, config)).await
         }
-        _ => relay(pool, reply, &head.method, &server, replies).await,
+        _ => relay(pool, reply, &head.method, server, replies).await,
     };
     relayed.map_err(|error| {
         if let Error::Server(_) = error {
             slot.failed(error.kind_name(), error.marks_server());
         }
-        Failed { error, server, reached: true }
+        Failed { error, server: server.to_owned(), reached: true }
     })
 }
 
@@ -232,8 +233,10 @@ async fn relay(
     replies: &Replies,
 ) -> Result<(), Error> {
     let head = &mut reply.head;
-    let mut fields: Vec<Field> =
-        head.fields.drain(..).map(|field| Field { name: field.name, value: field.value }).collect();
+    let mut fields: Vec<Field> = mem::take(&mut head.fields)
+        .into_iter()
+        .map(|field| Field { name: field.name, value: field.value })
+        .collect();
     // To HEAD it tells the length of what GET would give. For a 204 or a 304 it would tell of a body that
     // never comes.
     if let Some(length) =
@@ -242,8 +245,8 @@ async fn relay(
         let name = Bytes::from_static(b"content-length");
         fields.push(Field { name, value: length.to_string().into() });
     }
-    let (status, server) = (head.status.into(), server.to_owned());
-    let head = ReplyHead { status, fields, server: server.clone(), ..ReplyHead::default() };
+    let (status, server_name) = (head.status.into(), server.to_owned());
+    let head = ReplyHead { status, fields, server: server_name, ..ReplyHead::default() };
     // An edge that leaves here closes the connection: the server finds out when it next writes.
     let mut first = None;
     if replies.reader() == Reader::Network {
@@ -259,7 +262,7 @@ async fn relay(
         next = replies.while_wanted(pin!(async { Ok(reply.next().await?) })).await?;
     }
     if let Some(connection) = reply.into_connection() {
-        pool.idle.park(&server, connection, &pool.config.keepalive);
+        pool.idle.park(server, connection, &pool.config.keepalive);
     }
     replies.send(Message::End(End {})).await
 }

@@ -9,12 +9,11 @@ use futures_util::stream::Stream;
 use process::shutdown::Shutdown;
 use tokio::runtime::Handle;
 use tokio_stream::StreamExt;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 use weir_proto::fetch::FetchReplies;
 use weir_proto::origin::FetchReply;
 
-use crate::replies::Reader;
+use crate::replies::{Reader, Replied};
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -22,7 +21,7 @@ pub(crate) struct Led {
     /// None: done, or in a task of its own.
     work: Option<Work>,
     /// What `work` says.
-    replies: ReceiverStream<Result<FetchReply, Status>>,
+    replies: Replied,
     reader: Reader,
     /// Looked at already, and not given out.
     first: Option<Result<FetchReply, Status>>,
@@ -34,7 +33,7 @@ pub(crate) struct Led {
 impl Led {
     pub(crate) fn new(
         work: impl Future<Output = ()> + Send + 'static,
-        replies: ReceiverStream<Result<FetchReply, Status>>,
+        replies: Replied,
         reader: Reader,
         shutdown: Shutdown,
     ) -> Self {
@@ -78,7 +77,7 @@ impl Led {
     }
 
     fn said(&mut self) -> Option<Result<FetchReply, Status>> {
-        let reply = self.replies.as_mut().try_recv().ok()?;
+        let reply = self.replies.said()?;
         self.begun = true;
         Some(reply)
     }
