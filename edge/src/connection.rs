@@ -134,10 +134,8 @@ impl Connection {
                     {
                         return;
                     }
-                    match after {
-                        After::Next => {}
-                        After::Close if self.buffer.is_empty() => return,
-                        After::Close | After::Linger => return Box::pin(linger(&mut self.stream)).await,
+                    if after != After::Next {
+                        return self.end(after).await;
                     }
                 }
                 Step::Request(incoming) => {
@@ -219,13 +217,8 @@ impl Connection {
         }
         let after = self.after(&head);
         if let Some(hit) = hit::find(&self.edge, &sites, &head, &self.via, scratch) {
-            let step = match hit.send(
-                &self.edge,
-                &head,
-                &self.via,
-                after == After::Next,
-                (&mut self.stream, context),
-            ) {
+            let keep_alive = after == After::Next;
+            let step = match hit.send(&self.edge, &head, &self.via, keep_alive, (&mut self.stream, context)) {
                 Ok(unsent) => Step::Answered { unsent, after },
                 Err(_) => Step::Closed,
             };
@@ -339,10 +332,15 @@ impl Connection {
         if sent.reusable && body_read {
             return true;
         }
-        if after != After::Close || !self.buffer.is_empty() {
-            linger(&mut self.stream).await;
-        }
+        self.end(after).await;
         false
+    }
+
+    /// After the last reply.
+    async fn end(&mut self, after: After) {
+        if after != After::Close || !self.buffer.is_empty() {
+            Box::pin(linger(&mut self.stream)).await;
+        }
     }
 
     async fn refuse(&mut self, refusal: Refusal) {
