@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from bench import machine, options, report
+from bench.contenders import Contender
 from bench.failed import Failed
 from bench.figure import Figure, Sample
 from bench.figures import FIGURES
@@ -38,8 +39,11 @@ def measure_all() -> None:
     facts = machine.facts()
     samples: report.Samples = {}
     with stage(chosen) as ready:
-        for figure in figures:
-            samples[figure.name] = rounds(figure, ready)
+        for number, figure in enumerate(figures):
+            samples[figure.name], mishaps = rounds(figure, ready)
+            if mishaps:
+                told = f" Measured once more: {'; '.join(mishaps)}."
+                figures[number] = figure = replace(figure, explanation=figure.explanation + told)
             print(report.figure_as_markdown(figure, samples[figure.name]), flush=True)
     if len(figures) == len(FIGURES):
         (RESULTS / "results.md").write_text(report.as_markdown(chosen, facts, figures, samples))
@@ -57,15 +61,28 @@ def _with_those_there(figure: Figure) -> Figure:
     return replace(figure, contenders=there, explanation=figure.explanation + note)
 
 
-def rounds(figure: Figure, ready: Stage) -> dict[str, list[Sample]]:
-    """A B A B …: what disturbs the machine for a while disturbs all alike. Each starts afresh."""
+def rounds(figure: Figure, ready: Stage) -> tuple[dict[str, list[Sample]], list[str]]:
+    """A B A B …: what disturbs the machine for a while disturbs all alike. Each starts afresh. And what had to be
+    measured once more, and why."""
     samples: dict[str, list[Sample]] = {contender.name: [] for contender in figure.contenders}
+    mishaps: list[str] = []
     for number in range(ready.options.rounds):
         for contender in figure.contenders:
             print(f"{figure.name} {number + 1}/{ready.options.rounds} {contender.name}", file=sys.stderr, flush=True)
-            with contender.running(ready) as running:
-                samples[contender.name].append(figure.measure(running, number))
-    return samples
+            try:
+                sample = _measured(figure, contender, ready, number)
+            except Failed as failed:
+                # One mishap must not cost an hour's figures. It is told, and a second one is none.
+                mishaps.append(f"{contender.name}, round {number + 1}: {failed}")
+                print(f"measured once more: {failed}", file=sys.stderr, flush=True)
+                sample = _measured(figure, contender, ready, number)
+            samples[contender.name].append(sample)
+    return samples, mishaps
+
+
+def _measured(figure: Figure, contender: Contender, ready: Stage, number: int) -> Sample:
+    with contender.running(ready) as running:
+        return figure.measure(running, number)
 
 
 def _stop(number: int, _: FrameType | None) -> None:

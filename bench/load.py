@@ -38,7 +38,8 @@ def load(
     """Connections, shared out among the URLs, each asking again as soon as it is answered, by a new one if `close`."""
     share = str(connections // len(urls))
     wrk = ["taskset", "--cpu-list", str(core), "wrk", "--threads=1", f"--connections={share}"]
-    wrk += [f"--duration={seconds}s", f"--header=Host: {HOST}"]
+    # An answer that is late counts all the same: how late they come is another figure.
+    wrk += [f"--duration={seconds}s", f"--timeout={PATIENCE}s", f"--header=Host: {HOST}"]
     wrk += ["--header=Connection: close"] if close else []
     by_script = [f"--script={script[0]}"] if script else []
     after = ["--", *script[1:]] if script else []

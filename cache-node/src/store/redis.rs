@@ -74,8 +74,11 @@ struct Scripts {
     release: Script,
 }
 
-/// Verdict, record, milliseconds left, rule: see `look_up.lua`.
-type LookUpReply = (String, Option<Bytes>, i64, Option<String>);
+/// How many records that cannot be used a look-up may meet: each was stored since the one before it was read.
+const RECORDS: usize = 4;
+
+/// Verdict, record, milliseconds left, rule, the record's mark: see `look_up.lua`.
+type LookUpReply = (String, Option<Bytes>, i64, Option<String>, String);
 
 impl Redis {
     pub(crate) fn new(
@@ -158,12 +161,13 @@ impl Redis {
         Ok(result?)
     }
 
-    async fn ask(&self, slot: &Slot, token: Token, fresh: Fresh) -> Result<LookUpReply, Unavailable> {
+    /// `unusable`: the mark of a record that does not count.
+    async fn ask(&self, slot: &Slot, token: Token, unusable: &str) -> Result<LookUpReply, Unavailable> {
         let names = self.names(slot);
         let mut script = self.scripts.look_up.prepare_invoke();
         script.key(names.rule).key(names.entry).key(names.lease);
         script.arg(rule_text(slot.rule())).arg(token.to_string()).arg(millis(self.lease));
-        script.arg(matches!(fresh, Fresh::Ignored));
+        script.arg(unusable);
         // A lease that is granted too late would be nobody's, and in everybody's way.
         let release = self.release_call(slot, token, Duration::ZERO);
         self.call_or_undo(Command::LookUp, &self.entries, &script, Some(&release)).await
@@ -178,7 +182,7 @@ impl Redis {
 
     /// `None`: a record that is fresh by its lifetime, and cannot be read, or was purged.
     fn read(&self, slot: &Slot, reply: LookUpReply) -> Result<Option<Looked>, Unavailable> {
-        let (verdict, record, left, rule) = reply;
+        let (verdict, record, left, rule, _) = reply;
         let left = Duration::from_millis(left.try_into().unwrap_or(0));
         let max_body = usize::try_from(self.max_object).unwrap_or(usize::MAX);
         let decode = |bytes| record::decode(bytes, slot, left, Instant::now(), max_body);
@@ -216,13 +220,6 @@ impl Redis {
     }
 }
 
-/// Whether a record that is fresh by its lifetime ends the look-up.
-#[derive(Clone, Copy)]
-enum Fresh {
-    Taken,
-    Ignored,
-}
-
 struct Names {
     rule: String,
     entry: String,
@@ -241,14 +238,18 @@ impl Store for Redis {
     type Error = Unavailable;
 
     async fn look_up(&self, slot: &Slot, token: Token) -> Result<Looked, Unavailable> {
-        let reply = self.ask(slot, token, Fresh::Taken).await?;
-        match self.read(slot, reply)? {
-            Some(looked) => Ok(looked),
-            // Fresh by its lifetime, but purged, damaged or of another version: not fresh.
-            None => {
-                self.read(slot, self.ask(slot, token, Fresh::Ignored).await?)?.ok_or_else(|| self.foreign())
+        let mut unusable = String::new();
+        for _ in 0..RECORDS {
+            let reply = self.ask(slot, token, &unusable).await?;
+            let mark = reply.4.clone();
+            match self.read(slot, reply)? {
+                Some(looked) => return Ok(looked),
+                // Fresh by its lifetime, but purged, damaged or of another version: not fresh. One that another node has stored
+                // since may be.
+                None => unusable = mark,
             }
         }
+        Err(self.foreign())
     }
 
     async fn put(&self, slot: &Slot, token: Token, entry: &Arc<Entry>) -> Result<Put, Unavailable> {

@@ -123,6 +123,30 @@ async fn a_page_in_the_making_at_another_node_is_not_found_after_the_purge() {
     assert_eq!(a.answer("http://h/").await, Answer::fresh("new"));
 }
 
+/// A node far from Redis reads the purged page; before it can say that this one does not count, another node stores the new one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_stored_while_a_purged_one_was_read_is_found_and_not_made_again() {
+    const WAY: Duration = Duration::from_millis(150);
+    let server = RedisServer::start().await;
+    let proxy = FaultProxy::start(server.0.address());
+    let near = node(&server, "near").await;
+    let far = node_at(&format!("redis://{}", proxy.address()), "far").await;
+    for round in 0..3 {
+        let key = format!("http://h/{round}");
+        fill_both(&near, &far, &key, page()).await;
+        assert!(near.purge(&[url(&key)], false, LONG).await.missing.is_empty());
+        let mut holder = near.ask(&key).await;
+        holder.expect_lease().await;
+        proxy.set(NetworkFault::Latency(WAY));
+        let mut edge = far.ask(&key).await;
+        // Redis has answered, and the node has not heard it.
+        sleep(WAY * 3 / 2).await;
+        assert!(holder.store(page(), "new").await.kept);
+        assert_eq!(edge.final_answer().await, Answer::fresh("new"));
+        proxy.set(NetworkFault::None);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_dies_is_waited_for_as_long_as_it_may_use_pages() {
     let server = RedisServer::start().await;

@@ -77,7 +77,7 @@ fn a_purge_is_over_at_every_edge_when_it_returns() {
     let mut times = Vec::new();
     for round in 1..=10 {
         for edge in &cluster.edges {
-            assert_eq!(edge.get(target).expect(200).text(), format!("{round}\n"));
+            assert_eq!(edge.get(target).expect(200).text(), format!("{round}\n"), "{}", edge.name);
         }
         let answer = cluster.purge(round % 3, r#"{"tags": ["news"]}"#).expect(200).json();
         let names: Vec<&str> =
