@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -97,8 +98,7 @@ class Contender:
 
 def _nginx(running: Running) -> None:
     port = _free_port()
-    directory = running.stage.run / f"nginx-{port}"
-    directory.mkdir()
+    directory = Path(tempfile.mkdtemp(prefix="nginx-", dir=running.stage.run))
     files = running.stage.options.idle + FILES_BESIDES
     # Master and worker as one user, so that the worker may write where the master made its directories.
     user = "user root root;" if os.getuid() == 0 else ""

@@ -2,6 +2,7 @@
 
 import json
 import statistics
+from itertools import count
 from pathlib import Path
 
 from bench import client
@@ -37,6 +38,8 @@ COLD_SECONDS = 0.5
 # Of the hot page, and for how many of them it is asked for: a call more or less at the end counts for little then.
 LIFETIME_SECONDS = 1
 LIFETIMES = 12
+# For addresses that nobody has asked for before.
+UNASKED = count()
 
 CALLS = Metric("calls_per_lifetime", "calls per lifetime", 2)
 PER_PAGE = Metric("calls_per_page", "calls for each page", 3)
@@ -53,9 +56,9 @@ def _through(running: Running, _: int) -> Sample:
     return under_load(running, "/through/page", min(running.stage.options.connections, MOST_THROUGH))
 
 
-def _calls(running: Running, round_number: int) -> Sample:
+def _calls(running: Running, _: int) -> Sample:
     options = running.stage.options
-    path = f"/second/slow?{running.ports[0]}-{round_number}"  # asked of nobody before
+    path = f"/second/slow?{next(UNASKED)}"
     load(running, path, max(options.seconds, LIFETIMES * LIFETIME_SECONDS), options.connections)
     calls = running.stage.calls(path)
     cold = [at for at in calls if at - calls[0] < COLD_SECONDS]
@@ -64,9 +67,9 @@ def _calls(running: Running, round_number: int) -> Sample:
     return {CALLS.name: len(calls) / begun, COLD.name: len(cold)}
 
 
-def _many(running: Running, round_number: int) -> Sample:
+def _many(running: Running, _: int) -> Sample:
     options = running.stage.options
-    prefix = f"/long/{running.ports[0]}-{round_number}-"  # asked of nobody before
+    prefix = f"/long/unasked-{next(UNASKED)}-"
     done = load(running, "/", options.seconds, options.connections, [str(ZIPF), str(PAGES), prefix])
     calls = running.stage.calls_below(prefix)
     return {RATE.name: done.requests / done.seconds, PER_PAGE.name: sum(calls.values()) / len(calls)}

@@ -26,7 +26,7 @@ use crate::stream::Stream;
 use crate::visit::Visit;
 use crate::watchdog::Watchdog;
 use crate::writer::{self, Manner, Sent};
-use crate::{error, handler, record, spans, tunnel};
+use crate::{error, handler, record, send_file, spans, tunnel};
 
 /// Read at a time while a connection waits for a head.
 const INPUT: usize = 16 * 1024;
@@ -293,6 +293,10 @@ impl Connection {
                 Some(reply) => match tunnel.filter(|_| reply.status == StatusCode::SWITCHING_PROTOCOLS) {
                     Some(chunks) => {
                         Box::pin(tunnel::run(stream, buffer, reply, chunks, &edge.settings.timeouts)).await
+                    }
+                    None if send_file::suits(&edge, stream, &reply, manner) => {
+                        let (sent, reply) = Box::pin(send_file::send(stream, reply, manner, patience)).await;
+                        (sent, reply, true)
                     }
                     None => {
                         let (sent, reply) =

@@ -62,6 +62,7 @@ mod purges;
 mod record;
 mod reply;
 mod request;
+mod send_file;
 mod site;
 mod sites;
 mod spans;

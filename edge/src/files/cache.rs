@@ -28,6 +28,8 @@ pub struct FileCacheConfig {
     pub(crate) max_file: Size,
     /// A kept file is served so long before the disk is asked whether it changed.
     pub(crate) valid: Time,
+    /// Large ones are sent by the kernel where there is no TLS. Some file systems have it send stale bytes.
+    pub(crate) sendfile: bool,
 }
 
 /// Kept files, by settings and path. A hit makes no system call.
@@ -57,7 +59,12 @@ impl Equivalent<Key> for BorrowedKey<'_> {
 
 impl Default for FileCacheConfig {
     fn default() -> Self {
-        Self { memory: Size::mebibytes(32), max_file: Size::kibibytes(256), valid: Time::from_secs(1) }
+        Self {
+            memory: Size::mebibytes(32),
+            max_file: Size::kibibytes(256),
+            valid: Time::from_secs(1),
+            sendfile: true,
+        }
     }
 }
 

@@ -1,17 +1,22 @@
-//! A file, or a part of one, on its way to a client: read in chunks where waiting for a disk harms nobody.
+//! A file, or a part of one, on its way to a client: read in chunks, or sent by the kernel, where waiting for a disk harms nobody.
 
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rustix::fs::sendfile;
+use rustix::io::Errno;
 
 use super::on_disk;
 use super::resource::Stamp;
 
 /// One read, and what a slow client keeps in memory.
 const CHUNK: usize = 128 * 1024;
+/// Sent at once, if the socket takes so much: after each piece it is looked whether the file was changed.
+const PIECE: usize = 1024 * 1024;
 
 /// What is still to be sent of an open file. That another file takes its name meanwhile does no harm.
 #[derive(Debug)]
@@ -26,6 +31,13 @@ impl FileStream {
     /// The bytes from `start` up to but not including `end`, of the version that bears the stamp.
     pub(super) fn new(file: File, stamp: Stamp, start: u64, end: u64) -> Self {
         Self { file: Arc::new(file), stamp, position: start, end }
+    }
+
+    /// Of the file as it is now.
+    #[cfg(test)]
+    pub(crate) fn of(file: File, start: u64, end: u64) -> io::Result<Self> {
+        let stamp = Stamp::of(&file.metadata()?)?;
+        Ok(Self::new(file, stamp, start, end))
     }
 
     /// Bytes not yet returned.
@@ -47,14 +59,38 @@ impl FileStream {
         }
         Some(chunk)
     }
+
+    /// Has the kernel send what the socket, which does not wait, takes of the next piece; how much that was. After an error the
+    /// rest cannot be had, but that of `InvalidInput`: the file's bytes must be read. Not to be dropped while it runs.
+    pub(crate) async fn send_to(&mut self, socket: Arc<OwnedFd>) -> io::Result<u64> {
+        let length = usize::try_from(self.remaining()).unwrap_or(PIECE).min(PIECE);
+        let (file, stamp, position) = (Arc::clone(&self.file), self.stamp, self.position);
+        let sent = on_disk(move || send(&file, stamp, position, length, &socket)).await?;
+        self.position += sent;
+        Ok(sent)
+    }
+}
+
+fn send(file: &File, stamp: Stamp, mut position: u64, length: usize, socket: &OwnedFd) -> io::Result<u64> {
+    let sent = match sendfile(socket, file, Some(&mut position), length) {
+        Ok(0) => return Err(changed()),
+        Ok(sent) => sent as u64,
+        Err(Errno::AGAIN | Errno::INTR) => 0,
+        Err(error) => return Err(error.into()),
+    };
+    if Stamp::of(&file.metadata()?)? == stamp { Ok(sent) } else { Err(changed()) }
 }
 
 fn read(file: &File, stamp: Stamp, position: u64, length: usize) -> io::Result<Bytes> {
     let mut chunk = vec![0; length];
     let count = file.read_at(&mut chunk, position)?;
     if count == 0 || Stamp::of(&file.metadata()?)? != stamp {
-        return Err(io::Error::other("the file was changed while it was sent"));
+        return Err(changed());
     }
     chunk.truncate(count);
     Ok(chunk.into())
+}
+
+fn changed() -> io::Error {
+    io::Error::other("the file was changed while it was sent")
 }

@@ -48,6 +48,7 @@ impl Fixture {
             memory: Size::mebibytes(1),
             max_file: Size(MAX_FILE),
             valid: Time::from_secs(1),
+            sendfile: true,
         };
         Self { directory, settings, cache: Arc::new(FileCache::new(config)) }
     }

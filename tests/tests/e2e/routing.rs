@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
 
 use weir_tests::{Response, Stack, both_topologies};
 
@@ -307,13 +309,42 @@ fn locations_may_stay_out_of_the_logs(stack: &Stack) {
 
 both_topologies!(a_large_file_comes_whole_and_slowly_too, FILES);
 fn a_large_file_comes_whole_and_slowly_too(stack: &Stack) {
+    large_files_come(stack);
+}
+
+const READ_FILES: &str = r#"
+[edge.files]
+sendfile = false
+[[edge.site]]
+server_name = ["localhost"]
+root = "$DIR/www"
+"#;
+
+both_topologies!(large_files_come_without_sendfile_too, READ_FILES);
+fn large_files_come_without_sendfile_too(stack: &Stack) {
+    large_files_come(stack);
+}
+
+/// One after the other over one connection, with small ones between them.
+fn large_files_come(stack: &Stack) {
     let content = "0123456789".repeat(2_000_000);
     write(stack, "www/large.bin", &content);
+    write(stack, "www/small.txt", "small");
     let mut client = stack.connect();
-    client.send("GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    let mut response = client.head().expect(200);
-    client.body(&mut response, "GET");
-    assert!(response.whole && response.body == content.as_bytes());
-    let part = stack.get_with("/large.bin", &[("Range", "bytes=19999990-")]).expect(206);
-    assert_eq!(part.text(), "0123456789");
+    for pause in [0, 300] {
+        client.send("GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\nGET /small.txt HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        // Much longer than what waits in the sockets meanwhile.
+        thread::sleep(Duration::from_millis(pause));
+        let mut response = client.head().expect(200);
+        client.body(&mut response, "GET");
+        assert!(response.whole && response.body == content.as_bytes());
+        assert_eq!(client.response("GET").expect(200).text(), "small");
+    }
+    let head = client.ask("HEAD", "/large.bin", &[], b"").expect(200);
+    assert_eq!((head.field("content-length"), head.body.len()), (Some("20000000"), 0));
+    for (range, expected) in [("bytes=19999990-", "0123456789"), ("bytes=5-1000004", &content[5..1_000_005])]
+    {
+        let part = client.ask("GET", "/large.bin", &[("Range", range)], b"").expect(206);
+        assert!(part.text() == expected, "{range}");
+    }
 }

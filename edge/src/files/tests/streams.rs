@@ -89,6 +89,7 @@ async fn memory_is_bounded() {
         memory: Size::kibibytes(64),
         max_file: Size::kibibytes(4),
         valid: Time::from_secs(1),
+        sendfile: true,
     };
     let site = Fixture { cache: Arc::new(FileCache::new(config)), ..Fixture::new() };
     for i in 0..100 {
