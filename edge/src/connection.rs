@@ -6,7 +6,7 @@ use std::future::{pending, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
 use http::{Method, StatusCode, Version};
@@ -282,7 +282,6 @@ impl Connection {
             reply
         });
         let handling = handling.instrument(visit.span.clone());
-        let patience = edge.settings.timeouts.send.0;
         let (stream, buffer) = (&mut self.stream, &mut self.buffer);
         let (sent, reply, whole) = match pump {
             None => match unless(visit.given_up.heed(left(stream, buffer)), handling).await {
@@ -294,13 +293,8 @@ impl Connection {
                     Some(chunks) => {
                         Box::pin(tunnel::run(stream, buffer, reply, chunks, &edge.settings.timeouts)).await
                     }
-                    None if send_file::suits(&edge, stream, &reply, manner) => {
-                        let (sent, reply) = Box::pin(send_file::send(stream, reply, manner, patience)).await;
-                        (sent, reply, true)
-                    }
                     None => {
-                        let (sent, reply) =
-                            send(stream, buffer, reply, manner, patience, &visit.given_up).await;
+                        let (sent, reply) = send(&edge, stream, buffer, reply, manner, &visit.given_up).await;
                         (sent, reply, true)
                     }
                 },
@@ -360,13 +354,17 @@ impl Connection {
 
 /// Sends the reply, and looks whether the client is still there where the next piece may be long in coming.
 async fn send(
+    edge: &Edge,
     stream: &mut Stream,
     buffer: &mut BytesMut,
     reply: Reply,
     manner: Manner,
-    patience: Duration,
     given_up: &GivenUp,
 ) -> (Sent, Reply) {
+    let patience = edge.settings.timeouts.send.0;
+    if send_file::suits(edge, stream, &reply, manner) {
+        return Box::pin(send_file::send(stream, reply, manner, patience)).await;
+    }
     if !matches!(reply.body, ReplyBody::Origin(_) | ReplyBody::Growing(_)) {
         return writer::send(stream, reply, manner, patience, pending()).await;
     }
