@@ -11,14 +11,15 @@ use http_cache::{CookieClass, Key, Look, Policy, Reason, ReplyParts, RequestPart
 use serde::Serialize;
 
 use crate::Edge;
-use crate::ask::{Ask, Client, SharedAsk};
-use crate::body::RequestBody;
+use crate::application::OriginReply;
+use crate::application::ask::{Ask, Client, SharedAsk};
+use crate::cache::l1::Found;
+use crate::cache::page::Page;
 use crate::handler::split;
-use crate::l1::Found;
-use crate::origin::OriginReply;
-use crate::page::Page;
-use crate::sites::{Chosen, Location, Site};
-use crate::{error, path};
+use crate::reply::body::RequestBody;
+use crate::reply::error;
+use crate::request::path;
+use crate::route::{Chosen, Location, Site};
 
 pub(crate) use question::Question;
 

@@ -1,14 +1,5 @@
 //! Answers a request from files on disk: which file, what of it the client may have, from memory or in chunks.
 
-use std::io;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
-
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
-
-use crate::path::NormalPath;
-
 mod cache;
 mod coding;
 mod lookup;
@@ -18,6 +9,15 @@ mod reply;
 mod resource;
 mod settings;
 mod stream;
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+
+use crate::request::path::NormalPath;
 
 pub(crate) use cache::FileCache;
 pub(crate) use cache::FileCacheConfig;

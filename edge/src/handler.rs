@@ -1,5 +1,13 @@
 //! One request, top to bottom: site and location, files, cache key, L1, a fetch under way, the application. Early returns.
 
+pub(crate) mod internal_redirect;
+mod only_if_cached;
+mod pass;
+pub(crate) mod plain;
+pub(crate) mod purge_method;
+mod static_file;
+pub(crate) mod visit;
+
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -7,19 +15,20 @@ use http::header::LAST_MODIFIED;
 use http_cache::{Key, Look, Reason, RequestParts, SharedRequest, vary};
 use purge::Reach;
 
-use crate::ask::{Ask, SharedAsk};
-use crate::flights::{First, Joined, Outcome, Own, Served};
-use crate::head_update::Held;
-use crate::l1::Found;
-use crate::page::{Page, PageHead, Staleness};
-use crate::passing::{change, pass, pass_and_learn, pass_head};
-use crate::path;
-use crate::reply::Reply;
-use crate::request::{Request, Upgrade};
-use crate::sites::{Chosen, Location};
-use crate::validate::{self, Answered};
-use crate::visit::Visit;
-use crate::{Edge, accel, answer, error, fill, first_chunk, from_files, only_if_cached, purges, spans};
+use crate::Edge;
+use crate::application::ask::{Ask, SharedAsk};
+use crate::cache::flights::{First, Joined, Outcome, Own, Served};
+use crate::cache::head_update::Held;
+use crate::cache::l1::Found;
+use crate::cache::page::{Page, PageHead, Staleness};
+use crate::cache::validate::Answered;
+use crate::cache::{fill, validate};
+use crate::handler::pass::{change, pass, pass_and_learn, pass_head};
+use crate::handler::visit::Visit;
+use crate::log::spans;
+use crate::reply::{Reply, answer, error, first_chunk};
+use crate::request::{Request, Upgrade, path};
+use crate::route::{Chosen, Location};
 
 /// As Varnish and Squid take it, and Wagtail sends it.
 const PURGE: &str = "PURGE";
@@ -30,8 +39,11 @@ const ROUNDS: usize = 3;
 /// Answers one request. Never fails: what goes wrong is a reply too.
 pub(crate) async fn handle(edge: &Arc<Edge>, request: Request, visit: &Visit) -> Reply {
     let reply = at_location(edge, request, visit).await;
-    let reply =
-        if reply.elsewhere.is_some() { Box::pin(accel::follow(edge, reply, visit)).await } else { reply };
+    let reply = if reply.elsewhere.is_some() {
+        Box::pin(internal_redirect::follow(edge, reply, visit)).await
+    } else {
+        reply
+    };
     first_chunk::settle(reply).await
 }
 
@@ -41,7 +53,7 @@ pub(crate) async fn at_location(edge: &Arc<Edge>, mut request: Request, visit: &
         return answer::about_the_server();
     }
     if request.method.as_str() == PURGE {
-        return Box::pin(purges::request::answer(edge, &request)).await;
+        return Box::pin(purge_method::answer(edge, &request)).await;
     }
     let target = request.target.clone();
     let (raw_path, query) = split(&target);
@@ -52,13 +64,13 @@ pub(crate) async fn at_location(edge: &Arc<Edge>, mut request: Request, visit: &
     let sites = edge.sites.load_full();
     let (site, location) = match sites.choose(&request.authority).choose(&path) {
         Chosen::Location(site, location) => (site, location),
-        Chosen::AddSlash(location) => return from_files::add_slash(&path, query).at(location),
+        Chosen::AddSlash(location) => return static_file::add_slash(&path, query).at(location),
     };
     if location.internal && !request.internal {
         return error::not_found().at(location);
     }
     let Some(pool) = &location.pool else {
-        return from_files::answer(edge, location, &request, &path, query).await.at(location);
+        return static_file::answer(edge, location, &request, &path, query).await.at(location);
     };
     visit.given_up.decide(&request.method, location.ignore_client_abort);
     if request.upgrade.is_none() && !request.body.limit(location.max_body) {

@@ -3,6 +3,12 @@
 //!
 //! `h2` itself and not hyper's server around it: hyper gives nobody the time a reply waits for its client, nor a stream to reset.
 
+mod exchange;
+mod frames;
+mod head;
+mod reply;
+mod watched;
+
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,16 +21,10 @@ use http::Request;
 use tokio::time::timeout;
 
 use crate::Edge;
-use crate::head::FieldSpan;
+use crate::connection::stream::Stream;
+use crate::connection::watchdog::Watchdog;
 use crate::request::Via;
-use crate::stream::Stream;
-use crate::watchdog::Watchdog;
-
-mod exchange;
-mod frames;
-mod head;
-mod reply;
-mod watched;
+use http1::head::FieldSpan;
 
 use watched::{Traffic, Watched};
 
@@ -50,7 +50,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 struct Scratch {
     head: Vec<u8>,
     spans: Vec<FieldSpan>,
-    hit: crate::hit::Scratch,
+    hit: crate::handler::plain::Scratch,
 }
 
 type Accepted = (Request<RecvStream>, SendResponse<Bytes>);

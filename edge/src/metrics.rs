@@ -5,6 +5,7 @@ mod cache_result;
 mod histogram;
 mod location;
 mod sampled;
+pub(crate) mod threads;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

@@ -1,5 +1,7 @@
 //! Connections to the other services over the network: lazy, pinged, given up on quickly.
 
+pub(crate) mod look_up;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +12,7 @@ use weir_proto::fetch::Fetcher;
 use weir_proto::tls::{self, Tls, TlsError};
 use weir_proto::transport::{self, Transport};
 
-use crate::Peers;
-use crate::config::PeersConfig;
+use crate::settings::PeersConfig;
 
 /// Connections to each peer.
 const CONNECTIONS: usize = 2;
@@ -24,6 +25,12 @@ const GIVEN_UP: usize = 10_000;
 /// Pages and bodies move in 64 KiB chunks by the dozen.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
+
+/// The other services, wherever they are.
+pub struct Peers {
+    pub cache_nodes: CacheNodes,
+    pub wsgi_adapters: WsgiAdapters,
+}
 
 /// Where the cache-nodes are.
 pub enum CacheNodes {

@@ -1,15 +1,20 @@
 //! A reply on its way to the client, with what the log and the metrics want to know of it.
 
+pub(crate) mod answer;
+pub(crate) mod body;
+pub(crate) mod error;
+pub(crate) mod first_chunk;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_cache::Reason;
 
-use crate::body::ReplyBody;
 use crate::metrics::CacheResult;
+use crate::reply::body::ReplyBody;
 use crate::request::Request;
-use crate::sites::Location;
+use crate::route::Location;
 
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,

@@ -1,5 +1,8 @@
 //! A request as the handler gets it, whichever protocol it came by: checked, with trusted proxies resolved.
 
+mod forwarded;
+pub(crate) mod path;
+
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -8,10 +11,11 @@ use http::{HeaderMap, HeaderName, Method, Version};
 use process::telemetry;
 use process::trace::TraceContext;
 
-use crate::ask::{Client, Scheme};
-use crate::body::RequestBody;
-use crate::head::{self, Head, Refusal};
-use crate::{Edge, forwarded};
+use crate::Edge;
+use crate::application::ask::{Client, Scheme};
+use crate::reply::body::RequestBody;
+use http1::head;
+use http1::head::{Head, Refusal};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 

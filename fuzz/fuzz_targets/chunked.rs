@@ -1,7 +1,7 @@
 //! The chunked decoder says the same of a body whole and byte by byte, and never hands out more than came.
 #![no_main]
 
-use edge::chunked::{Decoder, Malformed, Step};
+use http1::chunked::{Decoder, Malformed, Step};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

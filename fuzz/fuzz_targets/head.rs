@@ -1,7 +1,7 @@
 //! What the head reader takes, `httparse` takes and reads the same in it; and no cut changes what the reader says.
 #![no_main]
 
-use edge::head::{Head, Known, Limits, Progress, Refusal, Version, read};
+use http1::head::{Head, Known, Limits, Progress, Refusal, Version, read};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -9,7 +9,8 @@ use weir_tests::repository;
 
 const SERVICES: &[&str] = &["edge", "cache-node", "wsgi-adapter"];
 /// Pure: no socket, no clock of its own, nothing asynchronous.
-const PURE: &[&str] = &["crates/http-cache", "crates/uwsgi", "crates/fastcgi", "crates/purge"];
+const PURE: &[&str] =
+    &["crates/http-cache", "crates/uwsgi", "crates/fastcgi", "crates/purge", "crates/http1"];
 const IMPURE: &[&str] = &[
     "tokio",
     "tokio-util",

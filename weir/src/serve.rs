@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use edge::config::{CacheConfig, Config, Expires, Listen, LocationConfig, SiteConfig, TtlConfig};
+use edge::settings::{CacheConfig, Config, Expires, Listen, LocationConfig, SiteConfig, TtlConfig};
 use process::settings::Mistakes;
 use process::units::{Size, Time};
 use wsgi_adapter::{PoolConfig, ServerConfig};

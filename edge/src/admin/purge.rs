@@ -8,7 +8,7 @@ use purge::{Purge, Target};
 use serde::{Deserialize, Serialize};
 
 use crate::Edge;
-use crate::purges::{make, target};
+use crate::purge::{order, target};
 
 /// What is asked for. At least one of the first four must name something.
 #[derive(Debug, Default, Deserialize)]
@@ -44,7 +44,7 @@ pub(super) async fn answer(edge: &Edge, request: &Request<Bytes>) -> Answer {
         Ok(purge) => purge,
         Err(error) => return mistake(StatusCode::BAD_REQUEST, error),
     };
-    let outcome = make::purge(edge, &purge, edge.settings.timeouts.purge.0).await;
+    let outcome = order::purge(edge, &purge, edge.settings.timeouts.purge.0).await;
     let status = if outcome.complete { StatusCode::OK } else { StatusCode::ACCEPTED };
     json(status, &outcome)
 }

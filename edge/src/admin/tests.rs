@@ -7,8 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::config::SiteConfig;
 use crate::metrics::CacheResult;
+use crate::settings::SiteConfig;
 use crate::{CacheNodes, Config, Peers, WsgiAdapters};
 
 /// An edge that reaches nobody.

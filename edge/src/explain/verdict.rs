@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use http::header::CONTENT_TYPE;
 use http_cache::{Lifetime, Policy, Reason, ReplyParts, Source, Verdict, csrf};
 
-use super::{MAX_BODY, Steps};
-use crate::origin::OriginReply;
+use crate::application::OriginReply;
+use crate::explain::{MAX_BODY, Steps};
 
 /// Reply fields that have a say in it.
 const TELLING: &[&str] = &[

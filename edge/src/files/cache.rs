@@ -9,8 +9,8 @@ use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
 use serde::Deserialize;
 
-use super::resource::Resource;
-use super::settings::FileSettings;
+use crate::files::resource::Resource;
+use crate::files::settings::FileSettings;
 
 /// What a representation takes beside its content: headers, mostly.
 const OVERHEAD: usize = 1536;

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::coding::{Coding, Codings};
-use super::media_type::media_type;
-use super::open::{Opened, open, resolve};
-use super::resource::{Description, Representation, Resource};
-use super::settings::FileSettings;
+use crate::files::coding::{Coding, Codings};
+use crate::files::media_type::media_type;
+use crate::files::open::{Opened, open, resolve};
+use crate::files::resource::{Description, Representation, Resource};
+use crate::files::settings::FileSettings;
 
 /// What is looked for. Runs where waiting for a disk harms nobody.
 pub(super) struct Lookup {

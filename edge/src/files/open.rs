@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::lookup::Missing;
+use crate::files::lookup::Missing;
 
 /// A file or directory that may be served, or a part of one.
 #[derive(Debug)]

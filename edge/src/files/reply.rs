@@ -8,9 +8,9 @@ use http::header::{CONTENT_LENGTH, CONTENT_RANGE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_cache::conditional::{Answer, Role, Selected, evaluate, headers_for_304, unsatisfiable_range};
 
-use super::resource::Representation;
-use super::stream::FileStream;
-use super::{FileBody, FileReply, FileRequest};
+use crate::files::resource::Representation;
+use crate::files::stream::FileStream;
+use crate::files::{FileBody, FileReply, FileRequest};
 
 /// Where the content comes from.
 pub(super) enum Content {

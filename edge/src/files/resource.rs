@@ -12,7 +12,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue};
 
-use super::coding::{Coding, Codings};
+use crate::files::coding::{Coding, Codings};
 
 /// A file that was changed just now is not kept in memory: a second change at once could bear the same time.
 const SETTLED: Duration = Duration::from_secs(1);

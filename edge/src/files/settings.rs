@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Deserialize;
 
-use crate::location::Pattern;
-use crate::path::NormalPath;
+use crate::request::path::NormalPath;
+use crate::route::pattern::Pattern;
 
 /// What editors and tools leave beside a file. Names that begin with a dot are never served anyway.
 const BACKUP_ENDINGS: [&[u8]; 4] = [b"~", b".bak", b".orig", b".swp"];

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use rustix::fs::sendfile;
 use rustix::io::Errno;
 
-use super::on_disk;
-use super::resource::Stamp;
+use crate::files::on_disk;
+use crate::files::resource::Stamp;
 
 /// One read, and what a slow client keeps in memory.
 const CHUNK: usize = 128 * 1024;

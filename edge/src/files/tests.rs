@@ -12,8 +12,8 @@ use process::units::{Size, Time};
 use tempfile::TempDir;
 
 use super::*;
-use crate::location::Pattern;
-use crate::path::normalise;
+use crate::request::path::normalise;
+use crate::route::pattern::Pattern;
 
 mod conditions;
 mod places;

@@ -10,13 +10,17 @@ use http::{Method, Response, StatusCode};
 use tokio::time::timeout;
 use tracing::Instrument;
 
-use super::{Client, Scratch, head, reply};
-use crate::body::{BodyFault, BodyPump, RequestBody};
-use crate::head::{self as strict, Framing, Head, Refusal};
-use crate::hit;
+use crate::handler;
+use crate::handler::plain;
+use crate::handler::visit::Visit;
+use crate::http1::abandon;
+use crate::http2::{Client, Scratch, head, reply};
+use crate::log::{record, spans};
+use crate::reply::body::{BodyFault, BodyPump, RequestBody};
+use crate::reply::error;
 use crate::request::Request;
-use crate::visit::Visit;
-use crate::{error, handler, leaving, record, spans};
+use http1::head as strict;
+use http1::head::{Framing, Head, Refusal};
 
 /// Takes one request off the connection. Never waits: what takes time is spawned.
 pub(super) fn begin(
@@ -42,7 +46,7 @@ pub(super) fn begin(
     if sites.misdirected(client.sni.as_deref(), head.host.as_ref()) {
         return refuse(client, Refusal::Misdirected, &mut respond);
     }
-    if let Some(hit) = hit::find(edge, &sites, &head, &client.via, hit) {
+    if let Some(hit) = plain::find(edge, &sites, &head, &client.via, hit) {
         let (found, entry) = hit.reply(edge, &head);
         let sent = reply::send_now(&mut respond, &found, head.method == "HEAD");
         if let Ok((sent, rest)) = sent {
@@ -88,7 +92,7 @@ fn incoming(
     };
     let request = Request::new(&client.edge, head, &client.via, body)?;
     // RFC 9110 section 7.4, as of absolute targets in HTTP/1.
-    if scheme == Some(strict::Scheme::Https) && request.scheme == crate::ask::Scheme::Http {
+    if scheme == Some(strict::Scheme::Https) && request.scheme == crate::application::ask::Scheme::Http {
         return Err(Refusal::TargetForm);
     }
     Ok((request, pump))
@@ -138,7 +142,7 @@ async fn exchange(client: Client, request: Request, up: Option<Up>, mut respond:
         }
     };
     let Some(reply) = reply else {
-        let (sent, reply) = leaving::nothing_sent();
+        let (sent, reply) = abandon::nothing_sent();
         spans::answered(&visit.span, &reply);
         return record::request(edge, &line, sent, &reply);
     };

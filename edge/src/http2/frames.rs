@@ -1,7 +1,7 @@
 //! Follows the frames of a connection as its bytes come in: whether a head is half sent, and how many streams were reset. Bytes alone;
 //! what the frames mean is for `h2` to say.
 
-use super::PREFACE;
+use crate::http2::PREFACE;
 
 /// RFC 9113 section 4.1: length (24 bits), type, flags, stream.
 const HEADER: usize = 9;

@@ -3,7 +3,7 @@
 use http::header::{COOKIE, HOST};
 use http::{HeaderName, Request};
 
-use crate::head::{Refusal, Scheme};
+use http1::head::{Refusal, Scheme};
 
 /// Writes the head to `out`, as a client of HTTP/1.1 would have sent it. `has_body`: the stream goes on behind it.
 ///

@@ -11,10 +11,10 @@ use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderValue, SERVER, TRANSF
 use http::{HeaderMap, Response};
 use tokio::time::timeout;
 
-use crate::body::ReplyBody;
-use crate::clock;
+use crate::connection::clock;
+use crate::http1::write::{Sent, bodiless};
 use crate::reply::Reply;
-use crate::writer::{Sent, bodiless};
+use crate::reply::body::ReplyBody;
 
 /// Asked of the client's window at a time.
 const PIECE: usize = 64 * 1024;

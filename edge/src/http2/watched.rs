@@ -11,8 +11,8 @@ use bytes::{Buf, Bytes};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::frames::Frames;
-use crate::stream::Stream;
+use crate::connection::stream::Stream;
+use crate::http2::frames::Frames;
 
 /// More resets than this are not told apart.
 const REMEMBERED: usize = 10_000;

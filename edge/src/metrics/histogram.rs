@@ -7,7 +7,7 @@ use std::time::Duration;
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
-use super::location::add_each;
+use crate::metrics::location::add_each;
 
 /// Upper bounds of the buckets, inclusive, in microseconds: 100 µs to 60 s.
 const BOUNDS_US: [u64; 18] = [

@@ -13,8 +13,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::registry::Unit;
 
-use super::{CacheResult, Histogram};
-use crate::threads;
+use crate::metrics::{CacheResult, Histogram, threads};
 
 const RESULTS: usize = CacheResult::ALL.len();
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];

@@ -10,11 +10,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::sign::CertifiedKey;
 use webpki::{EndEntityCert, KeyUsage};
 
-use crate::config::{CertificateConfig, Config};
+use crate::settings::{CertificateConfig, Config};
 
 /// A chain, its own certificate first, and the key that belongs to it.
 #[derive(Clone, Debug)]
-pub(crate) struct Certificate(pub(super) Arc<CertifiedKey>);
+pub(crate) struct Certificate(pub(crate) Arc<CertifiedKey>);
 
 impl Certificate {
     pub(crate) fn is(&self, other: &Self) -> bool {

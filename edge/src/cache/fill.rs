@@ -1,0 +1,362 @@
+//! One fill: asks the cache-node for a page, and with the lease the application; gives the page to all who joined, and stores it.
+//!
+//! It runs by itself: a client that leaves does not end it.
+
+mod uncacheable;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use http::StatusCode;
+use http_cache::cache_status::Fwd;
+use http_cache::{Lifetime, Reason, ReplyParts, Verdict, csrf, vary};
+use weir_proto::cache::{self, Found, PassReason, Why};
+use weir_proto::fields;
+
+use uncacheable::{give_up, not_kept, refuse, share_error, withdraw};
+
+use crate::Edge;
+use crate::application::ask::SharedAsk;
+use crate::application::{Failure, OriginReply};
+use crate::cache::flights::{Flight, Outcome, Own, Served, Source, Ticket};
+use crate::cache::l1::Stored;
+use crate::cache::page::{Page, PageHead, Staleness};
+use crate::cache::shared_body::{BrokenOff, Growing, Pushed};
+use crate::cache::validate::Answered;
+use crate::cache::{page, validate};
+use crate::cache_node::{Answer, Exchange, Waited};
+use crate::purge_log::Grant;
+
+/// A stored page's body goes to the node in pieces of this size, in bytes.
+const CHUNK: usize = 64 * 1024;
+
+/// Runs the fill for the ticket's flight. `refresh`: a stale copy is being served meanwhile.
+pub(crate) async fn run(edge: Arc<Edge>, mut ticket: Ticket, ask: SharedAsk, refresh: bool) {
+    let flight = ticket.flight.clone();
+    let fields = fields::from_headers(&ask.request.outgoing.headers);
+    let asked = Instant::now();
+    let looked = edge.nodes.lookup(ask.request.key.as_bytes(), fields, refresh).await;
+    let (exchange, grant, fallback) = match looked {
+        Err(gone) => {
+            // Fail open: this flight is the only lease, for this edge.
+            edge.node_gone(&gone);
+            (None, edge.purges.alone(Instant::now()), None)
+        }
+        Ok((exchange, Answer::Lease(position), _)) => {
+            (Some(exchange), edge.purges.grant(position.as_ref(), asked), None)
+        }
+        Ok((_, Answer::Pass(why, how_long), _)) => {
+            let reason = pass_reason(why);
+            edge.l1.pass(ask.request.key.as_bytes(), reason, Instant::now(), how_long);
+            return ticket.end(match (why, fallback(&edge, &ask)) {
+                // Another edge has just seen the application fail: what it would be answered by is known.
+                (PassReason::HolderFailed, Some(page)) => page,
+                _ => Outcome::Pass(reason),
+            });
+        }
+        Ok((mut exchange, Answer::Found(found), waited)) => {
+            let lease = found.lease;
+            let position = found.lease_position.clone();
+            let page = take_found(&edge, &flight, &ask, &mut exchange, (*found, asked), waited).await;
+            if !lease {
+                return;
+            }
+            (Some(exchange), edge.purges.grant(position.as_ref(), asked), page)
+        }
+    };
+    make(&edge, &mut ticket, &ask, exchange, grant, fallback).await;
+}
+
+/// What this edge has itself for the case that the application fails.
+fn fallback(edge: &Edge, ask: &SharedAsk) -> Option<Outcome> {
+    let (key, fields) = (ask.request.key.as_bytes(), &ask.request.outgoing.headers);
+    let page = edge.l1.fallback(key, fields, Instant::now())?;
+    let body = Growing::whole(page.body.clone());
+    let page = served(ask, page.head.clone(), body, Source::Stale(Staleness::Failing));
+    Some(Outcome::Page(Arc::new(page)))
+}
+
+/// Gives an entry, found when the node was asked at `asked`, to those who joined, as it arrives. Returns it if it may only be used should the application fail.
+async fn take_found(
+    edge: &Edge,
+    flight: &Flight,
+    ask: &SharedAsk,
+    exchange: &mut Exchange,
+    (found, asked): (Found, Instant),
+    waited: Waited,
+) -> Option<Arc<Page>> {
+    let usage = found.r#use();
+    let (source, serve_now) = match usage {
+        cache::Use::Stale => (Source::Stale(Staleness::Revalidating), true),
+        // With the lease it is kept for the case that the application fails; without, it has failed.
+        cache::Use::OnError => (Source::Stale(Staleness::Failing), !found.lease),
+        _ if waited == Waited::Yes => (Source::Waited, true),
+        _ => (Source::Node, true),
+    };
+    let grant = edge.purges.grant(found.position.as_ref(), asked);
+    let head = found.entry.as_ref().map(|entry| PageHead::from_entry(entry, grant, Instant::now()));
+    let Some(Ok(head)) = head else {
+        tracing::warn!("cache-node sent a damaged entry: it is not used");
+        return None;
+    };
+    let body = Growing::new(u64::MAX);
+    if serve_now {
+        flight.settle(Outcome::Page(Arc::new(served(ask, head.clone(), body.clone(), source))));
+    }
+    loop {
+        match exchange.chunk().await {
+            Some(Ok(chunk)) => body.push(chunk).await,
+            None => break,
+            Some(Err(gone)) => {
+                edge.node_gone(&gone);
+                body.end(Err(BrokenOff));
+                return None;
+            }
+        };
+    }
+    body.end(Ok(()));
+    let page = Arc::new(Page::new(head, body.whole_body()?));
+    edge.l1.insert(ask.request.key.as_bytes(), &ask.request.outgoing.headers, page.clone());
+    Some(page)
+}
+
+/// Asks the application, under the lease.
+async fn make(
+    edge: &Edge,
+    ticket: &mut Ticket,
+    ask: &SharedAsk,
+    exchange: Option<Exchange>,
+    grant: Grant,
+    fallback: Option<Arc<Page>>,
+) {
+    let (key, fields) = (ask.request.key.as_bytes(), &ask.request.outgoing.headers);
+    let mut stored = edge.l1.stored(key, fields, Instant::now());
+    if stored.pages.is_empty()
+        && let Some(page) = &fallback
+    {
+        stored = Stored { pages: vec![page.clone()], selected: true };
+    }
+    let fwd = match (stored.selected, stored.pages.is_empty()) {
+        (true, _) => Fwd::Stale,
+        (false, false) => Fwd::VaryMiss,
+        (false, true) => Fwd::UriMiss,
+    };
+    let asked = SystemTime::now();
+    let fetched = match validate::ask(edge, ask, &stored.pages, &grant).await {
+        Ok(Answered::Reply(reply)) => Ok(*reply),
+        Ok(Answered::Holds(page)) => return keep(edge, ticket, ask, exchange, (page, fwd)).await,
+        Ok(Answered::Withdrawn(reason)) => return withdraw(edge, ticket, ask, exchange, reason).await,
+        Err(failure) => Err(failure),
+    };
+    let fallback = || {
+        let page = fallback.or_else(|| edge.l1.fallback(key, fields, Instant::now()))?;
+        let usage = page.lifetime(key, Instant::now())?.use_at(page.head.age(Instant::now()));
+        usage.on_error().then_some(page)
+    };
+    let failed = fetched.as_ref().map_or(true, |reply| http_cache::is_error(reply.status));
+    if failed && let Some(page) = fallback() {
+        note_failure(edge, ask, &fetched);
+        let body = Growing::whole(page.body.clone());
+        let page = served(ask, page.head.clone(), body, Source::Stale(Staleness::Failing));
+        ticket.end(Outcome::Page(Arc::new(page)));
+        return give_up(exchange, Why::Failed, Duration::ZERO).await;
+    }
+    let reply = match fetched {
+        Ok(reply) => reply,
+        Err(failure) => {
+            edge.log_failure(&ask.target(), &failure);
+            ticket.end(Outcome::Failed(failure));
+            return give_up(exchange, Why::Failed, Duration::ZERO).await;
+        }
+    };
+    match verdict(ask, &reply, asked) {
+        Verdict::Store(mut lifetime) => {
+            ask.policy.jitter.apply(&mut lifetime, rand::random());
+            store(edge, ticket, ask, exchange, (reply, fwd), (lifetime, grant)).await;
+        }
+        Verdict::DoNotStore(reason) if failed => {
+            give_up(exchange, Why::Failed, Duration::ZERO).await;
+            share_error(edge, ticket, ask, (reply, fwd), reason).await;
+        }
+        Verdict::DoNotStore(reason) => {
+            ticket.flight.keep_for_first(Own::Reply(Box::new(reply)));
+            withdraw(edge, ticket, ask, exchange, reason).await;
+        }
+    }
+}
+
+/// A stored page holds: it is given to all who joined, and stored anew.
+async fn keep(
+    edge: &Edge,
+    ticket: &mut Ticket,
+    ask: &SharedAsk,
+    exchange: Option<Exchange>,
+    (page, fwd): (Arc<Page>, Fwd),
+) {
+    let body = Growing::whole(page.body.clone());
+    edge.l1.insert(ask.request.key.as_bytes(), &ask.request.outgoing.headers, page.clone());
+    ticket.end(Outcome::Page(Arc::new(served(ask, page.head.clone(), body, Source::Validated { fwd }))));
+    if page.head.lifetime.validate {
+        return give_up(exchange, Why::Uncacheable, Duration::ZERO).await;
+    }
+    let Some(mut exchange) = exchange else { return };
+    let stored = async {
+        exchange.store(page.head.to_entry(ask.request.key.as_bytes(), Instant::now())).await?;
+        let mut rest = page.body.clone();
+        while !rest.is_empty() {
+            exchange.store_chunk(rest.split_to(rest.len().min(CHUNK))).await?;
+        }
+        exchange.store_end().await
+    };
+    if let Err(why) = stored.await {
+        not_kept(edge, ask, &why);
+    }
+}
+
+/// May the reply be stored, and how long? `asked`: when the application was.
+fn verdict(ask: &SharedAsk, reply: &OriginReply, asked: SystemTime) -> Verdict {
+    let parts = ReplyParts {
+        status: reply.status,
+        headers: &reply.headers,
+        authorization: ask.request.look.authorization,
+        // The application sees none while it makes a page to be shared.
+        personal: false,
+        request_time: asked,
+    };
+    match (ask.policy.reply(&parts, SystemTime::now()), declared_length(reply)) {
+        (Verdict::Store(_), Some(length)) if length > ask.policy.max_object => {
+            Verdict::DoNotStore(Reason::TooLarge)
+        }
+        (verdict, _) => verdict,
+    }
+}
+
+/// Streams the reply to all who joined, to L1 and to the node; nothing half-received is ever stored.
+async fn store(
+    edge: &Edge,
+    ticket: &mut Ticket,
+    ask: &SharedAsk,
+    mut exchange: Option<Exchange>,
+    (mut reply, fwd): (OriginReply, Fwd),
+    (lifetime, grant): (Lifetime, Grant),
+) {
+    let policy = &ask.policy;
+    let now = Instant::now();
+    let length = declared_length(&reply);
+    let mut scanner = (!lifetime.shared && csrf::applies(&reply.headers)).then(csrf::Scanner::new);
+    let head = PageHead {
+        status: reply.status,
+        headers: http_cache::fields::stored_headers(&reply.headers, SystemTime::now()),
+        born: now.checked_sub(lifetime.age).unwrap_or(now),
+        lifetime,
+        grant,
+        tags: page::tag_hashes(ask.request.key.as_bytes(), &reply.headers),
+    };
+    let body = Growing::new(policy.max_object);
+    if let Some(reader) = body.reader() {
+        ticket.flight.keep_for_first(Own::Reader(reader));
+    }
+    let source = Source::Application { fwd, not_stored: None };
+    let page = served(ask, head.clone(), body.clone(), source).with_length(length);
+    ticket.flight.settle(Outcome::Page(Arc::new(page)));
+    if head.lifetime.validate {
+        // Nobody else may use it as it is: nobody waits for it.
+        ticket.close();
+        give_up(exchange.take(), Why::Uncacheable, Duration::ZERO).await;
+    }
+    if let Some(opened) = &mut exchange
+        && let Err(why) = opened.store(head.to_entry(ask.request.key.as_bytes(), Instant::now())).await
+    {
+        not_kept(edge, ask, &why);
+        exchange = None;
+    }
+    let mut storable = true;
+    // A slow node or reader shall not hold up the application's server.
+    reply.body.go_on();
+    while let Some(chunk) = reply.body.next().await {
+        let chunk = match chunk {
+            Ok(chunk) => chunk,
+            Err(failure) => {
+                edge.log_failure(&ask.target(), &failure);
+                return body.end(Err(BrokenOff));
+            }
+        };
+        if storable && scanner.as_mut().is_some_and(|scanner| scanner.feed(&chunk)) {
+            storable = false;
+            body.keep_for_first();
+            let reason = scanner.as_ref().and_then(csrf::Scanner::reason).unwrap_or(Reason::CsrfToken);
+            refuse(edge, ticket, ask, exchange.take(), reason).await;
+        }
+        if let Some(opened) = &mut exchange
+            && let Err(why) = opened.store_chunk(chunk.clone()).await
+        {
+            not_kept(edge, ask, &why);
+            exchange = None;
+        }
+        match body.push(chunk).await {
+            Pushed::Kept => {}
+            Pushed::Window if storable => {
+                storable = false;
+                refuse(edge, ticket, ask, exchange.take(), Reason::TooLarge).await;
+            }
+            Pushed::Window => {}
+            Pushed::Unread => {
+                if storable {
+                    refuse(edge, ticket, ask, exchange.take(), Reason::TooLarge).await;
+                }
+                return body.end(Err(BrokenOff));
+            }
+        }
+    }
+    body.end(Ok(()));
+    if !storable {
+        return;
+    }
+    if let Some(whole) = body.whole_body() {
+        edge.l1.insert(
+            ask.request.key.as_bytes(),
+            &ask.request.outgoing.headers,
+            Arc::new(Page::new(head, whole)),
+        );
+    }
+    ticket.close();
+    if let Some(exchange) = exchange
+        && let Err(why) = exchange.store_end().await
+    {
+        not_kept(edge, ask, &why);
+    }
+}
+
+fn served(ask: &SharedAsk, head: PageHead, body: Arc<Growing>, source: Source) -> Served {
+    let selected = vary::selected(&head.lifetime.vary, &ask.request.outgoing.headers);
+    Served { head, selected, body, source, length: None }
+}
+
+fn note_failure(edge: &Edge, ask: &SharedAsk, failed: &Result<OriginReply, Failure>) {
+    match failed {
+        Ok(reply) => tracing::warn!(
+            target = %ask.target(),
+            server = reply.server,
+            status = reply.status.as_u16(),
+            "application failed: serving stale"
+        ),
+        Err(failure) => edge.log_failure(&ask.target(), failure),
+    }
+}
+
+fn declared_length(reply: &OriginReply) -> Option<u64> {
+    if matches!(reply.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        return Some(0);
+    }
+    reply.headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn pass_reason(why: PassReason) -> Reason {
+    match why {
+        PassReason::HitForMiss => Reason::HitForMiss,
+        PassReason::UncacheableReply => Reason::UncacheableReply,
+        PassReason::HolderFailed => Reason::HolderFailed,
+        PassReason::WaitTimeout => Reason::WaitTimeout,
+        PassReason::TooMany | PassReason::Unspecified => Reason::TooManyWaiters,
+    }
+}

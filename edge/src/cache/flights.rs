@@ -1,0 +1,316 @@
+//! Fetches under way in this edge: requests for the same page join the one that is already being made.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use http_cache::Reason;
+use http_cache::cache_status::Fwd;
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
+
+use crate::application::{Failure, OriginReply};
+use crate::cache::page::{PageHead, Staleness};
+use crate::cache::shared_body::{Growing, Reader};
+
+/// Locks of the table: requests for different keys seldom meet.
+const SHARDS: usize = 64;
+
+/// What became of a flight, for everybody who joined it.
+#[derive(Clone)]
+pub(crate) enum Outcome {
+    /// A page, whole or still growing, for the requests that its Vary selects.
+    Page(Arc<Served>),
+    /// The reply may not be shared: each goes to the application for itself.
+    Pass(Reason),
+    /// The application failed and there is nothing stale to give.
+    Failed(Failure),
+}
+
+/// A page that a flight gives to many.
+pub(crate) struct Served {
+    pub head: PageHead,
+    /// Fingerprint of the request fields that selected it.
+    pub selected: Vec<u8>,
+    pub body: Arc<Growing>,
+    /// Whole length, where it is known from the beginning.
+    pub length: Option<u64>,
+    pub source: Source,
+}
+
+impl Served {
+    /// It was there before it was asked for.
+    pub(crate) fn was_stored(&self) -> bool {
+        matches!(self.source, Source::Node | Source::Stale(_) | Source::Waited)
+    }
+
+    pub(crate) fn with_length(mut self, length: Option<u64>) -> Self {
+        self.length = length;
+        self
+    }
+}
+
+/// Where a served page came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The cache-node had it.
+    Node,
+    /// It is past its lifetime.
+    Stale(Staleness),
+    /// Another edge made it while we waited.
+    Waited,
+    /// The application made it now, for a request that found so much stored; `stored` unless a reason says why not.
+    Application { fwd: Fwd, not_stored: Option<Reason> },
+    /// The application said that a stored page still holds.
+    Validated { fwd: Fwd },
+}
+
+/// What the flight's first request alone may take.
+pub(crate) enum Own {
+    /// The reply that may not be shared.
+    Reply(Box<OriginReply>),
+    /// Its seat at the page that is being made.
+    Reader(Reader),
+}
+
+pub(crate) struct Flight {
+    outcome: watch::Sender<Option<Outcome>>,
+    first: Mutex<FirstSlot>,
+}
+
+/// What is kept for the request that began the flight.
+#[derive(Default)]
+enum FirstSlot {
+    /// Nobody waits: a refresh in the background, or a client that left.
+    #[default]
+    Nobody,
+    Waiting,
+    Kept(Own),
+}
+
+impl Flight {
+    /// Tells everybody who joined, and who will. The first outcome counts.
+    pub(crate) fn settle(&self, outcome: Outcome) {
+        self.outcome.send_if_modified(|current| {
+            let first = current.is_none();
+            current.get_or_insert(outcome);
+            first
+        });
+    }
+
+    /// Keeps something for the first request, if it still waits.
+    pub(crate) fn keep_for_first(&self, own: Own) {
+        let mut first = self.first.lock();
+        if matches!(*first, FirstSlot::Waiting) {
+            *first = FirstSlot::Kept(own);
+        }
+    }
+
+    /// The request that began the flight waits for it, as long as it holds what this returns.
+    pub(crate) fn first_waits(self: &Arc<Self>) -> First {
+        *self.first.lock() = FirstSlot::Waiting;
+        First(self.clone())
+    }
+
+    /// The outcome, as soon as there is one; `None` if it takes longer than `patience` or the flight was lost.
+    pub(crate) async fn outcome(&self, patience: Duration) -> Option<Outcome> {
+        let mut receiver = self.outcome.subscribe();
+        let settled = tokio::time::timeout(patience, receiver.wait_for(Option::is_some)).await;
+        settled.ok()?.ok()?.clone()
+    }
+}
+
+/// The place of the request that began a flight; given up when dropped.
+pub(crate) struct First(Arc<Flight>);
+
+impl First {
+    pub(crate) fn take(&self) -> Option<Own> {
+        match std::mem::take(&mut *self.0.first.lock()) {
+            FirstSlot::Kept(own) => Some(own),
+            FirstSlot::Nobody | FirstSlot::Waiting => None,
+        }
+    }
+}
+
+impl Drop for First {
+    fn drop(&mut self) {
+        drop(self.take());
+    }
+}
+
+type FlightKey = (Box<[u8]>, Option<Vec<u8>>);
+type Shard = Mutex<HashMap<FlightKey, Arc<Flight>, ahash::RandomState>>;
+
+pub(crate) struct Flights {
+    shards: Vec<Shard>,
+    hasher: ahash::RandomState,
+    under_way: AtomicUsize,
+    most: usize,
+    /// Places for requests that wait for another's page.
+    places: Semaphore,
+}
+
+/// How a request joined.
+pub(crate) enum Joined {
+    /// It is the first: make the page, holding the ticket.
+    First(Ticket),
+    /// Another request's flight.
+    Follows(Arc<Flight>),
+    /// Too many flights already.
+    Full,
+}
+
+impl Flights {
+    pub(crate) fn new(most: usize, most_waiters: usize) -> Arc<Self> {
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        let (hasher, under_way) = (ahash::RandomState::new(), AtomicUsize::new(0));
+        Arc::new(Self { shards, hasher, under_way, most, places: Semaphore::new(most_waiters) })
+    }
+
+    /// One flight per key and known variant.
+    pub(crate) fn join(self: &Arc<Self>, key: &[u8], variant: Option<Vec<u8>>) -> Joined {
+        let key: FlightKey = (key.into(), variant);
+        let mut shard = self.shard(&key).lock();
+        match shard.entry(key) {
+            Entry::Occupied(entry) => Joined::Follows(entry.get().clone()),
+            Entry::Vacant(_) if self.under_way.load(Ordering::Relaxed) >= self.most => Joined::Full,
+            Entry::Vacant(entry) => {
+                self.under_way.fetch_add(1, Ordering::Relaxed);
+                let flight = Arc::new(Flight { outcome: watch::Sender::new(None), first: Mutex::default() });
+                let key = entry.key().clone();
+                entry.insert(flight.clone());
+                Joined::First(Ticket { flights: self.clone(), key, flight, listed: true })
+            }
+        }
+    }
+
+    /// A place for one who waits, given up when dropped; `None`: too many wait already.
+    pub(crate) fn place(&self) -> Option<SemaphorePermit<'_>> {
+        self.places.try_acquire().ok()
+    }
+
+    /// Nobody joins this flight any more: what comes of it is not for those who ask from now on.
+    pub(crate) fn part_with(&self, key: &[u8], variant: Option<Vec<u8>>, flight: &Arc<Flight>) {
+        self.remove(&(key.into(), variant), flight);
+    }
+
+    /// Another flight may stand in its place by now.
+    fn remove(&self, key: &FlightKey, flight: &Arc<Flight>) {
+        let mut shard = self.shard(key).lock();
+        if shard.get(key).is_some_and(|listed| Arc::ptr_eq(listed, flight)) {
+            shard.remove(key);
+            self.under_way.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::Relaxed)
+    }
+
+    fn shard(&self, key: &FlightKey) -> &Shard {
+        &self.shards[self.hasher.hash_one(key) as usize % SHARDS]
+    }
+}
+
+/// Held by the fill that makes the page; the flight leaves the table when it is dropped, however the fill ended.
+pub(crate) struct Ticket {
+    flights: Arc<Flights>,
+    key: FlightKey,
+    pub flight: Arc<Flight>,
+    listed: bool,
+}
+
+impl Ticket {
+    /// The flight is over: nobody joins any more, and then those who have are told. Whoever asks later asks anew.
+    pub(crate) fn end(&mut self, outcome: Outcome) {
+        self.close();
+        self.flight.settle(outcome);
+    }
+
+    /// Nobody joins from now on.
+    pub(crate) fn close(&mut self) {
+        if std::mem::take(&mut self.listed) {
+            self.flights.remove(&self.key, &self.flight);
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.close();
+        // A fill that ended without a word (a panic) must not leave its followers waiting.
+        self.flight.settle(Outcome::Pass(Reason::HolderFailed));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_second_follows_the_first_and_both_learn_the_outcome() {
+        let flights = Flights::new(10, 10);
+        let Joined::First(ticket) = flights.join(b"k", None) else { panic!("not first") };
+        let Joined::Follows(flight) = flights.join(b"k", None) else { panic!("does not follow") };
+        assert!(
+            matches!(flights.join(b"k", Some("v".into())), Joined::First(_)),
+            "another variant flies alone"
+        );
+        ticket.flight.settle(Outcome::Pass(Reason::SetCookie));
+        ticket.flight.settle(Outcome::Pass(Reason::Private));
+        let outcome = flight.outcome(Duration::from_secs(1)).await;
+        assert!(matches!(outcome, Some(Outcome::Pass(Reason::SetCookie))));
+        drop(ticket);
+        assert_eq!(flights.under_way(), 0);
+        assert!(matches!(flights.join(b"k", None), Joined::First(_)));
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_after_the_end_asks_anew() {
+        let flights = Flights::new(10, 10);
+        let Joined::First(mut ticket) = flights.join(b"k", None) else { panic!("not first") };
+        ticket.end(Outcome::Pass(Reason::OriginFailed));
+        assert!(
+            matches!(flights.join(b"k", None), Joined::First(_)),
+            "the fill itself may still be under way"
+        );
+        assert_eq!(flights.under_way(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_flight_that_was_parted_with_flies_on_alone() {
+        let flights = Flights::new(10, 10);
+        let Joined::First(mut old) = flights.join(b"k", None) else { panic!("not first") };
+        flights.part_with(b"k", None, &old.flight);
+        assert_eq!(flights.under_way(), 0);
+        let Joined::First(new) = flights.join(b"k", None) else { panic!("the old one is out of the table") };
+        flights.part_with(b"k", None, &old.flight);
+        old.end(Outcome::Pass(Reason::SetCookie));
+        assert_eq!(flights.under_way(), 1, "the new one stays");
+        let Joined::Follows(flight) = flights.join(b"k", None) else { panic!("does not follow") };
+        assert!(Arc::ptr_eq(&flight, &new.flight));
+    }
+
+    #[tokio::test]
+    async fn a_lost_fill_frees_its_followers() {
+        let flights = Flights::new(10, 10);
+        let Joined::First(ticket) = flights.join(b"k", None) else { panic!("not first") };
+        let Joined::Follows(flight) = flights.join(b"k", None) else { panic!("does not follow") };
+        drop(ticket);
+        assert!(matches!(flight.outcome(Duration::from_secs(1)).await, Some(Outcome::Pass(_))));
+    }
+
+    #[test]
+    fn the_table_is_bounded() {
+        let flights = Flights::new(1, 1);
+        let _first = flights.join(b"a", None);
+        assert!(matches!(flights.join(b"b", None), Joined::Full));
+        assert!(matches!(flights.join(b"a", None), Joined::Follows(_)));
+        let place = flights.place();
+        assert!(place.is_some() && flights.place().is_none());
+        drop(place);
+        assert!(flights.place().is_some());
+    }
+}

@@ -1,0 +1,69 @@
+//! What stays in L1 while many pages are stored that nobody asks for again.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::StatusCode;
+use http_cache::{Lifetime, Source, Wants};
+
+use super::*;
+use crate::cache::page::PageHead;
+use crate::purge_log::Grant;
+
+const MEMORY: u64 = 4 * 1024 * 1024;
+const BODY: usize = 4 * 1024;
+
+fn page() -> Arc<Page> {
+    let lifetime = Lifetime {
+        ttl: Duration::from_secs(3600),
+        stale_while_revalidate: Duration::ZERO,
+        stale_if_error: Duration::ZERO,
+        age: Duration::ZERO,
+        vary: Vec::new(),
+        shared: false,
+        validate: false,
+        source: Source::Setting,
+    };
+    let head = PageHead {
+        status: StatusCode::OK,
+        headers: HeaderMap::new(),
+        lifetime,
+        born: Instant::now(),
+        grant: Grant::passing(),
+        tags: Box::default(),
+    };
+    Arc::new(Page::new(head, Bytes::from_static(&[b'x'; BODY])))
+}
+
+fn is_hit(l1: &L1, key: &str) -> bool {
+    let (no_store, wants) = (None, Wants::default());
+    let look = Look { personal: false, authorization: false, trimmed: false, no_store, wants };
+    matches!(l1.find(key.as_bytes(), &look, Instant::now(), |_| Vec::new()), Found::Fresh(_))
+}
+
+/// As a request does: looks, and stores what is missing.
+fn ask(l1: &L1, key: &str) -> bool {
+    let hit = is_hit(l1, key);
+    if !hit {
+        l1.insert(key.as_bytes(), &HeaderMap::new(), page());
+    }
+    hit
+}
+
+#[test]
+fn a_scan_does_not_push_out_what_is_asked_for_again_and_again() {
+    const HOT: usize = 200;
+    const SCANNED: usize = 20_000;
+    let l1 = L1::new(MEMORY, 64 * 1024);
+    for n in (0..HOT).cycle().take(3 * HOT) {
+        ask(&l1, &format!("http://h/hot/{n}"));
+    }
+    // Twenty times what there is room for; nobody asks for a hot page meanwhile.
+    for n in 0..SCANNED {
+        assert!(!ask(&l1, &format!("http://h/scanned/{n}")));
+        assert!(l1.weight() <= MEMORY);
+    }
+    assert!(l1.evictions() > SCANNED as u64 / 2);
+    let left = (0..HOT).filter(|n| is_hit(&l1, &format!("http://h/hot/{n}"))).count();
+    assert!(left >= HOT * 9 / 10, "{left} of {HOT}");
+}

@@ -1,0 +1,159 @@
+//! A page as this edge keeps and sends it: the reply's head and body, how long it is good for, and which requests it answers.
+
+use std::borrow::Cow;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::DATE;
+use http::{HeaderMap, HeaderName, StatusCode};
+use http_cache::{Lifetime, Use, tags};
+use purge::Reach;
+use weir_proto::cache::EntryHead;
+use weir_proto::fields::{self, InvalidField};
+
+use crate::http1::write;
+use crate::purge_log::{Checked, Grant};
+use crate::reply::answer::{CACHE_STATUS, X_CACHE_STATUS};
+
+/// Everything of a page but its body.
+#[derive(Clone, Debug)]
+pub(crate) struct PageHead {
+    pub status: StatusCode,
+    /// As stored: hop-by-hop fields are gone, those that steer the cache are not.
+    pub headers: HeaderMap,
+    pub lifetime: Lifetime,
+    /// When the page had age 0, by this machine's monotonic clock.
+    pub born: Instant,
+    /// By what right it was made, and so which purges reach it.
+    pub grant: Grant,
+    /// Hashes of its tags, by which purges find it.
+    pub tags: Box<[u64]>,
+}
+
+/// Why a page is served past its lifetime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Staleness {
+    /// One request refreshes it meanwhile (RFC 5861 section 3).
+    Revalidating,
+    /// The application failed (RFC 5861 section 4).
+    Failing,
+}
+
+/// A whole page.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub head: PageHead,
+    pub body: Bytes,
+    /// The fields as clients see them: what steers the cache is taken out.
+    pub headers: HeaderMap,
+    /// Status line and fields as they go on the wire, without Age, our Cache-Status and Connection.
+    pub wire_head: Bytes,
+    /// `wire_head` has the Date.
+    pub has_date: bool,
+    /// Up to which purge it is known to be untouched.
+    checked: Checked,
+}
+
+impl PageHead {
+    pub(crate) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.born)
+    }
+
+    pub(crate) fn use_at(&self, now: Instant) -> Use {
+        self.lifetime.use_at(self.age(now))
+    }
+
+    /// What later purges have done to the page of this key, which is not kept here.
+    pub(crate) fn reach(&self, key: &[u8], now: Instant) -> Reach {
+        self.grant.reach(http_cache::key::url(key), &self.tags, &Checked::default(), now)
+    }
+
+    /// From the contract's form.
+    pub(crate) fn from_entry(entry: &EntryHead, grant: Grant, now: Instant) -> Result<Self, InvalidField> {
+        let status = u16::try_from(entry.status).ok().and_then(|code| StatusCode::from_u16(code).ok());
+        let vary: Result<Vec<_>, _> = entry
+            .vary
+            .iter()
+            .map(|name| HeaderName::from_bytes(name.as_bytes()).map_err(|_| InvalidField))
+            .collect();
+        let age = Duration::from_millis(entry.age_ms);
+        Ok(Self {
+            status: status.ok_or(InvalidField)?,
+            headers: fields::to_headers(&entry.fields)?,
+            lifetime: Lifetime {
+                ttl: Duration::from_millis(entry.ttl_ms),
+                stale_while_revalidate: Duration::from_millis(entry.stale_while_revalidate_ms),
+                stale_if_error: Duration::from_millis(entry.stale_if_error_ms),
+                age,
+                vary: vary?,
+                shared: entry.shared,
+                // Such a page stays in the edge that asked for it.
+                validate: false,
+                // Only of interest where the lifetime is decided.
+                source: http_cache::Source::Setting,
+            },
+            born: now.checked_sub(age).unwrap_or(now),
+            grant,
+            tags: entry.tags.iter().map(|tag| purge::tag_hash(tag)).collect(),
+        })
+    }
+
+    /// To the contract's form, with the age it has now.
+    pub(crate) fn to_entry(&self, key: &[u8], now: Instant) -> EntryHead {
+        EntryHead {
+            status: self.status.as_u16().into(),
+            fields: fields::from_headers(&self.headers),
+            age_ms: self.age(now).as_millis() as u64,
+            ttl_ms: self.lifetime.ttl.as_millis() as u64,
+            stale_while_revalidate_ms: self.lifetime.stale_while_revalidate.as_millis() as u64,
+            stale_if_error_ms: self.lifetime.stale_if_error.as_millis() as u64,
+            vary: self.lifetime.vary.iter().map(|name| name.as_str().to_owned()).collect(),
+            shared: self.lifetime.shared,
+            tags: tags::tags(key, &self.headers).unwrap_or_default(),
+        }
+    }
+}
+
+impl Page {
+    pub(crate) fn new(head: PageHead, body: Bytes) -> Self {
+        let mut headers = head.headers.clone();
+        http_cache::fields::client_headers(&mut headers);
+        // What another cache said of itself in nginx's words would look like ours.
+        headers.remove(X_CACHE_STATUS);
+        let mut wire_head = Vec::with_capacity(512);
+        write::start(&mut wire_head, head.status, &headers);
+        if !write::bodiless(head.status) {
+            write::length_line(&mut wire_head, body.len() as u64);
+        }
+        for value in headers.get_all(CACHE_STATUS) {
+            // Of caches behind us; ours goes to the end of the list.
+            write::field_line(&mut wire_head, CACHE_STATUS.as_str(), value.as_bytes());
+        }
+        let has_date = headers.contains_key(DATE);
+        Self { head, body, headers, wire_head: wire_head.into(), has_date, checked: Checked::default() }
+    }
+
+    /// Its lifetime, all purges considered. `None`: it is gone.
+    pub(crate) fn lifetime(&self, key: &[u8], now: Instant) -> Option<Cow<'_, Lifetime>> {
+        let lifetime = &self.head.lifetime;
+        match self.reach(key, now) {
+            Reach::Untouched => Some(Cow::Borrowed(lifetime)),
+            Reach::Stale(since) => {
+                let ttl = lifetime.ttl.min(self.head.age(since));
+                Some(Cow::Owned(Lifetime { ttl, ..lifetime.clone() }))
+            }
+            Reach::Gone => None,
+        }
+    }
+
+    /// What later purges have done to it.
+    pub(crate) fn reach(&self, key: &[u8], now: Instant) -> Reach {
+        self.head.grant.reach(http_cache::key::url(key), &self.head.tags, &self.checked, now)
+    }
+}
+
+/// The tags of a reply for the page of this key, as purges compare them.
+pub(crate) fn tag_hashes(key: &[u8], headers: &HeaderMap) -> Box<[u64]> {
+    let tags = tags::tags(key, headers).unwrap_or_default();
+    tags.iter().map(|tag| purge::tag_hash(tag)).collect()
+}

@@ -1,0 +1,132 @@
+//! Revalidation (RFC 9111 section 4.3): the application is asked whether a stored page still holds, so that it need not send it again.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use http::{HeaderMap, StatusCode};
+use http_cache::{Reason, ReplyParts, Verdict, csrf, fields, revalidate};
+use weir_proto::origin::{Kind, RequestHead};
+
+use crate::Edge;
+use crate::application::ask::SharedAsk;
+use crate::application::{Failure, OriginReply};
+use crate::cache::page;
+use crate::cache::page::{Page, PageHead};
+use crate::purge_log::Grant;
+use crate::reply::body::RequestBody;
+
+/// What the application answered to a request that named stored pages.
+pub(crate) enum Answered {
+    /// This one holds: with the fields and the lifetime that the 304 gives it, to be stored anew.
+    Holds(Arc<Page>),
+    /// It holds, but what the 304 says of it forbids to store it any longer.
+    Withdrawn(Reason),
+    /// A reply of its own.
+    Reply(Box<OriginReply>),
+}
+
+/// Asks for a page to be shared, on condition that none of the `stored` ones, newest first, holds.
+/// `grant`: by what right the page may be used that comes of it.
+pub(crate) async fn ask(
+    edge: &Edge,
+    ask: &SharedAsk,
+    stored: &[Arc<Page>],
+    grant: &Grant,
+) -> Result<Answered, Failure> {
+    let asked = SystemTime::now();
+    let named: Vec<&HeaderMap> = stored.iter().map(|page| &page.head.headers).collect();
+    if let Some(head) = ask.conditional_head(&named) {
+        let mut reply = fetch(edge, || head.clone()).await?;
+        if reply.status != StatusCode::NOT_MODIFIED {
+            return Ok(Answered::Reply(Box::new(reply)));
+        }
+        // A 304 has no body; its end is taken, so that the adapter does not see us leave.
+        let _ = reply.body.next().await;
+        if let Some(answered) = holding(ask, stored, &reply.headers, asked, grant) {
+            return Ok(answered);
+        }
+        // "If none of the initial set contains at least one of the same strong validators, then the cache MUST NOT use the
+        // new response to update any stored responses." (section 4.3.4)
+        tracing::debug!(target = %ask.target(), "a 304 is about no stored page: asked again without conditions");
+    }
+    let reply = fetch(edge, || ask.head()).await?;
+    match reply.status {
+        StatusCode::NOT_MODIFIED => Err(unasked(&reply)),
+        _ => Ok(Answered::Reply(Box::new(reply))),
+    }
+}
+
+/// A 304 that nobody's condition asked for stands for no page at all.
+pub(crate) fn unasked(reply: &OriginReply) -> Failure {
+    Failure {
+        server: reply.server.clone(),
+        reached: true,
+        ..Failure::new(Kind::BadReply, "304 to a request without conditions")
+    }
+}
+
+async fn fetch(edge: &Edge, head: impl Fn() -> RequestHead) -> Result<OriginReply, Failure> {
+    let fetched = edge.origins.fetch(head, RequestBody::empty()).await;
+    edge.metrics.application_calls.inc();
+    fetched
+}
+
+/// The stored page that a 304 is about; none if it is about none.
+fn holding(
+    ask: &SharedAsk,
+    stored: &[Arc<Page>],
+    not_modified: &HeaderMap,
+    asked: SystemTime,
+    grant: &Grant,
+) -> Option<Answered> {
+    let now = SystemTime::now();
+    let only = stored.len() == 1;
+    let freshened = |page: &Arc<Page>| {
+        Some((page.clone(), revalidate::freshen(&page.head.headers, not_modified, only, now)?))
+    };
+    let (page, headers) = stored.iter().find_map(freshened)?;
+    Some(match renewed(ask, &page, &headers, asked, grant) {
+        Ok(page) => Answered::Holds(Arc::new(page)),
+        Err(reason) => Answered::Withdrawn(reason),
+    })
+}
+
+/// The page with new fields, judged as if the application had sent it whole.
+pub(crate) fn renewed(
+    ask: &SharedAsk,
+    page: &Page,
+    headers: &HeaderMap,
+    asked: SystemTime,
+    grant: &Grant,
+) -> Result<Page, Reason> {
+    let now = SystemTime::now();
+    let parts = ReplyParts {
+        status: page.head.status,
+        headers,
+        authorization: ask.request.look.authorization,
+        personal: false,
+        request_time: asked,
+    };
+    let mut lifetime = match ask.policy.reply(&parts, now) {
+        Verdict::Store(lifetime) => lifetime,
+        Verdict::DoNotStore(reason) => return Err(reason),
+    };
+    // Nobody has looked for a token in a page that said that it may be shared.
+    if page.head.lifetime.shared && !lifetime.shared && csrf::applies(headers) {
+        let mut scanner = csrf::Scanner::new();
+        if scanner.feed(&page.body) {
+            return Err(scanner.reason().unwrap_or(Reason::CsrfToken));
+        }
+    }
+    ask.policy.jitter.apply(&mut lifetime, rand::random());
+    let received = Instant::now();
+    let head = PageHead {
+        status: page.head.status,
+        headers: fields::stored_headers(headers, now),
+        born: received.checked_sub(lifetime.age).unwrap_or(received),
+        lifetime,
+        grant: grant.clone(),
+        tags: page::tag_hashes(ask.request.key.as_bytes(), headers),
+    };
+    Ok(Page::new(head, page.body.clone()))
+}

@@ -1,0 +1,211 @@
+//! The cache-nodes this edge knows: which of them a key belongs to, and which are left out because they do not answer.
+
+mod discovery;
+mod exchange;
+mod watch;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use purge::LogId;
+use tonic::Status;
+use tonic::metadata::{Ascii, MetadataValue};
+use weir_proto::cache::cache_client::CacheClient;
+use weir_proto::cache::{PurgeOrder, PurgeReply, PurgeRequest};
+use weir_proto::origin::Field;
+use weir_proto::transport::Transport;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+pub(crate) use exchange::{Answer, Exchange, Lookup, NotKept, Waited};
+
+use crate::peers::CacheNodes;
+use crate::peers::look_up::Peer;
+
+/// The cache-node did not answer in time or at all: go on without it.
+#[derive(Debug, thiserror::Error)]
+#[error("cache-node: {0}")]
+pub(crate) struct NodeGone(String);
+
+/// All of them, as they are found at the moment.
+pub(crate) struct Nodes {
+    known: ArcSwap<Vec<Arc<Node>>>,
+    source: CacheNodes,
+    /// For a node's first answer.
+    patience: Duration,
+    /// How long a stream may be kept waiting for another's page.
+    wait: Duration,
+}
+
+pub(crate) struct Node {
+    /// Its address: the same for all edges, so that they agree on who owns a key.
+    pub(crate) name: String,
+    seed: u64,
+    client: CacheClient<Transport>,
+    /// It does not answer.
+    out: AtomicBool,
+    /// Which purge log it follows, and whether others share it, as far as it has said.
+    log: Mutex<Option<(LogId, bool)>>,
+}
+
+impl Nodes {
+    /// Those whose addresses must be looked up come when `keep` runs.
+    pub(crate) fn new(source: CacheNodes, patience: Duration, wait: Duration) -> Self {
+        Self { known: ArcSwap::from_pointee(discovery::at_once(&source)), source, patience, wait }
+    }
+
+    /// Opens the exchange about one key with the node the key belongs to.
+    pub(crate) async fn lookup(
+        &self,
+        key: &[u8],
+        fields: Vec<Field>,
+        refresh: bool,
+    ) -> Result<Lookup, NodeGone> {
+        self.lookup_within(key, fields, refresh, self.wait).await
+    }
+
+    /// The same, kept waiting for another's page no longer than `wait`.
+    pub(crate) async fn lookup_within(
+        &self,
+        key: &[u8],
+        fields: Vec<Field>,
+        refresh: bool,
+        wait: Duration,
+    ) -> Result<Lookup, NodeGone> {
+        let began = Instant::now();
+        let first = self.owner(key)?;
+        let open =
+            |node: &Node, fields| exchange::open(node.client(), key, fields, refresh, self.patience, wait);
+        let gone = match open(&first, fields.clone()).await {
+            Ok(lookup) => return Ok(lookup),
+            Err(gone) => gone,
+        };
+        // One that refuses at once is not there: the next best owner is, for all edges, until its watch is back.
+        if began.elapsed() < self.patience / 2 {
+            first.leave_out();
+            let second = self.owner(key)?;
+            if !Arc::ptr_eq(&first, &second) {
+                return open(&second, fields).await;
+            }
+        }
+        Err(gone)
+    }
+
+    fn owner(&self, key: &[u8]) -> Result<Arc<Node>, NodeGone> {
+        owner(&self.known.load(), key).cloned().ok_or_else(|| NodeGone("none answers".into()))
+    }
+
+    pub(crate) fn known(&self) -> Arc<Vec<Arc<Node>>> {
+        self.known.load_full()
+    }
+}
+
+/// Rendezvous hashing: every edge that knows the same nodes picks the same one, and a node that joins or leaves moves only its
+/// own keys.
+fn owner<'a>(nodes: &'a [Arc<Node>], key: &[u8]) -> Option<&'a Arc<Node>> {
+    let answering = nodes.iter().filter(|node| !node.is_out());
+    answering.max_by_key(|node| xxh3_64_with_seed(key, node.seed))
+}
+
+impl Peer for Node {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Node {
+    pub(crate) fn new(name: String, transport: Transport) -> Self {
+        Self {
+            seed: xxh3_64(name.as_bytes()),
+            name,
+            client: CacheClient::new(transport),
+            out: AtomicBool::new(false),
+            log: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn client(&self) -> CacheClient<Transport> {
+        self.client.clone()
+    }
+
+    pub(crate) fn is_out(&self) -> bool {
+        self.out.load(Ordering::Relaxed)
+    }
+
+    /// It does not answer. False: that was known.
+    pub(crate) fn leave_out(&self) -> bool {
+        !self.out.swap(true, Ordering::Relaxed)
+    }
+
+    /// It answers.
+    pub(crate) fn take_in(&self) {
+        if self.out.swap(false, Ordering::Relaxed) {
+            tracing::info!(node = %self.name, "cache-node is back");
+        }
+    }
+
+    /// It follows this log.
+    pub(crate) fn follows(&self, log: LogId, shared: bool) {
+        *self.log.lock() = Some((log, shared));
+    }
+
+    pub(crate) fn log(&self) -> Option<(LogId, bool)> {
+        *self.log.lock()
+    }
+
+    /// Has it make a purge, showing `token`; returns when that is over, or not within `wait`.
+    pub(crate) async fn purge(
+        &self,
+        order: PurgeOrder,
+        token: Option<&Token>,
+        wait: Duration,
+    ) -> Result<PurgeReply, Status> {
+        let mut request =
+            tonic::Request::new(PurgeRequest { order: Some(order), wait_ms: wait.as_millis() as u32 });
+        if let Some(token) = token {
+            request.metadata_mut().insert("authorization", token.clone());
+        }
+        let deadline = Instant::now() + wait + PURGE_SLACK;
+        let mut client = self.client();
+        let called = tokio::time::timeout_at(deadline.into(), client.purge(request));
+        let called = called.await.map_err(|_| Status::deadline_exceeded("no answer in time"))?;
+        Ok(called?.into_inner())
+    }
+}
+
+/// What a node may want to be shown before a purge.
+pub(crate) type Token = MetadataValue<Ascii>;
+
+/// Beyond what the node itself may wait.
+const PURGE_SLACK: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn all_who_find_a_node_gone_ask_the_next() {
+        // One refuses, the other is there and says nothing.
+        let [refusing, silent] = [0, 1].map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+        let address = |listener: &TcpListener| listener.local_addr().unwrap().to_string();
+        let names = [address(&refusing), address(&silent)];
+        drop(refusing);
+        let urls = names.iter().map(|name| format!("http://{name}").parse().unwrap()).collect();
+        let (source, patience) = (CacheNodes::Named { urls, tls: None }, Duration::from_secs(2));
+        let nodes = Nodes::new(source, patience, patience);
+        let key = (0..)
+            .map(|n| format!("key {n}"))
+            .find(|key| nodes.owner(key.as_bytes()).unwrap().name == names[0]);
+        let key = key.unwrap();
+        let look_up =
+            || async { nodes.lookup(key.as_bytes(), Vec::new(), false).await.err().unwrap().to_string() };
+        // All have chosen before the first of them knows.
+        for error in <[String; 3]>::from(tokio::join!(look_up(), look_up(), look_up())) {
+            assert!(error.contains("no answer within"), "{error}");
+        }
+    }
+}

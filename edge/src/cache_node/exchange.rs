@@ -1,0 +1,178 @@
+//! One `Exchange` with a cache-node: an edge's dealings with one key, from the lookup to the end of a store.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+use weir_proto::cache::cache_client::CacheClient;
+use weir_proto::cache::{
+    self, EntryHead, ExchangeReply, ExchangeRequest, Found, GiveUp, PassReason, Position, Why,
+    exchange_reply, exchange_request,
+};
+use weir_proto::origin::{End, Field};
+use weir_proto::transport::Transport;
+
+use crate::cache_node::NodeGone;
+
+/// Messages that wait between a fill and the node.
+const MESSAGES_AHEAD: usize = 4;
+
+/// Why the node did not keep a page.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotKept {
+    /// Its own decision: too large, too many variants, the lease was lost, a purge came.
+    #[error("refused: {0}")]
+    Refused(String),
+    #[error(transparent)]
+    Gone(#[from] NodeGone),
+}
+
+/// A lookup, answered.
+pub(crate) type Lookup = (Exchange, Answer, Waited);
+
+/// What the node answered.
+pub(crate) enum Answer {
+    /// An entry; its body follows by `Exchange::chunk`.
+    Found(Box<Found>),
+    /// Ask the application. Where the purge log stands for the page.
+    Lease(Option<Position>),
+    /// Go without the cache; remember it for so long.
+    Pass(PassReason, Duration),
+}
+
+/// Opens the exchange about one key. `patience`: for the node's first answer; `wait`: how long it may keep the stream waiting
+/// for another's page.
+pub(super) async fn open(
+    mut client: CacheClient<Transport>,
+    key: &[u8],
+    fields: Vec<Field>,
+    refresh: bool,
+    patience: Duration,
+    wait: Duration,
+) -> Result<Lookup, NodeGone> {
+    let lookup =
+        cache::Lookup { key: Bytes::copy_from_slice(key), fields, wait_ms: wait.as_millis() as u32, refresh };
+    let (requests, receiver) = mpsc::channel(MESSAGES_AHEAD);
+    let opened = async {
+        let message = Some(exchange_request::Message::Lookup(lookup));
+        let _ = requests.send(ExchangeRequest { message }).await;
+        let replies = client.exchange(ReceiverStream::new(receiver)).await?.into_inner();
+        let mut exchange = Exchange { requests, replies, patience };
+        let first = exchange.replies.message().await?;
+        Ok::<_, tonic::Status>((exchange, first))
+    };
+    let (mut exchange, first) = match timeout(patience, opened).await {
+        Ok(answered) => answered.map_err(|status| NodeGone(status.message().to_owned()))?,
+        Err(_) => return Err(NodeGone(format!("no answer within {patience:?}"))),
+    };
+    let (answer, waited) = match message(first)? {
+        exchange_reply::Message::Wait(_) => (exchange.waited(wait + patience).await?, Waited::Yes),
+        other => (other, Waited::No),
+    };
+    let answer = match answer {
+        exchange_reply::Message::Found(found) => Answer::Found(Box::new(found)),
+        exchange_reply::Message::Lease(lease) => Answer::Lease(lease.position),
+        exchange_reply::Message::Pass(pass) => {
+            Answer::Pass(pass.reason(), Duration::from_millis(pass.for_ms))
+        }
+        _ => return Err(NodeGone("an answer out of order".into())),
+    };
+    Ok((exchange, answer, waited))
+}
+
+/// Whether the answer had to wait for another stream's page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waited {
+    Yes,
+    No,
+}
+
+/// An open stream to the node about one key. Dropping it frees a lease that it holds.
+pub(crate) struct Exchange {
+    requests: mpsc::Sender<ExchangeRequest>,
+    replies: Streaming<ExchangeReply>,
+    patience: Duration,
+}
+
+impl Exchange {
+    /// The next piece of the found entry's body; `None` at its end.
+    pub(crate) async fn chunk(&mut self) -> Option<Result<Bytes, NodeGone>> {
+        match self.reply(self.patience).await {
+            Ok(exchange_reply::Message::Chunk(chunk)) => Some(Ok(chunk)),
+            Ok(exchange_reply::Message::End(End {})) => None,
+            Ok(_) => Some(Err(NodeGone("an answer out of order".into()))),
+            Err(gone) => Some(Err(gone)),
+        }
+    }
+
+    /// Begins a store under the lease.
+    pub(crate) async fn store(&mut self, head: EntryHead) -> Result<(), NotKept> {
+        self.send_piece(exchange_request::Message::Store(head)).await
+    }
+
+    pub(crate) async fn store_chunk(&mut self, chunk: Bytes) -> Result<(), NotKept> {
+        self.send_piece(exchange_request::Message::Chunk(chunk)).await
+    }
+
+    /// Ends a whole store.
+    pub(crate) async fn store_end(mut self) -> Result<(), NotKept> {
+        self.send_piece(exchange_request::Message::End(End {})).await?;
+        self.stored().await
+    }
+
+    /// A node may refuse a store before its end, and closes the stream then: that is not a node that is gone.
+    async fn send_piece(&mut self, message: exchange_request::Message) -> Result<(), NotKept> {
+        match self.send(message).await {
+            Ok(()) => Ok(()),
+            Err(gone) => match self.stored().await {
+                Err(refused @ NotKept::Refused(_)) => Err(refused),
+                _ => Err(NotKept::Gone(gone)),
+            },
+        }
+    }
+
+    async fn stored(&mut self) -> Result<(), NotKept> {
+        match self.reply(self.patience).await? {
+            exchange_reply::Message::Stored(stored) if stored.kept => Ok(()),
+            exchange_reply::Message::Stored(stored) => Err(NotKept::Refused(stored.detail)),
+            _ => Err(NotKept::Gone(NodeGone("an answer out of order".into()))),
+        }
+    }
+
+    /// Gives the lease back with the reason.
+    pub(crate) async fn give_up(mut self, why: Why, pass: Duration) -> Result<(), NodeGone> {
+        let give_up = GiveUp { why: why.into(), pass_ms: pass.as_millis() as u64 };
+        self.send(exchange_request::Message::GiveUp(give_up)).await?;
+        // The node ends the stream when it has taken note; one that we end first might be reset before that.
+        let _ = timeout(self.patience, self.replies.message()).await;
+        Ok(())
+    }
+
+    async fn waited(&mut self, limit: Duration) -> Result<exchange_reply::Message, NodeGone> {
+        self.reply(limit).await
+    }
+
+    async fn reply(&mut self, limit: Duration) -> Result<exchange_reply::Message, NodeGone> {
+        match timeout(limit, self.replies.message()).await {
+            Ok(Ok(reply)) => message(reply),
+            Ok(Err(status)) => Err(NodeGone(status.message().to_owned())),
+            Err(_) => Err(NodeGone(format!("no answer within {limit:?}"))),
+        }
+    }
+
+    async fn send(&self, message: exchange_request::Message) -> Result<(), NodeGone> {
+        let sending = self.requests.send(ExchangeRequest { message: Some(message) });
+        match timeout(self.patience, sending).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(NodeGone("the stream is closed".into())),
+            Err(_) => Err(NodeGone(format!("takes nothing for {:?}", self.patience))),
+        }
+    }
+}
+
+fn message(reply: Option<ExchangeReply>) -> Result<exchange_reply::Message, NodeGone> {
+    reply.and_then(|reply| reply.message).ok_or_else(|| NodeGone("the stream ended".into()))
+}

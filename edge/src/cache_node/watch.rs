@@ -1,0 +1,175 @@
+//! Follows the purge log of one node, for as long as the edge knows the node: obeys purges, acknowledges them, beats.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::Streaming;
+use weir_proto::cache::watch_reply::Message as Said;
+use weir_proto::cache::watch_request::Message as Heard;
+use weir_proto::cache::{WatchBeat, WatchHello, WatchLeave, WatchReply, WatchRequest};
+
+use crate::cache_node::Node;
+use crate::purge_log::{FollowedLog, Purges, message};
+
+/// Beats within one grace, and how many without an echo make a node one that does not answer.
+const BEATS: u32 = 5;
+const SILENT: usize = 3;
+/// Messages that wait for the node.
+const AHEAD: usize = 16;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// For the goodbye.
+const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Why a watch ended. The node is left out until another one stands.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error("{0}")]
+    Call(#[from] tonic::Status),
+    #[error("no answer within {0:?}")]
+    Silent(Duration),
+    #[error("the node closed the stream")]
+    Closed,
+    #[error("a message out of order")]
+    OutOfOrder,
+}
+
+/// Watches until `stop`; then says goodbye.
+pub(crate) async fn watch(node: Arc<Node>, purges: Arc<Purges>, name: Arc<str>, stop: CancellationToken) {
+    // A node that has forgotten this edge waits for it no longer than two graces.
+    let longest = LONGEST_PAUSE.min(purges.grace());
+    let mut pause = FIRST_PAUSE.min(longest);
+    // The log it followed last, so that it can go on from there.
+    let mut log: Option<Arc<FollowedLog>> = None;
+    loop {
+        let began = Instant::now();
+        match once(&node, &purges, &name, &mut log, &stop).await {
+            Ok(()) => return,
+            Err(why) if node.leave_out() => {
+                tracing::warn!(node = %node.name, "cache-node left out: {why}");
+            }
+            Err(_) => {}
+        }
+        if began.elapsed() > LONGEST_PAUSE {
+            pause = FIRST_PAUSE.min(longest);
+        }
+        tokio::select! {
+            () = sleep(pause.mul_f64(0.5 + rand::random::<f64>() / 2.0)) => {}
+            () = stop.cancelled() => return,
+        }
+        pause = (pause * 2).min(longest);
+    }
+}
+
+/// Until the stream ends. Ok: the edge is to stop, and has said goodbye to a node that knew it.
+async fn once(
+    node: &Node,
+    purges: &Purges,
+    name: &str,
+    log: &mut Option<Arc<FollowedLog>>,
+    stop: &CancellationToken,
+) -> Result<(), Ended> {
+    let every = purges.grace() / BEATS;
+    let patience = every * SILENT as u32;
+    let (requests, receiver) = mpsc::channel(AHEAD);
+    let position = log.as_ref().map(|log| message::position(log.id, log.head()));
+    let grace_ms = purges.grace().as_millis() as u32;
+    let hello = WatchHello { name: name.to_owned(), position, grace_ms };
+    let mut line = Line { requests, beats: VecDeque::new(), number: 0 };
+    line.send(Heard::Hello(hello))?;
+    let mut client = node.client();
+    let opened = tokio::select! {
+        opened = timeout(patience, client.watch(ReceiverStream::new(receiver))) => opened,
+        () = stop.cancelled() => return Ok(()),
+    };
+    let mut replies: Streaming<WatchReply> = opened.map_err(|_| Ended::Silent(patience))??.into_inner();
+    let mut beat_at = tokio::time::Instant::now();
+    // Whether purges are obeyed that the node has not been told of. In a flood one word stands for many.
+    let mut owing = false;
+    loop {
+        tokio::select! {
+            reply = replies.message() => match reply?.and_then(|reply| reply.message) {
+                Some(Said::Follow(follow)) => {
+                    let (id, floor) = message::follow(&follow).ok_or(Ended::OutOfOrder)?;
+                    node.follows(id, follow.shared);
+                    if let Some(before) = log.replace(purges.follow(id, floor)).filter(|before| before.id != id) {
+                        before.lose();
+                    }
+                    line.beat(log)?;
+                }
+                Some(Said::Logged(logged)) => {
+                    let log = log.as_ref().ok_or(Ended::OutOfOrder)?;
+                    let logged = message::logged(logged, Instant::now()).map_err(|_| Ended::OutOfOrder)?;
+                    if !log.apply(&logged) {
+                        tracing::warn!(node = %node.name, "purges were missed: pages from before are not used");
+                    }
+                    owing = true;
+                }
+                Some(Said::Echo(echo)) => {
+                    let Some(sent) = line.echoed(echo.number) else { continue };
+                    node.take_in();
+                    if let Some(log) = log {
+                        log.heard(sent, purges.grace().min(Duration::from_millis(echo.left_ms.into())));
+                    }
+                }
+                None => return Err(Ended::Closed),
+            },
+            room = line.requests.clone().reserve_owned(), if owing => {
+                let room = room.map_err(|_| Ended::Closed)?;
+                room.send(WatchRequest { message: Some(Heard::Beat(line.acknowledgement(log))) });
+                owing = false;
+            }
+            () = tokio::time::sleep_until(beat_at) => {
+                if line.beats.len() >= SILENT {
+                    return Err(Ended::Silent(patience));
+                }
+                line.beat(log)?;
+                beat_at = tokio::time::Instant::now() + every;
+            }
+            () = stop.cancelled() => {
+                line.send(Heard::Leave(WatchLeave {}))?;
+                drop(line);
+                let _ = timeout(LEAVE_TIMEOUT, async { while let Ok(Some(_)) = replies.message().await {} }).await;
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The way to the node, and the beats that are not echoed yet.
+struct Line {
+    requests: mpsc::Sender<WatchRequest>,
+    beats: VecDeque<(u64, Instant)>,
+    number: u64,
+}
+
+impl Line {
+    fn send(&self, message: Heard) -> Result<(), Ended> {
+        // A node that reads nothing is as good as silent.
+        self.requests.try_send(WatchRequest { message: Some(message) }).map_err(|_| Ended::Closed)
+    }
+
+    /// Asks whether the edge is in touch, and says how far it obeys.
+    fn beat(&mut self, log: &Option<Arc<FollowedLog>>) -> Result<(), Ended> {
+        self.number += 1;
+        self.beats.push_back((self.number, Instant::now()));
+        self.send(Heard::Beat(self.acknowledgement(log)))
+    }
+
+    /// How far it obeys. Under the number of the last beat, so that its echo says nothing new.
+    fn acknowledgement(&self, log: &Option<Arc<FollowedLog>>) -> WatchBeat {
+        let acknowledged = log.as_ref().map_or(0, |log| log.head().get());
+        WatchBeat { number: self.number, acknowledged }
+    }
+
+    /// When the beat was sent that is echoed. Those before it need no echo any more.
+    fn echoed(&mut self, number: u64) -> Option<Instant> {
+        let at = self.beats.iter().position(|(sent, _)| *sent == number)?;
+        self.beats.drain(..=at).next_back().map(|(_, sent)| sent)
+    }
+}

@@ -1,0 +1,167 @@
+//! A client's connection as bytes: TCP, or TLS over it.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::server::TlsStream;
+
+use crate::application::ask::Scheme;
+use crate::listen::tls;
+
+pub(crate) enum Stream {
+    Plain(TcpStream),
+    /// Boxed: a plain connection that waits shall not hold its room.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// How much of a reply went out at once.
+pub(crate) struct Taken {
+    pub(crate) bytes: usize,
+    /// Nothing of it waits in a buffer of ours.
+    pub(crate) flushed: bool,
+}
+
+impl Stream {
+    pub(crate) fn scheme(&self) -> Scheme {
+        match self {
+            Self::Plain(_) => Scheme::Http,
+            Self::Tls(_) => Scheme::Https,
+        }
+    }
+
+    /// The name that the client named in its TLS handshake.
+    pub(crate) fn sni(&self) -> Option<&str> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(tls) => tls.get_ref().1.server_name(),
+        }
+    }
+
+    /// The TLS handshake agreed on HTTP/2.
+    pub(crate) fn speaks_http2(&self) -> bool {
+        matches!(self, Self::Tls(tls) if tls::speaks_http2(tls))
+    }
+
+    pub(crate) fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(tcp) => tcp,
+            Self::Tls(tls) => tls.get_ref().0,
+        }
+    }
+
+    /// Writes what the other side takes without waiting.
+    pub(crate) fn write_now(
+        &mut self,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> io::Result<Taken> {
+        match self {
+            Self::Plain(tcp) => match write_plain(tcp, parts) {
+                Ok(bytes) => Ok(Taken { bytes, flushed: true }),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    Ok(Taken { bytes: 0, flushed: true })
+                }
+                Err(error) => Err(error),
+            },
+            Self::Tls(tls) => {
+                let bytes = match Pin::new(&mut **tls).poll_write_vectored(context, parts) {
+                    Poll::Ready(written) => written?,
+                    Poll::Pending => 0,
+                };
+                let flushed = match Pin::new(&mut **tls).poll_flush(context) {
+                    Poll::Ready(flushed) => flushed.map(|()| true)?,
+                    Poll::Pending => false,
+                };
+                Ok(Taken { bytes, flushed })
+            }
+        }
+    }
+}
+
+impl Stream {
+    /// Writes what was not taken at once; each write may wait for `patience`.
+    pub(crate) async fn write_rest(
+        &mut self,
+        (head, body): (Bytes, Bytes),
+        patience: Duration,
+    ) -> io::Result<()> {
+        let mut rest = head.chain(body);
+        while rest.has_remaining() {
+            match timeout(patience, self.write_buf(&mut rest)).await {
+                Ok(Ok(1..)) => {}
+                Ok(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(Err(error)) => return Err(error),
+                Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+            }
+        }
+        match timeout(patience, self.flush()).await {
+            Ok(flushed) => flushed,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+}
+
+/// `send` is cheaper than `writev`, where one piece is all.
+fn write_plain(tcp: &TcpStream, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+    match parts {
+        [all] => tcp.try_write(all),
+        _ => tcp.try_write_vectored(parts),
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_read(context, buffer),
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write(context, bytes),
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(context, parts),
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_write_vectored(context, parts),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_flush(context),
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(context),
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_shutdown(context),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! X-Accel-Redirect: the application has checked who asks and lets another location answer, mostly with a file. nginx's rules.
+
+use std::sync::Arc;
+
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, EXPIRES, HeaderName, SET_COOKIE,
+};
+use http::{HeaderMap, HeaderValue, Method};
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+
+use crate::handler::visit::Visit;
+use crate::reply::body::ReplyBody;
+use crate::reply::{Reply, error};
+use crate::{Edge, handler};
+
+pub(crate) const X_ACCEL_REDIRECT: HeaderName = HeaderName::from_static("x-accel-redirect");
+
+/// Fields of the application's reply that go along, in place of the location's own.
+const KEPT: [HeaderName; 6] =
+    [CONTENT_TYPE, SET_COOKIE, CONTENT_DISPOSITION, CACHE_CONTROL, EXPIRES, ACCEPT_RANGES];
+
+/// Locations that one request may be sent on to.
+const MOST: usize = 10;
+
+/// What a path may not hold as it is; a percent sign is the application's own encoding.
+const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'#');
+
+/// Follows the reply to where it leads.
+pub(crate) async fn follow(edge: &Arc<Edge>, mut reply: Reply, visit: &Visit) -> Reply {
+    for _ in 0..MOST {
+        let Some(elsewhere) = reply.elsewhere.take() else { return reply };
+        let Some(mut request) = elsewhere.request else { return reply };
+        let Some(target) = target(&elsewhere.target) else {
+            tracing::warn!(target = request.target, to = ?elsewhere.target, "X-Accel-Redirect is not a path");
+            return Reply { note: reply.note, ..error::not_found() };
+        };
+        // Its end is taken, so that the application does not see us leave. It is empty, or nobody wants it.
+        if let ReplyBody::Origin(body) = &mut reply.body {
+            let _ = body.next().await;
+        }
+        if request.method != Method::HEAD {
+            request.method = Method::GET;
+        }
+        request.target = target;
+        request.internal = true;
+        request.upgrade = None;
+        let upstream = reply.note.upstream;
+        let mut next = handler::at_location(edge, request, visit).await;
+        next.note.upstream = next.note.upstream.or(upstream);
+        keep(&reply.headers, &mut next);
+        reply = next;
+    }
+    tracing::warn!("X-Accel-Redirect leads from location to location without an end");
+    Reply { note: reply.note, ..error::internal() }
+}
+
+/// Path and query, encoded as a client would.
+fn target(field: &HeaderValue) -> Option<String> {
+    let encoded = percent_encode(field.as_bytes(), ESCAPED).to_string();
+    encoded.starts_with('/').then_some(encoded)
+}
+
+fn keep(first: &HeaderMap, reply: &mut Reply) {
+    let has_body = reply.status.is_success();
+    for name in &KEPT {
+        let about_body = matches!(*name, CONTENT_TYPE | CONTENT_DISPOSITION | ACCEPT_RANGES);
+        if !first.contains_key(name) || about_body && !has_body {
+            continue;
+        }
+        if *name != SET_COOKIE {
+            reply.headers.remove(name);
+        }
+        for value in first.get_all(name) {
+            reply.headers.append(name.clone(), value.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_path_leads_elsewhere() {
+        let cases: &[(&[u8], Option<&str>)] = &[
+            (b"/private/a%20b.pdf", Some("/private/a%20b.pdf")),
+            (b"/private/a b.pdf?x=1", Some("/private/a%20b.pdf?x=1")),
+            (b"/caf\xc3\xa9#x", Some("/caf%C3%A9%23x")),
+            (b"private/a", None),
+            (b"@named", None),
+            (b"http://example.com/", None),
+            (b"", None),
+        ];
+        for (field, expected) in cases {
+            let field = HeaderValue::from_bytes(field).unwrap();
+            assert_eq!(target(&field).as_deref(), *expected, "{field:?}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Requests that go straight to the application: each visitor's own, heads, and what may change something.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
+use http::{HeaderMap, StatusCode};
+use http_cache::{Policy, Reason, ReplyParts, RequestParts, Verdict};
+use weir_proto::origin::RequestHead;
+
+use crate::Edge;
+use crate::application::OriginReply;
+use crate::application::ask::{Ask, SharedAsk};
+use crate::cache::head_update::Held;
+use crate::cache::validate;
+use crate::handler::purge_method;
+use crate::reply::{Reply, answer};
+use crate::request::Request;
+
+/// Straight to the application, for this visitor alone. `reason`: why not through the cache; `None`: the location has none.
+pub(crate) async fn pass(edge: &Arc<Edge>, ask: Ask, request: Request, reason: Option<Reason>) -> Reply {
+    let head = |request: &Request| as_asked(&ask, request);
+    ask_application(edge, head, request, reason, |reply| answer::relayed(edge, reply, reason)).await
+}
+
+/// A HEAD, straight to the application: what the answer says of the page that is held is taken note of.
+pub(crate) async fn pass_head(edge: &Arc<Edge>, ask: Ask, request: Request, held: Option<Held>) -> Reply {
+    let head = |request: &Request| as_asked(&ask, request);
+    let mut said = None;
+    let reply = ask_application(edge, head, request, Some(Reason::Method), |reply| {
+        said = held.and_then(|held| held.judge(edge, &reply));
+        answer::relayed(edge, reply, Some(Reason::Method))
+    });
+    let mut reply = reply.await;
+    if let Some(said) = said {
+        reply.body.go_on();
+        said.obey(edge).await;
+    }
+    reply
+}
+
+/// The same for a visitor who may only use pages that say that they may be shared: if this one says so, remember it.
+pub(crate) async fn pass_and_learn(
+    edge: &Arc<Edge>,
+    ask: SharedAsk,
+    request: Request,
+    reason: Reason,
+) -> Reply {
+    let head = |request: &Request| as_asked(&ask.ask, request);
+    let asked = SystemTime::now();
+    let look = ask.request.look;
+    ask_application(edge, head, request, Some(reason), |reply| {
+        if matches!(reason, Reason::PersonalCookie | Reason::Authorization) {
+            let parts = ReplyParts {
+                status: reply.status,
+                headers: &reply.headers,
+                authorization: look.authorization,
+                personal: look.personal,
+                request_time: asked,
+            };
+            let verdict = ask.policy.reply(&parts, SystemTime::now());
+            if matches!(verdict, Verdict::Store(lifetime) if lifetime.shared) {
+                edge.l1.mark_shared(ask.request.key.as_bytes());
+            }
+        }
+        answer::relayed(edge, reply, Some(reason))
+    })
+    .await
+}
+
+/// A request that may change something: what the application's reply makes invalid is purged before the visitor hears of it.
+pub(crate) async fn change(
+    edge: &Arc<Edge>,
+    policy: Option<&Policy>,
+    ask: Ask,
+    request: Request,
+    (raw_path, query): (&str, Option<&str>),
+) -> Reply {
+    let reason = match request.body.is_empty() {
+        true => Reason::Method,
+        false => Reason::RequestBody,
+    };
+    let reason = policy.map(|_| reason);
+    let head = |request: &Request| as_asked(&ask, request);
+    let (method, headers) = (request.method.clone(), HeaderMap::new());
+    let mut invalid = None;
+    let mut reply = ask_application(edge, head, request, reason, |reply| {
+        let parts = RequestParts {
+            method: &method,
+            scheme: ask.scheme.as_str(),
+            authority: &ask.authority,
+            path: raw_path.as_bytes(),
+            query: query.map(str::as_bytes),
+            headers: &headers,
+        };
+        invalid = purge_method::invalid(policy, &parts, reply.status, &reply.headers);
+        answer::relayed(edge, reply, reason)
+    })
+    .await;
+    if let Some(purge) = invalid {
+        reply.body.go_on();
+        purge_method::invalidate(edge, purge).await;
+    }
+    reply
+}
+
+/// The visitor's request, as it came.
+fn as_asked(ask: &Ask, request: &Request) -> RequestHead {
+    ask.head(request.method.as_str(), request.target.clone().into(), &request.headers)
+}
+
+async fn ask_application(
+    edge: &Edge,
+    head: impl Fn(&Request) -> RequestHead,
+    mut request: Request,
+    reason: Option<Reason>,
+    relay: impl FnOnce(OriginReply) -> Reply,
+) -> Reply {
+    let started = Instant::now();
+    let conditional =
+        [IF_NONE_MATCH, IF_MODIFIED_SINCE].iter().any(|name| request.headers.contains_key(name));
+    let body = request.body.take();
+    // Boxed: each that the request goes through before would copy its room.
+    let mut fetched = Box::pin(edge.origins.fetch(|| head(&request), body)).await;
+    let upstream = started.elapsed();
+    edge.metrics.application_calls.inc();
+    if let Ok(reply) = &fetched
+        && reply.status == StatusCode::NOT_MODIFIED
+        && !conditional
+    {
+        fetched = Err(validate::unasked(reply));
+    }
+    let mut reply = match fetched {
+        Ok(reply) => relay(reply).to(request),
+        Err(failure) => {
+            edge.log_failure(&request.target, &failure);
+            answer::failed(edge, &failure, reason)
+        }
+    };
+    reply.note.upstream = Some(upstream);
+    reply
+}

@@ -1,0 +1,75 @@
+//! Purges that come with requests: the PURGE method, and what the application's reply to a change makes invalid.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use http_cache::{Invalidation, Policy, RequestParts};
+use purge::{Purge, Target};
+
+use crate::Edge;
+use crate::purge::{order, target};
+use crate::reply::body::ReplyBody;
+use crate::reply::{Reply, error};
+use crate::request::Request;
+
+/// How long the visitor who changed something waits for the purge; it goes on by itself.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// `PURGE /path`: that page, all variants of it, under http and https.
+pub(crate) async fn answer(edge: &Edge, request: &Request) -> Reply {
+    let allowed = &edge.settings.purge_allow;
+    if allowed.is_empty() {
+        return error::method_not_allowed();
+    }
+    let client = request.client.address.to_canonical();
+    if !allowed.iter().any(|net| net.contains(&client)) {
+        tracing::warn!(%client, target = request.target, "PURGE refused: not from an address in edge.purge_allow");
+        return error::may_not_purge();
+    }
+    let targets = target::page(&edge.sites.load(), &request.authority, &request.target);
+    let Ok(purge) = Purge::new(targets, false) else {
+        return error::bad_request("The target of the purge is no page.");
+    };
+    let outcome = order::purge(edge, &purge, edge.settings.timeouts.purge.0).await;
+    let status = if outcome.complete { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let mut text = serde_json::to_vec(&outcome).unwrap_or_default();
+    text.push(b'\n');
+    let headers = HeaderMap::from_iter([
+        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ]);
+    Reply::new(status, headers, ReplyBody::Whole(text.into()))
+}
+
+/// What the application's reply to a request makes invalid.
+pub(crate) fn invalid(
+    policy: Option<&Policy>,
+    request: &RequestParts<'_>,
+    status: StatusCode,
+    reply: &HeaderMap,
+) -> Option<Purge> {
+    let by_default = Policy::default();
+    let invalid = policy.unwrap_or(&by_default).invalidation(request, status, reply);
+    purge_of(invalid, policy.is_some())
+}
+
+/// Purges it everywhere, before the visitor hears of the change if that is quick.
+pub(crate) async fn invalidate(edge: &Arc<Edge>, purge: Purge) {
+    let (edge, wait) = (edge.clone(), edge.settings.timeouts.purge.0);
+    let purging = edge.clone().shutdown.spawn(async move {
+        let outcome = order::purge(&edge, &purge, wait).await;
+        if !outcome.complete {
+            tracing::warn!(missing = ?outcome.missing, "an invalidation is not over everywhere");
+        }
+    });
+    let _ = tokio::time::timeout(PATIENCE, purging).await;
+}
+
+/// What is not cached where it was asked for is not purged for being changed; what it names besides is.
+fn purge_of(invalid: Invalidation, cached: bool) -> Option<Purge> {
+    let urls = invalid.urls.into_iter().skip(usize::from(!cached)).map(Target::Url);
+    let tags = invalid.tags.into_iter().map(Target::Tag);
+    Purge::new(urls.chain(tags).collect(), false).ok()
+}

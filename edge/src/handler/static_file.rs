@@ -1,0 +1,85 @@
+//! Answers that need no application: files from disk, and the redirect to a path with its slash.
+
+use std::time::SystemTime;
+
+use http::header::{CONTENT_LENGTH, LOCATION};
+use http::{HeaderMap, Method, StatusCode};
+
+use crate::files::{FileAnswer, FileBody, FileReply, FileRequest};
+use crate::metrics::CacheResult;
+use crate::reply::body::ReplyBody;
+use crate::reply::{Reply, error};
+use crate::request::Request;
+use crate::request::path::NormalPath;
+use crate::route::Location;
+use crate::{Edge, files};
+
+/// The answer of a file that memory has; the same as [`answer`] gives. For GET and HEAD only.
+pub(crate) fn from_memory(
+    edge: &Edge,
+    location: &Location,
+    (method, headers): (&Method, &HeaderMap),
+    path: &NormalPath<'_>,
+) -> Option<Reply> {
+    let now = SystemTime::now();
+    let asked = FileRequest { method, path, query: None, headers };
+    let file = files::from_memory(location.files.as_deref()?, &asked, now, &edge.files)?;
+    Some(of_file(location, file, now).noting(CacheResult::File))
+}
+
+pub(crate) async fn answer(
+    edge: &Edge,
+    location: &Location,
+    request: &Request,
+    path: &NormalPath<'_>,
+    query: Option<&str>,
+) -> Reply {
+    let Some(settings) = &location.files else {
+        return error::not_found().noting(CacheResult::Own);
+    };
+    let now = SystemTime::now();
+    let asked = FileRequest { method: &request.method, path, query, headers: &request.headers };
+    let reply = match files::answer(settings, &asked, now, &edge.files).await {
+        FileAnswer::Reply(file) => of_file(location, file, now),
+        FileAnswer::Redirect(to) => redirect(to),
+        FileAnswer::NotFound => {
+            if location.log_not_found {
+                tracing::info!(target = request.target, site = &*location.site, "file not found");
+            }
+            error::not_found()
+        }
+        FileAnswer::Forbidden => error::forbidden(),
+        FileAnswer::MethodNotAllowed => error::method_not_allowed(),
+        FileAnswer::Unavailable(failed) => {
+            tracing::error!(target = request.target, error = %failed, "file not readable");
+            error::internal()
+        }
+    };
+    reply.noting(CacheResult::File)
+}
+
+pub(crate) fn add_slash(path: &NormalPath<'_>, query: Option<&str>) -> Reply {
+    redirect(path.with_slash(query)).noting(CacheResult::Own)
+}
+
+fn redirect(to: http::HeaderValue) -> Reply {
+    let mut reply =
+        error::page(StatusCode::MOVED_PERMANENTLY, "The page is at the address with a slash at its end.");
+    reply.headers = HeaderMap::from_iter([(LOCATION, to)]);
+    reply
+}
+
+fn of_file(location: &Location, file: FileReply, now: SystemTime) -> Reply {
+    let mut headers = file.headers;
+    location.expires.apply(file.status, &mut headers, now, Some(file.last_modified));
+    let body = match file.body {
+        FileBody::Empty => ReplyBody::Empty,
+        FileBody::Memory(bytes) => ReplyBody::Whole(bytes),
+        FileBody::Stream(stream) => ReplyBody::File(Box::new(stream)),
+    };
+    // For HEAD there is no body, but the head says how long it would be.
+    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let mut reply = Reply::new(file.status, headers, body);
+    reply.length = length.or(reply.length);
+    reply
+}

@@ -1,0 +1,128 @@
+//! Clients that leave while their request is under way: how that is seen, and which requests go on all the same.
+
+use std::future::{pending, poll_fn};
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Poll, ready};
+
+use bytes::BytesMut;
+use http::{HeaderMap, Method, StatusCode};
+use tokio::io::{AsyncRead, ReadBuf};
+
+use crate::http1::write::Sent;
+use crate::reply::Reply;
+use crate::reply::body::ReplyBody;
+
+/// nginx's status for a client that did not wait for its reply; nobody is sent it.
+const CLIENT_LEFT: u16 = 499;
+/// So much of a client's next requests is taken while one is under way. A client that has sent more is not watched.
+const AHEAD: usize = 16 * 1024;
+/// Read at a time.
+const READ: usize = 1024;
+
+/// Whether a request is given up when its client has left. Not before it is known to wait for an application.
+#[derive(Default)]
+pub(crate) struct GivenUp(AtomicBool);
+
+impl GivenUp {
+    /// It goes to a location with an application. One that may change something goes on: what its reply makes invalid is purged.
+    pub(crate) fn decide(&self, method: &Method, ignore_client_abort: bool) {
+        self.0.store(method.is_safe() && !ignore_client_abort, Relaxed);
+    }
+
+    pub(crate) fn is_decided(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+
+    /// Resolves when the client has left, if that matters.
+    pub(crate) async fn heed(&self, left: impl Future<Output = ()>) {
+        left.await;
+        if !self.is_decided() {
+            pending().await
+        }
+    }
+}
+
+/// Does this as long as the client stays. `None`: it has left.
+pub(crate) async fn unless<T>(left: impl Future<Output = ()>, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = left => None,
+    }
+}
+
+/// Resolves when the client has closed its side, or its connection is broken. What it sends before that, its next requests, goes
+/// into `buffer`. A client that has closed its side only, and still reads, cannot be told from one that is gone; as in nginx it is.
+pub(crate) async fn left<R: AsyncRead + Unpin>(reader: &mut R, buffer: &mut BytesMut) {
+    poll_fn(|context| {
+        while buffer.len() < AHEAD {
+            let mut piece = [MaybeUninit::uninit(); READ];
+            let mut read = ReadBuf::uninit(&mut piece);
+            match ready!(Pin::new(&mut *reader).poll_read(context, &mut read)) {
+                Ok(()) if !read.filled().is_empty() => buffer.extend_from_slice(read.filled()),
+                Ok(()) | Err(_) => return Poll::Ready(()),
+            }
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
+/// What is written down of a request whose client has left before its reply began.
+pub(crate) fn nothing_sent() -> (Sent, Reply) {
+    let status = StatusCode::from_u16(CLIENT_LEFT).unwrap_or(StatusCode::BAD_REQUEST);
+    (Sent { broken: true, ..Sent::default() }, Reply::new(status, HeaderMap::new(), ReplyBody::Empty))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_client_sends_ahead_is_kept_and_its_end_is_seen() {
+        let (mut client, mut ours) = tokio::io::duplex(64 * 1024);
+        let mut buffer = BytesMut::from("GET /2");
+        client.write_all(&[b'x'; 3000]).await.unwrap();
+        let still = unless(left(&mut ours, &mut buffer), tokio::task::yield_now()).await;
+        assert_eq!((still, buffer.len()), (Some(()), 3006));
+        drop(client);
+        left(&mut ours, &mut buffer).await;
+        assert_eq!(&buffer[..7], b"GET /2x");
+    }
+
+    #[tokio::test]
+    async fn no_more_is_taken_than_has_room() {
+        let (mut client, mut ours) = tokio::io::duplex(64 * 1024);
+        let mut buffer = BytesMut::new();
+        client.write_all(&[b'x'; 60_000]).await.unwrap();
+        drop(client);
+        let wait = tokio::time::timeout(std::time::Duration::from_millis(50), left(&mut ours, &mut buffer));
+        assert!(wait.await.is_err());
+        assert!(buffer.len() < AHEAD + READ);
+    }
+
+    #[tokio::test]
+    async fn what_may_change_something_goes_on_and_so_does_what_its_location_says() {
+        let gone = || std::future::ready(());
+        let work = || async {
+            tokio::task::yield_now().await;
+            7
+        };
+        for (method, ignored, done) in [
+            (Method::GET, false, None),
+            (Method::HEAD, false, None),
+            (Method::GET, true, Some(7)),
+            (Method::POST, false, Some(7)),
+            (Method::DELETE, true, Some(7)),
+        ] {
+            let given_up = GivenUp::default();
+            assert_eq!(unless(given_up.heed(gone()), work()).await, Some(7), "nobody is asked yet");
+            given_up.decide(&method, ignored);
+            assert_eq!(unless(given_up.heed(gone()), work()).await, done, "{method} {ignored}");
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! One HTTP/1 connection, from accept to close: waits for bytes holding no buffer, reads heads strictly, answers plain hits on the
+//! spot, hands everything else to the handler, and keeps the framing of both directions.
+
+use std::cell::RefCell;
+use std::future::{pending, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::{Buf, BytesMut};
+use http::{Method, StatusCode, Version};
+use tokio::io::{AsyncRead, ReadBuf};
+use tracing::Instrument;
+
+use crate::connection::stream::Stream;
+use crate::connection::watchdog::Watchdog;
+use crate::handler::plain;
+use crate::handler::visit::Visit;
+use crate::http1::abandon::{GivenUp, left, unless};
+use crate::http1::duplex::{Up, both_ways};
+use crate::http1::linger::{After, linger};
+use crate::http1::write::{Manner, Sent};
+use crate::http1::{abandon, send_file, tunnel, write};
+use crate::log::{record, spans};
+use crate::reply::body::{BodyPump, Chunks, ReplyBody, RequestBody};
+use crate::reply::{Reply, error};
+use crate::request::{Request, Upgrade, Via};
+use crate::{Edge, handler};
+use http1::head;
+use http1::head::{FieldSpan, Framing, Head, Progress, Refusal};
+
+/// Read at a time while a connection waits for a head.
+const INPUT: usize = 16 * 1024;
+
+/// Buffers of a thread, lent to whichever connection is being worked on; never held across a wait.
+struct Scratch {
+    input: Box<[u8]>,
+    spans: Vec<FieldSpan>,
+    hit: plain::Scratch,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch {
+        input: vec![0; INPUT].into_boxed_slice(),
+        spans: Vec::with_capacity(64),
+        hit: plain::Scratch::default(),
+    });
+}
+
+pub(crate) struct Connection {
+    stream: Stream,
+    via: Via,
+    edge: Arc<Edge>,
+    /// Bytes of a head that is not whole yet, or of what follows the last request; holds no memory while idle.
+    buffer: BytesMut,
+    /// How far a head that is not whole yet was looked at.
+    progress: Progress,
+    requests: u32,
+    /// A drain that begins wakes this task.
+    awaits_drain: bool,
+}
+
+/// What one look at the connection's bytes came to.
+enum Step {
+    /// The head is not whole yet.
+    Partial,
+    /// A plain hit, answered; what the socket did not take is still to be written.
+    Answered {
+        unsent: plain::Unsent,
+        after: After,
+    },
+    Request(Box<Incoming>),
+    Refused(Refusal),
+    Closed,
+}
+
+struct Incoming {
+    request: Request,
+    framing: Framing,
+    pump: Option<BodyPump>,
+    /// The way up for another protocol, once switched.
+    tunnel: Option<Chunks>,
+    expects_continue: bool,
+    after: After,
+}
+
+impl Connection {
+    /// `buffer`: what was read of it already.
+    pub(crate) fn new(stream: Stream, via: Via, buffer: BytesMut, edge: Arc<Edge>) -> Self {
+        Self { stream, via, edge, buffer, progress: Progress::default(), requests: 0, awaits_drain: false }
+    }
+
+    /// Serves requests until the peer or we close.
+    pub(crate) async fn serve(&mut self) {
+        let edge = self.edge.clone();
+        let mut watchdog = Watchdog::new();
+        let draining = edge.shutdown.draining();
+        tokio::pin!(draining);
+        let mut head_started: Option<Instant> = None;
+        loop {
+            let step = if !self.buffer.is_empty() && head_started.is_none() {
+                // Bytes that came behind the last request are looked at before more are read.
+                poll_fn(|context| Poll::Ready(self.look_at_buffer(context))).await
+            } else {
+                let timeouts = &edge.settings.timeouts;
+                let patience = match head_started {
+                    Some(started) => timeouts.head.0.saturating_sub(started.elapsed()),
+                    None if self.requests == 0 => timeouts.head.0,
+                    None => timeouts.keepalive.0,
+                };
+                let in_head = head_started.is_some();
+                let stepping = poll_fn(|context| match self.poll_step(context) {
+                    Poll::Ready(step) => Poll::Ready(step),
+                    // A drain ends idle connections, not a head on its way.
+                    Poll::Pending if in_head => Poll::Pending,
+                    Poll::Pending if self.awaits_drain && !edge.shutdown.is_draining() => Poll::Pending,
+                    Poll::Pending => {
+                        self.awaits_drain = true;
+                        draining.as_mut().poll(context).map(|()| Step::Closed)
+                    }
+                });
+                watchdog.guard(patience, stepping).await.unwrap_or(Step::Closed)
+            };
+            match step {
+                Step::Partial => {
+                    head_started.get_or_insert_with(Instant::now);
+                }
+                Step::Answered { unsent, after } => {
+                    head_started = None;
+                    self.requests = self.requests.saturating_add(1);
+                    if let Some(rest) = unsent
+                        && Box::pin(self.stream.write_rest(*rest, edge.settings.timeouts.send.0))
+                            .await
+                            .is_err()
+                    {
+                        return;
+                    }
+                    if after != After::Next {
+                        return self.end(after).await;
+                    }
+                }
+                Step::Request(incoming) => {
+                    head_started = None;
+                    self.requests = self.requests.saturating_add(1);
+                    // Boxed, as all that an idle connection has no use for: its task holds nothing of it.
+                    if !Box::pin(self.exchange(*incoming)).await {
+                        return;
+                    }
+                }
+                Step::Refused(refusal) => return Box::pin(self.refuse(refusal)).await,
+                Step::Closed => return,
+            }
+        }
+    }
+
+    /// Reads what has come into the thread's buffer, and looks at it there.
+    fn poll_step(&mut self, context: &mut Context<'_>) -> Poll<Step> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let Scratch { input, spans, hit } = scratch;
+            let mut read = ReadBuf::new(input);
+            match Pin::new(&mut self.stream).poll_read(context, &mut read) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(_)) => return Poll::Ready(Step::Closed),
+                Poll::Ready(Ok(())) if read.filled().is_empty() => return Poll::Ready(Step::Closed),
+                Poll::Ready(Ok(())) => {}
+            }
+            let bytes = read.filled();
+            if self.buffer.is_empty() {
+                let (step, used) = self.take_step(context, bytes, spans, hit);
+                self.buffer.extend_from_slice(bytes.get(used..).unwrap_or_default());
+                return Poll::Ready(step);
+            }
+            self.buffer.extend_from_slice(bytes);
+            if !self.progress.worth_reading(&self.buffer, &self.edge.head_limits) {
+                return Poll::Ready(Step::Partial);
+            }
+            let buffer = std::mem::take(&mut self.buffer);
+            let step = self.take_step(context, &buffer, spans, hit);
+            Poll::Ready(self.keep_rest(step, buffer))
+        })
+    }
+
+    fn look_at_buffer(&mut self, context: &mut Context<'_>) -> Step {
+        SCRATCH.with_borrow_mut(|Scratch { spans, hit, .. }| {
+            let buffer = std::mem::take(&mut self.buffer);
+            let step = self.take_step(context, &buffer, spans, hit);
+            self.keep_rest(step, buffer)
+        })
+    }
+
+    fn keep_rest(&mut self, (step, used): (Step, usize), mut buffer: BytesMut) -> Step {
+        buffer.advance(used);
+        if used > 0 {
+            self.progress = Progress::default();
+        }
+        if !buffer.is_empty() {
+            self.buffer = buffer;
+        }
+        step
+    }
+
+    /// The step that `bytes` allow, and how many of them it used up.
+    fn take_step(
+        &mut self,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+        spans: &mut Vec<FieldSpan>,
+        scratch: &mut plain::Scratch,
+    ) -> (Step, usize) {
+        let (head, used) = match head::read(bytes, &self.edge.head_limits, spans) {
+            Ok(Some(read)) => read,
+            Ok(None) => return (Step::Partial, 0),
+            Err(refusal) => return (Step::Refused(refusal), bytes.len()),
+        };
+        let sites = self.edge.sites.load();
+        if sites.misdirected(self.stream.sni(), head.host.as_ref()) {
+            return (Step::Refused(Refusal::Misdirected), used);
+        }
+        let after = self.after(&head);
+        if let Some(hit) = plain::find(&self.edge, &sites, &head, &self.via, scratch) {
+            let keep_alive = after == After::Next;
+            let step = match hit.send(&self.edge, &head, &self.via, keep_alive, (&mut self.stream, context)) {
+                Ok(unsent) => Step::Answered { unsent, after },
+                Err(_) => Step::Closed,
+            };
+            return (step, used);
+        }
+        match self.incoming(&head, after) {
+            Ok(incoming) => (Step::Request(Box::new(incoming)), used),
+            Err(refusal) => (Step::Refused(refusal), used),
+        }
+    }
+
+    fn after(&self, head: &Head<'_>) -> After {
+        let is_last = u64::from(self.requests) + 1 >= self.edge.settings.limits.requests_per_connection;
+        After::of(head, &self.stream, is_last || self.edge.shutdown.is_draining())
+    }
+
+    fn incoming(&self, head: &Head<'_>, after: After) -> Result<Incoming, Refusal> {
+        let upgrade = head.upgrade.filter(|_| head.method == "GET" && !head.has_body()).and_then(Upgrade::of);
+        let mut tunnel = None;
+        let (body, pump) = match head.framing {
+            _ if upgrade.is_some() => {
+                let (body, chunks) = RequestBody::tunnel();
+                tunnel = Some(chunks);
+                (body, None)
+            }
+            Framing::None | Framing::Length(0) => (RequestBody::empty(), None),
+            Framing::Length(length) => {
+                let (body, pump) = RequestBody::pumped(Some(length));
+                (body, Some(pump))
+            }
+            Framing::Chunked => {
+                let (body, pump) = RequestBody::pumped(None);
+                (body, Some(pump))
+            }
+        };
+        let request = Request::new(&self.edge, head, &self.via, body)?;
+        Ok(Incoming {
+            request: Request { upgrade, ..request },
+            framing: head.framing,
+            pump,
+            tunnel,
+            expects_continue: head.expect_continue,
+            after,
+        })
+    }
+
+    /// One request through the handler, both directions at once. True: the connection may be used again.
+    async fn exchange(&mut self, incoming: Incoming) -> bool {
+        let Incoming { request, framing, pump, tunnel, expects_continue, after } = incoming;
+        let keep_alive = after == After::Next;
+        let line = record::Line::of(&request);
+        let visit = Visit::of(&request);
+        let manner =
+            Manner { head_only: request.method == Method::HEAD, version: request.version, keep_alive };
+        let edge = self.edge.clone();
+        // Boxed: those that it is handed to would each hold its room.
+        let handling = Box::pin(async {
+            let mut reply = handler::handle(&edge, request, &visit).await;
+            // A drain that began meanwhile ends the connection.
+            reply.close |= edge.shutdown.is_draining();
+            reply
+        });
+        let handling = handling.instrument(visit.span.clone());
+        let (stream, buffer) = (&mut self.stream, &mut self.buffer);
+        let (sent, reply, whole) = match pump {
+            None => match unless(visit.given_up.heed(left(stream, buffer)), handling).await {
+                None => {
+                    let (sent, reply) = abandon::nothing_sent();
+                    (sent, reply, true)
+                }
+                Some(reply) => match tunnel.filter(|_| reply.status == StatusCode::SWITCHING_PROTOCOLS) {
+                    Some(chunks) => {
+                        Box::pin(tunnel::run(stream, buffer, reply, chunks, &edge.settings.timeouts)).await
+                    }
+                    None => {
+                        let (sent, reply) = send(&edge, stream, buffer, reply, manner, &visit.given_up).await;
+                        (sent, reply, true)
+                    }
+                },
+            },
+            Some(pump) => {
+                let up = Up { framing, pump, expects_continue };
+                let timeouts = &edge.settings.timeouts;
+                Box::pin(both_ways(stream, buffer, up, handling, manner, timeouts, &visit.given_up)).await
+            }
+        };
+        spans::answered(&visit.span, &reply);
+        self.finished(&line, sent, reply, whole, after).await
+    }
+
+    /// Logs and counts; closes the connection unless it may be used again.
+    async fn finished(
+        &mut self,
+        line: &record::Line,
+        sent: Sent,
+        reply: Reply,
+        body_read: bool,
+        after: After,
+    ) -> bool {
+        record::request(&self.edge, line, sent, &reply);
+        // Whoever still makes it learns that nobody reads.
+        drop(reply);
+        if sent.must_reset {
+            let _ = self.stream.tcp().set_zero_linger();
+        }
+        if sent.broken {
+            return false;
+        }
+        if sent.reusable && body_read {
+            return true;
+        }
+        self.end(after).await;
+        false
+    }
+
+    /// After the last reply.
+    async fn end(&mut self, after: After) {
+        if after != After::Close || !self.buffer.is_empty() {
+            Box::pin(linger(&mut self.stream)).await;
+        }
+    }
+
+    async fn refuse(&mut self, refusal: Refusal) {
+        let reply = error::refused(refusal);
+        let manner = Manner { head_only: false, version: Version::HTTP_11, keep_alive: false };
+        let (sent, reply) =
+            write::send(&mut self.stream, reply, manner, self.edge.settings.timeouts.send.0, pending()).await;
+        record::refusal(&self.edge, self.via.peer, refusal, sent, &reply);
+        linger(&mut self.stream).await;
+    }
+}
+
+/// Sends the reply, and looks whether the client is still there where the next piece may be long in coming.
+async fn send(
+    edge: &Edge,
+    stream: &mut Stream,
+    buffer: &mut BytesMut,
+    reply: Reply,
+    manner: Manner,
+    given_up: &GivenUp,
+) -> (Sent, Reply) {
+    let patience = edge.settings.timeouts.send.0;
+    if send_file::suits(edge, stream, &reply, manner) {
+        return Box::pin(send_file::send(stream, reply, manner, patience)).await;
+    }
+    if !matches!(reply.body, ReplyBody::Origin(_) | ReplyBody::Growing(_)) {
+        return write::send(stream, reply, manner, patience, pending()).await;
+    }
+    let (mut read, mut write) = tokio::io::split(stream);
+    let left = given_up.heed(left(&mut read, buffer));
+    write::send(&mut write, reply, manner, patience, left).await
+}
+
+#[cfg(test)]
+mod tests {
+    use process::shutdown::Shutdown;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::application::ask::Scheme;
+    use crate::settings::{Config, SiteConfig};
+    use crate::{CacheNodes, Peers};
+
+    #[tokio::test]
+    async fn the_task_of_an_idle_connection_is_small() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let local = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(local).await.unwrap();
+        let settings = Config { site: vec![SiteConfig::default()], ..Config::default() };
+        let peers = Peers {
+            cache_nodes: CacheNodes::Connected(Vec::new()),
+            wsgi_adapters: crate::WsgiAdapters::Connected(Vec::new()),
+        };
+        let edge = Edge::new(settings, peers, Shutdown::new()).unwrap();
+        let via = Via { peer: local, port: local.port(), scheme: Scheme::Http, http2: false };
+        let mut connection = Connection::new(Stream::Plain(stream), via, BytesMut::new(), edge);
+        let size = size_of_val(&connection) + size_of_val(&connection.serve());
+
+        assert!(size <= 368, "{size} bytes");
+    }
+}

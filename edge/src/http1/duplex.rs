@@ -1,0 +1,107 @@
+//! A request with a body: pumps it up while the handler works and while the reply goes down.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::io;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::connection::stream::Stream;
+use crate::http1::abandon::{GivenUp, left, unless};
+use crate::http1::upload::UplinkEnd;
+use crate::http1::write::{Manner, Sent};
+use crate::http1::{abandon, upload, write};
+use crate::reply::Reply;
+use crate::reply::body::{BodyFault, BodyPump};
+use crate::settings::Timeouts;
+use http1::head::Framing;
+
+/// The request's body on its way up.
+pub(crate) struct Up {
+    pub(crate) framing: Framing,
+    pub(crate) pump: BodyPump,
+    pub(crate) expects_continue: bool,
+}
+
+/// Pumps the body up while the handler works and while the reply goes down. The flag says whether the body was read whole.
+pub(crate) async fn both_ways(
+    stream: &mut Stream,
+    buffer: &mut BytesMut,
+    up: Up,
+    handling: impl Future<Output = Reply>,
+    mut manner: Manner,
+    timeouts: &Timeouts,
+    given_up: &GivenUp,
+) -> (Sent, Reply, bool) {
+    let Up { framing, pump: BodyPump { chunks, wanted }, expects_continue } = up;
+    let (mut read, mut write) = tokio::io::split(stream);
+    let (go, may_go) = oneshot::channel();
+    let (ended, mut end) = oneshot::channel();
+    // Resolves when the client has left, before its body or behind it.
+    let going_up = given_up.heed(async {
+        if expects_continue && unless(left(&mut read, buffer), may_go).await.is_none_or(|go| go.is_err()) {
+            let _ = chunks.send(Err(BodyFault::CutOff)).await;
+            return;
+        }
+        let end = upload::pump(&mut read, buffer, framing, chunks, timeouts.body.0).await;
+        let _ = ended.send(end);
+        match end {
+            UplinkEnd::Whole => left(&mut read, buffer).await,
+            UplinkEnd::Unusable => pending().await,
+        }
+    });
+    tokio::pin!(going_up);
+    let answering = async {
+        tokio::select! {
+            biased;
+            reply = handling => reply,
+            never = ask_to_go_on(&mut write, expects_continue, wanted, go, timeouts.send.0) => match never {},
+        }
+    };
+    let Some(reply) = unless(going_up.as_mut(), answering).await else {
+        let (sent, reply) = abandon::nothing_sent();
+        return (sent, reply, false);
+    };
+    let mut whole = end.try_recv() == Ok(UplinkEnd::Whole);
+    // A body that nobody read whole leaves bytes that must never be taken for a request.
+    manner.keep_alive &= whole;
+    let (sent, reply) = write::send(&mut write, reply, manner, timeouts.send.0, going_up).await;
+    whole |= end.try_recv() == Ok(UplinkEnd::Whole);
+    (sent, reply, whole)
+}
+
+/// Asks a client that waits for it to send its body, once somebody wants it.
+async fn ask_to_go_on<W: tokio::io::AsyncWrite + Unpin>(
+    write: &mut W,
+    expects_continue: bool,
+    wanted: oneshot::Receiver<()>,
+    go: oneshot::Sender<()>,
+    patience: Duration,
+) -> Infallible {
+    // RFC 9110 section 10.1.1: send 100 (Continue) only once the body is going to be read.
+    if expects_continue && wanted.await.is_ok() {
+        match request_continue(write, patience).await {
+            Ok(()) => drop(go.send(())),
+            Err(_) => drop(go),
+        }
+    }
+    pending().await
+}
+
+async fn request_continue<W: tokio::io::AsyncWrite + Unpin>(
+    write: &mut W,
+    patience: Duration,
+) -> io::Result<()> {
+    let writing = async {
+        write.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+        write.flush().await
+    };
+    match timeout(patience, writing).await {
+        Ok(written) => written,
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}

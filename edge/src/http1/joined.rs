@@ -1,0 +1,171 @@
+//! Hot pages as they go on the wire, head and body in one piece: each thread keeps a few, each for as long as all hits get the same
+//! bytes. One piece is cheaper to send than two, and no head has to be written for it.
+
+use std::sync::Arc;
+
+use crate::cache::page::Page;
+use http1::head::Version;
+
+/// So many pages at a time.
+const PLACES: usize = 8;
+/// Bodies up to this are put together with their heads: it bounds what a thread holds.
+const MAX_BODY: usize = 32 * 1024;
+
+/// What differs between two hits of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Said {
+    /// Seconds.
+    pub(crate) age: u64,
+    /// Seconds of freshness left.
+    pub(crate) ttl: i64,
+    /// Which second the Date names.
+    pub(crate) date: u64,
+    pub(crate) keep_alive: bool,
+    pub(crate) version: Version,
+}
+
+#[derive(Default)]
+pub(crate) struct Joined {
+    places: [Option<Place>; PLACES],
+}
+
+struct Place {
+    page: Arc<Page>,
+    said: Said,
+    /// That say this; no more than three are counted.
+    hits: u8,
+    /// Length of the head in `bytes`.
+    head: usize,
+    /// From the second hit on.
+    bytes: Vec<u8>,
+}
+
+impl Joined {
+    /// Head and body of a hit that says this, and where the body begins. `None`: it has to be sent in two pieces.
+    pub(crate) fn find(
+        &mut self,
+        page: &Arc<Page>,
+        said: Said,
+        write_head: impl FnOnce(&mut Vec<u8>),
+    ) -> Option<(&[u8], usize)> {
+        if page.body.len() > MAX_BODY {
+            return None;
+        }
+        let place = self.places.get_mut(place_of(page))?;
+        let kept = place.get_or_insert_with(|| Place::new(page, said));
+        if !Arc::ptr_eq(&kept.page, page) || kept.said != said {
+            kept.page.clone_from(page);
+            kept.said = said;
+            kept.hits = 0;
+        }
+        kept.hits += 1;
+        match kept.hits {
+            // A page that few ask for is not copied.
+            1 => return None,
+            2 => {
+                kept.bytes.clear();
+                write_head(&mut kept.bytes);
+                kept.head = kept.bytes.len();
+                kept.bytes.extend_from_slice(&page.body);
+            }
+            _ => kept.hits = 3,
+        }
+        Some((&kept.bytes, kept.head))
+    }
+}
+
+impl Place {
+    fn new(page: &Arc<Page>, said: Said) -> Self {
+        Self { page: page.clone(), said, hits: 0, head: 0, bytes: Vec::new() }
+    }
+}
+
+/// By its address, which no other page has while this one is kept.
+fn place_of(page: &Arc<Page>) -> usize {
+    // Fibonacci hashing: pages lie at multiples of their own size.
+    let mixed = (Arc::as_ptr(page).addr() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 32) as usize % PLACES
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use bytes::Bytes;
+    use http::{HeaderMap, StatusCode};
+    use http_cache::{Lifetime, Source};
+
+    use super::*;
+    use crate::cache::page::PageHead;
+    use crate::purge_log::Grant;
+
+    fn page(body: Bytes) -> Arc<Page> {
+        let lifetime = Lifetime {
+            ttl: Duration::from_secs(1),
+            stale_while_revalidate: Duration::ZERO,
+            stale_if_error: Duration::ZERO,
+            age: Duration::ZERO,
+            vary: Vec::new(),
+            shared: true,
+            validate: false,
+            source: Source::Setting,
+        };
+        let (headers, born, grant, tags) =
+            (HeaderMap::new(), Instant::now(), Grant::passing(), Box::default());
+        Arc::new(Page::new(PageHead { status: StatusCode::OK, headers, lifetime, born, grant, tags }, body))
+    }
+
+    const NEW: Said = Said { age: 0, ttl: 1, date: 7, keep_alive: true, version: Version::Http11 };
+
+    /// What a hit is sent in one piece, where the head is what it says.
+    fn hit(joined: &mut Joined, page: &Arc<Page>, said: Said) -> Option<(String, usize)> {
+        let (bytes, head) =
+            joined.find(page, said, |out| out.extend_from_slice(format!("{said:?}\n").as_bytes()))?;
+        Some((String::from_utf8(bytes.to_vec()).unwrap(), head))
+    }
+
+    #[test]
+    fn what_is_said_twice_is_put_together_and_no_longer_than_it_is_said() {
+        let mut joined = Joined::default();
+        let page = page(Bytes::from_static(b"hello"));
+        for said in [
+            NEW,
+            Said { age: 1, ..NEW },
+            Said { ttl: 0, ..NEW },
+            Said { date: 8, ..NEW },
+            Said { keep_alive: false, ..NEW },
+            Said { version: Version::Http10, ..NEW },
+            NEW,
+        ] {
+            assert_eq!(hit(&mut joined, &page, said), None, "{said:?}");
+            let whole = format!("{said:?}\nhello");
+            for _ in 0..300 {
+                assert_eq!(hit(&mut joined, &page, said), Some((whole.clone(), whole.len() - 5)));
+            }
+        }
+    }
+
+    #[test]
+    fn no_page_is_taken_for_another() {
+        let mut joined = Joined::default();
+        let pages: Vec<_> = (0..10 * PLACES).map(|n| page(Bytes::from(n.to_string()))).collect();
+        let mut whole = 0;
+        for n in (0..pages.len()).cycle().take(pages.len() * 3).flat_map(|n| [n, n, n]) {
+            if let Some((text, head)) = hit(&mut joined, &pages[n], NEW) {
+                assert_eq!(text[head..], n.to_string());
+                whole += 1;
+            }
+        }
+        assert!(whole >= pages.len(), "{whole} in one piece");
+    }
+
+    #[test]
+    fn large_bodies_are_not_copied() {
+        let mut joined = Joined::default();
+        for (size, expected) in [(MAX_BODY, true), (MAX_BODY + 1, false)] {
+            let page = page(Bytes::from(vec![b'x'; size]));
+            let sent = [(); 3].map(|()| hit(&mut joined, &page, NEW).is_some());
+            assert_eq!(sent, [false, expected, expected]);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! A large file to a plain TCP client: the kernel moves it to the socket, and nobody copies it. The wire is the same as where
+//! `writer.rs` writes it piece by piece.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::Edge;
+use crate::connection::stream::Stream;
+use crate::files::FileStream;
+use crate::http1::write;
+use crate::http1::write::{Manner, Sent};
+use crate::reply::Reply;
+use crate::reply::body::ReplyBody;
+
+/// What is no longer goes out with its head in one piece, which costs less.
+const AT_ONCE: u64 = 128 * 1024;
+const NO_TIME: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+
+/// Whether the reply is one for `send`.
+pub(crate) fn suits(edge: &Edge, stream: &Stream, reply: &Reply, manner: Manner) -> bool {
+    let ReplyBody::File(file) = &reply.body else { return false };
+    if !edge.settings.files.sendfile || !matches!(stream, Stream::Plain(_)) || manner.head_only {
+        return false;
+    }
+    file.remaining() > AT_ONCE && reply.length == Some(file.remaining())
+}
+
+/// Sends the reply. It breaks off when the client takes nothing for `patience`.
+pub(crate) async fn send(
+    stream: &mut Stream,
+    mut reply: Reply,
+    manner: Manner,
+    patience: Duration,
+) -> (Sent, Reply) {
+    let keep_alive = manner.keep_alive && !reply.close;
+    let mut head = Vec::with_capacity(1024);
+    write::whole_head(&mut head, &reply, Manner { keep_alive, ..manner });
+    let mut sent = Sent::default();
+    let sending = async {
+        stream.write_rest((head.into(), Bytes::new()), patience).await?;
+        let ReplyBody::File(file) = &mut reply.body else { return Ok(()) };
+        let socket = Arc::new(stream.tcp().as_fd().try_clone_to_owned()?);
+        while file.remaining() > 0 {
+            sent.body += piece(stream, &socket, file, patience).await?;
+        }
+        Ok::<_, io::Error>(())
+    };
+    match sending.await {
+        Ok(()) => sent.reusable = keep_alive,
+        Err(_) => sent.broken = true,
+    }
+    (sent, reply)
+}
+
+/// The next piece of the file; how long it was.
+async fn piece(
+    stream: &mut Stream,
+    socket: &Arc<OwnedFd>,
+    file: &mut FileStream,
+    patience: Duration,
+) -> io::Result<u64> {
+    timeout(patience, takes_more(stream.tcp()))
+        .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+    match file.send_to(socket.clone()).await {
+        // A file system from which the kernel cannot send.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            let Some(chunk) = file.next().await.transpose()? else { return Ok(0) };
+            let length = chunk.len() as u64;
+            stream.write_rest((chunk, Bytes::new()), patience).await?;
+            Ok(length)
+        }
+        sent => sent,
+    }
+}
+
+/// Resolves when the socket has room. The runtime does not see what is sent past it, so the socket itself is asked, in a way that
+/// has the runtime notice when there is room again.
+async fn takes_more(tcp: &TcpStream) -> io::Result<()> {
+    tcp.async_io(Interest::WRITABLE, || {
+        if has_room(tcp.as_fd())? { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+    })
+    .await
+}
+
+fn has_room(socket: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut polled = [PollFd::from_borrowed_fd(socket, PollFlags::OUT)];
+    // An error of the socket counts as room: whoever sends is told of it.
+    Ok(poll(&mut polled, Some(&NO_TIME))? > 0)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! After 101 (Switching Protocols): a client's and the application's bytes both ways, until one side ends or neither has said
+//! anything for a while.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::connection::stream::Stream;
+use crate::http1::write;
+use crate::http1::write::Sent;
+use crate::reply::Reply;
+use crate::reply::body::{Chunks, ReplyBody};
+use crate::settings::Timeouts;
+
+/// Read from the client at once.
+const READ: usize = 16 * 1024;
+
+/// Sends the reply's head and is a tunnel from then on. `buffer`: what the client has sent behind its request. The flag: no other
+/// request follows on this connection.
+pub(crate) async fn run(
+    stream: &mut Stream,
+    buffer: &mut BytesMut,
+    mut reply: Reply,
+    chunks: Chunks,
+    timeouts: &Timeouts,
+) -> (Sent, Reply, bool) {
+    let (reader, mut writer) = tokio::io::split(stream);
+    let mut head = Vec::with_capacity(512);
+    write::start(&mut head, reply.status, &reply.headers);
+    // RFC 9110 section 7.8: "A sender of Upgrade MUST also send an \"Upgrade\" connection option".
+    head.extend_from_slice(b"connection: upgrade\r\n\r\n");
+    let mut sent = Sent::default();
+    let mut body = std::mem::replace(&mut reply.body, ReplyBody::Empty);
+    // Each direction by itself.
+    body.go_on();
+    if write(&mut writer, &head, timeouts.send.0).await.is_ok() {
+        let heard = Mutex::new(Instant::now());
+        tokio::select! {
+            () = up(reader, buffer, chunks, &heard) => {}
+            () = down(&mut writer, body, &heard, &mut sent.body, timeouts.send.0) => {}
+            () = silence(&heard, timeouts.tunnel.0) => {}
+        }
+    }
+    (sent, reply, false)
+}
+
+async fn up<R: AsyncRead + Unpin>(
+    mut reader: R,
+    buffer: &mut BytesMut,
+    chunks: Chunks,
+    heard: &Mutex<Instant>,
+) {
+    loop {
+        if !buffer.is_empty() && chunks.send(Ok(buffer.split().freeze())).await.is_err() {
+            return;
+        }
+        buffer.reserve(READ);
+        match reader.read_buf(buffer).await {
+            Ok(1..) => *heard.lock() = Instant::now(),
+            Ok(0) | Err(_) => return,
+        }
+    }
+}
+
+async fn down<W: AsyncWrite + Unpin>(
+    writer: &mut W,
+    mut body: ReplyBody,
+    heard: &Mutex<Instant>,
+    sent: &mut u64,
+    patience: Duration,
+) {
+    while let Some(Ok(piece)) = body.next().await {
+        *heard.lock() = Instant::now();
+        if write(writer, &piece, patience).await.is_err() {
+            return;
+        }
+        *sent += piece.len() as u64;
+    }
+}
+
+async fn write<W: AsyncWrite + Unpin>(writer: &mut W, bytes: &[u8], patience: Duration) -> io::Result<()> {
+    let write = async {
+        writer.write_all(bytes).await?;
+        writer.flush().await
+    };
+    timeout(patience, write).await.map_err(|_| io::ErrorKind::TimedOut)?
+}
+
+/// Resolves when nothing has come from either side for so long.
+async fn silence(heard: &Mutex<Instant>, idle: Duration) {
+    loop {
+        let until = *heard.lock() + idle;
+        if until <= Instant::now() {
+            return;
+        }
+        sleep_until(until).await;
+    }
+}

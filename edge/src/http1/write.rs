@@ -1,0 +1,365 @@
+//! Writes a reply to an HTTP/1 connection: head, framing, body; checks that the body is as long as its head says.
+
+use std::io::{self, IoSlice};
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, Bytes};
+use futures_util::FutureExt;
+use http::header::{AGE, CONNECTION, CONTENT_LENGTH, DATE, SERVER, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, StatusCode, Version};
+use process::wait::within;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+use crate::connection::clock;
+use crate::http1::abandon::unless;
+use crate::reply::Reply;
+use crate::reply::answer::{CACHE_STATUS, X_CACHE_STATUS};
+use crate::reply::body::ReplyBody;
+
+/// How the request wants its reply.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    /// HEAD: no body is sent.
+    pub(crate) head_only: bool,
+    pub(crate) version: Version,
+    /// The connection may be used again.
+    pub(crate) keep_alive: bool,
+}
+
+/// What differs from hit to hit of a page stands behind all else, here as where a head is kept ready-made.
+pub(crate) const LAST: [HeaderName; 3] = [CACHE_STATUS, X_CACHE_STATUS, AGE];
+
+/// What was sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sent {
+    /// Bytes of the body, framing aside.
+    pub(crate) body: u64,
+    /// The reply was sent whole, and its framing leaves the connection usable.
+    pub(crate) reusable: bool,
+    /// The reply broke off, which its framing shows when the connection ends.
+    pub(crate) broken: bool,
+    /// It broke off where only a reset shows that: a body that goes on until the connection is closed.
+    pub(crate) must_reset: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    None,
+    Length(u64),
+    Chunked,
+    UntilClose,
+}
+
+/// Sends the reply. Each write the client takes nothing of ends after `patience`, and all of it once the client has `left`.
+pub(crate) async fn send<W: AsyncWrite + Unpin>(
+    stream: &mut W,
+    mut reply: Reply,
+    manner: Manner,
+    patience: Duration,
+    left: impl Future<Output = ()>,
+) -> (Sent, Reply) {
+    let framing = framing(&reply, manner);
+    let keep_alive = manner.keep_alive && !reply.close && framing != Framing::UntilClose;
+    let mut head = Vec::with_capacity(1024);
+    write_head(&mut head, &reply, framing, keep_alive, manner);
+    let mut sent = Sent::default();
+    let bodiless = manner.head_only || bodiless(reply.status);
+    let mut out = Out { stream, patience };
+    let sending = async {
+        if bodiless {
+            return out.write(&mut [&head], &mut reply.body).await;
+        }
+        send_body(&mut out, head, &mut reply.body, framing, &mut sent).await
+    };
+    // Pinned here, as they would be copied on their way in.
+    let done = unless(pin!(left), pin!(sending)).await;
+    match done {
+        Some(Ok(())) => sent.reusable = keep_alive,
+        Some(Err(_)) | None => {
+            sent.broken = true;
+            sent.must_reset = framing == Framing::UntilClose;
+        }
+    }
+    (sent, reply)
+}
+
+async fn send_body<W: AsyncWrite + Unpin>(
+    out: &mut Out<'_, W>,
+    head: Vec<u8>,
+    body: &mut ReplyBody,
+    framing: Framing,
+    sent: &mut Sent,
+) -> io::Result<()> {
+    // Head and first chunk go together if the chunk is there already.
+    let mut head = head.as_slice();
+    let mut next = match body.next().now_or_never() {
+        Some(first) => first,
+        None => {
+            out.write(&mut [head], body).await?;
+            head = &[];
+            body.next().await
+        }
+    };
+    while let Some(chunk) = next {
+        let chunk: Bytes = chunk.map_err(io::Error::other)?;
+        sent.body += chunk.len() as u64;
+        match framing {
+            Framing::Length(length) if sent.body > length => return Err(io::ErrorKind::InvalidData.into()),
+            // An empty chunk would end the body.
+            Framing::Chunked if chunk.is_empty() => {}
+            Framing::Chunked => {
+                let size = format!("{:x}\r\n", chunk.len());
+                out.write(&mut [head, size.as_bytes(), &chunk, b"\r\n"], body).await?;
+                head = &[];
+            }
+            _ => {
+                out.write(&mut [head, &chunk], body).await?;
+                head = &[];
+            }
+        }
+        next = body.next().await;
+    }
+    match framing {
+        Framing::Length(length) if sent.body < length => Err(io::ErrorKind::UnexpectedEof.into()),
+        Framing::Chunked => out.write(&mut [head, b"0\r\n\r\n"], body).await,
+        _ if !head.is_empty() => out.write(&mut [head], body).await,
+        _ => Ok(()),
+    }
+}
+
+struct Out<'a, W> {
+    stream: &'a mut W,
+    patience: Duration,
+}
+
+impl<W: AsyncWrite + Unpin> Out<'_, W> {
+    /// Writes all the parts, in as few system calls as the socket allows. `rest`: what comes after them is not waited for meanwhile.
+    async fn write(&mut self, parts: &mut [&[u8]], rest: &mut ReplyBody) -> io::Result<()> {
+        let mut first = 0;
+        while first < parts.len() {
+            if parts[first].is_empty() {
+                first += 1;
+                continue;
+            }
+            let mut slices = [IoSlice::new(&[]); 4];
+            let count = parts.len() - first;
+            for (slice, part) in slices.iter_mut().zip(&parts[first..]) {
+                *slice = IoSlice::new(part);
+            }
+            let mut writing = pin!(self.stream.write_vectored(&slices[..count.min(4)]));
+            let written = match writing.as_mut().now_or_never() {
+                Some(written) => written,
+                None => {
+                    rest.go_on();
+                    timeout(self.patience, writing)
+                        .await
+                        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+                }
+            };
+            let mut written = written?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            while written > 0 {
+                let taken = written.min(parts[first].len());
+                parts[first].advance(taken);
+                written -= taken;
+                if parts[first].is_empty() {
+                    first += 1;
+                }
+            }
+        }
+        // Of no effect without TLS.
+        within(self.patience, self.stream.flush())
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+/// RFC 9110 section 15: 1xx, 204 and 304 have no content.
+pub(crate) fn bodiless(status: StatusCode) -> bool {
+    status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+fn framing(reply: &Reply, manner: Manner) -> Framing {
+    if bodiless(reply.status) {
+        return Framing::None;
+    }
+    match reply.length {
+        Some(length) => Framing::Length(length),
+        None if manner.version == Version::HTTP_11 => Framing::Chunked,
+        None => Framing::UntilClose,
+    }
+}
+
+/// The head of a reply that is sent whole; `out` holds nothing else afterwards.
+pub(crate) fn whole_head(out: &mut Vec<u8>, reply: &Reply, manner: Manner) {
+    out.clear();
+    write_head(out, reply, framing(reply, manner), manner.keep_alive, manner);
+}
+
+fn write_head(out: &mut Vec<u8>, reply: &Reply, framing: Framing, keep_alive: bool, manner: Manner) {
+    start(out, reply.status, &reply.headers);
+    match framing {
+        Framing::Length(length) => length_line(out, length),
+        Framing::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        Framing::None | Framing::UntilClose => {}
+    }
+    for name in LAST {
+        for value in reply.headers.get_all(&name) {
+            field_line(out, name.as_str(), value.as_bytes());
+        }
+    }
+    if !reply.headers.contains_key(DATE) {
+        date_line(out, Instant::now());
+    }
+    persistence_line(out, keep_alive, manner.version);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Status line and the reply's own fields.
+pub(crate) fn start(out: &mut Vec<u8>, status: StatusCode, headers: &HeaderMap) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(status.as_str().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(status.canonical_reason().unwrap_or("").as_bytes());
+    out.extend_from_slice(b"\r\n");
+    for (name, value) in headers {
+        // Framing and persistence are the connection's own affair.
+        if matches!(*name, CONTENT_LENGTH | TRANSFER_ENCODING | CONNECTION) || LAST.contains(name) {
+            continue;
+        }
+        field_line(out, name.as_str(), value.as_bytes());
+    }
+    if !headers.contains_key(SERVER) {
+        out.extend_from_slice(b"server: weir\r\n");
+    }
+}
+
+pub(crate) fn field_line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+pub(crate) fn length_line(out: &mut Vec<u8>, length: u64) {
+    out.extend_from_slice(b"content-length: ");
+    number(out, length);
+    out.extend_from_slice(b"\r\n");
+}
+
+pub(crate) fn date_line(out: &mut Vec<u8>, now: Instant) {
+    out.extend_from_slice(b"date: ");
+    clock::with_http_date(now, |date| out.extend_from_slice(date));
+    out.extend_from_slice(b"\r\n");
+}
+
+/// RFC 9112 section 9.3: HTTP/1.1 persists unless it says close; HTTP/1.0 closes unless it says keep-alive.
+pub(crate) fn persistence_line(out: &mut Vec<u8>, keep_alive: bool, version: Version) {
+    match (keep_alive, version) {
+        (false, _) => out.extend_from_slice(b"connection: close\r\n"),
+        (true, Version::HTTP_10) => out.extend_from_slice(b"connection: keep-alive\r\n"),
+        (true, _) => {}
+    }
+}
+
+/// Decimal digits, without a detour through a String.
+pub(crate) fn number(out: &mut Vec<u8>, mut n: u64) {
+    let mut digits = [0u8; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (n % 10) as u8;
+        n /= 10;
+        if n == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn wire(reply: Reply, version: Version, head_only: bool) -> (String, Sent) {
+        let (mut client, mut server) = tokio::io::duplex(1 << 16);
+        let manner = Manner { head_only, version, keep_alive: true };
+        let (sent, _) =
+            send(&mut server, reply, manner, Duration::from_secs(1), std::future::pending()).await;
+        drop(server);
+        let mut text = String::new();
+        tokio::io::AsyncReadExt::read_to_string(&mut client, &mut text).await.unwrap();
+        (text, sent)
+    }
+
+    fn reply(length: Option<u64>, body: &'static str) -> Reply {
+        let mut headers = HeaderMap::new();
+        headers.insert(DATE, http::HeaderValue::from_static("now"));
+        headers.insert(CONTENT_LENGTH, http::HeaderValue::from_static("999"));
+        let mut reply =
+            Reply::new(StatusCode::OK, headers, ReplyBody::Whole(Bytes::from_static(body.as_bytes())));
+        reply.length = length;
+        reply
+    }
+
+    #[tokio::test]
+    async fn frames_by_length_version_and_method() {
+        let start = "HTTP/1.1 200 OK\r\ndate: now\r\nserver: weir\r\n";
+        let cases = [
+            (Some(5), Version::HTTP_11, false, "content-length: 5\r\n\r\nhello", true),
+            (
+                Some(5),
+                Version::HTTP_10,
+                false,
+                "content-length: 5\r\nconnection: keep-alive\r\n\r\nhello",
+                true,
+            ),
+            (Some(5), Version::HTTP_11, true, "content-length: 5\r\n\r\n", true),
+            (
+                None,
+                Version::HTTP_11,
+                false,
+                "transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+                true,
+            ),
+            (None, Version::HTTP_10, false, "connection: close\r\n\r\nhello", false),
+        ];
+        for (length, version, head_only, rest, reusable) in cases {
+            let (text, sent) = wire(reply(length, "hello"), version, head_only).await;
+            assert_eq!(text, format!("{start}{rest}"));
+            assert_eq!(sent.reusable, reusable);
+            assert!(!sent.broken);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_of_another_length_than_its_head_says_is_broken() {
+        for length in [4, 6] {
+            let (text, sent) = wire(reply(Some(length), "hello"), Version::HTTP_11, false).await;
+            assert!(sent.broken && !sent.reusable, "{length}");
+            assert!(text.split("\r\n\r\n").nth(1).unwrap_or("").len() <= 5);
+        }
+    }
+
+    #[tokio::test]
+    async fn no_body_and_no_framing_where_there_is_none() {
+        let mut not_modified = reply(Some(0), "");
+        not_modified.status = StatusCode::NOT_MODIFIED;
+        let (text, sent) = wire(not_modified, Version::HTTP_11, false).await;
+        assert_eq!(text, "HTTP/1.1 304 Not Modified\r\ndate: now\r\nserver: weir\r\n\r\n");
+        assert!(sent.reusable);
+    }
+
+    #[test]
+    fn numbers() {
+        for n in [0, 7, 10, 1_234_567, u64::MAX] {
+            let mut out = Vec::new();
+            number(&mut out, n);
+            assert_eq!(out, n.to_string().as_bytes());
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Accepts connections and bounds their number. Each is a task, which first settles what the client speaks: TLS or not, and which HTTP.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use http::Version;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use crate::application::ask::Scheme;
+use crate::connection::stream::Stream;
+use crate::http1::connection::Connection;
+use crate::http1::linger::linger;
+use crate::http1::write;
+use crate::http1::write::Manner;
+use crate::http2::PREFACE;
+use crate::listen::tls::Acceptor;
+use crate::metrics::Active;
+use crate::reply::error;
+use crate::request::Via;
+use crate::{Edge, http2};
+
+/// How long accepting pauses when the process is out of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// The first byte of every TLS connection: a record that is a handshake.
+const TLS_HANDSHAKE: u8 = 22;
+
+/// What is spoken at an address of `listen`.
+#[derive(Clone)]
+pub(crate) struct Door {
+    pub(crate) tls: Option<Acceptor>,
+    pub(crate) http2: bool,
+}
+
+/// A connection that was let in, and its place among all.
+pub(crate) struct Guest {
+    pub(crate) stream: TcpStream,
+    pub(crate) peer: SocketAddr,
+    /// Where it was accepted.
+    pub(crate) port: u16,
+    pub(crate) place: Place,
+}
+
+/// Counted for as long as it lives.
+pub(crate) struct Place {
+    _seat: OwnedSemaphorePermit,
+    _active: Active,
+}
+
+/// Accepts until the drain begins; hands each connection to `take`.
+pub(crate) async fn accept(
+    edge: Arc<Edge>,
+    listener: TcpListener,
+    room: Arc<Semaphore>,
+    take: impl Fn(Guest),
+) {
+    let port = match listener.local_addr() {
+        Ok(local) => local.port(),
+        Err(error) => return tracing::error!(%error, "cannot accept connections"),
+    };
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = edge.shutdown.draining() => return,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "connection not accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        edge.metrics.connections_accepted.inc();
+        let Ok(seat) = room.clone().try_acquire_owned() else {
+            edge.metrics.connections_refused.inc();
+            continue;
+        };
+        let place = Place { _seat: seat, _active: Active::enter(&edge.metrics.connections_active) };
+        take(Guest { stream, peer, port, place });
+    }
+}
+
+/// Serves a connection in a task of its own, on the runtime that this is called in. `held` lives as long as the connection.
+pub(crate) fn begin(edge: &Arc<Edge>, door: &Door, guest: Guest, held: impl Send + 'static) {
+    let Guest { stream, peer, port, place } = guest;
+    let via = Via { peer, port, scheme: Scheme::Http, http2: false };
+    let held = (place, held);
+    match door {
+        Door { tls: None, http2: false } => {
+            speak_http1(edge.clone(), Stream::Plain(stream), BytesMut::new(), via, held);
+        }
+        Door { tls, http2 } => {
+            let settling = settle(edge.clone(), tls.clone(), *http2, stream, via, held);
+            edge.shutdown.spawn(settling);
+        }
+    }
+}
+
+/// A task that holds no more than HTTP/1 needs: most connections are idle most of the time.
+fn speak_http1(edge: Arc<Edge>, stream: Stream, begun: BytesMut, via: Via, held: impl Send + 'static) {
+    let shutdown = edge.shutdown.clone();
+    let mut connection = Connection::new(stream, via, begun, edge);
+    shutdown.spawn(async move {
+        connection.serve().await;
+        drop(held);
+    });
+}
+
+/// Settles what is spoken, and sees to it that it is.
+async fn settle(
+    edge: Arc<Edge>,
+    tls: Option<Acceptor>,
+    http2: bool,
+    stream: TcpStream,
+    via: Via,
+    held: impl Send + 'static,
+) {
+    let mut stream = match tls {
+        None => Stream::Plain(stream),
+        Some(tls) => match secure(&edge, tls, stream, via.peer).await {
+            Some(stream) => stream,
+            None => return,
+        },
+    };
+    let via = Via { scheme: stream.scheme(), ..via };
+    let mut begun = BytesMut::new();
+    let speaks_http2 = match &stream {
+        Stream::Tls(_) => stream.speaks_http2(),
+        Stream::Plain(_) => {
+            let patience = edge.settings.timeouts.head.0;
+            let Ok(Ok(found)) = timeout(patience, begins_http2(&mut stream, &mut begun)).await else {
+                return;
+            };
+            http2 && found
+        }
+    };
+    if speaks_http2 {
+        Box::pin(http2::serve(stream, begun.freeze(), Via { http2: true, ..via }, edge)).await;
+        drop(held);
+    } else {
+        speak_http1(edge, stream, begun, via, held);
+    }
+}
+
+/// Reads until it is sure whether these are the bytes by which HTTP/2 begins.
+async fn begins_http2(stream: &mut Stream, begun: &mut BytesMut) -> io::Result<bool> {
+    loop {
+        if stream.read_buf(begun).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let length = begun.len().min(PREFACE.len());
+        if begun.get(..length) != PREFACE.get(..length) {
+            return Ok(false);
+        }
+        if length == PREFACE.len() {
+            return Ok(true);
+        }
+    }
+}
+
+/// The handshake. `None`: it failed, and the connection is done with.
+async fn secure(edge: &Edge, tls: Acceptor, mut stream: TcpStream, peer: SocketAddr) -> Option<Stream> {
+    let patience = edge.settings.timeouts.handshake.0;
+    let shaking = async {
+        let mut first = [0];
+        if stream.peek(&mut first).await.ok()? == 0 {
+            return None;
+        }
+        if first != [TLS_HANDSHAKE] {
+            answer_plain(edge, &mut stream, first[0]).await;
+            return Some(Err("not TLS".to_owned()));
+        }
+        Some(tls.handshake(stream).await.map_err(|error| error.to_string()))
+    };
+    let failed = match timeout(patience, shaking).await {
+        Ok(Some(Ok(stream))) => return Some(Stream::Tls(Box::new(stream))),
+        Ok(Some(Err(error))) => error,
+        // Connected and left without a word, as health checks do.
+        Ok(None) => return None,
+        Err(_) => "not finished in time".to_owned(),
+    };
+    edge.metrics.handshakes_failed.inc();
+    tracing::debug!(client = %peer.ip(), "TLS handshake failed: {failed}");
+    None
+}
+
+/// Who speaks HTTP where TLS is spoken is told so, as nginx does.
+async fn answer_plain(edge: &Edge, stream: &mut TcpStream, first: u8) {
+    if !first.is_ascii_uppercase() {
+        return;
+    }
+    let reply = error::bad_request("This port speaks HTTPS: use https:// in the address.").closing();
+    let manner = Manner { head_only: false, version: Version::HTTP_11, keep_alive: false };
+    let _ = write::send(stream, reply, manner, edge.settings.timeouts.send.0, std::future::pending()).await;
+    linger(stream).await;
+}

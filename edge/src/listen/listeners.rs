@@ -1,0 +1,74 @@
+//! The sockets that an edge serves on, and what each offers in TLS handshakes.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use process::listen::{self, ListenError};
+use tokio::net::TcpListener;
+
+use crate::listen::{cores, tls};
+use crate::route::Sites;
+use crate::settings::{Config, Listen, Runtime};
+
+/// The sockets an edge serves on; whoever starts it binds them.
+pub struct Listeners {
+    /// For each address of `listen` one socket, or one for each core.
+    pub(crate) http: Vec<Vec<std::net::TcpListener>>,
+    pub(crate) admin: Option<TcpListener>,
+}
+
+impl Listeners {
+    /// Binds every address of the settings. Must be called within a runtime.
+    pub fn bind(settings: &Config) -> Result<Self, ListenError> {
+        let sockets = match settings.runtime {
+            Runtime::Shared => 1,
+            Runtime::PerCore => cores::number(),
+        };
+        let http = settings.listen.iter().map(|listen| bind(&listen.address, sockets));
+        let http = http.collect::<Result<_, _>>()?;
+        let admin = |address: &str| {
+            let listener = listen::tcp(address, "edge.admin", listen::BACKLOG, false)?;
+            TcpListener::from_std(listener).map_err(|error| ListenError::new(address, "edge.admin", error))
+        };
+        let admin = (settings.admin != "off").then(|| admin(&settings.admin)).transpose()?;
+        Ok(Self { http, admin })
+    }
+}
+
+/// As many sockets at one address.
+fn bind(address: &str, sockets: usize) -> Result<Vec<std::net::TcpListener>, ListenError> {
+    const SETTING: &str = "edge.listen";
+    // Alone at first: a second process at the same address would otherwise go unnoticed.
+    let first = listen::tcp(address, SETTING, listen::BACKLOG, false)?;
+    if sockets == 1 {
+        return Ok(vec![first]);
+    }
+    let local = first.local_addr().map_err(|error| ListenError::new(address, SETTING, error))?.to_string();
+    drop(first);
+    (0..sockets).map(|_| listen::tcp(&local, SETTING, listen::BACKLOG, true)).collect()
+}
+
+/// Sockets by address, as sockets by core.
+pub(crate) fn by_core(by_address: Vec<Vec<std::net::TcpListener>>) -> Vec<Vec<std::net::TcpListener>> {
+    let mut by_core: Vec<_> = (0..cores::number()).map(|_| Vec::new()).collect();
+    for sockets in by_address {
+        by_core.iter_mut().zip(sockets).for_each(|(core, socket)| core.push(socket));
+    }
+    by_core
+}
+
+/// What each listener offers in TLS handshakes.
+pub(crate) fn acceptors(
+    settings: &Config,
+    sites: &Arc<ArcSwap<Sites>>,
+) -> Result<Vec<Option<tls::Acceptor>>, tls::Unavailable> {
+    let tickets = tls::Tickets::new()?;
+    let acceptor = |listen: &Listen| {
+        let own = sites.load().certificates.of_listener(&listen.address);
+        own.map(|own| {
+            tls::Acceptor::new(&listen.address, own, listen.speaks_http2(), &tickets, sites.clone())
+        })
+        .transpose()
+    };
+    settings.listen.iter().map(acceptor).collect()
+}

@@ -1,0 +1,93 @@
+//! TLS for clients: what a listener offers in the handshake, and which certificate it shows for which name.
+
+use std::io;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::route::Sites;
+
+use crate::tls::certificate::Certificate;
+
+/// What a client of HTTP/2 names in its handshake.
+const H2: &[u8] = b"h2";
+const HTTP_1_1: &[u8] = b"http/1.1";
+
+/// One listener's side of handshakes. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Acceptor(TlsAcceptor);
+
+/// TLS cannot be offered at all: the system gives no random bytes, or the library refuses its own settings.
+#[derive(Debug, thiserror::Error)]
+#[error("TLS: {0}")]
+pub struct Unavailable(#[from] rustls::Error);
+
+/// The keys by which sessions are resumed: replaced every six hours, the one before still taken. Shared by all listeners, so that a
+/// reload ends no session. A ticket counts only for the name it was given for (rustls compares).
+pub(crate) struct Tickets(Arc<dyn rustls::server::ProducesTickets>);
+
+impl Tickets {
+    pub(crate) fn new() -> Result<Self, Unavailable> {
+        Ok(Self(rustls::crypto::ring::Ticketer::new()?))
+    }
+}
+
+impl Acceptor {
+    /// `address`: of the listener as in the settings, by which it finds its certificate in `sites`, also in those of a reload.
+    pub(crate) fn new(
+        address: &str,
+        own: Certificate,
+        http2: bool,
+        tickets: &Tickets,
+        sites: Arc<ArcSwap<Sites>>,
+    ) -> Result<Self, Unavailable> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(Resolver { address: address.into(), own, sites }));
+        config.alpn_protocols = if http2 { vec![H2.into(), HTTP_1_1.into()] } else { vec![HTTP_1_1.into()] };
+        config.ticketer = tickets.0.clone();
+        // RFC 8446 section 8: early data can be replayed. It is not taken.
+        config.max_early_data_size = 0;
+        Ok(Self(TlsAcceptor::from(Arc::new(config))))
+    }
+
+    pub(crate) async fn handshake(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        self.0.accept(stream).await
+    }
+}
+
+/// The handshake agreed on HTTP/2.
+pub(crate) fn speaks_http2(stream: &TlsStream<TcpStream>) -> bool {
+    stream.get_ref().1.alpn_protocol() == Some(H2)
+}
+
+/// Shows the certificate of the site that the client names, or the listener's.
+struct Resolver {
+    address: Box<str>,
+    /// For as long as no reload brings another.
+    own: Certificate,
+    sites: Arc<ArcSwap<Sites>>,
+}
+
+impl ResolvesServerCert for Resolver {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let sites = self.sites.load();
+        let of_site = hello.server_name().and_then(|name| sites.choose(name).certificate.clone());
+        let certificate = of_site.or_else(|| sites.certificates.of_listener(&self.address));
+        Some(certificate.unwrap_or_else(|| self.own.clone()).0)
+    }
+}
+
+impl std::fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "certificates of {}", self.address)
+    }
+}

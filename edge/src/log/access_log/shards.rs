@@ -1,0 +1,72 @@
+//! Lines not yet written: a bounded buffer per thread, whose lock is free but for the moment in which the writer swaps it.
+
+use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use parking_lot::Mutex;
+
+use crate::log::access_log::stamp::Stamps;
+use crate::metrics::threads;
+
+/// A shard this full takes no more lines. The line that fills it may go over by its own length.
+const MAX_SHARD: usize = 4 * 1024 * 1024;
+/// A shard that grows past this is written at once.
+const WRITE_AT: usize = 256 * 1024;
+/// What a buffer keeps of its memory after a time in which the writer was behind.
+const KEPT: usize = 2 * WRITE_AT;
+
+#[derive(Debug)]
+pub(super) struct Shards {
+    all: Vec<Mutex<Shard>>,
+    dropped: AtomicU64,
+}
+
+/// Aligned so that two threads' shards share no cache line.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Shard {
+    lines: Vec<u8>,
+    stamps: Stamps,
+}
+
+impl Shards {
+    /// As many as there are processors.
+    pub(super) fn new() -> Self {
+        let shard = || Mutex::new(Shard { lines: Vec::new(), stamps: Stamps::new() });
+        Self { all: (0..threads::parts()).map(|_| shard()).collect(), dropped: AtomicU64::new(0) }
+    }
+
+    /// Lets `format` add a line to this thread's shard, or counts it as dropped. True: there is enough to be written at once.
+    pub(super) fn append(&self, format: impl FnOnce(&mut Vec<u8>, &mut Stamps)) -> bool {
+        let Some(shard) = self.all.get(threads::number() % self.all.len()) else { return false };
+        let mut shard = shard.lock();
+        let Shard { lines, stamps } = &mut *shard;
+        let before = lines.len();
+        if before >= MAX_SHARD {
+            self.dropped.fetch_add(1, Relaxed);
+            return false;
+        }
+        format(lines, stamps);
+        before < WRITE_AT && lines.len() >= WRITE_AT
+    }
+
+    /// Hands each shard's lines to `write`, with no lock held. `spare` is empty, and is again after it.
+    pub(super) fn take_each(&self, spare: &mut Vec<u8>, mut write: impl FnMut(&[u8])) {
+        for shard in &self.all {
+            mem::swap(&mut shard.lock().lines, spare);
+            if !spare.is_empty() {
+                write(spare);
+                spare.clear();
+                spare.shrink_to(KEPT);
+            }
+        }
+    }
+
+    pub(super) fn count_dropped(&self, lines: u64) {
+        self.dropped.fetch_add(lines, Relaxed);
+    }
+
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Relaxed)
+    }
+}

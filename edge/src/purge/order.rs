@@ -1,0 +1,114 @@
+//! Makes purges: one word to a node of each log, and what came of it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use purge::{LogId, Purge};
+use serde::Serialize;
+use tonic::Code;
+use weir_proto::cache::PurgeReply;
+
+use crate::Edge;
+use crate::cache_node::{Node, Token};
+use crate::purge_log::message;
+
+/// What came of a purge.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub(crate) struct Outcome {
+    /// Over everywhere: nobody serves a page from before.
+    pub complete: bool,
+    /// Names of edges and nodes.
+    pub acknowledged: BTreeSet<String>,
+    /// Who may still serve a page from before.
+    pub missing: BTreeSet<String>,
+    pub milliseconds: f64,
+    /// One plain line for each thing that went wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<String>,
+}
+
+/// Has every node that needs to hear it make the purge, and waits for its end, at most `wait`.
+pub(crate) async fn purge(edge: &Edge, purge: &Purge, wait: Duration) -> Outcome {
+    let began = Instant::now();
+    let mut outcome = Outcome::default();
+    let known = edge.nodes.known();
+    if known.is_empty() {
+        outcome.missing.insert("cache-node".to_owned());
+        outcome.details.push("there is no cache-node to ask".to_owned());
+    }
+    let token = token(edge).await;
+    let asked = groups(&known).into_iter().map(|group| ask(group, purge, token.as_ref(), wait));
+    for (names, answer) in join_all(asked).await {
+        match answer {
+            Ok(reply) => {
+                outcome.acknowledged.extend(reply.acknowledged);
+                outcome.missing.extend(reply.missing);
+                outcome.details.extend(Some(reply.detail).filter(|detail| !detail.is_empty()));
+            }
+            Err(detail) => {
+                outcome.missing.extend(names);
+                outcome.details.push(detail);
+            }
+        }
+    }
+    edge.purges.end_unlogged();
+    outcome.missing.retain(|name| !outcome.acknowledged.contains(name));
+    outcome.complete = outcome.missing.is_empty();
+    let took = began.elapsed();
+    outcome.milliseconds = (took.as_secs_f64() * 1e4).round() / 10.0;
+    edge.metrics.purged(outcome.complete, took);
+    outcome
+}
+
+/// What the nodes may want to be shown. Read each time, so that a new one holds at once.
+async fn token(edge: &Edge) -> Option<Token> {
+    let file = edge.settings.admin_token_file.as_ref()?;
+    let read = tokio::fs::read(file).await.map_err(|error| error.to_string());
+    let token = read.and_then(|token| {
+        Token::try_from([b"Bearer ", token.trim_ascii()].concat()).map_err(|error| error.to_string())
+    });
+    token.inspect_err(|error| tracing::error!("no token in {}: {error}", file.display())).ok()
+}
+
+/// Nodes that follow one log: a purge made at one is everybody's. Those that answer come first.
+fn groups(known: &[Arc<Node>]) -> Vec<Vec<Arc<Node>>> {
+    let mut groups: Vec<(Option<LogId>, Vec<Arc<Node>>)> = Vec::new();
+    let shared = known.iter().any(|node| matches!(node.log(), Some((_, true))));
+    for node in known {
+        let log = node.log().map(|(log, _)| log);
+        // One that was never heard follows what the others share, or a log of its own.
+        let place = groups.iter_mut().find(|(other, _)| shared || (log.is_some() && *other == log));
+        match place {
+            Some((_, group)) => group.push(node.clone()),
+            None => groups.push((log, vec![node.clone()])),
+        }
+    }
+    let mut groups: Vec<_> = groups.into_iter().map(|(_, group)| group).collect();
+    groups.iter_mut().for_each(|group| group.sort_by_key(|node| node.is_out()));
+    groups
+}
+
+/// Asks the nodes of a group in turn until one answers. With the names of all of them.
+async fn ask(
+    group: Vec<Arc<Node>>,
+    purge: &Purge,
+    token: Option<&Token>,
+    wait: Duration,
+) -> (Vec<String>, Result<PurgeReply, String>) {
+    let mut detail = String::new();
+    for node in &group {
+        match node.purge(message::order(purge), token, wait).await {
+            Ok(reply) => return (Vec::new(), Ok(reply)),
+            Err(status) => {
+                detail = format!("cache-node {}: {}", node.name, status.message());
+                // The purge is at fault, not the node.
+                if status.code() == Code::InvalidArgument {
+                    break;
+                }
+            }
+        }
+    }
+    (group.iter().map(|node| node.name.clone()).collect(), Err(detail))
+}

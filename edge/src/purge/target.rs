@@ -1,0 +1,143 @@
+//! What a purge names, as people write it: made into what stands in cache keys.
+
+use bytes::Bytes;
+use http_cache::{Policy, key};
+use purge::Target;
+
+use crate::handler::split;
+use crate::request::path;
+use crate::route::{Chosen, Sites};
+
+const SCHEMES: [&str; 2] = ["http", "https"];
+
+/// A text that names no page: whoever wrote it is to blame.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a URL such as \"https://example.com/news/\"")]
+pub(crate) struct NotAUrl(String);
+
+/// All variants of one page. The URL is taken as a visitor's would be: parameters that its location ignores do not count.
+pub(crate) fn url(sites: &Sites, text: &str) -> Result<Target, NotAUrl> {
+    let (scheme, authority, target) = parts(text)?;
+    of_target(sites, scheme, authority, target).ok_or_else(|| NotAUrl(text.to_owned()))
+}
+
+/// A page by Host and target, as a PURGE request names it. It may be stored under both schemes.
+pub(crate) fn page(sites: &Sites, authority: &str, target: &str) -> Vec<Target> {
+    SCHEMES.iter().filter_map(|scheme| of_target(sites, scheme, authority, target)).collect()
+}
+
+/// All pages whose URL begins so. Without a path: all of the host's.
+pub(crate) fn prefix(text: &str) -> Result<Target, NotAUrl> {
+    let (scheme, authority, target) = parts(text)?;
+    let (path, query) = split(target);
+    let url = key_url(&Policy::default(), scheme, authority, path, query);
+    url.map(Target::Prefix).ok_or_else(|| NotAUrl(text.to_owned()))
+}
+
+pub(crate) fn tag(text: &str) -> Target {
+    Target::Tag(Bytes::copy_from_slice(text.as_bytes()))
+}
+
+fn of_target(sites: &Sites, scheme: &str, authority: &str, target: &str) -> Option<Target> {
+    let (raw_path, query) = split(target);
+    let path = path::normalise(raw_path.as_bytes()).ok()?;
+    let location = match sites.choose(authority).choose(&path) {
+        Chosen::Location(_, location) | Chosen::AddSlash(location) => location,
+    };
+    let url = match &location.cache {
+        Some(policy) => key_url(policy, scheme, authority, raw_path, query),
+        None => key_url(&Policy::default(), scheme, authority, raw_path, query),
+    };
+    url.map(Target::Url)
+}
+
+fn key_url(policy: &Policy, scheme: &str, authority: &str, path: &str, query: Option<&str>) -> Option<Bytes> {
+    let mut made = Vec::new();
+    policy.key(scheme, authority, path.as_bytes(), query.map(str::as_bytes), [], &mut made).ok()?;
+    Some(Bytes::copy_from_slice(key::url(&made)))
+}
+
+/// Scheme, authority, and path with query.
+fn parts(text: &str) -> Result<(&str, &str, &str), NotAUrl> {
+    let bad = || NotAUrl(text.to_owned());
+    let (scheme, rest) = text.split_once("://").ok_or_else(bad)?;
+    let scheme = SCHEMES.iter().find(|known| known.eq_ignore_ascii_case(scheme)).ok_or_else(bad)?;
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, target) = rest.split_at(end);
+    match target {
+        _ if authority.is_empty() => Err(bad()),
+        "" => Ok((scheme, authority, "/")),
+        _ if !target.starts_with('/') => Err(bad()),
+        _ => Ok((scheme, authority, target)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use process::settings::Mistakes;
+
+    use super::*;
+    use crate::metrics::Metrics;
+    use crate::route;
+    use crate::settings::{CacheConfig, Config, LocationConfig, SiteConfig};
+
+    fn sites() -> Sites {
+        let mut cached = LocationConfig::new("/cached/");
+        cached.pool = Some("app".into());
+        cached.cache = Some(CacheConfig { ignore_query: vec!["utm_*".into()], ..CacheConfig::default() });
+        let site = SiteConfig { location: vec![cached], ..SiteConfig::default() };
+        let config = Config { site: vec![site], ..Config::default() };
+        route::build(&config, &Metrics::new(Default::default), &mut Mistakes::default()).unwrap()
+    }
+
+    fn text(target: Result<Target, NotAUrl>) -> Option<String> {
+        match target.ok()? {
+            Target::Url(bytes) | Target::Prefix(bytes) => Some(String::from_utf8(bytes.to_vec()).unwrap()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn urls_as_they_stand_in_keys() {
+        let sites = sites();
+        let cases: &[(&str, Option<&str>)] = &[
+            ("https://example.com/a", Some("https://example.com/a")),
+            ("HTTPS://Example.COM:443/a?b=1", Some("https://example.com/a?b=1")),
+            ("http://example.com", Some("http://example.com/")),
+            ("http://example.com:8080/a", Some("http://example.com:8080/a")),
+            ("http://h/cached/?x=1&utm_source=mail", Some("http://h/cached/?x=1")),
+            ("http://h/other/?x=1&utm_source=mail", Some("http://h/other/?x=1&utm_source=mail")),
+            ("example.com/a", None),
+            ("/a", None),
+            ("ftp://h/a", None),
+            ("https:///a", None),
+            ("https://h?x", None),
+            ("https://h/a#b", None),
+            ("https://h h/a", None),
+            ("https://h/a b", None),
+            ("", None),
+        ];
+        for (given, expected) in cases {
+            assert_eq!(text(url(&sites, given)).as_deref(), *expected, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_purge_request_names_the_page_under_both_schemes() {
+        let named = page(&sites(), "h", "/cached/a?utm_x=1&y=2");
+        let named: Vec<_> = named.into_iter().filter_map(|target| text(Ok(target))).collect();
+        assert_eq!(named, ["http://h/cached/a?y=2", "https://h/cached/a?y=2"]);
+    }
+
+    #[test]
+    fn a_prefix_ends_where_it_was_cut_and_never_within_the_host() {
+        for (given, expected) in [
+            ("https://H/ne", Some("https://h/ne")),
+            ("https://h/a?b", Some("https://h/a?b")),
+            ("https://h", Some("https://h/")),
+            ("h/", None),
+        ] {
+            assert_eq!(text(prefix(given)).as_deref(), expected, "{given}");
+        }
+    }
+}

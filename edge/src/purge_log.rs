@@ -1,0 +1,250 @@
+//! The purge logs that this edge follows, and what they say of a page. A check that finds nothing new costs two loads.
+
+pub(crate) mod message;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::RwLock;
+use purge::{LogId, Logged, Marks, Reach, Seq, Subject};
+use weir_proto::cache::Position;
+
+/// Names of purges remembered per log: URLs, prefixes and tags. Of older ones it is only known that what is older is gone.
+const MARKS: usize = 65_536;
+/// Logs remembered: one where the nodes share a Redis, else one per node. Of more, those heard least lately go.
+const MAX_LOGS: usize = 256;
+
+/// All of them.
+pub(crate) struct Purges {
+    logs: RwLock<Vec<Arc<FollowedLog>>>,
+    /// How long pages are used without a node that is in touch.
+    grace: Duration,
+    /// Trust is counted from here.
+    started: Instant,
+    /// Nanoseconds after `started`: when a purge was obeyed last, of any log. 0: none yet.
+    obeyed: Arc<AtomicU64>,
+}
+
+/// One log, as far as this edge has heard it from any node.
+pub(crate) struct FollowedLog {
+    pub(crate) id: LogId,
+    /// Everything up to this purge is obeyed.
+    head: AtomicU64,
+    /// Nanoseconds after `started`: until then the log is known to be heard.
+    trusted_until: AtomicU64,
+    started: Instant,
+    obeyed: Arc<AtomicU64>,
+    marks: RwLock<Marks>,
+}
+
+/// The right to make a page, or to use one: when it was asked for, and which purges reach the page.
+#[derive(Clone, Debug)]
+pub(crate) struct Grant {
+    /// Whoever asked for the page before that asked before any purge that has reached it.
+    pub(crate) at: Instant,
+    by: By,
+}
+
+#[derive(Clone)]
+enum By {
+    /// Purges that stand later in this log reach it.
+    Log(Arc<FollowedLog>, Seq),
+    /// No log is in touch: the page is used until then, and no longer, and ends with any purge that is obeyed after `since`.
+    Until { since: Duration, until: Instant, obeyed: Arc<AtomicU64> },
+    /// It is not kept: given to those who wait for it, and gone.
+    Passing,
+}
+
+/// Up to which purge a page is known to be untouched.
+#[derive(Debug, Default)]
+pub(crate) struct Checked(AtomicU64);
+
+impl Purges {
+    pub(crate) fn new(grace: Duration) -> Self {
+        Self { logs: RwLock::default(), grace, started: Instant::now(), obeyed: Arc::default() }
+    }
+
+    pub(crate) fn grace(&self) -> Duration {
+        self.grace
+    }
+
+    /// By what right a page may be used that a node told the place of, when it was asked at `asked`.
+    pub(crate) fn grant(&self, position: Option<&Position>, asked: Instant) -> Grant {
+        let known = position.and_then(|position| self.known(LogId::from_bytes(&position.log)?));
+        let by = match (known, position) {
+            (Some(log), Some(position)) => By::Log(log, Seq::new(position.seq)),
+            // The node is out of touch itself.
+            (None, Some(position)) if position.log.is_empty() => {
+                let left = Duration::from_millis(position.left_ms.into());
+                let ago = Duration::from_millis(position.since_ms.into());
+                self.until(asked.checked_sub(ago).unwrap_or(self.started), asked + left.min(self.grace))
+            }
+            // A log that is not followed yet: whatever was obeyed may have reached the page.
+            _ => self.until(self.started, asked + self.grace),
+        };
+        Grant { at: asked, by }
+    }
+
+    /// No page from before now is used that has no log to tell what it missed: a purge was made here, or is not told any more.
+    pub(crate) fn end_unlogged(&self) {
+        let now = self.started.elapsed().as_nanos() as u64;
+        self.obeyed.fetch_max(now, Ordering::AcqRel);
+    }
+
+    fn until(&self, since: Instant, until: Instant) -> By {
+        By::Until { since: since.saturating_duration_since(self.started), until, obeyed: self.obeyed.clone() }
+    }
+
+    /// The same for a page that the edge makes from `now` on without a node.
+    pub(crate) fn alone(&self, now: Instant) -> Grant {
+        let logs = self.logs.read();
+        let by = match logs.iter().find(|log| log.is_trusted(now)) {
+            Some(log) => By::Log(log.clone(), log.head()),
+            None => self.until(now, now + self.grace),
+        };
+        Grant { at: now, by }
+    }
+
+    /// Whether a log is heard, so that pages may be kept for longer than a moment.
+    pub(crate) fn are_heard(&self, now: Instant) -> bool {
+        self.logs.read().iter().any(|log| log.is_trusted(now))
+    }
+
+    /// The log, begun at `floor` if it is new here: what was granted before that must not be used.
+    pub(crate) fn follow(&self, id: LogId, floor: Seq) -> Arc<FollowedLog> {
+        if floor > Seq::START {
+            // Purges that are not told any more may have reached what was made without a log.
+            self.end_unlogged();
+        }
+        if let Some(log) = self.known(id) {
+            log.forget_before(floor);
+            return log;
+        }
+        let log = Arc::new(FollowedLog {
+            id,
+            head: AtomicU64::new(floor.get()),
+            trusted_until: AtomicU64::new(0),
+            started: self.started,
+            obeyed: self.obeyed.clone(),
+            marks: RwLock::new(Marks::new(floor, MARKS)),
+        });
+        let mut logs = self.logs.write();
+        if logs.len() >= MAX_LOGS
+            && let Some(oldest) =
+                (0..logs.len()).min_by_key(|n| logs[*n].trusted_until.load(Ordering::Relaxed))
+        {
+            logs.swap_remove(oldest);
+        }
+        logs.push(log.clone());
+        log
+    }
+
+    fn known(&self, id: LogId) -> Option<Arc<FollowedLog>> {
+        self.logs.read().iter().find(|log| log.id == id).cloned()
+    }
+}
+
+impl FollowedLog {
+    pub(crate) fn head(&self) -> Seq {
+        Seq::new(self.head.load(Ordering::Acquire))
+    }
+
+    fn is_trusted(&self, now: Instant) -> bool {
+        let now = now.saturating_duration_since(self.started).as_nanos() as u64;
+        now < self.trusted_until.load(Ordering::Acquire)
+    }
+
+    /// A question sent at `sent` was answered by a node that is itself in touch with the log for `left`.
+    pub(crate) fn heard(&self, sent: Instant, left: Duration) {
+        let until = (sent + left).saturating_duration_since(self.started).as_nanos() as u64;
+        self.trusted_until.fetch_max(until, Ordering::AcqRel);
+    }
+
+    /// A node has gone over to another log: this one may have lost purges.
+    pub(crate) fn lose(&self) {
+        self.trusted_until.store(0, Ordering::Release);
+    }
+
+    /// Obeys a purge. False: it does not follow the last one, and something between was missed.
+    pub(crate) fn apply(&self, logged: &Logged) -> bool {
+        let mut marks = self.marks.write();
+        let missed = logged.previous > marks.head();
+        if missed {
+            marks.forget_before(logged.previous);
+        }
+        marks.apply(logged);
+        let now = self.started.elapsed().as_nanos() as u64;
+        self.obeyed.fetch_max(now, Ordering::AcqRel);
+        self.head.store(marks.head().get(), Ordering::Release);
+        !missed
+    }
+
+    fn forget_before(&self, floor: Seq) {
+        let mut marks = self.marks.write();
+        marks.forget_before(floor);
+        self.head.store(marks.head().get(), Ordering::Release);
+    }
+}
+
+impl Grant {
+    /// Of what is given to those who wait for it and not kept.
+    pub(crate) fn passing() -> Self {
+        Self { at: Instant::now(), by: By::Passing }
+    }
+
+    /// What purges have done to the page of this URL and these tags.
+    pub(crate) fn reach(&self, url: &[u8], tags: &[u64], checked: &Checked, now: Instant) -> Reach {
+        let (log, seq) = match &self.by {
+            By::Passing => return Reach::Untouched,
+            By::Until { since, until, obeyed } => {
+                let obeyed = Duration::from_nanos(obeyed.load(Ordering::Acquire));
+                let holds = now < *until && obeyed <= *since;
+                return if holds { Reach::Untouched } else { Reach::Gone };
+            }
+            By::Log(log, _) if !log.is_trusted(now) => return Reach::Gone,
+            By::Log(log, seq) => (log, *seq),
+        };
+        let head = log.head();
+        if head <= seq || head.get() <= checked.0.load(Ordering::Relaxed) {
+            return Reach::Untouched;
+        }
+        let reach = log.marks.read().reach(Subject { url, tags }, seq);
+        if reach == Reach::Untouched {
+            checked.0.fetch_max(head.get(), Ordering::Relaxed);
+        }
+        reach
+    }
+}
+
+impl fmt::Debug for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Log(log, seq) => write!(f, "{} at {}", log.id, seq.get()),
+            Self::Until { until, .. } => write!(f, "until {until:?}"),
+            Self::Passing => f.write_str("passing"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_purge_made_here_ends_what_has_no_log_to_tell() {
+        let purges = Purges::new(Duration::from_secs(60));
+        let reach = |grant: &Grant| grant.reach(b"http://a/", &[], &Checked::default(), Instant::now());
+        let unknown = Position { log: vec![7; 16].into(), seq: 3, ..Position::default() };
+        let out_of_touch = Position { left_ms: 60_000, ..Position::default() };
+        for position in [Some(&unknown), Some(&out_of_touch), None] {
+            let asked = Instant::now();
+            let (granted, alone) = (purges.grant(position, asked), purges.alone(asked));
+            assert_eq!(reach(&alone), Reach::Untouched);
+            purges.end_unlogged();
+            assert_eq!((reach(&granted), reach(&alone)), (Reach::Gone, Reach::Gone));
+            assert_eq!(reach(&purges.alone(Instant::now())), Reach::Untouched);
+        }
+    }
+}

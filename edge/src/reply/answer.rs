@@ -1,0 +1,231 @@
+//! What a client gets of a page or of the application's reply: conditions and ranges, Age, Cache-Status, nothing that steers.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use http::header::{
+    AGE, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, IF_RANGE, RANGE,
+};
+use http::{HeaderMap, Method, StatusCode};
+use http_cache::cache_status::{self, CacheStatus, Fwd};
+use http_cache::conditional::{self, Answer, Role, Selected, multipart};
+use http_cache::{Reason, fields};
+
+use crate::Edge;
+use crate::application::{Failure, OriginReply};
+use crate::cache::flights::{Served, Source};
+use crate::cache::page::{Page, PageHead, Staleness};
+use crate::cache::shared_body::Reader;
+use crate::handler::internal_redirect;
+use crate::metrics::CacheResult;
+use crate::reply::body::ReplyBody;
+use crate::reply::{Elsewhere, Reply, error};
+use crate::request::Request;
+
+/// RFC 9211.
+pub(crate) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+pub(crate) const X_CACHE_STATUS: HeaderName = HeaderName::from_static("x-cache-status");
+
+/// A fresh page from L1.
+pub(crate) fn hit(edge: &Edge, request: &Request, page: &Page) -> Reply {
+    hit_under(edge, &request.method, &request.headers, page)
+}
+
+/// The same where there is no more of the request than its conditions.
+pub(crate) fn hit_under(edge: &Edge, method: &Method, conditions: &HeaderMap, page: &Page) -> Reply {
+    let status = hit_status(page.head.lifetime.ttl_at(page.head.age(Instant::now())));
+    whole(edge, (method, conditions), page, status).noting(CacheResult::Hit)
+}
+
+/// A page past its lifetime from L1.
+pub(crate) fn stale(edge: &Edge, request: &Request, page: &Page, staleness: Staleness) -> Reply {
+    let status = stale_status(&page.head, staleness);
+    whole(edge, (&request.method, &request.headers), page, status).noting(CacheResult::Stale)
+}
+
+/// A stored page of which the application has just said that it holds. `reason`: why this request had to ask.
+pub(crate) fn validated(edge: &Edge, request: &Request, page: &Page, reason: Reason) -> Reply {
+    let fwd = if reason == Reason::RequestDirective { Fwd::Request } else { Fwd::Stale };
+    let status = CacheStatus { detail: Some(reason), ..validated_status(fwd) };
+    whole(edge, (&request.method, &request.headers), page, status).noting(CacheResult::Revalidated)
+}
+
+/// A page from a flight that this request began (`first`) or joined.
+pub(crate) fn served(edge: &Edge, request: &Request, served: &Served, reader: Reader, first: bool) -> Reply {
+    let head = &served.head;
+    let now = Instant::now();
+    let forwarded = |fwd| CacheStatus::new(cache_status::Served::Forwarded(fwd));
+    let (status, result) = match served.source {
+        Source::Node => (hit_status(head.lifetime.ttl_at(head.age(now))), CacheResult::Hit),
+        Source::Stale(staleness) => (stale_status(head, staleness), CacheResult::Stale),
+        Source::Waited => {
+            (CacheStatus { collapsed: true, ..forwarded(Fwd::UriMiss) }, CacheResult::Collapsed)
+        }
+        Source::Application { fwd, not_stored } => {
+            let status = CacheStatus {
+                fwd_status: Some(head.status),
+                stored: not_stored.is_none(),
+                collapsed: !first,
+                detail: not_stored,
+                ..forwarded(fwd)
+            };
+            (status, if first { CacheResult::Miss } else { CacheResult::Collapsed })
+        }
+        Source::Validated { fwd } => {
+            let status = CacheStatus { collapsed: !first, ..validated_status(fwd) };
+            (status, if first { CacheResult::Revalidated } else { CacheResult::Collapsed })
+        }
+    };
+    let mut headers = head.headers.clone();
+    fields::client_headers(&mut headers);
+    // The page may still be growing: conditions are answered from its head, a range is not (RFC 9110 section 14.2 allows it).
+    let mut conditions = request.headers.clone();
+    conditions.remove(RANGE);
+    conditions.remove(IF_RANGE);
+    let length = served.length.or_else(|| reader.length());
+    let selected = selected(head, &headers, length.unwrap_or(0), now);
+    let reply = match conditional::evaluate(&request.method, &conditions, &selected) {
+        Answer::NotModified => not_modified(&headers),
+        Answer::PreconditionFailed => precondition_failed(),
+        _ => Reply::new(head.status, headers, ReplyBody::Growing(reader)).with_length(length),
+    };
+    marked(edge, reply, head.age(now), &status).noting(result)
+}
+
+/// The application's reply for one visitor alone. `reason`: why it is not cached; `None`: the location has no cache.
+pub(crate) fn relayed(edge: &Edge, reply: OriginReply, reason: Option<Reason>) -> Reply {
+    let OriginReply { status, mut headers, body, .. } = reply;
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let elsewhere = headers.remove(internal_redirect::X_ACCEL_REDIRECT);
+    fields::client_headers(&mut headers);
+    let mut relayed = Reply::new(status, headers, ReplyBody::Origin(Box::new(body))).with_length(length);
+    relayed.elsewhere = elsewhere.map(|target| Box::new(Elsewhere { target, request: None }));
+    let Some(reason) = reason else {
+        return relayed.noting(CacheResult::Bypass);
+    };
+    let cache_status = CacheStatus { fwd_status: Some(status), ..CacheStatus::passed(reason) };
+    mark(edge, &mut relayed, &cache_status);
+    relayed.noting(CacheResult::Pass)
+}
+
+/// `OPTIONS *`: what this server can do at all (RFC 9110 section 9.3.7).
+pub(crate) fn about_the_server() -> Reply {
+    let methods = HeaderValue::from_static(error::METHODS);
+    Reply::new(StatusCode::NO_CONTENT, HeaderMap::from_iter([(ALLOW, methods)]), ReplyBody::Empty)
+}
+
+/// The application failed a request that went past the cache. `reason`: why it did; `None`: the location has no cache.
+pub(crate) fn failed(edge: &Edge, failure: &Failure, reason: Option<Reason>) -> Reply {
+    let mut reply = error::application(failure).noting(CacheResult::Error);
+    if let Some(reason) = reason {
+        mark(edge, &mut reply, &CacheStatus::passed(reason));
+    }
+    reply
+}
+
+/// The application failed a fill, and nothing stale could stand in.
+pub(crate) fn failed_fill(edge: &Edge, failure: &Failure) -> Reply {
+    let mut reply = error::application(failure).noting(CacheResult::Error);
+    let forwarded = CacheStatus::new(cache_status::Served::Forwarded(Fwd::UriMiss));
+    mark(edge, &mut reply, &CacheStatus { detail: Some(Reason::OriginFailed), ..forwarded });
+    reply
+}
+
+/// `only-if-cached`, and nothing is: "respond with either a stored response consistent with the other constraints of the
+/// request or a 504 (Gateway Timeout) status code" (RFC 9111 section 5.2.1.7).
+pub(crate) fn nothing_stored(edge: &Edge) -> Reply {
+    let mut reply = error::nothing_stored();
+    mark(edge, &mut reply, &CacheStatus::nothing_stored());
+    reply
+}
+
+/// A stored page under its conditions and ranges.
+fn whole(
+    edge: &Edge,
+    (method, conditions): (&Method, &HeaderMap),
+    page: &Page,
+    status: CacheStatus,
+) -> Reply {
+    let now = Instant::now();
+    let length = page.body.len() as u64;
+    let selected = selected(&page.head, &page.headers, length, now);
+    let reply = match conditional::evaluate(method, conditions, &selected) {
+        Answer::Full => {
+            Reply::new(page.head.status, page.headers.clone(), ReplyBody::Whole(page.body.clone()))
+        }
+        Answer::NotModified => not_modified(&page.headers),
+        Answer::PreconditionFailed => precondition_failed(),
+        Answer::Partial(range) => {
+            let mut headers = page.headers.clone();
+            headers.insert(CONTENT_RANGE, range.content_range(length));
+            let part: Bytes = page.body.slice(range.first as usize..=range.last as usize);
+            Reply::new(StatusCode::PARTIAL_CONTENT, headers, ReplyBody::Whole(part))
+        }
+        Answer::Parts(ranges) => {
+            let boundary = format!("{:032x}", rand::random::<u128>());
+            let mut headers = page.headers.clone();
+            let body = multipart::body(&ranges, &page.body, headers.get(CONTENT_TYPE), &boundary);
+            if let Some(media_type) = multipart::media_type(&boundary) {
+                headers.insert(CONTENT_TYPE, media_type);
+            }
+            Reply::new(StatusCode::PARTIAL_CONTENT, headers, ReplyBody::Whole(body))
+        }
+        Answer::Unsatisfiable => {
+            let mut reply = error::page(StatusCode::RANGE_NOT_SATISFIABLE, "The page is shorter than that.");
+            reply.headers.insert(CONTENT_RANGE, conditional::unsatisfiable_range(length));
+            reply
+        }
+    };
+    marked(edge, reply, page.head.age(now), &status)
+}
+
+fn selected<'a>(head: &PageHead, headers: &'a HeaderMap, length: u64, now: Instant) -> Selected<'a> {
+    let received = SystemTime::now().checked_sub(head.age(now)).unwrap_or(SystemTime::UNIX_EPOCH);
+    Selected { status: head.status, headers, length, received, role: Role::Cache }
+}
+
+fn not_modified(headers: &HeaderMap) -> Reply {
+    Reply::new(StatusCode::NOT_MODIFIED, conditional::headers_for_304(headers), ReplyBody::Empty)
+}
+
+fn precondition_failed() -> Reply {
+    error::page(StatusCode::PRECONDITION_FAILED, "The page is not as the request says.")
+}
+
+/// A fresh page, in the words of RFC 9211.
+/// `ttl`: seconds of freshness left.
+pub(crate) fn hit_status(ttl: i64) -> CacheStatus {
+    CacheStatus { ttl: Some(ttl), ..CacheStatus::new(cache_status::Served::Hit) }
+}
+
+fn validated_status(fwd: Fwd) -> CacheStatus {
+    let forwarded = CacheStatus::new(cache_status::Served::Forwarded(fwd));
+    CacheStatus { fwd_status: Some(StatusCode::NOT_MODIFIED), stored: true, ..forwarded }
+}
+
+fn stale_status(head: &PageHead, staleness: Staleness) -> CacheStatus {
+    let ttl = Some(head.lifetime.ttl_at(head.age(Instant::now())));
+    match staleness {
+        Staleness::Revalidating => CacheStatus { ttl, ..CacheStatus::new(cache_status::Served::Updating) },
+        Staleness::Failing => {
+            let detail = Some(Reason::OriginFailed);
+            CacheStatus { ttl, detail, ..CacheStatus::new(cache_status::Served::StaleOnError) }
+        }
+    }
+}
+
+/// RFC 9111 section 5.1: a stored response is sent with its Age.
+fn marked(edge: &Edge, mut reply: Reply, age: Duration, status: &CacheStatus) -> Reply {
+    reply.headers.insert(AGE, HeaderValue::from(age.as_secs()));
+    mark(edge, &mut reply, status);
+    reply
+}
+
+fn mark(edge: &Edge, reply: &mut Reply, status: &CacheStatus) {
+    reply.note.reason = status.detail;
+    // "each cache that generates it should add a member to the end of the list" (RFC 9211 section 2): append, not insert.
+    reply.headers.append(CACHE_STATUS, status.to_value());
+    if edge.settings.nginx_cache_status {
+        reply.headers.insert(X_CACHE_STATUS, HeaderValue::from_static(status.nginx_word()));
+    }
+}

@@ -1,0 +1,154 @@
+//! The statuses that the edge makes itself, in this one place: which, why, and who is to blame.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{HeaderMap, StatusCode};
+use weir_proto::origin::Kind;
+
+use crate::application::Failure;
+use crate::reply::Reply;
+use crate::reply::body::{BodyFault, ReplyBody};
+use http1::head::Refusal;
+
+/// RFC 9209: which intermediary failed, and how.
+const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+
+/// Methods that this server takes at all.
+pub(crate) const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+/// A short page with the status and one sentence for the visitor.
+pub(crate) fn page(status: StatusCode, sentence: &str) -> Reply {
+    let name = status.canonical_reason().unwrap_or("Error");
+    let code = status.as_u16();
+    let html = format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{code} {name}</title></head>\n\
+         <body><h1>{code} {name}</h1><p>{sentence}</p></body></html>\n"
+    );
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Reply::new(status, headers, ReplyBody::Whole(Bytes::from(html)))
+}
+
+/// A head that can be read in more than one way, or not at all.
+pub(crate) fn refused(refusal: Refusal) -> Reply {
+    let mut reply = page(refusal.status(), &format!("The request was not understood: {refusal}."));
+    if reply.status == StatusCode::METHOD_NOT_ALLOWED {
+        // RFC 9110 section 15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
+        reply.headers.insert(ALLOW, HeaderValue::from_static(METHODS));
+    }
+    reply.closing()
+}
+
+pub(crate) fn bad_request(sentence: &str) -> Reply {
+    page(StatusCode::BAD_REQUEST, sentence)
+}
+
+pub(crate) fn not_found() -> Reply {
+    page(StatusCode::NOT_FOUND, "There is no such page.")
+}
+
+pub(crate) fn forbidden() -> Reply {
+    page(StatusCode::FORBIDDEN, "This may not be shown.")
+}
+
+pub(crate) fn may_not_purge() -> Reply {
+    page(StatusCode::FORBIDDEN, "Purges are not taken from this address.")
+}
+
+pub(crate) fn method_not_allowed() -> Reply {
+    let mut reply = page(StatusCode::METHOD_NOT_ALLOWED, "This can only be read.");
+    reply.headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    reply
+}
+
+/// Something on this machine failed (a disk, a limit), not the client and not the application.
+pub(crate) fn internal() -> Reply {
+    page(StatusCode::INTERNAL_SERVER_ERROR, "The server failed to answer.")
+}
+
+pub(crate) fn body_too_large() -> Reply {
+    page(StatusCode::PAYLOAD_TOO_LARGE, "The request is too large.").closing()
+}
+
+/// The client wants a stored page or none.
+pub(crate) fn nothing_stored() -> Reply {
+    page(StatusCode::GATEWAY_TIMEOUT, "No copy of this page is stored.")
+}
+
+/// The application gave no whole reply.
+pub(crate) fn application(failure: &Failure) -> Reply {
+    let (status, sentence, token) = match (failure.kind, failure.fault) {
+        (Kind::BadBody, Some(BodyFault::TooLarge)) => return body_too_large(),
+        (Kind::BadBody, Some(BodyFault::TooSlow)) => {
+            let reply = page(StatusCode::REQUEST_TIMEOUT, "The request did not arrive in time.");
+            return reply.closing();
+        }
+        (Kind::BadBody, _) => return bad_request("The request's body is malformed.").closing(),
+        (Kind::HeadTooLarge, _) => {
+            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            return page(status, "The request's head is larger than the application takes.");
+        }
+        (Kind::Timeout, _) => {
+            (StatusCode::GATEWAY_TIMEOUT, "The application did not answer in time.", "http_response_timeout")
+        }
+        (Kind::Overloaded, _) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The application is busy. Try again soon.",
+            "connection_limit_reached",
+        ),
+        (Kind::Unreachable, _) => {
+            (StatusCode::BAD_GATEWAY, "The application cannot be reached.", "destination_unavailable")
+        }
+        (Kind::UnknownPool, _) => {
+            (StatusCode::BAD_GATEWAY, "The application cannot be reached.", "proxy_configuration_error")
+        }
+        (Kind::BadReply | Kind::CutOff | Kind::Unspecified, _) => {
+            (StatusCode::BAD_GATEWAY, "The application did not answer properly.", "http_protocol_error")
+        }
+    };
+    let mut reply = page(status, sentence);
+    if let Ok(value) = HeaderValue::from_str(&format!("weir; error={token}")) {
+        reply.headers.insert(PROXY_STATUS, value);
+    }
+    if failure.kind == Kind::Overloaded {
+        reply.headers.insert(RETRY_AFTER, HeaderValue::from(failure.retry_after.max(1)));
+    }
+    reply
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_says_who_is_to_blame() {
+        let cases = [
+            (Kind::UnknownPool, None, 502),
+            (Kind::Unreachable, None, 502),
+            (Kind::Timeout, None, 504),
+            (Kind::BadReply, None, 502),
+            (Kind::CutOff, None, 502),
+            (Kind::HeadTooLarge, None, 431),
+            (Kind::Overloaded, None, 503),
+            (Kind::BadBody, Some(BodyFault::Malformed), 400),
+            (Kind::BadBody, Some(BodyFault::CutOff), 400),
+            (Kind::BadBody, Some(BodyFault::TooSlow), 408),
+            (Kind::BadBody, Some(BodyFault::TooLarge), 413),
+        ];
+        for (kind, fault, status) in cases {
+            let failure = Failure {
+                kind,
+                fault,
+                server: String::new(),
+                detail: String::new(),
+                reached: false,
+                retry_after: 0,
+            };
+            let reply = application(&failure);
+            assert_eq!(reply.status.as_u16(), status, "{kind:?} {fault:?}");
+            assert_eq!(reply.headers[CACHE_CONTROL], "no-store");
+            assert_eq!(reply.headers.contains_key(RETRY_AFTER), kind == Kind::Overloaded);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! A reply that breaks off before its first byte is no reply. The head waits a moment for the first chunk, so that a failure
+//! that comes instead of one is told as such and not as half a page; and so that head and chunk go out together.
+
+use std::time::Duration;
+
+use process::wait::within;
+use weir_proto::origin::Kind;
+
+use crate::application::Failure;
+use crate::reply::body::ReplyBody;
+use crate::reply::{Reply, error};
+
+/// A head that its application sends long before its body (a stream of events) is held back no longer.
+const MOMENT: Duration = Duration::from_millis(20);
+
+pub(crate) async fn settle(mut reply: Reply) -> Reply {
+    if reply.status.is_informational() {
+        // Another protocol follows, in which the client may well speak first.
+        return reply;
+    }
+    let begun = match &mut reply.body {
+        ReplyBody::Origin(body) => body.begin(MOMENT).await,
+        ReplyBody::Growing(reader) => match within(MOMENT, reader.begun()).await {
+            Ok(false) => Err(Failure::new(Kind::CutOff, "the page broke off before it began")),
+            Ok(true) | Err(_) => Ok(()),
+        },
+        ReplyBody::Empty | ReplyBody::Whole(_) | ReplyBody::File(_) => Ok(()),
+    };
+    let Err(failure) = begun else { return reply };
+    Reply { note: reply.note, ..error::application(&failure) }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, StatusCode};
+
+    use super::*;
+    use crate::cache::shared_body::{BrokenOff, Growing};
+
+    async fn settled(pieces: &[&'static str], end: Option<Result<(), BrokenOff>>) -> StatusCode {
+        let body = Growing::new(100);
+        let reader = body.reader().unwrap();
+        for piece in pieces {
+            body.push((*piece).into()).await;
+        }
+        if let Some(end) = end {
+            body.end(end);
+        }
+        settle(Reply::new(StatusCode::OK, HeaderMap::new(), ReplyBody::Growing(reader))).await.status
+    }
+
+    #[tokio::test]
+    async fn what_breaks_off_before_its_first_byte_is_a_502() {
+        assert_eq!(settled(&[], Some(Err(BrokenOff))).await, StatusCode::BAD_GATEWAY);
+        assert_eq!(settled(&[], Some(Ok(()))).await, StatusCode::OK);
+        assert_eq!(settled(&["one"], None).await, StatusCode::OK);
+        // Nothing yet: the head goes out alone.
+        assert_eq!(settled(&[], None).await, StatusCode::OK);
+    }
+}

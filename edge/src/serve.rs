@@ -1,0 +1,146 @@
+//! An edge from its start to the end of its drain: bind, serve, say when it is ready, say goodbye.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use admin::{Readiness, Routes};
+use process::settings::Mistakes;
+use process::shutdown::Shutdown;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::edge::Edge;
+use crate::listen::accept::{self, Door};
+use crate::listen::listeners::{Listeners, by_core};
+use crate::listen::{cores, tls};
+use crate::log::access_log::{AccessLog, Destination, Format};
+use crate::peers::Peers;
+use crate::settings::{Config, LogFormat, Runtime};
+
+/// How often it is looked whether a drain is over.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
+
+/// How often it is looked whether a purge log is heard, at the start.
+const READY_LOOK: Duration = Duration::from_millis(5);
+
+/// The edge cannot start with these settings.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{0}")]
+    Settings(Mistakes),
+    #[error("access log: {0}")]
+    AccessLog(String),
+    #[error(transparent)]
+    Tls(#[from] tls::Unavailable),
+}
+
+/// Serves until the shutdown begins; connections then finish by themselves (`Shutdown::finish` waits for them).
+pub async fn run(
+    config: Config,
+    listeners: Listeners,
+    peers: Peers,
+    shutdown: Shutdown,
+) -> Result<(), StartError> {
+    Edge::new(config, peers, shutdown)?.serve(listeners, ()).await;
+    Ok(())
+}
+
+impl Edge {
+    /// `routes`: what the admin listener shows besides, of services in the same process.
+    pub async fn serve<R: Routes>(self: Arc<Self>, listeners: Listeners, routes: R) {
+        let stop = CancellationToken::new();
+        let watching = self.nodes.clone().keep(self.purges.clone(), self.name.clone(), stop.clone());
+        let watching = tokio::spawn(watching);
+        tokio::spawn(self.origins.adapters().clone().keep(stop.clone()));
+        self.shutdown.spawn(self.clone().say_goodbye(stop, watching));
+        self.nodes.first_word().await;
+        let readiness = Readiness::default();
+        tokio::spawn(self.clone().say_when_ready(readiness.clone()));
+        let admin = listeners.admin.map(|listener| {
+            tokio::spawn(crate::admin::serve(
+                listener,
+                self.clone(),
+                routes,
+                readiness,
+                self.shutdown.clone(),
+            ))
+        });
+        tokio::spawn(reopen_log(self.log.clone()));
+        let room = Arc::new(Semaphore::new(self.settings.limits.connections));
+        let doors = self.settings.listen.iter().zip(&self.tls);
+        let doors = doors.map(|(listen, tls)| Door { tls: tls.clone(), http2: listen.speaks_http2() });
+        self.clone().serve_http(doors.collect(), listeners.http, &room).await;
+        if let Some(admin) = admin {
+            // It answers probes to the end of the drain.
+            let _ = admin.await;
+        }
+    }
+
+    /// Until the drain begins.
+    async fn serve_http(
+        self: Arc<Self>,
+        doors: Vec<Door>,
+        listeners: Vec<Vec<std::net::TcpListener>>,
+        room: &Arc<Semaphore>,
+    ) {
+        if self.settings.runtime == Runtime::PerCore {
+            match cores::start(&self, doors, by_core(listeners), room) {
+                Ok(()) => self.shutdown.draining().await,
+                Err(error) => tracing::error!("cannot start a thread for each core: {error}"),
+            }
+            return;
+        }
+        let accepting =
+            doors.into_iter().zip(listeners.into_iter().flatten()).filter_map(|(door, listener)| {
+                let listener = TcpListener::from_std(listener)
+                    .inspect_err(|error| tracing::error!(%error, "cannot accept connections"))
+                    .ok()?;
+                let this = self.clone();
+                Some(accept::accept(self.clone(), listener, room.clone(), move |guest| {
+                    accept::begin(&this, &door, guest, ());
+                }))
+            });
+        futures_util::future::join_all(accepting).await;
+    }
+
+    /// When it follows a purge log; or has tried for as long as it keeps pages without.
+    async fn say_when_ready(self: Arc<Self>, readiness: Readiness) {
+        let heard = async {
+            while !self.purges.are_heard(Instant::now()) {
+                tokio::time::sleep(READY_LOOK).await;
+            }
+        };
+        let _ = tokio::time::timeout(self.purges.grace(), heard).await;
+        readiness.ready();
+    }
+
+    /// Follows the purge logs to the end of a drain: until then pages are served. Then nobody needs to wait for this edge.
+    async fn say_goodbye(self: Arc<Self>, stop: CancellationToken, watching: JoinHandle<()>) {
+        self.shutdown.draining().await;
+        while self.metrics.connections_active.get() > 0 || self.flights.under_way() > 0 {
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
+        stop.cancel();
+        let _ = watching.await;
+    }
+}
+
+pub(crate) fn open_log(settings: &Config) -> Result<AccessLog, StartError> {
+    let (destination, format) = match settings.access_log {
+        LogFormat::Off => (Destination::Off, Format::Combined),
+        LogFormat::Combined => (Destination::from(settings.access_log_to.as_str()), Format::Combined),
+        LogFormat::Json => (Destination::from(settings.access_log_to.as_str()), Format::Json),
+    };
+    AccessLog::open(&destination, format).map_err(|error| StartError::AccessLog(error.to_string()))
+}
+
+/// SIGUSR1, as of nginx: whoever rotates the log has moved the file away.
+async fn reopen_log(log: Arc<AccessLog>) {
+    let Ok(mut asked) = signal(SignalKind::user_defined1()) else { return };
+    while asked.recv().await.is_some() {
+        log.reopen();
+    }
+}

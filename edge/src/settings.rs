@@ -1,0 +1,368 @@
+//! The `[edge]` table of the settings file: its outside shape, with the defaults, and what can be wrong with it.
+
+mod bounds;
+mod cache;
+pub(crate) mod expires;
+mod priority;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use process::settings::{Mistakes, OneOrMany, text_or_table};
+use process::units::{Size, Time};
+use serde::Deserialize;
+use weir_proto::tls::{Tls, TlsConfig};
+
+use crate::files::{FileCacheConfig, Symlinks};
+use crate::metrics::Metrics;
+pub use crate::settings::expires::Expires;
+
+pub use bounds::{Limits, Timeouts};
+pub use cache::{CacheConfig, CookiesConfig, RulesConfig, TtlConfig};
+pub use priority::Priority;
+
+/// `[edge]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Addresses to serve HTTP on.
+    pub listen: Vec<Listen>,
+    /// "per_core": a thread for each core that serves its connections to the end; "shared": one runtime for all.
+    pub runtime: Runtime,
+    /// Address of the admin listener: metrics, health, API, live page. "off" for none.
+    pub admin: String,
+    /// File that holds the token for what changes something there: purges. Left out: none is needed where `admin` is on loopback,
+    /// and elsewhere nothing can be changed.
+    pub admin_token_file: Option<PathBuf>,
+    /// What this edge is called in the answer to a purge; no two may share a name. Left out: the host's name and the port.
+    pub name: Option<String>,
+    /// Who may send PURGE requests. Nobody by default.
+    pub purge_allow: Vec<IpNet>,
+    /// How long pages from memory are used while no cache-node is in touch.
+    pub watch_grace: Time,
+    /// Whose X-Forwarded-For and X-Forwarded-Proto are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Pages kept in this edge's own memory.
+    pub l1: L1Config,
+    /// Where the other services are; left out in `weir run`.
+    pub peers: Option<PeersConfig>,
+    /// Adds X-Cache-Status in nginx's words.
+    pub nginx_cache_status: bool,
+    /// "combined", "json" or "off".
+    pub access_log: LogFormat,
+    /// "stdout", "stderr" or a file.
+    pub access_log_to: String,
+    pub timeouts: Timeouts,
+    pub limits: Limits,
+    /// Static files kept in memory.
+    pub files: FileCacheConfig,
+    pub site: Vec<SiteConfig>,
+}
+
+/// One address to listen on: "0.0.0.0:8080", or { address = "0.0.0.0:8443", tls = { certificate = "…", key = "…" } }.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    pub address: String,
+    /// TLS is spoken there; the certificate is for names that no site has one for.
+    pub tls: Option<CertificateConfig>,
+    /// HTTP/2 is spoken there beside HTTP/1; left out: only over TLS. Without TLS clients have to know beforehand (h2c).
+    pub http2: Option<bool>,
+}
+
+/// `tls = { certificate = "…", key = "…" }`: two PEM files.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateConfig {
+    /// The certificate, and behind it those that lead to its issuer.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+impl Listen {
+    pub fn plain(address: impl Into<String>) -> Self {
+        Self { address: address.into(), tls: None, http2: None }
+    }
+
+    pub(crate) fn speaks_http2(&self) -> bool {
+        self.http2.unwrap_or_else(|| self.tls.is_some())
+    }
+}
+
+impl<'de> Deserialize<'de> for Listen {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Table {
+            address: String,
+            tls: Option<CertificateConfig>,
+            http2: Option<bool>,
+        }
+        let expecting = "an address such as \"0.0.0.0:8080\", or a table with `address`";
+        let table = |Table { address, tls, http2 }| Self { address, tls, http2 };
+        text_or_table(deserializer, expecting, |address: String| Self::plain(address), table)
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct L1Config {
+    pub memory: Size,
+    /// A page larger than this is not kept in L1 (it may be in the cache-node).
+    pub max_object: Size,
+}
+
+/// `[edge.peers]`: URLs of the other services.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeersConfig {
+    pub cache_node: OneOrMany,
+    pub wsgi_adapter: OneOrMany,
+    /// For URLs that begin with `https`.
+    pub tls: Option<TlsConfig>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Runtime {
+    PerCore,
+    #[default]
+    Shared,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    #[default]
+    Combined,
+    Json,
+    Off,
+}
+
+/// `[[edge.site]]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SiteConfig {
+    pub server_name: Vec<String>,
+    pub root: Option<String>,
+    pub index: Option<Vec<String>>,
+    pub access_log: Option<bool>,
+    /// Certificate for this site's names, on every listener with TLS; without it, the listener's.
+    pub tls: Option<CertificateConfig>,
+    pub location: Vec<LocationConfig>,
+}
+
+/// `[[edge.site.location]]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocationConfig {
+    /// nginx's five kinds: "= /x", "^~ /x", "~ re", "~* re", "/x".
+    #[serde(rename = "match")]
+    pub pattern: String,
+    pub root: Option<String>,
+    pub alias: Option<String>,
+    pub index: Option<Vec<String>>,
+    /// Which symbolic links are followed: "inside" (those that end below root or alias) or "follow".
+    #[serde(default)]
+    pub symlinks: Symlinks,
+    /// Send `name.br`, `name.zst` or `name.gz` beside a file to clients that take it.
+    #[serde(default)]
+    pub precompressed: bool,
+    pub expires: Option<Expires>,
+    /// False: requests here are not in the access log.
+    pub access_log: Option<bool>,
+    /// False: a missing file is not logged.
+    #[serde(default = "yes")]
+    pub log_not_found: bool,
+    /// The pool of application servers, by its name in [wsgi_adapter].
+    pub pool: Option<String>,
+    /// Whose requests go first where they have to wait for a server: "high", "normal", "low".
+    #[serde(default)]
+    pub priority: Priority,
+    /// False: bodies go to the application as they come, whatever the pool's own setting.
+    #[serde(default = "yes")]
+    pub request_buffering: bool,
+    /// True: the application's work goes on though the client has closed its side of the connection.
+    #[serde(default)]
+    pub ignore_client_abort: bool,
+    /// Which of the pool's `variable_sets` the application gets; empty: the pool's own variables.
+    #[serde(default)]
+    pub variables: String,
+    /// Only for requests that the application sends here by X-Accel-Redirect; from outside: 404.
+    #[serde(default)]
+    pub internal: bool,
+    pub cache: Option<CacheConfig>,
+    /// Largest request body; larger: 413.
+    #[serde(default = "default_max_body")]
+    pub max_body: Size,
+}
+
+impl LocationConfig {
+    /// A location with nothing said but its `match`.
+    pub fn new(pattern: impl Into<String>) -> Self {
+        Self {
+            pattern: pattern.into(),
+            root: None,
+            alias: None,
+            index: None,
+            symlinks: Symlinks::default(),
+            precompressed: false,
+            expires: None,
+            access_log: None,
+            log_not_found: true,
+            pool: None,
+            priority: Priority::Normal,
+            request_buffering: true,
+            ignore_client_abort: false,
+            variables: String::new(),
+            internal: false,
+            cache: None,
+            max_body: default_max_body(),
+        }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn default_max_body() -> Size {
+    Size::mebibytes(1)
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: vec![Listen::plain("127.0.0.1:8080")],
+            runtime: Runtime::default(),
+            admin: "127.0.0.1:9900".into(),
+            admin_token_file: None,
+            name: None,
+            purge_allow: Vec::new(),
+            watch_grace: Time::from_secs(1),
+            trusted_proxies: Vec::new(),
+            l1: L1Config::default(),
+            peers: None,
+            nginx_cache_status: false,
+            access_log: LogFormat::Combined,
+            access_log_to: "stdout".into(),
+            timeouts: Timeouts::default(),
+            limits: Limits::default(),
+            files: FileCacheConfig::default(),
+            site: Vec::new(),
+        }
+    }
+}
+
+impl Default for L1Config {
+    fn default() -> Self {
+        Self { memory: Size::mebibytes(128), max_object: Size::mebibytes(1) }
+    }
+}
+
+impl Config {
+    /// Everything that deserialising cannot see, each with its place. What the edge builds from the settings (names,
+    /// patterns, cache rules) is checked by building it: `Sites::build`.
+    pub fn check(&self, mistakes: &mut Mistakes) {
+        if self.listen.is_empty() {
+            mistakes.push("edge.listen", "name at least one address, such as \"127.0.0.1:8080\"");
+        }
+        for (i, listen) in self.listen.iter().enumerate() {
+            check_address(&format!("edge.listen[{i}]"), &listen.address, mistakes);
+        }
+        let some_tls = self.listen.iter().any(|listen| listen.tls.is_some());
+        for (i, _) in self.site.iter().enumerate().filter(|(_, site)| site.tls.is_some() && !some_tls) {
+            let text = "no listener speaks TLS; give one of `edge.listen` a certificate too";
+            mistakes.push(format!("edge.site[{i}].tls"), text);
+        }
+        if self.admin != "off" {
+            check_address("edge.admin", &self.admin, mistakes);
+        }
+        if let Some(Err(error)) = self.admin_token_file.as_ref().map(std::fs::read) {
+            mistakes.push("edge.admin_token_file", format!("cannot be read: {error}"));
+        }
+        if self.name.as_ref().is_some_and(String::is_empty) {
+            mistakes.push("edge.name", "must not be empty");
+        }
+        if !(SHORTEST_GRACE..=LONGEST_GRACE).contains(&self.watch_grace.0) {
+            mistakes.push("edge.watch_grace", "must be 100ms to 1m");
+        }
+        if self.timeouts.purge.0 > LONGEST_PURGE {
+            mistakes.push("edge.timeouts.purge", "must be 30s or less");
+        }
+        if self.site.is_empty() {
+            mistakes.push("edge.site", "there is no site; add [[edge.site]] with a server_name");
+        }
+        if let Some(peers) = &self.peers {
+            let scheme = if peers.tls.is_some() { "https" } else { "http" };
+            check_urls("edge.peers.cache_node", &peers.cache_node, scheme, mistakes);
+            check_urls("edge.peers.wsgi_adapter", &peers.wsgi_adapter, scheme, mistakes);
+            if let Some(Err(error)) = peers.tls.as_ref().map(Tls::load) {
+                mistakes.push(format!("edge.peers.tls.{}", error.key), error.to_string());
+            }
+        }
+        if self.limits.head.bytes() < 1024 || self.limits.head.bytes() > 1 << 20 {
+            mistakes.push("edge.limits.head", "must be from 1 KiB to 1 MiB");
+        }
+        if self.limits.http2_streams == 0 {
+            mistakes.push("edge.limits.http2_streams", "must be 1 or more");
+        }
+        if self.limits.fields == 0 || self.limits.fields > 1000 {
+            mistakes.push("edge.limits.fields", "must be from 1 to 1000");
+        }
+        crate::route::build(self, &Metrics::new(Default::default), mistakes);
+    }
+}
+
+/// A fifth of it is the time between two beats.
+const SHORTEST_GRACE: Duration = Duration::from_millis(100);
+const LONGEST_GRACE: Duration = Duration::from_secs(60);
+/// As long as a cache-node waits at most.
+const LONGEST_PURGE: Duration = Duration::from_secs(30);
+
+impl Config {
+    pub(crate) fn name(&self) -> String {
+        let first = self.listen.first().map_or("", |listen| listen.address.as_str());
+        let port = first.rsplit_once(':').map_or("", |(_, port)| port);
+        self.name.clone().unwrap_or_else(|| format!("{}:{port}", process::host_name()))
+    }
+
+    /// Each location's pool: the indexes of site and location, the pool's name and that of its set of variables.
+    pub fn pools(&self) -> impl Iterator<Item = (usize, usize, &str, &str)> {
+        self.site.iter().enumerate().flat_map(|(site, config)| {
+            let locations = config.location.iter().enumerate();
+            locations.filter_map(move |(location, config)| {
+                Some((site, location, config.pool.as_deref()?, config.variables.as_str()))
+            })
+        })
+    }
+}
+
+fn check_address(path: &str, address: &str, mistakes: &mut Mistakes) {
+    let named =
+        address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    if address.parse::<SocketAddr>().is_err() && !named {
+        mistakes.push(path, format!("`{address}` is not an address and port, such as \"127.0.0.1:8080\""));
+    }
+}
+
+/// `scheme`: what all must begin with, so that no link is without TLS by a slip.
+fn check_urls(path: &str, urls: &OneOrMany, scheme: &str, mistakes: &mut Mistakes) {
+    if urls.0.is_empty() {
+        mistakes.push(path, "name at least one URL");
+    }
+    for url in &urls.0 {
+        let uri = url.parse::<http::Uri>().ok().filter(|uri| uri.host().is_some());
+        match uri.as_ref().and_then(http::Uri::scheme_str) {
+            Some(is) if is == scheme => {}
+            Some("https") => {
+                mistakes.push(path, format!("`{url}` needs edge.peers.tls: certificate, key and ca"))
+            }
+            Some("http") => {
+                mistakes.push(path, format!("`{url}` must begin with https:// where there is edge.peers.tls"))
+            }
+            _ => mistakes.push(path, format!("`{url}` is not a URL such as \"{scheme}://cache-node:7101\"")),
+        }
+    }
+}
