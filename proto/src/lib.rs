@@ -6,14 +6,10 @@ pub mod health;
 pub mod tls;
 pub mod transport;
 
-/// edge ⇄ cache-node (`proto/cache.proto`).
-#[allow(clippy::all, unreachable_pub, unused_qualifications, missing_docs)]
-pub mod cache {
-    tonic::include_proto!("weir.cache");
-}
-
-/// edge ⇄ wsgi-adapter (`proto/origin.proto`).
-#[allow(clippy::all, unreachable_pub, unused_qualifications, missing_docs)]
-pub mod origin {
-    tonic::include_proto!("weir.origin");
-}
+// Generated from `proto/*.proto` by the test `generated`, and formatted by its generator.
+#[rustfmt::skip]
+#[allow(clippy::all, clippy::too_many_lines, unreachable_pub, unused_qualifications, missing_docs)]
+pub mod cache;
+#[rustfmt::skip]
+#[allow(clippy::all, clippy::too_many_lines, unreachable_pub, unused_qualifications, missing_docs)]
+pub mod origin;
