@@ -9,18 +9,28 @@ declare -A pids=()
 main() {
   deploy/setup/need.sh
   deploy/setup/ports.py 8080 9900 29000
-  deploy/setup/venv.sh deploy/demo/requirements.txt
-  cargo build --release --locked -p weir
+  build
   mkdir -p "$run"
   .venv/bin/python deploy/demo/manage.py prepare
 
   trap 'stop; exit 0' INT TERM HUP
   start uwsgi .venv/bin/uwsgi --ini deploy/demo/uwsgi.ini
-  start weir target/release/weir run --config deploy/demo/weir.toml
+  start weir target/demo/weir run --config deploy/demo/weir.toml
   until_it_answers
   invite
   wait -n || true
   report_death
+}
+
+# The application's packages are fetched while Weir is built. `CFLAGS`: jemalloc's own flags ask for debug information.
+build() {
+  setsid deploy/setup/venv.sh deploy/demo/requirements.txt &
+  local packages=$!
+  # shellcheck disable=SC2064
+  trap "kill -TERM -- -$packages 2>/dev/null || true" EXIT
+  CFLAGS="${CFLAGS:--g0}" cargo build --profile demo --locked -p weir
+  wait "$packages"
+  trap - EXIT
 }
 
 # A session of its own keeps the terminal's Ctrl-C from all but this script, which then stops things in order.
