@@ -20,6 +20,7 @@ use weir_proto::fields;
 use weir_proto::origin::{End, FetchReply, FetchRequest, Kind, RequestHead, fetch_reply, fetch_request};
 
 use crate::application::adapters::{Adapters, Call};
+use crate::metrics::Metrics;
 use crate::reply::body::{BodyFault, RequestBody};
 
 /// Longest gap added to the application's deadline, so that the adapter's own answer arrives first and names the server.
@@ -63,25 +64,51 @@ pub(crate) struct OriginReply {
     pub body: Body,
 }
 
-/// The application, by the wsgi-adapters that this edge may use.
-pub(crate) struct Origins {
+/// The application, reached through the wsgi-adapters that this edge may use.
+pub(crate) struct Application {
     adapters: Arc<Adapters>,
+    /// The longest wait for a reply's head, and between two pieces of its body.
     patience: Duration,
+    metrics: Arc<Metrics>,
 }
 
-impl Origins {
-    pub(crate) fn new(adapters: Arc<Adapters>, patience: Duration) -> Self {
-        Self { adapters, patience }
+impl Application {
+    pub(crate) fn new(adapters: Arc<Adapters>, patience: Duration, metrics: Arc<Metrics>) -> Self {
+        Self { adapters, patience, metrics }
     }
 
     pub(crate) fn adapters(&self) -> &Arc<Adapters> {
         &self.adapters
     }
 
+    /// Writes one log line that says which server failed and why.
+    pub(crate) fn log_failure(&self, target: &str, failure: &Failure) {
+        self.metrics.application_failed(failure.kind.as_str_name());
+        tracing::warn!(
+            target,
+            server = failure.server,
+            kind = failure.kind.as_str_name(),
+            reached = failure.reached,
+            "application failed: {}",
+            failure.detail
+        );
+    }
+
+    /// Makes one counted call.
+    pub(crate) async fn fetch(
+        &self,
+        head: impl Fn() -> RequestHead,
+        body: RequestBody,
+    ) -> Result<OriginReply, Failure> {
+        let fetched = self.fetch_by_adapters(head, body).await;
+        self.metrics.application_calls.inc();
+        fetched
+    }
+
     /// Sends the request that `head` makes; returns when the reply's head is there. If its connection to an adapter is lost, or the
     /// adapter has no server for it, it is sent again where nothing of it was sent, or where it has no body and may be repeated (RFC
     /// 9110 section 9.2.2).
-    pub(crate) async fn fetch(
+    async fn fetch_by_adapters(
         &self,
         head: impl Fn() -> RequestHead,
         body: RequestBody,

@@ -7,3 +7,54 @@ pub(crate) mod l1;
 pub(crate) mod page;
 pub(crate) mod shared_body;
 pub(crate) mod validate;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use process::shutdown::Shutdown;
+
+use crate::application::Application;
+use crate::cache_node::{NodeGone, Nodes};
+use crate::metrics::Metrics;
+use crate::purge::order::Purger;
+use crate::purge_log::Purges;
+
+/// Seconds between two log lines about a lost cache-node: it fails by the thousand under load.
+const WARN_EVERY: u64 = 10;
+
+/// What fills, serves and forgets pages in this edge.
+pub(crate) struct Cache {
+    pub(crate) l1: Arc<l1::L1>,
+    pub(crate) flights: Arc<flights::Flights>,
+    pub(crate) nodes: Arc<Nodes>,
+    pub(crate) log: Arc<Purges>,
+    pub(crate) purger: Arc<Purger>,
+    pub(crate) application: Arc<Application>,
+    pub(crate) patience: Patience,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) tasks: Shutdown,
+    /// The second of the uptime from which a lost cache-node may be logged again.
+    pub(crate) node_warned: AtomicU64,
+}
+
+/// How long a request waits for a page that is being made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// It makes the page itself: as long as its own fill may take.
+    pub(crate) first: Duration,
+    /// Another makes it: `timeouts.wait`.
+    pub(crate) follower: Duration,
+}
+
+impl Cache {
+    /// No cache-node could be asked: the edge goes on alone.
+    pub(crate) fn node_gone(&self, gone: &NodeGone) {
+        self.metrics.cache_node_errors.inc();
+        let second = self.metrics.uptime().as_secs();
+        let warned = self.node_warned.load(Ordering::Relaxed);
+        if second >= warned && self.node_warned.swap(second + WARN_EVERY, Ordering::Relaxed) == warned {
+            tracing::warn!("{gone}: this edge goes on from its own memory");
+        }
+    }
+}

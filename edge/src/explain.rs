@@ -69,7 +69,7 @@ async fn walk(edge: &Edge, question: &Question, steps: &mut Steps) -> String {
         Ok(path) => path,
         Err(bad) => return format!("The path is malformed: {bad}. The answer is 400."),
     };
-    let sites = edge.sites.load_full();
+    let sites = edge.routes.load_full();
     let chosen = sites.choose(&question.authority).choose(&path);
     let (site, location) = match chosen {
         Chosen::Location(site, location) => (site, location),
@@ -140,8 +140,7 @@ async fn through_cache(
         Some(_) => ask.ask.head("GET", question.target.clone().into(), &question.fields),
         None => ask.head(),
     };
-    edge.metrics.application_calls.inc();
-    let reply = match edge.origins.fetch(|| head.clone(), RequestBody::empty()).await {
+    let reply = match edge.application.fetch(|| head.clone(), RequestBody::empty()).await {
         Ok(reply) => reply,
         Err(failure) => {
             steps.push("application", failure.to_string(), "RFC 5861 section 4");
@@ -209,8 +208,10 @@ fn cookies(policy: &Policy, question: &Question, steps: &mut Steps) {
 /// What this edge has stored. Returns why the request is made for one visitor, if it is.
 fn in_l1(edge: &Edge, ask: &SharedAsk, steps: &mut Steps) -> Option<Reason> {
     let SharedRequest { key, look, outgoing } = &ask.request;
-    let found =
-        edge.l1.find(key.as_bytes(), look, Instant::now(), |names| vary::selected(names, &outgoing.headers));
+    let found = edge
+        .cache
+        .l1
+        .find(key.as_bytes(), look, Instant::now(), |names| vary::selected(names, &outgoing.headers));
     let rule = "RFC 9111 section 4";
     match found {
         Found::Fresh(page) => steps.push("stored here", aged("fresh", &page), "RFC 9111 section 4.2"),

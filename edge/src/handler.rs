@@ -17,6 +17,7 @@ use purge::Reach;
 
 use crate::Edge;
 use crate::application::ask::{Ask, SharedAsk};
+use crate::cache::Cache;
 use crate::cache::flights::{First, Joined, Outcome, Own, Served};
 use crate::cache::head_update::Held;
 use crate::cache::l1::Found;
@@ -44,7 +45,8 @@ pub(crate) async fn handle(edge: &Arc<Edge>, request: Request, visit: &Visit) ->
     } else {
         reply
     };
-    first_chunk::settle(reply).await
+    let reply = first_chunk::settle(reply).await;
+    if edge.settings.nginx_cache_status { reply.in_nginx_words() } else { reply }
 }
 
 /// Answers it at the location that its path belongs to.
@@ -61,7 +63,7 @@ pub(crate) async fn at_location(edge: &Arc<Edge>, mut request: Request, visit: &
         Ok(path) => path,
         Err(bad) => return error::bad_request(&format!("The path is malformed: {bad}.")).closing(),
     };
-    let sites = edge.sites.load_full();
+    let sites = edge.routes.load_full();
     let (site, location) = match sites.choose(&request.authority).choose(&path) {
         Chosen::Location(site, location) => (site, location),
         Chosen::AddSlash(location) => return static_file::add_slash(&path, query).at(location),
@@ -112,14 +114,15 @@ async fn from_application(
     (raw_path, query): (&str, Option<&str>),
 ) -> Reply {
     if !request.method.is_safe() {
-        return Box::pin(change(edge, location.cache.as_deref(), ask, request, (raw_path, query))).await;
+        return Box::pin(change(&edge.cache, location.cache.as_deref(), ask, request, (raw_path, query)))
+            .await;
     }
     let Some(policy) = location.cache.as_ref().filter(|_| request.upgrade.is_none()) else {
-        return pass(edge, ask, request, None).await;
+        return pass(&edge.cache, ask, request, None).await;
     };
     if !request.body.is_empty() {
         // A body is no part of the key.
-        return pass(edge, ask, request, Some(Reason::RequestBody)).await;
+        return pass(&edge.cache, ask, request, Some(Reason::RequestBody)).await;
     }
     let parts = RequestParts {
         method: &request.method,
@@ -133,93 +136,88 @@ async fn from_application(
     let look = match policy.look(&parts, &mut key) {
         Ok(look) => look,
         Err(Reason::Method) => {
-            let held = Held::find(edge, policy, &ask, &parts);
-            return Box::pin(pass_head(edge, ask, request, held)).await;
+            let held = Held::find(&edge.cache, policy, &ask, &parts);
+            return Box::pin(pass_head(&edge.cache, ask, request, held)).await;
         }
-        Err(reason) => return pass(edge, ask, request, Some(reason)).await,
+        Err(reason) => return pass(&edge.cache, ask, request, Some(reason)).await,
     };
     let shared = SharedRequest { key: Key::new(key), look, outgoing: policy.outgoing(&parts) };
     let ask = SharedAsk { ask, request: shared, policy: policy.clone() };
     // Boxed: requests that go past the cache shall not hold its room.
-    Box::pin(cached(edge, ask, request)).await
+    Box::pin(cached(&edge.cache, ask, request)).await
 }
 
 /// From L1, from a fetch under way, from the cache-node or, as the first, from the application.
-async fn cached(edge: &Arc<Edge>, ask: SharedAsk, request: Request) -> Reply {
+async fn cached(cache: &Arc<Cache>, ask: SharedAsk, request: Request) -> Reply {
     let SharedRequest { key, look, outgoing } = &ask.request;
     let mut wanted = None;
     for _ in 0..ROUNDS {
-        let found = edge
+        let found = cache
             .l1
             .find(key.as_bytes(), look, Instant::now(), |names| vary::selected(names, &outgoing.headers));
         let variant = match found {
-            Found::Fresh(page) => return answer::hit(edge, &request, &page),
+            Found::Fresh(page) => return answer::hit(&request, &page),
             Found::Stale(page) => {
-                refresh(edge, &ask, &page);
-                return answer::stale(edge, &request, &page, Staleness::Revalidating);
+                refresh(cache, &ask, &page);
+                return answer::stale(&request, &page, Staleness::Revalidating);
             }
             Found::Validate(..) | Found::Pass(_) if look.wants.only_if_cached => {
-                return answer::nothing_stored(edge);
+                return answer::nothing_stored();
             }
-            Found::Validate(page, reason) => return validated(edge, ask, request, page, reason).await,
-            Found::Pass(reason) => return pass_and_learn(edge, ask, request, reason).await,
+            Found::Validate(page, reason) => return validated(cache, ask, request, page, reason).await,
+            Found::Pass(reason) => return pass_and_learn(cache, ask, request, reason).await,
             Found::Miss { variant } => variant.or_else(|| wanted.take()),
         };
-        edge.metrics.l1_misses.inc();
+        cache.metrics.l1_misses.inc();
         if look.wants.only_if_cached {
-            return only_if_cached::answer(edge, &ask, &request).await;
+            return only_if_cached::answer(cache, &ask, &request).await;
         }
-        if is_seldom_used(edge, &ask) {
-            return pass(edge, ask.ask, request, Some(Reason::MinUses)).await;
+        if is_seldom_used(cache, &ask) {
+            return pass(cache, ask.ask, request, Some(Reason::MinUses)).await;
         }
         if let Some(reason) = look.no_store {
-            return pass(edge, ask.ask, request, Some(reason)).await;
+            return pass(cache, ask.ask, request, Some(reason)).await;
         }
         let joined = Instant::now();
-        let (flight, first) = match edge.flights.join(key.as_bytes(), variant.clone()) {
-            Joined::Full => return pass(edge, ask.ask, request, Some(Reason::TooManyWaiters)).await,
+        let (flight, first) = match cache.flights.join(key.as_bytes(), variant.clone()) {
+            Joined::Full => return pass(cache, ask.ask, request, Some(Reason::TooManyWaiters)).await,
             Joined::Follows(flight) => (flight, None),
             Joined::First(ticket) => {
                 let flight = ticket.flight.clone();
                 let first = flight.first_waits();
-                edge.shutdown.spawn(fill::run(edge.clone(), ticket, ask.clone(), false));
+                cache.tasks.spawn(fill::run(cache.clone(), ticket, ask.clone(), false));
                 (flight, Some(first))
             }
         };
-        let place = if first.is_none() { edge.flights.place() } else { None };
+        let place = if first.is_none() { cache.flights.place() } else { None };
         if first.is_none() && place.is_none() {
-            return pass(edge, ask.ask, request, Some(Reason::TooManyWaiters)).await;
+            return pass(cache, ask.ask, request, Some(Reason::TooManyWaiters)).await;
         }
-        let timeouts = &edge.settings.timeouts;
-        let patience = match first {
-            // The first waits as long as its own fill may take.
-            Some(_) => timeouts.application.0 + timeouts.wait.0 + 2 * timeouts.cache.0,
-            None => timeouts.wait.0,
-        };
+        let patience = if first.is_some() { cache.patience.first } else { cache.patience.follower };
         let served = match flight.outcome(patience).await {
             Some(Outcome::Page(served)) => served,
-            Some(Outcome::Pass(reason)) => return own_reply(edge, ask, request, first, reason).await,
-            Some(Outcome::Failed(failure)) => return answer::failed_fill(edge, &failure),
-            None => return pass(edge, ask.ask, request, Some(Reason::WaitTimeout)).await,
+            Some(Outcome::Pass(reason)) => return own_reply(cache, ask, request, first, reason).await,
+            Some(Outcome::Failed(failure)) => return answer::failed_fill(&failure),
+            None => return pass(cache, ask.ask, request, Some(Reason::WaitTimeout)).await,
         };
         drop(place);
         if !look.may_use(&served.head.lifetime) {
-            return pass(edge, ask.ask, request, Some(Reason::NotShared)).await;
+            return pass(cache, ask.ask, request, Some(Reason::NotShared)).await;
         }
         if joined > served.head.grant.at && served.head.reach(key.as_bytes(), joined) != Reach::Untouched {
             // A purge came since, perhaps before this request did: it takes no page from before, and nobody else does.
             // Out of touch it takes a page that could be used when it joined, however long that took: each would ask otherwise.
-            edge.flights.part_with(key.as_bytes(), variant, &flight);
+            cache.flights.part_with(key.as_bytes(), variant, &flight);
             if first.is_none() {
                 continue;
             }
         }
         if first.is_none() && served.head.lifetime.validate {
             // Each asks for itself, all at once.
-            return pass(edge, ask.ask, request, Some(Reason::NoCache)).await;
+            return pass(cache, ask.ask, request, Some(Reason::NoCache)).await;
         }
         if served.was_stored() && !wanted_as_it_is(look, &served.head) {
-            return pass(edge, ask.ask, request, Some(Reason::RequestDirective)).await;
+            return pass(cache, ask.ask, request, Some(Reason::RequestDirective)).await;
         }
         let mine = vary::selected(&served.head.lifetime.vary, &outgoing.headers);
         if first.is_none() && mine != served.selected {
@@ -227,22 +225,17 @@ async fn cached(edge: &Arc<Edge>, ask: SharedAsk, request: Request) -> Reply {
             wanted = Some(mine);
             continue;
         }
-        return match from_flight(&request, &served, first, edge).await {
+        return match from_flight(&request, &served, first).await {
             Some(reply) => reply,
             // The page turned out to be another's own, or broke off before it began.
-            None => pass(edge, ask.ask, request, Some(Reason::UncacheableReply)).await,
+            None => pass(cache, ask.ask, request, Some(Reason::UncacheableReply)).await,
         };
     }
-    pass(edge, ask.ask, request, Some(Reason::Vary)).await
+    pass(cache, ask.ask, request, Some(Reason::Vary)).await
 }
 
 /// The reply for a request that joined a flight; `None` if the page is not to be had after all.
-async fn from_flight(
-    request: &Request,
-    served: &Arc<Served>,
-    first: Option<First>,
-    edge: &Edge,
-) -> Option<Reply> {
+async fn from_flight(request: &Request, served: &Arc<Served>, first: Option<First>) -> Option<Reply> {
     let reader = match first.as_ref().and_then(First::take) {
         Some(Own::Reader(reader)) => reader,
         _ => {
@@ -253,12 +246,12 @@ async fn from_flight(
             reader
         }
     };
-    Some(answer::served(edge, request, served, reader, first.is_some()))
+    Some(answer::served(request, served, reader, first.is_some()))
 }
 
 /// After a reply that may not be shared: the first takes it, unless it was made without what this visitor sent.
 async fn own_reply(
-    edge: &Arc<Edge>,
+    cache: &Arc<Cache>,
     ask: SharedAsk,
     request: Request,
     first: Option<First>,
@@ -266,16 +259,16 @@ async fn own_reply(
 ) -> Reply {
     match first.as_ref().and_then(First::take) {
         Some(Own::Reply(reply)) if !ask.request.look.trimmed => {
-            answer::relayed(edge, *reply, Some(reason)).to(request)
+            answer::relayed(*reply, Some(reason)).to(request)
         }
-        _ => pass(edge, ask.ask, request, Some(reason)).await,
+        _ => pass(cache, ask.ask, request, Some(reason)).await,
     }
 }
 
 /// A page is worth storing once it has been asked for so often.
-fn is_seldom_used(edge: &Edge, ask: &SharedAsk) -> bool {
+fn is_seldom_used(cache: &Cache, ask: &SharedAsk) -> bool {
     let enough = ask.policy.min_uses;
-    enough > 1 && edge.l1.count_use(ask.request.key.as_bytes()) < enough
+    enough > 1 && cache.l1.count_use(ask.request.key.as_bytes()) < enough
 }
 
 /// Whether the page, made for others, is new enough for what this request says.
@@ -286,39 +279,39 @@ fn wanted_as_it_is(look: &Look, page: &PageHead) -> bool {
 
 /// A stored page that this request may have only if it still holds: it asks for itself, and waits for no other.
 async fn validated(
-    edge: &Arc<Edge>,
+    cache: &Arc<Cache>,
     ask: SharedAsk,
     request: Request,
     page: Arc<Page>,
     reason: Reason,
 ) -> Reply {
     let key = ask.request.key.as_bytes();
-    let grant = edge.purges.alone(Instant::now());
-    let answered = validate::ask(edge, &ask, std::slice::from_ref(&page), &grant).await;
+    let grant = cache.log.alone(Instant::now());
+    let answered = validate::ask(cache, &ask, std::slice::from_ref(&page), &grant).await;
     match answered {
         Ok(Answered::Holds(page)) => {
-            edge.l1.insert(key, &ask.request.outgoing.headers, page.clone());
-            return answer::validated(edge, &request, &page, reason);
+            cache.l1.insert(key, &ask.request.outgoing.headers, page.clone());
+            return answer::validated(&request, &page, reason);
         }
         Ok(Answered::Reply(reply)) if http_cache::is_error(reply.status) && may_stand_in(&page) => {
-            return answer::stale(edge, &request, &page, Staleness::Failing);
+            return answer::stale(&request, &page, Staleness::Failing);
         }
         Err(failure) => {
-            edge.log_failure(&request.target, &failure);
+            cache.application.log_failure(&request.target, &failure);
             if may_stand_in(&page) {
-                return answer::stale(edge, &request, &page, Staleness::Failing);
+                return answer::stale(&request, &page, Staleness::Failing);
             }
-            return answer::failed(edge, &failure, Some(reason));
+            return answer::failed(&failure, Some(reason));
         }
-        Ok(_) if reason == Reason::NoCache => edge.l1.forget(key),
+        Ok(_) if reason == Reason::NoCache => cache.l1.forget(key),
         Ok(_) => {}
     }
     match answered {
         // The application saw all that this visitor sent.
         Ok(Answered::Reply(reply)) if !ask.request.look.trimmed => {
-            answer::relayed(edge, *reply, Some(reason)).to(request)
+            answer::relayed(*reply, Some(reason)).to(request)
         }
-        _ => pass(edge, ask.ask, request, Some(reason)).await,
+        _ => pass(cache, ask.ask, request, Some(reason)).await,
     }
 }
 
@@ -327,11 +320,11 @@ fn may_stand_in(page: &Page) -> bool {
 }
 
 /// Makes sure that exactly one refresh of a stale page is under way; nobody waits for it.
-fn refresh(edge: &Arc<Edge>, ask: &SharedAsk, stale: &Page) {
+fn refresh(cache: &Arc<Cache>, ask: &SharedAsk, stale: &Page) {
     let names = &stale.head.lifetime.vary;
     let variant = (!names.is_empty()).then(|| vary::selected(names, &ask.request.outgoing.headers));
-    if let Joined::First(ticket) = edge.flights.join(ask.request.key.as_bytes(), variant) {
-        edge.shutdown.spawn(fill::run(edge.clone(), ticket, ask.clone(), true));
+    if let Joined::First(ticket) = cache.flights.join(ask.request.key.as_bytes(), variant) {
+        cache.tasks.spawn(fill::run(cache.clone(), ticket, ask.clone(), true));
     }
 }
 

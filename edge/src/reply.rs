@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
-use http_cache::Reason;
+use http_cache::cache_status::CacheStatus;
 
 use crate::metrics::CacheResult;
+use crate::reply::answer::X_CACHE_STATUS;
 use crate::reply::body::ReplyBody;
 use crate::request::Request;
 use crate::route::Location;
@@ -39,8 +40,8 @@ pub(crate) struct Elsewhere {
 pub(crate) struct Note {
     pub(crate) location: Option<Arc<Location>>,
     pub(crate) cache: CacheResult,
-    /// Why it was not answered from the cache, or not stored.
-    pub(crate) reason: Option<Reason>,
+    /// How the cache took part in it; `None` where the location has no cache.
+    pub(crate) cache_status: Option<CacheStatus>,
     /// How long the application took to its reply's head.
     pub(crate) upstream: Option<Duration>,
 }
@@ -61,7 +62,7 @@ impl Reply {
             length,
             close: false,
             elsewhere: None,
-            note: Note { location: None, cache: CacheResult::Own, reason: None, upstream: None },
+            note: Note { location: None, cache: CacheResult::Own, cache_status: None, upstream: None },
         }
     }
 
@@ -69,6 +70,14 @@ impl Reply {
     pub(crate) fn to(mut self, request: Request) -> Self {
         if let Some(elsewhere) = &mut self.elsewhere {
             elsewhere.request = Some(request);
+        }
+        self
+    }
+
+    /// Says how the cache took part in nginx's words too (`[edge] nginx_cache_status`).
+    pub(crate) fn in_nginx_words(mut self) -> Self {
+        if let Some(status) = &self.note.cache_status {
+            self.headers.insert(X_CACHE_STATUS, HeaderValue::from_static(status.nginx_word()));
         }
         self
     }

@@ -1,6 +1,6 @@
 //! A request as the handler gets it, whichever protocol it came by: checked, with trusted proxies resolved.
 
-mod forwarded;
+pub(crate) mod forwarded;
 pub(crate) mod path;
 
 use std::net::SocketAddr;
@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use http::{HeaderMap, HeaderName, Method, Version};
 
+use ipnet::IpNet;
 use process::telemetry;
 use process::trace::TraceContext;
 
-use crate::Edge;
 use crate::application::ask::{Client, Scheme};
 use crate::reply::body::RequestBody;
 use http1::head;
@@ -80,10 +80,14 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// From a head that was read; `body` comes behind it.
-    pub(crate) fn new(edge: &Edge, head: &Head<'_>, via: &Via, body: RequestBody) -> Result<Self, Refusal> {
+    /// From a head that was read; `body` comes behind it. Fields by which a proxy speaks of its client count from `trusted` peers only.
+    pub(crate) fn new(
+        trusted: &[IpNet],
+        head: &Head<'_>,
+        via: &Via,
+        body: RequestBody,
+    ) -> Result<Self, Refusal> {
         let mut headers = head.to_headers();
-        let trusted = &edge.settings.trusted_proxies;
         let (client, scheme) = forwarded::settle(&mut headers, via.peer, via.scheme, trusted);
         if head.target.scheme() == Some(head::Scheme::Https) && scheme == Scheme::Http {
             return Err(Refusal::TargetForm);

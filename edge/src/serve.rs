@@ -52,11 +52,12 @@ impl Edge {
     /// `routes`: what the admin listener shows besides, of services in the same process.
     pub async fn serve<R: Routes>(self: Arc<Self>, listeners: Listeners, routes: R) {
         let stop = CancellationToken::new();
-        let watching = self.nodes.clone().keep(self.purges.clone(), self.name.clone(), stop.clone());
+        let watching =
+            self.cache.nodes.clone().keep(self.cache.log.clone(), self.settings.name().into(), stop.clone());
         let watching = tokio::spawn(watching);
-        tokio::spawn(self.origins.adapters().clone().keep(stop.clone()));
+        tokio::spawn(self.application.adapters().clone().keep(stop.clone()));
         self.shutdown.spawn(self.clone().say_goodbye(stop, watching));
-        self.nodes.first_word().await;
+        self.cache.nodes.first_word().await;
         let readiness = Readiness::default();
         tokio::spawn(self.clone().say_when_ready(readiness.clone()));
         let admin = listeners.admin.map(|listener| {
@@ -68,7 +69,7 @@ impl Edge {
                 self.shutdown.clone(),
             ))
         });
-        tokio::spawn(reopen_log(self.log.clone()));
+        tokio::spawn(reopen_log(self.log.access.clone()));
         let room = Arc::new(Semaphore::new(self.settings.limits.connections));
         let doors = self.settings.listen.iter().zip(&self.tls);
         let doors = doors.map(|(listen, tls)| Door { tls: tls.clone(), http2: listen.speaks_http2() });
@@ -109,18 +110,18 @@ impl Edge {
     /// When it follows a purge log; or has tried for as long as it keeps pages without.
     async fn say_when_ready(self: Arc<Self>, readiness: Readiness) {
         let heard = async {
-            while !self.purges.are_heard(Instant::now()) {
+            while !self.cache.log.are_heard(Instant::now()) {
                 tokio::time::sleep(READY_LOOK).await;
             }
         };
-        let _ = tokio::time::timeout(self.purges.grace(), heard).await;
+        let _ = tokio::time::timeout(self.cache.log.grace(), heard).await;
         readiness.ready();
     }
 
     /// Follows the purge logs to the end of a drain: until then pages are served. Then nobody needs to wait for this edge.
     async fn say_goodbye(self: Arc<Self>, stop: CancellationToken, watching: JoinHandle<()>) {
         self.shutdown.draining().await;
-        while self.metrics.connections_active.get() > 0 || self.flights.under_way() > 0 {
+        while self.metrics.connections_active.get() > 0 || self.cache.flights.under_way() > 0 {
             tokio::time::sleep(DRAIN_LOOK).await;
         }
         stop.cancel();

@@ -8,7 +8,7 @@ use purge::{Purge, Target};
 use serde::{Deserialize, Serialize};
 
 use crate::Edge;
-use crate::purge::{order, target};
+use crate::purge::target;
 
 /// What is asked for. At least one of the first four must name something.
 #[derive(Debug, Default, Deserialize)]
@@ -44,7 +44,7 @@ pub(super) async fn answer(edge: &Edge, request: &Request<Bytes>) -> Answer {
         Ok(purge) => purge,
         Err(error) => return mistake(StatusCode::BAD_REQUEST, error),
     };
-    let outcome = order::purge(edge, &purge, edge.settings.timeouts.purge.0).await;
+    let outcome = edge.purger.purge(&purge).await;
     let status = if outcome.complete { StatusCode::OK } else { StatusCode::ACCEPTED };
     json(status, &outcome)
 }
@@ -58,7 +58,7 @@ fn is_ours(request: &Request<Bytes>) -> bool {
 
 impl Order {
     fn purge(self, edge: &Edge) -> Result<Purge, String> {
-        let sites = edge.sites.load();
+        let sites = edge.routes.load();
         let mut targets = Vec::new();
         for url in &self.urls {
             targets.push(target::url(&sites, url).map_err(|error| error.to_string())?);

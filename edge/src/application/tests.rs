@@ -63,7 +63,8 @@ fn nobody() -> SocketAddr {
 async fn ask(adapters: &[SocketAddr], method: &str, body: &'static [u8]) -> Result<String, Kind> {
     let urls = adapters.iter().map(|at| format!("http://{at}").parse().unwrap()).collect();
     let adapters = Arc::new(Adapters::new(WsgiAdapters::Named { urls, tls: None }));
-    let origins = Origins::new(adapters, Duration::from_secs(5));
+    let origins =
+        Application::new(adapters, Duration::from_secs(5), Arc::new(Metrics::new(Default::default)));
     let upload = if body.is_empty() {
         RequestBody::empty()
     } else {

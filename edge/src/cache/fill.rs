@@ -10,14 +10,14 @@ use std::time::{Duration, Instant, SystemTime};
 use http::StatusCode;
 use http_cache::cache_status::Fwd;
 use http_cache::{Lifetime, Reason, ReplyParts, Verdict, csrf, vary};
-use weir_proto::cache::{self, Found, PassReason, Why};
+use weir_proto::cache::{Found, PassReason, Use, Why};
 use weir_proto::fields;
 
 use uncacheable::{give_up, not_kept, refuse, share_error, withdraw};
 
-use crate::Edge;
 use crate::application::ask::SharedAsk;
 use crate::application::{Failure, OriginReply};
+use crate::cache::Cache;
 use crate::cache::flights::{Flight, Outcome, Own, Served, Source, Ticket};
 use crate::cache::l1::Stored;
 use crate::cache::page::{Page, PageHead, Staleness};
@@ -31,24 +31,24 @@ use crate::purge_log::Grant;
 const CHUNK: usize = 64 * 1024;
 
 /// Runs the fill for the ticket's flight. `refresh`: a stale copy is being served meanwhile.
-pub(crate) async fn run(edge: Arc<Edge>, mut ticket: Ticket, ask: SharedAsk, refresh: bool) {
+pub(crate) async fn run(cache: Arc<Cache>, mut ticket: Ticket, ask: SharedAsk, refresh: bool) {
     let flight = ticket.flight.clone();
     let fields = fields::from_headers(&ask.request.outgoing.headers);
     let asked = Instant::now();
-    let looked = edge.nodes.lookup(ask.request.key.as_bytes(), fields, refresh).await;
+    let looked = cache.nodes.lookup(ask.request.key.as_bytes(), fields, refresh).await;
     let (exchange, grant, fallback) = match looked {
         Err(gone) => {
             // Fail open: this flight is the only lease, for this edge.
-            edge.node_gone(&gone);
-            (None, edge.purges.alone(Instant::now()), None)
+            cache.node_gone(&gone);
+            (None, cache.log.alone(Instant::now()), None)
         }
         Ok((exchange, Answer::Lease(position), _)) => {
-            (Some(exchange), edge.purges.grant(position.as_ref(), asked), None)
+            (Some(exchange), cache.log.grant(position.as_ref(), asked), None)
         }
         Ok((_, Answer::Pass(why, how_long), _)) => {
             let reason = pass_reason(why);
-            edge.l1.pass(ask.request.key.as_bytes(), reason, Instant::now(), how_long);
-            return ticket.end(match (why, fallback(&edge, &ask)) {
+            cache.l1.pass(ask.request.key.as_bytes(), reason, Instant::now(), how_long);
+            return ticket.end(match (why, fallback(&cache, &ask)) {
                 // Another edge has just seen the application fail: what it would be answered by is known.
                 (PassReason::HolderFailed, Some(page)) => page,
                 _ => Outcome::Pass(reason),
@@ -57,20 +57,20 @@ pub(crate) async fn run(edge: Arc<Edge>, mut ticket: Ticket, ask: SharedAsk, ref
         Ok((mut exchange, Answer::Found(found), waited)) => {
             let lease = found.lease;
             let position = found.lease_position.clone();
-            let page = take_found(&edge, &flight, &ask, &mut exchange, (*found, asked), waited).await;
+            let page = take_found(&cache, &flight, &ask, &mut exchange, (*found, asked), waited).await;
             if !lease {
                 return;
             }
-            (Some(exchange), edge.purges.grant(position.as_ref(), asked), page)
+            (Some(exchange), cache.log.grant(position.as_ref(), asked), page)
         }
     };
-    make(&edge, &mut ticket, &ask, exchange, grant, fallback).await;
+    make(&cache, &mut ticket, &ask, exchange, grant, fallback).await;
 }
 
 /// What this edge has itself for the case that the application fails.
-fn fallback(edge: &Edge, ask: &SharedAsk) -> Option<Outcome> {
+fn fallback(cache: &Cache, ask: &SharedAsk) -> Option<Outcome> {
     let (key, fields) = (ask.request.key.as_bytes(), &ask.request.outgoing.headers);
-    let page = edge.l1.fallback(key, fields, Instant::now())?;
+    let page = cache.l1.fallback(key, fields, Instant::now())?;
     let body = Growing::whole(page.body.clone());
     let page = served(ask, page.head.clone(), body, Source::Stale(Staleness::Failing));
     Some(Outcome::Page(Arc::new(page)))
@@ -78,7 +78,7 @@ fn fallback(edge: &Edge, ask: &SharedAsk) -> Option<Outcome> {
 
 /// Gives an entry, found when the node was asked at `asked`, to those who joined, as it arrives. Returns it if it may only be used should the application fail.
 async fn take_found(
-    edge: &Edge,
+    cache: &Cache,
     flight: &Flight,
     ask: &SharedAsk,
     exchange: &mut Exchange,
@@ -87,13 +87,13 @@ async fn take_found(
 ) -> Option<Arc<Page>> {
     let usage = found.r#use();
     let (source, serve_now) = match usage {
-        cache::Use::Stale => (Source::Stale(Staleness::Revalidating), true),
+        Use::Stale => (Source::Stale(Staleness::Revalidating), true),
         // With the lease it is kept for the case that the application fails; without, it has failed.
-        cache::Use::OnError => (Source::Stale(Staleness::Failing), !found.lease),
+        Use::OnError => (Source::Stale(Staleness::Failing), !found.lease),
         _ if waited == Waited::Yes => (Source::Waited, true),
         _ => (Source::Node, true),
     };
-    let grant = edge.purges.grant(found.position.as_ref(), asked);
+    let grant = cache.log.grant(found.position.as_ref(), asked);
     let head = found.entry.as_ref().map(|entry| PageHead::from_entry(entry, grant, Instant::now()));
     let Some(Ok(head)) = head else {
         tracing::warn!("cache-node sent a damaged entry: it is not used");
@@ -108,7 +108,7 @@ async fn take_found(
             Some(Ok(chunk)) => body.push(chunk).await,
             None => break,
             Some(Err(gone)) => {
-                edge.node_gone(&gone);
+                cache.node_gone(&gone);
                 body.end(Err(BrokenOff));
                 return None;
             }
@@ -116,13 +116,13 @@ async fn take_found(
     }
     body.end(Ok(()));
     let page = Arc::new(Page::new(head, body.whole_body()?));
-    edge.l1.insert(ask.request.key.as_bytes(), &ask.request.outgoing.headers, page.clone());
+    cache.l1.insert(ask.request.key.as_bytes(), &ask.request.outgoing.headers, page.clone());
     Some(page)
 }
 
 /// Asks the application, under the lease.
 async fn make(
-    edge: &Edge,
+    cache: &Cache,
     ticket: &mut Ticket,
     ask: &SharedAsk,
     exchange: Option<Exchange>,
@@ -130,7 +130,7 @@ async fn make(
     fallback: Option<Arc<Page>>,
 ) {
     let (key, fields) = (ask.request.key.as_bytes(), &ask.request.outgoing.headers);
-    let mut stored = edge.l1.stored(key, fields, Instant::now());
+    let mut stored = cache.l1.stored(key, fields, Instant::now());
     if stored.pages.is_empty()
         && let Some(page) = &fallback
     {
@@ -142,20 +142,20 @@ async fn make(
         (false, true) => Fwd::UriMiss,
     };
     let asked = SystemTime::now();
-    let fetched = match validate::ask(edge, ask, &stored.pages, &grant).await {
+    let fetched = match validate::ask(cache, ask, &stored.pages, &grant).await {
         Ok(Answered::Reply(reply)) => Ok(*reply),
-        Ok(Answered::Holds(page)) => return keep(edge, ticket, ask, exchange, (page, fwd)).await,
-        Ok(Answered::Withdrawn(reason)) => return withdraw(edge, ticket, ask, exchange, reason).await,
+        Ok(Answered::Holds(page)) => return keep(cache, ticket, ask, exchange, (page, fwd)).await,
+        Ok(Answered::Withdrawn(reason)) => return withdraw(cache, ticket, ask, exchange, reason).await,
         Err(failure) => Err(failure),
     };
     let fallback = || {
-        let page = fallback.or_else(|| edge.l1.fallback(key, fields, Instant::now()))?;
+        let page = fallback.or_else(|| cache.l1.fallback(key, fields, Instant::now()))?;
         let usage = page.lifetime(key, Instant::now())?.use_at(page.head.age(Instant::now()));
         usage.on_error().then_some(page)
     };
     let failed = fetched.as_ref().map_or(true, |reply| http_cache::is_error(reply.status));
     if failed && let Some(page) = fallback() {
-        note_failure(edge, ask, &fetched);
+        note_failure(cache, ask, &fetched);
         let body = Growing::whole(page.body.clone());
         let page = served(ask, page.head.clone(), body, Source::Stale(Staleness::Failing));
         ticket.end(Outcome::Page(Arc::new(page)));
@@ -164,7 +164,7 @@ async fn make(
     let reply = match fetched {
         Ok(reply) => reply,
         Err(failure) => {
-            edge.log_failure(&ask.target(), &failure);
+            cache.application.log_failure(&ask.target(), &failure);
             ticket.end(Outcome::Failed(failure));
             return give_up(exchange, Why::Failed, Duration::ZERO).await;
         }
@@ -172,29 +172,29 @@ async fn make(
     match verdict(ask, &reply, asked) {
         Verdict::Store(mut lifetime) => {
             ask.policy.jitter.apply(&mut lifetime, rand::random());
-            store(edge, ticket, ask, exchange, (reply, fwd), (lifetime, grant)).await;
+            store(cache, ticket, ask, exchange, (reply, fwd), (lifetime, grant)).await;
         }
         Verdict::DoNotStore(reason) if failed => {
             give_up(exchange, Why::Failed, Duration::ZERO).await;
-            share_error(edge, ticket, ask, (reply, fwd), reason).await;
+            share_error(cache, ticket, ask, (reply, fwd), reason).await;
         }
         Verdict::DoNotStore(reason) => {
             ticket.flight.keep_for_first(Own::Reply(Box::new(reply)));
-            withdraw(edge, ticket, ask, exchange, reason).await;
+            withdraw(cache, ticket, ask, exchange, reason).await;
         }
     }
 }
 
 /// A stored page holds: it is given to all who joined, and stored anew.
 async fn keep(
-    edge: &Edge,
+    cache: &Cache,
     ticket: &mut Ticket,
     ask: &SharedAsk,
     exchange: Option<Exchange>,
     (page, fwd): (Arc<Page>, Fwd),
 ) {
     let body = Growing::whole(page.body.clone());
-    edge.l1.insert(ask.request.key.as_bytes(), &ask.request.outgoing.headers, page.clone());
+    cache.l1.insert(ask.request.key.as_bytes(), &ask.request.outgoing.headers, page.clone());
     ticket.end(Outcome::Page(Arc::new(served(ask, page.head.clone(), body, Source::Validated { fwd }))));
     if page.head.lifetime.validate {
         return give_up(exchange, Why::Uncacheable, Duration::ZERO).await;
@@ -209,7 +209,7 @@ async fn keep(
         exchange.store_end().await
     };
     if let Err(why) = stored.await {
-        not_kept(edge, ask, &why);
+        not_kept(cache, ask, &why);
     }
 }
 
@@ -233,7 +233,7 @@ fn verdict(ask: &SharedAsk, reply: &OriginReply, asked: SystemTime) -> Verdict {
 
 /// Streams the reply to all who joined, to L1 and to the node; nothing half-received is ever stored.
 async fn store(
-    edge: &Edge,
+    cache: &Cache,
     ticket: &mut Ticket,
     ask: &SharedAsk,
     mut exchange: Option<Exchange>,
@@ -267,7 +267,7 @@ async fn store(
     if let Some(opened) = &mut exchange
         && let Err(why) = opened.store(head.to_entry(ask.request.key.as_bytes(), Instant::now())).await
     {
-        not_kept(edge, ask, &why);
+        not_kept(cache, ask, &why);
         exchange = None;
     }
     let mut storable = true;
@@ -277,7 +277,7 @@ async fn store(
         let chunk = match chunk {
             Ok(chunk) => chunk,
             Err(failure) => {
-                edge.log_failure(&ask.target(), &failure);
+                cache.application.log_failure(&ask.target(), &failure);
                 return body.end(Err(BrokenOff));
             }
         };
@@ -285,24 +285,24 @@ async fn store(
             storable = false;
             body.keep_for_first();
             let reason = scanner.as_ref().and_then(csrf::Scanner::reason).unwrap_or(Reason::CsrfToken);
-            refuse(edge, ticket, ask, exchange.take(), reason).await;
+            refuse(cache, ticket, ask, exchange.take(), reason).await;
         }
         if let Some(opened) = &mut exchange
             && let Err(why) = opened.store_chunk(chunk.clone()).await
         {
-            not_kept(edge, ask, &why);
+            not_kept(cache, ask, &why);
             exchange = None;
         }
         match body.push(chunk).await {
             Pushed::Kept => {}
             Pushed::Window if storable => {
                 storable = false;
-                refuse(edge, ticket, ask, exchange.take(), Reason::TooLarge).await;
+                refuse(cache, ticket, ask, exchange.take(), Reason::TooLarge).await;
             }
             Pushed::Window => {}
             Pushed::Unread => {
                 if storable {
-                    refuse(edge, ticket, ask, exchange.take(), Reason::TooLarge).await;
+                    refuse(cache, ticket, ask, exchange.take(), Reason::TooLarge).await;
                 }
                 return body.end(Err(BrokenOff));
             }
@@ -313,7 +313,7 @@ async fn store(
         return;
     }
     if let Some(whole) = body.whole_body() {
-        edge.l1.insert(
+        cache.l1.insert(
             ask.request.key.as_bytes(),
             &ask.request.outgoing.headers,
             Arc::new(Page::new(head, whole)),
@@ -323,7 +323,7 @@ async fn store(
     if let Some(exchange) = exchange
         && let Err(why) = exchange.store_end().await
     {
-        not_kept(edge, ask, &why);
+        not_kept(cache, ask, &why);
     }
 }
 
@@ -332,7 +332,7 @@ fn served(ask: &SharedAsk, head: PageHead, body: Arc<Growing>, source: Source) -
     Served { head, selected, body, source, length: None }
 }
 
-fn note_failure(edge: &Edge, ask: &SharedAsk, failed: &Result<OriginReply, Failure>) {
+fn note_failure(cache: &Cache, ask: &SharedAsk, failed: &Result<OriginReply, Failure>) {
     match failed {
         Ok(reply) => tracing::warn!(
             target = %ask.target(),
@@ -340,7 +340,7 @@ fn note_failure(edge: &Edge, ask: &SharedAsk, failed: &Result<OriginReply, Failu
             status = reply.status.as_u16(),
             "application failed: serving stale"
         ),
-        Err(failure) => edge.log_failure(&ask.target(), failure),
+        Err(failure) => cache.application.log_failure(&ask.target(), failure),
     }
 }
 

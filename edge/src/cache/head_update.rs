@@ -9,12 +9,11 @@ use http::{HeaderMap, Method, StatusCode};
 use http_cache::{Key, Policy, RequestParts, SharedRequest, revalidate};
 use purge::{Purge, Target};
 
-use crate::Edge;
 use crate::application::OriginReply;
 use crate::application::ask::{Ask, SharedAsk};
+use crate::cache::Cache;
 use crate::cache::page::Page;
 use crate::cache::validate;
-use crate::handler::purge_method;
 
 /// A stored page, and the request that would be given it.
 pub(crate) struct Held {
@@ -35,7 +34,7 @@ impl Held {
     /// The page that this edge holds for a GET of the same target. `None`: none, or the visitor's HEAD says nothing of it,
     /// since it is answered for this visitor.
     pub(crate) fn find(
-        edge: &Edge,
+        cache: &Cache,
         policy: &Arc<Policy>,
         ask: &Ask,
         head: &RequestParts<'_>,
@@ -47,13 +46,13 @@ impl Held {
             return None;
         }
         let request = SharedRequest { key: Key::new(key), look, outgoing: policy.outgoing(&get) };
-        let stored = edge.l1.stored(request.key.as_bytes(), &request.outgoing.headers, Instant::now());
+        let stored = cache.l1.stored(request.key.as_bytes(), &request.outgoing.headers, Instant::now());
         let page = stored.pages.into_iter().next().filter(|_| stored.selected)?;
         let ask = SharedAsk { ask: ask.clone(), request, policy: policy.clone() };
         Some(Self { ask, page, asked: SystemTime::now() })
     }
 
-    pub(crate) fn judge(self, edge: &Edge, reply: &OriginReply) -> Option<Said> {
+    pub(crate) fn judge(self, cache: &Cache, reply: &OriginReply) -> Option<Said> {
         if reply.status != StatusCode::OK || self.page.head.status != StatusCode::OK {
             return None;
         }
@@ -61,7 +60,7 @@ impl Held {
         let length = self.page.body.len() as u64;
         let fields = revalidate::freshen_by_head(&self.page.head.headers, length, &reply.headers, now);
         let renewed = |headers: HeaderMap| {
-            let grant = edge.purges.alone(Instant::now());
+            let grant = cache.log.alone(Instant::now());
             validate::renewed(&self.ask, &self.page, &headers, self.asked, &grant).ok()
         };
         match fields.and_then(renewed) {
@@ -73,16 +72,16 @@ impl Held {
 
 impl Said {
     /// A page that holds is renewed here; one that has changed is stale everywhere from now on.
-    pub(crate) async fn obey(self, edge: &Arc<Edge>) {
+    pub(crate) async fn obey(self, cache: &Cache) {
         match self {
             Self::Holds(held, page) => {
                 let request = &held.ask.request;
-                edge.l1.insert(request.key.as_bytes(), &request.outgoing.headers, Arc::new(*page));
+                cache.l1.insert(request.key.as_bytes(), &request.outgoing.headers, Arc::new(*page));
             }
             Self::Changed(held) => {
                 let url = Bytes::copy_from_slice(held.ask.request.key.url());
                 if let Ok(purge) = Purge::new(vec![Target::Url(url)], true) {
-                    purge_method::invalidate(edge, purge).await;
+                    cache.purger.invalidate(purge).await;
                 }
             }
         }

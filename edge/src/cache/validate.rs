@@ -7,9 +7,9 @@ use http::{HeaderMap, StatusCode};
 use http_cache::{Reason, ReplyParts, Verdict, csrf, fields, revalidate};
 use weir_proto::origin::{Kind, RequestHead};
 
-use crate::Edge;
 use crate::application::ask::SharedAsk;
 use crate::application::{Failure, OriginReply};
+use crate::cache::Cache;
 use crate::cache::page;
 use crate::cache::page::{Page, PageHead};
 use crate::purge_log::Grant;
@@ -28,7 +28,7 @@ pub(crate) enum Answered {
 /// Asks for a page to be shared, on condition that none of the `stored` ones, newest first, holds.
 /// `grant`: by what right the page may be used that comes of it.
 pub(crate) async fn ask(
-    edge: &Edge,
+    cache: &Cache,
     ask: &SharedAsk,
     stored: &[Arc<Page>],
     grant: &Grant,
@@ -36,7 +36,7 @@ pub(crate) async fn ask(
     let asked = SystemTime::now();
     let named: Vec<&HeaderMap> = stored.iter().map(|page| &page.head.headers).collect();
     if let Some(head) = ask.conditional_head(&named) {
-        let mut reply = fetch(edge, || head.clone()).await?;
+        let mut reply = fetch(cache, || head.clone()).await?;
         if reply.status != StatusCode::NOT_MODIFIED {
             return Ok(Answered::Reply(Box::new(reply)));
         }
@@ -49,7 +49,7 @@ pub(crate) async fn ask(
         // new response to update any stored responses." (section 4.3.4)
         tracing::debug!(target = %ask.target(), "a 304 is about no stored page: asked again without conditions");
     }
-    let reply = fetch(edge, || ask.head()).await?;
+    let reply = fetch(cache, || ask.head()).await?;
     match reply.status {
         StatusCode::NOT_MODIFIED => Err(unasked(&reply)),
         _ => Ok(Answered::Reply(Box::new(reply))),
@@ -65,10 +65,8 @@ pub(crate) fn unasked(reply: &OriginReply) -> Failure {
     }
 }
 
-async fn fetch(edge: &Edge, head: impl Fn() -> RequestHead) -> Result<OriginReply, Failure> {
-    let fetched = edge.origins.fetch(head, RequestBody::empty()).await;
-    edge.metrics.application_calls.inc();
-    fetched
+async fn fetch(cache: &Cache, head: impl Fn() -> RequestHead) -> Result<OriginReply, Failure> {
+    cache.application.fetch(head, RequestBody::empty()).await
 }
 
 /// The stored page that a 304 is about; none if it is about none.

@@ -8,8 +8,8 @@ use http_cache::Use;
 use weir_proto::cache::Found;
 use weir_proto::fields;
 
-use crate::Edge;
 use crate::application::ask::SharedAsk;
+use crate::cache::Cache;
 use crate::cache::page::{Page, PageHead, Staleness};
 use crate::cache_node::{Answer, Exchange, NodeGone};
 use crate::purge_log::Grant;
@@ -17,36 +17,36 @@ use crate::reply::{Reply, answer};
 use crate::request::Request;
 
 /// For a request that L1 cannot answer: from the cache-node, if it has the page.
-pub(crate) async fn answer(edge: &Edge, ask: &SharedAsk, request: &Request) -> Reply {
-    let page = match from_node(edge, ask).await {
+pub(crate) async fn answer(cache: &Cache, ask: &SharedAsk, request: &Request) -> Reply {
+    let page = match from_node(cache, ask).await {
         Ok(page) => page,
         Err(gone) => {
-            edge.node_gone(&gone);
+            cache.node_gone(&gone);
             None
         }
     };
-    let Some(page) = page else { return answer::nothing_stored(edge) };
+    let Some(page) = page else { return answer::nothing_stored() };
     let look = &ask.request.look;
-    edge.l1.insert(ask.request.key.as_bytes(), &ask.request.outgoing.headers, page.clone());
+    cache.l1.insert(ask.request.key.as_bytes(), &ask.request.outgoing.headers, page.clone());
     if !look.may_use(&page.head.lifetime) {
-        return answer::nothing_stored(edge);
+        return answer::nothing_stored();
     }
     match look.wants.use_at(&page.head.lifetime, page.head.age(Instant::now())) {
-        Use::Fresh => answer::hit(edge, request, &page),
-        Use::Stale => answer::stale(edge, request, &page, Staleness::Revalidating),
-        Use::OnError | Use::Validate | Use::Dead => answer::nothing_stored(edge),
+        Use::Fresh => answer::hit(request, &page),
+        Use::Stale => answer::stale(request, &page, Staleness::Revalidating),
+        Use::OnError | Use::Validate | Use::Dead => answer::nothing_stored(),
     }
 }
 
 /// A lease that the node grants is given back at once: the stream ends here.
-async fn from_node(edge: &Edge, ask: &SharedAsk) -> Result<Option<Arc<Page>>, NodeGone> {
+async fn from_node(cache: &Cache, ask: &SharedAsk) -> Result<Option<Arc<Page>>, NodeGone> {
     let fields = fields::from_headers(&ask.request.outgoing.headers);
     let asked = Instant::now();
     let (mut exchange, answer, _) =
-        edge.nodes.lookup_within(ask.request.key.as_bytes(), fields, false, Duration::ZERO).await?;
+        cache.nodes.lookup_within(ask.request.key.as_bytes(), fields, false, Duration::ZERO).await?;
     match answer {
         Answer::Found(found) => {
-            let grant = edge.purges.grant(found.position.as_ref(), asked);
+            let grant = cache.log.grant(found.position.as_ref(), asked);
             whole(&mut exchange, *found, grant).await
         }
         Answer::Lease(_) | Answer::Pass(..) => Ok(None),

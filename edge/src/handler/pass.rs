@@ -8,9 +8,9 @@ use http::{HeaderMap, StatusCode};
 use http_cache::{Policy, Reason, ReplyParts, RequestParts, Verdict};
 use weir_proto::origin::RequestHead;
 
-use crate::Edge;
 use crate::application::OriginReply;
 use crate::application::ask::{Ask, SharedAsk};
+use crate::cache::Cache;
 use crate::cache::head_update::Held;
 use crate::cache::validate;
 use crate::handler::purge_method;
@@ -18,30 +18,30 @@ use crate::reply::{Reply, answer};
 use crate::request::Request;
 
 /// Straight to the application, for this visitor alone. `reason`: why not through the cache; `None`: the location has none.
-pub(crate) async fn pass(edge: &Arc<Edge>, ask: Ask, request: Request, reason: Option<Reason>) -> Reply {
+pub(crate) async fn pass(cache: &Arc<Cache>, ask: Ask, request: Request, reason: Option<Reason>) -> Reply {
     let head = |request: &Request| as_asked(&ask, request);
-    ask_application(edge, head, request, reason, |reply| answer::relayed(edge, reply, reason)).await
+    ask_application(cache, head, request, reason, |reply| answer::relayed(reply, reason)).await
 }
 
 /// A HEAD, straight to the application: what the answer says of the page that is held is taken note of.
-pub(crate) async fn pass_head(edge: &Arc<Edge>, ask: Ask, request: Request, held: Option<Held>) -> Reply {
+pub(crate) async fn pass_head(cache: &Arc<Cache>, ask: Ask, request: Request, held: Option<Held>) -> Reply {
     let head = |request: &Request| as_asked(&ask, request);
     let mut said = None;
-    let reply = ask_application(edge, head, request, Some(Reason::Method), |reply| {
-        said = held.and_then(|held| held.judge(edge, &reply));
-        answer::relayed(edge, reply, Some(Reason::Method))
+    let reply = ask_application(cache, head, request, Some(Reason::Method), |reply| {
+        said = held.and_then(|held| held.judge(cache, &reply));
+        answer::relayed(reply, Some(Reason::Method))
     });
     let mut reply = reply.await;
     if let Some(said) = said {
         reply.body.go_on();
-        said.obey(edge).await;
+        said.obey(cache).await;
     }
     reply
 }
 
 /// The same for a visitor who may only use pages that say that they may be shared: if this one says so, remember it.
 pub(crate) async fn pass_and_learn(
-    edge: &Arc<Edge>,
+    cache: &Arc<Cache>,
     ask: SharedAsk,
     request: Request,
     reason: Reason,
@@ -49,7 +49,7 @@ pub(crate) async fn pass_and_learn(
     let head = |request: &Request| as_asked(&ask.ask, request);
     let asked = SystemTime::now();
     let look = ask.request.look;
-    ask_application(edge, head, request, Some(reason), |reply| {
+    ask_application(cache, head, request, Some(reason), |reply| {
         if matches!(reason, Reason::PersonalCookie | Reason::Authorization) {
             let parts = ReplyParts {
                 status: reply.status,
@@ -60,17 +60,17 @@ pub(crate) async fn pass_and_learn(
             };
             let verdict = ask.policy.reply(&parts, SystemTime::now());
             if matches!(verdict, Verdict::Store(lifetime) if lifetime.shared) {
-                edge.l1.mark_shared(ask.request.key.as_bytes());
+                cache.l1.mark_shared(ask.request.key.as_bytes());
             }
         }
-        answer::relayed(edge, reply, Some(reason))
+        answer::relayed(reply, Some(reason))
     })
     .await
 }
 
 /// A request that may change something: what the application's reply makes invalid is purged before the visitor hears of it.
 pub(crate) async fn change(
-    edge: &Arc<Edge>,
+    cache: &Arc<Cache>,
     policy: Option<&Policy>,
     ask: Ask,
     request: Request,
@@ -84,7 +84,7 @@ pub(crate) async fn change(
     let head = |request: &Request| as_asked(&ask, request);
     let (method, headers) = (request.method.clone(), HeaderMap::new());
     let mut invalid = None;
-    let mut reply = ask_application(edge, head, request, reason, |reply| {
+    let mut reply = ask_application(cache, head, request, reason, |reply| {
         let parts = RequestParts {
             method: &method,
             scheme: ask.scheme.as_str(),
@@ -94,12 +94,12 @@ pub(crate) async fn change(
             headers: &headers,
         };
         invalid = purge_method::invalid(policy, &parts, reply.status, &reply.headers);
-        answer::relayed(edge, reply, reason)
+        answer::relayed(reply, reason)
     })
     .await;
     if let Some(purge) = invalid {
         reply.body.go_on();
-        purge_method::invalidate(edge, purge).await;
+        cache.purger.invalidate(purge).await;
     }
     reply
 }
@@ -110,7 +110,7 @@ fn as_asked(ask: &Ask, request: &Request) -> RequestHead {
 }
 
 async fn ask_application(
-    edge: &Edge,
+    cache: &Cache,
     head: impl Fn(&Request) -> RequestHead,
     mut request: Request,
     reason: Option<Reason>,
@@ -121,9 +121,8 @@ async fn ask_application(
         [IF_NONE_MATCH, IF_MODIFIED_SINCE].iter().any(|name| request.headers.contains_key(name));
     let body = request.body.take();
     // Boxed: each that the request goes through before would copy its room.
-    let mut fetched = Box::pin(edge.origins.fetch(|| head(&request), body)).await;
+    let mut fetched = Box::pin(cache.application.fetch(|| head(&request), body)).await;
     let upstream = started.elapsed();
-    edge.metrics.application_calls.inc();
     if let Ok(reply) = &fetched
         && reply.status == StatusCode::NOT_MODIFIED
         && !conditional
@@ -133,8 +132,8 @@ async fn ask_application(
     let mut reply = match fetched {
         Ok(reply) => relay(reply).to(request),
         Err(failure) => {
-            edge.log_failure(&request.target, &failure);
-            answer::failed(edge, &failure, reason)
+            cache.application.log_failure(&request.target, &failure);
+            answer::failed(&failure, reason)
         }
     };
     reply.note.upstream = Some(upstream);

@@ -29,7 +29,7 @@ use crate::log::access_log::Record;
 use crate::metrics::CacheResult;
 use crate::reply::body::ReplyBody;
 use crate::reply::{Reply, answer};
-use crate::request::{Via, path};
+use crate::request::{Via, forwarded, path};
 use crate::route::{Chosen, Location, Sites};
 use crate::settings::expires::Expires;
 use http1::head::{Head, Known, Seen, Version};
@@ -106,7 +106,9 @@ pub(crate) fn find<'a>(
     if head.has_body() || head.seen.any(NOT_PLAIN) || !matches!(head.method, "GET" | "HEAD") {
         return None;
     }
-    if head.seen.any(FORWARDING) && edge.trusts(via.peer) || head.target.scheme().is_some() {
+    if head.seen.any(FORWARDING) && forwarded::trusts(&edge.settings.trusted_proxies, via.peer)
+        || head.target.scheme().is_some()
+    {
         return None;
     }
     if telemetry::exporting() && is_sampled(head) {
@@ -183,10 +185,11 @@ impl<'a> Hit<'a> {
 
 impl Kept {
     fn reply(self, edge: &Edge, head: &Head<'_>) -> Reply {
-        match self {
-            Self::Page(page) => answer::hit_under(edge, &method(head), &fields(head), &page),
+        let reply = match self {
+            Self::Page(page) => answer::hit_under(&method(head), &fields(head), &page),
             Self::File(reply) => *reply,
-        }
+        };
+        if edge.settings.nginx_cache_status { reply.in_nginx_words() } else { reply }
     }
 }
 
@@ -196,10 +199,10 @@ impl Entry<'_> {
         let (location, status) = (self.location, status.as_u16());
         let duration = self.started.elapsed();
         location.metrics.record(self.result, status, sent, duration);
-        if !location.access_log || edge.log.is_off() {
+        if !location.access_log || edge.log.access.is_off() {
             return;
         }
-        edge.log.log(&Record {
+        edge.log.access.log(&Record {
             time: SystemTime::now(),
             client: via.peer.ip().to_canonical(),
             method: head.method,
@@ -264,7 +267,7 @@ fn find_page(
         no_store: None,
         wants: Wants::default(),
     };
-    match edge.l1.find(key, &look, now, |names| vary::selected(names, &selecting(head, names))) {
+    match edge.cache.l1.find(key, &look, now, |names| vary::selected(names, &selecting(head, names))) {
         Found::Fresh(page) => Some(page),
         _ => None,
     }

@@ -1,21 +1,15 @@
 //! Purges that come with requests: the PURGE method, and what the application's reply to a change makes invalid.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_cache::{Invalidation, Policy, RequestParts};
 use purge::{Purge, Target};
 
 use crate::Edge;
-use crate::purge::{order, target};
+use crate::purge::target;
 use crate::reply::body::ReplyBody;
 use crate::reply::{Reply, error};
 use crate::request::Request;
-
-/// How long the visitor who changed something waits for the purge; it goes on by itself.
-const PATIENCE: Duration = Duration::from_millis(250);
 
 /// `PURGE /path`: that page, all variants of it, under http and https.
 pub(crate) async fn answer(edge: &Edge, request: &Request) -> Reply {
@@ -28,11 +22,11 @@ pub(crate) async fn answer(edge: &Edge, request: &Request) -> Reply {
         tracing::warn!(%client, target = request.target, "PURGE refused: not from an address in edge.purge_allow");
         return error::may_not_purge();
     }
-    let targets = target::page(&edge.sites.load(), &request.authority, &request.target);
+    let targets = target::page(&edge.routes.load(), &request.authority, &request.target);
     let Ok(purge) = Purge::new(targets, false) else {
         return error::bad_request("The target of the purge is no page.");
     };
-    let outcome = order::purge(edge, &purge, edge.settings.timeouts.purge.0).await;
+    let outcome = edge.purger.purge(&purge).await;
     let status = if outcome.complete { StatusCode::OK } else { StatusCode::ACCEPTED };
     let mut text = serde_json::to_vec(&outcome).unwrap_or_default();
     text.push(b'\n');
@@ -53,18 +47,6 @@ pub(crate) fn invalid(
     let by_default = Policy::default();
     let invalid = policy.unwrap_or(&by_default).invalidation(request, status, reply);
     purge_of(invalid, policy.is_some())
-}
-
-/// Purges it everywhere, before the visitor hears of the change if that is quick.
-pub(crate) async fn invalidate(edge: &Arc<Edge>, purge: Purge) {
-    let (edge, wait) = (edge.clone(), edge.settings.timeouts.purge.0);
-    let purging = edge.clone().shutdown.spawn(async move {
-        let outcome = order::purge(&edge, &purge, wait).await;
-        if !outcome.complete {
-            tracing::warn!(missing = ?outcome.missing, "an invalidation is not over everywhere");
-        }
-    });
-    let _ = tokio::time::timeout(PATIENCE, purging).await;
 }
 
 /// What is not cached where it was asked for is not purged for being changed; what it names besides is.

@@ -213,7 +213,7 @@ impl Connection {
             Ok(None) => return (Step::Partial, 0),
             Err(refusal) => return (Step::Refused(refusal), bytes.len()),
         };
-        let sites = self.edge.sites.load();
+        let sites = self.edge.routes.load();
         if sites.misdirected(self.stream.sni(), head.host.as_ref()) {
             return (Step::Refused(Refusal::Misdirected), used);
         }
@@ -256,7 +256,7 @@ impl Connection {
                 (body, Some(pump))
             }
         };
-        let request = Request::new(&self.edge, head, &self.via, body)?;
+        let request = Request::new(&self.edge.settings.trusted_proxies, head, &self.via, body)?;
         Ok(Incoming {
             request: Request { upgrade, ..request },
             framing: head.framing,
@@ -320,7 +320,7 @@ impl Connection {
         body_read: bool,
         after: After,
     ) -> bool {
-        record::request(&self.edge, line, sent, &reply);
+        self.edge.log.request(line, sent, &reply);
         // Whoever still makes it learns that nobody reads.
         drop(reply);
         if sent.must_reset {
@@ -348,7 +348,7 @@ impl Connection {
         let manner = Manner { head_only: false, version: Version::HTTP_11, keep_alive: false };
         let (sent, reply) =
             write::send(&mut self.stream, reply, manner, self.edge.settings.timeouts.send.0, pending()).await;
-        record::refusal(&self.edge, self.via.peer, refusal, sent, &reply);
+        self.edge.log.refusal(self.via.peer, refusal, sent, &reply);
         linger(&mut self.stream).await;
     }
 }
@@ -363,7 +363,7 @@ async fn send(
     given_up: &GivenUp,
 ) -> (Sent, Reply) {
     let patience = edge.settings.timeouts.send.0;
-    if send_file::suits(edge, stream, &reply, manner) {
+    if send_file::suits(edge.settings.files.sendfile, stream, &reply, manner) {
         return Box::pin(send_file::send(stream, reply, manner, patience)).await;
     }
     if !matches!(reply.body, ReplyBody::Origin(_) | ReplyBody::Growing(_)) {

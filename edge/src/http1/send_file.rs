@@ -12,7 +12,6 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::Edge;
 use crate::connection::stream::Stream;
 use crate::files::FileStream;
 use crate::http1::write;
@@ -25,9 +24,9 @@ const AT_ONCE: u64 = 128 * 1024;
 const NO_TIME: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// Whether the reply is one for `send`.
-pub(crate) fn suits(edge: &Edge, stream: &Stream, reply: &Reply, manner: Manner) -> bool {
+pub(crate) fn suits(enabled: bool, stream: &Stream, reply: &Reply, manner: Manner) -> bool {
     let ReplyBody::File(file) = &reply.body else { return false };
-    if !edge.settings.files.sendfile || !matches!(stream, Stream::Plain(_)) || manner.head_only {
+    if !enabled || !matches!(stream, Stream::Plain(_)) || manner.head_only {
         return false;
     }
     file.remaining() > AT_ONCE && reply.length == Some(file.remaining())

@@ -42,7 +42,7 @@ pub(super) fn begin(
         Err(refusal) => return refuse(client, refusal, &mut respond),
     };
     let edge = &client.edge;
-    let sites = edge.sites.load();
+    let sites = edge.routes.load();
     if sites.misdirected(client.sni.as_deref(), head.host.as_ref()) {
         return refuse(client, Refusal::Misdirected, &mut respond);
     }
@@ -90,7 +90,7 @@ fn incoming(
             (body, Some(pump))
         }
     };
-    let request = Request::new(&client.edge, head, &client.via, body)?;
+    let request = Request::new(&client.edge.settings.trusted_proxies, head, &client.via, body)?;
     // RFC 9110 section 7.4, as of absolute targets in HTTP/1.
     if scheme == Some(strict::Scheme::Https) && request.scheme == crate::application::ask::Scheme::Http {
         return Err(Refusal::TargetForm);
@@ -102,7 +102,7 @@ fn refuse(client: &Client, refusal: Refusal, respond: &mut SendResponse<Bytes>) 
     let refused = error::refused(refusal);
     // Short enough for any window that a client which goes on may have left.
     let sent = reply::send_now(respond, &refused, false).map(|(sent, _)| sent).unwrap_or_default();
-    record::refusal(&client.edge, client.via.peer, refusal, sent, &refused);
+    client.edge.log.refusal(client.via.peer, refusal, sent, &refused);
 }
 
 /// One request through the handler, both directions at once.
@@ -144,7 +144,7 @@ async fn exchange(client: Client, request: Request, up: Option<Up>, mut respond:
     let Some(reply) = reply else {
         let (sent, reply) = abandon::nothing_sent();
         spans::answered(&visit.span, &reply);
-        return record::request(edge, &line, sent, &reply);
+        return edge.log.request(&line, sent, &reply);
     };
     let sending = reply::send(&mut respond, reply, head_only, timeouts.send.0);
     tokio::pin!(sending);
@@ -154,7 +154,7 @@ async fn exchange(client: Client, request: Request, up: Option<Up>, mut respond:
         () = &mut pumping => return,
     };
     spans::answered(&visit.span, &reply);
-    record::request(edge, &line, sent, &reply);
+    edge.log.request(&line, sent, &reply);
 }
 
 /// Hands the body up, as fast as it is taken. `go_on` is told when somebody wants it from a client that waits to be asked.

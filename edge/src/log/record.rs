@@ -6,9 +6,9 @@ use std::time::{Instant, SystemTime};
 use http::header::{REFERER, USER_AGENT};
 use http::{HeaderValue, Method, Version};
 
-use crate::Edge;
 use crate::application::ask::protocol;
 use crate::http1::write::Sent;
+use crate::log::Log;
 use crate::log::access_log::Record;
 use crate::reply::Reply;
 use crate::request::Request;
@@ -43,59 +43,61 @@ impl Line {
     }
 }
 
-/// A request that was answered, whole or not.
-pub(crate) fn request(edge: &Edge, line: &Line, sent: Sent, reply: &Reply) {
-    let took = line.started.elapsed();
-    let note = &reply.note;
-    if let Some(location) = &note.location {
-        location.metrics.record(note.cache, reply.status.as_u16(), sent.body, took);
-        if let Some(reason) = note.reason {
-            location.metrics.decided(reason);
+impl Log {
+    /// A request that was answered, whole or not.
+    pub(crate) fn request(&self, line: &Line, sent: Sent, reply: &Reply) {
+        let took = line.started.elapsed();
+        let note = &reply.note;
+        if let Some(location) = &note.location {
+            location.metrics.record(note.cache, reply.status.as_u16(), sent.body, took);
+            if let Some(reason) = note.cache_status.and_then(|status| status.detail) {
+                location.metrics.decided(reason);
+            }
+            if !location.access_log {
+                return;
+            }
         }
-        if !location.access_log {
-            return;
-        }
+        self.access.log(&Record {
+            time: SystemTime::now(),
+            client: line.client,
+            method: line.method.as_str(),
+            target: line.target.as_bytes(),
+            protocol: protocol(line.version),
+            status: reply.status.as_u16(),
+            bytes: sent.body,
+            duration: took,
+            upstream: note.upstream,
+            cache: Some(note.cache),
+            host: &line.host,
+            site: note.location.as_ref().map_or("-", |location| &*location.site),
+            referer: line.referer.as_ref().map(HeaderValue::as_bytes),
+            user_agent: line.user_agent.as_ref().map(HeaderValue::as_bytes),
+            trace_id: line.trace_id.as_deref(),
+        });
     }
-    edge.log.log(&Record {
-        time: SystemTime::now(),
-        client: line.client,
-        method: line.method.as_str(),
-        target: line.target.as_bytes(),
-        protocol: protocol(line.version),
-        status: reply.status.as_u16(),
-        bytes: sent.body,
-        duration: took,
-        upstream: note.upstream,
-        cache: Some(note.cache),
-        host: &line.host,
-        site: note.location.as_ref().map_or("-", |location| &*location.site),
-        referer: line.referer.as_ref().map(HeaderValue::as_bytes),
-        user_agent: line.user_agent.as_ref().map(HeaderValue::as_bytes),
-        trace_id: line.trace_id.as_deref(),
-    });
-}
 
-/// A head that was refused: nobody knows what the request was.
-pub(crate) fn refusal(edge: &Edge, peer: SocketAddr, refusal: Refusal, sent: Sent, reply: &Reply) {
-    edge.metrics.head_refused(refusal.reason());
-    tracing::debug!(client = %peer.ip(), reason = refusal.reason(), "request refused");
-    edge.log.log(&Record {
-        time: SystemTime::now(),
-        client: peer.ip().to_canonical(),
-        method: "",
-        target: b"",
-        protocol: "",
-        status: reply.status.as_u16(),
-        bytes: sent.body,
-        duration: std::time::Duration::ZERO,
-        upstream: None,
-        cache: None,
-        host: "",
-        site: "-",
-        referer: None,
-        user_agent: None,
-        trace_id: None,
-    });
+    /// A head that was refused: nobody knows what the request was.
+    pub(crate) fn refusal(&self, peer: SocketAddr, refusal: Refusal, sent: Sent, reply: &Reply) {
+        self.metrics.head_refused(refusal.reason());
+        tracing::debug!(client = %peer.ip(), reason = refusal.reason(), "request refused");
+        self.access.log(&Record {
+            time: SystemTime::now(),
+            client: peer.ip().to_canonical(),
+            method: "",
+            target: b"",
+            protocol: "",
+            status: reply.status.as_u16(),
+            bytes: sent.body,
+            duration: std::time::Duration::ZERO,
+            upstream: None,
+            cache: None,
+            host: "",
+            site: "-",
+            referer: None,
+            user_agent: None,
+            trace_id: None,
+        });
+    }
 }
 
 fn hex(id: [u8; 16]) -> String {

@@ -1,18 +1,23 @@
 //! Makes purges: one word to a node of each log, and what came of it.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use process::shutdown::Shutdown;
 use purge::{LogId, Purge};
 use serde::Serialize;
 use tonic::Code;
 use weir_proto::cache::PurgeReply;
 
-use crate::Edge;
-use crate::cache_node::{Node, Token};
-use crate::purge_log::message;
+use crate::cache_node::{Node, Nodes, Token};
+use crate::metrics::Metrics;
+use crate::purge_log::{Purges, message};
+
+/// How long the visitor who changed something waits for the purge; it goes on by itself.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// What came of a purge.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -29,47 +34,73 @@ pub(crate) struct Outcome {
     pub details: Vec<String>,
 }
 
-/// Has every node that needs to hear it make the purge, and waits for its end, at most `wait`.
-pub(crate) async fn purge(edge: &Edge, purge: &Purge, wait: Duration) -> Outcome {
-    let began = Instant::now();
-    let mut outcome = Outcome::default();
-    let known = edge.nodes.known();
-    if known.is_empty() {
-        outcome.missing.insert("cache-node".to_owned());
-        outcome.details.push("there is no cache-node to ask".to_owned());
-    }
-    let token = token(edge).await;
-    let asked = groups(&known).into_iter().map(|group| ask(group, purge, token.as_ref(), wait));
-    for (names, answer) in join_all(asked).await {
-        match answer {
-            Ok(reply) => {
-                outcome.acknowledged.extend(reply.acknowledged);
-                outcome.missing.extend(reply.missing);
-                outcome.details.extend(Some(reply.detail).filter(|detail| !detail.is_empty()));
-            }
-            Err(detail) => {
-                outcome.missing.extend(names);
-                outcome.details.push(detail);
-            }
-        }
-    }
-    edge.purges.end_unlogged();
-    outcome.missing.retain(|name| !outcome.acknowledged.contains(name));
-    outcome.complete = outcome.missing.is_empty();
-    let took = began.elapsed();
-    outcome.milliseconds = (took.as_secs_f64() * 1e4).round() / 10.0;
-    edge.metrics.purged(outcome.complete, took);
-    outcome
+/// Whoever orders purges at this edge, whatever made them necessary.
+pub(crate) struct Purger {
+    pub(crate) nodes: Arc<Nodes>,
+    pub(crate) log: Arc<Purges>,
+    /// What it shows the nodes; read anew for each purge.
+    pub(crate) token_file: Option<PathBuf>,
+    /// The longest wait for the end of a purge.
+    pub(crate) wait: Duration,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) tasks: Shutdown,
 }
 
-/// What the nodes may want to be shown. Read each time, so that a new one holds at once.
-async fn token(edge: &Edge) -> Option<Token> {
-    let file = edge.settings.admin_token_file.as_ref()?;
-    let read = tokio::fs::read(file).await.map_err(|error| error.to_string());
-    let token = read.and_then(|token| {
-        Token::try_from([b"Bearer ", token.trim_ascii()].concat()).map_err(|error| error.to_string())
-    });
-    token.inspect_err(|error| tracing::error!("no token in {}: {error}", file.display())).ok()
+impl Purger {
+    /// Has every node that needs to hear it make the purge, and waits for its end.
+    pub(crate) async fn purge(&self, purge: &Purge) -> Outcome {
+        let began = Instant::now();
+        let mut outcome = Outcome::default();
+        let known = self.nodes.known();
+        if known.is_empty() {
+            outcome.missing.insert("cache-node".to_owned());
+            outcome.details.push("there is no cache-node to ask".to_owned());
+        }
+        let token = self.token().await;
+        let asked = groups(&known).into_iter().map(|group| ask(group, purge, token.as_ref(), self.wait));
+        for (names, answer) in join_all(asked).await {
+            match answer {
+                Ok(reply) => {
+                    outcome.acknowledged.extend(reply.acknowledged);
+                    outcome.missing.extend(reply.missing);
+                    outcome.details.extend(Some(reply.detail).filter(|detail| !detail.is_empty()));
+                }
+                Err(detail) => {
+                    outcome.missing.extend(names);
+                    outcome.details.push(detail);
+                }
+            }
+        }
+        self.log.end_unlogged();
+        outcome.missing.retain(|name| !outcome.acknowledged.contains(name));
+        outcome.complete = outcome.missing.is_empty();
+        let took = began.elapsed();
+        outcome.milliseconds = (took.as_secs_f64() * 1e4).round() / 10.0;
+        self.metrics.purged(outcome.complete, took);
+        outcome
+    }
+
+    /// What the nodes may want to be shown. Read each time, so that a new one holds at once.
+    async fn token(&self) -> Option<Token> {
+        let file = self.token_file.as_ref()?;
+        let read = tokio::fs::read(file).await.map_err(|error| error.to_string());
+        let token = read.and_then(|token| {
+            Token::try_from([b"Bearer ", token.trim_ascii()].concat()).map_err(|error| error.to_string())
+        });
+        token.inspect_err(|error| tracing::error!("no token in {}: {error}", file.display())).ok()
+    }
+
+    /// Purges everywhere what a change has made invalid, before the visitor hears of the change if that is quick.
+    pub(crate) async fn invalidate(self: &Arc<Self>, purge: Purge) {
+        let this = self.clone();
+        let purging = self.tasks.spawn(async move {
+            let outcome = this.purge(&purge).await;
+            if !outcome.complete {
+                tracing::warn!(missing = ?outcome.missing, "an invalidation is not over everywhere");
+            }
+        });
+        let _ = tokio::time::timeout(PATIENCE, purging).await;
+    }
 }
 
 /// Nodes that follow one log: a purge made at one is everybody's. Those that answer come first.

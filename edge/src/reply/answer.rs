@@ -11,7 +11,6 @@ use http_cache::cache_status::{self, CacheStatus, Fwd};
 use http_cache::conditional::{self, Answer, Role, Selected, multipart};
 use http_cache::{Reason, fields};
 
-use crate::Edge;
 use crate::application::{Failure, OriginReply};
 use crate::cache::flights::{Served, Source};
 use crate::cache::page::{Page, PageHead, Staleness};
@@ -27,31 +26,31 @@ pub(crate) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-statu
 pub(crate) const X_CACHE_STATUS: HeaderName = HeaderName::from_static("x-cache-status");
 
 /// A fresh page from L1.
-pub(crate) fn hit(edge: &Edge, request: &Request, page: &Page) -> Reply {
-    hit_under(edge, &request.method, &request.headers, page)
+pub(crate) fn hit(request: &Request, page: &Page) -> Reply {
+    hit_under(&request.method, &request.headers, page)
 }
 
 /// The same where there is no more of the request than its conditions.
-pub(crate) fn hit_under(edge: &Edge, method: &Method, conditions: &HeaderMap, page: &Page) -> Reply {
+pub(crate) fn hit_under(method: &Method, conditions: &HeaderMap, page: &Page) -> Reply {
     let status = hit_status(page.head.lifetime.ttl_at(page.head.age(Instant::now())));
-    whole(edge, (method, conditions), page, status).noting(CacheResult::Hit)
+    whole((method, conditions), page, status).noting(CacheResult::Hit)
 }
 
 /// A page past its lifetime from L1.
-pub(crate) fn stale(edge: &Edge, request: &Request, page: &Page, staleness: Staleness) -> Reply {
+pub(crate) fn stale(request: &Request, page: &Page, staleness: Staleness) -> Reply {
     let status = stale_status(&page.head, staleness);
-    whole(edge, (&request.method, &request.headers), page, status).noting(CacheResult::Stale)
+    whole((&request.method, &request.headers), page, status).noting(CacheResult::Stale)
 }
 
 /// A stored page of which the application has just said that it holds. `reason`: why this request had to ask.
-pub(crate) fn validated(edge: &Edge, request: &Request, page: &Page, reason: Reason) -> Reply {
+pub(crate) fn validated(request: &Request, page: &Page, reason: Reason) -> Reply {
     let fwd = if reason == Reason::RequestDirective { Fwd::Request } else { Fwd::Stale };
     let status = CacheStatus { detail: Some(reason), ..validated_status(fwd) };
-    whole(edge, (&request.method, &request.headers), page, status).noting(CacheResult::Revalidated)
+    whole((&request.method, &request.headers), page, status).noting(CacheResult::Revalidated)
 }
 
 /// A page from a flight that this request began (`first`) or joined.
-pub(crate) fn served(edge: &Edge, request: &Request, served: &Served, reader: Reader, first: bool) -> Reply {
+pub(crate) fn served(request: &Request, served: &Served, reader: Reader, first: bool) -> Reply {
     let head = &served.head;
     let now = Instant::now();
     let forwarded = |fwd| CacheStatus::new(cache_status::Served::Forwarded(fwd));
@@ -89,11 +88,11 @@ pub(crate) fn served(edge: &Edge, request: &Request, served: &Served, reader: Re
         Answer::PreconditionFailed => precondition_failed(),
         _ => Reply::new(head.status, headers, ReplyBody::Growing(reader)).with_length(length),
     };
-    marked(edge, reply, head.age(now), &status).noting(result)
+    marked(reply, head.age(now), &status).noting(result)
 }
 
 /// The application's reply for one visitor alone. `reason`: why it is not cached; `None`: the location has no cache.
-pub(crate) fn relayed(edge: &Edge, reply: OriginReply, reason: Option<Reason>) -> Reply {
+pub(crate) fn relayed(reply: OriginReply, reason: Option<Reason>) -> Reply {
     let OriginReply { status, mut headers, body, .. } = reply;
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let elsewhere = headers.remove(internal_redirect::X_ACCEL_REDIRECT);
@@ -104,7 +103,7 @@ pub(crate) fn relayed(edge: &Edge, reply: OriginReply, reason: Option<Reason>) -
         return relayed.noting(CacheResult::Bypass);
     };
     let cache_status = CacheStatus { fwd_status: Some(status), ..CacheStatus::passed(reason) };
-    mark(edge, &mut relayed, &cache_status);
+    mark(&mut relayed, &cache_status);
     relayed.noting(CacheResult::Pass)
 }
 
@@ -115,37 +114,32 @@ pub(crate) fn about_the_server() -> Reply {
 }
 
 /// The application failed a request that went past the cache. `reason`: why it did; `None`: the location has no cache.
-pub(crate) fn failed(edge: &Edge, failure: &Failure, reason: Option<Reason>) -> Reply {
+pub(crate) fn failed(failure: &Failure, reason: Option<Reason>) -> Reply {
     let mut reply = error::application(failure).noting(CacheResult::Error);
     if let Some(reason) = reason {
-        mark(edge, &mut reply, &CacheStatus::passed(reason));
+        mark(&mut reply, &CacheStatus::passed(reason));
     }
     reply
 }
 
 /// The application failed a fill, and nothing stale could stand in.
-pub(crate) fn failed_fill(edge: &Edge, failure: &Failure) -> Reply {
+pub(crate) fn failed_fill(failure: &Failure) -> Reply {
     let mut reply = error::application(failure).noting(CacheResult::Error);
     let forwarded = CacheStatus::new(cache_status::Served::Forwarded(Fwd::UriMiss));
-    mark(edge, &mut reply, &CacheStatus { detail: Some(Reason::OriginFailed), ..forwarded });
+    mark(&mut reply, &CacheStatus { detail: Some(Reason::OriginFailed), ..forwarded });
     reply
 }
 
 /// `only-if-cached`, and nothing is: "respond with either a stored response consistent with the other constraints of the
 /// request or a 504 (Gateway Timeout) status code" (RFC 9111 section 5.2.1.7).
-pub(crate) fn nothing_stored(edge: &Edge) -> Reply {
+pub(crate) fn nothing_stored() -> Reply {
     let mut reply = error::nothing_stored();
-    mark(edge, &mut reply, &CacheStatus::nothing_stored());
+    mark(&mut reply, &CacheStatus::nothing_stored());
     reply
 }
 
 /// A stored page under its conditions and ranges.
-fn whole(
-    edge: &Edge,
-    (method, conditions): (&Method, &HeaderMap),
-    page: &Page,
-    status: CacheStatus,
-) -> Reply {
+fn whole((method, conditions): (&Method, &HeaderMap), page: &Page, status: CacheStatus) -> Reply {
     let now = Instant::now();
     let length = page.body.len() as u64;
     let selected = selected(&page.head, &page.headers, length, now);
@@ -176,7 +170,7 @@ fn whole(
             reply
         }
     };
-    marked(edge, reply, page.head.age(now), &status)
+    marked(reply, page.head.age(now), &status)
 }
 
 fn selected<'a>(head: &PageHead, headers: &'a HeaderMap, length: u64, now: Instant) -> Selected<'a> {
@@ -215,17 +209,14 @@ fn stale_status(head: &PageHead, staleness: Staleness) -> CacheStatus {
 }
 
 /// RFC 9111 section 5.1: a stored response is sent with its Age.
-fn marked(edge: &Edge, mut reply: Reply, age: Duration, status: &CacheStatus) -> Reply {
+fn marked(mut reply: Reply, age: Duration, status: &CacheStatus) -> Reply {
     reply.headers.insert(AGE, HeaderValue::from(age.as_secs()));
-    mark(edge, &mut reply, status);
+    mark(&mut reply, status);
     reply
 }
 
-fn mark(edge: &Edge, reply: &mut Reply, status: &CacheStatus) {
-    reply.note.reason = status.detail;
+fn mark(reply: &mut Reply, status: &CacheStatus) {
     // "each cache that generates it should add a member to the end of the list" (RFC 9211 section 2): append, not insert.
     reply.headers.append(CACHE_STATUS, status.to_value());
-    if edge.settings.nginx_cache_status {
-        reply.headers.insert(X_CACHE_STATUS, HeaderValue::from_static(status.nginx_word()));
-    }
+    reply.note.cache_status = Some(*status);
 }

@@ -8,6 +8,12 @@ use ipnet::IpNet;
 
 use crate::application::ask::{Client, Scheme};
 
+/// Whether what this peer says of its client is believed.
+pub(crate) fn trusts(trusted: &[IpNet], peer: SocketAddr) -> bool {
+    let address = peer.ip().to_canonical();
+    trusted.iter().any(|net| net.contains(&address))
+}
+
 /// Fields by which a proxy speaks of the client, or by which a client could steer an application behind one.
 fn is_forwarding(name: &str) -> bool {
     matches!(

@@ -7,9 +7,9 @@ use http_cache::cache_status::Fwd;
 use http_cache::{Lifetime, Reason};
 use weir_proto::cache::Why;
 
-use crate::Edge;
 use crate::application::OriginReply;
 use crate::application::ask::SharedAsk;
+use crate::cache::Cache;
 use crate::cache::fill::{declared_length, served};
 use crate::cache::flights::{Outcome, Own, Source, Ticket};
 use crate::cache::page::PageHead;
@@ -19,14 +19,14 @@ use crate::purge_log::Grant;
 
 /// All who wait go to the application, in parallel, and so do others for a while.
 pub(super) async fn withdraw(
-    edge: &Edge,
+    cache: &Cache,
     ticket: &mut Ticket,
     ask: &SharedAsk,
     exchange: Option<Exchange>,
     reason: Reason,
 ) {
     let pass_for = ask.policy.hit_for_miss;
-    edge.l1.pass(ask.request.key.as_bytes(), reason, Instant::now(), pass_for);
+    cache.l1.pass(ask.request.key.as_bytes(), reason, Instant::now(), pass_for);
     ticket.end(Outcome::Pass(reason));
     give_up(exchange, Why::Uncacheable, pass_for).await;
 }
@@ -39,18 +39,18 @@ pub(super) async fn give_up(exchange: Option<Exchange>, why: Why, pass_for: Dura
 }
 
 /// The page is in L1 and with those who asked all the same.
-pub(super) fn not_kept(edge: &Edge, ask: &SharedAsk, why: &NotKept) {
+pub(super) fn not_kept(cache: &Cache, ask: &SharedAsk, why: &NotKept) {
     match why {
         NotKept::Refused(detail) => {
             tracing::debug!(target = %ask.target(), "cache-node did not keep the page: {detail}")
         }
-        NotKept::Gone(gone) => edge.node_gone(gone),
+        NotKept::Gone(gone) => cache.node_gone(gone),
     }
 }
 
 /// The page is not stored after all, and nobody joins it any more.
 pub(super) async fn refuse(
-    edge: &Edge,
+    cache: &Cache,
     ticket: &mut Ticket,
     ask: &SharedAsk,
     exchange: Option<Exchange>,
@@ -58,14 +58,14 @@ pub(super) async fn refuse(
 ) {
     ticket.close();
     let how_long = ask.policy.hit_for_miss;
-    edge.l1.pass(ask.request.key.as_bytes(), reason, Instant::now(), how_long);
+    cache.l1.pass(ask.request.key.as_bytes(), reason, Instant::now(), how_long);
     give_up(exchange, Why::Uncacheable, how_long).await;
 }
 
 /// Gives the application's own error page to all who joined, and does not store it: a queue of retries would only add to the
 /// trouble.
 pub(super) async fn share_error(
-    edge: &Edge,
+    cache: &Cache,
     ticket: &mut Ticket,
     ask: &SharedAsk,
     (mut reply, fwd): (OriginReply, Fwd),
@@ -96,7 +96,7 @@ pub(super) async fn share_error(
         let pushed = match chunk {
             Ok(chunk) => body.push(chunk).await,
             Err(failure) => {
-                edge.log_failure(&ask.target(), &failure);
+                cache.application.log_failure(&ask.target(), &failure);
                 return body.end(Err(BrokenOff));
             }
         };

@@ -95,7 +95,7 @@ fn edge(long: bool, nginx_cache_status: bool, files: &Path) -> Arc<Edge> {
         wsgi_adapters: crate::WsgiAdapters::Connected(Vec::new()),
     };
     let edge = Edge::new(settings, peers, Shutdown::new()).unwrap();
-    let sites = edge.sites.load();
+    let sites = edge.routes.load();
     for (path, status, fields, body) in PAGES {
         let normal = path::normalise(path.as_bytes()).unwrap();
         let Chosen::Location(_, location) = sites.choose(HOST).choose(&normal) else { panic!("{path}") };
@@ -122,7 +122,7 @@ fn edge(long: bool, nginx_cache_status: bool, files: &Path) -> Arc<Edge> {
         let (grant, tags) = (crate::purge_log::Grant::passing(), Box::default());
         let head = PageHead { status, headers, lifetime, born: Instant::now(), grant, tags };
         let page = Arc::new(Page::new(head, Bytes::from_static(body.as_bytes())));
-        edge.l1.insert(&key, &HeaderMap::new(), page);
+        edge.cache.l1.insert(&key, &HeaderMap::new(), page);
     }
     drop(sites);
     edge
@@ -156,7 +156,7 @@ fn is_plain(edge: &Edge, request: &str) -> bool {
     };
     let own = SocketAddr::from(([127, 0, 0, 1], 80));
     let via = Via { peer: own, port: 80, scheme: Scheme::Http, http2: false };
-    find(edge, &edge.sites.load(), &head, &via, &mut Scratch::default()).is_some()
+    find(edge, &edge.routes.load(), &head, &via, &mut Scratch::default()).is_some()
 }
 
 fn request(random: &mut StdRng) -> String {
