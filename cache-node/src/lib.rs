@@ -3,17 +3,16 @@
 mod config;
 mod entry;
 mod error;
-mod flight;
-mod hold;
-mod lease;
-mod lookup;
+mod exchange;
 mod metrics;
 mod node;
+mod purge_order;
 mod purges;
-mod replies;
 mod service;
+mod shared_log;
 mod slot;
 mod store;
+mod watch;
 
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, WrongSetting};
-use crate::flight::Flights;
+use crate::exchange::flight::Flights;
 use crate::metrics::Metrics;
 use crate::purges::Purges;
 use crate::store::tiers::Tiers;

@@ -1,9 +1,6 @@
 //! The purge log as this node follows it: what it has reached, whether the node is in touch with it, who follows it from here.
 
-pub(crate) mod follow;
 pub(crate) mod message;
-pub(crate) mod serve;
-pub(crate) mod watch;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -138,7 +135,7 @@ impl Purges {
         self.changes.subscribe()
     }
 
-    fn changed(&self) {
+    pub(crate) fn changed(&self) {
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
     }
 }

@@ -15,12 +15,12 @@ use weir_proto::cache::{
 };
 
 use crate::error::Refusal;
-use crate::hold::{Requests, hold};
-use crate::lease::Ended;
-use crate::lookup::{Answer, Asked, answer};
+use crate::exchange::lease::Ended;
+use crate::exchange::look_up::{Answer, Asked, answer};
+use crate::exchange::receive::{Requests, hold};
+use crate::exchange::replies::{AHEAD, Replies};
 use crate::node::Parts;
-use crate::purges;
-use crate::replies::{AHEAD, Replies};
+use crate::{purge_order, watch};
 
 /// For the first message.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -66,11 +66,11 @@ impl Cache for Node {
         let Ok(place) = parts.streams.clone().try_acquire_owned() else {
             return Err(Refusal::TooManyStreams(parts.config.max_streams).into());
         };
-        let (sender, receiver) = mpsc::channel(purges::watch::AHEAD);
+        let (sender, receiver) = mpsc::channel(watch::AHEAD);
         self.parts.shutdown.spawn(async move {
             let _place = place;
             parts.metrics.watches.inc();
-            if let Err(refusal) = purges::watch::watch(&parts, request.into_inner(), sender.clone()).await {
+            if let Err(refusal) = watch::watch(&parts, request.into_inner(), sender.clone()).await {
                 let _ = sender.try_send(Err(refusal.into()));
             }
             parts.metrics.watches.dec();
@@ -81,7 +81,7 @@ impl Cache for Node {
     async fn purge(&self, request: Request<PurgeRequest>) -> Result<Response<PurgeReply>, Status> {
         let shown = request.metadata().get("authorization").map(MetadataValue::as_bytes);
         self.parts.authority.check(shown).await.map_err(Refusal::MayNotPurge)?;
-        Ok(Response::new(purges::serve::purge(&self.parts, request.into_inner()).await?))
+        Ok(Response::new(purge_order::purge(&self.parts, request.into_inner()).await?))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::config::{Config, WrongSetting};
 use crate::entry::Entry;
 use crate::metrics::Metrics;
 use crate::purges::Purges;
-use crate::purges::follow::SharedLog;
+use crate::shared_log::SharedLog;
 use crate::slot::{Rule, Slot};
 
 pub(crate) struct Tiers {

@@ -10,13 +10,13 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use weir_proto::cache::{self, PassReason, Use};
 use weir_proto::fields;
 
+use super::flight::Joined;
+use super::lease::{Lead, Turn};
+use super::replies::Replies;
 use crate::entry::Entry;
 use crate::error::Refusal;
-use crate::flight::Joined;
-use crate::lease::{Lead, Turn};
 use crate::metrics::Answered;
 use crate::node::Parts;
-use crate::replies::Replies;
 use crate::slot::{Rule, Slot};
 use crate::store::Looked;
 use crate::store::memory::Known;

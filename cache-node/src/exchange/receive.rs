@@ -12,13 +12,13 @@ use tonic::Streaming;
 use weir_proto::cache::exchange_request::Message;
 use weir_proto::cache::{EntryHead, ExchangeRequest, GiveUp, Why};
 
+use super::lease::Lead;
+use super::look_up::Asked;
+use super::replies::Replies;
 use crate::entry::Entry;
 use crate::error::Refusal;
-use crate::lease::Lead;
-use crate::lookup::Asked;
 use crate::metrics::StoreResult;
 use crate::node::Parts;
-use crate::replies::Replies;
 use crate::slot::Rule;
 use crate::store::Put;
 

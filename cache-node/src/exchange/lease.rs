@@ -8,8 +8,8 @@ use purge::Reach;
 use tokio::time::{Instant, sleep_until};
 use weir_proto::cache::{PassReason, Use};
 
+use super::flight::Waiter;
 use crate::entry::{Entry, Grant};
-use crate::flight::Waiter;
 use crate::metrics::LeaseEvent;
 use crate::node::Parts;
 use crate::slot::Slot;

@@ -10,8 +10,9 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use weir_proto::cache::PurgeReply;
 
-use super::{Purges, serve};
 use crate::metrics::Metrics;
+use crate::purge_order;
+use crate::purges::Purges;
 use crate::store::redis::clock::{Clock, Reading};
 use crate::store::redis::log::{Follower, Member, Page};
 use crate::store::redis::news::Bells;
@@ -24,7 +25,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(30);
 /// How often a purge looks again at those it waits for.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// No edge uses pages for longer than this without an echo.
-const FOLLOWER_GRACE: Duration = super::watch::MAX_GRACE;
+const FOLLOWER_GRACE: Duration = crate::watch::MAX_GRACE;
 const FORGET_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// This node's part in the shared log.
@@ -167,7 +168,7 @@ impl SharedLog {
             let here = read.log == purge.log && read.seq >= purge.seq;
             let over = here && self.purges.settled() >= purge.seq;
             if here { &mut reply.acknowledged } else { &mut reply.missing }.push(self.name.clone());
-            serve::name_followers(&mut reply, &self.purges, purge.seq, over);
+            purge_order::name_followers(&mut reply, &self.purges, purge.seq, over);
             match self.redis.members().await {
                 Ok(members) => {
                     let others = members.into_iter().filter(|(name, _)| *name != self.name);

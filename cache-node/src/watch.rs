@@ -11,14 +11,14 @@ use weir_proto::cache::watch_reply::Message as Said;
 use weir_proto::cache::watch_request::Message as Heard;
 use weir_proto::cache::{Follow, WatchBeat, WatchEcho, WatchHello, WatchReply, WatchRequest};
 
-use super::{Purges, message};
 use crate::error::Refusal;
 use crate::node::Parts;
+use crate::purges::{Purges, message};
 
 /// For the first message.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest an edge may go on using pages without an echo, and the longest name it may have.
-pub(super) const MAX_GRACE: Duration = Duration::from_secs(60);
+pub(crate) const MAX_GRACE: Duration = Duration::from_secs(60);
 const MAX_NAME: usize = 255;
 /// Messages that wait for the edge to read them.
 pub(crate) const AHEAD: usize = 64;

@@ -8,11 +8,10 @@ use purge::{Purge, Seq};
 use tokio::time::timeout;
 use weir_proto::cache::{PurgeReply, PurgeRequest};
 
-use super::message;
 use crate::error::Refusal;
 use crate::metrics::PurgeResult;
 use crate::node::Parts;
-use crate::purges::Purges;
+use crate::purges::{Purges, message};
 
 /// The longest a purge is waited for, whatever is asked.
 const MAX_WAIT: Duration = Duration::from_secs(30);

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::lease::Turn;
-use crate::lookup::Asked;
+use super::lease::Turn;
+use super::look_up::Asked;
 use crate::slot::Slot;
 
 /// A page has a line here exactly as long as somebody leads it.
