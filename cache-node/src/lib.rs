@@ -12,6 +12,7 @@ mod service;
 mod shared_log;
 mod slot;
 mod store;
+mod streams;
 mod watch;
 
 #[cfg(test)]
@@ -63,8 +64,8 @@ pub fn service(
     shutdown: &Shutdown,
 ) -> Result<CacheServer<Node>, RunError> {
     // Nobody reaches it but this process.
-    let parts = node::Parts::new(config.clone(), Authority::Local, metrics.clone(), shutdown.clone())?;
-    Ok(CacheServer::new(Node { parts }).max_decoding_message_size(MAX_MESSAGE))
+    let state = node::NodeState::new(config.clone(), Authority::Local, metrics.clone(), shutdown.clone())?;
+    Ok(CacheServer::new(Node { state }).max_decoding_message_size(MAX_MESSAGE))
 }
 
 /// Serves the node, and gRPC health checks, on `listener` until `shutdown` begins and the streams under way have ended. It is
@@ -76,12 +77,12 @@ pub async fn run(
     readiness: Readiness,
     shutdown: Shutdown,
 ) -> Result<(), RunError> {
-    let parts = node::Parts::new(config.clone(), config.authority(), metrics, shutdown.clone())?;
+    let state = node::NodeState::new(config.clone(), config.authority(), metrics, shutdown.clone())?;
     if config.redis.is_none() {
-        parts.purges.expect_strangers();
+        state.purges.expect_strangers();
     }
-    let (closing, starting) = (parts.closing.clone(), parts.clone());
-    let cache = CacheServer::new(Node { parts }).max_decoding_message_size(MAX_MESSAGE);
+    let (closing, starting) = (state.closing.clone(), state.clone());
+    let cache = CacheServer::new(Node { state }).max_decoding_message_size(MAX_MESSAGE);
     let (health, health_service) = tonic_health::server::health_reporter();
     say(&health, ServingStatus::NotServing).await;
     let (healthy, draining) = (health.clone(), shutdown.clone());

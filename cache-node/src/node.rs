@@ -1,45 +1,40 @@
 //! What all streams of one node share.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use admin::Authority;
 use process::shutdown::Shutdown;
-use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, WrongSetting};
-use crate::exchange::flight::Flights;
+use crate::exchange::Exchanges;
 use crate::metrics::Metrics;
 use crate::purges::Purges;
+use crate::shared_log::SharedLog;
+use crate::store::redis::Redis;
+use crate::store::redis::news::Wakeups;
 use crate::store::tiers::Tiers;
+use crate::streams::Streams;
 
-/// How often it is looked whether a drain is over.
-const DRAIN_LOOK: Duration = Duration::from_millis(20);
-
-pub(crate) struct Parts {
+pub(crate) struct NodeState {
     /// What this node is called in the answer to a purge.
     pub(crate) name: String,
     pub(crate) config: Config,
     /// Who may purge.
     pub(crate) authority: Authority,
     pub(crate) purges: Arc<Purges>,
-    pub(crate) store: Tiers,
-    pub(crate) flights: Flights,
+    /// The purge log, where the node shares it with others.
+    pub(crate) shared_log: Option<Arc<SharedLog>>,
+    pub(crate) exchanges: Exchanges,
     pub(crate) metrics: Metrics,
     pub(crate) shutdown: Shutdown,
     /// The server takes no more calls: watches end. In one process there is none, and the edge leaves by itself.
     pub(crate) closing: CancellationToken,
-    /// Streams that may still be opened.
-    pub(crate) streams: Arc<Semaphore>,
-    /// Streams that may still wait.
-    pub(crate) waiting: Semaphore,
-    /// Bytes of bodies that may still be received.
-    pub(crate) receiving: Arc<Semaphore>,
+    pub(crate) streams: Arc<Streams>,
 }
 
-impl Parts {
+impl NodeState {
     /// The settings are taken as checked; an error is a file of theirs that changed since. Must be called within a runtime.
     pub(crate) fn new(
         config: Config,
@@ -47,35 +42,44 @@ impl Parts {
         metrics: Metrics,
         shutdown: Shutdown,
     ) -> Result<Arc<Self>, WrongSetting> {
-        let name = config.name();
         let purges = Arc::new(Purges::new(config.redis.is_some(), config.watch_grace.0));
-        let parts = Arc::new(Self {
-            store: Tiers::new(&config, &name, &purges, metrics.clone())?,
-            name,
+        let wakeups = Arc::new(Wakeups::new());
+        let redis = match &config.redis {
+            None => None,
+            Some(settings) => {
+                let redis = Redis::new(settings, config.lease.0, purges.clone(), metrics.clone())?;
+                Some(Arc::new(redis))
+            }
+        };
+        let shared_log = redis.as_ref().map(|redis| {
+            let log = SharedLog::new(redis.clone(), purges.clone(), wakeups.clone(), &metrics, &config);
+            Arc::new(log)
+        });
+        let store = Tiers::new(&config, redis.clone(), purges.clone(), wakeups.clone(), metrics.clone());
+        let exchanges = Exchanges::new(
+            config.clone(),
+            Arc::new(store),
+            purges.clone(),
+            metrics.clone(),
+            shutdown.clone(),
+        );
+        let state = Arc::new(Self {
+            name: config.name(),
             authority,
             purges,
-            flights: Flights::new(config.max_waiting_per_page),
+            shared_log: shared_log.clone(),
+            exchanges,
             metrics,
             shutdown: shutdown.clone(),
             closing: CancellationToken::new(),
-            streams: Arc::new(Semaphore::new(config.max_streams)),
-            waiting: Semaphore::new(config.max_waiting),
-            receiving: Arc::new(Semaphore::new(config.max_receiving.bytes())),
+            streams: Streams::new(config.max_streams),
             config,
         });
-        let listening = parts.clone();
-        shutdown.clone().spawn(async move {
-            tokio::select! {
-                () = listening.store.listen() => {}
-                () = listening.drained(&shutdown) => {}
-            }
-            // From here on it uses nothing that a purge could reach, so that nobody needs to wait for it.
-            if let Some(log) = listening.store.shared_log() {
-                listening.purges.retire();
-                log.leave().await;
-            }
-        });
-        Ok(parts)
+        if let (Some(redis), Some(log)) = (redis, shared_log) {
+            let node = state.clone();
+            shutdown.spawn(async move { node.follow(&redis, &log, &wakeups).await });
+        }
+        Ok(state)
     }
 
     /// Resolves when the node is in touch with the purge log, or has tried for as long as it keeps pages without.
@@ -85,11 +89,20 @@ impl Parts {
         let _ = timeout(self.purges.grace(), heard).await;
     }
 
-    /// Resolves when a drain has begun and no stream is open any more.
-    async fn drained(&self, shutdown: &Shutdown) {
-        shutdown.draining().await;
-        while self.streams.available_permits() < self.config.max_streams {
-            sleep(DRAIN_LOOK).await;
+    /// Follows the news of other nodes and the log that they share, until this node has drained.
+    async fn follow(&self, redis: &Redis, log: &SharedLog, wakeups: &Wakeups) {
+        tokio::select! {
+            _ = async { tokio::join!(redis.channel().listen(wakeups), log.follow()) } => {}
+            () = self.drained() => {}
         }
+        // From here on it uses nothing that a purge could reach, so that nobody needs to wait for it.
+        self.purges.retire();
+        log.leave().await;
+    }
+
+    /// Resolves when a drain has begun and no stream is open any more.
+    async fn drained(&self) {
+        self.shutdown.draining().await;
+        self.streams.all_closed().await;
     }
 }

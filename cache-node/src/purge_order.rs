@@ -1,30 +1,27 @@
-//! `Purge`: makes a purge, and says when it is over, or who has not acknowledged it.
+//! `Purge`: makes a purge, and says when it is over, or which edges and nodes have not acknowledged it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use purge::{Purge, Seq};
+use purge::Purge;
 use tokio::time::timeout;
 use weir_proto::cache::{PurgeReply, PurgeRequest};
 
 use crate::error::Refusal;
 use crate::metrics::PurgeResult;
-use crate::node::Parts;
-use crate::purges::{Purges, message};
+use crate::node::NodeState;
+use crate::purges::message;
 
-/// The longest a purge is waited for, whatever is asked.
+/// The longest wait for acknowledgements, whatever the request asks for.
 const MAX_WAIT: Duration = Duration::from_secs(30);
-/// How often it is looked whether one that is silent has been so for long enough.
+/// How often to check whether a silent edge has been silent for its whole grace.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-/// Edges that followed this node before it started, and may come back.
-const STRANGERS: &str = "edges from before";
 
-pub(crate) async fn purge(node: &Arc<Parts>, request: PurgeRequest) -> Result<PurgeReply, Refusal> {
+pub(crate) async fn purge(node: &Arc<NodeState>, request: PurgeRequest) -> Result<PurgeReply, Refusal> {
     let began = Instant::now();
     let purge = message::purge(request.order.unwrap_or_default()).map_err(Refusal::BadPurge)?;
     let wait = Duration::from_millis(request.wait_ms.into()).min(MAX_WAIT);
-    let reply = match &node.store.shared_log() {
+    let reply = match &node.shared_log {
         None => own(node, purge, began + wait).await,
         Some(log) => match log.append(&purge).await {
             Ok(seq) => log.settle(seq, began + wait).await,
@@ -45,7 +42,7 @@ pub(crate) async fn purge(node: &Arc<Parts>, request: PurgeRequest) -> Result<Pu
 }
 
 /// In the log that this node keeps for itself.
-async fn own(node: &Parts, purge: Purge, deadline: Instant) -> PurgeReply {
+async fn own(node: &NodeState, purge: Purge, deadline: Instant) -> PurgeReply {
     let seq = node.purges.append(purge);
     let mut changes = node.purges.changes();
     while node.purges.settled() < seq && Instant::now() < deadline {
@@ -53,25 +50,6 @@ async fn own(node: &Parts, purge: Purge, deadline: Instant) -> PurgeReply {
     }
     let over = node.purges.settled() >= seq;
     let mut reply = PurgeReply { made: true, acknowledged: vec![node.name.clone()], ..PurgeReply::default() };
-    name_followers(&mut reply, &node.purges, seq, over);
+    node.purges.name_followers(&mut reply, seq, over);
     reply
-}
-
-/// Who of those that follow here has acknowledged, and, unless it is `over`, who has not.
-pub(crate) fn name_followers(reply: &mut PurgeReply, purges: &Purges, seq: Seq, over: bool) {
-    let (mut acknowledged, mut missing) = (BTreeSet::new(), BTreeSet::new());
-    for (name, place) in purges.followers() {
-        if place >= seq {
-            acknowledged.insert(name);
-        } else if !over {
-            missing.insert(name);
-        }
-    }
-    if !over {
-        missing.extend(purges.broken_off());
-        missing.extend(purges.expects_strangers().then(|| STRANGERS.to_owned()));
-    }
-    reply.missing.extend(missing.difference(&acknowledged).cloned());
-    reply.acknowledged.extend(acknowledged);
-    reply.acknowledged.sort();
 }

@@ -1,14 +1,18 @@
-//! The purge log as this node follows it: what it has reached, whether the node is in touch with it, who follows it from here.
+//! The purge log as this node follows it: what it has reached, whether the node is in touch with it, which edges follow it here.
 
 pub(crate) mod message;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use purge::{Forgotten, Log, LogId, Logged, Marks, Position, Purge, Reach, Read, Roll, Seq, Subject, Trust};
-use tokio::sync::watch as signal;
-use weir_proto::cache::Use;
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, watch as signal};
+use tokio::time::timeout;
+use weir_proto::cache::{PurgeReply, Use};
 
 use crate::entry::{Entry, Grant};
 
@@ -18,15 +22,23 @@ const MARKS: usize = 65_536;
 const TAIL: usize = 4_096;
 /// In the answer to a purge: those who may not have noticed yet that another log has begun.
 const UNAWARE: &str = "nodes from before";
+/// Edges that followed this node before it started, and may come back.
+const STRANGERS: &str = "edges from before";
+/// The longest an edge may go on using pages without an echo.
+pub(crate) const MAX_GRACE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Purges {
-    state: Mutex<State>,
+    state: Mutex<LogState>,
     /// Counts changes of the log, of trust in it, and of what followers acknowledged.
     changes: signal::Sender<u64>,
     grace: Duration,
+    /// Asks the task that follows the shared log for a beat now.
+    nudge: Notify,
+    /// The last beat failed: there is no use in waiting for the next.
+    lost: AtomicBool,
 }
 
-struct State {
+struct LogState {
     log: Log,
     marks: Marks,
     /// `None`: the log is this node's own.
@@ -40,8 +52,8 @@ struct State {
     obeyed: Option<Instant>,
 }
 
-/// What the log says at one moment, to one who follows it.
-pub(crate) struct News {
+/// What the log says at one moment, to one that follows it.
+pub(crate) struct LogNews {
     pub(crate) log: LogId,
     /// With other nodes.
     pub(crate) shared: bool,
@@ -53,7 +65,7 @@ pub(crate) struct News {
 }
 
 /// What is known at a follower's beat.
-pub(crate) struct Heard {
+pub(crate) struct BeatAnswer {
     /// How much longer the node is in touch.
     pub(crate) left: Duration,
     /// How long after the purge it came, if it acknowledges one.
@@ -65,7 +77,7 @@ impl Purges {
     pub(crate) fn new(shared: bool, grace: Duration) -> Self {
         let log = LogId::new(rand::random());
         Self {
-            state: Mutex::new(State {
+            state: Mutex::new(LogState {
                 log: Log::new(log, Seq::START, TAIL),
                 marks: Marks::new(Seq::START, MARKS),
                 trust: shared.then(|| Trust::new(grace)),
@@ -77,6 +89,8 @@ impl Purges {
             }),
             changes: signal::Sender::new(0),
             grace,
+            nudge: Notify::new(),
+            lost: AtomicBool::new(false),
         }
     }
 
@@ -123,6 +137,49 @@ impl Purges {
         self.grace
     }
 
+    /// Whether the node is in touch with the shared log. If it only has not been for a moment, waits for it, `patience` at most.
+    pub(crate) async fn in_touch(&self, patience: Duration) -> bool {
+        if self.is_live() {
+            return true;
+        }
+        let mut changes = self.changes();
+        self.nudge.notify_one();
+        let heard = async {
+            while !self.is_live() && !self.lost.load(Ordering::Relaxed) {
+                if changes.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        let _ = timeout(patience, heard).await;
+        self.is_live()
+    }
+
+    /// Resolves when a beat is asked for.
+    pub(crate) fn nudged(&self) -> Notified<'_> {
+        self.nudge.notified()
+    }
+
+    pub(crate) fn nudge(&self) {
+        self.nudge.notify_one();
+    }
+
+    /// Notes that the shared log could not be reached: nobody waits for it. Returns whether that is new.
+    pub(crate) fn lose_touch(&self) -> bool {
+        let new = !self.lost.swap(true, Ordering::Relaxed);
+        self.changed();
+        new
+    }
+
+    /// Notes that the shared log was reached.
+    pub(crate) fn touch(&self) {
+        self.lost.store(false, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_lost_touch(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
+    }
+
     /// Nothing that a purge could reach is used from here on.
     pub(crate) fn retire(&self) {
         let mut state = self.state.lock();
@@ -135,7 +192,7 @@ impl Purges {
         self.changes.subscribe()
     }
 
-    pub(crate) fn changed(&self) {
+    fn changed(&self) {
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
     }
 }
@@ -152,7 +209,7 @@ impl Purges {
         logged.seq
     }
 
-    /// Where reading goes on. `None`: nothing of the shared log has been read yet.
+    /// Where reading goes on.
     pub(crate) fn read_to(&self) -> Position {
         let state = self.state.lock();
         Position { log: state.log.id(), seq: state.log.head() }
@@ -196,7 +253,7 @@ impl Purges {
     }
 }
 
-/// Those who follow the log from here.
+/// The edges that follow the log here.
 impl Purges {
     pub(crate) fn join(&self, name: String, grace: Duration) -> u64 {
         let mut state = self.state.lock();
@@ -207,14 +264,14 @@ impl Purges {
     }
 
     /// A beat came.
-    pub(crate) fn heard(&self, follower: u64, acknowledged: Seq) -> Heard {
+    pub(crate) fn heard(&self, follower: u64, acknowledged: Seq) -> BeatAnswer {
         let (mut state, now) = (self.state.lock(), Instant::now());
         let more = state.followers.heard(follower, acknowledged, now);
         let made = state.log.made_at(acknowledged).filter(|_| more);
         let left = state.trust.as_ref().map_or(Duration::MAX, |trust| trust.left(now));
         drop(state);
         self.changed();
-        Heard { left, delay: made.map(|made| now.saturating_duration_since(made)) }
+        BeatAnswer { left, delay: made.map(|made| now.saturating_duration_since(made)) }
     }
 
     /// This node has no memory of those who followed it before it started, and nobody keeps it for it. They come back
@@ -223,7 +280,7 @@ impl Purges {
         self.state.lock().followers.expect_strangers(Instant::now() + self.grace * 2);
     }
 
-    pub(crate) fn expects_strangers(&self) -> bool {
+    fn expects_strangers(&self) -> bool {
         self.state.lock().followers.expects_strangers(Instant::now())
     }
 
@@ -243,7 +300,7 @@ impl Purges {
     }
 
     /// What a follower that has had all up to `place` must be told.
-    pub(crate) fn news(&self, place: Option<Position>) -> News {
+    pub(crate) fn news(&self, place: Option<Position>) -> LogNews {
         let state = self.state.lock();
         let log = &state.log;
         let had = place.filter(|place| place.log == log.id()).map(|place| place.seq);
@@ -252,14 +309,14 @@ impl Purges {
             Ok(purges) => (Seq::START, purges.cloned().collect()),
             Err(Forgotten) => (log.head(), Vec::new()),
         };
-        News { log: log.id(), shared: state.trust.is_some(), head: log.head(), floor, purges }
+        LogNews { log: log.id(), shared: state.trust.is_some(), head: log.head(), floor, purges }
     }
 
     /// Up to which purge nobody here uses a page from before.
     pub(crate) fn settled(&self) -> Seq {
         let now = Instant::now();
         let mut state = self.state.lock();
-        let State { log, followers, .. } = &mut *state;
+        let LogState { log, followers, .. } = &mut *state;
         followers.settled(log.head(), |time| log.made_by(time), now)
     }
 
@@ -269,13 +326,27 @@ impl Purges {
         state.followers.followers().map(|(name, acknowledged)| (name.to_owned(), acknowledged)).collect()
     }
 
-    /// Names of those who ended without a word.
-    pub(crate) fn broken_off(&self) -> Vec<String> {
-        self.state.lock().followers.broken_off().map(str::to_owned).collect()
+    /// Puts into the reply which followers have acknowledged the purge and, unless it is `over`, which have not.
+    pub(crate) fn name_followers(&self, reply: &mut PurgeReply, seq: Seq, over: bool) {
+        let (mut acknowledged, mut missing) = (BTreeSet::new(), BTreeSet::new());
+        for (name, place) in self.followers() {
+            if place >= seq {
+                acknowledged.insert(name);
+            } else if !over {
+                missing.insert(name);
+            }
+        }
+        if !over {
+            missing.extend(self.state.lock().followers.broken_off().map(str::to_owned));
+            missing.extend(self.expects_strangers().then(|| STRANGERS.to_owned()));
+        }
+        reply.missing.extend(missing.difference(&acknowledged).cloned());
+        reply.acknowledged.extend(acknowledged);
+        reply.acknowledged.sort();
     }
 }
 
-impl State {
+impl LogState {
     fn is_live(&self, now: Instant) -> bool {
         self.trust.as_ref().is_none_or(|trust| trust.is_live(now))
     }

@@ -2,20 +2,18 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use purge::{LogId, Position, Purge, REMEMBERED, Read, Seq};
-use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use weir_proto::cache::PurgeReply;
 
+use crate::config::Config;
 use crate::metrics::Metrics;
-use crate::purge_order;
 use crate::purges::Purges;
 use crate::store::redis::clock::{Clock, Reading};
-use crate::store::redis::log::{Follower, Member, Page};
-use crate::store::redis::news::Bells;
+use crate::store::redis::log::{LogPage, Member, MemberFollower};
+use crate::store::redis::news::Wakeups;
 use crate::store::redis::{Redis, Unavailable};
 
 /// Beats within one grace.
@@ -25,61 +23,39 @@ const SWEEP_EVERY: Duration = Duration::from_secs(30);
 /// How often a purge looks again at those it waits for.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// No edge uses pages for longer than this without an echo.
-const FOLLOWER_GRACE: Duration = crate::watch::MAX_GRACE;
+const FOLLOWER_GRACE: Duration = crate::purges::MAX_GRACE;
 const FORGET_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// This node's part in the shared log.
 pub(crate) struct SharedLog {
     redis: Arc<Redis>,
     purges: Arc<Purges>,
-    bells: Arc<Bells>,
+    wakeups: Arc<Wakeups>,
     metrics: Metrics,
     name: String,
     /// How long a purge is kept: longer than any page.
     keep: Duration,
     incarnation: u64,
-    /// Asks for a beat now.
-    nudge: Notify,
-    /// The last beat failed: there is no use in waiting for the next.
-    lost: AtomicBool,
 }
 
 impl SharedLog {
     pub(crate) fn new(
         redis: Arc<Redis>,
         purges: Arc<Purges>,
-        bells: Arc<Bells>,
-        metrics: Metrics,
-        name: String,
-        keep: Duration,
+        wakeups: Arc<Wakeups>,
+        metrics: &Metrics,
+        config: &Config,
     ) -> Self {
-        let (incarnation, nudge, lost) = (rand::random(), Notify::new(), AtomicBool::new(false));
-        Self { redis, purges, bells, metrics, name, keep, incarnation, nudge, lost }
-    }
-
-    /// Whether this node is in touch with the log; if it only has not been for a moment, after `patience` at most.
-    pub(crate) async fn in_touch(&self, patience: Duration) -> bool {
-        if self.purges.is_live() {
-            return true;
-        }
-        let mut changes = self.purges.changes();
-        self.nudge.notify_one();
-        let heard = async {
-            while !self.purges.is_live() && !self.lost.load(Ordering::Relaxed) {
-                if changes.changed().await.is_err() {
-                    return;
-                }
-            }
-        };
-        let _ = timeout(patience, heard).await;
-        self.purges.is_live()
+        let (metrics, name, incarnation) = (metrics.clone(), config.name(), rand::random());
+        let keep = config.max_lifetime.0 + config.max_lease.0;
+        Self { redis, purges, wakeups, metrics, name, keep, incarnation }
     }
 
     /// Follows the log for ever. What is lost on the way is read again, or everything is forgotten.
     pub(crate) async fn follow(&self) {
         self.take_over().await;
         let (mut beats, mut told) = (0, Seq::START);
-        let mut silent = Silent::default();
+        let mut silent = SilentNodes::default();
         let mut clock = Clock::default();
         let mut changes = self.purges.changes();
         loop {
@@ -94,7 +70,7 @@ impl SharedLog {
                 .await
             {
                 Ok(page) => {
-                    self.lost.store(false, Ordering::Relaxed);
+                    self.purges.touch();
                     told = settled;
                     let reading = Reading { time: page.time, sent, received: Instant::now() };
                     if page.log == read.log && clock.stepped(reading) {
@@ -107,11 +83,9 @@ impl SharedLog {
                     }
                 }
                 Err(error) => {
-                    if !self.lost.swap(true, Ordering::Relaxed) {
+                    if self.purges.lose_touch() {
                         tracing::warn!(%error, "out of touch with the purge log: pages are kept for a moment only");
                     }
-                    // Whoever waits for this beat waits no longer.
-                    self.purges.changed();
                     false
                 }
             };
@@ -128,8 +102,7 @@ impl SharedLog {
     async fn take_over(&self) {
         let mut members = self.redis.members().await;
         while members.is_err() {
-            self.lost.store(true, Ordering::Relaxed);
-            self.purges.changed();
+            self.purges.lose_touch();
             sleep(self.purges.grace() / BEATS).await;
             members = self.redis.members().await;
         }
@@ -141,7 +114,7 @@ impl SharedLog {
         {
             self.purges.inherit(follower.name, FOLLOWER_GRACE);
         }
-        self.lost.store(false, Ordering::Relaxed);
+        self.purges.touch();
     }
 
     /// Says goodbye: nobody waits for this node any more.
@@ -152,23 +125,23 @@ impl SharedLog {
     /// Writes a purge to the log.
     pub(crate) async fn append(&self, purge: &Purge) -> Result<Position, Unavailable> {
         let position = self.redis.append(purge, self.keep).await?;
-        self.nudge.notify_one();
+        self.purges.nudge();
         Ok(position)
     }
 
     /// Waits until nobody uses a page from before the purge, and tells who has acknowledged it.
     pub(crate) async fn settle(&self, purge: Position, deadline: Instant) -> PurgeReply {
         let mut changes = self.purges.changes();
-        let mut silent = Silent::default();
+        let mut silent = SilentNodes::default();
         loop {
-            let news = self.bells.acknowledged();
+            let news = self.wakeups.acknowledged();
             let mut reply = PurgeReply { made: true, ..PurgeReply::default() };
             // Should Redis lose the log meanwhile, the purge may be lost with it, and is never over.
             let read = self.purges.read_to();
             let here = read.log == purge.log && read.seq >= purge.seq;
             let over = here && self.purges.settled() >= purge.seq;
             if here { &mut reply.acknowledged } else { &mut reply.missing }.push(self.name.clone());
-            purge_order::name_followers(&mut reply, &self.purges, purge.seq, over);
+            self.purges.name_followers(&mut reply, purge.seq, over);
             match self.redis.members().await {
                 Ok(members) => {
                     let others = members.into_iter().filter(|(name, _)| *name != self.name);
@@ -193,7 +166,7 @@ impl SharedLog {
 
     fn member(&self, beats: u64, log: LogId, settled: Seq) -> Member {
         let followers = self.purges.followers().into_iter();
-        let followers = followers.map(|(name, seq)| Follower { name, acknowledged: seq.get() });
+        let followers = followers.map(|(name, seq)| MemberFollower { name, acknowledged: seq.get() });
         Member {
             beats,
             incarnation: self.incarnation,
@@ -205,7 +178,7 @@ impl SharedLog {
     }
 
     /// Returns whether there is more to read.
-    async fn take_in(&self, had: Position, page: Page, sent: Instant) -> bool {
+    async fn take_in(&self, had: Position, page: LogPage, sent: Instant) -> bool {
         let last = page.purges.last().map_or(page.head, |logged| logged.seq);
         let read = Read { head: page.head, floor: page.floor, purges: &page.purges };
         if self.purges.take_in(page.log, read, sent, last >= page.head) {
@@ -228,10 +201,10 @@ impl SharedLog {
         loop {
             tokio::select! {
                 () = &mut due => return,
-                () = self.bells.purged() => return,
-                () = self.nudge.notified() => return,
+                () = self.wakeups.purged() => return,
+                () = self.purges.nudged() => return,
                 _ = changes.changed() => {
-                    if self.purges.settled() > told && !self.lost.load(Ordering::Relaxed) {
+                    if self.purges.settled() > told && !self.purges.has_lost_touch() {
                         return;
                     }
                 }
@@ -250,12 +223,12 @@ fn sorted(mut reply: PurgeReply) -> PurgeReply {
 
 /// Since when each node's record has stood still, by this node's own clock.
 #[derive(Default)]
-struct Silent {
+struct SilentNodes {
     since: HashMap<String, (Member, Instant)>,
     swept: Option<Instant>,
 }
 
-impl Silent {
+impl SilentNodes {
     /// Puts another node and its edges into the answer.
     fn name(&mut self, reply: &mut PurgeReply, purge: Position, name: String, member: &Member) {
         let now = Instant::now();

@@ -7,53 +7,50 @@ use purge::{Position, Seq};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tonic::{Status, Streaming};
-use weir_proto::cache::watch_reply::Message as Said;
-use weir_proto::cache::watch_request::Message as Heard;
+use weir_proto::cache::watch_reply::Message as ReplyMessage;
+use weir_proto::cache::watch_request::Message as RequestMessage;
 use weir_proto::cache::{Follow, WatchBeat, WatchEcho, WatchHello, WatchReply, WatchRequest};
 
 use crate::error::Refusal;
-use crate::node::Parts;
-use crate::purges::{Purges, message};
+use crate::node::NodeState;
+use crate::purges::{MAX_GRACE, Purges, message};
 
-/// For the first message.
+/// How long to wait for the first message.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
-/// The longest an edge may go on using pages without an echo, and the longest name it may have.
-pub(crate) const MAX_GRACE: Duration = Duration::from_secs(60);
+/// The longest name of an edge.
 const MAX_NAME: usize = 255;
 /// Messages that wait for the edge to read them.
 pub(crate) const AHEAD: usize = 64;
 
-pub(crate) type Requests = Streaming<WatchRequest>;
-
 /// Serves one edge until it leaves, breaks off, or this node drains.
 pub(crate) async fn watch(
-    node: &Arc<Parts>,
-    mut requests: Requests,
+    node: &Arc<NodeState>,
+    mut requests: Streaming<WatchRequest>,
     replies: mpsc::Sender<Result<WatchReply, Status>>,
 ) -> Result<(), Refusal> {
     let hello = read_hello(&mut requests).await?;
     let grace = Duration::from_millis(hello.grace_ms.into()).min(MAX_GRACE);
     let name: String = hello.name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
-    let follower = Follower { id: node.purges.join(name, grace), purges: node.purges.clone() };
-    let mut line = Line { replies, timeout: node.config.send_timeout.0, place: None };
+    let follower = FollowerGuard { id: node.purges.join(name, grace), purges: node.purges.clone() };
+    let mut line = EdgeLine { replies, timeout: node.config.send_timeout.0, place: None };
     let mut changes = node.purges.changes();
     line.tell_news(&node.purges, hello.position.as_ref().and_then(message::place), true).await?;
     loop {
         tokio::select! {
             heard = requests.message() => match heard.map_err(Refusal::BrokenOff)?.and_then(|request| request.message) {
-                Some(Heard::Beat(WatchBeat { number, acknowledged })) => {
+                Some(RequestMessage::Beat(WatchBeat { number, acknowledged })) => {
                     let heard = node.purges.heard(follower.id, Seq::new(acknowledged));
                     if let Some(delay) = heard.delay {
                         node.metrics.acknowledged(delay);
                     }
                     let left_ms = message::millis_u32(heard.left);
-                    line.say(Said::Echo(WatchEcho { number, left_ms })).await?;
+                    line.send(ReplyMessage::Echo(WatchEcho { number, left_ms })).await?;
                 }
-                Some(Heard::Leave(_)) => {
+                Some(RequestMessage::Leave(_)) => {
                     node.purges.leave(follower.id);
                     return Ok(());
                 }
-                Some(Heard::Hello(_)) => return Err(Refusal::OutOfOrder("a second hello")),
+                Some(RequestMessage::Hello(_)) => return Err(Refusal::OutOfOrder("a second hello")),
                 None => return Ok(()),
             },
             _ = changes.changed() => {
@@ -66,36 +63,36 @@ pub(crate) async fn watch(
     }
 }
 
-async fn read_hello(requests: &mut Requests) -> Result<WatchHello, Refusal> {
+async fn read_hello(requests: &mut Streaming<WatchRequest>) -> Result<WatchHello, Refusal> {
     let first = timeout(HELLO_TIMEOUT, requests.message()).await;
     let first = first.map_err(|_| Refusal::LateLookup(HELLO_TIMEOUT))?.map_err(Refusal::BrokenOff)?;
     match first.and_then(|request| request.message) {
-        Some(Heard::Hello(hello)) => Ok(hello),
+        Some(RequestMessage::Hello(hello)) => Ok(hello),
         _ => Err(Refusal::OutOfOrder("no hello")),
     }
 }
 
-/// In the roll for as long as it lives. One that has said goodbye is out of it already.
-struct Follower {
+/// A member of the log's followers for as long as it lives. One that has said goodbye is out already.
+struct FollowerGuard {
     id: u64,
     purges: Arc<Purges>,
 }
 
-impl Drop for Follower {
+impl Drop for FollowerGuard {
     fn drop(&mut self) {
         self.purges.break_off(self.id);
     }
 }
 
 /// The way to the edge.
-struct Line {
+struct EdgeLine {
     replies: mpsc::Sender<Result<WatchReply, Status>>,
     timeout: Duration,
     /// Up to where it has been told.
     place: Option<Position>,
 }
 
-impl Line {
+impl EdgeLine {
     /// Tells what came after `place`; `first`: also if nothing did.
     async fn tell_news(
         &mut self,
@@ -107,16 +104,16 @@ impl Line {
         let same_log = place.is_some_and(|place| place.log == news.log);
         if first || !same_log || news.floor > Seq::START {
             let (log, floor) = (news.log.to_bytes().to_vec().into(), news.floor.get());
-            self.say(Said::Follow(Follow { log, floor, shared: news.shared })).await?;
+            self.send(ReplyMessage::Follow(Follow { log, floor, shared: news.shared })).await?;
         }
         for logged in &news.purges {
-            self.say(Said::Logged(message::logged(logged, Instant::now()))).await?;
+            self.send(ReplyMessage::Logged(message::logged(logged, Instant::now()))).await?;
         }
         self.place = Some(Position { log: news.log, seq: news.head });
         Ok(())
     }
 
-    async fn say(&self, message: Said) -> Result<(), Refusal> {
+    async fn send(&self, message: ReplyMessage) -> Result<(), Refusal> {
         let reply = WatchReply { message: Some(message) };
         self.replies.send_timeout(Ok(reply), self.timeout).await.map_err(|_| Refusal::SlowReader)
     }

@@ -7,40 +7,41 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::lease::Turn;
-use super::look_up::Asked;
 use crate::slot::Slot;
 
-/// A page has a line here exactly as long as somebody leads it.
-pub(crate) struct Flights {
-    lines: Mutex<HashMap<Arc<Slot>, VecDeque<Waiter>>>,
+/// The lines, by page. A page has a line exactly as long as somebody leads it. `Q` is what those who wait have asked, `T`
+/// what they are told in the end.
+pub(super) struct Flights<Q, T> {
+    lines: Mutex<HashMap<Arc<Slot>, Line<Q, T>>>,
     max_waiting: usize,
 }
 
-/// One who waits, and what it asked.
-pub(crate) struct Waiter {
-    pub(crate) asked: Arc<Asked>,
-    pub(crate) turn: oneshot::Sender<Turn>,
+type Line<Q, T> = VecDeque<Waiter<Q, T>>;
+
+/// A request that waits, and what it asked.
+pub(super) struct Waiter<Q, T> {
+    pub(super) asked: Arc<Q>,
+    pub(super) turn: oneshot::Sender<T>,
 }
 
-pub(crate) enum Joined {
+pub(super) enum Joined<T> {
     /// Nobody led: the caller does, and must see to it that `next_or_land` is called in the end.
     Leads,
-    Waits(oneshot::Receiver<Turn>),
+    Waits(oneshot::Receiver<T>),
     /// Somebody leads, and the caller would not wait.
-    Led,
+    HasLeader,
     /// Somebody leads, and too many wait already.
     Full,
 }
 
-impl Flights {
-    /// `max_waiting`: for one page.
-    pub(crate) fn new(max_waiting: usize) -> Self {
+impl<Q, T> Flights<Q, T> {
+    /// `max_waiting` bounds the line of one page.
+    pub(super) fn new(max_waiting: usize) -> Self {
         Self { lines: Mutex::default(), max_waiting }
     }
 
-    /// `waits`: join the line where somebody leads.
-    pub(crate) fn join(&self, slot: &Arc<Slot>, asked: &Arc<Asked>, waits: bool) -> Joined {
+    /// Leads the page if nobody does. If somebody does, joins the line where `waits` says so.
+    pub(super) fn join(&self, slot: &Arc<Slot>, asked: &Arc<Q>, waits: bool) -> Joined<T> {
         let mut lines = self.lines.lock();
         let mut line = match lines.entry(slot.clone()) {
             Place::Vacant(place) => {
@@ -50,7 +51,7 @@ impl Flights {
             Place::Occupied(line) => line,
         };
         if !waits {
-            return Joined::Led;
+            return Joined::HasLeader;
         }
         let line = line.get_mut();
         if line.len() >= self.max_waiting {
@@ -64,13 +65,13 @@ impl Flights {
         Joined::Waits(waits)
     }
 
-    /// The one who waits longest, of those still there.
-    pub(crate) fn next(&self, slot: &Slot) -> Option<Waiter> {
+    /// Takes the one that has waited longest out of the line, of those that are still there.
+    pub(super) fn next(&self, slot: &Slot) -> Option<Waiter<Q, T>> {
         first_present(self.lines.lock().get_mut(slot)?)
     }
 
-    /// The same. If nobody waits, nobody leads any more either.
-    pub(crate) fn next_or_land(&self, slot: &Slot) -> Option<Waiter> {
+    /// Does what `next` does. If nobody waits, nobody leads any more either.
+    pub(super) fn next_or_land(&self, slot: &Slot) -> Option<Waiter<Q, T>> {
         let mut lines = self.lines.lock();
         let next = lines.get_mut(slot).and_then(first_present);
         if next.is_none() {
@@ -79,8 +80,8 @@ impl Flights {
         next
     }
 
-    /// Takes those out of the line for whom it holds, in order. The leader stays.
-    pub(crate) fn take(&self, slot: &Slot, which: impl Fn(&Asked) -> bool) -> Vec<Waiter> {
+    /// Takes those out of the line for which `which` holds, in order. The leader stays.
+    pub(super) fn take(&self, slot: &Slot, which: impl Fn(&Q) -> bool) -> Vec<Waiter<Q, T>> {
         let mut lines = self.lines.lock();
         let Some(line) = lines.get_mut(slot) else { return Vec::new() };
         let (taken, stay) = std::mem::take(line).into_iter().partition(|waiter| which(&waiter.asked));
@@ -89,37 +90,37 @@ impl Flights {
     }
 }
 
-fn first_present(line: &mut VecDeque<Waiter>) -> Option<Waiter> {
+fn first_present<Q, T>(line: &mut Line<Q, T>) -> Option<Waiter<Q, T>> {
     std::iter::from_fn(|| line.pop_front()).find(|waiter| !waiter.turn.is_closed())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use bytes::Bytes;
-    use weir_proto::cache::Lookup;
+    use http::HeaderMap;
 
     use super::*;
     use crate::slot::Rule;
 
-    fn asked(refresh: bool) -> Arc<Asked> {
-        let lookup = Lookup { key: Bytes::from_static(b"k"), refresh, ..Lookup::default() };
-        Arc::new(Asked::new(lookup, Duration::ZERO).unwrap())
-    }
+    /// Whether the request refreshes, and a turn that says nothing.
+    type TestFlights = Flights<bool, ()>;
 
     fn slot() -> Arc<Slot> {
-        Arc::new(asked(false).slot(Rule::default()))
+        Arc::new(Slot::new(Bytes::from_static(b"k"), Rule::default(), &HeaderMap::new()))
     }
 
-    fn join(flights: &Flights, asked: &Arc<Asked>) -> oneshot::Receiver<Turn> {
+    fn join(flights: &TestFlights, asked: &Arc<bool>) -> oneshot::Receiver<()> {
         match flights.join(&slot(), asked, true) {
             Joined::Waits(turn) => turn,
             _ => panic!("somebody leads, and there is room"),
         }
     }
 
-    fn leads(flights: &Flights) -> bool {
+    fn asked(refresh: bool) -> Arc<bool> {
+        Arc::new(refresh)
+    }
+
+    fn leads(flights: &TestFlights) -> bool {
         matches!(flights.join(&slot(), &asked(false), true), Joined::Leads)
     }
 
@@ -128,7 +129,7 @@ mod tests {
         let flights = Flights::new(10);
         assert!(leads(&flights));
         assert!(!leads(&flights));
-        assert!(matches!(flights.join(&slot(), &asked(false), false), Joined::Led));
+        assert!(matches!(flights.join(&slot(), &asked(false), false), Joined::HasLeader));
         assert!(flights.next(&slot()).is_none(), "the one that joined above has left");
         assert!(!leads(&flights), "`next` leaves the leader");
         assert!(flights.next_or_land(&slot()).is_none());
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn first_come_first_served_without_those_who_left() {
+    fn first_come_first_served_without_those_that_left() {
         let flights = Flights::new(10);
         assert!(leads(&flights));
         let all: Vec<_> = (0..4).map(|_| asked(false)).collect();
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_bounded_by_those_still_there() {
+    fn a_line_is_bounded_by_those_that_are_still_there() {
         let flights = Flights::new(2);
         assert!(leads(&flights));
         let first = join(&flights, &asked(false));
@@ -162,12 +163,12 @@ mod tests {
     }
 
     #[test]
-    fn takes_whom_it_holds_for_in_order() {
+    fn takes_those_for_which_it_holds_in_order() {
         let flights = Flights::new(10);
         assert!(leads(&flights));
         let all: Vec<_> = [false, true, false, true].map(asked).into();
         let _turns: Vec<_> = all.iter().map(|asked| join(&flights, asked)).collect();
-        let taken = flights.take(&slot(), |asked| !asked.refresh);
+        let taken = flights.take(&slot(), |refresh| !refresh);
         assert!(
             taken.iter().map(|waiter| &waiter.asked).zip([&all[0], &all[2]]).all(|(a, b)| Arc::ptr_eq(a, b))
         );

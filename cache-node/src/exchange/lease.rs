@@ -1,22 +1,27 @@
-//! Leading a page in the making, with or without the store's lease: what the leader does for those who wait.
+//! Leading a page in the making, with or without the store's lease: what the leader does for those that wait.
 
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use process::shutdown::Shutdown;
 use purge::Reach;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 use weir_proto::cache::{PassReason, Use};
 
-use super::flight::Waiter;
+use super::flight::{self, Flights, Waiter};
+use super::request::LookupRequest;
+use crate::config::Config;
 use crate::entry::{Entry, Grant};
-use crate::metrics::LeaseEvent;
-use crate::node::Parts;
+use crate::metrics::{LeaseEvent, Metrics};
+use crate::purges::Purges;
 use crate::slot::Slot;
+use crate::store::tiers::Tiers;
 use crate::store::{Looked, Put, Release, Token};
 
-/// What one who waits is told in the end.
-pub(crate) enum Turn {
+/// What a request that waits is told in the end.
+pub(super) enum Turn {
     Found(Arc<Entry>, Use),
     Pass(PassReason, Duration),
     /// The leader is gone: lead now.
@@ -25,10 +30,31 @@ pub(crate) enum Turn {
     Again,
 }
 
+/// How a request joined the page it asks for.
+pub(super) enum Joined {
+    Leads(Lead),
+    Waits(oneshot::Receiver<Turn>),
+    /// Somebody leads, and the request would not wait.
+    HasLeader,
+    /// Somebody leads, and too many wait already.
+    Full,
+}
+
+/// What all leads of a node work with.
+pub(super) struct Leads {
+    pub(super) store: Arc<Tiers>,
+    flights: Flights<LookupRequest, Turn>,
+    purges: Arc<Purges>,
+    metrics: Metrics,
+    shutdown: Shutdown,
+    renew_every: Duration,
+    max_lease: Duration,
+}
+
 /// The right to make a page, on this node: one at a time per slot. However it ends, also by a panic, dropping it passes it
 /// on to the next in line; the store's lease goes along.
-pub(crate) struct Lead {
-    node: Arc<Parts>,
+pub(super) struct Lead {
+    all: Arc<Leads>,
     slot: Arc<Slot>,
     lease: Option<Lease>,
 }
@@ -46,53 +72,82 @@ struct Lease {
 }
 
 /// The holder had the lease for as long as one may.
-pub(crate) struct Ended;
+pub(super) struct Ended;
 
-impl Lead {
-    /// Only for one whom `Flights::join` told that it leads.
-    pub(crate) fn new(node: Arc<Parts>, slot: Arc<Slot>) -> Self {
-        Self { node, slot, lease: None }
+impl Leads {
+    pub(super) fn new(
+        config: &Config,
+        store: Arc<Tiers>,
+        purges: Arc<Purges>,
+        metrics: Metrics,
+        shutdown: Shutdown,
+    ) -> Arc<Self> {
+        let flights = Flights::new(config.max_waiting_per_page);
+        let (renew_every, max_lease) = (config.lease.0 / 3, config.max_lease.0);
+        Arc::new(Self { store, flights, purges, metrics, shutdown, renew_every, max_lease })
     }
 
-    pub(crate) fn slot(&self) -> &Slot {
+    /// Leads the page if nobody does. If somebody does, waits in line where `waits` says so.
+    pub(super) fn join(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        asked: &Arc<LookupRequest>,
+        waits: bool,
+    ) -> Joined {
+        match self.flights.join(slot, asked, waits) {
+            flight::Joined::Leads => {
+                Joined::Leads(Lead { all: self.clone(), slot: slot.clone(), lease: None })
+            }
+            flight::Joined::Waits(turn) => Joined::Waits(turn),
+            flight::Joined::HasLeader => Joined::HasLeader,
+            flight::Joined::Full => Joined::Full,
+        }
+    }
+
+    fn lease(&self, token: Token) -> Lease {
+        let now = Instant::now();
+        let (grant, granted) = (self.purges.grant(), now.into());
+        Lease { token, renewed: now, ends: now + self.max_lease, grant, granted }
+    }
+}
+
+impl Lead {
+    pub(super) fn slot(&self) -> &Slot {
         &self.slot
     }
 
-    pub(crate) fn has_lease(&self) -> bool {
+    pub(super) fn has_lease(&self) -> bool {
         self.lease.is_some()
     }
 
     /// Where the purge log stood when the lease was given. `None`: there is no lease.
-    pub(crate) fn grant(&self) -> Option<Grant> {
+    pub(super) fn grant(&self) -> Option<Grant> {
         self.lease.as_ref().map(|lease| lease.grant)
     }
 
     /// Asks the store for the page or the lease.
-    pub(crate) async fn ask(&mut self) -> Looked {
+    pub(super) async fn ask(&mut self) -> Looked {
         let token = Token::random();
-        let looked = self.node.store.look_up(&self.slot, token).await;
+        let looked = self.all.store.look_up(&self.slot, token).await;
         if matches!(looked, Looked::Granted(_)) {
-            let now = Instant::now();
-            let ends = now + self.node.config.max_lease.0;
-            let (grant, granted) = (self.node.purges.grant(), now.into());
-            self.lease = Some(Lease { token, renewed: now, ends, grant, granted });
-            self.node.metrics.lease(LeaseEvent::Granted);
+            self.lease = Some(self.all.lease(token));
+            self.all.metrics.lease(LeaseEvent::Granted);
         }
         looked
     }
 
     /// Does the holder's work, and keeps the lease alive meanwhile.
-    pub(crate) async fn alive_for<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Ended> {
+    pub(super) async fn alive_for<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Ended> {
         let mut work = pin!(work);
         loop {
             let Some(Lease { renewed, ends, .. }) = self.lease else { return Err(Ended) };
             tokio::select! {
                 biased;
                 () = sleep_until(ends) => {
-                    self.node.metrics.lease(LeaseEvent::Expired);
+                    self.all.metrics.lease(LeaseEvent::Expired);
                     return Err(Ended);
                 }
-                () = sleep_until(renewed + self.node.config.lease.0 / 3) => self.renew().await,
+                () = sleep_until(renewed + self.all.renew_every) => self.renew().await,
                 done = &mut work => return Ok(done),
             }
         }
@@ -101,44 +156,44 @@ impl Lead {
     async fn renew(&mut self) {
         let Some(lease) = &mut self.lease else { return };
         lease.renewed = Instant::now();
-        if !self.node.store.renew(&self.slot, lease.token).await {
+        if !self.all.store.renew(&self.slot, lease.token).await {
             // The page is still made: the stream's own visitor wants it. Its store will be refused.
-            self.node.metrics.lease(LeaseEvent::Lost);
+            self.all.metrics.lease(LeaseEvent::Lost);
         }
     }
 
-    /// Tells all who wait.
-    pub(crate) fn tell_all(&self, turn: impl Fn() -> Turn) {
-        for waiter in self.node.flights.take(&self.slot, |_| true) {
+    /// Tells all that wait.
+    pub(super) fn tell_all(&self, turn: impl Fn() -> Turn) {
+        for waiter in self.all.flights.take(&self.slot, |_| true) {
             let _ = waiter.turn.send(turn());
         }
     }
 
-    /// Gives a stale entry to those whom it serves; who refreshes goes on waiting.
-    pub(crate) fn serve_stale(&self, entry: &Arc<Entry>) {
-        for waiter in self.node.flights.take(&self.slot, |asked| !asked.refresh) {
+    /// Gives a stale entry to those that it serves. A refresh goes on waiting.
+    pub(super) fn serve_stale(&self, entry: &Arc<Entry>) {
+        for waiter in self.all.flights.take(&self.slot, |asked| !asked.refresh) {
             let _ = waiter.turn.send(Turn::Found(entry.clone(), Use::Stale));
         }
     }
 
-    /// Ends the lease with a whole page. Those who waited for this very page get it, however short its life; those of
+    /// Ends the lease with a whole page. Those that waited for this very page get it, however short its life; those of
     /// another variant ask again.
-    pub(crate) async fn store(mut self, entry: Entry) -> Put {
+    pub(super) async fn store(mut self, entry: Entry) -> Put {
         let Some(lease) = self.lease.take() else { return Put::LeaseLost };
         let entry = Arc::new(entry);
-        let reach = |entry: &Entry| self.node.purges.reach(entry, std::time::Instant::now());
+        let reach = |entry: &Entry| self.all.purges.reach(entry, std::time::Instant::now());
         let put = match reach(&entry) {
             Reach::Gone => {
-                self.node.store.release(&self.slot, lease.token, Release::Free).await;
+                self.all.store.release(&self.slot, lease.token, Release::Free).await;
                 Put::Purged
             }
-            Reach::Untouched | Reach::Stale(_) => self.node.store.put(&self.slot, lease.token, &entry).await,
+            Reach::Untouched | Reach::Stale(_) => self.all.store.put(&self.slot, lease.token, &entry).await,
         };
         let untouched = reach(&entry) == Reach::Untouched;
         let rule = entry.slot().rule();
-        for waiter in self.node.flights.take(&self.slot, |_| true) {
+        for waiter in self.all.flights.take(&self.slot, |_| true) {
             let same_page = waiter.asked.slot(rule.clone()) == *entry.slot();
-            // One who asked before the page began to be made asked before any purge that has reached it.
+            // A request that came before the page began to be made came before any purge that has reached it.
             let may_have_it = untouched || waiter.asked.at <= lease.granted;
             let turn = if put != Put::LeaseLost && same_page && may_have_it {
                 Turn::Found(entry.clone(), Use::Fresh)
@@ -150,17 +205,17 @@ impl Lead {
         put
     }
 
-    /// Ends the lease: the page may not be stored. All who wait go past the cache, and so do others for that long.
-    pub(crate) async fn uncacheable(self, pass_for: Duration) {
+    /// Ends the lease: the page may not be stored. All that wait bypass the cache, and so do others for `pass_for`.
+    pub(super) async fn uncacheable(self, pass_for: Duration) {
         self.tell_all(|| Turn::Pass(PassReason::UncacheableReply, pass_for));
         let then = if pass_for.is_zero() { Release::Free } else { Release::Pass(pass_for) };
         self.release(then).await;
     }
 
-    /// Ends the lease: the application failed. All who wait get what may be used then, or go themselves.
-    pub(crate) async fn failed(self) {
-        let fallback = self.node.store.known(&self.slot).entry();
-        for waiter in self.node.flights.take(&self.slot, |_| true) {
+    /// Ends the lease: the application failed. All that wait get what may be used then, or go themselves.
+    pub(super) async fn failed(self) {
+        let fallback = self.all.store.known(&self.slot).entry();
+        for waiter in self.all.flights.take(&self.slot, |_| true) {
             let turn = match &fallback {
                 Some(entry) if !waiter.asked.refresh => Turn::Found(entry.clone(), Use::OnError),
                 _ => Turn::Pass(PassReason::HolderFailed, Duration::ZERO),
@@ -172,13 +227,13 @@ impl Lead {
 
     async fn release(mut self, then: Release) {
         if let Some(lease) = self.lease.take() {
-            self.node.store.release(&self.slot, lease.token, then).await;
+            self.all.store.release(&self.slot, lease.token, then).await;
         }
     }
 
-    fn pass_on(&self, waiter: Waiter, lease: Option<Lease>) {
-        let lead = Self { node: self.node.clone(), slot: self.slot.clone(), lease };
-        // One who left in this moment drops it, which passes it on again.
+    fn pass_on(&self, waiter: Waiter<LookupRequest, Turn>, lease: Option<Lease>) {
+        let lead = Self { all: self.all.clone(), slot: self.slot.clone(), lease };
+        // One that left in this moment drops it, which passes it on again.
         let _ = waiter.turn.send(Turn::Lead(lead));
     }
 }
@@ -186,26 +241,24 @@ impl Lead {
 impl Drop for Lead {
     fn drop(&mut self) {
         let Some(lease) = self.lease.take() else {
-            if let Some(waiter) = self.node.flights.next_or_land(&self.slot) {
+            if let Some(waiter) = self.all.flights.next_or_land(&self.slot) {
                 self.pass_on(waiter, None);
             }
             return;
         };
-        if let Some(waiter) = self.node.flights.next(&self.slot) {
-            self.node.metrics.lease(LeaseEvent::HandedOver);
-            let now = Instant::now();
-            let ends = now + self.node.config.max_lease.0;
-            let (grant, granted) = (self.node.purges.grant(), now.into());
-            return self.pass_on(waiter, Some(Lease { ends, grant, granted, ..lease }));
+        if let Some(waiter) = self.all.flights.next(&self.slot) {
+            self.all.metrics.lease(LeaseEvent::HandedOver);
+            let renewed = lease.renewed;
+            return self.pass_on(waiter, Some(Lease { renewed, ..self.all.lease(lease.token) }));
         }
         // Leads on until the store has the lease back, so that nobody here asks for it before.
-        let lead = Self { node: self.node.clone(), slot: self.slot.clone(), lease: None };
+        let lead = Self { all: self.all.clone(), slot: self.slot.clone(), lease: None };
         let release = async move {
-            lead.node.store.release(&lead.slot, lease.token, Release::Free).await;
+            lead.all.store.release(&lead.slot, lease.token, Release::Free).await;
         };
         // Without a runtime the process ends, and the lease by its time limit.
         if tokio::runtime::Handle::try_current().is_ok() {
-            self.node.shutdown.spawn(release);
+            self.all.shutdown.spawn(release);
         }
     }
 }

@@ -12,65 +12,140 @@ use tonic::Streaming;
 use weir_proto::cache::exchange_request::Message;
 use weir_proto::cache::{EntryHead, ExchangeRequest, GiveUp, Why};
 
+use super::Exchanges;
 use super::lease::Lead;
-use super::look_up::Asked;
 use super::replies::Replies;
+use super::request::LookupRequest;
 use crate::entry::Entry;
 use crate::error::Refusal;
 use crate::metrics::StoreResult;
-use crate::node::Parts;
 use crate::slot::Rule;
 use crate::store::Put;
 
-pub(crate) type Requests = Streaming<ExchangeRequest>;
-
-/// How long a page that can never be stored goes past the cache: nobody should stand in line for it.
+/// How long requests for a page that can never be stored bypass the cache: nobody should stand in line for it.
 const UNFIT_PASS: Duration = Duration::from_secs(10);
+const LEASE_LOST: &str = "the lease was lost: another request makes this page by now";
 
-/// Holds the lease until the edge has stored the page, gives up, or leaves.
-pub(crate) async fn hold(
-    node: &Parts,
-    asked: &Asked,
-    mut lead: Lead,
-    requests: &mut Requests,
-    replies: &Replies,
-) -> Result<(), Refusal> {
-    let mut page = None;
-    loop {
-        let message = tokio::select! {
-            biased;
-            message = lead.alive_for(requests.message()) => message,
-            // An edge may leave right after its last message, which has arrived then.
-            () = replies.closed() => Ok(requests.message().now_or_never().unwrap_or(Ok(None))),
-        };
-        let Ok(message) = message else {
-            drop(lead);
-            return refuse_late(node, requests, replies).await;
-        };
-        // The edge left or broke off: dropping the lead hands it over, and what came of the page is forgotten.
-        let Some(message) = message.map_err(Refusal::BrokenOff)? else { return Ok(()) };
-        let receiving = match message.message {
-            Some(Message::GiveUp(give_up)) => return gave_up(node, lead, give_up).await,
-            Some(Message::Store(head)) if page.is_none() => Receiving::begin(node, head).map(Some),
-            Some(Message::Chunk(chunk)) => match page.take() {
-                Some(page) => Receiving::push(page, node, &chunk).map(Some),
-                None => return Err(Refusal::OutOfOrder("a chunk before the store")),
-            },
-            Some(Message::End(_)) => match page {
-                Some(page) => return store(node, asked, lead, page, replies).await,
-                None => return Err(Refusal::OutOfOrder("an end before the store")),
-            },
-            _ => return Err(Refusal::OutOfOrder("neither a store nor a give_up")),
-        };
-        match receiving {
-            Ok(receiving) => page = receiving,
-            Err(unfit) => return refuse_page(node, lead, unfit, replies).await,
+/// A stream whose request holds the lease.
+pub(super) struct Holder<'a> {
+    pub(super) node: &'a Exchanges,
+    pub(super) request: &'a LookupRequest,
+    pub(super) replies: &'a Replies,
+}
+
+impl Holder<'_> {
+    /// Serves the stream until the edge has stored the page, gives up, or leaves.
+    pub(super) async fn serve(
+        self,
+        mut lead: Lead,
+        mut requests: Streaming<ExchangeRequest>,
+    ) -> Result<(), Refusal> {
+        let mut page = None;
+        loop {
+            let message = tokio::select! {
+                biased;
+                message = lead.alive_for(requests.message()) => message,
+                // An edge may leave right after its last message, which has arrived then.
+                () = self.replies.closed() => Ok(requests.message().now_or_never().unwrap_or(Ok(None))),
+            };
+            let Ok(message) = message else {
+                drop(lead);
+                return self.refuse_late(&mut requests).await;
+            };
+            // The edge left or broke off: dropping the lead hands it over, and what came of the page is forgotten.
+            let Some(message) = message.map_err(Refusal::BrokenOff)? else { return Ok(()) };
+            let receiving = match message.message {
+                Some(Message::GiveUp(give_up)) => return self.gave_up(lead, give_up).await,
+                Some(Message::Store(head)) if page.is_none() => {
+                    ReceivedPage::begin(self.node, head).map(Some)
+                }
+                Some(Message::Chunk(chunk)) => match page.take() {
+                    Some(page) => ReceivedPage::push(page, self.node, &chunk).map(Some),
+                    None => return Err(Refusal::OutOfOrder("a chunk before the store")),
+                },
+                Some(Message::End(_)) => match page {
+                    Some(page) => return self.store(lead, page).await,
+                    None => return Err(Refusal::OutOfOrder("an end before the store")),
+                },
+                _ => return Err(Refusal::OutOfOrder("neither a store nor a give_up")),
+            };
+            match receiving {
+                Ok(receiving) => page = receiving,
+                Err(unfit) => return self.refuse_page(lead, unfit).await,
+            }
         }
+    }
+
+    async fn store(&self, lead: Lead, page: ReceivedPage) -> Result<(), Refusal> {
+        let slot = self.request.slot(page.rule);
+        let body = page.body.into_boxed_slice().into();
+        let Some(grant) = lead.grant() else {
+            self.node.metrics.store(StoreResult::LeaseLost);
+            return self.replies.stored(false, LEASE_LOST).await;
+        };
+        let max_lifetime = self.node.config.max_lifetime.0;
+        let entry = Entry::new(slot, page.head, body, page.arrived, max_lifetime, grant);
+        let over = entry.use_at(Instant::now()).is_none();
+        let (result, kept, detail) = match lead.store(entry).await {
+            Put::Kept if over => (StoreResult::Expired, false, "its lifetime is over"),
+            Put::Kept => (StoreResult::Kept, true, ""),
+            Put::TooManyVariants => {
+                (StoreResult::TooManyVariants, false, "too many variants of this page are stored")
+            }
+            Put::LeaseLost => (StoreResult::LeaseLost, false, LEASE_LOST),
+            Put::Purged => (StoreResult::Purged, false, "it was purged while it was made"),
+        };
+        self.node.metrics.store(result);
+        self.replies.stored(kept, detail).await
+    }
+
+    async fn gave_up(&self, lead: Lead, give_up: GiveUp) -> Result<(), Refusal> {
+        match give_up.why() {
+            Why::Uncacheable => {
+                self.node.metrics.store(StoreResult::Uncacheable);
+                let pass_for = Duration::from_millis(give_up.pass_ms).min(self.node.config.max_lifetime.0);
+                lead.uncacheable(pass_for).await;
+            }
+            Why::Failed | Why::Unspecified => {
+                self.node.metrics.store(StoreResult::Failed);
+                lead.failed().await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn refuse_page(&self, lead: Lead, unfit: Unfit) -> Result<(), Refusal> {
+        let (result, pass_for, detail) = match unfit {
+            Unfit::TooLarge => (StoreResult::TooLarge, UNFIT_PASS, "it is larger than the node's max_object"),
+            Unfit::Busy => {
+                (StoreResult::Busy, Duration::ZERO, "the node receives as much as its max_receiving allows")
+            }
+            Unfit::InvalidVary => (StoreResult::InvalidVary, UNFIT_PASS, "its Vary would match no request"),
+        };
+        self.node.metrics.store(result);
+        lead.uncacheable(pass_for).await;
+        self.replies.stored(false, detail).await
+    }
+
+    /// The lease went to the next: refuses what the late holder still sends, for a bounded time.
+    async fn refuse_late(&self, requests: &mut Streaming<ExchangeRequest>) -> Result<(), Refusal> {
+        let deadline = Instant::now() + self.node.config.max_lease.0;
+        while let Ok(Ok(Some(request))) = timeout_at(deadline, requests.message()).await {
+            match request.message {
+                Some(Message::End(_)) => {
+                    self.node.metrics.store(StoreResult::LeaseLost);
+                    return self.replies.stored(false, LEASE_LOST).await;
+                }
+                Some(Message::GiveUp(_)) => return Ok(()),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }
 
 /// A page on its way in.
-struct Receiving {
+struct ReceivedPage {
     head: EntryHead,
     rule: Rule,
     /// When the head came: the age it tells counts from then.
@@ -80,15 +155,15 @@ struct Receiving {
     share: Option<OwnedSemaphorePermit>,
 }
 
-/// Why a page is not taken: nobody's fault, the edge's visitor gets it all the same.
+/// Why a page is not taken. It is nobody's fault: the edge's visitor gets it all the same.
 enum Unfit {
     TooLarge,
     Busy,
     InvalidVary,
 }
 
-impl Receiving {
-    fn begin(node: &Parts, head: EntryHead) -> Result<Self, Unfit> {
+impl ReceivedPage {
+    fn begin(node: &Exchanges, head: EntryHead) -> Result<Self, Unfit> {
         let rule = Rule::new(&head.vary).map_err(|_| Unfit::InvalidVary)?;
         let head = EntryHead { vary: rule.names(), ..head };
         if head.encoded_len() > node.config.max_object.bytes() {
@@ -99,7 +174,7 @@ impl Receiving {
         Ok(Self { head, rule, arrived: Instant::now(), body: Vec::new(), share: None })
     }
 
-    fn push(mut self, node: &Parts, chunk: &[u8]) -> Result<Self, Unfit> {
+    fn push(mut self, node: &Exchanges, chunk: &[u8]) -> Result<Self, Unfit> {
         if self.body.len() + chunk.len() > node.config.max_object.bytes() {
             return Err(Unfit::TooLarge);
         }
@@ -115,78 +190,4 @@ impl Receiving {
 
 fn share_of(receiving: &Arc<Semaphore>, bytes: usize) -> Option<OwnedSemaphorePermit> {
     receiving.clone().try_acquire_many_owned(u32::try_from(bytes).ok()?).ok()
-}
-
-async fn store(
-    node: &Parts,
-    asked: &Asked,
-    lead: Lead,
-    page: Receiving,
-    replies: &Replies,
-) -> Result<(), Refusal> {
-    let slot = asked.slot(page.rule);
-    let body = page.body.into_boxed_slice().into();
-    let Some(grant) = lead.grant() else {
-        node.metrics.store(StoreResult::LeaseLost);
-        return replies.stored(false, LEASE_LOST).await;
-    };
-    let entry = Entry::new(slot, page.head, body, page.arrived, node.config.max_lifetime.0, grant);
-    let over = entry.use_at(Instant::now()).is_none();
-    let (result, kept, detail) = match lead.store(entry).await {
-        Put::Kept if over => (StoreResult::Expired, false, "its lifetime is over"),
-        Put::Kept => (StoreResult::Kept, true, ""),
-        Put::TooManyVariants => {
-            (StoreResult::TooManyVariants, false, "too many variants of this page are stored")
-        }
-        Put::LeaseLost => (StoreResult::LeaseLost, false, LEASE_LOST),
-        Put::Purged => (StoreResult::Purged, false, "it was purged while it was made"),
-    };
-    node.metrics.store(result);
-    replies.stored(kept, detail).await
-}
-
-const LEASE_LOST: &str = "the lease was lost: somebody else makes this page by now";
-
-async fn gave_up(node: &Parts, lead: Lead, give_up: GiveUp) -> Result<(), Refusal> {
-    match give_up.why() {
-        Why::Uncacheable => {
-            node.metrics.store(StoreResult::Uncacheable);
-            let pass_for = Duration::from_millis(give_up.pass_ms).min(node.config.max_lifetime.0);
-            lead.uncacheable(pass_for).await;
-        }
-        Why::Failed | Why::Unspecified => {
-            node.metrics.store(StoreResult::Failed);
-            lead.failed().await;
-        }
-    }
-    Ok(())
-}
-
-async fn refuse_page(node: &Parts, lead: Lead, unfit: Unfit, replies: &Replies) -> Result<(), Refusal> {
-    let (result, pass_for, detail) = match unfit {
-        Unfit::TooLarge => (StoreResult::TooLarge, UNFIT_PASS, "it is larger than the node's max_object"),
-        Unfit::Busy => {
-            (StoreResult::Busy, Duration::ZERO, "the node receives as much as its max_receiving allows")
-        }
-        Unfit::InvalidVary => (StoreResult::InvalidVary, UNFIT_PASS, "its Vary would match no request"),
-    };
-    node.metrics.store(result);
-    lead.uncacheable(pass_for).await;
-    replies.stored(false, detail).await
-}
-
-/// The lease went to the next: whatever the late holder still sends is refused, and for how long is bounded too.
-async fn refuse_late(node: &Parts, requests: &mut Requests, replies: &Replies) -> Result<(), Refusal> {
-    let deadline = Instant::now() + node.config.max_lease.0;
-    while let Ok(Ok(Some(request))) = timeout_at(deadline, requests.message()).await {
-        match request.message {
-            Some(Message::End(_)) => {
-                node.metrics.store(StoreResult::LeaseLost);
-                return replies.stored(false, LEASE_LOST).await;
-            }
-            Some(Message::GiveUp(_)) => return Ok(()),
-            _ => {}
-        }
-    }
-    Ok(())
 }

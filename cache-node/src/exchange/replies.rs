@@ -19,29 +19,29 @@ const CHUNK: usize = 64 * 1024;
 /// Messages that wait for the edge to read them.
 pub(crate) const AHEAD: usize = 4;
 
-pub(crate) struct Replies {
+pub(super) struct Replies {
     sender: mpsc::Sender<Result<ExchangeReply, Status>>,
     timeout: Duration,
     waits: bool,
 }
 
 impl Replies {
-    pub(crate) fn new(sender: mpsc::Sender<Result<ExchangeReply, Status>>, timeout: Duration) -> Self {
+    pub(super) fn new(sender: mpsc::Sender<Result<ExchangeReply, Status>>, timeout: Duration) -> Self {
         Self { sender, timeout, waits: false }
     }
 
     /// Resolves when the edge has left.
-    pub(crate) async fn closed(&self) {
+    pub(super) async fn closed(&self) {
         self.sender.closed().await;
     }
 
     /// Whether the edge was told to wait.
-    pub(crate) fn waited(&self) -> bool {
+    pub(super) fn waited(&self) -> bool {
         self.waits
     }
 
     /// Tells the edge to wait, once.
-    pub(crate) async fn wait(&mut self) -> Result<(), Refusal> {
+    pub(super) async fn wait(&mut self) -> Result<(), Refusal> {
         if self.waits {
             return Ok(());
         }
@@ -49,8 +49,8 @@ impl Replies {
         self.send(Message::Wait(Wait {})).await
     }
 
-    /// `lease`: by what right the edge makes the page anew, if it does.
-    pub(crate) async fn found(
+    /// Sends an entry. `lease`: by what right the edge refreshes the page, if it does.
+    pub(super) async fn found(
         &self,
         entry: &Arc<Entry>,
         usage: Use,
@@ -74,21 +74,21 @@ impl Replies {
         self.send(Message::End(End {})).await
     }
 
-    pub(crate) async fn lease(&self, grant: Option<Grant>) -> Result<(), Refusal> {
+    pub(super) async fn lease(&self, grant: Option<Grant>) -> Result<(), Refusal> {
         let position = grant.map(|grant| message::position(grant, std::time::Instant::now()));
         self.send(Message::Lease(Lease { position })).await
     }
 
-    pub(crate) async fn pass(&self, reason: PassReason, pass_for: Duration) -> Result<(), Refusal> {
+    pub(super) async fn pass(&self, reason: PassReason, pass_for: Duration) -> Result<(), Refusal> {
         self.send(Message::Pass(Pass { reason: reason.into(), for_ms: millis(pass_for) })).await
     }
 
-    pub(crate) async fn stored(&self, kept: bool, detail: &str) -> Result<(), Refusal> {
+    pub(super) async fn stored(&self, kept: bool, detail: &str) -> Result<(), Refusal> {
         self.send(Message::Stored(Stored { kept, detail: detail.to_owned() })).await
     }
 
     /// The last message.
-    pub(crate) async fn refuse(&self, refusal: Refusal) {
+    pub(super) async fn refuse(&self, refusal: Refusal) {
         let _ = self.sender.send_timeout(Err(refusal.into()), self.timeout).await;
     }
 

@@ -1,6 +1,6 @@
 //! The store in this process: bounded by weight, and gone with it.
 
-mod page;
+mod variants;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -14,7 +14,7 @@ use quick_cache::{OptionsBuilder, Weighter};
 use tokio::time::Instant;
 use weir_proto::cache::Use;
 
-use self::page::{Limits, Page};
+use self::variants::{Limits, Variants};
 use super::{Looked, Put, Release, Store, Token};
 use crate::config::Config;
 use crate::entry::Entry;
@@ -28,9 +28,9 @@ const LARGEST_PER_SHARD: u64 = 8;
 const MAX_SHARDS: u64 = 16;
 
 pub(crate) struct Memory {
-    pages: Cache<Bytes, Arc<Page>, ByWeight, ahash::RandomState>,
+    pages: Cache<Bytes, Arc<Variants>, ByWeight, ahash::RandomState>,
     /// Also taken to change a page, so that no change is lost. Lookups do not take it.
-    leases: Mutex<HashMap<Slot, Held>>,
+    leases: Mutex<HashMap<Slot, MemoryLease>>,
     limits: Limits,
     lease: Duration,
     purges: Arc<Purges>,
@@ -56,7 +56,7 @@ impl Known {
     }
 }
 
-struct Held {
+struct MemoryLease {
     token: Token,
     until: Instant,
 }
@@ -64,8 +64,8 @@ struct Held {
 #[derive(Clone)]
 struct ByWeight;
 
-impl Weighter<Bytes, Arc<Page>> for ByWeight {
-    fn weight(&self, key: &Bytes, page: &Arc<Page>) -> u64 {
+impl Weighter<Bytes, Arc<Variants>> for ByWeight {
+    fn weight(&self, key: &Bytes, page: &Arc<Variants>) -> u64 {
         (key.len() + page.weight()) as u64
     }
 }
@@ -119,7 +119,7 @@ impl Memory {
     pub(crate) fn learn_rule(&self, key: &Bytes, rule: &Rule) {
         let _changing = self.leases.lock();
         if self.pages.get(key).is_none_or(|page| page.rule() != rule) {
-            self.pages.insert(key.clone(), Arc::new(Page::new(rule.clone())));
+            self.pages.insert(key.clone(), Arc::new(Variants::new(rule.clone())));
         }
     }
 
@@ -144,7 +144,7 @@ impl Memory {
         (self.pages.len(), self.pages.weight())
     }
 
-    fn is_full(&self, page: &Page, slot: &Slot) -> bool {
+    fn is_full(&self, page: &Variants, slot: &Slot) -> bool {
         page.is_full_for(slot, self.limits.variants, |entry| self.purges.usage(entry).is_some())
     }
 
@@ -153,7 +153,7 @@ impl Memory {
         if leases.get(slot).is_some_and(|held| now < held.until) {
             return false;
         }
-        leases.insert(slot.clone(), Held { token, until: now + self.lease });
+        leases.insert(slot.clone(), MemoryLease { token, until: now + self.lease });
         true
     }
 
@@ -161,13 +161,13 @@ impl Memory {
         let key = entry.slot().key();
         let old = self.pages.get(key);
         let is_alive = |entry: &Entry| self.purges.usage(entry).is_some();
-        let page = Page::with(old.as_deref(), entry, self.limits, is_alive);
+        let page = Variants::with(old.as_deref(), entry, self.limits, is_alive);
         self.pages.insert(key.clone(), Arc::new(page));
     }
 
     fn insert_mark(&self, key: &Bytes, pass_for: Duration) {
         let old = self.pages.get(key);
-        let page = Page::passed(old.as_deref(), Instant::now() + pass_for);
+        let page = Variants::passed(old.as_deref(), Instant::now() + pass_for);
         self.pages.insert(key.clone(), Arc::new(page));
     }
 }

@@ -4,12 +4,14 @@
 //! `weir:{HASH}:lease:HASH`. Names are hashes, so no byte of a URL gets into one; the record holds the whole key. All
 //! lengths of time are relative, counted by Redis.
 
+mod address;
 mod breaker;
 pub(crate) mod clock;
 mod fault;
 mod link;
 pub(crate) mod log;
 pub(crate) mod news;
+mod ping;
 mod script;
 mod sentinels;
 pub(crate) mod servers;
@@ -44,8 +46,8 @@ const LEASE_CONNECTIONS: u32 = 1;
 pub(crate) struct Redis {
     entries: Link,
     leases: Link,
-    scripts: Scripts,
-    log: log::Scripts,
+    scripts: StoreScripts,
+    log: log::LogScripts,
     purges: Arc<Purges>,
     breaker: Mutex<Breaker>,
     channel: Channel,
@@ -67,7 +69,7 @@ pub(crate) enum Unavailable {
     Foreign,
 }
 
-struct Scripts {
+struct StoreScripts {
     look_up: Script,
     put: Script,
     renew: Script,
@@ -94,13 +96,13 @@ impl Redis {
         Ok(Self {
             entries: link(config.connections),
             leases: link(LEASE_CONNECTIONS),
-            scripts: Scripts {
+            scripts: StoreScripts {
                 look_up: Script::new(include_str!("redis/look_up.lua")),
                 put: Script::new(include_str!("redis/put.lua")),
                 renew: Script::new(include_str!("redis/renew.lua")),
                 release: Script::new(include_str!("redis/release.lua")),
             },
-            log: log::Scripts::new(),
+            log: log::LogScripts::new(),
             purges,
             breaker: Mutex::default(),
             channel: Channel::new(servers, &config.prefix, config.connect_timeout.0),
@@ -209,10 +211,10 @@ impl Redis {
         Unavailable::Foreign
     }
 
-    fn names(&self, slot: &Slot) -> Names {
+    fn names(&self, slot: &Slot) -> RecordNames {
         let (prefix, key) = (&self.prefix, key_hash(slot));
         let variant = xxh3_128(slot.variant());
-        Names {
+        RecordNames {
             rule: format!("{prefix}:{{{key:032x}}}:rule"),
             entry: format!("{prefix}:{{{key:032x}}}:entry:{variant:032x}"),
             lease: format!("{prefix}:{{{key:032x}}}:lease:{variant:032x}"),
@@ -220,7 +222,7 @@ impl Redis {
     }
 }
 
-struct Names {
+struct RecordNames {
     rule: String,
     entry: String,
     lease: String,

@@ -8,62 +8,41 @@ use tokio::time::Instant;
 
 use super::memory::{Known, Memory};
 use super::redis::Redis;
-use super::redis::news::Bells;
+use super::redis::news::Wakeups;
 use super::{Looked, Put, Release, Store, Token};
-use crate::config::{Config, WrongSetting};
+use crate::config::Config;
 use crate::entry::Entry;
 use crate::metrics::Metrics;
 use crate::purges::Purges;
-use crate::shared_log::SharedLog;
 use crate::slot::{Rule, Slot};
 
 pub(crate) struct Tiers {
     memory: Memory,
-    shared: Option<Shared>,
-    bells: Arc<Bells>,
+    shared: Option<SharedStore>,
+    wakeups: Arc<Wakeups>,
     metrics: Metrics,
 }
 
 /// What the node shares with others.
-struct Shared {
+struct SharedStore {
     redis: Arc<Redis>,
-    log: SharedLog,
-    /// How long to wait for touch with the log that was lost for a moment.
+    purges: Arc<Purges>,
+    /// How long to wait for touch with the purge log that was lost for a moment.
     patience: Duration,
 }
 
 impl Tiers {
-    /// The settings are taken as checked; an error is a file of theirs that changed since.
     pub(crate) fn new(
         config: &Config,
-        name: &str,
-        purges: &Arc<Purges>,
+        redis: Option<Arc<Redis>>,
+        purges: Arc<Purges>,
+        wakeups: Arc<Wakeups>,
         metrics: Metrics,
-    ) -> Result<Self, WrongSetting> {
-        let bells = Arc::new(Bells::new());
-        let shared = match &config.redis {
-            None => None,
-            Some(settings) => {
-                let redis = Redis::new(settings, config.lease.0, purges.clone(), metrics.clone())?;
-                let redis = Arc::new(redis);
-                let keep = config.max_lifetime.0 + config.max_lease.0;
-                let log = SharedLog::new(
-                    redis.clone(),
-                    purges.clone(),
-                    bells.clone(),
-                    metrics.clone(),
-                    name.to_owned(),
-                    keep,
-                );
-                Some(Shared { redis, log, patience: settings.connect_timeout.0 })
-            }
-        };
-        Ok(Self { memory: Memory::new(config, purges.clone()), shared, bells, metrics })
-    }
-
-    /// The purge log, where the node shares it with others.
-    pub(crate) fn shared_log(&self) -> Option<&SharedLog> {
-        self.shared.as_ref().map(|shared| &shared.log)
+    ) -> Self {
+        let patience = config.redis.as_ref().map_or(Duration::ZERO, |redis| redis.connect_timeout.0);
+        let memory = Memory::new(config, purges.clone());
+        let shared = redis.map(|redis| SharedStore { redis, purges, patience });
+        Self { memory, shared, wakeups, metrics }
     }
 
     /// The key's Vary rule, as far as this node knows.
@@ -79,7 +58,7 @@ impl Tiers {
     pub(crate) async fn look_up(&self, slot: &Slot, token: Token) -> Looked {
         let Some(shared) = &self.shared else { return self.look_up_here(slot, token).await };
         // What is stored there may have been purged, and this node would not know.
-        if !shared.log.in_touch(shared.patience).await {
+        if !shared.purges.in_touch(shared.patience).await {
             return self.look_up_here(slot, token).await;
         }
         let Ok(looked) = shared.redis.look_up(slot, token).await else {
@@ -146,19 +125,9 @@ impl Tiers {
         }
     }
 
-    /// The bells that tell of leases ending on other nodes.
-    pub(crate) fn bells(&self) -> &Bells {
-        &self.bells
-    }
-
-    /// Listens for news of other nodes and follows their purge log, for ever; without Redis there are none.
-    pub(crate) async fn listen(&self) {
-        match &self.shared {
-            Some(shared) => {
-                tokio::join!(shared.redis.channel().listen(&self.bells), shared.log.follow());
-            }
-            None => std::future::pending().await,
-        }
+    /// What wakes requests when leases end on other nodes.
+    pub(crate) fn wakeups(&self) -> &Wakeups {
+        &self.wakeups
     }
 
     async fn look_up_here(&self, slot: &Slot, token: Token) -> Looked {

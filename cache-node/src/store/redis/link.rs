@@ -8,9 +8,9 @@ use parking_lot::Mutex;
 use redis::{FromRedisValue, RedisError};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::address::Address;
 use super::fault::Fault;
 use super::script::Invocation;
-use super::sentinels::Address;
 use super::servers::{self, Connected, Servers};
 
 /// Failures in a row that end a connection to a Cluster: one lost node says nothing of the others, and is mended.
@@ -42,7 +42,7 @@ struct Connector {
 }
 
 #[derive(Clone)]
-struct Connection {
+struct PooledConnection {
     redis: servers::Connection,
     master: Option<Address>,
     servers: Arc<Servers>,
@@ -77,7 +77,7 @@ impl Link {
     ) -> Result<T, CallError> {
         let deadline = Instant::now() + self.timeout;
         let connected = timeout_at(deadline, self.connection()).await;
-        let mut connection: Connection = connected.unwrap_or_else(|_| Err(self.not_connected()))?;
+        let mut connection: PooledConnection = connected.unwrap_or_else(|_| Err(self.not_connected()))?;
         let result = match timeout_at(deadline, call.call(&mut connection.redis)).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) if !error.is_timeout() => Err(CallError::Redis(error)),
@@ -93,7 +93,7 @@ impl Link {
         result
     }
 
-    async fn connection(&self) -> Result<Connection, CallError> {
+    async fn connection(&self) -> Result<PooledConnection, CallError> {
         for _ in 0..self.connections {
             let pooled = self.pool.get().await.map_err(|error| self.refused(error))?;
             // A broken one ends here: `has_broken` keeps it out of the pool.
@@ -132,7 +132,7 @@ impl CallError {
     }
 }
 
-impl Connection {
+impl PooledConnection {
     fn is_broken(&self) -> bool {
         self.failures.load(Ordering::Relaxed) >= self.may_fail()
             || !self.servers.is_current(self.master.as_ref())
@@ -157,22 +157,27 @@ impl Connection {
 }
 
 impl bb8::ManageConnection for Connector {
-    type Connection = Connection;
+    type Connection = PooledConnection;
     type Error = RedisError;
 
-    async fn connect(&self) -> Result<Connection, RedisError> {
+    async fn connect(&self) -> Result<PooledConnection, RedisError> {
         let connected = self.servers.connect().await;
         *self.failure.lock() = connected.as_ref().err().cloned();
         let Connected { connection, master } = connected?;
-        Ok(Connection { redis: connection, master, servers: self.servers.clone(), failures: Arc::default() })
+        Ok(PooledConnection {
+            redis: connection,
+            master,
+            servers: self.servers.clone(),
+            failures: Arc::default(),
+        })
     }
 
     /// Never asked: connections are not tested when they are taken, which would cost a round trip per call.
-    async fn is_valid(&self, _: &mut Connection) -> Result<(), RedisError> {
+    async fn is_valid(&self, _: &mut PooledConnection) -> Result<(), RedisError> {
         Ok(())
     }
 
-    fn has_broken(&self, connection: &mut Connection) -> bool {
+    fn has_broken(&self, connection: &mut PooledConnection) -> bool {
         connection.is_broken()
     }
 }

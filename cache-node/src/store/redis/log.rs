@@ -25,7 +25,7 @@ const PAGE: usize = 512;
 /// Bits of a place that count the purges within one millisecond: more than Redis can write while its clock stands still.
 const COUNT_BITS: u32 = 22;
 
-pub(super) struct Scripts {
+pub(super) struct LogScripts {
     append: Script,
     beat: Script,
     succeed: Script,
@@ -52,11 +52,11 @@ pub(crate) struct Member {
     pub(crate) settled: u64,
     /// The edges that follow it.
     #[prost(message, repeated, tag = "6")]
-    pub(crate) followers: Vec<Follower>,
+    pub(crate) followers: Vec<MemberFollower>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct Follower {
+pub(crate) struct MemberFollower {
     #[prost(string, tag = "1")]
     pub(crate) name: String,
     #[prost(uint64, tag = "2")]
@@ -64,7 +64,7 @@ pub(crate) struct Follower {
 }
 
 /// What a beat brings back.
-pub(crate) struct Page {
+pub(crate) struct LogPage {
     pub(crate) log: LogId,
     pub(crate) head: Seq,
     pub(crate) floor: Seq,
@@ -76,7 +76,7 @@ pub(crate) struct Page {
 /// Name, end, floor, time in ms, purges: see `beat.lua`.
 type BeatReply = (String, String, String, u64, Vec<(String, Bytes, String)>);
 
-impl Scripts {
+impl LogScripts {
     pub(super) fn new() -> Self {
         Self {
             append: Script::new(include_str!("append.lua")),
@@ -107,7 +107,7 @@ impl Redis {
         member: &Member,
         read: Position,
         tell: bool,
-    ) -> Result<Page, Unavailable> {
+    ) -> Result<LogPage, Unavailable> {
         let mut script = self.log.beat.prepare_invoke();
         script.key(self.purges("log")).key(self.purges("state")).key(self.purges("members"));
         script.arg(new_name()).arg(name).arg(member.encode_to_vec());
@@ -128,7 +128,7 @@ impl Redis {
             Ok(Arc::new(Logged { seq, previous, purge, at }))
         });
         let purges = purges.collect::<Result<_, Unavailable>>()?;
-        Ok(Page { log: log_id(&log)?, head: seq(&head)?, floor: seq(&floor)?, purges, time })
+        Ok(LogPage { log: log_id(&log)?, head: seq(&head)?, floor: seq(&floor)?, purges, time })
     }
 
     /// The log of this name has lost purges: another one begins, unless somebody else has begun one.

@@ -14,20 +14,19 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::address::Address;
 use super::key_hash;
-use super::sentinels::Address;
+use super::ping::PING_EVERY;
 use super::servers::Servers;
 use crate::slot::Slot;
 
-/// Keys share bells by their hash: a few too many look again, and no table grows.
-const BELLS: usize = 1024;
-/// How long the connection may be silent before it is tested.
-pub(super) const PING_EVERY: Duration = Duration::from_secs(5);
+/// Keys share these by their hash: a few too many look again, and no table grows.
+const SHARED: usize = 1024;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Wakes those who wait for what another node does.
-pub(crate) struct Bells {
+/// Wakes the requests that wait for what another node does.
+pub(crate) struct Wakeups {
     leases: Vec<Notify>,
     purged: Notify,
     acknowledged: Notify,
@@ -59,19 +58,19 @@ struct Subscription {
     master: Option<Address>,
 }
 
-impl Bells {
+impl Wakeups {
     pub(crate) fn new() -> Self {
-        let leases = (0..BELLS).map(|_| Notify::new()).collect();
+        let leases = (0..SHARED).map(|_| Notify::new()).collect();
         Self { leases, purged: Notify::new(), acknowledged: Notify::new() }
     }
 
     /// Resolves at the next news of the slot's key. Hears all from the moment of the call, polled or not.
     pub(crate) fn heard<'a>(&'a self, slot: &Slot) -> Notified<'a> {
-        self.bell(key_hash(slot)).notified()
+        self.of_key(key_hash(slot)).notified()
     }
 
-    fn ring(&self, key: u128) {
-        self.bell(key).notify_waiters();
+    fn wake(&self, key: u128) {
+        self.of_key(key).notify_waiters();
     }
 
     /// Resolves when there is something to read in the purge log. For one who follows it: news while it is away is kept.
@@ -84,14 +83,14 @@ impl Bells {
         self.acknowledged.notified()
     }
 
-    fn ring_all(&self) {
+    fn wake_all(&self) {
         self.leases.iter().for_each(Notify::notify_waiters);
         self.purged.notify_one();
         self.acknowledged.notify_waiters();
     }
 
-    fn bell(&self, key: u128) -> &Notify {
-        &self.leases[(key % BELLS as u128) as usize]
+    fn of_key(&self, key: u128) -> &Notify {
+        &self.leases[(key % SHARED as u128) as usize]
     }
 }
 
@@ -127,20 +126,20 @@ impl Channel {
         &self.name
     }
 
-    /// Rings the bells for ever; connects anew whenever the connection is lost.
-    pub(crate) async fn listen(&self, bells: &Bells) {
-        tokio::join!(self.listen_to_news(bells), self.servers.listen());
+    /// Hears the news for ever; connects again whenever the connection is lost.
+    pub(crate) async fn listen(&self, wakeups: &Wakeups) {
+        tokio::join!(self.listen_to_news(wakeups), self.servers.listen());
     }
 
-    async fn listen_to_news(&self, bells: &Bells) {
+    async fn listen_to_news(&self, wakeups: &Wakeups) {
         let (mut pause, mut told) = (FIRST_PAUSE, false);
         for attempt in 0.. {
             match timeout(self.timeout, self.subscribe(attempt)).await.unwrap_or_else(|_| Err(late())) {
                 Ok(subscription) => {
                     (pause, told) = (FIRST_PAUSE, false);
                     // News from before may have been missed.
-                    bells.ring_all();
-                    self.ring(bells, subscription).await;
+                    wakeups.wake_all();
+                    self.hear(wakeups, subscription).await;
                 }
                 Err(error) if !told => {
                     told = true;
@@ -161,7 +160,7 @@ impl Channel {
     }
 
     /// Until the connection ends, or does not answer, or leads to one who is no longer master.
-    async fn ring(&self, bells: &Bells, subscription: Subscription) {
+    async fn hear(&self, wakeups: &Wakeups, subscription: Subscription) {
         let Subscription { mut sink, mut news, master } = subscription;
         let mut ping_at = Instant::now() + PING_EVERY;
         let mut replaced = pin!(self.servers.replaced(master.as_ref()));
@@ -170,9 +169,9 @@ impl Channel {
                 () = &mut replaced => return,
                 told = news.next() => match told {
                     Some(message) => match News::read(message.get_payload_bytes()) {
-                        Some(News::LeaseEnded(key)) => bells.ring(key),
-                        Some(News::Purged) => bells.purged.notify_one(),
-                        Some(News::Acknowledged) => bells.acknowledged.notify_waiters(),
+                        Some(News::LeaseEnded(key)) => wakeups.wake(key),
+                        Some(News::Purged) => wakeups.purged.notify_one(),
+                        Some(News::Acknowledged) => wakeups.acknowledged.notify_waiters(),
                         None => {}
                     },
                     None => return,
@@ -214,15 +213,15 @@ mod tests {
     #[test]
     fn hears_all_from_the_moment_of_the_call() {
         let slot = |key| Slot::new(Bytes::from_static(key), Rule::default(), &HeaderMap::new());
-        let bells = Bells::new();
-        bells.ring(key_hash(&slot(b"a")));
-        let (a, b) = (bells.heard(&slot(b"a")), bells.heard(&slot(b"b")));
+        let wakeups = Wakeups::new();
+        wakeups.wake(key_hash(&slot(b"a")));
+        let (a, b) = (wakeups.heard(&slot(b"a")), wakeups.heard(&slot(b"b")));
         let (mut a, mut b) = (Box::pin(a), Box::pin(b));
         assert!((&mut a).now_or_never().is_none(), "what was rung before is not heard");
-        bells.ring(key_hash(&slot(b"a")));
+        wakeups.wake(key_hash(&slot(b"a")));
         assert!(a.now_or_never().is_some());
         assert!((&mut b).now_or_never().is_none());
-        bells.ring_all();
+        wakeups.wake_all();
         assert!(b.now_or_never().is_some());
     }
 }

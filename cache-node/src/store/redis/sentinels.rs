@@ -16,7 +16,8 @@ use redis::{
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::news::PING_EVERY;
+use super::address::Address;
+use super::ping::PING_EVERY;
 use crate::config::RedisConfig;
 
 const CHANNEL: &str = "+switch-master";
@@ -33,10 +34,6 @@ pub(crate) struct Sentinels {
     told: watch::Sender<Option<Address>>,
     timeout: Duration,
 }
-
-/// Host and port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Address(String, u16);
 
 pub(crate) struct Master {
     pub(crate) address: Address,
@@ -92,7 +89,7 @@ impl Sentinels {
         question.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.name);
         let named: Option<(String, u16)> = question.query_async(sentinel).await?;
         named
-            .map(|(host, port)| Address(host, port))
+            .map(|(host, port)| Address { host, port })
             .ok_or_else(|| no_master("Sentinel knows no such master"))
     }
 
@@ -162,10 +159,10 @@ impl Sentinels {
     fn master_in(&self, message: &[u8]) -> Option<Address> {
         let mut words = std::str::from_utf8(message).ok()?.split(' ');
         (words.next()? == self.name).then_some(())?;
-        Some(Address(words.nth(2)?.to_owned(), words.next()?.parse().ok()?))
+        Some(Address { host: words.nth(2)?.to_owned(), port: words.next()?.parse().ok()? })
     }
 
-    fn address(&self, Address(host, port): &Address) -> ConnectionAddr {
+    fn address(&self, Address { host, port }: &Address) -> ConnectionAddr {
         let (host, port) = (host.clone(), *port);
         match self.manner.addr() {
             ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
@@ -192,7 +189,7 @@ mod tests {
     fn what_is_told_is_believed_of_this_master_only() {
         let clients = vec![Client::open("redis://sentinel").unwrap()];
         let sentinels = Sentinels::new("mine", clients, &RedisConfig::at("redis://sentinel")).unwrap();
-        let address = |host: &str, port| Address(host.to_owned(), port);
+        let address = |host: &str, port| Address { host: host.to_owned(), port };
         assert!(sentinels.is_master(&address("a", 1)), "nothing was told");
         for (message, told) in [
             ("mine a 1 b 2", Some(address("b", 2))),

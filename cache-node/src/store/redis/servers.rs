@@ -11,7 +11,8 @@ use redis::{
 
 use std::time::Duration;
 
-use super::sentinels::{Address, Sentinels};
+use super::address::Address;
+use super::sentinels::Sentinels;
 use super::tls;
 use crate::config::{RedisConfig, WrongSetting};
 

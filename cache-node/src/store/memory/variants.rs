@@ -10,7 +10,7 @@ use crate::slot::{Rule, Slot};
 
 /// Never changes once it is made: a change is a new page. Few variants, looked through one by one.
 #[derive(Debug)]
-pub(crate) struct Page {
+pub(crate) struct Variants {
     rule: Rule,
     /// The one stored last stands last.
     variants: Vec<Arc<Entry>>,
@@ -27,7 +27,7 @@ pub(crate) struct Limits {
 /// What a page costs beside its entries.
 const OVERHEAD: usize = 256;
 
-impl Page {
+impl Variants {
     pub(crate) fn new(rule: Rule) -> Self {
         Self { rule, variants: Vec::new(), pass_until: None }
     }
