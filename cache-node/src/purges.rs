@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use purge::{Forgotten, Log, LogId, Logged, Marks, Position, Purge, Reach, Read, Roll, Seq, Subject, Trust};
+use purge::{
+    Forgotten, Log, LogId, Logged, Membership, Position, Purge, PurgeIndex, Reach, Read, Seq, Subject, Trust,
+};
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch as signal};
 use tokio::time::timeout;
@@ -17,7 +19,7 @@ use weir_proto::cache::{PurgeReply, Use};
 use crate::entry::{Entry, Grant};
 
 /// Names of purges remembered: URLs, prefixes and tags. Of older ones it is only known that what is older is gone.
-const MARKS: usize = 65_536;
+const REMEMBERED_NAMES: usize = 65_536;
 /// Purges kept to be sent to edges that were away for a moment.
 const TAIL: usize = 4_096;
 /// In the answer to a purge: those who may not have noticed yet that another log has begun.
@@ -40,10 +42,10 @@ pub(crate) struct Purges {
 
 struct LogState {
     log: Log,
-    marks: Marks,
+    index: PurgeIndex,
     /// `None`: the log is this node's own.
     trust: Option<Trust>,
-    followers: Roll<u64>,
+    followers: Membership<u64>,
     last_follower: u64,
     retired: bool,
     /// Has read the shared log.
@@ -79,9 +81,9 @@ impl Purges {
         Self {
             state: Mutex::new(LogState {
                 log: Log::new(log, Seq::START, TAIL),
-                marks: Marks::new(Seq::START, MARKS),
+                index: PurgeIndex::new(Seq::START, REMEMBERED_NAMES),
                 trust: shared.then(|| Trust::new(grace)),
-                followers: Roll::default(),
+                followers: Membership::default(),
                 last_follower: 0,
                 retired: false,
                 has_read: false,
@@ -123,7 +125,7 @@ impl Purges {
             }
             Grant::Logged(position) if position.log == state.log.id() && state.is_live(now) => {
                 let subject = Subject { url: entry.slot().url(), tags: entry.tags() };
-                state.marks.reach(subject, position.seq)
+                state.index.reach(subject, position.seq)
             }
             Grant::Until { .. } | Grant::Logged(_) => Reach::Gone,
         }
@@ -203,7 +205,7 @@ impl Purges {
     pub(crate) fn append(&self, purge: Purge) -> Seq {
         let mut state = self.state.lock();
         let logged = state.log.append(purge, Instant::now());
-        state.marks.apply(&logged);
+        state.index.apply(&logged);
         drop(state);
         self.changed();
         logged.seq
@@ -233,11 +235,11 @@ impl Purges {
             state.log = Log::new(log, read.floor, TAIL);
         }
         state.has_read = true;
-        state.marks.forget_before(read.floor);
+        state.index.forget_before(read.floor);
         let before = (state.log.head(), state.is_live(sent));
         for logged in read.purges {
             state.log.push(logged.clone());
-            state.marks.apply(logged);
+            state.index.apply(logged);
             state.obeyed = Some(Instant::now());
         }
         let trusted = to_the_end && !state.retired;
@@ -364,7 +366,7 @@ impl LogState {
 
     fn begin(&mut self, log: LogId, floor: Seq) {
         self.log = Log::new(log, floor, TAIL);
-        self.marks = Marks::new(floor, MARKS);
+        self.index = PurgeIndex::new(floor, REMEMBERED_NAMES);
         self.followers.begin_anew();
         if let Some(trust) = &mut self.trust {
             trust.lose();

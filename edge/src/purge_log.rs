@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
-use purge::{LogId, Logged, Marks, Reach, Seq, Subject};
+use purge::{LogId, Logged, PurgeIndex, Reach, Seq, Subject};
 use weir_proto::cache::Position;
 
 /// Names of purges remembered per log: URLs, prefixes and tags. Of older ones it is only known that what is older is gone.
-const MARKS: usize = 65_536;
+const REMEMBERED_NAMES: usize = 65_536;
 /// Logs remembered: one where the nodes share a Redis, else one per node. Of more, those heard least lately go.
 const MAX_LOGS: usize = 256;
 
@@ -36,7 +36,7 @@ pub(crate) struct FollowedLog {
     trusted_until: AtomicU64,
     started: Instant,
     obeyed: Arc<AtomicU64>,
-    marks: RwLock<Marks>,
+    index: RwLock<PurgeIndex>,
 }
 
 /// The right to make a page, or to use one: when it was asked for, and which purges reach the page.
@@ -128,7 +128,7 @@ impl Purges {
             trusted_until: AtomicU64::new(0),
             started: self.started,
             obeyed: self.obeyed.clone(),
-            marks: RwLock::new(Marks::new(floor, MARKS)),
+            index: RwLock::new(PurgeIndex::new(floor, REMEMBERED_NAMES)),
         });
         let mut logs = self.logs.write();
         if logs.len() >= MAX_LOGS
@@ -169,22 +169,22 @@ impl FollowedLog {
 
     /// Obeys a purge. False: it does not follow the last one, and something between was missed.
     pub(crate) fn apply(&self, logged: &Logged) -> bool {
-        let mut marks = self.marks.write();
-        let missed = logged.previous > marks.head();
+        let mut index = self.index.write();
+        let missed = logged.previous > index.head();
         if missed {
-            marks.forget_before(logged.previous);
+            index.forget_before(logged.previous);
         }
-        marks.apply(logged);
+        index.apply(logged);
         let now = self.started.elapsed().as_nanos() as u64;
         self.obeyed.fetch_max(now, Ordering::AcqRel);
-        self.head.store(marks.head().get(), Ordering::Release);
+        self.head.store(index.head().get(), Ordering::Release);
         !missed
     }
 
     fn forget_before(&self, floor: Seq) {
-        let mut marks = self.marks.write();
-        marks.forget_before(floor);
-        self.head.store(marks.head().get(), Ordering::Release);
+        let mut index = self.index.write();
+        index.forget_before(floor);
+        self.head.store(index.head().get(), Ordering::Release);
     }
 }
 
@@ -210,7 +210,7 @@ impl Grant {
         if head <= seq || head.get() <= checked.0.load(Ordering::Relaxed) {
             return Reach::Untouched;
         }
-        let reach = log.marks.read().reach(Subject { url, tags }, seq);
+        let reach = log.index.read().reach(Subject { url, tags }, seq);
         if reach == Reach::Untouched {
             checked.0.fetch_max(head.get(), Ordering::Relaxed);
         }

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use purge::{LogId, Logged, Marks, Position, Reach, Seq, Trust};
+use purge::{LogId, Logged, Position, PurgeIndex, Reach, Seq, Trust};
 
 use crate::world::{GRACE, Grant, Page, at, steps};
 
-const MARKS: usize = 8;
+const REMEMBERED_NAMES: usize = 8;
 
 pub(crate) struct Edge {
     pub(crate) alive: bool,
@@ -28,7 +28,7 @@ pub(crate) struct Watch {
 }
 
 struct Followed {
-    marks: Marks,
+    index: PurgeIndex,
     trust: Trust,
 }
 
@@ -38,20 +38,20 @@ impl Edge {
     }
 
     pub(crate) fn follow(&mut self, log: LogId, floor: Seq) {
-        let followed = self
-            .logs
-            .entry(log)
-            .or_insert_with(|| Followed { marks: Marks::new(floor, MARKS), trust: Trust::new(steps(GRACE)) });
-        followed.marks.forget_before(floor);
+        let followed = self.logs.entry(log).or_insert_with(|| Followed {
+            index: PurgeIndex::new(floor, REMEMBERED_NAMES),
+            trust: Trust::new(steps(GRACE)),
+        });
+        followed.index.forget_before(floor);
     }
 
     pub(crate) fn apply(&mut self, log: LogId, logged: &Arc<Logged>, now: u64) {
         let Some(followed) = self.logs.get_mut(&log) else { return };
         self.obeyed = now;
-        if logged.previous > followed.marks.head() {
-            followed.marks.forget_before(logged.previous);
+        if logged.previous > followed.index.head() {
+            followed.index.forget_before(logged.previous);
         }
-        followed.marks.apply(logged);
+        followed.index.apply(logged);
     }
 
     /// A node answered what was sent then, and is itself in touch for so much longer.
@@ -69,7 +69,7 @@ impl Edge {
     }
 
     pub(crate) fn place(&self, log: LogId) -> Option<Position> {
-        Some(Position { log, seq: self.logs.get(&log)?.marks.head() })
+        Some(Position { log, seq: self.logs.get(&log)?.index.head() })
     }
 
     pub(crate) fn may_use(&self, page: &Page, now: u64) -> bool {
@@ -78,7 +78,7 @@ impl Edge {
             Grant::Until { since, until } => now < until && self.obeyed <= since,
             Grant::Logged(place) => self.logs.get(&place.log).is_some_and(|followed| {
                 followed.trust.is_live(at(now))
-                    && followed.marks.reach(page.subject(), place.seq) != Reach::Gone
+                    && followed.index.reach(page.subject(), place.seq) != Reach::Gone
             }),
         }
     }
@@ -99,7 +99,7 @@ impl Edge {
     pub(crate) fn alone(&self, now: u64) -> Grant {
         let live = self.logs.iter().find(|(_, followed)| followed.trust.is_live(at(now)));
         match live {
-            Some((log, followed)) => Grant::Logged(Position { log: *log, seq: followed.marks.head() }),
+            Some((log, followed)) => Grant::Logged(Position { log: *log, seq: followed.index.head() }),
             None => Grant::Until { since: now, until: now + GRACE },
         }
     }

@@ -1,7 +1,7 @@
 //! Leases, purges and stores of a small cluster, driven through random schedules of delay, loss, partition, crash and failover.
 //!
-//! What is under test are the crate's own rules: a node follows the log by `continues`, `Marks` and `Trust`, keeps the roll of its
-//! edges by `Roll`; an edge keeps pages by `Marks` and `Trust`. Around them stands as little as makes a cluster: a Redis that can
+//! What is under test are the crate's own rules: a node follows the log by `continues`, `PurgeIndex` and `Trust`, knows its
+//! edges by `Membership`; an edge keeps pages by `PurgeIndex` and `Trust`. Around them stands as little as makes a cluster: a Redis that can
 //! fail over to a copy that lagged, messages that take time or are lost. Three things must hold on every schedule:
 //!
 //! 1. no page made before a purge was asked for is given to a request that came after the purge was over;

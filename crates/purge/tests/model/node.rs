@@ -1,21 +1,21 @@
-//! A cache-node: follows the log in Redis, keeps pages, grants leases, keeps the roll of its edges.
+//! A cache-node: follows the log in Redis, keeps pages, grants leases, knows the edges that follow it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use purge::{Log, LogId, Logged, Marks, Position, Reach, Roll, Seq, Trust};
+use purge::{Log, LogId, Logged, Membership, Position, PurgeIndex, Reach, Seq, Trust};
 
 use crate::redis::{Member, Read};
 use crate::world::{EDGES, GRACE, Grant, Page, at, steps};
 
-const MARKS: usize = 8;
+const REMEMBERED_NAMES: usize = 8;
 const TAIL: usize = 6;
 
 pub(crate) struct Node {
     log: Log,
-    marks: Marks,
+    index: PurgeIndex,
     trust: Trust,
-    pub(crate) roll: Roll<u64>,
+    pub(crate) members: Membership<u64>,
     pub(crate) pages: HashMap<usize, Page>,
     /// Leases of its own, while it is out of touch.
     pub(crate) leases: HashMap<usize, (u64, u64)>,
@@ -38,9 +38,9 @@ impl Node {
     pub(crate) fn new(log: LogId) -> Self {
         Self {
             log: Log::new(log, Seq::START, TAIL),
-            marks: Marks::new(Seq::START, MARKS),
+            index: PurgeIndex::new(Seq::START, REMEMBERED_NAMES),
             trust: Trust::new(steps(GRACE)),
-            roll: Roll::default(),
+            members: Membership::default(),
             pages: HashMap::new(),
             leases: HashMap::new(),
             beats: 0,
@@ -77,7 +77,7 @@ impl Node {
             Grant::Logged(place) => {
                 place.log == self.log.id()
                     && self.is_live(now)
-                    && self.marks.reach(page.subject(), place.seq) != Reach::Gone
+                    && self.index.reach(page.subject(), place.seq) != Reach::Gone
             }
         }
     }
@@ -85,10 +85,10 @@ impl Node {
     pub(crate) fn member(&mut self, now: u64) -> Member {
         self.beats += 1;
         let mut followed_by = [false; EDGES];
-        for (name, _) in self.roll.followers() {
+        for (name, _) in self.members.followers() {
             followed_by[name.parse::<usize>().unwrap()] = true;
         }
-        for name in self.roll.broken_off() {
+        for name in self.members.broken_off() {
             followed_by[name.parse::<usize>().unwrap()] = true;
         }
         Member { beats: self.beats, settled: self.settled(now), followed_by }
@@ -96,17 +96,17 @@ impl Node {
 
     pub(crate) fn settled(&mut self, now: u64) -> Position {
         let log = &self.log;
-        let seq = self.roll.settled(log.head(), |time| log.made_by(time), at(now));
+        let seq = self.members.settled(log.head(), |time| log.made_by(time), at(now));
         Position { log: log.id(), seq }
     }
 
     /// What it said of itself before it died: those who followed it then are nobody else's to remember.
     pub(crate) fn inherit(&mut self, before: Member, session: u64, now: u64) {
-        let here: Vec<usize> = self.roll.followers().map(|(name, _)| name.parse().unwrap()).collect();
+        let here: Vec<usize> = self.members.followers().map(|(name, _)| name.parse().unwrap()).collect();
         for edge in (0..EDGES).filter(|edge| before.followed_by[*edge] && !here.contains(edge)) {
             let session = session + edge as u64;
-            self.roll.join(session, edge.to_string(), steps(GRACE), Seq::START, at(now));
-            self.roll.break_off(session, at(now));
+            self.members.join(session, edge.to_string(), steps(GRACE), Seq::START, at(now));
+            self.members.break_off(session, at(now));
         }
     }
 
@@ -115,8 +115,8 @@ impl Node {
         let told = purge::Read { head: read.head, floor: read.floor, purges: &read.purges };
         if self.log.id() != read.log {
             self.log = Log::new(read.log, read.floor, TAIL);
-            self.marks = Marks::new(read.floor, MARKS);
-            self.roll.begin_anew();
+            self.index = PurgeIndex::new(read.floor, REMEMBERED_NAMES);
+            self.members.begin_anew();
             self.trust.lose();
         } else if !purge::continues(self.log.head(), told) {
             return false;
@@ -124,10 +124,10 @@ impl Node {
         if read.floor > self.log.head() {
             self.log = Log::new(read.log, read.floor, TAIL);
         }
-        self.marks.forget_before(read.floor);
+        self.index.forget_before(read.floor);
         for logged in &read.purges {
             self.log.push(logged.clone());
-            self.marks.apply(logged);
+            self.index.apply(logged);
             self.obeyed = now;
         }
         self.trust.heard(at(sent));

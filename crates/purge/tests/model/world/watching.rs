@@ -70,11 +70,17 @@ impl World {
         }
         match said {
             ToNode::Hello(had) => {
-                self.nodes[node].roll.join(session, edge.to_string(), steps(GRACE), Seq::START, at(self.now));
+                self.nodes[node].members.join(
+                    session,
+                    edge.to_string(),
+                    steps(GRACE),
+                    Seq::START,
+                    at(self.now),
+                );
                 self.tell_news(edge, node, session, had);
             }
             ToNode::Beat { sent, acknowledged } => {
-                self.nodes[node].roll.heard(session, acknowledged, at(self.now));
+                self.nodes[node].members.heard(session, acknowledged, at(self.now));
                 let left = self.nodes[node].left(self.now);
                 self.after(1, Event::ToEdge { edge, node, session, said: ToEdge::Echo { sent, left } });
             }
@@ -83,7 +89,7 @@ impl World {
 
     pub(super) fn at_edge(&mut self, edge: usize, node: usize, session: u64, said: ToEdge) {
         if !self.linked(edge, node) {
-            self.nodes[node].roll.break_off(session, at(self.now));
+            self.nodes[node].members.break_off(session, at(self.now));
             return;
         }
         let Some(watch) = self.edges[edge].watches.get_mut(&node) else { return };

@@ -1,4 +1,4 @@
-//! Marks against a list of all purges gone through one by one.
+//! PurgeIndex against a list of all purges gone through one by one.
 
 use std::time::Duration;
 
@@ -43,13 +43,13 @@ fn each_kind_reaches_its_own_pages_and_no_others() {
         (url("news"), "http://h/a", &["news"], false),
     ];
     for (target, page, tags, reached) in cases {
-        let mut marks = Marks::new(Seq::START, 10);
-        marks.apply(&logged(5, vec![target.clone()], false, now));
+        let mut index = PurgeIndex::new(Seq::START, 10);
+        index.apply(&logged(5, vec![target.clone()], false, now));
         let tags: Vec<u64> = tags.iter().map(|tag| tag_hash(tag.as_bytes())).collect();
         let subject = Subject { url: page.as_bytes(), tags: &tags };
         let expected = if *reached { Reach::Gone } else { Reach::Untouched };
-        assert_eq!(marks.reach(subject, Seq::new(4)), expected, "{target:?} and {page}");
-        assert_eq!(marks.reach(subject, Seq::new(5)), Reach::Untouched, "made after {target:?}");
+        assert_eq!(index.reach(subject, Seq::new(4)), expected, "{target:?} and {page}");
+        assert_eq!(index.reach(subject, Seq::new(5)), Reach::Untouched, "made after {target:?}");
     }
 }
 
@@ -57,40 +57,40 @@ fn each_kind_reaches_its_own_pages_and_no_others() {
 fn a_hard_purge_outdoes_a_soft_one_and_the_earlier_soft_one_counts() {
     let (now, later) = (Instant::now(), Instant::now() + Duration::from_secs(1));
     let subject = Subject { url: b"/a", tags: &[tag_hash(b"t")] };
-    let mut marks = Marks::new(Seq::START, 10);
-    marks.apply(&logged(1, vec![url("/a")], true, now));
-    marks.apply(&logged(2, vec![tag("t")], true, later));
-    assert_eq!(marks.reach(subject, Seq::START), Reach::Stale(now));
-    assert_eq!(marks.reach(subject, Seq::new(1)), Reach::Stale(later));
-    marks.apply(&logged(3, vec![prefix("/")], false, later));
-    assert_eq!(marks.reach(subject, Seq::START), Reach::Gone);
-    marks.apply(&logged(4, vec![prefix("/")], true, later));
-    assert_eq!(marks.reach(subject, Seq::new(2)), Reach::Gone);
-    assert_eq!(marks.reach(subject, Seq::new(3)), Reach::Stale(later));
+    let mut index = PurgeIndex::new(Seq::START, 10);
+    index.apply(&logged(1, vec![url("/a")], true, now));
+    index.apply(&logged(2, vec![tag("t")], true, later));
+    assert_eq!(index.reach(subject, Seq::START), Reach::Stale(now));
+    assert_eq!(index.reach(subject, Seq::new(1)), Reach::Stale(later));
+    index.apply(&logged(3, vec![prefix("/")], false, later));
+    assert_eq!(index.reach(subject, Seq::START), Reach::Gone);
+    index.apply(&logged(4, vec![prefix("/")], true, later));
+    assert_eq!(index.reach(subject, Seq::new(2)), Reach::Gone);
+    assert_eq!(index.reach(subject, Seq::new(3)), Reach::Stale(later));
 }
 
 #[test]
 fn what_is_forgotten_counts_as_purged() {
     let now = Instant::now();
-    let mut marks = Marks::new(Seq::START, 100);
+    let mut index = PurgeIndex::new(Seq::START, 100);
     for n in 1..=1000 {
-        marks.apply(&logged(n, vec![url(&format!("/{n}"))], false, now));
+        index.apply(&logged(n, vec![url(&format!("/{n}"))], false, now));
     }
-    assert!(marks.named.len() <= 100 && marks.order.len() <= 100);
+    assert!(index.named.len() <= 100 && index.order.len() <= 100);
     let never_named = Subject { url: b"/other", tags: &[] };
-    assert_eq!(marks.reach(never_named, Seq::new(899)), Reach::Gone);
-    assert_eq!(marks.reach(never_named, Seq::new(900)), Reach::Untouched);
+    assert_eq!(index.reach(never_named, Seq::new(899)), Reach::Gone);
+    assert_eq!(index.reach(never_named, Seq::new(900)), Reach::Untouched);
 }
 
 #[test]
 fn one_name_purged_for_ever_forgets_nothing_else() {
     let now = Instant::now();
-    let mut marks = Marks::new(Seq::START, 100);
+    let mut index = PurgeIndex::new(Seq::START, 100);
     for n in 1..=10_000 {
-        marks.apply(&logged(n, vec![tag("hot"), prefix("/hot")], false, now));
+        index.apply(&logged(n, vec![tag("hot"), prefix("/hot")], false, now));
     }
-    assert!(marks.order.len() <= 100);
-    assert_eq!(marks.reach(Subject { url: b"/other", tags: &[] }, Seq::new(1)), Reach::Untouched);
+    assert!(index.order.len() <= 100);
+    assert_eq!(index.reach(Subject { url: b"/other", tags: &[] }, Seq::new(1)), Reach::Untouched);
 }
 
 fn target() -> impl Strategy<Value = Target> {
@@ -113,7 +113,7 @@ proptest! {
     ) {
         let start = Instant::now();
         let at = |n: usize| start + Duration::from_secs(n as u64);
-        let mut marks = Marks::new(Seq::START, 1000);
+        let mut index = PurgeIndex::new(Seq::START, 1000);
         let (mut gone, mut stale) = (false, None);
         for (n, (targets, soft)) in purges.into_iter().enumerate() {
             let seq = n as u64 + 1;
@@ -129,10 +129,10 @@ proptest! {
                     false => gone = true,
                 }
             }
-            marks.apply(&logged(seq, targets, soft, at(n)));
+            index.apply(&logged(seq, targets, soft, at(n)));
         }
         let hashes: Vec<u64> = page_tags.iter().map(|tag| tag_hash(tag)).collect();
-        let reach = marks.reach(Subject { url: &page, tags: &hashes }, Seq::new(since));
+        let reach = index.reach(Subject { url: &page, tags: &hashes }, Seq::new(since));
         match (gone, stale) {
             (true, _) => prop_assert_eq!(reach, Reach::Gone),
             (false, None) => prop_assert_eq!(reach, Reach::Untouched),

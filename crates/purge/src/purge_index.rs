@@ -1,4 +1,4 @@
-//! What the purges so far have reached. A purge costs the same to take in whatever it matches; a page is looked up by its
+//! What the purges until now have reached. A purge costs the same to take in whatever it matches; a page is looked up by its
 //! URL and tags, not by going through purges.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -12,10 +12,10 @@ use crate::{Logged, Seq, Target};
 const URL_SEED: u64 = 1;
 const TAG_SEED: u64 = 2;
 
-/// The purges that still matter to somebody who keeps pages. Bounded: of purges beyond `capacity` it is only remembered that
+/// The purges that still matter to whatever keeps pages. Bounded: of purges beyond `capacity` it is only remembered that
 /// everything from before them is gone.
 #[derive(Clone, Debug)]
-pub struct Marks {
+pub struct PurgeIndex {
     all: Mark,
     /// By hash of URL or tag. Two that share one are purged together, which costs a request, no more.
     named: HashMap<u64, Mark>,
@@ -67,8 +67,8 @@ fn url_hash(url: &[u8]) -> u64 {
     xxh3_64_with_seed(url, URL_SEED)
 }
 
-impl Marks {
-    /// Of a log in which everything before `floor` is unknown.
+impl PurgeIndex {
+    /// An index of a log in which everything before `floor` is unknown.
     pub fn new(floor: Seq, capacity: usize) -> Self {
         Self {
             all: Mark::default(),
@@ -203,7 +203,7 @@ impl Mark {
 }
 
 impl Reach {
-    /// Both: of two soft purges the one that came first counts.
+    /// Joins two verdicts: of two soft purges the one that came first counts.
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Gone, _) | (_, Self::Gone) => Self::Gone,

@@ -1,4 +1,4 @@
-//! Who keeps pages and follows the log here, and how far each has come.
+//! The edges and nodes that keep pages and follow the log here, and how far each has come.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use crate::Seq;
 
-/// For so long one that broke off is remembered: it may only be cut off, and go on from what it makes itself.
+/// How long one that broke off is remembered: it may only be cut off, and go on from what it makes itself.
 pub const REMEMBERED: Duration = Duration::from_secs(600);
 
 /// The followers of a log at one place.
 #[derive(Clone, Debug)]
-pub struct Roll<Id> {
+pub struct Membership<Id> {
     followers: HashMap<Id, Follower>,
-    /// Until then there may be others, who followed here before this roll began.
+    /// Until then there may be others, that followed here before this membership began.
     strangers_until: Option<Instant>,
 }
 
@@ -24,12 +24,12 @@ struct Follower {
     acknowledged: Seq,
     /// When it last asked whether it is in touch.
     heard: Instant,
-    /// For so long after it asked, it uses its pages.
+    /// How long after it asked it uses its pages.
     grace: Duration,
     broke_off: Option<Instant>,
 }
 
-impl<Id: Hash + Eq + Copy> Roll<Id> {
+impl<Id: Hash + Eq + Copy> Membership<Id> {
     /// Nobody remembers who followed here before. Until then they either come back or use no page any more, and no purge is over.
     pub fn expect_strangers(&mut self, until: Instant) {
         self.strangers_until = Some(until);
@@ -92,20 +92,20 @@ impl<Id: Hash + Eq + Copy> Roll<Id> {
         settled.min().map_or(head, |settled| settled.min(head))
     }
 
-    /// Those who are connected, by name, with what each has acknowledged.
+    /// The connected followers, by name, with what each has acknowledged.
     pub fn followers(&self) -> impl Iterator<Item = (&str, Seq)> {
         let here = self.followers.values().filter(|follower| follower.broke_off.is_none());
         here.map(|follower| (follower.name.as_str(), follower.acknowledged))
     }
 
-    /// Those who are not, and are remembered.
+    /// The followers that broke off and are remembered.
     pub fn broken_off(&self) -> impl Iterator<Item = &str> {
         let gone = self.followers.values().filter(|follower| follower.broke_off.is_some());
         gone.map(|follower| follower.name.as_str())
     }
 }
 
-impl<Id> Default for Roll<Id> {
+impl<Id> Default for Membership<Id> {
     fn default() -> Self {
         Self { followers: HashMap::new(), strangers_until: None }
     }
