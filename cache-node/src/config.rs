@@ -13,20 +13,23 @@ use weir_proto::tls::{Tls, TlsConfig};
 
 pub use self::redis::{RedisConfig, WrongSetting};
 
-/// Settings of one cache-node. `check` tells what is wrong with them; the rest of the crate takes them as right.
+/// Settings of one cache-node. `check` tells what is wrong with them; the rest of the crate takes them as
+/// right.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Where edges reach the node: "0.0.0.0:7101".
     pub listen: String,
-    /// Where the admin listener is: metrics and health. "off" for none. Of no effect in `weir run`: the edge's shows them too.
+    /// Where the admin listener is: metrics and health. "off" for none. Of no effect in `weir run`: the
+    /// edge's shows them too.
     pub admin: String,
-    /// Holds the token that a purge must show; the edges' `admin_token_file` holds the same. Left out: purges are taken where
-    /// `listen` is on loopback or `tls` is set, and nowhere else. Of no effect in `weir run`.
+    /// Holds the token that a purge must show; the edges' `admin_token_file` holds the same. Left out: purges
+    /// are taken where `listen` is on loopback or `tls` is set, and nowhere else. Of no effect in `weir run`.
     pub admin_token_file: Option<PathBuf>,
     /// Left out: plain gRPC, to whoever reaches the address.
     pub tls: Option<TlsConfig>,
-    /// What this node is called in the answer to a purge; no two may share a name. Left out: the host's name and the port.
+    /// What this node is called in the answer to a purge; no two may share a name. Left out: the host's name
+    /// and the port.
     pub name: Option<String>,
     /// Weight of the entries kept in memory: bodies, heads and keys.
     pub memory: Size,
@@ -45,9 +48,11 @@ pub struct Config {
     pub max_variants: usize,
     /// The longest a stream is kept waiting, whatever it asks for.
     pub max_wait: Time,
-    /// Time limit of a lease in the store; renewed at a third of it. How long other nodes wait for one that died.
+    /// Time limit of a lease in the store; renewed at a third of it. How long other nodes wait for one that
+    /// died.
     pub lease: Time,
-    /// How long a living stream may hold a lease. Then the next one gets it, and what the late holder stores is refused.
+    /// How long a living stream may hold a lease. Then the next one gets it, and what the late holder stores
+    /// is refused.
     pub max_lease: Time,
     /// How long an entry is kept at most, stale time included.
     pub max_lifetime: Time,

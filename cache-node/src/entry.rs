@@ -30,13 +30,13 @@ pub(crate) struct Entry {
     tags: Box<[u64]>,
 }
 
-/// By what right an entry was made, and so which purges reach it.
+/// The right by which an entry was made: it tells which purges reach it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Grant {
     /// Those that stand later in this log.
     Logged(Position),
-    /// The node was out of touch with the log it shares: the entry is used until then, and no longer, and ends with any purge
-    /// that is obeyed after `since`.
+    /// The node was out of touch with the log it shares: the entry is used until then, and no longer, and
+    /// ends with any purge that is obeyed after `since`.
     Until { since: std::time::Instant, until: std::time::Instant },
 }
 
@@ -87,7 +87,7 @@ impl Entry {
         self.use_with_ttl(Duration::from_millis(self.head.ttl_ms), now)
     }
 
-    /// The same if its lifetime ended then, should it not have ended before.
+    /// What the entry may be used for if its lifetime ended at `since`, should it not have ended before.
     pub(crate) fn use_if_stale_since(&self, since: Instant, now: Instant) -> Option<Use> {
         self.use_with_ttl(Duration::from_millis(self.head.ttl_ms).min(self.age(since)), now)
     }
@@ -99,7 +99,8 @@ impl Entry {
         let age = self.age(now);
         let past_ttl = age.checked_sub(ttl);
         let within = |window_ms| past_ttl.is_none_or(|past| past < Duration::from_millis(window_ms));
-        // RFC 9111 section 4.2: "a fresh response is one whose age has not yet exceeded its freshness lifetime"
+        // RFC 9111 section 4.2: "a fresh response is one whose age has not yet exceeded its freshness
+        // lifetime"
         if within(0) {
             return Some(Use::Fresh);
         }
@@ -125,7 +126,7 @@ impl Entry {
     }
 }
 
-/// From age 0 to where the entry is good for nothing.
+/// How long the entry is good for anything, counted from age 0.
 fn life(head: &EntryHead) -> Duration {
     let stale = head.stale_while_revalidate_ms.max(head.stale_if_error_ms);
     Duration::from_millis(head.ttl_ms.saturating_add(stale))

@@ -3,31 +3,31 @@
 use admin::Denied;
 use tonic::{Code, Status};
 
-/// Who is to blame stands with each. None says anything of the page: the edge goes on without the cache.
+/// Each says who is to blame. None says anything about the page: the edge goes on without the cache.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
-    /// The edge's fault.
+    /// The edge is to blame.
     #[error("the first message must be a lookup")]
     NoLookup,
-    /// The edge's fault.
+    /// The edge is to blame.
     #[error("no lookup came within {0:?}")]
     LateLookup(std::time::Duration),
-    /// The edge's fault.
+    /// The edge is to blame.
     #[error("the key is empty or longer than {0} bytes")]
     BadKey(usize),
-    /// The edge's fault.
+    /// The edge is to blame.
     #[error("a field of the lookup is not valid HTTP")]
     BadField,
-    /// The edge's fault.
+    /// The edge is to blame.
     #[error("a message out of order: {0}")]
     OutOfOrder(&'static str),
-    /// Nobody's: more streams than the settings allow. Later there may be room.
-    #[error("{0} streams are open already")]
+    /// Nobody is to blame: more streams are open than the settings allow. Later there may be room.
+    #[error("{0} streams are open already; raise cache_node.max_streams or add a node")]
     TooManyStreams(usize),
-    /// The edge's fault, or the network's.
+    /// The edge or the network is to blame.
     #[error("the edge does not read its answer")]
     SlowReader,
-    /// Whoever asked for it is to blame.
+    /// The client that asked for the purge is to blame.
     #[error("{0}")]
     BadPurge(purge::InvalidPurge),
     /// The token is the operator's to set, the same for edges and nodes.

@@ -56,8 +56,9 @@ pub enum RunError {
     Serve(#[from] tonic::transport::Error),
 }
 
-/// The node as a gRPC service: for a server, or for `weir_proto::transport::in_process`. Settings must have passed
-/// `Config::check`. Must be called within a tokio runtime; its tasks end when `shutdown` begins and their streams are done.
+/// The node as a gRPC service: for a server, or for `weir_proto::transport::in_process`. Settings must have
+/// passed `Config::check`. Must be called within a tokio runtime; its tasks end when `shutdown` begins and
+/// their streams are done.
 pub fn service(
     config: &Config,
     metrics: &Metrics,
@@ -68,8 +69,8 @@ pub fn service(
     Ok(CacheServer::new(Node { state }).max_decoding_message_size(MAX_MESSAGE))
 }
 
-/// Serves the node, and gRPC health checks, on `listener` until `shutdown` begins and the streams under way have ended. It is
-/// healthy, and `readiness` ready, when it follows the purge log.
+/// Serves the node, and gRPC health checks, on `listener` until `shutdown` begins and the streams under way
+/// have ended. It is healthy, and `readiness` ready, when it follows the purge log.
 pub async fn run(
     config: Config,
     listener: TcpListener,
@@ -118,7 +119,7 @@ pub async fn run(
     Ok(())
 }
 
-/// Of the service by its name, and of the whole process, which has none.
+/// Reports the status of the service by its name, and of the whole process, which has none.
 async fn say(health: &HealthReporter, status: ServingStatus) {
     for name in ["", <CacheServer<Node> as NamedService>::NAME] {
         health.set_service_status(name, status).await;

@@ -78,9 +78,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             }
         });
         let reload = Box::new(|| {
-            tracing::info!(
-                "certificates are read again by themselves; the other settings change with a restart only"
-            );
+            tracing::info!("certificates are reloaded automatically; all other settings need a restart");
         });
         anyhow::Ok(Running { grace: GRACE, reload, watched: None })
     })?;

@@ -227,7 +227,7 @@ impl Metrics {
         );
         registry.register(
             "purge_logs_lost",
-            "Times the purge log had lost purges and all pages were made anew",
+            "Times the purge log had lost purges and all pages were made again",
             self.purge_logs_lost.clone(),
         );
         registry.register_with_unit(

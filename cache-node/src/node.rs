@@ -29,13 +29,15 @@ pub(crate) struct NodeState {
     pub(crate) exchanges: Exchanges,
     pub(crate) metrics: Metrics,
     pub(crate) shutdown: Shutdown,
-    /// The server takes no more calls: watches end. In one process there is none, and the edge leaves by itself.
+    /// The server takes no more calls: watches end. In one process there is none, and the edge leaves by
+    /// itself.
     pub(crate) closing: CancellationToken,
     pub(crate) streams: Arc<Streams>,
 }
 
 impl NodeState {
-    /// The settings are taken as checked; an error is a file of theirs that changed since. Must be called within a runtime.
+    /// The settings are taken as checked; an error is a file of theirs that changed since. Must be called
+    /// within a runtime.
     pub(crate) fn new(
         config: Config,
         authority: Authority,
@@ -82,7 +84,8 @@ impl NodeState {
         Ok(state)
     }
 
-    /// Resolves when the node is in touch with the purge log, or has tried for as long as it keeps pages without.
+    /// Resolves when the node is in touch with the purge log, or has tried for as long as it keeps pages
+    /// without.
     pub(crate) async fn in_touch(&self) {
         let mut changes = self.purges.changes();
         let heard = async { while !self.purges.is_live() && changes.changed().await.is_ok() {} };

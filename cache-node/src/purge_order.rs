@@ -41,7 +41,7 @@ pub(crate) async fn purge(node: &Arc<NodeState>, request: PurgeRequest) -> Resul
     Ok(reply)
 }
 
-/// In the log that this node keeps for itself.
+/// Makes the purge in the log that this node keeps for itself.
 async fn own(node: &NodeState, purge: Purge, deadline: Instant) -> PurgeReply {
     let seq = node.purges.append(purge);
     let mut changes = node.purges.changes();

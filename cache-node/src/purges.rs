@@ -1,4 +1,5 @@
-//! The purge log as this node follows it: what it has reached, whether the node is in touch with it, which edges follow it here.
+//! The purge log as this node follows it: what it has reached, whether the node is in touch with it, which
+//! edges follow it here.
 
 pub(crate) mod message;
 
@@ -18,11 +19,12 @@ use weir_proto::cache::{PurgeReply, Use};
 
 use crate::entry::{Entry, Grant};
 
-/// Names of purges remembered: URLs, prefixes and tags. Of older ones it is only known that what is older is gone.
+/// Names of purges remembered: URLs, prefixes and tags. Of older ones it is only known that what is older is
+/// gone.
 const REMEMBERED_NAMES: usize = 65_536;
 /// Purges kept to be sent to edges that were away for a moment.
 const TAIL: usize = 4_096;
-/// In the answer to a purge: those who may not have noticed yet that another log has begun.
+/// Names, in the answer to a purge, the nodes that may not have noticed yet that another log has begun.
 const UNAWARE: &str = "nodes from before";
 /// Edges that followed this node before it started, and may come back.
 const STRANGERS: &str = "edges from before";
@@ -57,12 +59,12 @@ struct LogState {
 /// What the log says at one moment, to one that follows it.
 pub(crate) struct LogNews {
     pub(crate) log: LogId,
-    /// With other nodes.
+    /// Other nodes follow the log too.
     pub(crate) shared: bool,
     pub(crate) head: Seq,
     /// Purges up to this are not among `purges`.
     pub(crate) floor: Seq,
-    /// After where the follower was, or after `floor`.
+    /// The purges after the follower's position, or after `floor`.
     pub(crate) purges: Vec<Arc<Logged>>,
 }
 
@@ -75,7 +77,8 @@ pub(crate) struct BeatAnswer {
 }
 
 impl Purges {
-    /// Without a shared store the node keeps a log of its own. With one it follows that store's, and is out of touch at first.
+    /// A node without a shared store keeps a log of its own. One with a shared store follows the log there,
+    /// and is out of touch at first.
     pub(crate) fn new(shared: bool, grace: Duration) -> Self {
         let log = LogId::new(rand::random());
         Self {
@@ -96,7 +99,7 @@ impl Purges {
         }
     }
 
-    /// By what right a page may be made that is asked for from now on.
+    /// The right by which a page may be made that is asked for from now on.
     pub(crate) fn grant(&self) -> Grant {
         let (state, now) = (self.state.lock(), Instant::now());
         match state.is_live(now) {
@@ -139,7 +142,8 @@ impl Purges {
         self.grace
     }
 
-    /// Whether the node is in touch with the shared log. If it only has not been for a moment, waits for it, `patience` at most.
+    /// Whether the node is in touch with the shared log. If it lost touch only a moment ago, waits for it,
+    /// `patience` at most.
     pub(crate) async fn in_touch(&self, patience: Duration) -> bool {
         if self.is_live() {
             return true;
@@ -217,14 +221,14 @@ impl Purges {
         Position { log: state.log.id(), seq: state.log.head() }
     }
 
-    /// Takes in what was read of the shared log after `read_to`, by a question sent then. False: it does not go on where
-    /// reading had ended, and another log must begin.
+    /// Takes in what was read of the shared log after `read_to`, by a question sent then. False: it does not
+    /// go on where reading had ended, and another log must begin.
     pub(crate) fn take_in(&self, log: LogId, read: Read<'_>, sent: Instant, to_the_end: bool) -> bool {
         let mut state = self.state.lock();
         if state.log.id() != log {
             if state.has_read {
-                // Redis has lost the list of the others as well. One that does not reach it now goes on from what it makes
-                // itself, and so do its edges.
+                // Redis has lost the list of the others as well. One that does not reach it now goes on from
+                // what it makes itself, and so do its edges.
                 state.inherit(UNAWARE.to_owned(), self.grace);
             }
             state.begin(log, read.floor);
@@ -276,8 +280,8 @@ impl Purges {
         BeatAnswer { left, delay: made.map(|made| now.saturating_duration_since(made)) }
     }
 
-    /// This node has no memory of those who followed it before it started, and nobody keeps it for it. They come back
-    /// within two graces, or have no page by then that they have not made themselves.
+    /// This node has no memory of those who followed it before it started, and nobody keeps it for it. They
+    /// come back within two graces, or have no page by then that they have not made themselves.
     pub(crate) fn expect_strangers(&self) {
         self.state.lock().followers.expect_strangers(Instant::now() + self.grace * 2);
     }
@@ -328,7 +332,8 @@ impl Purges {
         state.followers.followers().map(|(name, acknowledged)| (name.to_owned(), acknowledged)).collect()
     }
 
-    /// Puts into the reply which followers have acknowledged the purge and, unless it is `over`, which have not.
+    /// Puts into the reply which followers have acknowledged the purge and, unless it is `over`, which have
+    /// not.
     pub(crate) fn name_followers(&self, reply: &mut PurgeReply, seq: Seq, over: bool) {
         let (mut acknowledged, mut missing) = (BTreeSet::new(), BTreeSet::new());
         for (name, place) in self.followers() {

@@ -1,4 +1,5 @@
-//! The log that all nodes share, followed: this node reads it, says what it has acknowledged, and waits for the others.
+//! The log that all nodes share, followed: this node reads it, says what it has acknowledged, and waits for
+//! the others.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::store::redis::{Redis, Unavailable};
 
 /// Beats within one grace.
 const BEATS: u32 = 5;
-/// How often it is looked who has been silent for long.
+/// How often to check which nodes have been silent for long.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
 /// How often a purge looks again at those it waits for.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -75,7 +76,7 @@ impl SharedLog {
                     let reading = Reading { time: page.time, sent, received: Instant::now() };
                     if page.log == read.log && clock.stepped(reading) {
                         // By that clock Redis counts the lives of all that it holds.
-                        tracing::warn!("Redis's clock was set: all pages are made anew");
+                        tracing::warn!("Redis's clock was set: all pages are made again");
                         self.begin_another(read.log).await
                     } else {
                         clock.accept(reading);
@@ -97,8 +98,8 @@ impl SharedLog {
         }
     }
 
-    /// What this node said of itself before it died: those who followed it then may be cut off since, and are nobody else's to
-    /// remember. Until that is known the node is out of touch.
+    /// What this node said of itself before it died: those who followed it then may be cut off since, and are
+    /// nobody else's to remember. Until that is known the node is out of touch.
     async fn take_over(&self) {
         let mut members = self.redis.members().await;
         while members.is_err() {
@@ -184,7 +185,7 @@ impl SharedLog {
         if self.purges.take_in(page.log, read, sent, last >= page.head) {
             return last < page.head;
         }
-        tracing::warn!("the purge log has lost purges, as after a failover: all pages are made anew");
+        tracing::warn!("the purge log has lost purges, as after a failover: all pages are made again");
         self.begin_another(had.log).await
     }
 
@@ -250,7 +251,7 @@ impl SilentNodes {
         }
     }
 
-    /// Takes nodes off the list that have been silent for so long that nobody waits for them any more.
+    /// Takes nodes off the list that have been silent for `REMEMBERED`: nobody waits for them any more.
     async fn sweep(&mut self, redis: &Redis, now: Instant) {
         if self.swept.is_some_and(|last| now.saturating_duration_since(last) < SWEEP_EVERY) {
             return;

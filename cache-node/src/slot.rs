@@ -10,7 +10,8 @@ use http_cache::vary;
 /// No reply in its right mind is selected by more fields.
 const MAX_NAMES: usize = 16;
 
-/// The request fields that select among the variants of a key, sorted, each once. Empty: one page for all, or none stored yet.
+/// The request fields that select among the variants of a key, sorted, each once. Empty: one page for all, or
+/// none stored yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rule(Arc<[HeaderName]>);
 

@@ -15,16 +15,17 @@ use std::time::Duration;
 use crate::entry::Entry;
 use crate::slot::{Rule, Slot};
 
-/// Entries by slot, and one lease per slot. A lease ends by itself unless it is renewed; a store is fenced by its token.
+/// Entries by slot, and one lease per slot. A lease ends by itself unless it is renewed; a store is fenced by
+/// its token.
 pub(crate) trait Store {
-    /// Why the store could not be asked. Whoever asks goes on without it.
+    /// Why the store could not be asked. The caller goes on without it.
     type Error;
 
     /// What is stored for the slot and, where that is not fresh, the lease: both in one step.
     fn look_up(&self, slot: &Slot, token: Token) -> impl Future<Output = Result<Looked, Self::Error>> + Send;
 
-    /// Stores the page made under the lease on `slot`, and ends the lease. The entry's own slot may be another one, by its
-    /// own Vary rule, which becomes the key's.
+    /// Stores the page made under the lease on `slot`, and ends the lease. The entry's own slot may be
+    /// another one, by its own Vary rule, which becomes the key's.
     fn put(
         &self,
         slot: &Slot,
@@ -44,7 +45,7 @@ pub(crate) trait Store {
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
-/// Who holds a lease. Random: no two are the same, on any node.
+/// Names the holder of a lease. Random: no two are the same, on any node.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Token(u128);
 
@@ -56,7 +57,7 @@ pub(crate) enum Looked {
     Granted(Option<Arc<Entry>>),
     /// The lease is another's.
     Held(Option<Arc<Entry>>),
-    /// The page was not cacheable a short time ago: for so long it goes past the cache.
+    /// The page was not cacheable a short time ago: requests bypass the cache for this long.
     Passed(Duration),
     /// The key's Vary rule is not the slot's: ask again with a slot by this one.
     OtherRule(Rule),
@@ -77,7 +78,7 @@ pub(crate) enum Put {
 pub(crate) enum Release {
     /// The next who asks gets the lease.
     Free,
-    /// Nobody gets it for so long: the page is not cacheable.
+    /// Nobody gets it for this long: the page is not cacheable.
     Pass(Duration),
 }
 

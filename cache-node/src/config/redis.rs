@@ -13,8 +13,8 @@ use crate::store::redis::servers::Servers;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RedisConfig {
-    /// `redis://[user:password@]host[:port][/db]`, `rediss://…` for TLS, or `redis+unix:///path`. Several only for nodes of
-    /// a Cluster or for Sentinels, alike but for host and port.
+    /// `redis://[user:password@]host[:port][/db]`, `rediss://…` for TLS, or `redis+unix:///path`. Several
+    /// only for nodes of a Cluster or for Sentinels, alike but for host and port.
     pub url: OneOrMany,
     /// The servers are a Redis Cluster, of which `url` names some nodes.
     #[serde(default)]
@@ -24,8 +24,8 @@ pub struct RedisConfig {
     /// User and password of the Sentinels themselves.
     pub sentinel_user: Option<String>,
     pub sentinel_password: Option<String>,
-    /// PEM files for TLS: who vouches for the servers (left out: the system's authorities), and the certificate and key
-    /// that this node shows them.
+    /// PEM files for TLS: who vouches for the servers (left out: the system's authorities), and the
+    /// certificate and key that this node shows them.
     pub ca: Option<PathBuf>,
     pub certificate: Option<PathBuf>,
     pub key: Option<PathBuf>,

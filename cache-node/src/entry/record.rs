@@ -1,7 +1,7 @@
 //! An entry as bytes for a store outside this process: versioned, checked, and bound to its slot.
 //!
-//! `version (1) | xxh3-64 of the rest (8, big endian) | Record (protobuf)`. Lengths of time are relative: the store counts
-//! what is left of the record's life, and the age follows from that.
+//! `version (1) | xxh3-64 of the rest (8, big endian) | Record (protobuf)`. Lengths of time are relative: the
+//! store counts what is left of the record's life, and the age follows from that.
 
 mod compression;
 pub(crate) mod fuzzed;
@@ -52,8 +52,8 @@ struct Record {
 #[error("record is damaged, of another version, or of another page")]
 pub(crate) struct Unusable;
 
-/// Bodies of `compress_from` bytes and more are packed, where that makes them smaller. `None`: the entry was made out of touch
-/// with the purge log, and is nobody else's business.
+/// Bodies of `compress_from` bytes and more are packed, where that makes them smaller. `None`: the entry was
+/// made out of touch with the purge log, and is nobody else's business.
 pub(crate) fn encode(entry: &Entry, now: Instant, compress_from: usize) -> Option<Vec<u8>> {
     let Grant::Logged(Position { log, seq }) = entry.grant else { return None };
     let packed = compression::pack(&entry.body, &entry.head.fields, compress_from);
@@ -76,7 +76,8 @@ pub(crate) fn encode(entry: &Entry, now: Instant, compress_from: usize) -> Optio
     Some(bytes)
 }
 
-/// `left` is what the store says is left of the record's life. No body of more than `max_body` bytes is unpacked.
+/// `left` is what the store says is left of the record's life. No body of more than `max_body` bytes is
+/// unpacked.
 pub(crate) fn decode(
     mut bytes: Bytes,
     slot: &Slot,

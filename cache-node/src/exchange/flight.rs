@@ -1,4 +1,5 @@
-//! Pages in the making on this node: one leads per page, the others wait in line. Knows no store, socket or clock.
+//! Pages that this node is waiting for: one request leads per page, the others wait in line. Knows no store,
+//! socket or clock.
 
 use std::collections::hash_map::Entry as Place;
 use std::collections::{HashMap, VecDeque};
@@ -9,8 +10,8 @@ use tokio::sync::oneshot;
 
 use crate::slot::Slot;
 
-/// The lines, by page. A page has a line exactly as long as somebody leads it. `Q` is what those who wait have asked, `T`
-/// what they are told in the end.
+/// The lines, by page. A page has a line exactly as long as somebody leads it. `Q` is what those who wait
+/// have asked, `T` what they are told in the end.
 pub(super) struct Flights<Q, T> {
     lines: Mutex<HashMap<Arc<Slot>, Line<Q, T>>>,
     max_waiting: usize,

@@ -51,8 +51,8 @@ pub(super) struct Leads {
     max_lease: Duration,
 }
 
-/// The right to make a page, on this node: one at a time per slot. However it ends, also by a panic, dropping it passes it
-/// on to the next in line; the store's lease goes along.
+/// The right to make a page, on this node: one at a time per slot. However it ends, also by a panic, dropping
+/// it passes it on to the next in line; the store's lease goes along.
 pub(super) struct Lead {
     all: Arc<Leads>,
     slot: Arc<Slot>,
@@ -176,8 +176,8 @@ impl Lead {
         }
     }
 
-    /// Ends the lease with a whole page. Those that waited for this very page get it, however short its life; those of
-    /// another variant ask again.
+    /// Ends the lease with a whole page. Those that waited for this very page get it, however short its life;
+    /// those of another variant ask again.
     pub(super) async fn store(mut self, entry: Entry) -> Put {
         let Some(lease) = self.lease.take() else { return Put::LeaseLost };
         let entry = Arc::new(entry);
@@ -205,7 +205,8 @@ impl Lead {
         put
     }
 
-    /// Ends the lease: the page may not be stored. All that wait bypass the cache, and so do others for `pass_for`.
+    /// Ends the lease: the page may not be stored. All that wait bypass the cache, and so do others for
+    /// `pass_for`.
     pub(super) async fn uncacheable(self, pass_for: Duration) {
         self.tell_all(|| Turn::Pass(PassReason::UncacheableReply, pass_for));
         let then = if pass_for.is_zero() { Release::Free } else { Release::Pass(pass_for) };

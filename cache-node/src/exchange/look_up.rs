@@ -24,7 +24,7 @@ const ROUNDS: usize = 8;
 
 pub(super) enum Answer {
     Found(Arc<Entry>, Use),
-    /// With the lease: refresh the page.
+    /// The stale page and the lease: refresh the page.
     FoundToRefresh(Arc<Entry>, Use, Lead),
     Lease(Lead),
     Pass(PassReason, Duration),
@@ -104,7 +104,8 @@ impl<'a> LookUp<'a> {
         Answer::Pass(PassReason::WaitTimeout, Duration::ZERO)
     }
 
-    /// As the leader: gets the page or the lease from the store, and tells those that wait what concerns them.
+    /// As the leader: gets the page or the lease from the store, and tells those that wait what concerns
+    /// them.
     async fn lead_to_answer(&mut self, mut lead: Lead) -> Result<Answer, OtherRule> {
         let store = &self.node.leads.store;
         if lead.has_lease() {

@@ -1,4 +1,5 @@
-//! What the holder of a lease sends: the page, in pieces, or why there is none. Until then the lease is kept alive.
+//! What the holder of a lease sends: the page, in pieces, or why there is none. Until then the lease is kept
+//! alive.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,8 @@ use crate::metrics::StoreResult;
 use crate::slot::Rule;
 use crate::store::Put;
 
-/// How long requests for a page that can never be stored bypass the cache: nobody should stand in line for it.
+/// How long requests for a page that can never be stored bypass the cache: nobody should stand in line for
+/// it.
 const UNFIT_PASS: Duration = Duration::from_secs(10);
 const LEASE_LOST: &str = "the lease was lost: another request makes this page by now";
 
@@ -52,7 +54,8 @@ impl Holder<'_> {
                 drop(lead);
                 return self.refuse_late(&mut requests).await;
             };
-            // The edge left or broke off: dropping the lead hands it over, and what came of the page is forgotten.
+            // The edge left or broke off: dropping the lead hands it over, and what came of the page is
+            // forgotten.
             let Some(message) = message.map_err(Refusal::BrokenOff)? else { return Ok(()) };
             let receiving = match message.message {
                 Some(Message::GiveUp(give_up)) => return self.gave_up(lead, give_up).await,

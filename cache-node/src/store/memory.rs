@@ -123,7 +123,7 @@ impl Memory {
         }
     }
 
-    /// Remembers that the key, in all its variants, is not cacheable for so long.
+    /// Remembers that the key, in all its variants, is not cacheable for this long.
     pub(crate) fn mark(&self, key: &Bytes, pass_for: Duration) {
         let _changing = self.leases.lock();
         self.insert_mark(key, pass_for);

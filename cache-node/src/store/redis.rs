@@ -1,8 +1,8 @@
 //! The store that all nodes share: Redis, or what speaks its protocol.
 //!
-//! A key's records share a cluster slot by the braces in their names: `weir:{HASH}:rule`, `weir:{HASH}:entry:HASH` and
-//! `weir:{HASH}:lease:HASH`. Names are hashes, so no byte of a URL gets into one; the record holds the whole key. All
-//! lengths of time are relative, counted by Redis.
+//! A key's records share a cluster slot by the braces in their names: `weir:{HASH}:rule`,
+//! `weir:{HASH}:entry:HASH` and `weir:{HASH}:lease:HASH`. Names are hashes, so no byte of a URL gets into
+//! one; the record holds the whole key. All lengths of time are relative, counted by Redis.
 
 mod address;
 mod breaker;
@@ -61,7 +61,7 @@ pub(crate) struct Redis {
 /// Redis is not there for this call: go on from memory.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unavailable {
-    #[error("Redis did not answer lately, and is left alone for a moment")]
+    #[error("Redis did not answer lately: it is not asked for a moment")]
     Resting,
     #[error(transparent)]
     Call(#[from] CallError),
@@ -114,7 +114,7 @@ impl Redis {
         })
     }
 
-    /// Where nodes tell each other that a lease has ended.
+    /// The channel on which nodes tell each other that a lease has ended.
     pub(crate) fn channel(&self) -> &Channel {
         &self.channel
     }
@@ -246,8 +246,8 @@ impl Store for Redis {
             let mark = reply.4.clone();
             match self.read(slot, reply)? {
                 Some(looked) => return Ok(looked),
-                // Fresh by its lifetime, but purged, damaged or of another version: not fresh. One that another node has stored
-                // since may be.
+                // Fresh by its lifetime, but purged, damaged or of another version: not fresh. One that
+                // another node has stored since may be.
                 None => unusable = mark,
             }
         }

@@ -1,4 +1,5 @@
-//! What a node works with: its memory and, behind it, the store it shares. Never fails: without Redis, memory is the store.
+//! What a node works with: its memory and, behind it, the store it shares. Never fails: without Redis, memory
+//! is the store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,7 +77,8 @@ impl Tiers {
         looked
     }
 
-    /// Kept in memory also where the shared store cannot be reached: the page is good, only others do not see it.
+    /// Kept in memory also where the shared store cannot be reached: the page is good, only others do not see
+    /// it.
     pub(crate) async fn put(&self, slot: &Slot, token: Token, entry: &Arc<Entry>) -> Put {
         let put = match self.granted_by_redis(slot, token) {
             None => {

@@ -16,7 +16,8 @@ use crate::{Config, RedisConfig};
 const AT_ONCE: Duration = Duration::from_millis(200);
 
 fn config(server: &RedisServer) -> Config {
-    // A machine that builds and tests at once is slow; how a slow Redis is left alone is tested in redis_lost.rs.
+    // A machine that builds and tests at once is slow; how a slow Redis is left alone is tested in
+    // redis_lost.rs.
     let redis = RedisConfig { timeout: Time::from_secs(5), ..RedisConfig::at(&server.url()) };
     Config { redis: Some(redis), lease: Time::from_millis(1500), ..Config::default() }
 }

@@ -175,7 +175,8 @@ async fn an_uncacheable_page_lets_all_go_at_once(node: TestNode) {
     assert_eq!(node.answer("/a").await, Answer::Lease);
 }
 
-/// In a process of its own the edge must wait for the stream's end: its HTTP/2 client may drop what is not yet sent.
+/// In a process of its own the edge must wait for the stream's end: its HTTP/2 client may drop what is not
+/// yet sent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_give_up_counts_also_if_an_edge_in_process_leaves_at_once() {
     let node = TestNode::start(Way::InProcess, config()).await;

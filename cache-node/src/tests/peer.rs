@@ -170,7 +170,8 @@ impl Watch {
         }
     }
 
-    /// Beats, and returns whether the node is in touch with the log. Purges that come before the echo are not looked at.
+    /// Beats, and returns whether the node is in touch with the log. Purges that come before the echo are not
+    /// looked at.
     pub(crate) async fn beat(&mut self, number: u64, acknowledged: u64) -> bool {
         self.send(watch_request::Message::Beat(WatchBeat { number, acknowledged })).await;
         loop {

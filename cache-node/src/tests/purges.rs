@@ -1,4 +1,5 @@
-//! Purges by one node: what they reach, who is waited for, what is told to those who follow. Over both transports.
+//! Purges by one node: what they reach, who is waited for, what is told to those who follow. Over both
+//! transports.
 
 use std::time::{Duration, Instant};
 
@@ -223,7 +224,8 @@ async fn who_may_purge() {
     }
 }
 
-/// What it knew of those who followed it died with the node before it: they come back, or have no old page any more.
+/// What it knew of those who followed it died with the node before it: they come back, or have no old page
+/// any more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_has_just_started_has_purges_wait_for_those_who_may_come_back() {
     let began = Instant::now();

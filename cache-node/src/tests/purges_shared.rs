@@ -123,7 +123,8 @@ async fn a_page_in_the_making_at_another_node_is_not_found_after_the_purge() {
     assert_eq!(a.answer("http://h/").await, Answer::fresh("new"));
 }
 
-/// A node far from Redis reads the purged page; before it can say that this one does not count, another node stores the new one.
+/// A node far from Redis reads the purged page; before it can say that this one does not count, another node
+/// stores the new one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_stored_while_a_purged_one_was_read_is_found_and_not_made_again() {
     const WAY: Duration = Duration::from_millis(150);

@@ -1,5 +1,5 @@
-//! Redis changes while nodes work: a master fails over, slots move, a part of a Cluster is lost. Nobody sees an error, and
-//! pages are shared again soon.
+//! Redis changes while nodes work: a master fails over, slots move, a part of a Cluster is lost. Nobody sees
+//! an error, and pages are shared again soon.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -29,7 +29,8 @@ async fn two_nodes(redis: &RedisConfig) -> [Arc<TestNode>; 2] {
     nodes
 }
 
-/// Edges that keep asking both nodes for the same pages, which live shortly, and make them where they get the lease.
+/// Edges that keep asking both nodes for the same pages, which live shortly, and make them where they get the
+/// lease.
 struct Edges {
     ended: Arc<AtomicBool>,
     answered: Arc<AtomicUsize>,

@@ -1,4 +1,5 @@
-//! Redis that answers late, in pieces, not at all, or with an error: the node answers in time, and counts why.
+//! Redis that answers late, in pieces, not at all, or with an error: the node answers in time, and counts
+//! why.
 
 use std::sync::Arc;
 use std::time::Duration;

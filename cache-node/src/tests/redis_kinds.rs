@@ -1,5 +1,5 @@
-//! Redis in every form it is run in keeps the contract of a store: by password, by unix socket, by TLS, as a Cluster, by
-//! Sentinel.
+//! Redis in every form it is run in keeps the contract of a store: by password, by unix socket, by TLS, as a
+//! Cluster, by Sentinel.
 
 use std::fs;
 use std::path::PathBuf;

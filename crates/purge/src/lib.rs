@@ -1,9 +1,9 @@
 //! Purges as pure state: no socket, clock, lock, random source or async. `now` is an argument.
 //!
 //! Every purge has a place in one [`Log`]. A page remembers the place at which the right to make it was given
-//! ([`Position`]); it is gone if a purge that reaches it ([`PurgeIndex`]) came later. Whoever keeps pages follows the log, and may
-//! use them only while it is in touch with it ([`Trust`]). A purge is over when all who keep pages have acknowledged it, or
-//! can no longer be using any ([`Membership`]).
+//! ([`Position`]); it is gone if a purge that reaches it ([`PurgeIndex`]) came later. Whoever keeps pages
+//! follows the log, and may use them only while it is in touch with it ([`Trust`]). A purge is over when all
+//! who keep pages have acknowledged it, or can no longer be using any ([`Membership`]).
 
 mod log;
 mod membership;

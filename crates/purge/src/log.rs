@@ -1,4 +1,5 @@
-//! The log of purges: its latest part, in order, and whether what is read from elsewhere goes on where one left off.
+//! The log of purges: its latest part, in order, and whether what is read from elsewhere goes on where one
+//! left off.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -105,8 +106,8 @@ pub struct Read<'a> {
     pub purges: &'a [Arc<Logged>],
 }
 
-/// Whether this is what follows `had`. False: the log has lost purges that were made (its keeper failed over to a copy that
-/// lagged), so nothing granted in it can be believed any more.
+/// Whether this is what follows `had`. False: the log has lost purges that were made (its keeper failed over
+/// to a copy that lagged), so nothing granted in it can be believed any more.
 pub fn continues(had: Seq, read: Read<'_>) -> bool {
     if read.head < had {
         return false;

@@ -30,7 +30,8 @@ struct Follower {
 }
 
 impl<Id: Hash + Eq + Copy> Membership<Id> {
-    /// Nobody remembers who followed here before. Until then they either come back or use no page any more, and no purge is over.
+    /// Nobody remembers who followed here before. Until then they either come back or use no page any more,
+    /// and no purge is over.
     pub fn expect_strangers(&mut self, until: Instant) {
         self.strangers_until = Some(until);
     }
@@ -39,7 +40,8 @@ impl<Id: Hash + Eq + Copy> Membership<Id> {
         self.strangers_until.is_some_and(|until| now < until)
     }
 
-    /// One follows the log from now on, and has what came up to `at`. One of the same name that broke off is back.
+    /// One follows the log from now on, and has what came up to `at`. One of the same name that broke off is
+    /// back.
     pub fn join(&mut self, id: Id, name: String, grace: Duration, at: Seq, now: Instant) {
         self.followers.retain(|_, other| other.broke_off.is_none() || other.name != name);
         self.followers.insert(id, Follower { name, acknowledged: at, heard: now, grace, broke_off: None });
@@ -71,8 +73,8 @@ impl<Id: Hash + Eq + Copy> Membership<Id> {
         self.followers.values_mut().for_each(|follower| follower.acknowledged = Seq::START);
     }
 
-    /// Up to which purge no follower uses a page from before. `head` is the last one; `made_by(t)` the last that was made at
-    /// `t` or earlier. Forgets those who broke off long ago.
+    /// Up to which purge no follower uses a page from before. `head` is the last one; `made_by(t)` the last
+    /// that was made at `t` or earlier. Forgets those who broke off long ago.
     pub fn settled(&mut self, head: Seq, made_by: impl Fn(Instant) -> Seq, now: Instant) -> Seq {
         if self.expects_strangers(now) {
             return Seq::START;
@@ -84,8 +86,8 @@ impl<Id: Hash + Eq + Copy> Membership<Id> {
             if now < follower.heard + follower.grace {
                 return follower.acknowledged;
             }
-            // One that is silent may be cut off, and use what it makes itself for as long as its grace: also what it made
-            // just before the purge.
+            // One that is silent may be cut off, and use what it makes itself for as long as its grace: also
+            // what it made just before the purge.
             let over = now.checked_sub(follower.grace).map_or(Seq::START, &made_by);
             follower.acknowledged.max(over)
         });

@@ -1,5 +1,5 @@
-//! What the purges until now have reached. A purge costs the same to take in whatever it matches; a page is looked up by its
-//! URL and tags, not by going through purges.
+//! What the purges until now have reached. A purge costs the same to take in whatever it matches; a page is
+//! looked up by its URL and tags, not by going through purges.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
@@ -12,12 +12,13 @@ use crate::{Logged, Seq, Target};
 const URL_SEED: u64 = 1;
 const TAG_SEED: u64 = 2;
 
-/// The purges that still matter to whatever keeps pages. Bounded: of purges beyond `capacity` it is only remembered that
-/// everything from before them is gone.
+/// The purges that still matter to whatever keeps pages. Bounded: of purges beyond `capacity` it is only
+/// remembered that everything from before them is gone.
 #[derive(Clone, Debug)]
 pub struct PurgeIndex {
     all: Mark,
-    /// By hash of URL or tag. Two that share one are purged together, which costs a request, no more.
+    /// Marks by the hash of a URL or tag. Two that share a hash are purged together, which costs a request,
+    /// no more.
     named: HashMap<u64, Mark>,
     prefixes: BTreeMap<Box<[u8]>, Mark>,
     /// What was named when, oldest first; a name that was purged again stands there again.

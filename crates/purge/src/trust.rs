@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-/// Counts from when a question was *sent* whose answer came: by then nothing could have been missed, however long the answer
-/// took. So whoever answered knows, from when it got the question, until when the copies may be in use.
+/// Counts from when a question was *sent* whose answer came: by then nothing could have been missed, however
+/// long the answer took. So whoever answered knows, from when it got the question, until when the copies may
+/// be in use.
 #[derive(Clone, Copy, Debug)]
 pub struct Trust {
     grace: Duration,

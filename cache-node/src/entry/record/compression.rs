@@ -1,7 +1,7 @@
 //! Bodies made smaller for the way to Redis and back: which are worth it, and LZ4 itself.
 //!
-//! LZ4, as each look-up unpacks a page: gigabytes per second, and a text still shrinks to a third. `lz4_flex` is it in safe
-//! Rust, fuzzed, and kept.
+//! LZ4, as each look-up unpacks a page: gigabytes per second, and a text still shrinks to a third. `lz4_flex`
+//! is it in safe Rust, fuzzed, and kept.
 
 use bytes::Bytes;
 use weir_proto::origin::Field;

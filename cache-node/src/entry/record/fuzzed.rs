@@ -13,7 +13,8 @@ use crate::slot::{Rule, Slot};
 const LEFT: Duration = Duration::from_secs(60);
 const MAX_BODY: usize = 64 * 1024;
 
-/// Reads the bytes as a record, and as what stands behind a right preamble: by chance no checksum is ever right.
+/// Reads the bytes as a record, and as what stands behind a right preamble: by chance no checksum is ever
+/// right.
 #[doc(hidden)]
 pub fn read_record(bytes: &[u8]) {
     let mut sealed = Vec::with_capacity(bytes.len() + 9);

@@ -17,7 +17,7 @@ pub(crate) struct Variants {
     pass_until: Option<Instant>,
 }
 
-/// Of one page.
+/// Bounds of one page.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) variants: usize,

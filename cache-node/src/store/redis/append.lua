@@ -1,6 +1,6 @@
--- Writes a purge to the log that all nodes share: one write, whatever it reaches.
--- KEYS: log, state. ARGV: a name for the log if there is none, the purge, the most purges kept, how long one is kept in ms,
--- channel, what to tell there. Returns {the log's name, the purge's place}.
+-- Writes a purge to the log that all nodes share: one write, whatever it reaches. KEYS: log, state. ARGV: a
+-- name for the log if there is none, the purge, the most purges kept, how long one is kept in ms, channel,
+-- what to tell there. Returns {the log's name, the purge's place}.
 local id = redis.call('HGET', KEYS[2], 'id')
 if not id then
   id = ARGV[1]

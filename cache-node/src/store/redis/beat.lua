@@ -1,7 +1,7 @@
 -- A node says that it is there and what it has acknowledged, and reads on in the purge log: one round trip.
--- KEYS: log, state, members. ARGV: a name for the log if there is none, the node's name, its record, the log it has read,
--- up to where, the most purges to return, channel, what to tell there (empty: nothing).
--- Returns {the log's name, its end, up to where purges were dropped, the time in ms, {place, {purge, previous}} …}.
+-- KEYS: log, state, members. ARGV: a name for the log if there is none, the node's name, its record, the log
+-- it has read, up to where, the most purges to return, channel, what to tell there (empty: nothing). Returns
+-- {the log's name, its end, up to where purges were dropped, the time in ms, {place, {purge, previous}} …}.
 local id = redis.call('HGET', KEYS[2], 'id')
 if not id then
   id = ARGV[1]

@@ -1,4 +1,5 @@
-//! When Redis is left alone: after failures in a row, for a time that doubles until it answers again. Reads no clock.
+//! When Redis is left alone: after failures in a row, for a time that doubles until it answers again. Reads
+//! no clock.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Whether Redis's clock runs as ours does. Redis counts lifetimes by the time of day, which may be set; we count by one that may not.
+//! Whether Redis's clock runs as ours does. Redis counts lifetimes by the time of day, which may be set; we
+//! count by one that may not.
 
 use std::time::{Duration, Instant};
 
@@ -41,8 +42,8 @@ mod tests {
     #[test]
     fn a_step_is_told_from_a_slow_answer() {
         const HOUR: i64 = 3_600_000;
-        // How long after the first reading the second question was sent and answered, what Redis's clock went on by meanwhile,
-        // all in ms, and whether it was set.
+        // How long after the first reading the second question was sent and answered, what Redis's clock went
+        // on by meanwhile, all in ms, and whether it was set.
         let cases = [
             (200, 201, 200, false),
             (200, 201, 0, false),

@@ -13,7 +13,8 @@ use super::fault::Fault;
 use super::script::Invocation;
 use super::servers::{self, Connected, Servers};
 
-/// Failures in a row that end a connection to a Cluster: one lost node says nothing of the others, and is mended.
+/// Failures in a row that end a connection to a Cluster: one lost node says nothing of the others, and is
+/// mended.
 const FAILURES_IN_CLUSTER: u32 = 8;
 
 /// Calls share the connections: one is taken only to get its handle, and given back before the call goes out.
@@ -35,7 +36,8 @@ pub(crate) enum CallError {
     Redis(RedisError),
 }
 
-/// The redis crate's own bb8 manager never calls a connection broken, so a dead one would stay in the pool for ever.
+/// The redis crate's own bb8 manager never calls a connection broken, so a dead one would stay in the pool
+/// for ever.
 struct Connector {
     servers: Arc<Servers>,
     failure: Arc<Mutex<Option<RedisError>>>,
@@ -46,7 +48,7 @@ struct PooledConnection {
     redis: servers::Connection,
     master: Option<Address>,
     servers: Arc<Servers>,
-    /// In a row.
+    /// Failures in a row.
     failures: Arc<AtomicU32>,
 }
 
@@ -69,7 +71,8 @@ impl Link {
         Self { pool, connections, timeout, failure }
     }
 
-    /// A call that is late may still be obeyed. Then `undo` follows it, on the same connection, and nobody waits for that.
+    /// A call that is late may still be obeyed. Then `undo` follows it, on the same connection, and nobody
+    /// waits for that.
     pub(crate) async fn call_or_undo<T: FromRedisValue>(
         &self,
         call: &Invocation<'_>,

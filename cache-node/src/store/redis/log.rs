@@ -1,7 +1,8 @@
 //! The purge log in Redis, and the list of the nodes that follow it. All of it in one cluster slot.
 //!
-//! The log is a stream, whose places never go back, also if Redis's clock does. It has a random name: a log that has lost
-//! purges (Redis was emptied, or failed over to a copy that lagged) is succeeded by one with another name.
+//! The log is a stream, whose places never go back, also if Redis's clock does. It has a random name: a log
+//! that has lost purges (Redis was emptied, or failed over to a copy that lagged) is succeeded by one with
+//! another name.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +23,8 @@ use crate::purges::message;
 const MAX_PURGES: usize = 65_536;
 /// Purges read at once.
 const PAGE: usize = 512;
-/// Bits of a place that count the purges within one millisecond: more than Redis can write while its clock stands still.
+/// Bits of a place that count the purges within one millisecond: more than Redis can write while its clock
+/// stands still.
 const COUNT_BITS: u32 = 22;
 
 pub(super) struct LogScripts {
@@ -42,7 +44,7 @@ pub(crate) struct Member {
     /// Which process it is.
     #[prost(uint64, tag = "2")]
     pub(crate) incarnation: u64,
-    /// For so long after a beat it uses its pages.
+    /// How long after a beat it uses its pages.
     #[prost(uint32, tag = "3")]
     pub(crate) grace_ms: u32,
     #[prost(bytes = "bytes", tag = "4")]
@@ -89,7 +91,8 @@ impl LogScripts {
 }
 
 impl Redis {
-    /// Writes the purge. Whoever reads on in the log obeys it from then on. Kept for `keep` at most: no page lives longer.
+    /// Writes the purge. Whoever reads on in the log obeys it from then on. Kept for `keep` at most: no page
+    /// lives longer.
     pub(crate) async fn append(&self, purge: &Purge, keep: Duration) -> Result<Position, Unavailable> {
         let mut script = self.log.append.prepare_invoke();
         script.key(self.purges("log")).key(self.purges("state"));

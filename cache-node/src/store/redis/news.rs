@@ -1,4 +1,5 @@
-//! What other nodes tell by Redis pub/sub: that a key's lease has ended. Whoever waits for one looks again at once.
+//! What other nodes tell by Redis pub/sub: that a key's lease has ended. Whoever waits for one looks again at
+//! once.
 //!
 //! News may be lost (Redis keeps none), so whoever waits also looks again by itself now and then.
 
@@ -73,7 +74,8 @@ impl Wakeups {
         self.of_key(key).notify_waiters();
     }
 
-    /// Resolves when there is something to read in the purge log. For one who follows it: news while it is away is kept.
+    /// Resolves when there is something to read in the purge log. For one who follows it: news while it is
+    /// away is kept.
     pub(crate) fn purged(&self) -> Notified<'_> {
         self.purged.notified()
     }

@@ -1,6 +1,7 @@
--- Stores the page made under a lease, and ends the lease. Fenced: whoever does not hold the lease any more stores nothing.
--- KEYS: lease, rule, entry. ARGV: token (the record's mark, too), rule, record (empty: too large to be kept here), how many ms
--- before the end of its life the record is stale, its life in ms, channel, what to tell there.
+-- Stores the page made under a lease, and ends the lease. Fenced: whoever does not hold the lease any more
+-- stores nothing. KEYS: lease, rule, entry. ARGV: token (the record's mark, too), rule, record (empty: too
+-- large to be kept here), how many ms before the end of its life the record is stale, its life in ms,
+-- channel, what to tell there.
 if string.match(redis.call('GET', KEYS[1]) or '', '^(%w+)@') ~= ARGV[1] then
   return 0
 end

@@ -1,5 +1,5 @@
--- Ends the lease without a page, if it is still the caller's.
--- KEYS: lease. ARGV: token, for how many ms nobody gets the lease (0: the next who asks does), channel, what to tell there.
+-- Ends the lease without a page, if it is still the caller's. KEYS: lease. ARGV: token, for how many ms
+-- nobody gets the lease (0: the next who asks does), channel, what to tell there.
 if string.match(redis.call('GET', KEYS[1]) or '', '^(%w+)@') ~= ARGV[1] then
   return 0
 end

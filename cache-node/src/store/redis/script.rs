@@ -39,8 +39,8 @@ impl Invocation<'_> {
         self
     }
 
-    /// A server that does not know the script gets it whole, and knows it then. (The redis crate would load it on all
-    /// nodes of a Cluster, which fails while one of them is down.)
+    /// A server that does not know the script gets it whole, and knows it then. (The redis crate would load
+    /// it on all nodes of a Cluster, which fails while one of them is down.)
     pub(crate) async fn call<T: FromRedisValue>(&self, connection: &mut Connection) -> RedisResult<T> {
         match connection.query(&self.eval("EVALSHA", &self.script.hash)).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {

@@ -1,8 +1,9 @@
-//! Which server is master now: asked of Sentinels for each connection, and heard from them when another takes over. The
-//! old one may live on for a while and take writes that are lost, so connections to it must not be kept.
+//! Which server is master now: asked of Sentinels for each connection, and heard from them when another takes
+//! over. The old one may live on for a while and take writes that are lost, so connections to it must not be
+//! kept.
 //!
-//! The redis crate asks Sentinels too, but one after the other with time limits of its own, of seconds: a dead Sentinel,
-//! gone with the master it ran beside, would hold up each connection. And it does not listen.
+//! The redis crate asks Sentinels too, but one after the other with time limits of its own, of seconds: a
+//! dead Sentinel, gone with the master it ran beside, would hold up each connection. And it does not listen.
 
 use std::time::Duration;
 

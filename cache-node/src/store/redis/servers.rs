@@ -1,4 +1,5 @@
-//! Which servers Redis is: one, a Cluster, or the master that Sentinels name; and how a connection to them is made.
+//! Which servers Redis is: one, a Cluster, or the master that Sentinels name; and how a connection to them is
+//! made.
 
 use redis::aio::MultiplexedConnection;
 use redis::cluster::ClusterClient;
@@ -16,12 +17,14 @@ use super::sentinels::Sentinels;
 use super::tls;
 use crate::config::{RedisConfig, WrongSetting};
 
-/// Commands that may wait to be written on one connection; the client's own default of 50 is little for a pipeline.
+/// Commands that may wait to be written on one connection; the client's own default of 50 is little for a
+/// pipeline.
 const PIPELINE: usize = 1024;
-/// Data that a server has not acknowledged for so long: the connection is dead. Only a Cluster's connections wait for it.
+/// A connection is dead if the server has not acknowledged data for this long. Only a Cluster's connections
+/// wait for it.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(1);
-/// A call to a Cluster is repeated once, at once where a slot has moved, else within these milliseconds. The client's own
-/// defaults are 16 times and up to 655 seconds.
+/// A call to a Cluster is repeated once, at once where a slot has moved, else within these milliseconds. The
+/// client's own defaults are 16 times and up to 655 seconds.
 const CLUSTER_RETRIES: u32 = 1;
 const CLUSTER_RETRY_WAIT: (u64, u64) = (5, 20);
 
@@ -40,7 +43,7 @@ enum Kind {
 #[derive(Clone)]
 pub(crate) enum Connection {
     One(MultiplexedConnection),
-    /// To all nodes of a Cluster. Follows slots that move, and mends what breaks.
+    /// Leads to all nodes of a Cluster. Follows slots that move, and mends what breaks.
     Cluster(ClusterConnection),
 }
 
@@ -118,8 +121,8 @@ impl Servers {
         }
     }
 
-    /// A server that hears all news, and the master that it is. Any node of a Cluster hears all, so each attempt goes to
-    /// the next one.
+    /// A server that hears all news, and the master that it is. Any node of a Cluster hears all, so each
+    /// attempt goes to the next one.
     pub(crate) async fn news_from(&self, attempt: usize) -> RedisResult<(Client, Option<Address>)> {
         match &self.kind {
             Kind::One(client) => Ok((client.clone(), None)),

@@ -1,5 +1,6 @@
--- Begins another log, if the one that has lost purges is still the one in use: nothing granted before counts any more.
--- KEYS: log, state. ARGV: the name of the log that lost purges, the new name, channel, what to tell there.
+-- Begins another log, if the one that has lost purges is still the one in use: nothing granted before counts
+-- any more. KEYS: log, state. ARGV: the name of the log that lost purges, the new name, channel, what to tell
+-- there.
 if redis.call('HGET', KEYS[2], 'id') ~= ARGV[1] then
   return 0
 end

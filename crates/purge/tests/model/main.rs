@@ -1,14 +1,17 @@
-//! Leases, purges and stores of a small cluster, driven through random schedules of delay, loss, partition, crash and failover.
+//! Leases, purges and stores of a small cluster, driven through random schedules of delay, loss, partition,
+//! crash and failover.
 //!
-//! What is under test are the crate's own rules: a node follows the log by `continues`, `PurgeIndex` and `Trust`, knows its
-//! edges by `Membership`; an edge keeps pages by `PurgeIndex` and `Trust`. Around them stands as little as makes a cluster: a Redis that can
-//! fail over to a copy that lagged, messages that take time or are lost. Three things must hold on every schedule:
+//! What is under test are the crate's own rules: a node follows the log by `continues`, `PurgeIndex` and
+//! `Trust`, knows its edges by `Membership`; an edge keeps pages by `PurgeIndex` and `Trust`. Around them
+//! stands as little as makes a cluster: a Redis that can fail over to a copy that lagged, messages that take
+//! time or are lost. Three things must hold on every schedule:
 //!
 //! 1. no page made before a purge was asked for is given to a request that came after the purge was over;
 //! 2. of those who hold a lease on a page, one at most can store it;
 //! 3. no request waits longer than its bound.
 //!
-//! A schedule is its seed. `MODEL_SEED=7 cargo test -p purge --test model` runs that one alone, and tells what happens in it.
+//! A schedule is its seed. `MODEL_SEED=7 cargo test -p purge --test model` runs that one alone, and tells
+//! what happens in it.
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // whatever goes wrong here has to fail the test
 
 mod chance;

@@ -1,4 +1,5 @@
-//! The store that nodes share: the purge log, pages, leases, and who follows. It may stop, and fail over to a copy that lagged.
+//! The store that nodes share: the purge log, pages, leases, and who follows. It may stop, and fail over to a
+//! copy that lagged.
 
 use std::collections::HashMap;
 use std::sync::Arc;

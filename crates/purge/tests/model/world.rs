@@ -137,7 +137,8 @@ pub(crate) struct World {
     last_id: u64,
     requests: HashMap<u64, Request>,
     purges: Vec<PurgeOp>,
-    /// The last store that was taken, by page: from when to when its lease was held, and after how many failovers.
+    /// The last store that was taken, by page: from when to when its lease was held, and after how many
+    /// failovers.
     stored: HashMap<usize, (u64, u64)>,
     failovers: u64,
     tells: bool,

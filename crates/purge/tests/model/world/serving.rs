@@ -111,7 +111,8 @@ impl World {
         }
         self.seen.stores += 1;
         self.nodes[lease.node].pages.insert(lease.key, page);
-        // A failover may leave two with a lease; each of them has asked the application, and the later store stands.
+        // A failover may leave two with a lease; each of them has asked the application, and the later store
+        // stands.
         if let Some((stored, failovers)) = self.stored.insert(lease.key, (now, self.failovers))
             && lease.granted < stored
             && failovers == lease.failovers
