@@ -93,6 +93,7 @@ impl Edge {
                 head: settings.limits.head.bytes(),
                 target: settings.limits.target.bytes(),
                 fields: settings.limits.fields,
+                strict_targets: settings.strict_targets,
             },
             routes,
             tls,

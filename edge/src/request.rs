@@ -12,6 +12,7 @@ use ipnet::IpNet;
 use process::telemetry;
 use process::trace::TraceContext;
 
+use self::forwarded::Origin;
 use crate::application::ask::{Client, Scheme};
 use crate::reply::body::RequestBody;
 use http1::head;
@@ -58,9 +59,9 @@ impl Upgrade {
 
 pub(crate) struct Request {
     pub(crate) method: Method,
-    /// Path and query as sent; begins with "/" (or is "*").
+    /// Path and query as sent, percent-encoded where RFC 3986 wants it; begins with "/" (or is "*").
     pub(crate) target: String,
-    /// Host as sent: valid, with the port if there was one. Empty for HTTP/1.0 without Host.
+    /// Host as sent, or as a trusted proxy tells it: valid, with the port if there was one. Empty for HTTP/1.0 without Host.
     pub(crate) authority: String,
     pub(crate) version: Version,
     /// End-to-end fields; no Host, no hop-by-hop field, none that only a trusted proxy may send.
@@ -72,7 +73,7 @@ pub(crate) struct Request {
     pub(crate) internal: bool,
     pub(crate) client: Client,
     pub(crate) scheme: Scheme,
-    /// Port the client connected to.
+    /// Port the client connected to: ours, or that of a trusted proxy.
     pub(crate) server_port: u16,
     /// Accepted from the client or begun here.
     pub(crate) trace: TraceContext,
@@ -88,7 +89,8 @@ impl Request {
         body: RequestBody,
     ) -> Result<Self, Refusal> {
         let mut headers = head.to_headers();
-        let (client, scheme) = forwarded::settle(&mut headers, via.peer, via.scheme, trusted);
+        let Origin { client, scheme, authority, port } =
+            forwarded::settle(&mut headers, via, head.host, trusted)?;
         if head.target.scheme() == Some(head::Scheme::Https) && scheme == Scheme::Http {
             return Err(Refusal::TargetForm);
         }
@@ -96,8 +98,8 @@ impl Request {
         let parent = parent.and_then(|value| TraceContext::parse(value.to_str().ok()?));
         Ok(Self {
             method: Method::from_bytes(head.method.as_bytes()).map_err(|_| Refusal::Method)?,
-            target: head.target.as_str().to_owned(),
-            authority: head.host.map_or("", |host| host.as_str()).to_owned(),
+            target: head.target.encoded().into_owned(),
+            authority,
             version: via.version(head),
             headers,
             body,
@@ -105,7 +107,7 @@ impl Request {
             internal: false,
             client,
             scheme,
-            server_port: via.port,
+            server_port: port,
             trace: telemetry::sampler().decide(parent),
             started: Instant::now(),
         })

@@ -42,8 +42,10 @@ pub struct Config {
     pub purge_allow: Vec<IpNet>,
     /// How long pages from memory are used while no cache-node is in touch.
     pub watch_grace: Time,
-    /// Whose X-Forwarded-For and X-Forwarded-Proto are believed.
+    /// Whose X-Forwarded-For, -Proto, -Host and -Port are believed, and the fields of the same meaning.
     pub trusted_proxies: Vec<IpNet>,
+    /// Requests whose path or query holds `" < > \ ^ { | }` or a backtick as they are get 400; otherwise these are percent-encoded.
+    pub strict_targets: bool,
     /// Pages kept in this edge's own memory.
     pub l1: L1Config,
     /// Where the other services are; left out in `weir run`.
@@ -242,6 +244,7 @@ impl Default for Config {
             purge_allow: Vec::new(),
             watch_grace: Time::from_secs(1),
             trusted_proxies: Vec::new(),
+            strict_targets: false,
             l1: L1Config::default(),
             peers: None,
             nginx_cache_status: false,

@@ -16,6 +16,12 @@ mod tls;
 // Mutual TLS between the services.
 #[path = "e2e/tls_within.rs"]
 mod tls_within;
+// What clients may send, how long they may take, and what they get.
+#[path = "e2e/front.rs"]
+mod front;
+// Behind other proxies.
+#[path = "e2e/proxies.rs"]
+mod proxies;
 // Malformed and ambiguous requests.
 #[path = "e2e/strict.rs"]
 mod strict;

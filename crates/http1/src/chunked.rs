@@ -1,6 +1,6 @@
 //! Decodes a chunked body (RFC 9112 §7.1), strictly, from bytes alone. Extensions and trailers are checked, bounded and dropped.
 //!
-//! Stricter than the RFC: lines end with CR LF only, no whitespace after the size, none but visible ASCII in extensions.
+//! Stricter than the RFC: lines end with CR LF only, no whitespace after the size, none but ASCII in extensions.
 
 use std::ops::Range;
 
@@ -37,7 +37,7 @@ pub enum Step {
 pub enum Malformed {
     #[error("chunk size is not a hexadecimal number of 1 to 16 digits")]
     Size,
-    #[error("chunk extension holds a character that it may not")]
+    #[error("chunk extension is not `;name` or `;name=value`")]
     Extension,
     #[error("chunk extensions are longer than 16 KiB in all")]
     ExtensionsTooLong,
@@ -58,9 +58,19 @@ enum Place {
     #[default]
     FirstDigit,
     Digit(u8),
+    /// Before the name of an extension.
     Extension,
+    ExtensionName,
+    /// Whitespace behind the name.
+    AfterName,
+    /// Before the value.
+    Equals,
+    ExtensionValue,
     Quoted,
     QuotedPair,
+    QuotedEnd,
+    /// Whitespace behind a value.
+    AfterValue,
     /// The line feed of the size line.
     SizeLineFeed,
     Data,
@@ -106,13 +116,18 @@ impl Decoder {
             (Place::Digit(_), b';') => Place::Extension,
             (Place::Digit(digits), _) => self.digit(byte, digits)?,
 
-            (Place::Extension, b'\r') => Place::SizeLineFeed,
-            (Place::Extension, b'"') => self.extension(Place::Quoted)?,
-            (Place::Extension, b'\t' | b' '..=b'~') => self.extension(Place::Extension)?,
-            (Place::Quoted, b'"') => self.extension(Place::Extension)?,
-            (Place::Quoted, b'\\') => self.extension(Place::QuotedPair)?,
-            (Place::Quoted | Place::QuotedPair, b'\t' | b' '..=b'~') => self.extension(Place::Quoted)?,
-            (Place::Extension | Place::Quoted | Place::QuotedPair, _) => return Err(Malformed::Extension),
+            (
+                Place::Extension
+                | Place::ExtensionName
+                | Place::AfterName
+                | Place::Equals
+                | Place::ExtensionValue
+                | Place::Quoted
+                | Place::QuotedPair
+                | Place::QuotedEnd
+                | Place::AfterValue,
+                _,
+            ) => self.extension(byte)?,
 
             (Place::SizeLineFeed, b'\n') if self.left == 0 => Place::TrailerLine,
             (Place::SizeLineFeed, b'\n') => Place::Data,
@@ -151,7 +166,31 @@ impl Decoder {
         Ok(Place::Digit(digits + 1))
     }
 
-    fn extension(&mut self, next: Place) -> Result<Place, Malformed> {
+    /// RFC 9112 §7.1.1: `*( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )`, a name being a token and a value a token or
+    /// a quoted string.
+    fn extension(&mut self, byte: u8) -> Result<Place, Malformed> {
+        let next = match (self.place, byte) {
+            (Place::ExtensionName | Place::ExtensionValue | Place::QuotedEnd, b'\r') => {
+                return Ok(Place::SizeLineFeed);
+            }
+            (Place::Quoted, b'"') => Place::QuotedEnd,
+            (Place::Quoted, b'\\') => Place::QuotedPair,
+            (Place::Quoted | Place::QuotedPair, b'\t' | b' '..=b'~') => Place::Quoted,
+            (Place::Extension | Place::Equals | Place::AfterName | Place::AfterValue, b' ' | b'\t') => {
+                self.place
+            }
+            (Place::ExtensionName, b' ' | b'\t') => Place::AfterName,
+            (Place::ExtensionValue | Place::QuotedEnd, b' ' | b'\t') => Place::AfterValue,
+            (Place::ExtensionName | Place::AfterName, b'=') => Place::Equals,
+            (Place::Equals, b'"') => Place::Quoted,
+            (Place::Extension | Place::Equals, b';') => {
+                return Err(Malformed::Extension);
+            }
+            (_, b';') => Place::Extension,
+            (Place::Extension | Place::ExtensionName, _) if is_token(byte) => Place::ExtensionName,
+            (Place::Equals | Place::ExtensionValue, _) if is_token(byte) => Place::ExtensionValue,
+            _ => return Err(Malformed::Extension),
+        };
         self.extensions += 1;
         if self.extensions > MAX_EXTENSIONS { Err(Malformed::ExtensionsTooLong) } else { Ok(next) }
     }

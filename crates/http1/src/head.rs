@@ -3,7 +3,7 @@
 //!
 //! Stricter than RFC 9112 and 3986 where a second reader may differ: lines end with CR LF only, `Transfer-Encoding` is `chunked`
 //! or absent, a host is a plain name or address (see [`Authority`]), single-valued fields are not repeated. Laxer in one thing:
-//! a query may hold the characters that browsers do not encode (see [`Target`]).
+//! a target may hold characters that clients do not always percent-encode (see [`Target::encoded`]).
 
 mod authority;
 mod control;
@@ -43,19 +43,21 @@ pub struct Limits {
     pub target: usize,
     /// Field lines, dropped ones included. Beyond: 431.
     pub fields: usize,
+    /// Targets that hold what RFC 3986 has percent-encoded are refused.
+    pub strict_targets: bool,
 }
 
 impl Default for Limits {
     /// What nginx takes by default: four buffers of 8 KiB, the request line in one of them. uWSGI takes 128 variables, of which fields are a part.
     fn default() -> Self {
-        Self { head: 32 * 1024, target: 8 * 1024, fields: 100 }
+        Self { head: 32 * 1024, target: 8 * 1024, fields: 100, strict_targets: false }
     }
 }
 
 /// A head that can be read in one way only.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'a> {
-    /// Upper case; neither CONNECT nor TRACE.
+    /// Upper case; never CONNECT, TRACE or PRI.
     pub method: &'a str,
     pub target: Target<'a>,
     pub version: Version,

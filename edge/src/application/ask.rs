@@ -110,6 +110,7 @@ impl SharedAsk {
         let mut head = self.ask.head("GET", outgoing.target.clone(), headers);
         // As it stands in the key: the page must not depend on how one visitor spelt the host.
         head.authority.clone_from(&outgoing.authority);
+        head.server_port = port_of(&outgoing.authority, self.ask.scheme).into();
         head.shared = true;
         head
     }
@@ -118,6 +119,15 @@ impl SharedAsk {
     pub(crate) fn target(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.request.outgoing.target)
     }
+}
+
+/// The port that a URL with this authority leads to.
+fn port_of(authority: &str, scheme: Scheme) -> u16 {
+    let named = authority.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    named.unwrap_or(match scheme {
+        Scheme::Http => 80,
+        Scheme::Https => 443,
+    })
 }
 
 /// The protocol's name as CGI and logs write it.

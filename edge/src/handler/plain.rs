@@ -106,9 +106,10 @@ pub(crate) fn find<'a>(
     if head.has_body() || head.seen.any(NOT_PLAIN) || !matches!(head.method, "GET" | "HEAD") {
         return None;
     }
-    if head.seen.any(FORWARDING) && forwarded::trusts(&edge.settings.trusted_proxies, via.peer)
-        || head.target.scheme().is_some()
-    {
+    if head.target.scheme().is_some() || !head.target.is_encoded() {
+        return None;
+    }
+    if forwarded::trusts(&edge.settings.trusted_proxies, via.peer) && speaks_of_another(head) {
         return None;
     }
     if telemetry::exporting() && is_sampled(head) {
@@ -220,6 +221,11 @@ impl Entry<'_> {
             trace_id: None,
         });
     }
+}
+
+/// It says who asks, or for what, on behalf of whom it comes from.
+fn speaks_of_another(head: &Head<'_>) -> bool {
+    head.seen.any(FORWARDING) || head.fields.iter().any(|(name, _)| forwarded::is_forwarding(name))
 }
 
 fn method(head: &Head<'_>) -> Method {

@@ -1,11 +1,14 @@
-//! What a request says of its client: believed from trusted proxies only, removed from everybody else.
+//! What a request says of its client and of the URL that this client asked for: believed from trusted proxies only, removed from
+//! everybody else.
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use http_cache::fields;
+use http1::head::{Authority, Refusal};
 use ipnet::IpNet;
 
+use super::Via;
 use crate::application::ask::{Client, Scheme};
 
 /// Whether what this peer says of its client is believed.
@@ -14,25 +17,35 @@ pub(crate) fn trusts(trusted: &[IpNet], peer: SocketAddr) -> bool {
     trusted.iter().any(|net| net.contains(&address))
 }
 
-/// Fields by which a proxy speaks of the client, or by which a client could steer an application behind one.
-fn is_forwarding(name: &str) -> bool {
-    matches!(
-        name,
-        "forwarded"
-            | "x-forwarded-for"
-            | "x-forwarded-proto"
-            | "x-forwarded-protocol"
-            | "x-forwarded-scheme"
-            | "x-forwarded-ssl"
-            | "x-forwarded-host"
-            | "x-forwarded-server"
-            | "x-forwarded-port"
-            | "x-forwarded-prefix"
-            | "x-real-ip"
-            | "x-scheme"
-            | "x-url-scheme"
-            | "front-end-https"
-    )
+/// Fields that say whether a client spoke TLS to the outermost proxy. The first of them that says anything counts: CloudFront's own
+/// goes before those that the balancers behind it set.
+const SCHEME_FIELDS: [&str; 9] = [
+    "cloudfront-forwarded-proto",
+    "x-forwarded-proto",
+    "x-forwarded-protocol",
+    "x-forwarded-scheme",
+    "x-scheme",
+    "x-url-scheme",
+    "x-forwarded-ssl",
+    "fastly-ssl",
+    "front-end-https",
+];
+
+const X_FORWARDED_HOST: &str = "x-forwarded-host";
+const X_FORWARDED_PORT: &str = "x-forwarded-port";
+
+/// Fields by which a proxy speaks of the client, or by which a client could steer an application behind one. In any case.
+pub(crate) fn is_forwarding(name: &str) -> bool {
+    const OTHERS: [&str; 7] = [
+        "forwarded",
+        "x-forwarded-for",
+        X_FORWARDED_HOST,
+        "x-forwarded-server",
+        X_FORWARDED_PORT,
+        "x-forwarded-prefix",
+        "x-real-ip",
+    ];
+    SCHEME_FIELDS.iter().chain(&OTHERS).any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// Fields that rewrite the request behind the cache's back; nobody may send them.
@@ -48,37 +61,132 @@ fn is_rewriting(name: &str) -> bool {
     )
 }
 
-/// The client and its scheme; afterwards `headers` hold nothing of this kind that is not to be believed.
+/// What the client asked the outermost proxy for, as far as trusted proxies tell it; otherwise what it asked us for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) client: Client,
+    pub(crate) scheme: Scheme,
+    /// Host, and port if one was named.
+    pub(crate) authority: String,
+    pub(crate) port: u16,
+}
+
+/// Settles who asks for what. Afterwards `headers` hold nothing of this kind that is not to be believed, nor anything that contradicts
+/// what is settled: the application, the cache key and the choice of a site go by the same scheme and host.
 pub(crate) fn settle(
     headers: &mut HeaderMap,
-    peer: SocketAddr,
-    own: Scheme,
+    via: &Via,
+    host: Option<Authority<'_>>,
     trusted: &[IpNet],
-) -> (Client, Scheme) {
+) -> Result<Origin, Refusal> {
     fields::remove(headers, is_rewriting);
-    let peer_address = peer.ip().to_canonical();
-    let from_peer = Client { address: peer_address, port: peer.port() };
-    if !trusted.iter().any(|net| net.contains(&peer_address)) {
-        fields::remove(headers, is_forwarding);
-        return (from_peer, own);
-    }
-    let scheme = match headers.get("x-forwarded-proto").map(|value| value.as_bytes()) {
-        Some(b"https") => Scheme::Https,
-        Some(b"http") => Scheme::Http,
-        _ => own,
+    let mut origin = Origin {
+        client: Client { address: via.peer.ip().to_canonical(), port: via.peer.port() },
+        scheme: via.scheme,
+        authority: host.map_or("", |host| host.as_str()).to_owned(),
+        port: via.port,
     };
-    let client = forwarded_for(headers, trusted).map_or(from_peer, |address| Client { address, port: 0 });
-    (client, scheme)
+    if !trusts(trusted, via.peer) {
+        fields::remove(headers, is_forwarding);
+        return Ok(origin);
+    }
+    if let Some(address) = forwarded_for(headers, trusted) {
+        origin.client = Client { address, port: 0 };
+    }
+    if let Some(scheme) = SCHEME_FIELDS.iter().find_map(|name| scheme(first(headers, name)?)) {
+        origin.scheme = scheme;
+        agree(headers, scheme);
+    }
+    settle_host(headers, host, &mut origin)?;
+    Ok(origin)
+}
+
+/// Takes out the fields that say another scheme than this one, and leaves each of the others one value.
+fn agree(headers: &mut HeaderMap, settled: Scheme) {
+    for name in SCHEME_FIELDS {
+        let Some(value) = first(headers, name) else { continue };
+        if scheme(value) != Some(settled) {
+            headers.remove(name);
+            continue;
+        }
+        let plain = value.trim().eq_ignore_ascii_case(settled.as_str());
+        let value = if plain { settled.as_str() } else { value };
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+/// Host and port that the client named to the outermost proxy.
+fn settle_host(
+    headers: &mut HeaderMap,
+    host: Option<Authority<'_>>,
+    origin: &mut Origin,
+) -> Result<(), Refusal> {
+    let told = match first(headers, X_FORWARDED_HOST).filter(|told| !told.is_empty()) {
+        Some(told) => Some(Authority::read(told.as_bytes())?.as_str().to_owned()),
+        None => None,
+    };
+    let has_port = match &told {
+        Some(told) => Authority::read(told.as_bytes())?.port().is_some(),
+        None => host.is_some_and(|host| host.port().is_some()),
+    };
+    let port = first(headers, X_FORWARDED_PORT).and_then(|port| port.parse().ok()).filter(|port| *port > 0);
+    let is_told = told.is_some();
+    if let Some(told) = told {
+        origin.authority = told;
+    }
+    if let Some(port) = port {
+        origin.port = port;
+        // The port of a URL whose host a proxy has handed on without it.
+        if !has_port && !origin.authority.is_empty() && !DEFAULT_PORTS.contains(&port) {
+            origin.authority.push_str(&format!(":{port}"));
+        }
+        headers.insert(X_FORWARDED_PORT, HeaderValue::from(port));
+    } else {
+        headers.remove(X_FORWARDED_PORT);
+    }
+    match HeaderValue::from_str(&origin.authority) {
+        Ok(value) if is_told => drop(headers.insert(X_FORWARDED_HOST, value)),
+        _ => drop(headers.remove(X_FORWARDED_HOST)),
+    }
+    Ok(())
+}
+
+/// Ports that no URL has to name.
+const DEFAULT_PORTS: [u16; 2] = [80, 443];
+
+/// What the field says first, in the line that was added last: a proxy that adds a line of its own leaves the client's before it, and one
+/// that adds to a list leaves what the outermost proxy said at its front.
+fn first<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let line = headers.get_all(name).iter().next_back()?;
+    line.to_str().ok()?.split(',').next().map(str::trim)
+}
+
+/// The scheme that a value of one of [`SCHEME_FIELDS`] names.
+fn scheme(value: &str) -> Option<Scheme> {
+    const TLS: [&str; 5] = ["https", "wss", "on", "1", "true"];
+    const PLAIN: [&str; 5] = ["http", "ws", "off", "0", "false"];
+    let is = |word: &&str| value.eq_ignore_ascii_case(word);
+    match (TLS.iter().any(is), PLAIN.iter().any(is)) {
+        (true, _) => Some(Scheme::Https),
+        (_, true) => Some(Scheme::Http),
+        _ => None,
+    }
 }
 
 /// The right-most address that is not a trusted proxy: what stands left of it is hearsay.
 fn forwarded_for(headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
     let lines = headers.get_all("x-forwarded-for").iter();
-    let chain: Vec<&str> =
-        lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(',')).collect();
+    // RFC 9110 section 5.6.1.2: a recipient "MUST parse and ignore a reasonable number of empty list elements".
+    let chain: Vec<&str> = lines
+        .flat_map(|line| line.to_str().unwrap_or("unreadable").split(','))
+        .map(str::trim)
+        .filter(|hop| !hop.is_empty())
+        .collect();
     let mut client = None;
     for hop in chain.iter().rev() {
-        let Some(address) = address(hop.trim()) else { break };
+        let Some(address) = address(hop) else { break };
         client = Some(address);
         if !trusted.iter().any(|net| net.contains(&address)) {
             break;
@@ -95,49 +203,4 @@ fn address(hop: &str) -> Option<IpAddr> {
 }
 
 #[cfg(test)]
-mod tests {
-    use http::HeaderValue;
-
-    use super::*;
-
-    /// Peer, X-Forwarded-For lines, X-Forwarded-Proto; the client's address and port, its scheme, whether the fields are kept.
-    type Case = (&'static str, &'static [&'static str], &'static str, &'static str, u16, Scheme, bool);
-
-    #[test]
-    fn believes_trusted_proxies_only() {
-        let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap()];
-        let cases: &[Case] = &[
-            ("192.0.2.1:5000", &["203.0.113.9"], "https", "192.0.2.1", 5000, Scheme::Http, false),
-            ("10.0.0.1:5000", &["203.0.113.9"], "https", "203.0.113.9", 0, Scheme::Https, true),
-            (
-                "10.0.0.1:5000",
-                &["6.6.6.6, 203.0.113.9, 10.0.0.7"],
-                "http",
-                "203.0.113.9",
-                0,
-                Scheme::Http,
-                true,
-            ),
-            ("10.0.0.1:5000", &["6.6.6.6", "203.0.113.9,10.0.0.7"], "", "203.0.113.9", 0, Scheme::Http, true),
-            ("10.0.0.1:5000", &["203.0.113.9:4711"], "", "203.0.113.9", 0, Scheme::Http, true),
-            ("10.0.0.1:5000", &["[2001:db8::1]:4711"], "", "2001:db8::1", 0, Scheme::Http, true),
-            ("10.0.0.1:5000", &["10.0.0.9"], "", "10.0.0.9", 0, Scheme::Http, true),
-            ("10.0.0.1:5000", &["junk"], "ftp", "10.0.0.1", 5000, Scheme::Http, true),
-            ("10.0.0.1:5000", &[], "", "10.0.0.1", 5000, Scheme::Http, true),
-            ("[::ffff:10.0.0.1]:5000", &["203.0.113.9"], "", "203.0.113.9", 0, Scheme::Http, true),
-        ];
-        for (peer, lines, proto, address, port, scheme, kept) in cases {
-            let mut headers = HeaderMap::new();
-            for line in *lines {
-                headers.append("x-forwarded-for", HeaderValue::from_str(line).unwrap());
-            }
-            headers.insert("x-forwarded-proto", HeaderValue::from_str(proto).unwrap());
-            headers.insert("x-original-url", HeaderValue::from_static("/admin"));
-            let (client, found) = settle(&mut headers, peer.parse().unwrap(), Scheme::Http, &trusted);
-            assert_eq!(client, Client { address: address.parse().unwrap(), port: *port }, "{peer} {lines:?}");
-            assert_eq!(found, *scheme, "{peer} {proto}");
-            assert_eq!(headers.contains_key("x-forwarded-proto"), *kept);
-            assert!(!headers.contains_key("x-original-url"));
-        }
-    }
-}
+mod tests;

@@ -19,7 +19,8 @@ pub struct Authority<'a> {
 
 impl<'a> Authority<'a> {
     /// A registered name of letters, digits, `-`, `.` and `_`, or an IPv6 address in brackets; then perhaps a port of 1 to 65535.
-    /// Narrower than RFC 3986, which also allows an empty host, sub-delims, percent-encoding, user information, a port of no digits.
+    /// A colon without a port is dropped (RFC 3986 §6.2.3). Narrower than RFC 3986, which also allows an empty host, sub-delims,
+    /// percent-encoding and user information.
     pub fn read(bytes: &'a [u8]) -> Result<Self, Refusal> {
         let text = str::from_utf8(bytes).map_err(|_| Refusal::Authority)?;
         let (host, port) = match text.strip_prefix('[') {
@@ -33,7 +34,9 @@ impl<'a> Authority<'a> {
                 (registered_name(host)?, port)
             }
         };
+        let text = text.strip_suffix(':').filter(|_| port == ":").unwrap_or(text);
         let port = match port.strip_prefix(':') {
+            Some("") => None,
             Some(digits) => Some(port_number(digits)?),
             None if port.is_empty() => None,
             None => return Err(Refusal::Authority),
@@ -51,7 +54,7 @@ impl<'a> Authority<'a> {
         self.port
     }
 
-    /// As sent.
+    /// As sent, but for a colon without a port.
     pub fn as_str(&self) -> &'a str {
         self.text
     }
@@ -85,11 +88,15 @@ mod tests {
             ("my_app-1:8000", "my_app-1", Some(8000)),
             ("127.0.0.1:65535", "127.0.0.1", Some(65535)),
             ("[::1]", "[::1]", None),
+            ("[::1]:", "[::1]", None),
+            ("localhost:", "localhost", None),
+            ("localhost.:", "localhost", None),
             ("[2001:DB8::1.2.3.4]:1", "[2001:DB8::1.2.3.4]", Some(1)),
         ];
         for (text, host, port) in cases {
             let authority = Authority::read(text.as_bytes()).unwrap();
-            assert_eq!((authority.host(), authority.port(), authority.as_str()), (*host, *port, *text));
+            let sent = text.strip_suffix(':').unwrap_or(text);
+            assert_eq!((authority.host(), authority.port(), authority.as_str()), (*host, *port, sent));
         }
     }
 
@@ -101,7 +108,7 @@ mod tests {
             b".",
             b":",
             b":80",
-            b"a:",
+            b"a::",
             b"a:x",
             b"a:0",
             b"a:080",

@@ -5,16 +5,15 @@ use super::octets::{self, TOKEN};
 use super::request_line::RequestLine;
 use super::{Authority, Fields, Framing, Head, Refusal, Version};
 
-/// Sent once or not at all: who takes the first and who takes the last would see two requests. The list is nginx's and `Range`, `Content-Type`, `Upgrade`.
+/// Sent once or not at all: who takes the first and who takes the last would see two requests. The list is nginx's and `Range`,
+/// `Content-Type`, `Upgrade`; without `If-Match` and `If-None-Match`, which are lists (RFC 9110 §13.1).
 const SINGLE: Seen = Seen::of(&[
     Known::Authorization,
     Known::ContentLength,
     Known::ContentType,
     Known::Expect,
     Known::Host,
-    Known::IfMatch,
     Known::IfModifiedSince,
-    Known::IfNoneMatch,
     Known::IfRange,
     Known::IfUnmodifiedSince,
     Known::Range,
@@ -115,11 +114,15 @@ impl<'a> Control<'a> {
     }
 
     fn expect(&mut self, value: &[u8]) -> Result<(), Refusal> {
-        if !value.eq_ignore_ascii_case(b"100-continue") {
-            return Err(Refusal::Expectation);
+        match value {
+            // RFC 9110 §10.1.1: `Expect = #expectation`, a list that may be empty.
+            b"" => Ok(()),
+            _ if value.eq_ignore_ascii_case(b"100-continue") => {
+                self.expect_continue = true;
+                Ok(())
+            }
+            _ => Err(Refusal::Expectation),
         }
-        self.expect_continue = true;
-        Ok(())
     }
 
     /// RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a

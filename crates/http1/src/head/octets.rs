@@ -4,17 +4,18 @@
 pub(super) const TOKEN: u8 = 1;
 /// Upper-case letters, `-` and `_`: every registered method, and what nginx takes. RFC 9110 §9.1: methods are case-sensitive.
 pub(super) const METHOD: u8 = 1 << 1;
-/// RFC 3986 pchar and `/`, and `[ ] |`, which browsers send as they are. Everything else browsers encode in a path
-/// (WHATWG URL, path percent-encode set), so a raw `^ \ { }` or backtick there is no browser's.
+/// RFC 3986 pchar and `/`, and `[ ]`, which browsers send as they are.
 pub(super) const PATH: u8 = 1 << 2;
-/// As a path, and `? ^ \ { }` and backtick, which browsers do not encode in a query (WHATWG URL, query percent-encode set).
-/// Never `" < > #`, space, controls or non-ASCII.
+/// As a path, and `?`. Never `#`, space, controls or non-ASCII.
 pub(super) const QUERY: u8 = 1 << 3;
 /// What a registered name is made of. RFC 3986 allows sub-delims and percent-encoding too; no host name in use has them, and lists
 /// (`a,b`) and look-alikes are made with them.
 pub(super) const HOST: u8 = 1 << 4;
 /// A token without `_`.
 pub(super) const PLAIN_NAME: u8 = 1 << 5;
+/// `" < > \ ^ { | }` and backtick: RFC 3986 has them percent-encoded, clients send them as they are, and no parser can take one for
+/// the end of anything.
+pub(super) const ODD: u8 = 1 << 6;
 
 const CLASSES: [u8; 256] = classes();
 
@@ -104,13 +105,12 @@ const fn classes() -> [u8; 256] {
             b'A'..=b'Z' | b'-' => TOKEN | PLAIN_NAME | METHOD | PATH | QUERY | HOST,
             b'_' => TOKEN | METHOD | PATH | QUERY | HOST,
             b'a'..=b'z' | b'0'..=b'9' | b'.' => TOKEN | PLAIN_NAME | PATH | QUERY | HOST,
-            b'!' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'~' | b'|' => {
-                TOKEN | PLAIN_NAME | PATH | QUERY
-            }
-            b'^' | b'`' => TOKEN | PLAIN_NAME | QUERY,
+            b'!' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'~' => TOKEN | PLAIN_NAME | PATH | QUERY,
+            b'^' | b'`' | b'|' => TOKEN | PLAIN_NAME | ODD,
             b'#' => TOKEN | PLAIN_NAME,
             b'(' | b')' | b',' | b';' | b'=' | b':' | b'@' | b'/' | b'[' | b']' => PATH | QUERY,
-            b'?' | b'\\' | b'{' | b'}' => QUERY,
+            b'?' => QUERY,
+            b'"' | b'<' | b'>' | b'\\' | b'{' | b'}' => ODD,
             _ => 0,
         };
         byte += 1;

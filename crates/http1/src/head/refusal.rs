@@ -62,7 +62,7 @@ impl Refusal {
             Self::BareCarriageReturn => (BAD, "carriage return without line feed"),
             Self::Method => (BAD, "malformed method"),
             Self::MethodTooLong => (StatusCode::NOT_IMPLEMENTED, "method too long"),
-            Self::MethodNotServed => (StatusCode::METHOD_NOT_ALLOWED, "CONNECT or TRACE"),
+            Self::MethodNotServed => (StatusCode::METHOD_NOT_ALLOWED, "CONNECT, TRACE or PRI"),
             Self::RequestLine => (BAD, "malformed request line"),
             Self::RequestLineTooLong => (StatusCode::URI_TOO_LONG, "request line too long"),
             Self::Version => (StatusCode::HTTP_VERSION_NOT_SUPPORTED, "HTTP version is not 1.0 or 1.1"),

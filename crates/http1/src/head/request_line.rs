@@ -60,14 +60,20 @@ pub(super) fn read<'a>(bytes: &'a [u8], at: usize, limits: &Limits) -> Result<Re
     if length == 0 || bytes.get(target_end) == Some(&b'\n') {
         return Err(Refusal::RequestLine.into());
     }
-    if matches!(method, "CONNECT" | "TRACE") {
+    // RFC 9113 §11.6: PRI "has been registered" so that nobody uses it: it begins the preface of HTTP/2.
+    if matches!(method, "CONNECT" | "TRACE" | "PRI") {
         return Err(Refusal::MethodNotServed.into());
     }
     let target = after.get(..length).unwrap_or_default();
     let (target, authority) = match target.first() {
         Some(b'/' | b'*') => (Target::read(target, method)?, None),
+        Some(b'?') => return Err(Refusal::TargetForm.into()),
         _ => Target::read_absolute(target, method).map(|(target, authority)| (target, Some(authority)))?,
     };
+
+    if limits.strict_targets && target.is_odd() {
+        return Err(Refusal::TargetCharacter.into());
+    }
 
     let version_start = target_end + 1;
     let version_end = version_start + VERSION_LENGTH;

@@ -1,9 +1,11 @@
 //! What is asked for: the request target, reduced to path and query.
 
-use super::octets::{self, PATH, QUERY};
+use std::borrow::Cow;
+
+use super::octets::{self, ODD, PATH, QUERY};
 use super::{Authority, Refusal};
 
-/// Path and query as sent, nothing decoded: what a cache key and `REQUEST_URI` are made of.
+/// Path and query as sent, nothing decoded. A cache key and `REQUEST_URI` are made of [`Target::encoded`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target<'a> {
     text: &'a str,
@@ -11,6 +13,8 @@ pub struct Target<'a> {
     path: u32,
     scheme: Option<Scheme>,
     plain: bool,
+    /// It holds characters that RFC 3986 has percent-encoded.
+    odd: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,17 +32,17 @@ impl<'a> Target<'a> {
             // RFC 9112 §3.2.4: "The asterisk-form of request-target is only used for a server-wide OPTIONS request."
             return if method == "OPTIONS" { Ok(Self::ASTERISK) } else { Err(Refusal::TargetForm) };
         }
-        let path_end = octets::run(bytes, 0, PATH);
-        let end = match bytes.get(path_end) {
-            Some(b'?') => octets::run(bytes, path_end + 1, QUERY),
-            _ => path_end,
+        let (path_end, odd_path) = run(bytes, 0, PATH);
+        let (end, odd_query) = match bytes.get(path_end) {
+            Some(b'?') => run(bytes, path_end + 1, QUERY),
+            _ => (path_end, false),
         };
         match bytes.get(end) {
             None => {}
             Some(b'#') => return Err(Refusal::Fragment),
             Some(_) => return Err(Refusal::TargetCharacter),
         }
-        if bytes.first() != Some(&b'/') {
+        if !matches!(bytes.first(), Some(b'/' | b'?')) {
             return Err(Refusal::TargetForm);
         }
         let path = bytes.get(..path_end).unwrap_or(bytes);
@@ -49,7 +53,7 @@ impl<'a> Target<'a> {
         let plain = !escaped && !has_odd_segments(path);
         let text = str::from_utf8(bytes).map_err(|_| Refusal::TargetCharacter)?;
         let path = u32::try_from(path_end).map_err(|_| Refusal::RequestLineTooLong)?;
-        Ok(Self { text, path, scheme: None, plain })
+        Ok(Self { text, path, scheme: None, plain, odd: odd_path || odd_query })
     }
 
     /// `http://host[:port]/path?query`. The authority counts more than `Host`.
@@ -67,12 +71,16 @@ impl<'a> Target<'a> {
         Ok((Self { scheme: Some(scheme), ..target }, authority))
     }
 
-    const ROOT: Self = Self { text: "/", path: 1, scheme: None, plain: true };
-    const ASTERISK: Self = Self { text: "*", path: 1, scheme: None, plain: true };
+    const ROOT: Self = Self { text: "/", path: 1, scheme: None, plain: true, odd: false };
+    const ASTERISK: Self = Self { text: "*", path: 1, scheme: None, plain: true, odd: false };
 
     /// From `/` up to the query. `*` if the request is about the server as a whole.
     pub fn path(&self) -> &'a str {
-        self.text.get(..self.path as usize).unwrap_or(self.text)
+        match self.path {
+            // RFC 9110 §4.2.3: "an empty path component is equivalent to an absolute path of "/"".
+            0 => "/",
+            path => self.text.get(..path as usize).unwrap_or(self.text),
+        }
     }
 
     /// What follows the first `?`; present and empty if nothing does.
@@ -80,9 +88,41 @@ impl<'a> Target<'a> {
         self.text.get(self.path as usize + 1..)
     }
 
-    /// Path and query together.
+    /// Path and query together, as sent.
     pub fn as_str(&self) -> &'a str {
         self.text
+    }
+
+    /// Whether it holds characters that RFC 3986 has percent-encoded.
+    pub fn is_odd(&self) -> bool {
+        self.odd
+    }
+
+    /// Whether [`Target::encoded`] is what was sent.
+    pub fn is_encoded(&self) -> bool {
+        !self.odd && self.path > 0
+    }
+
+    /// Path and query as RFC 3986 writes them: characters that it has percent-encoded are, and the path is not empty. What was
+    /// percent-encoded already stays as it is.
+    pub fn encoded(&self) -> Cow<'a, str> {
+        if self.is_encoded() {
+            return Cow::Borrowed(self.text);
+        }
+        let mut encoded = String::with_capacity(self.text.len() + 16);
+        if self.path == 0 {
+            encoded.push('/');
+        }
+        for byte in self.text.bytes() {
+            if octets::is(byte, ODD) {
+                const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+                let digit = |value: u8| char::from(DIGITS[usize::from(value & 15)]);
+                encoded.extend(['%', digit(byte >> 4), digit(byte)]);
+            } else {
+                encoded.push(char::from(byte));
+            }
+        }
+        Cow::Owned(encoded)
     }
 
     pub fn is_asterisk(&self) -> bool {
@@ -111,6 +151,16 @@ impl Scheme {
             }
         }
         None
+    }
+}
+
+/// Where the run of `class` from `at` on ends, if odd characters may stand among its own; and whether any does.
+#[inline]
+fn run(bytes: &[u8], at: usize, class: u8) -> (usize, bool) {
+    let end = octets::run(bytes, at, class);
+    match bytes.get(end) {
+        Some(&byte) if octets::is(byte, ODD) => (octets::run(bytes, end, class | ODD), true),
+        _ => (end, false),
     }
 }
 
@@ -148,5 +198,27 @@ mod tests {
             assert_eq!((target.path(), target.query(), target.is_plain()), (*path, *query, *plain), "{text}");
             assert_eq!(target.as_str(), *text);
         }
+    }
+
+    #[test]
+    fn what_must_be_percent_encoded_is() {
+        let cases: &[(&str, &str)] = &[
+            ("/", "/"),
+            ("/a?b=%22&c=[1]", "/a?b=%22&c=[1]"),
+            (r#"/?filter={"a":2}"#, "/?filter=%7B%22a%22:2%7D"),
+            ("/a<b>^`{c}|\\\"?<>^`{}|\\\"", "/a%3Cb%3E%5E%60%7Bc%7D%7C%5C%22?%3C%3E%5E%60%7B%7D%7C%5C%22"),
+        ];
+        for (text, encoded) in cases {
+            let target = Target::read(text.as_bytes(), "GET").unwrap();
+            assert_eq!(
+                (target.encoded().as_ref(), target.is_encoded()),
+                (*encoded, text == encoded),
+                "{text}"
+            );
+            let again = Target::read(encoded.as_bytes(), "GET").unwrap();
+            assert_eq!((again.encoded().as_ref(), again.is_encoded()), (*encoded, true), "{text}");
+        }
+        let (target, _) = Target::read_absolute(b"http://a?x", "GET").unwrap();
+        assert_eq!((target.path(), target.query(), target.encoded().as_ref()), ("/", Some("x"), "/?x"));
     }
 }

@@ -1,0 +1,111 @@
+//! What clients may send and what they get for it, where other servers are more lenient, or more patient, than we were.
+
+use http::Request;
+use weir_tests::{Client, Http2, Stack, both_topologies};
+
+const SETTINGS: &str = r#"
+listen = [{ address = "$HTTP", http2 = true }]
+[[edge.site]]
+server_name = ["localhost"]
+[[edge.site.location]]
+match = "/"
+pool = "app"
+[[edge.site.location]]
+match = "/cached/"
+pool = "app"
+[edge.site.location.cache]
+ttl = "60s"
+"#;
+
+fn ask(stack: &Stack, head: &str) -> (Client, weir_tests::Response) {
+    let mut client = stack.connect();
+    client.send(format!("{head}\r\n\r\n"));
+    let response = client.response(head.split(' ').next().unwrap());
+    (client, response)
+}
+
+both_topologies!(characters_that_clients_do_not_encode_are_encoded_for_the_application, SETTINGS);
+fn characters_that_clients_do_not_encode_are_encoded_for_the_application(stack: &Stack) {
+    let raw = r#"?filter={"a":2}&b=<c>|^`\"#;
+    let encoded = "?filter=%7B%22a%22:2%7D&b=%3Cc%3E%7C%5E%60%5C";
+    for prefix in ["", "/cached"] {
+        let (_, seen) = ask(stack, &format!("GET {prefix}/echo-environ{raw} HTTP/1.1\r\nHost: localhost"));
+        let seen = seen.expect(200).json();
+        assert_eq!(seen["REQUEST_URI"], format!("{prefix}/echo-environ{encoded}"));
+        assert_eq!(seen["QUERY_STRING"], encoded[1..]);
+    }
+    // One page, however it is spelt.
+    stack.get(&format!("/cached/echo-environ{encoded}")).expect(200).expect_cache(&["hit"]);
+    let (_, again) = ask(stack, &format!("GET /cached/echo-environ{raw} HTTP/1.1\r\nHost: localhost"));
+    again.expect(200).expect_cache(&["hit"]);
+    let (_, path) = ask(stack, "GET /echo-environ/{a}|b HTTP/1.1\r\nHost: localhost");
+    let path = path.expect(200).json();
+    assert_eq!(
+        (&path["REQUEST_URI"], &path["PATH_INFO"]),
+        (&"/echo-environ/%7Ba%7D%7Cb".into(), &"/echo-environ/{a}|b".into())
+    );
+}
+
+const STRICT: &str = r#"
+strict_targets = true
+[[edge.site]]
+server_name = ["localhost"]
+[[edge.site.location]]
+match = "/"
+pool = "app"
+"#;
+
+both_topologies!(characters_that_must_be_encoded_are_refused_where_settings_say_so, STRICT);
+fn characters_that_must_be_encoded_are_refused_where_settings_say_so(stack: &Stack) {
+    for target in [r#"/echo-environ?a={"b"}"#, "/echo-environ/|", "/echo-environ/<"] {
+        ask(stack, &format!("GET {target} HTTP/1.1\r\nHost: localhost")).1.expect(400);
+    }
+    stack.get("/echo-environ?a=%7B").expect(200);
+}
+
+both_topologies!(heads_that_are_valid_are_taken, SETTINGS);
+fn heads_that_are_valid_are_taken(stack: &Stack) {
+    for (name, head) in [
+        ("empty Expect", "GET /count/v HTTP/1.1\r\nHost: localhost\r\nExpect:"),
+        ("empty port", "GET /count/v HTTP/1.1\r\nHost: localhost:"),
+        ("no path", "GET http://localhost?x HTTP/1.1\r\nHost: localhost"),
+        (
+            "two If-None-Match",
+            "GET /count/v HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: \"a\"\r\nIf-None-Match: \"b\"",
+        ),
+    ] {
+        let (_, response) = ask(stack, head);
+        let status = if name == "no path" { 404 } else { 200 };
+        assert_eq!(response.status, status, "{name}: {}", response.text());
+    }
+    let target = "/cached/count/tags?etag=b";
+    stack.get(target).expect(200);
+    let (_, response) = ask(
+        stack,
+        &format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: \"a\"\r\nIf-None-Match: \"b\""),
+    );
+    response.expect(304);
+    let seen = ask(stack, "GET http://localhost?x HTTP/1.1\r\nHost: localhost").1;
+    assert!(seen.text().contains("no such path"), "{}", seen.text());
+}
+
+both_topologies!(heads_that_are_not_valid_are_refused, SETTINGS);
+fn heads_that_are_not_valid_are_refused(stack: &Stack) {
+    let (_, pri) = ask(stack, "PRI /count/pri HTTP/1.1\r\nHost: localhost");
+    pri.expect(405);
+    for extension in ["", "b@d", "a=", "a b", "a=\"b\"c"] {
+        let mut client = stack.connect();
+        client.send(format!(
+            "POST /count/ext HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1;{extension}\r\nx\r\n0\r\n\r\n"
+        ));
+        client.response("POST").expect(400);
+    }
+    let mut two = Http2::connect(stack.http());
+    let pri = Request::builder().method("PRI").uri(url(stack, "/count/pri")).body(()).unwrap();
+    two.ask(pri, b"").unwrap().expect(405);
+    assert_eq!(stack.oracle.names(), [""; 0], "reached the application");
+}
+
+fn url(stack: &Stack, path: &str) -> String {
+    format!("http://localhost:{}{path}", stack.http().port())
+}

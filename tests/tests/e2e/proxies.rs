@@ -1,0 +1,135 @@
+//! Behind other proxies: host, scheme, port and client as a trusted one tells them, for the site, the cache key and the application.
+
+use serde_json::Value;
+use weir_tests::{Stack, both_topologies};
+
+const TRUSTING: &str = r#"
+trusted_proxies = ["127.0.0.1/32"]
+[[edge.site]]
+server_name = ["a.example"]
+[[edge.site.location]]
+match = "/"
+pool = "app"
+[[edge.site.location]]
+match = "/cached/"
+pool = "app"
+[edge.site.location.cache]
+ttl = "60s"
+[[edge.site]]
+server_name = ["b.example"]
+[[edge.site.location]]
+match = "/cached/"
+pool = "app"
+[edge.site.location.cache]
+ttl = "60s"
+"#;
+
+const UNTRUSTING: &str = r#"
+[[edge.site]]
+server_name = ["localhost"]
+[[edge.site.location]]
+match = "/cached/"
+pool = "app"
+[edge.site.location.cache]
+ttl = "60s"
+"#;
+
+const ENVIRON: &str = "/cached/echo-environ?h=Cache-Control:public";
+
+fn environ(stack: &Stack, target: &str, fields: &[(&str, &str)]) -> Value {
+    stack.get_with(target, fields).expect(200).json()
+}
+
+both_topologies!(two_sites_behind_one_balancer_share_nothing, TRUSTING);
+fn two_sites_behind_one_balancer_share_nothing(stack: &Stack) {
+    for (host, seen) in
+        [("a.example", "a.example"), ("b.example", "b.example"), ("B.example, inner:8080", "b.example")]
+    {
+        let page = environ(stack, ENVIRON, &[("X-Forwarded-Host", host)]);
+        assert_eq!((&page["HTTP_HOST"], &page["SERVER_NAME"]), (&seen.into(), &seen.into()), "{host}");
+    }
+    // The site is the one told: only the first has anything at this path.
+    for (host, status) in [("a.example", 200), ("b.example", 404)] {
+        stack.get_with("/count/a", &[("X-Forwarded-Host", host)]).expect(status);
+    }
+    stack.get_with("/count/a", &[("X-Forwarded-Host", "a b")]).expect(400);
+}
+
+both_topologies!(the_scheme_is_what_the_nearest_trusted_proxy_says, TRUSTING);
+fn the_scheme_is_what_the_nearest_trusted_proxy_says(stack: &Stack) {
+    let https: &[&[(&str, &str)]] = &[
+        &[("X-Forwarded-Proto", "https")],
+        &[("X-Forwarded-Proto", "HTTPS")],
+        &[("X-Forwarded-Proto", "https, http")],
+        &[("X-Forwarded-Proto", "http"), ("X-Forwarded-Proto", "https")],
+        &[("Front-End-Https", "on")],
+        &[("X-Forwarded-Ssl", "on")],
+        &[("X-Scheme", "https")],
+        &[("X-Url-Scheme", "https")],
+        &[("Fastly-SSL", "1")],
+        &[("CloudFront-Forwarded-Proto", "https")],
+    ];
+    let http: &[&[(&str, &str)]] = &[
+        &[],
+        &[("X-Forwarded-Proto", "https"), ("X-Forwarded-Proto", "http")],
+        &[("X-Forwarded-Proto", "http"), ("Front-End-Https", "on"), ("Fastly-SSL", "1")],
+    ];
+    for (cases, scheme) in [(https, "https"), (http, "http")] {
+        for fields in cases {
+            let host = ("X-Forwarded-Host", "a.example");
+            let fields: Vec<_> = fields.iter().chain([&host]).copied().collect();
+            for target in ["/echo-environ", ENVIRON] {
+                let seen = environ(stack, target, &fields);
+                assert_eq!(seen["wsgi.url_scheme"], scheme, "{target} {fields:?}");
+                let said = seen["HTTP_X_FORWARDED_PROTO"].as_str().unwrap_or(scheme);
+                assert_eq!(said, scheme, "{target} {fields:?}");
+            }
+        }
+    }
+}
+
+both_topologies!(what_others_say_of_their_scheme_and_host_changes_nothing, UNTRUSTING);
+fn what_others_say_of_their_scheme_and_host_changes_nothing(stack: &Stack) {
+    let lies = [
+        ("X-Forwarded-Host", "evil.example"),
+        ("X-Forwarded-Proto", "https"),
+        ("X-Forwarded-Port", "666"),
+        ("X-Forwarded-Prefix", "/evil"),
+        ("Front-End-Https", "on"),
+        ("X-Scheme", "https"),
+        ("X-Url-Scheme", "https"),
+        ("X-Forwarded-Ssl", "on"),
+        ("Fastly-SSL", "1"),
+        ("CloudFront-Forwarded-Proto", "https"),
+    ];
+    for lie in lies {
+        let target = format!("{ENVIRON}&{}", lie.0);
+        let liar = stack.get_with(&target, &[lie]).expect(200);
+        let seen = liar.json().to_string();
+        let name = format!("HTTP_{}", lie.0.to_uppercase().replace('-', "_"));
+        assert!(!seen.contains("evil") && !seen.contains("\"https\""), "{lie:?}: {seen}");
+        let told = &liar.json()[&name];
+        assert!(told.is_null() || told == "http", "{lie:?} is told: {told}");
+        assert_eq!(stack.get(&target).expect(200).text(), liar.text(), "{lie:?}");
+    }
+}
+
+both_topologies!(a_port_that_a_trusted_proxy_tells_is_part_of_the_url, TRUSTING);
+fn a_port_that_a_trusted_proxy_tells_is_part_of_the_url(stack: &Stack) {
+    for (port, host) in [("8443", "a.example:8443"), ("443", "a.example"), ("9443", "a.example:9443")] {
+        let fields =
+            [("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "a.example"), ("X-Forwarded-Port", port)];
+        for target in ["/echo-environ", ENVIRON] {
+            let seen = environ(stack, target, &fields);
+            assert_eq!((&seen["HTTP_HOST"], &seen["SERVER_PORT"]), (&host.into(), &port.into()), "{target}");
+        }
+    }
+}
+
+both_topologies!(empty_elements_name_no_client, TRUSTING);
+fn empty_elements_name_no_client(stack: &Stack) {
+    for chain in ["203.0.113.9, ", "203.0.113.9,,", "6.6.6.6, 203.0.113.9, ,"] {
+        let fields = [("X-Forwarded-For", chain), ("X-Forwarded-Host", "a.example")];
+        assert_eq!(environ(stack, "/echo-environ", &fields)["REMOTE_ADDR"], "203.0.113.9", "{chain}");
+    }
+}
