@@ -43,6 +43,8 @@ mapfile -d '' dockerfiles < <(tracked '*Dockerfile')
 check hadolint .venv/bin/hadolint --ignore DL4006 --ignore DL3008 "${dockerfiles[@]}"
 check compose .venv/bin/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
 check "Kubernetes, alerts, dashboard" .venv/bin/python deploy/setup/lint_deploy.py "$(deploy/setup/promtool.sh)"
+check "tests of words, names, functions" .venv/bin/python deploy/setup/test_lint_words.py --quiet
+check "words, names, functions" .venv/bin/python deploy/setup/lint_words.py
 check clippy cargo clippy --workspace --all-targets --locked -- -D warnings
 
 [ "${#failed[@]}" -eq 0 ] || die "lint failed: ${failed[*]}"

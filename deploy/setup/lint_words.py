@@ -1,0 +1,191 @@
+"""lint_words.py: what CONTRIBUTING.md asks of prose, comments and names, as far as a program can see it.
+
+A rule may have offenders from before it was made: lint_words.json says how many at most, by rule and top directory.
+Those numbers only shrink. `lint_words.py --all` prints each offender, those that are allowed too.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+ALLOWED = Path(__file__).with_suffix(".json")
+COLUMNS = 110
+SERVICES = ("edge", "cache-node", "wsgi-adapter")
+# Written by programs.
+GENERATED = {"proto/src/cache.rs", "proto/src/origin.rs", "bench/results.md"}
+COMMENT = re.compile(r"^\s*//[/!]?(?P<text>.*)$")
+PREPOSITION = re.compile(r"^ (Of|For|To|With|By|The same)\b")
+ATTRIBUTE = re.compile(r"\s*#!?\[")
+TYPE = re.compile(r"^(?:pub(?:\([a-z:_ ]+\))? )?(?:struct|enum|union|trait|type) (?P<name>\w+)")
+
+
+@dataclass(frozen=True)
+class Offender:
+    file: str
+    line: int
+    fault: str
+
+    @property
+    def directory(self) -> str:
+        return self.file.split("/")[0] if "/" in self.file else "."
+
+
+Sources = dict[str, list[str]]
+
+
+def main(arguments: list[str]) -> int:
+    sources = read_sources()
+    allowed = json.loads(ALLOWED.read_text()) if ALLOWED.exists() else {}
+    failed = False
+    for rule, look in RULES.items():
+        offenders = sorted(look(sources), key=lambda offender: offender.directory)
+        for directory, group in groupby(offenders, key=lambda offender: offender.directory):
+            found, at_most = list(group), allowed.get(rule, {}).get(directory, 0)
+            if len(found) > at_most or "--all" in arguments:
+                print("\n".join(f"{one.file}:{one.line}: {one.fault}" for one in found))
+            if len(found) > at_most:
+                print(f"{rule}: {len(found)} in {directory}, where {at_most} are allowed", file=sys.stderr)
+                failed = True
+    return 1 if failed else 0
+
+
+def read_sources() -> Sources:
+    """The lines of all tracked Rust and Markdown files."""
+    listed = subprocess.run(["git", "ls-files", "-z", "*.rs", "*.md"], capture_output=True, text=True, check=True)
+    names = (name for name in listed.stdout.split("\0") if name and name not in GENERATED and Path(name).exists())
+    return {name: Path(name).read_text().splitlines() for name in names}
+
+
+def long_lines(sources: Sources) -> Iterator[Offender]:
+    for name, lines in sources.items():
+        prose = markdown_prose(lines) if name.endswith(".md") else comments(lines)
+        for number, line in prose:
+            # A word of that length, such as a link, cannot be wrapped.
+            if len(line) > COLUMNS and " " in line.strip()[4:]:
+                yield Offender(name, number, f"{len(line)} columns, {COLUMNS} are allowed")
+
+
+def markdown_prose(lines: list[str]) -> Iterator[tuple[int, str]]:
+    """All but code, and tables, whose rows cannot be wrapped."""
+    fenced = False
+    for number, line in enumerate(lines, start=1):
+        if line.lstrip().startswith("```"):
+            fenced = not fenced
+        elif not fenced and not line.lstrip().startswith("|"):
+            yield number, line
+
+
+def comments(lines: list[str]) -> Iterator[tuple[int, str]]:
+    return ((number, line) for number, line in enumerate(lines, start=1) if COMMENT.match(line))
+
+
+def bare_prepositions(sources: Sources) -> Iterator[Offender]:
+    """Doc comments whose first line begins so: `/// Of the frame that is being read.`"""
+    for name, lines in sources.items():
+        before = ""
+        for number, line in enumerate(lines, start=1):
+            comment = COMMENT.match(line) if name.endswith(".rs") else None
+            begins = comment and not COMMENT.match(before)
+            if begins and (found := PREPOSITION.match(comment["text"])):
+                yield Offender(name, number, f"a comment begins with {found[1]!r}: say what it is, or does")
+            if not ATTRIBUTE.match(line):
+                before = line
+
+
+def names_twice(sources: Sources) -> Iterator[Offender]:
+    """Types of one service that share a name: a reader has to find out which one is meant."""
+    for service in SERVICES:
+        places: dict[str, list[tuple[str, int]]] = {}
+        for name, lines in sources.items():
+            if not name.startswith(f"{service}/src/") or name.endswith("tests.rs") or "/tests/" in name:
+                continue
+            for number, line in enumerate(lines, start=1):
+                if found := TYPE.match(line):
+                    places.setdefault(found["name"], []).append((name, number))
+        for type_name, found in places.items():
+            for file, number in found[1:]:
+                first = ":".join(map(str, found[0]))
+                yield Offender(file, number, f"there is a type {type_name} already: {first}")
+
+
+FUNCTION = re.compile(r"^(?P<indent> *)(?:pub(?:\([a-z:_ ]+\))? )?(?:const |async )*fn (?P<name>\w+)")
+FUNCTION_LINES = 70
+FUNCTION_ARGUMENTS = 5
+
+
+def long_functions(sources: Sources) -> Iterator[Offender]:
+    for name, number, function in functions(sources):
+        end = next((at for at, line in enumerate(function) if line == f"{indent(function[0])}}}"), 0)
+        if end + 1 > FUNCTION_LINES + 2:
+            yield Offender(name, number, f"a function of {end + 1} lines, {FUNCTION_LINES} are allowed")
+
+
+def many_arguments(sources: Sources) -> Iterator[Offender]:
+    for name, number, function in functions(sources):
+        count = arguments_of("\n".join(function[:40]))
+        if count > FUNCTION_ARGUMENTS:
+            yield Offender(name, number, f"{count} arguments, {FUNCTION_ARGUMENTS} are allowed")
+
+
+def functions(sources: Sources) -> Iterator[tuple[str, int, list[str]]]:
+    """Each function's file, line, and the lines from there on."""
+    for name, lines in sources.items():
+        if name.endswith(".rs"):
+            yield from ((name, at + 1, lines[at:]) for at, line in enumerate(lines) if FUNCTION.match(line))
+
+
+def indent(line: str) -> str:
+    return line[: len(line) - len(line.lstrip())]
+
+
+def arguments_of(text: str) -> int:
+    """Counts the commas between the outermost brackets of the first list of arguments."""
+    text = re.sub(r"->|=>|//.*", "", text[text.index("fn ") :])
+    angles, brackets, count, some = 0, 0, 0, False
+    for character in text:
+        if brackets == 0 and angles == 0 and character == "(":
+            brackets = 1
+            continue
+        angles += (character == "<") - (character == ">")
+        if brackets == 0:
+            continue
+        brackets += (character in "([{") - (character in ")]}")
+        if brackets == 0:
+            return count + some
+        if character == "," and brackets == 1 and angles == 0:
+            count, some = count + 1, False
+        elif not character.isspace():
+            some = True
+    return 0
+
+
+RULES: dict[str, Callable[[Sources], Iterator[Offender]]] = {
+    "long lines": long_lines,
+    "bare prepositions": bare_prepositions,
+    "names twice": names_twice,
+    "long functions": long_functions,
+    "many arguments": many_arguments,
+}
+
+
+def record() -> None:
+    """Writes the numbers of today, where they are smaller."""
+    sources = read_sources()
+    allowed = json.loads(ALLOWED.read_text()) if ALLOWED.exists() else None
+    counted = {rule: Counter(one.directory for one in look(sources)) for rule, look in RULES.items()}
+    if allowed is not None:
+        counted = {
+            rule: {key: min(count, allowed.get(rule, {}).get(key, 0)) for key, count in counts.items()}
+            for rule, counts in counted.items()
+        }
+    ALLOWED.write_text(json.dumps(counted, indent=2, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(record() if "--record" in sys.argv else main(sys.argv[1:]))
