@@ -21,7 +21,8 @@ use weir_proto::origin::{End, FetchReply, FetchRequest, Kind, RequestHead, fetch
 
 use crate::application::adapters::{Adapters, Call};
 use crate::metrics::Metrics;
-use crate::reply::body::{BodyFault, RequestBody};
+use crate::request::body::BodyFault;
+use crate::request::body::RequestBody;
 
 /// Longest gap added to the application's deadline, so that the adapter's own answer arrives first and names the server.
 const SLACK: Duration = Duration::from_millis(500);

@@ -14,23 +14,31 @@ use crate::cache::l1::L1;
 use crate::cache::{Cache, Patience};
 use crate::cache_node::Nodes;
 use crate::files::FileCache;
-use crate::listen::{listeners, tls};
-use crate::log::Log;
+use crate::log::{self, Log};
 use crate::metrics::{Metrics, Sampled};
 use crate::peers::Peers;
 use crate::purge::order::Purger;
 use crate::purge_log::Purges;
 use crate::route::{self, Sites};
-use crate::serve::{StartError, open_log};
 use crate::settings::Config;
+use crate::tls::Unavailable;
+
+/// The edge cannot start with these settings.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{0}")]
+    Settings(Mistakes),
+    #[error("access log: {0}")]
+    AccessLog(String),
+    #[error(transparent)]
+    Tls(#[from] Unavailable),
+}
 
 /// One edge: what all of its connections share.
 pub struct Edge {
     pub(crate) settings: Config,
     pub(crate) head_limits: ::http1::head::Limits,
     pub(crate) routes: Arc<ArcSwap<Sites>>,
-    /// For each address of `listen`, in that order.
-    pub(crate) tls: Vec<Option<tls::Acceptor>>,
     pub(crate) cache: Arc<Cache>,
     pub(crate) application: Arc<Application>,
     pub(crate) purger: Arc<Purger>,
@@ -44,7 +52,7 @@ impl Edge {
     pub fn new(settings: Config, peers: Peers, shutdown: Shutdown) -> Result<Arc<Self>, StartError> {
         let l1 = Arc::new(L1::new(settings.l1.memory.0, settings.l1.max_object.0));
         let flights = Flights::new(settings.limits.fills, settings.limits.waiters);
-        let access = Arc::new(open_log(&settings)?);
+        let access = log::open(&settings).map_err(|error| StartError::AccessLog(error.to_string()))?;
         let adapters = Arc::new(Adapters::new(peers.wsgi_adapters));
         let metrics = Arc::new(Metrics::new({
             let (l1, flights, access) = (l1.clone(), flights.clone(), access.clone());
@@ -60,7 +68,6 @@ impl Edge {
             }
         }));
         let routes = Arc::new(ArcSwap::from_pointee(build_sites(&settings, &metrics)?));
-        let tls = listeners::acceptors(&settings, &routes)?;
         let timeouts = &settings.timeouts;
         let application = Arc::new(Application::new(adapters, timeouts.application.0, metrics.clone()));
         let nodes = Arc::new(Nodes::new(peers.cache_nodes, timeouts.cache.0, timeouts.wait.0));
@@ -96,7 +103,6 @@ impl Edge {
                 strict_targets: settings.strict_targets,
             },
             routes,
-            tls,
             cache,
             application,
             purger,
@@ -133,4 +139,10 @@ fn build_sites(settings: &Config, metrics: &Metrics) -> Result<Sites, StartError
         Some(sites) if mistakes.is_empty() => Ok(sites),
         _ => Err(StartError::Settings(mistakes)),
     }
+}
+
+/// Says everything that is wrong with the settings. It builds what the edge would run by.
+pub fn check(settings: &Config, mistakes: &mut Mistakes) {
+    settings.check(mistakes);
+    route::build(settings, &Metrics::new(Default::default), mistakes);
 }

@@ -12,13 +12,14 @@ use serde::Serialize;
 
 use crate::Edge;
 use crate::application::OriginReply;
-use crate::application::ask::{Ask, Client, SharedAsk};
+use crate::application::ask::{Ask, SharedAsk};
 use crate::cache::l1::Found;
 use crate::cache::page::Page;
-use crate::handler::split;
-use crate::reply::body::RequestBody;
 use crate::reply::error;
+use crate::request::body::RequestBody;
+use crate::request::client::Client;
 use crate::request::path;
+use crate::request::path::split;
 use crate::route::{Chosen, Location, Site};
 
 pub(crate) use question::Question;

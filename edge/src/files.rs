@@ -20,8 +20,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use crate::request::path::NormalPath;
 
 pub(crate) use cache::FileCache;
-pub(crate) use cache::FileCacheConfig;
-pub(crate) use settings::{FileSettings, Place, Symlinks};
+pub(crate) use settings::{FileSettings, Place};
 pub(crate) use stream::FileStream;
 
 use coding::Codings;

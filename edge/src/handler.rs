@@ -28,7 +28,8 @@ use crate::handler::pass::{change, pass, pass_and_learn, pass_head};
 use crate::handler::visit::Visit;
 use crate::log::spans;
 use crate::reply::{Reply, answer, error, first_chunk};
-use crate::request::{Request, Upgrade, path};
+use crate::request::path::{self, split};
+use crate::request::{Request, Upgrade};
 use crate::route::{Chosen, Location};
 
 /// As Varnish and Squid take it, and Wagtail sends it.
@@ -74,7 +75,7 @@ pub(crate) async fn at_location(edge: &Arc<Edge>, mut request: Request, visit: &
     let Some(pool) = &location.pool else {
         return static_file::answer(edge, location, &request, &path, query).await.at(location);
     };
-    visit.given_up.decide(&request.method, location.ignore_client_abort);
+    visit.client_abort.decide(&request.method, location.ignore_client_abort);
     if request.upgrade.is_none() && !request.body.limit(location.max_body) {
         return error::body_too_large().at(location);
     }
@@ -325,13 +326,5 @@ fn refresh(cache: &Arc<Cache>, ask: &SharedAsk, stale: &Page) {
     let variant = (!names.is_empty()).then(|| vary::selected(names, &ask.request.outgoing.headers));
     if let Joined::First(ticket) = cache.flights.join(ask.request.key.as_bytes(), variant) {
         cache.tasks.spawn(fill::run(cache.clone(), ticket, ask.clone(), true));
-    }
-}
-
-/// Path and query of a target as sent.
-pub(crate) fn split(target: &str) -> (&str, Option<&str>) {
-    match target.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
-        None => (target, None),
     }
 }

@@ -3,9 +3,10 @@
 pub(crate) mod abandon;
 pub(crate) mod connection;
 mod duplex;
-pub(crate) mod joined;
+mod joined;
 pub(crate) mod linger;
 mod send_file;
+pub(crate) mod send_hit;
 mod tunnel;
 mod upload;
 pub(crate) mod write;

@@ -50,7 +50,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 struct Scratch {
     head: Vec<u8>,
     spans: Vec<FieldSpan>,
-    hit: crate::handler::plain::Scratch,
+    key: Vec<u8>,
 }
 
 type Accepted = (Request<RecvStream>, SendResponse<Bytes>);

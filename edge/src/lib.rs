@@ -25,8 +25,8 @@ pub mod settings;
 mod tls;
 
 pub use ::admin::healthcheck;
-pub use edge::Edge;
+pub use edge::{Edge, StartError, check};
 pub use listen::listeners::Listeners;
 pub use peers::{CacheNodes, Peers, WsgiAdapters};
-pub use serve::{StartError, run};
+pub use serve::run;
 pub use settings::Config;

@@ -67,5 +67,5 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 fn load(file: &Path) -> Result<Config, Mistakes> {
-    load_section(file, "edge", &["edge", "cache_node", "wsgi_adapter"], Config::check)
+    load_section(file, "edge", &["edge", "cache_node", "wsgi_adapter"], edge::check)
 }

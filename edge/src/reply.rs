@@ -4,18 +4,21 @@ pub(crate) mod answer;
 pub(crate) mod body;
 pub(crate) mod error;
 pub(crate) mod first_chunk;
+pub(crate) mod sent;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, StatusCode};
-use http_cache::cache_status::CacheStatus;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http_cache::cache_status::{CacheStatus, X_CACHE_STATUS};
 
 use crate::metrics::CacheResult;
-use crate::reply::answer::X_CACHE_STATUS;
 use crate::reply::body::ReplyBody;
 use crate::request::Request;
 use crate::route::Location;
+
+/// By this field of its reply the application has another location answer.
+pub(crate) const X_ACCEL_REDIRECT: HeaderName = HeaderName::from_static("x-accel-redirect");
 
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,

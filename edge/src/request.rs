@@ -1,5 +1,7 @@
 //! A request as the handler gets it, whichever protocol it came by: checked, with trusted proxies resolved.
 
+pub(crate) mod body;
+pub(crate) mod client;
 pub(crate) mod forwarded;
 pub(crate) mod path;
 
@@ -12,10 +14,10 @@ use ipnet::IpNet;
 use process::telemetry;
 use process::trace::TraceContext;
 
-use self::forwarded::Origin;
-use crate::application::ask::{Client, Scheme};
-use crate::reply::body::RequestBody;
-use http1::head;
+use crate::request::body::RequestBody;
+use crate::request::client::Client;
+use crate::request::forwarded::Origin;
+use http1::head::Scheme;
 use http1::head::{Head, Refusal};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -91,7 +93,7 @@ impl Request {
         let mut headers = head.to_headers();
         let Origin { client, scheme, authority, port } =
             forwarded::settle(&mut headers, via, head.host, trusted)?;
-        if head.target.scheme() == Some(head::Scheme::Https) && scheme == Scheme::Http {
+        if head.target.scheme() == Some(Scheme::Https) && scheme == Scheme::Http {
             return Err(Refusal::TargetForm);
         }
         let parent = headers.remove(TRACEPARENT);

@@ -1,7 +1,6 @@
 //! Sites and locations as the request path uses them: built once from the settings, replaced whole on reload.
 
 pub(crate) mod location;
-pub(crate) mod pattern;
 mod server_names;
 
 use std::sync::Arc;
@@ -10,13 +9,14 @@ use http_cache::Policy;
 use process::settings::Mistakes;
 use weir_proto::origin::Priority;
 
-use crate::files::{FileSettings, Place, Symlinks};
+use crate::files::{FileSettings, Place};
 use crate::metrics::{LocationMetrics, Metrics};
 use crate::request::path::NormalPath;
 use crate::route::location::Locations;
-use crate::route::pattern::Pattern;
 use crate::route::server_names::ServerNames;
 use crate::settings::expires::Expires;
+use crate::settings::files::Symlinks;
+use crate::settings::pattern::Pattern;
 use crate::settings::{Config, LocationConfig, SiteConfig};
 use crate::tls::certificate::{Certificate, Certificates};
 use http1::head::Authority;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use admin::{Readiness, Routes};
-use process::settings::Mistakes;
 use process::shutdown::Shutdown;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,30 +11,19 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::edge::Edge;
+use crate::edge::{Edge, StartError};
 use crate::listen::accept::{self, Door};
-use crate::listen::listeners::{Listeners, by_core};
-use crate::listen::{cores, tls};
-use crate::log::access_log::{AccessLog, Destination, Format};
+use crate::listen::cores;
+use crate::listen::listeners::{Listeners, acceptors, by_core};
+use crate::log::access_log::AccessLog;
 use crate::peers::Peers;
-use crate::settings::{Config, LogFormat, Runtime};
+use crate::settings::{Config, Runtime};
 
 /// How often it is looked whether a drain is over.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
 /// How often it is looked whether a purge log is heard, at the start.
 const READY_LOOK: Duration = Duration::from_millis(5);
-
-/// The edge cannot start with these settings.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    #[error("{0}")]
-    Settings(Mistakes),
-    #[error("access log: {0}")]
-    AccessLog(String),
-    #[error(transparent)]
-    Tls(#[from] tls::Unavailable),
-}
 
 /// Serves until the shutdown begins; connections then finish by themselves (`Shutdown::finish` waits for them).
 pub async fn run(
@@ -44,13 +32,17 @@ pub async fn run(
     peers: Peers,
     shutdown: Shutdown,
 ) -> Result<(), StartError> {
-    Edge::new(config, peers, shutdown)?.serve(listeners, ()).await;
-    Ok(())
+    Edge::new(config, peers, shutdown)?.serve(listeners, ()).await
 }
 
 impl Edge {
     /// `routes`: what the admin listener shows besides, of services in the same process.
-    pub async fn serve<R: Routes>(self: Arc<Self>, listeners: Listeners, routes: R) {
+    pub async fn serve<R: Routes>(
+        self: Arc<Self>,
+        listeners: Listeners,
+        routes: R,
+    ) -> Result<(), StartError> {
+        let acceptors = acceptors(&self.settings, &self.routes)?;
         let stop = CancellationToken::new();
         let watching =
             self.cache.nodes.clone().keep(self.cache.log.clone(), self.settings.name().into(), stop.clone());
@@ -71,13 +63,14 @@ impl Edge {
         });
         tokio::spawn(reopen_log(self.log.access.clone()));
         let room = Arc::new(Semaphore::new(self.settings.limits.connections));
-        let doors = self.settings.listen.iter().zip(&self.tls);
-        let doors = doors.map(|(listen, tls)| Door { tls: tls.clone(), http2: listen.speaks_http2() });
+        let doors = self.settings.listen.iter().zip(acceptors);
+        let doors = doors.map(|(listen, tls)| Door { tls, http2: listen.speaks_http2() });
         self.clone().serve_http(doors.collect(), listeners.http, &room).await;
         if let Some(admin) = admin {
             // It answers probes to the end of the drain.
             let _ = admin.await;
         }
+        Ok(())
     }
 
     /// Until the drain begins.
@@ -127,15 +120,6 @@ impl Edge {
         stop.cancel();
         let _ = watching.await;
     }
-}
-
-pub(crate) fn open_log(settings: &Config) -> Result<AccessLog, StartError> {
-    let (destination, format) = match settings.access_log {
-        LogFormat::Off => (Destination::Off, Format::Combined),
-        LogFormat::Combined => (Destination::from(settings.access_log_to.as_str()), Format::Combined),
-        LogFormat::Json => (Destination::from(settings.access_log_to.as_str()), Format::Json),
-    };
-    AccessLog::open(&destination, format).map_err(|error| StartError::AccessLog(error.to_string()))
 }
 
 /// SIGUSR1, as of nginx: whoever rotates the log has moved the file away.

@@ -3,6 +3,8 @@
 mod bounds;
 mod cache;
 pub(crate) mod expires;
+pub(crate) mod files;
+pub(crate) mod pattern;
 mod priority;
 
 use std::net::SocketAddr;
@@ -15,9 +17,9 @@ use process::units::{Size, Time};
 use serde::Deserialize;
 use weir_proto::tls::{Tls, TlsConfig};
 
-use crate::files::{FileCacheConfig, Symlinks};
-use crate::metrics::Metrics;
 pub use crate::settings::expires::Expires;
+use crate::settings::files::FileCacheConfig;
+use crate::settings::files::Symlinks;
 
 pub use bounds::{Limits, Timeouts};
 pub use cache::{CacheConfig, CookiesConfig, RulesConfig, TtlConfig};
@@ -265,9 +267,9 @@ impl Default for L1Config {
 }
 
 impl Config {
-    /// Everything that deserialising cannot see, each with its place. What the edge builds from the settings (names,
-    /// patterns, cache rules) is checked by building it: `Sites::build`.
-    pub fn check(&self, mistakes: &mut Mistakes) {
+    /// Says everything that deserialising cannot see, each with its place. What the edge builds from the settings (names,
+    /// patterns, cache rules) is checked by building it: [`crate::check`].
+    pub(crate) fn check(&self, mistakes: &mut Mistakes) {
         if self.listen.is_empty() {
             mistakes.push("edge.listen", "name at least one address, such as \"127.0.0.1:8080\"");
         }
@@ -314,7 +316,6 @@ impl Config {
         if self.limits.fields == 0 || self.limits.fields > 1000 {
             mistakes.push("edge.limits.fields", "must be from 1 to 1000");
         }
-        crate::route::build(self, &Metrics::new(Default::default), mistakes);
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn load(file: &Path) -> Result<Loaded, Mistakes> {
 
 impl Loaded {
     pub(crate) fn check(&self, mistakes: &mut Mistakes) {
-        self.edge.check(mistakes);
+        edge::check(&self.edge, mistakes);
         self.cache_node.check(mistakes);
         self.wsgi_adapter.check(mistakes);
         if self.edge.peers.is_some() {

@@ -2,9 +2,14 @@
 
 use std::io::Write;
 
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::Reason;
+
+/// RFC 9211.
+pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+/// nginx's habit.
+pub const X_CACHE_STATUS: HeaderName = HeaderName::from_static("x-cache-status");
 
 /// How one request was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

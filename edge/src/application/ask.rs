@@ -1,38 +1,16 @@
 //! What the edge asks the application: the head of a request to a wsgi-adapter, for one visitor or for a page to be shared.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Version};
 use http_cache::{Policy, SharedRequest, revalidate};
+use http1::head::Scheme;
 use weir_proto::fields;
 use weir_proto::origin::{Priority, RequestHead};
 
-/// The client, trusted proxies resolved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Client {
-    pub address: IpAddr,
-    /// 0 where a trusted proxy names the client: it says nothing of ports.
-    pub port: u16,
-}
-
-/// Scheme of the client's own connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scheme {
-    Http,
-    Https,
-}
-
-impl Scheme {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-        }
-    }
-}
+use crate::request::client::{Client, protocol};
 
 /// All of a request to the application but its method, target, fields and body.
 #[derive(Clone, Debug)]
@@ -128,13 +106,4 @@ fn port_of(authority: &str, scheme: Scheme) -> u16 {
         Scheme::Http => 80,
         Scheme::Https => 443,
     })
-}
-
-/// The protocol's name as CGI and logs write it.
-pub(crate) fn protocol(version: Version) -> &'static str {
-    match version {
-        Version::HTTP_10 => "HTTP/1.0",
-        Version::HTTP_2 => "HTTP/2.0",
-        _ => "HTTP/1.1",
-    }
 }

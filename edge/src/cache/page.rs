@@ -4,16 +4,19 @@ use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::DATE;
+use http::header::{AGE, DATE};
 use http::{HeaderMap, HeaderName, StatusCode};
+use http_cache::cache_status::{CACHE_STATUS, X_CACHE_STATUS};
 use http_cache::{Lifetime, Use, tags};
+use http1::write;
 use purge::Reach;
 use weir_proto::cache::EntryHead;
 use weir_proto::fields::{self, InvalidField};
 
-use crate::http1::write;
 use crate::purge_log::{Checked, Grant};
-use crate::reply::answer::{CACHE_STATUS, X_CACHE_STATUS};
+
+/// What differs from hit to hit of a page stands behind all else, here as where a head is kept ready-made.
+pub(crate) const LAST: [HeaderName; 3] = [CACHE_STATUS, X_CACHE_STATUS, AGE];
 
 /// Everything of a page but its body.
 #[derive(Clone, Debug)]
@@ -121,7 +124,7 @@ impl Page {
         // What another cache said of itself in nginx's words would look like ours.
         headers.remove(X_CACHE_STATUS);
         let mut wire_head = Vec::with_capacity(512);
-        write::start(&mut wire_head, head.status, &headers);
+        write::start(&mut wire_head, head.status, &headers, &LAST);
         if !write::bodiless(head.status) {
             write::length_line(&mut wire_head, body.len() as u64);
         }

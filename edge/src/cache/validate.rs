@@ -13,7 +13,7 @@ use crate::cache::Cache;
 use crate::cache::page;
 use crate::cache::page::{Page, PageHead};
 use crate::purge_log::Grant;
-use crate::reply::body::RequestBody;
+use crate::request::body::RequestBody;
 
 /// What the application answered to a request that named stored pages.
 pub(crate) enum Answered {

@@ -11,8 +11,10 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 
-use crate::application::ask::Scheme;
-use crate::listen::tls;
+use http1::head::Scheme;
+
+/// What a client of HTTP/2 names in its TLS handshake.
+pub(crate) const H2: &[u8] = b"h2";
 
 pub(crate) enum Stream {
     Plain(TcpStream),
@@ -45,7 +47,7 @@ impl Stream {
 
     /// The TLS handshake agreed on HTTP/2.
     pub(crate) fn speaks_http2(&self) -> bool {
-        matches!(self, Self::Tls(tls) if tls::speaks_http2(tls))
+        matches!(self, Self::Tls(tls) if tls.get_ref().1.alpn_protocol() == Some(H2))
     }
 
     pub(crate) fn tcp(&self) -> &TcpStream {

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
-use crate::application::ask::Scheme;
+use http1::head::Scheme;
 
 /// The most fields that a question may hold.
 const MAX_FIELDS: usize = 100;

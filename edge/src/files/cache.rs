@@ -4,33 +4,18 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use process::units::{Size, Time};
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
-use serde::Deserialize;
 
 use crate::files::resource::Resource;
 use crate::files::settings::FileSettings;
+use crate::settings::files::FileCacheConfig;
 
 /// What a representation takes beside its content: headers, mostly.
 const OVERHEAD: usize = 1536;
 
 /// How large kept files are taken to be when the table is laid out.
 const USUAL_FILE: usize = 16 * 1024;
-
-/// `[edge.files]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct FileCacheConfig {
-    /// For all files together; 0: none is kept.
-    pub(crate) memory: Size,
-    /// Larger files are streamed from disk each time.
-    pub(crate) max_file: Size,
-    /// A kept file is served so long before the disk is asked whether it changed.
-    pub(crate) valid: Time,
-    /// Large ones are sent by the kernel where there is no TLS. Some file systems have it send stale bytes.
-    pub(crate) sendfile: bool,
-}
 
 /// Kept files, by settings and path. A hit makes no system call.
 pub(crate) struct FileCache {
@@ -54,17 +39,6 @@ struct BorrowedKey<'a> {
 impl Equivalent<Key> for BorrowedKey<'_> {
     fn equivalent(&self, key: &Key) -> bool {
         self.settings == key.settings && *self.path == *key.path
-    }
-}
-
-impl Default for FileCacheConfig {
-    fn default() -> Self {
-        Self {
-            memory: Size::mebibytes(32),
-            max_file: Size::kibibytes(256),
-            valid: Time::from_secs(1),
-            sendfile: true,
-        }
     }
 }
 

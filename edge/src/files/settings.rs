@@ -5,10 +5,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde::Deserialize;
-
 use crate::request::path::NormalPath;
-use crate::route::pattern::Pattern;
+use crate::settings::files::Symlinks;
+use crate::settings::pattern::Pattern;
 
 /// What editors and tools leave beside a file. Names that begin with a dot are never served anyway.
 const BACKUP_ENDINGS: [&[u8]; 4] = [b"~", b".bak", b".orig", b".swp"];
@@ -31,17 +30,6 @@ pub(crate) enum Place {
     Root(PathBuf),
     /// `alias`: what follows the location's text is looked for in this directory. For an exact match it may be a file.
     Alias { to: PathBuf, literal_length: usize },
-}
-
-/// Which symbolic links are followed, in any part of the path below `root` or `alias`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Symlinks {
-    /// Those that end inside `root` or `alias`; behind the others everything is forbidden.
-    #[default]
-    Inside,
-    /// All, as nginx does.
-    Follow,
 }
 
 impl Place {

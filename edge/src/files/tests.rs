@@ -13,7 +13,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::request::path::normalise;
-use crate::route::pattern::Pattern;
+use crate::settings::files::{FileCacheConfig, Symlinks};
+use crate::settings::pattern::Pattern;
 
 mod conditions;
 mod places;

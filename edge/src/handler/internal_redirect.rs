@@ -13,8 +13,6 @@ use crate::reply::body::ReplyBody;
 use crate::reply::{Reply, error};
 use crate::{Edge, handler};
 
-pub(crate) const X_ACCEL_REDIRECT: HeaderName = HeaderName::from_static("x-accel-redirect");
-
 /// Fields of the application's reply that go along, in place of the location's own.
 const KEPT: [HeaderName; 6] =
     [CONTENT_TYPE, SET_COOKIE, CONTENT_DISPOSITION, CACHE_CONTROL, EXPIRES, ACCEPT_RANGES];

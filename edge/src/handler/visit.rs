@@ -1,18 +1,44 @@
 //! What the handler of a request and the connection that it came by tell each other beside the reply.
 
+use std::future::pending;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use http::Method;
 use tracing::Span;
 
-use crate::http1::abandon::GivenUp;
 use crate::log::spans;
 use crate::request::Request;
 
 pub(crate) struct Visit {
     pub(crate) span: Span,
-    pub(crate) given_up: GivenUp,
+    pub(crate) client_abort: ClientAbort,
 }
 
 impl Visit {
     pub(crate) fn of(request: &Request) -> Self {
-        Self { span: spans::of_request(request), given_up: GivenUp::default() }
+        Self { span: spans::of_request(request), client_abort: ClientAbort::default() }
+    }
+}
+
+/// Whether a request is given up when its client has left. Not before it is known to wait for an application.
+#[derive(Default)]
+pub(crate) struct ClientAbort(AtomicBool);
+
+impl ClientAbort {
+    /// It goes to a location with an application. One that may change something goes on: what its reply makes invalid is purged.
+    pub(crate) fn decide(&self, method: &Method, ignore_client_abort: bool) {
+        self.0.store(method.is_safe() && !ignore_client_abort, Relaxed);
+    }
+
+    pub(crate) fn is_decided(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+
+    /// Resolves when the client has left, if that matters.
+    pub(crate) async fn heed(&self, left: impl Future<Output = ()>) {
+        left.await;
+        if !self.is_decided() {
+            pending().await
+        }
     }
 }

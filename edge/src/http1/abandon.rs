@@ -1,18 +1,17 @@
 //! Clients that leave while their request is under way: how that is seen, and which requests go on all the same.
 
-use std::future::{pending, poll_fn};
+use std::future::poll_fn;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Poll, ready};
 
 use bytes::BytesMut;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, StatusCode};
 use tokio::io::{AsyncRead, ReadBuf};
 
-use crate::http1::write::Sent;
 use crate::reply::Reply;
 use crate::reply::body::ReplyBody;
+use crate::reply::sent::Sent;
 
 /// nginx's status for a client that did not wait for its reply; nobody is sent it.
 const CLIENT_LEFT: u16 = 499;
@@ -20,29 +19,6 @@ const CLIENT_LEFT: u16 = 499;
 const AHEAD: usize = 16 * 1024;
 /// Read at a time.
 const READ: usize = 1024;
-
-/// Whether a request is given up when its client has left. Not before it is known to wait for an application.
-#[derive(Default)]
-pub(crate) struct GivenUp(AtomicBool);
-
-impl GivenUp {
-    /// It goes to a location with an application. One that may change something goes on: what its reply makes invalid is purged.
-    pub(crate) fn decide(&self, method: &Method, ignore_client_abort: bool) {
-        self.0.store(method.is_safe() && !ignore_client_abort, Relaxed);
-    }
-
-    pub(crate) fn is_decided(&self) -> bool {
-        self.0.load(Relaxed)
-    }
-
-    /// Resolves when the client has left, if that matters.
-    pub(crate) async fn heed(&self, left: impl Future<Output = ()>) {
-        left.await;
-        if !self.is_decided() {
-            pending().await
-        }
-    }
-}
 
 /// Does this as long as the client stays. `None`: it has left.
 pub(crate) async fn unless<T>(left: impl Future<Output = ()>, work: impl Future<Output = T>) -> Option<T> {
@@ -78,7 +54,10 @@ pub(crate) fn nothing_sent() -> (Sent, Reply) {
 
 #[cfg(test)]
 mod tests {
+    use http::Method;
     use tokio::io::AsyncWriteExt;
+
+    use crate::handler::visit::ClientAbort;
 
     use super::*;
 
@@ -119,10 +98,10 @@ mod tests {
             (Method::POST, false, Some(7)),
             (Method::DELETE, true, Some(7)),
         ] {
-            let given_up = GivenUp::default();
-            assert_eq!(unless(given_up.heed(gone()), work()).await, Some(7), "nobody is asked yet");
-            given_up.decide(&method, ignored);
-            assert_eq!(unless(given_up.heed(gone()), work()).await, done, "{method} {ignored}");
+            let client_abort = ClientAbort::default();
+            assert_eq!(unless(client_abort.heed(gone()), work()).await, Some(7), "nobody is asked yet");
+            client_abort.decide(&method, ignored);
+            assert_eq!(unless(client_abort.heed(gone()), work()).await, done, "{method} {ignored}");
         }
     }
 }

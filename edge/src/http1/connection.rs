@@ -16,15 +16,21 @@ use tracing::Instrument;
 use crate::connection::stream::Stream;
 use crate::connection::watchdog::Watchdog;
 use crate::handler::plain;
+use crate::handler::visit::ClientAbort;
 use crate::handler::visit::Visit;
-use crate::http1::abandon::{GivenUp, left, unless};
+use crate::http1::abandon::{left, unless};
 use crate::http1::duplex::{Up, both_ways};
 use crate::http1::linger::{After, linger};
-use crate::http1::write::{Manner, Sent};
+use crate::http1::send_hit::{self, Room, Unsent};
+use crate::http1::write::Manner;
 use crate::http1::{abandon, send_file, tunnel, write};
 use crate::log::{record, spans};
-use crate::reply::body::{BodyPump, Chunks, ReplyBody, RequestBody};
+use crate::reply::body::ReplyBody;
+use crate::reply::sent::Sent;
 use crate::reply::{Reply, error};
+use crate::request::body::BodyPump;
+use crate::request::body::Chunks;
+use crate::request::body::RequestBody;
 use crate::request::{Request, Upgrade, Via};
 use crate::{Edge, handler};
 use http1::head;
@@ -33,18 +39,25 @@ use http1::head::{FieldSpan, Framing, Head, Progress, Refusal};
 /// Read at a time while a connection waits for a head.
 const INPUT: usize = 16 * 1024;
 
+/// What a plain hit is found and sent with.
+#[derive(Default)]
+struct Buffers {
+    key: Vec<u8>,
+    room: Room,
+}
+
 /// Buffers of a thread, lent to whichever connection is being worked on; never held across a wait.
 struct Scratch {
     input: Box<[u8]>,
     spans: Vec<FieldSpan>,
-    hit: plain::Scratch,
+    buffers: Buffers,
 }
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch {
         input: vec![0; INPUT].into_boxed_slice(),
         spans: Vec::with_capacity(64),
-        hit: plain::Scratch::default(),
+        buffers: Buffers::default(),
     });
 }
 
@@ -67,7 +80,7 @@ enum Step {
     Partial,
     /// A plain hit, answered; what the socket did not take is still to be written.
     Answered {
-        unsent: plain::Unsent,
+        unsent: Unsent,
         after: After,
     },
     Request(Box<Incoming>),
@@ -157,7 +170,7 @@ impl Connection {
     /// Reads what has come into the thread's buffer, and looks at it there.
     fn poll_step(&mut self, context: &mut Context<'_>) -> Poll<Step> {
         SCRATCH.with_borrow_mut(|scratch| {
-            let Scratch { input, spans, hit } = scratch;
+            let Scratch { input, spans, buffers } = scratch;
             let mut read = ReadBuf::new(input);
             match Pin::new(&mut self.stream).poll_read(context, &mut read) {
                 Poll::Pending => return Poll::Pending,
@@ -167,7 +180,7 @@ impl Connection {
             }
             let bytes = read.filled();
             if self.buffer.is_empty() {
-                let (step, used) = self.take_step(context, bytes, spans, hit);
+                let (step, used) = self.take_step(context, bytes, spans, buffers);
                 self.buffer.extend_from_slice(bytes.get(used..).unwrap_or_default());
                 return Poll::Ready(step);
             }
@@ -176,15 +189,15 @@ impl Connection {
                 return Poll::Ready(Step::Partial);
             }
             let buffer = std::mem::take(&mut self.buffer);
-            let step = self.take_step(context, &buffer, spans, hit);
+            let step = self.take_step(context, &buffer, spans, buffers);
             Poll::Ready(self.keep_rest(step, buffer))
         })
     }
 
     fn look_at_buffer(&mut self, context: &mut Context<'_>) -> Step {
-        SCRATCH.with_borrow_mut(|Scratch { spans, hit, .. }| {
+        SCRATCH.with_borrow_mut(|Scratch { spans, buffers, .. }| {
             let buffer = std::mem::take(&mut self.buffer);
-            let step = self.take_step(context, &buffer, spans, hit);
+            let step = self.take_step(context, &buffer, spans, buffers);
             self.keep_rest(step, buffer)
         })
     }
@@ -206,7 +219,7 @@ impl Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
         spans: &mut Vec<FieldSpan>,
-        scratch: &mut plain::Scratch,
+        buffers: &mut Buffers,
     ) -> (Step, usize) {
         let (head, used) = match head::read(bytes, &self.edge.head_limits, spans) {
             Ok(Some(read)) => read,
@@ -218,9 +231,16 @@ impl Connection {
             return (Step::Refused(Refusal::Misdirected), used);
         }
         let after = self.after(&head);
-        if let Some(hit) = plain::find(&self.edge, &sites, &head, &self.via, scratch) {
+        if let Some(hit) = plain::find(&self.edge, &sites, &head, &self.via, &mut buffers.key) {
             let keep_alive = after == After::Next;
-            let step = match hit.send(&self.edge, &head, &self.via, keep_alive, (&mut self.stream, context)) {
+            let client = send_hit::Client {
+                edge: &self.edge,
+                via: &self.via,
+                room: &mut buffers.room,
+                stream: &mut self.stream,
+                context,
+            };
+            let step = match hit.send(client, &head, keep_alive) {
                 Ok(unsent) => Step::Answered { unsent, after },
                 Err(_) => Step::Closed,
             };
@@ -286,7 +306,7 @@ impl Connection {
         let handling = handling.instrument(visit.span.clone());
         let (stream, buffer) = (&mut self.stream, &mut self.buffer);
         let (sent, reply, whole) = match pump {
-            None => match unless(visit.given_up.heed(left(stream, buffer)), handling).await {
+            None => match unless(visit.client_abort.heed(left(stream, buffer)), handling).await {
                 None => {
                     let (sent, reply) = abandon::nothing_sent();
                     (sent, reply, true)
@@ -296,7 +316,8 @@ impl Connection {
                         Box::pin(tunnel::run(stream, buffer, reply, chunks, &edge.settings.timeouts)).await
                     }
                     None => {
-                        let (sent, reply) = send(&edge, stream, buffer, reply, manner, &visit.given_up).await;
+                        let (sent, reply) =
+                            send(&edge, stream, buffer, reply, manner, &visit.client_abort).await;
                         (sent, reply, true)
                     }
                 },
@@ -304,7 +325,7 @@ impl Connection {
             Some(pump) => {
                 let up = Up { framing, pump, expects_continue };
                 let timeouts = &edge.settings.timeouts;
-                Box::pin(both_ways(stream, buffer, up, handling, manner, timeouts, &visit.given_up)).await
+                Box::pin(both_ways(stream, buffer, up, handling, manner, timeouts, &visit.client_abort)).await
             }
         };
         spans::answered(&visit.span, &reply);
@@ -360,7 +381,7 @@ async fn send(
     buffer: &mut BytesMut,
     reply: Reply,
     manner: Manner,
-    given_up: &GivenUp,
+    client_abort: &ClientAbort,
 ) -> (Sent, Reply) {
     let patience = edge.settings.timeouts.send.0;
     if send_file::suits(edge.settings.files.sendfile, stream, &reply, manner) {
@@ -370,7 +391,7 @@ async fn send(
         return write::send(stream, reply, manner, patience, pending()).await;
     }
     let (mut read, mut write) = tokio::io::split(stream);
-    let left = given_up.heed(left(&mut read, buffer));
+    let left = client_abort.heed(left(&mut read, buffer));
     write::send(&mut write, reply, manner, patience, left).await
 }
 
@@ -380,9 +401,9 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
-    use crate::application::ask::Scheme;
     use crate::settings::{Config, SiteConfig};
     use crate::{CacheNodes, Peers};
+    use http1::head::Scheme;
 
     #[tokio::test]
     async fn the_task_of_an_idle_connection_is_small() {

@@ -11,12 +11,15 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::connection::stream::Stream;
-use crate::http1::abandon::{GivenUp, left, unless};
+use crate::handler::visit::ClientAbort;
+use crate::http1::abandon::{left, unless};
 use crate::http1::upload::UplinkEnd;
-use crate::http1::write::{Manner, Sent};
+use crate::http1::write::Manner;
 use crate::http1::{abandon, upload, write};
 use crate::reply::Reply;
-use crate::reply::body::{BodyFault, BodyPump};
+use crate::reply::sent::Sent;
+use crate::request::body::BodyFault;
+use crate::request::body::BodyPump;
 use crate::settings::Timeouts;
 use http1::head::Framing;
 
@@ -35,14 +38,14 @@ pub(crate) async fn both_ways(
     handling: impl Future<Output = Reply>,
     mut manner: Manner,
     timeouts: &Timeouts,
-    given_up: &GivenUp,
+    client_abort: &ClientAbort,
 ) -> (Sent, Reply, bool) {
     let Up { framing, pump: BodyPump { chunks, wanted }, expects_continue } = up;
     let (mut read, mut write) = tokio::io::split(stream);
     let (go, may_go) = oneshot::channel();
     let (ended, mut end) = oneshot::channel();
     // Resolves when the client has left, before its body or behind it.
-    let going_up = given_up.heed(async {
+    let going_up = client_abort.heed(async {
         if expects_continue && unless(left(&mut read, buffer), may_go).await.is_none_or(|go| go.is_err()) {
             let _ = chunks.send(Err(BodyFault::CutOff)).await;
             return;

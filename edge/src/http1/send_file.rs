@@ -15,9 +15,10 @@ use tokio::time::timeout;
 use crate::connection::stream::Stream;
 use crate::files::FileStream;
 use crate::http1::write;
-use crate::http1::write::{Manner, Sent};
+use crate::http1::write::Manner;
 use crate::reply::Reply;
 use crate::reply::body::ReplyBody;
+use crate::reply::sent::Sent;
 
 /// What is no longer goes out with its head in one piece, which costs less.
 const AT_ONCE: u64 = 128 * 1024;

@@ -5,15 +5,17 @@ use std::io;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use http1::write::start;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::cache::page::LAST;
 use crate::connection::stream::Stream;
-use crate::http1::write;
-use crate::http1::write::Sent;
 use crate::reply::Reply;
-use crate::reply::body::{Chunks, ReplyBody};
+use crate::reply::body::ReplyBody;
+use crate::reply::sent::Sent;
+use crate::request::body::Chunks;
 use crate::settings::Timeouts;
 
 /// Read from the client at once.
@@ -30,7 +32,7 @@ pub(crate) async fn run(
 ) -> (Sent, Reply, bool) {
     let (reader, mut writer) = tokio::io::split(stream);
     let mut head = Vec::with_capacity(512);
-    write::start(&mut head, reply.status, &reply.headers);
+    start(&mut head, reply.status, &reply.headers, &LAST);
     // RFC 9110 section 7.8: "A sender of Upgrade MUST also send an \"Upgrade\" connection option".
     head.extend_from_slice(b"connection: upgrade\r\n\r\n");
     let mut sent = Sent::default();

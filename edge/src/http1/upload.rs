@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::reply::body::BodyFault;
+use crate::request::body::BodyFault;
 use http1::chunked::{Decoder, Step};
 use http1::head::Framing;
 

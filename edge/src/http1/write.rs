@@ -6,17 +6,19 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
 use futures_util::FutureExt;
-use http::header::{AGE, CONNECTION, CONTENT_LENGTH, DATE, SERVER, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, StatusCode, Version};
+use http::Version;
+use http::header::DATE;
+use http1::write::{bodiless, field_line, length_line, persistence_line, start};
 use process::wait::within;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
+use crate::cache::page::LAST;
 use crate::connection::clock;
 use crate::http1::abandon::unless;
 use crate::reply::Reply;
-use crate::reply::answer::{CACHE_STATUS, X_CACHE_STATUS};
 use crate::reply::body::ReplyBody;
+use crate::reply::sent::Sent;
 
 /// How the request wants its reply.
 #[derive(Clone, Copy, Debug)]
@@ -26,22 +28,6 @@ pub(crate) struct Manner {
     pub(crate) version: Version,
     /// The connection may be used again.
     pub(crate) keep_alive: bool,
-}
-
-/// What differs from hit to hit of a page stands behind all else, here as where a head is kept ready-made.
-pub(crate) const LAST: [HeaderName; 3] = [CACHE_STATUS, X_CACHE_STATUS, AGE];
-
-/// What was sent.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Sent {
-    /// Bytes of the body, framing aside.
-    pub(crate) body: u64,
-    /// The reply was sent whole, and its framing leaves the connection usable.
-    pub(crate) reusable: bool,
-    /// The reply broke off, which its framing shows when the connection ends.
-    pub(crate) broken: bool,
-    /// It broke off where only a reset shows that: a body that goes on until the connection is closed.
-    pub(crate) must_reset: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,11 +164,6 @@ impl<W: AsyncWrite + Unpin> Out<'_, W> {
     }
 }
 
-/// RFC 9110 section 15: 1xx, 204 and 304 have no content.
-pub(crate) fn bodiless(status: StatusCode) -> bool {
-    status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
-}
-
 fn framing(reply: &Reply, manner: Manner) -> Framing {
     if bodiless(reply.status) {
         return Framing::None;
@@ -201,7 +182,7 @@ pub(crate) fn whole_head(out: &mut Vec<u8>, reply: &Reply, manner: Manner) {
 }
 
 fn write_head(out: &mut Vec<u8>, reply: &Reply, framing: Framing, keep_alive: bool, manner: Manner) {
-    start(out, reply.status, &reply.headers);
+    start(out, reply.status, &reply.headers, &LAST);
     match framing {
         Framing::Length(length) => length_line(out, length),
         Framing::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
@@ -219,70 +200,17 @@ fn write_head(out: &mut Vec<u8>, reply: &Reply, framing: Framing, keep_alive: bo
     out.extend_from_slice(b"\r\n");
 }
 
-/// Status line and the reply's own fields.
-pub(crate) fn start(out: &mut Vec<u8>, status: StatusCode, headers: &HeaderMap) {
-    out.extend_from_slice(b"HTTP/1.1 ");
-    out.extend_from_slice(status.as_str().as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(status.canonical_reason().unwrap_or("").as_bytes());
-    out.extend_from_slice(b"\r\n");
-    for (name, value) in headers {
-        // Framing and persistence are the connection's own affair.
-        if matches!(*name, CONTENT_LENGTH | TRANSFER_ENCODING | CONNECTION) || LAST.contains(name) {
-            continue;
-        }
-        field_line(out, name.as_str(), value.as_bytes());
-    }
-    if !headers.contains_key(SERVER) {
-        out.extend_from_slice(b"server: weir\r\n");
-    }
-}
-
-pub(crate) fn field_line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
-}
-
-pub(crate) fn length_line(out: &mut Vec<u8>, length: u64) {
-    out.extend_from_slice(b"content-length: ");
-    number(out, length);
-    out.extend_from_slice(b"\r\n");
-}
-
 pub(crate) fn date_line(out: &mut Vec<u8>, now: Instant) {
     out.extend_from_slice(b"date: ");
     clock::with_http_date(now, |date| out.extend_from_slice(date));
     out.extend_from_slice(b"\r\n");
 }
 
-/// RFC 9112 section 9.3: HTTP/1.1 persists unless it says close; HTTP/1.0 closes unless it says keep-alive.
-pub(crate) fn persistence_line(out: &mut Vec<u8>, keep_alive: bool, version: Version) {
-    match (keep_alive, version) {
-        (false, _) => out.extend_from_slice(b"connection: close\r\n"),
-        (true, Version::HTTP_10) => out.extend_from_slice(b"connection: keep-alive\r\n"),
-        (true, _) => {}
-    }
-}
-
-/// Decimal digits, without a detour through a String.
-pub(crate) fn number(out: &mut Vec<u8>, mut n: u64) {
-    let mut digits = [0u8; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (n % 10) as u8;
-        n /= 10;
-        if n == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
-}
-
 #[cfg(test)]
 mod tests {
+    use http::header::CONTENT_LENGTH;
+    use http::{HeaderMap, StatusCode};
+
     use super::*;
 
     async fn wire(reply: Reply, version: Version, head_only: bool) -> (String, Sent) {
@@ -352,14 +280,5 @@ mod tests {
         let (text, sent) = wire(not_modified, Version::HTTP_11, false).await;
         assert_eq!(text, "HTTP/1.1 304 Not Modified\r\ndate: now\r\nserver: weir\r\n\r\n");
         assert!(sent.reusable);
-    }
-
-    #[test]
-    fn numbers() {
-        for n in [0, 7, 10, 1_234_567, u64::MAX] {
-            let mut out = Vec::new();
-            number(&mut out, n);
-            assert_eq!(out, n.to_string().as_bytes());
-        }
     }
 }

@@ -16,11 +16,13 @@ use crate::handler::visit::Visit;
 use crate::http1::abandon;
 use crate::http2::{Client, Scratch, head, reply};
 use crate::log::{record, spans};
-use crate::reply::body::{BodyFault, BodyPump, RequestBody};
 use crate::reply::error;
 use crate::request::Request;
+use crate::request::body::BodyFault;
+use crate::request::body::BodyPump;
+use crate::request::body::RequestBody;
 use http1::head as strict;
-use http1::head::{Framing, Head, Refusal};
+use http1::head::{Framing, Head, Refusal, Scheme};
 
 /// Takes one request off the connection. Never waits: what takes time is spawned.
 pub(super) fn begin(
@@ -30,7 +32,7 @@ pub(super) fn begin(
     scratch: &mut Scratch,
 ) {
     let has_body = !request.body().is_end_stream();
-    let Scratch { head: bytes, spans, hit } = scratch;
+    let Scratch { head: bytes, spans, key } = scratch;
     let read = head::scheme(&request)
         .and_then(|scheme| head::write(&request, has_body, bytes).map(|()| scheme))
         .and_then(|scheme| match strict::read(bytes, &client.edge.head_limits, spans)? {
@@ -46,11 +48,11 @@ pub(super) fn begin(
     if sites.misdirected(client.sni.as_deref(), head.host.as_ref()) {
         return refuse(client, Refusal::Misdirected, &mut respond);
     }
-    if let Some(hit) = plain::find(edge, &sites, &head, &client.via, hit) {
+    if let Some(hit) = plain::find(edge, &sites, &head, &client.via, key) {
         let (found, entry) = hit.reply(edge, &head);
         let sent = reply::send_now(&mut respond, &found, head.method == "HEAD");
         if let Ok((sent, rest)) = sent {
-            entry.record(edge, &head, &client.via, found.status, sent.body);
+            edge.log.hit(&entry, &head, &client.via, found.status, sent.body);
             if let Some((stream, body)) = rest {
                 edge.shutdown.spawn(reply::send_rest(stream, body, edge.settings.timeouts.send.0));
             }
@@ -77,7 +79,7 @@ struct Up {
 fn incoming(
     client: &Client,
     head: &Head<'_>,
-    scheme: Option<strict::Scheme>,
+    scheme: Option<Scheme>,
 ) -> Result<(Request, Option<BodyPump>), Refusal> {
     let (body, pump) = match head.framing {
         Framing::None | Framing::Length(0) => (RequestBody::empty(), None),
@@ -92,7 +94,7 @@ fn incoming(
     };
     let request = Request::new(&client.edge.settings.trusted_proxies, head, &client.via, body)?;
     // RFC 9110 section 7.4, as of absolute targets in HTTP/1.
-    if scheme == Some(strict::Scheme::Https) && request.scheme == crate::application::ask::Scheme::Http {
+    if scheme == Some(Scheme::Https) && request.scheme == Scheme::Http {
         return Err(Refusal::TargetForm);
     }
     Ok((request, pump))
@@ -135,7 +137,7 @@ async fn exchange(client: Client, request: Request, up: Option<Up>, mut respond:
                 }
             }
             () = &mut pumping => {}
-            _ = poll_fn(|context| respond.poll_reset(context)), if !left => match visit.given_up.is_decided() {
+            _ = poll_fn(|context| respond.poll_reset(context)), if !left => match visit.client_abort.is_decided() {
                 true => break None,
                 false => left = true,
             },

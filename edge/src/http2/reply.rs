@@ -12,9 +12,10 @@ use http::{HeaderMap, Response};
 use tokio::time::timeout;
 
 use crate::connection::clock;
-use crate::http1::write::{Sent, bodiless};
 use crate::reply::Reply;
 use crate::reply::body::ReplyBody;
+use crate::reply::sent::Sent;
+use http1::write::bodiless;
 
 /// Asked of the client's window at a time.
 const PIECE: usize = 64 * 1024;

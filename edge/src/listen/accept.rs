@@ -12,7 +12,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::application::ask::Scheme;
 use crate::connection::stream::Stream;
 use crate::http1::connection::Connection;
 use crate::http1::linger::linger;
@@ -24,6 +23,7 @@ use crate::metrics::Active;
 use crate::reply::error;
 use crate::request::Via;
 use crate::{Edge, http2};
+use http1::head::Scheme;
 
 /// How long accepting pauses when the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

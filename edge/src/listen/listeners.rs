@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use crate::listen::{cores, tls};
 use crate::route::Sites;
 use crate::settings::{Config, Listen, Runtime};
+use crate::tls::Unavailable;
 
 /// The sockets an edge serves on; whoever starts it binds them.
 pub struct Listeners {
@@ -61,7 +62,7 @@ pub(crate) fn by_core(by_address: Vec<Vec<std::net::TcpListener>>) -> Vec<Vec<st
 pub(crate) fn acceptors(
     settings: &Config,
     sites: &Arc<ArcSwap<Sites>>,
-) -> Result<Vec<Option<tls::Acceptor>>, tls::Unavailable> {
+) -> Result<Vec<Option<tls::Acceptor>>, Unavailable> {
     let tickets = tls::Tickets::new()?;
     let acceptor = |listen: &Listen| {
         let own = sites.load().certificates.of_listener(&listen.address);

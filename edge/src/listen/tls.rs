@@ -11,22 +11,16 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::connection::stream::H2;
 use crate::route::Sites;
-
+use crate::tls::Unavailable;
 use crate::tls::certificate::Certificate;
 
-/// What a client of HTTP/2 names in its handshake.
-const H2: &[u8] = b"h2";
 const HTTP_1_1: &[u8] = b"http/1.1";
 
 /// One listener's side of handshakes. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Acceptor(TlsAcceptor);
-
-/// TLS cannot be offered at all: the system gives no random bytes, or the library refuses its own settings.
-#[derive(Debug, thiserror::Error)]
-#[error("TLS: {0}")]
-pub struct Unavailable(#[from] rustls::Error);
 
 /// The keys by which sessions are resumed: replaced every six hours, the one before still taken. Shared by all listeners, so that a
 /// reload ends no session. A ticket counts only for the name it was given for (rustls compares).
@@ -62,11 +56,6 @@ impl Acceptor {
     pub(crate) async fn handshake(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         self.0.accept(stream).await
     }
-}
-
-/// The handshake agreed on HTTP/2.
-pub(crate) fn speaks_http2(stream: &TlsStream<TcpStream>) -> bool {
-    stream.get_ref().1.alpn_protocol() == Some(H2)
 }
 
 /// Shows the certificate of the site that the client names, or the listener's.

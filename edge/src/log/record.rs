@@ -4,15 +4,17 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Instant, SystemTime};
 
 use http::header::{REFERER, USER_AGENT};
-use http::{HeaderValue, Method, Version};
+use http::{HeaderValue, Method, StatusCode, Version};
 
-use crate::application::ask::protocol;
-use crate::http1::write::Sent;
 use crate::log::Log;
 use crate::log::access_log::Record;
+use crate::metrics::CacheResult;
 use crate::reply::Reply;
-use crate::request::Request;
-use http1::head::Refusal;
+use crate::reply::sent::Sent;
+use crate::request::client::protocol;
+use crate::request::{Request, Via};
+use crate::route::Location;
+use http1::head::{Head, Known, Refusal};
 
 /// What the log wants to know of a request, kept while the handler has the request itself.
 pub(crate) struct Line {
@@ -43,7 +45,41 @@ impl Line {
     }
 }
 
+/// What the log needs to know of a request that memory answers.
+pub(crate) struct HitRecord<'a> {
+    pub(crate) location: &'a Location,
+    pub(crate) result: CacheResult,
+    pub(crate) started: Instant,
+}
+
 impl Log {
+    /// A request that memory answered; `sent`: bytes of the body.
+    pub(crate) fn hit(&self, hit: &HitRecord<'_>, head: &Head<'_>, via: &Via, status: StatusCode, sent: u64) {
+        let (location, status) = (hit.location, status.as_u16());
+        let duration = hit.started.elapsed();
+        location.metrics.record(hit.result, status, sent, duration);
+        if !location.access_log || self.access.is_off() {
+            return;
+        }
+        self.access.log(&Record {
+            time: SystemTime::now(),
+            client: via.peer.ip().to_canonical(),
+            method: head.method,
+            target: head.target.as_str().as_bytes(),
+            protocol: protocol(via.version(head)),
+            status,
+            bytes: sent,
+            duration,
+            upstream: None,
+            cache: Some(hit.result),
+            host: head.host.map_or("", |host| host.as_str()),
+            site: &location.site,
+            referer: head.fields.values(Known::Referer).next(),
+            user_agent: head.fields.values(Known::UserAgent).next(),
+            trace_id: None,
+        });
+    }
+
     /// A request that was answered, whole or not.
     pub(crate) fn request(&self, line: &Line, sent: Sent, reply: &Reply) {
         let took = line.started.elapsed();

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use http_cache::{Policy, key};
 use purge::Target;
 
-use crate::handler::split;
 use crate::request::path;
+use crate::request::path::split;
 use crate::route::{Chosen, Sites};
 
 const SCHEMES: [&str; 2] = ["http", "https"];

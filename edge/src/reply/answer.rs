@@ -3,11 +3,9 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use http::header::{
-    AGE, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, IF_RANGE, RANGE,
-};
+use http::header::{AGE, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, IF_RANGE, RANGE};
 use http::{HeaderMap, Method, StatusCode};
-use http_cache::cache_status::{self, CacheStatus, Fwd};
+use http_cache::cache_status::{self, CACHE_STATUS, CacheStatus, Fwd};
 use http_cache::conditional::{self, Answer, Role, Selected, multipart};
 use http_cache::{Reason, fields};
 
@@ -15,15 +13,10 @@ use crate::application::{Failure, OriginReply};
 use crate::cache::flights::{Served, Source};
 use crate::cache::page::{Page, PageHead, Staleness};
 use crate::cache::shared_body::Reader;
-use crate::handler::internal_redirect;
 use crate::metrics::CacheResult;
 use crate::reply::body::ReplyBody;
-use crate::reply::{Elsewhere, Reply, error};
+use crate::reply::{Elsewhere, Reply, X_ACCEL_REDIRECT, error};
 use crate::request::Request;
-
-/// RFC 9211.
-pub(crate) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
-pub(crate) const X_CACHE_STATUS: HeaderName = HeaderName::from_static("x-cache-status");
 
 /// A fresh page from L1.
 pub(crate) fn hit(request: &Request, page: &Page) -> Reply {
@@ -95,7 +88,7 @@ pub(crate) fn served(request: &Request, served: &Served, reader: Reader, first: 
 pub(crate) fn relayed(reply: OriginReply, reason: Option<Reason>) -> Reply {
     let OriginReply { status, mut headers, body, .. } = reply;
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let elsewhere = headers.remove(internal_redirect::X_ACCEL_REDIRECT);
+    let elsewhere = headers.remove(X_ACCEL_REDIRECT);
     fields::client_headers(&mut headers);
     let mut relayed = Reply::new(status, headers, ReplyBody::Origin(Box::new(body))).with_length(length);
     relayed.elsewhere = elsewhere.map(|target| Box::new(Elsewhere { target, request: None }));

@@ -7,7 +7,8 @@ use weir_proto::origin::Kind;
 
 use crate::application::Failure;
 use crate::reply::Reply;
-use crate::reply::body::{BodyFault, ReplyBody};
+use crate::reply::body::ReplyBody;
+use crate::request::body::BodyFault;
 use http1::head::Refusal;
 
 /// RFC 9209: which intermediary failed, and how.

@@ -8,8 +8,9 @@ use http_cache::fields;
 use http1::head::{Authority, Refusal};
 use ipnet::IpNet;
 
-use super::Via;
-use crate::application::ask::{Client, Scheme};
+use crate::request::Via;
+use crate::request::client::Client;
+use http1::head::Scheme;
 
 /// Whether what this peer says of its client is believed.
 pub(crate) fn trusts(trusted: &[IpNet], peer: SocketAddr) -> bool {

@@ -140,5 +140,13 @@ fn resolve(path: &[u8]) -> Result<Vec<u8>, BadPath> {
     Ok(resolved)
 }
 
+/// Path and query of a target as sent.
+pub(crate) fn split(target: &str) -> (&str, Option<&str>) {
+    match target.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (target, None),
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use regex::bytes::Regex;
 
 use crate::request::path::NormalPath;
 
-use crate::route::pattern::Pattern;
+use crate::settings::pattern::Pattern;
 
 /// The locations of one site, ready to be chosen from. Choosing allocates nothing.
 #[derive(Debug, Default)]

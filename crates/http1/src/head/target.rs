@@ -142,6 +142,13 @@ impl<'a> Target<'a> {
 }
 
 impl Scheme {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
     fn split(bytes: &[u8]) -> Option<(Self, &[u8])> {
         for (scheme, prefix) in [(Self::Http, "http://"), (Self::Https, "https://")] {
             if let Some((start, rest)) = bytes.split_at_checked(prefix.len())

@@ -1,6 +1,7 @@
 //! Which file a path leads to, and which it must not.
 
 use super::*;
+use crate::settings::files::Symlinks;
 
 /// But for dotfiles, backups, pipes and links that lead out, the answers are nginx's.
 #[tokio::test]

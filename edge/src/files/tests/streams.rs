@@ -1,6 +1,7 @@
 //! Memory and disk: what is kept, when it is looked at again, and files that change.
 
 use super::*;
+use crate::settings::files::FileCacheConfig;
 
 /// What is done to a file, and how.
 type Change = (&'static str, fn(&Fixture));

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::StatusCode;
 use http_cache::{Lifetime, Source};
 use process::shutdown::Shutdown;
 use process::units::{Size, Time};
@@ -17,8 +18,9 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::Peers;
 use crate::cache::page::PageHead;
-use crate::files::FileCacheConfig;
+use crate::connection::stream::Stream;
 use crate::http1::connection::Connection;
+use crate::settings::files::FileCacheConfig;
 use crate::settings::{CacheConfig, Config, LocationConfig, LogFormat, RulesConfig, SiteConfig};
 
 const ROUNDS: usize = 1000;
@@ -156,7 +158,7 @@ fn is_plain(edge: &Edge, request: &str) -> bool {
     };
     let own = SocketAddr::from(([127, 0, 0, 1], 80));
     let via = Via { peer: own, port: 80, scheme: Scheme::Http, http2: false };
-    find(edge, &edge.routes.load(), &head, &via, &mut Scratch::default()).is_some()
+    find(edge, &edge.routes.load(), &head, &via, &mut Vec::new()).is_some()
 }
 
 fn request(random: &mut StdRng) -> String {

@@ -1,0 +1,123 @@
+//! Sends a plain hit over HTTP/1: head and what was asked of the body in one call, from buffers of the thread's own.
+
+use std::io::{self, IoSlice};
+use std::task::Context;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http_cache::cache_status::X_CACHE_STATUS;
+use http1::head::{Head, Known, Seen, Version};
+use http1::write::{field_line, number, persistence_line};
+
+use crate::Edge;
+use crate::cache::page::Page;
+use crate::connection::clock;
+use crate::connection::stream::{Stream, Taken};
+use crate::handler::plain::{Found, PlainHit};
+use crate::http1::joined::{Joined, Said};
+use crate::http1::write::{self, Manner};
+use crate::reply::answer;
+use crate::reply::body::ReplyBody;
+use crate::request::Via;
+
+/// Fields by which a request may be answered with less than the whole page.
+const CONDITIONAL: Seen = Seen::of(&[
+    Known::IfMatch,
+    Known::IfModifiedSince,
+    Known::IfNoneMatch,
+    Known::IfRange,
+    Known::IfUnmodifiedSince,
+    Known::Range,
+]);
+/// The room to answer in.
+#[derive(Default)]
+pub(crate) struct Room {
+    head: Vec<u8>,
+    joined: Joined,
+}
+
+/// What the socket did not take: rest of the head, rest of the body. Boxed: it is rare, and a connection keeps the room for it.
+pub(crate) type Unsent = Option<Box<(Bytes, Bytes)>>;
+
+/// Where a hit is sent, and with what.
+pub(crate) struct Client<'a, 'b> {
+    pub(crate) edge: &'a Edge,
+    pub(crate) via: &'a Via,
+    pub(crate) room: &'a mut Room,
+    pub(crate) stream: &'a mut Stream,
+    pub(crate) context: &'a mut Context<'b>,
+}
+
+impl<'a> PlainHit<'a> {
+    /// Sends it. `keep_alive`: the connection may be used again.
+    pub(crate) fn send(self, to: Client<'_, '_>, head: &Head<'_>, keep_alive: bool) -> io::Result<Unsent> {
+        let Client { edge, via, room, stream, context } = to;
+        let head_only = head.method == "HEAD";
+        let Self { found, record } = self;
+        let Room { head: out, joined } = room;
+        let (status, body) = match found {
+            Found::Page(page) if !head.seen.any(CONDITIONAL) => {
+                let said = Said::of(&page, record.started, keep_alive, head.version);
+                let write_head = |out: &mut Vec<u8>| write_head(edge, &page, said, record.started, out);
+                if !head_only && let Some((whole, body_at)) = joined.find(&page, said, write_head) {
+                    let taken = stream.write_now(context, &[IoSlice::new(whole)])?;
+                    let unsent = rest(taken, whole.get(..body_at).unwrap_or_default(), &page.body);
+                    edge.log.hit(&record, head, via, page.head.status, page.body.len() as u64);
+                    return Ok(unsent);
+                }
+                out.clear();
+                write_head(out);
+                (page.head.status, page.body.clone())
+            }
+            found => {
+                let reply = found.reply(edge, head);
+                let manner = Manner { head_only, version: head.version.into(), keep_alive };
+                write::whole_head(out, &reply, manner);
+                let body = if let ReplyBody::Whole(body) = reply.body { body } else { Bytes::new() };
+                (reply.status, body)
+            }
+        };
+        let body = if head_only { Bytes::new() } else { body };
+        let taken = stream.write_now(context, &[IoSlice::new(out), IoSlice::new(&body)])?;
+        let unsent = rest(taken, out, &body);
+        edge.log.hit(&record, head, via, status, body.len() as u64);
+        Ok(unsent)
+    }
+}
+
+impl Said {
+    fn of(page: &Page, now: Instant, keep_alive: bool, version: Version) -> Self {
+        let age = page.head.age(now);
+        let date = if page.has_date { 0 } else { clock::second(now) };
+        Self { age: age.as_secs(), ttl: page.head.lifetime.ttl_at(age), date, keep_alive, version }
+    }
+}
+
+fn write_head(edge: &Edge, page: &Page, said: Said, now: Instant, out: &mut Vec<u8>) {
+    out.extend_from_slice(&page.wire_head);
+    let status = answer::hit_status(said.ttl);
+    out.extend_from_slice(b"cache-status: ");
+    status.write(out);
+    out.extend_from_slice(b"\r\n");
+    if edge.settings.nginx_cache_status {
+        field_line(out, X_CACHE_STATUS.as_str(), status.nginx_word().as_bytes());
+    }
+    out.extend_from_slice(b"age: ");
+    number(out, said.age);
+    out.extend_from_slice(b"\r\n");
+    if !page.has_date {
+        write::date_line(out, now);
+    }
+    persistence_line(out, said.keep_alive, said.version.into());
+    out.extend_from_slice(b"\r\n");
+}
+
+fn rest(taken: Taken, head: &[u8], body: &Bytes) -> Unsent {
+    let written = taken.bytes;
+    if taken.flushed && written == head.len() + body.len() {
+        return None;
+    }
+    let head_rest = head.get(written..).unwrap_or_default();
+    let body_rest = body.slice(written.saturating_sub(head.len())..);
+    Some(Box::new((Bytes::copy_from_slice(head_rest), body_rest)))
+}

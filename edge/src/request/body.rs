@@ -1,0 +1,95 @@
+//! A request's body on its way to the application, pumped by its connection. Nothing is read from the client before it is wanted.
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+
+/// How many chunks of a request body wait between the connection and the application.
+const CHUNKS_AHEAD: usize = 4;
+
+/// The way up of a request's body.
+pub(crate) type Chunks = mpsc::Sender<Result<Bytes, BodyFault>>;
+
+/// Why a request body did not arrive whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BodyFault {
+    #[error("the client left in the middle of the request body")]
+    CutOff,
+    #[error("the client sent nothing of the request body for too long")]
+    TooSlow,
+    #[error("the request body's framing is wrong")]
+    Malformed,
+    #[error("the request body is larger than max_body")]
+    TooLarge,
+}
+
+/// A request's body. Nothing is read from the client before the first `next`.
+pub(crate) struct RequestBody {
+    /// Content-Length; `None` for a chunked body. `Some(0)`: there is none.
+    length: Option<u64>,
+    limit: u64,
+    taken: u64,
+    chunks: Option<mpsc::Receiver<Result<Bytes, BodyFault>>>,
+    wanted: Option<oneshot::Sender<()>>,
+}
+
+/// The connection's side of a request body.
+pub(crate) struct BodyPump {
+    pub chunks: Chunks,
+    /// Resolves when somebody wants the body: the time to send 100 (Continue).
+    pub wanted: oneshot::Receiver<()>,
+}
+
+impl RequestBody {
+    pub(crate) fn empty() -> Self {
+        Self { length: Some(0), limit: u64::MAX, taken: 0, chunks: None, wanted: None }
+    }
+
+    /// A client's side of another protocol: its bytes come once the application has agreed to switch.
+    pub(crate) fn tunnel() -> (Self, Chunks) {
+        let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
+        let body = Self { length: Some(0), limit: u64::MAX, taken: 0, chunks: Some(receiver), wanted: None };
+        (body, sender)
+    }
+
+    pub(crate) fn pumped(length: Option<u64>) -> (Self, BodyPump) {
+        let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
+        let (wanted_sender, wanted) = oneshot::channel();
+        let body =
+            Self { length, limit: u64::MAX, taken: 0, chunks: Some(receiver), wanted: Some(wanted_sender) };
+        (body, BodyPump { chunks: sender, wanted })
+    }
+
+    /// Leaves none behind.
+    pub(crate) fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::empty())
+    }
+
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.length == Some(0)
+    }
+
+    /// Sets the largest body taken. False: its declared length is over it already.
+    pub(crate) fn limit(&mut self, most: u64) -> bool {
+        self.limit = most;
+        self.length.is_none_or(|length| length <= most)
+    }
+
+    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, BodyFault>> {
+        if let Some(wanted) = self.wanted.take() {
+            let _ = wanted.send(());
+        }
+        let chunk = match self.chunks.as_mut()?.recv().await? {
+            Ok(chunk) => chunk,
+            Err(fault) => return Some(Err(fault)),
+        };
+        self.taken += chunk.len() as u64;
+        if self.taken > self.limit {
+            return Some(Err(BodyFault::TooLarge));
+        }
+        Some(Ok(chunk))
+    }
+}
