@@ -1,7 +1,7 @@
 # What people type. Every target does its own set-up, and says in one line what it cannot do itself.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint bench fuzz stack-test clean
+.PHONY: help setup demo up down test lint bench count fuzz stack-test clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -31,6 +31,9 @@ lint: ## formatting and lints of everything
 
 bench: ## nginx, Varnish, HAProxy and Weir side by side on this machine
 	@deploy/setup/bench.sh
+
+count: ## the instructions that a request costs nginx and Weir, compared with bench/count.json
+	@deploy/setup/count.sh
 
 fuzz: ## each parser for half a minute against whatever comes (takes its time to build)
 	@deploy/setup/fuzz.sh

@@ -5,7 +5,7 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,8 @@ from bench.server import Server
 from bench.stage import STYLE, Stage
 
 BENCH = Path(__file__).parent
+# Where the programs are that were built with the release profile.
+BUILT = os.environ.get("WEIR_BINARIES") or "target/release"
 CACHED = {"/through/page": PAGE, "/long/page": PAGE}
 ALL = CACHED | {"/second/page": PAGE, "/static/style.css": STYLE}
 
@@ -37,6 +39,8 @@ class Running:
     on_both_cores: bool = False
     # What it must answer to be measured at all.
     right: dict[str, bytes] = field(default_factory=lambda: ALL)
+    # The command that runs each server, such as valgrind.
+    tool: list[str] = field(default_factory=list)
 
     def cpu_seconds(self) -> float:
         return sum(server.cpu_seconds() for server in self.servers)
@@ -50,7 +54,7 @@ class Running:
         environment = {key: str(value) for key, value in (settings or {}).items()}
         options = self.stage.options
         cores = [options.server_core, options.load_core] if self.on_both_cores else [options.server_core]
-        self.servers.append(Server(name, command, cores, log, environment))
+        self.servers.append(Server(name, [*self.tool, *command], cores, log, environment))
 
     def check(self) -> None:
         """Waits until all answer; what they answer is what the application says and the file holds."""
@@ -85,8 +89,8 @@ class Contender:
         return shutil.which(self.program) is not None
 
     @contextmanager
-    def running(self, stage: Stage) -> Iterator[Running]:
-        running = Running(stage)
+    def running(self, stage: Stage, tool: Sequence[str] = ()) -> Iterator[Running]:
+        running = Running(stage, tool=list(tool))
         try:
             self.setup(running)
             running.check()
@@ -115,7 +119,7 @@ def _weir(running: Running) -> None:
     words = {"PORT": port, "TLS_PORT": running.tls_port, "CACHE_NODE_PORT": 0, "WSGI_ADAPTER_PORT": 0}
     config = _filled(running.stage, ["weir.toml"], **words)
     running.ports.append(port)
-    running.start("weir", ["target/release/weir", "run", "--config", str(config)])
+    running.start("weir", [f"{BUILT}/weir", "run", "--config", str(config)])
 
 
 def _weir_on_both_cores(running: Running) -> None:
@@ -155,10 +159,10 @@ def _services(running: Running, edges: int) -> None:
     peers = {"CACHE_NODE_PORT": _free_port(), "WSGI_ADAPTER_PORT": _free_port()}
     running.ports += [_free_port() for _ in range(edges)]
     configs = [_filled(running.stage, ["weir.toml", "peers.toml"], PORT=port, **peers) for port in running.ports]
-    running.start("cache-node", ["target/release/cache-node", "--config", str(configs[0])])
-    running.start("wsgi-adapter", ["target/release/wsgi-adapter", "--config", str(configs[0])])
+    running.start("cache-node", [f"{BUILT}/cache-node", "--config", str(configs[0])])
+    running.start("wsgi-adapter", [f"{BUILT}/wsgi-adapter", "--config", str(configs[0])])
     for config in configs:
-        running.start("edge", ["target/release/edge", "--config", str(config)])
+        running.start("edge", [f"{BUILT}/edge", "--config", str(config)])
 
 
 def _cluster(running: Running, edges: int, nodes: int = 2, l1: str = "128MiB", memory: str = "256MiB") -> None:
@@ -182,8 +186,8 @@ def _cluster(running: Running, edges: int, nodes: int = 2, l1: str = "128MiB", m
             "WEIR__CACHE_NODE__MEMORY": memory,
             "WEIR__CACHE_NODE__MAX_OBJECT": "16KiB",
         }
-        running.start("cache-node", ["target/release/cache-node", "--config", settings(port, port)], by_environment)
-    running.start("wsgi-adapter", ["target/release/wsgi-adapter", "--config", settings(adapter, node_ports[0])])
+        running.start("cache-node", [f"{BUILT}/cache-node", "--config", settings(port, port)], by_environment)
+    running.start("wsgi-adapter", [f"{BUILT}/wsgi-adapter", "--config", settings(adapter, node_ports[0])])
     nodes_by_url = json.dumps([f"http://127.0.0.1:{port}" for port in node_ports])
     for number, (port, admin) in enumerate(zip(running.ports, running.admins, strict=True)):
         by_environment = {
@@ -192,7 +196,7 @@ def _cluster(running: Running, edges: int, nodes: int = 2, l1: str = "128MiB", m
             "WEIR__EDGE__NAME": f"edge-{number}",
             "WEIR__EDGE__L1__MEMORY": l1,
         }
-        running.start("edge", ["target/release/edge", "--config", settings(port, node_ports[0])], by_environment)
+        running.start("edge", [f"{BUILT}/edge", "--config", settings(port, node_ports[0])], by_environment)
 
 
 def _filled(stage: Stage, templates: list[str], **words: object) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.failed import Failed
 
 TICK = 1 / os.sysconf("SC_CLK_TCK")
-SECONDS_TO_STOP = 5
+SECONDS_TO_STOP = 15
 LOG_LINES_SHOWN = 12
 
 
