@@ -13,10 +13,10 @@ use weir_proto::origin::{FetchRequest, RequestHead, fetch_reply, origin_server};
 
 use crate::error::Error;
 use crate::fetch::{Failed, fetch};
-use crate::led::Led;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::pools::Pools;
+use crate::replies::inline_fetch::InlineFetch;
 use crate::replies::{self, Reader, Replies};
 use crate::spans;
 
@@ -67,7 +67,7 @@ impl Adapter {
 
 #[tonic::async_trait]
 impl origin_server::Origin for Adapter {
-    type FetchStream = Led;
+    type FetchStream = InlineFetch;
 
     async fn fetch(
         &self,
@@ -79,7 +79,7 @@ impl origin_server::Origin for Adapter {
         // An error ends the messages as an edge that leaves does.
         let rest = messages.map_while(Result::ok);
         let work = self.work(head, Box::pin(rest), replies);
-        let mut replies = Led::new(work, stream, Reader::Network, self.shutdown.clone());
+        let mut replies = InlineFetch::new(work, stream, Reader::Network, self.shutdown.clone());
         // HTTP's head goes out with the first reply, in one packet.
         replies.begin().await;
         Ok(Response::new(replies))
@@ -89,7 +89,12 @@ impl origin_server::Origin for Adapter {
 impl Fetcher for Adapter {
     fn fetch(&self, head: RequestHead, rest: Rest) -> fetch::Replies {
         let (replies, stream) = replies::channel(Reader::Here);
-        Box::new(Led::new(self.work(head, rest, replies), stream, Reader::Here, self.shutdown.clone()))
+        Box::new(InlineFetch::new(
+            self.work(head, rest, replies),
+            stream,
+            Reader::Here,
+            self.shutdown.clone(),
+        ))
     }
 }
 

@@ -14,14 +14,18 @@ use uwsgi::body::{Decoder, Step};
 use uwsgi::reply::{Form, Head, Limits, Parser};
 
 use crate::config::PoolConfig;
-use crate::connect::{Socket, Writer};
 use crate::deadline::Deadline;
 use crate::error::{Error, ServerError};
-use crate::idle::Connection;
-use crate::protocol::{Dialect, Unpacking};
+use crate::exchange::connect::{Socket, Writer};
+use crate::exchange::idle::Connection;
 use crate::replies::Replies;
 use crate::request::Told;
-use crate::upload::Upload;
+use crate::request::protocol::{Dialect, Unpacking};
+use crate::request::upload::Upload;
+
+pub(crate) mod connect;
+pub(crate) mod idle;
+pub(crate) mod tunnel;
 
 /// Field lines in a reply's head.
 const MAX_FIELDS: usize = 256;

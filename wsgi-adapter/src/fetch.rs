@@ -13,19 +13,19 @@ use weir_proto::origin::fetch_reply::Message;
 use weir_proto::origin::{End, Field, ReplyHead, RequestHead};
 
 use crate::config::{PoolConfig, ServerConfig};
-use crate::connect::connect;
 use crate::deadline::Deadline;
 use crate::error::{Error, ServerError};
+use crate::exchange::connect::connect;
+use crate::exchange::idle::Connection;
+use crate::exchange::tunnel;
 use crate::exchange::{Outgoing, Progress, Reply, exchange};
-use crate::idle::Connection;
-use crate::openings::Openings;
 use crate::pool::{Pool, Slot};
-use crate::protocol::Dialect;
 use crate::replies::{Reader, Replies};
+use crate::request::openings::Openings;
+use crate::request::protocol::Dialect;
+use crate::request::upload::{Incoming, Upload};
 use crate::request::{self, Told};
 use crate::spans;
-use crate::tunnel;
-use crate::upload::{Incoming, Upload};
 
 /// A reply's head waits so long for the beginning of its body, which servers send behind it, so that both go over the network together.
 const MOMENT: Duration = Duration::from_millis(10);

@@ -17,23 +17,16 @@ mod adapter;
 pub mod address;
 mod api;
 mod config;
-mod connect;
 mod deadline;
 mod error;
 mod exchange;
 mod fetch;
-mod idle;
-mod led;
 mod metrics;
-mod openings;
 mod pool;
 mod pools;
-mod protocol;
 mod replies;
 mod request;
 mod spans;
-mod tunnel;
-mod upload;
 
 use adapter::Adapter;
 pub use config::{

@@ -19,7 +19,7 @@ use wanted::Wanted;
 
 use crate::config::PoolConfig;
 use crate::deadline::Deadline;
-use crate::idle::Idle;
+use crate::exchange::idle::Idle;
 use crate::metrics::{Metrics, PoolMetrics};
 use crate::pools::StartError;
 

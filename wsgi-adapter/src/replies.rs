@@ -18,6 +18,8 @@ use weir_proto::origin::fetch_reply::Message;
 
 use crate::error::Error;
 
+pub(crate) mod inline_fetch;
+
 /// Messages that wait for the edge to take them, each with at most 32 KiB of body.
 const AHEAD: usize = 4;
 /// An edge that has taken nothing for so long is given up. Its own clients' timeouts are far shorter.

@@ -6,6 +6,10 @@ use weir_proto::origin::RequestHead;
 use crate::config::PoolConfig;
 use crate::error::Error;
 
+pub(crate) mod openings;
+pub(crate) mod protocol;
+pub(crate) mod upload;
+
 /// What the server is told of the body's length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Told {

@@ -10,15 +10,15 @@ use weir_proto::origin::RequestHead;
 use super::Pool;
 use super::member::Server;
 use crate::config::CheckConfig;
-use crate::connect::connect;
 use crate::deadline::Deadline;
 use crate::error::Error;
+use crate::exchange::connect::connect;
+use crate::exchange::idle::Connection;
 use crate::exchange::{Outgoing, Progress, Reply, exchange};
-use crate::idle::Connection;
-use crate::protocol::Dialect;
 use crate::replies::{self, Reader};
 use crate::request::Told;
-use crate::upload::Upload;
+use crate::request::protocol::Dialect;
+use crate::request::upload::Upload;
 
 /// As much of a body is looked at, as in nginx.
 const LOOKED_AT: usize = 256 * 1024;

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::config::KeepaliveConfig;
-use crate::connect::Socket;
+use crate::exchange::connect::Socket;
 
 /// A connection to a server, and what it has behind it.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use weir_proto::origin::RequestHead;
 
 use crate::config::PoolConfig;
 use crate::error::Error;
-use crate::protocol::Dialect;
 use crate::request::Told;
+use crate::request::protocol::Dialect;
 
 pub(crate) struct Openings<'a> {
     head: &'a RequestHead,

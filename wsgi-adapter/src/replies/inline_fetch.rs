@@ -17,7 +17,7 @@ use crate::replies::{Reader, Replied};
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-pub(crate) struct Led {
+pub(crate) struct InlineFetch {
     /// None: done, or in a task of its own.
     work: Option<Work>,
     /// What `work` says.
@@ -30,7 +30,7 @@ pub(crate) struct Led {
     shutdown: Shutdown,
 }
 
-impl Led {
+impl InlineFetch {
     pub(crate) fn new(
         work: impl Future<Output = ()> + Send + 'static,
         replies: Replied,
@@ -41,7 +41,7 @@ impl Led {
     }
 }
 
-impl Stream for Led {
+impl Stream for InlineFetch {
     type Item = Result<FetchReply, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -70,7 +70,7 @@ impl Stream for Led {
     }
 }
 
-impl Led {
+impl InlineFetch {
     /// Resolves when the first reply is there.
     pub(crate) async fn begin(&mut self) {
         self.first = self.next().await;
@@ -83,7 +83,7 @@ impl Led {
     }
 }
 
-impl FetchReplies for Led {
+impl FetchReplies for InlineFetch {
     fn go_on(&mut self) {
         // None: the runtime ends, and all with it.
         if let (Some(work), Ok(_)) = (self.work.take(), Handle::try_current()) {
@@ -92,7 +92,7 @@ impl FetchReplies for Led {
     }
 }
 
-impl Drop for Led {
+impl Drop for InlineFetch {
     /// The fetch sees that its replies are unwanted, and ends when its server is free again.
     fn drop(&mut self) {
         self.replies.close();

@@ -12,8 +12,8 @@ use weir_proto::fetch::Rest;
 use weir_proto::origin::fetch_reply::Message;
 use weir_proto::origin::fetch_request;
 
-use crate::connect::{Reader, Socket, Writer};
 use crate::error::{Error, ServerError};
+use crate::exchange::connect::{Reader, Socket, Writer};
 use crate::replies::Replies;
 
 /// Read from the server at once.
