@@ -2,30 +2,30 @@
 #![no_main]
 
 use bytes::BytesMut;
+use http1::reply::body::{BodyDecoder, BodyStep, is_bodiless};
+use http1::reply::{ResponseForm, ResponseHead, ResponseLimits, ResponseParser};
 use libfuzzer_sys::fuzz_target;
-use uwsgi::body::{Decoder, Step};
-use uwsgi::reply::{Form, Head, Limits, Parser};
 
 /// The head, the body, and how it ended.
-type Read = (Option<Head>, Vec<u8>, Result<(), String>);
+type Read = (Option<ResponseHead>, Vec<u8>, Result<(), String>);
 
-fn read(pieces: &[&[u8]], form: Form, head_only: bool) -> Read {
-    let mut parser = Parser::new(Limits { head: 2048, fields: 32 }, form);
+fn read(pieces: &[&[u8]], form: ResponseForm<'_>, head_only: bool) -> Read {
+    let mut parser = ResponseParser::new(ResponseLimits { head: 2048, fields: 32 }, form);
     let (mut buffer, mut body) = (BytesMut::new(), Vec::new());
-    let mut reading: Option<(Head, Decoder)> = None;
+    let mut reading: Option<(ResponseHead, BodyDecoder)> = None;
     for piece in pieces {
         buffer.extend_from_slice(piece);
         if reading.is_none() {
             match parser.parse(&mut buffer) {
-                Ok(head) => reading = head.map(|head| (head.clone(), Decoder::new(&head, head_only))),
+                Ok(head) => reading = head.map(|head| (head.clone(), BodyDecoder::new(&head, head_only))),
                 Err(bad) => return (None, body, Err(bad.to_string())),
             }
         }
         let Some((head, decoder)) = &mut reading else { continue };
         loop {
             match decoder.step(&mut buffer) {
-                Ok(Step::Data(data)) => body.extend_from_slice(&data),
-                Ok(Step::NeedMore | Step::Done) => break,
+                Ok(BodyStep::Data(data)) => body.extend_from_slice(&data),
+                Ok(BodyStep::NeedMore | BodyStep::Done) => break,
                 Err(broken) => return (Some(head.clone()), body, Err(broken.to_string())),
             }
         }
@@ -38,18 +38,19 @@ fn read(pieces: &[&[u8]], form: Form, head_only: bool) -> Read {
 
 fuzz_target!(|input: (u8, u16, &[u8])| {
     let (how, cut, bytes) = input;
-    let form = Form { http: how & 1 != 0, upgrade: how & 2 != 0 };
+    let upgrade = if how & 2 != 0 { "websocket" } else { "" };
+    let form = ResponseForm { status_line: how & 1 != 0, chunks: how & 8 != 0, upgrade };
     let head_only = how & 4 != 0;
     let whole = read(&[bytes], form, head_only);
     assert!(whole.1.len() <= bytes.len());
     if let Some(head) = &whole.0 {
-        assert!((200..=599).contains(&head.status) || (head.status == 101 && form.upgrade));
+        assert!((200..=599).contains(&head.status) || (head.status == 101 && !form.upgrade.is_empty()));
         let text = |value: &[u8]| value.iter().all(|&byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f));
         assert!(head.fields.iter().all(|field| !field.name.is_empty() && text(&field.value)));
         assert!(!(head.chunked && head.content_length.is_some()));
         if let (Some(length), Ok(())) = (head.content_length, &whole.2)
             && !head_only
-            && !uwsgi::body::bodiless(head.status)
+            && !is_bodiless(head.status)
             && head.status != 101
         {
             assert_eq!(whole.1.len() as u64, length);

@@ -11,8 +11,8 @@ use weir_proto::fetch::{self, Fetcher, Rest};
 use weir_proto::origin::fetch_request::Message;
 use weir_proto::origin::{FetchRequest, RequestHead, fetch_reply, origin_server};
 
-use crate::error::Error;
-use crate::fetch::{Failed, fetch};
+use crate::error::{Error, Failed};
+use crate::fetch::Fetch;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::pools::Pools;
@@ -53,7 +53,10 @@ impl Adapter {
                     Err(Error::UnknownVariables(head.variables.clone()).into())
                 }
                 // The edge may leave before its end. The fetch sees it, and ends when its server is free again.
-                Some(pool) => fetch(pool, &head, rest, &replies, &span).await,
+                Some(pool) => match Fetch::prepare(pool, &head, rest, &replies).await {
+                    Ok(fetch) => fetch.run(&span).await,
+                    Err(failed) => Err(failed),
+                },
                 None => Err(Error::UnknownPool(head.pool.clone()).into()),
             };
             if let Err(failed) = fetched {

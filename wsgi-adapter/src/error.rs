@@ -2,16 +2,15 @@
 //! told. Failures and statuses are made here and nowhere else.
 
 use std::io;
+use std::time::Duration;
 
+use cgi::environ::{Refused, TooLarge};
+use http1::reply::BadReply;
+use http1::reply::body::BrokenBody;
 use tonic::Status;
-use uwsgi::body::Broken;
-use uwsgi::environ::Refused;
-use uwsgi::packet::TooLarge;
-use uwsgi::reply::BadReply;
 use weir_proto::origin::{Failure, Kind};
 
 use crate::config::PoolConfig;
-use crate::pool::Full;
 
 /// Why there is no (whole) reply.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +36,49 @@ pub(crate) enum Error {
     Server(#[from] ServerError),
     #[error("the edge takes no more of the reply")]
     Unread,
+}
+
+/// A request that got no (whole) reply.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) error: Error,
+    /// The server that failed, empty if none was chosen.
+    pub(crate) server: String,
+    /// Bytes of the request reached a server.
+    pub(crate) reached: bool,
+}
+
+impl<E: Into<Error>> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), server: String::new(), reached: false }
+    }
+}
+
+/// The pool has as many requests as it may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Full {
+    #[error("every server is busy (max_in_flight, max_conns) and queue.length requests wait already")]
+    Queue,
+    #[error(
+        "every server was busy (max_in_flight, max_conns) for the whole of queue.timeout, or until the edge's deadline"
+    )]
+    TooLong,
+    #[error("no server may be tried now: each has failed (breaker), is down, drained or removed")]
+    Barred(Option<Duration>),
+    #[error("max_uploads request bodies are being received already")]
+    Uploads,
+}
+
+impl Full {
+    /// For metrics.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::Queue => "queue_full",
+            Self::TooLong => "queue_timeout",
+            Self::Barred(_) => "no_server",
+            Self::Uploads => "uploads",
+        }
+    }
 }
 
 /// The client, or the edge between, is to blame.
@@ -83,7 +125,7 @@ pub(crate) enum ServerError {
     BadReply(#[from] BadReply),
     // From here on the edge has the reply's head.
     #[error(transparent)]
-    Broken(#[from] Broken),
+    Broken(#[from] BrokenBody),
     #[error("the connection broke within the reply's body: {0}")]
     BodyLost(#[source] io::Error),
     #[error("the reply's body stalled (read_timeout)")]

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::FutureExt;
+use http1::reply::body::{BodyDecoder, BodyStep};
+use http1::reply::{ResponseForm, ResponseHead, ResponseLimits, ResponseParser};
 use process::wait::within;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout_at;
-use uwsgi::body::{Decoder, Step};
-use uwsgi::reply::{Form, Head, Limits, Parser};
 
 use crate::config::PoolConfig;
 use crate::deadline::Deadline;
@@ -19,7 +19,7 @@ use crate::error::{Error, ServerError};
 use crate::exchange::connect::{Socket, Writer};
 use crate::exchange::idle::Connection;
 use crate::replies::Replies;
-use crate::request::Told;
+use crate::request::BodyLength;
 use crate::request::protocol::{Dialect, Unpacking};
 use crate::request::upload::Upload;
 
@@ -43,26 +43,26 @@ pub(crate) enum Progress {
     Replied,
 }
 
-/// A request, ready to be sent to a server of this dialect.
+/// A request in the dialect of the server that it goes to.
 #[derive(Clone, Debug)]
-pub(crate) struct Outgoing {
+pub(crate) struct Outgoing<'a> {
     pub(crate) dialect: Dialect,
     pub(crate) opening: Bytes,
-    pub(crate) body: Told,
-    /// HEAD: the reply has no body.
+    pub(crate) body: BodyLength,
+    /// The request is HEAD: the reply has no body.
     pub(crate) head_only: bool,
     /// An application may stop working at it when the client has left.
     pub(crate) idempotent: bool,
-    pub(crate) form: Form,
+    pub(crate) form: ResponseForm<'a>,
 }
 
 /// A reply whose head has come.
 pub(crate) struct Reply {
-    pub(crate) head: Head,
+    pub(crate) head: ResponseHead,
     connection: Connection,
     unpacking: Unpacking,
     received: BytesMut,
-    body: Decoder,
+    body: BodyDecoder,
     /// The reply has ended, or its connection.
     closed: bool,
     /// The request was sent whole, and the server keeps the connection for another one.
@@ -70,77 +70,107 @@ pub(crate) struct Reply {
     patience: Duration,
 }
 
-/// Sends the request and waits for the reply's head. `progress` is right even where this fails or is dropped.
-///
-/// When nobody wants the reply any more, what was sent whole is waited for all the same: the server works at it,
-/// and its place is not free before it has done so.
-pub(crate) async fn exchange(
-    mut connection: Connection,
-    outgoing: Outgoing,
-    upload: &mut Upload,
-    replies: &Replies,
-    pool: &PoolConfig,
-    deadline: Deadline,
-    progress: &mut Progress,
-) -> Result<Reply, Error> {
-    let Outgoing { dialect, opening, body, head_only, idempotent, form } = outgoing;
-    let (mut reader, mut writer) = connection.socket.split();
-    let mut unpacking = dialect.unpacking();
-    let mut received = BytesMut::new();
-    let mut sending = Sending { dialect, body, upload, pieces: VecDeque::from([opening]), last: false };
-    let mut sent_whole = false;
-    let mut closed = false;
-    while !sent_whole {
-        tokio::select! {
-            biased;
-            () = replies.unwanted() => return Err(Error::Unread),
-            // An application may answer before it has read the whole body. The rest of it is not wanted then.
-            read = reader.read_into(unpacking.target(&mut received)) => {
-                closed = end_of_input(read)?;
-                break;
+/// What one request's exchanges with servers have in common.
+pub(crate) struct Exchange<'a> {
+    pub(crate) upload: &'a mut Upload,
+    pub(crate) replies: &'a Replies,
+    pub(crate) config: &'a PoolConfig,
+    pub(crate) deadline: Deadline,
+    /// It is right even where an exchange fails or is dropped.
+    pub(crate) progress: &'a mut Progress,
+}
+
+/// How sending has ended.
+enum Sending {
+    Whole,
+    /// The server has replied, or takes no more. True: it has closed its side.
+    Stopped(bool),
+}
+
+impl Exchange<'_> {
+    /// Sends the request and waits for the reply's head.
+    ///
+    /// When nobody wants the reply any more, a request that was sent whole is waited for all the same: the server works
+    /// at it, and its place is not free before it has done so.
+    pub(crate) async fn run(
+        &mut self,
+        mut connection: Connection,
+        outgoing: Outgoing<'_>,
+    ) -> Result<Reply, Error> {
+        let Outgoing { dialect, head_only, idempotent, form, .. } = outgoing;
+        let mut unpacking = dialect.unpacking();
+        let mut received = BytesMut::new();
+        let sent = self.send(&mut connection, outgoing, unpacking.target(&mut received)).await?;
+        let sent_whole = matches!(sent, Sending::Whole);
+        let mut closed = matches!(sent, Sending::Stopped(true));
+
+        let (mut reader, mut writer) = connection.socket.split();
+        let mut wanted = true;
+        let limits = ResponseLimits { head: self.config.reply_head.bytes(), fields: MAX_FIELDS };
+        let mut parser = ResponseParser::new(limits, form);
+        loop {
+            closed = unpacking.unpack(&mut received, closed)?;
+            if !received.is_empty() {
+                *self.progress = Progress::Replied;
+                if !wanted {
+                    return Err(Error::Unread);
+                }
             }
-            sent = sending.send(&mut writer, pool, deadline) => match sent {
-                Ok(true) => *progress = Progress::Sent,
-                Ok(false) => sent_whole = true,
-                // It takes no more, but may have said why.
-                Err(Error::Server(ServerError::Lost(_))) => break,
-                Err(error) => return Err(error),
-            },
+            if let Some(head) = parser.parse(&mut received).map_err(ServerError::BadReply)? {
+                // RFC 9110 section 15.3.6: 205 has no content, but its framing is that of any other reply: where that
+                // ends is not looked for.
+                let ends = head.status != 205 || head.content_length == Some(0);
+                let reusable =
+                    sent_whole && !closed && head.persistent && ends && dialect.keeps_connections();
+                let (body, patience) = (BodyDecoder::new(&head, head_only), self.config.read_timeout.0);
+                return Ok(Reply { head, connection, unpacking, received, body, closed, reusable, patience });
+            }
+            if closed {
+                let nothing = *self.progress < Progress::Replied;
+                return Err(if nothing { ServerError::Closed } else { ServerError::CutHead }.into());
+            }
+            let until = self.deadline.within(self.config.read_timeout.0);
+            let target = unpacking.target(&mut received);
+            tokio::select! {
+                biased;
+                read = timeout_at(until, reader.read_into(target)) => {
+                    closed = end_of_input(read.map_err(|_| ServerError::ReplyTimeout)?)?;
+                }
+                () = self.replies.unwanted(), if wanted => {
+                    wanted = false;
+                    // An asynchronous server sees it and cancels its work; others go on to the end.
+                    if idempotent {
+                        let _ = writer.shutdown().await;
+                    }
+                }
+            }
         }
     }
 
-    let mut wanted = true;
-    let mut parser = Parser::new(Limits { head: pool.reply_head.bytes(), fields: MAX_FIELDS }, form);
-    loop {
-        closed = unpacking.unpack(&mut received, closed)?;
-        if !received.is_empty() {
-            *progress = Progress::Replied;
-            if !wanted {
-                return Err(Error::Unread);
-            }
-        }
-        if let Some(head) = parser.parse(&mut received).map_err(ServerError::BadReply)? {
-            let reusable = sent_whole && !closed && head.persistent && dialect.keeps_connections();
-            let (body, patience) = (Decoder::new(&head, head_only), pool.read_timeout.0);
-            return Ok(Reply { head, connection, unpacking, received, body, closed, reusable, patience });
-        }
-        if closed {
-            let nothing = *progress < Progress::Replied;
-            return Err(if nothing { ServerError::Closed } else { ServerError::CutHead }.into());
-        }
-        let until = deadline.within(pool.read_timeout.0);
-        let target = unpacking.target(&mut received);
-        tokio::select! {
-            biased;
-            read = timeout_at(until, reader.read_into(target)) => {
-                closed = end_of_input(read.map_err(|_| ServerError::ReplyTimeout)?)?;
-            }
-            () = replies.unwanted(), if wanted => {
-                wanted = false;
-                // An asynchronous server sees it and cancels its work; others go on to the end.
-                if idempotent {
-                    let _ = writer.shutdown().await;
-                }
+    /// Sends the request, until the server begins to reply.
+    async fn send(
+        &mut self,
+        connection: &mut Connection,
+        outgoing: Outgoing<'_>,
+        received: &mut BytesMut,
+    ) -> Result<Sending, Error> {
+        let (mut reader, mut writer) = connection.socket.split();
+        let Outgoing { dialect, opening, body, .. } = outgoing;
+        let pieces = VecDeque::from([opening]);
+        let mut output = Output { dialect, body, upload: &mut *self.upload, pieces, last: false };
+        loop {
+            tokio::select! {
+                biased;
+                () = self.replies.unwanted() => return Err(Error::Unread),
+                // An application may answer before it has read the whole body. The rest of it is not wanted then.
+                read = reader.read_into(received) => return Ok(Sending::Stopped(end_of_input(read)?)),
+                sent = output.send(&mut writer, self.config, self.deadline) => match sent {
+                    Ok(true) => *self.progress = Progress::Sent,
+                    Ok(false) => return Ok(Sending::Whole),
+                    // It takes no more, but may have said why.
+                    Err(Error::Server(ServerError::Lost(_))) => return Ok(Sending::Stopped(false)),
+                    Err(error) => return Err(error),
+                },
             }
         }
     }
@@ -150,16 +180,17 @@ fn end_of_input(read: io::Result<usize>) -> Result<bool, ServerError> {
     read.map(|count| count == 0).map_err(ServerError::Lost)
 }
 
-struct Sending<'a> {
+/// What is still to be sent of a request.
+struct Output<'a> {
     dialect: Dialect,
-    body: Told,
+    body: BodyLength,
     upload: &'a mut Upload,
     pieces: VecDeque<Bytes>,
     /// Nothing follows `pieces`.
     last: bool,
 }
 
-impl Sending<'_> {
+impl Output<'_> {
     /// Sends some more. False: all has been sent.
     async fn send(
         &mut self,
@@ -203,7 +234,7 @@ impl Sending<'_> {
         }
     }
 
-    /// So many bytes of `pieces` have been sent.
+    /// Notes that this many bytes of `pieces` have been sent.
     fn take_off(&mut self, mut left: usize) {
         while let Some(piece) = self.pieces.front_mut().filter(|_| left > 0) {
             let taken = piece.len().min(left);
@@ -220,13 +251,11 @@ impl Reply {
     /// The next piece of the body, as soon as it is there. `None`: the body is whole.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ServerError> {
         loop {
-            // Where there is no body, what came in its place is dropped: its end is not known.
-            self.reusable &= self.received.is_empty() || self.body.has_body();
             match self.body.step(&mut self.received)? {
-                Step::Data(data) => return Ok(Some(data)),
-                Step::Done => return self.nothing_follows().map(|()| None),
-                Step::NeedMore if self.closed => return Ok(self.body.closed().map(|()| None)?),
-                Step::NeedMore => {}
+                BodyStep::Data(data) => return Ok(Some(data)),
+                BodyStep::Done => return self.nothing_follows().map(|()| None),
+                BodyStep::NeedMore if self.closed => return Ok(self.body.closed().map(|()| None)?),
+                BodyStep::NeedMore => {}
             }
             let (mut reader, _) = self.connection.socket.split();
             let target = self.unpacking.target(&mut self.received);
@@ -246,16 +275,21 @@ impl Reply {
         (self.connection.socket, self.received)
     }
 
-    /// What has arrived behind a body that ends by its length makes that length a lie. What may arrive later
-    /// is never read.
+    /// The body is whole. What has arrived behind it is no part of any reply: it is dropped, as nginx does, and with it
+    /// the connection. What may arrive later is never read.
     fn nothing_follows(&mut self) -> Result<(), ServerError> {
-        if !self.closed {
+        if !self.closed && self.received.is_empty() {
             let (mut reader, _) = self.connection.socket.split();
             let read = reader.read_into(self.unpacking.target(&mut self.received)).now_or_never();
             self.closed = self.unpack(matches!(read, Some(Ok(0) | Err(_))))?;
             self.reusable &= read.is_none();
         }
-        self.body.step(&mut self.received)?;
+        if !self.received.is_empty() {
+            self.reusable = false;
+            if self.body.has_body() {
+                tracing::warn!("the server sent more than the reply's length; the rest was dropped");
+            }
+        }
         Ok(())
     }
 

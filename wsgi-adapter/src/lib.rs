@@ -33,7 +33,8 @@ pub use config::{
     Balance, BreakerConfig, CheckConfig, Config, EjectConfig, Flavour, HashKey, KeepaliveConfig, PoolConfig,
     QueueConfig, RetryConfig, ServerConfig, Statuses, StickyConfig, Variables,
 };
-pub use pools::{Pools, StartError};
+pub use pool::StartError;
+pub use pools::Pools;
 
 /// Fetches under way on one connection. Beyond the pools' own limits they cost little: they are refused at
 /// once.

@@ -1,7 +1,6 @@
 //! A pool of application servers: who may go to which of them now, who waits, who is turned away.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use rand::Rng;
@@ -14,14 +13,15 @@ use budget::Budget;
 use member::Server;
 pub(crate) use member::ServerId;
 use queue::Queue;
+pub use state_file::StartError;
 use sticky::Sticky;
 use wanted::Wanted;
 
 use crate::config::PoolConfig;
 use crate::deadline::Deadline;
+use crate::error::Full;
 use crate::exchange::idle::Idle;
 use crate::metrics::{Metrics, PoolMetrics};
-use crate::pools::StartError;
 
 mod balance;
 mod breaker;
@@ -87,21 +87,6 @@ struct Waiter {
     wanted: Wanted,
     /// Dropped unanswered: a more urgent one has taken the place.
     slot: oneshot::Sender<Granted>,
-}
-
-/// The pool has as many requests as it may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Full {
-    #[error("every server is busy (max_in_flight, max_conns) and queue.length requests wait already")]
-    Queue,
-    #[error(
-        "every server was busy (max_in_flight, max_conns) for the whole of queue.timeout, or until the edge's deadline"
-    )]
-    TooLong,
-    #[error("no server may be tried now: each has failed (breaker), is down, drained or removed")]
-    Barred(Option<Duration>),
-    #[error("max_uploads request bodies are being received already")]
-    Uploads,
 }
 
 impl Pool {
@@ -219,18 +204,6 @@ impl Pool {
             };
         }
         None
-    }
-}
-
-impl Full {
-    /// For metrics.
-    fn reason(self) -> &'static str {
-        match self {
-            Self::Queue => "queue_full",
-            Self::TooLong => "queue_timeout",
-            Self::Barred(_) => "no_server",
-            Self::Uploads => "uploads",
-        }
     }
 }
 

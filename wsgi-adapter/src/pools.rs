@@ -10,20 +10,13 @@ use prometheus_client::registry::Registry;
 
 use crate::config::Config;
 use crate::metrics::{Metrics, PREFIX};
-use crate::pool::Pool;
+use crate::pool::{Pool, StartError};
 
 /// Cheap to clone; all clones are the same pools.
 #[derive(Clone, Debug)]
 pub struct Pools {
     pub(crate) metrics: Metrics,
     pools: Arc<BTreeMap<String, Arc<Pool>>>,
-}
-
-/// The adapter cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    #[error("wsgi_adapter.pool \"{pool}\": state_file {file}: {why}")]
-    State { pool: String, file: String, why: String },
 }
 
 impl Pools {

@@ -1,6 +1,6 @@
 //! What the edge's request head says, in the words of those who build a request for a server.
 
-use uwsgi::environ::{Manner, Request};
+use cgi::environ::{Manner, Request};
 use weir_proto::origin::RequestHead;
 
 use crate::config::PoolConfig;
@@ -12,7 +12,7 @@ pub(crate) mod upload;
 
 /// What the server is told of the body's length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum BodyLength {
     /// There is no body, and no length is named.
     Nothing,
     Length(u64),
@@ -29,7 +29,7 @@ pub(crate) fn fields(head: &RequestHead) -> Vec<(&[u8], &[u8])> {
 pub(crate) fn described<'a>(
     head: &'a RequestHead,
     fields: &'a [(&'a [u8], &'a [u8])],
-    body: Told,
+    body: BodyLength,
     manner: Manner,
     pool: &'a PoolConfig,
 ) -> Result<Request<'a>, Error> {
@@ -39,9 +39,9 @@ pub(crate) fn described<'a>(
         _ => return Err(Error::Contract("the request's scheme is neither http nor https".to_owned())),
     };
     let content_length = match body {
-        Told::Nothing => None,
-        Told::Length(length) => Some(length),
-        Told::Unknown => return Err(Error::Contract("the body's length has to be known".to_owned())),
+        BodyLength::Nothing => None,
+        BodyLength::Length(length) => Some(length),
+        BodyLength::Unknown => return Err(Error::Contract("the body's length has to be known".to_owned())),
     };
     Ok(Request {
         method: &head.method,
@@ -65,11 +65,11 @@ pub(crate) fn described<'a>(
 }
 
 /// The length that the application is told of a body of this length.
-pub(crate) fn told(head: &RequestHead, length: u64) -> Told {
+pub(crate) fn told(head: &RequestHead, length: u64) -> BodyLength {
     // RFC 9110 section 8.6: a user agent sends "Content-Length: 0" with a method that means something by a
     // body, and none otherwise. The contract does not tell the two apart.
     let means_body = matches!(head.method.as_str(), "POST" | "PUT" | "PATCH");
-    if length > 0 || means_body { Told::Length(length) } else { Told::Nothing }
+    if length > 0 || means_body { BodyLength::Length(length) } else { BodyLength::Nothing }
 }
 
 /// RFC 9110 section 9.2.2: doing it twice is as good as once.

@@ -5,7 +5,7 @@ use process::trace::TraceContext;
 use tracing::{Span, field, info_span};
 use weir_proto::origin::RequestHead;
 
-use crate::fetch::Failed;
+use crate::error::Failed;
 
 /// The span of one fetch, below the one the edge names; none if the request is not sampled.
 pub(crate) fn of_fetch(head: &RequestHead) -> Span {

@@ -4,9 +4,8 @@
 //! Every name is made here or comes from the settings. No byte of the client's becomes part of one but behind
 //! `HTTP_`.
 
-use bytes::Bytes;
+use http1::octets::{is_text, is_token};
 
-use crate::packet::{Encoder, Limits, TooLarge};
 use crate::path::{self, BadPath};
 
 mod fields;
@@ -66,13 +65,20 @@ pub trait Variables {
     fn variable(&mut self, name: &[u8], value: &[u8]) -> Result<(), TooLarge>;
 }
 
-impl Variables for Encoder {
-    fn variable(&mut self, name: &[u8], value: &[u8]) -> Result<(), TooLarge> {
-        self.variable(name, value)
-    }
+/// The request does not fit into what the server takes: the client sent too much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TooLarge {
+    #[error(
+        "the variables need more than 65535 bytes, which no uwsgi packet and no FastCGI record can carry"
+    )]
+    Packet,
+    #[error("the variables take {bytes} bytes, the server's buffer holds {limit}")]
+    Block { bytes: usize, limit: usize },
+    #[error("there are {count} variables, the server takes {limit}")]
+    Variables { count: usize, limit: usize },
 }
 
-/// Why there is no packet for a request.
+/// Why there are no variables for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// The edge lets no such request through: whoever calls us is not one.
@@ -82,13 +88,6 @@ pub enum Refused {
     Path(#[from] BadPath),
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
-}
-
-/// The uwsgi packet for a request.
-pub fn packet(request: &Request<'_>, limits: Limits) -> Result<Bytes, Refused> {
-    let mut encoder = Encoder::new();
-    variables(request, &mut encoder)?;
-    Ok(encoder.finish(limits)?)
 }
 
 /// The variables for a request, each name once.
@@ -154,16 +153,6 @@ impl<V: Variables> Writer<'_, V> {
         }
         Ok(self.out.variable(name, value)?)
     }
-}
-
-/// A byte of a method or a field's name (RFC 9110 section 5.6.2).
-pub fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
-
-/// A byte of a field's value (RFC 9110 section 5.5): no control character but the tab.
-pub fn is_text(byte: u8) -> bool {
-    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
 }
 
 #[cfg(test)]

@@ -7,5 +7,5 @@
 mod params;
 pub mod record;
 
-pub use params::{Params, TooLarge};
+pub use params::Params;
 pub use record::{opening, stdin};

@@ -1,14 +1,9 @@
 //! The variables of a request: each a length and a length, a name and a value.
 
 use bytes::{BufMut, BytesMut};
+use cgi::environ::{TooLarge, Variables};
 
 use crate::record::LARGEST;
-
-/// The variables need more than one record. Servers (PHP among them) do not put a variable together that
-/// lies in two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the variables need more than 65535 bytes, which no FastCGI record can carry")]
-pub struct TooLarge;
 
 /// Collects variables. Holds at most 64 KiB.
 #[derive(Debug, Default)]
@@ -17,19 +12,6 @@ pub struct Params(BytesMut);
 impl Params {
     pub fn new() -> Self {
         Self(BytesMut::with_capacity(2048))
-    }
-
-    /// Adds a variable.
-    pub fn variable(&mut self, name: &[u8], value: &[u8]) -> Result<(), TooLarge> {
-        // Eight bytes for two lengths, at most.
-        if self.0.len() + 8 + name.len() + value.len() > LARGEST {
-            return Err(TooLarge);
-        }
-        self.length(name.len())?;
-        self.length(value.len())?;
-        self.0.put_slice(name);
-        self.0.put_slice(value);
-        Ok(())
     }
 
     /// Content for a record.
@@ -41,8 +23,23 @@ impl Params {
     fn length(&mut self, length: usize) -> Result<(), TooLarge> {
         match u8::try_from(length) {
             Ok(short @ 0..=127) => self.0.put_u8(short),
-            _ => self.0.put_u32(u32::try_from(length).map_err(|_| TooLarge)? | 1 << 31),
+            _ => self.0.put_u32(u32::try_from(length).map_err(|_| TooLarge::Packet)? | 1 << 31),
         }
+        Ok(())
+    }
+}
+
+impl Variables for Params {
+    /// Adds a variable. All have to fit into one record: servers (PHP among them) do not put one together that lies in two.
+    fn variable(&mut self, name: &[u8], value: &[u8]) -> Result<(), TooLarge> {
+        // Eight bytes for two lengths, at most.
+        if self.0.len() + 8 + name.len() + value.len() > LARGEST {
+            return Err(TooLarge::Packet);
+        }
+        self.length(name.len())?;
+        self.length(value.len())?;
+        self.0.put_slice(name);
+        self.0.put_slice(value);
         Ok(())
     }
 }
@@ -68,9 +65,9 @@ mod tests {
     fn what_needs_a_second_record_is_refused_and_leaves_nothing() {
         let mut params = Params::new();
         params.variable(b"A", b"1").unwrap();
-        assert_eq!(params.variable(b"B", &[b'x'; LARGEST]), Err(TooLarge));
+        assert_eq!(params.variable(b"B", &[b'x'; LARGEST]), Err(TooLarge::Packet));
         assert_eq!(params.variable(b"B", &vec![b'x'; LARGEST - 4 - 9]), Ok(()));
-        assert_eq!(params.variable(b"C", b""), Err(TooLarge));
+        assert_eq!(params.variable(b"C", b""), Err(TooLarge::Packet));
         assert!(params.finish().len() <= LARGEST);
     }
 }

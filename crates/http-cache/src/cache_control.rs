@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
+use http1::octets;
 
 /// One directive: its name in lower case, and its argument without quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,7 +187,7 @@ fn unquote(rest: &[u8]) -> (String, bool) {
 }
 
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b))
+    !bytes.is_empty() && bytes.iter().copied().all(octets::is_token)
 }
 
 /// The elements of one line, split at the commas outside quotes; empty ones are left out.

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use http::header::{AGE, CACHE_CONTROL, CONNECTION, DATE, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use http1::hop_by_hop;
 
 use crate::cache_control::{ReplyDirectives, directives};
 use crate::targeted::{self, CDN_CACHE_CONTROL, WEIR_CACHE_CONTROL};
@@ -79,20 +80,7 @@ pub fn remove(message: &mut HeaderMap, is_one: impl Fn(&str) -> bool) {
 /// Fields that hold for one connection (RFC 9110 section 7.6.1), and those of RFC 9111 section 3.1: "Header fields that
 /// are specific to the proxy that a cache uses when forwarding a request MUST NOT be stored".
 pub fn is_hop_by_hop(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "connection"
-            | "keep-alive"
-            | "proxy-connection"
-            | "te"
-            | "trailer"
-            | "transfer-encoding"
-            | "upgrade"
-            | "http2-settings"
-            | "proxy-authenticate"
-            | "proxy-authentication-info"
-            | "proxy-authorization"
-    )
+    hop_by_hop::is_hop_by_hop(name.as_str().as_bytes())
 }
 
 /// The fields that Connection names: "Intermediaries MUST parse a received Connection header field before a message is

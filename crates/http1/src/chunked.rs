@@ -4,6 +4,8 @@
 
 use std::ops::Range;
 
+use crate::octets::is_token;
+
 /// Bytes of extensions that a body may hold in all, as hyper's bound: nobody here reads them, and they can outweigh the data.
 const MAX_EXTENSIONS: usize = 16 * 1024;
 /// Bytes of trailer lines.
@@ -200,11 +202,6 @@ impl Decoder {
         self.trailers += 1;
         if self.trailers > MAX_TRAILERS { Err(Malformed::TrailersTooLong) } else { Ok(next) }
     }
-}
-
-/// RFC 9110 §5.6.2: tchar.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]

@@ -11,7 +11,6 @@ mod field;
 mod fields;
 mod known;
 mod line;
-mod octets;
 mod refusal;
 mod request_line;
 mod target;

@@ -2,6 +2,7 @@
 //! each a length (u16, little-endian) and a name, a length and a value.
 
 use bytes::{BufMut, Bytes, BytesMut};
+use cgi::environ::{self, Refused, Request, TooLarge, Variables};
 
 /// Bytes before the block of variables.
 const HEADER: usize = 4;
@@ -13,24 +14,18 @@ const MODIFIER2: u8 = 0;
 
 /// What the application server takes. It drops a request beyond that without a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct PacketLimits {
     /// Bytes in the block of variables: uWSGI's `buffer-size`.
     pub block: usize,
     /// Variables in the block.
     pub variables: usize,
 }
 
-/// The request does not fit into a packet that the server takes: the client sent too much.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TooLarge {
-    #[error(
-        "the variables need more than 65535 bytes, which no uwsgi packet and no FastCGI record can carry"
-    )]
-    Packet,
-    #[error("the variables take {bytes} bytes, the server's buffer holds {limit}")]
-    Block { bytes: usize, limit: usize },
-    #[error("there are {count} variables, the server takes {limit}")]
-    Variables { count: usize, limit: usize },
+/// The packet for a request.
+pub fn encode(request: &Request<'_>, limits: PacketLimits) -> Result<Bytes, Refused> {
+    let mut encoder = Encoder::new();
+    environ::variables(request, &mut encoder)?;
+    Ok(encoder.finish(limits)?)
 }
 
 /// Writes a packet, variable by variable. Holds at most 64 KiB.
@@ -47,21 +42,8 @@ impl Encoder {
         Self { packet, variables: 0 }
     }
 
-    /// Adds a variable. The name is the caller's own and not empty: uWSGI drops a request that holds an empty
-    /// one.
-    pub fn variable(&mut self, name: &[u8], value: &[u8]) -> Result<(), TooLarge> {
-        let block = self.packet.len() - HEADER + 2 + name.len() + 2 + value.len();
-        if block > LARGEST {
-            return Err(TooLarge::Packet);
-        }
-        self.text(name)?;
-        self.text(value)?;
-        self.variables += 1;
-        Ok(())
-    }
-
     /// The packet, ready to send.
-    pub fn finish(mut self, limits: Limits) -> Result<Bytes, TooLarge> {
+    pub fn finish(mut self, limits: PacketLimits) -> Result<Bytes, TooLarge> {
         let bytes = self.packet.len() - HEADER;
         if bytes > limits.block {
             return Err(TooLarge::Block { bytes, limit: limits.block });
@@ -78,6 +60,21 @@ impl Encoder {
     fn text(&mut self, text: &[u8]) -> Result<(), TooLarge> {
         self.packet.put_u16_le(u16::try_from(text.len()).map_err(|_| TooLarge::Packet)?);
         self.packet.put_slice(text);
+        Ok(())
+    }
+}
+
+impl Variables for Encoder {
+    /// Adds a variable. The name is the caller's own and not empty: uWSGI drops a request that holds an empty
+    /// one.
+    fn variable(&mut self, name: &[u8], value: &[u8]) -> Result<(), TooLarge> {
+        let block = self.packet.len() - HEADER + 2 + name.len() + 2 + value.len();
+        if block > LARGEST {
+            return Err(TooLarge::Packet);
+        }
+        self.text(name)?;
+        self.text(value)?;
+        self.variables += 1;
         Ok(())
     }
 }
@@ -135,7 +132,7 @@ mod tests {
 
     use super::*;
 
-    const WIDE: Limits = Limits { block: LARGEST, variables: usize::MAX };
+    const WIDE: PacketLimits = PacketLimits { block: LARGEST, variables: usize::MAX };
 
     fn packet_of(variables: &[(&[u8], &[u8])]) -> Bytes {
         let mut encoder = Encoder::new();
@@ -160,7 +157,7 @@ mod tests {
             let mut encoder = Encoder::new();
             encoder.variable(b"A", &vec![b'x'; value]).map(|()| encoder)
         };
-        let narrow = Limits { block: 4096, variables: 2 };
+        let narrow = PacketLimits { block: 4096, variables: 2 };
         assert!(filled(4096 - 5).unwrap().finish(narrow).is_ok());
         assert_eq!(
             filled(4096 - 4).unwrap().finish(narrow),

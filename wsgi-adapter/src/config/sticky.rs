@@ -1,5 +1,6 @@
 //! `sticky`: a visitor stays with one server, by a cookie of ours or by one of the application's.
 
+use http1::octets::is_token;
 use process::settings::Mistakes;
 use process::units::Time;
 use serde::Deserialize;
@@ -87,9 +88,4 @@ impl StickyConfig {
             wrong("timeout", "timeout and sessions must be more than nothing");
         }
     }
-}
-
-/// RFC 9110 section 5.6.2.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

@@ -14,9 +14,9 @@ use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::exchange::connect::connect;
 use crate::exchange::idle::Connection;
-use crate::exchange::{Outgoing, Progress, Reply, exchange};
+use crate::exchange::{Exchange, Outgoing, Progress, Reply};
 use crate::replies::{self, Reader};
-use crate::request::Told;
+use crate::request::BodyLength;
 use crate::request::protocol::Dialect;
 use crate::request::upload::Upload;
 
@@ -73,8 +73,8 @@ async fn ask(pool: &Pool, server: &Server, settings: &CheckConfig) -> Result<Rep
     let dialect = Dialect::of(&server.address, &pool.config);
     let outgoing = Outgoing {
         dialect,
-        opening: dialect.opening(&head, Told::Nothing, &pool.config)?,
-        body: Told::Nothing,
+        opening: dialect.opening(&head, BodyLength::Nothing, &pool.config)?,
+        body: BodyLength::Nothing,
         head_only: false,
         idempotent: true,
         form: dialect.form(&head),
@@ -84,8 +84,14 @@ async fn ask(pool: &Pool, server: &Server, settings: &CheckConfig) -> Result<Rep
     let (mut nothing, mut progress) = (Upload::empty(), Progress::Nothing);
     // Nobody is told of the reply but us, who want it.
     let (replies, _wanted) = replies::channel(Reader::Here);
-    let never = Deadline::in_millis(0);
-    exchange(connection, outgoing, &mut nothing, &replies, &pool.config, never, &mut progress).await
+    let mut exchange = Exchange {
+        upload: &mut nothing,
+        replies: &replies,
+        config: &pool.config,
+        deadline: Deadline::in_millis(0),
+        progress: &mut progress,
+    };
+    exchange.run(connection, outgoing).await
 }
 
 async fn holds(reply: &mut Reply, wanted: &str) -> Result<bool, String> {

@@ -3,9 +3,10 @@
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::Pool;
 use super::member::{Member, ServerId};
-use super::{Full, Pool};
 use crate::config::ServerConfig;
+use crate::error::Full;
 use crate::metrics::CLASSES;
 
 /// Counts are since the start.

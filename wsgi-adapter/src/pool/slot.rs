@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use http1::reply::ResponseField;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
-use uwsgi::reply::Field;
 use weir_proto::origin::RequestHead;
 
 use super::balance::Event;
@@ -43,7 +43,7 @@ impl Slot {
     }
 
     /// Sees to it that the visitor of this request comes to the same server next time (`sticky`). `fields`: those of the reply.
-    pub(crate) fn bind(&self, head: &RequestHead, fields: &mut Vec<Field>) {
+    pub(crate) fn bind(&self, head: &RequestHead, fields: &mut Vec<ResponseField>) {
         if let Some(sticky) = &self.pool.sticky
             && (self.wanted.bound != Some(self.server.id) || sticky.always_looks())
         {

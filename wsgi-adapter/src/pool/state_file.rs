@@ -8,6 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use super::roster::Entry;
 
+/// The adapter cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("wsgi_adapter.pool \"{pool}\": state_file {file}: {why}")]
+    State { pool: String, file: String, why: String },
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Content {
     servers: Vec<Entry>,

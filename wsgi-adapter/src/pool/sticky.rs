@@ -1,11 +1,11 @@
 //! Session affinity: which server a visitor has had before, and the cookie by which that is known next time.
 
 use bytes::Bytes;
+use http1::reply::ResponseField;
 use parking_lot::Mutex;
 use ring::hmac;
 use subtle::ConstantTimeEq;
 use tokio::time::Instant;
-use uwsgi::reply::Field;
 use weir_proto::origin::RequestHead;
 
 use super::learnt::Learnt;
@@ -77,7 +77,13 @@ impl Sticky {
     }
 
     /// After a reply of `server`, which the visitor was not bound to: the next request is to go there as well.
-    pub(super) fn bind(&self, head: &RequestHead, server: &Server, fields: &mut Vec<Field>, now: Instant) {
+    pub(super) fn bind(
+        &self,
+        head: &RequestHead,
+        server: &Server,
+        fields: &mut Vec<ResponseField>,
+        now: Instant,
+    ) {
         // A page that others get too is nobody's.
         if head.shared {
             return;
@@ -85,7 +91,7 @@ impl Sticky {
         match (&self.by, &server.route) {
             (By::Own(_), Some(route)) => {
                 let name = Bytes::from_static(b"set-cookie");
-                fields.push(Field { name, value: self.set_cookie(route).into() });
+                fields.push(ResponseField { name, value: self.set_cookie(route).into() });
             }
             (By::Own(_), None) => {}
             (By::Learning(name, learnt), _) => {

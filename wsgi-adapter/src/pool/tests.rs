@@ -201,7 +201,8 @@ fn visitor(cookies: &str) -> RequestHead {
 /// Where a request goes, and the cookies that the reply then sets besides `fields`.
 async fn visit(pool: &Arc<Pool>, head: &RequestHead, fields: &[&'static str]) -> (String, Vec<String>) {
     let slot = pool.slot(head, never()).await.unwrap();
-    let field = |value: &'static str| uwsgi::reply::Field { name: "set-cookie".into(), value: value.into() };
+    let field =
+        |value: &'static str| http1::reply::ResponseField { name: "set-cookie".into(), value: value.into() };
     let mut fields: Vec<_> = fields.iter().copied().map(field).collect();
     slot.bind(head, &mut fields);
     let cookies = fields.iter().map(|field| String::from_utf8_lossy(&field.value).into_owned());

@@ -5,20 +5,20 @@ use weir_proto::origin::RequestHead;
 
 use crate::config::PoolConfig;
 use crate::error::Error;
-use crate::request::Told;
+use crate::request::BodyLength;
 use crate::request::protocol::Dialect;
 
 pub(crate) struct Openings<'a> {
     head: &'a RequestHead,
     pool: &'a PoolConfig,
-    pub(crate) body: Told,
+    pub(crate) body: BodyLength,
     made: Vec<(Dialect, Bytes)>,
 }
 
 impl<'a> Openings<'a> {
     /// For all servers of the settings, so that a request which one of them would not take is refused before
     /// any is asked.
-    pub(crate) fn new(head: &'a RequestHead, body: Told, pool: &'a PoolConfig) -> Result<Self, Error> {
+    pub(crate) fn new(head: &'a RequestHead, body: BodyLength, pool: &'a PoolConfig) -> Result<Self, Error> {
         let mut openings = Self { head, pool, body, made: Vec::with_capacity(1) };
         for server in &pool.servers {
             openings.of(Dialect::of(&server.address, pool))?;

@@ -3,15 +3,15 @@
 
 use std::collections::VecDeque;
 
-use ::uwsgi::environ::Manner;
-use ::uwsgi::reply::Form;
 use bytes::{Bytes, BytesMut};
+use cgi::environ::Manner;
+use http1::reply::ResponseForm;
 use weir_proto::origin::RequestHead;
 
 use crate::address::{Address, Protocol};
 use crate::config::{Flavour, PoolConfig};
 use crate::error::{Error, ServerError};
-use crate::request::Told;
+use crate::request::BodyLength;
 
 mod fastcgi;
 mod http;
@@ -37,7 +37,12 @@ impl Dialect {
     }
 
     /// All that is sent before the body. A request that the server would not take is refused here.
-    pub(crate) fn opening(self, head: &RequestHead, body: Told, pool: &PoolConfig) -> Result<Bytes, Error> {
+    pub(crate) fn opening(
+        self,
+        head: &RequestHead,
+        body: BodyLength,
+        pool: &PoolConfig,
+    ) -> Result<Bytes, Error> {
         match self.protocol {
             Protocol::Uwsgi => uwsgi::opening(head, body, self.manner(), pool),
             Protocol::Http => http::opening(head, body, pool),
@@ -46,19 +51,19 @@ impl Dialect {
     }
 
     /// A piece of the body, not empty, as it is sent.
-    pub(crate) fn piece(self, piece: Bytes, body: Told, out: &mut VecDeque<Bytes>) {
+    pub(crate) fn piece(self, piece: Bytes, body: BodyLength, out: &mut VecDeque<Bytes>) {
         match self.protocol {
             Protocol::FastCgi => fastcgi::piece(piece, out),
-            Protocol::Http if body == Told::Unknown => http::chunk(piece, out),
+            Protocol::Http if body == BodyLength::Unknown => http::chunk(piece, out),
             Protocol::Http | Protocol::Uwsgi => out.push_back(piece),
         }
     }
 
     /// What follows the last piece. Empty: nothing.
-    pub(crate) fn end(self, body: Told) -> Bytes {
+    pub(crate) fn end(self, body: BodyLength) -> Bytes {
         match self.protocol {
             Protocol::FastCgi => fastcgi::end(),
-            Protocol::Http if body == Told::Unknown => http::LAST_CHUNK,
+            Protocol::Http if body == BodyLength::Unknown => http::LAST_CHUNK,
             Protocol::Http | Protocol::Uwsgi => Bytes::new(),
         }
     }
@@ -81,9 +86,12 @@ impl Dialect {
         }
     }
 
-    /// What a reply's head may look like.
-    pub(crate) fn form(self, head: &RequestHead) -> Form {
-        Form { http: self.protocol == Protocol::Http, upgrade: !head.upgrade.is_empty() }
+    /// Tells which forms a reply may have. Only HTTP servers frame bodies themselves, and gunicorn before 27, which sends
+    /// chunks by uwsgi too.
+    pub(crate) fn form(self, head: &RequestHead) -> ResponseForm<'_> {
+        let http = self.protocol == Protocol::Http;
+        let chunks = http || (self.protocol == Protocol::Uwsgi && self.flavour == Flavour::Gunicorn);
+        ResponseForm { status_line: http, chunks, upgrade: &head.upgrade }
     }
 
     fn manner(self) -> Manner {

@@ -176,7 +176,7 @@ fn of_size(bytes: usize) -> RequestHead {
     let takes = |head: &RequestHead| -> usize {
         let fields: Vec<(&[u8], &[u8])> =
             head.fields.iter().map(|field| (&field.name[..], &field.value[..])).collect();
-        let request = uwsgi::environ::Request {
+        let request = cgi::environ::Request {
             method: &head.method,
             target: &head.target,
             https: false,
@@ -191,12 +191,12 @@ fn of_size(bytes: usize) -> RequestHead {
             document_root: &head.document_root,
             traceparent: &head.traceparent,
             upgrade: "",
-            manner: uwsgi::environ::Manner::Uwsgi,
+            manner: cgi::environ::Manner::Uwsgi,
             mount: "",
             extra: &[],
         };
-        let wide = uwsgi::packet::Limits { block: uwsgi::packet::LARGEST, variables: 1000 };
-        uwsgi::environ::packet(&request, wide).unwrap().len() - 4
+        let wide = uwsgi::packet::PacketLimits { block: uwsgi::packet::LARGEST, variables: 1000 };
+        uwsgi::packet::encode(&request, wide).unwrap().len() - 4
     };
     let head = sized(bytes - takes(&sized(0)));
     assert_eq!(takes(&head), bytes);

@@ -1,29 +1,23 @@
 //! `HTTP_*`: one variable for all field lines of a name.
 
-use super::{Manner, Refused, Request, Variables, Writer, is_text};
+use http1::hop_by_hop::is_hop_by_hop;
+use http1::octets::is_text;
 
-/// Fields that are not handed on to the application as the client sent them, as their variables are called.
-const DROPPED: &[&[u8]] = &[
-    // Given as CONTENT_TYPE and CONTENT_LENGTH, and HTTP_HOST made from the authority.
-    b"CONTENT_TYPE",
-    b"CONTENT_LENGTH",
-    b"HOST",
+use super::{Manner, Refused, Request, Variables, Writer};
+
+/// Fields that the application does not get as the client sent them, beside those of the client's connection (RFC 9110
+/// section 7.6.1). HTTP_CONNECTION is ours.
+const DROPPED: [&[u8]; 6] = [
+    // CONTENT_TYPE and CONTENT_LENGTH tell them, and HTTP_HOST is made from the authority.
+    b"content-type",
+    b"content-length",
+    b"host",
     // Would set the proxy of the application's own HTTP clients: https://httpoxy.org
-    b"PROXY",
-    // Of the client's connection, not of the request (RFC 9110 section 7.6.1). HTTP_CONNECTION is ours.
-    b"CONNECTION",
-    b"KEEP_ALIVE",
-    b"PROXY_AUTHENTICATE",
-    b"PROXY_AUTHORIZATION",
-    b"PROXY_CONNECTION",
-    b"TE",
-    b"TRAILER",
-    b"TRANSFER_ENCODING",
-    b"UPGRADE",
+    b"proxy",
     // The edge has met it.
-    b"EXPECT",
+    b"expect",
     // uWSGI takes "https" from it, whoever sent it. HTTPS says it already.
-    b"X_FORWARDED_SSL",
+    b"x-forwarded-ssl",
 ];
 
 pub(super) const HTTP: &[u8] = b"HTTP_";
@@ -42,11 +36,7 @@ pub fn is_plain(field: &[u8]) -> bool {
 
 /// A field that says something of the client's connection, or that we say ourselves.
 pub fn is_dropped(field: &[u8]) -> bool {
-    let same = |variable: &&[u8]| {
-        let as_variable = |&byte: &u8| if byte == b'-' { b'_' } else { byte.to_ascii_uppercase() };
-        variable.len() == field.len() && field.iter().map(as_variable).eq(variable.iter().copied())
-    };
-    DROPPED.iter().any(same)
+    is_hop_by_hop(field) || DROPPED.iter().any(|name| field.eq_ignore_ascii_case(name))
 }
 
 /// Host and what we say ourselves; then, at the place of a field's first line, the lines of that name joined.
@@ -85,7 +75,7 @@ pub(super) fn variables<V: Variables>(
             b"X_FORWARDED_PROTO" => value = scheme.as_bytes(),
             b"X_FORWARDED_FOR" if tells_client => continue,
             b"TRACEPARENT" if !request.traceparent.is_empty() => continue,
-            suffix if DROPPED.contains(&suffix) => continue,
+            _ if is_dropped(name) => continue,
             suffix => {
                 // RFC 9113 section 8.2.3: cookie crumbs "MUST be concatenated into a single octet string
                 // using the two-octet delimiter of 0x3b, 0x20".

@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 
 use super::Refusal;
-use super::octets::{self, HOST};
+use crate::octets::{self, HOST};
 
 /// The longest name that DNS can hold, without the dot of the root.
 const MAX_HOST: usize = 253;

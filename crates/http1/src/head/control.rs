@@ -1,9 +1,9 @@
 //! The fields that steer message and connection: how long the body is, whether the connection stays, which host is meant.
 
 use super::known::{Known, Seen};
-use super::octets::{self, TOKEN};
 use super::request_line::RequestLine;
 use super::{Authority, Fields, Framing, Head, Refusal, Version};
+use crate::octets;
 
 /// Sent once or not at all: who takes the first and who takes the last would see two requests. The list is nginx's and `Range`,
 /// `Content-Type`, `Upgrade`; without `If-Match` and `If-None-Match`, which are lists (RFC 9110 §13.1).
@@ -77,7 +77,7 @@ impl<'a> Control<'a> {
         for option in options(value) {
             self.options += 1;
             let known = Known::of(option);
-            if self.options > MAX_OPTIONS || !is_token(option) {
+            if self.options > MAX_OPTIONS || !option.iter().copied().all(octets::is_token) {
                 return Err(Refusal::Connection);
             }
             // RFC 9110 §7.6.1: "A sender MUST NOT send a connection option corresponding to a field that is intended for all
@@ -175,10 +175,6 @@ pub(super) fn options(value: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
 fn is_compression(coding: &[u8]) -> bool {
     const REGISTERED: [&[u8]; 5] = [b"gzip", b"x-gzip", b"deflate", b"compress", b"x-compress"];
     REGISTERED.iter().any(|name| coding.eq_ignore_ascii_case(name))
-}
-
-fn is_token(option: &[u8]) -> bool {
-    octets::run(option, 0, TOKEN) == option.len()
 }
 
 /// RFC 9110 §8.6: `1*DIGIT`. No list, sign or leading zero, and no more than a `u64`.

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::line::{self, Stop};
-use super::octets::{self, TOKEN};
 use super::{Known, Refusal};
+use crate::octets::{self, TOKEN};
 
 /// The `http` crate's own limit is 65,535; no field in use comes near this one.
 const MAX_NAME: usize = 256;

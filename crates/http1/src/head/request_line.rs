@@ -1,8 +1,8 @@
 //! The first line: `METHOD SP target SP HTTP/1.x CR LF`, one space each.
 
 use super::line::{self, Stop};
-use super::octets::{self, METHOD};
 use super::{Authority, Limits, Refusal, Target, Version};
+use crate::octets::{self, METHOD};
 
 /// Longer than any registered method.
 const MAX_METHOD: usize = 32;

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::octets::{self, ODD, PATH, QUERY};
 use super::{Authority, Refusal};
+use crate::octets::{self, ODD, PATH, QUERY};
 
 /// Path and query as sent, nothing decoded. A cache key and `REQUEST_URI` are made of [`Target::encoded`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,36 +4,28 @@ use std::collections::VecDeque;
 use std::io;
 
 use bytes::{Bytes, BytesMut};
+use cgi::environ::{self, Manner};
+use fastcgi::Params;
 use fastcgi::record::{Decoder, Ended, LARGEST, Record};
-use uwsgi::environ::{self, Manner, Variables};
-use uwsgi::packet::TooLarge;
 use weir_proto::origin::RequestHead;
 
 use crate::config::PoolConfig;
 use crate::error::{Error, ServerError};
-use crate::request::{self, Told};
+use crate::request::{self, BodyLength};
 
 /// Of what an application writes to its log through us, so much is logged of one record.
 const LOGGED: usize = 1000;
 
 pub(super) fn opening(
     head: &RequestHead,
-    body: Told,
+    body: BodyLength,
     manner: Manner,
     pool: &PoolConfig,
 ) -> Result<Bytes, Error> {
     let fields = request::fields(head);
-    let mut params = Params(fastcgi::Params::new());
+    let mut params = Params::new();
     environ::variables(&request::described(head, &fields, body, manner, pool)?, &mut params)?;
-    Ok(fastcgi::opening(&params.0.finish()))
-}
-
-struct Params(fastcgi::Params);
-
-impl Variables for Params {
-    fn variable(&mut self, name: &[u8], value: &[u8]) -> Result<(), TooLarge> {
-        self.0.variable(name, value).map_err(|_| TooLarge::Packet)
-    }
+    Ok(fastcgi::opening(&params.finish()))
 }
 
 pub(super) fn piece(mut piece: Bytes, out: &mut VecDeque<Bytes>) {

@@ -4,12 +4,13 @@
 use std::collections::VecDeque;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use uwsgi::environ::{is_dropped, is_plain, is_text, is_token};
+use cgi::environ::{is_dropped, is_plain};
+use http1::octets::{is_text, is_token};
 use weir_proto::origin::RequestHead;
 
 use crate::config::PoolConfig;
 use crate::error::Error;
-use crate::request::Told;
+use crate::request::BodyLength;
 
 /// Fields that are said anew here, whoever sent them.
 const OURS: &[&[u8]] = &[
@@ -21,7 +22,7 @@ const OURS: &[&[u8]] = &[
     b"x-real-ip",
 ];
 
-pub(super) fn opening(head: &RequestHead, body: Told, pool: &PoolConfig) -> Result<Bytes, Error> {
+pub(super) fn opening(head: &RequestHead, body: BodyLength, pool: &PoolConfig) -> Result<Bytes, Error> {
     let valid = |what: &str, holds: bool| match holds {
         true => Ok(()),
         false => Err(Error::Contract(format!("the request's {what} is not valid HTTP"))),
@@ -43,9 +44,9 @@ pub(super) fn opening(head: &RequestHead, body: Told, pool: &PoolConfig) -> Resu
     out.field(b"host", host.as_bytes())?;
     out.forwarding(head, host)?;
     match body {
-        Told::Nothing => {}
-        Told::Length(length) => out.field(b"content-length", length.to_string().as_bytes())?,
-        Told::Unknown => out.field(b"transfer-encoding", b"chunked")?,
+        BodyLength::Nothing => {}
+        BodyLength::Length(length) => out.field(b"content-length", length.to_string().as_bytes())?,
+        BodyLength::Unknown => out.field(b"transfer-encoding", b"chunked")?,
     }
     if !head.upgrade.is_empty() {
         out.field(b"connection", b"upgrade")?;

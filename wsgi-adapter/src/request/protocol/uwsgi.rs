@@ -1,21 +1,21 @@
 //! uwsgi: one packet of variables, then the body as it is.
 
 use bytes::Bytes;
-use uwsgi::environ::{self, Manner};
-use uwsgi::packet::Limits;
+use cgi::environ::Manner;
+use uwsgi::packet::{self, PacketLimits};
 use weir_proto::origin::RequestHead;
 
 use crate::config::PoolConfig;
 use crate::error::Error;
-use crate::request::{self, Told};
+use crate::request::{self, BodyLength};
 
 pub(super) fn opening(
     head: &RequestHead,
-    body: Told,
+    body: BodyLength,
     manner: Manner,
     pool: &PoolConfig,
 ) -> Result<Bytes, Error> {
     let fields = request::fields(head);
-    let limits = Limits { block: pool.buffer_size.bytes(), variables: pool.max_vars };
-    Ok(environ::packet(&request::described(head, &fields, body, manner, pool)?, limits)?)
+    let limits = PacketLimits { block: pool.buffer_size.bytes(), variables: pool.max_vars };
+    Ok(packet::encode(&request::described(head, &fields, body, manner, pool)?, limits)?)
 }

@@ -22,7 +22,7 @@ fn get(target: &'static str, fields: &[(&str, &str)]) -> RequestHead {
     }
 }
 
-fn written(head: &RequestHead, body: Told) -> String {
+fn written(head: &RequestHead, body: BodyLength) -> String {
     let opening = opening(head, body, &PoolConfig::default()).unwrap();
     String::from_utf8_lossy(&opening).into_owned()
 }
@@ -53,9 +53,12 @@ fn the_head_is_the_clients_but_for_what_is_ours_to_say() {
     let kept = "accept: */*\r\ncookie: a=1; b=2\r\nx-forwarded-prefix: /shop\r\ncontent-type: text/x\r\n\r\n";
     let head = get("/a%20b?c", &fields);
     let line = "GET /a%20b?c HTTP/1.1\r\n";
-    assert_eq!(written(&head, Told::Nothing), format!("{line}{OURS}{kept}"));
-    assert_eq!(written(&head, Told::Length(5)), format!("{line}{OURS}content-length: 5\r\n{kept}"));
-    assert_eq!(written(&head, Told::Unknown), format!("{line}{OURS}transfer-encoding: chunked\r\n{kept}"));
+    assert_eq!(written(&head, BodyLength::Nothing), format!("{line}{OURS}{kept}"));
+    assert_eq!(written(&head, BodyLength::Length(5)), format!("{line}{OURS}content-length: 5\r\n{kept}"));
+    assert_eq!(
+        written(&head, BodyLength::Unknown),
+        format!("{line}{OURS}transfer-encoding: chunked\r\n{kept}")
+    );
 }
 
 #[test]
@@ -67,14 +70,14 @@ fn a_switch_and_a_trace_are_told() {
     };
     let rest =
         "connection: upgrade\r\nupgrade: websocket\r\ntraceparent: ours\r\nsec-websocket-key: k\r\n\r\n";
-    assert_eq!(written(&head, Told::Nothing), format!("GET / HTTP/1.1\r\n{OURS}{rest}"));
+    assert_eq!(written(&head, BodyLength::Nothing), format!("GET / HTTP/1.1\r\n{OURS}{rest}"));
 }
 
 #[test]
 fn an_ipv6_client_and_a_missing_host() {
     let head =
         RequestHead { client_address: "2001:db8::1".to_owned(), authority: String::new(), ..get("/", &[]) };
-    let text = written(&head, Told::Nothing);
+    let text = written(&head, BodyLength::Nothing);
     assert!(text.contains("host: example.com\r\n"), "{text}");
     assert!(text.contains("for=\"[2001:db8::1]\""), "{text}");
 }
@@ -95,7 +98,7 @@ fn refuses_what_no_edge_lets_through() {
         get("/", &[("cookie", "b\0")]),
     ];
     for head in cases {
-        let refused = opening(&head, Told::Nothing, &PoolConfig::default());
+        let refused = opening(&head, BodyLength::Nothing, &PoolConfig::default());
         assert!(matches!(refused, Err(Error::Contract(_))), "{head:?}");
     }
 }

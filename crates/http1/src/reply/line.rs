@@ -2,8 +2,8 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{BadReply, Field};
-use crate::environ::{is_text, is_token};
+use super::{BadReply, ResponseField};
+use crate::octets::{is_text, is_token};
 
 /// `HTTP/1.1 200 OK`. uWSGI repeats the request's protocol here, which may be `HTTP/2.0`.
 /// The status, and whether the version is HTTP/1.1 (or later: the reply is still framed as that).
@@ -34,7 +34,7 @@ pub(super) fn read_status(text: &[u8]) -> Result<u16, BadReply> {
     if (100..=599).contains(&status) { Ok(status) } else { Err(BadReply::Status) }
 }
 
-pub(super) fn read_field(mut line: BytesMut) -> Result<Field, BadReply> {
+pub(super) fn read_field(mut line: BytesMut) -> Result<ResponseField, BadReply> {
     let colon = memchr::memchr(b':', &line).ok_or(BadReply::FieldName)?;
     let mut value = line.split_off(colon).freeze();
     if line.is_empty() || !line.iter().all(|&byte| is_token(byte)) {
@@ -45,7 +45,7 @@ pub(super) fn read_field(mut line: BytesMut) -> Result<Field, BadReply> {
     if !value.iter().all(|&byte| is_text(byte)) {
         return Err(BadReply::FieldValue);
     }
-    Ok(Field { name: line.freeze(), value })
+    Ok(ResponseField { name: line.freeze(), value })
 }
 
 /// Without the blanks around it, which are not part of a value.

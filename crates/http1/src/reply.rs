@@ -1,51 +1,56 @@
-//! The head of an application's reply: `HTTP/1.1 200 OK` and fields, or CGI's fields with an optional
-//! `Status: 200 OK`.
+//! Reads the head of an application's reply: `HTTP/1.1 200 OK` and fields, or CGI's fields with an optional
+//! `Status: 200 OK`. [`body`] finds the end of the body that follows it.
 //!
 //! Strict where a mistake could end as another reply's bytes: names are tokens, values hold no control
-//! character, lengths agree. Lenient where applications differ harmlessly: CRLF or LF ends a line, the reason
-//! may be missing.
+//! character, lengths agree, CRLF ends a line. Lenient where applications differ harmlessly: the reason may be
+//! missing, and CGI's lines may end with LF (RFC 3875 section 6.2).
 
 use bytes::{Bytes, BytesMut};
 
+use crate::hop_by_hop::is_hop_by_hop;
 use line::{read_field, read_length, read_status, read_status_line};
 
+pub mod body;
 mod line;
 
 /// How large a head may be.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct ResponseLimits {
     /// Bytes, interim (1xx) heads before it included.
     pub head: usize,
-    /// Field lines.
+    /// ResponseField lines.
     pub fields: usize,
 }
 
 /// One field line of the reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Field {
+pub struct ResponseField {
     /// In lower case.
     pub name: Bytes,
     pub value: Bytes,
 }
 
-/// Which forms of a head the server may use, and what was asked of it.
+/// Which forms of a reply the server may use, and what was asked of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Form {
+pub struct ResponseForm<'a> {
     /// A status line is needed, as in HTTP.
-    pub http: bool,
-    /// The request asked to switch protocols: 101 is a reply.
-    pub upgrade: bool,
+    pub status_line: bool,
+    /// The server frames bodies itself. If not, `Transfer-Encoding` comes from an application that only
+    /// describes its body: the field is dropped, and the bytes are the body.
+    pub chunks: bool,
+    /// The protocols that the request asked to switch to; empty: none, so 101 is no reply.
+    pub upgrade: &'a str,
 }
 
 /// A reply's head, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Head {
+pub struct ResponseHead {
     /// 200 to 599; 101 where the request asked for it.
     pub status: u16,
     /// End-to-end fields in order, but for Content-Length and CGI's Status.
-    pub fields: Vec<Field>,
+    pub fields: Vec<ResponseField>,
     pub content_length: Option<u64>,
-    /// The body comes in chunks. Over uwsgi only gunicorn before 27 does that.
+    /// The body comes in chunks.
     pub chunked: bool,
     /// The server keeps the connection open for another request (RFC 9112 section 9.3).
     pub persistent: bool,
@@ -64,8 +69,10 @@ pub enum BadReply {
     NotHttp,
     #[error("the reply's status is not a number from 100 to 599")]
     Status,
-    #[error("the reply switches protocols, which nobody asked for")]
+    #[error("the reply switches to a protocol that the request did not ask for")]
     Switched,
+    #[error("a line of the reply's head ends with LF alone; HTTP ends lines with CRLF")]
+    LineEnd,
     #[error("a field of the reply has an invalid name")]
     FieldName,
     #[error("a field of the reply has a control character in its value")]
@@ -76,42 +83,29 @@ pub enum BadReply {
     TransferEncoding,
 }
 
-/// Fields of one connection (RFC 9110 section 7.6.1): the next connection has its own.
-const HOP_BY_HOP: &[&[u8]] = &[
-    b"connection",
-    b"keep-alive",
-    b"proxy-authenticate",
-    b"proxy-authorization",
-    b"proxy-connection",
-    b"te",
-    b"trailer",
-    b"transfer-encoding",
-    b"upgrade",
-];
-
 /// Fields that say one thing. As in nginx the first line counts and others are dropped, so that no two
 /// readers of the reply take it for two different ones.
 const SINGLE: &[&[u8]] = &[b"content-type", b"date", b"etag", b"expires", b"last-modified", b"location"];
 
 /// Finds and reads the head at the front of what has been received.
 #[derive(Debug)]
-pub struct Parser {
-    limits: Limits,
-    form: Form,
+pub struct ResponseParser<'a> {
+    limits: ResponseLimits,
+    form: ResponseForm<'a>,
     /// Bytes at the front known to hold no end of the head.
     searched: usize,
     /// Bytes of interim heads taken.
     interim: usize,
 }
 
-impl Parser {
-    pub fn new(limits: Limits, form: Form) -> Self {
+impl<'a> ResponseParser<'a> {
+    pub fn new(limits: ResponseLimits, form: ResponseForm<'a>) -> Self {
         Self { limits, form, searched: 0, interim: 0 }
     }
 
     /// Takes the head off the front of `buffer`, and interim heads before it; what follows there is the body.
     /// `None`: more bytes are needed. Call again with the same buffer, only appended to.
-    pub fn parse(&mut self, buffer: &mut BytesMut) -> Result<Option<Head>, BadReply> {
+    pub fn parse(&mut self, buffer: &mut BytesMut) -> Result<Option<ResponseHead>, BadReply> {
         loop {
             let end = self.find_end(buffer);
             if self.interim + end.unwrap_or(buffer.len()) > self.limits.head {
@@ -123,13 +117,20 @@ impl Parser {
             self.searched = 0;
             let head = read_head(buffer.split_to(end), self.limits, self.form)?;
             match head.status {
-                101 if self.form.upgrade && head.upgrade.is_some() => return Ok(Some(head)),
+                101 if self.is_asked_for(head.upgrade.as_deref()) => return Ok(Some(head)),
                 101 => return Err(BadReply::Switched),
                 // The edge has answered any 100-continue itself, and the contract carries no hints (103).
                 100..=199 => self.interim += end,
                 _ => return Ok(Some(head)),
             }
         }
+    }
+
+    /// RFC 9110 section 7.8: "A server MUST NOT switch to a protocol that was not indicated by the client in the
+    /// corresponding request's Upgrade header field."
+    fn is_asked_for(&self, protocol: Option<&[u8]>) -> bool {
+        let mut asked = self.form.upgrade.split(',').map(str::trim).filter(|asked| !asked.is_empty());
+        protocol.is_some_and(|protocol| asked.any(|asked| protocol.eq_ignore_ascii_case(asked.as_bytes())))
     }
 
     /// Where the empty line that ends the head ends.
@@ -153,27 +154,34 @@ impl Parser {
 }
 
 /// Reads a whole head, its empty line included.
-fn read_head(bytes: BytesMut, limits: Limits, form: Form) -> Result<Head, BadReply> {
-    let mut lines = Lines { rest: bytes };
+fn read_head(
+    bytes: BytesMut,
+    limits: ResponseLimits,
+    form: ResponseForm<'_>,
+) -> Result<ResponseHead, BadReply> {
+    let mut lines = Lines { rest: bytes, bare: false };
     let first = lines.rest.first_chunk::<5>().is_some_and(|start| start == b"HTTP/");
     let (mut status, modern) = match first {
         true => read_status_line(&lines.next().ok_or(BadReply::NotHttp)?)?,
-        false if form.http => return Err(BadReply::NotHttp),
+        false if form.status_line => return Err(BadReply::NotHttp),
         false => (None, false),
     };
     let mut raw = Vec::with_capacity(16);
-    for line in lines {
+    for line in &mut lines {
         if raw.len() == limits.fields {
             return Err(BadReply::TooManyFields(limits.fields));
         }
         raw.push(read_field(line)?);
+    }
+    if first && lines.bare {
+        return Err(BadReply::LineEnd);
     }
     // A CGI reply has at least one field (RFC 3875 section 6.2).
     if status.is_none() && raw.is_empty() {
         return Err(BadReply::NotHttp);
     }
 
-    let mut head = Head {
+    let mut head = ResponseHead {
         status: 0,
         fields: Vec::with_capacity(raw.len()),
         content_length: None,
@@ -195,14 +203,14 @@ fn read_head(bytes: BytesMut, limits: Limits, form: Form) -> Result<Head, BadRep
                     return Err(BadReply::ContentLength);
                 }
             }
-            b"transfer-encoding" => {
+            b"transfer-encoding" if form.chunks => {
                 if head.chunked || !field.value.eq_ignore_ascii_case(b"chunked") {
                     return Err(BadReply::TransferEncoding);
                 }
                 head.chunked = true;
             }
             b"upgrade" => head.upgrade = Some(field.value.clone()),
-            name if HOP_BY_HOP.contains(&name) || nominated(&raw, name) => {}
+            name if is_hop_by_hop(name) || nominated(&raw, name) => {}
             name if SINGLE.contains(&name) && head.fields.iter().any(|other| other.name == name) => {}
             _ => head.fields.push(field.clone()),
         }
@@ -211,6 +219,9 @@ fn read_head(bytes: BytesMut, limits: Limits, form: Form) -> Result<Head, BadRep
     if head.chunked && head.content_length.is_some() {
         return Err(BadReply::TransferEncoding);
     }
+    // RFC 9112 section 6.1: a client "MUST treat the message as if the framing is faulty [...] and close the connection
+    // after processing the message", if an HTTP/1.0 reply holds Transfer-Encoding.
+    head.persistent &= modern || !head.chunked;
     // RFC 3875 section 6.2.3: a Location without a Status is a redirect.
     let redirect = head.fields.iter().any(|field| field.name == "location");
     head.status = status.unwrap_or(if redirect { 302 } else { 200 });
@@ -220,6 +231,8 @@ fn read_head(bytes: BytesMut, limits: Limits, form: Form) -> Result<Head, BadRep
 /// The lines up to the empty one, without their ends.
 struct Lines {
     rest: BytesMut,
+    /// One of them ended with LF alone.
+    bare: bool,
 }
 
 impl Iterator for Lines {
@@ -228,14 +241,15 @@ impl Iterator for Lines {
     fn next(&mut self) -> Option<BytesMut> {
         let end = memchr::memchr(b'\n', &self.rest)?;
         let mut line = self.rest.split_to(end + 1);
-        let content = if line.ends_with(b"\r\n") { end - 1 } else { end };
-        line.truncate(content);
+        let modern = line.ends_with(b"\r\n");
+        self.bare |= !modern;
+        line.truncate(if modern { end - 1 } else { end });
         (!line.is_empty()).then_some(line)
     }
 }
 
 /// RFC 9112 section 9.3: HTTP/1.1 persists unless it says close, HTTP/1.0 only if it says keep-alive.
-fn persists(fields: &[Field], modern: bool) -> bool {
+fn persists(fields: &[ResponseField], modern: bool) -> bool {
     if modern {
         !nominated(fields, b"close")
     } else {
@@ -244,7 +258,7 @@ fn persists(fields: &[Field], modern: bool) -> bool {
 }
 
 /// A field that Connection names is of this connection only (RFC 9110 section 7.6.1).
-fn nominated(fields: &[Field], name: &[u8]) -> bool {
+fn nominated(fields: &[ResponseField], name: &[u8]) -> bool {
     fields.iter().filter(|field| field.name == "connection").any(|field| {
         field.value.split(|&byte| byte == b',').any(|option| option.trim_ascii().eq_ignore_ascii_case(name))
     })

@@ -1,39 +1,51 @@
-//! Which bytes may stand where in a head, and how far a run of them reaches.
+//! Tells which bytes may stand where in a head, and how far a run of them reaches.
 
 /// RFC 9110 §5.6.2: tchar. What methods and field names are made of.
-pub(super) const TOKEN: u8 = 1;
+pub(crate) const TOKEN: u8 = 1;
 /// Upper-case letters, `-` and `_`: every registered method, and what nginx takes. RFC 9110 §9.1: methods are case-sensitive.
-pub(super) const METHOD: u8 = 1 << 1;
+pub(crate) const METHOD: u8 = 1 << 1;
 /// RFC 3986 pchar and `/`, and `[ ]`, which browsers send as they are.
-pub(super) const PATH: u8 = 1 << 2;
+pub(crate) const PATH: u8 = 1 << 2;
 /// As a path, and `?`. Never `#`, space, controls or non-ASCII.
-pub(super) const QUERY: u8 = 1 << 3;
+pub(crate) const QUERY: u8 = 1 << 3;
 /// What a registered name is made of. RFC 3986 allows sub-delims and percent-encoding too; no host name in use has them, and lists
 /// (`a,b`) and look-alikes are made with them.
-pub(super) const HOST: u8 = 1 << 4;
+pub(crate) const HOST: u8 = 1 << 4;
 /// A token without `_`.
-pub(super) const PLAIN_NAME: u8 = 1 << 5;
+pub(crate) const PLAIN_NAME: u8 = 1 << 5;
 /// `" < > \ ^ { | }` and backtick: RFC 3986 has them percent-encoded, clients send them as they are, and no parser can take one for
 /// the end of anything.
-pub(super) const ODD: u8 = 1 << 6;
+pub(crate) const ODD: u8 = 1 << 6;
 
 const CLASSES: [u8; 256] = classes();
 
+/// Tells whether a method or a field's name may hold this byte (RFC 9110 §5.6.2: tchar).
 #[inline]
-pub(super) fn is(byte: u8, class: u8) -> bool {
+pub fn is_token(byte: u8) -> bool {
+    is(byte, TOKEN)
+}
+
+/// Tells whether a field's value may hold this byte (RFC 9110 §5.5): no control character but the tab.
+#[inline]
+pub fn is_text(byte: u8) -> bool {
+    !ends_value(byte)
+}
+
+#[inline]
+pub(crate) fn is(byte: u8, class: u8) -> bool {
     CLASSES[usize::from(byte)] & class != 0
 }
 
 /// Where the run of `class` that begins at `at` ends.
 #[inline]
-pub(super) fn run(bytes: &[u8], at: usize, class: u8) -> usize {
+pub(crate) fn run(bytes: &[u8], at: usize, class: u8) -> usize {
     let rest = bytes.get(at..).unwrap_or_default();
     at + rest.iter().position(|&byte| !is(byte, class)).unwrap_or(rest.len())
 }
 
 /// Where the name that begins at `at` ends: the next byte that is not of [`PLAIN_NAME`], or the end of `bytes`.
 #[inline]
-pub(super) fn name_end(bytes: &[u8], at: usize) -> usize {
+pub(crate) fn name_end(bytes: &[u8], at: usize) -> usize {
     find(bytes, at, not_letters, |byte| !is(byte, PLAIN_NAME))
 }
 
@@ -41,7 +53,7 @@ pub(super) fn name_end(bytes: &[u8], at: usize) -> usize {
 ///
 /// RFC 9110 §5.5: a value holds visible characters, obs-text, space and tab.
 #[inline]
-pub(super) fn value_end(bytes: &[u8], at: usize) -> usize {
+pub(crate) fn value_end(bytes: &[u8], at: usize) -> usize {
     let (blocks, _) = bytes.get(at..).unwrap_or_default().as_chunks::<16>();
     let clean = blocks.iter().position(has_control).unwrap_or(blocks.len());
     find(bytes, at + clean * 16, controls, ends_value)

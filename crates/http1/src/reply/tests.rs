@@ -3,18 +3,20 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::environ::{is_text, is_token};
+use crate::octets::{is_text, is_token};
 
-const LIMITS: Limits = Limits { head: 1024, fields: 20 };
+const LIMITS: ResponseLimits = ResponseLimits { head: 1024, fields: 20 };
+/// What a gunicorn that speaks uwsgi sends.
+const FORM: ResponseForm<'_> = ResponseForm { status_line: false, chunks: true, upgrade: "" };
 
 /// The head and what is left as body. `Ok(None)`: not whole yet.
-fn parse(bytes: &[u8]) -> Result<Option<(Head, Vec<u8>)>, BadReply> {
+fn parse(bytes: &[u8]) -> Result<Option<(ResponseHead, Vec<u8>)>, BadReply> {
     let mut buffer = BytesMut::from(bytes);
-    let head = Parser::new(LIMITS, Form::default()).parse(&mut buffer)?;
+    let head = ResponseParser::new(LIMITS, FORM).parse(&mut buffer)?;
     Ok(head.map(|head| (head, buffer.to_vec())))
 }
 
-fn fields(head: &Head) -> Vec<String> {
+fn fields(head: &ResponseHead) -> Vec<String> {
     head.fields
         .iter()
         .map(|field| format!("{}: {}", field.name.escape_ascii(), field.value.escape_ascii()))
@@ -32,11 +34,11 @@ const GOOD: &[Good] = &[
         Some(2),
         b"hi",
     ),
-    (b"HTTP/1.0 404 NOT FOUND\nX-A:1\n\nbody", 404, &["x-a: 1"], None, b"body"),
+    (b"HTTP/1.0 404 NOT FOUND\r\nX-A:1\r\n\r\nbody", 404, &["x-a: 1"], None, b"body"),
     (b"HTTP/2.0 200 OK\r\n\r\n", 200, &[], None, b""),
     (b"HTTP/2 200 OK\r\n\r\n", 200, &[], None, b""),
     (b"HTTP/1.1 200\r\n\r\n", 200, &[], None, b""),
-    (b"HTTP/1.1 599 \r\nA: b\r\n\n\n", 599, &["a: b"], None, b"\n"),
+    (b"HTTP/1.1 599 \r\nA: b\r\n\r\n\n", 599, &["a: b"], None, b"\n"),
     (b"HTTP/1.1 200 caf\xe9\r\nX: caf\xe9 \t \r\n\r\n", 200, &["x: caf\\xe9"], None, b""),
     (b"HTTP/1.1 200 OK\r\nX-Empty:\r\nX-Blank:  \t\r\n\r\n", 200, &["x-empty: ", "x-blank: "], None, b""),
     (b"HTTP/1.1 200 OK\r\nStatus: 500\r\n\r\n", 200, &[], None, b""),
@@ -85,8 +87,7 @@ fn waits_for_the_whole_head_at_every_cut() {
     for (bytes, _, _, _, body) in GOOD {
         let whole = parse(bytes).unwrap().unwrap().0;
         for cut in 0..=bytes.len() - body.len() {
-            let (mut parser, mut buffer) =
-                (Parser::new(LIMITS, Form::default()), BytesMut::from(&bytes[..cut]));
+            let (mut parser, mut buffer) = (ResponseParser::new(LIMITS, FORM), BytesMut::from(&bytes[..cut]));
             let mut head = parser.parse(&mut buffer).unwrap();
             assert_eq!(
                 head.is_some(),
@@ -99,7 +100,7 @@ fn waits_for_the_whole_head_at_every_cut() {
             assert_eq!(head.unwrap(), whole, "{} cut at {cut}", bytes.escape_ascii());
             assert_eq!(buffer[..], **body);
         }
-        let (mut parser, mut buffer) = (Parser::new(LIMITS, Form::default()), BytesMut::new());
+        let (mut parser, mut buffer) = (ResponseParser::new(LIMITS, FORM), BytesMut::new());
         let head = bytes.iter().find_map(|byte| {
             buffer.extend_from_slice(&[*byte]);
             parser.parse(&mut buffer).unwrap()
@@ -117,6 +118,9 @@ fn says_whether_the_connection_stays() {
         (b"HTTP/1.0 200 OK\r\n\r\n", false),
         (b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\n", true),
         (b"HTTP/1.0 200 OK\r\nConnection: keep-alive, close\r\n\r\n", false),
+        // RFC 9112 section 6.1.
+        (b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n", false),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", true),
         (b"X-A: 1\r\n\r\n", false),
     ];
     for (bytes, persistent) in cases {
@@ -130,19 +134,40 @@ fn switches_only_if_asked_and_only_to_something() {
         &b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nX-A: 1\r\n\r\n\x81"[..];
     let parse = |bytes: &[u8], upgrade| {
         let mut buffer = BytesMut::from(bytes);
-        let head = Parser::new(LIMITS, Form { http: true, upgrade }).parse(&mut buffer);
+        let form = ResponseForm { status_line: true, chunks: true, upgrade };
+        let head = ResponseParser::new(LIMITS, form).parse(&mut buffer);
         head.map(|head| head.map(|head| (head.status, head.upgrade, buffer.to_vec())))
     };
-    assert_eq!(parse(switched, true), Ok(Some((101, Some("websocket".into()), b"\x81".to_vec()))));
-    assert_eq!(parse(switched, false), Err(BadReply::Switched));
-    assert_eq!(parse(b"HTTP/1.1 101 Switching\r\n\r\n", true), Err(BadReply::Switched));
+    for asked in ["websocket", "WebSocket", "foo, websocket"] {
+        assert_eq!(parse(switched, asked), Ok(Some((101, Some("websocket".into()), b"\x81".to_vec()))));
+    }
+    for asked in ["", "web", "h2c", "websocket2", ","] {
+        assert_eq!(parse(switched, asked), Err(BadReply::Switched), "{asked}");
+    }
+    assert_eq!(parse(b"HTTP/1.1 101 Switching\r\n\r\n", "websocket"), Err(BadReply::Switched));
+}
+
+#[test]
+fn only_a_server_that_frames_bodies_may_send_chunks() {
+    let form = ResponseForm { chunks: false, ..FORM };
+    for (bytes, length) in [
+        (&b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: 1\r\n\r\n"[..], None),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\nX-A: 1\r\n\r\n", None),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 7\r\nX-A: 1\r\n\r\n", Some(7)),
+    ] {
+        let head = ResponseParser::new(LIMITS, form).parse(&mut BytesMut::from(bytes)).unwrap().unwrap();
+        assert_eq!(
+            (head.chunked, head.content_length, fields(&head)),
+            (false, length, vec!["x-a: 1".to_owned()])
+        );
+    }
 }
 
 #[test]
 fn an_http_server_sends_a_status_line() {
     let mut buffer = BytesMut::from("Status: 200 OK\r\n\r\n");
-    let form = Form { http: true, upgrade: false };
-    assert_eq!(Parser::new(LIMITS, form).parse(&mut buffer), Err(BadReply::NotHttp));
+    let form = ResponseForm { status_line: true, ..FORM };
+    assert_eq!(ResponseParser::new(LIMITS, form).parse(&mut buffer), Err(BadReply::NotHttp));
 }
 
 #[test]
@@ -164,6 +189,10 @@ fn refuses_what_is_not_a_reply() {
         (b"HTTP/1.1 099 X\r\n\r\n", B::Status),
         (b"HTTP/1.1 600 X\r\n\r\n", B::Status),
         (b"HTTP/1.1 999 X\r\n\r\n", B::Status),
+        (b"HTTP/1.1 200 OK\nA: b\r\n\r\n", B::LineEnd),
+        (b"HTTP/1.1 200 OK\r\nA: b\n\r\n", B::LineEnd),
+        (b"HTTP/1.1 200 OK\r\nA: b\r\n\n", B::LineEnd),
+        (b"HTTP/1.1 200 OK\r\nA: b\nSet-Cookie: c\r\n\r\n", B::LineEnd),
         (b"HTTP/1.1 200 O\0K\r\n\r\n", B::Status),
         (b"HTTP/1.1 200 O\rK\r\n\r\n", B::Status),
         (b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n", B::Switched),

@@ -1,0 +1,41 @@
+//! Names the fields that hold for one connection only.
+
+/// Fields that a proxy never forwards (RFC 9110 section 7.6.1), and those of RFC 9111 section 3.1: "Header fields that are
+/// specific to the proxy that a cache uses when forwarding a request MUST NOT be stored".
+const NAMES: [&[u8]; 11] = [
+    b"connection",
+    b"keep-alive",
+    b"proxy-connection",
+    b"te",
+    b"trailer",
+    b"transfer-encoding",
+    b"upgrade",
+    b"http2-settings",
+    b"proxy-authenticate",
+    b"proxy-authentication-info",
+    b"proxy-authorization",
+];
+
+/// Tells whether a field of this name, in upper or lower case, holds for one connection.
+pub fn is_hop_by_hop(name: &[u8]) -> bool {
+    NAMES.iter().any(|hop| name.eq_ignore_ascii_case(hop))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_may_be_of_either_case() {
+        for (name, hop) in [
+            ("connection", true),
+            ("Transfer-Encoding", true),
+            ("TE", true),
+            ("transfer_encoding", false),
+            ("cookie", false),
+            ("", false),
+        ] {
+            assert_eq!(is_hop_by_hop(name.as_bytes()), hop, "{name}");
+        }
+    }
+}
