@@ -139,6 +139,7 @@ async fn what_is_no_reply_is_none() {
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\nok",
         b"HTTP/1.1 200 OK\r\nX: a\x00b\r\n\r\n",
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n",
+        b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok",
         b"Status: 200 OK\r\n\r\nok",
         b"SSH-2.0-OpenSSH\r\n\r\n",
     ] {
@@ -148,7 +149,8 @@ async fn what_is_no_reply_is_none() {
     }
     for (reply, whole) in [
         (&b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nok"[..], false),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nok", false),
+        // What follows the length is dropped.
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n\r\n", true),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", false),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nokXX", false),
         (b"HTTP/1.1 200 OK\r\n\r\nok", true),

@@ -24,7 +24,19 @@ async fn good_replies_come_whole() {
         (b"HTTP/1.0 404 Not Found\r\n\r\n", 404, "", None),
         (b"Status: 201 Created\nContent-Type: text/plain\n\ncgi", 201, "cgi", None),
         (b"Content-Type: text/plain\r\n\r\nplain", 200, "plain", None),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", 200, "hi", None),
+        // An application's own Transfer-Encoding describes nothing: the bytes are the body.
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nas it is", 200, "as it is", None),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\nhi",
+            200,
+            "hi",
+            Some("2"),
+        ),
+        // What follows the length is dropped.
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello!", 200, "hello", Some("5")),
+        // RFC 9110 section 15.3.6: 205 has no content.
+        (b"HTTP/1.1 205 Reset Content\r\nContent-Length: 2\r\n\r\nhi", 205, "", Some("0")),
+        (b"HTTP/1.1 205 Reset Content\r\n\r\nhi", 205, "", Some("0")),
         (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 200, "", Some("0")),
         // A body that must not be is dropped, with the length that tells of it.
         (b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nhi", 204, "", None),
@@ -34,6 +46,25 @@ async fn good_replies_come_whole() {
         let answer = answer_to(reply, get("/")).await;
         assert_eq!((answer.status(), answer.text().as_str()), (*status, *body), "{}", reply.escape_ascii());
         assert_eq!(answer.field("content-length").as_deref(), *length, "{}", reply.escape_ascii());
+    }
+}
+
+/// The answer to a server that may send chunks.
+async fn answer_of_gunicorn(reply: &[u8]) -> crate::edge::Answer {
+    let peer = Peer::replying(reply).await;
+    let config =
+        wsgi_adapter::PoolConfig { flavour: wsgi_adapter::Flavour::Gunicorn, ..pool(&[&peer.address]) };
+    Edge::in_process(config).ask(get("/")).await
+}
+
+#[tokio::test]
+async fn only_gunicorn_sends_chunks_by_uwsgi() {
+    for (body, expected) in
+        [("2\r\nhi\r\n0\r\n\r\n", "hi"), ("0\r\n\r\n!", ""), ("1\r\na\r\n1\r\nb\r\n0\r\n\r\n", "ab")]
+    {
+        let reply = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
+        assert_eq!(answer_of_gunicorn(reply.as_bytes()).await.text(), expected);
+        assert_eq!(answer_to(reply.as_bytes(), get("/")).await.text(), body, "not from uWSGI");
     }
 }
 
@@ -85,13 +116,11 @@ async fn a_broken_body_never_ends_cleanly() {
     let cases: &[(&[u8], &str)] = &[
         (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell", "hell"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", ""),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello!", "hello"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel", "hel"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloX", "hello"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n!", ""),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloX", ""),
     ];
     for (reply, body) in cases {
-        let answer = answer_to(reply, get("/")).await;
+        let answer = answer_of_gunicorn(reply).await;
         assert_eq!(answer.failed(), (Kind::CutOff, true), "{}", reply.escape_ascii());
         assert_eq!(answer.head.unwrap().status, 200);
         assert_eq!(String::from_utf8_lossy(&answer.body), *body, "{}", reply.escape_ascii());
