@@ -112,7 +112,7 @@ reasons! {
     /// The request that this one waited for failed.
     HolderFailed = "holder-failed", "RFC 9111 section 4";
     /// Too many requests wait for this page.
-    TooManyWaiters = "too-many-waiters", "setting max_waiters";
+    TooManyWaiters = "too-many-waiters", "setting waiters, setting max_waiting";
     /// Too many variants of this page are stored.
     TooManyVariants = "too-many-variants", "setting max_variants";
     /// The application failed.

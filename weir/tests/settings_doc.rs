@@ -1,0 +1,331 @@
+//! docs/settings.md says of each key what the settings types say: its name, its type, its default.
+//!
+//! The types are asked from outside: which keys a table takes (an unknown key is answered with the known ones), what
+//! values a key takes, and whether a table with the documented default is the one without the key.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test that panics has failed
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::fs;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
+
+const DOC: &str = "docs/settings.md";
+
+/// Left out, the code behind them puts the documented value in their place.
+const DECIDED_LATER: [(&str, &str); 3] =
+    [("[[edge.site]]", "index"), ("[[edge.site]]", "access_log"), ("[[edge.site.location]]", "expires")];
+
+/// One table of the document: the heading that it stands below, the number of the table there, the settings type,
+/// and the least that the type needs.
+struct Section {
+    heading: &'static str,
+    nth: usize,
+    least: &'static str,
+    /// The type's Debug form, or what is wrong.
+    read: fn(Table) -> Result<String, String>,
+}
+
+fn sections() -> Vec<Section> {
+    use edge::settings::{CacheConfig, L1Config, Limits, LocationConfig, PeersConfig, SiteConfig, Timeouts};
+    use wsgi_adapter::{CheckConfig, EjectConfig, PoolConfig, ServerConfig, StickyConfig};
+
+    let section = |heading, read| Section { heading, nth: 0, least: "", read };
+    let needs = |heading, least, read| Section { heading, nth: 0, least, read };
+    let files = |table| {
+        let config: edge::Config = read_table(Table::from_iter([("files".to_owned(), Value::Table(table))]))?;
+        Ok(format!("{:?}", config.files))
+    };
+    let peers = "cache_node = 'http://n:1'\nwsgi_adapter = 'http://a:1'";
+    let tls = "certificate = 'a'\nkey = 'b'\nca = 'c'";
+    vec![
+        section("[edge]", debug::<edge::Config>),
+        section("[edge.l1]", debug::<L1Config>),
+        needs("[edge.peers]", peers, debug::<PeersConfig>),
+        Section { nth: 1, ..needs("[edge.peers]", tls, debug::<weir_proto::tls::TlsConfig>) },
+        section("[edge.timeouts]", debug::<Timeouts>),
+        section("[edge.limits]", debug::<Limits>),
+        section("[edge.files]", files),
+        section("[[edge.site]]", debug::<SiteConfig>),
+        needs("[[edge.site.location]]", "match = '/'", debug::<LocationConfig>),
+        section("[edge.site.location.cache]", debug::<CacheConfig>),
+        section("[cache_node]", debug::<cache_node::Config>),
+        needs("[cache_node.redis]", "url = 'redis://n'", debug::<cache_node::RedisConfig>),
+        section("[wsgi_adapter]", debug::<wsgi_adapter::Config>),
+        section("[[wsgi_adapter.pool]]", debug::<PoolConfig>),
+        needs("servers", "address = '127.0.0.1:1'", debug::<ServerConfig>),
+        section("[wsgi_adapter.pool.sticky]", debug::<StickyConfig>),
+        section("[wsgi_adapter.pool.check]", debug::<CheckConfig>),
+        section("[wsgi_adapter.pool.eject]", debug::<EjectConfig>),
+    ]
+}
+
+fn debug<T: DeserializeOwned + Debug>(table: Table) -> Result<String, String> {
+    read_table::<T>(table).map(|read| format!("{read:?}"))
+}
+
+fn read_table<T: DeserializeOwned>(table: Table) -> Result<T, String> {
+    table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
+}
+
+/// One row of a table: `| keys | type | default | meaning |`.
+struct Row {
+    place: String,
+    keys: Vec<String>,
+    kind: String,
+    defaults: Vec<String>,
+}
+
+#[test]
+fn each_key_is_documented_with_its_type_and_default() {
+    let mut faults = Vec::new();
+    let mut tables = documented();
+    for section in sections() {
+        let known = tables
+            .iter()
+            .position(|(heading, nth, _)| (heading.as_str(), *nth) == (section.heading, section.nth));
+        let Some(at) = known else {
+            faults.push(format!("{DOC} has no table below {} (table {})", section.heading, section.nth + 1));
+            continue;
+        };
+        let (_, _, rows) = tables.remove(at);
+        compare_keys(&section, &rows, &mut faults);
+        for row in &rows {
+            compare_row(&section, row, &mut faults);
+        }
+    }
+    for (heading, nth, _) in tables {
+        faults.push(format!(
+            "{DOC}: weir/tests/settings_doc.rs does not know whose table {} below {heading} is",
+            nth + 1
+        ));
+    }
+    assert!(faults.is_empty(), "settings and document differ:\n{}", faults.join("\n"));
+}
+
+/// Both ways: what the type takes and what the document lists.
+fn compare_keys(section: &Section, rows: &[Row], faults: &mut Vec<String>) {
+    let documented: BTreeSet<String> = rows.iter().flat_map(|row| row.keys.clone()).collect();
+    let taken = keys_taken(|unknown| (section.read)(with(section, &unknown, Value::Boolean(true))));
+    for key in taken.difference(&documented) {
+        faults.push(format!("{DOC}, {}: `{key}` has no row", section.heading));
+    }
+    for key in documented.difference(&taken) {
+        faults.push(format!("{DOC}, {}: there is no setting `{key}`", section.heading));
+    }
+}
+
+/// The names that an error about an unknown key lists.
+fn keys_taken(read_with: impl FnOnce(String) -> Result<String, String>) -> BTreeSet<String> {
+    let error = read_with("no-such-key".to_owned()).expect_err("an unknown key is a mistake");
+    backticked(error.split_once("expected").map_or("", |(_, names)| names)).into_iter().collect()
+}
+
+fn compare_row(section: &Section, row: &Row, faults: &mut Vec<String>) {
+    for (index, key) in row.keys.iter().enumerate() {
+        let mut fault = |text: String| faults.push(format!("{DOC}, {}: `{key}` {text}", row.place));
+        let default = match row.defaults.len() == row.keys.len() {
+            true => &row.defaults[index],
+            false => &row.defaults[0],
+        };
+        compare_default(section, key, default, &mut fault);
+        compare_kind(section, key, &row.kind, &mut fault);
+    }
+}
+
+fn compare_default(section: &Section, key: &str, default: &str, fault: &mut impl FnMut(String)) {
+    if default == "below" {
+        return;
+    }
+    let least: Table = section.least.parse().unwrap();
+    if default.starts_with("needed") {
+        let mut without = least;
+        without.remove(key);
+        // Some are missed by `check` only, which says so in better words than serde: they are empty.
+        if (section.read)(without).is_ok_and(|debug| field(&debug, key).is_some_and(|value| !is_empty(value)))
+        {
+            fault("is needed by the document only: it may be left out".to_owned());
+        }
+        return;
+    }
+    let without = match (section.read)(least) {
+        Ok(debug) => debug,
+        Err(error) => return fault(format!("cannot be left out: {error}")),
+    };
+    let Some(documented) = literal(default) else {
+        match field(&without, key) {
+            Some(value) if is_empty(value) => {}
+            Some(value) => fault(format!("has the default {value}, not {default:?}")),
+            None => fault(format!("is not found in {without}")),
+        }
+        return;
+    };
+    match (section.read)(with(section, key, documented.clone())) {
+        Ok(debug) if debug == without || DECIDED_LATER.contains(&(section.heading, key)) => {}
+        Ok(debug) => fault(format!(
+            "has the default {}, not {}",
+            field(&without, key).unwrap_or("?"),
+            field(&debug, key).unwrap_or(default)
+        )),
+        Err(error) => fault(format!("does not take its default {default}: {error}")),
+    }
+    // A default that is written as a table lists all its keys.
+    if let Value::Table(table) = documented
+        && !table.is_empty()
+    {
+        let taken = keys_taken(|unknown| {
+            let mut more = table.clone();
+            more.insert(unknown, Value::Boolean(true));
+            (section.read)(with(section, key, Value::Table(more)))
+        });
+        let named: BTreeSet<String> = table.keys().cloned().collect();
+        if taken != named {
+            fault(format!("takes the keys {taken:?}, its default names {named:?}"));
+        }
+    }
+}
+
+/// What values of the type the key has to take, and what others it has to refuse.
+fn compare_kind(section: &Section, key: &str, kind: &str, fault: &mut impl FnMut(String)) {
+    let text = |text: &str| Value::String(text.to_owned());
+    let (taken, refused) = match kind.split([' ', ',']).next().unwrap_or_default() {
+        "" => return,
+        "tables" | "table" | "list" => (vec![], vec![Value::Boolean(true)]),
+        "time" => (vec![text("7s")], vec![text("7KiB"), Value::Boolean(true)]),
+        "size" => (vec![text("7KiB")], vec![text("7s"), Value::Boolean(true)]),
+        "boolean" => (vec![true.into(), false.into()], vec![text("no-such")]),
+        "number" => (vec![1.into()], vec![text("no-such"), Value::Boolean(true)]),
+        "URL" => (vec![text("http://x:1")], vec![Value::Boolean(true)]),
+        "text" | "name" | "path" | "file" | "directory" | "address" => (vec![], vec![Value::Boolean(true)]),
+        "`{" => (vec![], vec![Value::Boolean(true)]),
+        _ if kind.ends_with('`') => {
+            let words = backticked(kind).iter().map(|word| text(word.trim_matches('"'))).collect();
+            (words, vec![text("no-such")])
+        }
+        _ if kind.ends_with("or a file") => (vec![text("x")], vec![Value::Boolean(true)]),
+        _ => return fault(format!("has the type {kind:?}, which weir/tests/settings_doc.rs does not know")),
+    };
+    for value in taken {
+        if let Err(error) = (section.read)(with(section, key, value.clone())) {
+            fault(format!("does not take {value:?}, though it is a {kind}: {error}"));
+        }
+    }
+    for value in refused {
+        let Err(error) = (section.read)(with(section, key, value.clone())) else {
+            fault(format!("takes {value:?}, though it is a {kind}"));
+            continue;
+        };
+        let words: BTreeSet<_> =
+            backticked(kind).iter().map(|word| word.trim_matches('"').to_owned()).collect();
+        let others = keys_taken(|_| Err(error.clone()));
+        if error.contains("unknown variant") && others != words {
+            fault(format!("is one of {others:?}, the document says {kind}"));
+        }
+    }
+}
+
+fn with(section: &Section, key: &str, value: Value) -> Table {
+    let mut table: Table = section.least.parse().unwrap();
+    table.insert(key.to_owned(), value);
+    table
+}
+
+/// The value of a field in the Debug form of a struct.
+fn field<'a>(debug: &'a str, key: &str) -> Option<&'a str> {
+    let inner = debug.split_once('{')?.1.strip_suffix('}')?;
+    parts(inner, ',').into_iter().find_map(|part| part.trim().strip_prefix(key)?.strip_prefix(": "))
+}
+
+fn is_empty(value: &str) -> bool {
+    let inner = value.rsplit_once('(').map_or(value, |(_, inner)| inner.trim_end_matches(')'));
+    ["None", "\"\"", "[]", "{}"].contains(&inner)
+}
+
+/// The value, if the cell is one piece of TOML.
+fn literal(cell: &str) -> Option<Value> {
+    let text = cell.strip_prefix('`')?.strip_suffix('`')?;
+    format!("value = {text}").parse::<Table>().ok()?.remove("value")
+}
+
+/// Splits at a separator that stands in no brackets and no quotes.
+fn parts(text: &str, separator: char) -> Vec<&str> {
+    let (mut parts, mut begin, mut depth, mut quoted, mut code) = (Vec::new(), 0, 0, false, false);
+    for (at, character) in text.char_indices() {
+        match character {
+            '"' => quoted = !quoted,
+            '`' => code = !code,
+            '{' | '[' | '(' if !quoted => depth += 1,
+            '}' | ']' | ')' if !quoted => depth -= 1,
+            _ if character == separator && depth == 0 && !quoted && !code => {
+                parts.push(&text[begin..at]);
+                begin = at + separator.len_utf8();
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[begin..]);
+    parts
+}
+
+/// A row's cells. In code a bar is a character.
+fn cells(line: &str) -> Vec<&str> {
+    let (mut cells, mut begin, mut code) = (Vec::new(), 1, false);
+    for (at, character) in line.char_indices().skip(1) {
+        code ^= character == '`';
+        if character == '|' && !code {
+            cells.push(line[begin..at].trim());
+            begin = at + 1;
+        }
+    }
+    cells
+}
+
+fn backticked(text: &str) -> Vec<String> {
+    text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// The document's tables of settings: the heading above, which table below it this is, its rows.
+fn documented() -> Vec<(String, usize, Vec<Row>)> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(DOC)).unwrap();
+    let (mut tables, mut heading): (Vec<(String, usize, Vec<Row>)>, _) = (Vec::new(), String::new());
+    let mut inside = false;
+    for (number, line) in (1..).zip(text.lines()) {
+        if let Some(title) = line.strip_prefix('#') {
+            let title = title.trim_start_matches(['#', ' ']);
+            heading = title.split(':').next().unwrap_or_default().to_owned();
+        }
+        if line.starts_with("| key | type | default |") {
+            let nth = tables.iter().filter(|(other, ..)| *other == heading).count();
+            tables.push((heading.clone(), nth, Vec::new()));
+            inside = true;
+        } else if !line.starts_with('|') {
+            inside = false;
+        } else if inside && !line.starts_with("|---") {
+            let cells: Vec<&str> = cells(line);
+            let [keys, kind, defaults, ..] = cells[..] else { panic!("{DOC}:{number}: {line}") };
+            tables.last_mut().unwrap().2.push(Row {
+                place: format!("line {number}"),
+                keys: backticked(keys),
+                kind: kind.to_owned(),
+                defaults: parts(defaults, ',').iter().map(|default| default.trim().to_owned()).collect(),
+            });
+        }
+    }
+    tables
+}
+
+/// A reason names the setting behind it; whoever looks it up finds it.
+#[test]
+fn each_setting_that_a_reason_names_is_documented() {
+    let keys: BTreeSet<String> =
+        documented().into_iter().flat_map(|(_, _, rows)| rows).flat_map(|row| row.keys).collect();
+    for reason in http_cache::Reason::ALL {
+        for part in reason.rule().split(", ") {
+            if let Some(setting) = part.strip_prefix("setting ") {
+                assert!(keys.contains(setting), "{}: there is no setting `{setting}`", reason.as_str());
+            }
+        }
+    }
+}
