@@ -18,7 +18,7 @@ use purge::Reach;
 use crate::Edge;
 use crate::application::ask::{Ask, SharedAsk};
 use crate::cache::Cache;
-use crate::cache::flights::{First, Joined, Outcome, Own, Served};
+use crate::cache::flights::{self, First, Joined, Own, Served};
 use crate::cache::head_update::Held;
 use crate::cache::l1::Found;
 use crate::cache::page::{Page, PageHead, Staleness};
@@ -31,6 +31,7 @@ use crate::reply::{Reply, answer, error, first_chunk};
 use crate::request::path::{self, split};
 use crate::request::{Request, Upgrade};
 use crate::route::{Chosen, Location};
+use internal_redirect::Again;
 
 /// As Varnish and Squid take it, and Wagtail sends it.
 const PURGE: &str = "PURGE";
@@ -38,20 +39,41 @@ const PURGE: &str = "PURGE";
 /// How often a request may find that the page it joined is another variant's before it goes by itself.
 const ROUNDS: usize = 3;
 
+/// What became of a request at one location.
+#[expect(clippy::large_enum_variant, reason = "replies are the rule: they are not boxed for the exception")]
+enum Outcome {
+    Reply(Reply),
+    /// Another location answers in its place: an internal redirect.
+    Again(Box<Again>),
+}
+
 /// Answers one request. Never fails: what goes wrong is a reply too.
 pub(crate) async fn handle(edge: &Arc<Edge>, request: Request, visit: &Visit) -> Reply {
-    let reply = at_location(edge, request, visit).await;
-    let reply = if reply.elsewhere.is_some() {
-        Box::pin(internal_redirect::follow(edge, reply, visit)).await
-    } else {
-        reply
+    let mut outcome = at_location(edge, request, visit).await;
+    for _ in 0..internal_redirect::MOST {
+        outcome = match outcome {
+            Outcome::Reply(_) => break,
+            Outcome::Again(again) => {
+                let Again { request, first } = *again;
+                let next = Box::pin(at_location(edge, request, visit)).await;
+                internal_redirect::carry_over(first, next)
+            }
+        };
+    }
+    let reply = match outcome {
+        Outcome::Reply(reply) => reply,
+        Outcome::Again(again) => internal_redirect::endless(*again),
     };
     let reply = first_chunk::settle(reply).await;
     if edge.settings.nginx_cache_status { reply.in_nginx_words() } else { reply }
 }
 
-/// Answers it at the location that its path belongs to.
-pub(crate) async fn at_location(edge: &Arc<Edge>, mut request: Request, visit: &Visit) -> Reply {
+/// Answers it at the location that its path belongs to, or says which request is to be answered instead.
+async fn at_location(edge: &Arc<Edge>, request: Request, visit: &Visit) -> Outcome {
+    internal_redirect::obey(answer_at_location(edge, request, visit).await).await
+}
+
+async fn answer_at_location(edge: &Arc<Edge>, mut request: Request, visit: &Visit) -> Reply {
     if request.target == "*" {
         return answer::about_the_server();
     }
@@ -196,9 +218,11 @@ async fn cached(cache: &Arc<Cache>, ask: SharedAsk, request: Request) -> Reply {
         }
         let patience = if first.is_some() { cache.patience.first } else { cache.patience.follower };
         let served = match flight.outcome(patience).await {
-            Some(Outcome::Page(served)) => served,
-            Some(Outcome::Pass(reason)) => return own_reply(cache, ask, request, first, reason).await,
-            Some(Outcome::Failed(failure)) => return answer::failed_fill(&failure),
+            Some(flights::Outcome::Page(served)) => served,
+            Some(flights::Outcome::Pass(reason)) => {
+                return own_reply(cache, ask, request, first, reason).await;
+            }
+            Some(flights::Outcome::Failed(failure)) => return answer::failed_fill(&failure),
             None => return pass(cache, ask.ask, request, Some(Reason::WaitTimeout)).await,
         };
         drop(place);

@@ -1,55 +1,77 @@
 //! X-Accel-Redirect: the application has checked who asks and lets another location answer, mostly with a file. nginx's rules.
 
-use std::sync::Arc;
-
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, EXPIRES, HeaderName, SET_COOKIE,
 };
 use http::{HeaderMap, HeaderValue, Method};
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
-use crate::handler::visit::Visit;
+use crate::handler::Outcome;
 use crate::reply::body::ReplyBody;
 use crate::reply::{Reply, error};
-use crate::{Edge, handler};
+use crate::request::Request;
 
 /// Fields of the application's reply that go along, in place of the location's own.
 const KEPT: [HeaderName; 6] =
     [CONTENT_TYPE, SET_COOKIE, CONTENT_DISPOSITION, CACHE_CONTROL, EXPIRES, ACCEPT_RANGES];
 
-/// Locations that one request may be sent on to.
-const MOST: usize = 10;
+/// Locations that one request may be sent on to, as in nginx.
+pub(super) const MOST: usize = 10;
 
 /// What a path may not hold as it is; a percent sign is the application's own encoding.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'#');
 
-/// Follows the reply to where it leads.
-pub(crate) async fn follow(edge: &Arc<Edge>, mut reply: Reply, visit: &Visit) -> Reply {
-    for _ in 0..MOST {
-        let Some(elsewhere) = reply.elsewhere.take() else { return reply };
-        let Some(mut request) = elsewhere.request else { return reply };
-        let Some(target) = target(&elsewhere.target) else {
-            tracing::warn!(target = request.target, to = ?elsewhere.target, "X-Accel-Redirect is not a path");
-            return Reply { note: reply.note, ..error::not_found() };
-        };
-        // Its end is taken, so that the application does not see us leave. It is empty, or nobody wants it.
-        if let ReplyBody::Origin(body) = &mut reply.body {
-            let _ = body.next().await;
-        }
-        if request.method != Method::HEAD {
-            request.method = Method::GET;
-        }
-        request.target = target;
-        request.internal = true;
-        request.upgrade = None;
-        let upstream = reply.note.upstream;
-        let mut next = handler::at_location(edge, request, visit).await;
-        next.note.upstream = next.note.upstream.or(upstream);
-        keep(&reply.headers, &mut next);
-        reply = next;
+/// The request as the next location gets it.
+pub(super) struct Again {
+    pub(super) request: Request,
+    /// The reply that led there: some of its fields go along.
+    pub(super) first: Reply,
+}
+
+/// Turns a reply that names another location into a request for it.
+pub(super) async fn obey(mut reply: Reply) -> Outcome {
+    let Some(elsewhere) = reply.elsewhere.take() else { return Outcome::Reply(reply) };
+    let Some(mut request) = elsewhere.request else { return Outcome::Reply(reply) };
+    let Some(target) = target(&elsewhere.target) else {
+        tracing::warn!(target = request.target, to = ?elsewhere.target, "X-Accel-Redirect is not a path");
+        return Outcome::Reply(Reply { note: reply.note, ..error::not_found() });
+    };
+    // Its end is taken, so that the application does not see us leave. It is empty, or nobody wants it.
+    if let ReplyBody::Origin(body) = &mut reply.body {
+        let _ = body.next().await;
     }
-    tracing::warn!("X-Accel-Redirect leads from location to location without an end");
-    Reply { note: reply.note, ..error::internal() }
+    if request.method != Method::HEAD {
+        request.method = Method::GET;
+    }
+    request.target = target;
+    request.internal = true;
+    request.upgrade = None;
+    Outcome::Again(Box::new(Again { request, first: reply }))
+}
+
+/// What the first reply hands on to the one that stands in its place.
+pub(super) fn carry_over(first: Reply, next: Outcome) -> Outcome {
+    let over = |mut next: Reply| {
+        next.note.upstream = next.note.upstream.or(first.note.upstream);
+        keep(&first.headers, &mut next);
+        next
+    };
+    match next {
+        Outcome::Reply(reply) => Outcome::Reply(over(reply)),
+        Outcome::Again(again) => {
+            let Again { request, first } = *again;
+            Outcome::Again(Box::new(Again { request, first: over(first) }))
+        }
+    }
+}
+
+/// It leads from location to location without an end.
+pub(super) fn endless(again: Again) -> Reply {
+    tracing::warn!(
+        target = again.request.target,
+        "internal redirects lead from location to location without an end"
+    );
+    Reply { note: again.first.note, ..error::internal() }
 }
 
 /// Path and query, encoded as a client would.
