@@ -24,7 +24,8 @@ pub(crate) use settings::{FileSettings, Place};
 pub(crate) use stream::FileStream;
 
 use coding::Codings;
-use lookup::{Found, Lookup, Missing};
+use lookup::{Found, Lookup};
+use open::Missing;
 use reply::{Content, reply};
 use resource::Resource;
 

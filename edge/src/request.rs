@@ -4,8 +4,8 @@ pub(crate) mod body;
 pub(crate) mod client;
 pub(crate) mod forwarded;
 pub(crate) mod path;
+pub(crate) mod via;
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use http::{HeaderMap, HeaderName, Method, Version};
@@ -20,24 +20,9 @@ use crate::request::forwarded::Origin;
 use http1::head::Scheme;
 use http1::head::{Head, Refusal};
 
+pub(crate) use via::Via;
+
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-
-/// The connection a request came by.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Via {
-    pub(crate) peer: SocketAddr,
-    /// That the client connected to.
-    pub(crate) port: u16,
-    pub(crate) scheme: Scheme,
-    /// HTTP/2, whose heads are read by the reader of HTTP/1.
-    pub(crate) http2: bool,
-}
-
-impl Via {
-    pub(crate) fn version(&self, head: &Head<'_>) -> Version {
-        if self.http2 { Version::HTTP_2 } else { head.version.into() }
-    }
-}
 
 /// Protocols that are let through to the application. No other one: `h2c` would carry requests past all that is checked here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

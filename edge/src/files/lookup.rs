@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::time::SystemTime;
 
 use crate::files::coding::{Coding, Codings};
 use crate::files::media_type::media_type;
-use crate::files::open::{Opened, open, resolve};
+use crate::files::open::{Missing, Opened, open, resolve};
 use crate::files::resource::{Description, Representation, Resource};
 use crate::files::settings::FileSettings;
 
@@ -31,22 +32,6 @@ pub(super) struct Found {
     pub(super) resource: Arc<Resource>,
     /// The file of the representation that `accepted` chooses.
     pub(super) file: File,
-}
-
-/// Why no file answers.
-#[derive(Debug)]
-pub(super) enum Missing {
-    NotFound,
-    Forbidden,
-    /// The request's path lacks the slash at its end.
-    IsDirectory,
-    Failed(io::Error),
-}
-
-impl From<io::Error> for Missing {
-    fn from(error: io::Error) -> Self {
-        Self::Failed(error)
-    }
 }
 
 impl Lookup {

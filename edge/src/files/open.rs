@@ -6,13 +6,27 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::files::lookup::Missing;
-
 /// A file or directory that may be served, or a part of one.
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) file: File,
     pub(super) metadata: Metadata,
+}
+
+/// Why no file answers.
+#[derive(Debug)]
+pub(super) enum Missing {
+    NotFound,
+    Forbidden,
+    /// The request's path lacks the slash at its end.
+    IsDirectory,
+    Failed(io::Error),
+}
+
+impl From<io::Error> for Missing {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
+    }
 }
 
 /// Opens for reading. `boundary` is the real path of what must not be left; a path that leads out of it by a symbolic

@@ -8,8 +8,8 @@ use http_cache::fields;
 use http1::head::{Authority, Refusal};
 use ipnet::IpNet;
 
-use crate::request::Via;
 use crate::request::client::Client;
+use crate::request::via::Via;
 use http1::head::Scheme;
 
 /// Whether what this peer says of its client is believed.

@@ -1,0 +1,23 @@
+//! The connection that a request came by.
+
+use std::net::SocketAddr;
+
+use http::Version;
+use http1::head::{Head, Scheme};
+
+/// The connection a request came by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Via {
+    pub(crate) peer: SocketAddr,
+    /// That the client connected to.
+    pub(crate) port: u16,
+    pub(crate) scheme: Scheme,
+    /// HTTP/2, whose heads are read by the reader of HTTP/1.
+    pub(crate) http2: bool,
+}
+
+impl Via {
+    pub(crate) fn version(&self, head: &Head<'_>) -> Version {
+        if self.http2 { Version::HTTP_2 } else { head.version.into() }
+    }
+}
