@@ -1,4 +1,9 @@
-//! Answers a request from files on disk: which file, what of it the client may have, from memory or in chunks.
+//! Answers a request from files on disk: which file, which part of it the client gets, from memory or in
+//! chunks.
+//!
+//! The settings of a location say where its files are (`settings`). One look at the disk (`lookup`, `open`)
+//! finds the file and its representations (`resource`, `coding`); small ones stay in memory (`cache`) for a
+//! moment. The reply (`reply`) obeys conditions and ranges, and `stream` sends what is too large for memory.
 
 mod cache;
 mod coding;
@@ -29,14 +34,14 @@ use open::Missing;
 use reply::{Content, reply};
 use resource::Resource;
 
-/// A disk that has not answered after this long is taken for gone.
+/// A disk that has not answered after this long counts as failed.
 const DISK_DEADLINE: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FileRequest<'a> {
     pub(crate) method: &'a Method,
     pub(crate) path: &'a NormalPath<'a>,
-    /// As sent, without the question mark.
+    /// The query as sent, without the question mark.
     pub(crate) query: Option<&'a str>,
     pub(crate) headers: &'a HeaderMap,
 }
@@ -48,11 +53,12 @@ pub(crate) enum FileAnswer {
     /// The path names a directory and lacks the slash: 301 with this Location.
     Redirect(HeaderValue),
     NotFound,
-    /// A directory without index, a file that must not be read, or no file at all but a pipe, a device, a socket.
+    /// A directory without index, a file that must not be read, or no file at all but a pipe, a device, a
+    /// socket.
     Forbidden,
     /// Neither GET nor HEAD. The disk was not asked, so there may be no such file.
     MethodNotAllowed,
-    /// The disk failed, or the process has no file descriptor left.
+    /// The disk failed, or the process has no free file descriptor.
     Unavailable(io::Error),
 }
 
@@ -72,8 +78,8 @@ pub(crate) enum FileBody {
     Stream(FileStream),
 }
 
-/// Answers from the file that the settings have for the request's path. Waits for the disk only where the cache has
-/// nothing, or nothing that was looked at lately.
+/// Answers from the file that the settings have for the request's path. Waits for the disk only if the cache
+/// has nothing, or nothing that was checked lately.
 pub(crate) async fn answer(
     settings: &Arc<FileSettings>,
     request: &FileRequest<'_>,
@@ -118,7 +124,8 @@ pub(crate) async fn answer(
     }
 }
 
-/// The same where it takes no waiting: memory has the file, and it was looked at lately. For GET and HEAD only.
+/// Answers as `answer` does, but only if it takes no waiting: memory has the file, and it was checked lately.
+/// GET and HEAD only.
 pub(crate) fn from_memory(
     settings: &FileSettings,
     request: &FileRequest<'_>,
@@ -148,7 +155,7 @@ fn accepted(settings: &FileSettings, request: &FileRequest<'_>) -> Codings {
     if settings.is_precompressed() { Codings::accepted_by(request.headers) } else { Codings::default() }
 }
 
-/// Runs what waits for the disk on the pool for that, with a deadline.
+/// Runs a job that waits for the disk on the thread pool for that, with a deadline.
 async fn on_disk<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
 where
     T: Send + 'static,

@@ -1,4 +1,7 @@
-//! What is written down of requests: access log, metrics' records, spans.
+//! What is recorded about requests: access log, the record for log and metrics, spans.
+//!
+//! A handler makes a `record::Entry` from the request, and records it when the response is sent. The access
+//! log formats a line into a buffer of the thread; one thread writes, and a request never waits for it.
 
 pub(crate) mod access_log;
 pub(crate) mod record;
@@ -11,7 +14,7 @@ use access_log::{AccessLog, Destination, Format, OpenError};
 use crate::metrics::Metrics;
 use crate::settings::{Config, LogFormat};
 
-/// Takes note of each request that was answered: one access log line, one set of counters.
+/// Records each answered request: one access log line, one set of counters.
 pub(crate) struct Log {
     pub(crate) access: Arc<AccessLog>,
     pub(crate) metrics: Arc<Metrics>,

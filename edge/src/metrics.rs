@@ -1,5 +1,9 @@
-//! Every metric of the edge, by name, and the registry they are scraped from. All are named `weir_edge_…`; every label's values
-//! come from the settings or from the source, never from a request.
+//! Every metric of the edge, by name, and the registry for scraping. All names begin with `weir_edge_…`.
+//! Every label's values come from the settings or from the source, never from a request.
+//!
+//! Each location has its own counters (`location`), and each thread adds to its own copy (`threads`), so that
+//! a request adds without a lock. Other parts of the edge keep figures that are read when somebody scrapes
+//! (`sampled`).
 
 mod cache_result;
 mod histogram;
@@ -26,10 +30,10 @@ use histogram::Histogram;
 use location::Locations;
 use sampled::Sampler;
 
-/// Counters that differ by one word. Finding one takes a lock: for what happens seldom.
+/// Counters that differ by one word. Finding one takes a lock, so use it for rare events.
 type ByWord = Family<[(&'static str, &'static str); 1], Counter>;
 
-/// All that the edge counts. What happens once a request is in `LocationMetrics`.
+/// Everything that the edge counts. What happens once per request is in `LocationMetrics`.
 #[derive(Debug)]
 pub struct Metrics {
     pub connections_accepted: Counter,
@@ -37,11 +41,11 @@ pub struct Metrics {
     pub connections_active: Gauge,
     /// Connections closed at once because a limit was reached.
     pub connections_refused: Counter,
-    /// Connections to a port with TLS that came to no agreement.
+    /// Connections to a TLS port that failed in the handshake.
     pub handshakes_failed: Counter,
-    /// Requests sent to the application, refreshes in the background among them.
+    /// Requests sent to the application, including refreshes in the background.
     pub application_calls: Counter,
-    /// Requests for a page that was not in the edge's own memory, or not fresh enough.
+    /// Requests for a page that the edge's own memory did not have, or had not fresh enough.
     pub l1_misses: Counter,
     /// Times no cache-node could be asked and the edge went on alone.
     pub cache_node_errors: Counter,
@@ -56,7 +60,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// `sample` is asked at each scrape for what other parts count themselves.
+    /// `sample` is called at each scrape for figures that other parts keep themselves.
     pub fn new(sample: impl Fn() -> Sampled + Send + Sync + 'static) -> Self {
         let metrics = Self {
             connections_accepted: Counter::default(),
@@ -80,8 +84,8 @@ impl Metrics {
         metrics
     }
 
-    /// The counters of one location, by the site's name and the location's `match` as in the settings. For the routing
-    /// table when it is built, also anew: the same names are the same counters.
+    /// The counters of one location, by the site's name and the location's `match` as in the settings. The
+    /// routing table asks for them when it is built. After a reload, the same names get the same counters.
     pub fn location(&self, site: &str, location: &str) -> Arc<LocationMetrics> {
         self.locations.get(site, location)
     }
@@ -91,17 +95,19 @@ impl Metrics {
         self.locations.all()
     }
 
-    /// The application gave no whole answer; `kind` says why, in one word of the source.
+    /// Counts an application's reply that was missing or incomplete. `kind` says why, in one word of the
+    /// source.
     pub fn application_failed(&self, kind: &'static str) {
         self.application_failures.get_or_create(&[("kind", kind)]).inc();
     }
 
-    /// A request was refused before a location was chosen; `reason` says why, in one word of the source.
+    /// Counts a request that was refused before a location was chosen. `reason` says why, in one word of the
+    /// source.
     pub fn head_refused(&self, reason: &'static str) {
         self.refused_heads.get_or_create(&[("reason", reason)]).inc();
     }
 
-    /// A purge that was asked for here has ended: over everywhere, or not.
+    /// Counts a purge requested here that has ended: complete, or not.
     pub(crate) fn purged(&self, complete: bool, took: Duration) {
         let result = if complete { "complete" } else { "incomplete" };
         self.purges.get_or_create(&[("result", result)]).inc();
@@ -121,12 +127,12 @@ impl Metrics {
         self.exposition.add(add);
     }
 
-    /// All metrics of this process, as they are scraped.
+    /// All metrics of this process, in the text format for scraping.
     pub fn exposition(&self) -> &Exposition {
         &self.exposition
     }
 
-    /// The names. The library adds `_total` and `_info`, the unit, and the full stop of the help.
+    /// The names. The library adds `_total`, `_info`, the unit, and the full stop of the help text.
     fn add_to(&self, registry: &mut Registry) {
         registry.register("connections_accepted", "Connections accepted", self.connections_accepted.clone());
         registry.register("connections_active", "Connections open now", self.connections_active.clone());
@@ -135,19 +141,15 @@ impl Metrics {
             "Connections closed at once because a limit was reached",
             self.connections_refused.clone(),
         );
-        registry.register(
-            "tls_handshakes_failed",
-            "TLS handshakes that came to no agreement",
-            self.handshakes_failed.clone(),
-        );
+        registry.register("tls_handshakes_failed", "Failed TLS handshakes", self.handshakes_failed.clone());
         registry.register(
             "application_calls",
-            "Requests sent to the application, background refreshes among them",
+            "Requests sent to the application, including background refreshes",
             self.application_calls.clone(),
         );
         registry.register(
             "application_failures",
-            "Requests to the application without a whole answer, by kind",
+            "Requests to the application that got no complete reply, by kind",
             self.application_failures.clone(),
         );
         registry.register(
@@ -162,10 +164,10 @@ impl Metrics {
         );
         registry.register(
             "cache_node_errors",
-            "Times no cache-node could be asked and the edge went on alone",
+            "Times that no cache-node answered and the edge continued alone",
             self.cache_node_errors.clone(),
         );
-        registry.register("purges", "Purges asked for at this edge, by how they ended", self.purges.clone());
+        registry.register("purges", "Purges requested at this edge, by result", self.purges.clone());
         registry.register_with_unit(
             "purge",
             "Time from a purge to the last acknowledgement",
@@ -184,7 +186,7 @@ impl Metrics {
     }
 }
 
-/// One more in a gauge for as long as it lives, whatever ends it.
+/// Counts one in a gauge while it exists, however it ends.
 #[derive(Debug)]
 pub(crate) struct Active(Gauge);
 

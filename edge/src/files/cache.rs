@@ -1,4 +1,4 @@
-//! The content of small files, kept in memory within a bound and looked after from time to time.
+//! The content of small files, kept in bounded memory and compared with the disk from time to time.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -11,10 +11,10 @@ use crate::files::resource::Resource;
 use crate::files::settings::FileSettings;
 use crate::settings::files::FileCacheConfig;
 
-/// What a representation takes beside its content: headers, mostly.
+/// What a representation takes beside its content: mostly headers.
 const OVERHEAD: usize = 1536;
 
-/// How large kept files are taken to be when the table is laid out.
+/// The assumed size of a kept file, which decides how large the table is.
 const USUAL_FILE: usize = 16 * 1024;
 
 /// Kept files, by settings and path. A hit makes no system call.
@@ -44,7 +44,8 @@ impl Equivalent<Key> for BorrowedKey<'_> {
 
 impl FileCache {
     pub(crate) fn new(config: FileCacheConfig) -> Self {
-        // The table is cut into shards of 32 files of this length or more, so that each holds some of the largest too.
+        // The table is cut into shards of 32 files of at least this length, so that each shard can hold some
+        // of the largest files too.
         let usual = USUAL_FILE.max(config.max_file.bytes() / 8);
         let resources = Cache::with_weighter(config.memory.bytes() / usual, config.memory.0, ByMemory);
         Self { resources, config }
@@ -69,7 +70,7 @@ impl FileCache {
         now.duration_since(resource.checked).is_ok_and(|age| age < self.config.valid.0)
     }
 
-    /// Keeps what has content to be kept, in place of what was known before.
+    /// Stores the resource if it has content to store, in place of what was known before.
     pub(super) fn keep(&self, settings: &FileSettings, path: &[u8], resource: &Arc<Resource>) {
         if resource.kept().next().is_none() {
             return self.forget(settings, path);

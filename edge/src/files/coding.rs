@@ -1,4 +1,5 @@
-//! Content codings of precompressed siblings (`app.js.br` beside `app.js`), and which of them a client accepts.
+//! Content codings of precompressed siblings (`app.js.br` beside `app.js`), and which of them a client
+//! accepts.
 
 use http::header::ACCEPT_ENCODING;
 use http::{HeaderMap, HeaderValue};
@@ -11,7 +12,8 @@ pub(super) enum Coding {
 }
 
 impl Coding {
-    /// The smallest first: of those that a client accepts the first is sent, whatever weights it gives them.
+    /// The codings, smallest result first. The first one that a client accepts is sent, whatever weights the
+    /// client gives them.
     pub(super) const ALL: [Self; 3] = [Self::Brotli, Self::Zstandard, Self::Gzip];
 
     pub(super) fn name(self) -> &'static str {
@@ -22,7 +24,7 @@ impl Coding {
         }
     }
 
-    /// What the sibling's name has after the file's own.
+    /// The suffix that the sibling's name has after the file's own name.
     pub(super) fn extension(self) -> &'static str {
         match self {
             Self::Brotli => ".br",
@@ -37,7 +39,7 @@ impl Coding {
 pub(super) struct Codings(u8);
 
 impl Codings {
-    /// What Accept-Encoding accepts. Without the field none: only the file itself suits every client.
+    /// What Accept-Encoding accepts. Without the field nothing: only the file itself suits every client.
     pub(super) fn accepted_by(headers: &HeaderMap) -> Self {
         let (mut named, mut accepted, mut any) = (Self::default(), Self::default(), false);
         for item in headers.get_all(ACCEPT_ENCODING).iter().flat_map(items) {
@@ -52,8 +54,8 @@ impl Codings {
             }
         }
         if any {
-            // RFC 9110 §12.5.3: "The asterisk "*" symbol in an Accept-Encoding field matches any available content
-            // coding not explicitly listed in the field."
+            // RFC 9110 §12.5.3: "The asterisk "*" symbol in an Accept-Encoding field matches any available
+            // content coding not explicitly listed in the field."
             Coding::ALL
                 .into_iter()
                 .filter(|coding| !named.contains(*coding))
@@ -79,7 +81,7 @@ fn items(value: &HeaderValue) -> impl Iterator<Item = &str> {
     value.to_str().unwrap_or_default().split(',')
 }
 
-/// The name, and whether its weight is more than zero. A weight that cannot be read counts as zero.
+/// The name, and whether its weight is more than zero. An invalid weight counts as zero.
 fn split_weight(item: &str) -> (&str, bool) {
     let (name, parameters) = item.split_once(';').unwrap_or((item, ""));
     let weight =

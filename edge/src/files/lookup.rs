@@ -14,16 +14,16 @@ use crate::files::open::{Missing, Opened, open, resolve};
 use crate::files::resource::{Description, Representation, Resource};
 use crate::files::settings::FileSettings;
 
-/// What is looked for. Runs where waiting for a disk harms nobody.
+/// What to look for. Runs on a thread that may wait for a disk.
 pub(super) struct Lookup {
     pub(super) settings: Arc<FileSettings>,
     pub(super) path: PathBuf,
     /// The request's path ends with a slash: an index file answers.
     pub(super) is_directory: bool,
     pub(super) accepted: Codings,
-    /// From an earlier look.
+    /// The resource from an earlier look.
     pub(super) known: Option<Arc<Resource>>,
-    /// Content of larger files is left on disk.
+    /// Content of larger files stays on disk.
     pub(super) max_file: u64,
     pub(super) now: SystemTime,
 }
@@ -73,13 +73,13 @@ impl Lookup {
                 Err(missing) => return Err(missing),
             }
         }
-        // A directory's names are not told. The empty name makes it an error if this is a file.
+        // Weir does not list a directory's names. The empty name makes it an error if this is a file.
         open(&self.path.join(""), boundary)?;
         Err(Missing::Forbidden)
     }
 
-    /// The precompressed siblings. One that is older than the file was made from an earlier version, and is left alone
-    /// as is one that cannot be read.
+    /// The precompressed siblings. A sibling that is older than the file was made from an earlier version and
+    /// is ignored, as is one that cannot be read.
     fn open_siblings(&self, path: &Path, plain: &Opened, boundary: Option<&Path>) -> Vec<(Coding, Opened)> {
         if !self.settings.is_precompressed() {
             return Vec::new();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use http::HeaderValue;
 
-/// The media type by the name's extension; text is taken to be UTF-8. A name that says nothing is
+/// The media type by the name's extension. Text is assumed to be UTF-8. An unknown extension means
 /// `application/octet-stream`.
 pub(super) fn media_type(path: &Path) -> HeaderValue {
     let name = mime_guess::from_path(path).first_raw().unwrap_or("application/octet-stream");

@@ -1,4 +1,4 @@
-//! Opens a file without waiting for it and without leaving the directory it must be in.
+//! Opens a file without waiting for it, and only inside the directory that it must be in.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
@@ -29,10 +29,10 @@ impl From<io::Error> for Missing {
     }
 }
 
-/// Opens for reading. `boundary` is the real path of what must not be left; a path that leads out of it by a symbolic
-/// link is forbidden, and so is whatever is neither file nor directory.
+/// Opens for reading. `boundary` is the real path of the directory that must not be left. A path that leads
+/// out of it by a symbolic link is forbidden, and so is anything that is neither a file nor a directory.
 pub(super) fn open(path: &Path, boundary: Option<&Path>) -> Result<Opened, Missing> {
-    // Opening a pipe waits for a writer, and a terminal would become ours.
+    // Opening a pipe would wait for a writer, and a terminal would become the process's own.
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(missing)?;
     let metadata = file.metadata().map_err(missing)?;
@@ -52,7 +52,7 @@ pub(super) fn resolve(boundary: &Path) -> Result<PathBuf, Missing> {
     fs::canonicalize(boundary).map_err(missing)
 }
 
-/// Asked of the open file and not of its name, so that nobody can swap a link in between.
+/// Asks the open file and not its name, so that nobody can swap a link in between.
 fn path_of(file: &File) -> Result<PathBuf, Missing> {
     fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).map_err(Missing::Failed)
 }
@@ -71,7 +71,7 @@ fn missing(error: io::Error) -> Missing {
 mod tests {
     use super::*;
 
-    /// Who is to blame: the request, the file's owner, or the machine.
+    /// Says who is to blame: the request, the file's owner, or the machine.
     #[test]
     fn errors() {
         let cases: [(&[i32], &str); 3] = [

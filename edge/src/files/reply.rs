@@ -29,7 +29,7 @@ pub(super) fn reply(
     let selected = Selected { status: StatusCode::OK, headers, length, received: now, role: Role::Origin };
     let (status, headers, body) = match evaluate(request.method, request.headers, &selected) {
         Answer::Full if *request.method == Method::HEAD => (StatusCode::OK, headers.clone(), FileBody::Empty),
-        // Several parts of a file at once: the whole answers them too.
+        // A request for several parts of a file gets the whole file.
         Answer::Full | Answer::Parts(_) => {
             (StatusCode::OK, headers.clone(), part(representation, content, 0, length))
         }

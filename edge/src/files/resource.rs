@@ -1,4 +1,5 @@
-//! What is known of one file: its representations (as it is, precompressed), their headers, small ones' content.
+//! What is known about one file: its representations (as it is, precompressed), their headers, and small
+//! ones' content.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -14,7 +15,7 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::files::coding::{Coding, Codings};
 
-/// A file that was changed just now is not kept in memory: a second change at once could bear the same time.
+/// A file that changed just now is not kept in memory: a second change soon after could have the same time.
 const SETTLED: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
@@ -31,9 +32,9 @@ pub(super) struct Resource {
 #[derive(Debug)]
 pub(super) struct Representation {
     pub(super) stamp: Stamp,
-    /// Of a 200 answer.
+    /// The headers of a 200 answer.
     pub(super) headers: HeaderMap,
-    /// All of it; `None`: it is streamed from disk.
+    /// The whole content; `None`: it is streamed from disk.
     pub(super) content: Option<Bytes>,
 }
 
@@ -46,7 +47,7 @@ pub(super) struct Description {
     pub(super) varies: bool,
 }
 
-/// Tells one version of a file from another.
+/// Distinguishes one version of a file from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     pub(super) modified: SystemTime,
@@ -74,8 +75,8 @@ impl Resource {
 }
 
 impl Representation {
-    /// Takes the content from what is `known` if that is the same version; else from the file, if it is not longer than
-    /// `max_length`.
+    /// Takes the content from `known` if that is the same version, else from the file if it is at most
+    /// `max_length` long.
     pub(super) fn load(
         file: &File,
         metadata: &Metadata,
@@ -109,8 +110,8 @@ impl Stamp {
         now.duration_since(self.modified).is_ok_and(|age| age >= SETTLED)
     }
 
-    /// Strong: the time of the last change to the nanosecond, and the length. The inode is left out so that edges with
-    /// copies of the same files (`rsync -t`, one container image) agree.
+    /// A strong validator: the time of the last change in nanoseconds, and the length. It leaves out the
+    /// inode, so that edges with copies of the same files (`rsync -t`, one container image) agree.
     fn entity_tag(&self, coding: Option<Coding>) -> String {
         let (sign, since) = match self.modified.duration_since(UNIX_EPOCH) {
             Ok(since) => ("", since),
@@ -120,8 +121,8 @@ impl Stamp {
         format!("\"{sign}{:x}-{:x}{dash}{coding}\"", since.as_nanos(), self.length)
     }
 
-    /// RFC 9110 §8.8.2.1: "An origin server with a clock MUST NOT generate a Last-Modified date that is later than the
-    /// server's time of message origination (Date)."
+    /// RFC 9110 §8.8.2.1: "An origin server with a clock MUST NOT generate a Last-Modified date that is later
+    /// than the server's time of message origination (Date)."
     fn last_modified(&self, now: SystemTime) -> String {
         httpdate::fmt_http_date(self.modified.min(now).max(UNIX_EPOCH))
     }
@@ -148,7 +149,7 @@ fn headers(stamp: &Stamp, description: &Description, now: SystemTime) -> HeaderM
     headers
 }
 
-/// The content, or `None` if the file was changed meanwhile.
+/// The content, or `None` if the file changed meanwhile.
 fn read_whole(mut file: &File, stamp: &Stamp) -> io::Result<Option<Bytes>> {
     let mut content = Vec::with_capacity(usize::try_from(stamp.length).unwrap_or_default());
     file.by_ref().take(stamp.length).read_to_end(&mut content)?;

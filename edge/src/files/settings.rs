@@ -15,7 +15,7 @@ const BACKUP_ENDINGS: [&[u8]; 4] = [b"~", b".bak", b".orig", b".swp"];
 /// The files of one location. Its directories need not exist when it is made.
 #[derive(Debug)]
 pub(crate) struct FileSettings {
-    /// Tells these settings from all others in the process, in the cache.
+    /// Distinguishes these settings, in the cache, from all others in the process.
     id: u64,
     place: Place,
     index: Vec<String>,
@@ -26,9 +26,10 @@ pub(crate) struct FileSettings {
 /// Where a path leads.
 #[derive(Clone, Debug)]
 pub(crate) enum Place {
-    /// `root`: the whole path is looked for in this directory.
+    /// `root`: the whole path is looked up in this directory.
     Root(PathBuf),
-    /// `alias`: what follows the location's text is looked for in this directory. For an exact match it may be a file.
+    /// `alias`: what follows the location's text is looked up in this directory. For an exact match it may be
+    /// a file.
     Alias { to: PathBuf, literal_length: usize },
 }
 
@@ -37,14 +38,15 @@ impl Place {
         match pattern.literal_length() {
             Some(literal_length) => Ok(Self::Alias { to: to.into(), literal_length }),
             None => {
-                Err("an alias does not go with a regex; use root, or a match such as \"/static/\"".into())
+                Err("`alias` cannot be used with a regex; use `root`, or a match such as \"/static/\"".into())
             }
         }
     }
 }
 
 impl FileSettings {
-    /// `index`: names tried in order for a path that ends with a slash. The mistakes are for whoever wrote the settings.
+    /// `index`: names tried in order for a path that ends with a slash. Errors are texts for the author of
+    /// the settings.
     pub(crate) fn new(
         place: Place,
         index: Vec<String>,
@@ -54,12 +56,12 @@ impl FileSettings {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
         let (Place::Root(directory) | Place::Alias { to: directory, .. }) = &place;
         if directory.as_os_str().is_empty() || directory.as_os_str().as_bytes().contains(&0) {
-            return Err("the directory must be a path".into());
+            return Err("the directory is empty or contains a NUL byte; write a path".into());
         }
         if let Some(name) =
             index.iter().find(|name| !is_served_name(name.as_bytes()) || name.contains(['/', '\0']))
         {
-            return Err(format!("index: `{name}` is not a file name that is served"));
+            return Err(format!("index: `{name}` is not a name that Weir serves; write a plain file name"));
         }
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         Ok(Self { id, place, index, symlinks, precompressed })
@@ -77,7 +79,7 @@ impl FileSettings {
         &self.index
     }
 
-    /// The directory, or file, that no answer may come from outside of; `None`: it may.
+    /// The directory, or file, that no answer may leave; `None`: answers may come from anywhere.
     pub(super) fn boundary(&self) -> Option<&Path> {
         (self.symlinks == Symlinks::Inside).then_some(self.directory())
     }

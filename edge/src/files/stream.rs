@@ -1,4 +1,5 @@
-//! A file, or a part of one, on its way to a client: read in chunks, or sent by the kernel, where waiting for a disk harms nobody.
+//! A file, or a part of one, on its way to a client: read in chunks, or sent by the kernel, on a thread that
+//! may wait for a disk.
 
 use std::fs::File;
 use std::io;
@@ -13,12 +14,12 @@ use rustix::io::Errno;
 use crate::files::on_disk;
 use crate::files::resource::Stamp;
 
-/// One read, and what a slow client keeps in memory.
+/// The size of one read, and of what a slow client keeps in memory.
 const CHUNK: usize = 128 * 1024;
-/// Sent at once, if the socket takes so much: after each piece it is looked whether the file was changed.
+/// The most that is sent at once. After each piece, the file is checked for changes.
 const PIECE: usize = 1024 * 1024;
 
-/// What is still to be sent of an open file. That another file takes its name meanwhile does no harm.
+/// What is still to be sent of an open file. If another file takes its name meanwhile, this does no harm.
 #[derive(Debug)]
 pub(crate) struct FileStream {
     file: Arc<File>,
@@ -33,7 +34,7 @@ impl FileStream {
         Self { file: Arc::new(file), stamp, position: start, end }
     }
 
-    /// Of the file as it is now.
+    /// The file as it is now.
     #[cfg(test)]
     pub(crate) fn of(file: File, start: u64, end: u64) -> io::Result<Self> {
         let stamp = Stamp::of(&file.metadata()?)?;
@@ -45,8 +46,8 @@ impl FileStream {
         self.end.saturating_sub(self.position)
     }
 
-    /// The next chunk, `None` at the end. After an error the rest cannot be had: two versions of the file are never
-    /// mixed, so the reply must break off. May be dropped and called again.
+    /// The next chunk, `None` at the end. After an error the rest cannot be sent: two versions of the file
+    /// are never mixed, so the reply must break off. May be dropped and called again.
     pub(crate) async fn next(&mut self) -> Option<io::Result<Bytes>> {
         let length = usize::try_from(self.remaining()).unwrap_or(CHUNK).min(CHUNK);
         if length == 0 {
@@ -60,8 +61,9 @@ impl FileStream {
         Some(chunk)
     }
 
-    /// Has the kernel send what the socket, which does not wait, takes of the next piece; how much that was. After an error the
-    /// rest cannot be had, but that of `InvalidInput`: the file's bytes must be read. Not to be dropped while it runs.
+    /// Lets the kernel send what the socket accepts of the next piece without waiting, and returns how much
+    /// that was. After an error the rest cannot be sent, except after `InvalidInput`: the file's bytes must
+    /// then be read. Must not be dropped while it runs.
     pub(crate) async fn send_to(&mut self, socket: Arc<OwnedFd>) -> io::Result<u64> {
         let length = usize::try_from(self.remaining()).unwrap_or(PIECE).min(PIECE);
         let (file, stamp, position) = (Arc::clone(&self.file), self.stamp, self.position);
@@ -92,5 +94,5 @@ fn read(file: &File, stamp: Stamp, position: u64, length: usize) -> io::Result<B
 }
 
 fn changed() -> io::Error {
-    io::Error::other("the file was changed while it was sent")
+    io::Error::other("the file changed while it was being sent")
 }

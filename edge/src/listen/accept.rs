@@ -1,4 +1,5 @@
-//! Accepts connections and bounds their number. Each is a task, which first settles what the client speaks: TLS or not, and which HTTP.
+//! Accepts connections and bounds their number. Each is a task, which first finds out what the client speaks:
+//! TLS or not, and which HTTP.
 
 use std::io;
 use std::net::SocketAddr;
@@ -27,7 +28,7 @@ use http1::head::Scheme;
 
 /// How long accepting pauses when the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// The first byte of every TLS connection: a record that is a handshake.
+/// The first byte of every TLS connection: a handshake record.
 const TLS_HANDSHAKE: u8 = 22;
 
 /// What is spoken at an address of `listen`.
@@ -37,16 +38,16 @@ pub(crate) struct Door {
     pub(crate) http2: bool,
 }
 
-/// A connection that was let in, and its place among all.
+/// An accepted connection, and its place among all.
 pub(crate) struct Guest {
     pub(crate) stream: TcpStream,
     pub(crate) peer: SocketAddr,
-    /// Where it was accepted.
+    /// The address that accepted it.
     pub(crate) port: u16,
     pub(crate) place: Place,
 }
 
-/// Counted for as long as it lives.
+/// Counts the connection while it exists.
 pub(crate) struct Place {
     _seat: OwnedSemaphorePermit,
     _active: Active,
@@ -86,7 +87,7 @@ pub(crate) async fn accept(
     }
 }
 
-/// Serves a connection in a task of its own, on the runtime that this is called in. `held` lives as long as the connection.
+/// Serves a connection in a task of its own, on the current runtime. `held` lives as long as the connection.
 pub(crate) fn begin(edge: &Arc<Edge>, door: &Door, guest: Guest, held: impl Send + 'static) {
     let Guest { stream, peer, port, place } = guest;
     let via = Via { peer, port, scheme: Scheme::Http, http2: false };
@@ -102,7 +103,7 @@ pub(crate) fn begin(edge: &Arc<Edge>, door: &Door, guest: Guest, held: impl Send
     }
 }
 
-/// A task that holds no more than HTTP/1 needs: most connections are idle most of the time.
+/// The task holds no more than HTTP/1 needs, because most connections are idle most of the time.
 fn speak_http1(edge: Arc<Edge>, stream: Stream, begun: BytesMut, via: Via, held: impl Send + 'static) {
     let shutdown = edge.shutdown.clone();
     let mut connection = Connection::new(stream, via, begun, edge);
@@ -112,7 +113,7 @@ fn speak_http1(edge: Arc<Edge>, stream: Stream, begun: BytesMut, via: Via, held:
     });
 }
 
-/// Settles what is spoken, and sees to it that it is.
+/// Finds out what the client speaks, and serves it.
 async fn settle(
     edge: Arc<Edge>,
     tls: Option<Acceptor>,
@@ -148,7 +149,7 @@ async fn settle(
     }
 }
 
-/// Reads until it is sure whether these are the bytes by which HTTP/2 begins.
+/// Reads until it is certain whether the bytes are the preface of HTTP/2.
 async fn begins_http2(stream: &mut Stream, begun: &mut BytesMut) -> io::Result<bool> {
     loop {
         if stream.read_buf(begun).await? == 0 {
@@ -164,7 +165,7 @@ async fn begins_http2(stream: &mut Stream, begun: &mut BytesMut) -> io::Result<b
     }
 }
 
-/// The handshake. `None`: it failed, and the connection is done with.
+/// The handshake. `None`: it failed, and the connection has ended.
 async fn secure(edge: &Edge, tls: Acceptor, mut stream: TcpStream, peer: SocketAddr) -> Option<Stream> {
     let patience = edge.settings.timeouts.handshake.0;
     let shaking = async {
@@ -181,7 +182,7 @@ async fn secure(edge: &Edge, tls: Acceptor, mut stream: TcpStream, peer: SocketA
     let failed = match timeout(patience, shaking).await {
         Ok(Some(Ok(stream))) => return Some(Stream::Tls(Box::new(stream))),
         Ok(Some(Err(error))) => error,
-        // Connected and left without a word, as health checks do.
+        // The client connected and left without sending anything, as health checks do.
         Ok(None) => return None,
         Err(_) => "not finished in time".to_owned(),
     };
@@ -190,7 +191,7 @@ async fn secure(edge: &Edge, tls: Acceptor, mut stream: TcpStream, peer: SocketA
     None
 }
 
-/// Who speaks HTTP where TLS is spoken is told so, as nginx does.
+/// Answers plain HTTP sent to a TLS port with 400, as nginx does.
 async fn answer_plain(edge: &Edge, stream: &mut TcpStream, first: u8) {
     if !first.is_ascii_uppercase() {
         return;

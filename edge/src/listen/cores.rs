@@ -1,5 +1,6 @@
-//! One thread with a runtime of its own per core: each accepts at sockets of its own, and what it accepts it serves to the end. So a
-//! hit wakes no other thread. Cores that have more connections than others hand new ones on, for the system spreads them by chance.
+//! One thread with a runtime of its own per core. Each accepts on its own sockets and serves what it accepts
+//! to the end, so a hit wakes no other thread. The system distributes connections by chance, so a core that
+//! has more of them than others hands new ones on.
 
 use std::io;
 use std::net;
@@ -15,12 +16,13 @@ use crate::listen::accept;
 use crate::listen::accept::{Door, Guest, Place};
 use crate::metrics::threads;
 
-/// Connections that wait to be taken over by another core; more are served where they were accepted.
+/// The most connections that may wait for another core to take them over; more are served where they were
+/// accepted.
 const HANDED: usize = 256;
-/// A core with so many connections more than another, and an eighth more, hands new ones on.
+/// A core hands new connections on if it has this many more than another, plus an eighth.
 const SLACK: usize = 4;
 
-/// What all cores know of each.
+/// What all cores know about each.
 struct Core {
     connections: AtomicUsize,
     handed: mpsc::Sender<Handed>,
@@ -35,7 +37,7 @@ struct Handed {
     door: usize,
 }
 
-/// One more on a core for as long as it lives.
+/// Counts a connection of a core while it exists.
 struct Here(Arc<[Core]>, usize);
 
 impl Here {
@@ -55,13 +57,13 @@ impl Drop for Here {
     }
 }
 
-/// How many there are.
+/// The number of cores.
 pub(crate) fn number() -> usize {
     threads::parts()
 }
 
-/// Starts the threads. `listeners`: for each core one socket per door. The threads serve until all connections are done with, or
-/// the process ends.
+/// Starts the threads. `listeners` has, for each core, one socket per door. The threads serve until all
+/// connections have ended, or the process ends.
 pub(crate) fn start(
     edge: &Arc<Edge>,
     doors: Vec<Door>,
@@ -116,7 +118,7 @@ impl Worker {
             while let Some(Handed { stream, peer, port, place, door }) = handed.recv().await {
                 match TcpStream::from_std(stream) {
                     Ok(stream) => self.begin(door, Guest { stream, peer, port, place }),
-                    Err(error) => tracing::warn!(%error, "connection not taken over"),
+                    Err(error) => tracing::warn!(%error, "cannot take over a connection from another core"),
                 }
             }
         };
@@ -124,7 +126,7 @@ impl Worker {
             _ = futures_util::future::join_all(accepting) => {}
             () = taking_over => {}
         }
-        // What was begun here needs this runtime to its end.
+        // Tasks that were started here need this runtime to their end.
         self.edge.shutdown.finished().await;
     }
 
@@ -135,7 +137,7 @@ impl Worker {
         let Guest { stream, peer, port, place } = guest;
         match stream.into_std() {
             Ok(stream) => permit.send(Handed { stream, peer, port, place, door }),
-            Err(error) => tracing::warn!(%error, "connection not handed on"),
+            Err(error) => tracing::warn!(%error, "cannot hand a connection to another core"),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::tls::Unavailable;
 
 /// The sockets an edge serves on; whoever starts it binds them.
 pub struct Listeners {
-    /// For each address of `listen` one socket, or one for each core.
+    /// One socket for each address of `listen`, or one for each core.
     pub(crate) http: Vec<Vec<std::net::TcpListener>>,
     pub(crate) admin: Option<TcpListener>,
 }
@@ -36,10 +36,10 @@ impl Listeners {
     }
 }
 
-/// As many sockets at one address.
+/// Binds `count` sockets at one address.
 fn bind(address: &str, sockets: usize) -> Result<Vec<std::net::TcpListener>, ListenError> {
     const SETTING: &str = "edge.listen";
-    // Alone at first: a second process at the same address would otherwise go unnoticed.
+    // The first is bound without sharing: a second process at the same address would otherwise go unnoticed.
     let first = listen::tcp(address, SETTING, listen::BACKLOG, false)?;
     if sockets == 1 {
         return Ok(vec![first]);

@@ -22,8 +22,9 @@ const HTTP_1_1: &[u8] = b"http/1.1";
 #[derive(Clone)]
 pub(crate) struct Acceptor(TlsAcceptor);
 
-/// The keys by which sessions are resumed: replaced every six hours, the one before still taken. Shared by all listeners, so that a
-/// reload ends no session. A ticket counts only for the name it was given for (rustls compares).
+/// The keys that resume sessions. They are replaced every six hours, and the previous ones remain valid. All
+/// listeners share them, so that a reload ends no session. A ticket is valid only for the name that it was
+/// given for (rustls compares).
 pub(crate) struct Tickets(Arc<dyn rustls::server::ProducesTickets>);
 
 impl Tickets {
@@ -33,7 +34,8 @@ impl Tickets {
 }
 
 impl Acceptor {
-    /// `address`: of the listener as in the settings, by which it finds its certificate in `sites`, also in those of a reload.
+    /// `address` is the listener's address as in the settings, which finds its certificate in `sites`, also
+    /// after a reload.
     pub(crate) fn new(
         address: &str,
         own: Certificate,
@@ -48,7 +50,7 @@ impl Acceptor {
             .with_cert_resolver(Arc::new(Resolver { address: address.into(), own, sites }));
         config.alpn_protocols = if http2 { vec![H2.into(), HTTP_1_1.into()] } else { vec![HTTP_1_1.into()] };
         config.ticketer = tickets.0.clone();
-        // RFC 8446 section 8: early data can be replayed. It is not taken.
+        // RFC 8446 section 8: early data can be replayed. Weir does not accept it.
         config.max_early_data_size = 0;
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
@@ -61,7 +63,7 @@ impl Acceptor {
 /// Shows the certificate of the site that the client names, or the listener's.
 struct Resolver {
     address: Box<str>,
-    /// For as long as no reload brings another.
+    /// The acceptor for as long as no reload brings another.
     own: Certificate,
     sites: Arc<ArcSwap<Sites>>,
 }

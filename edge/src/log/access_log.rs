@@ -1,5 +1,5 @@
-//! The access log: one line per request, made where the request ends, written by a thread of its own. A request never waits for it:
-//! what cannot be kept is dropped and counted.
+//! The access log: one line per request, made where the request ends, written by a thread of its own. A
+//! request never waits for it: lines that do not fit are dropped and counted.
 
 mod combined;
 mod json;
@@ -19,7 +19,8 @@ use crate::metrics::CacheResult;
 use shards::Shards;
 use writer::{Output, Writer};
 
-/// Longest part of a field that is logged, in bytes before escaping: what nginx takes of one header line by default.
+/// The longest part of a field that is logged, in bytes before escaping: nginx's default limit for one header
+/// line.
 const MAX_FIELD: usize = 8 * 1024;
 
 /// Where lines go.
@@ -32,7 +33,7 @@ pub(crate) enum Destination {
 }
 
 impl From<&str> for Destination {
-    /// As in settings: "off", "stdout", "stderr", or a path.
+    /// The destination as in the settings: "off", "stdout", "stderr", or a path.
     fn from(name: &str) -> Self {
         match name {
             "off" => Self::Off,
@@ -58,8 +59,8 @@ pub(crate) struct Record<'a> {
     /// When the answer ended.
     pub time: SystemTime,
     pub client: IpAddr,
-    /// Method, target and protocol are empty where the head was too broken to tell them apart; what there was of a
-    /// request line is then the target.
+    /// Method, target and protocol. If the head was too broken to separate them, method and protocol are
+    /// empty, and the target holds what there was of the request line.
     pub method: &'a str,
     pub target: &'a [u8],
     /// "HTTP/1.1", "HTTP/2.0".
@@ -68,7 +69,7 @@ pub(crate) struct Record<'a> {
     /// Body bytes sent.
     pub bytes: u64,
     pub duration: Duration,
-    /// How long the application took; none if it was not asked.
+    /// How long the application took; `None` if it was not asked.
     pub upstream: Option<Duration>,
     pub cache: Option<CacheResult>,
     pub host: &'a str,
@@ -88,7 +89,7 @@ pub(crate) enum OpenError {
     Thread(io::Error),
 }
 
-/// An open access log. Dropped, it writes what it still holds, for two seconds at most.
+/// An open access log. When dropped, it writes what it still holds, for at most two seconds.
 #[derive(Debug)]
 pub(crate) struct AccessLog(Option<Open>);
 
@@ -100,7 +101,7 @@ struct Open {
 }
 
 impl AccessLog {
-    /// Opens the destination, creating a file that is not there, and starts the writer.
+    /// Opens the destination, creates a missing file, and starts the writer.
     pub(crate) fn open(destination: &Destination, format: Format) -> Result<Self, OpenError> {
         let output = match destination {
             Destination::Off => return Ok(Self(None)),
@@ -123,7 +124,8 @@ impl AccessLog {
         self.0.is_none()
     }
 
-    /// Keeps one line for the writer. Does no I/O and waits for nothing but a lock held for a buffer's swap.
+    /// Hands one line to the writer. Does no I/O and waits for nothing except a lock held for a buffer's
+    /// swap.
     pub(crate) fn log(&self, record: &Record<'_>) {
         let Some(open) = &self.0 else { return };
         let write_now = open.shards.append(|buffer, stamps| match open.format {
@@ -135,20 +137,21 @@ impl AccessLog {
         }
     }
 
-    /// Opens the file anew, for log rotation. Lines so far go to the old one. If it cannot be opened the old one stays.
+    /// Reopens the file, for log rotation. Earlier lines go to the old file. If it cannot be opened, the old
+    /// one stays in use.
     pub(crate) fn reopen(&self) {
         if let Some(open) = &self.0 {
             open.writer.reopen();
         }
     }
 
-    /// Lines lost so far: no room was left, or they could not be written.
+    /// Lines lost since the start: there was no room, or they could not be written.
     pub(crate) fn dropped(&self) -> u64 {
         self.0.as_ref().map_or(0, |open| open.shards.dropped())
     }
 }
 
-/// A handle of our own, so that a blocked write holds no lock that `println!` or a panic message needs.
+/// A separate handle, so that a blocked write holds no lock that `println!` or a panic message needs.
 fn standard(name: &'static str, stream: &impl AsFd) -> Result<Output, OpenError> {
     let handle =
         stream.as_fd().try_clone_to_owned().map_err(|source| OpenError::Standard { name, source })?;

@@ -1,4 +1,4 @@
-//! What is written down of a request once it is answered: one access log line, one set of counters.
+//! What the access log and metrics need once the response is sent: one line, one set of counters.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Instant, SystemTime};
@@ -16,7 +16,7 @@ use crate::request::{Request, Via};
 use crate::route::Location;
 use http1::head::{Head, Known, Refusal};
 
-/// What the log wants to know of a request, kept while the handler has the request itself.
+/// What the log needs to know about a request, saved while the handler owns the request itself.
 pub(crate) struct Line {
     client: IpAddr,
     method: Method,
@@ -45,7 +45,7 @@ impl Line {
     }
 }
 
-/// What the log needs to know of a request that memory answers.
+/// What the log needs to know about a request that memory answers.
 pub(crate) struct HitRecord<'a> {
     pub(crate) location: &'a Location,
     pub(crate) result: CacheResult,
@@ -53,7 +53,7 @@ pub(crate) struct HitRecord<'a> {
 }
 
 impl Log {
-    /// A request that memory answered; `sent`: bytes of the body.
+    /// Records a request that memory answered. `sent` counts bytes of the body.
     pub(crate) fn hit(&self, hit: &HitRecord<'_>, head: &Head<'_>, via: &Via, status: StatusCode, sent: u64) {
         let (location, status) = (hit.location, status.as_u16());
         let duration = hit.started.elapsed();
@@ -80,7 +80,7 @@ impl Log {
         });
     }
 
-    /// A request that was answered, whole or not.
+    /// Records an answered request, complete or not.
     pub(crate) fn request(&self, line: &Line, sent: Sent, reply: &Reply) {
         let took = line.started.elapsed();
         let note = &reply.note;
@@ -112,7 +112,7 @@ impl Log {
         });
     }
 
-    /// A head that was refused: nobody knows what the request was.
+    /// Records a head that was refused: nobody knows what the request was.
     pub(crate) fn refusal(&self, peer: SocketAddr, refusal: Refusal, sent: Sent, reply: &Reply) {
         self.metrics.head_refused(refusal.reason());
         tracing::debug!(client = %peer.ip(), reason = refusal.reason(), "request refused");

@@ -1,4 +1,4 @@
-//! The edge's span in a trace: made for sampled requests only, so that the rest costs nothing.
+//! The edge's span in a trace. Only sampled requests have one, so that the others cost nothing.
 
 use process::telemetry;
 use process::trace::TraceContext;
@@ -28,13 +28,14 @@ pub(crate) fn of_request(request: &Request) -> Span {
     span
 }
 
-/// Writes down what came of it.
+/// Records the result in the span.
 pub(crate) fn answered(span: &Span, reply: &Reply) {
     span.record("http.response.status_code", reply.status.as_u16());
     span.record("weir.cache", reply.note.cache.word());
 }
 
-/// The traceparent for the services behind: below our span if there is one, as it came or was begun here if not.
+/// The traceparent for the services behind: below our span if there is one, else as it arrived or was started
+/// here.
 pub(crate) fn to_hand_on(span: &Span, trace: &TraceContext) -> String {
     telemetry::context_of(span).unwrap_or(*trace).to_header()
 }

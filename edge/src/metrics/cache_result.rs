@@ -5,19 +5,19 @@
 pub enum CacheResult {
     /// A fresh stored page.
     Hit,
-    /// A stored page past its lifetime: it is being refreshed, or the application failed.
+    /// A stored page past its lifetime: a refresh is running, or the application failed.
     Stale,
-    /// A stored page of which the application said that it still holds.
+    /// A stored page that the application has confirmed.
     Revalidated,
-    /// The application made the page for this request.
+    /// The application generated the page for this request.
     Miss,
-    /// The application made the page for another request that came a little earlier.
+    /// The application generated the page for another request that came a little earlier.
     Collapsed,
-    /// The location is cached, this request or its page cannot be shared.
+    /// The location is cached, but this request or its page cannot be shared.
     Pass,
     /// The location is not cached.
     Bypass,
-    /// A file from disk, or that there is none.
+    /// A file from disk, or the answer that there is none.
     File,
     /// The edge's own answer: a redirect, a limit.
     Own,

@@ -20,7 +20,7 @@ const BOUNDS_US: [u64; 18] = [
 #[repr(C)]
 pub(super) struct Histogram {
     sum_ns: AtomicU64,
-    /// Not cumulative; the last one is what is above all bounds.
+    /// Counts of each bucket alone, not cumulative. The last one counts everything above all bounds.
     buckets: [AtomicU64; BOUNDS_US.len() + 1],
 }
 
@@ -53,7 +53,7 @@ impl EncodeMetric for Histogram {
         let bounds = BOUNDS_US.iter().map(|us| *us as f64 / 1e6).chain([f64::INFINITY]);
         let buckets: Vec<(f64, u64)> =
             bounds.zip(self.buckets.iter().map(|count| count.load(Relaxed))).collect();
-        // Of the same reading as the buckets, so that the count is always that of the last bucket.
+        // The sum of the same reading as the buckets, so that the count always equals the last bucket.
         let count = buckets.iter().map(|(_, count)| count).sum();
         encoder.encode_histogram::<NoLabelSet>(self.sum().as_secs_f64(), count, &buckets, None)
     }

@@ -1,4 +1,4 @@
-//! What is counted per site and location: counters laid out flat, so that a request adds and never searches.
+//! The counters of each site and location, laid out flat, so that a request adds and never searches.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,12 +18,12 @@ use crate::metrics::{CacheResult, Histogram, threads};
 const RESULTS: usize = CacheResult::ALL.len();
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// The counters of one location. Held by the routing table, found with the location.
+/// The counters of one location. The routing table holds them, so that they are found with the location.
 #[derive(Debug)]
 pub struct LocationMetrics {
     site: Box<str>,
     location: Box<str>,
-    /// Each thread adds to its own, and they are summed up when somebody asks.
+    /// Each thread adds to its own counters. Reading sums them up.
     parts: Box<[Part]>,
 }
 
@@ -31,11 +31,11 @@ pub struct LocationMetrics {
 #[derive(Debug)]
 struct Part {
     results: [ResultMetrics; RESULTS],
-    /// In the order of `Reason::ALL`.
+    /// Counts in the order of `Reason::ALL`.
     reasons: [AtomicU64; Reason::ALL.len()],
 }
 
-/// Laid out so that a request touches two cache lines.
+/// The counters of one thread, laid out so that a request touches two cache lines.
 #[derive(Debug, Default)]
 #[repr(C, align(64))]
 struct ResultMetrics {
@@ -68,8 +68,8 @@ impl LocationMetrics {
         total
     }
 
-    /// Counts one answered request: four relaxed additions. `sent` is body bytes, `took` from the request's head to the
-    /// last byte of the answer.
+    /// Counts one answered request: four relaxed additions. `sent` is body bytes, `took` from the request's
+    /// head to the last byte of the answer.
     pub fn record(&self, cache: CacheResult, status: u16, sent: u64, took: Duration) {
         let result = &self.part().results[cache as usize];
         result.by_class[class(status)].fetch_add(1, Relaxed);
@@ -77,7 +77,7 @@ impl LocationMetrics {
         result.duration.observe(took);
     }
 
-    /// Counts why a request was not answered from the cache, or its reply not stored.
+    /// Counts why a request was not answered from the cache, or its reply was not stored.
     pub fn decided(&self, reason: Reason) {
         self.part().reasons[reason as usize].fetch_add(1, Relaxed);
     }
@@ -126,29 +126,31 @@ impl ResultMetrics {
     }
 }
 
-/// To each sum the number in its place.
+/// Adds each number to the sum in the same place.
 pub(super) fn add_each(sums: &[AtomicU64], numbers: &[AtomicU64]) {
     for (sum, number) in sums.iter().zip(numbers) {
         sum.fetch_add(number.load(Relaxed), Relaxed);
     }
 }
 
-/// Index in `CLASSES`.
+/// The index in `CLASSES`.
 fn class(status: u16) -> usize {
-    // RFC 9110 section 15: "Values outside the range 100..599 are invalid. [...] A client that receives a response with an
-    // invalid status code SHOULD process the response as if it had a 5xx (Server Error) status code."
+    // RFC 9110 section 15: "Values outside the range 100..599 are invalid. [...] A client that receives a
+    // response with an invalid status code SHOULD process the response as if it had a 5xx (Server Error)
+    // status code."
     match status {
         100..=599 => usize::from(status / 100 - 1),
         _ => 4,
     }
 }
 
-/// Every location there is; as many as the settings name.
+/// All locations: as many as the settings name.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Locations(Arc<Mutex<Vec<Arc<LocationMetrics>>>>);
 
 impl Locations {
-    /// The location of this name, new if there is none: names that come twice share, as their series would clash.
+    /// The location of this name, new if there is none. Names that occur twice share counters, because their
+    /// series would clash.
     pub(super) fn get(&self, site: &str, location: &str) -> Arc<LocationMetrics> {
         let mut all = self.0.lock();
         if let Some(known) = all.iter().find(|known| known.site() == site && known.location() == location) {
@@ -170,7 +172,7 @@ impl Collector for Locations {
         if all.is_empty() {
             return Ok(());
         }
-        let help = "Requests answered, by how and with which class of status.";
+        let help = "Requests answered, by cache result and class of status.";
         encode_requests(&all, encoder.encode_descriptor("requests", help, None, MetricType::Counter)?)?;
         let help = "Time from the request's head to the last byte of the answer.";
         let seconds = Some(&Unit::Seconds);
@@ -186,7 +188,8 @@ impl Collector for Locations {
     }
 }
 
-/// Only what has happened: 45 series a location, most of them never used, would drown the few that are.
+/// Shows only what has happened: 45 series for each location, most of them never used, would hide the few
+/// that are.
 fn encode_requests(all: &[Arc<LocationMetrics>], mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
     for location in all {
         for (result, cache) in location.total().results.iter().zip(CacheResult::ALL) {

@@ -1,4 +1,5 @@
-//! Figures that other parts of the edge keep themselves: read when somebody looks, not written as they change.
+//! Figures that other parts of the edge keep themselves. They are read when somebody scrapes, not written as
+//! they change.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,15 +16,15 @@ use prometheus_client::registry::Unit;
 pub struct Sampled {
     /// Pages in L1 now.
     pub l1_entries: u64,
-    /// Memory they take.
+    /// The memory that they use.
     pub l1_bytes: u64,
     /// Requests answered from L1 since the start.
     pub l1_hits: u64,
-    /// Pages that had to make room for others since the start.
+    /// Pages evicted since the start.
     pub l1_evictions: u64,
     /// Pages being fetched now.
     pub fills: u64,
-    /// wsgi-adapters that are known now, and those of them that answer.
+    /// The wsgi-adapters that are known now, and the number of them that answer.
     pub adapters: (usize, usize),
     /// Lines that the access log could not keep or write since the start.
     pub access_log_dropped: u64,
@@ -54,13 +55,18 @@ impl Collector for Sampler {
         let sampled = self.sample();
         let gauges = [
             ("l1_entries", None, "Pages in the edge's own memory.", sampled.l1_entries),
-            ("l1", Some(&Unit::Bytes), "Memory that the pages in it take.", sampled.l1_bytes),
+            (
+                "l1",
+                Some(&Unit::Bytes),
+                "Memory used by the pages in the edge's own memory.",
+                sampled.l1_bytes,
+            ),
             ("fills_active", None, "Pages being fetched now.", sampled.fills),
         ];
         let (known, alive) = sampled.adapters;
         let gauges = gauges.into_iter().chain([
-            ("wsgi_adapters", None, "wsgi-adapters that are known.", known as u64),
-            ("wsgi_adapters_alive", None, "Those of them that answer.", alive as u64),
+            ("wsgi_adapters", None, "wsgi-adapters that this edge knows.", known as u64),
+            ("wsgi_adapters_alive", None, "wsgi-adapters that answer.", alive as u64),
         ]);
         for (name, unit, help, value) in gauges {
             ConstGauge::new(value).encode(encoder.encode_descriptor(
@@ -72,7 +78,7 @@ impl Collector for Sampler {
         }
         let counters = [
             ("l1_hits", "Requests answered from the edge's own memory.", sampled.l1_hits),
-            ("l1_evictions", "Pages that had to make room for others.", sampled.l1_evictions),
+            ("l1_evictions", "Pages evicted from the edge's own memory.", sampled.l1_evictions),
             ("access_log_dropped_lines", "Access log lines not written.", sampled.access_log_dropped),
         ];
         for (name, help, value) in counters {

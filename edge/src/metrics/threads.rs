@@ -1,15 +1,16 @@
-//! Threads by number, so that each has its own part of what all would contend for.
+//! Numbers of threads, so that each thread uses its own part of something shared.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
-/// As many parts as there are processors.
+/// The number of parts: one for each processor.
 pub(crate) fn parts() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// The number of this thread. Threads count themselves when they first ask, so that the workers of one runtime spread evenly.
+/// The number of this thread. Threads get a number when they first ask, so that the workers of one runtime
+/// spread evenly.
 pub(crate) fn number() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local!(static NUMBER: Cell<Option<usize>> = const { Cell::new(None) });

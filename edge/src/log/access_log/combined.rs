@@ -1,5 +1,6 @@
-//! nginx's `combined`: `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer"
-//! "$http_user_agent"`, with nginx's escapes. The user is always "-": Weir checks no passwords.
+//! nginx's `combined`: `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent
+//! "$http_referer" "$http_user_agent"`, with nginx's escapes. The user is always "-": Weir checks no
+//! passwords.
 
 use std::io::Write;
 use std::net::IpAddr;
@@ -39,7 +40,7 @@ fn client(line: &mut Vec<u8>, address: IpAddr) {
     }
 }
 
-/// The request line, of the parts there are.
+/// The request line, made from the parts that are known.
 fn request(line: &mut Vec<u8>, record: &Record<'_>) {
     let start = line.len();
     for part in [record.method.as_bytes(), record.target, record.protocol.as_bytes()] {
@@ -60,10 +61,10 @@ fn header(line: &mut Vec<u8>, value: Option<&[u8]>) {
     }
 }
 
-/// Byte for byte, `\xHH` for what could end the field or the line.
+/// Escapes byte for byte: `\xHH` for what could end the field or the line.
 fn escape(line: &mut Vec<u8>, field: &[u8]) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    // Looks at all bytes whatever it finds, which the compiler turns into a few wide instructions.
+    // Looks at all bytes in any case, which the compiler turns into a few wide instructions.
     if !field.iter().fold(false, |found, byte| found | must_escape(*byte)) {
         line.extend_from_slice(field);
         return;
@@ -77,7 +78,7 @@ fn escape(line: &mut Vec<u8>, field: &[u8]) {
     }
 }
 
-/// For numbers alone `write!` would take as long as the whole line does now.
+/// `write!` alone would take as long for numbers as the whole line does now.
 fn decimal(line: &mut Vec<u8>, mut number: u64) {
     let mut digits = [0; 20];
     let mut start = digits.len();
@@ -92,7 +93,7 @@ fn decimal(line: &mut Vec<u8>, mut number: u64) {
     line.extend_from_slice(&digits[start..]);
 }
 
-/// As nginx's `ngx_http_log_escape`: controls, quote, backslash, DEL and all above.
+/// Escapes as nginx's `ngx_http_log_escape` does: controls, quote, backslash, DEL and everything above.
 fn must_escape(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\' || byte >= 0x7f
 }

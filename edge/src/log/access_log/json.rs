@@ -1,4 +1,5 @@
-//! The JSON format: one object per line. Times are seconds; what there is not is null; a byte that is no UTF-8 is U+FFFD.
+//! The JSON format: one object per line. Times are seconds, missing values are null, and a byte that is not
+//! UTF-8 is U+FFFD.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -49,7 +50,7 @@ pub(super) fn format(buffer: &mut Vec<u8>, stamps: &mut Stamps, record: &Record<
         trace_id: record.trace_id,
     };
     let start = buffer.len();
-    // Texts and numbers into a Vec: there is nothing that could fail.
+    // Writes texts and numbers into a Vec: nothing can fail.
     match serde_json::to_writer(&mut *buffer, &line) {
         Ok(()) => buffer.push(b'\n'),
         Err(_) => buffer.truncate(start),
@@ -62,11 +63,11 @@ fn as_text<S: Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S:
 
 fn text(field: &[u8]) -> Cow<'_, str> {
     let field = cut(field);
-    // Several times as fast as the lossy way alone, for what is nearly always ASCII.
+    // Several times as fast as the lossy conversion alone, since nearly all text is ASCII.
     str::from_utf8(field).map_or_else(|_| String::from_utf8_lossy(field), Cow::Borrowed)
 }
 
-/// To the microsecond.
+/// Rounds to the microsecond.
 fn seconds(time: Duration) -> f64 {
     time.as_micros() as f64 / 1e6
 }

@@ -1,4 +1,4 @@
-//! Lines not yet written: a bounded buffer per thread, whose lock is free but for the moment in which the writer swaps it.
+//! Lines not yet written: a bounded buffer per thread. Its lock is free except while the writer swaps it.
 
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -12,7 +12,7 @@ use crate::metrics::threads;
 const MAX_SHARD: usize = 4 * 1024 * 1024;
 /// A shard that grows past this is written at once.
 const WRITE_AT: usize = 256 * 1024;
-/// What a buffer keeps of its memory after a time in which the writer was behind.
+/// The memory that a buffer keeps after a time in which the writer was behind.
 const KEPT: usize = 2 * WRITE_AT;
 
 #[derive(Debug)]
@@ -30,13 +30,14 @@ struct Shard {
 }
 
 impl Shards {
-    /// As many as there are processors.
+    /// As many shards as there are processors.
     pub(super) fn new() -> Self {
         let shard = || Mutex::new(Shard { lines: Vec::new(), stamps: Stamps::new() });
         Self { all: (0..threads::parts()).map(|_| shard()).collect(), dropped: AtomicU64::new(0) }
     }
 
-    /// Lets `format` add a line to this thread's shard, or counts it as dropped. True: there is enough to be written at once.
+    /// Lets `format` add a line to this thread's shard, or counts it as dropped. Returns true if there is
+    /// enough to write at once.
     pub(super) fn append(&self, format: impl FnOnce(&mut Vec<u8>, &mut Stamps)) -> bool {
         let Some(shard) = self.all.get(threads::number() % self.all.len()) else { return false };
         let mut shard = shard.lock();
@@ -50,7 +51,7 @@ impl Shards {
         before < WRITE_AT && lines.len() >= WRITE_AT
     }
 
-    /// Hands each shard's lines to `write`, with no lock held. `spare` is empty, and is again after it.
+    /// Hands each shard's lines to `write`, with no lock held. `spare` is empty before and after.
     pub(super) fn take_each(&self, spare: &mut Vec<u8>, mut write: impl FnMut(&[u8])) {
         for shard in &self.all {
             mem::swap(&mut shard.lock().lines, spare);

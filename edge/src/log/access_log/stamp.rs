@@ -1,4 +1,4 @@
-//! The time as the formats print it, made anew only when the second changes.
+//! The time as the formats print it, formatted again only when the second changes.
 
 use std::fmt::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -50,7 +50,7 @@ impl Stamps {
     }
 }
 
-/// A clock set before 1970 or after 9999 is a broken one: its ends stand for what is beyond.
+/// A clock before 1970 or after 9999 is broken: the nearest end of the range is used.
 fn since_epoch(time: SystemTime) -> Duration {
     let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     if since_epoch.as_secs() > LAST_SECOND { Duration::from_secs(LAST_SECOND) } else { since_epoch }

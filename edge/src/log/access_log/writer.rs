@@ -1,4 +1,4 @@
-//! The one thread that writes. It alone may block: a full pipe or a dead disk stops it and nothing else.
+//! The one thread that writes. Only it may block: a full pipe or a dead disk stops it and nothing else.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -10,16 +10,16 @@ use std::time::{Duration, Instant};
 
 use crate::log::access_log::shards::Shards;
 
-/// Longest time a line waits for the writer.
+/// The longest time that a line waits for the writer.
 const EVERY: Duration = Duration::from_millis(100);
-/// Longest time a closing log writes what is left.
+/// The longest time that a closing log writes its remaining lines.
 const CLOSING: Duration = Duration::from_secs(2);
-/// Pause before a non-blocking output that is full is tried again, and between looks at a closing writer.
+/// The pause before retrying a full non-blocking output, and between checks of a closing writer.
 const PAUSE: Duration = Duration::from_millis(5);
-/// A lasting error is reported this often.
+/// How often a lasting error is reported.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 
-/// Handle to the thread. Dropped, it ends it.
+/// A handle to the thread. When dropped, it ends the thread.
 #[derive(Debug)]
 pub(super) struct Writer {
     thread: JoinHandle<()>,
@@ -39,7 +39,8 @@ impl Writer {
         let thread = thread::Builder::new().name("access-log".into()).spawn(move || {
             let mut spare = Vec::new();
             loop {
-                // Read before the lines are taken: what was logged before an order goes to the old file, or out at all.
+                // Read before the lines are taken: what was logged before an order goes to the old file, or
+                // is written at all.
                 let close = taken.close.load(Ordering::Acquire);
                 let reopen = taken.reopen.swap(false, Ordering::AcqRel);
                 shards.take_each(&mut spare, |lines| {
@@ -80,11 +81,11 @@ impl Drop for Writer {
     }
 }
 
-/// What is written to.
+/// The open output.
 #[derive(Debug)]
 pub(super) struct Output {
     file: File,
-    /// Where to open it again; none for a stream.
+    /// The path to reopen; `None` for a stream.
     path: Option<PathBuf>,
     /// The last write ended inside a line.
     torn: bool,
@@ -100,9 +101,9 @@ impl Output {
         Self { file, path: None, torn: false, complained: None }
     }
 
-    /// Writes whole lines. Returns how many of them were lost.
+    /// Writes whole lines and returns how many of them were lost.
     fn write(&mut self, lines: &[u8]) -> u64 {
-        // After a torn line a new one begins, so that a reader loses that one only.
+        // After a torn line a new line begins, so that a reader loses only the torn one.
         if self.torn && self.write_all(b"\n") == 0 {
             return count(lines);
         }
@@ -136,7 +137,7 @@ impl Output {
                 self.file = file;
                 self.torn = false;
             }
-            Err(error) => self.complain("access log not reopened, the old file stays in use", &error),
+            Err(error) => self.complain("cannot reopen the access log; the old file stays in use", &error),
         }
     }
 
