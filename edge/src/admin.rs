@@ -1,4 +1,5 @@
-//! What the edge shows on its admin listener besides health and metrics: the status, the live page, purges, and why a URL is cached or not.
+//! What the edge shows on its admin listener besides health and metrics: the status, the live page, purges,
+//! and why a URL is cached or not.
 
 mod purge;
 mod status;
@@ -17,18 +18,19 @@ use crate::Edge;
 use crate::explain::{Question, explain};
 use status::Status;
 
-/// Longest time the listener outlives the start of a drain. The process is expected to end itself sooner.
+/// The longest time that the listener outlives the start of a drain. The process should end earlier by
+/// itself.
 const MAX_DRAIN: Duration = Duration::from_secs(3600);
 
 const PAGE: &str = include_str!("admin/live.html");
-/// The page's own script and style, and calls to this listener. Nothing from elsewhere, in no frame.
+/// Allows the page's own script and style, and calls to this listener. Nothing from elsewhere, and no frames.
 const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; \
      img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 
-/// Serves until a drain has ended, for an edge whose listeners are open. Not itself part of the work a drain waits for, so don't
-/// run it by `Shutdown::spawn`.
+/// Serves until a drain has ended, for an edge whose listeners are open. A drain does not wait for it, so do
+/// not run it with `Shutdown::spawn`.
 pub(crate) async fn serve<R: Routes>(
     listener: TcpListener,
     edge: Arc<Edge>,
@@ -63,7 +65,7 @@ impl Routes for EdgeRoutes {
         Some(answer::to_read(request.method(), answer))
     }
 
-    /// A question is asked with a body, and changes nothing.
+    /// A question has a body, and changes nothing.
     fn changes(&self, request: &Request<Bytes>) -> bool {
         ![Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method())
             && request.uri().path() != "/api/v1/explain"
@@ -78,14 +80,14 @@ impl EdgeRoutes {
         };
         match serde_json::to_vec(&explain(&self.edge, &question).await) {
             Ok(explanation) => answer::of_type(StatusCode::OK, "application/json", explanation),
-            Err(_) => answer::text(StatusCode::INTERNAL_SERVER_ERROR, "the explanation cannot be printed\n"),
+            Err(_) => answer::text(StatusCode::INTERNAL_SERVER_ERROR, "cannot serialise the explanation\n"),
         }
     }
 
     fn status(&self) -> Answer {
         match serde_json::to_vec(&Status::now(&self.edge.metrics, &self.readiness)) {
             Ok(status) => answer::of_type(StatusCode::OK, "application/json", status),
-            Err(_) => answer::text(StatusCode::INTERNAL_SERVER_ERROR, "the status cannot be printed\n"),
+            Err(_) => answer::text(StatusCode::INTERNAL_SERVER_ERROR, "cannot serialise the status\n"),
         }
     }
 }

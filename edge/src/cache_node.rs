@@ -1,4 +1,8 @@
-//! The cache-nodes this edge knows: which of them a key belongs to, and which are left out because they do not answer.
+//! The cache-nodes that this edge knows: which node a key belongs to, and which nodes are not used because
+//! they do not answer.
+//!
+//! `discovery` finds the nodes and watches each of them, `watch` follows a node's purge log and sends
+//! heartbeats, and `exchange` is the dealings with one key. If no node answers, the edge continues alone.
 
 mod discovery;
 mod exchange;
@@ -24,34 +28,34 @@ pub(crate) use exchange::{Answer, Exchange, Lookup, NotKept, Waited};
 use crate::peers::CacheNodes;
 use crate::peers::look_up::Peer;
 
-/// The cache-node did not answer in time or at all: go on without it.
+/// The cache-node did not answer in time, or at all: continue without it.
 #[derive(Debug, thiserror::Error)]
 #[error("cache-node: {0}")]
 pub(crate) struct NodeGone(String);
 
-/// All of them, as they are found at the moment.
+/// All nodes that are known at the moment.
 pub(crate) struct Nodes {
     known: ArcSwap<Vec<Arc<Node>>>,
     source: CacheNodes,
-    /// For a node's first answer.
+    /// How long a node may take for its first answer.
     patience: Duration,
-    /// How long a stream may be kept waiting for another's page.
+    /// How long a stream may wait for another stream's page.
     wait: Duration,
 }
 
 pub(crate) struct Node {
-    /// Its address: the same for all edges, so that they agree on who owns a key.
+    /// The node's address. It is the same for all edges, so that they agree on who owns a key.
     pub(crate) name: String,
     seed: u64,
     client: CacheClient<Transport>,
-    /// It does not answer.
+    /// The node does not answer.
     out: AtomicBool,
-    /// Which purge log it follows, and whether others share it, as far as it has said.
+    /// Which purge log the node follows, and whether others share it, if it has said so.
     log: Mutex<Option<(LogId, bool)>>,
 }
 
 impl Nodes {
-    /// Those whose addresses must be looked up come when `keep` runs.
+    /// Nodes whose addresses must be looked up appear when `keep` runs.
     pub(crate) fn new(source: CacheNodes, patience: Duration, wait: Duration) -> Self {
         Self { known: ArcSwap::from_pointee(discovery::at_once(&source)), source, patience, wait }
     }
@@ -66,7 +70,7 @@ impl Nodes {
         self.lookup_within(key, fields, refresh, self.wait).await
     }
 
-    /// The same, kept waiting for another's page no longer than `wait`.
+    /// Does the same as `open`, but waits for another's page no longer than `wait`.
     pub(crate) async fn lookup_within(
         &self,
         key: &[u8],
@@ -82,7 +86,8 @@ impl Nodes {
             Ok(lookup) => return Ok(lookup),
             Err(gone) => gone,
         };
-        // One that refuses at once is not there: the next best owner is, for all edges, until its watch is back.
+        // A node that refuses at once is down. The next best owner replaces it, for all edges, until its
+        // watch is back.
         if began.elapsed() < self.patience / 2 {
             first.leave_out();
             let second = self.owner(key)?;
@@ -102,8 +107,8 @@ impl Nodes {
     }
 }
 
-/// Rendezvous hashing: every edge that knows the same nodes picks the same one, and a node that joins or leaves moves only its
-/// own keys.
+/// Rendezvous hashing: every edge that knows the same nodes picks the same one, and a node that joins or
+/// leaves moves only its own keys.
 fn owner<'a>(nodes: &'a [Arc<Node>], key: &[u8]) -> Option<&'a Arc<Node>> {
     let answering = nodes.iter().filter(|node| !node.is_out());
     answering.max_by_key(|node| xxh3_64_with_seed(key, node.seed))
@@ -134,19 +139,19 @@ impl Node {
         self.out.load(Ordering::Relaxed)
     }
 
-    /// It does not answer. False: that was known.
+    /// Marks the node as not answering. Returns false if that was known.
     pub(crate) fn leave_out(&self) -> bool {
         !self.out.swap(true, Ordering::Relaxed)
     }
 
-    /// It answers.
+    /// Marks the node as answering.
     pub(crate) fn take_in(&self) {
         if self.out.swap(false, Ordering::Relaxed) {
             tracing::info!(node = %self.name, "cache-node is back");
         }
     }
 
-    /// It follows this log.
+    /// Notes which log the node follows.
     pub(crate) fn follows(&self, log: LogId, shared: bool) {
         *self.log.lock() = Some((log, shared));
     }
@@ -155,7 +160,7 @@ impl Node {
         *self.log.lock()
     }
 
-    /// Has it make a purge, showing `token`; returns when that is over, or not within `wait`.
+    /// Lets the node make a purge, showing `token`. Returns when the purge has ended, or after `wait`.
     pub(crate) async fn purge(
         &self,
         order: PurgeOrder,
@@ -175,10 +180,10 @@ impl Node {
     }
 }
 
-/// What a node may want to be shown before a purge.
+/// The token that a node may require before a purge.
 pub(crate) type Token = MetadataValue<Ascii>;
 
-/// Beyond what the node itself may wait.
+/// How much longer the edge waits than the node itself may wait.
 const PURGE_SLACK: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
@@ -189,7 +194,7 @@ mod tests {
 
     #[tokio::test]
     async fn all_who_find_a_node_gone_ask_the_next() {
-        // One refuses, the other is there and says nothing.
+        // One node refuses; the other accepts and says nothing.
         let [refusing, silent] = [0, 1].map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
         let address = |listener: &TcpListener| listener.local_addr().unwrap().to_string();
         let names = [address(&refusing), address(&silent)];
@@ -203,7 +208,7 @@ mod tests {
         let key = key.unwrap();
         let look_up =
             || async { nodes.lookup(key.as_bytes(), Vec::new(), false).await.err().unwrap().to_string() };
-        // All have chosen before the first of them knows.
+        // All have chosen before the first of them learns of it.
         for error in <[String; 3]>::from(tokio::join!(look_up(), look_up(), look_up())) {
             assert!(error.contains("no answer within"), "{error}");
         }

@@ -1,4 +1,4 @@
-//! A connection's bytes, TLS or not, and the time it takes.
+//! A connection's bytes, with or without TLS, and its clock and deadlines.
 
 pub(crate) mod clock;
 pub(crate) mod stream;

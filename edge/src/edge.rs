@@ -114,20 +114,21 @@ impl Edge {
         }))
     }
 
-    /// Takes over the sites of new settings; requests under way finish by the old ones. Everything else needs a restart.
+    /// Loads the sites of new settings. Requests in progress finish with the old ones. Everything else needs
+    /// a restart.
     pub fn reload(&self, settings: &Config) {
         match build_sites(settings, &self.metrics) {
             Ok(sites) => {
                 self.routes.store(Arc::new(sites));
                 tracing::info!(
-                    "sites, locations and certificates taken over from the settings; the rest needs a restart"
+                    "sites, locations and certificates are reloaded; all other settings need a restart"
                 );
             }
-            Err(error) => tracing::error!("settings not taken over: {error}"),
+            Err(error) => tracing::error!("settings not reloaded: {error}"),
         }
     }
 
-    /// For the metrics of services in the same process.
+    /// Lets services in the same process register their metrics.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
@@ -141,7 +142,7 @@ fn build_sites(settings: &Config, metrics: &Metrics) -> Result<Sites, StartError
     }
 }
 
-/// Says everything that is wrong with the settings. It builds what the edge would run by.
+/// Reports everything that is wrong with the settings, by building what the edge would use.
 pub fn check(settings: &Config, mistakes: &mut Mistakes) {
     settings.check(mistakes);
     route::build(settings, &Metrics::new(Default::default), mistakes);

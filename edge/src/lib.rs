@@ -1,4 +1,7 @@
-//! edge terminates HTTP: chooses site and location, answers from file and cache, passes on the rest. Knows no Redis, no uwsgi.
+//! The edge terminates HTTP: it chooses site and location, answers from files and cache, and forwards the
+//! rest. It does not know Redis or uwsgi.
+//!
+//! The modules are rooms, in the order of ARCHITECTURE.md: a room imports only rooms below it.
 
 mod admin;
 mod application;

@@ -9,14 +9,14 @@ use edge::{Config, Edge, Listeners, Peers};
 use process::program::{self, Running};
 use process::settings::{Mistakes, load_section};
 
-/// Terminates HTTP. Exit codes: 0 done, 1 failed, 2 wrong use.
+/// Terminates HTTP. Exit codes: 0 done, 1 failed, 2 wrong usage.
 #[derive(Debug, Parser)]
 #[command(name = "edge", version)]
 struct Cli {
-    /// Settings file, TOML or YAML; its [edge] table counts
+    /// Settings file, TOML or YAML; the edge reads its [edge] table
     #[arg(long, short, value_name = "FILE", default_value = "weir.toml", global = true)]
     config: PathBuf,
-    /// Take over changes of the settings file by themselves, as on SIGHUP
+    /// Reload the settings file whenever it changes, as on SIGHUP
     #[arg(long)]
     watch: bool,
     #[command(subcommand)]
@@ -25,7 +25,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Ask the edge that runs by this settings file whether it is ready
+    /// Ask the edge with this settings file whether it is ready
     Healthcheck,
 }
 
@@ -49,7 +49,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let code = program::run("weir-edge", async |shutdown| {
-        let peers = config.peers.as_ref().context("edge.peers: say where cache_node and wsgi_adapter are")?;
+        let peers =
+            config.peers.as_ref().context("edge.peers is missing: set cache_node and wsgi_adapter")?;
         let peers = Peers::connect(peers)?;
         let listeners = Listeners::bind(&config)?;
         let grace = config.timeouts.drain.0;
@@ -59,7 +60,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         let watched = cli.watch.then(|| cli.config.clone());
         let reload = Box::new(move || match load(&cli.config) {
             Ok(config) => edge.reload(&config),
-            Err(mistakes) => tracing::error!("settings not taken over:\n{mistakes}"),
+            Err(mistakes) => tracing::error!("settings not reloaded:\n{mistakes}"),
         });
         anyhow::Ok(Running { grace, reload, watched })
     })?;

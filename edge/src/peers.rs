@@ -1,4 +1,7 @@
-//! Connections to the other services over the network: lazy, pinged, given up on quickly.
+//! Connections to the other services over the network: opened when needed, pinged, closed quickly when they
+//! are dead.
+//!
+//! `look_up` resolves the names; who uses a connection is decided in `cache_node` and `application`.
 
 pub(crate) mod look_up;
 
@@ -14,19 +17,20 @@ use weir_proto::transport::{self, Transport};
 
 use crate::settings::PeersConfig;
 
-/// Connections to each peer.
+/// How many connections to each peer.
 const CONNECTIONS: usize = 2;
 const CONNECT: Duration = Duration::from_millis(500);
-/// A peer that does not answer a ping for so long is gone: a half-open connection must not stall requests.
+/// A peer that does not answer a ping within this time is gone: a half-open connection must not delay
+/// requests.
 const PING_EVERY: Duration = Duration::from_secs(5);
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
-/// Calls that were given up, whose rest may still be on its way: so many are known as such, for a second each.
+/// How many aborted calls h2 remembers for a second each, because their rest may still arrive.
 const GIVEN_UP: usize = 10_000;
-/// Pages and bodies move in 64 KiB chunks by the dozen.
+/// Pages and bodies move in chunks of 64 KiB, dozens at once.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
 
-/// The other services, wherever they are.
+/// The other services, in this process or on the network.
 pub struct Peers {
     pub cache_nodes: CacheNodes,
     pub wsgi_adapters: WsgiAdapters,
@@ -34,7 +38,7 @@ pub struct Peers {
 
 /// Where the cache-nodes are.
 pub enum CacheNodes {
-    /// These, each with the name that all edges know it by.
+    /// Connected nodes, each with the name that all edges know it by.
     Connected(Vec<(String, Transport)>),
     /// Every address that these names have, now and later.
     Named { urls: Vec<Uri>, tls: Option<Arc<Tls>> },
@@ -42,13 +46,13 @@ pub enum CacheNodes {
 
 /// Where the wsgi-adapters are.
 pub enum WsgiAdapters {
-    /// These, in this process.
+    /// Connected adapters, in this process.
     Connected(Vec<Arc<dyn Fetcher>>),
     /// Every address that these names have, now and later.
     Named { urls: Vec<Uri>, tls: Option<Arc<Tls>> },
 }
 
-/// Why there can be no connection to these peers, ever.
+/// Why a connection to these peers can never exist.
 #[derive(Debug, thiserror::Error)]
 pub enum BadPeer {
     #[error("`{0}` is not a URL such as \"http://cache-node:7101\"")]
@@ -63,7 +67,7 @@ impl Peers {
         let tls = Tls::watched(settings.tls.as_ref())?;
         let urls = |urls: &[String]| urls.iter().map(|url| parse(url)).collect::<Result<Vec<_>, _>>();
         let wsgi_adapters = urls(&settings.wsgi_adapter.0)?;
-        // A name that no certificate can be for is known before anything is looked up.
+        // A name that no certificate can have is refused before any look-up.
         for url in &wsgi_adapters {
             connect(Endpoint::from(url.clone()), url, tls.as_ref())?;
         }
@@ -78,7 +82,7 @@ fn parse(url: &str) -> Result<Uri, BadPeer> {
     url.parse().map_err(|_| BadPeer::Url(url.to_owned()))
 }
 
-/// To one address of the name in `url`.
+/// Connects to one address of the name in `url`.
 pub(crate) fn connect_to(
     url: &Uri,
     address: SocketAddr,
@@ -89,7 +93,7 @@ pub(crate) fn connect_to(
     connect(Endpoint::from(target.map_err(|_| BadPeer::Url(url.to_string()))?), url, tls)
 }
 
-/// `url` has the name that the peer's certificate must be for.
+/// `url` has the name that the peer's certificate must have.
 fn connect(endpoint: Endpoint, url: &Uri, tls: Option<&Arc<Tls>>) -> Result<Transport, BadPeer> {
     let endpoint = endpoint
         .connect_timeout(CONNECT)
@@ -100,7 +104,8 @@ fn connect(endpoint: Endpoint, url: &Uri, tls: Option<&Arc<Tls>>) -> Result<Tran
         .initial_connection_window_size(CONNECTION_WINDOW)
         .tcp_nodelay(true)
         .http2_max_concurrent_reset_streams(GIVEN_UP)
-        // The rest of what is not known any more would end the connection, with all that is on it, when there was enough of it.
+        // Otherwise the rest of aborted calls would end the connection, with everything on it, when there is
+        // enough of it.
         .http2_max_local_error_reset_streams(None);
     let host = url.host().unwrap_or_default();
     let connections = (0..CONNECTIONS).map(|_| tls::lazily(&endpoint, tls, host));

@@ -1,4 +1,4 @@
-//! An edge from its start to the end of its drain: bind, serve, say when it is ready, say goodbye.
+//! An edge from its start to the end of its drain: bind, serve, report readiness, say goodbye.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,13 +19,14 @@ use crate::log::access_log::AccessLog;
 use crate::peers::Peers;
 use crate::settings::{Config, Runtime};
 
-/// How often it is looked whether a drain is over.
+/// How often to check whether a drain has ended.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
-/// How often it is looked whether a purge log is heard, at the start.
+/// How often to check, at startup, whether a purge log is connected.
 const READY_LOOK: Duration = Duration::from_millis(5);
 
-/// Serves until the shutdown begins; connections then finish by themselves (`Shutdown::finish` waits for them).
+/// Serves until the shutdown begins. Connections then finish by themselves (`Shutdown::finish` waits for
+/// them).
 pub async fn run(
     config: Config,
     listeners: Listeners,
@@ -36,7 +37,7 @@ pub async fn run(
 }
 
 impl Edge {
-    /// `routes`: what the admin listener shows besides, of services in the same process.
+    /// Serves. `routes` is what the admin listener shows besides, for services in the same process.
     pub async fn serve<R: Routes>(
         self: Arc<Self>,
         listeners: Listeners,
@@ -67,13 +68,13 @@ impl Edge {
         let doors = doors.map(|(listen, tls)| Door { tls, http2: listen.speaks_http2() });
         self.clone().serve_http(doors.collect(), listeners.http, &room).await;
         if let Some(admin) = admin {
-            // It answers probes to the end of the drain.
+            // The admin listener answers probes to the end of the drain.
             let _ = admin.await;
         }
         Ok(())
     }
 
-    /// Until the drain begins.
+    /// Serves until the drain begins.
     async fn serve_http(
         self: Arc<Self>,
         doors: Vec<Door>,
@@ -100,7 +101,8 @@ impl Edge {
         futures_util::future::join_all(accepting).await;
     }
 
-    /// When it follows a purge log; or has tried for as long as it keeps pages without.
+    /// Reports readiness when the edge follows a purge log, or has tried for as long as it keeps pages
+    /// without one.
     async fn say_when_ready(self: Arc<Self>, readiness: Readiness) {
         let heard = async {
             while !self.cache.log.are_heard(Instant::now()) {
@@ -111,7 +113,8 @@ impl Edge {
         readiness.ready();
     }
 
-    /// Follows the purge logs to the end of a drain: until then pages are served. Then nobody needs to wait for this edge.
+    /// Follows the purge logs to the end of a drain, because pages are served until then. After that, nobody
+    /// needs to wait for this edge.
     async fn say_goodbye(self: Arc<Self>, stop: CancellationToken, watching: JoinHandle<()>) {
         self.shutdown.draining().await;
         while self.metrics.connections_active.get() > 0 || self.cache.flights.under_way() > 0 {
@@ -122,7 +125,7 @@ impl Edge {
     }
 }
 
-/// SIGUSR1, as of nginx: whoever rotates the log has moved the file away.
+/// Reopens the log on SIGUSR1, as nginx does: a log rotation has moved the file away.
 async fn reopen_log(log: Arc<AccessLog>) {
     let Ok(mut asked) = signal(SignalKind::user_defined1()) else { return };
     while asked.recv().await.is_some() {

@@ -1,4 +1,4 @@
-//! The `[edge]` table of the settings file: its outside shape, with the defaults, and what can be wrong with it.
+//! The `[edge]` table of the settings file: its structure, its defaults, and the checks of its values.
 
 mod bounds;
 mod cache;
@@ -25,28 +25,30 @@ pub use bounds::{Limits, Timeouts};
 pub use cache::{CacheConfig, CookiesConfig, RulesConfig, TtlConfig};
 pub use priority::Priority;
 
-/// `[edge]`.
+/// The `[edge]` table.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Addresses to serve HTTP on.
     pub listen: Vec<Listen>,
-    /// "per_core": a thread for each core that serves its connections to the end; "shared": one runtime for all.
+    /// "per_core": a thread for each core serves its connections to the end; "shared": one runtime for all.
     pub runtime: Runtime,
     /// Address of the admin listener: metrics, health, API, live page. "off" for none.
     pub admin: String,
-    /// File that holds the token for what changes something there: purges. Left out: none is needed where `admin` is on loopback,
-    /// and elsewhere nothing can be changed.
+    /// A file with the token that every change over the admin listener must show. Left out: no token is
+    /// needed if `admin` is on loopback, and changes are refused otherwise.
     pub admin_token_file: Option<PathBuf>,
-    /// What this edge is called in the answer to a purge; no two may share a name. Left out: the host's name and the port.
+    /// The name of this edge in the answer to a purge; no two edges may share a name. Left out: the host's
+    /// name and the port.
     pub name: Option<String>,
-    /// Who may send PURGE requests. Nobody by default.
+    /// Addresses that may send PURGE requests. Nobody by default.
     pub purge_allow: Vec<IpNet>,
     /// How long pages from memory are used while no cache-node is in touch.
     pub watch_grace: Time,
-    /// Whose X-Forwarded-For, -Proto, -Host and -Port are believed, and the fields of the same meaning.
+    /// Proxies whose X-Forwarded-For, -Proto, -Host and -Port, and fields of the same meaning, are believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// Requests whose path or query holds `" < > \ ^ { | }` or a backtick as they are get 400; otherwise these are percent-encoded.
+    /// Requests with a raw `" < > \ ^ { | }` or backtick in path or query get 400; otherwise these are
+    /// percent-encoded.
     pub strict_targets: bool,
     /// Pages kept in this edge's own memory.
     pub l1: L1Config,
@@ -65,13 +67,15 @@ pub struct Config {
     pub site: Vec<SiteConfig>,
 }
 
-/// One address to listen on: "0.0.0.0:8080", or { address = "0.0.0.0:8443", tls = { certificate = "…", key = "…" } }.
+/// One address to listen on: "0.0.0.0:8080", or { address = "0.0.0.0:8443", tls = { certificate = "…", key =
+/// "…" } }.
 #[derive(Clone, Debug)]
 pub struct Listen {
     pub address: String,
-    /// TLS is spoken there; the certificate is for names that no site has one for.
+    /// Offers TLS here. The certificate is for names that no site has a certificate for.
     pub tls: Option<CertificateConfig>,
-    /// HTTP/2 is spoken there beside HTTP/1; left out: only over TLS. Without TLS clients have to know beforehand (h2c).
+    /// Whether HTTP/2 is offered beside HTTP/1; left out: only over TLS. Without TLS, clients must know it
+    /// beforehand (h2c).
     pub http2: Option<bool>,
 }
 
@@ -79,7 +83,7 @@ pub struct Listen {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CertificateConfig {
-    /// The certificate, and behind it those that lead to its issuer.
+    /// The certificate, followed by those that lead to its issuer.
     pub certificate: PathBuf,
     pub key: PathBuf,
 }
@@ -123,7 +127,7 @@ pub struct L1Config {
 pub struct PeersConfig {
     pub cache_node: OneOrMany,
     pub wsgi_adapter: OneOrMany,
-    /// For URLs that begin with `https`.
+    /// The certificates for URLs that begin with `https`.
     pub tls: Option<TlsConfig>,
 }
 
@@ -144,7 +148,7 @@ pub enum LogFormat {
     Off,
 }
 
-/// `[[edge.site]]`.
+/// One `[[edge.site]]`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SiteConfig {
@@ -152,12 +156,13 @@ pub struct SiteConfig {
     pub root: Option<String>,
     pub index: Option<Vec<String>>,
     pub access_log: Option<bool>,
-    /// Certificate for this site's names, on every listener with TLS; without it, the listener's.
+    /// The certificate for this site's names, on every listener with TLS; without it, the listener's
+    /// certificate is used.
     pub tls: Option<CertificateConfig>,
     pub location: Vec<LocationConfig>,
 }
 
-/// `[[edge.site.location]]`.
+/// One `[[edge.site.location]]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LocationConfig {
@@ -181,29 +186,29 @@ pub struct LocationConfig {
     pub log_not_found: bool,
     /// The pool of application servers, by its name in [wsgi_adapter].
     pub pool: Option<String>,
-    /// Whose requests go first where they have to wait for a server: "high", "normal", "low".
+    /// Whose requests go first if they must wait for a server: "high", "normal", "low".
     #[serde(default)]
     pub priority: Priority,
-    /// False: bodies go to the application as they come, whatever the pool's own setting.
+    /// False: bodies go to the application as they arrive, whatever the pool's setting says.
     #[serde(default = "yes")]
     pub request_buffering: bool,
-    /// True: the application's work goes on though the client has closed its side of the connection.
+    /// True: the application's work continues although the client has closed its side of the connection.
     #[serde(default)]
     pub ignore_client_abort: bool,
     /// Which of the pool's `variable_sets` the application gets; empty: the pool's own variables.
     #[serde(default)]
     pub variables: String,
-    /// Only for requests that the application sends here by X-Accel-Redirect; from outside: 404.
+    /// Only requests that the application sends here by X-Accel-Redirect are answered; others get 404.
     #[serde(default)]
     pub internal: bool,
     pub cache: Option<CacheConfig>,
-    /// Largest request body; larger: 413.
+    /// The largest request body; larger bodies get 413.
     #[serde(default = "default_max_body")]
     pub max_body: Size,
 }
 
 impl LocationConfig {
-    /// A location with nothing said but its `match`.
+    /// A location with only its `match`.
     pub fn new(pattern: impl Into<String>) -> Self {
         Self {
             pattern: pattern.into(),
@@ -267,18 +272,18 @@ impl Default for L1Config {
 }
 
 impl Config {
-    /// Says everything that deserialising cannot see, each with its place. What the edge builds from the settings (names,
-    /// patterns, cache rules) is checked by building it: [`crate::check`].
+    /// Reports everything that deserialising cannot see, each with its place. What the edge builds from the
+    /// settings (names, patterns, cache rules) is checked by building it: [`crate::check`].
     pub(crate) fn check(&self, mistakes: &mut Mistakes) {
         if self.listen.is_empty() {
-            mistakes.push("edge.listen", "name at least one address, such as \"127.0.0.1:8080\"");
+            mistakes.push("edge.listen", "must name at least one address, such as \"127.0.0.1:8080\"");
         }
         for (i, listen) in self.listen.iter().enumerate() {
             check_address(&format!("edge.listen[{i}]"), &listen.address, mistakes);
         }
         let some_tls = self.listen.iter().any(|listen| listen.tls.is_some());
         for (i, _) in self.site.iter().enumerate().filter(|(_, site)| site.tls.is_some() && !some_tls) {
-            let text = "no listener speaks TLS; give one of `edge.listen` a certificate too";
+            let text = "no listener has TLS; give one entry of `edge.listen` a certificate too";
             mistakes.push(format!("edge.site[{i}].tls"), text);
         }
         if self.admin != "off" {
@@ -291,10 +296,10 @@ impl Config {
             mistakes.push("edge.name", "must not be empty");
         }
         if !(SHORTEST_GRACE..=LONGEST_GRACE).contains(&self.watch_grace.0) {
-            mistakes.push("edge.watch_grace", "must be 100ms to 1m");
+            mistakes.push("edge.watch_grace", "must be from 100ms to 1m");
         }
         if self.timeouts.purge.0 > LONGEST_PURGE {
-            mistakes.push("edge.timeouts.purge", "must be 30s or less");
+            mistakes.push("edge.timeouts.purge", "must be at most 30s");
         }
         if self.site.is_empty() {
             mistakes.push("edge.site", "there is no site; add [[edge.site]] with a server_name");
@@ -311,7 +316,7 @@ impl Config {
             mistakes.push("edge.limits.head", "must be from 1 KiB to 1 MiB");
         }
         if self.limits.http2_streams == 0 {
-            mistakes.push("edge.limits.http2_streams", "must be 1 or more");
+            mistakes.push("edge.limits.http2_streams", "must be at least 1");
         }
         if self.limits.fields == 0 || self.limits.fields > 1000 {
             mistakes.push("edge.limits.fields", "must be from 1 to 1000");
@@ -319,10 +324,10 @@ impl Config {
     }
 }
 
-/// A fifth of it is the time between two beats.
+/// A fifth of it is the time between two heartbeats.
 const SHORTEST_GRACE: Duration = Duration::from_millis(100);
 const LONGEST_GRACE: Duration = Duration::from_secs(60);
-/// As long as a cache-node waits at most.
+/// A cache-node waits for at most this long.
 const LONGEST_PURGE: Duration = Duration::from_secs(30);
 
 impl Config {
@@ -332,7 +337,8 @@ impl Config {
         self.name.clone().unwrap_or_else(|| format!("{}:{port}", process::host_name()))
     }
 
-    /// Each location's pool: the indexes of site and location, the pool's name and that of its set of variables.
+    /// Each location's pool: the indexes of site and location, the pool's name and the name of its set of
+    /// variables.
     pub fn pools(&self) -> impl Iterator<Item = (usize, usize, &str, &str)> {
         self.site.iter().enumerate().flat_map(|(site, config)| {
             let locations = config.location.iter().enumerate();
@@ -351,10 +357,10 @@ fn check_address(path: &str, address: &str, mistakes: &mut Mistakes) {
     }
 }
 
-/// `scheme`: what all must begin with, so that no link is without TLS by a slip.
+/// `scheme` is what all URLs must begin with, so that no link is without TLS by mistake.
 fn check_urls(path: &str, urls: &OneOrMany, scheme: &str, mistakes: &mut Mistakes) {
     if urls.0.is_empty() {
-        mistakes.push(path, "name at least one URL");
+        mistakes.push(path, "must name at least one URL");
     }
     for url in &urls.0 {
         let uri = url.parse::<http::Uri>().ok().filter(|uri| uri.host().is_some());
@@ -364,7 +370,7 @@ fn check_urls(path: &str, urls: &OneOrMany, scheme: &str, mistakes: &mut Mistake
                 mistakes.push(path, format!("`{url}` needs edge.peers.tls: certificate, key and ca"))
             }
             Some("http") => {
-                mistakes.push(path, format!("`{url}` must begin with https:// where there is edge.peers.tls"))
+                mistakes.push(path, format!("`{url}` must begin with https:// because edge.peers.tls is set"))
             }
             _ => mistakes.push(path, format!("`{url}` is not a URL such as \"{scheme}://cache-node:7101\"")),
         }

@@ -183,7 +183,7 @@ fn certificates(
     let read = CertificateDer::pem_slice_iter(bytes).collect::<Result<Vec<_>, _>>();
     match read {
         Ok(chain) if chain.is_empty() => {
-            Err(TlsError::new(key, file, "there is no certificate in it".to_owned()))
+            Err(TlsError::new(key, file, "the file contains no certificate".to_owned()))
         }
         Ok(chain) => Ok(chain),
         Err(error) => Err(TlsError::new(key, file, plain(&error, "certificate"))),
@@ -192,8 +192,8 @@ fn certificates(
 
 fn plain(error: &pem::Error, wanted: &str) -> String {
     match error {
-        pem::Error::NoItemsFound => format!("there is no {wanted} in it"),
-        error => format!("it is not PEM: {error}"),
+        pem::Error::NoItemsFound => format!("the file contains no {wanted}"),
+        error => format!("the file is not PEM: {error}"),
     }
 }
 

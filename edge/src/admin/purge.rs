@@ -1,4 +1,4 @@
-//! `POST /api/v1/purge`: purges everywhere, and says when that is over.
+//! `POST /api/v1/purge`: purges everywhere, and says when the purge is complete.
 
 use admin::{Answer, answer};
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::Edge;
 use crate::purge::target;
 
-/// What is asked for. At least one of the first four must name something.
+/// What to purge. At least one of the first four must name something.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Order {
@@ -18,7 +18,7 @@ struct Order {
     prefixes: Vec<String>,
     tags: Vec<String>,
     all: bool,
-    /// Stale instead of gone.
+    /// Makes pages stale instead of removing them.
     soft: bool,
 }
 
@@ -49,7 +49,7 @@ pub(super) async fn answer(edge: &Edge, request: &Request<Bytes>) -> Answer {
     json(status, &outcome)
 }
 
-/// A browser says from where a page sends; a script has nothing to say.
+/// A browser names the site of the page that sends; a script sends no such field.
 fn is_ours(request: &Request<Bytes>) -> bool {
     let Some(origin) = request.headers().get(ORIGIN) else { return true };
     let host = request.headers().get(HOST).map_or(&b""[..], HeaderValue::as_bytes);
@@ -82,6 +82,6 @@ fn json(status: StatusCode, value: &impl Serialize) -> Answer {
             text.push(b'\n');
             answer::of_type(status, "application/json", text)
         }
-        Err(_) => answer::text(StatusCode::INTERNAL_SERVER_ERROR, "the answer cannot be printed\n"),
+        Err(_) => answer::text(StatusCode::INTERNAL_SERVER_ERROR, "cannot serialise the answer\n"),
     }
 }

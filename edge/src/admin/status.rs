@@ -12,7 +12,7 @@ pub(super) struct Status {
     uptime_s: f64,
     state: Phase,
     connections: Connections,
-    /// Of all locations together.
+    /// Sums over all locations.
     requests: Requests,
     application: Application,
     cache_node: CacheNode,
@@ -32,13 +32,13 @@ struct Connections {
 #[derive(Debug, Serialize)]
 struct Application {
     calls: u64,
-    /// Pages being fetched now.
+    /// Pages being fetched at the moment.
     fills: u64,
 }
 
 #[derive(Debug, Serialize)]
 struct CacheNode {
-    /// Times none could be asked.
+    /// Times that no cache-node answered.
     errors: u64,
 }
 
@@ -64,11 +64,11 @@ struct Location {
     requests: Requests,
     /// Body bytes.
     sent_bytes: u64,
-    /// That the requests took together.
+    /// The time that the requests took together.
     seconds: f64,
 }
 
-/// An object: requests by the word for how they were answered.
+/// An object: requests by cache result.
 #[derive(Clone, Copy, Debug, Default)]
 struct Requests([u64; CacheResult::ALL.len()]);
 

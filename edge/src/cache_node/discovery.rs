@@ -1,4 +1,5 @@
-//! Finds the cache-nodes: names are looked up again and again, each of their addresses is a node; each node is watched.
+//! Finds the cache-nodes: looks up names repeatedly, treats each of their addresses as a node, and watches
+//! each node.
 
 use std::collections::HashMap;
 use std::io;
@@ -18,13 +19,13 @@ use crate::peers::look_up::{LOOK_UP_EVERY, Names};
 use crate::peers::{CacheNodes, look_up};
 use crate::purge_log::Purges;
 
-/// In the log.
+/// The word for them in the log.
 const KIND: &str = "cache-nodes";
-/// For a node to be heard of at all, at the start.
+/// How long to wait at startup for the first message of a node.
 const FIRST_WORD: Duration = Duration::from_millis(500);
 const FIRST_LOOK: Duration = Duration::from_millis(5);
 
-/// Nodes that need no looking up.
+/// Nodes that need no look-up.
 pub(super) fn at_once(source: &CacheNodes) -> Vec<Arc<Node>> {
     match source {
         CacheNodes::Connected(nodes) => {
@@ -39,12 +40,12 @@ pub(super) fn at_once(source: &CacheNodes) -> Vec<Arc<Node>> {
 }
 
 impl Nodes {
-    /// Keeps the nodes found and watched until `stop`, then says goodbye to each.
+    /// Finds and watches the nodes until `stop`, then says goodbye to each.
     pub(crate) async fn keep(self: Arc<Self>, purges: Arc<Purges>, name: Arc<str>, stop: CancellationToken) {
         self.keep_by(look_up::by_system, purges, name, stop).await;
     }
 
-    /// The same, where `look_up` says which addresses a URL stands for at the moment.
+    /// Does the same, but `look_up` says which addresses a URL stands for at the moment.
     async fn keep_by<F>(
         self: Arc<Self>,
         look_up: impl Fn(Uri) -> F,
@@ -75,7 +76,7 @@ impl Nodes {
         }
     }
 
-    /// Resolves when a node has told which purge log it follows, or none has for a while.
+    /// Resolves when a node has said which purge log it follows, or none has for a while.
     pub(crate) async fn first_word(&self) {
         let heard = async {
             while !self.known().iter().any(|node| node.log().is_some()) {
@@ -86,7 +87,7 @@ impl Nodes {
     }
 }
 
-/// A watch for each node that is known.
+/// A watch for each known node.
 struct Watches {
     purges: Arc<Purges>,
     name: Arc<str>,
@@ -125,12 +126,12 @@ impl Watches {
     }
 }
 
-/// `None`: the settings' certificates do not fit the name, as the log says.
+/// `None`: the certificates of the settings do not fit the name, as the log says.
 fn connect(url: &Uri, address: SocketAddr, tls: Option<&Arc<Tls>>) -> Option<Arc<Node>> {
     match peers::connect_to(url, address, tls) {
         Ok(transport) => Some(Arc::new(Node::new(address.to_string(), transport))),
         Err(error) => {
-            tracing::error!(%url, "no connection to the cache-node: {error}");
+            tracing::error!(%url, "cannot connect to the cache-node: {error}");
             None
         }
     }
@@ -152,7 +153,7 @@ mod tests {
         let urls = vec!["http://nodes.example:1".parse().unwrap(), "http://127.0.0.9:2".parse().unwrap()];
         let source = CacheNodes::Named { urls, tls: None };
         let nodes = Arc::new(Nodes::new(source, Duration::from_secs(1), Duration::from_secs(1)));
-        assert_eq!(names(&nodes), ["127.0.0.9:2"], "an address needs no answer");
+        assert_eq!(names(&nodes), ["127.0.0.9:2"], "an address needs no look-up");
         let dns: Arc<Mutex<Answer>> = Arc::default();
         let stop = CancellationToken::new();
         let purges = Arc::new(Purges::new(Duration::from_secs(1)));

@@ -1,4 +1,4 @@
-//! One `Exchange` with a cache-node: an edge's dealings with one key, from the lookup to the end of a store.
+//! One `Exchange` with a cache-node: an edge's dealings with one key, from the look-up to the end of a store.
 
 use std::time::Duration;
 
@@ -23,28 +23,29 @@ const MESSAGES_AHEAD: usize = 4;
 /// Why the node did not keep a page.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotKept {
-    /// Its own decision: too large, too many variants, the lease was lost, a purge came.
+    /// The node's own decision: the page is too large, has too many variants, the lease was lost, or a purge
+    /// came.
     #[error("refused: {0}")]
     Refused(String),
     #[error(transparent)]
     Gone(#[from] NodeGone),
 }
 
-/// A lookup, answered.
+/// The answer to a look-up.
 pub(crate) type Lookup = (Exchange, Answer, Waited);
 
 /// What the node answered.
 pub(crate) enum Answer {
-    /// An entry; its body follows by `Exchange::chunk`.
+    /// An entry. `Exchange::chunk` returns its body.
     Found(Box<Found>),
-    /// Ask the application. Where the purge log stands for the page.
+    /// Ask the application. Holds the position of the purge log for the page.
     Lease(Option<Position>),
-    /// Go without the cache; remember it for so long.
+    /// Continue without the cache, and remember this for the given time.
     Pass(PassReason, Duration),
 }
 
-/// Opens the exchange about one key. `patience`: for the node's first answer; `wait`: how long it may keep the stream waiting
-/// for another's page.
+/// Opens the exchange about one key. `patience` bounds the node's first answer, `wait` how long the node may
+/// keep the stream waiting for another's page.
 pub(super) async fn open(
     mut client: CacheClient<Transport>,
     key: &[u8],
@@ -83,14 +84,14 @@ pub(super) async fn open(
     Ok((exchange, answer, waited))
 }
 
-/// Whether the answer had to wait for another stream's page.
+/// Whether the answer waited for another stream's page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Waited {
     Yes,
     No,
 }
 
-/// An open stream to the node about one key. Dropping it frees a lease that it holds.
+/// An open stream to the node about one key. Dropping it releases a lease that it holds.
 pub(crate) struct Exchange {
     requests: mpsc::Sender<ExchangeRequest>,
     replies: Streaming<ExchangeReply>,
@@ -98,7 +99,7 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// The next piece of the found entry's body; `None` at its end.
+    /// The next chunk of the found entry's body; `None` at its end.
     pub(crate) async fn chunk(&mut self) -> Option<Result<Bytes, NodeGone>> {
         match self.reply(self.patience).await {
             Ok(exchange_reply::Message::Chunk(chunk)) => Some(Ok(chunk)),
@@ -117,13 +118,13 @@ impl Exchange {
         self.send_piece(exchange_request::Message::Chunk(chunk)).await
     }
 
-    /// Ends a whole store.
+    /// Ends a complete store.
     pub(crate) async fn store_end(mut self) -> Result<(), NotKept> {
         self.send_piece(exchange_request::Message::End(End {})).await?;
         self.stored().await
     }
 
-    /// A node may refuse a store before its end, and closes the stream then: that is not a node that is gone.
+    /// A node may refuse a store before its end, and then closes the stream: such a node is not gone.
     async fn send_piece(&mut self, message: exchange_request::Message) -> Result<(), NotKept> {
         match self.send(message).await {
             Ok(()) => Ok(()),
@@ -146,7 +147,8 @@ impl Exchange {
     pub(crate) async fn give_up(mut self, why: Why, pass: Duration) -> Result<(), NodeGone> {
         let give_up = GiveUp { why: why.into(), pass_ms: pass.as_millis() as u64 };
         self.send(exchange_request::Message::GiveUp(give_up)).await?;
-        // The node ends the stream when it has taken note; one that we end first might be reset before that.
+        // The node ends the stream when it has noted the reason. If the edge ended it first, it could be
+        // reset before that.
         let _ = timeout(self.patience, self.replies.message()).await;
         Ok(())
     }
@@ -168,7 +170,7 @@ impl Exchange {
         match timeout(self.patience, sending).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(NodeGone("the stream is closed".into())),
-            Err(_) => Err(NodeGone(format!("takes nothing for {:?}", self.patience))),
+            Err(_) => Err(NodeGone(format!("has accepted no data for {:?}", self.patience))),
         }
     }
 }

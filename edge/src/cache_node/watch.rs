@@ -1,4 +1,5 @@
-//! Follows the purge log of one node, for as long as the edge knows the node: obeys purges, acknowledges them, beats.
+//! Follows the purge log of one node while the edge knows the node: obeys purges, acknowledges them, sends
+//! heartbeats.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,17 +17,17 @@ use weir_proto::cache::{WatchBeat, WatchHello, WatchLeave, WatchReply, WatchRequ
 use crate::cache_node::Node;
 use crate::purge_log::{FollowedLog, Purges, message};
 
-/// Beats within one grace, and how many without an echo make a node one that does not answer.
+/// How many heartbeats fit into one grace, and how many without an echo mean that the node does not answer.
 const BEATS: u32 = 5;
 const SILENT: usize = 3;
-/// Messages that wait for the node.
+/// The most messages that wait for the node.
 const AHEAD: usize = 16;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// For the goodbye.
+/// How long the goodbye may take.
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Why a watch ended. The node is left out until another one stands.
+/// Why a watch ended. The node is not used until another watch is established.
 #[derive(Debug, thiserror::Error)]
 enum Ended {
     #[error("{0}")]
@@ -41,17 +42,17 @@ enum Ended {
 
 /// Watches until `stop`; then says goodbye.
 pub(crate) async fn watch(node: Arc<Node>, purges: Arc<Purges>, name: Arc<str>, stop: CancellationToken) {
-    // A node that has forgotten this edge waits for it no longer than two graces.
+    // A node that has forgotten this edge waits for it for at most two graces.
     let longest = LONGEST_PAUSE.min(purges.grace());
     let mut pause = FIRST_PAUSE.min(longest);
-    // The log it followed last, so that it can go on from there.
+    // The log that it followed last, so that it can continue there.
     let mut log: Option<Arc<FollowedLog>> = None;
     loop {
         let began = Instant::now();
         match once(&node, &purges, &name, &mut log, &stop).await {
             Ok(()) => return,
             Err(why) if node.leave_out() => {
-                tracing::warn!(node = %node.name, "cache-node left out: {why}");
+                tracing::warn!(node = %node.name, "cache-node is not used: {why}");
             }
             Err(_) => {}
         }
@@ -66,7 +67,7 @@ pub(crate) async fn watch(node: Arc<Node>, purges: Arc<Purges>, name: Arc<str>, 
     }
 }
 
-/// Until the stream ends. Ok: the edge is to stop, and has said goodbye to a node that knew it.
+/// Runs until the stream ends. Ok: the edge stops, and has said goodbye to a node that knew it.
 async fn once(
     node: &Node,
     purges: &Purges,
@@ -89,7 +90,7 @@ async fn once(
     };
     let mut replies: Streaming<WatchReply> = opened.map_err(|_| Ended::Silent(patience))??.into_inner();
     let mut beat_at = tokio::time::Instant::now();
-    // Whether purges are obeyed that the node has not been told of. In a flood one word stands for many.
+    // Whether purges are obeyed that the node does not know of yet. In a flood one message covers many.
     let mut owing = false;
     loop {
         tokio::select! {
@@ -106,7 +107,7 @@ async fn once(
                     let log = log.as_ref().ok_or(Ended::OutOfOrder)?;
                     let logged = message::logged(logged, Instant::now()).map_err(|_| Ended::OutOfOrder)?;
                     if !log.apply(&logged) {
-                        tracing::warn!(node = %node.name, "purges were missed: pages from before are not used");
+                        tracing::warn!(node = %node.name, "purges were missed: older pages are no longer used");
                     }
                     owing = true;
                 }
@@ -141,7 +142,7 @@ async fn once(
     }
 }
 
-/// The way to the node, and the beats that are not echoed yet.
+/// The stream to the node, and the heartbeats without an echo.
 struct Line {
     requests: mpsc::Sender<WatchRequest>,
     beats: VecDeque<(u64, Instant)>,
@@ -150,24 +151,25 @@ struct Line {
 
 impl Line {
     fn send(&self, message: Heard) -> Result<(), Ended> {
-        // A node that reads nothing is as good as silent.
+        // A node that reads nothing counts as silent.
         self.requests.try_send(WatchRequest { message: Some(message) }).map_err(|_| Ended::Closed)
     }
 
-    /// Asks whether the edge is in touch, and says how far it obeys.
+    /// Asks whether the edge is in touch, and says up to where it obeys.
     fn beat(&mut self, log: &Option<Arc<FollowedLog>>) -> Result<(), Ended> {
         self.number += 1;
         self.beats.push_back((self.number, Instant::now()));
         self.send(Heard::Beat(self.acknowledgement(log)))
     }
 
-    /// How far it obeys. Under the number of the last beat, so that its echo says nothing new.
+    /// Says up to where the edge obeys. Uses the number of the last heartbeat, so that its echo says nothing
+    /// new.
     fn acknowledgement(&self, log: &Option<Arc<FollowedLog>>) -> WatchBeat {
         let acknowledged = log.as_ref().map_or(0, |log| log.head().get());
         WatchBeat { number: self.number, acknowledged }
     }
 
-    /// When the beat was sent that is echoed. Those before it need no echo any more.
+    /// When the echoed heartbeat was sent. Earlier ones no longer need an echo.
     fn echoed(&mut self, number: u64) -> Option<Instant> {
         let at = self.beats.iter().position(|(sent, _)| *sent == number)?;
         self.beats.drain(..=at).next_back().map(|(_, sent)| sent)

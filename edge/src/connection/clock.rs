@@ -1,13 +1,13 @@
-//! The Date field's text, made once a second for each thread. The second it names is kept by the monotonic clock, which its users have
-//! read anyway; so a step of the wall clock is heard of within a second.
+//! The text of the Date field, made once a second for each thread. The monotonic clock, which its users read
+//! anyway, decides when a second ends; so a step of the wall clock takes effect within a second.
 
 use std::cell::RefCell;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 struct Cached {
-    /// From when another second is to be named.
+    /// When the next second begins.
     until: Option<Instant>,
-    /// Since 1970.
+    /// Seconds since 1970.
     second: u64,
     text: String,
 }
@@ -16,7 +16,7 @@ thread_local! {
     static DATE: RefCell<Cached> = const { RefCell::new(Cached { until: None, second: 0, text: String::new() }) };
 }
 
-/// Hands the HTTP date of this moment (RFC 9110 section 5.6.7) to `use_it`.
+/// Passes the HTTP date of this moment (RFC 9110 section 5.6.7) to `use_it`.
 pub(crate) fn with_http_date<R>(now: Instant, use_it: impl FnOnce(&[u8]) -> R) -> R {
     with(now, |cached| use_it(cached.text.as_bytes()))
 }

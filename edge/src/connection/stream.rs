@@ -13,19 +13,19 @@ use tokio_rustls::server::TlsStream;
 
 use http1::head::Scheme;
 
-/// What a client of HTTP/2 names in its TLS handshake.
+/// The protocol name of HTTP/2 in a TLS handshake.
 pub(crate) const H2: &[u8] = b"h2";
 
 pub(crate) enum Stream {
     Plain(TcpStream),
-    /// Boxed: a plain connection that waits shall not hold its room.
+    /// Boxed, so that a waiting plain connection does not hold the room for TLS.
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// How much of a reply went out at once.
+/// How much of a reply was sent at once.
 pub(crate) struct Taken {
     pub(crate) bytes: usize,
-    /// Nothing of it waits in a buffer of ours.
+    /// No part of it waits in a buffer of the edge.
     pub(crate) flushed: bool,
 }
 
@@ -37,7 +37,7 @@ impl Stream {
         }
     }
 
-    /// The name that the client named in its TLS handshake.
+    /// The server name that the client sent in its TLS handshake.
     pub(crate) fn sni(&self) -> Option<&str> {
         match self {
             Self::Plain(_) => None,
@@ -57,7 +57,7 @@ impl Stream {
         }
     }
 
-    /// Writes what the other side takes without waiting.
+    /// Writes what the other side accepts without waiting.
     pub(crate) fn write_now(
         &mut self,
         context: &mut Context<'_>,
@@ -87,7 +87,7 @@ impl Stream {
 }
 
 impl Stream {
-    /// Writes what was not taken at once; each write may wait for `patience`.
+    /// Writes the rest; each write may wait for `patience`.
     pub(crate) async fn write_rest(
         &mut self,
         (head, body): (Bytes, Bytes),
@@ -109,7 +109,7 @@ impl Stream {
     }
 }
 
-/// `send` is cheaper than `writev`, where one piece is all.
+/// Uses `send`, which is cheaper than `writev`, for a single piece.
 fn write_plain(tcp: &TcpStream, parts: &[IoSlice<'_>]) -> io::Result<usize> {
     match parts {
         [all] => tcp.try_write(all),

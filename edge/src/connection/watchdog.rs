@@ -1,4 +1,5 @@
-//! A connection's timer: one for all its waits, moved only when it rings, so that a busy connection touches no timer wheel.
+//! A connection's timer: one for all its waits. It moves only when it fires, so that a busy connection
+//! touches no timer wheel.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -11,11 +12,11 @@ pub(crate) struct Watchdog {
     bell: Pin<Box<Sleep>>,
 }
 
-/// The time was up first.
+/// The time ran out first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TimeIsUp;
 
-/// The clock is read only where there is something to wait for.
+/// Reads the clock only if there is something to wait for.
 enum Wait {
     NotBegun(Duration),
     Until(Instant),
@@ -26,7 +27,7 @@ impl Watchdog {
         Self { bell: Box::pin(sleep_until(Instant::now())) }
     }
 
-    /// Awaits `work`, at most `patience`. No `async fn`: that would hold `work` twice.
+    /// Awaits `work`, for at most `patience`. Not an `async fn`, which would hold `work` twice.
     pub(crate) fn guard<'a, F: Future + Unpin + 'a>(
         &'a mut self,
         patience: Duration,
@@ -42,7 +43,7 @@ impl Watchdog {
                 Wait::Until(deadline) => deadline,
             };
             wait = Wait::Until(deadline);
-            // A bell set for earlier than the deadline may stay: it is moved when it rings.
+            // A timer set for earlier than the deadline may stay: it moves when it fires.
             if self.bell.deadline() > deadline || self.bell.is_elapsed() {
                 self.bell.as_mut().reset(deadline);
             }
@@ -69,7 +70,7 @@ mod tests {
         assert_eq!(dog.guard(Duration::from_secs(5), nothing()).await, Err(TimeIsUp));
         assert_eq!(started.elapsed().as_secs(), 5);
         assert_eq!(dog.guard(Duration::from_secs(60), Box::pin(async { 7 })).await, Ok(7));
-        // The short wait after a long one rings in time, and the long one after a short one too.
+        // The short wait after a long one ends in time, and so does the long one after a short one.
         assert_eq!(dog.guard(Duration::from_secs(1), nothing()).await, Err(TimeIsUp));
         assert_eq!(started.elapsed().as_secs(), 6);
         let slow = Box::pin(tokio::time::sleep(Duration::from_secs(2)));

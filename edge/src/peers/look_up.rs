@@ -1,4 +1,4 @@
-//! The names of peers, looked up again and again: which addresses they stand for at the moment.
+//! The names of peers, looked up repeatedly: which addresses they have at the moment.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -13,21 +13,21 @@ use tokio::time::timeout;
 pub(crate) const LOOK_UP_EVERY: Duration = Duration::from_secs(5);
 pub(crate) const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// URLs of one kind of peers, and what each stood for when it was last found.
+/// URLs of one kind of peers, and the last known addresses of each.
 pub(crate) struct Names {
-    /// In words for the log: "cache-nodes".
+    /// The kind as the log calls it: "cache-nodes".
     kind: &'static str,
     found: Vec<(Uri, Vec<SocketAddr>)>,
 }
 
 impl Names {
-    /// A URL with an address in it needs no looking up.
+    /// A URL with an address in it needs no look-up.
     pub(crate) fn new(kind: &'static str, urls: &[Uri]) -> Self {
         let found = urls.iter().map(|url| (url.clone(), literal(url).into_iter().collect()));
         Self { kind, found: found.collect() }
     }
 
-    /// Asks once more, by `look_up`.
+    /// Looks up again, with `look_up`.
     pub(crate) async fn ask<F>(&mut self, look_up: impl Fn(Uri) -> F)
     where
         F: Future<Output = io::Result<Vec<SocketAddr>>>,
@@ -36,9 +36,13 @@ impl Names {
         for (url, addresses) in self.found.iter_mut().filter(|(url, _)| literal(url).is_none()) {
             match look_up(url.clone()).await {
                 Ok(found) if !found.is_empty() => *addresses = found,
-                // Better an old answer than none.
-                Ok(_) => tracing::warn!(%url, "the name of the {kind} has no address"),
-                Err(error) => tracing::warn!(%url, "the {kind} are not found: {error}"),
+                // An old answer is better than none.
+                Ok(_) => {
+                    tracing::warn!(%url, "the name of the {kind} has no address; the last known ones stay in use")
+                }
+                Err(error) => {
+                    tracing::warn!(%url, "cannot look up the {kind}: {error}; the last known addresses stay in use")
+                }
             }
         }
     }
@@ -47,8 +51,8 @@ impl Names {
         self.found.iter().flat_map(|(url, addresses)| addresses.iter().map(move |address| (url, *address)))
     }
 
-    /// The peers at all these addresses, each once. Those already `known` stay as they are, connections and all. `None`: nothing has
-    /// changed.
+    /// The peers at all these addresses, each once. Those already `known` stay as they are, with their
+    /// connections. `None`: nothing has changed.
     pub(crate) fn renew<P: Peer>(
         &self,
         known: &[Arc<P>],
@@ -73,20 +77,20 @@ impl Names {
     }
 }
 
-/// At one address.
+/// A URL of one address.
 pub(crate) trait Peer {
     /// The address.
     fn name(&self) -> &str;
 }
 
-/// By the system's resolver.
+/// Looks up with the system's resolver.
 pub(crate) async fn by_system(url: Uri) -> io::Result<Vec<SocketAddr>> {
     let host = url.host().unwrap_or_default();
     let looked_up = timeout(LOOK_UP_TIMEOUT, lookup_host((host, port(&url)))).await;
     Ok(looked_up.map_err(|_| io::ErrorKind::TimedOut)??.collect())
 }
 
-/// The address, if the URL names none but that.
+/// The address, if the URL names an address.
 fn literal(url: &Uri) -> Option<SocketAddr> {
     let host = url.host()?.trim_start_matches('[').trim_end_matches(']');
     Some(SocketAddr::new(host.parse::<IpAddr>().ok()?, port(url)))
@@ -103,21 +107,21 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// As DNS answers for a headless service; `None`: not at all.
+    /// Answers as DNS does for a headless service; `None`: no answer.
     pub(crate) type Answer = Option<Vec<&'static str>>;
 
-    /// What "DNS" says, and what its answers should come to.
+    /// What "DNS" answers, and what the result should be.
     pub(crate) const ANSWERS: [(Option<&[&str]>, &[&str]); 6] = [
         (None, &[]),
         (Some(&["127.0.0.1", "127.0.0.2"]), &["127.0.0.1:1", "127.0.0.2:1"]),
         (Some(&["127.0.0.2", "127.0.0.3", "127.0.0.2"]), &["127.0.0.2:1", "127.0.0.3:1"]),
-        // Better an old answer than none.
+        // An old answer is better than none.
         (None, &["127.0.0.2:1", "127.0.0.3:1"]),
         (Some(&[]), &["127.0.0.2:1", "127.0.0.3:1"]),
         (Some(&["::1"]), &["[::1]:1"]),
     ];
 
-    /// Looks up as it says at the moment.
+    /// Looks up according to the current answer.
     pub(crate) fn scripted(
         dns: Arc<Mutex<Answer>>,
     ) -> impl Fn(Uri) -> std::future::Ready<io::Result<Vec<SocketAddr>>> {

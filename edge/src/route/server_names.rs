@@ -149,7 +149,7 @@ fn regex(pattern: &str) -> Result<Regex, String> {
     }
     let has_capital = pattern.bytes().any(|byte| byte.is_ascii_uppercase());
     let regex = RegexBuilder::new(pattern).case_insensitive(has_capital).build();
-    regex.map_err(|error| format!("the regex does not work: {error}"))
+    regex.map_err(|error| format!("invalid regular expression: {error}"))
 }
 
 #[cfg(test)]

@@ -3,35 +3,37 @@
 use process::units::{Size, Time};
 use serde::Deserialize;
 
-/// `[edge.timeouts]`: every wait has one.
+/// `[edge.timeouts]`: every wait has a deadline.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
-    /// A TLS handshake, from the first byte to the last.
+    /// The time of a TLS handshake, from its first byte to its last.
     pub handshake: Time,
-    /// From the first byte of a request head to its last.
+    /// The time from the first byte of a request head to its last.
     pub head: Time,
-    /// Between two reads of a request body.
+    /// The time between two reads of a request body.
     pub body: Time,
-    /// Between two writes of a reply that the client takes.
+    /// The time between two writes of a reply that the client accepts.
     pub send: Time,
-    /// A connection without a request under way.
+    /// How long a connection may be without a request.
     pub keepalive: Time,
-    /// For the application's reply head.
+    /// How long the application may take for the head of its reply.
     pub application: Time,
-    /// For the cache-node's first answer; after it the edge goes on without the node.
+    /// How long the cache-node may take for its first answer; then the edge continues without the node.
     pub cache: Time,
-    /// A request waits so long for another that makes the same page; then it goes to the application itself.
+    /// How long a request waits for another one that fetches the same page; then it goes to the application
+    /// itself.
     pub wait: Time,
-    /// A connection that has switched to another protocol (WebSocket), without a byte either way.
+    /// How long a connection that switched to another protocol (WebSocket) may carry no byte in either
+    /// direction.
     pub tunnel: Time,
-    /// For all to acknowledge a purge; then the answer names who has not.
+    /// How long to wait until all acknowledge a purge; then the answer names those missing.
     pub purge: Time,
-    /// Running requests at shutdown.
+    /// How long requests in progress may take at shutdown.
     pub drain: Time,
 }
 
-/// `[edge.limits]`: every buffer and table has one.
+/// `[edge.limits]`: every buffer and table has a bound.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -41,7 +43,7 @@ pub struct Limits {
     pub requests_per_connection: u64,
     /// Requests at once on one HTTP/2 connection; more are refused, to be sent again.
     pub http2_streams: u32,
-    /// Requests that one HTTP/2 connection may take back in a minute; then it is closed.
+    /// Requests that one HTTP/2 connection may reset in a minute; then it is closed.
     pub http2_resets: usize,
     /// Size of a request head.
     pub head: Size,
@@ -49,9 +51,10 @@ pub struct Limits {
     pub target: Size,
     /// Field lines in a request head.
     pub fields: usize,
-    /// Pages being made or looked up at once through the cache; more requests go straight to the application.
+    /// Pages being fetched or looked up at once through the cache; more requests go straight to the
+    /// application.
     pub fills: usize,
-    /// Requests that wait for a page another makes; more go straight to the application.
+    /// Requests that wait for a page that another request fetches; more go straight to the application.
     pub waiters: usize,
 }
 

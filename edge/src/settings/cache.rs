@@ -1,4 +1,4 @@
-//! `[edge.site.location.cache]`: what of a location is cached, how long, and for whom.
+//! `[edge.site.location.cache]`: what a location caches, for how long, and for whom.
 
 use std::collections::BTreeMap;
 
@@ -14,33 +14,33 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CacheConfig {
-    /// Lifetime of replies that carry none of their own: of 200, 301 and 302, or by status.
+    /// The lifetime of replies that name none: of 200, 301 and 302, or by status.
     pub ttl: TtlConfig,
     pub stale_while_revalidate: Time,
     pub stale_if_error: Time,
-    /// After a reply that may not be stored, requests for its key go straight through for so long.
+    /// How long requests for a key go straight to the application after a reply that may not be stored.
     pub hit_for_miss: Time,
     pub cookies: CookiesConfig,
     /// Query parameters that neither the key nor the application sees; globs.
     pub ignore_query: Vec<String>,
-    /// If not empty, the only ones that they see; globs.
+    /// If not empty, the only query parameters that the key and the application see; globs.
     pub allow_query: Vec<String>,
     pub sort_query: bool,
     /// Request fields whose values are part of the key.
     pub key_fields: Vec<String>,
-    /// How often an edge must be asked for a page before it is stored: 1 is at once.
+    /// How often an edge must be asked for a page before it stores it; 1: at once.
     pub min_uses: u32,
-    /// The part of a page's time since Last-Modified for which it is taken to be fresh, if it says nothing else: 0 to 1.
+    /// The part of the time since Last-Modified for which a page is fresh, if it says nothing else: 0 to 1.
     pub heuristic: f64,
     pub methods: Vec<String>,
     pub max_object: Size,
-    /// Reply fields that are not looked at.
+    /// Reply fields that are ignored.
     pub ignore_fields: Vec<String>,
     /// Obey Cache-Control in requests.
     pub honour_request: bool,
     pub bypass: RulesConfig,
     pub no_store: RulesConfig,
-    /// Part of each lifetime, at most, that is taken off at random: 0 to 1.
+    /// The part of each lifetime, at most, that is subtracted at random: 0 to 1.
     pub jitter: f64,
 }
 
@@ -62,7 +62,7 @@ impl<'de> Deserialize<'de> for TtlConfig {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CookiesConfig {
-    /// A visitor's own: the page made for it is not shared.
+    /// Cookies of one visitor: a page generated for such a request is not shared.
     pub personal: Vec<String>,
     /// One variant of the page per value.
     pub split: Vec<String>,
@@ -107,7 +107,7 @@ impl Default for CacheConfig {
 }
 
 impl CacheConfig {
-    /// The policy that these settings make; what is wrong is said under `path`.
+    /// The policy that these settings make. Mistakes are reported under `path`.
     pub(crate) fn policy(&self, path: &str, mistakes: &mut Mistakes) -> Policy {
         let mut at = |key: &str, text: String| mistakes.push(format!("{path}.{key}"), text);
         let ttl = match &self.ttl {

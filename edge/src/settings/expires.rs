@@ -9,23 +9,23 @@ use process::units::Time;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 const DAY: i64 = 86_400;
-/// Longer times are mistakes: whoever wants "for ever" writes "max", which says ten years.
+/// Longer times are mistakes: for "for ever" there is "max", which says ten years.
 const LONGEST: i64 = 100 * 365 * DAY;
-/// 31 Dec 9999 23:59:59, the last time that an HTTP date can say.
+/// 31 Dec 9999 23:59:59, the latest time that an HTTP date can express.
 const LAST_DATE: i64 = 253_402_300_799;
 
 /// One `expires` setting. Times are whole seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expires {
-    /// Nothing is said.
+    /// Sets no field.
     Off,
-    /// Kept, but asked about each time.
+    /// Clients may keep the answer, but must validate it each time.
     Epoch,
     /// Ten years: for names that change with their content.
     Max,
-    /// So long from the request; below zero: not to be kept.
+    /// This long after the request; below zero: must not be kept.
     After(i64),
-    /// So long from the file's last change; from the request where there is none.
+    /// This long after the file's last change, or after the request if there is none.
     AfterChange(i64),
     /// Until this second of the day, in UTC (nginx: in the machine's time zone).
     DailyAt(i64),
@@ -45,7 +45,7 @@ impl Expires {
             let time = seconds(time)?;
             // As nginx: "@24h" is the next midnight.
             if time > DAY {
-                return Err(format!("`{text}`: a time of day is at most @24h"));
+                return Err(format!("`{text}`: a time of day must be at most @24h"));
             }
             return Ok(Self::DailyAt(time));
         }
@@ -53,7 +53,7 @@ impl Expires {
             return signed_seconds(text).map(Self::After);
         };
         if time.trim_start().starts_with('@') {
-            return Err(format!("`{text}`: a time of day does not go with \"modified\""));
+            return Err(format!("`{text}`: a time of day cannot be combined with \"modified\""));
         }
         signed_seconds(time.trim_start()).map(Self::AfterChange)
     }
@@ -85,7 +85,7 @@ impl Expires {
             }
             Self::DailyAt(time) => (next_time_of_day(now, time), false),
             Self::After(time) => (now + time, time < 0),
-            // As nginx: no time at all means now, whenever the change was.
+            // As in nginx, zero means now, whenever the file changed.
             Self::AfterChange(0) => (now, false),
             Self::AfterChange(time) => (last_modified.map_or(now, unix_seconds) + time, time < 0),
         };

@@ -3,17 +3,17 @@
 use process::units::{Size, Time};
 use serde::Deserialize;
 
-/// `[edge.files]`
+/// The `[edge.files]` table.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FileCacheConfig {
-    /// For all files together; 0: none is kept.
+    /// The memory for all files together; 0: none is kept.
     pub(crate) memory: Size,
     /// Larger files are streamed from disk each time.
     pub(crate) max_file: Size,
-    /// A kept file is served so long before the disk is asked whether it changed.
+    /// How long a kept file is served before it is compared with the disk again.
     pub(crate) valid: Time,
-    /// Large ones are sent by the kernel where there is no TLS. Some file systems have it send stale bytes.
+    /// The kernel sends large files if there is no TLS. Some file systems make it send stale bytes.
     pub(crate) sendfile: bool,
 }
 
@@ -21,10 +21,10 @@ pub struct FileCacheConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Symlinks {
-    /// Those that end inside `root` or `alias`; behind the others everything is forbidden.
+    /// Those that end inside `root` or `alias`; everything behind other links is forbidden.
     #[default]
     Inside,
-    /// All, as nginx does.
+    /// All, as in nginx.
     Follow,
 }
 

@@ -2,7 +2,7 @@
 
 use regex::bytes::{Regex, RegexBuilder};
 
-/// A `match`, read. Literal texts are compared with the decoded path, byte by byte.
+/// A parsed `match`. Literal texts are compared with the decoded path, byte by byte.
 #[derive(Clone, Debug)]
 pub(crate) enum Pattern {
     /// "= /x"
@@ -14,7 +14,7 @@ pub(crate) enum Pattern {
 }
 
 impl Pattern {
-    /// Reads a `match`; the space after the sign may be left out.
+    /// Parses a `match`; the space after the sign may be left out.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         if let Some(pattern) = text.strip_prefix("~*") {
@@ -32,7 +32,7 @@ impl Pattern {
         literal(text).map(|text| Self::Prefix { text, is_final: false })
     }
 
-    /// How much of a path an `alias` stands for; `None` for a regex, which an alias cannot follow.
+    /// How much of a path an `alias` replaces; `None` for a regex, which cannot have an alias.
     pub(crate) fn literal_length(&self) -> Option<usize> {
         match self {
             Self::Exact(text) | Self::Prefix { text, .. } => Some(text.len()),
@@ -43,7 +43,7 @@ impl Pattern {
 
 fn literal(path: &str) -> Result<Box<[u8]>, String> {
     if path.starts_with('@') {
-        return Err(format!("`{path}`: there are no named locations"));
+        return Err(format!("`{path}`: named locations are not supported"));
     }
     if !path.starts_with('/') {
         return Err(format!("`{path}` is none of \"= /x\", \"^~ /x\", \"~ re\", \"~* re\", \"/x\""));
@@ -51,12 +51,13 @@ fn literal(path: &str) -> Result<Box<[u8]>, String> {
     Ok(path.as_bytes().into())
 }
 
-/// Paths are bytes, not always UTF-8, so the regex works on bytes; `\d` and `\w` are ASCII as in nginx. Unlike there, `$`
-/// does not match before a newline at the end, so that `\.html$` holds what it seems to.
+/// Paths are bytes, not always UTF-8, so the regex works on bytes; `\d` and `\w` are ASCII as in nginx.
+/// Unlike in nginx, `$` does not match before a newline at the end, so that `\.html$` means what it seems to
+/// mean.
 fn regex(pattern: &str, ignore_case: bool) -> Result<Regex, String> {
     if pattern.is_empty() {
         return Err("the regex is empty".into());
     }
     let regex = RegexBuilder::new(pattern).unicode(false).case_insensitive(ignore_case).build();
-    regex.map_err(|error| format!("the regex does not work: {error}"))
+    regex.map_err(|error| format!("invalid regular expression: {error}"))
 }

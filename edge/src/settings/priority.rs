@@ -1,4 +1,4 @@
-//! `priority` of a location: whose requests go first where they have to wait for an application server.
+//! `priority` of a location: whose requests go first if they must wait for an application server.
 
 use serde::Deserialize;
 use weir_proto::origin;
@@ -6,7 +6,7 @@ use weir_proto::origin;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Priority {
-    /// Before all others: health probes, whoever repairs things.
+    /// Before all others: health probes, and operators who repair things.
     High,
     #[default]
     Normal,

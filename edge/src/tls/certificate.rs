@@ -1,4 +1,4 @@
-//! Certificates and keys as read from their files: checked as a whole before any of them is shown to a client.
+//! Certificates and keys from their files, all checked before any of them is shown to a client.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub(crate) struct Certificates {
 }
 
 impl Certificates {
-    /// Reads those of the listeners.
+    /// Reads the certificates of the listeners.
     pub(crate) fn of_listeners(config: &Config, mistakes: &mut Mistakes) -> Self {
         let mut certificates = Self::default();
         for (index, listen) in config.listen.iter().enumerate() {
@@ -43,7 +43,7 @@ impl Certificates {
         certificates
     }
 
-    /// Says what is wrong with the files under `path`, once for each pair.
+    /// Reports what is wrong with the files under `path`, once for each pair.
     pub(crate) fn read(
         &mut self,
         path: &str,
@@ -70,7 +70,7 @@ impl Certificates {
     }
 }
 
-/// The pair, or the key of the settings that is wrong and why.
+/// The pair, or the settings key that is wrong, with the reason.
 fn read(files: &CertificateConfig) -> Result<Certificate, (&'static str, String)> {
     let (certificate, key) = (&files.certificate, &files.key);
     let at_certificate = |text: String| ("certificate", format!("`{}`: {text}", certificate.display()));
@@ -91,15 +91,16 @@ fn read(files: &CertificateConfig) -> Result<Certificate, (&'static str, String)
 fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     match read {
-        Ok(chain) if chain.is_empty() => Err("there is no certificate in it".into()),
+        Ok(chain) if chain.is_empty() => Err("the file contains no certificate".into()),
         Ok(chain) => Ok(chain),
         Err(error) => Err(plain(&error, "certificate")),
     }
 }
 
-/// A certificate is judged without its issuer: all that is asked is whether clients take it today.
+/// Checks a certificate without its issuer: the only question is whether clients accept it today.
 fn check_time(leaf: &CertificateDer<'_>) -> Result<(), String> {
-    let parsed = EndEntityCert::try_from(leaf).map_err(|error| format!("it is no certificate: {error}"))?;
+    let parsed =
+        EndEntityCert::try_from(leaf).map_err(|error| format!("not a valid certificate: {error}"))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = UnixTime::since_unix_epoch(now);
     let judged = parsed.verify_for_usage(
@@ -112,8 +113,10 @@ fn check_time(leaf: &CertificateDer<'_>) -> Result<(), String> {
         None,
     );
     match judged.map(|_| ()) {
-        Err(webpki::Error::CertExpired { .. }) => Err("it has expired; renew it".into()),
-        Err(webpki::Error::CertNotValidYet { .. }) => Err("it is not valid yet; check the clock".into()),
+        Err(webpki::Error::CertExpired { .. }) => Err("the certificate has expired; renew it".into()),
+        Err(webpki::Error::CertNotValidYet { .. }) => {
+            Err("the certificate is not valid yet; check the clock".into())
+        }
         _ => Ok(()),
     }
 }
@@ -121,8 +124,8 @@ fn check_time(leaf: &CertificateDer<'_>) -> Result<(), String> {
 fn plain(error: &pem::Error, wanted: &str) -> String {
     match error {
         pem::Error::Io(error) => error.to_string(),
-        pem::Error::NoItemsFound => format!("there is no {wanted} in it"),
-        error => format!("it is not PEM: {error}"),
+        pem::Error::NoItemsFound => format!("the file contains no {wanted}"),
+        error => format!("the file is not PEM: {error}"),
     }
 }
 
@@ -159,12 +162,12 @@ mod tests {
         let cases = [
             (good.as_str(), key.as_str(), None),
             (&good, &other_key, Some(("key", "is not the key of"))),
-            (&old, &old_key, Some(("certificate", "it has expired"))),
-            (&future, &future_key, Some(("certificate", "it is not valid yet"))),
-            ("", &key, Some(("certificate", "there is no certificate in it"))),
-            (&key, &key, Some(("certificate", "there is no certificate in it"))),
-            (&good, &good, Some(("key", "there is no private key in it"))),
-            (&good[..good.len() / 2], &key, Some(("certificate", "it is not PEM"))),
+            (&old, &old_key, Some(("certificate", "the certificate has expired"))),
+            (&future, &future_key, Some(("certificate", "the certificate is not valid yet"))),
+            ("", &key, Some(("certificate", "the file contains no certificate"))),
+            (&key, &key, Some(("certificate", "the file contains no certificate"))),
+            (&good, &good, Some(("key", "the file contains no private key"))),
+            (&good[..good.len() / 2], &key, Some(("certificate", "the file is not PEM"))),
         ];
         for (index, (certificate, key, wrong)) in cases.into_iter().enumerate() {
             let files = CertificateConfig {

@@ -203,10 +203,10 @@ fn says_which_file_is_wrong() {
     };
     let cases = [
         (with(&|c| c.certificate = missing.clone()), "certificate", "No such file"),
-        (with(&|c| c.certificate = empty.clone()), "certificate", "there is no certificate in it"),
-        (with(&|c| c.key = empty.clone()), "key", "there is no private key in it"),
-        (with(&|c| c.key = good.ca.clone()), "key", "there is no private key in it"),
-        (with(&|c| c.ca = good.key.clone()), "ca", "there is no certificate in it"),
+        (with(&|c| c.certificate = empty.clone()), "certificate", "the file contains no certificate"),
+        (with(&|c| c.key = empty.clone()), "key", "the file contains no private key"),
+        (with(&|c| c.key = good.ca.clone()), "key", "the file contains no private key"),
+        (with(&|c| c.ca = good.key.clone()), "ca", "the file contains no certificate"),
         (with(&|c| c.ca = huge.clone()), "ca", "larger than any PEM file"),
         (with(&|c| c.peer_name = Some("a b".into())), "peer_name", "neither a host name nor an address"),
     ];

@@ -138,7 +138,7 @@ fn a_reload_takes_good_certificates_and_refuses_bad_ones() {
     fs::write(&secure.certificate.key, good_key).unwrap();
     fs::write(&secure.certificate.certificate, &good[..good.len() / 2]).unwrap();
     secure.stack.edge.hang_up();
-    until("half a file is refused", || secure.stack.log().contains("it is not PEM").then_some(()));
+    until("half a file is refused", || secure.stack.log().contains("the file is not PEM").then_some(()));
     assert!(shakes(&secure.certificate));
     // A new pair under the same names: new connections see it, old ones go on.
     let fresh = Certificate::write(secure.directory.path(), &["localhost"]);
