@@ -29,7 +29,7 @@ pub(crate) use settings::{FileSettings, Place};
 pub(crate) use stream::FileStream;
 
 use coding::Codings;
-use lookup::{Found, Lookup};
+use lookup::{FoundFile, Lookup};
 use open::Missing;
 use reply::{Content, reply};
 use resource::Resource;
@@ -106,7 +106,7 @@ pub(crate) async fn answer(
         now,
     };
     match on_disk(move || lookup.run()).await {
-        Ok(Found { resource, file }) => {
+        Ok(FoundFile { resource, file }) => {
             cache.keep(settings, path, &resource);
             let representation = resource.choose(accepted);
             let content = representation.content.clone().map_or(Content::Disk(file), Content::Memory);

@@ -47,7 +47,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Buffers of a connection, of use while a head is looked at.
 #[derive(Default)]
-struct Scratch {
+struct StreamBuffers {
     head: Vec<u8>,
     spans: Vec<FieldSpan>,
     key: Vec<u8>,
@@ -56,7 +56,7 @@ struct Scratch {
 type Accepted = (Request<RecvStream>, SendResponse<Bytes>);
 
 /// What there is to do next.
-enum Step {
+enum Http2Step {
     Stream(Box<Accepted>),
     /// The last request was taken: nothing more may begin.
     Drain,
@@ -81,7 +81,7 @@ pub(crate) async fn serve(stream: Stream, begun: Bytes, via: Via, edge: Arc<Edge
         .max_pending_accept_reset_streams(PENDING_RESETS)
         .handshake::<_, Bytes>(Watched::new(stream, begun, traffic.clone()));
     let Ok(Ok(connection)) = timeout(edge.settings.timeouts.head.0, handshake).await else { return };
-    let client = Client { via, sni, edge: edge.clone() };
+    let client = Http2Client { via, sni, edge: edge.clone() };
     Session { connection, traffic, requests: 0, draining: false, idle_since: Instant::now() }
         .serve(&client)
         .await;
@@ -89,7 +89,7 @@ pub(crate) async fn serve(stream: Stream, begun: Bytes, via: Via, edge: Arc<Edge
 
 /// What all streams of a connection share.
 #[derive(Clone)]
-struct Client {
+struct Http2Client {
     via: Via,
     /// The name in the TLS handshake.
     sni: Option<Arc<str>>,
@@ -106,8 +106,8 @@ struct Session {
 }
 
 impl Session {
-    async fn serve(mut self, client: &Client) {
-        let mut scratch = Scratch::default();
+    async fn serve(mut self, client: &Http2Client) {
+        let mut scratch = StreamBuffers::default();
         let mut watchdog = Watchdog::new();
         let shutdown = client.edge.shutdown.clone();
         let begin_drain = shutdown.draining();
@@ -119,18 +119,18 @@ impl Session {
                     return Poll::Ready(step);
                 }
                 match self.draining {
-                    false => begin_drain.as_mut().poll(context).map(|()| Step::Drain),
+                    false => begin_drain.as_mut().poll(context).map(|()| Http2Step::Drain),
                     true => Poll::Pending,
                 }
             });
             // Looked at anew when the time is up, for what the deadline is about may have changed meanwhile.
             let step = match watchdog.guard(patience, stepping).await {
                 Ok(step) => step,
-                Err(_) if self.patience(&client.edge).is_zero() => Step::Abort(Reason::NO_ERROR),
+                Err(_) if self.patience(&client.edge).is_zero() => Http2Step::Abort(Reason::NO_ERROR),
                 Err(_) => continue,
             };
             match step {
-                Step::Stream(accepted) => {
+                Http2Step::Stream(accepted) => {
                     self.requests += 1;
                     let (request, respond) = *accepted;
                     exchange::begin(client, request, respond, &mut scratch);
@@ -138,9 +138,9 @@ impl Session {
                         self.drain();
                     }
                 }
-                Step::Drain => self.drain(),
-                Step::Closed => return,
-                Step::Abort(reason) => {
+                Http2Step::Drain => self.drain(),
+                Http2Step::Closed => return,
+                Http2Step::Abort(reason) => {
                     self.connection.abrupt_shutdown(reason);
                     let _ = timeout(GOODBYE, poll_fn(|context| self.connection.poll_closed(context))).await;
                     return;
@@ -149,20 +149,20 @@ impl Session {
         }
     }
 
-    fn poll_step(&mut self, context: &mut Context<'_>, client: &Client) -> Poll<Step> {
+    fn poll_step(&mut self, context: &mut Context<'_>, client: &Http2Client) -> Poll<Http2Step> {
         let accepted = self.connection.poll_accept(context);
         if self.connection.has_streams() {
             self.idle_since = Instant::now();
         }
         if self.traffic.resets_within(RESETS_OVER) > client.edge.settings.limits.http2_resets {
-            return Poll::Ready(Step::Abort(Reason::ENHANCE_YOUR_CALM));
+            return Poll::Ready(Http2Step::Abort(Reason::ENHANCE_YOUR_CALM));
         }
         match accepted {
-            Poll::Ready(Some(Ok(accepted))) => Poll::Ready(Step::Stream(Box::new(accepted))),
-            Poll::Ready(Some(Err(_)) | None) => Poll::Ready(Step::Closed),
+            Poll::Ready(Some(Ok(accepted))) => Poll::Ready(Http2Step::Stream(Box::new(accepted))),
+            Poll::Ready(Some(Err(_)) | None) => Poll::Ready(Http2Step::Closed),
             // A head half sent, or a client that reads nothing, has a shorter time than a connection that is idle.
             Poll::Pending if self.traffic.waits() => match self.patience(&client.edge) {
-                Duration::ZERO => Poll::Ready(Step::Abort(Reason::NO_ERROR)),
+                Duration::ZERO => Poll::Ready(Http2Step::Abort(Reason::NO_ERROR)),
                 _ => Poll::Pending,
             },
             Poll::Pending => Poll::Pending,

@@ -14,11 +14,11 @@ pub(super) struct Status {
     connections: Connections,
     /// Sums over all locations.
     requests: Requests,
-    application: Application,
+    application: ApplicationStatus,
     cache_node: CacheNode,
-    l1: L1,
-    access_log: AccessLog,
-    locations: Vec<Location>,
+    l1: L1Status,
+    access_log: AccessLogStatus,
+    locations: Vec<LocationStatus>,
 }
 
 #[derive(Debug, Serialize)]
@@ -30,7 +30,7 @@ struct Connections {
 }
 
 #[derive(Debug, Serialize)]
-struct Application {
+struct ApplicationStatus {
     calls: u64,
     /// Pages being fetched at the moment.
     fills: u64,
@@ -43,7 +43,7 @@ struct CacheNode {
 }
 
 #[derive(Debug, Serialize)]
-struct L1 {
+struct L1Status {
     /// Now.
     entries: u64,
     /// Now.
@@ -53,12 +53,12 @@ struct L1 {
 }
 
 #[derive(Debug, Serialize)]
-struct AccessLog {
+struct AccessLogStatus {
     dropped: u64,
 }
 
 #[derive(Debug, Serialize)]
-struct Location {
+struct LocationStatus {
     site: String,
     location: String,
     requests: Requests,
@@ -75,8 +75,8 @@ struct Requests([u64; CacheResult::ALL.len()]);
 impl Status {
     pub(super) fn now(metrics: &Metrics, readiness: &Readiness) -> Self {
         let sampled = metrics.sampled();
-        let locations: Vec<Location> =
-            metrics.locations().iter().map(|location| Location::now(location)).collect();
+        let locations: Vec<LocationStatus> =
+            metrics.locations().iter().map(|location| LocationStatus::now(location)).collect();
         Self {
             version: env!("CARGO_PKG_VERSION"),
             uptime_s: metrics.uptime().as_millis() as f64 / 1e3,
@@ -87,21 +87,21 @@ impl Status {
                 refused: metrics.connections_refused.get(),
             },
             requests: locations.iter().fold(Requests::default(), |sum, location| sum.plus(location.requests)),
-            application: Application { calls: metrics.application_calls.get(), fills: sampled.fills },
+            application: ApplicationStatus { calls: metrics.application_calls.get(), fills: sampled.fills },
             cache_node: CacheNode { errors: metrics.cache_node_errors.get() },
-            l1: L1 {
+            l1: L1Status {
                 entries: sampled.l1_entries,
                 bytes: sampled.l1_bytes,
                 hits: sampled.l1_hits,
                 evictions: sampled.l1_evictions,
             },
-            access_log: AccessLog { dropped: sampled.access_log_dropped },
+            access_log: AccessLogStatus { dropped: sampled.access_log_dropped },
             locations,
         }
     }
 }
 
-impl Location {
+impl LocationStatus {
     fn now(metrics: &LocationMetrics) -> Self {
         Self {
             site: metrics.site().to_owned(),

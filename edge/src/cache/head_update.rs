@@ -23,7 +23,7 @@ pub(crate) struct Held {
 }
 
 /// What is to be done.
-pub(crate) enum Said {
+pub(crate) enum HeadVerdict {
     /// It still holds, and has these fields now.
     Holds(Held, Box<Page>),
     /// It is another page by now.
@@ -52,7 +52,7 @@ impl Held {
         Some(Self { ask, page, asked: SystemTime::now() })
     }
 
-    pub(crate) fn judge(self, cache: &Cache, reply: &OriginReply) -> Option<Said> {
+    pub(crate) fn judge(self, cache: &Cache, reply: &OriginReply) -> Option<HeadVerdict> {
         if reply.status != StatusCode::OK || self.page.head.status != StatusCode::OK {
             return None;
         }
@@ -64,13 +64,13 @@ impl Held {
             validate::renewed(&self.ask, &self.page, &headers, self.asked, &grant).ok()
         };
         match fields.and_then(renewed) {
-            Some(page) => Some(Said::Holds(self, Box::new(page))),
-            None => Some(Said::Changed(self)),
+            Some(page) => Some(HeadVerdict::Holds(self, Box::new(page))),
+            None => Some(HeadVerdict::Changed(self)),
         }
     }
 }
 
-impl Said {
+impl HeadVerdict {
     /// A page that holds is renewed here; one that has changed is stale everywhere from now on.
     pub(crate) async fn obey(self, cache: &Cache) {
         match self {

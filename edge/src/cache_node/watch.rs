@@ -10,8 +10,8 @@ use tokio::time::{sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::Streaming;
-use weir_proto::cache::watch_reply::Message as Said;
-use weir_proto::cache::watch_request::Message as Heard;
+use weir_proto::cache::watch_reply::Message as WatchMessage;
+use weir_proto::cache::watch_request::Message as WatchAnswer;
 use weir_proto::cache::{WatchBeat, WatchHello, WatchLeave, WatchReply, WatchRequest};
 
 use crate::cache_node::Node;
@@ -81,8 +81,8 @@ async fn once(
     let position = log.as_ref().map(|log| message::position(log.id, log.head()));
     let grace_ms = purges.grace().as_millis() as u32;
     let hello = WatchHello { name: name.to_owned(), position, grace_ms };
-    let mut line = Line { requests, beats: VecDeque::new(), number: 0 };
-    line.send(Heard::Hello(hello))?;
+    let mut line = WatchLine { requests, beats: VecDeque::new(), number: 0 };
+    line.send(WatchAnswer::Hello(hello))?;
     let mut client = node.client();
     let opened = tokio::select! {
         opened = timeout(patience, client.watch(ReceiverStream::new(receiver))) => opened,
@@ -95,7 +95,7 @@ async fn once(
     loop {
         tokio::select! {
             reply = replies.message() => match reply?.and_then(|reply| reply.message) {
-                Some(Said::Follow(follow)) => {
+                Some(WatchMessage::Follow(follow)) => {
                     let (id, floor) = message::follow(&follow).ok_or(Ended::OutOfOrder)?;
                     node.follows(id, follow.shared);
                     if let Some(before) = log.replace(purges.follow(id, floor)).filter(|before| before.id != id) {
@@ -103,7 +103,7 @@ async fn once(
                     }
                     line.beat(log)?;
                 }
-                Some(Said::Logged(logged)) => {
+                Some(WatchMessage::Logged(logged)) => {
                     let log = log.as_ref().ok_or(Ended::OutOfOrder)?;
                     let logged = message::logged(logged, Instant::now()).map_err(|_| Ended::OutOfOrder)?;
                     if !log.apply(&logged) {
@@ -111,7 +111,7 @@ async fn once(
                     }
                     owing = true;
                 }
-                Some(Said::Echo(echo)) => {
+                Some(WatchMessage::Echo(echo)) => {
                     let Some(sent) = line.echoed(echo.number) else { continue };
                     node.take_in();
                     if let Some(log) = log {
@@ -122,7 +122,7 @@ async fn once(
             },
             room = line.requests.clone().reserve_owned(), if owing => {
                 let room = room.map_err(|_| Ended::Closed)?;
-                room.send(WatchRequest { message: Some(Heard::Beat(line.acknowledgement(log))) });
+                room.send(WatchRequest { message: Some(WatchAnswer::Beat(line.acknowledgement(log))) });
                 owing = false;
             }
             () = tokio::time::sleep_until(beat_at) => {
@@ -133,7 +133,7 @@ async fn once(
                 beat_at = tokio::time::Instant::now() + every;
             }
             () = stop.cancelled() => {
-                line.send(Heard::Leave(WatchLeave {}))?;
+                line.send(WatchAnswer::Leave(WatchLeave {}))?;
                 drop(line);
                 let _ = timeout(LEAVE_TIMEOUT, async { while let Ok(Some(_)) = replies.message().await {} }).await;
                 return Ok(());
@@ -143,14 +143,14 @@ async fn once(
 }
 
 /// The stream to the node, and the heartbeats without an echo.
-struct Line {
+struct WatchLine {
     requests: mpsc::Sender<WatchRequest>,
     beats: VecDeque<(u64, Instant)>,
     number: u64,
 }
 
-impl Line {
-    fn send(&self, message: Heard) -> Result<(), Ended> {
+impl WatchLine {
+    fn send(&self, message: WatchAnswer) -> Result<(), Ended> {
         // A node that reads nothing counts as silent.
         self.requests.try_send(WatchRequest { message: Some(message) }).map_err(|_| Ended::Closed)
     }
@@ -159,7 +159,7 @@ impl Line {
     fn beat(&mut self, log: &Option<Arc<FollowedLog>>) -> Result<(), Ended> {
         self.number += 1;
         self.beats.push_back((self.number, Instant::now()));
-        self.send(Heard::Beat(self.acknowledgement(log)))
+        self.send(WatchAnswer::Beat(self.acknowledgement(log)))
     }
 
     /// Says up to where the edge obeys. Uses the number of the last heartbeat, so that its echo says nothing

@@ -28,14 +28,14 @@ pub(super) struct Lookup {
     pub(super) now: SystemTime,
 }
 
-pub(super) struct Found {
+pub(super) struct FoundFile {
     pub(super) resource: Arc<Resource>,
     /// The file of the representation that `accepted` chooses.
     pub(super) file: File,
 }
 
 impl Lookup {
-    pub(super) fn run(self) -> Result<Found, Missing> {
+    pub(super) fn run(self) -> Result<FoundFile, Missing> {
         let boundary = self.settings.boundary().map(resolve).transpose()?;
         let boundary = boundary.as_deref();
         let (path, opened) = if self.is_directory {
@@ -61,7 +61,7 @@ impl Lookup {
             }
         }
         let resource = Arc::new(Resource { checked: self.now, plain, coded });
-        Ok(Found { resource, file: chosen.unwrap_or(opened.file) })
+        Ok(FoundFile { resource, file: chosen.unwrap_or(opened.file) })
     }
 
     fn open_index(&self, boundary: Option<&Path>) -> Result<(PathBuf, Opened), Missing> {

@@ -13,7 +13,7 @@ const MAX_BODY: usize = 32 * 1024;
 
 /// What differs between two hits of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Said {
+pub(crate) struct HitHead {
     /// Seconds.
     pub(crate) age: u64,
     /// Seconds of freshness left.
@@ -25,13 +25,13 @@ pub(crate) struct Said {
 }
 
 #[derive(Default)]
-pub(crate) struct Joined {
-    places: [Option<Place>; PLACES],
+pub(crate) struct JoinedPages {
+    places: [Option<JoinedPage>; PLACES],
 }
 
-struct Place {
+struct JoinedPage {
     page: Arc<Page>,
-    said: Said,
+    said: HitHead,
     /// That say this; no more than three are counted.
     hits: u8,
     /// Length of the head in `bytes`.
@@ -40,19 +40,19 @@ struct Place {
     bytes: Vec<u8>,
 }
 
-impl Joined {
+impl JoinedPages {
     /// Head and body of a hit that says this, and where the body begins. `None`: it has to be sent in two pieces.
     pub(crate) fn find(
         &mut self,
         page: &Arc<Page>,
-        said: Said,
+        said: HitHead,
         write_head: impl FnOnce(&mut Vec<u8>),
     ) -> Option<(&[u8], usize)> {
         if page.body.len() > MAX_BODY {
             return None;
         }
         let place = self.places.get_mut(place_of(page))?;
-        let kept = place.get_or_insert_with(|| Place::new(page, said));
+        let kept = place.get_or_insert_with(|| JoinedPage::new(page, said));
         if !Arc::ptr_eq(&kept.page, page) || kept.said != said {
             kept.page.clone_from(page);
             kept.said = said;
@@ -74,8 +74,8 @@ impl Joined {
     }
 }
 
-impl Place {
-    fn new(page: &Arc<Page>, said: Said) -> Self {
+impl JoinedPage {
+    fn new(page: &Arc<Page>, said: HitHead) -> Self {
         Self { page: page.clone(), said, hits: 0, head: 0, bytes: Vec::new() }
     }
 }
@@ -115,10 +115,10 @@ mod tests {
         Arc::new(Page::new(PageHead { status: StatusCode::OK, headers, lifetime, born, grant, tags }, body))
     }
 
-    const NEW: Said = Said { age: 0, ttl: 1, date: 7, keep_alive: true, version: Version::Http11 };
+    const NEW: HitHead = HitHead { age: 0, ttl: 1, date: 7, keep_alive: true, version: Version::Http11 };
 
     /// What a hit is sent in one piece, where the head is what it says.
-    fn hit(joined: &mut Joined, page: &Arc<Page>, said: Said) -> Option<(String, usize)> {
+    fn hit(joined: &mut JoinedPages, page: &Arc<Page>, said: HitHead) -> Option<(String, usize)> {
         let (bytes, head) =
             joined.find(page, said, |out| out.extend_from_slice(format!("{said:?}\n").as_bytes()))?;
         Some((String::from_utf8(bytes.to_vec()).unwrap(), head))
@@ -126,15 +126,15 @@ mod tests {
 
     #[test]
     fn what_is_said_twice_is_put_together_and_no_longer_than_it_is_said() {
-        let mut joined = Joined::default();
+        let mut joined = JoinedPages::default();
         let page = page(Bytes::from_static(b"hello"));
         for said in [
             NEW,
-            Said { age: 1, ..NEW },
-            Said { ttl: 0, ..NEW },
-            Said { date: 8, ..NEW },
-            Said { keep_alive: false, ..NEW },
-            Said { version: Version::Http10, ..NEW },
+            HitHead { age: 1, ..NEW },
+            HitHead { ttl: 0, ..NEW },
+            HitHead { date: 8, ..NEW },
+            HitHead { keep_alive: false, ..NEW },
+            HitHead { version: Version::Http10, ..NEW },
             NEW,
         ] {
             assert_eq!(hit(&mut joined, &page, said), None, "{said:?}");
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn no_page_is_taken_for_another() {
-        let mut joined = Joined::default();
+        let mut joined = JoinedPages::default();
         let pages: Vec<_> = (0..10 * PLACES).map(|n| page(Bytes::from(n.to_string()))).collect();
         let mut whole = 0;
         for n in (0..pages.len()).cycle().take(pages.len() * 3).flat_map(|n| [n, n, n]) {
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn large_bodies_are_not_copied() {
-        let mut joined = Joined::default();
+        let mut joined = JoinedPages::default();
         for (size, expected) in [(MAX_BODY, true), (MAX_BODY + 1, false)] {
             let page = page(Bytes::from(vec![b'x'; size]));
             let sent = [(); 3].map(|()| hit(&mut joined, &page, NEW).is_some());

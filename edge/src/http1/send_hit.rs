@@ -14,7 +14,7 @@ use crate::cache::page::Page;
 use crate::connection::clock;
 use crate::connection::stream::{Stream, Taken};
 use crate::handler::plain::{Found, PlainHit};
-use crate::http1::joined::{Joined, Said};
+use crate::http1::joined::{HitHead, JoinedPages};
 use crate::http1::write::{self, Manner};
 use crate::reply::answer;
 use crate::reply::body::ReplyBody;
@@ -33,7 +33,7 @@ const CONDITIONAL: Seen = Seen::of(&[
 #[derive(Default)]
 pub(crate) struct Room {
     head: Vec<u8>,
-    joined: Joined,
+    joined: JoinedPages,
 }
 
 /// What the socket did not take: rest of the head, rest of the body. Boxed: it is rare, and a connection keeps the room for it.
@@ -57,7 +57,7 @@ impl<'a> PlainHit<'a> {
         let Room { head: out, joined } = room;
         let (status, body) = match found {
             Found::Page(page) if !head.seen.any(CONDITIONAL) => {
-                let said = Said::of(&page, record.started, keep_alive, head.version);
+                let said = HitHead::of(&page, record.started, keep_alive, head.version);
                 let write_head = |out: &mut Vec<u8>| write_head(edge, &page, said, record.started, out);
                 if !head_only && let Some((whole, body_at)) = joined.find(&page, said, write_head) {
                     let taken = stream.write_now(context, &[IoSlice::new(whole)])?;
@@ -85,7 +85,7 @@ impl<'a> PlainHit<'a> {
     }
 }
 
-impl Said {
+impl HitHead {
     fn of(page: &Page, now: Instant, keep_alive: bool, version: Version) -> Self {
         let age = page.head.age(now);
         let date = if page.has_date { 0 } else { clock::second(now) };
@@ -93,7 +93,7 @@ impl Said {
     }
 }
 
-fn write_head(edge: &Edge, page: &Page, said: Said, now: Instant, out: &mut Vec<u8>) {
+fn write_head(edge: &Edge, page: &Page, said: HitHead, now: Instant, out: &mut Vec<u8>) {
     out.extend_from_slice(&page.wire_head);
     let status = answer::hit_status(said.ttl);
     out.extend_from_slice(b"cache-status: ");

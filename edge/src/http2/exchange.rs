@@ -14,7 +14,7 @@ use crate::handler;
 use crate::handler::plain;
 use crate::handler::visit::Visit;
 use crate::http1::abandon;
-use crate::http2::{Client, Scratch, head, reply};
+use crate::http2::{Http2Client, StreamBuffers, head, reply};
 use crate::log::{record, spans};
 use crate::reply::error;
 use crate::request::Request;
@@ -26,13 +26,13 @@ use http1::head::{Framing, Head, Refusal, Scheme};
 
 /// Takes one request off the connection. Never waits: what takes time is spawned.
 pub(super) fn begin(
-    client: &Client,
+    client: &Http2Client,
     request: http::Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
-    scratch: &mut Scratch,
+    scratch: &mut StreamBuffers,
 ) {
     let has_body = !request.body().is_end_stream();
-    let Scratch { head: bytes, spans, key } = scratch;
+    let StreamBuffers { head: bytes, spans, key } = scratch;
     let read = head::scheme(&request)
         .and_then(|scheme| head::write(&request, has_body, bytes).map(|()| scheme))
         .and_then(|scheme| match strict::read(bytes, &client.edge.head_limits, spans)? {
@@ -61,7 +61,11 @@ pub(super) fn begin(
     }
     match incoming(client, &head, scheme) {
         Ok((request_, pump)) => {
-            let up = pump.map(|pump| Up { pump, body: request.into_body(), waits: head.expect_continue });
+            let up = pump.map(|pump| StreamUpload {
+                pump,
+                body: request.into_body(),
+                waits: head.expect_continue,
+            });
             edge.shutdown.spawn(exchange(client.clone(), request_, up, respond));
         }
         Err(refusal) => refuse(client, refusal, &mut respond),
@@ -69,7 +73,7 @@ pub(super) fn begin(
 }
 
 /// A request's body on its way up.
-struct Up {
+struct StreamUpload {
     pump: BodyPump,
     body: RecvStream,
     /// For `100 Continue`.
@@ -77,7 +81,7 @@ struct Up {
 }
 
 fn incoming(
-    client: &Client,
+    client: &Http2Client,
     head: &Head<'_>,
     scheme: Option<Scheme>,
 ) -> Result<(Request, Option<BodyPump>), Refusal> {
@@ -100,7 +104,7 @@ fn incoming(
     Ok((request, pump))
 }
 
-fn refuse(client: &Client, refusal: Refusal, respond: &mut SendResponse<Bytes>) {
+fn refuse(client: &Http2Client, refusal: Refusal, respond: &mut SendResponse<Bytes>) {
     let refused = error::refused(refusal);
     // Short enough for any window that a client which goes on may have left.
     let sent = reply::send_now(respond, &refused, false).map(|(sent, _)| sent).unwrap_or_default();
@@ -108,7 +112,12 @@ fn refuse(client: &Client, refusal: Refusal, respond: &mut SendResponse<Bytes>) 
 }
 
 /// One request through the handler, both directions at once.
-async fn exchange(client: Client, request: Request, up: Option<Up>, mut respond: SendResponse<Bytes>) {
+async fn exchange(
+    client: Http2Client,
+    request: Request,
+    up: Option<StreamUpload>,
+    mut respond: SendResponse<Bytes>,
+) {
     let edge = &client.edge;
     let line = record::Line::of(&request);
     let visit = Visit::of(&request);
@@ -160,8 +169,8 @@ async fn exchange(client: Client, request: Request, up: Option<Up>, mut respond:
 }
 
 /// Hands the body up, as fast as it is taken. `go_on` is told when somebody wants it from a client that waits to be asked.
-async fn pump(up: Up, go_on: tokio::sync::oneshot::Sender<()>, patience: Duration) {
-    let Up { pump: BodyPump { chunks, wanted }, mut body, waits } = up;
+async fn pump(up: StreamUpload, go_on: tokio::sync::oneshot::Sender<()>, patience: Duration) {
+    let StreamUpload { pump: BodyPump { chunks, wanted }, mut body, waits } = up;
     if waits {
         if wanted.await.is_err() {
             return;

@@ -21,7 +21,7 @@ use http1::write::bodiless;
 const PIECE: usize = 64 * 1024;
 
 /// Why a body is not whole.
-enum Broken {
+enum StreamBroken {
     /// The client left the stream, or takes nothing.
     Client,
     /// Our side has no more of it, or something else than its head said.
@@ -95,8 +95,8 @@ pub(super) async fn send(
         if let Err(broken) = sending.await {
             sent.broken = true;
             stream.send_reset(match broken {
-                Broken::Client => Reason::CANCEL,
-                Broken::Ours => Reason::INTERNAL_ERROR,
+                StreamBroken::Client => Reason::CANCEL,
+                StreamBroken::Ours => Reason::INTERNAL_ERROR,
             });
         }
     }
@@ -109,18 +109,18 @@ async fn send_body(
     length: Option<u64>,
     patience: Duration,
     sent: &mut Sent,
-) -> Result<(), Broken> {
+) -> Result<(), StreamBroken> {
     loop {
         let next = tokio::select! {
             biased;
             next = body.next() => next,
-            _ = poll_fn(|context| stream.poll_reset(context)) => return Err(Broken::Client),
+            _ = poll_fn(|context| stream.poll_reset(context)) => return Err(StreamBroken::Client),
         };
         let Some(chunk) = next else { break };
-        let chunk = chunk.map_err(|_| Broken::Ours)?;
+        let chunk = chunk.map_err(|_| StreamBroken::Ours)?;
         sent.body += chunk.len() as u64;
         if length.is_some_and(|length| sent.body > length) {
-            return Err(Broken::Ours);
+            return Err(StreamBroken::Ours);
         }
         let last = length == Some(sent.body);
         let sending = send_piece(stream, chunk, last, patience);
@@ -137,8 +137,8 @@ async fn send_body(
         }
     }
     match length {
-        Some(_) => Err(Broken::Ours),
-        None => stream.send_data(Bytes::new(), true).map_err(|_| Broken::Client),
+        Some(_) => Err(StreamBroken::Ours),
+        None => stream.send_data(Bytes::new(), true).map_err(|_| StreamBroken::Client),
     }
 }
 
@@ -154,19 +154,19 @@ async fn send_piece(
     mut chunk: Bytes,
     last: bool,
     patience: Duration,
-) -> Result<(), Broken> {
+) -> Result<(), StreamBroken> {
     while !chunk.is_empty() {
         stream.reserve_capacity(chunk.len().min(PIECE));
         let mut room = stream.capacity();
         while room == 0 {
             room = match timeout(patience, poll_fn(|context| stream.poll_capacity(context))).await {
                 Ok(Some(Ok(room))) => room,
-                _ => return Err(Broken::Client),
+                _ => return Err(StreamBroken::Client),
             };
         }
         let piece = chunk.split_to(room.min(chunk.len()));
         let ends = last && chunk.is_empty();
-        stream.send_data(piece, ends).map_err(|_| Broken::Client)?;
+        stream.send_data(piece, ends).map_err(|_| StreamBroken::Client)?;
     }
     Ok(())
 }

@@ -26,10 +26,10 @@ pub(super) struct Watched {
 
 /// What was seen; shared with the connection's loop, which cannot look into `h2`.
 #[derive(Clone, Default)]
-pub(super) struct Traffic(Arc<Mutex<State>>);
+pub(super) struct Traffic(Arc<Mutex<TrafficState>>);
 
 #[derive(Default)]
-struct State {
+struct TrafficState {
     frames: Frames,
     unfinished_since: Option<Instant>,
     blocked_since: Option<Instant>,

@@ -44,12 +44,12 @@ pub(crate) struct Guest {
     pub(crate) peer: SocketAddr,
     /// The address that accepted it.
     pub(crate) port: u16,
-    pub(crate) place: Place,
+    pub(crate) place: Seat,
 }
 
 /// Counts the connection while it exists.
-pub(crate) struct Place {
-    _seat: OwnedSemaphorePermit,
+pub(crate) struct Seat {
+    _permit: OwnedSemaphorePermit,
     _active: Active,
 }
 
@@ -82,7 +82,7 @@ pub(crate) async fn accept(
             edge.metrics.connections_refused.inc();
             continue;
         };
-        let place = Place { _seat: seat, _active: Active::enter(&edge.metrics.connections_active) };
+        let place = Seat { _permit: seat, _active: Active::enter(&edge.metrics.connections_active) };
         take(Guest { stream, peer, port, place });
     }
 }

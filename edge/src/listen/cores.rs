@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::Edge;
 use crate::listen::accept;
-use crate::listen::accept::{Door, Guest, Place};
+use crate::listen::accept::{Door, Guest, Seat};
 use crate::metrics::threads;
 
 /// The most connections that may wait for another core to take them over; more are served where they were
@@ -33,7 +33,7 @@ struct Handed {
     stream: net::TcpStream,
     peer: net::SocketAddr,
     port: u16,
-    place: Place,
+    place: Seat,
     door: usize,
 }
 

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_millis(250);
 
 /// What came of a purge.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub(crate) struct Outcome {
+pub(crate) struct PurgeOutcome {
     /// Over everywhere: nobody serves a page from before.
     pub complete: bool,
     /// Names of edges and nodes.
@@ -48,9 +48,9 @@ pub(crate) struct Purger {
 
 impl Purger {
     /// Has every node that needs to hear it make the purge, and waits for its end.
-    pub(crate) async fn purge(&self, purge: &Purge) -> Outcome {
+    pub(crate) async fn purge(&self, purge: &Purge) -> PurgeOutcome {
         let began = Instant::now();
-        let mut outcome = Outcome::default();
+        let mut outcome = PurgeOutcome::default();
         let known = self.nodes.known();
         if known.is_empty() {
             outcome.missing.insert("cache-node".to_owned());

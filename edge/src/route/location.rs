@@ -10,13 +10,13 @@ use crate::settings::pattern::Pattern;
 #[derive(Debug, Default)]
 pub(crate) struct Locations {
     /// One for each text of an exact or prefix match, sorted by text.
-    nodes: Vec<Node>,
+    nodes: Vec<PrefixNode>,
     /// In order of appearance.
     regexes: Vec<(Regex, usize)>,
 }
 
 #[derive(Debug)]
-struct Node {
+struct PrefixNode {
     text: Box<[u8]>,
     exact: Option<usize>,
     prefix: Option<Prefix>,
@@ -54,7 +54,7 @@ impl Locations {
         let path = path.as_bytes();
         let nearest = match self.nodes.binary_search_by(|node| node.text.as_ref().cmp(path)) {
             Ok(at) => match self.nodes.get(at) {
-                Some(Node { exact: Some(location), .. }) => return Some(*location),
+                Some(PrefixNode { exact: Some(location), .. }) => return Some(*location),
                 _ => Some(at),
             },
             Err(after) => after.checked_sub(1),
@@ -75,7 +75,7 @@ impl Locations {
             return false;
         }
         let path = path.as_bytes();
-        let to_path_and_slash = |node: &Node| match node.text.split_at_checked(path.len()) {
+        let to_path_and_slash = |node: &PrefixNode| match node.text.split_at_checked(path.len()) {
             Some((beginning, rest)) => beginning.cmp(path).then_with(|| rest.cmp(b"/")),
             None => node.text.as_ref().cmp(path),
         };
@@ -107,7 +107,7 @@ impl Locations {
         };
         let at = self.nodes.partition_point(|node| *node.text < *text);
         if self.nodes.get(at).is_none_or(|node| node.text != text) {
-            self.nodes.insert(at, Node { text, exact: None, prefix: None, parent: None });
+            self.nodes.insert(at, PrefixNode { text, exact: None, prefix: None, parent: None });
         }
         let Some(node) = self.nodes.get_mut(at) else { return Ok(()) };
         match prefix {

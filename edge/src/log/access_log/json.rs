@@ -12,7 +12,7 @@ use crate::log::access_log::stamp::Stamps;
 use crate::log::access_log::{Record, cut};
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct JsonLine<'a> {
     time: &'a str,
     #[serde(serialize_with = "as_text")]
     client: IpAddr,
@@ -32,7 +32,7 @@ struct Line<'a> {
 }
 
 pub(super) fn format(buffer: &mut Vec<u8>, stamps: &mut Stamps, record: &Record<'_>) {
-    let line = Line {
+    let line = JsonLine {
         time: stamps.iso(record.time),
         client: record.client,
         method: text(record.method.as_bytes()),
