@@ -1,4 +1,8 @@
-//! The purge logs that this edge follows, and what they say of a page. A check that finds nothing new costs two loads.
+//! The purge logs that this edge follows, and what they say about a page. A check that finds nothing new
+//! costs two loads.
+//!
+//! A page may be used only while a log that covers it is in touch. Without any log, a page lives for
+//! `watch_grace`. docs/purges.md has the rules; `crates/purge` has the index of purges.
 
 pub(crate) mod message;
 
@@ -11,53 +15,56 @@ use parking_lot::RwLock;
 use purge::{LogId, Logged, PurgeIndex, Reach, Seq, Subject};
 use weir_proto::cache::Position;
 
-/// Names of purges remembered per log: URLs, prefixes and tags. Of older ones it is only known that what is older is gone.
+/// Names of purges remembered for each log: URLs, prefixes and tags. Of older purges, the edge knows only
+/// that older pages are invalid.
 const REMEMBERED_NAMES: usize = 65_536;
-/// Logs remembered: one where the nodes share a Redis, else one per node. Of more, those heard least lately go.
+/// Logs remembered: one if the nodes share a Redis, else one for each node. Beyond that, the edge forgets the
+/// log that was silent the longest.
 const MAX_LOGS: usize = 256;
 
-/// All of them.
+/// All logs.
 pub(crate) struct Purges {
     logs: RwLock<Vec<Arc<FollowedLog>>>,
     /// How long pages are used without a node that is in touch.
     grace: Duration,
-    /// Trust is counted from here.
+    /// The moment from which trust is counted.
     started: Instant,
-    /// Nanoseconds after `started`: when a purge was obeyed last, of any log. 0: none yet.
+    /// Nanoseconds after `started` of the last obeyed purge, of any log. 0: none yet.
     obeyed: Arc<AtomicU64>,
 }
 
-/// One log, as far as this edge has heard it from any node.
+/// One log, as far as this edge has received it from any node.
 pub(crate) struct FollowedLog {
     pub(crate) id: LogId,
-    /// Everything up to this purge is obeyed.
+    /// The edge obeys everything up to this purge.
     head: AtomicU64,
-    /// Nanoseconds after `started`: until then the log is known to be heard.
+    /// Nanoseconds after `started` until which the log counts as connected.
     trusted_until: AtomicU64,
     started: Instant,
     obeyed: Arc<AtomicU64>,
     index: RwLock<PurgeIndex>,
 }
 
-/// The right to make a page, or to use one: when it was asked for, and which purges reach the page.
+/// The right to make or use a page: when the page was requested, and which purges reach it.
 #[derive(Clone, Debug)]
 pub(crate) struct Grant {
-    /// Whoever asked for the page before that asked before any purge that has reached it.
+    /// Requests that came before this moment came before any purge that has reached the page.
     pub(crate) at: Instant,
     by: By,
 }
 
 #[derive(Clone)]
 enum By {
-    /// Purges that stand later in this log reach it.
+    /// Purges at a later position of this log reach the page.
     Log(Arc<FollowedLog>, Seq),
-    /// No log is in touch: the page is used until then, and no longer, and ends with any purge that is obeyed after `since`.
+    /// No log is in touch: the page is used until this moment and no longer, and ends with any purge that is
+    /// obeyed after `since`.
     Until { since: Duration, until: Instant, obeyed: Arc<AtomicU64> },
-    /// It is not kept: given to those who wait for it, and gone.
+    /// The page is not kept: those who wait for it get it, and then it is gone.
     Passing,
 }
 
-/// Up to which purge a page is known to be untouched.
+/// The purge up to which a page is known to be untouched.
 #[derive(Debug, Default)]
 pub(crate) struct Checked(AtomicU64);
 
@@ -70,24 +77,25 @@ impl Purges {
         self.grace
     }
 
-    /// By what right a page may be used that a node told the place of, when it was asked at `asked`.
+    /// The right to use a page whose position a node named, when it was asked at `asked`.
     pub(crate) fn grant(&self, position: Option<&Position>, asked: Instant) -> Grant {
         let known = position.and_then(|position| self.known(LogId::from_bytes(&position.log)?));
         let by = match (known, position) {
             (Some(log), Some(position)) => By::Log(log, Seq::new(position.seq)),
-            // The node is out of touch itself.
+            // The node itself is out of touch.
             (None, Some(position)) if position.log.is_empty() => {
                 let left = Duration::from_millis(position.left_ms.into());
                 let ago = Duration::from_millis(position.since_ms.into());
                 self.until(asked.checked_sub(ago).unwrap_or(self.started), asked + left.min(self.grace))
             }
-            // A log that is not followed yet: whatever was obeyed may have reached the page.
+            // This log is not followed yet: any purge obeyed so far may have reached the page.
             _ => self.until(self.started, asked + self.grace),
         };
         Grant { at: asked, by }
     }
 
-    /// No page from before now is used that has no log to tell what it missed: a purge was made here, or is not told any more.
+    /// Pages from before now that no log covers are no longer used: a purge was made here, or is no longer
+    /// sent.
     pub(crate) fn end_unlogged(&self) {
         let now = self.started.elapsed().as_nanos() as u64;
         self.obeyed.fetch_max(now, Ordering::AcqRel);
@@ -97,7 +105,7 @@ impl Purges {
         By::Until { since: since.saturating_duration_since(self.started), until, obeyed: self.obeyed.clone() }
     }
 
-    /// The same for a page that the edge makes from `now` on without a node.
+    /// Does the same for a page that the edge makes without a node from `now` on.
     pub(crate) fn alone(&self, now: Instant) -> Grant {
         let logs = self.logs.read();
         let by = match logs.iter().find(|log| log.is_trusted(now)) {
@@ -107,15 +115,15 @@ impl Purges {
         Grant { at: now, by }
     }
 
-    /// Whether a log is heard, so that pages may be kept for longer than a moment.
+    /// Whether a log is in touch, so that pages may be kept for longer than a moment.
     pub(crate) fn are_heard(&self, now: Instant) -> bool {
         self.logs.read().iter().any(|log| log.is_trusted(now))
     }
 
-    /// The log, begun at `floor` if it is new here: what was granted before that must not be used.
+    /// The log. If it is new here, it begins at `floor`: what was granted before that must not be used.
     pub(crate) fn follow(&self, id: LogId, floor: Seq) -> Arc<FollowedLog> {
         if floor > Seq::START {
-            // Purges that are not told any more may have reached what was made without a log.
+            // Purges that are no longer sent may have reached what was made without a log.
             self.end_unlogged();
         }
         if let Some(log) = self.known(id) {
@@ -156,18 +164,19 @@ impl FollowedLog {
         now < self.trusted_until.load(Ordering::Acquire)
     }
 
-    /// A question sent at `sent` was answered by a node that is itself in touch with the log for `left`.
+    /// Notes that a question sent at `sent` was answered by a node that is itself in touch with the log for
+    /// `left`.
     pub(crate) fn heard(&self, sent: Instant, left: Duration) {
         let until = (sent + left).saturating_duration_since(self.started).as_nanos() as u64;
         self.trusted_until.fetch_max(until, Ordering::AcqRel);
     }
 
-    /// A node has gone over to another log: this one may have lost purges.
+    /// Notes that a node has changed to another log: this one may have lost purges.
     pub(crate) fn lose(&self) {
         self.trusted_until.store(0, Ordering::Release);
     }
 
-    /// Obeys a purge. False: it does not follow the last one, and something between was missed.
+    /// Obeys a purge. Returns false if it does not follow the last one, so that something between was missed.
     pub(crate) fn apply(&self, logged: &Logged) -> bool {
         let mut index = self.index.write();
         let missed = logged.previous > index.head();
@@ -189,12 +198,12 @@ impl FollowedLog {
 }
 
 impl Grant {
-    /// Of what is given to those who wait for it and not kept.
+    /// The grant of a page that is given to those who wait for it and not kept.
     pub(crate) fn passing() -> Self {
         Self { at: Instant::now(), by: By::Passing }
     }
 
-    /// What purges have done to the page of this URL and these tags.
+    /// What purges have done to the page with this URL and these tags.
     pub(crate) fn reach(&self, url: &[u8], tags: &[u64], checked: &Checked, now: Instant) -> Reach {
         let (log, seq) = match &self.by {
             By::Passing => return Reach::Untouched,

@@ -1,4 +1,7 @@
-//! A reply on its way to the client, with what the log and the metrics want to know of it.
+//! A reply on its way to the client, with what the access log and the metrics need.
+//!
+//! `answer` makes it from a page or from the application's reply, `error` makes the edge's own statuses,
+//! `body` is what follows the head, and `first_chunk` holds the head back until the body has begun.
 
 pub(crate) mod answer;
 pub(crate) mod body;
@@ -17,35 +20,35 @@ use crate::reply::body::ReplyBody;
 use crate::request::Request;
 use crate::route::Location;
 
-/// By this field of its reply the application has another location answer.
+/// With this field of its reply, the application lets another location answer.
 pub(crate) const X_ACCEL_REDIRECT: HeaderName = HeaderName::from_static("x-accel-redirect");
 
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: ReplyBody,
-    /// Length of the body where it is known before it is sent; checked while it is sent.
+    /// The length of the body if it is known beforehand; the writer checks it.
     pub(crate) length: Option<u64>,
     /// The connection ends after this reply.
     pub(crate) close: bool,
     pub(crate) note: Note,
-    /// The application wants another location to answer in its place.
+    /// The application wants another location to answer instead.
     pub(crate) elsewhere: Option<Box<Elsewhere>>,
 }
 
-/// X-Accel-Redirect, and the request that is to be answered by it.
+/// X-Accel-Redirect, and the request that it must answer.
 pub(crate) struct Elsewhere {
     pub(crate) target: HeaderValue,
     pub(crate) request: Option<Request>,
 }
 
-/// For the access log and the metrics.
+/// What the access log and the metrics need.
 pub(crate) struct Note {
     pub(crate) location: Option<Arc<Location>>,
     pub(crate) cache: CacheResult,
-    /// How the cache took part in it; `None` where the location has no cache.
+    /// How the cache took part; `None` if the location has no cache.
     pub(crate) cache_status: Option<CacheStatus>,
-    /// How long the application took to its reply's head.
+    /// How long the application took to the head of its reply.
     pub(crate) upstream: Option<Duration>,
 }
 
@@ -69,7 +72,7 @@ impl Reply {
         }
     }
 
-    /// For a reply that may send its request elsewhere.
+    /// Makes a reply that may send its request to another location.
     pub(crate) fn to(mut self, request: Request) -> Self {
         if let Some(elsewhere) = &mut self.elsewhere {
             elsewhere.request = Some(request);
@@ -77,7 +80,7 @@ impl Reply {
         self
     }
 
-    /// Says how the cache took part in nginx's words too (`[edge] nginx_cache_status`).
+    /// Also names the cache's part in nginx's words (`[edge] nginx_cache_status`).
     pub(crate) fn in_nginx_words(mut self) -> Self {
         if let Some(status) = &self.note.cache_status {
             self.headers.insert(X_CACHE_STATUS, HeaderValue::from_static(status.nginx_word()));

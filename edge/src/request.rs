@@ -1,4 +1,7 @@
-//! A request as the handler gets it, whichever protocol it came by: checked, with trusted proxies resolved.
+//! A request as the handler gets it, from HTTP/1 or HTTP/2: checked, with trusted proxies resolved.
+//!
+//! `forwarded` decides who the client is and which URL it asked for, `path` normalises the path, and `body`
+//! is read only when somebody wants it.
 
 pub(crate) mod body;
 pub(crate) mod client;
@@ -24,14 +27,15 @@ pub(crate) use via::Via;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// Protocols that are let through to the application. No other one: `h2c` would carry requests past all that is checked here.
+/// Protocols that may switch through to the application. No others: `h2c` would carry requests past every
+/// check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Upgrade {
     WebSocket,
 }
 
 impl Upgrade {
-    /// What an Upgrade field asks for, if it is one of ours.
+    /// The protocol that an Upgrade field asks for, if Weir supports it.
     pub(crate) fn of(field: &str) -> Option<Self> {
         let mut protocols = field.split(',').map(str::trim);
         protocols.any(|protocol| protocol.eq_ignore_ascii_case("websocket")).then_some(Self::WebSocket)
@@ -46,29 +50,31 @@ impl Upgrade {
 
 pub(crate) struct Request {
     pub(crate) method: Method,
-    /// Path and query as sent, percent-encoded where RFC 3986 wants it; begins with "/" (or is "*").
+    /// Path and query as sent, percent-encoded as RFC 3986 requires; begins with "/" (or is "*").
     pub(crate) target: String,
-    /// Host as sent, or as a trusted proxy tells it: valid, with the port if there was one. Empty for HTTP/1.0 without Host.
+    /// Host as sent, or as a trusted proxy names it: valid, with the port if there was one. Empty for
+    /// HTTP/1.0 without Host.
     pub(crate) authority: String,
     pub(crate) version: Version,
-    /// End-to-end fields; no Host, no hop-by-hop field, none that only a trusted proxy may send.
+    /// End-to-end fields: no Host, no hop-by-hop field, none that only a trusted proxy may send.
     pub(crate) headers: HeaderMap,
     pub(crate) body: RequestBody,
-    /// The protocol that the client wants to switch to, `body` being its side of it.
+    /// The protocol that the client wants to switch to; `body` is then the client's side of it.
     pub(crate) upgrade: Option<Upgrade>,
-    /// The application itself has sent it here, by X-Accel-Redirect.
+    /// The application has sent the request here by X-Accel-Redirect.
     pub(crate) internal: bool,
     pub(crate) client: Client,
     pub(crate) scheme: Scheme,
-    /// Port the client connected to: ours, or that of a trusted proxy.
+    /// The port that the client connected to: the edge's, or that of a trusted proxy.
     pub(crate) server_port: u16,
-    /// Accepted from the client or begun here.
+    /// The client's trace, or one that begins here.
     pub(crate) trace: TraceContext,
     pub(crate) started: Instant,
 }
 
 impl Request {
-    /// From a head that was read; `body` comes behind it. Fields by which a proxy speaks of its client count from `trusted` peers only.
+    /// Makes the request from a parsed head; `body` follows it. Fields in which a proxy describes its client
+    /// count only from `trusted` peers.
     pub(crate) fn new(
         trusted: &[IpNet],
         head: &Head<'_>,

@@ -1,4 +1,8 @@
-//! Sites and locations as the request path uses them: built once from the settings, replaced whole on reload.
+//! Sites and locations as the request path uses them: built once from the settings, replaced as a whole on
+//! reload.
+//!
+//! `server_names` chooses the site and `location` the location, both by nginx's rules and without an
+//! allocation.
 
 pub(crate) mod location;
 mod server_names;
@@ -31,14 +35,14 @@ pub(crate) struct Sites {
 }
 
 pub(crate) struct Site {
-    /// First server_name, for logs, metrics and SERVER_NAME; "_" if it has none.
+    /// The first server_name, for logs, metrics and SERVER_NAME; "_" if the site has none.
     pub(crate) name: Arc<str>,
     pub(crate) root: Arc<str>,
-    /// Shown to clients that name this site in their TLS handshake; `None`: the listener's.
+    /// The certificate for clients that name this site in their TLS handshake; `None`: the listener's.
     pub(crate) certificate: Option<Certificate>,
     locations: Locations,
     rules: Vec<Arc<Location>>,
-    /// What answers where no location matches: the site's own root.
+    /// The location that answers if no other matches: the site's own root.
     otherwise: Arc<Location>,
 }
 
@@ -51,22 +55,22 @@ pub(crate) struct Location {
     pub(crate) log_not_found: bool,
     pub(crate) pool: Option<Arc<str>>,
     pub(crate) priority: Priority,
-    /// Request bodies go to the application as they come.
+    /// Request bodies go to the application as they arrive.
     pub(crate) stream_body: bool,
     pub(crate) ignore_client_abort: bool,
-    /// A set of the pool's.
+    /// The name of a set of the pool's variables.
     pub(crate) variables: Arc<str>,
-    /// Nothing for requests from outside.
+    /// Answers no request from outside.
     pub(crate) internal: bool,
     pub(crate) cache: Option<Arc<Policy>>,
     pub(crate) max_body: u64,
     pub(crate) metrics: Arc<LocationMetrics>,
 }
 
-/// Where a request belongs.
+/// The place that a request belongs to.
 pub(crate) enum Chosen<'a> {
     Location(&'a Site, &'a Arc<Location>),
-    /// "/x" where only "/x/" is a location that passes requests on: redirect, as nginx does.
+    /// The path is "/x" and only "/x/" is a location with a pool: redirect, as nginx does.
     AddSlash(&'a Arc<Location>),
 }
 
@@ -76,8 +80,9 @@ impl Sites {
         &self.sites[self.names.choose(host)]
     }
 
-    /// The request came over a connection that was made for a site with another certificate. HTTP/2 clients use one connection for
-    /// all names that a certificate holds; a name that it does not hold has no business there (RFC 9110 section 15.5.20).
+    /// The request arrived on a connection that was made for a site with another certificate. HTTP/2 clients
+    /// use one connection for all names in a certificate; other names are not served on it (RFC 9110 section
+    /// 15.5.20).
     pub(crate) fn misdirected(&self, sni: Option<&str>, host: Option<&Authority<'_>>) -> bool {
         let (true, Some(sni), Some(host)) = (self.several_certificates, sni, host) else { return false };
         match (&self.choose(sni).certificate, &self.choose(host.as_str()).certificate) {
@@ -98,7 +103,7 @@ impl Site {
     }
 }
 
-/// Builds all sites; every mistake is said under its path. Of use only if there was none.
+/// Builds all sites and reports every mistake under its path. The result is usable only if there was none.
 pub(crate) fn build(config: &Config, metrics: &Metrics, mistakes: &mut Mistakes) -> Option<Sites> {
     let names: Vec<_> = config.site.iter().map(|site| site.server_name.clone()).collect();
     let names = match ServerNames::new(&names) {
@@ -190,12 +195,12 @@ fn build_location(
     mistakes: &mut Mistakes,
 ) -> Location {
     if config.root.is_some() && config.alias.is_some() {
-        mistakes.push(format!("{path}.alias"), "root and alias exclude each other; keep one");
+        mistakes.push(format!("{path}.alias"), "`root` and `alias` exclude each other; remove one");
     }
     if config.pool.is_some() && config.alias.is_some() {
         mistakes.push(
             format!("{path}.pool"),
-            "a location either answers from files (alias) or from a pool; keep one",
+            "a location either answers from files (alias) or from a pool; remove one",
         );
     }
     if config.cache.is_some() && config.pool.is_none() {
@@ -210,7 +215,7 @@ fn build_location(
                     mistakes.push(format!("{path}.alias"), text);
                     None
                 }
-                // Said already, under `match`.
+                // Reported already, under `match`.
                 Err(_) => None,
             }
         }
@@ -219,7 +224,7 @@ fn build_location(
         (None, None, None) => None,
     };
     if place.is_none() && config.pool.is_none() && config.alias.is_none() {
-        mistakes.push(path, "nothing answers here; add `pool`, `root` or `alias`");
+        mistakes.push(path, "this location has nothing to answer with; add `pool`, `root` or `alias`");
     }
     let index = config.index.clone().or_else(|| site.index.clone()).unwrap_or_else(default_index);
     let files = match (&config.pool, place) {

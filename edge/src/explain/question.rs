@@ -30,8 +30,8 @@ struct Body {
 }
 
 impl Question {
-    /// Of `GET ?url=…&field=Name:%20value` or of a POST with `{"url": "…", "fields": ["Name: value"]}`. The error is for the
-    /// person who asks.
+    /// Reads `GET ?url=…&field=Name:%20value`, or a POST with `{"url": "…", "fields": ["Name: value"]}`. The
+    /// error is for the person who asks.
     pub(crate) fn of(request: &Request<Bytes>) -> Result<Self, String> {
         if *request.method() == Method::POST {
             let body: Body = serde_json::from_slice(request.body()).map_err(|error| {
@@ -63,11 +63,11 @@ impl Question {
         };
         let authority = uri.authority().ok_or_else(wrong)?;
         if authority.as_str().contains('@') {
-            return Err(format!("`{url}` names a user; give Authorization as a field"));
+            return Err(format!("`{url}` contains a user name; send Authorization as a field instead"));
         }
         let target = uri.path_and_query().map_or("/", |target| target.as_str());
         if fields.len() > MAX_FIELDS {
-            return Err(format!("more than {MAX_FIELDS} fields"));
+            return Err(format!("at most {MAX_FIELDS} fields are allowed"));
         }
         let mut headers = HeaderMap::new();
         for field in fields {
@@ -123,7 +123,7 @@ mod tests {
             ("?url=", "not a URL"),
             ("?url=/a", "not a URL"),
             ("?url=ftp://h/", "not a URL"),
-            ("?url=http://u:p@h/", "names a user"),
+            ("?url=http://u:p@h/", "contains a user name"),
             ("?url=http://h/&field=x", "is not a field"),
             ("?url=http://h/&field=a%20b:c", "is not a field"),
             ("?url=http://h/&field=a:%00", "is not a field"),

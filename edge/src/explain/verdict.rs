@@ -8,7 +8,7 @@ use http_cache::{Lifetime, Policy, Reason, ReplyParts, Source, Verdict, csrf};
 use crate::application::OriginReply;
 use crate::explain::{MAX_BODY, Steps};
 
-/// Reply fields that have a say in it.
+/// Reply fields that influence the verdict.
 const TELLING: &[&str] = &[
     "x-accel-expires",
     "weir-cache-control",
@@ -27,7 +27,7 @@ pub(super) fn of(policy: &Policy, parts: &ReplyParts<'_>, steps: &mut Steps) -> 
     for name in TELLING {
         for value in parts.headers.get_all(*name) {
             let value = match *name {
-                // A session is nobody else's business.
+                // The value of a session cookie is private: it is not shown.
                 "set-cookie" => {
                     value.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default().escape_ascii()
                 }
@@ -53,7 +53,7 @@ fn describe(lifetime: &Lifetime, steps: &mut Steps) {
     if lifetime.validate {
         steps.push("lifetime", "none: to be asked after each time", "RFC 9111 section 5.2.2.4");
     } else {
-        // These count from when the reply came, all others from its age 0.
+        // These count from the time of receipt, all others from the reply's age 0.
         let ttl = match lifetime.source {
             Source::Setting | Source::XAccelExpires => lifetime.ttl.saturating_sub(lifetime.age),
             _ => lifetime.ttl,
@@ -141,6 +141,6 @@ pub(super) fn not_stored(policy: &Policy, reason: Reason) -> String {
 }
 
 fn seconds(time: Duration) -> String {
-    // To the millisecond: that is how finely anything is kept.
+    // Rounds to the millisecond, the precision of everything that is stored.
     format!("{} s", time.as_millis() as f64 / 1e3)
 }

@@ -1,4 +1,4 @@
-//! Makes purges: one word to a node of each log, and what came of it.
+//! Makes purges: sends one message to a node of each log, and collects the results.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -16,17 +16,17 @@ use crate::cache_node::{Node, Nodes, Token};
 use crate::metrics::Metrics;
 use crate::purge_log::{Purges, message};
 
-/// How long the visitor who changed something waits for the purge; it goes on by itself.
+/// How long a visitor who changed something waits for the purge; the purge continues by itself.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// What came of a purge.
+/// The result of a purge.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct PurgeOutcome {
-    /// Over everywhere: nobody serves a page from before.
+    /// The purge is complete: nobody serves a page from before it.
     pub complete: bool,
     /// Names of edges and nodes.
     pub acknowledged: BTreeSet<String>,
-    /// Who may still serve a page from before.
+    /// Names of edges and nodes that may still serve a page from before it.
     pub missing: BTreeSet<String>,
     pub milliseconds: f64,
     /// One plain line for each thing that went wrong.
@@ -34,11 +34,11 @@ pub(crate) struct PurgeOutcome {
     pub details: Vec<String>,
 }
 
-/// Whoever orders purges at this edge, whatever made them necessary.
+/// Orders purges at this edge, for any reason.
 pub(crate) struct Purger {
     pub(crate) nodes: Arc<Nodes>,
     pub(crate) log: Arc<Purges>,
-    /// What it shows the nodes; read anew for each purge.
+    /// The file with the token for the nodes, read again for each purge.
     pub(crate) token_file: Option<PathBuf>,
     /// The longest wait for the end of a purge.
     pub(crate) wait: Duration,
@@ -47,14 +47,14 @@ pub(crate) struct Purger {
 }
 
 impl Purger {
-    /// Has every node that needs to hear it make the purge, and waits for its end.
+    /// Sends the purge to every node that must receive it, and waits for its end.
     pub(crate) async fn purge(&self, purge: &Purge) -> PurgeOutcome {
         let began = Instant::now();
         let mut outcome = PurgeOutcome::default();
         let known = self.nodes.known();
         if known.is_empty() {
             outcome.missing.insert("cache-node".to_owned());
-            outcome.details.push("there is no cache-node to ask".to_owned());
+            outcome.details.push("no cache-node is known".to_owned());
         }
         let token = self.token().await;
         let asked = groups(&known).into_iter().map(|group| ask(group, purge, token.as_ref(), self.wait));
@@ -80,36 +80,38 @@ impl Purger {
         outcome
     }
 
-    /// What the nodes may want to be shown. Read each time, so that a new one holds at once.
+    /// The token that nodes may require. Read each time, so that a new one is valid at once.
     async fn token(&self) -> Option<Token> {
         let file = self.token_file.as_ref()?;
         let read = tokio::fs::read(file).await.map_err(|error| error.to_string());
         let token = read.and_then(|token| {
             Token::try_from([b"Bearer ", token.trim_ascii()].concat()).map_err(|error| error.to_string())
         });
-        token.inspect_err(|error| tracing::error!("no token in {}: {error}", file.display())).ok()
+        token
+            .inspect_err(|error| tracing::error!("cannot read the token in {}: {error}", file.display()))
+            .ok()
     }
 
-    /// Purges everywhere what a change has made invalid, before the visitor hears of the change if that is quick.
+    /// Purges everywhere what a change has made invalid, before the visitor gets the reply if that is quick.
     pub(crate) async fn invalidate(self: &Arc<Self>, purge: Purge) {
         let this = self.clone();
         let purging = self.tasks.spawn(async move {
             let outcome = this.purge(&purge).await;
             if !outcome.complete {
-                tracing::warn!(missing = ?outcome.missing, "an invalidation is not over everywhere");
+                tracing::warn!(missing = ?outcome.missing, "an invalidation is not complete");
             }
         });
         let _ = tokio::time::timeout(PATIENCE, purging).await;
     }
 }
 
-/// Nodes that follow one log: a purge made at one is everybody's. Those that answer come first.
+/// Nodes that follow one log: a purge made at one reaches all. Those that answer come first.
 fn groups(known: &[Arc<Node>]) -> Vec<Vec<Arc<Node>>> {
     let mut groups: Vec<(Option<LogId>, Vec<Arc<Node>>)> = Vec::new();
     let shared = known.iter().any(|node| matches!(node.log(), Some((_, true))));
     for node in known {
         let log = node.log().map(|(log, _)| log);
-        // One that was never heard follows what the others share, or a log of its own.
+        // A node that never sent its log follows the shared one, or a log of its own.
         let place = groups.iter_mut().find(|(other, _)| shared || (log.is_some() && *other == log));
         match place {
             Some((_, group)) => group.push(node.clone()),
@@ -121,7 +123,7 @@ fn groups(known: &[Arc<Node>]) -> Vec<Vec<Arc<Node>>> {
     groups
 }
 
-/// Asks the nodes of a group in turn until one answers. With the names of all of them.
+/// Asks the nodes of a group in turn until one answers. Returns the names of all of them.
 async fn ask(
     group: Vec<Arc<Node>>,
     purge: &Purge,
@@ -134,7 +136,7 @@ async fn ask(
             Ok(reply) => return (Vec::new(), Ok(reply)),
             Err(status) => {
                 detail = format!("cache-node {}: {}", node.name, status.message());
-                // The purge is at fault, not the node.
+                // The purge is wrong, not the node.
                 if status.code() == Code::InvalidArgument {
                     break;
                 }

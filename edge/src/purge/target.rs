@@ -1,4 +1,4 @@
-//! What a purge names, as people write it: made into what stands in cache keys.
+//! What a purge names, as people write it, converted to the form of cache keys.
 
 use bytes::Bytes;
 use http_cache::{Policy, key};
@@ -10,12 +10,13 @@ use crate::route::{Chosen, Sites};
 
 const SCHEMES: [&str; 2] = ["http", "https"];
 
-/// A text that names no page: whoever wrote it is to blame.
+/// A text that names no page; its author is to blame.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a URL such as \"https://example.com/news/\"")]
 pub(crate) struct NotAUrl(String);
 
-/// All variants of one page. The URL is taken as a visitor's would be: parameters that its location ignores do not count.
+/// All variants of one page. The URL is treated as a visitor's would be: parameters that its location ignores
+/// do not count.
 pub(crate) fn url(sites: &Sites, text: &str) -> Result<Target, NotAUrl> {
     let (scheme, authority, target) = parts(text)?;
     of_target(sites, scheme, authority, target).ok_or_else(|| NotAUrl(text.to_owned()))
@@ -26,7 +27,7 @@ pub(crate) fn page(sites: &Sites, authority: &str, target: &str) -> Vec<Target> 
     SCHEMES.iter().filter_map(|scheme| of_target(sites, scheme, authority, target)).collect()
 }
 
-/// All pages whose URL begins so. Without a path: all of the host's.
+/// All pages whose URL begins with this. Without a path: all pages of the host.
 pub(crate) fn prefix(text: &str) -> Result<Target, NotAUrl> {
     let (scheme, authority, target) = parts(text)?;
     let (path, query) = split(target);

@@ -1,4 +1,4 @@
-//! Purges between the contract's messages and `crates/purge`.
+//! Converts purges between the contract's messages and `crates/purge`.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ pub(crate) fn order(purge: &Purge) -> PurgeOrder {
     PurgeOrder { targets: targets.collect(), soft: purge.is_soft() }
 }
 
-/// A target of a kind that this version does not know stands for everything.
+/// A target of an unknown kind stands for everything.
 pub(crate) fn logged(message: cache::Logged, now: Instant) -> Result<Logged, InvalidPurge> {
     let order = message.order.unwrap_or_default();
     let targets = order.targets.into_iter().map(|target| match target.target {
@@ -36,7 +36,7 @@ pub(crate) fn logged(message: cache::Logged, now: Instant) -> Result<Logged, Inv
     })
 }
 
-/// Which log, and up to where its purges are not sent. `None`: the node names no log.
+/// Which log, and the position up to which its purges are not sent. `None`: the node names no log.
 pub(crate) fn follow(message: &Follow) -> Option<(LogId, Seq)> {
     Some((LogId::from_bytes(&message.log)?, Seq::new(message.floor)))
 }

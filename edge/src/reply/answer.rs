@@ -1,4 +1,5 @@
-//! What a client gets of a page or of the application's reply: conditions and ranges, Age, Cache-Status, nothing that steers.
+//! What a client gets from a page or from the application's reply: conditions and ranges, Age, Cache-Status,
+//! and no field that steers caches.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -23,7 +24,7 @@ pub(crate) fn hit(request: &Request, page: &Page) -> Reply {
     hit_under(&request.method, &request.headers, page)
 }
 
-/// The same where there is no more of the request than its conditions.
+/// Makes the same reply if only the request's conditions are known.
 pub(crate) fn hit_under(method: &Method, conditions: &HeaderMap, page: &Page) -> Reply {
     let status = hit_status(page.head.lifetime.ttl_at(page.head.age(Instant::now())));
     whole((method, conditions), page, status).noting(CacheResult::Hit)
@@ -35,7 +36,7 @@ pub(crate) fn stale(request: &Request, page: &Page, staleness: Staleness) -> Rep
     whole((&request.method, &request.headers), page, status).noting(CacheResult::Stale)
 }
 
-/// A stored page of which the application has just said that it holds. `reason`: why this request had to ask.
+/// A stored page that the application has just confirmed. `reason` says why this request had to ask.
 pub(crate) fn validated(request: &Request, page: &Page, reason: Reason) -> Reply {
     let fwd = if reason == Reason::RequestDirective { Fwd::Request } else { Fwd::Stale };
     let status = CacheStatus { detail: Some(reason), ..validated_status(fwd) };
@@ -70,7 +71,8 @@ pub(crate) fn served(request: &Request, served: &Served, reader: Reader, first: 
     };
     let mut headers = head.headers.clone();
     fields::client_headers(&mut headers);
-    // The page may still be growing: conditions are answered from its head, a range is not (RFC 9110 section 14.2 allows it).
+    // The page may still be arriving: conditions are answered from its head, a range is not (RFC 9110 section
+    // 14.2 allows it).
     let mut conditions = request.headers.clone();
     conditions.remove(RANGE);
     conditions.remove(IF_RANGE);
@@ -84,7 +86,8 @@ pub(crate) fn served(request: &Request, served: &Served, reader: Reader, first: 
     marked(reply, head.age(now), &status).noting(result)
 }
 
-/// The application's reply for one visitor alone. `reason`: why it is not cached; `None`: the location has no cache.
+/// The application's reply for one visitor alone. `reason` says why it is not cached; `None`: the location
+/// has no cache.
 pub(crate) fn relayed(reply: OriginReply, reason: Option<Reason>) -> Reply {
     let OriginReply { status, mut headers, body, .. } = reply;
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
@@ -100,13 +103,14 @@ pub(crate) fn relayed(reply: OriginReply, reason: Option<Reason>) -> Reply {
     relayed.noting(CacheResult::Pass)
 }
 
-/// `OPTIONS *`: what this server can do at all (RFC 9110 section 9.3.7).
+/// `OPTIONS *`: what this server supports in general (RFC 9110 section 9.3.7).
 pub(crate) fn about_the_server() -> Reply {
     let methods = HeaderValue::from_static(error::METHODS);
     Reply::new(StatusCode::NO_CONTENT, HeaderMap::from_iter([(ALLOW, methods)]), ReplyBody::Empty)
 }
 
-/// The application failed a request that went past the cache. `reason`: why it did; `None`: the location has no cache.
+/// The application failed a request that bypassed the cache. `reason` says why it did; `None`: the location
+/// has no cache.
 pub(crate) fn failed(failure: &Failure, reason: Option<Reason>) -> Reply {
     let mut reply = error::application(failure).noting(CacheResult::Error);
     if let Some(reason) = reason {
@@ -115,7 +119,7 @@ pub(crate) fn failed(failure: &Failure, reason: Option<Reason>) -> Reply {
     reply
 }
 
-/// The application failed a fill, and nothing stale could stand in.
+/// The application failed a fill, and no stale page could replace it.
 pub(crate) fn failed_fill(failure: &Failure) -> Reply {
     let mut reply = error::application(failure).noting(CacheResult::Error);
     let forwarded = CacheStatus::new(cache_status::Served::Forwarded(Fwd::UriMiss));
@@ -123,15 +127,15 @@ pub(crate) fn failed_fill(failure: &Failure) -> Reply {
     reply
 }
 
-/// `only-if-cached`, and nothing is: "respond with either a stored response consistent with the other constraints of the
-/// request or a 504 (Gateway Timeout) status code" (RFC 9111 section 5.2.1.7).
+/// `only-if-cached`, and no page is stored: "respond with either a stored response consistent with the other
+/// constraints of the request or a 504 (Gateway Timeout) status code" (RFC 9111 section 5.2.1.7).
 pub(crate) fn nothing_stored() -> Reply {
     let mut reply = error::nothing_stored();
     mark(&mut reply, &CacheStatus::nothing_stored());
     reply
 }
 
-/// A stored page under its conditions and ranges.
+/// A stored page with the request's conditions and ranges applied.
 fn whole((method, conditions): (&Method, &HeaderMap), page: &Page, status: CacheStatus) -> Reply {
     let now = Instant::now();
     let length = page.body.len() as u64;
@@ -158,7 +162,10 @@ fn whole((method, conditions): (&Method, &HeaderMap), page: &Page, status: Cache
             Reply::new(StatusCode::PARTIAL_CONTENT, headers, ReplyBody::Whole(body))
         }
         Answer::Unsatisfiable => {
-            let mut reply = error::page(StatusCode::RANGE_NOT_SATISFIABLE, "The page is shorter than that.");
+            let mut reply = error::page(
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                "The requested range is beyond the end of the page.",
+            );
             reply.headers.insert(CONTENT_RANGE, conditional::unsatisfiable_range(length));
             reply
         }
@@ -176,7 +183,7 @@ fn not_modified(headers: &HeaderMap) -> Reply {
 }
 
 fn precondition_failed() -> Reply {
-    error::page(StatusCode::PRECONDITION_FAILED, "The page is not as the request says.")
+    error::page(StatusCode::PRECONDITION_FAILED, "The page does not meet the conditions of the request.")
 }
 
 /// A fresh page, in the words of RFC 9211.
@@ -209,7 +216,8 @@ fn marked(mut reply: Reply, age: Duration, status: &CacheStatus) -> Reply {
 }
 
 fn mark(reply: &mut Reply, status: &CacheStatus) {
-    // "each cache that generates it should add a member to the end of the list" (RFC 9211 section 2): append, not insert.
+    // "each cache that generates it should add a member to the end of the list" (RFC 9211 section 2): append,
+    // not insert.
     reply.headers.append(CACHE_STATUS, status.to_value());
     reply.note.cache_status = Some(*status);
 }

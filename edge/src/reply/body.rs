@@ -1,4 +1,4 @@
-//! A reply's body, wherever it comes from.
+//! A reply's body, from any source.
 
 use bytes::Bytes;
 
@@ -21,9 +21,9 @@ pub(crate) enum Broken {
 pub(crate) enum ReplyBody {
     Empty,
     Whole(Bytes),
-    /// A page that is being made, shared with other requests.
+    /// A page that is being filled, shared with other requests.
     Growing(shared_body::Reader),
-    /// From the application, for this request alone.
+    /// The application's body, for this request alone.
     Origin(Box<application::Body>),
     File(Box<FileStream>),
 }
@@ -43,7 +43,7 @@ impl ReplyBody {
         }
     }
 
-    /// Nobody will ask for more for a while: the application's server is not kept waiting for that.
+    /// The client will not read on for a while: the application's server is not kept waiting for that.
     pub(crate) fn go_on(&mut self) {
         if let Self::Origin(body) = self {
             body.go_on();

@@ -1,4 +1,4 @@
-//! The statuses that the edge makes itself, in this one place: which, why, and who is to blame.
+//! The statuses that the edge makes itself, all in this file: which, why, and who is to blame.
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
@@ -14,7 +14,7 @@ use http1::head::Refusal;
 /// RFC 9209: which intermediary failed, and how.
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
-/// Methods that this server takes at all.
+/// The methods that this server supports.
 pub(crate) const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /// A short page with the status and one sentence for the visitor.
@@ -31,9 +31,9 @@ pub(crate) fn page(status: StatusCode, sentence: &str) -> Reply {
     Reply::new(status, headers, ReplyBody::Whole(Bytes::from(html)))
 }
 
-/// A head that can be read in more than one way, or not at all.
+/// Answers a head that can be read in more than one way, or not at all.
 pub(crate) fn refused(refusal: Refusal) -> Reply {
-    let mut reply = page(refusal.status(), &format!("The request was not understood: {refusal}."));
+    let mut reply = page(refusal.status(), &format!("The request is malformed: {refusal}."));
     if reply.status == StatusCode::METHOD_NOT_ALLOWED {
         // RFC 9110 section 15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
         reply.headers.insert(ALLOW, HeaderValue::from_static(METHODS));
@@ -54,7 +54,7 @@ pub(crate) fn forbidden() -> Reply {
 }
 
 pub(crate) fn may_not_purge() -> Reply {
-    page(StatusCode::FORBIDDEN, "Purges are not taken from this address.")
+    page(StatusCode::FORBIDDEN, "This address is not allowed to purge.")
 }
 
 pub(crate) fn method_not_allowed() -> Reply {
@@ -72,12 +72,12 @@ pub(crate) fn body_too_large() -> Reply {
     page(StatusCode::PAYLOAD_TOO_LARGE, "The request is too large.").closing()
 }
 
-/// The client wants a stored page or none.
+/// The client accepts only a stored page.
 pub(crate) fn nothing_stored() -> Reply {
     page(StatusCode::GATEWAY_TIMEOUT, "No copy of this page is stored.")
 }
 
-/// The application gave no whole reply.
+/// The application gave no complete reply.
 pub(crate) fn application(failure: &Failure) -> Reply {
     let (status, sentence, token) = match (failure.kind, failure.fault) {
         (Kind::BadBody, Some(BodyFault::TooLarge)) => return body_too_large(),
@@ -88,7 +88,7 @@ pub(crate) fn application(failure: &Failure) -> Reply {
         (Kind::BadBody, _) => return bad_request("The request's body is malformed.").closing(),
         (Kind::HeadTooLarge, _) => {
             let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-            return page(status, "The request's head is larger than the application takes.");
+            return page(status, "The request's head is larger than the application accepts.");
         }
         (Kind::Timeout, _) => {
             (StatusCode::GATEWAY_TIMEOUT, "The application did not answer in time.", "http_response_timeout")

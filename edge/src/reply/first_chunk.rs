@@ -1,5 +1,6 @@
-//! A reply that breaks off before its first byte is no reply. The head waits a moment for the first chunk, so that a failure
-//! that comes instead of one is told as such and not as half a page; and so that head and chunk go out together.
+//! A reply that breaks off before its first byte is not a reply. The head waits a moment for the first chunk,
+//! so that a failure instead of it becomes an error page and not half a page, and so that head and chunk are
+//! sent together.
 
 use std::time::Duration;
 
@@ -10,12 +11,12 @@ use crate::application::Failure;
 use crate::reply::body::ReplyBody;
 use crate::reply::{Reply, error};
 
-/// A head that its application sends long before its body (a stream of events) is held back no longer.
+/// How long a head is held back if its application sends it long before its body (a stream of events).
 const MOMENT: Duration = Duration::from_millis(20);
 
 pub(crate) async fn settle(mut reply: Reply) -> Reply {
     if reply.status.is_informational() {
-        // Another protocol follows, in which the client may well speak first.
+        // Another protocol follows, and the client may speak first in it.
         return reply;
     }
     let begun = match &mut reply.body {
@@ -54,7 +55,7 @@ mod tests {
         assert_eq!(settled(&[], Some(Err(BrokenOff))).await, StatusCode::BAD_GATEWAY);
         assert_eq!(settled(&[], Some(Ok(()))).await, StatusCode::OK);
         assert_eq!(settled(&["one"], None).await, StatusCode::OK);
-        // Nothing yet: the head goes out alone.
+        // No chunk yet: the head is sent alone.
         assert_eq!(settled(&[], None).await, StatusCode::OK);
     }
 }

@@ -1,22 +1,23 @@
-//! A request's body on its way to the application, pumped by its connection. Nothing is read from the client before it is wanted.
+//! A request's body on its way to the application. Its connection pumps it, and reads nothing from the client
+//! before it is wanted.
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-/// How many chunks of a request body wait between the connection and the application.
+/// How many chunks of a request body may wait between the connection and the application.
 const CHUNKS_AHEAD: usize = 4;
 
-/// The way up of a request's body.
+/// The sending side of a request's body.
 pub(crate) type Chunks = mpsc::Sender<Result<Bytes, BodyFault>>;
 
-/// Why a request body did not arrive whole.
+/// Why a request body did not arrive completely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BodyFault {
-    #[error("the client left in the middle of the request body")]
+    #[error("the client closed the connection in the middle of the request body")]
     CutOff,
-    #[error("the client sent nothing of the request body for too long")]
+    #[error("the client stopped sending the request body")]
     TooSlow,
-    #[error("the request body's framing is wrong")]
+    #[error("the framing of the request body is invalid")]
     Malformed,
     #[error("the request body is larger than max_body")]
     TooLarge,
@@ -44,7 +45,7 @@ impl RequestBody {
         Self { length: Some(0), limit: u64::MAX, taken: 0, chunks: None, wanted: None }
     }
 
-    /// A client's side of another protocol: its bytes come once the application has agreed to switch.
+    /// A client's side of another protocol: its bytes come after the application has agreed to switch.
     pub(crate) fn tunnel() -> (Self, Chunks) {
         let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
         let body = Self { length: Some(0), limit: u64::MAX, taken: 0, chunks: Some(receiver), wanted: None };
@@ -59,7 +60,7 @@ impl RequestBody {
         (body, BodyPump { chunks: sender, wanted })
     }
 
-    /// Leaves none behind.
+    /// Takes the body and leaves an empty one.
     pub(crate) fn take(&mut self) -> Self {
         std::mem::replace(self, Self::empty())
     }
@@ -72,7 +73,7 @@ impl RequestBody {
         self.length == Some(0)
     }
 
-    /// Sets the largest body taken. False: its declared length is over it already.
+    /// Sets the largest body allowed. Returns false if its declared length is larger already.
     pub(crate) fn limit(&mut self, most: u64) -> bool {
         self.limit = most;
         self.length.is_none_or(|length| length <= most)

@@ -1,14 +1,14 @@
-//! Who asks, and by which protocol.
+//! Who sends a request, and with which protocol.
 
 use std::net::IpAddr;
 
 use http::Version;
 
-/// The client, trusted proxies resolved.
+/// The client's address, with trusted proxies resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Client {
     pub address: IpAddr,
-    /// 0 where a trusted proxy names the client: it says nothing of ports.
+    /// 0 if a trusted proxy names the client, because it does not name ports.
     pub port: u16,
 }
 

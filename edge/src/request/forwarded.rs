@@ -1,5 +1,5 @@
-//! What a request says of its client and of the URL that this client asked for: believed from trusted proxies only, removed from
-//! everybody else.
+//! What a request says about its client and about the URL that this client asked for: believed from trusted
+//! proxies only, removed from all others.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,14 +12,14 @@ use crate::request::client::Client;
 use crate::request::via::Via;
 use http1::head::Scheme;
 
-/// Whether what this peer says of its client is believed.
+/// Whether this peer is believed about its client.
 pub(crate) fn trusts(trusted: &[IpNet], peer: SocketAddr) -> bool {
     let address = peer.ip().to_canonical();
     trusted.iter().any(|net| net.contains(&address))
 }
 
-/// Fields that say whether a client spoke TLS to the outermost proxy. The first of them that says anything counts: CloudFront's own
-/// goes before those that the balancers behind it set.
+/// Fields that say whether a client used TLS to the outermost proxy. The first one with a value counts:
+/// CloudFront's own field comes before those that the balancers behind it set.
 const SCHEME_FIELDS: [&str; 9] = [
     "cloudfront-forwarded-proto",
     "x-forwarded-proto",
@@ -35,7 +35,8 @@ const SCHEME_FIELDS: [&str; 9] = [
 const X_FORWARDED_HOST: &str = "x-forwarded-host";
 const X_FORWARDED_PORT: &str = "x-forwarded-port";
 
-/// Fields by which a proxy speaks of the client, or by which a client could steer an application behind one. In any case.
+/// Fields in which a proxy describes the client, or with which a client could steer an application behind
+/// one.
 pub(crate) fn is_forwarding(name: &str) -> bool {
     const OTHERS: [&str; 7] = [
         "forwarded",
@@ -62,18 +63,19 @@ fn is_rewriting(name: &str) -> bool {
     )
 }
 
-/// What the client asked the outermost proxy for, as far as trusted proxies tell it; otherwise what it asked us for.
+/// What the client asked the outermost proxy for, if trusted proxies say so; otherwise what it asked the edge
+/// for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Origin {
     pub(crate) client: Client,
     pub(crate) scheme: Scheme,
-    /// Host, and port if one was named.
+    /// The host, and the port if one was named.
     pub(crate) authority: String,
     pub(crate) port: u16,
 }
 
-/// Settles who asks for what. Afterwards `headers` hold nothing of this kind that is not to be believed, nor anything that contradicts
-/// what is settled: the application, the cache key and the choice of a site go by the same scheme and host.
+/// Decides who asks for what. Afterwards `headers` hold no such field that cannot be believed, and none that
+/// contradicts the decision: application, cache key and choice of site use the same scheme and host.
 pub(crate) fn settle(
     headers: &mut HeaderMap,
     via: &Via,
@@ -102,7 +104,7 @@ pub(crate) fn settle(
     Ok(origin)
 }
 
-/// Takes out the fields that say another scheme than this one, and leaves each of the others one value.
+/// Removes the fields that name another scheme than this one, and leaves one value in each of the others.
 fn agree(headers: &mut HeaderMap, settled: Scheme) {
     for name in SCHEME_FIELDS {
         let Some(value) = first(headers, name) else { continue };
@@ -139,7 +141,7 @@ fn settle_host(
     }
     if let Some(port) = port {
         origin.port = port;
-        // The port of a URL whose host a proxy has handed on without it.
+        // The port of a URL whose host a proxy has passed on without it.
         if !has_port && !origin.authority.is_empty() && !DEFAULT_PORTS.contains(&port) {
             origin.authority.push_str(&format!(":{port}"));
         }
@@ -154,10 +156,11 @@ fn settle_host(
     Ok(())
 }
 
-/// Ports that no URL has to name.
+/// Ports that a URL need not name.
 const DEFAULT_PORTS: [u16; 2] = [80, 443];
 
-/// What the field says first, in the line that was added last: a proxy that adds a line of its own leaves the client's before it, and one
+/// The first element of the field's last line. A proxy that adds a line of its own leaves the client's before
+/// it, and one that adds to a list leaves what the outermost proxy said at its front.
 /// that adds to a list leaves what the outermost proxy said at its front.
 fn first<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let line = headers.get_all(name).iter().next_back()?;
@@ -176,10 +179,11 @@ fn scheme(value: &str) -> Option<Scheme> {
     }
 }
 
-/// The right-most address that is not a trusted proxy: what stands left of it is hearsay.
+/// The right-most address that is not a trusted proxy: addresses to the left of it cannot be verified.
 fn forwarded_for(headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
     let lines = headers.get_all("x-forwarded-for").iter();
-    // RFC 9110 section 5.6.1.2: a recipient "MUST parse and ignore a reasonable number of empty list elements".
+    // RFC 9110 section 5.6.1.2: a recipient "MUST parse and ignore a reasonable number of empty list
+    // elements".
     let chain: Vec<&str> = lines
         .flat_map(|line| line.to_str().unwrap_or("unreadable").split(','))
         .map(str::trim)

@@ -1,11 +1,13 @@
-//! A request's path as locations and files see it: decoded once, slashes merged, dot segments resolved (nginx's `$uri`).
+//! A request's path as locations and files see it: decoded once, slashes merged, dot segments resolved
+//! (nginx's `$uri`).
 
 use std::borrow::Cow;
 
 use http::HeaderValue;
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode, utf8_percent_encode};
 
-/// What a path in a Location field may not hold as it is. The backslash is here because browsers read it as a slash.
+/// Characters that a path in a Location field may not contain unescaped. The backslash is here because
+/// browsers read it as a slash.
 const PATH_ESCAPES: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -21,24 +23,24 @@ const PATH_ESCAPES: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// What a query, escaped already by the client, may not hold as it is.
+/// Characters that a query, escaped already by the client, may not contain unescaped.
 const QUERY_ESCAPES: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
 
-/// Begins with a slash; has no empty, `.` or `..` segment and no NUL; ends with a slash if it names a directory.
-/// Any other bytes may be in it, UTF-8 or not.
+/// Begins with a slash; has no empty, `.` or `..` segment and no NUL; ends with a slash if it names a
+/// directory. It may contain any other bytes, UTF-8 or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NormalPath<'a>(Cow<'a, [u8]>);
 
-/// The client's mistake: answer 400.
+/// The client made a mistake: answer 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadPath {
     #[error("the path does not begin with a slash")]
     Relative,
-    #[error("the path holds a character that must be percent-encoded")]
+    #[error("the path contains a character that must be percent-encoded")]
     Unescaped,
     #[error("a percent sign in the path is not followed by two hexadecimal digits")]
     Escape,
-    #[error("the path holds a NUL")]
+    #[error("the path contains a NUL byte")]
     Nul,
     #[error("the path climbs above the root")]
     AboveRoot,
@@ -71,8 +73,8 @@ impl NormalPath<'_> {
         self.0.ends_with(b"/")
     }
 
-    /// The Location of a redirect to this path with a slash at its end. It holds no host and never begins with two
-    /// slashes, so it cannot lead to another site.
+    /// The Location of a redirect to this path with a slash at its end. It has no host and never begins with
+    /// two slashes, so it cannot lead to another site.
     pub(crate) fn with_slash(&self, query: Option<&str>) -> HeaderValue {
         let mut location = percent_encode(&self.0, PATH_ESCAPES).to_string();
         location.push('/');
@@ -110,14 +112,14 @@ fn hex(digit: Option<&u8>) -> Option<u8> {
 }
 
 fn is_resolved(path: &[u8]) -> bool {
-    // Most paths are, and one pass says so.
+    // Most paths are normal already, and one pass shows it.
     let may_change = path.windows(2).any(|pair| matches!(pair, [b'/', b'/' | b'.']));
     !may_change
         || (!path.windows(2).any(|pair| pair == b"//")
             && !path.split(|&byte| byte == b'/').any(|segment| matches!(segment, b"." | b"..")))
 }
 
-/// Merges slashes and resolves dot segments. A decoded slash or dot counts like one sent as it is.
+/// Merges slashes and resolves dot segments. A decoded slash or dot counts like a raw one.
 fn resolve(path: &[u8]) -> Result<Vec<u8>, BadPath> {
     let mut resolved = Vec::with_capacity(path.len());
     for segment in path.split(|&byte| byte == b'/') {
@@ -140,7 +142,7 @@ fn resolve(path: &[u8]) -> Result<Vec<u8>, BadPath> {
     Ok(resolved)
 }
 
-/// Path and query of a target as sent.
+/// Splits a target, as sent, into path and query.
 pub(crate) fn split(target: &str) -> (&str, Option<&str>) {
     match target.split_once('?') {
         Some((path, query)) => (path, Some(query)),

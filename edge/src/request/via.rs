@@ -9,7 +9,7 @@ use http1::head::{Head, Scheme};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Via {
     pub(crate) peer: SocketAddr,
-    /// That the client connected to.
+    /// The address that the client connected to.
     pub(crate) port: u16,
     pub(crate) scheme: Scheme,
     /// HTTP/2, whose heads are read by the reader of HTTP/1.

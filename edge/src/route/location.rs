@@ -6,7 +6,7 @@ use crate::request::path::NormalPath;
 
 use crate::settings::pattern::Pattern;
 
-/// The locations of one site, ready to be chosen from. Choosing allocates nothing.
+/// The locations of one site, ready for choosing. Choosing allocates nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Locations {
     /// One for each text of an exact or prefix match, sorted by text.
@@ -32,7 +32,7 @@ struct Prefix {
 }
 
 impl Locations {
-    /// Takes the `match` of each location in order. Each mistake comes with the index of its location.
+    /// Takes the `match` of each location in order. Each mistake carries the index of its location.
     pub(crate) fn new(matches: &[String]) -> Result<Self, Vec<(usize, String)>> {
         let mut locations = Self::default();
         let mut mistakes = Vec::new();
@@ -48,8 +48,8 @@ impl Locations {
         Ok(locations)
     }
 
-    /// The location of a request: an exact match; else the longest prefix, if it is "^~"; else the first regex; else
-    /// that longest prefix.
+    /// The location of a request: an exact match; else the longest prefix, if it is "^~"; else the first
+    /// regex; else that longest prefix.
     pub(crate) fn choose(&self, path: &NormalPath) -> Option<usize> {
         let path = path.as_bytes();
         let nearest = match self.nodes.binary_search_by(|node| node.text.as_ref().cmp(path)) {
@@ -67,9 +67,10 @@ impl Locations {
         regex.map(|(_, location)| *location).or_else(|| longest.map(|prefix| prefix.location))
     }
 
-    /// True if the answer is a redirect to the path with a slash at its end: there is a location "/x/" that passes
-    /// requests on, the request is for "/x", and no location says "/x" itself. It goes before `choose`.
-    /// `passes` says whether a location, by its index, has a pool; nginx does this for such locations only.
+    /// Returns true if the answer is a redirect to the path with a slash at its end: there is a location
+    /// "/x/" with a pool, the request is for "/x", and no location says "/x" itself. Must be asked before
+    /// `choose`. `passes` says whether a location, by its index, has a pool; nginx redirects for such
+    /// locations only.
     pub(crate) fn lacks_slash(&self, path: &NormalPath, passes: impl Fn(usize) -> bool) -> bool {
         if path.is_directory() {
             return false;
@@ -85,7 +86,7 @@ impl Locations {
             && self.nodes.binary_search_by(|node| node.text.as_ref().cmp(path)).is_err()
     }
 
-    /// The nodes sorted at or before a path begin, from the nearest on by `parent`, with every prefix of it.
+    /// The nodes that sort at or before a path and are a prefix of it, from the longest on, by `parent`.
     fn longest_prefix(&self, nearest: Option<usize>, path: &[u8]) -> Option<Prefix> {
         let mut node = self.nodes.get(nearest?)?;
         loop {

@@ -28,8 +28,8 @@ struct Wildcards {
 }
 
 impl ServerNames {
-    /// Takes the `server_name` list of each site. A mistake is the index of the site, the index of the name, and what is
-    /// wrong. The same name in two sites is one: the second would never be chosen by it.
+    /// Takes the `server_name` list of each site. A mistake is the index of the site, the index of the name,
+    /// and what is wrong. A name in two sites is a mistake: it would never choose the second.
     pub(crate) fn new(sites: &[Vec<String>]) -> Result<Self, Vec<(usize, usize, String)>> {
         let mut names = Self::default();
         let mut mistakes = Vec::new();
@@ -43,8 +43,8 @@ impl ServerNames {
         if mistakes.is_empty() { Ok(names) } else { Err(mistakes) }
     }
 
-    /// The site for a Host, as received: the exact name, else the longest "*.name", else the longest "name.*", else the
-    /// first regex, else the first site.
+    /// The site for a Host as received: the exact name, else the longest "*.name", else the longest "name.*",
+    /// else the first regex, else the first site.
     pub(crate) fn choose(&self, host: &str) -> usize {
         let name = name_of(host);
         if let Some(site) = self.exact.get(name.as_ref()) {
@@ -76,8 +76,8 @@ impl ServerNames {
     }
 }
 
-/// A Host as names are compared: without port and trailing dot, in lower case. Keeps the brackets of an IPv6 address.
-/// Allocates only to lower the case. That a Host is well-formed is checked elsewhere.
+/// A Host in the form for comparing names: without port and trailing dot, in lower case. Keeps the brackets
+/// of an IPv6 address. Allocates only to change the case. Whether a Host is well-formed is checked elsewhere.
 pub(crate) fn name_of(host: &str) -> Cow<'_, str> {
     let literal_end = if host.starts_with('[') { host.find(']') } else { None };
     let end = match literal_end {
@@ -123,26 +123,26 @@ fn insert(table: &mut NameTable, name: &str, site: usize) -> Result<(), String> 
     }
 }
 
-/// Refuses what no Host could match, or only by accident.
+/// Refuses names that no Host could match, or only by accident.
 fn check(name: &str) -> Result<(), String> {
     let is_address = name.starts_with('[') && name.ends_with(']');
     if name.contains(':') && !is_address {
-        return Err(format!("`{name}`: a name has no scheme or port"));
+        return Err(format!("`{name}`: a name must not have a scheme or port"));
     }
     if !name.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'\\' | b',')) {
-        return Err(format!("`{name}` is not a host name; write others than ASCII in Punycode"));
+        return Err(format!("`{name}` is not a host name; write names that are not ASCII in Punycode"));
     }
     if name.contains("..") || name == "." {
         return Err(format!("`{name}` has an empty label"));
     }
     let inner = name.strip_prefix("*.").or_else(|| name.strip_suffix(".*")).unwrap_or(name);
     if inner.contains('*') || (inner.is_empty() && !name.is_empty()) {
-        return Err(format!("`{name}`: the star stands for whole labels, at the beginning or at the end"));
+        return Err(format!("`{name}`: a star must stand for whole labels, at the beginning or at the end"));
     }
     Ok(())
 }
 
-/// As in nginx, a regex is compared with the lower-case name; one that holds a capital ignores case.
+/// As in nginx, a regex is compared with the lower-case name; a regex with a capital letter ignores case.
 fn regex(pattern: &str) -> Result<Regex, String> {
     if pattern.is_empty() {
         return Err("the regex is empty".into());
