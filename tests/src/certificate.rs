@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use toml::{Table, Value};
 
 /// A self-signed certificate for some names, written as NAME.pem and NAME.key.
 pub struct Certificate {
@@ -39,9 +40,13 @@ impl Certificate {
     }
 
     /// The same for a service that takes this certificate alone from others.
-    pub fn mutual(&self) -> String {
+    pub fn mutual(&self) -> Table {
         let Self { certificate, key, .. } = self;
-        format!("{{ certificate = {certificate:?}, key = {key:?}, ca = {certificate:?} }}")
+        let files = [("certificate", certificate), ("key", key), ("ca", certificate)];
+        files
+            .map(|(name, file)| (name.to_owned(), Value::from(file.display().to_string())))
+            .into_iter()
+            .collect()
     }
 
     /// A client that trusts this certificate alone, and offers these protocols.

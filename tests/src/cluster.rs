@@ -8,7 +8,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::{
-    Client, FaultProxy, Oracle, Process, Redis, Response, Setup, Uwsgi, binary, faketime, free_port,
+    App, Client, FaultProxy, Oracle, Process, Redis, Response, Settings, Uwsgi, binary, faketime, free_port,
 };
 
 pub struct Cluster {
@@ -32,22 +32,52 @@ pub struct Edge {
     admin: SocketAddr,
 }
 
-const POOL: &str = "[[wsgi_adapter.pool]]\nname = \"app\"\nservers = [\"$APP\"]\nbuffer_size = \"32KiB\"\nqueue = { length = 5000, timeout = \"30s\" }\n";
+const POOL: &str = r#"
+[[pool]]
+name = "app"
+servers = ["$APP"]
+buffer_size = "32KiB"
+queue = { length = 5000, timeout = "30s" }
+"#;
+
+/// What the processes of a cluster have in their settings besides addresses.
+struct Plan {
+    edge: Settings,
+    node: Settings,
+    directory: TempDir,
+}
+
+impl Plan {
+    #[track_caller]
+    fn of(sites: &str) -> Self {
+        let (edge, node) = (Settings::parse(sites), Settings::default());
+        Self { edge, node, directory: TempDir::new().unwrap() }
+    }
+
+    /// No call of Redis is given up because the machine is slow.
+    fn waits_for_redis(mut self) -> Self {
+        let redis = "cache_node.redis";
+        let node = self.node.with(&format!("{redis}.timeout"), "5s");
+        self.node = node.with(&format!("{redis}.connect_timeout"), "5s");
+        self
+    }
+}
 
 impl Cluster {
     /// `edges` edges and `nodes` cache-nodes with these sites, before the oracle. Returns when all have been in touch.
+    #[track_caller]
     pub fn start(edges: usize, nodes: usize, sites: &str) -> Self {
-        Self::with(edges, nodes, sites, "", "", TempDir::new().unwrap())
+        Self::by(edges, nodes, Plan::of(sites))
     }
 
-    /// The same, where the clock of each edge and node, and of Redis, can be stepped.
+    /// A cluster where the clock of each edge and node, and of Redis, can be stepped.
+    #[track_caller]
     pub fn with_clocks(edges: usize, nodes: usize, sites: &str) -> Self {
-        let directory = TempDir::new().unwrap();
+        let plan = Plan::of(sites).waits_for_redis();
         let names = (0..edges).map(|n| format!("edge-{n}")).chain((0..nodes).map(|n| format!("node-{n}")));
         let names = names.chain(["redis".to_owned()]);
-        names.for_each(|name| faketime::make(&directory.path().join(name).with_extension("clock")));
-        let node = ", timeout = \"5s\", connect_timeout = \"5s\" }\n";
-        Self::with(edges, nodes, sites, "", node, directory)
+        names.for_each(|name| faketime::make(&plan.directory.path().join(name).with_extension("clock")));
+        Self::by(edges, nodes, plan)
     }
 
     /// Sets the clock of an edge or node, or of "redis", this far from the true time, in seconds.
@@ -55,45 +85,44 @@ impl Cluster {
         faketime::set(&self.directory.path().join(name).with_extension("clock"), seconds);
     }
 
-    /// The same, where nobody is given up for being slow: what is exact is so on a machine that builds and tests at once, too.
+    /// A cluster where no deadline passes because the machine is slow: what is exact is so while it builds and tests at
+    /// once, too.
+    #[track_caller]
     pub fn patient(edges: usize, nodes: usize, sites: &str) -> Self {
         Self::patient_with(edges, nodes, sites, "")
     }
 
-    /// The same, with these lines more in the settings of each cache-node.
+    /// Such a cluster, with these lines more in the settings of each cache-node.
+    #[track_caller]
     pub fn patient_with(edges: usize, nodes: usize, sites: &str, lines: &str) -> Self {
-        let edge = "watch_grace = \"20s\"\ntimeouts = { cache = \"10s\", wait = \"30s\" }\n";
-        let node = format!(", timeout = \"5s\", connect_timeout = \"5s\" }}\nwatch_grace = \"20s\"\n{lines}");
-        Self::with(edges, nodes, sites, edge, &node, TempDir::new().unwrap())
+        let mut plan = Plan::of(sites).waits_for_redis();
+        let edge = plan.edge.with("edge.watch_grace", "20s").with("edge.timeouts.cache", "10s");
+        plan.edge = edge.with("edge.timeouts.wait", "30s");
+        let node = plan.node.with("cache_node.watch_grace", "20s");
+        plan.node = node.with_all("cache_node", &Settings::parse(lines).into_table());
+        Self::by(edges, nodes, plan)
     }
 
-    fn with(edges: usize, nodes: usize, sites: &str, edge: &str, node: &str, directory: TempDir) -> Self {
-        let end_of_node = if node.is_empty() { " }\n" } else { node };
-        let (redis, app) =
-            (Redis::by_clock(&directory.path().join("redis.clock")), Setup::from("").app.start());
+    fn by(edges: usize, nodes: usize, plan: Plan) -> Self {
+        let Plan { edge, node, directory } = plan;
+        let (redis, app) = (Redis::by_clock(&directory.path().join("redis.clock")), App::Oracle.start());
         let adapter_at = address();
-        let pool = POOL.replace("$APP", &app.address());
-        let settings = format!("[wsgi_adapter]\nlisten = \"{adapter_at}\"\nadmin = \"off\"\n{pool}");
+        let pool = Settings::parse(&POOL.replace("$APP", &app.address())).into_table();
+        let settings = Settings::default()
+            .with_all("wsgi_adapter", &pool)
+            .with("wsgi_adapter.listen", adapter_at.to_string())
+            .with("wsgi_adapter.admin", "off");
         let adapter = start(&directory, "wsgi-adapter", "wsgi-adapter", &settings);
         adapter.wait_until("accepts connections", || TcpStream::connect(adapter_at).is_ok());
+        let node = node.with("cache_node.redis.url", redis.url());
         let node_addresses: Vec<SocketAddr> = (0..nodes).map(|_| address()).collect();
         let node_admins: Vec<SocketAddr> = (0..nodes).map(|_| address()).collect();
-        let nodes: Vec<Process> = node_addresses
-            .iter()
-            .enumerate()
-            .map(|(n, at)| {
-                let settings = format!(
-                    "[cache_node]\nname = \"node-{n}\"\nlisten = \"{at}\"\nadmin = \"{}\"\nredis = {{ url = \"{}\"{end_of_node}",
-                    node_admins[n],
-                    redis.url()
-                );
-                let node = start(&directory, "cache-node", &format!("node-{n}"), &settings);
-                node.wait_until("accepts connections", || TcpStream::connect(at).is_ok());
-                node
-            })
-            .collect();
-        let start_edge = |n| Edge::start(&directory, n, &node_addresses, adapter_at, (edge, sites));
-        let edges = (0..edges).map(start_edge).collect();
+        let start_node = |n: usize| start_node(&directory, n, &node, [node_addresses[n], node_admins[n]]);
+        let nodes = (0..nodes).map(start_node).collect();
+        let edge = edge
+            .with("edge.access_log", "off")
+            .with("edge.peers.wsgi_adapter", format!("http://{adapter_at}"));
+        let edges = (0..edges).map(|n| Edge::start(&directory, n, &node_addresses, edge.clone())).collect();
         let oracle = Oracle::of(&app);
         Self { edges, nodes, node_admins, redis, oracle, app, adapter, directory }
     }
@@ -127,21 +156,15 @@ impl Cluster {
 }
 
 impl Edge {
-    fn start(
-        directory: &TempDir,
-        n: usize,
-        nodes: &[SocketAddr],
-        adapter: SocketAddr,
-        (settings, sites): (&str, &str),
-    ) -> Self {
+    fn start(directory: &TempDir, n: usize, nodes: &[SocketAddr], settings: Settings) -> Self {
         let (http, admin, name) = (address(), address(), format!("edge-{n}"));
         let links: Vec<FaultProxy> = nodes.iter().map(|node| FaultProxy::start(*node)).collect();
-        let urls: Vec<String> = links.iter().map(|link| format!("\"http://{}\"", link.address())).collect();
-        let settings = format!(
-            "[edge]\nname = \"{name}\"\nlisten = [\"{http}\"]\nadmin = \"{admin}\"\naccess_log = \"off\"\n{settings}\
-             [edge.peers]\ncache_node = [{}]\nwsgi_adapter = \"http://{adapter}\"\n{sites}",
-            urls.join(", ")
-        );
+        let urls: Vec<String> = links.iter().map(|link| format!("http://{}", link.address())).collect();
+        let settings = settings
+            .with("edge.name", name.as_str())
+            .with("edge.listen", vec![http.to_string()])
+            .with("edge.admin", admin.to_string())
+            .with("edge.peers.cache_node", urls);
         let process = start(directory, "edge", &name, &settings);
         process.wait_until("is ready", || {
             TcpStream::connect(admin).is_ok() && Client::connect(admin).get("/readyz").status == 200
@@ -172,9 +195,20 @@ impl Edge {
     }
 }
 
-fn start(directory: &TempDir, program: &str, name: &str, settings: &str) -> Process {
+fn start_node(directory: &TempDir, n: usize, settings: &Settings, [at, admin]: [SocketAddr; 2]) -> Process {
+    let settings = settings
+        .clone()
+        .with("cache_node.name", format!("node-{n}"))
+        .with("cache_node.listen", at.to_string())
+        .with("cache_node.admin", admin.to_string());
+    let node = start(directory, "cache-node", &format!("node-{n}"), &settings);
+    node.wait_until("accepts connections", || TcpStream::connect(at).is_ok());
+    node
+}
+
+fn start(directory: &TempDir, program: &str, name: &str, settings: &Settings) -> Process {
     let file = directory.path().join(format!("{name}.toml"));
-    fs::write(&file, settings).unwrap();
+    fs::write(&file, settings.text(&[])).unwrap();
     Process::start(name, &mut command(program, &file), directory.path())
 }
 

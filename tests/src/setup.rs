@@ -1,6 +1,8 @@
 //! What a test runs against: settings, and an application behind them.
 
-use crate::{Demo, Uwsgi};
+use toml::Value;
+
+use crate::{Demo, Settings, Uwsgi};
 
 /// Which application is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,27 +18,36 @@ pub enum App {
 
 /// Settings and application. A text alone is settings with the oracle.
 ///
-/// The text begins with keys of `[edge]`; sites and pools follow. The topology adds addresses and peers, and a pool named "app"
-/// unless the text has pools of its own. In it stand `$APP` for the application's address, `$HTTP` for ours
-/// (where it stands, the text has a `listen` of its own), `$DIR` for a directory of the test's
-/// own, `$PORT` for a port that nobody serves yet, `$STATIC` for the demo's static files.
+/// The text begins with keys of `[edge]`; sites and pools follow. The topology adds addresses and peers, and a pool
+/// named "app" unless there are pools already. In it stand `$APP` for the application's address, `$HTTP` for ours (the
+/// `listen` of settings that have none), `$DIR` for a directory of the test's own, `$PORT` for a port that nobody serves
+/// yet, `$STATIC` for the demo's static files.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    pub(crate) settings: String,
+    pub(crate) settings: Settings,
     pub(crate) app: App,
-    pub(crate) redis: Option<String>,
+    pub(crate) redis: Option<Value>,
     pub(crate) secure: bool,
     pub(crate) patient: bool,
 }
 
 impl Setup {
-    pub fn new(settings: impl Into<String>, app: App) -> Self {
-        Self { settings: settings.into(), app, redis: None, secure: false, patient: true }
+    #[track_caller]
+    pub fn new(settings: impl AsRef<str>, app: App) -> Self {
+        Self::from(Settings::of_edge(settings.as_ref())).before(app)
     }
 
-    /// With this table for `[cache_node] redis`, where the services are three: `{ url = "…" }`. Without it a server is started.
-    pub fn with_redis(self, table: impl Into<String>) -> Self {
-        Self { redis: Some(table.into()), ..self }
+    /// With another application than the oracle.
+    pub fn before(self, app: App) -> Self {
+        Self { app, ..self }
+    }
+
+    /// With this table for `[cache_node] redis`, where the services are three: `{ url = "…" }`. Without it a server is
+    /// started.
+    #[track_caller]
+    pub fn with_redis(self, table: impl AsRef<str>) -> Self {
+        let settings = Settings::parse(&format!("redis = {}", table.as_ref()));
+        Self { redis: settings.into_table().remove("redis"), ..self }
     }
 
     /// With mutual TLS between the services, where there are several.
@@ -44,33 +55,50 @@ impl Setup {
         Self { secure: true, ..self }
     }
 
-    /// With the deadlines that users have, for tests in which parts are lost. Otherwise nobody is given up for being slow: what is
-    /// exact is so on a machine that builds and tests at once, too.
+    /// With the deadlines that users have, for tests in which parts are lost. Otherwise no deadline passes because the
+    /// machine is slow: what is exact is so while it builds and tests at once, too.
     pub fn impatient(self) -> Self {
         Self { patient: false, ..self }
     }
 
-    /// Keys of `[edge]`, of `[cache_node]` and of its Redis for that.
-    pub(crate) fn patience(&self) -> (String, &str, &str) {
+    /// The settings with the deadlines for that.
+    pub(crate) fn settings(&self) -> Settings {
+        let settings = self.settings.clone();
         if !self.patient {
-            return (self.settings.clone(), "", "");
+            return settings;
         }
-        let settings = match self.settings.split_once("timeouts = { ") {
-            Some((before, after)) => format!("{before}timeouts = {{ cache = \"10s\", {after}"),
-            None => format!("timeouts = {{ cache = \"10s\" }}\n{}", self.settings),
+        settings
+            .or("edge.timeouts.cache", "10s")
+            .or("edge.watch_grace", "20s")
+            .or("cache_node.watch_grace", "20s")
+    }
+
+    /// `[cache_node.redis]` for a server that was started.
+    pub(crate) fn redis_at(&self, url: &str) -> Value {
+        let table = Settings::default().with("url", url);
+        let table = match self.patient {
+            true => table.with("timeout", "5s").with("connect_timeout", "5s"),
+            false => table,
         };
-        let grace = "watch_grace = \"20s\"\n";
-        (grace.to_owned() + &settings, grace, ", timeout = \"5s\", connect_timeout = \"5s\"")
+        Value::Table(table.into_table())
+    }
+}
+
+impl From<Settings> for Setup {
+    fn from(settings: Settings) -> Self {
+        Self { settings, app: App::Oracle, redis: None, secure: false, patient: true }
     }
 }
 
 impl From<&str> for Setup {
+    #[track_caller]
     fn from(settings: &str) -> Self {
         Self::new(settings, App::Oracle)
     }
 }
 
 impl From<String> for Setup {
+    #[track_caller]
     fn from(settings: String) -> Self {
         Self::new(settings, App::Oracle)
     }

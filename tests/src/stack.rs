@@ -8,7 +8,8 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::{
-    Certificate, Client, Demo, FaultProxy, Oracle, Process, Redis, Response, Setup, Uwsgi, binary, free_port,
+    Certificate, Client, Demo, FaultProxy, Oracle, Process, Redis, Response, Settings, Setup, Uwsgi, binary,
+    free_port,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +39,7 @@ pub struct Stack {
     directory: TempDir,
 }
 
-const POOL: &str = "[[wsgi_adapter.pool]]\nname = \"app\"\nservers = [\"$APP\"]\nbuffer_size = \"32KiB\"\n";
+const POOL: &str = "[[pool]]\nname = \"app\"\nservers = [\"$APP\"]\nbuffer_size = \"32KiB\"\n";
 
 /// Runs one test on one topology. Afterwards no process may have panicked.
 pub fn check(topology: Topology, setup: impl Into<Setup>, test: impl FnOnce(&Stack)) {
@@ -62,60 +63,34 @@ impl Stack {
         let setup = setup.into();
         let (directory, app, port) = (TempDir::new().unwrap(), setup.app.start(), free_port());
         let (http, admin) = (address(free_port()), address(free_port()));
-        let (mut settings, of_node, of_redis) = setup.patience();
-        let listen = match settings.contains("$HTTP") {
-            true => String::new(),
-            false => "listen = [\"$HTTP\"]\n".to_owned(),
-        };
-        settings = format!("[edge]\nadmin = \"{admin}\"\n{listen}{settings}\n");
-        if !settings.contains("[[wsgi_adapter.pool]]") {
-            settings.push_str(POOL);
+        let mut settings =
+            setup.settings().or("edge.listen", vec!["$HTTP"]).with("edge.admin", admin.to_string());
+        if !settings.holds("[[wsgi_adapter.pool]]") {
+            settings = settings.with_all("wsgi_adapter", &Settings::parse(POOL).into_table());
         }
-        let mut peers = (None, None, None);
+        let (mut node, mut adapter, mut redis) = (None, None, None);
         if topology == Topology::Split {
-            let (node, adapter) = (address(free_port()), address(free_port()));
-            let redis = setup.redis.is_none().then(Redis::start);
-            let table = setup
-                .redis
-                .clone()
-                .or_else(|| redis.as_ref().map(|redis| format!("{{ url = \"{}\"{of_redis} }}", redis.url())));
-            let (scheme, tls) = match setup.secure {
-                true => (
-                    "https",
-                    format!("tls = {}\n", Certificate::write(directory.path(), &["127.0.0.1"]).mutual()),
-                ),
-                false => ("http", String::new()),
-            };
-            settings.push_str(&format!(
-                "[edge.peers]\ncache_node = \"{scheme}://{node}\"\nwsgi_adapter = \"{scheme}://{adapter}\"\n{tls}\
-                 [cache_node]\nlisten = \"{node}\"\nadmin = \"off\"\n{of_node}{tls}redis = {}\n\
-                 [wsgi_adapter]\nlisten = \"{adapter}\"\nadmin = \"off\"\n{tls}",
-                table.unwrap_or_default()
-            ));
-            peers = (Some(node), Some(adapter), redis);
-        } else {
-            settings.push_str(&format!("[cache_node]\n{of_node}"));
+            let peers = [address(free_port()), address(free_port())];
+            redis = setup.redis.is_none().then(Redis::start);
+            settings = with_peers(settings, &setup, peers, directory.path());
+            let table = redis.as_ref().map(|redis| setup.redis_at(&redis.url())).or(setup.redis);
+            settings = settings.with("cache_node.redis", table.unwrap());
+            [node, adapter] = peers.map(Some);
         }
-        let settings = settings
-            .replace("$HTTP", &http.to_string())
-            .replace("$APP", &app.address())
-            .replace("$DIR", &directory.path().display().to_string())
-            .replace("$STATIC", &demo_static(&settings))
-            .replace("$PORT", &port.to_string());
+        let words = [
+            ("$HTTP", http.to_string()),
+            ("$APP", app.address()),
+            ("$DIR", directory.path().display().to_string()),
+            ("$STATIC", demo_static(&settings)),
+            ("$PORT", port.to_string()),
+        ];
         let file = directory.path().join("weir.toml");
-        fs::write(&file, settings).unwrap();
-        let (node, adapter, redis) = peers;
-        let service = |name: &str, at: Option<SocketAddr>| {
-            let process = start(name, &[], &file);
-            let at = at?;
-            process.wait_until("accepts connections", || TcpStream::connect(at).is_ok());
-            Some(process)
-        };
-        let (cache_node, wsgi_adapter, edge) = match topology {
-            Topology::OneProcess => (None, None, start("weir", &["run"], &file)),
-            Topology::Split => {
-                (service("cache-node", node), service("wsgi-adapter", adapter), start("edge", &[], &file))
-            }
+        fs::write(&file, settings.text(&words)).unwrap();
+        let cache_node = node.map(|at| service("cache-node", at, &file));
+        let wsgi_adapter = adapter.map(|at| service("wsgi-adapter", at, &file));
+        let edge = match topology {
+            Topology::OneProcess => start("weir", &["run"], &file),
+            Topology::Split => start("edge", &[], &file),
         };
         edge.wait_until("is ready", || {
             TcpStream::connect(admin).is_ok() && Client::connect(admin).get("/readyz").status == 200
@@ -227,6 +202,36 @@ impl Stack {
     }
 }
 
+/// The settings with where the services are that the edge asks, and TLS between them if the setup says so.
+fn with_peers(
+    settings: Settings,
+    setup: &Setup,
+    [node, adapter]: [SocketAddr; 2],
+    directory: &Path,
+) -> Settings {
+    let scheme = if setup.secure { "https" } else { "http" };
+    let settings = settings
+        .with("edge.peers.cache_node", format!("{scheme}://{node}"))
+        .with("edge.peers.wsgi_adapter", format!("{scheme}://{adapter}"))
+        .with("cache_node.listen", node.to_string())
+        .with("cache_node.admin", "off")
+        .with("wsgi_adapter.listen", adapter.to_string())
+        .with("wsgi_adapter.admin", "off");
+    if !setup.secure {
+        return settings;
+    }
+    let tls = Certificate::write(directory, &["127.0.0.1"]).mutual();
+    ["edge.peers.tls", "cache_node.tls", "wsgi_adapter.tls"]
+        .iter()
+        .fold(settings, |settings, path| settings.with(path, tls.clone()))
+}
+
+fn service(name: &str, at: SocketAddr, settings: &Path) -> Process {
+    let process = start(name, &[], settings);
+    process.wait_until("accepts connections", || TcpStream::connect(at).is_ok());
+    process
+}
+
 fn start(name: &str, arguments: &[&str], settings: &Path) -> Process {
     let mut command = Command::new(binary(name));
     command.args(arguments).arg("--config").arg(settings).env("NO_COLOR", "1");
@@ -238,8 +243,8 @@ fn address(port: u16) -> SocketAddr {
 }
 
 /// `$STATIC`: the demo site's static files, made only for settings that name them.
-fn demo_static(settings: &str) -> String {
-    match settings.contains("$STATIC") {
+fn demo_static(settings: &Settings) -> String {
+    match settings.holds("$STATIC") {
         true => Demo::static_files().display().to_string(),
         false => String::new(),
     }

@@ -75,7 +75,7 @@ fn settings_do_not_leave_a_link_without_tls_by_a_slip() {
             "[edge.peers]\ncache_node = \"{scheme}://node:1\"\nwsgi_adapter = \"https://adapter:1\"\n{tls}"
         )
     };
-    let tls = format!("tls = {}", certificate.mutual());
+    let tls = format!("tls = {}", toml::Value::Table(certificate.mutual()));
     let missing = tls.replace("127.0.0.1.key", "none.key");
     for (peers, wrong) in [
         (peers("https", &tls), None),
