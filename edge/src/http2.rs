@@ -1,7 +1,9 @@
-//! One HTTP/2 connection, from preface to GOAWAY. The `h2` crate keeps frames, windows and header tables; here are the limits and timers
-//! that it lacks. Heads go through the reader of HTTP/1, so nothing is let in here that is refused there.
+//! One HTTP/2 connection, from preface to GOAWAY. The `h2` crate keeps frames, windows and header tables;
+//! this room adds the limits and timers that it lacks. Heads go through the HTTP/1 reader, so nothing is
+//! accepted here that is refused there.
 //!
-//! `h2` itself and not hyper's server around it: hyper gives nobody the time a reply waits for its client, nor a stream to reset.
+//! `h2` is used directly, without hyper's server: hyper offers no deadline for a reply that waits for its
+//! client, and no stream to reset (docs/decisions/0002).
 
 mod exchange;
 mod frames;
@@ -28,24 +30,25 @@ use http1::head::FieldSpan;
 
 use watched::{Traffic, Watched};
 
-/// What a client that speaks HTTP/2 sends first (RFC 9113 section 3.4).
+/// The first bytes of every HTTP/2 client (RFC 9113 section 3.4).
 pub(crate) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Of one stream, and of all of a connection's together: what a client may send before somebody takes it.
+/// The window of one stream, and of all streams of a connection together: what a client may send before
+/// somebody reads it.
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// What of one reply waits in `h2` for its client.
+/// How much of one reply waits in `h2` for its client.
 const SEND_BUFFER: usize = 64 * 1024;
 /// Streams that we reset because of the client's mistakes, before the connection ends (CVE-2025-8671).
 const OWN_RESETS: usize = 64;
 /// Streams that the client reset before we looked at them (CVE-2023-26964).
 const PENDING_RESETS: usize = 20;
-/// Resets are counted over so long.
+/// The time over which resets are counted.
 const RESETS_OVER: Duration = Duration::from_secs(60);
-/// How long the last frames may take to a client that does not read.
+/// How long the last frames may take to reach a client that does not read.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// Buffers of a connection, of use while a head is looked at.
+/// Buffers of a connection, used while a head is read.
 #[derive(Default)]
 struct StreamBuffers {
     head: Vec<u8>,
@@ -55,14 +58,14 @@ struct StreamBuffers {
 
 type Accepted = (Request<RecvStream>, SendResponse<Bytes>);
 
-/// What there is to do next.
+/// The next thing to do.
 enum Http2Step {
     Stream(Box<Accepted>),
-    /// The last request was taken: nothing more may begin.
+    /// The last request was accepted: nothing more may begin.
     Drain,
-    /// The peer is gone, or all is said.
+    /// The peer is gone, or everything is sent.
     Closed,
-    /// The client takes too long, or resets too much.
+    /// The client takes too long, or resets too often.
     Abort(Reason),
 }
 
@@ -123,7 +126,7 @@ impl Session {
                     true => Poll::Pending,
                 }
             });
-            // Looked at anew when the time is up, for what the deadline is about may have changed meanwhile.
+            // Checks again when the time is up, because the reason for the deadline may have changed.
             let step = match watchdog.guard(patience, stepping).await {
                 Ok(step) => step,
                 Err(_) if self.patience(&client.edge).is_zero() => Http2Step::Abort(Reason::NO_ERROR),
@@ -160,7 +163,8 @@ impl Session {
         match accepted {
             Poll::Ready(Some(Ok(accepted))) => Poll::Ready(Http2Step::Stream(Box::new(accepted))),
             Poll::Ready(Some(Err(_)) | None) => Poll::Ready(Http2Step::Closed),
-            // A head half sent, or a client that reads nothing, has a shorter time than a connection that is idle.
+            // A half-sent head, or a client that reads nothing, has a shorter deadline than an idle
+            // connection.
             Poll::Pending if self.traffic.waits() => match self.patience(&client.edge) {
                 Duration::ZERO => Poll::Ready(Http2Step::Abort(Reason::NO_ERROR)),
                 _ => Poll::Pending,
@@ -169,7 +173,7 @@ impl Session {
         }
     }
 
-    /// How long the client may leave things as they are.
+    /// How long the client may leave the connection in this state.
     fn patience(&self, edge: &Edge) -> Duration {
         let timeouts = &edge.settings.timeouts;
         let left = |since: Option<Instant>, whole: Duration| {
@@ -182,7 +186,7 @@ impl Session {
             .min(LOOK_AGAIN)
     }
 
-    /// GOAWAY: requests under way finish, new ones find another connection.
+    /// Sends GOAWAY: requests in progress finish, new ones use another connection.
     fn drain(&mut self) {
         if !self.draining {
             self.draining = true;

@@ -1,4 +1,5 @@
-//! Clients that leave while their request is under way: how that is seen, and which requests go on all the same.
+//! Client aborts: how the edge notices that a client has left during its request, and which requests
+//! continue.
 
 use std::future::poll_fn;
 use std::mem::MaybeUninit;
@@ -13,14 +14,15 @@ use crate::reply::Reply;
 use crate::reply::body::ReplyBody;
 use crate::reply::sent::Sent;
 
-/// nginx's status for a client that did not wait for its reply; nobody is sent it.
+/// nginx's status for a client that did not wait for its reply. It is only logged.
 const CLIENT_LEFT: u16 = 499;
-/// So much of a client's next requests is taken while one is under way. A client that has sent more is not watched.
+/// The most bytes of a client's next requests that are read during one request. A client that has sent more
+/// is not watched.
 const AHEAD: usize = 16 * 1024;
-/// Read at a time.
+/// Bytes read at once.
 const READ: usize = 1024;
 
-/// Does this as long as the client stays. `None`: it has left.
+/// Runs the work while the client stays. `None`: the client has left.
 pub(crate) async fn unless<T>(left: impl Future<Output = ()>, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         biased;
@@ -29,8 +31,9 @@ pub(crate) async fn unless<T>(left: impl Future<Output = ()>, work: impl Future<
     }
 }
 
-/// Resolves when the client has closed its side, or its connection is broken. What it sends before that, its next requests, goes
-/// into `buffer`. A client that has closed its side only, and still reads, cannot be told from one that is gone; as in nginx it is.
+/// Resolves when the client has closed its side, or its connection is broken. What it sends before that, its
+/// next requests, goes into `buffer`. A client that has closed only its side, and still reads, looks like one
+/// that is gone; Weir treats it so, as nginx does.
 pub(crate) async fn left<R: AsyncRead + Unpin>(reader: &mut R, buffer: &mut BytesMut) {
     poll_fn(|context| {
         while buffer.len() < AHEAD {
@@ -46,7 +49,7 @@ pub(crate) async fn left<R: AsyncRead + Unpin>(reader: &mut R, buffer: &mut Byte
     .await;
 }
 
-/// What is written down of a request whose client has left before its reply began.
+/// Records a request whose client has left before its reply began.
 pub(crate) fn nothing_sent() -> (Sent, Reply) {
     let status = StatusCode::from_u16(CLIENT_LEFT).unwrap_or(StatusCode::BAD_REQUEST);
     (Sent { broken: true, ..Sent::default() }, Reply::new(status, HeaderMap::new(), ReplyBody::Empty))

@@ -1,5 +1,6 @@
-//! One HTTP/1 connection, from accept to close: waits for bytes holding no buffer, reads heads strictly, answers plain hits on the
-//! spot, hands everything else to the handler, and keeps the framing of both directions.
+//! One HTTP/1 connection, from accept to close. It waits for bytes without a buffer, reads heads strictly,
+//! answers fast-path hits at once, hands everything else to the handler, and keeps the framing of both
+//! directions.
 
 use std::cell::RefCell;
 use std::future::{pending, poll_fn};
@@ -36,17 +37,17 @@ use crate::{Edge, handler};
 use http1::head;
 use http1::head::{FieldSpan, Framing, Head, Progress, Refusal};
 
-/// Read at a time while a connection waits for a head.
+/// Bytes read at once while a connection waits for a head.
 const INPUT: usize = 16 * 1024;
 
-/// What a plain hit is found and sent with.
+/// The buffers for finding and sending a fast-path hit.
 #[derive(Default)]
 struct Buffers {
     key: Vec<u8>,
     room: Room,
 }
 
-/// Buffers of a thread, lent to whichever connection is being worked on; never held across a wait.
+/// Buffers of a thread, lent to the connection that is being worked on; never held across a wait.
 struct Scratch {
     input: Box<[u8]>,
     spans: Vec<FieldSpan>,
@@ -65,20 +66,20 @@ pub(crate) struct Connection {
     stream: Stream,
     via: Via,
     edge: Arc<Edge>,
-    /// Bytes of a head that is not whole yet, or of what follows the last request; holds no memory while idle.
+    /// Bytes of an incomplete head, or of what follows the last request; holds no memory while idle.
     buffer: BytesMut,
-    /// How far a head that is not whole yet was looked at.
+    /// How much of an incomplete head has been scanned.
     progress: Progress,
     requests: u32,
     /// A drain that begins wakes this task.
     awaits_drain: bool,
 }
 
-/// What one look at the connection's bytes came to.
+/// The result of one look at the connection's bytes.
 enum Step {
-    /// The head is not whole yet.
+    /// The head is incomplete.
     Partial,
-    /// A plain hit, answered; what the socket did not take is still to be written.
+    /// A fast-path hit, answered. What the socket did not accept is still to be written.
     Answered {
         unsent: Unsent,
         after: After,
@@ -92,19 +93,19 @@ struct Incoming {
     request: Request,
     framing: Framing,
     pump: Option<BodyPump>,
-    /// The way up for another protocol, once switched.
+    /// The upload side of another protocol, after the switch.
     tunnel: Option<Chunks>,
     expects_continue: bool,
     after: After,
 }
 
 impl Connection {
-    /// `buffer`: what was read of it already.
+    /// Makes a connection. `buffer` holds what was read from it already.
     pub(crate) fn new(stream: Stream, via: Via, buffer: BytesMut, edge: Arc<Edge>) -> Self {
         Self { stream, via, edge, buffer, progress: Progress::default(), requests: 0, awaits_drain: false }
     }
 
-    /// Serves requests until the peer or we close.
+    /// Serves requests until the peer or the edge closes.
     pub(crate) async fn serve(&mut self) {
         let edge = self.edge.clone();
         let mut watchdog = Watchdog::new();
@@ -113,7 +114,7 @@ impl Connection {
         let mut head_started: Option<Instant> = None;
         loop {
             let step = if !self.buffer.is_empty() && head_started.is_none() {
-                // Bytes that came behind the last request are looked at before more are read.
+                // Bytes behind the last request are examined before more are read.
                 poll_fn(|context| Poll::Ready(self.look_at_buffer(context))).await
             } else {
                 let timeouts = &edge.settings.timeouts;
@@ -125,7 +126,7 @@ impl Connection {
                 let in_head = head_started.is_some();
                 let stepping = poll_fn(|context| match self.poll_step(context) {
                     Poll::Ready(step) => Poll::Ready(step),
-                    // A drain ends idle connections, not a head on its way.
+                    // A drain ends idle connections, but not a head that is arriving.
                     Poll::Pending if in_head => Poll::Pending,
                     Poll::Pending if self.awaits_drain && !edge.shutdown.is_draining() => Poll::Pending,
                     Poll::Pending => {
@@ -156,7 +157,8 @@ impl Connection {
                 Step::Request(incoming) => {
                     head_started = None;
                     self.requests = self.requests.saturating_add(1);
-                    // Boxed, as all that an idle connection has no use for: its task holds nothing of it.
+                    // Boxed, like everything that an idle connection does not need: its task holds none of
+                    // it.
                     if !Box::pin(self.exchange(*incoming)).await {
                         return;
                     }
@@ -167,7 +169,7 @@ impl Connection {
         }
     }
 
-    /// Reads what has come into the thread's buffer, and looks at it there.
+    /// Reads what has arrived into the thread's buffer, and examines it there.
     fn poll_step(&mut self, context: &mut Context<'_>) -> Poll<Step> {
         SCRATCH.with_borrow_mut(|scratch| {
             let Scratch { input, spans, buffers } = scratch;
@@ -213,7 +215,7 @@ impl Connection {
         step
     }
 
-    /// The step that `bytes` allow, and how many of them it used up.
+    /// The step that `bytes` allow, and how many bytes it used.
     fn take_step(
         &mut self,
         context: &mut Context<'_>,
@@ -287,7 +289,8 @@ impl Connection {
         })
     }
 
-    /// One request through the handler, both directions at once. True: the connection may be used again.
+    /// Runs one request through the handler, both directions at once. Returns true if the connection may be
+    /// used again.
     async fn exchange(&mut self, incoming: Incoming) -> bool {
         let Incoming { request, framing, pump, tunnel, expects_continue, after } = incoming;
         let keep_alive = after == After::Next;
@@ -296,7 +299,7 @@ impl Connection {
         let manner =
             Manner { head_only: request.method == Method::HEAD, version: request.version, keep_alive };
         let edge = self.edge.clone();
-        // Boxed: those that it is handed to would each hold its room.
+        // Boxed: the functions that get it would each hold its room.
         let handling = Box::pin(async {
             let mut reply = handler::handle(&edge, request, &visit).await;
             // A drain that began meanwhile ends the connection.
@@ -332,7 +335,7 @@ impl Connection {
         self.finished(&line, sent, reply, whole, after).await
     }
 
-    /// Logs and counts; closes the connection unless it may be used again.
+    /// Logs and counts, and closes the connection unless it may be used again.
     async fn finished(
         &mut self,
         line: &record::Line,
@@ -342,7 +345,7 @@ impl Connection {
         after: After,
     ) -> bool {
         self.edge.log.request(line, sent, &reply);
-        // Whoever still makes it learns that nobody reads.
+        // Whoever still produces the body learns that nobody reads.
         drop(reply);
         if sent.must_reset {
             let _ = self.stream.tcp().set_zero_linger();
@@ -357,7 +360,7 @@ impl Connection {
         false
     }
 
-    /// After the last reply.
+    /// Ends the connection after the last reply.
     async fn end(&mut self, after: After) {
         if after != After::Close || !self.buffer.is_empty() {
             Box::pin(linger(&mut self.stream)).await;
@@ -374,7 +377,7 @@ impl Connection {
     }
 }
 
-/// Sends the reply, and looks whether the client is still there where the next piece may be long in coming.
+/// Sends the reply, and checks whether the client is still there when the next chunk may take long.
 async fn send(
     edge: &Edge,
     stream: &mut Stream,

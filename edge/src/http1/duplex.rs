@@ -1,4 +1,4 @@
-//! A request with a body: pumps it up while the handler works and while the reply goes down.
+//! A request with a body: uploads it while the handler works and while the reply is sent.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -23,14 +23,15 @@ use crate::request::body::BodyPump;
 use crate::settings::Timeouts;
 use http1::head::Framing;
 
-/// The request's body on its way up.
+/// The upload side of the request's body.
 pub(crate) struct Up {
     pub(crate) framing: Framing,
     pub(crate) pump: BodyPump,
     pub(crate) expects_continue: bool,
 }
 
-/// Pumps the body up while the handler works and while the reply goes down. The flag says whether the body was read whole.
+/// Uploads the body while the handler works and while the reply is sent. The flag says whether the body was
+/// read completely.
 pub(crate) async fn both_ways(
     stream: &mut Stream,
     buffer: &mut BytesMut,
@@ -44,7 +45,7 @@ pub(crate) async fn both_ways(
     let (mut read, mut write) = tokio::io::split(stream);
     let (go, may_go) = oneshot::channel();
     let (ended, mut end) = oneshot::channel();
-    // Resolves when the client has left, before its body or behind it.
+    // Resolves when the client has left, before or after the end of its body.
     let going_up = client_abort.heed(async {
         if expects_continue && unless(left(&mut read, buffer), may_go).await.is_none_or(|go| go.is_err()) {
             let _ = chunks.send(Err(BodyFault::CutOff)).await;
@@ -70,14 +71,14 @@ pub(crate) async fn both_ways(
         return (sent, reply, false);
     };
     let mut whole = end.try_recv() == Ok(UplinkEnd::Whole);
-    // A body that nobody read whole leaves bytes that must never be taken for a request.
+    // A body that was not read completely leaves bytes that must never be taken for a request.
     manner.keep_alive &= whole;
     let (sent, reply) = write::send(&mut write, reply, manner, timeouts.send.0, going_up).await;
     whole |= end.try_recv() == Ok(UplinkEnd::Whole);
     (sent, reply, whole)
 }
 
-/// Asks a client that waits for it to send its body, once somebody wants it.
+/// Asks a waiting client for its body, once somebody wants it.
 async fn ask_to_go_on<W: tokio::io::AsyncWrite + Unpin>(
     write: &mut W,
     expects_continue: bool,

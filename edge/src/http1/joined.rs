@@ -1,5 +1,5 @@
-//! Hot pages as they go on the wire, head and body in one piece: each thread keeps a few, each for as long as all hits get the same
-//! bytes. One piece is cheaper to send than two, and no head has to be written for it.
+//! Hot pages as they are sent, head and body in one piece. Each thread keeps a few, each for as long as all
+//! hits get the same bytes. One piece is cheaper to send than two, and no head has to be written.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use http1::head::Version;
 
 /// So many pages at a time.
 const PLACES: usize = 8;
-/// Bodies up to this are put together with their heads: it bounds what a thread holds.
+/// The largest body that is joined with its head, which bounds the memory of a thread.
 const MAX_BODY: usize = 32 * 1024;
 
 /// What differs between two hits of a page.
@@ -18,7 +18,7 @@ pub(crate) struct HitHead {
     pub(crate) age: u64,
     /// Seconds of freshness left.
     pub(crate) ttl: i64,
-    /// Which second the Date names.
+    /// The second that the Date names.
     pub(crate) date: u64,
     pub(crate) keep_alive: bool,
     pub(crate) version: Version,
@@ -32,16 +32,16 @@ pub(crate) struct JoinedPages {
 struct JoinedPage {
     page: Arc<Page>,
     said: HitHead,
-    /// That say this; no more than three are counted.
+    /// Hits that say this; counts up to three.
     hits: u8,
-    /// Length of the head in `bytes`.
+    /// The length of the head in `bytes`.
     head: usize,
-    /// From the second hit on.
+    /// Filled from the second hit on.
     bytes: Vec<u8>,
 }
 
 impl JoinedPages {
-    /// Head and body of a hit that says this, and where the body begins. `None`: it has to be sent in two pieces.
+    /// Head and body of a hit that says this, and where the body begins. `None`: send it in two pieces.
     pub(crate) fn find(
         &mut self,
         page: &Arc<Page>,
@@ -60,7 +60,7 @@ impl JoinedPages {
         }
         kept.hits += 1;
         match kept.hits {
-            // A page that few ask for is not copied.
+            // A page with few requests is not copied.
             1 => return None,
             2 => {
                 kept.bytes.clear();
@@ -80,7 +80,7 @@ impl JoinedPage {
     }
 }
 
-/// By its address, which no other page has while this one is kept.
+/// Finds a page by its address, which no other page has while this one is kept.
 fn place_of(page: &Arc<Page>) -> usize {
     // Fibonacci hashing: pages lie at multiples of their own size.
     let mixed = (Arc::as_ptr(page).addr() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -117,7 +117,7 @@ mod tests {
 
     const NEW: HitHead = HitHead { age: 0, ttl: 1, date: 7, keep_alive: true, version: Version::Http11 };
 
-    /// What a hit is sent in one piece, where the head is what it says.
+    /// The single piece for a hit whose head says this.
     fn hit(joined: &mut JoinedPages, page: &Arc<Page>, said: HitHead) -> Option<(String, usize)> {
         let (bytes, head) =
             joined.find(page, said, |out| out.extend_from_slice(format!("{said:?}\n").as_bytes()))?;

@@ -1,4 +1,5 @@
-//! The end of a connection: when it comes after an answer, and how, where the client may still be reading its last reply.
+//! The end of a connection: whether it ends after an answer, and how, if the client may still be reading its
+//! last reply.
 
 use std::time::Duration;
 
@@ -9,28 +10,29 @@ use tokio::time::timeout;
 use crate::connection::stream::Stream;
 use http1::head::Head;
 
-/// After a reply that ends a connection early, so much more is read and thrown away, so that the client sees the reply.
+/// After a reply that ends a connection early, the edge reads and discards at most this much, so that the
+/// client sees the reply.
 const LINGER_BYTES: usize = 256 * 1024;
 const LINGER_TIME: Duration = Duration::from_secs(2);
-/// Read at a time.
+/// Bytes read at once.
 const READ: usize = 16 * 1024;
 
-/// What becomes of a connection after the answer.
+/// What happens to a connection after the answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum After {
-    /// The client may ask again.
+    /// The client may send another request.
     Next,
-    /// RFC 9112 section 9.6: a client that says close "MUST NOT send further requests on that connection". So nothing comes that
-    /// would be answered by a reset, which could take the reply from its hands.
+    /// RFC 9112 section 9.6: a client that says close "MUST NOT send further requests on that connection". So
+    /// nothing arrives that would cause a reset, which could destroy the reply.
     Close,
-    /// It may send more, not knowing yet that nobody listens.
+    /// The client may send more, because it does not know yet that nobody reads.
     Linger,
 }
 
 impl After {
-    /// `is_last`: we want no further request.
+    /// `is_last`: the edge wants no further request.
     pub(crate) fn of(head: &Head<'_>, stream: &Stream, is_last: bool) -> Self {
-        // With TLS the end has to be told the client, too.
+        // With TLS, the client must be told the end too.
         let is_plain = matches!(stream, Stream::Plain(_));
         match head.keep_alive {
             true if is_last => Self::Linger,
@@ -41,7 +43,7 @@ impl After {
     }
 }
 
-/// Closes our side and reads the rest for a moment: a reset would take the reply from the client's hands.
+/// Closes the sending side and reads the rest for a moment: a reset would destroy the reply.
 pub(crate) async fn linger(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
     let drain = async {
         if stream.shutdown().await.is_err() {

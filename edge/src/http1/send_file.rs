@@ -1,5 +1,5 @@
-//! A large file to a plain TCP client: the kernel moves it to the socket, and nobody copies it. The wire is the same as where
-//! `writer.rs` writes it piece by piece.
+//! A large file to a plain TCP client: the kernel moves it to the socket, and nobody copies it. The bytes
+//! sent equal those of `write.rs`.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -20,11 +20,11 @@ use crate::reply::Reply;
 use crate::reply::body::ReplyBody;
 use crate::reply::sent::Sent;
 
-/// What is no longer goes out with its head in one piece, which costs less.
+/// A shorter file is sent in one piece with its head, which costs less.
 const AT_ONCE: u64 = 128 * 1024;
 const NO_TIME: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
-/// Whether the reply is one for `send`.
+/// Whether `send` can send this reply.
 pub(crate) fn suits(enabled: bool, stream: &Stream, reply: &Reply, manner: Manner) -> bool {
     let ReplyBody::File(file) = &reply.body else { return false };
     if !enabled || !matches!(stream, Stream::Plain(_)) || manner.head_only {
@@ -33,7 +33,7 @@ pub(crate) fn suits(enabled: bool, stream: &Stream, reply: &Reply, manner: Manne
     file.remaining() > AT_ONCE && reply.length == Some(file.remaining())
 }
 
-/// Sends the reply. It breaks off when the client takes nothing for `patience`.
+/// Sends the reply. It breaks off if the client accepts nothing for `patience`.
 pub(crate) async fn send(
     stream: &mut Stream,
     mut reply: Reply,
@@ -60,7 +60,7 @@ pub(crate) async fn send(
     (sent, reply)
 }
 
-/// The next piece of the file; how long it was.
+/// Sends the next piece of the file and returns its length.
 async fn piece(
     stream: &mut Stream,
     socket: &Arc<OwnedFd>,
@@ -71,7 +71,7 @@ async fn piece(
         .await
         .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
     match file.send_to(socket.clone()).await {
-        // A file system from which the kernel cannot send.
+        // The kernel cannot send from this file system.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
             let Some(chunk) = file.next().await.transpose()? else { return Ok(0) };
             let length = chunk.len() as u64;
@@ -82,8 +82,8 @@ async fn piece(
     }
 }
 
-/// Resolves when the socket has room. The runtime does not see what is sent past it, so the socket itself is asked, in a way that
-/// has the runtime notice when there is room again.
+/// Resolves when the socket has room. The runtime does not see what is sent past it, so this asks the socket
+/// itself, in a way that lets the runtime notice when there is room again.
 async fn takes_more(tcp: &TcpStream) -> io::Result<()> {
     tcp.async_io(Interest::WRITABLE, || {
         if has_room(tcp.as_fd())? { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
@@ -93,7 +93,7 @@ async fn takes_more(tcp: &TcpStream) -> io::Result<()> {
 
 fn has_room(socket: BorrowedFd<'_>) -> io::Result<bool> {
     let mut polled = [PollFd::from_borrowed_fd(socket, PollFlags::OUT)];
-    // An error of the socket counts as room: whoever sends is told of it.
+    // An error of the socket counts as room: the sender then gets the error.
     Ok(poll(&mut polled, Some(&NO_TIME))? > 0)
 }
 

@@ -1,4 +1,5 @@
-//! Sends a plain hit over HTTP/1: head and what was asked of the body in one call, from buffers of the thread's own.
+//! Sends a plain hit over HTTP/1: head and what was asked of the body in one call, from buffers of the
+//! thread's own.
 
 use std::io::{self, IoSlice};
 use std::task::Context;
@@ -20,7 +21,7 @@ use crate::reply::answer;
 use crate::reply::body::ReplyBody;
 use crate::request::Via;
 
-/// Fields by which a request may be answered with less than the whole page.
+/// Fields that can make the answer less than the whole page.
 const CONDITIONAL: Seen = Seen::of(&[
     Known::IfMatch,
     Known::IfModifiedSince,
@@ -29,14 +30,15 @@ const CONDITIONAL: Seen = Seen::of(&[
     Known::IfUnmodifiedSince,
     Known::Range,
 ]);
-/// The room to answer in.
+/// The buffers for an answer.
 #[derive(Default)]
 pub(crate) struct Room {
     head: Vec<u8>,
     joined: JoinedPages,
 }
 
-/// What the socket did not take: rest of the head, rest of the body. Boxed: it is rare, and a connection keeps the room for it.
+/// What the socket did not take: rest of the head, rest of the body. Boxed: it is rare, and a connection
+/// keeps the room for it.
 pub(crate) type Unsent = Option<Box<(Bytes, Bytes)>>;
 
 /// Where a hit is sent, and with what.

@@ -1,5 +1,5 @@
-//! After 101 (Switching Protocols): a client's and the application's bytes both ways, until one side ends or neither has said
-//! anything for a while.
+//! After 101 (Switching Protocols): moves bytes between client and application in both directions, until one
+//! side ends or both are silent for too long.
 
 use std::io;
 use std::time::Duration;
@@ -18,11 +18,11 @@ use crate::reply::sent::Sent;
 use crate::request::body::Chunks;
 use crate::settings::Timeouts;
 
-/// Read from the client at once.
+/// Bytes read from the client at once.
 const READ: usize = 16 * 1024;
 
-/// Sends the reply's head and is a tunnel from then on. `buffer`: what the client has sent behind its request. The flag: no other
-/// request follows on this connection.
+/// Sends the reply's head and becomes a tunnel. `buffer` holds what the client has sent after its request.
+/// The flag says that no other request follows on this connection.
 pub(crate) async fn run(
     stream: &mut Stream,
     buffer: &mut BytesMut,
@@ -37,7 +37,7 @@ pub(crate) async fn run(
     head.extend_from_slice(b"connection: upgrade\r\n\r\n");
     let mut sent = Sent::default();
     let mut body = std::mem::replace(&mut reply.body, ReplyBody::Empty);
-    // Each direction by itself.
+    // Each direction runs separately.
     body.go_on();
     if write(&mut writer, &head, timeouts.send.0).await.is_ok() {
         let heard = Mutex::new(Instant::now());
@@ -92,7 +92,7 @@ async fn write<W: AsyncWrite + Unpin>(writer: &mut W, bytes: &[u8], patience: Du
     timeout(patience, write).await.map_err(|_| io::ErrorKind::TimedOut)?
 }
 
-/// Resolves when nothing has come from either side for so long.
+/// Resolves when neither side has sent anything for this long.
 async fn silence(heard: &Mutex<Instant>, idle: Duration) {
     loop {
         let until = *heard.lock() + idle;

@@ -1,4 +1,5 @@
-//! The way up: takes a request's body off the connection, exactly as its framing says, and pumps it to whoever reads it.
+//! The upload side: takes a request's body off the connection, exactly as its framing says, and passes it to
+//! the reader.
 
 use std::time::Duration;
 
@@ -11,19 +12,19 @@ use crate::request::body::BodyFault;
 use http1::chunked::{Decoder, Step};
 use http1::head::Framing;
 
-/// Read from the socket at a time.
+/// Bytes read from the socket at once.
 const READ: usize = 16 * 1024;
 
-/// How the body's way ended.
+/// How the upload ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UplinkEnd {
-    /// Whole: what is left in the buffer belongs to the next request.
+    /// Complete: what is left in the buffer belongs to the next request.
     Whole,
-    /// Not to be read any further; the connection cannot be used again.
+    /// Not to be read further; the connection cannot be used again.
     Unusable,
 }
 
-/// Pumps the body. `buffer` holds what was read with the head; afterwards, what came behind the body.
+/// Uploads the body. `buffer` holds what was read with the head; afterwards it holds what followed the body.
 pub(crate) async fn pump<R: AsyncRead + Unpin>(
     stream: &mut R,
     buffer: &mut BytesMut,
@@ -77,7 +78,7 @@ async fn pump_chunked<R: AsyncRead + Unpin>(
     loop {
         match decoder.next(buffer).map_err(|_| BodyFault::Malformed)? {
             Step::NeedMore => {
-                // All of it was taken note of.
+                // All of it was processed.
                 buffer.clear();
                 fill(stream, buffer, patience).await?;
             }

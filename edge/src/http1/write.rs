@@ -1,4 +1,5 @@
-//! Writes a reply to an HTTP/1 connection: head, framing, body; checks that the body is as long as its head says.
+//! Writes a reply to an HTTP/1 connection: head, framing, body; checks that the body is as long as its head
+//! says.
 
 use std::io::{self, IoSlice};
 use std::pin::pin;
@@ -38,7 +39,8 @@ enum Framing {
     UntilClose,
 }
 
-/// Sends the reply. Each write the client takes nothing of ends after `patience`, and all of it once the client has `left`.
+/// Sends the reply. Each write ends if the client accepts nothing for `patience`, and everything ends once
+/// the client has `left`.
 pub(crate) async fn send<W: AsyncWrite + Unpin>(
     stream: &mut W,
     mut reply: Reply,
@@ -59,7 +61,7 @@ pub(crate) async fn send<W: AsyncWrite + Unpin>(
         }
         send_body(&mut out, head, &mut reply.body, framing, &mut sent).await
     };
-    // Pinned here, as they would be copied on their way in.
+    // Pinned here, because passing them on would copy them.
     let done = unless(pin!(left), pin!(sending)).await;
     match done {
         Some(Ok(())) => sent.reusable = keep_alive,
@@ -78,7 +80,7 @@ async fn send_body<W: AsyncWrite + Unpin>(
     framing: Framing,
     sent: &mut Sent,
 ) -> io::Result<()> {
-    // Head and first chunk go together if the chunk is there already.
+    // Head and first chunk are sent together if the chunk is there already.
     let mut head = head.as_slice();
     let mut next = match body.next().now_or_never() {
         Some(first) => first,
@@ -121,7 +123,8 @@ struct Out<'a, W> {
 }
 
 impl<W: AsyncWrite + Unpin> Out<'_, W> {
-    /// Writes all the parts, in as few system calls as the socket allows. `rest`: what comes after them is not waited for meanwhile.
+    /// Writes all the parts, in as few system calls as the socket allows. `rest`, which follows them, is not
+    /// waited for meanwhile.
     async fn write(&mut self, parts: &mut [&[u8]], rest: &mut ReplyBody) -> io::Result<()> {
         let mut first = 0;
         while first < parts.len() {
@@ -157,7 +160,7 @@ impl<W: AsyncWrite + Unpin> Out<'_, W> {
                 }
             }
         }
-        // Of no effect without TLS.
+        // This has no effect without TLS.
         within(self.patience, self.stream.flush())
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
@@ -175,7 +178,7 @@ fn framing(reply: &Reply, manner: Manner) -> Framing {
     }
 }
 
-/// The head of a reply that is sent whole; `out` holds nothing else afterwards.
+/// The head of a reply that is sent in one piece; `out` holds nothing else afterwards.
 pub(crate) fn whole_head(out: &mut Vec<u8>, reply: &Reply, manner: Manner) {
     out.clear();
     write_head(out, reply, framing(reply, manner), manner.keep_alive, manner);

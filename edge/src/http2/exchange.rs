@@ -1,4 +1,5 @@
-//! One request of an HTTP/2 connection: read strictly, answered on the spot if it is a plain hit, otherwise in a task of its own.
+//! One request of an HTTP/2 connection: read strictly, answered on the spot if it is a plain hit, otherwise
+//! in a task of its own.
 
 use std::future::poll_fn;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use crate::request::body::RequestBody;
 use http1::head as strict;
 use http1::head::{Framing, Head, Refusal, Scheme};
 
-/// Takes one request off the connection. Never waits: what takes time is spawned.
+/// Accepts one request of the connection. Never waits: what takes time runs in a task.
 pub(super) fn begin(
     client: &Http2Client,
     request: http::Request<RecvStream>,
@@ -72,11 +73,11 @@ pub(super) fn begin(
     }
 }
 
-/// A request's body on its way up.
+/// The upload side of a request's body.
 struct StreamUpload {
     pump: BodyPump,
     body: RecvStream,
-    /// For `100 Continue`.
+    /// Sends `100 Continue`.
     waits: bool,
 }
 
@@ -97,7 +98,7 @@ fn incoming(
         }
     };
     let request = Request::new(&client.edge.settings.trusted_proxies, head, &client.via, body)?;
-    // RFC 9110 section 7.4, as of absolute targets in HTTP/1.
+    // RFC 9110 section 7.4, as with absolute targets in HTTP/1.
     if scheme == Some(Scheme::Https) && request.scheme == Scheme::Http {
         return Err(Refusal::TargetForm);
     }
@@ -111,7 +112,7 @@ fn refuse(client: &Http2Client, refusal: Refusal, respond: &mut SendResponse<Byt
     client.edge.log.refusal(client.via.peer, refusal, sent, &refused);
 }
 
-/// One request through the handler, both directions at once.
+/// Runs one request through the handler, both directions at once.
 async fn exchange(
     client: Http2Client,
     request: Request,
@@ -168,7 +169,8 @@ async fn exchange(
     edge.log.request(&line, sent, &reply);
 }
 
-/// Hands the body up, as fast as it is taken. `go_on` is told when somebody wants it from a client that waits to be asked.
+/// Hands the body up, as fast as it is taken. `go_on` is told when somebody wants it from a client that waits
+/// to be asked.
 async fn pump(up: StreamUpload, go_on: tokio::sync::oneshot::Sender<()>, patience: Duration) {
     let StreamUpload { pump: BodyPump { chunks, wanted }, mut body, waits } = up;
     if waits {
@@ -189,7 +191,7 @@ async fn pump(up: StreamUpload, go_on: tokio::sync::oneshot::Sender<()>, patienc
         if chunks.send(chunk).await.is_err() || failed {
             return;
         }
-        // The client may send so much more, now that somebody has taken this.
+        // The client may send this much more, now that it has been read.
         let _ = body.flow_control().release_capacity(taken);
     }
 }

@@ -1,5 +1,5 @@
-//! Follows the frames of a connection as its bytes come in: whether a head is half sent, and how many streams were reset. Bytes alone;
-//! what the frames mean is for `h2` to say.
+//! Follows the frames of a connection as its bytes arrive: whether a head is half sent, and how many streams
+//! were reset. It looks at bytes only; `h2` interprets the frames.
 
 use crate::http2::PREFACE;
 
@@ -14,14 +14,14 @@ const END_HEADERS: u8 = 4;
 #[derive(Debug)]
 pub(super) struct Frames {
     preface_left: usize,
-    /// Of the frame header that is being read.
+    /// The bytes so far of the frame header being parsed.
     header: [u8; HEADER],
     have: usize,
-    /// Of the frame's payload.
+    /// The rest of the frame's payload.
     left: usize,
-    /// The frame is DATA, whose slowness is its reader's affair.
+    /// The frame is DATA; a slow one is the business of its reader.
     data: bool,
-    /// A head was begun that no frame has ended yet.
+    /// A head has begun and no frame has ended it.
     in_head: bool,
     resets: u64,
 }
@@ -75,12 +75,12 @@ impl Frames {
         }
     }
 
-    /// Something was begun that has to be ended before anything else can come.
+    /// Something has begun that must end before anything else can come.
     pub(super) fn is_unfinished(&self) -> bool {
         self.preface_left > 0 || self.in_head || self.have > 0 || (self.left > 0 && !self.data)
     }
 
-    /// RST_STREAM frames so far.
+    /// The number of RST_STREAM frames until now.
     pub(super) fn resets(&self) -> u64 {
         self.resets
     }

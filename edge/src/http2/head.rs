@@ -1,13 +1,14 @@
-//! A request of HTTP/2 in the words of HTTP/1, for the one strict reader of heads.
+//! Writes a request of HTTP/2 as HTTP/1, for the one strict reader of heads.
 
 use http::header::{COOKIE, HOST};
 use http::{HeaderName, Request};
 
 use http1::head::{Refusal, Scheme};
 
-/// Writes the head to `out`, as a client of HTTP/1.1 would have sent it. `has_body`: the stream goes on behind it.
+/// Writes the head to `out`, as an HTTP/1.1 client would have sent it. `has_body`: the stream continues after
+/// it.
 ///
-/// Nothing in it can be taken for the end of a line: `h2` lets no CR, LF or NUL into a value (RFC 9113 section 8.2.1).
+/// No value can end a line early: `h2` refuses CR, LF and NUL in values (RFC 9113 section 8.2.1).
 pub(super) fn write<B>(request: &Request<B>, has_body: bool, out: &mut Vec<u8>) -> Result<(), Refusal> {
     out.clear();
     let uri = request.uri();
@@ -16,8 +17,9 @@ pub(super) fn write<B>(request: &Request<B>, has_body: bool, out: &mut Vec<u8>) 
     out.push(b' ');
     out.extend_from_slice(target.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    // RFC 9113 section 8.3.1: "An intermediary that forwards a request over HTTP/1.1 MUST retain any Host header field", and
-    // "A server SHOULD treat a request as malformed if it contains a Host header field that identifies an entity that differs".
+    // RFC 9113 section 8.3.1: "An intermediary that forwards a request over HTTP/1.1 MUST retain any Host
+    // header field", and "A server SHOULD treat a request as malformed if it contains a Host header field
+    // that identifies an entity that differs".
     let mut hosts = request.headers().get_all(HOST).iter();
     let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
     let host = hosts.next().map(|host| host.as_bytes());
@@ -43,8 +45,8 @@ pub(super) fn write<B>(request: &Request<B>, has_body: bool, out: &mut Vec<u8>) 
     Ok(())
 }
 
-/// RFC 9113 section 8.2.3: "If there are multiple Cookie header fields after decompression, these MUST be concatenated into a
-/// single octet string using the two-octet delimiter of 0x3b, 0x20".
+/// RFC 9113 section 8.2.3: "If there are multiple Cookie header fields after decompression, these MUST be
+/// concatenated into a single octet string using the two-octet delimiter of 0x3b, 0x20".
 fn cookies<B>(request: &Request<B>, out: &mut Vec<u8>) {
     let crumbs: Vec<_> = request.headers().get_all(COOKIE).iter().map(|crumb| crumb.as_bytes()).collect();
     if !crumbs.is_empty() {
@@ -59,7 +61,7 @@ fn line(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// What `:scheme` says. Nothing but these two is served.
+/// The scheme that `:scheme` names. Only these two are served.
 pub(super) fn scheme<B>(request: &Request<B>) -> Result<Option<Scheme>, Refusal> {
     match request.uri().scheme_str() {
         None => Ok(None),

@@ -1,4 +1,4 @@
-//! A reply on its way into a stream: its head, and its body as fast as the client's windows allow.
+//! Sends a reply on a stream: its head, and its body as fast as the client's windows allow.
 
 use std::future::poll_fn;
 use std::time::{Duration, Instant};
@@ -17,18 +17,18 @@ use crate::reply::body::ReplyBody;
 use crate::reply::sent::Sent;
 use http1::write::bodiless;
 
-/// Asked of the client's window at a time.
+/// The most window that is requested from the client at once.
 const PIECE: usize = 64 * 1024;
 
-/// Why a body is not whole.
+/// Why a body is incomplete.
 enum StreamBroken {
-    /// The client left the stream, or takes nothing.
+    /// The client left the stream, or accepts nothing.
     Client,
-    /// Our side has no more of it, or something else than its head said.
+    /// The edge has no more of the body, or something else than the head announced.
     Ours,
 }
 
-/// The head, framing being HTTP/2's affair.
+/// The head. Framing is the business of HTTP/2.
 pub(super) fn head(reply: &Reply) -> Response<()> {
     let mut headers: HeaderMap = reply.headers.clone();
     for name in [CONNECTION, TRANSFER_ENCODING, CONTENT_LENGTH] {
@@ -51,10 +51,10 @@ pub(super) fn head(reply: &Reply) -> Response<()> {
     response
 }
 
-/// What is still to be sent, and where to.
+/// What is still to be sent, and where.
 type Rest = Option<(SendStream<Bytes>, Bytes)>;
 
-/// A reply that is all there, if the client's windows take it at once. Otherwise with the rest.
+/// Sends a complete reply if the client's windows accept it at once; otherwise returns the rest.
 pub(super) fn send_now(
     respond: &mut SendResponse<Bytes>,
     reply: &Reply,

@@ -1,4 +1,5 @@
-//! A connection's bytes under `h2`, watched: since when a head is half sent, since when the client takes nothing, how often it resets.
+//! A connection's bytes under `h2`, watched: how long a head is half sent, how long the client has accepted
+//! nothing, how often it resets.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,17 +15,17 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::connection::stream::Stream;
 use crate::http2::frames::Frames;
 
-/// More resets than this are not told apart.
+/// Counts of resets beyond this are not distinguished.
 const REMEMBERED: usize = 10_000;
 
 pub(super) struct Watched {
     stream: Stream,
-    /// Read before, and to be read again.
+    /// Bytes that were read before and must be read again.
     begun: Bytes,
     traffic: Traffic,
 }
 
-/// What was seen; shared with the connection's loop, which cannot look into `h2`.
+/// The observations, shared with the connection's loop, which cannot look into `h2`.
 #[derive(Clone, Default)]
 pub(super) struct Traffic(Arc<Mutex<TrafficState>>);
 
@@ -64,7 +65,7 @@ impl Traffic {
         self.0.lock().blocked_since
     }
 
-    /// The client owes us something that has a time of its own.
+    /// The client owes the edge something that has a deadline of its own.
     pub(super) fn waits(&self) -> bool {
         let state = self.0.lock();
         state.unfinished_since.is_some() || state.blocked_since.is_some()
