@@ -1,4 +1,8 @@
-//! The edge's view of the application: one request through a wsgi-adapter, streamed both ways. Knows no uwsgi.
+//! The edge's view of the application: one request through a wsgi-adapter, streamed in both directions. It
+//! does not know uwsgi.
+//!
+//! `ask` makes the head of the request, `adapters` chooses the adapter. A call that is lost with its
+//! connection is repeated if nothing can have happened twice.
 
 pub(crate) mod adapters;
 pub(crate) mod ask;
@@ -24,13 +28,15 @@ use crate::metrics::Metrics;
 use crate::request::body::BodyFault;
 use crate::request::body::RequestBody;
 
-/// Longest gap added to the application's deadline, so that the adapter's own answer arrives first and names the server.
+/// The longest time added to the application's deadline, so that the adapter's own answer arrives first and
+/// names the server.
 const SLACK: Duration = Duration::from_millis(500);
 
-/// A call that got lost with its connection is made again after these: connections break together, but not at the same moment.
+/// Pauses before a call that was lost with its connection is repeated: connections break together, but not at
+/// the same moment.
 const PAUSES: [Duration; 2] = [Duration::ZERO, Duration::from_millis(100)];
 
-/// Why there is no whole reply from the application.
+/// Why there is no complete reply from the application.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}: {detail}{}", kind.as_str_name(), on(server))]
 pub(crate) struct Failure {
@@ -39,9 +45,9 @@ pub(crate) struct Failure {
     pub detail: String,
     /// The application may have acted on the request.
     pub reached: bool,
-    /// Seconds, for OVERLOADED.
+    /// Seconds, in the case of OVERLOADED.
     pub retry_after: u32,
-    /// For BAD_BODY: what was wrong with the client's body.
+    /// What was wrong with the client's body, in the case of BAD_BODY.
     pub fault: Option<BodyFault>,
 }
 
@@ -56,19 +62,19 @@ impl Failure {
     }
 }
 
-/// The application's answer: head here, body to come.
+/// The application's answer: the head is here, the body follows.
 pub(crate) struct OriginReply {
-    /// 101 only where the request asked for it.
+    /// 101 only if the request asked for it.
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub server: String,
     pub body: Body,
 }
 
-/// The application, reached through the wsgi-adapters that this edge may use.
+/// The application, reached through the wsgi-adapters of this edge.
 pub(crate) struct Application {
     adapters: Arc<Adapters>,
-    /// The longest wait for a reply's head, and between two pieces of its body.
+    /// The longest wait for a reply's head, and between two chunks of its body.
     patience: Duration,
     metrics: Arc<Metrics>,
 }
@@ -106,9 +112,9 @@ impl Application {
         fetched
     }
 
-    /// Sends the request that `head` makes; returns when the reply's head is there. If its connection to an adapter is lost, or the
-    /// adapter has no server for it, it is sent again where nothing of it was sent, or where it has no body and may be repeated (RFC
-    /// 9110 section 9.2.2).
+    /// Sends the request that `head` makes, and returns when the reply's head has arrived. If its connection
+    /// to an adapter is lost, or the adapter has no server for it, it is sent again if nothing of it was
+    /// sent, or if it has no body and may be repeated (RFC 9110 section 9.2.2).
     async fn fetch_by_adapters(
         &self,
         head: impl Fn() -> RequestHead,
@@ -129,7 +135,7 @@ impl Application {
             let Some(body) = unsent.or_else(|| repeatable.then(RequestBody::empty)) else {
                 return Err(failure);
             };
-            // Addresses where nobody listens cost no time, and nobody a request.
+            // Addresses where nobody listens cost no time and no request.
             if refused && others > 0 {
                 others -= 1;
             } else {
@@ -140,13 +146,13 @@ impl Application {
             if left.is_zero() {
                 return Err(failure);
             }
-            tracing::info!("{failure}; asked again by another connection");
+            tracing::info!("{failure}; retrying on another connection");
             call = self.adapters.begin(Some(&call)).await.ok_or(failure)?;
             attempted = self.attempt(&call, head(), body, left).await;
         }
     }
 
-    /// One try, by one adapter.
+    /// One attempt, at one adapter.
     async fn attempt(
         &self,
         call: &Call,
@@ -159,7 +165,7 @@ impl Application {
         let switches = !head.upgrade.is_empty();
         let fault = Arc::new(OnceLock::new());
         let (sending, sent) = oneshot::channel();
-        // What a client sends after a switch is no body that the application waits for.
+        // What a client sends after a switch is not a body that the application waits for.
         let sending = (!switches).then_some(sending);
         let (upload, unread) = if call.may_get_lost() && (switches || !body.is_empty()) {
             let unread = Arc::new(Mutex::new(Some(body)));
@@ -168,7 +174,8 @@ impl Application {
             (Upload::Reading(body), None)
         };
         let mut replies = call.fetch(head, rest(upload, fault.clone(), sending));
-        // An upload is the client's time, and has a limit of its own: the application's begins when it is sent.
+        // An upload takes the client's time and has a limit of its own; the application's time begins when it
+        // is sent.
         let too_late = async {
             let _ = sent.await;
             sleep(patience + SLACK).await;
@@ -185,7 +192,7 @@ impl Application {
             Ok(first) => match begun(first, replies, fault, patience, switches) {
                 Err(failure) if failure.kind == Kind::Unreachable && !failure.reached => {
                     call.refused();
-                    // None of this adapter's servers took it: another adapter may have others.
+                    // No server of this adapter accepted the request: another adapter may have others.
                     if self.adapters.is_any_well() {
                         Err(Lost { failure, unsent: None })
                     } else {
@@ -210,14 +217,15 @@ impl Application {
     }
 }
 
-/// No reply came from this adapter, and nothing says that none will come from another: mostly its connection broke, or there was none.
+/// No reply came from this adapter, but another one may reply: usually its connection broke, or there was
+/// none.
 struct Lost {
     failure: Failure,
     /// The request's body, if nothing of the request was sent.
     unsent: Option<RequestBody>,
 }
 
-/// From the first message of a reply.
+/// The first message of a reply.
 fn begun(
     first: Option<FetchReply>,
     replies: Replies,
@@ -240,7 +248,7 @@ fn begun(
             return Err(invalid());
         }
         headers.insert(UPGRADE, protocol);
-        // Silence is for those at both ends of the tunnel to bound.
+        // The two ends of the tunnel bound how long it may be silent.
         patience = Duration::MAX;
     }
     let body = Body { replies, patience, fault, first: None, ended: false, call: None };
@@ -254,7 +262,7 @@ impl OriginReply {
     }
 }
 
-/// The trailers of a whole reply follow it at once.
+/// The trailers of a complete reply follow it at once.
 const TRAILERS: Duration = Duration::from_secs(1);
 
 /// A reply's body from the application.
@@ -262,15 +270,15 @@ pub(crate) struct Body {
     replies: Replies,
     patience: Duration,
     fault: Arc<OnceLock<BodyFault>>,
-    /// Looked at already, and not given out.
+    /// A chunk that was received but not returned yet.
     first: Option<Bytes>,
     ended: bool,
-    /// Until the end.
+    /// Chunks until the end.
     call: Option<Call>,
 }
 
 impl Body {
-    /// Waits for the first chunk, or the end, no longer than this. An error: there will be none.
+    /// Waits for the first chunk, or the end, for at most this long. An error: there will be none.
     pub(crate) async fn begin(&mut self, patience: Duration) -> Result<(), Failure> {
         if let Ok(message) = within(patience.min(self.patience), self.replies.next()).await
             && let Some(first) = self.take(message).await
@@ -280,7 +288,7 @@ impl Body {
         Ok(())
     }
 
-    /// The next chunk; `None` at the end of a whole body; an error if it broke off.
+    /// The next chunk; `None` at the end of a complete body; an error if it broke off.
     pub(crate) async fn next(&mut self) -> Option<Result<Bytes, Failure>> {
         if let Some(first) = self.first.take() {
             return Some(Ok(first));
@@ -292,7 +300,7 @@ impl Body {
             Ok(message) => self.take(message).await,
             Err(_) => {
                 self.end();
-                Some(Err(Failure::new(Kind::Timeout, "the reply's body stopped coming")))
+                Some(Err(Failure::new(Kind::Timeout, "the application stopped sending the reply's body")))
             }
         }
     }
@@ -317,7 +325,8 @@ impl Body {
             Some(fetch_reply::Message::Chunk(chunk)) => return Some(Ok(chunk)),
             Some(fetch_reply::Message::End(End {})) => {
                 self.end();
-                // A stream that is dropped before its trailers is a reset one, and h2 gives up a connection that has had many.
+                // A stream that is dropped before its trailers is reset, and h2 closes a connection with many
+                // of those.
                 let _ = within(TRAILERS, self.replies.next()).await;
             }
             Some(fetch_reply::Message::Failure(failure)) => {
@@ -337,7 +346,7 @@ impl Body {
         self.call = None;
     }
 
-    /// Nobody will ask for more for a while: the application is read on without, so far ahead as may be.
+    /// Nobody will read on for a while: the application is read ahead as far as the buffers allow.
     pub(crate) fn go_on(&mut self) {
         self.replies.go_on();
     }
@@ -356,7 +365,7 @@ impl From<weir_proto::origin::Failure> for Failure {
     }
 }
 
-/// The call got lost with its connection. What the adapter itself says has other codes.
+/// The call was lost with its connection. The adapter's own errors have other codes.
 fn is_lost(status: &Status) -> bool {
     use tonic::Code::{Cancelled, Internal, Unavailable, Unknown};
     matches!(status.code(), Unavailable | Unknown | Cancelled | Internal)
@@ -376,7 +385,7 @@ fn from_status(status: Status) -> Failure {
     Failure::new(kind, format!("wsgi-adapter: {}", status.message()))
 }
 
-/// A body that did not arrive whole from the client explains whatever went wrong after it.
+/// A body that did not arrive completely from the client explains every error after it.
 fn blame_client(mut failure: Failure, fault: &OnceLock<BodyFault>) -> Failure {
     if let Some(fault) = fault.get() {
         failure.kind = Kind::BadBody;
@@ -388,12 +397,13 @@ fn blame_client(mut failure: Failure, fault: &OnceLock<BodyFault>) -> Failure {
 
 /// A request's body on its way to the adapter.
 enum Upload {
-    /// Whoever takes it has it: the connection, to send it, or the caller, to try elsewhere.
+    /// Whoever takes it has the body: the connection, to send it, or the caller, to retry elsewhere.
     Unread(Arc<Mutex<Option<RequestBody>>>),
     Reading(RequestBody),
 }
 
-/// Body chunks, end; then drops `sending`. A body that breaks off ends the stream without `end`: the adapter never takes it for whole.
+/// Sends body chunks and the end, then drops `sending`. A body that breaks off ends the stream without `end`,
+/// so the adapter never takes it for complete.
 fn rest(upload: Upload, fault: Arc<OnceLock<BodyFault>>, sending: Option<oneshot::Sender<()>>) -> Rest {
     Box::pin(stream::unfold(Some((upload, sending, fault)), |left| async move {
         let (upload, sending, fault) = left?;

@@ -1,4 +1,8 @@
-//! One request, top to bottom: site and location, files, cache key, L1, a fetch under way, the application. Early returns.
+//! One request, top to bottom: site and location, files, cache key, L1, a shared fetch, the application.
+//! Early returns.
+//!
+//! `plain` is the fast path, which answers hits before the handler runs. `internal_redirect` lets another
+//! location answer; `pass` holds the requests that bypass the cache.
 
 pub(crate) mod internal_redirect;
 mod only_if_cached;
@@ -33,21 +37,22 @@ use crate::request::{Request, Upgrade};
 use crate::route::{Chosen, Location};
 use internal_redirect::Again;
 
-/// As Varnish and Squid take it, and Wagtail sends it.
+/// The method as Varnish and Squid accept it, and Wagtail sends it.
 const PURGE: &str = "PURGE";
 
-/// How often a request may find that the page it joined is another variant's before it goes by itself.
+/// How often a request may find that the page it joined is another variant, before it goes to the application
+/// alone.
 const ROUNDS: usize = 3;
 
-/// What became of a request at one location.
+/// The result of a request at one location.
 #[expect(clippy::large_enum_variant, reason = "replies are the rule: they are not boxed for the exception")]
 enum Outcome {
     Reply(Reply),
-    /// Another location answers in its place: an internal redirect.
+    /// Another location answers instead: an internal redirect.
     Again(Box<Again>),
 }
 
-/// Answers one request. Never fails: what goes wrong is a reply too.
+/// Answers one request. Never fails: an error is a reply too.
 pub(crate) async fn handle(edge: &Arc<Edge>, request: Request, visit: &Visit) -> Reply {
     let mut outcome = at_location(edge, request, visit).await;
     for _ in 0..internal_redirect::MOST {
@@ -68,7 +73,7 @@ pub(crate) async fn handle(edge: &Arc<Edge>, request: Request, visit: &Visit) ->
     if edge.settings.nginx_cache_status { reply.in_nginx_words() } else { reply }
 }
 
-/// Answers it at the location that its path belongs to, or says which request is to be answered instead.
+/// Answers the request at the location of its path, or says which request to answer instead.
 async fn at_location(edge: &Arc<Edge>, request: Request, visit: &Visit) -> Outcome {
     internal_redirect::obey(answer_at_location(edge, request, visit).await).await
 }
@@ -120,7 +125,7 @@ async fn answer_at_location(edge: &Arc<Edge>, mut request: Request, visit: &Visi
     with_expires(reply, location).at(location)
 }
 
-/// As nginx does, `expires` also counts for what the application sends.
+/// As in nginx, `expires` also applies to what the application sends.
 fn with_expires(mut reply: Reply, location: &Location) -> Reply {
     let last_modified = reply.headers.get(LAST_MODIFIED).and_then(|value| value.to_str().ok());
     let last_modified = last_modified.and_then(|date| httpdate::parse_http_date(date).ok());
@@ -128,7 +133,7 @@ fn with_expires(mut reply: Reply, location: &Location) -> Reply {
     reply
 }
 
-/// Through the cache, if the location has one and the request may use it.
+/// Answers through the cache, if the location has one and the request may use it.
 async fn from_application(
     edge: &Arc<Edge>,
     location: &Location,
@@ -144,7 +149,7 @@ async fn from_application(
         return pass(&edge.cache, ask, request, None).await;
     };
     if !request.body.is_empty() {
-        // A body is no part of the key.
+        // A body is not part of the key.
         return pass(&edge.cache, ask, request, Some(Reason::RequestBody)).await;
     }
     let parts = RequestParts {
@@ -166,7 +171,7 @@ async fn from_application(
     };
     let shared = SharedRequest { key: Key::new(key), look, outgoing: policy.outgoing(&parts) };
     let ask = SharedAsk { ask, request: shared, policy: policy.clone() };
-    // Boxed: requests that go past the cache shall not hold its room.
+    // Boxed, so that requests that bypass the cache do not hold its room.
     Box::pin(cached(&edge.cache, ask, request)).await
 }
 
@@ -230,8 +235,9 @@ async fn cached(cache: &Arc<Cache>, ask: SharedAsk, request: Request) -> Reply {
             return pass(cache, ask.ask, request, Some(Reason::NotShared)).await;
         }
         if joined > served.head.grant.at && served.head.reach(key.as_bytes(), joined) != Reach::Untouched {
-            // A purge came since, perhaps before this request did: it takes no page from before, and nobody else does.
-            // Out of touch it takes a page that could be used when it joined, however long that took: each would ask otherwise.
+            // A purge came since, perhaps before this request did: it takes no page from before, and nobody
+            // else does. Out of touch it takes a page that could be used when it joined, however long that
+            // took: each would ask otherwise.
             cache.flights.part_with(key.as_bytes(), variant, &flight);
             if first.is_none() {
                 continue;
@@ -274,7 +280,8 @@ async fn from_flight(request: &Request, served: &Arc<Served>, first: Option<Firs
     Some(answer::served(request, served, reader, first.is_some()))
 }
 
-/// After a reply that may not be shared: the first takes it, unless it was made without what this visitor sent.
+/// After a reply that may not be shared: the first takes it, unless it was made without what this visitor
+/// sent.
 async fn own_reply(
     cache: &Arc<Cache>,
     ask: SharedAsk,
@@ -302,7 +309,8 @@ fn wanted_as_it_is(look: &Look, page: &PageHead) -> bool {
     look.wants.use_at(&page.lifetime, page.age(now)) == page.use_at(now)
 }
 
-/// A stored page that this request may have only if it still holds: it asks for itself, and waits for no other.
+/// A stored page that this request may have only if it still holds: it asks for itself, and waits for no
+/// other.
 async fn validated(
     cache: &Arc<Cache>,
     ask: SharedAsk,

@@ -1,4 +1,4 @@
-//! The wsgi-adapters this edge may use, and which of them gets the next request.
+//! The wsgi-adapters that this edge may use, and which of them gets the next request.
 
 mod adapter;
 mod discovery;
@@ -16,21 +16,21 @@ use crate::peers::WsgiAdapters;
 use crate::peers::look_up::LOOK_UP_TIMEOUT;
 use adapter::{Adapter, Standing};
 
-/// All of them, as they are found at the moment.
+/// All adapters that are known at the moment.
 pub(crate) struct Adapters {
-    /// The one that is all there ever is, in this process: nothing to choose.
+    /// The only adapter there can be, in this process: nothing to choose.
     only: Option<Arc<Adapter>>,
     known: ArcSwap<Vec<Arc<Adapter>>>,
     source: WsgiAdapters,
     turn: AtomicUsize,
-    /// Somebody misses an adapter: names are looked up at once.
+    /// A request found no adapter: look up the names at once.
     missed: Arc<Notify>,
-    /// There are other adapters than before.
+    /// The set of adapters has changed.
     renewed: Notify,
 }
 
 impl Adapters {
-    /// Those whose addresses must be looked up come when `keep` runs.
+    /// Adapters whose addresses must be looked up appear when `keep` runs.
     pub(crate) fn new(source: WsgiAdapters) -> Self {
         let missed = Arc::new(Notify::new());
         let known = discovery::at_once(&source, &missed);
@@ -48,7 +48,8 @@ impl Adapters {
         }
     }
 
-    /// Begins a call at the best of them: rather not at the one `but`, where a call has just been lost. `None`: there is none.
+    /// Begins a call at the best adapter, if possible not at `but`, where a call was just lost. `None`: there
+    /// is no adapter.
     pub(crate) async fn begin(&self, but: Option<&Call>) -> Option<Call> {
         if let Some(only) = &self.only {
             return Some(Call { adapter: only.clone(), counted: false, losses: 0 });
@@ -57,7 +58,7 @@ impl Adapters {
         if chosen.is_some() || matches!(self.source, WsgiAdapters::Connected(_)) {
             return chosen;
         }
-        // Nobody has been found yet.
+        // No adapter has been found yet.
         let found = async {
             loop {
                 let renewed = self.renewed.notified();
@@ -77,25 +78,25 @@ impl Adapters {
         Some(Call::count(chosen.clone()))
     }
 
-    /// How many others a call may be tried at.
+    /// How many other adapters a call may be tried at.
     pub(crate) fn others(&self) -> usize {
         if self.only.is_some() { 0 } else { self.known.load().len().saturating_sub(1) }
     }
 
-    /// Whether one is well, so that what another could not do may be tried there.
+    /// Whether one is healthy, so that a failed request may be tried there.
     pub(crate) fn is_any_well(&self) -> bool {
         let now = Instant::now();
         self.only.is_none() && self.known.load().iter().any(|adapter| adapter.standing(now) == Standing::Well)
     }
 
-    /// How many there are, and how many of them answer as far as is known.
+    /// How many adapters there are, and how many of them answer as far as is known.
     pub(crate) fn figures(&self) -> (usize, usize) {
         let known = self.known.load();
         (known.len(), known.iter().filter(|adapter| adapter.is_alive()).count())
     }
 }
 
-/// The least busy of those that are well, or else of the rest; of those that are equal, in turn.
+/// The least busy of those that are healthy, or else of the rest; equal ones take turns.
 fn best<'a>(
     known: &'a [Arc<Adapter>],
     turn: usize,
@@ -109,11 +110,11 @@ fn best<'a>(
     })
 }
 
-/// A call under way at an adapter. It counts as one of its calls until it is dropped.
+/// A call in progress at an adapter. It counts as one of its calls until it is dropped.
 pub(crate) struct Call {
     adapter: Arc<Adapter>,
     counted: bool,
-    /// Of the adapter, when the call began.
+    /// The adapter's losses when the call began.
     losses: usize,
 }
 
@@ -127,24 +128,25 @@ impl Call {
         self.adapter.fetch(head, rest)
     }
 
-    /// In this process nothing gets lost on its way.
+    /// In this process no call is lost on its way.
     pub(crate) fn may_get_lost(&self) -> bool {
         self.counted
     }
 
-    /// The adapter has answered: it is alive, unless it was lost in the meantime.
+    /// The adapter has answered: it is alive, unless a call was lost in the meantime.
     pub(crate) fn answered(&self) {
         if self.counted {
             self.adapter.answered(self.losses);
         }
     }
 
-    /// The adapter reaches none of its servers, and says so at once: it must not draw all the requests for being the least busy.
+    /// The adapter reaches none of its servers and says so at once: it must not attract all requests because
+    /// it is the least busy.
     pub(crate) fn refused(&self) {
         self.adapter.shun(Instant::now());
     }
 
-    /// The call got lost with its connection, or there was none to be had.
+    /// The call was lost with its connection, or there was none.
     pub(crate) fn lost(&self) {
         if self.counted {
             self.adapter.lose();

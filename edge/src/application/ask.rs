@@ -1,4 +1,5 @@
-//! What the edge asks the application: the head of a request to a wsgi-adapter, for one visitor or for a page to be shared.
+//! What the edge asks the application: the head of a request to a wsgi-adapter, for one visitor or for a page
+//! that will be shared.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,25 +13,25 @@ use weir_proto::origin::{Priority, RequestHead};
 
 use crate::request::client::{Client, protocol};
 
-/// All of a request to the application but its method, target, fields and body.
+/// All of a request to the application except its method, target, fields and body.
 #[derive(Clone, Debug)]
 pub(crate) struct Ask {
     pub pool: Arc<str>,
     pub scheme: Scheme,
     pub version: Version,
-    /// Host as the client asked for it.
+    /// The host as the client asked for it.
     pub authority: String,
     pub client: Client,
     pub server_name: Arc<str>,
     pub server_port: u16,
     pub document_root: Arc<str>,
-    /// W3C traceparent for the application; empty: none.
+    /// The W3C traceparent for the application; empty: none.
     pub traceparent: String,
-    /// Of the location.
+    /// The priority of the location.
     pub priority: Priority,
-    /// Of the location: the body is not to be buffered.
+    /// The location's setting: the body must not be buffered.
     pub stream_body: bool,
-    /// Of the location: a set of the pool's variables.
+    /// The location's setting: a set of the pool's variables.
     pub variables: Arc<str>,
     /// The protocol to switch to; empty: none.
     pub upgrade: &'static str,
@@ -63,7 +64,7 @@ impl Ask {
     }
 }
 
-/// A request for a page that may be shared: only what the key covers.
+/// A request for a page that may be shared: it holds only what the key covers.
 #[derive(Clone, Debug)]
 pub(crate) struct SharedAsk {
     pub ask: Ask,
@@ -72,12 +73,12 @@ pub(crate) struct SharedAsk {
 }
 
 impl SharedAsk {
-    /// Always GET: a HEAD is answered from the page it would have got.
+    /// Always GET: a HEAD is answered from the page that a GET would have got.
     pub(crate) fn head(&self) -> RequestHead {
         self.head_with(&self.request.outgoing.headers)
     }
 
-    /// The same on condition that no stored reply holds; `None` if these carry no validators.
+    /// Makes the same request conditional on the stored replies; `None` if these have no validators.
     pub(crate) fn conditional_head(&self, stored: &[&HeaderMap]) -> Option<RequestHead> {
         let mut headers = self.request.outgoing.headers.clone();
         revalidate::make_conditional(&mut headers, stored).then(|| self.head_with(&headers))
@@ -86,20 +87,20 @@ impl SharedAsk {
     fn head_with(&self, headers: &HeaderMap) -> RequestHead {
         let outgoing = &self.request.outgoing;
         let mut head = self.ask.head("GET", outgoing.target.clone(), headers);
-        // As it stands in the key: the page must not depend on how one visitor spelt the host.
+        // The host as in the key: the page must not depend on how one visitor wrote it.
         head.authority.clone_from(&outgoing.authority);
         head.server_port = port_of(&outgoing.authority, self.ask.scheme).into();
         head.shared = true;
         head
     }
 
-    /// For the log.
+    /// The target, for log lines.
     pub(crate) fn target(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.request.outgoing.target)
     }
 }
 
-/// The port that a URL with this authority leads to.
+/// The port of a URL with this authority.
 fn port_of(authority: &str, scheme: Scheme) -> u16 {
     let named = authority.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
     named.unwrap_or(match scheme {

@@ -1,4 +1,5 @@
-//! X-Accel-Redirect: the application has checked who asks and lets another location answer, mostly with a file. nginx's rules.
+//! X-Accel-Redirect: the application has checked the visitor and lets another location answer, usually with a
+//! file. nginx's rules.
 
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, EXPIRES, HeaderName, SET_COOKIE,
@@ -11,20 +12,20 @@ use crate::reply::body::ReplyBody;
 use crate::reply::{Reply, error};
 use crate::request::Request;
 
-/// Fields of the application's reply that go along, in place of the location's own.
+/// Fields of the application's reply that are kept, in place of the location's own.
 const KEPT: [HeaderName; 6] =
     [CONTENT_TYPE, SET_COOKIE, CONTENT_DISPOSITION, CACHE_CONTROL, EXPIRES, ACCEPT_RANGES];
 
-/// Locations that one request may be sent on to, as in nginx.
+/// How many locations one request may be redirected to, as in nginx.
 pub(super) const MOST: usize = 10;
 
-/// What a path may not hold as it is; a percent sign is the application's own encoding.
+/// Characters that a path may not contain unescaped; the percent sign is the application's own encoding.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'#');
 
 /// The request as the next location gets it.
 pub(super) struct Again {
     pub(super) request: Request,
-    /// The reply that led there: some of its fields go along.
+    /// The reply with the redirect: some of its fields are kept.
     pub(super) first: Reply,
 }
 
@@ -36,7 +37,8 @@ pub(super) async fn obey(mut reply: Reply) -> Outcome {
         tracing::warn!(target = request.target, to = ?elsewhere.target, "X-Accel-Redirect is not a path");
         return Outcome::Reply(Reply { note: reply.note, ..error::not_found() });
     };
-    // Its end is taken, so that the application does not see us leave. It is empty, or nobody wants it.
+    // Reads to its end, so that the application does not see an aborted request. The body is empty, or nobody
+    // wants it.
     if let ReplyBody::Origin(body) = &mut reply.body {
         let _ = body.next().await;
     }
@@ -49,7 +51,7 @@ pub(super) async fn obey(mut reply: Reply) -> Outcome {
     Outcome::Again(Box::new(Again { request, first: reply }))
 }
 
-/// What the first reply hands on to the one that stands in its place.
+/// What the first reply passes on to the reply that replaces it.
 pub(super) fn carry_over(first: Reply, next: Outcome) -> Outcome {
     let over = |mut next: Reply| {
         next.note.upstream = next.note.upstream.or(first.note.upstream);
@@ -65,7 +67,7 @@ pub(super) fn carry_over(first: Reply, next: Outcome) -> Outcome {
     }
 }
 
-/// It leads from location to location without an end.
+/// The redirects lead from location to location without an end.
 pub(super) fn endless(again: Again) -> Reply {
     tracing::warn!(
         target = again.request.target,
@@ -74,7 +76,7 @@ pub(super) fn endless(again: Again) -> Reply {
     Reply { note: again.first.note, ..error::internal() }
 }
 
-/// Path and query, encoded as a client would.
+/// Path and query, encoded as a client would encode them.
 fn target(field: &HeaderValue) -> Option<String> {
     let encoded = percent_encode(field.as_bytes(), ESCAPED).to_string();
     encoded.starts_with('/').then_some(encoded)

@@ -1,4 +1,5 @@
-//! `only-if-cached` (RFC 9111 section 5.2.1.7): a stored page or 504, and nothing that asks the application or waits for it.
+//! `only-if-cached` (RFC 9111 section 5.2.1.7): a stored page or 504, and nothing that asks the application
+//! or waits for it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use crate::purge_log::Grant;
 use crate::reply::{Reply, answer};
 use crate::request::Request;
 
-/// For a request that L1 cannot answer: from the cache-node, if it has the page.
+/// Answers a request that L1 cannot answer: from the cache-node, if it has the page.
 pub(crate) async fn answer(cache: &Cache, ask: &SharedAsk, request: &Request) -> Reply {
     let page = match from_node(cache, ask).await {
         Ok(page) => page,
@@ -38,7 +39,7 @@ pub(crate) async fn answer(cache: &Cache, ask: &SharedAsk, request: &Request) ->
     }
 }
 
-/// A lease that the node grants is given back at once: the stream ends here.
+/// A lease that the node grants is released at once: the stream ends here.
 async fn from_node(cache: &Cache, ask: &SharedAsk) -> Result<Option<Arc<Page>>, NodeGone> {
     let fields = fields::from_headers(&ask.request.outgoing.headers);
     let asked = Instant::now();

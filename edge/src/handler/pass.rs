@@ -1,4 +1,4 @@
-//! Requests that go straight to the application: each visitor's own, heads, and what may change something.
+//! Requests that bypass the cache: pages of one visitor, HEAD, and requests that may change something.
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -17,13 +17,14 @@ use crate::handler::purge_method;
 use crate::reply::{Reply, answer};
 use crate::request::Request;
 
-/// Straight to the application, for this visitor alone. `reason`: why not through the cache; `None`: the location has none.
+/// Sends a request straight to the application, for this visitor alone. `reason` says why it bypasses the
+/// cache; `None`: the location has none.
 pub(crate) async fn pass(cache: &Arc<Cache>, ask: Ask, request: Request, reason: Option<Reason>) -> Reply {
     let head = |request: &Request| as_asked(&ask, request);
     ask_application(cache, head, request, reason, |reply| answer::relayed(reply, reason)).await
 }
 
-/// A HEAD, straight to the application: what the answer says of the page that is held is taken note of.
+/// Sends a HEAD straight to the application, and applies what the answer says about the stored page.
 pub(crate) async fn pass_head(cache: &Arc<Cache>, ask: Ask, request: Request, held: Option<Held>) -> Reply {
     let head = |request: &Request| as_asked(&ask, request);
     let mut said = None;
@@ -39,7 +40,8 @@ pub(crate) async fn pass_head(cache: &Arc<Cache>, ask: Ask, request: Request, he
     reply
 }
 
-/// The same for a visitor who may only use pages that say that they may be shared: if this one says so, remember it.
+/// Does the same for a visitor who may only use pages that say that they may be shared: if this page says so,
+/// remembers it.
 pub(crate) async fn pass_and_learn(
     cache: &Arc<Cache>,
     ask: SharedAsk,
@@ -68,7 +70,8 @@ pub(crate) async fn pass_and_learn(
     .await
 }
 
-/// A request that may change something: what the application's reply makes invalid is purged before the visitor hears of it.
+/// A request that may change something: what the application's reply makes invalid is purged before the
+/// visitor gets the reply.
 pub(crate) async fn change(
     cache: &Arc<Cache>,
     policy: Option<&Policy>,
@@ -104,7 +107,7 @@ pub(crate) async fn change(
     reply
 }
 
-/// The visitor's request, as it came.
+/// The visitor's request, unchanged.
 fn as_asked(ask: &Ask, request: &Request) -> RequestHead {
     ask.head(request.method.as_str(), request.target.clone().into(), &request.headers)
 }
@@ -120,7 +123,7 @@ async fn ask_application(
     let conditional =
         [IF_NONE_MATCH, IF_MODIFIED_SINCE].iter().any(|name| request.headers.contains_key(name));
     let body = request.body.take();
-    // Boxed: each that the request goes through before would copy its room.
+    // Boxed: each function that the request goes through would otherwise copy its room.
     let mut fetched = Box::pin(cache.application.fetch(|| head(&request), body)).await;
     let upstream = started.elapsed();
     if let Ok(reply) = &fetched

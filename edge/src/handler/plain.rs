@@ -1,5 +1,6 @@
-//! The plain hit: a GET or HEAD that a fresh L1 page or a file in memory answers, on the spot. Takes no global lock, copies no body,
-//! waits for nothing. Whatever is not plain goes the long way, through the handler, and gets the same bytes.
+//! The fast path: a GET or HEAD that a fresh L1 page or a file in memory answers at once. It takes no global
+//! lock, copies no body, and waits for nothing. All other requests go through the handler, and get the same
+//! bytes.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,9 +25,9 @@ use crate::request::{Via, forwarded, path};
 use crate::route::{Chosen, Sites};
 use crate::settings::expires::Expires;
 
-/// Fields that make a request anything but plain.
+/// Fields that exclude a request from the fast path.
 const NOT_PLAIN: Seen = Seen::of(&[Known::Authorization, Known::Expect, Known::Upgrade]);
-/// Fields on which it depends what of a page or file is sent.
+/// Fields that decide which part of a page or file is sent.
 const DECIDING: &[(Known, HeaderName)] = &[
     (Known::AcceptEncoding, ACCEPT_ENCODING),
     (Known::IfMatch, IF_MATCH),
@@ -36,22 +37,23 @@ const DECIDING: &[(Known, HeaderName)] = &[
     (Known::IfUnmodifiedSince, IF_UNMODIFIED_SINCE),
     (Known::Range, RANGE),
 ];
-/// Fields by which a trusted proxy speaks of the client.
+/// Fields in which a trusted proxy describes the client.
 const FORWARDING: Seen = Seen::of(&[Known::Forwarded, Known::XForwarded, Known::XRealIp]);
 
-/// What answers the request, and what the log needs to know of it.
+/// What answers the request, and what the log needs to know about it.
 pub(crate) struct PlainHit<'a> {
     pub(crate) found: Found,
     pub(crate) record: HitRecord<'a>,
 }
 
-/// Kept in memory, and good.
+/// A file in memory that is still valid.
 pub(crate) enum Found {
     Page(Arc<Page>),
     File(Box<Reply>),
 }
 
-/// Finds it; `key` is a buffer that is used again and again. `None`: the request is not plain, or no fresh page answers it.
+/// Finds it; `key` is a buffer that is used again and again. `None`: the request is not plain, or no fresh
+/// page answers it.
 pub(crate) fn find<'a>(
     edge: &Edge,
     sites: &'a Sites,
@@ -94,7 +96,7 @@ pub(crate) fn find<'a>(
 }
 
 impl<'a> PlainHit<'a> {
-    /// As a reply, the same as for whoever goes the long way.
+    /// Makes a reply equal to the handler's.
     pub(crate) fn reply(self, edge: &Edge, head: &Head<'_>) -> (Reply, HitRecord<'a>) {
         (self.found.reply(edge, head), self.record)
     }
@@ -110,7 +112,7 @@ impl Found {
     }
 }
 
-/// It says who asks, or for what, on behalf of whom it comes from.
+/// It says who asks, or what for, on behalf of its sender.
 fn speaks_of_another(head: &Head<'_>) -> bool {
     head.seen.any(FORWARDING) || head.fields.iter().any(|(name, _)| forwarded::is_forwarding(name))
 }
@@ -119,7 +121,7 @@ fn method(head: &Head<'_>) -> Method {
     if head.method == "HEAD" { Method::HEAD } else { Method::GET }
 }
 
-/// What of the request's fields it depends on how much of a page or file is sent, and in which coding.
+/// The request's fields that decide how much of a page or file is sent, and in which coding.
 fn fields(head: &Head<'_>) -> HeaderMap {
     let mut fields = HeaderMap::new();
     for (known, name) in DECIDING.iter().filter(|(known, _)| head.seen.has(*known)) {
@@ -130,7 +132,7 @@ fn fields(head: &Head<'_>) -> HeaderMap {
     fields
 }
 
-/// Nothing in the settings looks at more of a request than the key does.
+/// No setting looks at more of a request than the key does.
 fn is_plain(policy: &Policy) -> bool {
     policy.bypass.0.is_empty() && !policy.honour_request && policy.key_fields.is_empty()
 }

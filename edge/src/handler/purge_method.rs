@@ -1,4 +1,4 @@
-//! Purges that come with requests: the PURGE method, and what the application's reply to a change makes invalid.
+//! Purges that requests cause: the PURGE method, and what the application's reply to a change makes invalid.
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -11,7 +11,7 @@ use crate::reply::body::ReplyBody;
 use crate::reply::{Reply, error};
 use crate::request::Request;
 
-/// `PURGE /path`: that page, all variants of it, under http and https.
+/// `PURGE /path`: purges that page, in all variants, under http and https.
 pub(crate) async fn answer(edge: &Edge, request: &Request) -> Reply {
     let allowed = &edge.settings.purge_allow;
     if allowed.is_empty() {
@@ -19,12 +19,12 @@ pub(crate) async fn answer(edge: &Edge, request: &Request) -> Reply {
     }
     let client = request.client.address.to_canonical();
     if !allowed.iter().any(|net| net.contains(&client)) {
-        tracing::warn!(%client, target = request.target, "PURGE refused: not from an address in edge.purge_allow");
+        tracing::warn!(%client, target = request.target, "PURGE refused: the client's address is not in edge.purge_allow");
         return error::may_not_purge();
     }
     let targets = target::page(&edge.routes.load(), &request.authority, &request.target);
     let Ok(purge) = Purge::new(targets, false) else {
-        return error::bad_request("The target of the purge is no page.");
+        return error::bad_request("The target of the purge is not the path of a page.");
     };
     let outcome = edge.purger.purge(&purge).await;
     let status = if outcome.complete { StatusCode::OK } else { StatusCode::ACCEPTED };
@@ -49,7 +49,8 @@ pub(crate) fn invalid(
     purge_of(invalid, policy.is_some())
 }
 
-/// What is not cached where it was asked for is not purged for being changed; what it names besides is.
+/// A page that is not cached at its own location is not purged when it changes; what the reply names besides
+/// is.
 fn purge_of(invalid: Invalidation, cached: bool) -> Option<Purge> {
     let urls = invalid.urls.into_iter().skip(usize::from(!cached)).map(Target::Url);
     let tags = invalid.tags.into_iter().map(Target::Tag);

@@ -1,4 +1,4 @@
-//! Answers that need no application: files from disk, and the redirect to a path with its slash.
+//! Answers without the application: files from disk, and the redirect to a path with its slash.
 
 use std::time::SystemTime;
 
@@ -14,7 +14,7 @@ use crate::request::path::NormalPath;
 use crate::route::Location;
 use crate::{Edge, files};
 
-/// The answer of a file that memory has; the same as [`answer`] gives. For GET and HEAD only.
+/// The answer of a file in memory; equal to what [`answer`] gives. GET and HEAD only.
 pub(crate) fn from_memory(
     edge: &Edge,
     location: &Location,
@@ -51,7 +51,7 @@ pub(crate) async fn answer(
         FileAnswer::Forbidden => error::forbidden(),
         FileAnswer::MethodNotAllowed => error::method_not_allowed(),
         FileAnswer::Unavailable(failed) => {
-            tracing::error!(target = request.target, error = %failed, "file not readable");
+            tracing::error!(target = request.target, error = %failed, "cannot read the file");
             error::internal()
         }
     };
@@ -63,8 +63,10 @@ pub(crate) fn add_slash(path: &NormalPath<'_>, query: Option<&str>) -> Reply {
 }
 
 fn redirect(to: http::HeaderValue) -> Reply {
-    let mut reply =
-        error::page(StatusCode::MOVED_PERMANENTLY, "The page is at the address with a slash at its end.");
+    let mut reply = error::page(
+        StatusCode::MOVED_PERMANENTLY,
+        "This page is at the same address with a slash at its end.",
+    );
     reply.headers = HeaderMap::from_iter([(LOCATION, to)]);
     reply
 }
@@ -77,7 +79,7 @@ fn of_file(location: &Location, file: FileReply, now: SystemTime) -> Reply {
         FileBody::Memory(bytes) => ReplyBody::Whole(bytes),
         FileBody::Stream(stream) => ReplyBody::File(Box::new(stream)),
     };
-    // For HEAD there is no body, but the head says how long it would be.
+    // HEAD gets no body, but its head says how long the body would be.
     let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let mut reply = Reply::new(file.status, headers, body);
     reply.length = length.or(reply.length);

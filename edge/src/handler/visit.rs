@@ -1,4 +1,4 @@
-//! What the handler of a request and the connection that it came by tell each other beside the reply.
+//! What the handler of a request and its connection tell each other besides the reply.
 
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -20,12 +20,14 @@ impl Visit {
     }
 }
 
-/// Whether a request is given up when its client has left. Not before it is known to wait for an application.
+/// Whether a request is aborted when its client has left. Undecided until it is known to wait for an
+/// application.
 #[derive(Default)]
 pub(crate) struct ClientAbort(AtomicBool);
 
 impl ClientAbort {
-    /// It goes to a location with an application. One that may change something goes on: what its reply makes invalid is purged.
+    /// The request goes to a location with an application. One that may change something continues: what its
+    /// reply makes invalid is purged.
     pub(crate) fn decide(&self, method: &Method, ignore_client_abort: bool) {
         self.0.store(method.is_safe() && !ignore_client_abort, Relaxed);
     }

@@ -175,7 +175,7 @@ fn a_killed_adapter_costs_no_get_and_is_used_again_when_it_is_back() {
     assert_eq!(load.end(), [""; 0]);
     let log = stack.edge.log();
     assert!(
-        log.contains("is left out until it answers") && log.contains("the wsgi-adapter is back"),
+        log.contains("is not used until it answers") && log.contains("the wsgi-adapter is back"),
         "{log}"
     );
 }

@@ -18,7 +18,7 @@ ttl = "600s"
 "#;
 /// Nobody loses it for being slow to renew it.
 const LONG_LEASE: &str = "lease = \"25s\"\n";
-const LEFT_OUT: &str = "cache-node left out";
+const LEFT_OUT: &str = "cache-node is not used";
 const BACK: &str = "cache-node is back";
 
 #[test]

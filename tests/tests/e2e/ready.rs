@@ -85,7 +85,7 @@ fn an_edge_is_ready_when_it_follows_the_log_of_a_node() {
     node.becomes_ready();
     edge.becomes_ready();
     let log = edge.process.log();
-    assert!(log.contains("cache-node is back") || !log.contains("left out"), "{log}");
+    assert!(log.contains("cache-node is back") || !log.contains("is not used"), "{log}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! One wsgi-adapter, at one address: what is under way there, and whether it is thought to be alive.
+//! One wsgi-adapter, at one address: its calls in progress, and whether it seems alive.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
@@ -13,16 +13,16 @@ use weir_proto::transport::Transport;
 
 use crate::peers::look_up::Peer;
 
-/// For so long nothing more is asked of one that reaches none of its servers, if others are there.
+/// How long an adapter that reaches none of its servers gets no requests, if there are others.
 const SHUNNED: Duration = Duration::from_secs(1);
 
-/// As choosing sees it; the best first.
+/// The state for choosing; the best comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Standing {
     Well,
-    /// Nobody has had an answer from it yet.
+    /// No call has been answered yet.
     Untried,
-    /// It does not answer, says that it takes no calls, or reaches none of its servers.
+    /// It does not answer, says that it accepts no calls, or reaches none of its servers.
     Out,
 }
 
@@ -33,18 +33,18 @@ const OUT: u8 = 2;
 pub(crate) struct Adapter {
     name: String,
     fetcher: Arc<dyn Fetcher>,
-    /// For health checks. `None`: it is in this process, and alive.
+    /// The client for health checks. `None`: the adapter is in this process, and alive.
     transport: Option<Transport>,
     calls: AtomicUsize,
     life: AtomicU8,
-    /// Times it was found not to answer.
+    /// The number of times it was found not to answer.
     losses: AtomicUsize,
     since: Instant,
-    /// Milliseconds from `since` to when it may be asked again.
+    /// Milliseconds from `since` until it may get requests again.
     shunned: AtomicU64,
-    /// It is to be checked at once.
+    /// It must be checked at once.
     doubted: Notify,
-    /// Its name is to be looked up at once.
+    /// Its name must be looked up at once.
     missed: Arc<Notify>,
 }
 
@@ -119,19 +119,19 @@ impl Adapter {
         }
     }
 
-    /// A call that began when there had been so many `losses` was answered.
+    /// A call was answered that began when there had been this many `losses`.
     pub(crate) fn answered(&self, losses: usize) {
         if self.losses() == losses {
             self.set(ALIVE);
         }
     }
 
-    /// What a health check found.
+    /// Applies the result of a health check.
     pub(crate) fn checked(&self, serves: &Result<bool, Status>) {
         match serves {
             Ok(true) => drop(self.set(ALIVE)),
             Ok(false) if self.set(OUT) => {
-                tracing::info!(adapter = %self.name, "the wsgi-adapter takes no more calls");
+                tracing::info!(adapter = %self.name, "the wsgi-adapter accepts no more calls");
             }
             Err(status) if self.set(OUT) => {
                 tracing::warn!(adapter = %self.name, "the wsgi-adapter does not answer: {}", status.message());
@@ -141,11 +141,11 @@ impl Adapter {
         }
     }
 
-    /// A call got lost: nothing more is asked of it before it answers, if others are there.
+    /// A call was lost: the adapter gets no more requests before it answers, if there are others.
     pub(crate) fn lose(&self) {
         self.losses.fetch_add(1, Ordering::Relaxed);
         if self.set(OUT) {
-            tracing::info!(adapter = %self.name, "a call got lost: the wsgi-adapter is left out until it answers");
+            tracing::info!(adapter = %self.name, "a call was lost: the wsgi-adapter is not used until it answers");
             self.doubted.notify_one();
         }
         self.missed.notify_one();
@@ -163,9 +163,9 @@ impl Adapter {
         now.saturating_duration_since(self.since).as_millis() as u64
     }
 
-    /// False: it was so already.
+    /// Returns false if it was so already.
     fn set(&self, life: u8) -> bool {
-        // Answers come by the thousand: they only look.
+        // Answers come by the thousand: they only read.
         let old = self.life.load(Ordering::Relaxed);
         if old == life || self.life.swap(life, Ordering::Relaxed) == life {
             return false;

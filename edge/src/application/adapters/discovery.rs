@@ -1,5 +1,5 @@
-//! Finds the wsgi-adapters: names are looked up again and again, each of their addresses is an adapter; each adapter is asked
-//! whether it takes calls.
+//! Finds the wsgi-adapters: looks up names repeatedly, treats each of their addresses as an adapter, and
+//! checks the health of each.
 
 use std::collections::HashMap;
 use std::io;
@@ -21,19 +21,20 @@ use crate::peers;
 use crate::peers::look_up::{LOOK_UP_EVERY, Names, Peer};
 use crate::peers::{WsgiAdapters, look_up};
 
-/// In the log.
+/// The word for them in the log.
 const KIND: &str = "wsgi-adapters";
-/// Between two look-ups, however much an adapter is missed.
+/// The least time between two look-ups, however often an adapter is missing.
 const LOOK_UP_PAUSE: Duration = Duration::from_millis(500);
-/// Between two checks of one that answers, give or take a fifth: many edges ask many adapters.
+/// The time between two checks of an adapter that answers, plus or minus a fifth: many edges check many
+/// adapters.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
-/// Of one that does not.
+/// The time between two checks of an adapter that does not answer.
 const CHECK_AGAIN: Duration = Duration::from_secs(1);
-/// Before the check of one that has just lost a call.
+/// The pause before checking an adapter that has just lost a call.
 const CHECK_PAUSE: Duration = Duration::from_millis(100);
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Adapters that need no looking up.
+/// Adapters that need no look-up.
 pub(crate) fn at_once(source: &WsgiAdapters, missed: &Arc<Notify>) -> Vec<Arc<Adapter>> {
     match source {
         WsgiAdapters::Connected(adapters) => {
@@ -47,7 +48,7 @@ pub(crate) fn at_once(source: &WsgiAdapters, missed: &Arc<Notify>) -> Vec<Arc<Ad
 }
 
 impl Adapters {
-    /// Keeps the adapters found and checked until `stop`.
+    /// Finds and checks the adapters until `stop`.
     pub(crate) async fn keep(self: Arc<Self>, stop: CancellationToken) {
         tokio::select! {
             () = self.keep_by(look_up::by_system) => {}
@@ -55,7 +56,7 @@ impl Adapters {
         }
     }
 
-    /// The same, where `look_up` says which addresses a URL stands for at the moment.
+    /// Does the same, but `look_up` says which addresses a URL stands for at the moment.
     pub(crate) async fn keep_by<F>(&self, look_up: impl Fn(Uri) -> F)
     where
         F: Future<Output = io::Result<Vec<SocketAddr>>>,
@@ -80,7 +81,7 @@ impl Adapters {
     }
 }
 
-/// For each adapter that is known a task that checks it.
+/// Runs, for each known adapter, a task that checks it.
 #[derive(Default)]
 struct Checks(HashMap<String, DropGuard>);
 
@@ -97,7 +98,7 @@ impl Checks {
     }
 }
 
-/// Asks it again and again.
+/// Checks it repeatedly.
 async fn check(adapter: Arc<Adapter>) {
     let Some(transport) = adapter.transport() else { return };
     loop {
@@ -115,7 +116,7 @@ async fn check(adapter: Arc<Adapter>) {
     }
 }
 
-/// `None`: the settings' certificates do not fit the name, as the log says.
+/// `None`: the certificates of the settings do not fit the name, as the log says.
 fn connect(
     url: &Uri,
     address: SocketAddr,
@@ -125,7 +126,7 @@ fn connect(
     match peers::connect_to(url, address, tls) {
         Ok(transport) => Some(Arc::new(Adapter::remote(address.to_string(), transport, missed.clone()))),
         Err(error) => {
-            tracing::error!(%url, "no connection to the wsgi-adapter: {error}");
+            tracing::error!(%url, "cannot connect to the wsgi-adapter: {error}");
             None
         }
     }
