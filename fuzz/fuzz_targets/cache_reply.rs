@@ -1,5 +1,6 @@
-//! What an application sends, as the cache reads it: Cache-Control, targeted fields, dates and ages, Vary, entity tags, cache tags,
-//! groups and the references that a POST makes invalid. A line of the input is a field; an empty one begins a second reply.
+//! What an application sends, as the cache reads it: Cache-Control, targeted fields, dates and ages, Vary,
+//! entity tags, cache tags, groups and the references that a POST makes invalid. A line of the input is a
+//! field; an empty one begins a second reply.
 #![no_main]
 
 use std::sync::LazyLock;

@@ -1,5 +1,5 @@
-//! What a client sends, as the cache reads it: host, path, query, cookies, Cache-Control, Accept-Encoding, conditions and ranges.
-//! A line of the input is a field; the first is the target.
+//! What a client sends, as the cache reads it: host, path, query, cookies, Cache-Control, Accept-Encoding,
+//! conditions and ranges. A line of the input is a field; the first is the target.
 #![no_main]
 
 use std::sync::LazyLock;

@@ -1,4 +1,5 @@
-//! A FastCGI server's records: never panics, gives the same records however they are cut, and takes no more than came.
+//! A FastCGI server's records: never panics, gives the same records however they are cut, and takes no more
+//! than came.
 #![no_main]
 
 use bytes::BytesMut;

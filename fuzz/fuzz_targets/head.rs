@@ -1,4 +1,5 @@
-//! What the head reader takes, `httparse` takes and reads the same in it; and no cut changes what the reader says.
+//! What the head reader takes, `httparse` takes and reads the same in it; and no cut changes what the reader
+//! says.
 #![no_main]
 
 use http1::head::{Head, Known, Limits, Progress, Refusal, Version, read};
@@ -39,7 +40,8 @@ fn agrees_with_httparse(bytes: &[u8], head: &Head<'_>, consumed: usize) {
     if head.target.scheme().is_none() {
         assert_eq!(theirs.path, Some(head.target.as_str()));
     }
-    // Ours are theirs in the same order, without those that hold `_` and, if there is a Connection, some unknown ones.
+    // Ours are theirs in the same order, without those that hold `_` and, if there is a Connection, some
+    // unknown ones.
     let mut ours = head.fields.iter().peekable();
     for field in theirs.headers.iter() {
         if ours.next_if_eq(&(field.name, field.value)).is_none() {

@@ -1,4 +1,5 @@
-//! An application's reply, head and body: never panics, says the same however it is cut, and a body is never longer than what came.
+//! An application's reply, head and body: never panics, says the same however it is cut, and a body is never
+//! longer than what came.
 #![no_main]
 
 use bytes::BytesMut;
@@ -58,7 +59,7 @@ fuzz_target!(|input: (u8, u16, &[u8])| {
     }
     let (front, back) = bytes.split_at(usize::from(cut) % (bytes.len() + 1));
     let cut = read(&[front, back], form, head_only);
-    // Of a body that is broken, how much was taken before may differ; nothing else does.
+    // How much of a broken body was taken before it broke may differ; nothing else does.
     assert_eq!((&cut.0, &cut.2), (&whole.0, &whole.2));
     assert!(whole.2.is_err() || cut.1 == whole.1);
 });

@@ -1,4 +1,5 @@
-//! What carries a fetch: a channel to a wsgi-adapter, or the adapter itself in this process. Callers cannot tell which.
+//! What carries a fetch: a channel to a wsgi-adapter, or the adapter itself in this process. Callers cannot
+//! tell which.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,16 +27,17 @@ pub trait Fetcher: Send + Sync {
 }
 
 pub trait FetchReplies: Stream<Item = Result<FetchReply, Status>> + Send + Unpin {
-    /// Whoever reads is held up by something else: what makes the replies goes on by itself, so far ahead as it may.
+    /// Whoever reads is held up by something else: what makes the replies goes on by itself, so far ahead as
+    /// it may.
     fn go_on(&mut self) {}
 
-    /// To be asked after an error. True: nothing of the request was sent, and now nothing will be.
+    /// Call it after an error. True: nothing of the request was sent, and now nothing will be.
     fn take_back(&mut self) -> bool {
         false
     }
 }
 
-/// To an adapter behind `transport`.
+/// Fetches from an adapter behind `transport`.
 pub fn over(transport: Transport) -> Arc<dyn Fetcher> {
     Arc::new(Network(OriginClient::new(transport)))
 }

@@ -1,4 +1,5 @@
-//! gRPC's own health protocol, asked from outside: by the `healthcheck` of a container without a shell, and by those who call a service.
+//! gRPC's own health protocol, asked from outside: by the `healthcheck` of a container without a shell, and
+//! by those who call a service.
 
 use std::time::Duration;
 
@@ -21,7 +22,8 @@ pub enum Unready {
     NotReady,
 }
 
-/// Asks the service that listens on `address` ("127.0.0.1:7101") whether it takes calls. Takes some seconds at most.
+/// Asks the service that listens on `address` ("127.0.0.1:7101") whether it takes calls. Takes some seconds
+/// at most.
 pub async fn check(address: &str) -> Result<(), Unready> {
     // "0.0.0.0:7101" is where it listens, not where it is reached.
     let target = address.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:");
@@ -38,8 +40,8 @@ pub async fn check(address: &str) -> Result<(), Unready> {
     }
 }
 
-/// Whether the peer says that it takes calls for `service`. One that knows no health checks does. An error: it does not answer. Has no
-/// deadline of its own.
+/// Whether the peer says that it takes calls for `service`. One that knows no health checks does. An error:
+/// it does not answer. Has no deadline of its own.
 pub async fn serves(transport: Transport, service: &str) -> Result<bool, Status> {
     let asked = HealthClient::new(transport).check(HealthCheckRequest { service: service.to_owned() }).await;
     match asked {

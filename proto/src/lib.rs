@@ -1,4 +1,5 @@
-//! The contract between the services: gRPC messages, clients and servers, and the transport that carries them.
+//! The contract between the services: gRPC messages, clients and servers, and the transport that carries
+//! them.
 
 pub mod fetch;
 pub mod fields;

@@ -1,5 +1,6 @@
-//! Mutual TLS between services: both ends show a certificate, and each takes only one that the CA has signed, for the name it
-//! expects. The files are read again when they change; connections from then on go by the new ones.
+//! Mutual TLS between services: both ends show a certificate, and each takes only one that the CA has signed,
+//! for the name it expects. The files are read again when they change; connections from then on go by the new
+//! ones.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
@@ -34,11 +35,13 @@ pub struct TlsConfig {
     pub key: PathBuf,
     /// PEM file: who must have signed the other end's certificate.
     pub ca: PathBuf,
-    /// Name that the other end's certificate must hold. Left out: of a server the host of its URL, of a client any.
+    /// Name that the other end's certificate must hold. Left out: of a server the host of its URL, of a
+    /// client any.
     pub peer_name: Option<String>,
 }
 
-/// What is wrong with the files, and the key of the settings that names the file. Mend it; retrying alone does not help.
+/// What is wrong with the files, and the key of the settings that names the file. Mend it; retrying alone
+/// does not help.
 #[derive(Debug, thiserror::Error)]
 #[error("`{file}`: {reason}")]
 pub struct TlsError {
@@ -79,8 +82,8 @@ impl Tls {
         Ok(true)
     }
 
-    /// Reads the files, if there are to be any, and looks at them every ten seconds for as long as somebody uses them. Must be
-    /// called within a runtime.
+    /// Reads the files, if there are to be any, and looks at them every ten seconds for as long as somebody
+    /// uses them. Must be called within a runtime.
     pub fn watched(config: Option<&TlsConfig>) -> Result<Option<Arc<Self>>, TlsError> {
         let Some(config) = config else { return Ok(None) };
         let tls = Self::load(config)?;
@@ -208,7 +211,7 @@ fn bad_name(name: &str) -> TlsError {
     TlsError { key: "peer_name", file: name.to_owned(), reason: "neither a host name nor an address".into() }
 }
 
-/// Of a host as it stands in a URL: an IPv6 address has brackets there.
+/// The name of a host as it stands in a URL: an IPv6 address has brackets there.
 fn server_name(host: &str) -> Option<ServerName<'static>> {
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     ServerName::try_from(host.to_owned()).ok()

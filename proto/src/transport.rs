@@ -13,10 +13,12 @@ use tower::util::{BoxCloneSyncService, ServiceExt};
 #[error("{0}")]
 pub struct TransportError(String);
 
-/// Takes a gRPC request to a service and its reply back. Cheap to clone. Has no deadline of its own: callers bound every wait.
+/// Takes a gRPC request to a service and its reply back. Cheap to clone. Has no deadline of its own: callers
+/// bound every wait.
 pub type Transport = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, TransportError>;
 
-/// Over the network: to one peer by several connections in turn, since one HTTP/2 connection has a ceiling of its own.
+/// Over the network: to one peer by several connections in turn, since one HTTP/2 connection has a ceiling of
+/// its own.
 pub fn network(connections: Vec<Channel>) -> Transport {
     let connections = Arc::new(connections);
     let turn = Arc::new(AtomicUsize::new(0));

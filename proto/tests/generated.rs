@@ -1,7 +1,7 @@
 //! The Rust types are those of the `.proto` files: this test generates them anew and compares.
 //!
-//! They are kept in the repository, so that a build needs no generator (protox parses, tonic-prost-build generates; no `protoc`).
-//! `REGENERATE=1 cargo test -p weir-proto --test generated` writes them.
+//! They are kept in the repository, so that a build needs no generator (protox parses, tonic-prost-build
+//! generates; no `protoc`). `REGENERATE=1 cargo test -p weir-proto --test generated` writes them.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that panics has failed
 
 use std::fs;

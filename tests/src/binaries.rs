@@ -9,8 +9,9 @@ use crate::repository;
 
 /// The path of one of our programs: "weir", "edge", "cache-node", "wsgi-adapter".
 ///
-/// $WEIR_BINARIES names a directory with programs that are built already. Without it they are built here: Cargo builds the
-/// programs of other packages for `cargo test` only where those have integration tests of their own.
+/// $WEIR_BINARIES names a directory with programs that are built already. Without it they are built here:
+/// Cargo builds the programs of other packages for `cargo test` only where those have integration tests of
+/// their own.
 pub fn binary(name: &str) -> PathBuf {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     let directory = DIRECTORY.get_or_init(|| match env::var_os("WEIR_BINARIES") {

@@ -39,7 +39,7 @@ impl Certificate {
         format!("{{ certificate = {:?}, key = {:?} }}", self.certificate, self.key)
     }
 
-    /// The same for a service that takes this certificate alone from others.
+    /// The `tls` of a service that accepts only this certificate from others.
     pub fn mutual(&self) -> Table {
         let Self { certificate, key, .. } = self;
         let files = [("certificate", certificate), ("key", key), ("ca", certificate)];

@@ -1,4 +1,5 @@
-//! Several edges and cache-nodes on one Redis, before one application: processes of their own, each with a settings file of its own.
+//! Several edges and cache-nodes on one Redis, before one application: processes of their own, each with a
+//! settings file of its own.
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
@@ -64,7 +65,8 @@ impl Plan {
 }
 
 impl Cluster {
-    /// `edges` edges and `nodes` cache-nodes with these sites, before the oracle. Returns when all have been in touch.
+    /// `edges` edges and `nodes` cache-nodes with these sites, before the oracle. Returns when all have been
+    /// in touch.
     #[track_caller]
     pub fn start(edges: usize, nodes: usize, sites: &str) -> Self {
         Self::by(edges, nodes, Plan::of(sites))
@@ -85,8 +87,8 @@ impl Cluster {
         faketime::set(&self.directory.path().join(name).with_extension("clock"), seconds);
     }
 
-    /// A cluster where no deadline passes because the machine is slow: what is exact is so while it builds and tests at
-    /// once, too.
+    /// A cluster where no deadline passes because the machine is slow: what is exact is so while it builds
+    /// and tests at once, too.
     #[track_caller]
     pub fn patient(edges: usize, nodes: usize, sites: &str) -> Self {
         Self::patient_with(edges, nodes, sites, "")
@@ -132,12 +134,12 @@ impl Cluster {
         (0..self.nodes.len()).map(|n| self.of_node(n, name, labels)).sum()
     }
 
-    /// The same of one.
+    /// What one cache-node has counted of this.
     pub fn of_node(&self, n: usize, name: &str, labels: &[&str]) -> f64 {
         figure(self.node_admins[n], name, labels)
     }
 
-    /// The same of all edges.
+    /// What all edges have counted of this.
     pub fn of_edges(&self, name: &str, labels: &[&str]) -> f64 {
         self.edges.iter().map(|edge| figure(edge.admin, name, labels)).sum()
     }

@@ -15,7 +15,7 @@ pub struct Dns {
 }
 
 impl Dns {
-    /// With these records, in the form of a zone file.
+    /// Serves these records, in the form of a zone file.
     pub fn start(zone: &str) -> Self {
         let (directory, port) = (TempDir::new().unwrap(), free_port());
         let file = directory.path().join("zone");
@@ -28,7 +28,7 @@ impl Dns {
         Self { process, port, directory }
     }
 
-    /// For `nameservers`.
+    /// The address for `nameservers`.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }

@@ -1,5 +1,5 @@
-//! Clocks of processes that a test sets: the time of day by libfaketime, not the time since the start, as whoever sets a machine's
-//! clock does.
+//! Clocks of processes that a test sets: the time of day by libfaketime, not the time since the start, as
+//! whoever sets a machine's clock does.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,8 @@ pub(crate) fn set(clock: &Path, seconds: i64) {
 /// The command's process goes by that clock, if there is such a file.
 pub(crate) fn obey(command: &mut Command, clock: &Path) {
     if clock.exists() {
-        // libc's allocator before Redis's jemalloc, which asks for the time while libfaketime asks for memory.
+        // libc's allocator before Redis's jemalloc, which asks for the time while libfaketime asks for
+        // memory.
         let libraries = format!("{}:libc.so.6", library().display());
         command.env("LD_PRELOAD", libraries).env("FAKETIME_TIMESTAMP_FILE", clock);
         command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");

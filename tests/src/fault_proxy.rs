@@ -133,7 +133,8 @@ fn pump(mut from: &TcpStream, mut to: &TcpStream, state: &Mutex<State>, cuts: u3
     }
 }
 
-/// Of a connection that was begun after so many cuts. `None`: it is to end, or the proxy has.
+/// The fault for a connection that was begun after this number of cuts. `None`: it is to end, or the proxy
+/// has.
 fn now(state: &Mutex<State>, cuts: u32) -> Option<NetworkFault> {
     let state = state.lock().unwrap_or_else(PoisonError::into_inner);
     (!state.ended && state.cuts == cuts).then_some(state.fault)

@@ -1,6 +1,8 @@
-//! What the end-to-end tests stand on: real peers on free ports, the product in both topologies, a client that controls every byte.
+//! What the end-to-end tests stand on: real peers on free ports, the product in both topologies, a client
+//! that controls every byte.
 //!
-//! Nothing here is a mock: uWSGI, Redis and the product are processes, stopped when dropped, whose logs are shown when a test fails.
+//! Nothing here is a mock: uWSGI, Redis and the product are processes, stopped when dropped, whose logs are
+//! shown when a test fails.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // whatever goes wrong here has to fail the test
 
 mod app_server;
@@ -80,7 +82,7 @@ macro_rules! both_topologies {
     };
 }
 
-/// The same for what only concerns services of their own.
+/// Makes one test, on three services, of what concerns only them.
 #[macro_export]
 macro_rules! split_only {
     ($test:ident, $setup:expr) => {

@@ -24,7 +24,7 @@ impl Load {
         Self::checking(address, visitors, target, |_, _| None)
     }
 
-    /// The same. Each whole 200 to a target is looked at too, for what is wrong with it.
+    /// Starts the load, and asks of each whole 200 to a target what is wrong with it.
     pub fn checking(
         address: SocketAddr,
         visitors: usize,

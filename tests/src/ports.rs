@@ -3,7 +3,8 @@
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// Below the range that kernels give to outgoing connections, so that none of those takes a port before its server does.
+/// Below the range that kernels give to outgoing connections, so that none of those takes a port before its
+/// server does.
 const FIRST: u16 = 15_000;
 const LAST: u16 = 32_000;
 

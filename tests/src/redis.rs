@@ -1,4 +1,5 @@
-//! A real redis-server, in memory only. Several make a Cluster (`cluster.rs`) or are watched by Sentinels (`sentinels.rs`).
+//! A real redis-server, in memory only. Several make a Cluster (`cluster.rs`) or are watched by Sentinels
+//! (`sentinels.rs`).
 
 mod cluster;
 mod resp;
@@ -20,7 +21,7 @@ pub struct Redis {
     pub process: Process,
     arguments: Vec<String>,
     password: Option<String>,
-    /// Of a server whose clock can be set.
+    /// The file that sets the clock of a server whose clock can be set.
     clock: Option<PathBuf>,
     directory: TempDir,
 }
@@ -48,7 +49,7 @@ impl Redis {
         Self::with(&[])
     }
 
-    /// With these arguments more: `--maxmemory 1mb`.
+    /// Starts it with more arguments: `--maxmemory 1mb`.
     pub fn with(arguments: &[&str]) -> Self {
         let port = free_port();
         Self::on(port, &["--port", &port.to_string()], arguments)

@@ -18,10 +18,10 @@ pub enum App {
 
 /// Settings and application. A text alone is settings with the oracle.
 ///
-/// The text begins with keys of `[edge]`; sites and pools follow. The topology adds addresses and peers, and a pool
-/// named "app" unless there are pools already. In it stand `$APP` for the application's address, `$HTTP` for ours (the
-/// `listen` of settings that have none), `$DIR` for a directory of the test's own, `$PORT` for a port that nobody serves
-/// yet, `$STATIC` for the demo's static files.
+/// The text begins with keys of `[edge]`; sites and pools follow. The topology adds addresses and peers, and
+/// a pool named "app" unless there are pools already. In it stand `$APP` for the application's address,
+/// `$HTTP` for ours (the `listen` of settings that have none), `$DIR` for a directory of the test's own,
+/// `$PORT` for a port that nobody serves yet, `$STATIC` for the demo's static files.
 #[derive(Clone, Debug)]
 pub struct Setup {
     pub(crate) settings: Settings,
@@ -37,26 +37,26 @@ impl Setup {
         Self::from(Settings::of_edge(settings.as_ref())).before(app)
     }
 
-    /// With another application than the oracle.
+    /// Starts another application than the oracle.
     pub fn before(self, app: App) -> Self {
         Self { app, ..self }
     }
 
-    /// With this table for `[cache_node] redis`, where the services are three: `{ url = "…" }`. Without it a server is
-    /// started.
+    /// Takes this table for `[cache_node] redis`, where the services are three: `{ url = "…" }`. Without it a
+    /// server is started.
     #[track_caller]
     pub fn with_redis(self, table: impl AsRef<str>) -> Self {
         let settings = Settings::parse(&format!("redis = {}", table.as_ref()));
         Self { redis: settings.into_table().remove("redis"), ..self }
     }
 
-    /// With mutual TLS between the services, where there are several.
+    /// Uses mutual TLS between the services, where there are several.
     pub fn secure(self) -> Self {
         Self { secure: true, ..self }
     }
 
-    /// With the deadlines that users have, for tests in which parts are lost. Otherwise no deadline passes because the
-    /// machine is slow: what is exact is so while it builds and tests at once, too.
+    /// Keeps the deadlines that users have, for tests in which parts are lost. Otherwise no deadline passes
+    /// because the machine is slow: what is exact is so while it builds and tests at once, too.
     pub fn impatient(self) -> Self {
         Self { patient: false, ..self }
     }

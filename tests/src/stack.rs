@@ -1,4 +1,5 @@
-//! The product before an application: in one process, or as three services with a real Redis. Tests do not see which.
+//! The product before an application: in one process, or as three services with a real Redis. Tests do not
+//! see which.
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
@@ -150,7 +151,7 @@ impl Stack {
         self.admin
     }
 
-    /// Of the cache-node, where it is a service of its own.
+    /// The address of the cache-node, where it is a service of its own.
     pub fn node_address(&self) -> SocketAddr {
         self.node.expect("there is a cache-node")
     }
@@ -161,7 +162,7 @@ impl Stack {
         self.connect().get(target)
     }
 
-    /// The same with these fields.
+    /// One GET with these fields.
     #[track_caller]
     pub fn get_with(&self, target: &str, fields: &[(&str, &str)]) -> Response {
         self.connect().ask("GET", target, fields, b"")

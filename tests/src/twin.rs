@@ -1,4 +1,5 @@
-//! One more edge with a cache-node of its own, beside those of a stack: the same settings, application and Redis.
+//! One more edge with a cache-node of its own, beside those of a stack: the same settings, application and
+//! Redis.
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
@@ -13,7 +14,7 @@ pub struct Twin {
 }
 
 impl Twin {
-    /// Of a stack of three services.
+    /// Starts beside a stack of three services.
     pub fn of(stack: &Stack) -> Self {
         let mut settings = fs::read_to_string(stack.directory().join("weir.toml")).unwrap();
         let [http, admin, node] = [(); 3].map(|()| SocketAddr::from(([127, 0, 0, 1], free_port())));

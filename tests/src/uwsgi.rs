@@ -15,7 +15,8 @@ const THREADS: &str = "16";
 /// As in the settings' `buffer_size`.
 const BUFFER_SIZE: &str = "32768";
 
-/// Arguments by which SIGTERM lets the workers finish what they do, as sites set it for their service manager.
+/// Arguments by which SIGTERM lets the workers finish what they do, as sites set it for their service
+/// manager.
 pub const GRACEFUL: [&str; 2] = ["--hook-master-start", "unix_signal:15 gracefully_kill_them_all"];
 
 pub struct Uwsgi {
@@ -38,7 +39,7 @@ impl Uwsgi {
         Self::new(Address::Port(free_port()), &oracle_file(), &[])
     }
 
-    /// The same, with wsgiref's validator around it.
+    /// The oracle, with wsgiref's validator around it.
     pub fn validated_oracle() -> Self {
         Self::new(Address::Port(free_port()), &oracle_file(), &[("ORACLE_VALIDATE", "1")])
     }
@@ -47,13 +48,15 @@ impl Uwsgi {
         Self::new(Address::Path, &oracle_file(), &[])
     }
 
-    /// The oracle under a master process, as sites run it, with these arguments besides. Killed, it takes its workers along.
+    /// The oracle under a master process, as sites run it, with these arguments besides. Killed, it takes its
+    /// workers along.
     pub fn oracle_with_master(arguments: &[&str]) -> Self {
         let mut all = oracle_file().to_vec();
         all.extend(
             ["--master", "--no-orphans"].iter().chain(arguments).map(|argument| (*argument).to_owned()),
         );
-        // From PyPI it is a script, and would take itself for the interpreter outside the virtual environment when it reloads.
+        // From PyPI it is a script, and would take itself for the interpreter outside the virtual environment
+        // when it reloads.
         if let Some(interpreter) = interpreter(&program::find("WEIR_UWSGI", "uwsgi")) {
             all.extend(["--binary-path".to_owned(), interpreter]);
         }
@@ -66,7 +69,7 @@ impl Uwsgi {
         Self::new(Address::Port(free_port()), &["--wsgi-file", &file, "--callable", "application"], &[])
     }
 
-    /// With these arguments and variables; `variable` names a copy of `state` that it may write to.
+    /// Starts with these arguments and variables; `variable` names a copy of `state` that it may write to.
     pub(crate) fn with_state(
         arguments: &[&str],
         environment: &[(&str, &str)],

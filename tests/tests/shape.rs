@@ -194,7 +194,8 @@ fn sources(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The rooms of a service from top to bottom. A file may import what stands below its own room, never above it.
+/// The rooms of a service from top to bottom. A file may import what stands below its own room, never above
+/// it.
 const ROOMS: &[(&str, &[&str])] = &[(
     "edge",
     &[

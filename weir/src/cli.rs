@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-/// A front for Python web applications: static files, a one-second cache that all edges share, uwsgi to the application.
+/// A front for Python web applications: static files, a one-second cache that all edges share, uwsgi to the
+/// application.
 ///
 /// Exit codes: 0 done, 1 failed, 2 wrong use.
 #[derive(Debug, Parser)]
@@ -25,7 +26,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Say why a URL is cached or not, rule by rule; asks the application once and stores nothing
     Explain(ExplainArgs),
-    /// Purge pages everywhere, through the admin address of a running weir or edge: exit code 0 when that is over
+    /// Purge pages everywhere, through the admin address of a running weir or edge: exit code 0 when that is
+    /// over
     Purge(PurgeArgs),
     /// Ask a running weir whether it is ready: exit code 0 if it is
     Healthcheck(FileArgs),

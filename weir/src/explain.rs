@@ -1,4 +1,5 @@
-//! `weir explain URL`: asks the admin listener of a running weir what would become of a request, and prints it step by step.
+//! `weir explain URL`: asks the admin listener of a running weir what would become of a request, and prints
+//! it step by step.
 
 use std::process::ExitCode;
 use std::time::Duration;

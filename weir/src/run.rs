@@ -1,4 +1,5 @@
-//! `weir run`: edge, cache-node and wsgi-adapter in one process, by the same contract, with no socket between them.
+//! `weir run`: edge, cache-node and wsgi-adapter in one process, by the same contract, with no socket between
+//! them.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -1,7 +1,8 @@
 //! docs/settings.md says of each key what the settings types say: its name, its type, its default.
 //!
-//! The types are asked from outside: which keys a table takes (an unknown key is answered with the known ones), what
-//! values a key takes, and whether a table with the documented default is the one without the key.
+//! The types are asked from outside: which keys a table takes (an unknown key is answered with the known
+//! ones), what values a key takes, and whether a table with the documented default is the one without the
+//! key.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that panics has failed
 
 use std::collections::BTreeSet;
@@ -18,8 +19,8 @@ const DOC: &str = "docs/settings.md";
 const DECIDED_LATER: [(&str, &str); 3] =
     [("[[edge.site]]", "index"), ("[[edge.site]]", "access_log"), ("[[edge.site.location]]", "expires")];
 
-/// One table of the document: the heading that it stands below, the number of the table there, the settings type,
-/// and the least that the type needs.
+/// One table of the document: the heading that it stands below, the number of the table there, the settings
+/// type, and the least that the type needs.
 struct Section {
     heading: &'static str,
     nth: usize,

@@ -1,4 +1,5 @@
-//! Who may change something by way of a listener: whoever shows the token; without one, whoever is on this machine.
+//! Who may change something by way of a listener: whoever shows the token; without one, whoever is on this
+//! machine.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
@@ -31,14 +32,15 @@ pub enum Authority {
     /// Whoever reaches a listener on loopback.
     #[default]
     Local,
-    /// Whoever sends `Authorization: Bearer` and what this file holds. Read at each request, so that a new token holds at once.
+    /// Whoever sends `Authorization: Bearer` and what this file holds. Read at each request, so that a new
+    /// token holds at once.
     Token(PathBuf),
     /// Nobody: the listener is reached from elsewhere, and there is no token.
     Nobody,
 }
 
 impl Authority {
-    /// Of the listener at `address`, as in the settings.
+    /// The authority over the listener at `address`, as in the settings.
     pub fn new(address: &str, token: Option<&Path>) -> Self {
         match token {
             Some(file) => Self::Token(file.to_owned()),

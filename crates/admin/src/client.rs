@@ -1,4 +1,5 @@
-//! The other end of the listener, for command lines and probes: one request, blocking, with a limit on time and size.
+//! The other end of the listener, for command lines and probes: one request, blocking, with a limit on time
+//! and size.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
@@ -24,7 +25,7 @@ pub fn post(address: &str, path: &str, json: &str, patience: Duration) -> io::Re
     exchange(address, &format!("POST {path}"), json, None, patience)
 }
 
-/// The same, showing the token of one who may change something.
+/// Posts with the token of someone who is allowed to change something.
 pub fn post_as(
     address: &str,
     path: &str,

@@ -51,8 +51,9 @@ impl Format {
     }
 }
 
-/// Rewrites OpenMetrics, as prometheus-client prints it, to the Prometheus format. There a counter's or info's name in HELP
-/// and TYPE has the suffix of its samples; UNIT and EOF do not exist; the samples are the same.
+/// Rewrites OpenMetrics, as prometheus-client prints it, to the Prometheus format. There a counter's or
+/// info's name in HELP and TYPE has the suffix of its samples; UNIT and EOF do not exist; the samples are the
+/// same.
 fn to_prometheus(openmetrics: &str) -> String {
     let mut text = String::with_capacity(openmetrics.len());
     // HELP stands before the TYPE that decides its name.

@@ -1,7 +1,8 @@
-//! The admin listener of any of our processes: health, readiness and metrics over HTTP; what else a service shows is its own.
+//! The admin listener of any of our processes: health, readiness and metrics over HTTP; what else a service
+//! shows is its own.
 //!
-//! Apart from the data path, so that it answers under overload and during a drain. Meant for 127.0.0.1 or a network of the
-//! operator's own.
+//! Apart from the data path, so that it answers under overload and during a drain. Meant for 127.0.0.1 or a
+//! network of the operator's own.
 
 use std::future::Future;
 

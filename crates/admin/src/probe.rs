@@ -18,7 +18,8 @@ pub enum Unready {
     NoAdmin,
 }
 
-/// Asks the admin listener at `address`, as in the settings ("127.0.0.1:9900"), whether its process is ready. Blocks.
+/// Asks the admin listener at `address`, as in the settings ("127.0.0.1:9900"), whether its process is ready.
+/// Blocks.
 pub fn healthcheck(address: &str) -> Result<(), Unready> {
     if address == "off" {
         return Err(Unready::NoAdmin);

@@ -33,8 +33,8 @@ const LAST_ANSWER: Duration = Duration::from_secs(10);
 /// Pause after a connection could not be accepted: out of descriptors, most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves until a drain has ended, so that probes and scrapers see it to its end: until `draining`, then, no longer ready, until
-/// `drained`. Must not itself be part of the work that the drain waits for.
+/// Serves until a drain has ended, so that probes and scrapers see it to its end: until `draining`, then, no
+/// longer ready, until `drained`. Must not itself be part of the work that the drain waits for.
 pub async fn serve<R: Routes>(
     listener: TcpListener,
     admin: Admin<R>,

@@ -30,7 +30,8 @@ impl Params {
 }
 
 impl Variables for Params {
-    /// Adds a variable. All have to fit into one record: servers (PHP among them) do not put one together that lies in two.
+    /// Adds a variable. All have to fit into one record: servers (PHP among them) do not put one together
+    /// that lies in two.
     fn variable(&mut self, name: &[u8], value: &[u8]) -> Result<(), TooLarge> {
         // Eight bytes for two lengths, at most.
         if self.0.len() + 8 + name.len() + value.len() > LARGEST {

@@ -17,7 +17,7 @@ const MAX_SIZE_DIGITS: u8 = 16;
 #[derive(Debug, Default)]
 pub struct Decoder {
     place: Place,
-    /// Of the chunk: bytes still to come, or the size as read so far.
+    /// The chunk's bytes that are still to come, or its size as read until now.
     left: u64,
     extensions: usize,
     trailers: usize,

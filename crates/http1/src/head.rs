@@ -60,7 +60,7 @@ pub struct Head<'a> {
     pub method: &'a str,
     pub target: Target<'a>,
     pub version: Version,
-    /// Of the target if it names one, else of `Host`. None in HTTP/1.0 only.
+    /// The target's host if it names one, else that of `Host`. None in HTTP/1.0 only.
     pub host: Option<Authority<'a>>,
     pub framing: Framing,
     /// The client expects to send another request after this one.

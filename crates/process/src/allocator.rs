@@ -1,12 +1,13 @@
-//! The allocator of all programs: jemalloc, which gives memory back to the system whichever thread freed it. docs/performance.md has
-//! what others keep after a storm.
+//! The allocator of all programs: jemalloc, which gives memory back to the system whichever thread freed it.
+//! docs/performance.md has what others keep after a storm.
 
 use tikv_jemallocator::Jemalloc;
 
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
-/// What is not used for a second goes back, by a thread of jemalloc's own: workers that are idle would not come to it.
+/// What is not used for a second goes back, by a thread of jemalloc's own: workers that are idle would not
+/// come to it.
 const OPTIONS: &[u8] = b"background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0\0";
 
 /// Where jemalloc looks for its options, as C has it: the address of a text that ends with a zero.

@@ -1,4 +1,5 @@
-//! What any of our processes does, mechanism only: load settings, log and trace, listen, shut down. Knows no HTTP, gRPC or Redis.
+//! What any of our processes does, mechanism only: load settings, log and trace, listen, shut down. Knows no
+//! HTTP, gRPC or Redis.
 
 mod allocator;
 mod host;

@@ -5,7 +5,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// Below this a traffic spike meets the limit before it meets ours.
 const LOW: u64 = 10_000;
 
-/// Raises the soft limit to the hard one. Returns the limit now; `u64::MAX` where there is none. Logs one that is low.
+/// Raises the soft limit to the hard one. Returns the limit now; `u64::MAX` where there is none. Logs one
+/// that is low.
 pub fn raise_nofile() -> u64 {
     let found = getrlimit(Resource::Nofile);
     let wanted = Rlimit { current: found.maximum, maximum: found.maximum };

@@ -1,4 +1,5 @@
-//! The frame of every program: log and trace, raise the file limit, start, run until told to stop, drain, flush.
+//! The frame of every program: log and trace, raise the file limit, start, run until told to stop, drain,
+//! flush.
 
 use std::future::Future;
 use std::io;
@@ -15,7 +16,8 @@ use crate::{nofile, signals};
 
 /// How long the last spans may take to their collector.
 const FLUSH: Duration = Duration::from_secs(2);
-/// The client of Redis Clusters has lines to say for each call that fails; we count them, and say ourselves when Redis is lost.
+/// The client of Redis Clusters has lines to say for each call that fails; we count them, and say ourselves
+/// when Redis is lost.
 const LOG_FILTER: &str = "info,redis=off";
 
 /// What `start` leaves running.
@@ -38,8 +40,8 @@ pub enum ProgramError<E: std::fmt::Display + std::fmt::Debug> {
     Start(E),
 }
 
-/// Runs the program called `name` ("weir-edge"). `start` is called within the runtime; work that a drain waits for is spawned
-/// by the shutdown it is given.
+/// Runs the program called `name` ("weir-edge"). `start` is called within the runtime; work that a drain
+/// waits for is spawned by the shutdown it is given.
 pub fn run<F, S, E>(name: &str, start: S) -> Result<ExitCode, ProgramError<E>>
 where
     S: FnOnce(Shutdown) -> F,

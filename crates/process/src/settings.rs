@@ -15,7 +15,6 @@ use file::SettingsFile;
 use node::{Node, Walk};
 use places::Places;
 
-mod children;
 mod environment;
 mod fault;
 mod file;
@@ -24,7 +23,9 @@ mod mistakes;
 mod nearest;
 mod node;
 mod path;
+mod place;
 mod places;
+mod syntax_mistake;
 mod toml_lines;
 mod yaml_lines;
 
@@ -34,8 +35,8 @@ mod tests;
 pub use forms::{OneOrMany, text_or_table};
 pub use mistakes::Mistakes;
 
-/// The one section of a file that a process is run by: read, and checked by `check`. `known` are all sections a file may have.
-/// Everything that is wrong is in the error.
+/// The one section of a file that a process is run by: read, and checked by `check`. `known` are all sections
+/// a file may have. Everything that is wrong is in the error.
 pub fn load_section<T: DeserializeOwned>(
     file: &Path,
     name: &str,
@@ -65,8 +66,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads the file, if any, and lays over it what `env` (as of `std::env::vars()`) sets. A name that ends in `.yaml` or
-    /// `.yml` is YAML, any other TOML.
+    /// Reads the file, if any, and lays over it what `env` (as of `std::env::vars()`) sets. A name that ends
+    /// in `.yaml` or `.yml` is YAML, any other TOML.
     pub fn load(
         file: Option<&Path>,
         env: impl IntoIterator<Item = (String, String)>,
@@ -111,9 +112,9 @@ impl Settings {
 
     /// One section as `T`; one that is left out is read as an empty table.
     ///
-    /// Every mistake in it is added to `mistakes`. What is wrong is then left out as if it had not been written (for a missing key:
-    /// the whole table that needs it), so that the caller can check the rest. `None` where nothing useful is left.
-    /// A `T` is to be used only if `mistakes` is empty in the end.
+    /// Every mistake in it is added to `mistakes`. What is wrong is then left out as if it had not been
+    /// written (for a missing key: the whole table that needs it), so that the caller can check the rest.
+    /// `None` where nothing useful is left. A `T` is to be used only if `mistakes` is empty in the end.
     pub fn section<T: DeserializeOwned>(&self, name: &str, mistakes: &mut Mistakes) -> Option<T> {
         mistakes.locate(&self.places);
         let empty = Value::new(None, ValueKind::Table(config::Map::new()));
@@ -138,7 +139,8 @@ impl Settings {
     }
 }
 
-/// A key left out because its value is wrong is not missing, and a table or list without it is not what was written.
+/// A key left out because its value is wrong is not missing, and a table or list without it is not what was
+/// written.
 fn follows_from(fault: &Fault, path: &str, dropped: &BTreeSet<String>) -> bool {
     match fault.missing_key() {
         Some(key) => dropped.contains(&path::key(path, key)),

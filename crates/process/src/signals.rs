@@ -20,7 +20,8 @@ pub enum Stopped {
     Forced,
 }
 
-/// The exit codes of all our programs: 0 all work was done, 1 failed or some was cut off. 2, wrong use, is clap's.
+/// The exit codes of all our programs: 0 all work was done, 1 failed or some was cut off. 2, wrong use, is
+/// clap's.
 impl From<Stopped> for ExitCode {
     fn from(stopped: Stopped) -> Self {
         match stopped {
@@ -30,10 +31,11 @@ impl From<Stopped> for ExitCode {
     }
 }
 
-/// Waits until the process is told to stop, by SIGTERM, SIGINT or somebody's `shutdown.begin()`; then drains for at most `grace`.
+/// Waits until the process is told to stop, by SIGTERM, SIGINT or somebody's `shutdown.begin()`; then drains
+/// for at most `grace`.
 ///
-/// SIGHUP and a change that `watch` sees call `on_reload`, except during the drain. A second SIGTERM or SIGINT ends the drain at once.
-/// `Err` where the system refuses to deliver signals.
+/// SIGHUP and a change that `watch` sees call `on_reload`, except during the drain. A second SIGTERM or
+/// SIGINT ends the drain at once. `Err` where the system refuses to deliver signals.
 pub async fn run_until_stopped(
     shutdown: &Shutdown,
     grace: Duration,

@@ -1,4 +1,5 @@
-//! The diagnostic log on stderr, and the export of traces by OTLP over gRPC where the standard `OTEL_*` variables ask for it.
+//! The diagnostic log on stderr, and the export of traces by OTLP over gRPC where the standard `OTEL_*`
+//! variables ask for it.
 //!
 //! A span costs nothing where it is not made, so whoever handles a request asks first:
 //!
@@ -92,7 +93,8 @@ struct Export {
     runtime: Runtime,
 }
 
-/// Starts logging and, where asked for, exporting. Once per process, anywhere; `env` as of `std::env::vars()`.
+/// Starts logging and, where asked for, exporting. Once per process, anywhere; `env` as of
+/// `std::env::vars()`.
 pub fn init(
     options: &TelemetryOptions,
     env: impl IntoIterator<Item = (String, String)>,
@@ -127,7 +129,8 @@ pub fn exporting() -> bool {
     SAMPLER.get().is_some()
 }
 
-/// The sampler that the environment asks for; where nothing is exported, one that keeps a parent's decision and begins nothing.
+/// The sampler that the environment asks for; where nothing is exported, one that keeps a parent's decision
+/// and begins nothing.
 pub fn sampler() -> Sampler {
     SAMPLER.get().copied().unwrap_or(Sampler::PASS_ON)
 }
@@ -170,7 +173,8 @@ fn log_filter(
     EnvFilter::builder().parse(filter).map_err(|_| wrong())
 }
 
-/// A log line that cannot be written is lost in silence: without that, a closed stderr would panic whoever logs.
+/// A log line that cannot be written is lost in silence: without that, a closed stderr would panic whoever
+/// logs.
 fn log_layer<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,

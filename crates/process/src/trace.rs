@@ -1,4 +1,5 @@
-//! W3C trace context as a value, and the decision which traces are recorded. Makes no span and knows no exporter.
+//! W3C trace context as a value, and the decision which traces are recorded. Makes no span and knows no
+//! exporter.
 
 use std::fmt;
 
@@ -11,7 +12,8 @@ pub use sampler::Sampler;
 /// Length of a `traceparent` of version 00.
 const LENGTH: usize = 55;
 
-/// Which trace a request belongs to, and which span of it is its parent: the content of a `traceparent` field.
+/// Which trace a request belongs to, and which span of it is its parent: the content of a `traceparent`
+/// field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceContext {
     trace_id: [u8; 16],
@@ -21,14 +23,16 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// Reads a `traceparent` field value. `None` for anything that must be ignored; the request then begins a trace of its own.
+    /// Reads a `traceparent` field value. `None` for anything that must be ignored; the request then begins a
+    /// trace of its own.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.as_bytes();
-        // Trace Context §3.2.2: "Vendors MUST ignore the traceparent when the parent-id is invalid (for example, if it
-        // contains non-lowercase hex characters)."; version ff is invalid; all-zero ids are invalid.
+        // Trace Context §3.2.2: "Vendors MUST ignore the traceparent when the parent-id is invalid (for
+        // example, if it contains non-lowercase hex characters)."; version ff is invalid; all-zero ids are
+        // invalid.
         let [version] = hex(text.get(..2)?)?;
-        // §3.2.4: "If a higher version is detected, the implementation SHOULD try to parse it": the known fields in
-        // front must be as in version 00, and either the end or a dash follows them.
+        // §3.2.4: "If a higher version is detected, the implementation SHOULD try to parse it": the known
+        // fields in front must be as in version 00, and either the end or a dash follows them.
         let rest = text.get(LENGTH..)?;
         let known_end = match version {
             0 => rest.is_empty(),
@@ -45,8 +49,8 @@ impl TraceContext {
         if trace_id == [0; 16] || span_id == [0; 8] {
             return None;
         }
-        // §3.2.2.5.2: "The behavior of other flags, such as (00000100) is not defined and is reserved for future use. Vendors MUST
-        // set those to zero."
+        // §3.2.2.5.2: "The behavior of other flags, such as (00000100) is not defined and is reserved for
+        // future use. Vendors MUST set those to zero."
         Some(Self { trace_id, span_id, sampled: flags & 1 == 1, begun_here: false })
     }
 

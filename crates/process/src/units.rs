@@ -6,11 +6,13 @@ use std::time::Duration;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::{Serialize, Serializer};
 
-/// A length of time. In settings: a number with a unit (ms, s, m, h, d, w, M, y), or several; a bare number is seconds.
+/// A length of time. In settings: a number with a unit (ms, s, m, h, d, w, M, y), or several; a bare number
+/// is seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Time(pub Duration);
 
-/// A number of bytes. In settings: a number with a unit (k, KiB, m, MiB, g, GiB; all powers of 1024), or a bare number.
+/// A number of bytes. In settings: a number with a unit (k, KiB, m, MiB, g, GiB; all powers of 1024), or a
+/// bare number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Size(pub u64);
 

@@ -13,7 +13,8 @@ use tokio::time::sleep;
 #[error("it took too long")]
 pub struct TooLong;
 
-/// Does `work`, unless it takes longer than `limit`. As tokio's `timeout`, but that what is done at once costs no look at the clock.
+/// Does `work`, unless it takes longer than `limit`. As tokio's `timeout`, but that what is done at once
+/// costs no look at the clock.
 pub async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T, TooLong> {
     let (mut work, mut limit_passes) = (pin!(work), pin!(None));
     poll_fn(|context| {

@@ -1,5 +1,5 @@
-//! Notices that a file has changed, by looking at its content: where a ConfigMap is mounted it is a link that is put elsewhere, and
-//! no watch on the file itself would tell.
+//! Notices that a file has changed, by looking at its content: where a ConfigMap is mounted it is a link that
+//! is put elsewhere, and no watch on the file itself would tell.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,7 +20,8 @@ impl Watch {
         Self { file, known }
     }
 
-    /// Resolves when the file holds something else than before. While it cannot be read it has not changed. Without a file: never.
+    /// Resolves when the file holds something else than before. While it cannot be read it has not changed.
+    /// Without a file: never.
     pub async fn changed(&mut self) {
         let Some(file) = &self.file else { return std::future::pending().await };
         loop {

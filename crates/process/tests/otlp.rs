@@ -98,7 +98,8 @@ async fn a_collector_gets_our_spans_and_no_others() {
     assert_eq!(handed_on_first.to_header(), begun.to_header());
     drop((span, first));
 
-    // Without a flush, the batch would wait for its timer; the deadline of the test is the check that it does not.
+    // Without a flush, the batch would wait for its timer; the deadline of the test is the check that it does
+    // not.
     tokio::task::spawn_blocking(move || guard.shutdown(DEADLINE)).await.unwrap();
     let mut spans: BTreeMap<String, Exported> = BTreeMap::new();
     while let Ok(request) = requests.try_recv() {

@@ -1,4 +1,5 @@
-//! Signals as a process gets them: real ones, sent to this test's own process, which is why there is one test here.
+//! Signals as a process gets them: real ones, sent to this test's own process, which is why there is one test
+//! here.
 
 use std::cell::Cell;
 use std::time::Duration;

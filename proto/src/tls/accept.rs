@@ -29,7 +29,8 @@ pub enum Connection {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// The connections of a gRPC server: with `tls` only those of clients that have shown the certificate it asks for.
+/// The connections of a gRPC server: with `tls` only those of clients that have shown the certificate it asks
+/// for.
 pub fn incoming(
     listener: TcpListener,
     tls: Option<Arc<Tls>>,

@@ -12,8 +12,9 @@ use tonic::transport::{Channel, Endpoint, Uri};
 
 use super::{Tls, TlsError, bad_name, server_name};
 
-/// A channel that connects at the first call, with `tls` only to a server whose certificate is for `host` (or for the settings'
-/// `peer_name`), wherever `endpoint` says that it is. The endpoint's `connect_timeout` holds for the handshake too.
+/// A channel that connects at the first call, with `tls` only to a server whose certificate is for `host` (or
+/// for the settings' `peer_name`), wherever `endpoint` says that it is. The endpoint's `connect_timeout`
+/// holds for the handshake too.
 pub fn lazily(endpoint: &Endpoint, tls: Option<&Arc<Tls>>, host: &str) -> Result<Channel, TlsError> {
     let Some(tls) = tls else { return Ok(endpoint.connect_lazy()) };
     let name = match &tls.peer_name {

@@ -16,7 +16,7 @@ use tonic_health::pb::health_client::HealthClient;
 
 use super::{Tls, TlsConfig, incoming, lazily};
 
-/// For one call on a machine that is busy.
+/// Time enough for one call on a busy machine.
 const LONG: Duration = Duration::from_secs(30);
 
 struct Ca(CertifiedIssuer<'static, KeyPair>);
@@ -28,7 +28,8 @@ impl Ca {
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    /// Writes a certificate for `name` that is valid until the year `until`, its key and this CA into `directory`.
+    /// Writes a certificate for `name` that is valid until the year `until`, its key and this CA into
+    /// `directory`.
     fn write(&self, directory: &Path, name: &str, until: i32) -> TlsConfig {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.not_after = date_time_ymd(until, 1, 1);

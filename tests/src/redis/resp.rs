@@ -16,7 +16,7 @@ pub enum Reply {
 }
 
 impl Reply {
-    /// Of a text, or of a number.
+    /// The text of a text or a number.
     pub fn text(&self) -> String {
         match self {
             Self::Text(text) | Self::Error(text) => text.clone(),

@@ -72,7 +72,7 @@ impl RedisSentinels {
     /// Makes the replica the master, by order and not by failure; returns when it is.
     pub fn fail_over(&self) {
         let was = self.master();
-        // For a moment after its start no replica is good enough.
+        // No replica is good enough for a moment after its start.
         until("the order is taken", || {
             let order = self.sentinels[0].try_ask(&["SENTINEL", "FAILOVER", Self::NAME]);
             (!matches!(order, Reply::Error(_))).then_some(())

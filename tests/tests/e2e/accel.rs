@@ -53,7 +53,7 @@ fn an_internal_location_is_for_the_application_alone(stack: &Stack) {
         stack.get(path).expect(404);
         stack.get_with(path, &[("X-Accel-Redirect", "/private/report.txt")]).expect(404);
     }
-    // By two ways of hiding it.
+    // Two ways of hiding it.
     for path in ["//private/report.txt", "/%70rivate/report.txt"] {
         stack.get(path).expect(404);
     }
@@ -98,7 +98,7 @@ fn the_location_answers_by_nginxs_rules(stack: &Stack) {
     for path in ["/private/a%2520b.txt", "/private/a%20b.txt"] {
         assert_eq!(stack.get(&sends_to(path, &[])).expect(200).text(), "blank\n", "{path}");
     }
-    // To another application's location, with its query.
+    // Another application's location, with its query.
     let echo =
         stack.get(&sends_to("/echo-environ?a=b", &["Content-Type:application/json"])).expect(200).json();
     assert_eq!((&echo["REQUEST_URI"], &echo["REQUEST_METHOD"]), (&"/echo-environ?a=b".into(), &"GET".into()));

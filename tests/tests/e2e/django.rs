@@ -195,7 +195,7 @@ fn a_language_is_a_variant_for_all_who_chose_it(stack: &Stack) {
     assert!(english.text().contains("<html lang=\"en\">"));
     let another = stack.get_with("/counter/", &[("Cookie", "django_language=de; _ga=1")]);
     assert_eq!(another.expect(200).expect_cache(&["hit"]).body, german.body);
-    // By Accept-Language too, which Django names in Vary.
+    // Django names Accept-Language in Vary, so it selects too.
     let page = stack.get_with("/search/", &[("Accept-Language", "de-DE,de;q=0.9")]).expect(200);
     assert!(page.text().contains("<html lang=\"de\">"));
     assert!(stack.get("/search/").expect(200).text().contains("<html lang=\"en\">"));

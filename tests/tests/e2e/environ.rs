@@ -1,4 +1,4 @@
-//! The same requests through Debian's nginx with its `uwsgi_params` and through Weir to the same uWSGI: the variables are the
+//! Requests go through Debian's nginx with its `uwsgi_params` and through Weir to the same uWSGI: the variables are the
 //! same, key by key, but for those in `docs/environ.md`.
 
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ fn seen(mut client: Client, request: &str) -> Environ {
     serde_json::from_slice(&response.body).unwrap()
 }
 
-/// Of the servers, of the connection: never the same.
+/// What differs by server and connection: never the same twice.
 fn is_incidental(name: &str) -> bool {
     ["REMOTE_PORT", "SERVER_PORT"].contains(&name)
         || name.starts_with("wsgi.")

@@ -34,7 +34,7 @@ fn a_client_that_says_close_is_not_waited_for(stack: &Stack) {
         ("GET", "/cached/count/page", close, "", false),
         ("HEAD", "/cached/count/page", close, "", false),
         ("GET", "/count/through", close, "", false),
-        // Of these there may be more to come, which must not be answered by a reset before the reply is read.
+        // More may come with these, which must not be answered by a reset before the reply is read.
         ("POST", "/count/through", &[("Connection", "close"), ("Content-Length", "1")], "x", true),
         ("GET", "/a b", &[], "", true),
     ] {

@@ -152,23 +152,19 @@ fn pages_and_bodies_of_all_kinds_come_whole() {
     assert_eq!(stack.get("/count/d").expect(200).text(), "1\n");
 }
 
-#[test]
-fn what_http_1_refuses_is_refused() {
-    let stack = Stack::one_process(SETTINGS);
-    type Field<'a> = (&'a str, &'a [u8]);
-    let good: [Field<'_>; 4] = [
-        (":method", b"GET"),
-        (":scheme", b"http"),
-        (":authority", b"localhost"),
-        (":path", b"/count/strict"),
-    ];
-    let with = |field: Field<'static>| [&good[..], &[field]].concat();
-    let instead = |field: Field<'static>| {
-        good.iter().map(|old| if old.0 == field.0 { field } else { *old }).collect::<Vec<_>>()
-    };
-    let without = |name: &str| good.iter().filter(|old| old.0 != name).copied().collect::<Vec<_>>();
-    let long = [("x-long", [b'x'; 40_000].as_slice())];
-    let cases: Vec<(&str, Vec<Field<'_>>)> = vec![
+type Field = (&'static str, &'static [u8]);
+
+const GOOD: [Field; 4] =
+    [(":method", b"GET"), (":scheme", b"http"), (":authority", b"localhost"), (":path", b"/count/strict")];
+
+/// Heads that HTTP/1 refuses too, in its own form, and what is wrong with them.
+fn refused() -> Vec<(&'static str, Vec<Field>)> {
+    let with = |field: Field| [&GOOD[..], &[field]].concat();
+    let instead =
+        |field: Field| GOOD.iter().map(|old| if old.0 == field.0 { field } else { *old }).collect::<Vec<_>>();
+    let without = |name: &str| GOOD.iter().filter(|old| old.0 != name).copied().collect::<Vec<_>>();
+    const LONG: [Field; 1] = [("x-long", &[b'x'; 40_000])];
+    vec![
         ("transfer-encoding", with(("transfer-encoding", b"chunked"))),
         ("connection", with(("connection", b"x-a"))),
         ("keep-alive", with(("keep-alive", b"1"))),
@@ -183,7 +179,7 @@ fn what_http_1_refuses_is_refused() {
         ("empty name", with(("", b"a"))),
         ("content-length without a body", with(("content-length", b"5"))),
         ("odd content-length", with(("content-length", b"+0"))),
-        ("pseudo after regular", [&[("x-a", b"1".as_slice())][..], &good[..]].concat()),
+        ("pseudo after regular", [&[("x-a", b"1".as_slice())][..], &GOOD[..]].concat()),
         ("pseudo twice", with((":path", b"/b"))),
         ("unknown pseudo", with((":foo", b"1"))),
         (":status", with((":status", b"200"))),
@@ -210,11 +206,16 @@ fn what_http_1_refuses_is_refused() {
         ("bad port", instead((":authority", b"localhost:99999"))),
         ("another host", with(("host", b"other"))),
         ("two hosts", [&without(":authority")[..], &[("host", b"a".as_slice()), ("host", b"a")]].concat()),
-        ("repeated", [&good[..], &[("range", b"bytes=0-1".as_slice()), ("range", b"bytes=0-2")]].concat()),
-        ("many fields", [&good[..], &[("x-a", b"1".as_slice()); 110]].concat()),
-        ("long head", [&good[..], &long[..]].concat()),
-    ];
-    for (what, fields) in cases {
+        ("repeated", [&GOOD[..], &[("range", b"bytes=0-1".as_slice()), ("range", b"bytes=0-2")]].concat()),
+        ("many fields", [&GOOD[..], &[("x-a", b"1".as_slice()); 110]].concat()),
+        ("long head", [&GOOD[..], &LONG[..]].concat()),
+    ]
+}
+
+#[test]
+fn what_http_1_refuses_is_refused() {
+    let stack = Stack::one_process(SETTINGS);
+    for (what, fields) in refused() {
         let mut client = raw(&stack);
         for part in head_frames(1, &head_block(&fields)) {
             client.send(part);
@@ -228,7 +229,7 @@ fn what_http_1_refuses_is_refused() {
     }
     assert_eq!(stack.oracle.calls("strict"), 0);
     let mut client = raw(&stack);
-    client.send(frame(HEADERS, END_STREAM | END_HEADERS, 1, &head_block(&good)));
+    client.send(frame(HEADERS, END_STREAM | END_HEADERS, 1, &head_block(&GOOD)));
     assert_eq!(fate(&mut client), Fate::Answered(0x88));
 }
 

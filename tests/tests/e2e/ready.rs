@@ -18,7 +18,7 @@ struct Service {
 }
 
 impl Service {
-    /// By these settings, with `$ADMIN` in them.
+    /// Starts it with these settings, `$ADMIN` in them.
     fn start(program: &'static str, settings: &str) -> Self {
         let (admin, directory) = (address(), TempDir::new().unwrap());
         let file = directory.path().join("weir.toml");

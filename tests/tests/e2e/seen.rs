@@ -31,7 +31,7 @@ fn moves(cluster: &Cluster, name: &str, labels: &[&str], event: impl FnOnce()) {
     });
 }
 
-/// The same for the edges.
+/// What an event moves at the edges.
 #[track_caller]
 fn moves_at_edges(cluster: &Cluster, name: &str, labels: &[&str], event: impl FnOnce()) {
     let before = cluster.of_edges(name, labels);
@@ -142,7 +142,7 @@ fn purges_and_the_state_of_redis_are_shown() {
     });
 }
 
-/// Of thousands of requests for a hot page, each edge asks its node about once in the page's life.
+/// Each edge asks its node for a hot page about once in the page's life, whatever thousands of visitors ask.
 #[test]
 fn a_hot_page_costs_the_node_one_lookup_for_each_life_and_edge() {
     let cluster = Cluster::patient(2, 1, SITES);

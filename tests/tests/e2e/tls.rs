@@ -56,7 +56,7 @@ fn requests_over_tls_are_https_for_application_and_cache() {
     let secure = Secure::start("", |_| String::new());
     let mut client = secure.connect();
     assert!(client.get("/echo-environ").expect(200).text().contains("\"wsgi.url_scheme\": \"https\""));
-    // The same connection goes on; bodies of all kinds and sizes come whole.
+    // That connection goes on; bodies of all kinds and sizes come whole.
     let body = vec![b'x'; 3 << 20];
     let upload = client.ask("POST", "/upload", &[("Content-Length", "3145728")], &body).expect(200);
     assert!(upload.text().contains("\"length\": 3145728"), "{}", upload.text());

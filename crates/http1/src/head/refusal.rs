@@ -48,7 +48,7 @@ impl Refusal {
         self.parts().0
     }
 
-    /// For the log: one plain phrase, nothing in it comes from the client.
+    /// One plain phrase for the log. Nothing in it comes from the client.
     pub fn reason(self) -> &'static str {
         self.parts().1
     }

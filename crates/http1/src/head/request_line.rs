@@ -12,7 +12,7 @@ const VERSION_LENGTH: usize = "HTTP/1.1".len();
 pub(super) struct RequestLine<'a> {
     pub(super) method: &'a str,
     pub(super) target: Target<'a>,
-    /// Of an absolute-form target.
+    /// The authority of an absolute-form target.
     pub(super) authority: Option<Authority<'a>>,
     pub(super) version: Version,
     /// Where the next line begins.

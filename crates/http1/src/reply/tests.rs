@@ -51,7 +51,7 @@ const GOOD: &[Good] = &[
     // Lengths.
     (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\ncontent-length: 3\r\n\r\nabc", 200, &[], Some(3), b"abc"),
     (b"HTTP/1.1 200 OK\r\nContent-Length: 007\r\n\r\n", 200, &[], Some(7), b""),
-    // Of the connection only.
+    // Fields that concern the connection only.
     (
         b"HTTP/1.1 200 OK\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\nUpgrade: h2c\r\nTrailer: a\r\nX-B: 2\r\n\r\n",
         200,

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use config::{ConfigError, FileFormat, Format, Map, Source, Value, ValueKind};
 
-/// Two underscores, since one stands inside names such as `cache_node`, and since `WEIR_CONFIG` is no setting.
+/// Two underscores, since one stands inside names such as `cache_node`, and since `WEIR_CONFIG` is no
+/// setting.
 const PREFIX: &str = "WEIR__";
 const SEPARATOR: &str = "__";
 
-/// Our variables by name, so that `WEIR__EDGE` is laid down before `WEIR__EDGE__LISTEN`. Empty ones count as not set.
+/// Our variables by name, so that `WEIR__EDGE` is laid down before `WEIR__EDGE__LISTEN`. Empty ones count as
+/// not set.
 pub(super) fn ours(env: impl IntoIterator<Item = (String, String)>) -> BTreeMap<String, String> {
     env.into_iter().filter(|(name, text)| name.starts_with(PREFIX) && !text.is_empty()).collect()
 }
@@ -37,7 +39,8 @@ impl Source for Variable {
     }
 }
 
-/// A list, a table, a number, true or false, or quoted text as TOML has them; anything else is text as it stands.
+/// A list, a table, a number, true or false, or quoted text as TOML has them; anything else is text as it
+/// stands.
 fn value(name: &str, text: &str) -> Value {
     let origin = name.to_owned();
     let parsed = FileFormat::Toml.parse(Some(&origin), &format!("value = {text}"));

@@ -52,7 +52,8 @@ impl Fault {
 impl de::Error for Fault {
     fn custom<T: fmt::Display>(message: T) -> Self {
         let message = message.to_string();
-        // An untagged enum keeps nothing of what its variants had to say; `serde(expecting = "…")` gives it a sentence.
+        // An untagged enum keeps nothing of what its variants had to say; `serde(expecting = "…")` gives it a
+        // sentence.
         match message.starts_with("data did not match any variant of untagged enum") {
             true => Self::value("is written in a form that is not known here".to_owned()),
             false => Self::value(message),

@@ -8,7 +8,8 @@ use std::path::Path;
 use config::FileFormat;
 
 use super::mistakes::Mistakes;
-use super::places::Place;
+use super::place::Place;
+use super::syntax_mistake::SyntaxMistake;
 use super::{toml_lines, yaml_lines};
 
 /// Nobody writes a larger one by hand; reading a device or a log by accident ends here.
@@ -22,14 +23,6 @@ pub(super) struct SettingsFile {
     pub(super) format: FileFormat,
     /// The line of each key and list element, from 1, by its path.
     pub(super) lines: BTreeMap<String, usize>,
-}
-
-/// Something that keeps a file from being read at all. `line` and `column` begin at 1.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct SyntaxMistake {
-    pub(super) line: usize,
-    pub(super) column: usize,
-    pub(super) text: String,
 }
 
 impl SettingsFile {

@@ -1,4 +1,5 @@
-//! Settings that may be written in two forms, without the loss of error messages that `#[serde(untagged)]` brings.
+//! Settings that may be written in two forms, without the loss of error messages that `#[serde(untagged)]`
+//! brings.
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::path;
-use super::places::{Place, Places};
+use super::{place::Place, places::Places};
 
 /// More mistakes than this are counted, not kept.
 pub(super) const MOST: usize = 100;
@@ -30,9 +30,11 @@ struct Mistake {
 }
 
 impl Mistakes {
-    /// Adds what a service found wrong in its own section, at a path such as `edge.site[0].location[2].match`.
+    /// Adds what a service found wrong in its own section, at a path such as
+    /// `edge.site[0].location[2].match`.
     ///
-    /// Left out is what probably follows from an earlier mistake: "no site" where the only one could not be read.
+    /// Left out is what probably follows from an earlier mistake: "no site" where the only one could not be
+    /// read.
     pub fn push(&mut self, path: impl Into<String>, text: impl Into<String>) {
         let path = path.into();
         if !self.in_doubt.contains(&path) {
@@ -52,7 +54,8 @@ impl Mistakes {
         self.keep(Some(place), Mistake { path: String::new(), text });
     }
 
-    /// Nothing certain can be said any more of the value at `path`, nor of the list that it was an element of.
+    /// Nothing certain can be said any more of the value at `path`, nor of the list that it was an element
+    /// of.
     pub(super) fn doubt(&mut self, path: &str) {
         self.in_doubt.insert(path.to_owned());
         if path::is_element(path) {

@@ -1,7 +1,8 @@
 //! "Did you mean …?" for names that are not known.
 
-/// How alike two names must be, from 0 to 1, for one to be taken for a slip of the other: by common letters and a common beginning
-/// (Jaro-Winkler), or by the edits between them (Damerau-Levenshtein), which sees more in short names.
+/// How alike two names must be, from 0 to 1, for one to be taken for a slip of the other: by common letters
+/// and a common beginning (Jaro-Winkler), or by the edits between them (Damerau-Levenshtein), which sees more
+/// in short names.
 const ALIKE: f64 = 0.8;
 const FEW_EDITS: f64 = 0.6;
 

@@ -1,4 +1,5 @@
-//! The merged tree as something to deserialise from: knows each value's path, and passes over what is known to be wrong.
+//! The merged tree as something to deserialise from: knows each value's path, and passes over what is known
+//! to be wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,9 +8,11 @@ use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::children::Children;
 use super::fault::Fault;
 use super::nearest;
+use children::Children;
+
+mod children;
 
 /// What one reading of a section needs to know.
 pub(super) struct Walk<'a> {

@@ -1,40 +1,13 @@
 //! Where each key of the merged settings stands: a line of the file, or a variable of the environment.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use config::{Value, ValueKind};
 
 use super::file::SettingsFile;
 use super::mistakes::Mistakes;
 use super::path;
-
-/// Where a mistake stands. In the order in which mistakes are shown.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Place {
-    /// `line` and `column` begin at 1.
-    File {
-        name: String,
-        line: Option<usize>,
-        column: Option<usize>,
-    },
-    Variable(String),
-    Unknown,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File { name, line: Some(line), column: Some(column) } => {
-                write!(f, "{name}:{line}:{column}")
-            }
-            Self::File { name, line: Some(line), column: None } => write!(f, "{name}:{line}"),
-            Self::File { name, .. } => f.write_str(name),
-            Self::Variable(name) => f.write_str(name),
-            Self::Unknown => Ok(()),
-        }
-    }
-}
+use super::place::Place;
 
 /// The lines of all keys and list elements by their paths; the variables, likewise.
 #[derive(Debug, Default)]
@@ -80,7 +53,8 @@ impl Places {
         mistakes
     }
 
-    /// Returns a variable that set something at or below `path`. A table that stands only in the environment is placed there.
+    /// Returns a variable that set something at or below `path`. A table that stands only in the environment
+    /// is placed there.
     fn add_variables_below(&mut self, path: &str, value: &Value) -> Option<String> {
         let mut inside = value.origin().map(str::to_owned);
         match &value.kind {

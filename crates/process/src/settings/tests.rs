@@ -116,79 +116,75 @@ fn from_env(env: &Env) -> (Option<Edge>, String) {
     (edge, mistakes.to_string())
 }
 
-#[test]
-fn toml_files() {
-    let cases: &[(&str, &[&str])] = &[
-        ("", &[]),
-        ("[edge]\nlisten = ['a:1', { address = 'b:2' }]\n[[edge.site]]\nname = 'x'\n", &[]),
-        // Keys.
-        (
-            "[edge]\n\nlsten = ['a:1']\n",
-            &["weir.toml:3: edge.lsten: unknown key `lsten`; did you mean `listen`?"],
-        ),
-        (
-            "[edge.tls]\ncertificate = 'c'\nkey = 'k'\nfoo = 1\n",
-            &["weir.toml:4: edge.tls.foo: unknown key `foo`; known here: `certificate` and `key`"],
-        ),
-        ("edge.lsten = 1", &["weir.toml:1: edge.lsten: unknown key `lsten`; did you mean `listen`?"]),
-        (
-            "# no such\n[edg]\nx = 1\n[other.x]\n",
-            &[
-                "weir.toml:2: edg: unknown section `edg`; did you mean `edge`?",
-                "weir.toml:4: other: unknown section `other`; known here: `edge` and `cache_node`",
-            ],
-        ),
-        (
-            "edge.tls = {\n  certificate = 'c',\n  kye = 'k' }\n",
-            &[
-                "weir.toml:1: edge.tls: `key` is missing",
-                "weir.toml:3: edge.tls.kye: unknown key `kye`; did you mean `key`?",
-            ],
-        ),
-        // Values.
-        (
-            "[edge]\nworkers = -1",
-            &["weir.toml:2: edge.workers: must be a whole number from 0 to 65535, not -1"],
-        ),
-        (
-            "[edge]\nworkers = 70000",
-            &["weir.toml:2: edge.workers: must be a whole number from 0 to 65535, not 70000"],
-        ),
-        (
-            "[edge]\nworkers = 'two'",
-            &["weir.toml:2: edge.workers: must be a whole number from 0 to 65535, not \"two\""],
-        ),
-        ("[edge]\nadmin = 9900", &["weir.toml:2: edge.admin: must be text, not 9900"]),
-        ("[edge]\nadmin = 1979-05-27", &[]),
-        ("[edge]\nlisten = 'a:1'", &["weir.toml:2: edge.listen: must be a list, not \"a:1\""]),
-        (
-            "[edge]\nlisten = [\n  'a:1',\n  8080,\n  { adress = 'b:2' }\n]",
-            &[
-                "weir.toml:4: edge.listen[1]: must be an address such as \"0.0.0.0:80\", or a table, not 8080",
-                "weir.toml:5: edge.listen[2]: `address` is missing",
-                "weir.toml:5: edge.listen[2].adress: unknown key `adress`; did you mean `address`?",
-            ],
-        ),
-        (
-            "[edge]\npeers = ['a', 1]\nmemory = '1 parsec'",
-            &[
-                "weir.toml:2: edge.peers[1]: must be text, not 1",
-                "weir.toml:3: edge.memory: must be a size such as \"128MiB\", \"64k\" or 4096, not \"1 parsec\"",
-            ],
-        ),
-        ("[edge]\npeers = 3", &["weir.toml:2: edge.peers: must be text, or a list of texts, not 3"]),
-        (
-            "[edge]\nlog = 'jsn'",
-            &["weir.toml:2: edge.log: must be \"combined\" or \"json\", not \"jsn\"; did you mean \"json\"?"],
-        ),
-        ("[edge]\nlog = 3", &["weir.toml:2: edge.log: must be \"combined\" or \"json\", not 3"]),
-        ("[edge]\nlog = { json = 1 }", &["weir.toml:2: edge.log.json: must be left empty, not 1"]),
-        ("[edge]\ntls = true", &["weir.toml:2: edge.tls: must be a table, not true"]),
-        ("edge = 1", &["weir.toml:1: edge: must be a table, not 1"]),
-        ("[[edge]]", &["weir.toml:1: edge: must be a table, not a list"]),
-        // Elements keep their numbers when one before them is wrong; nothing that follows from a mistake is said.
-        (
-            r#"[[edge.site]]
+const TOML_FILES: &[(&str, &[&str])] = &[
+    ("", &[]),
+    ("[edge]\nlisten = ['a:1', { address = 'b:2' }]\n[[edge.site]]\nname = 'x'\n", &[]),
+    // Keys.
+    (
+        "[edge]\n\nlsten = ['a:1']\n",
+        &["weir.toml:3: edge.lsten: unknown key `lsten`; did you mean `listen`?"],
+    ),
+    (
+        "[edge.tls]\ncertificate = 'c'\nkey = 'k'\nfoo = 1\n",
+        &["weir.toml:4: edge.tls.foo: unknown key `foo`; known here: `certificate` and `key`"],
+    ),
+    ("edge.lsten = 1", &["weir.toml:1: edge.lsten: unknown key `lsten`; did you mean `listen`?"]),
+    (
+        "# no such\n[edg]\nx = 1\n[other.x]\n",
+        &[
+            "weir.toml:2: edg: unknown section `edg`; did you mean `edge`?",
+            "weir.toml:4: other: unknown section `other`; known here: `edge` and `cache_node`",
+        ],
+    ),
+    (
+        "edge.tls = {\n  certificate = 'c',\n  kye = 'k' }\n",
+        &[
+            "weir.toml:1: edge.tls: `key` is missing",
+            "weir.toml:3: edge.tls.kye: unknown key `kye`; did you mean `key`?",
+        ],
+    ),
+    // Values.
+    ("[edge]\nworkers = -1", &["weir.toml:2: edge.workers: must be a whole number from 0 to 65535, not -1"]),
+    (
+        "[edge]\nworkers = 70000",
+        &["weir.toml:2: edge.workers: must be a whole number from 0 to 65535, not 70000"],
+    ),
+    (
+        "[edge]\nworkers = 'two'",
+        &["weir.toml:2: edge.workers: must be a whole number from 0 to 65535, not \"two\""],
+    ),
+    ("[edge]\nadmin = 9900", &["weir.toml:2: edge.admin: must be text, not 9900"]),
+    ("[edge]\nadmin = 1979-05-27", &[]),
+    ("[edge]\nlisten = 'a:1'", &["weir.toml:2: edge.listen: must be a list, not \"a:1\""]),
+    (
+        "[edge]\nlisten = [\n  'a:1',\n  8080,\n  { adress = 'b:2' }\n]",
+        &[
+            "weir.toml:4: edge.listen[1]: must be an address such as \"0.0.0.0:80\", or a table, not 8080",
+            "weir.toml:5: edge.listen[2]: `address` is missing",
+            "weir.toml:5: edge.listen[2].adress: unknown key `adress`; did you mean `address`?",
+        ],
+    ),
+    (
+        "[edge]\npeers = ['a', 1]\nmemory = '1 parsec'",
+        &[
+            "weir.toml:2: edge.peers[1]: must be text, not 1",
+            "weir.toml:3: edge.memory: must be a size such as \"128MiB\", \"64k\" or 4096, not \"1 parsec\"",
+        ],
+    ),
+    ("[edge]\npeers = 3", &["weir.toml:2: edge.peers: must be text, or a list of texts, not 3"]),
+    (
+        "[edge]\nlog = 'jsn'",
+        &["weir.toml:2: edge.log: must be \"combined\" or \"json\", not \"jsn\"; did you mean \"json\"?"],
+    ),
+    ("[edge]\nlog = 3", &["weir.toml:2: edge.log: must be \"combined\" or \"json\", not 3"]),
+    ("[edge]\nlog = { json = 1 }", &["weir.toml:2: edge.log.json: must be left empty, not 1"]),
+    ("[edge]\ntls = true", &["weir.toml:2: edge.tls: must be a table, not true"]),
+    ("edge = 1", &["weir.toml:1: edge: must be a table, not 1"]),
+    ("[[edge]]", &["weir.toml:1: edge: must be a table, not a list"]),
+    // Elements keep their numbers when one before them is wrong; nothing that follows from a mistake is
+    // said.
+    (
+        r#"[[edge.site]]
 [[edge.site]]
 name = 1
 [[edge.site.location]]
@@ -201,47 +197,50 @@ nme = "c"
 name = "d"
 location = [{ match = "/", tll = "1s" }]
 "#,
-            &[
-                "weir.toml:1: edge.site[0]: `name` is missing",
-                "weir.toml:3: edge.site[1].name: must be text, not 1",
-                "weir.toml:5: edge.site[1].location[0].match: must be text, not 2",
-                "weir.toml:6: edge.site[1].location[1]: `match` is missing",
-                "weir.toml:7: edge.site[1].location[1].ttl: must be a time such as \"1s\", \"250ms\" or \"1h30m\", not \"abc\"",
-                "weir.toml:8: edge.site[1].location[1].by_status.404: must be a time such as \"1s\", \"250ms\" or \"1h30m\", not a list",
-                "weir.toml:8: edge.site[1].location[1].by_status.x: must be a whole number from 0 to 65535, not \"x\"",
-                "weir.toml:10: edge.site[2].nme: unknown key `nme`; did you mean `name`?",
-                "weir.toml:12: edge.site[2].location[0].tll: unknown key `tll`; did you mean `ttl`?",
-            ],
-        ),
-        (
-            "edge.site = [{ name = 'x', location = [\n\
+        &[
+            "weir.toml:1: edge.site[0]: `name` is missing",
+            "weir.toml:3: edge.site[1].name: must be text, not 1",
+            "weir.toml:5: edge.site[1].location[0].match: must be text, not 2",
+            "weir.toml:6: edge.site[1].location[1]: `match` is missing",
+            "weir.toml:7: edge.site[1].location[1].ttl: must be a time such as \"1s\", \"250ms\" or \"1h30m\", not \"abc\"",
+            "weir.toml:8: edge.site[1].location[1].by_status.404: must be a time such as \"1s\", \"250ms\" or \"1h30m\", not a list",
+            "weir.toml:8: edge.site[1].location[1].by_status.x: must be a whole number from 0 to 65535, not \"x\"",
+            "weir.toml:10: edge.site[2].nme: unknown key `nme`; did you mean `name`?",
+            "weir.toml:12: edge.site[2].location[0].tll: unknown key `tll`; did you mean `ttl`?",
+        ],
+    ),
+    (
+        "edge.site = [{ name = 'x', location = [\n\
              { match = 'a', ttl = 1 },\n\
              { match = 'b', ttl = { 200 = 1 } },\n\
              { match = 'c', ttl = { 200 = 'x' } },\n\
              { match = 'd', ttl = -1 },\n\
              { match = 'e', ttl = true }] }]",
-            &[
-                "weir.toml:4: edge.site[0].location[2].ttl.200: must be a time such as \"1s\", \"250ms\" or \"1h30m\", not \"x\"",
-                "weir.toml:5: edge.site[0].location[3].ttl: must be a time such as \"1s\", or a table of times, not -1",
-                "weir.toml:6: edge.site[0].location[4].ttl: must be a time such as \"1s\", or a table of times, not true",
-            ],
-        ),
-        // Syntax.
-        ("[edge\nlisten = 1\n", &["weir.toml:1:6: unclosed table, expected `]`"]),
-        (
-            "[edge]\nlisten = 0.0.0.0:80\nadmin = 'a'\nadmin = 'b'\n",
-            &[
-                "weir.toml:2:13: this is no value; text stands in quotes: key = \"text\"",
-                "weir.toml:4:1: `admin` is given twice",
-            ],
-        ),
-        ("[edge]\nworkers = 99999999999999999999\n", &["weir.toml:2:11: this number is too large"]),
-        (
-            "[edge]\n\u{fc}ber = \u{fc}\n",
-            &["weir.toml:2:1: invalid unquoted key, expected letters, numbers, `-`, `_`"],
-        ),
-    ];
-    for (text, lines) in cases {
+        &[
+            "weir.toml:4: edge.site[0].location[2].ttl.200: must be a time such as \"1s\", \"250ms\" or \"1h30m\", not \"x\"",
+            "weir.toml:5: edge.site[0].location[3].ttl: must be a time such as \"1s\", or a table of times, not -1",
+            "weir.toml:6: edge.site[0].location[4].ttl: must be a time such as \"1s\", or a table of times, not true",
+        ],
+    ),
+    // Syntax.
+    ("[edge\nlisten = 1\n", &["weir.toml:1:6: unclosed table, expected `]`"]),
+    (
+        "[edge]\nlisten = 0.0.0.0:80\nadmin = 'a'\nadmin = 'b'\n",
+        &[
+            "weir.toml:2:13: this is no value; text stands in quotes: key = \"text\"",
+            "weir.toml:4:1: `admin` is given twice",
+        ],
+    ),
+    ("[edge]\nworkers = 99999999999999999999\n", &["weir.toml:2:11: this number is too large"]),
+    (
+        "[edge]\n\u{fc}ber = \u{fc}\n",
+        &["weir.toml:2:1: invalid unquoted key, expected letters, numbers, `-`, `_`"],
+    ),
+];
+
+#[test]
+fn toml_files() {
+    for (text, lines) in TOML_FILES {
         assert_eq!(mistakes_in("weir.toml", text, &[]), *lines, "{text}");
     }
 }

@@ -6,8 +6,8 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::file::SyntaxMistake;
 use super::path;
+use super::syntax_mistake::SyntaxMistake;
 
 /// The line of each key and list element by its path; or all that is wrong, at most one mistake per line.
 pub(super) fn lines(text: &str) -> Result<BTreeMap<String, usize>, Vec<SyntaxMistake>> {

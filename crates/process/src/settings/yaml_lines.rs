@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use yaml_rust2::parser::{Event, MarkedEventReceiver, Parser};
 use yaml_rust2::scanner::Marker;
 
-use super::file::SyntaxMistake;
 use super::path;
+use super::syntax_mistake::SyntaxMistake;
 
 /// The line of each key and list element by its path. What stands behind an alias has the line of the alias.
 pub(super) fn lines(text: &str) -> Result<BTreeMap<String, usize>, Vec<SyntaxMistake>> {

@@ -1,4 +1,5 @@
-//! The ids of spans: random, but for the first span of a trace that was begun and handed on before there was a span.
+//! The ids of spans: random, but for the first span of a trace that was begun and handed on before there was
+//! a span.
 
 use std::cell::Cell;
 

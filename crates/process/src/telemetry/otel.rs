@@ -1,4 +1,5 @@
-//! What the standard `OTEL_*` variables ask for. Those on headers, timeouts and batches are read by the exporter itself.
+//! What the standard `OTEL_*` variables ask for. Those on headers, timeouts and batches are read by the
+//! exporter itself.
 
 use std::collections::BTreeMap;
 
@@ -18,8 +19,8 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// None where no traces are to be exported. `env` has no empty values: the specification counts them as not set.
-    /// Values that it says to ignore with a warning are added to `ignored`.
+    /// None where no traces are to be exported. `env` has no empty values: the specification counts them as
+    /// not set. Values that it says to ignore with a warning are added to `ignored`.
     pub(super) fn of(
         env: &BTreeMap<String, String>,
         ignored: &mut Vec<String>,

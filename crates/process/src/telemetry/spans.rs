@@ -23,7 +23,8 @@ pub fn set_parent(span: &Span, trace: &TraceContext) {
     let _ = span.set_parent(Context::new().with_remote_span_context(parent));
 }
 
-/// What to hand on so that the next process hangs its spans below `span`. `None` for a span that is not exported.
+/// What to hand on so that the next process hangs its spans below `span`. `None` for a span that is not
+/// exported.
 pub fn context_of(span: &Span) -> Option<TraceContext> {
     if span.is_disabled() {
         return None;

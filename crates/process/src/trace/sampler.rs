@@ -19,10 +19,12 @@ enum Root {
 }
 
 impl Sampler {
-    /// Keeps what a parent has decided, and records nothing else: what there is to do where no spans are exported.
+    /// Keeps what a parent has decided, and records nothing else: what there is to do where no spans are
+    /// exported.
     pub const PASS_ON: Self = Self { parent_based: true, root: Root::AlwaysOff };
 
-    /// From the values of `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`. `Err` says in a sentence what is wrong with them.
+    /// From the values of `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`. `Err` says in a sentence what
+    /// is wrong with them.
     pub fn from_names(sampler: Option<&str>, argument: Option<&str>) -> Result<Self, String> {
         let name = sampler.unwrap_or("parentbased_always_on");
         let (parent_based, root) = match name.strip_prefix("parentbased_") {
@@ -50,7 +52,8 @@ impl Sampler {
         let sampled = self.root.samples(&parent);
         match sampled == parent.sampled {
             true => parent,
-            // Trace Context §3.4: "The parent-id field MUST be set to a new value with the sampled flag update."
+            // Trace Context §3.4: "The parent-id field MUST be set to a new value with the sampled flag
+            // update."
             false => {
                 TraceContext { sampled, span_id: TraceContext::begin(random(), sampled).span_id, ..parent }
             }

@@ -317,53 +317,16 @@ impl World {
                     self.make_alone(id);
                 }
             }
-            Event::LookAgain(id) => {
-                let Some(request) = self.requests.get(&id) else { return };
-                let State::Waiting(node) = request.state else { return };
-                if now > request.arrived + WAIT {
-                    self.pass(id);
-                } else if self.linked(request.edge, node) {
-                    self.look_up(id, node);
-                } else {
-                    self.make_alone(id);
-                }
-            }
-            Event::Leased { request: id, lease } => {
-                let Some(request) = self.requests.get_mut(&id) else { return };
-                // The edge had no patience any more: the stream is closed, and the lease free.
-                if !matches!(request.state, State::Asking | State::Waiting(_)) {
-                    return;
-                }
-                let grant = self.edges[request.edge].takes(lease.grant, request.asked);
-                request.state = State::Making(Some(lease), grant);
-                self.fetch(id);
-            }
-            Event::Found { request: id, page } => {
-                let Some(request) = self.requests.get(&id) else { return };
-                if !matches!(request.state, State::Asking | State::Waiting(_)) {
-                    return;
-                }
-                let (edge, asked) = (request.edge, request.asked);
-                let grant = self.edges[edge].takes(page.grant, asked);
-                self.edges[edge].pages.insert(page.key, Page { grant, ..page });
-                self.serve(id, page.made);
-            }
+            Event::LookAgain(id) => self.look_again(id),
+            Event::Leased { request, lease } => self.leased(request, lease),
+            Event::Found { request, page } => self.found(request, page),
             Event::Made { request } => {
                 let rest = self.chance.below(SLOWEST / 4);
                 self.after(rest, Event::Fetched { request, made: now });
             }
             Event::Fetched { request: id, made } => self.fetched(id, made),
             Event::Stored { page, lease } => self.store(page, lease),
-            Event::PurgeAtRedis(n) => {
-                let node = self.purges[n].node;
-                if !self.has_redis(node) {
-                    return;
-                }
-                let purge = Purge::new(self.purges[n].targets.clone(), false).unwrap();
-                self.purges[n].place = Some(self.redis.append(purge, now));
-                (0..NODES).for_each(|node| self.soon(Event::Nudge(node)));
-                self.soon(Event::LookAtPurge(n));
-            }
+            Event::PurgeAtRedis(n) => self.purge_at_redis(n),
             Event::LookAtPurge(n) => self.look_at_purge(n),
             Event::NodeIsBack(node) => {
                 let log = LogId::new(u128::from(self.chance.next()));
@@ -373,5 +336,50 @@ impl World {
             // Lost on the way.
             Event::BeatAtRedis { .. } | Event::BeatIsBack { .. } => {}
         }
+    }
+
+    fn look_again(&mut self, id: u64) {
+        let Some(request) = self.requests.get(&id) else { return };
+        let State::Waiting(node) = request.state else { return };
+        if self.now > request.arrived + WAIT {
+            self.pass(id);
+        } else if self.linked(request.edge, node) {
+            self.look_up(id, node);
+        } else {
+            self.make_alone(id);
+        }
+    }
+
+    fn leased(&mut self, id: u64, lease: Lease) {
+        let Some(request) = self.requests.get_mut(&id) else { return };
+        // The edge had no patience any more: the stream is closed, and the lease free.
+        if !matches!(request.state, State::Asking | State::Waiting(_)) {
+            return;
+        }
+        let grant = self.edges[request.edge].takes(lease.grant, request.asked);
+        request.state = State::Making(Some(lease), grant);
+        self.fetch(id);
+    }
+
+    fn found(&mut self, id: u64, page: Page) {
+        let Some(request) = self.requests.get(&id) else { return };
+        if !matches!(request.state, State::Asking | State::Waiting(_)) {
+            return;
+        }
+        let (edge, asked) = (request.edge, request.asked);
+        let grant = self.edges[edge].takes(page.grant, asked);
+        self.edges[edge].pages.insert(page.key, Page { grant, ..page });
+        self.serve(id, page.made);
+    }
+
+    fn purge_at_redis(&mut self, n: usize) {
+        let node = self.purges[n].node;
+        if !self.has_redis(node) {
+            return;
+        }
+        let purge = Purge::new(self.purges[n].targets.clone(), false).unwrap();
+        self.purges[n].place = Some(self.redis.append(purge, self.now));
+        (0..NODES).for_each(|node| self.soon(Event::Nudge(node)));
+        self.soon(Event::LookAtPurge(n));
     }
 }

@@ -101,7 +101,7 @@ fn nearly_a_head() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
-/// The same assertion as the fuzz target's.
+/// Asserts what the fuzz target asserts.
 fn assert_httparse_agrees(bytes: &[u8]) {
     let mut spans = Vec::new();
     let Ok(Some((head, consumed))) = read(bytes, &Limits::default(), &mut spans) else { return };

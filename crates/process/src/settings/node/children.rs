@@ -1,13 +1,13 @@
-//! What a table or a list holds, without what is known to be wrong.
+//! What a table or a list holds, without the values that are known to be wrong.
 
 use config::{Value, ValueKind};
 use serde::de::value::StrDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::fault::Fault;
-use super::node::{Node, Walk};
-use super::path;
+use super::{Node, Walk};
+use crate::settings::fault::Fault;
+use crate::settings::path;
 
 pub(super) struct Children<'a> {
     rest: std::vec::IntoIter<Child<'a>>,
