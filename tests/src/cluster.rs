@@ -1,7 +1,6 @@
 //! Several edges and cache-nodes on one Redis, before one application: processes of their own, each with a
 //! settings file of its own.
 
-use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
@@ -210,7 +209,7 @@ fn start_node(directory: &TempDir, n: usize, settings: &Settings, [at, admin]: [
 
 fn start(directory: &TempDir, program: &str, name: &str, settings: &Settings) -> Process {
     let file = directory.path().join(format!("{name}.toml"));
-    fs::write(&file, settings.text(&[])).unwrap();
+    settings.write(&file);
     Process::start(name, &mut command(program, &file), directory.path())
 }
 

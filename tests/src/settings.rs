@@ -1,5 +1,8 @@
 //! A settings file as tests build it: tables by their paths, locations by what they do.
 
+use std::fs;
+use std::path::Path;
+
 use toml::{Table, Value};
 
 /// The tables of a settings file.
@@ -50,6 +53,11 @@ impl Settings {
             next.as_table_mut().unwrap_or_else(|| panic!("{path}: {name} is no table"))
         });
         (table, key)
+    }
+
+    /// Writes them to a file.
+    pub fn write(&self, file: &Path) {
+        fs::write(file, self.text(&[])).unwrap();
     }
 
     pub(crate) fn into_table(self) -> Table {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use weir_tests::{App, Certificate, Client, Process, Setup, Stack, binary, free_port};
+use weir_tests::{App, Certificate, Client, Process, Settings, Setup, Stack, binary, free_port};
 
 const SETTINGS: &str = r#"
 [[edge.site]]
@@ -30,16 +30,13 @@ fn services_take_the_certificate_they_expect_and_no_other() {
     let [http, admin] = [free_port(), free_port()];
     let settings = fs::read_to_string(stack.directory().join("weir.toml")).unwrap();
     let stranger = Certificate::write_as(stack.directory(), "stranger", &["127.0.0.1"]);
-    let of_stack = stack.directory().join("127.0.0.1");
-    let of_stack = |end: &str| format!("{:?}", of_stack.with_file_name(format!("127.0.0.1.{end}")));
-    let certificate = format!("{:?}", stranger.certificate);
-    let key = format!("{:?}", stranger.key);
-    // It trusts the others' certificate; they don't know its.
-    let settings = settings
-        .replacen(&format!("certificate = {}", of_stack("pem")), &format!("certificate = {certificate}"), 1)
-        .replacen(&format!("key = {}", of_stack("key")), &format!("key = {key}"), 1);
+    // It trusts the others' certificate; they do not know its own.
+    let tls = "edge.peers.tls";
     let file = stack.directory().join("stranger.toml");
-    fs::write(&file, settings).unwrap();
+    Settings::parse(&settings)
+        .with(&format!("{tls}.certificate"), stranger.certificate.display().to_string())
+        .with(&format!("{tls}.key"), stranger.key.display().to_string())
+        .write(&file);
     let mut command = Command::new(binary("edge"));
     command.arg("--config").arg(&file).env("NO_COLOR", "1");
     command.env("WEIR__EDGE__LISTEN", format!("[\"127.0.0.1:{http}\"]"));
