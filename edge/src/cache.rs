@@ -1,4 +1,8 @@
-//! The cache of this edge: L1, fetches under way, fills, revalidation.
+//! The cache of this edge: L1, shared fetches, fills, revalidation.
+//!
+//! A request looks in `l1`, then joins or begins a flight (`flights`). The first request's `fill` asks the
+//! cache-node and, with the lease, the application; all who joined read the page from its `shared_body` while
+//! it arrives. Nothing half-received is stored.
 
 pub(crate) mod fill;
 pub(crate) mod flights;
@@ -20,10 +24,10 @@ use crate::metrics::Metrics;
 use crate::purge::order::Purger;
 use crate::purge_log::Purges;
 
-/// Seconds between two log lines about a lost cache-node: it fails by the thousand under load.
+/// Seconds between two log lines about a lost cache-node: under load there are thousands of failures.
 const WARN_EVERY: u64 = 10;
 
-/// What fills, serves and forgets pages in this edge.
+/// Fills, serves and forgets pages in this edge.
 pub(crate) struct Cache {
     pub(crate) l1: Arc<l1::L1>,
     pub(crate) flights: Arc<flights::Flights>,
@@ -38,23 +42,23 @@ pub(crate) struct Cache {
     pub(crate) node_warned: AtomicU64,
 }
 
-/// How long a request waits for a page that is being made.
+/// How long a request waits for a page that is being filled.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
-    /// It makes the page itself: as long as its own fill may take.
+    /// Its own fill: it waits as long as that may take.
     pub(crate) first: Duration,
-    /// Another makes it: `timeouts.wait`.
+    /// Another request's fill: `timeouts.wait`.
     pub(crate) follower: Duration,
 }
 
 impl Cache {
-    /// No cache-node could be asked: the edge goes on alone.
+    /// Notes that no cache-node answered: the edge continues alone.
     pub(crate) fn node_gone(&self, gone: &NodeGone) {
         self.metrics.cache_node_errors.inc();
         let second = self.metrics.uptime().as_secs();
         let warned = self.node_warned.load(Ordering::Relaxed);
         if second >= warned && self.node_warned.swap(second + WARN_EVERY, Ordering::Relaxed) == warned {
-            tracing::warn!("{gone}: this edge goes on from its own memory");
+            tracing::warn!("{gone}: this edge continues from its own memory");
         }
     }
 }

@@ -1,6 +1,7 @@
-//! One fill: asks the cache-node for a page, and with the lease the application; gives the page to all who joined, and stores it.
+//! One fill: asks the cache-node for a page and, with the lease, the application. It gives the page to all
+//! who joined, and stores it.
 //!
-//! It runs by itself: a client that leaves does not end it.
+//! A fill runs in a task of its own: a client that leaves does not end it.
 
 mod uncacheable;
 
@@ -27,7 +28,7 @@ use crate::cache::{page, validate};
 use crate::cache_node::{Answer, Exchange, Waited};
 use crate::purge_log::Grant;
 
-/// A stored page's body goes to the node in pieces of this size, in bytes.
+/// The size of the chunks in which a stored page's body goes to the node, in bytes.
 const CHUNK: usize = 64 * 1024;
 
 /// Runs the fill for the ticket's flight. `refresh`: a stale copy is being served meanwhile.
@@ -38,7 +39,7 @@ pub(crate) async fn run(cache: Arc<Cache>, mut ticket: Ticket, ask: SharedAsk, r
     let looked = cache.nodes.lookup(ask.request.key.as_bytes(), fields, refresh).await;
     let (exchange, grant, fallback) = match looked {
         Err(gone) => {
-            // Fail open: this flight is the only lease, for this edge.
+            // Fail open: this flight is then the only lease, for this edge.
             cache.node_gone(&gone);
             (None, cache.log.alone(Instant::now()), None)
         }
@@ -49,7 +50,7 @@ pub(crate) async fn run(cache: Arc<Cache>, mut ticket: Ticket, ask: SharedAsk, r
             let reason = pass_reason(why);
             cache.l1.pass(ask.request.key.as_bytes(), reason, Instant::now(), how_long);
             return ticket.end(match (why, fallback(&cache, &ask)) {
-                // Another edge has just seen the application fail: what it would be answered by is known.
+                // Another edge has just seen the application fail: the answer would be the same.
                 (PassReason::HolderFailed, Some(page)) => page,
                 _ => Outcome::Pass(reason),
             });
@@ -67,7 +68,7 @@ pub(crate) async fn run(cache: Arc<Cache>, mut ticket: Ticket, ask: SharedAsk, r
     make(&cache, &mut ticket, &ask, exchange, grant, fallback).await;
 }
 
-/// What this edge has itself for the case that the application fails.
+/// The page that this edge itself can serve if the application fails.
 fn fallback(cache: &Cache, ask: &SharedAsk) -> Option<Outcome> {
     let (key, fields) = (ask.request.key.as_bytes(), &ask.request.outgoing.headers);
     let page = cache.l1.fallback(key, fields, Instant::now())?;
@@ -76,7 +77,8 @@ fn fallback(cache: &Cache, ask: &SharedAsk) -> Option<Outcome> {
     Some(Outcome::Page(Arc::new(page)))
 }
 
-/// Gives an entry, found when the node was asked at `asked`, to those who joined, as it arrives. Returns it if it may only be used should the application fail.
+/// Gives an entry, found when the node was asked at `asked`, to those who joined, as it arrives. Returns it
+/// if it may be used only after the application has failed.
 async fn take_found(
     cache: &Cache,
     flight: &Flight,
@@ -88,7 +90,8 @@ async fn take_found(
     let usage = found.r#use();
     let (source, serve_now) = match usage {
         Use::Stale => (Source::Stale(Staleness::Revalidating), true),
-        // With the lease it is kept for the case that the application fails; without, it has failed.
+        // With the lease, the entry is kept in case the application fails; without the lease, the application
+        // has failed.
         Use::OnError => (Source::Stale(Staleness::Failing), !found.lease),
         _ if waited == Waited::Yes => (Source::Waited, true),
         _ => (Source::Node, true),
@@ -96,7 +99,7 @@ async fn take_found(
     let grant = cache.log.grant(found.position.as_ref(), asked);
     let head = found.entry.as_ref().map(|entry| PageHead::from_entry(entry, grant, Instant::now()));
     let Some(Ok(head)) = head else {
-        tracing::warn!("cache-node sent a damaged entry: it is not used");
+        tracing::warn!("cache-node sent a damaged entry, which is not used");
         return None;
     };
     let body = Growing::new(u64::MAX);
@@ -185,7 +188,7 @@ async fn make(
     }
 }
 
-/// A stored page holds: it is given to all who joined, and stored anew.
+/// The application confirmed a stored page: gives it to all who joined, and stores it again.
 async fn keep(
     cache: &Cache,
     ticket: &mut Ticket,
@@ -213,13 +216,13 @@ async fn keep(
     }
 }
 
-/// May the reply be stored, and how long? `asked`: when the application was.
+/// Whether the reply may be stored, and for how long. `asked` is when the application was asked.
 fn verdict(ask: &SharedAsk, reply: &OriginReply, asked: SystemTime) -> Verdict {
     let parts = ReplyParts {
         status: reply.status,
         headers: &reply.headers,
         authorization: ask.request.look.authorization,
-        // The application sees none while it makes a page to be shared.
+        // The application sees no personal cookie while it generates a page to be shared.
         personal: false,
         request_time: asked,
     };
@@ -231,7 +234,7 @@ fn verdict(ask: &SharedAsk, reply: &OriginReply, asked: SystemTime) -> Verdict {
     }
 }
 
-/// Streams the reply to all who joined, to L1 and to the node; nothing half-received is ever stored.
+/// Streams the reply to all who joined, to L1 and to the node. Nothing half-received is ever stored.
 async fn store(
     cache: &Cache,
     ticket: &mut Ticket,
@@ -260,7 +263,7 @@ async fn store(
     let page = served(ask, head.clone(), body.clone(), source).with_length(length);
     ticket.flight.settle(Outcome::Page(Arc::new(page)));
     if head.lifetime.validate {
-        // Nobody else may use it as it is: nobody waits for it.
+        // Nobody else may use it without validation, so nobody waits for it.
         ticket.close();
         give_up(exchange.take(), Why::Uncacheable, Duration::ZERO).await;
     }
@@ -271,7 +274,7 @@ async fn store(
         exchange = None;
     }
     let mut storable = true;
-    // A slow node or reader shall not hold up the application's server.
+    // A slow node or reader must not delay the application's server.
     reply.body.go_on();
     while let Some(chunk) = reply.body.next().await {
         let chunk = match chunk {

@@ -1,4 +1,5 @@
-//! Fetches under way in this edge: requests for the same page join the one that is already being made.
+//! Shared fetches in this edge: a request for a page joins the fetch of the same page that is already in
+//! progress.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -15,33 +16,33 @@ use crate::application::{Failure, OriginReply};
 use crate::cache::page::{PageHead, Staleness};
 use crate::cache::shared_body::{Growing, Reader};
 
-/// Locks of the table: requests for different keys seldom meet.
+/// The number of locks of the table: requests for different keys rarely contend.
 const SHARDS: usize = 64;
 
-/// What became of a flight, for everybody who joined it.
+/// The result of a flight, for everybody who joined it.
 #[derive(Clone)]
 pub(crate) enum Outcome {
-    /// A page, whole or still growing, for the requests that its Vary selects.
+    /// A page, complete or still arriving, for the requests that its Vary selects.
     Page(Arc<Served>),
-    /// The reply may not be shared: each goes to the application for itself.
+    /// The reply may not be shared: each request goes to the application itself.
     Pass(Reason),
-    /// The application failed and there is nothing stale to give.
+    /// The application failed and there is no stale page to serve.
     Failed(Failure),
 }
 
 /// A page that a flight gives to many.
 pub(crate) struct Served {
     pub head: PageHead,
-    /// Fingerprint of the request fields that selected it.
+    /// The fingerprint of the request fields that selected it.
     pub selected: Vec<u8>,
     pub body: Arc<Growing>,
-    /// Whole length, where it is known from the beginning.
+    /// The complete length, if it is known from the beginning.
     pub length: Option<u64>,
     pub source: Source,
 }
 
 impl Served {
-    /// It was there before it was asked for.
+    /// The page existed before it was requested.
     pub(crate) fn was_stored(&self) -> bool {
         matches!(self.source, Source::Node | Source::Stale(_) | Source::Waited)
     }
@@ -52,26 +53,27 @@ impl Served {
     }
 }
 
-/// Where a served page came from.
+/// The source of a served page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     /// The cache-node had it.
     Node,
     /// It is past its lifetime.
     Stale(Staleness),
-    /// Another edge made it while we waited.
+    /// Another edge filled it while this request waited.
     Waited,
-    /// The application made it now, for a request that found so much stored; `stored` unless a reason says why not.
+    /// The application generated it now, for a request with this look-up result; `stored` unless a reason
+    /// says why not.
     Application { fwd: Fwd, not_stored: Option<Reason> },
-    /// The application said that a stored page still holds.
+    /// The application confirmed a stored page.
     Validated { fwd: Fwd },
 }
 
-/// What the flight's first request alone may take.
+/// What only the flight's first request may take.
 pub(crate) enum Own {
     /// The reply that may not be shared.
     Reply(Box<OriginReply>),
-    /// Its seat at the page that is being made.
+    /// Its reader of the page that is being filled.
     Reader(Reader),
 }
 
@@ -83,7 +85,7 @@ pub(crate) struct Flight {
 /// What is kept for the request that began the flight.
 #[derive(Default)]
 enum FirstSlot {
-    /// Nobody waits: a refresh in the background, or a client that left.
+    /// Nobody waits: a background refresh, or a client that left.
     #[default]
     Nobody,
     Waiting,
@@ -91,7 +93,7 @@ enum FirstSlot {
 }
 
 impl Flight {
-    /// Tells everybody who joined, and who will. The first outcome counts.
+    /// Publishes the outcome to everybody who joined or will join. Only the first outcome counts.
     pub(crate) fn settle(&self, outcome: Outcome) {
         self.outcome.send_if_modified(|current| {
             let first = current.is_none();
@@ -108,13 +110,14 @@ impl Flight {
         }
     }
 
-    /// The request that began the flight waits for it, as long as it holds what this returns.
+    /// Marks that the request that began the flight waits, for as long as it holds the returned value.
     pub(crate) fn first_waits(self: &Arc<Self>) -> First {
         *self.first.lock() = FirstSlot::Waiting;
         First(self.clone())
     }
 
-    /// The outcome, as soon as there is one; `None` if it takes longer than `patience` or the flight was lost.
+    /// The outcome, as soon as there is one; `None` if it takes longer than `patience` or the flight was
+    /// lost.
     pub(crate) async fn outcome(&self, patience: Duration) -> Option<Outcome> {
         let mut receiver = self.outcome.subscribe();
         let settled = tokio::time::timeout(patience, receiver.wait_for(Option::is_some)).await;
@@ -122,7 +125,7 @@ impl Flight {
     }
 }
 
-/// The place of the request that began a flight; given up when dropped.
+/// The place of the request that began a flight; released when dropped.
 pub(crate) struct First(Arc<Flight>);
 
 impl First {
@@ -154,11 +157,11 @@ pub(crate) struct Flights {
 
 /// How a request joined.
 pub(crate) enum Joined {
-    /// It is the first: make the page, holding the ticket.
+    /// It is the first: it must fill the page, holding the ticket.
     First(Ticket),
-    /// Another request's flight.
+    /// Joined another request's flight.
     Follows(Arc<Flight>),
-    /// Too many flights already.
+    /// There are too many flights already.
     Full,
 }
 
@@ -186,17 +189,17 @@ impl Flights {
         }
     }
 
-    /// A place for one who waits, given up when dropped; `None`: too many wait already.
+    /// A place for a waiting request, released when dropped; `None`: too many wait already.
     pub(crate) fn place(&self) -> Option<SemaphorePermit<'_>> {
         self.places.try_acquire().ok()
     }
 
-    /// Nobody joins this flight any more: what comes of it is not for those who ask from now on.
+    /// Lets nobody join this flight any more: its result is not for later requests.
     pub(crate) fn part_with(&self, key: &[u8], variant: Option<Vec<u8>>, flight: &Arc<Flight>) {
         self.remove(&(key.into(), variant), flight);
     }
 
-    /// Another flight may stand in its place by now.
+    /// Another flight may be in its place by now.
     fn remove(&self, key: &FlightKey, flight: &Arc<Flight>) {
         let mut shard = self.shard(key).lock();
         if shard.get(key).is_some_and(|listed| Arc::ptr_eq(listed, flight)) {
@@ -214,7 +217,7 @@ impl Flights {
     }
 }
 
-/// Held by the fill that makes the page; the flight leaves the table when it is dropped, however the fill ended.
+/// Held by the fill. The flight leaves the table when the ticket is dropped, however the fill ended.
 pub(crate) struct Ticket {
     flights: Arc<Flights>,
     key: FlightKey,
@@ -223,13 +226,14 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
-    /// The flight is over: nobody joins any more, and then those who have are told. Whoever asks later asks anew.
+    /// Ends the flight: nobody can join any more, and then those who joined get the outcome. Later requests
+    /// begin a new one.
     pub(crate) fn end(&mut self, outcome: Outcome) {
         self.close();
         self.flight.settle(outcome);
     }
 
-    /// Nobody joins from now on.
+    /// Lets nobody join from now on.
     pub(crate) fn close(&mut self) {
         if std::mem::take(&mut self.listed) {
             self.flights.remove(&self.key, &self.flight);
@@ -240,7 +244,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         self.close();
-        // A fill that ended without a word (a panic) must not leave its followers waiting.
+        // A fill that ended without an outcome (a panic) must not leave its followers waiting.
         self.flight.settle(Outcome::Pass(Reason::HolderFailed));
     }
 }

@@ -1,5 +1,6 @@
-//! What the application's answer to a HEAD says of the stored page (RFC 9111 section 4.3.5). The cache itself always asks by GET;
-//! a visitor's HEAD gets to the application where a location's `methods` leave it out.
+//! What the application's answer to a HEAD says about the stored page (RFC 9111 section 4.3.5). The cache
+//! itself always asks with GET; a visitor's HEAD reaches the application if a location's `methods` leave HEAD
+//! out.
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -22,17 +23,17 @@ pub(crate) struct Held {
     asked: SystemTime,
 }
 
-/// What is to be done.
+/// What to do with the stored page.
 pub(crate) enum HeadVerdict {
-    /// It still holds, and has these fields now.
+    /// It is still valid, and has these fields now.
     Holds(Held, Box<Page>),
-    /// It is another page by now.
+    /// It has changed.
     Changed(Held),
 }
 
 impl Held {
-    /// The page that this edge holds for a GET of the same target. `None`: none, or the visitor's HEAD says nothing of it,
-    /// since it is answered for this visitor.
+    /// The page that this edge holds for a GET of the same target. `None`: there is none, or the visitor's
+    /// HEAD says nothing about it, because its answer is for this visitor.
     pub(crate) fn find(
         cache: &Cache,
         policy: &Arc<Policy>,
@@ -71,7 +72,7 @@ impl Held {
 }
 
 impl HeadVerdict {
-    /// A page that holds is renewed here; one that has changed is stale everywhere from now on.
+    /// Renews a confirmed page here; makes a changed one stale everywhere.
     pub(crate) async fn obey(self, cache: &Cache) {
         match self {
             Self::Holds(held, page) => {

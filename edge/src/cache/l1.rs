@@ -1,4 +1,5 @@
-//! L1: pages in this edge's own memory, bounded by weight, scan-resistant. A hit takes no global lock and copies no body.
+//! L1: pages in this edge's own memory, bounded by weight, scan-resistant. A hit takes no global lock and
+//! copies no body.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,27 +13,27 @@ use quick_cache::{Lifecycle, Weighter};
 
 use crate::cache::page::Page;
 
-/// Variants of one key kept here; the least recently stored goes first.
+/// The most variants of one key here; the oldest is evicted first.
 const MAX_VARIANTS: usize = 8;
-/// What an entry weighs beyond its bytes.
+/// The weight of an entry beyond its bytes.
 const OVERHEAD: u64 = 512;
-/// Average page assumed when sizing the table.
+/// The average page size that sizes the table.
 const USUAL_PAGE: u64 = 16 * 1024;
 
 type Key = Box<[u8]>;
 
-/// What L1 knows of one key.
+/// What L1 knows about one key.
 #[derive(Clone, Default)]
 struct Slot {
-    /// Request fields that select a variant, from the newest page.
+    /// The request fields that select a variant, from the newest page.
     vary: Vec<HeaderName>,
-    /// Newest first; the fingerprint of the selecting fields, and the page.
+    /// Newest first: the fingerprint of the selecting fields, and the page.
     variants: Vec<(Vec<u8>, Arc<Page>)>,
-    /// Requests go past the cache until then.
+    /// Requests bypass the cache until then.
     pass: Option<(Reason, Instant)>,
-    /// A reply for this key said that it may be shared with visitors who carry a personal cookie.
+    /// A reply for this key said that visitors with a personal cookie may share it.
     shared: bool,
-    /// How often the page was asked for before it was stored.
+    /// How often the page was requested before it was stored.
     uses: u32,
 }
 
@@ -48,7 +49,7 @@ impl Weighter<Key, Arc<Slot>> for Weight {
     }
 }
 
-/// Counts the keys that had to make room.
+/// Counts evicted keys.
 #[derive(Clone, Default)]
 struct Evicted(Arc<AtomicU64>);
 
@@ -71,13 +72,13 @@ pub(crate) struct L1 {
 pub(crate) enum Found {
     /// Within its lifetime.
     Fresh(Arc<Page>),
-    /// Past it, and may be served while it is refreshed.
+    /// Past its lifetime, but may be served while it is refreshed.
     Stale(Arc<Page>),
-    /// To be used only if the application says that it still holds; why.
+    /// May be used only if the application confirms it; with the reason.
     Validate(Arc<Page>, Reason),
-    /// Go past the cache.
+    /// Bypass the cache.
     Pass(Reason),
-    /// Not here; if the key's Vary rule is known, the variant that the request selects.
+    /// Not here. If the key's Vary rule is known, the variant that the request selects.
     Miss { variant: Option<Vec<u8>> },
 }
 
@@ -85,14 +86,14 @@ pub(crate) enum Found {
 #[derive(Default)]
 pub(crate) struct Stored {
     pub pages: Vec<Arc<Page>>,
-    /// The one that the request selects, and no other.
+    /// The variant that the request selects, and no other.
     pub selected: bool,
 }
 
 impl L1 {
     pub(crate) fn new(memory: u64, max_object: u64) -> Self {
         let entries = (memory / USUAL_PAGE).clamp(64, 1 << 20) as usize;
-        // Shards split the weight: few enough that a page of max_object fits one.
+        // Shards split the weight: there are few enough that a page of max_object fits into one.
         let shards = (memory / max_object.max(1) / 4).clamp(1, 16) as usize;
         let options = quick_cache::OptionsBuilder::new()
             .estimated_items_capacity(entries)
@@ -108,7 +109,7 @@ impl L1 {
         Self { slots, evicted, max_object }
     }
 
-    /// `selected` makes the fingerprint of the request's fields that Vary names.
+    /// `selected` makes the fingerprint of the request fields that Vary names.
     pub(crate) fn find(
         &self,
         key: &[u8],
@@ -143,7 +144,7 @@ impl L1 {
             Some((page, Use::Fresh, _)) => Found::Fresh(page.clone()),
             Some((page, Use::Stale, _)) => Found::Stale(page.clone()),
             Some((page, Use::Validate, _)) => Found::Validate(page.clone(), Reason::NoCache),
-            // Good enough for others, and not for this request.
+            // Fresh enough for others, but not for this request.
             Some((page, _, Use::Fresh | Use::Stale)) => {
                 Found::Validate(page.clone(), Reason::RequestDirective)
             }
@@ -151,7 +152,7 @@ impl L1 {
         }
     }
 
-    /// A stale page that may be given because the application failed.
+    /// A stale page that may be served because the application failed.
     pub(crate) fn fallback(&self, key: &[u8], request: &HeaderMap, now: Instant) -> Option<Arc<Page>> {
         let slot = self.slots.peek(key)?;
         let wanted = vary::selected(&slot.vary, request);
@@ -160,12 +161,12 @@ impl L1 {
         usage.on_error().then(|| page.clone())
     }
 
-    /// What a request for a page may name as stored: the variant it selects, whatever its age, or else all there are,
-    /// newest first.
+    /// The stored pages that a request may name in its validators: the variant that it selects, whatever its
+    /// age, or else all variants, newest first.
     pub(crate) fn stored(&self, key: &[u8], request: &HeaderMap, now: Instant) -> Stored {
         let Some(slot) = self.slots.peek(key) else { return Stored::default() };
         let wanted = vary::selected(&slot.vary, request);
-        // What a purge has reached is not even named to the application.
+        // A page that a purge has reached is not even named to the application.
         let there = || slot.variants.iter().filter(|(_, page)| page.reach(key, now) != Reach::Gone);
         match there().find(|(variant, _)| *variant == wanted) {
             Some((_, page)) => Stored { pages: vec![page.clone()], selected: true },
@@ -173,7 +174,7 @@ impl L1 {
         }
     }
 
-    /// Counts one more request for a page that is not here; how many there were with this one, as long as the key is not
+    /// Counts a request for a page that is not here. Returns how many there were, as long as the key is not
     /// evicted.
     pub(crate) fn count_use(&self, key: &[u8]) -> u32 {
         let mut uses = 0;
@@ -184,12 +185,12 @@ impl L1 {
         uses
     }
 
-    /// The page turned out to be an old one.
+    /// Replaces the variant because it turned out to be outdated.
     pub(crate) fn forget(&self, key: &[u8]) {
         self.slots.remove(key);
     }
 
-    /// Keeps a whole page, unless it is too large. `request`: the fields it was made for.
+    /// Stores a complete page, unless it is too large. `request` has the fields it was generated for.
     pub(crate) fn insert(&self, key: &[u8], request: &HeaderMap, page: Arc<Page>) {
         if page.body.len() as u64 > self.max_object {
             return;
@@ -197,7 +198,7 @@ impl L1 {
         let selected = vary::selected(&page.head.lifetime.vary, request);
         self.change(key, |slot| {
             if slot.vary != page.head.lifetime.vary {
-                // The newest reply's rule counts: pages chosen by another rule are unreachable.
+                // The newest reply's rule counts: pages selected by another rule are unreachable.
                 slot.vary.clone_from(&page.head.lifetime.vary);
                 slot.variants.clear();
             }
@@ -209,7 +210,7 @@ impl L1 {
         });
     }
 
-    /// Sends requests for this key past the cache for a while (hit-for-miss).
+    /// Lets requests for this key bypass the cache for a while (hit-for-miss).
     pub(crate) fn pass(&self, key: &[u8], reason: Reason, now: Instant, how_long: Duration) {
         if how_long.is_zero() {
             return;
@@ -219,7 +220,8 @@ impl L1 {
         });
     }
 
-    /// A reply to a visitor with a personal cookie said that it may be shared: let such visitors use the cache here.
+    /// A reply to a visitor with a personal cookie said that it may be shared: such visitors may use the
+    /// cache for this key.
     pub(crate) fn mark_shared(&self, key: &[u8]) {
         self.change(key, |slot| {
             slot.shared = true;
@@ -231,22 +233,22 @@ impl L1 {
         self.slots.len()
     }
 
-    /// Requests that found their key here, since the start.
+    /// Requests that found their key here since the start.
     pub(crate) fn hits(&self) -> u64 {
         self.slots.hits()
     }
 
-    /// Keys that had to make room for others, since the start.
+    /// Keys evicted since the start.
     pub(crate) fn evictions(&self) -> u64 {
         self.evicted.0.load(Ordering::Relaxed)
     }
 
-    /// Bytes held, entries' overhead included.
+    /// Bytes in use, including the overhead of entries.
     pub(crate) fn weight(&self) -> u64 {
         self.slots.weight()
     }
 
-    /// Copies the slot, changes the copy, puts it in place: readers never wait.
+    /// Copies the slot, changes the copy, and puts it in place: readers never wait.
     fn change(&self, key: &[u8], change: impl FnOnce(&mut Slot)) {
         let mut slot = self.slots.peek(key).map(|slot| (*slot).clone()).unwrap_or_default();
         change(&mut slot);
@@ -254,7 +256,7 @@ impl L1 {
     }
 }
 
-/// Why this request may only use pages whose reply said that they may be shared.
+/// Why this request may use only pages whose reply said that they may be shared.
 fn for_one_visitor(look: &Look) -> Option<Reason> {
     match (look.authorization, look.personal) {
         (true, _) => Some(Reason::Authorization),

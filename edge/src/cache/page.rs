@@ -1,4 +1,5 @@
-//! A page as this edge keeps and sends it: the reply's head and body, how long it is good for, and which requests it answers.
+//! A page as this edge keeps and sends it: the reply's head and body, how long it is good for, and which
+//! requests it answers.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
@@ -15,19 +16,19 @@ use weir_proto::fields::{self, InvalidField};
 
 use crate::purge_log::{Checked, Grant};
 
-/// What differs from hit to hit of a page stands behind all else, here as where a head is kept ready-made.
+/// Fields that differ between hits of a page stand last, here as in a prepared head.
 pub(crate) const LAST: [HeaderName; 3] = [CACHE_STATUS, X_CACHE_STATUS, AGE];
 
-/// Everything of a page but its body.
+/// Everything of a page except its body.
 #[derive(Clone, Debug)]
 pub(crate) struct PageHead {
     pub status: StatusCode,
-    /// As stored: hop-by-hop fields are gone, those that steer the cache are not.
+    /// The fields as stored: without hop-by-hop fields, but with those that steer the cache.
     pub headers: HeaderMap,
     pub lifetime: Lifetime,
     /// When the page had age 0, by this machine's monotonic clock.
     pub born: Instant,
-    /// By what right it was made, and so which purges reach it.
+    /// The right by which it was made, which tells which purges reach it.
     pub grant: Grant,
     /// Hashes of its tags, by which purges find it.
     pub tags: Box<[u64]>,
@@ -36,24 +37,24 @@ pub(crate) struct PageHead {
 /// Why a page is served past its lifetime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Staleness {
-    /// One request refreshes it meanwhile (RFC 5861 section 3).
+    /// One request is refreshing it (RFC 5861 section 3).
     Revalidating,
     /// The application failed (RFC 5861 section 4).
     Failing,
 }
 
-/// A whole page.
+/// A complete page.
 #[derive(Debug)]
 pub(crate) struct Page {
     pub head: PageHead,
     pub body: Bytes,
-    /// The fields as clients see them: what steers the cache is taken out.
+    /// The fields as clients see them, without those that steer the cache.
     pub headers: HeaderMap,
-    /// Status line and fields as they go on the wire, without Age, our Cache-Status and Connection.
+    /// Status line and fields as they are sent, without Age, our Cache-Status and Connection.
     pub wire_head: Bytes,
-    /// `wire_head` has the Date.
+    /// Whether `wire_head` has the Date.
     pub has_date: bool,
-    /// Up to which purge it is known to be untouched.
+    /// The purge up to which it is known to be untouched.
     checked: Checked,
 }
 
@@ -66,12 +67,12 @@ impl PageHead {
         self.lifetime.use_at(self.age(now))
     }
 
-    /// What later purges have done to the page of this key, which is not kept here.
+    /// What later purges have done to the page of this key, which is not stored here.
     pub(crate) fn reach(&self, key: &[u8], now: Instant) -> Reach {
         self.grant.reach(http_cache::key::url(key), &self.tags, &Checked::default(), now)
     }
 
-    /// From the contract's form.
+    /// Converts from the contract's form.
     pub(crate) fn from_entry(entry: &EntryHead, grant: Grant, now: Instant) -> Result<Self, InvalidField> {
         let status = u16::try_from(entry.status).ok().and_then(|code| StatusCode::from_u16(code).ok());
         let vary: Result<Vec<_>, _> = entry
@@ -90,7 +91,7 @@ impl PageHead {
                 age,
                 vary: vary?,
                 shared: entry.shared,
-                // Such a page stays in the edge that asked for it.
+                // Such a page stays in the edge that requested it.
                 validate: false,
                 // Only of interest where the lifetime is decided.
                 source: http_cache::Source::Setting,
@@ -101,7 +102,7 @@ impl PageHead {
         })
     }
 
-    /// To the contract's form, with the age it has now.
+    /// Converts to the contract's form, with its present age.
     pub(crate) fn to_entry(&self, key: &[u8], now: Instant) -> EntryHead {
         EntryHead {
             status: self.status.as_u16().into(),
@@ -121,7 +122,7 @@ impl Page {
     pub(crate) fn new(head: PageHead, body: Bytes) -> Self {
         let mut headers = head.headers.clone();
         http_cache::fields::client_headers(&mut headers);
-        // What another cache said of itself in nginx's words would look like ours.
+        // Another cache's own statement in nginx's words would look like ours.
         headers.remove(X_CACHE_STATUS);
         let mut wire_head = Vec::with_capacity(512);
         write::start(&mut wire_head, head.status, &headers, &LAST);
@@ -129,14 +130,14 @@ impl Page {
             write::length_line(&mut wire_head, body.len() as u64);
         }
         for value in headers.get_all(CACHE_STATUS) {
-            // Of caches behind us; ours goes to the end of the list.
+            // The statements of caches behind Weir; ours is appended.
             write::field_line(&mut wire_head, CACHE_STATUS.as_str(), value.as_bytes());
         }
         let has_date = headers.contains_key(DATE);
         Self { head, body, headers, wire_head: wire_head.into(), has_date, checked: Checked::default() }
     }
 
-    /// Its lifetime, all purges considered. `None`: it is gone.
+    /// Its lifetime after all purges. `None`: it is gone.
     pub(crate) fn lifetime(&self, key: &[u8], now: Instant) -> Option<Cow<'_, Lifetime>> {
         let lifetime = &self.head.lifetime;
         match self.reach(key, now) {
@@ -155,7 +156,7 @@ impl Page {
     }
 }
 
-/// The tags of a reply for the page of this key, as purges compare them.
+/// The tags of a reply for the page of this key, in the form that purges compare.
 pub(crate) fn tag_hashes(key: &[u8], headers: &HeaderMap) -> Box<[u64]> {
     let tags = tags::tags(key, headers).unwrap_or_default();
     tags.iter().map(|tag| purge::tag_hash(tag)).collect()

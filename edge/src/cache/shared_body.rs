@@ -1,7 +1,8 @@
-//! A page's body while it arrives: written by one fill, read by any number of requests from its beginning, no chunk copied.
+//! A page's body while it arrives: one fill writes it, and any number of requests read it from its beginning.
+//! No chunk is copied.
 //!
-//! Up to `keep` bytes are kept whole, so that a reader may join at any time. A longer body becomes a window: no more readers
-//! join, and the writer waits for the slowest, so memory stays bounded.
+//! Up to `keep` bytes are kept completely, so that a reader may join at any time. A longer body becomes a
+//! window: no more readers join, and the writer waits for the slowest, so that memory stays bounded.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,17 +11,17 @@ use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// The fill broke off: what was read is not the whole body.
+/// The fill broke off: what was read is not the complete body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the page broke off while it was made")]
+#[error("the page broke off while it was being filled")]
 pub(crate) struct BrokenOff;
 
-/// What a window may hold beyond the slowest reader's place.
+/// What a window may hold beyond the slowest reader's position.
 const WINDOW: u64 = 256 * 1024;
 
 pub(crate) struct Growing {
     state: Mutex<State>,
-    /// Readers wait here for more.
+    /// Readers wait here for more chunks.
     grown: Notify,
     /// The writer of a window waits here for room.
     read: Notify,
@@ -30,13 +31,13 @@ pub(crate) struct Growing {
 #[derive(Default)]
 struct State {
     chunks: VecDeque<Bytes>,
-    /// Number of chunks dropped from the front: chunk `dropped + i` is `chunks[i]`.
+    /// The number of chunks dropped from the front: chunk `dropped + i` is `chunks[i]`.
     dropped: usize,
     length: u64,
     end: Option<Result<(), BrokenOff>>,
-    /// Where each reader stands: chunks and bytes read. `None`: the reader left.
+    /// Each reader's position: chunks and bytes read. `None`: the reader left.
     readers: Vec<Option<Place>>,
-    /// Only the first reader may read on.
+    /// Only the first reader may continue.
     first_only: bool,
 }
 
@@ -46,12 +47,12 @@ struct Place {
     bytes: u64,
 }
 
-/// How the writer's chunk was taken.
+/// The result of pushing a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pushed {
-    /// Kept whole so far.
+    /// All chunks are kept until now.
     Kept,
-    /// Longer than `keep`: it will not be whole at the end.
+    /// Longer than `keep`: the beginning will be gone at the end.
     Window,
     /// Longer than `keep`, and nobody reads: stop.
     Unread,
@@ -62,7 +63,7 @@ impl Growing {
         Arc::new(Self { state: Mutex::default(), grown: Notify::new(), read: Notify::new(), keep })
     }
 
-    /// A body that is there already.
+    /// A body that is complete already.
     pub(crate) fn whole(body: Bytes) -> Arc<Self> {
         let growing = Self::new(u64::MAX);
         {
@@ -99,13 +100,13 @@ impl Growing {
         }
     }
 
-    /// No more chunks: whole, or broken off.
+    /// Ends the body: complete, or broken off.
     pub(crate) fn end(&self, how: Result<(), BrokenOff>) {
         self.state.lock().end.get_or_insert(how);
         self.grown.notify_waiters();
     }
 
-    /// The page turned out to be the first reader's own: for all others it breaks off here.
+    /// The page turned out to be for the first reader alone: for all others it breaks off here.
     pub(crate) fn keep_for_first(&self) {
         let mut state = self.state.lock();
         state.first_only = true;
@@ -114,7 +115,7 @@ impl Growing {
         self.grown.notify_waiters();
     }
 
-    /// A reader from the first byte. `None` once the beginning is gone.
+    /// A reader from the first byte. `None` after the beginning is gone.
     pub(crate) fn reader(self: &Arc<Self>) -> Option<Reader> {
         let mut state = self.state.lock();
         if state.length > self.keep || state.first_only {
@@ -130,7 +131,7 @@ impl Growing {
         Some(Reader { body: self.clone(), seat, place: Place::default() })
     }
 
-    /// The body in one piece, if it ended whole and was kept whole.
+    /// The body in one piece, if it ended completely and all of it was kept.
     pub(crate) fn whole_body(&self) -> Option<Bytes> {
         let state = self.state.lock();
         if state.end != Some(Ok(())) || state.dropped > 0 || state.length > self.keep {
@@ -164,7 +165,7 @@ impl State {
     }
 }
 
-/// One request's place in a growing body.
+/// One request's position in a body that is arriving.
 pub(crate) struct Reader {
     body: Arc<Growing>,
     seat: usize,
@@ -172,7 +173,7 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// The next chunk, as soon as it is there; `None` at the end of a whole body.
+    /// The next chunk, as soon as it is there; `None` at the end of a complete body.
     pub(crate) async fn next(&mut self) -> Option<Result<Bytes, BrokenOff>> {
         loop {
             let grown = self.body.grown.notified();
@@ -201,7 +202,7 @@ impl Reader {
         }
     }
 
-    /// Resolves once there is something to read: true, or false if the body broke off before its first byte.
+    /// Resolves when there is something to read: true, or false if the body broke off before its first byte.
     pub(crate) async fn begun(&mut self) -> bool {
         loop {
             let grown = self.body.grown.notified();
@@ -220,7 +221,7 @@ impl Reader {
         }
     }
 
-    /// Whole length, once it is known.
+    /// The complete length, once it is known.
     pub(crate) fn length(&self) -> Option<u64> {
         let state = self.body.state.lock();
         (state.end == Some(Ok(()))).then_some(state.length)

@@ -1,4 +1,5 @@
-//! Revalidation (RFC 9111 section 4.3): the application is asked whether a stored page still holds, so that it need not send it again.
+//! Revalidation (RFC 9111 section 4.3): asks the application whether a stored page is still valid, so that it
+//! need not send it again.
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -15,18 +16,18 @@ use crate::cache::page::{Page, PageHead};
 use crate::purge_log::Grant;
 use crate::request::body::RequestBody;
 
-/// What the application answered to a request that named stored pages.
+/// The application's answer to a request that named stored pages.
 pub(crate) enum Answered {
-    /// This one holds: with the fields and the lifetime that the 304 gives it, to be stored anew.
+    /// This one is valid, with the fields and the lifetime that the 304 gives it; store it again.
     Holds(Arc<Page>),
-    /// It holds, but what the 304 says of it forbids to store it any longer.
+    /// It is valid, but the 304 forbids storing it any longer.
     Withdrawn(Reason),
     /// A reply of its own.
     Reply(Box<OriginReply>),
 }
 
-/// Asks for a page to be shared, on condition that none of the `stored` ones, newest first, holds.
-/// `grant`: by what right the page may be used that comes of it.
+/// Asks for a page to be shared, on condition that none of the `stored` ones, newest first, is still valid.
+/// `grant` is the right by which the resulting page may be used.
 pub(crate) async fn ask(
     cache: &Cache,
     ask: &SharedAsk,
@@ -40,14 +41,14 @@ pub(crate) async fn ask(
         if reply.status != StatusCode::NOT_MODIFIED {
             return Ok(Answered::Reply(Box::new(reply)));
         }
-        // A 304 has no body; its end is taken, so that the adapter does not see us leave.
+        // A 304 has no body. Its end is read, so that the adapter does not see an aborted request.
         let _ = reply.body.next().await;
         if let Some(answered) = holding(ask, stored, &reply.headers, asked, grant) {
             return Ok(answered);
         }
-        // "If none of the initial set contains at least one of the same strong validators, then the cache MUST NOT use the
-        // new response to update any stored responses." (section 4.3.4)
-        tracing::debug!(target = %ask.target(), "a 304 is about no stored page: asked again without conditions");
+        // "If none of the initial set contains at least one of the same strong validators, then the cache
+        // MUST NOT use the new response to update any stored responses." (section 4.3.4)
+        tracing::debug!(target = %ask.target(), "a 304 matches no stored page: asking again without conditions");
     }
     let reply = fetch(cache, || ask.head()).await?;
     match reply.status {
@@ -56,7 +57,7 @@ pub(crate) async fn ask(
     }
 }
 
-/// A 304 that nobody's condition asked for stands for no page at all.
+/// A 304 without a condition in the request stands for no page.
 pub(crate) fn unasked(reply: &OriginReply) -> Failure {
     Failure {
         server: reply.server.clone(),
@@ -69,7 +70,7 @@ async fn fetch(cache: &Cache, head: impl Fn() -> RequestHead) -> Result<OriginRe
     cache.application.fetch(head, RequestBody::empty()).await
 }
 
-/// The stored page that a 304 is about; none if it is about none.
+/// The stored page that a 304 is about; `None` if it is about none.
 fn holding(
     ask: &SharedAsk,
     stored: &[Arc<Page>],
@@ -89,7 +90,7 @@ fn holding(
     })
 }
 
-/// The page with new fields, judged as if the application had sent it whole.
+/// The page with new fields, judged as if the application had sent all of it.
 pub(crate) fn renewed(
     ask: &SharedAsk,
     page: &Page,
@@ -109,7 +110,7 @@ pub(crate) fn renewed(
         Verdict::Store(lifetime) => lifetime,
         Verdict::DoNotStore(reason) => return Err(reason),
     };
-    // Nobody has looked for a token in a page that said that it may be shared.
+    // Nobody has searched for a token in a page that said that it may be shared.
     if page.head.lifetime.shared && !lifetime.shared && csrf::applies(headers) {
         let mut scanner = csrf::Scanner::new();
         if scanner.feed(&page.body) {

@@ -1,4 +1,5 @@
-//! How a fill ends whose page is not kept: the node is told why, and those who wait get what they may have.
+//! How a fill ends if its page is not stored: the node learns the reason, and those who wait get what they
+//! may have.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -17,7 +18,7 @@ use crate::cache::shared_body::{BrokenOff, Growing, Pushed};
 use crate::cache_node::{Exchange, NotKept};
 use crate::purge_log::Grant;
 
-/// All who wait go to the application, in parallel, and so do others for a while.
+/// All who wait go to the application, in parallel, and so do later requests for a while.
 pub(super) async fn withdraw(
     cache: &Cache,
     ticket: &mut Ticket,
@@ -31,14 +32,14 @@ pub(super) async fn withdraw(
     give_up(exchange, Why::Uncacheable, pass_for).await;
 }
 
-/// Gives the lease back, if there is one; the node is told why on a best effort.
+/// Releases the lease, if there is one. The node learns the reason if possible.
 pub(super) async fn give_up(exchange: Option<Exchange>, why: Why, pass_for: Duration) {
     if let Some(exchange) = exchange {
         let _ = exchange.give_up(why, pass_for).await;
     }
 }
 
-/// The page is in L1 and with those who asked all the same.
+/// The page is nevertheless in L1, and those who asked have it.
 pub(super) fn not_kept(cache: &Cache, ask: &SharedAsk, why: &NotKept) {
     match why {
         NotKept::Refused(detail) => {
@@ -48,7 +49,7 @@ pub(super) fn not_kept(cache: &Cache, ask: &SharedAsk, why: &NotKept) {
     }
 }
 
-/// The page is not stored after all, and nobody joins it any more.
+/// Withdraws a page that is not stored after all; nobody joins it any more.
 pub(super) async fn refuse(
     cache: &Cache,
     ticket: &mut Ticket,
@@ -62,8 +63,8 @@ pub(super) async fn refuse(
     give_up(exchange, Why::Uncacheable, how_long).await;
 }
 
-/// Gives the application's own error page to all who joined, and does not store it: a queue of retries would only add to the
-/// trouble.
+/// Gives the application's own error page to all who joined, and does not store it: a queue of retries would
+/// only make things worse.
 pub(super) async fn share_error(
     cache: &Cache,
     ticket: &mut Ticket,
@@ -78,7 +79,7 @@ pub(super) async fn share_error(
     let head = PageHead {
         status: reply.status,
         headers: http_cache::fields::stored_headers(&reply.headers, SystemTime::now()),
-        // Shared with those who ask now, and not stored.
+        // Shared with those who ask now, but not stored.
         lifetime: Lifetime::none(http_cache::Source::Setting),
         born: Instant::now(),
         grant: Grant::passing(),
