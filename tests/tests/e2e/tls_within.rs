@@ -24,7 +24,7 @@ fn services_take_the_certificate_they_expect_and_no_other() {
         assert!(status.contains(expected), "{status} instead of {expected}");
     }
     assert_eq!(stack.oracle.calls("secure"), 1);
-    assert!(!stack.log().contains("goes on from its own memory"), "the cache-node was not reached");
+    assert!(!stack.log().contains("continues from its own memory"), "the cache-node was not reached");
 
     // A second edge with a certificate of its own making.
     let [http, admin] = [free_port(), free_port()];
