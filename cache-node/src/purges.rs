@@ -265,7 +265,7 @@ impl Purges {
         let mut state = self.state.lock();
         state.last_follower += 1;
         let id = state.last_follower;
-        state.followers.join(id, name, grace, Seq::START, Instant::now());
+        state.followers.join(id, name, grace, Instant::now());
         id
     }
 
@@ -365,7 +365,7 @@ impl LogState {
         }
         self.last_follower += 1;
         let id = self.last_follower;
-        self.followers.join(id, name, grace, Seq::START, now);
+        self.followers.join(id, name, grace, now);
         self.followers.break_off(id, now);
     }
 

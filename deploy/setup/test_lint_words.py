@@ -39,8 +39,8 @@ class LintWords(unittest.TestCase):
         self.assertEqual(self.found("names twice", **files), [("edge/src/b.rs", 1)])
 
     def test_long_functions_and_many_arguments(self):
-        body = "    call();\n" * 70
-        text = f"fn short() {{\n}}\n\npub async fn long(\n    a: u8,\n) {{\n{body}}}\n"
+        body = "    call();\n    // Why.\n" * 70
+        text = f"fn short() {{\n}}\n\npub async fn long(\n    a: u8,\n) {{\n{body}    more();\n}}\n"
         self.assertEqual(self.found("long functions", a_rs=text), [("a.rs", 4)])
         arguments = "fn f(&self, a: A<B, C>, b: (D, E), c: impl Fn(F, G) -> H, d: I) {}\n"
         arguments += "fn g<T, U>(a: A, b: B, c: C, d: D, e: E, f: F) {}\n"

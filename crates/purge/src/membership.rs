@@ -40,11 +40,11 @@ impl<Id: Hash + Eq + Copy> Membership<Id> {
         self.strangers_until.is_some_and(|until| now < until)
     }
 
-    /// One follows the log from now on, and has what came up to `at`. One of the same name that broke off is
-    /// back.
-    pub fn join(&mut self, id: Id, name: String, grace: Duration, at: Seq, now: Instant) {
+    /// One follows the log from now on, and has acknowledged nothing yet. One of the same name that broke off is back.
+    pub fn join(&mut self, id: Id, name: String, grace: Duration, now: Instant) {
         self.followers.retain(|_, other| other.broke_off.is_none() || other.name != name);
-        self.followers.insert(id, Follower { name, acknowledged: at, heard: now, grace, broke_off: None });
+        self.followers
+            .insert(id, Follower { name, acknowledged: Seq::START, heard: now, grace, broke_off: None });
     }
 
     /// It is there, and obeys all purges up to `acknowledged`. Returns whether that is more than before.

@@ -43,10 +43,7 @@ fn the_designs_example_is_good() {
     assert_eq!(pool.servers, [plain("uwsgi://127.0.0.1:29000"), plain("uwsgi+unix:///run/app.sock"), third]);
 }
 
-#[test]
-fn every_setting_is_read() {
-    let config = read(
-        r#"
+const EVERY_SETTING: &str = r#"
         [wsgi_adapter]
         listen = "127.0.0.1:1"
         [[wsgi_adapter.pool]]
@@ -80,9 +77,11 @@ fn every_setting_is_read() {
         variables = { SITE = "shop", "wsgi.x" = "1" }
         variable_sets = { admin = { SITE = "admin" } }
         keepalive = { connections = 12, timeout = "13s", age = "14s", requests = 15 }
-        "#,
-    )
-    .unwrap();
+        "#;
+
+#[test]
+fn every_setting_is_read() {
+    let config = read(EVERY_SETTING).unwrap();
     let pool = &config.pool[0];
     let server = &pool.servers[0];
     assert_eq!((server.weight, server.max_conns, server.max_fails), (3, 4, 5));
@@ -100,6 +99,12 @@ fn every_setting_is_read() {
         (Time::from_secs(20), Some("/var/lib/weir/a.json".as_ref()))
     );
     assert_eq!((pool.retry.budget, pool.retry.min, pool.retry.timeout), (0.1, 1, Time::from_secs(9)));
+}
+
+#[test]
+fn every_setting_of_a_pools_tables_is_read() {
+    let config = read(EVERY_SETTING).unwrap();
+    let pool = &config.pool[0];
     let check = pool.check.as_ref().unwrap();
     assert_eq!(
         (check.path.as_str(), check.host.as_str(), check.body.as_deref()),
@@ -141,83 +146,81 @@ fn every_setting_is_read() {
     assert_eq!((connections, timeout, age, requests), (12, Time::from_secs(13), Time::from_secs(14), 15));
 }
 
-#[test]
-fn all_that_is_wrong_is_said_with_its_place() {
-    // What stands in the second pool (the first is good), and of each mistake the path below the pool and a
-    // part of the text.
-    let cases: &[(&str, &[(&str, &str)])] = &[
-        (r#"servers = ["127.0.0.1:1"]"#, &[(".name", "needs a name")]),
-        (r#"name = "good""#, &[(".name", "another pool"), (".servers", "no server")]),
-        (
-            r#"servers = ["https://127.0.0.1:1"]"#,
-            &[(".name", ""), (".servers[0]", "https:// servers are not supported")],
-        ),
-        (
-            r#"name = "b"
+/// What stands in the second pool (the first is good), and of each mistake the path below the pool and a part of the
+/// text.
+const WRONG_SECOND_POOLS: &[(&str, &[(&str, &str)])] = &[
+    (r#"servers = ["127.0.0.1:1"]"#, &[(".name", "needs a name")]),
+    (r#"name = "good""#, &[(".name", "another pool"), (".servers", "no server")]),
+    (
+        r#"servers = ["https://127.0.0.1:1"]"#,
+        &[(".name", ""), (".servers[0]", "https:// servers are not supported")],
+    ),
+    (
+        r#"name = "b"
             servers = ["127.0.0.1", { address = "scgi://h:1" }, "127.0.0.1:1"]"#,
-            &[(".servers[0]", "not a host and a port"), (".servers[1].address", "unknown scheme")],
-        ),
-        (
-            r#"name = "b"
+        &[(".servers[0]", "not a host and a port"), (".servers[1].address", "unknown scheme")],
+    ),
+    (
+        r#"name = "b"
             balance = "hsah"
             servers = ["127.0.0.1:1", "127.0.0.1:1", { address = "127.0.0.1:2", weight = 0 }]"#,
-            &[(".balance", "unknown method"), (".servers[1]", "twice"), (".servers[2].weight", "1 to 1000")],
-        ),
-        (
-            r#"name = "b"
+        &[(".balance", "unknown method"), (".servers[1]", "twice"), (".servers[2].weight", "1 to 1000")],
+    ),
+    (
+        r#"name = "b"
             servers = [{ address = "127.0.0.1:1", wait = 1 }]"#,
-            &[(".servers[0].wait", "")],
-        ),
-        (
-            r#"name = "b"
+        &[(".servers[0].wait", "")],
+    ),
+    (
+        r#"name = "b"
             servers = [{ address = "127.0.0.1:1", down = true }]"#,
-            &[(".servers", "every server is down")],
-        ),
-        (
-            r#"name = "b"
+        &[(".servers", "every server is down")],
+    ),
+    (
+        r#"name = "b"
             servers = [{ address = "127.0.0.1:1", backup = true }]"#,
-            &[(".servers", "every server is a backup")],
-        ),
-        (
-            r#"name = "b"
+        &[(".servers", "every server is a backup")],
+    ),
+    (
+        r#"name = "b"
             servers = ["http://127.0.0.1:1"]
             mount = "/shop"
             variables = { A = "1" }
             variable_sets = { a = { "A-B" = "1" } }
             flavour = "php""#,
-            &[
-                (".mount", "no SCRIPT_NAME"),
-                (".variables", "no variables"),
-                (".variable_sets", "no variables"),
-                (".flavour", "fastcgi://"),
-                (".variable_sets.a.A-B", "not the name"),
-            ],
-        ),
-        (
-            r#"name = "b"
+        &[
+            (".mount", "no SCRIPT_NAME"),
+            (".variables", "no variables"),
+            (".variable_sets", "no variables"),
+            (".flavour", "fastcgi://"),
+            (".variable_sets.a.A-B", "not the name"),
+        ],
+    ),
+    (
+        r#"name = "b"
             servers = ["127.0.0.1:1"]
             flavour = "gunicorn"
             mount = "/shop""#,
-            &[(".mount", "gunicorn takes no SCRIPT_NAME")],
-        ),
-        (
-            r#"name = "b"
+        &[(".mount", "gunicorn takes no SCRIPT_NAME")],
+    ),
+    (
+        r#"name = "b"
             servers = ["127.0.0.1:1"]
             flavour = "unicorn"
             mount = "shop/"
             keepalive = { requests = 0 }
             variables = { "A-B" = "1", CONTENT_LENGTH = "7", B = "\u0001" }"#,
-            &[
-                (".flavour", "unicorn"),
-                (".mount", "begin with a slash"),
-                (".keepalive", "connections = 0"),
-                (".variables.A-B", "not the name"),
-                (".variables.CONTENT_LENGTH", "cannot be set"),
-                (".variables.B", "control character"),
-            ],
-        ),
-        (
-            r#"name = "b"
+        &[
+            (".flavour", "unicorn"),
+            (".mount", "begin with a slash"),
+            (".keepalive", "connections = 0"),
+            (".variables.A-B", "not the name"),
+            (".variables.CONTENT_LENGTH", "cannot be set"),
+            (".variables.B", "control character"),
+        ],
+    ),
+    (
+        r#"name = "b"
             servers = [{ address = "127.0.0.1:1", resolve = true }]
             hash_key = "header:"
             retry = { budget = 2.0 }
@@ -225,27 +228,27 @@ fn all_that_is_wrong_is_said_with_its_place() {
             eject = { rate = 0.0, share = 2.0, requests = 0 }
             sticky = { key = "short", cookie = "a b", same_site = "None", path = "/;" }
             breaker = { failures = 1, pause = 0 }"#,
-            &[
-                (".servers[0].resolve", "not a name"),
-                (".hash_key", "cookie:NAME"),
-                (".retry.budget", "from 0 to 1"),
-                (".sticky.key", "16 bytes"),
-                (".sticky.cookie", "not the name"),
-                (".sticky.path", "Set-Cookie"),
-                (".sticky.same_site", "secure = true"),
-                (".check.path", "begin with /"),
-                (".check.interval", "no time"),
-                (".check.rise", "1 or more"),
-                (".check.status", "200-399"),
-                (".check.body", "empty"),
-                (".eject.rate", "more than 0"),
-                (".eject.share", "at most 1"),
-                (".eject.requests", "1 or more"),
-                (".breaker.pause", "no time"),
-            ],
-        ),
-        (
-            r#"name = "b"
+        &[
+            (".servers[0].resolve", "not a name"),
+            (".hash_key", "cookie:NAME"),
+            (".retry.budget", "from 0 to 1"),
+            (".sticky.key", "16 bytes"),
+            (".sticky.cookie", "not the name"),
+            (".sticky.path", "Set-Cookie"),
+            (".sticky.same_site", "secure = true"),
+            (".check.path", "begin with /"),
+            (".check.interval", "no time"),
+            (".check.rise", "1 or more"),
+            (".check.status", "200-399"),
+            (".check.body", "empty"),
+            (".eject.rate", "more than 0"),
+            (".eject.share", "at most 1"),
+            (".eject.requests", "1 or more"),
+            (".breaker.pause", "no time"),
+        ],
+    ),
+    (
+        r#"name = "b"
             servers = ["127.0.0.1:1"]
             connect_timeout = 0
             read_timeout = "soon"
@@ -256,20 +259,23 @@ fn all_that_is_wrong_is_said_with_its_place() {
             max_in_flight = 0
             tries = 0
             buffer_memory = "1g""#,
-            &[
-                (".connect_timeout", "no time"),
-                (".read_timeout", "a time such as"),
-                (".queue.timeout", "no time"),
-                (".buffer_size", "1024 to 65535"),
-                (".max_vars", "64 or more"),
-                (".reply_head", "1KiB to 1MiB"),
-                (".max_in_flight", "1 or more"),
-                (".tries", "1 or more"),
-                (".buffer_memory", "64MiB"),
-            ],
-        ),
-    ];
-    for (second, expected) in cases {
+        &[
+            (".connect_timeout", "no time"),
+            (".read_timeout", "a time such as"),
+            (".queue.timeout", "no time"),
+            (".buffer_size", "1024 to 65535"),
+            (".max_vars", "64 or more"),
+            (".reply_head", "1KiB to 1MiB"),
+            (".max_in_flight", "1 or more"),
+            (".tries", "1 or more"),
+            (".buffer_memory", "64MiB"),
+        ],
+    ),
+];
+
+#[test]
+fn all_that_is_wrong_is_said_with_its_place() {
+    for (second, expected) in WRONG_SECOND_POOLS {
         let toml = format!(
             "[[wsgi_adapter.pool]]\nname = \"good\"\nservers = [\"127.0.0.1:1\"]\n[[wsgi_adapter.pool]]\n{second}\n"
         );

@@ -20,8 +20,8 @@ impl Made {
 /// Two followers, heard at `now`, at the start of the log.
 fn two(now: Instant) -> Membership<u8> {
     let mut members = Membership::default();
-    members.join(1, "edge-1".into(), GRACE, Seq::START, now);
-    members.join(2, "edge-2".into(), GRACE, Seq::START, now);
+    members.join(1, "edge-1".into(), GRACE, now);
+    members.join(2, "edge-2".into(), GRACE, now);
     members
 }
 
@@ -76,7 +76,8 @@ fn one_that_is_back_is_one_again() {
     let start = Instant::now();
     let mut members = two(start);
     members.break_off(2, start);
-    members.join(3, "edge-2".into(), GRACE, Seq::new(1), start);
+    members.join(3, "edge-2".into(), GRACE, start);
+    members.heard(3, Seq::new(1), start);
     members.heard(1, Seq::new(1), start);
     assert!(Made(start).settled(&mut members, start));
     assert_eq!((members.followers().count(), members.broken_off().count()), (2, 0));
@@ -101,7 +102,7 @@ fn no_purge_is_over_while_those_may_come_back_whom_nobody_remembers() {
     assert!(!purge.settled(&mut members, start + GRACE - Duration::from_millis(1)));
     assert!(purge.settled(&mut members.clone(), start + GRACE));
     // One has come back: it is waited for like others.
-    members.join(1, "edge-1".into(), GRACE, Seq::START, start + GRACE / 2);
+    members.join(1, "edge-1".into(), GRACE, start + GRACE / 2);
     assert!(!purge.settled(&mut members, start + GRACE));
     members.heard(1, Seq::new(1), start + GRACE);
     assert!(purge.settled(&mut members, start + GRACE));

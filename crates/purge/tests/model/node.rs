@@ -105,7 +105,7 @@ impl Node {
         let here: Vec<usize> = self.members.followers().map(|(name, _)| name.parse().unwrap()).collect();
         for edge in (0..EDGES).filter(|edge| before.followed_by[*edge] && !here.contains(edge)) {
             let session = session + edge as u64;
-            self.members.join(session, edge.to_string(), steps(GRACE), Seq::START, at(now));
+            self.members.join(session, edge.to_string(), steps(GRACE), at(now));
             self.members.break_off(session, at(now));
         }
     }

@@ -10,119 +10,120 @@ fn locations(matches: &[&str]) -> Result<Locations, Vec<(usize, String)>> {
 /// For each path the `match` of the location that answers.
 type Choices<'a> = &'a [(&'a str, Option<&'a str>)];
 
+const CHOICES: &[(&[&str], Choices)] = &[
+    (
+        &["= /", "/", "/documents/", "^~ /images/", "~* \\.(gif|jpg|jpeg)$"],
+        &[
+            ("/", Some("= /")),
+            ("/index.html", Some("/")),
+            ("/documents/document.html", Some("/documents/")),
+            ("/images/1.gif", Some("^~ /images/")),
+            ("/documents/1.jpg", Some("~* \\.(gif|jpg|jpeg)$")),
+            ("/documents/1.JPG", Some("~* \\.(gif|jpg|jpeg)$")),
+            ("/documents", Some("/")),
+            ("/images", Some("/")),
+            ("//", Some("= /")),
+            ("/a/..", Some("= /")),
+            ("/images/../x.gif", Some("~* \\.(gif|jpg|jpeg)$")),
+            ("/%69mages/1.gif", Some("^~ /images/")),
+        ],
+    ),
+    (
+        &["/a", "/a/b", "^~ /a/b/c", "~ c", "= /a/b/c/d", "/a/b/c/d/e"],
+        &[
+            ("/", None),
+            ("/a", Some("/a")),
+            ("/ab", Some("/a")),
+            ("/a/b", Some("/a/b")),
+            ("/a/b/", Some("/a/b")),
+            ("/a/bc", Some("~ c")),
+            ("/a/b/c", Some("^~ /a/b/c")),
+            ("/a/b/cd", Some("^~ /a/b/c")),
+            ("/a/b/c/d", Some("= /a/b/c/d")),
+            ("/a/b/c/d/", Some("^~ /a/b/c")),
+            ("/a/b/c/d/e", Some("~ c")),
+            ("/b", None),
+            ("/xc", Some("~ c")),
+        ],
+    ),
+    (
+        &["~ ^/x", "~ \\.py$", "/x", "= /x"],
+        &[
+            ("/x", Some("= /x")),
+            ("/x/", Some("~ ^/x")),
+            ("/x/a.py", Some("~ ^/x")),
+            ("/a.py", Some("~ \\.py$")),
+            ("/a.PY", None),
+            ("/xa", Some("~ ^/x")),
+        ],
+    ),
+    (
+        &["~* \\.py$", "~ ^/x", "^~ /x/y"],
+        &[
+            ("/x/a.PY", Some("~* \\.py$")),
+            ("/x/a", Some("~ ^/x")),
+            ("/x/y/a.py", Some("^~ /x/y")),
+            ("/x/y", Some("^~ /x/y")),
+        ],
+    ),
+    (
+        &["= /only", "/only/more"],
+        &[
+            ("/only", Some("= /only")),
+            ("/only/", None),
+            ("/only/more", Some("/only/more")),
+            ("/only/moreover", Some("/only/more")),
+            ("/on", None),
+        ],
+    ),
+    (&["^~ /", "~ .", "= /z"], &[("/", Some("^~ /")), ("/z", Some("= /z")), ("/zz", Some("^~ /"))]),
+    (
+        &["^~ /s/", "/s/deep/", "~ deep"],
+        &[("/s/deep/x", Some("~ deep")), ("/s/x", Some("^~ /s/")), ("/s/adeep", Some("^~ /s/"))],
+    ),
+    (
+        &["/a b", "/é", "~ ^/café$", "/%41", "~ ^/n.l$"],
+        &[
+            ("/a%20bc", Some("/a b")),
+            ("/%c3%a9x", Some("/é")),
+            ("/éx", Some("/é")),
+            ("/caf%C3%A9", Some("~ ^/café$")),
+            ("/A", None),
+            ("/%2541", Some("/%41")),
+            ("/%ff", None),
+            ("/n%0al", None),
+            ("/n%ffl", Some("~ ^/n.l$")),
+        ],
+    ),
+    (
+        &["=/tight", "~^/re", "~*^/RI", "^~/pre"],
+        &[
+            ("/tight", Some("=/tight")),
+            ("/re1", Some("~^/re")),
+            ("/ri", Some("~*^/RI")),
+            ("/pre", Some("^~/pre")),
+            ("/pr", None),
+        ],
+    ),
+    (
+        &["/u", "/user/", "/user", "/us"],
+        &[
+            ("/u", Some("/u")),
+            ("/us", Some("/us")),
+            ("/use", Some("/us")),
+            ("/user", Some("/user")),
+            ("/user/", Some("/user/")),
+            ("/users", Some("/user")),
+            ("/user/a", Some("/user/")),
+            ("/ux", Some("/u")),
+        ],
+    ),
+    (&[], &[("/", None)]),
+];
+
 #[test]
 fn same_as_nginx() {
-    let cases: &[(&[&str], Choices)] = &[
-        (
-            &["= /", "/", "/documents/", "^~ /images/", "~* \\.(gif|jpg|jpeg)$"],
-            &[
-                ("/", Some("= /")),
-                ("/index.html", Some("/")),
-                ("/documents/document.html", Some("/documents/")),
-                ("/images/1.gif", Some("^~ /images/")),
-                ("/documents/1.jpg", Some("~* \\.(gif|jpg|jpeg)$")),
-                ("/documents/1.JPG", Some("~* \\.(gif|jpg|jpeg)$")),
-                ("/documents", Some("/")),
-                ("/images", Some("/")),
-                ("//", Some("= /")),
-                ("/a/..", Some("= /")),
-                ("/images/../x.gif", Some("~* \\.(gif|jpg|jpeg)$")),
-                ("/%69mages/1.gif", Some("^~ /images/")),
-            ],
-        ),
-        (
-            &["/a", "/a/b", "^~ /a/b/c", "~ c", "= /a/b/c/d", "/a/b/c/d/e"],
-            &[
-                ("/", None),
-                ("/a", Some("/a")),
-                ("/ab", Some("/a")),
-                ("/a/b", Some("/a/b")),
-                ("/a/b/", Some("/a/b")),
-                ("/a/bc", Some("~ c")),
-                ("/a/b/c", Some("^~ /a/b/c")),
-                ("/a/b/cd", Some("^~ /a/b/c")),
-                ("/a/b/c/d", Some("= /a/b/c/d")),
-                ("/a/b/c/d/", Some("^~ /a/b/c")),
-                ("/a/b/c/d/e", Some("~ c")),
-                ("/b", None),
-                ("/xc", Some("~ c")),
-            ],
-        ),
-        (
-            &["~ ^/x", "~ \\.py$", "/x", "= /x"],
-            &[
-                ("/x", Some("= /x")),
-                ("/x/", Some("~ ^/x")),
-                ("/x/a.py", Some("~ ^/x")),
-                ("/a.py", Some("~ \\.py$")),
-                ("/a.PY", None),
-                ("/xa", Some("~ ^/x")),
-            ],
-        ),
-        (
-            &["~* \\.py$", "~ ^/x", "^~ /x/y"],
-            &[
-                ("/x/a.PY", Some("~* \\.py$")),
-                ("/x/a", Some("~ ^/x")),
-                ("/x/y/a.py", Some("^~ /x/y")),
-                ("/x/y", Some("^~ /x/y")),
-            ],
-        ),
-        (
-            &["= /only", "/only/more"],
-            &[
-                ("/only", Some("= /only")),
-                ("/only/", None),
-                ("/only/more", Some("/only/more")),
-                ("/only/moreover", Some("/only/more")),
-                ("/on", None),
-            ],
-        ),
-        (&["^~ /", "~ .", "= /z"], &[("/", Some("^~ /")), ("/z", Some("= /z")), ("/zz", Some("^~ /"))]),
-        (
-            &["^~ /s/", "/s/deep/", "~ deep"],
-            &[("/s/deep/x", Some("~ deep")), ("/s/x", Some("^~ /s/")), ("/s/adeep", Some("^~ /s/"))],
-        ),
-        (
-            &["/a b", "/é", "~ ^/café$", "/%41", "~ ^/n.l$"],
-            &[
-                ("/a%20bc", Some("/a b")),
-                ("/%c3%a9x", Some("/é")),
-                ("/éx", Some("/é")),
-                ("/caf%C3%A9", Some("~ ^/café$")),
-                ("/A", None),
-                ("/%2541", Some("/%41")),
-                ("/%ff", None),
-                ("/n%0al", None),
-                ("/n%ffl", Some("~ ^/n.l$")),
-            ],
-        ),
-        (
-            &["=/tight", "~^/re", "~*^/RI", "^~/pre"],
-            &[
-                ("/tight", Some("=/tight")),
-                ("/re1", Some("~^/re")),
-                ("/ri", Some("~*^/RI")),
-                ("/pre", Some("^~/pre")),
-                ("/pr", None),
-            ],
-        ),
-        (
-            &["/u", "/user/", "/user", "/us"],
-            &[
-                ("/u", Some("/u")),
-                ("/us", Some("/us")),
-                ("/use", Some("/us")),
-                ("/user", Some("/user")),
-                ("/user/", Some("/user/")),
-                ("/users", Some("/user")),
-                ("/user/a", Some("/user/")),
-                ("/ux", Some("/u")),
-            ],
-        ),
-        (&[], &[("/", None)]),
-    ];
-    for (matches, choices) in cases {
+    for (matches, choices) in CHOICES {
         let locations = locations(matches).unwrap();
         for (raw, expected) in *choices {
             let path = normalise(raw.as_bytes()).unwrap();

@@ -70,13 +70,7 @@ impl World {
         }
         match said {
             ToNode::Hello(had) => {
-                self.nodes[node].members.join(
-                    session,
-                    edge.to_string(),
-                    steps(GRACE),
-                    Seq::START,
-                    at(self.now),
-                );
+                self.nodes[node].members.join(session, edge.to_string(), steps(GRACE), at(self.now));
                 self.tell_news(edge, node, session, had);
             }
             ToNode::Beat { sent, acknowledged } => {
