@@ -1,7 +1,7 @@
 # What people type. Every target does its own set-up, and says in one line what it cannot do itself.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint bench count fuzz stack-test clean
+.PHONY: help setup demo up down test lint bench count siege fuzz stack-test clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -34,6 +34,9 @@ bench: ## nginx, Varnish, HAProxy and Weir side by side on this machine
 
 count: ## the instructions that a request costs nginx and Weir, compared with bench/count.json
 	@deploy/setup/count.sh
+
+siege: ## attacks on nginx and Weir beside ordinary visitors, for a few minutes, on 127.0.0.1
+	@deploy/setup/siege.sh
 
 fuzz: ## each parser for half a minute against whatever comes (takes its time to build)
 	@deploy/setup/fuzz.sh

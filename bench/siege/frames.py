@@ -1,0 +1,27 @@
+"""The few HTTP/2 frames that the attacks send, written by hand (RFC 9113, RFC 7541)."""
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+HEADERS, SETTINGS, PING = 1, 4, 6
+END_STREAM_AND_HEADERS = 5
+INITIAL_WINDOW_SIZE = 4
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
+    return len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + payload
+
+
+def settings(**windows: int) -> bytes:
+    """Settings with these values; the name of each is in capitals above."""
+    values = b"".join(globals()[name].to_bytes(2, "big") + value.to_bytes(4, "big") for name, value in windows.items())
+    return frame(SETTINGS, 0, 0, values)
+
+
+def get(stream: int, host: str, path: str, fields: dict[str, str]) -> bytes:
+    """A whole request. Its fields are literals without tables; none is longer than 126 bytes."""
+    pseudo = {":method": "GET", ":scheme": "http", ":authority": host, ":path": path}
+    block = b"".join(b"\0" + _text(name) + _text(value) for name, value in (pseudo | fields).items())
+    return frame(HEADERS, END_STREAM_AND_HEADERS, stream, block)
+
+
+def _text(value: str) -> bytes:
+    return bytes((len(value),)) + value.encode()
