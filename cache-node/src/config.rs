@@ -23,6 +23,9 @@ pub struct Config {
     /// Where the admin listener is: metrics and health. "off" for none. Of no effect in `weir run`: the
     /// edge's shows them too.
     pub admin: String,
+    /// Names under which `admin` answers besides localhost, its own address and, if it is not on loopback,
+    /// other addresses.
+    pub admin_hosts: Vec<String>,
     /// Holds the token that a purge must show; the edges' `admin_token_file` holds the same. Left out: purges
     /// are taken where `listen` is on loopback or `tls` is set, and nowhere else. Of no effect in `weir run`.
     pub admin_token_file: Option<PathBuf>,
@@ -67,6 +70,7 @@ impl Default for Config {
         Self {
             listen: "127.0.0.1:7101".to_owned(),
             admin: "127.0.0.1:9901".to_owned(),
+            admin_hosts: Vec::new(),
             admin_token_file: None,
             tls: None,
             name: None,
@@ -131,6 +135,9 @@ impl Config {
         require(self.send_timeout.0 <= LONGEST_STREAM, "send_timeout", "must be 1d or less");
         if let Some(redis) = &self.redis {
             redis.check(mistakes);
+        }
+        for name in self.admin_hosts.iter().filter_map(|name| admin::hosts::mistake(name)) {
+            mistakes.push("cache_node.admin_hosts", name);
         }
         if let Some(Err(error)) = self.admin_token_file.as_ref().map(std::fs::read) {
             mistakes.push("cache_node.admin_token_file", format!("cannot be read: {error}"));

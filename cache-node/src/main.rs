@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use admin::{Admin, Readiness};
+use admin::{Admin, Guard, Readiness};
 use cache_node::Config;
 use clap::{Parser, Subcommand};
 use process::listen::{self, BACKLOG};
@@ -66,8 +66,10 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         let (metrics, readiness) = (cache_node::Metrics::default(), Readiness::default());
         if config.admin != "off" {
             let listener = listen::tcp(&config.admin, "cache_node.admin", BACKLOG, false)?;
-            let shown = (metrics.clone(), readiness.clone());
-            tokio::spawn(show(TcpListener::from_std(listener)?, shown, shutdown.clone()));
+            let guard = Guard::of_figures(&config.admin, &config.admin_hosts);
+            let admin: Admin = Admin { readiness: readiness.clone(), guard, ..Admin::default() };
+            admin.exposition.add(|registry| metrics.register(registry));
+            tokio::spawn(show(TcpListener::from_std(listener)?, admin, shutdown.clone()));
         }
         tracing::info!("cache-node serves on {}", config.listen);
         let serving = shutdown.clone();
@@ -86,13 +88,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
 }
 
 /// Health and metrics, to the end of a drain.
-async fn show(
-    listener: TcpListener,
-    (metrics, readiness): (cache_node::Metrics, Readiness),
-    shutdown: Shutdown,
-) {
-    let admin: Admin = Admin { readiness, ..Admin::default() };
-    admin.exposition.add(|registry| metrics.register(registry));
+async fn show(listener: TcpListener, admin: Admin, shutdown: Shutdown) {
     admin::serve(listener, admin, shutdown.draining(), shutdown.finish(MAX_DRAIN)).await;
 }
 

@@ -7,7 +7,7 @@ mod status;
 use std::sync::Arc;
 use std::time::Duration;
 
-use admin::{Admin, Answer, Authority, Readiness, Routes, answer};
+use admin::{Access, Admin, Answer, Guard, Readiness, Routes, answer};
 use bytes::Bytes;
 use http::header::CONTENT_SECURITY_POLICY;
 use http::{HeaderValue, Method, Request, StatusCode};
@@ -39,9 +39,10 @@ pub(crate) async fn serve<R: Routes>(
     shutdown: Shutdown,
 ) {
     let exposition = edge.metrics.exposition().clone();
-    let authority = Authority::new(&edge.settings.admin, edge.settings.admin_token_file.as_deref());
+    let settings = &edge.settings;
+    let guard = Guard::new(&settings.admin, &settings.admin_hosts, settings.admin_token_file.as_deref());
     let routes = (EdgeRoutes { edge, readiness: readiness.clone() }, others);
-    let admin = Admin { readiness, exposition, authority, routes };
+    let admin = Admin { readiness, exposition, guard, routes };
     admin::serve(listener, admin, shutdown.draining(), shutdown.finish(MAX_DRAIN)).await;
 }
 
@@ -65,10 +66,13 @@ impl Routes for EdgeRoutes {
         Some(answer::to_read(request.method(), answer))
     }
 
-    /// A question has a body, and changes nothing.
-    fn changes(&self, request: &Request<Bytes>) -> bool {
-        ![Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method())
-            && request.uri().path() != "/api/v1/explain"
+    fn access(&self, request: &Request<Bytes>) -> Option<Access> {
+        match request.uri().path() {
+            // It asks the application as whomever the question names.
+            "/api/v1/explain" => Some(Access::Trusted),
+            "/" | "/api/v1/status" | "/api/v1/purge" => Some(Access::by_method(request.method())),
+            _ => None,
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! `explain`: what would become of one request, step by step, each with the rule behind it. Asks the application once and stores nothing.
 
+mod front_door;
 mod question;
 mod verdict;
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant, SystemTime};
 
 use http::{Method, Version};
@@ -17,9 +17,8 @@ use crate::cache::l1::Found;
 use crate::cache::page::Page;
 use crate::reply::error;
 use crate::request::body::RequestBody;
-use crate::request::client::Client;
-use crate::request::path;
 use crate::request::path::split;
+use crate::request::{Request, path};
 use crate::route::{Chosen, Location, Site};
 
 pub(crate) use question::Question;
@@ -65,13 +64,20 @@ pub(crate) async fn explain(edge: &Edge, question: &Question) -> Explanation {
 }
 
 async fn walk(edge: &Edge, question: &Question, steps: &mut Steps) -> String {
-    let (raw_path, query) = split(&question.target);
+    let request = match front_door::settle(edge, question) {
+        Ok(request) => request,
+        Err(refusal) => {
+            return format!("The request is refused: {refusal}. The answer is {}.", refusal.status());
+        }
+    };
+    let request = &request;
+    let (raw_path, query) = split(&request.target);
     let path = match path::normalise(raw_path.as_bytes()) {
         Ok(path) => path,
         Err(bad) => return format!("The path is malformed: {bad}. The answer is 400."),
     };
     let sites = edge.routes.load_full();
-    let chosen = sites.choose(&question.authority).choose(&path);
+    let chosen = sites.choose(&request.authority).choose(&path);
     let (site, location) = match chosen {
         Chosen::Location(site, location) => (site, location),
         Chosen::AddSlash(_) => {
@@ -80,6 +86,10 @@ async fn walk(edge: &Edge, question: &Question, steps: &mut Steps) -> String {
     };
     steps.push("site", &*site.name, "setting edge.site.server_name");
     steps.push("location", location.metrics.location(), "setting edge.site.location.match");
+    if location.internal {
+        steps.push("internal", "only the application itself can send a request here", "setting internal");
+        return "The answer is 404.".into();
+    }
     let Some(pool) = &location.pool else {
         steps.push("files", "the location answers from files, or with 404", "setting root, alias");
         return "The answer is a file from disk; no page is cached.".into();
@@ -89,26 +99,26 @@ async fn walk(edge: &Edge, question: &Question, steps: &mut Steps) -> String {
         steps.reason("cache", Reason::Off);
         return "Each request goes to the application.".into();
     };
-    let ask = ask_of(question, site, location, pool.clone());
-    through_cache(edge, question, policy, ask, (raw_path, query), steps).await
+    let ask = ask_of(request, site, location, pool.clone());
+    through_cache(edge, request, policy, ask, (raw_path, query), steps).await
 }
 
 async fn through_cache(
     edge: &Edge,
-    question: &Question,
+    request: &Request,
     policy: &std::sync::Arc<Policy>,
     ask: Ask,
     (raw_path, query): (&str, Option<&str>),
     steps: &mut Steps,
 ) -> String {
-    cookies(policy, question, steps);
+    cookies(policy, request, steps);
     let parts = RequestParts {
         method: &Method::GET,
-        scheme: question.scheme.as_str(),
-        authority: &question.authority,
+        scheme: request.scheme.as_str(),
+        authority: &request.authority,
         path: raw_path.as_bytes(),
         query: query.map(str::as_bytes),
-        headers: &question.fields,
+        headers: &request.headers,
     };
     let mut key = Vec::new();
     let look = match policy.look(&parts, &mut key) {
@@ -120,8 +130,8 @@ async fn through_cache(
     };
     let outgoing = policy.outgoing(&parts);
     steps.push("key", printable(&key), "scheme, host, path and query as sent; settings cookies, key_fields");
-    let request = SharedRequest { key: Key::new(key), look, outgoing };
-    let ask = SharedAsk { ask, request, policy: policy.clone() };
+    let shared = SharedRequest { key: Key::new(key), look, outgoing };
+    let ask = SharedAsk { ask, request: shared, policy: policy.clone() };
     let own = in_l1(edge, &ask, steps);
     if own.is_none() && look.trimmed {
         let target = String::from_utf8_lossy(&ask.request.outgoing.target).into_owned();
@@ -138,7 +148,7 @@ async fn through_cache(
     let started = Instant::now();
     // A visitor with a session of their own is shown to the application as they are.
     let head = match own {
-        Some(_) => ask.ask.head("GET", question.target.clone().into(), &question.fields),
+        Some(_) => ask.ask.head("GET", request.target.clone().into(), &request.headers),
         None => ask.head(),
     };
     let reply = match edge.application.fetch(|| head.clone(), RequestBody::empty()).await {
@@ -189,8 +199,8 @@ async fn judge(
 }
 
 /// Each cookie and what it counts as.
-fn cookies(policy: &Policy, question: &Question, steps: &mut Steps) {
-    for line in question.fields.get_all(http::header::COOKIE) {
+fn cookies(policy: &Policy, request: &Request, steps: &mut Steps) {
+    for line in request.headers.get_all(http::header::COOKIE) {
         for (name, class) in policy.cookies.classes(line.as_bytes()) {
             let class = match class {
                 CookieClass::Personal => {
@@ -241,15 +251,15 @@ fn aged(what: &str, page: &Page) -> String {
     format!("{what}; age {:.1} s of {:.1} s", age.as_secs_f64(), page.head.lifetime.ttl.as_secs_f64())
 }
 
-fn ask_of(question: &Question, site: &Site, location: &Location, pool: std::sync::Arc<str>) -> Ask {
+fn ask_of(request: &Request, site: &Site, location: &Location, pool: std::sync::Arc<str>) -> Ask {
     Ask {
         pool,
-        scheme: question.scheme,
+        scheme: request.scheme,
         version: Version::HTTP_11,
-        authority: question.authority.clone(),
-        client: Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 0 },
+        authority: request.authority.clone(),
+        client: request.client,
         server_name: site.name.clone(),
-        server_port: question.port,
+        server_port: request.server_port,
         document_root: site.root.clone(),
         traceparent: String::new(),
         priority: location.priority,

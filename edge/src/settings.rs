@@ -35,8 +35,12 @@ pub struct Config {
     pub runtime: Runtime,
     /// Address of the admin listener: metrics, health, API, live page. "off" for none.
     pub admin: String,
-    /// A file with the token that every change over the admin listener must show. Left out: no token is
-    /// needed if `admin` is on loopback, and changes are refused otherwise.
+    /// Names under which `admin` answers besides localhost, its own address and, if it is not on loopback,
+    /// other addresses.
+    pub admin_hosts: Vec<String>,
+    /// File that holds the token for what changes something there. Left out: where `admin` is on loopback,
+    /// purges need none, and changes of servers and `explain` need one that the process makes at its start;
+    /// elsewhere nothing can be changed.
     pub admin_token_file: Option<PathBuf>,
     /// The name of this edge in the answer to a purge; no two edges may share a name. Left out: the host's
     /// name and the port.
@@ -246,6 +250,7 @@ impl Default for Config {
             listen: vec![Listen::plain("127.0.0.1:8080")],
             runtime: Runtime::default(),
             admin: "127.0.0.1:9900".into(),
+            admin_hosts: Vec::new(),
             admin_token_file: None,
             name: None,
             purge_allow: Vec::new(),
@@ -288,6 +293,9 @@ impl Config {
         }
         if self.admin != "off" {
             check_address("edge.admin", &self.admin, mistakes);
+        }
+        for name in self.admin_hosts.iter().filter_map(|name| admin::hosts::mistake(name)) {
+            mistakes.push("edge.admin_hosts", name);
         }
         if let Some(Err(error)) = self.admin_token_file.as_ref().map(std::fs::read) {
             mistakes.push("edge.admin_token_file", format!("cannot be read: {error}"));

@@ -132,6 +132,8 @@ impl Drop for Process {
 fn spawn(name: &str, command: &mut Command, stdout: &Path, stderr: &Path) -> Child {
     let open = |path| File::options().create(true).append(true).open(path).unwrap();
     let command = command.stdin(Stdio::null()).stdout(open(stdout)).stderr(open(stderr));
+    // Where it writes the token for its admin listener.
+    command.env("WEIR_RUNTIME_DIR", stderr.parent().unwrap());
     command.spawn().unwrap_or_else(|error| panic!("{name} does not start: {error}"))
 }
 

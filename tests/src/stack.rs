@@ -180,12 +180,23 @@ impl Stack {
         Client::connect(self.admin).get(target)
     }
 
-    /// One request at the admin listener, with a JSON body.
+    /// One request at the admin listener, with a JSON body and the token that the process has made.
     #[track_caller]
     pub fn ask_admin(&self, method: &str, target: &str, body: &str) -> Response {
-        let length = body.len().to_string();
-        let fields = [("Content-Type", "application/json"), ("Content-Length", length.as_str())];
+        let (length, shown) = (body.len().to_string(), format!("Bearer {}", self.token()));
+        let fields = [
+            ("Content-Type", "application/json"),
+            ("Content-Length", length.as_str()),
+            ("Authorization", shown.as_str()),
+        ];
         Client::connect(self.admin).ask(method, target, &fields, body.as_bytes())
+    }
+
+    /// The token that the process with the admin listener has made at its start.
+    pub fn token(&self) -> String {
+        let name = format!("admin-{}.token", self.admin.to_string().replace(':', "_"));
+        let token = fs::read_to_string(self.directory().join(name)).unwrap_or_default();
+        token.trim().to_owned()
     }
 
     /// `$DIR` of the settings.

@@ -71,6 +71,9 @@ mod directives;
 // Purges as people make them.
 #[path = "e2e/purge.rs"]
 mod purge;
+// Who may ask what of the admin listener.
+#[path = "e2e/plane.rs"]
+mod plane;
 // Who may purge.
 #[path = "e2e/purge_token.rs"]
 mod purge_token;

@@ -51,8 +51,12 @@ pub(crate) struct ExplainArgs {
     /// Address of the admin listener; without it, that of the settings file
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) admin: Option<String>,
-    #[command(flatten)]
-    pub(crate) file: FileArgs,
+    /// File with the admin token; left out: that of the settings file, or the one that the running process has written
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Settings file, TOML or YAML; left out: weir.toml, if there is one
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -83,12 +87,12 @@ pub(crate) struct PurgeArgs {
     /// Admin address of any edge; left out: that of the settings file
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) admin: Option<String>,
-    /// File with the admin token, where one is needed; left out: that of the settings file
+    /// File with the admin token; left out: that of the settings file, or the one that the running process has written
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
-    /// Settings file, TOML or YAML
-    #[arg(long, short, value_name = "FILE", default_value = "weir.toml")]
-    pub(crate) config: PathBuf,
+    /// Settings file, TOML or YAML; left out: weir.toml, if there is one
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

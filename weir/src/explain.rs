@@ -4,17 +4,14 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use admin::client;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use crate::cli::ExplainArgs;
-use crate::settings;
+use crate::plane::{Flags, Plane};
 
 /// The application is asked for it.
 const PATIENCE: Duration = Duration::from_secs(70);
-/// Where `weir serve` listens, and a settings file that says nothing.
-const USUAL_ADMIN: &str = "127.0.0.1:9900";
 
 #[derive(Deserialize)]
 struct Explanation {
@@ -31,19 +28,15 @@ struct Step {
 }
 
 pub(crate) fn url(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
-    let address = match address(args) {
-        Ok(address) => address,
-        Err(mistakes) => {
-            eprint!("{mistakes}");
-            return Ok(ExitCode::FAILURE);
-        }
+    let flags = Flags {
+        admin: args.admin.as_deref(),
+        token_file: args.token_file.as_deref(),
+        config: args.config.as_deref(),
     };
-    if address == "off" {
-        bail!("the settings have no admin listener to ask");
-    }
+    let plane = Plane::find(&flags)?;
+    let address = &plane.address;
     let question = serde_json::json!({ "url": args.url, "fields": args.fields }).to_string();
-    let reply = client::post(&address, "/api/v1/explain", &question, PATIENCE)
-        .with_context(|| format!("nothing answers at {address}"))?;
+    let reply = plane.post("/api/v1/explain", &question, PATIENCE)?;
     match reply.status {
         Some(200) => {}
         Some(400) => {
@@ -56,14 +49,6 @@ pub(crate) fn url(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
         serde_json::from_str(&reply.body).with_context(|| format!("{address} is no weir of this version"))?;
     print(&explanation);
     Ok(ExitCode::SUCCESS)
-}
-
-fn address(args: &ExplainArgs) -> Result<String, process::settings::Mistakes> {
-    match &args.admin {
-        Some(address) => Ok(address.clone()),
-        None if args.file.config.exists() => Ok(settings::load(&args.file.config)?.edge.admin),
-        None => Ok(USUAL_ADMIN.to_owned()),
-    }
 }
 
 #[expect(clippy::print_stdout, reason = "it is what was asked for")]

@@ -7,6 +7,7 @@ use clap::Parser;
 mod check;
 mod cli;
 mod explain;
+mod plane;
 mod purge;
 mod run;
 mod serve;

@@ -7,12 +7,10 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::PurgeArgs;
-use crate::settings;
+use crate::plane::{Flags, Plane};
 
 /// Longer than an edge waits at most.
 const PATIENCE: Duration = Duration::from_secs(35);
-/// Where `weir serve` has its admin listener.
-const USUAL_ADMIN: &str = "127.0.0.1:9900";
 
 #[derive(Serialize)]
 struct Order<'a> {
@@ -39,30 +37,17 @@ struct Mistake {
 }
 
 pub(crate) fn everywhere(args: &PurgeArgs) -> anyhow::Result<ExitCode> {
-    let (admin, token_file) = match &args.admin {
-        Some(admin) => (admin.clone(), args.token_file.clone()),
-        None if !args.config.exists() => (USUAL_ADMIN.to_owned(), args.token_file.clone()),
-        None => match settings::load(&args.config) {
-            Ok(loaded) => (loaded.edge.admin, args.token_file.clone().or(loaded.edge.admin_token_file)),
-            Err(mistakes) => {
-                eprint!("{mistakes}");
-                return Ok(ExitCode::FAILURE);
-            }
-        },
+    let flags = Flags {
+        admin: args.admin.as_deref(),
+        token_file: args.token_file.as_deref(),
+        config: args.config.as_deref(),
     };
-    let token = match &token_file {
-        Some(file) => {
-            Some(std::fs::read_to_string(file).with_context(|| format!("token file {}", file.display()))?)
-        }
-        None => None,
-    };
-    let token = token.as_deref().map(str::trim);
-    anyhow::ensure!(admin != "off", "edge.admin is off: there is nobody to ask");
+    let plane = Plane::find(&flags)?;
+    let admin = &plane.address;
     let order =
         Order { urls: &args.url, prefixes: &args.prefix, tags: &args.tag, all: args.all, soft: args.soft };
     let order = serde_json::to_string(&order)?;
-    let called = admin::client::post_as(&admin, "/api/v1/purge", &order, token, PATIENCE)
-        .with_context(|| format!("nothing answers at {admin}: is weir running?"))?;
+    let called = plane.post("/api/v1/purge", &order, PATIENCE)?;
     if !matches!(called.status, Some(200 | 202)) {
         let why = serde_json::from_str(&called.body).map_or(called.body, |Mistake { error }| error);
         anyhow::bail!("{admin} refused the purge: {}", why.trim());

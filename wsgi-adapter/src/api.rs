@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use admin::{Answer, Routes, answer};
+use admin::{Access, Answer, Routes, answer};
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, LOCATION};
 use http::{Method, Request, StatusCode};
@@ -25,6 +25,16 @@ impl Routes for Pools {
             None => return None,
         };
         Some(self.at(&path, request).await)
+    }
+
+    fn access(&self, request: &Request<Bytes>) -> Option<Access> {
+        let is_here = request.uri().path().starts_with(ROOT);
+        let access = match Access::by_method(request.method()) {
+            Access::Read => Access::Read,
+            // Whoever changes servers decides where visitors go, with all that they send.
+            Access::Change | Access::Trusted => Access::Trusted,
+        };
+        is_here.then_some(access)
     }
 }
 
@@ -140,7 +150,7 @@ fn answer_to(refused: &Refused) -> Answer {
         Refused::Unknown => StatusCode::NOT_FOUND,
         Refused::Twice | Refused::Address => StatusCode::CONFLICT,
         Refused::Invalid(..) | Refused::Protocol => StatusCode::BAD_REQUEST,
-        Refused::TooMany => StatusCode::FORBIDDEN,
+        Refused::TooMany | Refused::NotAllowed => StatusCode::FORBIDDEN,
         Refused::NotSaved(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
     told(status, &refused.to_string())

@@ -20,12 +20,14 @@ pub use flavour::Flavour;
 pub use keepalive::KeepaliveConfig;
 pub use variables::Variables;
 
+mod added;
 mod balance;
 mod health;
 mod retry;
 mod server;
 mod sticky;
 
+pub use added::AddedServers;
 pub use balance::{Balance, HashKey};
 pub use health::{BreakerConfig, CheckConfig, EjectConfig, Statuses};
 pub use retry::RetryConfig;
@@ -42,7 +44,11 @@ pub struct Config {
     pub admin: String,
     /// Left out: plain gRPC, to whoever reaches the address.
     pub tls: Option<TlsConfig>,
-    /// Holds the token that every change by way of `admin` must show. Without it, changes are taken on loopback only.
+    /// Names under which `admin` answers besides localhost, its own address and, if it is not on loopback,
+    /// other addresses.
+    pub admin_hosts: Vec<String>,
+    /// Holds the token that every change of servers must show. Left out: one that the process makes at its
+    /// start, where `admin` is on loopback; elsewhere nothing can be changed.
     pub admin_token_file: Option<PathBuf>,
     pub pool: Vec<PoolConfig>,
 }
@@ -59,6 +65,8 @@ pub struct PoolConfig {
     /// A visitor stays with one server.
     pub sticky: Option<StickyConfig>,
     pub servers: Vec<ServerConfig>,
+    /// What servers may be added while it runs.
+    pub added_servers: AddedServers,
     /// How often the names of servers with `resolve`, and those of SRV records, are looked up.
     pub resolve_every: Time,
     /// Who is asked for them, such as "127.0.0.1:53". Empty: whom the system asks.
@@ -135,6 +143,7 @@ impl Default for Config {
             listen: "127.0.0.1:7102".to_owned(),
             admin: "127.0.0.1:9902".to_owned(),
             tls: None,
+            admin_hosts: Vec::new(),
             admin_token_file: None,
             pool: Vec::new(),
         }
@@ -149,6 +158,7 @@ impl Default for PoolConfig {
             hash_key: HashKey::default(),
             sticky: None,
             servers: Vec::new(),
+            added_servers: AddedServers::default(),
             resolve_every: Time::from_secs(10),
             nameservers: Vec::new(),
             state_file: None,
@@ -202,6 +212,9 @@ impl Config {
         }
         if let Some(Err(error)) = self.tls.as_ref().map(Tls::load) {
             mistakes.push(format!("wsgi_adapter.tls.{}", error.key), error.to_string());
+        }
+        for name in self.admin_hosts.iter().filter_map(|name| admin::hosts::mistake(name)) {
+            mistakes.push("wsgi_adapter.admin_hosts", name);
         }
         if let Some(Err(error)) = self.admin_token_file.as_ref().map(std::fs::read) {
             mistakes.push("wsgi_adapter.admin_token_file", format!("cannot be read: {error}"));
@@ -269,6 +282,7 @@ impl PoolConfig {
         if self.buffer_memory > Size::mebibytes(64) {
             wrong("buffer_memory", "more than 64MiB for each body being received; larger ones go to a file");
         }
+        self.added_servers.check(&format!("{path}.added_servers"), mistakes);
         self.check_protocols(path, mistakes);
         self.check_servers(path, mistakes);
         self.retry.check(&format!("{path}.retry"), mistakes);

@@ -30,8 +30,8 @@ mod spans;
 
 use adapter::Adapter;
 pub use config::{
-    Balance, BreakerConfig, CheckConfig, Config, EjectConfig, Flavour, HashKey, KeepaliveConfig, PoolConfig,
-    QueueConfig, RetryConfig, ServerConfig, Statuses, StickyConfig, Variables,
+    AddedServers, Balance, BreakerConfig, CheckConfig, Config, EjectConfig, Flavour, HashKey,
+    KeepaliveConfig, PoolConfig, QueueConfig, RetryConfig, ServerConfig, Statuses, StickyConfig, Variables,
 };
 pub use pool::StartError;
 pub use pools::Pools;

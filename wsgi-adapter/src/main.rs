@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use admin::{Admin, Authority, Exposition, Readiness};
+use admin::{Admin, Exposition, Guard, Readiness};
 use clap::{Parser, Subcommand};
 use process::listen::{self, BACKLOG};
 use process::program::{self, Running};
@@ -97,8 +97,8 @@ async fn show(listener: TcpListener, config: Config, pools: Pools, shutdown: Shu
     let (readiness, exposition) = (Readiness::default(), Exposition::default());
     exposition.add(|registry| pools.register(registry));
     readiness.ready();
-    let authority = Authority::new(&config.admin, config.admin_token_file.as_deref());
-    let admin = Admin { readiness, exposition, authority, routes: pools };
+    let guard = Guard::new(&config.admin, &config.admin_hosts, config.admin_token_file.as_deref());
+    let admin = Admin { readiness, exposition, guard, routes: pools };
     admin::serve(listener, admin, shutdown.draining(), shutdown.finish(MAX_DRAIN)).await;
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, StatusCode};
+use subtle::ConstantTimeEq;
 
 use crate::{Answer, answer};
 
@@ -22,7 +23,10 @@ pub enum Denied {
     #[error("the token cannot be read; the log says why")]
     Unreadable,
     /// Whoever asks is to blame.
-    #[error("send Authorization: Bearer and the token")]
+    #[error(
+        "send Authorization: Bearer and the token: that of `admin_token_file`, or else of the file that was named in \
+         the log at the start"
+    )]
     WrongToken,
 }
 
@@ -62,7 +66,7 @@ impl Authority {
         })?;
         let shown = shown.and_then(bearer).unwrap_or_default();
         let token = token.trim_ascii();
-        let right = !token.is_empty() && token.len() <= MAX_TOKEN && equal(shown, token);
+        let right = !token.is_empty() && token.len() <= MAX_TOKEN && bool::from(shown.ct_eq(token));
         if right { Ok(()) } else { Err(Denied::WrongToken) }
     }
 
@@ -83,13 +87,8 @@ fn bearer(field: &[u8]) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"bearer ").then_some(token.trim_ascii())
 }
 
-/// Takes as long for a token that is nearly right as for any other of its length.
-fn equal(one: &[u8], other: &[u8]) -> bool {
-    one.len() == other.len() && one.iter().zip(other).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
-}
-
 /// Whether nobody but this machine reaches the address.
-fn is_local(address: &str) -> bool {
+pub(crate) fn is_local(address: &str) -> bool {
     let addresses: Vec<SocketAddr> = address.to_socket_addrs().map(Iterator::collect).unwrap_or_default();
     !addresses.is_empty() && addresses.iter().all(|address| address.ip().is_loopback())
 }

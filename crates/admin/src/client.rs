@@ -6,6 +6,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 const MAX_REPLY: usize = 1 << 20;
+/// RFC 9110 section 15.5.20.
+const MISDIRECTED: u16 = 421;
 
 /// What came back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,16 +46,29 @@ fn exchange(
     patience: Duration,
 ) -> io::Result<Reply> {
     let until = Instant::now() + patience;
-    let mut stream = connect(address, until)?;
-    stream.set_write_timeout(Some(left(until)?))?;
     let token = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
-    let head = format!("{request} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{token}");
     let length = body.len();
     let rest = match body {
         "" => "\r\n".to_owned(),
         body => format!("content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"),
     };
-    stream.write_all(format!("{head}{rest}").as_bytes())?;
+    let text =
+        |host: &str| format!("{request} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{token}{rest}");
+    let stream = connect(address, until)?;
+    let literal = stream.peer_addr()?.to_string();
+    let reply = send(stream, &text(address), until)?;
+    if reply.status != Some(MISDIRECTED) {
+        return Ok(reply);
+    }
+    // The listener does not know this name. Its address is as good: the name came from a person, not from a
+    // page.
+    send(connect(address, until)?, &text(&literal), until)
+}
+
+/// Sends this request and reads what comes, to the end of the connection.
+fn send(mut stream: TcpStream, request: &str, until: Instant) -> io::Result<Reply> {
+    stream.set_write_timeout(Some(left(until)?))?;
+    stream.write_all(request.as_bytes())?;
     let mut reply = Vec::new();
     let mut piece = [0; 4096];
     while reply.len() < MAX_REPLY {

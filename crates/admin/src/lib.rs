@@ -2,25 +2,31 @@
 //! shows is its own.
 //!
 //! Apart from the data path, so that it answers under overload and during a drain. Meant for 127.0.0.1 or a
-//! network of the operator's own.
+//! network of the operator's own. `guard` decides who may ask what.
 
 use std::future::Future;
 
 use bytes::Bytes;
 use http::header::ACCEPT;
-use http::{Method, Request, StatusCode};
+use http::{Request, StatusCode};
 
 pub mod answer;
 mod authority;
 pub mod client;
 mod exposition;
+mod guard;
+pub mod hosts;
 mod probe;
 mod readiness;
+mod seats;
 mod serve;
+pub mod token;
 
 pub use answer::Answer;
 pub use authority::{Authority, Denied};
 pub use exposition::{Exposition, Format};
+pub use guard::{Access, Guard};
+pub use hosts::Hosts;
 pub use probe::{Unready, healthcheck};
 pub use readiness::{Phase, Readiness};
 pub use serve::serve;
@@ -30,7 +36,7 @@ pub use serve::serve;
 pub struct Admin<R = ()> {
     pub readiness: Readiness,
     pub exposition: Exposition,
-    pub authority: Authority,
+    pub guard: Guard,
     pub routes: R,
 }
 
@@ -39,14 +45,16 @@ pub trait Routes: Send + Sync + 'static {
     /// The answer to a request whose body, 256 KiB at most, has come whole. `None`: there is no such path.
     fn answer(&self, request: &Request<Bytes>) -> impl Future<Output = Option<Answer>> + Send;
 
-    /// Whether it would change something, so that not everybody may ask it.
-    fn changes(&self, request: &Request<Bytes>) -> bool {
-        ![Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method())
-    }
+    /// What a request to one of its paths needs. `None`: there is no such path.
+    fn access(&self, request: &Request<Bytes>) -> Option<Access>;
 }
 
 impl Routes for () {
     async fn answer(&self, _: &Request<Bytes>) -> Option<Answer> {
+        None
+    }
+
+    fn access(&self, _: &Request<Bytes>) -> Option<Access> {
         None
     }
 }
@@ -60,8 +68,8 @@ impl<R: Routes> Routes for Option<R> {
         }
     }
 
-    fn changes(&self, request: &Request<Bytes>) -> bool {
-        self.as_ref().is_none_or(|routes| routes.changes(request))
+    fn access(&self, request: &Request<Bytes>) -> Option<Access> {
+        self.as_ref()?.access(request)
     }
 }
 
@@ -74,29 +82,38 @@ impl<A: Routes, B: Routes> Routes for (A, B) {
         }
     }
 
-    /// Unless one of them knows better.
-    fn changes(&self, request: &Request<Bytes>) -> bool {
-        self.0.changes(request) && self.1.changes(request)
+    fn access(&self, request: &Request<Bytes>) -> Option<Access> {
+        self.0.access(request).or_else(|| self.1.access(request))
     }
+}
+
+/// Whether it is what probes and scrapers ask for, which is answered at once.
+fn is_probe(path: &str) -> bool {
+    matches!(path, "/livez" | "/readyz" | "/metrics")
 }
 
 impl<R: Routes> Admin<R> {
     async fn answer(&self, request: &Request<Bytes>) -> Answer {
+        if let Some(refusal) = self.guard.misdirected(request) {
+            return refusal;
+        }
         let answer = match request.uri().path() {
             "/livez" => answer::text(StatusCode::OK, "ok\n"),
             "/readyz" => self.readyz(),
             "/metrics" => self.metrics(request),
-            _ => {
-                if self.routes.changes(request)
-                    && let Some(refusal) = self.authority.refusal(request.headers()).await
-                {
-                    return refusal;
-                }
-                let own = self.routes.answer(request).await;
-                return own.unwrap_or_else(|| answer::text(StatusCode::NOT_FOUND, "not found\n"));
-            }
+            _ => return self.own(request).await,
         };
         answer::to_read(request.method(), answer)
+    }
+
+    /// The answer of the service's own routes.
+    async fn own(&self, request: &Request<Bytes>) -> Answer {
+        let access = self.routes.access(request).unwrap_or_else(|| Access::by_method(request.method()));
+        if let Some(refusal) = self.guard.refusal(access, request).await {
+            return refusal;
+        }
+        let answer = self.routes.answer(request).await;
+        answer.unwrap_or_else(|| answer::text(StatusCode::NOT_FOUND, "not found\n"))
     }
 
     fn readyz(&self) -> Answer {

@@ -13,15 +13,17 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::{Admin, Answer, Routes, answer};
+use crate::seats::{Idle, MAX_CONNECTIONS, Seats};
+use crate::{Admin, Answer, Routes, answer, is_probe};
 
-/// Connections served at once; further ones wait to be accepted.
-pub(crate) const MAX_CONNECTIONS: usize = 64;
+/// Requests answered at once that are no probes: these find room at all times.
+pub(crate) const MAX_ASKED: usize = MAX_CONNECTIONS / 2;
 /// Longest time for a request's head, also the first on an idle connection.
-pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) const MAX_HEAD: usize = 16 * 1024;
 /// Longest time for a request's body.
 pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -42,21 +44,24 @@ pub async fn serve<R: Routes>(
     drained: impl Future,
 ) {
     let readiness = admin.readiness.clone();
-    let admin = Arc::new(admin);
+    let shared = Arc::new(Shared { admin, asked: Semaphore::new(MAX_ASKED) });
     let mut ended = pin!(async {
         draining.await;
         readiness.drain();
         drained.await;
     });
-    let mut connections = JoinSet::new();
+    let (mut connections, mut seats) = (JoinSet::new(), Seats::default());
     loop {
         tokio::select! {
             () = &mut ended => return,
             Some(_closed) = connections.join_next() => {}
-            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(connection(stream, admin.clone()));
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) if seats.make_room() => {
+                    let idle = Idle::new();
+                    seats.add(connections.spawn(connection(stream, shared.clone(), idle.clone())), idle);
                 }
+                // All are being answered; this client may come again.
+                Ok(_) => {}
                 Err(error) => {
                     tracing::warn!(%error, "admin connection not accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -66,8 +71,14 @@ pub async fn serve<R: Routes>(
     }
 }
 
-async fn connection<R: Routes>(stream: TcpStream, admin: Arc<Admin<R>>) {
-    let service = service_fn(|request| async { Ok::<_, Infallible>(take(&admin, request).await) });
+/// What all connections share.
+struct Shared<R> {
+    admin: Admin<R>,
+    asked: Semaphore,
+}
+
+async fn connection<R: Routes>(stream: TcpStream, shared: Arc<Shared<R>>, idle: Idle) {
+    let service = service_fn(|request| async { Ok::<_, Infallible>(take(&shared, &idle, request).await) });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
@@ -82,7 +93,7 @@ async fn connection<R: Routes>(stream: TcpStream, admin: Arc<Admin<R>>) {
 }
 
 /// Receives the request's body and answers.
-async fn take<R: Routes>(admin: &Admin<R>, request: Request<Incoming>) -> Answer {
+async fn take<R: Routes>(shared: &Shared<R>, idle: &Idle, request: Request<Incoming>) -> Answer {
     let (head, body) = request.into_parts();
     let received = timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect()).await;
     let body = match received {
@@ -93,5 +104,15 @@ async fn take<R: Routes>(admin: &Admin<R>, request: Request<Incoming>) -> Answer
         Ok(Err(_)) => return answer::text(StatusCode::BAD_REQUEST, "the body is malformed\n"),
         Err(_) => return answer::text(StatusCode::REQUEST_TIMEOUT, "the body did not come in time\n"),
     };
-    admin.answer(&Request::from_parts(head, body)).await
+    let _asked = match shared.asked.try_acquire() {
+        Ok(asked) => Some(asked),
+        Err(_) if is_probe(head.uri.path()) => None,
+        Err(_) => {
+            return answer::text(StatusCode::SERVICE_UNAVAILABLE, "too many requests at once; try again\n");
+        }
+    };
+    idle.end();
+    let answer = shared.admin.answer(&Request::from_parts(head, body)).await;
+    idle.begin();
+    answer
 }

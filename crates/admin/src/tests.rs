@@ -9,7 +9,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::serve::{BODY_TIMEOUT, HEAD_TIMEOUT, MAX_BODY, MAX_CONNECTIONS, MAX_HEAD};
+use crate::seats::MAX_CONNECTIONS;
+use crate::serve::{BODY_TIMEOUT, MAX_ASKED, MAX_BODY, MAX_HEAD};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -36,6 +37,15 @@ impl Routes for Length {
         match request.uri().path() {
             "/length" => Some(answer::text(StatusCode::OK, request.body().len().to_string())),
             "/panic" => panic!("one request's own trouble"),
+            "/long" => std::future::pending().await,
+            _ => None,
+        }
+    }
+
+    fn access(&self, request: &Request<Bytes>) -> Option<Access> {
+        match request.uri().path() {
+            "/trusted" => Some(Access::Trusted),
+            "/length" | "/panic" | "/long" => Some(Access::by_method(request.method())),
             _ => None,
         }
     }
@@ -67,7 +77,7 @@ impl Running {
     }
 
     async fn ask(&self, method: &str, target: &str) -> (u16, String, String) {
-        let head = format!("{method} {target} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+        let head = format!("{method} {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
         let answer = self.send(head.as_bytes()).await;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         (head[9..12].parse().unwrap(), head.to_lowercase(), body.to_owned())
@@ -123,6 +133,15 @@ async fn readyz_tells_the_phase_and_healthcheck_reads_it() {
     assert!(check(address).await.unwrap_err().starts_with("nothing answers at 127.0.0.1:"));
 }
 
+/// A name that resolves to the listener is a person's word for it.
+#[tokio::test]
+async fn the_command_line_may_use_any_name() {
+    let running = run().await;
+    let address = format!("127.1:{}", running.address.port());
+    let get = move || client::get(&address, "/livez", PATIENCE).unwrap().status;
+    assert_eq!(tokio::task::spawn_blocking(get).await.unwrap(), Some(200));
+}
+
 #[tokio::test]
 async fn metrics_in_the_format_asked_for() {
     let running = run().await;
@@ -130,7 +149,7 @@ async fn metrics_in_the_format_asked_for() {
     assert_eq!(status, 200);
     assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
     assert_eq!(body, "# HELP pages_total Pages.\n# TYPE pages_total counter\npages_total 3\n");
-    let request = "GET /metrics HTTP/1.1\r\nhost: a\r\naccept: application/openmetrics-text;version=1.0.0\r\n\
+    let request = "GET /metrics HTTP/1.1\r\nhost: localhost\r\naccept: application/openmetrics-text;version=1.0.0\r\n\
                    connection: close\r\n\r\n";
     let answer = running.send(request.as_bytes()).await;
     assert!(answer.contains("content-type: application/openmetrics-text; version=1.0.0"), "{answer}");
@@ -164,20 +183,21 @@ async fn a_body_that_stalls_is_not_waited_for() {
 }
 
 fn post(framing: &str, body: &str) -> Vec<u8> {
-    format!("POST /length HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{framing}\r\n\r\n{body}").into_bytes()
+    format!("POST /length HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{framing}\r\n\r\n{body}")
+        .into_bytes()
 }
 
 #[tokio::test]
 async fn a_request_that_panics_ends_alone() {
     let running = run().await;
-    assert_eq!(running.send(b"GET /panic HTTP/1.1\r\nhost: a\r\n\r\n").await, "");
+    assert_eq!(running.send(b"GET /panic HTTP/1.1\r\nhost: localhost\r\n\r\n").await, "");
     assert_eq!(running.ask("GET", "/livez").await.0, 200);
 }
 
 #[tokio::test]
 async fn bad_heads_are_refused_and_leave_it_running() {
     let running = run().await;
-    let long = format!("GET / HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n", "a".repeat(2 * MAX_HEAD));
+    let long = format!("GET / HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "a".repeat(2 * MAX_HEAD));
     for (request, status) in
         [("\x16\x03\x01\x02\x00\r\n\r\n", "HTTP/1.1 400 "), (long.as_str(), "HTTP/1.1 431 ")]
     {
@@ -190,25 +210,84 @@ async fn bad_heads_are_refused_and_leave_it_running() {
     assert_eq!(running.ask("GET", "/livez").await.0, 200);
 }
 
+/// Probes are answered at once, whatever else hangs on the listener.
 #[tokio::test(start_paused = true)]
-async fn silent_connections_make_room_for_others() {
-    let running = run().await;
-    let mut silent = Vec::new();
-    for _ in 0..MAX_CONNECTIONS + 8 {
-        silent.push(TcpStream::connect(running.address).await.unwrap());
+async fn connections_that_hang_hold_up_no_probe() {
+    let begun = tokio::time::Instant::now();
+    let half_body = "POST /length HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n1";
+    for half in ["", "GET /livez HTTP/1.1\r\nhost: loc", half_body] {
+        let running = run().await;
+        let mut hanging = Vec::new();
+        for _ in 0..2 * MAX_CONNECTIONS {
+            let mut stream = TcpStream::connect(running.address).await.unwrap();
+            stream.write_all(half.as_bytes()).await.unwrap();
+            hanging.push(stream);
+        }
+        assert_eq!(running.ask("GET", "/livez").await.0, 200, "{half:?}");
+        assert!(begun.elapsed() < Duration::from_millis(100), "{half:?}: {:?}", begun.elapsed());
     }
-    let answer = running.ask("GET", "/livez");
-    let answer = tokio::time::timeout(4 * HEAD_TIMEOUT, answer).await.unwrap();
-    assert_eq!(answer.0, 200);
 }
 
 #[tokio::test]
-async fn only_a_change_needs_authority() {
-    let admin = Admin::<Length> { authority: Authority::Nobody, ..Default::default() };
-    for (method, path, status) in
-        [("GET", "/length", 200), ("POST", "/length", 403), ("DELETE", "/none", 403), ("GET", "/readyz", 503)]
-    {
-        let request = Request::builder().method(method).uri(path).body(Bytes::new()).unwrap();
-        assert_eq!(admin.answer(&request).await.status(), status, "{method} {path}");
+async fn requests_that_take_long_leave_room_for_probes() {
+    let running = run().await;
+    let mut hanging = Vec::new();
+    for _ in 0..2 * MAX_CONNECTIONS {
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        stream.write_all(b"GET /long HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+        hanging.push(stream);
+    }
+    assert_eq!(running.ask("GET", "/livez").await.0, 200);
+    let refused = async |stream: &mut TcpStream| {
+        let mut start = [0; 12];
+        stream.read_exact(&mut start).await.is_ok_and(|_| start.ends_with(b"503"))
+    };
+    let mut count = 0;
+    for stream in &mut hanging[MAX_ASKED..] {
+        let refused = tokio::time::timeout(Duration::from_millis(20), refused(stream)).await;
+        count += usize::from(refused == Ok(true));
+    }
+    assert!(count > 0, "more than {MAX_ASKED} are answered at once");
+}
+
+#[tokio::test]
+async fn what_each_request_needs() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let file = directory.path().join("token");
+    std::fs::write(&file, "s3cret\n").unwrap();
+    let closed = Guard::new("0.0.0.0:9900", &[], None);
+    let token = Guard::new("0.0.0.0:9900", &[], Some(&file));
+    let local = Guard::default();
+    let (host, shown) = ("10.0.0.1:9900", "Bearer s3cret");
+    for (guard, method, path, host, authorization, status) in [
+        (&closed, "GET", "/length", host, "", 200),
+        (&closed, "POST", "/length", host, "", 403),
+        (&closed, "DELETE", "/none", host, "", 403),
+        (&closed, "GET", "/trusted", host, "", 403),
+        (&closed, "GET", "/readyz", host, "", 503),
+        (&closed, "GET", "/readyz", "evil.example", "", 421),
+        (&token, "POST", "/length", host, "", 401),
+        (&token, "POST", "/length", host, shown, 200),
+        (&token, "POST", "/length", "evil.example", shown, 421),
+        (&token, "GET", "/trusted", host, "", 401),
+        (&token, "GET", "/trusted", host, shown, 404),
+        (&local, "POST", "/length", "localhost", "", 200),
+        (&local, "GET", "/trusted", "localhost", "", 403),
+        (&local, "GET", "/length", host, "", 421),
+    ] {
+        let admin = Admin::<Length> { guard: guard.clone(), ..Default::default() };
+        let request = Request::builder().method(method).uri(path).header("host", host);
+        let request = request.header("authorization", authorization).body(Bytes::new()).unwrap();
+        assert_eq!(admin.answer(&request).await.status(), status, "{method} {path} {host} {authorization}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_changes_nothing() {
+    let admin = Admin::<Length>::default();
+    for (method, status) in [("GET", 200), ("POST", 403)] {
+        let request = Request::builder().method(method).uri("/length").header("host", "localhost:9900");
+        let request = request.header("origin", "http://evil.example").body(Bytes::new()).unwrap();
+        assert_eq!(admin.answer(&request).await.status(), status, "{method}");
     }
 }

@@ -14,6 +14,11 @@ root = "$DIR"
 match = "/files/"
 
 [[edge.site.location]]
+match = "/internal/"
+pool = "app"
+internal = true
+
+[[edge.site.location]]
 match = "/uncached/"
 pool = "app"
 
@@ -44,7 +49,7 @@ servers = ["127.0.0.1:$PORT"]
 fn explained(stack: &Stack, target: &str, field: &str) -> Value {
     let url = encoded(&format!("http://localhost{target}"));
     let field = if field.is_empty() { String::new() } else { format!("&field={}", encoded(field)) };
-    stack.admin(&format!("/api/v1/explain?url={url}{field}")).expect(200).json()
+    stack.ask_admin("GET", &format!("/api/v1/explain?url={url}{field}"), "").expect(200).json()
 }
 
 fn encoded(text: &str) -> String {
@@ -66,6 +71,7 @@ fn each_step_names_its_rule(stack: &Stack) {
     // Target, field, step, what it says.
     let cases = [
         ("/files/x", "", "files", "from files"),
+        ("/internal/x", "", "internal", "only the application itself"),
         ("/uncached/count/x", "", "cache", "The location has no cache. (off) [setting cache]"),
         ("/count/x?draft=1", "", "request", "(bypass) [setting bypass]"),
         ("/count/x?utm_source=a&b=1", "", "key", "http://localhost/count/x?b=1"),
@@ -142,6 +148,7 @@ fn weir_explain_prints_it(stack: &Stack) {
             .arg("explain")
             .args(arguments)
             .args(["--admin", &admin])
+            .env("WEIR_RUNTIME_DIR", stack.directory())
             .output()
             .unwrap()
     };

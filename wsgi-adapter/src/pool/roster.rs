@@ -32,6 +32,8 @@ pub(crate) enum Refused {
     Invalid(&'static str, &'static str),
     #[error("address: no server of the settings speaks this protocol")]
     Protocol,
+    #[error("address: `added_servers` of the pool does not allow it")]
+    NotAllowed,
     #[error("address: cannot be changed; add a server and remove this one")]
     Address,
     #[error("the pool has {MOST} servers already")]
@@ -88,6 +90,9 @@ impl Pool {
     }
 
     pub(crate) async fn add(self: &Arc<Self>, server: ServerConfig) -> Result<Entry, Refused> {
+        if !self.config.added_servers.allow(&server, &self.config.servers) {
+            return Err(Refused::NotAllowed);
+        }
         let _changing = self.changing.lock().await;
         let mut entries = self.entries();
         let id = {

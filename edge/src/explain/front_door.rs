@@ -1,0 +1,30 @@
+//! The request of a question as the front door would hand it on: read by the same reader, settled by the same
+//! rules.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use http1::head::{self, Refusal};
+
+use crate::Edge;
+use crate::explain::Question;
+use crate::request::body::RequestBody;
+use crate::request::{Request, Via};
+
+/// The request, from a client on this machine; or the refusal that it would get.
+pub(super) fn settle(edge: &Edge, question: &Question) -> Result<Request, Refusal> {
+    let mut text =
+        format!("GET {} HTTP/1.1\r\nhost: {}\r\n", question.target, question.authority).into_bytes();
+    for (name, value) in &question.fields {
+        text.extend_from_slice(name.as_str().as_bytes());
+        text.extend_from_slice(b": ");
+        text.extend_from_slice(value.as_bytes());
+        text.extend_from_slice(b"\r\n");
+    }
+    text.extend_from_slice(b"\r\n");
+    let mut spans = Vec::new();
+    let read = head::read(&text, &edge.head_limits, &mut spans)?;
+    let (head, _) = read.ok_or(Refusal::HeadTooLarge)?;
+    let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let via = Via { peer, port: question.port, scheme: question.scheme, http2: false };
+    Request::new(&edge.settings.trusted_proxies, &head, &via, RequestBody::empty())
+}

@@ -1,0 +1,70 @@
+//! The admin listener of a running weir or edge, as the command line finds it: its address and the token for
+//! it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use admin::client::{self, Reply};
+use admin::token;
+use anyhow::{Context, bail, ensure};
+
+use crate::settings;
+
+/// Where `weir serve` listens, and a settings file that says nothing.
+const USUAL_ADMIN: &str = "127.0.0.1:9900";
+/// The settings file that is looked for where none is named.
+const USUAL_FILE: &str = "weir.toml";
+
+/// What the flags say of it.
+pub(crate) struct Flags<'a> {
+    pub(crate) admin: Option<&'a str>,
+    pub(crate) token_file: Option<&'a Path>,
+    /// `--config`, if it was given.
+    pub(crate) config: Option<&'a Path>,
+}
+
+pub(crate) struct Plane {
+    pub(crate) address: String,
+    token: Option<String>,
+}
+
+impl Plane {
+    /// Asks the flags, and the settings file for what they leave open.
+    pub(crate) fn find(flags: &Flags<'_>) -> anyhow::Result<Self> {
+        let (address, token_file) = match flags.admin {
+            Some(address) => (address.to_owned(), None),
+            None => from_file(flags.config)?,
+        };
+        ensure!(address != "off", "edge.admin is off: there is nobody to ask");
+        let set = flags.token_file.map(Path::to_owned).or(token_file);
+        let token = match set {
+            Some(file) => Some(read(&file)?),
+            // It may be another user's.
+            None => token::find(&address).and_then(|file| read(&file).ok()),
+        };
+        Ok(Self { address, token })
+    }
+
+    pub(crate) fn post(&self, path: &str, json: &str, patience: Duration) -> anyhow::Result<Reply> {
+        client::post_as(&self.address, path, json, self.token.as_deref(), patience)
+            .with_context(|| format!("nothing answers at {}: is weir running?", self.address))
+    }
+}
+
+fn from_file(config: Option<&Path>) -> anyhow::Result<(String, Option<PathBuf>)> {
+    let file = match config {
+        Some(file) if !file.exists() => bail!("{}: there is no such settings file", file.display()),
+        Some(file) => file,
+        None if !Path::new(USUAL_FILE).exists() => return Ok((USUAL_ADMIN.to_owned(), None)),
+        None => Path::new(USUAL_FILE),
+    };
+    match settings::load(file) {
+        Ok(loaded) => Ok((loaded.edge.admin, loaded.edge.admin_token_file)),
+        Err(mistakes) => bail!("{}", mistakes.to_string().trim_end()),
+    }
+}
+
+fn read(file: &Path) -> anyhow::Result<String> {
+    let token = std::fs::read_to_string(file).with_context(|| format!("token file {}", file.display()))?;
+    Ok(token.trim().to_owned())
+}
