@@ -75,7 +75,7 @@ impl SharedLog {
                     told = settled;
                     let reading = Reading { time: page.time, sent, received: Instant::now() };
                     if page.log == read.log && clock.stepped(reading) {
-                        // By that clock Redis counts the lives of all that it holds.
+                        // Redis counts the lifetimes of all that it holds by that clock.
                         tracing::warn!("Redis's clock was set: all pages are made again");
                         self.begin_another(read.log).await
                     } else {

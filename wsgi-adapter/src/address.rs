@@ -7,8 +7,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-/// `uwsgi://host:port`, `uwsgi+unix:///path`, `uwsgi+srv://_service._tcp.name`, likewise with `http` and `fastcgi`; or short for uwsgi
-/// `host:port`, `unix:/path`. Displayed as written.
+/// `uwsgi://host:port`, `uwsgi+unix:///path`, `uwsgi+srv://_service._tcp.name`, likewise with `http` and
+/// `fastcgi`; or short for uwsgi `host:port`, `unix:/path`. Displayed as written.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Address {

@@ -90,8 +90,8 @@ enum Sending {
 impl Exchange<'_> {
     /// Sends the request and waits for the reply's head.
     ///
-    /// When nobody wants the reply any more, a request that was sent whole is waited for all the same: the server works
-    /// at it, and its place is not free before it has done so.
+    /// When nobody wants the reply any more, a request that was sent whole is waited for all the same: the
+    /// server works at it, and its place is not free before it has done so.
     pub(crate) async fn run(
         &mut self,
         mut connection: Connection,
@@ -117,8 +117,8 @@ impl Exchange<'_> {
                 }
             }
             if let Some(head) = parser.parse(&mut received).map_err(ServerError::BadReply)? {
-                // RFC 9110 section 15.3.6: 205 has no content, but its framing is that of any other reply: where that
-                // ends is not looked for.
+                // RFC 9110 section 15.3.6: 205 has no content, but its framing is that of any other reply:
+                // where that ends is not looked for.
                 let ends = head.status != 205 || head.content_length == Some(0);
                 let reusable =
                     sent_whole && !closed && head.persistent && ends && dialect.keeps_connections();
@@ -162,7 +162,8 @@ impl Exchange<'_> {
             tokio::select! {
                 biased;
                 () = self.replies.unwanted() => return Err(Error::Unread),
-                // An application may answer before it has read the whole body. The rest of it is not wanted then.
+                // An application may answer before it has read the whole body. The rest of it is not wanted
+                // then.
                 read = reader.read_into(received) => return Ok(Sending::Stopped(end_of_input(read)?)),
                 sent = output.send(&mut writer, self.config, self.deadline) => match sent {
                     Ok(true) => *self.progress = Progress::Sent,
@@ -275,8 +276,8 @@ impl Reply {
         (self.connection.socket, self.received)
     }
 
-    /// The body is whole. What has arrived behind it is no part of any reply: it is dropped, as nginx does, and with it
-    /// the connection. What may arrive later is never read.
+    /// The body is whole. What has arrived behind it is no part of any reply: it is dropped, as nginx does,
+    /// and with it the connection. What may arrive later is never read.
     fn nothing_follows(&mut self) -> Result<(), ServerError> {
         if !self.closed && self.received.is_empty() {
             let (mut reader, _) = self.connection.socket.split();

@@ -46,7 +46,7 @@ pub(crate) struct ServerMetrics {
     pub(crate) in_flight: Gauge,
     /// From choosing it to its reply's head, in seconds.
     reply_head: Histogram,
-    /// By the first digit of their status, from 1.
+    /// Replies by the first digit of their status, from 1.
     replies: [Counter; CLASSES.len()],
 }
 
@@ -59,7 +59,7 @@ pub(crate) struct PoolMetrics {
     pub(crate) queue_wait: Histogram,
     turned_away: Family<ReasonLabels, Counter>,
     pub(crate) retries: Counter,
-    /// For want of budget.
+    /// Retries refused because the budget was spent.
     pub(crate) retries_refused: Counter,
 }
 
@@ -224,7 +224,7 @@ impl ServerMetrics {
 }
 
 impl ServerMetrics {
-    /// By class of status.
+    /// Replies by class of status.
     pub(crate) fn replies(&self) -> [u64; CLASSES.len()] {
         self.replies.each_ref().map(Counter::get)
     }

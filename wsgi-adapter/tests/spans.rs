@@ -1,5 +1,5 @@
-//! The adapter's spans as a collector gets them, and the context the application is handed. A process of its own: spans are
-//! exported from its start to its end.
+//! The adapter's spans as a collector gets them, and the context the application is handed. A process of its
+//! own: spans are exported from its start to its end.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that panics has failed
 
 #[path = "adapter/edge.rs"]

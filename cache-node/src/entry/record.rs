@@ -126,7 +126,7 @@ mod tests {
         Slot::new(Bytes::from_static(key.as_bytes()), rule, &fields)
     }
 
-    /// Of no size that is packed.
+    /// Larger than any body: nothing is packed.
     const NEVER: usize = usize::MAX;
 
     fn entry(now: Instant) -> Entry {

@@ -263,7 +263,7 @@ async fn a_node_that_has_not_noticed_that_redis_was_emptied_is_waited_for() {
     // In the new log nobody knows b.
     let reply = a.purge(&[tag("t")], false, LONG).await;
     assert_eq!((reply.acknowledged, reply.missing), (vec!["a".into()], vec![]));
-    // By itself, and not from the log that is lost.
+    // It fills by itself, and not from the log that is lost.
     b.fill("http://h/", page(), "alone").await;
     assert_eq!(b.answer("http://h/").await, Answer::fresh("alone"));
     let hasty = a.purge(&[url("http://h/")], false, GRACE / 4).await;

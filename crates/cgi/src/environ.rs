@@ -51,8 +51,8 @@ pub enum Manner {
     /// As nginx sends them to uWSGI.
     #[default]
     Uwsgi,
-    /// gunicorn decodes PATH_INFO once more and takes the peer's address for REMOTE_ADDR: the path is encoded,
-    /// and the client told as X-Forwarded-For.
+    /// gunicorn decodes PATH_INFO once more and takes the peer's address for REMOTE_ADDR: the path is
+    /// encoded, and the client told as X-Forwarded-For.
     Gunicorn,
     /// CGI's own variables beside them.
     Cgi,

@@ -1,7 +1,7 @@
 //! Names the fields that hold for one connection only.
 
-/// Fields that a proxy never forwards (RFC 9110 section 7.6.1), and those of RFC 9111 section 3.1: "Header fields that are
-/// specific to the proxy that a cache uses when forwarding a request MUST NOT be stored".
+/// Fields that a proxy never forwards (RFC 9110 section 7.6.1), and those of RFC 9111 section 3.1: "Header
+/// fields that are specific to the proxy that a cache uses when forwarding a request MUST NOT be stored".
 const NAMES: [&[u8]; 11] = [
     b"connection",
     b"keep-alive",

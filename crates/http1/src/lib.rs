@@ -1,5 +1,5 @@
-//! HTTP/1.1 without I/O: strict readers of heads and bodies, of requests and replies. "Need more bytes" is a value, never an
-//! error.
+//! HTTP/1.1 without I/O: strict readers of heads and bodies, of requests and replies. "Need more bytes" is a
+//! value, never an error.
 
 pub mod chunked;
 pub mod head;

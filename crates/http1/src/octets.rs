@@ -2,19 +2,20 @@
 
 /// RFC 9110 §5.6.2: tchar. What methods and field names are made of.
 pub(crate) const TOKEN: u8 = 1;
-/// Upper-case letters, `-` and `_`: every registered method, and what nginx takes. RFC 9110 §9.1: methods are case-sensitive.
+/// Upper-case letters, `-` and `_`: every registered method, and what nginx takes. RFC 9110 §9.1: methods are
+/// case-sensitive.
 pub(crate) const METHOD: u8 = 1 << 1;
 /// RFC 3986 pchar and `/`, and `[ ]`, which browsers send as they are.
 pub(crate) const PATH: u8 = 1 << 2;
 /// As a path, and `?`. Never `#`, space, controls or non-ASCII.
 pub(crate) const QUERY: u8 = 1 << 3;
-/// What a registered name is made of. RFC 3986 allows sub-delims and percent-encoding too; no host name in use has them, and lists
-/// (`a,b`) and look-alikes are made with them.
+/// What a registered name is made of. RFC 3986 allows sub-delims and percent-encoding too; no host name in
+/// use has them, and lists (`a,b`) and look-alikes are made with them.
 pub(crate) const HOST: u8 = 1 << 4;
 /// A token without `_`.
 pub(crate) const PLAIN_NAME: u8 = 1 << 5;
-/// `" < > \ ^ { | }` and backtick: RFC 3986 has them percent-encoded, clients send them as they are, and no parser can take one for
-/// the end of anything.
+/// `" < > \ ^ { | }` and backtick: RFC 3986 has them percent-encoded, clients send them as they are, and no
+/// parser can take one for the end of anything.
 pub(crate) const ODD: u8 = 1 << 6;
 
 const CLASSES: [u8; 256] = classes();
@@ -43,13 +44,15 @@ pub(crate) fn run(bytes: &[u8], at: usize, class: u8) -> usize {
     at + rest.iter().position(|&byte| !is(byte, class)).unwrap_or(rest.len())
 }
 
-/// Where the name that begins at `at` ends: the next byte that is not of [`PLAIN_NAME`], or the end of `bytes`.
+/// Where the name that begins at `at` ends: the next byte that is not of [`PLAIN_NAME`], or the end of
+/// `bytes`.
 #[inline]
 pub(crate) fn name_end(bytes: &[u8], at: usize) -> usize {
     find(bytes, at, not_letters, |byte| !is(byte, PLAIN_NAME))
 }
 
-/// Where the field value that begins at `at` ends: the next byte that no value may hold, or the end of `bytes`.
+/// Where the field value that begins at `at` ends: the next byte that no value may hold, or the end of
+/// `bytes`.
 ///
 /// RFC 9110 §5.5: a value holds visible characters, obs-text, space and tab.
 #[inline]
@@ -59,8 +62,8 @@ pub(crate) fn value_end(bytes: &[u8], at: usize) -> usize {
     find(bytes, at + clean * 16, controls, ends_value)
 }
 
-/// The first byte from `at` on that `stops`, or the end of `bytes`. Looked for eight bytes at a time: `suspects` marks the high bit of
-/// those that may stop, and of no less than those.
+/// The first byte from `at` on that `stops`, or the end of `bytes`. Looked for eight bytes at a time:
+/// `suspects` marks the high bit of those that may stop, and of no less than those.
 #[inline]
 fn find(bytes: &[u8], at: usize, suspects: impl Fn(u64) -> u64, stops: impl Fn(u8) -> bool) -> usize {
     let (words, tail) = bytes.get(at..).unwrap_or_default().as_chunks::<8>();
@@ -79,7 +82,8 @@ fn find(bytes: &[u8], at: usize, suspects: impl Fn(u64) -> u64, stops: impl Fn(u
     start + tail.iter().position(|&byte| stops(byte)).unwrap_or(tail.len())
 }
 
-/// Whether one of the bytes is below 0x20 or is 0x7f. Compiles to a few vector instructions, there being no branch per byte.
+/// Whether one of the bytes is below 0x20 or is 0x7f. Compiles to a few vector instructions, there being no
+/// branch per byte.
 fn has_control(block: &[u8; 16]) -> bool {
     block.iter().fold(false, |any, &byte| any | (byte < 0x20) | (byte == 0x7f))
 }

@@ -2,8 +2,8 @@
 //! `Status: 200 OK`. [`body`] finds the end of the body that follows it.
 //!
 //! Strict where a mistake could end as another reply's bytes: names are tokens, values hold no control
-//! character, lengths agree, CRLF ends a line. Lenient where applications differ harmlessly: the reason may be
-//! missing, and CGI's lines may end with LF (RFC 3875 section 6.2).
+//! character, lengths agree, CRLF ends a line. Lenient where applications differ harmlessly: the reason may
+//! be missing, and CGI's lines may end with LF (RFC 3875 section 6.2).
 
 use bytes::{Bytes, BytesMut};
 
@@ -126,8 +126,8 @@ impl<'a> ResponseParser<'a> {
         }
     }
 
-    /// RFC 9110 section 7.8: "A server MUST NOT switch to a protocol that was not indicated by the client in the
-    /// corresponding request's Upgrade header field."
+    /// RFC 9110 section 7.8: "A server MUST NOT switch to a protocol that was not indicated by the client in
+    /// the corresponding request's Upgrade header field."
     fn is_asked_for(&self, protocol: Option<&[u8]>) -> bool {
         let mut asked = self.form.upgrade.split(',').map(str::trim).filter(|asked| !asked.is_empty());
         protocol.is_some_and(|protocol| asked.any(|asked| protocol.eq_ignore_ascii_case(asked.as_bytes())))
@@ -219,8 +219,8 @@ fn read_head(
     if head.chunked && head.content_length.is_some() {
         return Err(BadReply::TransferEncoding);
     }
-    // RFC 9112 section 6.1: a client "MUST treat the message as if the framing is faulty [...] and close the connection
-    // after processing the message", if an HTTP/1.0 reply holds Transfer-Encoding.
+    // RFC 9112 section 6.1: a client "MUST treat the message as if the framing is faulty [...] and close the
+    // connection after processing the message", if an HTTP/1.0 reply holds Transfer-Encoding.
     head.persistent &= modern || !head.chunked;
     // RFC 3875 section 6.2.3: a Location without a Status is a redirect.
     let redirect = head.fields.iter().any(|field| field.name == "location");

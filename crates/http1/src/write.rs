@@ -1,4 +1,5 @@
-//! The writing of heads: status line and fields as bytes. Framing, date and persistence are the caller's to choose.
+//! The writing of heads: status line and fields as bytes. Framing, date and persistence are the caller's to
+//! choose.
 
 use http::header::{CONNECTION, CONTENT_LENGTH, SERVER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, StatusCode, Version};

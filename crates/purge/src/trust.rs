@@ -22,7 +22,7 @@ impl Trust {
         self.until = self.until.max(Some(sent + self.grace));
     }
 
-    /// The same, from one who is in touch itself for `left` from then on, and no longer.
+    /// Hears from a peer that is itself in touch for `left` from then on, and no longer.
     pub fn heard_for(&mut self, sent: Instant, left: Duration) {
         self.until = self.until.max(Some(sent + self.grace.min(left)));
     }

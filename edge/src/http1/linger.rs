@@ -32,7 +32,7 @@ pub(crate) enum After {
 impl After {
     /// `is_last`: the edge wants no further request.
     pub(crate) fn of(head: &Head<'_>, stream: &Stream, is_last: bool) -> Self {
-        // With TLS, the client must be told the end too.
+        // A client that speaks TLS must be told the end too.
         let is_plain = matches!(stream, Stream::Plain(_));
         match head.keep_alive {
             true if is_last => Self::Linger,

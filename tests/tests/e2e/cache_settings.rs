@@ -1,4 +1,5 @@
-//! What a location's cache settings change: the key, which requests use the cache, what is stored and for how long.
+//! What a location's cache settings change: the key, which requests use the cache, what is stored and for how
+//! long.
 
 use std::thread;
 use std::time::Duration;

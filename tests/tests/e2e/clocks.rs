@@ -1,4 +1,5 @@
-//! Redis's clock is set by an hour, forwards and back, under load: no visitor sees an error, a page beyond its time, or waits for it.
+//! Redis's clock is set by an hour, forwards and back, under load: no visitor sees an error, a page beyond
+//! its time, or waits for it.
 
 use std::time::Instant;
 
@@ -75,13 +76,15 @@ fn nobody_notices_when_the_store_counts_another_hour() {
     end(loads);
     let seconds = began.elapsed().as_secs();
     for name in ["hot", "strict"] {
-        // One in each second; a few more at each step, when all pages are made anew and two may hold the lease.
+        // One in each second; a few more at each step, when all pages are made anew and two may hold the
+        // lease.
         let (calls, most) = (cluster.oracle.calls(name), 2 * (seconds + 1) + 4 * 4);
         assert!(calls <= most, "{name}: {calls} calls in {seconds} s");
     }
 }
 
-/// A node that died has its leases for `lease` (3 s) at most, also where Redis believes for an hour that they have not ended.
+/// A node that died has its leases for `lease` (3 s) at most, also where Redis believes for an hour that they
+/// have not ended.
 #[test]
 fn a_lease_of_nobody_does_not_last_as_long_as_a_clock_was_set_back() {
     const PAGES: usize = 4;
@@ -98,7 +101,8 @@ fn a_lease_of_nobody_does_not_last_as_long_as_a_clock_was_set_back() {
         cluster.step_clock("redis", -HOUR);
         (0..PAGES).for_each(|n| cluster.oracle.set(&format!("slow-{n}"), "delay=0"));
         (0..2).for_each(|n| cluster.start_node_again(n));
-        // Without a lease no edge gets the other's page. Several, since a node that is slow for a moment is left out.
+        // Without a lease no edge gets the other's page. Several, since a node that is slow for a moment is
+        // left out.
         let began = Instant::now();
         let shared = (0..PAGES).filter(|n| {
             let [a, b] = [1, 2].map(|edge: usize| cluster.edges[edge].get(&page(*n)).expect(200).text());

@@ -1,4 +1,5 @@
-//! Requests for a page that is being made: how long they wait, how many may, and what they get if it comes to nothing.
+//! Requests for a page that is being made: how long they wait, how many may, and what they get if it comes to
+//! nothing.
 
 use std::sync::Barrier;
 use std::thread;

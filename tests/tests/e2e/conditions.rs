@@ -1,4 +1,5 @@
-//! A client's conditions and ranges, answered from a stored page: which comes first, and what of the page is sent.
+//! A client's conditions and ranges, answered from a stored page: which comes first, and what of the page is
+//! sent.
 
 use weir_tests::{Response, Stack, both_topologies};
 

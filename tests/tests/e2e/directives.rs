@@ -122,7 +122,8 @@ fn no_store_and_stale_pages(stack: &Stack) {
     let target = "/short/count/stale";
     stack.get(target).expect(200);
     thread::sleep(Duration::from_millis(1_300));
-    // "Unless the max-stale request directive is also present, the client does not wish to receive a stale response."
+    // "Unless the max-stale request directive is also present, the client does not wish to receive a stale
+    // response."
     let page = stack.get_with(target, &[("Cache-Control", "max-age=600")]).expect(200);
     assert_eq!(page.expect_cache(&["fwd=request"]).text(), "2\n");
     let page = stack.get_with(target, &[("Cache-Control", "max-stale=600")]).expect(200);

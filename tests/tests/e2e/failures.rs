@@ -1,4 +1,5 @@
-//! Application, Redis, cache-node and Weir itself stop or misbehave: who is told what, and who notices nothing.
+//! Application, Redis, cache-node and Weir itself stop or misbehave: who is told what, and who notices
+//! nothing.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -206,7 +207,8 @@ fn the_cache_node_is_killed_under_load(stack: &Stack) {
     load.wait_for(200);
     let troubles = load.end();
     assert!(troubles.is_empty(), "{} troubles, the first: {}", troubles.len(), troubles[0]);
-    // And still there is one call for all who ask at once, for a page that takes longer than it may be kept, too.
+    // And still there is one call for all who ask at once, for a page that takes longer than it may be kept,
+    // too.
     let calls = stack.oracle.calls("alone");
     std::thread::scope(|scope| {
         for _ in 0..20 {

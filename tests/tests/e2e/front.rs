@@ -1,4 +1,5 @@
-//! What clients may send and what they get for it, where other servers are more lenient, or more patient, than we were.
+//! What clients may send and what they get for it, where other servers are more lenient, or more patient,
+//! than we were.
 
 use http::Request;
 use weir_tests::{Client, Http2, Stack, both_topologies};

@@ -80,7 +80,8 @@ fn the_access_log_may_be_json(stack: &Stack) {
     assert_eq!(caches, ["hit", "miss"]);
 }
 
-/// Names with labels, and their values, of Prometheus' text format. Panics if a line is neither that nor a comment.
+/// Names with labels, and their values, of Prometheus' text format. Panics if a line is neither that nor a
+/// comment.
 fn parsed(text: &str) -> HashMap<String, f64> {
     let samples = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     samples

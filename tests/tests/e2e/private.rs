@@ -145,7 +145,8 @@ fn a_page_with_a_token_is_the_visitors_own_cookie_and_all(stack: &Stack) {
 
 both_topologies!(cookies_and_redirects_of_a_login_stay_with_their_visitor, SETTINGS);
 fn cookies_and_redirects_of_a_login_stay_with_their_visitor(stack: &Stack) {
-    // Chosen by Cookie: anonymous visitors share one page, whatever is measured of them; all others have their own.
+    // Chosen by Cookie: anonymous visitors share one page, whatever is measured of them; all others have
+    // their own.
     let target = "/count/vary?body=who&h=Vary:Cookie";
     for cookie in ["_ga=1", "_ga=2; _fbp=x", "csrftoken=a"] {
         let page = stack.get_with(target, &[("Cookie", cookie)]).expect(200).text();

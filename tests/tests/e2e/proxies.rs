@@ -1,4 +1,5 @@
-//! Behind other proxies: host, scheme, port and client as a trusted one tells them, for the site, the cache key and the application.
+//! Behind other proxies: host, scheme, port and client as a trusted one tells them, for the site, the cache
+//! key and the application.
 
 use serde_json::Value;
 use weir_tests::{Stack, both_topologies};

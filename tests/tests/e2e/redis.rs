@@ -1,5 +1,6 @@
-//! Redis fails, fails over and is moved, under load from two edges with a cache-node each. No visitor sees an error or a page
-//! that is not theirs, the application is asked no more than once per page, lifetime and node, and soon both share pages again.
+//! Redis fails, fails over and is moved, under load from two edges with a cache-node each. No visitor sees an
+//! error or a page that is not theirs, the application is asked no more than once per page, lifetime and
+//! node, and soon both share pages again.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -9,8 +10,8 @@ use weir_tests::{
     Twin, site, until,
 };
 
-/// Seconds past its lifetime at which a page may still be served: `stale_while_revalidate`, and one that the machine
-/// may let pass between the decision and the reply.
+/// Seconds past its lifetime at which a page may still be served: `stale_while_revalidate`, and one that the
+/// machine may let pass between the decision and the reply.
 const LATEST: i64 = 2;
 
 /// Pages that all want, and of which the application says in a field which one it is.
@@ -86,8 +87,9 @@ impl Scene {
             let troubles = load.end();
             assert!(troubles.is_empty(), "{} troubles, the first: {}", troubles.len(), troubles[0]);
         }
-        // Two nodes that do not know of each other: two calls in each second, and some at the edges of it. One more at each edge when
-        // Redis is lost and when it is back: what was kept by the log, or without it, ends then.
+        // Two nodes that do not know of each other: two calls in each second, and some at the edges of it.
+        // One more at each edge when Redis is lost and when it is back: what was kept by the log, or without
+        // it, ends then.
         let most = 2 * (began.elapsed().as_secs() + 3) + 4 * faults.get();
         for n in 0..HOT {
             let (calls, at_once) =
@@ -110,9 +112,9 @@ fn wrong(target: &str, response: &Response) -> Option<String> {
     if !target.ends_with(&format!(":{page}")) || page.is_empty() {
         return Some(format!("is page {page:?}"));
     }
-    // Not its Age: "response_delay = response_time - request_time; corrected_age_value = age_value + response_delay;" (RFC
-    // 9111 section 4.2.3). That holds the time which the application takes, seconds on a machine that builds meanwhile,
-    // while a lifetime by the settings counts from when the reply has come.
+    // Not its Age: "response_delay = response_time - request_time; corrected_age_value = age_value +
+    // response_delay;" (RFC 9111 section 4.2.3). That holds the time which the application takes, seconds on
+    // a machine that builds meanwhile, while a lifetime by the settings counts from when the reply has come.
     let left = response.cache_status().split("ttl=").nth(1)?.split(';').next()?.parse::<i64>().ok()?;
     (left < -LATEST).then(|| format!("is {} s past its lifetime", -left))
 }

@@ -93,8 +93,8 @@ fn nobody_notices_a_rolling_restart() {
     });
 }
 
-/// A reply that had begun when its server was killed may break off, or be a 502 if only a part of its head had come: once for each
-/// who asked. Nothing else may happen, and never a wrong answer that looks right.
+/// A reply that had begun when its server was killed may break off, or be a 502 if only a part of its head
+/// had come: once for each who asked. Nothing else may happen, and never a wrong answer that looks right.
 #[track_caller]
 fn broken_off_at_most(kills: usize, troubles: Vec<String>) {
     let had_begun = |trouble: &String| trouble.ends_with("broke off") || trouble.contains(": 502 ");

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use weir_tests::{Response, Stack, both_topologies};
 
-/// Each site and location says which it is by the redirect or file it gives: files named `who` in folders of their own.
+/// Each site and location says which it is by the redirect or file it gives: files named `who` in folders of
+/// their own.
 const SITES: &str = r#"
 [[edge.site]]
 server_name = ["first.example"]

@@ -1,4 +1,5 @@
-//! Malformed and ambiguous requests: refused, the connection closed, nothing reaches the application. hazards.md, tables A and C.
+//! Malformed and ambiguous requests: refused, the connection closed, nothing reaches the application.
+//! hazards.md, tables A and C.
 
 use weir_tests::{Client, Stack, both_topologies};
 
@@ -16,8 +17,8 @@ pool = "app"
 ttl = "60s"
 "#;
 
-/// Sends the bytes, `%PATH` standing for the oracle's path, then a clean request, which whoever loses count would answer. Says
-/// what is wrong with the answers.
+/// Sends the bytes, `%PATH` standing for the oracle's path, then a clean request, which whoever loses count
+/// would answer. Says what is wrong with the answers.
 fn refused(stack: &Stack, id: &str, request: &[u8], statuses: &[u16]) -> Option<String> {
     let path = format!("/count/{id}");
     let raw = replace(request, b"%PATH", path.as_bytes());

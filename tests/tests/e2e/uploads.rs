@@ -91,7 +91,8 @@ pool = "app"
 both_topologies!(a_thousand_slow_clients_hold_no_server, Setup::new(SLOW, App::Oracle));
 fn a_thousand_slow_clients_hold_no_server(stack: &Stack) {
     const CLIENTS: usize = 1000;
-    // Half of a body each, and then nothing: sixteen would be enough to hold every thread of this application.
+    // Half of a body each, and then nothing: sixteen would be enough to hold every thread of this
+    // application.
     let mut clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
             let mut client = stack.connect();

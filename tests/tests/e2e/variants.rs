@@ -1,4 +1,5 @@
-//! Which requests share a page, and which get a variant of their own; what the application sees while it makes one for all.
+//! Which requests share a page, and which get a variant of their own; what the application sees while it
+//! makes one for all.
 
 use std::thread;
 

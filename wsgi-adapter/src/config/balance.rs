@@ -14,9 +14,9 @@ pub enum Balance {
     LeastTime,
     /// The better of two drawn by lot.
     RandomTwo,
-    /// The same one for the same client network.
+    /// One client network always goes to one server.
     IpHash,
-    /// The same one for the same `hash_key`; a server that goes moves its own share only.
+    /// One `hash_key` always goes to one server; a server that goes moves its own share only.
     Hash,
 }
 

@@ -4,8 +4,8 @@ use process::settings::Mistakes;
 use process::units::Time;
 use serde::Deserialize;
 
-/// `keepalive = { connections = 32, timeout = "2s", age = "1h", requests = 1000 }`; nginx's directives of that
-/// name.
+/// `keepalive = { connections = 32, timeout = "2s", age = "1h", requests = 1000 }`; nginx's directives of
+/// that name.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct KeepaliveConfig {

@@ -8,8 +8,8 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RetryConfig {
-    /// Times that a request is taken to another server, as a part of the requests of the last ten seconds, so that retries do not
-    /// finish off servers that are in trouble.
+    /// Times that a request is taken to another server, as a part of the requests of the last ten seconds, so
+    /// that retries do not finish off servers that are in trouble.
     pub budget: f64,
     /// But so many in ten seconds always.
     pub min: u64,

@@ -26,7 +26,8 @@ pub struct ServerConfig {
     pub fail_timeout: Time,
     /// After it has come back or was added, its weight grows from little to whole in this time.
     pub slow_start: Time,
-    /// The name stands for all the addresses that it has in DNS, each a server; looked up again every `resolve_every`.
+    /// The name stands for all the addresses that it has in DNS, each a server; looked up again every
+    /// `resolve_every`.
     pub resolve: bool,
 }
 

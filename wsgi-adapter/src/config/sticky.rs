@@ -22,7 +22,8 @@ pub struct StickyConfig {
     /// "Lax", "Strict", "None"; empty: not said.
     pub same_site: String,
 
-    /// The application's own cookie: whoever has it goes to the server that set it. Known to this adapter only.
+    /// The application's own cookie: whoever has it goes to the server that set it. Known to this adapter
+    /// only.
     pub learn: Option<String>,
     /// What was learnt is forgotten when it has not been used for so long.
     pub timeout: Time,

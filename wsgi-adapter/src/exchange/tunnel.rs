@@ -1,5 +1,5 @@
-//! After 101: bytes both ways, in whatever protocol client and application have agreed on, until one side ends
-//! or neither has said anything for a while.
+//! After 101: bytes both ways, in whatever protocol client and application have agreed on, until one side
+//! ends or neither has said anything for a while.
 
 use std::time::Duration;
 

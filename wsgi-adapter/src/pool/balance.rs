@@ -1,5 +1,5 @@
-//! Which server of a pool gets a request: nginx's methods, and what the servers' health has to say. Pure: time and lots are
-//! arguments.
+//! Which server of a pool gets a request: nginx's methods, and what the servers' health has to say. Pure:
+//! time and lots are arguments.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,7 +57,7 @@ impl Servers {
         self.members.iter().find(|member| member.id() == id)
     }
 
-    /// Of the servers that come of one listed entry.
+    /// The ids of the servers that come from one listed entry.
     pub(super) fn ids_of(&self, listed: ServerId) -> Vec<ServerId> {
         self.members
             .iter()
@@ -71,8 +71,8 @@ impl Servers {
         self.members.iter_mut().find(|member| member.id() == id)
     }
 
-    /// `joined`: when it came to a pool that was at work already, so that it starts slowly and, with `check.mandatory`, only once
-    /// a check has passed.
+    /// `joined`: when it came to a pool that was at work already, so that it starts slowly and, with
+    /// `check.mandatory`, only once a check has passed.
     pub(super) fn add(&mut self, server: Arc<Server>, settings: ServerConfig, joined: Option<Instant>) {
         let unchecked = self.settings.check.as_ref().is_some_and(|check| check.mandatory);
         let mut member = Member::new(server, settings, Checked::new(!unchecked));

@@ -1,5 +1,6 @@
-//! Circuit breaker of one server: after failures in a row nobody is sent to it for a while, not even when there is no other, so
-//! that requests fail at once instead of each waiting out its time. Then one request tries it.
+//! Circuit breaker of one server: after failures in a row nobody is sent to it for a while, not even when
+//! there is no other, so that requests fail at once instead of each waiting out its time. Then one request
+//! tries it.
 
 use std::time::Duration;
 
@@ -56,7 +57,7 @@ impl Breaker {
                 *self = Self::Open { until: now + pause, pause };
                 true
             }
-            // Of requests that were under way when it opened.
+            // These requests were under way when it opened.
             Self::Open { .. } => false,
             Self::Trying { pause, .. } => {
                 let pause = (pause * 2).min(settings.max_pause.0.max(settings.pause.0));

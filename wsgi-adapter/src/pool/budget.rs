@@ -1,6 +1,6 @@
-//! Retry budget of a pool: the requests of the last ten seconds, and how many of them were taken to another server. A server that
-//! ends fails all that it had at once, so what is under way says less of what the others can bear than what has come; unless
-//! requests take longer than that.
+//! Retry budget of a pool: the requests of the last ten seconds, and how many of them were taken to another
+//! server. A server that ends fails all that it had at once, so what is under way says less of what the
+//! others can bear than what has come; unless requests take longer than that.
 
 use tokio::time::Instant;
 
@@ -77,7 +77,8 @@ mod tests {
     #[test]
     fn the_last_ten_seconds_count() {
         let settings = RetryConfig { min: 2, ..RetryConfig::default() };
-        // Requests and retries, each with its time in milliseconds; then how many more there may be at a time.
+        // Requests and retries, each with its time in milliseconds; then how many more there may be at a
+        // time.
         type Row = (&'static [(u64, u64)], &'static [(u64, u64)], u64, u64);
         let table: &[Row] = &[
             (&[], &[], 0, 2),

@@ -19,7 +19,7 @@ pub(crate) struct PoolFigures {
     max_in_flight: usize,
     queue: QueueFigures,
     retries: u64,
-    /// For want of budget.
+    /// Retries refused because the budget was spent.
     retries_refused: u64,
     pub(crate) servers: Vec<ServerFigures>,
 }
@@ -55,7 +55,7 @@ pub(crate) struct ServerFigures {
     requests: u64,
     replies: Replies,
     failures: u64,
-    /// To a reply's head, of late.
+    /// The recent time to a reply's head.
     latency_ms: Option<f64>,
     last_failure: Option<LastFailure>,
     check: Option<CheckFigures>,

@@ -1,4 +1,5 @@
-//! How long a server takes to reply of late: an average in which the past fades, and a slow reply counts at once.
+//! How long a server takes to reply of late: an average in which the past fades, and a slow reply counts at
+//! once.
 
 use std::time::Duration;
 
@@ -25,7 +26,8 @@ impl Latency {
         self.0 = Some((average, now));
     }
 
-    /// Seconds to expect. Unmeasured for a while, a server's slowness is forgotten, so that it is tried again.
+    /// Seconds to expect. Unmeasured for a while, a server's slowness is forgotten, so that it is tried
+    /// again.
     pub(super) fn expected(&self, now: Instant) -> Option<f64> {
         self.0.map(|(average, at)| average * faded(at, now))
     }

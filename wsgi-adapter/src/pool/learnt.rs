@@ -1,4 +1,5 @@
-//! Which server a cookie's value belongs to: bounded, and what is not used for a while is forgotten. Pure: time is an argument.
+//! Which server a cookie's value belongs to: bounded, and what is not used for a while is forgotten. Pure:
+//! time is an argument.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -8,10 +9,12 @@ use tokio::time::Instant;
 
 use super::member::ServerId;
 
-/// Two generations: what is used moves to the younger, and the older is dropped when the younger is full or old enough.
+/// Two generations: what is used moves to the younger, and the older is dropped when the younger is full or
+/// old enough.
 #[derive(Debug)]
 pub(super) struct Learnt {
-    /// A value is kept as two hashes of it: nobody reads sessions out of this table, and all take the same room.
+    /// A value is kept as two hashes of it: nobody reads sessions out of this table, and all take the same
+    /// room.
     hashers: [RandomState; 2],
     young: HashMap<[u64; 2], ServerId>,
     old: HashMap<[u64; 2], ServerId>,

@@ -1,4 +1,5 @@
-//! Passive health: what a server's failures of late say about it. Counted as nginx does (`max_fails`, `fail_timeout`).
+//! Passive health: what a server's failures of late say about it. Counted as nginx does (`max_fails`,
+//! `fail_timeout`).
 
 use std::time::Duration;
 
@@ -26,8 +27,8 @@ impl Mark {
         self.max_fails == 0 || self.fails < self.max_fails || self.is_old(now)
     }
 
-    /// One request tries a marked server again; others keep away for another `fail_timeout`, or until that one
-    /// succeeds.
+    /// One request tries a marked server again; others keep away for another `fail_timeout`, or until that
+    /// one succeeds.
     pub(super) fn chosen(&mut self, now: Instant) {
         if self.is_old(now) {
             self.checked_at = Some(now);
@@ -43,7 +44,8 @@ impl Mark {
         allowed && !self.allows(now)
     }
 
-    /// Forgives, if `fail_timeout` had passed since the last failure when a request was let through. True: the server was marked.
+    /// Forgives, if `fail_timeout` had passed since the last failure when a request was let through. True:
+    /// the server was marked.
     pub(super) fn succeeded(&mut self) -> bool {
         let forgiven = self.failed_at < self.checked_at;
         let marked = self.max_fails > 0 && self.fails >= self.max_fails;

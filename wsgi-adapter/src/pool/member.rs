@@ -1,4 +1,5 @@
-//! One server of a pool, as choosing sees it: its settings, what is under way at it, and what is known of its health.
+//! One server of a pool, as choosing sees it: its settings, what is under way at it, and what is known of its
+//! health.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::address::{Address, Endpoint};
 use crate::config::ServerConfig;
 use crate::metrics::ServerMetrics;
 
-/// Of one server of one pool, as long as the process runs and longer where there is a state file.
+/// Names one server of one pool, as long as the process runs and longer where there is a state file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct ServerId(pub(crate) u32);
 
@@ -47,7 +48,7 @@ pub(super) struct Member {
     pub(super) server: Arc<Server>,
     pub(super) settings: ServerConfig,
     pub(super) in_flight: usize,
-    /// Of smooth weighted round robin.
+    /// The current weight of smooth weighted round robin.
     pub(super) current: i64,
     pub(super) mark: Mark,
     pub(super) breaker: Breaker,

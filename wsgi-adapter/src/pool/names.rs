@@ -1,4 +1,5 @@
-//! What a listed name stands for: each address that it has in DNS (A, AAAA), or the servers that its SRV records name.
+//! What a listed name stands for: each address that it has in DNS (A, AAAA), or the servers that its SRV
+//! records name.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -91,7 +92,8 @@ async fn services(name: &str, nameservers: &[SocketAddr]) -> Result<Vec<Found>, 
     }
 }
 
-/// Of records of one priority: in the same proportions, but small: the points of a `hash` are as many as its weights.
+/// The weights of records of one priority, in their proportions, but small: the points of a `hash` are as
+/// many as its weights.
 fn weights(records: &[&SRV]) -> Vec<u32> {
     // RFC 2782: a weight of 0 is for when there is nothing to choose, or as little as can be.
     let of = |record: &&SRV| u32::from(record.weight).max(1);

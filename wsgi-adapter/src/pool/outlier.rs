@@ -1,5 +1,5 @@
-//! Outlier ejection: a server whose replies fail far more often than those of the others is left alone for a while. What counts
-//! is the difference: an error that all servers have says nothing of any of them.
+//! Outlier ejection: a server whose replies fail far more often than those of the others is left alone for a
+//! while. What counts is the difference: an error that all servers have says nothing of any of them.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! A server with `resolve`, or of SRV records: its name is looked up again and again. What was found last stays while nothing is
-//! found.
+//! A server with `resolve`, or of SRV records: its name is looked up again and again. What was found last
+//! stays while nothing is found.
 
 use std::sync::Weak;
 use std::time::Duration;

@@ -1,5 +1,6 @@
-//! nginx's `hash … consistent`: ketama, as Cache::Memcached::Fast has it. Each server has points on a ring, a key belongs to the
-//! next one, so that a server that comes or goes moves only its own share of the keys. Same points as nginx, so same servers.
+//! nginx's `hash … consistent`: ketama, as Cache::Memcached::Fast has it. Each server has points on a ring, a
+//! key belongs to the next one, so that a server that comes or goes moves only its own share of the keys.
+//! Same points as nginx, so same servers.
 
 use super::member::ServerId;
 
@@ -8,12 +9,13 @@ const POINTS: u32 = 160;
 
 #[derive(Debug, Default)]
 pub(super) struct Ring {
-    /// By place, one server each.
+    /// The points in order of their places, one server each.
     points: Vec<(u32, ServerId)>,
 }
 
 impl Ring {
-    /// Of servers and their weights. `name` is a server's place as nginx writes it: "host:port", or a socket's path after "unix:".
+    /// Makes the ring of servers and their weights. `name` is a server's place as nginx writes it:
+    /// "host:port", or a socket's path after "unix:".
     pub(super) fn new(servers: impl Iterator<Item = (ServerId, String, u32)>) -> Self {
         let mut points = Vec::new();
         for (id, name, weight) in servers {
@@ -36,7 +38,8 @@ impl Ring {
         Self { points }
     }
 
-    /// The server of a key, and those that take over in turn when it cannot be used: a server may come up again and again.
+    /// The server of a key, and those that take over in turn when it cannot be used: a server may come up
+    /// again and again.
     pub(super) fn from(&self, key: u32) -> impl Iterator<Item = ServerId> {
         let start = self.points.partition_point(|&(place, _)| place < key);
         let (before, after) = self.points.split_at(start);

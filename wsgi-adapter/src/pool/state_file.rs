@@ -1,4 +1,5 @@
-//! A pool's servers, kept over restarts: written whole at each change, and in place of the settings' servers once it is there.
+//! A pool's servers, kept over restarts: written whole at each change, and in place of the settings' servers
+//! once it is there.
 
 use std::fs::{self, File};
 use std::io::{self, Write};

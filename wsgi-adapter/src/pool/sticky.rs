@@ -45,8 +45,8 @@ impl Sticky {
         Self { settings: settings.clone(), by }
     }
 
-    /// The value of our cookie for a server: a signature of its place, that tells nothing of it and that nobody without the key can
-    /// make. Every adapter with the same key makes the same.
+    /// The value of our cookie for a server: a signature of its place, that tells nothing of it and that
+    /// nobody without the key can make. Every adapter with the same key makes the same.
     pub(super) fn route(&self, pool: &str, address: &str) -> Option<String> {
         let By::Own(key) = &self.by else { return None };
         let tag = hmac::sign(key, format!("{pool}\0{address}").as_bytes());
@@ -76,7 +76,8 @@ impl Sticky {
         }
     }
 
-    /// After a reply of `server`, which the visitor was not bound to: the next request is to go there as well.
+    /// After a reply of `server`, which the visitor was not bound to: the next request is to go there as
+    /// well.
     pub(super) fn bind(
         &self,
         head: &RequestHead,

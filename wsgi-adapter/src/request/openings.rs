@@ -16,8 +16,8 @@ pub(crate) struct Openings<'a> {
 }
 
 impl<'a> Openings<'a> {
-    /// For all servers of the settings, so that a request which one of them would not take is refused before
-    /// any is asked.
+    /// Makes the openings for all servers of the settings, so that a request which one of them would not take
+    /// is refused before any is asked.
     pub(crate) fn new(head: &'a RequestHead, body: BodyLength, pool: &'a PoolConfig) -> Result<Self, Error> {
         let mut openings = Self { head, pool, body, made: Vec::with_capacity(1) };
         for server in &pool.servers {

@@ -1,5 +1,5 @@
-//! How each kind of server is spoken to: what it is sent of a request, and how what it sends is read. One file
-//! per protocol; all else ([`crate::exchange`]) is the same for all of them.
+//! How each kind of server is spoken to: what it is sent of a request, and how what it sends is read. One
+//! file per protocol; all else ([`crate::exchange`]) is the same for all of them.
 
 use std::collections::VecDeque;
 
@@ -73,8 +73,8 @@ impl Dialect {
         self.protocol == Protocol::Http
     }
 
-    /// May another request follow on the same connection? uwsgi knows no keep-alive that servers agree on, and
-    /// a FastCGI one is asked to close.
+    /// May another request follow on the same connection? uwsgi knows no keep-alive that servers agree on,
+    /// and a FastCGI one is asked to close.
     pub(crate) fn keeps_connections(self) -> bool {
         self.protocol == Protocol::Http
     }
@@ -86,8 +86,8 @@ impl Dialect {
         }
     }
 
-    /// Tells which forms a reply may have. Only HTTP servers frame bodies themselves, and gunicorn before 27, which sends
-    /// chunks by uwsgi too.
+    /// Tells which forms a reply may have. Only HTTP servers frame bodies themselves, and gunicorn before 27,
+    /// which sends chunks by uwsgi too.
     pub(crate) fn form(self, head: &RequestHead) -> ResponseForm<'_> {
         let http = self.protocol == Protocol::Http;
         let chunks = http || (self.protocol == Protocol::Uwsgi && self.flavour == Flavour::Gunicorn);

@@ -1,5 +1,5 @@
-//! What every kind of server is held to: what the application sees, bodies both ways, what goes wrong. The same
-//! for all, but where the table says what a server does its own way.
+//! What every kind of server is held to: what the application sees, bodies both ways, what goes wrong. The
+//! same for all, but where the table says what a server does its own way.
 
 use std::collections::BTreeMap;
 use std::time::Instant;

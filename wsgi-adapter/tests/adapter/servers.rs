@@ -1,5 +1,5 @@
-//! The servers that applications run on, each with the oracle: real ones, stopped when dropped. One that is not
-//! installed fails its tests.
+//! The servers that applications run on, each with the oracle: real ones, stopped when dropped. One that is
+//! not installed fails its tests.
 
 use std::fs::{self, File};
 use std::net::{TcpListener, TcpStream};

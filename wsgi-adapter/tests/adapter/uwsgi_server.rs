@@ -84,7 +84,7 @@ impl Uwsgi {
         Some(self)
     }
 
-    /// For an application that ends its process.
+    /// Waits for an application that ends its process.
     pub(crate) fn wait_for_end(&mut self) {
         let start = Instant::now();
         while self.process.try_wait().unwrap().is_none() {

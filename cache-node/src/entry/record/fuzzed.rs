@@ -1,4 +1,5 @@
-//! For the fuzz target of this format: whatever the bytes, they are a miss or a page that keeps its bounds.
+//! What the fuzz target of this format calls: whatever the bytes, they are a miss or a page that keeps its
+//! bounds.
 
 use std::time::Duration;
 

@@ -5,8 +5,8 @@ use http1::octets::is_text;
 
 use super::{Manner, Refused, Request, Variables, Writer};
 
-/// Fields that the application does not get as the client sent them, beside those of the client's connection (RFC 9110
-/// section 7.6.1). HTTP_CONNECTION is ours.
+/// Fields that the application does not get as the client sent them, beside those of the client's connection
+/// (RFC 9110 section 7.6.1). HTTP_CONNECTION is ours.
 const DROPPED: [&[u8]; 6] = [
     // CONTENT_TYPE and CONTENT_LENGTH tell them, and HTTP_HOST is made from the authority.
     b"content-type",
@@ -28,8 +28,8 @@ pub(super) fn first<'a>(fields: &[(&[u8], &'a [u8])], wanted: &[u8]) -> &'a [u8]
     found.map_or(&b""[..], |(_, value)| value)
 }
 
-/// A name that no other name's variable can be mistaken for: only letters, digits and `-`, so that `x-real-ip`
-/// and `x_real_ip` do not meet in one.
+/// A name that no other name's variable can be mistaken for: only letters, digits and `-`, so that
+/// `x-real-ip` and `x_real_ip` do not meet in one.
 pub fn is_plain(field: &[u8]) -> bool {
     !field.is_empty() && field.iter().all(|&byte| byte == b'-' || byte.is_ascii_alphanumeric())
 }

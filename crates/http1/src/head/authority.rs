@@ -18,9 +18,9 @@ pub struct Authority<'a> {
 }
 
 impl<'a> Authority<'a> {
-    /// A registered name of letters, digits, `-`, `.` and `_`, or an IPv6 address in brackets; then perhaps a port of 1 to 65535.
-    /// A colon without a port is dropped (RFC 3986 §6.2.3). Narrower than RFC 3986, which also allows an empty host, sub-delims,
-    /// percent-encoding and user information.
+    /// A registered name of letters, digits, `-`, `.` and `_`, or an IPv6 address in brackets; then perhaps a
+    /// port of 1 to 65535. A colon without a port is dropped (RFC 3986 §6.2.3). Narrower than RFC 3986, which
+    /// also allows an empty host, sub-delims, percent-encoding and user information.
     pub fn read(bytes: &'a [u8]) -> Result<Self, Refusal> {
         let text = str::from_utf8(bytes).map_err(|_| Refusal::Authority)?;
         let (host, port) = match text.strip_prefix('[') {
@@ -60,7 +60,8 @@ impl<'a> Authority<'a> {
     }
 }
 
-/// The name without its last dot. Labels are not empty: `a..b` is nobody's name, and some resolvers shorten it.
+/// The name without its last dot. Labels are not empty: `a..b` is nobody's name, and some resolvers shorten
+/// it.
 fn registered_name(name: &str) -> Result<&str, Refusal> {
     let relative = name.strip_suffix('.').unwrap_or(name);
     let labels_are_whole = relative.as_bytes().split(|&byte| byte == b'.').all(|label| !label.is_empty());

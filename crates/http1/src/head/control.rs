@@ -1,12 +1,14 @@
-//! The fields that steer message and connection: how long the body is, whether the connection stays, which host is meant.
+//! The fields that steer message and connection: how long the body is, whether the connection stays, which
+//! host is meant.
 
 use super::known::{Known, Seen};
 use super::request_line::RequestLine;
 use super::{Authority, Fields, Framing, Head, Refusal, Version};
 use crate::octets;
 
-/// Sent once or not at all: who takes the first and who takes the last would see two requests. The list is nginx's and `Range`,
-/// `Content-Type`, `Upgrade`; without `If-Match` and `If-None-Match`, which are lists (RFC 9110 §13.1).
+/// Sent once or not at all: who takes the first and who takes the last would see two requests. The list is
+/// nginx's and `Range`, `Content-Type`, `Upgrade`; without `If-Match` and `If-None-Match`, which are lists
+/// (RFC 9110 §13.1).
 const SINGLE: Seen = Seen::of(&[
     Known::Authorization,
     Known::ContentLength,
@@ -21,7 +23,8 @@ const SINGLE: Seen = Seen::of(&[
     Known::Upgrade,
 ]);
 
-/// The known names that `Connection` may list: they are about the connection, and are not handed on in any case.
+/// The known names that `Connection` may list: they are about the connection, and are not handed on in any
+/// case.
 const CONNECTIONS_OWN: Seen = Seen::of(&[
     Known::Http2Settings,
     Known::KeepAlive,
@@ -80,8 +83,9 @@ impl<'a> Control<'a> {
             if self.options > MAX_OPTIONS || !option.iter().copied().all(octets::is_token) {
                 return Err(Refusal::Connection);
             }
-            // RFC 9110 §7.6.1: "A sender MUST NOT send a connection option corresponding to a field that is intended for all
-            // recipients of the content." Removing such a field on request would let a client strip what is decided by it.
+            // RFC 9110 §7.6.1: "A sender MUST NOT send a connection option corresponding to a field that is
+            // intended for all recipients of the content." Removing such a field on request would let a
+            // client strip what is decided by it.
             if known != Known::Other && !CONNECTIONS_OWN.has(known) {
                 return Err(Refusal::Nominated);
             }
@@ -109,7 +113,8 @@ impl<'a> Control<'a> {
         let ends_chunked = codings.next().is_some_and(|last| last.eq_ignore_ascii_case(b"chunked"));
         let mut others = codings.peekable();
         let compressed = others.peek().is_some() && others.all(is_compression);
-        // RFC 9112 §6.1: a coding that is not understood is answered with 501; anything else is meant to be misunderstood.
+        // RFC 9112 §6.1: a coding that is not understood is answered with 501; anything else is meant to be
+        // misunderstood.
         Err(if ends_chunked && compressed { Refusal::TransferCoding } else { Refusal::TransferEncoding })
     }
 
@@ -125,8 +130,8 @@ impl<'a> Control<'a> {
         }
     }
 
-    /// RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a
-    /// Host header field".
+    /// RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request
+    /// message that lacks a Host header field".
     pub(super) fn lacks_host(&self, version: Version) -> bool {
         self.host.is_none() && version == Version::Http11
     }
@@ -141,7 +146,8 @@ impl<'a> Control<'a> {
         };
         let keep_alive = match line.version {
             Version::Http11 => !self.close,
-            // Without Content-Length a body would begin here and end nowhere: what follows is not taken for a request.
+            // Without Content-Length a body would begin here and end nowhere: what follows is not taken for a
+            // request.
             Version::Http10 => {
                 let end_is_clear = self.length.is_some() || matches!(line.method, "GET" | "HEAD" | "OPTIONS");
                 self.keep_alive && !self.close && end_is_clear
@@ -152,8 +158,8 @@ impl<'a> Control<'a> {
             method: line.method,
             target: line.target,
             version: line.version,
-            // RFC 9112 §3.2.2: a server "MUST ignore the received Host header field (if any) and instead use the host
-            // information of the request-target".
+            // RFC 9112 §3.2.2: a server "MUST ignore the received Host header field (if any) and instead use
+            // the host information of the request-target".
             host: line.authority.or(self.host),
             framing,
             keep_alive,
@@ -167,7 +173,8 @@ impl<'a> Control<'a> {
     }
 }
 
-/// The elements of a list. RFC 9110 §5.6.1: a recipient must "parse and ignore a reasonable number of empty list elements".
+/// The elements of a list. RFC 9110 §5.6.1: a recipient must "parse and ignore a reasonable number of empty
+/// list elements".
 pub(super) fn options(value: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|option| !option.is_empty())
 }

@@ -9,7 +9,8 @@ use crate::octets::{self, TOKEN};
 /// The `http` crate's own limit is 65,535; no field in use comes near this one.
 const MAX_NAME: usize = 256;
 
-/// Where in the head a field stands. Offsets and not slices, so that the vector of them is kept for the next head.
+/// Where in the head a field stands. Offsets and not slices, so that the vector of them is kept for the next
+/// head.
 #[derive(Clone, Copy, Debug)]
 pub struct FieldSpan {
     name: (u32, u32),
@@ -31,7 +32,8 @@ impl FieldSpan {
 
 pub(super) enum FieldLine {
     Field(FieldSpan),
-    /// A field that goes no further: `A-B` and `A_B` are one CGI variable, so the second spelling forges the first.
+    /// A field that goes no further: `A-B` and `A_B` are one CGI variable, so the second spelling forges the
+    /// first.
     Dropped,
     /// The empty line that ends the head.
     Blank,
@@ -49,11 +51,11 @@ pub(super) fn read(bytes: &[u8], at: usize) -> Result<(FieldLine, usize), Stop> 
         Some(b'\r' | b'\n') if name_end == at => {
             return Ok((FieldLine::Blank, line::end(bytes, at, Refusal::FieldName)?));
         }
-        // RFC 9112 §5.2: a server that receives an obs-fold must reject the message or unfold it. The same goes for §2.2's
-        // whitespace before the first field line.
+        // RFC 9112 §5.2: a server that receives an obs-fold must reject the message or unfold it. The same
+        // goes for §2.2's whitespace before the first field line.
         Some(b' ' | b'\t') if name_end == at => return Err(Refusal::Folded.into()),
-        // RFC 9112 §5.1: "A server MUST reject, with a response status code of 400 (Bad Request), any received request
-        // message that contains whitespace between a header field name and colon."
+        // RFC 9112 §5.1: "A server MUST reject, with a response status code of 400 (Bad Request), any
+        // received request message that contains whitespace between a header field name and colon."
         Some(b' ' | b'\t') => return Err(Refusal::SpaceBeforeColon.into()),
         Some(_) => return Err(Refusal::FieldName.into()),
     }

@@ -8,7 +8,8 @@ use super::known::{Known, Seen};
 
 /// About this connection or this message's framing, both of which end here. `Host` goes on as `Head::host`.
 ///
-/// RFC 9110 §7.6.1: intermediaries remove `Connection`, what it nominates, and the rest of these "regardless of whether they are nominated".
+/// RFC 9110 §7.6.1: intermediaries remove `Connection`, what it nominates, and the rest of these "regardless
+/// of whether they are nominated".
 const NOT_HANDED_ON: Seen = Seen::of(&[
     Known::Connection,
     Known::ContentLength,
@@ -46,15 +47,16 @@ impl<'a> Fields<'a> {
         self.spans.iter().filter(move |span| span.known == known).map(move |span| span.value(head))
     }
 
-    /// What is handed on: all but `Host`, `Content-Length`, `Expect` and the fields that are the connection's own.
+    /// What is handed on: all but `Host`, `Content-Length`, `Expect` and the fields that are the connection's
+    /// own.
     pub fn to_headers(&self) -> HeaderMap {
         let head = Bytes::copy_from_slice(self.head);
         let mut headers = HeaderMap::with_capacity(self.spans.len());
         for span in self.spans.iter().filter(|span| !NOT_HANDED_ON.has(span.known)) {
             let name = HeaderName::from_bytes(span.name(&head));
             let value = HeaderValue::from_maybe_shared(head.slice_ref(span.value(&head)));
-            // What `read` took, `http` takes: names are tokens of bounded length, values hold no control characters, and
-            // `MAX_FIELDS` is far from where the map is full.
+            // What `read` took, `http` takes: names are tokens of bounded length, values hold no control
+            // characters, and `MAX_FIELDS` is far from where the map is full.
             if let (Ok(name), Ok(value)) = (name, value) {
                 let _ = headers.try_append(name, value);
             }

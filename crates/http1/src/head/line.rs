@@ -1,4 +1,5 @@
-//! Where a line ends, and when it is judged: once it is whole, so that no verdict depends on how the bytes were cut.
+//! Where a line ends, and when it is judged: once it is whole, so that no verdict depends on how the bytes
+//! were cut.
 
 use super::Refusal;
 
@@ -15,9 +16,11 @@ impl From<Refusal> for Stop {
     }
 }
 
-/// Checks that CR LF stands at `at` and gives the place after it. `otherwise` is said of any other byte there.
+/// Checks that CR LF stands at `at` and gives the place after it. `otherwise` is said of any other byte
+/// there.
 ///
-/// RFC 9112 §2.2 lets a recipient take a bare LF for a line's end; whoever is behind us might not, so we don't.
+/// RFC 9112 §2.2 lets a recipient take a bare LF for a line's end; whoever is behind us might not, so we
+/// don't.
 #[inline]
 pub(super) fn end(bytes: &[u8], at: usize, otherwise: Refusal) -> Result<usize, Stop> {
     match (bytes.get(at), bytes.get(at + 1)) {
@@ -29,7 +32,8 @@ pub(super) fn end(bytes: &[u8], at: usize, otherwise: Refusal) -> Result<usize, 
     }
 }
 
-/// What was read of the line that begins at `at`; none if the line is not all there, whatever is wrong with its beginning.
+/// What was read of the line that begins at `at`; none if the line is not all there, whatever is wrong with
+/// its beginning.
 #[inline]
 pub(super) fn judged<T>(read: Result<T, Stop>, bytes: &[u8], at: usize) -> Result<Option<T>, Refusal> {
     match read {

@@ -26,10 +26,12 @@ pub enum Scheme {
 impl<'a> Target<'a> {
     /// `/path?query`, or `*` for the server as a whole. Also what HTTP/2 sends as `:path`.
     ///
-    /// A path escape is `%` and two hex digits and never `%00`, as in nginx; in a query anything may follow a `%`, as browsers send it.
+    /// A path escape is `%` and two hex digits and never `%00`, as in nginx; in a query anything may follow a
+    /// `%`, as browsers send it.
     pub fn read(bytes: &'a [u8], method: &str) -> Result<Self, Refusal> {
         if bytes == b"*" {
-            // RFC 9112 §3.2.4: "The asterisk-form of request-target is only used for a server-wide OPTIONS request."
+            // RFC 9112 §3.2.4: "The asterisk-form of request-target is only used for a server-wide OPTIONS
+            // request."
             return if method == "OPTIONS" { Ok(Self::ASTERISK) } else { Err(Refusal::TargetForm) };
         }
         let (path_end, odd_path) = run(bytes, 0, PATH);
@@ -63,7 +65,8 @@ impl<'a> Target<'a> {
         let (authority, rest) = rest.split_at(end);
         let authority = Authority::read(authority)?;
         let target = match rest {
-            // RFC 9112 §3.2.4: an OPTIONS request with an empty path and no query asks for the server as a whole.
+            // RFC 9112 §3.2.4: an OPTIONS request with an empty path and no query asks for the server as a
+            // whole.
             [] if method == "OPTIONS" => Self::ASTERISK,
             [] => Self::ROOT,
             rest => Self::read(rest, "")?,
@@ -103,8 +106,8 @@ impl<'a> Target<'a> {
         !self.odd && self.path > 0
     }
 
-    /// Path and query as RFC 3986 writes them: characters that it has percent-encoded are, and the path is not empty. What was
-    /// percent-encoded already stays as it is.
+    /// Path and query as RFC 3986 writes them: characters that it has percent-encoded are, and the path is
+    /// not empty. What was percent-encoded already stays as it is.
     pub fn encoded(&self) -> Cow<'a, str> {
         if self.is_encoded() {
             return Cow::Borrowed(self.text);
@@ -129,13 +132,15 @@ impl<'a> Target<'a> {
         self.text == "*"
     }
 
-    /// The path holds no escape, no empty segment and none that begins with a dot: decoding and normalizing would leave it as it is.
+    /// The path holds no escape, no empty segment and none that begins with a dot: decoding and normalizing
+    /// would leave it as it is.
     pub fn is_plain(&self) -> bool {
         self.plain
     }
 
     /// What the client named in an absolute-form target.
-    /// RFC 9110 §7.4: "a request for an "https" resource MUST be rejected unless it has been received over a connection that has been secured".
+    /// RFC 9110 §7.4: "a request for an "https" resource MUST be rejected unless it has been received over a
+    /// connection that has been secured".
     pub fn scheme(&self) -> Option<Scheme> {
         self.scheme
     }
@@ -161,7 +166,8 @@ impl Scheme {
     }
 }
 
-/// Where the run of `class` from `at` on ends, if odd characters may stand among its own; and whether any does.
+/// Where the run of `class` from `at` on ends, if odd characters may stand among its own; and whether any
+/// does.
 #[inline]
 fn run(bytes: &[u8], at: usize, class: u8) -> (usize, bool) {
     let end = octets::run(bytes, at, class);

@@ -1,4 +1,5 @@
-//! What is taken and what is refused, each case whole and cut at every byte; then random heads against `httparse`.
+//! What is taken and what is refused, each case whole and cut at every byte; then random heads against
+//! `httparse`.
 
 mod against_httparse;
 mod refused;
@@ -14,7 +15,8 @@ fn verdict(bytes: &[u8], limits: &Limits) -> Verdict {
     Ok(read(bytes, limits, &mut spans)?.map(|(_, consumed)| consumed))
 }
 
-/// The answer if `bytes` come in pieces that end at `cuts`, and after each piece only what [`Progress`] says is read.
+/// The answer if `bytes` come in pieces that end at `cuts`, and after each piece only what [`Progress`] says
+/// is read.
 fn verdict_in_pieces(bytes: &[u8], cuts: impl Iterator<Item = usize>, limits: &Limits) -> Verdict {
     let mut progress = Progress::default();
     for cut in cuts.chain([bytes.len()]) {
@@ -29,8 +31,8 @@ fn verdict_in_pieces(bytes: &[u8], cuts: impl Iterator<Item = usize>, limits: &L
     Ok(None)
 }
 
-/// Asserts that the verdict is the same whole, in two pieces cut anywhere, and byte by byte; and that none of the beginnings,
-/// read without [`Progress`], gets another.
+/// Asserts that the verdict is the same whole, in two pieces cut anywhere, and byte by byte; and that none of
+/// the beginnings, read without [`Progress`], gets another.
 fn assert_verdict(name: &str, bytes: &[u8], limits: &Limits, expected: Verdict) {
     let shown = bytes.escape_ascii();
     assert_eq!(verdict(bytes, limits), expected, "{name}: {shown}");

@@ -13,7 +13,7 @@ pub(crate) struct Edge {
     pub(crate) alive: bool,
     logs: HashMap<LogId, Followed>,
     pub(crate) pages: HashMap<usize, Page>,
-    /// By node.
+    /// The watch at each node.
     pub(crate) watches: HashMap<usize, Watch>,
     /// When it last obeyed a purge.
     obeyed: u64,
@@ -83,7 +83,7 @@ impl Edge {
         }
     }
 
-    /// By what right it may use what a node granted so when it was asked at `asked`.
+    /// The right by which it may use what a node granted so when it was asked at `asked`.
     pub(crate) fn takes(&self, grant: Grant, asked: u64) -> Grant {
         match grant {
             Grant::Logged(place) if self.logs.contains_key(&place.log) => grant,
@@ -95,7 +95,7 @@ impl Edge {
         }
     }
 
-    /// By what right it makes a page without a node.
+    /// The right by which it makes a page without a node.
     pub(crate) fn alone(&self, now: u64) -> Grant {
         let live = self.logs.iter().find(|(_, followed)| followed.trust.is_live(at(now)));
         match live {

@@ -125,7 +125,8 @@ fn tell(adapter: &Adapter, told: Told, now: Instant) {
 async fn the_least_busy_of_the_best_gets_the_next_request() {
     use Told::{Drains, Gone, Lost, Nothing, Refuses, Serves};
     type Case = (&'static [(&'static [Told], usize)], Option<usize>, &'static [usize]);
-    // Adapters by what was told of them and calls under way; the one where a call was lost; who is chosen in turn.
+    // Adapters by what was told of them and calls under way; the one where a call was lost; who is chosen in
+    // turn.
     let table: &[Case] = &[
         (&[], None, &[]),
         (&[(&[Nothing], 0), (&[Nothing], 0)], None, &[0, 1, 0, 1]),

@@ -1,4 +1,5 @@
-//! The plain way and the long way, held against each other: the same bytes for the same requests, but for the date.
+//! The plain way and the long way, held against each other: the same bytes for the same requests, but for the
+//! date.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -64,8 +65,8 @@ fn write_files(directory: &Path) {
     write("empty", "");
 }
 
-/// An edge with these pages in its L1. `long`: a rule that looks at more than the key sends every request the long way, and no file
-/// is kept in memory.
+/// An edge with these pages in its L1. `long`: a rule that looks at more than the key sends every request the
+/// long way, and no file is kept in memory.
 fn edge(long: bool, nginx_cache_status: bool, files: &Path) -> Arc<Edge> {
     let mut cache = CacheConfig::default();
     if long {

@@ -1,4 +1,5 @@
-//! The methods of balancing. Each chooses among `open`: the places of servers that may get the request and have room.
+//! The methods of balancing. Each chooses among `open`: the places of servers that may get the request and
+//! have room.
 
 use std::net::IpAddr;
 
@@ -31,8 +32,8 @@ impl Servers {
         self.in_turn(&equals, now)
     }
 
-    /// The shortest time to a reply's head of late, times the requests it would then have, for its weight. A server that was not
-    /// measured yet counts like the average of the others.
+    /// The shortest time to a reply's head of late, times the requests it would then have, for its weight. A
+    /// server that was not measured yet counts like the average of the others.
     pub(super) fn quickest(&mut self, open: &[usize], now: Instant) -> Option<usize> {
         let known: Vec<f64> =
             open.iter().filter_map(|&index| self.members[index].latency.expected(now)).collect();
@@ -66,8 +67,8 @@ impl Servers {
         laid_out(open.iter().copied(), weight, lot(total))
     }
 
-    /// nginx's `ip_hash`: its hash over the first three octets of an IPv4 address, or a whole IPv6 one, rehashed when the server
-    /// that it names cannot be used.
+    /// nginx's `ip_hash`: its hash over the first three octets of an IPv4 address, or a whole IPv6 one,
+    /// rehashed when the server that it names cannot be used.
     pub(super) fn by_address(
         &mut self,
         client: Option<IpAddr>,
@@ -98,7 +99,8 @@ impl Servers {
         self.in_turn(open, now)
     }
 
-    /// The key's server on the ring, or the next that may be used. A request without the key, as in nginx, goes to any.
+    /// The key's server on the ring, or the next that may be used. A request without the key, as in nginx,
+    /// goes to any.
     pub(super) fn by_key(&mut self, key: Option<u32>, open: &[usize], now: Instant) -> Option<usize> {
         let on_ring = key.and_then(|key| {
             self.ring.from(key).find_map(|id| open.iter().find(|&&index| self.members[index].id() == id))

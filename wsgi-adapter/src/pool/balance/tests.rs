@@ -1,4 +1,5 @@
-//! Which server each method chooses. Where nginx has the method, beside what nginx 1.22 did with the same servers.
+//! Which server each method chooses. Where nginx has the method, beside what nginx 1.22 did with the same
+//! servers.
 
 use std::time::Duration;
 
@@ -415,7 +416,8 @@ fn a_bound_visitor_stays_also_while_it_drains() {
 }
 
 proptest! {
-    /// Over a whole round each server has been chosen exactly as often as its weight says, and never more than its share ahead.
+    /// Over a whole round each server has been chosen exactly as often as its weight says, and never more
+    /// than its share ahead.
     #[test]
     fn round_robin_gives_each_its_share(weights in prop::collection::vec(1u32..20, 1..6)) {
         let mut servers = weighted(Balance::RoundRobin, &weights);
@@ -441,7 +443,7 @@ proptest! {
         }
     }
 
-    /// By lot, each gets about its share; and the two drawn keep busy servers out.
+    /// Each gets about its share by lot; and the two drawn keep busy servers out.
     #[test]
     fn random_two_is_fair(seed in any::<u64>()) {
         use rand::{Rng, SeedableRng};
@@ -455,7 +457,8 @@ proptest! {
         }
     }
 
-    /// Whatever has failed, been ejected or found ill: as long as one server is on and no breaker is set, one is taken.
+    /// Whatever has failed, been ejected or found ill: as long as one server is on and no breaker is set, one
+    /// is taken.
     #[test]
     fn somebody_is_always_taken(happens in prop::collection::vec((0u32..3, 0u8..4), 0..200)) {
         let settings = pool(Balance::LeastTime, &at_weights(&[1, 2, 3]));

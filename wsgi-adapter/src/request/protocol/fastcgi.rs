@@ -13,7 +13,7 @@ use crate::config::PoolConfig;
 use crate::error::{Error, ServerError};
 use crate::request::{self, BodyLength};
 
-/// Of what an application writes to its log through us, so much is logged of one record.
+/// The bytes of one record that are logged of what an application writes to its log through us.
 const LOGGED: usize = 1000;
 
 pub(super) fn opening(
