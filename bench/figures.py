@@ -89,7 +89,7 @@ def _purges(running: Running, _: int) -> Sample:
     for number in range(PURGES):
         answer = json.loads(client.post(running.admins[number % len(running.admins)], "/api/v1/purge", PURGE_ORDER))
         if not answer["complete"]:
-            raise Failed(f"a purge was not over everywhere: {answer}")
+            raise Failed(f"a purge was not complete: {answer}")
         times.append(answer["milliseconds"])
     return {PURGE.name: statistics.median(times), SLOW_PURGE.name: statistics.quantiles(times, n=100)[98]}
 

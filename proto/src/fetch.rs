@@ -1,4 +1,4 @@
-//! What carries a fetch: a channel to a wsgi-adapter, or the adapter itself in this process. Callers cannot
+//! The carrier of a fetch: a channel to a wsgi-adapter, or the adapter itself in this process. Callers cannot
 //! tell which.
 
 use std::pin::Pin;
@@ -17,21 +17,22 @@ use crate::transport::Transport;
 /// What follows a request's head: chunks and `end`. Without `end` the body broke off.
 pub type Rest = Pin<Box<dyn Stream<Item = FetchRequest> + Send>>;
 
-/// The replies to one fetch. Dropped before their end: nobody wants them.
+/// The replies to one fetch. Dropping them before their end aborts the fetch.
 pub type Replies = Box<dyn FetchReplies>;
 
-/// Takes fetches to an adapter. Has no deadline of its own: callers bound every wait.
+/// Sends fetches to an adapter. Has no deadline of its own: callers bound every wait.
 pub trait Fetcher: Send + Sync {
-    /// Nothing need happen before the first reply is asked for.
+    /// The fetch may do nothing before the first reply is requested.
     fn fetch(&self, head: RequestHead, rest: Rest) -> Replies;
 }
 
 pub trait FetchReplies: Stream<Item = Result<FetchReply, Status>> + Send + Unpin {
-    /// Whoever reads is held up by something else: what makes the replies goes on by itself, so far ahead as
-    /// it may.
+    /// Says that the reader is delayed by something else: the producer of the replies continues by itself, as
+    /// far ahead as it may.
     fn go_on(&mut self) {}
 
-    /// Call it after an error. True: nothing of the request was sent, and now nothing will be.
+    /// Must be called after an error. Returns true if nothing of the request was sent, and now nothing will
+    /// be.
     fn take_back(&mut self) -> bool {
         false
     }
@@ -55,7 +56,7 @@ impl Fetcher for Network {
 
 struct ToNetwork {
     head: Option<RequestHead>,
-    /// Whoever sets it has the request: the connection, to send it, or the caller, to take it back.
+    /// Whoever sets it owns the request: the connection, to send it, or the caller, to take it back.
     sent: Arc<AtomicBool>,
     rest: Rest,
 }
@@ -107,7 +108,7 @@ impl Stream for FromNetwork {
 }
 
 impl FetchReplies for FromNetwork {
-    /// The head goes first, and is asked for only by a connection that is there.
+    /// The head goes first, and only an open connection asks for it.
     fn take_back(&mut self) -> bool {
         matches!(self.state, State::Refused) && !self.sent.swap(true, Ordering::Relaxed)
     }
@@ -125,7 +126,7 @@ mod tests {
     use crate::origin::origin_server::{Origin, OriginServer};
     use crate::transport;
 
-    /// Reads so much of a request, and gives up.
+    /// Reads this much of a request, then aborts.
     struct GivesUp {
         messages: usize,
     }

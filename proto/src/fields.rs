@@ -1,11 +1,11 @@
-//! HTTP field lines: between `http::HeaderMap` and the contract's `Field`.
+//! Converts HTTP field lines between `http::HeaderMap` and the contract's `Field`.
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::origin::Field;
 
-/// A field line that is not valid HTTP: the sender is at fault, nothing of it is used.
+/// A field line that is not valid HTTP. The sender is to blame, and nothing of it is used.
 #[derive(Debug, thiserror::Error)]
 #[error("field line is not valid HTTP")]
 pub struct InvalidField;
@@ -25,7 +25,7 @@ pub fn from_headers(headers: &HeaderMap) -> Vec<Field> {
     headers.iter().map(field).collect()
 }
 
-/// The map that the field lines make, each name and value checked.
+/// Makes a map from the field lines, and checks each name and value.
 pub fn to_headers(fields: &[Field]) -> Result<HeaderMap, InvalidField> {
     let mut headers = HeaderMap::with_capacity(fields.len());
     for field in fields {

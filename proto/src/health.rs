@@ -1,5 +1,5 @@
 //! gRPC's own health protocol, asked from outside: by the `healthcheck` of a container without a shell, and
-//! by those who call a service.
+//! by services that call another.
 
 use std::time::Duration;
 
@@ -22,10 +22,10 @@ pub enum Unready {
     NotReady,
 }
 
-/// Asks the service that listens on `address` ("127.0.0.1:7101") whether it takes calls. Takes some seconds
-/// at most.
+/// Asks the service that listens on `address` ("127.0.0.1:7101") whether it accepts calls. Takes a few
+/// seconds at most.
 pub async fn check(address: &str) -> Result<(), Unready> {
-    // "0.0.0.0:7101" is where it listens, not where it is reached.
+    // "0.0.0.0:7101" is an address to listen on, not one to connect to.
     let target = address.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:");
     let no_answer = || Unready::NoAnswer(target.clone());
     let endpoint = Endpoint::from_shared(format!("http://{target}")).map_err(|_| no_answer())?;
@@ -40,8 +40,8 @@ pub async fn check(address: &str) -> Result<(), Unready> {
     }
 }
 
-/// Whether the peer says that it takes calls for `service`. One that knows no health checks does. An error:
-/// it does not answer. Has no deadline of its own.
+/// Whether the peer says that it accepts calls for `service`. A peer without health checks does. An error: it
+/// does not answer. Has no deadline of its own.
 pub async fn serves(transport: Transport, service: &str) -> Result<bool, Status> {
     let asked = HealthClient::new(transport).check(HealthCheckRequest { service: service.to_owned() }).await;
     match asked {

@@ -1,6 +1,5 @@
-//! Mutual TLS between services: both ends show a certificate, and each takes only one that the CA has signed,
-//! for the name it expects. The files are read again when they change; connections from then on go by the new
-//! ones.
+//! Mutual TLS between services. Both ends show a certificate, and each accepts only one that the CA has
+//! signed, with the name that it expects. Changed files are read again, and new connections use them.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
@@ -20,28 +19,28 @@ mod dial;
 pub use accept::{Connection, incoming};
 pub use dial::lazily;
 
-/// How often the files are looked at.
+/// How often the files are checked for changes.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
-/// A PEM file larger than this is none of ours.
+/// A larger file is not a PEM file of ours.
 const MAX_FILE: u64 = 1 << 20;
 
 /// One end of the links between services: `tls = { certificate = "…", key = "…", ca = "…" }`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsConfig {
-    /// PEM file: this service's own certificate, and those between it and the CA.
+    /// PEM file: this service's own certificate, followed by those between it and the CA.
     pub certificate: PathBuf,
     /// PEM file: the key that belongs to it.
     pub key: PathBuf,
-    /// PEM file: who must have signed the other end's certificate.
+    /// PEM file: the CA that must have signed the other end's certificate.
     pub ca: PathBuf,
-    /// Name that the other end's certificate must hold. Left out: of a server the host of its URL, of a
-    /// client any.
+    /// The name that the other end's certificate must have. Left out: for a server the host of its URL, for a
+    /// client any name.
     pub peer_name: Option<String>,
 }
 
-/// What is wrong with the files, and the key of the settings that names the file. Mend it; retrying alone
-/// does not help.
+/// What is wrong with the files, and the settings key that names the file. Repair it; retrying alone does not
+/// help.
 #[derive(Debug, thiserror::Error)]
 #[error("`{file}`: {reason}")]
 pub struct TlsError {
@@ -57,7 +56,7 @@ pub struct Tls {
     read: ArcSwap<Read>,
 }
 
-/// The files as read, and what was made of them.
+/// The files as read, and the certificates made from them.
 struct Read {
     bytes: [Vec<u8>; 3],
     server: Arc<ServerConfig>,
@@ -73,7 +72,7 @@ impl Tls {
         Ok(Arc::new(Self { config: config.clone(), peer_name, read }))
     }
 
-    /// Takes over files that have changed. While they do not fit together the old ones stay in use.
+    /// Loads files that have changed. While they do not fit together, the old ones stay in use.
     pub fn reload(&self) -> Result<bool, TlsError> {
         if Read::bytes(&self.config)? == self.read.load().bytes {
             return Ok(false);
@@ -82,8 +81,8 @@ impl Tls {
         Ok(true)
     }
 
-    /// Reads the files, if there are to be any, and looks at them every ten seconds for as long as somebody
-    /// uses them. Must be called within a runtime.
+    /// Reads the files, if any are set, and checks them every ten seconds while somebody uses them. Must be
+    /// called within a runtime.
     pub fn watched(config: Option<&TlsConfig>) -> Result<Option<Arc<Self>>, TlsError> {
         let Some(config) = config else { return Ok(None) };
         let tls = Self::load(config)?;
@@ -99,7 +98,7 @@ impl Tls {
         self.read.load().client.clone()
     }
 
-    /// Whether a client with this chain is the one expected. That the CA has signed it was seen before.
+    /// Whether a client with this chain is the expected one. The CA's signature was checked before.
     fn expects(&self, chain: Option<&[CertificateDer<'_>]>) -> bool {
         let Some(name) = &self.peer_name else { return true };
         let parsed = chain.and_then(<[_]>::first).and_then(|leaf| ParsedCertificate::try_from(leaf).ok());
@@ -156,7 +155,7 @@ impl Read {
         let (mut server, mut client) = (server, client);
         server.alpn_protocols = vec![b"h2".to_vec()];
         client.alpn_protocols = vec![b"h2".to_vec()];
-        // A session that is resumed shows no certificate: after a reload it would still go by the old one.
+        // A resumed session shows no certificate: after a reload it would still use the old one.
         server.send_tls13_tickets = 0;
         client.resumption = rustls::client::Resumption::disabled();
         Ok(Self { bytes, server: Arc::new(server), client: Arc::new(client) })
@@ -211,7 +210,7 @@ fn bad_name(name: &str) -> TlsError {
     TlsError { key: "peer_name", file: name.to_owned(), reason: "neither a host name nor an address".into() }
 }
 
-/// The name of a host as it stands in a URL: an IPv6 address has brackets there.
+/// A host's name as in a URL, where an IPv6 address has brackets.
 fn server_name(host: &str) -> Option<ServerName<'static>> {
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     ServerName::try_from(host.to_owned()).ok()

@@ -1,4 +1,5 @@
-//! What carries a call: a network channel, or the service itself in this process. Callers cannot tell which.
+//! The carrier of a call: a network channel, or the service itself in this process. Callers cannot tell
+//! which.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -13,12 +14,12 @@ use tower::util::{BoxCloneSyncService, ServiceExt};
 #[error("{0}")]
 pub struct TransportError(String);
 
-/// Takes a gRPC request to a service and its reply back. Cheap to clone. Has no deadline of its own: callers
-/// bound every wait.
+/// Carries a gRPC request to a service and its reply back. Cheap to clone. Has no deadline of its own:
+/// callers bound every wait.
 pub type Transport = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, TransportError>;
 
-/// Over the network: to one peer by several connections in turn, since one HTTP/2 connection has a ceiling of
-/// its own.
+/// A network transport to one peer. It uses several connections in turn, because one HTTP/2 connection has a
+/// limit of its own.
 pub fn network(connections: Vec<Channel>) -> Transport {
     let connections = Arc::new(connections);
     let turn = Arc::new(AtomicUsize::new(0));
@@ -32,7 +33,7 @@ pub fn network(connections: Vec<Channel>) -> Transport {
     }))
 }
 
-/// A service in this process: no socket, no framing, same messages.
+/// A service in this process: no socket, no framing, the same messages.
 pub fn in_process<S>(service: S) -> Transport
 where
     S: tower::Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>
@@ -45,7 +46,7 @@ where
     BoxCloneSyncService::new(service.map_err(|never| match never {}))
 }
 
-/// The error and what caused it, in one line: tonic's own text is just "transport error".
+/// The error and its causes in one line: tonic's own text is just "transport error".
 fn describe(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

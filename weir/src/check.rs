@@ -1,4 +1,4 @@
-//! `weir check FILE`: all that is wrong with a settings file, one line each.
+//! `weir check FILE`: prints everything that is wrong with a settings file, one line each.
 
 use std::process::ExitCode;
 

@@ -1,14 +1,14 @@
-//! What people type.
+//! The command line.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-/// A front for Python web applications: static files, a one-second cache that all edges share, uwsgi to the
-/// application.
+/// A web server and cache for Python web applications: static files, a one-second cache that all edges share,
+/// uwsgi to the application
 ///
-/// Exit codes: 0 done, 1 failed, 2 wrong use.
+/// Exit codes: 0 done, 1 failed, 2 wrong usage.
 #[derive(Debug, Parser)]
 #[command(name = "weir", version)]
 pub(crate) struct Cli {
@@ -18,18 +18,18 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve a site with no settings file: sane defaults, one application, static files
+    /// Serve a site without a settings file: safe defaults, one application, static files
     Serve(ServeArgs),
     /// Run all three services in this process, from a settings file
     Run(FileArgs),
-    /// Check a settings file: says all that is wrong, exit code 1 if anything is
+    /// Check a settings file: print every mistake; exit code 1 if there is one
     Check(CheckArgs),
-    /// Say why a URL is cached or not, rule by rule; asks the application once and stores nothing
+    /// Explain, rule by rule, why a URL is cached or not; asks the application once and stores nothing
     Explain(ExplainArgs),
-    /// Purge pages everywhere, through the admin address of a running weir or edge: exit code 0 when that is
-    /// over
+    /// Purge pages everywhere, through the admin address of a running weir or edge; exit code 0 when the
+    /// purge is complete
     Purge(PurgeArgs),
-    /// Ask a running weir whether it is ready: exit code 0 if it is
+    /// Ask a running weir whether it is ready; exit code 0 if it is
     Healthcheck(FileArgs),
 }
 
@@ -42,19 +42,20 @@ pub(crate) struct FileArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
-    /// The URL as a client asks for it: http://example.com/page
+    /// The URL as a client requests it: http://example.com/page
     #[arg(value_name = "URL")]
     pub(crate) url: String,
     /// A request field: "Cookie: sessionid=a"; may be repeated
     #[arg(long = "header", short = 'H', value_name = "FIELD")]
     pub(crate) fields: Vec<String>,
-    /// Address of the admin listener; without it, that of the settings file
+    /// Address of the admin listener [default: the one in the settings file]
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) admin: Option<String>,
-    /// File with the admin token; left out: that of the settings file, or the one that the running process has written
+    /// File with the admin token [default: the one in the settings file, or the one that the running process
+    /// has written]
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
-    /// Settings file, TOML or YAML; left out: weir.toml, if there is one
+    /// Settings file, TOML or YAML [default: weir.toml, if it exists]
     #[arg(long, short, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }
@@ -69,10 +70,10 @@ pub(crate) struct CheckArgs {
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["url", "prefix", "tag", "all"])))]
 pub(crate) struct PurgeArgs {
-    /// A page, all variants of it: https://example.com/news/; may be repeated
+    /// A page, with all its variants: https://example.com/news/; may be repeated
     #[arg(long, value_name = "URL")]
     pub(crate) url: Vec<String>,
-    /// All pages whose URL begins so; may be repeated
+    /// All pages whose URL begins with this; may be repeated
     #[arg(long, value_name = "URL")]
     pub(crate) prefix: Vec<String>,
     /// All pages with this tag (Surrogate-Key, Cache-Tag); may be repeated
@@ -81,16 +82,17 @@ pub(crate) struct PurgeArgs {
     /// Every page
     #[arg(long)]
     pub(crate) all: bool,
-    /// Stale from now on, instead of gone
+    /// Make the pages stale instead of removing them
     #[arg(long)]
     pub(crate) soft: bool,
-    /// Admin address of any edge; left out: that of the settings file
+    /// Admin address of any edge [default: the one in the settings file]
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) admin: Option<String>,
-    /// File with the admin token; left out: that of the settings file, or the one that the running process has written
+    /// File with the admin token [default: the one in the settings file, or the one that the running process
+    /// has written]
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
-    /// Settings file, TOML or YAML; left out: weir.toml, if there is one
+    /// Settings file, TOML or YAML [default: weir.toml, if it exists]
     #[arg(long, short, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }
@@ -109,10 +111,10 @@ pub(crate) struct ServeArgs {
     /// Address for metrics, health and the live page; "off" for none
     #[arg(long, default_value = "127.0.0.1:9900")]
     pub(crate) admin: String,
-    /// How long a page is kept
+    /// How long a page is cached
     #[arg(long, default_value = "1s")]
     pub(crate) ttl: String,
-    /// The server's buffer-size (uWSGI's default is 4096)
+    /// The buffer-size of the application server (uWSGI's default is 4096)
     #[arg(long, value_name = "BYTES", default_value_t = 4096)]
     pub(crate) buffer_size: u64,
 }

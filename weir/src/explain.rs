@@ -1,4 +1,4 @@
-//! `weir explain URL`: asks the admin listener of a running weir what would become of a request, and prints
+//! `weir explain URL`: asks the admin listener of a running weir what would happen to a request, and prints
 //! it step by step.
 
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::cli::ExplainArgs;
 use crate::plane::{Flags, Plane};
 
-/// The application is asked for it.
+/// How long to wait: the application is asked too.
 const PATIENCE: Duration = Duration::from_secs(70);
 
 #[derive(Deserialize)]
@@ -45,8 +45,8 @@ pub(crate) fn url(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
         }
         _ => bail!("{address} cannot explain: {}", reply.body.trim()),
     }
-    let explanation: Explanation =
-        serde_json::from_str(&reply.body).with_context(|| format!("{address} is no weir of this version"))?;
+    let explanation: Explanation = serde_json::from_str(&reply.body)
+        .with_context(|| format!("{address} does not answer like a weir of this version"))?;
     print(&explanation);
     Ok(ExitCode::SUCCESS)
 }

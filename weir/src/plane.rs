@@ -1,5 +1,4 @@
-//! The admin listener of a running weir or edge, as the command line finds it: its address and the token for
-//! it.
+//! The admin listener of a running weir or edge, as the command line finds it: its address and its token.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,12 +9,12 @@ use anyhow::{Context, bail, ensure};
 
 use crate::settings;
 
-/// Where `weir serve` listens, and a settings file that says nothing.
+/// The admin address of `weir serve`, and the default in a settings file.
 const USUAL_ADMIN: &str = "127.0.0.1:9900";
-/// The settings file that is looked for where none is named.
+/// The settings file that is used if none is named.
 const USUAL_FILE: &str = "weir.toml";
 
-/// What the flags say of it.
+/// What the flags say about it.
 pub(crate) struct Flags<'a> {
     pub(crate) admin: Option<&'a str>,
     pub(crate) token_file: Option<&'a Path>,
@@ -29,17 +28,17 @@ pub(crate) struct Plane {
 }
 
 impl Plane {
-    /// Asks the flags, and the settings file for what they leave open.
+    /// Uses the flags, and the settings file for what they leave out.
     pub(crate) fn find(flags: &Flags<'_>) -> anyhow::Result<Self> {
         let (address, token_file) = match flags.admin {
             Some(address) => (address.to_owned(), None),
             None => from_file(flags.config)?,
         };
-        ensure!(address != "off", "edge.admin is off: there is nobody to ask");
+        ensure!(address != "off", "edge.admin is off, so there is no admin listener; set it to an address");
         let set = flags.token_file.map(Path::to_owned).or(token_file);
         let token = match set {
             Some(file) => Some(read(&file)?),
-            // It may be another user's.
+            // The file may belong to another user.
             None => token::find(&address).and_then(|file| read(&file).ok()),
         };
         Ok(Self { address, token })
@@ -47,13 +46,13 @@ impl Plane {
 
     pub(crate) fn post(&self, path: &str, json: &str, patience: Duration) -> anyhow::Result<Reply> {
         client::post_as(&self.address, path, json, self.token.as_deref(), patience)
-            .with_context(|| format!("nothing answers at {}: is weir running?", self.address))
+            .with_context(|| format!("nothing answers at {}; check that weir is running", self.address))
     }
 }
 
 fn from_file(config: Option<&Path>) -> anyhow::Result<(String, Option<PathBuf>)> {
     let file = match config {
-        Some(file) if !file.exists() => bail!("{}: there is no such settings file", file.display()),
+        Some(file) if !file.exists() => bail!("{}: this settings file does not exist", file.display()),
         Some(file) => file,
         None if !Path::new(USUAL_FILE).exists() => return Ok((USUAL_ADMIN.to_owned(), None)),
         None => Path::new(USUAL_FILE),

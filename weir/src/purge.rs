@@ -1,4 +1,4 @@
-//! `weir purge`: asks a running edge for a purge, and says who has acknowledged it and how long that took.
+//! `weir purge`: asks a running edge for a purge, and prints who has acknowledged it and how long that took.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::cli::PurgeArgs;
 use crate::plane::{Flags, Plane};
 
-/// Longer than an edge waits at most.
+/// Longer than an edge ever waits.
 const PATIENCE: Duration = Duration::from_secs(35);
 
 #[derive(Serialize)]
@@ -52,8 +52,8 @@ pub(crate) fn everywhere(args: &PurgeArgs) -> anyhow::Result<ExitCode> {
         let why = serde_json::from_str(&called.body).map_or(called.body, |Mistake { error }| error);
         anyhow::bail!("{admin} refused the purge: {}", why.trim());
     }
-    let outcome: Outcome = serde_json::from_str(&called.body)
-        .with_context(|| format!("{admin} does not answer as weir does"))?;
+    let outcome: Outcome =
+        serde_json::from_str(&called.body).with_context(|| format!("{admin} does not answer like weir"))?;
     eprintln!("{}", outcome.told());
     Ok(if outcome.complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -68,7 +68,7 @@ impl Outcome {
         let mut text = match self.complete {
             true => format!("purged everywhere in {} ms: {acknowledged}", self.milliseconds),
             false => format!(
-                "not over everywhere after {} ms: missing {}; {acknowledged}",
+                "not complete after {} ms: missing {}; {acknowledged}",
                 self.milliseconds,
                 self.missing.join(", ")
             ),

@@ -1,4 +1,4 @@
-//! `weir run`: edge, cache-node and wsgi-adapter in one process, by the same contract, with no socket between
+//! `weir run`: edge, cache-node and wsgi-adapter in one process, with the same contract and no socket between
 //! them.
 
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ pub(crate) fn healthcheck(args: &FileArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Runs until a signal; `file` is read again on SIGHUP.
+/// Runs until a signal. SIGHUP reads `file` again.
 pub(crate) fn run(loaded: Loaded, file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     Ok(program::run("weir", async |shutdown| start(loaded, file, shutdown).await)?)
 }
@@ -71,11 +71,11 @@ async fn start(loaded: Loaded, file: Option<PathBuf>, shutdown: Shutdown) -> any
     Ok(Running { grace, reload: Box::new(move || reload(&edge, file.as_deref())), watched: None })
 }
 
-/// Sites and locations change in place; the rest of the settings needs a restart.
+/// Sites and locations change in place; all other settings need a restart.
 fn reload(edge: &Edge, file: Option<&Path>) {
     let Some(file) = file else { return };
     match settings::load(file) {
         Ok(loaded) => edge.reload(&loaded.edge),
-        Err(mistakes) => tracing::error!("settings not taken over:\n{mistakes}"),
+        Err(mistakes) => tracing::error!("settings not reloaded:\n{mistakes}"),
     }
 }

@@ -1,4 +1,4 @@
-//! `weir serve --app … --static …`: somebody's own site with no settings file.
+//! `weir serve --app … --static …`: a user's own site without a settings file.
 
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ use crate::run;
 use crate::settings::Loaded;
 
 const POOL: &str = "app";
-/// Names of hashed static files change with their content; others may change under their name.
+/// Hashed names of static files change with their content; other files may change under their name.
 const STATIC_EXPIRES: &str = "1h";
 
 pub(crate) fn from_flags(args: &ServeArgs) -> anyhow::Result<ExitCode> {
@@ -26,15 +26,15 @@ pub(crate) fn from_flags(args: &ServeArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn loaded(args: &ServeArgs) -> anyhow::Result<Loaded> {
-    let ttl =
-        Time::parse(&args.ttl).ok_or_else(|| anyhow::anyhow!("--ttl {}: not a time such as 1s", args.ttl))?;
+    let ttl = Time::parse(&args.ttl)
+        .ok_or_else(|| anyhow::anyhow!("--ttl {}: not a time; write a time such as 1s", args.ttl))?;
     let mut locations = Vec::new();
     for mapping in &args.statics {
         let Some((prefix, directory)) = mapping.split_once('=') else {
-            anyhow::bail!("--static {mapping}: must be PREFIX=DIRECTORY, such as /static/=./static");
+            anyhow::bail!("--static {mapping}: write PREFIX=DIRECTORY, such as /static/=./static");
         };
         if !std::path::Path::new(directory).is_dir() {
-            anyhow::bail!("--static {mapping}: there is no directory {directory}");
+            anyhow::bail!("--static {mapping}: the directory {directory} does not exist");
         }
         let mut location = LocationConfig::new(prefix);
         location.alias = Some(directory.to_owned());

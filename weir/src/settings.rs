@@ -1,4 +1,4 @@
-//! The settings file of all three services: loading and checking it, with every mistake in one answer.
+//! The settings file of all three services: loads and checks it, and reports every mistake at once.
 
 use std::path::Path;
 
@@ -49,10 +49,10 @@ impl Loaded {
             } else {
                 let known: Vec<_> =
                     self.wsgi_adapter.pool.iter().map(|pool| format!("`{}`", pool.name)).collect();
-                let known = if known.is_empty() { "there is none".into() } else { known.join(", ") };
+                let known = if known.is_empty() { "none".into() } else { known.join(", ") };
                 mistakes.push(
                     format!("{path}.pool"),
-                    format!("there is no [[wsgi_adapter.pool]] named `{pool}`; those there are: {known}"),
+                    format!("there is no [[wsgi_adapter.pool]] named `{pool}`; known pools: {known}"),
                 );
             }
         }

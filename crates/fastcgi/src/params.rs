@@ -1,11 +1,11 @@
-//! The variables of a request: each a length and a length, a name and a value.
+//! The variables of a request: for each, two lengths, a name and a value.
 
 use bytes::{BufMut, BytesMut};
 use cgi::environ::{TooLarge, Variables};
 
 use crate::record::LARGEST;
 
-/// Collects variables. Holds at most 64 KiB.
+/// Collects at most 64 KiB of variables.
 #[derive(Debug, Default)]
 pub struct Params(BytesMut);
 
@@ -14,7 +14,7 @@ impl Params {
         Self(BytesMut::with_capacity(2048))
     }
 
-    /// Content for a record.
+    /// The content for a record.
     pub fn finish(self) -> BytesMut {
         self.0
     }
@@ -30,10 +30,10 @@ impl Params {
 }
 
 impl Variables for Params {
-    /// Adds a variable. All have to fit into one record: servers (PHP among them) do not put one together
-    /// that lies in two.
+    /// Adds a variable. All variables must fit into one record: servers (PHP among them) do not join
+    /// variables that are split over two.
     fn variable(&mut self, name: &[u8], value: &[u8]) -> Result<(), TooLarge> {
-        // Eight bytes for two lengths, at most.
+        // Two lengths take at most eight bytes.
         if self.0.len() + 8 + name.len() + value.len() > LARGEST {
             return Err(TooLarge::Packet);
         }

@@ -5,7 +5,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 /// Bytes before a record's content.
 pub const HEADER: usize = 8;
-/// What a record can carry: its length has two bytes.
+/// The largest content of a record: its length has two bytes.
 pub const LARGEST: usize = u16::MAX as usize;
 
 const VERSION: u8 = 1;
@@ -20,7 +20,7 @@ const STDIN: u8 = 5;
 const STDOUT: u8 = 6;
 const STDERR: u8 = 7;
 
-/// Writes the header of a record with so much content.
+/// Writes the header of a record with this much content.
 fn header(out: &mut BytesMut, kind: u8, length: u16) {
     out.put_u8(VERSION);
     out.put_u8(kind);
@@ -29,14 +29,14 @@ fn header(out: &mut BytesMut, kind: u8, length: u16) {
     out.put_u16(0); // no padding
 }
 
-/// All that comes before the body: the request in the responder's role, and its variables, as
-/// [`crate::Params::finish`] gives them, in one record. The server closes the connection after it.
+/// Everything before the body: the request in the responder's role, and its variables, as
+/// [`crate::Params::finish`] returns them, in one record. The server closes the connection after it.
 pub fn opening(params: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(4 * HEADER + params.len());
     header(&mut out, BEGIN_REQUEST, 8);
     out.put_u16(RESPONDER);
     out.put_bytes(0, 6); // no flag: close afterwards
-    // Longer ones cannot be made: `Params` is bounded by `LARGEST`.
+    // Longer ones cannot exist: `Params` is bounded by `LARGEST`.
     let length = u16::try_from(params.len()).unwrap_or(u16::MAX);
     if length > 0 {
         header(&mut out, PARAMS, length);
@@ -46,21 +46,21 @@ pub fn opening(params: &[u8]) -> Bytes {
     out.freeze()
 }
 
-/// The header that goes before a piece of the body, of at most `LARGEST` bytes. With 0: the body's end.
+/// The header before a chunk of the body of at most `LARGEST` bytes. Length 0 means the body's end.
 pub fn stdin(length: u16) -> Bytes {
     let mut out = BytesMut::with_capacity(HEADER);
     header(&mut out, STDIN, length);
     out.freeze()
 }
 
-/// What a server sends, one record at a time.
+/// One record from a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
-    /// A piece of the reply, not empty.
+    /// A chunk of the reply, not empty.
     Stdout(Bytes),
-    /// Something for the log, not empty.
+    /// Text for the log, not empty.
     Stderr(Bytes),
-    /// That was all.
+    /// The end of the reply.
     End(Ended),
 }
 
@@ -68,22 +68,22 @@ pub enum Record {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     Complete,
-    /// The server has no room for it now.
+    /// The server has no capacity for it now.
     Overloaded,
-    /// It does not play this role, or takes no second request.
+    /// The server does not support this role, or a second request.
     Refused,
 }
 
 /// These bytes are not from a FastCGI server, or not about this request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    #[error("a record of FastCGI's version {0}")]
+    #[error("unknown FastCGI version {0}")]
     Version(u8),
-    #[error("a record for request {0}, which nobody made")]
+    #[error("a record for the unknown request {0}")]
     Request(u16),
-    #[error("a record of type {0}, which no server sends")]
+    #[error("a record of the unknown type {0}")]
     Kind(u8),
-    #[error("an end of the request that is too short or says nothing known")]
+    #[error("the end of the request is too short or has an unknown status")]
     End,
     #[error("something follows the end of the request")]
     AfterEnd,
@@ -96,8 +96,8 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// The next record at the front of `buffer`. `None`: more bytes are needed, nothing was taken. Records
-    /// without content are passed over. `buffer` never needs to hold more than one record.
+    /// The next record at the front of `buffer`. `None`: more bytes are needed, and nothing was removed.
+    /// Skips records without content. `buffer` never needs to hold more than one record.
     pub fn next(&mut self, buffer: &mut BytesMut) -> Result<Option<Record>, Malformed> {
         loop {
             let Some(&[version, kind, id_high, id_low, high, low, padding, _]) =
@@ -139,7 +139,7 @@ impl Decoder {
     }
 }
 
-/// The application's own exit status (four bytes) says nothing about the reply; the protocol's does.
+/// The application's own exit status (four bytes) says nothing about the reply; the protocol status does.
 fn ended(content: &[u8]) -> Result<Ended, Malformed> {
     match content {
         [_, _, _, _, 0, ..] => Ok(Ended::Complete),

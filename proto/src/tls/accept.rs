@@ -1,4 +1,4 @@
-//! The server's end: connections as they are accepted, with their handshakes done.
+//! The server's end: accepts connections and performs their handshakes.
 
 use std::io;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use tonic::transport::server::{Connected, TcpConnectInfo};
 
 use super::Tls;
 
-/// Handshakes under way at once, and how long each may take.
+/// The most handshakes at once, and how long each may take.
 const HANDSHAKES: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long accepting pauses when the process is out of file descriptors.
@@ -29,8 +29,8 @@ pub enum Connection {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// The connections of a gRPC server: with `tls` only those of clients that have shown the certificate it asks
-/// for.
+/// The connections of a gRPC server. With `tls`, only those of clients that have shown the required
+/// certificate.
 pub fn incoming(
     listener: TcpListener,
     tls: Option<Arc<Tls>>,
@@ -45,12 +45,12 @@ async fn settle(accepted: io::Result<TcpStream>, tls: Option<Arc<Tls>>) -> Optio
     let stream = match accepted {
         Ok(stream) => stream,
         Err(error) => {
-            tracing::warn!(%error, "connection not accepted");
+            tracing::warn!(%error, "cannot accept a connection");
             tokio::time::sleep(ACCEPT_PAUSE).await;
             return None;
         }
     };
-    // Nagle's algorithm would hold each reply back for 40 ms.
+    // Nagle's algorithm would delay each reply by 40 ms.
     let _ = stream.set_nodelay(true);
     let Some(tls) = tls else { return Some(Connection::Plain(stream)) };
     let peer = stream.peer_addr().ok()?;
@@ -59,7 +59,7 @@ async fn settle(accepted: io::Result<TcpStream>, tls: Option<Arc<Tls>>) -> Optio
             return Some(Connection::Tls(Box::new(stream)));
         }
         Ok(Ok(_)) => "its certificate is for another name".to_owned(),
-        // Connected and left without a word, as health checks do.
+        // The client connected and left without sending anything, as health checks do.
         Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => return None,
         Ok(Err(error)) => error.to_string(),
         Err(_) => "the handshake took too long".to_owned(),

@@ -12,9 +12,9 @@ use tonic::transport::{Channel, Endpoint, Uri};
 
 use super::{Tls, TlsError, bad_name, server_name};
 
-/// A channel that connects at the first call, with `tls` only to a server whose certificate is for `host` (or
-/// for the settings' `peer_name`), wherever `endpoint` says that it is. The endpoint's `connect_timeout`
-/// holds for the handshake too.
+/// A channel that connects at the first call. With `tls`, it connects only to a server whose certificate is
+/// for `host` (or for `peer_name` of the settings), whatever the address in `endpoint` is. The endpoint's
+/// `connect_timeout` includes the handshake.
 pub fn lazily(endpoint: &Endpoint, tls: Option<&Arc<Tls>>, host: &str) -> Result<Channel, TlsError> {
     let Some(tls) = tls else { return Ok(endpoint.connect_lazy()) };
     let name = match &tls.peer_name {

@@ -1,4 +1,4 @@
-//! Real handshakes over sockets: who is taken, who is refused, and what a change of the files does.
+//! Real handshakes over sockets: who is accepted, who is refused, and what a change of the files does.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use tonic_health::pb::health_client::HealthClient;
 
 use super::{Tls, TlsConfig, incoming, lazily};
 
-/// Time enough for one call on a busy machine.
+/// Enough time for one call on a busy machine.
 const LONG: Duration = Duration::from_secs(30);
 
 struct Ca(CertifiedIssuer<'static, KeyPair>);
@@ -48,7 +48,7 @@ impl Ca {
     }
 }
 
-/// A gRPC server with nothing but its health, asking for `tls`.
+/// A gRPC server with only its health service, requiring `tls`.
 async fn serve(tls: Option<Arc<Tls>>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -57,7 +57,7 @@ async fn serve(tls: Option<Arc<Tls>>) -> SocketAddr {
     address
 }
 
-/// One call over a connection of its own.
+/// Makes one call over a connection of its own.
 async fn call(address: SocketAddr, tls: Option<&Arc<Tls>>, host: &str) -> Result<(), String> {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap().connect_timeout(LONG);
     let channel = lazily(&endpoint, tls, host).unwrap();
@@ -88,7 +88,8 @@ async fn both_ends_take_only_the_certificate_they_expect() {
     let edges_only = expecting(&node, "edge");
     let by_name = expecting(&edge, "cache-node");
 
-    // The server's files, the client's, the host in the client's URL, and whether they get along.
+    // The server's files, the client's files, the host in the client's URL, and whether the handshake
+    // succeeds.
     let cases = [
         ("right", anybody, Some(&edge), "cache-node", true),
         ("right, expected by name", Some(&edges_only), Some(&edge), "cache-node", true),
@@ -131,7 +132,7 @@ async fn a_client_without_a_certificate_is_refused() {
     let stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let connector = tokio_rustls::TlsConnector::from(Arc::new(client));
     let name = super::server_name("cache-node").unwrap();
-    // In TLS 1.3 the client has done its part before the server says no: the refusal is what it reads.
+    // In TLS 1.3 the client has finished before the server refuses: the refusal is what it reads.
     let refused = async {
         let mut stream = connector.connect(name, stream).await?;
         stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await?;
@@ -162,7 +163,7 @@ async fn files_that_change_hold_for_connections_from_then_on() {
     assert!(client.reload().unwrap());
     call(address, Some(&client), "cache-node").await.unwrap();
 
-    // Half a change, as between two writes: the old ones stay.
+    // Half a change, as between two writes: the old files stay in use.
     fs::write(&node.key, KeyPair::generate().unwrap().serialize_pem()).unwrap();
     let error = server.reload().unwrap_err();
     assert_eq!(error.key, "key");
