@@ -11,7 +11,7 @@ label=weir.stand-in
 collector=rotel==0.0.1a15
 
 main() {
-  docker info >/dev/null 2>&1 || die "there is no Docker engine here: start one (docker info says what is wrong)"
+  docker info >/dev/null 2>&1 || die "no Docker engine is running: start one (docker info says what is wrong)"
   context=$(mktemp -d)
   trap 'rm -rf "$context"' EXIT
   ! wanted "$debian" || make_debian

@@ -10,9 +10,9 @@ main() {
   have wrk || missing+=(wrk)
   have openssl || missing+=(openssl)
   [ "${#missing[@]}" -eq 0 ] || deploy/setup/debian.sh "${missing[@]}"
-  # Without these there is still something to compare with.
-  have varnishd || deploy/setup/debian.sh varnish || say "Varnish is left out."
-  have haproxy || deploy/setup/debian.sh haproxy || say "HAProxy is left out."
+  # Without these, the comparison still has nginx.
+  have varnishd || deploy/setup/debian.sh varnish || say "Varnish is not measured."
+  have haproxy || deploy/setup/debian.sh haproxy || say "HAProxy is not measured."
   deploy/setup/venv.sh deploy/demo/requirements.txt
   WEIR_REDIS_SERVER=$(deploy/setup/redis.sh)
   export WEIR_REDIS_SERVER

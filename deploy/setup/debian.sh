@@ -6,7 +6,7 @@ if [ "$(id -u)" != 0 ] || ! have apt-get; then
   die "Missing: $*. Install with: apt install $*"
 fi
 say "Installing Debian's $*"
-# Debian starts a service as soon as it is installed and at every boot. Neither is wanted here.
+# Debian starts a service when it is installed and at every boot. Neither is wanted here.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
   trap 'rm -f "$policy"' EXIT
@@ -15,7 +15,7 @@ if [ ! -e "$policy" ]; then
 fi
 apt-get update -qq >&2 || true # what is known already may do
 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >&2 ||
-  die "apt-get could not install $* (its reason is above): is the network there?"
+  die "apt-get could not install $* (the reason is above): check the network connection"
 for service in nginx varnish varnishncsa haproxy php-fpm php8.2-fpm; do
   [ -e "/etc/init.d/$service" ] || continue
   service "$service" stop >&2 || true # where a policy-rc.d of the machine's own let it start

@@ -41,8 +41,8 @@ start() { # NAME COMMAND…
   pids[$name]=$!
 }
 
-# Weir first, so that it drains while the application still answers; what does not end in ten seconds is killed with
-# all its children (uWSGI can miss a TERM that comes while it starts its workers).
+# Weir first, so that it drains while the application still answers; a process that does not end in ten seconds is
+# killed with all its children (uWSGI can miss a TERM that arrives while it starts its workers).
 stop() {
   trap '' INT TERM HUP
   local name
@@ -61,7 +61,7 @@ until_it_answers() {
     sleep 0.2
   done
   stop
-  die "$open does not answer; the logs are $run/weir.log and $run/uwsgi.log"
+  die "$open does not answer; read the logs $run/weir.log and $run/uwsgi.log"
 }
 
 all_alive() {
@@ -75,7 +75,7 @@ report_death() {
   local name
   for name in "${!pids[@]}"; do
     kill -0 "${pids[$name]}" 2>/dev/null && continue
-    say "$name ended by itself; the end of $run/$name.log:"
+    say "$name has stopped; the end of $run/$name.log:"
     tail -n 12 "$run/$name.log" | sed 's/^/  /' >&2
   done
   stop

@@ -24,7 +24,7 @@ def main():
         code = 130
     left = still_running()
     if not left:
-        print("Nothing left running.")
+        print("No process is left running.")
     while left:
         for pid in left:
             print(f"left running, now killed: {pid} {command_line(pid)}", file=sys.stderr)

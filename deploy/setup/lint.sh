@@ -48,4 +48,4 @@ check "words, names, functions" .venv/bin/python deploy/setup/lint_words.py
 check clippy cargo clippy --workspace --all-targets --locked -- -D warnings
 
 [ "${#failed[@]}" -eq 0 ] || die "lint failed: ${failed[*]}"
-say "lint: all clean"
+say "lint: no faults"

@@ -9,7 +9,7 @@ if ! have promtool && [ ! -x .venv/bin/promtool ]; then
   trap 'rm -rf "$unpacked"' EXIT
   apt-get update -qq >&2 || true # what is known already may do
   (cd "$unpacked" && apt-get download -qq prometheus >&2 && dpkg-deb --extract prometheus_*.deb .) ||
-    die "apt-get could not download prometheus (its reason is above): is the network there?"
+    die "apt-get could not download prometheus (the reason is above): check the network connection"
   install "$unpacked/usr/bin/promtool" .venv/bin/promtool
 fi
 command -v promtool || echo "$PWD/.venv/bin/promtool"

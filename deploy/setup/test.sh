@@ -21,7 +21,7 @@ cargo test --workspace --locked --no-run
 run() {
   .venv/bin/python deploy/setup/leave_nothing.py cargo test --workspace --locked --no-fail-fast "$@" 2>&1 | tee "$output" && return
   # The logs of all processes of a failed test stand between here and its reason: once more, last, where it is found.
-  printf '\nWhat failed, in short:\n'
+  printf '\nFailures in short:\n'
   grep --text -A 2 "panicked at\|^error\|^left running" "$output" | cut -c -600 || true
   exit 1
 }
@@ -31,5 +31,5 @@ run
 if WEIR_REDIS_SERVER=$(deploy/setup/valkey.sh); then
   run -- store:: redis
 else
-  say "Valkey is not tried."
+  say "Valkey is not tested."
 fi

@@ -25,6 +25,6 @@ for file in "$@"; do
   [ -e "$stamp" ] && continue
   say "Installing $file into .venv"
   .venv/bin/python -m pip install --quiet --requirement "$file" ||
-    die "pip could not install $file (its reason is above): is the network there?"
+    die "pip could not install $file (the reason is above): check the network connection"
   touch "$stamp"
 done

@@ -50,7 +50,7 @@ pub(crate) fn not_found() -> Reply {
 }
 
 pub(crate) fn forbidden() -> Reply {
-    page(StatusCode::FORBIDDEN, "This may not be shown.")
+    page(StatusCode::FORBIDDEN, "You are not allowed to see this page.")
 }
 
 pub(crate) fn may_not_purge() -> Reply {
@@ -58,7 +58,7 @@ pub(crate) fn may_not_purge() -> Reply {
 }
 
 pub(crate) fn method_not_allowed() -> Reply {
-    let mut reply = page(StatusCode::METHOD_NOT_ALLOWED, "This can only be read.");
+    let mut reply = page(StatusCode::METHOD_NOT_ALLOWED, "This resource accepts only GET and HEAD.");
     reply.headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
     reply
 }
