@@ -1,4 +1,5 @@
-//! `explain`: what would become of one request, step by step, each with the rule behind it. Asks the application once and stores nothing.
+//! `explain`: what would become of one request, step by step, each with the rule behind it. Asks the
+//! application once and stores nothing.
 
 mod front_door;
 mod question;
@@ -7,7 +8,9 @@ mod verdict;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::{Method, Version};
-use http_cache::{CookieClass, Key, Look, Policy, Reason, ReplyParts, RequestParts, SharedRequest, vary};
+use http_cache::{
+    CookieClass, FieldClass, Look, Policy, Reason, ReplyParts, RequestParts, SharedRequest, vary,
+};
 use serde::Serialize;
 
 use crate::Edge;
@@ -112,6 +115,7 @@ async fn through_cache(
     steps: &mut Steps,
 ) -> String {
     cookies(policy, request, steps);
+    fields(policy, request, steps);
     let parts = RequestParts {
         method: &Method::GET,
         scheme: request.scheme.as_str(),
@@ -119,18 +123,18 @@ async fn through_cache(
         path: raw_path.as_bytes(),
         query: query.map(str::as_bytes),
         headers: &request.headers,
+        client: ask.client.address,
     };
-    let mut key = Vec::new();
-    let look = match policy.look(&parts, &mut key) {
-        Ok(look) => look,
+    let shared = match policy.request(&parts) {
+        Ok(shared) => shared,
         Err(reason) => {
             steps.reason("request", reason);
             return "This request goes straight to the application, and its reply is not stored.".into();
         }
     };
-    let outgoing = policy.outgoing(&parts);
-    steps.push("key", printable(&key), "scheme, host, path and query as sent; settings cookies, key_fields");
-    let shared = SharedRequest { key: Key::new(key), look, outgoing };
+    let look = shared.look;
+    let rule = "scheme, host, path and query in their normal form; settings cookies, fields, client_address";
+    steps.push("key", printable(shared.key.as_bytes()), rule);
     let ask = SharedAsk { ask, request: shared, policy: policy.clone() };
     let own = in_l1(edge, &ask, steps);
     if own.is_none() && look.trimmed {
@@ -216,6 +220,19 @@ fn cookies(policy: &Policy, request: &Request, steps: &mut Steps) {
     }
 }
 
+/// Each field whose class counts.
+fn fields(policy: &Policy, request: &Request, steps: &mut Steps) {
+    for name in request.headers.keys().filter(|name| policy.fields.counts(name)) {
+        let class = match policy.fields.class(name.as_str().as_bytes()) {
+            FieldClass::Personal => "personal, or not known: the request goes straight to the application",
+            FieldClass::Split => "splits the page: one for each value",
+            FieldClass::Vary => "the application sees it, and names it in Vary if the page depends on it",
+            FieldClass::Ignore => "ignored: the application does not see it while it makes a page for all",
+        };
+        steps.push("field", format!("{name}: {class}"), "setting fields");
+    }
+}
+
 /// What this edge has stored. Returns why the request is made for one visitor, if it is.
 fn in_l1(edge: &Edge, ask: &SharedAsk, steps: &mut Steps) -> Option<Reason> {
     let SharedRequest { key, look, outgoing } = &ask.request;
@@ -271,7 +288,10 @@ fn ask_of(request: &Request, site: &Site, location: &Location, pool: std::sync::
 
 /// The cookies and fields of a key stand behind separators that no terminal shows.
 fn printable(key: &[u8]) -> String {
-    String::from_utf8_lossy(key).replace("\0\u{1}", " + field ").replace('\0', " + cookie ")
+    String::from_utf8_lossy(key)
+        .replace("\0\u{1}", " + field ")
+        .replace("\0\u{2}", " + client ")
+        .replace('\0', " + cookie ")
 }
 
 fn milliseconds(time: Duration) -> u128 {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use http::header::LAST_MODIFIED;
-use http_cache::{Key, Look, Reason, RequestParts, SharedRequest, vary};
+use http_cache::{Look, Reason, RequestParts, SharedRequest, vary};
 use purge::Reach;
 
 use crate::Edge;
@@ -159,20 +159,30 @@ async fn from_application(
         path: raw_path.as_bytes(),
         query: query.map(str::as_bytes),
         headers: &request.headers,
+        client: ask.client.address,
     };
-    let mut key = Vec::with_capacity(128);
-    let look = match policy.look(&parts, &mut key) {
-        Ok(look) => look,
+    let shared = match policy.request(&parts) {
+        Ok(shared) => shared,
         Err(Reason::Method) => {
             let held = Held::find(&edge.cache, policy, &ask, &parts);
             return Box::pin(pass_head(&edge.cache, ask, request, held)).await;
         }
+        Err(Reason::PersonalField) => {
+            let field = policy.fields.personal(&request.headers).cloned();
+            let reply = pass(&edge.cache, ask, request, Some(Reason::PersonalField)).await;
+            return answer::naming(reply, field.as_ref());
+        }
         Err(reason) => return pass(&edge.cache, ask, request, Some(reason)).await,
     };
-    let shared = SharedRequest { key: Key::new(key), look, outgoing: policy.outgoing(&parts) };
+    let policy = policy.clone();
     let ask = SharedAsk { ask, request: shared, policy: policy.clone() };
+    let authority = ask.ask.authority.clone();
     // Boxed, so that requests that bypass the cache do not hold its room.
-    Box::pin(cached(&edge.cache, ask, request)).await
+    let mut reply = Box::pin(cached(&edge.cache, ask, request)).await;
+    if reply.status.is_redirection() && reply.note.cache.is_shared() {
+        policy.lead_on(&mut reply.headers, &authority, query.map(str::as_bytes));
+    }
+    reply
 }
 
 /// From L1, from a fetch under way, from the cache-node or, as the first, from the application.
@@ -290,7 +300,7 @@ async fn own_reply(
     reason: Reason,
 ) -> Reply {
     match first.as_ref().and_then(First::take) {
-        Some(Own::Reply(reply)) if !ask.request.look.trimmed => {
+        Some(Own::Reply(reply)) if !ask.request.look.asks_again(reply.status, &reply.headers) => {
             answer::relayed(*reply, Some(reason)).to(request)
         }
         _ => pass(cache, ask.ask, request, Some(reason)).await,
@@ -340,8 +350,7 @@ async fn validated(
         Ok(_) => {}
     }
     match answered {
-        // The application saw all that this visitor sent.
-        Ok(Answered::Reply(reply)) if !ask.request.look.trimmed => {
+        Ok(Answered::Reply(reply)) if !ask.request.look.asks_again(reply.status, &reply.headers) => {
             answer::relayed(*reply, Some(reason)).to(request)
         }
         _ => pass(cache, ask.ask, request, Some(reason)).await,

@@ -55,6 +55,7 @@ fuzz_target!(|bytes: &[u8]| {
         path: b"/a/b",
         query: Some(b"c"),
         headers: &request,
+        client: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
     };
     for url in POLICY.invalidation(&post, StatusCode::OK, reply).urls {
         assert!(url.starts_with(b"https://h/"), "another origin's page");

@@ -29,7 +29,7 @@ h=NAME:VALUE     a response field; repeat for more
 type=TYPE        Content-Type, else one that fits the body; empty: none
 body=KIND        what /count answers: number (the default); html: a page with the number; html-with-csrf: the same with
                  a form and Django's hidden token; who: the number and the request's Cookie and Authorization;
-                 field:NAME: the number and that request field
+                 field:NAME: the number and that request field; variable:NAME: the number and that CGI variable
 size=BYTES       the body filled up with dots, or cut, to this length
 chunks=N gap=MS  the body in N pieces, that long apart
 nolength=1       no Content-Length
@@ -140,6 +140,8 @@ def count(ask):
     elif kind == "field":
         value = ask.environ.get("HTTP_" + which.upper().replace("-", "_"))
         answer.body = f"{number} {which}={value}\n".encode("latin-1")
+    elif kind == "variable":
+        answer.body = f"{number} {which}={ask.environ.get(which)}\n".encode("latin-1")
     return answer
 
 

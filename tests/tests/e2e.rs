@@ -55,6 +55,9 @@ mod leaving;
 // Large bodies, and many slow clients.
 #[path = "e2e/uploads.rs"]
 mod uploads;
+// Visitors who differ in one field, address or spelling, and those who share a page all the same.
+#[path = "e2e/apart.rs"]
+mod apart;
 // One call per page, for all; and never a page for the wrong visitor.
 #[path = "e2e/cache.rs"]
 mod cache;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// A web server and cache for Python web applications: static files, a one-second cache that all edges share,
 /// uwsgi to the application
@@ -26,6 +26,9 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Explain, rule by rule, why a URL is cached or not; asks the application once and stores nothing
     Explain(ExplainArgs),
+    /// Print the built-in lists: which request fields and cookies tell visitors apart, split a page, or are
+    /// ignored
+    Show(ShowArgs),
     /// Purge pages everywhere, through the admin address of a running weir or edge; exit code 0 when the
     /// purge is complete
     Purge(PurgeArgs),
@@ -58,6 +61,20 @@ pub(crate) struct ExplainArgs {
     /// Settings file, TOML or YAML [default: weir.toml, if it exists]
     #[arg(long, short, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    #[arg(value_name = "WHAT")]
+    pub(crate) what: Shown,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shown {
+    /// Names of request fields
+    Fields,
+    /// Names of cookies
+    Cookies,
 }
 
 #[derive(Debug, Args)]

@@ -12,6 +12,7 @@ mod purge;
 mod run;
 mod serve;
 mod settings;
+mod show;
 
 fn main() -> ExitCode {
     let result = match cli::Cli::parse().command {
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
         cli::Command::Serve(args) => serve::from_flags(&args),
         cli::Command::Check(args) => check::file(&args),
         cli::Command::Explain(args) => explain::url(&args),
+        cli::Command::Show(args) => show::lists(&args),
         cli::Command::Purge(args) => purge::everywhere(&args),
         cli::Command::Healthcheck(args) => run::healthcheck(&args),
     };

@@ -14,17 +14,17 @@ pub(crate) fn initial_age(
     request_time: SystemTime,
     response_time: SystemTime,
 ) -> Duration {
-    // "a cache encountering a message with a list-based Age field value SHOULD use the first member of the field value,
-    // discarding subsequent ones." "If the field value […] is invalid (e.g., it contains something other than a
-    // non-negative integer), a cache SHOULD ignore the field." (section 5.1)
+    // "a cache encountering a message with a list-based Age field value SHOULD use the first member of the
+    // field value, discarding subsequent ones." "If the field value […] is invalid (e.g., it contains
+    // something other than a non-negative integer), a cache SHOULD ignore the field." (section 5.1)
     let first = headers.get(AGE).and_then(|value| value.as_bytes().split(|byte| *byte == b',').next());
     let age_value = first.and_then(|first| delta_seconds(first.trim_ascii())).unwrap_or_default();
     // "response_delay = response_time - request_time; corrected_age_value = age_value + response_delay;"
     let response_delay = response_time.duration_since(request_time).unwrap_or_default();
     let corrected_age_value = age_value.saturating_add(response_delay);
-    // "unless the cache is confident in the value of the Age header field (e.g., because there are no HTTP/1.0 hops in
-    // the Via header field), in which case the corrected_age_value MAY be used as the corrected_initial_age." So an
-    // application whose clock is an hour slow is cached all the same.
+    // "unless the cache is confident in the value of the Age header field (e.g., because there are no
+    // HTTP/1.0 hops in the Via header field), in which case the corrected_age_value MAY be used as the
+    // corrected_initial_age." So an application whose clock is an hour slow is cached all the same.
     if !came_over_http_1_0(headers) {
         return corrected_age_value;
     }

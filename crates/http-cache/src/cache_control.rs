@@ -1,4 +1,5 @@
-//! Cache-Control (RFC 9111 section 5.2): its lines as directives, and what the directives of a reply say together.
+//! Cache-Control (RFC 9111 section 5.2): its lines as directives, and what the directives of a reply say
+//! together.
 
 use std::time::Duration;
 
@@ -50,9 +51,9 @@ pub(crate) struct ReplyDirectives {
     pub(crate) malformed: bool,
 }
 
-/// RFC 9111 section 1.2.2: "If a cache receives a delta-seconds value greater than the greatest integer it can
-/// represent, or if any of its subsequent calculations overflows, the cache MUST consider the value to be 2147483648
-/// (2^31) or the greatest positive integer it can conveniently represent."
+/// RFC 9111 section 1.2.2: "If a cache receives a delta-seconds value greater than the greatest integer it
+/// can represent, or if any of its subsequent calculations overflows, the cache MUST consider the value to be
+/// 2147483648 (2^31) or the greatest positive integer it can conveniently represent."
 const GREATEST: u64 = 1 << 31;
 
 /// The directives of all lines of a field, in order.
@@ -80,7 +81,8 @@ impl Directive {
         }
     }
 
-    /// The argument as a list of field names; without one, or with one that is no such list, the whole reply is meant.
+    /// The argument as a list of field names; without one, or with one that is no such list, the whole reply
+    /// is meant.
     fn scope(&self) -> Scope {
         let Some(argument) = &self.argument else { return Scope::All };
         let names = argument.split(',').map(str::trim).filter(|name| !name.is_empty());
@@ -99,8 +101,9 @@ impl Delta {
         }
     }
 
-    /// "When there is more than one value present for a given directive […], either the first occurrence should be used
-    /// or the response should be considered stale." (section 4.2.1) The latter, unless they agree.
+    /// "When there is more than one value present for a given directive […], either the first occurrence
+    /// should be used or the response should be considered stale." (section 4.2.1) The latter, unless they
+    /// agree.
     fn join(&mut self, other: Self) {
         *self = if *self == Self::Absent || *self == other { other } else { Self::Invalid };
     }
@@ -134,8 +137,9 @@ impl ReplyDirectives {
                 "s-maxage" => all.s_maxage.join(directive.delta()),
                 "stale-while-revalidate" => all.stale_while_revalidate.join(directive.delta()),
                 "stale-if-error" => all.stale_if_error.join(directive.delta()),
-                // "For the cache directives defined below, no argument is defined (nor allowed) unless stated otherwise."
-                // (section 5.2) With one, a directive that forbids is obeyed all the same, and one that permits is not.
+                // "For the cache directives defined below, no argument is defined (nor allowed) unless stated
+                // otherwise." (section 5.2) With one, a directive that forbids is obeyed all the same, and
+                // one that permits is not.
                 "no-store" => all.no_store = true,
                 "must-understand" => all.must_understand |= directive.argument.is_none(),
                 "must-revalidate" => all.must_revalidate = true,

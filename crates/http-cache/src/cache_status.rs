@@ -51,7 +51,8 @@ pub enum Fwd {
     UriMiss,
     /// The cache contained a response that matched the request URI, but could not select a response by Vary.
     VaryMiss,
-    /// The cache did not contain any responses that could be used to satisfy this request, for a reason that is not known.
+    /// The cache did not contain any responses that could be used to satisfy this request, for a reason that
+    /// is not known.
     Miss,
     /// The cache was able to select a fresh response, but the request's semantics did not allow its use.
     Request,
@@ -107,12 +108,23 @@ impl CacheStatus {
         HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).unwrap_or(HeaderValue::from_static("weir"))
     }
 
+    /// The same with the name of the field that the detail is about: `detail="personal-field: x-api-key"`.
+    pub fn to_value_naming(&self, field: &HeaderName) -> HeaderValue {
+        let mut text = Vec::with_capacity(128);
+        Self { detail: None, ..*self }.write(&mut text);
+        if let Some(reason) = self.detail {
+            // A field's name is a token, which needs no escapes in a String. Writing to a Vec cannot fail.
+            let _ = write!(text, "; detail=\"{}: {field}\"", reason.as_str());
+        }
+        HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).unwrap_or(HeaderValue::from_static("weir"))
+    }
+
     /// The same to the end of `out`.
     pub fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"weir");
         match self.served {
-            // "indicates that the request was satisfied by the cache; that is, it was not forwarded, and the response was
-            // obtained from the cache." (section 2.1)
+            // "indicates that the request was satisfied by the cache; that is, it was not forwarded, and the
+            // response was obtained from the cache." (section 2.1)
             Served::Hit | Served::Updating => out.extend_from_slice(b"; hit"),
             Served::StaleOnError => push(out, "; fwd=", Fwd::Stale.as_str()),
             Served::Forwarded(fwd) => push(out, "; fwd=", fwd.as_str()),
@@ -216,6 +228,14 @@ mod tests {
         for (status, value, word) in cases {
             assert_eq!((status.to_value().to_str().unwrap(), status.nginx_word()), (value, word));
         }
+    }
+
+    #[test]
+    fn a_field_is_named_in_a_string() {
+        let value =
+            CacheStatus::passed(Reason::PersonalField).to_value_naming(&HeaderName::from_static("x-api-key"));
+        assert_eq!(value, "weir; fwd=bypass; detail=\"personal-field: x-api-key\"");
+        assert!(Parser::new(value.as_bytes()).parse::<List>().is_ok());
     }
 
     #[test]

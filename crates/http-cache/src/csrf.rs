@@ -1,6 +1,8 @@
-//! Finds a CSRF token in an HTML page while it streams by: such a page is one visitor's, whatever its head says.
+//! Finds a CSRF token in an HTML page while it streams by: such a page is one visitor's, whatever its head
+//! says.
 //!
-//! Reads tags, not text: an article that mentions `name="csrf_token"` writes `&lt;`, and is not taken for a form.
+//! Reads tags, not text: an article that mentions `name="csrf_token"` writes `&lt;`, and is not taken for a
+//! form.
 
 mod tags;
 

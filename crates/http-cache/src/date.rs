@@ -31,8 +31,8 @@ impl Date {
     }
 }
 
-/// RFC 9111 section 4.2: "Although all date formats are specified to be case-sensitive, a cache recipient SHOULD match
-/// the field value case-insensitively." Zones other than GMT are invalid.
+/// RFC 9111 section 4.2: "Although all date formats are specified to be case-sensitive, a cache recipient
+/// SHOULD match the field value case-insensitively." Zones other than GMT are invalid.
 pub(crate) fn parse(text: &[u8]) -> Option<SystemTime> {
     let text = std::str::from_utf8(text).ok()?;
     httpdate::parse_http_date(text).or_else(|_| httpdate::parse_http_date(&usual_case(text))).ok()

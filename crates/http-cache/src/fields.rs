@@ -14,32 +14,19 @@ use crate::targeted::{self, CDN_CACHE_CONTROL, WEIR_CACHE_CONTROL};
 /// Fields that steer the cache ([`client_headers`]) are kept: purges need the tags. Age is not: it is
 /// [`crate::Lifetime::age`]. Set-Cookie never is.
 pub fn stored_headers(reply: &HeaderMap, now: SystemTime) -> HeaderMap {
-    let lines = reply.get_all(CACHE_CONTROL).iter();
-    let mut left_out = nominated(reply);
-    let governing = [
-        Some(ReplyDirectives::collect(directives(lines))),
-        targeted::directives(reply, &WEIR_CACHE_CONTROL),
-        targeted::directives(reply, &CDN_CACHE_CONTROL),
-    ];
-    for directives in governing.iter().flatten() {
-        // private: "a shared cache MUST NOT store the listed header fields if they are present in the original response"
-        // (RFC 9111 section 5.2.2.7). no-cache: "a cache MAY use the response to satisfy a subsequent request […] if the
-        // listed header fields are excluded from the subsequent response" (section 5.2.2.4).
-        left_out.extend_from_slice(directives.private.names());
-        left_out.extend_from_slice(directives.no_cache.names());
-    }
+    let (nominated, withheld) = (nominated(reply), withheld_names(reply));
     let keep = |name: &HeaderName| {
-        !is_hop_by_hop(name) && *name != SET_COOKIE && *name != AGE && !left_out.contains(name)
+        !is_hop_by_hop(name) && *name != AGE && !nominated.contains(name) && !withheld.contains(name)
     };
-    // "Caches MUST include all received response header fields -- including unrecognized ones -- when storing a
-    // response" (section 3.1), with the exceptions above.
+    // "Caches MUST include all received response header fields -- including unrecognized ones -- when storing
+    // a response" (section 3.1), with the exceptions above.
     let mut stored = HeaderMap::with_capacity(reply.len() + 1);
     for (name, value) in reply.iter().filter(|(name, _)| keep(name)) {
         stored.append(name, value.clone());
     }
-    // RFC 9110 section 6.6.1: "A recipient with a clock that receives a response message without a Date header field MUST
-    // record the time it was received and append a corresponding Date header field to the message's header section if it
-    // is cached or forwarded downstream."
+    // RFC 9110 section 6.6.1: "A recipient with a clock that receives a response message without a Date
+    // header field MUST record the time it was received and append a corresponding Date header field to the
+    // message's header section if it is cached or forwarded downstream."
     if !stored.contains_key(DATE)
         && let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(now))
     {
@@ -48,8 +35,38 @@ pub fn stored_headers(reply: &HeaderMap, now: SystemTime) -> HeaderMap {
     stored
 }
 
-/// Takes out the fields by which the application steers us, before the client sees the reply. Cache-Groups stays: it is
-/// for every cache on the way (RFC 9875).
+/// The fields that are not stored with the reply but belong to the one request that it was made for: what
+/// `private` and
+/// `no-cache` name, and Set-Cookie. They forbid storing and reuse, not forwarding.
+pub fn withheld_headers(reply: &HeaderMap) -> HeaderMap {
+    let (nominated, withheld) = (nominated(reply), withheld_names(reply));
+    let is_one =
+        |name: &HeaderName| withheld.contains(name) && !is_hop_by_hop(name) && !nominated.contains(name);
+    let fields = reply.iter().filter(|(name, _)| is_one(name));
+    fields.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+fn withheld_names(reply: &HeaderMap) -> Vec<HeaderName> {
+    let lines = reply.get_all(CACHE_CONTROL).iter();
+    let governing = [
+        Some(ReplyDirectives::collect(directives(lines))),
+        targeted::directives(reply, &WEIR_CACHE_CONTROL),
+        targeted::directives(reply, &CDN_CACHE_CONTROL),
+    ];
+    let mut names = vec![SET_COOKIE];
+    for directives in governing.iter().flatten() {
+        // private: "a shared cache MUST NOT store the listed header fields if they are present in the
+        // original response" (RFC 9111 section 5.2.2.7). no-cache: "a cache MAY use the response to satisfy a
+        // subsequent request […] if the listed header fields are excluded from the subsequent response"
+        // (section 5.2.2.4).
+        names.extend_from_slice(directives.private.names());
+        names.extend_from_slice(directives.no_cache.names());
+    }
+    names
+}
+
+/// Takes out the fields by which the application steers us, before the client sees the reply. Cache-Groups
+/// stays: it is for every cache on the way (RFC 9875).
 pub fn client_headers(reply: &mut HeaderMap) {
     remove(reply, |name| {
         matches!(
@@ -69,7 +86,8 @@ pub fn client_headers(reply: &mut HeaderMap) {
     });
 }
 
-/// Takes out all fields of these names. Looks at what is there: to ask the map for each name costs more where few are.
+/// Takes out all fields of these names. Looks at what is there: to ask the map for each name costs more where
+/// few are.
 pub fn remove(message: &mut HeaderMap, is_one: impl Fn(&str) -> bool) {
     let found: Vec<HeaderName> = message.keys().filter(|name| is_one(name.as_str())).cloned().collect();
     for name in found {
@@ -77,42 +95,19 @@ pub fn remove(message: &mut HeaderMap, is_one: impl Fn(&str) -> bool) {
     }
 }
 
-/// Fields that hold for one connection (RFC 9110 section 7.6.1), and those of RFC 9111 section 3.1: "Header fields that
-/// are specific to the proxy that a cache uses when forwarding a request MUST NOT be stored".
+/// Fields that hold for one connection (RFC 9110 section 7.6.1), and those of RFC 9111 section 3.1: "Header
+/// fields that are specific to the proxy that a cache uses when forwarding a request MUST NOT be stored".
 pub fn is_hop_by_hop(name: &HeaderName) -> bool {
     hop_by_hop::is_hop_by_hop(name.as_str().as_bytes())
 }
 
-/// The fields that Connection names: "Intermediaries MUST parse a received Connection header field before a message is
-/// forwarded and, for each connection-option in this field, remove any header or trailer field(s) from the message with
-/// the same name as the connection-option" (RFC 9110 section 7.6.1).
+/// The fields that Connection names: "Intermediaries MUST parse a received Connection header field before a
+/// message is forwarded and, for each connection-option in this field, remove any header or trailer field(s)
+/// from the message with the same name as the connection-option" (RFC 9110 section 7.6.1).
 pub fn nominated(message: &HeaderMap) -> Vec<HeaderName> {
     let options =
         message.get_all(CONNECTION).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
     options.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).collect()
-}
-
-/// Request fields that the application must not see while it makes a page to be shared, since the key does not hold them:
-/// it would make one visitor's page for all.
-pub(crate) fn is_unkeyed(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    if name.starts_with("x-forwarded-") {
-        return true;
-    }
-    matches!(
-        name,
-        // The cache answers these itself, from the whole page.
-        "if-match" | "if-none-match" | "if-modified-since" | "if-unmodified-since" | "if-range" | "range"
-            // What this visitor wants of caches is not what all want.
-            | "cache-control" | "pragma" | "expect" | "content-length"
-            // Who asks, and by which way.
-            | "forwarded" | "via" | "x-real-ip" | "x-client-ip" | "client-ip" | "true-client-ip" | "x-cluster-client-ip"
-            | "cf-connecting-ip" | "cf-connecting-ipv6" | "fastly-client-ip" | "x-originating-ip" | "x-remote-ip"
-            | "x-remote-addr" | "x-host" | "x-original-host"
-            // Fields by which some frameworks answer another request than the one in the key.
-            | "x-original-url" | "x-original-uri" | "x-rewrite-url" | "x-http-method" | "x-http-method-override"
-            | "x-method-override"
-    )
 }
 
 #[cfg(test)]
@@ -168,6 +163,24 @@ mod tests {
             let rest = found.strip_prefix("date: Sun, 06 Nov 1994 08:00:00 GMT").unwrap();
             assert_eq!(rest.trim_start_matches("; "), *expected, "{fields:?}");
         }
+    }
+
+    #[test]
+    fn what_the_first_visitor_gets_besides() {
+        let reply = headers(&[
+            ("set-cookie", "a=1"),
+            ("set-cookie", "b=2"),
+            ("cache-control", "private=\"X-User\", no-cache=\"x-token, connection\""),
+            ("x-user", "u"),
+            ("x-token", "t"),
+            ("connection", "x-user"),
+            ("etag", "\"x\""),
+        ]);
+        let lines: Vec<_> = withheld_headers(&reply)
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        assert_eq!(lines, ["set-cookie: a=1", "set-cookie: b=2", "x-token: t"]);
     }
 
     #[test]

@@ -59,8 +59,8 @@ impl Source {
 
 /// The one field that governs how a reply is cached; what the fields below it say is not looked at.
 pub(crate) enum Governing {
-    /// As nginx has it, and like a targeted field: X-Accel-Expires comes before all of Cache-Control and Expires.
-    /// Cache-Control is still asked whether the reply may be shared.
+    /// As nginx has it, and like a targeted field: X-Accel-Expires comes before all of Cache-Control and
+    /// Expires. Cache-Control is still asked whether the reply may be shared.
     XAccelExpires(Accel, ReplyDirectives),
     Targeted(Source, ReplyDirectives),
     CacheControl(ReplyDirectives),
@@ -87,9 +87,9 @@ impl Governing {
         if looked_at(&X_ACCEL_EXPIRES) {
             return Self::XAccelExpires(accel(headers, now), cache_control());
         }
-        // RFC 9213 section 2.2: "the cache MUST select the first (in target list order) field with a valid, non-empty
-        // value and use its value to determine the caching policy for the response, and it MUST ignore the
-        // Cache-Control and Expires header fields in that response".
+        // RFC 9213 section 2.2: "the cache MUST select the first (in target list order) field with a valid,
+        // non-empty value and use its value to determine the caching policy for the response, and it MUST
+        // ignore the Cache-Control and Expires header fields in that response".
         for (name, source) in
             [(&WEIR_CACHE_CONTROL, Source::WeirCacheControl), (&CDN_CACHE_CONTROL, Source::CdnCacheControl)]
         {
@@ -136,8 +136,8 @@ impl Governing {
         for (delta, name) in [(directives.s_maxage, Source::SMaxage), (directives.max_age, Source::MaxAge)] {
             match delta {
                 Delta::Valid(ttl) => return Ok(Some((ttl, source(name)))),
-                // "Caches are encouraged to consider responses that have invalid freshness information (e.g., a max-age
-                // directive with non-integer content) to be stale."
+                // "Caches are encouraged to consider responses that have invalid freshness information (e.g.,
+                // a max-age directive with non-integer content) to be stale."
                 Delta::Invalid => return Err(Reason::InvalidFreshness),
                 Delta::Absent => {}
             }
@@ -145,8 +145,8 @@ impl Governing {
         if matches!(self, Self::Targeted(..)) || policy.ignore_fields.contains(&EXPIRES) {
             return Ok(None);
         }
-        // "If the Expires response header field is present, use its value minus the value of the Date response header
-        // field" (section 4.2.1)
+        // "If the Expires response header field is present, use its value minus the value of the Date
+        // response header field" (section 4.2.1)
         match Date::of(headers, &EXPIRES) {
             Date::Absent => Ok(None),
             Date::Valid(expires) => {
@@ -154,8 +154,8 @@ impl Governing {
                 let date = Date::of(headers, &DATE).valid().unwrap_or(now);
                 Ok(Some((expires.duration_since(date).unwrap_or_default(), Source::Expires)))
             }
-            // "A cache recipient MUST interpret invalid date formats, especially the value "0", as representing a time
-            // in the past (i.e., "already expired")." (section 5.3)
+            // "A cache recipient MUST interpret invalid date formats, especially the value "0", as
+            // representing a time in the past (i.e., "already expired")." (section 5.3)
             Date::Invalid => Ok(Some((Duration::ZERO, Source::Expires))),
         }
     }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_LOCATION, LOCATION};
 use http::{HeaderMap, HeaderName, StatusCode};
 
-use crate::key::push_origin;
+use crate::key::{normal_path, normal_query, push_origin};
 use crate::tags::{MAX_TAGS, group, strings};
 use crate::{Policy, RequestParts};
 
@@ -27,9 +27,9 @@ impl Policy {
         status: StatusCode,
         reply: &HeaderMap,
     ) -> Invalidation {
-        // "in response to an unsafe request method (including methods whose safety is unknown)" (section 4.4). "The
-        // Cache-Group-Invalidation header field MUST be ignored on responses to requests that have a safe method"
-        // (RFC 9875 section 3).
+        // "in response to an unsafe request method (including methods whose safety is unknown)" (section
+        // 4.4). "The Cache-Group-Invalidation header field MUST be ignored on responses to requests that have
+        // a safe method" (RFC 9875 section 3).
         let mut invalid = Invalidation::default();
         if request.method.is_safe() {
             return invalid;
@@ -44,19 +44,24 @@ impl Policy {
         if !status.is_success() && !status.is_redirection() {
             return invalid;
         }
-        // "A cache MUST invalidate the target URI when it receives a non-error status code in response to an unsafe request
-        // method". "In particular, the URI(s) in the Location and Content-Location response header fields (if present) are
-        // candidates for invalidation".
+        // "A cache MUST invalidate the target URI when it receives a non-error status code in response to an
+        // unsafe request method". "In particular, the URI(s) in the Location and Content-Location response
+        // header fields (if present) are candidates for invalidation".
         let named = [LOCATION, CONTENT_LOCATION];
         let named = named
             .iter()
-            .filter_map(|name| reply.get(name)?.to_str().ok())
+            .filter_map(|name| std::str::from_utf8(reply.get(name)?.as_bytes()).ok())
             .filter_map(|reference| resolve(reference, request, &origin));
         let target = (request.path.to_vec(), request.query.map(<[u8]>::to_vec));
         for (path, query) in std::iter::once(target).chain(named) {
-            let mut url = origin.clone();
+            let (mut url, has_query) = (origin.clone(), query.is_some());
+            let (Some(path), Some(query)) =
+                (normal_path(&path), normal_query(query.as_deref().unwrap_or_default()))
+            else {
+                continue;
+            };
             url.extend_from_slice(&path);
-            if let Some(query) = query {
+            if has_query {
                 self.query.push(&query, self.query.sort, &mut url);
             }
             if !invalid.urls.iter().any(|other| *other == url) {
@@ -69,8 +74,9 @@ impl Policy {
 
 /// Path and query of a URI reference, resolved against the request's target (RFC 3986 section 5.2).
 ///
-/// None if it leads to another origin: "a cache MUST NOT trigger an invalidation under these conditions if the origin of
-/// the URI to be invalidated differs from that of the target URI. This helps prevent denial-of-service attacks."
+/// None if it leads to another origin: "a cache MUST NOT trigger an invalidation under these conditions if
+/// the origin of the URI to be invalidated differs from that of the target URI. This helps prevent
+/// denial-of-service attacks."
 fn resolve(reference: &str, request: &RequestParts<'_>, origin: &[u8]) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
     let reference = reference.trim().split('#').next().unwrap_or_default();
     let (scheme, rest) = split_scheme(reference).unwrap_or((request.scheme, reference));
@@ -140,7 +146,9 @@ fn remove_dot_segments(path: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use http::Method;
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use http::{HeaderValue, Method};
 
     use super::*;
     use crate::policy::QueryRules;
@@ -150,7 +158,7 @@ mod tests {
     fn invalid(method: Method, status: u16, query: Option<&str>, reply: Fields<'_>) -> Invalidation {
         let mut headers = HeaderMap::new();
         for (name, value) in reply {
-            headers.append(*name, value.parse().unwrap());
+            headers.append(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
         let request = RequestParts {
             method: &method,
@@ -159,6 +167,7 @@ mod tests {
             path: b"/a/b",
             query: query.map(str::as_bytes),
             headers: &HeaderMap::new(),
+            client: IpAddr::V4(Ipv4Addr::LOCALHOST),
         };
         let policy = Policy { query: QueryRules::new(["utm_*"], [], false).unwrap(), ..Policy::default() };
         policy.invalidation(&request, StatusCode::from_u16(status).unwrap(), &headers)
@@ -192,6 +201,8 @@ mod tests {
             ("../../../x/.", Some("https://h/x/")),
             ("..", Some("https://h/")),
             ("?q", Some("https://h/a/b?q")),
+            ("/caf%c3%a9?%7e", Some("https://h/caf%C3%A9?~")),
+            ("/новости", Some("https://h/%D0%BD%D0%BE%D0%B2%D0%BE%D1%81%D1%82%D0%B8")),
             ("https://h/x", Some("https://h/x")),
             ("HTTPS://H:443/x", Some("https://h/x")),
             ("https://h", Some("https://h/")),

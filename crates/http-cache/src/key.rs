@@ -1,13 +1,18 @@
-//! The cache key: scheme, host, path and query as sent, and the values of the cookies that split the page.
+//! The cache key: scheme, host, path and query, and the values of what splits the page.
 //!
-//! `https://example.com/news?page=2`, then `\0name=value` for each such cookie, and what `key_fields` adds. No part can hold the separator that
-//! follows it, so two different requests never share a key.
+//! `https://example.com/news?page=2`, then `\0name=value` for each such cookie, `\0\x01name:value` for each
+//! such field, and perhaps the client's address. No part can hold the separator that follows it, so two
+//! different requests never share a key.
+
+mod normal;
 
 use bytes::Bytes;
 
 use crate::Reason;
 use crate::policy::Policy;
 use crate::policy::cookies::{Cookie, CookieClass, CookieRules, pairs};
+use normal::has_dot_segment;
+pub(crate) use normal::{normal_path, normal_query};
 
 /// A whole cache key. Compared byte for byte, never by hash alone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,8 +29,8 @@ pub struct Keyed {
 
 /// The longest key, in bytes. Longer requests are passed.
 const MAX_KEY: usize = 8192;
-/// The most cookies that split one request, and the longest value. More, or longer: the request counts as personal, or
-/// a visitor could make variants without end.
+/// The most cookies that split one request, and the longest value. More, or longer: the request counts as
+/// personal, or a visitor could make variants without end.
 const MAX_SPLIT: usize = 8;
 const MAX_SPLIT_VALUE: usize = 128;
 
@@ -62,10 +67,12 @@ pub fn origin(key: &[u8]) -> &[u8] {
 }
 
 impl Policy {
-    /// Appends the key but for `key_fields` to `key`, and says what is not in it. Allocates nothing else, but where `query.sort` is set.
+    /// Appends the key but for fields and address to `key`, and says what is not in it. Allocates nothing
+    /// else for a target in its normal form, but where `query.sort` is set.
     ///
-    /// RFC 9111 section 2: "The cache key is the information a cache uses to choose a response and is composed from,
-    /// at a minimum, the request method and target URI used to retrieve the stored response". The method is always GET.
+    /// RFC 9111 section 2: "The cache key is the information a cache uses to choose a response and is
+    /// composed from, at a minimum, the request method and target URI used to retrieve the stored response".
+    /// The method is always GET.
     pub fn key<'a>(
         &self,
         scheme: &str,
@@ -76,16 +83,15 @@ impl Policy {
         key: &mut Vec<u8>,
     ) -> Result<Keyed, Reason> {
         push_origin(scheme, authority, key)?;
-        if path.first() != Some(&b'/') || path.contains(&b'?') || !is_target(path) {
+        let path = normal_path(path).ok_or(Reason::Target)?;
+        if path.first() != Some(&b'/') || has_dot_segment(&path) {
             return Err(Reason::Target);
         }
-        key.extend_from_slice(path);
+        key.extend_from_slice(&path);
         let mut trimmed = false;
         if let Some(query) = query {
-            if !is_target(query) {
-                return Err(Reason::Target);
-            }
-            trimmed = self.query.push(query, self.query.sort, key);
+            let query = normal_query(query).ok_or(Reason::Target)?;
+            trimmed = self.query.push(&query, self.query.sort, key);
         }
         let cookies = Cookies::sort(&self.cookies, cookie_lines);
         for cookie in cookies.split() {
@@ -181,10 +187,6 @@ fn split_port(authority: &str) -> Option<(&str, &str)> {
         }
     };
     (plain && port.bytes().all(|b| b.is_ascii_digit())).then_some((host, port))
-}
-
-fn is_target(bytes: &[u8]) -> bool {
-    bytes.iter().all(|byte| *byte > b' ' && *byte != 0x7f && *byte != b'#')
 }
 
 fn has_control(bytes: &[u8]) -> bool {

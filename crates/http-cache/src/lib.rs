@@ -1,10 +1,12 @@
-//! RFC 9111 and its neighbours as pure functions: no socket, clock, lock, random source or async. `now` is an argument.
+//! RFC 9111 and its neighbours as pure functions: no socket, clock, lock, random source or async. `now` is an
+//! argument.
 //!
 //! The way of one request: [`Policy::look`] makes the cache key (a hit ends here, with [`Lifetime::use_at`],
-//! [`Look::may_use`] and [`vary::matches`]); on a miss [`Policy::outgoing`] says what the application may see;
-//! [`Policy::reply`] says whether and how long its reply may be stored, or the [`Reason`] why not, and [`csrf`] whether its
-//! body lets it; [`fields`] says what is kept and sent; [`conditional`] answers conditions and ranges from it, and
-//! [`cache_status`] tells the client. [`revalidate`], [`Policy::invalidation`] and [`tags`] see to it that it is still right.
+//! [`Look::may_use`] and [`vary::matches`]); on a miss [`Policy::outgoing`] says what the application may
+//! see; [`Policy::reply`] says whether and how long its reply may be stored, or the [`Reason`] why not, and
+//! [`csrf`] whether its body lets it; [`fields`] says what is kept and sent; [`conditional`] answers
+//! conditions and ranges from it, and [`cache_status`] tells the client. [`revalidate`],
+//! [`Policy::invalidation`] and [`tags`] see to it that it is still right.
 
 pub mod cache_status;
 pub mod conditional;
@@ -24,6 +26,7 @@ pub mod key;
 mod lifetime;
 pub mod policy;
 mod reason;
+mod redirect;
 mod reply;
 mod request;
 mod targeted;
@@ -35,14 +38,15 @@ pub use invalidation::Invalidation;
 pub use key::{Key, Keyed};
 pub use lifetime::{Lifetime, Use, is_error};
 pub use policy::cookies::{CookieClass, CookieRules};
+pub use policy::fields::{FieldClass, FieldLists, FieldRules};
 pub use policy::heuristic::Heuristic;
 pub use policy::jitter::Jitter;
-pub use policy::key_fields::KeyFields;
+pub use policy::languages::Languages;
 pub use policy::query::QueryRules;
 pub use policy::rules::{RequestRule, RequestRules};
 pub use policy::ttl::TtlRules;
-pub use policy::{Methods, Policy, field_names};
+pub use policy::{ClientAddress, Methods, Policy, field_names};
 pub use reason::Reason;
 pub use reply::{ReplyParts, Verdict};
-pub use request::{Asked, Look, Outgoing, RequestParts, SharedRequest};
+pub use request::{Look, Outgoing, RequestParts, SharedRequest};
 pub use wants::Wants;

@@ -19,8 +19,9 @@ pub struct Lifetime {
     pub age: Duration,
     /// The request fields that selected it: sorted, lower-case, never Cookie.
     pub vary: Vec<HeaderName>,
-    /// The reply itself says that it may be shared: also with visitors who carry a personal cookie or Authorization.
-    /// A page that is not shared must be searched for a CSRF token before it is stored, see [`crate::csrf`].
+    /// The reply itself says that it may be shared: also with visitors who carry a personal cookie or
+    /// Authorization. A page that is not shared must be searched for a CSRF token before it is stored, see
+    /// [`crate::csrf`].
     pub shared: bool,
     /// Never to be used without asking the application first: kept for its validators alone.
     pub validate: bool,
@@ -49,8 +50,8 @@ impl Use {
     }
 }
 
-/// "In this context, an error is any situation that would result in a 500, 502, 503, or 504 HTTP response status code being
-/// returned." (RFC 5861 section 4)
+/// "In this context, an error is any situation that would result in a 500, 502, 503, or 504 HTTP response
+/// status code being returned." (RFC 5861 section 4)
 pub fn is_error(status: StatusCode) -> bool {
     matches!(status.as_u16(), 500 | 502 | 503 | 504)
 }
@@ -72,8 +73,8 @@ impl Lifetime {
 
     /// `age` is the current age: [`Lifetime::age`] and the time since.
     pub fn use_at(&self, age: Duration) -> Use {
-        // "the response MUST NOT be used to satisfy any other request without forwarding it for validation and receiving a
-        // successful response" (RFC 9111 section 5.2.2.4)
+        // "the response MUST NOT be used to satisfy any other request without forwarding it for validation
+        // and receiving a successful response" (RFC 9111 section 5.2.2.4)
         if self.validate {
             return Use::Validate;
         }
@@ -81,17 +82,18 @@ impl Lifetime {
         if self.ttl > age {
             return Use::Fresh;
         }
-        // RFC 5861 section 3: "caches MAY serve the response in which it appears after it becomes stale, up to the
-        // indicated number of seconds."
+        // RFC 5861 section 3: "caches MAY serve the response in which it appears after it becomes stale, up
+        // to the indicated number of seconds."
         if self.ttl.saturating_add(self.stale_while_revalidate) > age {
             return Use::Stale;
         }
-        // RFC 5861 section 4: "when an error is encountered, a cached stale response MAY be used to satisfy the
-        // request, regardless of other freshness information."
+        // RFC 5861 section 4: "when an error is encountered, a cached stale response MAY be used to satisfy
+        // the request, regardless of other freshness information."
         if self.ttl.saturating_add(self.stale_if_error) > age { Use::OnError } else { Use::Dead }
     }
 
-    /// Seconds of freshness left for `Cache-Status; ttl=`, negative when stale. Rounded away from 0, so that its sign tells.
+    /// Seconds of freshness left for `Cache-Status; ttl=`, negative when stale. Rounded away from 0, so that
+    /// its sign tells.
     pub fn ttl_at(&self, age: Duration) -> i64 {
         let whole = |left: Duration| {
             i64::try_from(left.as_secs().saturating_add(u64::from(left.subsec_nanos() > 0)))

@@ -1,9 +1,12 @@
-//! One location's `cache` settings as plain, validated values. The edge builds them once, from its settings file.
+//! One location's `cache` settings as plain, validated values. The edge builds them once, from its settings
+//! file.
 
 pub mod cookies;
+pub mod fields;
 pub mod heuristic;
 pub mod jitter;
-pub mod key_fields;
+pub mod languages;
+mod patterns;
 pub mod query;
 pub mod rules;
 pub mod ttl;
@@ -13,9 +16,10 @@ use std::time::Duration;
 use http::{HeaderName, Method};
 
 pub use cookies::CookieRules;
+pub use fields::FieldRules;
 pub use heuristic::Heuristic;
 pub use jitter::Jitter;
-pub use key_fields::KeyFields;
+pub use languages::Languages;
 pub use query::QueryRules;
 pub use rules::RequestRules;
 pub use ttl::TtlRules;
@@ -24,21 +28,25 @@ pub use ttl::TtlRules;
 pub struct Policy {
     /// Lifetime by status, for replies that carry none of their own.
     pub ttl: TtlRules,
-    /// How long past its lifetime a page may be served while one request refreshes it, if the reply does not say.
+    /// How long past its lifetime a page may be served while one request refreshes it, if the reply does not
+    /// say.
     pub stale_while_revalidate: Duration,
     /// How long past its lifetime a page may be served when the application fails, if the reply does not say.
     pub stale_if_error: Duration,
     /// How long requests for a key go straight through after a reply that could not be stored.
     ///
-    /// 10 s: a page that is never stored costs one tried lease in ten seconds; a page that became storable (a deploy, a
-    /// logged-out visitor) is unprotected for ten seconds at most. Varnish's 120 s would be too long a gap in a spike.
+    /// 10 s: a page that is never stored costs one tried lease in ten seconds; a page that became storable (a
+    /// deploy, a logged-out visitor) is unprotected for ten seconds at most. Varnish's 120 s would be too
+    /// long a gap in a spike.
     pub hit_for_miss: Duration,
-    /// How often a page must have been asked for, within what is remembered, before it is stored: 1 is at once.
+    /// How often a page must have been asked for, within what is remembered, before it is stored: 1 is at
+    /// once.
     pub min_uses: u32,
     pub cookies: CookieRules,
     pub query: QueryRules,
-    /// Request fields whose values are part of the key.
-    pub key_fields: KeyFields,
+    pub fields: FieldRules,
+    pub client: ClientAddress,
+    pub languages: Languages,
     pub heuristic: Heuristic,
     pub methods: Methods,
     /// The largest body that is stored, in bytes.
@@ -64,7 +72,9 @@ impl Default for Policy {
             hit_for_miss: Duration::from_secs(10),
             min_uses: 1,
             cookies: CookieRules::default(),
-            key_fields: KeyFields::default(),
+            fields: FieldRules::default(),
+            client: ClientAddress::Ignore,
+            languages: Languages::default(),
             heuristic: Heuristic::default(),
             query: QueryRules::default(),
             methods: Methods::GetAndHead,
@@ -76,6 +86,15 @@ impl Default for Policy {
             jitter: Jitter::default(),
         }
     }
+}
+
+/// What the client's address is to a page that is shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAddress {
+    /// Not in the key; the application sees nobody's address.
+    Ignore,
+    /// One page per address, and the application sees it.
+    Split,
 }
 
 /// The methods whose requests the cache answers. What it asks of the application is always GET.

@@ -1,4 +1,5 @@
-//! Why a request was passed or a reply not stored: one closed list, for `Cache-Status; detail=`, metrics and `explain`.
+//! Why a request was passed or a reply not stored: one closed list, for `Cache-Status; detail=`, metrics and
+//! `explain`.
 
 /// Each reason's token and the rule behind it stand in one table, below.
 macro_rules! reasons {
@@ -37,10 +38,12 @@ reasons! {
     Method = "method", "RFC 9111 section 3, setting methods";
     /// A GET or HEAD with a body: the key does not hold the body.
     RequestBody = "request-body", "RFC 9110 section 9.3.1";
-    /// A host or target with bytes that no key may hold.
+    /// A host or target with bytes, or a path with dot segments, that no key may hold.
     Target = "target", "design: one key, one page";
-    /// A request field that is part of the key is too long for it.
-    KeyField = "key-field", "setting key_fields";
+    /// A request field that splits the page is too long for the key, or there are too many of them.
+    KeyField = "key-field", "setting fields";
+    /// The request carries a field that tells who asks, or that no list knows.
+    PersonalField = "personal-field", "setting fields";
     /// A `bypass` rule fired.
     Bypass = "bypass", "setting bypass";
     /// A `no_store` rule fired: answered from the cache if possible, but not stored.
@@ -61,7 +64,8 @@ reasons! {
     MinUses = "min-uses", "setting min_uses";
 
     // The reply's head.
-    /// A status that this cache does not store: not understood, an error the settings do not name, or 304 unasked.
+    /// A status that this cache does not store: not understood, an error the settings do not name, or 304
+    /// unasked.
     Status = "status", "RFC 9111 section 3, setting ttl";
     /// 206: parts are not stored.
     Partial = "partial", "RFC 9111 section 3.3";

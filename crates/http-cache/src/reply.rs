@@ -24,15 +24,17 @@ pub struct ReplyParts<'a> {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// What to keep is [`crate::fields::stored_headers`]; an HTML page that is not shared must first pass [`crate::csrf`].
+    /// What to keep is [`crate::fields::stored_headers`]; an HTML page that is not shared must first pass
+    /// [`crate::csrf`].
     Store(Lifetime),
     DoNotStore(Reason),
 }
 
 /// Statuses that this cache understands: it knows of no rule about them that it does not keep.
 ///
-/// Errors that an odd request can provoke (400, 403, 405, 413, 414, 431, 5xx …) are missing on purpose: one visitor's odd
-/// request must not take a page away from all others. They are stored where the setting `ttl` names them.
+/// Errors that an odd request can provoke (400, 403, 405, 413, 414, 431, 5xx …) are missing on purpose: one
+/// visitor's odd request must not take a page away from all others. They are stored where the setting `ttl`
+/// names them.
 const UNDERSTOOD: &[u16] = &[200, 203, 204, 300, 301, 302, 303, 307, 308, 404, 410, 451];
 
 impl Policy {
@@ -48,7 +50,8 @@ impl Policy {
         if reply.headers.contains_key("x-accel-redirect") {
             return Err(Reason::AccelRedirect);
         }
-        // It ends when its visitor leaves, perhaps, and nobody may wait for that. As in nginx what is not buffered is not cached.
+        // It ends when its visitor leaves, perhaps, and nobody may wait for that. As in nginx what is not
+        // buffered is not cached.
         if is_streamed(reply.headers) {
             return Err(Reason::Streamed);
         }
@@ -58,12 +61,13 @@ impl Policy {
         self.check_set_cookie(reply.headers, &directives)?;
         let (vary, by_cookie) = self.vary(reply.headers)?;
 
-        // Private unless sure: the reply itself must say that it may be shared. One that is selected by Cookie does not,
-        // whatever else it says.
+        // Private unless sure: the reply itself must say that it may be shared. One that is selected by
+        // Cookie does not, whatever else it says.
         let shared = (directives.public || matches!(directives.s_maxage, Delta::Valid(_))) && !by_cookie;
-        // RFC 9111 section 3: "if the cache is shared: the Authorization header field is not present in the request or
-        // a response directive is present that explicitly allows shared caching". Section 3.5: "In this specification,
-        // the following response directives have such an effect: must-revalidate, public, and s-maxage."
+        // RFC 9111 section 3: "if the cache is shared: the Authorization header field is not present in the
+        // request or a response directive is present that explicitly allows shared caching". Section 3.5: "In
+        // this specification, the following response directives have such an effect: must-revalidate, public,
+        // and s-maxage."
         if reply.authorization && !shared && (!directives.must_revalidate || by_cookie) {
             return Err(Reason::Authorization);
         }
@@ -72,15 +76,16 @@ impl Policy {
         }
 
         let (ttl, source, age) = self.lifetime(reply, &governing, now)?;
-        // "in its unqualified form (without an argument), indicates that the response MUST NOT be used to satisfy any
-        // other request without forwarding it for validation" (section 5.2.2.4). What is stale from the start comes to the
-        // same. Neither is of use to a shield, but where there is a validator the body need not be sent again.
+        // "in its unqualified form (without an argument), indicates that the response MUST NOT be used to
+        // satisfy any other request without forwarding it for validation" (section 5.2.2.4). What is stale
+        // from the start comes to the same. Neither is of use to a shield, but where there is a validator the
+        // body need not be sent again.
         let unusable = match &directives.no_cache {
             Scope::All => Some(Reason::NoCache),
             _ => (!is_usable(ttl, age, &directives)).then_some(Reason::Expired),
         };
         let validate = unusable.is_some();
-        if let Some(reason) = unusable.filter(|_| !revalidate::has_validator(reply.headers)) {
+        if let Some(reason) = unusable.filter(|_| !revalidate::has_validator(reply.headers, now)) {
             return Err(reason);
         }
         let (stale_while_revalidate, stale_if_error) = self.stale_windows(&directives);
@@ -93,13 +98,15 @@ impl Policy {
     }
 
     fn check_directives(&self, status: StatusCode, directives: &ReplyDirectives) -> Result<(), Reason> {
-        // "a cache MUST NOT store incomplete or partial-content responses if it does not support the Range and
-        // Content-Range header fields" (section 3.3): of stored replies it answers ranges, parts it does not store.
+        // "a cache MUST NOT store incomplete or partial-content responses if it does not support the Range
+        // and Content-Range header fields" (section 3.3): of stored replies it answers ranges, parts it does
+        // not store.
         if status == StatusCode::PARTIAL_CONTENT {
             return Err(Reason::Partial);
         }
-        // "the response status code is final" and "if the response status code is 206 or 304, or the must-understand
-        // cache directive is present: the cache understands the response status code" (section 3).
+        // "the response status code is final" and "if the response status code is 206 or 304, or the
+        // must-understand cache directive is present: the cache understands the response status code"
+        // (section 3).
         let understood = UNDERSTOOD.contains(&status.as_u16());
         let named = self.ttl.get(status).is_some() && !directives.must_understand;
         if status.is_informational() || status == StatusCode::NOT_MODIFIED || !(understood || named) {
@@ -108,22 +115,23 @@ impl Policy {
         if directives.malformed {
             return Err(Reason::InvalidFreshness);
         }
-        // "the no-store cache directive is not present in the response" (section 3). "When a cache that implements the
-        // must-understand directive receives a response that includes it, the cache SHOULD ignore the no-store directive
-        // if it understands and implements the status code's caching requirements." (section 5.2.2.3)
+        // "the no-store cache directive is not present in the response" (section 3). "When a cache that
+        // implements the must-understand directive receives a response that includes it, the cache SHOULD
+        // ignore the no-store directive if it understands and implements the status code's caching
+        // requirements." (section 5.2.2.3)
         if directives.no_store && !(directives.must_understand && understood) {
             return Err(Reason::NoStore);
         }
-        // "if the cache is shared: the private response directive is either not present or allows a shared cache to
-        // store a modified response" (section 3)
+        // "if the cache is shared: the private response directive is either not present or allows a shared
+        // cache to store a modified response" (section 3)
         if directives.private == Scope::All {
             return Err(Reason::Private);
         }
         Ok(())
     }
 
-    /// A reply that sets a cookie is one visitor's, unless the cookie is taken out of it by the reply's own word
-    /// (private="Set-Cookie") or the owner's (ignore_fields). It is never stored with the cookie.
+    /// A reply that sets a cookie is one visitor's, unless the cookie is taken out of it by the reply's own
+    /// word (private="Set-Cookie") or the owner's (ignore_fields). It is never stored with the cookie.
     fn check_set_cookie(&self, headers: &HeaderMap, directives: &ReplyDirectives) -> Result<(), Reason> {
         let mut taken_out =
             directives.private.names().iter().chain(directives.no_cache.names()).chain(&self.ignore_fields);
@@ -135,7 +143,8 @@ impl Policy {
 
     /// The selecting fields without Cookie, and whether Cookie was among them.
     ///
-    /// The cookies that the application saw are in the key (split) or forbid storing (personal), so nothing is left for
+    /// The cookies that the application saw are in the key (split) or forbid storing (personal), so nothing
+    /// is left for
     /// `Vary: Cookie` to select on: anonymous visitors share one page.
     fn vary(&self, headers: &HeaderMap) -> Result<(Vec<HeaderName>, bool), Reason> {
         if self.ignore_fields.contains(&VARY) {
@@ -159,8 +168,8 @@ impl Policy {
         let own = governing.lifetime(self, reply.headers, age, now)?;
         let (ttl, source) = match own {
             Some(own) => own,
-            // "a cache MAY assign a heuristic expiration time when an explicit time is not specified" (section 4.2.2):
-            // only what the settings say; `ttl` counts from when the reply was received.
+            // "a cache MAY assign a heuristic expiration time when an explicit time is not specified"
+            // (section 4.2.2): only what the settings say; `ttl` counts from when the reply was received.
             None => {
                 let public = governing.directives().public;
                 let guessed = self.heuristic.lifetime(reply.status, public, reply.headers, now);
@@ -172,16 +181,17 @@ impl Policy {
         Ok((ttl, source, age))
     }
 
-    /// How long past its lifetime the reply may be served while it is refreshed, and when the application fails.
+    /// How long past its lifetime the reply may be served while it is refreshed, and when the application
+    /// fails.
     fn stale_windows(&self, directives: &ReplyDirectives) -> (Duration, Duration) {
-        // "A cache MUST NOT generate a stale response if it is prohibited by an explicit in-protocol directive (e.g., by
-        // a no-cache response directive, a must-revalidate response directive, or an applicable s-maxage or
-        // proxy-revalidate response directive)." (section 4.2.4)
+        // "A cache MUST NOT generate a stale response if it is prohibited by an explicit in-protocol
+        // directive (e.g., by a no-cache response directive, a must-revalidate response directive, or an
+        // applicable s-maxage or proxy-revalidate response directive)." (section 4.2.4)
         if directives.must_revalidate || directives.proxy_revalidate {
             return (Duration::ZERO, Duration::ZERO);
         }
-        // s-maxage forbids what the settings would allow, but not what the same reply allows (RFC 5861): "a cache
-        // directive extension can override any of the requirements listed" (section 4).
+        // s-maxage forbids what the settings would allow, but not what the same reply allows (RFC 5861): "a
+        // cache directive extension can override any of the requirements listed" (section 4).
         let by_setting = matches!(directives.s_maxage, Delta::Absent);
         let window = |own: Delta, setting| match own {
             Delta::Valid(own) => own,

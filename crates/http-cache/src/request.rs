@@ -1,37 +1,35 @@
 //! May this request be answered from the cache, under which key, and what may the application see of it?
 
+mod hidden;
+mod parts;
+
+use std::io::Write;
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::fields::{is_hop_by_hop, is_unkeyed, nominated};
-use crate::key::{Cookies, push_origin};
+use crate::fields::nominated;
+use crate::key::{Cookies, normal_path, normal_query, push_origin};
+use crate::policy::ClientAddress;
+use crate::policy::fields::{FieldClass, is_apart};
 use crate::{Key, Lifetime, Policy, Reason, Wants, vary};
-
-/// A request's head, borrowed.
-#[derive(Clone, Copy, Debug)]
-pub struct RequestParts<'a> {
-    pub method: &'a Method,
-    /// "http" or "https".
-    pub scheme: &'a str,
-    /// Host, with the port if it was sent.
-    pub authority: &'a str,
-    pub path: &'a [u8],
-    /// Without the `?`; `Some("")` for a lone `?`.
-    pub query: Option<&'a [u8]>,
-    pub headers: &'a HeaderMap,
-}
+use hidden::Hidden;
+pub use parts::RequestParts;
+pub(crate) use parts::cookie_lines;
 
 /// What the hot path needs to know of a request besides its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Look {
     /// Carries a personal cookie.
     pub personal: bool,
     /// Carries Authorization.
     pub authorization: bool,
-    /// The application does not see cookies or query parameters that were sent. If its reply cannot be shared, it must be
-    /// asked again with everything.
+    /// The application does not see cookies, query parameters or fields of the visitor's that were sent.
     pub trimmed: bool,
+    /// The application does not see fields that were sent and tell by which way the request came.
+    pub way: bool,
     /// Answer from the cache if possible, but do not store a reply to this request.
     pub no_store: Option<Reason>,
     /// What the request asks of the cache, where the location honours it.
@@ -41,11 +39,13 @@ pub struct Look {
 /// What goes to the application, as a GET, for a page to be shared.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
-    /// Path and query: as sent, without the ignored parameters.
+    /// Path and query: in the normal form, without the ignored parameters.
     pub target: Bytes,
     /// The host as it stands in the key.
     pub authority: String,
     pub headers: HeaderMap,
+    /// The client's address where it is in the key; none: the application sees nobody's.
+    pub client: Option<IpAddr>,
 }
 
 #[derive(Clone, Debug)]
@@ -55,34 +55,23 @@ pub struct SharedRequest {
     pub outgoing: Outgoing,
 }
 
-#[derive(Clone, Debug)]
-pub enum Asked {
-    /// Straight to the application, with everything.
-    Pass(Reason),
-    Shared(Box<SharedRequest>),
-}
-
 impl Policy {
-    /// The whole answer at once, for `explain` and for a request that is known to miss.
-    pub fn request(&self, request: &RequestParts<'_>) -> Asked {
+    /// The request as the cache takes it. An error is the reason to send it straight to the application.
+    pub fn request(&self, request: &RequestParts<'_>) -> Result<SharedRequest, Reason> {
         let mut key = Vec::with_capacity(128);
-        match self.look(request, &mut key) {
-            Err(reason) => Asked::Pass(reason),
-            Ok(look) => {
-                let outgoing = self.outgoing(request);
-                Asked::Shared(Box::new(SharedRequest { key: Key::new(key), look, outgoing }))
-            }
-        }
+        let look = self.look(request, &mut key)?;
+        Ok(SharedRequest { key: Key::new(key), look, outgoing: self.outgoing(request) })
     }
 
-    /// The hot path: appends the key to `key`, and says how a stored page may be used. An error is the reason to pass.
+    /// Appends the key to `key`, and says how a stored page may be used. An error is the reason to bypass the
+    /// cache.
     pub fn look(&self, request: &RequestParts<'_>, key: &mut Vec<u8>) -> Result<Look, Reason> {
         // RFC 9111 section 3: "the request method is understood by the cache"
         if !self.methods.contains(request.method) {
             return Err(Reason::Method);
         }
-        // RFC 9110 section 9.3.1: "content received in a GET request has no generally defined semantics, cannot alter the
-        // meaning or target of the request": but some applications let it.
+        // RFC 9110 section 9.3.1: "content received in a GET request has no generally defined semantics,
+        // cannot alter the meaning or target of the request": but some applications let it.
         let length = request.headers.get(CONTENT_LENGTH);
         if length.is_some_and(|length| length != "0") || request.headers.contains_key(TRANSFER_ENCODING) {
             return Err(Reason::RequestBody);
@@ -90,9 +79,14 @@ impl Policy {
         if self.bypass.fire(request) {
             return Err(Reason::Bypass);
         }
+        let hidden = self.hidden(request)?;
         let cookies = cookie_lines(request.headers);
         let keyed = self.key(request.scheme, request.authority, request.path, request.query, cookies, key)?;
-        self.key_fields.push(request.headers, key)?;
+        self.fields.push(request.headers, key)?;
+        if self.client == ClientAddress::Split {
+            // Behind a byte that neither a cookie nor a field begins with. Writing to a Vec cannot fail.
+            let _ = write!(key, "\0\x02{}", request.client);
+        }
         let wants = if self.honour_request { Wants::of(request.headers) } else { Wants::default() };
         let no_store = if wants.no_store {
             Some(Reason::RequestNoStore)
@@ -100,16 +94,36 @@ impl Policy {
             self.no_store.fire(request).then_some(Reason::NoStoreRule)
         };
         let authorization = request.headers.contains_key(AUTHORIZATION);
-        Ok(Look { personal: keyed.personal, authorization, trimmed: keyed.trimmed, no_store, wants })
+        let trimmed = keyed.trimmed || hidden.visitor;
+        Ok(Look { personal: keyed.personal, authorization, trimmed, way: hidden.way, no_store, wants })
     }
 
-    /// What the application may see of the request while it makes a page to be shared: what the key holds, and fields
-    /// that it can name in Vary. Of the cookies only those that split the page: whatever the reply says of itself, no
-    /// visitor's session can have gone into it. Only for requests that [`Policy::look`] did not pass.
+    /// Which of the fields the application does not see. The error: one of them tells who asks, or may.
+    fn hidden(&self, request: &RequestParts<'_>) -> Result<HiddenFields, Reason> {
+        let mut hidden = HiddenFields::default();
+        for name in request.headers.keys().filter(|name| !is_apart(name)) {
+            match self.fields.class(name.as_str().as_bytes()) {
+                FieldClass::Personal => return Err(Reason::PersonalField),
+                FieldClass::Ignore => match Hidden::of(name) {
+                    Hidden::Nothing => {}
+                    Hidden::Visitor => hidden.visitor = true,
+                    Hidden::Way => hidden.way = true,
+                },
+                FieldClass::Split | FieldClass::Vary => {}
+            }
+        }
+        Ok(hidden)
+    }
+
+    /// What the application may see of the request while it makes a page to be shared: what the key holds,
+    /// and fields that it can name in Vary. Of the cookies only those that split the page: whatever the reply
+    /// says of itself, no visitor's session can have gone into it. Only for requests that [`Policy::look`]
+    /// did not pass.
     pub fn outgoing(&self, request: &RequestParts<'_>) -> Outgoing {
-        let mut target = request.path.to_vec();
+        // A target that cannot be in a key was passed before.
+        let mut target = normal_path(request.path).unwrap_or_default().into_owned();
         if let Some(query) = request.query {
-            self.query.push(query, false, &mut target);
+            self.query.push(&normal_query(query).unwrap_or_default(), false, &mut target);
         }
         let mut origin = Vec::new();
         // An authority that cannot be in a key was passed before.
@@ -117,20 +131,23 @@ impl Policy {
         let authority =
             origin.get(request.scheme.len() + "://".len()..).filter(|_| known).unwrap_or_default();
         let authority = String::from_utf8_lossy(authority).into_owned();
-        Outgoing { target: target.into(), authority, headers: self.outgoing_headers(request) }
+        let client = (self.client == ClientAddress::Split).then_some(request.client);
+        Outgoing { target: target.into(), authority, headers: self.outgoing_headers(request), client }
     }
 
     fn outgoing_headers(&self, request: &RequestParts<'_>) -> HeaderMap {
         let nominated = nominated(request.headers);
         let mut headers = HeaderMap::with_capacity(request.headers.len());
         for (name, value) in request.headers {
-            let rewritten = *name == COOKIE || *name == ACCEPT_ENCODING;
-            let keyed = self.key_fields.contains(name);
-            let seen = (keyed || !is_unkeyed(name)) && !is_hop_by_hop(name) && !nominated.contains(name);
-            if !rewritten && (seen || says_what_the_key_says(name, value, request)) {
+            let apart = is_apart(name) && *name != AUTHORIZATION;
+            if apart || *name == ACCEPT_ENCODING || nominated.contains(name) {
+                continue;
+            }
+            if self.seen(name) {
                 headers.append(name, value.clone());
             }
         }
+        self.languages.reduce(&mut headers);
         let codings = vary::accept_encoding(request.headers);
         if !codings.is_empty() {
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(codings));
@@ -152,28 +169,47 @@ impl Policy {
         }
         headers
     }
+
+    /// Whether the application sees this field while it makes a page to be shared.
+    fn seen(&self, name: &HeaderName) -> bool {
+        *name == AUTHORIZATION
+            || matches!(self.fields.class(name.as_str().as_bytes()), FieldClass::Split | FieldClass::Vary)
+    }
+
+    /// Of a request's fields those that Vary names, as the application has seen them: what [`vary::selected`]
+    /// compares, where [`Policy::outgoing`] has not been made.
+    pub fn selecting<'a>(
+        &self,
+        names: &[HeaderName],
+        request: impl Iterator<Item = (&'a str, &'a [u8])>,
+    ) -> HeaderMap {
+        let mut fields = HeaderMap::new();
+        for (name, value) in request {
+            let wanted = names.iter().find(|wanted| wanted.as_str().eq_ignore_ascii_case(name));
+            if let Some(name) = wanted.filter(|name| self.seen(name))
+                && let Ok(value) = HeaderValue::from_bytes(value)
+            {
+                fields.append(name, value);
+            }
+        }
+        self.languages.reduce(&mut fields);
+        fields
+    }
+}
+
+/// Whether some of the fields that were sent are not seen by the application.
+#[derive(Clone, Copy, Debug, Default)]
+struct HiddenFields {
+    visitor: bool,
+    way: bool,
 }
 
 impl Look {
-    /// Whether this visitor may be given a page of this lifetime at all: one with a personal cookie or Authorization only
-    /// if the reply said that it may be shared.
+    /// Whether this visitor may be given a page of this lifetime at all: one with a personal cookie or
+    /// Authorization only if the reply said that it may be shared.
     pub fn may_use(&self, lifetime: &Lifetime) -> bool {
         lifetime.shared || !(self.personal || self.authorization)
     }
-}
-
-/// Scheme and host are in the key: fields that only repeat them cannot tell visitors apart, and applications behind a
-/// proxy need them (Django's SECURE_PROXY_SSL_HEADER).
-fn says_what_the_key_says(name: &HeaderName, value: &HeaderValue, request: &RequestParts<'_>) -> bool {
-    match name.as_str() {
-        "x-forwarded-proto" => value == request.scheme,
-        "x-forwarded-host" => value == request.authority,
-        _ => false,
-    }
-}
-
-pub(crate) fn cookie_lines(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
-    headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes)
 }
 
 #[cfg(test)]

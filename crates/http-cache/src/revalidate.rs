@@ -1,10 +1,11 @@
-//! Revalidation (RFC 9111 section 4.3): asking whether a stored reply still holds, and what a 304 changes in it.
+//! Revalidation (RFC 9111 section 4.3): asking whether a stored reply still holds, and what a 304 changes in
+//! it.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::header::{
     AGE, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, IF_MODIFIED_SINCE,
-    IF_NONE_MATCH, LAST_MODIFIED,
+    IF_NONE_MATCH, LAST_MODIFIED, VARY,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -12,19 +13,31 @@ use crate::conditional::etag::{self, Comparison};
 use crate::date::Date;
 use crate::fields::{is_hop_by_hop, nominated};
 
-/// The most stored variants that one request names.
+/// The most stored replies that one request names.
 const MAX_VARIANTS: usize = 16;
 
-/// Whether a reply carries something to ask by whether it still holds.
-pub fn has_validator(reply: &HeaderMap) -> bool {
-    etag::of(reply).is_some() || Date::of(reply, &LAST_MODIFIED).valid().is_some()
+/// Whether a reply, received at `received`, carries something to ask by whether it still holds.
+pub fn has_validator(reply: &HeaderMap, received: SystemTime) -> bool {
+    etag::of(reply).is_some() || strong_date(reply, received).is_some()
 }
 
-/// Makes `request` conditional on the stored replies for its key: the stale one, or all variants of which none matched.
-/// False if they carry no validator: the request is then as it was.
+/// Last-Modified, where it tells two versions apart: one that is as old as the reply may have been followed
+/// by another in the same second.
+///
+/// RFC 9110 section 8.8.2.2: "The validator is about to be used by an intermediate cache to compare with the
+/// validator stored in its cache entry for the representation, and that cache entry includes a Date value
+/// which is at least one second after the Last-Modified value".
+pub(crate) fn strong_date(reply: &HeaderMap, received: SystemTime) -> Option<SystemTime> {
+    let modified = Date::of(reply, &LAST_MODIFIED).valid()?;
+    let sent = Date::of(reply, &DATE).valid().unwrap_or(received);
+    sent.duration_since(modified).ok().filter(|between| *between >= Duration::from_secs(1)).map(|_| modified)
+}
+
+/// Makes `request` conditional on stored replies that it could have been given. False if they carry no
+/// validator: the request is then as it was.
 pub fn make_conditional(request: &mut HeaderMap, stored: &[&HeaderMap]) -> bool {
-    // "MUST send the relevant entity tags (using If-Match, If-None-Match, or If-Range) if the entity tags were provided in
-    // the stored response(s) being validated." (section 4.3.1)
+    // "MUST send the relevant entity tags (using If-Match, If-None-Match, or If-Range) if the entity tags
+    // were provided in the stored response(s) being validated." (section 4.3.1)
     let tags = stored.iter().filter(|reply| etag::of(reply).is_some()).filter_map(|reply| reply.get(ETAG));
     let tags: Vec<&[u8]> = tags.take(MAX_VARIANTS).map(HeaderValue::as_bytes).collect();
     if let Ok(list) = HeaderValue::from_bytes(&tags.join(&b", "[..]))
@@ -32,9 +45,11 @@ pub fn make_conditional(request: &mut HeaderMap, stored: &[&HeaderMap]) -> bool 
     {
         request.insert(IF_NONE_MATCH, list);
     }
-    // "SHOULD send the Last-Modified value (using If-Modified-Since) if the request is not for a subrange, a single stored
-    // response is being validated, and that response contains a Last-Modified value." (section 4.3.1)
+    // "SHOULD send the Last-Modified value (using If-Modified-Since) if the request is not for a subrange, a
+    // single stored response is being validated, and that response contains a Last-Modified value." (section
+    // 4.3.1)
     if let [reply] = stored
+        && strong_date(reply, SystemTime::UNIX_EPOCH).is_some()
         && let Some(modified) = reply.get(LAST_MODIFIED)
     {
         request.insert(IF_MODIFIED_SINCE, modified.clone());
@@ -42,11 +57,11 @@ pub fn make_conditional(request: &mut HeaderMap, stored: &[&HeaderMap]) -> bool 
     request.contains_key(IF_NONE_MATCH) || request.contains_key(IF_MODIFIED_SINCE)
 }
 
-/// The fields of a stored reply after a 304, as if the application had sent the whole reply anew: to be judged with
-/// [`crate::Policy::reply`] (status 200) and kept with [`crate::fields::stored_headers`].
+/// The fields of a stored reply after a 304, as if the application had sent the whole reply anew: to be
+/// judged with [`crate::Policy::reply`] (status 200) and kept with [`crate::fields::stored_headers`].
 ///
-/// None if the 304 is not about this reply, which must then not be used: ask again without conditions. `only` says that
-/// no other stored reply was named in the request.
+/// None if the 304 is not about this reply, which must then not be used: ask again without conditions. `only`
+/// says that no other stored reply was named in the request.
 pub fn freshen(
     stored: &HeaderMap,
     not_modified: &HeaderMap,
@@ -56,17 +71,18 @@ pub fn freshen(
     is_about(stored, not_modified, only).then(|| update(stored, not_modified, now))
 }
 
-/// The same after a HEAD with status 200 (section 4.3.5). None: the stored reply is no longer the current one.
+/// The same after a HEAD with status 200 (section 4.3.5). None: the stored reply is no longer the current
+/// one.
 pub fn freshen_by_head(
     stored: &HeaderMap,
     length: u64,
     head: &HeaderMap,
     now: SystemTime,
 ) -> Option<HeaderMap> {
-    // "if the stored response and HEAD response have matching values for any received validator fields (ETag and
-    // Last-Modified) and, if the HEAD response has a Content-Length header field, the value of Content-Length matches that
-    // of the stored response, the cache SHOULD update the stored response as described below; otherwise, the cache SHOULD
-    // consider the stored response to be stale."
+    // "if the stored response and HEAD response have matching values for any received validator fields (ETag
+    // and Last-Modified) and, if the HEAD response has a Content-Length header field, the value of
+    // Content-Length matches that of the stored response, the cache SHOULD update the stored response as
+    // described below; otherwise, the cache SHOULD consider the stored response to be stale."
     let agrees = |name: &HeaderName| !head.contains_key(name) || head.get(name) == stored.get(name);
     let same_length =
         head.get(CONTENT_LENGTH).is_none_or(|said| said.as_bytes() == length.to_string().as_bytes());
@@ -76,35 +92,42 @@ pub fn freshen_by_head(
 /// Which stored reply a 304 is about (section 4.3.4).
 fn is_about(stored: &HeaderMap, not_modified: &HeaderMap, only: bool) -> bool {
     if let Some(validated) = etag::of(not_modified) {
-        // "If the new response contains one or more strong validators, then each of those strong validators identifies a
-        // selected representation for update. […] If none of the initial set contains at least one of the same strong
-        // validators, then the cache MUST NOT use the new response to update any stored responses."
-        // "If the new response contains no strong validators but does contain one or more weak validators, and those
-        // validators correspond to one of the initial set's stored responses, then the most recent of those matching
-        // stored responses is identified for update."
+        // "If the new response contains one or more strong validators, then each of those strong validators
+        // identifies a selected representation for update. […] If none of the initial set contains at least
+        // one of the same strong validators, then the cache MUST NOT use the new response to update any
+        // stored responses." "If the new response contains no strong validators but does contain one or more
+        // weak validators, and those validators correspond to one of the initial set's stored responses, then
+        // the most recent of those matching stored responses is identified for update."
         let by = if validated.is_weak() { Comparison::Weak } else { Comparison::Strong };
         return etag::of(stored).is_some_and(|current| by.holds(&validated, &current));
     }
     if let Some(modified) = not_modified.get(LAST_MODIFIED) {
         return stored.get(LAST_MODIFIED) == Some(modified);
     }
-    // "If the new response does not include any form of validator […], and there is only one stored response in the
-    // initial set, and that stored response also lacks a validator, then that stored response is identified for update."
-    // Some servers leave the ETag out of their 304: where the request named one stored reply, it can be about no other.
+    // "If the new response does not include any form of validator […], and there is only one stored response
+    // in the initial set, and that stored response also lacks a validator, then that stored response is
+    // identified for update." Some servers leave the ETag out of their 304: where the request named one
+    // stored reply, it can be about no other.
     only
 }
 
-/// "the cache MUST add each header field in the provided response to the stored response, replacing field values that are
-/// already present, with the following exceptions: Header fields excepted from storage in Section 3.1, Header fields that
-/// the cache's stored response depends upon, […] and The Content-Length header field." (section 3.2)
+/// "the cache MUST add each header field in the provided response to the stored response, replacing field
+/// values that are already present, with the following exceptions: Header fields excepted from storage in
+/// Section 3.1, Header fields that the cache's stored response depends upon, […] and The Content-Length
+/// header field." (section 3.2)
 fn update(stored: &HeaderMap, newer: &HeaderMap, now: SystemTime) -> HeaderMap {
-    // The body is kept as it came, so what describes it is too. The search for a CSRF token depended on Content-Type.
+    // The body is kept as it came, so what describes it is too. The search for a CSRF token depended on
+    // Content-Type.
     const KEPT: &[HeaderName] = &[CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG];
     let nominated = nominated(newer);
     let mut updated = stored.clone();
     // Both tell of the time of validation: a stored value must not outlive it.
     updated.remove(DATE);
     updated.remove(AGE);
+    // "Header fields that the cache's stored response depends upon": by which the page was chosen it stays
+    // chosen, whether or not the newer reply repeats it. A 304 that an outer layer of the application makes
+    // often names less.
+    let stored_vary: Vec<_> = stored.get_all(VARY).iter().cloned().collect();
     for name in newer.keys() {
         if KEPT.contains(name) || is_hop_by_hop(name) || nominated.contains(name) {
             continue;
@@ -112,6 +135,11 @@ fn update(stored: &HeaderMap, newer: &HeaderMap, now: SystemTime) -> HeaderMap {
         updated.remove(name);
         for value in newer.get_all(name) {
             updated.append(name, value.clone());
+        }
+    }
+    if newer.contains_key(VARY) {
+        for value in stored_vary {
+            updated.append(VARY, value);
         }
     }
     if !updated.contains_key(DATE)

@@ -1,12 +1,17 @@
 //! The tags by which a stored reply can be purged: Surrogate-Key, Cache-Tag, Edge-Cache-Tag, Cache-Groups.
 
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 use sfv::{BareItem, List, ListEntry, Parser};
 
 use crate::{Reason, key};
 
-/// The most tags of one reply, and the longest. A reply with more, or longer ones, is not stored: a purge could miss it.
+/// The most tags of one reply, and the longest. A reply with more, or longer ones, is not stored: a purge
+/// could miss it.
 pub const MAX_TAGS: usize = 256;
 pub const MAX_TAG: usize = 256;
 
@@ -14,13 +19,14 @@ pub const MAX_TAG: usize = 256;
 const FIELDS: &[(&str, &[u8])] = &[("surrogate-key", b" \t"), ("cache-tag", b","), ("edge-cache-tag", b",")];
 pub(crate) const CACHE_GROUPS: HeaderName = HeaderName::from_static("cache-groups");
 
-/// The tags of a reply stored under `key`: sorted, without repeats. A group of Cache-Groups holds for one origin only
-/// (RFC 9875), so it is written as [`group`] has it.
+/// The tags of a reply stored under `key`: sorted, without repeats. A group of Cache-Groups holds for one
+/// origin only (RFC 9875), so it is written as [`group`] has it.
 pub fn tags(key: &[u8], reply: &HeaderMap) -> Result<Vec<Bytes>, Reason> {
     let mut tags = Vec::new();
     for (name, separators) in FIELDS {
         for line in reply.get_all(*name) {
-            let words = line.as_bytes().split(|byte| separators.contains(byte)).map(<[u8]>::trim_ascii);
+            let line = text(line.as_bytes());
+            let words = line.split(|byte| separators.contains(byte)).map(<[u8]>::trim_ascii);
             for tag in words.filter(|tag| !tag.is_empty()) {
                 push(tag, &mut tags)?;
             }
@@ -34,13 +40,84 @@ pub fn tags(key: &[u8], reply: &HeaderMap) -> Result<Vec<Bytes>, Reason> {
     Ok(tags)
 }
 
-/// A group as a tag: the key's origin, a zero byte, the name. No field value can hold the zero byte, so an application
-/// cannot put another site's group on its reply.
+/// The text of a field in UTF-8, however the application has sent it: as UTF-8, as Latin-1 (Python's
+/// servers), or as Django does what Latin-1 cannot hold, in RFC 2047's encoded words.
+fn text(line: &[u8]) -> Cow<'_, [u8]> {
+    if line.is_ascii() {
+        return encoded_words(line).map_or(Cow::Borrowed(line), Cow::Owned);
+    }
+    match std::str::from_utf8(line) {
+        Ok(_) => Cow::Borrowed(line),
+        Err(_) => Cow::Owned(latin1(line)),
+    }
+}
+
+fn latin1(bytes: &[u8]) -> Vec<u8> {
+    bytes.iter().map(|byte| char::from(*byte)).collect::<String>().into_bytes()
+}
+
+/// None: there is none, or one of them is not to be read.
+fn encoded_words(line: &[u8]) -> Option<Vec<u8>> {
+    let mut rest = line;
+    let (mut out, mut after_word) = (Vec::new(), false);
+    while let Some(at) = memchr::memmem::find(rest, b"=?") {
+        let (before, word) = rest.split_at(at);
+        // RFC 2047 section 6.2: "any 'linear-white-space' that separates a pair of adjacent 'encoded-word's
+        // is ignored"
+        if !(after_word && before.iter().all(u8::is_ascii_whitespace)) {
+            out.extend_from_slice(before);
+        }
+        let mut parts = word.get(2..)?.splitn(4, |byte| *byte == b'?');
+        let (charset, encoding, coded) = (parts.next()?, parts.next()?, parts.next()?);
+        rest = parts.next()?.strip_prefix(b"=")?;
+        let bytes = match encoding {
+            b"b" | b"B" => STANDARD.decode(coded).ok()?,
+            b"q" | b"Q" => quoted(coded)?,
+            _ => return None,
+        };
+        let utf8 = charset.eq_ignore_ascii_case(b"utf-8");
+        match std::str::from_utf8(&bytes) {
+            Ok(_) if utf8 => out.extend_from_slice(&bytes),
+            _ if charset.eq_ignore_ascii_case(b"iso-8859-1") => out.extend(latin1(&bytes)),
+            _ => return None,
+        }
+        after_word = true;
+    }
+    out.extend_from_slice(rest);
+    after_word.then_some(out)
+}
+
+/// RFC 2047 section 4.2: `=` and two digits are a byte, and `_` a space.
+fn quoted(coded: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(coded.len());
+    let mut rest = coded.iter();
+    while let Some(byte) = rest.next() {
+        out.push(match byte {
+            b'_' => b' ',
+            b'=' => {
+                let digits = [*rest.next()?, *rest.next()?];
+                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+            }
+            other => *other,
+        });
+    }
+    Some(out)
+}
+
+/// A group as a tag: the key's origin, a zero byte, the name. No field value can hold the zero byte, so an
+/// application cannot put another site's group on its reply.
 pub fn group(key: &[u8], name: &str) -> Vec<u8> {
     [key::origin(key), &[0], name.as_bytes()].concat()
 }
 
-/// A List of Strings (RFC 9651); anything else, or a list that holds anything else, is as if it were not there.
+/// Whether a reply could carry this tag: others can be purged in vain only.
+pub fn is_possible(tag: &str) -> bool {
+    let is_text = tag.bytes().all(|byte| byte >= b' ' && byte != 0x7f);
+    !tag.is_empty() && tag.len() <= MAX_TAG && is_text && tag.trim_ascii() == tag
+}
+
+/// A List of Strings (RFC 9651); anything else, or a list that holds anything else, is as if it were not
+/// there.
 pub(crate) fn strings(reply: &HeaderMap, name: &HeaderName) -> Vec<String> {
     let lines: Vec<&[u8]> = reply.get_all(name).iter().map(|line| line.as_bytes()).collect();
     let Ok(list) = Parser::new(&lines.join(&b", "[..])).parse::<List>() else { return Vec::new() };
@@ -100,6 +177,29 @@ mod tests {
                 Ok(&expected.iter().map(|tag| (*tag).to_owned()).collect::<Vec<_>>()[..]),
                 "{fields:?}"
             );
+        }
+    }
+
+    #[test]
+    fn tags_in_any_alphabet_are_the_same_however_they_are_sent() {
+        let sent: &[(&[u8], &[&str])] = &[
+            ("café news".as_bytes(), &["café", "news"]),
+            (b"caf\xe9 news", &["café", "news"]),
+            // As Django sends "новости", "café ёлка" and a short word.
+            (b"=?utf-8?b?0L3QvtCy0L7RgdGC0Lg=?=", &["новости"]),
+            (b"=?utf-8?b?Y2Fmw6kg0ZHQu9C60LA=?=", &["café", "ёлка"]),
+            (b"=?utf-8?q?caf=C3=A9_news?=", &["café", "news"]),
+            (b"=?ISO-8859-1?Q?caf=E9?=", &["café"]),
+            (b"=?utf-8?q?a?= =?utf-8?q?b?=", &["ab"]),
+            (b"a=?b", &["a=?b"]),
+            (b"=?utf-8?x?a?=", &["=?utf-8?x?a?="]),
+        ];
+        for (line, expected) in sent {
+            let mut headers = HeaderMap::new();
+            headers.insert("surrogate-key", http::HeaderValue::from_bytes(line).unwrap());
+            let tags = tags(b"", &headers).unwrap();
+            let tags: Vec<_> = tags.iter().map(|tag| std::str::from_utf8(tag).unwrap()).collect();
+            assert_eq!(&tags, expected, "{}", line.escape_ascii());
         }
     }
 

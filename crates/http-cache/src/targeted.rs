@@ -8,8 +8,9 @@ use crate::cache_control::{Directive, ReplyDirectives};
 pub(crate) const WEIR_CACHE_CONTROL: HeaderName = HeaderName::from_static("weir-cache-control");
 pub(crate) const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
 
-/// The directives of one targeted field. None if it is to be ignored: "If a targeted field in a given response is empty
-/// or a parsing error is encountered, that field MUST be ignored by the cache" (RFC 9213 section 2.1).
+/// The directives of one targeted field. None if it is to be ignored: "If a targeted field in a given
+/// response is empty or a parsing error is encountered, that field MUST be ignored by the cache" (RFC 9213
+/// section 2.1).
 pub(crate) fn directives(headers: &HeaderMap, name: &HeaderName) -> Option<ReplyDirectives> {
     let lines: Vec<&[u8]> = headers.get_all(name).iter().map(|line| line.as_bytes()).collect();
     let text = lines.join(&b", "[..]);
@@ -22,8 +23,9 @@ pub(crate) fn directives(headers: &HeaderMap, name: &HeaderName) -> Option<Reply
     Some(ReplyDirectives::collect(directives))
 }
 
-/// "cache directives that have no value will be mapped to a Boolean. When the value is a quoted-string, it will be mapped
-/// to a String, and when it is a token, it will map to a Token, an Integer, or a Decimal" (section 2.1).
+/// "cache directives that have no value will be mapped to a Boolean. When the value is a quoted-string, it
+/// will be mapped to a String, and when it is a token, it will map to a Token, an Integer, or a Decimal"
+/// (section 2.1).
 fn directive(name: &str, value: &ListEntry) -> Option<Directive> {
     let argument = match value {
         ListEntry::Item(item) => match &item.bare_item {
@@ -32,8 +34,8 @@ fn directive(name: &str, value: &ListEntry) -> Option<Directive> {
             BareItem::Boolean(false) => return None,
             BareItem::Integer(number) => Some(number.to_string()),
             BareItem::Token(token) => Some(token.as_str().to_owned()),
-            // "Implementations SHOULD NOT consume values that violate these inferred constraints": max-age="60" is not
-            // a number of seconds here.
+            // "Implementations SHOULD NOT consume values that violate these inferred constraints":
+            // max-age="60" is not a number of seconds here.
             BareItem::String(text) if name.contains("age") || name.starts_with("stale-") => {
                 Some(format!("\"{text:?}"))
             }

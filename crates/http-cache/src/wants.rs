@@ -11,12 +11,12 @@ use crate::{Lifetime, Use};
 /// What the request asks of the cache. The default asks nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wants {
-    /// "The no-store request directive indicates that a cache MUST NOT store any part of either this request or any
-    /// response to it." (section 5.2.1.5)
+    /// "The no-store request directive indicates that a cache MUST NOT store any part of either this request
+    /// or any response to it." (section 5.2.1.5)
     pub no_store: bool,
-    /// "indicates that the client only wishes to obtain a stored response. Caches that honor this request directive
-    /// SHOULD, upon receiving it, respond with either a stored response consistent with the other constraints of the
-    /// request or a 504 (Gateway Timeout) status code." (section 5.2.1.7)
+    /// "indicates that the client only wishes to obtain a stored response. Caches that honor this request
+    /// directive SHOULD, upon receiving it, respond with either a stored response consistent with the other
+    /// constraints of the request or a 504 (Gateway Timeout) status code." (section 5.2.1.7)
     pub only_if_cached: bool,
     no_cache: bool,
     max_age: Option<Duration>,
@@ -29,9 +29,10 @@ impl Wants {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let mut wants = Self::default();
         if !headers.contains_key(CACHE_CONTROL) {
-            // RFC 7234 section 5.4: "When the Cache-Control header field is not present in a request, caches MUST
-            // consider the no-cache request pragma-directive as having the same effect as if "Cache-Control: no-cache"
-            // were present". RFC 9111 deprecates it; where requests are obeyed at all, old clients are too.
+            // RFC 7234 section 5.4: "When the Cache-Control header field is not present in a request, caches
+            // MUST consider the no-cache request pragma-directive as having the same effect as if
+            // "Cache-Control: no-cache" were present". RFC 9111 deprecates it; where requests are obeyed at
+            // all, old clients are too.
             wants.no_cache = headers
                 .get_all(PRAGMA)
                 .iter()
@@ -67,13 +68,13 @@ impl Wants {
     }
 
     fn accepts(&self, lifetime: &Lifetime, usage: Use, age: Duration) -> bool {
-        // "indicates that the client prefers a stored response not be used to satisfy the request without successful
-        // validation on the origin server" (section 5.2.1.4)
+        // "indicates that the client prefers a stored response not be used to satisfy the request without
+        // successful validation on the origin server" (section 5.2.1.4)
         if self.no_cache {
             return false;
         }
-        // "indicates that the client prefers a response whose age is less than or equal to the specified number of
-        // seconds" (section 5.2.1.1)
+        // "indicates that the client prefers a response whose age is less than or equal to the specified
+        // number of seconds" (section 5.2.1.1)
         if self.max_age.is_some_and(|max_age| age > max_age) {
             return false;
         }
@@ -86,11 +87,11 @@ impl Wants {
             return true;
         }
         match self.max_stale {
-            // "the client is willing to accept a response that has exceeded its freshness lifetime by no more than the
-            // specified number of seconds" (section 5.2.1.2)
+            // "the client is willing to accept a response that has exceeded its freshness lifetime by no more
+            // than the specified number of seconds" (section 5.2.1.2)
             Some(max_stale) => age.saturating_sub(lifetime.ttl) <= max_stale,
-            // "Unless the max-stale request directive is also present, the client does not wish to receive a stale
-            // response." (section 5.2.1.1)
+            // "Unless the max-stale request directive is also present, the client does not wish to receive a
+            // stale response." (section 5.2.1.1)
             None => self.max_age.is_none(),
         }
     }

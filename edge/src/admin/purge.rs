@@ -56,7 +56,9 @@ impl Order {
         for prefix in &self.prefixes {
             targets.push(target::prefix(prefix).map_err(|error| error.to_string())?);
         }
-        targets.extend(self.tags.iter().map(|tag| target::tag(tag)));
+        for tag in &self.tags {
+            targets.push(target::tag(tag).map_err(|error| error.to_string())?);
+        }
         targets.extend(self.all.then_some(Target::All));
         Purge::new(targets, self.soft).map_err(|error| error.to_string())
     }

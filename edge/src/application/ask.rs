@@ -2,6 +2,7 @@
 //! that will be shared.
 
 use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,6 +13,12 @@ use weir_proto::fields;
 use weir_proto::origin::{Priority, RequestHead};
 
 use crate::request::client::{Client, protocol};
+
+/// The client's address as the application sees it in a request for a page to be shared: nobody's, and not
+/// that of a network of our own, to which an application might show more than to the world. The prefix
+/// 192.88.99.0/24 is not routed any more (RFC 7526), and neither private nor reserved to Python's
+/// `ipaddress`, as 0.0.0.0 and the addresses for documentation are.
+pub(crate) const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 88, 99, 1));
 
 /// All of a request to the application except its method, target, fields and body.
 #[derive(Clone, Debug)]
@@ -89,6 +96,11 @@ impl SharedAsk {
         let mut head = self.ask.head("GET", outgoing.target.clone(), headers);
         // The host as in the key: the page must not depend on how one visitor wrote it.
         head.authority.clone_from(&outgoing.authority);
+        // What its key does not hold must not go into the page: neither by which protocol it was asked for,
+        // nor from where.
+        head.protocol = protocol(Version::HTTP_11).to_owned();
+        head.client_address = outgoing.client.unwrap_or(NOBODY).to_string();
+        head.client_port = 0;
         head.server_port = port_of(&outgoing.authority, self.ask.scheme).into();
         head.shared = true;
         head

@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
-use http_cache::{Key, Policy, RequestParts, SharedRequest, revalidate};
+use http_cache::{Policy, RequestParts, revalidate};
 use purge::{Purge, Target};
 
 use crate::application::OriginReply;
@@ -41,12 +41,13 @@ impl Held {
         head: &RequestParts<'_>,
     ) -> Option<Self> {
         let get = RequestParts { method: &Method::GET, ..*head };
-        let mut key = Vec::new();
-        let look = policy.look(&get, &mut key).ok()?;
-        if look.personal || look.authorization || look.trimmed {
+        let request = policy.request(&get).ok()?;
+        let look = request.look;
+        let hides = look.personal || look.authorization || look.trimmed || look.way;
+        // Nor does it where a shared page would be asked for with other fields: in another coding, say.
+        if hides || request.outgoing.headers != *head.headers {
             return None;
         }
-        let request = SharedRequest { key: Key::new(key), look, outgoing: policy.outgoing(&get) };
         let stored = cache.l1.stored(request.key.as_bytes(), &request.outgoing.headers, Instant::now());
         let page = stored.pages.into_iter().next().filter(|_| stored.selected)?;
         let ask = SharedAsk { ask: ask.clone(), request, policy: policy.clone() };

@@ -95,6 +95,7 @@ pub(crate) async fn change(
             path: raw_path.as_bytes(),
             query: query.map(str::as_bytes),
             headers: &headers,
+            client: ask.client.address,
         };
         invalid = purge_method::invalid(policy, &parts, reply.status, &reply.headers);
         answer::relayed(reply, reason)

@@ -9,7 +9,7 @@ use http::header::{
     ACCEPT_ENCODING, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use http_cache::{Look, Methods, Policy, Wants, vary};
+use http_cache::{ClientAddress, Look, Methods, Policy, vary};
 use http1::head::{Head, Known, Scheme, Seen};
 use process::telemetry;
 use process::trace::TraceContext;
@@ -90,6 +90,9 @@ pub(crate) fn find<'a>(
     if location.expires != Expires::Off || (head.method == "HEAD" && policy.methods == Methods::Get) {
         return None;
     }
+    if head.seen.has(Known::Other) {
+        return None;
+    }
     let page = find_page(edge, policy, head, (via.scheme, host), started, key)?;
     let record = HitRecord { location, result: CacheResult::Hit, started };
     Some(PlainHit { found: Found::Page(page), record })
@@ -132,9 +135,12 @@ fn fields(head: &Head<'_>) -> HeaderMap {
     fields
 }
 
-/// No setting looks at more of a request than the key does.
+/// No setting looks at more of a request than the key and the names that are known here.
 fn is_plain(policy: &Policy) -> bool {
-    policy.bypass.0.is_empty() && !policy.honour_request && policy.key_fields.is_empty()
+    policy.bypass.0.is_empty()
+        && !policy.honour_request
+        && policy.fields.is_default()
+        && policy.client == ClientAddress::Ignore
 }
 
 fn is_sampled(head: &Head<'_>) -> bool {
@@ -155,30 +161,14 @@ fn find_page(
     let (path, query) = (head.target.path().as_bytes(), head.target.query().map(str::as_bytes));
     let keyed =
         policy.key(scheme.as_str(), host, path, query, head.fields.values(Known::Cookie), key).ok()?;
-    let look = Look {
-        personal: keyed.personal,
-        authorization: false,
-        trimmed: keyed.trimmed,
-        no_store: None,
-        wants: Wants::default(),
-    };
-    match edge.cache.l1.find(key, &look, now, |names| vary::selected(names, &selecting(head, names))) {
+    let look = Look { personal: keyed.personal, trimmed: keyed.trimmed, ..Look::default() };
+    let selected = |names: &[HeaderName]| vary::selected(names, &policy.selecting(names, head.fields.iter()));
+    match edge.cache.l1.find(key, &look, now, selected) {
+        // The parameters that the key ignores may have to be added to where it leads.
+        l1::Found::Fresh(page) if keyed.trimmed && page.head.status.is_redirection() => None,
         l1::Found::Fresh(page) => Some(page),
         _ => None,
     }
-}
-
-/// The request's fields that Vary names.
-fn selecting(head: &Head<'_>, names: &[HeaderName]) -> HeaderMap {
-    let mut fields = HeaderMap::new();
-    for (name, value) in head.fields.iter() {
-        if let Some(name) = names.iter().find(|wanted| wanted.as_str().eq_ignore_ascii_case(name))
-            && let Ok(value) = HeaderValue::from_bytes(value)
-        {
-            fields.append(name, value);
-        }
-    }
-    fields
 }
 
 #[cfg(test)]

@@ -39,6 +39,11 @@ impl CacheResult {
         Self::Error,
     ];
 
+    /// Whether the page is given to others as well.
+    pub fn is_shared(self) -> bool {
+        matches!(self, Self::Hit | Self::Stale | Self::Revalidated | Self::Miss | Self::Collapsed)
+    }
+
     pub fn word(self) -> &'static str {
         match self {
             Self::Hit => "hit",

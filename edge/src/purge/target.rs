@@ -15,6 +15,11 @@ const SCHEMES: [&str; 2] = ["http", "https"];
 #[error("`{0}` is not a URL such as \"https://example.com/news/\"")]
 pub(crate) struct NotAUrl(String);
 
+/// A text that no reply can carry as a tag: the purge would match nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` can be no page's tag: use 1 to 256 bytes, no control characters, no space at either end")]
+pub(crate) struct NotATag(String);
+
 /// All variants of one page. The URL is treated as a visitor's would be: parameters that its location ignores
 /// do not count.
 pub(crate) fn url(sites: &Sites, text: &str) -> Result<Target, NotAUrl> {
@@ -35,8 +40,11 @@ pub(crate) fn prefix(text: &str) -> Result<Target, NotAUrl> {
     url.map(Target::Prefix).ok_or_else(|| NotAUrl(text.to_owned()))
 }
 
-pub(crate) fn tag(text: &str) -> Target {
-    Target::Tag(Bytes::copy_from_slice(text.as_bytes()))
+pub(crate) fn tag(text: &str) -> Result<Target, NotATag> {
+    match http_cache::tags::is_possible(text) {
+        true => Ok(Target::Tag(Bytes::copy_from_slice(text.as_bytes()))),
+        false => Err(NotATag(text.to_owned())),
+    }
 }
 
 fn of_target(sites: &Sites, scheme: &str, authority: &str, target: &str) -> Option<Target> {
@@ -116,6 +124,10 @@ mod tests {
             ("https://h/a#b", None),
             ("https://h h/a", None),
             ("https://h/a b", None),
+            ("https://h/a/../b", None),
+            ("https://h/%2e/b", None),
+            ("https://h/caf%c3%a9?%7e", Some("https://h/caf%C3%A9?~")),
+            ("https://h/café", Some("https://h/caf%C3%A9")),
             ("", None),
         ];
         for (given, expected) in cases {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::header::{AGE, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, IF_RANGE, RANGE};
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 use http_cache::cache_status::{self, CACHE_STATUS, CacheStatus, Fwd};
 use http_cache::conditional::{self, Answer, Role, Selected, multipart};
 use http_cache::{Reason, fields};
@@ -103,6 +103,20 @@ pub(crate) fn relayed(reply: OriginReply, reason: Option<Reason>) -> Reply {
     relayed.noting(CacheResult::Pass)
 }
 
+/// Says in Cache-Status which field sent the request past the cache.
+pub(crate) fn naming(mut reply: Reply, field: Option<&HeaderName>) -> Reply {
+    let (Some(status), Some(field)) = (reply.note.cache_status, field) else { return reply };
+    let mut lines: Vec<_> = reply.headers.get_all(CACHE_STATUS).iter().cloned().collect();
+    // Ours is the last of the list.
+    lines.pop();
+    lines.push(status.to_value_naming(field));
+    reply.headers.remove(CACHE_STATUS);
+    for line in lines {
+        reply.headers.append(CACHE_STATUS, line);
+    }
+    reply
+}
+
 /// `OPTIONS *`: what this server supports in general (RFC 9110 section 9.3.7).
 pub(crate) fn about_the_server() -> Reply {
     let methods = HeaderValue::from_static(error::METHODS);
@@ -198,7 +212,8 @@ fn validated_status(fwd: Fwd) -> CacheStatus {
 }
 
 fn stale_status(head: &PageHead, staleness: Staleness) -> CacheStatus {
-    let ttl = Some(head.lifetime.ttl_at(head.age(Instant::now())));
+    // A soft purge ended its lifetime before its time.
+    let ttl = Some(head.lifetime.ttl_at(head.age(Instant::now())).min(-1));
     match staleness {
         Staleness::Revalidating => CacheStatus { ttl, ..CacheStatus::new(cache_status::Served::Updating) },
         Staleness::Failing => {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use http_cache::{
-    CookieRules, Heuristic, Jitter, KeyFields, Methods, Policy, QueryRules, RequestRule, RequestRules,
-    TtlRules,
+    ClientAddress, CookieRules, FieldLists, FieldRules, Heuristic, Jitter, Languages, Methods, Policy,
+    QueryRules, RequestRule, RequestRules, TtlRules,
 };
 use process::settings::Mistakes;
 use process::units::{Size, Time};
@@ -26,8 +26,12 @@ pub struct CacheConfig {
     /// If not empty, the only query parameters that the key and the application see; globs.
     pub allow_query: Vec<String>,
     pub sort_query: bool,
-    /// Request fields whose values are part of the key.
+    pub fields: FieldsConfig,
+    /// Request fields whose values are part of the key: the same as `fields.split`.
     pub key_fields: Vec<String>,
+    pub client_address: ClientAddressConfig,
+    /// The languages that the site has; empty: Accept-Language is left as it was sent.
+    pub languages: Vec<String>,
     /// How often an edge must be asked for a page before it stores it; 1: at once.
     pub min_uses: u32,
     /// The part of the time since Last-Modified for which a page is fresh, if it says nothing else: 0 to 1.
@@ -70,6 +74,31 @@ pub struct CookiesConfig {
     pub ignore: Vec<String>,
 }
 
+/// Names of request fields, as globs; these lists come before the built-in ones.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FieldsConfig {
+    /// A visitor's own: the request goes straight to the application.
+    pub personal: Vec<String>,
+    /// One variant of the page per value.
+    pub split: Vec<String>,
+    /// The application sees them, and says in Vary if the page depends on them.
+    pub vary: Vec<String>,
+    /// Neither the key nor the application sees them while a shared page is made.
+    pub ignore: Vec<String>,
+}
+
+/// What the client's address is to a shared page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAddressConfig {
+    /// Neither the key nor the application sees it while a shared page is made.
+    #[default]
+    Ignore,
+    /// One variant of the page per address.
+    Split,
+}
+
 /// Requests, by method, or by a field, cookie or query parameter: "name" or "name=value".
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -92,7 +121,10 @@ impl Default for CacheConfig {
             ignore_query: Vec::new(),
             allow_query: Vec::new(),
             sort_query: false,
+            fields: FieldsConfig::default(),
             key_fields: Vec::new(),
+            client_address: ClientAddressConfig::Ignore,
+            languages: Vec::new(),
             min_uses: policy.min_uses,
             heuristic: 0.0,
             methods: vec!["GET".into(), "HEAD".into()],
@@ -136,7 +168,12 @@ impl CacheConfig {
                 "ignore_query",
                 &mut at,
             ),
-            key_fields: or_default(KeyFields::new(strs(&self.key_fields)), "key_fields", &mut at),
+            fields: or_default(self.field_rules(), "fields", &mut at),
+            client: match self.client_address {
+                ClientAddressConfig::Ignore => ClientAddress::Ignore,
+                ClientAddressConfig::Split => ClientAddress::Split,
+            },
+            languages: or_default(Languages::new(strs(&self.languages)), "languages", &mut at),
             min_uses: self.min_uses,
             heuristic: or_default(Heuristic::new(self.heuristic), "heuristic", &mut at),
             methods: or(Methods::new(strs(&self.methods)), Methods::GetAndHead, "methods", &mut at),
@@ -151,6 +188,16 @@ impl CacheConfig {
             no_store: or_default(self.no_store.rules(), "no_store", &mut at),
             jitter: or_default(Jitter::new(self.jitter), "jitter", &mut at),
         }
+    }
+}
+
+impl CacheConfig {
+    fn field_rules(&self) -> Result<FieldRules, String> {
+        let FieldsConfig { personal, split, vary, ignore } = &self.fields;
+        let split = &[&**split, &self.key_fields].concat();
+        let rules = self.bypass.header.iter().chain(&self.no_store.header);
+        let mentioned: Vec<_> = rules.filter_map(|rule| rule.split('=').next()).collect();
+        FieldRules::new(&FieldLists { personal, split, vary, ignore, mentioned: &mentioned })
     }
 }
 

@@ -12,10 +12,11 @@ pub(crate) struct EntityTag<'a> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Comparison {
-    /// "two entity tags are equivalent if both are not weak and their opaque-tags match character-by-character."
+    /// "two entity tags are equivalent if both are not weak and their opaque-tags match
+    /// character-by-character."
     Strong,
-    /// "two entity tags are equivalent if their opaque-tags match character-by-character, regardless of either or both
-    /// being tagged as "weak"."
+    /// "two entity tags are equivalent if their opaque-tags match character-by-character, regardless of
+    /// either or both being tagged as "weak"."
     Weak,
 }
 
@@ -47,8 +48,8 @@ pub(crate) fn parse(text: &[u8]) -> Option<EntityTag<'_>> {
 /// Whether a list of entity tags (or `*`) in the request holds the reply's.
 pub(crate) fn any_matches(request: &HeaderMap, name: &HeaderName, reply: &HeaderMap, by: Comparison) -> bool {
     let lines = || request.get_all(name).iter();
-    // `*` matches if there is "a current representation for the target resource" (sections 13.1.1 and 13.1.2): the caller
-    // holds one.
+    // `*` matches if there is "a current representation for the target resource" (sections 13.1.1 and
+    // 13.1.2): the caller holds one.
     if lines().any(|line| line.as_bytes().trim_ascii() == b"*") {
         return true;
     }

@@ -10,15 +10,16 @@ pub fn media_type(boundary: &str) -> Option<HeaderValue> {
     HeaderValue::try_from(format!("multipart/byteranges; boundary={boundary}")).ok()
 }
 
-/// The parts of `body`, each with its Content-Range and the `content_type` of the whole. `boundary` is a token that the caller draws
-/// at random, so that no body holds it.
+/// The parts of `body`, each with its Content-Range and the `content_type` of the whole. `boundary` is a
+/// token that the caller draws at random, so that no body holds it.
 pub fn body(ranges: &[ByteRange], body: &Bytes, content_type: Option<&HeaderValue>, boundary: &str) -> Bytes {
     let length = body.len() as u64;
     let mut out = Vec::new();
     for range in ranges {
         out.extend_from_slice(format!("\r\n--{boundary}\r\n").as_bytes());
-        // "If the selected representation would have had a Content-Type header field in a 200 (OK) response, the server
-        // SHOULD generate that same Content-Type header field in the header area of each body part." (section 15.3.7.2)
+        // "If the selected representation would have had a Content-Type header field in a 200 (OK) response,
+        // the server SHOULD generate that same Content-Type header field in the header area of each body
+        // part." (section 15.3.7.2)
         if let Some(content_type) = content_type {
             out.extend_from_slice(b"content-type: ");
             out.extend_from_slice(content_type.as_bytes());

@@ -42,9 +42,9 @@ pub fn unsatisfiable(length: u64) -> HeaderValue {
 
 /// The parts that the Range field wants of a body of `length` bytes.
 ///
-/// "A server MAY ignore the Range header field" (section 14.2): so is one that is not understood, and one whose ranges are many,
-/// overlap, or "are not listed in ascending order, since these are indications of either a broken client or a deliberate
-/// denial-of-service attack".
+/// "A server MAY ignore the Range header field" (section 14.2): so is one that is not understood, and one
+/// whose ranges are many, overlap, or "are not listed in ascending order, since these are indications of
+/// either a broken client or a deliberate denial-of-service attack".
 pub(super) fn wanted(request: &HeaderMap, length: u64) -> Wanted {
     let mut lines = request.get_all(RANGE).iter();
     let (Some(line), None) = (lines.next(), lines.next()) else { return Wanted::All };
@@ -72,7 +72,8 @@ pub(super) fn wanted(request: &HeaderMap, length: u64) -> Wanted {
     match parts.as_slice() {
         [] if none => Wanted::All,
         [] => Wanted::Outside,
-        // "A server MUST NOT generate a multipart response to a request for a single range" (section 15.3.7.2).
+        // "A server MUST NOT generate a multipart response to a request for a single range" (section
+        // 15.3.7.2).
         [part] => Wanted::Part(*part),
         _ => Wanted::Parts(parts),
     }
@@ -82,13 +83,16 @@ pub(super) fn wanted(request: &HeaderMap, length: u64) -> Wanted {
 fn one(spec: &str, length: u64) -> Wanted {
     let Some((first, last)) = spec.split_once('-') else { return Wanted::All };
     match (number(first), number(last)) {
-        // "a valid bytes range-spec is satisfiable if it is either: an int-range with a first-pos that is less than the
-        // current length of the selected representation or a suffix-range with a non-zero suffix-length." (section 14.1.2)
+        // "a valid bytes range-spec is satisfiable if it is either: an int-range with a first-pos that is
+        // less than the current length of the selected representation or a suffix-range with a non-zero
+        // suffix-length." (section 14.1.2)
         (Bound::At(first), Bound::Open) => part(first, u64::MAX, length),
-        // "An int-range is invalid if the last-pos value is present and less than first-pos." (section 14.1.1)
+        // "An int-range is invalid if the last-pos value is present and less than first-pos." (section
+        // 14.1.1)
         (Bound::At(first), Bound::At(last)) if first <= last => part(first, last, length),
         (Bound::Open, Bound::At(0)) => Wanted::Outside,
-        // "If the selected representation is shorter than the specified suffix-length, the entire representation is used."
+        // "If the selected representation is shorter than the specified suffix-length, the entire
+        // representation is used."
         (Bound::Open, Bound::At(suffix)) if length > 0 => {
             part(length.saturating_sub(suffix), u64::MAX, length)
         }
@@ -100,8 +104,8 @@ fn part(first: u64, last: u64, length: u64) -> Wanted {
     if first >= length {
         return Wanted::Outside;
     }
-    // "if the value is greater than or equal to the current length of the representation data, the byte range is
-    // interpreted as the remainder of the representation" (section 14.1.2)
+    // "if the value is greater than or equal to the current length of the representation data, the byte range
+    // is interpreted as the remainder of the representation" (section 14.1.2)
     Wanted::Part(ByteRange { first, last: last.min(length - 1) })
 }
 

@@ -1,7 +1,7 @@
 //! Reads the tags of an HTML page as it streams by, and notices those that hold a CSRF token.
 
-/// Names by which form fields and meta elements hold a token, in lower case: Django, Flask-WTF, Rails, Express, Spring,
-/// Laravel, Symfony, Tornado, ASP.NET, Yii.
+/// Names by which form fields and meta elements hold a token, in lower case: Django, Flask-WTF, Rails,
+/// Express, Spring, Laravel, Symfony, Tornado, ASP.NET, Yii.
 const NAMES: &[&[u8]] = &[
     b"csrfmiddlewaretoken",
     b"csrf_token",
@@ -21,8 +21,8 @@ const NAMES: &[&[u8]] = &[
 const MAX_NAME: usize = 64;
 const MAX_VALUE: usize = 256;
 
-/// The tokenizer of the HTML standard (section 13.2.5), as far as tags and attributes go. Holds a few hundred bytes, however
-/// long the page.
+/// The tokenizer of the HTML standard (section 13.2.5), as far as tags and attributes go. Holds a few hundred
+/// bytes, however long the page.
 #[derive(Debug, Default)]
 pub(super) struct Tags {
     state: State,

@@ -1,4 +1,5 @@
-//! A lifetime guessed from how long a page has not changed, only where a setting says so (RFC 9111 section 4.2.2).
+//! A lifetime guessed from how long a page has not changed, only where a setting says so (RFC 9111 section
+//! 4.2.2).
 
 use std::time::{Duration, SystemTime};
 
@@ -11,12 +12,13 @@ use crate::date::Date;
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
 pub struct Heuristic(f64);
 
-/// The longest guess. RFC 7234 wanted a warning on anything older; the warning is gone since, the day is a sound bound.
+/// The longest guess. RFC 7234 wanted a warning on anything older; the warning is gone since, the day is a
+/// sound bound.
 const MOST: Duration = Duration::from_secs(24 * 3600);
 
-/// "heuristics can only be used on responses without explicit freshness whose status codes are defined as "heuristically
-/// cacheable" (e.g., see Section 15.1 of [HTTP]) and on responses without explicit freshness that have been marked as
-/// explicitly cacheable (e.g., with a public response directive)."
+/// "heuristics can only be used on responses without explicit freshness whose status codes are defined as
+/// "heuristically cacheable" (e.g., see Section 15.1 of [HTTP]) and on responses without explicit freshness
+/// that have been marked as explicitly cacheable (e.g., with a public response directive)."
 const CACHEABLE: &[u16] = &[200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501];
 
 impl Heuristic {
@@ -39,8 +41,8 @@ impl Heuristic {
         if self.0 == 0.0 || !(public || CACHEABLE.contains(&status.as_u16())) {
             return None;
         }
-        // "If the response has a Last-Modified header field, caches are encouraged to use a heuristic expiration value that is
-        // no more than some fraction of the interval since that time."
+        // "If the response has a Last-Modified header field, caches are encouraged to use a heuristic
+        // expiration value that is no more than some fraction of the interval since that time."
         let sent = Date::of(headers, &DATE).valid().unwrap_or(now);
         let modified = Date::of(headers, &LAST_MODIFIED).valid()?;
         let unchanged = sent.duration_since(modified).ok()?;

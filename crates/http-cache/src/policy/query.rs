@@ -21,9 +21,10 @@ impl QueryRules {
         Ok(Self { ignore: globs(ignore)?, allow: globs(allow)?, sort })
     }
 
-    /// Appends `?` and the parameters that count: as sent, byte for byte, where none is ignored. True if one is.
+    /// Appends `?` and the parameters that count, of a query in its normal form. True if one is ignored.
     ///
-    /// Only `&` separates: a `;` that the application does not take for a separator would hide parameters from the key.
+    /// Only `&` separates: a `;` that the application does not take for a separator would hide parameters
+    /// from the key.
     pub(crate) fn push(&self, query: &[u8], sorted: bool, out: &mut Vec<u8>) -> bool {
         let mut dropped = false;
         let mut separator = b'?';
@@ -48,7 +49,7 @@ impl QueryRules {
         dropped
     }
 
-    fn ignores(&self, name: &[u8]) -> bool {
+    pub(crate) fn ignores(&self, name: &[u8]) -> bool {
         let listed = |globs: &[Glob]| globs.iter().any(|glob| glob.matches(name));
         listed(&self.ignore) || !(self.allow.is_empty() || listed(&self.allow))
     }
@@ -63,7 +64,8 @@ pub(crate) fn parameters(query: &[u8]) -> impl Iterator<Item = &[u8]> {
     query.split(|byte| *byte == b'&')
 }
 
-/// `a` of `a=1`. Not decoded: an encoded name that is not recognised stays in the key, which is the safe side.
+/// `a` of `a=1`. Not decoded beyond the normal form: an encoded name that is not recognised stays in the key,
+/// which is the safe side.
 pub(crate) fn name(parameter: &[u8]) -> &[u8] {
     parameter.split(|byte| *byte == b'=').next().unwrap_or_default()
 }

@@ -1,8 +1,11 @@
 //! Rules that pick requests for `bypass` and `no_store`: by method, header field, cookie or query parameter.
 
+use std::borrow::Cow;
+
 use http::{HeaderName, Method};
 
 use crate::Glob;
+use crate::key::normal_query;
 use crate::policy::cookies::pairs;
 use crate::policy::query::{name, parameters};
 use crate::request::{RequestParts, cookie_lines};
@@ -49,7 +52,10 @@ impl RequestRule {
                 .flat_map(pairs)
                 .any(|cookie| name.matches(cookie.name) && fits(value.as_ref(), cookie.value)),
             Self::Query { name: wanted, value } => {
-                parameters(request.query.unwrap_or_default()).any(|parameter| {
+                // However its letters are encoded.
+                let query = request.query.unwrap_or_default();
+                let query = normal_query(query).unwrap_or(Cow::Borrowed(query));
+                parameters(&query).any(|parameter| {
                     let found = name(parameter);
                     let rest = parameter.get(found.len() + 1..).unwrap_or_default();
                     wanted.matches(found) && fits(value.as_ref(), rest)

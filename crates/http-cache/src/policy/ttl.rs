@@ -24,7 +24,8 @@ impl TtlRules {
         Self { rules: [200, 301, 302].map(|status| (Statuses::One(status), ttl)).into() }
     }
 
-    /// From pairs such as ("200", 1 s), ("404", 5 s), ("2xx", …), ("any", …). The error is for the settings checker.
+    /// From pairs such as ("200", 1 s), ("404", 5 s), ("2xx", …), ("any", …). The error is for the settings
+    /// checker.
     pub fn by_status<'a>(pairs: impl IntoIterator<Item = (&'a str, Duration)>) -> Result<Self, String> {
         let mut rules = Vec::new();
         for (statuses, ttl) in pairs {

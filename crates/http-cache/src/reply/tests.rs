@@ -74,8 +74,8 @@ fn freshness_and_its_source() {
         (&[("expires", IN_A_MINUTE)], 60, Source::Expires),
         (&[("expires", IN_A_MINUTE), ("date", "junk")], 60, Source::Expires),
         (&[("expires", IN_A_MINUTE), ("date", NOW), ("date", AN_HOUR_AGO)], 60, Source::Expires),
-        // "this calculation is intended to reduce clock skew by using the clock information provided by the origin server
-        // whenever possible" (section 4.2.1): both of the server's dates, and nothing of ours.
+        // "this calculation is intended to reduce clock skew by using the clock information provided by the
+        // origin server whenever possible" (section 4.2.1): both of the server's dates, and nothing of ours.
         (&[("expires", NOW), ("date", AN_HOUR_AGO)], 3600, Source::Expires),
         (&[("cache-control", "public"), ("expires", IN_A_MINUTE), ("date", NOW)], 60, Source::Expires),
         (

@@ -34,11 +34,14 @@ fn conditions_of_one_stored_reply() {
     let cases: &[(Fields<'_>, &str)] = &[
         (&[("etag", "\"a\"")], "if-none-match: \"a\""),
         (&[("etag", "W/\"a\"")], "if-none-match: W/\"a\""),
-        (&[("last-modified", THEN)], "if-modified-since: Sun, 06 Nov 1994 07:00:00 GMT"),
+        (&[("last-modified", THEN), ("date", LATER)], "if-modified-since: Sun, 06 Nov 1994 07:00:00 GMT"),
         (
-            &[("etag", "\"a\""), ("last-modified", THEN)],
+            &[("etag", "\"a\""), ("last-modified", THEN), ("date", LATER)],
             "if-modified-since: Sun, 06 Nov 1994 07:00:00 GMT\nif-none-match: \"a\"",
         ),
+        // Made in the second in which it was sent: a weak validator.
+        (&[("last-modified", THEN), ("date", THEN)], ""),
+        (&[("etag", "\"a\""), ("last-modified", THEN), ("date", THEN)], "if-none-match: \"a\""),
         (&[("etag", "junk")], ""),
         (&[], ""),
     ];
@@ -116,6 +119,20 @@ fn what_a_304_changes() {
     assert_eq!(lines(&freshen(&stored, &not_modified, true, now()).unwrap()), expected);
     let undated = freshen(&stored, &HeaderMap::new(), true, now()).unwrap();
     assert_eq!(undated[DATE], "Sun, 06 Nov 1994 08:49:37 GMT");
+}
+
+#[test]
+fn a_page_stays_chosen_by_what_it_was_chosen_by() {
+    let stored = headers(&[("etag", "\"a\""), ("vary", "Accept-Language, X-Tenant")]);
+    let cases: &[(Fields<'_>, &[&str])] = &[
+        (&[], &["accept-language", "x-tenant"]),
+        (&[("vary", "Accept-Language")], &["accept-language", "x-tenant"]),
+        (&[("vary", "Cookie")], &["accept-language", "cookie", "x-tenant"]),
+    ];
+    for (not_modified, expected) in cases {
+        let updated = freshen(&stored, &headers(not_modified), true, now()).unwrap();
+        assert_eq!(crate::vary::names(&updated).unwrap(), *expected, "{not_modified:?}");
+    }
 }
 
 #[test]

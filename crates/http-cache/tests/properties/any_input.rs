@@ -1,11 +1,12 @@
 //! Whatever a client or an application sends, nothing panics, and what comes out keeps its promises.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, Method, StatusCode};
 use http_cache::conditional::{Answer, Role, Selected, evaluate, headers_for_304};
 use http_cache::{
-    Asked, Policy, QueryRules, ReplyParts, RequestParts, Use, Verdict, csrf, fields, revalidate, tags, vary,
+    Policy, QueryRules, ReplyParts, RequestParts, Use, Verdict, csrf, fields, revalidate, tags, vary,
 };
 use proptest::prelude::*;
 
@@ -74,8 +75,9 @@ proptest! {
             path: path.as_bytes(),
             query: Some(query.as_bytes()),
             headers: &headers,
+            client: IpAddr::V4(Ipv4Addr::LOCALHOST),
         });
-        if let Asked::Shared(shared) = asked {
+        if let Ok(shared) = asked {
             let outgoing = &shared.outgoing;
             prop_assert!(shared.key.url().starts_with(b"https://"));
             prop_assert!(outgoing.target.starts_with(b"/"));
@@ -144,6 +146,7 @@ proptest! {
         let headers = HeaderMap::new();
         let request = RequestParts {
             method: &Method::POST, scheme: "https", authority: "h", path: path.as_bytes(), query: None, headers: &headers,
+            client: IpAddr::V4(Ipv4Addr::LOCALHOST),
         };
         let invalid = Policy::default().invalidation(&request, StatusCode::OK, &reply);
         prop_assert!(!invalid.urls.is_empty());

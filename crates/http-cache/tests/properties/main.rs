@@ -1,4 +1,5 @@
-//! Properties that hold for any input: parsers never panic, keys keep pages apart, and a second implementation agrees.
+//! Properties that hold for any input: parsers never panic, keys keep pages apart, and a second
+//! implementation agrees.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

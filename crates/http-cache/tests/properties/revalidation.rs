@@ -1,4 +1,5 @@
-//! The `http-cache-semantics` crate on which stored reply a 304 is about: every combination of validators, the differences listed.
+//! The `http-cache-semantics` crate on which stored reply a 304 is about: every combination of validators,
+//! the differences listed.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,5 @@
-//! The `http-cache-semantics` crate on the same replies: where the two disagree, one of the reasons below must hold.
+//! The `http-cache-semantics` crate on the same replies: where the two disagree, one of the reasons below
+//! must hold.
 
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -131,6 +132,7 @@ impl Case {
             path: b"/",
             query: None,
             headers: &request,
+            client: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
         };
         let look = POLICY.look(&parts, &mut Vec::new()).unwrap();
         let reply = ReplyParts {

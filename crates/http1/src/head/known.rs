@@ -1,4 +1,5 @@
-//! The field names that something in the edge acts on: recognized once, while the head is read, and never searched for again.
+//! The field names that something in the edge acts on: recognized once, while the head is read, and never
+//! searched for again.
 
 /// A field name that the edge acts on, in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,9 @@ pub enum Known {
     IfRange,
     IfUnmodifiedSince,
     KeepAlive,
+    /// Any other that browsers add of themselves and that tells nothing of who asks: `Sec-…`, `DNT`,
+    /// `Priority` and the like.
+    Neutral,
     Pragma,
     ProxyConnection,
     Range,
@@ -34,15 +38,22 @@ pub enum Known {
     TransferEncoding,
     Upgrade,
     UserAgent,
-    /// Any `X-Forwarded-…`.
+    /// `X-Forwarded-For` and its kin, which tell of the way and not of the visitor.
     XForwarded,
     XRealIp,
 }
 
 impl Known {
     pub fn of(name: &[u8]) -> Self {
+        const CASE: u32 = 0x2020_2020;
+        if let Some(start) = name.first_chunk::<4>()
+            && u32::from_le_bytes(*start) | CASE == u32::from_le_bytes(*b"sec-")
+        {
+            return Self::Neutral;
+        }
         let (known, spelling) = match (name.len(), name.first().map(u8::to_ascii_lowercase)) {
             (2, Some(b't')) => (Self::Te, "te"),
+            (3, Some(b'd')) => (Self::Neutral, "dnt"),
             (4, Some(b'h')) => (Self::Host, "host"),
             (5, Some(b'r')) => (Self::Range, "range"),
             (6, Some(b'a')) => (Self::Accept, "accept"),
@@ -54,6 +65,8 @@ impl Known {
             (7, Some(b'u')) => (Self::Upgrade, "upgrade"),
             (8, Some(b'i')) if matches!(name.get(3), Some(b'r' | b'R')) => (Self::IfRange, "if-range"),
             (8, Some(b'i')) => (Self::IfMatch, "if-match"),
+            (8, Some(b'p')) => (Self::Neutral, "priority"),
+            (9, Some(b's')) => (Self::Neutral, "save-data"),
             (9, Some(b'f')) => (Self::Forwarded, "forwarded"),
             (9, Some(b'x')) => (Self::XRealIp, "x-real-ip"),
             (10, Some(b'c')) => (Self::Connection, "connection"),
@@ -74,15 +87,26 @@ impl Known {
             (17, Some(b'i')) => (Self::IfModifiedSince, "if-modified-since"),
             (17, Some(b't')) => (Self::TransferEncoding, "transfer-encoding"),
             (19, Some(b'i')) => (Self::IfUnmodifiedSince, "if-unmodified-since"),
-            (12.., Some(b'x')) => (Self::XForwarded, "x-forwarded-"),
+            (25, Some(b'u')) => (Self::Neutral, "upgrade-insecure-requests"),
+            (15.., Some(b'x')) => return Self::of_way(name),
             _ => return Self::Other,
         };
         if is_spelled(name, spelling.as_bytes()) { known } else { Self::Other }
     }
+
+    fn of_way(name: &[u8]) -> Self {
+        const PREFIX: &str = "x-forwarded-";
+        let rest = name.get(PREFIX.len()..).unwrap_or_default();
+        let is_listed = || FORWARDED.iter().any(|other| rest.eq_ignore_ascii_case(other.as_bytes()));
+        if is_spelled(name, PREFIX.as_bytes()) && is_listed() { Self::XForwarded } else { Self::Other }
+    }
 }
 
-/// Whether `name`, a token, begins with `spelling` in any case. Letters that differ in case differ in one bit, which `-` and the
-/// digits have set; no other token character becomes one of these by setting it.
+/// What may follow `x-forwarded-`. Of others, such as `X-Forwarded-User`, nothing is known here.
+const FORWARDED: &[&str] = &["for", "proto", "host", "port", "ssl", "server", "prefix", "scheme", "protocol"];
+
+/// Whether `name`, a token, begins with `spelling` in any case. Letters that differ in case differ in one
+/// bit, which `-` and the digits have set; no other token character becomes one of these by setting it.
 fn is_spelled(name: &[u8], spelling: &[u8]) -> bool {
     const CASE: u8 = 0x20;
     let Some(start) = name.get(..spelling.len()) else { return false };
@@ -165,7 +189,13 @@ mod tests {
             ("Upgrade", Known::Upgrade),
             ("User-Agent", Known::UserAgent),
             ("X-Forwarded-For", Known::XForwarded),
-            ("X-Forwarded-Anything", Known::XForwarded),
+            ("X-Forwarded-Protocol", Known::XForwarded),
+            ("DNT", Known::Neutral),
+            ("Priority", Known::Neutral),
+            ("Save-Data", Known::Neutral),
+            ("Sec-CH-UA", Known::Neutral),
+            ("Sec-Fetch-Site", Known::Neutral),
+            ("Upgrade-Insecure-Requests", Known::Neutral),
             ("X-Real-IP", Known::XRealIp),
         ];
         let mut seen = Seen::default();
@@ -179,10 +209,22 @@ mod tests {
                 if near == *name { *known } else { Known::Other },
                 "{near}"
             );
-            assert!(!seen.has(*known) || *known == Known::XForwarded, "{name} shares its bit");
+            let group = matches!(*known, Known::XForwarded | Known::Neutral);
+            assert!(!seen.has(*known) || group, "{name} shares its bit");
             seen.add(*known);
         }
-        for name in ["", "X", "X-Forwarded", "X-Forwarder-For", "Accept-Charset", "If-Nothing", "Hosts"] {
+        for name in [
+            "",
+            "X",
+            "X-Forwarded",
+            "X-Forwarder-For",
+            "X-Forwarded-User",
+            "Section",
+            "Signature",
+            "Accept-Charset",
+            "If-Nothing",
+            "Hosts",
+        ] {
             assert_eq!(Known::of(name.as_bytes()), Known::Other, "{name}");
         }
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::StatusCode;
-use http_cache::{Lifetime, Source, Wants};
+use http_cache::{Lifetime, Source};
 
 use super::*;
 use crate::cache::page::PageHead;
@@ -36,9 +36,7 @@ fn page() -> Arc<Page> {
 }
 
 fn is_hit(l1: &L1, key: &str) -> bool {
-    let (no_store, wants) = (None, Wants::default());
-    let look = Look { personal: false, authorization: false, trimmed: false, no_store, wants };
-    matches!(l1.find(key.as_bytes(), &look, Instant::now(), |_| Vec::new()), Found::Fresh(_))
+    matches!(l1.find(key.as_bytes(), &Look::default(), Instant::now(), |_| Vec::new()), Found::Fresh(_))
 }
 
 /// As a request does: looks, and stores what is missing.

@@ -1,10 +1,9 @@
 //! The cookies that are known without a word in the settings.
 
 use super::CookieClass;
-use crate::Glob;
 
-/// Sessions and logins. Unknown cookies are personal as well; these are listed so that no pattern below takes them for
-/// something else.
+/// Sessions and logins. Unknown cookies are personal as well; these are listed so that no pattern below takes
+/// them for something else.
 #[rustfmt::skip]
 const PERSONAL: &[&str] = &[
     // Django, Flask, Flask-Login, Pyramid, Tornado
@@ -48,11 +47,6 @@ const IGNORE: &[&str] = &[
     "usprivacy", "__cmp*",
 ];
 
-pub(super) fn rules() -> Result<Vec<(Glob, CookieClass)>, String> {
-    let lists =
-        [(CookieClass::Personal, PERSONAL), (CookieClass::Split, SPLIT), (CookieClass::Ignore, IGNORE)];
-    lists
-        .iter()
-        .flat_map(|(class, patterns)| patterns.iter().map(|pattern| Ok((Glob::new(pattern)?, *class))))
-        .collect()
-}
+/// Every class with its names, as the program prints them.
+pub const LISTS: &[(CookieClass, &[&str])] =
+    &[(CookieClass::Personal, PERSONAL), (CookieClass::Split, SPLIT), (CookieClass::Ignore, IGNORE)];

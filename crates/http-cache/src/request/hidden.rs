@@ -1,0 +1,53 @@
+//! What it means that the application does not see a field while it makes a page to be shared.
+
+use http::header::SET_COOKIE;
+use http::{HeaderMap, HeaderName, StatusCode};
+
+use super::Look;
+
+/// What an ignored field is to a reply that turns out to be for one visitor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hidden {
+    /// The cache itself answers it.
+    Nothing,
+    /// It tells of the visitor.
+    Visitor,
+    /// It tells by which way the request came.
+    Way,
+}
+
+impl Hidden {
+    pub(super) fn of(name: &HeaderName) -> Self {
+        match name.as_str() {
+            "if-match"
+            | "if-none-match"
+            | "if-modified-since"
+            | "if-unmodified-since"
+            | "if-range"
+            | "range"
+            | "cache-control"
+            | "pragma"
+            | "expect"
+            | "content-length"
+            | "max-forwards"
+            | "date" => Self::Nothing,
+            "referer" | "from" | "content-type" => Self::Visitor,
+            _ => Self::Way,
+        }
+    }
+}
+
+impl Look {
+    /// Whether a reply that turned out to be for this visitor alone must be asked for again with everything:
+    /// it was made without cookies, parameters or fields that were sent.
+    ///
+    /// A reply that sets a cookie or sends elsewhere may have used up what the URL holds, such as a login
+    /// link that works once. It is asked for again only if it was made without something of the visitor's
+    /// own, and not for fields that tell of the way. A refusal is always asked for again: it may be about an
+    /// address that was nobody's.
+    pub fn asks_again(&self, status: StatusCode, reply: &HeaderMap) -> bool {
+        let refused = matches!(status.as_u16(), 401 | 403 | 429);
+        let acted = status.is_redirection() || reply.contains_key(SET_COOKIE);
+        self.trimmed || refused || (self.way && !acted)
+    }
+}

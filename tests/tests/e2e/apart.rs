@@ -1,0 +1,424 @@
+//! Shared is only what is known to be the same for all: visitors who differ in a field, an address or a
+//! spelling, and browsers, programs and networks that share one page all the same.
+
+use http::Request;
+use weir_tests::{Http2, Stack, both_topologies};
+
+const SETTINGS: &str = r#"
+listen = [{ address = "$HTTP", http2 = true }]
+trusted_proxies = ["127.0.0.1/32"]
+purge_allow = ["127.0.0.1/32"]
+
+[[edge.site]]
+server_name = ["localhost", "www.localhost"]
+
+[[edge.site.location]]
+match = "/"
+pool = "app"
+[edge.site.location.cache]
+ttl = "60s"
+ignore_query = ["utm_*"]
+
+[[edge.site.location]]
+match = "/own/"
+pool = "app"
+[edge.site.location.cache]
+ttl = "60s"
+fields = { split = ["X-Country"], ignore = ["X-Noise*"], vary = ["X-Tenant"], personal = ["DNT"] }
+languages = ["de", "en"]
+client_address = "split"
+
+[[edge.site.location]]
+match = "/allowed/"
+pool = "app"
+[edge.site.location.cache]
+ttl = "60s"
+allow_query = ["page", "body"]
+"#;
+
+/// What tells visitors apart, or may.
+const TELLING: &[&str] = &[
+    "X-API-Key",
+    "X-Auth-Token",
+    "X-Access-Token",
+    "Private-Token",
+    "DPoP",
+    "X-CSRFToken",
+    "X-Session-Id",
+    "Remote-User",
+    "X-Remote-User",
+    "X-Auth-Request-User",
+    "X-Forwarded-User",
+    "Cf-Access-Authenticated-User-Email",
+    "X-Nobody-Knows",
+];
+
+both_topologies!(a_field_that_tells_who_asks_goes_straight_through, SETTINGS);
+fn a_field_that_tells_who_asks_goes_straight_through(stack: &Stack) {
+    for (n, name) in TELLING.iter().enumerate() {
+        let target = format!("/count/telling{n}?body=field:{name}");
+        // Before and after an anonymous page is kept.
+        for _ in 0..2 {
+            for value in ["alice", "bob"] {
+                let page = stack.get_with(&target, &[(name, value)]).expect(200);
+                assert!(page.text().ends_with(&format!("{name}={value}\n")), "{name}: {}", page.text());
+                let detail = format!("detail=\"personal-field: {}\"", name.to_lowercase());
+                page.expect_cache(&["fwd=bypass", &detail]);
+                // HTTP/2 makes no difference.
+                let url = format!("http://localhost{target}");
+                let request = Request::get(url).header(*name, value).body(()).unwrap();
+                let page = Http2::connect(stack.http()).ask(request, b"").unwrap().text();
+                assert!(page.ends_with(&format!("{name}={value}\n")), "{name} over HTTP/2: {page}");
+            }
+            let page = stack.get(&target).expect(200).text();
+            assert!(page.ends_with(&format!("{name}=None\n")), "{name}: anonymous got {page}");
+        }
+        stack.get(&target).expect(200).expect_cache(&["hit"]);
+    }
+}
+
+both_topologies!(a_proxys_word_for_its_visitor_is_theirs, SETTINGS);
+fn a_proxys_word_for_its_visitor_is_theirs(stack: &Stack) {
+    let target = "/count/signed-in?body=field:X-Forwarded-User";
+    let ask = |user: &str| from_proxy(stack, target, "X-Forwarded-User", user);
+    assert!(stack.get(target).expect(200).text().ends_with("=None\n"));
+    for user in ["alice", "bob", "alice"] {
+        assert!(ask(user).ends_with(&format!("={user}\n")));
+    }
+}
+
+both_topologies!(scripts_that_ask_for_another_form_get_their_own, SETTINGS);
+fn scripts_that_ask_for_another_form_get_their_own(stack: &Stack) {
+    for (n, name) in
+        ["HX-Request", "X-Requested-With", "X-PJAX", "Turbo-Frame", "X-Inertia", "Origin"].iter().enumerate()
+    {
+        let target = format!("/count/form{n}?body=field:{name}");
+        let expected = [("", "1"), ("one", "2"), ("two", "3"), ("", "1"), ("one", "2"), ("two", "3")];
+        for (value, number) in expected {
+            let fields: &[_] = if value.is_empty() { &[] } else { &[(*name, value)] };
+            let page = stack.get_with(&target, fields).expect(200).text();
+            let value = if value.is_empty() { "None" } else { value };
+            assert_eq!(page, format!("{number} {name}={value}\n"));
+        }
+    }
+}
+
+/// The fields as they are sent, without Host.
+const COMMON: &[(&str, &[(&str, &str)])] = &[
+    (
+        "Chrome",
+        &[
+            ("Connection", "keep-alive"),
+            ("Cache-Control", "max-age=0"),
+            ("sec-ch-ua", "\"Chromium\";v=\"142\", \"Google Chrome\";v=\"142\", \"Not_A Brand\";v=\"99\""),
+            ("sec-ch-ua-mobile", "?0"),
+            ("sec-ch-ua-platform", "\"Linux\""),
+            ("DNT", "1"),
+            ("Upgrade-Insecure-Requests", "1"),
+            (
+                "User-Agent",
+                "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0",
+            ),
+            (
+                "Accept",
+                "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+            ),
+            ("Sec-Fetch-Site", "same-origin"),
+            ("Sec-Fetch-Mode", "navigate"),
+            ("Sec-Fetch-User", "?1"),
+            ("Sec-Fetch-Dest", "document"),
+            ("Referer", "https://localhost/somewhere"),
+            ("Accept-Encoding", "gzip, deflate, br, zstd"),
+            ("Accept-Language", "de-CH,de;q=0.9,en;q=0.8"),
+            ("Cookie", "_ga=GA1.1.1.2; csrftoken=abc"),
+            ("Priority", "u=0, i"),
+        ],
+    ),
+    (
+        "Firefox",
+        &[
+            ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"),
+            ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
+            ("Accept-Language", "en-US,en;q=0.5"),
+            ("Accept-Encoding", "gzip, deflate, br, zstd"),
+            ("Sec-GPC", "1"),
+            ("Upgrade-Insecure-Requests", "1"),
+            ("Sec-Fetch-Dest", "document"),
+            ("Sec-Fetch-Mode", "navigate"),
+            ("Sec-Fetch-Site", "none"),
+            ("Sec-Fetch-User", "?1"),
+            ("Priority", "u=0, i"),
+            ("TE", "trailers"),
+        ],
+    ),
+    (
+        "Safari",
+        &[
+            ("Sec-Fetch-Dest", "document"),
+            (
+                "User-Agent",
+                "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/26.0 Safari/605",
+            ),
+            ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
+            ("Sec-Fetch-Site", "none"),
+            ("Sec-Fetch-Mode", "navigate"),
+            ("Accept-Language", "fr-FR,fr;q=0.9"),
+            ("Priority", "u=0, i"),
+            ("Accept-Encoding", "gzip, deflate, br"),
+        ],
+    ),
+    ("curl", &[("User-Agent", "curl/8.16.0"), ("Accept", "*/*")]),
+    (
+        "requests",
+        &[
+            ("User-Agent", "python-requests/2.32.5"),
+            ("Accept-Encoding", "gzip, deflate"),
+            ("Accept", "*/*"),
+            ("Connection", "keep-alive"),
+        ],
+    ),
+    (
+        "a traced client",
+        &[
+            ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+            ("tracestate", "a=b"),
+            ("baggage", "user=alice"),
+            ("X-Request-ID", "7f1c"),
+            ("X-Datadog-Trace-Id", "1"),
+        ],
+    ),
+    (
+        "Cloudflare",
+        &[
+            ("CF-RAY", "8f0a1b2c3d4e5f60-ZRH"),
+            ("CF-Connecting-IP", "203.0.113.7"),
+            ("CF-IPCountry", "CH"),
+            ("CF-Visitor", "{\"scheme\":\"http\"}"),
+            ("CDN-Loop", "cloudflare; loops=1"),
+            ("X-Forwarded-For", "203.0.113.7"),
+            ("Accept-Encoding", "gzip, br"),
+        ],
+    ),
+    (
+        "CloudFront",
+        &[
+            ("User-Agent", "Amazon CloudFront"),
+            ("Via", "2.0 abc.cloudfront.net (CloudFront)"),
+            ("X-Amz-Cf-Id", "x=="),
+            ("X-Amzn-Trace-Id", "Root=1-2-3"),
+            ("X-Forwarded-For", "203.0.113.8"),
+            ("CloudFront-Viewer-Country", "DE"),
+            ("CloudFront-Viewer-Address", "203.0.113.8:4711"),
+        ],
+    ),
+    (
+        "Fastly",
+        &[
+            ("Fastly-Client-IP", "203.0.113.9"),
+            ("Fastly-FF", "abc!ZRH!cache-zrh1"),
+            ("CDN-Loop", "Fastly"),
+            ("X-Varnish", "1 2"),
+            ("X-Timer", "S1.2,VS0"),
+            ("X-Forwarded-For", "203.0.113.9"),
+            ("X-Forwarded-Server", "cache-zrh1"),
+            ("Surrogate-Capability", "a=\"ESI/1.0\""),
+        ],
+    ),
+];
+
+both_topologies!(browsers_programs_and_networks_share_one_page, SETTINGS);
+fn browsers_programs_and_networks_share_one_page(stack: &Stack) {
+    // Each may have been the first, and all others then get the page that was made for it.
+    for (n, (first, fields)) in COMMON.iter().enumerate() {
+        let target = format!("/count/common{n}");
+        assert_eq!(
+            stack.get_with(&target, fields).expect(200).expect_cache(&["stored"]).text(),
+            "1\n",
+            "{first}"
+        );
+        for (name, fields) in COMMON {
+            let page = stack.get_with(&target, fields).expect(200).expect_cache(&["hit"]);
+            assert_eq!(page.text(), "1\n", "{name} after {first}");
+        }
+        let mut request = Request::get(format!("http://localhost{target}"));
+        for (name, value) in fields.iter().filter(|(name, _)| !matches!(*name, "Connection" | "TE")) {
+            request = request.header(*name, *value);
+        }
+        let page = Http2::connect(stack.http()).ask(request.body(()).unwrap(), b"").unwrap();
+        assert_eq!(page.expect_cache(&["hit"]).text(), "1\n", "{first} over HTTP/2");
+        for hidden in
+            ["REFERER", "SEC_FETCH_SITE", "CF_IPCOUNTRY", "X_FORWARDED_FOR", "X_REQUEST_ID", "BAGGAGE", "VIA"]
+        {
+            let seen = stack.oracle.field(&format!("common{n}"), 0, &format!("HTTP_{hidden}"));
+            assert_eq!(seen, None, "{first}: {hidden}");
+        }
+    }
+    let seen = |name: &str| stack.oracle.field("common0", 0, &format!("HTTP_{name}"));
+    assert_eq!(seen("ACCEPT_LANGUAGE").as_deref(), Some("de-CH,de;q=0.9,en;q=0.8"));
+    assert!(seen("USER_AGENT").is_some() && seen("SEC_CH_UA_MOBILE").is_some());
+    assert_eq!(seen("ACCEPT_ENCODING").as_deref(), Some("gzip"));
+}
+
+both_topologies!(a_shared_page_is_made_for_nobodys_address, SETTINGS);
+fn a_shared_page_is_made_for_nobodys_address(stack: &Stack) {
+    let of = |variable: &str| {
+        stack.get(&format!("/count/nobody{variable}?body=variable:{variable}")).expect(200).text()
+    };
+    assert_eq!(of("REMOTE_ADDR"), "1 REMOTE_ADDR=192.88.99.1\n");
+    assert_eq!(of("REMOTE_PORT"), "1 REMOTE_PORT=0\n");
+    assert_eq!(of("SERVER_PROTOCOL"), "1 SERVER_PROTOCOL=HTTP/1.1\n");
+    // Whose page is not shared is told who asks.
+    let target = "/count/somebody?body=variable:REMOTE_ADDR";
+    let page = stack.get_with(target, &[("Cookie", "sessionid=a")]).expect(200).text();
+    assert_eq!(page, "1 REMOTE_ADDR=127.0.0.1\n");
+    // Where the address splits the page, each address has its own.
+    let target = "/own/count/split?body=variable:REMOTE_ADDR";
+    for (client, page) in [("10.0.0.1", "1"), ("10.0.0.2", "2"), ("10.0.0.1", "1")] {
+        let found = from_proxy(stack, target, "X-Forwarded-For", client);
+        assert_eq!(found, format!("{page} REMOTE_ADDR={client}\n"));
+    }
+}
+
+both_topologies!(settings_say_what_a_field_is, SETTINGS);
+fn settings_say_what_a_field_is(stack: &Stack) {
+    let ask = |name: &str, field: &str, value: &str| {
+        stack.get_with(&format!("/own/count/{name}?body=field:{field}"), &[(field, value)]).expect(200)
+    };
+    for (value, number) in [("ch", 1), ("de", 2), ("ch", 1)] {
+        assert_eq!(ask("split", "X-Country", value).text(), format!("{number} X-Country={value}\n"));
+    }
+    for value in ["a", "b"] {
+        assert_eq!(ask("ignore", "X-Noise-1", value).text(), "1 X-Noise-1=None\n");
+    }
+    assert_eq!(ask("vary", "X-Tenant", "a").text(), "1 X-Tenant=a\n");
+    ask("vary", "X-Tenant", "b").expect_cache(&["hit"]);
+    ask("personal", "DNT", "1").expect_cache(&["detail=\"personal-field: dnt\""]);
+    // No more variants than the site has languages.
+    let language = |accepts: &str| {
+        let target = "/own/count/language?body=field:Accept-Language&h=Vary:Accept-Language";
+        stack.get_with(target, &[("Accept-Language", accepts)]).expect(200).text()
+    };
+    for (accepts, page) in [
+        ("de-CH,de;q=0.9,en;q=0.8", "1 Accept-Language=de\n"),
+        ("de-AT", "1 Accept-Language=de\n"),
+        ("en-GB,en;q=0.7", "2 Accept-Language=en\n"),
+        ("it,en;q=0.1", "2 Accept-Language=en\n"),
+        ("it", "3 Accept-Language=None\n"),
+        ("ru,zh;q=0.5", "3 Accept-Language=None\n"),
+    ] {
+        assert_eq!(language(accepts), page, "{accepts}");
+    }
+}
+
+both_topologies!(what_is_not_shared_sees_everything, SETTINGS);
+fn what_is_not_shared_sees_everything(stack: &Stack) {
+    for (n, name) in ["Referer", "CF-IPCountry", "X-Request-ID"].iter().enumerate() {
+        let target = format!("/count/all{n}?body=field:{name}&h=Cache-Control:private");
+        for value in ["one", "two"] {
+            let page = stack.get_with(&target, &[(name, value)]).expect(200).text();
+            assert!(page.ends_with(&format!("{name}={value}\n")), "{page}");
+        }
+    }
+    // A link that works once is asked for once, unless something of the visitor's was left out.
+    let fields = [("Sec-Fetch-Site", "none"), ("Priority", "u=0"), ("Upgrade-Insecure-Requests", "1")];
+    let login =
+        stack.get_with("/count/once?token=a&status=302&h=Location:/me&h=Set-Cookie:sessionid%3Da", &fields);
+    assert_eq!(login.expect(302).field("set-cookie"), Some("sessionid=a"));
+    assert_eq!(stack.oracle.calls("once"), 1);
+}
+
+both_topologies!(a_page_has_one_key_however_it_is_spelt, SETTINGS);
+fn a_page_has_one_key_however_it_is_spelt(stack: &Stack) {
+    for (n, (one, other)) in [
+        ("/count/caf%c3%a9", "/count/caf%C3%A9"),
+        ("/count/%7euser", "/count/~user"),
+        ("/count/que?x=%41%2d", "/count/que?x=A-"),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let first = stack.get(one).expect(200).text();
+        assert_eq!(stack.get(other).expect(200).expect_cache(&["hit"]).text(), first, "{n}");
+    }
+    // Nor is a parameter dropped for its spelling.
+    assert_eq!(stack.get("/allowed/count/p?p%61ge=2").expect(200).text(), "1\n");
+    assert_eq!(stack.get("/allowed/count/p?page=2&x=1").expect(200).expect_cache(&["hit"]).text(), "1\n");
+    assert!(stack.oracle.call("p", 0)["uri"].as_str().unwrap().ends_with("?page=2"));
+}
+
+both_topologies!(a_purge_reaches_the_page_however_it_is_spelt, SETTINGS);
+fn a_purge_reaches_the_page_however_it_is_spelt(stack: &Stack) {
+    let purge = |body: &str| stack.ask_admin("POST", "/api/v1/purge", body);
+    let targets = ["/count/caf%c3%a9?%7e=1", "/count/caf%C3%A9?~=1"];
+    let purges = [
+        r#"{"urls": ["http://localhost/count/caf%C3%A9?~=1"]}"#,
+        r#"{"urls": ["http://localhost/count/caf%c3%a9?%7E=1"]}"#,
+        r#"{"urls": ["http://localhost/count/café?~=1"]}"#,
+        r#"{"prefixes": ["http://localhost/count/caf%c3%a9"]}"#,
+        r#"{"prefixes": ["http://localhost/count/café"]}"#,
+    ];
+    let gone = |what: &str| {
+        for target in targets {
+            let again = stack.get(target).expect(200);
+            assert!(target != targets[0] || !again.cache_status().contains("; hit"), "{what}: still there");
+        }
+    };
+    stack.get(targets[0]).expect(200);
+    for body in purges {
+        assert!(purge(body).expect(200).text().contains("\"complete\":true"), "{body}");
+        gone(body);
+    }
+    stack.ask("PURGE", "/count/caf%c3%a9?~=1", &[], b"").expect(200);
+    gone("PURGE");
+    stack.ask("POST", "/count/caf%c3%a9?%7e=1", &[("Content-Length", "0")], b"").expect(200);
+    gone("POST");
+}
+
+both_topologies!(a_purge_by_tag_reaches_any_alphabet, SETTINGS);
+fn a_purge_by_tag_reaches_any_alphabet(stack: &Stack) {
+    let purge = |body: &str| stack.ask_admin("POST", "/api/v1/purge", body);
+    // As Django sends them: Latin-1 where that can hold it, else encoded words.
+    let tags = [("café", "caf%C3%A9"), ("новости", "%3D%3Futf-8%3Fb%3F0L3QvtCy0L7RgdGC0Lg%3D%3F%3D")];
+    for (n, (tag, sent)) in tags.iter().enumerate() {
+        let target = format!("/count/tag{n}?h=Surrogate-Key:{sent}");
+        stack.get(&target).expect(200);
+        stack.get(&target).expect(200).expect_cache(&["hit"]);
+        purge(&format!("{{\"tags\": [\"{tag}\"]}}")).expect(200);
+        assert_eq!(stack.get(&target).expect(200).text(), "2\n", "{tag}");
+    }
+    // What can match nothing is refused.
+    for body in [
+        r#"{"tags": [""]}"#,
+        r#"{"tags": [" a"]}"#,
+        r#"{"tags": ["a\nb"]}"#,
+        r#"{"urls": ["http://localhost/a b"]}"#,
+        r#"{"urls": ["http://localhost/a/../b"]}"#,
+        r#"{"prefixes": ["http://localhost/a/../b"]}"#,
+    ] {
+        assert_eq!(purge(body).status, 400, "{body}");
+    }
+    assert_eq!(purge(&format!("{{\"tags\": [\"{}\"]}}", "x".repeat(257))).status, 400);
+}
+
+both_topologies!(a_shared_redirect_leads_on_with_what_the_key_ignores, SETTINGS);
+fn a_shared_redirect_leads_on_with_what_the_key_ignores(stack: &Stack) {
+    for (n, location) in ["/new", "http://www.localhost/new", "https://elsewhere.example/"].iter().enumerate()
+    {
+        let target = format!("/count/moved{n}?status=302&h=Location:{location}");
+        for source in ["mail", "site"] {
+            let leads = stack.get(&format!("{target}&utm_source={source}")).expect(302);
+            let expected = match n {
+                2 => (*location).to_owned(),
+                _ => format!("{location}?utm_source={source}"),
+            };
+            assert_eq!(leads.field("location"), Some(expected.as_str()));
+        }
+        assert_eq!(stack.get(&target).expect(302).field("location"), Some(*location));
+        assert_eq!(stack.oracle.calls(&format!("moved{n}")), 1, "one redirect for all");
+    }
+}
+
+/// The page that a trusted proxy is given for a request with this field.
+fn from_proxy(stack: &Stack, target: &str, name: &str, value: &str) -> String {
+    stack.get_with(target, &[(name, value)]).expect(200).text()
+}
