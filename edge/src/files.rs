@@ -25,11 +25,11 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use crate::request::path::NormalPath;
 
 pub(crate) use cache::FileCache;
-pub(crate) use settings::{FileSettings, Place};
+pub(crate) use settings::{FilePlace, FileSettings};
 pub(crate) use stream::FileStream;
 
 use coding::Codings;
-use lookup::{FoundFile, Lookup};
+use lookup::{FileLookup, FoundFile};
 use open::Missing;
 use reply::{Content, reply};
 use resource::Resource;
@@ -96,7 +96,7 @@ pub(crate) async fn answer(
         return FileAnswer::Reply(kept);
     }
     let Some(file) = settings.file_for(request.path) else { return FileAnswer::NotFound };
-    let lookup = Lookup {
+    let lookup = FileLookup {
         settings: Arc::clone(settings),
         path: file,
         is_directory: request.path.is_directory(),

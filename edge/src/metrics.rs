@@ -27,7 +27,7 @@ pub(crate) use location::LocationMetrics;
 pub(crate) use sampled::Sampled;
 
 use histogram::Histogram;
-use location::Locations;
+use location::AllLocations;
 use sampled::Sampler;
 
 /// Counters that differ by one word. Finding one takes a lock, so use it for rare events.
@@ -53,7 +53,7 @@ pub struct Metrics {
     purge_time: prometheus::Histogram,
     application_failures: ByWord,
     refused_heads: ByWord,
-    locations: Locations,
+    locations: AllLocations,
     sampler: Sampler,
     exposition: Exposition,
     started: SystemTime,
@@ -75,7 +75,7 @@ impl Metrics {
             purge_time: prometheus::Histogram::new(prometheus::exponential_buckets(0.000_25, 2.0, 14)),
             application_failures: ByWord::default(),
             refused_heads: ByWord::default(),
-            locations: Locations::default(),
+            locations: AllLocations::default(),
             sampler: Sampler::new(sample),
             exposition: Exposition::default(),
             started: SystemTime::now(),

@@ -13,7 +13,7 @@ use http_cache::Policy;
 use process::settings::Mistakes;
 use weir_proto::origin::Priority;
 
-use crate::files::{FileSettings, Place};
+use crate::files::{FilePlace, FileSettings};
 use crate::metrics::{LocationMetrics, Metrics};
 use crate::request::path::NormalPath;
 use crate::route::location::Locations;
@@ -160,7 +160,7 @@ fn build_site(path: &str, config: &SiteConfig, metrics: &Metrics, mistakes: &mut
         let index = config.index.clone().unwrap_or_else(default_index);
         files(
             &format!("{path}.root"),
-            Place::Root(root.into()),
+            FilePlace::Root(root.into()),
             index,
             (Symlinks::default(), false),
             mistakes,
@@ -209,7 +209,7 @@ fn build_location(
     }
     let place = match (&config.alias, &config.root, &site.root) {
         (Some(alias), _, _) => {
-            match Pattern::parse(&config.pattern).map(|pattern| Place::alias(alias, &pattern)) {
+            match Pattern::parse(&config.pattern).map(|pattern| FilePlace::alias(alias, &pattern)) {
                 Ok(Ok(place)) => Some((format!("{path}.alias"), place)),
                 Ok(Err(text)) => {
                     mistakes.push(format!("{path}.alias"), text);
@@ -219,8 +219,8 @@ fn build_location(
                 Err(_) => None,
             }
         }
-        (None, Some(root), _) => Some((format!("{path}.root"), Place::Root(root.into()))),
-        (None, None, Some(root)) => Some((path.to_owned(), Place::Root(root.into()))),
+        (None, Some(root), _) => Some((format!("{path}.root"), FilePlace::Root(root.into()))),
+        (None, None, Some(root)) => Some((path.to_owned(), FilePlace::Root(root.into()))),
         (None, None, None) => None,
     };
     if place.is_none() && config.pool.is_none() && config.alias.is_none() {
@@ -253,7 +253,7 @@ fn build_location(
 
 fn files(
     path: &str,
-    place: Place,
+    place: FilePlace,
     index: Vec<String>,
     (symlinks, precompressed): (Symlinks, bool),
     mistakes: &mut Mistakes,

@@ -22,7 +22,7 @@ pub(crate) struct Question {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Body {
+struct QuestionBody {
     url: String,
     /// "Name: value".
     #[serde(default)]
@@ -34,7 +34,7 @@ impl Question {
     /// error is for the person who asks.
     pub(crate) fn of(request: &Request<Bytes>) -> Result<Self, String> {
         if *request.method() == Method::POST {
-            let body: Body = serde_json::from_slice(request.body()).map_err(|error| {
+            let body: QuestionBody = serde_json::from_slice(request.body()).map_err(|error| {
                 format!("the body is not {{\"url\": \"…\", \"fields\": [\"Name: value\"]}}: {error}")
             })?;
             return Self::new(&body.url, &body.fields);

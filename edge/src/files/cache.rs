@@ -19,25 +19,25 @@ const USUAL_FILE: usize = 16 * 1024;
 
 /// Kept files, by settings and path. A hit makes no system call.
 pub(crate) struct FileCache {
-    resources: Cache<Key, Arc<Resource>, ByMemory>,
+    resources: Cache<FileKey, Arc<Resource>, ByMemory>,
     config: FileCacheConfig,
 }
 
 #[derive(Hash, PartialEq, Eq)]
-struct Key {
+struct FileKey {
     settings: u64,
     path: Box<[u8]>,
 }
 
-/// A key that is not owned. Fields and their order are those of `Key`, so that both hash alike.
+/// A key that is not owned. Fields and their order are those of `FileKey`, so that both hash alike.
 #[derive(Hash)]
 struct BorrowedKey<'a> {
     settings: u64,
     path: &'a [u8],
 }
 
-impl Equivalent<Key> for BorrowedKey<'_> {
-    fn equivalent(&self, key: &Key) -> bool {
+impl Equivalent<FileKey> for BorrowedKey<'_> {
+    fn equivalent(&self, key: &FileKey) -> bool {
         self.settings == key.settings && *self.path == *key.path
     }
 }
@@ -75,7 +75,7 @@ impl FileCache {
         if resource.kept().next().is_none() {
             return self.forget(settings, path);
         }
-        self.resources.insert(Key { settings: settings.id(), path: path.into() }, Arc::clone(resource));
+        self.resources.insert(FileKey { settings: settings.id(), path: path.into() }, Arc::clone(resource));
     }
 
     pub(super) fn forget(&self, settings: &FileSettings, path: &[u8]) {
@@ -86,8 +86,8 @@ impl FileCache {
 #[derive(Clone)]
 struct ByMemory;
 
-impl Weighter<Key, Arc<Resource>> for ByMemory {
-    fn weight(&self, key: &Key, resource: &Arc<Resource>) -> u64 {
+impl Weighter<FileKey, Arc<Resource>> for ByMemory {
+    fn weight(&self, key: &FileKey, resource: &Arc<Resource>) -> u64 {
         let representations = 1 + resource.coded.len();
         let content: usize = resource.kept().map(Bytes::len).sum();
         (key.path.len() + representations * OVERHEAD + content) as u64

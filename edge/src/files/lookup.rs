@@ -15,7 +15,7 @@ use crate::files::resource::{Description, Representation, Resource};
 use crate::files::settings::FileSettings;
 
 /// What to look for. Runs on a thread that may wait for a disk.
-pub(super) struct Lookup {
+pub(super) struct FileLookup {
     pub(super) settings: Arc<FileSettings>,
     pub(super) path: PathBuf,
     /// The request's path ends with a slash: an index file answers.
@@ -34,7 +34,7 @@ pub(super) struct FoundFile {
     pub(super) file: File,
 }
 
-impl Lookup {
+impl FileLookup {
     pub(super) fn run(self) -> Result<FoundFile, Missing> {
         let boundary = self.settings.boundary().map(resolve).transpose()?;
         let boundary = boundary.as_deref();
@@ -96,6 +96,6 @@ impl Lookup {
 
     fn load(&self, opened: &Opened, description: &Description) -> io::Result<Representation> {
         let known = self.known.as_deref().and_then(|known| known.in_coding(description.coding));
-        Representation::load(&opened.file, &opened.metadata, description, known, self.max_file, self.now)
+        Representation::load(opened, description, known, self.max_file, self.now)
     }
 }

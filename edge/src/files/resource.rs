@@ -14,6 +14,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue};
 
 use crate::files::coding::{Coding, Codings};
+use crate::files::open::Opened;
 
 /// A file that changed just now is not kept in memory: a second change soon after could have the same time.
 const SETTLED: Duration = Duration::from_secs(1);
@@ -78,18 +79,17 @@ impl Representation {
     /// Takes the content from `known` if that is the same version, else from the file if it is at most
     /// `max_length` long.
     pub(super) fn load(
-        file: &File,
-        metadata: &Metadata,
+        opened: &Opened,
         description: &Description,
         known: Option<&Self>,
         max_length: u64,
         now: SystemTime,
     ) -> io::Result<Self> {
-        let stamp = Stamp::of(metadata)?;
+        let stamp = Stamp::of(&opened.metadata)?;
         let headers = headers(&stamp, description, now);
         let content = match known {
             Some(known) if known.stamp == stamp && known.content.is_some() => known.content.clone(),
-            _ if stamp.length <= max_length && stamp.is_settled(now) => read_whole(file, &stamp)?,
+            _ if stamp.length <= max_length && stamp.is_settled(now) => read_whole(&opened.file, &stamp)?,
             _ => None,
         };
         Ok(Self { stamp, headers, content })

@@ -17,7 +17,7 @@ const BACKUP_ENDINGS: [&[u8]; 4] = [b"~", b".bak", b".orig", b".swp"];
 pub(crate) struct FileSettings {
     /// Distinguishes these settings, in the cache, from all others in the process.
     id: u64,
-    place: Place,
+    place: FilePlace,
     index: Vec<String>,
     symlinks: Symlinks,
     precompressed: bool,
@@ -25,7 +25,7 @@ pub(crate) struct FileSettings {
 
 /// Where a path leads.
 #[derive(Clone, Debug)]
-pub(crate) enum Place {
+pub(crate) enum FilePlace {
     /// `root`: the whole path is looked up in this directory.
     Root(PathBuf),
     /// `alias`: what follows the location's text is looked up in this directory. For an exact match it may be
@@ -33,7 +33,7 @@ pub(crate) enum Place {
     Alias { to: PathBuf, literal_length: usize },
 }
 
-impl Place {
+impl FilePlace {
     pub(crate) fn alias(to: impl Into<PathBuf>, pattern: &Pattern) -> Result<Self, String> {
         match pattern.literal_length() {
             Some(literal_length) => Ok(Self::Alias { to: to.into(), literal_length }),
@@ -48,13 +48,13 @@ impl FileSettings {
     /// `index`: names tried in order for a path that ends with a slash. Errors are texts for the author of
     /// the settings.
     pub(crate) fn new(
-        place: Place,
+        place: FilePlace,
         index: Vec<String>,
         symlinks: Symlinks,
         precompressed: bool,
     ) -> Result<Self, String> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
-        let (Place::Root(directory) | Place::Alias { to: directory, .. }) = &place;
+        let (FilePlace::Root(directory) | FilePlace::Alias { to: directory, .. }) = &place;
         if directory.as_os_str().is_empty() || directory.as_os_str().as_bytes().contains(&0) {
             return Err("the directory is empty or contains a NUL byte; write a path".into());
         }
@@ -88,8 +88,8 @@ impl FileSettings {
     pub(super) fn file_for(&self, path: &NormalPath) -> Option<PathBuf> {
         let path = path.as_bytes();
         let rest = match &self.place {
-            Place::Root(_) => path,
-            Place::Alias { literal_length, .. } => path.get(*literal_length..)?,
+            FilePlace::Root(_) => path,
+            FilePlace::Alias { literal_length, .. } => path.get(*literal_length..)?,
         };
         // "/static../x" with the location "/static" leaves "../x": the check of names below refuses it.
         let rest = rest.strip_prefix(b"/").unwrap_or(rest);
@@ -107,7 +107,7 @@ impl FileSettings {
     }
 
     fn directory(&self) -> &Path {
-        let (Place::Root(directory) | Place::Alias { to: directory, .. }) = &self.place;
+        let (FilePlace::Root(directory) | FilePlace::Alias { to: directory, .. }) = &self.place;
         directory
     }
 }

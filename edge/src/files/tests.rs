@@ -35,11 +35,11 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        Self::with(|root| Place::Root(root.to_owned()), Symlinks::Inside)
+        Self::with(|root| FilePlace::Root(root.to_owned()), Symlinks::Inside)
     }
 
     /// The files are in `root/` of a temporary directory, so that there is something outside of them.
-    fn with(place: impl FnOnce(&Path) -> Place, symlinks: Symlinks) -> Self {
+    fn with(place: impl FnOnce(&Path) -> FilePlace, symlinks: Symlinks) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().join("root");
         fs::create_dir(&root).unwrap();

@@ -20,7 +20,7 @@ use crate::handler::plain;
 use crate::handler::visit::ClientAbort;
 use crate::handler::visit::Visit;
 use crate::http1::abandon::{left, unless};
-use crate::http1::duplex::{Up, both_ways};
+use crate::http1::duplex::{Upload, both_ways};
 use crate::http1::linger::{After, linger};
 use crate::http1::send_hit::{self, Room, Unsent};
 use crate::http1::write::Manner;
@@ -235,7 +235,7 @@ impl Connection {
         let after = self.after(&head);
         if let Some(hit) = plain::find(&self.edge, &sites, &head, &self.via, &mut buffers.key) {
             let keep_alive = after == After::Next;
-            let client = send_hit::Client {
+            let client = send_hit::HitReceiver {
                 edge: &self.edge,
                 via: &self.via,
                 room: &mut buffers.room,
@@ -326,9 +326,10 @@ impl Connection {
                 },
             },
             Some(pump) => {
-                let up = Up { framing, pump, expects_continue };
                 let timeouts = &edge.settings.timeouts;
-                Box::pin(both_ways(stream, buffer, up, handling, manner, timeouts, &visit.client_abort)).await
+                let client_abort = &visit.client_abort;
+                let upload = Upload { framing, pump, expects_continue, timeouts, client_abort };
+                Box::pin(both_ways(stream, buffer, upload, handling, manner)).await
             }
         };
         spans::answered(&visit.span, &reply);

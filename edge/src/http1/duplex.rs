@@ -24,10 +24,12 @@ use crate::settings::Timeouts;
 use http1::head::Framing;
 
 /// The upload side of the request's body.
-pub(crate) struct Up {
+pub(crate) struct Upload<'a> {
     pub(crate) framing: Framing,
     pub(crate) pump: BodyPump,
     pub(crate) expects_continue: bool,
+    pub(crate) timeouts: &'a Timeouts,
+    pub(crate) client_abort: &'a ClientAbort,
 }
 
 /// Uploads the body while the handler works and while the reply is sent. The flag says whether the body was
@@ -35,13 +37,12 @@ pub(crate) struct Up {
 pub(crate) async fn both_ways(
     stream: &mut Stream,
     buffer: &mut BytesMut,
-    up: Up,
+    upload: Upload<'_>,
     handling: impl Future<Output = Reply>,
     mut manner: Manner,
-    timeouts: &Timeouts,
-    client_abort: &ClientAbort,
 ) -> (Sent, Reply, bool) {
-    let Up { framing, pump: BodyPump { chunks, wanted }, expects_continue } = up;
+    let Upload { framing, pump: BodyPump { chunks, wanted }, expects_continue, timeouts, client_abort } =
+        upload;
     let (mut read, mut write) = tokio::io::split(stream);
     let (go, may_go) = oneshot::channel();
     let (ended, mut end) = oneshot::channel();

@@ -17,6 +17,7 @@ use crate::connection::stream::{Stream, Taken};
 use crate::handler::plain::{Found, PlainHit};
 use crate::http1::joined::{HitHead, JoinedPages};
 use crate::http1::write::{self, Manner};
+use crate::log::record::HitReply;
 use crate::reply::answer;
 use crate::reply::body::ReplyBody;
 use crate::request::Via;
@@ -42,7 +43,7 @@ pub(crate) struct Room {
 pub(crate) type Unsent = Option<Box<(Bytes, Bytes)>>;
 
 /// Where a hit is sent, and with what.
-pub(crate) struct Client<'a, 'b> {
+pub(crate) struct HitReceiver<'a, 'b> {
     pub(crate) edge: &'a Edge,
     pub(crate) via: &'a Via,
     pub(crate) room: &'a mut Room,
@@ -52,8 +53,13 @@ pub(crate) struct Client<'a, 'b> {
 
 impl<'a> PlainHit<'a> {
     /// Sends it. `keep_alive`: the connection may be used again.
-    pub(crate) fn send(self, to: Client<'_, '_>, head: &Head<'_>, keep_alive: bool) -> io::Result<Unsent> {
-        let Client { edge, via, room, stream, context } = to;
+    pub(crate) fn send(
+        self,
+        to: HitReceiver<'_, '_>,
+        head: &Head<'_>,
+        keep_alive: bool,
+    ) -> io::Result<Unsent> {
+        let HitReceiver { edge, via, room, stream, context } = to;
         let head_only = head.method == "HEAD";
         let Self { found, record } = self;
         let Room { head: out, joined } = room;
@@ -64,7 +70,8 @@ impl<'a> PlainHit<'a> {
                 if !head_only && let Some((whole, body_at)) = joined.find(&page, said, write_head) {
                     let taken = stream.write_now(context, &[IoSlice::new(whole)])?;
                     let unsent = rest(taken, whole.get(..body_at).unwrap_or_default(), &page.body);
-                    edge.log.hit(&record, head, via, page.head.status, page.body.len() as u64);
+                    let reply = HitReply { status: page.head.status, sent: page.body.len() as u64 };
+                    edge.log.hit(&record, head, via, reply);
                     return Ok(unsent);
                 }
                 out.clear();
@@ -82,7 +89,8 @@ impl<'a> PlainHit<'a> {
         let body = if head_only { Bytes::new() } else { body };
         let taken = stream.write_now(context, &[IoSlice::new(out), IoSlice::new(&body)])?;
         let unsent = rest(taken, out, &body);
-        edge.log.hit(&record, head, via, status, body.len() as u64);
+        let reply = HitReply { status, sent: body.len() as u64 };
+        edge.log.hit(&record, head, via, reply);
         Ok(unsent)
     }
 }

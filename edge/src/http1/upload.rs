@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::request::body::BodyFault;
+use crate::request::body::{BodyFault, Chunks};
 use http1::chunked::{Decoder, Step};
 use http1::head::Framing;
 
@@ -45,8 +45,6 @@ pub(crate) async fn pump<R: AsyncRead + Unpin>(
         }
     }
 }
-
-type Chunks = mpsc::Sender<Result<bytes::Bytes, BodyFault>>;
 
 async fn pump_length<R: AsyncRead + Unpin>(
     stream: &mut R,

@@ -16,6 +16,7 @@ use crate::handler::plain;
 use crate::handler::visit::Visit;
 use crate::http1::abandon;
 use crate::http2::{Http2Client, StreamBuffers, head, reply};
+use crate::log::record::HitReply;
 use crate::log::{record, spans};
 use crate::reply::error;
 use crate::request::Request;
@@ -53,7 +54,8 @@ pub(super) fn begin(
         let (found, entry) = hit.reply(edge, &head);
         let sent = reply::send_now(&mut respond, &found, head.method == "HEAD");
         if let Ok((sent, rest)) = sent {
-            edge.log.hit(&entry, &head, &client.via, found.status, sent.body);
+            let reply = HitReply { status: found.status, sent: sent.body };
+            edge.log.hit(&entry, &head, &client.via, reply);
             if let Some((stream, body)) = rest {
                 edge.shutdown.spawn(reply::send_rest(stream, body, edge.settings.timeouts.send.0));
             }

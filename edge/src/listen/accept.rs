@@ -96,8 +96,8 @@ pub(crate) fn begin(edge: &Arc<Edge>, door: &Door, guest: Guest, held: impl Send
         Door { tls: None, http2: false } => {
             speak_http1(edge.clone(), Stream::Plain(stream), BytesMut::new(), via, held);
         }
-        Door { tls, http2 } => {
-            let settling = settle(edge.clone(), tls.clone(), *http2, stream, via, held);
+        Door { .. } => {
+            let settling = settle(edge.clone(), door.clone(), stream, via, held);
             edge.shutdown.spawn(settling);
         }
     }
@@ -116,8 +116,7 @@ fn speak_http1(edge: Arc<Edge>, stream: Stream, begun: BytesMut, via: Via, held:
 /// Finds out what the client speaks, and serves it.
 async fn settle(
     edge: Arc<Edge>,
-    tls: Option<Acceptor>,
-    http2: bool,
+    Door { tls, http2 }: Door,
     stream: TcpStream,
     via: Via,
     held: impl Send + 'static,

@@ -52,10 +52,17 @@ pub(crate) struct HitRecord<'a> {
     pub(crate) started: Instant,
 }
 
+/// What was sent for it.
+pub(crate) struct HitReply {
+    pub(crate) status: StatusCode,
+    /// Bytes of the body.
+    pub(crate) sent: u64,
+}
+
 impl Log {
-    /// Records a request that memory answered. `sent` counts bytes of the body.
-    pub(crate) fn hit(&self, hit: &HitRecord<'_>, head: &Head<'_>, via: &Via, status: StatusCode, sent: u64) {
-        let (location, status) = (hit.location, status.as_u16());
+    /// Records a request that memory answered.
+    pub(crate) fn hit(&self, hit: &HitRecord<'_>, head: &Head<'_>, via: &Via, reply: HitReply) {
+        let (location, status, sent) = (hit.location, reply.status.as_u16(), reply.sent);
         let duration = hit.started.elapsed();
         location.metrics.record(hit.result, status, sent, duration);
         if !location.access_log || self.access.is_off() {

@@ -146,9 +146,9 @@ fn class(status: u16) -> usize {
 
 /// All locations: as many as the settings name.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Locations(Arc<Mutex<Vec<Arc<LocationMetrics>>>>);
+pub(super) struct AllLocations(Arc<Mutex<Vec<Arc<LocationMetrics>>>>);
 
-impl Locations {
+impl AllLocations {
     /// The location of this name, new if there is none. Names that occur twice share counters, because their
     /// series would clash.
     pub(super) fn get(&self, site: &str, location: &str) -> Arc<LocationMetrics> {
@@ -166,7 +166,7 @@ impl Locations {
     }
 }
 
-impl Collector for Locations {
+impl Collector for AllLocations {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let all = self.all();
         if all.is_empty() {
@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn locations_of_one_name_share_their_counters() {
-        let locations = Locations::default();
+        let locations = AllLocations::default();
         locations.get("a", "/").record(CacheResult::Hit, 200, 10, Duration::from_millis(1));
         locations.get("a", "/").record(CacheResult::Hit, 200, 10, Duration::from_millis(1));
         locations.get("b", "/").record(CacheResult::Hit, 200, 10, Duration::from_millis(1));

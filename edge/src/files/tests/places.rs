@@ -133,7 +133,7 @@ async fn aliases() {
     for (pattern, alias, target, expected) in cases {
         let place = |root: &Path| {
             let alias = alias.replace('@', root.to_str().unwrap());
-            Place::alias(alias, &Pattern::parse(pattern).unwrap()).unwrap()
+            FilePlace::alias(alias, &Pattern::parse(pattern).unwrap()).unwrap()
         };
         let site = Fixture::with(place, Symlinks::Inside);
         site.write("a.css", "css")
@@ -166,7 +166,7 @@ async fn links() {
         ("null", "/dev/null", "forbidden", "forbidden"),
     ];
     for symlinks in [Symlinks::Inside, Symlinks::Follow] {
-        let site = Fixture::with(|root| Place::Root(root.to_owned()), symlinks);
+        let site = Fixture::with(|root| FilePlace::Root(root.to_owned()), symlinks);
         site.write("a.txt", "a")
             .write("dir/b.txt", "b")
             .write("../outside.txt", "outside")
@@ -206,7 +206,7 @@ async fn links() {
 /// As a release is put in place by swapping one link.
 #[tokio::test]
 async fn the_root_may_be_a_link_that_moves() {
-    let site = Fixture::with(|root| Place::Root(root.join("current")), Symlinks::Inside);
+    let site = Fixture::with(|root| FilePlace::Root(root.join("current")), Symlinks::Inside);
     site.write("one/a.txt", "first").write("two/a.txt", "second");
     symlink("one", site.path("current")).unwrap();
     assert_eq!(site.text("/a.txt").await.as_deref(), Some("first"));
@@ -218,7 +218,7 @@ async fn the_root_may_be_a_link_that_moves() {
 
 #[tokio::test]
 async fn what_is_no_file_is_refused_at_once() {
-    let site = Fixture::with(|root| Place::Root(root.to_owned()), Symlinks::Follow);
+    let site = Fixture::with(|root| FilePlace::Root(root.to_owned()), Symlinks::Follow);
     let pipe = std::process::Command::new("mkfifo").arg(site.path("pipe")).status().unwrap();
     assert!(pipe.success());
     let _socket = std::os::unix::net::UnixListener::bind(site.path("socket")).unwrap();
@@ -232,17 +232,17 @@ async fn what_is_no_file_is_refused_at_once() {
 
 #[tokio::test]
 async fn a_root_that_is_not_there() {
-    let site = Fixture::with(|root| Place::Root(root.join("none")), Symlinks::Inside);
+    let site = Fixture::with(|root| FilePlace::Root(root.join("none")), Symlinks::Inside);
     assert_eq!(kind(&site.get("/").await), "not found");
     assert_eq!(kind(&site.get("/a").await), "not found");
 }
 
 #[test]
 fn mistakes_in_settings() {
-    let root = || Place::Root("/srv".into());
+    let root = || FilePlace::Root("/srv".into());
     let cases = [
-        (Place::Root("".into()), vec![], "directory"),
-        (Place::Root("/a\0b".into()), vec![], "directory"),
+        (FilePlace::Root("".into()), vec![], "directory"),
+        (FilePlace::Root("/a\0b".into()), vec![], "directory"),
         (root(), vec![""], "index"),
         (root(), vec!["/index.html"], "index"),
         (root(), vec!["../index.html"], "index"),
@@ -255,5 +255,5 @@ fn mistakes_in_settings() {
         assert!(mistake.contains(part), "{mistake}");
     }
     let regex = Pattern::parse("~ ^/static/(.*)$").unwrap();
-    assert!(Place::alias("/srv", &regex).unwrap_err().contains("regex"));
+    assert!(FilePlace::alias("/srv", &regex).unwrap_err().contains("regex"));
 }

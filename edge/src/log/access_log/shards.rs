@@ -17,14 +17,14 @@ const KEPT: usize = 2 * WRITE_AT;
 
 #[derive(Debug)]
 pub(super) struct Shards {
-    all: Vec<Mutex<Shard>>,
+    all: Vec<Mutex<LineShard>>,
     dropped: AtomicU64,
 }
 
 /// Aligned so that two threads' shards share no cache line.
 #[derive(Debug)]
 #[repr(align(128))]
-struct Shard {
+struct LineShard {
     lines: Vec<u8>,
     stamps: Stamps,
 }
@@ -32,7 +32,7 @@ struct Shard {
 impl Shards {
     /// As many shards as there are processors.
     pub(super) fn new() -> Self {
-        let shard = || Mutex::new(Shard { lines: Vec::new(), stamps: Stamps::new() });
+        let shard = || Mutex::new(LineShard { lines: Vec::new(), stamps: Stamps::new() });
         Self { all: (0..threads::parts()).map(|_| shard()).collect(), dropped: AtomicU64::new(0) }
     }
 
@@ -41,7 +41,7 @@ impl Shards {
     pub(super) fn append(&self, format: impl FnOnce(&mut Vec<u8>, &mut Stamps)) -> bool {
         let Some(shard) = self.all.get(threads::number() % self.all.len()) else { return false };
         let mut shard = shard.lock();
-        let Shard { lines, stamps } = &mut *shard;
+        let LineShard { lines, stamps } = &mut *shard;
         let before = lines.len();
         if before >= MAX_SHARD {
             self.dropped.fetch_add(1, Relaxed);
