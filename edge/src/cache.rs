@@ -4,6 +4,7 @@
 //! cache-node and, with the lease, the application; all who joined read the page from its `shared_body` while
 //! it arrives. Nothing half-received is stored.
 
+pub(crate) mod bodies;
 pub(crate) mod fill;
 pub(crate) mod flights;
 pub(crate) mod head_update;
@@ -31,6 +32,7 @@ const WARN_EVERY: u64 = 10;
 pub(crate) struct Cache {
     pub(crate) l1: Arc<l1::L1>,
     pub(crate) flights: Arc<flights::Flights>,
+    pub(crate) bodies: Arc<bodies::Bodies>,
     pub(crate) nodes: Arc<Nodes>,
     pub(crate) log: Arc<Purges>,
     pub(crate) purger: Arc<Purger>,

@@ -9,6 +9,7 @@ use process::shutdown::Shutdown;
 
 use crate::application::Application;
 use crate::application::adapters::Adapters;
+use crate::cache::bodies::Bodies;
 use crate::cache::flights::Flights;
 use crate::cache::l1::L1;
 use crate::cache::{Cache, Patience};
@@ -52,10 +53,12 @@ impl Edge {
     pub fn new(settings: Config, peers: Peers, shutdown: Shutdown) -> Result<Arc<Self>, StartError> {
         let l1 = Arc::new(L1::new(settings.l1.memory.0, settings.l1.max_object.0));
         let flights = Flights::new(settings.limits.fills, settings.limits.waiters);
+        let bodies = Bodies::new(settings.limits.bodies.0);
         let access = log::open(&settings).map_err(|error| StartError::AccessLog(error.to_string()))?;
         let adapters = Arc::new(Adapters::new(peers.wsgi_adapters));
         let metrics = Arc::new(Metrics::new({
             let (l1, flights, access) = (l1.clone(), flights.clone(), access.clone());
+            let bodies = bodies.clone();
             let adapters = adapters.clone();
             move || Sampled {
                 adapters: adapters.figures(),
@@ -64,6 +67,7 @@ impl Edge {
                 l1_hits: l1.hits(),
                 l1_evictions: l1.evictions(),
                 fills: flights.under_way() as u64,
+                bodies: bodies.held(),
                 access_log_dropped: access.dropped(),
             }
         }));
@@ -83,6 +87,7 @@ impl Edge {
         let cache = Arc::new(Cache {
             l1,
             flights,
+            bodies,
             nodes,
             log: purge_log,
             purger: purger.clone(),

@@ -17,6 +17,7 @@ use std::time::{Instant, SystemTime};
 
 use http::header::LAST_MODIFIED;
 use http_cache::{Look, Reason, RequestParts, SharedRequest, vary};
+use process::wait::within;
 use purge::Reach;
 
 use crate::Edge;
@@ -240,7 +241,6 @@ async fn cached(cache: &Arc<Cache>, ask: SharedAsk, request: Request) -> Reply {
             Some(flights::Outcome::Failed(failure)) => return answer::failed_fill(&failure),
             None => return pass(cache, ask.ask, request, Some(Reason::WaitTimeout)).await,
         };
-        drop(place);
         if !look.may_use(&served.head.lifetime) {
             return pass(cache, ask.ask, request, Some(Reason::NotShared)).await;
         }
@@ -266,10 +266,15 @@ async fn cached(cache: &Arc<Cache>, ask: SharedAsk, request: Request) -> Reply {
             wanted = Some(mine);
             continue;
         }
-        return match from_flight(&request, &served, first).await {
-            Some(reply) => reply,
+        let patience = if served.body.holds_followers() { patience } else { cache.patience.first };
+        let begun = within(patience, from_flight(&request, &served, first)).await;
+        drop(place);
+        return match begun {
+            Ok(Some(reply)) => reply,
             // The page turned out to be another's own, or broke off before it began.
-            None => pass(cache, ask.ask, request, Some(Reason::UncacheableReply)).await,
+            Ok(None) => pass(cache, ask.ask, request, Some(Reason::UncacheableReply)).await,
+            // It is searched for what is another's own, and does not end.
+            Err(_) => pass(cache, ask.ask, request, Some(Reason::WaitTimeout)).await,
         };
     }
     pass(cache, ask.ask, request, Some(Reason::Vary)).await
@@ -301,7 +306,7 @@ async fn own_reply(
 ) -> Reply {
     match first.as_ref().and_then(First::take) {
         Some(Own::Reply(reply)) if !ask.request.look.asks_again(reply.status, &reply.headers) => {
-            answer::relayed(*reply, Some(reason)).to(request)
+            answer::in_part(answer::relayed(*reply, Some(reason)), &request).to(request)
         }
         _ => pass(cache, ask.ask, request, Some(reason)).await,
     }

@@ -59,6 +59,7 @@ impl Reply {
             ReplyBody::Whole(bytes) => Some(bytes.len() as u64),
             ReplyBody::File(file) => Some(file.remaining()),
             ReplyBody::Growing(reader) => reader.length(),
+            ReplyBody::Part(part) => Some(part.left()),
             ReplyBody::Origin(_) => None,
         };
         Self {

@@ -8,7 +8,7 @@ mod uncacheable;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use http_cache::cache_status::Fwd;
 use http_cache::{Lifetime, Reason, ReplyParts, Verdict, csrf, vary};
 use weir_proto::cache::{Found, PassReason, Use, Why};
@@ -102,9 +102,10 @@ async fn take_found(
         tracing::warn!("cache-node sent a damaged entry, which is not used");
         return None;
     };
-    let body = Growing::new(u64::MAX);
+    let body = Growing::new(u64::MAX, &cache.bodies);
     if serve_now {
-        flight.settle(Outcome::Page(Arc::new(served(ask, head.clone(), body.clone(), source))));
+        let page = served(ask, head.clone(), body.clone(), source).with_length(content_length(&head.headers));
+        flight.settle(Outcome::Page(Arc::new(page)));
     }
     loop {
         match exchange.chunk().await {
@@ -255,8 +256,11 @@ async fn store(
         grant,
         tags: page::tag_hashes(ask.request.key.as_bytes(), &reply.headers),
     };
-    let body = Growing::new(policy.max_object);
-    if let Some(reader) = body.reader() {
+    let body = Growing::new(policy.max_object, &cache.bodies);
+    if scanner.is_some() {
+        body.hold_followers();
+    }
+    if let Some(reader) = body.first_reader() {
         ticket.flight.keep_for_first(Own::Reader(reader));
     }
     let source = Source::Application { fwd, not_stored: None };
@@ -351,7 +355,11 @@ fn declared_length(reply: &OriginReply) -> Option<u64> {
     if matches!(reply.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         return Some(0);
     }
-    reply.headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    content_length(&reply.headers)
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn pass_reason(why: PassReason) -> Reason {

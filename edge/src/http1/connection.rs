@@ -26,7 +26,6 @@ use crate::http1::send_hit::{self, Room, Unsent};
 use crate::http1::write::Manner;
 use crate::http1::{abandon, send_file, tunnel, write};
 use crate::log::{record, spans};
-use crate::reply::body::ReplyBody;
 use crate::reply::sent::Sent;
 use crate::reply::{Reply, error};
 use crate::request::body::BodyPump;
@@ -391,7 +390,7 @@ async fn send(
     if send_file::suits(edge.settings.files.sendfile, stream, &reply, manner) {
         return Box::pin(send_file::send(stream, reply, manner, patience)).await;
     }
-    if !matches!(reply.body, ReplyBody::Origin(_) | ReplyBody::Growing(_)) {
+    if !reply.body.is_arriving() {
         return write::send(stream, reply, manner, patience, pending()).await;
     }
     let (mut read, mut write) = tokio::io::split(stream);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -29,7 +29,7 @@ pub(crate) async fn pump<R: AsyncRead + Unpin>(
     stream: &mut R,
     buffer: &mut BytesMut,
     framing: Framing,
-    chunks: mpsc::Sender<Result<bytes::Bytes, BodyFault>>,
+    chunks: mpsc::Sender<Result<Bytes, BodyFault>>,
     patience: Duration,
 ) -> UplinkEnd {
     let fault = match framing {
@@ -74,21 +74,40 @@ async fn pump_chunked<R: AsyncRead + Unpin>(
 ) -> Result<UplinkEnd, BodyFault> {
     let mut decoder = Decoder::default();
     loop {
+        let (data, is_over) = decode(&mut decoder, buffer)?;
+        if !data.is_empty() && chunks.send(Ok(data)).await.is_err() {
+            return Ok(UplinkEnd::Unusable);
+        }
+        if is_over {
+            return Ok(UplinkEnd::Whole);
+        }
+        fill(stream, buffer, patience).await?;
+    }
+}
+
+/// The data of all chunks that `buffer` holds, in one piece however small they are, and whether the body is
+/// over. What is left in `buffer` follows the body.
+fn decode(decoder: &mut Decoder, buffer: &mut BytesMut) -> Result<(Bytes, bool), BodyFault> {
+    let mut data = BytesMut::new();
+    loop {
         match decoder.next(buffer).map_err(|_| BodyFault::Malformed)? {
             Step::NeedMore => {
                 // All of it was processed.
                 buffer.clear();
-                fill(stream, buffer, patience).await?;
+                return Ok((data.freeze(), false));
             }
             Step::Data(range) => {
                 let mut taken = buffer.split_to(range.end);
-                if chunks.send(Ok(taken.split_off(range.start).freeze())).await.is_err() {
-                    return Ok(UplinkEnd::Unusable);
+                let chunk = taken.split_off(range.start);
+                if data.is_empty() {
+                    data = chunk;
+                } else {
+                    data.extend_from_slice(&chunk);
                 }
             }
             Step::End(used) => {
                 buffer.advance(used);
-                return Ok(UplinkEnd::Whole);
+                return Ok((data.freeze(), true));
             }
         }
     }
@@ -104,5 +123,31 @@ async fn fill<R: AsyncRead + Unpin>(
         Ok(Ok(1..)) => Ok(()),
         Ok(Ok(0) | Err(_)) => Err(BodyFault::CutOff),
         Err(_) => Err(BodyFault::TooSlow),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_read_is_one_message_however_small_its_chunks_are() {
+        let body: String = (0..5000).map(|_| "1\r\nx\r\n").collect::<String>() + "0\r\n\r\nGET /next";
+        let (sender, mut receiver) = mpsc::channel(64);
+        let (mut stream, mut buffer) = (body.as_bytes(), BytesMut::new());
+        let patience = Duration::from_secs(1);
+        let end = pump(&mut stream, &mut buffer, Framing::Chunked, sender, patience).await;
+        assert_eq!(end, UplinkEnd::Whole);
+        let (mut messages, mut bytes) = (0, 0);
+        while let Some(chunk) = receiver.recv().await {
+            let chunk = chunk.unwrap();
+            assert!(chunk.iter().all(|byte| *byte == b'x'));
+            messages += 1;
+            bytes += chunk.len();
+        }
+        assert_eq!(bytes, 5000);
+        assert!(messages <= 3, "{messages} messages of {} bytes on the wire", body.len());
+        buffer.extend_from_slice(stream);
+        assert_eq!(&buffer[..], b"GET /next");
     }
 }

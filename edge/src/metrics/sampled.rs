@@ -24,6 +24,8 @@ pub struct Sampled {
     pub l1_evictions: u64,
     /// Pages being fetched now.
     pub fills: u64,
+    /// Bytes of pages that are being made or read now.
+    pub bodies: u64,
     /// The wsgi-adapters that are known now, and the number of them that answer.
     pub adapters: (usize, usize),
     /// Lines that the access log could not keep or write since the start.
@@ -62,6 +64,7 @@ impl Collector for Sampler {
                 sampled.l1_bytes,
             ),
             ("fills_active", None, "Pages being fetched now.", sampled.fills),
+            ("bodies", Some(&Unit::Bytes), "Pages on their way to clients.", sampled.bodies),
         ];
         let (known, alive) = sampled.adapters;
         let gauges = gauges.into_iter().chain([

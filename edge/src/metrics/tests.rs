@@ -11,6 +11,7 @@ fn sample() -> Sampled {
         l1_hits: 7,
         l1_evictions: 1,
         fills: 2,
+        bodies: 4096,
         adapters: (3, 2),
         access_log_dropped: 5,
     }
@@ -50,6 +51,7 @@ fn says_what_happened() {
         r#"weir_edge_l1_hits_total 7"#,
         r#"weir_edge_l1_evictions_total 1"#,
         r#"weir_edge_fills_active 2"#,
+        r#"weir_edge_bodies_bytes 4096"#,
         r#"weir_edge_access_log_dropped_lines_total 5"#,
         concat!(r#"weir_edge_build_info{version=""#, env!("CARGO_PKG_VERSION"), r#""} 1"#),
     ] {

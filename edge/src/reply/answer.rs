@@ -1,13 +1,14 @@
 //! What a client gets from a page or from the application's reply: conditions and ranges, Age, Cache-Status,
 //! and no field that steers caches.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use http::header::{AGE, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, IF_RANGE, RANGE};
+use http::header::{AGE, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, RANGE};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use http_cache::cache_status::{self, CACHE_STATUS, CacheStatus, Fwd};
-use http_cache::conditional::{self, Answer, Role, Selected, multipart};
+use http_cache::conditional::{self, Answer, ByteRange, Role, Selected, multipart};
 use http_cache::{Reason, fields};
 
 use crate::application::{Failure, OriginReply};
@@ -15,7 +16,7 @@ use crate::cache::flights::{Served, Source};
 use crate::cache::page::{Page, PageHead, Staleness};
 use crate::cache::shared_body::Reader;
 use crate::metrics::CacheResult;
-use crate::reply::body::ReplyBody;
+use crate::reply::body::{Part, ReplyBody};
 use crate::reply::{Elsewhere, Reply, X_ACCEL_REDIRECT, error};
 use crate::request::Request;
 
@@ -71,19 +72,55 @@ pub(crate) fn served(request: &Request, served: &Served, reader: Reader, first: 
     };
     let mut headers = head.headers.clone();
     fields::client_headers(&mut headers);
-    // The page may still be arriving: conditions are answered from its head, a range is not (RFC 9110 section
-    // 14.2 allows it).
-    let mut conditions = request.headers.clone();
-    conditions.remove(RANGE);
-    conditions.remove(IF_RANGE);
     let length = served.length.or_else(|| reader.length());
+    let mut conditions = Cow::Borrowed(&request.headers);
+    if length.is_none() && conditions.contains_key(RANGE) {
+        // The page is still arriving and its length is unknown: a range of it is not answered (RFC 9110
+        // section 14.2 allows it).
+        conditions.to_mut().remove(RANGE);
+    }
     let selected = selected(head, &headers, length.unwrap_or(0), now);
     let reply = match conditional::evaluate(&request.method, &conditions, &selected) {
         Answer::NotModified => not_modified(&headers),
         Answer::PreconditionFailed => precondition_failed(),
+        Answer::Partial(range) => {
+            part(Reply::new(head.status, headers, ReplyBody::Growing(reader)), &range, length.unwrap_or(0))
+        }
+        Answer::Unsatisfiable => unsatisfiable(length.unwrap_or(0)),
         _ => Reply::new(head.status, headers, ReplyBody::Growing(reader)).with_length(length),
     };
     marked(reply, head.age(now), &status).noting(result)
+}
+
+/// The part that the request's range names of a reply whose length is known.
+pub(crate) fn in_part(reply: Reply, request: &Request) -> Reply {
+    let (Some(length), ReplyBody::Origin(_), None) = (reply.length, &reply.body, &reply.elsewhere) else {
+        return reply;
+    };
+    let (received, role) = (SystemTime::now(), Role::Cache);
+    let selected = Selected { status: reply.status, headers: &reply.headers, length, received, role };
+    match conditional::evaluate(&request.method, &request.headers, &selected) {
+        Answer::Partial(range) => part(reply, &range, length),
+        _ => reply,
+    }
+}
+
+/// 206 with a part of a body that is still arriving.
+fn part(mut reply: Reply, range: &ByteRange, length: u64) -> Reply {
+    reply.status = StatusCode::PARTIAL_CONTENT;
+    reply.headers.insert(CONTENT_RANGE, range.content_range(length));
+    let wanted = range.last - range.first + 1;
+    let whole = std::mem::replace(&mut reply.body, ReplyBody::Empty);
+    reply.body = ReplyBody::Part(Box::new(Part::of(whole, range.first, wanted)));
+    reply.length = Some(wanted);
+    reply
+}
+
+fn unsatisfiable(length: u64) -> Reply {
+    let why = "The requested range is beyond the end of the page.";
+    let mut reply = error::page(StatusCode::RANGE_NOT_SATISFIABLE, why);
+    reply.headers.insert(CONTENT_RANGE, conditional::unsatisfiable_range(length));
+    reply
 }
 
 /// The application's reply for one visitor alone. `reason` says why it is not cached; `None`: the location
@@ -175,14 +212,7 @@ fn whole((method, conditions): (&Method, &HeaderMap), page: &Page, status: Cache
             }
             Reply::new(StatusCode::PARTIAL_CONTENT, headers, ReplyBody::Whole(body))
         }
-        Answer::Unsatisfiable => {
-            let mut reply = error::page(
-                StatusCode::RANGE_NOT_SATISFIABLE,
-                "The requested range is beyond the end of the page.",
-            );
-            reply.headers.insert(CONTENT_RANGE, conditional::unsatisfiable_range(length));
-            reply
-        }
+        Answer::Unsatisfiable => unsatisfiable(length),
     };
     marked(reply, page.head.age(now), &status)
 }

@@ -26,6 +26,50 @@ pub(crate) enum ReplyBody {
     /// The application's body, for this request alone.
     Origin(Box<application::Body>),
     File(Box<FileStream>),
+    /// The part that a range names of a body that is still arriving.
+    Part(Box<Part>),
+}
+
+/// A part of a body: what precedes it is read and dropped.
+pub(crate) struct Part {
+    body: ReplyBody,
+    skip: u64,
+    left: u64,
+}
+
+impl Part {
+    /// `length` bytes of the body, from `start` on.
+    pub(crate) fn of(body: ReplyBody, start: u64, length: u64) -> Self {
+        Self { body, skip: start, left: length }
+    }
+
+    pub(crate) fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// The body that it is a part of.
+    pub(crate) fn whole(&mut self) -> &mut ReplyBody {
+        &mut self.body
+    }
+
+    async fn next(&mut self) -> Option<Result<Bytes, Broken>> {
+        while self.left > 0 {
+            // Boxed, as a body that holds another of its kind.
+            let mut chunk = match Box::pin(self.body.next()).await? {
+                Ok(chunk) => chunk,
+                Err(broken) => return Some(Err(broken)),
+            };
+            let before = self.skip.min(chunk.len() as u64);
+            self.skip -= before;
+            let _ = chunk.split_to(before as usize);
+            chunk.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
+            self.left -= chunk.len() as u64;
+            if !chunk.is_empty() {
+                return Some(Ok(chunk));
+            }
+        }
+        None
+    }
 }
 
 impl ReplyBody {
@@ -40,13 +84,21 @@ impl ReplyBody {
             Self::Growing(reader) => reader.next().await.map(|chunk| chunk.map_err(Broken::from)),
             Self::Origin(body) => body.next().await.map(|chunk| chunk.map_err(Broken::from)),
             Self::File(file) => file.next().await.map(|chunk| chunk.map_err(Broken::from)),
+            Self::Part(part) => part.next().await,
         }
+    }
+
+    /// The next piece may take long to arrive.
+    pub(crate) fn is_arriving(&self) -> bool {
+        matches!(self, Self::Growing(_) | Self::Origin(_) | Self::Part(_))
     }
 
     /// The client will not read on for a while: the application's server is not kept waiting for that.
     pub(crate) fn go_on(&mut self) {
-        if let Self::Origin(body) = self {
-            body.go_on();
+        match self {
+            Self::Origin(body) => body.go_on(),
+            Self::Part(part) => part.body.go_on(),
+            _ => {}
         }
     }
 }

@@ -19,13 +19,17 @@ pub(crate) async fn settle(mut reply: Reply) -> Reply {
         // Another protocol follows, and the client may speak first in it.
         return reply;
     }
-    let begun = match &mut reply.body {
+    let body = match &mut reply.body {
+        ReplyBody::Part(part) => part.whole(),
+        body => body,
+    };
+    let begun = match body {
         ReplyBody::Origin(body) => body.begin(MOMENT).await,
         ReplyBody::Growing(reader) => match within(MOMENT, reader.begun()).await {
             Ok(false) => Err(Failure::new(Kind::CutOff, "the page broke off before it began")),
             Ok(true) | Err(_) => Ok(()),
         },
-        ReplyBody::Empty | ReplyBody::Whole(_) | ReplyBody::File(_) => Ok(()),
+        ReplyBody::Empty | ReplyBody::Whole(_) | ReplyBody::File(_) | ReplyBody::Part(_) => Ok(()),
     };
     let Err(failure) = begun else { return reply };
     Reply { note: reply.note, ..error::application(&failure) }
@@ -36,10 +40,11 @@ mod tests {
     use http::{HeaderMap, StatusCode};
 
     use super::*;
+    use crate::cache::bodies::Bodies;
     use crate::cache::shared_body::{BrokenOff, Growing};
 
     async fn settled(pieces: &[&'static str], end: Option<Result<(), BrokenOff>>) -> StatusCode {
-        let body = Growing::new(100);
+        let body = Growing::new(100, &Bodies::new(100));
         let reader = body.reader().unwrap();
         for piece in pieces {
             body.push((*piece).into()).await;

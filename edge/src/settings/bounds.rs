@@ -56,6 +56,9 @@ pub struct Limits {
     pub fills: usize,
     /// Requests that wait for a page that another request fetches; more go straight to the application.
     pub waiters: usize,
+    /// Bytes of pages on their way to clients, all together; beyond it a page is not kept, and follows its
+    /// fastest reader.
+    pub bodies: Size,
 }
 
 impl Default for Timeouts {
@@ -88,6 +91,7 @@ impl Default for Limits {
             fields: 100,
             fills: 10_000,
             waiters: 50_000,
+            bodies: Size::mebibytes(128),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! What clients may send and what they get for it, where other servers are more lenient, or more patient,
 //! than we were.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use http::Request;
 use weir_tests::{Client, Http2, Stack, both_topologies};
 
@@ -109,4 +112,67 @@ fn heads_that_are_not_valid_are_refused(stack: &Stack) {
 
 fn url(stack: &Stack, path: &str) -> String {
     format!("http://localhost:{}{path}", stack.http().port())
+}
+
+const LONG: usize = 6_000_000;
+
+const LONG_PAGES: &str = r#"
+listen = [{ address = "$HTTP", http2 = true }]
+[[edge.site]]
+server_name = ["localhost"]
+[[edge.site.location]]
+match = "/"
+pool = "app"
+[edge.site.location.cache]
+ttl = "60s"
+max_object = "1MiB"
+"#;
+
+both_topologies!(one_who_reads_nothing_holds_up_nobody_who_joined_the_same_page, LONG_PAGES);
+fn one_who_reads_nothing_holds_up_nobody_who_joined_the_same_page(stack: &Stack) {
+    let target = format!("/count/long?size={LONG}&nolength=1&chunks=60&gap=20");
+    let mut idle = stack.connect();
+    idle.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    stack.oracle.wait_for_calls("long", 1);
+    let begun = Instant::now();
+    let joined = stack.get(&target).expect(200);
+    assert_eq!(joined.body.len(), LONG);
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+}
+
+both_topologies!(who_waits_for_a_searched_page_never_gets_a_part_of_it, LONG_PAGES);
+fn who_waits_for_a_searched_page_never_gets_a_part_of_it(stack: &Stack) {
+    let target = "/count/late?body=html-with-csrf&chunks=10&gap=60&nolength=1";
+    thread::scope(|scope| {
+        let first = scope.spawn(|| stack.get(target));
+        stack.oracle.wait_for_calls("late", 1);
+        let others: Vec<_> = (0..4).map(|_| scope.spawn(|| stack.get(target))).collect();
+        let mut tokens = vec![first.join().unwrap().expect(200).text()];
+        tokens.extend(others.into_iter().map(|other| other.join().unwrap().expect(200).text()));
+        assert!(tokens.iter().all(|page| page.ends_with("</form>\n")), "{tokens:?}");
+        tokens.sort();
+        tokens.dedup();
+        assert_eq!(tokens.len(), 5, "two got the same token");
+    });
+}
+
+both_topologies!(a_range_of_a_page_that_is_not_kept_yet_is_answered, SETTINGS);
+fn a_range_of_a_page_that_is_not_kept_yet_is_answered(stack: &Stack) {
+    let range = |target: &str| stack.connect().ask("GET", target, &[("range", "bytes=100-199")], b"");
+    for target in ["/cached/count/kept?size=1000", "/cached/count/own?size=1000&h=Set-Cookie:a%3Db"] {
+        let part = range(target).expect(206);
+        assert_eq!(
+            (part.body.len(), part.field("content-range")),
+            (100, Some("bytes 100-199/1000")),
+            "{target}"
+        );
+        let beyond = stack.connect().ask("GET", target, &[("range", "bytes=2000-")], b"");
+        assert_eq!(beyond.status, if target.contains("own") { 200 } else { 416 }, "{target}");
+    }
+    let mut two = Http2::connect(stack.http());
+    let request =
+        Request::builder().uri(url(stack, "/cached/count/two?size=1000")).header("range", "bytes=-10");
+    two.ask(request.body(()).unwrap(), b"").unwrap().expect(206);
+    // The page was kept as a whole.
+    stack.get("/cached/count/kept?size=1000").expect(200).expect_cache(&["hit"]);
 }

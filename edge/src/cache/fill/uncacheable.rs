@@ -85,8 +85,8 @@ pub(super) async fn share_error(
         grant: Grant::passing(),
         tags: Box::default(),
     };
-    let body = Growing::new(ask.policy.max_object);
-    if let Some(reader) = body.reader() {
+    let body = Growing::new(ask.policy.max_object, &cache.bodies);
+    if let Some(reader) = body.first_reader() {
         ticket.flight.keep_for_first(Own::Reader(reader));
     }
     let source = Source::Application { fwd, not_stored: Some(reason) };
