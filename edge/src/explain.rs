@@ -1,4 +1,4 @@
-//! `explain`: what would become of one request, step by step, each with the rule behind it. Asks the
+//! `explain`: what would happen to one request, step by step, each step with the rule behind it. It asks the
 //! application once and stores nothing.
 
 mod front_door;
@@ -26,7 +26,7 @@ use crate::route::{Chosen, Location, Site};
 
 pub(crate) use question::Question;
 
-/// The most of a body that is looked at, in bytes, whatever `max_object` allows.
+/// The most bytes of a body that are examined, whatever `max_object` allows.
 const MAX_BODY: u64 = 16 << 20;
 
 /// What would happen.
@@ -34,7 +34,7 @@ const MAX_BODY: u64 = 16 << 20;
 pub(crate) struct Explanation {
     url: String,
     steps: Vec<Step>,
-    /// In one sentence.
+    /// The result in one sentence.
     conclusion: String,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct Explanation {
 struct Step {
     step: &'static str,
     found: String,
-    /// The RFC section or the setting behind it.
+    /// The RFC section, or the setting, behind it.
     rule: String,
 }
 
@@ -59,7 +59,7 @@ impl Steps {
     }
 }
 
-/// Walks the way of a GET as the handler does.
+/// Follows the way of a GET, as the handler does.
 pub(crate) async fn explain(edge: &Edge, question: &Question) -> Explanation {
     let mut steps = Steps::default();
     let conclusion = walk(edge, question, &mut steps).await;
@@ -150,7 +150,7 @@ async fn through_cache(
     }
     let asked = SystemTime::now();
     let started = Instant::now();
-    // A visitor with a session of their own is shown to the application as they are.
+    // The application sees the complete request of a visitor with a session.
     let head = match own {
         Some(_) => ask.ask.head("GET", request.target.clone().into(), &request.headers),
         None => ask.head(),
@@ -202,7 +202,7 @@ async fn judge(
     verdict::stored(&lifetime)
 }
 
-/// Each cookie and what it counts as.
+/// Reports each cookie and its kind.
 fn cookies(policy: &Policy, request: &Request, steps: &mut Steps) {
     for line in request.headers.get_all(http::header::COOKIE) {
         for (name, class) in policy.cookies.classes(line.as_bytes()) {
@@ -220,7 +220,7 @@ fn cookies(policy: &Policy, request: &Request, steps: &mut Steps) {
     }
 }
 
-/// Each field whose class counts.
+/// Reports each field whose kind matters.
 fn fields(policy: &Policy, request: &Request, steps: &mut Steps) {
     for name in request.headers.keys().filter(|name| policy.fields.counts(name)) {
         let class = match policy.fields.class(name.as_str().as_bytes()) {
@@ -233,7 +233,7 @@ fn fields(policy: &Policy, request: &Request, steps: &mut Steps) {
     }
 }
 
-/// What this edge has stored. Returns why the request is made for one visitor, if it is.
+/// Reports what this edge has stored. Returns why the request is for one visitor, if it is.
 fn in_l1(edge: &Edge, ask: &SharedAsk, steps: &mut Steps) -> Option<Reason> {
     let SharedRequest { key, look, outgoing } = &ask.request;
     let found = edge
@@ -286,7 +286,7 @@ fn ask_of(request: &Request, site: &Site, location: &Location, pool: std::sync::
     }
 }
 
-/// The cookies and fields of a key stand behind separators that no terminal shows.
+/// The cookies and fields of a key follow separators that no terminal shows.
 fn printable(key: &[u8]) -> String {
     String::from_utf8_lossy(key)
         .replace("\0\u{1}", " + field ")

@@ -20,7 +20,7 @@ use crate::reply::body::ReplyBody;
 use crate::request::Request;
 use crate::route::Location;
 
-/// With this field of its reply, the application lets another location answer.
+/// The field by which the application lets another location answer.
 pub(crate) const X_ACCEL_REDIRECT: HeaderName = HeaderName::from_static("x-accel-redirect");
 
 pub(crate) struct Reply {

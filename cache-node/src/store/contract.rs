@@ -101,7 +101,7 @@ pub(super) fn redis_config(server: &RedisServer) -> RedisConfig {
     patient(RedisConfig::at(&server.url()))
 }
 
-/// With a test's time limits, not a request's: a machine that builds and tests at once is slow.
+/// Uses a test's time limits, not a request's: a machine that builds and tests at the same time is slow.
 pub(crate) fn patient(config: RedisConfig) -> RedisConfig {
     RedisConfig { timeout: Time::from_secs(20), connect_timeout: Time::from_secs(20), ..config }
 }

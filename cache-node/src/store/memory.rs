@@ -248,7 +248,7 @@ mod tests {
         Memory::new(&config, Arc::new(Purges::new(false, Duration::from_secs(1))))
     }
 
-    /// Of the page `key` in a language; of one for all languages if it is empty.
+    /// An entry of the page `key` in a language, or for all languages if it is empty.
     fn entry(memory: &Memory, key: String, language: &str, size: usize, ttl_ms: u64) -> Arc<Entry> {
         let mut fields = HeaderMap::new();
         fields.insert("accept-language", HeaderValue::from_str(language).unwrap());

@@ -27,7 +27,7 @@ use weir_proto::transport::{self, Transport};
 
 use crate::{Config, Metrics, RunError, run, service};
 
-/// For anything that must happen at all.
+/// The longest wait for anything that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A node of a test's own. Its server stops with it.
@@ -77,7 +77,7 @@ impl TestNode {
         self.look_up(lookup(key)).await
     }
 
-    /// The same, and the first answer.
+    /// Sends the look-up and returns the first answer.
     pub(crate) async fn answer(&self, key: &str) -> Answer {
         self.ask(key).await.answer().await
     }

@@ -120,7 +120,7 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), file, folder }
     }
 
-    /// For a server.
+    /// Issues a certificate for a server.
     pub(super) fn server(&self) -> Issued {
         let (certificate, key) = self.issue("server");
         Issued { certificate, key, authority: self.file.clone() }

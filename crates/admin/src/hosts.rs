@@ -194,7 +194,7 @@ mod tests {
             (vec![from("http://127.0.0.1:9900"), site("same-origin")], true),
             (vec![from("http://localhost:9900")], true),
             (vec![site("none")], true),
-            // By way of a proxy that has the certificate.
+            // A request through a proxy that has the certificate.
             (vec![from("https://admin.example.com")], true),
             (vec![from("http://localhost:3000")], false),
             (vec![from("http://localhost")], false),

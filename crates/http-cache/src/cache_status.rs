@@ -108,7 +108,7 @@ impl CacheStatus {
         HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).unwrap_or(HeaderValue::from_static("weir"))
     }
 
-    /// The same with the name of the field that the detail is about: `detail="personal-field: x-api-key"`.
+    /// The value with the name of the field that the detail is about: `detail="personal-field: x-api-key"`.
     pub fn to_value_naming(&self, field: &HeaderName) -> HeaderValue {
         let mut text = Vec::with_capacity(128);
         Self { detail: None, ..*self }.write(&mut text);
@@ -119,7 +119,7 @@ impl CacheStatus {
         HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).unwrap_or(HeaderValue::from_static("weir"))
     }
 
-    /// The same to the end of `out`.
+    /// Appends the value to `out`.
     pub fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"weir");
         match self.served {

@@ -23,7 +23,7 @@ use range::Wanted;
 pub struct Selected<'a> {
     pub status: StatusCode,
     pub headers: &'a HeaderMap,
-    /// Of the body, in bytes.
+    /// The length of the body, in bytes.
     pub length: u64,
     /// When it was received or, for a file, now: stands in for a missing Date.
     pub received: SystemTime,

@@ -10,7 +10,7 @@ use crate::{Policy, RequestParts};
 
 const CACHE_GROUP_INVALIDATION: HeaderName = HeaderName::from_static("cache-group-invalidation");
 
-/// To be purged on every edge. Empty: nothing.
+/// What must be purged on every edge. Empty: nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Invalidation {
     /// As [`crate::Key::url`] has them: each stands for all variants of the page.

@@ -124,7 +124,7 @@ impl<'a> Cookies<'a> {
                 CookieClass::Split | CookieClass::Personal => cookies.personal = true,
             }
         }
-        // By name; stable, since of two cookies of one name the order may count.
+        // Sorts by name; stable, because the order of two cookies with one name may matter.
         if cookies.split[1].is_some() {
             cookies
                 .split

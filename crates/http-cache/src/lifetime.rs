@@ -33,11 +33,11 @@ pub struct Lifetime {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
     Fresh,
-    /// To be served while one request refreshes it.
+    /// May be served while one request refreshes it.
     Stale,
-    /// To be served only if the application fails.
+    /// May be served only if the application fails.
     OnError,
-    /// To be served only if the application says that it still holds.
+    /// May be served only if the application confirms it.
     Validate,
     /// Not to be served any more.
     Dead,
@@ -57,7 +57,7 @@ pub fn is_error(status: StatusCode) -> bool {
 }
 
 impl Lifetime {
-    /// Of a reply that nothing may be answered from.
+    /// The lifetime of a reply that nothing may be answered from.
     pub fn none(source: Source) -> Self {
         Self {
             ttl: Duration::ZERO,

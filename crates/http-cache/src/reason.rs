@@ -17,7 +17,7 @@ macro_rules! reasons {
                 match self { $(Self::$name => $token,)* }
             }
 
-            /// The same as a sentence, for people.
+            /// The reason as a sentence, for people.
             pub const fn sentence(self) -> &'static str {
                 match self { $(Self::$name => concat!($($doc),*).trim_ascii(),)* }
             }

@@ -90,8 +90,8 @@ async fn take_found(
     let usage = found.r#use();
     let (source, serve_now) = match usage {
         Use::Stale => (Source::Stale(Staleness::Revalidating), true),
-        // With the lease, the entry is kept in case the application fails; without the lease, the application
-        // has failed.
+        // Under the lease, the entry is kept in case the application fails; otherwise the application has
+        // failed.
         Use::OnError => (Source::Stale(Staleness::Failing), !found.lease),
         _ if waited == Waited::Yes => (Source::Waited, true),
         _ => (Source::Node, true),

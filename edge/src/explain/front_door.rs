@@ -1,5 +1,4 @@
-//! The request of a question as the front door would hand it on: read by the same reader, settled by the same
-//! rules.
+//! Reads the request of a question as a connection would: with the same reader and the same rules.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -10,7 +9,7 @@ use crate::explain::Question;
 use crate::request::body::RequestBody;
 use crate::request::{Request, Via};
 
-/// The request, from a client on this machine; or the refusal that it would get.
+/// The request, from a client on this machine, or the refusal that it would get.
 pub(super) fn settle(edge: &Edge, question: &Question) -> Result<Request, Refusal> {
     let mut text =
         format!("GET {} HTTP/1.1\r\nhost: {}\r\n", question.target, question.authority).into_bytes();

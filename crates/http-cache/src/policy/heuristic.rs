@@ -30,7 +30,7 @@ impl Heuristic {
         Err(format!("heuristic {part} is not between 0 and 1"))
     }
 
-    /// For a reply that says nothing of its freshness itself, received `now`.
+    /// The lifetime of a reply that says nothing about its freshness, received `now`.
     pub(crate) fn lifetime(
         self,
         status: StatusCode,

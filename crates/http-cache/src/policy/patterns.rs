@@ -10,7 +10,7 @@ use crate::Glob;
 pub(crate) struct Patterns<C> {
     /// Patterns without `*`, sorted by length, then by name: most comparisons look at lengths alone.
     exact: Vec<(Box<[u8]>, Rule<C>)>,
-    /// By a name's first byte: the patterns with `*` that can match it, best first.
+    /// The patterns with `*`, by the first byte of the names that they can match, best first.
     by_first_byte: Box<[Globs<C>]>,
 }
 
@@ -65,7 +65,7 @@ impl<C: Copy + Ord> Patterns<C> {
             }
         }
         exact.sort_by(|a, b| by_length(&a.0, &b.0).then(a.1.place.cmp(&b.1.place)));
-        // Of one name listed twice the better rule comes first.
+        // If a name is listed twice, the better rule comes first.
         exact.dedup_by(|later, first| later.0 == first.0);
         Self { exact, by_first_byte: by_first_byte.into() }
     }

@@ -13,7 +13,7 @@ pub struct TtlRules {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Statuses {
     One(u16),
-    /// By hundreds.
+    /// All statuses of a hundred, such as 4xx.
     Class(u16),
     Any,
 }

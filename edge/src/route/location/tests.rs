@@ -7,7 +7,7 @@ fn locations(matches: &[&str]) -> Result<Locations, Vec<(usize, String)>> {
     Locations::new(&matches.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
 }
 
-/// For each path the `match` of the location that answers.
+/// The `match` of the location that answers, for each path.
 type Choices<'a> = &'a [(&'a str, Option<&'a str>)];
 
 const CHOICES: &[(&[&str], Choices)] = &[
