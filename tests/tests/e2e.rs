@@ -1,4 +1,5 @@
-//! Everything end to end: real uWSGI, real Django, real Redis, each test on both topologies. One module, one topic.
+//! Everything end to end: real uWSGI, real Django, real Redis, each test on both topologies. One module, one
+//! topic.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that panics has failed
 
 // Connections, framing, streaming, timeouts.

@@ -1,12 +1,15 @@
-//! Decodes a chunked body (RFC 9112 §7.1), strictly, from bytes alone. Extensions and trailers are checked, bounded and dropped.
+//! Decodes a chunked body (RFC 9112 §7.1), strictly, from bytes alone. Extensions and trailers are checked,
+//! bounded and dropped.
 //!
-//! Stricter than the RFC: lines end with CR LF only, no whitespace after the size, none but ASCII in extensions.
+//! Stricter than the RFC: lines end with CR LF only, no whitespace after the size, none but ASCII in
+//! extensions.
 
 use std::ops::Range;
 
 use crate::octets::is_token;
 
-/// Bytes of extensions that a body may hold in all, as hyper's bound: nobody here reads them, and they can outweigh the data.
+/// Bytes of extensions that a body may hold in all, as hyper's bound: nobody here reads them, and they can
+/// outweigh the data.
 const MAX_EXTENSIONS: usize = 16 * 1024;
 /// Bytes of trailer lines.
 const MAX_TRAILERS: usize = 16 * 1024;
@@ -34,7 +37,8 @@ pub enum Step {
     End(usize),
 }
 
-/// Not a chunked body. The client is at fault; nothing of the body may be taken for complete, and the connection is closed.
+/// Not a chunked body. The client is at fault; nothing of the body may be taken for complete, and the
+/// connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     #[error("chunk size is not a hexadecimal number of 1 to 16 digits")]
@@ -87,8 +91,8 @@ enum Place {
 }
 
 impl Decoder {
-    /// Takes the bytes that follow those taken before. Called again with what follows the step's bytes, until it says
-    /// [`Step::NeedMore`]. After an error it is not called again.
+    /// Takes the bytes that follow those taken before. Called again with what follows the step's bytes, until
+    /// it says [`Step::NeedMore`]. After an error it is not called again.
     pub fn next(&mut self, bytes: &[u8]) -> Result<Step, Malformed> {
         for (at, &byte) in bytes.iter().enumerate() {
             match self.place {
@@ -168,8 +172,8 @@ impl Decoder {
         Ok(Place::Digit(digits + 1))
     }
 
-    /// RFC 9112 §7.1.1: `*( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )`, a name being a token and a value a token or
-    /// a quoted string.
+    /// RFC 9112 §7.1.1: `*( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )`, a name being a token
+    /// and a value a token or a quoted string.
     fn extension(&mut self, byte: u8) -> Result<Place, Malformed> {
         let next = match (self.place, byte) {
             (Place::ExtensionName | Place::ExtensionValue | Place::QuotedEnd, b'\r') => {
@@ -197,7 +201,8 @@ impl Decoder {
         if self.extensions > MAX_EXTENSIONS { Err(Malformed::ExtensionsTooLong) } else { Ok(next) }
     }
 
-    /// RFC 9110 §6.5.1: trailers may not be merged into the fields unless their definition says so; these are never.
+    /// RFC 9110 §6.5.1: trailers may not be merged into the fields unless their definition says so; these are
+    /// never.
     fn trailer(&mut self, next: Place) -> Result<Place, Malformed> {
         self.trailers += 1;
         if self.trailers > MAX_TRAILERS { Err(Malformed::TrailersTooLong) } else { Ok(next) }

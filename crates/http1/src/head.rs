@@ -1,9 +1,10 @@
-//! Reads an HTTP/1 request head, strictly, in one pass, from bytes alone. What may be read in two ways is refused here and
-//! reaches nothing behind: no cache key, no application, no other parser.
+//! Reads an HTTP/1 request head, strictly, in one pass, from bytes alone. What may be read in two ways is
+//! refused here and reaches nothing behind: no cache key, no application, no other parser.
 //!
-//! Stricter than RFC 9112 and 3986 where a second reader may differ: lines end with CR LF only, `Transfer-Encoding` is `chunked`
-//! or absent, a host is a plain name or address (see [`Authority`]), single-valued fields are not repeated. Laxer in one thing:
-//! a target may hold characters that clients do not always percent-encode (see [`Target::encoded`]).
+//! Stricter than RFC 9112 and 3986 where a second reader may differ: lines end with CR LF only,
+//! `Transfer-Encoding` is `chunked` or absent, a host is a plain name or address (see [`Authority`]),
+//! single-valued fields are not repeated. Laxer in one thing: a target may hold characters that clients do
+//! not always percent-encode (see [`Target::encoded`]).
 
 mod authority;
 mod control;
@@ -36,7 +37,8 @@ const MAX_HEAD: usize = u32::MAX as usize;
 /// How much a client may ask us to look at.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes of a whole head, from the first to the empty line that ends it. Beyond: 431, or 414 if the request line does not end before.
+    /// Bytes of a whole head, from the first to the empty line that ends it. Beyond: 431, or 414 if the
+    /// request line does not end before.
     pub head: usize,
     /// Bytes of the request target. Beyond: 414.
     pub target: usize,
@@ -47,7 +49,8 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// What nginx takes by default: four buffers of 8 KiB, the request line in one of them. uWSGI takes 128 variables, of which fields are a part.
+    /// What nginx takes by default: four buffers of 8 KiB, the request line in one of them. uWSGI takes 128
+    /// variables, of which fields are a part.
     fn default() -> Self {
         Self { head: 32 * 1024, target: 8 * 1024, fields: 100, strict_targets: false }
     }
@@ -114,11 +117,11 @@ impl Head<'_> {
     }
 }
 
-/// Reads the head at the front of `bytes` and says how many of them it took. None: it does not end in `bytes`; read again, from
-/// the same place, when there are more (see [`Progress`]).
+/// Reads the head at the front of `bytes` and says how many of them it took. None: it does not end in
+/// `bytes`; read again, from the same place, when there are more (see [`Progress`]).
 ///
-/// A line is judged once it is whole, so the answer does not depend on where the bytes were cut. `spans` is room to work in, kept
-/// from head to head; nothing else is allocated.
+/// A line is judged once it is whole, so the answer does not depend on where the bytes were cut. `spans` is
+/// room to work in, kept from head to head; nothing else is allocated.
 pub fn read<'a>(
     bytes: &'a [u8],
     limits: &Limits,
@@ -164,15 +167,17 @@ pub fn read<'a>(
     Ok(Some((control.head(&request_line, fields), at)))
 }
 
-/// What to remember of a head that has not come whole, so that one that comes byte by byte is not read from its start for each byte.
+/// What to remember of a head that has not come whole, so that one that comes byte by byte is not read from
+/// its start for each byte.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Progress {
     searched: usize,
 }
 
 impl Progress {
-    /// Whether [`read`] may say of `bytes`, all that came so far, anything but "need more", as it did of those of the call before.
-    /// True at most once per line, so a head costs at most `limits.fields` times its length, however it comes.
+    /// Whether [`read`] may say of `bytes`, all that came so far, anything but "need more", as it did of
+    /// those of the call before. True at most once per line, so a head costs at most `limits.fields` times
+    /// its length, however it comes.
     pub fn worth_reading(&mut self, bytes: &[u8], limits: &Limits) -> bool {
         /// An empty line and the first byte of the request line, which is judged alone.
         const BEGINNING: usize = 3;
@@ -182,8 +187,9 @@ impl Progress {
     }
 }
 
-/// RFC 9110 §7.6.1: an intermediary must "remove any header or trailer field(s) from the message with the same name as the
-/// connection-option". Nobody sees them, so that what selects a cached page is what the application is asked with.
+/// RFC 9110 §7.6.1: an intermediary must "remove any header or trailer field(s) from the message with the
+/// same name as the connection-option". Nobody sees them, so that what selects a cached page is what the
+/// application is asked with.
 fn remove_nominated(head: &[u8], spans: &mut Vec<FieldSpan>) {
     for index in 0..spans.len() {
         let Some(connection) = spans.get(index).filter(|span| span.known == Known::Connection).copied()

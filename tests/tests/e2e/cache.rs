@@ -1,4 +1,5 @@
-//! One call per page and lifetime, for all: coalescing, lifetimes, stale pages, what is never kept, what clients are told.
+//! One call per page and lifetime, for all: coalescing, lifetimes, stale pages, what is never kept, what
+//! clients are told.
 
 use std::sync::Barrier;
 use std::thread;

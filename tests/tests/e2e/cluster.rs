@@ -1,4 +1,5 @@
-//! Several edges and cache-nodes as one cache: one call per page and lifetime, purges that are over everywhere, parts that are lost.
+//! Several edges and cache-nodes as one cache: one call per page and lifetime, purges that are over
+//! everywhere, parts that are lost.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -90,8 +91,8 @@ fn a_purge_is_over_at_every_edge_when_it_returns() {
     assert!(times[5] < 1_000.0, "{times:?}");
 }
 
-/// Every page that is served tells which edit it shows. While edits and purges go on, no visitor may be shown an edit from before
-/// a purge that was over when they asked.
+/// Every page that is served tells which edit it shows. While edits and purges go on, no visitor may be shown
+/// an edit from before a purge that was over when they asked.
 #[test]
 fn nobody_sees_a_page_from_before_a_purge_that_was_over_also_while_the_network_is_cut() {
     let cluster = Cluster::start(3, 2, SITES);
@@ -136,7 +137,8 @@ fn nobody_sees_a_page_from_before_a_purge_that_was_over_also_while_the_network_i
     assert!(over.load(Ordering::SeqCst) > 10, "most purges were over");
 }
 
-/// The watch notices: three beats without an echo, as edges have it by default. Pings and calls would take longer.
+/// The watch notices: three beats without an echo, as edges have it by default. Pings and calls would take
+/// longer.
 #[test]
 fn a_node_that_stops_answering_is_left_out_within_a_second_and_tried_again() {
     let cluster = Cluster::start(1, 2, SITES);
@@ -245,7 +247,8 @@ fn redis_lost_is_told_by_purges_and_by_nothing_else() {
     no_troubles(loads);
 }
 
-/// Lifetimes are counted from one moment to another of the same machine; no time of day is compared with another's.
+/// Lifetimes are counted from one moment to another of the same machine; no time of day is compared with
+/// another's.
 #[test]
 fn nobody_notices_when_a_clock_is_stepped_by_an_hour() {
     const HOUR: i64 = 3_600;

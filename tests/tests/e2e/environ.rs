@@ -1,5 +1,5 @@
-//! Requests go through Debian's nginx with its `uwsgi_params` and through Weir to the same uWSGI: the variables are the
-//! same, key by key, but for those in `docs/environ.md`.
+//! Requests go through Debian's nginx with its `uwsgi_params` and through Weir to the same uWSGI: the
+//! variables are the same, key by key, but for those in `docs/environ.md`.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! One call per page over all edges: thousands of pages at once, while a node leaves and joins; and how soon who waits has it.
+//! One call per page over all edges: thousands of pages at once, while a node leaves and joins; and how soon
+//! who waits has it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -130,8 +131,9 @@ fn waits(cluster: &Cluster, round: usize) -> Vec<Duration> {
     })
 }
 
-/// A node that waits for another's page looks again every quarter of a second, should no word come. So of those who are not told, two in
-/// five would have the page within a tenth of a second: that it is three in four happens to them once in ten thousand times.
+/// A node that waits for another's page looks again every quarter of a second, should no word come. So of
+/// those who are not told, two in five would have the page within a tenth of a second: that it is three in
+/// four happens to them once in ten thousand times.
 #[test]
 fn who_waits_at_another_edge_has_the_page_within_milliseconds() {
     const SOON: Duration = Duration::from_millis(100);

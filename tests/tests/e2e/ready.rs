@@ -1,4 +1,5 @@
-//! An edge is ready when it follows a purge log, a cache-node when it follows Redis's; or when they have tried for `watch_grace`.
+//! An edge is ready when it follows a purge log, a cache-node when it follows Redis's; or when they have
+//! tried for `watch_grace`.
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};

@@ -1,4 +1,5 @@
-//! Pages past their life: the application is asked by their validators whether they still hold, and sends no body if they do.
+//! Pages past their life: the application is asked by their validators whether they still hold, and sends no
+//! body if they do.
 
 use std::sync::Barrier;
 use std::thread;

@@ -78,7 +78,8 @@ fn leases_and_lookups_are_counted() {
 
 #[test]
 fn a_lease_that_is_handed_over_is_counted() {
-    // One node: two edges need not agree which of several a page belongs to, and Redis hands over between nodes.
+    // One node: two edges need not agree which of several a page belongs to, and Redis hands over between
+    // nodes.
     let cluster = Cluster::patient(2, 1, SITES);
     let [one, other] = [0, 1].map(|edge: usize| &cluster.edges[edge]);
     moves(&cluster, "weir_cache_node_leases_total", &["event=\"handed_over\""], || {

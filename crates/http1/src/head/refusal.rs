@@ -4,7 +4,8 @@ use std::fmt;
 
 use http::StatusCode;
 
-/// A head that goes no further. The connection is closed after the answer: where the next request would begin is not known.
+/// A head that goes no further. The connection is closed after the answer: where the next request would begin
+/// is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The first byte belongs to no request line: TLS on a plain port, some other protocol.

@@ -19,10 +19,12 @@ pub(super) struct RequestLine<'a> {
     pub(super) end: usize,
 }
 
-/// Where the request line begins: after at most one empty line. Refused at once if the byte there can begin none.
+/// Where the request line begins: after at most one empty line. Refused at once if the byte there can begin
+/// none.
 ///
-/// RFC 9112 §2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore at least one empty line (CRLF)
-/// received prior to the request-line." One it is: some clients end a body with it, none sends more.
+/// RFC 9112 §2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore at least one
+/// empty line (CRLF) received prior to the request-line." One it is: some clients end a body with it, none
+/// sends more.
 pub(super) fn start(bytes: &[u8]) -> Result<usize, Refusal> {
     let start = if bytes.starts_with(b"\r\n") { 2 } else { 0 };
     match bytes.get(start) {

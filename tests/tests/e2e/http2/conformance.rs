@@ -1,4 +1,5 @@
-//! HTTP/2 frame by frame: what RFC 9113 and RFC 7541 demand of a server, in the cases of h2spec, by their sections.
+//! HTTP/2 frame by frame: what RFC 9113 and RFC 7541 demand of a server, in the cases of h2spec, by their
+//! sections.
 
 use weir_tests::{Client, Stack, frame, head_block};
 
@@ -32,7 +33,8 @@ enum Must {
     Answer,
     /// Go on as if nothing had been said.
     Ignore,
-    /// End the connection with one of these codes, or as PROTOCOL_ERROR, which h2 says of whatever it cannot read.
+    /// End the connection with one of these codes, or as PROTOCOL_ERROR, which h2 says of whatever it cannot
+    /// read.
     End(&'static [u8]),
     /// Reset the stream, or end the connection, with one of these codes.
     Reset(&'static [u8]),
@@ -337,7 +339,8 @@ fn message_cases() -> Vec<Case> {
 
 /// The coding of heads (RFC 7541).
 fn coding_cases() -> Vec<Case> {
-    // GET and http by the static table, and a path; the authority literally, without Huffman's code or with it.
+    // GET and http by the static table, and a path; the authority literally, without Huffman's code or with
+    // it.
     let start = b"\x82\x86\x04\x0c/count/hpack";
     let by_table = |more: &[u8]| vec![frame(HEADERS, WHOLE, 1, &[&start[..], more].concat())];
     let host = b"\x41\x09localhost";

@@ -1,4 +1,5 @@
-//! Heads made at random, right ones and slightly wrong ones: what is taken, `httparse` takes too and reads the same in it.
+//! Heads made at random, right ones and slightly wrong ones: what is taken, `httparse` takes too and reads
+//! the same in it.
 
 use proptest::prelude::*;
 
