@@ -72,7 +72,7 @@ def rounds(figure: Figure, ready: Stage) -> tuple[dict[str, list[Sample]], list[
             try:
                 sample = _measured(figure, contender, ready, number)
             except Failed as failed:
-                # One mishap must not cost an hour's figures. It is told, and a second one ends the run.
+                # One failure must not cost the figures of an hour. It is reported, and a second one ends the run.
                 mishaps.append(f"{contender.name}, round {number + 1}: {failed}")
                 print(f"measured once more: {failed}", file=sys.stderr, flush=True)
                 sample = _measured(figure, contender, ready, number)

@@ -63,7 +63,7 @@ class Running:
             for path, body in self.right.items():
                 if client.get(port, path) != body:
                     raise Failed(f"port {port} answered {path} with other bytes than it should")
-        # Who has not yet heard of purges keeps pages for a moment only.
+        # An edge that does not follow a purge log yet keeps pages only for a moment.
         for admin in self.admins:
             client.until("a purge", lambda admin=admin: self._is_heard(admin))
 
@@ -82,7 +82,7 @@ class Running:
 class Contender:
     name: str
     setup: Callable[[Running], None]
-    # It is left out where this program is not there.
+    # It is not measured if this program is missing.
     program: str = "true"
 
     def is_there(self) -> bool:

@@ -27,18 +27,18 @@ from bench.measured import CPU, RATE, SHARE, WARM_UP_SECONDS, cached, load, unde
 
 ZIPF = Path(__file__).parent / "zipf.lua"
 PAGES = 10_000
-# Few enough that they are all there after the warming up.
+# So few that all are cached after the warm-up.
 LOOKED_UP = 500
 PURGES = 300
 PURGE_ORDER = '{"tags": ["news"]}'
-# uWSGI's queue takes no more.
+# uWSGI's queue accepts no more.
 MOST_THROUGH = 100
-# Calls so soon after the first one are due to a page that nobody had yet.
+# Calls this soon after the first one belong to a page that nobody had yet.
 COLD_SECONDS = 0.5
-# Of the hot page, and for how many of them it is asked for: a call more or less at the end counts for little then.
+# The lifetime of the hot page, and how many of them are measured: a call more or less at the end matters little.
 LIFETIME_SECONDS = 1
 LIFETIMES = 12
-# For addresses that nobody has asked for before.
+# Numbers of addresses that nobody has requested before.
 UNASKED = count()
 
 CALLS = Metric("calls_per_lifetime", "calls per lifetime", 2)

@@ -8,9 +8,9 @@ from contextlib import ExitStack, contextmanager
 from bench.client import HOST
 from bench.failed import Failed
 
-# So many ask at the same time.
+# How many visitors ask at the same time.
 BATCH = 64
-# Addresses the visitors come from, 127.0.0.2 and on: each has its own ports.
+# How many addresses the visitors have, from 127.0.0.2 on; each has its own ports.
 SOURCES = 8
 SECONDS = 10
 PIECE = 65536

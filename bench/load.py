@@ -35,10 +35,10 @@ def load(
     script: list[str] | None = None,
     close: bool = False,
 ) -> Load:
-    """Connections, shared out among the URLs, each asking again as soon as it is answered, by a new one if `close`."""
+    """Shares connections among the URLs; each asks again after its answer, on a new connection if `close`."""
     share = str(connections // len(urls))
     wrk = ["taskset", "--cpu-list", str(core), "wrk", "--threads=1", f"--connections={share}"]
-    # An answer that is late counts all the same: how late they come is another figure.
+    # A late answer counts too: how late answers are is another figure.
     wrk += [f"--duration={seconds}s", f"--timeout={PATIENCE}s", f"--header=Host: {HOST}"]
     wrk += ["--header=Connection: close"] if close else []
     by_script = [f"--script={script[0]}"] if script else []
@@ -56,7 +56,7 @@ def load(
 
 
 def steady(port: int, path: str, seconds: int, connections: int, core: int, rate: float) -> Times:
-    """So many requests per second, however long their answers take."""
+    """Sends this many requests per second, however long the answers take."""
     command = ["taskset", "--cpu-list", str(core), "target/bench/steady", str(port), HOST, path]
     command += [str(connections), f"{rate:.0f}", str(seconds)]
     try:

@@ -1,8 +1,9 @@
 """python -m bench.siege: each attack on Weir and on nginx, beside twenty ordinary visitors of one application.
 
-Prints the visitors' 99th percentile and errors with and without the attack, and the server's memory. Run it by `make
-siege`, which does the set-up and the build. SECONDS_EACH=8 is how long each attack lasts, ATTACKS="half_heads slow_readers"
-chooses some, SERVERS="weir" leaves nginx out, WEIR_BINARIES names a directory with a weir that is built already.
+Prints the visitors' 99th percentile and errors with and without the attack, and the server's memory. Run it
+by `make siege`, which does the set-up and the build. SECONDS_EACH=8 is how long each attack lasts,
+ATTACKS="half_heads slow_readers" chooses some, SERVERS="weir" leaves nginx out, WEIR_BINARIES names a
+directory with a weir that is built already.
 """
 
 import multiprocessing
