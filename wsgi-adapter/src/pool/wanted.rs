@@ -13,6 +13,8 @@ use crate::config::HashKey;
 pub(crate) struct Wanted {
     /// For `ip_hash`.
     pub(super) client: Option<IpAddr>,
+    /// The reply is for many visitors: it counts for none of them.
+    shared: bool,
     /// For `hash`: where the request's key is on the ring.
     pub(super) key: Option<u32>,
     /// The server that its visitor has had before, for `sticky`.
@@ -26,6 +28,7 @@ impl Wanted {
     pub(super) fn new(head: &RequestHead, key: &HashKey, bound: Option<ServerId>) -> Self {
         Self {
             client: client(head),
+            shared: head.shared,
             key: key_of(head, key).map(ring::place),
             bound,
             priority: head.priority(),
@@ -35,7 +38,7 @@ impl Wanted {
 
     /// The client as its part of the pool is counted.
     pub(super) fn client_key(&self) -> Option<ClientKey> {
-        self.client.map(ClientKey::from)
+        self.client.filter(|_| !self.shared).map(ClientKey::from)
     }
 }
 
