@@ -281,6 +281,7 @@ fn ask_of(request: &Request, site: &Site, location: &Location, pool: std::sync::
         traceparent: String::new(),
         priority: location.priority,
         stream_body: location.stream_body,
+        stream_reply: location.stream_reply,
         variables: location.variables.clone(),
         upgrade: "",
     }

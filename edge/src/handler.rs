@@ -119,6 +119,7 @@ async fn answer_at_location(edge: &Arc<Edge>, mut request: Request, visit: &Visi
         traceparent: spans::to_hand_on(&visit.span, &request.trace),
         priority: location.priority,
         stream_body: location.stream_body,
+        stream_reply: location.stream_reply,
         variables: location.variables.clone(),
         upgrade: request.upgrade.map_or("", Upgrade::name),
     };

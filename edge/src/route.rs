@@ -57,6 +57,8 @@ pub(crate) struct Location {
     pub(crate) priority: Priority,
     /// Request bodies go to the application as they arrive.
     pub(crate) stream_body: bool,
+    /// The reply goes to the client at its pace, nothing of it is put aside.
+    pub(crate) stream_reply: bool,
     pub(crate) ignore_client_abort: bool,
     /// The name of a set of the pool's variables.
     pub(crate) variables: Arc<str>,
@@ -175,6 +177,7 @@ fn build_site(path: &str, config: &SiteConfig, metrics: &Metrics, mistakes: &mut
         pool: None,
         priority: Priority::Normal,
         stream_body: false,
+        stream_reply: false,
         ignore_client_abort: false,
         variables: "".into(),
         internal: false,
@@ -242,6 +245,7 @@ fn build_location(
         pool: config.pool.as_deref().map(Arc::from),
         priority: config.priority.into(),
         stream_body: !config.request_buffering,
+        stream_reply: !config.buffering,
         ignore_client_abort: config.ignore_client_abort,
         variables: config.variables.as_str().into(),
         internal: config.internal,

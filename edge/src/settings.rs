@@ -196,6 +196,9 @@ pub struct LocationConfig {
     /// False: bodies go to the application as they arrive, whatever the pool's setting says.
     #[serde(default = "yes")]
     pub request_buffering: bool,
+    /// Replies are taken off the application as fast as it sends them, and wait in the adapter for slow clients.
+    #[serde(default = "yes")]
+    pub buffering: bool,
     /// True: the application's work continues although the client has closed its side of the connection.
     #[serde(default)]
     pub ignore_client_abort: bool,
@@ -227,6 +230,7 @@ impl LocationConfig {
             pool: None,
             priority: Priority::Normal,
             request_buffering: true,
+            buffering: true,
             ignore_client_abort: false,
             variables: String::new(),
             internal: false,

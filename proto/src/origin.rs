@@ -86,6 +86,9 @@ pub struct RequestHead {
     /// Which of the pool's sets of further variables goes along, by its name in the adapter's settings. Empty: the pool's own.
     #[prost(string, tag = "22")]
     pub variables: ::prost::alloc::string::String,
+    /// The reply is passed on as it comes, at the client's pace: nothing of it is put aside.
+    #[prost(bool, tag = "23")]
+    pub stream_reply: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct End {}

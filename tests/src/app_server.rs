@@ -18,6 +18,15 @@ impl AppServer {
         Self::uvicorn_of(port, "asgi_app:application")
     }
 
+    /// The same with these arguments.
+    pub fn uvicorn_with(port: u16, arguments: &[&str]) -> Self {
+        let port_text = port.to_string();
+        let mut all = vec!["--host", "127.0.0.1", "--port", &port_text];
+        all.extend(arguments);
+        all.push("asgi_app:application");
+        Self::start("uvicorn", "WEIR_UVICORN", &all, port)
+    }
+
     /// Another ASGI application of tests/apps.
     pub fn uvicorn_of(port: u16, application: &str) -> Self {
         let port_text = port.to_string();

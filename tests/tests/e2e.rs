@@ -53,6 +53,9 @@ mod adapters;
 // Clients that leave.
 #[path = "e2e/leaving.rs"]
 mod leaving;
+// The application never waits for a client, and no client holds it.
+#[path = "e2e/pace.rs"]
+mod pace;
 // Large bodies, and many slow clients.
 #[path = "e2e/uploads.rs"]
 mod uploads;

@@ -17,7 +17,7 @@ use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::pools::Pools;
 use crate::replies::inline_fetch::InlineFetch;
-use crate::replies::{self, Reader, Replies};
+use crate::replies::{self, Reader, Replies, ReplyStream};
 use crate::spans;
 
 /// The request's head is the first thing an edge sends.
@@ -33,6 +33,12 @@ pub(crate) struct Adapter {
 impl Adapter {
     pub(crate) fn new(pools: &Pools, shutdown: &Shutdown) -> Self {
         Self { pools: pools.clone(), shutdown: shutdown.clone() }
+    }
+
+    /// A way back for the replies to `head`.
+    fn channel(&self, head: &RequestHead, reader: Reader) -> (Replies, ReplyStream) {
+        let limit = self.pools.get(&head.pool).map_or(0, |pool| pool.config.reply_buffer.memory.bytes());
+        replies::channel(reader, limit, &self.pools.body_memory)
     }
 
     /// All there is to do for one request.
@@ -78,7 +84,7 @@ impl origin_server::Origin for Adapter {
     ) -> Result<Response<Self::FetchStream>, Status> {
         let mut messages = request.into_inner();
         let head = first_message(&mut messages).await.map_err(|error| error.status())?;
-        let (replies, stream) = replies::channel(Reader::Network);
+        let (replies, stream) = self.channel(&head, Reader::Network);
         // An error ends the messages as an edge that leaves does.
         let rest = messages.map_while(Result::ok);
         let work = self.work(head, Box::pin(rest), replies);
@@ -91,7 +97,7 @@ impl origin_server::Origin for Adapter {
 
 impl Fetcher for Adapter {
     fn fetch(&self, head: RequestHead, rest: Rest) -> fetch::Replies {
-        let (replies, stream) = replies::channel(Reader::Here);
+        let (replies, stream) = self.channel(&head, Reader::Here);
         Box::new(InlineFetch::new(
             self.work(head, rest, replies),
             stream,

@@ -50,6 +50,8 @@ pub struct Config {
     /// Holds the token that every change of servers must show. Left out: one that the process makes at its
     /// start, where `admin` is on loopback; elsewhere nothing can be changed.
     pub admin_token_file: Option<PathBuf>,
+    /// Bytes of bodies held in memory, all requests together, both ways. What finds it full goes to temporary files.
+    pub body_memory: Size,
     pub pool: Vec<PoolConfig>,
 }
 
@@ -127,6 +129,35 @@ pub struct PoolConfig {
     pub max_uploads: usize,
     /// Between two pieces of a request's body.
     pub body_timeout: Time,
+    /// Bytes per second that a request's body comes with at least, over 20 seconds. 0: any.
+    pub body_rate: Size,
+    /// Where replies wait for clients that are slower than the application.
+    pub reply_buffer: ReplyBufferConfig,
+
+    /// Tunnels (WebSocket) and event streams at once. They are not in flight.
+    pub max_tunnels: usize,
+    /// Percent of max_in_flight, queue.length, max_uploads and max_tunnels that one client (address, or IPv6 /64) may have.
+    pub client_share: usize,
+    /// Send `Via` to `http://` servers.
+    pub via: bool,
+}
+
+/// `reply_buffer = { memory = "64KiB", file = "1GiB", files = "16GiB" }`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReplyBufferConfig {
+    /// Bytes of one reply in memory: nginx's `uwsgi_buffers`.
+    pub memory: Size,
+    /// Bytes of one reply in its temporary file: nginx's `uwsgi_max_temp_file_size`. 0: the client sets the pace.
+    pub file: Size,
+    /// Bytes of all replies of the pool in temporary files.
+    pub files: Size,
+}
+
+impl Default for ReplyBufferConfig {
+    fn default() -> Self {
+        Self { memory: Size::kibibytes(64), file: Size::mebibytes(1024), files: Size::mebibytes(16 * 1024) }
+    }
 }
 
 /// `queue = { length = 1000, timeout = "10s" }`.
@@ -145,6 +176,7 @@ impl Default for Config {
             tls: None,
             admin_hosts: Vec::new(),
             admin_token_file: None,
+            body_memory: Size::mebibytes(256),
             pool: Vec::new(),
         }
     }
@@ -188,6 +220,11 @@ impl Default for PoolConfig {
             max_body: Size::mebibytes(1024),
             max_uploads: 1000,
             body_timeout: Time::from_secs(60),
+            body_rate: Size(500),
+            reply_buffer: ReplyBufferConfig::default(),
+            max_tunnels: 1000,
+            client_share: 50,
+            via: false,
         }
     }
 }
@@ -203,6 +240,9 @@ impl Config {
     pub fn check(&self, mistakes: &mut Mistakes) {
         if !has_port(&self.listen) {
             mistakes.push("wsgi_adapter.listen", "not an address and a port; write \"0.0.0.0:7102\"");
+        }
+        if self.body_memory < Size::mebibytes(1) {
+            mistakes.push("wsgi_adapter.body_memory", "must be 1MiB or more, for all bodies on their way");
         }
         if self.admin != "off" && !has_port(&self.admin) {
             mistakes.push(
@@ -274,10 +314,26 @@ impl PoolConfig {
         if !(1024..=1 << 20).contains(&self.reply_head.0) {
             wrong("reply_head", "must be from 1KiB to 1MiB");
         }
-        let counts =
-            [("max_in_flight", self.max_in_flight), ("tries", self.tries), ("max_uploads", self.max_uploads)];
+        let counts = [
+            ("max_in_flight", self.max_in_flight),
+            ("tries", self.tries),
+            ("max_uploads", self.max_uploads),
+            ("max_tunnels", self.max_tunnels),
+        ];
         for (key, _) in counts.into_iter().filter(|(_, count)| *count == 0) {
             wrong(key, "must be 1 or more: no request could be served");
+        }
+        if !(1..=100).contains(&self.client_share) {
+            wrong(
+                "client_share",
+                "must be from 1 to 100, in percent; 100 for no part of its own for each client",
+            );
+        }
+        if !(1024..=64 << 20).contains(&self.reply_buffer.memory.0) {
+            wrong(
+                "reply_buffer.memory",
+                "must be from 1KiB to 64MiB for each reply; the rest goes to a file",
+            );
         }
         if self.buffer_memory > Size::mebibytes(64) {
             wrong("buffer_memory", "more than 64MiB for each body being received; larger ones go to a file");

@@ -65,8 +65,14 @@ pub(crate) enum Full {
     TooLong,
     #[error("no server may be tried now: each has failed (breaker), is down, drained or removed")]
     Barred(Option<Duration>),
-    #[error("max_uploads request bodies are being received already")]
+    #[error(
+        "max_uploads request bodies are being received already, and stayed so for the whole of queue.timeout"
+    )]
     Uploads,
+    #[error("max_tunnels tunnels and event streams are open already")]
+    Tunnels,
+    #[error("the client has its part of the pool already (client_share)")]
+    Client,
 }
 
 impl Full {
@@ -77,6 +83,8 @@ impl Full {
             Self::TooLong => "queue_timeout",
             Self::Barred(_) => "no_server",
             Self::Uploads => "uploads",
+            Self::Tunnels => "tunnels",
+            Self::Client => "client_share",
         }
     }
 }
@@ -88,6 +96,8 @@ pub(crate) enum BodyError {
     BrokeOff,
     #[error("the request's body stalled (body_timeout)")]
     Stalled,
+    #[error("the request's body is slower than body_rate")]
+    Slow,
     #[error("the request's body is shorter than its length")]
     TooShort,
     #[error("the request's body is longer than its length")]

@@ -2,7 +2,9 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::{Instant, sleep_until};
 use tracing::{Span, warn};
 use weir_proto::fetch::Rest;
 use weir_proto::origin::RequestHead;
@@ -22,6 +24,16 @@ use crate::request::{self, BodyLength};
 use crate::spans;
 
 mod relay;
+
+/// Between two attempts at a server whose listen queue is full: at first, and at most.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
+const MAX_BUSY_PAUSE: Duration = Duration::from_millis(100);
+
+/// A wait for room in a server's listen queue, which nobody tells of.
+struct BusyWait {
+    until: Instant,
+    pause: Duration,
+}
 
 /// One request, ready to be sent to any server of its pool.
 pub(crate) struct Fetch<'a> {
@@ -73,26 +85,19 @@ impl<'a> Fetch<'a> {
         let mut slot = replies.while_wanted(pin!(slot)).await?;
         let mut reply = self.reach(&mut slot).await?;
         slot.bind(head, &mut reply.head.fields);
-        let server = slot.server().address.as_str();
-        spans::replied(span, server, reply.head.status);
+        let server = slot.server().address.to_string();
+        spans::replied(span, &server, reply.head.status);
         let relayed = match self.messages.take() {
-            Some(messages) if reply.head.status == 101 => {
-                Box::pin(self.switch(reply, server, messages)).await
-            }
-            _ => self.relay(reply, server).await,
+            Some(messages) if reply.head.status == 101 => Box::pin(self.switch(reply, slot, messages)).await,
+            _ => self.relay(reply, slot).await,
         };
-        relayed.map_err(|error| {
-            if let Error::Server(_) = error {
-                slot.failed(error.kind_name(), error.marks_server());
-            }
-            Failed { error, server: server.to_owned(), reached: true }
-        })
+        relayed.map_err(|error| Failed { error, server, reached: true })
     }
 
     /// Tries servers until one replies.
     async fn reach(&mut self, slot: &mut Slot) -> Result<Reply, Failed> {
         let config = &self.pool.config;
-        let (mut tries, mut reached) = (0, false);
+        let (mut tries, mut reached, mut busy) = (0, false, None);
         loop {
             tries += 1;
             let mut progress = Progress::Nothing;
@@ -103,10 +108,12 @@ impl<'a> Fetch<'a> {
                 }
                 Err(error) => error,
             };
-            if let Error::Server(_) = error {
-                slot.failed(error.kind_name(), error.marks_server());
-            }
             reached |= progress >= Progress::Sent;
+            let is_busy = matches!(error, Error::Server(ServerError::Busy)) && progress == Progress::Nothing;
+            if is_busy && !slot.move_on() && self.wait_while_busy(&mut busy).await? {
+                continue;
+            }
+            slot.broke_off(&error);
             let server = slot.server().address.to_string();
             let harmless = match progress {
                 Progress::Nothing => true,
@@ -126,6 +133,27 @@ impl<'a> Fetch<'a> {
             warn!(pool = config.name, %server, kind, reached, "{error}; trying {next}");
             self.pool.metrics.failure(&config.name, &server, kind);
         }
+    }
+
+    /// Waits a moment for a server whose listen queue is full. False: it has been full for the whole of `queue.timeout`.
+    async fn wait_while_busy(&mut self, busy: &mut Option<BusyWait>) -> Result<bool, Error> {
+        let queue = &self.pool.config.queue;
+        if queue.length == 0 {
+            return Ok(false);
+        }
+        let until = || self.deadline.within(queue.timeout.0);
+        let wait = busy.get_or_insert_with(|| BusyWait { until: until(), pause: BUSY_PAUSE });
+        if Instant::now() >= wait.until {
+            return Ok(false);
+        }
+        let end = wait.until.min(Instant::now() + wait.pause);
+        wait.pause = (wait.pause * 2).min(MAX_BUSY_PAUSE);
+        let pause = async {
+            sleep_until(end).await;
+            Ok(())
+        };
+        self.replies.while_wanted(pin!(pause)).await?;
+        Ok(true)
     }
 
     /// Sends the request to one server, and waits for its reply's head.
@@ -148,7 +176,7 @@ impl<'a> Fetch<'a> {
         // The server may close it just now, so it is only for a request that may be sent again.
         let may_be_kept = dialect.keeps_connections() && idempotent && head.upgrade.is_empty();
         let place = server.address.as_str();
-        let kept = if may_be_kept { self.pool.idle.take(place, &config.keepalive) } else { None };
+        let kept = if may_be_kept { self.pool.idle.take(place) } else { None };
         if let Some(connection) = kept {
             match exchange.run(connection, outgoing.clone()).await {
                 // It was about to be closed when the request came: that says nothing of the server.
@@ -159,6 +187,9 @@ impl<'a> Fetch<'a> {
                 }
                 exchanged => return exchanged,
             }
+        }
+        if dialect.keeps_connections() {
+            self.pool.idle.make_room(place);
         }
         let until = deadline.within(config.connect_timeout.0);
         let connection = Connection::new(connect(server.address.endpoint(), until).await?);
@@ -188,8 +219,8 @@ async fn receive(
         Some(_) if streams(&pool.config, head) => Ok(Upload::live(incoming)),
         None if unknown => Ok(Upload::live(incoming)),
         _ => {
-            let _counted = pool.upload()?;
-            Upload::receive(incoming, &pool.config).await
+            let _counted = pool.upload(head).await?;
+            Upload::receive(incoming, &pool.config, &pool.body_memory).await
         }
     }
 }

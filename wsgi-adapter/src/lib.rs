@@ -16,6 +16,7 @@ use weir_proto::tls::{self, Tls, TlsConfig, TlsError};
 mod adapter;
 pub mod address;
 mod api;
+mod body_memory;
 mod config;
 mod deadline;
 mod error;
@@ -31,7 +32,8 @@ mod spans;
 use adapter::Adapter;
 pub use config::{
     AddedServers, Balance, BreakerConfig, CheckConfig, Config, EjectConfig, Flavour, HashKey,
-    KeepaliveConfig, PoolConfig, QueueConfig, RetryConfig, ServerConfig, Statuses, StickyConfig, Variables,
+    KeepaliveConfig, PoolConfig, QueueConfig, ReplyBufferConfig, RetryConfig, ServerConfig, Statuses,
+    StickyConfig, Variables,
 };
 pub use pool::StartError;
 pub use pools::Pools;

@@ -1,8 +1,10 @@
 //! A pool of application servers: who may go to which of them now, who waits, who is turned away.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
+use process::wait::within;
 use rand::Rng;
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 use tokio::time::Instant;
@@ -10,6 +12,7 @@ use weir_proto::origin::RequestHead;
 
 use balance::{NoServer, Servers};
 use budget::Budget;
+use clients::{ClientKey, Clients, Resource};
 use member::Server;
 pub(crate) use member::ServerId;
 use queue::Queue;
@@ -17,17 +20,20 @@ pub use state_file::StartError;
 use sticky::Sticky;
 use wanted::Wanted;
 
+use crate::body_memory::BodyMemory;
 use crate::config::PoolConfig;
 use crate::deadline::Deadline;
 use crate::error::Full;
 use crate::exchange::idle::Idle;
 use crate::metrics::{Metrics, PoolMetrics};
+use crate::replies::spool::FileSpace;
 
 mod balance;
 mod breaker;
 mod budget;
 mod check;
 mod checks;
+mod clients;
 mod figures;
 mod latency;
 mod learnt;
@@ -59,6 +65,11 @@ pub(crate) struct Pool {
     figures: PoolMetrics,
     sticky: Option<Sticky>,
     uploads: Semaphore,
+    waiting_uploads: AtomicUsize,
+    /// What its requests' bodies have of the disk.
+    pub(crate) file_space: Arc<FileSpace>,
+    /// What all pools' bodies have of memory.
+    pub(crate) body_memory: Arc<BodyMemory>,
     state: Mutex<State>,
     /// Held while the list of servers is changed and written down.
     changing: tokio::sync::Mutex<()>,
@@ -74,6 +85,9 @@ struct State {
     /// As they are used.
     servers: Servers,
     in_flight: usize,
+    /// Tunnels and event streams. They are no longer in flight.
+    streams: usize,
+    clients: Clients,
     budget: Budget,
     /// Some may have left.
     waiting: Queue<Waiter>,
@@ -91,20 +105,32 @@ struct Waiter {
 
 impl Pool {
     /// With the servers of its state file, or those of the settings. Must be called within a runtime.
-    pub(crate) fn open(config: &PoolConfig, metrics: &Metrics) -> Result<Arc<Self>, StartError> {
+    pub(crate) fn open(
+        config: &PoolConfig,
+        metrics: &Metrics,
+        body_memory: &Arc<BodyMemory>,
+    ) -> Result<Arc<Self>, StartError> {
         let entries = entries(config)?;
         let next_id = entries.iter().map(|entry| entry.id.0 + 1).max().unwrap_or(0);
         let pool = Arc::new(Self {
-            idle: Idle::default(),
+            idle: Idle::new(&config.keepalive),
             figures: metrics.pool(&config.name),
             sticky: config.sticky.as_ref().map(Sticky::new),
             uploads: Semaphore::new(config.max_uploads.min(Semaphore::MAX_PERMITS)),
+            waiting_uploads: AtomicUsize::new(0),
+            file_space: Arc::new(FileSpace::new(config.reply_buffer.files.0)),
+            body_memory: Arc::clone(body_memory),
             state: Mutex::new(State {
                 entries: entries.clone(),
                 next_id,
                 unresolved: 0,
                 servers: Servers::new(config),
                 in_flight: 0,
+                streams: 0,
+                clients: Clients::new(
+                    [config.max_in_flight, config.queue.length, config.max_tunnels, config.max_uploads],
+                    config.client_share,
+                ),
                 budget: Budget::new(Instant::now()),
                 waiting: Queue::new(config.queue.length),
             }),
@@ -134,7 +160,7 @@ impl Pool {
 
     async fn wait_for_slot(self: &Arc<Self>, wanted: Wanted, deadline: Deadline) -> Result<Slot, Full> {
         let priority = wanted.priority;
-        let mut waiting = {
+        let (mut waiting, _held) = {
             let mut state = self.state.lock();
             if !state.waiting.is_ahead_of(priority) {
                 match self.take(&mut state, &wanted) {
@@ -143,12 +169,19 @@ impl Pool {
                     Err(NoServer::Busy) => {}
                 }
             }
+            if !state.clients.may_have(wanted.client_key(), Resource::Waiting) {
+                return Err(Full::Client);
+            }
             let (slot, receiver) = oneshot::channel();
+            let client = wanted.client_key();
             if !state.waiting.push(priority, Waiter { wanted, slot }, |waiter| waiter.slot.is_closed()) {
                 return Err(Full::Queue);
             }
-            receiver
+            state.clients.take(client, Resource::Waiting);
+            (receiver, Held { pool: self, client, resource: Resource::Waiting })
         };
+        // Those ahead may be clients that have their part already.
+        self.serve_waiters();
         let _counted = Counted::one_more(&self.figures);
         let until = deadline.within(self.config.queue.timeout.0);
         match tokio::time::timeout_at(until, &mut waiting).await {
@@ -158,14 +191,41 @@ impl Pool {
         }
     }
 
-    /// Leave to receive a body, as long as it is held.
-    pub(crate) fn upload(&self) -> Result<SemaphorePermit<'_>, Full> {
-        self.uploads.try_acquire().map_err(|_| Full::Uploads)
+    /// Leave to receive a body, as long as it is held. Where as many are being received as may be, it waits as for a server.
+    pub(crate) async fn upload(&self, head: &RequestHead) -> Result<UploadPermit<'_>, Full> {
+        let client = wanted::client(head).map(ClientKey::from);
+        let held = self.hold(client, Resource::Upload).ok_or(Full::Client)?;
+        if let Ok(permit) = self.uploads.try_acquire() {
+            return Ok(UploadPermit { _held: held, _permit: permit });
+        }
+        let _waiting = self.hold(client, Resource::Waiting).ok_or(Full::Uploads)?;
+        let queue = &self.config.queue;
+        if self.waiting_uploads.fetch_add(1, Ordering::Relaxed) >= queue.length {
+            self.waiting_uploads.fetch_sub(1, Ordering::Relaxed);
+            return Err(Full::Uploads);
+        }
+        let _counted = WaitingUpload(&self.waiting_uploads);
+        match within(queue.timeout.0, self.uploads.acquire()).await {
+            Ok(Ok(permit)) => Ok(UploadPermit { _held: held, _permit: permit }),
+            _ => Err(Full::Uploads),
+        }
+    }
+
+    /// Counts one more for this client, unless it has its part.
+    fn hold(&self, client: Option<ClientKey>, resource: Resource) -> Option<Held<'_>> {
+        let mut state = self.state.lock();
+        if !state.clients.may_have(client, resource) {
+            return None;
+        }
+        state.clients.take(client, resource);
+        Some(Held { pool: self, client, resource })
     }
 
     /// A place, if the pool and one of its servers has one.
     fn take(&self, state: &mut State, wanted: &Wanted) -> Result<Arc<Server>, NoServer> {
-        if state.in_flight >= self.config.max_in_flight {
+        let client = wanted.client_key();
+        let is_full = state.in_flight >= self.config.max_in_flight;
+        if is_full || !state.clients.may_have(client, Resource::Place) {
             return Err(NoServer::Busy);
         }
         let now = Instant::now();
@@ -175,6 +235,7 @@ impl Pool {
             none => none,
         })?;
         state.in_flight += 1;
+        state.clients.take(client, Resource::Place);
         state.budget.requested(now);
         Ok(server)
     }
@@ -187,10 +248,16 @@ impl Pool {
         }
     }
 
-    /// The next who waits, with a place for them, or the reason why there will be none.
+    /// The next that waits, with a place for it, or the reason why there will be none. A client that has its part of the
+    /// places is passed over.
     fn next_waiter(self: &Arc<Self>) -> Option<(oneshot::Sender<Granted>, Granted)> {
         let mut state = self.state.lock();
-        while let Some((priority, waiter)) = state.waiting.pop() {
+        while state.in_flight < self.config.max_in_flight {
+            let State { waiting, clients, .. } = &mut *state;
+            let may_go = |waiter: &Waiter| {
+                waiter.slot.is_closed() || clients.may_have(waiter.wanted.client_key(), Resource::Place)
+            };
+            let (priority, waiter) = waiting.take_first(may_go)?;
             if waiter.slot.is_closed() {
                 continue;
             }
@@ -204,6 +271,36 @@ impl Pool {
             };
         }
         None
+    }
+}
+
+/// One thing that a client has of the pool, as long as it lives.
+#[derive(Debug)]
+struct Held<'a> {
+    pool: &'a Pool,
+    client: Option<ClientKey>,
+    resource: Resource,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.pool.state.lock().clients.give_back(self.client, self.resource);
+    }
+}
+
+/// Leave to receive a body.
+#[derive(Debug)]
+pub(crate) struct UploadPermit<'a> {
+    _held: Held<'a>,
+    _permit: SemaphorePermit<'a>,
+}
+
+/// A request that waits for leave to send its body, as long as it lives.
+struct WaitingUpload<'a>(&'a AtomicUsize);
+
+impl Drop for WaitingUpload<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -8,6 +8,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
+use crate::body_memory::BodyMemory;
 use crate::config::Config;
 use crate::metrics::{Metrics, PREFIX};
 use crate::pool::{Pool, StartError};
@@ -16,6 +17,7 @@ use crate::pool::{Pool, StartError};
 #[derive(Clone, Debug)]
 pub struct Pools {
     pub(crate) metrics: Metrics,
+    pub(crate) body_memory: Arc<BodyMemory>,
     pools: Arc<BTreeMap<String, Arc<Pool>>>,
 }
 
@@ -24,9 +26,11 @@ impl Pools {
     /// must be called within a runtime.
     pub fn open(config: &Config) -> Result<Self, StartError> {
         let metrics = Metrics::default();
-        let pools = config.pool.iter().map(|pool| Ok((pool.name.clone(), Pool::open(pool, &metrics)?)));
+        let memory = Arc::new(BodyMemory::new(config.body_memory.bytes()));
+        let open = |pool| Pool::open(pool, &metrics, &memory);
+        let pools = config.pool.iter().map(|pool| Ok((pool.name.clone(), open(pool)?)));
         let pools = Arc::new(pools.collect::<Result<_, StartError>>()?);
-        Ok(Self { metrics, pools })
+        Ok(Self { metrics, body_memory: memory, pools })
     }
 
     /// Makes their figures appear in what `registry` exposes.

@@ -1,5 +1,12 @@
-//! The way back to the edge: a few messages ahead of what it has taken, then the application is not read
-//! from.
+//! The way of replies from the application to the edge.
+//!
+//! A fetch says what it has to say with [`Replies`]; the edge takes it from a [`ReplyStream`]. Between the two is a queue that
+//! is bounded in bytes (`reply_buffer.memory`, and `body_memory` for all requests together). While the edge keeps up, nothing
+//! else takes part. While it does not, because its client is slow, the fetch puts the body aside into a temporary file
+//! ([`spool`]) until the application is done, so that the application never waits for a client.
+//!
+//! The edge's own task carries out the fetch as long as the edge waits for it ([`inline_fetch`]): most requests need no task of
+//! their own. A fetch goes on in a task when the edge is held up, and when it leaves.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -16,31 +23,38 @@ use tonic::Status;
 use weir_proto::origin::FetchReply;
 use weir_proto::origin::fetch_reply::Message;
 
+use crate::body_memory::BodyMemory;
 use crate::error::Error;
 
 pub(crate) mod inline_fetch;
+pub(crate) mod spool;
 
-/// Messages that wait for the edge to take them, each with at most 32 KiB of body.
-const AHEAD: usize = 4;
-/// An edge that has taken nothing for so long is given up. Its own clients' timeouts are far shorter.
+/// Messages that wait for the edge to take them, however small they are.
+const AHEAD: usize = 64;
+/// How long a fetch waits for an edge that takes nothing. The timeouts that the edge has for its clients are far shorter.
 const UNREAD: Duration = Duration::from_secs(600);
 
-type Said = Result<FetchReply, Status>;
+type ReplyMessage = Result<FetchReply, Status>;
 
-/// The side of who carries out the fetch. Dropped: that was all.
+/// The side of the fetch. When it is dropped, the replies have ended.
 pub(crate) struct Replies {
-    line: Arc<Mutex<Line>>,
+    queue: Arc<Mutex<ReplyQueue>>,
     reader: Reader,
 }
 
-/// The edge's side. Dropped: nobody wants any more.
-pub(crate) struct Replied(Arc<Mutex<Line>>);
+/// The edge's side. When it is dropped, nobody wants any more replies.
+pub(crate) struct ReplyStream(Arc<Mutex<ReplyQueue>>);
 
-/// What is between them. tokio's channel is made for many senders and much to say, and takes 3 KiB.
-#[derive(Default)]
-struct Line {
-    messages: VecDeque<Said>,
-    /// There will be no more of them.
+/// What is between them. tokio's channel is made for many senders and many messages, and takes 3 KiB.
+struct ReplyQueue {
+    messages: VecDeque<ReplyMessage>,
+    /// Bytes of body in `messages`, reserved in `memory`.
+    bytes: usize,
+    /// Bytes of body that have been sent so far.
+    sent: u64,
+    limit: usize,
+    memory: Arc<BodyMemory>,
+    /// There will be no more messages.
     ended: bool,
     unwanted: bool,
     /// The task that waits for a message.
@@ -54,17 +68,30 @@ struct Line {
 pub(crate) enum Reader {
     /// Says when it is held up, and waits by itself where a head and the beginning of its body should go together.
     Here,
-    /// HTTP/2 asks for nothing while its windows are full, and says nothing of it: a reply that does not come all at once goes on by
-    /// itself.
+    /// HTTP/2 asks for nothing while its windows are full, and says nothing of it: a reply that does not come all at once
+    /// goes on by itself.
     Network,
 }
 
-pub(crate) fn channel(reader: Reader) -> (Replies, Replied) {
-    let line = Arc::new(Mutex::new(Line::default()));
-    (Replies { line: line.clone(), reader }, Replied(line))
+/// A queue for `limit` bytes of body, which count in `memory`.
+pub(crate) fn channel(reader: Reader, limit: usize, memory: &Arc<BodyMemory>) -> (Replies, ReplyStream) {
+    let queue = Arc::new(Mutex::new(ReplyQueue {
+        messages: VecDeque::new(),
+        bytes: 0,
+        sent: 0,
+        limit,
+        memory: Arc::clone(memory),
+        ended: false,
+        unwanted: false,
+        reader: None,
+        writer: None,
+        wants_room: false,
+    }));
+    (Replies { queue: queue.clone(), reader }, ReplyStream(queue))
 }
 
 impl Replies {
+    /// Sends a message, as soon as there is room for it.
     pub(crate) async fn send(&self, message: Message) -> Result<(), Error> {
         self.push(Ok(FetchReply { message: Some(message) })).await
     }
@@ -78,16 +105,31 @@ impl Replies {
         self.reader
     }
 
+    /// Tells whether a message can be sent at once.
+    pub(crate) fn has_room(&self) -> bool {
+        self.queue.lock().has_room()
+    }
+
+    /// Resolves when a message can be sent, or nobody will take it. An edge that takes nothing for ten minutes is gone.
+    pub(crate) async fn room(&self) -> Result<(), Error> {
+        let room = poll_fn(|context| {
+            let mut queue = self.queue.lock();
+            queue.wants_room = !queue.unwanted && !queue.has_room();
+            if queue.wants_room { queue.writer_waits(context) } else { Poll::Ready(()) }
+        });
+        within(UNREAD, room).await.map_err(|_| Error::Unread)
+    }
+
     /// Resolves when nobody will take what is sent.
     pub(crate) async fn unwanted(&self) {
         poll_fn(|context| {
-            let mut line = self.line.lock();
-            if line.unwanted { Poll::Ready(()) } else { line.writer_waits(context) }
+            let mut queue = self.queue.lock();
+            if queue.unwanted { Poll::Ready(()) } else { queue.writer_waits(context) }
         })
         .await;
     }
 
-    /// Does this only as long as somebody will take what comes of it. Pinned where it is: it would be copied on its way in.
+    /// Does this only as long as somebody will take what comes of it. It is pinned where it is: it would be copied on its way in.
     pub(crate) async fn while_wanted<T>(
         &self,
         work: Pin<&mut impl Future<Output = Result<T, Error>>>,
@@ -99,20 +141,15 @@ impl Replies {
         }
     }
 
-    async fn push(&self, said: Said) -> Result<(), Error> {
-        let room = poll_fn(|context| {
-            let mut line = self.line.lock();
-            line.wants_room = !line.unwanted && line.messages.len() >= AHEAD;
-            if line.wants_room { line.writer_waits(context) } else { Poll::Ready(()) }
-        });
-        within(UNREAD, room).await.map_err(|_| Error::Unread)?;
+    async fn push(&self, message: ReplyMessage) -> Result<(), Error> {
+        self.room().await?;
         let reader = {
-            let mut line = self.line.lock();
-            if line.unwanted {
+            let mut queue = self.queue.lock();
+            if queue.unwanted {
                 return Err(Error::Unread);
             }
-            line.messages.push_back(said);
-            line.reader.take()
+            queue.add(message);
+            queue.reader.take()
         };
         wake(reader);
         Ok(())
@@ -122,65 +159,90 @@ impl Replies {
 impl Drop for Replies {
     fn drop(&mut self) {
         let reader = {
-            let mut line = self.line.lock();
-            line.ended = true;
-            line.writer = None;
-            line.reader.take()
+            let mut queue = self.queue.lock();
+            queue.ended = true;
+            queue.writer = None;
+            queue.reader.take()
         };
         wake(reader);
     }
 }
 
-impl Replied {
-    /// What is there. Nobody is woken when there is more.
-    pub(crate) fn said(&mut self) -> Option<Said> {
-        let (said, writer) = self.0.lock().take_one();
+impl ReplyStream {
+    /// Takes a message that is there. Nobody is woken when there is more.
+    pub(crate) fn take_ready(&mut self) -> Option<ReplyMessage> {
+        let (message, writer) = self.0.lock().take_one();
         wake(writer);
-        said
+        message
     }
 
-    /// Nobody will take any more.
+    /// Bytes of body that have been sent so far, taken or not.
+    pub(crate) fn sent(&self) -> u64 {
+        self.0.lock().sent
+    }
+
+    /// Tells the fetch that nobody will take any more.
     pub(crate) fn close(&mut self) {
         let (unread, writer) = {
-            let mut line = self.0.lock();
-            line.unwanted = true;
-            (mem::take(&mut line.messages), line.writer.take())
+            let mut queue = self.0.lock();
+            queue.unwanted = true;
+            let bytes = mem::take(&mut queue.bytes);
+            queue.memory.release(bytes);
+            (mem::take(&mut queue.messages), queue.writer.take())
         };
         drop(unread);
         wake(writer);
     }
 }
 
-impl Stream for Replied {
-    type Item = Said;
+impl Stream for ReplyStream {
+    type Item = ReplyMessage;
 
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Said>> {
-        let (said, writer) = {
-            let mut line = self.0.lock();
-            let taken = line.take_one();
-            if taken.0.is_none() && !line.ended && !line.unwanted {
-                line.reader = Some(context.waker().clone());
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<ReplyMessage>> {
+        let (message, writer) = {
+            let mut queue = self.0.lock();
+            let taken = queue.take_one();
+            if taken.0.is_none() && !queue.ended && !queue.unwanted {
+                queue.reader = Some(context.waker().clone());
                 return Poll::Pending;
             }
             taken
         };
         wake(writer);
-        Poll::Ready(said)
+        Poll::Ready(message)
     }
 }
 
-impl Drop for Replied {
+impl Drop for ReplyStream {
     fn drop(&mut self) {
         self.close();
     }
 }
 
-impl Line {
-    /// The next message, and who is to be woken because there is room again.
-    fn take_one(&mut self) -> (Option<Said>, Option<Waker>) {
-        let said = self.messages.pop_front();
-        let has_room = said.is_some() && mem::take(&mut self.wants_room);
-        (said, if has_room { self.writer.take() } else { None })
+impl ReplyQueue {
+    /// One message always has room, so that no reply stops for the sake of others.
+    fn has_room(&self) -> bool {
+        self.messages.is_empty()
+            || (self.bytes < self.limit && self.messages.len() < AHEAD && !self.memory.is_full())
+    }
+
+    fn add(&mut self, message: ReplyMessage) {
+        let bytes = body_bytes(&message);
+        self.bytes += bytes;
+        self.sent += bytes as u64;
+        self.memory.reserve(bytes);
+        self.messages.push_back(message);
+    }
+
+    /// The next message, and the task to wake because there is room again.
+    fn take_one(&mut self) -> (Option<ReplyMessage>, Option<Waker>) {
+        let Some(message) = self.messages.pop_front() else { return (None, None) };
+        let bytes = body_bytes(&message);
+        self.bytes -= bytes;
+        self.memory.release(bytes);
+        let has_room = self.wants_room && self.has_room();
+        self.wants_room &= !has_room;
+        (Some(message), if has_room { self.writer.take() } else { None })
     }
 
     fn writer_waits(&mut self, context: &Context<'_>) -> Poll<()> {
@@ -188,6 +250,13 @@ impl Line {
             self.writer = Some(context.waker().clone());
         }
         Poll::Pending
+    }
+}
+
+fn body_bytes(message: &ReplyMessage) -> usize {
+    match message {
+        Ok(FetchReply { message: Some(Message::Chunk(piece)) }) => piece.len(),
+        _ => 0,
     }
 }
 

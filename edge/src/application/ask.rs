@@ -38,6 +38,8 @@ pub(crate) struct Ask {
     pub priority: Priority,
     /// The location's setting: the body must not be buffered.
     pub stream_body: bool,
+    /// Of the location: the reply is not to be buffered.
+    pub stream_reply: bool,
     /// The location's setting: a set of the pool's variables.
     pub variables: Arc<str>,
     /// The protocol to switch to; empty: none.
@@ -66,6 +68,7 @@ impl Ask {
             shared: false,
             upgrade: self.upgrade.to_owned(),
             stream_body: self.stream_body,
+            stream_reply: self.stream_reply,
             variables: self.variables.to_string(),
         }
     }

@@ -59,7 +59,23 @@ impl Socket {
         }
     }
 
-    /// Nothing has come in and the other side has not closed.
+    /// Tells whether nothing has come in and the other side has not closed. If so, `context` is woken when that changes.
+    pub(crate) fn poll_quiet(&self, context: &mut Context<'_>) -> bool {
+        loop {
+            let ready = match self {
+                Self::Tcp(stream) => stream.poll_read_ready(context),
+                Self::Unix(stream) => stream.poll_read_ready(context),
+            };
+            match ready {
+                Poll::Pending => return true,
+                // What is told may be out of date: looking at the socket sets it right.
+                Poll::Ready(Ok(())) if self.is_quiet() => {}
+                Poll::Ready(_) => return false,
+            }
+        }
+    }
+
+    /// Tells whether nothing has come in and the other side has not closed.
     pub(crate) fn is_quiet(&self) -> bool {
         let read = match self {
             Self::Tcp(stream) => stream.try_read(&mut [0]),
@@ -174,14 +190,14 @@ async fn connect_tcp(host: &str, port: u16, until: Instant) -> Result<TcpStream,
     Err(error)
 }
 
-/// At once or not at all: a unix socket makes nobody wait.
+/// Connects at once or not at all: a unix socket makes nobody wait.
 fn connect_unix(path: &Path) -> io::Result<UnixStream> {
     let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
     socket.connect(&SockAddr::unix(path)?)?;
     UnixStream::from_std(net::UnixStream::from(OwnedFd::from(socket)))
 }
 
-/// A unix socket whose `listen` queue is full says "again" at once; a TCP one lets the client wait.
+/// A unix socket whose `listen` queue is full says "again" at once, and the caller may ask again; a TCP one lets the caller wait.
 fn refused(error: io::Error) -> ServerError {
     if error.kind() == io::ErrorKind::WouldBlock { ServerError::Busy } else { ServerError::Connect(error) }
 }

@@ -1,9 +1,15 @@
-//! Connections that HTTP servers keep open between requests, bounded in number, age and use.
+//! Keeps the connections that HTTP servers leave open between requests, bounded in number, age and use. A watcher closes them
+//! when their time is over, or when the server closes them or sends what nobody asked for.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use crate::config::KeepaliveConfig;
 use crate::exchange::connect::Socket;
@@ -22,54 +28,120 @@ impl Connection {
     }
 }
 
-/// A pool's connections that wait for their next request, by server.
+/// A pool's connections that wait for their next request.
+#[derive(Debug)]
+pub(crate) struct Idle {
+    limits: KeepaliveConfig,
+    state: Arc<Mutex<IdleState>>,
+}
+
 #[derive(Debug, Default)]
-pub(crate) struct Idle(Mutex<HashMap<String, Vec<Parked>>>);
+struct IdleState {
+    /// By server; the one that was used last is the last.
+    parked: HashMap<String, Vec<Parked>>,
+    is_watched: bool,
+    /// The watcher's task.
+    watcher: Option<Waker>,
+}
 
 #[derive(Debug)]
 struct Parked {
     connection: Connection,
-    since: Instant,
+    until: Instant,
 }
 
 impl Idle {
-    /// The one that was used last, if the server has not closed it meanwhile.
-    pub(crate) fn take(&self, server: &str, limits: &KeepaliveConfig) -> Option<Connection> {
-        let now = Instant::now();
-        let mut idle = self.0.lock();
-        let parked = idle.get_mut(server)?;
-        parked.retain(|parked| parked.is_young(now, limits));
-        // A server that has closed, or said something that nobody asked for, is not to be asked here.
-        std::iter::from_fn(|| parked.pop())
-            .map(|parked| parked.connection)
-            .find(|connection| connection.socket.is_quiet())
+    pub(crate) fn new(limits: &KeepaliveConfig) -> Self {
+        Self { limits: limits.clone(), state: Arc::default() }
     }
 
-    /// After a request that left it clean.
-    pub(crate) fn park(&self, server: &str, mut connection: Connection, limits: &KeepaliveConfig) {
+    /// Takes the connection that was used last, if the server has not closed it meanwhile.
+    pub(crate) fn take(&self, server: &str) -> Option<Connection> {
         let now = Instant::now();
+        let mut state = self.state.lock();
+        let parked = state.parked.get_mut(server)?;
+        std::iter::from_fn(|| parked.pop())
+            .find(|parked| now < parked.until && parked.connection.socket.is_quiet())
+            .map(|parked| parked.connection)
+    }
+
+    /// Closes the connection that has waited longest: a new one takes its place, so that there are never more of them than
+    /// there were requests at once.
+    pub(crate) fn make_room(&self, server: &str) {
+        let mut state = self.state.lock();
+        let oldest = state.parked.get_mut(server).filter(|parked| !parked.is_empty());
+        let oldest = oldest.map(|parked| parked.remove(0));
+        drop(state);
+        drop(oldest);
+    }
+
+    /// Keeps a connection after a request that left it clean. Must be called within a runtime.
+    pub(crate) fn park(&self, server: &str, mut connection: Connection) {
+        let (now, limits) = (Instant::now(), &self.limits);
         connection.requests += 1;
-        let parked = Parked { connection, since: now };
-        if limits.connections == 0 || !parked.is_young(now, limits) {
+        let left = limits.age.0.saturating_sub(now.saturating_duration_since(connection.made));
+        let wait = limits.timeout.0.min(left);
+        if limits.connections == 0 || connection.requests >= limits.requests || wait.is_zero() {
             return;
         }
-        let mut idle = self.0.lock();
-        // Servers that are no longer asked leave nothing behind.
-        idle.retain(|_, parked| {
-            parked.retain(|parked| parked.is_young(now, limits));
-            !parked.is_empty()
-        });
-        let others = idle.entry(server.to_owned()).or_default();
-        if others.len() < limits.connections {
-            others.push(parked);
+        let far = Duration::from_secs(86_400 * 365);
+        let parked = Parked { connection, until: now + wait.min(far) };
+        let mut state = self.state.lock();
+        let others = state.parked.entry(server.to_owned()).or_default();
+        if others.len() >= limits.connections {
+            return;
+        }
+        others.push(parked);
+        let watcher = state.watcher.take();
+        let is_watched = std::mem::replace(&mut state.is_watched, true);
+        drop(state);
+        if let Some(watcher) = watcher {
+            watcher.wake();
+        }
+        if !is_watched {
+            tokio::spawn(watch(Arc::downgrade(&self.state)));
         }
     }
 }
 
-impl Parked {
-    fn is_young(&self, now: Instant, limits: &KeepaliveConfig) -> bool {
-        now.saturating_duration_since(self.since) < limits.timeout.0
-            && now.saturating_duration_since(self.connection.made) < limits.age.0
-            && self.connection.requests < limits.requests
+impl Drop for Idle {
+    fn drop(&mut self) {
+        let watcher = self.state.lock().watcher.take();
+        if let Some(watcher) = watcher {
+            watcher.wake();
+        }
+    }
+}
+
+/// Closes connections as they end, until there are none.
+async fn watch(state: Weak<Mutex<IdleState>>) {
+    let mut timer = pin!(sleep_until(Instant::now()));
+    poll_fn(|context| {
+        let Some(state) = state.upgrade() else { return Poll::Ready(()) };
+        let mut state = state.lock();
+        loop {
+            let Some(next) = state.close_ended(context) else {
+                state.is_watched = false;
+                return Poll::Ready(());
+            };
+            timer.as_mut().reset(next);
+            if timer.as_mut().poll(context).is_pending() {
+                state.watcher = Some(context.waker().clone());
+                return Poll::Pending;
+            }
+        }
+    })
+    .await;
+}
+
+impl IdleState {
+    /// Closes what is over. When the next one is, if there is one; `context` is woken when a server says something before that.
+    fn close_ended(&mut self, context: &mut Context<'_>) -> Option<Instant> {
+        let now = Instant::now();
+        self.parked.retain(|_, parked| {
+            parked.retain(|parked| now < parked.until && parked.connection.socket.poll_quiet(context));
+            !parked.is_empty()
+        });
+        self.parked.values().flatten().map(|parked| parked.until).min()
     }
 }

@@ -15,16 +15,42 @@ use weir_proto::origin::{End, Field, ReplyHead};
 use super::Fetch;
 use crate::error::Error;
 use crate::exchange::{Reply, tunnel};
+use crate::pool::Slot;
 use crate::replies::Reader;
+use crate::replies::spool::Spool;
 
 /// How long a reply's head waits for the beginning of its body, which servers send behind it, so that both go over the
 /// network together.
 const MOMENT: Duration = Duration::from_millis(10);
 
 impl Fetch<'_> {
-    pub(super) async fn relay(&mut self, mut reply: Reply, server: &str) -> Result<(), Error> {
+    /// Takes the reply off the server, and gives the server's place back as soon as it is done, however slow the client is.
+    pub(super) async fn relay(&mut self, mut reply: Reply, mut slot: Slot) -> Result<(), Error> {
+        let (pool, replies) = (self.pool, self.replies);
+        let is_buffered = !self.head.stream_reply && is_buffered(&reply.head);
+        if is_event_stream(&reply.head) {
+            slot.stream()?;
+        }
+        let file = if is_buffered { pool.config.reply_buffer.file.0 } else { 0 };
+        let mut spool = Spool::new(&pool.file_space, file);
+        let head = told_head(&mut reply.head, &self.head.method, slot.server().address.as_str());
+        let taken = self.take_off(head, &mut reply, &mut spool).await;
+        match &taken {
+            Ok(()) => self.park(reply, slot),
+            Err(error) => slot.broke_off(error),
+        }
+        if !matches!(taken, Err(Error::Unread)) {
+            while let Some(piece) = spool.take().await.map_err(Error::Storage)? {
+                replies.send(Message::Chunk(piece)).await?;
+            }
+        }
+        taken?;
+        replies.send(Message::End(End {})).await
+    }
+
+    /// Takes the whole reply off the server. What the edge had no room for is in `spool`.
+    async fn take_off(&mut self, head: ReplyHead, reply: &mut Reply, spool: &mut Spool) -> Result<(), Error> {
         let replies = self.replies;
-        let head = told_head(&mut reply.head, &self.head.method, server);
         // An edge that leaves here closes the connection: the server finds out when it next writes.
         let mut first = None;
         if replies.reader() == Reader::Network {
@@ -33,33 +59,93 @@ impl Fetch<'_> {
         replies.send(Message::Head(head)).await?;
         let mut next = match first {
             Some(piece) => piece?,
-            None => replies.while_wanted(pin!(async { Ok(reply.next().await?) })).await?,
+            None => self.next(reply, spool).await?,
         };
         while let Some(piece) = next {
-            replies.send(Message::Chunk(piece)).await?;
-            next = replies.while_wanted(pin!(async { Ok(reply.next().await?) })).await?;
+            self.forward(piece, spool).await?;
+            next = self.next(reply, spool).await?;
         }
+        Ok(())
+    }
+
+    /// Sends a piece of the body to the edge, or puts it aside where the edge is behind.
+    async fn forward(&mut self, piece: Bytes, spool: &mut Spool) -> Result<(), Error> {
+        while !spool.is_empty() || !self.replies.has_room() {
+            if spool.add(&piece).await {
+                return Ok(());
+            }
+            // There is no room anywhere: the client sets the pace.
+            self.replies.room().await?;
+            match spool.take().await.map_err(Error::Storage)? {
+                Some(earlier) => self.replies.send(Message::Chunk(earlier)).await?,
+                None => break,
+            }
+        }
+        self.replies.send(Message::Chunk(piece)).await
+    }
+
+    /// The next piece that the server sends. Meanwhile the edge gets what was put aside.
+    async fn next(&mut self, reply: &mut Reply, spool: &mut Spool) -> Result<Option<Bytes>, Error> {
+        while !spool.is_empty() {
+            let room = tokio::select! {
+                biased;
+                () = self.replies.unwanted() => return Err(Error::Unread),
+                next = reply.next() => return Ok(next?),
+                room = self.replies.room() => room,
+            };
+            room?;
+            if let Some(piece) = spool.take().await.map_err(Error::Storage)? {
+                self.replies.send(Message::Chunk(piece)).await?;
+            }
+        }
+        self.replies.while_wanted(pin!(async { Ok(reply.next().await?) })).await
+    }
+
+    /// The server is done: its connection may serve another request, and its place is free.
+    fn park(&self, reply: Reply, slot: Slot) {
         if let Some(connection) = reply.into_connection() {
-            self.pool.idle.park(server, connection, &self.pool.config.keepalive);
+            self.pool.idle.park(slot.server().address.as_str(), connection);
         }
-        replies.send(Message::End(End {})).await
     }
 
     /// Turns the connection into a tunnel, after 101.
     pub(super) async fn switch(
         &mut self,
         mut reply: Reply,
-        server: &str,
+        mut slot: Slot,
         messages: Rest,
     ) -> Result<(), Error> {
         let config = &self.pool.config;
+        slot.stream()?;
         let _counted = self.pool.metrics.tunnel(&config.name);
-        let head = told_head(&mut reply.head, &self.head.method, server);
+        let head = told_head(&mut reply.head, &self.head.method, slot.server().address.as_str());
         self.replies.send(Message::Head(head)).await?;
         let (socket, received) = reply.into_tunnel();
-        tunnel::run(socket, received, messages, self.replies, config.tunnel_timeout.0).await?;
+        let ended = tunnel::run(socket, received, messages, self.replies, config.tunnel_timeout.0).await;
+        if let Err(error) = &ended {
+            slot.broke_off(error);
+        }
+        ended?;
         self.replies.send(Message::End(End {})).await
     }
+}
+
+/// Tells whether a reply may be put aside. What streams comes at the client's pace; `X-Accel-Buffering` has the last word.
+fn is_buffered(head: &ResponseHead) -> bool {
+    match value(head, "x-accel-buffering") {
+        Some(word) if word.eq_ignore_ascii_case(b"no") => false,
+        Some(word) if word.eq_ignore_ascii_case(b"yes") => true,
+        _ => !is_event_stream(head),
+    }
+}
+
+fn is_event_stream(head: &ResponseHead) -> bool {
+    let media_type = value(head, "content-type").and_then(|value| value.split(|&byte| byte == b';').next());
+    media_type.is_some_and(|media_type| media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
+}
+
+fn value<'a>(head: &'a ResponseHead, name: &str) -> Option<&'a [u8]> {
+    head.fields.iter().find(|field| field.name == name).map(|field| &field.value[..])
 }
 
 /// The reply's head as the edge is told it.

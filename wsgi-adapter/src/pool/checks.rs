@@ -83,7 +83,7 @@ async fn ask(pool: &Pool, server: &Server, settings: &CheckConfig) -> Result<Rep
     let connection = Connection::new(connect(server.address.endpoint(), until).await?);
     let (mut nothing, mut progress) = (Upload::empty(), Progress::Nothing);
     // Nobody is told of the reply but us, who want it.
-    let (replies, _wanted) = replies::channel(Reader::Here);
+    let (replies, _wanted) = replies::channel(Reader::Here, 0, &pool.body_memory);
     let mut exchange = Exchange {
         upload: &mut nothing,
         replies: &replies,

@@ -40,12 +40,15 @@ impl<T> Queue<T> {
         true
     }
 
-    pub(super) fn pop(&mut self) -> Option<(Priority, T)> {
-        let lines = ORDER.iter().zip(&mut self.lines);
-        lines.into_iter().find_map(|(priority, line)| Some((*priority, line.pop_front()?)))
+    /// Takes the first waiter that `may_go`.
+    pub(super) fn take_first(&mut self, may_go: impl Fn(&T) -> bool) -> Option<(Priority, T)> {
+        ORDER.iter().zip(&mut self.lines).find_map(|(priority, line)| {
+            let index = line.iter().position(&may_go)?;
+            Some((*priority, line.remove(index)?))
+        })
     }
 
-    /// Back to where it was.
+    /// Puts a waiter back, at the front.
     pub(super) fn put_back(&mut self, priority: Priority, waiter: T) {
         self.lines[line(priority)].push_front(waiter);
     }
@@ -68,7 +71,7 @@ mod tests {
     use super::*;
 
     fn emptied(mut queue: Queue<&str>) -> String {
-        std::iter::from_fn(|| queue.pop()).map(|(_, waiter)| waiter).collect()
+        std::iter::from_fn(|| queue.take_first(|_| true)).map(|(_, waiter)| waiter).collect()
     }
 
     fn filled(length: usize, waiters: &[(Priority, &'static str)]) -> (Queue<&'static str>, usize) {
@@ -110,12 +113,22 @@ mod tests {
     }
 
     #[test]
+    fn one_that_may_not_go_is_passed_over_and_keeps_its_place() {
+        let (mut queue, _) =
+            filled(9, &[(Priority::Normal, "a"), (Priority::Normal, "b"), (Priority::Low, "c")]);
+        assert_eq!(queue.take_first(|waiter| *waiter != "a").unwrap().1, "b");
+        assert_eq!(queue.take_first(|waiter| *waiter != "a").unwrap().1, "c");
+        assert!(queue.take_first(|waiter| *waiter != "a").is_none());
+        assert_eq!(emptied(queue), "a");
+    }
+
+    #[test]
     fn knows_who_comes_first() {
         let (mut queue, _) = filled(9, &[(Priority::Normal, "a")]);
         assert!(!queue.is_ahead_of(Priority::High));
         assert!(queue.is_ahead_of(Priority::Normal) && queue.is_ahead_of(Priority::Low));
-        let (priority, waiter) = queue.pop().unwrap();
-        assert!(queue.pop().is_none());
+        let (priority, waiter) = queue.take_first(|_| true).unwrap();
+        assert!(queue.take_first(|_| true).is_none());
         queue.put_back(priority, waiter);
         assert_eq!(emptied(queue), "a");
     }

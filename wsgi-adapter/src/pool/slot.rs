@@ -8,9 +8,11 @@ use tracing::{debug, info, warn};
 use weir_proto::origin::RequestHead;
 
 use super::balance::Event;
+use super::clients::Resource;
 use super::member::Server;
 use super::wanted::Wanted;
 use super::{Pool, take_server};
+use crate::error::{Error, Full};
 
 /// Given back when dropped.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub(crate) struct Slot {
     pool: Arc<Pool>,
     server: Arc<Server>,
     wanted: Wanted,
+    /// It counts as a tunnel or event stream, and is not in flight any more.
+    is_stream: bool,
     first_try: Instant,
     this_try: Instant,
 }
@@ -27,7 +31,7 @@ impl Slot {
     pub(super) fn new(pool: &Arc<Pool>, server: Arc<Server>, wanted: Wanted) -> Self {
         server.metrics.in_flight.inc();
         let now = Instant::now();
-        Self { pool: Arc::clone(pool), server, wanted, first_try: now, this_try: now }
+        Self { pool: Arc::clone(pool), server, wanted, is_stream: false, first_try: now, this_try: now }
     }
 
     pub(crate) fn server(&self) -> &Server {
@@ -55,6 +59,34 @@ impl Slot {
     pub(crate) fn failed(&self, kind: &'static str, marks: bool) {
         let events = self.pool.state.lock().servers.failed(self.server.id, kind, marks, Instant::now());
         self.pool.tell(&self.server, &events);
+    }
+
+    /// The reply broke off after its head.
+    pub(crate) fn broke_off(&self, error: &Error) {
+        if let Error::Server(_) = error {
+            self.failed(error.kind_name(), error.marks_server());
+        }
+    }
+
+    /// Counts this request among tunnels and event streams, which last, and makes its place free. Its server still counts it.
+    pub(crate) fn stream(&mut self) -> Result<(), Full> {
+        {
+            let mut state = self.pool.state.lock();
+            let client = self.wanted.client_key();
+            if state.streams >= self.pool.config.max_tunnels {
+                return Err(Full::Tunnels);
+            }
+            if !state.clients.may_have(client, Resource::Stream) {
+                return Err(Full::Client);
+            }
+            state.in_flight -= 1;
+            state.streams += 1;
+            state.clients.give_back(client, Resource::Place);
+            state.clients.take(client, Resource::Stream);
+        }
+        self.is_stream = true;
+        self.pool.serve_waiters();
+        Ok(())
     }
 
     /// Moves to a server that this request has not tried. False: there is none, none has room, or enough has been tried (`retry`);
@@ -96,7 +128,14 @@ impl Drop for Slot {
         {
             let mut state = self.pool.state.lock();
             state.servers.release(self.server.id);
-            state.in_flight -= 1;
+            let client = self.wanted.client_key();
+            if self.is_stream {
+                state.streams -= 1;
+                state.clients.give_back(client, Resource::Stream);
+            } else {
+                state.in_flight -= 1;
+                state.clients.give_back(client, Resource::Place);
+            }
         }
         self.pool.serve_waiters();
     }

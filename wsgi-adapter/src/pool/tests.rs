@@ -23,7 +23,11 @@ fn pool(max_in_flight: usize, length: usize, servers: &[ServerConfig]) -> Arc<Po
         servers: servers.to_vec(),
         ..PoolConfig::default()
     };
-    Pool::open(&config, &Metrics::default()).unwrap()
+    Pool::open(&config, &Metrics::default(), &memory()).unwrap()
+}
+
+fn memory() -> Arc<BodyMemory> {
+    Arc::new(BodyMemory::new(1 << 20))
 }
 
 fn never() -> Deadline {
@@ -140,11 +144,18 @@ async fn moving_on_frees_the_server_left() {
 #[tokio::test(start_paused = true)]
 async fn uploads_are_counted() {
     let config = PoolConfig { max_uploads: 1, ..PoolConfig::default() };
-    let pool = Pool::open(&config, &Metrics::default()).unwrap();
-    let held = pool.upload().unwrap();
-    assert_eq!(pool.upload().unwrap_err(), Full::Uploads);
+    let pool = Pool::open(&config, &Metrics::default(), &memory()).unwrap();
+    let head = head();
+    let held = pool.upload(&head).await.unwrap();
+    let begun = Instant::now();
+    assert_eq!(pool.upload(&head).await.unwrap_err(), Full::Uploads);
+    assert_eq!(begun.elapsed(), config.queue.timeout.0, "it waits as for a server");
+    let waiting = pool.upload(&head);
+    let mut waiting = std::pin::pin!(waiting);
+    assert!(waiting.as_mut().now_or_never().is_none());
     drop(held);
-    assert!(pool.upload().is_ok());
+    assert!(waiting.await.is_ok());
+    assert!(pool.upload(&head).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -175,7 +186,7 @@ async fn retries_have_a_budget_and_a_time() {
         retry: RetryConfig { min: 1, timeout: process::units::Time::from_secs(5), ..RetryConfig::default() },
         ..PoolConfig::default()
     };
-    let pool = Pool::open(&config, &Metrics::default()).unwrap();
+    let pool = Pool::open(&config, &Metrics::default(), &memory()).unwrap();
     let mut slots: Vec<Slot> = (0..9).map(|_| at_once(&pool).unwrap()).collect();
     assert!(slots[0].move_on());
     slots.remove(0).replied(200);
@@ -213,7 +224,7 @@ fn sticky(settings: StickyConfig) -> Arc<Pool> {
     let servers = [server(1), server(2), server(3)].to_vec();
     let config =
         PoolConfig { name: "p".to_owned(), servers, sticky: Some(settings), ..PoolConfig::default() };
-    Pool::open(&config, &Metrics::default()).unwrap()
+    Pool::open(&config, &Metrics::default(), &memory()).unwrap()
 }
 
 fn signed_with(key: &str) -> StickyConfig {
@@ -284,7 +295,8 @@ async fn a_name_is_as_many_servers_as_it_has_addresses() {
         resolve: true,
         ..ServerConfig::new("uwsgi://app.invalid:3031".parse().unwrap())
     }];
-    let pool = Pool::open(&PoolConfig { servers, ..PoolConfig::default() }, &Metrics::default()).unwrap();
+    let pool =
+        Pool::open(&PoolConfig { servers, ..PoolConfig::default() }, &Metrics::default(), &memory()).unwrap();
     let addresses = || -> Vec<String> {
         let state = pool.state.lock();
         state.servers.iter().map(|member| member.server.address.to_string()).collect()
@@ -316,7 +328,8 @@ async fn a_name_is_as_many_servers_as_it_has_addresses() {
 async fn srv_records_say_who_is_a_backup_and_how_heavy_each_is() {
     let address: Address = "http+srv://_web._tcp.app.invalid".parse().unwrap();
     let servers = vec![ServerConfig { weight: 2, ..ServerConfig::new(address) }];
-    let pool = Pool::open(&PoolConfig { servers, ..PoolConfig::default() }, &Metrics::default()).unwrap();
+    let pool =
+        Pool::open(&PoolConfig { servers, ..PoolConfig::default() }, &Metrics::default(), &memory()).unwrap();
     let listed = pool.entries()[0].id;
     let found = |servers: &[(&str, u32, bool)]| -> Vec<Found> {
         let one = |&(address, weight, backup): &(&str, u32, bool)| Found {
@@ -358,4 +371,68 @@ async fn without_servers_requests_fail_at_once_and_those_that_wait_too() {
     assert_eq!(slot(&pool, never()).await.unwrap_err(), Full::Barred(None));
     pool.add(server(2)).await.unwrap();
     assert!(at_once(&pool).is_some());
+}
+
+fn from(client: &str) -> RequestHead {
+    RequestHead { client_address: client.to_owned(), ..RequestHead::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_has_its_part_of_places_and_others_pass_it() {
+    let pool = pool(4, 10, &[server(1)]);
+    let (one, other) = (from("192.0.2.1"), from("192.0.2.2"));
+    let _first = pool.slot(&one, never()).await.unwrap();
+    let second = pool.slot(&one, never()).await.unwrap();
+    let third = pool.slot(&one, never());
+    let mut third = std::pin::pin!(third);
+    assert!(third.as_mut().now_or_never().is_none(), "it has its half of the places");
+    let _fourth = pool.slot(&other, never()).now_or_never().expect("places are left").unwrap();
+    let _fifth = pool.slot(&other, never()).now_or_never().expect("another client passes it").unwrap();
+    drop(second);
+    third.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_has_its_part_of_the_queue() {
+    let pool = pool(1, 4, &[server(1)]);
+    let _held = at_once(&pool).unwrap();
+    let one = from("192.0.2.1");
+    let waiting: Vec<_> = (0..2)
+        .map(|_| {
+            let (pool, one) = (Arc::clone(&pool), one.clone());
+            let mut waiting = Box::pin(async move { pool.slot(&one, never()).await.map(drop) });
+            assert!(waiting.as_mut().now_or_never().is_none());
+            waiting
+        })
+        .collect();
+    assert_eq!(pool.slot(&one, never()).await.unwrap_err(), Full::Client);
+    assert_eq!(
+        pool.slot(&from("192.0.2.2"), never()).await.unwrap_err(),
+        Full::TooLong,
+        "there is room for others"
+    );
+    drop(waiting);
+    assert_eq!(pool.slot(&one, never()).await.unwrap_err(), Full::TooLong, "those who left count no more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn tunnels_and_event_streams_are_counted_apart() {
+    let config =
+        PoolConfig { max_in_flight: 1, max_tunnels: 2, servers: vec![server(1)], ..PoolConfig::default() };
+    let pool = Pool::open(&config, &Metrics::default(), &memory()).unwrap();
+    let mut streams = Vec::new();
+    for _ in 0..2 {
+        let mut slot = at_once(&pool).expect("the place is free again");
+        slot.stream().unwrap();
+        streams.push(slot);
+    }
+    assert_eq!(in_flight(&pool), [2], "the server has them still");
+    let mut slot = at_once(&pool).unwrap();
+    assert_eq!(slot.stream(), Err(Full::Tunnels));
+    drop(slot);
+    drop(streams.pop());
+    at_once(&pool).unwrap().stream().unwrap();
+    drop(streams);
+    let state = pool.state.lock();
+    assert_eq!((state.in_flight, state.streams), (0, 0));
 }

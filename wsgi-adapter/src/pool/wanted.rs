@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use weir_proto::origin::{Priority, RequestHead};
 
+use super::clients::ClientKey;
 use super::member::ServerId;
 use super::ring;
 use crate::config::HashKey;
@@ -12,6 +13,8 @@ use crate::config::HashKey;
 pub(crate) struct Wanted {
     /// For `ip_hash`.
     pub(super) client: Option<IpAddr>,
+    /// The reply is for many visitors: it counts for none of them.
+    shared: bool,
     /// For `hash`: where the request's key is on the ring.
     pub(super) key: Option<u32>,
     /// The server that its visitor has had before, for `sticky`.
@@ -24,13 +27,24 @@ pub(crate) struct Wanted {
 impl Wanted {
     pub(super) fn new(head: &RequestHead, key: &HashKey, bound: Option<ServerId>) -> Self {
         Self {
-            client: head.client_address.parse().ok(),
+            client: client(head),
+            shared: head.shared,
             key: key_of(head, key).map(ring::place),
             bound,
             priority: head.priority(),
             tried: Vec::new(),
         }
     }
+
+    /// The client as its part of the pool is counted.
+    pub(super) fn client_key(&self) -> Option<ClientKey> {
+        self.client.filter(|_| !self.shared).map(ClientKey::from)
+    }
+}
+
+/// The client's address.
+pub(super) fn client(head: &RequestHead) -> Option<IpAddr> {
+    head.client_address.parse().ok()
 }
 
 fn key_of<'a>(head: &'a RequestHead, key: &HashKey) -> Option<&'a [u8]> {

@@ -1,5 +1,5 @@
-//! A fetch that is carried out by whoever reads its replies, with no task between. Where they are held up, or leave, it goes on in a
-//! task of its own.
+//! A fetch that the reader of its replies carries out, with no task between. If the reader is held up, or leaves, it goes on in
+//! a task of its own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -13,7 +13,10 @@ use tonic::Status;
 use weir_proto::fetch::FetchReplies;
 use weir_proto::origin::FetchReply;
 
-use crate::replies::{Reader, Replied};
+use crate::replies::{Reader, ReplyStream};
+
+/// A longer body than this goes on by itself where the reader is on the network: it may be held up without saying so.
+const INLINE: u64 = 32 * 1024;
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -21,7 +24,7 @@ pub(crate) struct InlineFetch {
     /// None: done, or in a task of its own.
     work: Option<Work>,
     /// What `work` says.
-    replies: Replied,
+    replies: ReplyStream,
     reader: Reader,
     /// Looked at already, and not given out.
     first: Option<Result<FetchReply, Status>>,
@@ -33,7 +36,7 @@ pub(crate) struct InlineFetch {
 impl InlineFetch {
     pub(crate) fn new(
         work: impl Future<Output = ()> + Send + 'static,
-        replies: Replied,
+        replies: ReplyStream,
         reader: Reader,
         shutdown: Shutdown,
     ) -> Self {
@@ -51,7 +54,7 @@ impl Stream for InlineFetch {
         }
         // Not `poll_next`: it would have this very task woken when `work` sends.
         if this.work.is_some()
-            && let Some(reply) = this.said()
+            && let Some(reply) = this.take()
         {
             return Poll::Ready(Some(reply));
         }
@@ -59,11 +62,20 @@ impl Stream for InlineFetch {
             // A panic ends the fetch without a word, as it would in a task of its own.
             match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
                 Ok(Poll::Ready(())) | Err(_) => this.work = None,
-                Ok(Poll::Pending) => match this.said() {
-                    Some(reply) => return Poll::Ready(Some(reply)),
-                    None if this.begun && this.reader == Reader::Network => this.go_on(),
-                    None => return Poll::Pending,
-                },
+                Ok(Poll::Pending) => {
+                    let reply = this.take();
+                    let on_network = this.begun && this.reader == Reader::Network;
+                    let goes_on = on_network && (reply.is_none() || this.replies.sent() > INLINE);
+                    if goes_on {
+                        this.go_on();
+                    }
+                    if reply.is_some() {
+                        return Poll::Ready(reply);
+                    }
+                    if !goes_on {
+                        return Poll::Pending;
+                    }
+                }
             }
         }
         Pin::new(&mut this.replies).poll_next(context)
@@ -76,8 +88,8 @@ impl InlineFetch {
         self.first = self.next().await;
     }
 
-    fn said(&mut self) -> Option<Result<FetchReply, Status>> {
-        let reply = self.replies.said()?;
+    fn take(&mut self) -> Option<Result<FetchReply, Status>> {
+        let reply = self.replies.take_ready()?;
         self.begun = true;
         Some(reply)
     }

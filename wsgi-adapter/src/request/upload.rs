@@ -1,18 +1,24 @@
-//! A request's body on its way from the edge to a server: received whole (memory, then a temporary file), or
-//! passed on as it comes.
+//! Takes a request's body from the edge to a server: received whole (memory, then a temporary file), or passed on as it
+//! comes.
 
 use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
 use process::wait::within;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+use tokio::time::Instant;
 use tokio_stream::StreamExt;
 use weir_proto::fetch::Rest;
 use weir_proto::origin::fetch_request::Message;
 
+use crate::body_memory::BodyMemory;
 use crate::config::PoolConfig;
 use crate::error::{BodyError, Error};
+use crate::request::least_rate::LeastRate;
 
 /// What is sent to a server at once.
 const PIECE: usize = 64 * 1024;
@@ -22,6 +28,7 @@ pub(crate) enum Upload {
     Memory {
         body: Bytes,
         sent: bool,
+        _reserved: Reserved,
     },
     File {
         file: File,
@@ -35,18 +42,24 @@ pub(crate) enum Upload {
 }
 
 impl Upload {
-    /// Receives the whole body.
-    pub(crate) async fn receive(mut incoming: Incoming, pool: &PoolConfig) -> Result<Self, Error> {
+    /// Receives the whole body. It goes to a file if it is longer than `buffer_memory`, or `held` is full.
+    pub(crate) async fn receive(
+        mut incoming: Incoming,
+        pool: &PoolConfig,
+        held: &Arc<BodyMemory>,
+    ) -> Result<Self, Error> {
         let limit = pool.buffer_memory.bytes();
         let mut memory = BytesMut::new();
+        let mut reserved = Reserved { memory: Some(Arc::clone(held)), bytes: 0 };
         while let Some(piece) = incoming.next().await? {
-            if memory.len() + piece.len() > limit {
+            if memory.len() + piece.len() > limit || held.is_full() {
                 // Boxed, as is all that few requests have a use for: whatever a future has room for is copied with it.
                 return Box::pin(spill(&memory, piece, incoming)).await;
             }
             memory.extend_from_slice(&piece);
+            reserved.add(piece.len());
         }
-        Ok(Self::Memory { body: memory.freeze(), sent: false })
+        Ok(Self::Memory { body: memory.freeze(), sent: false, _reserved: reserved })
     }
 
     pub(crate) fn live(incoming: Incoming) -> Self {
@@ -54,7 +67,7 @@ impl Upload {
     }
 
     pub(crate) fn empty() -> Self {
-        Self::Memory { body: Bytes::new(), sent: false }
+        Self::Memory { body: Bytes::new(), sent: false, _reserved: Reserved::default() }
     }
 
     /// Known when the body has been received.
@@ -74,7 +87,7 @@ impl Upload {
     /// The next piece to send, not empty. `None`: that was all.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         match self {
-            Self::Memory { body, sent } => {
+            Self::Memory { body, sent, .. } => {
                 let first = !std::mem::replace(sent, true);
                 Ok((first && !body.is_empty()).then(|| body.clone()))
             }
@@ -98,6 +111,30 @@ impl Upload {
             Self::Live { begun, .. } => return !*begun,
         }
         true
+    }
+}
+
+/// Memory that a body takes, counted as long as it lives.
+#[derive(Default)]
+pub(crate) struct Reserved {
+    memory: Option<Arc<BodyMemory>>,
+    bytes: usize,
+}
+
+impl Reserved {
+    fn add(&mut self, bytes: usize) {
+        if let Some(memory) = &self.memory {
+            memory.reserve(bytes);
+            self.bytes += bytes;
+        }
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        if let Some(memory) = &self.memory {
+            memory.release(self.bytes);
+        }
     }
 }
 
@@ -125,7 +162,8 @@ pub(crate) struct Incoming {
     left: Option<u64>,
     received: u64,
     max: u64,
-    patience: std::time::Duration,
+    patience: Duration,
+    rate: LeastRate,
 }
 
 impl Incoming {
@@ -134,14 +172,31 @@ impl Incoming {
         if length.is_some_and(|length| length > max) {
             return Err(BodyError::TooLarge(max));
         }
-        Ok(Self { messages, left: length, received: 0, max, patience: pool.body_timeout.0 })
+        Ok(Self {
+            messages,
+            left: length,
+            received: 0,
+            max,
+            patience: pool.body_timeout.0,
+            rate: LeastRate::new(pool.body_rate.0),
+        })
     }
 
     /// The next piece, not empty. `None`: the body is whole.
     async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
         loop {
-            let message = within(self.patience, self.messages.next()).await;
-            let message = message.map_err(|_| BodyError::Stalled)?;
+            let patience = self.patience.min(self.rate.left());
+            let message = match self.messages.next().now_or_never() {
+                Some(message) => message,
+                None => {
+                    let begun = Instant::now();
+                    let message = within(patience, self.messages.next()).await;
+                    self.rate.waited(begun.elapsed());
+                    message.map_err(|_| {
+                        if patience < self.patience { BodyError::Slow } else { BodyError::Stalled }
+                    })?
+                }
+            };
             // An end without `End` is not the end of the body.
             match message.and_then(|message| message.message) {
                 Some(Message::Chunk(piece)) if piece.is_empty() => {}
@@ -156,6 +211,9 @@ impl Incoming {
     fn count(&mut self, piece: Bytes) -> Result<Bytes, BodyError> {
         let length = piece.len() as u64;
         self.received += length;
+        if !self.rate.moved(length) {
+            return Err(BodyError::Slow);
+        }
         if self.received > self.max {
             return Err(BodyError::TooLarge(self.max));
         }

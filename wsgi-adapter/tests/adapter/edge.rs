@@ -50,7 +50,9 @@ pub(crate) struct Answer {
 /// A pool of these servers, with waits short enough for tests.
 pub(crate) fn pool(servers: &[&str]) -> PoolConfig {
     let servers = servers.iter().map(|address| ServerConfig::new(address.parse().unwrap()));
-    PoolConfig { name: "app".to_owned(), servers: servers.collect(), ..PoolConfig::default() }
+    // All requests here come from one client.
+    let client_share = 100;
+    PoolConfig { name: "app".to_owned(), servers: servers.collect(), client_share, ..PoolConfig::default() }
 }
 
 pub(crate) fn get(target: &str) -> RequestHead {
@@ -167,6 +169,10 @@ pub(crate) async fn read(mut replies: Replies) -> Answer {
 }
 
 impl Replies {
+    pub(crate) fn go_on(&mut self) {
+        self.0.go_on();
+    }
+
     pub(crate) async fn message(&mut self) -> Result<Option<FetchReply>, Status> {
         self.0.next().await.transpose()
     }

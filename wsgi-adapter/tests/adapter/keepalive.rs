@@ -167,3 +167,61 @@ async fn what_is_no_reply_is_none() {
         }
     }
 }
+
+/// Keeps each connection open, and counts those that are.
+async fn counting(open: &std::sync::Arc<std::sync::atomic::AtomicUsize>) -> Peer {
+    use std::sync::atomic::Ordering;
+    let open = open.clone();
+    Peer::new(move |mut stream| {
+        let open = open.clone();
+        async move {
+            open.fetch_add(1, Ordering::SeqCst);
+            while read_head(&mut stream).await {
+                let _ = stream.write_all(PLAIN).await;
+            }
+            open.fetch_sub(1, Ordering::SeqCst);
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn idle_connections_are_closed_in_time_and_fresh_ones_take_their_place() {
+    use std::sync::atomic::Ordering;
+    let open = std::sync::Arc::default();
+    let server = counting(&open).await;
+    let keepalive = KeepaliveConfig { timeout: Time::from_millis(400), ..KeepaliveConfig::default() };
+    let edge = edge(&server, keepalive);
+    for method in ["POST", "GET", "POST", "POST", "GET", "POST"] {
+        assert_eq!(edge.ask(with_body(method, "/", Some(0))).await.text(), "ok");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(open.load(Ordering::SeqCst), 1, "never more than there were requests at once");
+    }
+    assert!(server.connections() >= 4, "a request that must be fresh has its own");
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert_eq!(open.load(Ordering::SeqCst), 0, "keepalive.timeout closes it, though nothing is asked");
+    assert_eq!(edge.ask(get("/")).await.text(), "ok");
+    assert_eq!(open.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_the_server_closes_is_closed_here() {
+    let closed = std::sync::Arc::new(tokio::sync::Notify::new());
+    let notify = closed.clone();
+    let server = Peer::new(move |mut stream| {
+        let notify = notify.clone();
+        async move {
+            read_head(&mut stream).await;
+            let _ = stream.write_all(PLAIN).await;
+            let _ = stream.shutdown().await;
+            // The other side is closed as soon as it has seen that.
+            let _ = stream.read_u8().await;
+            notify.notify_one();
+        }
+    })
+    .await;
+    let keepalive = KeepaliveConfig { timeout: Time::from_secs(60), ..KeepaliveConfig::default() };
+    let edge = edge(&server, keepalive);
+    assert_eq!(edge.ask(get("/")).await.text(), "ok");
+    tokio::time::timeout(Duration::from_secs(5), closed.notified()).await.expect("EOF closes it");
+}

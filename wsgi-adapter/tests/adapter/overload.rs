@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use process::units::Time;
+use process::units::{Size, Time};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, mpsc};
 use weir_proto::origin::Kind;
-use wsgi_adapter::{PoolConfig, QueueConfig, ServerConfig};
+use wsgi_adapter::{PoolConfig, QueueConfig, ReplyBufferConfig, ServerConfig};
 
 use crate::edge::{Edge, end, get, pool, with_body};
 use crate::peer::{Peer, read_request};
@@ -182,29 +182,81 @@ async fn a_client_that_leaves_the_queue_reaches_no_server() {
     assert_eq!(peer.connections(), 2, "the one that left was never sent");
 }
 
-#[tokio::test]
-async fn a_client_that_does_not_read_stops_the_application() {
-    let directory = tempfile::TempDir::new().unwrap();
-    let path = directory.path().join("app.sock");
-    let listener = UnixListener::bind(&path).unwrap();
+/// Sends 50 MB behind this head, on a unix socket that holds little, and counts what is taken from it.
+fn large_reply(path: &std::path::Path, head: &'static str) -> Arc<AtomicUsize> {
+    let listener = UnixListener::bind(path).unwrap();
     let sent = Arc::new(AtomicUsize::new(0));
     let sending = Arc::clone(&sent);
-    let server = tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 50000000\r\n\r\n").await.unwrap();
-        for _ in 0..5000 {
-            stream.write_all(&[b'x'; 10_000]).await.unwrap();
-            sending.fetch_add(10_000, Ordering::SeqCst);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let sending = Arc::clone(&sending);
+            tokio::spawn(async move {
+                stream.write_all(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n").as_bytes()).await.unwrap();
+                for _ in 0..5000 {
+                    stream.write_all(&[b'x'; 10_000]).await.unwrap();
+                    sending.fetch_add(10_000, Ordering::SeqCst);
+                }
+            });
         }
     });
-    let edge = Edge::in_process(pool(&[&format!("unix:{}", path.display())]));
-    let replies = edge.open(get("/"), tokio_stream::iter([end()]));
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let held = sent.load(Ordering::SeqCst);
-    assert!(held < 2_000_000, "{held} bytes were taken from the application for nobody");
-    let answer = crate::edge::read(replies).await;
-    assert_eq!((answer.status(), answer.body.len()), (200, 50_000_000));
-    server.await.unwrap();
+    sent
+}
+
+const LARGE: &str = "Content-Length: 50000000";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_application_does_not_wait_for_a_client_that_does_not_read() {
+    for network in [false, true] {
+        let directory = tempfile::TempDir::new().unwrap();
+        let path = directory.path().join("app.sock");
+        let sent = large_reply(&path, LARGE);
+        let config = PoolConfig { max_in_flight: 1, ..pool(&[&format!("unix:{}", path.display())]) };
+        let edge = match network {
+            true => Edge::over_network(config, process::shutdown::Shutdown::new()).await.0,
+            false => Edge::in_process(config),
+        };
+        let mut replies = edge.open(get("/"), tokio_stream::iter([end()]));
+        let first = replies.message().await.unwrap().unwrap();
+        replies.go_on();
+        until("the application is done", || sent.load(Ordering::SeqCst) == 50_000_000).await;
+        let is_free = || {
+            let metrics = edge.metrics();
+            let mut lines = metrics.lines();
+            lines.any(|line| line.starts_with("weir_wsgi_adapter_in_flight{") && line.ends_with(" 0"))
+        };
+        until("its place is free", is_free).await;
+        let answer = crate::edge::read(replies).await;
+        assert_eq!(answer.body.len(), 50_000_000, "network: {network}");
+        assert!(matches!(answer.end, crate::edge::Ending::Whole) && first.message.is_some());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_buffered_stops_the_application() {
+    let streamed = weir_proto::origin::RequestHead { stream_reply: true, ..get("/") };
+    let small = ReplyBufferConfig { file: Size::mebibytes(1), ..ReplyBufferConfig::default() };
+    let none_left = ReplyBufferConfig { files: Size::mebibytes(1), ..ReplyBufferConfig::default() };
+    let usual = ReplyBufferConfig::default();
+    for (head, fields, buffer) in [
+        (streamed.clone(), LARGE, &usual),
+        (get("/"), "Content-Length: 50000000\r\nX-Accel-Buffering: no", &usual),
+        (get("/"), "Content-Length: 50000000\r\nContent-Type: text/event-stream; charset=utf-8", &usual),
+        (get("/"), LARGE, &small),
+        (get("/"), LARGE, &none_left),
+    ] {
+        let directory = tempfile::TempDir::new().unwrap();
+        let path = directory.path().join("app.sock");
+        let sent = large_reply(&path, fields);
+        let config =
+            PoolConfig { reply_buffer: buffer.clone(), ..pool(&[&format!("unix:{}", path.display())]) };
+        let edge = Edge::in_process(config);
+        let replies = edge.open(head, tokio_stream::iter([end()]));
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let held = sent.load(Ordering::SeqCst);
+        assert!(held < 3_000_000, "{held} bytes were taken from the application for nobody: {fields}");
+        let answer = crate::edge::read(replies).await;
+        assert_eq!((answer.status(), answer.body.len()), (200, 50_000_000));
+    }
 }
 
 #[tokio::test]

@@ -164,7 +164,37 @@ async fn a_full_unix_socket_is_overload() {
     while let Ok(stream) = UnixStream::connect(&path).await {
         waiting.push(stream);
     }
-    let answer = Edge::in_process(pool(&[&format!("uwsgi+unix://{}", path.display())])).ask(get("/")).await;
+    let queue = wsgi_adapter::QueueConfig { timeout: Time::from_millis(300), ..Default::default() };
+    let config = PoolConfig { queue, ..pool(&[&format!("uwsgi+unix://{}", path.display())]) };
+    let edge = Edge::in_process(config.clone());
+    let begun = std::time::Instant::now();
+    let answer = edge.ask(get("/")).await;
     assert_eq!(answer.failed(), (Kind::Overloaded, false));
     assert!(answer.failure().retry_after > 0);
+    assert!(begun.elapsed() >= Duration::from_millis(300), "it waits for room");
+    let queue = wsgi_adapter::QueueConfig { length: 0, ..config.queue };
+    let begun = std::time::Instant::now();
+    let answer =
+        Edge::in_process(PoolConfig { queue, ..pool(&[&format!("uwsgi+unix://{}", path.display())]) })
+            .ask(get("/"))
+            .await;
+    assert_eq!(answer.failed(), (Kind::Overloaded, false));
+    assert!(begun.elapsed() < Duration::from_millis(250), "without a queue there is nothing to wait in");
+
+    // Room appears: those who waited longest are let in first, and leave.
+    let answer = tokio::spawn(async move { edge.ask(get("/")).await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    full.set_nonblocking(false).unwrap();
+    let count = waiting.len();
+    let accepting = std::thread::spawn(move || {
+        let mut last = None;
+        for _ in 0..=count {
+            last = Some(full.accept().unwrap().0);
+        }
+        use std::io::Write;
+        let mut stream = last.unwrap();
+        stream.write_all(OK).unwrap();
+    });
+    assert_eq!(answer.await.unwrap().text(), "ok");
+    accepting.join().unwrap();
 }

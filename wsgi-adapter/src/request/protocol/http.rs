@@ -58,6 +58,11 @@ pub(super) fn opening(head: &RequestHead, body: BodyLength, pool: &PoolConfig) -
         out.field(b"traceparent", head.traceparent.as_bytes())?;
     }
     out.end_to_end(head)?;
+    if pool.via {
+        // RFC 9110 section 7.6.3: a proxy "MUST send an appropriate Via header field", behind those of others.
+        let received = head.protocol.strip_prefix("HTTP/").unwrap_or(&head.protocol);
+        out.field(b"via", format!("{received} weir").as_bytes())?;
+    }
     out.0.put_slice(b"\r\n");
     Ok(out.0.freeze())
 }

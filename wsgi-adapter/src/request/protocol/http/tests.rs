@@ -110,3 +110,13 @@ fn a_body_of_unknown_length_goes_in_chunks() {
     let wire: Vec<u8> = out.iter().flatten().copied().chain(LAST_CHUNK).collect();
     assert_eq!(wire, [b"1a\r\n", &[b'x'; 26][..], b"\r\n0\r\n\r\n"].concat());
 }
+
+#[test]
+fn via_is_a_setting() {
+    let head = RequestHead { protocol: "HTTP/2.0".to_owned(), ..get("/", &[("via", "1.1 cdn")]) };
+    let pool = PoolConfig { via: true, ..PoolConfig::default() };
+    let opening = opening(&head, BodyLength::Nothing, &pool).unwrap();
+    let text = String::from_utf8_lossy(&opening);
+    assert!(text.ends_with("via: 1.1 cdn\r\nvia: 2.0 weir\r\n\r\n"), "{text}");
+    assert!(!written(&get("/", &[]), BodyLength::Nothing).contains("weir"));
+}

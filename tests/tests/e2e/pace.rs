@@ -1,0 +1,106 @@
+//! The application never waits for a client, and no client holds it.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use weir_tests::{AppServer, Client, Stack, both_topologies};
+
+/// More than sockets and windows hold.
+const LARGE: usize = 20_000_000;
+
+const UWSGI: &str = r#"
+[[edge.site]]
+server_name = ["localhost"]
+[[edge.site.location]]
+match = "/"
+pool = "app"
+[[edge.site.location]]
+match = "/unbuffered/"
+pool = "app"
+buffering = false
+[[wsgi_adapter.pool]]
+name = "app"
+servers = ["uwsgi://127.0.0.1:$PORT"]
+"#;
+
+const HTTP: &str = r#"
+[[edge.site]]
+server_name = ["localhost"]
+[[edge.site.location]]
+match = "/"
+pool = "app"
+[[wsgi_adapter.pool]]
+name = "app"
+servers = ["http://127.0.0.1:$PORT"]
+max_in_flight = 2
+client_share = 100
+"#;
+
+/// Asks for a large page, and reads no more than its head.
+fn slow_download(stack: &Stack, target: &str) -> Client {
+    let mut client = stack.connect();
+    client.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    let head = client.head();
+    assert_eq!(head.status, 200);
+    client
+}
+
+/// The only worker is free although four visitors have not read their pages, which arrive whole all the same.
+fn slow_downloads_hold_nobody(stack: &Stack) {
+    let target = format!("/count/large?size={LARGE}");
+    let mut slow: Vec<_> = (0..4).map(|_| slow_download(stack, &target)).collect();
+    let begun = Instant::now();
+    stack.get("/count/other").expect(200);
+    assert!(begun.elapsed() < Duration::from_millis(900), "it took {:?}", begun.elapsed());
+    sleep(Duration::from_millis(2500));
+    for client in &mut slow {
+        let begun = Instant::now();
+        assert!(client.take(LARGE).iter().all(|&byte| byte != 0), "whole");
+        assert!(begun.elapsed() < Duration::from_secs(20));
+    }
+}
+
+both_topologies!(slow_downloads_from_uwsgi, UWSGI);
+fn slow_downloads_from_uwsgi(stack: &Stack) {
+    let arguments = ["--socket-timeout", "1", "--threads", "1", "--module", "oracle:application"];
+    let _server = AppServer::uwsgi(stack.port, &arguments);
+    slow_downloads_hold_nobody(stack);
+    // Where nothing is put aside, the client sets the pace, and uWSGI waits no longer than its timeout.
+    let mut slow = slow_download(stack, &format!("/unbuffered/count/large?size={LARGE}"));
+    sleep(Duration::from_millis(2500));
+    assert!(slow.rest().len() < LARGE);
+}
+
+both_topologies!(slow_downloads_from_gunicorn, HTTP);
+fn slow_downloads_from_gunicorn(stack: &Stack) {
+    let _server = AppServer::gunicorn(stack.port, &["--threads", "1"], "oracle:application");
+    slow_downloads_hold_nobody(stack);
+}
+
+both_topologies!(event_streams_are_not_in_flight, HTTP);
+fn event_streams_are_not_in_flight(stack: &Stack) {
+    let _server = AppServer::uvicorn(stack.port);
+    let streams: Vec<_> = (0..4).map(|_| slow_download(stack, "/events?gap=3000")).collect();
+    let begun = Instant::now();
+    stack.get("/count/other").expect(200);
+    assert!(begun.elapsed() < Duration::from_secs(1), "two places, four streams, and one more request");
+    drop(streams);
+}
+
+both_topologies!(idle_connections_do_not_use_up_a_server, HTTP);
+fn idle_connections_do_not_use_up_a_server(stack: &Stack) {
+    let _server = AppServer::uvicorn_with(stack.port, &["--limit-concurrency", "10"]);
+    for _ in 0..30 {
+        let sent = stack.ask("POST", "/upload", &[("Content-Length", "3")], b"abc");
+        assert_eq!(sent.expect(200).json()["length"], 3);
+    }
+}
+
+both_topologies!(an_applications_own_transfer_encoding_describes_nothing, UWSGI);
+fn an_applications_own_transfer_encoding_describes_nothing(stack: &Stack) {
+    let _server = AppServer::uwsgi(stack.port, &["--module", "oracle:application"]);
+    let page = stack.get("/count/x?nolength=1&size=100&h=Transfer-Encoding:+chunked").expect(200);
+    assert_eq!(page.body.len(), 100);
+    let page = stack.get("/lie?say=50&send=100").expect(200);
+    assert_eq!(page.body.len(), 50, "what follows the length is dropped");
+}
