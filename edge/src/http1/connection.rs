@@ -20,7 +20,7 @@ use crate::handler::plain;
 use crate::handler::visit::ClientAbort;
 use crate::handler::visit::Visit;
 use crate::http1::abandon::{left, unless};
-use crate::http1::duplex::{Upload, both_ways};
+use crate::http1::duplex::{BodyUpload, both_ways};
 use crate::http1::linger::{After, linger};
 use crate::http1::send_hit::{self, Room, Unsent};
 use crate::http1::write::Manner;
@@ -327,7 +327,7 @@ impl Connection {
             Some(pump) => {
                 let timeouts = &edge.settings.timeouts;
                 let client_abort = &visit.client_abort;
-                let upload = Upload { framing, pump, expects_continue, timeouts, client_abort };
+                let upload = BodyUpload { framing, pump, expects_continue, timeouts, client_abort };
                 Box::pin(both_ways(stream, buffer, upload, handling, manner)).await
             }
         };

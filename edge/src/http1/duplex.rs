@@ -24,7 +24,7 @@ use crate::settings::Timeouts;
 use http1::head::Framing;
 
 /// The upload side of the request's body.
-pub(crate) struct Upload<'a> {
+pub(crate) struct BodyUpload<'a> {
     pub(crate) framing: Framing,
     pub(crate) pump: BodyPump,
     pub(crate) expects_continue: bool,
@@ -37,11 +37,11 @@ pub(crate) struct Upload<'a> {
 pub(crate) async fn both_ways(
     stream: &mut Stream,
     buffer: &mut BytesMut,
-    upload: Upload<'_>,
+    upload: BodyUpload<'_>,
     handling: impl Future<Output = Reply>,
     mut manner: Manner,
 ) -> (Sent, Reply, bool) {
-    let Upload { framing, pump: BodyPump { chunks, wanted }, expects_continue, timeouts, client_abort } =
+    let BodyUpload { framing, pump: BodyPump { chunks, wanted }, expects_continue, timeouts, client_abort } =
         upload;
     let (mut read, mut write) = tokio::io::split(stream);
     let (go, may_go) = oneshot::channel();
