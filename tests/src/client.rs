@@ -1,7 +1,7 @@
 //! An HTTP/1.1 client, plain or over TLS, that controls every byte it sends, and says exactly what came back.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
@@ -27,6 +27,18 @@ impl Client {
         Self { stream: Wire::Plain(Self::tcp(address)), buffer: Vec::new() }
     }
 
+    /// Connects from this address of the machine, such as any of 127.0.0.0/8.
+    pub fn connect_from(source: IpAddr, address: SocketAddr) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        let stream = runtime.block_on(async {
+            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            socket.bind((source, 0).into()).unwrap();
+            socket.connect(address).await.unwrap().into_std().unwrap()
+        });
+        stream.set_nonblocking(false).unwrap();
+        Self { stream: Wire::Plain(Self::patient(stream)), buffer: Vec::new() }
+    }
+
     /// Over TLS, asking for the certificate of `name`; fails if the handshake does.
     pub fn over_tls(address: SocketAddr, name: &str, config: &Arc<ClientConfig>) -> io::Result<Self> {
         let stream = certificate::secure(config, name, Self::tcp(address))?;
@@ -42,7 +54,10 @@ impl Client {
     }
 
     fn tcp(address: SocketAddr) -> TcpStream {
-        let stream = TcpStream::connect(address).unwrap();
+        Self::patient(TcpStream::connect(address).unwrap())
+    }
+
+    fn patient(stream: TcpStream) -> TcpStream {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();

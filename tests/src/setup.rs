@@ -12,6 +12,8 @@ pub enum App {
     ValidatedOracle,
     OracleOnUnixSocket,
     Flask,
+    /// tests/apps/strangers_wsgi.py, strangers_django.py or strangers_flask.py.
+    Strangers(&'static str),
     /// deploy/demo, under wsgiref's validator.
     Demo,
 }
@@ -111,6 +113,7 @@ impl App {
             Self::ValidatedOracle => Uwsgi::validated_oracle(),
             Self::OracleOnUnixSocket => Uwsgi::oracle_on_unix_socket(),
             Self::Flask => Uwsgi::flask(),
+            Self::Strangers(file) => Uwsgi::of_file(file),
             Self::Demo => Demo::serve(),
         }
     }

@@ -65,7 +65,12 @@ impl Uwsgi {
 
     /// tests/apps/flask_app.py.
     pub fn flask() -> Self {
-        let file = repository().join("tests/apps/flask_app.py").display().to_string();
+        Self::of_file("flask_app.py")
+    }
+
+    /// A file of tests/apps with an `application`.
+    pub fn of_file(name: &str) -> Self {
+        let file = repository().join("tests/apps").join(name).display().to_string();
         Self::new(Address::Port(free_port()), &["--wsgi-file", &file, "--callable", "application"], &[])
     }
 

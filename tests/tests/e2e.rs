@@ -69,6 +69,9 @@ mod cache;
 mod private;
 #[path = "e2e/variants.rs"]
 mod variants;
+// All kinds of visitors at once, before applications that show all they can see.
+#[path = "e2e/strangers.rs"]
+mod strangers;
 // Pages past their life: the application is asked whether they still hold.
 #[path = "e2e/revalidation.rs"]
 mod revalidation;
