@@ -20,7 +20,6 @@ use crate::application::ask::SharedAsk;
 use crate::application::{Failure, OriginReply};
 use crate::cache::Cache;
 use crate::cache::flights::{Flight, Outcome, Own, Served, Source, Ticket};
-use crate::cache::l1::Stored;
 use crate::cache::page::{Page, PageHead, Staleness};
 use crate::cache::shared_body::{BrokenOff, Growing, Pushed};
 use crate::cache::validate::Answered;
@@ -134,19 +133,15 @@ async fn make(
     fallback: Option<Arc<Page>>,
 ) {
     let (key, fields) = (ask.request.key.as_bytes(), &ask.request.outgoing.headers);
-    let mut stored = cache.l1.stored(key, fields, Instant::now());
-    if stored.pages.is_empty()
-        && let Some(page) = &fallback
-    {
-        stored = Stored { pages: vec![page.clone()], selected: true };
-    }
-    let fwd = match (stored.selected, stored.pages.is_empty()) {
-        (true, _) => Fwd::Stale,
-        (false, false) => Fwd::VaryMiss,
-        (false, true) => Fwd::UriMiss,
+    let stored = cache.l1.stored(key, fields, Instant::now());
+    let selected: Vec<_> = stored.page.or_else(|| fallback.clone()).into_iter().collect();
+    let fwd = match (selected.is_empty(), stored.others) {
+        (false, _) => Fwd::Stale,
+        (true, true) => Fwd::VaryMiss,
+        (true, false) => Fwd::UriMiss,
     };
     let asked = SystemTime::now();
-    let fetched = match validate::ask(cache, ask, &stored.pages, &grant).await {
+    let fetched = match validate::ask(cache, ask, &selected, &grant).await {
         Ok(Answered::Reply(reply)) => Ok(*reply),
         Ok(Answered::Holds(page)) => return keep(cache, ticket, ask, exchange, (page, fwd)).await,
         Ok(Answered::Withdrawn(reason)) => return withdraw(cache, ticket, ask, exchange, reason).await,
@@ -264,7 +259,9 @@ async fn store(
         ticket.flight.keep_for_first(Own::Reader(reader));
     }
     let source = Source::Application { fwd, not_stored: None };
-    let page = served(ask, head.clone(), body.clone(), source).with_length(length);
+    let page = served(ask, head.clone(), body.clone(), source)
+        .with_length(length)
+        .with_own(http_cache::fields::withheld_headers(&reply.headers));
     ticket.flight.settle(Outcome::Page(Arc::new(page)));
     if head.lifetime.validate {
         // Nobody else may use it without validation, so nobody waits for it.
@@ -336,7 +333,7 @@ async fn store(
 
 fn served(ask: &SharedAsk, head: PageHead, body: Arc<Growing>, source: Source) -> Served {
     let selected = vary::selected(&head.lifetime.vary, &ask.request.outgoing.headers);
-    Served { head, selected, body, source, length: None }
+    Served { head, selected, body, source, length: None, own: HeaderMap::new() }
 }
 
 fn note_failure(cache: &Cache, ask: &SharedAsk, failed: &Result<OriginReply, Failure>) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use http::HeaderMap;
 use http_cache::Reason;
 use http_cache::cache_status::Fwd;
 use parking_lot::Mutex;
@@ -39,12 +40,19 @@ pub(crate) struct Served {
     /// The complete length, if it is known from the beginning.
     pub length: Option<u64>,
     pub source: Source,
+    /// Fields of the reply that only the request gets that it was made for.
+    pub own: HeaderMap,
 }
 
 impl Served {
     /// The page existed before it was requested.
     pub(crate) fn was_stored(&self) -> bool {
         matches!(self.source, Source::Node | Source::Stale(_) | Source::Waited)
+    }
+
+    pub(crate) fn with_own(mut self, own: HeaderMap) -> Self {
+        self.own = own;
+        self
     }
 
     pub(crate) fn with_length(mut self, length: Option<u64>) -> Self {

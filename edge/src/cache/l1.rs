@@ -82,12 +82,13 @@ pub(crate) enum Found {
     Miss { variant: Option<Vec<u8>> },
 }
 
-/// Pages of one key.
+/// What the application may be asked about on behalf of a request.
 #[derive(Default)]
 pub(crate) struct Stored {
-    pub pages: Vec<Arc<Page>>,
-    /// The variant that the request selects, and no other.
-    pub selected: bool,
+    /// The page that the request selects, whatever its age.
+    pub page: Option<Arc<Page>>,
+    /// Only other variants are stored.
+    pub others: bool,
 }
 
 impl L1 {
@@ -140,6 +141,12 @@ impl L1 {
             let age = page.head.age(now);
             (*page, look.wants.use_at(lifetime, age), lifetime.use_at(age))
         });
+        // Private unless sure: the page found must itself say that it may be shared (RFC 9111 section 3.5).
+        if let Some(lifetime) = found.as_ref().map(|(_, lifetime)| lifetime)
+            && !look.may_use(lifetime)
+        {
+            return Found::Pass(for_one_visitor(look).unwrap_or(Reason::NotShared));
+        }
         match used {
             Some((page, Use::Fresh, _)) => Found::Fresh(page.clone()),
             Some((page, Use::Stale, _)) => Found::Stale(page.clone()),
@@ -161,17 +168,15 @@ impl L1 {
         usage.on_error().then(|| page.clone())
     }
 
-    /// The stored pages that a request may name in its validators: the variant that it selects, whatever its
-    /// age, or else all variants, newest first.
+    /// The stored page that a request may name in its conditions: the one that it selects, and no other. A 304
+    /// about another variant would say nothing of what this request is to get (RFC 9111 section 4.1).
     pub(crate) fn stored(&self, key: &[u8], request: &HeaderMap, now: Instant) -> Stored {
         let Some(slot) = self.slots.peek(key) else { return Stored::default() };
         let wanted = vary::selected(&slot.vary, request);
         // A page that a purge has reached is not even named to the application.
         let there = || slot.variants.iter().filter(|(_, page)| page.reach(key, now) != Reach::Gone);
-        match there().find(|(variant, _)| *variant == wanted) {
-            Some((_, page)) => Stored { pages: vec![page.clone()], selected: true },
-            None => Stored { pages: there().map(|(_, page)| page.clone()).collect(), selected: false },
-        }
+        let page = there().find(|(variant, _)| *variant == wanted).map(|(_, page)| page.clone());
+        Stored { others: page.is_none() && there().next().is_some(), page }
     }
 
     /// Counts a request for a page that is not here. Returns how many there were, as long as the key is not

@@ -80,7 +80,7 @@ pub(crate) fn served(request: &Request, served: &Served, reader: Reader, first: 
         conditions.to_mut().remove(RANGE);
     }
     let selected = selected(head, &headers, length.unwrap_or(0), now);
-    let reply = match conditional::evaluate(&request.method, &conditions, &selected) {
+    let mut reply = match conditional::evaluate(&request.method, &conditions, &selected) {
         Answer::NotModified => not_modified(&headers),
         Answer::PreconditionFailed => precondition_failed(),
         Answer::Partial(range) => {
@@ -89,6 +89,9 @@ pub(crate) fn served(request: &Request, served: &Served, reader: Reader, first: 
         Answer::Unsatisfiable => unsatisfiable(length.unwrap_or(0)),
         _ => Reply::new(head.status, headers, ReplyBody::Growing(reader)).with_length(length),
     };
+    for (name, value) in served.own.iter().filter(|_| first) {
+        reply.headers.append(name, value.clone());
+    }
     marked(reply, head.age(now), &status).noting(result)
 }
 

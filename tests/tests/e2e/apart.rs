@@ -327,6 +327,35 @@ fn what_is_not_shared_sees_everything(stack: &Stack) {
     assert_eq!(stack.oracle.calls("once"), 1);
 }
 
+both_topologies!(fields_that_are_not_stored_reach_the_first_visitor, SETTINGS);
+fn fields_that_are_not_stored_reach_the_first_visitor(stack: &Stack) {
+    let target = "/count/withheld?h=Cache-Control:private=%22Set-Cookie%22,max-age%3D60&h=Set-Cookie:a%3Db";
+    let first = stack.get(target).expect(200).expect_cache(&["stored"]);
+    assert_eq!(first.field("set-cookie"), Some("a=b"));
+    assert_eq!(stack.get(target).expect(200).expect_cache(&["hit"]).field("set-cookie"), None);
+    let target = "/count/no-cache?h=Cache-Control:no-cache=%22X-Token%22,max-age%3D60&h=X-Token:t";
+    assert_eq!(stack.get(target).expect(200).field("x-token"), Some("t"));
+    assert_eq!(stack.get(target).expect(200).expect_cache(&["hit"]).field("x-token"), None);
+}
+
+both_topologies!(the_page_found_says_whether_it_may_be_shared, SETTINGS);
+fn the_page_found_says_whether_it_may_be_shared(stack: &Stack) {
+    let target = "/count/judged?body=who";
+    let ask = |accept: &str, cookie: &str| {
+        let fields = [("Accept", accept), ("Cookie", cookie)];
+        stack.get_with(target, &fields[..if cookie.is_empty() { 1 } else { 2 }]).expect(200)
+    };
+    // The page for people is anonymous, and the data for programs are said to be for all.
+    stack.oracle.set("judged", "h=Vary:Accept");
+    ask("text/html", "");
+    stack.oracle.set("judged", "h=Vary:Accept&h=Cache-Control:public,max-age%3D60");
+    ask("application/json", "");
+    ask("application/json", "sessionid=alice").expect_cache(&["hit"]);
+    stack.oracle.set("judged", "h=Vary:Accept");
+    let page = ask("text/html", "sessionid=alice").text();
+    assert!(page.contains("sessionid=alice"), "a signed-in visitor got {page}");
+}
+
 both_topologies!(a_page_has_one_key_however_it_is_spelt, SETTINGS);
 fn a_page_has_one_key_however_it_is_spelt(stack: &Stack) {
     for (n, (one, other)) in [
