@@ -196,7 +196,8 @@ pub struct LocationConfig {
     /// False: bodies go to the application as they arrive, whatever the pool's setting says.
     #[serde(default = "yes")]
     pub request_buffering: bool,
-    /// Replies are taken off the application as fast as it sends them, and wait in the adapter for slow clients.
+    /// Replies are taken off the application as fast as it sends them, and wait in the adapter for slow
+    /// clients.
     #[serde(default = "yes")]
     pub buffering: bool,
     /// True: the application's work continues although the client has closed its side of the connection.

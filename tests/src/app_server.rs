@@ -18,7 +18,7 @@ impl AppServer {
         Self::uvicorn_of(port, "asgi_app:application")
     }
 
-    /// The same with these arguments.
+    /// uvicorn with these arguments.
     pub fn uvicorn_with(port: u16, arguments: &[&str]) -> Self {
         let port_text = port.to_string();
         let mut all = vec!["--host", "127.0.0.1", "--port", &port_text];

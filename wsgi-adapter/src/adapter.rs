@@ -58,7 +58,8 @@ impl Adapter {
                 Some(pool) if pool.config.variables_of(&head.variables).is_none() => {
                     Err(Error::UnknownVariables(head.variables.clone()).into())
                 }
-                // The edge may leave before its end. The fetch sees it, and ends when its server is free again.
+                // The edge may leave before its end. The fetch sees it, and ends when its server is free
+                // again.
                 Some(pool) => match Fetch::prepare(pool, &head, rest, &replies).await {
                     Ok(fetch) => fetch.run(&span).await,
                     Err(failed) => Err(failed),

@@ -40,7 +40,8 @@ pub use sticky::StickyConfig;
 pub struct Config {
     /// Address to serve gRPC on, for a process of its own.
     pub listen: String,
-    /// Where the admin listener is: metrics and health. "off" for none. Of no effect in `weir run`: the edge's shows them too.
+    /// Where the admin listener is: metrics and health. "off" for none. Of no effect in `weir run`: the
+    /// edge's shows them too.
     pub admin: String,
     /// Left out: plain gRPC, to whoever reaches the address.
     pub tls: Option<TlsConfig>,
@@ -50,7 +51,8 @@ pub struct Config {
     /// Holds the token that every change of servers must show. Left out: one that the process makes at its
     /// start, where `admin` is on loopback; elsewhere nothing can be changed.
     pub admin_token_file: Option<PathBuf>,
-    /// Bytes of bodies held in memory, all requests together, both ways. What finds it full goes to temporary files.
+    /// Bytes of bodies held in memory, all requests together, both ways. What finds it full goes to temporary
+    /// files.
     pub body_memory: Size,
     pub pool: Vec<PoolConfig>,
 }
@@ -73,7 +75,8 @@ pub struct PoolConfig {
     pub resolve_every: Time,
     /// Who is asked for them, such as "127.0.0.1:53". Empty: whom the system asks.
     pub nameservers: Vec<SocketAddr>,
-    /// Servers that were added, changed or removed while it ran are kept here. Once it is there, it counts instead of `servers`.
+    /// Servers that were added, changed or removed while it ran are kept here. Once it is there, it counts
+    /// instead of `servers`.
     pub state_file: Option<PathBuf>,
 
     /// What the servers are, where that makes a difference: "uwsgi", "gunicorn" or "php".
@@ -93,8 +96,8 @@ pub struct PoolConfig {
     pub send_timeout: Time,
     /// Between two reads from the server.
     pub read_timeout: Time,
-    /// A connection that has switched to another protocol (WebSocket) ends after so long without a byte either
-    /// way.
+    /// A connection that has switched to another protocol (WebSocket) ends after so long without a byte
+    /// either way.
     pub tunnel_timeout: Time,
 
     /// Bytes of variables that the servers take: uWSGI's `buffer-size`.
@@ -136,7 +139,8 @@ pub struct PoolConfig {
 
     /// Tunnels (WebSocket) and event streams at once. They are not in flight.
     pub max_tunnels: usize,
-    /// Percent of max_in_flight, queue.length, max_uploads and max_tunnels that one client (address, or IPv6 /64) may have.
+    /// Percent of max_in_flight, queue.length, max_uploads and max_tunnels that one client (address, or IPv6
+    /// /64) may have.
     pub client_share: usize,
     /// Send `Via` to `http://` servers.
     pub via: bool,
@@ -148,7 +152,8 @@ pub struct PoolConfig {
 pub struct ReplyBufferConfig {
     /// Bytes of one reply in memory: nginx's `uwsgi_buffers`.
     pub memory: Size,
-    /// Bytes of one reply in its temporary file: nginx's `uwsgi_max_temp_file_size`. 0: the client sets the pace.
+    /// Bytes of one reply in its temporary file: nginx's `uwsgi_max_temp_file_size`. 0: the client sets the
+    /// pace.
     pub file: Size,
     /// Bytes of all replies of the pool in temporary files.
     pub files: Size,
@@ -269,7 +274,8 @@ impl Config {
         }
     }
 
-    /// The same for a process of its own. Without a pool it has nothing to do, while `weir run` may well serve files only.
+    /// Checks the settings of a process of its own. Without a pool it has nothing to do, while `weir run` may
+    /// well serve files only.
     pub fn check_alone(&self, mistakes: &mut Mistakes) {
         self.check(mistakes);
         if self.pool.is_empty() {
@@ -393,7 +399,8 @@ impl PoolConfig {
         self.keepalive.check(&format!("{path}.keepalive"), mistakes);
     }
 
-    /// Further variables for a location that names this set; empty: for all others. `None`: there is no such set.
+    /// Further variables for a location that names this set; empty: for all others. `None`: there is no such
+    /// set.
     pub fn variables_of(&self, set: &str) -> Option<&[(String, String)]> {
         let variables = if set.is_empty() { Some(&self.variables) } else { self.variable_sets.get(set) };
         variables.map(|variables| variables.0.as_slice())

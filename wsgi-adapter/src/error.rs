@@ -76,7 +76,7 @@ pub(crate) enum Full {
 }
 
 impl Full {
-    /// For metrics.
+    /// The reason's label in metrics.
     pub(crate) fn reason(self) -> &'static str {
         match self {
             Self::Queue => "queue_full",
@@ -156,7 +156,7 @@ impl Error {
         })
     }
 
-    /// For logs and metrics.
+    /// The kind's name in logs and metrics.
     pub(crate) fn kind_name(&self) -> &'static str {
         match self.kind() {
             None => "contract",

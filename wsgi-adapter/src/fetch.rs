@@ -43,12 +43,14 @@ pub(crate) struct Fetch<'a> {
     openings: Openings<'a>,
     upload: Upload,
     deadline: Deadline,
-    /// What follows the head of a request to switch protocols. It belongs to the protocol that is switched to.
+    /// What follows the head of a request to switch protocols. It belongs to the protocol that is switched
+    /// to.
     messages: Option<Rest>,
 }
 
 impl<'a> Fetch<'a> {
-    /// Receives the request's body, unless it is to be passed on as it comes. A slow client holds no server meanwhile.
+    /// Receives the request's body, unless it is to be passed on as it comes. A slow client holds no server
+    /// meanwhile.
     pub(crate) async fn prepare(
         pool: &'a Arc<Pool>,
         head: &'a RequestHead,
@@ -135,7 +137,8 @@ impl<'a> Fetch<'a> {
         }
     }
 
-    /// Waits a moment for a server whose listen queue is full. False: it has been full for the whole of `queue.timeout`.
+    /// Waits a moment for a server whose listen queue is full. False: it has been full for the whole of
+    /// `queue.timeout`.
     async fn wait_while_busy(&mut self, busy: &mut Option<BusyWait>) -> Result<bool, Error> {
         let queue = &self.pool.config.queue;
         if queue.length == 0 {

@@ -1,7 +1,7 @@
 //! wsgi-adapter: takes requests from the edge over gRPC to the application's servers, and their replies back.
 //!
-//! The only part of Weir that knows uwsgi, FastCGI and which HTTP servers there are. [`run`] serves `weir.origin.Origin` on the network,
-//! [`fetcher`] an edge in this process.
+//! The only part of Weir that knows uwsgi, FastCGI and which HTTP servers there are. [`run`] serves
+//! `weir.origin.Origin` on the network, [`fetcher`] an edge in this process.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,7 +59,7 @@ pub enum RunError {
     Serve(#[from] tonic::transport::Error),
 }
 
-/// For an edge in this process.
+/// The fetcher of an edge in this process.
 pub fn fetcher(pools: &Pools, shutdown: &Shutdown) -> Arc<dyn Fetcher> {
     Arc::new(Adapter::new(pools, shutdown))
 }

@@ -104,7 +104,8 @@ struct Waiter {
 }
 
 impl Pool {
-    /// With the servers of its state file, or those of the settings. Must be called within a runtime.
+    /// Opens a pool with the servers of its state file, or those of the settings. Must be called within a
+    /// runtime.
     pub(crate) fn open(
         config: &PoolConfig,
         metrics: &Metrics,
@@ -191,7 +192,8 @@ impl Pool {
         }
     }
 
-    /// Leave to receive a body, as long as it is held. Where as many are being received as may be, it waits as for a server.
+    /// Leave to receive a body, as long as it is held. Where as many are being received as may be, it waits
+    /// as for a server.
     pub(crate) async fn upload(&self, head: &RequestHead) -> Result<UploadPermit<'_>, Full> {
         let client = wanted::client(head).map(ClientKey::from);
         let held = self.hold(client, Resource::Upload).ok_or(Full::Client)?;
@@ -240,16 +242,16 @@ impl Pool {
         Ok(server)
     }
 
-    /// Gives places that have become free to those who wait. Without the lock while it does: a slot that comes back, because its
-    /// waiter has just left, takes it.
+    /// Gives places that have become free to those who wait. Without the lock while it does: a slot that
+    /// comes back, because its waiter has just left, takes it.
     fn serve_waiters(self: &Arc<Self>) {
         while let Some((waiter, slot)) = self.next_waiter() {
             let _ = waiter.send(slot);
         }
     }
 
-    /// The next that waits, with a place for it, or the reason why there will be none. A client that has its part of the
-    /// places is passed over.
+    /// The next that waits, with a place for it, or the reason why there will be none. A client that has its
+    /// part of the places is passed over.
     fn next_waiter(self: &Arc<Self>) -> Option<(oneshot::Sender<Granted>, Granted)> {
         let mut state = self.state.lock();
         while state.in_flight < self.config.max_in_flight {

@@ -1,4 +1,5 @@
-//! All pools of an adapter, for the service that takes requests to them and for the admin listener that shows and changes them.
+//! All pools of an adapter, for the service that takes requests to them and for the admin listener that shows
+//! and changes them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,8 +23,8 @@ pub struct Pools {
 }
 
 impl Pools {
-    /// `config` is one in which `check` found no mistake. Begins to look up names and to check servers, where the settings say so;
-    /// must be called within a runtime.
+    /// `config` is one in which `check` found no mistake. Begins to look up names and to check servers, where
+    /// the settings say so; must be called within a runtime.
     pub fn open(config: &Config) -> Result<Self, StartError> {
         let metrics = Metrics::default();
         let memory = Arc::new(BodyMemory::new(config.body_memory.bytes()));

@@ -1,12 +1,14 @@
 //! The way of replies from the application to the edge.
 //!
-//! A fetch says what it has to say with [`Replies`]; the edge takes it from a [`ReplyStream`]. Between the two is a queue that
-//! is bounded in bytes (`reply_buffer.memory`, and `body_memory` for all requests together). While the edge keeps up, nothing
-//! else takes part. While it does not, because its client is slow, the fetch puts the body aside into a temporary file
-//! ([`spool`]) until the application is done, so that the application never waits for a client.
+//! A fetch says what it has to say with [`Replies`]; the edge takes it from a [`ReplyStream`]. Between the
+//! two is a queue that is bounded in bytes (`reply_buffer.memory`, and `body_memory` for all requests
+//! together). While the edge keeps up, nothing else takes part. While it does not, because its client is
+//! slow, the fetch puts the body aside into a temporary file ([`spool`]) until the application is done, so
+//! that the application never waits for a client.
 //!
-//! The edge's own task carries out the fetch as long as the edge waits for it ([`inline_fetch`]): most requests need no task of
-//! their own. A fetch goes on in a task when the edge is held up, and when it leaves.
+//! The edge's own task carries out the fetch as long as the edge waits for it ([`inline_fetch`]): most
+//! requests need no task of their own. A fetch goes on in a task when the edge is held up, and when it
+//! leaves.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -31,7 +33,8 @@ pub(crate) mod spool;
 
 /// Messages that wait for the edge to take them, however small they are.
 const AHEAD: usize = 64;
-/// How long a fetch waits for an edge that takes nothing. The timeouts that the edge has for its clients are far shorter.
+/// How long a fetch waits for an edge that takes nothing. The timeouts that the edge has for its clients are
+/// far shorter.
 const UNREAD: Duration = Duration::from_secs(600);
 
 type ReplyMessage = Result<FetchReply, Status>;
@@ -66,10 +69,11 @@ struct ReplyQueue {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reader {
-    /// Says when it is held up, and waits by itself where a head and the beginning of its body should go together.
+    /// Says when it is held up, and waits by itself where a head and the beginning of its body should go
+    /// together.
     Here,
-    /// HTTP/2 asks for nothing while its windows are full, and says nothing of it: a reply that does not come all at once
-    /// goes on by itself.
+    /// HTTP/2 asks for nothing while its windows are full, and says nothing of it: a reply that does not come
+    /// all at once goes on by itself.
     Network,
 }
 
@@ -110,7 +114,8 @@ impl Replies {
         self.queue.lock().has_room()
     }
 
-    /// Resolves when a message can be sent, or nobody will take it. An edge that takes nothing for ten minutes is gone.
+    /// Resolves when a message can be sent, or nobody will take it. An edge that takes nothing for ten
+    /// minutes is gone.
     pub(crate) async fn room(&self) -> Result<(), Error> {
         let room = poll_fn(|context| {
             let mut queue = self.queue.lock();
@@ -129,7 +134,8 @@ impl Replies {
         .await;
     }
 
-    /// Does this only as long as somebody will take what comes of it. It is pinned where it is: it would be copied on its way in.
+    /// Does this only as long as somebody will take what comes of it. It is pinned where it is: it would be
+    /// copied on its way in.
     pub(crate) async fn while_wanted<T>(
         &self,
         work: Pin<&mut impl Future<Output = Result<T, Error>>>,

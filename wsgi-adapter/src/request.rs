@@ -26,7 +26,7 @@ pub(crate) fn fields(head: &RequestHead) -> Vec<(&[u8], &[u8])> {
     head.fields.iter().map(|field| (&field.name[..], &field.value[..])).collect()
 }
 
-/// For servers that take variables.
+/// Describes the request for servers that take variables.
 pub(crate) fn described<'a>(
     head: &'a RequestHead,
     fields: &'a [(&'a [u8], &'a [u8])],

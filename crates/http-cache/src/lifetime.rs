@@ -39,7 +39,7 @@ pub enum Use {
     OnError,
     /// May be served only if the application confirms it.
     Validate,
-    /// Not to be served any more.
+    /// It may not be served any more.
     Dead,
 }
 

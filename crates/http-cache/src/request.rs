@@ -176,7 +176,7 @@ impl Policy {
             || matches!(self.fields.class(name.as_str().as_bytes()), FieldClass::Split | FieldClass::Vary)
     }
 
-    /// Of a request's fields those that Vary names, as the application has seen them: what [`vary::selected`]
+    /// The fields of a request that Vary names, as the application has seen them: what [`vary::selected`]
     /// compares, where [`Policy::outgoing`] has not been made.
     pub fn selecting<'a>(
         &self,

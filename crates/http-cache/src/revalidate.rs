@@ -71,8 +71,8 @@ pub fn freshen(
     is_about(stored, not_modified, only).then(|| update(stored, not_modified, now))
 }
 
-/// The same after a HEAD with status 200 (section 4.3.5). None: the stored reply is no longer the current
-/// one.
+/// Freshens a stored reply after a HEAD with status 200 (section 4.3.5). None: the stored reply is no longer
+/// the current one.
 pub fn freshen_by_head(
     stored: &HeaderMap,
     length: u64,

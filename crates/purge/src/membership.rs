@@ -40,7 +40,8 @@ impl<Id: Hash + Eq + Copy> Membership<Id> {
         self.strangers_until.is_some_and(|until| now < until)
     }
 
-    /// One follows the log from now on, and has acknowledged nothing yet. One of the same name that broke off is back.
+    /// One follows the log from now on, and has acknowledged nothing yet. One of the same name that broke off
+    /// is back.
     pub fn join(&mut self, id: Id, name: String, grace: Duration, now: Instant) {
         self.followers.retain(|_, other| other.broke_off.is_none() || other.name != name);
         self.followers

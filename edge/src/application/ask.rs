@@ -38,7 +38,7 @@ pub(crate) struct Ask {
     pub priority: Priority,
     /// The location's setting: the body must not be buffered.
     pub stream_body: bool,
-    /// Of the location: the reply is not to be buffered.
+    /// The location says that the reply is not to be buffered.
     pub stream_reply: bool,
     /// The location's setting: a set of the pool's variables.
     pub variables: Arc<str>,

@@ -22,7 +22,7 @@ pub(crate) struct BrokenOff;
 
 /// How far a window's writer runs ahead of the fastest reader, in bytes.
 const WINDOW: u64 = 256 * 1024;
-/// The same where all bodies together have no room.
+/// The window where all bodies together have no room.
 const NARROW_WINDOW: u64 = 64 * 1024;
 
 pub(crate) struct Growing {

@@ -146,8 +146,8 @@ fn every_setting_of_a_pools_tables_is_read() {
     assert_eq!((connections, timeout, age, requests), (12, Time::from_secs(13), Time::from_secs(14), 15));
 }
 
-/// What stands in the second pool (the first is good), and of each mistake the path below the pool and a part of the
-/// text.
+/// What stands in the second pool (the first is good), and of each mistake the path below the pool and a part
+/// of the text.
 const WRONG_SECOND_POOLS: &[(&str, &[(&str, &str)])] = &[
     (r#"servers = ["127.0.0.1:1"]"#, &[(".name", "needs a name")]),
     (r#"name = "good""#, &[(".name", "another pool"), (".servers", "no server")]),

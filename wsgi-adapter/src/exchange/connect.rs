@@ -59,7 +59,8 @@ impl Socket {
         }
     }
 
-    /// Tells whether nothing has come in and the other side has not closed. If so, `context` is woken when that changes.
+    /// Tells whether nothing has come in and the other side has not closed. If so, `context` is woken when
+    /// that changes.
     pub(crate) fn poll_quiet(&self, context: &mut Context<'_>) -> bool {
         loop {
             let ready = match self {
@@ -86,7 +87,8 @@ impl Socket {
 }
 
 impl Reader<'_> {
-    /// Adds what has come, or waits for it: no room is made before it is known how much is needed. 0: the other side has closed.
+    /// Adds what has come, or waits for it: no room is made before it is known how much is needed. 0: the
+    /// other side has closed.
     pub(crate) async fn read_into(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
         poll_fn(|context| {
             INPUT.with_borrow_mut(|input| {
@@ -197,7 +199,8 @@ fn connect_unix(path: &Path) -> io::Result<UnixStream> {
     UnixStream::from_std(net::UnixStream::from(OwnedFd::from(socket)))
 }
 
-/// A unix socket whose `listen` queue is full says "again" at once, and the caller may ask again; a TCP one lets the caller wait.
+/// A unix socket whose `listen` queue is full says "again" at once, and the caller may ask again; a TCP one
+/// lets the caller wait.
 fn refused(error: io::Error) -> ServerError {
     if error.kind() == io::ErrorKind::WouldBlock { ServerError::Busy } else { ServerError::Connect(error) }
 }

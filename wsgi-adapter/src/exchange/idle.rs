@@ -1,5 +1,6 @@
-//! Keeps the connections that HTTP servers leave open between requests, bounded in number, age and use. A watcher closes them
-//! when their time is over, or when the server closes them or sends what nobody asked for.
+//! Keeps the connections that HTTP servers leave open between requests, bounded in number, age and use. A
+//! watcher closes them when their time is over, or when the server closes them or sends what nobody asked
+//! for.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -37,7 +38,7 @@ pub(crate) struct Idle {
 
 #[derive(Debug, Default)]
 struct IdleState {
-    /// By server; the one that was used last is the last.
+    /// The connections of each server; the one that was used last is the last.
     parked: HashMap<String, Vec<Parked>>,
     is_watched: bool,
     /// The watcher's task.
@@ -65,8 +66,8 @@ impl Idle {
             .map(|parked| parked.connection)
     }
 
-    /// Closes the connection that has waited longest: a new one takes its place, so that there are never more of them than
-    /// there were requests at once.
+    /// Closes the connection that has waited longest: a new one takes its place, so that there are never more
+    /// of them than there were requests at once.
     pub(crate) fn make_room(&self, server: &str) {
         let mut state = self.state.lock();
         let oldest = state.parked.get_mut(server).filter(|parked| !parked.is_empty());
@@ -135,7 +136,8 @@ async fn watch(state: Weak<Mutex<IdleState>>) {
 }
 
 impl IdleState {
-    /// Closes what is over. When the next one is, if there is one; `context` is woken when a server says something before that.
+    /// Closes what is over. When the next one is, if there is one; `context` is woken when a server says
+    /// something before that.
     fn close_ended(&mut self, context: &mut Context<'_>) -> Option<Instant> {
         let now = Instant::now();
         self.parked.retain(|_, parked| {

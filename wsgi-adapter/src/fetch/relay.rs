@@ -1,4 +1,5 @@
-//! Takes a reply from its server to the edge: head, body, end; or bytes both ways once protocols are switched.
+//! Takes a reply from its server to the edge: head, body, end; or bytes both ways once protocols are
+//! switched.
 
 use std::mem;
 use std::pin::pin;
@@ -19,12 +20,13 @@ use crate::pool::Slot;
 use crate::replies::Reader;
 use crate::replies::spool::Spool;
 
-/// How long a reply's head waits for the beginning of its body, which servers send behind it, so that both go over the
-/// network together.
+/// How long a reply's head waits for the beginning of its body, which servers send behind it, so that both go
+/// over the network together.
 const MOMENT: Duration = Duration::from_millis(10);
 
 impl Fetch<'_> {
-    /// Takes the reply off the server, and gives the server's place back as soon as it is done, however slow the client is.
+    /// Takes the reply off the server, and gives the server's place back as soon as it is done, however slow
+    /// the client is.
     pub(super) async fn relay(&mut self, mut reply: Reply, mut slot: Slot) -> Result<(), Error> {
         let (pool, replies) = (self.pool, self.replies);
         let is_buffered = !self.head.stream_reply && is_buffered(&reply.head);
@@ -130,7 +132,8 @@ impl Fetch<'_> {
     }
 }
 
-/// Tells whether a reply may be put aside. What streams comes at the client's pace; `X-Accel-Buffering` has the last word.
+/// Tells whether a reply may be put aside. What streams comes at the client's pace; `X-Accel-Buffering` has
+/// the last word.
 fn is_buffered(head: &ResponseHead) -> bool {
     match value(head, "x-accel-buffering") {
         Some(word) if word.eq_ignore_ascii_case(b"no") => false,
@@ -165,7 +168,8 @@ fn told_head(head: &mut ResponseHead, method: &str, server: &str) -> ReplyHead {
 fn told_length(head: &ResponseHead, method: &str) -> Option<u64> {
     match head.status {
         101 => None,
-        // RFC 9110 section 15.3.6: "a server MUST NOT generate content in a 205 response", and says so with a length of 0.
+        // RFC 9110 section 15.3.6: "a server MUST NOT generate content in a 205 response", and says so with a
+        // length of 0.
         205 => Some(0),
         // The length would tell of a body that never comes.
         status if method != "HEAD" && is_bodiless(status) => None,

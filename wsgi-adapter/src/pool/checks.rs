@@ -23,7 +23,8 @@ use crate::request::upload::Upload;
 /// As much of a body is looked at, as in nginx.
 const LOOKED_AT: usize = 256 * 1024;
 
-/// Goes on until the server has left the pool, or the pool is gone. A check does not wait in the queue, nor count there.
+/// Goes on until the server has left the pool, or the pool is gone. A check does not wait in the queue, nor
+/// count there.
 pub(super) async fn keep(pool: Weak<Pool>, server: Arc<Server>, settings: CheckConfig) {
     loop {
         {

@@ -33,7 +33,7 @@ pub(super) enum Resource {
 
 #[derive(Debug)]
 pub(super) struct Clients {
-    /// By [`Resource`].
+    /// One for each [`Resource`].
     limits: [usize; 4],
     held: HashMap<ClientKey, [usize; 4]>,
 }

@@ -25,8 +25,8 @@ impl<T> Queue<T> {
         self.lines.iter().take(line(priority) + 1).any(|line| !line.is_empty())
     }
 
-    /// Lines up `waiter`. Where the queue is full those are taken out who are `gone`, else the last of less urgent ones is turned
-    /// away. False: there is no place.
+    /// Lines up `waiter`. Where the queue is full those are taken out who are `gone`, else the last of less
+    /// urgent ones is turned away. False: there is no place.
     pub(super) fn push(&mut self, priority: Priority, waiter: T, gone: impl Fn(&T) -> bool) -> bool {
         if self.waiting() >= self.length {
             self.lines.iter_mut().for_each(|line| line.retain(|waiter| !gone(waiter)));

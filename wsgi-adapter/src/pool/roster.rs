@@ -13,8 +13,8 @@ use crate::config::{PoolConfig, ServerConfig};
 /// Servers in one pool, addresses of names included: each costs memory and figures.
 const MOST: usize = 1000;
 
-/// A server as it is listed: in the settings, by the API, in the state file. One with `resolve` stands for as many as its name has
-/// addresses, one of SRV records for those that they name.
+/// A server as it is listed: in the settings, by the API, in the state file. One with `resolve` stands for as
+/// many as its name has addresses, one of SRV records for those that they name.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Entry {
     pub(crate) id: ServerId,
@@ -71,7 +71,8 @@ pub(super) fn check(entries: &[Entry], pool: &PoolConfig) -> Result<(), Refused>
     Ok(())
 }
 
-/// The settings of a server that a listed name stands for. As in nginx, one that is listed as a backup has none of its own.
+/// The settings of a server that a listed name stands for. As in nginx, one that is listed as a backup has
+/// none of its own.
 fn meant(listed: &ServerConfig, found: &Found) -> Option<ServerConfig> {
     if listed.backup && found.backup {
         return None;
@@ -187,7 +188,8 @@ impl Pool {
         }
     }
 
-    /// What a listed name stands for now. `None`: nothing was found, so what it stood for stays. False: it is not listed any more.
+    /// What a listed name stands for now. `None`: nothing was found, so what it stood for stays. False: it is
+    /// not listed any more.
     pub(super) fn resolved(self: &Arc<Self>, listed: ServerId, found: Option<&[Found]>) -> bool {
         let now = Instant::now();
         let (entry, members, first) = {

@@ -27,7 +27,7 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// Of a place that has been taken.
+    /// The slot for a place that has been taken.
     pub(super) fn new(pool: &Arc<Pool>, server: Arc<Server>, wanted: Wanted) -> Self {
         server.metrics.in_flight.inc();
         let now = Instant::now();
@@ -46,7 +46,8 @@ impl Slot {
         self.pool.tell(&self.server, &events);
     }
 
-    /// Sees to it that the visitor of this request comes to the same server next time (`sticky`). `fields`: those of the reply.
+    /// Sees to it that the visitor of this request comes to the same server next time (`sticky`). `fields`:
+    /// those of the reply.
     pub(crate) fn bind(&self, head: &RequestHead, fields: &mut Vec<ResponseField>) {
         if let Some(sticky) = &self.pool.sticky
             && (self.wanted.bound != Some(self.server.id) || sticky.always_looks())
@@ -55,7 +56,8 @@ impl Slot {
         }
     }
 
-    /// There is no reply, or no whole one. `marks`: the server counts as failing for it (`max_fails`, `breaker`).
+    /// There is no reply, or no whole one. `marks`: the server counts as failing for it (`max_fails`,
+    /// `breaker`).
     pub(crate) fn failed(&self, kind: &'static str, marks: bool) {
         let events = self.pool.state.lock().servers.failed(self.server.id, kind, marks, Instant::now());
         self.pool.tell(&self.server, &events);
@@ -68,7 +70,8 @@ impl Slot {
         }
     }
 
-    /// Counts this request among tunnels and event streams, which last, and makes its place free. Its server still counts it.
+    /// Counts this request among tunnels and event streams, which last, and makes its place free. Its server
+    /// still counts it.
     pub(crate) fn stream(&mut self) -> Result<(), Full> {
         {
             let mut state = self.pool.state.lock();
@@ -89,8 +92,8 @@ impl Slot {
         Ok(())
     }
 
-    /// Moves to a server that this request has not tried. False: there is none, none has room, or enough has been tried (`retry`);
-    /// the slot stays where it is.
+    /// Moves to a server that this request has not tried. False: there is none, none has room, or enough has
+    /// been tried (`retry`); the slot stays where it is.
     pub(crate) fn move_on(&mut self) -> bool {
         let (retry, now) = (&self.pool.config.retry, Instant::now());
         if !retry.timeout.0.is_zero() && now.saturating_duration_since(self.first_try) >= retry.timeout.0 {

@@ -11,11 +11,11 @@ use crate::config::HashKey;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wanted {
-    /// For `ip_hash`.
+    /// The client that `ip_hash` looks at.
     pub(super) client: Option<IpAddr>,
     /// The reply is for many visitors: it counts for none of them.
     shared: bool,
-    /// For `hash`: where the request's key is on the ring.
+    /// Where `hash` finds the request's key on the ring.
     pub(super) key: Option<u32>,
     /// The server that its visitor has had before, for `sticky`.
     pub(super) bound: Option<ServerId>,

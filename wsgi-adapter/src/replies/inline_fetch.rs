@@ -1,5 +1,5 @@
-//! A fetch that the reader of its replies carries out, with no task between. If the reader is held up, or leaves, it goes on in
-//! a task of its own.
+//! A fetch that the reader of its replies carries out, with no task between. If the reader is held up, or
+//! leaves, it goes on in a task of its own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -15,7 +15,8 @@ use weir_proto::origin::FetchReply;
 
 use crate::replies::{Reader, ReplyStream};
 
-/// A longer body than this goes on by itself where the reader is on the network: it may be held up without saying so.
+/// A longer body than this goes on by itself where the reader is on the network: it may be held up without
+/// saying so.
 const INLINE: u64 = 32 * 1024;
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;

@@ -36,8 +36,9 @@ impl FileSpace {
     }
 }
 
-/// A body's middle: what the application has sent and the queue to the edge has no room for. The file grows until it may not,
-/// or the disk is full; from then on its space is used again, round and round, at the pace of the client.
+/// A body's middle: what the application has sent and the queue to the edge has no room for. The file grows
+/// until it may not, or the disk is full; from then on its space is used again, round and round, at the pace
+/// of the client.
 pub(crate) struct Spool {
     space: Arc<FileSpace>,
     /// `reply_buffer.file`; 0: nothing is put aside.

@@ -1,5 +1,5 @@
-//! Takes a request's body from the edge to a server: received whole (memory, then a temporary file), or passed on as it
-//! comes.
+//! Takes a request's body from the edge to a server: received whole (memory, then a temporary file), or
+//! passed on as it comes.
 
 use std::io;
 use std::sync::Arc;
@@ -53,7 +53,8 @@ impl Upload {
         let mut reserved = Reserved { memory: Some(Arc::clone(held)), bytes: 0 };
         while let Some(piece) = incoming.next().await? {
             if memory.len() + piece.len() > limit || held.is_full() {
-                // Boxed, as is all that few requests have a use for: whatever a future has room for is copied with it.
+                // Boxed, as is all that few requests have a use for: whatever a future has room for is copied
+                // with it.
                 return Box::pin(spill(&memory, piece, incoming)).await;
             }
             memory.extend_from_slice(&piece);

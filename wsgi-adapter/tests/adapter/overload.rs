@@ -117,8 +117,8 @@ async fn a_client_that_leaves_closes_the_connection_and_frees_its_place() {
 
 #[tokio::test]
 async fn a_client_that_leaves_is_counted_until_the_server_is_free() {
-    // A server that works on to the end; one that stops when it sees that nobody waits; and one that is not told, since the
-    // method is not idempotent.
+    // A server that works on to the end; one that stops when it sees that nobody waits; and one that is not
+    // told, since the method is not idempotent.
     for (method, heeds, free_at_once) in [("GET", false, false), ("GET", true, true), ("POST", true, false)] {
         let go = Arc::new(Semaphore::new(0));
         let gate = Arc::clone(&go);

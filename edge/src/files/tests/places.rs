@@ -3,7 +3,8 @@
 use super::*;
 use crate::settings::files::Symlinks;
 
-/// Targets, and what they lead to. But for dotfiles, backups, pipes and links that lead out, the answers are nginx's.
+/// Targets, and what they lead to. But for dotfiles, backups, pipes and links that lead out, the answers are
+/// nginx's.
 const TARGETS: &[(&str, &str)] = &[
     ("/a.css", "css"),
     ("/dir/", "hi"),

@@ -1,5 +1,5 @@
-//! HTTP/1.1: the request as the client sent it, but for what is said of the connection and of the client, which
-//! is ours to say.
+//! HTTP/1.1: the request as the client sent it, but for what is said of the connection and of the client,
+//! which is ours to say.
 
 use std::collections::VecDeque;
 
@@ -59,7 +59,8 @@ pub(super) fn opening(head: &RequestHead, body: BodyLength, pool: &PoolConfig) -
     }
     out.end_to_end(head)?;
     if pool.via {
-        // RFC 9110 section 7.6.3: a proxy "MUST send an appropriate Via header field", behind those of others.
+        // RFC 9110 section 7.6.3: a proxy "MUST send an appropriate Via header field", behind those of
+        // others.
         let received = head.protocol.strip_prefix("HTTP/").unwrap_or(&head.protocol);
         out.field(b"via", format!("{received} weir").as_bytes())?;
     }
@@ -103,8 +104,8 @@ impl Lines {
         self.field(b"forwarded", format!("for={node};host=\"{host}\";proto={scheme}").as_bytes())
     }
 
-    /// The client's own fields. The same ones as a uwsgi server gets: what its framework would make one variable
-    /// of two names of is not sent.
+    /// The client's own fields. The same ones as a uwsgi server gets: what its framework would make one
+    /// variable of two names of is not sent.
     fn end_to_end(&mut self, head: &RequestHead) -> Result<(), Error> {
         let is = |field: &[u8], name: &str| field.eq_ignore_ascii_case(name.as_bytes());
         let mut cookies = 0;
@@ -119,8 +120,8 @@ impl Lines {
                 self.field(name, &field.value)?;
                 continue;
             }
-            // RFC 9113 section 8.2.3: crumbs "MUST be concatenated into a single octet string" before they are
-            // passed to an HTTP/1.1 server.
+            // RFC 9113 section 8.2.3: crumbs "MUST be concatenated into a single octet string" before they
+            // are passed to an HTTP/1.1 server.
             cookies += 1;
             if cookies == 1 {
                 let crumbs = head.fields.iter().filter(|other| is(&other.name, "cookie"));
