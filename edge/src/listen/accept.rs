@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::connection::stream::Stream;
 use crate::http1::connection::Connection;
-use crate::http1::linger::linger;
+use crate::http1::linger::linger_briefly;
 use crate::http1::write;
 use crate::http1::write::Manner;
 use crate::http2::PREFACE;
@@ -198,5 +198,5 @@ async fn answer_plain(edge: &Edge, stream: &mut TcpStream, first: u8) {
     let reply = error::bad_request("This port speaks HTTPS: use https:// in the address.").closing();
     let manner = Manner { head_only: false, version: Version::HTTP_11, keep_alive: false };
     let _ = write::send(stream, reply, manner, edge.settings.timeouts.send.0, std::future::pending()).await;
-    linger(stream).await;
+    linger_briefly(stream).await;
 }
