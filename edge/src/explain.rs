@@ -68,7 +68,13 @@ pub(crate) async fn explain(edge: &Edge, question: &Question) -> Explanation {
 
 async fn walk(edge: &Edge, question: &Question, steps: &mut Steps) -> String {
     let request = match front_door::settle(edge, question) {
-        Ok(request) => request,
+        Ok(mut request) => {
+            if let Some(target) = path::without_dots(&request.target) {
+                steps.push("path", format!("{target}, without dot segments"), "docs/security.md");
+                request.target = target;
+            }
+            request
+        }
         Err(refusal) => {
             return format!("The request is refused: {refusal}. The answer is {}.", refusal.status());
         }

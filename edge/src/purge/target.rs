@@ -48,7 +48,8 @@ pub(crate) fn tag(text: &str) -> Result<Target, NotATag> {
 }
 
 fn of_target(sites: &Sites, scheme: &str, authority: &str, target: &str) -> Option<Target> {
-    let (raw_path, query) = split(target);
+    let normal = path::without_dots(target);
+    let (raw_path, query) = split(normal.as_deref().unwrap_or(target));
     let path = path::normalise(raw_path.as_bytes()).ok()?;
     let location = match sites.choose(authority).choose(&path) {
         Chosen::Location(_, location) | Chosen::AddSlash(location) => location,

@@ -64,6 +64,28 @@ pub(crate) fn normalise(raw: &[u8]) -> Result<NormalPath<'_>, BadPath> {
     Ok(NormalPath(Cow::Owned(resolve(raw)?)))
 }
 
+/// The target with its path in normal form, if there are dot segments in it, plain or encoded. An application gets
+/// no others: a server that reads them in another way than the choice of the location did could be led to what
+/// belongs to another location, such as an internal one. `None`: it has none, or is malformed.
+pub(crate) fn without_dots(target: &str) -> Option<String> {
+    let (raw, query) = split(target);
+    if !raw.contains("/.") && !raw.contains('%') {
+        return None;
+    }
+    let decoded = decode(raw.as_bytes()).ok()?;
+    let mut segments = decoded.split(|&byte| byte == b'/');
+    if !segments.any(|segment| matches!(segment, b"." | b"..")) {
+        return None;
+    }
+    let path = normalise(raw.as_bytes()).ok()?;
+    let mut normal = percent_encode(path.as_bytes(), PATH_ESCAPES).to_string();
+    if let Some(query) = query {
+        normal.push('?');
+        normal.push_str(query);
+    }
+    Some(normal)
+}
+
 impl NormalPath<'_> {
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0

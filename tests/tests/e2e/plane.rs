@@ -204,3 +204,13 @@ fn a_listener_on_all_addresses_is_reached_by_them() {
         }
     });
 }
+
+both_topologies!(no_dots_lead_past_an_internal_location, SITE);
+fn no_dots_lead_past_an_internal_location(stack: &Stack) {
+    stack.get("/internal/count/a").expect(404);
+    let ways = ["/internal/../count/dots", "/internal/%2e%2e/count/dots", "/internal/x/..%2f../count/dots"];
+    for (n, way) in ways.iter().enumerate() {
+        stack.ask("POST", way, &[("Content-Length", "0")], b"").expect(200);
+        assert_eq!(stack.oracle.field("dots", n, "REQUEST_URI").as_deref(), Some("/count/dots"), "{way}");
+    }
+}

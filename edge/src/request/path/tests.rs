@@ -128,3 +128,28 @@ proptest! {
         prop_assert_eq!(again.as_ref().map(NormalPath::as_bytes), Ok(path));
     }
 }
+
+#[test]
+fn dot_segments_reach_no_application() {
+    for (target, normal) in [
+        ("/a/b", None),
+        ("/a//b?x", None),
+        ("/a.b/.c/..d/e..", None),
+        ("/a%20b", None),
+        ("/%2541", None),
+        ("/?a=/../b", None),
+        ("/intapp/secret/../../x", Some("/x")),
+        ("/intapp/secret/../../x?a=/../b", Some("/x?a=/../b")),
+        ("/intapp/./secret", Some("/intapp/secret")),
+        ("/intapp/%2e%2E/x", Some("/x")),
+        ("/intapp%2f..%2fx", Some("/x")),
+        ("/a/../b%20c%3F%2523", Some("/b%20c%3F%2523")),
+        ("/a/..", Some("/")),
+        ("/a/.", Some("/a/")),
+        // Malformed, which is said elsewhere.
+        ("/../a", None),
+        ("/a/../%zz", None),
+    ] {
+        assert_eq!(without_dots(target).as_deref(), normal, "{target}");
+    }
+}
