@@ -19,6 +19,7 @@ use crate::log::{self, Log};
 use crate::metrics::{Metrics, Sampled};
 use crate::peers::Peers;
 use crate::purge::order::Purger;
+use crate::purge::pace::Pace;
 use crate::purge_log::Purges;
 use crate::route::{self, Sites};
 use crate::settings::Config;
@@ -83,6 +84,7 @@ impl Edge {
             wait: timeouts.purge.0,
             metrics: metrics.clone(),
             tasks: shutdown.clone(),
+            named: settings.invalidate_named.then(Pace::default),
         });
         let cache = Arc::new(Cache {
             l1,

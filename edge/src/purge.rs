@@ -4,4 +4,5 @@
 //! a purge matches is decided in `crates/purge`.
 
 pub(crate) mod order;
+pub(crate) mod pace;
 pub(crate) mod target;

@@ -58,6 +58,8 @@ pub struct Config {
     pub l1: L1Config,
     /// Where the other services are; left out in `weir run`.
     pub peers: Option<PeersConfig>,
+    /// The pages that the reply to a change names in Location and Content-Location become stale.
+    pub invalidate_named: bool,
     /// Adds X-Cache-Status in nginx's words.
     pub nginx_cache_status: bool,
     /// "combined", "json" or "off".
@@ -264,6 +266,7 @@ impl Default for Config {
             strict_targets: false,
             l1: L1Config::default(),
             peers: None,
+            invalidate_named: true,
             nginx_cache_status: false,
             access_log: LogFormat::Combined,
             access_log_to: "stdout".into(),

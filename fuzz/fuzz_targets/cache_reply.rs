@@ -57,7 +57,8 @@ fuzz_target!(|bytes: &[u8]| {
         headers: &request,
         client: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
     };
-    for url in POLICY.invalidation(&post, StatusCode::OK, reply).urls {
+    let invalid = POLICY.invalidation(&post, StatusCode::OK, reply);
+    for url in invalid.target.iter().chain(&invalid.named) {
         assert!(url.starts_with(b"https://h/"), "another origin's page");
     }
 });

@@ -13,8 +13,10 @@ const CACHE_GROUP_INVALIDATION: HeaderName = HeaderName::from_static("cache-grou
 /// What must be purged on every edge. Empty: nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Invalidation {
-    /// As [`crate::Key::url`] has them: each stands for all variants of the page.
-    pub urls: Vec<Bytes>,
+    /// The target, as [`crate::Key::url`] has it: it stands for all variants of the page.
+    pub target: Option<Bytes>,
+    /// Other pages that the reply names in Location or Content-Location, in the same form.
+    pub named: Vec<Bytes>,
     /// As [`crate::tags::tags`] has them.
     pub tags: Vec<Bytes>,
 }
@@ -52,20 +54,20 @@ impl Policy {
             .iter()
             .filter_map(|name| std::str::from_utf8(reply.get(name)?.as_bytes()).ok())
             .filter_map(|reference| resolve(reference, request, &origin));
-        let target = (request.path.to_vec(), request.query.map(<[u8]>::to_vec));
-        for (path, query) in std::iter::once(target).chain(named) {
+        let url = |path: &[u8], query: Option<&[u8]>| {
             let (mut url, has_query) = (origin.clone(), query.is_some());
-            let (Some(path), Some(query)) =
-                (normal_path(&path), normal_query(query.as_deref().unwrap_or_default()))
-            else {
-                continue;
-            };
+            let (path, query) = (normal_path(path)?, normal_query(query.unwrap_or_default())?);
             url.extend_from_slice(&path);
             if has_query {
                 self.query.push(&query, self.query.sort, &mut url);
             }
-            if !invalid.urls.iter().any(|other| *other == url) {
-                invalid.urls.push(url.into());
+            Some(Bytes::from(url))
+        };
+        invalid.target = url(request.path, request.query);
+        for (path, query) in named {
+            let Some(url) = url(&path, query.as_deref()) else { continue };
+            if invalid.target.as_ref() != Some(&url) && !invalid.named.contains(&url) {
+                invalid.named.push(url);
             }
         }
         invalid
@@ -181,7 +183,8 @@ mod tests {
             for (status, count) in
                 [(200, 1), (201, 1), (204, 1), (303, 1), (304, 1), (400, 0), (404, 0), (500, 0)]
             {
-                assert_eq!(invalid(method.clone(), status, None, &[]).urls.len(), count, "{method} {status}");
+                let target = invalid(method.clone(), status, None, &[]).target;
+                assert_eq!(usize::from(target.is_some()), count, "{method} {status}");
             }
         }
         for method in [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE] {
@@ -219,16 +222,15 @@ mod tests {
         ];
         for (reference, expected) in cases {
             for name in ["location", "content-location"] {
-                let found = invalid(Method::POST, 201, None, &[(name, reference)]).urls;
-                assert_eq!(found.first().map(|url| &url[..]), Some(&b"https://h/a/b"[..]));
-                let named = found.get(1).map(|url| std::str::from_utf8(url).unwrap());
+                let found = invalid(Method::POST, 201, None, &[(name, reference)]);
+                assert_eq!(found.target.as_deref(), Some(&b"https://h/a/b"[..]));
+                let named = found.named.first().map(|url| std::str::from_utf8(url).unwrap());
                 assert_eq!(named, *expected, "{reference}");
             }
         }
-        assert_eq!(
-            invalid(Method::POST, 303, Some("q=1&utm_x=2"), &[("location", "")]).urls,
-            ["https://h/a/b?q=1"]
-        );
+        let itself = invalid(Method::POST, 303, Some("q=1&utm_x=2"), &[("location", "")]);
+        assert_eq!(itself.target.as_deref(), Some(&b"https://h/a/b?q=1"[..]));
+        assert!(itself.named.is_empty());
     }
 
     #[test]

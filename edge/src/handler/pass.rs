@@ -13,7 +13,7 @@ use crate::application::ask::{Ask, SharedAsk};
 use crate::cache::Cache;
 use crate::cache::head_update::Held;
 use crate::cache::validate;
-use crate::handler::purge_method;
+use crate::handler::purge_method::{self, Invalid};
 use crate::reply::{Reply, answer};
 use crate::request::Request;
 
@@ -86,7 +86,7 @@ pub(crate) async fn change(
     let reason = policy.map(|_| reason);
     let head = |request: &Request| as_asked(&ask, request);
     let (method, headers) = (request.method.clone(), HeaderMap::new());
-    let mut invalid = None;
+    let mut invalid = Invalid::default();
     let mut reply = ask_application(cache, head, request, reason, |reply| {
         let parts = RequestParts {
             method: &method,
@@ -101,10 +101,14 @@ pub(crate) async fn change(
         answer::relayed(reply, reason)
     })
     .await;
-    if let Some(purge) = invalid {
+    // RFC 9111 section 4.4: "A cache MUST invalidate the target URI".
+    if let Some(purge) = invalid.purge {
         reply.body.go_on();
         cache.purger.invalidate(purge).await;
     }
+    // "A cache MAY invalidate other URIs": these become stale, and a visitor cannot have them generated all
+    // the time.
+    cache.purger.make_stale(invalid.named);
     reply
 }
 

@@ -1,5 +1,6 @@
 //! Purges that requests cause: the PURGE method, and what the application's reply to a change makes invalid.
 
+use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_cache::{Invalidation, Policy, RequestParts};
@@ -37,22 +38,27 @@ pub(crate) async fn answer(edge: &Edge, request: &Request) -> Reply {
     Reply::new(status, headers, ReplyBody::Whole(text.into()))
 }
 
-/// What the application's reply to a request makes invalid.
+/// What the application's reply to a change makes invalid.
+#[derive(Debug, Default)]
+pub(crate) struct Invalid {
+    /// The page itself, and groups of pages.
+    pub(crate) purge: Option<Purge>,
+    /// Other pages that the reply names.
+    pub(crate) named: Vec<Bytes>,
+}
+
+/// What the application's reply to a request makes invalid. A page that is not cached at its own location is
+/// not purged when it changes; what the reply names besides is.
 pub(crate) fn invalid(
     policy: Option<&Policy>,
     request: &RequestParts<'_>,
     status: StatusCode,
     reply: &HeaderMap,
-) -> Option<Purge> {
+) -> Invalid {
     let by_default = Policy::default();
-    let invalid = policy.unwrap_or(&by_default).invalidation(request, status, reply);
-    purge_of(invalid, policy.is_some())
-}
-
-/// A page that is not cached at its own location is not purged when it changes; what the reply names besides
-/// is.
-fn purge_of(invalid: Invalidation, cached: bool) -> Option<Purge> {
-    let urls = invalid.urls.into_iter().skip(usize::from(!cached)).map(Target::Url);
-    let tags = invalid.tags.into_iter().map(Target::Tag);
-    Purge::new(urls.chain(tags).collect(), false).ok()
+    let Invalidation { target, named, tags } =
+        policy.unwrap_or(&by_default).invalidation(request, status, reply);
+    let target = target.filter(|_| policy.is_some()).map(Target::Url);
+    let tags = tags.into_iter().map(Target::Tag);
+    Invalid { purge: Purge::new(target.into_iter().chain(tags).collect(), false).ok(), named }
 }

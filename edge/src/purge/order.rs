@@ -5,15 +5,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use futures_util::future::join_all;
 use process::shutdown::Shutdown;
-use purge::{LogId, Purge};
+use purge::{LogId, Purge, Target};
 use serde::Serialize;
 use tonic::Code;
 use weir_proto::cache::PurgeReply;
 
 use crate::cache_node::{Node, Nodes, Token};
 use crate::metrics::Metrics;
+use crate::purge::pace::Pace;
 use crate::purge_log::{Purges, message};
 
 /// How long a visitor who changed something waits for the purge; the purge continues by itself.
@@ -44,6 +46,8 @@ pub(crate) struct Purger {
     pub(crate) wait: Duration,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) tasks: Shutdown,
+    /// `None`: what replies to changes name in Location and Content-Location stays as it is.
+    pub(crate) named: Option<Pace>,
 }
 
 impl Purger {
@@ -102,6 +106,20 @@ impl Purger {
             }
         });
         let _ = tokio::time::timeout(PATIENCE, purging).await;
+    }
+
+    /// Makes pages stale that the reply to a change names, each at most once a second.
+    pub(crate) fn make_stale(self: &Arc<Self>, urls: Vec<Bytes>) {
+        let Some(pace) = &self.named else { return };
+        let now = Instant::now();
+        for (url, wait) in urls.into_iter().filter_map(|url| pace.turn(&url, now).map(|wait| (url, wait))) {
+            let Ok(purge) = Purge::new(vec![Target::Url(url)], true) else { continue };
+            let this = self.clone();
+            self.tasks.spawn(async move {
+                tokio::time::sleep(wait).await;
+                this.purge(&purge).await;
+            });
+        }
     }
 }
 

@@ -214,3 +214,32 @@ fn no_dots_lead_past_an_internal_location(stack: &Stack) {
         assert_eq!(stack.oracle.field("dots", n, "REQUEST_URI").as_deref(), Some("/count/dots"), "{way}");
     }
 }
+
+const STALE: &str = r#"
+[[edge.site]]
+server_name = ["localhost"]
+[[edge.site.location]]
+match = "/"
+pool = "app"
+[edge.site.location.cache]
+ttl = "600s"
+stale_while_revalidate = "600s"
+"#;
+
+both_topologies!(no_visitor_has_a_page_generated_all_the_time, STALE);
+fn no_visitor_has_a_page_generated_all_the_time(stack: &Stack) {
+    let begun = Instant::now();
+    for _ in 0..40 {
+        stack.get("/count/hot").expect(200);
+        stack.ask("POST", "/count/x?h=Location:/count/hot", &[("Content-Length", "0")], b"").expect(200);
+    }
+    stack.get("/count/hot").expect(200);
+    let most = 3 + begun.elapsed().as_secs();
+    let calls = stack.oracle.calls("hot");
+    assert!(calls <= most, "{calls} calls, {most} at most");
+    // The last change is not forgotten.
+    until("it is stale", || {
+        stack.get("/count/hot").expect(200);
+        (stack.oracle.calls("hot") > 1).then_some(())
+    });
+}

@@ -149,8 +149,8 @@ proptest! {
             client: IpAddr::V4(Ipv4Addr::LOCALHOST),
         };
         let invalid = Policy::default().invalidation(&request, StatusCode::OK, &reply);
-        prop_assert!(!invalid.urls.is_empty());
-        prop_assert!(invalid.urls.iter().all(|url| url.starts_with(b"https://h/")));
+        prop_assert!(invalid.target.is_some());
+        prop_assert!(invalid.target.iter().chain(&invalid.named).all(|url| url.starts_with(b"https://h/")));
     }
 
     #[test]
