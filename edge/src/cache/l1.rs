@@ -168,8 +168,8 @@ impl L1 {
         usage.on_error().then(|| page.clone())
     }
 
-    /// The stored page that a request may name in its conditions: the one that it selects, and no other. A 304
-    /// about another variant would say nothing of what this request is to get (RFC 9111 section 4.1).
+    /// The stored page that a request may name in its conditions: the one that it selects, and no other. A
+    /// 304 about another variant would say nothing of what this request is to get (RFC 9111 section 4.1).
     pub(crate) fn stored(&self, key: &[u8], request: &HeaderMap, now: Instant) -> Stored {
         let Some(slot) = self.slots.peek(key) else { return Stored::default() };
         let wanted = vary::selected(&slot.vary, request);

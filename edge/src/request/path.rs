@@ -64,9 +64,9 @@ pub(crate) fn normalise(raw: &[u8]) -> Result<NormalPath<'_>, BadPath> {
     Ok(NormalPath(Cow::Owned(resolve(raw)?)))
 }
 
-/// The target with its path in normal form, if there are dot segments in it, plain or encoded. An application gets
-/// no others: a server that reads them in another way than the choice of the location did could be led to what
-/// belongs to another location, such as an internal one. `None`: it has none, or is malformed.
+/// The target with its path in normal form, if there are dot segments in it, plain or encoded. An application
+/// gets no others: a server that reads them in another way than the choice of the location did could be led
+/// to what belongs to another location, such as an internal one. `None`: it has none, or is malformed.
 pub(crate) fn without_dots(target: &str) -> Option<String> {
     let (raw, query) = split(target);
     if !raw.contains("/.") && !raw.contains('%') {
