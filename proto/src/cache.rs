@@ -50,6 +50,9 @@ pub struct Lookup {
     /// The edge is serving a stale copy meanwhile: answer with a fresh entry or the lease, not with a stale entry.
     #[prost(bool, tag = "4")]
     pub refresh: bool,
+    /// Try whether a reply can be stored again: a hit-for-miss mark does not count. At most one stream holds the lease all the same.
+    #[prost(bool, tag = "5")]
+    pub probe: bool,
 }
 /// A stored reply without its body. All lengths of time are relative: no clock is compared across machines.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -80,13 +83,20 @@ pub struct EntryHead {
     #[prost(bytes = "bytes", repeated, tag = "9")]
     pub tags: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GiveUp {
     #[prost(enumeration = "Why", tag = "1")]
     pub why: i32,
-    /// For UNCACHEABLE: how long requests for this key go straight through (hit-for-miss), in milliseconds.
+    /// With UNCACHEABLE: how long requests for this variant bypass the cache (hit-for-miss), in milliseconds. 0: the reply is not
+    /// stored, and no mark is left.
     #[prost(uint64, tag = "2")]
     pub pass_ms: u64,
+    /// With FAILED: how long no edge gets the lease while a stored entry can stand in, in milliseconds.
+    #[prost(uint64, tag = "3")]
+    pub pause_ms: u64,
+    /// With UNCACHEABLE: the fields that the reply names in Vary, lower-case, sorted. The mark is that variant's.
+    #[prost(string, repeated, tag = "4")]
+    pub vary: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ExchangeReply {
@@ -131,6 +141,9 @@ pub struct Found {
     /// With the lease: where it stands for the page that is to be made.
     #[prost(message, optional, tag = "6")]
     pub lease_position: ::core::option::Option<Position>,
+    /// With the lease: the largest body that the node stores.
+    #[prost(uint64, tag = "7")]
+    pub max_object: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Wait {}
@@ -139,12 +152,15 @@ pub struct Lease {
     /// Where the log stood when the lease was given.
     #[prost(message, optional, tag = "1")]
     pub position: ::core::option::Option<Position>,
+    /// The largest body that the node stores.
+    #[prost(uint64, tag = "2")]
+    pub max_object: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Pass {
     #[prost(enumeration = "PassReason", tag = "1")]
     pub reason: i32,
-    /// The edge may itself remember, for so long, that this key is passed. 0: do not.
+    /// How long the edge may itself remember that this variant is passed. 0: not at all.
     #[prost(uint64, tag = "2")]
     pub for_ms: u64,
 }
@@ -304,9 +320,10 @@ pub struct PurgeReply {
 #[repr(i32)]
 pub enum Why {
     Unspecified = 0,
-    /// The reply may not be stored: all who wait go to the application, in parallel, and so do others for pass_ms.
+    /// The reply may not be stored: the streams that wait get the stale entry if there is one, or `pass`, and so do others for
+    /// pass_ms.
     Uncacheable = 1,
-    /// The application failed: those who wait get the stale entry if it may be used on error, or go themselves. No mark is left.
+    /// The application failed: the streams that wait get the stale entry if it may be used on error, or `pass`.
     Failed = 2,
 }
 impl Why {
@@ -370,7 +387,7 @@ impl Use {
 #[repr(i32)]
 pub enum PassReason {
     Unspecified = 0,
-    /// A reply for this key was not cacheable a short time ago.
+    /// A reply for this variant was not cacheable a short time ago.
     HitForMiss = 1,
     /// The reply that this stream waited for turned out not to be cacheable.
     UncacheableReply = 2,
@@ -378,7 +395,7 @@ pub enum PassReason {
     HolderFailed = 3,
     /// The wait took longer than wait_ms.
     WaitTimeout = 4,
-    /// Too many streams wait already, or too many variants are stored.
+    /// Too many streams wait already.
     TooMany = 5,
 }
 impl PassReason {
