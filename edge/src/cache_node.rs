@@ -189,7 +189,7 @@ mod tests {
         let look_up = async || {
             let fields = http::HeaderMap::new();
             let (key, intent) = (key.as_bytes(), Intent::Page);
-            let question = Question { key, fields: &fields, intent, wait: Duration::ZERO };
+            let question = Question { key, fields: &fields, intent, probe: false, wait: Duration::ZERO };
             nodes.look_up(&question).await.err().unwrap().to_string()
         };
         // All have chosen before the first of them knows.

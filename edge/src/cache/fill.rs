@@ -90,6 +90,7 @@ impl Fill {
             key: self.ask.request.key.as_bytes(),
             fields: &self.ask.request.outgoing.headers,
             intent: self.intent,
+            probe: self.cache.l1.is_marked(self.key(), &self.ask.request.outgoing.headers, asked),
             wait: self.cache.patience.of_a_follower(self.cache.l1.was_stored(self.key())),
         };
         let looked = self.cache.nodes.look_up(&question).await;

@@ -186,6 +186,13 @@ impl L1 {
         slot.mark(&|names| vary::selected(names, request)).is_none_or(|mark| now >= mark.retry_at)
     }
 
+    /// Whether the last reply for the request's variant could not be stored.
+    pub(crate) fn is_marked(&self, key: &[u8], request: &HeaderMap, now: Instant) -> bool {
+        let Some(slot) = self.slots.peek(key) else { return false };
+        let mark = slot.mark(&|names| vary::selected(names, request));
+        mark.is_some_and(|mark| mark.hit_for_miss(now).is_some())
+    }
+
     /// Counts one more request for a page that is not here; how many there were with this one, as long as the key is not
     /// evicted.
     pub(crate) fn count_use(&self, key: &[u8]) -> u32 {

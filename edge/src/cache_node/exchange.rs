@@ -52,6 +52,8 @@ pub(crate) struct Question<'a> {
     /// The request's fields as the application would see them.
     pub fields: &'a HeaderMap,
     pub intent: Intent,
+    /// A hit-for-miss mark does not count: this edge knows of it, and tries again.
+    pub probe: bool,
     /// How long the node may keep the stream waiting for another's page.
     pub wait: Duration,
 }
@@ -74,7 +76,7 @@ impl Question<'_> {
             fields: fields::from_headers(self.fields),
             wait_ms: u32::try_from(self.wait.as_millis()).unwrap_or(u32::MAX),
             refresh: self.intent == Intent::Refresh,
-            probe: self.intent == Intent::Probe,
+            probe: self.probe || self.intent == Intent::Probe,
         }
     }
 }

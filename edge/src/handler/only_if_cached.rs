@@ -45,6 +45,7 @@ async fn from_node(cache: &Cache, ask: &SharedAsk) -> Result<Option<Arc<Page>>, 
         key: ask.request.key.as_bytes(),
         fields: &ask.request.outgoing.headers,
         intent: Intent::Page,
+        probe: false,
         wait: Duration::ZERO,
     };
     let (mut exchange, answer, _) = cache.nodes.look_up(&question).await?;

@@ -12,6 +12,8 @@ use crate::store::Mark;
 
 /// Marks of one key that are kept; the oldest makes room.
 const MAX_MARKS: usize = 64;
+/// After this many evictions what was used before counts half.
+const HALVE_EVERY: usize = 64;
 /// What a page costs beside its entries.
 const OVERHEAD: usize = 256;
 
@@ -22,6 +24,8 @@ pub(crate) struct Variants {
     /// The one stored last stands last.
     variants: Vec<StoredVariant>,
     marks: Vec<(Slot, Mark, Instant)>,
+    /// How many variants had to make room.
+    evicted: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -109,7 +113,10 @@ impl Variants {
         if let Some((at, _)) = least {
             self.variants.remove(at);
         }
-        self.variants.iter().for_each(|known| known.uses.store(uses(known) / 2, Ordering::Relaxed));
+        self.evicted += 1;
+        if self.evicted % HALVE_EVERY == 0 {
+            self.variants.iter().for_each(|known| known.uses.store(uses(known) / 2, Ordering::Relaxed));
+        }
     }
 
     fn is_beyond(&self, more: &Entry, limits: Limits) -> bool {

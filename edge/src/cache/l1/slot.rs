@@ -29,6 +29,8 @@ pub(super) struct Slot {
     /// All fields that replies for this key named in Vary, sorted.
     names: Arc<[HeaderName]>,
     marks: Vec<Mark>,
+    /// How many variants had to make room.
+    evicted: usize,
     /// A reply for this key said that it may be shared with visitors who carry a personal cookie.
     pub(super) shared: bool,
     /// How often the page was asked for before it was stored.
@@ -162,7 +164,10 @@ impl Slot {
         if let Some((at, _)) = least {
             self.variants.remove(at);
         }
-        self.variants.iter().for_each(|variant| variant.uses.store(uses(variant) / 2, Ordering::Relaxed));
+        self.evicted += 1;
+        if self.evicted % MAX_VARIANTS == 0 {
+            self.variants.iter().for_each(|variant| variant.uses.store(uses(variant) / 2, Ordering::Relaxed));
+        }
     }
 
     /// The mark of the request's variant, after one more failure. `vary`: fields that the reply named.
