@@ -47,7 +47,7 @@ pub struct Config {
     /// Streams that wait for another's page: on the whole node, and for one page.
     pub max_waiting: usize,
     pub max_waiting_per_page: usize,
-    /// Variants stored under one key (Vary). Requests for more go past the cache.
+    /// Variants stored under one key (Vary). The one used least makes room.
     pub max_variants: usize,
     /// The longest a stream is kept waiting, whatever it asks for.
     pub max_wait: Time,

@@ -68,7 +68,7 @@ impl Exchanges {
         requests: Streaming<ExchangeRequest>,
         sender: mpsc::Sender<Result<ExchangeReply, Status>>,
     ) {
-        let mut replies = Replies::new(sender, self.config.send_timeout.0);
+        let mut replies = Replies::new(sender, self.config.send_timeout.0, self.config.max_object.0);
         if let Err(refusal) = self.talk(requests, &mut replies).await {
             replies.refuse(refusal).await;
         }

@@ -83,7 +83,6 @@ label! {
         /// Over before it was stored; only those who waited for it got it.
         Expired = "expired",
         TooLarge = "too_large",
-        TooManyVariants = "too_many_variants",
         /// Bodies being received have reached their bound.
         Busy = "busy",
         InvalidVary = "invalid_vary",

@@ -49,7 +49,8 @@ impl NodeState {
         let redis = match &config.redis {
             None => None,
             Some(settings) => {
-                let redis = Redis::new(settings, config.lease.0, purges.clone(), metrics.clone())?;
+                let (lease, variants) = (config.lease.0, config.max_variants);
+                let redis = Redis::new(settings, lease, purges.clone(), metrics.clone(), variants)?;
                 Some(Arc::new(redis))
             }
         };

@@ -46,8 +46,89 @@ impl Rule {
         Ok(Self(fields.into()))
     }
 
+    /// A rule that no known field covers.
+    pub(crate) fn unknown() -> Self {
+        Self(Arc::new([HeaderName::from_static("*")]))
+    }
+
     pub(crate) fn names(&self) -> Vec<String> {
         self.0.iter().map(|name| name.as_str().to_owned()).collect()
+    }
+}
+
+/// The most Vary rules of one key that are remembered.
+pub(crate) const MAX_RULES: usize = 8;
+
+/// The Vary rules of a key's replies, without the empty one. Each stored reply is selected by its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rules(Arc<[Rule]>);
+
+/// Where the pages stand that a request may be given, under the key's rules.
+#[derive(Clone, Debug)]
+pub(crate) struct Selection {
+    rules: Rules,
+    /// The slot of the lease: requests that differ in any selecting field have leases of their own.
+    lease: Arc<Slot>,
+    /// A slot for each rule; the last is that of pages without Vary.
+    pages: Vec<Slot>,
+}
+
+impl Rules {
+    pub(crate) fn new(rules: impl IntoIterator<Item = Rule>) -> Self {
+        Self(rules.into_iter().filter(|rule| !rule.0.is_empty()).collect())
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Rule> {
+        self.0.iter()
+    }
+
+    /// These and one more, the newest; the oldest makes room.
+    pub(crate) fn with(&self, rule: &Rule) -> Self {
+        if rule.0.is_empty() || self.0.contains(rule) {
+            return self.clone();
+        }
+        let over = (self.0.len() + 1).saturating_sub(MAX_RULES);
+        Self(self.0.iter().skip(over).chain([rule]).cloned().collect())
+    }
+
+    /// Whether these fields are all known to select among the key's variants.
+    pub(crate) fn cover(&self, rule: &Rule) -> bool {
+        rule.0.iter().all(|name| self.0.iter().any(|known| known.0.contains(name)))
+    }
+
+    /// All selecting fields.
+    fn union(&self) -> Rule {
+        let mut names: Vec<_> = self.0.iter().flat_map(|rule| rule.0.iter().cloned()).collect();
+        names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        names.dedup();
+        Rule(names.into())
+    }
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self(Arc::new([]))
+    }
+}
+
+impl Selection {
+    pub(crate) fn new(key: &Bytes, rules: Rules, fields: &HeaderMap) -> Self {
+        let slot = |rule: Rule| Slot::new(key.clone(), rule, fields);
+        let lease = Arc::new(slot(rules.union()));
+        let pages = rules.iter().cloned().chain([Rule::default()]).map(slot).collect();
+        Self { rules, lease, pages }
+    }
+
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    pub(crate) fn lease(&self) -> &Arc<Slot> {
+        &self.lease
+    }
+
+    pub(crate) fn pages(&self) -> &[Slot] {
+        &self.pages
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::entry::Entry;
-use crate::slot::{Rule, Slot};
+use crate::slot::{Rules, Selection, Slot};
 
 /// Entries by slot, and one lease per slot. A lease ends by itself unless it is renewed; a store is fenced by
 /// its token.
@@ -21,8 +21,14 @@ pub(crate) trait Store {
     /// Why the store could not be asked. The caller goes on without it.
     type Error;
 
-    /// What is stored for the slot and, where that is not fresh, the lease: both in one step.
-    fn look_up(&self, slot: &Slot, token: Token) -> impl Future<Output = Result<Looked, Self::Error>> + Send;
+    /// What is stored for the request and, where that is not fresh, the lease: both in one step.
+    /// `probe`: the lease is given although a mark says that replies cannot be stored.
+    fn look_up(
+        &self,
+        selection: &Selection,
+        token: Token,
+        probe: bool,
+    ) -> impl Future<Output = Result<Looked, Self::Error>> + Send;
 
     /// Stores the page made under the lease on `slot`, and ends the lease. The entry's own slot may be
     /// another one, by its own Vary rule, which becomes the key's.
@@ -57,10 +63,10 @@ pub(crate) enum Looked {
     Granted(Option<Arc<Entry>>),
     /// The lease is another's.
     Held(Option<Arc<Entry>>),
-    /// The page was not cacheable a short time ago: requests bypass the cache for this long.
-    Passed(Duration),
-    /// The key's Vary rule is not the slot's: ask again with a slot by this one.
-    OtherRule(Rule),
+    /// Nobody gets the lease for this long. What is stored is stale, if anything.
+    Marked(Mark, Duration, Option<Arc<Entry>>),
+    /// The key's Vary rules are not the selection's: ask again by these.
+    OtherRules(Rules),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +74,6 @@ pub(crate) enum Put {
     Kept,
     /// The lease ended before: another may have stored since.
     LeaseLost,
-    /// The key has as many variants as it may have.
-    TooManyVariants,
     /// A purge reached the page while it was made.
     Purged,
 }
@@ -78,8 +82,17 @@ pub(crate) enum Put {
 pub(crate) enum Release {
     /// The next who asks gets the lease.
     Free,
-    /// Nobody gets it for this long: the page is not cacheable.
-    Pass(Duration),
+    /// Nobody gets it for this long.
+    Mark(Mark, Duration),
+}
+
+/// Why nobody gets a lease for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// The last reply could not be stored (hit-for-miss).
+    Uncacheable,
+    /// The application failed. The mark counts only while something stale can stand in.
+    Failed,
 }
 
 impl Token {

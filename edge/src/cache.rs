@@ -9,6 +9,7 @@ pub(crate) mod fill;
 pub(crate) mod flights;
 pub(crate) mod head_update;
 pub(crate) mod l1;
+pub(crate) mod lanes;
 pub(crate) mod page;
 pub(crate) mod shared_body;
 pub(crate) mod validate;
@@ -33,6 +34,8 @@ pub(crate) struct Cache {
     pub(crate) l1: Arc<l1::L1>,
     pub(crate) flights: Arc<flights::Flights>,
     pub(crate) bodies: Arc<bodies::Bodies>,
+    /// For requests that a hit-for-miss mark lets through.
+    pub(crate) lanes: Arc<lanes::Lanes>,
     pub(crate) nodes: Arc<Nodes>,
     pub(crate) log: Arc<Purges>,
     pub(crate) purger: Arc<Purger>,
@@ -51,6 +54,14 @@ pub(crate) struct Patience {
     pub(crate) first: Duration,
     /// Another request's fill: `timeouts.wait`.
     pub(crate) follower: Duration,
+}
+
+impl Patience {
+    /// How long to wait for a page that another makes. One whose last reply could be shared is worth any
+    /// wait: alone, each would wait as long, and ask the application too.
+    pub(crate) fn of_a_follower(&self, was_stored: bool) -> Duration {
+        if was_stored { self.first } else { self.follower }
+    }
 }
 
 impl Cache {

@@ -19,11 +19,10 @@ use tonic::Status;
 use tonic::metadata::{Ascii, MetadataValue};
 use weir_proto::cache::cache_client::CacheClient;
 use weir_proto::cache::{PurgeOrder, PurgeReply, PurgeRequest};
-use weir_proto::origin::Field;
 use weir_proto::transport::Transport;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-pub(crate) use exchange::{Answer, Exchange, Lookup, NotKept, Waited};
+pub(crate) use exchange::{Answer, Exchange, GivenUp, Intent, Lookup, NotKept, Question, Waited};
 
 use crate::peers::CacheNodes;
 use crate::peers::look_up::Peer;
@@ -39,8 +38,6 @@ pub(crate) struct Nodes {
     source: CacheNodes,
     /// How long a node may take for its first answer.
     patience: Duration,
-    /// How long a stream may wait for another stream's page.
-    wait: Duration,
 }
 
 pub(crate) struct Node {
@@ -55,34 +52,17 @@ pub(crate) struct Node {
 }
 
 impl Nodes {
-    /// Nodes whose addresses must be looked up appear when `keep` runs.
-    pub(crate) fn new(source: CacheNodes, patience: Duration, wait: Duration) -> Self {
-        Self { known: ArcSwap::from_pointee(discovery::at_once(&source)), source, patience, wait }
+    /// Those whose addresses must be looked up come when `keep` runs.
+    pub(crate) fn new(source: CacheNodes, patience: Duration) -> Self {
+        Self { known: ArcSwap::from_pointee(discovery::at_once(&source)), source, patience }
     }
 
     /// Opens the exchange about one key with the node the key belongs to.
-    pub(crate) async fn lookup(
-        &self,
-        key: &[u8],
-        fields: Vec<Field>,
-        refresh: bool,
-    ) -> Result<Lookup, NodeGone> {
-        self.lookup_within(key, fields, refresh, self.wait).await
-    }
-
-    /// Does the same as `open`, but waits for another's page no longer than `wait`.
-    pub(crate) async fn lookup_within(
-        &self,
-        key: &[u8],
-        fields: Vec<Field>,
-        refresh: bool,
-        wait: Duration,
-    ) -> Result<Lookup, NodeGone> {
+    pub(crate) async fn look_up(&self, question: &Question<'_>) -> Result<Lookup, NodeGone> {
         let began = Instant::now();
-        let first = self.owner(key)?;
-        let open =
-            |node: &Node, fields| exchange::open(node.client(), key, fields, refresh, self.patience, wait);
-        let gone = match open(&first, fields.clone()).await {
+        let first = self.owner(question.key)?;
+        let open = |node: &Node| exchange::open(node.client(), question.to_message(), self.patience);
+        let gone = match open(&first).await {
             Ok(lookup) => return Ok(lookup),
             Err(gone) => gone,
         };
@@ -90,9 +70,9 @@ impl Nodes {
         // watch is back.
         if began.elapsed() < self.patience / 2 {
             first.leave_out();
-            let second = self.owner(key)?;
+            let second = self.owner(question.key)?;
             if !Arc::ptr_eq(&first, &second) {
-                return open(&second, fields).await;
+                return open(&second).await;
             }
         }
         Err(gone)
@@ -201,14 +181,18 @@ mod tests {
         drop(refusing);
         let urls = names.iter().map(|name| format!("http://{name}").parse().unwrap()).collect();
         let (source, patience) = (CacheNodes::Named { urls, tls: None }, Duration::from_secs(2));
-        let nodes = Nodes::new(source, patience, patience);
+        let nodes = Nodes::new(source, patience);
         let key = (0..)
             .map(|n| format!("key {n}"))
             .find(|key| nodes.owner(key.as_bytes()).unwrap().name == names[0]);
         let key = key.unwrap();
-        let look_up =
-            || async { nodes.lookup(key.as_bytes(), Vec::new(), false).await.err().unwrap().to_string() };
-        // All have chosen before the first of them learns of it.
+        let look_up = async || {
+            let fields = http::HeaderMap::new();
+            let (key, intent) = (key.as_bytes(), Intent::Page);
+            let question = Question { key, fields: &fields, intent, probe: false, wait: Duration::ZERO };
+            nodes.look_up(&question).await.err().unwrap().to_string()
+        };
+        // All have chosen before the first of them knows.
         for error in <[String; 3]>::from(tokio::join!(look_up(), look_up(), look_up())) {
             assert!(error.contains("no answer within"), "{error}");
         }

@@ -12,6 +12,7 @@ use crate::application::adapters::Adapters;
 use crate::cache::bodies::Bodies;
 use crate::cache::flights::Flights;
 use crate::cache::l1::L1;
+use crate::cache::lanes::Lanes;
 use crate::cache::{Cache, Patience};
 use crate::cache_node::Nodes;
 use crate::files::FileCache;
@@ -75,7 +76,7 @@ impl Edge {
         let routes = Arc::new(ArcSwap::from_pointee(build_sites(&settings, &metrics)?));
         let timeouts = &settings.timeouts;
         let application = Arc::new(Application::new(adapters, timeouts.application.0, metrics.clone()));
-        let nodes = Arc::new(Nodes::new(peers.cache_nodes, timeouts.cache.0, timeouts.wait.0));
+        let nodes = Arc::new(Nodes::new(peers.cache_nodes, timeouts.cache.0));
         let purge_log = Arc::new(Purges::new(settings.watch_grace.0));
         let purger = Arc::new(Purger {
             nodes: nodes.clone(),
@@ -90,6 +91,7 @@ impl Edge {
             l1,
             flights,
             bodies,
+            lanes: Lanes::new(settings.limits.hit_for_miss),
             nodes,
             log: purge_log,
             purger: purger.clone(),

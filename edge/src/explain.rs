@@ -257,6 +257,12 @@ fn in_l1(edge: &Edge, ask: &SharedAsk, steps: &mut Steps) -> Option<Reason> {
         Found::Validate(page, reason) => {
             steps.push("stored here", aged("to be asked after first", &page), reason.rule());
         }
+        Found::Standby(page) => steps.push(
+            "stored here",
+            aged("stale, served because a refresh failed a moment ago", &page),
+            "RFC 5861 section 4",
+        ),
+        Found::Marked(mark) => steps.reason("stored here", mark.reason),
         Found::Miss { variant: Some(_) } => {
             steps.push("stored here", "not this variant, or it is too old", "RFC 9111 section 4.1");
         }

@@ -13,7 +13,7 @@ mod static_file;
 pub(crate) mod visit;
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::header::LAST_MODIFIED;
 use http_cache::{Look, Reason, RequestParts, SharedRequest, vary};
@@ -22,13 +22,17 @@ use purge::Reach;
 
 use crate::Edge;
 use crate::application::ask::{Ask, SharedAsk};
+use crate::application::{Failure, OriginReply};
 use crate::cache::Cache;
-use crate::cache::flights::{self, First, Joined, Own, Served};
+use crate::cache::fill::{self, Fill};
+use crate::cache::flights::{self, First, Flight, Joined, Served, Ticket};
 use crate::cache::head_update::Held;
-use crate::cache::l1::Found;
+use crate::cache::l1::{Found, Marked};
+use crate::cache::lanes::Lane;
 use crate::cache::page::{Page, PageHead, Staleness};
+use crate::cache::validate;
 use crate::cache::validate::Answered;
-use crate::cache::{fill, validate};
+use crate::cache_node::Intent;
 use crate::handler::pass::{change, pass, pass_and_learn, pass_head};
 use crate::handler::visit::Visit;
 use crate::log::spans;
@@ -41,9 +45,10 @@ use internal_redirect::Again;
 /// The method as Varnish and Squid accept it, and Wagtail sends it.
 const PURGE: &str = "PURGE";
 
-/// How often a request may find that the page it joined is another variant, before it goes to the application
-/// alone.
-const ROUNDS: usize = 3;
+/// How often a request may find that the page it joined is another variant's before it goes by itself.
+const ROUNDS: usize = 5;
+/// A lane that was free at once was entered within this.
+const A_MOMENT: Duration = Duration::from_millis(1);
 
 /// The result of a request at one location.
 #[expect(clippy::large_enum_variant, reason = "replies are the rule: they are not boxed for the exception")]
@@ -193,23 +198,25 @@ async fn from_application(
 /// From L1, from a fetch under way, from the cache-node or, as the first, from the application.
 async fn cached(cache: &Arc<Cache>, ask: SharedAsk, request: Request) -> Reply {
     let SharedRequest { key, look, outgoing } = &ask.request;
-    let mut wanted = None;
+    let mut way = Way::default();
     for _ in 0..ROUNDS {
         let found = cache
             .l1
             .find(key.as_bytes(), look, Instant::now(), |names| vary::selected(names, &outgoing.headers));
-        let variant = match found {
+        let (variant, mark) = match found {
             Found::Fresh(page) => return answer::hit(&request, &page),
             Found::Stale(page) => {
-                refresh(cache, &ask, &page);
+                fill::refresh(cache, &ask, &page);
                 return answer::stale(&request, &page, Staleness::Revalidating);
             }
-            Found::Validate(..) | Found::Pass(_) if look.wants.only_if_cached => {
+            Found::Validate(..) | Found::Pass(_) | Found::Marked(_) if look.wants.only_if_cached => {
                 return answer::nothing_stored();
             }
+            Found::Standby(page) => return answer::stale(&request, &page, Staleness::Failing),
             Found::Validate(page, reason) => return validated(cache, ask, request, page, reason).await,
             Found::Pass(reason) => return pass_and_learn(cache, ask, request, reason).await,
-            Found::Miss { variant } => variant.or_else(|| wanted.take()),
+            Found::Marked(mark) => (mark.variant.clone(), Some(mark)),
+            Found::Miss { variant } => (variant.or_else(|| way.wanted.take()), None),
         };
         cache.metrics.l1_misses.inc();
         if look.wants.only_if_cached {
@@ -221,74 +228,192 @@ async fn cached(cache: &Arc<Cache>, ask: SharedAsk, request: Request) -> Reply {
         if let Some(reason) = look.no_store {
             return pass(cache, ask.ask, request, Some(reason)).await;
         }
-        let joined = Instant::now();
-        let (flight, first) = match cache.flights.join(key.as_bytes(), variant.clone()) {
-            Joined::Full => return pass(cache, ask.ask, request, Some(Reason::TooManyWaiters)).await,
-            Joined::Follows(flight) => (flight, None),
-            Joined::First(ticket) => {
-                let flight = ticket.flight.clone();
-                let first = flight.first_waits();
-                cache.tasks.spawn(fill::run(cache.clone(), ticket, ask.clone(), false));
-                (flight, Some(first))
+        let joined = match join(cache, &ask, variant, mark.as_ref(), &mut way).await {
+            Ok(joined) => joined,
+            Err(Instead::LookAgain) => continue,
+            Err(Instead::Pass(reason)) => {
+                return pass(cache, ask.ask, request, Some(way.reason.unwrap_or(reason))).await;
             }
         };
-        let place = if first.is_none() { cache.flights.place() } else { None };
-        if first.is_none() && place.is_none() {
-            return pass(cache, ask.ask, request, Some(Reason::TooManyWaiters)).await;
-        }
-        let patience = if first.is_some() { cache.patience.first } else { cache.patience.follower };
-        let served = match flight.outcome(patience).await {
-            Some(flights::Outcome::Page(served)) => served,
-            Some(flights::Outcome::Pass(reason)) => {
-                return own_reply(cache, ask, request, first, reason).await;
+        match outcome(cache, &ask, joined, &mut way).await {
+            Given::Page(served, first) => {
+                let held = served.body.holds_followers();
+                let patience = if held { cache.patience.follower } else { cache.patience.first };
+                match within(patience, from_flight(&request, &served, first)).await {
+                    Ok(Some(reply)) => return reply,
+                    // The page turned out to be another's own, or broke off before it began.
+                    Ok(None) => way.reason = Some(Reason::UncacheableReply),
+                    // It is searched for what is another's own, and does not end.
+                    Err(_) => return pass(cache, ask.ask, request, Some(Reason::WaitTimeout)).await,
+                }
             }
-            Some(flights::Outcome::Failed(failure)) => return answer::failed_fill(&failure),
-            None => return pass(cache, ask.ask, request, Some(Reason::WaitTimeout)).await,
-        };
-        if !look.may_use(&served.head.lifetime) {
-            return pass(cache, ask.ask, request, Some(Reason::NotShared)).await;
-        }
-        if joined > served.head.grant.at && served.head.reach(key.as_bytes(), joined) != Reach::Untouched {
-            // A purge came since, perhaps before this request did: it takes no page from before, and nobody
-            // else does. Out of touch it takes a page that could be used when it joined, however long that
-            // took: each would ask otherwise.
-            cache.flights.part_with(key.as_bytes(), variant, &flight);
-            if first.is_none() {
-                continue;
+            Given::Own(reply, reason) => {
+                return answer::in_part(answer::relayed(*reply, Some(reason)), &request).to(request);
             }
+            Given::Failed(failure) => return answer::failed_fill(&failure),
+            Given::Nothing(Instead::Pass(reason)) => {
+                return pass(cache, ask.ask, request, Some(reason)).await;
+            }
+            Given::Nothing(Instead::LookAgain) => {}
         }
-        if first.is_none() && served.head.lifetime.validate {
-            // Each asks for itself, all at once.
-            return pass(cache, ask.ask, request, Some(Reason::NoCache)).await;
-        }
-        if served.was_stored() && !wanted_as_it_is(look, &served.head) {
-            return pass(cache, ask.ask, request, Some(Reason::RequestDirective)).await;
-        }
-        let mine = vary::selected(&served.head.lifetime.vary, &outgoing.headers);
-        if first.is_none() && mine != served.selected {
-            // The page is another variant's: look again, now that the rule is known.
-            wanted = Some(mine);
-            continue;
-        }
-        let patience = if served.body.holds_followers() { patience } else { cache.patience.first };
-        let begun = within(patience, from_flight(&request, &served, first)).await;
-        drop(place);
-        return match begun {
-            Ok(Some(reply)) => reply,
-            // The page turned out to be another's own, or broke off before it began.
-            Ok(None) => pass(cache, ask.ask, request, Some(Reason::UncacheableReply)).await,
-            // It is searched for what is another's own, and does not end.
-            Err(_) => pass(cache, ask.ask, request, Some(Reason::WaitTimeout)).await,
-        };
     }
-    pass(cache, ask.ask, request, Some(Reason::Vary)).await
+    pass(cache, ask.ask, request, Some(way.reason.unwrap_or(Reason::Vary))).await
+}
+
+/// What a request has learnt on its way through the rounds.
+#[derive(Default)]
+struct Way {
+    /// The variant that it asks for, if the page it joined told.
+    wanted: Option<Vec<u8>>,
+    /// Why it goes to the application by itself in the end.
+    reason: Option<Reason>,
+    /// Its place among those that a hit-for-miss mark lets through.
+    lane: Option<Lane>,
+}
+
+/// What a request does that gets no page from a flight.
+enum Instead {
+    LookAgain,
+    Pass(Reason),
+}
+
+/// A flight that the request has begun, or follows.
+struct JoinedFlight {
+    flight: Arc<Flight>,
+    first: Option<First>,
+    variant: Option<Vec<u8>>,
+    at: Instant,
+}
+
+/// What a flight gave to the request.
+enum Given {
+    Page(Arc<Served>, Option<First>),
+    /// The reply that is this request's own.
+    Own(Box<OriginReply>, Reason),
+    Failed(Failure),
+    Nothing(Instead),
+}
+
+/// Joins the fetch of the page that is under way, or begins one.
+async fn join(
+    cache: &Arc<Cache>,
+    ask: &SharedAsk,
+    variant: Option<Vec<u8>>,
+    mark: Option<&Marked>,
+    way: &mut Way,
+) -> Result<JoinedFlight, Instead> {
+    let key = ask.request.key.as_bytes();
+    let at = Instant::now();
+    if let Some(mark) = mark {
+        // A request whose reply could be stored after all tries that; one that would have to be sent twice
+        // does so seldom.
+        let probes = mark.try_again || !ask.request.look.trimmed;
+        if probes
+            && way.reason.is_none()
+            && let Joined::First(ticket) = cache.flights.join(key, variant.clone())
+        {
+            return Ok(begin(cache, ask, ticket, Intent::Probe));
+        }
+        if way.lane.is_some() {
+            return Err(Instead::Pass(mark.reason));
+        }
+        way.lane = cache.lanes.enter(key, cache.patience.follower).await;
+        // Meanwhile a reply may have been stored.
+        let waited = at.elapsed() > A_MOMENT;
+        return Err(if waited && way.lane.is_some() {
+            Instead::LookAgain
+        } else {
+            Instead::Pass(mark.reason)
+        });
+    }
+    match cache.flights.join(key, variant.clone()) {
+        Joined::Full => Err(Instead::Pass(Reason::TooManyWaiters)),
+        Joined::Follows(flight) => Ok(JoinedFlight { flight, first: None, variant, at }),
+        Joined::First(ticket) => Ok(begin(cache, ask, ticket, Intent::Page)),
+    }
+}
+
+fn begin(cache: &Arc<Cache>, ask: &SharedAsk, ticket: Ticket, intent: Intent) -> JoinedFlight {
+    let flight = ticket.flight.clone();
+    let first = Some(flight.first_waits());
+    let variant = ticket.variant().map(<[u8]>::to_vec);
+    Fill::begin(cache, ticket, ask.clone(), intent);
+    JoinedFlight { flight, first, variant, at: Instant::now() }
+}
+
+/// Waits for what comes of the flight, and judges whether this request may have it.
+async fn outcome(cache: &Arc<Cache>, ask: &SharedAsk, joined: JoinedFlight, way: &mut Way) -> Given {
+    let SharedRequest { key, look, outgoing } = &ask.request;
+    let JoinedFlight { flight, first, variant, at } = joined;
+    let pass = |reason| Given::Nothing(Instead::Pass(reason));
+    let place = if first.is_none() { cache.flights.place() } else { None };
+    if first.is_none() && place.is_none() {
+        return pass(Reason::TooManyWaiters);
+    }
+    let patience = match first {
+        Some(_) => cache.patience.first,
+        None => cache.patience.of_a_follower(cache.l1.was_stored(key.as_bytes())),
+    };
+    let outcome = flight.outcome(patience).await;
+    drop(place);
+    let own = first.as_ref().and_then(First::take_reply);
+    if let Some(reply) = own.filter(|reply| !look.asks_again(reply.status, &reply.headers)) {
+        // The application saw all that this visitor sent.
+        let reason = if let Some(flights::Outcome::Pass(reason)) = outcome { reason } else { Reason::Status };
+        return Given::Own(reply, reason);
+    }
+    let served = match outcome {
+        Some(flights::Outcome::Page(served)) => served,
+        // It was made without what this visitor sent.
+        Some(flights::Outcome::Pass(reason)) if first.is_some() || ask.policy.hit_for_miss.is_zero() => {
+            return pass(reason);
+        }
+        Some(flights::Outcome::Pass(reason)) => {
+            // Now there may be a mark, and so there is a bound for how many go at once.
+            way.reason = Some(reason);
+            return Given::Nothing(Instead::LookAgain);
+        }
+        Some(flights::Outcome::Failed(failure)) => return Given::Failed(failure),
+        None => return pass(Reason::WaitTimeout),
+    };
+    if !look.may_use(&served.head.lifetime) {
+        return pass(Reason::NotShared);
+    }
+    if at > served.head.grant.at && served.head.reach(key.as_bytes(), at) != Reach::Untouched {
+        // A purge came since, perhaps before this request did: it takes no page from before, and nobody else
+        // does. Out of touch it takes a page that could be used when it joined, however long that took: each
+        // would ask otherwise.
+        cache.flights.part_with(key.as_bytes(), variant.clone(), &flight);
+        if first.is_none() {
+            return Given::Nothing(Instead::LookAgain);
+        }
+    }
+    if first.is_none() && served.head.lifetime.validate {
+        // Each asks for itself, all at once.
+        return pass(Reason::NoCache);
+    }
+    if served.was_stored() && !wanted_as_it_is(look, &served.head) {
+        return pass(Reason::RequestDirective);
+    }
+    if first.is_none() && served.is_over_for(at) {
+        // It still arrives, and could not be used any more if it were stored.
+        cache.flights.part_with(key.as_bytes(), variant, &flight);
+        return Given::Nothing(Instead::LookAgain);
+    }
+    let mine = vary::selected(&served.head.lifetime.vary, &outgoing.headers);
+    if first.is_none() && mine != served.selected {
+        // The page is another variant's: look again, now that the rule is known.
+        way.wanted = Some(mine);
+        return Given::Nothing(Instead::LookAgain);
+    }
+    Given::Page(served, first)
 }
 
 /// The reply for a request that joined a flight; `None` if the page is not to be had after all.
 async fn from_flight(request: &Request, served: &Arc<Served>, first: Option<First>) -> Option<Reply> {
-    let reader = match first.as_ref().and_then(First::take) {
-        Some(Own::Reader(reader)) => reader,
-        _ => {
+    let reader = match first.as_ref().and_then(First::take_reader) {
+        Some(reader) => reader,
+        None => {
             let mut reader = served.body.reader()?;
             if !reader.begun().await {
                 return None;
@@ -297,23 +422,6 @@ async fn from_flight(request: &Request, served: &Arc<Served>, first: Option<Firs
         }
     };
     Some(answer::served(request, served, reader, first.is_some()))
-}
-
-/// After a reply that may not be shared: the first takes it, unless it was made without what this visitor
-/// sent.
-async fn own_reply(
-    cache: &Arc<Cache>,
-    ask: SharedAsk,
-    request: Request,
-    first: Option<First>,
-    reason: Reason,
-) -> Reply {
-    match first.as_ref().and_then(First::take) {
-        Some(Own::Reply(reply)) if !ask.request.look.asks_again(reply.status, &reply.headers) => {
-            answer::in_part(answer::relayed(*reply, Some(reason)), &request).to(request)
-        }
-        _ => pass(cache, ask.ask, request, Some(reason)).await,
-    }
 }
 
 /// A page is worth storing once it has been asked for so often.
@@ -345,7 +453,7 @@ async fn validated(
             cache.l1.insert(key, &ask.request.outgoing.headers, page.clone());
             return answer::validated(&request, &page, reason);
         }
-        Ok(Answered::Reply(reply)) if http_cache::is_error(reply.status) && may_stand_in(&page) => {
+        Ok(Answered::Reply(reply)) if http_cache::fails_refresh(reply.status) && may_stand_in(&page) => {
             return answer::stale(&request, &page, Staleness::Failing);
         }
         Err(failure) => {
@@ -368,13 +476,4 @@ async fn validated(
 
 fn may_stand_in(page: &Page) -> bool {
     page.head.use_at(Instant::now()).on_error()
-}
-
-/// Makes sure that exactly one refresh of a stale page is under way; nobody waits for it.
-fn refresh(cache: &Arc<Cache>, ask: &SharedAsk, stale: &Page) {
-    let names = &stale.head.lifetime.vary;
-    let variant = (!names.is_empty()).then(|| vary::selected(names, &ask.request.outgoing.headers));
-    if let Joined::First(ticket) = cache.flights.join(ask.request.key.as_bytes(), variant) {
-        cache.tasks.spawn(fill::run(cache.clone(), ticket, ask.clone(), true));
-    }
 }

@@ -4,7 +4,8 @@
 /// Where a purge log stands. A page is gone if a purge with a higher `seq` in the same log reaches it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Position {
-    /// Sixteen bytes, random. Empty: the node is out of touch with the log it shares; the page may be used for left_ms, no longer.
+    /// Sixteen bytes, random. Empty: the node is out of touch with the log it shares; the page may be used
+    /// for left_ms, no longer.
     #[prost(bytes = "bytes", tag = "1")]
     pub log: ::prost::bytes::Bytes,
     #[prost(uint64, tag = "2")]
@@ -38,7 +39,8 @@ pub mod exchange_request {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Lookup {
-    /// The whole cache key (scheme, host, path, query, split values). Compared byte for byte, never by hash alone.
+    /// The whole cache key (scheme, host, path, query, split values). Compared byte for byte, never by hash
+    /// alone.
     #[prost(bytes = "bytes", tag = "1")]
     pub key: ::prost::bytes::Bytes,
     /// The request's fields as the application would see them: what Vary may select on. Lower-case names.
@@ -47,9 +49,14 @@ pub struct Lookup {
     /// How long this stream may be kept waiting before the answer is `pass`, in milliseconds.
     #[prost(uint32, tag = "3")]
     pub wait_ms: u32,
-    /// The edge is serving a stale copy meanwhile: answer with a fresh entry or the lease, not with a stale entry.
+    /// The edge is serving a stale copy meanwhile: answer with a fresh entry or the lease, not with a stale
+    /// entry.
     #[prost(bool, tag = "4")]
     pub refresh: bool,
+    /// Try whether a reply can be stored again: a hit-for-miss mark does not count. At most one stream holds
+    /// the lease all the same.
+    #[prost(bool, tag = "5")]
+    pub probe: bool,
 }
 /// A stored reply without its body. All lengths of time are relative: no clock is compared across machines.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -70,23 +77,33 @@ pub struct EntryHead {
     /// How long past ttl the entry may be served when the application fails.
     #[prost(uint64, tag = "6")]
     pub stale_if_error_ms: u64,
-    /// The request fields that selected this reply (Vary), lower-case, sorted; their values are those of the lookup.
+    /// The request fields that selected this reply (Vary), lower-case, sorted; their values are those of the
+    /// lookup.
     #[prost(string, repeated, tag = "7")]
     pub vary: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// The reply itself says that it may be shared (public, s-maxage): also with visitors who carry a personal cookie.
+    /// The reply itself says that it may be shared (public, s-maxage): also with visitors who carry a
+    /// personal cookie.
     #[prost(bool, tag = "8")]
     pub shared: bool,
     /// By which a purge finds it (Surrogate-Key, Cache-Tag, Cache-Groups …).
     #[prost(bytes = "bytes", repeated, tag = "9")]
     pub tags: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GiveUp {
     #[prost(enumeration = "Why", tag = "1")]
     pub why: i32,
-    /// For UNCACHEABLE: how long requests for this key go straight through (hit-for-miss), in milliseconds.
+    /// With UNCACHEABLE: how long requests for this variant bypass the cache (hit-for-miss), in milliseconds.
+    /// 0: the reply is not stored, and no mark is left.
     #[prost(uint64, tag = "2")]
     pub pass_ms: u64,
+    /// With FAILED: how long no edge gets the lease while a stored entry can stand in, in milliseconds.
+    #[prost(uint64, tag = "3")]
+    pub pause_ms: u64,
+    /// With UNCACHEABLE: the fields that the reply names in Vary, lower-case, sorted. The mark is that
+    /// variant's.
+    #[prost(string, repeated, tag = "4")]
+    pub vary: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ExchangeReply {
@@ -131,6 +148,9 @@ pub struct Found {
     /// With the lease: where it stands for the page that is to be made.
     #[prost(message, optional, tag = "6")]
     pub lease_position: ::core::option::Option<Position>,
+    /// With the lease: the largest body that the node stores.
+    #[prost(uint64, tag = "7")]
+    pub max_object: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Wait {}
@@ -139,18 +159,22 @@ pub struct Lease {
     /// Where the log stood when the lease was given.
     #[prost(message, optional, tag = "1")]
     pub position: ::core::option::Option<Position>,
+    /// The largest body that the node stores.
+    #[prost(uint64, tag = "2")]
+    pub max_object: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Pass {
     #[prost(enumeration = "PassReason", tag = "1")]
     pub reason: i32,
-    /// The edge may itself remember, for so long, that this key is passed. 0: do not.
+    /// How long the edge may itself remember that this variant is passed. 0: not at all.
     #[prost(uint64, tag = "2")]
     pub for_ms: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Stored {
-    /// False: the store was refused (too large, lease lost, store unreachable); the page was served all the same.
+    /// False: the store was refused (too large, lease lost, store unreachable); the page was served all the
+    /// same.
     #[prost(bool, tag = "1")]
     pub kept: bool,
     #[prost(string, tag = "2")]
@@ -218,8 +242,8 @@ pub mod watch_reply {
 pub struct Follow {
     #[prost(bytes = "bytes", tag = "1")]
     pub log: ::prost::bytes::Bytes,
-    /// Purges up to this one are not sent any more: what was granted before it must not be used. Never beyond what the edge said it
-    /// has obeyed, if all later ones are still known.
+    /// Purges up to this one are not sent any more: what was granted before it must not be used. Never beyond
+    /// what the edge said it has obeyed, if all later ones are still known.
     #[prost(uint64, tag = "2")]
     pub floor: u64,
     /// Other nodes follow the same log: a purge made at one of them is everybody's.
@@ -304,9 +328,11 @@ pub struct PurgeReply {
 #[repr(i32)]
 pub enum Why {
     Unspecified = 0,
-    /// The reply may not be stored: all who wait go to the application, in parallel, and so do others for pass_ms.
+    /// The reply may not be stored: the streams that wait get the stale entry if there is one, or `pass`, and
+    /// so do others for pass_ms.
     Uncacheable = 1,
-    /// The application failed: those who wait get the stale entry if it may be used on error, or go themselves. No mark is left.
+    /// The application failed: the streams that wait get the stale entry if it may be used on error, or
+    /// `pass`.
     Failed = 2,
 }
 impl Why {
@@ -370,7 +396,7 @@ impl Use {
 #[repr(i32)]
 pub enum PassReason {
     Unspecified = 0,
-    /// A reply for this key was not cacheable a short time ago.
+    /// A reply for this variant was not cacheable a short time ago.
     HitForMiss = 1,
     /// The reply that this stream waited for turned out not to be cacheable.
     UncacheableReply = 2,
@@ -378,7 +404,7 @@ pub enum PassReason {
     HolderFailed = 3,
     /// The wait took longer than wait_ms.
     WaitTimeout = 4,
-    /// Too many streams wait already, or too many variants are stored.
+    /// Too many streams wait already.
     TooMany = 5,
 }
 impl PassReason {
@@ -500,14 +526,14 @@ pub mod cache_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// One request's dealings with the cache. The edge sends `lookup`; the node answers
-        /// found               an entry: fresh, or stale, with or without the lease; chunks and `end` follow
-        /// wait                somebody else makes the page; later one of the other answers follows
-        /// lease               nothing usable is stored, and this stream may ask the application
-        /// pass                go to the application without the cache
-        /// Holding the lease (`lease`, or `found` with lease = true) the edge sends either `store`, chunks and `end`, or
-        /// `give_up`; the node answers a whole store with `stored`. The lease lives as long as the stream: a stream that ends
-        /// without either frees it at once and hands it to the next that waits.
+        /// One request's dealings with the cache. The edge sends `lookup`; the node answers found
+        /// an entry: fresh, or stale, with or without the lease; chunks and `end` follow wait
+        /// somebody else makes the page; later one of the other answers follows lease               nothing
+        /// usable is stored, and this stream may ask the application pass                go to the
+        /// application without the cache Holding the lease (`lease`, or `found` with lease = true) the edge
+        /// sends either `store`, chunks and `end`, or `give_up`; the node answers a whole store with
+        /// `stored`. The lease lives as long as the stream: a stream that ends without either frees it at
+        /// once and hands it to the next that waits.
         pub async fn exchange(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::ExchangeRequest>,
@@ -531,10 +557,10 @@ pub mod cache_client {
             req.extensions_mut().insert(GrpcMethod::new("weir.cache.Cache", "Exchange"));
             self.inner.streaming(req, path, codec).await
         }
-        /// An edge follows the purge log, for as long as it keeps pages. It sends `hello`, then beats; the node answers `follow`, then
-        /// purges as they are made, and each beat with its echo. An edge uses its pages for `grace` after it SENT the last beat that was
-        /// echoed, and no longer than the node itself is in touch (left_ms); so the node knows, from when it got a beat, until when they may
-        /// be in use.
+        /// An edge follows the purge log, for as long as it keeps pages. It sends `hello`, then beats; the
+        /// node answers `follow`, then purges as they are made, and each beat with its echo. An edge uses its
+        /// pages for `grace` after it SENT the last beat that was echoed, and no longer than the node itself
+        /// is in touch (left_ms); so the node knows, from when it got a beat, until when they may be in use.
         pub async fn watch(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::WatchRequest>,
@@ -556,7 +582,8 @@ pub mod cache_client {
             req.extensions_mut().insert(GrpcMethod::new("weir.cache.Cache", "Watch"));
             self.inner.streaming(req, path, codec).await
         }
-        /// Makes a purge: returns when every edge and node has acknowledged it or can use no page from before it, or after `wait_ms`.
+        /// Makes a purge: returns when every edge and node has acknowledged it or can use no page from before
+        /// it, or after `wait_ms`.
         pub async fn purge(
             &mut self,
             request: impl tonic::IntoRequest<super::PurgeRequest>,
@@ -596,14 +623,14 @@ pub mod cache_server {
             >
             + std::marker::Send
             + 'static;
-        /// One request's dealings with the cache. The edge sends `lookup`; the node answers
-        /// found               an entry: fresh, or stale, with or without the lease; chunks and `end` follow
-        /// wait                somebody else makes the page; later one of the other answers follows
-        /// lease               nothing usable is stored, and this stream may ask the application
-        /// pass                go to the application without the cache
-        /// Holding the lease (`lease`, or `found` with lease = true) the edge sends either `store`, chunks and `end`, or
-        /// `give_up`; the node answers a whole store with `stored`. The lease lives as long as the stream: a stream that ends
-        /// without either frees it at once and hands it to the next that waits.
+        /// One request's dealings with the cache. The edge sends `lookup`; the node answers found
+        /// an entry: fresh, or stale, with or without the lease; chunks and `end` follow wait
+        /// somebody else makes the page; later one of the other answers follows lease               nothing
+        /// usable is stored, and this stream may ask the application pass                go to the
+        /// application without the cache Holding the lease (`lease`, or `found` with lease = true) the edge
+        /// sends either `store`, chunks and `end`, or `give_up`; the node answers a whole store with
+        /// `stored`. The lease lives as long as the stream: a stream that ends without either frees it at
+        /// once and hands it to the next that waits.
         async fn exchange(
             &self,
             request: tonic::Request<tonic::Streaming<super::ExchangeRequest>>,
@@ -614,15 +641,16 @@ pub mod cache_server {
             >
             + std::marker::Send
             + 'static;
-        /// An edge follows the purge log, for as long as it keeps pages. It sends `hello`, then beats; the node answers `follow`, then
-        /// purges as they are made, and each beat with its echo. An edge uses its pages for `grace` after it SENT the last beat that was
-        /// echoed, and no longer than the node itself is in touch (left_ms); so the node knows, from when it got a beat, until when they may
-        /// be in use.
+        /// An edge follows the purge log, for as long as it keeps pages. It sends `hello`, then beats; the
+        /// node answers `follow`, then purges as they are made, and each beat with its echo. An edge uses its
+        /// pages for `grace` after it SENT the last beat that was echoed, and no longer than the node itself
+        /// is in touch (left_ms); so the node knows, from when it got a beat, until when they may be in use.
         async fn watch(
             &self,
             request: tonic::Request<tonic::Streaming<super::WatchRequest>>,
         ) -> std::result::Result<tonic::Response<Self::WatchStream>, tonic::Status>;
-        /// Makes a purge: returns when every edge and node has acknowledged it or can use no page from before it, or after `wait_ms`.
+        /// Makes a purge: returns when every edge and node has acknowledged it or can use no page from before
+        /// it, or after `wait_ms`.
         async fn purge(
             &self,
             request: tonic::Request<super::PurgeRequest>,

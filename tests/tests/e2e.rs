@@ -111,6 +111,9 @@ mod cache_settings;
 // Who waits for another's page, how long, and for what.
 #[path = "e2e/collapse.rs"]
 mod collapse;
+// One odd reply costs the others nothing.
+#[path = "e2e/odd_visitors.rs"]
+mod odd_visitors;
 // Why a URL is cached or not.
 #[path = "e2e/explain.rs"]
 mod explain;

@@ -16,9 +16,9 @@ use crate::config::Config;
 use crate::entry::{Entry, Grant};
 use crate::metrics::{LeaseEvent, Metrics};
 use crate::purges::Purges;
-use crate::slot::Slot;
+use crate::slot::{Rule, Selection};
 use crate::store::tiers::Tiers;
-use crate::store::{Looked, Put, Release, Token};
+use crate::store::{Looked, Mark, Put, Release, Token};
 
 /// What a request that waits is told in the end.
 pub(super) enum Turn {
@@ -55,7 +55,7 @@ pub(super) struct Leads {
 /// it passes it on to the next in line; the store's lease goes along.
 pub(super) struct Lead {
     all: Arc<Leads>,
-    slot: Arc<Slot>,
+    selection: Arc<Selection>,
     lease: Option<Lease>,
 }
 
@@ -90,13 +90,13 @@ impl Leads {
     /// Leads the page if nobody does. If somebody does, waits in line where `waits` says so.
     pub(super) fn join(
         self: &Arc<Self>,
-        slot: &Arc<Slot>,
+        selection: &Arc<Selection>,
         asked: &Arc<LookupRequest>,
         waits: bool,
     ) -> Joined {
-        match self.flights.join(slot, asked, waits) {
+        match self.flights.join(selection.lease(), asked, waits) {
             flight::Joined::Leads => {
-                Joined::Leads(Lead { all: self.clone(), slot: slot.clone(), lease: None })
+                Joined::Leads(Lead { all: self.clone(), selection: selection.clone(), lease: None })
             }
             flight::Joined::Waits(turn) => Joined::Waits(turn),
             flight::Joined::HasLeader => Joined::HasLeader,
@@ -112,8 +112,8 @@ impl Leads {
 }
 
 impl Lead {
-    pub(super) fn slot(&self) -> &Slot {
-        &self.slot
+    pub(super) fn selection(&self) -> &Selection {
+        &self.selection
     }
 
     pub(super) fn has_lease(&self) -> bool {
@@ -126,9 +126,9 @@ impl Lead {
     }
 
     /// Asks the store for the page or the lease.
-    pub(super) async fn ask(&mut self) -> Looked {
+    pub(super) async fn ask(&mut self, probe: bool) -> Looked {
         let token = Token::random();
-        let looked = self.all.store.look_up(&self.slot, token).await;
+        let looked = self.all.store.look_up(&self.selection, token, probe).await;
         if matches!(looked, Looked::Granted(_)) {
             self.lease = Some(self.all.lease(token));
             self.all.metrics.lease(LeaseEvent::Granted);
@@ -156,7 +156,7 @@ impl Lead {
     async fn renew(&mut self) {
         let Some(lease) = &mut self.lease else { return };
         lease.renewed = Instant::now();
-        if !self.all.store.renew(&self.slot, lease.token).await {
+        if !self.all.store.renew(self.selection.lease(), lease.token).await {
             // The page is still made: the stream's own visitor wants it. Its store will be refused.
             self.all.metrics.lease(LeaseEvent::Lost);
         }
@@ -164,14 +164,14 @@ impl Lead {
 
     /// Tells all that wait.
     pub(super) fn tell_all(&self, turn: impl Fn() -> Turn) {
-        for waiter in self.all.flights.take(&self.slot, |_| true) {
+        for waiter in self.all.flights.take(self.selection.lease(), |_| true) {
             let _ = waiter.turn.send(turn());
         }
     }
 
     /// Gives a stale entry to those that it serves. A refresh goes on waiting.
     pub(super) fn serve_stale(&self, entry: &Arc<Entry>) {
-        for waiter in self.all.flights.take(&self.slot, |asked| !asked.refresh) {
+        for waiter in self.all.flights.take(self.selection.lease(), |asked| !asked.refresh) {
             let _ = waiter.turn.send(Turn::Found(entry.clone(), Use::Stale));
         }
     }
@@ -184,18 +184,23 @@ impl Lead {
         let reach = |entry: &Entry| self.all.purges.reach(entry, std::time::Instant::now());
         let put = match reach(&entry) {
             Reach::Gone => {
-                self.all.store.release(&self.slot, lease.token, Release::Free).await;
+                self.all.store.release(self.selection.lease(), lease.token, Release::Free).await;
                 Put::Purged
             }
-            Reach::Untouched | Reach::Stale(_) => self.all.store.put(&self.slot, lease.token, &entry).await,
+            Reach::Untouched | Reach::Stale(_) => {
+                self.all.store.put(self.selection.lease(), lease.token, &entry).await
+            }
         };
         let untouched = reach(&entry) == Reach::Untouched;
         let rule = entry.slot().rule();
-        for waiter in self.all.flights.take(&self.slot, |_| true) {
+        for waiter in self.all.flights.take(self.selection.lease(), |_| true) {
             let same_page = waiter.asked.slot(rule.clone()) == *entry.slot();
             // A request that came before the page began to be made came before any purge that has reached it.
             let may_have_it = untouched || waiter.asked.at <= lease.granted;
-            let turn = if put != Put::LeaseLost && same_page && may_have_it {
+            // One that came while the page arrived gets it only if it could be used then, were it stored.
+            let usage = entry.use_at(waiter.asked.at.into());
+            let usable = matches!(usage, Some(Use::Fresh | Use::Stale));
+            let turn = if put != Put::LeaseLost && same_page && may_have_it && usable {
                 Turn::Found(entry.clone(), Use::Fresh)
             } else {
                 Turn::Again
@@ -205,35 +210,44 @@ impl Lead {
         put
     }
 
-    /// Ends the lease: the page may not be stored. All that wait bypass the cache, and so do others for
-    /// `pass_for`.
-    pub(super) async fn uncacheable(self, pass_for: Duration) {
-        self.tell_all(|| Turn::Pass(PassReason::UncacheableReply, pass_for));
-        let then = if pass_for.is_zero() { Release::Free } else { Release::Pass(pass_for) };
-        self.release(then).await;
+    /// Ends the lease: the reply may not be stored. All that wait get what may be used while that lasts, or
+    /// bypass the cache, and so do others for `pass_for`. `vary`: the fields that select the reply; where
+    /// others than those known do, it is not known which variants are concerned, and no mark is left.
+    pub(super) async fn uncacheable(self, vary: &Rule, pass_for: Duration) {
+        let pass_for = if self.selection.rules().cover(vary) { pass_for } else { Duration::ZERO };
+        self.tell_stale_or(PassReason::UncacheableReply, pass_for);
+        let mark = Release::Mark(Mark::Uncacheable, pass_for);
+        self.release(if pass_for.is_zero() { Release::Free } else { mark }).await;
     }
 
     /// Ends the lease: the application failed. All that wait get what may be used then, or go themselves.
-    pub(super) async fn failed(self) {
-        let fallback = self.all.store.known(&self.slot).entry();
-        for waiter in self.all.flights.take(&self.slot, |_| true) {
-            let turn = match &fallback {
-                Some(entry) if !waiter.asked.refresh => Turn::Found(entry.clone(), Use::OnError),
-                _ => Turn::Pass(PassReason::HolderFailed, Duration::ZERO),
+    /// Nobody refreshes the page for `pause`.
+    pub(super) async fn failed(self, pause: Duration) {
+        self.tell_stale_or(PassReason::HolderFailed, Duration::ZERO);
+        let mark = Release::Mark(Mark::Failed, pause);
+        self.release(if pause.is_zero() { Release::Free } else { mark }).await;
+    }
+
+    fn tell_stale_or(&self, reason: PassReason, pass_for: Duration) {
+        let stale = self.all.store.known(&self.selection).entry;
+        for waiter in self.all.flights.take(self.selection.lease(), |_| true) {
+            let turn = match &stale {
+                Some((entry, Use::Stale)) if !waiter.asked.refresh => Turn::Found(entry.clone(), Use::Stale),
+                Some((entry, _)) if !waiter.asked.refresh => Turn::Found(entry.clone(), Use::OnError),
+                _ => Turn::Pass(reason, pass_for),
             };
             let _ = waiter.turn.send(turn);
         }
-        self.release(Release::Free).await;
     }
 
     async fn release(mut self, then: Release) {
         if let Some(lease) = self.lease.take() {
-            self.all.store.release(&self.slot, lease.token, then).await;
+            self.all.store.release(self.selection.lease(), lease.token, then).await;
         }
     }
 
     fn pass_on(&self, waiter: Waiter<LookupRequest, Turn>, lease: Option<Lease>) {
-        let lead = Self { all: self.all.clone(), slot: self.slot.clone(), lease };
+        let lead = Self { all: self.all.clone(), selection: self.selection.clone(), lease };
         // One that left in this moment drops it, which passes it on again.
         let _ = waiter.turn.send(Turn::Lead(lead));
     }
@@ -242,20 +256,20 @@ impl Lead {
 impl Drop for Lead {
     fn drop(&mut self) {
         let Some(lease) = self.lease.take() else {
-            if let Some(waiter) = self.all.flights.next_or_land(&self.slot) {
+            if let Some(waiter) = self.all.flights.next_or_land(self.selection.lease()) {
                 self.pass_on(waiter, None);
             }
             return;
         };
-        if let Some(waiter) = self.all.flights.next(&self.slot) {
+        if let Some(waiter) = self.all.flights.next(self.selection.lease()) {
             self.all.metrics.lease(LeaseEvent::HandedOver);
             let renewed = lease.renewed;
             return self.pass_on(waiter, Some(Lease { renewed, ..self.all.lease(lease.token) }));
         }
         // Leads on until the store has the lease back, so that nobody here asks for it before.
-        let lead = Self { all: self.all.clone(), slot: self.slot.clone(), lease: None };
+        let lead = Self { all: self.all.clone(), selection: self.selection.clone(), lease: None };
         let release = async move {
-            lead.all.store.release(&lead.slot, lease.token, Release::Free).await;
+            lead.all.store.release(lead.selection.lease(), lease.token, Release::Free).await;
         };
         // Without a runtime the process ends, and the lease by its time limit.
         if tokio::runtime::Handle::try_current().is_ok() {

@@ -13,9 +13,8 @@ use super::replies::Replies;
 use super::request::LookupRequest;
 use crate::entry::Entry;
 use crate::metrics::Answered;
-use crate::slot::Rule;
-use crate::store::Looked;
-use crate::store::memory::Known;
+use crate::slot::Rules;
+use crate::store::{Looked, Mark};
 
 /// How long a request that waits for another node goes without looking again: news by Redis may be lost.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -51,8 +50,19 @@ impl Answer {
     }
 }
 
-/// The key's Vary rule is another one.
-struct OtherRule(Rule);
+impl From<Turn> for Answer {
+    fn from(turn: Turn) -> Self {
+        match turn {
+            Turn::Found(entry, usage) => Self::Found(entry, usage),
+            Turn::Pass(reason, pass_for) => Self::Pass(reason, pass_for),
+            Turn::Lead(lead) => Self::Lease(lead),
+            Turn::Again => Self::Pass(PassReason::WaitTimeout, Duration::ZERO),
+        }
+    }
+}
+
+/// The key's Vary rules are others.
+struct OtherRules(Rules);
 
 /// One lookup on its way to an answer.
 pub(super) struct LookUp<'a> {
@@ -69,22 +79,25 @@ impl<'a> LookUp<'a> {
     /// Answers the lookup. If the edge leaves meanwhile, what it holds goes to the next.
     pub(super) async fn answer(mut self) -> Answer {
         let store = &self.node.leads.store;
-        // A rule just heard of, in case memory is too full to remember it.
-        let mut heard_rule = None;
+        // Rules just heard of, in case memory is too full to remember them.
+        let mut heard = None;
         for _ in 0..ROUNDS {
-            let rule = heard_rule.take().unwrap_or_else(|| store.rule(self.request.key()));
-            let slot = Arc::new(self.request.slot(rule));
-            let stale = match store.known(&slot) {
-                Known::Entry(entry, Use::Fresh) => return Answer::Found(entry, Use::Fresh),
-                Known::Passed(left) => return Answer::Pass(PassReason::HitForMiss, left),
-                Known::TooManyVariants => return Answer::Pass(PassReason::TooMany, Duration::ZERO),
-                Known::Entry(entry, Use::Stale) if !self.request.refresh => Some(entry),
-                Known::Entry(..) | Known::Nothing => None,
-            };
-            let lead = match (self.node.leads.join(&slot, &self.request, stale.is_none()), stale) {
+            let rules = heard.take().unwrap_or_else(|| store.rules(self.request.key()));
+            let selection = Arc::new(self.request.selection(rules));
+            let known = store.known(&selection);
+            if let Some((entry, Use::Fresh)) = known.entry {
+                return Answer::Found(entry, Use::Fresh);
+            }
+            if let Some((mark, left)) = known.mark
+                && let Some(turn) = self.while_marked(mark, left, known.entry.clone())
+            {
+                return turn.into();
+            }
+            let stale = known.entry.filter(|(_, usage)| *usage == Use::Stale && !self.request.refresh);
+            let lead = match (self.node.leads.join(&selection, &self.request, stale.is_none()), stale) {
                 (Joined::Leads(lead), _) => lead,
                 // Somebody refreshes it.
-                (Joined::HasLeader, Some(entry)) => return Answer::Found(entry, Use::Stale),
+                (Joined::HasLeader, Some((entry, _))) => return Answer::Found(entry, Use::Stale),
                 (Joined::Waits(turn), _) => match self.wait(turn).await {
                     Ok(Turn::Lead(lead)) => lead,
                     Ok(Turn::Found(entry, usage)) => return Answer::Found(entry, usage),
@@ -98,7 +111,7 @@ impl<'a> LookUp<'a> {
             };
             match self.lead_to_answer(lead).await {
                 Ok(answer) => return answer,
-                Err(OtherRule(rule)) => heard_rule = Some(rule),
+                Err(OtherRules(rules)) => heard = Some(rules),
             }
         }
         Answer::Pass(PassReason::WaitTimeout, Duration::ZERO)
@@ -106,26 +119,32 @@ impl<'a> LookUp<'a> {
 
     /// As the leader: gets the page or the lease from the store, and tells those that wait what concerns
     /// them.
-    async fn lead_to_answer(&mut self, mut lead: Lead) -> Result<Answer, OtherRule> {
+    async fn lead_to_answer(&mut self, mut lead: Lead) -> Result<Answer, OtherRules> {
         let store = &self.node.leads.store;
         if lead.has_lease() {
-            let stale = store.known(lead.slot()).entry();
+            let stale = store.known(lead.selection()).entry.map(|(entry, _)| entry);
             return Ok(self.with_lease(lead, stale));
         }
         loop {
-            let news = store.wakeups().heard(lead.slot());
-            match lead.ask().await {
+            let news = store.wakeups().heard(lead.selection().lease());
+            match lead.ask(self.request.probe).await {
                 Looked::Fresh(entry) => {
                     lead.tell_all(|| Turn::Found(entry.clone(), Use::Fresh));
                     return Ok(Answer::Found(entry, Use::Fresh));
                 }
-                Looked::Passed(left) => {
-                    lead.tell_all(|| Turn::Pass(PassReason::HitForMiss, left));
-                    return Ok(Answer::Pass(PassReason::HitForMiss, left));
-                }
-                Looked::OtherRule(rule) => {
+                Looked::Marked(mark, left, stale) => {
+                    // The others meet the mark themselves.
                     lead.tell_all(|| Turn::Again);
-                    return Err(OtherRule(rule));
+                    let usable = stale.and_then(|entry| {
+                        let usage = self.node.purges.usage(&entry)?;
+                        Some((entry, usage))
+                    });
+                    let turn = self.while_marked(mark, left, usable);
+                    return Ok(turn.unwrap_or(Turn::Pass(PassReason::HolderFailed, Duration::ZERO)).into());
+                }
+                Looked::OtherRules(rules) => {
+                    lead.tell_all(|| Turn::Again);
+                    return Err(OtherRules(rules));
                 }
                 Looked::Granted(stale) => {
                     if let Some(entry) = self.to_serve_stale(&stale) {
@@ -153,6 +172,22 @@ impl<'a> LookUp<'a> {
             if let Err(answer) = waited.await {
                 return Ok(answer);
             }
+        }
+    }
+
+    /// What a request gets while nobody gets the lease. `None`: the mark does not concern it.
+    fn while_marked(&self, mark: Mark, left: Duration, stale: Option<(Arc<Entry>, Use)>) -> Option<Turn> {
+        if self.request.probe {
+            return None;
+        }
+        match (stale, mark) {
+            (None, Mark::Failed) => None,
+            (Some((entry, usage)), _) if !self.request.refresh => {
+                // RFC 5861 section 4: it stands in as long as that lasts.
+                Some(Turn::Found(entry, if usage == Use::Stale { usage } else { Use::OnError }))
+            }
+            (_, Mark::Uncacheable) => Some(Turn::Pass(PassReason::HitForMiss, left)),
+            (Some(_), Mark::Failed) => Some(Turn::Pass(PassReason::HolderFailed, Duration::ZERO)),
         }
     }
 

@@ -26,6 +26,8 @@ use crate::store::Put;
 /// How long requests for a page that can never be stored bypass the cache: nobody should stand in line for
 /// it.
 const UNFIT_PASS: Duration = Duration::from_secs(10);
+/// The longest time for which an edge may keep others from refreshing a page.
+const MAX_PAUSE: Duration = Duration::from_secs(10);
 const LEASE_LOST: &str = "the lease was lost: another request makes this page by now";
 
 /// A stream whose request holds the lease.
@@ -92,9 +94,6 @@ impl Holder<'_> {
         let (result, kept, detail) = match lead.store(entry).await {
             Put::Kept if over => (StoreResult::Expired, false, "its lifetime is over"),
             Put::Kept => (StoreResult::Kept, true, ""),
-            Put::TooManyVariants => {
-                (StoreResult::TooManyVariants, false, "too many variants of this page are stored")
-            }
             Put::LeaseLost => (StoreResult::LeaseLost, false, LEASE_LOST),
             Put::Purged => (StoreResult::Purged, false, "it was purged while it was made"),
         };
@@ -107,11 +106,13 @@ impl Holder<'_> {
             Why::Uncacheable => {
                 self.node.metrics.store(StoreResult::Uncacheable);
                 let pass_for = Duration::from_millis(give_up.pass_ms).min(self.node.config.max_lifetime.0);
-                lead.uncacheable(pass_for).await;
+                // A Vary that would match no request: no mark is left, by a rule that nothing covers.
+                let vary = Rule::new(&give_up.vary).unwrap_or_else(|_| Rule::unknown());
+                lead.uncacheable(&vary, pass_for).await;
             }
             Why::Failed | Why::Unspecified => {
                 self.node.metrics.store(StoreResult::Failed);
-                lead.failed().await;
+                lead.failed(Duration::from_millis(give_up.pause_ms).min(MAX_PAUSE)).await;
             }
         }
         Ok(())
@@ -126,7 +127,7 @@ impl Holder<'_> {
             Unfit::InvalidVary => (StoreResult::InvalidVary, UNFIT_PASS, "its Vary would match no request"),
         };
         self.node.metrics.store(result);
-        lead.uncacheable(pass_for).await;
+        lead.uncacheable(&Rule::default(), pass_for).await;
         self.replies.stored(false, detail).await
     }
 

@@ -22,12 +22,18 @@ pub(crate) const AHEAD: usize = 4;
 pub(super) struct Replies {
     sender: mpsc::Sender<Result<ExchangeReply, Status>>,
     timeout: Duration,
+    /// The largest body that this node stores.
+    max_object: u64,
     waits: bool,
 }
 
 impl Replies {
-    pub(super) fn new(sender: mpsc::Sender<Result<ExchangeReply, Status>>, timeout: Duration) -> Self {
-        Self { sender, timeout, waits: false }
+    pub(super) fn new(
+        sender: mpsc::Sender<Result<ExchangeReply, Status>>,
+        timeout: Duration,
+        max_object: u64,
+    ) -> Self {
+        Self { sender, timeout, max_object, waits: false }
     }
 
     /// Resolves when the edge has left.
@@ -65,6 +71,7 @@ impl Replies {
             position: Some(position(entry.grant())),
             lease_position: lease.map(position),
             length: body.len() as u64,
+            max_object: self.max_object,
         };
         self.send(Message::Found(found)).await?;
         while !body.is_empty() {
@@ -76,7 +83,7 @@ impl Replies {
 
     pub(super) async fn lease(&self, grant: Option<Grant>) -> Result<(), Refusal> {
         let position = grant.map(|grant| message::position(grant, std::time::Instant::now()));
-        self.send(Message::Lease(Lease { position })).await
+        self.send(Message::Lease(Lease { position, max_object: self.max_object })).await
     }
 
     pub(super) async fn pass(&self, reason: PassReason, pass_for: Duration) -> Result<(), Refusal> {

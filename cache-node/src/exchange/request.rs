@@ -9,7 +9,7 @@ use weir_proto::cache;
 use weir_proto::fields;
 
 use crate::error::Refusal;
-use crate::slot::{Rule, Slot};
+use crate::slot::{Rule, Rules, Selection, Slot};
 
 /// The longest key. An edge takes no longer request head.
 const MAX_KEY: usize = 64 * 1024;
@@ -18,6 +18,8 @@ pub(super) struct LookupRequest {
     key: Bytes,
     fields: HeaderMap,
     pub(super) refresh: bool,
+    /// A mark does not count.
+    pub(super) probe: bool,
     /// When it came: a page that was purged later is no answer to a request that came after the purge.
     pub(super) at: std::time::Instant,
     pub(super) deadline: Instant,
@@ -35,6 +37,7 @@ impl LookupRequest {
             // The tables keep it: a copy does not keep the whole message alive.
             key: Bytes::copy_from_slice(&lookup.key),
             refresh: lookup.refresh,
+            probe: lookup.probe,
             at: std::time::Instant::now(),
             deadline: Instant::now() + wait,
         })
@@ -44,7 +47,12 @@ impl LookupRequest {
         &self.key
     }
 
-    /// The slot this lookup is about, should `rule` be the key's.
+    /// Where the pages for this lookup stand, should these be the key's rules.
+    pub(super) fn selection(&self, rules: Rules) -> Selection {
+        Selection::new(&self.key, rules, &self.fields)
+    }
+
+    /// The slot of a page for this lookup that `rule` selects.
     pub(super) fn slot(&self, rule: Rule) -> Slot {
         Slot::new(self.key.clone(), rule, &self.fields)
     }

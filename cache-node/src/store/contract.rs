@@ -14,16 +14,17 @@ use weir_proto::origin::Field;
 
 use super::memory::Memory;
 use super::redis::Redis;
-use super::{Looked, Put, Release, Store, Token};
+use super::{Looked, Mark, Put, Release, Store, Token};
 use crate::config::{Config, RedisConfig};
 use crate::entry::Entry;
 use crate::metrics::Metrics;
 use crate::purges::Purges;
-use crate::slot::{Rule, Slot};
+use crate::slot::{Rule, Rules, Selection, Slot};
 use crate::tests::redis_server::RedisServer;
 
 /// Long enough that a busy machine does not let it run out between two steps.
 const LEASE: Duration = Duration::from_millis(600);
+const MAX_VARIANTS: usize = 3;
 const A_WHILE: Duration = Duration::from_millis(300);
 
 /// Each of the tests below, over each store.
@@ -52,7 +53,7 @@ macro_rules! contract {
                 let config = RedisConfig { prefix, connections: 1, ..config.clone() };
                 let connected = connected.clone();
                 async move {
-                    let store = Redis::new(&config, LEASE, PURGES.clone(), Metrics::default()).unwrap();
+                    let store = Redis::new(&config, LEASE, PURGES.clone(), Metrics::default(), MAX_VARIANTS).unwrap();
                     // What a test measures is not the time to connect.
                     store.look(&slot("connect", &[], &[])).await;
                     connected.wait().await;
@@ -81,8 +82,11 @@ contract! {
     a_late_store_is_refused,
     a_rule_is_told_to_who_does_not_know_it,
     variants_have_leases_of_their_own,
-    a_new_rule_replaces_the_old,
-    a_rule_can_be_given_up,
+    replies_with_different_vary_stand_side_by_side,
+    a_page_without_vary_serves_who_has_no_better,
+    the_variant_used_least_makes_room,
+    a_mark_is_its_variants_and_a_probe_ends_it,
+    after_a_failure_the_stale_page_stands_in,
     keys_are_compared_whole,
 }
 
@@ -90,11 +94,14 @@ contract! {
 static PURGES: LazyLock<Arc<Purges>> = LazyLock::new(|| Arc::new(Purges::new(false, LEASE)));
 
 fn memory() -> Memory {
-    Memory::new(&Config { lease: Time(LEASE), ..Config::default() }, PURGES.clone())
+    Memory::new(
+        &Config { lease: Time(LEASE), max_variants: MAX_VARIANTS, ..Config::default() },
+        PURGES.clone(),
+    )
 }
 
 fn redis(server: &RedisServer) -> Redis {
-    Redis::new(&redis_config(server), LEASE, PURGES.clone(), Metrics::default()).unwrap()
+    Redis::new(&redis_config(server), LEASE, PURGES.clone(), Metrics::default(), MAX_VARIANTS).unwrap()
 }
 
 pub(super) fn redis_config(server: &RedisServer) -> RedisConfig {
@@ -106,15 +113,40 @@ pub(crate) fn patient(config: RedisConfig) -> RedisConfig {
     RedisConfig { timeout: Time::from_secs(20), connect_timeout: Time::from_secs(20), ..config }
 }
 
-fn slot(key: &str, vary: &[&str], fields: &[(&'static str, &'static str)]) -> Slot {
+/// A page's slot, and the selection of a request by whom it was asked for.
+#[derive(Clone)]
+struct Target {
+    slot: Slot,
+    selection: Selection,
+}
+
+impl std::ops::Deref for Target {
+    type Target = Slot;
+
+    fn deref(&self) -> &Slot {
+        &self.slot
+    }
+}
+
+fn slot(key: &str, vary: &[&str], fields: &[(&'static str, &'static str)]) -> Target {
+    target(key, vary, &[vary], fields)
+}
+
+/// A page by the Vary `vary`, where the key is known to have these rules.
+fn target(key: &str, vary: &[&str], rules: &[&[&str]], fields: &[(&'static str, &'static str)]) -> Target {
     let field = |(name, value): &(&'static str, &'static str)| {
         (HeaderName::from_static(name), HeaderValue::from_static(value))
     };
     let fields: HeaderMap = fields.iter().map(field).collect();
-    Slot::new(Bytes::copy_from_slice(key.as_bytes()), Rule::new(vary).unwrap(), &fields)
+    let (key, rule) = (Bytes::copy_from_slice(key.as_bytes()), |names: &[&str]| Rule::new(names).unwrap());
+    let rules = Rules::new(rules.iter().map(|names| rule(names)));
+    Target {
+        slot: Slot::new(key.clone(), rule(vary), &fields),
+        selection: Selection::new(&key, rules, &fields),
+    }
 }
 
-fn head(slot: &Slot, ttl: Duration, stale: Duration) -> EntryHead {
+fn head(slot: &Target, ttl: Duration, stale: Duration) -> EntryHead {
     EntryHead {
         status: 200,
         fields: vec![Field { name: "content-type".into(), value: "text/html".into() }],
@@ -126,10 +158,10 @@ fn head(slot: &Slot, ttl: Duration, stale: Duration) -> EntryHead {
     }
 }
 
-fn entry(slot: &Slot, body: &str, ttl: Duration, stale: Duration) -> Arc<Entry> {
+fn entry(slot: &Target, body: &str, ttl: Duration, stale: Duration) -> Arc<Entry> {
     let body = Bytes::copy_from_slice(body.as_bytes());
     Arc::new(Entry::new(
-        slot.clone(),
+        slot.slot.clone(),
         head(slot, ttl, stale),
         body,
         Instant::now(),
@@ -138,29 +170,29 @@ fn entry(slot: &Slot, body: &str, ttl: Duration, stale: Duration) -> Arc<Entry> 
     ))
 }
 
-fn fresh(slot: &Slot, body: &str) -> Arc<Entry> {
+fn fresh(slot: &Target, body: &str) -> Arc<Entry> {
     entry(slot, body, Duration::from_secs(60), Duration::ZERO)
 }
 
 trait Steps: Store<Error: Debug> {
     /// Gets the lease, which must be free, and stores the entry under it.
-    async fn fill(&self, slot: &Slot, entry: &Arc<Entry>) {
+    async fn fill(&self, slot: &Target, entry: &Arc<Entry>) {
         let token = self.lease(slot).await;
-        assert_eq!(self.put(slot, token, entry).await.unwrap(), Put::Kept);
+        assert_eq!(self.put(slot.selection.lease(), token, entry).await.unwrap(), Put::Kept);
     }
 
-    async fn lease(&self, slot: &Slot) -> Token {
+    async fn lease(&self, slot: &Target) -> Token {
         let token = Token::random();
-        let looked = self.look_up(slot, token).await.unwrap();
+        let looked = self.look_up(&slot.selection, token, false).await.unwrap();
         assert!(matches!(looked, Looked::Granted(_)), "{looked:?}");
         token
     }
 
-    async fn look(&self, slot: &Slot) -> Looked {
-        self.look_up(slot, Token::random()).await.unwrap()
+    async fn look(&self, slot: &Target) -> Looked {
+        self.look_up(&slot.selection, Token::random(), false).await.unwrap()
     }
 
-    async fn body(&self, slot: &Slot) -> Bytes {
+    async fn body(&self, slot: &Target) -> Bytes {
         match self.look(slot).await {
             Looked::Fresh(entry) => entry.body().clone(),
             looked => panic!("{looked:?}"),
@@ -191,7 +223,7 @@ async fn of_many_at_once_one_gets_the_lease(store: &impl Steps) {
 async fn what_is_stored_is_found_with_its_age(store: &impl Steps) {
     let slot = slot("k", &[], &[]);
     let made = Entry::new(
-        slot.clone(),
+        slot.slot.clone(),
         EntryHead { age_ms: 5_000, ..head(&slot, Duration::from_secs(60), Duration::from_secs(5)) },
         Bytes::from_static(b"page"),
         Instant::now(),
@@ -215,12 +247,12 @@ async fn a_stale_entry_comes_with_one_lease(store: &impl Steps) {
     assert_eq!(store.body(&slot).await, "old");
     sleep(A_WHILE).await;
     let token = Token::random();
-    let Looked::Granted(Some(stale)) = store.look_up(&slot, token).await.unwrap() else {
+    let Looked::Granted(Some(stale)) = store.look_up(&slot.selection, token, false).await.unwrap() else {
         panic!("it is free")
     };
     assert_eq!((stale.body().as_ref(), stale.use_at(Instant::now())), (b"old".as_ref(), Some(Use::Stale)));
     assert!(matches!(store.look(&slot).await, Looked::Held(Some(_))));
-    assert_eq!(store.put(&slot, token, &fresh(&slot, "new")).await.unwrap(), Put::Kept);
+    assert_eq!(store.put(slot.selection.lease(), token, &fresh(&slot, "new")).await.unwrap(), Put::Kept);
     assert_eq!(store.body(&slot).await, "new");
 }
 
@@ -246,26 +278,35 @@ async fn a_released_lease_is_free_at_once(store: &impl Steps) {
     let slot = slot("k", &[], &[]);
     for _ in 0..3 {
         let token = store.lease(&slot).await;
-        store.release(&slot, token, Release::Free).await.unwrap();
+        store.release(slot.selection.lease(), token, Release::Free).await.unwrap();
     }
 }
 
 async fn a_lease_is_released_by_its_holder_only(store: &impl Steps) {
     let slot = slot("k", &[], &[]);
-    store.release(&slot, Token::random(), Release::Pass(Duration::from_secs(9))).await.unwrap();
+    store
+        .release(
+            slot.selection.lease(),
+            Token::random(),
+            Release::Mark(Mark::Uncacheable, Duration::from_secs(9)),
+        )
+        .await
+        .unwrap();
     let token = store.lease(&slot).await;
-    for then in [Release::Free, Release::Pass(Duration::from_secs(9))] {
-        store.release(&slot, Token::random(), then).await.unwrap();
+    for then in [Release::Free, Release::Mark(Mark::Uncacheable, Duration::from_secs(9))] {
+        store.release(slot.selection.lease(), Token::random(), then).await.unwrap();
         assert!(matches!(store.look(&slot).await, Looked::Held(None)));
     }
-    assert!(store.renew(&slot, token).await.unwrap());
+    assert!(store.renew(slot.selection.lease(), token).await.unwrap());
 }
 
 async fn a_page_not_cacheable_is_passed_for_a_time(store: &impl Steps) {
     let slot = slot("k", &[], &[]);
     let token = store.lease(&slot).await;
-    store.release(&slot, token, Release::Pass(A_WHILE)).await.unwrap();
-    let Looked::Passed(left) = store.look(&slot).await else { panic!("it is passed") };
+    store.release(slot.selection.lease(), token, Release::Mark(Mark::Uncacheable, A_WHILE)).await.unwrap();
+    let Looked::Marked(Mark::Uncacheable, left, None) = store.look(&slot).await else {
+        panic!("it is passed")
+    };
     assert!(!left.is_zero() && left <= A_WHILE, "{left:?}");
     sleep(A_WHILE).await;
     store.lease(&slot).await;
@@ -276,7 +317,7 @@ async fn a_lease_ends_unless_it_is_renewed(store: &impl Steps) {
     let token = store.lease(&slot).await;
     for _ in 0..4 {
         sleep(LEASE / 3).await;
-        assert!(store.renew(&slot, token).await.unwrap());
+        assert!(store.renew(slot.selection.lease(), token).await.unwrap());
         assert!(matches!(store.look(&slot).await, Looked::Held(None)));
     }
     sleep(LEASE + Duration::from_millis(10)).await;
@@ -286,23 +327,26 @@ async fn a_lease_ends_unless_it_is_renewed(store: &impl Steps) {
 async fn a_lost_lease_is_not_renewed(store: &impl Steps) {
     let slot = slot("k", &[], &[]);
     let late = store.lease(&slot).await;
-    assert!(!store.renew(&slot, Token::random()).await.unwrap());
+    assert!(!store.renew(slot.selection.lease(), Token::random()).await.unwrap());
     sleep(LEASE + Duration::from_millis(10)).await;
-    assert!(!store.renew(&slot, late).await.unwrap(), "nobody else has it, but it has ended");
+    assert!(
+        !store.renew(slot.selection.lease(), late).await.unwrap(),
+        "nobody else has it, but it has ended"
+    );
     let token = store.lease(&slot).await;
-    assert!(!store.renew(&slot, late).await.unwrap());
-    assert!(store.renew(&slot, token).await.unwrap());
+    assert!(!store.renew(slot.selection.lease(), late).await.unwrap());
+    assert!(store.renew(slot.selection.lease(), token).await.unwrap());
 }
 
 async fn a_late_store_is_refused(store: &impl Steps) {
     let slot = slot("k", &[], &[]);
     let late = store.lease(&slot).await;
     sleep(LEASE + Duration::from_millis(10)).await;
-    let put_late = async || store.put(&slot, late, &fresh(&slot, "late")).await.unwrap();
+    let put_late = async || store.put(slot.selection.lease(), late, &fresh(&slot, "late")).await.unwrap();
     assert_eq!(put_late().await, Put::LeaseLost, "before another has the lease");
     let token = store.lease(&slot).await;
     assert_eq!(put_late().await, Put::LeaseLost, "while another has it");
-    assert_eq!(store.put(&slot, token, &fresh(&slot, "new")).await.unwrap(), Put::Kept);
+    assert_eq!(store.put(slot.selection.lease(), token, &fresh(&slot, "new")).await.unwrap(), Put::Kept);
     assert_eq!(put_late().await, Put::LeaseLost, "after another has stored");
     assert_eq!(store.body(&slot).await, "new");
 }
@@ -312,8 +356,8 @@ const LANGUAGE: &[&str] = &["accept-language"];
 async fn a_rule_is_told_to_who_does_not_know_it(store: &impl Steps) {
     let (unknown, german) = (slot("k", &[], &[]), slot("k", LANGUAGE, &[("accept-language", "de")]));
     store.fill(&unknown, &fresh(&german, "Seite")).await;
-    let Looked::OtherRule(rule) = store.look(&unknown).await else { panic!("the rule is another") };
-    assert_eq!(rule.names(), LANGUAGE);
+    let Looked::OtherRules(rules) = store.look(&unknown).await else { panic!("the rules are others") };
+    assert_eq!(names(&rules), [LANGUAGE]);
     assert_eq!(store.body(&german).await, "Seite");
 }
 
@@ -321,9 +365,15 @@ async fn variants_have_leases_of_their_own(store: &impl Steps) {
     let variant = |language| slot("k", LANGUAGE, &[("accept-language", language)]);
     store.fill(&slot("k", &[], &[]), &fresh(&variant("de"), "Seite")).await;
     let (english, french) = (store.lease(&variant("en")).await, store.lease(&variant("fr")).await);
-    assert_eq!(store.put(&variant("en"), english, &fresh(&variant("en"), "page")).await.unwrap(), Put::Kept);
     assert_eq!(
-        store.put(&variant("fr"), french, &fresh(&variant("fr"), "page, en français")).await.unwrap(),
+        store.put(variant("en").selection.lease(), english, &fresh(&variant("en"), "page")).await.unwrap(),
+        Put::Kept
+    );
+    assert_eq!(
+        store
+            .put(variant("fr").selection.lease(), french, &fresh(&variant("fr"), "page, en français"))
+            .await
+            .unwrap(),
         Put::Kept
     );
     assert_eq!(store.body(&variant("de")).await, "Seite");
@@ -331,23 +381,87 @@ async fn variants_have_leases_of_their_own(store: &impl Steps) {
     assert_eq!(store.body(&variant("fr")).await, "page, en français");
 }
 
-async fn a_new_rule_replaces_the_old(store: &impl Steps) {
-    let by_language = slot("k", LANGUAGE, &[("accept-language", "de")]);
-    let by_device = slot("k", &["x-device"], &[("x-device", "phone")]);
-    store.fill(&slot("k", &[], &[]), &fresh(&by_language, "old")).await;
-    store.fill(&slot("k", LANGUAGE, &[("accept-language", "en")]), &fresh(&by_device, "new")).await;
-    let Looked::OtherRule(rule) = store.look(&by_language).await else { panic!("the rule is another") };
-    assert_eq!(rule.names(), ["x-device"]);
-    assert_eq!(store.body(&by_device).await, "new");
+fn names(rules: &Rules) -> Vec<Vec<String>> {
+    rules.iter().map(Rule::names).collect()
 }
 
-async fn a_rule_can_be_given_up(store: &impl Steps) {
-    let (by_language, one_for_all) = (slot("k", LANGUAGE, &[]), slot("k", &[], &[]));
-    store.fill(&one_for_all, &fresh(&slot("k", LANGUAGE, &[("accept-language", "de")]), "Seite")).await;
-    store.fill(&by_language, &fresh(&one_for_all, "page")).await;
-    let Looked::OtherRule(rule) = store.look(&by_language).await else { panic!("the rule is another") };
-    assert_eq!(rule, Rule::default());
-    assert_eq!(store.body(&one_for_all).await, "page");
+/// RFC 9111 section 4.1: each stored reply is selected by its own Vary.
+async fn replies_with_different_vary_stand_side_by_side(store: &impl Steps) {
+    const RULES: &[&[&str]] = &[LANGUAGE, &["x-device"]];
+    let fields = [("accept-language", "de"), ("x-device", "phone")];
+    let by_language = |rules| target("k", LANGUAGE, rules, &fields);
+    store.fill(&slot("k", &[], &[]), &fresh(&by_language(RULES), "Seite")).await;
+    let english = [("accept-language", "en"), ("x-device", "phone")];
+    let by_device = |rules| target("k", &["x-device"], rules, &english);
+    store.fill(&by_device(&[LANGUAGE]), &fresh(&by_device(RULES), "small")).await;
+    let Looked::OtherRules(rules) = store.look(&slot("k", LANGUAGE, &fields)).await else {
+        panic!("there is one more rule")
+    };
+    assert_eq!(names(&rules), [vec!["accept-language"], vec!["x-device"]]);
+    assert_eq!(store.body(&by_device(RULES)).await, "small");
+    let desktop = [("accept-language", "de"), ("x-device", "desktop")];
+    assert_eq!(store.body(&target("k", LANGUAGE, RULES, &desktop)).await, "Seite");
+    let neither = [("accept-language", "fr"), ("x-device", "desktop")];
+    store.lease(&target("k", LANGUAGE, RULES, &neither)).await;
+}
+
+async fn a_page_without_vary_serves_who_has_no_better(store: &impl Steps) {
+    let (german, english) = ([("accept-language", "de")], [("accept-language", "en")]);
+    store.fill(&slot("k", &[], &[]), &fresh(&slot("k", LANGUAGE, &german), "Seite")).await;
+    let for_all = target("k", &[], &[LANGUAGE], &english);
+    store.fill(&for_all, &fresh(&for_all, "page")).await;
+    assert_eq!(store.body(&slot("k", LANGUAGE, &english)).await, "page");
+    assert_eq!(store.body(&slot("k", LANGUAGE, &german)).await, "Seite");
+}
+
+async fn the_variant_used_least_makes_room(store: &impl Steps) {
+    let variant = |language| slot("k", LANGUAGE, &[("accept-language", language)]);
+    store.fill(&slot("k", &[], &[]), &fresh(&variant("a"), "a")).await;
+    for language in ["b", "c"] {
+        sleep(Duration::from_millis(5)).await;
+        store.fill(&variant(language), &fresh(&variant(language), language)).await;
+    }
+    for language in ["a", "c"] {
+        sleep(Duration::from_millis(5)).await;
+        assert_eq!(store.body(&variant(language)).await, language);
+    }
+    sleep(Duration::from_millis(5)).await;
+    store.fill(&variant("d"), &fresh(&variant("d"), "d")).await;
+    for language in ["a", "c", "d"] {
+        assert_eq!(store.body(&variant(language)).await, language);
+    }
+    store.lease(&variant("b")).await;
+}
+
+async fn a_mark_is_its_variants_and_a_probe_ends_it(store: &impl Steps) {
+    let variant = |language| slot("k", LANGUAGE, &[("accept-language", language)]);
+    store.fill(&slot("k", &[], &[]), &fresh(&variant("de"), "Seite")).await;
+    let (odd, token) = (variant("odd"), store.lease(&variant("odd")).await);
+    let mark = Release::Mark(Mark::Uncacheable, Duration::from_secs(60));
+    store.release(odd.selection.lease(), token, mark).await.unwrap();
+    assert_eq!(store.body(&variant("de")).await, "Seite");
+    assert!(matches!(store.look(&odd).await, Looked::Marked(Mark::Uncacheable, _, None)));
+    let token = Token::random();
+    let probe = store.look_up(&odd.selection, token, true).await.unwrap();
+    assert!(matches!(probe, Looked::Granted(None)), "{probe:?}");
+    assert_eq!(store.put(odd.selection.lease(), token, &fresh(&odd, "page")).await.unwrap(), Put::Kept);
+    assert_eq!(store.body(&odd).await, "page");
+}
+
+async fn after_a_failure_the_stale_page_stands_in(store: &impl Steps) {
+    let slot = slot("k", &[], &[]);
+    let failed = Release::Mark(Mark::Failed, Duration::from_secs(60));
+    let token = store.lease(&slot).await;
+    store.release(slot.selection.lease(), token, failed).await.unwrap();
+    // There is nothing that could stand in: the next who asks tries.
+    store.fill(&slot, &entry(&slot, "old", A_WHILE, Duration::from_secs(60))).await;
+    sleep(A_WHILE).await;
+    let token = Token::random();
+    let looked = store.look_up(&slot.selection, token, false).await.unwrap();
+    assert!(matches!(looked, Looked::Granted(Some(_))), "{looked:?}");
+    store.release(slot.selection.lease(), token, failed).await.unwrap();
+    let Looked::Marked(Mark::Failed, _, Some(stale)) = store.look(&slot).await else { panic!("it is there") };
+    assert_eq!(stale.body(), "old");
 }
 
 async fn keys_are_compared_whole(store: &impl Steps) {

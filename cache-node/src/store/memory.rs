@@ -15,11 +15,11 @@ use tokio::time::Instant;
 use weir_proto::cache::Use;
 
 use self::variants::{Limits, Variants};
-use super::{Looked, Put, Release, Store, Token};
+use super::{Looked, Mark, Put, Release, Store, Token};
 use crate::config::Config;
 use crate::entry::Entry;
 use crate::purges::Purges;
-use crate::slot::{Rule, Slot};
+use crate::slot::{Rules, Selection, Slot};
 
 /// A page of a usual size; only sizes the cache's tables.
 const USUAL_WEIGHT: u64 = 16 * 1024;
@@ -37,23 +37,11 @@ pub(crate) struct Memory {
 }
 
 /// What memory knows without a lease.
-#[derive(Clone, Debug)]
-pub(crate) enum Known {
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Known {
     /// May still be used; fresh or not.
-    Entry(Arc<Entry>, Use),
-    Passed(Duration),
-    TooManyVariants,
-    Nothing,
-}
-
-impl Known {
-    /// The entry, whatever it may be used for.
-    pub(crate) fn entry(self) -> Option<Arc<Entry>> {
-        match self {
-            Self::Entry(entry, _) => Some(entry),
-            Self::Passed(_) | Self::TooManyVariants | Self::Nothing => None,
-        }
-    }
+    pub(crate) entry: Option<(Arc<Entry>, Use)>,
+    pub(crate) mark: Option<(Mark, Duration)>,
 }
 
 struct MemoryLease {
@@ -92,41 +80,43 @@ impl Memory {
         }
     }
 
-    /// The key's Vary rule, as far as memory knows.
-    pub(crate) fn rule(&self, key: &Bytes) -> Rule {
-        self.pages.get(key).map(|page| page.rule().clone()).unwrap_or_default()
+    /// The key's Vary rules, as far as memory knows.
+    pub(crate) fn rules(&self, key: &Bytes) -> Rules {
+        self.pages.get(key).map(|page| page.rules().clone()).unwrap_or_default()
     }
 
-    pub(crate) fn known(&self, slot: &Slot, now: Instant) -> Known {
-        let Some(page) = self.pages.get(slot.key()) else { return Known::Nothing };
-        let found = page.find(slot).and_then(|entry| Some((entry.clone(), self.purges.usage(entry)?)));
-        match (found, page.passed_for(now)) {
-            (Some((entry, Use::Fresh)), _) => Known::Entry(entry, Use::Fresh),
-            (_, Some(left)) => Known::Passed(left),
-            (Some((entry, usage)), None) => Known::Entry(entry, usage),
-            (None, None) if self.is_full(&page, slot) => Known::TooManyVariants,
-            (None, None) => Known::Nothing,
+    pub(crate) fn known(&self, selection: &Selection, now: Instant) -> Known {
+        let Some(page) = self.pages.get(selection.lease().key()) else { return Known::default() };
+        let mut best: Option<(Arc<Entry>, Use)> = None;
+        for entry in page.find(selection) {
+            let Some(usage) = self.purges.usage(entry) else { continue };
+            if best.as_ref().is_none_or(|(_, least)| i32::from(usage) < i32::from(*least)) {
+                best = Some((entry.clone(), usage));
+            }
+        }
+        Known { entry: best, mark: page.mark(selection.lease(), now) }
+    }
+
+    /// Keeps an entry that another store has accepted under the lease on `lease`.
+    pub(crate) fn keep(&self, lease: &Slot, entry: &Arc<Entry>) {
+        let _changing = self.leases.lock();
+        self.insert(lease, entry);
+    }
+
+    /// Remembers the rules that another store holds.
+    pub(crate) fn learn_rules(&self, key: &Bytes, rules: &Rules) {
+        let _changing = self.leases.lock();
+        let page = self.pages.get(key);
+        if page.as_ref().is_none_or(|page| page.rules() != rules) {
+            let page = page.as_deref().cloned().unwrap_or_default();
+            self.pages.insert(key.clone(), Arc::new(page.with_rules(rules)));
         }
     }
 
-    /// Keeps an entry that another store has accepted.
-    pub(crate) fn keep(&self, entry: &Arc<Entry>) {
+    /// Remembers that nobody gets the lease on the slot for this long.
+    pub(crate) fn mark(&self, slot: &Slot, mark: Mark, how_long: Duration) {
         let _changing = self.leases.lock();
-        self.insert(entry);
-    }
-
-    /// Remembers the rule that another store holds.
-    pub(crate) fn learn_rule(&self, key: &Bytes, rule: &Rule) {
-        let _changing = self.leases.lock();
-        if self.pages.get(key).is_none_or(|page| page.rule() != rule) {
-            self.pages.insert(key.clone(), Arc::new(Variants::new(rule.clone())));
-        }
-    }
-
-    /// Remembers that the key, in all its variants, is not cacheable for this long.
-    pub(crate) fn mark(&self, key: &Bytes, pass_for: Duration) {
-        let _changing = self.leases.lock();
-        self.insert_mark(key, pass_for);
+        self.insert_mark(slot, mark, how_long);
     }
 
     /// Whether the lease was granted here and not by another store.
@@ -134,18 +124,9 @@ impl Memory {
         self.leases.lock().get(slot).is_some_and(|held| held.token == token)
     }
 
-    /// Whether the slot would be one variant too many under its key.
-    pub(crate) fn is_full_for(&self, slot: &Slot) -> bool {
-        self.pages.get(slot.key()).is_some_and(|page| self.is_full(&page, slot))
-    }
-
     /// Pages, and their weight in bytes.
     pub(crate) fn size(&self) -> (usize, u64) {
         (self.pages.len(), self.pages.weight())
-    }
-
-    fn is_full(&self, page: &Variants, slot: &Slot) -> bool {
-        page.is_full_for(slot, self.limits.variants, |entry| self.purges.usage(entry).is_some())
     }
 
     fn try_grant(&self, slot: &Slot, token: Token, now: Instant) -> bool {
@@ -157,37 +138,44 @@ impl Memory {
         true
     }
 
-    fn insert(&self, entry: &Arc<Entry>) {
+    fn insert(&self, lease: &Slot, entry: &Arc<Entry>) {
         let key = entry.slot().key();
-        let old = self.pages.get(key);
         let is_alive = |entry: &Entry| self.purges.usage(entry).is_some();
-        let page = Variants::with(old.as_deref(), entry, self.limits, is_alive);
+        let old = self.pages.get(key);
+        let page = old.as_deref().cloned().unwrap_or_default();
+        let page = page.with(entry, self.limits, is_alive).unmarked(lease);
         self.pages.insert(key.clone(), Arc::new(page));
     }
 
-    fn insert_mark(&self, key: &Bytes, pass_for: Duration) {
-        let old = self.pages.get(key);
-        let page = Variants::passed(old.as_deref(), Instant::now() + pass_for);
-        self.pages.insert(key.clone(), Arc::new(page));
+    fn insert_mark(&self, slot: &Slot, mark: Mark, how_long: Duration) {
+        let page = self.pages.get(slot.key());
+        let page = page.as_deref().cloned().unwrap_or_default();
+        let page = page.marked(slot, mark, Instant::now() + how_long);
+        self.pages.insert(slot.key().clone(), Arc::new(page));
     }
 }
 
 impl Store for Memory {
     type Error = Infallible;
 
-    async fn look_up(&self, slot: &Slot, token: Token) -> Result<Looked, Infallible> {
+    async fn look_up(&self, selection: &Selection, token: Token, probe: bool) -> Result<Looked, Infallible> {
         let now = Instant::now();
-        let rule = self.rule(slot.key());
-        if rule != *slot.rule() {
-            return Ok(Looked::OtherRule(rule));
+        let rules = self.rules(selection.lease().key());
+        if rules != *selection.rules() {
+            return Ok(Looked::OtherRules(rules));
         }
-        let stale = match self.known(slot, now) {
-            Known::Entry(entry, Use::Fresh) => return Ok(Looked::Fresh(entry)),
-            Known::Passed(left) => return Ok(Looked::Passed(left)),
-            Known::Entry(entry, _) => Some(entry),
-            Known::TooManyVariants | Known::Nothing => None,
+        let known = self.known(selection, now);
+        let stale = match known.entry {
+            Some((entry, Use::Fresh)) => return Ok(Looked::Fresh(entry)),
+            other => other.map(|(entry, _)| entry),
         };
-        Ok(if self.try_grant(slot, token, now) { Looked::Granted(stale) } else { Looked::Held(stale) })
+        match known.mark.filter(|_| !probe) {
+            Some((Mark::Failed, _)) if stale.is_none() => {}
+            Some((mark, left)) => return Ok(Looked::Marked(mark, left, stale)),
+            None => {}
+        }
+        let granted = self.try_grant(selection.lease(), token, now);
+        Ok(if granted { Looked::Granted(stale) } else { Looked::Held(stale) })
     }
 
     async fn put(&self, slot: &Slot, token: Token, entry: &Arc<Entry>) -> Result<Put, Infallible> {
@@ -197,10 +185,7 @@ impl Store for Memory {
             return Ok(Put::LeaseLost);
         }
         leases.remove(slot);
-        if self.is_full_for(entry.slot()) {
-            return Ok(Put::TooManyVariants);
-        }
-        self.insert(entry);
+        self.insert(slot, entry);
         Ok(Put::Kept)
     }
 
@@ -221,8 +206,8 @@ impl Store for Memory {
             return Ok(());
         }
         leases.remove(slot);
-        if let Release::Pass(pass_for) = then {
-            self.insert_mark(slot.key(), pass_for);
+        if let Release::Mark(mark, how_long) = then {
+            self.insert_mark(slot, mark, how_long);
         }
         Ok(())
     }
@@ -235,6 +220,7 @@ mod tests {
     use weir_proto::cache::EntryHead;
 
     use super::*;
+    use crate::slot::Rule;
 
     const MIB: usize = 1024 * 1024;
 
@@ -260,16 +246,34 @@ mod tests {
         Arc::new(Entry::new(slot, head, body, Instant::now(), life, grant))
     }
 
+    /// The selection of a request like the one that the entry was made for.
+    fn selection(entry: &Entry) -> Selection {
+        let mut fields = HeaderMap::new();
+        let variant = String::from_utf8_lossy(entry.slot().variant()).into_owned();
+        let language = variant.chars().skip("accept-language".len() + 5).collect::<String>();
+        fields.insert("accept-language", HeaderValue::from_str(&language).unwrap());
+        Selection::new(entry.slot().key(), Rules::new([entry.slot().rule().clone()]), &fields)
+    }
+
+    fn known(memory: &Memory, entry: &Entry) -> Known {
+        memory.known(&selection(entry), Instant::now())
+    }
+
+    fn keep(memory: &Memory, entry: &Arc<Entry>) {
+        memory.keep(selection(entry).lease(), entry);
+    }
+
     fn is_kept(memory: &Memory, entry: &Entry) -> bool {
-        matches!(memory.known(entry.slot(), Instant::now()), Known::Entry(..))
+        known(memory, entry).entry.is_some()
     }
 
     #[test]
     fn weight_is_bounded_whatever_comes() {
         let memory = memory();
         for n in 0..2_000 {
-            memory.keep(&entry(&memory, format!("/small/{n}"), "", n % 64 * 1024, 600_000));
-            memory.mark(&format!("/marked/{n}").into(), Duration::from_secs(600));
+            keep(&memory, &entry(&memory, format!("/small/{n}"), "", n % 64 * 1024, 600_000));
+            let marked = entry(&memory, format!("/marked/{n}"), "", 0, 0);
+            memory.mark(marked.slot(), Mark::Uncacheable, Duration::from_secs(600));
             assert!(memory.size().1 <= 8 * MIB as u64);
         }
         assert!(memory.size().1 > 6 * MIB as u64, "most of the room is used: {:?}", memory.size());
@@ -284,7 +288,7 @@ mod tests {
             let entry = entry(&memory, name, "", 8 * 1024, 600_000);
             let found = is_kept(&memory, &entry);
             if !found {
-                memory.keep(&entry);
+                keep(&memory, &entry);
             }
             found
         };
@@ -302,7 +306,7 @@ mod tests {
         let memory = memory();
         for n in 0..20 {
             let entry = entry(&memory, format!("/{n}"), "", 2 * MIB, 600_000);
-            memory.keep(&entry);
+            keep(&memory, &entry);
             assert!(is_kept(&memory, &entry), "number {n}");
         }
     }
@@ -312,55 +316,63 @@ mod tests {
         let memory = memory();
         let all: Vec<_> =
             ["de", "en", "fr"].map(|l| entry(&memory, "/a".into(), l, 3 * MIB / 2, 600_000)).into();
-        all.iter().for_each(|entry| memory.keep(entry));
+        all.iter().for_each(|entry| keep(&memory, entry));
         let kept: Vec<_> = all.iter().map(|entry| is_kept(&memory, entry)).collect();
         assert_eq!(kept, [false, true, true]);
     }
 
     #[test]
-    fn dead_variants_make_room_for_others() {
+    fn the_variant_used_least_makes_room() {
         let memory = memory();
-        let [dead, one, two, three, four] =
-            [("a", 0), ("b", 600_000), ("c", 600_000), ("d", 600_000), ("e", 600_000)]
-                .map(|(language, ttl_ms)| entry(&memory, "/a".into(), language, 10, ttl_ms));
-        for entry in [&dead, &one, &two] {
-            memory.keep(entry);
+        let all = ["a", "b", "c", "d"].map(|l| entry(&memory, "/a".into(), l, 10, 600_000));
+        let [a, b, c, d] = &all;
+        for entry in [a, b, c] {
+            keep(&memory, entry);
         }
-        let full = |entry: &Entry| memory.is_full_for(entry.slot());
-        assert!(!full(&three));
-        memory.keep(&three);
-        assert!(full(&four));
-        assert!(matches!(memory.known(four.slot(), Instant::now()), Known::TooManyVariants));
-        assert!(!full(&two), "its own place is not one too many");
+        for used in [a, a, c] {
+            assert!(is_kept(&memory, used));
+        }
+        keep(&memory, d);
+        let kept: Vec<_> = all.iter().map(|entry| is_kept(&memory, entry)).collect();
+        assert_eq!(kept, [true, false, true, true]);
     }
 
     #[test]
-    fn purged_variants_make_room_and_are_not_found() {
+    fn dead_variants_make_room_for_others() {
+        let memory = memory();
+        let [dead, one, two, three] = [("a", 0), ("b", 600_000), ("c", 600_000), ("d", 600_000)]
+            .map(|(language, ttl_ms)| entry(&memory, "/a".into(), language, 10, ttl_ms));
+        for entry in [&dead, &one, &two, &three] {
+            keep(&memory, entry);
+        }
+        assert!([&one, &two, &three].iter().all(|entry| is_kept(&memory, entry)));
+    }
+
+    #[test]
+    fn purged_variants_are_not_found() {
         let memory = memory();
         let all: Vec<_> = ["a", "b", "c"].map(|l| entry(&memory, "http://h/a".into(), l, 10, 600_000)).into();
-        all.iter().for_each(|entry| memory.keep(entry));
-        let later = |memory: &Memory| entry(memory, "http://h/a".into(), "d", 10, 600_000);
-        assert!(memory.is_full_for(later(&memory).slot()));
+        all.iter().for_each(|entry| keep(&memory, entry));
         let purge = purge::Purge::new(vec![purge::Target::Url("http://h/a".into())], false).unwrap();
         memory.purges.append(purge);
         assert!(all.iter().all(|entry| !is_kept(&memory, entry)));
-        let later = later(&memory);
-        assert!(!memory.is_full_for(later.slot()));
-        memory.keep(&later);
+        let later = entry(&memory, "http://h/a".into(), "d", 10, 600_000);
+        keep(&memory, &later);
         assert!(is_kept(&memory, &later), "made after the purge");
     }
 
     #[test]
-    fn a_mark_lets_fresh_pages_be_and_hides_stale_ones() {
+    fn a_mark_is_its_variants_and_a_store_ends_it() {
         let memory = memory();
         let (fresh, gone) =
             (entry(&memory, "/a".into(), "de", 10, 600_000), entry(&memory, "/a".into(), "en", 10, 0));
-        memory.keep(&fresh);
-        memory.keep(&gone);
-        memory.mark(fresh.slot().key(), Duration::from_secs(60));
-        assert!(is_kept(&memory, &fresh));
-        assert!(matches!(memory.known(gone.slot(), Instant::now()), Known::Passed(_)));
-        memory.keep(&gone);
-        assert!(matches!(memory.known(gone.slot(), Instant::now()), Known::Nothing), "a store ends the mark");
+        keep(&memory, &fresh);
+        memory.mark(selection(&gone).lease(), Mark::Uncacheable, Duration::from_secs(60));
+        assert!(is_kept(&memory, &fresh) && known(&memory, &fresh).mark.is_none());
+        assert!(matches!(known(&memory, &gone).mark, Some((Mark::Uncacheable, _))));
+        keep(&memory, &fresh);
+        assert!(known(&memory, &gone).mark.is_some(), "another variant was stored");
+        keep(&memory, &gone);
+        assert!(known(&memory, &gone).mark.is_none());
     }
 }

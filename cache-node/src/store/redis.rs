@@ -33,12 +33,12 @@ use self::link::{CallError, Link};
 use self::news::{Channel, News};
 use self::script::{Invocation, Script};
 use self::servers::Servers;
-use super::{Looked, Put, Release, Store, Token};
+use super::{Looked, Mark, Put, Release, Store, Token};
 use crate::config::{RedisConfig, WrongSetting};
 use crate::entry::{Entry, millis, record};
 use crate::metrics::{Command, Metrics};
 use crate::purges::Purges;
-use crate::slot::{Rule, Slot};
+use crate::slot::{MAX_RULES, Rule, Rules, Selection, Slot};
 
 /// Leases go by a connection of their own: a renewal must not stand in line behind bodies.
 const LEASE_CONNECTIONS: u32 = 1;
@@ -54,6 +54,7 @@ pub(crate) struct Redis {
     metrics: Metrics,
     prefix: String,
     lease: Duration,
+    max_variants: usize,
     max_object: u64,
     compress_from: usize,
 }
@@ -77,10 +78,11 @@ struct StoreScripts {
 }
 
 /// How many records that cannot be used a look-up may meet: each was stored since the one before it was read.
-const RECORDS: usize = 4;
+const RECORDS: usize = MAX_RULES + 3;
 
-/// Verdict, record, milliseconds left, rule, the record's mark: see `look_up.lua`.
-type LookUpReply = (String, Option<Bytes>, i64, Option<String>, String);
+/// Verdict, record, milliseconds left of it or of a mark, rules, the record's mark, which page it is: see
+/// `look_up.lua`.
+type LookUpReply = (String, Option<Bytes>, i64, Option<String>, String, usize, i64);
 
 impl Redis {
     pub(crate) fn new(
@@ -88,6 +90,7 @@ impl Redis {
         lease: Duration,
         purges: Arc<Purges>,
         metrics: Metrics,
+        max_variants: usize,
     ) -> Result<Self, WrongSetting> {
         let servers = Arc::new(Servers::new(config)?);
         let link =
@@ -109,6 +112,7 @@ impl Redis {
             metrics,
             prefix: config.prefix.clone(),
             lease,
+            max_variants,
             max_object: config.max_object.0,
             compress_from: config.compress_from.bytes(),
         })
@@ -163,32 +167,49 @@ impl Redis {
         Ok(result?)
     }
 
-    /// `unusable`: the mark of a record that does not count.
-    async fn ask(&self, slot: &Slot, token: Token, unusable: &str) -> Result<LookUpReply, Unavailable> {
-        let names = self.names(slot);
+    /// `unusable`: the marks of records that do not count.
+    async fn ask(
+        &self,
+        selection: &Selection,
+        token: Token,
+        probe: bool,
+        unusable: &str,
+    ) -> Result<LookUpReply, Unavailable> {
+        let lease = selection.lease();
+        let names = self.names(lease);
         let mut script = self.scripts.look_up.prepare_invoke();
-        script.key(names.rule).key(names.entry).key(names.lease);
-        script.arg(rule_text(slot.rule())).arg(token.to_string()).arg(millis(self.lease));
-        script.arg(unusable);
+        script.key(names.rules).key(names.lease).key(names.variants);
+        for page in selection.pages() {
+            script.key(self.names(page).entry);
+        }
+        script.arg(rules_text(selection.rules())).arg(token.to_string()).arg(millis(self.lease));
+        script.arg(unusable).arg(u8::from(probe));
         // A lease that is granted too late would be nobody's, and in everybody's way.
-        let release = self.release_call(slot, token, Duration::ZERO);
+        let release = self.release_call(lease, token, Release::Free);
         self.call_or_undo(Command::LookUp, &self.entries, &script, Some(&release)).await
     }
 
-    fn release_call(&self, slot: &Slot, token: Token, pass_for: Duration) -> Invocation<'_> {
+    fn release_call(&self, slot: &Slot, token: Token, then: Release) -> Invocation<'_> {
+        let (mark, how_long) = match then {
+            Release::Free => ("", Duration::ZERO),
+            Release::Mark(Mark::Uncacheable, how_long) => ("pass", how_long),
+            Release::Mark(Mark::Failed, how_long) => ("fail", how_long),
+        };
         let mut script = self.scripts.release.prepare_invoke();
-        script.key(self.names(slot).lease).arg(token.to_string()).arg(millis(pass_for));
-        script.arg(self.channel.name()).arg(News::LeaseEnded(key_hash(slot)).to_string());
+        script.key(self.names(slot).lease).arg(token.to_string()).arg(millis(how_long));
+        script.arg(self.channel.name()).arg(News::LeaseEnded(key_hash(slot)).to_string()).arg(mark);
         script
     }
 
     /// `None`: a record that is fresh by its lifetime, and cannot be read, or was purged.
-    fn read(&self, slot: &Slot, reply: LookUpReply) -> Result<Option<Looked>, Unavailable> {
-        let (verdict, record, left, rule, _) = reply;
-        let left = Duration::from_millis(left.try_into().unwrap_or(0));
+    fn read(&self, selection: &Selection, reply: LookUpReply) -> Result<Option<Looked>, Unavailable> {
+        let (verdict, record, left, rules, _, page, marked) = reply;
+        let millis = |ms: i64| Duration::from_millis(ms.try_into().unwrap_or(0));
         let max_body = usize::try_from(self.max_object).unwrap_or(usize::MAX);
-        let decode = |bytes| record::decode(bytes, slot, left, Instant::now(), max_body);
-        let entry = record.and_then(|bytes| decode(bytes).ok());
+        let page = selection.pages().get(page);
+        let entry = record.zip(page).and_then(|(bytes, page)| {
+            record::decode(bytes, page, millis(left), Instant::now(), max_body).ok()
+        });
         let usable = entry.and_then(|entry| Some((self.purges.usage(&entry)?, Arc::new(entry))));
         let is_fresh = matches!(usable, Some((Use::Fresh, _)));
         let entry = usable.map(|(_, entry)| entry);
@@ -196,11 +217,15 @@ impl Redis {
             "fresh" => return Ok(entry.filter(|_| is_fresh).map(Looked::Fresh)),
             "granted" => Looked::Granted(entry),
             "held" => Looked::Held(entry),
-            "passed" => Looked::Passed(left),
+            "passed" => Looked::Marked(Mark::Uncacheable, millis(marked), entry),
+            // Nothing can stand in: the record does not count.
+            "failed" if entry.is_none() => return Ok(None),
+            "failed" => Looked::Marked(Mark::Failed, millis(marked), entry),
             "rule" => {
-                let names = rule.unwrap_or_default();
-                let rule = Rule::new(names.split(',').filter(|name| !name.is_empty()));
-                Looked::OtherRule(rule.map_err(|_| self.foreign())?)
+                let rules = rules.unwrap_or_default();
+                let read = |rule: &str| Rule::new(rule.split(',').filter(|name| !name.is_empty()));
+                let rules: Result<Vec<_>, _> = rules.split(';').map(read).collect();
+                Looked::OtherRules(Rules::new(rules.map_err(|_| self.foreign())?))
             }
             _ => return Err(self.foreign()),
         }))
@@ -215,7 +240,8 @@ impl Redis {
         let (prefix, key) = (&self.prefix, key_hash(slot));
         let variant = xxh3_128(slot.variant());
         RecordNames {
-            rule: format!("{prefix}:{{{key:032x}}}:rule"),
+            rules: format!("{prefix}:{{{key:032x}}}:rule"),
+            variants: format!("{prefix}:{{{key:032x}}}:variants"),
             entry: format!("{prefix}:{{{key:032x}}}:entry:{variant:032x}"),
             lease: format!("{prefix}:{{{key:032x}}}:lease:{variant:032x}"),
         }
@@ -223,7 +249,8 @@ impl Redis {
 }
 
 struct RecordNames {
-    rule: String,
+    rules: String,
+    variants: String,
     entry: String,
     lease: String,
 }
@@ -236,19 +263,26 @@ fn rule_text(rule: &Rule) -> String {
     rule.names().join(",")
 }
 
+fn rules_text(rules: &Rules) -> String {
+    rules.iter().map(rule_text).collect::<Vec<_>>().join(";")
+}
+
 impl Store for Redis {
     type Error = Unavailable;
 
-    async fn look_up(&self, slot: &Slot, token: Token) -> Result<Looked, Unavailable> {
+    async fn look_up(&self, selection: &Selection, token: Token, probe: bool) -> Result<Looked, Unavailable> {
         let mut unusable = String::new();
         for _ in 0..RECORDS {
-            let reply = self.ask(slot, token, &unusable).await?;
+            let reply = self.ask(selection, token, probe, &unusable).await?;
             let mark = reply.4.clone();
-            match self.read(slot, reply)? {
+            match self.read(selection, reply)? {
                 Some(looked) => return Ok(looked),
                 // Fresh by its lifetime, but purged, damaged or of another version: not fresh. One that
                 // another node has stored since may be.
-                None => unusable = mark,
+                None => {
+                    unusable.push(' ');
+                    unusable.push_str(&mark);
+                }
             }
         }
         Err(self.foreign())
@@ -261,10 +295,11 @@ impl Store for Redis {
         let record = if fits { record::encode(entry, now, self.compress_from) } else { None };
         let record = record.unwrap_or_default();
         let mut script = self.scripts.put.prepare_invoke();
-        script.key(under.lease).key(names.rule).key(names.entry);
+        script.key(under.lease).key(names.rules).key(names.entry).key(names.variants);
         script.arg(token.to_string()).arg(rule_text(entry.slot().rule())).arg(record);
         script.arg(millis(entry.keep_stale_for(now))).arg(millis(entry.keep_for(now)).max(1));
         script.arg(self.channel.name()).arg(News::LeaseEnded(key_hash(slot)).to_string());
+        script.arg(self.max_variants).arg(MAX_RULES);
         let kept: bool = self.call(Command::Put, &self.entries, &script).await?;
         Ok(if kept { Put::Kept } else { Put::LeaseLost })
     }
@@ -276,10 +311,6 @@ impl Store for Redis {
     }
 
     async fn release(&self, slot: &Slot, token: Token, then: Release) -> Result<(), Unavailable> {
-        let pass_for = match then {
-            Release::Free => Duration::ZERO,
-            Release::Pass(pass_for) => pass_for,
-        };
-        self.call(Command::Release, &self.leases, &self.release_call(slot, token, pass_for)).await
+        self.call(Command::Release, &self.leases, &self.release_call(slot, token, then)).await
     }
 }

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::entry::Entry;
 use crate::metrics::Metrics;
 use crate::purges::Purges;
-use crate::slot::{Rule, Slot};
+use crate::slot::{Rules, Selection, Slot};
 
 pub(crate) struct Tiers {
     memory: Memory,
@@ -46,31 +46,37 @@ impl Tiers {
         Self { memory, shared, wakeups, metrics }
     }
 
-    /// The key's Vary rule, as far as this node knows.
-    pub(crate) fn rule(&self, key: &Bytes) -> Rule {
-        self.memory.rule(key)
+    /// The key's Vary rules, as far as this node knows.
+    pub(crate) fn rules(&self, key: &Bytes) -> Rules {
+        self.memory.rules(key)
     }
 
     /// What this node knows without asking anybody.
-    pub(crate) fn known(&self, slot: &Slot) -> Known {
-        self.memory.known(slot, Instant::now())
+    pub(crate) fn known(&self, selection: &Selection) -> Known {
+        self.memory.known(selection, Instant::now())
     }
 
-    pub(crate) async fn look_up(&self, slot: &Slot, token: Token) -> Looked {
-        let Some(shared) = &self.shared else { return self.look_up_here(slot, token).await };
+    /// `probe`: a mark does not count.
+    pub(crate) async fn look_up(&self, selection: &Selection, token: Token, probe: bool) -> Looked {
+        let Some(shared) = &self.shared else { return self.look_up_here(selection, token, probe).await };
         // What is stored there may have been purged, and this node would not know.
         if !shared.purges.in_touch(shared.patience).await {
-            return self.look_up_here(slot, token).await;
+            return self.look_up_here(selection, token, probe).await;
         }
-        let Ok(looked) = shared.redis.look_up(slot, token).await else {
-            return self.look_up_here(slot, token).await;
+        let Ok(looked) = shared.redis.look_up(selection, token, probe).await else {
+            return self.look_up_here(selection, token, probe).await;
         };
+        let lease = selection.lease();
         match &looked {
-            Looked::Fresh(entry) | Looked::Granted(Some(entry)) | Looked::Held(Some(entry)) => {
-                self.memory.keep(entry);
+            Looked::Fresh(entry) => self.memory.keep(lease, entry),
+            Looked::Granted(Some(entry)) | Looked::Held(Some(entry)) => self.memory.keep(lease, entry),
+            Looked::Marked(mark, left, entry) => {
+                if let Some(entry) = entry {
+                    self.memory.keep(lease, entry);
+                }
+                self.memory.mark(lease, *mark, *left);
             }
-            Looked::Passed(left) => self.memory.mark(slot.key(), *left),
-            Looked::OtherRule(rule) => self.memory.learn_rule(slot.key(), rule),
+            Looked::OtherRules(rules) => self.memory.learn_rules(lease.key(), rules),
             Looked::Granted(None) | Looked::Held(None) => {}
         }
         self.measure();
@@ -85,14 +91,10 @@ impl Tiers {
                 let Ok(put) = self.memory.put(slot, token, entry).await;
                 put
             }
-            Some(_) if self.memory.is_full_for(entry.slot()) => {
-                self.release(slot, token, Release::Free).await;
-                Put::TooManyVariants
-            }
             Some(redis) => {
                 let put = redis.put(slot, token, entry).await.unwrap_or(Put::Kept);
                 if put == Put::Kept {
-                    self.memory.keep(entry);
+                    self.memory.keep(slot, entry);
                 }
                 put
             }
@@ -118,8 +120,8 @@ impl Tiers {
                 let Ok(()) = self.memory.release(slot, token, then).await;
             }
             Some(redis) => {
-                if let Release::Pass(pass_for) = then {
-                    self.memory.mark(slot.key(), pass_for);
+                if let Release::Mark(mark, how_long) = then {
+                    self.memory.mark(slot, mark, how_long);
                 }
                 // Unreachable: the lease ends by its time limit.
                 let _ = redis.release(slot, token, then).await;
@@ -132,8 +134,8 @@ impl Tiers {
         &self.wakeups
     }
 
-    async fn look_up_here(&self, slot: &Slot, token: Token) -> Looked {
-        let Ok(looked) = self.memory.look_up(slot, token).await;
+    async fn look_up_here(&self, selection: &Selection, token: Token, probe: bool) -> Looked {
+        let Ok(looked) = self.memory.look_up(selection, token, probe).await;
         looked
     }
 

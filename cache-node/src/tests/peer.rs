@@ -336,7 +336,8 @@ impl Edge {
     }
 
     pub(crate) async fn give_up(&self, why: Why, pass_for: Duration) {
-        let give_up = GiveUp { why: why.into(), pass_ms: pass_for.as_millis() as u64 };
+        let pass_ms = pass_for.as_millis() as u64;
+        let give_up = GiveUp { why: why.into(), pass_ms, ..GiveUp::default() };
         self.send(Request::GiveUp(give_up)).await;
     }
 }

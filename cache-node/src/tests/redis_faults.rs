@@ -15,7 +15,7 @@ use super::peer::{TestNode, Way};
 use super::redis_kinds::{Authority, cluster_config};
 use super::redis_lost::{works_alone, works_together};
 use crate::purges::Purges;
-use crate::slot::{Rule, Slot};
+use crate::slot::{Rules, Selection};
 use crate::store::contract::{holds_on, patient};
 use crate::store::{Store, Token};
 use crate::{Config, Metrics, RedisConfig};
@@ -55,11 +55,12 @@ async fn counted(config: RedisConfig, key: &str) -> String {
     let metrics = Metrics::default();
     let config = RedisConfig { timeout: Time::from_millis(300), ..config };
     let purges = Arc::new(Purges::new(true, Duration::from_secs(1)));
-    let store =
-        crate::store::redis::Redis::new(&config, Duration::from_secs(3), purges, metrics.clone()).unwrap();
-    let slot = Slot::new(Bytes::copy_from_slice(key.as_bytes()), Rule::default(), &HeaderMap::new());
+    let store = crate::store::redis::Redis::new(&config, Duration::from_secs(3), purges, metrics.clone(), 64)
+        .unwrap();
+    let key = Bytes::copy_from_slice(key.as_bytes());
+    let selection = Selection::new(&key, Rules::default(), &HeaderMap::new());
     let failed = async {
-        let looked = store.look_up(&slot, Token::random()).await;
+        let looked = store.look_up(&selection, Token::random(), false).await;
         assert!(looked.is_err(), "{looked:?}");
     };
     failed.await;

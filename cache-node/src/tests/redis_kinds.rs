@@ -34,7 +34,7 @@ async fn by_password() {
 async fn by_user_and_database() {
     let server = Redis::start();
     // docs/redis.md, but that each test has a prefix of its own.
-    let rule = "ACL SETUSER weir on >p@ss ~* &* +eval +evalsha +get +set +del +hmget +hset +pttl +pexpire +publish \
+    let rule = "ACL SETUSER weir on >p@ss ~* &* +eval +evalsha +get +set +del +hmget +hset +zadd +zcard +zrange +zrem +pttl +pexpire +publish \
                 +hget +hgetall +hdel +hexists +xadd +xrange +xrevrange +xtrim +time +subscribe +ping +select +role +cluster|slots +asking";
     server.ask(&rule.split(' ').collect::<Vec<_>>());
     holds_on(&patient(RedisConfig::at(&format!("redis://weir:p%40ss@127.0.0.1:{}/3", server.port)))).await;

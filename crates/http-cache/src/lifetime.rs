@@ -56,6 +56,12 @@ pub fn is_error(status: StatusCode) -> bool {
     matches!(status.as_u16(), 500 | 502 | 503 | 504)
 }
 
+/// Whether a reply to the refresh of a stored page says nothing of the page: the application failed, or did
+/// not like the request that happened to refresh it. The stored page stays, and is served within its windows.
+pub fn fails_refresh(status: StatusCode) -> bool {
+    status.is_server_error() || matches!(status.as_u16(), 401 | 403 | 406 | 408 | 429)
+}
+
 impl Lifetime {
     /// The lifetime of a reply that nothing may be answered from.
     pub fn none(source: Source) -> Self {

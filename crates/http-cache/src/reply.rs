@@ -1,5 +1,7 @@
 //! May this reply be stored, for how long and for whom? A shared cache, and private unless sure.
 
+mod collapse;
+
 use std::time::{Duration, SystemTime};
 
 use http::header::{CONTENT_LENGTH, SET_COOKIE, VARY};

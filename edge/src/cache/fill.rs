@@ -1,8 +1,9 @@
-//! One fill: asks the cache-node for a page and, with the lease, the application. It gives the page to all
-//! who joined, and stores it.
+//! One fill: asks the cache-node for a page, and with the lease the application; gives the page to all who
+//! joined, and stores it.
 //!
-//! A fill runs in a task of its own: a client that leaves does not end it.
+//! It runs by itself: a client that leaves does not end it.
 
+mod push;
 mod uncacheable;
 
 use std::sync::Arc;
@@ -10,341 +11,333 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::{HeaderMap, StatusCode};
 use http_cache::cache_status::Fwd;
-use http_cache::{Lifetime, Reason, ReplyParts, Verdict, csrf, vary};
-use weir_proto::cache::{Found, PassReason, Use, Why};
-use weir_proto::fields;
-
-use uncacheable::{give_up, not_kept, refuse, share_error, withdraw};
+use http_cache::{Reason, ReplyParts, Verdict, vary};
+use weir_proto::cache::{Found, PassReason, Use};
 
 use crate::application::ask::SharedAsk;
 use crate::application::{Failure, OriginReply};
-use crate::cache::Cache;
-use crate::cache::flights::{Flight, Outcome, Own, Served, Source, Ticket};
+use crate::cache::flights::{Joined, Outcome, Own, Served, Source, Ticket};
 use crate::cache::page::{Page, PageHead, Staleness};
-use crate::cache::shared_body::{BrokenOff, Growing, Pushed};
+use crate::cache::shared_body::{BrokenOff, Growing};
 use crate::cache::validate::Answered;
-use crate::cache::{page, validate};
-use crate::cache_node::{Answer, Exchange, Waited};
+use crate::cache::{Cache, validate};
+use crate::cache_node::{Answer, Exchange, GivenUp, Intent, NodeGone, Question, Waited};
 use crate::purge_log::Grant;
 
-/// The size of the chunks in which a stored page's body goes to the node, in bytes.
+/// A stored page's body goes to the node in pieces of this size, in bytes.
 const CHUNK: usize = 64 * 1024;
+/// How long no edge refreshes a page after a refresh that failed; each edge's own pause grows from there.
+const PAUSE: Duration = Duration::from_millis(200);
 
-/// Runs the fill for the ticket's flight. `refresh`: a stale copy is being served meanwhile.
-pub(crate) async fn run(cache: Arc<Cache>, mut ticket: Ticket, ask: SharedAsk, refresh: bool) {
-    let flight = ticket.flight.clone();
-    let fields = fields::from_headers(&ask.request.outgoing.headers);
-    let asked = Instant::now();
-    let looked = cache.nodes.lookup(ask.request.key.as_bytes(), fields, refresh).await;
-    let (exchange, grant, fallback) = match looked {
-        Err(gone) => {
-            // Fail open: this flight is then the only lease, for this edge.
-            cache.node_gone(&gone);
-            (None, cache.log.alone(Instant::now()), None)
-        }
-        Ok((exchange, Answer::Lease(position), _)) => {
-            (Some(exchange), cache.log.grant(position.as_ref(), asked), None)
-        }
-        Ok((_, Answer::Pass(why, how_long), _)) => {
-            let reason = pass_reason(why);
-            cache.l1.pass(ask.request.key.as_bytes(), reason, Instant::now(), how_long);
-            return ticket.end(match (why, fallback(&cache, &ask)) {
-                // Another edge has just seen the application fail: the answer would be the same.
-                (PassReason::HolderFailed, Some(page)) => page,
-                _ => Outcome::Pass(reason),
-            });
-        }
-        Ok((mut exchange, Answer::Found(found), waited)) => {
-            let lease = found.lease;
-            let position = found.lease_position.clone();
-            let page = take_found(&cache, &flight, &ask, &mut exchange, (*found, asked), waited).await;
-            if !lease {
-                return;
-            }
-            (Some(exchange), cache.log.grant(position.as_ref(), asked), page)
-        }
-    };
-    make(&cache, &mut ticket, &ask, exchange, grant, fallback).await;
-}
-
-/// The page that this edge itself can serve if the application fails.
-fn fallback(cache: &Cache, ask: &SharedAsk) -> Option<Outcome> {
-    let (key, fields) = (ask.request.key.as_bytes(), &ask.request.outgoing.headers);
-    let page = cache.l1.fallback(key, fields, Instant::now())?;
-    let body = Growing::whole(page.body.clone());
-    let page = served(ask, page.head.clone(), body, Source::Stale(Staleness::Failing));
-    Some(Outcome::Page(Arc::new(page)))
-}
-
-/// Gives an entry, found when the node was asked at `asked`, to those who joined, as it arrives. Returns it
-/// if it may be used only after the application has failed.
-async fn take_found(
-    cache: &Cache,
-    flight: &Flight,
-    ask: &SharedAsk,
-    exchange: &mut Exchange,
-    (found, asked): (Found, Instant),
-    waited: Waited,
-) -> Option<Arc<Page>> {
-    let usage = found.r#use();
-    let (source, serve_now) = match usage {
-        Use::Stale => (Source::Stale(Staleness::Revalidating), true),
-        // Under the lease, the entry is kept in case the application fails; otherwise the application has
-        // failed.
-        Use::OnError => (Source::Stale(Staleness::Failing), !found.lease),
-        _ if waited == Waited::Yes => (Source::Waited, true),
-        _ => (Source::Node, true),
-    };
-    let grant = cache.log.grant(found.position.as_ref(), asked);
-    let head = found.entry.as_ref().map(|entry| PageHead::from_entry(entry, grant, Instant::now()));
-    let Some(Ok(head)) = head else {
-        tracing::warn!("cache-node sent a damaged entry, which is not used");
-        return None;
-    };
-    let body = Growing::new(u64::MAX, &cache.bodies);
-    if serve_now {
-        let page = served(ask, head.clone(), body.clone(), source).with_length(content_length(&head.headers));
-        flight.settle(Outcome::Page(Arc::new(page)));
-    }
-    loop {
-        match exchange.chunk().await {
-            Some(Ok(chunk)) => body.push(chunk).await,
-            None => break,
-            Some(Err(gone)) => {
-                cache.node_gone(&gone);
-                body.end(Err(BrokenOff));
-                return None;
-            }
-        };
-    }
-    body.end(Ok(()));
-    let page = Arc::new(Page::new(head, body.whole_body()?));
-    cache.l1.insert(ask.request.key.as_bytes(), &ask.request.outgoing.headers, page.clone());
-    Some(page)
-}
-
-/// Asks the application, under the lease.
-async fn make(
-    cache: &Cache,
-    ticket: &mut Ticket,
-    ask: &SharedAsk,
+/// A page on its way from the node or the application to all who joined, to L1 and to the node.
+pub(crate) struct Fill {
+    cache: Arc<Cache>,
+    ticket: Ticket,
+    ask: SharedAsk,
+    intent: Intent,
+    /// The stream to the node, as long as it holds the lease.
     exchange: Option<Exchange>,
     grant: Grant,
+    /// A stale page that may be given if the application fails.
     fallback: Option<Arc<Page>>,
-) {
+    fwd: Fwd,
+    /// The longest body that this edge or the node keeps.
+    max_object: u64,
+}
+
+/// What the node's answer leaves to do.
+enum Next {
+    /// Ask the application.
+    Make,
+    /// The flight has its outcome.
+    Done,
+}
+
+/// Makes sure that exactly one refresh of a stale page is under way, unless one has just failed; nobody waits
+/// for it.
+pub(crate) fn refresh(cache: &Arc<Cache>, ask: &SharedAsk, stale: &Page) {
     let (key, fields) = (ask.request.key.as_bytes(), &ask.request.outgoing.headers);
-    let stored = cache.l1.stored(key, fields, Instant::now());
-    let selected: Vec<_> = stored.page.or_else(|| fallback.clone()).into_iter().collect();
-    let fwd = match (selected.is_empty(), stored.others) {
-        (false, _) => Fwd::Stale,
-        (true, true) => Fwd::VaryMiss,
-        (true, false) => Fwd::UriMiss,
-    };
-    let asked = SystemTime::now();
-    let fetched = match validate::ask(cache, ask, &selected, &grant).await {
-        Ok(Answered::Reply(reply)) => Ok(*reply),
-        Ok(Answered::Holds(page)) => return keep(cache, ticket, ask, exchange, (page, fwd)).await,
-        Ok(Answered::Withdrawn(reason)) => return withdraw(cache, ticket, ask, exchange, reason).await,
-        Err(failure) => Err(failure),
-    };
-    let fallback = || {
-        let page = fallback.or_else(|| cache.l1.fallback(key, fields, Instant::now()))?;
-        let usage = page.lifetime(key, Instant::now())?.use_at(page.head.age(Instant::now()));
-        usage.on_error().then_some(page)
-    };
-    let failed = fetched.as_ref().map_or(true, |reply| http_cache::is_error(reply.status));
-    if failed && let Some(page) = fallback() {
-        note_failure(cache, ask, &fetched);
-        let body = Growing::whole(page.body.clone());
-        let page = served(ask, page.head.clone(), body, Source::Stale(Staleness::Failing));
-        ticket.end(Outcome::Page(Arc::new(page)));
-        return give_up(exchange, Why::Failed, Duration::ZERO).await;
-    }
-    let reply = match fetched {
-        Ok(reply) => reply,
-        Err(failure) => {
-            cache.application.log_failure(&ask.target(), &failure);
-            ticket.end(Outcome::Failed(failure));
-            return give_up(exchange, Why::Failed, Duration::ZERO).await;
-        }
-    };
-    match verdict(ask, &reply, asked) {
-        Verdict::Store(mut lifetime) => {
-            ask.policy.jitter.apply(&mut lifetime, rand::random());
-            store(cache, ticket, ask, exchange, (reply, fwd), (lifetime, grant)).await;
-        }
-        Verdict::DoNotStore(reason) if failed => {
-            give_up(exchange, Why::Failed, Duration::ZERO).await;
-            share_error(cache, ticket, ask, (reply, fwd), reason).await;
-        }
-        Verdict::DoNotStore(reason) => {
-            ticket.flight.keep_for_first(Own::Reply(Box::new(reply)));
-            withdraw(cache, ticket, ask, exchange, reason).await;
-        }
-    }
-}
-
-/// The application confirmed a stored page: gives it to all who joined, and stores it again.
-async fn keep(
-    cache: &Cache,
-    ticket: &mut Ticket,
-    ask: &SharedAsk,
-    exchange: Option<Exchange>,
-    (page, fwd): (Arc<Page>, Fwd),
-) {
-    let body = Growing::whole(page.body.clone());
-    cache.l1.insert(ask.request.key.as_bytes(), &ask.request.outgoing.headers, page.clone());
-    ticket.end(Outcome::Page(Arc::new(served(ask, page.head.clone(), body, Source::Validated { fwd }))));
-    if page.head.lifetime.validate {
-        return give_up(exchange, Why::Uncacheable, Duration::ZERO).await;
-    }
-    let Some(mut exchange) = exchange else { return };
-    let stored = async {
-        exchange.store(page.head.to_entry(ask.request.key.as_bytes(), Instant::now())).await?;
-        let mut rest = page.body.clone();
-        while !rest.is_empty() {
-            exchange.store_chunk(rest.split_to(rest.len().min(CHUNK))).await?;
-        }
-        exchange.store_end().await
-    };
-    if let Err(why) = stored.await {
-        not_kept(cache, ask, &why);
-    }
-}
-
-/// Whether the reply may be stored, and for how long. `asked` is when the application was asked.
-fn verdict(ask: &SharedAsk, reply: &OriginReply, asked: SystemTime) -> Verdict {
-    let parts = ReplyParts {
-        status: reply.status,
-        headers: &reply.headers,
-        authorization: ask.request.look.authorization,
-        // The application sees no personal cookie while it generates a page to be shared.
-        personal: false,
-        request_time: asked,
-    };
-    match (ask.policy.reply(&parts, SystemTime::now()), declared_length(reply)) {
-        (Verdict::Store(_), Some(length)) if length > ask.policy.max_object => {
-            Verdict::DoNotStore(Reason::TooLarge)
-        }
-        (verdict, _) => verdict,
-    }
-}
-
-/// Streams the reply to all who joined, to L1 and to the node. Nothing half-received is ever stored.
-async fn store(
-    cache: &Cache,
-    ticket: &mut Ticket,
-    ask: &SharedAsk,
-    mut exchange: Option<Exchange>,
-    (mut reply, fwd): (OriginReply, Fwd),
-    (lifetime, grant): (Lifetime, Grant),
-) {
-    let policy = &ask.policy;
-    let now = Instant::now();
-    let length = declared_length(&reply);
-    let mut scanner = (!lifetime.shared && csrf::applies(&reply.headers)).then(csrf::Scanner::new);
-    let head = PageHead {
-        status: reply.status,
-        headers: http_cache::fields::stored_headers(&reply.headers, SystemTime::now()),
-        born: now.checked_sub(lifetime.age).unwrap_or(now),
-        lifetime,
-        grant,
-        tags: page::tag_hashes(ask.request.key.as_bytes(), &reply.headers),
-    };
-    let body = Growing::new(policy.max_object, &cache.bodies);
-    if scanner.is_some() {
-        body.hold_followers();
-    }
-    if let Some(reader) = body.first_reader() {
-        ticket.flight.keep_for_first(Own::Reader(reader));
-    }
-    let source = Source::Application { fwd, not_stored: None };
-    let page = served(ask, head.clone(), body.clone(), source)
-        .with_length(length)
-        .with_own(http_cache::fields::withheld_headers(&reply.headers));
-    ticket.flight.settle(Outcome::Page(Arc::new(page)));
-    if head.lifetime.validate {
-        // Nobody else may use it without validation, so nobody waits for it.
-        ticket.close();
-        give_up(exchange.take(), Why::Uncacheable, Duration::ZERO).await;
-    }
-    if let Some(opened) = &mut exchange
-        && let Err(why) = opened.store(head.to_entry(ask.request.key.as_bytes(), Instant::now())).await
-    {
-        not_kept(cache, ask, &why);
-        exchange = None;
-    }
-    let mut storable = true;
-    // A slow node or reader must not delay the application's server.
-    reply.body.go_on();
-    while let Some(chunk) = reply.body.next().await {
-        let chunk = match chunk {
-            Ok(chunk) => chunk,
-            Err(failure) => {
-                cache.application.log_failure(&ask.target(), &failure);
-                return body.end(Err(BrokenOff));
-            }
-        };
-        if storable && scanner.as_mut().is_some_and(|scanner| scanner.feed(&chunk)) {
-            storable = false;
-            body.keep_for_first();
-            let reason = scanner.as_ref().and_then(csrf::Scanner::reason).unwrap_or(Reason::CsrfToken);
-            refuse(cache, ticket, ask, exchange.take(), reason).await;
-        }
-        if let Some(opened) = &mut exchange
-            && let Err(why) = opened.store_chunk(chunk.clone()).await
-        {
-            not_kept(cache, ask, &why);
-            exchange = None;
-        }
-        match body.push(chunk).await {
-            Pushed::Kept => {}
-            Pushed::Window if storable => {
-                storable = false;
-                refuse(cache, ticket, ask, exchange.take(), Reason::TooLarge).await;
-            }
-            Pushed::Window => {}
-            Pushed::Unread => {
-                if storable {
-                    refuse(cache, ticket, ask, exchange.take(), Reason::TooLarge).await;
-                }
-                return body.end(Err(BrokenOff));
-            }
-        }
-    }
-    body.end(Ok(()));
-    if !storable {
+    if !cache.l1.may_refresh(key, fields, Instant::now()) {
         return;
     }
-    if let Some(whole) = body.whole_body() {
-        cache.l1.insert(
-            ask.request.key.as_bytes(),
-            &ask.request.outgoing.headers,
-            Arc::new(Page::new(head, whole)),
-        );
-    }
-    ticket.close();
-    if let Some(exchange) = exchange
-        && let Err(why) = exchange.store_end().await
-    {
-        not_kept(cache, ask, &why);
+    let names = &stale.head.lifetime.vary;
+    let variant = (!names.is_empty()).then(|| vary::selected(names, fields));
+    if let Joined::First(ticket) = cache.flights.join(key, variant) {
+        Fill::begin(cache, ticket, ask.clone(), Intent::Refresh);
     }
 }
 
-fn served(ask: &SharedAsk, head: PageHead, body: Arc<Growing>, source: Source) -> Served {
-    let selected = vary::selected(&head.lifetime.vary, &ask.request.outgoing.headers);
-    Served { head, selected, body, source, length: None, own: HeaderMap::new() }
-}
+impl Fill {
+    /// Runs the fill for the ticket's flight, in a task of its own.
+    pub(crate) fn begin(cache: &Arc<Cache>, ticket: Ticket, ask: SharedAsk, intent: Intent) {
+        let grant = cache.log.alone(Instant::now());
+        let max_object = ask.policy.max_object.min(cache.l1.max_object());
+        let fill = Self {
+            cache: cache.clone(),
+            ticket,
+            ask,
+            intent,
+            exchange: None,
+            grant,
+            fallback: None,
+            fwd: Fwd::UriMiss,
+            max_object,
+        };
+        cache.tasks.spawn(fill.run());
+    }
 
-fn note_failure(cache: &Cache, ask: &SharedAsk, failed: &Result<OriginReply, Failure>) {
-    match failed {
-        Ok(reply) => tracing::warn!(
-            target = %ask.target(),
-            server = reply.server,
-            status = reply.status.as_u16(),
-            "application failed: serving stale"
-        ),
-        Err(failure) => cache.application.log_failure(&ask.target(), failure),
+    async fn run(mut self) {
+        let asked = Instant::now();
+        let question = Question {
+            key: self.ask.request.key.as_bytes(),
+            fields: &self.ask.request.outgoing.headers,
+            intent: self.intent,
+            probe: self.cache.l1.is_marked(self.key(), &self.ask.request.outgoing.headers, asked),
+            wait: self.cache.patience.of_a_follower(self.cache.l1.was_stored(self.key())),
+        };
+        let looked = self.cache.nodes.look_up(&question).await;
+        let next = match looked {
+            Err(gone) => {
+                // Fail open: this flight is the only lease, for this edge.
+                self.cache.node_gone(&gone);
+                Next::Make
+            }
+            Ok((exchange, Answer::Lease(lease), _)) => {
+                self.grant = self.cache.log.grant(lease.position.as_ref(), asked);
+                self.node_keeps(lease.max_object);
+                self.exchange = Some(exchange);
+                Next::Make
+            }
+            Ok((_, Answer::Pass(why, how_long), _)) => self.passed(why, how_long),
+            Ok((exchange, Answer::Found(found), waited)) => self.found(exchange, *found, asked, waited).await,
+        };
+        if let Next::Make = next {
+            self.make().await;
+        }
+    }
+
+    fn key(&self) -> &[u8] {
+        self.ask.request.key.as_bytes()
+    }
+
+    /// The node takes bodies up to this length, too. 0: it did not say.
+    fn node_keeps(&mut self, max_object: u64) {
+        let own = self.cache.l1.max_object();
+        let either = if max_object == 0 { u64::MAX } else { own.max(max_object) };
+        self.max_object = self.ask.policy.max_object.min(either);
+    }
+
+    /// The node gives neither page nor lease.
+    fn passed(&mut self, why: PassReason, how_long: Duration) -> Next {
+        let (reason, request) = (pass_reason(why), &self.ask.request);
+        if !how_long.is_zero() {
+            // Other edges have seen that this variant cannot be stored.
+            let mark = (reason, how_long);
+            self.cache.l1.mark(request.key.as_bytes(), &request.outgoing.headers, &[], mark);
+            self.ticket.end(Outcome::Pass(reason));
+            return Next::Done;
+        }
+        let stale = matches!(why, PassReason::HolderFailed).then(|| self.find_fallback()).flatten();
+        if let Some(page) = stale {
+            // Another edge has just seen the application fail: what it would be answered by is known.
+            self.ticket.end(self.stale(&page));
+            return Next::Done;
+        }
+        if self.intent == Intent::Refresh {
+            if why == PassReason::HolderFailed {
+                self.cache.l1.refresh_failed(self.key(), &self.ask.request.outgoing.headers);
+            }
+            self.ticket.end(Outcome::Pass(reason));
+            return Next::Done;
+        }
+        // This edge makes the page for all of its visitors, and does not send each of them.
+        Next::Make
+    }
+
+    /// Gives an entry to those who joined, as it arrives.
+    async fn found(&mut self, exchange: Exchange, found: Found, asked: Instant, waited: Waited) -> Next {
+        self.exchange = Some(exchange);
+        self.node_keeps(found.max_object);
+        let (lease, position) = (found.lease, found.lease_position.clone());
+        match self.take_found(found, asked, waited).await {
+            Ok(page) => self.fallback = page,
+            Err(gone) => self.cache.node_gone(&gone),
+        }
+        if !lease {
+            return Next::Done;
+        }
+        self.grant = self.cache.log.grant(position.as_ref(), asked);
+        Next::Make
+    }
+
+    /// Returns the entry, whole, if it is not damaged.
+    async fn take_found(
+        &mut self,
+        found: Found,
+        asked: Instant,
+        waited: Waited,
+    ) -> Result<Option<Arc<Page>>, NodeGone> {
+        let (source, serve_now) = match found.r#use() {
+            Use::Stale => (Source::Stale(Staleness::Revalidating), true),
+            // With the lease it is kept for the case that the application fails; without, it has failed.
+            Use::OnError => (Source::Stale(Staleness::Failing), !found.lease),
+            _ if waited == Waited::Yes => (Source::Waited, true),
+            _ => (Source::Node, true),
+        };
+        let grant = self.cache.log.grant(found.position.as_ref(), asked);
+        let head = found.entry.as_ref().map(|entry| PageHead::from_entry(entry, grant, Instant::now()));
+        let Some(Ok(head)) = head else {
+            tracing::warn!("cache-node sent a damaged entry: it is not used");
+            return Ok(None);
+        };
+        let body = Growing::new(u64::MAX, &self.cache.bodies);
+        if serve_now {
+            let page = self.served(head.clone(), body.clone(), source);
+            let page = page.with_length(content_length(&head.headers));
+            self.ticket.flight.settle(Outcome::Page(Arc::new(page)));
+        }
+        let Some(exchange) = &mut self.exchange else { return Ok(None) };
+        while let Some(chunk) = exchange.chunk().await {
+            match chunk {
+                Ok(chunk) => body.push(chunk).await,
+                Err(gone) => {
+                    body.end(Err(BrokenOff));
+                    return Err(gone);
+                }
+            };
+        }
+        body.end(Ok(()));
+        let Some(whole) = body.whole_body() else { return Ok(None) };
+        let page = Arc::new(Page::new(head, whole));
+        self.insert(page.clone());
+        Ok(Some(page))
+    }
+
+    /// Asks the application.
+    async fn make(&mut self) {
+        let (key, fields) = (self.key(), &self.ask.request.outgoing.headers);
+        let stored = self.cache.l1.stored(key, fields, Instant::now());
+        let mut pages = stored.pages;
+        if pages.is_empty() {
+            pages.extend(self.fallback.clone());
+        }
+        self.fwd = match (pages.is_empty(), stored.others) {
+            (false, _) => Fwd::Stale,
+            (true, true) => Fwd::VaryMiss,
+            (true, false) => Fwd::UriMiss,
+        };
+        let asked = SystemTime::now();
+        match validate::ask(&self.cache, &self.ask, &pages, &self.grant).await {
+            Ok(Answered::Reply(reply)) => self.judge(*reply, asked).await,
+            Ok(Answered::Holds(page)) => self.keep(page).await,
+            Ok(Answered::Withdrawn(reason)) => {
+                self.fallback = None;
+                let request = &self.ask.request;
+                self.cache.l1.withdraw(request.key.as_bytes(), &request.outgoing.headers);
+                self.withdraw(None, reason).await;
+            }
+            Err(failure) => self.failed(failure).await,
+        }
+    }
+
+    async fn judge(&mut self, reply: OriginReply, asked: SystemTime) {
+        let fallback = if http_cache::fails_refresh(reply.status) { self.find_fallback() } else { None };
+        if let Some(page) = fallback {
+            return self.fall_back(page, Ok(reply)).await;
+        }
+        match self.verdict(&reply, asked) {
+            Verdict::Store(mut lifetime) => {
+                self.ask.policy.jitter.apply(&mut lifetime, rand::random());
+                self.store(reply, lifetime).await;
+            }
+            Verdict::DoNotStore(reason) => match self.ask.policy.collapses(&self.parts(&reply, asked)) {
+                Some(lifetime) => self.share(reply, lifetime, reason).await,
+                None => self.withdraw(Some(reply), reason).await,
+            },
+        }
+    }
+
+    /// The application could not be asked, or broke off.
+    async fn failed(&mut self, failure: Failure) {
+        if let Some(page) = self.find_fallback() {
+            return self.fall_back(page, Err(failure)).await;
+        }
+        self.cache.application.log_failure(&self.ask.target(), &failure);
+        self.ticket.end(Outcome::Failed(failure));
+        self.give_up(GivenUp::Failed { pause: Duration::ZERO }).await;
+    }
+
+    /// A stored page holds: it is given to all who joined, and stored anew.
+    async fn keep(&mut self, page: Arc<Page>) {
+        let body = Growing::whole(page.body.clone());
+        self.insert(page.clone());
+        let served = self.served(page.head.clone(), body, Source::Validated { fwd: self.fwd });
+        self.ticket.end(Outcome::Page(Arc::new(served)));
+        if page.head.lifetime.validate {
+            return self.give_up(GivenUp::Uncacheable { vary: &[], pass_for: Duration::ZERO }).await;
+        }
+        let Some(mut exchange) = self.exchange.take() else { return };
+        let stored = async {
+            exchange.store(page.head.to_entry(self.ask.request.key.as_bytes(), Instant::now())).await?;
+            let mut rest = page.body.clone();
+            while !rest.is_empty() {
+                exchange.store_chunk(rest.split_to(rest.len().min(CHUNK))).await?;
+            }
+            exchange.store_end().await
+        };
+        if let Err(why) = stored.await {
+            self.not_kept(&why);
+        }
+    }
+
+    fn parts<'a>(&self, reply: &'a OriginReply, asked: SystemTime) -> ReplyParts<'a> {
+        ReplyParts {
+            status: reply.status,
+            headers: &reply.headers,
+            authorization: self.ask.request.look.authorization,
+            // The application sees none while it makes a page to be shared.
+            personal: false,
+            request_time: asked,
+        }
+    }
+
+    /// May the reply be stored, and how long? `asked`: when the application was.
+    fn verdict(&self, reply: &OriginReply, asked: SystemTime) -> Verdict {
+        let verdict = self.ask.policy.reply(&self.parts(reply, asked), SystemTime::now());
+        match (verdict, declared_length(reply)) {
+            (Verdict::Store(_), Some(length)) if length > self.max_object => {
+                Verdict::DoNotStore(Reason::TooLarge)
+            }
+            (verdict, _) => verdict,
+        }
+    }
+
+    /// A stale page that may be given if the application fails.
+    fn find_fallback(&self) -> Option<Arc<Page>> {
+        let (key, now) = (self.key(), Instant::now());
+        let page = self.fallback.clone();
+        let page = page.or_else(|| self.cache.l1.fallback(key, &self.ask.request.outgoing.headers, now))?;
+        let usage = page.lifetime(key, now)?.use_at(page.head.age(now));
+        usage.on_error().then_some(page)
+    }
+
+    fn stale(&self, page: &Page) -> Outcome {
+        let body = Growing::whole(page.body.clone());
+        Outcome::Page(Arc::new(self.served(page.head.clone(), body, Source::Stale(Staleness::Failing))))
+    }
+
+    fn served(&self, head: PageHead, body: Arc<Growing>, source: Source) -> Served {
+        let selected = vary::selected(&head.lifetime.vary, &self.ask.request.outgoing.headers);
+        Served { head, selected, body, source, length: None, own: HeaderMap::new() }
+    }
+
+    fn insert(&self, page: Arc<Page>) {
+        self.cache.l1.insert(self.key(), &self.ask.request.outgoing.headers, page);
+    }
+
+    /// Keeps the reply for the request that began the flight, and for no other.
+    fn keep_for_first(&self, reply: OriginReply) {
+        self.ticket.flight.keep_for_first(Own::Reply(Box::new(reply)));
     }
 }
 

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::HeaderMap;
-use http_cache::Reason;
 use http_cache::cache_status::Fwd;
+use http_cache::{Reason, Use};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
@@ -53,6 +53,12 @@ impl Served {
     pub(crate) fn with_own(mut self, own: HeaderMap) -> Self {
         self.own = own;
         self
+    }
+
+    /// Whether it could no longer be used by a request of that moment, were it stored.
+    pub(crate) fn is_over_for(&self, at: Instant) -> bool {
+        let made_now = matches!(self.source, Source::Application { not_stored: None, .. });
+        made_now && !matches!(self.head.use_at(at), Use::Fresh | Use::Stale | Use::Validate)
     }
 
     pub(crate) fn with_length(mut self, length: Option<u64>) -> Self {
@@ -137,17 +143,31 @@ impl Flight {
 pub(crate) struct First(Arc<Flight>);
 
 impl First {
-    pub(crate) fn take(&self) -> Option<Own> {
+    /// The reply that is this request's own.
+    pub(crate) fn take_reply(&self) -> Option<Box<OriginReply>> {
+        let mut slot = self.0.first.lock();
+        match std::mem::take(&mut *slot) {
+            FirstSlot::Kept(Own::Reply(reply)) => Some(reply),
+            other => {
+                *slot = other;
+                None
+            }
+        }
+    }
+
+    /// Its seat at the page that is being made.
+    pub(crate) fn take_reader(&self) -> Option<Reader> {
         match std::mem::take(&mut *self.0.first.lock()) {
-            FirstSlot::Kept(own) => Some(own),
-            FirstSlot::Nobody | FirstSlot::Waiting => None,
+            FirstSlot::Kept(Own::Reader(reader)) => Some(reader),
+            _ => None,
         }
     }
 }
 
 impl Drop for First {
     fn drop(&mut self) {
-        drop(self.take());
+        let kept = std::mem::take(&mut *self.0.first.lock());
+        drop(kept);
     }
 }
 
@@ -234,8 +254,13 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
-    /// Ends the flight: nobody can join any more, and then those who joined get the outcome. Later requests
-    /// begin a new one.
+    /// The variant that the flight was joined by.
+    pub(crate) fn variant(&self) -> Option<&[u8]> {
+        self.key.1.as_deref()
+    }
+
+    /// The flight is over: nobody joins any more, and then those who have are told. Whoever asks later asks
+    /// anew.
     pub(crate) fn end(&mut self, outcome: Outcome) {
         self.close();
         self.flight.settle(outcome);

@@ -49,7 +49,7 @@ impl Held {
             return None;
         }
         let stored = cache.l1.stored(request.key.as_bytes(), &request.outgoing.headers, Instant::now());
-        let page = stored.page?;
+        let page = stored.pages.into_iter().next()?;
         let ask = SharedAsk { ask: ask.clone(), request, policy: policy.clone() };
         Some(Self { ask, page, asked: SystemTime::now() })
     }

@@ -1,6 +1,8 @@
 //! L1: pages in this edge's own memory, bounded by weight, scan-resistant. A hit takes no global lock and
 //! copies no body.
 
+mod slot;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -11,45 +13,24 @@ use purge::Reach;
 use quick_cache::sync::Cache;
 use quick_cache::{Lifecycle, Weighter};
 
+use self::slot::Slot;
 use crate::cache::page::Page;
 
-/// The most variants of one key here; the oldest is evicted first.
-const MAX_VARIANTS: usize = 8;
-/// The weight of an entry beyond its bytes.
-const OVERHEAD: u64 = 512;
-/// The average page size that sizes the table.
+/// Average page assumed when sizing the table.
 const USUAL_PAGE: u64 = 16 * 1024;
 
 type Key = Box<[u8]>;
-
-/// What L1 knows about one key.
-#[derive(Clone, Default)]
-struct Slot {
-    /// The request fields that select a variant, from the newest page.
-    vary: Vec<HeaderName>,
-    /// Newest first: the fingerprint of the selecting fields, and the page.
-    variants: Vec<(Vec<u8>, Arc<Page>)>,
-    /// Requests bypass the cache until then.
-    pass: Option<(Reason, Instant)>,
-    /// A reply for this key said that visitors with a personal cookie may share it.
-    shared: bool,
-    /// How often the page was requested before it was stored.
-    uses: u32,
-}
 
 #[derive(Clone)]
 struct Weight;
 
 impl Weighter<Key, Arc<Slot>> for Weight {
     fn weight(&self, key: &Key, slot: &Arc<Slot>) -> u64 {
-        let pages = slot.variants.iter().map(|(selected, page)| {
-            OVERHEAD + (selected.len() + page.body.len() + 3 * page.wire_head.len()) as u64
-        });
-        OVERHEAD + key.len() as u64 + pages.sum::<u64>()
+        key.len() as u64 + slot.weight()
     }
 }
 
-/// Counts evicted keys.
+/// Counts the keys that had to make room.
 #[derive(Clone, Default)]
 struct Evicted(Arc<AtomicU64>);
 
@@ -72,21 +53,36 @@ pub(crate) struct L1 {
 pub(crate) enum Found {
     /// Within its lifetime.
     Fresh(Arc<Page>),
-    /// Past its lifetime, but may be served while it is refreshed.
+    /// Past it, and may be served while it is refreshed.
     Stale(Arc<Page>),
-    /// May be used only if the application confirms it; with the reason.
+    /// Good for the case that the application fails, and a short time ago it did.
+    Standby(Arc<Page>),
+    /// To be used only if the application says that it still holds; why.
     Validate(Arc<Page>, Reason),
     /// Bypass the cache.
     Pass(Reason),
-    /// Not here. If the key's Vary rule is known, the variant that the request selects.
+    /// Nothing usable is here, and a short time ago the reply for this variant could not be stored.
+    Marked(Marked),
+    /// Not here; if it is known which fields select variants of the key, the variant that the request
+    /// selects.
     Miss { variant: Option<Vec<u8>> },
+}
+
+/// A hit-for-miss mark.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Marked {
+    /// Why the reply could not be stored.
+    pub reason: Reason,
+    pub variant: Option<Vec<u8>>,
+    /// It is time to try whether a reply can be stored again.
+    pub try_again: bool,
 }
 
 /// What the application may be asked about on behalf of a request.
 #[derive(Default)]
 pub(crate) struct Stored {
     /// The page that the request selects, whatever its age.
-    pub page: Option<Arc<Page>>,
+    pub pages: Vec<Arc<Page>>,
     /// Only other variants are stored.
     pub others: bool,
 }
@@ -94,7 +90,7 @@ pub(crate) struct Stored {
 impl L1 {
     pub(crate) fn new(memory: u64, max_object: u64) -> Self {
         let entries = (memory / USUAL_PAGE).clamp(64, 1 << 20) as usize;
-        // Shards split the weight: there are few enough that a page of max_object fits into one.
+        // Shards split the weight: few enough that a page of max_object fits one.
         let shards = (memory / max_object.max(1) / 4).clamp(1, 16) as usize;
         let options = quick_cache::OptionsBuilder::new()
             .estimated_items_capacity(entries)
@@ -110,7 +106,7 @@ impl L1 {
         Self { slots, evicted, max_object }
     }
 
-    /// `selected` makes the fingerprint of the request fields that Vary names.
+    /// `selected` makes the fingerprint of the request's fields that Vary names.
     pub(crate) fn find(
         &self,
         key: &[u8],
@@ -118,69 +114,92 @@ impl L1 {
         now: Instant,
         selected: impl Fn(&[HeaderName]) -> Vec<u8>,
     ) -> Found {
-        let slot = self.slots.get(key);
-        if let Some(reason) = for_one_visitor(look)
-            && !slot.as_ref().is_some_and(|slot| slot.shared)
-        {
-            return Found::Pass(reason);
-        }
-        let Some(slot) = slot else { return Found::Miss { variant: None } };
-        if let Some((reason, until)) = slot.pass
-            && now < until
-        {
-            return Found::Pass(reason);
-        }
-        if slot.variants.is_empty() {
-            return Found::Miss { variant: None };
-        }
-        let wanted = if slot.vary.is_empty() { Vec::new() } else { selected(&slot.vary) };
-        let page = slot.variants.iter().find(|(variant, _)| slot.vary.is_empty() || *variant == wanted);
-        let page = page.map(|(_, page)| page);
-        let found = page.and_then(|page| Some((page, page.lifetime(key, now)?)));
-        let used = found.as_ref().map(|(page, lifetime)| {
-            let age = page.head.age(now);
-            (*page, look.wants.use_at(lifetime, age), lifetime.use_at(age))
-        });
-        // Private unless sure: the page found must itself say that it may be shared (RFC 9111 section 3.5).
-        if let Some(lifetime) = found.as_ref().map(|(_, lifetime)| lifetime)
-            && !look.may_use(lifetime)
-        {
-            return Found::Pass(for_one_visitor(look).unwrap_or(Reason::NotShared));
-        }
-        match used {
-            Some((page, Use::Fresh, _)) => Found::Fresh(page.clone()),
-            Some((page, Use::Stale, _)) => Found::Stale(page.clone()),
-            Some((page, Use::Validate, _)) => Found::Validate(page.clone(), Reason::NoCache),
-            // Fresh enough for others, but not for this request.
-            Some((page, _, Use::Fresh | Use::Stale)) => {
-                Found::Validate(page.clone(), Reason::RequestDirective)
+        let for_one = for_one_visitor(look);
+        let Some(slot) = self.slots.get(key) else {
+            return for_one.map_or(Found::Miss { variant: None }, Found::Pass);
+        };
+        let selected = &selected;
+        let found = slot.best(key, now, selected);
+        let mark = slot.mark(selected).filter(|mark| mark.is_of_use(now));
+        match found.as_ref().map(|(page, lifetime)| (page, lifetime, page.head.age(now))) {
+            // Private unless sure: the page found must itself say that it may be shared (RFC 9111 section
+            // 3.5).
+            Some((_, lifetime, _)) if !look.may_use(lifetime) => {
+                return Found::Pass(for_one.unwrap_or(Reason::NotShared));
             }
-            _ => Found::Miss { variant: (!slot.vary.is_empty()).then_some(wanted) },
+            Some((page, lifetime, age)) => match (look.wants.use_at(lifetime, age), lifetime.use_at(age)) {
+                (Use::Fresh, _) => return Found::Fresh((*page).clone()),
+                (Use::Stale, _) => return Found::Stale((*page).clone()),
+                (Use::OnError, Use::OnError) if mark.is_some_and(|mark| now < mark.retry_at) => {
+                    return Found::Standby((*page).clone());
+                }
+                (Use::Validate, _) => return Found::Validate((*page).clone(), Reason::NoCache),
+                // Good enough for others, and not for this request.
+                (_, Use::Fresh | Use::Stale) => {
+                    return Found::Validate((*page).clone(), Reason::RequestDirective);
+                }
+                // It may be used once more, should the application fail: the fill knows.
+                (Use::OnError, _) => return Found::Miss { variant: slot.variant(selected) },
+                (Use::Dead, _) => {}
+            },
+            None => {}
+        }
+        if let Some(reason) = for_one.filter(|_| !slot.shared) {
+            return Found::Pass(reason);
+        }
+        let variant = slot.variant(selected);
+        match mark.and_then(|mark| Some((mark, mark.hit_for_miss(now)?))) {
+            Some((mark, reason)) => {
+                Found::Marked(Marked { reason, variant, try_again: now >= mark.retry_at })
+            }
+            None => Found::Miss { variant },
         }
     }
 
-    /// A stale page that may be served because the application failed.
+    /// A stale page that may be given because the application failed.
     pub(crate) fn fallback(&self, key: &[u8], request: &HeaderMap, now: Instant) -> Option<Arc<Page>> {
         let slot = self.slots.peek(key)?;
-        let wanted = vary::selected(&slot.vary, request);
-        let (_, page) = slot.variants.iter().find(|(variant, _)| *variant == wanted)?;
-        let usage = page.lifetime(key, now)?.use_at(page.head.age(now));
-        usage.on_error().then(|| page.clone())
+        let selected = |names: &[HeaderName]| vary::selected(names, request);
+        let (page, lifetime) = slot.best(key, now, &selected)?;
+        lifetime.use_at(page.head.age(now)).on_error().then(|| page.clone())
     }
 
-    /// The stored page that a request may name in its conditions: the one that it selects, and no other. A
-    /// 304 about another variant would say nothing of what this request is to get (RFC 9111 section 4.1).
+    /// What a request for a page may name as stored: a page that it selects, and no other.
+    ///
+    /// "the cache MUST NOT use that stored response" (RFC 9111 section 4.1): a 304 about another variant
+    /// would say nothing of what this request is to get.
     pub(crate) fn stored(&self, key: &[u8], request: &HeaderMap, now: Instant) -> Stored {
         let Some(slot) = self.slots.peek(key) else { return Stored::default() };
-        let wanted = vary::selected(&slot.vary, request);
-        // A page that a purge has reached is not even named to the application.
-        let there = || slot.variants.iter().filter(|(_, page)| page.reach(key, now) != Reach::Gone);
-        let page = there().find(|(variant, _)| *variant == wanted).map(|(_, page)| page.clone());
-        Stored { others: page.is_none() && there().next().is_some(), page }
+        // What a purge has reached is not even named to the application.
+        let there = |page: &&Arc<Page>| page.reach(key, now) != Reach::Gone;
+        match slot.matching(&|names| vary::selected(names, request)).find(there) {
+            Some(page) => Stored { pages: vec![page.clone()], others: false },
+            None => Stored { pages: Vec::new(), others: slot.pages().any(|page| there(&page)) },
+        }
     }
 
-    /// Counts a request for a page that is not here. Returns how many there were, as long as the key is not
-    /// evicted.
+    /// Whether a reply for this key was storable before: who waits for one under way waits for a page to be
+    /// shared.
+    pub(crate) fn was_stored(&self, key: &[u8]) -> bool {
+        self.slots.peek(key).is_some_and(|slot| slot.pages().next().is_some())
+    }
+
+    /// Whether the refresh of a stale page may begin now: after one that failed there is a pause, which
+    /// grows.
+    pub(crate) fn may_refresh(&self, key: &[u8], request: &HeaderMap, now: Instant) -> bool {
+        let Some(slot) = self.slots.peek(key) else { return true };
+        slot.mark(&|names| vary::selected(names, request)).is_none_or(|mark| now >= mark.retry_at)
+    }
+
+    /// Whether the last reply for the request's variant could not be stored.
+    pub(crate) fn is_marked(&self, key: &[u8], request: &HeaderMap, now: Instant) -> bool {
+        let Some(slot) = self.slots.peek(key) else { return false };
+        let mark = slot.mark(&|names| vary::selected(names, request));
+        mark.is_some_and(|mark| mark.hit_for_miss(now).is_some())
+    }
+
+    /// Counts one more request for a page that is not here; how many there were with this one, as long as the
+    /// key is not evicted.
     pub(crate) fn count_use(&self, key: &[u8]) -> u32 {
         let mut uses = 0;
         self.change(key, |slot| {
@@ -190,70 +209,76 @@ impl L1 {
         uses
     }
 
-    /// Replaces the variant because it turned out to be outdated.
+    /// The page turned out to be an old one.
     pub(crate) fn forget(&self, key: &[u8]) {
         self.slots.remove(key);
     }
 
-    /// Stores a complete page, unless it is too large. `request` has the fields it was generated for.
+    /// Keeps a whole page, unless it is too large. `request`: the fields it was made for.
     pub(crate) fn insert(&self, key: &[u8], request: &HeaderMap, page: Arc<Page>) {
         if page.body.len() as u64 > self.max_object {
             return;
         }
-        let selected = vary::selected(&page.head.lifetime.vary, request);
+        self.change(key, |slot| slot.insert(request, page));
+    }
+
+    /// The longest body that is kept.
+    pub(crate) fn max_object(&self) -> u64 {
+        self.max_object
+    }
+
+    /// Marks a variant whose reply could not be stored: requests for it bypass the cache for `how_long`
+    /// (hit-for-miss), unless a page can be used. `vary`: the fields that the reply itself names.
+    pub(crate) fn mark(
+        &self,
+        key: &[u8],
+        request: &HeaderMap,
+        vary: &[HeaderName],
+        (reason, how_long): (Reason, Duration),
+    ) {
+        let now = Instant::now();
+        self.change(key, |slot| slot.trouble(request, vary, now).hit_for_miss_until(reason, now + how_long));
+    }
+
+    /// The application has said that the request's page may not be stored any longer.
+    pub(crate) fn withdraw(&self, key: &[u8], request: &HeaderMap) {
+        self.change(key, |slot| slot.withdraw(request));
+    }
+
+    /// Notes that a refresh of the variant failed: the next one waits, longer each time.
+    pub(crate) fn refresh_failed(&self, key: &[u8], request: &HeaderMap) {
+        let now = Instant::now();
         self.change(key, |slot| {
-            if slot.vary != page.head.lifetime.vary {
-                // The newest reply's rule counts: pages selected by another rule are unreachable.
-                slot.vary.clone_from(&page.head.lifetime.vary);
-                slot.variants.clear();
-            }
-            slot.pass = None;
-            slot.shared = page.head.lifetime.shared;
-            slot.variants.retain(|(variant, _)| *variant != selected);
-            slot.variants.insert(0, (selected.clone(), page.clone()));
-            slot.variants.truncate(MAX_VARIANTS);
+            slot.trouble(request, &[], now);
         });
     }
 
-    /// Lets requests for this key bypass the cache for a while (hit-for-miss).
-    pub(crate) fn pass(&self, key: &[u8], reason: Reason, now: Instant, how_long: Duration) {
-        if how_long.is_zero() {
-            return;
-        }
-        self.change(key, |slot| {
-            *slot = Slot { pass: Some((reason, now + how_long)), uses: slot.uses, ..Slot::default() };
-        });
-    }
-
-    /// A reply to a visitor with a personal cookie said that it may be shared: such visitors may use the
-    /// cache for this key.
+    /// A reply to a visitor with a personal cookie said that it may be shared: let such visitors use the
+    /// cache here.
     pub(crate) fn mark_shared(&self, key: &[u8]) {
-        self.change(key, |slot| {
-            slot.shared = true;
-            slot.pass = None;
-        });
+        self.change(key, |slot| slot.shared = true);
     }
 
     pub(crate) fn len(&self) -> usize {
         self.slots.len()
     }
 
-    /// Requests that found their key here since the start.
+    /// Requests that found their key here, since the start.
     pub(crate) fn hits(&self) -> u64 {
         self.slots.hits()
     }
 
-    /// Keys evicted since the start.
+    /// Keys that had to make room for others, since the start.
     pub(crate) fn evictions(&self) -> u64 {
         self.evicted.0.load(Ordering::Relaxed)
     }
 
-    /// Bytes in use, including the overhead of entries.
+    /// Bytes held, entries' overhead included.
     pub(crate) fn weight(&self) -> u64 {
         self.slots.weight()
     }
 
-    /// Copies the slot, changes the copy, and puts it in place: readers never wait.
+    /// Copies the slot, changes the copy, puts it in place: readers never wait.
     fn change(&self, key: &[u8], change: impl FnOnce(&mut Slot)) {
         let mut slot = self.slots.peek(key).map(|slot| (*slot).clone()).unwrap_or_default();
         change(&mut slot);
@@ -261,7 +286,7 @@ impl L1 {
     }
 }
 
-/// Why this request may use only pages whose reply said that they may be shared.
+/// Why this request may only use pages whose reply said that they may be shared.
 fn for_one_visitor(look: &Look) -> Option<Reason> {
     match (look.authorization, look.personal) {
         (true, _) => Some(Reason::Authorization),

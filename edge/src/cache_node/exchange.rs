@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderName};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use weir_proto::cache::cache_client::CacheClient;
 use weir_proto::cache::{
-    self, EntryHead, ExchangeReply, ExchangeRequest, Found, GiveUp, PassReason, Position, Why,
-    exchange_reply, exchange_request,
+    self, EntryHead, ExchangeReply, ExchangeRequest, Found, GiveUp, Lease, PassReason, Why, exchange_reply,
+    exchange_request,
 };
-use weir_proto::origin::{End, Field};
+use weir_proto::fields;
+use weir_proto::origin::End;
 use weir_proto::transport::Transport;
 
 use crate::cache_node::NodeGone;
@@ -38,24 +40,62 @@ pub(crate) type Lookup = (Exchange, Answer, Waited);
 pub(crate) enum Answer {
     /// An entry. `Exchange::chunk` returns its body.
     Found(Box<Found>),
-    /// Ask the application. Holds the position of the purge log for the page.
-    Lease(Option<Position>),
-    /// Continue without the cache, and remember this for the given time.
+    /// Ask the application.
+    Lease(Lease),
+    /// Go without the cache; remember it for so long.
     Pass(PassReason, Duration),
 }
 
-/// Opens the exchange about one key. `patience` bounds the node's first answer, `wait` how long the node may
-/// keep the stream waiting for another's page.
+/// What an edge asks a node about one key.
+pub(crate) struct Question<'a> {
+    pub key: &'a [u8],
+    /// The request's fields as the application would see them.
+    pub fields: &'a HeaderMap,
+    pub intent: Intent,
+    /// A hit-for-miss mark does not count: this edge knows of it, and tries again.
+    pub probe: bool,
+    /// How long the node may keep the stream waiting for another's page.
+    pub wait: Duration,
+}
+
+/// What the edge wants an answer for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Intent {
+    /// A visitor waits for the page.
+    Page,
+    /// A stale copy is being served meanwhile.
+    Refresh,
+    /// The last reply could not be stored: try whether this one can.
+    Probe,
+}
+
+impl Question<'_> {
+    pub(super) fn to_message(&self) -> cache::Lookup {
+        cache::Lookup {
+            key: Bytes::copy_from_slice(self.key),
+            fields: fields::from_headers(self.fields),
+            wait_ms: u32::try_from(self.wait.as_millis()).unwrap_or(u32::MAX),
+            refresh: self.intent == Intent::Refresh,
+            probe: self.probe || self.intent == Intent::Probe,
+        }
+    }
+}
+
+/// Why a lease is given back without a page.
+pub(crate) enum GivenUp<'a> {
+    /// The reply may not be stored. Requests for its variant bypass the cache for `pass_for`.
+    Uncacheable { vary: &'a [HeaderName], pass_for: Duration },
+    /// The application failed. No edge refreshes the page for `pause`.
+    Failed { pause: Duration },
+}
+
+/// Opens the exchange. `patience`: how long to wait for the node's first answer.
 pub(super) async fn open(
     mut client: CacheClient<Transport>,
-    key: &[u8],
-    fields: Vec<Field>,
-    refresh: bool,
+    lookup: cache::Lookup,
     patience: Duration,
-    wait: Duration,
 ) -> Result<Lookup, NodeGone> {
-    let lookup =
-        cache::Lookup { key: Bytes::copy_from_slice(key), fields, wait_ms: wait.as_millis() as u32, refresh };
+    let wait = Duration::from_millis(lookup.wait_ms.into());
     let (requests, receiver) = mpsc::channel(MESSAGES_AHEAD);
     let opened = async {
         let message = Some(exchange_request::Message::Lookup(lookup));
@@ -75,7 +115,7 @@ pub(super) async fn open(
     };
     let answer = match answer {
         exchange_reply::Message::Found(found) => Answer::Found(Box::new(found)),
-        exchange_reply::Message::Lease(lease) => Answer::Lease(lease.position),
+        exchange_reply::Message::Lease(lease) => Answer::Lease(lease),
         exchange_reply::Message::Pass(pass) => {
             Answer::Pass(pass.reason(), Duration::from_millis(pass.for_ms))
         }
@@ -144,8 +184,19 @@ impl Exchange {
     }
 
     /// Gives the lease back with the reason.
-    pub(crate) async fn give_up(mut self, why: Why, pass: Duration) -> Result<(), NodeGone> {
-        let give_up = GiveUp { why: why.into(), pass_ms: pass.as_millis() as u64 };
+    pub(crate) async fn give_up(mut self, why: GivenUp<'_>) -> Result<(), NodeGone> {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let give_up = match why {
+            GivenUp::Uncacheable { vary, pass_for } => GiveUp {
+                why: Why::Uncacheable.into(),
+                pass_ms: millis(pass_for),
+                vary: vary.iter().map(|name| name.as_str().to_owned()).collect(),
+                ..GiveUp::default()
+            },
+            GivenUp::Failed { pause } => {
+                GiveUp { why: Why::Failed.into(), pause_ms: millis(pause), ..GiveUp::default() }
+            }
+        };
         self.send(exchange_request::Message::GiveUp(give_up)).await?;
         // The node ends the stream when it has noted the reason. If the edge ended it first, it could be
         // reset before that.

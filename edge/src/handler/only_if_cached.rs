@@ -7,12 +7,11 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use http_cache::Use;
 use weir_proto::cache::Found;
-use weir_proto::fields;
 
 use crate::application::ask::SharedAsk;
 use crate::cache::Cache;
 use crate::cache::page::{Page, PageHead, Staleness};
-use crate::cache_node::{Answer, Exchange, NodeGone};
+use crate::cache_node::{Answer, Exchange, Intent, NodeGone, Question};
 use crate::purge_log::Grant;
 use crate::reply::{Reply, answer};
 use crate::request::Request;
@@ -41,10 +40,15 @@ pub(crate) async fn answer(cache: &Cache, ask: &SharedAsk, request: &Request) ->
 
 /// A lease that the node grants is released at once: the stream ends here.
 async fn from_node(cache: &Cache, ask: &SharedAsk) -> Result<Option<Arc<Page>>, NodeGone> {
-    let fields = fields::from_headers(&ask.request.outgoing.headers);
     let asked = Instant::now();
-    let (mut exchange, answer, _) =
-        cache.nodes.lookup_within(ask.request.key.as_bytes(), fields, false, Duration::ZERO).await?;
+    let question = Question {
+        key: ask.request.key.as_bytes(),
+        fields: &ask.request.outgoing.headers,
+        intent: Intent::Page,
+        probe: false,
+        wait: Duration::ZERO,
+    };
+    let (mut exchange, answer, _) = cache.nodes.look_up(&question).await?;
     match answer {
         Answer::Found(found) => {
             let grant = cache.log.grant(found.position.as_ref(), asked);

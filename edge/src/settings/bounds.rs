@@ -59,6 +59,9 @@ pub struct Limits {
     /// Bytes of pages on their way to clients, all together; beyond it a page is not kept, and follows its
     /// fastest reader.
     pub bodies: Size,
+    /// Requests for one page that go to the application at once because its reply could not be stored a short
+    /// time ago; more wait.
+    pub hit_for_miss: usize,
 }
 
 impl Default for Timeouts {
@@ -92,6 +95,7 @@ impl Default for Limits {
             fills: 10_000,
             waiters: 50_000,
             bodies: Size::mebibytes(128),
+            hit_for_miss: 32,
         }
     }
 }

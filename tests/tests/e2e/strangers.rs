@@ -1,7 +1,8 @@
 //! The stranger test: all kinds of visitors at once, before applications that show everything they can see.
 //!
 //! Each visitor has unguessable marks in whatever tells it apart. None may stand in an answer to another,
-//! unless a rule of docs/security.md says so. `WEIR_STRANGERS=120` makes the test last two minutes, not a few seconds.
+//! unless a rule of docs/security.md says so. `WEIR_STRANGERS=120` makes the test last two minutes, not a few
+//! seconds.
 
 use std::sync::Mutex;
 use std::thread;

@@ -14,7 +14,7 @@ pub(crate) struct Wanted {
     /// The client that `ip_hash` looks at.
     pub(super) client: Option<IpAddr>,
     /// The reply is for many visitors: it counts for none of them.
-    shared: bool,
+    pub(super) shared: bool,
     /// Where `hash` finds the request's key on the ring.
     pub(super) key: Option<u32>,
     /// The server that its visitor has had before, for `sticky`.

@@ -1,20 +1,38 @@
-//! All that memory holds of one key: its Vary rule, its variants, and whether it is passed.
+//! All that memory holds of one key: its Vary rules, its variants, and which of them give trouble.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::entry::Entry;
-use crate::slot::{Rule, Slot};
+use crate::slot::{Rules, Selection, Slot};
+use crate::store::Mark;
 
-/// Never changes once it is made: a change is a new page. Few variants, looked through one by one.
-#[derive(Debug)]
+/// Marks of one key that are kept; the oldest makes room.
+const MAX_MARKS: usize = 64;
+/// After this many evictions what was used before counts half.
+const HALVE_EVERY: usize = 64;
+/// What a page costs beside its entries.
+const OVERHEAD: usize = 256;
+
+/// Never changes once it is made: a change is a new value. Few variants, looked through one by one.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Variants {
-    rule: Rule,
+    rules: Rules,
     /// The one stored last stands last.
-    variants: Vec<Arc<Entry>>,
-    pass_until: Option<Instant>,
+    variants: Vec<StoredVariant>,
+    marks: Vec<(Slot, Mark, Instant)>,
+    /// How many variants had to make room.
+    evicted: usize,
+}
+
+#[derive(Clone, Debug)]
+struct StoredVariant {
+    entry: Arc<Entry>,
+    /// How often it was asked for lately, up to 255.
+    uses: Arc<AtomicU8>,
 }
 
 /// Bounds of one page.
@@ -24,73 +42,98 @@ pub(crate) struct Limits {
     pub(crate) weight: usize,
 }
 
-/// What a page costs beside its entries.
-const OVERHEAD: usize = 256;
-
 impl Variants {
-    pub(crate) fn new(rule: Rule) -> Self {
-        Self { rule, variants: Vec::new(), pass_until: None }
-    }
-
-    /// The page with this entry as its newest. Entries under another rule, dead ones and, beyond the
-    /// limits, the oldest go.
-    pub(crate) fn with(
-        old: Option<&Self>,
-        entry: &Arc<Entry>,
-        limits: Limits,
-        is_alive: impl Fn(&Entry) -> bool,
-    ) -> Self {
-        let stays = |old: &&Arc<Entry>| old.slot() != entry.slot() && is_alive(old);
-        let rule = entry.slot().rule().clone();
-        let same_rule = old.filter(|old| old.rule == rule);
-        let mut variants: Vec<_> =
-            same_rule.iter().flat_map(|old| &old.variants).filter(stays).cloned().collect();
-        variants.push(entry.clone());
-        let mut page = Self { rule, variants, pass_until: None };
-        while page.variants.len() > 1 && page.is_beyond(limits) {
-            page.variants.remove(0);
+    /// These with the entry as the newest. Dead entries go and, beyond the limits, the ones used least.
+    pub(crate) fn with(&self, entry: &Arc<Entry>, limits: Limits, is_alive: impl Fn(&Entry) -> bool) -> Self {
+        let mut new = self.clone();
+        new.rules = new.rules.with(entry.slot().rule());
+        let same = |known: &StoredVariant| known.entry.slot() == entry.slot();
+        let uses = self.variants.iter().find(|known| same(known)).map(|known| known.uses.clone());
+        new.variants.retain(|known| !same(known) && is_alive(&known.entry));
+        let uses = uses.unwrap_or_default();
+        while !new.variants.is_empty() && new.is_beyond(entry, limits) {
+            new.make_room();
         }
-        page
+        new.variants.push(StoredVariant { entry: entry.clone(), uses });
+        new
     }
 
-    /// The page, passed until then.
-    pub(crate) fn passed(old: Option<&Self>, until: Instant) -> Self {
-        let (rule, variants) = old.map(|old| (old.rule.clone(), old.variants.clone())).unwrap_or_default();
-        Self { rule, variants, pass_until: Some(until) }
+    /// These without a mark on the slot.
+    pub(crate) fn unmarked(mut self, slot: &Slot) -> Self {
+        self.marks.retain(|(marked, ..)| marked != slot);
+        self
     }
 
-    pub(crate) fn rule(&self) -> &Rule {
-        &self.rule
-    }
-
-    pub(crate) fn find(&self, slot: &Slot) -> Option<&Arc<Entry>> {
-        self.variants.iter().find(|entry| entry.slot() == slot)
-    }
-
-    /// How long requests still go past the cache. `None`: they do not.
-    pub(crate) fn passed_for(&self, now: Instant) -> Option<Duration> {
-        self.pass_until?.checked_duration_since(now).filter(|left| !left.is_zero())
-    }
-
-    /// Whether the slot would be a variant too many.
-    pub(crate) fn is_full_for(
-        &self,
-        slot: &Slot,
-        max_variants: usize,
-        is_alive: impl Fn(&Entry) -> bool,
-    ) -> bool {
-        if *slot.rule() != self.rule || self.variants.len() < max_variants {
-            return false;
+    /// These with a mark on the slot until then.
+    pub(crate) fn marked(&self, slot: &Slot, mark: Mark, until: Instant) -> Self {
+        let mut new = self.clone().unmarked(slot);
+        let now = Instant::now();
+        new.marks.retain(|(.., until)| now < *until);
+        if new.marks.len() >= MAX_MARKS {
+            new.marks.remove(0);
         }
-        let others = self.variants.iter().filter(|entry| entry.slot() != slot && is_alive(entry));
-        others.count() >= max_variants
+        new.marks.push((slot.clone(), mark, until));
+        new
     }
 
-    fn is_beyond(&self, limits: Limits) -> bool {
-        self.variants.len() > limits.variants || self.weight() > limits.weight
+    pub(crate) fn with_rules(&self, rules: &Rules) -> Self {
+        Self { rules: rules.clone(), ..self.clone() }
+    }
+
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The entries that the selection may be given: the newest first, those without Vary last.
+    ///
+    /// "When a cache has multiple stored responses for a target URI and one or more omits the Vary header
+    /// field, the cache SHOULD choose the most recent stored response with a valid Vary field value." (RFC
+    /// 9111 section 4.1)
+    pub(crate) fn find(&self, selection: &Selection) -> impl Iterator<Item = &Arc<Entry>> {
+        let matches = |known: &&StoredVariant| selection.pages().contains(known.entry.slot());
+        let matching: Vec<_> = self.variants.iter().rev().filter(matches).collect();
+        if let Some(known) = matching.first().filter(|_| self.variants.len() > 1) {
+            known.count();
+        }
+        let (without, with): (Vec<_>, Vec<_>) =
+            matching.into_iter().partition(|known| known.entry.slot().variant().is_empty());
+        with.into_iter().chain(without).map(|known| &known.entry)
+    }
+
+    /// The mark on the slot, and how long it still counts.
+    pub(crate) fn mark(&self, slot: &Slot, now: Instant) -> Option<(Mark, Duration)> {
+        let (_, mark, until) = self.marks.iter().find(|(marked, ..)| marked == slot)?;
+        let left = until.checked_duration_since(now).filter(|left| !left.is_zero())?;
+        Some((*mark, left))
+    }
+
+    /// Takes out the variant that was used least, the oldest of several; what was used long ago counts half.
+    fn make_room(&mut self) {
+        let uses = |known: &StoredVariant| known.uses.load(Ordering::Relaxed);
+        let least = self.variants.iter().enumerate().min_by_key(|(_, known)| uses(known));
+        if let Some((at, _)) = least {
+            self.variants.remove(at);
+        }
+        self.evicted += 1;
+        if self.evicted % HALVE_EVERY == 0 {
+            self.variants.iter().for_each(|known| known.uses.store(uses(known) / 2, Ordering::Relaxed));
+        }
+    }
+
+    fn is_beyond(&self, more: &Entry, limits: Limits) -> bool {
+        self.variants.len() >= limits.variants || self.weight() + more.weight() > limits.weight
     }
 
     pub(crate) fn weight(&self) -> usize {
-        OVERHEAD + self.variants.iter().map(|entry| entry.weight()).sum::<usize>()
+        OVERHEAD + self.variants.iter().map(|known| known.entry.weight()).sum::<usize>()
+    }
+}
+
+impl StoredVariant {
+    fn count(&self) {
+        let uses = self.uses.load(Ordering::Relaxed);
+        if uses < u8::MAX {
+            self.uses.store(uses + 1, Ordering::Relaxed);
+        }
     }
 }

@@ -18,6 +18,8 @@ impl Fault {
             ErrorKind::Server(ServerErrorKind::TryAgain | ServerErrorKind::Moved | ServerErrorKind::Ask) => {
                 Self::SlotMoving
             }
+            // A client that has not shown its password may send short commands only.
+            _ if error.detail().is_some_and(|detail| detail.contains("unauthenticated")) => Self::Denied,
             _ => match error.code() {
                 Some("OOM") => Self::OutOfMemory,
                 Some("WRONGTYPE") => Self::Foreign,

@@ -6,7 +6,7 @@ end
 if tonumber(ARGV[2]) > 0 then
   local time = redis.call('TIME')
   local now = string.format('@%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
-  redis.call('SET', KEYS[1], 'pass' .. now, 'PX', ARGV[2])
+  redis.call('SET', KEYS[1], ARGV[5] .. now, 'PX', ARGV[2])
 else
   redis.call('DEL', KEYS[1])
 end

@@ -1,109 +1,90 @@
-//! How a fill ends if its page is not stored: the node learns the reason, and those who wait get what they
-//! may have.
+//! How a fill ends whose page is not kept: the reply goes to the one request that it was made for, the node
+//! is told why, and those who wait get the stale page or go themselves.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
 
-use http_cache::cache_status::Fwd;
-use http_cache::{Lifetime, Reason};
-use weir_proto::cache::Why;
+use http::{HeaderName, StatusCode};
+use http_cache::{Reason, vary};
 
-use crate::application::OriginReply;
-use crate::application::ask::SharedAsk;
-use crate::cache::Cache;
-use crate::cache::fill::{declared_length, served};
-use crate::cache::flights::{Outcome, Own, Source, Ticket};
-use crate::cache::page::PageHead;
-use crate::cache::shared_body::{BrokenOff, Growing, Pushed};
-use crate::cache_node::{Exchange, NotKept};
-use crate::purge_log::Grant;
+use super::{Fill, PAUSE};
+use crate::application::{Failure, OriginReply};
+use crate::cache::flights::Outcome;
+use crate::cache::page::Page;
+use crate::cache_node::{GivenUp, NotKept};
 
-/// All who wait go to the application, in parallel, and so do later requests for a while.
-pub(super) async fn withdraw(
-    cache: &Cache,
-    ticket: &mut Ticket,
-    ask: &SharedAsk,
-    exchange: Option<Exchange>,
-    reason: Reason,
-) {
-    let pass_for = ask.policy.hit_for_miss;
-    cache.l1.pass(ask.request.key.as_bytes(), reason, Instant::now(), pass_for);
-    ticket.end(Outcome::Pass(reason));
-    give_up(exchange, Why::Uncacheable, pass_for).await;
-}
-
-/// Releases the lease, if there is one. The node learns the reason if possible.
-pub(super) async fn give_up(exchange: Option<Exchange>, why: Why, pass_for: Duration) {
-    if let Some(exchange) = exchange {
-        let _ = exchange.give_up(why, pass_for).await;
-    }
-}
-
-/// The page is nevertheless in L1, and those who asked have it.
-pub(super) fn not_kept(cache: &Cache, ask: &SharedAsk, why: &NotKept) {
-    match why {
-        NotKept::Refused(detail) => {
-            tracing::debug!(target = %ask.target(), "cache-node did not keep the page: {detail}")
+impl Fill {
+    /// The reply may not be stored and is one visitor's: its requester alone gets it. Other variants and the
+    /// stale page stay.
+    pub(super) async fn withdraw(&mut self, reply: Option<OriginReply>, reason: Reason) {
+        let names = reply.as_ref().and_then(|reply| vary::names(&reply.headers).ok()).unwrap_or_default();
+        if let Some(reply) = reply {
+            self.keep_for_first(reply);
         }
-        NotKept::Gone(gone) => cache.node_gone(gone),
+        let fallback = self.find_fallback();
+        self.mark(&names, reason);
+        self.ticket.end(fallback.map_or(Outcome::Pass(reason), |page| self.stale(&page)));
+        self.give_up(GivenUp::Uncacheable { vary: &names, pass_for: self.ask.policy.hit_for_miss }).await;
     }
-}
 
-/// Withdraws a page that is not stored after all; nobody joins it any more.
-pub(super) async fn refuse(
-    cache: &Cache,
-    ticket: &mut Ticket,
-    ask: &SharedAsk,
-    exchange: Option<Exchange>,
-    reason: Reason,
-) {
-    ticket.close();
-    let how_long = ask.policy.hit_for_miss;
-    cache.l1.pass(ask.request.key.as_bytes(), reason, Instant::now(), how_long);
-    give_up(exchange, Why::Uncacheable, how_long).await;
-}
+    /// The refresh failed: the stale page is given as long as it may be, and the next refresh waits.
+    ///
+    /// RFC 5861 section 4: "when an error is encountered, a cached stale response MAY be used to satisfy the
+    /// request".
+    pub(super) async fn fall_back(&mut self, page: Arc<Page>, failed: Result<OriginReply, Failure>) {
+        self.note_failure(&failed);
+        let request = &self.ask.request;
+        self.cache.l1.refresh_failed(request.key.as_bytes(), &request.outgoing.headers);
+        // What is said of one visitor's request is said to that visitor.
+        if let Ok(reply) = failed
+            && matches!(
+                reply.status,
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_ACCEPTABLE
+            )
+        {
+            self.keep_for_first(reply);
+        }
+        self.ticket.end(self.stale(&page));
+        self.give_up(GivenUp::Failed { pause: PAUSE }).await;
+    }
 
-/// Gives the application's own error page to all who joined, and does not store it: a queue of retries would
-/// only make things worse.
-pub(super) async fn share_error(
-    cache: &Cache,
-    ticket: &mut Ticket,
-    ask: &SharedAsk,
-    (mut reply, fwd): (OriginReply, Fwd),
-    reason: Reason,
-) {
-    if reply.headers.contains_key(http::header::SET_COOKIE) {
-        ticket.flight.keep_for_first(Own::Reply(Box::new(reply)));
-        return ticket.end(Outcome::Pass(Reason::SetCookie));
+    /// Leaves a mark for the variant, here and at the node.
+    pub(super) async fn leave_mark(&mut self, names: &[HeaderName], reason: Reason) {
+        self.mark(names, reason);
+        self.give_up(GivenUp::Uncacheable { vary: names, pass_for: self.ask.policy.hit_for_miss }).await;
     }
-    let head = PageHead {
-        status: reply.status,
-        headers: http_cache::fields::stored_headers(&reply.headers, SystemTime::now()),
-        // Shared with those who ask now, but not stored.
-        lifetime: Lifetime::none(http_cache::Source::Setting),
-        born: Instant::now(),
-        grant: Grant::passing(),
-        tags: Box::default(),
-    };
-    let body = Growing::new(ask.policy.max_object, &cache.bodies);
-    if let Some(reader) = body.first_reader() {
-        ticket.flight.keep_for_first(Own::Reader(reader));
+
+    fn mark(&self, names: &[HeaderName], reason: Reason) {
+        let request = &self.ask.request;
+        let mark = (reason, self.ask.policy.hit_for_miss);
+        self.cache.l1.mark(request.key.as_bytes(), &request.outgoing.headers, names, mark);
     }
-    let source = Source::Application { fwd, not_stored: Some(reason) };
-    let page = served(ask, head, body.clone(), source).with_length(declared_length(&reply));
-    ticket.end(Outcome::Page(Arc::new(page)));
-    reply.body.go_on();
-    while let Some(chunk) = reply.body.next().await {
-        let pushed = match chunk {
-            Ok(chunk) => body.push(chunk).await,
-            Err(failure) => {
-                cache.application.log_failure(&ask.target(), &failure);
-                return body.end(Err(BrokenOff));
+
+    /// Gives the lease back, if there is one; the node is told why on a best effort.
+    pub(super) async fn give_up(&mut self, why: GivenUp<'_>) {
+        if let Some(exchange) = self.exchange.take() {
+            let _ = exchange.give_up(why).await;
+        }
+    }
+
+    /// The page is in L1 and with those who asked all the same.
+    pub(super) fn not_kept(&self, why: &NotKept) {
+        match why {
+            NotKept::Refused(detail) => {
+                tracing::debug!(target = %self.ask.target(), "cache-node did not keep the page: {detail}")
             }
-        };
-        if pushed == Pushed::Unread {
-            return body.end(Err(BrokenOff));
+            NotKept::Gone(gone) => self.cache.node_gone(gone),
         }
     }
-    body.end(Ok(()));
+
+    fn note_failure(&self, failed: &Result<OriginReply, Failure>) {
+        match failed {
+            Ok(reply) => tracing::warn!(
+                target = %self.ask.target(),
+                server = reply.server,
+                status = reply.status.as_u16(),
+                "application failed: serving stale"
+            ),
+            Err(failure) => self.cache.application.log_failure(&self.ask.target(), failure),
+        }
+    }
 }

@@ -1,0 +1,164 @@
+//! A reply's body on its way to all who joined and, if it may be stored, to L1 and the node. Nothing
+//! half-received is stored.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use http_cache::{Lifetime, Reason, csrf};
+
+use super::{Fill, declared_length};
+use crate::application::OriginReply;
+use crate::cache::flights::{Outcome, Own, Source};
+use crate::cache::page::{self, Page, PageHead};
+use crate::cache::shared_body::{BrokenOff, Growing, Pushed};
+use crate::cache_node::GivenUp;
+use crate::purge_log::Grant;
+
+/// A body that arrives.
+struct Arriving {
+    body: Arc<Growing>,
+    /// Searches the page for a token, unless the page itself says that it may be shared.
+    scanner: Option<csrf::Scanner>,
+    /// Whether the page is to be stored. It may turn out that it cannot be.
+    storable: bool,
+}
+
+/// Nobody reads the body any more.
+struct Unread;
+
+impl Fill {
+    /// Streams the reply to all who joined, to L1 and to the node.
+    pub(super) async fn store(&mut self, reply: OriginReply, lifetime: Lifetime) {
+        let grant = self.grant.clone();
+        let head = self.head(&reply, lifetime, grant);
+        let source = Source::Application { fwd: self.fwd, not_stored: None };
+        let arriving = self.announce(&reply, &head, source);
+        if head.lifetime.validate {
+            // Nobody else may use it as it is: nobody waits for it.
+            self.ticket.close();
+            self.give_up(GivenUp::Uncacheable { vary: &[], pass_for: Duration::ZERO }).await;
+        }
+        if let Some(exchange) = &mut self.exchange
+            && let Err(why) =
+                exchange.store(head.to_entry(self.ask.request.key.as_bytes(), Instant::now())).await
+        {
+            self.not_kept(&why);
+            self.exchange = None;
+        }
+        let Some(whole) = self.receive(reply, arriving).await else { return };
+        self.insert(Arc::new(Page::new(head, whole)));
+        self.ticket.close();
+        if let Some(exchange) = self.exchange.take()
+            && let Err(why) = exchange.store_end().await
+        {
+            self.not_kept(&why);
+        }
+    }
+
+    /// Gives a reply that is the same for all to those who have joined, and does not store it.
+    pub(super) async fn share(&mut self, reply: OriginReply, lifetime: Lifetime, reason: Reason) {
+        let head = self.head(&reply, lifetime, Grant::passing());
+        let source = Source::Application { fwd: self.fwd, not_stored: Some(reason) };
+        // Whoever asks from now on asks anew.
+        self.ticket.close();
+        let arriving = self.announce(&reply, &head, source);
+        if http_cache::is_error(reply.status) {
+            self.give_up(GivenUp::Failed { pause: Duration::ZERO }).await;
+        } else {
+            self.give_up(GivenUp::Uncacheable { vary: &head.lifetime.vary, pass_for: Duration::ZERO }).await;
+        }
+        self.receive(reply, Arriving { storable: false, ..arriving }).await;
+    }
+
+    fn head(&self, reply: &OriginReply, lifetime: Lifetime, grant: Grant) -> PageHead {
+        let now = Instant::now();
+        PageHead {
+            status: reply.status,
+            headers: http_cache::fields::stored_headers(&reply.headers, SystemTime::now()),
+            born: now.checked_sub(lifetime.age).unwrap_or(now),
+            lifetime,
+            grant,
+            tags: page::tag_hashes(self.key(), &reply.headers),
+        }
+    }
+
+    /// Tells all who joined that the page begins.
+    fn announce(&self, reply: &OriginReply, head: &PageHead, source: Source) -> Arriving {
+        let scanner = (!head.lifetime.shared && csrf::applies(&reply.headers)).then(csrf::Scanner::new);
+        let body = Growing::new(self.max_object, &self.cache.bodies);
+        if scanner.is_some() {
+            body.hold_followers();
+        }
+        if let Some(reader) = body.first_reader() {
+            self.ticket.flight.keep_for_first(Own::Reader(reader));
+        }
+        let page = self
+            .served(head.clone(), body.clone(), source)
+            .with_length(declared_length(reply))
+            .with_own(http_cache::fields::withheld_headers(&reply.headers));
+        self.ticket.flight.settle(Outcome::Page(Arc::new(page)));
+        Arriving { body, scanner, storable: true }
+    }
+
+    /// Receives the body to its end. Returns it if it is whole and may be stored.
+    async fn receive(&mut self, mut reply: OriginReply, mut arriving: Arriving) -> Option<Bytes> {
+        // A slow node or reader shall not hold up the application's server.
+        reply.body.go_on();
+        while let Some(chunk) = reply.body.next().await {
+            let pushed = match chunk {
+                Ok(chunk) => self.push(chunk, &mut arriving).await,
+                Err(failure) => {
+                    self.cache.application.log_failure(&self.ask.target(), &failure);
+                    Err(Unread)
+                }
+            };
+            if let Err(Unread) = pushed {
+                arriving.body.end(Err(BrokenOff));
+                return None;
+            }
+        }
+        arriving.body.end(Ok(()));
+        arriving.body.whole_body().filter(|_| arriving.storable)
+    }
+
+    /// Hands one chunk to all who joined and to the node.
+    async fn push(&mut self, chunk: Bytes, arriving: &mut Arriving) -> Result<(), Unread> {
+        if let Some(reason) = arriving.token_in(&chunk) {
+            arriving.body.keep_for_first();
+            self.refuse(arriving, reason).await;
+        }
+        if let Some(exchange) = &mut self.exchange
+            && let Err(why) = exchange.store_chunk(chunk.clone()).await
+        {
+            self.not_kept(&why);
+            self.exchange = None;
+        }
+        let pushed = arriving.body.push(chunk).await;
+        if pushed != Pushed::Kept {
+            self.refuse(arriving, Reason::TooLarge).await;
+        }
+        if pushed == Pushed::Unread { Err(Unread) } else { Ok(()) }
+    }
+
+    /// The page is not stored after all, and nobody joins it any more.
+    async fn refuse(&mut self, arriving: &mut Arriving, reason: Reason) {
+        if std::mem::take(&mut arriving.storable) {
+            self.ticket.close();
+            self.leave_mark(&[], reason).await;
+        }
+    }
+}
+
+impl Arriving {
+    /// Why the page is its visitor's own, if the chunk shows that it is.
+    fn token_in(&mut self, chunk: &[u8]) -> Option<Reason> {
+        let scanner = self.scanner.as_mut()?;
+        if !scanner.feed(chunk) {
+            return None;
+        }
+        let reason = scanner.reason().unwrap_or(Reason::CsrfToken);
+        self.scanner = None;
+        Some(reason)
+    }
+}
