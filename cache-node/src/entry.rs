@@ -72,6 +72,11 @@ impl Entry {
         &self.body
     }
 
+    /// When its head arrived.
+    pub(crate) fn arrived(&self) -> Instant {
+        self.since
+    }
+
     /// Bytes in memory, roughly.
     pub(crate) fn weight(&self) -> usize {
         self.weight

@@ -197,9 +197,10 @@ impl Lead {
             let same_page = waiter.asked.slot(rule.clone()) == *entry.slot();
             // A request that came before the page began to be made came before any purge that has reached it.
             let may_have_it = untouched || waiter.asked.at <= lease.granted;
-            // One that came while the page arrived gets it only if it could be used then, were it stored.
+            // One that came after the page began gets it only if it could be used then, were it stored.
             let usage = entry.use_at(waiter.asked.at.into());
-            let usable = matches!(usage, Some(Use::Fresh | Use::Stale));
+            let usable = Instant::from(waiter.asked.at) <= entry.arrived()
+                || matches!(usage, Some(Use::Fresh | Use::Stale));
             let turn = if put != Put::LeaseLost && same_page && may_have_it && usable {
                 Turn::Found(entry.clone(), Use::Fresh)
             } else {

@@ -85,7 +85,7 @@ async fn a_purge_that_cannot_be_understood_is_told_why() {
         ("{}", 400, "must name something"),
         (r#"{"tag": ["x"]}"#, 400, "unknown field `tag`"),
         (r#"{"urls": ["/news/"]}"#, 400, "`/news/` is not a URL"),
-        (r#"{"tags": [""]}"#, 400, "must have 1 to"),
+        (r#"{"tags": [""]}"#, 400, "use 1 to 256 bytes"),
         // Nobody is there to make it.
         (r#"{"tags": ["x"]}"#, 202, r#""complete":false"#),
     ] {

@@ -115,7 +115,7 @@ impl Variants {
             self.variants.remove(at);
         }
         self.evicted += 1;
-        if self.evicted % HALVE_EVERY == 0 {
+        if self.evicted.is_multiple_of(HALVE_EVERY) {
             self.variants.iter().for_each(|known| known.uses.store(uses(known) / 2, Ordering::Relaxed));
         }
     }

@@ -167,7 +167,7 @@ impl Slot {
             self.variants.remove(at);
         }
         self.evicted += 1;
-        if self.evicted % MAX_VARIANTS == 0 {
+        if self.evicted.is_multiple_of(MAX_VARIANTS) {
             self.variants.iter().for_each(|variant| variant.uses.store(uses(variant) / 2, Ordering::Relaxed));
         }
     }
