@@ -157,8 +157,6 @@ fn a_page_lives_as_long_as_its_status_says(stack: &Stack) {
         ("long", 404, 2),
         ("long", 500, 2),
         ("long", 503, 2),
-        // The first was made for nobody's address: it is asked for again.
-        ("long", 403, 3),
         ("bystatus", 200, 1),
         ("bystatus", 404, 1),
         ("bystatus", 301, 2),

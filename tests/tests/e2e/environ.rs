@@ -79,6 +79,11 @@ fn the_variables_are_those_of_nginx(stack: &Stack) {
                 assert_eq!(ours.get(name), None);
                 continue;
             }
+            // nginx sends it as it came; dot segments could lead past an internal location.
+            if name == "REQUEST_URI" && request.contains("/./") {
+                assert!(!ours[name].to_string().contains("/."), "{request:?}");
+                continue;
+            }
             assert_eq!(ours.get(name), theirs.get(name), "{name} of {request:?}");
         }
         assert_eq!(ours["HTTP_CONNECTION"], "close");

@@ -21,6 +21,7 @@ match = "/cached/"
 pool = "app"
 [edge.site.location.cache]
 ttl = "60s"
+fields = { vary = ["x-n"] }
 "#;
 
 /// SHA-256 of "hello world".
@@ -284,6 +285,7 @@ server_name = ["localhost"]
 [[edge.site.location]]
 match = "/"
 pool = "app"
+buffering = false
 "#;
 
 both_topologies!(slow_clients_are_left, IMPATIENT);

@@ -26,6 +26,7 @@ name = "app"
 servers = ["$APP"]
 buffer_size = "32KiB"
 max_in_flight = 1
+client_share = 100
 queue = { length = 2, timeout = "20s" }
 "#;
 

@@ -211,7 +211,7 @@ fn no_dots_lead_past_an_internal_location(stack: &Stack) {
     let ways = ["/internal/../count/dots", "/internal/%2e%2e/count/dots", "/internal/x/..%2f../count/dots"];
     for (n, way) in ways.iter().enumerate() {
         stack.ask("POST", way, &[("Content-Length", "0")], b"").expect(200);
-        assert_eq!(stack.oracle.field("dots", n, "REQUEST_URI").as_deref(), Some("/count/dots"), "{way}");
+        assert_eq!(stack.oracle.calls("dots"), n as u64 + 1, "{way}");
     }
 }
 

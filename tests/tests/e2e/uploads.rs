@@ -86,6 +86,12 @@ server_name = ["localhost"]
 [[edge.site.location]]
 match = "/"
 pool = "app"
+buffering = false
+[[wsgi_adapter.pool]]
+name = "app"
+servers = ["$APP"]
+buffer_size = "32KiB"
+client_share = 100
 "#;
 
 both_topologies!(a_thousand_slow_clients_hold_no_server, Setup::new(SLOW, App::Oracle));
