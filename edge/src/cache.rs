@@ -34,7 +34,7 @@ pub(crate) struct Cache {
     pub(crate) l1: Arc<l1::L1>,
     pub(crate) flights: Arc<flights::Flights>,
     pub(crate) bodies: Arc<bodies::Bodies>,
-    /// For requests that a hit-for-miss mark lets through.
+    /// Bounds the requests that a hit-for-miss mark lets through.
     pub(crate) lanes: Arc<lanes::Lanes>,
     pub(crate) nodes: Arc<Nodes>,
     pub(crate) log: Arc<Purges>,

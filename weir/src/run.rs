@@ -57,6 +57,8 @@ async fn start(loaded: Loaded, file: Option<PathBuf>, shutdown: Shutdown) -> any
             }
         }
     };
+    let running: Option<Vec<String>> =
+        edge.peers.is_none().then(|| wsgi_adapter.pool.into_iter().map(|pool| pool.name).collect());
     let grace = edge.timeouts.drain.0;
     let addresses: Vec<_> = edge.listen.iter().map(|listen| listen.address.clone()).collect();
     let edge = Edge::new(edge, peers, shutdown)?;
@@ -68,14 +70,51 @@ async fn start(loaded: Loaded, file: Option<PathBuf>, shutdown: Shutdown) -> any
     });
     tokio::spawn(edge.clone().serve(listeners, pools));
     tracing::info!("weir serves on {}", addresses.join(", "));
-    Ok(Running { grace, reload: Box::new(move || reload(&edge, file.as_deref())), watched: None })
+    Ok(Running {
+        grace,
+        reload: Box::new(move || reload(&edge, running.as_deref(), file.as_deref())),
+        watched: None,
+    })
 }
 
 /// Sites and locations change in place; all other settings need a restart.
-fn reload(edge: &Edge, file: Option<&Path>) {
+/// All or nothing: a site whose pool is not `running` would answer 502.
+fn reload(edge: &Edge, running: Option<&[String]>, file: Option<&Path>) {
     let Some(file) = file else { return };
     match settings::load(file) {
-        Ok(loaded) => edge.reload(&loaded.edge),
+        Ok(loaded) => match new_pool(&loaded, running) {
+            Some(pool) => {
+                tracing::error!("settings not reloaded: the pool `{pool}` is new; restart to start it")
+            }
+            None => edge.reload(&loaded.edge),
+        },
         Err(mistakes) => tracing::error!("settings not reloaded:\n{mistakes}"),
+    }
+}
+
+/// A pool that a location of the settings names, and that does not run in this process. `running`: those that
+/// do; `None`: they are in another process.
+fn new_pool<'a>(loaded: &'a Loaded, running: Option<&[String]>) -> Option<&'a str> {
+    let running = running?;
+    let mut named = loaded.edge.pools().map(|(_, _, pool, _)| pool);
+    named.find(|pool| running.iter().all(|known| known != pool))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_site_with_a_new_pool_is_not_taken_over() {
+        let directory = std::env::temp_dir().join(format!("weir-new-pool-{}.toml", std::process::id()));
+        let text = "[[edge.site]]\n[[edge.site.location]]\nmatch = \"/\"\npool = \"b\"\n\
+                    [[wsgi_adapter.pool]]\nname = \"b\"\nservers = [\"127.0.0.1:2\"]\n";
+        std::fs::write(&directory, text).unwrap();
+        let loaded = settings::load(&directory);
+        let _ = std::fs::remove_file(&directory);
+        let loaded = loaded.unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        assert_eq!(new_pool(&loaded, Some(&["a".to_owned()])), Some("b"));
+        assert_eq!(new_pool(&loaded, Some(&["a".to_owned(), "b".to_owned()])), None);
+        assert_eq!(new_pool(&loaded, None), None);
     }
 }

@@ -179,7 +179,7 @@ impl Fill {
     ) -> Result<Option<Arc<Page>>, NodeGone> {
         let (source, serve_now) = match found.r#use() {
             Use::Stale => (Source::Stale(Staleness::Revalidating), true),
-            // With the lease it is kept for the case that the application fails; without, it has failed.
+            // Under the lease it is kept for the case that the application fails; without, it has failed.
             Use::OnError => (Source::Stale(Staleness::Failing), !found.lease),
             _ if waited == Waited::Yes => (Source::Waited, true),
             _ => (Source::Node, true),

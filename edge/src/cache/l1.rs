@@ -57,7 +57,7 @@ pub(crate) enum Found {
     Stale(Arc<Page>),
     /// Good for the case that the application fails, and a short time ago it did.
     Standby(Arc<Page>),
-    /// To be used only if the application says that it still holds; why.
+    /// Usable only if the application says that it still holds; why.
     Validate(Arc<Page>, Reason),
     /// Bypass the cache.
     Pass(Reason),

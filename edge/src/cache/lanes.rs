@@ -9,10 +9,10 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-type Key = Box<[u8]>;
+type LaneKey = Box<[u8]>;
 
 pub(crate) struct Lanes {
-    by_key: Mutex<HashMap<Key, Arc<Semaphore>, ahash::RandomState>>,
+    by_key: Mutex<HashMap<LaneKey, Arc<Semaphore>, ahash::RandomState>>,
     /// How many lanes each key has.
     each: usize,
 }
@@ -20,7 +20,7 @@ pub(crate) struct Lanes {
 /// A lane taken; given back when dropped.
 pub(crate) struct Lane {
     lanes: Arc<Lanes>,
-    key: Key,
+    key: LaneKey,
     permit: Option<OwnedSemaphorePermit>,
 }
 

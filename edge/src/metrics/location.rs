@@ -24,12 +24,12 @@ pub struct LocationMetrics {
     site: Box<str>,
     location: Box<str>,
     /// Each thread adds to its own counters. Reading sums them up.
-    parts: Box<[Part]>,
+    parts: Box<[CounterPart]>,
 }
 
 /// What the threads of one number have counted.
 #[derive(Debug)]
-struct Part {
+struct CounterPart {
     results: [ResultMetrics; RESULTS],
     /// Counts in the order of `Reason::ALL`.
     reasons: [AtomicU64; Reason::ALL.len()],
@@ -49,16 +49,16 @@ impl LocationMetrics {
         Self {
             site: site.into(),
             location: location.into(),
-            parts: (0..threads::parts()).map(|_| Part::new()).collect(),
+            parts: (0..threads::parts()).map(|_| CounterPart::new()).collect(),
         }
     }
 
-    fn part(&self) -> &Part {
+    fn part(&self) -> &CounterPart {
         &self.parts[threads::number() % self.parts.len()]
     }
 
-    fn total(&self) -> Part {
-        let total = Part::new();
+    fn total(&self) -> CounterPart {
+        let total = CounterPart::new();
         for part in &self.parts {
             for (sum, result) in total.results.iter().zip(&part.results) {
                 sum.add(result);
@@ -112,7 +112,7 @@ impl LocationMetrics {
     }
 }
 
-impl Part {
+impl CounterPart {
     fn new() -> Self {
         Self { results: Default::default(), reasons: [const { AtomicU64::new(0) }; Reason::ALL.len()] }
     }
