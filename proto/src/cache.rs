@@ -4,8 +4,7 @@
 /// Where a purge log stands. A page is gone if a purge with a higher `seq` in the same log reaches it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Position {
-    /// Sixteen bytes, random. Empty: the node is out of touch with the log it shares; the page may be used
-    /// for left_ms, no longer.
+    /// Sixteen bytes, random. Empty: the node is out of touch with the log it shares; the page may be used for left_ms, no longer.
     #[prost(bytes = "bytes", tag = "1")]
     pub log: ::prost::bytes::Bytes,
     #[prost(uint64, tag = "2")]
@@ -39,8 +38,7 @@ pub mod exchange_request {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Lookup {
-    /// The whole cache key (scheme, host, path, query, split values). Compared byte for byte, never by hash
-    /// alone.
+    /// The whole cache key (scheme, host, path, query, split values). Compared byte for byte, never by hash alone.
     #[prost(bytes = "bytes", tag = "1")]
     pub key: ::prost::bytes::Bytes,
     /// The request's fields as the application would see them: what Vary may select on. Lower-case names.
@@ -49,12 +47,10 @@ pub struct Lookup {
     /// How long this stream may be kept waiting before the answer is `pass`, in milliseconds.
     #[prost(uint32, tag = "3")]
     pub wait_ms: u32,
-    /// The edge is serving a stale copy meanwhile: answer with a fresh entry or the lease, not with a stale
-    /// entry.
+    /// The edge is serving a stale copy meanwhile: answer with a fresh entry or the lease, not with a stale entry.
     #[prost(bool, tag = "4")]
     pub refresh: bool,
-    /// Try whether a reply can be stored again: a hit-for-miss mark does not count. At most one stream holds
-    /// the lease all the same.
+    /// Try whether a reply can be stored again: a hit-for-miss mark does not count. At most one stream holds the lease all the same.
     #[prost(bool, tag = "5")]
     pub probe: bool,
 }
@@ -77,12 +73,10 @@ pub struct EntryHead {
     /// How long past ttl the entry may be served when the application fails.
     #[prost(uint64, tag = "6")]
     pub stale_if_error_ms: u64,
-    /// The request fields that selected this reply (Vary), lower-case, sorted; their values are those of the
-    /// lookup.
+    /// The request fields that selected this reply (Vary), lower-case, sorted; their values are those of the lookup.
     #[prost(string, repeated, tag = "7")]
     pub vary: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// The reply itself says that it may be shared (public, s-maxage): also with visitors who carry a
-    /// personal cookie.
+    /// The reply itself says that it may be shared (public, s-maxage): also with visitors who carry a personal cookie.
     #[prost(bool, tag = "8")]
     pub shared: bool,
     /// By which a purge finds it (Surrogate-Key, Cache-Tag, Cache-Groups …).
@@ -93,15 +87,14 @@ pub struct EntryHead {
 pub struct GiveUp {
     #[prost(enumeration = "Why", tag = "1")]
     pub why: i32,
-    /// With UNCACHEABLE: how long requests for this variant bypass the cache (hit-for-miss), in milliseconds.
-    /// 0: the reply is not stored, and no mark is left.
+    /// With UNCACHEABLE: how long requests for this variant bypass the cache (hit-for-miss), in milliseconds. 0: the reply is not
+    /// stored, and no mark is left.
     #[prost(uint64, tag = "2")]
     pub pass_ms: u64,
     /// With FAILED: how long no edge gets the lease while a stored entry can stand in, in milliseconds.
     #[prost(uint64, tag = "3")]
     pub pause_ms: u64,
-    /// With UNCACHEABLE: the fields that the reply names in Vary, lower-case, sorted. The mark is that
-    /// variant's.
+    /// With UNCACHEABLE: the fields that the reply names in Vary, lower-case, sorted. The mark is that variant's.
     #[prost(string, repeated, tag = "4")]
     pub vary: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -173,8 +166,7 @@ pub struct Pass {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Stored {
-    /// False: the store was refused (too large, lease lost, store unreachable); the page was served all the
-    /// same.
+    /// False: the store was refused (too large, lease lost, store unreachable); the page was served all the same.
     #[prost(bool, tag = "1")]
     pub kept: bool,
     #[prost(string, tag = "2")]
@@ -242,8 +234,8 @@ pub mod watch_reply {
 pub struct Follow {
     #[prost(bytes = "bytes", tag = "1")]
     pub log: ::prost::bytes::Bytes,
-    /// Purges up to this one are not sent any more: what was granted before it must not be used. Never beyond
-    /// what the edge said it has obeyed, if all later ones are still known.
+    /// Purges up to this one are not sent any more: what was granted before it must not be used. Never beyond what the edge said it
+    /// has obeyed, if all later ones are still known.
     #[prost(uint64, tag = "2")]
     pub floor: u64,
     /// Other nodes follow the same log: a purge made at one of them is everybody's.
@@ -328,11 +320,10 @@ pub struct PurgeReply {
 #[repr(i32)]
 pub enum Why {
     Unspecified = 0,
-    /// The reply may not be stored: the streams that wait get the stale entry if there is one, or `pass`, and
-    /// so do others for pass_ms.
+    /// The reply may not be stored: the streams that wait get the stale entry if there is one, or `pass`, and so do others for
+    /// pass_ms.
     Uncacheable = 1,
-    /// The application failed: the streams that wait get the stale entry if it may be used on error, or
-    /// `pass`.
+    /// The application failed: the streams that wait get the stale entry if it may be used on error, or `pass`.
     Failed = 2,
 }
 impl Why {
@@ -526,14 +517,14 @@ pub mod cache_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// One request's dealings with the cache. The edge sends `lookup`; the node answers found
-        /// an entry: fresh, or stale, with or without the lease; chunks and `end` follow wait
-        /// somebody else makes the page; later one of the other answers follows lease               nothing
-        /// usable is stored, and this stream may ask the application pass                go to the
-        /// application without the cache Holding the lease (`lease`, or `found` with lease = true) the edge
-        /// sends either `store`, chunks and `end`, or `give_up`; the node answers a whole store with
-        /// `stored`. The lease lives as long as the stream: a stream that ends without either frees it at
-        /// once and hands it to the next that waits.
+        /// One request's dealings with the cache. The edge sends `lookup`; the node answers
+        /// found               an entry: fresh, or stale, with or without the lease; chunks and `end` follow
+        /// wait                somebody else makes the page; later one of the other answers follows
+        /// lease               nothing usable is stored, and this stream may ask the application
+        /// pass                go to the application without the cache
+        /// Holding the lease (`lease`, or `found` with lease = true) the edge sends either `store`, chunks and `end`, or
+        /// `give_up`; the node answers a whole store with `stored`. The lease lives as long as the stream: a stream that ends
+        /// without either frees it at once and hands it to the next that waits.
         pub async fn exchange(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::ExchangeRequest>,
@@ -557,10 +548,10 @@ pub mod cache_client {
             req.extensions_mut().insert(GrpcMethod::new("weir.cache.Cache", "Exchange"));
             self.inner.streaming(req, path, codec).await
         }
-        /// An edge follows the purge log, for as long as it keeps pages. It sends `hello`, then beats; the
-        /// node answers `follow`, then purges as they are made, and each beat with its echo. An edge uses its
-        /// pages for `grace` after it SENT the last beat that was echoed, and no longer than the node itself
-        /// is in touch (left_ms); so the node knows, from when it got a beat, until when they may be in use.
+        /// An edge follows the purge log, for as long as it keeps pages. It sends `hello`, then beats; the node answers `follow`, then
+        /// purges as they are made, and each beat with its echo. An edge uses its pages for `grace` after it SENT the last beat that was
+        /// echoed, and no longer than the node itself is in touch (left_ms); so the node knows, from when it got a beat, until when they may
+        /// be in use.
         pub async fn watch(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::WatchRequest>,
@@ -582,8 +573,7 @@ pub mod cache_client {
             req.extensions_mut().insert(GrpcMethod::new("weir.cache.Cache", "Watch"));
             self.inner.streaming(req, path, codec).await
         }
-        /// Makes a purge: returns when every edge and node has acknowledged it or can use no page from before
-        /// it, or after `wait_ms`.
+        /// Makes a purge: returns when every edge and node has acknowledged it or can use no page from before it, or after `wait_ms`.
         pub async fn purge(
             &mut self,
             request: impl tonic::IntoRequest<super::PurgeRequest>,
@@ -623,14 +613,14 @@ pub mod cache_server {
             >
             + std::marker::Send
             + 'static;
-        /// One request's dealings with the cache. The edge sends `lookup`; the node answers found
-        /// an entry: fresh, or stale, with or without the lease; chunks and `end` follow wait
-        /// somebody else makes the page; later one of the other answers follows lease               nothing
-        /// usable is stored, and this stream may ask the application pass                go to the
-        /// application without the cache Holding the lease (`lease`, or `found` with lease = true) the edge
-        /// sends either `store`, chunks and `end`, or `give_up`; the node answers a whole store with
-        /// `stored`. The lease lives as long as the stream: a stream that ends without either frees it at
-        /// once and hands it to the next that waits.
+        /// One request's dealings with the cache. The edge sends `lookup`; the node answers
+        /// found               an entry: fresh, or stale, with or without the lease; chunks and `end` follow
+        /// wait                somebody else makes the page; later one of the other answers follows
+        /// lease               nothing usable is stored, and this stream may ask the application
+        /// pass                go to the application without the cache
+        /// Holding the lease (`lease`, or `found` with lease = true) the edge sends either `store`, chunks and `end`, or
+        /// `give_up`; the node answers a whole store with `stored`. The lease lives as long as the stream: a stream that ends
+        /// without either frees it at once and hands it to the next that waits.
         async fn exchange(
             &self,
             request: tonic::Request<tonic::Streaming<super::ExchangeRequest>>,
@@ -641,16 +631,15 @@ pub mod cache_server {
             >
             + std::marker::Send
             + 'static;
-        /// An edge follows the purge log, for as long as it keeps pages. It sends `hello`, then beats; the
-        /// node answers `follow`, then purges as they are made, and each beat with its echo. An edge uses its
-        /// pages for `grace` after it SENT the last beat that was echoed, and no longer than the node itself
-        /// is in touch (left_ms); so the node knows, from when it got a beat, until when they may be in use.
+        /// An edge follows the purge log, for as long as it keeps pages. It sends `hello`, then beats; the node answers `follow`, then
+        /// purges as they are made, and each beat with its echo. An edge uses its pages for `grace` after it SENT the last beat that was
+        /// echoed, and no longer than the node itself is in touch (left_ms); so the node knows, from when it got a beat, until when they may
+        /// be in use.
         async fn watch(
             &self,
             request: tonic::Request<tonic::Streaming<super::WatchRequest>>,
         ) -> std::result::Result<tonic::Response<Self::WatchStream>, tonic::Status>;
-        /// Makes a purge: returns when every edge and node has acknowledged it or can use no page from before
-        /// it, or after `wait_ms`.
+        /// Makes a purge: returns when every edge and node has acknowledged it or can use no page from before it, or after `wait_ms`.
         async fn purge(
             &self,
             request: tonic::Request<super::PurgeRequest>,

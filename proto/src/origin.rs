@@ -63,8 +63,8 @@ pub struct RequestHead {
     /// Length of the body that follows. Absent: unknown (chunked), the body ends with `end`. 0: no body.
     #[prost(uint64, optional, tag = "13")]
     pub content_length: ::core::option::Option<u64>,
-    /// How long the edge will wait for the reply head, in milliseconds. Counted from when the body has been
-    /// received whole; from this message where there is no body, or where it is not buffered.
+    /// How long the edge will wait for the reply head, in milliseconds. Counted from when the body has been received whole; from
+    /// this message where there is no body, or where it is not buffered.
     #[prost(uint64, tag = "14")]
     pub deadline_ms: u64,
     /// Weir began or continued a trace: the W3C traceparent value to hand to the application. Empty: none.
@@ -73,20 +73,17 @@ pub struct RequestHead {
     /// Who goes first where requests wait for a server.
     #[prost(enumeration = "Priority", tag = "16")]
     pub priority: i32,
-    /// The reply may be kept for others: nothing that is for one visitor (a cookie of the balancer's) may be
-    /// put into it.
+    /// The reply may be kept for others: nothing that is for one visitor (a cookie of the balancer's) may be put into it.
     #[prost(bool, tag = "17")]
     pub shared: bool,
-    /// The protocol that the client asks to switch to: "websocket". Empty: none. The request has no body
-    /// then; if the reply is 101, chunks both ways are that protocol's bytes, until one side sends `end`.
-    /// Before it no chunk is taken from the caller.
+    /// The protocol that the client asks to switch to: "websocket". Empty: none. The request has no body then; if the reply is
+    /// 101, chunks both ways are that protocol's bytes, until one side sends `end`. Before it no chunk is taken from the caller.
     #[prost(string, tag = "20")]
     pub upgrade: ::prost::alloc::string::String,
     /// The body is passed on as it comes, whatever the pool's own setting.
     #[prost(bool, tag = "21")]
     pub stream_body: bool,
-    /// Which of the pool's sets of further variables goes along, by its name in the adapter's settings.
-    /// Empty: the pool's own.
+    /// Which of the pool's sets of further variables goes along, by its name in the adapter's settings. Empty: the pool's own.
     #[prost(string, tag = "22")]
     pub variables: ::prost::alloc::string::String,
     /// The reply is passed on as it comes, at the client's pace: nothing of it is put aside.
@@ -323,9 +320,9 @@ pub mod origin_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// One request's way to the application. The first message is the head; body chunks follow, then
-        /// `end`. The reply is a head, chunks and `end`, or a `failure`. A failure after a head means that
-        /// the body broke off: what was sent is not the whole.
+        /// One request's way to the application. The first message is the head; body chunks follow, then `end`.
+        /// The reply is a head, chunks and `end`, or a `failure`. A failure after a head means that the body broke off: what was
+        /// sent is not the whole.
         pub async fn fetch(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::FetchRequest>,
@@ -368,9 +365,9 @@ pub mod origin_server {
             >
             + std::marker::Send
             + 'static;
-        /// One request's way to the application. The first message is the head; body chunks follow, then
-        /// `end`. The reply is a head, chunks and `end`, or a `failure`. A failure after a head means that
-        /// the body broke off: what was sent is not the whole.
+        /// One request's way to the application. The first message is the head; body chunks follow, then `end`.
+        /// The reply is a head, chunks and `end`, or a `failure`. A failure after a head means that the body broke off: what was
+        /// sent is not the whole.
         async fn fetch(
             &self,
             request: tonic::Request<tonic::Streaming<super::FetchRequest>>,
