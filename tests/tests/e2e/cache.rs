@@ -169,6 +169,12 @@ fn a_page_lives_as_long_as_its_status_says(stack: &Stack) {
         stack.get(&target).expect(status);
         assert_eq!(stack.oracle.calls(&name), calls, "{target}");
     }
+    // A 403 that was made for nobody is asked for again for its visitor.
+    for _ in 0..2 {
+        stack.get("/long/count/long403?status=403").expect(403);
+    }
+    let calls = stack.oracle.calls("long403");
+    assert!((3..=4).contains(&calls), "{calls} calls for two visitors");
 }
 
 both_topologies!(the_application_may_say_how_long, SETTINGS);
