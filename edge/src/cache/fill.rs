@@ -206,11 +206,12 @@ impl Fill {
                 }
             };
         }
+        let page = body.whole_body().map(|whole| Arc::new(Page::new(head, whole)));
+        if let Some(page) = &page {
+            self.insert(page.clone());
+        }
         body.end(Ok(()));
-        let Some(whole) = body.whole_body() else { return Ok(None) };
-        let page = Arc::new(Page::new(head, whole));
-        self.insert(page.clone());
-        Ok(Some(page))
+        Ok(page)
     }
 
     /// Asks the application.

@@ -173,10 +173,10 @@ impl Growing {
         Some(Reader { body: self.clone(), seat, place })
     }
 
-    /// The body in one piece, if it ended completely and all of it was kept.
+    /// The body in one piece, if it did not break off and all of it was kept. The caller has pushed all of it.
     pub(crate) fn whole_body(&self) -> Option<Bytes> {
         let state = self.state.lock();
-        if state.end != Some(Ok(())) || state.window {
+        if state.end == Some(Err(BrokenOff)) || state.window {
             return None;
         }
         if let [only] = state.chunks.as_slices().0

@@ -33,7 +33,7 @@ impl Fill {
         let grant = self.grant.clone();
         let head = self.head(&reply, lifetime, grant);
         let source = Source::Application { fwd: self.fwd, not_stored: None };
-        let arriving = self.announce(&reply, &head, source);
+        let mut arriving = self.announce(&reply, &head, source);
         if head.lifetime.validate {
             // Nobody else may use it as it is: nobody waits for it.
             self.ticket.close();
@@ -46,9 +46,14 @@ impl Fill {
             self.not_kept(&why);
             self.exchange = None;
         }
-        let Some(whole) = self.receive(reply, arriving).await else { return };
+        let Some(whole) = self.receive(reply, &mut arriving).await else {
+            arriving.body.end(Ok(()));
+            return;
+        };
+        // Stored before the readers see the end: whoever has read the page to its end finds it stored.
         self.insert(Arc::new(Page::new(head, whole)));
         self.ticket.close();
+        arriving.body.end(Ok(()));
         if let Some(exchange) = self.exchange.take()
             && let Err(why) = exchange.store_end().await
         {
@@ -68,7 +73,9 @@ impl Fill {
         } else {
             self.give_up(GivenUp::Uncacheable { vary: &head.lifetime.vary, pass_for: Duration::ZERO }).await;
         }
-        self.receive(reply, Arriving { storable: false, ..arriving }).await;
+        let mut arriving = Arriving { storable: false, ..arriving };
+        self.receive(reply, &mut arriving).await;
+        arriving.body.end(Ok(()));
     }
 
     fn head(&self, reply: &OriginReply, lifetime: Lifetime, grant: Grant) -> PageHead {
@@ -101,13 +108,13 @@ impl Fill {
         Arriving { body, scanner, storable: true }
     }
 
-    /// Receives the body to its end. Returns it if it is whole and may be stored.
-    async fn receive(&mut self, mut reply: OriginReply, mut arriving: Arriving) -> Option<Bytes> {
+    /// Receives the body, and ends it if it breaks off. Returns it if it is whole and may be stored.
+    async fn receive(&mut self, mut reply: OriginReply, arriving: &mut Arriving) -> Option<Bytes> {
         // A slow node or reader shall not hold up the application's server.
         reply.body.go_on();
         while let Some(chunk) = reply.body.next().await {
             let pushed = match chunk {
-                Ok(chunk) => self.push(chunk, &mut arriving).await,
+                Ok(chunk) => self.push(chunk, arriving).await,
                 Err(failure) => {
                     self.cache.application.log_failure(&self.ask.target(), &failure);
                     Err(Unread)
@@ -118,7 +125,6 @@ impl Fill {
                 return None;
             }
         }
-        arriving.body.end(Ok(()));
         arriving.body.whole_body().filter(|_| arriving.storable)
     }
 
