@@ -89,7 +89,7 @@ async fn answer_at_location(edge: &Arc<Edge>, mut request: Request, visit: &Visi
         return answer::about_the_server();
     }
     if let Some(target) = path::without_dots(&request.target) {
-        request.target = target;
+        request.redirect_to(target);
     }
     if request.method.as_str() == PURGE {
         return Box::pin(purge_method::answer(edge, &request)).await;

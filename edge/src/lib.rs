@@ -26,6 +26,8 @@ mod route;
 mod serve;
 pub mod settings;
 mod tls;
+#[allow(dead_code, reason = "settings take them up one after another")]
+pub mod variables;
 
 pub use ::admin::healthcheck;
 pub use edge::{Edge, StartError, check};

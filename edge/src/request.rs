@@ -5,6 +5,7 @@
 
 pub(crate) mod body;
 pub(crate) mod client;
+mod facts;
 pub(crate) mod forwarded;
 pub(crate) mod path;
 pub(crate) mod via;
@@ -20,6 +21,7 @@ use process::trace::TraceContext;
 use crate::request::body::RequestBody;
 use crate::request::client::Client;
 use crate::request::forwarded::Origin;
+use crate::variables::Values;
 use http1::head::Scheme;
 use http1::head::{Head, Refusal};
 
@@ -52,6 +54,9 @@ pub(crate) struct Request {
     pub(crate) method: Method,
     /// Path and query as sent, percent-encoded as RFC 3986 requires; begins with "/" (or is "*").
     pub(crate) target: String,
+    /// The target as the client sent it, if it is another now: the path had dot segments, or the request was
+    /// redirected internally.
+    pub(crate) sent_target: Option<Box<str>>,
     /// Host as sent, or as a trusted proxy names it: valid, with the port if there was one. Empty for
     /// HTTP/1.0 without Host.
     pub(crate) authority: String,
@@ -70,6 +75,10 @@ pub(crate) struct Request {
     /// The client's trace, or one that begins here.
     pub(crate) trace: TraceContext,
     pub(crate) started: Instant,
+    /// Names the request in logs and to the application.
+    pub(crate) id: u128,
+    /// What rules have set for the request: captures, and `set`.
+    pub(crate) values: Values,
 }
 
 impl Request {
@@ -92,6 +101,7 @@ impl Request {
         Ok(Self {
             method: Method::from_bytes(head.method.as_bytes()).map_err(|_| Refusal::Method)?,
             target: head.target.encoded().into_owned(),
+            sent_target: None,
             authority,
             version: via.version(head),
             headers,
@@ -103,6 +113,14 @@ impl Request {
             server_port: port,
             trace: telemetry::sampler().decide(parent),
             started: Instant::now(),
+            id: rand::random(),
+            values: Values::default(),
         })
+    }
+
+    /// Asks for something else from here on. The log, and `$request_uri`, keep what the client sent.
+    pub(crate) fn redirect_to(&mut self, target: String) {
+        let before = std::mem::replace(&mut self.target, target);
+        self.sent_target.get_or_insert(before.into());
     }
 }

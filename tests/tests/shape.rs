@@ -221,6 +221,7 @@ const ROOMS: &[(&str, &[&str])] = &[(
         "peers",
         "request",
         "settings",
+        "variables",
         "connection",
         "metrics",
         "purge_log",

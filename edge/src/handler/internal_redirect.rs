@@ -45,7 +45,7 @@ pub(super) async fn obey(mut reply: Reply) -> Outcome {
     if request.method != Method::HEAD {
         request.method = Method::GET;
     }
-    request.target = target;
+    request.redirect_to(target);
     request.internal = true;
     request.upgrade = None;
     Outcome::Again(Box::new(Again { request, first: reply }))

@@ -1,0 +1,26 @@
+//! The facts of a request that variables are computed from.
+
+use crate::request::client::protocol;
+use crate::request::{Request, Upgrade};
+use crate::variables::{Facts, FieldSource, RequestFacts, RouteFacts};
+
+impl Request {
+    /// What variables know of the request at this place.
+    pub(crate) fn facts<'a>(&'a self, route: RouteFacts<'a>) -> Facts<'a> {
+        let request = RequestFacts {
+            method: self.method.as_str(),
+            target: self.sent_target.as_deref().unwrap_or(&self.target),
+            protocol: protocol(self.version),
+            authority: &self.authority,
+            fields: FieldSource::Map(&self.headers),
+            client: self.client.address,
+            client_port: self.client.port,
+            scheme: self.scheme.as_str(),
+            server_port: self.server_port,
+            length: self.body.length().filter(|length| *length > 0),
+            id: self.id,
+            upgrade: self.upgrade.map_or("", Upgrade::name),
+        };
+        Facts { request, route, values: &self.values }
+    }
+}

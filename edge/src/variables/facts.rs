@@ -1,0 +1,236 @@
+//! What is known of a request while it is answered, and the value of each variable under it.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::LazyLock;
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, HeaderName};
+use http::{HeaderMap, HeaderValue};
+
+use crate::variables::lookup;
+use crate::variables::names::{KnownVariable, Variable};
+use crate::variables::values::Values;
+
+/// What is known of a request. Cheap to make: it refers to what others hold.
+#[derive(Clone, Copy)]
+pub(crate) struct Facts<'a> {
+    pub(crate) request: RequestFacts<'a>,
+    pub(crate) route: RouteFacts<'a>,
+    pub(crate) values: &'a Values,
+}
+
+/// The request as it came.
+#[derive(Clone, Copy)]
+pub(crate) struct RequestFacts<'a> {
+    pub(crate) method: &'a str,
+    /// Path and query as sent, whatever internal redirects have made of them.
+    pub(crate) target: &'a str,
+    /// "HTTP/1.1"
+    pub(crate) protocol: &'static str,
+    /// Host as sent, with its port.
+    pub(crate) authority: &'a str,
+    pub(crate) fields: FieldSource<'a>,
+    pub(crate) client: IpAddr,
+    /// 0: unknown.
+    pub(crate) client_port: u16,
+    pub(crate) scheme: &'static str,
+    pub(crate) server_port: u16,
+    /// Content-Length; `None` if there is no body, or its length is not known beforehand.
+    pub(crate) length: Option<u64>,
+    /// VariableNames this request in logs and to the application.
+    pub(crate) id: u128,
+    /// The protocol that the client wants to switch to; empty for none.
+    pub(crate) upgrade: &'static str,
+}
+
+/// Where the request stands now.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct RouteFacts<'a> {
+    /// The normal path; internal redirects change it.
+    pub(crate) uri: &'a [u8],
+    /// The query without its question mark.
+    pub(crate) args: Option<&'a str>,
+    pub(crate) server_name: &'a str,
+    pub(crate) document_root: &'a str,
+}
+
+/// The fields of a request, wherever they are.
+#[derive(Clone, Copy)]
+pub(crate) enum FieldSource<'a> {
+    Map(&'a HeaderMap),
+    /// Still as they were sent.
+    Lines(http1::head::Fields<'a>),
+}
+
+impl<'a> FieldSource<'a> {
+    /// The values of a field, in the order sent.
+    fn each(self, name: &HeaderName, mut take: impl FnMut(&'a [u8])) {
+        match self {
+            Self::Map(map) => map.get_all(name).iter().map(HeaderValue::as_bytes).for_each(take),
+            Self::Lines(lines) => {
+                let lines = lines.iter().filter(|(sent, _)| sent.eq_ignore_ascii_case(name.as_str()));
+                lines.for_each(|(_, value)| take(value));
+            }
+        }
+    }
+
+    /// Several lines of one field are joined, as in nginx since 1.23.
+    fn joined(self, name: &HeaderName) -> Option<Cow<'a, [u8]>> {
+        let mut joined: Option<Cow<'a, [u8]>> = None;
+        let between: &[u8] = if *name == COOKIE { b"; " } else { b", " };
+        self.each(name, |value| match &mut joined {
+            None => joined = Some(Cow::Borrowed(value)),
+            Some(before) => {
+                let before = before.to_mut();
+                before.extend_from_slice(between);
+                before.extend_from_slice(value);
+            }
+        });
+        joined
+    }
+
+    fn cookie(self, name: &str) -> Option<&'a [u8]> {
+        let mut found = None;
+        self.each(&COOKIE, |line| found = found.or_else(|| lookup::cookie(line, name)));
+        found
+    }
+}
+
+impl<'a> Facts<'a> {
+    /// The value of a variable; `None`: the request has none.
+    pub(crate) fn value(&self, variable: &'a Variable) -> Option<Cow<'a, [u8]>> {
+        match variable {
+            Variable::Known(known) => self.known(*known),
+            Variable::Argument(name) => lookup::argument(self.route.args?, name).map(text),
+            Variable::Cookie(name) => self.request.fields.cookie(name).map(Cow::Borrowed),
+            Variable::RequestField(name) => self.request_field(name),
+            Variable::ReplyField(_) | Variable::UpstreamField(_) | Variable::UpstreamCookie(_) => None,
+            Variable::Capture(number) => self.values.capture(*number).map(Cow::Borrowed),
+            Variable::Own(name) => self.values.named(name).map(Cow::Borrowed),
+        }
+    }
+
+    fn known(&self, variable: KnownVariable) -> Option<Cow<'a, [u8]>> {
+        let (request, route) = (&self.request, &self.route);
+        Some(match variable {
+            KnownVariable::Host => lower(self.host()),
+            KnownVariable::HttpHost => return filled(request.authority),
+            KnownVariable::Scheme => text(request.scheme),
+            KnownVariable::Https => return (request.scheme == "https").then(|| text("on")),
+            KnownVariable::RequestUri => text(request.target),
+            KnownVariable::Uri => Cow::Borrowed(route.uri),
+            KnownVariable::Args => return route.args.map(text),
+            KnownVariable::IsArgs => {
+                text(if route.args.is_some_and(|args| !args.is_empty()) { "?" } else { "" })
+            }
+            KnownVariable::RequestFilename => self.file_name(),
+            KnownVariable::DocumentRoot => text(route.document_root),
+            KnownVariable::ServerName => text(route.server_name),
+            KnownVariable::Hostname => text(&HOSTNAME),
+            KnownVariable::Pid => number(std::process::id()),
+            KnownVariable::WeirVersion => text(env!("CARGO_PKG_VERSION")),
+            KnownVariable::RequestMethod => text(request.method),
+            KnownVariable::Request => {
+                Cow::Owned([request.method, request.target, request.protocol].join(" ").into_bytes())
+            }
+            KnownVariable::ServerProtocol => text(request.protocol),
+            KnownVariable::ServerPort => number(request.server_port),
+            KnownVariable::RemoteAddr => number(request.client),
+            KnownVariable::BinaryRemoteAddr => Cow::Owned(match request.client {
+                IpAddr::V4(address) => address.octets().to_vec(),
+                IpAddr::V6(address) => address.octets().to_vec(),
+            }),
+            KnownVariable::RemotePort => {
+                return (request.client_port != 0).then(|| number(request.client_port));
+            }
+            KnownVariable::RemoteUser => return self.user().map(Cow::Owned),
+            KnownVariable::RequestId => Cow::Owned(format!("{:032x}", request.id).into_bytes()),
+            KnownVariable::ContentType => return request.fields.joined(&CONTENT_TYPE),
+            KnownVariable::ContentLength => return request.length.map(number),
+            KnownVariable::ProxyAddXForwardedFor => self.forwarded_for(),
+            _ => return None,
+        })
+    }
+
+    fn request_field(&self, name: &HeaderName) -> Option<Cow<'a, [u8]>> {
+        if *name == HOST {
+            return filled(self.request.authority);
+        }
+        if *name == http::header::UPGRADE {
+            return filled(self.request.upgrade);
+        }
+        if *name == http::header::CONTENT_LENGTH {
+            return self.request.length.map(number);
+        }
+        self.request.fields.joined(name)
+    }
+
+    /// The host without port; the site's first name if the request names none.
+    fn host(&self) -> &'a str {
+        let authority = self.request.authority;
+        if authority.is_empty() {
+            return self.route.server_name;
+        }
+        let port = match authority.rfind(']') {
+            Some(end) => authority.get(end..).and_then(|rest| rest.find(':')).map(|colon| end + colon),
+            None => authority.rfind(':'),
+        };
+        let host = port.and_then(|port| authority.get(..port)).unwrap_or(authority);
+        host.strip_suffix('.').unwrap_or(host)
+    }
+
+    fn file_name(&self) -> Cow<'a, [u8]> {
+        let root = self.route.document_root.strip_suffix('/').unwrap_or(self.route.document_root);
+        Cow::Owned([root.as_bytes(), self.route.uri].concat())
+    }
+
+    /// The name in `Authorization: Basic …`, checked or not.
+    fn user(&self) -> Option<Vec<u8>> {
+        let field = self.request.fields.joined(&AUTHORIZATION)?;
+        let (scheme, encoded) = field.split_at_checked(6)?;
+        if !scheme.eq_ignore_ascii_case(b"basic ") {
+            return None;
+        }
+        let decoded = BASE64_STANDARD.decode(encoded.trim_ascii()).ok()?;
+        let end = decoded.iter().position(|byte| *byte == b':')?;
+        decoded.get(..end).map(<[u8]>::to_vec)
+    }
+
+    fn forwarded_for(&self) -> Cow<'a, [u8]> {
+        let client = self.request.client.to_string();
+        match self.request.fields.joined(&X_FORWARDED_FOR) {
+            Some(before) if !before.is_empty() => {
+                Cow::Owned([&before, &b", "[..], client.as_bytes()].concat())
+            }
+            _ => Cow::Owned(client.into_bytes()),
+        }
+    }
+}
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+static HOSTNAME: LazyLock<String> = LazyLock::new(|| process::host_name().to_ascii_lowercase());
+
+fn text(text: &str) -> Cow<'_, [u8]> {
+    Cow::Borrowed(text.as_bytes())
+}
+
+fn filled(value: &str) -> Option<Cow<'_, [u8]>> {
+    (!value.is_empty()).then(|| text(value))
+}
+
+fn lower(value: &str) -> Cow<'_, [u8]> {
+    if value.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(value.to_ascii_lowercase().into_bytes())
+    } else {
+        text(value)
+    }
+}
+
+fn number<'a>(number: impl ToString) -> Cow<'a, [u8]> {
+    Cow::Owned(number.to_string().into_bytes())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+use http::HeaderMap;
+
+use super::*;
+use crate::variables::Template;
+
+fn map() -> HeaderMap {
+    let fields = [
+        ("cookie", "a=1; sessionid=x"),
+        ("cookie", "b=2"),
+        ("x-forwarded-for", "192.0.2.7"),
+        ("accept", "text/html"),
+        ("accept", "image/png"),
+        ("authorization", "Basic YW5uOnNlY3JldA=="),
+        ("content-type", "text/plain"),
+    ];
+    fields.iter().fold(HeaderMap::new(), |mut map, (name, value)| {
+        map.append(*name, HeaderValue::from_static(value));
+        map
+    })
+}
+
+fn facts<'a>(fields: &'a HeaderMap, values: &'a Values) -> Facts<'a> {
+    let request = RequestFacts {
+        method: "GET",
+        target: "/a//b%20c?x=1&Y=%2F",
+        protocol: "HTTP/1.1",
+        authority: "Example.com:8080",
+        fields: FieldSource::Map(fields),
+        client: "192.0.2.1".parse().unwrap(),
+        client_port: 5000,
+        scheme: "https",
+        server_port: 8443,
+        length: Some(7),
+        id: 0xab,
+        upgrade: "",
+    };
+    let route = RouteFacts {
+        uri: b"/a/b c",
+        args: Some("x=1&Y=%2F"),
+        server_name: "example.com",
+        document_root: "/srv/",
+    };
+    Facts { request, route, values }
+}
+
+#[test]
+fn each_variable_has_its_value() {
+    let (fields, mut values) = (map(), Values::default());
+    assert!(values.matches(&regex::bytes::Regex::new("/(a)/(?<rest>.*)").unwrap(), b"/a/b c"));
+    let cases = [
+        ("$host", "example.com"),
+        ("$http_host", "Example.com:8080"),
+        ("$scheme $https", "https on"),
+        ("$request_uri", "/a//b%20c?x=1&Y=%2F"),
+        ("$uri", "/a/b c"),
+        ("$document_uri$is_args$args", "/a/b c?x=1&Y=%2F"),
+        ("$arg_x $arg_y [$arg_z]", "1 %2F []"),
+        ("$cookie_sessionid $cookie_b [$cookie_c]", "x 2 []"),
+        ("$http_accept", "text/html, image/png"),
+        ("$http_cookie", "a=1; sessionid=x; b=2"),
+        ("$remote_addr:$remote_port", "192.0.2.1:5000"),
+        ("$remote_user", "ann"),
+        ("$proxy_add_x_forwarded_for", "192.0.2.7, 192.0.2.1"),
+        ("$server_name $server_port", "example.com 8443"),
+        ("$request", "GET /a//b%20c?x=1&Y=%2F HTTP/1.1"),
+        ("$request_method $server_protocol", "GET HTTP/1.1"),
+        ("$request_id", "000000000000000000000000000000ab"),
+        ("$request_filename", "/srv/a/b c"),
+        ("$content_type $content_length $http_content_length", "text/plain 7 7"),
+        ("$1 ${2}x $rest [$3]", "a b cx b c []"),
+        ("[$status$sent_http_etag$upstream_http_etag]", "[]"),
+    ];
+    for (template, value) in cases {
+        let template = Template::parse(template).unwrap();
+        let found = template.value(&facts(&fields, &values));
+        assert_eq!(String::from_utf8_lossy(&found), value, "{template:?}");
+    }
+}
+
+#[test]
+fn the_host_has_neither_port_nor_last_dot() {
+    let (fields, values) = (HeaderMap::new(), Values::default());
+    let cases = [
+        ("a.example", "a.example"),
+        ("A.Example.:80", "a.example"),
+        ("[::1]:80", "[::1]"),
+        ("[::1]", "[::1]"),
+        ("", "example.com"),
+    ];
+    for (authority, host) in cases {
+        let mut facts = facts(&fields, &values);
+        facts.request.authority = authority;
+        let template = Template::parse("$host").unwrap();
+        assert_eq!(template.value(&facts), host.as_bytes(), "{authority}");
+    }
+}
+
+#[test]
+fn a_control_character_makes_no_field() {
+    let (fields, values) = (HeaderMap::new(), Values::default());
+    let mut facts = facts(&fields, &values);
+    facts.route.uri = b"/a\r\nSet-Cookie: x=1";
+    let template = Template::parse("https://$host$uri").unwrap();
+    assert!(template.field_value(&facts).is_err());
+    facts.route.uri = b"/a\xc3\xa9";
+    assert_eq!(template.field_value(&facts).unwrap().as_bytes(), b"https://example.com/a\xc3\xa9");
+}
+
+#[test]
+fn no_value_is_another_than_an_empty_one() {
+    let (mut fields, values) = (HeaderMap::new(), Values::default());
+    fields.insert("x-empty", HeaderValue::from_static(""));
+    let facts = facts(&fields, &values);
+    assert_eq!(facts.value(&Variable::named("http_x_empty")).as_deref(), Some(&b""[..]));
+    assert_eq!(facts.value(&Variable::named("http_x_none")), None);
+    assert_eq!(facts.value(&Variable::named("remote_user")), None);
+}

@@ -1,0 +1,109 @@
+//! What the rules of one request have set: captures of regular expressions, named or `$1` to `$9`, and `set`.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use regex::bytes::{Captures, Regex};
+
+/// Empty for most requests, and then without memory of its own.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Values(Option<Box<Inner>>);
+
+#[derive(Clone, Debug, Default)]
+struct Inner {
+    /// What the last regular expression matched, and the places of `$1` to `$9` in it.
+    text: Vec<u8>,
+    groups: Vec<Option<Range<usize>>>,
+    named: Vec<(Arc<str>, Vec<u8>)>,
+}
+
+impl Values {
+    pub(crate) const NONE: &'static Self = &Self(None);
+
+    /// Matches the text, and keeps the captures if it matches. As in nginx, `$1` to `$9` are those of the
+    /// last expression that matched, and named ones stay.
+    pub(crate) fn matches(&mut self, regex: &Regex, text: &[u8]) -> bool {
+        let names = regex.capture_names().flatten().count();
+        if regex.captures_len() == 1 {
+            let matched = regex.is_match(text);
+            if let Some(inner) = self.0.as_mut().filter(|_| matched) {
+                inner.groups.clear();
+            }
+            return matched;
+        }
+        let Some(captures) = regex.captures(text) else { return false };
+        let inner = self.0.get_or_insert_default();
+        inner.take(&captures, text);
+        if names > 0 {
+            for name in regex.capture_names().flatten() {
+                let value = captures.name(name).map_or(&b""[..], |group| group.as_bytes());
+                inner.set(&name.to_ascii_lowercase(), value.to_vec());
+            }
+        }
+        true
+    }
+
+    /// `set $name value`
+    pub(crate) fn set(&mut self, name: &str, value: Vec<u8>) {
+        self.0.get_or_insert_default().set(name, value);
+    }
+
+    /// `$1` to `$9`
+    pub(crate) fn capture(&self, number: u8) -> Option<&[u8]> {
+        let inner = self.0.as_deref()?;
+        let place = inner.groups.get(usize::from(number).checked_sub(1)?)?.clone()?;
+        inner.text.get(place)
+    }
+
+    pub(crate) fn named(&self, name: &str) -> Option<&[u8]> {
+        let named = self.0.as_deref()?.named.iter();
+        named.rev().find(|(known, _)| &**known == name).map(|(_, value)| value.as_slice())
+    }
+}
+
+impl Inner {
+    fn take(&mut self, captures: &Captures<'_>, text: &[u8]) {
+        self.text.clear();
+        self.text.extend_from_slice(text);
+        self.groups.clear();
+        self.groups.extend(captures.iter().skip(1).take(9).map(|group| group.map(|group| group.range())));
+    }
+
+    fn set(&mut self, name: &str, value: Vec<u8>) {
+        match self.named.iter_mut().find(|(known, _)| &**known == name) {
+            Some((_, known)) => *known = value,
+            None => self.named.push((name.into(), value)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn captures_are_those_of_the_last_match() {
+        let mut values = Values::default();
+        assert_eq!(values.capture(1), None);
+        assert!(values.matches(&Regex::new("^/(a)/(?<Rest>.*)$").unwrap(), b"/a/b/c"));
+        assert_eq!(values.capture(1), Some(&b"a"[..]));
+        assert_eq!(values.capture(2), Some(&b"b/c"[..]));
+        assert_eq!(values.named("rest"), Some(&b"b/c"[..]));
+        assert!(!values.matches(&Regex::new("^x(y)").unwrap(), b"/a/b/c"));
+        assert_eq!(values.capture(1), Some(&b"a"[..]));
+        assert!(values.matches(&Regex::new("^(?:(x)|(/))").unwrap(), b"/a"));
+        assert_eq!((values.capture(1), values.capture(2)), (None, Some(&b"/"[..])));
+        assert!(values.matches(&Regex::new("a").unwrap(), b"/a"));
+        assert_eq!(values.capture(2), None);
+        assert_eq!(values.named("rest"), Some(&b"b/c"[..]));
+    }
+
+    #[test]
+    fn the_last_set_counts() {
+        let mut values = Values::default();
+        values.set("a", b"1".to_vec());
+        values.set("a", b"2".to_vec());
+        assert_eq!(values.named("a"), Some(&b"2"[..]));
+        assert_eq!(values.named("b"), None);
+    }
+}
