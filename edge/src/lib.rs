@@ -26,7 +26,7 @@ mod route;
 mod serve;
 pub mod settings;
 mod tls;
-#[allow(dead_code, reason = "settings take them up one after another")]
+#[allow(dead_code, unused_imports, reason = "settings take them up one after another")]
 pub mod variables;
 
 pub use ::admin::healthcheck;
