@@ -6,6 +6,7 @@ mod error;
 mod exchange;
 mod metrics;
 mod node;
+pub mod program;
 mod purge_order;
 mod purges;
 mod service;

@@ -1,97 +1,21 @@
 //! cache-node: one cache-node as a process of its own.
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
-use admin::{Admin, Guard, Readiness};
-use cache_node::Config;
-use clap::{Parser, Subcommand};
-use process::listen::{self, BACKLOG};
-use process::program::{self, Running};
-use process::settings::{Mistakes, load_section};
-use process::shutdown::Shutdown;
-use tokio::net::TcpListener;
-
-/// How long streams under way may take at shutdown.
-const GRACE: Duration = Duration::from_secs(30);
-/// The admin listener outlives the start of a drain by no more than this; the process ends sooner.
-const MAX_DRAIN: Duration = Duration::from_secs(3600);
+use cache_node::program::{self, Options};
+use clap::Parser;
 
 /// The microcache all edges share. Exit codes: 0 done, 1 failed, 2 wrong use.
 #[derive(Debug, Parser)]
 #[command(name = "cache-node", version)]
 struct Cli {
-    /// Settings file, TOML or YAML; its [cache_node] table counts
-    #[arg(long, short, value_name = "FILE", default_value = "weir.toml", global = true)]
-    config: PathBuf,
-    #[command(subcommand)]
-    command: Option<Command>,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Ask the cache-node that runs by this settings file whether it is ready
-    Healthcheck,
+    #[command(flatten)]
+    options: Options,
 }
 
 fn main() -> ExitCode {
-    run(&Cli::parse()).unwrap_or_else(|error| {
+    program::run(&Cli::parse().options).unwrap_or_else(|error| {
         eprintln!("cache-node: {error:#}");
         ExitCode::FAILURE
     })
-}
-
-fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
-    let config = match load(&cli.config) {
-        Ok(config) => config,
-        Err(mistakes) => {
-            eprint!("{mistakes}");
-            return Ok(ExitCode::FAILURE);
-        }
-    };
-    if let Some(Command::Healthcheck) = cli.command {
-        if config.tls.is_some() {
-            // gRPC would ask for an edge's certificate.
-            admin::healthcheck(&config.admin)?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(weir_proto::health::check(&config.listen))?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let code = program::run("weir-cache-node", async |shutdown| {
-        let listener = listen::tcp(&config.listen, "cache_node.listen", BACKLOG, false)?;
-        let listener = TcpListener::from_std(listener)?;
-        let (metrics, readiness) = (cache_node::Metrics::default(), Readiness::default());
-        if config.admin != "off" {
-            let listener = listen::tcp(&config.admin, "cache_node.admin", BACKLOG, false)?;
-            let guard = Guard::of_figures(&config.admin, &config.admin_hosts);
-            let admin: Admin = Admin { readiness: readiness.clone(), guard, ..Admin::default() };
-            admin.exposition.add(|registry| metrics.register(registry));
-            tokio::spawn(show(TcpListener::from_std(listener)?, admin, shutdown.clone()));
-        }
-        tracing::info!("cache-node serves on {}", config.listen);
-        let serving = shutdown.clone();
-        shutdown.spawn(async move {
-            if let Err(error) = cache_node::run(config, listener, metrics, readiness, serving.clone()).await {
-                tracing::error!("cache-node stopped: {error}");
-                serving.begin();
-            }
-        });
-        let reload = Box::new(|| {
-            tracing::info!("certificates are reloaded automatically; all other settings need a restart");
-        });
-        anyhow::Ok(Running { grace: GRACE, reload, watched: None })
-    })?;
-    Ok(code)
-}
-
-/// Health and metrics, to the end of a drain.
-async fn show(listener: TcpListener, admin: Admin, shutdown: Shutdown) {
-    admin::serve(listener, admin, shutdown.draining(), shutdown.finish(MAX_DRAIN)).await;
-}
-
-fn load(file: &Path) -> Result<Config, Mistakes> {
-    load_section(file, "cache_node", &["edge", "cache_node", "wsgi_adapter"], Config::check)
 }

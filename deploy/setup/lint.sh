@@ -5,7 +5,7 @@ source "$(dirname "$0")/shell.sh"
 deploy/setup/need.sh
 cargo fmt --version >/dev/null 2>&1 || die "rustfmt is missing: rustup component add rustfmt"
 cargo clippy --version >/dev/null 2>&1 || die "clippy is missing: rustup component add clippy"
-deploy/setup/venv.sh deploy/setup/lint-requirements.txt
+deploy/setup/venv.sh deploy/demo/requirements.txt deploy/setup/lint-requirements.txt
 
 failed=()
 check() { # NAME COMMAND…; all checks run, so that one run tells all
@@ -34,6 +34,7 @@ check rustfmt cargo fmt --all --check
 check shellcheck .venv/bin/shellcheck --external-sources --source-path=SCRIPTDIR "${scripts[@]}"
 check ruff .venv/bin/ruff check --quiet --config deploy/setup/ruff.toml .
 check "ruff format" .venv/bin/ruff format --quiet --check --config deploy/setup/ruff.toml .
+check mypy .venv/bin/python -m mypy --config-file python/pyproject.toml
 check toml parse tomllib "${tomls[@]}"
 check json parse json "${jsons[@]}"
 if [ "${#yamls[@]}" -gt 0 ]; then

@@ -3,7 +3,7 @@
 source "$(dirname "$0")/shell.sh"
 
 deploy/setup/need.sh
-deploy/setup/venv.sh deploy/demo/requirements.txt tests/requirements.txt
+deploy/setup/venv.sh deploy/demo/requirements.txt tests/requirements.txt python/requirements.txt
 deploy/setup/php.sh
 deploy/setup/faketime.sh
 deploy/setup/nginx.sh
@@ -33,3 +33,8 @@ if WEIR_REDIS_SERVER=$(deploy/setup/valkey.sh); then
 else
   say "Valkey is not tested."
 fi
+
+# The Python package, with the program as it was built above.
+WEIR_WHEEL=$(deploy/setup/wheel.sh dev target/tmp/wheels)
+export WEIR_WHEEL=$PWD/$WEIR_WHEEL WEIR_BIN=$PWD/target/debug/weir
+(cd python && ../.venv/bin/python ../deploy/setup/leave_nothing.py ../.venv/bin/python -m pytest --quiet)

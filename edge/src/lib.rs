@@ -18,6 +18,7 @@ mod listen;
 mod log;
 mod metrics;
 mod peers;
+pub mod program;
 mod purge;
 mod purge_log;
 mod reply;

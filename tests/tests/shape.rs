@@ -201,6 +201,7 @@ const ROOMS: &[(&str, &[&str])] = &[(
     &[
         "main",
         "lib",
+        "program",
         "serve",
         "listen",
         "http2",

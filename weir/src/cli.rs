@@ -1,9 +1,10 @@
 //! The command line.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::serve::parse;
 
 /// A web server and cache for Python web applications: static files, a one-second cache that all edges share,
 /// uwsgi to the application
@@ -18,8 +19,9 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve a site without a settings file: safe defaults, one application, static files
-    Serve(ServeArgs),
+    /// Serve a site without a settings file: starts the application's server, with safe defaults and static
+    /// files
+    Serve(Box<ServeArgs>),
     /// Run all three services in this process, from a settings file
     Run(FileArgs),
     /// Check a settings file: print every mistake; exit code 1 if there is one
@@ -34,6 +36,12 @@ pub(crate) enum Command {
     Purge(PurgeArgs),
     /// Ask a running weir whether it is ready; exit code 0 if it is
     Healthcheck(FileArgs),
+    /// Run the edge alone, the same as the program `edge`
+    Edge(edge::program::Options),
+    /// Run a cache-node alone, the same as the program `cache-node`
+    CacheNode(cache_node::program::Options),
+    /// Run a wsgi-adapter alone, the same as the program `wsgi-adapter`
+    WsgiAdapter(wsgi_adapter::program::Options),
 }
 
 #[derive(Debug, Args)]
@@ -116,22 +124,83 @@ pub(crate) struct PurgeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// Application server that speaks uwsgi: 127.0.0.1:29000, or unix:/run/app.sock; may be repeated
-    #[arg(long, value_name = "ADDRESS", required = true)]
+    /// The application: a module and its callable, such as mysite.wsgi, mysite.asgi or app:app. Weir starts
+    /// the server for it: uWSGI, gunicorn, granian or uvicorn, whichever is installed
+    #[arg(value_name = "MODULE[:CALLABLE]", required_unless_present_any = ["app", "config"])]
+    pub(crate) application: Option<String>,
+    /// An application server that runs already: 127.0.0.1:29000, unix:/run/app.sock or
+    /// http://127.0.0.1:8000; may be repeated
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "application", value_parser = parse::address)]
     pub(crate) app: Vec<String>,
+    /// A settings file instead of the flags for the site; MODULE then serves its pool named "app"
+    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["app", "statics", "listen", "admin", "ttl",
+        "buffer_size", "max_body", "trusted_proxy", "purge_allow", "tls"])]
+    pub(crate) config: Option<PathBuf>,
+    /// Remove the settings file and its directory at the end
+    #[arg(long, hide = true, requires = "config")]
+    pub(crate) remove_config: bool,
     /// Static files: /static/=./static; may be repeated
     #[arg(long = "static", value_name = "PREFIX=DIRECTORY")]
     pub(crate) statics: Vec<String>,
     /// Address to serve HTTP on
-    #[arg(long, default_value = "127.0.0.1:8080")]
-    pub(crate) listen: SocketAddr,
-    /// Address for metrics, health and the live page; "off" for none
-    #[arg(long, default_value = "127.0.0.1:9900")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: String,
+    /// Serve HTTPS on that address, with these PEM files
+    #[arg(long, value_name = "CERTIFICATE,KEY", value_parser = parse::tls)]
+    pub(crate) tls: Option<(PathBuf, PathBuf)>,
+    /// Address for metrics, health, purges and the live page; "off" for none
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9900")]
     pub(crate) admin: String,
-    /// How long a page is cached
-    #[arg(long, default_value = "1s")]
+    /// How long a page is cached, if it does not say
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse::time)]
     pub(crate) ttl: String,
-    /// The buffer-size of the application server (uWSGI's default is 4096)
-    #[arg(long, value_name = "BYTES", default_value_t = 4096)]
-    pub(crate) buffer_size: u64,
+    /// The largest request body; larger ones get 413
+    #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = parse::size)]
+    pub(crate) max_body: String,
+    /// A proxy in front of Weir, whose X-Forwarded-… fields are believed: 10.0.0.0/8; may be repeated
+    #[arg(long, value_name = "NETWORK", value_parser = parse::network)]
+    pub(crate) trusted_proxy: Vec<String>,
+    /// Who may send PURGE requests: 10.0.0.0/8; may be repeated
+    #[arg(long, value_name = "NETWORK", value_parser = parse::network)]
+    pub(crate) purge_allow: Vec<String>,
+    /// The buffer-size of the application server of --app (uWSGI's default is 4096)
+    #[arg(long, value_name = "SIZE", default_value = "4096", value_parser = parse::size)]
+    pub(crate) buffer_size: String,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    /// Print the settings that these flags stand for, and do nothing
+    #[arg(long)]
+    pub(crate) print_config: bool,
+}
+
+/// How the application's own server runs.
+#[derive(Debug, Args)]
+pub(crate) struct ServerArgs {
+    /// The application server [default: the first that is installed and fits]
+    #[arg(long, value_name = "NAME", requires = "application")]
+    pub(crate) server: Option<ServerKind>,
+    /// Its processes [default: one for each core, and at least two]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=512))]
+    pub(crate) workers: Option<u16>,
+    /// The threads of each process, for a WSGI application
+    #[arg(long, value_name = "NUMBER", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=512))]
+    pub(crate) threads: u16,
+    /// The Python to use [default: that of the active virtual environment, of the one that weir is installed
+    /// in, of ./.venv or ./venv, or python3]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) python: Option<PathBuf>,
+    /// The Host of the request by which Weir finds out that the server answers
+    #[arg(long, value_name = "NAME", hide = true)]
+    pub(crate) host: Option<String>,
+    /// Reload the application whenever a source file changes, for development
+    #[arg(long, requires = "application")]
+    pub(crate) reload: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ServerKind {
+    Uwsgi,
+    Gunicorn,
+    Granian,
+    Uvicorn,
 }

@@ -23,6 +23,9 @@ fn main() -> ExitCode {
         cli::Command::Show(args) => show::lists(&args),
         cli::Command::Purge(args) => purge::everywhere(&args),
         cli::Command::Healthcheck(args) => run::healthcheck(&args),
+        cli::Command::Edge(options) => edge::program::run(options),
+        cli::Command::CacheNode(options) => cache_node::program::run(&options),
+        cli::Command::WsgiAdapter(options) => wsgi_adapter::program::run(&options),
     };
     match result {
         Ok(code) => code,

@@ -15,7 +15,7 @@ use crate::settings::{self, Loaded};
 
 pub(crate) fn from_file(args: &FileArgs) -> anyhow::Result<ExitCode> {
     match settings::load(&args.config) {
-        Ok(loaded) => run(loaded, Some(args.config.clone())),
+        Ok(loaded) => run(loaded, Some(args.config.clone()), || ()),
         Err(mistakes) => {
             eprint!("{mistakes}");
             Ok(ExitCode::FAILURE)
@@ -36,9 +36,21 @@ pub(crate) fn healthcheck(args: &FileArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Runs until a signal. SIGHUP reads `file` again.
-pub(crate) fn run(loaded: Loaded, file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
-    Ok(program::run("weir", async |shutdown| start(loaded, file, shutdown).await)?)
+/// Runs until a signal. SIGHUP reads `file` again, then calls `also`.
+pub(crate) fn run(
+    loaded: Loaded,
+    file: Option<PathBuf>,
+    mut also: impl FnMut() + 'static,
+) -> anyhow::Result<ExitCode> {
+    Ok(program::run("weir", async |shutdown| {
+        let mut running = start(loaded, file, shutdown).await?;
+        let mut reload = running.reload;
+        running.reload = Box::new(move || {
+            reload();
+            also();
+        });
+        anyhow::Ok(running)
+    })?)
 }
 
 async fn start(loaded: Loaded, file: Option<PathBuf>, shutdown: Shutdown) -> anyhow::Result<Running> {

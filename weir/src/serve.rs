@@ -1,66 +1,91 @@
-//! `weir serve --app … --static …`: a user's own site without a settings file.
+//! `weir serve mysite.wsgi`: a site in one command, with its application's server, without a settings file.
 
+mod answers;
+mod application;
+mod changes;
+pub(crate) mod parse;
+mod private_directory;
+mod python;
+mod server;
+mod site;
+
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use edge::settings::{CacheConfig, Config, Expires, Listen, LocationConfig, SiteConfig, TtlConfig};
-use process::settings::Mistakes;
-use process::units::{Size, Time};
-use wsgi_adapter::{PoolConfig, ServerConfig};
+use anyhow::Context;
+use process::units::Size;
+use wsgi_adapter::{KeepaliveConfig, ServerConfig};
 
 use crate::cli::ServeArgs;
 use crate::run;
-use crate::settings::Loaded;
-
-const POOL: &str = "app";
-/// Hashed names of static files change with their content; other files may change under their name.
-const STATIC_EXPIRES: &str = "1h";
+use crate::settings::{self, Loaded};
+use application::Application;
+use private_directory::PrivateDirectory;
+use server::Server;
 
 pub(crate) fn from_flags(args: &ServeArgs) -> anyhow::Result<ExitCode> {
-    let loaded = loaded(args)?;
-    let mut mistakes = Mistakes::default();
-    loaded.check(&mut mistakes);
-    if !mistakes.is_empty() {
-        anyhow::bail!("{}", mistakes.to_string().trim_end());
+    if args.print_config {
+        return print(&text(args)?);
     }
-    run::run(loaded, None)
+    let directory = PrivateDirectory::make()?;
+    let (file, _removed) = match &args.config {
+        Some(file) => (file.clone(), args.remove_config.then(|| file.parent().map(own)).flatten()),
+        None => {
+            let file = directory.path().join("weir.toml");
+            fs::write(&file, text(args)?).with_context(|| file.display().to_string())?;
+            (file, None)
+        }
+    };
+    let mut loaded = match settings::load(&file) {
+        Ok(loaded) => loaded,
+        Err(mistakes) => {
+            eprint!("{mistakes}");
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let Some(name) = &args.application else { return run::run(loaded, Some(file), || ()) };
+    let python = python::find(args.server.python.as_deref())?;
+    let mut found = python::probe(&python, name)?;
+    found.host = args.server.host.clone().or(found.host);
+    let server = Server::choose(&args.server, python, found)?;
+    point(&mut loaded, &server, &application::socket(directory.path()))?;
+    eprintln!("weir: {}", server.told());
+    let admin = loaded.edge.admin.clone();
+    let application = Application::start(server, directory, admin, args.server.reload)?;
+    // The application goes on until weir has drained; then it is dropped.
+    run::run(loaded, Some(file), application.reloader())
 }
 
-fn loaded(args: &ServeArgs) -> anyhow::Result<Loaded> {
-    let ttl = Time::parse(&args.ttl)
-        .ok_or_else(|| anyhow::anyhow!("--ttl {}: not a time; write a time such as 1s", args.ttl))?;
-    let mut locations = Vec::new();
-    for mapping in &args.statics {
-        let Some((prefix, directory)) = mapping.split_once('=') else {
-            anyhow::bail!("--static {mapping}: write PREFIX=DIRECTORY, such as /static/=./static");
-        };
-        if !std::path::Path::new(directory).is_dir() {
-            anyhow::bail!("--static {mapping}: the directory {directory} does not exist");
-        }
-        let mut location = LocationConfig::new(prefix);
-        location.alias = Some(directory.to_owned());
-        location.expires = Some(Expires::parse(STATIC_EXPIRES).map_err(anyhow::Error::msg)?);
-        locations.push(location);
+/// Points the pool to the server that weir starts.
+fn point(loaded: &mut Loaded, server: &Server, socket: &Path) -> anyhow::Result<()> {
+    let pool = loaded.wsgi_adapter.pool.iter_mut().find(|pool| pool.name == site::POOL);
+    let pool =
+        pool.with_context(|| format!("the settings have no [[wsgi_adapter.pool]] named \"{}\"", site::POOL))?;
+    if !pool.mount.is_empty() && !server.speaks_uwsgi() {
+        anyhow::bail!("`mount` (FORCE_SCRIPT_NAME) needs uWSGI: pip install pyuwsgi, or leave it out");
     }
-    let mut application = LocationConfig::new("/");
-    application.pool = Some(POOL.into());
-    application.cache = Some(CacheConfig { ttl: TtlConfig::Usual(ttl), ..CacheConfig::default() });
-    locations.push(application);
-    let servers: Result<Vec<_>, _> =
-        args.app.iter().map(|address| address.parse().map(ServerConfig::new)).collect();
-    let pool = PoolConfig {
-        name: POOL.into(),
-        servers: servers.map_err(|mistake| anyhow::anyhow!("--app: {mistake}"))?,
-        buffer_size: Size(args.buffer_size),
-        ..PoolConfig::default()
-    };
-    Ok(Loaded {
-        edge: Config {
-            listen: vec![Listen::plain(args.listen.to_string())],
-            admin: args.admin.clone(),
-            site: vec![SiteConfig { location: locations, ..SiteConfig::default() }],
-            ..Config::default()
-        },
-        cache_node: cache_node::Config::default(),
-        wsgi_adapter: wsgi_adapter::Config { pool: vec![pool], ..wsgi_adapter::Config::default() },
-    })
+    pool.servers = vec![ServerConfig::new(server.address(socket).parse()?)];
+    pool.max_in_flight = usize::try_from(server.at_once())?;
+    pool.buffer_size = Size(server.buffer_size());
+    // A connection that is kept may end with the generation of the server that it leads to.
+    pool.keepalive = KeepaliveConfig { connections: 0, ..KeepaliveConfig::default() };
+    Ok(())
+}
+
+fn text(args: &ServeArgs) -> anyhow::Result<String> {
+    match &args.config {
+        Some(file) => fs::read_to_string(file).with_context(|| file.display().to_string()),
+        None => site::settings(args),
+    }
+}
+
+fn own(directory: &Path) -> PrivateDirectory {
+    PrivateDirectory::own(PathBuf::from(directory))
+}
+
+#[expect(clippy::print_stdout, reason = "it is what was asked for")]
+fn print(text: &str) -> anyhow::Result<ExitCode> {
+    print!("{text}");
+    Ok(ExitCode::SUCCESS)
 }

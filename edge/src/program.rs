@@ -1,0 +1,65 @@
+//! The program `edge`: its command line, and its life as a process of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::{Config, Edge, Listeners, Peers};
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use process::program::{self, Running};
+use process::settings::{Mistakes, load_section};
+
+/// What the command line says.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Settings file, TOML or YAML; the edge reads its [edge] table
+    #[arg(long, short, value_name = "FILE", default_value = "weir.toml", global = true)]
+    config: PathBuf,
+    /// Reload the settings file whenever it changes, as on SIGHUP
+    #[arg(long)]
+    watch: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Ask the edge with this settings file whether it is ready
+    Healthcheck,
+}
+
+/// Runs until a signal, or does what the sub-command says.
+pub fn run(options: Options) -> anyhow::Result<ExitCode> {
+    let config = match load(&options.config) {
+        Ok(config) => config,
+        Err(mistakes) => {
+            eprint!("{mistakes}");
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    if let Some(Command::Healthcheck) = options.command {
+        crate::healthcheck(&config.admin)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let code = program::run("weir-edge", async |shutdown| {
+        let peers =
+            config.peers.as_ref().context("edge.peers is missing: set cache_node and wsgi_adapter")?;
+        let peers = Peers::connect(peers)?;
+        let listeners = Listeners::bind(&config)?;
+        let grace = config.timeouts.drain.0;
+        let edge = Edge::new(config, peers, shutdown)?;
+        tokio::spawn(edge.clone().serve(listeners, ()));
+        tracing::info!("edge is ready");
+        let watched = options.watch.then(|| options.config.clone());
+        let reload = Box::new(move || match load(&options.config) {
+            Ok(config) => edge.reload(&config),
+            Err(mistakes) => tracing::error!("settings not reloaded:\n{mistakes}"),
+        });
+        anyhow::Ok(Running { grace, reload, watched })
+    })?;
+    Ok(code)
+}
+
+fn load(file: &Path) -> Result<Config, Mistakes> {
+    load_section(file, "edge", &["edge", "cache_node", "wsgi_adapter"], crate::check)
+}

@@ -1,0 +1,15 @@
+"""`python -m weir_server …`: the program `weir`, for environments whose programs are not on the PATH."""
+
+import os
+import sys
+
+from weir_server._find import find_weir_bin
+
+
+def main() -> None:
+    weir = find_weir_bin()
+    os.execv(weir, [weir, *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""The admin listener of a running weir or edge: its address, its token, and a purge through it."""
+
+import http.client
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+USUAL_ADDRESS = "127.0.0.1:9900"
+# What one order may hold; Weir accepts 1024 names.
+MAX_NAMES = 1000
+
+
+class PurgeError(Exception):
+    """A purge that was refused, or that nobody received."""
+
+
+class Unreachable(PurgeError):
+    """Nothing listens there."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a purge."""
+
+    complete: bool
+    acknowledged: tuple[str, ...] = ()
+    # Edges and nodes that may still use a page from before.
+    missing: tuple[str, ...] = ()
+    milliseconds: float = 0.0
+    details: tuple[str, ...] = ()
+
+    def with_(self, other: "Outcome") -> "Outcome":
+        return Outcome(
+            self.complete and other.complete,
+            tuple(dict.fromkeys(self.acknowledged + other.acknowledged)),
+            tuple(dict.fromkeys(self.missing + other.missing)),
+            self.milliseconds + other.milliseconds,
+            self.details + other.details,
+        )
+
+
+@dataclass
+class Admin:
+    """One or more admin listeners of one Weir: the first that answers makes the purge."""
+
+    addresses: Sequence[str] = field(default_factory=lambda: usual_addresses())
+    token_file: str | None = None
+
+    def purge(
+        self,
+        *,
+        tags: Iterable[str] = (),
+        urls: Iterable[str] = (),
+        prefixes: Iterable[str] = (),
+        everything: bool = False,
+        soft: bool = False,
+        timeout: float = 35.0,
+    ) -> Outcome:
+        """Returns when the purge is over everywhere, or says who is missing."""
+        names = [("tags", name) for name in tags] + [("urls", name) for name in urls]
+        names += [("prefixes", name) for name in prefixes]
+        outcome = Outcome(complete=True)
+        for at in range(0, max(len(names), int(everything)), MAX_NAMES):
+            order: dict[str, object] = {"all": everything, "soft": soft}
+            for kind in ("tags", "urls", "prefixes"):
+                order[kind] = [name for of, name in names[at : at + MAX_NAMES] if of == kind]
+            outcome = outcome.with_(self._order(order, timeout))
+        return outcome
+
+    def _order(self, order: dict[str, object], timeout: float) -> Outcome:
+        last: PurgeError = Unreachable("no admin address is set")
+        for address in self.addresses:
+            try:
+                return self._post(address, json.dumps(order), timeout)
+            except OSError as error:
+                last = Unreachable(f"nothing answers at {address}: {error}; check that weir is running")
+            except http.client.HTTPException as error:
+                last = PurgeError(f"{address} does not answer like weir: {error!r}")
+        raise last
+
+    def _post(self, address: str, body: str, timeout: float) -> Outcome:
+        host, _, port = address.rpartition(":")
+        connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=timeout)
+        headers = {"Content-Type": "application/json", "Host": address}
+        token = self._token(address)
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        try:
+            connection.request("POST", "/api/v1/purge", body, headers)
+            reply = connection.getresponse()
+            text = reply.read(1 << 20)
+        finally:
+            connection.close()
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = {"error": text.decode(errors="replace").strip()}
+        if reply.status not in (200, 202):
+            raise PurgeError(f"{address} refused the purge: {found.get('error', reply.status)}")
+        return Outcome(
+            bool(found["complete"]),
+            tuple(found.get("acknowledged", ())),
+            tuple(found.get("missing", ())),
+            float(found.get("milliseconds", 0)),
+            tuple(found.get("details", ())),
+        )
+
+    def _token(self, address: str) -> str | None:
+        file = Path(self.token_file) if self.token_file else find_token(address)
+        if file is None:
+            return None
+        try:
+            return file.read_text().strip()
+        except OSError as error:
+            if self.token_file:
+                raise PurgeError(f"token file {file}: {error}") from error
+            return None
+
+
+def usual_addresses() -> tuple[str, ...]:
+    """What `weir serve` tells its application, or where it listens if nobody said otherwise."""
+    named = os.environ.get("WEIR_ADMIN", USUAL_ADDRESS)
+    return () if named == "off" else tuple(part.strip() for part in named.split(",") if part.strip())
+
+
+def find_token(address: str) -> Path | None:
+    """The file in which the process that listens at this address has written its token; see docs/security.md."""
+    places = [
+        os.environ.get("WEIR_RUNTIME_DIR"),
+        "/run/weir",
+        below("XDG_RUNTIME_DIR", "weir"),
+        below("XDG_STATE_HOME", "weir"),
+        below("HOME", ".local/state/weir"),
+    ]
+    directories = [Path(place) for place in places if place and place.startswith("/")]
+    plain = "".join(c if c.isascii() and (c.isalnum() or c in ".-") else "_" for c in address)
+    exact = [directory / f"admin-{plain}.token" for directory in directories]
+    port = address.rpartition(":")[2]
+    same_port = [file for directory in directories for file in directory.glob(f"admin-*_{port}.token")]
+    for files in (exact, same_port):
+        readable = [file for file in files if os.access(file, os.R_OK)]
+        if readable:
+            return max(readable, key=lambda file: file.stat().st_mtime)
+    return None
+
+
+def below(variable: str, rest: str) -> str | None:
+    directory = os.environ.get(variable)
+    return f"{directory}/{rest}" if directory else None

@@ -1,0 +1,19 @@
+"""The Django application `weir_server.django`."""
+
+from django.apps import AppConfig
+from django.db import connections
+
+
+class WeirConfig(AppConfig):
+    name = "weir_server.django"
+    label = "weir_server"
+    verbose_name = "Weir"
+    default = True
+
+    def ready(self) -> None:
+        from weir_server.django import capture, changes, checks, threads
+
+        checks.register_all()
+        capture.install()
+        threads.install()
+        changes.install(connections.all(initialized_only=True))

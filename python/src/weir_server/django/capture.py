@@ -1,0 +1,151 @@
+"""Notes what a page reads from the database while it is made."""
+
+import datetime
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+from django.db.models.sql.compiler import SQLCompiler
+from django.db.models.sql.constants import MULTI
+
+from weir_server import _tags
+from weir_server._sql import Statement
+from weir_server.django.conf import conf
+from weir_server.django.schema import label, schema
+
+# The database says what time it is.
+CLOCKS = ("NOW()", "CURRENT_TIMESTAMP", "CURRENT_DATE", "STATEMENT_TIMESTAMP", "LOCALTIMESTAMP")
+
+
+class Recorder:
+    """What one page has read."""
+
+    __slots__ = ("tags", "timed")
+
+    def __init__(self) -> None:
+        self.tags: set[str] = set()
+        # A query asked for what is before or after this hour: the page changes without a write.
+        self.timed = False
+
+    def note(self, statement: Statement, sql: str, parameters: Any) -> None:
+        tags, known = self.tags, schema()
+        for table in statement.tables:
+            self.whole(table)
+        for pinned in statement.pinned:
+            found = known[pinned.table]
+            pin = found.pins[pinned.column]
+            for value in pinned.values:
+                given = value.literal if value.parameter is None else parameters[value.parameter]
+                compared = _tags.as_kind(given, pin.kind)
+                if compared is None:
+                    tags.add(found.label)
+                else:
+                    tags.add(_tags.row(found.label, pin.field, compared))
+            tags.add(_tags.any_row(found.label))
+            if pin.field is None:
+                tags.add(_tags.new_key(found.label))
+        if statement.followed:
+            compiler = _compiler.get()
+            if compiler is None:
+                for followed in statement.followed:
+                    self.whole(followed.table)
+            else:
+                compiler.weir_followed = (self, statement.followed)  # type: ignore[attr-defined]
+        if not self.timed and (any(clock in sql for clock in CLOCKS) or is_about_now(parameters)):
+            self.timed = True
+
+    def whole(self, table: str) -> None:
+        self.tags.add(label(table))
+        for other in conf().tables.get(table, ()):
+            self.tags.update((other, _tags.any_row(other)))
+
+    def following(self, rows: Iterable[Sequence[Any]], place: int, table: str) -> Iterator[Sequence[Any]]:
+        """The same rows; notes the primary key in each."""
+        found = schema()[table]
+        kind = found.pins[found.pk].kind if found.pk and found.pk in found.pins else "text"
+        tags, prefix = self.tags, found.label + ":"
+        tags.add(_tags.any_row(found.label))
+        for row in rows:
+            value = row[place]
+            if type(value) is int:
+                tags.add(prefix + str(value))
+            elif value is not None:
+                compared = _tags.as_kind(value, kind)
+                tags.add(found.label if compared is None else _tags.row(found.label, None, compared))
+            yield row
+
+    def shown(self) -> list[str]:
+        """The tags for the reply."""
+        ignored = conf().ignore
+        return _tags.fit(tag for tag in self.tags if _tags.table_of(tag) not in ignored)
+
+
+_recorder: ContextVar[Recorder | None] = ContextVar("weir_recorder", default=None)
+_compiler: ContextVar[SQLCompiler | None] = ContextVar("weir_compiler", default=None)
+
+
+def recorder() -> Recorder | None:
+    return _recorder.get()
+
+
+def begin() -> tuple[Recorder, Any]:
+    new = Recorder()
+    return new, _recorder.set(new)
+
+
+def end(token: Any) -> None:
+    _recorder.reset(token)
+
+
+def is_about_now(parameters: Any) -> bool:
+    """Whether a parameter is a time within a day of now."""
+    if not parameters:
+        return False
+    near: tuple[str, ...] | None = None
+    for value in parameters.values() if isinstance(parameters, dict) else parameters:
+        if isinstance(value, datetime.date):
+            text = value.isoformat()
+        elif isinstance(value, str) and len(value) >= 10 and value[4] == "-" == value[7]:
+            text = value
+        else:
+            continue
+        near = near or days_around(time.time())
+        if text[:10] in near:
+            return True
+    return False
+
+
+def days_around(now: float) -> tuple[str, ...]:
+    return tuple(time.strftime("%Y-%m-%d", time.gmtime(now + days * 86_400)) for days in (-1, 0, 1))
+
+
+def install() -> None:
+    """Lets the compilers say whose rows come out of them. Call it once."""
+    if hasattr(SQLCompiler, "weir_followed"):
+        return
+    execute: Callable[..., Any] = SQLCompiler.execute_sql
+    results: Callable[..., Any] = SQLCompiler.results_iter
+
+    def execute_sql(self: SQLCompiler, result_type: str = MULTI, *args: Any, **more: Any) -> Any:
+        if _recorder.get() is None or result_type != MULTI:
+            return execute(self, result_type, *args, **more)
+        token = _compiler.set(self)
+        try:
+            return execute(self, result_type, *args, **more)
+        finally:
+            _compiler.reset(token)
+
+    def results_iter(self: SQLCompiler, *args: Any, **more: Any) -> Any:
+        rows = results(self, *args, **more)
+        noted = self.weir_followed  # type: ignore[attr-defined]
+        if noted is None:
+            return rows
+        self.weir_followed = None  # type: ignore[attr-defined]
+        for followed in noted[1]:
+            rows = noted[0].following(rows, followed.result_column, followed.table)
+        return rows
+
+    SQLCompiler.weir_followed = None  # type: ignore[attr-defined]
+    SQLCompiler.execute_sql = execute_sql  # type: ignore[assignment]
+    SQLCompiler.results_iter = results_iter  # type: ignore[method-assign]

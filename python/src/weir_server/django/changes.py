@@ -1,0 +1,323 @@
+"""Notes what is written to the database, and purges it after the commit."""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import ContextVar
+from functools import cache
+from typing import Any
+
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+from django.db.models.signals import post_migrate, pre_migrate
+from django.db.models.sql.compiler import SQLInsertCompiler
+
+from weir_server import _tags
+from weir_server._admin import Admin, usual_addresses
+from weir_server._sender import Sender, Ticket, drain_at_exit
+from weir_server._sql import Change, Insert, Statement, Table
+from weir_server.django import capture
+from weir_server.django.conf import conf
+from weir_server.django.schema import label, schema, statements
+
+# A statement that changes more rows than this purges its whole table.
+MAX_ROWS = 500
+Execute = Callable[[str, Any, bool, dict[str, Any]], Any]
+
+# The purges that a request has begun.
+_tickets: ContextVar[list[Ticket] | None] = ContextVar("weir_tickets", default=None)
+# Within Django's own INSERT: it will say the new primary keys.
+_inserting: ContextVar[bool] = ContextVar("weir_inserting", default=False)
+_migrating = False
+
+
+def watch(execute: Execute, sql: Any, parameters: Any, many: bool, context: dict[str, Any]) -> Any:
+    """The wrapper around every statement of a connection."""
+    recorder = capture.recorder()
+    text = sql if isinstance(sql, str) else written_out(sql, context)
+    if recorder is None and text.startswith("SELECT "):
+        return execute(sql, parameters, many, context)
+    statement = statements().read(text)
+    if not statement.writes:
+        result = execute(sql, parameters, many, context)
+        if recorder is not None:
+            recorder.note(statement, text, parameters)
+        return result
+    connection: BaseDatabaseWrapper = context["connection"]
+    if statement.insert:
+        result = execute(sql, parameters, many, context)
+        changed(connection, inserted(statement.insert, parameters, many))
+        return result
+    if statement.change and is_exact(statement, parameters, many):
+        with exclusive(connection):
+            change = Exact(connection, statement.change, parameters)
+            before = change.rows()
+            result = execute(sql, parameters, many, context)
+            changed(connection, change.tags(before))
+        return result
+    result = execute(sql, parameters, many, context)
+    tables = {statement.change.table} if statement.change else statement.written
+    changed(connection, {tag for table in tables for tag in whole(table)})
+    return result
+
+
+def written_out(sql: Any, context: dict[str, Any]) -> str:
+    """An object of psycopg that stands for SQL."""
+    try:
+        return str(sql.as_string(context["connection"].connection))
+    except (AttributeError, TypeError):
+        return str(sql)
+
+
+def whole(table: str) -> set[str]:
+    name = label(table)
+    return {name, _tags.any_row(name), _tags.new_key(name)}
+
+
+def of_row(table: Table, values: dict[str, Any]) -> Iterator[str]:
+    """The tags of one row, by those of its columns that have tags."""
+    yield table.label
+    for column, pin in table.pins.items():
+        if column not in values:
+            continue
+        value = values[column]
+        compared = _tags.as_kind(value, pin.kind)
+        if compared is not None:
+            yield _tags.row(table.label, pin.field, compared)
+        elif value is not None:
+            yield _tags.any_row(table.label)
+
+
+def inserted(insert: Insert, parameters: Any, many: bool) -> set[str]:
+    table = schema().get(insert.table)
+    sets = list(parameters) if many else [parameters]
+    if table is None or len(sets) * len(insert.rows) > MAX_ROWS or any(isinstance(one, dict) for one in sets):
+        return whole(insert.table)
+    found: set[str] = set()
+    for given in sets:
+        for row in insert.rows:
+            values = {}
+            for column, value in zip(insert.columns, row, strict=True):
+                if value is None:
+                    if column in table.pins:
+                        found.add(_tags.any_row(table.label))
+                else:
+                    values[column] = value.literal if value.parameter is None else given[value.parameter]
+            found.update(of_row(table, values))
+    if table.pk not in insert.columns and not _inserting.get():
+        found.add(_tags.new_key(table.label))
+    if any(column not in insert.columns for column in table.pins if column != table.pk):
+        # A default of the database.
+        found.add(_tags.any_row(table.label))
+    return found
+
+
+def is_exact(statement: Statement, parameters: Any, many: bool) -> bool:
+    """Whether the rows that it changes can be asked for."""
+    change = statement.change
+    table = schema().get(change.table) if change else None
+    return bool(
+        change
+        and table
+        and table.pk
+        and not many
+        and not _migrating
+        and not (change.sets and table.pk in change.sets)
+        and (parameters is None or isinstance(parameters, list | tuple))
+    )
+
+
+class Exact:
+    """The rows of one UPDATE or DELETE, as they are before and after it."""
+
+    def __init__(self, connection: BaseDatabaseWrapper, change: Change, parameters: Sequence[Any] | None) -> None:
+        self.connection = connection
+        self.change = change
+        self.plain = parameters is None
+        self.parameters = list(parameters or ())
+        self.table = schema()[change.table]
+        self.columns = list(dict.fromkeys([str(self.table.pk), *self.table.pins]))
+
+    def rows(self) -> list[dict[str, Any]] | None:
+        """The rows that the condition selects now; None if they are too many."""
+        if self.connection.vendor == "sqlite":
+            # Takes the lock for writing first: a transaction that began with a read may not get it later.
+            quoted = self.connection.ops.quote_name
+            own, pk = quoted(self.change.table), quoted(str(self.table.pk))
+            self.ask(f"UPDATE {own} SET {pk} = {pk} WHERE 0 = 1", ())
+        given = self.parameters[self.change.first_parameter :]
+        lock = " FOR UPDATE" if self.connection.features.has_select_for_update else ""
+        return self.select(f"{self.change.where}{lock}", given)
+
+    def select(self, where: str, parameters: Sequence[Any]) -> list[dict[str, Any]] | None:
+        quoted = self.connection.ops.quote_name
+        own = quoted(self.change.table)
+        columns = ", ".join(f"{own}.{quoted(column)}" for column in self.columns)
+        found = self.ask(f"SELECT {columns} FROM {own} {where}", parameters)
+        if len(found) > MAX_ROWS:
+            return None
+        return [dict(zip(self.columns, row, strict=True)) for row in found]
+
+    def ask(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
+        # Below Django's wrappers: it is neither logged nor counted as a query of the site.
+        with self.connection.wrap_database_errors, contextlib.closing(self.connection.create_cursor()) as cursor:
+            # A text that came without parameters keeps its percent signs.
+            cursor.execute(sql, None if self.plain else parameters)
+            return list(cursor.fetchmany(MAX_ROWS + 1)) if cursor.description else []
+
+    def tags(self, before: list[dict[str, Any]] | None) -> set[str]:
+        if before is None:
+            return whole(self.change.table)
+        found: set[str] = set()
+        rows = list(before)
+        if self.change.sets and any(column in self.table.pins for column in self.change.sets):
+            keys = [row[str(self.table.pk)] for row in before]
+            quoted = self.connection.ops.quote_name
+            if keys:
+                own = f"{quoted(self.change.table)}.{quoted(str(self.table.pk))}"
+                marks = ", ".join(["%s"] * len(keys))
+                rows += self.select(f"WHERE {own} IN ({marks})", keys) or []
+        for row in rows:
+            found.update(of_row(self.table, row))
+        return found
+
+
+@contextlib.contextmanager
+def exclusive(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """A transaction, so that nobody changes the rows between our question and the change."""
+    if connection.in_atomic_block or not connection.get_autocommit():
+        yield
+        return
+    with transaction.atomic(using=connection.alias):
+        yield
+
+
+class Pending:
+    """Tags to purge when the transaction is committed."""
+
+    def __init__(self, tags: set[str]) -> None:
+        self.tags = tags
+
+    def __call__(self) -> None:
+        deliver(self.tags)
+
+
+def changed(connection: BaseDatabaseWrapper, tags: Iterable[str]) -> None:
+    ignored = conf().ignore
+    kept = {tag for tag in tags if _tags.table_of(tag) not in ignored}
+    if not kept or not conf().purge:
+        return
+    if connection.in_atomic_block or connection.get_autocommit():
+        transaction.on_commit(Pending(kept), using=connection.alias)
+    else:
+        # Transactions by hand: with the next commit.
+        waiting: set[str] = connection.__dict__.setdefault("weir_waiting", set())
+        waiting |= kept
+
+
+def deliver(tags: Iterable[str]) -> None:
+    ticket = sender().send({*tags, _tags.EVERYTHING})
+    tickets = _tickets.get()
+    if tickets is not None:
+        tickets.append(ticket)
+
+
+@cache
+def sender() -> Sender:
+    known = conf()
+    addresses = known.admin if known.admin is not None else usual_addresses()
+    new = Sender(Admin(addresses, known.token_file), sure=known.admin is not None)
+    drain_at_exit(new)
+    return new
+
+
+def begin() -> tuple[list[Ticket], Any]:
+    """From here on, purges of this request are noted."""
+    tickets: list[Ticket] = []
+    return tickets, _tickets.set(tickets)
+
+
+def end(token: Any) -> None:
+    _tickets.reset(token)
+
+
+def on_connection(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
+    if watch not in connection.execute_wrappers:
+        connection.execute_wrappers.append(watch)
+
+
+def on_migration(*, signal: Any, **_: Any) -> None:
+    # The tables are not yet, or no longer, those of the models.
+    global _migrating
+    _migrating = signal is pre_migrate
+
+
+def install(connections: Iterable[BaseDatabaseWrapper]) -> None:
+    """Watches all connections, those of later threads too. Call it once."""
+    connection_created.connect(on_connection, dispatch_uid="weir")
+    pre_migrate.connect(on_migration, dispatch_uid="weir")
+    post_migrate.connect(on_migration, dispatch_uid="weir")
+    for connection in connections:
+        on_connection(connection=connection)
+    if hasattr(BaseDatabaseWrapper, "weir_waiting"):
+        return
+    BaseDatabaseWrapper.weir_waiting = frozenset()  # type: ignore[attr-defined]
+    patch_commits()
+    patch_inserts()
+
+
+def patch_commits() -> None:
+    run: Callable[[Any], None] = BaseDatabaseWrapper.run_and_clear_commit_hooks
+    commit: Callable[[Any], None] = BaseDatabaseWrapper.commit
+    rollback: Callable[[Any], None] = BaseDatabaseWrapper.rollback
+
+    def run_and_clear_commit_hooks(self: BaseDatabaseWrapper) -> None:
+        """One purge for the transaction, before other hooks: those that were rolled back are gone already."""
+        ours = [hook[1] for hook in self.run_on_commit if isinstance(hook[1], Pending)]
+        if ours:
+            self.run_on_commit = [hook for hook in self.run_on_commit if not isinstance(hook[1], Pending)]
+            deliver({tag for pending in ours for tag in pending.tags})
+        run(self)
+
+    def commit_by_hand(self: BaseDatabaseWrapper) -> None:
+        commit(self)
+        waiting = self.__dict__.pop("weir_waiting", None)
+        if waiting:
+            deliver(waiting)
+
+    def rollback_by_hand(self: BaseDatabaseWrapper) -> None:
+        rollback(self)
+        self.__dict__.pop("weir_waiting", None)
+
+    BaseDatabaseWrapper.run_and_clear_commit_hooks = run_and_clear_commit_hooks  # type: ignore[method-assign]
+    BaseDatabaseWrapper.commit = commit_by_hand  # type: ignore[method-assign]
+    BaseDatabaseWrapper.rollback = rollback_by_hand  # type: ignore[method-assign]
+
+
+def patch_inserts() -> None:
+    execute: Callable[..., Any] = SQLInsertCompiler.execute_sql
+
+    def execute_sql(self: SQLInsertCompiler, returning_fields: Any = None) -> Any:
+        token = _inserting.set(True)
+        try:
+            rows = execute(self, returning_fields)
+        finally:
+            _inserting.reset(token)
+        meta = self.query.get_meta()
+        table = schema().get(meta.db_table)
+        if table and table.pk:
+            changed(self.connection, new_keys(table, meta.pk, returning_fields, rows, len(self.query.objs)))
+        return rows
+
+    SQLInsertCompiler.execute_sql = execute_sql  # type: ignore[method-assign]
+
+
+def new_keys(table: Table, pk: Any, returning: Any, rows: Any, count: int) -> set[str]:
+    """The tags of primary keys that the database has chosen."""
+    fields = list(returning or ())
+    place = next((at for at, field in enumerate(fields) if getattr(field, "column", None) == pk.column), None)
+    if place is None or not rows or len(rows) < count or len(rows) > MAX_ROWS:
+        return {_tags.new_key(table.label)}
+    kind = table.pins[str(table.pk)].kind
+    compared = [_tags.as_kind(row[place], kind) for row in rows]
+    return {_tags.new_key(table.label) if key is None else _tags.row(table.label, None, key) for key in compared}

@@ -1,0 +1,113 @@
+"""Gives each page the tags of what it was made from; lets the reply to a change wait until its purge is over."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+from weir_server import _tags
+from weir_server._sender import Ticket
+from weir_server.django import capture, changes
+from weir_server.django.capture import Recorder
+from weir_server.django.conf import conf
+from weir_server.django.decorators import CONTROL, add_tags
+
+READS = ("GET", "HEAD")
+# Fields by which a page has spoken about its own lifetime.
+SPOKEN = (CONTROL, "Cache-Control", "CDN-Cache-Control", "Surrogate-Control", "X-Accel-Expires", "Expires")
+PURGE = "Weir-Purge"
+
+Reply = Callable[[HttpRequest], HttpResponseBase]
+ReplyLater = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
+
+
+class WeirMiddleware:
+    """Put it first in MIDDLEWARE: what other middleware reads for a page counts too."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Reply | ReplyLater) -> None:
+        self.get_response = get_response
+        self.is_async = iscoroutinefunction(get_response)
+        if self.is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if self.is_async:
+            return self.later(request)
+        visit = Visit(request)
+        try:
+            response = cast(Reply, self.get_response)(request)
+        finally:
+            visit.end()
+        if visit.must_wait:
+            visit.wait(response)
+        return visit.tell(response)
+
+    async def later(self, request: HttpRequest) -> HttpResponseBase:
+        visit = Visit(request)
+        try:
+            response = await cast(ReplyLater, self.get_response)(request)
+        finally:
+            visit.end()
+        if visit.must_wait:
+            await sync_to_async(visit.wait, thread_sensitive=False)(response)
+        return visit.tell(response)
+
+
+class Visit:
+    """One request."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self.reads = request.method in READS
+        self.recorder: Recorder | None = None
+        self.tokens: list[tuple[Callable[[Any], None], Any]] = []
+        if self.reads:
+            self.recorder, token = capture.begin()
+            self.tokens.append((capture.end, token))
+        self.tickets: list[Ticket]
+        self.tickets, token = changes.begin()
+        self.tokens.append((changes.end, token))
+
+    def end(self) -> None:
+        for undo, token in self.tokens:
+            undo(token)
+
+    @property
+    def must_wait(self) -> bool:
+        return bool(self.tickets) and not self.reads
+
+    def wait(self, response: HttpResponseBase) -> None:
+        """The page behind the redirect is then the new one, at every edge. Says so in a field."""
+        deadline = time.monotonic() + conf().wait
+        outcomes = [ticket.wait(max(0.0, deadline - time.monotonic())) for ticket in self.tickets]
+        done = all(outcome is not None and outcome.complete for outcome in outcomes)
+        response[PURGE] = "complete" if done else f"not complete within {conf().wait:g} s"
+
+    def tell(self, response: HttpResponseBase) -> HttpResponseBase:
+        if self.recorder is None:
+            return response
+        tags = self.recorder.shown()
+        if tags:
+            if len(response.get("Surrogate-Key", "").split()) + len(tags) > _tags.MAX_TAGS:
+                tags = [_tags.EVERYTHING]
+            add_tags(response, tags)
+        ttl = conf().ttl
+        if ttl is not None and self.may_be_kept(response):
+            response[CONTROL] = f"max-age={ttl}"
+        return response
+
+    def may_be_kept(self, response: HttpResponseBase) -> bool:
+        """Whether the tags say everything that the page depends on, as far as can be known."""
+        return (
+            response.status_code == 200
+            and isinstance(response, HttpResponse)
+            and not response.streaming
+            and not response.cookies
+            and not any(name in response for name in SPOKEN)
+            and self.recorder is not None
+            and not self.recorder.timed
+        )

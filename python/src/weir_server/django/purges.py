@@ -1,0 +1,38 @@
+"""Purges that the application asks for itself: from any process, also from Celery and the shell."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import models
+
+from weir_server import _tags
+from weir_server._admin import Outcome
+from weir_server.django.changes import sender
+
+
+def tag(thing: Any, **field: Any) -> str:
+    """The tag of a row, a model or a field's value: `tag(article)`, `tag(Article)`, `tag(Article, slug="x")`."""
+    if isinstance(thing, str):
+        return thing
+    label = thing._meta.concrete_model._meta.label_lower
+    if isinstance(thing, models.Model):
+        return _tags.row(label, None, thing.pk if isinstance(thing.pk, int) else str(thing.pk))
+    if not field:
+        return str(label)
+    name, value = next(iter(field.items()))
+    return _tags.row(label, name, getattr(value, "pk", value))
+
+
+def purge(
+    *, tags: Iterable[Any] = (), urls: Iterable[str] = (), prefixes: Iterable[str] = (), soft: bool = False
+) -> Outcome:
+    """Returns when it is over everywhere; `outcome.complete` is false, and `missing` says who, if it is not.
+
+    `tags` may be texts, rows and models. Raises `weir_server.PurgeError` if nobody makes the purge.
+    """
+    return sender().admin.purge(tags=[tag(one) for one in tags], urls=urls, prefixes=prefixes, soft=soft)
+
+
+def wait(timeout: float = 5.0) -> bool:
+    """Waits until the purges of all changes of this process are over everywhere; whether they are."""
+    return sender().drain(timeout)

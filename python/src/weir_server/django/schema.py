@@ -1,0 +1,85 @@
+"""The tables of the site's models, as the reader of SQL wants to know them."""
+
+from collections.abc import Mapping
+from functools import cache
+
+from django.apps import apps
+from django.db import models
+
+from weir_server._sql import Pin, Statements, Table
+
+
+@cache
+def statements() -> Statements:
+    """The reader for this site's SQL. Call it when all models are loaded."""
+    return Statements(schema())
+
+
+@cache
+def schema() -> Mapping[str, Table]:
+    found: dict[str, Table] = {}
+    for model in apps.get_models(include_auto_created=True):
+        meta = model._meta
+        if meta.proxy or meta.swapped or meta.db_table in found:
+            continue
+        found[meta.db_table] = table(model)
+    return found
+
+
+@cache
+def labels() -> Mapping[str, str]:
+    """From each label to its table."""
+    return {known.label: name for name, known in schema().items()}
+
+
+def label(table: str) -> str:
+    known = schema().get(table)
+    # A table without a model: a view, or one of another program.
+    return known.label if known else "db." + "".join(c if c.isalnum() or c in "_-" else "_" for c in table.lower())
+
+
+def table(model: type[models.Model]) -> Table:
+    meta = model._meta
+    fields = [(field, field.column) for field in meta.local_concrete_fields if field.column]
+    generic = {item.fk_field for item in meta.private_fields if hasattr(item, "fk_field") and hasattr(item, "ct_field")}
+    ranked: list[tuple[int, str, Pin]] = []
+    for field, column in fields:
+        kind, rank = kind_of(field), rank_of(field, generic)
+        if kind and rank is not None:
+            ranked.append((rank, column, Pin(None if field.primary_key else field.name, kind)))
+    ranked.sort(key=lambda one: one[0])
+    pk = next((column for field, column in fields if field.primary_key), None)
+    return Table(
+        label=meta.label_lower,
+        pk=pk if pk and kind_of(meta.pk) else None,
+        pins={column: pin for _, column, pin in ranked},
+        not_null=frozenset(column for field, column in fields if not field.null),
+    )
+
+
+def rank_of(field: "models.Field[object, object]", generic: set[str]) -> int | None:
+    """How few rows one value of it has, as a guess: 0 fewest; None if its values have no tags."""
+    if field.primary_key:
+        return 0
+    if field.unique:
+        return 1
+    if field.name in generic:
+        return 2
+    if isinstance(field, models.SlugField):
+        return 3
+    if field.remote_field and isinstance(field, models.ForeignKey):
+        return 5 if field.remote_field.model._meta.label_lower == "contenttypes.contenttype" else 4
+    return None
+
+
+def kind_of(field: object) -> str | None:
+    """How the database compares its values; None where that is not simple."""
+    while isinstance(field, models.ForeignKey):
+        field = field.target_field
+    if isinstance(field, models.UUIDField):
+        return "uuid"
+    if isinstance(field, models.IntegerField | models.AutoField):
+        return "int"
+    if isinstance(field, models.CharField | models.TextField):
+        return "text"
+    return None

@@ -1,0 +1,118 @@
+"""The settings of Weir that the settings of a Django site stand for."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from weir_server.django.conf import conf
+
+POOL = "app"
+# Where `weir run` finds the server, if the settings are kept as a file; `weir serve` uses a socket of its own.
+SOCKET = "unix:/run/weir/app.sock"
+LOCALE = "django.middleware.locale.LocaleMiddleware"
+# Files that are uploaded do not count in DATA_UPLOAD_MAX_MEMORY_SIZE.
+SMALLEST_BODY = 10 * 1024 * 1024
+
+
+@dataclass
+class Flags:
+    """What the command line of `manage.py weir` says."""
+
+    listen: str = "127.0.0.1:8080"
+    admin: str = "127.0.0.1:9900"
+    ttl: str = "1s"
+    max_body: str | None = None
+    tls: str | None = None
+    trusted_proxy: list[str] = field(default_factory=list)
+    purge_allow: list[str] = field(default_factory=list)
+
+
+def site(flags: Flags) -> dict[str, Any]:
+    listen: Any = flags.listen
+    if flags.tls:
+        certificate, _, key = flags.tls.partition(",")
+        files = {"certificate": str(Path(certificate).resolve()), "key": str(Path(key).resolve())}
+        listen = [{"address": flags.listen, "tls": files}]
+    edge: dict[str, Any] = {"listen": [listen] if isinstance(listen, str) else listen, "admin": flags.admin}
+    if flags.trusted_proxy:
+        edge["trusted_proxies"] = flags.trusted_proxy
+    if flags.purge_allow:
+        edge["purge_allow"] = flags.purge_allow
+    edge.update(conf().edge)
+    edge["site"] = [{"server_name": server_names(), "location": list(locations(flags))}]
+    pool: dict[str, Any] = {"name": POOL, "servers": [SOCKET], "buffer_size": 65535}
+    mount = settings.FORCE_SCRIPT_NAME
+    if mount and mount.strip("/"):
+        pool["mount"] = "/" + mount.strip("/")
+    return {"edge": edge, "wsgi_adapter": {"pool": [pool]}}
+
+
+def server_names() -> list[str]:
+    """ALLOWED_HOSTS has the same forms. Other hosts get Django's 400."""
+    return [] if "*" in settings.ALLOWED_HOSTS else [str(host) for host in settings.ALLOWED_HOSTS]
+
+
+def host() -> str:
+    """A host that the site answers."""
+    named = [str(name) for name in settings.ALLOWED_HOSTS if "*" not in name]
+    return named[0].removeprefix(".") if named else "localhost"
+
+
+def locations(flags: Flags) -> Iterator[dict[str, Any]]:
+    for url, root, expires in (
+        (settings.STATIC_URL, settings.STATIC_ROOT, "max" if has_hashed_names() else "1h"),
+        (settings.MEDIA_URL, settings.MEDIA_ROOT, "off"),
+    ):
+        if is_local(url) and root and Path(root).is_dir():
+            yield {"match": url, "alias": f"{Path(root).resolve()}/", "expires": expires}
+    allowed = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    body = flags.max_body or (max(allowed, SMALLEST_BODY) if allowed is not None else "1GiB")
+    yield {"match": "/", "pool": POOL, "max_body": body, "cache": cache(flags)}
+
+
+def cache(flags: Flags) -> dict[str, Any]:
+    cookies: dict[str, list[str]] = {
+        "personal": [settings.SESSION_COOKIE_NAME, "messages"],
+        "ignore": [settings.CSRF_COOKIE_NAME],
+    }
+    found: dict[str, Any] = {"ttl": flags.ttl}
+    if settings.USE_I18N:
+        cookies["split"] = [settings.LANGUAGE_COOKIE_NAME]
+        if LOCALE in settings.MIDDLEWARE:
+            found["languages"] = [code for code, _ in settings.LANGUAGES]
+    found["cookies"] = cookies
+    return found
+
+
+def is_local(url: str | None) -> bool:
+    return bool(url) and str(url).startswith("/") and not str(url).startswith("//") and url != "/"
+
+
+def has_hashed_names() -> bool:
+    from django.contrib.staticfiles.storage import HashedFilesMixin, staticfiles_storage
+
+    return isinstance(staticfiles_storage, HashedFilesMixin)
+
+
+def application(asgi: bool) -> str:
+    """MODULE:CALLABLE."""
+    named = getattr(settings, "ASGI_APPLICATION" if asgi else "WSGI_APPLICATION", None)
+    if not named:
+        package = str(settings.SETTINGS_MODULE).partition(".")[0]
+        named = f"{package}.{'asgi' if asgi else 'wsgi'}.application"
+    module, _, name = str(named).rpartition(".")
+    return f"{module}:{name}"
+
+
+def warnings(flags: Flags) -> Iterator[str]:
+    if settings.DEBUG:
+        yield "DEBUG is on: error pages show the site's settings"
+    if is_local(settings.STATIC_URL) and settings.STATIC_ROOT and not Path(settings.STATIC_ROOT).is_dir():
+        yield f"STATIC_ROOT {settings.STATIC_ROOT} does not exist: run manage.py collectstatic"
+    if is_local(settings.STATIC_URL) and not settings.STATIC_ROOT:
+        yield "STATIC_ROOT is not set, so no static files are served: set it, and run manage.py collectstatic"
+    if settings.SECURE_SSL_REDIRECT and not flags.tls and not flags.trusted_proxy:
+        yield "SECURE_SSL_REDIRECT is on and nothing speaks HTTPS: every page redirects; use --tls or --trusted-proxy"

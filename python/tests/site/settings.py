@@ -1,0 +1,37 @@
+"""The settings of the test site: a dozen models, pages that read them in every way, and changes of every kind."""
+
+import os
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+STATE = Path(os.environ.get("SITE_STATE", HERE / "state"))
+
+SECRET_KEY = "only for tests"
+DEBUG = False
+ALLOWED_HOSTS = ["127.0.0.1", "localhost", "testserver"]
+ROOT_URLCONF = "urls"
+WSGI_APPLICATION = "wsgi.application"
+INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.staticfiles", "weir_server.django", "shop"]
+MIDDLEWARE = ["weir_server.django.WeirMiddleware", "django.middleware.locale.LocaleMiddleware"]
+DATABASES = {
+    name: {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": STATE / file,
+        "OPTIONS": {"timeout": 20},
+        "TEST": {"NAME": None},
+    }
+    for name, file in (("default", "site.sqlite3"), ("second", "second.sqlite3"))
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+LANGUAGES = [("en", "English"), ("de", "German")]
+STATIC_URL = "/static/"
+STATIC_ROOT = STATE / "static"
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+}
+
+WEIR = {"TTL": "1d", "WAIT": 5.0, "TABLES": {"shop_article_view": ["shop.article"]}}

@@ -1,0 +1,186 @@
+"""A Django site by `manage.py weir`, through a real Weir: kept for a day, and never old."""
+
+import contextlib
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from running import Running, ask, copy_site, serving, until, weir
+
+CHANGES = 80
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    base = tmp_path_factory.mktemp("django")
+    directory = copy_site(base / "site")
+    state = base / "state"
+    state.mkdir()
+    (state / "static").mkdir()
+    (state / "static" / "site.css").write_text("body {}")
+    env = {"SITE_STATE": str(state), "WEIR_BIN": weir()}
+    prepare(directory, {**os.environ, **env})
+    command = [sys.executable, "manage.py", "weir", "--server", "uwsgi"]
+    with serving(command, base / "run", directory, env, "/authors/") as running:
+        running.site, running.env = directory, {**os.environ, **env}  # type: ignore[attr-defined]
+        yield running
+
+
+def prepare(directory: Path, env: dict[str, str]) -> None:
+    script = (
+        "import random, django; django.setup()\n"
+        "from django.core.management import call_command\n"
+        "from django.db import connection\n"
+        "for name in ('default', 'second'): call_command('migrate', run_syncdb=True, verbosity=0, database=name)\n"
+        "c = connection.cursor()\n"
+        "c.execute('CREATE VIEW shop_article_view AS SELECT title FROM shop_article WHERE published')\n"
+        "c.execute('PRAGMA journal_mode=WAL'); c.fetchall(); c.close()\n"
+        "from shop import changes; changes.fill(random.Random(1))\n"
+    )
+    settings = {"DJANGO_SETTINGS_MODULE": "settings", "WEIR_ADMIN": "off"}
+    subprocess.run([sys.executable, "-c", script], cwd=directory, env={**env, **settings}, check=True)
+
+
+def change(site: Running, **order: object) -> str:
+    body = json.dumps({"frame": "plain", **order}).encode()
+    reply = ask(site.port, "/change/", "POST", body)
+    assert reply.status == 200, reply
+    return reply.headers.get("weir-purge", "")
+
+
+def past(site: Running, path: str) -> tuple[int, bytes]:
+    """The page as the application makes it now: who is signed in is not answered from the cache."""
+    reply = site.get(path, Cookie=f"sessionid={random.randrange(1 << 40)}")
+    assert "hit" not in reply.cache.split(";")[1], reply.cache
+    return reply.status, reply.body
+
+
+def test_pages_are_kept_and_an_edit_appears_at_once(site: Running) -> None:
+    first, second = site.get("/tag/1/"), site.get("/tag/1/")
+    assert "stored" in first.cache and "hit; ttl=86" in second.cache, (first.cache, second.cache)
+    assert not [name for name in second.headers if name.startswith(("weir-", "surrogate"))], second.headers
+    other = site.get("/circle/1/")
+    assert other.status == 200
+    change(site, kind="raw", model="Tag", seed=seed_of("raw", 2))
+    assert "hit" in site.get("/circle/1/").cache, "a page that did not show it stays"
+    change(site, kind="update", model="Tag", seed=3)
+    assert site.get("/unions/").body == past(site, "/unions/")[1]
+
+
+def seed_of(kind: str, number: int) -> int:
+    """A seed by which the change is the one of that number."""
+    return next(seed for seed in range(1000) if kind == "raw" and random.Random(seed).randrange(4) == number)
+
+
+def test_static_files_and_decorators(site: Running) -> None:
+    assert site.get("/static/site.css").body == b"body {}"
+    site.get("/weather/")
+    hit = site.get("/weather/", Cookie="sessionid=a")
+    assert "hit; ttl=35" in hit.cache or "hit; ttl=36" in hit.cache, "shared with those who are signed in"
+    site.get("/mine/")
+    assert "detail=private" in site.get("/mine/").cache or "hit-for-miss" in site.get("/mine/").cache
+
+
+def test_no_page_is_old_and_few_are_made_again(site: Running) -> None:
+    chance = random.Random(5)
+    pages = ["/", "/authors/", "/places/", "/restaurants/", "/unions/", "/prefetched/", "/language/de/", "/second/"]
+    numbered = ("key", "slices", "raw", "category", "threads", "tag", "circle", "later", "generic", "restaurant")
+    pages += [f"/{kind}/{number}/" for kind in numbered for number in (1, 2, 3)]
+    pages += [f"/a/s{number}/" for number in range(0, 40, 3)]
+    known = {page: site.get(page).body for page in pages}
+    survived = unchanged = 0
+    from shop import changes
+
+    for _ in range(CHANGES):
+        change(site, **changes.choose(chance))
+        for page in chance.sample(pages, 6):
+            reply = site.get(page)
+            status, body = past(site, page)
+            assert (reply.status, reply.body) == (status, body), page
+            if body == known[page] and status == 200:
+                unchanged += 1
+                survived += "hit" in reply.cache
+            known[page] = body
+    assert survived > 0.75 * unchanged, f"{survived} of {unchanged}"
+
+
+def test_changes_by_several_processes_and_a_command(site: Running) -> None:
+    """Visitors all the time, changes from three sides at once; when they are over, each page is the newest."""
+    from shop import changes
+
+    pages = ["/", "/authors/", "/unions/", "/prefetched/", "/tag/1/", "/tag/2/", "/category/1/", "/circle/1/"]
+    done = threading.Event()
+
+    def visit(number: int) -> None:
+        chance = random.Random(number)
+        while not done.is_set():
+            with contextlib.suppress(OSError):
+                site.get(chance.choice(pages))
+
+    def edit(number: int) -> None:
+        chance = random.Random(number)
+        for _ in range(15):
+            ask(site.port, "/change/", "POST", json.dumps(changes.choose(chance)).encode())
+
+    visitors = [threading.Thread(target=visit, args=(number,)) for number in range(3)]
+    editors = [threading.Thread(target=edit, args=(100 + number,)) for number in range(2)]
+    for thread in [*visitors, *editors]:
+        thread.start()
+    script = (
+        "import django; django.setup()\n"
+        "from shop.models import Tag, Author\n"
+        "from django.db import transaction\n"
+        "Tag.objects.filter(pk=1).update(name='From a command')\n"
+        "with transaction.atomic(): Author.objects.filter(pk=1).update(name='From a command')\n"
+    )
+    env = {**site.env, "WEIR_RUNTIME_DIR": str(site.log.parent), "WEIR_ADMIN": f"127.0.0.1:{site.admin}"}  # type: ignore[attr-defined]
+    env["DJANGO_SETTINGS_MODULE"] = "settings"
+    subprocess.run([sys.executable, "-c", script], cwd=site.site, env=env, check=True)  # type: ignore[attr-defined]
+    for thread in editors:
+        thread.join()
+    done.set()
+    for thread in visitors:
+        thread.join()
+    for page in pages:
+        assert site.get(page).body == past(site, page)[1], page
+
+
+def test_the_reply_to_a_change_says_that_its_purge_is_over(site: Running) -> None:
+    """The edge takes the field out; the application's own server shows it in its log of the test below."""
+    site.get("/unions/")
+    body = json.dumps({"kind": "create", "model": "Tag", "seed": 1, "frame": "plain"}).encode()
+    reply = ask(site.port, "/change/", "POST", body, X_Redirect="/unions/")
+    assert (reply.status, reply.headers["location"]) == (302, "/unions/")
+    assert site.get("/unions/").body == past(site, "/unions/")[1]
+
+
+def test_print_config_is_a_settings_file(site: Running, tmp_path: Path) -> None:
+    command = [sys.executable, "manage.py", "weir", "--print-config", "--trusted-proxy", "10.0.0.0/8"]
+    done = subprocess.run(command, cwd=site.site, env=site.env, capture_output=True, text=True, check=True)  # type: ignore[attr-defined]
+    file = tmp_path / "weir.toml"
+    file.write_text(done.stdout)
+    subprocess.run([weir(), "check", str(file)], check=True)
+    for line in (
+        'server_name = ["127.0.0.1", "localhost", "testserver"]',
+        'languages = ["en", "de"]',
+        'split = ["django_language"]',
+        'personal = ["sessionid", "messages"]',
+        "max_body = 10485760",
+        'trusted_proxies = ["10.0.0.0/8"]',
+        'match = "/static/"',
+    ):
+        assert line in done.stdout, done.stdout
+
+
+def test_a_reload_takes_over_new_code(site: Running) -> None:
+    views = site.site / "shop" / "views.py"  # type: ignore[attr-defined]
+    views.write_text(views.read_text().replace('page("mine")', 'page("mine, newly")'))
+    site.process.send_signal(1)
+    until("the new code answers", lambda: b"newly" in site.get("/mine/").body)

@@ -1,0 +1,105 @@
+"""Purges on their way: together, again until they are over, and never lost. A listener of our own answers them."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from running import free_port, until
+from weir_server import Admin, PurgeError
+from weir_server._sender import Sender
+
+
+class Listener(ThreadingHTTPServer):
+    """Notes orders; answers with the next of `replies`, or that all is done."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.orders: list[dict[str, Any]] = []
+        self.tokens: list[str | None] = []
+        self.replies: list[tuple[int, dict[str, Any]]] = []
+        self.may = threading.Event()
+        self.may.set()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.server_port}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Listener
+
+    def do_POST(self) -> None:
+        order = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.orders.append(order)
+        self.server.tokens.append(self.headers["Authorization"])
+        self.server.may.wait(10)
+        done = {"complete": True, "acknowledged": ["edge-1"], "missing": [], "milliseconds": 1.0}
+        status, reply = self.server.replies.pop(0) if self.server.replies else (200, done)
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(json.dumps(reply).encode())
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    server = Listener()
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_what_comes_meanwhile_goes_out_together(listener: Listener) -> None:
+    sender = Sender(Admin([listener.address]), sure=True)
+    listener.may.clear()
+    first = sender.send({"a"})
+    until("the first is sent", lambda: listener.orders)
+    rest = [sender.send({f"b{number}"}) for number in range(50)]
+    assert first.wait(0.1) is None
+    listener.may.set()
+    assert all(ticket.wait(10) for ticket in [first, *rest])
+    assert [order["tags"] for order in listener.orders] == [["a"], sorted(f"b{number}" for number in range(50))]
+    assert sender.drain(1)
+
+
+def test_it_is_tried_until_it_is_over_everywhere(listener: Listener) -> None:
+    missing = {"complete": False, "acknowledged": [], "missing": ["edge-2"], "milliseconds": 5.0}
+    listener.replies = [(202, missing), (500, {"error": "no"}), (202, missing)]
+    ticket = Sender(Admin([listener.address]), sure=True).send({"a"})
+    outcome = ticket.wait(20)
+    assert outcome and outcome.complete and outcome.acknowledged == ("edge-1",)
+    assert [order["tags"] for order in listener.orders] == [["a"]] * 4
+
+
+def test_nobody_there() -> None:
+    address = f"127.0.0.1:{free_port()}"
+    outcome = Sender(Admin([address]), sure=False).send({"a"}).wait(10)
+    assert outcome and outcome.complete, "no Weir, no pages"
+    assert Sender(Admin([address]), sure=True).send({"a"}).wait(0.5) is None, "it must be there: it is tried again"
+    with pytest.raises(PurgeError, match="nothing answers at"):
+        Admin([address]).purge(tags=["a"])
+
+
+def test_the_first_that_answers_makes_the_purge(listener: Listener, tmp_path: Any) -> None:
+    file = tmp_path / "token"
+    file.write_text("secret\n")
+    admin = Admin([f"127.0.0.1:{free_port()}", listener.address], token_file=str(file))
+    outcome = admin.purge(tags=[f"t{n}" for n in range(1500)], urls=["http://a/"], soft=True)
+    assert outcome.complete and outcome.acknowledged == ("edge-1",)
+    assert [len(order["tags"]) for order in listener.orders] == [1000, 500]
+    assert listener.orders[1]["urls"] == ["http://a/"] and all(order["soft"] for order in listener.orders)
+    assert set(listener.tokens) == {"Bearer secret"}
+    listener.replies = [(403, {"error": "show the token"})]
+    with pytest.raises(PurgeError, match="refused the purge: show the token"):
+        admin.purge(urls=["http://a/"])

@@ -1,0 +1,174 @@
+"""`weir serve MODULE`: the application's server is started, restarted, reloaded and stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from running import ask, serving, until, weir
+
+WSGI = """
+import os, time
+VERSION = "first"
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/die":
+        os.kill(os.getppid(), 9)
+    if environ["PATH_INFO"] == "/slow":
+        time.sleep(1.0)
+    body = f"{VERSION} {environ['wsgi.url_scheme']} {environ.get('HTTP_HOST')} {environ['PATH_INFO']}".encode()
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Cache-Control", "no-store")])
+    return [body if environ["REQUEST_METHOD"] != "HEAD" else b""]
+"""
+ASGI = """
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            kind = (await receive())["type"]
+            await send({"type": kind + ".complete"})
+            if kind == "lifespan.shutdown":
+                return
+    headers = [(b"content-type", b"text/plain"), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"asgi " + scope["scheme"].encode()})
+"""
+
+
+def command(*more: str) -> list[str]:
+    return [weir(), "serve", *more, "--python", sys.executable]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    directory = tmp_path / "site"
+    directory.mkdir()
+    (directory / "app.py").write_text(WSGI)
+    (directory / "later.py").write_text(ASGI)
+    (directory / "broken.py").write_text("import nothing_of_that_name\n")
+    return directory
+
+
+def run(site: Path, *arguments: str) -> tuple[int, str]:
+    done = subprocess.run(command(*arguments), cwd=site, capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stderr
+
+
+def test_a_wrong_module_is_one_line(site: Path) -> None:
+    place = f"looked in {site} and in Python"
+    for name, said in {
+        "nothing.wsgi": f"weir: there is no module nothing: {place}",
+        "app:nothing": f"weir: the module app ({site}/app.py) has no nothing; it has app",
+        "app.py": "weir: app.py is not the name of a module; write it with dots, such as app",
+        "os:sep": "weir: os:sep is no application: str cannot be called",
+    }.items():
+        code, error = run(site, name)
+        assert (code, len(error.splitlines())) == (1, 1), error
+        assert said in error
+    code, error = run(site, "broken")
+    assert code == 1 and "Traceback" in error and 'broken.py", line 1' in error
+    last = error.splitlines()[-1]
+    assert last == "weir: the module broken cannot be imported: ModuleNotFoundError: No module named " + repr(
+        "nothing_of_that_name"
+    )
+    assert '"<string>"' not in error, "the traceback begins in the application"
+    code, error = run(site, "later", "--server", "uwsgi")
+    assert code == 1 and "--server uwsgi: later is an ASGI application" in error
+    code, error = run(site, "app", "--ttl", "soon")
+    assert code == 2 and "not a time" in error
+
+
+@pytest.mark.parametrize(
+    ("module", "server"), [("app:app", "uwsgi"), ("app", "gunicorn"), ("later", "granian"), ("later:app", "uvicorn")]
+)
+def test_each_server_serves(site: Path, tmp_path: Path, module: str, server: str) -> None:
+    with serving(command(module, "--server", server), tmp_path / "run", site) as running:
+        reply = running.get("/page", Host="example.com")
+        assert reply.body in (b"first http example.com /page", b"asgi http")
+        assert running.says(f"runs on {server}")
+        directory = next((tmp_path / "run").glob("weir-serve-*"))
+        assert directory.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_server_that_ends_is_started_again(site: Path, tmp_path: Path) -> None:
+    with serving(command("app", "--server", "uwsgi"), tmp_path / "run", site) as running:
+        assert ask(running.port, "/die").status in (200, 502)
+        until("it is started again", lambda: running.says("it is started again in 500ms"))
+        until("it answers", lambda: running.get("/").status == 200)
+
+
+@pytest.mark.parametrize("server", ["uwsgi", "gunicorn"])
+def test_a_reload_loses_no_request(site: Path, tmp_path: Path, server: str) -> None:
+    with serving(command("app", "--server", server, "--workers", "1"), tmp_path / "run", site) as running:
+        seen: list[tuple[int, bytes]] = []
+        done = threading.Event()
+
+        def visit(path: str, method: str) -> None:
+            while not done.is_set():
+                reply = ask(running.port, path, method, b"x" if method == "POST" else None)
+                seen.append((reply.status, reply.body.split()[0] if reply.body else b""))
+
+        visitors = [("/", "GET"), ("/slow", "GET"), ("/p", "POST")]
+        threads = [threading.Thread(target=visit, args=one) for one in visitors]
+        for thread in threads:
+            thread.start()
+        for count, version in enumerate(("second", "third"), start=1):
+            (site / "app.py").write_text(WSGI.replace("first", version))
+            running.process.send_signal(signal.SIGHUP)
+            until("it is reloaded", partial(running.says, "the application is reloaded", count))
+        # One that cannot be imported changes nothing.
+        (site / "app.py").write_text("import nothing_of_that_name\n")
+        running.process.send_signal(signal.SIGHUP)
+        until("the reload fails", lambda: running.says("is not reloaded, the one before goes on"))
+        time.sleep(1.5)
+        done.set()
+        for thread in threads:
+            thread.join()
+        assert {status for status, _ in seen} == {200}, [one for one in seen if one[0] != 200]
+        assert {version for _, version in seen[-5:]} == {b"third"}
+        assert {version for _, version in seen} == {b"first", b"second", b"third"}
+
+
+def test_reload_for_development(site: Path, tmp_path: Path) -> None:
+    with serving(command("app", "--server", "uwsgi", "--reload"), tmp_path / "run", site) as running:
+        (site / "app.py").write_text(WSGI.replace("first", "a second version"))
+        until("it is reloaded", lambda: running.get("/").body.startswith(b"a second version"))
+
+
+def test_nothing_is_left_when_weir_is_killed(site: Path, tmp_path: Path) -> None:
+    with (
+        pytest.raises(AssertionError, match="not ended in order"),
+        serving(command("app", "--server", "uwsgi"), tmp_path / "run", site) as running,
+    ):
+        children = Path(f"/proc/{running.process.pid}/task").glob("*/children")
+        pids = [int(pid) for file in children for pid in file.read_text().split()]
+        assert pids
+        running.process.kill()
+        running.process.wait()
+        until("the server ends", lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+
+
+def test_flags_are_settings_that_can_be_kept(site: Path, tmp_path: Path) -> None:
+    flags = ["app", "--static", "/files/=.", "--trusted-proxy", "10.0.0.0/8", "--purge-allow", "127.0.0.1"]
+    flags += ["--max-body", "5MiB", "--ttl", "1d"]
+    done = subprocess.run(command(*flags, "--print-config"), cwd=site, capture_output=True, text=True, check=True)
+    file = tmp_path / "weir.toml"
+    file.write_text(done.stdout)
+    subprocess.run([weir(), "check", str(file)], check=True)
+    assert 'trusted_proxies = ["10.0.0.0/8"]' in done.stdout and f'alias = "{site}/"' in done.stdout
+    text = done.stdout.replace("[edge]", '[edge]\naccess_log = "off"').replace("127.0.0.1:8080", "127.0.0.1:0")
+    file.write_text(text.replace("127.0.0.1:9900", "off"))
+    process = subprocess.Popen(
+        command("app", "--config", str(file)), cwd=site, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+    )
+    assert process.stderr
+    for line in process.stderr:
+        if "weir serves on" in line:
+            break
+    process.terminate()
+    process.stderr.read()
+    assert process.wait(30) == 0

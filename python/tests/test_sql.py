@@ -1,0 +1,186 @@
+"""What the reader finds in statements: pinned, followed and whole tables; inserts and changes."""
+
+import pytest
+
+from weir_server._sql import Pin, Statement, Statements, Table, Value
+
+INT = Pin("author", "int")
+SCHEMA = {
+    "article": Table(
+        "shop.article",
+        "id",
+        {"id": Pin(None, "int"), "slug": Pin("slug", "text"), "author_id": INT, "category_id": Pin("category", "int")},
+        frozenset({"id", "slug", "author_id"}),
+    ),
+    "author": Table("shop.author", "id", {"id": Pin(None, "int")}, frozenset({"id"})),
+    "tag": Table("shop.tag", "id", {"id": Pin(None, "int")}, frozenset({"id"})),
+    "article_tags": Table(
+        "shop.article_tags",
+        "id",
+        {"id": Pin(None, "int"), "article_id": Pin("article", "int"), "tag_id": Pin("tag", "int")},
+        frozenset({"id", "article_id", "tag_id"}),
+    ),
+}
+
+
+def read(sql: str) -> Statement:
+    return Statements(SCHEMA).read(sql)
+
+
+def told(found: Statement) -> str:
+    """In short: article.slug=1 (the second parameter), author@3 (followed by the fourth column), tag (whole)."""
+
+    def value(one: Value) -> str:
+        return repr(one.literal) if one.parameter is None else str(one.parameter)
+
+    pinned = [f"{one.table}.{one.column}={','.join(map(value, one.values))}" for one in found.pinned]
+    followed = [f"{one.table}@{one.result_column}" for one in found.followed]
+    return " ".join(sorted(pinned) + sorted(followed) + sorted(found.tables))
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ('SELECT "article"."id" FROM "article" WHERE "article"."slug" = %s LIMIT 21', "article.slug=0"),
+        ('SELECT "article"."id" FROM "article"', "article"),
+        ("SELECT a.id FROM article a WHERE a.id IN (%s, %s)", "article.id=0,1"),
+        ("SELECT a.id FROM article AS a WHERE a.id = 7 AND a.title LIKE %s", "article.id=7"),
+        # The best of several; the order of conditions does not matter.
+        ("SELECT a.id FROM article a WHERE a.author_id = %s AND (a.slug = %s AND NOT a.draft)", "article.slug=1"),
+        # What holds for some rows only.
+        ("SELECT a.id FROM article a WHERE a.id = %s OR a.draft", "article"),
+        ("SELECT a.id FROM article a WHERE NOT (a.id = %s)", "article"),
+        ("SELECT a.id FROM article a WHERE NOT a.id = %s", "article"),
+        ("SELECT a.id FROM article a WHERE a.id = %s + 1", "article"),
+        ("SELECT a.id FROM article a WHERE a.id BETWEEN %s AND %s", "article"),
+        ("SELECT a.id FROM article a WHERE CASE WHEN a.id = %s THEN 1 ELSE 0 END", "article"),
+        # Joined by the primary key, and shown only.
+        (
+            "SELECT a.id, u.id, u.name FROM article a INNER JOIN author u ON (a.author_id = u.id) WHERE a.slug = %s",
+            "article.slug=0 author@1",
+        ),
+        ("SELECT a.id, u.id FROM article a INNER JOIN author u ON (a.author_id = u.id)", "author@1 article"),
+        # Its key is not in the result.
+        (
+            "SELECT a.id, u.name FROM article a INNER JOIN author u ON (a.author_id = u.id) WHERE a.slug = %s",
+            "article.slug=0 author",
+        ),
+        # It chooses or orders rows of which not all are shown, or may.
+        (
+            "SELECT a.id, u.id FROM article a INNER JOIN author u ON (a.author_id = u.id) WHERE u.name = %s",
+            "article author",
+        ),
+        (
+            "SELECT a.id, u.id FROM article a INNER JOIN author u ON (a.author_id = u.id) ORDER BY u.name LIMIT 3",
+            "article author",
+        ),
+        (
+            "SELECT a.id, u.id FROM article a INNER JOIN author u ON (a.author_id = u.id) ORDER BY u.name",
+            "author@1 article",
+        ),
+        (
+            "SELECT a.id, u.id FROM article a INNER JOIN author u ON (a.author_id = u.id) WHERE (name = 'x')",
+            "article author",
+        ),
+        (
+            "SELECT DISTINCT ON (a.title) a.id, u.id FROM article a JOIN author u ON (u.id = a.author_id) ORDER BY u.x",
+            "article author",
+        ),
+        (
+            "SELECT COUNT(a.id), u.id FROM article a INNER JOIN author u ON (a.author_id = u.id) GROUP BY u.id",
+            "article author",
+        ),
+        # Many to many: the rows of the through table are pinned, those behind it followed.
+        (
+            "SELECT t.id, t.name FROM tag t INNER JOIN article_tags x ON (t.id = x.tag_id) WHERE x.article_id = %s"
+            " ORDER BY t.name",
+            "article_tags.article_id=0 tag@0",
+        ),
+        (
+            "SELECT t.id FROM tag t INNER JOIN article_tags x ON (t.id = x.tag_id AND t.shown) WHERE x.article_id = %s",
+            "article_tags.article_id=0 tag",
+        ),
+        # An inner join by a column that may be null leaves rows out.
+        (
+            "SELECT x.id, a.id, c.id FROM article_tags x INNER JOIN article a ON (x.article_id = a.id)"
+            " INNER JOIN tag c ON (a.category_id = c.id) WHERE x.id = %s",
+            "article_tags.id=0 tag@2 article",
+        ),
+        (
+            "SELECT x.id, a.id, c.id FROM article_tags x INNER JOIN article a ON (x.article_id = a.id)"
+            " LEFT OUTER JOIN tag c ON (a.category_id = c.id) WHERE x.id = %s",
+            "article_tags.id=0 article@1 tag@2",
+        ),
+        # What equals a known value is known, but not against the direction of a left join.
+        (
+            "SELECT u.id, COUNT(a.id) FROM author u LEFT OUTER JOIN article a ON (u.id = a.author_id)"
+            " WHERE u.id = %s GROUP BY u.id",
+            "article.author_id=0 author.id=0",
+        ),
+        (
+            "SELECT u.id FROM author u LEFT JOIN article a ON (u.id = a.author_id AND a.author_id = %s)",
+            "article.author_id=0 author",
+        ),
+        # Queries within queries.
+        (
+            "SELECT a.id FROM article a WHERE a.id IN (SELECT x.article_id FROM article_tags x WHERE x.tag_id = %s)",
+            "article_tags.tag_id=0 article",
+        ),
+        (
+            "SELECT EXISTS(SELECT 1 AS a FROM article u0 WHERE u0.author_id = (u.id)) FROM author u WHERE u.id = %s",
+            "author.id=0 article",
+        ),
+        ("SELECT s.n FROM (SELECT a.id AS n FROM article a WHERE a.slug = %s) s", "article.slug=0"),
+        ("SELECT a.id FROM article a WHERE a.id = %s UNION SELECT t.id FROM tag t", "article.id=0 tag"),
+        ("(SELECT id FROM tag) UNION (SELECT id FROM author) ORDER BY 1", "author tag"),
+        # What is not understood counts as a whole.
+        ("WITH t AS (SELECT id FROM article) SELECT * FROM t, tag", "article tag"),
+        ("SELECT a.id FROM article a RIGHT JOIN author u ON (a.author_id = u.id) WHERE a.id = %s", "article author"),
+        ("SELECT a.id FROM article a, author u WHERE a.id = %s AND u.id = a.author_id", "article.id=0 author"),
+        ("SELECT id FROM view_of_articles", "view_of_articles"),
+        ("SELECT a.id FROM article a WHERE a.slug = 'it\\'s' OR 1 = 1", "article"),
+        ("SELECT /* tag */ a.id FROM article a -- author\n WHERE a.slug = 'tag'", "article.slug='tag'"),
+        ("SELECT 1", ""),
+        ("SAVEPOINT a", ""),
+    ],
+)
+def test_reads(sql: str, expected: str) -> None:
+    found = read(sql)
+    assert (told(found), found.writes) == (expected, False)
+
+
+def test_inserts() -> None:
+    found = read('INSERT INTO "article" ("slug", "author_id") VALUES (%s, %s), (%s, NOW()) RETURNING "article"."id"')
+    assert found.insert and found.insert.columns == ("slug", "author_id")
+    assert [[value and value.parameter for value in row] for row in found.insert.rows] == [[0, 1], [2, None]]
+    assert read("INSERT OR IGNORE INTO tag (name) VALUES (%s)").insert
+    for sql in (
+        "INSERT INTO tag SELECT * FROM author",
+        "REPLACE INTO tag (name) VALUES (%s)",
+        "INSERT INTO tag (id) VALUES (%s) ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name",
+        "INSERT INTO tag DEFAULT VALUES",
+    ):
+        found = read(sql)
+        assert (found.insert, found.written) == (None, {"tag"}), sql
+
+
+def test_changes() -> None:
+    change = read(
+        'UPDATE "article" SET "slug" = %s, "views" = ("article"."views" + %s) WHERE "article"."id" = %s'
+    ).change
+    assert change and (change.table, change.sets, change.first_parameter) == ("article", ("slug", "views"), 2)
+    assert change.where == 'WHERE "article"."id" = %s'
+    change = read("DELETE FROM article WHERE id IN (%s, %s)").change
+    assert change and (change.sets, change.first_parameter, change.where) == (None, 0, "WHERE id IN (%s, %s)")
+    change = read("DELETE FROM tag").change
+    assert change and change.where == ""
+    for sql in (
+        "UPDATE tag SET name = %s WHERE id = %s RETURNING id",
+        "UPDATE tag SET name = u.name FROM author u WHERE u.id = tag.id",
+        "DELETE FROM tag USING author WHERE author.id = tag.id",
+        "TRUNCATE TABLE tag",
+        "ALTER TABLE tag ADD COLUMN x int",
+        "WITH gone AS (SELECT 1) DELETE FROM tag WHERE id = 1",
+    ):
+        found = read(sql)
+        assert found.change is None and "tag" in found.written, sql

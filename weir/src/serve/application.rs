@@ -1,0 +1,265 @@
+//! The application's own server, as a child of weir: started, restarted when it ends, replaced on a reload
+//! without losing a request, and stopped with weir.
+//!
+//! Each generation of it has a socket of its own. Weir connects to `app.sock`, a symbolic link to the socket
+//! of the one in use. A reload starts the next generation, waits until it answers, and turns the link; then
+//! the one before finishes its requests. If the next one fails, the one in use goes on.
+
+use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::answers::answers;
+use super::changes::Changes;
+use super::private_directory::PrivateDirectory;
+use super::server::Server;
+
+const TICK: Duration = Duration::from_millis(50);
+/// How long a server may take until it answers.
+const START: Duration = Duration::from_secs(60);
+/// How long it may take for its requests in progress when it is replaced, and at weir's end, when weir has
+/// drained already.
+const REPLACED: Duration = Duration::from_secs(60);
+const END: Duration = Duration::from_secs(10);
+/// A request that found the link before it was turned has connected by then.
+const TURNED: Duration = Duration::from_millis(250);
+/// Pauses before a server that ended is started again: doubled each time, and the first one again after it
+/// has run for `STEADY`.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LAST_PAUSE: Duration = Duration::from_secs(30);
+const STEADY: Duration = Duration::from_secs(60);
+
+/// Stops the server when it is dropped.
+pub(super) struct Application {
+    orders: Sender<Order>,
+    keeper: Option<JoinHandle<()>>,
+}
+
+enum Order {
+    Reload,
+    Stop,
+}
+
+impl Application {
+    /// Starts it, and waits until it answers. `directory` is ours alone.
+    pub(super) fn start(
+        server: Server,
+        directory: PrivateDirectory,
+        admin: String,
+        watched: bool,
+    ) -> anyhow::Result<Self> {
+        let (orders, received) = channel();
+        let (begun, beginning) = channel();
+        // A child gets its signal when the thread that started it ends, so one thread starts them all.
+        let keeper = thread::Builder::new().name("application".into()).spawn(move || {
+            let changes = watched.then(|| std::env::current_dir().ok().map(Changes::watch)).flatten();
+            let mut keeper =
+                Keeper { server, directory, admin, orders: received, changes, count: 0, leaving: Vec::new() };
+            match keeper.next() {
+                Ok(first) => {
+                    let _ = begun.send(Ok(()));
+                    keeper.keep(first);
+                }
+                Err(error) => drop(begun.send(Err(error))),
+            }
+        })?;
+        let started = Self { orders, keeper: Some(keeper) };
+        beginning.recv().context("the thread of the application has ended")??;
+        Ok(started)
+    }
+
+    /// What SIGHUP calls.
+    pub(super) fn reloader(&self) -> impl FnMut() + use<> {
+        let orders = self.orders.clone();
+        move || drop(orders.send(Order::Reload))
+    }
+}
+
+impl Drop for Application {
+    fn drop(&mut self) {
+        let _ = self.orders.send(Order::Stop);
+        if let Some(keeper) = self.keeper.take() {
+            let _ = keeper.join();
+        }
+    }
+}
+
+/// The socket that Weir connects to.
+pub(super) fn socket(directory: &Path) -> PathBuf {
+    directory.join("app.sock")
+}
+
+struct Keeper {
+    server: Server,
+    directory: PrivateDirectory,
+    admin: String,
+    orders: Receiver<Order>,
+    changes: Option<Changes>,
+    count: u64,
+    leaving: Vec<Leaving>,
+}
+
+struct Generation {
+    child: Child,
+    socket: PathBuf,
+    since: Instant,
+}
+
+/// A server that was told to finish.
+struct Leaving {
+    generation: Generation,
+    told: bool,
+    at: Instant,
+}
+
+impl Keeper {
+    fn keep(mut self, first: Generation) {
+        let (mut current, mut pause) = (first, FIRST_PAUSE);
+        loop {
+            match self.orders.recv_timeout(TICK) {
+                Ok(Order::Reload) => self.reload(&mut current),
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if self.changes.as_mut().is_some_and(Changes::noticed) {
+                self.reload(&mut current);
+            }
+            self.see_off();
+            let Ok(Some(status)) = current.child.try_wait() else { continue };
+            kill_group(&current.child, Signal::KILL);
+            if current.since.elapsed() > STEADY {
+                pause = FIRST_PAUSE;
+            }
+            match self.again(status, &mut pause) {
+                Some(next) => current = next,
+                None => break,
+            }
+        }
+        self.stop(current);
+    }
+
+    /// Starts a server in place of one that ended. `None`: told to stop.
+    fn again(&mut self, mut ended: ExitStatus, pause: &mut Duration) -> Option<Generation> {
+        loop {
+            tracing::error!("the application's server has ended ({ended}); it is started again in {pause:?}");
+            match self.orders.recv_timeout(*pause) {
+                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return None,
+                Ok(Order::Reload) => *pause = FIRST_PAUSE,
+                Err(RecvTimeoutError::Timeout) => *pause = (*pause * 2).min(LAST_PAUSE),
+            }
+            match self.next() {
+                Ok(next) => return Some(next),
+                Err(error) => tracing::error!("{error:#}"),
+            }
+            ended = ExitStatus::default();
+        }
+    }
+
+    fn reload(&mut self, current: &mut Generation) {
+        tracing::info!("reloading the application");
+        match self.next() {
+            Ok(next) => {
+                let generation = std::mem::replace(current, next);
+                self.leaving.push(Leaving { generation, told: false, at: Instant::now() });
+                tracing::info!("the application is reloaded");
+            }
+            Err(error) => {
+                tracing::error!("the application is not reloaded, the one before goes on: {error:#}")
+            }
+        }
+    }
+
+    /// Starts the next generation, waits until it answers, and turns the link to it.
+    fn next(&mut self) -> anyhow::Result<Generation> {
+        self.count += 1;
+        let socket = self.directory.path().join(format!("{}.sock", self.count));
+        let mut command = self.server.command(&socket, self.directory.path())?;
+        // A group of its own: Ctrl-C is weir's, which stops it in its turn.
+        command.env("WEIR_ADMIN", &self.admin).process_group(0);
+        let child = command.spawn().context("the application's server does not start")?;
+        let mut next = Generation { child, socket, since: Instant::now() };
+        match self.wait_for(&mut next).and_then(|()| self.turn(&next.socket)) {
+            Ok(()) => Ok(next),
+            Err(error) => {
+                end(&mut next, Duration::ZERO);
+                Err(error)
+            }
+        }
+    }
+
+    fn wait_for(&self, next: &mut Generation) -> anyhow::Result<()> {
+        let (uwsgi, host) = (self.server.speaks_uwsgi(), self.server.host());
+        while !(next.socket.exists() && answers(&next.socket, uwsgi, host)) {
+            if let Some(status) = next.child.try_wait()? {
+                anyhow::bail!("the application's server ended before it answered ({status})");
+            }
+            if next.since.elapsed() > START {
+                anyhow::bail!("the application's server did not answer within {} s", START.as_secs());
+            }
+            thread::sleep(TICK);
+        }
+        Ok(())
+    }
+
+    fn turn(&self, to: &Path) -> anyhow::Result<()> {
+        let new = self.directory.path().join("app.sock.new");
+        let _ = std::fs::remove_file(&new);
+        symlink(to, &new)?;
+        Ok(std::fs::rename(new, socket(self.directory.path()))?)
+    }
+
+    /// Tells replaced servers to finish, and kills those that do not.
+    fn see_off(&mut self) {
+        self.leaving.retain_mut(|leaving| {
+            if !leaving.told && leaving.at.elapsed() > TURNED {
+                leaving.told = true;
+                terminate(&leaving.generation.child);
+            }
+            let ended = matches!(leaving.generation.child.try_wait(), Ok(Some(_)));
+            if ended || leaving.at.elapsed() > REPLACED {
+                end(&mut leaving.generation, Duration::ZERO);
+                return false;
+            }
+            true
+        });
+    }
+
+    fn stop(&mut self, mut current: Generation) {
+        for leaving in &self.leaving {
+            terminate(&leaving.generation.child);
+        }
+        end(&mut current, END);
+        for leaving in &mut self.leaving {
+            end(&mut leaving.generation, END);
+        }
+    }
+}
+
+/// Ends it, within `grace` if it can, and everything that it started.
+fn end(generation: &mut Generation, grace: Duration) {
+    terminate(&generation.child);
+    let deadline = Instant::now() + grace;
+    while Instant::now() < deadline && matches!(generation.child.try_wait(), Ok(None)) {
+        thread::sleep(TICK);
+    }
+    kill_group(&generation.child, Signal::KILL);
+    let _ = generation.child.kill();
+    let _ = generation.child.wait();
+    let _ = std::fs::remove_file(&generation.socket);
+}
+
+/// SIGTERM to the server itself, which passes it on to its workers in its own way.
+fn terminate(child: &Child) {
+    let _ = rustix::process::kill_process(Pid::from_child(child), Signal::TERM);
+}
+
+fn kill_group(child: &Child, signal: Signal) {
+    let _ = kill_process_group(Pid::from_child(child), signal);
+}

@@ -1,0 +1,157 @@
+"""What the application is and which servers its environment has: `weir serve` runs this first.
+
+Reads MODULE[:CALLABLE] from its arguments and prints one line of JSON. The traceback of an application that cannot be
+imported goes to stderr.
+"""
+
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+import json
+import os
+import re
+import sys
+import traceback
+
+USUAL = ("application", "app", "api", "asgi", "wsgi")
+
+
+def main():
+    # What the application prints is not ours.
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    sys.path.insert(0, os.getcwd())
+    try:
+        found = look(sys.argv[1])
+    except Wrong as wrong:
+        found = {"error": str(wrong)}
+    print(json.dumps(found), file=out, flush=True)
+    sys.stderr.flush()
+    # Threads that the application started do not hold us back.
+    os._exit(0)
+
+
+class Wrong(Exception):
+    pass
+
+
+def look(text):
+    name, _, attribute = text.partition(":")
+    module = load(name)
+    attribute = attribute or usual(name, module)
+    factory = attribute.endswith("()")
+    called = module
+    for part in attribute.removesuffix("()").split("."):
+        if not hasattr(called, part):
+            raise Wrong(f"the module {name} ({place(module)}) has no {part}; it has {names(module)}")
+        called = getattr(called, part)
+    if factory:
+        called = called()
+    if not callable(called):
+        raise Wrong(f"{name}:{attribute} is no application: {type(called).__name__} cannot be called")
+    servers = {server: version(server, package) for server, package in SERVERS.items()}
+    return {
+        "module": name,
+        "callable": attribute,
+        "asgi": is_asgi(called),
+        "host": host(),
+        "servers": {server: found for server, found in servers.items() if found},
+        "uwsgi": uwsgi(),
+        "cores": len(os.sched_getaffinity(0)),
+        "python": environment(),
+    }
+
+
+def load(name):
+    if not re.fullmatch(r"\w+(\.\w+)*", name) or os.path.isfile(name):
+        hint = name.removesuffix(".py").strip("./").replace("/", ".")
+        raise Wrong(f"{name} is not the name of a module; write it with dots, such as {hint or 'mysite.wsgi'}")
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if name == missing or name.startswith(missing + "."):
+            raise Wrong(f"there is no module {missing}: looked in {os.getcwd()} and in {environment()}") from None
+        failure = error
+    except BaseException as error:
+        failure = error
+    traceback.print_exception(type(failure), failure, ours_left_out(failure.__traceback__))
+    raise Wrong(f"the module {name} cannot be imported: {type(failure).__name__}: {failure}")
+
+
+def ours_left_out(trace):
+    """The part of a traceback that begins in the application."""
+    while trace and trace.tb_frame.f_code.co_filename.startswith(("<string>", "<frozen importlib", importlib.__file__)):
+        trace = trace.tb_next
+    return trace
+
+
+def usual(name, module):
+    for attribute in USUAL:
+        if callable(getattr(module, attribute, None)):
+            return attribute
+    raise Wrong(
+        f"the module {name} ({place(module)}) has no application or app; name its callable: {name}:CALLABLE; "
+        f"it has {names(module)}"
+    )
+
+
+def names(module):
+    found = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
+    return ", ".join(found[:8]) or "nothing that can be called"
+
+
+def place(module):
+    return getattr(module, "__file__", None) or "a namespace package"
+
+
+def environment():
+    return f"Python {sys.version_info.major}.{sys.version_info.minor} of {sys.prefix}"
+
+
+def is_asgi(called):
+    """As uvicorn and asgiref tell the two apart."""
+    if inspect.isclass(called):
+        return hasattr(called, "__await__")
+    if inspect.iscoroutinefunction(called) or inspect.iscoroutinefunction(getattr(called, "__call__", None)):
+        return True
+    target = called if inspect.isfunction(called) else getattr(called, "__call__", called)
+    try:
+        needed = [p for p in inspect.signature(target).parameters.values() if p.default is p.empty]
+    except (TypeError, ValueError):
+        return False
+    return len([p for p in needed if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]) == 3
+
+
+def host():
+    """A name under which a Django site answers."""
+    django = sys.modules.get("django.conf")
+    if not django or not django.settings.configured:
+        return None
+    for name in django.settings.ALLOWED_HOSTS:
+        if name and "*" not in name:
+            return name.removeprefix(".")
+    return None
+
+
+def version(module, package):
+    if importlib.util.find_spec(module) is None:
+        return None
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "of an unknown version"
+
+
+def uwsgi():
+    """The program, if it is in this environment: another one may be of another Python."""
+    for file in (os.path.join(sys.prefix, "bin", "uwsgi"), os.path.join(os.path.dirname(sys.executable), "uwsgi")):
+        if os.access(file, os.X_OK):
+            return file
+    return None
+
+
+SERVERS = {"gunicorn": "gunicorn", "granian": "granian", "uvicorn": "uvicorn"}
+
+main()

@@ -1,0 +1,83 @@
+//! The settings that the flags of `weir serve` stand for, as the text of a settings file.
+
+use std::fmt::Write;
+use std::path::{Path, absolute};
+
+use crate::cli::ServeArgs;
+
+/// The pool of the application that Weir starts.
+pub(super) const POOL: &str = "app";
+/// Where the server is in settings that are printed to be kept as a file.
+const USUAL_SOCKET: &str = "unix:/run/weir/app.sock";
+/// Hashed names of static files change with their content; other files may change under their name.
+const STATIC_EXPIRES: &str = "1h";
+
+pub(super) fn settings(args: &ServeArgs) -> anyhow::Result<String> {
+    let listen = match &args.tls {
+        None => quoted(&args.listen),
+        Some((certificate, key)) => format!(
+            "{{ address = {}, tls = {{ certificate = {}, key = {} }} }}",
+            quoted(&args.listen),
+            file(certificate)?,
+            file(key)?
+        ),
+    };
+    let mut text = format!("[edge]\nlisten = [{listen}]\nadmin = {}\n", quoted(&args.admin));
+    for (name, networks) in [("trusted_proxies", &args.trusted_proxy), ("purge_allow", &args.purge_allow)] {
+        if !networks.is_empty() {
+            let _ = writeln!(text, "{name} = {}", list(networks));
+        }
+    }
+    text.push_str("\n[[edge.site]]\n");
+    for mapping in &args.statics {
+        text.push_str(&static_files(mapping)?);
+    }
+    let _ = write!(
+        text,
+        "\n[[edge.site.location]]\nmatch = \"/\"\npool = \"{POOL}\"\nmax_body = {}\n\
+         [edge.site.location.cache]\nttl = {}\n",
+        quoted(&args.max_body),
+        quoted(&args.ttl)
+    );
+    let usual = [USUAL_SOCKET.to_owned()];
+    let servers = if args.application.is_some() { &usual[..] } else { &args.app };
+    let _ = write!(
+        text,
+        "\n[[wsgi_adapter.pool]]\nname = \"{POOL}\"\nservers = {}\nbuffer_size = {}\n",
+        list(servers),
+        quoted(&args.buffer_size)
+    );
+    Ok(text)
+}
+
+fn static_files(mapping: &str) -> anyhow::Result<String> {
+    let Some((prefix, directory)) = mapping.split_once('=') else {
+        anyhow::bail!("--static {mapping}: write PREFIX=DIRECTORY, such as /static/=./static");
+    };
+    if !Path::new(directory).is_dir() {
+        anyhow::bail!("--static {mapping}: the directory {directory} does not exist");
+    }
+    Ok(format!(
+        "\n[[edge.site.location]]\nmatch = {}\nalias = {}\nexpires = \"{STATIC_EXPIRES}\"\n",
+        quoted(prefix),
+        file(Path::new(directory))?
+    ))
+}
+
+/// Absolute: whoever keeps the settings may start Weir elsewhere.
+fn file(path: &Path) -> anyhow::Result<String> {
+    let mut text = absolute(path)?.to_string_lossy().into_owned();
+    if path.is_dir() && !text.ends_with('/') {
+        text.push('/');
+    }
+    Ok(quoted(&text))
+}
+
+fn list(texts: &[String]) -> String {
+    format!("[{}]", texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", "))
+}
+
+/// A basic string of TOML, which may be written like one of JSON.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

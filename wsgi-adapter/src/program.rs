@@ -1,0 +1,99 @@
+//! The program `wsgi-adapter`: its command line, and its life as a process of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::{Config, Pools};
+use admin::{Admin, Exposition, Guard, Readiness};
+use clap::{Args, Subcommand};
+use process::listen::{self, BACKLOG};
+use process::program::{self, Running};
+use process::settings::{Mistakes, load_section};
+use process::shutdown::Shutdown;
+use tokio::net::TcpListener;
+
+/// How long streams under way may take at shutdown.
+const GRACE: Duration = Duration::from_secs(30);
+/// The admin listener outlives the start of a drain by no more than this; the process ends sooner.
+const MAX_DRAIN: Duration = Duration::from_secs(3600);
+
+/// What the command line says.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Settings file, TOML or YAML; its [wsgi_adapter] table counts
+    #[arg(long, short, value_name = "FILE", default_value = "weir.toml", global = true)]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Ask the wsgi-adapter that runs by this settings file whether it is ready
+    Healthcheck,
+}
+
+/// Runs until a signal, or does what the sub-command says.
+pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    let config = match load(&options.config) {
+        Ok(config) => config,
+        Err(mistakes) => {
+            eprint!("{mistakes}");
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    if let Some(Command::Healthcheck) = options.command {
+        if config.tls.is_some() {
+            // gRPC would ask for an edge's certificate.
+            admin::healthcheck(&config.admin)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(weir_proto::health::check(&config.listen))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let code = program::run("weir-wsgi-adapter", async |shutdown| {
+        let listener = listen::tcp(&config.listen, "wsgi_adapter.listen", BACKLOG, false)?;
+        let listener = TcpListener::from_std(listener)?;
+        let pools = Pools::open(&config)?;
+        if config.admin != "off" {
+            let listener = listen::tcp(&config.admin, "wsgi_adapter.admin", BACKLOG, false)?;
+            tokio::spawn(show(
+                TcpListener::from_std(listener)?,
+                config.clone(),
+                pools.clone(),
+                shutdown.clone(),
+            ));
+        }
+        tracing::info!("wsgi-adapter serves on {}", config.listen);
+        let serving = shutdown.clone();
+        shutdown.spawn(async move {
+            if let Err(error) = crate::run(pools, config.tls.as_ref(), listener, serving.clone()).await {
+                tracing::error!("wsgi-adapter stopped: {error}");
+                serving.begin();
+            }
+        });
+        let reload = Box::new(|| {
+            tracing::info!(
+                "certificates are read again by themselves; the other settings change with a restart only"
+            );
+        });
+        anyhow::Ok(Running { grace: GRACE, reload, watched: None })
+    })?;
+    Ok(code)
+}
+
+/// Health, metrics and the pools, to the end of a drain.
+async fn show(listener: TcpListener, config: Config, pools: Pools, shutdown: Shutdown) {
+    let (readiness, exposition) = (Readiness::default(), Exposition::default());
+    exposition.add(|registry| pools.register(registry));
+    readiness.ready();
+    let guard = Guard::new(&config.admin, &config.admin_hosts, config.admin_token_file.as_deref());
+    let admin = Admin { readiness, exposition, guard, routes: pools };
+    admin::serve(listener, admin, shutdown.draining(), shutdown.finish(MAX_DRAIN)).await;
+}
+
+fn load(file: &Path) -> Result<Config, Mistakes> {
+    load_section(file, "wsgi_adapter", &["edge", "cache_node", "wsgi_adapter"], Config::check_alone)
+}
