@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import traceback
+from pathlib import Path
 
 USUAL = ("application", "app", "api", "asgi", "wsgi")
 
@@ -21,7 +22,7 @@ def main():
     # What the application prints is not ours.
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    sys.path.insert(0, os.getcwd())
+    sys.path.insert(0, str(Path.cwd()))
     try:
         found = look(sys.argv[1])
     except Wrong as wrong:
@@ -64,7 +65,7 @@ def look(text):
 
 
 def load(name):
-    if not re.fullmatch(r"\w+(\.\w+)*", name) or os.path.isfile(name):
+    if not re.fullmatch(r"\w+(\.\w+)*", name) or Path(name).is_file():
         hint = name.removesuffix(".py").strip("./").replace("/", ".")
         raise Wrong(f"{name} is not the name of a module; write it with dots, such as {hint or 'mysite.wsgi'}")
     try:
@@ -72,7 +73,7 @@ def load(name):
     except ModuleNotFoundError as error:
         missing = error.name or ""
         if name == missing or name.startswith(missing + "."):
-            raise Wrong(f"there is no module {missing}: looked in {os.getcwd()} and in {environment()}") from None
+            raise Wrong(f"there is no module {missing}: looked in {Path.cwd()} and in {environment()}") from None
         failure = error
     except BaseException as error:
         failure = error
@@ -114,9 +115,9 @@ def is_asgi(called):
     """As uvicorn and asgiref tell the two apart."""
     if inspect.isclass(called):
         return hasattr(called, "__await__")
-    if inspect.iscoroutinefunction(called) or inspect.iscoroutinefunction(getattr(called, "__call__", None)):
+    target = called if inspect.isfunction(called) else type(called).__call__.__get__(called)
+    if inspect.iscoroutinefunction(target):
         return True
-    target = called if inspect.isfunction(called) else getattr(called, "__call__", called)
     try:
         needed = [p for p in inspect.signature(target).parameters.values() if p.default is p.empty]
     except (TypeError, ValueError):
@@ -146,9 +147,9 @@ def version(module, package):
 
 def uwsgi():
     """The program, if it is in this environment: another one may be of another Python."""
-    for file in (os.path.join(sys.prefix, "bin", "uwsgi"), os.path.join(os.path.dirname(sys.executable), "uwsgi")):
-        if os.access(file, os.X_OK):
-            return file
+    for directory in (Path(sys.prefix, "bin"), Path(sys.executable).parent):
+        if os.access(directory / "uwsgi", os.X_OK):
+            return str(directory / "uwsgi")
     return None
 
 
