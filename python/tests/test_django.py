@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from running import Running, ask, copy_site, serving, until, weir
 
 CHANGES = 80

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-CHANGES = int(os.environ.get("WEIR_CHANGES", "120"))
+CHANGES = int(os.environ.get("WEIR_CHANGES", "60"))
 
 
 @pytest.fixture
@@ -92,7 +92,6 @@ def test_no_page_is_old_after_any_change(purged: list[set[str]], seed: int) -> N
 
 def test_a_page_made_in_an_async_view_has_tags(filled: Path) -> None:
     from django.test import AsyncClient
-
     from shop.models import Circle
 
     pk = Circle.objects.earliest("pk").pk

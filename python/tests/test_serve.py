@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-
 from running import ask, serving, until, weir
 
 WSGI = """

@@ -1,7 +1,6 @@
 """What the reader finds in statements: pinned, followed and whole tables; inserts and changes."""
 
 import pytest
-
 from weir_server._sql import Pin, Statement, Statements, Table, Value
 
 INT = Pin("author", "int")

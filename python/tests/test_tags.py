@@ -3,7 +3,6 @@
 import uuid
 
 import pytest
-
 from weir_server import _tags
 
 
