@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -115,3 +116,19 @@ def serving(
 def copy_site(to: Path) -> Path:
     shutil.copytree(SITE, to, ignore=shutil.ignore_patterns("__pycache__", "state"))
     return to
+
+
+def prepare_site(directory: Path, env: Mapping[str, str]) -> None:
+    """Makes its tables and rows."""
+    script = (
+        "import random, django; django.setup()\n"
+        "from django.core.management import call_command\n"
+        "from django.db import connection\n"
+        "for name in ('default', 'second'): call_command('migrate', run_syncdb=True, verbosity=0, database=name)\n"
+        "c = connection.cursor()\n"
+        "c.execute('CREATE VIEW shop_article_view AS SELECT title FROM shop_article WHERE published')\n"
+        "c.execute('PRAGMA journal_mode=WAL'); c.fetchall(); c.close()\n"
+        "from shop import changes; changes.fill(random.Random(1))\n"
+    )
+    settings = {"DJANGO_SETTINGS_MODULE": "settings", "WEIR_ADMIN": "off"}
+    subprocess.run([sys.executable, "-c", script], cwd=directory, env={**env, **settings}, check=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from running import Running, ask, copy_site, serving, until, weir
+from running import Running, ask, copy_site, prepare_site, serving, until, weir
 
 CHANGES = 80
 
@@ -25,26 +25,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     (state / "static").mkdir()
     (state / "static" / "site.css").write_text("body {}")
     env = {"SITE_STATE": str(state), "WEIR_BIN": weir()}
-    prepare(directory, {**os.environ, **env})
+    prepare_site(directory, {**os.environ, **env})
     command = [sys.executable, "manage.py", "weir", "--server", "uwsgi"]
     with serving(command, base / "run", directory, env, "/authors/") as running:
         running.site, running.env = directory, {**os.environ, **env}  # type: ignore[attr-defined]
         yield running
-
-
-def prepare(directory: Path, env: dict[str, str]) -> None:
-    script = (
-        "import random, django; django.setup()\n"
-        "from django.core.management import call_command\n"
-        "from django.db import connection\n"
-        "for name in ('default', 'second'): call_command('migrate', run_syncdb=True, verbosity=0, database=name)\n"
-        "c = connection.cursor()\n"
-        "c.execute('CREATE VIEW shop_article_view AS SELECT title FROM shop_article WHERE published')\n"
-        "c.execute('PRAGMA journal_mode=WAL'); c.fetchall(); c.close()\n"
-        "from shop import changes; changes.fill(random.Random(1))\n"
-    )
-    settings = {"DJANGO_SETTINGS_MODULE": "settings", "WEIR_ADMIN": "off"}
-    subprocess.run([sys.executable, "-c", script], cwd=directory, env={**env, **settings}, check=True)
 
 
 def change(site: Running, **order: object) -> str:
