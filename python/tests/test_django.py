@@ -60,7 +60,7 @@ def test_pages_are_kept_and_an_edit_appears_at_once(site: Running) -> None:
 
 def seed_of(kind: str, number: int) -> int:
     """A seed by which the change is the one of that number."""
-    return next(seed for seed in range(1000) if kind == "raw" and random.Random(seed).randrange(4) == number)
+    return next(seed for seed in range(1000) if kind == "raw" and random.Random(seed).randrange(6) == number)
 
 
 def test_static_files_and_decorators(site: Running) -> None:

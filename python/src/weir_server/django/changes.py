@@ -53,7 +53,7 @@ def watch(execute: Execute, sql: Any, parameters: Any, many: bool, context: dict
             change = Exact(connection, statement.change, parameters)
             before = change.rows()
             result = execute(sql, parameters, many, context)
-            changed(connection, change.tags(before))
+            changed(connection, change.tags(before, context["cursor"].rowcount))
         return result
     result = execute(sql, parameters, many, context)
     tables = {statement.change.table} if statement.change else statement.written
@@ -133,6 +133,7 @@ class Exact:
     def __init__(self, connection: BaseDatabaseWrapper, change: Change, parameters: Sequence[Any] | None) -> None:
         self.connection = connection
         self.change = change
+        # A text that comes without parameters keeps its percent signs.
         self.plain = parameters is None
         self.parameters = list(parameters or ())
         self.table = schema()[change.table]
@@ -144,12 +145,12 @@ class Exact:
             # Takes the lock for writing first: a transaction that began with a read may not get it later.
             quoted = self.connection.ops.quote_name
             own, pk = quoted(self.change.table), quoted(str(self.table.pk))
-            self.ask(f"UPDATE {own} SET {pk} = {pk} WHERE 0 = 1", ())
+            self.ask(f"UPDATE {own} SET {pk} = {pk} WHERE 0 = 1", None)
         given = self.parameters[self.change.first_parameter :]
         lock = " FOR UPDATE" if self.connection.features.has_select_for_update else ""
-        return self.select(f"{self.change.where}{lock}", given)
+        return self.select(f"{self.change.where}{lock}", None if self.plain else given)
 
-    def select(self, where: str, parameters: Sequence[Any]) -> list[dict[str, Any]] | None:
+    def select(self, where: str, parameters: Sequence[Any] | None) -> list[dict[str, Any]] | None:
         quoted = self.connection.ops.quote_name
         own = quoted(self.change.table)
         columns = ", ".join(f"{own}.{quoted(column)}" for column in self.columns)
@@ -158,15 +159,15 @@ class Exact:
             return None
         return [dict(zip(self.columns, row, strict=True)) for row in found]
 
-    def ask(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
+    def ask(self, sql: str, parameters: Sequence[Any] | None) -> list[Any]:
         # Below Django's wrappers: it is neither logged nor counted as a query of the site.
         with self.connection.wrap_database_errors, contextlib.closing(self.connection.create_cursor()) as cursor:
-            # A text that came without parameters keeps its percent signs.
-            cursor.execute(sql, None if self.plain else parameters)
+            cursor.execute(sql, parameters)
             return list(cursor.fetchmany(MAX_ROWS + 1)) if cursor.description else []
 
-    def tags(self, before: list[dict[str, Any]] | None) -> set[str]:
-        if before is None:
+    def tags(self, before: list[dict[str, Any]] | None, count: int) -> set[str]:
+        """`count`: the rows that were changed. More than we saw: somebody added one in between."""
+        if before is None or count not in (-1, len(before)):
             return whole(self.change.table)
         found: set[str] = set()
         rows = list(before)
@@ -305,7 +306,8 @@ def patch_inserts() -> None:
             _inserting.reset(token)
         meta = self.query.get_meta()
         table = schema().get(meta.db_table)
-        if table and table.pk:
+        # A key that the application chose stands among the values.
+        if table and table.pk and all(field.column != table.pk for field in self.query.fields):
             changed(self.connection, new_keys(table, meta.pk, returning_fields, rows, len(self.query.objs)))
         return rows
 

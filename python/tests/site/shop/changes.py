@@ -246,13 +246,20 @@ def m2m(model: Any, chance: random.Random) -> None:
 
 def raw(model: Any, chance: random.Random) -> None:
     with connection.cursor() as cursor:
-        kind = chance.randrange(4)
+        kind = chance.randrange(6)
         if kind == 0:
             cursor.execute("UPDATE shop_tag SET name = %s WHERE id = %s", [word(chance), some(Tag, chance)])
         elif kind == 1:
             cursor.execute("DELETE FROM shop_comment WHERE id = %s", [some(Comment, chance)])
         elif kind == 2:
             cursor.execute("INSERT INTO shop_tag (name) VALUES (%s)", [word(chance)])
+        elif kind == 3:
+            # Without parameters, a percent sign is one.
+            cursor.execute(
+                f"UPDATE shop_comment SET text = '50%', article_id = 2 WHERE text LIKE '{chance.choice('ABC')}%'"
+            )
+        elif kind == 4:
+            cursor.execute("UPDATE shop_tag SET name = upper(name)")
         else:
             cursor.execute("UPDATE shop_article SET views = views + 1 WHERE title LIKE 'A%%' AND id <> %s", [0])
 
