@@ -175,17 +175,28 @@ impl Growing {
 
     /// The body in one piece, if it did not break off and all of it was kept. The caller has pushed all of it.
     pub(crate) fn whole_body(&self) -> Option<Bytes> {
+        self.in_one_piece(None)
+    }
+
+    /// What `whole_body` gives once this chunk, the last one, is pushed.
+    pub(crate) fn whole_with(&self, last: &Bytes) -> Option<Bytes> {
+        self.in_one_piece(Some(last))
+    }
+
+    fn in_one_piece(&self, last: Option<&Bytes>) -> Option<Bytes> {
         let state = self.state.lock();
-        if state.end == Some(Err(BrokenOff)) || state.window {
+        let length = state.length + last.map_or(0, |last| last.len() as u64);
+        if state.end == Some(Err(BrokenOff)) || state.window || length > self.keep {
             return None;
         }
-        if let [only] = state.chunks.as_slices().0
-            && state.chunks.len() == 1
-        {
-            return Some(only.clone());
+        let mut chunks = state.chunks.iter().chain(last);
+        match (chunks.next(), chunks.next()) {
+            (None, _) => return Some(Bytes::new()),
+            (Some(only), None) => return Some(only.clone()),
+            _ => {}
         }
-        let mut body = BytesMut::with_capacity(state.length as usize);
-        state.chunks.iter().for_each(|chunk| body.extend_from_slice(chunk));
+        let mut body = BytesMut::with_capacity(length as usize);
+        state.chunks.iter().chain(last).for_each(|chunk| body.extend_from_slice(chunk));
         Some(body.freeze())
     }
 

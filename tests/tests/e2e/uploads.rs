@@ -92,6 +92,7 @@ name = "app"
 servers = ["$APP"]
 buffer_size = "32KiB"
 client_share = 100
+queue = { length = 1000, timeout = "60s" }
 "#;
 
 both_topologies!(a_thousand_slow_clients_hold_no_server, Setup::new(SLOW, App::Oracle));

@@ -22,6 +22,11 @@ struct Arriving {
     scanner: Option<csrf::Scanner>,
     /// Whether the page is to be stored. It may turn out that it cannot be.
     storable: bool,
+    head: PageHead,
+    /// How many bytes are still to come, if the reply says so.
+    missing: Option<u64>,
+    /// L1 has the page already.
+    stored: bool,
 }
 
 /// Nobody reads the body any more.
@@ -33,27 +38,31 @@ impl Fill {
         let grant = self.grant.clone();
         let head = self.head(&reply, lifetime, grant);
         let source = Source::Application { fwd: self.fwd, not_stored: None };
-        let mut arriving = self.announce(&reply, &head, source);
-        if head.lifetime.validate {
+        let mut arriving = self.announce(&reply, head, source);
+        if arriving.head.lifetime.validate {
             // Nobody else may use it as it is: nobody waits for it.
             self.ticket.close();
             self.give_up(GivenUp::Uncacheable { vary: &[], pass_for: Duration::ZERO }).await;
         }
         if let Some(exchange) = &mut self.exchange
             && let Err(why) =
-                exchange.store(head.to_entry(self.ask.request.key.as_bytes(), Instant::now())).await
+                exchange.store(arriving.head.to_entry(self.ask.request.key.as_bytes(), Instant::now())).await
         {
             self.not_kept(&why);
             self.exchange = None;
         }
-        let Some(whole) = self.receive(reply, &mut arriving).await else {
-            arriving.body.end(Ok(()));
+        if self.receive(reply, &mut arriving).await.is_err() {
             return;
-        };
-        // Stored before the readers see the end: whoever has read the page to its end finds it stored.
-        self.insert(Arc::new(Page::new(head, whole)));
-        self.ticket.close();
+        }
+        let whole = arriving.body.whole_body().filter(|_| arriving.storable);
+        let kept = whole.is_some();
+        if let Some(whole) = whole {
+            self.keep_whole(&mut arriving, whole);
+        }
         arriving.body.end(Ok(()));
+        if !kept {
+            return;
+        }
         if let Some(exchange) = self.exchange.take()
             && let Err(why) = exchange.store_end().await
         {
@@ -67,15 +76,16 @@ impl Fill {
         let source = Source::Application { fwd: self.fwd, not_stored: Some(reason) };
         // Whoever asks from now on asks anew.
         self.ticket.close();
-        let arriving = self.announce(&reply, &head, source);
+        let mut arriving = Arriving { storable: false, ..self.announce(&reply, head, source) };
         if http_cache::is_error(reply.status) {
             self.give_up(GivenUp::Failed { pause: Duration::ZERO }).await;
         } else {
-            self.give_up(GivenUp::Uncacheable { vary: &head.lifetime.vary, pass_for: Duration::ZERO }).await;
+            let vary = &arriving.head.lifetime.vary;
+            self.give_up(GivenUp::Uncacheable { vary, pass_for: Duration::ZERO }).await;
         }
-        let mut arriving = Arriving { storable: false, ..arriving };
-        self.receive(reply, &mut arriving).await;
-        arriving.body.end(Ok(()));
+        if self.receive(reply, &mut arriving).await.is_ok() {
+            arriving.body.end(Ok(()));
+        }
     }
 
     fn head(&self, reply: &OriginReply, lifetime: Lifetime, grant: Grant) -> PageHead {
@@ -91,7 +101,7 @@ impl Fill {
     }
 
     /// Tells all who joined that the page begins.
-    fn announce(&self, reply: &OriginReply, head: &PageHead, source: Source) -> Arriving {
+    fn announce(&self, reply: &OriginReply, head: PageHead, source: Source) -> Arriving {
         let scanner = (!head.lifetime.shared && csrf::applies(&reply.headers)).then(csrf::Scanner::new);
         let body = Growing::new(self.max_object, &self.cache.bodies);
         if scanner.is_some() {
@@ -105,11 +115,11 @@ impl Fill {
             .with_length(declared_length(reply))
             .with_own(http_cache::fields::withheld_headers(&reply.headers));
         self.ticket.flight.settle(Outcome::Page(Arc::new(page)));
-        Arriving { body, scanner, storable: true }
+        Arriving { body, scanner, storable: true, head, missing: declared_length(reply), stored: false }
     }
 
-    /// Receives the body, and ends it if it breaks off. Returns it if it is whole and may be stored.
-    async fn receive(&mut self, mut reply: OriginReply, arriving: &mut Arriving) -> Option<Bytes> {
+    /// Receives the body. Ends it, and has it stored nowhere, if it breaks off.
+    async fn receive(&mut self, mut reply: OriginReply, arriving: &mut Arriving) -> Result<(), Unread> {
         // A slow node or reader shall not hold up the application's server.
         reply.body.go_on();
         while let Some(chunk) = reply.body.next().await {
@@ -122,10 +132,22 @@ impl Fill {
             };
             if let Err(Unread) = pushed {
                 arriving.body.end(Err(BrokenOff));
-                return None;
+                if arriving.stored {
+                    let request = &self.ask.request;
+                    self.cache.l1.withdraw(request.key.as_bytes(), &request.outgoing.headers);
+                }
+                return pushed;
             }
         }
-        arriving.body.whole_body().filter(|_| arriving.storable)
+        Ok(())
+    }
+
+    /// Stores the page in L1, and lets nobody join any more.
+    fn keep_whole(&mut self, arriving: &mut Arriving, whole: Bytes) {
+        if !std::mem::replace(&mut arriving.stored, true) {
+            self.insert(Arc::new(Page::new(arriving.head.clone(), whole)));
+            self.ticket.close();
+        }
     }
 
     /// Hands one chunk to all who joined and to the node.
@@ -139,6 +161,14 @@ impl Fill {
         {
             self.not_kept(&why);
             self.exchange = None;
+        }
+        arriving.missing = arriving.missing.and_then(|missing| missing.checked_sub(chunk.len() as u64));
+        if arriving.missing == Some(0)
+            && arriving.storable
+            && let Some(whole) = arriving.body.whole_with(&chunk)
+        {
+            // Whoever has read the page to its end finds it stored.
+            self.keep_whole(arriving, whole);
         }
         let pushed = arriving.body.push(chunk).await;
         if pushed != Pushed::Kept {
