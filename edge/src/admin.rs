@@ -43,7 +43,13 @@ pub(crate) async fn serve<R: Routes>(
     let guard = Guard::new(&settings.admin, &settings.admin_hosts, settings.admin_token_file.as_deref());
     let routes = (EdgeRoutes { edge, readiness: readiness.clone() }, others);
     let admin = Admin { readiness, exposition, guard, routes };
-    admin::serve(listener, admin, shutdown.draining(), shutdown.finish(MAX_DRAIN)).await;
+    let ended = async {
+        // The next process answers there already.
+        if !shutdown.is_handed_over() {
+            shutdown.finish(MAX_DRAIN).await;
+        }
+    };
+    admin::serve(listener, admin, shutdown.draining(), ended).await;
 }
 
 struct EdgeRoutes {

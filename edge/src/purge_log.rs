@@ -149,6 +149,12 @@ impl Purges {
         log
     }
 
+    /// No log is followed any more: pages that one covers are no longer used.
+    pub(crate) fn lose_all(&self) {
+        self.logs.read().iter().for_each(|log| log.lose());
+        self.end_unlogged();
+    }
+
     fn known(&self, id: LogId) -> Option<Arc<FollowedLog>> {
         self.logs.read().iter().find(|log| log.id == id).cloned()
     }

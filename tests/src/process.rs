@@ -77,9 +77,13 @@ impl Process {
         self.signal(Signal::TERM);
     }
 
+    pub fn id(&self) -> Pid {
+        Pid::from_child(&self.child())
+    }
+
     fn signal(&self, signal: Signal) {
-        let pid = Pid::from_child(&self.child());
-        kill_process(pid, signal).unwrap_or_else(|error| panic!("{} takes no signal: {error}", self.name));
+        kill_process(self.id(), signal)
+            .unwrap_or_else(|error| panic!("{} takes no signal: {error}", self.name));
     }
 
     /// Bytes of memory that it holds, with its share of what others hold too.

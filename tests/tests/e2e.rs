@@ -132,6 +132,9 @@ mod overload;
 // Application servers that are reloaded, restarted, stopped and killed.
 #[path = "e2e/restarts.rs"]
 mod restarts;
+// A new process that takes over the sockets of the old one.
+#[path = "e2e/handover.rs"]
+mod handover;
 // Which site and location answers, and files.
 #[path = "e2e/routing.rs"]
 mod routing;

@@ -2,10 +2,12 @@
 //! HTTP, gRPC or Redis.
 
 mod allocator;
+pub mod handover;
 mod host;
 pub mod listen;
 pub mod nofile;
 pub mod program;
+mod service_manager;
 pub mod settings;
 pub mod shutdown;
 pub mod signals;

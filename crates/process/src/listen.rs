@@ -5,6 +5,8 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::handover;
+
 /// Connections that wait to be accepted, where the system allows as many (`net.core.somaxconn`).
 pub const BACKLOG: i32 = 4096;
 
@@ -23,16 +25,46 @@ pub struct ListenError {
 ///
 /// `setting` is where the address was set, for the error: "edge.listen". Of several addresses behind a name
 /// the first that works is taken, IPv4 before IPv6. An IPv6 address takes no IPv4 connections, so
-/// "0.0.0.0:80" and "[::]:80" go together. With `reuse_port` several listeners share one address, and the
+/// "0.0.0.0:80" and "[::]:80" go together. A socket at that address that was handed over is taken as it is. With `reuse_port` several listeners share one address, and the
 /// system spreads the connections.
 pub fn tcp(address: &str, setting: &str, backlog: i32, reuse_port: bool) -> Result<TcpListener, ListenError> {
     let failed = |source| ListenError::new(address, setting, source);
     let mut addresses: Vec<SocketAddr> = address.to_socket_addrs().map_err(failed)?.collect();
     addresses.sort_by_key(SocketAddr::is_ipv6);
     let mut last = io::Error::other("the name has no address");
+    if let Some(handed_over) = addresses.iter().find_map(|address| handover::take(*address)) {
+        handover::remember(&handed_over);
+        return Ok(handed_over);
+    }
     for address in addresses {
         match bind(address, backlog, reuse_port) {
-            Ok(listener) => return Ok(listener),
+            Ok(listener) => {
+                handover::remember(&listener);
+                return Ok(listener);
+            }
+            // systemd has not opened it for sharing: the listeners share one socket.
+            Err(error) => match handover::again(address).filter(|_| reuse_port) {
+                Some(listener) => return Ok(listener),
+                None => last = error,
+            },
+        }
+    }
+    Err(failed(last))
+}
+
+/// Whether nobody else listens at `address`: its first socket is bound without sharing, and closed. Returns
+/// the address with its port. One that was handed over is ours.
+pub fn free(address: &str, setting: &str) -> Result<SocketAddr, ListenError> {
+    let failed = |source| ListenError::new(address, setting, source);
+    let mut last = io::Error::other("the name has no address");
+    let mut addresses: Vec<SocketAddr> = address.to_socket_addrs().map_err(failed)?.collect();
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    for address in addresses {
+        if handover::has(address) {
+            return Ok(address);
+        }
+        match bind(address, 1, false).and_then(|listener| listener.local_addr()) {
+            Ok(address) => return Ok(address),
             Err(error) => last = error,
         }
     }

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::handover::{self, Successor};
 use crate::shutdown::Shutdown;
 use crate::telemetry::{self, LogFormat, TelemetryError, TelemetryOptions};
 use crate::watch::Watch;
-use crate::{nofile, signals};
+use crate::{nofile, service_manager, signals};
 
 /// How long the last spans may take to their collector.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -48,6 +49,8 @@ where
     F: Future<Output = Result<Running, E>>,
     E: std::fmt::Display + std::fmt::Debug,
 {
+    let successor = Successor::of_this_process();
+    handover::begin();
     let options = TelemetryOptions {
         service_name: name.to_owned(),
         log_format: LogFormat::Text,
@@ -62,9 +65,12 @@ where
         let shutdown = Shutdown::new();
         let Running { grace, reload, watched } =
             start(shutdown.clone()).await.map_err(ProgramError::Start)?;
-        Ok::<_, ProgramError<E>>(
-            signals::run_until_stopped(&shutdown, grace, reload, Watch::new(watched)).await?,
-        )
+        service_manager::serves();
+        handover::take_over();
+        tokio::spawn(service_manager::feed_watchdog());
+        let watch = Watch::new(watched);
+        let stopped = signals::run_until_stopped(&shutdown, grace, reload, watch, &successor).await?;
+        Ok::<_, ProgramError<E>>(stopped)
     })?;
     // What is still blocked on a disk must not hold the process back.
     runtime.shutdown_timeout(FLUSH);

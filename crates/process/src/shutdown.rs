@@ -14,6 +14,8 @@ use tokio_util::task::TaskTracker;
 pub struct Shutdown {
     /// Asked with each request, and so no lock.
     begun: Arc<AtomicBool>,
+    /// Another process serves on the same sockets.
+    handed_over: Arc<AtomicBool>,
     draining: CancellationToken,
     tasks: TaskTracker,
 }
@@ -27,6 +29,16 @@ impl Shutdown {
     pub fn begin(&self) {
         self.begun.store(true, Release);
         self.draining.cancel();
+    }
+
+    /// Says, before the drain begins, that another process has taken over the sockets.
+    pub fn hand_over(&self) {
+        self.handed_over.store(true, Release);
+    }
+
+    /// Whether another process has taken over the sockets of this one, which drains.
+    pub fn is_handed_over(&self) -> bool {
+        self.handed_over.load(Acquire)
     }
 
     /// Resolves once draining has begun.

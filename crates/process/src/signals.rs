@@ -1,4 +1,5 @@
-//! The life of a process from outside: SIGTERM and SIGINT drain, SIGHUP reloads.
+//! The life of a process from outside: SIGTERM, SIGQUIT and SIGINT drain, SIGHUP reloads, SIGUSR2 starts the
+//! process that replaces this one.
 
 use std::io;
 use std::process::ExitCode;
@@ -6,6 +7,8 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::handover::{self, Successor};
+use crate::service_manager;
 use crate::shutdown::Shutdown;
 use crate::watch::Watch;
 
@@ -31,30 +34,43 @@ impl From<Stopped> for ExitCode {
     }
 }
 
-/// Waits until the process is told to stop, by SIGTERM, SIGINT or somebody's `shutdown.begin()`; then drains
-/// for at most `grace`.
+/// Waits until the process is told to stop, by SIGTERM, SIGQUIT, SIGINT or somebody's `shutdown.begin()`;
+/// then drains for at most `grace`.
 ///
-/// SIGHUP and a change that `watch` sees call `on_reload`, except during the drain. A second SIGTERM or
-/// SIGINT ends the drain at once. `Err` where the system refuses to deliver signals.
+/// SIGHUP and a change that `watch` sees call `on_reload`, except during the drain. SIGUSR2 starts
+/// `successor`, which sends SIGQUIT once it serves. A second signal to stop ends the drain at once. `Err` where
+/// the system refuses to deliver signals.
 pub async fn run_until_stopped(
     shutdown: &Shutdown,
     grace: Duration,
     mut on_reload: impl FnMut(),
     mut watch: Watch,
+    successor: &Successor,
 ) -> io::Result<Stopped> {
-    let mut stop =
-        Stop { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+    let mut stop = Stop {
+        terminate: signal(SignalKind::terminate())?,
+        interrupt: signal(SignalKind::interrupt())?,
+        quit: signal(SignalKind::quit())?,
+    };
     let mut hangup = signal(SignalKind::hangup())?;
-    loop {
+    let mut replace = signal(SignalKind::user_defined2())?;
+    let told = loop {
         tokio::select! {
             name = stop.told() => {
                 tracing::info!(signal = name, "draining");
-                break;
+                break name;
             }
-            () = shutdown.draining() => break,
-            Some(()) = hangup.recv() => on_reload(),
-            () = watch.changed() => on_reload(),
+            () = shutdown.draining() => break "",
+            Some(()) = hangup.recv() => service_manager::reloads(&mut on_reload),
+            () = watch.changed() => service_manager::reloads(&mut on_reload),
+            Some(()) = replace.recv() => successor.start(),
         }
+    };
+    handover::end();
+    if told == QUIT && successor.runs() {
+        shutdown.hand_over();
+    } else {
+        service_manager::drains();
     }
     shutdown.begin();
     tokio::select! {
@@ -72,9 +88,13 @@ pub async fn run_until_stopped(
     }
 }
 
+/// What a successor sends.
+const QUIT: &str = "SIGQUIT";
+
 struct Stop {
     terminate: Signal,
     interrupt: Signal,
+    quit: Signal,
 }
 
 impl Stop {
@@ -82,6 +102,7 @@ impl Stop {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
+            _ = self.quit.recv() => QUIT,
         }
     }
 }

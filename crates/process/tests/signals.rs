@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use process::handover::Successor;
 use process::shutdown::Shutdown;
 use process::signals::{Stopped, run_until_stopped};
 use process::watch::Watch;
@@ -13,6 +14,7 @@ const LONG: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn drains_reloads_and_can_be_forced() {
+    let successor = Successor::of_this_process();
     let send = |signal| kill_process(getpid(), signal).unwrap();
     for (first, second) in [(Signal::TERM, Signal::INT), (Signal::INT, Signal::TERM)] {
         // SIGHUP reloads, then the first signal drains, and the work under way is finished.
@@ -26,7 +28,7 @@ async fn drains_reloads_and_can_be_forced() {
             reloaded.notify_one();
         };
         // The handlers are in place once the first branch has been polled.
-        let (stopped, ()) = tokio::join!(biased; run_until_stopped(&shutdown, LONG, on_reload, Watch::new(None)), async {
+        let (stopped, ()) = tokio::join!(biased; run_until_stopped(&shutdown, LONG, on_reload, Watch::new(None), &successor), async {
             send(Signal::HUP);
             reloaded.notified().await;
             send(first);
@@ -38,7 +40,7 @@ async fn drains_reloads_and_can_be_forced() {
         // Work that never ends is cut off by a second signal.
         let shutdown = Shutdown::new();
         shutdown.spawn(std::future::pending::<()>());
-        let (stopped, ()) = tokio::join!(biased; run_until_stopped(&shutdown, LONG, || (), Watch::new(None)), async {
+        let (stopped, ()) = tokio::join!(biased; run_until_stopped(&shutdown, LONG, || (), Watch::new(None), &successor), async {
             send(first);
             shutdown.draining().await;
             send(second);
@@ -50,6 +52,7 @@ async fn drains_reloads_and_can_be_forced() {
     let shutdown = Shutdown::new();
     shutdown.spawn(std::future::pending::<()>());
     shutdown.begin();
-    let stopped = run_until_stopped(&shutdown, Duration::from_millis(10), || (), Watch::new(None)).await;
+    let stopped =
+        run_until_stopped(&shutdown, Duration::from_millis(10), || (), Watch::new(None), &successor).await;
     assert_eq!(stopped.unwrap(), Stopped::Cut(1));
 }

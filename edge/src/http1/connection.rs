@@ -7,7 +7,7 @@ use std::future::{pending, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 use http::{Method, StatusCode, Version};
@@ -36,6 +36,9 @@ use crate::{Edge, handler};
 use http1::head;
 use http1::head::{FieldSpan, Framing, Head, Progress, Refusal};
 
+/// How long an idle connection stays open when a drain begins: a request may be on its way, which would be lost
+/// if the connection closed at once.
+const LAST_REQUEST: Duration = Duration::from_secs(1);
 /// Bytes read at once while a connection waits for a head.
 const INPUT: usize = 16 * 1024;
 
@@ -85,6 +88,8 @@ enum Step {
     },
     Request(Box<Incoming>),
     Refused(Refusal),
+    /// The connection is idle, and the edge drains.
+    Drain,
     Closed,
 }
 
@@ -111,6 +116,7 @@ impl Connection {
         let draining = edge.shutdown.draining();
         tokio::pin!(draining);
         let mut head_started: Option<Instant> = None;
+        let mut drains = false;
         loop {
             let step = if !self.buffer.is_empty() && head_started.is_none() {
                 // Bytes behind the last request are examined before more are read.
@@ -119,6 +125,7 @@ impl Connection {
                 let timeouts = &edge.settings.timeouts;
                 let patience = match head_started {
                     Some(started) => timeouts.head.0.saturating_sub(started.elapsed()),
+                    None if drains => LAST_REQUEST,
                     None if self.requests == 0 => timeouts.head.0,
                     None => timeouts.keepalive.0,
                 };
@@ -126,11 +133,11 @@ impl Connection {
                 let stepping = poll_fn(|context| match self.poll_step(context) {
                     Poll::Ready(step) => Poll::Ready(step),
                     // A drain ends idle connections, but not a head that is arriving.
-                    Poll::Pending if in_head => Poll::Pending,
+                    Poll::Pending if in_head || drains => Poll::Pending,
                     Poll::Pending if self.awaits_drain && !edge.shutdown.is_draining() => Poll::Pending,
                     Poll::Pending => {
                         self.awaits_drain = true;
-                        draining.as_mut().poll(context).map(|()| Step::Closed)
+                        draining.as_mut().poll(context).map(|()| Step::Drain)
                     }
                 });
                 watchdog.guard(patience, stepping).await.unwrap_or(Step::Closed)
@@ -163,6 +170,7 @@ impl Connection {
                     }
                 }
                 Step::Refused(refusal) => return Box::pin(self.refuse(refusal)).await,
+                Step::Drain => drains = true,
                 Step::Closed => return,
             }
         }

@@ -39,13 +39,11 @@ impl Listeners {
 /// Binds `count` sockets at one address.
 fn bind(address: &str, sockets: usize) -> Result<Vec<std::net::TcpListener>, ListenError> {
     const SETTING: &str = "edge.listen";
-    // The first is bound without sharing: a second process at the same address would otherwise go unnoticed.
-    let first = listen::tcp(address, SETTING, listen::BACKLOG, false)?;
     if sockets == 1 {
-        return Ok(vec![first]);
+        return Ok(vec![listen::tcp(address, SETTING, listen::BACKLOG, false)?]);
     }
-    let local = first.local_addr().map_err(|error| ListenError::new(address, SETTING, error))?.to_string();
-    drop(first);
+    // Without this, a second process at the same address would go unnoticed.
+    let local = listen::free(address, SETTING)?.to_string();
     (0..sockets).map(|_| listen::tcp(&local, SETTING, listen::BACKLOG, true)).collect()
 }
 

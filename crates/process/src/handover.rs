@@ -1,0 +1,157 @@
+//! Listening sockets that one process hands to another: by systemd (socket activation), or by the process
+//! that this one replaces.
+//!
+//! Both use the protocol of `sd_listen_fds(3)`: `LISTEN_FDS` sockets from descriptor 3 on. A connection that
+//! waits to be accepted belongs to the socket, so none is lost when the next process goes on accepting.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use command_fds::{CommandFdExt, FdMapping};
+use listenfd::ListenFd;
+use rustix::process::{Pid, Signal, getpid, getppid, kill_process};
+
+/// Names the process to replace, in the environment of the new one.
+const REPLACES: &str = "WEIR_REPLACES";
+/// The first descriptor that is handed over.
+const FIRST: i32 = 3;
+
+/// The sockets of this process. Only programs have them: what a test binds is nobody else's.
+static SOCKETS: OnceLock<Mutex<Sockets>> = OnceLock::new();
+
+#[derive(Default)]
+struct Sockets {
+    /// Handed over to this process, and not yet taken.
+    inherited: Vec<TcpListener>,
+    /// What this process listens on, to be handed over.
+    open: Vec<TcpListener>,
+}
+
+/// Takes over the sockets that the environment names. Call it once, before there are other threads.
+pub(crate) fn begin() {
+    let mut handed = ListenFd::from_env();
+    let inherited = (0..handed.len()).filter_map(|index| handed.take_tcp_listener(index).ok().flatten());
+    let sockets = Sockets { inherited: inherited.collect(), open: Vec::new() };
+    let _ = SOCKETS.set(Mutex::new(sockets));
+}
+
+fn sockets() -> Option<MutexGuard<'static, Sockets>> {
+    Some(SOCKETS.get()?.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// A socket at this address that was handed over.
+pub(crate) fn take(address: SocketAddr) -> Option<TcpListener> {
+    let mut sockets = sockets()?;
+    let at = sockets.inherited.iter().position(|socket| socket.local_addr().is_ok_and(|is| is == address))?;
+    let socket = sockets.inherited.swap_remove(at);
+    socket.set_nonblocking(true).ok()?;
+    Some(socket)
+}
+
+/// Whether a socket at this address was handed over, and is not yet taken.
+pub(crate) fn has(address: SocketAddr) -> bool {
+    let at = |socket: &TcpListener| socket.local_addr().is_ok_and(|is| is == address);
+    sockets().is_some_and(|sockets| sockets.inherited.iter().any(at))
+}
+
+/// One more descriptor of a socket at this address that is open already.
+pub(crate) fn again(address: SocketAddr) -> Option<TcpListener> {
+    let at = |socket: &&TcpListener| socket.local_addr().is_ok_and(|is| is == address);
+    sockets()?.open.iter().find(at)?.try_clone().ok()
+}
+
+/// Remembers the socket for the process that replaces this one.
+pub(crate) fn remember(socket: &TcpListener) {
+    if let (Some(mut sockets), Ok(socket)) = (sockets(), socket.try_clone()) {
+        sockets.open.push(socket);
+    }
+}
+
+/// Closes what nobody has taken, and what was to be handed over: the port is free when the listeners close.
+pub(crate) fn end() {
+    if let Some(mut sockets) = sockets() {
+        *sockets = Sockets::default();
+    }
+}
+
+/// The process that is to replace this one.
+pub struct Successor {
+    /// The file that this process was started from. By now it may hold a newer program.
+    program: io::Result<PathBuf>,
+    runs: Arc<AtomicBool>,
+}
+
+impl Successor {
+    /// Call it before the program's file can have been replaced.
+    pub fn of_this_process() -> Self {
+        Self { program: std::env::current_exe(), runs: Arc::default() }
+    }
+
+    pub(crate) fn runs(&self) -> bool {
+        self.runs.load(Acquire)
+    }
+
+    /// Starts it with this process's arguments and sockets. It tells this process to drain once it serves.
+    pub(crate) fn start(&self) {
+        if self.runs() {
+            return tracing::warn!("a new process was started already");
+        }
+        let mut child = match self.spawn() {
+            Ok(child) => child,
+            Err(error) => return tracing::error!(%error, "the new process cannot be started"),
+        };
+        tracing::info!(process = child.id(), "a new process was started; this one drains once it serves");
+        self.runs.store(true, Release);
+        let runs = self.runs.clone();
+        let wait = move || {
+            let ended = child.wait();
+            runs.store(false, Release);
+            tracing::error!(?ended, "the new process ended");
+        };
+        if let Err(error) = std::thread::Builder::new().name("successor".into()).spawn(wait) {
+            tracing::error!(%error, "nobody waits for the new process");
+        }
+    }
+
+    fn spawn(&self) -> io::Result<Child> {
+        let program =
+            self.program.as_ref().map_err(|error| io::Error::new(error.kind(), error.to_string()))?;
+        let mut mappings = Vec::new();
+        if let Some(sockets) = sockets() {
+            for (child_fd, socket) in (FIRST..).zip(&sockets.open) {
+                mappings.push(FdMapping { parent_fd: socket.try_clone()?.into(), child_fd });
+            }
+        }
+        let mut command = Command::new(program);
+        command
+            .args(std::env::args_os().skip(1))
+            .env("LISTEN_FDS", mappings.len().to_string())
+            // It is for this process, not for the new one.
+            .env_remove("LISTEN_PID")
+            .env_remove("LISTEN_FDS_FIRST_FD")
+            .env_remove("WATCHDOG_PID")
+            .env(REPLACES, getpid().as_raw_nonzero().to_string())
+            .fd_mappings(mappings)
+            .map_err(io::Error::other)?;
+        command.spawn()
+    }
+}
+
+/// Tells the process that this one replaces, if there is one, that this one serves.
+pub(crate) fn take_over() {
+    let Some(named) = std::env::var(REPLACES).ok().and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw)
+    else {
+        return;
+    };
+    // A number that was left in the environment says nothing: only a parent is replaced.
+    if getppid() == Some(named)
+        && let Err(error) = kill_process(named, Signal::QUIT)
+    {
+        tracing::warn!(%error, "the process that this one replaces cannot be told to drain");
+    }
+}
