@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from running import Running, ask, copy_site, prepare_site, serving, until, weir
 
 CHANGES = 80

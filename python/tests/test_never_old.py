@@ -92,6 +92,7 @@ def test_no_page_is_old_after_any_change(purged: list[set[str]], seed: int) -> N
 
 def test_a_page_made_in_an_async_view_has_tags(filled: Path) -> None:
     from django.test import AsyncClient
+
     from shop.models import Circle
 
     pk = Circle.objects.earliest("pk").pk
