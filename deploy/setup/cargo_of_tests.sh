@@ -4,4 +4,4 @@ set -euo pipefail
 
 [ "${1:-}" = rustc ] || exec cargo "$@"
 # The test of the program has its name too.
-cargo build --workspace --bins --tests --locked --message-format json-render-diagnostics | grep -v '"test":true'
+cargo build --workspace --bins --tests --locked --message-format json-render-diagnostics | grep -v '"test":true},"features"'

@@ -5,7 +5,8 @@ source "$(dirname "$0")/shell.sh"
 deploy/setup/need.sh
 cargo fmt --version >/dev/null 2>&1 || die "rustfmt is missing: rustup component add rustfmt"
 cargo clippy --version >/dev/null 2>&1 || die "clippy is missing: rustup component add clippy"
-deploy/setup/venv.sh deploy/demo/requirements.txt deploy/setup/lint-requirements.txt
+# mypy reads what the package imports.
+deploy/setup/venv.sh deploy/demo/requirements.txt tests/requirements.txt python/requirements.txt deploy/setup/lint-requirements.txt
 
 failed=()
 check() { # NAME COMMAND…; all checks run, so that one run tells all

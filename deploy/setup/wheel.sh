@@ -14,6 +14,6 @@ rm -f "$out"/weir_server-*.whl
 say "Building the wheel with the profile $profile"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-.venv/bin/maturin build --manifest-path weir/Cargo.toml --profile "$profile" --strip --out "$out" >"$log" 2>&1 ||
+(cd python && ../.venv/bin/maturin build --profile "$profile" --strip --out "$(realpath "../$out")") >"$log" 2>&1 ||
   { cat "$log" >&2 && die "maturin could not build the wheel"; }
 ls "$out"/weir_server-*.whl

@@ -64,6 +64,7 @@ def test_many_rows_are_their_table(purged: Any) -> None:
 
 def test_what_is_rolled_back_purges_nothing_and_a_transaction_once(purged: Any) -> None:
     from django.db import transaction
+
     from shop.models import Tag
 
     first = Tag.objects.order_by("pk").first()
@@ -97,6 +98,7 @@ def test_what_is_rolled_back_purges_nothing_and_a_transaction_once(purged: Any) 
 def test_the_site_s_own_queries_are_not_more(filled: Path) -> None:
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
+
     from shop.models import Tag
 
     with CaptureQueriesContext(

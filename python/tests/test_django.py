@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from running import Running, ask, copy_site, prepare_site, serving, until, weir
 
 CHANGES = 80
@@ -137,11 +138,10 @@ def test_changes_by_several_processes_and_a_command(site: Running) -> None:
 
 
 def test_the_reply_to_a_change_says_that_its_purge_is_over(site: Running) -> None:
-    """The edge takes the field out; the application's own server shows it in its log of the test below."""
     site.get("/unions/")
     body = json.dumps({"kind": "create", "model": "Tag", "seed": 1, "frame": "plain"}).encode()
     reply = ask(site.port, "/change/", "POST", body, X_Redirect="/unions/")
-    assert (reply.status, reply.headers["location"]) == (302, "/unions/")
+    assert (reply.status, reply.headers["location"], reply.headers["weir-purge"]) == (302, "/unions/", "complete")
     assert site.get("/unions/").body == past(site, "/unions/")[1]
 
 

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from running import REPOSITORY, serving
 
 WHEEL = os.environ.get("WEIR_WHEEL")

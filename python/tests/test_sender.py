@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+
 from running import free_port, until
 from weir_server import Admin, PurgeError
 from weir_server._sender import Sender

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+
 from running import ask, free_port, serving, until, weir
 
 WSGI = """

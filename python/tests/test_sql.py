@@ -1,6 +1,7 @@
 """What the reader finds in statements: pinned, followed and whole tables; inserts and changes."""
 
 import pytest
+
 from weir_server._sql import Pin, Statement, Statements, Table, Value
 
 INT = Pin("author", "int")
@@ -146,6 +147,15 @@ def told(found: Statement) -> str:
 def test_reads(sql: str, expected: str) -> None:
     found = read(sql)
     assert (told(found), found.writes) == (expected, False)
+
+
+def test_marks_of_parameters() -> None:
+    found = read("SELECT a.id FROM article a WHERE a.data ? 'x' AND a.id = %s")
+    assert told(found) == "article.id=0"
+    found = Statements(SCHEMA, mark="?").read("SELECT a.id FROM article a WHERE a.title <> ? AND a.id IN (?, ?)")
+    assert told(found) == "article.id=1,2"
+    found = read("SELECT a.id FROM article a WHERE a.id = %(id_1)s")
+    assert found.pinned[0].values[0].of({"id_1": 7}) == 7
 
 
 def test_inserts() -> None:

@@ -3,6 +3,7 @@
 import uuid
 
 import pytest
+
 from weir_server import _tags
 
 

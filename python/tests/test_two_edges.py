@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from running import ask, copy_site, free_port, prepare_site, until, weir
 
 CHANGES = 50

@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from running import ask, free_port, serving, until
 
 WHEEL = os.environ.get("WEIR_WHEEL")

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,13 @@ Schema = Mapping[str, Table]
 
 @dataclass(frozen=True)
 class Value:
-    """One value in a statement: the place of its parameter, or itself."""
+    """One value in a statement: the place or the name of its parameter, or itself."""
 
-    parameter: int | None
+    parameter: int | str | None
     literal: int | str | None = None
+
+    def of(self, parameters: Any) -> Any:
+        return self.literal if self.parameter is None else parameters[self.parameter]
 
 
 @dataclass(frozen=True)
@@ -144,9 +148,10 @@ class NotRead(Exception):
     """A statement that this reader cannot read."""
 
 
-def read(sql: str, schema: Schema) -> Statement:
+def read(sql: str, schema: Schema, mark: str = "%s") -> Statement:
+    """`mark` stands for a parameter."""
     try:
-        return _Reader(sql, schema).statement()
+        return _Reader(sql, schema, mark).statement()
     except (NotRead, IndexError, RecursionError):
         return _roughly(sql, schema)
 
@@ -161,7 +166,7 @@ def _roughly(sql: str, schema: Schema) -> Statement:
     return found
 
 
-def tokens(sql: str) -> tuple[list[Token], int]:
+def tokens(sql: str, mark: str) -> tuple[list[Token], int]:
     """The tokens of a text, those in brackets as groups; and the number of parameters."""
     stack: list[list[Token]] = [[]]
     opened: list[Token] = []
@@ -170,6 +175,9 @@ def tokens(sql: str) -> tuple[list[Token], int]:
         kind, text, at = match.lastgroup or "sign", match.group(), match.start()
         if kind == "blank":
             continue
+        if kind == "parameter" and text != mark:
+            # PostgreSQL has an operator of that name.
+            kind = "sign"
         if kind == "string" and "\\" in text:
             raise NotRead("what a backslash means depends on the database")
         if text == "'":
@@ -227,11 +235,11 @@ Column = tuple[str, str]
 
 
 class _Reader:
-    def __init__(self, sql: str, schema: Schema) -> None:
+    def __init__(self, sql: str, schema: Schema, mark: str) -> None:
         self.sql = sql
         self.schema = schema
         self.lower = {name.lower(): name for name in schema}
-        self.tokens, self.parameters = tokens(sql)
+        self.tokens, self.parameters = tokens(sql, mark)
         self.found = Statement(parameters=self.parameters)
 
     def statement(self) -> Statement:
@@ -700,6 +708,8 @@ def value_of(parts: Sequence[Token]) -> Value | None:
     token = parts[0]
     if token.kind == "parameter":
         return Value(token.parameter)
+    if token.kind == "named":
+        return Value(token.text.removeprefix("%(").removesuffix(")s").removeprefix(":"))
     if token.kind == "number" and token.text.isdigit():
         return Value(None, int(token.text))
     if token.kind == "string":
@@ -710,6 +720,6 @@ def value_of(parts: Sequence[Token]) -> Value | None:
 class Statements:
     """Statements by their texts, each read once."""
 
-    def __init__(self, schema: Schema, size: int = 2048) -> None:
+    def __init__(self, schema: Schema, mark: str = "%s", size: int = 2048) -> None:
         self.schema = schema
-        self.read = lru_cache(maxsize=size)(lambda sql: read(sql, schema))
+        self.read = lru_cache(maxsize=size)(lambda sql: read(sql, schema, mark))

@@ -1,7 +1,5 @@
 """Notes what a page reads from the database while it is made."""
 
-import datetime
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
@@ -9,13 +7,10 @@ from typing import Any
 from django.db.models.sql.compiler import SQLCompiler
 from django.db.models.sql.constants import MULTI
 
-from weir_server import _tags
+from weir_server import _reads, _tags
 from weir_server._sql import Statement
 from weir_server.django.conf import conf
 from weir_server.django.schema import label, schema
-
-# The database says what time it is.
-CLOCKS = ("NOW()", "CURRENT_TIMESTAMP", "CURRENT_DATE", "STATEMENT_TIMESTAMP", "LOCALTIMESTAMP")
 
 
 class Recorder:
@@ -29,22 +24,10 @@ class Recorder:
         self.timed = False
 
     def note(self, statement: Statement, sql: str, parameters: Any) -> None:
-        tags, known = self.tags, schema()
         for table in statement.tables:
             self.whole(table)
-        for pinned in statement.pinned:
-            found = known[pinned.table]
-            pin = found.pins[pinned.column]
-            for value in pinned.values:
-                given = value.literal if value.parameter is None else parameters[value.parameter]
-                compared = _tags.as_kind(given, pin.kind)
-                if compared is None:
-                    tags.add(found.label)
-                else:
-                    tags.add(_tags.row(found.label, pin.field, compared))
-            tags.add(_tags.any_row(found.label))
-            if pin.field is None:
-                tags.add(_tags.new_key(found.label))
+        if statement.pinned:
+            self.tags |= _reads.pinned(statement, parameters, schema())
         if statement.followed:
             compiler = _compiler.get()
             if compiler is None:
@@ -52,8 +35,7 @@ class Recorder:
                     self.whole(followed.table)
             else:
                 compiler.weir_followed = (self, statement.followed)  # type: ignore[attr-defined]
-        if not self.timed and (any(clock in sql for clock in CLOCKS) or is_about_now(parameters)):
-            self.timed = True
+        self.timed = self.timed or _reads.is_about_now(sql, parameters)
 
     def whole(self, table: str) -> None:
         self.tags.add(label(table))
@@ -96,28 +78,6 @@ def begin() -> tuple[Recorder, Any]:
 
 def end(token: Any) -> None:
     _recorder.reset(token)
-
-
-def is_about_now(parameters: Any) -> bool:
-    """Whether a parameter is a time within a day of now."""
-    if not parameters:
-        return False
-    near: tuple[str, ...] | None = None
-    for value in parameters.values() if isinstance(parameters, dict) else parameters:
-        if isinstance(value, datetime.date):
-            text = value.isoformat()
-        elif isinstance(value, str) and len(value) >= 10 and value[4] == "-" == value[7]:
-            text = value
-        else:
-            continue
-        near = near or days_around(time.time())
-        if text[:10] in near:
-            return True
-    return False
-
-
-def days_around(now: float) -> tuple[str, ...]:
-    return tuple(time.strftime("%Y-%m-%d", time.gmtime(now + days * 86_400)) for days in (-1, 0, 1))
 
 
 def install() -> None:

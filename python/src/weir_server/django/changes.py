@@ -12,16 +12,14 @@ from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate, pre_migrate
 from django.db.models.sql.compiler import SQLInsertCompiler
 
-from weir_server import _tags
+from weir_server import _tags, _writes
 from weir_server._admin import Admin, usual_addresses
 from weir_server._sender import Sender, Ticket, drain_at_exit
-from weir_server._sql import Change, Insert, Statement, Table
+from weir_server._sql import Insert, Statement, Table
 from weir_server.django import capture
 from weir_server.django.conf import conf
 from weir_server.django.schema import label, schema, statements
 
-# A statement that changes more rows than this purges its whole table.
-MAX_ROWS = 500
 Execute = Callable[[str, Any, bool, dict[str, Any]], Any]
 
 # The purges that a request has begun.
@@ -48,9 +46,10 @@ def watch(execute: Execute, sql: Any, parameters: Any, many: bool, context: dict
         result = execute(sql, parameters, many, context)
         changed(connection, inserted(statement.insert, parameters, many))
         return result
-    if statement.change and is_exact(statement, parameters, many):
+    if statement.change and is_exact(statement, many):
         with exclusive(connection):
-            change = Exact(connection, statement.change, parameters)
+            table = schema()[statement.change.table]
+            change = _writes.Exact(Database(connection), table, statement.change, parameters)
             before = change.rows()
             result = execute(sql, parameters, many, context)
             changed(connection, change.tags(before, context["cursor"].rowcount))
@@ -70,117 +69,43 @@ def written_out(sql: Any, context: dict[str, Any]) -> str:
 
 
 def whole(table: str) -> set[str]:
-    name = label(table)
-    return {name, _tags.any_row(name), _tags.new_key(name)}
-
-
-def of_row(table: Table, values: dict[str, Any]) -> Iterator[str]:
-    """The tags of one row, by those of its columns that have tags."""
-    yield table.label
-    for column, pin in table.pins.items():
-        if column not in values:
-            continue
-        value = values[column]
-        compared = _tags.as_kind(value, pin.kind)
-        if compared is not None:
-            yield _tags.row(table.label, pin.field, compared)
-        elif value is not None:
-            yield _tags.any_row(table.label)
+    return _writes.whole(label(table))
 
 
 def inserted(insert: Insert, parameters: Any, many: bool) -> set[str]:
     table = schema().get(insert.table)
-    sets = list(parameters) if many else [parameters]
-    if table is None or len(sets) * len(insert.rows) > MAX_ROWS or any(isinstance(one, dict) for one in sets):
+    if table is None:
         return whole(insert.table)
-    found: set[str] = set()
-    for given in sets:
-        for row in insert.rows:
-            values = {}
-            for column, value in zip(insert.columns, row, strict=True):
-                if value is None:
-                    if column in table.pins:
-                        found.add(_tags.any_row(table.label))
-                else:
-                    values[column] = value.literal if value.parameter is None else given[value.parameter]
-            found.update(of_row(table, values))
-    if table.pk not in insert.columns and not _inserting.get():
-        found.add(_tags.new_key(table.label))
-    if any(column not in insert.columns for column in table.pins if column != table.pk):
-        # A default of the database.
-        found.add(_tags.any_row(table.label))
-    return found
+    return _writes.inserted(table, insert, parameters, many, key_follows=_inserting.get())
 
 
-def is_exact(statement: Statement, parameters: Any, many: bool) -> bool:
+def is_exact(statement: Statement, many: bool) -> bool:
     """Whether the rows that it changes can be asked for."""
     change = statement.change
     table = schema().get(change.table) if change else None
     return bool(
-        change
-        and table
-        and table.pk
-        and not many
-        and not _migrating
-        and not (change.sets and table.pk in change.sets)
-        and (parameters is None or isinstance(parameters, list | tuple))
+        change and table and table.pk and not many and not _migrating and not (change.sets and table.pk in change.sets)
     )
 
 
-class Exact:
-    """The rows of one UPDATE or DELETE, as they are before and after it."""
+class Database:
+    """A connection of Django's, below its wrappers: what is asked is neither logged nor counted as the site's."""
 
-    def __init__(self, connection: BaseDatabaseWrapper, change: Change, parameters: Sequence[Any] | None) -> None:
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection
-        self.change = change
-        # A text that comes without parameters keeps its percent signs.
-        self.plain = parameters is None
-        self.parameters = list(parameters or ())
-        self.table = schema()[change.table]
-        self.columns = list(dict.fromkeys([str(self.table.pk), *self.table.pins]))
+        self.locks_whole = connection.vendor == "sqlite"
+        self.locks_rows = connection.features.has_select_for_update
 
-    def rows(self) -> list[dict[str, Any]] | None:
-        """The rows that the condition selects now; None if they are too many."""
-        if self.connection.vendor == "sqlite":
-            # Takes the lock for writing first: a transaction that began with a read may not get it later.
-            quoted = self.connection.ops.quote_name
-            own, pk = quoted(self.change.table), quoted(str(self.table.pk))
-            self.ask(f"UPDATE {own} SET {pk} = {pk} WHERE 0 = 1", None)
-        given = self.parameters[self.change.first_parameter :]
-        lock = " FOR UPDATE" if self.connection.features.has_select_for_update else ""
-        return self.select(f"{self.change.where}{lock}", None if self.plain else given)
+    def quote(self, name: str) -> str:
+        return self.connection.ops.quote_name(name)
 
-    def select(self, where: str, parameters: Sequence[Any] | None) -> list[dict[str, Any]] | None:
-        quoted = self.connection.ops.quote_name
-        own = quoted(self.change.table)
-        columns = ", ".join(f"{own}.{quoted(column)}" for column in self.columns)
-        found = self.ask(f"SELECT {columns} FROM {own} {where}", parameters)
-        if len(found) > MAX_ROWS:
-            return None
-        return [dict(zip(self.columns, row, strict=True)) for row in found]
-
-    def ask(self, sql: str, parameters: Sequence[Any] | None) -> list[Any]:
-        # Below Django's wrappers: it is neither logged nor counted as a query of the site.
+    def ask(self, sql: str, parameters: Any, most: int) -> list[Sequence[Any]]:
         with self.connection.wrap_database_errors, contextlib.closing(self.connection.create_cursor()) as cursor:
             cursor.execute(sql, parameters)
-            return list(cursor.fetchmany(MAX_ROWS + 1)) if cursor.description else []
+            return list(cursor.fetchmany(most)) if most else []
 
-    def tags(self, before: list[dict[str, Any]] | None, count: int) -> set[str]:
-        """`count`: the rows that were changed. More than we saw: somebody added one in between."""
-        if before is None or count not in (-1, len(before)):
-            return whole(self.change.table)
-        found: set[str] = set()
-        rows = list(before)
-        if self.change.sets and any(column in self.table.pins for column in self.change.sets):
-            keys = [row[str(self.table.pk)] for row in before]
-            quoted = self.connection.ops.quote_name
-            if keys:
-                own = f"{quoted(self.change.table)}.{quoted(str(self.table.pk))}"
-                marks = ", ".join(["%s"] * len(keys))
-                rows += self.select(f"WHERE {own} IN ({marks})", keys) or []
-        for row in rows:
-            found.update(of_row(self.table, row))
-        return found
+    def marks(self, values: Sequence[Any]) -> tuple[str, Any]:
+        return ", ".join(["%s"] * len(values)), list(values)
 
 
 @contextlib.contextmanager
@@ -318,7 +243,7 @@ def new_keys(table: Table, pk: Any, returning: Any, rows: Any, count: int) -> se
     """The tags of primary keys that the database has chosen."""
     fields = list(returning or ())
     place = next((at for at, field in enumerate(fields) if getattr(field, "column", None) == pk.column), None)
-    if place is None or not rows or len(rows) < count or len(rows) > MAX_ROWS:
+    if place is None or not rows or len(rows) < count or len(rows) > _writes.MAX_ROWS:
         return {_tags.new_key(table.label)}
     kind = table.pins[str(table.pk)].kind
     compared = [_tags.as_kind(row[place], kind) for row in rows]

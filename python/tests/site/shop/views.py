@@ -9,10 +9,10 @@ from django.db import connection, connections
 from django.db.models import Count, Exists, F, Max, OuterRef, Prefetch, Q
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404
-from weir_server.django import private, shared
 
 from shop import changes
 from shop.models import Article, Author, Category, Circle, Comment, Event, Place, Restaurant, Tag, Translation
+from weir_server.django import private, shared
 
 
 def home(request):

@@ -1,0 +1,191 @@
+"""Notes what goes through an engine of SQLAlchemy: what pages read, and what is to be purged after a commit."""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
+
+from weir_server import _reads, _tags, _writes
+from weir_server._sql import Pin, Statement, Statements, Table
+
+PENDING = "weir_pending"
+SAVEPOINTS = "weir_savepoints"
+
+
+class Watch:
+    """Watches one engine. `note` gets what is read, `deliver` what a commit has changed."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        metadata: sa.MetaData,
+        note: Callable[[set[str], bool], None],
+        deliver: Callable[[set[str]], None],
+    ) -> None:
+        self.engine = engine
+        self.metadata = metadata
+        self.note = note
+        self.deliver = deliver
+        event.listen(engine, "before_cursor_execute", self.before)
+        event.listen(engine, "after_cursor_execute", self.after)
+        self.watch_commits()
+
+    @cached_property
+    def statements(self) -> Statements:
+        """Made at the first statement, when all tables are declared."""
+        tables = {table.name: known(table) for table in self.metadata.sorted_tables}
+        return Statements(tables, "?" if self.engine.dialect.paramstyle == "qmark" else "%s")
+
+    def label(self, table: str) -> str:
+        found = self.statements.schema.get(table)
+        return found.label if found else "db." + "".join(c if c.isalnum() or c in "_-" else "_" for c in table.lower())
+
+    def before(self, connection: Connection, cursor: Any, sql: str, parameters: Any, context: Any, many: bool) -> None:
+        if sql.startswith("SELECT"):
+            return
+        change = self.statements.read(sql).change
+        table = self.statements.schema.get(change.table) if change else None
+        if not change or not table or not table.pk or many or (change.sets and table.pk in change.sets):
+            return
+        exact = _writes.Exact(Database(connection), table, change, parameters)
+        context.weir_exact = (exact, exact.rows())
+
+    def after(self, connection: Connection, cursor: Any, sql: str, parameters: Any, context: Any, many: bool) -> None:
+        statement = self.statements.read(sql)
+        if not statement.writes:
+            self.note(self.read_by(statement, parameters), _reads.is_about_now(sql, parameters))
+            return
+        exact = getattr(context, "weir_exact", None)
+        seen = exact and exact[0].tags(exact[1], cursor.rowcount)
+        tags = self.written_by(statement, parameters, many) if seen is None else seen
+        if tags:
+            connection.info.setdefault(PENDING, []).append(tags)
+
+    def read_by(self, statement: Statement, parameters: Any) -> set[str]:
+        # Rows come out of the cursor later, where nobody looks: what is followed counts as a whole.
+        whole = {*statement.tables, *(one.table for one in statement.followed)}
+        return {self.label(table) for table in whole} | _reads.pinned(statement, parameters, self.statements.schema)
+
+    def written_by(self, statement: Statement, parameters: Any, many: bool) -> set[str]:
+        insert = statement.insert
+        table = self.statements.schema.get(insert.table) if insert else None
+        if insert and table:
+            return _writes.inserted(table, insert, parameters, many, key_follows=False)
+        tables = set(statement.written)
+        tables.update(one.table for one in (statement.insert, statement.change) if one)
+        return {tag for name in tables for tag in _writes.whole(self.label(name))}
+
+    def watch_commits(self) -> None:
+        """After the commit itself: SQLAlchemy's own event comes before it."""
+        dialect: Any = self.engine.dialect
+        commit, rollback = dialect.do_commit, dialect.do_rollback
+        savepoint, rollback_to = dialect.do_savepoint, dialect.do_rollback_to_savepoint
+
+        def do_commit(pooled: Any) -> None:
+            commit(pooled)
+            batches = forget(pooled)
+            if batches:
+                self.deliver(set().union(*batches))
+
+        def do_rollback(pooled: Any) -> None:
+            rollback(pooled)
+            forget(pooled)
+
+        def do_savepoint(connection: Connection, name: str) -> None:
+            savepoint(connection, name)
+            connection.info.setdefault(SAVEPOINTS, {})[name] = len(connection.info.get(PENDING, ()))
+
+        def do_rollback_to_savepoint(connection: Connection, name: str) -> None:
+            rollback_to(connection, name)
+            length = connection.info.get(SAVEPOINTS, {}).get(name, 0)
+            del connection.info.get(PENDING, [])[length:]
+
+        dialect.do_commit, dialect.do_rollback = do_commit, do_rollback
+        dialect.do_savepoint, dialect.do_rollback_to_savepoint = do_savepoint, do_rollback_to_savepoint
+
+
+def forget(pooled: Any) -> list[set[str]] | None:
+    """Takes out what is noted for the transaction of a connection."""
+    try:
+        noted = pooled.info
+    except NotImplementedError:
+        # The connection by which an engine looks at its database first.
+        return None
+    noted.pop(SAVEPOINTS, None)
+    return noted.pop(PENDING, None)  # type: ignore[no-any-return]
+
+
+class Database:
+    """A connection of SQLAlchemy, below its events."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.locks_whole = connection.dialect.name == "sqlite"
+        self.locks_rows = connection.dialect.name in ("postgresql", "mysql", "mariadb", "oracle")
+        self.style = connection.dialect.paramstyle
+
+    def quote(self, name: str) -> str:
+        return str(self.connection.dialect.identifier_preparer.quote_identifier(name))
+
+    def ask(self, sql: str, parameters: Any, most: int) -> list[Sequence[Any]]:
+        with contextlib.closing(self.connection.connection.cursor()) as cursor:
+            cursor.execute(sql, parameters) if parameters else cursor.execute(sql)
+            return list(cursor.fetchmany(most)) if most else []
+
+    def marks(self, values: Sequence[Any]) -> tuple[str, Any]:
+        if self.style == "pyformat":
+            names = {f"key_{at}": value for at, value in enumerate(values)}
+            return ", ".join(f"%({name})s" for name in names), names
+        mark = "?" if self.style == "qmark" else "%s"
+        return ", ".join([mark] * len(values)), tuple(values)
+
+
+def known(table: sa.Table) -> Table:
+    keys = list(table.primary_key.columns)
+    pk = keys[0] if len(keys) == 1 and kind_of(keys[0]) else None
+    unique = {column.name for column in table.columns if column.unique}
+    for constraint in table.constraints:
+        if isinstance(constraint, sa.UniqueConstraint) and len(constraint.columns) == 1:
+            unique.update(column.name for column in constraint.columns)
+    ranked: list[tuple[int, str, Pin]] = []
+    for column in table.columns:
+        kind = kind_of(column)
+        rank = 0 if column is pk else 1 if column.name in unique else 2 if column.foreign_keys else None
+        if kind and rank is not None:
+            ranked.append((rank, column.name, Pin(None if column is pk else column.name, kind)))
+    ranked.sort(key=lambda one: one[0])
+    return Table(
+        label=table.name.lower(),
+        pk=pk.name if pk is not None else None,
+        pins={name: pin for _, name, pin in ranked},
+        not_null=frozenset(column.name for column in table.columns if not column.nullable),
+    )
+
+
+def kind_of(column: "sa.Column[Any]") -> str | None:
+    """How the database compares its values; None where that is not simple."""
+    if isinstance(column.type, sa.TypeDecorator):
+        return None
+    if isinstance(column.type, sa.Uuid):
+        return "uuid"
+    if isinstance(column.type, sa.Integer):
+        return "int"
+    return "text" if isinstance(column.type, sa.String) and not isinstance(column.type, sa.Enum) else None
+
+
+def tag(thing: Any, **field: Any) -> str:
+    """The tag of a row, a model or a field's value: `tag(article)`, `tag(Article)`, `tag(Article, slug="x")`."""
+    if isinstance(thing, str):
+        return thing
+    found: Any = sa.inspect(thing)
+    label = str(getattr(found, "mapper", found).local_table.name).lower()
+    if not isinstance(thing, type):
+        return _tags.row(label, None, found.identity[0])
+    if not field:
+        return label
+    name, value = next(iter(field.items()))
+    return _tags.row(label, name, value)

@@ -1,0 +1,114 @@
+"""What a statement that writes says of the pages that it changes: the tags to purge."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+from weir_server import _tags
+from weir_server._sql import Change, Insert, Table
+
+# A statement that changes more rows than this purges its whole table.
+MAX_ROWS = 500
+
+
+def whole(label: str) -> set[str]:
+    return {label, _tags.any_row(label), _tags.new_key(label)}
+
+
+def of_row(table: Table, values: dict[str, Any]) -> Iterator[str]:
+    """The tags of one row, by those of its columns that have tags."""
+    yield table.label
+    for column, pin in table.pins.items():
+        if column not in values:
+            continue
+        value = values[column]
+        compared = _tags.as_kind(value, pin.kind)
+        if compared is not None:
+            yield _tags.row(table.label, pin.field, compared)
+        elif value is not None:
+            yield _tags.any_row(table.label)
+
+
+def inserted(table: Table, insert: Insert, parameters: Any, many: bool, key_follows: bool) -> set[str]:
+    """`key_follows`: somebody else will say which primary keys the database has chosen."""
+    sets = list(parameters) if many else [parameters]
+    if len(sets) * len(insert.rows) > MAX_ROWS:
+        return whole(table.label)
+    found: set[str] = set()
+    for given in sets:
+        for row in insert.rows:
+            try:
+                values = {column: value.of(given) for column, value in zip(insert.columns, row, strict=True) if value}
+            except (IndexError, KeyError, TypeError):
+                return whole(table.label)
+            found.update(of_row(table, values))
+            if any(column in table.pins and not value for column, value in zip(insert.columns, row, strict=True)):
+                # An expression.
+                found.add(_tags.any_row(table.label))
+    if table.pk not in insert.columns and not key_follows:
+        found.add(_tags.new_key(table.label))
+    if any(column not in insert.columns for column in table.pins if column != table.pk):
+        # A default of the database.
+        found.add(_tags.any_row(table.label))
+    return found
+
+
+class Database(Protocol):
+    """A connection, as far as its rows are asked for."""
+
+    # It locks as a whole, with the first write of a transaction.
+    locks_whole: bool
+    # It knows SELECT … FOR UPDATE.
+    locks_rows: bool
+
+    def quote(self, name: str) -> str: ...
+
+    def ask(self, sql: str, parameters: Any, most: int) -> list[Sequence[Any]]: ...
+
+    def marks(self, values: Sequence[Any]) -> tuple[str, Any]:
+        """Placeholders for values, and the parameters for them."""
+        ...
+
+
+class Exact:
+    """The rows of one UPDATE or DELETE, as they are before and after it."""
+
+    def __init__(self, database: Database, table: Table, change: Change, parameters: Any) -> None:
+        self.database = database
+        self.table = table
+        self.change = change
+        self.parameters = parameters
+        self.columns = list(dict.fromkeys([str(table.pk), *table.pins]))
+
+    def rows(self) -> list[dict[str, Any]] | None:
+        """The rows that the condition selects now; None if they are too many."""
+        if self.database.locks_whole:
+            # A transaction that began with a read may not get the lock for writing later.
+            own, pk = self.database.quote(self.change.table), self.database.quote(str(self.table.pk))
+            self.database.ask(f"UPDATE {own} SET {pk} = {pk} WHERE 0 = 1", None, 0)
+        given = self.parameters
+        if isinstance(given, list | tuple):
+            given = given[self.change.first_parameter :]
+        lock = " FOR UPDATE" if self.database.locks_rows else ""
+        return self.select(f"{self.change.where}{lock}", given)
+
+    def select(self, where: str, parameters: Any) -> list[dict[str, Any]] | None:
+        own = self.database.quote(self.change.table)
+        columns = ", ".join(f"{own}.{self.database.quote(column)}" for column in self.columns)
+        found = self.database.ask(f"SELECT {columns} FROM {own} {where}", parameters, MAX_ROWS + 1)
+        if len(found) > MAX_ROWS:
+            return None
+        return [dict(zip(self.columns, row, strict=True)) for row in found]
+
+    def tags(self, before: list[dict[str, Any]] | None, count: int) -> set[str]:
+        """`count`: the rows that were changed. More than we saw: somebody added one in between."""
+        if before is None or count not in (-1, len(before)):
+            return whole(self.table.label)
+        found: set[str] = set()
+        rows = list(before)
+        if before and self.change.sets and any(column in self.table.pins for column in self.change.sets):
+            marks, keys = self.database.marks([row[str(self.table.pk)] for row in before])
+            own = f"{self.database.quote(self.change.table)}.{self.database.quote(str(self.table.pk))}"
+            rows += self.select(f"WHERE {own} IN ({marks})", keys) or []
+        for row in rows:
+            found.update(of_row(self.table, row))
+        return found

@@ -1,0 +1,100 @@
+"""A Flask site with SQLAlchemy: what changes purges, in one process and through a real Weir."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from running import REPOSITORY, Running, ask, serving, weir
+
+SITE = REPOSITORY / "python/tests/flask_site"
+PAGES = ["/", *(f"/book/s{number}" for number in range(1, 40, 2)), *(f"/author/{number}" for number in range(1, 7))]
+PAGES += [f"/genre/{number}" for number in range(1, 5)]
+
+
+@pytest.fixture(scope="module")
+def books(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    os.environ["BOOKS"] = f"sqlite:///{tmp_path_factory.mktemp('books')}/books.sqlite3"
+    sys.path.insert(0, str(SITE))
+    import books
+
+    books.fill()
+    yield books
+    books.engine.dispose()
+
+
+def test_no_page_is_old_after_any_change(books: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone: set[str] = set()
+    monkeypatch.setattr(books.weir.watch, "deliver", gone.update)
+    client = books.app.test_client()
+
+    def fetch(page: str) -> tuple[bytes, frozenset[str]]:
+        response = client.get(page)
+        return response.data, frozenset(response.headers["Surrogate-Key"].split())
+
+    cache = {page: fetch(page) for page in PAGES}
+    survived = unchanged = 0
+    for seed in range(80):
+        gone.clear()
+        kind = books.make(seed)
+        assert kind != "back" or not gone
+        assert kind != "savepoint" or ("genre:1" in gone and "genre:2" not in gone)
+        for page in PAGES:
+            content, tags = cache[page]
+            now = fetch(page)
+            assert now[0] == content or tags & gone, (seed, kind, page, tags, gone)
+            if now[0] == content:
+                unchanged += 1
+                survived += not tags & gone
+            cache[page] = now
+    assert survived > 0.7 * unchanged, f"{survived} of {unchanged}"
+
+
+def test_names_of_tags(books: Any) -> None:
+    from sqlalchemy.orm import Session
+
+    with Session(books.engine) as session:
+        row = session.query(books.Book).first()
+        assert books.tag(row) == f"book:{row.id}"
+    assert (books.tag(books.Book), books.tag(books.Book, slug="A b")) == ("book", "book:slug=a%20b")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    base = tmp_path_factory.mktemp("flask")
+    env = {"BOOKS": f"sqlite:///{base}/books.sqlite3"}
+    fill = "import books; books.fill(); books.weir.sender.drain(1)"
+    given = {**os.environ, **env, "WEIR_ADMIN": "off"}
+    subprocess.run([sys.executable, "-c", fill], cwd=SITE, env=given, check=True)
+    command = [weir(), "serve", "books", "--python", sys.executable]
+    with serving(command, base / "run", SITE, env) as running:
+        yield running
+
+
+def test_through_weir(site: Running) -> None:
+    site.get("/book/s1")
+    assert "hit; ttl=86" in site.get("/book/s1").cache
+    chance = random.Random(3)
+    for _ in range(60):
+        reply = ask(site.port, "/change", "POST", json.dumps({"seed": chance.randrange(1 << 30)}).encode(), **JSON)
+        assert reply.status == 200
+        for page in chance.sample(PAGES, 4):
+            now = site.get(page, Cookie=f"session={chance.randrange(1 << 40)}")
+            assert site.get(page).body == now.body, page
+
+
+JSON = {"Content_Type": "application/json"}
+
+
+def test_decorators_and_purges(site: Running) -> None:
+    site.get("/weather")
+    assert "hit; ttl=3" in site.get("/weather", Cookie="session=a").cache
+    assert ask(site.port, "/purge", "POST", b"", **JSON).body == b"true\n"
+    assert "hit" not in site.get("/weather").cache
+    site.get("/mine")
+    assert "hit;" not in site.get("/mine").cache
