@@ -94,13 +94,7 @@ async fn walk(edge: &Edge, question: &ExplainQuestion, steps: &mut Steps) -> Con
         request.target = target;
     }
     if request.method.as_str() == handler::PURGE {
-        return match purge_method::refusal(edge, &request) {
-            Some(refused) => Conclusion::own("refused", refused.status, "This client may not send PURGE."),
-            None => {
-                let decision = Decision { word: "purge", reason: None, status: None };
-                Conclusion::new(decision, "The page is purged, in all variants.")
-            }
-        };
+        return purge(edge, &request);
     }
     let path = match path::normalise(split(&request.target).0.as_bytes()) {
         Ok(path) => path,
@@ -155,6 +149,16 @@ async fn walk(edge: &Edge, question: &ExplainQuestion, steps: &mut Steps) -> Con
     }
 }
 
+fn purge(edge: &Edge, request: &Request) -> Conclusion {
+    match purge_method::refusal(edge, request) {
+        Some(refused) => Conclusion::own("refused", refused.status, "This client may not send PURGE."),
+        None => {
+            let decision = Decision { word: "purge", reason: None, status: None };
+            Conclusion::new(decision, "The page is purged, in all variants.")
+        }
+    }
+}
+
 fn bypass(decision: Decision, steps: &mut Steps) -> Conclusion {
     let Some(reason) = decision.reason else {
         steps.reason("cache", Reason::Off);
@@ -183,7 +187,7 @@ impl Asking<'_> {
         stored::report(&plan, self.steps);
         let own = match plan {
             CachePlan::Bypass(reason @ (Reason::PersonalCookie | Reason::Authorization)) => Some(reason),
-            CachePlan::AskNode => return self.from_node().await,
+            CachePlan::AskNode => return self.ask_node().await,
             CachePlan::NothingStored => return nothing_stored(self.decision),
             _ => None,
         };
@@ -202,11 +206,11 @@ impl Asking<'_> {
         if let Some(reason) = no_store {
             self.steps.reason("request", reason);
         }
-        self.from_application(own, no_store).await
+        self.ask_application(own, no_store).await
     }
 
     /// `only-if-cached`: the page may be in the cache-node.
-    async fn from_node(&mut self) -> Conclusion {
+    async fn ask_node(&mut self) -> Conclusion {
         let page = only_if_cached::from_node(&self.edge.cache, &self.ask).await;
         let Some(page) = page else { return nothing_stored(CachePlan::NothingStored.decision()) };
         let plan = only_if_cached::plan(&self.ask.request.look, page, Instant::now());
@@ -221,7 +225,7 @@ impl Asking<'_> {
     }
 
     /// `own`: why the request is for one visitor. `no_store`: why its reply is not stored, whatever it says.
-    async fn from_application(&mut self, own: Option<Reason>, no_store: Option<Reason>) -> Conclusion {
+    async fn ask_application(&mut self, own: Option<Reason>, no_store: Option<Reason>) -> Conclusion {
         let asked = SystemTime::now();
         let started = Instant::now();
         // The application sees the complete request of a visitor with a session.

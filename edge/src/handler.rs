@@ -38,7 +38,7 @@ pub(crate) const PURGE: &str = "PURGE";
 
 /// The result of a request at one location.
 #[expect(clippy::large_enum_variant, reason = "replies are the rule: they are not boxed for the exception")]
-enum Outcome {
+enum AtLocation {
     Reply(Reply),
     /// Another location answers instead: an internal redirect.
     Again(Box<Again>),
@@ -49,8 +49,8 @@ pub(crate) async fn handle(edge: &Arc<Edge>, request: Request, visit: &Visit) ->
     let mut outcome = at_location(edge, request, visit).await;
     for _ in 0..internal_redirect::MOST {
         outcome = match outcome {
-            Outcome::Reply(_) => break,
-            Outcome::Again(again) => {
+            AtLocation::Reply(_) => break,
+            AtLocation::Again(again) => {
                 let Again { request, first } = *again;
                 let next = Box::pin(at_location(edge, request, visit)).await;
                 internal_redirect::carry_over(first, next)
@@ -58,15 +58,15 @@ pub(crate) async fn handle(edge: &Arc<Edge>, request: Request, visit: &Visit) ->
         };
     }
     let reply = match outcome {
-        Outcome::Reply(reply) => reply,
-        Outcome::Again(again) => internal_redirect::endless(*again),
+        AtLocation::Reply(reply) => reply,
+        AtLocation::Again(again) => internal_redirect::endless(*again),
     };
     let reply = first_chunk::settle(reply).await;
     if edge.settings.nginx_cache_status { reply.in_nginx_words() } else { reply }
 }
 
 /// Answers the request at the location of its path, or says which request to answer instead.
-async fn at_location(edge: &Arc<Edge>, request: Request, visit: &Visit) -> Outcome {
+async fn at_location(edge: &Arc<Edge>, request: Request, visit: &Visit) -> AtLocation {
     internal_redirect::obey(answer_at_location(edge, request, visit).await).await
 }
 

@@ -83,6 +83,7 @@ async fn alone(
 }
 
 /// What comes of one try to share a page.
+#[expect(clippy::large_enum_variant, reason = "replies are the rule: they are not boxed for the exception")]
 enum Round {
     Reply(Reply),
     Bypass(Reason),
@@ -209,9 +210,9 @@ impl Rounds {
             return pass(Reason::NotShared);
         }
         if at > served.head.grant.at && served.head.reach(key.as_bytes(), at) != Reach::Untouched {
-            // A purge came since, perhaps before this request did: it takes no page from before, and nobody else
-            // does. Out of touch it takes a page that could be used when it joined, however long that took: each
-            // would ask otherwise.
+            // A purge came since, perhaps before this request did: it takes no page from before, and nobody
+            // else does. Out of touch it takes a page that could be used when it joined, however long that
+            // took: each would ask otherwise.
             cache.flights.part_with(key.as_bytes(), variant.clone(), &flight);
             if first.is_none() {
                 return Given::Nothing(Instead::LookAgain);

@@ -42,12 +42,12 @@ const FORWARDING: Seen = Seen::of(&[Known::Forwarded, Known::XForwarded, Known::
 
 /// What answers the request, and what the log needs to know about it.
 pub(crate) struct PlainHit<'a> {
-    pub(crate) found: Found,
+    pub(crate) found: PlainAnswer,
     pub(crate) record: HitRecord<'a>,
 }
 
 /// A file in memory that is still valid.
-pub(crate) enum Found {
+pub(crate) enum PlainAnswer {
     Page(Arc<Page>),
     File(Box<Reply>),
 }
@@ -86,7 +86,7 @@ pub(crate) fn find<'a>(
         Plan::File(location) => {
             let reply = static_file::from_memory(edge, location, (&request.method, &fields(head)), &path)?;
             let record = HitRecord { location, result: CacheResult::File, started };
-            Some(PlainHit { found: Found::File(Box::new(reply)), record })
+            Some(PlainHit { found: PlainAnswer::File(Box::new(reply)), record })
         }
         Plan::Application { location, cache: CacheUse::Shared(_, look, CachePlan::Hit(page)), .. } => {
             // The parameters that the key ignores may have to be added to where it leads.
@@ -94,7 +94,7 @@ pub(crate) fn find<'a>(
                 return None;
             }
             let record = HitRecord { location, result: CacheResult::Hit, started };
-            Some(PlainHit { found: Found::Page(page), record })
+            Some(PlainHit { found: PlainAnswer::Page(page), record })
         }
         _ => None,
     }
@@ -155,7 +155,7 @@ impl<'a> PlainHit<'a> {
     }
 }
 
-impl Found {
+impl PlainAnswer {
     pub(crate) fn reply(self, edge: &Edge, head: &Head<'_>) -> Reply {
         let reply = match self {
             Self::Page(page) => answer::hit_under(&method(head), &fields(head), &page),

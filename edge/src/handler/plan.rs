@@ -243,8 +243,8 @@ fn by_what_is_stored(found: Found, look: &Look, is_seldom_used: impl FnOnce() ->
         Found::Standby(page) => return CachePlan::Standby(page),
         Found::Validate(page, reason) => return CachePlan::Revalidate(page, reason),
         Found::Pass(reason) => return CachePlan::Bypass(reason),
-        // A request whose reply could be stored after all tries that; one that would have to be sent twice does
-        // so seldom.
+        // A request whose reply could be stored after all tries that; one that would have to be sent twice
+        // does so seldom.
         Found::Marked(mark) => {
             (mark.variant.clone(), Some(Marked { try_again: mark.try_again || !look.trimmed, ..mark }))
         }

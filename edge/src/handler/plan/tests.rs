@@ -176,7 +176,7 @@ const TABLE: &[(&str, &str)] = &[
     ("GET /asks", "revalidate: no-cache"),
     ("GET /none", "join"),
     ("HEAD /none", "join"),
-    // For whom.
+    // Visitors.
     ("GET /fresh\nCookie: sessionid=a", "bypass: personal-cookie"),
     ("GET /shared\nCookie: sessionid=a", "hit"),
     ("GET /none\nCookie: sessionid=a", "bypass: personal-cookie"),
