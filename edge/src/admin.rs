@@ -15,7 +15,7 @@ use process::shutdown::Shutdown;
 use tokio::net::TcpListener;
 
 use crate::Edge;
-use crate::explain::{Question, explain};
+use crate::explain::{ExplainQuestion, explain};
 use status::Status;
 
 /// The longest time that the listener outlives the start of a drain. The process should end earlier by
@@ -84,7 +84,7 @@ impl Routes for EdgeRoutes {
 
 impl EdgeRoutes {
     async fn explain(&self, request: &Request<Bytes>) -> Answer {
-        let question = match Question::of(request) {
+        let question = match ExplainQuestion::of(request) {
             Ok(question) => question,
             Err(wrong) => return answer::text(StatusCode::BAD_REQUEST, format!("{wrong}\n")),
         };

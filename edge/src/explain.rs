@@ -1,30 +1,30 @@
-//! `explain`: what would happen to one request, step by step, each step with the rule behind it. It asks the
-//! application once and stores nothing.
+//! `explain`: what would happen to one request, step by step, each step with the rule behind it. It acts on
+//! the same plan as the handler, asks the application once, and stores and counts nothing.
 
 mod front_door;
 mod question;
+mod steps;
+mod stored;
 mod verdict;
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
-use http::{Method, Version};
-use http_cache::{
-    CookieClass, FieldClass, Look, Policy, Reason, ReplyParts, RequestParts, SharedRequest, vary,
-};
+use http::StatusCode;
+use http_cache::{CookieClass, FieldClass, Lifetime, Policy, Reason, ReplyParts, SharedRequest};
 use serde::Serialize;
 
 use crate::Edge;
 use crate::application::OriginReply;
-use crate::application::ask::{Ask, SharedAsk};
-use crate::cache::l1::Found;
-use crate::cache::page::Page;
+use crate::application::ask::SharedAsk;
+use crate::handler::plan::{self, CachePlan, CacheUse, Decision, InL1, Plan};
+use crate::handler::{self, only_if_cached, purge_method};
 use crate::reply::error;
 use crate::request::body::RequestBody;
 use crate::request::path::split;
 use crate::request::{Request, path};
-use crate::route::{Chosen, Location, Site};
 
-pub(crate) use question::Question;
+pub(crate) use question::ExplainQuestion;
+use steps::Steps;
 
 /// The most bytes of a body that are examined, whatever `max_object` allows.
 const MAX_BODY: u64 = 16 << 20;
@@ -33,179 +33,257 @@ const MAX_BODY: u64 = 16 << 20;
 #[derive(Debug, Serialize)]
 pub(crate) struct Explanation {
     url: String,
-    steps: Vec<Step>,
+    steps: Steps,
+    /// What the edge does, in one word: "hit", "stale", "standby", "revalidate", "join", "bypass", "file",
+    /// "redirect", "purge", "refused" or "nothing-stored".
+    verdict: &'static str,
+    /// Why the cache is bypassed, a page revalidated, or a reply not stored: as in `Cache-Status; detail=`.
+    reason: Option<&'static str>,
+    /// The status of an answer that the edge makes itself.
+    status: Option<u16>,
     /// The result in one sentence.
     conclusion: String,
 }
 
-#[derive(Debug, Serialize)]
-struct Step {
-    step: &'static str,
-    found: String,
-    /// The RFC section, or the setting, behind it.
-    rule: String,
+/// What the edge does, and what comes of it, in one sentence.
+struct Conclusion {
+    decision: Decision,
+    text: String,
 }
 
-#[derive(Debug, Default)]
-struct Steps(Vec<Step>);
-
-impl Steps {
-    fn push(&mut self, step: &'static str, found: impl Into<String>, rule: impl Into<String>) {
-        self.0.push(Step { step, found: found.into(), rule: rule.into() });
+impl Conclusion {
+    fn new(decision: Decision, text: impl Into<String>) -> Self {
+        Self { decision, text: text.into() }
     }
 
-    fn reason(&mut self, step: &'static str, reason: Reason) {
-        self.push(step, format!("{} ({})", reason.sentence(), reason.as_str()), reason.rule());
+    /// The edge answers with this status itself.
+    fn own(word: &'static str, status: StatusCode, text: impl Into<String>) -> Self {
+        Self::new(Decision { word, reason: None, status: Some(status) }, text)
+    }
+
+    fn because(mut self, reason: Reason) -> Self {
+        self.decision.reason = self.decision.reason.or(Some(reason));
+        self
     }
 }
 
-/// Follows the way of a GET, as the handler does.
-pub(crate) async fn explain(edge: &Edge, question: &Question) -> Explanation {
+/// Follows the way of a request, as the handler does.
+pub(crate) async fn explain(edge: &Edge, question: &ExplainQuestion) -> Explanation {
     let mut steps = Steps::default();
-    let conclusion = walk(edge, question, &mut steps).await;
-    Explanation { url: question.url(), steps: steps.0, conclusion }
+    let Conclusion { decision, text } = walk(edge, question, &mut steps).await;
+    Explanation {
+        url: question.url(),
+        steps,
+        verdict: decision.word,
+        reason: decision.reason.map(Reason::as_str),
+        status: decision.status.map(|status| status.as_u16()),
+        conclusion: text,
+    }
 }
 
-async fn walk(edge: &Edge, question: &Question, steps: &mut Steps) -> String {
-    let request = match front_door::settle(edge, question) {
-        Ok(mut request) => {
-            if let Some(target) = path::without_dots(&request.target) {
-                steps.push("path", format!("{target}, without dot segments"), "docs/security.md");
-                request.target = target;
-            }
-            request
-        }
+async fn walk(edge: &Edge, question: &ExplainQuestion, steps: &mut Steps) -> Conclusion {
+    let mut request = match front_door::settle(edge, question) {
+        Ok(request) => request,
         Err(refusal) => {
-            return format!("The request is refused: {refusal}. The answer is {}.", refusal.status());
+            let text = format!("The request is refused: {refusal}. The answer is {}.", refusal.status());
+            return Conclusion::own("refused", refusal.status(), text);
         }
     };
-    let request = &request;
-    let (raw_path, query) = split(&request.target);
-    let path = match path::normalise(raw_path.as_bytes()) {
+    if let Some(target) = path::without_dots(&request.target) {
+        steps.push("path", format!("{target}, without dot segments"), "docs/security.md");
+        request.target = target;
+    }
+    if request.method.as_str() == handler::PURGE {
+        return purge(edge, &request);
+    }
+    let path = match path::normalise(split(&request.target).0.as_bytes()) {
         Ok(path) => path,
-        Err(bad) => return format!("The path is malformed: {bad}. The answer is 400."),
+        Err(bad) => {
+            let text = format!("The path is malformed: {bad}. The answer is 400.");
+            return Conclusion::own("refused", StatusCode::BAD_REQUEST, text);
+        }
     };
     let sites = edge.routes.load_full();
     let chosen = sites.choose(&request.authority).choose(&path);
-    let (site, location) = match chosen {
-        Chosen::Location(site, location) => (site, location),
-        Chosen::AddSlash(_) => {
-            return "There is a location with a slash at the end of this path: the answer is a redirect to it.".into();
+    let in_l1 = InL1 { l1: &edge.cache.l1, now: Instant::now() };
+    let plan = plan::decide(chosen, &mut &request, in_l1);
+    let decision = plan.decision();
+    let location = plan.location().clone();
+    steps.push("site", &*location.site, "setting edge.site.server_name");
+    steps.push("location", location.metrics.location(), "setting edge.site.location.match");
+    let (ask, cache_use) = match plan {
+        Plan::AddSlash(_) => {
+            let text =
+                "There is a location with a slash at the end of this path: the answer is a redirect to it.";
+            return Conclusion::new(decision, text);
+        }
+        Plan::Internal(_) => {
+            steps.push("internal", "only the application itself can send a request here", "setting internal");
+            return Conclusion::new(decision, "The answer is 404.");
+        }
+        Plan::File(_) => {
+            steps.push("files", "the location answers from files, or with 404", "setting root, alias");
+            return Conclusion::new(decision, "The answer is a file from disk; no page is cached.");
+        }
+        Plan::BodyTooLarge(_) => {
+            let most = format!("the request's body may have {} bytes", location.max_body);
+            steps.push("body", most, "setting max_body");
+            return Conclusion::new(decision, "The answer is 413.");
+        }
+        Plan::Application { site, pool, cache, .. } => {
+            steps.push("pool", &**pool, "setting pool");
+            (handler::ask(&request, site, &location, pool.clone(), String::new()), cache)
         }
     };
-    steps.push("site", &*site.name, "setting edge.site.server_name");
-    steps.push("location", location.metrics.location(), "setting edge.site.location.match");
-    if location.internal {
-        steps.push("internal", "only the application itself can send a request here", "setting internal");
-        return "The answer is 404.".into();
+    if let Some(policy) = &location.cache {
+        cookies(policy, &request, steps);
+        fields(policy, &request, steps);
     }
-    let Some(pool) = &location.pool else {
-        steps.push("files", "the location answers from files, or with 404", "setting root, alias");
-        return "The answer is a file from disk; no page is cached.".into();
-    };
-    steps.push("pool", &**pool, "setting pool");
-    let Some(policy) = &location.cache else {
-        steps.reason("cache", Reason::Off);
-        return "Each request goes to the application.".into();
-    };
-    let ask = ask_of(request, site, location, pool.clone());
-    through_cache(edge, request, policy, ask, (raw_path, query), steps).await
+    match cache_use {
+        CacheUse::Shared(policy, shared, plan) => {
+            let ask = SharedAsk { ask, request: shared, policy: policy.clone() };
+            let mut asking = Asking { edge, request: &request, ask, decision, steps };
+            asking.through_cache(plan).await
+        }
+        CacheUse::Bypass(_) | CacheUse::Change(_) | CacheUse::Head(_) => bypass(decision, steps),
+    }
 }
 
-async fn through_cache(
-    edge: &Edge,
-    request: &Request,
-    policy: &std::sync::Arc<Policy>,
-    ask: Ask,
-    (raw_path, query): (&str, Option<&str>),
-    steps: &mut Steps,
-) -> String {
-    cookies(policy, request, steps);
-    fields(policy, request, steps);
-    let parts = RequestParts {
-        method: &Method::GET,
-        scheme: request.scheme.as_str(),
-        authority: &request.authority,
-        path: raw_path.as_bytes(),
-        query: query.map(str::as_bytes),
-        headers: &request.headers,
-        client: ask.client.address,
-    };
-    let shared = match policy.request(&parts) {
-        Ok(shared) => shared,
-        Err(reason) => {
-            steps.reason("request", reason);
-            return "This request goes straight to the application, and its reply is not stored.".into();
+fn purge(edge: &Edge, request: &Request) -> Conclusion {
+    match purge_method::refusal(edge, request) {
+        Some(refused) => Conclusion::own("refused", refused.status, "This client may not send PURGE."),
+        None => {
+            let decision = Decision { word: "purge", reason: None, status: None };
+            Conclusion::new(decision, "The page is purged, in all variants.")
         }
-    };
-    let look = shared.look;
-    let rule = "scheme, host, path and query in their normal form; settings cookies, fields, client_address";
-    steps.push("key", printable(shared.key.as_bytes()), rule);
-    let ask = SharedAsk { ask, request: shared, policy: policy.clone() };
-    let own = in_l1(edge, &ask, steps);
-    if own.is_none() && look.trimmed {
-        let target = String::from_utf8_lossy(&ask.request.outgoing.target).into_owned();
-        steps.push(
-            "trimmed",
-            format!("the application is asked for {target}, without what the key ignores"),
-            "settings cookies, ignore_query, allow_query",
-        );
     }
-    if let Some(reason) = look.no_store {
-        steps.reason("request", reason);
-    }
-    let asked = SystemTime::now();
-    let started = Instant::now();
-    // The application sees the complete request of a visitor with a session.
-    let head = match own {
-        Some(_) => ask.ask.head("GET", request.target.clone().into(), &request.headers),
-        None => ask.head(),
+}
+
+fn bypass(decision: Decision, steps: &mut Steps) -> Conclusion {
+    let Some(reason) = decision.reason else {
+        steps.reason("cache", Reason::Off);
+        return Conclusion::new(decision, "Each request goes to the application.");
     };
-    let reply = match edge.application.fetch(|| head.clone(), RequestBody::empty()).await {
-        Ok(reply) => reply,
-        Err(failure) => {
-            steps.push("application", failure.to_string(), "RFC 5861 section 4");
-            return format!(
-                "The answer is {}, or a stale page if one may be served.",
-                error::application(&failure).status
+    steps.reason("request", reason);
+    let text = "This request goes straight to the application, and its reply is not stored.";
+    Conclusion::new(decision, text)
+}
+
+/// A request that may use the cache.
+struct Asking<'a> {
+    edge: &'a Edge,
+    request: &'a Request,
+    ask: SharedAsk,
+    decision: Decision,
+    steps: &'a mut Steps,
+}
+
+impl Asking<'_> {
+    async fn through_cache(&mut self, plan: CachePlan) -> Conclusion {
+        let SharedRequest { key, look, outgoing } = &self.ask.request;
+        let rule =
+            "scheme, host, path and query in their normal form; settings cookies, fields, client_address";
+        self.steps.push("key", printable(key.as_bytes()), rule);
+        stored::report(&plan, self.steps);
+        let own = match plan {
+            CachePlan::Bypass(reason @ (Reason::PersonalCookie | Reason::Authorization)) => Some(reason),
+            CachePlan::AskNode => return self.ask_node().await,
+            CachePlan::NothingStored => return nothing_stored(self.decision),
+            _ => None,
+        };
+        if own.is_none() && look.trimmed {
+            let target = String::from_utf8_lossy(&outgoing.target).into_owned();
+            self.steps.push(
+                "trimmed",
+                format!("the application is asked for {target}, without what the key ignores"),
+                "settings cookies, ignore_query, allow_query",
             );
         }
-    };
-    let took = milliseconds(started.elapsed());
-    steps.push(
-        "application",
-        format!("{} from {} after {took} ms", reply.status, reply.server),
-        "asked once for this",
-    );
-    judge(policy, &look, own, reply, asked, steps).await
+        let no_store = match plan {
+            CachePlan::NoStore(reason) => Some(reason),
+            _ => look.no_store,
+        };
+        if let Some(reason) = no_store {
+            self.steps.reason("request", reason);
+        }
+        self.ask_application(own, no_store).await
+    }
+
+    /// `only-if-cached`: the page may be in the cache-node.
+    async fn ask_node(&mut self) -> Conclusion {
+        let page = only_if_cached::from_node(&self.edge.cache, &self.ask).await;
+        let Some(page) = page else { return nothing_stored(CachePlan::NothingStored.decision()) };
+        let plan = only_if_cached::plan(&self.ask.request.look, page, Instant::now());
+        let decision = plan.decision();
+        match plan {
+            CachePlan::NothingStored => nothing_stored(decision),
+            _ => {
+                stored::report(&plan, self.steps);
+                Conclusion::new(decision, "The answer is the page that the cache-node holds.")
+            }
+        }
+    }
+
+    /// `own`: why the request is for one visitor. `no_store`: why its reply is not stored, whatever it says.
+    async fn ask_application(&mut self, own: Option<Reason>, no_store: Option<Reason>) -> Conclusion {
+        let asked = SystemTime::now();
+        let started = Instant::now();
+        // The application sees the complete request of a visitor with a session.
+        let head = match own {
+            Some(_) => self.ask.ask.head("GET", self.request.target.clone().into(), &self.request.headers),
+            None => self.ask.head(),
+        };
+        let reply = match self.edge.application.fetch(|| head.clone(), RequestBody::empty()).await {
+            Ok(reply) => reply,
+            Err(failure) => {
+                self.steps.push("application", failure.to_string(), "RFC 5861 section 4");
+                let status = error::application(&failure).status;
+                let text = format!("The answer is {status}, or a stale page if one may be served.");
+                return Conclusion::new(self.decision, text).because(Reason::OriginFailed);
+            }
+        };
+        let took = started.elapsed().as_millis();
+        let answered = format!("{} from {} after {took} ms", reply.status, reply.server);
+        self.steps.push("application", answered, "asked once for this");
+        let judged = self.judge(own, reply, asked).await;
+        match (judged, no_store) {
+            (Err(reason), _) => {
+                let text = verdict::not_stored(&self.ask.policy, reason);
+                Conclusion::new(self.decision, text).because(reason)
+            }
+            (Ok(_), Some(reason)) => {
+                let text = format!("It could be stored, but not by this request: {}", reason.sentence());
+                Conclusion::new(self.decision, text)
+            }
+            (Ok(lifetime), None) => Conclusion::new(self.decision, verdict::stored(&lifetime)),
+        }
+    }
+
+    async fn judge(
+        &mut self,
+        own: Option<Reason>,
+        reply: OriginReply,
+        asked: SystemTime,
+    ) -> Result<Lifetime, Reason> {
+        let look = &self.ask.request.look;
+        let parts = ReplyParts {
+            status: reply.status,
+            headers: &reply.headers,
+            authorization: look.authorization,
+            personal: own.is_some() && look.personal,
+            request_time: asked,
+        };
+        let lifetime = verdict::of(&self.ask.policy, &parts, self.steps)?;
+        verdict::body(&self.ask.policy, &lifetime, reply, self.steps).await?;
+        Ok(lifetime)
+    }
 }
 
-async fn judge(
-    policy: &Policy,
-    look: &Look,
-    own: Option<Reason>,
-    reply: OriginReply,
-    asked: SystemTime,
-    steps: &mut Steps,
-) -> String {
-    let parts = ReplyParts {
-        status: reply.status,
-        headers: &reply.headers,
-        authorization: look.authorization,
-        personal: own.is_some() && look.personal,
-        request_time: asked,
-    };
-    let lifetime = match verdict::of(policy, &parts, steps) {
-        Ok(lifetime) => lifetime,
-        Err(reason) => return verdict::not_stored(policy, reason),
-    };
-    if let Err(reason) = verdict::body(policy, &lifetime, reply, steps).await {
-        return verdict::not_stored(policy, reason);
-    }
-    if let Some(reason) = look.no_store {
-        return format!("It could be stored, but not by this request: {}", reason.sentence());
-    }
-    verdict::stored(&lifetime)
+fn nothing_stored(decision: Decision) -> Conclusion {
+    Conclusion::new(
+        decision,
+        "The request wants a stored page or none, and there is none: the answer is 504.",
+    )
 }
 
 /// Reports each cookie and its kind.
@@ -239,74 +317,10 @@ fn fields(policy: &Policy, request: &Request, steps: &mut Steps) {
     }
 }
 
-/// Reports what this edge has stored. Returns why the request is for one visitor, if it is.
-fn in_l1(edge: &Edge, ask: &SharedAsk, steps: &mut Steps) -> Option<Reason> {
-    let SharedRequest { key, look, outgoing } = &ask.request;
-    let found = edge
-        .cache
-        .l1
-        .find(key.as_bytes(), look, Instant::now(), |names| vary::selected(names, &outgoing.headers));
-    let rule = "RFC 9111 section 4";
-    match found {
-        Found::Fresh(page) => steps.push("stored here", aged("fresh", &page), "RFC 9111 section 4.2"),
-        Found::Stale(page) => steps.push(
-            "stored here",
-            aged("stale, served while it is made anew", &page),
-            "RFC 5861 section 3",
-        ),
-        Found::Validate(page, reason) => {
-            steps.push("stored here", aged("to be asked after first", &page), reason.rule());
-        }
-        Found::Standby(page) => steps.push(
-            "stored here",
-            aged("stale, served because a refresh failed a moment ago", &page),
-            "RFC 5861 section 4",
-        ),
-        Found::Marked(mark) => steps.reason("stored here", mark.reason),
-        Found::Miss { variant: Some(_) } => {
-            steps.push("stored here", "not this variant, or it is too old", "RFC 9111 section 4.1");
-        }
-        Found::Miss { variant: None } => steps.push("stored here", "nothing", rule),
-        Found::Pass(reason) => {
-            steps.reason("stored here", reason);
-            return matches!(reason, Reason::PersonalCookie | Reason::Authorization).then_some(reason);
-        }
-    }
-    None
-}
-
-fn aged(what: &str, page: &Page) -> String {
-    let age = page.head.age(Instant::now());
-    format!("{what}; age {:.1} s of {:.1} s", age.as_secs_f64(), page.head.lifetime.ttl.as_secs_f64())
-}
-
-fn ask_of(request: &Request, site: &Site, location: &Location, pool: std::sync::Arc<str>) -> Ask {
-    Ask {
-        pool,
-        scheme: request.scheme,
-        version: Version::HTTP_11,
-        authority: request.authority.clone(),
-        client: request.client,
-        server_name: site.name.clone(),
-        server_port: request.server_port,
-        document_root: site.root.clone(),
-        traceparent: String::new(),
-        priority: location.priority,
-        stream_body: location.stream_body,
-        stream_reply: location.stream_reply,
-        variables: location.variables.clone(),
-        upgrade: "",
-    }
-}
-
 /// The cookies and fields of a key follow separators that no terminal shows.
 fn printable(key: &[u8]) -> String {
     String::from_utf8_lossy(key)
         .replace("\0\u{1}", " + field ")
         .replace("\0\u{2}", " + client ")
         .replace('\0', " + cookie ")
-}
-
-fn milliseconds(time: Duration) -> u128 {
-    time.as_millis()
 }

@@ -13,7 +13,7 @@ pub(crate) mod via;
 use std::time::Instant;
 
 use http::{HeaderMap, HeaderName, Method, Version};
-
+use http_cache::RequestParts;
 use ipnet::IpNet;
 use process::telemetry;
 use process::trace::TraceContext;
@@ -41,6 +41,11 @@ impl Upgrade {
     pub(crate) fn of(field: &str) -> Option<Self> {
         let mut protocols = field.split(',').map(str::trim);
         protocols.any(|protocol| protocol.eq_ignore_ascii_case("websocket")).then_some(Self::WebSocket)
+    }
+
+    /// The protocol that the client of a request switches to.
+    pub(crate) fn of_head(head: &Head<'_>) -> Option<Self> {
+        head.upgrade.filter(|_| head.method == "GET" && !head.has_body()).and_then(Self::of)
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -122,5 +127,19 @@ impl Request {
     pub(crate) fn redirect_to(&mut self, target: String) {
         let before = std::mem::replace(&mut self.target, target);
         self.sent_target.get_or_insert(before.into());
+    }
+
+    /// What the rules of the cache read of it.
+    pub(crate) fn parts(&self) -> RequestParts<'_> {
+        let (path, query) = path::split(&self.target);
+        RequestParts {
+            method: &self.method,
+            scheme: self.scheme.as_str(),
+            authority: &self.authority,
+            path: path.as_bytes(),
+            query: query.map(str::as_bytes),
+            headers: &self.headers,
+            client: self.client.address,
+        }
     }
 }

@@ -117,6 +117,9 @@ mod odd_visitors;
 // Why a URL is cached or not.
 #[path = "e2e/explain.rs"]
 mod explain;
+// The verdict of `explain` and what the edge does, question by question.
+#[path = "e2e/explain_agrees.rs"]
+mod explain_agrees;
 // Application, Redis, cache-node and Weir itself stop or misbehave.
 #[path = "e2e/failures.rs"]
 mod failures;

@@ -56,6 +56,9 @@ pub(crate) struct ExplainArgs {
     /// The URL as a client requests it: http://example.com/page
     #[arg(value_name = "URL")]
     pub(crate) url: String,
+    /// The method of the request
+    #[arg(long = "request", short = 'X', value_name = "METHOD", default_value = "GET")]
+    pub(crate) method: String,
     /// A request field: "Cookie: sessionid=a"; may be repeated
     #[arg(long = "header", short = 'H', value_name = "FIELD")]
     pub(crate) fields: Vec<String>,

@@ -17,6 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(70);
 struct Explanation {
     url: String,
     steps: Vec<Step>,
+    verdict: String,
+    reason: Option<String>,
+    status: Option<u16>,
     conclusion: String,
 }
 
@@ -35,7 +38,8 @@ pub(crate) fn url(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     };
     let plane = Plane::find(&flags)?;
     let address = &plane.address;
-    let question = serde_json::json!({ "url": args.url, "fields": args.fields }).to_string();
+    let question =
+        serde_json::json!({ "url": args.url, "method": args.method, "fields": args.fields }).to_string();
     let reply = plane.post("/api/v1/explain", &question, PATIENCE)?;
     match reply.status {
         Some(200) => {}
@@ -58,5 +62,8 @@ fn print(explanation: &Explanation) {
         let rule = if rule.is_empty() { String::new() } else { format!("  [{rule}]") };
         println!("  {step}: {found}{rule}");
     }
+    let reason = explanation.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let status = explanation.status.map(|status| format!(" {status}")).unwrap_or_default();
+    println!("  verdict: {}{status}{reason}", explanation.verdict);
     println!("{}", explanation.conclusion);
 }

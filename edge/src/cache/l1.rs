@@ -198,15 +198,14 @@ impl L1 {
         mark.is_some_and(|mark| mark.hit_for_miss(now).is_some())
     }
 
-    /// Counts one more request for a page that is not here; how many there were with this one, as long as the
-    /// key is not evicted.
-    pub(crate) fn count_use(&self, key: &[u8]) -> u32 {
-        let mut uses = 0;
-        self.change(key, |slot| {
-            slot.uses = slot.uses.saturating_add(1);
-            uses = slot.uses;
-        });
-        uses
+    /// Counts one more request for a page that is not here, as long as the key is not evicted.
+    pub(crate) fn count_use(&self, key: &[u8]) {
+        self.change(key, |slot| slot.uses = slot.uses.saturating_add(1));
+    }
+
+    /// How often [`Self::count_use`] has counted a request for the key.
+    pub(crate) fn uses(&self, key: &[u8]) -> u32 {
+        self.slots.peek(key).map_or(0, |slot| slot.uses)
     }
 
     /// The page turned out to be an old one.

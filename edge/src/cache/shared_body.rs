@@ -173,7 +173,8 @@ impl Growing {
         Some(Reader { body: self.clone(), seat, place })
     }
 
-    /// The body in one piece, if it did not break off and all of it was kept. The caller has pushed all of it.
+    /// The body in one piece, if it did not break off and all of it was kept. The caller has pushed all of
+    /// it.
     pub(crate) fn whole_body(&self) -> Option<Bytes> {
         self.in_one_piece(None)
     }

@@ -5,14 +5,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use http1::head::{self, Refusal};
 
 use crate::Edge;
-use crate::explain::Question;
+use crate::explain::ExplainQuestion;
 use crate::request::body::RequestBody;
-use crate::request::{Request, Via};
+use crate::request::{Request, Upgrade, Via};
 
 /// The request, from a client on this machine, or the refusal that it would get.
-pub(super) fn settle(edge: &Edge, question: &Question) -> Result<Request, Refusal> {
-    let mut text =
-        format!("GET {} HTTP/1.1\r\nhost: {}\r\n", question.target, question.authority).into_bytes();
+pub(super) fn settle(edge: &Edge, question: &ExplainQuestion) -> Result<Request, Refusal> {
+    let line = format!("{} {} HTTP/1.1\r\n", question.method, question.target);
+    let mut text = format!("{line}host: {}\r\n", question.authority).into_bytes();
     for (name, value) in &question.fields {
         text.extend_from_slice(name.as_str().as_bytes());
         text.extend_from_slice(b": ");
@@ -25,5 +25,7 @@ pub(super) fn settle(edge: &Edge, question: &Question) -> Result<Request, Refusa
     let (head, _) = read.ok_or(Refusal::HeadTooLarge)?;
     let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let via = Via { peer, port: question.port, scheme: question.scheme, http2: false };
-    Request::new(&edge.settings.trusted_proxies, &head, &via, RequestBody::empty())
+    let (body, _) = RequestBody::announced(head.framing);
+    let request = Request::new(&edge.settings.trusted_proxies, &head, &via, body)?;
+    Ok(Request { upgrade: Upgrade::of_head(&head), ..request })
 }

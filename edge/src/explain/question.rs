@@ -11,7 +11,8 @@ use http1::head::Scheme;
 const MAX_FIELDS: usize = 100;
 
 #[derive(Clone, Debug)]
-pub(crate) struct Question {
+pub(crate) struct ExplainQuestion {
+    pub(super) method: Method,
     pub(super) scheme: Scheme,
     pub(super) authority: String,
     pub(super) port: u16,
@@ -24,36 +25,47 @@ pub(crate) struct Question {
 #[serde(deny_unknown_fields)]
 struct QuestionBody {
     url: String,
+    /// GET if left out.
+    #[serde(default)]
+    method: Option<String>,
     /// "Name: value".
     #[serde(default)]
     fields: Vec<String>,
 }
 
-impl Question {
-    /// Reads `GET ?url=…&field=Name:%20value`, or a POST with `{"url": "…", "fields": ["Name: value"]}`. The
-    /// error is for the person who asks.
+impl ExplainQuestion {
+    /// Reads `GET ?url=…&method=GET&field=Name:%20value`, or a POST with `{"url": "…", "method": "GET",
+    /// "fields": ["Name: value"]}`. The error is for the person who asks.
     pub(crate) fn of(request: &Request<Bytes>) -> Result<Self, String> {
         if *request.method() == Method::POST {
             let body: QuestionBody = serde_json::from_slice(request.body()).map_err(|error| {
                 format!("the body is not {{\"url\": \"…\", \"fields\": [\"Name: value\"]}}: {error}")
             })?;
-            return Self::new(&body.url, &body.fields);
+            return Self::new(&body.url, body.method.as_deref(), &body.fields);
         }
-        let (mut url, mut fields) = (None, Vec::new());
+        let (mut url, mut method, mut fields) = (None, None, Vec::new());
         for parameter in request.uri().query().unwrap_or_default().split('&') {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             let value = percent_decode_str(value).decode_utf8_lossy().into_owned();
             match name {
                 "url" => url = Some(value),
+                "method" => method = Some(value),
                 "field" => fields.push(value),
                 "" => {}
-                other => return Err(format!("parameter `{other}` is unknown; there are `url` and `field`")),
+                other => {
+                    return Err(format!(
+                        "parameter `{other}` is unknown; there are `url`, `method` and `field`"
+                    ));
+                }
             }
         }
-        Self::new(&url.ok_or("parameter `url` is missing")?, &fields)
+        Self::new(&url.ok_or("parameter `url` is missing")?, method.as_deref(), &fields)
     }
 
-    fn new(url: &str, fields: &[String]) -> Result<Self, String> {
+    fn new(url: &str, method: Option<&str>, fields: &[String]) -> Result<Self, String> {
+        let method = method.unwrap_or("GET");
+        let method = Method::from_bytes(method.as_bytes())
+            .map_err(|_| format!("`{method}` is not a method such as \"GET\""))?;
         let wrong = || format!("`{url}` is not a URL such as \"http://example.com/page\"");
         let uri: Uri = url.parse().map_err(|_| wrong())?;
         let (scheme, port) = match uri.scheme_str() {
@@ -76,6 +88,7 @@ impl Question {
             headers.append(name, value);
         }
         Ok(Self {
+            method,
             scheme,
             authority: authority.to_string(),
             port: authority.port_u16().unwrap_or(port),
@@ -98,9 +111,9 @@ fn read(field: &str) -> Option<(HeaderName, HeaderValue)> {
 mod tests {
     use super::*;
 
-    fn ask(method: Method, query: &str, body: &str) -> Result<Question, String> {
+    fn ask(method: Method, query: &str, body: &str) -> Result<ExplainQuestion, String> {
         let request = Request::builder().method(method).uri(format!("/api/v1/explain{query}"));
-        Question::of(&request.body(Bytes::copy_from_slice(body.as_bytes())).unwrap())
+        ExplainQuestion::of(&request.body(Bytes::copy_from_slice(body.as_bytes())).unwrap())
     }
 
     #[test]
@@ -113,7 +126,14 @@ mod tests {
             let cookies: Vec<_> = question.fields.get_all("cookie").iter().collect();
             assert_eq!(cookies, ["a=1", "b=2"]);
         }
-        assert_eq!(ask(Method::GET, "?url=http://h", "").unwrap().url(), "http://h/");
+        let plain = ask(Method::GET, "?url=http://h", "").unwrap();
+        assert_eq!((plain.url().as_str(), plain.method), ("http://h/", Method::GET));
+        let body = r#"{"url": "http://h/", "method": "HEAD"}"#;
+        for (method, query, body) in
+            [(Method::GET, "?url=http://h/&method=HEAD", ""), (Method::POST, "", body)]
+        {
+            assert_eq!(ask(method, query, body).unwrap().method, Method::HEAD);
+        }
     }
 
     #[test]
@@ -128,6 +148,7 @@ mod tests {
             ("?url=http://h/&field=a%20b:c", "is not a field"),
             ("?url=http://h/&field=a:%00", "is not a field"),
             ("?url=http://h/&fields=x", "`fields` is unknown"),
+            ("?url=http://h/&method=G%20T", "`G T` is not a method"),
         ] {
             let error = ask(Method::GET, query, "").unwrap_err();
             assert!(error.contains(said), "{query}: {error}");

@@ -7,7 +7,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method};
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
-use crate::handler::Outcome;
+use crate::handler::AtLocation;
 use crate::reply::body::ReplyBody;
 use crate::reply::{Reply, error};
 use crate::request::Request;
@@ -30,12 +30,12 @@ pub(super) struct Again {
 }
 
 /// Turns a reply that names another location into a request for it.
-pub(super) async fn obey(mut reply: Reply) -> Outcome {
-    let Some(elsewhere) = reply.elsewhere.take() else { return Outcome::Reply(reply) };
-    let Some(mut request) = elsewhere.request else { return Outcome::Reply(reply) };
+pub(super) async fn obey(mut reply: Reply) -> AtLocation {
+    let Some(elsewhere) = reply.elsewhere.take() else { return AtLocation::Reply(reply) };
+    let Some(mut request) = elsewhere.request else { return AtLocation::Reply(reply) };
     let Some(target) = target(&elsewhere.target) else {
         tracing::warn!(target = request.target, to = ?elsewhere.target, "X-Accel-Redirect is not a path");
-        return Outcome::Reply(Reply { note: reply.note, ..error::not_found() });
+        return AtLocation::Reply(Reply { note: reply.note, ..error::not_found() });
     };
     // Reads to its end, so that the application does not see an aborted request. The body is empty, or nobody
     // wants it.
@@ -48,21 +48,21 @@ pub(super) async fn obey(mut reply: Reply) -> Outcome {
     request.redirect_to(target);
     request.internal = true;
     request.upgrade = None;
-    Outcome::Again(Box::new(Again { request, first: reply }))
+    AtLocation::Again(Box::new(Again { request, first: reply }))
 }
 
 /// What the first reply passes on to the reply that replaces it.
-pub(super) fn carry_over(first: Reply, next: Outcome) -> Outcome {
+pub(super) fn carry_over(first: Reply, next: AtLocation) -> AtLocation {
     let over = |mut next: Reply| {
         next.note.upstream = next.note.upstream.or(first.note.upstream);
         keep(&first.headers, &mut next);
         next
     };
     match next {
-        Outcome::Reply(reply) => Outcome::Reply(over(reply)),
-        Outcome::Again(again) => {
+        AtLocation::Reply(reply) => AtLocation::Reply(over(reply)),
+        AtLocation::Again(again) => {
             let Again { request, first } = *again;
-            Outcome::Again(Box::new(Again { request, first: over(first) }))
+            AtLocation::Again(Box::new(Again { request, first: over(first) }))
         }
     }
 }

@@ -5,41 +5,54 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use http_cache::Use;
+use http_cache::{Look, Use};
 use weir_proto::cache::Found;
 
 use crate::application::ask::SharedAsk;
 use crate::cache::Cache;
 use crate::cache::page::{Page, PageHead, Staleness};
 use crate::cache_node::{Answer, Exchange, Intent, NodeGone, Question};
+use crate::handler::plan::CachePlan;
 use crate::purge_log::Grant;
 use crate::reply::{Reply, answer};
 use crate::request::Request;
 
 /// Answers a request that L1 cannot answer: from the cache-node, if it has the page.
-pub(crate) async fn answer(cache: &Cache, ask: &SharedAsk, request: &Request) -> Reply {
-    let page = match from_node(cache, ask).await {
+pub(super) async fn answer(cache: &Cache, ask: &SharedAsk, request: &Request) -> Reply {
+    let Some(page) = from_node(cache, ask).await else { return answer::nothing_stored() };
+    cache.l1.insert(ask.request.key.as_bytes(), &ask.request.outgoing.headers, page.clone());
+    match plan(&ask.request.look, page, Instant::now()) {
+        CachePlan::Hit(page) => answer::hit(request, &page),
+        CachePlan::Stale(page) => answer::stale(request, &page, Staleness::Revalidating),
+        _ => answer::nothing_stored(),
+    }
+}
+
+/// What becomes of the request, by the page that the node holds.
+pub(crate) fn plan(look: &Look, page: Arc<Page>, now: Instant) -> CachePlan {
+    if !look.may_use(&page.head.lifetime) {
+        return CachePlan::NothingStored;
+    }
+    match look.wants.use_at(&page.head.lifetime, page.head.age(now)) {
+        Use::Fresh => CachePlan::Hit(page),
+        Use::Stale => CachePlan::Stale(page),
+        Use::OnError | Use::Validate | Use::Dead => CachePlan::NothingStored,
+    }
+}
+
+/// The page that the node holds.
+pub(crate) async fn from_node(cache: &Cache, ask: &SharedAsk) -> Option<Arc<Page>> {
+    match look_up(cache, ask).await {
         Ok(page) => page,
         Err(gone) => {
             cache.node_gone(&gone);
             None
         }
-    };
-    let Some(page) = page else { return answer::nothing_stored() };
-    let look = &ask.request.look;
-    cache.l1.insert(ask.request.key.as_bytes(), &ask.request.outgoing.headers, page.clone());
-    if !look.may_use(&page.head.lifetime) {
-        return answer::nothing_stored();
-    }
-    match look.wants.use_at(&page.head.lifetime, page.head.age(Instant::now())) {
-        Use::Fresh => answer::hit(request, &page),
-        Use::Stale => answer::stale(request, &page, Staleness::Revalidating),
-        Use::OnError | Use::Validate | Use::Dead => answer::nothing_stored(),
     }
 }
 
 /// A lease that the node grants is released at once: the stream ends here.
-async fn from_node(cache: &Cache, ask: &SharedAsk) -> Result<Option<Arc<Page>>, NodeGone> {
+async fn look_up(cache: &Cache, ask: &SharedAsk) -> Result<Option<Arc<Page>>, NodeGone> {
     let asked = Instant::now();
     let question = Question {
         key: ask.request.key.as_bytes(),

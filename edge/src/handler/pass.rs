@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime};
 
 use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use http::{HeaderMap, StatusCode};
-use http_cache::{Policy, Reason, ReplyParts, RequestParts, Verdict};
+use http_cache::{Reason, ReplyParts, RequestParts, Verdict};
 use weir_proto::origin::RequestHead;
 
 use crate::application::OriginReply;
@@ -15,7 +15,8 @@ use crate::cache::head_update::Held;
 use crate::cache::validate;
 use crate::handler::purge_method::{self, Invalid};
 use crate::reply::{Reply, answer};
-use crate::request::Request;
+use crate::request::{Request, path};
+use crate::route::Location;
 
 /// Sends a request straight to the application, for this visitor alone. `reason` says why it bypasses the
 /// cache; `None`: the location has none.
@@ -74,16 +75,14 @@ pub(crate) async fn pass_and_learn(
 /// visitor gets the reply.
 pub(crate) async fn change(
     cache: &Arc<Cache>,
-    policy: Option<&Policy>,
+    location: &Location,
     ask: Ask,
     request: Request,
-    (raw_path, query): (&str, Option<&str>),
+    reason: Option<Reason>,
 ) -> Reply {
-    let reason = match request.body.is_empty() {
-        true => Reason::Method,
-        false => Reason::RequestBody,
-    };
-    let reason = policy.map(|_| reason);
+    let policy = location.cache.as_deref();
+    let target = request.target.clone();
+    let (raw_path, query) = path::split(&target);
     let head = |request: &Request| as_asked(&ask, request);
     let (method, headers) = (request.method.clone(), HeaderMap::new());
     let mut invalid = Invalid::default();

@@ -9,14 +9,14 @@ use http::header::{
     ACCEPT_ENCODING, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use http_cache::{ClientAddress, Look, Methods, Policy, vary};
+use http_cache::{ClientAddress, Look, Policy, Reason, vary};
 use http1::head::{Head, Known, Scheme, Seen};
 use process::telemetry;
 use process::trace::TraceContext;
 
 use crate::Edge;
-use crate::cache::l1;
 use crate::cache::page::Page;
+use crate::handler::plan::{self, CachePlan, CacheUse, InL1, Plan, Planned};
 use crate::handler::static_file;
 use crate::log::record::HitRecord;
 use crate::metrics::CacheResult;
@@ -42,12 +42,12 @@ const FORWARDING: Seen = Seen::of(&[Known::Forwarded, Known::XForwarded, Known::
 
 /// What answers the request, and what the log needs to know about it.
 pub(crate) struct PlainHit<'a> {
-    pub(crate) found: Found,
+    pub(crate) found: PlainAnswer,
     pub(crate) record: HitRecord<'a>,
 }
 
 /// A file in memory that is still valid.
-pub(crate) enum Found {
+pub(crate) enum PlainAnswer {
     Page(Arc<Page>),
     File(Box<Reply>),
 }
@@ -76,26 +76,76 @@ pub(crate) fn find<'a>(
     }
     let path = path::normalise(head.target.path().as_bytes()).ok()?;
     let host = head.host.map_or("", |host| host.as_str());
-    let Chosen::Location(_, location) = sites.choose(host).choose(&path) else { return None };
-    if location.internal {
+    let chosen = sites.choose(host).choose(&path);
+    if !is_plain_at(&chosen, head) {
         return None;
     }
-    if location.pool.is_none() {
-        let (method, fields) = (method(head), fields(head));
-        let reply = static_file::from_memory(edge, location, (&method, &fields), &path)?;
-        let record = HitRecord { location, result: CacheResult::File, started };
-        return Some(PlainHit { found: Found::File(Box::new(reply)), record });
+    let mut request = PlainRequest { head, method: method(head), scheme: via.scheme, host, key };
+    let in_l1 = InL1 { l1: &edge.cache.l1, now: started };
+    match plan::decide(chosen, &mut request, in_l1) {
+        Plan::File(location) => {
+            let reply = static_file::from_memory(edge, location, (&request.method, &fields(head)), &path)?;
+            let record = HitRecord { location, result: CacheResult::File, started };
+            Some(PlainHit { found: PlainAnswer::File(Box::new(reply)), record })
+        }
+        Plan::Application { location, cache: CacheUse::Shared(_, look, CachePlan::Hit(page)), .. } => {
+            // The parameters that the key ignores may have to be added to where it leads.
+            if look.trimmed && page.head.status.is_redirection() {
+                return None;
+            }
+            let record = HitRecord { location, result: CacheResult::Hit, started };
+            Some(PlainHit { found: PlainAnswer::Page(page), record })
+        }
+        _ => None,
     }
-    let policy = location.cache.as_ref().filter(|policy| is_plain(policy))?;
-    if location.expires != Expires::Off || (head.method == "HEAD" && policy.methods == Methods::Get) {
-        return None;
+}
+
+/// A GET or HEAD without a body, none of whose fields tells more than the key needs.
+struct PlainRequest<'a, 'b> {
+    head: &'a Head<'b>,
+    method: Method,
+    scheme: Scheme,
+    host: &'a str,
+    key: &'a mut Vec<u8>,
+}
+
+impl Planned for PlainRequest<'_, '_> {
+    type Shared = Look;
+
+    fn method(&self) -> &Method {
+        &self.method
     }
-    if head.seen.has(Known::Other) {
-        return None;
+
+    fn is_internal(&self) -> bool {
+        false
     }
-    let page = find_page(edge, policy, head, (via.scheme, host), started, key)?;
-    let record = HitRecord { location, result: CacheResult::Hit, started };
-    Some(PlainHit { found: Found::Page(page), record })
+
+    fn is_upgrade(&self) -> bool {
+        false
+    }
+
+    fn body(&self) -> Option<u64> {
+        Some(0)
+    }
+
+    /// Decides as [`Policy::look`] does where [`is_plain_at`] says that there is no more to see.
+    fn share(&mut self, policy: &Policy) -> Result<Look, Reason> {
+        if !policy.methods.contains(&self.method) {
+            return Err(Reason::Method);
+        }
+        self.key.clear();
+        let target = &self.head.target;
+        let (path, query) = (target.path().as_bytes(), target.query().map(str::as_bytes));
+        let cookies = self.head.fields.values(Known::Cookie);
+        let keyed = policy.key(self.scheme.as_str(), self.host, path, query, cookies, self.key)?;
+        Ok(Look { personal: keyed.personal, trimmed: keyed.trimmed, ..Look::default() })
+    }
+
+    fn stored(&self, policy: &Policy, look: &Look, in_l1: InL1<'_>) -> CachePlan {
+        let selected =
+            |names: &[HeaderName]| vary::selected(names, &policy.selecting(names, self.head.fields.iter()));
+        in_l1.plan(policy, self.key, look, selected)
+    }
 }
 
 impl<'a> PlainHit<'a> {
@@ -105,7 +155,7 @@ impl<'a> PlainHit<'a> {
     }
 }
 
-impl Found {
+impl PlainAnswer {
     pub(crate) fn reply(self, edge: &Edge, head: &Head<'_>) -> Reply {
         let reply = match self {
             Self::Page(page) => answer::hit_under(&method(head), &fields(head), &page),
@@ -135,7 +185,16 @@ fn fields(head: &Head<'_>) -> HeaderMap {
     fields
 }
 
-/// No setting looks at more of a request than the key and the names that are known here.
+/// No setting of the location looks at more of a request than the key and the names that are known here.
+fn is_plain_at(chosen: &Chosen<'_>, head: &Head<'_>) -> bool {
+    let Chosen::Location(_, location) = chosen else { return false };
+    if location.pool.is_none() {
+        return true;
+    }
+    let Some(policy) = &location.cache else { return false };
+    location.expires == Expires::Off && is_plain(policy) && !head.seen.has(Known::Other)
+}
+
 fn is_plain(policy: &Policy) -> bool {
     policy.bypass.0.is_empty()
         && !policy.honour_request
@@ -147,28 +206,6 @@ fn is_sampled(head: &Head<'_>) -> bool {
     let parent = head.fields.values(Known::Traceparent).next();
     let parent = parent.and_then(|value| TraceContext::parse(std::str::from_utf8(value).ok()?));
     telemetry::sampler().decide(parent).sampled()
-}
-
-fn find_page(
-    edge: &Edge,
-    policy: &Policy,
-    head: &Head<'_>,
-    (scheme, host): (Scheme, &str),
-    now: Instant,
-    key: &mut Vec<u8>,
-) -> Option<Arc<Page>> {
-    key.clear();
-    let (path, query) = (head.target.path().as_bytes(), head.target.query().map(str::as_bytes));
-    let keyed =
-        policy.key(scheme.as_str(), host, path, query, head.fields.values(Known::Cookie), key).ok()?;
-    let look = Look { personal: keyed.personal, trimmed: keyed.trimmed, ..Look::default() };
-    let selected = |names: &[HeaderName]| vary::selected(names, &policy.selecting(names, head.fields.iter()));
-    match edge.cache.l1.find(key, &look, now, selected) {
-        // The parameters that the key ignores may have to be added to where it leads.
-        l1::Found::Fresh(page) if keyed.trimmed && page.head.status.is_redirection() => None,
-        l1::Found::Fresh(page) => Some(page),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -14,14 +14,12 @@ use crate::request::Request;
 
 /// `PURGE /path`: purges that page, in all variants, under http and https.
 pub(crate) async fn answer(edge: &Edge, request: &Request) -> Reply {
-    let allowed = &edge.settings.purge_allow;
-    if allowed.is_empty() {
-        return error::method_not_allowed();
-    }
-    let client = request.client.address.to_canonical();
-    if !allowed.iter().any(|net| net.contains(&client)) {
-        tracing::warn!(%client, target = request.target, "PURGE refused: the client's address is not in edge.purge_allow");
-        return error::may_not_purge();
+    if let Some(refused) = refusal(edge, request) {
+        if !edge.settings.purge_allow.is_empty() {
+            let client = request.client.address.to_canonical();
+            tracing::warn!(%client, target = request.target, "PURGE refused: the client's address is not in edge.purge_allow");
+        }
+        return refused;
     }
     let targets = target::page(&edge.routes.load(), &request.authority, &request.target);
     let Ok(purge) = Purge::new(targets, false) else {
@@ -36,6 +34,16 @@ pub(crate) async fn answer(edge: &Edge, request: &Request) -> Reply {
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ]);
     Reply::new(status, headers, ReplyBody::Whole(text.into()))
+}
+
+/// The answer to a client that may not purge.
+pub(crate) fn refusal(edge: &Edge, request: &Request) -> Option<Reply> {
+    let allowed = &edge.settings.purge_allow;
+    if allowed.is_empty() {
+        return Some(error::method_not_allowed());
+    }
+    let client = request.client.address.to_canonical();
+    (!allowed.iter().any(|net| net.contains(&client))).then(error::may_not_purge)
 }
 
 /// What the application's reply to a change makes invalid.

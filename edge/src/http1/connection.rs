@@ -267,23 +267,15 @@ impl Connection {
     }
 
     fn incoming(&self, head: &Head<'_>, after: After) -> Result<Incoming, Refusal> {
-        let upgrade = head.upgrade.filter(|_| head.method == "GET" && !head.has_body()).and_then(Upgrade::of);
+        let upgrade = Upgrade::of_head(head);
         let mut tunnel = None;
-        let (body, pump) = match head.framing {
-            _ if upgrade.is_some() => {
+        let (body, pump) = match upgrade {
+            Some(_) => {
                 let (body, chunks) = RequestBody::tunnel();
                 tunnel = Some(chunks);
                 (body, None)
             }
-            Framing::None | Framing::Length(0) => (RequestBody::empty(), None),
-            Framing::Length(length) => {
-                let (body, pump) = RequestBody::pumped(Some(length));
-                (body, Some(pump))
-            }
-            Framing::Chunked => {
-                let (body, pump) = RequestBody::pumped(None);
-                (body, Some(pump))
-            }
+            None => RequestBody::announced(head.framing),
         };
         let request = Request::new(&self.edge.settings.trusted_proxies, head, &self.via, body)?;
         Ok(Incoming {

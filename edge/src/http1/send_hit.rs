@@ -14,7 +14,7 @@ use crate::Edge;
 use crate::cache::page::Page;
 use crate::connection::clock;
 use crate::connection::stream::{Stream, Taken};
-use crate::handler::plain::{Found, PlainHit};
+use crate::handler::plain::{PlainAnswer, PlainHit};
 use crate::http1::joined::{HitHead, JoinedPages};
 use crate::http1::write::{self, Manner};
 use crate::log::record::HitReply;
@@ -64,7 +64,7 @@ impl<'a> PlainHit<'a> {
         let Self { found, record } = self;
         let Room { head: out, joined } = room;
         let (status, body) = match found {
-            Found::Page(page) if !head.seen.any(CONDITIONAL) => {
+            PlainAnswer::Page(page) if !head.seen.any(CONDITIONAL) => {
                 let said = HitHead::of(&page, record.started, keep_alive, head.version);
                 let write_head = |out: &mut Vec<u8>| write_head(edge, &page, said, record.started, out);
                 if !head_only && let Some((whole, body_at)) = joined.find(&page, said, write_head) {

@@ -24,7 +24,7 @@ use crate::request::body::BodyFault;
 use crate::request::body::BodyPump;
 use crate::request::body::RequestBody;
 use http1::head as strict;
-use http1::head::{Framing, Head, Refusal, Scheme};
+use http1::head::{Head, Refusal, Scheme};
 
 /// Accepts one request of the connection. Never waits: what takes time runs in a task.
 pub(super) fn begin(
@@ -88,17 +88,7 @@ fn incoming(
     head: &Head<'_>,
     scheme: Option<Scheme>,
 ) -> Result<(Request, Option<BodyPump>), Refusal> {
-    let (body, pump) = match head.framing {
-        Framing::None | Framing::Length(0) => (RequestBody::empty(), None),
-        Framing::Length(length) => {
-            let (body, pump) = RequestBody::pumped(Some(length));
-            (body, Some(pump))
-        }
-        Framing::Chunked => {
-            let (body, pump) = RequestBody::pumped(None);
-            (body, Some(pump))
-        }
-    };
+    let (body, pump) = RequestBody::announced(head.framing);
     let request = Request::new(&client.edge.settings.trusted_proxies, head, &client.via, body)?;
     // RFC 9110 section 7.4, as with absolute targets in HTTP/1.
     if scheme == Some(Scheme::Https) && request.scheme == Scheme::Http {

@@ -2,6 +2,7 @@
 //! before it is wanted.
 
 use bytes::Bytes;
+use http1::head::Framing;
 use tokio::sync::{mpsc, oneshot};
 
 /// How many chunks of a request body may wait between the connection and the application.
@@ -50,6 +51,17 @@ impl RequestBody {
         let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
         let body = Self { length: Some(0), limit: u64::MAX, taken: 0, chunks: Some(receiver), wanted: None };
         (body, sender)
+    }
+
+    /// The body that a head announces, and the connection's side of it; `None`: there is no body.
+    pub(crate) fn announced(framing: Framing) -> (Self, Option<BodyPump>) {
+        let length = match framing {
+            Framing::None | Framing::Length(0) => return (Self::empty(), None),
+            Framing::Length(length) => Some(length),
+            Framing::Chunked => None,
+        };
+        let (body, pump) = Self::pumped(length);
+        (body, Some(pump))
     }
 
     pub(crate) fn pumped(length: Option<u64>) -> (Self, BodyPump) {

@@ -1,0 +1,294 @@
+//! What becomes of a request at a location: decided once, by its head alone and what L1 holds, without I/O.
+//!
+//! The fast path, the handler (for HTTP/1 and HTTP/2 alike) and `explain` act on the same value, so none of
+//! them can decide otherwise. Nothing is counted or changed here.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::{HeaderName, Method, StatusCode};
+use http_cache::{Look, Policy, Reason, SharedRequest, vary};
+
+use crate::cache::l1::{Found, L1, Marked};
+use crate::cache::page::Page;
+use crate::request::Request;
+use crate::route::{Chosen, Location, Site};
+
+/// What becomes of a request. `S` is what a page to be shared is asked for with.
+pub(crate) enum Plan<'a, S> {
+    /// The path lacks the slash at its end: a redirect to it.
+    AddSlash(&'a Arc<Location>),
+    /// Only the application can send a request here: 404.
+    Internal(&'a Arc<Location>),
+    /// A file, or the answer that there is none.
+    File(&'a Arc<Location>),
+    /// The request declares a body that is longer than `max_body`: 413.
+    BodyTooLarge(&'a Arc<Location>),
+    /// The application answers, or the cache before it.
+    Application { site: &'a Site, location: &'a Arc<Location>, pool: &'a Arc<str>, cache: CacheUse<'a, S> },
+}
+
+/// What part the cache has in the answer.
+pub(crate) enum CacheUse<'a, S> {
+    /// The request may change something: what the reply makes invalid is purged. `None`: the location has no
+    /// cache.
+    Change(Option<Reason>),
+    /// The request goes to the application, and its reply is for this visitor alone. `None`: the location has
+    /// no cache, or the request switches protocols.
+    Bypass(Option<Reason>),
+    /// A HEAD that the location does not cache: the answer may say something about the stored page.
+    Head(&'a Arc<Policy>),
+    /// The request may use the cache.
+    Shared(&'a Arc<Policy>, S, CachePlan),
+}
+
+/// What becomes of a request that may use the cache.
+#[derive(Clone)]
+pub(crate) enum CachePlan {
+    /// A stored page within its lifetime.
+    Hit(Arc<Page>),
+    /// A stored page past it, which one request refreshes.
+    Stale(Arc<Page>),
+    /// A stored page that is good for when the application fails; a short time ago it did.
+    Standby(Arc<Page>),
+    /// A stored page that may be used only if the application says that it is still valid.
+    Revalidate(Arc<Page>, Reason),
+    /// The request goes to the application, for this visitor alone.
+    Bypass(Reason),
+    /// Nothing usable is stored, and the reply to this request is not to be stored either.
+    NoStore(Reason),
+    /// `only-if-cached`, and L1 has nothing: the cache-node's page, or 504.
+    AskNode,
+    /// `only-if-cached`, and there is no page: 504.
+    NothingStored,
+    /// Begins a fetch of the page, or joins one.
+    Join(Join),
+}
+
+/// Which fetch a request joins.
+#[derive(Clone)]
+pub(crate) struct Join {
+    /// `None`: it is not known which fields select variants of the page.
+    pub(crate) variant: Option<Vec<u8>>,
+    /// The last reply could not be stored: unless this request tries that again, it bypasses the cache.
+    pub(crate) mark: Option<Marked>,
+}
+
+/// A plan in one word, for people and programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Decision {
+    pub(crate) word: &'static str,
+    /// Why the cache is bypassed, a page revalidated or not stored.
+    pub(crate) reason: Option<Reason>,
+    /// The status of an answer that the edge makes itself.
+    pub(crate) status: Option<StatusCode>,
+}
+
+/// A request as the plan sees it: its head.
+pub(crate) trait Planned {
+    /// What a page to be shared is asked for with.
+    type Shared;
+
+    fn method(&self) -> &Method;
+    /// The application has sent the request here.
+    fn is_internal(&self) -> bool;
+    /// The client wants to switch protocols.
+    fn is_upgrade(&self) -> bool;
+    /// The declared length of the body; `None`: it is chunked.
+    fn body(&self) -> Option<u64>;
+    /// Makes the cache key. An error is the reason to bypass the cache.
+    fn share(&mut self, policy: &Policy) -> Result<Self::Shared, Reason>;
+    /// What L1 holds for the request.
+    fn stored(&self, policy: &Policy, shared: &Self::Shared, in_l1: InL1<'_>) -> CachePlan;
+}
+
+/// L1 at one moment.
+#[derive(Clone, Copy)]
+pub(crate) struct InL1<'a> {
+    pub(crate) l1: &'a L1,
+    pub(crate) now: Instant,
+}
+
+/// Decides. `chosen` is the place of the request's path.
+#[inline]
+pub(crate) fn decide<'a, R: Planned>(
+    chosen: Chosen<'a>,
+    request: &mut R,
+    in_l1: InL1<'_>,
+) -> Plan<'a, R::Shared> {
+    let (site, location) = match chosen {
+        Chosen::Location(site, location) => (site, location),
+        Chosen::AddSlash(location) => return Plan::AddSlash(location),
+    };
+    if location.internal && !request.is_internal() {
+        return Plan::Internal(location);
+    }
+    let Some(pool) = &location.pool else { return Plan::File(location) };
+    if !request.is_upgrade() && request.body().is_some_and(|length| length > location.max_body) {
+        return Plan::BodyTooLarge(location);
+    }
+    Plan::Application { site, location, pool, cache: cache_use(location, request, in_l1) }
+}
+
+#[inline]
+fn cache_use<'a, R: Planned>(
+    location: &'a Location,
+    request: &mut R,
+    in_l1: InL1<'_>,
+) -> CacheUse<'a, R::Shared> {
+    let policy = location.cache.as_ref();
+    let has_body = request.body() != Some(0);
+    if !request.method().is_safe() {
+        let reason = if has_body { Reason::RequestBody } else { Reason::Method };
+        return CacheUse::Change(policy.map(|_| reason));
+    }
+    let Some(policy) = policy.filter(|_| !request.is_upgrade()) else { return CacheUse::Bypass(None) };
+    if has_body {
+        // A body is not part of the key.
+        return CacheUse::Bypass(Some(Reason::RequestBody));
+    }
+    match request.share(policy) {
+        Ok(shared) => {
+            let plan = request.stored(policy, &shared, in_l1);
+            CacheUse::Shared(policy, shared, plan)
+        }
+        Err(Reason::Method) if *request.method() == Method::HEAD => CacheUse::Head(policy),
+        Err(reason) => CacheUse::Bypass(Some(reason)),
+    }
+}
+
+impl<S> Plan<'_, S> {
+    pub(crate) fn location(&self) -> &Arc<Location> {
+        match self {
+            Self::AddSlash(location)
+            | Self::Internal(location)
+            | Self::File(location)
+            | Self::BodyTooLarge(location)
+            | Self::Application { location, .. } => location,
+        }
+    }
+
+    pub(crate) fn decision(&self) -> Decision {
+        let (word, status) = match self {
+            Self::AddSlash(_) => ("redirect", Some(StatusCode::MOVED_PERMANENTLY)),
+            Self::Internal(_) => ("refused", Some(StatusCode::NOT_FOUND)),
+            Self::File(_) => ("file", None),
+            Self::BodyTooLarge(_) => ("refused", Some(StatusCode::PAYLOAD_TOO_LARGE)),
+            Self::Application { cache, .. } => return cache.decision(),
+        };
+        Decision { word, reason: None, status }
+    }
+}
+
+impl<S> CacheUse<'_, S> {
+    fn decision(&self) -> Decision {
+        let reason = match self {
+            Self::Change(reason) | Self::Bypass(reason) => *reason,
+            Self::Head(_) => Some(Reason::Method),
+            Self::Shared(_, _, plan) => return plan.decision(),
+        };
+        Decision { word: "bypass", reason, status: None }
+    }
+}
+
+impl CachePlan {
+    pub(crate) fn decision(&self) -> Decision {
+        let (word, reason) = match self {
+            Self::Hit(_) => ("hit", None),
+            Self::Stale(_) => ("stale", None),
+            Self::Standby(_) => ("standby", Some(Reason::OriginFailed)),
+            Self::Revalidate(_, reason) => ("revalidate", Some(*reason)),
+            Self::Bypass(reason) | Self::NoStore(reason) => ("bypass", Some(*reason)),
+            Self::AskNode => ("ask-node", Some(Reason::OnlyIfCached)),
+            Self::NothingStored => ("nothing-stored", Some(Reason::OnlyIfCached)),
+            Self::Join(Join { mark: Some(mark), .. }) if !mark.try_again => ("bypass", Some(mark.reason)),
+            Self::Join(_) => ("join", None),
+        };
+        let status = matches!(self, Self::NothingStored).then_some(StatusCode::GATEWAY_TIMEOUT);
+        Decision { word, reason, status }
+    }
+}
+
+impl InL1<'_> {
+    /// The plan for a key. `selected` makes the fingerprint of the request's fields that Vary names.
+    #[inline]
+    pub(crate) fn plan(
+        self,
+        policy: &Policy,
+        key: &[u8],
+        look: &Look,
+        selected: impl Fn(&[HeaderName]) -> Vec<u8>,
+    ) -> CachePlan {
+        let found = self.l1.find(key, look, self.now, selected);
+        let is_seldom_used = || policy.min_uses > 1 && self.l1.uses(key).saturating_add(1) < policy.min_uses;
+        by_what_is_stored(found, look, is_seldom_used)
+    }
+
+    /// The plan for a request whose key is known.
+    pub(crate) fn plan_for(self, policy: &Policy, request: &SharedRequest) -> CachePlan {
+        let SharedRequest { key, look, outgoing } = request;
+        self.plan(policy, key.as_bytes(), look, |names| vary::selected(names, &outgoing.headers))
+    }
+}
+
+#[inline]
+fn by_what_is_stored(found: Found, look: &Look, is_seldom_used: impl FnOnce() -> bool) -> CachePlan {
+    let only_if_cached = look.wants.only_if_cached;
+    let (variant, mark) = match found {
+        Found::Fresh(page) => return CachePlan::Hit(page),
+        Found::Stale(page) => return CachePlan::Stale(page),
+        Found::Validate(..) | Found::Pass(_) | Found::Marked(_) if only_if_cached => {
+            return CachePlan::NothingStored;
+        }
+        Found::Standby(page) => return CachePlan::Standby(page),
+        Found::Validate(page, reason) => return CachePlan::Revalidate(page, reason),
+        Found::Pass(reason) => return CachePlan::Bypass(reason),
+        // A request whose reply could be stored after all tries that; one that would have to be sent twice
+        // does so seldom.
+        Found::Marked(mark) => {
+            (mark.variant.clone(), Some(Marked { try_again: mark.try_again || !look.trimmed, ..mark }))
+        }
+        Found::Miss { variant } => (variant, None),
+    };
+    if only_if_cached {
+        return CachePlan::AskNode;
+    }
+    if is_seldom_used() {
+        return CachePlan::NoStore(Reason::MinUses);
+    }
+    match look.no_store {
+        Some(reason) => CachePlan::NoStore(reason),
+        None => CachePlan::Join(Join { variant, mark }),
+    }
+}
+
+impl Planned for &Request {
+    type Shared = SharedRequest;
+
+    fn method(&self) -> &Method {
+        &self.method
+    }
+
+    fn is_internal(&self) -> bool {
+        self.internal
+    }
+
+    fn is_upgrade(&self) -> bool {
+        self.upgrade.is_some()
+    }
+
+    fn body(&self) -> Option<u64> {
+        self.body.length()
+    }
+
+    fn share(&mut self, policy: &Policy) -> Result<SharedRequest, Reason> {
+        policy.request(&self.parts())
+    }
+
+    fn stored(&self, policy: &Policy, shared: &SharedRequest, in_l1: InL1<'_>) -> CachePlan {
+        in_l1.plan_for(policy, shared)
+    }
+}
+
+#[cfg(test)]
+mod tests;
