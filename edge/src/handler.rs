@@ -6,6 +6,7 @@
 
 mod cached;
 pub(crate) mod internal_redirect;
+mod max_forwards;
 pub(crate) mod only_if_cached;
 mod pass;
 pub(crate) mod plain;
@@ -71,7 +72,7 @@ async fn at_location(edge: &Arc<Edge>, request: Request, visit: &Visit) -> AtLoc
 }
 
 async fn answer_at_location(edge: &Arc<Edge>, mut request: Request, visit: &Visit) -> Reply {
-    if request.target == "*" {
+    if request.target == "*" || max_forwards::ends_here(&mut request) {
         return answer::about_the_server();
     }
     if let Some(target) = path::without_dots(&request.target) {

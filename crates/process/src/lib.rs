@@ -4,6 +4,7 @@
 mod allocator;
 pub mod handover;
 mod host;
+pub mod least_rate;
 pub mod listen;
 pub mod nofile;
 pub mod program;
