@@ -56,6 +56,9 @@ mod leaving;
 // The application never waits for a client, and no client holds it.
 #[path = "e2e/pace.rs"]
 mod pace;
+// What each client has a part of, and what a full disk does.
+#[path = "e2e/shares.rs"]
+mod shares;
 // Large bodies, and many slow clients.
 #[path = "e2e/uploads.rs"]
 mod uploads;
@@ -65,6 +68,8 @@ mod apart;
 // One call per page, for all; and never a page for the wrong visitor.
 #[path = "e2e/cache.rs"]
 mod cache;
+#[path = "e2e/languages.rs"]
+mod languages;
 #[path = "e2e/private.rs"]
 mod private;
 #[path = "e2e/variants.rs"]

@@ -18,10 +18,14 @@ use weir_proto::origin::fetch_request::Message;
 use crate::body_memory::BodyMemory;
 use crate::config::PoolConfig;
 use crate::error::{BodyError, Error};
+use crate::pool::Pool;
 use crate::request::least_rate::LeastRate;
 
 /// What is sent to a server at once.
 const PIECE: usize = 64 * 1024;
+
+/// How often a silent upload looks whether others wait for its place.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A body that can be sent.
 pub(crate) enum Upload {
@@ -168,8 +172,9 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
-    pub(crate) fn new(messages: Rest, length: Option<u64>, pool: &PoolConfig) -> Result<Self, BodyError> {
-        let max = pool.max_body.0;
+    pub(crate) fn new(messages: Rest, length: Option<u64>, pool: &Pool) -> Result<Self, BodyError> {
+        let config = &pool.config;
+        let max = config.max_body.0;
         if length.is_some_and(|length| length > max) {
             return Err(BodyError::TooLarge(max));
         }
@@ -178,24 +183,30 @@ impl Incoming {
             left: length,
             received: 0,
             max,
-            patience: pool.body_timeout.0,
-            rate: LeastRate::new(pool.body_rate.0),
+            patience: config.body_timeout.0,
+            rate: LeastRate::new(config.body_rate.0, &pool.waiting_uploads),
         })
     }
 
     /// The next piece, not empty. `None`: the body is whole.
     async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
+        let mut silent = Duration::ZERO;
         loop {
-            let patience = self.patience.min(self.rate.left());
             let message = match self.messages.next().now_or_never() {
                 Some(message) => message,
                 None => {
                     let begun = Instant::now();
+                    let patience = (self.patience - silent).min(self.rate.left()).min(LOOK_AGAIN);
                     let message = within(patience, self.messages.next()).await;
                     self.rate.waited(begun.elapsed());
-                    message.map_err(|_| {
-                        if patience < self.patience { BodyError::Slow } else { BodyError::Stalled }
-                    })?
+                    match message {
+                        Ok(message) => message,
+                        Err(_) => {
+                            silent = self.patience.min(silent + begun.elapsed());
+                            self.may_be_silent(silent)?;
+                            continue;
+                        }
+                    }
                 }
             };
             // An end without `End` is not the end of the body.
@@ -207,6 +218,13 @@ impl Incoming {
                 Some(Message::Head(_)) | None => return Err(BodyError::BrokeOff),
             }
         }
+    }
+
+    fn may_be_silent(&self, silent: Duration) -> Result<(), BodyError> {
+        if silent >= self.patience {
+            return Err(BodyError::Stalled);
+        }
+        if self.rate.left().is_zero() { Err(BodyError::Slow) } else { Ok(()) }
     }
 
     fn count(&mut self, piece: Bytes) -> Result<Bytes, BodyError> {
