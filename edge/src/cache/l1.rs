@@ -255,7 +255,8 @@ impl L1 {
     }
 
     /// Marks a variant whose reply could not be stored: requests for it bypass the cache for a while
-    /// (hit-for-miss), unless a page can be used. `vary`: the fields that the reply itself names. Returns why.
+    /// (hit-for-miss), unless a page can be used. `vary`: the fields that the reply itself names. Returns the
+    /// reason that the mark has.
     pub(crate) fn mark(
         &self,
         key: &[u8],

@@ -77,7 +77,7 @@ fn a_client_has_a_part_of_a_pool(stack: &Stack) {
             Client::connect_from(OTHER, stack.http()).get("/count/other").expect(200);
         });
     });
-    // All were served, and half of four at once; the application may still be ending one when it gets the next.
+    // All were served, half of four at once; the application may still be ending one when it gets the next.
     assert_eq!(stack.oracle.calls("mine"), 8);
     assert!(stack.oracle.most_at_once("mine") <= 3);
 }
