@@ -22,6 +22,11 @@ impl LeastRate {
         self.rate = rate;
     }
 
+    /// Shortens the window while others wait for the place, or makes it as long again.
+    pub fn set_window(&mut self, window: Duration) {
+        self.window = window;
+    }
+
     /// How long the next bytes may take.
     pub fn left(&self) -> Duration {
         if self.rate == 0 { Duration::MAX } else { self.window.saturating_sub(self.waited) }
@@ -67,5 +72,17 @@ mod tests {
         assert_eq!(ends_at(500, 1_000_000, second * 21), Some(1));
         assert_eq!(ends_at(0, 1, second * 50), None);
         assert_eq!(ends_at(500, 32, Duration::from_millis(1)), None);
+    }
+
+    #[test]
+    fn a_shorter_window_ends_what_is_slow_sooner() {
+        let mut least = LeastRate::new(500, Duration::from_secs(20));
+        least.waited(Duration::from_secs(5));
+        assert!(least.moved(1));
+        least.set_window(Duration::from_secs(3));
+        assert_eq!(least.left(), Duration::ZERO);
+        assert!(!least.moved(1));
+        // Enough for the shorter window has come.
+        assert!(least.moved(1500));
     }
 }

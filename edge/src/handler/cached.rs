@@ -104,10 +104,12 @@ struct Rounds {
 
 impl Rounds {
     async fn next(&mut self, cache: &Arc<Cache>, ask: &SharedAsk, request: &Request, join: Join) -> Round {
+        // A mark knows more than what those were told who waited.
+        let told = self.reason.filter(|_| join.mark.is_none());
         let joined = match self.join(cache, ask, join).await {
             Ok(joined) => joined,
             Err(Instead::LookAgain) => return Round::LookAgain,
-            Err(Instead::Bypass(reason)) => return Round::Bypass(self.reason.unwrap_or(reason)),
+            Err(Instead::Bypass(reason)) => return Round::Bypass(told.unwrap_or(reason)),
         };
         match self.take(cache, ask, joined).await {
             Given::Page(served, first) => {
@@ -186,7 +188,7 @@ impl Rounds {
         let outcome = flight.outcome(patience).await;
         drop(place);
         let own = first.as_ref().and_then(First::take_reply);
-        if let Some(reply) = own.filter(|reply| !look.asks_again(reply.status, &reply.headers)) {
+        if let Some(reply) = own.filter(|reply| !look.asks_again(reply.manner())) {
             // The application saw all that this visitor sent.
             let reason =
                 if let Some(flights::Outcome::Pass(reason)) = outcome { reason } else { Reason::Status };
@@ -323,7 +325,7 @@ async fn validated(
         Ok(_) => {}
     }
     match answered {
-        Ok(Answered::Reply(reply)) if !ask.request.look.asks_again(reply.status, &reply.headers) => {
+        Ok(Answered::Reply(reply)) if !ask.request.look.asks_again(reply.manner()) => {
             answer::relayed(*reply, Some(reason)).to(request)
         }
         _ => pass(cache, ask.ask, request, Some(reason)).await,

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::{
-    ACCEPT_ENCODING, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
+    ACCEPT_ENCODING, ACCEPT_LANGUAGE, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    IF_UNMODIFIED_SINCE, RANGE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use http_cache::{ClientAddress, Look, Policy, Reason, vary};
@@ -141,9 +142,16 @@ impl Planned for PlainRequest<'_, '_> {
         Ok(Look { personal: keyed.personal, trimmed: keyed.trimmed, ..Look::default() })
     }
 
-    fn stored(&self, policy: &Policy, look: &Look, in_l1: InL1<'_>) -> CachePlan {
-        let selected =
-            |names: &[HeaderName]| vary::selected(names, &policy.selecting(names, self.head.fields.iter()));
+    fn stored(&self, policy: &Policy, look: &mut Look, in_l1: InL1<'_>) -> CachePlan {
+        let selected = |names: &[HeaderName]| {
+            let mut fields = policy.selecting(names, self.head.fields.iter());
+            if policy.learn_languages
+                && let Some(language) = in_l1.l1.language(self.key, &fields)
+            {
+                fields.insert(ACCEPT_LANGUAGE, language);
+            }
+            vary::selected(names, &fields)
+        };
         in_l1.plan(policy, self.key, look, selected)
     }
 }

@@ -99,7 +99,7 @@ pub(crate) trait Planned {
     /// Makes the cache key. An error is the reason to bypass the cache.
     fn share(&mut self, policy: &Policy) -> Result<Self::Shared, Reason>;
     /// What L1 holds for the request.
-    fn stored(&self, policy: &Policy, shared: &Self::Shared, in_l1: InL1<'_>) -> CachePlan;
+    fn stored(&self, policy: &Policy, shared: &mut Self::Shared, in_l1: InL1<'_>) -> CachePlan;
 }
 
 /// L1 at one moment.
@@ -148,8 +148,8 @@ fn cache_use<'a, R: Planned>(
         return CacheUse::Bypass(Some(Reason::RequestBody));
     }
     match request.share(policy) {
-        Ok(shared) => {
-            let plan = request.stored(policy, &shared, in_l1);
+        Ok(mut shared) => {
+            let plan = request.stored(policy, &mut shared, in_l1);
             CacheUse::Shared(policy, shared, plan)
         }
         Err(Reason::Method) if *request.method() == Method::HEAD => CacheUse::Head(policy),
@@ -224,6 +224,27 @@ impl InL1<'_> {
         by_what_is_stored(found, look, is_seldom_used)
     }
 
+    /// The plan for a request whose key is known. From now on it asks for the page in the language that the
+    /// page has for this visitor, if that is known. A page that was made for just these languages before is
+    /// used, if there is one and none in that language.
+    fn plan_in_language(self, policy: &Policy, request: &mut SharedRequest) -> CachePlan {
+        let key = request.key.as_bytes();
+        let language = policy.learn_languages.then(|| self.l1.language(key, &request.outgoing.headers));
+        let Some(language) = language.flatten() else { return self.plan_for(policy, request) };
+        request.outgoing.in_language(language);
+        let plan = self.plan_for(policy, request);
+        let is_missing = matches!(
+            plan,
+            CachePlan::Join(Join { mark: None, .. }) | CachePlan::NoStore(_) | CachePlan::AskNode
+        );
+        let Some(sent) = request.outgoing.as_sent().filter(|_| is_missing) else { return plan };
+        let SharedRequest { key, look, .. } = &*request;
+        match self.plan(policy, key.as_bytes(), look, |names| vary::selected(names, &sent)) {
+            as_sent @ (CachePlan::Hit(_) | CachePlan::Stale(_)) => as_sent,
+            _ => plan,
+        }
+    }
+
     /// The plan for a request whose key is known.
     pub(crate) fn plan_for(self, policy: &Policy, request: &SharedRequest) -> CachePlan {
         let SharedRequest { key, look, outgoing } = request;
@@ -243,10 +264,10 @@ fn by_what_is_stored(found: Found, look: &Look, is_seldom_used: impl FnOnce() ->
         Found::Standby(page) => return CachePlan::Standby(page),
         Found::Validate(page, reason) => return CachePlan::Revalidate(page, reason),
         Found::Pass(reason) => return CachePlan::Bypass(reason),
-        // A request whose reply could be stored after all tries that; one that would have to be sent twice
-        // does so seldom.
+        // A request whose reply could be stored after all tries that; one that would have to be sent twice,
+        // were the reply like the last one, does so seldom.
         Found::Marked(mark) => {
-            (mark.variant.clone(), Some(Marked { try_again: mark.try_again || !look.trimmed, ..mark }))
+            (mark.variant.clone(), Some(Marked { try_again: mark.try_again || !look.asks_again(mark.manner), ..mark }))
         }
         Found::Miss { variant } => (variant, None),
     };
@@ -285,8 +306,8 @@ impl Planned for &Request {
         policy.request(&self.parts())
     }
 
-    fn stored(&self, policy: &Policy, shared: &SharedRequest, in_l1: InL1<'_>) -> CachePlan {
-        in_l1.plan_for(policy, shared)
+    fn stored(&self, policy: &Policy, shared: &mut SharedRequest, in_l1: InL1<'_>) -> CachePlan {
+        in_l1.plan_in_language(policy, shared)
     }
 }
 
