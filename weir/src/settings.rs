@@ -16,7 +16,15 @@ pub(crate) struct Loaded {
 
 /// Reads the file and the environment over it, and checks everything.
 pub(crate) fn load(file: &Path) -> Result<Loaded, Mistakes> {
-    let settings = Settings::load(Some(file), std::env::vars())?;
+    checked(Settings::load(Some(file), std::env::vars())?)
+}
+
+/// Reads a text as if it were in a file of this name.
+pub(crate) fn load_text(name: &str, text: &str) -> Result<Loaded, Mistakes> {
+    checked(Settings::load_text(name, text, std::env::vars())?)
+}
+
+fn checked(settings: Settings) -> Result<Loaded, Mistakes> {
     let mut mistakes = settings.mistakes();
     settings.unknown_sections(&SECTIONS, &mut mistakes);
     let edge = settings.section("edge", &mut mistakes);
