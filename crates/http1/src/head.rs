@@ -144,7 +144,8 @@ pub fn read<'a>(
     let mut at = request_line.end;
     let mut lines = 0;
     loop {
-        let Some((field, end)) = line::judged(field::read(bytes, at, limits.bare_line_feeds), bytes, at)? else {
+        let Some((field, end)) = line::judged(field::read(bytes, at, limits.bare_line_feeds), bytes, at)?
+        else {
             return unfinished(Refusal::HeadTooLarge);
         };
         at = end;

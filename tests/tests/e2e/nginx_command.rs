@@ -79,7 +79,10 @@ fn quiet_and_dump_are_nginx_s() {
     let theirs = NginxCommand::run(directory.path(), &["-c", "nginx.conf", "-e", "error.log", "-T"]);
     assert_eq!(String::from_utf8_lossy(&ours.stdout), String::from_utf8_lossy(&theirs.stdout));
     let wrong = weir_nginx(directory.path(), &["-s", "restart"]);
-    assert_eq!((wrong.status.code(), stderr(&wrong)), (Some(1), "nginx: invalid option: \"-s restart\"\n".into()));
+    assert_eq!(
+        (wrong.status.code(), stderr(&wrong)),
+        (Some(1), "nginx: invalid option: \"-s restart\"\n".into())
+    );
     let version = weir_nginx(directory.path(), &["-v"]);
     assert!(stderr(&version).starts_with("nginx version: nginx/1."), "{version:?}");
 }
@@ -91,7 +94,10 @@ fn what_is_not_done_is_said_and_starts_only_leniently() {
     let strict = weir_nginx(directory.path(), &["-c", "nginx.conf", "-t"]);
     let said = stderr(&strict);
     assert_eq!(strict.status.code(), Some(1), "{said}");
-    assert!(said.contains("[emerg] \"xslt_stylesheet\" is not done: Weir does not transform XML in "), "{said}");
+    assert!(
+        said.contains("[emerg] \"xslt_stylesheet\" is not done: Weir does not transform XML in "),
+        "{said}"
+    );
     assert!(said.contains("nginx.conf:7\n"), "{said}");
     assert!(said.contains("syntax is ok") && said.contains("test failed"), "{said}");
     let lenient = weir_nginx(directory.path(), &["-c", "nginx.conf", "-t", "--lenient"]);

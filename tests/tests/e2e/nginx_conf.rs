@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 use tempfile::TempDir;
-use weir_tests::{AppServer, Certificate, Client, NginxCommand, Process, Response, binary, free_port, repository};
+use weir_tests::{
+    AppServer, Certificate, Client, NginxCommand, Process, Response, binary, free_port, repository,
+};
 
 /// A configuration, the requests to compare, and the directives in it that Weir does not do yet.
 pub(super) struct Case {
@@ -102,7 +104,8 @@ impl Site {
             .map(|kind| format!("{kind}_temp_path {path}/{name}-{kind};\n"))
             .concat();
         let text = if text.contains("http {") {
-            text.replace("http {", &format!("http {{\n{temporary}")).replace("nginx.pid", &format!("{name}.pid"))
+            text.replace("http {", &format!("http {{\n{temporary}"))
+                .replace("nginx.pid", &format!("{name}.pid"))
         } else {
             format!(
                 "{user}pid {path}/{name}.pid;\nevents {{ }}\nhttp {{\ninclude mime.types;\n\
@@ -221,7 +224,8 @@ fn answers_are_those_of_nginx() {
 #[test]
 fn each_configuration_is_compared() {
     let directory = fs::read_dir(repository().join("tests/nginx-conf")).unwrap();
-    let mut files: Vec<_> = directory.flatten().map(|entry| entry.file_name().into_string().unwrap()).collect();
+    let mut files: Vec<_> =
+        directory.flatten().map(|entry| entry.file_name().into_string().unwrap()).collect();
     let mut compared: Vec<_> = CASES.iter().map(|case| case.file.to_owned()).collect();
     files.sort();
     compared.sort();
