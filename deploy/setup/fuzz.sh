@@ -15,7 +15,7 @@ else
   toolchain=
   export RUSTC_BOOTSTRAP=1
 fi
-for target in ${TARGETS:-head chunked reply fastcgi cache_request cache_reply csrf entry}; do
+for target in ${TARGETS:-head chunked reply fastcgi cache_request cache_reply csrf entry nginx_conf}; do
   mkdir -p "fuzz/corpus/$target"
   cargo ${toolchain:+"$toolchain"} fuzz run "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \
     -max_total_time="${SECONDS_EACH:-30}" -max_len=4096

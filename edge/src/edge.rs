@@ -111,6 +111,7 @@ impl Edge {
                 target: settings.limits.target.bytes(),
                 fields: settings.limits.fields,
                 strict_targets: settings.strict_targets,
+                bare_line_feeds: settings.bare_line_feeds,
             },
             routes,
             cache,

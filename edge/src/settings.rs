@@ -58,6 +58,10 @@ pub struct Config {
     /// Requests with a raw `" < > \ ^ { | }` or backtick in path or query get 400; otherwise these are
     /// percent-encoded.
     pub strict_targets: bool,
+    /// Lines of a request's head may end with LF alone, as nginx takes them.
+    pub bare_line_feeds: bool,
+    /// Names of reply fields are written as `Content-Type` in HTTP/1, as nginx does; else in lower case.
+    pub title_names: bool,
     /// Pages kept in this edge's own memory.
     pub l1: L1Config,
     /// Where the other services are; left out in `weir run`.
@@ -273,6 +277,8 @@ impl Default for Config {
             watch_grace: Time::from_secs(1),
             trusted_proxies: Vec::new(),
             strict_targets: false,
+            bare_line_feeds: false,
+            title_names: false,
             l1: L1Config::default(),
             peers: None,
             invalidate_named: true,

@@ -42,7 +42,7 @@ pub use fake_app::FakeApp;
 pub use fault_proxy::{FaultProxy, NetworkFault};
 pub use http2::{Http2, frame, head_block};
 pub use load::Load;
-pub use nginx::Nginx;
+pub use nginx::{Nginx, NginxCommand};
 pub use oracle::Oracle;
 pub use patience::{PATIENCE, until};
 pub use ports::free_port;

@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
@@ -48,5 +49,19 @@ impl Nginx {
 
     pub fn log(&self) -> String {
         self.process.log()
+    }
+}
+
+/// nginx's command line, run to its end.
+pub struct NginxCommand;
+
+impl NginxCommand {
+    pub fn program() -> Command {
+        Command::new(program::find("WEIR_NGINX", "nginx"))
+    }
+
+    pub fn run(prefix: &Path, arguments: &[&str]) -> Output {
+        let mut command = Self::program();
+        command.arg("-p").arg(prefix).args(arguments).output().unwrap()
     }
 }

@@ -35,6 +35,12 @@ mod environ;
 // Application servers by HTTP, FastCGI and gunicorn's uwsgi.
 #[path = "e2e/servers.rs"]
 mod servers;
+// nginx's command line over an nginx.conf.
+#[path = "e2e/nginx_command.rs"]
+mod nginx_command;
+// Configurations in the manner of real ones, beside nginx.
+#[path = "e2e/nginx_conf.rs"]
+mod nginx_conf;
 // X-Accel-Redirect and locations for it alone.
 #[path = "e2e/accel.rs"]
 mod accel;

@@ -9,8 +9,16 @@ use weir_tests::repository;
 
 const SERVICES: &[&str] = &["edge", "cache-node", "wsgi-adapter"];
 /// Pure: no socket, no clock of its own, nothing asynchronous.
-const PURE: &[&str] =
-    &["crates/http-cache", "crates/cgi", "crates/uwsgi", "crates/fastcgi", "crates/purge", "crates/http1"];
+const PURE: &[&str] = &[
+    "crates/http-cache",
+    "crates/cgi",
+    "crates/uwsgi",
+    "crates/fastcgi",
+    "crates/purge",
+    "crates/http1",
+    "crates/nginx-conf",
+    "crates/nginx-front",
+];
 const IMPURE: &[&str] = &[
     "tokio",
     "tokio-util",
@@ -31,8 +39,8 @@ const REFUSED: &[&str] = &["common", "util", "utils", "helper", "helpers", "misc
 
 /// Crates below the services. Each may depend on those of a lower rank only.
 const RANKS: &[&[&str]] = &[
-    &["proto", "crates/http1", "crates/process", "crates/purge", "crates/admin"],
-    &["crates/http-cache", "crates/cgi"],
+    &["proto", "crates/http1", "crates/process", "crates/purge", "crates/admin", "crates/nginx-conf"],
+    &["crates/http-cache", "crates/cgi", "crates/nginx-front"],
     &["crates/uwsgi", "crates/fastcgi"],
 ];
 

@@ -42,6 +42,34 @@ pub(crate) enum Command {
     CacheNode(cache_node::program::Options),
     /// Run a wsgi-adapter alone, the same as the program `wsgi-adapter`
     WsgiAdapter(wsgi_adapter::program::Options),
+    /// Run an nginx.conf as it is, with nginx's command line: -c, -p, -t, -T, -s, -g …; `weir nginx -h`
+    #[command(disable_help_flag = true)]
+    Nginx(NginxArgs),
+    /// Print an nginx.conf as weir.toml, each line with the one it comes from
+    NginxImport(ImportArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NginxArgs {
+    /// nginx's own options
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+    pub(crate) arguments: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// nginx.conf, or a file of conf.d or sites-enabled
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// What relative paths begin with [default: /etc/nginx/]
+    #[arg(long, short, value_name = "DIRECTORY")]
+    pub(crate) prefix: Option<String>,
+    /// Keep pages of applications for this time, such as 1s
+    #[arg(long, value_name = "TIME")]
+    pub(crate) microcache: Option<String>,
+    /// Fill ${NAME} in the files from the environment
+    #[arg(long)]
+    pub(crate) envsubst: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! weir: the command line, and all three services in one process.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -8,6 +9,7 @@ mod check;
 mod cli;
 mod explain;
 mod memory;
+mod nginx;
 mod plane;
 mod purge;
 mod run;
@@ -16,7 +18,29 @@ mod settings;
 mod show;
 
 fn main() -> ExitCode {
-    let result = match cli::Cli::parse().command {
+    let result = match command_of_nginx() {
+        Some(arguments) => nginx::command(&arguments),
+        None => run_command(),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("weir: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The arguments, if the program was called by the name `nginx`.
+fn command_of_nginx() -> Option<Vec<String>> {
+    let mut arguments = std::env::args();
+    let name = arguments.next()?;
+    let is_nginx = Path::new(&name).file_name().is_some_and(|name| name == "nginx");
+    is_nginx.then(|| arguments.collect())
+}
+
+fn run_command() -> anyhow::Result<ExitCode> {
+    match cli::Cli::parse().command {
         cli::Command::Run(args) => run::from_file(&args),
         cli::Command::Serve(args) => serve::from_flags(&args),
         cli::Command::Check(args) => check::file(&args),
@@ -27,12 +51,7 @@ fn main() -> ExitCode {
         cli::Command::Edge(options) => edge::program::run(options),
         cli::Command::CacheNode(options) => cache_node::program::run(&options),
         cli::Command::WsgiAdapter(options) => wsgi_adapter::program::run(&options),
-    };
-    match result {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("weir: {error:#}");
-            ExitCode::FAILURE
-        }
+        cli::Command::Nginx(args) => nginx::command(&args.arguments),
+        cli::Command::NginxImport(args) => nginx::import(&args),
     }
 }

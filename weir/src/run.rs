@@ -1,7 +1,7 @@
 //! `weir run`: edge, cache-node and wsgi-adapter in one process, with the same contract and no socket between
 //! them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use edge::{CacheNodes, Edge, Listeners, Peers, WsgiAdapters};
@@ -42,8 +42,10 @@ pub(crate) fn run(
     file: Option<PathBuf>,
     mut also: impl FnMut() + 'static,
 ) -> anyhow::Result<ExitCode> {
+    let source: Source =
+        Box::new(move || Some(settings::load(file.as_ref()?).map_err(|mistakes| mistakes.to_string())));
     Ok(program::run("weir", async |shutdown| {
-        let mut running = start(loaded, file, shutdown).await?;
+        let mut running = start(loaded, source, shutdown).await?;
         let mut reload = running.reload;
         running.reload = Box::new(move || {
             reload();
@@ -53,7 +55,10 @@ pub(crate) fn run(
     })?)
 }
 
-async fn start(loaded: Loaded, file: Option<PathBuf>, shutdown: Shutdown) -> anyhow::Result<Running> {
+/// Reads the settings again, for a reload; `None`: there is nothing to read.
+pub(crate) type Source = Box<dyn Fn() -> Option<Result<Loaded, String>>>;
+
+pub(crate) async fn start(loaded: Loaded, source: Source, shutdown: Shutdown) -> anyhow::Result<Running> {
     let Loaded { edge, cache_node, wsgi_adapter } = loaded;
     let listeners = Listeners::bind(&edge)?;
     let node_metrics = cache_node::Metrics::default();
@@ -82,18 +87,14 @@ async fn start(loaded: Loaded, file: Option<PathBuf>, shutdown: Shutdown) -> any
     });
     tokio::spawn(edge.clone().serve(listeners, pools));
     tracing::info!("weir serves on {}", addresses.join(", "));
-    Ok(Running {
-        grace,
-        reload: Box::new(move || reload(&edge, running.as_deref(), file.as_deref())),
-        watched: None,
-    })
+    Ok(Running { grace, reload: Box::new(move || reload(&edge, running.as_deref(), &source)), watched: None })
 }
 
 /// Sites and locations change in place; all other settings need a restart.
 /// All or nothing: a site whose pool is not `running` would answer 502.
-fn reload(edge: &Edge, running: Option<&[String]>, file: Option<&Path>) {
-    let Some(file) = file else { return };
-    match settings::load(file) {
+fn reload(edge: &Edge, running: Option<&[String]>, source: &Source) {
+    let Some(loaded) = source() else { return };
+    match loaded {
         Ok(loaded) => match new_pool(&loaded, running) {
             Some(pool) => {
                 tracing::error!("settings not reloaded: the pool `{pool}` is new; restart to start it")

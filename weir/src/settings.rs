@@ -22,12 +22,20 @@ pub(crate) fn load(file: &Path) -> Result<Loaded, Mistakes> {
     load_and_check(file, |_, _| {})
 }
 
+/// Reads a text as if it were in a file of this name.
+pub(crate) fn load_text(name: &str, text: &str) -> Result<Loaded, Mistakes> {
+    checked(Settings::load_text(name, text, std::env::vars())?, |_, _| {})
+}
+
 /// Also asks `check` what is wrong.
 pub(crate) fn load_and_check(
     file: &Path,
     check: impl FnOnce(&Loaded, &mut Mistakes),
 ) -> Result<Loaded, Mistakes> {
-    let settings = Settings::load(Some(file), std::env::vars())?;
+    checked(Settings::load(Some(file), std::env::vars())?, check)
+}
+
+fn checked(settings: Settings, check: impl FnOnce(&Loaded, &mut Mistakes)) -> Result<Loaded, Mistakes> {
     let mut mistakes = settings.mistakes();
     settings.unknown_sections(&SECTIONS, &mut mistakes);
     let edge = settings.section("edge", &mut mistakes);

@@ -46,13 +46,15 @@ pub struct Limits {
     pub fields: usize,
     /// Targets that hold what RFC 3986 has percent-encoded are refused.
     pub strict_targets: bool,
+    /// A line may end with LF alone, which RFC 9112 §2.2 allows.
+    pub bare_line_feeds: bool,
 }
 
 impl Default for Limits {
     /// What nginx takes by default: four buffers of 8 KiB, the request line in one of them. uWSGI takes 128
     /// variables, of which fields are a part.
     fn default() -> Self {
-        Self { head: 32 * 1024, target: 8 * 1024, fields: 100, strict_targets: false }
+        Self { head: 32 * 1024, target: 8 * 1024, fields: 100, strict_targets: false, bare_line_feeds: false }
     }
 }
 
@@ -132,7 +134,7 @@ pub fn read<'a>(
     let bytes = bytes.get(..longest).unwrap_or(bytes);
     let unfinished = |refusal| if bytes.len() == longest { Err(refusal) } else { Ok(None) };
 
-    let start = request_line::start(bytes)?;
+    let start = request_line::start(bytes, limits.bare_line_feeds)?;
     let request_line = request_line::read(bytes, start, limits);
     let Some(request_line) = line::judged(request_line, bytes, start)? else {
         return unfinished(Refusal::RequestLineTooLong);
@@ -142,7 +144,8 @@ pub fn read<'a>(
     let mut at = request_line.end;
     let mut lines = 0;
     loop {
-        let Some((field, end)) = line::judged(field::read(bytes, at), bytes, at)? else {
+        let Some((field, end)) = line::judged(field::read(bytes, at, limits.bare_line_feeds), bytes, at)?
+        else {
             return unfinished(Refusal::HeadTooLarge);
         };
         at = end;

@@ -50,6 +50,24 @@ pub fn persistence_line(out: &mut Vec<u8>, keep_alive: bool, version: Version) {
     }
 }
 
+/// Writes the names of a whole head's fields as `Content-Type`, for clients that compare them case by case.
+pub fn title_names(head: &mut [u8]) {
+    for line in head.split_mut(|byte| *byte == b'\n').skip(1) {
+        let Some(name) = line.split_mut(|byte| *byte == b':').next() else { continue };
+        match &*name {
+            b"etag" => name.copy_from_slice(b"ETag"),
+            b"www-authenticate" => name.copy_from_slice(b"WWW-Authenticate"),
+            _ => {
+                for word in name.split_mut(|byte| *byte == b'-') {
+                    if let Some(first) = word.first_mut() {
+                        first.make_ascii_uppercase();
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// Writes decimal digits.
 pub fn number(out: &mut Vec<u8>, n: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
@@ -58,6 +76,14 @@ pub fn number(out: &mut Vec<u8>, n: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_written_in_title_case() {
+        let mut head = *b"HTTP/1.1 200 ok-is\r\ncontent-type: a-b:c\r\netag: \"x-y\"\r\nx-a--b: c\r\n\r\n";
+        title_names(&mut head);
+        let expected = "HTTP/1.1 200 ok-is\r\nContent-Type: a-b:c\r\nETag: \"x-y\"\r\nX-A--B: c\r\n\r\n";
+        assert_eq!(str::from_utf8(&head), Ok(expected));
+    }
 
     #[test]
     fn numbers() {

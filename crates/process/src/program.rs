@@ -49,6 +49,21 @@ where
     F: Future<Output = Result<Running, E>>,
     E: std::fmt::Display + std::fmt::Debug,
 {
+    run_with_threads(name, || {}, start)
+}
+
+/// Runs a program as [`run`] does. Each thread but the calling one begins with `on_thread`; `start` and
+/// reloads are called on the calling one.
+pub fn run_with_threads<F, S, E>(
+    name: &str,
+    on_thread: impl Fn() + Send + Sync + 'static,
+    start: S,
+) -> Result<ExitCode, ProgramError<E>>
+where
+    S: FnOnce(Shutdown) -> F,
+    F: Future<Output = Result<Running, E>>,
+    E: std::fmt::Display + std::fmt::Debug,
+{
     let successor = Successor::of_this_process();
     handover::begin();
     let options = TelemetryOptions {
@@ -58,7 +73,8 @@ where
     };
     let telemetry = telemetry::init(&options, std::env::vars())?;
     nofile::raise_nofile();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.enable_all().on_thread_start(on_thread).build()?;
     let stopped = runtime.block_on(async {
         // Whoever rotates logs signals every process of ours; one that has no log file must not die of it.
         let _not_fatal = signal(SignalKind::user_defined1())?;

@@ -72,7 +72,22 @@ impl Settings {
         file: Option<&Path>,
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Mistakes> {
-        let file = file.map(SettingsFile::read).transpose()?;
+        Self::merge(file.map(SettingsFile::read).transpose()?, env)
+    }
+
+    /// Reads a text in TOML as if it were in a file of this name.
+    pub fn load_text(
+        name: &str,
+        text: &str,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Mistakes> {
+        Self::merge(Some(SettingsFile::of_toml(name, text)?), env)
+    }
+
+    fn merge(
+        file: Option<SettingsFile>,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Mistakes> {
         let variables = environment::ours(env);
         let mut merged = Config::builder();
         if let Some(file) = &file {

@@ -266,9 +266,10 @@ fn by_what_is_stored(found: Found, look: &Look, is_seldom_used: impl FnOnce() ->
         Found::Pass(reason) => return CachePlan::Bypass(reason),
         // A request whose reply could be stored after all tries that; one that would have to be sent twice,
         // were the reply like the last one, does so seldom.
-        Found::Marked(mark) => {
-            (mark.variant.clone(), Some(Marked { try_again: mark.try_again || !look.asks_again(mark.manner), ..mark }))
-        }
+        Found::Marked(mark) => (
+            mark.variant.clone(),
+            Some(Marked { try_again: mark.try_again || !look.asks_again(mark.manner), ..mark }),
+        ),
         Found::Miss { variant } => (variant, None),
     };
     if only_if_cached {

@@ -298,9 +298,13 @@ impl Connection {
         let keep_alive = after == After::Next;
         let line = record::Line::of(&request);
         let visit = Visit::of(&request);
-        let manner =
-            Manner { head_only: request.method == Method::HEAD, version: request.version, keep_alive };
         let edge = self.edge.clone();
+        let manner = Manner {
+            head_only: request.method == Method::HEAD,
+            version: request.version,
+            keep_alive,
+            title_names: edge.settings.title_names,
+        };
         // Boxed: the functions that get it would each hold its room.
         let handling = Box::pin(async {
             let mut reply = handler::handle(&edge, request, &visit).await;
@@ -371,7 +375,8 @@ impl Connection {
 
     async fn refuse(&mut self, refusal: Refusal) {
         let reply = error::refused(refusal);
-        let manner = Manner { head_only: false, version: Version::HTTP_11, keep_alive: false };
+        let title_names = self.edge.settings.title_names;
+        let manner = Manner { head_only: false, version: Version::HTTP_11, keep_alive: false, title_names };
         let (sent, reply) = write::send(&mut self.stream, reply, manner, self.edge.pace(), pending()).await;
         self.edge.log.refusal(self.via.peer, refusal, sent, &reply);
         linger(&mut self.stream).await;

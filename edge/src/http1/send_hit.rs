@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http_cache::cache_status::X_CACHE_STATUS;
 use http1::head::{Head, Known, Seen, Version};
-use http1::write::{field_line, number, persistence_line};
+use http1::write::{field_line, number, persistence_line, title_names};
 
 use crate::Edge;
 use crate::cache::page::Page;
@@ -80,7 +80,8 @@ impl<'a> PlainHit<'a> {
             }
             found => {
                 let reply = found.reply(edge, head);
-                let manner = Manner { head_only, version: head.version.into(), keep_alive };
+                let title_names = edge.settings.title_names;
+                let manner = Manner { head_only, version: head.version.into(), keep_alive, title_names };
                 write::whole_head(out, &reply, manner);
                 let body = if let ReplyBody::Whole(body) = reply.body { body } else { Bytes::new() };
                 (reply.status, body)
@@ -104,6 +105,7 @@ impl HitHead {
 }
 
 fn write_head(edge: &Edge, page: &Page, said: HitHead, now: Instant, out: &mut Vec<u8>) {
+    let begin = out.len();
     out.extend_from_slice(&page.wire_head);
     let status = answer::hit_status(said.ttl);
     out.extend_from_slice(b"cache-status: ");
@@ -120,6 +122,9 @@ fn write_head(edge: &Edge, page: &Page, said: HitHead, now: Instant, out: &mut V
     }
     persistence_line(out, said.keep_alive, said.version.into());
     out.extend_from_slice(b"\r\n");
+    if edge.settings.title_names {
+        title_names(out.get_mut(begin..).unwrap_or_default());
+    }
 }
 
 fn rest(taken: Taken, head: &[u8], body: &Bytes) -> Unsent {

@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes};
 use futures_util::FutureExt;
 use http::Version;
 use http::header::{DATE, UPGRADE};
-use http1::write::{bodiless, field_line, length_line, persistence_line, start};
+use http1::write::{bodiless, field_line, length_line, persistence_line, start, title_names};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use crate::cache::page::LAST;
@@ -28,6 +28,8 @@ pub(crate) struct Manner {
     pub(crate) version: Version,
     /// The connection may be used again.
     pub(crate) keep_alive: bool,
+    /// Names of fields are written as `Content-Type`.
+    pub(crate) title_names: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,6 +206,9 @@ fn write_head(out: &mut Vec<u8>, reply: &Reply, framing: Framing, keep_alive: bo
         out.extend_from_slice(b"connection: upgrade\r\n");
     }
     out.extend_from_slice(b"\r\n");
+    if manner.title_names {
+        title_names(out);
+    }
 }
 
 pub(crate) fn date_line(out: &mut Vec<u8>, now: Instant) {
@@ -223,7 +228,7 @@ mod tests {
 
     async fn wire(reply: Reply, version: Version, head_only: bool) -> (String, Sent) {
         let (mut client, mut server) = tokio::io::duplex(1 << 16);
-        let manner = Manner { head_only, version, keep_alive: true };
+        let manner = Manner { head_only, version, keep_alive: true, title_names: false };
         let (sent, _) = send(
             &mut server,
             reply,

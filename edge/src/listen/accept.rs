@@ -196,7 +196,8 @@ async fn answer_plain(edge: &Edge, stream: &mut TcpStream, first: u8) {
         return;
     }
     let reply = error::bad_request("This port speaks HTTPS: use https:// in the address.").closing();
-    let manner = Manner { head_only: false, version: Version::HTTP_11, keep_alive: false };
+    let title_names = edge.settings.title_names;
+    let manner = Manner { head_only: false, version: Version::HTTP_11, keep_alive: false, title_names };
     let _ = write::send(stream, reply, manner, edge.pace(), std::future::pending()).await;
     linger_briefly(stream).await;
 }

@@ -41,7 +41,7 @@ pub(super) enum FieldLine {
 
 /// The line that begins at `at`, and where the next one begins.
 #[inline]
-pub(super) fn read(bytes: &[u8], at: usize) -> Result<(FieldLine, usize), Stop> {
+pub(super) fn read(bytes: &[u8], at: usize, bare_line_feeds: bool) -> Result<(FieldLine, usize), Stop> {
     let plain_end = octets::name_end(bytes, at);
     let name_end =
         if bytes.get(plain_end) == Some(&b'_') { octets::run(bytes, plain_end, TOKEN) } else { plain_end };
@@ -49,7 +49,7 @@ pub(super) fn read(bytes: &[u8], at: usize) -> Result<(FieldLine, usize), Stop> 
         None => return Err(Stop::More),
         Some(b':') if name_end > at => {}
         Some(b'\r' | b'\n') if name_end == at => {
-            return Ok((FieldLine::Blank, line::end(bytes, at, Refusal::FieldName)?));
+            return Ok((FieldLine::Blank, line::end(bytes, at, bare_line_feeds, Refusal::FieldName)?));
         }
         // RFC 9112 §5.2: a server that receives an obs-fold must reject the message or unfold it. The same
         // goes for §2.2's whitespace before the first field line.
@@ -63,7 +63,7 @@ pub(super) fn read(bytes: &[u8], at: usize) -> Result<(FieldLine, usize), Stop> 
         return Err(Refusal::FieldNameTooLong.into());
     }
     let line_end = octets::value_end(bytes, name_end + 1);
-    let end = line::end(bytes, line_end, Refusal::FieldValue)?;
+    let end = line::end(bytes, line_end, bare_line_feeds, Refusal::FieldValue)?;
     if name_end != plain_end {
         return Ok((FieldLine::Dropped, end));
     }

@@ -20,13 +20,14 @@ impl From<Refusal> for Stop {
 /// there.
 ///
 /// RFC 9112 §2.2 lets a recipient take a bare LF for a line's end; whoever is behind us might not, so we
-/// don't.
+/// don't, unless `bare_line_feeds` asks for it.
 #[inline]
-pub(super) fn end(bytes: &[u8], at: usize, otherwise: Refusal) -> Result<usize, Stop> {
+pub(super) fn end(bytes: &[u8], at: usize, bare_line_feeds: bool, otherwise: Refusal) -> Result<usize, Stop> {
     match (bytes.get(at), bytes.get(at + 1)) {
         (Some(b'\r'), Some(b'\n')) => Ok(at + 2),
         (None, _) | (Some(b'\r'), None) => Err(Stop::More),
         (Some(b'\r'), Some(_)) => Err(Refusal::BareCarriageReturn.into()),
+        (Some(b'\n'), _) if bare_line_feeds => Ok(at + 1),
         (Some(b'\n'), _) => Err(Refusal::BareLineFeed.into()),
         (Some(_), _) => Err(otherwise.into()),
     }

@@ -25,8 +25,12 @@ pub(super) struct RequestLine<'a> {
 /// RFC 9112 §2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore at least one
 /// empty line (CRLF) received prior to the request-line." One it is: some clients end a body with it, none
 /// sends more.
-pub(super) fn start(bytes: &[u8]) -> Result<usize, Refusal> {
-    let start = if bytes.starts_with(b"\r\n") { 2 } else { 0 };
+pub(super) fn start(bytes: &[u8], bare_line_feeds: bool) -> Result<usize, Refusal> {
+    let start = match bytes {
+        [b'\r', b'\n', ..] => 2,
+        [b'\n', ..] if bare_line_feeds => 1,
+        _ => 0,
+    };
     match bytes.get(start) {
         None => Ok(start),
         Some(&byte) if octets::is(byte, METHOD) => Ok(start),
@@ -89,7 +93,7 @@ pub(super) fn read<'a>(bytes: &'a [u8], at: usize, limits: &Limits) -> Result<Re
         }
         _ => return Err(Refusal::RequestLine.into()),
     };
-    let end = line::end(bytes, version_end, Refusal::RequestLine)?;
+    let end = line::end(bytes, version_end, limits.bare_line_feeds, Refusal::RequestLine)?;
     Ok(RequestLine { method, target, authority, version, end })
 }
 

@@ -33,6 +33,15 @@ impl SettingsFile {
             mistakes.add_at(Place::File { name: name.clone(), line: None, column: None }, text);
             mistakes
         })?;
+        Self::parse(name, text, path)
+    }
+
+    pub(super) fn of_toml(name: &str, text: &str) -> Result<Self, Mistakes> {
+        Self::parse(name.to_owned(), text.to_owned(), Path::new(""))
+    }
+
+    /// `path`: its ending tells TOML and YAML apart.
+    fn parse(name: String, text: String, path: &Path) -> Result<Self, Mistakes> {
         let yaml = path.extension().is_some_and(|end| end == "yaml" || end == "yml");
         let (format, lines) = match yaml {
             true => (FileFormat::Yaml, yaml_lines::lines(&text)),

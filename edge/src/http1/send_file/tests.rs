@@ -34,7 +34,7 @@ fn reply(file: &NamedTempFile, start: u64, end: u64) -> Reply {
 }
 
 fn manner() -> Manner {
-    Manner { head_only: false, version: Version::HTTP_11, keep_alive: true }
+    Manner { head_only: false, version: Version::HTTP_11, keep_alive: true, title_names: false }
 }
 
 async fn connected() -> (TcpStream, Stream) {

@@ -352,7 +352,7 @@ fn other_protocols() {
 
 #[test]
 fn limits() {
-    let limits = Limits { head: 120, target: 20, fields: 3, strict_targets: false };
+    let limits = Limits { head: 120, target: 20, fields: 3, strict_targets: false, bare_line_feeds: false };
     let long_name = format!("GET / HTTP/1.1\r\nHost: a\r\n{}: y\r\n\r\n", "x".repeat(257));
     let wide = Limits { head: 1000, ..limits };
     let cases: &[(&str, &Limits, Verdict)] = &[
@@ -426,4 +426,19 @@ fn assert_fields_refused(cases: &[(&[u8], Refusal)]) {
         let head = [b"POST / HTTP/1.1\r\nHost: a\r\n", *fields, b"\r\n\r\n"].concat();
         assert_verdict("fields", &head, &Limits::default(), Err(*refusal));
     }
+}
+
+#[test]
+fn a_bare_line_feed_ends_a_line_only_where_it_may() {
+    let text = b"\nGET / HTTP/1.1\nHost: a\r\nX-B: c\n\nrest";
+    let lax = Limits { bare_line_feeds: true, ..Limits::default() };
+    let mut spans = Vec::new();
+    let (head, taken) = read(text, &lax, &mut spans).unwrap().unwrap();
+    assert_eq!((head.method, taken), ("GET", text.len() - "rest".len()));
+    assert_eq!(head.fields.iter().collect::<Vec<_>>(), [("Host", &b"a"[..]), ("X-B", b"c")]);
+    for end in 0..taken {
+        assert!(read(&text[..end], &lax, &mut Vec::new()).unwrap().is_none(), "{end}");
+    }
+    let refused = read(&text[1..], &Limits::default(), &mut Vec::new());
+    assert!(matches!(refused, Err(Refusal::BareLineFeed)), "{refused:?}");
 }

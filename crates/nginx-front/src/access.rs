@@ -1,0 +1,158 @@
+//! Who may ask, and how much: `allow`, `deny`, `auth_basic`, `satisfy`, `limit_req`, `limit_conn` and
+//! `limit_rate`.
+
+use nginx_conf::{Directive, values};
+
+use crate::scope::Scope;
+use crate::settings::{Table, Value};
+use crate::translate::Translator;
+
+const NAMES: &[&str] = &[
+    "allow",
+    "deny",
+    "auth_basic",
+    "auth_basic_user_file",
+    "satisfy",
+    "limit_req",
+    "limit_conn",
+    "limit_rate",
+    "limit_rate_after",
+    "limit_req_status",
+    "limit_conn_status",
+    "limit_req_dry_run",
+    "limit_conn_dry_run",
+];
+
+pub(crate) fn translate(translator: &mut Translator<'_>, scope: &Scope<'_>, table: &mut Table) {
+    if !translator.can().access {
+        for directive in NAMES.iter().flat_map(|name| scope.all(name)) {
+            if directive.arg(0) != Some("off") {
+                translator.ledger.not_done(directive, "there is no access control yet", "");
+            }
+        }
+        return;
+    }
+    rules(translator, scope, table);
+    password(translator, scope, table);
+    if let Some(directive) = scope.one("satisfy") {
+        table.from("satisfy", directive.arg(0).unwrap_or("all"), &translator.ledger.origin(directive));
+    }
+    requests(translator, scope, table);
+    connections(translator, scope, table);
+    for name in ["limit_rate", "limit_rate_after"] {
+        let Some(directive) = scope.one(name) else { continue };
+        match directive.arg(0).and_then(values::size) {
+            Some(bytes) => table.from(name, bytes, &translator.ledger.origin(directive)),
+            None => {
+                translator.ledger.not_done(directive, "a rate may not depend on a variable", "write a size")
+            }
+        }
+    }
+}
+
+/// The rules of the nearest block that has any, in its order.
+fn rules(translator: &mut Translator<'_>, scope: &Scope<'_>, table: &mut Table) {
+    let found = scope.nearest(&["allow", "deny"]);
+    let Some(first) = found.first() else { return };
+    let mut rules = Vec::new();
+    for directive in &found {
+        let network = directive.arg(0).unwrap_or_default();
+        if network == "unix:" {
+            translator.ledger.left_out(directive, "Weir does not listen on unix sockets");
+        } else {
+            rules.push(format!("{} {network}", directive.name()));
+        }
+    }
+    table.from("access", rules, &translator.ledger.origin(first));
+}
+
+fn password(translator: &mut Translator<'_>, scope: &Scope<'_>, table: &mut Table) {
+    let Some(directive) = scope.one("auth_basic").filter(|directive| directive.arg(0) != Some("off")) else {
+        return;
+    };
+    let Some(file) = scope.arg("auth_basic_user_file") else {
+        return translator.ledger.not_done(directive, "there is no auth_basic_user_file", "");
+    };
+    let realm = directive.arg(0).unwrap_or_default();
+    if realm.contains('$') || file.contains('$') {
+        return translator.ledger.not_done(directive, "neither may depend on a variable", "write them out");
+    }
+    let mut auth = Table::default();
+    auth.set("realm", realm, "");
+    auth.set("file", translator.conf_path(file), "");
+    auth.set("pass", true, "");
+    table.from("auth_basic", Value::Inline(auth), &translator.ledger.origin(directive));
+}
+
+fn requests(translator: &mut Translator<'_>, scope: &Scope<'_>, table: &mut Table) {
+    let found = scope.all("limit_req");
+    let Some(first) = found.first() else { return };
+    let mut limits = Vec::new();
+    for directive in &found {
+        let mut limit = Table::default();
+        for parameter in directive.texts() {
+            match parameter.split_once('=') {
+                Some(("zone", zone)) => limit.set("zone", zone, ""),
+                Some((name @ ("burst" | "delay"), text)) => {
+                    limit.set(name, values::number(text).unwrap_or(0), "")
+                }
+                None if parameter == "nodelay" => limit.set("nodelay", true, ""),
+                _ => translator.ledger.not_done(directive, format!("`{parameter}` is not known"), ""),
+            }
+        }
+        status(scope, "limit_req", &mut limit);
+        limits.push(Value::Inline(limit));
+    }
+    table.from("limit_req", Value::List(limits), &translator.ledger.origin(first));
+}
+
+fn connections(translator: &mut Translator<'_>, scope: &Scope<'_>, table: &mut Table) {
+    let found = scope.all("limit_conn");
+    let Some(first) = found.first() else { return };
+    let limit = |directive: &&Directive| {
+        let mut limit = Table::default();
+        limit.set("zone", directive.arg(0).unwrap_or_default(), "");
+        limit.set("connections", directive.arg(1).and_then(values::number).unwrap_or(0), "");
+        status(scope, "limit_conn", &mut limit);
+        Value::Inline(limit)
+    };
+    let limits = Value::List(found.iter().map(limit).collect());
+    table.from("limit_conn", limits, &translator.ledger.origin(first));
+}
+
+fn status(scope: &Scope<'_>, name: &str, limit: &mut Table) {
+    if let Some(status) = scope.arg(&format!("{name}_status")).and_then(values::number) {
+        limit.set("status", status, "");
+    }
+    if scope.is_on(&format!("{name}_dry_run")) {
+        limit.set("dry_run", true, "");
+    }
+}
+
+/// `limit_req_zone`, `limit_conn_zone` of `http`.
+pub(crate) fn zones<'a>(translator: &mut Translator<'a>, http: &Scope<'a>, edge: &mut Table) {
+    let mut zones = Table::new(None);
+    for directive in http.own() {
+        if !matches!(directive.name(), "limit_req_zone" | "limit_conn_zone") {
+            continue;
+        }
+        if !translator.can().access {
+            translator.ledger.not_done(directive, "there is no access control yet", "");
+            continue;
+        }
+        let mut zone = Table::default();
+        let mut name = String::new();
+        zone.set("key", directive.arg(0).unwrap_or_default(), "");
+        for parameter in directive.texts().skip(1) {
+            match parameter.split_once('=') {
+                Some(("zone", text)) => name = text.split(':').next().unwrap_or_default().to_owned(),
+                Some(("rate", rate)) => zone.set("rate", rate, ""),
+                _ => {}
+            }
+        }
+        zones.from(&name, Value::Inline(zone), &translator.ledger.origin(directive));
+    }
+    if !zones.is_empty() {
+        edge.set("limit_zones", Value::Section(zones), "");
+    }
+}

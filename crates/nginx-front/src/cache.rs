@@ -1,0 +1,139 @@
+//! `proxy_cache`, `uwsgi_cache` and `weir_microcache`: Weir's cache before an application.
+//!
+//! Weir's own rules of what is private hold in both. nginx's cache gets nginx's lifetimes.
+
+use nginx_conf::{Directive, values};
+
+use crate::limits::time;
+use crate::scope::Scope;
+use crate::settings::{Table, Value};
+use crate::translate::Translator;
+
+pub(crate) fn translate<'a>(
+    translator: &mut Translator<'a>,
+    scope: &Scope<'a>,
+    family: &str,
+    location: &mut Table,
+) {
+    let name = |rest: &str| format!("{family}_cache{rest}");
+    let zone = scope.one(&name("")).filter(|zone| zone.arg(0) != Some("off"));
+    if let Some(zone) = zone {
+        let mut cache = Table::new(None);
+        lifetimes(scope, &name("_valid"), &mut cache);
+        stale(translator, scope, family, &mut cache);
+        if let Some(uses) = scope.arg(&name("_min_uses")).and_then(values::number) {
+            cache.set("min_uses", uses.max(1), "");
+        }
+        key(translator, scope.one(&name("_key")));
+        for conditions in [name("_bypass"), format!("{family}_no_cache")] {
+            scope.all(&conditions).into_iter().for_each(|directive| bypass(translator, directive));
+        }
+        cache.remark = Some(format!("{}: {}", translator.ledger.origin(zone), zone.name()));
+        translator.ledger.different(zone, "Weir's cache is private unless sure: it stores less than nginx's");
+        translator.caches = true;
+        location.set("cache", Value::Section(cache), "");
+        return;
+    }
+    let line = scope.one("weir_microcache");
+    let ttl = line.and_then(|line| line.arg(0)).or(translator.options.microcache.as_deref());
+    let Some(ttl) = ttl.filter(|ttl| *ttl != "off") else { return };
+    let Some(milliseconds) = values::milliseconds(ttl) else {
+        if let Some(line) = line {
+            translator.ledger.not_done(line, format!("`{ttl}` is not a time"), "write weir_microcache 1s;");
+        }
+        return;
+    };
+    let mut cache =
+        Table::new(line.map(|line| format!("{}: weir_microcache {ttl}", translator.ledger.origin(line))));
+    cache.set("ttl", time(milliseconds), "");
+    translator.caches = true;
+    location.set("cache", Value::Section(cache), "");
+}
+
+/// `proxy_cache_valid [code …] time`. Without one nginx stores only what names its own lifetime.
+fn lifetimes(scope: &Scope<'_>, name: &str, cache: &mut Table) {
+    let mut ttl = Table::default();
+    for directive in scope.all(name) {
+        let Some((lifetime, codes)) = directive.args.split_last() else { continue };
+        let Some(milliseconds) = values::seconds(&lifetime.text).map(|seconds| seconds.saturating_mul(1000))
+        else {
+            continue;
+        };
+        let codes: Vec<&str> = codes.iter().map(|word| word.text.as_str()).collect();
+        for code in if codes.is_empty() { vec!["200", "301", "302"] } else { codes } {
+            // The first that names a status counts.
+            if !ttl.has(code) {
+                ttl.set(code, time(milliseconds), "");
+            }
+        }
+    }
+    if !ttl.has("any") {
+        ttl.set("any", "0s", "");
+    }
+    cache.set("ttl", Value::Inline(ttl), "");
+}
+
+fn stale<'a>(translator: &mut Translator<'a>, scope: &Scope<'a>, family: &str, cache: &mut Table) {
+    let directive = scope.one(&format!("{family}_cache_use_stale"));
+    let uses: Vec<&str> = directive.map(|directive| directive.texts().collect()).unwrap_or_default();
+    // nginx keeps a stale page for as long as it is in the cache at all.
+    let kept = time(24 * 60 * 60 * 1000);
+    let background = scope.is_on(&format!("{family}_cache_background_update"));
+    let updating = uses.contains(&"updating");
+    let failing = ["error", "timeout", "http_500", "http_502", "http_503", "http_504", "invalid_header"];
+    let on_error = uses.iter().any(|condition| failing.contains(condition));
+    cache.set("stale_while_revalidate", if updating && background { kept.clone() } else { time(0) }, "");
+    cache.set("stale_if_error", if on_error { kept } else { time(0) }, "");
+    if let Some(directive) = directive.filter(|_| updating && !background) {
+        let how = "without *_cache_background_update the visitor who finds a page stale waits for the new one, as in nginx; the others wait with it";
+        translator.ledger.different(directive, how);
+    }
+}
+
+/// Weir's key is scheme, host, path and query. A shorter one would give pages to the wrong visitors.
+fn key(translator: &mut Translator<'_>, directive: Option<&Directive>) {
+    let Some(directive) = directive else { return };
+    let text = directive.arg(0).unwrap_or_default();
+    let known = [
+        "$scheme",
+        "$host",
+        "$http_host",
+        "$proxy_host",
+        "$server_name",
+        "$request_uri",
+        "$uri",
+        "$is_args",
+        "$args",
+        "$request_method",
+        "$server_port",
+        "$query_string",
+        "://",
+    ];
+    let rest = known.iter().fold(text.to_owned(), |rest, part| rest.replace(part, ""));
+    if rest.trim_matches(['|', ':', '-', '_', ' ', '"', '?', '/']).contains('$') {
+        translator.ledger.not_done(
+            directive,
+            format!("the key cannot hold `{}`", rest.trim()),
+            "see `fields.split` and `cookies.split` of a cache",
+        );
+    } else {
+        translator.ledger.different(directive, "the key is scheme, host, path and query");
+    }
+}
+
+/// Conditions on cookies and fields: what tells visitors apart goes past Weir's cache by itself.
+fn bypass(translator: &mut Translator<'_>, directive: &Directive) {
+    let covered = |text: &str| {
+        text.starts_with("$cookie_")
+            || matches!(text, "$http_authorization" | "$http_cookie" | "$http_upgrade" | "$http_pragma")
+            || text.starts_with("$http_secret")
+    };
+    if directive.texts().all(covered) {
+        translator
+            .ledger
+            .different(directive, "requests with what tells visitors apart go past the cache by themselves");
+    } else {
+        let why = "the cache may not depend on a variable yet";
+        translator.ledger.not_done(directive, why, "let the application say Cache-Control: no-store");
+    }
+}

@@ -1,0 +1,38 @@
+//! nginx.conf as Weir's settings: a file as [`nginx_conf::parse`] has read it becomes the text of a
+//! weir.toml.
+//!
+//! Each directive is *done*, *of no effect here*, or *not done*, and the last is said with what to write
+//! instead. What a block inherits is worked out here by nginx's rules, so that each location of the result
+//! says all that holds for it. No I/O: what has to be known of the machine is in [`Options`].
+
+mod access;
+mod cache;
+mod capabilities;
+mod compress;
+mod fields;
+mod ledger;
+mod limits;
+mod listen;
+mod location;
+mod logs;
+mod maps;
+mod names;
+mod pass;
+mod pool;
+mod program;
+mod route;
+mod rules;
+mod scope;
+mod settings;
+mod site;
+mod translate;
+mod upstream;
+
+#[cfg(test)]
+mod tests;
+
+pub use capabilities::Capabilities;
+pub use ledger::{Note, Origin, Verdict};
+pub use names::is_foreign;
+pub use program::Program;
+pub use translate::{Options, Translation, is_fragment, translate};

@@ -1,0 +1,106 @@
+//! Time limits and sizes, which Weir has once for all sites: the largest that some server asks for.
+
+use nginx_conf::{Directive, values};
+
+use crate::scope::Scope;
+use crate::settings::{Table, Value};
+use crate::translate::Translator;
+
+/// A time of nginx's as Weir writes it.
+pub(crate) fn time(milliseconds: u64) -> Value {
+    if milliseconds.is_multiple_of(1000) {
+        format!("{}s", milliseconds / 1000).into()
+    } else {
+        format!("{milliseconds}ms").into()
+    }
+}
+
+/// Sets `[edge.timeouts]`, `[edge.limits]` and whom to believe.
+pub(crate) fn translate<'a>(
+    translator: &mut Translator<'a>,
+    http: &Scope<'a>,
+    servers: &[&'a Directive],
+    edge: &mut Table,
+) {
+    let scopes: Vec<Scope<'a>> = servers.iter().map(|server| http.inside(server.children())).collect();
+    let mut timeouts = Table::new(None);
+    for (key, name, default) in [
+        ("head", "client_header_timeout", 60_000),
+        ("body", "client_body_timeout", 60_000),
+        ("send", "send_timeout", 60_000),
+        ("keepalive", "keepalive_timeout", 75_000),
+    ] {
+        largest(translator, &scopes, name, default, &mut |value| timeouts.set(key, time(value), name));
+    }
+    let read = translator.pools.longest_read().max(60_000);
+    timeouts.set("application", time(read), "the longest *_read_timeout");
+    timeouts.set("tunnel", time(read), "");
+    edge.set("timeouts", Value::Section(timeouts), "");
+
+    let mut limits = Table::new(None);
+    let heads = scopes.iter().filter_map(|scope| {
+        let directive = scope.one("large_client_header_buffers")?;
+        Some((values::number(directive.arg(0)?)?, values::size(directive.arg(1)?)?))
+    });
+    if let Some((count, size)) = heads.max_by_key(|(count, size)| count.saturating_mul(*size)) {
+        let head = count.saturating_mul(size).clamp(1024, 1 << 20);
+        limits.set("head", head, "large_client_header_buffers");
+        limits.set("target", size.min(head), "");
+    }
+    let fields = scopes.iter().filter_map(|scope| values::number(scope.arg("max_headers")?)).max();
+    limits.set("fields", fields.unwrap_or(1000).clamp(1, 1000), "max_headers");
+    let requests = scopes.iter().filter_map(|scope| values::number(scope.arg("keepalive_requests")?)).max();
+    limits.set("requests_per_connection", requests.unwrap_or(1000).max(1), "keepalive_requests");
+    edge.set("limits", Value::Section(limits), "");
+    proxies(translator, http, &scopes, edge);
+}
+
+/// The largest value of a time over all servers; says so if they differ.
+fn largest<'a>(
+    translator: &mut Translator<'a>,
+    scopes: &[Scope<'a>],
+    name: &str,
+    default: u64,
+    set: &mut dyn FnMut(u64),
+) {
+    let of = |scope: &Scope<'_>| scope.arg(name).and_then(values::milliseconds).unwrap_or(default);
+    let largest = scopes.iter().map(of).max().unwrap_or(default);
+    for scope in scopes.iter().filter(|scope| of(scope) != largest) {
+        if let Some(directive) = scope.one(name) {
+            let text = format!("Weir has one for all servers, the longest: {largest} ms");
+            translator.ledger.different(directive, text);
+        }
+    }
+    // A connection that is closed at once would be of no use.
+    set(largest.max(1));
+}
+
+/// `set_real_ip_from` with `real_ip_header X-Forwarded-For`.
+fn proxies<'a>(translator: &mut Translator<'a>, http: &Scope<'a>, scopes: &[Scope<'a>], edge: &mut Table) {
+    let mut networks: Vec<String> = Vec::new();
+    let mut origin = None;
+    for scope in scopes.iter().chain([http]) {
+        let from = scope.all("set_real_ip_from");
+        let header = scope.arg("real_ip_header").unwrap_or("X-Real-IP");
+        for directive in from {
+            let Some(network) = directive.arg(0) else { continue };
+            if !header.eq_ignore_ascii_case("X-Forwarded-For") {
+                let why = format!("Weir does not take the client's address from {header}");
+                translator.ledger.not_done(directive, why, "let the proxy send X-Forwarded-For");
+            } else if network == "unix:" {
+                translator.ledger.left_out(directive, "Weir does not listen on unix sockets");
+            } else if !networks.iter().any(|known| known == network) {
+                networks.push(network.to_owned());
+                origin.get_or_insert_with(|| translator.ledger.origin(directive));
+            }
+        }
+    }
+    if let Some(origin) = origin {
+        let networks = networks.into_iter().map(|network| {
+            let is_network = network.contains('/');
+            let bits = if network.contains(':') { 128 } else { 32 };
+            if is_network { network } else { format!("{network}/{bits}") }
+        });
+        edge.from("trusted_proxies", networks.collect::<Vec<_>>(), &origin);
+    }
+}

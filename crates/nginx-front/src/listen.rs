@@ -1,0 +1,211 @@
+//! `listen`: the edge's listeners, and which of them each server answers on.
+
+use nginx_conf::Directive;
+
+use crate::ledger::Ledger;
+use crate::scope::Scope;
+use crate::settings::{Table, Value};
+use crate::translate::{Options, Translator};
+
+/// One `listen` of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Listen<'a> {
+    /// As Weir writes it: `0.0.0.0:80`, `[::]:443`, `localhost:8080`.
+    pub(crate) address: String,
+    pub(crate) ssl: bool,
+    pub(crate) http2: bool,
+    pub(crate) is_default: bool,
+    /// `None`: nginx's default, where the server has no `listen`.
+    pub(crate) directive: Option<&'a Directive>,
+}
+
+/// What a server listens on.
+pub(crate) fn of_server<'a>(
+    server: &'a Directive,
+    options: &Options,
+    ledger: &mut Ledger<'_>,
+) -> Vec<Listen<'a>> {
+    let named = server.children().iter().filter(|directive| directive.name() == "listen");
+    let mut found: Vec<_> = named.flat_map(|directive| parse(directive, ledger)).collect();
+    let is_listening = server.children().iter().any(|directive| directive.name() == "listen");
+    if !is_listening {
+        let port = if options.is_root { 80 } else { 8000 };
+        found.push(Listen {
+            address: format!("0.0.0.0:{port}"),
+            ssl: false,
+            http2: false,
+            is_default: false,
+            directive: None,
+        });
+    }
+    // `ssl on;` of old files.
+    if Scope::new(server.children()).is_on("ssl") {
+        found.iter_mut().for_each(|listen| listen.ssl = true);
+    }
+    found
+}
+
+/// One or, for `ipv6only=off`, two addresses.
+fn parse<'a>(directive: &'a Directive, ledger: &mut Ledger<'_>) -> Vec<Listen<'a>> {
+    let Some(text) = directive.arg(0) else { return Vec::new() };
+    if text.starts_with("unix:") {
+        ledger.not_done(directive, "Weir does not listen on unix sockets", "name a port of 127.0.0.1");
+        return Vec::new();
+    }
+    let Some(address) = address(text) else {
+        ledger.not_done(directive, format!("`{text}` is no address, or a range of ports"), "name one port");
+        return Vec::new();
+    };
+    let mut listen =
+        Listen { address, ssl: false, http2: false, is_default: false, directive: Some(directive) };
+    let mut is_dual = false;
+    for parameter in directive.texts().skip(1) {
+        match parameter.split_once('=').map_or(parameter, |(name, _)| name) {
+            "ssl" => listen.ssl = true,
+            "http2" => listen.http2 = true,
+            "default_server" | "default" => listen.is_default = true,
+            "ipv6only" => is_dual = parameter == "ipv6only=off",
+            "reuseport" | "backlog" | "rcvbuf" | "sndbuf" | "fastopen" | "accept_filter" | "deferred"
+            | "bind" | "so_keepalive" | "setfib" | "multipath" => {}
+            "quic" => ledger.left_out(directive, "Weir does not speak HTTP/3; clients use HTTP/2 instead"),
+            "proxy_protocol" => ledger.not_done(
+                directive,
+                "Weir does not read the PROXY protocol",
+                "let the load balancer send X-Forwarded-For",
+            ),
+            _ => ledger.not_done(directive, format!("the parameter `{parameter}` is not known"), ""),
+        }
+    }
+    let second = listen.address.strip_prefix("[::]:").filter(|_| is_dual);
+    let second = second.map(|port| Listen { address: format!("0.0.0.0:{port}"), ..listen.clone() });
+    [listen].into_iter().chain(second).collect()
+}
+
+/// `80`, `*:80`, `127.0.0.1`, `[::1]:80`, `localhost:80` as host and port.
+fn address(text: &str) -> Option<String> {
+    let is_port = |text: &str| text.parse::<u16>().is_ok_and(|port| port > 0);
+    if is_port(text) {
+        return Some(format!("0.0.0.0:{text}"));
+    }
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if is_port(port) => (host, port),
+        _ if text.ends_with(']') || !text.contains(':') => (text, "80"),
+        _ => return None,
+    };
+    let host = if host == "*" { "0.0.0.0" } else { host };
+    let is_bracketed = host.starts_with('[') && host.ends_with(']');
+    (!host.is_empty() && (is_bracketed || !host.contains(':'))).then(|| format!("{host}:{port}"))
+}
+
+/// `edge.listen`: each address once, with TLS where a server asks for it.
+pub(crate) fn translate<'a>(
+    translator: &mut Translator<'a>,
+    http: &Scope<'a>,
+    servers: &[&'a Directive],
+    edge: &mut Table,
+) {
+    if !translator.can().routes {
+        refuse_apart(servers, translator);
+    }
+    let mut addresses: Vec<Value> = Vec::new();
+    let mut seen: Vec<String> = Vec::new();
+    let all: Vec<_> = servers
+        .iter()
+        .flat_map(|server| {
+            let scope = http.inside(server.children());
+            of_server(server, translator.options, &mut translator.ledger)
+                .into_iter()
+                .map(move |listen| (scope.clone(), listen))
+        })
+        .collect();
+    for (_, listen) in &all {
+        if seen.contains(&listen.address) {
+            continue;
+        }
+        seen.push(listen.address.clone());
+        let same: Vec<_> = all.iter().filter(|(_, other)| other.address == listen.address).collect();
+        let is_tls = same.iter().any(|(_, listen)| listen.ssl);
+        let http2 = same.iter().any(|(scope, listen)| listen.http2 || scope.is_on("http2"));
+        if !is_tls && !http2 {
+            addresses.push(listen.address.as_str().into());
+            continue;
+        }
+        let mut table = Table::default();
+        table.set("address", listen.address.as_str(), "");
+        let certificate = same.iter().find_map(|(scope, _)| certificate(translator, scope));
+        if is_tls && let Some(certificate) = certificate {
+            table.set("tls", Value::Inline(certificate), "");
+        } else if is_tls && let Some(directive) = listen.directive {
+            translator.ledger.not_done(directive, "no server here has an ssl_certificate", "");
+        }
+        table.set("http2", http2, "");
+        addresses.push(Value::Inline(table));
+    }
+    if !addresses.is_empty() {
+        edge.set("listen", Value::List(addresses), "");
+    }
+}
+
+/// Says of servers with other listeners than the first that they would answer on all of them.
+fn refuse_apart(servers: &[&Directive], translator: &mut Translator<'_>) {
+    let mut first: Option<Vec<String>> = None;
+    for server in servers {
+        let listens = of_server(server, translator.options, &mut translator.ledger);
+        let mut addresses: Vec<String> = listens.iter().map(|listen| listen.address.clone()).collect();
+        addresses.sort();
+        if *first.get_or_insert_with(|| addresses.clone()) != addresses {
+            for directive in listens.iter().filter_map(|listen| listen.directive) {
+                translator.ledger.not_done(directive, "a server answers on all listeners yet", "");
+            }
+        }
+    }
+}
+
+/// The certificate of a server.
+pub(crate) fn certificate(translator: &mut Translator<'_>, scope: &Scope<'_>) -> Option<Table> {
+    let all = scope.all("ssl_certificate");
+    for further in all.iter().skip(1) {
+        translator
+            .ledger
+            .left_out(further, "one certificate for each server; clients that take this one get the first");
+    }
+    let certificate = *all.first()?;
+    let key = scope.one("ssl_certificate_key")?;
+    for directive in [certificate, key] {
+        let text = directive.arg(0).unwrap_or_default();
+        if text.contains('$') || text.starts_with("data:") || text.starts_with("engine:") {
+            translator.ledger.not_done(directive, "the certificate and its key must be files", "");
+            return None;
+        }
+    }
+    let mut table = Table::default();
+    table.set("certificate", translator.conf_path(certificate.arg(0)?), "");
+    table.set("key", translator.conf_path(key.arg(0)?), "");
+    Some(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_nginx_s() {
+        let cases = [
+            ("80", Some("0.0.0.0:80")),
+            ("*:8080", Some("0.0.0.0:8080")),
+            ("127.0.0.1", Some("127.0.0.1:80")),
+            ("127.0.0.1:81", Some("127.0.0.1:81")),
+            ("[::]:443", Some("[::]:443")),
+            ("[::1]", Some("[::1]:80")),
+            ("localhost:8000", Some("localhost:8000")),
+            ("localhost", Some("localhost:80")),
+            ("::1", None),
+            ("0", Some("0:80")),
+            ("127.0.0.1:8000-8010", None),
+            ("", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(address(text).as_deref(), expected, "{text}");
+        }
+    }
+}

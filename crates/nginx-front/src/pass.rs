@@ -1,0 +1,262 @@
+//! `proxy_pass`, `uwsgi_pass`, `fastcgi_pass`: the pool that answers.
+
+use nginx_conf::{Directive, values};
+
+use crate::ledger::Origin;
+use crate::limits::time;
+use crate::scope::Scope;
+use crate::settings::{Table, Value};
+use crate::translate::Translator;
+use crate::upstream::{self, Scheme};
+
+/// The pool of a location.
+pub(crate) struct Pass {
+    pub(crate) name: String,
+    pub(crate) variables: Option<String>,
+    /// What the names of its directives begin with.
+    pub(crate) family: &'static str,
+    pub(crate) origin: Origin,
+}
+
+/// The variables that Weir sends by itself, with the values that nginx's own files give them.
+const STANDARD: &[(&str, &[&str])] = &[
+    ("QUERY_STRING", &["$query_string", "$args"]),
+    ("REQUEST_METHOD", &["$request_method"]),
+    ("CONTENT_TYPE", &["$content_type"]),
+    ("CONTENT_LENGTH", &["$content_length"]),
+    ("REQUEST_URI", &["$request_uri"]),
+    ("PATH_INFO", &["$document_uri", "$uri", "$fastcgi_path_info", "$fastcgi_script_name"]),
+    ("DOCUMENT_ROOT", &["$document_root", "$realpath_root"]),
+    ("DOCUMENT_URI", &["$document_uri", "$uri"]),
+    ("SERVER_PROTOCOL", &["$server_protocol"]),
+    ("REQUEST_SCHEME", &["$scheme"]),
+    ("HTTPS", &["$https", "$https if_not_empty"]),
+    ("REMOTE_ADDR", &["$remote_addr"]),
+    ("REMOTE_PORT", &["$remote_port"]),
+    ("SERVER_ADDR", &["$server_addr"]),
+    ("SERVER_PORT", &["$server_port"]),
+    ("SERVER_NAME", &["$server_name", "$host"]),
+    ("HTTP_HOST", &["$http_host", "$host"]),
+    ("GATEWAY_INTERFACE", &["CGI/1.1"]),
+    ("SERVER_SOFTWARE", &["nginx/$nginx_version", "nginx"]),
+    ("SCRIPT_NAME", &["$fastcgi_script_name"]),
+    (
+        "SCRIPT_FILENAME",
+        &["$document_root$fastcgi_script_name", "$realpath_root$fastcgi_script_name", "$request_filename"],
+    ),
+    ("PATH_TRANSLATED", &["$document_root$fastcgi_path_info"]),
+    ("REDIRECT_STATUS", &["200"]),
+    ("UWSGI_SCHEME", &["$scheme"]),
+];
+
+/// The pool, where the location passes its requests to an application.
+pub(crate) fn translate<'a>(
+    translator: &mut Translator<'a>,
+    scope: &Scope<'a>,
+    pattern: &str,
+) -> Option<Pass> {
+    let families = [
+        ("proxy", "proxy_pass", Scheme::Http),
+        ("uwsgi", "uwsgi_pass", Scheme::Uwsgi),
+        ("fastcgi", "fastcgi_pass", Scheme::Fastcgi),
+    ];
+    let found =
+        families.into_iter().find_map(|(family, name, scheme)| Some((family, scheme, scope.here(name)?)));
+    let (family, scheme, directive) = found?;
+    let text = constants(translator, scope, directive)?;
+    let target = match scheme {
+        Scheme::Http => http_target(translator, directive, &text, pattern)?,
+        _ => text.strip_prefix("uwsgi://").unwrap_or(&text).to_owned(),
+    };
+    let origin = translator.ledger.origin(directive);
+    let mut table = Table::new(Some(format!("{origin}: {} {text}", directive.name())));
+    let name = match translator.upstreams.get(target.as_str()) {
+        Some(upstream) => {
+            upstream::translate(upstream, scheme, &mut table, &mut translator.ledger);
+            target.clone()
+        }
+        None => {
+            table.set("servers", vec![scheme.address(&target)], "");
+            named_after(&target)
+        }
+    };
+    time_limits(translator, scope, family, &mut table);
+    retries(translator, scope, family, &mut table);
+    if scheme != Scheme::Http {
+        table.set("buffer_size", 65_535, "nginx asks for no less; uWSGI's buffer-size bounds it");
+        table.set("max_vars", 1000, "");
+    }
+    table.set("max_in_flight", 10_000, "nginx has no bound; what the servers can do at once protects them");
+    if scheme == Scheme::Fastcgi
+        && scope.all("fastcgi_param").iter().any(|param| param.arg(0) == Some("SCRIPT_FILENAME"))
+    {
+        table.set("flavour", "php", "");
+    }
+    let name = translator.pools.named(&name, table);
+    let variables = variables(translator, scope, family);
+    let variables = variables.and_then(|variables| translator.pools.variables(&name, variables));
+    let body = scope.one("client_max_body_size").and_then(|size| values::offset(size.arg(0)?));
+    translator.pools.takes_bodies(
+        &name,
+        match body {
+            Some(0) => 1 << 40,
+            Some(bytes) => bytes,
+            None => 0,
+        },
+    );
+    Some(Pass { name, variables, family, origin })
+}
+
+/// The argument with each `$name` replaced that has one constant value: `set $app http://app:8000;`.
+fn constants(translator: &mut Translator<'_>, scope: &Scope<'_>, directive: &Directive) -> Option<String> {
+    let mut text = directive.arg(0)?.to_owned();
+    let (scheme, rest) = text.split_once("://").map_or(("", text.as_str()), |(scheme, rest)| (scheme, rest));
+    // The request's own URI behind a host is what is sent without it.
+    if let Some(host) = rest.strip_suffix("$request_uri").filter(|host| !host.contains('/')) {
+        text = format!("{scheme}://{host}");
+    }
+    for set in scope.all("set") {
+        let (Some(name), Some(value)) = (set.arg(0), set.arg(1)) else { continue };
+        let times = scope.all("set").iter().filter(|other| other.arg(0) == Some(name)).count();
+        let braced = format!("${{{}}}", name.trim_start_matches('$'));
+        if !value.contains('$') && times == 1 && (text.contains(name) || text.contains(&braced)) {
+            text = text.replace(&braced, value).replace(name, value);
+            translator.ledger.done(set);
+        }
+    }
+    if text.contains('$') {
+        let why = "the target may not depend on a variable of the request yet";
+        translator.ledger.not_done(directive, why, "write one location for each target");
+        return None;
+    }
+    Some(text)
+}
+
+/// Host and port of a URL, or its socket.
+fn http_target(
+    translator: &mut Translator<'_>,
+    directive: &Directive,
+    url: &str,
+    pattern: &str,
+) -> Option<String> {
+    let Some(rest) = url.strip_prefix("http://") else {
+        let why = "Weir does not speak TLS to applications yet";
+        translator.ledger.not_done(directive, why, "write http:// if the network is yours");
+        return None;
+    };
+    let (target, path) = match rest.strip_prefix("unix:") {
+        Some(socket) => match socket.split_once(':') {
+            Some((socket, path)) => (format!("unix:{socket}"), Some(path)),
+            None => (rest.to_owned(), None),
+        },
+        None => match rest.find('/') {
+            Some(at) => (rest.get(..at)?.to_owned(), rest.get(at..)),
+            None => (rest.to_owned(), None),
+        },
+    };
+    let prefix = pattern.trim_start_matches(['^', '~', '=']).trim_start();
+    let uses_variables = directive.arg(0).is_some_and(|text| text.contains('$'));
+    match path {
+        Some(path) if path != prefix || uses_variables => {
+            let why = format!("the prefix `{prefix}` would have to become `{path}`");
+            translator.ledger.not_done(
+                directive,
+                why,
+                "let the application know its prefix (SCRIPT_NAME), and leave the path out",
+            );
+            None
+        }
+        _ => Some(target),
+    }
+}
+
+/// A name for the pool of a server that has none: `127.0.0.1:8000`, `app.sock`.
+fn named_after(target: &str) -> String {
+    target.strip_prefix("unix:").and_then(|path| path.rsplit('/').next()).unwrap_or(target).to_owned()
+}
+
+fn time_limits(translator: &mut Translator<'_>, scope: &Scope<'_>, family: &str, table: &mut Table) {
+    for (key, default) in [("connect_timeout", 60_000), ("send_timeout", 60_000), ("read_timeout", 60_000)] {
+        let name = format!("{family}_{key}");
+        let directive = scope.one(&name);
+        let value =
+            directive.and_then(|directive| values::milliseconds(directive.arg(0)?)).unwrap_or(default);
+        match directive {
+            Some(directive) => table.from(key, time(value), &translator.ledger.origin(directive)),
+            None if key == "connect_timeout" => table.set(key, time(value), "nginx's default"),
+            None => {}
+        }
+        if key == "read_timeout" {
+            translator.pools.read_timeout(value);
+            if value != default {
+                table.set("tunnel_timeout", time(value), "");
+            }
+        }
+    }
+}
+
+fn retries(translator: &mut Translator<'_>, scope: &Scope<'_>, family: &str, table: &mut Table) {
+    if let Some(directive) = scope.one(&format!("{family}_next_upstream")) {
+        let conditions: Vec<_> = directive.texts().collect();
+        if conditions == ["off"] {
+            table.from("tries", 1, &translator.ledger.origin(directive));
+        }
+        let known = ["error", "timeout", "off", "invalid_header"];
+        let others: Vec<_> = conditions.into_iter().filter(|condition| !known.contains(condition)).collect();
+        if !others.is_empty() {
+            let how = format!(
+                "Weir asks another server after `error` and `timeout`, not after {}",
+                others.join(", ")
+            );
+            translator.ledger.different(directive, how);
+        }
+    }
+    let tries = scope.one(&format!("{family}_next_upstream_tries"));
+    if let Some((directive, tries)) = tries.and_then(|one| Some((one, values::number(one.arg(0)?)?)))
+        && tries > 0
+    {
+        table.from("tries", tries, &translator.ledger.origin(directive));
+    }
+    let limit = scope.one(&format!("{family}_next_upstream_timeout"));
+    if let Some((directive, limit)) = limit.and_then(|one| Some((one, values::milliseconds(one.arg(0)?)?)))
+        && limit > 0
+    {
+        let mut retry = Table::default();
+        retry.set("timeout", time(limit), "");
+        table.from("retry", Value::Inline(retry), &translator.ledger.origin(directive));
+    }
+}
+
+/// `uwsgi_param`, `fastcgi_param` that say more than Weir does by itself.
+fn variables(translator: &mut Translator<'_>, scope: &Scope<'_>, family: &str) -> Option<Table> {
+    let mut variables = Table::new(None);
+    let mut found = false;
+    for param in scope.all(&format!("{family}_param")) {
+        let name = param.arg(0)?;
+        let value = param.args.get(1..).unwrap_or_default();
+        let value: Vec<_> = value.iter().map(|word| word.text.as_str()).collect();
+        let value = value.join(" ");
+        let is_standard = STANDARD.iter().any(|(known, values)| {
+            *known == name && values.contains(&value.trim_end_matches(" if_not_empty"))
+        });
+        if is_standard {
+            continue;
+        }
+        if name.contains('-') {
+            let how = "no application reads a variable of this name: it reads HTTP_X_REAL_IP and the like";
+            translator.ledger.different(param, how);
+            continue;
+        }
+        if value.contains('$') && name.starts_with("HTTP_") && translator.can().fields {
+            continue; // a field of the request
+        }
+        if value.contains('$') {
+            let why = format!("`{name}` may not depend on a variable yet");
+            translator.ledger.not_done(param, why, "");
+            continue;
+        }
+        found = true;
+        variables.set(name, value.trim_end_matches(" if_not_empty"), "");
+    }
+    found.then_some(variables)
+}

@@ -1,0 +1,327 @@
+//! Whole files and the settings they become.
+
+use nginx_conf::{Contexts, check, parse};
+use toml::Value;
+
+use super::*;
+
+/// The settings and the notes of a file that is right.
+fn translated(text: &str, options: &Options) -> (toml::Table, Translation) {
+    let parsed = parse("nginx.conf", text.as_bytes(), &mut |_| Ok(Vec::new()));
+    let context = if is_fragment(&parsed) { Contexts::HTTP } else { Contexts::MAIN };
+    assert_eq!(check(&parsed, context, &is_foreign), [], "{text}");
+    let translation = translate(&parsed, options);
+    let table = translation.toml.parse().unwrap_or_else(|error| panic!("{error}\n{}", translation.toml));
+    (table, translation)
+}
+
+fn options() -> Options {
+    Options {
+        prefix: "/etc/nginx/".into(),
+        conf_prefix: "/etc/nginx/conf/".into(),
+        hostname: "box".into(),
+        microcache: None,
+        capabilities: Capabilities::NOW,
+        is_root: true,
+    }
+}
+
+fn settings(text: &str) -> toml::Table {
+    translated(text, &options()).0
+}
+
+/// What stands at `edge.site.0.location.1.match`.
+fn at<'a>(table: &'a toml::Table, path: &str) -> &'a Value {
+    let mut parts = path.split('.');
+    let first = parts.next().and_then(|key| table.get(key));
+    let found = parts.fold(first, |value, part| match value? {
+        Value::Array(values) => values.get(part.parse::<usize>().ok()?),
+        Value::Table(table) => table.get(part),
+        _ => None,
+    });
+    found.unwrap_or_else(|| panic!("nothing at {path} in\n{table:?}"))
+}
+
+/// A value as TOML writes it.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("\"{text}\""),
+        Value::Boolean(flag) => flag.to_string(),
+        Value::Array(values) => format!("[{}]", values.iter().map(shown).collect::<Vec<_>>().join(", ")),
+        other => format!("{other:?}"),
+    }
+}
+
+fn text<'a>(table: &'a toml::Table, path: &str) -> &'a str {
+    at(table, path).as_str().unwrap_or_else(|| panic!("{path} is no text"))
+}
+
+/// What is not done, as it is said.
+fn not_done(text: &str) -> Vec<String> {
+    let (_, translation) = translated(text, &options());
+    let is_missing = |note: &&Note| matches!(note.verdict, Verdict::NotDone { .. });
+    translation.notes.iter().filter(is_missing).map(Note::to_string).collect()
+}
+
+const DJANGO: &str = r"
+upstream django { server unix:/run/app.sock fail_timeout=0; server 127.0.0.1:8000 backup; }
+server {
+    listen 80 default_server;
+    listen [::]:80;
+    server_name example.com .example.org _;
+    client_max_body_size 4G;
+    keepalive_timeout 5;
+    root static;
+    location = /favicon.ico { access_log off; log_not_found off; }
+    location /static/ { alias /srv/static/; expires 30d; gzip_static on; }
+    location ~* \.(css|js)$ { root /srv/www; }
+    location /private/ { internal; alias /srv/private/; }
+    location / {
+        proxy_pass http://django;
+        proxy_read_timeout 300s;
+        proxy_buffering off;
+    }
+}
+";
+
+#[test]
+fn a_fragment_of_a_python_site_is_said_completely() {
+    assert_eq!(not_done(DJANGO), [""; 0]);
+    let table = settings(DJANGO);
+    assert_eq!(shown(at(&table, "edge.listen")), r#"["0.0.0.0:80", "[::]:80"]"#);
+    assert_eq!(shown(at(&table, "edge.site.0.server_name")), r#"["example.com", ".example.org"]"#);
+    assert_eq!(text(&table, "edge.timeouts.keepalive"), "5s");
+    assert_eq!(text(&table, "edge.timeouts.application"), "300s");
+    let location =
+        |index: usize, key: &str| shown(at(&table, &format!("edge.site.0.location.{index}.{key}")));
+    assert_eq!(location(0, "match"), "\"= /favicon.ico\"");
+    assert_eq!(location(0, "root"), "\"/etc/nginx/static\"");
+    assert_eq!((location(0, "access_log"), location(0, "log_not_found")), ("false".into(), "false".into()));
+    assert_eq!((location(1, "alias"), location(1, "expires")), ("\"/srv/static/\"".into(), "\"30d\"".into()));
+    assert_eq!(location(1, "precompressed"), "true");
+    assert_eq!(at(&table, "edge.site.0.location.2.match").as_str(), Some(r"~* \.(css|js)$"));
+    assert_eq!(location(3, "internal"), "true");
+    assert_eq!((location(4, "pool"), location(4, "buffering")), ("\"django\"".into(), "false".into()));
+    assert_eq!(location(4, "max_body"), "\"4GiB\"");
+    assert_eq!(text(&table, "wsgi_adapter.pool.0.name"), "django");
+    assert_eq!(text(&table, "wsgi_adapter.pool.0.read_timeout"), "300s");
+    let servers = at(&table, "wsgi_adapter.pool.0.servers").as_array().unwrap().clone();
+    assert_eq!(servers[0].get("address").and_then(Value::as_str), Some("http+unix:///run/app.sock"));
+    assert_eq!(servers[1].get("backup").and_then(Value::as_bool), Some(true));
+}
+
+#[test]
+fn each_setting_names_the_line_it_comes_from() {
+    let (_, translation) = translated(DJANGO, &options());
+    assert!(translation.toml.contains("expires = \"30d\"  # nginx.conf:11\n"), "{}", translation.toml);
+    assert!(translation.toml.contains("# nginx.conf:14: location /\n[[edge.site.location]]\n"));
+}
+
+#[test]
+fn a_block_inherits_as_in_nginx() {
+    let table = settings(
+        "events { } http { expires 1h; index a.html b.html; proxy_read_timeout 5s; server { index c.html; \
+         location /a/ { expires off; } location /b/ { proxy_pass http://127.0.0.1:1; } } }",
+    );
+    assert_eq!(text(&table, "edge.site.0.location.0.expires"), "off");
+    assert_eq!(shown(at(&table, "edge.site.0.location.0.index")), r#"["c.html"]"#);
+    assert_eq!(text(&table, "edge.site.0.location.1.expires"), "1h");
+    assert_eq!(text(&table, "wsgi_adapter.pool.0.read_timeout"), "5s");
+    assert_eq!(text(&table, "edge.site.0.location.2.root"), "/etc/nginx/html");
+}
+
+#[test]
+fn one_upstream_with_two_time_limits_is_two_pools() {
+    let table = settings(
+        "upstream app { server 10.0.0.1:8000; ip_hash; } server { location / { uwsgi_pass app; } \
+         location /slow { uwsgi_pass app; uwsgi_read_timeout 1h; } location /x { uwsgi_pass app; uwsgi_param A b; } }",
+    );
+    let names: Vec<_> = at(&table, "wsgi_adapter.pool").as_array().unwrap().clone();
+    assert_eq!(names.len(), 2);
+    assert_eq!(text(&table, "edge.site.0.location.1.pool"), "app-2");
+    assert_eq!(text(&table, "wsgi_adapter.pool.1.read_timeout"), "3600s");
+    assert_eq!(text(&table, "wsgi_adapter.pool.0.servers.0"), "uwsgi://10.0.0.1:8000");
+    assert_eq!(text(&table, "wsgi_adapter.pool.0.balance"), "ip_hash");
+    assert_eq!(text(&table, "edge.site.0.location.2.variables"), "set-1");
+    assert_eq!(text(&table, "wsgi_adapter.pool.0.variable_sets.set-1.A"), "b");
+}
+
+#[test]
+fn constants_of_set_are_filled_in() {
+    let table = settings(
+        "server { resolver 127.0.0.11; set $up app:8000; location / { proxy_pass http://$up; } \
+         location /x { set $port 9; proxy_pass http://b:${port}$request_uri; } }",
+    );
+    assert_eq!(text(&table, "wsgi_adapter.pool.0.servers.0"), "http://app:8000");
+    assert_eq!(text(&table, "wsgi_adapter.pool.1.servers.0"), "http://b:9");
+}
+
+#[test]
+fn the_line_more_puts_a_cache_before_each_application() {
+    let file = "weir_microcache 1s; server { location / { proxy_pass http://a:1; } \
+                location /live { weir_microcache off; proxy_pass http://a:1; } location /s { root /x; } }";
+    let table = settings(file);
+    assert_eq!(text(&table, "edge.site.0.location.0.cache.ttl"), "1s");
+    for index in [1, 2] {
+        let location = at(&table, &format!("edge.site.0.location.{index}"));
+        assert!(location.get("cache").is_none(), "{index}");
+    }
+    let (table, _) = translated(
+        "server { location / { proxy_pass http://a:1; } }",
+        &Options { microcache: Some("500ms".into()), ..options() },
+    );
+    assert_eq!(text(&table, "edge.site.0.location.0.cache.ttl"), "500ms");
+}
+
+#[test]
+fn a_cache_of_nginx_keeps_nginx_s_lifetimes() {
+    let table = settings(
+        "proxy_cache_path /tmp/c keys_zone=c:1m; server { location / { proxy_pass http://a:1; proxy_cache c; \
+         proxy_cache_valid 200 302 10m; proxy_cache_valid 404 1m; proxy_cache_valid 404 2m; \
+         proxy_cache_use_stale error updating; proxy_cache_key $scheme$host$request_uri; } }",
+    );
+    let cache = "edge.site.0.location.0.cache";
+    assert_eq!(text(&table, &format!("{cache}.ttl.200")), "600s");
+    assert_eq!(text(&table, &format!("{cache}.ttl.404")), "60s");
+    assert_eq!(text(&table, &format!("{cache}.ttl.any")), "0s");
+    assert_eq!(text(&table, &format!("{cache}.stale_if_error")), "86400s");
+}
+
+#[test]
+fn tls_has_the_server_s_certificate() {
+    let table = settings(
+        "server { listen 443 ssl http2; server_name a.example; ssl_certificate a.pem; ssl_certificate_key /k/a.key; }",
+    );
+    assert_eq!(text(&table, "edge.listen.0.tls.certificate"), "/etc/nginx/conf/a.pem");
+    assert_eq!(text(&table, "edge.site.0.tls.key"), "/k/a.key");
+    assert_eq!(at(&table, "edge.listen.0.http2").as_bool(), Some(true));
+}
+
+#[test]
+fn nothing_is_dropped_in_silence() {
+    let said = not_done("server { sub_filter a b; location / { proxy_pass http://$http_host; } }");
+    assert_eq!(
+        said,
+        [
+            "\"sub_filter\" is not done: Weir has no setting for it in nginx.conf:1",
+            "\"proxy_pass\" is not done: the target may not depend on a variable of the request yet; \
+             write one location for each target in nginx.conf:1",
+        ]
+    );
+    let (_, translation) = translated("events { worker_connections 9; } http { tcp_nopush on; }", &options());
+    let counted: Vec<_> =
+        translation.notes.iter().map(|note| (note.directive.as_str(), &note.verdict)).collect();
+    assert_eq!(
+        counted,
+        [
+            ("events", &Verdict::Done),
+            ("worker_connections", &Verdict::NoEffect),
+            ("http", &Verdict::Done),
+            ("tcp_nopush", &Verdict::NoEffect),
+        ]
+    );
+}
+
+#[test]
+fn an_alias_without_its_slash_is_a_trap() {
+    let (_, translation) = translated("server { location /static { alias /srv/static/; } }", &options());
+    let trap = translation.notes.iter().find(|note| matches!(note.verdict, Verdict::Trap(_)));
+    assert!(trap.is_some_and(|note| note.to_string().contains("write `location /static/`")));
+}
+
+#[test]
+fn the_process_is_read_from_the_outermost_lines() {
+    let file =
+        "user www-data; pid run/nginx.pid; error_log logs/error.log warn; daemon off; events { } http { }";
+    let (_, translation) = translated(file, &options());
+    let expected = Program {
+        pid: Some("/etc/nginx/run/nginx.pid".into()),
+        daemon: false,
+        user: Some(("www-data".into(), None)),
+        error_log: Some(("/etc/nginx/logs/error.log".into(), "warn".into())),
+    };
+    assert_eq!(translation.program, expected);
+}
+
+/// Translates a file as if the settings could say everything.
+fn with_all(text: &str) -> (toml::Table, Vec<String>) {
+    let all =
+        Capabilities { routes: true, fields: true, maps: true, compress: true, access: true, real_ip: true };
+    let (table, translation) = translated(text, &Options { capabilities: all, ..options() });
+    let missing = translation.notes.iter().filter(|note| matches!(note.verdict, Verdict::NotDone { .. }));
+    (table, missing.map(Note::to_string).collect())
+}
+
+#[test]
+fn servers_are_told_apart_by_their_listeners() {
+    let (table, missing) = with_all(
+        "server { listen 80 default_server; server_name a; return 301 https://$host$request_uri; }
+         server { listen 443 ssl; server_name a; ssl_certificate a.pem; ssl_certificate_key a.key; root /x; }",
+    );
+    assert_eq!(missing, [""; 0]);
+    assert_eq!(shown(at(&table, "edge.site.0.listen")), r#"["0.0.0.0:80"]"#);
+    assert_eq!(shown(at(&table, "edge.site.0.default_server")), r#"["0.0.0.0:80"]"#);
+    assert_eq!(text(&table, "edge.site.0.return"), "301 https://$host$request_uri");
+    assert_eq!(shown(at(&table, "edge.site.1.listen")), r#"["0.0.0.0:443"]"#);
+    let said = not_done("server { listen 80; } server { listen 81; }");
+    assert_eq!(said, ["\"listen\" is not done: a server answers on all listeners yet in nginx.conf:1"]);
+}
+
+#[test]
+fn where_a_request_goes() {
+    let (table, missing) = with_all(
+        "server { root /srv; error_page 404 /404.html; error_page 500 502 =200 @down; \
+         location / { try_files $uri $uri/ @app; autoindex on; } \
+         location @app { proxy_pass http://a:1; proxy_intercept_errors on; } \
+         location @down { return 503; } \
+         location /static/ { location ~ \\.txt$ { default_type text/x; types { } } limit_except GET { deny all; } } \
+         location ~ ^/u/(.+)$ { alias /u/$1; if ($arg_x = \"1\") { return 403; } } }",
+    );
+    assert_eq!(missing, [""; 0]);
+    let location =
+        |index: usize, key: &str| shown(at(&table, &format!("edge.site.0.location.{index}.{key}")));
+    assert_eq!(location(0, "try_files"), r#"["$uri", "$uri/", "@app"]"#);
+    assert_eq!(location(0, "autoindex"), "true");
+    assert_eq!(text(&table, "edge.site.0.location.0.error_page.404"), "/404.html");
+    assert_eq!(text(&table, "edge.site.0.location.0.error_page.500 502"), "=200 @down");
+    assert_eq!((location(1, "match"), location(1, "intercept_errors")), ("\"@app\"".into(), "true".into()));
+    assert_eq!(location(2, "return"), "\"503\"");
+    assert_eq!(location(3, "limit_except"), r#"["GET"]"#);
+    assert_eq!(text(&table, "edge.site.0.location.3.location.0.default_type"), "text/x");
+    assert_eq!(location(4, "alias"), "\"/u/$1\"");
+    assert_eq!(text(&table, "edge.site.0.location.4.rule.0.return"), "403");
+}
+
+#[test]
+fn fields_maps_compression_and_access() {
+    let (table, missing) = with_all(
+        "map $http_origin $cors { default ''; ~^https://a\\. $http_origin; \\default x; } \
+         geo $inside { default 0; 10.0.0.0/8 1; } limit_req_zone $binary_remote_addr zone=one:10m rate=5r/s; \
+         gzip on; gzip_types text/css; gzip_comp_level 6; add_header X-A a always; \
+         server { auth_basic staging; auth_basic_user_file users; \
+         location / { proxy_pass http://a:1; proxy_set_header X-B $cors; proxy_set_header Cookie ''; \
+         proxy_hide_header Server; limit_req zone=one burst=5 nodelay; limit_req_status 429; } \
+         location /b { add_header X-C c; auth_basic off; allow 10.0.0.0/8; deny all; uwsgi_pass b:1; \
+         uwsgi_param HTTP_X_FORWARDED_PROTO $scheme; } }",
+    );
+    assert_eq!(missing, [""; 0]);
+    let first = |key: &str| at(&table, &format!("edge.site.0.location.0.{key}")).clone();
+    let second = |key: &str| at(&table, &format!("edge.site.0.location.1.{key}")).clone();
+    assert_eq!(
+        shown(at(&table, "edge.map.0.cases")),
+        r#"[["~^https://a\.", "$http_origin"], ["default", "x"]]"#
+    );
+    assert_eq!(shown(at(&table, "edge.geo.0.networks")), r#"[["10.0.0.0/8", "1"]]"#);
+    assert_eq!(text(&table, "edge.limit_zones.one.rate"), "5r/s");
+    assert_eq!(shown(&first("compress.types")), r#"["text/html", "text/css"]"#);
+    assert_eq!(shown(&first("request_fields.0.set")), "\"X-B\"");
+    assert_eq!(shown(&first("request_fields.1.remove")), "\"Cookie\"");
+    assert_eq!(shown(&first("reply_fields.0.remove")), "\"Server\"");
+    assert_eq!(shown(&first("reply_fields.1.always")), "true");
+    assert_eq!(shown(&first("auth_basic.file")), "\"/etc/nginx/conf/users\"");
+    assert_eq!(first("limit_req.0.status").as_integer(), Some(429));
+    assert_eq!(shown(&second("access")), r#"["allow 10.0.0.0/8", "deny all"]"#);
+    assert_eq!(shown(&second("reply_fields.0.add")), "\"X-C\"");
+    assert_eq!(shown(&second("request_fields.0.set")), "\"X-Forwarded-Proto\"");
+    assert!(second("match").as_str() == Some("/b"));
+}

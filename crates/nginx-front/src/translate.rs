@@ -1,0 +1,140 @@
+//! The whole file: finds `http`, gives each directive its first verdict, and puts the settings together.
+
+use std::collections::HashMap;
+
+use nginx_conf::{Directive, Parsed};
+
+use crate::capabilities::Capabilities;
+use crate::ledger::{Ledger, Note};
+use crate::names;
+use crate::pool::Pools;
+use crate::program::{self, Program};
+use crate::scope::Scope;
+use crate::settings::{Table, Value};
+use crate::{access, limits, listen, logs, maps, site};
+
+/// What has to be known besides the file.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What relative paths begin with, with a slash at the end (`-p`).
+    pub prefix: String,
+    /// The directory of the file, with a slash at the end: certificates are looked for in it.
+    pub conf_prefix: String,
+    /// What `$hostname` stands for.
+    pub hostname: String,
+    /// `--microcache 1s`: as if `weir_microcache` stood in `http`.
+    pub microcache: Option<String>,
+    /// What the settings can say.
+    pub capabilities: Capabilities,
+    /// Whether the process runs as root: without `listen` nginx then takes port 80, otherwise 8000.
+    pub is_root: bool,
+}
+
+/// Weir's settings, and what became of each directive.
+#[derive(Clone, Debug)]
+pub struct Translation {
+    /// The text of a weir.toml.
+    pub toml: String,
+    /// A note on each directive, in the order of the files.
+    pub notes: Vec<Note>,
+    /// What concerns the process, not the settings.
+    pub program: Program,
+}
+
+/// Everything the parts of a translation need.
+pub(crate) struct Translator<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) ledger: Ledger<'a>,
+    /// `upstream` blocks by name.
+    pub(crate) upstreams: HashMap<&'a str, &'a Directive>,
+    pub(crate) pools: Pools,
+    /// Whether some location has a microcache or a cache.
+    pub(crate) caches: bool,
+}
+
+/// Whether the file is what stands in `conf.d` or `sites-enabled`: directives of `http` without the block.
+pub fn is_fragment(parsed: &Parsed) -> bool {
+    const OUTER: [&str; 5] = ["http", "events", "stream", "mail", "worker_processes"];
+    const INNER: [&str; 6] = ["server", "upstream", "map", "geo", "log_format", "proxy_cache_path"];
+    let has = |names: &[&str]| parsed.directives.iter().any(|directive| names.contains(&directive.name()));
+    !has(&OUTER) && has(&INNER)
+}
+
+pub fn translate(parsed: &Parsed, options: &Options) -> Translation {
+    let mut ledger = Ledger::new(parsed);
+    names::settle(&parsed.directives, options.capabilities, &mut ledger);
+    let blocks: Vec<_> = parsed.directives.iter().filter(|directive| directive.name() == "http").collect();
+    let http: &[Directive] = if is_fragment(parsed) {
+        &parsed.directives
+    } else {
+        blocks.first().map(|http| http.children()).unwrap_or_default()
+    };
+    for second in blocks.iter().skip(1) {
+        ledger.not_done(second, "there is an http block already", "put both into one");
+    }
+    let program = program::read(&parsed.directives, options, &mut ledger);
+    let scope = Scope::new(http);
+    let upstreams = http.iter().filter(|directive| directive.name() == "upstream");
+    let upstreams = upstreams.filter_map(|upstream| Some((upstream.arg(0)?, upstream))).collect();
+    let mut translator = Translator { options, ledger, upstreams, pools: Pools::default(), caches: false };
+    let root = translator.root(&scope);
+    names::settle_rest(&parsed.directives, &mut translator.ledger);
+    Translation { toml: root.to_toml(), notes: translator.ledger.into_notes(), program }
+}
+
+impl<'a> Translator<'a> {
+    fn root(&mut self, http: &Scope<'a>) -> Table {
+        let servers: Vec<_> = http.own().iter().filter(|directive| directive.name() == "server").collect();
+        let sites: Vec<Table> = servers.iter().map(|server| site::translate(self, http, server)).collect();
+        let mut edge = Table::new(None);
+        listen::translate(self, http, &servers, &mut edge);
+        limits::translate(self, http, &servers, &mut edge);
+        self.admin(http, &mut edge);
+        edge.set("bare_line_feeds", true, "as nginx takes them");
+        edge.set("title_names", true, "as nginx writes them");
+        logs::translate(self, http, &mut edge);
+        access::zones(self, http, &mut edge);
+        maps::translate(self, http, &mut edge);
+        edge.set("site", Value::Sections(sites), "");
+        let mut root = Table::new(None);
+        root.set("edge", Value::Section(edge), "");
+        if let Some(redis) = http.here("weir_redis")
+            && let Some(url) = redis.arg(0)
+        {
+            let mut node = Table::new(None);
+            let mut table = Table::new(None);
+            table.set("url", url, "");
+            node.from("redis", Value::Inline(table), &self.ledger.origin(redis));
+            root.set("cache_node", Value::Section(node), "");
+        }
+        let pools = std::mem::take(&mut self.pools).into_tables();
+        if !pools.is_empty() {
+            let mut adapter = Table::new(None);
+            adapter.set("pool", Value::Sections(pools), "");
+            root.set("wsgi_adapter", Value::Section(adapter), "");
+        }
+        root
+    }
+
+    /// nginx has no admin listener: there is one only if the file asks for it.
+    fn admin(&mut self, http: &Scope<'a>, edge: &mut Table) {
+        match http.here("weir_admin").and_then(|directive| Some((directive, directive.arg(0)?))) {
+            Some((directive, address)) => edge.from("admin", address, &self.ledger.origin(directive)),
+            None => edge.set("admin", "off", "weir_admin 127.0.0.1:9900; in http opens it"),
+        }
+    }
+
+    pub(crate) fn can(&self) -> Capabilities {
+        self.options.capabilities
+    }
+
+    /// A path as nginx completes it: relative ones begin at the prefix.
+    pub(crate) fn path(&self, path: &str) -> String {
+        if path.starts_with('/') { path.to_owned() } else { format!("{}{path}", self.options.prefix) }
+    }
+
+    /// Completes the path of a file that nginx looks for beside its own: a certificate, a list of passwords.
+    pub(crate) fn conf_path(&self, path: &str) -> String {
+        if path.starts_with('/') { path.to_owned() } else { format!("{}{path}", self.options.conf_prefix) }
+    }
+}

@@ -1,0 +1,136 @@
+//! `upstream`: servers, and how requests are spread over them.
+
+use nginx_conf::{Directive, values};
+
+use crate::ledger::Ledger;
+use crate::limits::time;
+use crate::settings::{Table, Value};
+
+/// The protocols that a pool can speak, as the beginning of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Http,
+    Uwsgi,
+    Fastcgi,
+}
+
+impl Scheme {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Uwsgi => "uwsgi",
+            Self::Fastcgi => "fastcgi",
+        }
+    }
+
+    /// An address of nginx's, `host:port`, `host` or `unix:/path`, as Weir writes it.
+    pub(crate) fn address(self, text: &str) -> String {
+        let name = self.name();
+        match text.strip_prefix("unix:") {
+            Some(path) => format!("{name}+unix://{path}"),
+            None if has_port(text) => format!("{name}://{text}"),
+            None => format!("{name}://{text}:80"),
+        }
+    }
+}
+
+fn has_port(text: &str) -> bool {
+    text.rsplit_once(':')
+        .is_some_and(|(_, port)| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// The keys of a pool that an `upstream` block tells. Without `server` lines there is nothing.
+pub(crate) fn translate(upstream: &Directive, scheme: Scheme, table: &mut Table, ledger: &mut Ledger<'_>) {
+    let mut servers = Vec::new();
+    for directive in upstream.children() {
+        match directive.name() {
+            "server" => servers.push(server(directive, scheme, ledger)),
+            "least_conn" => table.from("balance", "least_conn", &ledger.origin(directive)),
+            "ip_hash" => table.from("balance", "ip_hash", &ledger.origin(directive)),
+            "least_time" => table.from("balance", "least_time", &ledger.origin(directive)),
+            "random" => table.from("balance", "random_two", &ledger.origin(directive)),
+            "hash" => hash(directive, table, ledger),
+            _ => {}
+        }
+    }
+    table.set("tries", u64::try_from(servers.len().max(1)).unwrap_or(1), "as many as there are servers");
+    table.set("servers", Value::List(servers), "");
+    keepalive(upstream, scheme, table, ledger);
+}
+
+fn server(directive: &Directive, scheme: Scheme, ledger: &mut Ledger<'_>) -> Value {
+    let address = scheme.address(directive.arg(0).unwrap_or_default());
+    let mut table = Table::default();
+    table.set("address", address.as_str(), "");
+    for parameter in directive.texts().skip(1) {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let number = values::number(value);
+        let milliseconds = values::milliseconds(value);
+        match (name, number, milliseconds) {
+            ("weight" | "max_conns" | "max_fails", Some(number), _) => table.set(name, number, ""),
+            ("fail_timeout" | "slow_start", _, Some(value)) => table.set(name, time(value), ""),
+            ("backup" | "down" | "drain" | "resolve", ..) if value.is_empty() => table.set(name, true, ""),
+            _ => ledger.not_done(
+                directive,
+                format!("the parameter `{parameter}` is not there"),
+                "leave it out",
+            ),
+        }
+    }
+    let mut plain = Table::default();
+    plain.set("address", address.as_str(), "");
+    if table.says(&plain) { address.into() } else { Value::Inline(table) }
+}
+
+fn hash(directive: &Directive, table: &mut Table, ledger: &mut Ledger<'_>) {
+    let text = directive.arg(0).unwrap_or_default();
+    let field = |name: &str| name.replace('_', "-");
+    let key = match text {
+        "$request_uri" | "$uri$is_args$args" => "uri".to_owned(),
+        "$remote_addr" | "$binary_remote_addr" => "client".to_owned(),
+        _ => match (text.strip_prefix("$http_"), text.strip_prefix("$cookie_")) {
+            (Some(name), _) => format!("header:{}", field(name)),
+            (_, Some(name)) => format!("cookie:{name}"),
+            _ => {
+                let why = format!("a hash of `{text}` is not there");
+                return ledger.not_done(
+                    directive,
+                    why,
+                    "use $request_uri, $remote_addr, $http_NAME or $cookie_NAME",
+                );
+            }
+        },
+    };
+    if directive.arg(1) != Some("consistent") {
+        ledger.different(
+            directive,
+            "the hash is consistent, so that other servers get the keys than with nginx",
+        );
+    }
+    let origin = ledger.origin(directive);
+    table.from("balance", "hash", &origin);
+    table.set("hash_key", key, "");
+}
+
+fn keepalive(upstream: &Directive, scheme: Scheme, table: &mut Table, ledger: &mut Ledger<'_>) {
+    if scheme != Scheme::Http {
+        return;
+    }
+    let one = |name: &str| upstream.children().iter().find(|directive| directive.name() == name);
+    let mut keepalive = Table::default();
+    if let Some(count) = one("keepalive").and_then(|directive| values::number(directive.arg(0)?)) {
+        keepalive.set("connections", count, "");
+    }
+    for (key, name) in [("timeout", "keepalive_timeout"), ("age", "keepalive_time")] {
+        if let Some(milliseconds) = one(name).and_then(|directive| values::milliseconds(directive.arg(0)?)) {
+            keepalive.set(key, time(milliseconds), "");
+        }
+    }
+    if let Some(count) = one("keepalive_requests").and_then(|directive| values::number(directive.arg(0)?)) {
+        keepalive.set("requests", count, "");
+    }
+    let origin = ["keepalive", "keepalive_timeout", "keepalive_time", "keepalive_requests"];
+    if let Some(directive) = origin.into_iter().find_map(one) {
+        table.from("keepalive", Value::Inline(keepalive), &ledger.origin(directive));
+    }
+}
