@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http_cache::{Lifetime, Source};
+use http_cache::{Lifetime, ReplyManner, Source};
 use http1::head::{self, Limits, Scheme};
 use process::settings::Mistakes;
 use process::units::Size;
 
 use super::*;
+use crate::cache::l1::Unstorable;
 use crate::cache::page::PageHead;
 use crate::metrics::Metrics;
 use crate::purge_log::Grant;
@@ -97,7 +98,9 @@ fn l1() -> L1 {
         l1.refresh_failed(&key("failing"), &none);
         l1.insert(&key("dead"), &none, page(60, false, false));
         l1.insert(&key("asks"), &none, page(1, false, true));
-        l1.mark(&key("marked"), &none, &[], (Reason::SetCookie, Duration::from_secs(60)));
+        let manner = ReplyManner::default();
+        let seen = Unstorable { reason: Reason::SetCookie, manner, pass_for: Duration::from_secs(60) };
+        l1.mark(&key("marked"), &none, &[], seen);
         l1.count_use(&key("once"));
         l1.count_use(&key("twice"));
         l1.count_use(&key("twice"));
@@ -110,7 +113,7 @@ fn with_request<T>(text: &str, judge: impl FnOnce(Request) -> T) -> T {
     let (line, fields) = text.split_once('\n').unwrap_or((text, ""));
     let fields = fields.lines().map(|field| format!("{field}\r\n")).collect::<String>();
     let head = format!("{line} HTTP/1.1\r\nHost: {HOST}\r\n{fields}\r\n");
-    let limits = Limits { head: 8192, target: 4096, fields: 20, strict_targets: false };
+    let limits = Limits { head: 8192, target: 4096, fields: 20, ..Limits::default() };
     let mut spans = Vec::new();
     let (head, _) = head::read(head.as_bytes(), &limits, &mut spans).unwrap().unwrap();
     let peer = SocketAddr::from(([127, 0, 0, 1], 1));

@@ -439,6 +439,7 @@ fn a_bare_line_feed_ends_a_line_only_where_it_may() {
     for end in 0..taken {
         assert!(read(&text[..end], &lax, &mut Vec::new()).unwrap().is_none(), "{end}");
     }
-    let refused = read(&text[1..], &Limits::default(), &mut Vec::new());
+    let mut spans = Vec::new();
+    let refused = read(&text[1..], &Limits::default(), &mut spans);
     assert!(matches!(refused, Err(Refusal::BareLineFeed)), "{refused:?}");
 }
