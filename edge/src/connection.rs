@@ -1,5 +1,6 @@
-//! A connection's bytes, with or without TLS, and its clock and deadlines.
+//! A connection's bytes, with or without TLS, and its clock, pace and deadlines.
 
 pub(crate) mod clock;
+pub(crate) mod pace;
 pub(crate) mod stream;
 pub(crate) mod watchdog;

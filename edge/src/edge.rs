@@ -15,6 +15,7 @@ use crate::cache::l1::L1;
 use crate::cache::lanes::Lanes;
 use crate::cache::{Cache, Patience};
 use crate::cache_node::Nodes;
+use crate::connection::pace::ClientPace;
 use crate::files::FileCache;
 use crate::log::{self, Log};
 use crate::metrics::{Metrics, Sampled};
@@ -135,6 +136,11 @@ impl Edge {
             }
             Err(error) => tracing::error!("settings not reloaded: {error}"),
         }
+    }
+
+    /// How fast a client must take a reply.
+    pub(crate) fn pace(&self) -> ClientPace {
+        ClientPace::new(self.settings.timeouts.send.0, self.settings.limits.send_rate.0)
     }
 
     /// Lets services in the same process register their metrics.

@@ -16,6 +16,7 @@ mod settings;
 mod stream;
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -30,7 +31,7 @@ pub(crate) use stream::FileStream;
 
 use coding::Codings;
 use lookup::{FileLookup, FoundFile};
-use open::Missing;
+use open::{Barrier, Missing};
 use reply::{Content, reply};
 use resource::Resource;
 
@@ -44,6 +45,8 @@ pub(crate) struct FileRequest<'a> {
     /// The query as sent, without the question mark.
     pub(crate) query: Option<&'a str>,
     pub(crate) headers: &'a HeaderMap,
+    /// The application has sent the request here: it may have files whose names are not served otherwise.
+    pub(crate) internal: bool,
 }
 
 #[derive(Debug)]
@@ -52,10 +55,11 @@ pub(crate) enum FileAnswer {
     Reply(FileReply),
     /// The path names a directory and lacks the slash: 301 with this Location.
     Redirect(HeaderValue),
-    NotFound,
+    /// The path on disk where it was looked for; `None`: names of this kind are not served.
+    NotFound(Option<PathBuf>),
     /// A directory without index, a file that must not be read, or no file at all but a pipe, a device, a
     /// socket.
-    Forbidden,
+    Forbidden(PathBuf, Barrier),
     /// Neither GET nor HEAD. The disk was not asked, so there may be no such file.
     MethodNotAllowed,
     /// The disk failed, or the process has no free file descriptor.
@@ -91,11 +95,15 @@ pub(crate) async fn answer(
     }
     let accepted = accepted(settings, request);
     let path = request.path.as_bytes();
-    let known = cache.get(settings, path);
+    // What only the application may allow is not kept for others.
+    let is_kept = !request.internal || settings.file_for(request.path, false).is_some();
+    let known = cache.get(settings, path).filter(|_| is_kept);
     if let Some(kept) = known.as_deref().and_then(|resource| kept(request, resource, accepted, now, cache)) {
         return FileAnswer::Reply(kept);
     }
-    let Some(file) = settings.file_for(request.path) else { return FileAnswer::NotFound };
+    let Some(file) = settings.file_for(request.path, request.internal) else {
+        return FileAnswer::NotFound(None);
+    };
     let lookup = FileLookup {
         settings: Arc::clone(settings),
         path: file,
@@ -105,19 +113,23 @@ pub(crate) async fn answer(
         max_file: cache.max_file(),
         now,
     };
+    let path_on_disk: Arc<Path> = Arc::from(lookup.path.as_path());
     match on_disk(move || lookup.run()).await {
         Ok(FoundFile { resource, file }) => {
-            cache.keep(settings, path, &resource);
+            if is_kept {
+                cache.keep(settings, path, &resource);
+            }
             let representation = resource.choose(accepted);
-            let content = representation.content.clone().map_or(Content::Disk(file), Content::Memory);
+            let content =
+                representation.content.clone().map_or(Content::Disk(file, path_on_disk), Content::Memory);
             FileAnswer::Reply(reply(request, representation, content, now))
         }
         Err(missing) => {
             cache.forget(settings, path);
             match missing {
                 Missing::IsDirectory => FileAnswer::Redirect(request.path.with_slash(request.query)),
-                Missing::NotFound => FileAnswer::NotFound,
-                Missing::Forbidden => FileAnswer::Forbidden,
+                Missing::NotFound => FileAnswer::NotFound(Some(path_on_disk.to_path_buf())),
+                Missing::Forbidden(barrier) => FileAnswer::Forbidden(path_on_disk.to_path_buf(), barrier),
                 Missing::Failed(error) => FileAnswer::Unavailable(error),
             }
         }

@@ -5,6 +5,7 @@
 //! location answer; `pass` holds the requests that bypass the cache.
 
 pub(crate) mod internal_redirect;
+mod max_forwards;
 mod only_if_cached;
 mod pass;
 pub(crate) mod plain;
@@ -85,7 +86,7 @@ async fn at_location(edge: &Arc<Edge>, request: Request, visit: &Visit) -> Outco
 }
 
 async fn answer_at_location(edge: &Arc<Edge>, mut request: Request, visit: &Visit) -> Reply {
-    if request.target == "*" {
+    if request.target == "*" || max_forwards::ends_here(&mut request) {
         return answer::about_the_server();
     }
     if let Some(target) = path::without_dots(&request.target) {

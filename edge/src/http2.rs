@@ -13,6 +13,7 @@ mod watched;
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,7 @@ use tokio::time::timeout;
 use crate::Edge;
 use crate::connection::stream::Stream;
 use crate::connection::watchdog::Watchdog;
+use crate::http1::linger::linger;
 use crate::request::Via;
 use http1::head::FieldSpan;
 
@@ -39,8 +41,10 @@ const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// How much of one reply waits in `h2` for its client.
 const SEND_BUFFER: usize = 64 * 1024;
-/// Streams that we reset because of the client's mistakes, before the connection ends (CVE-2025-8671).
-const OWN_RESETS: usize = 64;
+/// Streams that `h2` refuses or resets, before it ends the connection. A client may send more requests than
+/// SETTINGS allows before it has read them, so refusals are no mistake; streams that are reset because of the
+/// client's mistakes (CVE-2025-8671) count as those that it resets itself (`limits.http2_resets`).
+const OWN_RESETS: usize = 1024;
 /// Streams that the client reset before we looked at them (CVE-2023-26964).
 const PENDING_RESETS: usize = 20;
 /// The time over which resets are counted.
@@ -65,7 +69,9 @@ enum Http2Step {
     Drain,
     /// The peer is gone, or everything is sent.
     Closed,
-    /// The client takes too long, or resets too often.
+    /// `h2` has ended it because of an error.
+    Broken,
+    /// The client takes too long, resets too often, or says nothing too often.
     Abort(Reason),
 }
 
@@ -84,10 +90,29 @@ pub(crate) async fn serve(stream: Stream, begun: Bytes, via: Via, edge: Arc<Edge
         .max_pending_accept_reset_streams(PENDING_RESETS)
         .handshake::<_, Bytes>(Watched::new(stream, begun, traffic.clone()));
     let Ok(Ok(connection)) = timeout(edge.settings.timeouts.head.0, handshake).await else { return };
-    let client = Http2Client { via, sni, edge: edge.clone() };
-    Session { connection, traffic, requests: 0, draining: false, idle_since: Instant::now() }
-        .serve(&client)
-        .await;
+    let client = Http2Client { via, sni, edge: edge.clone(), open: Arc::default() };
+    let session = Session {
+        connection,
+        traffic: traffic.clone(),
+        requests: 0,
+        draining: false,
+        idle_since: Instant::now(),
+    };
+    if session.serve(&client).await == End::Early
+        && let Some(mut stream) = traffic.take_stream()
+    {
+        // The client may still be sending: a reset would destroy what told it why the connection ends.
+        linger(&mut stream).await;
+    }
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The client has left, or everything was answered.
+    Usual,
+    /// The edge ended it because of what the client did.
+    Early,
 }
 
 /// What all streams of a connection share.
@@ -97,6 +122,31 @@ struct Http2Client {
     /// The name in the TLS handshake.
     sni: Option<Arc<str>>,
     edge: Arc<Edge>,
+    /// Requests that are being answered.
+    open: Arc<AtomicUsize>,
+}
+
+/// Counts a request while it is being answered.
+struct OpenStream(Arc<AtomicUsize>);
+
+impl Http2Client {
+    fn open(&self) -> OpenStream {
+        self.open.fetch_add(1, Relaxed);
+        OpenStream(self.open.clone())
+    }
+}
+
+impl OpenStream {
+    /// The number of requests of the connection that are being answered.
+    fn beside(&self) -> usize {
+        self.0.load(Relaxed)
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
 }
 
 struct Session {
@@ -109,7 +159,7 @@ struct Session {
 }
 
 impl Session {
-    async fn serve(mut self, client: &Http2Client) {
+    async fn serve(mut self, client: &Http2Client) -> End {
         let mut scratch = StreamBuffers::default();
         let mut watchdog = Watchdog::new();
         let shutdown = client.edge.shutdown.clone();
@@ -142,11 +192,12 @@ impl Session {
                     }
                 }
                 Http2Step::Drain => self.drain(),
-                Http2Step::Closed => return,
+                Http2Step::Closed => return End::Usual,
+                Http2Step::Broken => return End::Early,
                 Http2Step::Abort(reason) => {
                     self.connection.abrupt_shutdown(reason);
                     let _ = timeout(GOODBYE, poll_fn(|context| self.connection.poll_closed(context))).await;
-                    return;
+                    return End::Early;
                 }
             }
         }
@@ -157,12 +208,16 @@ impl Session {
         if self.connection.has_streams() {
             self.idle_since = Instant::now();
         }
-        if self.traffic.resets_within(RESETS_OVER) > client.edge.settings.limits.http2_resets {
+        let limits = &client.edge.settings.limits;
+        if self.traffic.resets_within(RESETS_OVER) > limits.http2_resets
+            || self.traffic.is_idle_talk(limits.http2_idle_frames)
+        {
             return Poll::Ready(Http2Step::Abort(Reason::ENHANCE_YOUR_CALM));
         }
         match accepted {
             Poll::Ready(Some(Ok(accepted))) => Poll::Ready(Http2Step::Stream(Box::new(accepted))),
-            Poll::Ready(Some(Err(_)) | None) => Poll::Ready(Http2Step::Closed),
+            Poll::Ready(None) => Poll::Ready(Http2Step::Closed),
+            Poll::Ready(Some(Err(_))) => Poll::Ready(Http2Step::Broken),
             // A half-sent head, or a client that reads nothing, has a shorter deadline than an idle
             // connection.
             Poll::Pending if self.traffic.waits() => match self.patience(&client.edge) {

@@ -6,4 +6,5 @@
 pub(crate) mod accept;
 pub(crate) mod cores;
 pub(crate) mod listeners;
+pub(crate) mod room;
 pub(crate) mod tls;

@@ -19,7 +19,7 @@ use crate::request::path::NormalPath;
 use crate::route::location::Locations;
 use crate::route::server_names::ServerNames;
 use crate::settings::expires::Expires;
-use crate::settings::files::Symlinks;
+use crate::settings::files::{Charset, Symlinks};
 use crate::settings::pattern::Pattern;
 use crate::settings::{Config, LocationConfig, SiteConfig};
 use crate::tls::certificate::{Certificate, Certificates};
@@ -164,7 +164,7 @@ fn build_site(path: &str, config: &SiteConfig, metrics: &Metrics, mistakes: &mut
             &format!("{path}.root"),
             FilePlace::Root(root.into()),
             index,
-            (Symlinks::default(), false),
+            (Symlinks::default(), false, Charset::default()),
             mistakes,
         )
     });
@@ -232,7 +232,8 @@ fn build_location(
     let index = config.index.clone().or_else(|| site.index.clone()).unwrap_or_else(default_index);
     let files = match (&config.pool, place) {
         (None, Some((path, place))) => {
-            files(&path, place, index, (config.symlinks, config.precompressed), mistakes)
+            let charset = config.charset.clone();
+            files(&path, place, index, (config.symlinks, config.precompressed, charset), mistakes)
         }
         _ => None,
     };
@@ -259,11 +260,11 @@ fn files(
     path: &str,
     place: FilePlace,
     index: Vec<String>,
-    (symlinks, precompressed): (Symlinks, bool),
+    (symlinks, precompressed, charset): (Symlinks, bool, Charset),
     mistakes: &mut Mistakes,
 ) -> Option<Arc<FileSettings>> {
     match FileSettings::new(place, index, symlinks, precompressed) {
-        Ok(settings) => Some(Arc::new(settings)),
+        Ok(settings) => Some(Arc::new(settings.with_charset(charset))),
         Err(text) => {
             mistakes.push(path, text);
             None

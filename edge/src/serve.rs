@@ -15,6 +15,7 @@ use crate::edge::{Edge, StartError};
 use crate::listen::accept::{self, Door};
 use crate::listen::cores;
 use crate::listen::listeners::{Listeners, acceptors, by_core};
+use crate::listen::room;
 use crate::log::access_log::AccessLog;
 use crate::peers::Peers;
 use crate::settings::{Config, Runtime};
@@ -63,7 +64,7 @@ impl Edge {
             ))
         });
         tokio::spawn(reopen_log(self.log.access.clone()));
-        let room = Arc::new(Semaphore::new(self.settings.limits.connections));
+        let room = Arc::new(Semaphore::new(room::connections(self.settings.limits.connections)));
         let doors = self.settings.listen.iter().zip(acceptors);
         let doors = doors.map(|(listen, tls)| Door { tls, http2: listen.speaks_http2() });
         self.clone().serve_http(doors.collect(), listeners.http, &room).await;

@@ -4,6 +4,7 @@ mod bounds;
 mod cache;
 pub(crate) mod expires;
 pub(crate) mod files;
+mod network;
 pub(crate) mod pattern;
 mod priority;
 
@@ -18,6 +19,7 @@ use serde::Deserialize;
 use weir_proto::tls::{Tls, TlsConfig};
 
 pub use crate::settings::expires::Expires;
+use crate::settings::files::Charset;
 use crate::settings::files::FileCacheConfig;
 use crate::settings::files::Symlinks;
 
@@ -46,10 +48,12 @@ pub struct Config {
     /// name and the port.
     pub name: Option<String>,
     /// Addresses that may send PURGE requests. Nobody by default.
+    #[serde(deserialize_with = "network::list")]
     pub purge_allow: Vec<IpNet>,
     /// How long pages from memory are used while no cache-node is in touch.
     pub watch_grace: Time,
     /// Proxies whose X-Forwarded-For, -Proto, -Host and -Port, and fields of the same meaning, are believed.
+    #[serde(deserialize_with = "network::list")]
     pub trusted_proxies: Vec<IpNet>,
     /// Requests with a raw `" < > \ ^ { | }` or backtick in path or query get 400; otherwise these are
     /// percent-encoded.
@@ -185,6 +189,10 @@ pub struct LocationConfig {
     #[serde(default)]
     pub precompressed: bool,
     pub expires: Option<Expires>,
+    /// The encoding of text files, as their Content-Type names it; "off": none. Left out: "utf-8" for text
+    /// that cannot say its own, none for HTML, CSS and XML.
+    #[serde(default)]
+    pub charset: Charset,
     /// False: requests here are not in the access log.
     pub access_log: Option<bool>,
     /// False: a missing file is not logged.
@@ -228,6 +236,7 @@ impl LocationConfig {
             symlinks: Symlinks::default(),
             precompressed: false,
             expires: None,
+            charset: Charset::default(),
             access_log: None,
             log_not_found: true,
             pool: None,

@@ -27,7 +27,8 @@ pub fn from_headers(headers: &HeaderMap) -> Vec<Field> {
 
 /// Makes a map from the field lines, and checks each name and value.
 pub fn to_headers(fields: &[Field]) -> Result<HeaderMap, InvalidField> {
-    let mut headers = HeaderMap::with_capacity(fields.len());
+    // More than a map can hold is no head.
+    let mut headers = HeaderMap::try_with_capacity(fields.len()).map_err(|_| InvalidField)?;
     for field in fields {
         let name = HeaderName::from_bytes(&field.name).map_err(|_| InvalidField)?;
         let value = HeaderValue::from_maybe_shared(field.value.clone()).map_err(|_| InvalidField)?;
@@ -47,6 +48,15 @@ mod tests {
         headers.append("set-cookie", HeaderValue::from_static("b=2"));
         headers.append("x-latin", HeaderValue::from_bytes(b"caf\xe9").unwrap());
         assert_eq!(to_headers(&from_headers(&headers)).unwrap(), headers);
+    }
+
+    #[test]
+    fn refuses_more_fields_than_a_map_holds() {
+        let field = |n: usize| Field { name: format!("x-{n}").into_bytes().into(), value: "1".into() };
+        for (count, fits) in [(10_000, true), (25_000, false), (100_000, false)] {
+            let fields: Vec<_> = (0..count).map(field).collect();
+            assert_eq!(to_headers(&fields).is_ok(), fits, "{count}");
+        }
     }
 
     #[test]

@@ -56,6 +56,12 @@ mod leaving;
 // The application never waits for a client, and no client holds it.
 #[path = "e2e/pace.rs"]
 mod pace;
+// What one client may hold, and for how long.
+#[path = "e2e/bounds.rs"]
+mod bounds;
+// Files that change, ranges of them, their types.
+#[path = "e2e/files.rs"]
+mod files;
 // Large bodies, and many slow clients.
 #[path = "e2e/uploads.rs"]
 mod uploads;

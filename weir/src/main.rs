@@ -7,6 +7,7 @@ use clap::Parser;
 mod check;
 mod cli;
 mod explain;
+mod memory;
 mod plane;
 mod purge;
 mod run;

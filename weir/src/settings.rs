@@ -4,8 +4,11 @@ use std::path::Path;
 
 use process::settings::{Mistakes, Settings};
 
-/// The tables of the file.
-const SECTIONS: [&str; 3] = ["edge", "cache_node", "wsgi_adapter"];
+use crate::memory;
+
+/// The tables of the file, and the one key beside them.
+const SECTIONS: [&str; 4] = ["edge", "cache_node", "wsgi_adapter", MEMORY];
+const MEMORY: &str = "memory";
 
 /// The settings of all three services.
 pub(crate) struct Loaded {
@@ -16,17 +19,30 @@ pub(crate) struct Loaded {
 
 /// Reads the file and the environment over it, and checks everything.
 pub(crate) fn load(file: &Path) -> Result<Loaded, Mistakes> {
+    load_and_check(file, |_, _| {})
+}
+
+/// Also asks `check` what is wrong.
+pub(crate) fn load_and_check(
+    file: &Path,
+    check: impl FnOnce(&Loaded, &mut Mistakes),
+) -> Result<Loaded, Mistakes> {
     let settings = Settings::load(Some(file), std::env::vars())?;
     let mut mistakes = settings.mistakes();
     settings.unknown_sections(&SECTIONS, &mut mistakes);
     let edge = settings.section("edge", &mut mistakes);
     let cache_node = settings.section("cache_node", &mut mistakes);
     let wsgi_adapter = settings.section("wsgi_adapter", &mut mistakes);
-    let loaded = match (edge, cache_node, wsgi_adapter) {
+    let memory = settings.has(MEMORY).then(|| settings.section(MEMORY, &mut mistakes)).flatten();
+    let mut loaded = match (edge, cache_node, wsgi_adapter) {
         (Some(edge), Some(cache_node), Some(wsgi_adapter)) => Loaded { edge, cache_node, wsgi_adapter },
         _ => return Err(mistakes),
     };
+    if let Some(memory) = memory {
+        memory::share(memory, &mut loaded, &mut mistakes);
+    }
     loaded.check(&mut mistakes);
+    check(&loaded, &mut mistakes);
     if mistakes.is_empty() { Ok(loaded) } else { Err(mistakes) }
 }
 

@@ -6,7 +6,6 @@ use weir_proto::origin::RequestHead;
 use crate::config::PoolConfig;
 use crate::error::Error;
 
-pub(crate) mod least_rate;
 pub(crate) mod openings;
 pub(crate) mod protocol;
 pub(crate) mod upload;

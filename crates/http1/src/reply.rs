@@ -225,6 +225,13 @@ fn read_head(
     // RFC 3875 section 6.2.3: a Location without a Status is a redirect.
     let redirect = head.fields.iter().any(|field| field.name == "location");
     head.status = status.unwrap_or(if redirect { 302 } else { 200 });
+    // RFC 9110 section 15.5.22: "The server MUST send an Upgrade header field in a 426 response to indicate
+    // the required protocol(s)".
+    if head.status == 426
+        && let Some(value) = head.upgrade.clone()
+    {
+        head.fields.push(ResponseField { name: Bytes::from_static(b"upgrade"), value });
+    }
     Ok(head)
 }
 

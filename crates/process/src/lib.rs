@@ -3,6 +3,7 @@
 
 mod allocator;
 mod host;
+pub mod least_rate;
 pub mod listen;
 pub mod nofile;
 pub mod program;

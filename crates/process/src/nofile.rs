@@ -27,6 +27,11 @@ pub fn raise_nofile() -> u64 {
     limit
 }
 
+/// How many files may be open at once; `u64::MAX` where there is no limit.
+pub fn limit() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

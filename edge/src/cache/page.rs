@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{AGE, DATE};
+use http::header::{AGE, DATE, SET_COOKIE};
 use http::{HeaderMap, HeaderName, StatusCode};
 use http_cache::cache_status::{CACHE_STATUS, X_CACHE_STATUS};
 use http_cache::{Lifetime, Use, tags};
@@ -72,9 +72,15 @@ impl PageHead {
         self.grant.reach(http_cache::key::url(key), &self.tags, &Checked::default(), now)
     }
 
-    /// Converts from the contract's form.
+    /// Converts from the contract's form. Refuses what no edge would have stored: a node or Redis may hold
+    /// what somebody else has written there.
     pub(crate) fn from_entry(entry: &EntryHead, grant: Grant, now: Instant) -> Result<Self, InvalidField> {
-        let status = u16::try_from(entry.status).ok().and_then(|code| StatusCode::from_u16(code).ok());
+        let status = u16::try_from(entry.status).ok().filter(|code| is_stored(*code));
+        let status = status.and_then(|code| StatusCode::from_u16(code).ok());
+        let headers = fields::to_headers(&entry.fields)?;
+        if headers.contains_key(SET_COOKIE) || headers.keys().any(http_cache::fields::is_hop_by_hop) {
+            return Err(InvalidField);
+        }
         let vary: Result<Vec<_>, _> = entry
             .vary
             .iter()
@@ -83,7 +89,7 @@ impl PageHead {
         let age = Duration::from_millis(entry.age_ms);
         Ok(Self {
             status: status.ok_or(InvalidField)?,
-            headers: fields::to_headers(&entry.fields)?,
+            headers,
             lifetime: Lifetime {
                 ttl: Duration::from_millis(entry.ttl_ms),
                 stale_while_revalidate: Duration::from_millis(entry.stale_while_revalidate_ms),
@@ -156,8 +162,42 @@ impl Page {
     }
 }
 
+/// Whether a reply with this status can be stored: a final one that is whole. 304 and 206 are of one request.
+fn is_stored(status: u16) -> bool {
+    (200..600).contains(&status) && !matches!(status, 206 | 304)
+}
+
 /// The tags of a reply for the page of this key, in the form that purges compare.
 pub(crate) fn tag_hashes(key: &[u8], headers: &HeaderMap) -> Box<[u64]> {
     let tags = tags::tags(key, headers).unwrap_or_default();
     tags.iter().map(|tag| purge::tag_hash(tag)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_proto::origin::Field;
+
+    use super::*;
+
+    #[test]
+    fn an_entry_that_no_edge_would_have_stored_is_refused() {
+        let entry = |status, fields: &[(&'static str, &'static str)]| EntryHead {
+            status,
+            fields: fields
+                .iter()
+                .map(|(name, value)| Field { name: (*name).into(), value: (*value).into() })
+                .collect(),
+            ..EntryHead::default()
+        };
+        let taken = |entry: &EntryHead| PageHead::from_entry(entry, Grant::passing(), Instant::now()).is_ok();
+        for status in [200, 203, 301, 404, 410, 503, 599] {
+            assert!(taken(&entry(status, &[("etag", "\"a\"")])), "{status}");
+        }
+        for status in [0, 99, 100, 101, 103, 206, 304, 600, 999, 1000, 70_000] {
+            assert!(!taken(&entry(status, &[])), "{status}");
+        }
+        for name in ["set-cookie", "connection", "transfer-encoding", "upgrade", "a b"] {
+            assert!(!taken(&entry(200, &[(name, "x")])), "{name}");
+        }
+    }
 }

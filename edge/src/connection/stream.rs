@@ -3,14 +3,13 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 
+use crate::connection::pace::ClientPace;
 use http1::head::Scheme;
 
 /// The protocol name of HTTP/2 in a TLS handshake.
@@ -87,25 +86,20 @@ impl Stream {
 }
 
 impl Stream {
-    /// Writes the rest; each write may wait for `patience`.
+    /// Writes the rest, as fast as the client takes it, which must keep this pace.
     pub(crate) async fn write_rest(
         &mut self,
         (head, body): (Bytes, Bytes),
-        patience: Duration,
+        pace: &mut ClientPace,
     ) -> io::Result<()> {
         let mut rest = head.chain(body);
         while rest.has_remaining() {
-            match timeout(patience, self.write_buf(&mut rest)).await {
-                Ok(Ok(1..)) => {}
-                Ok(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(Err(error)) => return Err(error),
-                Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+            match pace.wait(self.write_buf(&mut rest)).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                taken => pace.took(taken)?,
             }
         }
-        match timeout(patience, self.flush()).await {
-            Ok(flushed) => flushed,
-            Err(_) => Err(io::ErrorKind::TimedOut.into()),
-        }
+        pace.wait(self.flush()).await
     }
 }
 

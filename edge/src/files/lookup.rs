@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use crate::files::coding::{Coding, Codings};
 use crate::files::media_type::media_type;
-use crate::files::open::{Missing, Opened, open, resolve};
+use crate::files::open::{Barrier, Missing, Opened, open, resolve};
 use crate::files::resource::{Description, Representation, Resource};
 use crate::files::settings::FileSettings;
 
@@ -47,8 +47,11 @@ impl FileLookup {
             return Err(Missing::IsDirectory);
         }
         let siblings = self.open_siblings(&path, &opened, boundary);
-        let mut description =
-            Description { media_type: media_type(&path), coding: None, varies: !siblings.is_empty() };
+        let mut description = Description {
+            media_type: media_type(&path, self.settings.charset()),
+            coding: None,
+            varies: !siblings.is_empty(),
+        };
         let plain = self.load(&opened, &description)?;
         let mut chosen = None;
         let mut coded = Vec::with_capacity(siblings.len());
@@ -75,7 +78,7 @@ impl FileLookup {
         }
         // Weir does not list a directory's names. The empty name makes it an error if this is a file.
         open(&self.path.join(""), boundary)?;
-        Err(Missing::Forbidden)
+        Err(Missing::Forbidden(Barrier::NoIndex))
     }
 
     /// The precompressed siblings. A sibling that is older than the file was made from an earlier version and

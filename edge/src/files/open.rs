@@ -17,10 +17,25 @@ pub(super) struct Opened {
 #[derive(Debug)]
 pub(super) enum Missing {
     NotFound,
-    Forbidden,
+    Forbidden(Barrier),
     /// The request's path lacks the slash at its end.
     IsDirectory,
     Failed(io::Error),
+}
+
+/// What keeps a file from being served; the text is for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Barrier {
+    #[error("it is a directory without an index file")]
+    NoIndex,
+    #[error("it is neither a file nor a directory")]
+    NoFile,
+    #[error("a symbolic link leads out of root or alias; `symlinks = \"follow\"` allows that")]
+    Outside,
+    #[error("this process is not allowed to read it; look at the modes of the file and its directories")]
+    Permission,
+    #[error("its symbolic links lead in a circle")]
+    Loop,
 }
 
 impl From<io::Error> for Missing {
@@ -37,12 +52,12 @@ pub(super) fn open(path: &Path, boundary: Option<&Path>) -> Result<Opened, Missi
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(missing)?;
     let metadata = file.metadata().map_err(missing)?;
     if !metadata.is_file() && !metadata.is_dir() {
-        return Err(Missing::Forbidden);
+        return Err(Missing::Forbidden(Barrier::NoFile));
     }
     if let Some(boundary) = boundary
         && !path_of(&file)?.starts_with(boundary)
     {
-        return Err(Missing::Forbidden);
+        return Err(Missing::Forbidden(Barrier::Outside));
     }
     Ok(Opened { file, metadata })
 }
@@ -60,8 +75,10 @@ fn path_of(file: &File) -> Result<PathBuf, Missing> {
 fn missing(error: io::Error) -> Missing {
     match error.raw_os_error() {
         Some(libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG | libc::EINVAL) => Missing::NotFound,
-        // A socket is ENXIO; a loop of links ELOOP.
-        Some(libc::EACCES | libc::EPERM | libc::ELOOP | libc::ENXIO | libc::ENODEV) => Missing::Forbidden,
+        Some(libc::EACCES | libc::EPERM) => Missing::Forbidden(Barrier::Permission),
+        Some(libc::ELOOP) => Missing::Forbidden(Barrier::Loop),
+        // A socket is ENXIO.
+        Some(libc::ENXIO | libc::ENODEV) => Missing::Forbidden(Barrier::NoFile),
         _ if error.kind() == io::ErrorKind::InvalidInput => Missing::NotFound,
         _ => Missing::Failed(error),
     }

@@ -1,12 +1,16 @@
 //! Makes the reply from a representation: all of it, a part, or what the request's conditions leave.
 
 use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use http_cache::conditional::{Answer, Role, Selected, evaluate, headers_for_304, unsatisfiable_range};
+use http_cache::conditional::{
+    Answer, ByteRange, Role, Selected, evaluate, headers_for_304, multipart, unsatisfiable_range,
+};
 
 use crate::files::resource::Representation;
 use crate::files::stream::FileStream;
@@ -15,7 +19,8 @@ use crate::files::{FileBody, FileReply, FileRequest};
 /// Where the content comes from.
 pub(super) enum Content {
     Memory(Bytes),
-    Disk(File),
+    /// The open file, and its name.
+    Disk(File, Arc<Path>),
 }
 
 pub(super) fn reply(
@@ -29,9 +34,10 @@ pub(super) fn reply(
     let selected = Selected { status: StatusCode::OK, headers, length, received: now, role: Role::Origin };
     let (status, headers, body) = match evaluate(request.method, request.headers, &selected) {
         Answer::Full if *request.method == Method::HEAD => (StatusCode::OK, headers.clone(), FileBody::Empty),
-        // A request for several parts of a file gets the whole file.
-        Answer::Full | Answer::Parts(_) => {
-            (StatusCode::OK, headers.clone(), part(representation, content, 0, length))
+        Answer::Full => (StatusCode::OK, headers.clone(), part(representation, content, 0, length)),
+        Answer::Parts(ranges) => {
+            let (headers, body) = parts(representation, content, &ranges);
+            (StatusCode::PARTIAL_CONTENT, headers, body)
         }
         Answer::Partial(range) => {
             let end = range.last + 1;
@@ -55,8 +61,38 @@ pub(super) fn reply(
 fn part(representation: &Representation, content: Content, start: u64, end: u64) -> FileBody {
     match content {
         Content::Memory(bytes) => FileBody::Memory(slice(&bytes, start, end)),
-        Content::Disk(file) => FileBody::Stream(FileStream::new(file, representation.stamp, start, end)),
+        Content::Disk(file, path) => {
+            FileBody::Stream(FileStream::new(file, path, representation.stamp.length, start, end))
+        }
     }
+}
+
+/// Several parts in one body, multipart/byteranges, and the fields that say so.
+fn parts(representation: &Representation, content: Content, ranges: &[ByteRange]) -> (HeaderMap, FileBody) {
+    let boundary = format!("{:032x}", rand::random::<u128>());
+    let (length, mut headers) = (representation.stamp.length, representation.headers.clone());
+    let content_type = headers.get(CONTENT_TYPE).cloned();
+    if let Some(media_type) = multipart::media_type(&boundary) {
+        headers.insert(CONTENT_TYPE, media_type);
+    }
+    let body = match content {
+        Content::Memory(bytes) => {
+            FileBody::Memory(multipart::body(ranges, &bytes, content_type.as_ref(), &boundary))
+        }
+        Content::Disk(file, path) => {
+            let text = |range| multipart::before(range, length, content_type.as_ref(), &boundary);
+            let parts = ranges.iter().map(|range| (text(range), range.first, range.last + 1));
+            let end = (multipart::end(&boundary), 0, 0);
+            FileBody::Stream(FileStream::parts(file, path, length, parts.chain([end]).collect()))
+        }
+    };
+    let whole = match &body {
+        FileBody::Stream(stream) => stream.remaining(),
+        FileBody::Memory(bytes) => bytes.len() as u64,
+        FileBody::Empty => 0,
+    };
+    headers.insert(CONTENT_LENGTH, whole.into());
+    (headers, body)
 }
 
 fn slice(bytes: &Bytes, start: u64, end: u64) -> Bytes {

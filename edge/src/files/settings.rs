@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::request::path::NormalPath;
-use crate::settings::files::Symlinks;
+use crate::settings::files::{Charset, Symlinks};
 use crate::settings::pattern::Pattern;
 
 /// What editors and tools leave beside a file. Names that begin with a dot are never served anyway.
@@ -21,6 +21,7 @@ pub(crate) struct FileSettings {
     index: Vec<String>,
     symlinks: Symlinks,
     precompressed: bool,
+    charset: Charset,
 }
 
 /// Where a path leads.
@@ -64,7 +65,15 @@ impl FileSettings {
             return Err(format!("index: `{name}` is not a name that Weir serves; write a plain file name"));
         }
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Ok(Self { id, place, index, symlinks, precompressed })
+        Ok(Self { id, place, index, symlinks, precompressed, charset: Charset::default() })
+    }
+
+    pub(crate) fn with_charset(self, charset: Charset) -> Self {
+        Self { charset, ..self }
+    }
+
+    pub(super) fn charset(&self) -> &Charset {
+        &self.charset
     }
 
     pub(crate) fn is_precompressed(&self) -> bool {
@@ -84,8 +93,9 @@ impl FileSettings {
         (self.symlinks == Symlinks::Inside).then_some(self.directory())
     }
 
-    /// The file or directory for a path; `None` if names of this kind are not served.
-    pub(super) fn file_for(&self, path: &NormalPath) -> Option<PathBuf> {
+    /// The file or directory for a path; `None` if names of this kind are not served. `all_names`: the
+    /// application has allowed this one, whatever its name.
+    pub(super) fn file_for(&self, path: &NormalPath, all_names: bool) -> Option<PathBuf> {
         let path = path.as_bytes();
         let rest = match &self.place {
             FilePlace::Root(_) => path,
@@ -101,6 +111,8 @@ impl FileSettings {
             b"" => true,
             // RFC 8615: what lies in /.well-known/ is for everyone.
             b".well-known" => depth == 0,
+            b"." | b".." => false,
+            _ if all_names => true,
             name => is_served_name(name),
         });
         served.then(|| self.directory().join(OsStr::from_bytes(rest)))

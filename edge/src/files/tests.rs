@@ -87,7 +87,7 @@ impl Fixture {
         for (name, value) in headers {
             map.append(name, HeaderValue::from_str(value).unwrap());
         }
-        let request = FileRequest { method: &method, path: &path, query, headers: &map };
+        let request = FileRequest { method: &method, path: &path, query, headers: &map, internal: false };
         answer(&self.settings, &request, UNIX_EPOCH + Duration::from_secs(now), &self.cache).await
     }
 
@@ -125,8 +125,8 @@ fn kind(answer: &FileAnswer) -> String {
     match answer {
         FileAnswer::Reply(reply) => reply.status.as_u16().to_string(),
         FileAnswer::Redirect(location) => format!("to {}", location.to_str().unwrap()),
-        FileAnswer::NotFound => "not found".into(),
-        FileAnswer::Forbidden => "forbidden".into(),
+        FileAnswer::NotFound(_) => "not found".into(),
+        FileAnswer::Forbidden(..) => "forbidden".into(),
         FileAnswer::MethodNotAllowed => "method".into(),
         FileAnswer::Unavailable(error) => format!("unavailable: {error}"),
     }

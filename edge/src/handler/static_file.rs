@@ -1,5 +1,6 @@
 //! Answers without the application: files from disk, and the redirect to a path with its slash.
 
+use std::path::Path;
 use std::time::SystemTime;
 
 use http::header::{CONTENT_LENGTH, LOCATION};
@@ -22,7 +23,7 @@ pub(crate) fn from_memory(
     path: &NormalPath<'_>,
 ) -> Option<Reply> {
     let now = SystemTime::now();
-    let asked = FileRequest { method, path, query: None, headers };
+    let asked = FileRequest { method, path, query: None, headers, internal: false };
     let file = files::from_memory(location.files.as_deref()?, &asked, now, &edge.files)?;
     Some(of_file(location, file, now).noting(CacheResult::File))
 }
@@ -38,17 +39,22 @@ pub(crate) async fn answer(
         return error::not_found().noting(CacheResult::Own);
     };
     let now = SystemTime::now();
-    let asked = FileRequest { method: &request.method, path, query, headers: &request.headers };
+    let (method, headers, internal) = (&request.method, &request.headers, request.internal);
+    let asked = FileRequest { method, path, query, headers, internal };
     let reply = match files::answer(settings, &asked, now, &edge.files).await {
         FileAnswer::Reply(file) => of_file(location, file, now),
         FileAnswer::Redirect(to) => redirect(to),
-        FileAnswer::NotFound => {
+        FileAnswer::NotFound(path) => {
             if location.log_not_found {
-                tracing::info!(target = request.target, site = &*location.site, "file not found");
+                not_found(location, request, path.as_deref());
             }
             error::not_found()
         }
-        FileAnswer::Forbidden => error::forbidden(),
+        FileAnswer::Forbidden(path, why) => {
+            let (target, site, path) = (&request.target, &*location.site, path.display());
+            tracing::warn!(target, site, %path, "the file is forbidden: {why}");
+            error::forbidden()
+        }
         FileAnswer::MethodNotAllowed => error::method_not_allowed(),
         FileAnswer::Unavailable(failed) => {
             tracing::error!(target = request.target, error = %failed, "cannot read the file");
@@ -56,6 +62,14 @@ pub(crate) async fn answer(
         }
     };
     reply.noting(CacheResult::File)
+}
+
+fn not_found(location: &Location, request: &Request, path: Option<&Path>) {
+    let (target, site) = (&request.target, &*location.site);
+    match path {
+        Some(path) => tracing::info!(target, site, path = %path.display(), "file not found"),
+        None => tracing::info!(target, site, "files of this name are not served"),
+    }
 }
 
 pub(crate) fn add_slash(path: &NormalPath<'_>, query: Option<&str>) -> Reply {

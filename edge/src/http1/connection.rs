@@ -143,9 +143,12 @@ impl Connection {
                     head_started = None;
                     self.requests = self.requests.saturating_add(1);
                     if let Some(rest) = unsent
-                        && Box::pin(self.stream.write_rest(*rest, edge.settings.timeouts.send.0))
-                            .await
-                            .is_err()
+                        && Box::pin(async {
+                            let mut pace = edge.pace();
+                            self.stream.write_rest(*rest, &mut pace).await
+                        })
+                        .await
+                        .is_err()
                     {
                         return;
                     }
@@ -314,9 +317,7 @@ impl Connection {
                     (sent, reply, true)
                 }
                 Some(reply) => match tunnel.filter(|_| reply.status == StatusCode::SWITCHING_PROTOCOLS) {
-                    Some(chunks) => {
-                        Box::pin(tunnel::run(stream, buffer, reply, chunks, &edge.settings.timeouts)).await
-                    }
+                    Some(chunks) => Box::pin(tunnel::run(stream, buffer, reply, chunks, &edge)).await,
                     None => {
                         let (sent, reply) =
                             send(&edge, stream, buffer, reply, manner, &visit.client_abort).await;
@@ -327,7 +328,8 @@ impl Connection {
             Some(pump) => {
                 let timeouts = &edge.settings.timeouts;
                 let client_abort = &visit.client_abort;
-                let upload = BodyUpload { framing, pump, expects_continue, timeouts, client_abort };
+                let upload =
+                    BodyUpload { framing, pump, expects_continue, timeouts, pace: edge.pace(), client_abort };
                 Box::pin(both_ways(stream, buffer, upload, handling, manner)).await
             }
         };
@@ -370,8 +372,7 @@ impl Connection {
     async fn refuse(&mut self, refusal: Refusal) {
         let reply = error::refused(refusal);
         let manner = Manner { head_only: false, version: Version::HTTP_11, keep_alive: false };
-        let (sent, reply) =
-            write::send(&mut self.stream, reply, manner, self.edge.settings.timeouts.send.0, pending()).await;
+        let (sent, reply) = write::send(&mut self.stream, reply, manner, self.edge.pace(), pending()).await;
         self.edge.log.refusal(self.via.peer, refusal, sent, &reply);
         linger(&mut self.stream).await;
     }
@@ -386,16 +387,16 @@ async fn send(
     manner: Manner,
     client_abort: &ClientAbort,
 ) -> (Sent, Reply) {
-    let patience = edge.settings.timeouts.send.0;
+    let pace = edge.pace();
     if send_file::suits(edge.settings.files.sendfile, stream, &reply, manner) {
-        return Box::pin(send_file::send(stream, reply, manner, patience)).await;
+        return Box::pin(send_file::send(stream, reply, manner, pace)).await;
     }
     if !reply.body.is_arriving() {
-        return write::send(stream, reply, manner, patience, pending()).await;
+        return write::send(stream, reply, manner, pace, pending()).await;
     }
     let (mut read, mut write) = tokio::io::split(stream);
     let left = client_abort.heed(left(&mut read, buffer));
-    write::send(&mut write, reply, manner, patience, left).await
+    write::send(&mut write, reply, manner, pace, left).await
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::connection::pace::ClientPace;
 use crate::connection::stream::Stream;
 use crate::handler::visit::ClientAbort;
 use crate::http1::abandon::{left, unless};
@@ -29,6 +30,7 @@ pub(crate) struct BodyUpload<'a> {
     pub(crate) pump: BodyPump,
     pub(crate) expects_continue: bool,
     pub(crate) timeouts: &'a Timeouts,
+    pub(crate) pace: ClientPace,
     pub(crate) client_abort: &'a ClientAbort,
 }
 
@@ -41,8 +43,14 @@ pub(crate) async fn both_ways(
     handling: impl Future<Output = Reply>,
     mut manner: Manner,
 ) -> (Sent, Reply, bool) {
-    let BodyUpload { framing, pump: BodyPump { chunks, wanted }, expects_continue, timeouts, client_abort } =
-        upload;
+    let BodyUpload {
+        framing,
+        pump: BodyPump { chunks, wanted },
+        expects_continue,
+        timeouts,
+        pace,
+        client_abort,
+    } = upload;
     let (mut read, mut write) = tokio::io::split(stream);
     let (go, may_go) = oneshot::channel();
     let (ended, mut end) = oneshot::channel();
@@ -74,7 +82,7 @@ pub(crate) async fn both_ways(
     let mut whole = end.try_recv() == Ok(UplinkEnd::Whole);
     // A body that was not read completely leaves bytes that must never be taken for a request.
     manner.keep_alive &= whole;
-    let (sent, reply) = write::send(&mut write, reply, manner, timeouts.send.0, going_up).await;
+    let (sent, reply) = write::send(&mut write, reply, manner, pace, going_up).await;
     whole |= end.try_recv() == Ok(UplinkEnd::Whole);
     (sent, reply, whole)
 }

@@ -4,14 +4,13 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 
+use crate::connection::pace::ClientPace;
 use crate::connection::stream::Stream;
 use crate::files::FileStream;
 use crate::http1::write;
@@ -30,26 +29,26 @@ pub(crate) fn suits(enabled: bool, stream: &Stream, reply: &Reply, manner: Manne
     if !enabled || !matches!(stream, Stream::Plain(_)) || manner.head_only {
         return false;
     }
-    file.remaining() > AT_ONCE && reply.length == Some(file.remaining())
+    file.is_plain() && file.remaining() > AT_ONCE && reply.length == Some(file.remaining())
 }
 
-/// Sends the reply. It breaks off if the client accepts nothing for `patience`.
+/// Sends the reply. It breaks off if the client does not keep this pace.
 pub(crate) async fn send(
     stream: &mut Stream,
     mut reply: Reply,
     manner: Manner,
-    patience: Duration,
+    mut pace: ClientPace,
 ) -> (Sent, Reply) {
     let keep_alive = manner.keep_alive && !reply.close;
     let mut head = Vec::with_capacity(1024);
     write::whole_head(&mut head, &reply, Manner { keep_alive, ..manner });
     let mut sent = Sent::default();
     let sending = async {
-        stream.write_rest((head.into(), Bytes::new()), patience).await?;
+        stream.write_rest((head.into(), Bytes::new()), &mut pace).await?;
         let ReplyBody::File(file) = &mut reply.body else { return Ok(()) };
         let socket = Arc::new(stream.tcp().as_fd().try_clone_to_owned()?);
         while file.remaining() > 0 {
-            sent.body += piece(stream, &socket, file, patience).await?;
+            sent.body += piece(stream, &socket, file, &mut pace).await?;
         }
         Ok::<_, io::Error>(())
     };
@@ -65,20 +64,21 @@ async fn piece(
     stream: &mut Stream,
     socket: &Arc<OwnedFd>,
     file: &mut FileStream,
-    patience: Duration,
+    pace: &mut ClientPace,
 ) -> io::Result<u64> {
-    timeout(patience, takes_more(stream.tcp()))
-        .await
-        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+    pace.wait(takes_more(stream.tcp())).await?;
     match file.send_to(socket.clone()).await {
         // The kernel cannot send from this file system.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
             let Some(chunk) = file.next().await.transpose()? else { return Ok(0) };
             let length = chunk.len() as u64;
-            stream.write_rest((chunk, Bytes::new()), patience).await?;
+            stream.write_rest((chunk, Bytes::new()), pace).await?;
             Ok(length)
         }
-        sent => sent,
+        sent => {
+            pace.took(usize::try_from(*sent.as_ref().unwrap_or(&0)).unwrap_or(usize::MAX))?;
+            sent
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! After 101 (Switching Protocols): moves bytes between client and application in both directions, until one
-//! side ends or both are silent for too long.
+//! side ends, both are silent for too long, or the edge shuts down.
 
 use std::io;
 use std::time::Duration;
@@ -8,15 +8,15 @@ use bytes::BytesMut;
 use http1::write::start;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use crate::Edge;
 use crate::cache::page::LAST;
 use crate::connection::stream::Stream;
 use crate::reply::Reply;
 use crate::reply::body::ReplyBody;
 use crate::reply::sent::Sent;
 use crate::request::body::Chunks;
-use crate::settings::Timeouts;
 
 /// Bytes read from the client at once.
 const READ: usize = 16 * 1024;
@@ -28,8 +28,9 @@ pub(crate) async fn run(
     buffer: &mut BytesMut,
     mut reply: Reply,
     chunks: Chunks,
-    timeouts: &Timeouts,
+    edge: &Edge,
 ) -> (Sent, Reply, bool) {
+    let timeouts = &edge.settings.timeouts;
     let (reader, mut writer) = tokio::io::split(stream);
     let mut head = Vec::with_capacity(512);
     start(&mut head, reply.status, &reply.headers, &LAST);
@@ -45,6 +46,7 @@ pub(crate) async fn run(
             () = up(reader, buffer, chunks, &heard) => {}
             () = down(&mut writer, body, &heard, &mut sent.body, timeouts.send.0) => {}
             () = silence(&heard, timeouts.tunnel.0) => {}
+            () = drained(edge, timeouts.tunnel_drain.0) => {}
         }
     }
     (sent, reply, false)
@@ -90,6 +92,12 @@ async fn write<W: AsyncWrite + Unpin>(writer: &mut W, bytes: &[u8], patience: Du
         writer.flush().await
     };
     timeout(patience, write).await.map_err(|_| io::ErrorKind::TimedOut)?
+}
+
+/// Resolves when a drain has begun and this much time has passed since then.
+async fn drained(edge: &Edge, patience: Duration) {
+    edge.shutdown.draining().await;
+    sleep(patience).await;
 }
 
 /// Resolves when neither side has sent anything for this long.

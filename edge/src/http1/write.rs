@@ -3,19 +3,18 @@
 
 use std::io::{self, IoSlice};
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Buf, Bytes};
 use futures_util::FutureExt;
 use http::Version;
-use http::header::DATE;
+use http::header::{DATE, UPGRADE};
 use http1::write::{bodiless, field_line, length_line, persistence_line, start};
-use process::wait::within;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
-use tokio::time::timeout;
 
 use crate::cache::page::LAST;
 use crate::connection::clock;
+use crate::connection::pace::ClientPace;
 use crate::http1::abandon::unless;
 use crate::reply::Reply;
 use crate::reply::body::ReplyBody;
@@ -39,13 +38,12 @@ enum Framing {
     UntilClose,
 }
 
-/// Sends the reply. Each write ends if the client accepts nothing for `patience`, and everything ends once
-/// the client has `left`.
+/// Sends the reply to a client that must keep this pace. Everything ends once the client has `left`.
 pub(crate) async fn send<W: AsyncWrite + Unpin>(
     stream: &mut W,
     mut reply: Reply,
     manner: Manner,
-    patience: Duration,
+    pace: ClientPace,
     left: impl Future<Output = ()>,
 ) -> (Sent, Reply) {
     let framing = framing(&reply, manner);
@@ -54,7 +52,7 @@ pub(crate) async fn send<W: AsyncWrite + Unpin>(
     write_head(&mut head, &reply, framing, keep_alive, manner);
     let mut sent = Sent::default();
     let bodiless = manner.head_only || bodiless(reply.status);
-    let mut out = Out { stream, patience };
+    let mut out = Out { stream, pace };
     let sending = async {
         if bodiless {
             return out.write(&mut [&head], &mut reply.body).await;
@@ -119,7 +117,7 @@ async fn send_body<W: AsyncWrite + Unpin>(
 
 struct Out<'a, W> {
     stream: &'a mut W,
-    patience: Duration,
+    pace: ClientPace,
 }
 
 impl<W: AsyncWrite + Unpin> Out<'_, W> {
@@ -142,15 +140,14 @@ impl<W: AsyncWrite + Unpin> Out<'_, W> {
                 Some(written) => written,
                 None => {
                     rest.go_on();
-                    timeout(self.patience, writing)
-                        .await
-                        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+                    self.pace.wait(writing).await
                 }
             };
             let mut written = written?;
             if written == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
+            self.pace.took(written)?;
             while written > 0 {
                 let taken = written.min(parts[first].len());
                 parts[first].advance(taken);
@@ -161,9 +158,11 @@ impl<W: AsyncWrite + Unpin> Out<'_, W> {
             }
         }
         // This has no effect without TLS.
-        within(self.patience, self.stream.flush())
-            .await
-            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        let mut flushing = pin!(self.stream.flush());
+        match flushing.as_mut().now_or_never() {
+            Some(flushed) => flushed,
+            None => self.pace.wait(flushing).await,
+        }
     }
 }
 
@@ -200,6 +199,10 @@ fn write_head(out: &mut Vec<u8>, reply: &Reply, framing: Framing, keep_alive: bo
         date_line(out, Instant::now());
     }
     persistence_line(out, keep_alive, manner.version);
+    if reply.headers.contains_key(UPGRADE) {
+        // RFC 9110 section 7.8: "A sender of Upgrade MUST also send an \"Upgrade\" connection option".
+        out.extend_from_slice(b"connection: upgrade\r\n");
+    }
     out.extend_from_slice(b"\r\n");
 }
 
@@ -211,6 +214,8 @@ pub(crate) fn date_line(out: &mut Vec<u8>, now: Instant) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use http::header::CONTENT_LENGTH;
     use http::{HeaderMap, StatusCode};
 
@@ -219,8 +224,14 @@ mod tests {
     async fn wire(reply: Reply, version: Version, head_only: bool) -> (String, Sent) {
         let (mut client, mut server) = tokio::io::duplex(1 << 16);
         let manner = Manner { head_only, version, keep_alive: true };
-        let (sent, _) =
-            send(&mut server, reply, manner, Duration::from_secs(1), std::future::pending()).await;
+        let (sent, _) = send(
+            &mut server,
+            reply,
+            manner,
+            ClientPace::new(Duration::from_secs(1), 0),
+            std::future::pending(),
+        )
+        .await;
         drop(server);
         let mut text = String::new();
         tokio::io::AsyncReadExt::read_to_string(&mut client, &mut text).await.unwrap();

@@ -15,6 +15,7 @@ use crate::handler;
 use crate::handler::plain;
 use crate::handler::visit::Visit;
 use crate::http1::abandon;
+use crate::http2::reply::StreamPace;
 use crate::http2::{Http2Client, StreamBuffers, head, reply};
 use crate::log::record::HitReply;
 use crate::log::{record, spans};
@@ -57,12 +58,23 @@ pub(super) fn begin(
             let reply = HitReply { status: found.status, sent: sent.body };
             edge.log.hit(&entry, &head, &client.via, reply);
             if let Some((stream, body)) = rest {
-                edge.shutdown.spawn(reply::send_rest(stream, body, edge.settings.timeouts.send.0));
+                let pace = StreamPace { pace: edge.pace(), open: client.open() };
+                edge.shutdown.spawn(reply::send_rest(stream, body, pace));
             }
         }
         return;
     }
     match incoming(client, &head, scheme) {
+        Ok((request_, None)) if has_body => {
+            let body = request.into_body();
+            let client = client.clone();
+            let patience = edge.settings.timeouts.body.0;
+            edge.shutdown.spawn(async move {
+                if is_empty(body, patience).await {
+                    exchange(client, request_, None, respond).await;
+                }
+            });
+        }
         Ok((request_, pump)) => {
             let up = pump.map(|pump| StreamUpload {
                 pump,
@@ -122,6 +134,7 @@ async fn exchange(
     mut respond: SendResponse<Bytes>,
 ) {
     let edge = &client.edge;
+    let pace = StreamPace { pace: edge.pace(), open: client.open() };
     let line = record::Line::of(&request);
     let visit = Visit::of(&request);
     let head_only = request.method == Method::HEAD;
@@ -160,7 +173,7 @@ async fn exchange(
         spans::answered(&visit.span, &reply);
         return edge.log.request(&line, sent, &reply);
     };
-    let sending = reply::send(&mut respond, reply, head_only, timeouts.send.0);
+    let sending = reply::send(&mut respond, reply, head_only, pace);
     tokio::pin!(sending);
     let (sent, reply) = tokio::select! {
         biased;
@@ -169,6 +182,21 @@ async fn exchange(
     };
     spans::answered(&visit.span, &reply);
     edge.log.request(&line, sent, &reply);
+}
+
+/// Whether a body that was announced as empty is empty. If not, `h2` has reset the stream (RFC 9113 section
+/// 8.1.1: content that differs from Content-Length makes a request malformed).
+async fn is_empty(mut body: RecvStream, patience: Duration) -> bool {
+    let ends = async {
+        loop {
+            match body.data().await {
+                None => return true,
+                Some(Ok(piece)) if piece.is_empty() => {}
+                Some(_) => return false,
+            }
+        }
+    };
+    timeout(patience, ends).await.unwrap_or(false)
 }
 
 /// Hands the body up, as fast as it is taken. `go_on` is told when somebody wants it from a client that waits

@@ -23,8 +23,8 @@ pub(super) fn write<B>(request: &Request<B>, has_body: bool, out: &mut Vec<u8>) 
     let mut hosts = request.headers().get_all(HOST).iter();
     let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
     let host = hosts.next().map(|host| host.as_bytes());
-    if hosts.next().is_some() || matches!((authority, host), (Some(a), Some(h)) if !a.eq_ignore_ascii_case(h))
-    {
+    let port = default_port(uri.scheme_str());
+    if hosts.next().is_some() || matches!((authority, host), (Some(a), Some(h)) if !is_same(a, h, port)) {
         return Err(Refusal::Authority);
     }
     if let Some(host) = authority.or(host) {
@@ -43,6 +43,20 @@ pub(super) fn write<B>(request: &Request<B>, has_body: bool, out: &mut Vec<u8>) 
     }
     out.extend_from_slice(b"\r\n");
     Ok(())
+}
+
+/// Whether two authorities name the same host and port, where this is the port that may be left out.
+fn is_same(a: &[u8], b: &[u8], port: &[u8]) -> bool {
+    let (a, b) = (a.strip_suffix(port).unwrap_or(a), b.strip_suffix(port).unwrap_or(b));
+    a.eq_ignore_ascii_case(b)
+}
+
+/// RFC 9110 section 4.2: the port that a URI of this scheme means if it names none.
+fn default_port(scheme: Option<&str>) -> &'static [u8] {
+    match scheme {
+        Some("https") => b":443",
+        _ => b":80",
+    }
 }
 
 /// RFC 9113 section 8.2.3: "If there are multiple Cookie header fields after decompression, these MUST be
@@ -99,6 +113,17 @@ mod tests {
             written(request, true).unwrap(),
             "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\n"
         );
+        for (uri, host, same) in [
+            ("https://a:443/", "a", true),
+            ("https://a/", "A:443", true),
+            ("http://a:80/", "a", true),
+            ("http://a:443/", "a", false),
+            ("https://a:80/", "a", false),
+            ("https://a:4430/", "a", false),
+        ] {
+            let found = written(Request::get(uri).header("host", host), false);
+            assert_eq!(found.is_ok(), same, "{uri} {host}: {found:?}");
+        }
         let request = Request::get("http://a/").header("host", "b");
         assert_eq!(written(request, false), Err(Refusal::Authority));
         let request = Request::get("http://a/").header("host", "a").header("host", "a");

@@ -1,17 +1,19 @@
 //! Sends a reply on a stream: its head, and its body as fast as the client's windows allow.
 
 use std::future::poll_fn;
-use std::time::{Duration, Instant};
+use std::io;
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use h2::server::SendResponse;
 use h2::{Reason, SendStream};
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderValue, SERVER, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderValue, SERVER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, Response};
-use tokio::time::timeout;
 
 use crate::connection::clock;
+use crate::connection::pace::ClientPace;
+use crate::http2::OpenStream;
 use crate::reply::Reply;
 use crate::reply::body::ReplyBody;
 use crate::reply::sent::Sent;
@@ -31,7 +33,7 @@ enum StreamBroken {
 /// The head. Framing is the business of HTTP/2.
 pub(super) fn head(reply: &Reply) -> Response<()> {
     let mut headers: HeaderMap = reply.headers.clone();
-    for name in [CONNECTION, TRANSFER_ENCODING, CONTENT_LENGTH] {
+    for name in [CONNECTION, TRANSFER_ENCODING, CONTENT_LENGTH, UPGRADE] {
         headers.remove(name);
     }
     if let Some(length) = reply.length.filter(|_| !bodiless(reply.status)) {
@@ -77,12 +79,18 @@ pub(super) fn send_now(
     Ok((sent, None))
 }
 
-/// Sends the reply. Each piece the client takes nothing of ends after `patience`.
+/// How fast the client must take a reply, and the request that it answers.
+pub(super) struct StreamPace {
+    pub(super) pace: ClientPace,
+    pub(super) open: OpenStream,
+}
+
+/// Sends the reply. It ends if the client does not keep the pace.
 pub(super) async fn send(
     respond: &mut SendResponse<Bytes>,
     mut reply: Reply,
     head_only: bool,
-    patience: Duration,
+    mut pace: StreamPace,
 ) -> (Sent, Reply) {
     let mut sent = Sent::default();
     let nothing = head_only || bodiless(reply.status) || reply.length == Some(0);
@@ -91,7 +99,7 @@ pub(super) async fn send(
         return (sent, reply);
     };
     if !nothing {
-        let sending = send_body(&mut stream, &mut reply.body, reply.length, patience, &mut sent);
+        let sending = send_body(&mut stream, &mut reply.body, reply.length, &mut pace, &mut sent);
         if let Err(broken) = sending.await {
             sent.broken = true;
             stream.send_reset(match broken {
@@ -107,7 +115,7 @@ async fn send_body(
     stream: &mut SendStream<Bytes>,
     body: &mut ReplyBody,
     length: Option<u64>,
-    patience: Duration,
+    pace: &mut StreamPace,
     sent: &mut Sent,
 ) -> Result<(), StreamBroken> {
     loop {
@@ -123,7 +131,7 @@ async fn send_body(
             return Err(StreamBroken::Ours);
         }
         let last = length == Some(sent.body);
-        let sending = send_piece(stream, chunk, last, patience);
+        let sending = send_piece(stream, chunk, last, pace);
         tokio::pin!(sending);
         match sending.as_mut().now_or_never() {
             Some(sent) => sent?,
@@ -143,8 +151,8 @@ async fn send_body(
 }
 
 /// Sends what `send_now` could not.
-pub(super) async fn send_rest(mut stream: SendStream<Bytes>, body: Bytes, patience: Duration) {
-    if send_piece(&mut stream, body, true, patience).await.is_err() {
+pub(super) async fn send_rest(mut stream: SendStream<Bytes>, body: Bytes, mut pace: StreamPace) {
+    if send_piece(&mut stream, body, true, &mut pace).await.is_err() {
         stream.send_reset(Reason::CANCEL);
     }
 }
@@ -153,18 +161,20 @@ async fn send_piece(
     stream: &mut SendStream<Bytes>,
     mut chunk: Bytes,
     last: bool,
-    patience: Duration,
+    StreamPace { pace, open }: &mut StreamPace,
 ) -> Result<(), StreamBroken> {
     while !chunk.is_empty() {
         stream.reserve_capacity(chunk.len().min(PIECE));
         let mut room = stream.capacity();
         while room == 0 {
-            room = match timeout(patience, poll_fn(|context| stream.poll_capacity(context))).await {
-                Ok(Some(Ok(room))) => room,
-                _ => return Err(StreamBroken::Client),
-            };
+            // Requests that are answered side by side share what the client takes.
+            pace.share(open.beside());
+            let capacity = poll_fn(|context| stream.poll_capacity(context));
+            let capacity = async { capacity.await.transpose().map_err(io::Error::other) };
+            room = pace.wait(capacity).await.ok().flatten().ok_or(StreamBroken::Client)?;
         }
         let piece = chunk.split_to(room.min(chunk.len()));
+        pace.took(piece.len()).map_err(|_| StreamBroken::Client)?;
         let ends = last && chunk.is_empty();
         stream.send_data(piece, ends).map_err(|_| StreamBroken::Client)?;
     }

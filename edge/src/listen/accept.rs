@@ -197,6 +197,6 @@ async fn answer_plain(edge: &Edge, stream: &mut TcpStream, first: u8) {
     }
     let reply = error::bad_request("This port speaks HTTPS: use https:// in the address.").closing();
     let manner = Manner { head_only: false, version: Version::HTTP_11, keep_alive: false };
-    let _ = write::send(stream, reply, manner, edge.settings.timeouts.send.0, std::future::pending()).await;
+    let _ = write::send(stream, reply, manner, edge.pace(), std::future::pending()).await;
     linger_briefly(stream).await;
 }

@@ -13,7 +13,7 @@ pub struct Timeouts {
     pub head: Time,
     /// The time between two reads of a request body.
     pub body: Time,
-    /// The time between two writes of a reply that the client accepts.
+    /// The time between two writes of a reply that the client accepts; see also `limits.send_rate`.
     pub send: Time,
     /// How long a connection may be without a request.
     pub keepalive: Time,
@@ -27,6 +27,8 @@ pub struct Timeouts {
     /// How long a connection that switched to another protocol (WebSocket) may carry no byte in either
     /// direction.
     pub tunnel: Time,
+    /// How long such connections may go on at shutdown.
+    pub tunnel_drain: Time,
     /// How long to wait until all acknowledge a purge; then the answer names those missing.
     pub purge: Time,
     /// How long requests in progress may take at shutdown.
@@ -45,6 +47,13 @@ pub struct Limits {
     pub http2_streams: u32,
     /// Requests that one HTTP/2 connection may reset in a minute; then it is closed.
     pub http2_resets: usize,
+    /// Frames that ask for nothing and carry nothing (SETTINGS, PING, PRIORITY, WINDOW_UPDATE, unknown ones)
+    /// which one HTTP/2 connection may send in a minute beyond what its requests and replies explain; then it
+    /// is closed.
+    pub http2_idle_frames: u64,
+    /// Bytes per second that a client takes of a reply at least, over `timeouts.send`; slower clients are cut
+    /// off. 0: any.
+    pub send_rate: Size,
     /// Size of a request head.
     pub head: Size,
     /// Size of a request's path and query.
@@ -76,6 +85,7 @@ impl Default for Timeouts {
             cache: Time::from_millis(250),
             wait: Time::from_secs(5),
             tunnel: Time::from_secs(60),
+            tunnel_drain: Time::from_secs(2),
             purge: Time::from_secs(5),
             drain: Time::from_secs(30),
         }
@@ -89,6 +99,8 @@ impl Default for Limits {
             requests_per_connection: 100_000,
             http2_streams: 100,
             http2_resets: 200,
+            http2_idle_frames: 1000,
+            send_rate: Size(500),
             head: Size::kibibytes(32),
             target: Size::kibibytes(8),
             fields: 100,

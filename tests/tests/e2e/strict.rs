@@ -317,3 +317,25 @@ fn what_is_odd_but_right_is_served(stack: &Stack) {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+both_topologies!(max_forwards_of_options_is_obeyed, SETTINGS);
+fn max_forwards_of_options_is_obeyed(stack: &Stack) {
+    let last = stack.ask("OPTIONS", "/count/options", &[("Max-Forwards", "0")], b"").expect(204);
+    assert!(last.field("allow").is_some_and(|methods| methods.contains("OPTIONS")), "{:?}", last.fields);
+    assert_eq!(stack.oracle.calls("options"), 0);
+    for (sent, seen) in [("1", Some("0")), ("17", Some("16")), ("x", Some("x"))] {
+        stack.ask("OPTIONS", "/count/options", &[("Max-Forwards", sent)], b"").expect(200);
+        let call = stack.oracle.calls("options") as usize - 1;
+        let field = stack.oracle.field("options", call, "HTTP_MAX_FORWARDS");
+        assert_eq!(field.as_deref(), seen, "{sent}");
+    }
+    // Other methods have no such field (RFC 9110 section 7.6.2: "MAY ignore").
+    stack.get_with("/count/options", &[("Max-Forwards", "0")]).expect(200);
+}
+
+both_topologies!(an_upgrade_that_is_required_says_to_what, SETTINGS);
+fn an_upgrade_that_is_required_says_to_what(stack: &Stack) {
+    let page = stack.get("/count/old?status=426&h=Upgrade:+websocket");
+    assert_eq!((page.status, page.field("upgrade")), (426, Some("websocket")));
+    assert_eq!(page.field("connection"), Some("upgrade"));
+}

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
+use process::least_rate::LeastRate;
 use process::wait::within;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
@@ -18,8 +19,9 @@ use weir_proto::origin::fetch_request::Message;
 use crate::body_memory::BodyMemory;
 use crate::config::PoolConfig;
 use crate::error::{BodyError, Error};
-use crate::request::least_rate::LeastRate;
 
+/// How long a body may be slower than `body_rate`.
+const RATE_WINDOW: Duration = Duration::from_secs(20);
 /// What is sent to a server at once.
 const PIECE: usize = 64 * 1024;
 
@@ -179,7 +181,7 @@ impl Incoming {
             received: 0,
             max,
             patience: pool.body_timeout.0,
-            rate: LeastRate::new(pool.body_rate.0),
+            rate: LeastRate::new(pool.body_rate.0, RATE_WINDOW),
         })
     }
 

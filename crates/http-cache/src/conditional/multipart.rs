@@ -16,23 +16,34 @@ pub fn body(ranges: &[ByteRange], body: &Bytes, content_type: Option<&HeaderValu
     let length = body.len() as u64;
     let mut out = Vec::new();
     for range in ranges {
-        out.extend_from_slice(format!("\r\n--{boundary}\r\n").as_bytes());
-        // "If the selected representation would have had a Content-Type header field in a 200 (OK) response,
-        // the server SHOULD generate that same Content-Type header field in the header area of each body
-        // part." (section 15.3.7.2)
-        if let Some(content_type) = content_type {
-            out.extend_from_slice(b"content-type: ");
-            out.extend_from_slice(content_type.as_bytes());
-            out.extend_from_slice(b"\r\n");
-        }
-        out.extend_from_slice(b"content-range: ");
-        out.extend_from_slice(range.content_range(length).as_bytes());
-        out.extend_from_slice(b"\r\n\r\n");
+        out.extend_from_slice(&before(range, length, content_type, boundary));
         let (first, last) = (range.first as usize, range.last as usize);
         out.extend_from_slice(body.get(first..=last).unwrap_or_default());
     }
-    out.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+    out.extend_from_slice(&end(boundary));
     out.into()
+}
+
+/// What precedes one part of a whole of `length` bytes.
+pub fn before(range: &ByteRange, length: u64, content_type: Option<&HeaderValue>, boundary: &str) -> Bytes {
+    let mut out = format!("\r\n--{boundary}\r\n").into_bytes();
+    // "If the selected representation would have had a Content-Type header field in a 200 (OK) response, the
+    // server SHOULD generate that same Content-Type header field in the header area of each body part."
+    // (section 15.3.7.2)
+    if let Some(content_type) = content_type {
+        out.extend_from_slice(b"content-type: ");
+        out.extend_from_slice(content_type.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"content-range: ");
+    out.extend_from_slice(range.content_range(length).as_bytes());
+    out.extend_from_slice(b"\r\n\r\n");
+    out.into()
+}
+
+/// What follows the last part.
+pub fn end(boundary: &str) -> Bytes {
+    format!("\r\n--{boundary}--\r\n").into()
 }
 
 #[cfg(test)]

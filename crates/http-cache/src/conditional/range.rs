@@ -101,6 +101,10 @@ fn one(spec: &str, length: u64) -> Wanted {
 }
 
 fn part(first: u64, last: u64, length: u64) -> Wanted {
+    // An empty body has no part, and its beginning is all of it, as in nginx: players ask for `bytes=0-`.
+    if length == 0 && first == 0 {
+        return Wanted::All;
+    }
     if first >= length {
         return Wanted::Outside;
     }
@@ -160,7 +164,9 @@ mod tests {
             (&["bytes=10-20"], 10, Wanted::Outside),
             (&["bytes=99999999999999999999999-"], 10, Wanted::Outside),
             (&["bytes=-0"], 10, Wanted::Outside),
-            (&["bytes=0-"], 0, Wanted::Outside),
+            (&["bytes=0-"], 0, Wanted::All),
+            (&["bytes=0-9"], 0, Wanted::All),
+            (&["bytes=1-"], 0, Wanted::Outside),
             (&["bytes=-1"], 0, Wanted::All),
             (&["bytes=5-2"], 10, Wanted::All),
             (&["bytes=-"], 10, Wanted::All),

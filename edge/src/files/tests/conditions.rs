@@ -18,7 +18,7 @@ async fn headers_of_a_file() {
     let answer = site.get("/a.css").await;
     let FileAnswer::Reply(reply) = &answer else { panic!("{answer:?}") };
     let expected = [
-        (CONTENT_TYPE, "text/css; charset=utf-8"),
+        (CONTENT_TYPE, "text/css"),
         (CONTENT_LENGTH, "3"),
         (ACCEPT_RANGES, "bytes"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),

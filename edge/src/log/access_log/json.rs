@@ -64,7 +64,14 @@ fn as_text<S: Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S:
 fn text(field: &[u8]) -> Cow<'_, str> {
     let field = cut(field);
     // Several times as fast as the lossy conversion alone, since nearly all text is ASCII.
-    str::from_utf8(field).map_or_else(|_| String::from_utf8_lossy(field), Cow::Borrowed)
+    let text = str::from_utf8(field).map_or_else(|_| String::from_utf8_lossy(field), Cow::Borrowed);
+    if text.is_ascii() { text } else { without_c1(text) }
+}
+
+/// Replaces the control characters U+0080 to U+009F, which terminals obey and JSON leaves unescaped.
+fn without_c1(text: Cow<'_, str>) -> Cow<'_, str> {
+    let is_c1 = |letter: char| ('\u{80}'..='\u{9f}').contains(&letter);
+    if text.contains(is_c1) { text.replace(is_c1, "\u{fffd}").into() } else { text }
 }
 
 /// Rounds to the microsecond.

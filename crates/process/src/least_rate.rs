@@ -2,41 +2,44 @@
 
 use std::time::Duration;
 
-/// How long a body may be slower. Only the time counts that is spent waiting for it.
-const WINDOW: Duration = Duration::from_secs(20);
-
 /// What has come since the window began.
-#[derive(Debug)]
-pub(crate) struct LeastRate {
+#[derive(Clone, Copy, Debug)]
+pub struct LeastRate {
     /// Bytes per second; 0: any.
     rate: u64,
+    /// How long a body may be slower. Only the time counts that is spent waiting for it.
+    window: Duration,
     waited: Duration,
     bytes: u64,
 }
 
 impl LeastRate {
-    pub(crate) fn new(rate: u64) -> Self {
-        Self { rate, waited: Duration::ZERO, bytes: 0 }
+    pub fn new(rate: u64, window: Duration) -> Self {
+        Self { rate, window, waited: Duration::ZERO, bytes: 0 }
+    }
+
+    pub fn set_rate(&mut self, rate: u64) {
+        self.rate = rate;
     }
 
     /// How long the next bytes may take.
-    pub(crate) fn left(&self) -> Duration {
-        if self.rate == 0 { Duration::MAX } else { WINDOW.saturating_sub(self.waited) }
+    pub fn left(&self) -> Duration {
+        if self.rate == 0 { Duration::MAX } else { self.window.saturating_sub(self.waited) }
     }
 
-    pub(crate) fn waited(&mut self, time: Duration) {
+    pub fn waited(&mut self, time: Duration) {
         self.waited = self.waited.saturating_add(time);
     }
 
     /// Notes bytes that have come. False: they were too slow.
-    pub(crate) fn moved(&mut self, bytes: u64) -> bool {
+    pub fn moved(&mut self, bytes: u64) -> bool {
         self.bytes = self.bytes.saturating_add(bytes);
         // A window is over when enough has come for it, and too slow when it has not by then.
-        let enough = self.rate.saturating_mul(WINDOW.as_secs());
+        let enough = (self.rate as f64 * self.window.as_secs_f64()) as u64;
         if self.bytes >= enough {
             (self.waited, self.bytes) = (Duration::ZERO, 0);
         }
-        self.rate == 0 || self.waited < WINDOW
+        self.rate == 0 || self.waited < self.window
     }
 }
 
@@ -46,7 +49,7 @@ mod tests {
 
     /// Pieces of this size with a wait before each: the wait at which it is too slow, if one is.
     fn ends_at(rate: u64, bytes: u64, every: Duration) -> Option<u32> {
-        let mut least = LeastRate::new(rate);
+        let mut least = LeastRate::new(rate, Duration::from_secs(20));
         (1..=10_000).find(|_| {
             let in_time = every <= least.left();
             least.waited(every);

@@ -1,0 +1,370 @@
+//! What one client may hold, and for how long: slow readers, frames that say nothing, file descriptors, the
+//! end of a tunnel.
+
+use std::fs;
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use weir_tests::{
+    AppServer, Certificate, Client, Process, Settings, Stack, binary, both_topologies, frame, free_port,
+    head_block, until,
+};
+
+const HEADERS: u8 = 1;
+const DATA: u8 = 0;
+const PRIORITY: u8 = 2;
+const RST_STREAM: u8 = 3;
+const SETTINGS_FRAME: u8 = 4;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
+const UNKNOWN: u8 = 99;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+const ENHANCE_YOUR_CALM: u8 = 11;
+const REFUSED_STREAM: u8 = 7;
+const CANCEL: u8 = 8;
+
+const HTTP2: &str = r#"
+listen = [{ address = "$HTTP", http2 = true }]
+timeouts = { send = "2s", body = "2s" }
+limits = { send_rate = 1000, http2_idle_frames = 100 }
+[[edge.site]]
+server_name = ["localhost"]
+[[edge.site.location]]
+match = "/"
+pool = "app"
+"#;
+
+/// A connection by hand: preface and settings are sent.
+fn raw(stack: &Stack, settings: &[u8]) -> Client {
+    let mut client = stack.connect();
+    client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    client.send(frame(SETTINGS_FRAME, 0, 0, settings));
+    client
+}
+
+/// The next frame: type, stream, payload; `None` if the connection ends.
+fn next(client: &mut Client) -> Option<(u8, u32, Vec<u8>)> {
+    let [high, middle, low, kind, _, a, b, c, d] = client.take(9).try_into().ok()?;
+    let length = u32::from_be_bytes([0, high, middle, low]) as usize;
+    let payload = client.take(length);
+    (payload.len() == length).then_some((kind, u32::from_be_bytes([a, b, c, d]), payload))
+}
+
+fn request(stream: u32, path: &str, flags: u8) -> Vec<u8> {
+    let fields: [(&str, &[u8]); 4] =
+        [(":method", b"GET"), (":scheme", b"http"), (":authority", b"localhost"), (":path", path.as_bytes())];
+    frame(HEADERS, flags, stream, &head_block(&fields))
+}
+
+/// Whether a request on this stream is answered.
+fn is_answered(client: &mut Client, stream: u32, path: &str) -> bool {
+    client.send(request(stream, path, END_STREAM | END_HEADERS));
+    while let Some((kind, of, _)) = next(client) {
+        if (kind, of) == (HEADERS, stream) {
+            return true;
+        }
+    }
+    false
+}
+
+both_topologies!(a_stream_that_is_taken_too_slowly_ends, HTTP2);
+fn a_stream_that_is_taken_too_slowly_ends(stack: &Stack) {
+    // SETTINGS_INITIAL_WINDOW_SIZE: 10 bytes.
+    let mut client = raw(stack, &[0, 4, 0, 0, 0, 10]);
+    client.send(request(1, "/count/slow?size=100000", END_STREAM | END_HEADERS));
+    let begun = Instant::now();
+    let mut dribble = client.socket().try_clone().unwrap();
+    let dribbling = std::thread::spawn(move || {
+        // There is always progress, but only 50 bytes each second.
+        for _ in 0..300 {
+            sleep(Duration::from_millis(200));
+            let window = frame(WINDOW_UPDATE, 0, 1, &10u32.to_be_bytes());
+            if std::io::Write::write_all(&mut dribble, &window).is_err() {
+                return;
+            }
+        }
+    });
+    let end = loop {
+        match next(&mut client) {
+            Some((RST_STREAM, 1, code)) => break code[3],
+            Some(_) => {}
+            None => panic!("the connection ended"),
+        }
+    };
+    assert_eq!(end, CANCEL);
+    let took = begun.elapsed();
+    assert!((2..20).contains(&took.as_secs()), "{took:?}");
+    assert!(is_answered(&mut client, 3, "/count/next?size=0"), "the connection goes on");
+    client.socket().shutdown(std::net::Shutdown::Both).unwrap();
+    dribbling.join().unwrap();
+}
+
+const SLOW_READERS: &str = r#"
+listen = ["$HTTP", { address = "127.0.0.1:$PORT", tls = $TLS }]
+timeouts = { send = "3s" }
+limits = { send_rate = "8MiB" }
+[[edge.site]]
+server_name = ["localhost"]
+[[edge.site.location]]
+match = "/"
+pool = "app"
+[[edge.site.location]]
+match = "/files/"
+alias = "$DIR/"
+"#;
+
+#[test]
+fn a_reply_that_is_taken_too_slowly_ends_also_over_tls_and_by_sendfile() {
+    const LARGE: usize = 100_000_000;
+    let directory = TempDir::new().unwrap();
+    let certificate = Certificate::write(directory.path(), &["localhost"]);
+    let stack = Stack::one_process(SLOW_READERS.replace("$TLS", &certificate.setting()));
+    let file = fs::File::create(stack.directory().join("large.bin")).unwrap();
+    file.set_len(LARGE as u64).unwrap();
+    let secure = || {
+        let address = ([127, 0, 0, 1], stack.port).into();
+        Client::over_tls(address, "localhost", &certificate.client(&["http/1.1"])).unwrap()
+    };
+    let page = format!("/count/large?size={LARGE}");
+    let cases = [
+        ("page", stack.connect(), page.as_str()),
+        ("file", stack.connect(), "/files/large.bin"),
+        ("page over TLS", secure(), page.as_str()),
+    ];
+    let readers = cases.map(|(what, mut client, target)| {
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        assert_eq!(client.head().status, 200, "{what}");
+        std::thread::spawn(move || {
+            // About 2 MB each second: the client takes something all the time.
+            let (begun, mut taken) = (Instant::now(), 0);
+            while begun.elapsed() < Duration::from_secs(45) {
+                let piece = client.take(100_000).len();
+                taken += piece;
+                if piece < 100_000 {
+                    break;
+                }
+                sleep(Duration::from_millis(50));
+            }
+            (what, taken)
+        })
+    });
+    for reader in readers {
+        let (what, taken) = reader.join().unwrap();
+        assert!((100_000..LARGE * 4 / 5).contains(&taken), "{what}: {taken} bytes");
+    }
+}
+
+both_topologies!(frames_that_say_nothing_end_the_connection, HTTP2);
+fn frames_that_say_nothing_end_the_connection(stack: &Stack) {
+    let cases: [(&str, Vec<u8>); 6] = [
+        ("SETTINGS", frame(SETTINGS_FRAME, 0, 0, b"")),
+        ("PING", frame(PING, 0, 0, b"12345678")),
+        ("PRIORITY", frame(PRIORITY, 0, 9, &[0, 0, 0, 0, 1])),
+        ("WINDOW_UPDATE", frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1])),
+        ("unknown", frame(UNKNOWN, 0, 0, b"what?")),
+        ("empty DATA", frame(DATA, 0, 1, b"")),
+    ];
+    for (what, idle) in cases {
+        let mut client = raw(stack, b"");
+        client.send(request(1, "/count/open?delay=3000", END_HEADERS));
+        for _ in 0..20 {
+            client.send(&idle);
+        }
+        assert!(is_answered(&mut client, 3, "/count/few"), "a few {what} harm nobody");
+        // It goes on sending: the reason must arrive all the same.
+        for _ in 0..2000 {
+            if client.try_send(&idle).is_err() {
+                break;
+            }
+        }
+        let code = loop {
+            match next(&mut client) {
+                Some((GOAWAY, _, payload)) if payload[7] != 0 => break Some(payload[7]),
+                Some(_) => {}
+                None => break None,
+            }
+        };
+        assert_eq!(code, Some(ENHANCE_YOUR_CALM), "{what}");
+    }
+    stack.get("/count/others").expect(200);
+}
+
+both_topologies!(requests_before_settings_are_read_are_refused_one_by_one, HTTP2);
+fn requests_before_settings_are_read_are_refused_one_by_one(stack: &Stack) {
+    let mut client = raw(stack, b"");
+    let streams: Vec<u32> = (0..250).map(|n| 2 * n + 1).collect();
+    let all: Vec<u8> = streams
+        .iter()
+        .flat_map(|stream| request(*stream, "/count/early?delay=300", END_STREAM | END_HEADERS))
+        .collect();
+    client.send(all);
+    let (mut answered, mut refused) = (0, 0);
+    while answered + refused < streams.len() {
+        match next(&mut client) {
+            Some((HEADERS, ..)) => answered += 1,
+            Some((RST_STREAM, _, code)) => {
+                assert_eq!(code[3], REFUSED_STREAM);
+                refused += 1;
+            }
+            Some((GOAWAY, _, payload)) => panic!("the connection ends: {payload:?}"),
+            Some(_) => {}
+            None => panic!("the connection ended after {answered} and {refused}"),
+        }
+    }
+    assert!(answered >= 100 && refused > 64, "{answered} answered, {refused} refused");
+    assert!(is_answered(&mut client, 501, "/count/late"));
+}
+
+both_topologies!(a_body_of_length_zero_is_empty, HTTP2);
+fn a_body_of_length_zero_is_empty(stack: &Stack) {
+    let head = |stream, path: &str| {
+        let fields: [(&str, &[u8]); 5] = [
+            (":method", b"POST"),
+            (":scheme", b"http"),
+            (":authority", b"localhost"),
+            (":path", path.as_bytes()),
+            ("content-length", b"0"),
+        ];
+        frame(HEADERS, END_HEADERS, stream, &head_block(&fields))
+    };
+    let mut client = raw(stack, b"");
+    client.send(head(1, "/count/lying"));
+    client.send(frame(DATA, END_STREAM, 1, b"x"));
+    let fate = loop {
+        match next(&mut client) {
+            Some((kind @ (HEADERS | RST_STREAM), 1, _)) => break Some(kind),
+            Some(_) => {}
+            None => break None,
+        }
+    };
+    assert_eq!(fate, Some(RST_STREAM));
+    client.send(head(3, "/count/honest"));
+    client.send(frame(DATA, END_STREAM, 3, b""));
+    loop {
+        match next(&mut client).expect("the connection goes on") {
+            (HEADERS, 3, _) => break,
+            (RST_STREAM, 3, code) => panic!("reset: {code:?}"),
+            _ => {}
+        }
+    }
+    assert_eq!((stack.oracle.calls("lying"), stack.oracle.calls("honest")), (0, 1));
+}
+
+const TUNNEL: &str = r#"
+timeouts = { tunnel_drain = "1s" }
+[[edge.site]]
+server_name = ["localhost"]
+[[edge.site.location]]
+match = "/"
+pool = "ws"
+[[wsgi_adapter.pool]]
+name = "ws"
+servers = ["http://127.0.0.1:$PORT"]
+"#;
+
+both_topologies!(an_idle_tunnel_does_not_keep_a_process, TUNNEL);
+fn an_idle_tunnel_does_not_keep_a_process(stack: &Stack) {
+    let _server = AppServer::uvicorn(stack.port);
+    let mut client = stack.connect();
+    client.send(
+        "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+    );
+    assert_eq!(client.head().status, 101);
+    let begun = Instant::now();
+    stack.edge.terminate_without_waiting();
+    until("the port is free", || TcpStream::connect(stack.http()).is_err().then_some(()));
+    assert!(stack.edge.is_running(), "the tunnel may go on for a moment");
+    stack.edge.wait();
+    let took = begun.elapsed();
+    assert!((1..8).contains(&took.as_secs()), "{took:?}");
+    TcpStream::connect(stack.admin_address()).expect_err("the admin port is free too");
+}
+
+#[test]
+fn a_crowd_of_connections_leaves_file_descriptors_for_the_rest() {
+    let directory = TempDir::new().unwrap();
+    let app = weir_tests::Uwsgi::oracle();
+    let [http, admin] = [free_port(), free_port()].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let settings = format!(
+        "[edge]\nlisten = [\"{http}\"]\nadmin = \"{admin}\"\n[[edge.site]]\nserver_name = [\"localhost\"]\n\
+         [[edge.site.location]]\nmatch = \"/\"\npool = \"app\"\n[[wsgi_adapter.pool]]\nname = \"app\"\n\
+         servers = [\"{}\"]\nbuffer_size = \"32KiB\"\n",
+        app.address()
+    );
+    let file = directory.path().join("weir.toml");
+    fs::write(&file, settings).unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 256; exec \"$0\" run --config \"$1\""]).arg(binary("weir")).arg(&file);
+    let weir = Process::start("weir", &mut command, directory.path());
+    let is_ready =
+        || TcpStream::connect(admin).is_ok() && Client::connect(admin).get("/readyz").status == 200;
+    weir.wait_until("is ready", is_ready);
+    assert!(weir.log().contains("file descriptors for fewer"), "{}", weir.log());
+    let mut visitor = Client::connect(http);
+    visitor.get("/count/first").expect(200);
+    let crowd: Vec<_> = (0..400).filter_map(|_| TcpStream::connect(http).ok()).collect();
+    sleep(Duration::from_millis(300));
+    for n in 0..20 {
+        visitor.get(&format!("/count/crowd-{n}")).expect(200);
+        assert!(is_ready(), "probe {n}");
+    }
+    assert!(!weir.log().contains("os error 24"), "{}", weir.log());
+    drop(crowd);
+    until("there is room again", || TcpStream::connect(http).ok());
+}
+
+const MEMORY: &str = r#"
+[[edge.site]]
+server_name = ["localhost"]
+[[edge.site.location]]
+match = "/"
+pool = "app"
+[edge.site.location.cache]
+ttl = "60s"
+[[edge.site.location]]
+match = "/own/"
+pool = "app"
+"#;
+
+#[test]
+fn the_process_keeps_within_its_memory_whatever_is_asked_for() {
+    const MEBIBYTES: usize = 224;
+    let settings = Settings::of_edge(MEMORY).with("memory", format!("{MEBIBYTES}MiB"));
+    let stack = Stack::one_process(settings);
+    let asking: Vec<_> = (0..6u32)
+        .map(|visitor| {
+            let address = stack.http();
+            std::thread::spawn(move || {
+                let mut lot = visitor + 1;
+                let (mut client, mut idle) = (Client::connect(address), Vec::new());
+                for n in 0..120 {
+                    lot = lot.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    let size = (lot >> 8) % 400_000;
+                    let target = format!("/count/m{visitor}?size={size}&q={lot}");
+                    assert_eq!(client.get(&target).expect(200).body.len(), size as usize);
+                    if n % 25 == 0 {
+                        // One who asks for a large page of its own, and does not read it.
+                        let mut reader = Client::connect(address);
+                        reader.send("GET /own/count/x?size=15000000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+                        idle.push(reader);
+                    }
+                }
+                drop(idle);
+            })
+        })
+        .collect();
+    let mut most = 0;
+    while asking.iter().any(|visitor| !visitor.is_finished()) {
+        most = most.max(stack.edge.memory());
+        sleep(Duration::from_millis(50));
+    }
+    asking.into_iter().for_each(|visitor| visitor.join().unwrap());
+    assert!(most > 64 << 20, "the caches were filled: {} MiB", most >> 20);
+    assert!(most < MEBIBYTES << 20, "{} MiB", most >> 20);
+}
