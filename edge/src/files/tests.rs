@@ -54,7 +54,7 @@ impl Fixture {
         Self { directory, settings, cache: Arc::new(FileCache::new(config)) }
     }
 
-    fn path(&self, name: &str) -> std::path::PathBuf {
+    fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join("root").join(name)
     }
 

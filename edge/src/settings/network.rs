@@ -37,12 +37,13 @@ mod tests {
 
     #[test]
     fn an_address_is_a_network_of_one() {
-        let table: Table =
-            toml::from_str(r#"allowed = ["10.0.0.0/8", "127.0.0.1", "::1", "2001:db8::/32"]"#).unwrap();
+        let text = r#"{"allowed": ["10.0.0.0/8", "127.0.0.1", "::1", "2001:db8::/32"]}"#;
+        let table: Table = serde_json::from_str(text).unwrap();
         let texts: Vec<_> = table.allowed.iter().map(ToString::to_string).collect();
         assert_eq!(texts, ["10.0.0.0/8", "127.0.0.1/32", "::1/128", "2001:db8::/32"]);
         for wrong in ["localhost", "127.0.0.1/33", "", "10.0.0"] {
-            let error = toml::from_str::<Table>(&format!("allowed = [{wrong:?}]")).err().unwrap();
+            let error =
+                serde_json::from_str::<Table>(&format!("{{\"allowed\": [{wrong:?}]}}")).err().unwrap();
             assert!(error.to_string().contains("nor an address"), "{error}");
         }
     }
