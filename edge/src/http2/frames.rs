@@ -163,7 +163,6 @@ mod tests {
         add(frame(CONTINUATION, END_HEADERS, b"ended"), true);
         add(frame(RST_STREAM, 0, b"1234"), true);
         add(frame(DATA, END_STREAM, b""), true);
-        add(frame(DATA, 0, b"x"), true);
         add(frame(HEADERS, END_HEADERS, b""), true);
         for piece in 1..40 {
             let mut frames = Frames::default();
