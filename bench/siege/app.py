@@ -12,6 +12,11 @@ def application(environ, start_response):
     if "/download/" in path:
         pieces = min(int(path.rpartition("/")[2]), MOST)
         body, length = (MEBIBYTE for _ in range(pieces)), pieces * len(MEBIBYTE)
+    elif path.endswith("/naming"):
+        # Its reply says that it has changed the page of the others.
+        environ["wsgi.input"].read()
+        start_response("201 Created", [("Location", "/c/page"), ("Content-Length", "0")])
+        return []
     elif environ["REQUEST_METHOD"] == "POST":
         received = 0
         while piece := environ["wsgi.input"].read(65536):

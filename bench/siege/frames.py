@@ -1,7 +1,7 @@
 """The few HTTP/2 frames that the attacks send, written by hand (RFC 9113, RFC 7541)."""
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-HEADERS, SETTINGS, PING = 1, 4, 6
+HEADERS, PRIORITY, RST_STREAM, SETTINGS, PING, WINDOW_UPDATE = 1, 2, 3, 4, 6, 8
 END_STREAM_AND_HEADERS = 5
 INITIAL_WINDOW_SIZE = 4
 

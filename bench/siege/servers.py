@@ -1,4 +1,4 @@
-"""What stands in a siege: uWSGI and gunicorn with the application, and one server in front of them."""
+"""What stands in a siege: uWSGI, gunicorn and uvicorn with the application, and one server in front of them."""
 
 import os
 import shutil
@@ -35,11 +35,12 @@ def front(name: str, run: Path) -> Iterator[Front]:
     directory.mkdir()
     words = {"PORT": target.port, "HTTP2_PORT": target.http2_port, "RUN": directory}
     words |= {"UWSGI": directory / "uwsgi.sock", "GUNICORN": directory / "gunicorn.sock"}
+    words |= {"UVICORN": directory / "uvicorn.sock"}
     words |= {"USER": "user root;" if os.geteuid() == 0 else ""}
-    servers = [_uwsgi(directory), _gunicorn(directory)]
+    servers = [_uwsgi(directory), _gunicorn(directory), _uvicorn(directory)]
     try:
         servers.append(Server(name, _command(name, words, directory), CORES, directory / f"{name}.log"))
-        for path in ("/u/page", "/g/page"):
+        for path in ("/u/page", "/g/page", "/a/page", "/c/page"):
             client.until(path, lambda path=path: _answers(servers, target.port, path))
         yield Front(target, servers[-1])
     finally:
@@ -74,6 +75,11 @@ def _gunicorn(directory: Path) -> Server:
     command = [".venv/bin/gunicorn", f"--bind=unix:{directory}/gunicorn.sock", f"--workers={WORKERS}"]
     command += ["--no-control-socket", "--graceful-timeout=1", "bench.siege.app:application"]
     return Server("gunicorn", command, CORES, directory / "gunicorn.log")
+
+
+def _uvicorn(directory: Path) -> Server:
+    command = [".venv/bin/uvicorn", f"--uds={directory}/uvicorn.sock", "--log-level=warning", "--no-access-log"]
+    return Server("uvicorn", [*command, "bench.siege.tunnels:application"], CORES, directory / "uvicorn.log")
 
 
 def _free_port() -> int:

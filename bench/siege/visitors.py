@@ -62,9 +62,9 @@ def _visitor(port: int, end: float, number: int, visits: Visits) -> None:
 
 
 def _ask(connection: http.client.HTTPConnection, step: int) -> bool:
-    """A page or a note, of either application server."""
-    server, headers = "ug"[step % 2], {"Host": HOST}
-    if step % 4 < 2:
+    """A page or a note, of each application server, and a page that is cached."""
+    server, headers = "ugac"[step % 4], {"Host": HOST}
+    if server == "c" or step % 8 < 4:
         connection.request("GET", f"/{server}/page", headers=headers)
         expected = PAGE
     else:

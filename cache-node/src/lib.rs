@@ -43,8 +43,8 @@ const MAX_MESSAGE: usize = 1024 * 1024;
 const PING_EVERY: Duration = Duration::from_secs(2);
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// Per connection. The larger of the two also bounds how many small frames h2 lets through.
-const STREAM_WINDOW: u32 = 1024 * 1024;
-const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024 * 1024;
 
 /// Why a node did not start, or ended.
 #[derive(Debug, thiserror::Error)]

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use http::header::UPGRADE;
 use http::{HeaderMap, HeaderValue, StatusCode};
+use http_cache::ReplyManner;
 use parking_lot::Mutex;
 use process::wait::within;
 use tokio::sync::oneshot;
@@ -69,6 +70,12 @@ pub(crate) struct OriginReply {
     pub headers: HeaderMap,
     pub server: String,
     pub body: Body,
+}
+
+impl OriginReply {
+    pub(crate) fn manner(&self) -> ReplyManner {
+        ReplyManner::of(self.status, &self.headers)
+    }
 }
 
 /// The application, reached through the wsgi-adapters of this edge.

@@ -16,6 +16,7 @@ pub(crate) mod visit;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use http::HeaderMap;
 use http::header::LAST_MODIFIED;
 use http_cache::{Look, Reason, RequestParts, SharedRequest, vary};
 use process::wait::within;
@@ -186,7 +187,12 @@ async fn from_application(
         Err(reason) => return pass(&edge.cache, ask, request, Some(reason)).await,
     };
     let policy = policy.clone();
-    let ask = SharedAsk { ask, request: shared, policy: policy.clone() };
+    let mut ask = SharedAsk { ask, request: shared, policy: policy.clone() };
+    if policy.learn_languages
+        && let Some(reply) = in_learnt_language(&edge.cache, &mut ask, &request)
+    {
+        return reply;
+    }
     let authority = ask.ask.authority.clone();
     // Boxed, so that requests that bypass the cache do not hold its room.
     let mut reply = Box::pin(cached(&edge.cache, ask, request)).await;
@@ -194,6 +200,28 @@ async fn from_application(
         policy.lead_on(&mut reply.headers, &authority, query.map(str::as_bytes));
     }
     reply
+}
+
+/// Asks for the page in the language that it has for this visitor, if that is known. Returns a page that was
+/// made for just these languages before, if there is one and none in that language.
+fn in_learnt_language(cache: &Arc<Cache>, ask: &mut SharedAsk, request: &Request) -> Option<Reply> {
+    let SharedRequest { key, look, outgoing } = &mut ask.request;
+    let language = cache.l1.language(key.as_bytes(), &outgoing.headers)?;
+    outgoing.in_language(language);
+    let find = |fields: &HeaderMap| {
+        cache.l1.find(key.as_bytes(), look, Instant::now(), |names| vary::selected(names, fields))
+    };
+    if !matches!(find(&outgoing.headers), Found::Miss { .. }) {
+        return None;
+    }
+    match find(&outgoing.as_sent()?) {
+        Found::Fresh(page) => Some(answer::hit(request, &page)),
+        Found::Stale(page) => {
+            fill::refresh(cache, ask, &page);
+            Some(answer::stale(request, &page, Staleness::Revalidating))
+        }
+        _ => None,
+    }
 }
 
 /// From L1, from a fetch under way, from the cache-node or, as the first, from the application.
@@ -233,7 +261,9 @@ async fn cached(cache: &Arc<Cache>, ask: SharedAsk, request: Request) -> Reply {
             Ok(joined) => joined,
             Err(Instead::LookAgain) => continue,
             Err(Instead::Pass(reason)) => {
-                return pass(cache, ask.ask, request, Some(way.reason.unwrap_or(reason))).await;
+                // A mark knows more than what those were told who waited.
+                let reason = way.reason.filter(|_| mark.is_none()).unwrap_or(reason);
+                return pass(cache, ask.ask, request, Some(reason)).await;
             }
         };
         match outcome(cache, &ask, joined, &mut way).await {
@@ -306,9 +336,9 @@ async fn join(
     let key = ask.request.key.as_bytes();
     let at = Instant::now();
     if let Some(mark) = mark {
-        // A request whose reply could be stored after all tries that; one that would have to be sent twice
-        // does so seldom.
-        let probes = mark.try_again || !ask.request.look.trimmed;
+        // A request whose reply could be stored after all tries that; one that would have to be sent twice,
+        // were the reply like the last one, does so seldom.
+        let probes = mark.try_again || !ask.request.look.asks_again(mark.manner);
         if probes
             && way.reason.is_none()
             && let Joined::First(ticket) = cache.flights.join(key, variant.clone())
@@ -358,7 +388,7 @@ async fn outcome(cache: &Arc<Cache>, ask: &SharedAsk, joined: JoinedFlight, way:
     let outcome = flight.outcome(patience).await;
     drop(place);
     let own = first.as_ref().and_then(First::take_reply);
-    if let Some(reply) = own.filter(|reply| !look.asks_again(reply.status, &reply.headers)) {
+    if let Some(reply) = own.filter(|reply| !look.asks_again(reply.manner())) {
         // The application saw all that this visitor sent.
         let reason = if let Some(flights::Outcome::Pass(reason)) = outcome { reason } else { Reason::Status };
         return Given::Own(reply, reason);
@@ -468,7 +498,7 @@ async fn validated(
         Ok(_) => {}
     }
     match answered {
-        Ok(Answered::Reply(reply)) if !ask.request.look.asks_again(reply.status, &reply.headers) => {
+        Ok(Answered::Reply(reply)) if !ask.request.look.asks_again(reply.manner()) => {
             answer::relayed(*reply, Some(reason)).to(request)
         }
         _ => pass(cache, ask.ask, request, Some(reason)).await,

@@ -372,6 +372,16 @@ impl Config {
             })
         })
     }
+
+    /// Each location's own bound for stored pages: the indexes of site and location, and the bound.
+    pub fn max_objects(&self) -> impl Iterator<Item = (usize, usize, Size)> {
+        self.site.iter().enumerate().flat_map(|(site, config)| {
+            let locations = config.location.iter().enumerate();
+            locations.filter_map(move |(location, config)| {
+                Some((site, location, config.cache.as_ref()?.max_object?))
+            })
+        })
+    }
 }
 
 fn check_address(path: &str, address: &str, mistakes: &mut Mistakes) {

@@ -46,7 +46,10 @@ def last_modified(request, location):
 @condition(last_modified_func=last_modified)
 @vary_on_headers("Accept-Language")
 def language(request, location):
-    return seen(request)
+    response = seen(request)
+    if language := request.headers.get("Accept-Language", "")[:2]:
+        response["Content-Language"] = language
+    return response
 
 
 def show(request, location, page):

@@ -35,6 +35,8 @@ def show(location, page):
     if page == "language":
         response.vary.add("Accept-Language")
         response.last_modified = LAST_MODIFIED
+        if language := request.headers.get("Accept-Language", "")[:2]:
+            response.content_language.add(language)
         response.make_conditional(request)
     elif page == "agent":
         response.vary.add("User-Agent")

@@ -5,7 +5,7 @@
 The path's last segment says which page:
 
 plain      a page about which nothing is said
-language   Vary: Accept-Language, with a Last-Modified that never changes, and 304 to any If-Modified-Since
+language   Vary: Accept-Language, Content-Language, a Last-Modified that never changes, 304 to any If-Modified-Since
 agent      Vary: User-Agent, with an ETag of what it shows
 cookie     Vary: Cookie
 public     Cache-Control: public, max-age=1
@@ -36,6 +36,9 @@ def application(environ, start_response):
         fields.append(("ETag", tag))
         if tag in environ.get("HTTP_IF_NONE_MATCH", ""):
             status = "304 Not Modified"
+    language = environ.get("HTTP_ACCEPT_LANGUAGE", "")[:2]
+    if page == "language" and language:
+        fields.append(("Content-Language", language))
     if page == "language" and "HTTP_IF_MODIFIED_SINCE" in environ:
         status = "304 Not Modified"
     if page == "welcome":

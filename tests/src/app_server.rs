@@ -48,6 +48,25 @@ impl AppServer {
         Self::start("gunicorn", "WEIR_GUNICORN", &all, port)
     }
 
+    /// The oracle on waitress.
+    pub fn waitress(port: u16, arguments: &[&str]) -> Self {
+        let listen = format!("--listen=127.0.0.1:{port}");
+        let mut all = vec![listen.as_str()];
+        all.extend(arguments);
+        all.push("oracle:application");
+        Self::start("waitress-serve", "WEIR_WAITRESS", &all, port)
+    }
+
+    /// The oracle as a WSGI application on granian.
+    pub fn granian(port: u16, arguments: &[&str]) -> Self {
+        let port_text = port.to_string();
+        let mut all = vec!["--host", "127.0.0.1", "--port", &port_text, "--interface", "wsgi"];
+        all.extend(["--workers-kill-timeout", "1s"]);
+        all.extend(arguments);
+        all.push("granian_app:wsgi");
+        Self::start("granian", "WEIR_GRANIAN", &all, port)
+    }
+
     /// A uWSGI of its own, with these arguments.
     pub fn uwsgi(port: u16, arguments: &[&str]) -> Self {
         let socket = format!("127.0.0.1:{port}");

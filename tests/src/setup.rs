@@ -31,6 +31,7 @@ pub struct Setup {
     pub(crate) redis: Option<Value>,
     pub(crate) secure: bool,
     pub(crate) patient: bool,
+    pub(crate) env: Vec<(&'static str, String)>,
 }
 
 impl Setup {
@@ -50,6 +51,12 @@ impl Setup {
     pub fn with_redis(self, table: impl AsRef<str>) -> Self {
         let settings = Settings::parse(&format!("redis = {}", table.as_ref()));
         Self { redis: settings.into_table().remove("redis"), ..self }
+    }
+
+    /// Starts our processes with this in their environment.
+    pub fn with_env(mut self, name: &'static str, value: String) -> Self {
+        self.env.push((name, value));
+        self
     }
 
     /// Uses mutual TLS between the services, where there are several.
@@ -88,7 +95,7 @@ impl Setup {
 
 impl From<Settings> for Setup {
     fn from(settings: Settings) -> Self {
-        Self { settings, app: App::Oracle, redis: None, secure: false, patient: true }
+        Self { settings, app: App::Oracle, redis: None, secure: false, patient: true, env: Vec::new() }
     }
 }
 

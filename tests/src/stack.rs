@@ -74,7 +74,7 @@ impl Stack {
             let peers = [address(free_port()), address(free_port())];
             redis = setup.redis.is_none().then(Redis::start);
             settings = with_peers(settings, &setup, peers, directory.path());
-            let table = redis.as_ref().map(|redis| setup.redis_at(&redis.url())).or(setup.redis);
+            let table = redis.as_ref().map(|redis| setup.redis_at(&redis.url())).or(setup.redis.clone());
             settings = settings.with("cache_node.redis", table.unwrap());
             [node, adapter] = peers.map(Some);
         }
@@ -87,11 +87,12 @@ impl Stack {
         ];
         let file = directory.path().join("weir.toml");
         fs::write(&file, settings.text(&words)).unwrap();
-        let cache_node = node.map(|at| service("cache-node", at, &file));
-        let wsgi_adapter = adapter.map(|at| service("wsgi-adapter", at, &file));
+        let env = &setup.env;
+        let cache_node = node.map(|at| service("cache-node", at, &file, env));
+        let wsgi_adapter = adapter.map(|at| service("wsgi-adapter", at, &file, env));
         let edge = match topology {
-            Topology::OneProcess => start("weir", &["run"], &file),
-            Topology::Split => start("edge", &[], &file),
+            Topology::OneProcess => start("weir", &["run"], &file, env),
+            Topology::Split => start("edge", &[], &file, env),
         };
         edge.wait_until("is ready", || {
             TcpStream::connect(admin).is_ok() && Client::connect(admin).get("/readyz").status == 200
@@ -238,15 +239,16 @@ fn with_peers(
         .fold(settings, |settings, path| settings.with(path, tls.clone()))
 }
 
-fn service(name: &str, at: SocketAddr, settings: &Path) -> Process {
-    let process = start(name, &[], settings);
+fn service(name: &str, at: SocketAddr, settings: &Path, env: &[(&str, String)]) -> Process {
+    let process = start(name, &[], settings, env);
     process.wait_until("accepts connections", || TcpStream::connect(at).is_ok());
     process
 }
 
-fn start(name: &str, arguments: &[&str], settings: &Path) -> Process {
+fn start(name: &str, arguments: &[&str], settings: &Path, env: &[(&str, String)]) -> Process {
     let mut command = Command::new(binary(name));
     command.args(arguments).arg("--config").arg(settings).env("NO_COLOR", "1");
+    command.envs(env.iter().map(|(name, value)| (name, value)));
     Process::start(name, &mut command, settings.parent().unwrap())
 }
 

@@ -62,6 +62,9 @@ mod bounds;
 // Files that change, ranges of them, their types.
 #[path = "e2e/files.rs"]
 mod files;
+// What each client has a part of, and what a full disk does.
+#[path = "e2e/shares.rs"]
+mod shares;
 // Large bodies, and many slow clients.
 #[path = "e2e/uploads.rs"]
 mod uploads;
@@ -71,6 +74,8 @@ mod apart;
 // One call per page, for all; and never a page for the wrong visitor.
 #[path = "e2e/cache.rs"]
 mod cache;
+#[path = "e2e/languages.rs"]
+mod languages;
 #[path = "e2e/private.rs"]
 mod private;
 #[path = "e2e/variants.rs"]

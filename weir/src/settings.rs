@@ -52,9 +52,10 @@ impl Loaded {
         self.cache_node.check(mistakes);
         self.wsgi_adapter.check(mistakes);
         if self.edge.peers.is_some() {
-            // The pools may be in another file, on another machine.
+            // The pools may be in another file, on another machine, and so may the node's settings.
             return;
         }
+        self.check_body_limits(mistakes);
         for (site, location, pool, variables) in self.edge.pools() {
             let path = format!("edge.site[{site}].location[{location}]");
             if let Some(known) = self.wsgi_adapter.pool.iter().find(|known| known.name == pool) {
@@ -69,6 +70,23 @@ impl Loaded {
                 mistakes.push(
                     format!("{path}.pool"),
                     format!("there is no [[wsgi_adapter.pool]] named `{pool}`; known pools: {known}"),
+                );
+            }
+        }
+    }
+
+    /// A location cannot store a page that neither L1 nor the node has room for.
+    fn check_body_limits(&self, mistakes: &mut Mistakes) {
+        let (l1, node) = (self.edge.l1.max_object, self.cache_node.max_object);
+        let most = l1.max(node);
+        for (site, location, max_object) in self.edge.max_objects() {
+            if max_object > most {
+                mistakes.push(
+                    format!("edge.site[{site}].location[{location}].cache.max_object"),
+                    format!(
+                        "is larger than `edge.l1.max_object` ({l1}) and `cache_node.max_object` ({node}): \
+                         pages above {most} would be stored nowhere; raise one of these, or lower it"
+                    ),
                 );
             }
         }

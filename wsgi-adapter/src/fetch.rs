@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{Span, warn};
 use weir_proto::fetch::Rest;
 use weir_proto::origin::RequestHead;
@@ -28,6 +28,9 @@ mod relay;
 /// Between two attempts at a server whose listen queue is full: at first, and at most.
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
 const MAX_BUSY_PAUSE: Duration = Duration::from_millis(100);
+
+/// A body that is whole within this time is not counted among the uploads.
+const AT_HAND: Duration = Duration::from_millis(250);
 
 /// A wait for room in a server's listen queue, which nobody tells of.
 struct BusyWait {
@@ -67,7 +70,7 @@ impl<'a> Fetch<'a> {
         };
         let mut openings = Openings::new(head, told, config)?;
         let (upload, messages) = if head.upgrade.is_empty() {
-            let incoming = Incoming::new(messages, head.content_length, config)?;
+            let incoming = Incoming::new(messages, head.content_length, pool)?;
             (replies.while_wanted(pin!(receive(pool, head, incoming, unknown))).await?, None)
         } else {
             (Upload::empty(), Some(messages))
@@ -222,8 +225,18 @@ async fn receive(
         Some(_) if streams(&pool.config, head) => Ok(Upload::live(incoming)),
         None if unknown => Ok(Upload::live(incoming)),
         _ => {
-            let _counted = pool.upload(head).await?;
-            Upload::receive(incoming, &pool.config, &pool.body_memory).await
+            let mut whole = pin!(Upload::receive(incoming, &pool.config, &pool.body_memory));
+            let leave = async {
+                sleep(AT_HAND).await;
+                pool.upload(head).await
+            };
+            // A body that is at hand, as most are, takes no place among the uploads.
+            let _leave = tokio::select! {
+                biased;
+                whole = &mut whole => return whole,
+                leave = leave => leave?,
+            };
+            whole.await
         }
     }
 }

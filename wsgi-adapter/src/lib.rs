@@ -47,6 +47,10 @@ const MAX_STREAMS: u32 = 10_000;
 const MAX_RESETS: usize = 10_000;
 /// A body comes in chunks of 64 KiB, a head is limited by the edge: anything larger is no edge.
 const MAX_MESSAGE: usize = 1 << 20;
+/// What an upload may have on its way that its server has not taken.
+const STREAM_WINDOW: u32 = 256 << 10;
+/// Has room for the windows of 4,096 uploads that no server takes: they must not stall the others.
+const CONNECTION_WINDOW: u32 = 1 << 30;
 /// An edge that does not answer a ping within `PING_TIMEOUT` is gone.
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
@@ -88,6 +92,8 @@ pub async fn run(
     Server::builder()
         .max_concurrent_streams(MAX_STREAMS)
         .http2_max_pending_accept_reset_streams(Some(MAX_RESETS))
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .http2_keepalive_interval(Some(PING_EVERY))
         .http2_keepalive_timeout(Some(PING_TIMEOUT))
         .add_service(health_service)

@@ -1,12 +1,13 @@
 //! A pool of application servers: who may go to which of them now, who waits, who is turned away.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use process::wait::within;
 use rand::Rng;
-use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot};
 use tokio::time::Instant;
 use weir_proto::origin::RequestHead;
 
@@ -65,7 +66,9 @@ pub(crate) struct Pool {
     figures: PoolMetrics,
     sticky: Option<Sticky>,
     uploads: Semaphore,
-    waiting_uploads: AtomicUsize,
+    upload_ended: Notify,
+    /// Uploads that are under way and wait for leave to go on.
+    pub(crate) waiting_uploads: Arc<AtomicUsize>,
     /// What its requests' bodies have of the disk.
     pub(crate) file_space: Arc<FileSpace>,
     /// What all pools' bodies have of memory.
@@ -118,7 +121,8 @@ impl Pool {
             figures: metrics.pool(&config.name),
             sticky: config.sticky.as_ref().map(Sticky::new),
             uploads: Semaphore::new(config.max_uploads.min(Semaphore::MAX_PERMITS)),
-            waiting_uploads: AtomicUsize::new(0),
+            upload_ended: Notify::new(),
+            waiting_uploads: Arc::default(),
             file_space: Arc::new(FileSpace::new(config.reply_buffer.files.0)),
             body_memory: Arc::clone(body_memory),
             state: Mutex::new(State {
@@ -192,25 +196,42 @@ impl Pool {
         }
     }
 
-    /// Leave to receive a body, as long as it is held. Where as many are being received as may be, it waits
-    /// as for a server.
+    /// Leave to go on receiving a body, as long as it is held. Where as many are being received as may be,
+    /// all together or of this client, it waits as for a server.
     pub(crate) async fn upload(&self, head: &RequestHead) -> Result<UploadPermit<'_>, Full> {
         let client = wanted::client(head).map(ClientKey::from);
-        let held = self.hold(client, Resource::Upload).ok_or(Full::Client)?;
-        if let Ok(permit) = self.uploads.try_acquire() {
-            return Ok(UploadPermit { _held: held, _permit: permit });
+        let leave = self.may_upload(client);
+        if leave.is_ok() {
+            return leave;
         }
-        let _waiting = self.hold(client, Resource::Waiting).ok_or(Full::Uploads)?;
+        let _waiting = self.hold(client, Resource::Waiting).ok_or(Full::Client)?;
         let queue = &self.config.queue;
         if self.waiting_uploads.fetch_add(1, Ordering::Relaxed) >= queue.length {
             self.waiting_uploads.fetch_sub(1, Ordering::Relaxed);
             return Err(Full::Uploads);
         }
         let _counted = WaitingUpload(&self.waiting_uploads);
-        match within(queue.timeout.0, self.uploads.acquire()).await {
-            Ok(Ok(permit)) => Ok(UploadPermit { _held: held, _permit: permit }),
-            _ => Err(Full::Uploads),
+        let leave = async {
+            loop {
+                let mut ended = pin!(self.upload_ended.notified());
+                // Whatever ends from here on wakes it.
+                ended.as_mut().enable();
+                if let Ok(leave) = self.may_upload(client) {
+                    return leave;
+                }
+                ended.await;
+            }
+        };
+        match within(queue.timeout.0, leave).await {
+            Ok(leave) => Ok(leave),
+            Err(_) => self.may_upload(client),
         }
+    }
+
+    fn may_upload(&self, client: Option<ClientKey>) -> Result<UploadPermit<'_>, Full> {
+        let held = self.hold(client, Resource::Upload).ok_or(Full::Client)?;
+        let permit = self.uploads.try_acquire().map_err(|_| Full::Uploads)?;
+        Ok(UploadPermit { _held: held, _permit: permit, _ended: Ended(&self.upload_ended) })
     }
 
     /// Counts one more for this client, unless it has its part.
@@ -295,6 +316,17 @@ impl Drop for Held<'_> {
 pub(crate) struct UploadPermit<'a> {
     _held: Held<'a>,
     _permit: SemaphorePermit<'a>,
+    /// The last to be dropped: those who wait find a place.
+    _ended: Ended<'a>,
+}
+
+#[derive(Debug)]
+struct Ended<'a>(&'a Notify);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.notify_waiters();
+    }
 }
 
 /// A request that waits for leave to send its body, as long as it lives.

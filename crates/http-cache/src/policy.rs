@@ -47,6 +47,8 @@ pub struct Policy {
     pub fields: FieldRules,
     pub client: ClientAddress,
     pub languages: Languages,
+    /// Reduce Accept-Language to a language that earlier replies for the page showed.
+    pub learn_languages: bool,
     pub heuristic: Heuristic,
     pub methods: Methods,
     /// The largest body that is stored, in bytes.
@@ -75,6 +77,7 @@ impl Default for Policy {
             fields: FieldRules::default(),
             client: ClientAddress::Ignore,
             languages: Languages::default(),
+            learn_languages: false,
             heuristic: Heuristic::default(),
             query: QueryRules::default(),
             methods: Methods::GetAndHead,

@@ -7,7 +7,9 @@ use std::io::Write;
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, TRANSFER_ENCODING};
+use http::header::{
+    ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_LENGTH, COOKIE, TRANSFER_ENCODING,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::fields::nominated;
@@ -16,6 +18,7 @@ use crate::policy::ClientAddress;
 use crate::policy::fields::{FieldClass, is_apart};
 use crate::{Key, Lifetime, Policy, Reason, Wants, vary};
 use hidden::Hidden;
+pub use hidden::ReplyManner;
 pub use parts::RequestParts;
 pub(crate) use parts::cookie_lines;
 
@@ -46,6 +49,8 @@ pub struct Outgoing {
     pub headers: HeaderMap,
     /// The client's address where it is in the key; none: the application sees nobody's.
     pub client: Option<IpAddr>,
+    /// Accept-Language as it was sent, where `headers` has a language of the page in its place.
+    pub sent_languages: Option<HeaderValue>,
 }
 
 #[derive(Clone, Debug)]
@@ -53,6 +58,21 @@ pub struct SharedRequest {
     pub key: Key,
     pub look: Look,
     pub outgoing: Outgoing,
+}
+
+impl Outgoing {
+    /// Asks for the page in this language.
+    pub fn in_language(&mut self, language: HeaderValue) {
+        self.sent_languages = self.headers.insert(ACCEPT_LANGUAGE, language);
+    }
+
+    /// The fields as they were sent, if they are others.
+    pub fn as_sent(&self) -> Option<HeaderMap> {
+        let sent = self.sent_languages.as_ref()?;
+        let mut headers = self.headers.clone();
+        headers.insert(ACCEPT_LANGUAGE, sent.clone());
+        Some(headers)
+    }
 }
 
 impl Policy {
@@ -132,7 +152,13 @@ impl Policy {
             origin.get(request.scheme.len() + "://".len()..).filter(|_| known).unwrap_or_default();
         let authority = String::from_utf8_lossy(authority).into_owned();
         let client = (self.client == ClientAddress::Split).then_some(request.client);
-        Outgoing { target: target.into(), authority, headers: self.outgoing_headers(request), client }
+        Outgoing {
+            target: target.into(),
+            authority,
+            headers: self.outgoing_headers(request),
+            client,
+            sent_languages: None,
+        }
     }
 
     fn outgoing_headers(&self, request: &RequestParts<'_>) -> HeaderMap {

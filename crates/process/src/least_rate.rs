@@ -22,6 +22,11 @@ impl LeastRate {
         self.rate = rate;
     }
 
+    /// From now on a body may be slower for this long.
+    pub fn set_window(&mut self, window: Duration) {
+        self.window = window;
+    }
+
     /// How long the next bytes may take.
     pub fn left(&self) -> Duration {
         if self.rate == 0 { Duration::MAX } else { self.window.saturating_sub(self.waited) }
@@ -67,5 +72,16 @@ mod tests {
         assert_eq!(ends_at(500, 1_000_000, second * 21), Some(1));
         assert_eq!(ends_at(0, 1, second * 50), None);
         assert_eq!(ends_at(500, 32, Duration::from_millis(1)), None);
+    }
+
+    #[test]
+    fn a_shorter_window_counts_at_once() {
+        let second = Duration::from_secs(1);
+        let mut least = LeastRate::new(500, 20 * second);
+        least.waited(4 * second);
+        assert!(least.moved(1));
+        least.set_window(3 * second);
+        assert!(least.left().is_zero() && !least.moved(1));
+        assert!(least.moved(2_000), "enough for the shorter one");
     }
 }

@@ -11,12 +11,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::{HeaderMap, StatusCode};
 use http_cache::cache_status::Fwd;
-use http_cache::{Reason, ReplyParts, Verdict, vary};
+use http_cache::{Reason, ReplyManner, ReplyParts, Verdict, vary};
 use weir_proto::cache::{Found, PassReason, Use};
 
 use crate::application::ask::SharedAsk;
 use crate::application::{Failure, OriginReply};
 use crate::cache::flights::{Joined, Outcome, Own, Served, Source, Ticket};
+use crate::cache::l1::Unstorable;
 use crate::cache::page::{Page, PageHead, Staleness};
 use crate::cache::shared_body::{BrokenOff, Growing};
 use crate::cache::validate::Answered;
@@ -132,8 +133,8 @@ impl Fill {
         let (reason, request) = (pass_reason(why), &self.ask.request);
         if !how_long.is_zero() {
             // Other edges have seen that this variant cannot be stored.
-            let mark = (reason, how_long);
-            self.cache.l1.mark(request.key.as_bytes(), &request.outgoing.headers, &[], mark);
+            let seen = Unstorable { reason, manner: ReplyManner::default(), pass_for: how_long };
+            self.cache.l1.mark(request.key.as_bytes(), &request.outgoing.headers, &[], seen);
             self.ticket.end(Outcome::Pass(reason));
             return Next::Done;
         }
@@ -251,10 +252,12 @@ impl Fill {
                 self.ask.policy.jitter.apply(&mut lifetime, rand::random());
                 self.store(reply, lifetime).await;
             }
-            Verdict::DoNotStore(reason) => match self.ask.policy.collapses(&self.parts(&reply, asked)) {
-                Some(lifetime) => self.share(reply, lifetime, reason).await,
-                None => self.withdraw(Some(reply), reason).await,
-            },
+            Verdict::DoNotStore(reason) => {
+                match self.ask.policy.collapses(&self.parts(&reply, asked), SystemTime::now()) {
+                    Some(lifetime) => self.share(reply, lifetime, reason).await,
+                    None => self.withdraw(Some(reply), reason).await,
+                }
+            }
         }
     }
 
@@ -317,7 +320,10 @@ impl Fill {
     fn find_fallback(&self) -> Option<Arc<Page>> {
         let (key, now) = (self.key(), Instant::now());
         let page = self.fallback.clone();
-        let page = page.or_else(|| self.cache.l1.fallback(key, &self.ask.request.outgoing.headers, now))?;
+        let outgoing = &self.ask.request.outgoing;
+        let page = page.or_else(|| self.cache.l1.fallback(key, &outgoing.headers, now));
+        // One that was made before the language was learnt is as good.
+        let page = page.or_else(|| self.cache.l1.fallback(key, &outgoing.as_sent()?, now))?;
         let usage = page.lifetime(key, now)?.use_at(page.head.age(now));
         usage.on_error().then_some(page)
     }
@@ -333,7 +339,11 @@ impl Fill {
     }
 
     fn insert(&self, page: Arc<Page>) {
-        self.cache.l1.insert(self.key(), &self.ask.request.outgoing.headers, page);
+        let fields = &self.ask.request.outgoing.headers;
+        if self.ask.policy.learn_languages {
+            self.cache.l1.learn_language(self.key(), fields, &page.head);
+        }
+        self.cache.l1.insert(self.key(), fields, page);
     }
 
     /// Keeps the reply for the request that began the flight, and for no other.

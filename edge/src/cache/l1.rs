@@ -7,14 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, HeaderName};
-use http_cache::{Look, Reason, Use, vary};
+use http::header::{ACCEPT_LANGUAGE, CONTENT_LANGUAGE};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use http_cache::{Look, Reason, ReplyManner, Use, vary};
 use purge::Reach;
 use quick_cache::sync::Cache;
 use quick_cache::{Lifecycle, Weighter};
 
 use self::slot::Slot;
-use crate::cache::page::Page;
+use crate::cache::page::{Page, PageHead};
 
 /// Average page assumed when sizing the table.
 const USUAL_PAGE: u64 = 16 * 1024;
@@ -74,8 +75,19 @@ pub(crate) struct Marked {
     /// Why the reply could not be stored.
     pub reason: Reason,
     pub variant: Option<Vec<u8>>,
+    /// What the reply was like.
+    pub manner: ReplyManner,
     /// It is time to try whether a reply can be stored again.
     pub try_again: bool,
+}
+
+/// A reply that could not be stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unstorable {
+    pub reason: Reason,
+    pub manner: ReplyManner,
+    /// How long requests for its variant bypass the cache.
+    pub pass_for: Duration,
 }
 
 /// What the application may be asked about on behalf of a request.
@@ -148,10 +160,13 @@ impl L1 {
             return Found::Pass(reason);
         }
         let variant = slot.variant(selected);
-        match mark.and_then(|mark| Some((mark, mark.hit_for_miss(now)?))) {
-            Some((mark, reason)) => {
-                Found::Marked(Marked { reason, variant, try_again: now >= mark.retry_at })
-            }
+        match mark.and_then(|mark| Some((mark, mark.bypassed(now)?))) {
+            Some((mark, reason)) => Found::Marked(Marked {
+                reason,
+                variant,
+                manner: mark.manner(),
+                try_again: now >= mark.retry_at,
+            }),
             None => Found::Miss { variant },
         }
     }
@@ -195,7 +210,7 @@ impl L1 {
     pub(crate) fn is_marked(&self, key: &[u8], request: &HeaderMap, now: Instant) -> bool {
         let Some(slot) = self.slots.peek(key) else { return false };
         let mark = slot.mark(&|names| vary::selected(names, request));
-        mark.is_some_and(|mark| mark.hit_for_miss(now).is_some())
+        mark.is_some_and(|mark| mark.bypassed(now).is_some())
     }
 
     /// Counts one more request for a page that is not here; how many there were with this one, as long as the
@@ -222,22 +237,28 @@ impl L1 {
         self.change(key, |slot| slot.insert(request, page));
     }
 
+    /// The language of the page that a request's Accept-Language is reduced to, if that is known.
+    pub(crate) fn language(&self, key: &[u8], request: &HeaderMap) -> Option<HeaderValue> {
+        self.slots.peek(key)?.languages.reduced(request)
+    }
+
+    /// Learns in which language the page came for the request.
+    pub(crate) fn learn_language(&self, key: &[u8], request: &HeaderMap, page: &PageHead) {
+        if page.lifetime.vary.contains(&ACCEPT_LANGUAGE) && page.headers.contains_key(CONTENT_LANGUAGE) {
+            self.change(key, |slot| slot.languages.learn(request, &page.headers));
+        }
+    }
+
     /// The longest body that is kept.
     pub(crate) fn max_object(&self) -> u64 {
         self.max_object
     }
 
-    /// Marks a variant whose reply could not be stored: requests for it bypass the cache for `how_long`
+    /// Marks a variant whose reply could not be stored: requests for it bypass the cache for a while
     /// (hit-for-miss), unless a page can be used. `vary`: the fields that the reply itself names.
-    pub(crate) fn mark(
-        &self,
-        key: &[u8],
-        request: &HeaderMap,
-        vary: &[HeaderName],
-        (reason, how_long): (Reason, Duration),
-    ) {
+    pub(crate) fn mark(&self, key: &[u8], request: &HeaderMap, vary: &[HeaderName], seen: Unstorable) {
         let now = Instant::now();
-        self.change(key, |slot| slot.trouble(request, vary, now).hit_for_miss_until(reason, now + how_long));
+        self.change(key, |slot| slot.trouble(request, vary, now).hit_for_miss(seen, now));
     }
 
     /// The application has said that the request's page may not be stored any longer.

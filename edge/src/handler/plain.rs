@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::{
-    ACCEPT_ENCODING, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
+    ACCEPT_ENCODING, ACCEPT_LANGUAGE, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    IF_UNMODIFIED_SINCE, RANGE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use http_cache::{ClientAddress, Look, Methods, Policy, vary};
@@ -162,7 +163,15 @@ fn find_page(
     let keyed =
         policy.key(scheme.as_str(), host, path, query, head.fields.values(Known::Cookie), key).ok()?;
     let look = Look { personal: keyed.personal, trimmed: keyed.trimmed, ..Look::default() };
-    let selected = |names: &[HeaderName]| vary::selected(names, &policy.selecting(names, head.fields.iter()));
+    let selected = |names: &[HeaderName]| {
+        let mut fields = policy.selecting(names, head.fields.iter());
+        if policy.learn_languages
+            && let Some(language) = edge.cache.l1.language(key, &fields)
+        {
+            fields.insert(ACCEPT_LANGUAGE, language);
+        }
+        vary::selected(names, &fields)
+    };
     match edge.cache.l1.find(key, &look, now, selected) {
         // The parameters that the key ignores may have to be added to where it leads.
         l1::Found::Fresh(page) if keyed.trimmed && page.head.status.is_redirection() => None,

@@ -32,12 +32,15 @@ pub struct CacheConfig {
     pub client_address: ClientAddressConfig,
     /// The languages that the site has; empty: Accept-Language is left as it was sent.
     pub languages: Vec<String>,
+    /// Reduce Accept-Language to a language in which the page has come before, by its Content-Language.
+    pub learn_languages: bool,
     /// How often an edge must be asked for a page before it stores it; 1: at once.
     pub min_uses: u32,
     /// The part of the time since Last-Modified for which a page is fresh, if it says nothing else: 0 to 1.
     pub heuristic: f64,
     pub methods: Vec<String>,
-    pub max_object: Size,
+    /// The largest body that is stored; none: what L1 or the cache-node takes, and at most 16 MiB.
+    pub max_object: Option<Size>,
     /// Reply fields that are ignored.
     pub ignore_fields: Vec<String>,
     /// Obey Cache-Control in requests.
@@ -125,10 +128,11 @@ impl Default for CacheConfig {
             key_fields: Vec::new(),
             client_address: ClientAddressConfig::Ignore,
             languages: Vec::new(),
+            learn_languages: false,
             min_uses: policy.min_uses,
             heuristic: 0.0,
             methods: vec!["GET".into(), "HEAD".into()],
-            max_object: Size(policy.max_object),
+            max_object: None,
             ignore_fields: Vec::new(),
             honour_request: false,
             bypass: RulesConfig::default(),
@@ -174,10 +178,11 @@ impl CacheConfig {
                 ClientAddressConfig::Split => ClientAddress::Split,
             },
             languages: or_default(Languages::new(strs(&self.languages)), "languages", &mut at),
+            learn_languages: self.learn_languages,
             min_uses: self.min_uses,
             heuristic: or_default(Heuristic::new(self.heuristic), "heuristic", &mut at),
             methods: or(Methods::new(strs(&self.methods)), Methods::GetAndHead, "methods", &mut at),
-            max_object: self.max_object.0,
+            max_object: self.max_object.map_or(Policy::default().max_object, |size| size.0),
             ignore_fields: or_default(
                 http_cache::field_names(strs(&self.ignore_fields)),
                 "ignore_fields",

@@ -1,10 +1,12 @@
 //! What a location's cache settings change: the key, which requests use the cache, what is stored and for how
 //! long.
 
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use weir_tests::{Stack, both_topologies, until};
+use tempfile::TempDir;
+use weir_tests::{Stack, binary, both_topologies, until};
 
 const SETTINGS: &str = r#"
 [[edge.site]]
@@ -64,6 +66,47 @@ pool = "app"
 ttl = "0s"
 heuristic = 0.1
 "#;
+
+both_topologies!(a_page_counts_as_stored_only_if_it_is, SETTINGS);
+fn a_page_counts_as_stored_only_if_it_is(stack: &Stack) {
+    // What the defaults have room for: L1 up to 1 MiB, the node up to 8 MiB.
+    for (name, mebibytes, stored) in [("l1", 1, true), ("node", 7, true), ("nowhere", 9, false)] {
+        for length in ["", "&nolength=1"] {
+            let name = format!("{name}{}", length.len());
+            let target = format!("/sorted/count/{name}?size={}{length}", mebibytes << 20);
+            let first = stack.get(&target).expect(200);
+            assert!(first.whole && first.body.len() == mebibytes << 20);
+            // When the head of a reply without a length is sent, it is not known.
+            if length.is_empty() {
+                assert_eq!(first.cache_status().contains("stored"), stored, "{}", first.cache_status());
+            }
+            stack.get(&target).expect(200);
+            assert_eq!(stack.oracle.calls(&name), if stored { 1 } else { 2 }, "{target}");
+        }
+    }
+}
+
+#[test]
+fn bounds_for_pages_that_disagree_are_a_mistake() {
+    let directory = TempDir::new().unwrap();
+    let check = |location: &str, node: &str| {
+        let file = directory.path().join("weir.toml");
+        let text = format!(
+            "[[edge.site]]\nserver_name = ['x']\n[[edge.site.location]]\nmatch = '/'\npool = 'app'\n\
+             cache = {{ {location} }}\n[cache_node]\n{node}\n\
+             [[wsgi_adapter.pool]]\nname = 'app'\nservers = ['127.0.0.1:1']\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        let output = Command::new(binary("weir")).arg("check").arg(&file).output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert!(check("", "").0);
+    assert!(check("max_object = '8MiB'", "").0);
+    assert!(check("max_object = '12MiB'", "max_object = '12MiB'").0);
+    let (fine, told) = check("max_object = '12MiB'", "");
+    assert!(!fine && told.contains("weir.toml:6:") && told.contains("cache_node.max_object"), "{told}");
+    assert!(!check("max_object = '3MiB'", "max_object = '2MiB'").0);
+}
 
 both_topologies!(a_fraction_of_a_second_is_one, SETTINGS);
 fn a_fraction_of_a_second_is_one(stack: &Stack) {

@@ -55,6 +55,25 @@ fn a_wait_has_an_end(stack: &Stack) {
     stack.get("/count/slow?delay=2500").expect_cache(&["hit"]);
 }
 
+both_topologies!(a_page_that_was_shared_before_is_waited_for, impatient());
+fn a_page_that_was_shared_before_is_waited_for(stack: &Stack) {
+    let lives = "h=Cache-Control:max-age%3D1,stale-while-revalidate%3D0";
+    stack.oracle.set("known", lives);
+    stack.get("/count/known").expect(200).expect_cache(&["stored"]);
+    thread::sleep(Duration::from_millis(1_300));
+    stack.oracle.set("known", &format!("{lives}&delay=2500"));
+    let together = Barrier::new(4);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                together.wait();
+                assert_eq!(stack.get("/count/known").expect(200).text(), "2\n");
+            });
+        }
+    });
+    assert_eq!(stack.oracle.calls("known"), 2, "alone, each would have waited as long");
+}
+
 both_topologies!(only_so_many_wait, SETTINGS);
 fn only_so_many_wait(stack: &Stack) {
     let (first, others) = behind(stack, "crowd", "/count/crowd?delay=600", 6);

@@ -2,8 +2,9 @@
 //! variant.
 
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use weir_tests::{Response, Stack, both_topologies, until};
 
@@ -117,6 +118,47 @@ fn a_mark_ends_with_the_next_reply_that_can_be_stored(stack: &Stack) {
     }
 }
 
+both_topologies!(a_mark_costs_its_visitors_one_call_each, SETTINGS);
+fn a_mark_costs_its_visitors_one_call_each(stack: &Stack) {
+    // Made for nobody these are not what their visitors are to get, so that each try costs one call more.
+    let browser: &[(&str, &str)] = &[("Sec-Fetch-Mode", "navigate")];
+    let cases: [(&str, &str, &[(&str, &str)]); 3] = [
+        ("refused", "status=403", &[]),
+        ("limited", "status=429", browser),
+        ("own", "h=Cache-Control:private", browser),
+    ];
+    for (name, parameters, fields) in cases {
+        stack.oracle.set(name, parameters);
+        let (begun, target) = (Instant::now(), format!("/count/{name}"));
+        for _ in 0..20 {
+            stack.get_with(&target, fields);
+        }
+        // Whether a reply can be stored again is tried after pauses that double.
+        let tries = (1 + begun.elapsed().as_millis() / 200).ilog2() as u64;
+        let calls = stack.oracle.calls(name);
+        assert!((21..=21 + tries).contains(&calls), "{name}: {calls} calls for 20 visitors, {tries} tries");
+    }
+}
+
+both_topologies!(a_mark_remembers_why, SETTINGS);
+fn a_mark_remembers_why(stack: &Stack) {
+    let cases = [
+        ("sets", "h=Set-Cookie:a%3Db&delay=100", "set-cookie"),
+        ("private", "h=Cache-Control:private&delay=100", "private"),
+        ("form", "body=html-with-csrf&delay=100", "csrf-token"),
+    ];
+    for (name, parameters, reason) in cases {
+        stack.oracle.set(name, parameters);
+        let target = format!("/count/{name}");
+        let first = at_once(stack, 10, &target);
+        let later = (0..5).map(|_| stack.get(&target));
+        for response in first.into_iter().chain(later) {
+            let status = response.expect(200).cache_status().to_owned();
+            assert!(status.contains(&format!("detail={reason}")), "{name}: {status}");
+        }
+    }
+}
+
 both_topologies!(
     a_mark_is_no_licence_for_all_at_once,
     format!("limits = {{ hit_for_miss = 3 }}\n{SETTINGS}")
@@ -208,4 +250,82 @@ fn nobody_joins_a_page_that_is_over(stack: &Stack) {
         first.join().unwrap().expect(200);
     });
     assert_eq!(stack.oracle.calls("long"), 2, "it joined a page that could not be used any more");
+}
+
+/// Pages of the load, and how long one run lasts.
+const PAGES: usize = 12;
+const RUN: Duration = Duration::from_millis(2_500);
+
+/// What the ordinary visitors of one run had.
+struct Run {
+    /// Calls of the application that were not an odd visitor's own.
+    calls: f64,
+    /// Half of them waited no longer, and 99 of a hundred.
+    median: Duration,
+    p99: Duration,
+}
+
+/// Eight visitors ask for pages that live a second. With `odd`, each hundredth request is one of those that
+/// may not be answered from the cache, are refused, or whose visitor leaves.
+fn run(stack: &Stack, name: &str, odd: bool) -> Run {
+    let (end, own) = (Instant::now() + RUN, AtomicUsize::new(0));
+    let visit = |who: usize| {
+        let (mut client, mut times) = (stack.connect(), Vec::new());
+        for n in who * 13.. {
+            if Instant::now() > end {
+                break;
+            }
+            let target = format!("/short/count/{name}{}", n % PAGES);
+            if odd && n % 100 == 99 {
+                own.fetch_add(be_odd(stack, &target, n / 100), Ordering::Relaxed);
+                continue;
+            }
+            let begun = Instant::now();
+            client.get(&target).expect(200);
+            times.push(begun.elapsed());
+        }
+        times
+    };
+    let mut times: Vec<Duration> = thread::scope(|scope| {
+        let visit = &visit;
+        let visitors: Vec<_> = (0..8).map(|who| scope.spawn(move || visit(who))).collect();
+        visitors.into_iter().flat_map(|visitor| visitor.join().unwrap()).collect()
+    });
+    times.sort();
+    let calls: u64 = (0..PAGES).map(|page| stack.oracle.calls(&format!("{name}{page}"))).sum();
+    let calls = calls as f64 - own.into_inner() as f64;
+    Run { calls, median: times[times.len() / 2], p99: times[times.len() * 99 / 100] }
+}
+
+/// Returns how many calls of the application are the odd visitor's own.
+fn be_odd(stack: &Stack, target: &str, kind: usize) -> usize {
+    match kind % 5 {
+        0 => stack.get_with(target, &[("X-API-Key", "alice")]).expect(200),
+        1 => stack.get_with(target, &[("Cookie", "sessionid=1"), ("Cache-Control", "no-cache")]).expect(200),
+        2 => stack.get_with(target, &[("Content-Length", "-1")]).expect(400),
+        3 => stack.get_with(target, &[("Accept", "image/x-odd"), ("Range", "bytes=7000-")]),
+        _ => {
+            stack.connect().send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+            return 0;
+        }
+    };
+    usize::from(kind % 5 < 2)
+}
+
+both_topologies!(one_odd_visitor_in_a_hundred_costs_the_others_nothing, SETTINGS);
+fn one_odd_visitor_in_a_hundred_costs_the_others_nothing(stack: &Stack) {
+    run(stack, "warm", false);
+    // One after the other, so that what else the machine does concerns both alike.
+    let pairs: Vec<[Run; 2]> = (0..3)
+        .map(|n| [run(stack, &format!("usual{n}-"), false), run(stack, &format!("odd{n}-"), true)])
+        .collect();
+    let ratio = |figure: fn(&Run) -> f64| {
+        let mut ratios: Vec<_> = pairs.iter().map(|[usual, odd]| figure(odd) / figure(usual)).collect();
+        ratios.sort_by(f64::total_cmp);
+        ratios[ratios.len() / 2]
+    };
+    assert!(ratio(|run| run.calls) <= 1.1, "calls: {}", ratio(|run| run.calls));
+    // A tenth, and what the scheduler of a busy machine makes of it.
+    assert!(ratio(|run| run.median.as_secs_f64() + 0.001) <= 1.1, "median");
+    assert!(ratio(|run| run.p99.as_secs_f64() + 0.1) <= 1.1, "99th percentile");
 }

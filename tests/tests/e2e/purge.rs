@@ -73,6 +73,8 @@ fn a_soft_purge_leaves_the_old_page_to_be_shown_once_more(stack: &Stack) {
     purge(stack, r#"{"urls": ["http://localhost/count/soft"], "soft": true}"#).expect(200);
     let stale = stack.get("/count/soft").expect(200);
     assert_eq!(stale.text(), "1\n");
+    let ttl = stale.cache_status().split("ttl=").nth(1).and_then(|ttl| ttl.parse::<i64>().ok());
+    assert!(ttl.is_some_and(|ttl| ttl <= 0), "it looks fresh: {}", stale.cache_status());
     until("it is made anew", || (stack.get("/count/soft").text() == "2\n").then_some(()));
 }
 

@@ -4,20 +4,22 @@
 //! unless a rule of docs/security.md says so. `WEIR_STRANGERS=120` makes the test last two minutes, not a few
 //! seconds.
 
-use std::sync::Mutex;
+use std::net::SocketAddr;
+use std::sync::{Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use http::Request;
-use weir_tests::{App, Client, Http2, Response, Setup, Stack, both_topologies};
+use tempfile::TempDir;
+use weir_tests::{App, Certificate, Client, Http2, Response, Setup, Stack, both_topologies};
 
-use self::visitors::{Kept, Mark, Protocol, Visitor, visitors};
+use self::visitors::{Kept, Manner, Mark, Protocol, Visitor, visitors};
 
 #[path = "strangers/visitors.rs"]
 mod visitors;
 
 const SETTINGS: &str = r#"
-listen = [{ address = "$HTTP", http2 = true }]
+listen = [{ address = "$HTTP", http2 = true }, { address = "127.0.0.1:$PORT", tls = $TLS }]
 trusted_proxies = ["127.0.0.2/32"]
 [[edge.site]]
 server_name = ["localhost", "*.example"]
@@ -43,9 +45,16 @@ pool = "app"
 ttl = "0s"
 stale_while_revalidate = "60s"
 ignore_query = ["utm_*"]
+[[edge.site.location]]
+match = "/learnt/"
+pool = "app"
+[edge.site.location.cache]
+ttl = "1s"
+learn_languages = true
+ignore_query = ["utm_*"]
 "#;
 
-const LOCATIONS: [&str; 4] = ["through", "second", "minute", "stale"];
+const LOCATIONS: [&str; 5] = ["through", "second", "minute", "stale", "learnt"];
 const PAGES: [&str; 7] = ["plain", "language", "agent", "cookie", "public", "welcome", "gate"];
 /// Visits of every page in every location.
 const ROUND: usize = LOCATIONS.len() * PAGES.len();
@@ -69,7 +78,18 @@ fn nor_has_an_answer_of_flask(stack: &Stack) {
 }
 
 fn before(application: &'static str) -> Setup {
-    Setup::new(SETTINGS, App::Strangers(application))
+    let settings = SETTINGS.replace("$TLS", &secure().1.setting());
+    Setup::new(settings, App::Strangers(application))
+}
+
+/// The certificate of all stacks, and where its files are.
+fn secure() -> &'static (TempDir, Certificate) {
+    static SECURE: OnceLock<(TempDir, Certificate)> = OnceLock::new();
+    SECURE.get_or_init(|| {
+        let directory = TempDir::new().unwrap();
+        let certificate = Certificate::write(directory.path(), &["localhost"]);
+        (directory, certificate)
+    })
 }
 
 /// What the visits have brought.
@@ -114,7 +134,8 @@ fn visit(stack: &Stack, all: &[Visitor], who: usize, end: Instant, seen: &Mutex<
         if step >= ROUND && Instant::now() > end {
             return;
         }
-        let (location, page) = (LOCATIONS[step % 4], PAGES[(step / 4 + who * 3) % PAGES.len()]);
+        let (location, page) =
+            (LOCATIONS[step % LOCATIONS.len()], PAGES[(step / LOCATIONS.len() + who * 3) % PAGES.len()]);
         let target = format!("/{location}/{page}?n={}{}", step / ROUND % NUMBERS, visitor.query);
         let answer = connection.ask(visitor, &target);
         let mut seen = seen.lock().unwrap();
@@ -148,6 +169,11 @@ fn fault(all: &[Visitor], who: usize, page: &str, answer: &Response, text: &str)
             return Some(format!("shows {}'s {}: {line}", other.name, mark.place));
         }
     }
+    match visitor.manner {
+        Manner::Usual => {}
+        Manner::Leaves => return None,
+        Manner::IsRefused => return (answer.status != 400).then(|| "is not refused".into()),
+    }
     if answer.status != 200 || !answer.whole || answer.body.is_empty() {
         let expected = matches!(answer.status, 200 | 206 | 302 | 304 | 416);
         return (!expected).then(|| text.lines().take(3).collect());
@@ -169,7 +195,7 @@ fn is_allowed(mark: &Mark, page: &str, answer: &Response) -> bool {
 
 /// Over which a visitor asks; opened anew when it has ended.
 enum Connection<'a> {
-    One(&'a Stack, Option<Client>),
+    One(&'a Stack, Option<Box<Client>>),
     Two(Box<Http2>),
 }
 
@@ -177,6 +203,10 @@ impl<'a> Connection<'a> {
     fn new(stack: &'a Stack, visitor: &Visitor) -> Self {
         match visitor.protocol {
             Protocol::Http2 => Self::Two(Box::new(Http2::connect(stack.http()))),
+            Protocol::Http2Tls => {
+                let config = secure().1.client(&["h2"]);
+                Self::Two(Box::new(Http2::over_tls(secure_address(stack), "localhost", config)))
+            }
             _ => Self::One(stack, None),
         }
     }
@@ -184,17 +214,21 @@ impl<'a> Connection<'a> {
     fn ask(&mut self, visitor: &Visitor, target: &str) -> Response {
         match self {
             Self::One(stack, kept) => {
-                let client = kept.take();
-                let mut client = client.unwrap_or_else(|| Client::connect_from(visitor.source, stack.http()));
+                let mut client = kept.take().unwrap_or_else(|| Box::new(open(stack, visitor)));
                 client.send(head(visitor, target));
+                if visitor.manner == Manner::Leaves {
+                    // It leaves.
+                    return client.head();
+                }
                 let answer = client.response(visitor.method);
-                let ends =
-                    answer.field("connection") == Some("close") || visitor.protocol == Protocol::Http10;
+                let ends = answer.field("connection") == Some("close")
+                    || visitor.protocol == Protocol::Http10
+                    || visitor.manner == Manner::IsRefused;
                 *kept = (!ends).then_some(client);
                 answer
             }
             Self::Two(client) => {
-                let mut request = Request::get(format!("http://localhost{target}"));
+                let mut request = Request::get(format!("{}://localhost{target}", visitor.scheme));
                 for (name, value) in &visitor.fields {
                     request = request.header(*name, value);
                 }
@@ -202,6 +236,18 @@ impl<'a> Connection<'a> {
             }
         }
     }
+}
+
+fn open(stack: &Stack, visitor: &Visitor) -> Client {
+    if visitor.protocol == Protocol::Http11Tls {
+        let config = secure().1.client(&["http/1.1"]);
+        return Client::over_tls(secure_address(stack), "localhost", &config).unwrap();
+    }
+    Client::connect_from(visitor.source, stack.http())
+}
+
+fn secure_address(stack: &Stack) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], stack.port))
 }
 
 fn head(visitor: &Visitor, target: &str) -> String {

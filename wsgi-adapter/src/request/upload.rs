@@ -3,6 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -19,11 +20,17 @@ use weir_proto::origin::fetch_request::Message;
 use crate::body_memory::BodyMemory;
 use crate::config::PoolConfig;
 use crate::error::{BodyError, Error};
+use crate::pool::Pool;
 
 /// How long a body may be slower than `body_rate`.
 const RATE_WINDOW: Duration = Duration::from_secs(20);
+/// How long it may be while other uploads wait for a place.
+const SHORT_WINDOW: Duration = Duration::from_secs(3);
 /// What is sent to a server at once.
 const PIECE: usize = 64 * 1024;
+
+/// How often a silent upload looks whether others wait for its place.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A body that can be sent.
 pub(crate) enum Upload {
@@ -167,11 +174,14 @@ pub(crate) struct Incoming {
     max: u64,
     patience: Duration,
     rate: LeastRate,
+    /// How many uploads wait for a place.
+    waiting: Arc<AtomicUsize>,
 }
 
 impl Incoming {
-    pub(crate) fn new(messages: Rest, length: Option<u64>, pool: &PoolConfig) -> Result<Self, BodyError> {
-        let max = pool.max_body.0;
+    pub(crate) fn new(messages: Rest, length: Option<u64>, pool: &Pool) -> Result<Self, BodyError> {
+        let config = &pool.config;
+        let max = config.max_body.0;
         if length.is_some_and(|length| length > max) {
             return Err(BodyError::TooLarge(max));
         }
@@ -180,24 +190,32 @@ impl Incoming {
             left: length,
             received: 0,
             max,
-            patience: pool.body_timeout.0,
-            rate: LeastRate::new(pool.body_rate.0, RATE_WINDOW),
+            patience: config.body_timeout.0,
+            rate: LeastRate::new(config.body_rate.0, RATE_WINDOW),
+            waiting: Arc::clone(&pool.waiting_uploads),
         })
     }
 
     /// The next piece, not empty. `None`: the body is whole.
     async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
+        let mut silent = Duration::ZERO;
         loop {
-            let patience = self.patience.min(self.rate.left());
             let message = match self.messages.next().now_or_never() {
                 Some(message) => message,
                 None => {
                     let begun = Instant::now();
+                    self.hurry();
+                    let patience = (self.patience - silent).min(self.rate.left()).min(LOOK_AGAIN);
                     let message = within(patience, self.messages.next()).await;
                     self.rate.waited(begun.elapsed());
-                    message.map_err(|_| {
-                        if patience < self.patience { BodyError::Slow } else { BodyError::Stalled }
-                    })?
+                    match message {
+                        Ok(message) => message,
+                        Err(_) => {
+                            silent = self.patience.min(silent + begun.elapsed());
+                            self.may_be_silent(silent)?;
+                            continue;
+                        }
+                    }
                 }
             };
             // An end without `End` is not the end of the body.
@@ -209,6 +227,19 @@ impl Incoming {
                 Some(Message::Head(_)) | None => return Err(BodyError::BrokeOff),
             }
         }
+    }
+
+    /// A slow body may keep its place for a shorter time while others wait for it.
+    fn hurry(&mut self) {
+        let is_wanted = self.waiting.load(Ordering::Relaxed) > 0;
+        self.rate.set_window(if is_wanted { SHORT_WINDOW } else { RATE_WINDOW });
+    }
+
+    fn may_be_silent(&self, silent: Duration) -> Result<(), BodyError> {
+        if silent >= self.patience {
+            return Err(BodyError::Stalled);
+        }
+        if self.rate.left().is_zero() { Err(BodyError::Slow) } else { Ok(()) }
     }
 
     fn count(&mut self, piece: Bytes) -> Result<Bytes, BodyError> {

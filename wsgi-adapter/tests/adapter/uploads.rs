@@ -1,13 +1,13 @@
 //! Request bodies: buffered, streamed, too large, broken off.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use process::units::{Size, Time};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use weir_proto::origin::{FetchRequest, Kind, fetch_request};
-use wsgi_adapter::PoolConfig;
+use wsgi_adapter::{PoolConfig, QueueConfig};
 
 use crate::edge::{Edge, chunk, end, get, pool, read, with_body};
 use crate::peer::{Peer, read_request, variable};
@@ -180,15 +180,43 @@ async fn a_server_that_takes_nothing_is_left_in_time() {
 #[tokio::test]
 async fn bodies_received_at_once_are_limited() {
     let peer = echo().await;
-    let edge = Edge::in_process(PoolConfig { max_uploads: 1, ..pool(&[&peer.address]) });
-    let (sender, messages) = mpsc::channel(4);
+    let queue = QueueConfig { length: 10, timeout: Time::from_millis(500) };
+    let config = PoolConfig { max_uploads: 1, body_rate: Size(0), queue, ..pool(&[&peer.address]) };
+    let edge = Edge::in_process(config);
     let head = with_body("POST", "/", Some(5));
-    let first = edge.open(head.clone(), ReceiverStream::new(messages));
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    let second = edge.send(head, vec![chunk(b"hello"), end()]).await;
-    assert_eq!(second.failed(), (Kind::Overloaded, false));
+    let slow = || {
+        let (sender, messages) = mpsc::channel(4);
+        (sender, edge.open(head.clone(), ReceiverStream::new(messages)))
+    };
+    let (first_sender, first) = slow();
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let (_second_sender, second) = slow();
+    assert_eq!(read(second).await.failed(), (Kind::Overloaded, false));
     assert_eq!(edge.ask(get("/")).await.text(), ":", "one without a body is no upload");
-    sender.send(chunk(b"hello")).await.unwrap();
-    sender.send(end()).await.unwrap();
+    let whole = edge.send(head.clone(), vec![chunk(b"hello"), end()]).await;
+    assert_eq!(whole.text(), "5:hello", "nor is one that is at hand");
+    first_sender.send(chunk(b"hello")).await.unwrap();
+    first_sender.send(end()).await.unwrap();
     assert_eq!(read(first).await.text(), "5:hello");
+}
+
+#[tokio::test]
+async fn a_slow_body_makes_room_for_one_that_waits() {
+    let peer = echo().await;
+    let edge = Edge::in_process(PoolConfig { max_uploads: 1, ..pool(&[&peer.address]) });
+    let head = with_body("POST", "/", Some(5));
+    let (slow_sender, messages) = mpsc::channel(4);
+    let slow = edge.open(head.clone(), ReceiverStream::new(messages));
+    slow_sender.send(chunk(b"h")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let (sender, messages) = mpsc::channel(4);
+    let waits = edge.open(head.clone(), ReceiverStream::new(messages));
+    sender.send(chunk(b"he")).await.unwrap();
+    // Nobody asked the first one to hurry before; now it has sent a byte in more than three seconds.
+    let begun = Instant::now();
+    assert_eq!(read(slow).await.failed().0, Kind::BadBody);
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    sender.send(chunk(b"llo")).await.unwrap();
+    sender.send(end()).await.unwrap();
+    assert_eq!(read(waits).await.text(), "5:hello");
 }

@@ -1,6 +1,8 @@
 //! The languages that a site has: Accept-Language is reduced to the best of them, so that pages have one
 //! variant for each.
 
+pub mod learnt;
+
 use http::header::ACCEPT_LANGUAGE;
 use http::{HeaderMap, HeaderValue};
 
@@ -52,22 +54,8 @@ impl Languages {
     /// RFC 4647 section 3.4 (lookup), by falling weight; then, as Django does, a regional variant of what was
     /// asked for.
     fn best(&self, request: &HeaderMap) -> Option<&str> {
-        let mut ranges: Vec<(u16, String)> = Vec::new();
-        let lines = request.get_all(ACCEPT_LANGUAGE).iter().filter_map(|line| line.to_str().ok());
-        for element in lines.flat_map(|line| line.split(',')).take(MAX_ELEMENTS) {
-            let mut parts = element.split(';').map(str::trim);
-            let range = parts.next().unwrap_or_default().to_ascii_lowercase();
-            let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
-            let weight = weight.map_or(Some(1000), thousandths).unwrap_or(0);
-            if weight > 0 && !range.is_empty() {
-                ranges.push((weight, range));
-            }
-        }
-        // Stable: of two of one weight the first counts.
-        ranges.sort_by_key(|(weight, _)| u16::MAX - weight);
         // "*" takes whatever the site gives: so does nothing at all.
-        let ranges = ranges.iter().map(|(_, range)| range.as_str()).take_while(|range| *range != "*");
-        ranges.filter_map(|range| self.find(range)).next()
+        ranges(request).iter().take_while(|range| *range != "*").find_map(|range| self.find(range))
     }
 
     fn find(&self, range: &str) -> Option<&str> {
@@ -84,6 +72,24 @@ impl Languages {
         let regional = |tag: &&str| tag.strip_prefix(shorter).is_some_and(|rest| rest.starts_with('-'));
         self.0.iter().map(|tag| &**tag).find(regional)
     }
+}
+
+/// The language ranges that the request accepts, in lower case, by falling weight.
+fn ranges(request: &HeaderMap) -> Vec<String> {
+    let mut ranges: Vec<(u16, String)> = Vec::new();
+    let lines = request.get_all(ACCEPT_LANGUAGE).iter().filter_map(|line| line.to_str().ok());
+    for element in lines.flat_map(|line| line.split(',')).take(MAX_ELEMENTS) {
+        let mut parts = element.split(';').map(str::trim);
+        let range = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+        let weight = weight.map_or(Some(1000), thousandths).unwrap_or(0);
+        if weight > 0 && !range.is_empty() {
+            ranges.push((weight, range));
+        }
+    }
+    // Stable: of two of one weight the first counts.
+    ranges.sort_by_key(|(weight, _)| u16::MAX - weight);
+    ranges.into_iter().map(|(_, range)| range).collect()
 }
 
 /// A weight (RFC 9110 section 12.4.2) times 1000.

@@ -5,18 +5,19 @@ use std::time::SystemTime;
 use http::StatusCode;
 
 use super::{ReplyParts, UNDERSTOOD, is_streamed};
+use crate::age::initial_age;
 use crate::cache_control::{Delta, Scope};
 use crate::freshness::{Governing, Source};
 use crate::{Lifetime, Policy, csrf};
 
 impl Policy {
-    /// What of the reply's lifetime concerns those who wait for it: the fields that select it, and whether it
-    /// says that it may be shared. `None`: it is not known to be the same for all, and its requester alone
-    /// gets it.
+    /// What of the reply's lifetime concerns those who wait for it: the fields that select it, its age, and
+    /// whether it says that it may be shared. `None`: it is not known to be the same for all, and only its
+    /// requester gets it.
     ///
     /// Nothing in it may forbid other uses ("MUST NOT use the response to satisfy any other request", RFC
     /// 9111 sections 5.2.2.4, 5.2.2.5), and its status must not be about the one request that provoked it.
-    pub fn collapses(&self, reply: &ReplyParts<'_>) -> Option<Lifetime> {
+    pub fn collapses(&self, reply: &ReplyParts<'_>, now: SystemTime) -> Option<Lifetime> {
         let headers = reply.headers;
         let status = reply.status;
         let same_for_all = UNDERSTOOD.contains(&status.as_u16()) || status.is_server_error();
@@ -26,7 +27,7 @@ impl Policy {
         if headers.contains_key("x-accel-redirect") || is_streamed(headers) {
             return None;
         }
-        let governing = Governing::of(self, headers, SystemTime::UNIX_EPOCH);
+        let governing = Governing::of(self, headers, now);
         let directives = governing.directives();
         let forbidden = directives.malformed
             || directives.no_store
@@ -45,7 +46,8 @@ impl Policy {
         if !shared && csrf::applies(headers) && !csrf::readable(headers) {
             return None;
         }
-        Some(Lifetime { vary, shared, ..Lifetime::none(Source::Setting) })
+        let age = initial_age(headers, reply.request_time, now);
+        Some(Lifetime { vary, shared, age, ..Lifetime::none(Source::Setting) })
     }
 }
 
@@ -69,13 +71,13 @@ mod tests {
                 personal: false,
                 request_time: SystemTime::UNIX_EPOCH,
             };
-            Policy::default().collapses(&parts).is_some()
+            Policy::default().collapses(&parts, SystemTime::UNIX_EPOCH)
         };
         for status in [200, 301, 404, 410, 500, 502, 503] {
-            assert!(collapses(status, &[]), "{status}");
+            assert!(collapses(status, &[]).is_some(), "{status}");
         }
         for status in [206, 304, 400, 401, 403, 405, 406, 408, 413, 414, 429, 431, 501] {
-            assert!(!collapses(status, &[]), "{status}");
+            assert!(collapses(status, &[]).is_none(), "{status}");
         }
         for field in [
             ("set-cookie", "a=b"),
@@ -87,8 +89,11 @@ mod tests {
             ("x-accel-redirect", "/private/"),
             ("content-type", "text/event-stream"),
         ] {
-            assert!(!collapses(404, &[field]), "{field:?}");
+            assert!(collapses(404, &[field]).is_none(), "{field:?}");
         }
-        assert!(collapses(404, &[("vary", "accept-language"), ("content-type", "text/html")]));
+        assert!(collapses(404, &[("vary", "accept-language"), ("content-type", "text/html")]).is_some());
+        // What is too old to be stored is as old for those who are given it.
+        let expired = [("cache-control", "max-age=60"), ("age", "7200")];
+        assert_eq!(collapses(200, &expired).unwrap().age.as_secs(), 7200);
     }
 }

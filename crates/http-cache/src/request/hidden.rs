@@ -37,6 +37,24 @@ impl Hidden {
     }
 }
 
+/// What decides, of a reply that turned out to be for one visitor, whether it is asked for again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReplyManner {
+    /// It refuses its visitor.
+    refused: bool,
+    /// It sets a cookie or sends elsewhere.
+    acted: bool,
+}
+
+impl ReplyManner {
+    pub fn of(status: StatusCode, reply: &HeaderMap) -> Self {
+        Self {
+            refused: matches!(status.as_u16(), 401 | 403 | 429),
+            acted: status.is_redirection() || reply.contains_key(SET_COOKIE),
+        }
+    }
+}
+
 impl Look {
     /// Whether a reply that turned out to be for this visitor alone must be asked for again with everything:
     /// it was made without cookies, parameters or fields that were sent.
@@ -45,9 +63,7 @@ impl Look {
     /// link that works once. It is asked for again only if it was made without something of the visitor's
     /// own, and not for fields that tell of the way. A refusal is always asked for again: it may be about an
     /// address that was nobody's.
-    pub fn asks_again(&self, status: StatusCode, reply: &HeaderMap) -> bool {
-        let refused = matches!(status.as_u16(), 401 | 403 | 429);
-        let acted = status.is_redirection() || reply.contains_key(SET_COOKIE);
-        self.trimmed || refused || (self.way && !acted)
+    pub fn asks_again(&self, reply: ReplyManner) -> bool {
+        self.trimmed || reply.refused || (self.way && !reply.acted)
     }
 }

@@ -194,13 +194,14 @@ fn what_makes_a_second_request_necessary() {
     for (query, fields, expected) in cases {
         let look = Case { query: *query, ..get(fields) }.ask(&policy).unwrap().look;
         let nothing = HeaderMap::new();
+        let again = |status, reply: &HeaderMap| look.asks_again(ReplyManner::of(status, reply));
         let found = [
-            look.asks_again(StatusCode::OK, &nothing),
-            look.asks_again(StatusCode::OK, &sets_a_cookie),
-            refused.iter().all(|status| look.asks_again(*status, &nothing)),
+            again(StatusCode::OK, &nothing),
+            again(StatusCode::OK, &sets_a_cookie),
+            refused.iter().all(|status| again(*status, &nothing)),
         ];
         assert_eq!(found, *expected, "{query:?} {fields:?}");
-        assert_eq!(look.asks_again(StatusCode::FOUND, &nothing), expected[1], "{query:?} {fields:?}");
+        assert_eq!(again(StatusCode::FOUND, &nothing), expected[1], "{query:?} {fields:?}");
     }
 }
 

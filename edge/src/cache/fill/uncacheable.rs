@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use http::{HeaderName, StatusCode};
-use http_cache::{Reason, vary};
+use http_cache::{Reason, ReplyManner, vary};
 
 use super::{Fill, PAUSE};
 use crate::application::{Failure, OriginReply};
 use crate::cache::flights::Outcome;
+use crate::cache::l1::Unstorable;
 use crate::cache::page::Page;
 use crate::cache_node::{GivenUp, NotKept};
 
@@ -17,11 +18,12 @@ impl Fill {
     /// stale page stay.
     pub(super) async fn withdraw(&mut self, reply: Option<OriginReply>, reason: Reason) {
         let names = reply.as_ref().and_then(|reply| vary::names(&reply.headers).ok()).unwrap_or_default();
+        let manner = reply.as_ref().map(OriginReply::manner);
         if let Some(reply) = reply {
             self.keep_for_first(reply);
         }
         let fallback = self.find_fallback();
-        self.mark(&names, reason);
+        self.mark(&names, reason, manner.unwrap_or_default());
         self.ticket.end(fallback.map_or(Outcome::Pass(reason), |page| self.stale(&page)));
         self.give_up(GivenUp::Uncacheable { vary: &names, pass_for: self.ask.policy.hit_for_miss }).await;
     }
@@ -49,14 +51,14 @@ impl Fill {
 
     /// Leaves a mark for the variant, here and at the node.
     pub(super) async fn leave_mark(&mut self, names: &[HeaderName], reason: Reason) {
-        self.mark(names, reason);
+        self.mark(names, reason, ReplyManner::default());
         self.give_up(GivenUp::Uncacheable { vary: names, pass_for: self.ask.policy.hit_for_miss }).await;
     }
 
-    fn mark(&self, names: &[HeaderName], reason: Reason) {
+    fn mark(&self, names: &[HeaderName], reason: Reason, manner: ReplyManner) {
         let request = &self.ask.request;
-        let mark = (reason, self.ask.policy.hit_for_miss);
-        self.cache.l1.mark(request.key.as_bytes(), &request.outgoing.headers, names, mark);
+        let seen = Unstorable { reason, manner, pass_for: self.ask.policy.hit_for_miss };
+        self.cache.l1.mark(request.key.as_bytes(), &request.outgoing.headers, names, seen);
     }
 
     /// Gives the lease back, if there is one; the node is told why on a best effort.

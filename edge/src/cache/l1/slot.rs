@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName};
-use http_cache::{Lifetime, Reason, Use, vary};
+use http_cache::{LearntLanguages, Lifetime, Reason, ReplyManner, Use, vary};
 
+use super::Unstorable;
 use crate::cache::page::Page;
 
 /// Variants of one key that are kept; the one used least makes room.
@@ -30,6 +31,8 @@ pub(super) struct Slot {
     /// All fields that replies for this key named in Vary, sorted.
     names: Arc<[HeaderName]>,
     marks: Vec<Mark>,
+    /// The languages of the page, where they are learnt.
+    pub(super) languages: LearntLanguages,
     /// How many variants had to make room.
     evicted: usize,
     /// A reply for this key said that it may be shared with visitors who carry a personal cookie.
@@ -52,10 +55,18 @@ struct Variant {
 pub(super) struct Mark {
     names: Arc<[HeaderName]>,
     selected: Vec<u8>,
-    pass: Option<(Reason, Instant)>,
+    pass: Option<Bypass>,
     failures: u32,
     /// When the next attempt to refresh or store the page may begin.
     pub(super) retry_at: Instant,
+}
+
+/// Why requests bypass the cache, and for how long.
+#[derive(Clone, Copy, Debug)]
+struct Bypass {
+    reason: Reason,
+    manner: ReplyManner,
+    until: Instant,
 }
 
 impl Slot {
@@ -222,18 +233,33 @@ impl Variant {
 
 impl Mark {
     /// Why the reply could not be stored, as long as requests bypass the cache for it.
-    pub(super) fn hit_for_miss(&self, now: Instant) -> Option<Reason> {
-        self.pass.filter(|(_, until)| now < *until).map(|(reason, _)| reason)
+    pub(super) fn bypassed(&self, now: Instant) -> Option<Reason> {
+        self.pass.filter(|pass| now < pass.until).map(|pass| pass.reason)
     }
 
-    pub(super) fn hit_for_miss_until(&mut self, reason: Reason, until: Instant) {
-        self.pass = Some((reason, until));
+    /// What the reply was like.
+    pub(super) fn manner(&self) -> ReplyManner {
+        self.pass.map(|pass| pass.manner).unwrap_or_default()
+    }
+
+    /// What another edge has seen is known here only as a mark: what this edge saw itself says more.
+    pub(super) fn hit_for_miss(&mut self, seen: Unstorable, now: Instant) {
+        let Unstorable { mut reason, mut manner, pass_for } = seen;
+        if let Some(known) = self.pass.filter(|_| is_hearsay(reason)) {
+            (reason, manner) = (known.reason, known.manner);
+        }
+        self.pass = Some(Bypass { reason, manner, until: now + pass_for });
     }
 
     /// Failures are remembered for a while after the pause, so that the next pause is longer.
     pub(super) fn is_of_use(&self, now: Instant) -> bool {
-        now < self.retry_at + 2 * LONGEST_PAUSE || self.hit_for_miss(now).is_some()
+        now < self.retry_at + 2 * LONGEST_PAUSE || self.bypassed(now).is_some()
     }
+}
+
+/// Whether the reason only says that some reply could not be stored.
+fn is_hearsay(reason: Reason) -> bool {
+    matches!(reason, Reason::HitForMiss | Reason::UncacheableReply)
 }
 
 /// How good a page is: less is better.

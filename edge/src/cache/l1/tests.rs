@@ -65,3 +65,25 @@ fn a_scan_does_not_push_out_what_is_asked_for_again_and_again() {
     let left = (0..HOT).filter(|n| is_hit(&l1, &format!("http://h/hot/{n}"))).count();
     assert!(left >= HOT * 9 / 10, "{left} of {HOT}");
 }
+
+#[test]
+fn a_mark_knows_more_than_another_edges() {
+    let (l1, none) = (L1::new(MEMORY, 64 * 1024), HeaderMap::new());
+    let mark = |reason| {
+        let seen = Unstorable { reason, manner: ReplyManner::default(), pass_for: Duration::from_secs(60) };
+        l1.mark(b"k", &none, &[], seen);
+        match l1.find(b"k", &Look::default(), Instant::now(), |_| Vec::new()) {
+            Found::Marked(mark) => mark.reason,
+            _ => panic!("there is no mark"),
+        }
+    };
+    for (told, known) in [
+        (Reason::UncacheableReply, Reason::UncacheableReply),
+        (Reason::SetCookie, Reason::SetCookie),
+        (Reason::UncacheableReply, Reason::SetCookie),
+        (Reason::HitForMiss, Reason::SetCookie),
+        (Reason::Private, Reason::Private),
+    ] {
+        assert_eq!(mark(told), known, "{told:?}");
+    }
+}

@@ -30,14 +30,27 @@ pub(super) enum Protocol {
     Http10,
     Http11,
     Http2,
+    Http11Tls,
+    Http2Tls,
+}
+
+/// How a visitor behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner {
+    Usual,
+    /// Ends its connection when it has read the head of the answer.
+    Leaves,
+    /// Its requests are malformed.
+    IsRefused,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Visitor {
     pub name: &'static str,
     pub protocol: Protocol,
+    pub manner: Manner,
     pub method: &'static str,
-    /// Whom the connection comes from. HTTP/2 comes from 127.0.0.1.
+    /// Whom the connection comes from. HTTP/2 and TLS come from 127.0.0.1.
     pub source: IpAddr,
     pub fields: Vec<(&'static str, String)>,
     pub query: String,
@@ -119,6 +132,8 @@ const PROXY: Sent = &[
 ];
 const PROXY_WITH_USER: Sent =
     &[("X-Forwarded-For", "2001:db8:@"), ("X-Forwarded-Proto", "https"), ("X-Forwarded-User", "@")];
+/// What no server may take.
+const MALFORMED: Sent = &[("User-Agent", "@"), ("Cookie", "sessionid=@"), ("Content-Length", "-@")];
 /// What anybody else only claims.
 const LIAR: Sent = &[
     ("X-Forwarded-For", "2001:db8:@"),
@@ -132,9 +147,9 @@ const LIAR: Sent = &[
     ("Forwarded", "for=@;host=@"),
 ];
 
-/// About twenty-five visitors, several of a kind where the kind has an identity.
+/// Some forty visitors, several of a kind where the kind has an identity.
 pub(super) fn visitors() -> Vec<Visitor> {
-    use Protocol::{Http2, Http10, Http11};
+    use Protocol::{Http2, Http2Tls, Http10, Http11, Http11Tls};
     let mut all = vec![
         Visitor::new("curl", Http11, CURL),
         Visitor::new("requests", Http11, REQUESTS),
@@ -161,6 +176,13 @@ pub(super) fn visitors() -> Vec<Visitor> {
         Visitor::new("session 2", Http2, SESSION),
         Visitor::new("htmx 2", Http2, HTMX),
         Visitor::new("anonymous", Http11, &[]),
+        Visitor::new("chrome tls", Http11Tls, CHROME),
+        Visitor::new("session tls", Http11Tls, SESSION),
+        Visitor::new("firefox tls 2", Http2Tls, FIREFOX),
+        Visitor::new("api tls 2", Http2Tls, API_KEY),
+        Visitor::new("leaving", Http11, CHROME).who(Manner::Leaves),
+        Visitor::new("leaving session", Http11Tls, SESSION).who(Manner::Leaves),
+        Visitor::new("malformed", Http11, MALFORMED).who(Manner::IsRefused),
     ];
     all.push(Visitor::new("behind a proxy", Http11, PROXY).trusted());
     all.push(Visitor::new("user behind a proxy", Http11, PROXY_WITH_USER).trusted());
@@ -177,12 +199,13 @@ pub(super) fn visitors() -> Vec<Visitor> {
 impl Visitor {
     fn new(name: &'static str, protocol: Protocol, fields: Sent) -> Self {
         let source = match protocol {
-            Protocol::Http2 => Ipv4Addr::LOCALHOST,
+            Protocol::Http2 | Protocol::Http11Tls | Protocol::Http2Tls => Ipv4Addr::LOCALHOST,
             _ => Ipv4Addr::from((127 << 24 | random() as u32 & 0xff_ffff) | 0x80_8080),
         };
         let mut visitor = Self {
             name,
             protocol,
+            manner: Manner::Usual,
             method: "GET",
             source: source.into(),
             fields: Vec::new(),
@@ -190,7 +213,11 @@ impl Visitor {
             body: String::new(),
             marks: Vec::new(),
             host: "localhost".into(),
-            scheme: "http",
+            scheme: if matches!(protocol, Protocol::Http11Tls | Protocol::Http2Tls) {
+                "https"
+            } else {
+                "http"
+            },
         };
         if source != Ipv4Addr::LOCALHOST {
             visitor.marks.push(Mark {
@@ -208,6 +235,13 @@ impl Visitor {
             visitor.fields.push((field, value));
         }
         visitor
+    }
+
+    /// One whose answers are not read whole, or show nothing of what it sent.
+    fn who(mut self, manner: Manner) -> Self {
+        self.manner = manner;
+        self.marks.iter_mut().for_each(|mark| mark.shown = false);
+        self
     }
 
     /// Behind the proxy that is believed: the address is the one that it tells.
