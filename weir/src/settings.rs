@@ -77,15 +77,15 @@ impl Loaded {
 
     /// A location cannot store a page that neither L1 nor the node has room for.
     fn check_body_limits(&self, mistakes: &mut Mistakes) {
-        let (l1, node) = (self.edge.l1.max_object, self.cache_node.max_object);
-        let most = l1.max(node);
+        let most = self.edge.l1.max_object.max(self.cache_node.max_object);
         for (site, location, max_object) in self.edge.max_objects() {
             if max_object > most {
                 mistakes.push(
                     format!("edge.site[{site}].location[{location}].cache.max_object"),
                     format!(
-                        "is larger than `edge.l1.max_object` ({l1}) and `cache_node.max_object` ({node}): \
-                         pages above {most} would be stored nowhere; raise one of these, or lower it"
+                        "{} bytes are more than `edge.l1.max_object` and `cache_node.max_object` have room \
+                         for: a page above {} bytes would be stored nowhere; raise one of these, or lower it",
+                        max_object.0, most.0
                     ),
                 );
             }
