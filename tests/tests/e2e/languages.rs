@@ -1,5 +1,5 @@
-//! Accept-Language: browsers send hundreds of values, and a page has one variant for each language in which it
-//! is known to come.
+//! Accept-Language: browsers send hundreds of values, and a page has one variant for each language in which
+//! it is known to come.
 
 use weir_tests::{Response, Stack, both_topologies};
 

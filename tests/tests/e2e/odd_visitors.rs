@@ -142,18 +142,13 @@ fn a_mark_costs_its_visitors_one_call_each(stack: &Stack) {
 
 both_topologies!(a_mark_remembers_why, SETTINGS);
 fn a_mark_remembers_why(stack: &Stack) {
-    let cases = [
-        ("sets", "h=Set-Cookie:a%3Db&delay=100", "set-cookie"),
-        ("private", "h=Cache-Control:private&delay=100", "private"),
-        ("form", "body=html-with-csrf&delay=100", "csrf-token"),
-    ];
+    let cases =
+        [("sets", "h=Set-Cookie:a%3Db", "set-cookie"), ("private", "h=Cache-Control:private", "private")];
     for (name, parameters, reason) in cases {
         stack.oracle.set(name, parameters);
-        let target = format!("/count/{name}");
-        let first = at_once(stack, 10, &target);
-        let later = (0..5).map(|_| stack.get(&target));
-        for response in first.into_iter().chain(later) {
-            let status = response.expect(200).cache_status().to_owned();
+        for _ in 0..6 {
+            let response = stack.get(&format!("/count/{name}")).expect(200);
+            let status = response.cache_status();
             assert!(status.contains(&format!("detail={reason}")), "{name}: {status}");
         }
     }
@@ -319,13 +314,15 @@ fn one_odd_visitor_in_a_hundred_costs_the_others_nothing(stack: &Stack) {
     let pairs: Vec<[Run; 2]> = (0..3)
         .map(|n| [run(stack, &format!("usual{n}-"), false), run(stack, &format!("odd{n}-"), true)])
         .collect();
-    let ratio = |figure: fn(&Run) -> f64| {
+    let ratios = |figure: fn(&Run) -> f64| {
         let mut ratios: Vec<_> = pairs.iter().map(|[usual, odd]| figure(odd) / figure(usual)).collect();
         ratios.sort_by(f64::total_cmp);
-        ratios[ratios.len() / 2]
+        ratios
     };
-    assert!(ratio(|run| run.calls) <= 1.1, "calls: {}", ratio(|run| run.calls));
-    // A tenth, and what the scheduler of a busy machine makes of it.
-    assert!(ratio(|run| run.median.as_secs_f64() + 0.001) <= 1.1, "median");
-    assert!(ratio(|run| run.p99.as_secs_f64() + 0.1) <= 1.1, "99th percentile");
+    let (calls, median) = (ratios(|run| run.calls), ratios(|run| run.median.as_secs_f64() + 0.001));
+    assert!(calls[1] <= 1.1, "calls: {calls:?}");
+    assert!(median[1] <= 1.1, "median: {median:?}");
+    // A busy machine can only make it longer, now in the one run and now in the other.
+    let p99 = ratios(|run| run.p99.as_secs_f64() + 0.02);
+    assert!(p99[0] <= 1.1, "99th percentile: {p99:?}");
 }
