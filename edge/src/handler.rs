@@ -18,6 +18,7 @@ pub(crate) mod visit;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use http::HeaderMap;
 use http::header::LAST_MODIFIED;
 use http_cache::{Reason, SharedRequest};
 
