@@ -194,10 +194,6 @@ pub enum Kind {
     Overloaded = 7,
     /// The request's body broke off or broke the rules: the client is to blame.
     BadBody = 8,
-    /// The request's body came too slowly.
-    BodyTimeout = 9,
-    /// The request's body is larger than the pool takes.
-    BodyTooLarge = 10,
 }
 impl Kind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -215,8 +211,6 @@ impl Kind {
             Self::HeadTooLarge => "HEAD_TOO_LARGE",
             Self::Overloaded => "OVERLOADED",
             Self::BadBody => "BAD_BODY",
-            Self::BodyTimeout => "BODY_TIMEOUT",
-            Self::BodyTooLarge => "BODY_TOO_LARGE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -231,8 +225,6 @@ impl Kind {
             "HEAD_TOO_LARGE" => Some(Self::HeadTooLarge),
             "OVERLOADED" => Some(Self::Overloaded),
             "BAD_BODY" => Some(Self::BadBody),
-            "BODY_TIMEOUT" => Some(Self::BodyTimeout),
-            "BODY_TOO_LARGE" => Some(Self::BodyTooLarge),
             _ => None,
         }
     }

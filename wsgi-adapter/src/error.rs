@@ -149,8 +149,6 @@ impl Error {
             Self::Contract(_) => return None,
             Self::UnknownPool(_) | Self::UnknownVariables(_) => Kind::UnknownPool,
             Self::TooLarge(_) => Kind::HeadTooLarge,
-            Self::Body(BodyError::Stalled | BodyError::Slow) => Kind::BodyTimeout,
-            Self::Body(BodyError::TooLarge(_)) => Kind::BodyTooLarge,
             Self::Body(_) => Kind::BadBody,
             Self::Full(_) | Self::Storage(_) => Kind::Overloaded,
             Self::Server(error) => error.kind(),
@@ -171,8 +169,6 @@ impl Error {
             Some(Kind::HeadTooLarge) => "head_too_large",
             Some(Kind::Overloaded) => "overloaded",
             Some(Kind::BadBody) => "bad_body",
-            Some(Kind::BodyTimeout) => "body_timeout",
-            Some(Kind::BodyTooLarge) => "body_too_large",
         }
     }
 

@@ -22,7 +22,7 @@ impl LeastRate {
         self.rate = rate;
     }
 
-    /// Shortens the window while others wait for the place, or makes it as long again.
+    /// From now on a body may be slower for this long.
     pub fn set_window(&mut self, window: Duration) {
         self.window = window;
     }
@@ -75,14 +75,13 @@ mod tests {
     }
 
     #[test]
-    fn a_shorter_window_ends_what_is_slow_sooner() {
-        let mut least = LeastRate::new(500, Duration::from_secs(20));
-        least.waited(Duration::from_secs(5));
+    fn a_shorter_window_counts_at_once() {
+        let second = Duration::from_secs(1);
+        let mut least = LeastRate::new(500, 20 * second);
+        least.waited(4 * second);
         assert!(least.moved(1));
-        least.set_window(Duration::from_secs(3));
-        assert_eq!(least.left(), Duration::ZERO);
-        assert!(!least.moved(1));
-        // Enough for the shorter window has come.
-        assert!(least.moved(1500));
+        least.set_window(3 * second);
+        assert!(least.left().is_zero() && !least.moved(1));
+        assert!(least.moved(2_000), "enough for the shorter one");
     }
 }

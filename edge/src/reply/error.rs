@@ -80,8 +80,8 @@ pub(crate) fn nothing_stored() -> Reply {
 /// The application gave no complete reply.
 pub(crate) fn application(failure: &Failure) -> Reply {
     let (status, sentence, token) = match (failure.kind, failure.fault) {
-        (Kind::BodyTooLarge, _) | (Kind::BadBody, Some(BodyFault::TooLarge)) => return body_too_large(),
-        (Kind::BodyTimeout, _) | (Kind::BadBody, Some(BodyFault::TooSlow)) => {
+        (Kind::BadBody, Some(BodyFault::TooLarge)) => return body_too_large(),
+        (Kind::BadBody, Some(BodyFault::TooSlow)) => {
             let reply = page(StatusCode::REQUEST_TIMEOUT, "The request did not arrive in time.");
             return reply.closing();
         }
@@ -136,8 +136,6 @@ mod tests {
             (Kind::BadBody, Some(BodyFault::CutOff), 400),
             (Kind::BadBody, Some(BodyFault::TooSlow), 408),
             (Kind::BadBody, Some(BodyFault::TooLarge), 413),
-            (Kind::BodyTimeout, None, 408),
-            (Kind::BodyTooLarge, None, 413),
         ];
         for (kind, fault, status) in cases {
             let failure = Failure {

@@ -106,7 +106,7 @@ fn uploads_that_do_not_come_hold_nobody(stack: &Stack) {
         thread::sleep(Duration::from_millis(100));
     }
     assert_eq!(client.response("POST").expect(200).json()["length"], 50_000);
-    assert_eq!(slow[0].response("POST").status, 408);
+    assert!(matches!(slow[0].response("POST").status, 400 | 408));
 }
 
 both_topologies!(tunnels_and_event_streams_have_a_bound_of_their_own, HTTP);

@@ -24,7 +24,7 @@ use crate::pool::Pool;
 
 /// How long a body may be slower than `body_rate`.
 const RATE_WINDOW: Duration = Duration::from_secs(20);
-/// The window while other uploads wait for a place.
+/// How long it may be while other uploads wait for a place.
 const SHORT_WINDOW: Duration = Duration::from_secs(3);
 /// What is sent to a server at once.
 const PIECE: usize = 64 * 1024;
@@ -192,7 +192,7 @@ impl Incoming {
             max,
             patience: config.body_timeout.0,
             rate: LeastRate::new(config.body_rate.0, RATE_WINDOW),
-            waiting: pool.waiting_uploads.clone(),
+            waiting: Arc::clone(&pool.waiting_uploads),
         })
     }
 
@@ -200,12 +200,11 @@ impl Incoming {
     async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
         let mut silent = Duration::ZERO;
         loop {
-            let others_wait = self.waiting.load(Ordering::Relaxed) > 0;
-            self.rate.set_window(if others_wait { SHORT_WINDOW } else { RATE_WINDOW });
             let message = match self.messages.next().now_or_never() {
                 Some(message) => message,
                 None => {
                     let begun = Instant::now();
+                    self.hurry();
                     let patience = (self.patience - silent).min(self.rate.left()).min(LOOK_AGAIN);
                     let message = within(patience, self.messages.next()).await;
                     self.rate.waited(begun.elapsed());
@@ -228,6 +227,12 @@ impl Incoming {
                 Some(Message::Head(_)) | None => return Err(BodyError::BrokeOff),
             }
         }
+    }
+
+    /// A slow body may keep its place for a shorter time while others wait for it.
+    fn hurry(&mut self) {
+        let is_wanted = self.waiting.load(Ordering::Relaxed) > 0;
+        self.rate.set_window(if is_wanted { SHORT_WINDOW } else { RATE_WINDOW });
     }
 
     fn may_be_silent(&self, silent: Duration) -> Result<(), BodyError> {
