@@ -5,6 +5,7 @@
 //! answer.
 
 mod cached;
+mod finish;
 pub(crate) mod internal_redirect;
 mod max_forwards;
 pub(crate) mod only_if_cached;
@@ -32,7 +33,8 @@ use crate::log::spans;
 use crate::reply::{Reply, answer, error, first_chunk};
 use crate::request::path::{self, split};
 use crate::request::{Request, Upgrade};
-use crate::route::{Location, Site};
+use crate::route::{Chosen, Location, Site};
+use crate::variables::RouteFacts;
 use internal_redirect::Again;
 
 /// The method as Varnish and Squid accept it, and Wagtail sends it.
@@ -64,7 +66,7 @@ pub(crate) async fn handle(edge: &Arc<Edge>, request: Request, visit: &Visit) ->
         AtLocation::Again(again) => internal_redirect::endless(*again),
     };
     let reply = first_chunk::settle(reply).await;
-    if edge.settings.nginx_cache_status { reply.in_nginx_words() } else { reply }
+    finish::finish(edge, reply, visit)
 }
 
 /// Answers the request at the location of its path, or says which request to answer instead.
@@ -82,13 +84,36 @@ async fn answer_at_location(edge: &Arc<Edge>, mut request: Request, visit: &Visi
     if request.method.as_str() == PURGE {
         return Box::pin(purge_method::answer(edge, &request)).await;
     }
-    let (raw_path, query) = split(&request.target);
+    let target = request.target.clone();
+    let (raw_path, query) = split(&target);
     let path = match path::normalise(raw_path.as_bytes()) {
         Ok(path) => path,
         Err(bad) => return error::bad_request(&format!("The path is malformed: {bad}.")).closing(),
     };
     let sites = edge.routes.load_full();
     let chosen = sites.choose(&request.authority).choose(&path);
+    let mut common_fields = None;
+    if let Chosen::Location(site, location) = chosen
+        && (request.internal || !location.internal)
+    {
+        let route = RouteFacts {
+            uri: path.as_bytes(),
+            args: query,
+            server_name: &site.name,
+            document_root: &site.root,
+            definitions: None,
+        };
+        if let Some(sets) = &location.sets {
+            request.values = sets.apply(&request.facts(route));
+        }
+        visit.reached(&request, path.as_bytes(), query, &site.root);
+        if let Some(answer) = finish::preflight(location, &request) {
+            return answer.at(location);
+        }
+        if let Some(fields) = location.request_fields.as_ref().filter(|_| location.pool.is_some()) {
+            common_fields = fields.apply(&request.facts(route)).put(&mut request.headers);
+        }
+    }
     let in_l1 = InL1 { l1: &edge.cache.l1, now: Instant::now() };
     match plan::decide(chosen, &mut &request, in_l1) {
         Plan::AddSlash(location) => static_file::add_slash(&path, query).at(location),
@@ -104,6 +129,7 @@ async fn answer_at_location(edge: &Arc<Edge>, mut request: Request, visit: &Visi
             }
             let traceparent = spans::to_hand_on(&visit.span, &request.trace);
             let ask = ask(&request, site, location, pool.clone(), traceparent);
+            let ask = Ask { common_fields, ..ask };
             let reply = from_application(edge, location, ask, request, cache).await;
             with_expires(reply, location).at(location)
         }
@@ -133,6 +159,7 @@ pub(crate) fn ask(
         stream_reply: location.stream_reply,
         variables: location.variables.clone(),
         upgrade: request.upgrade.map_or("", Upgrade::name),
+        common_fields: None,
     }
 }
 

@@ -6,6 +6,7 @@
 pub(crate) mod answer;
 pub(crate) mod body;
 pub(crate) mod error;
+pub(crate) mod facts;
 pub(crate) mod first_chunk;
 pub(crate) mod sent;
 

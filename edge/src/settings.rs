@@ -7,6 +7,7 @@ pub(crate) mod files;
 mod network;
 pub(crate) mod pattern;
 mod priority;
+pub(crate) mod reply_fields;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,10 +23,14 @@ pub use crate::settings::expires::Expires;
 use crate::settings::files::Charset;
 use crate::settings::files::FileCacheConfig;
 use crate::settings::files::Symlinks;
+use crate::variables::{GeoConfig, MapConfig, SplitConfig, Template};
 
 pub use bounds::{Limits, Timeouts};
 pub use cache::{CacheConfig, CookiesConfig, RulesConfig, TtlConfig};
 pub use priority::Priority;
+pub use reply_fields::{
+    CorsConfig, ExpiresSetting, InheritFields, ReplyFieldConfig, RequestFieldConfig, Security,
+};
 
 /// The `[edge]` table.
 #[derive(Clone, Debug, Deserialize)]
@@ -78,6 +83,18 @@ pub struct Config {
     pub limits: Limits,
     /// Static files kept in memory.
     pub files: FileCacheConfig,
+    /// Fields added to replies, replaced or removed.
+    pub reply_fields: Vec<ReplyFieldConfig>,
+    /// Fields set in requests to the application, or removed.
+    pub request_fields: Vec<RequestFieldConfig>,
+    /// A set of reply fields that protect visitors.
+    pub security: Option<Security>,
+    /// Variables chosen by the value of others.
+    pub map: Vec<MapConfig>,
+    /// Variables chosen by an address.
+    pub geo: Vec<GeoConfig>,
+    /// Variables with one of several values, by shares.
+    pub split: Vec<SplitConfig>,
     pub site: Vec<SiteConfig>,
 }
 
@@ -173,6 +190,16 @@ pub struct SiteConfig {
     /// The certificate for this site's names, on every listener with TLS; without it, the listener's
     /// certificate is used.
     pub tls: Option<CertificateConfig>,
+    /// Fields added to replies, replaced or removed.
+    pub reply_fields: Vec<ReplyFieldConfig>,
+    /// Fields set in requests to the application, or removed.
+    pub request_fields: Vec<RequestFieldConfig>,
+    /// Whether `reply_fields` and `request_fields` follow the outer ones or replace them.
+    pub inherit_fields: InheritFields,
+    pub cors: Option<CorsConfig>,
+    pub security: Option<Security>,
+    /// Pairs of a variable and its value, set in this order.
+    pub set: Vec<(String, Template)>,
     pub location: Vec<LocationConfig>,
 }
 
@@ -192,7 +219,7 @@ pub struct LocationConfig {
     /// Send `name.br`, `name.zst` or `name.gz` beside a file to clients that take it.
     #[serde(default)]
     pub precompressed: bool,
-    pub expires: Option<Expires>,
+    pub expires: Option<ExpiresSetting>,
     /// The encoding of text files, as their Content-Type names it; "off": none. Left out: "utf-8" for text
     /// that cannot say its own, none for HTML, CSS and XML.
     #[serde(default)]
@@ -223,6 +250,22 @@ pub struct LocationConfig {
     /// Only requests that the application sends here by X-Accel-Redirect are answered; others get 404.
     #[serde(default)]
     pub internal: bool,
+    /// Fields added to replies, replaced or removed.
+    #[serde(default)]
+    pub reply_fields: Vec<ReplyFieldConfig>,
+    /// Fields set in requests to the application, or removed.
+    #[serde(default)]
+    pub request_fields: Vec<RequestFieldConfig>,
+    /// Whether `reply_fields` and `request_fields` follow the outer ones or replace them.
+    #[serde(default)]
+    pub inherit_fields: InheritFields,
+    #[serde(default)]
+    pub cors: Option<CorsConfig>,
+    #[serde(default)]
+    pub security: Option<Security>,
+    /// Pairs of a variable and its value, set in this order.
+    #[serde(default)]
+    pub set: Vec<(String, Template)>,
     pub cache: Option<CacheConfig>,
     /// The largest request body; larger bodies get 413.
     #[serde(default = "default_max_body")]
@@ -250,6 +293,12 @@ impl LocationConfig {
             ignore_client_abort: false,
             variables: String::new(),
             internal: false,
+            reply_fields: Vec::new(),
+            request_fields: Vec::new(),
+            inherit_fields: InheritFields::default(),
+            cors: None,
+            security: None,
+            set: Vec::new(),
             cache: None,
             max_body: default_max_body(),
         }
@@ -288,6 +337,12 @@ impl Default for Config {
             timeouts: Timeouts::default(),
             limits: Limits::default(),
             files: FileCacheConfig::default(),
+            reply_fields: Vec::new(),
+            request_fields: Vec::new(),
+            security: None,
+            map: Vec::new(),
+            geo: Vec::new(),
+            split: Vec::new(),
             site: Vec::new(),
         }
     }

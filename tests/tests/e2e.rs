@@ -158,6 +158,9 @@ mod handover;
 // Which site and location answers, and files.
 #[path = "e2e/routing.rs"]
 mod routing;
+// Variables, and fields that settings add to replies and requests.
+#[path = "e2e/fields.rs"]
+mod fields;
 // Logs, metrics, health, traces.
 #[path = "e2e/observability.rs"]
 mod observability;

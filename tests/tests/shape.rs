@@ -226,6 +226,7 @@ const ROOMS: &[(&str, &[&str])] = &[(
         "application",
         "cache_node",
         "files",
+        "fields",
         "tls",
         "peers",
         "request",

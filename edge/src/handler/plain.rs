@@ -23,7 +23,7 @@ use crate::log::record::HitRecord;
 use crate::metrics::CacheResult;
 use crate::reply::{Reply, answer};
 use crate::request::{Via, forwarded, path};
-use crate::route::{Chosen, Sites};
+use crate::route::{Chosen, Location, Sites};
 use crate::settings::expires::Expires;
 
 /// Fields that exclude a request from the fast path.
@@ -45,6 +45,7 @@ const FORWARDING: Seen = Seen::of(&[Known::Forwarded, Known::XForwarded, Known::
 pub(crate) struct PlainHit<'a> {
     pub(crate) found: PlainAnswer,
     pub(crate) record: HitRecord<'a>,
+    pub(crate) https: bool,
 }
 
 /// A file in memory that is still valid.
@@ -83,11 +84,12 @@ pub(crate) fn find<'a>(
     }
     let mut request = PlainRequest { head, method: method(head), scheme: via.scheme, host, key };
     let in_l1 = InL1 { l1: &edge.cache.l1, now: started };
+    let https = via.scheme == Scheme::Https;
     match plan::decide(chosen, &mut request, in_l1) {
         Plan::File(location) => {
             let reply = static_file::from_memory(edge, location, (&request.method, &fields(head)), &path)?;
             let record = HitRecord { location, result: CacheResult::File, started };
-            Some(PlainHit { found: PlainAnswer::File(Box::new(reply)), record })
+            Some(PlainHit { found: PlainAnswer::File(Box::new(reply)), record, https })
         }
         Plan::Application { location, cache: CacheUse::Shared(_, look, CachePlan::Hit(page)), .. } => {
             // The parameters that the key ignores may have to be added to where it leads.
@@ -95,7 +97,7 @@ pub(crate) fn find<'a>(
                 return None;
             }
             let record = HitRecord { location, result: CacheResult::Hit, started };
-            Some(PlainHit { found: PlainAnswer::Page(page), record })
+            Some(PlainHit { found: PlainAnswer::Page(page), record, https })
         }
         _ => None,
     }
@@ -159,16 +161,19 @@ impl Planned for PlainRequest<'_, '_> {
 impl<'a> PlainHit<'a> {
     /// Makes a reply equal to the handler's.
     pub(crate) fn reply(self, edge: &Edge, head: &Head<'_>) -> (Reply, HitRecord<'a>) {
-        (self.found.reply(edge, head), self.record)
+        (self.found.reply(edge, head, (self.record.location, self.https)), self.record)
     }
 }
 
 impl PlainAnswer {
-    pub(crate) fn reply(self, edge: &Edge, head: &Head<'_>) -> Reply {
-        let reply = match self {
+    pub(crate) fn reply(self, edge: &Edge, head: &Head<'_>, (location, https): (&Location, bool)) -> Reply {
+        let mut reply = match self {
             Self::Page(page) => answer::hit_under(&method(head), &fields(head), &page),
             Self::File(reply) => *reply,
         };
+        if let Some(fields) = &location.reply_fields {
+            fields.apply(reply.status, &mut reply.headers, None, https);
+        }
         if edge.settings.nginx_cache_status { reply.in_nginx_words() } else { reply }
     }
 }
@@ -196,6 +201,9 @@ fn fields(head: &Head<'_>) -> HeaderMap {
 /// No setting of the location looks at more of a request than the key and the names that are known here.
 fn is_plain_at(chosen: &Chosen<'_>, head: &Head<'_>) -> bool {
     let Chosen::Location(_, location) = chosen else { return false };
+    if location.needs_whole_request() {
+        return false;
+    }
     if location.pool.is_none() {
         return true;
     }

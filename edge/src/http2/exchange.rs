@@ -126,7 +126,7 @@ async fn exchange(
     let edge = &client.edge;
     let pace = StreamPace { pace: edge.pace(), open: client.open() };
     let line = record::Line::of(&request);
-    let visit = Visit::of(&request);
+    let visit = Visit::of(edge, &request);
     let head_only = request.method == Method::HEAD;
     let timeouts = &edge.settings.timeouts;
     let handling = handler::handle(edge, request, &visit).instrument(visit.span.clone());

@@ -9,7 +9,7 @@ use http::HeaderName;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Variable {
     Known(KnownVariable),
-    /// `$arg_NAME`: a parameter of the query. VariableNames are in lower case, and compared without case.
+    /// `$arg_NAME`: a parameter of the query. Names are in lower case, and compared without case.
     Argument(Box<str>),
     /// `$cookie_NAME`
     Cookie(Box<str>),
@@ -34,12 +34,14 @@ pub(crate) struct Needs(u8);
 impl Needs {
     /// The settings alone.
     pub(crate) const NOTHING: Self = Self(0);
-    /// Scheme, host, path and query, which are always part of the cache key.
+    /// Scheme, host and path, which are always part of the cache key.
     pub(crate) const URL: Self = Self(1);
     /// Who asks, how and when: address, cookies, fields, method, time.
     pub(crate) const VISITOR: Self = Self(2);
     /// The reply, or how it was sent.
     pub(crate) const REPLY: Self = Self(4);
+    /// The query, of which settings may take parts out of the key.
+    pub(crate) const QUERY: Self = Self(8);
 
     pub(crate) const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -74,13 +76,13 @@ macro_rules! known_variables {
 
 known_variables! {
     "host" => Host URL,
-    "http_host" => HttpHost URL,
+    "http_host" => HttpHost VISITOR,
     "scheme" => Scheme URL,
     "https" => Https URL,
-    "request_uri" => RequestUri URL,
+    "request_uri" => RequestUri QUERY,
     "uri" => Uri URL,
-    "args" => Args URL,
-    "is_args" => IsArgs URL,
+    "args" => Args QUERY,
+    "is_args" => IsArgs QUERY,
     "request_filename" => RequestFilename URL,
     "document_root" => DocumentRoot NOTHING,
     "server_name" => ServerName NOTHING,
@@ -91,10 +93,8 @@ known_variables! {
     "request" => Request VISITOR,
     "server_protocol" => ServerProtocol VISITOR,
     "server_port" => ServerPort VISITOR,
-    "server_addr" => ServerAddr VISITOR,
     "remote_addr" => RemoteAddr VISITOR,
     "binary_remote_addr" => BinaryRemoteAddr VISITOR,
-    "realip_remote_addr" => RealipRemoteAddr VISITOR,
     "remote_port" => RemotePort VISITOR,
     "remote_user" => RemoteUser VISITOR,
     "request_id" => RequestId VISITOR,
@@ -104,32 +104,22 @@ known_variables! {
     "time_local" => TimeLocal VISITOR,
     "time_iso8601" => TimeIso8601 VISITOR,
     "msec" => Msec VISITOR,
-    "connection" => Connection VISITOR,
-    "connection_requests" => ConnectionRequests VISITOR,
     "pipe" => Pipe VISITOR,
     "http2" => Http2 VISITOR,
-    "ssl_protocol" => SslProtocol VISITOR,
-    "ssl_cipher" => SslCipher VISITOR,
-    "ssl_server_name" => SslServerName VISITOR,
-    "ssl_client_verify" => SslClientVerify VISITOR,
-    "ssl_client_s_dn" => SslClientSDn VISITOR,
     "status" => Status REPLY,
     "bytes_sent" => BytesSent REPLY,
     "body_bytes_sent" => BodyBytesSent REPLY,
     "request_time" => RequestTime REPLY,
-    "request_length" => RequestLength VISITOR,
     "request_completion" => RequestCompletion REPLY,
     "upstream_addr" => UpstreamAddr REPLY,
     "upstream_status" => UpstreamStatus REPLY,
     "upstream_response_time" => UpstreamResponseTime REPLY,
     "upstream_header_time" => UpstreamHeaderTime REPLY,
-    "upstream_connect_time" => UpstreamConnectTime REPLY,
     "upstream_cache_status" => UpstreamCacheStatus REPLY,
-    "gzip_ratio" => GzipRatio REPLY,
 }
 
 impl Variable {
-    /// The variable of a name. VariableNames have no case, as in nginx. One that is not built in is taken for one
+    /// The variable of a name. Names have no case, as in nginx. One that is not built in is taken for one
     /// that the settings define; [`VariableNames::mistake`] tells whether they do.
     pub(crate) fn named(name: &str) -> Self {
         let name = name.to_ascii_lowercase();
@@ -185,6 +175,13 @@ impl VariableNames {
         Ok(name)
     }
 
+    /// Adds to what a variable depends on.
+    pub(crate) fn depends(&mut self, name: &str, needs: Needs) {
+        if let Some(known) = self.0.get_mut(name) {
+            *known = known.and(needs);
+        }
+    }
+
     /// What is wrong with the variable, if it is none.
     pub(crate) fn mistake(&self, variable: &Variable) -> Option<String> {
         let Variable::Own(name) = variable else { return None };
@@ -213,8 +210,9 @@ impl VariableNames {
                 let entry = KNOWN.iter().find(|(_, known, _)| known == wanted);
                 entry.map_or(Needs::NOTHING, |(.., needs)| *needs)
             }
-            Variable::Argument(_) | Variable::Capture(_) => Needs::URL,
-            Variable::Cookie(_) | Variable::RequestField(_) => Needs::VISITOR,
+            Variable::Argument(_) => Needs::QUERY,
+            // What an expression was matched with may be a cookie.
+            Variable::Cookie(_) | Variable::RequestField(_) | Variable::Capture(_) => Needs::VISITOR,
             Variable::ReplyField(_) | Variable::UpstreamField(_) | Variable::UpstreamCookie(_) => {
                 Needs::REPLY
             }

@@ -1,3 +1,5 @@
+//! Texts with variables as they are parsed and checked.
+
 use super::*;
 
 fn variable(name: &str) -> TemplatePart {
