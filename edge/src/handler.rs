@@ -4,6 +4,7 @@
 //! through the cache, `pass` holds the requests that bypass it, and `internal_redirect` lets another location
 //! answer.
 
+mod admit;
 mod cached;
 pub(crate) mod internal_redirect;
 mod max_forwards;
@@ -18,7 +19,7 @@ pub(crate) mod visit;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use http::header::LAST_MODIFIED;
+use http::header::{AUTHORIZATION, LAST_MODIFIED};
 use http_cache::{Reason, SharedRequest};
 
 use crate::Edge;
@@ -28,10 +29,12 @@ use crate::handler::pass::{change, pass, pass_head};
 use crate::handler::plan::{CacheUse, InL1, Plan};
 use crate::handler::visit::Visit;
 use crate::log::spans;
-use crate::reply::{Reply, answer, error, first_chunk};
+use crate::reply::{Reply, answer, coding, error, first_chunk, paced};
 use crate::request::path::{self, split};
 use crate::request::{Request, Upgrade};
-use crate::route::{Location, Site};
+use crate::route::{Chosen, Location, Site};
+use crate::variables::RouteFacts;
+use admit::Credentials;
 use internal_redirect::Again;
 
 /// The method as Varnish and Squid accept it, and Wagtail sends it.
@@ -47,6 +50,7 @@ enum AtLocation {
 
 /// Answers one request. Never fails: an error is a reply too.
 pub(crate) async fn handle(edge: &Arc<Edge>, request: Request, visit: &Visit) -> Reply {
+    let wanted = coding::Wanted::of(&request.method, request.version, &request.headers);
     let mut outcome = at_location(edge, request, visit).await;
     for _ in 0..internal_redirect::MOST {
         outcome = match outcome {
@@ -63,6 +67,11 @@ pub(crate) async fn handle(edge: &Arc<Edge>, request: Request, visit: &Visit) ->
         AtLocation::Again(again) => internal_redirect::endless(*again),
     };
     let reply = first_chunk::settle(reply).await;
+    let reply = coding::apply(&edge.coding, &wanted, reply).await;
+    let reply = match reply.note.location.as_ref().map(|location| location.limit_rate) {
+        Some((rate, after)) if rate > 0 => paced::pace(reply, rate, after),
+        _ => reply,
+    };
     if edge.settings.nginx_cache_status { reply.in_nginx_words() } else { reply }
 }
 
@@ -88,6 +97,18 @@ async fn answer_at_location(edge: &Arc<Edge>, mut request: Request, visit: &Visi
     };
     let sites = edge.routes.load_full();
     let chosen = sites.choose(&request.authority).choose(&path);
+    if let Chosen::Location(site, location) = &chosen
+        && location.is_guarded()
+        && (request.internal || !location.internal)
+    {
+        let (uri, server_name, document_root) = (path.as_bytes(), &site.name, &site.root);
+        let route = RouteFacts { uri, args: query, server_name, document_root };
+        match Box::pin(admit::admit(location, &request, route, visit)).await {
+            Ok(Credentials::Ours) => request.credentials = request.headers.remove(AUTHORIZATION),
+            Ok(Credentials::NotOurs) => {}
+            Err(refused) => return refused.at(location),
+        }
+    }
     let in_l1 = InL1 { l1: &edge.cache.l1, now: Instant::now() };
     match plan::decide(chosen, &mut &request, in_l1) {
         Plan::AddSlash(location) => static_file::add_slash(&path, query).at(location),

@@ -7,13 +7,17 @@
 pub(crate) mod location;
 mod server_names;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http_cache::Policy;
 use process::settings::Mistakes;
 use weir_proto::origin::Priority;
 
+use crate::access::Access;
+use crate::coding::rule::Compress;
 use crate::files::{FilePlace, FileSettings};
+use crate::limit::{LocationLimits, Zones};
 use crate::metrics::{LocationMetrics, Metrics};
 use crate::request::path::NormalPath;
 use crate::route::location::Locations;
@@ -21,8 +25,9 @@ use crate::route::server_names::ServerNames;
 use crate::settings::expires::Expires;
 use crate::settings::files::{Charset, Symlinks};
 use crate::settings::pattern::Pattern;
-use crate::settings::{Config, LocationConfig, SiteConfig};
+use crate::settings::{self, AccessSettings, Config, LocationConfig, SiteConfig};
 use crate::tls::certificate::{Certificate, Certificates};
+use crate::variables::VariableNames;
 use http1::head::Authority;
 
 /// All sites, chosen by the request's host.
@@ -66,6 +71,14 @@ pub(crate) struct Location {
     pub(crate) internal: bool,
     pub(crate) cache: Option<Arc<Policy>>,
     pub(crate) max_body: u64,
+    /// What is compressed here.
+    pub(crate) compress: Option<Arc<Compress>>,
+    /// Who may ask.
+    pub(crate) access: Option<Access>,
+    /// How much one may ask for.
+    pub(crate) limits: LocationLimits,
+    /// Bytes of a reply in a second, 0 for any number, and how many come before that.
+    pub(crate) limit_rate: (u64, u64),
     pub(crate) metrics: Arc<LocationMetrics>,
 }
 
@@ -94,6 +107,20 @@ impl Sites {
     }
 }
 
+impl Location {
+    /// Whether not every request here is answered.
+    pub(crate) fn is_guarded(&self) -> bool {
+        self.access.is_some() || !self.limits.is_empty()
+    }
+
+    /// Whether the fast path may answer this client: nothing has to be counted, asked or delayed.
+    pub(crate) fn answers_at_once(&self, client: IpAddr) -> bool {
+        self.limit_rate.0 == 0
+            && self.limits.is_empty()
+            && self.access.as_ref().is_none_or(|access| access.allows_address(client))
+    }
+}
+
 impl Site {
     pub(crate) fn choose(&self, path: &NormalPath<'_>) -> Chosen<'_> {
         let passes = |location: usize| self.rules[location].pool.is_some();
@@ -118,6 +145,7 @@ pub(crate) fn build(config: &Config, metrics: &Metrics, mistakes: &mut Mistakes)
         }
     };
     let mut certificates = Certificates::of_listeners(config, mistakes);
+    let zones = settings::zones(&config.limit_zones, &VariableNames::default(), mistakes);
     let sites: Vec<_> = config
         .site
         .iter()
@@ -128,7 +156,10 @@ pub(crate) fn build(config: &Config, metrics: &Metrics, mistakes: &mut Mistakes)
                 .tls
                 .as_ref()
                 .and_then(|files| certificates.read(&format!("{path}.tls"), files, mistakes));
-            let site = build_site(&path, site, metrics, mistakes)?;
+            let compress = site.compress.as_ref().map(|compress| (format!("{path}.compress"), compress));
+            let compress = compress.or_else(|| Some(("edge.compress".to_owned(), config.compress.as_ref()?)));
+            let compress = compress.and_then(|(path, compress)| compress.rule(&path, mistakes)).map(Arc::new);
+            let site = build_site(&path, site, &Outer { metrics, compress, zones: &zones }, mistakes)?;
             Some(Site { certificate, ..site })
         })
         .collect();
@@ -137,7 +168,14 @@ pub(crate) fn build(config: &Config, metrics: &Metrics, mistakes: &mut Mistakes)
     whole.then_some(Sites { names: names?, sites, certificates, several_certificates })
 }
 
-fn build_site(path: &str, config: &SiteConfig, metrics: &Metrics, mistakes: &mut Mistakes) -> Option<Site> {
+/// What stands outside a site and counts in it.
+struct Outer<'a> {
+    metrics: &'a Metrics,
+    compress: Option<Arc<Compress>>,
+    zones: &'a Zones,
+}
+
+fn build_site(path: &str, config: &SiteConfig, outer: &Outer<'_>, mistakes: &mut Mistakes) -> Option<Site> {
     let matches: Vec<_> = config.location.iter().map(|location| location.pattern.clone()).collect();
     let locations = match Locations::new(&matches) {
         Ok(locations) => Some(locations),
@@ -155,7 +193,17 @@ fn build_site(path: &str, config: &SiteConfig, metrics: &Metrics, mistakes: &mut
         .enumerate()
         .map(|(index, location)| {
             let path = format!("{path}.location[{index}]");
-            Arc::new(build_location(&path, &name, config, location, metrics, mistakes))
+            let mut built = build_location(&path, &name, config, location, outer.metrics, mistakes);
+            built.compress = match &location.compress {
+                Some(own) => own.rule(&format!("{path}.compress"), mistakes).map(Arc::new),
+                None => outer.compress.clone(),
+            };
+            let LocationConfig { access, auth_basic, satisfy, .. } = location;
+            let access = AccessSettings { access, auth_basic: auth_basic.as_ref(), satisfy: *satisfy };
+            built.access = access.rules(&path, mistakes);
+            let limited = (&location.limit_req[..], &location.limit_conn[..]);
+            built.limits = settings::limits(&path, limited, outer.zones, mistakes);
+            Arc::new(built)
         })
         .collect();
     let files = config.root.as_ref().and_then(|root| {
@@ -183,7 +231,11 @@ fn build_site(path: &str, config: &SiteConfig, metrics: &Metrics, mistakes: &mut
         internal: false,
         cache: None,
         max_body: 1 << 20,
-        metrics: metrics.location(&name, "-"),
+        compress: outer.compress.clone(),
+        access: None,
+        limits: LocationLimits::default(),
+        limit_rate: (0, 0),
+        metrics: outer.metrics.location(&name, "-"),
     });
     let root = config.root.as_deref().unwrap_or("").into();
     Some(Site { name, root, certificate: None, locations: locations?, rules, otherwise })
@@ -252,6 +304,10 @@ fn build_location(
         internal: config.internal,
         cache: config.cache.as_ref().map(|cache| Arc::new(cache.policy(&format!("{path}.cache"), mistakes))),
         max_body: config.max_body.0,
+        compress: None,
+        access: None,
+        limits: LocationLimits::default(),
+        limit_rate: (config.limit_rate.0, config.limit_rate_after.0),
         metrics: metrics.location(site_name, &config.pattern),
     }
 }

@@ -1,13 +1,18 @@
 //! The `[edge]` table of the settings file: its structure, its defaults, and the checks of its values.
 
+mod access;
 mod bounds;
 mod cache;
+mod compress;
 pub(crate) mod expires;
 pub(crate) mod files;
+mod limit;
 mod network;
 pub(crate) mod pattern;
 mod priority;
+mod real_ip;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,9 +28,16 @@ use crate::settings::files::Charset;
 use crate::settings::files::FileCacheConfig;
 use crate::settings::files::Symlinks;
 
+pub use access::{AuthBasicConfig, AuthBasicTable, Satisfy};
 pub use bounds::{Limits, Timeouts};
 pub use cache::{CacheConfig, CookiesConfig, RulesConfig, TtlConfig};
+pub use compress::{CompressConfig, CompressTable};
+pub use limit::{LimitConnConfig, LimitReqConfig, ZoneConfig};
 pub use priority::Priority;
+pub use real_ip::RealIpHeader;
+
+pub(crate) use access::AccessSettings;
+pub(crate) use limit::{limits, zones};
 
 /// The `[edge]` table.
 #[derive(Clone, Debug, Deserialize)]
@@ -55,6 +67,8 @@ pub struct Config {
     /// Proxies whose X-Forwarded-For, -Proto, -Host and -Port, and fields of the same meaning, are believed.
     #[serde(deserialize_with = "network::list")]
     pub trusted_proxies: Vec<IpNet>,
+    /// The field in which they name the client, or "proxy_protocol".
+    pub real_ip_header: RealIpHeader,
     /// Requests with a raw `" < > \ ^ { | }` or backtick in path or query get 400; otherwise these are
     /// percent-encoded.
     pub strict_targets: bool,
@@ -78,7 +92,18 @@ pub struct Config {
     pub limits: Limits,
     /// Static files kept in memory.
     pub files: FileCacheConfig,
+    /// Which replies are compressed on the fly; the default of all sites.
+    pub compress: Option<CompressConfig>,
+    /// What `limit_req` and `limit_conn` count by, by name.
+    pub limit_zones: BTreeMap<String, ZoneConfig>,
     pub site: Vec<SiteConfig>,
+}
+
+/// Proxies that are believed, and the field in which they name the client.
+#[derive(Clone, Copy)]
+pub(crate) struct Trusted<'a> {
+    pub(crate) proxies: &'a [IpNet],
+    pub(crate) field: &'a RealIpHeader,
 }
 
 /// One address to listen on: "0.0.0.0:8080", or { address = "0.0.0.0:8443", tls = { certificate = "…", key =
@@ -91,6 +116,8 @@ pub struct Listen {
     /// Whether HTTP/2 is offered beside HTTP/1; left out: only over TLS. Without TLS, clients must know it
     /// beforehand (h2c).
     pub http2: Option<bool>,
+    /// Connections begin with a header of the PROXY protocol, version 1 or 2, from one of `trusted_proxies`.
+    pub proxy_protocol: bool,
 }
 
 /// `tls = { certificate = "…", key = "…" }`: two PEM files.
@@ -104,7 +131,7 @@ pub struct CertificateConfig {
 
 impl Listen {
     pub fn plain(address: impl Into<String>) -> Self {
-        Self { address: address.into(), tls: None, http2: None }
+        Self { address: address.into(), tls: None, http2: None, proxy_protocol: false }
     }
 
     pub(crate) fn speaks_http2(&self) -> bool {
@@ -120,9 +147,12 @@ impl<'de> Deserialize<'de> for Listen {
             address: String,
             tls: Option<CertificateConfig>,
             http2: Option<bool>,
+            #[serde(default)]
+            proxy_protocol: bool,
         }
         let expecting = "an address such as \"0.0.0.0:8080\", or a table with `address`";
-        let table = |Table { address, tls, http2 }| Self { address, tls, http2 };
+        let table =
+            |Table { address, tls, http2, proxy_protocol }| Self { address, tls, http2, proxy_protocol };
         text_or_table(deserializer, expecting, |address: String| Self::plain(address), table)
     }
 }
@@ -133,6 +163,8 @@ pub struct L1Config {
     pub memory: Size,
     /// A page larger than this is not kept in L1 (it may be in the cache-node).
     pub max_object: Size,
+    /// The memory for compressed copies of pages and files.
+    pub compressed: Size,
 }
 
 /// `[edge.peers]`: URLs of the other services.
@@ -170,6 +202,8 @@ pub struct SiteConfig {
     pub root: Option<String>,
     pub index: Option<Vec<String>>,
     pub access_log: Option<bool>,
+    /// Which replies are compressed on the fly; the default of all locations.
+    pub compress: Option<CompressConfig>,
     /// The certificate for this site's names, on every listener with TLS; without it, the listener's
     /// certificate is used.
     pub tls: Option<CertificateConfig>,
@@ -192,6 +226,8 @@ pub struct LocationConfig {
     /// Send `name.br`, `name.zst` or `name.gz` beside a file to clients that take it.
     #[serde(default)]
     pub precompressed: bool,
+    /// Which replies are compressed on the fly.
+    pub compress: Option<CompressConfig>,
     pub expires: Option<Expires>,
     /// The encoding of text files, as their Content-Type names it; "off": none. Left out: "utf-8" for text
     /// that cannot say its own, none for HTML, CSS and XML.
@@ -224,6 +260,26 @@ pub struct LocationConfig {
     #[serde(default)]
     pub internal: bool,
     pub cache: Option<CacheConfig>,
+    /// Who may ask, by address: "allow 10.0.0.0/8", "deny all"; the first that names the client decides.
+    #[serde(default)]
+    pub access: Vec<String>,
+    /// Who may ask, by password.
+    pub auth_basic: Option<AuthBasicConfig>,
+    /// Whether one of `access` and `auth_basic` is enough: "all" or "any".
+    #[serde(default)]
+    pub satisfy: Satisfy,
+    /// How many requests may come in a time.
+    #[serde(default)]
+    pub limit_req: Vec<LimitReqConfig>,
+    /// How many requests may be in progress.
+    #[serde(default)]
+    pub limit_conn: Vec<LimitConnConfig>,
+    /// The bytes of a reply that are sent in a second; 0: no limit.
+    #[serde(default)]
+    pub limit_rate: Size,
+    /// The first bytes of a reply, which are sent at any speed.
+    #[serde(default)]
+    pub limit_rate_after: Size,
     /// The largest request body; larger bodies get 413.
     #[serde(default = "default_max_body")]
     pub max_body: Size,
@@ -239,6 +295,7 @@ impl LocationConfig {
             index: None,
             symlinks: Symlinks::default(),
             precompressed: false,
+            compress: None,
             expires: None,
             charset: Charset::default(),
             access_log: None,
@@ -251,6 +308,13 @@ impl LocationConfig {
             variables: String::new(),
             internal: false,
             cache: None,
+            access: Vec::new(),
+            auth_basic: None,
+            satisfy: Satisfy::All,
+            limit_req: Vec::new(),
+            limit_conn: Vec::new(),
+            limit_rate: Size(0),
+            limit_rate_after: Size(0),
             max_body: default_max_body(),
         }
     }
@@ -276,6 +340,7 @@ impl Default for Config {
             purge_allow: Vec::new(),
             watch_grace: Time::from_secs(1),
             trusted_proxies: Vec::new(),
+            real_ip_header: RealIpHeader::default(),
             strict_targets: false,
             bare_line_feeds: false,
             title_names: false,
@@ -288,6 +353,8 @@ impl Default for Config {
             timeouts: Timeouts::default(),
             limits: Limits::default(),
             files: FileCacheConfig::default(),
+            compress: None,
+            limit_zones: BTreeMap::new(),
             site: Vec::new(),
         }
     }
@@ -295,7 +362,7 @@ impl Default for Config {
 
 impl Default for L1Config {
     fn default() -> Self {
-        Self { memory: Size::mebibytes(128), max_object: Size::mebibytes(1) }
+        Self { memory: Size::mebibytes(128), max_object: Size::mebibytes(1), compressed: Size::mebibytes(64) }
     }
 }
 
@@ -308,6 +375,11 @@ impl Config {
         }
         for (i, listen) in self.listen.iter().enumerate() {
             check_address(&format!("edge.listen[{i}]"), &listen.address, mistakes);
+        }
+        let announced = self.listen.iter().position(|listen| listen.proxy_protocol);
+        if let Some(i) = announced.filter(|_| self.trusted_proxies.is_empty()) {
+            let text = "nobody may use it: name the proxies in `edge.trusted_proxies`";
+            mistakes.push(format!("edge.listen[{i}].proxy_protocol"), text);
         }
         let some_tls = self.listen.iter().any(|listen| listen.tls.is_some());
         for (i, _) in self.site.iter().enumerate().filter(|(_, site)| site.tls.is_some() && !some_tls) {
@@ -362,6 +434,11 @@ const LONGEST_GRACE: Duration = Duration::from_secs(60);
 const LONGEST_PURGE: Duration = Duration::from_secs(30);
 
 impl Config {
+    /// Who is believed about the client, and where they name it.
+    pub(crate) fn trusted(&self) -> Trusted<'_> {
+        Trusted { proxies: &self.trusted_proxies, field: &self.real_ip_header }
+    }
+
     pub(crate) fn name(&self) -> String {
         let first = self.listen.first().map_or("", |listen| listen.address.as_str());
         let port = first.rsplit_once(':').map_or("", |(_, port)| port);

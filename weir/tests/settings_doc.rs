@@ -30,7 +30,10 @@ struct Section {
 }
 
 fn sections() -> Vec<Section> {
-    use edge::settings::{CacheConfig, L1Config, Limits, LocationConfig, PeersConfig, SiteConfig, Timeouts};
+    use edge::settings::{
+        CacheConfig, CompressTable, L1Config, LimitConnConfig, LimitReqConfig, Limits, LocationConfig,
+        PeersConfig, SiteConfig, Timeouts, ZoneConfig,
+    };
     use wsgi_adapter::{CheckConfig, EjectConfig, PoolConfig, ServerConfig, StickyConfig};
 
     let section = |heading, read| Section { heading, nth: 0, least: "", read };
@@ -51,6 +54,10 @@ fn sections() -> Vec<Section> {
         section("[edge.files]", files),
         section("[[edge.site]]", debug::<SiteConfig>),
         needs("[[edge.site.location]]", "match = '/'", debug::<LocationConfig>),
+        section("compress", debug::<CompressTable>),
+        section("[edge.limit_zones.NAME]", debug::<ZoneConfig>),
+        needs("limit_req", "zone = 'a'", debug::<LimitReqConfig>),
+        needs("limit_conn", "zone = 'a'\nconnections = 1", debug::<LimitConnConfig>),
         section("[edge.site.location.cache]", debug::<CacheConfig>),
         section("[cache_node]", debug::<cache_node::Config>),
         needs("[cache_node.redis]", "url = 'redis://n'", debug::<cache_node::RedisConfig>),

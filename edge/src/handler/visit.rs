@@ -4,19 +4,33 @@ use std::future::pending;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use http::Method;
+use parking_lot::Mutex;
 use tracing::Span;
 
+use crate::limit::connections::ConnectionPlace;
 use crate::log::spans;
 use crate::request::Request;
 
 pub(crate) struct Visit {
     pub(crate) span: Span,
     pub(crate) client_abort: ClientAbort,
+    /// Its places among the requests in progress, until its reply has been sent.
+    places: Mutex<Vec<ConnectionPlace>>,
 }
 
 impl Visit {
     pub(crate) fn of(request: &Request) -> Self {
-        Self { span: spans::of_request(request), client_abort: ClientAbort::default() }
+        Self {
+            span: spans::of_request(request),
+            client_abort: ClientAbort::default(),
+            places: Mutex::default(),
+        }
+    }
+}
+
+impl Visit {
+    pub(crate) fn hold(&self, places: Vec<ConnectionPlace>) {
+        self.places.lock().extend(places);
     }
 }
 
