@@ -15,6 +15,7 @@ use crate::cache::l1::L1;
 use crate::cache::lanes::Lanes;
 use crate::cache::{Cache, Patience};
 use crate::cache_node::Nodes;
+use crate::coding::work::Works;
 use crate::connection::pace::ClientPace;
 use crate::files::FileCache;
 use crate::log::{self, Log};
@@ -47,6 +48,7 @@ pub struct Edge {
     pub(crate) application: Arc<Application>,
     pub(crate) purger: Arc<Purger>,
     pub(crate) files: FileCache,
+    pub(crate) coding: Arc<Works>,
     pub(crate) log: Log,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) shutdown: Shutdown,
@@ -59,10 +61,12 @@ impl Edge {
         let bodies = Bodies::new(settings.limits.bodies.0);
         let access = log::open(&settings).map_err(|error| StartError::AccessLog(error.to_string()))?;
         let adapters = Arc::new(Adapters::new(peers.wsgi_adapters));
+        let coding = Arc::new(Works::new(settings.l1.compressed.0));
         let metrics = Arc::new(Metrics::new({
             let (l1, flights, access) = (l1.clone(), flights.clone(), access.clone());
             let bodies = bodies.clone();
             let adapters = adapters.clone();
+            let coding = coding.clone();
             move || Sampled {
                 adapters: adapters.figures(),
                 l1_entries: l1.len() as u64,
@@ -71,6 +75,7 @@ impl Edge {
                 l1_evictions: l1.evictions(),
                 fills: flights.under_way() as u64,
                 bodies: bodies.held(),
+                compressed: coding.memory_used(),
                 access_log_dropped: access.dropped(),
             }
         }));
@@ -118,6 +123,7 @@ impl Edge {
             application,
             purger,
             files: FileCache::new(settings.files.clone()),
+            coding,
             log: Log { access, metrics: metrics.clone() },
             metrics,
             shutdown,

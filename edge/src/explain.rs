@@ -111,6 +111,15 @@ async fn walk(edge: &Edge, question: &ExplainQuestion, steps: &mut Steps) -> Con
     let location = plan.location().clone();
     steps.push("site", &*location.site, "setting edge.site.server_name");
     steps.push("location", location.metrics.location(), "setting edge.site.location.match");
+    if !location.limits.is_empty() {
+        steps.push("limits", location.limits.describe(), "setting limit_req, limit_conn");
+    }
+    if let Some(access) = &location.access {
+        steps.push("access", access.describe(request.client.address), "setting access, auth_basic");
+    }
+    if let Some(rule) = &location.compress {
+        steps.push("compression", rule.describe(), "setting compress");
+    }
     let (ask, cache_use) = match plan {
         Plan::AddSlash(_) => {
             let text =

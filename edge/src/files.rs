@@ -2,11 +2,11 @@
 //! chunks.
 //!
 //! The settings of a location say where its files are (`settings`). One look at the disk (`lookup`, `open`)
-//! finds the file and its representations (`resource`, `coding`); small ones stay in memory (`cache`) for a
+//! finds the file and its representations (`resource`); small ones stay in memory (`cache`) for a
 //! moment. The reply (`reply`) obeys conditions and ranges, and `stream` sends what is too large for memory.
 
 mod cache;
-mod coding;
+
 mod lookup;
 mod media_type;
 mod open;
@@ -29,7 +29,8 @@ pub(crate) use cache::FileCache;
 pub(crate) use settings::{FilePlace, FileSettings};
 pub(crate) use stream::FileStream;
 
-use coding::Codings;
+use crate::coding::Codings;
+use crate::coding::kept::Kept;
 use lookup::{FileLookup, FoundFile};
 use open::{Barrier, Missing};
 use reply::{Content, reply};
@@ -73,6 +74,8 @@ pub(crate) struct FileReply {
     pub(crate) body: FileBody,
     /// When the file was last changed.
     pub(crate) last_modified: SystemTime,
+    /// The compressed copies of a file that memory holds.
+    pub(crate) kept: Option<Arc<Kept>>,
 }
 
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 //! through the cache, `pass` holds the requests that bypass it, and `internal_redirect` lets another location
 //! answer.
 
+mod admit;
 mod cached;
 mod finish;
 pub(crate) mod internal_redirect;
@@ -19,8 +20,7 @@ pub(crate) mod visit;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use http::HeaderMap;
-use http::header::LAST_MODIFIED;
+use http::header::{AUTHORIZATION, LAST_MODIFIED};
 use http_cache::{Reason, SharedRequest};
 
 use crate::Edge;
@@ -30,11 +30,12 @@ use crate::handler::pass::{change, pass, pass_head};
 use crate::handler::plan::{CacheUse, InL1, Plan};
 use crate::handler::visit::Visit;
 use crate::log::spans;
-use crate::reply::{Reply, answer, error, first_chunk};
+use crate::reply::{Reply, answer, coding, error, first_chunk, paced};
 use crate::request::path::{self, split};
 use crate::request::{Request, Upgrade};
 use crate::route::{Chosen, Location, Site};
 use crate::variables::RouteFacts;
+use admit::Credentials;
 use internal_redirect::Again;
 
 /// The method as Varnish and Squid accept it, and Wagtail sends it.
@@ -50,6 +51,7 @@ enum AtLocation {
 
 /// Answers one request. Never fails: an error is a reply too.
 pub(crate) async fn handle(edge: &Arc<Edge>, request: Request, visit: &Visit) -> Reply {
+    let wanted = coding::Wanted::of(&request.method, request.version, &request.headers);
     let mut outcome = at_location(edge, request, visit).await;
     for _ in 0..internal_redirect::MOST {
         outcome = match outcome {
@@ -66,6 +68,11 @@ pub(crate) async fn handle(edge: &Arc<Edge>, request: Request, visit: &Visit) ->
         AtLocation::Again(again) => internal_redirect::endless(*again),
     };
     let reply = first_chunk::settle(reply).await;
+    let reply = coding::apply(&edge.coding, &wanted, reply).await;
+    let reply = match reply.note.location.as_ref().map(|location| location.limit_rate) {
+        Some((rate, after)) if rate > 0 => paced::pace(reply, rate, after),
+        _ => reply,
+    };
     finish::finish(edge, reply, visit)
 }
 
@@ -96,19 +103,21 @@ async fn answer_at_location(edge: &Arc<Edge>, mut request: Request, visit: &Visi
     if let Chosen::Location(site, location) = chosen
         && (request.internal || !location.internal)
     {
-        let route = RouteFacts {
-            uri: path.as_bytes(),
-            args: query,
-            server_name: &site.name,
-            document_root: &site.root,
-            definitions: None,
-        };
+        let (uri, server_name, document_root) = (path.as_bytes(), &site.name, &site.root);
+        let route = RouteFacts { uri, args: query, server_name, document_root, definitions: None };
         if let Some(sets) = &location.sets {
             request.values = sets.apply(&request.facts(route));
         }
         visit.reached(&request, path.as_bytes(), query, &site.root);
         if let Some(answer) = finish::preflight(location, &request) {
             return answer.at(location);
+        }
+        if location.is_guarded() {
+            match Box::pin(admit::admit(location, &request, route, visit)).await {
+                Ok(Credentials::Ours) => request.credentials = request.headers.remove(AUTHORIZATION),
+                Ok(Credentials::NotOurs) => {}
+                Err(refused) => return refused.at(location),
+            }
         }
         if let Some(fields) = location.request_fields.as_ref().filter(|_| location.pool.is_some()) {
             common_fields = fields.apply(&request.facts(route)).put(&mut request.headers);

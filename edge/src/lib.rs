@@ -3,10 +3,12 @@
 //!
 //! The modules are rooms, in the order of ARCHITECTURE.md: a room imports only rooms below it.
 
+mod access;
 mod admin;
 mod application;
 mod cache;
 mod cache_node;
+mod coding;
 mod connection;
 mod edge;
 mod explain;
@@ -15,6 +17,7 @@ mod files;
 mod handler;
 mod http1;
 mod http2;
+mod limit;
 mod listen;
 mod log;
 mod metrics;

@@ -6,5 +6,6 @@
 pub(crate) mod accept;
 pub(crate) mod cores;
 pub(crate) mod listeners;
+mod proxy_protocol;
 pub(crate) mod room;
 pub(crate) mod tls;

@@ -1,13 +1,17 @@
 //! A reply on its way to the client, with what the access log and the metrics need.
 //!
 //! `answer` makes it from a page or from the application's reply, `error` makes the edge's own statuses,
-//! `body` is what follows the head, and `first_chunk` holds the head back until the body has begun.
+//! `body` is what follows the head, `first_chunk` holds the head back until the body has begun, and `coding`
+//! compresses it where the location says so.
 
 pub(crate) mod answer;
 pub(crate) mod body;
+pub(crate) mod coded_body;
+pub(crate) mod coding;
 pub(crate) mod error;
 pub(crate) mod facts;
 pub(crate) mod first_chunk;
+pub(crate) mod paced;
 pub(crate) mod sent;
 
 use std::sync::Arc;
@@ -16,6 +20,8 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_cache::cache_status::{CacheStatus, X_CACHE_STATUS};
 
+use crate::cache::page::Page;
+use crate::coding::kept::Kept;
 use crate::metrics::CacheResult;
 use crate::reply::body::ReplyBody;
 use crate::request::Request;
@@ -35,6 +41,14 @@ pub(crate) struct Reply {
     pub(crate) note: Note,
     /// The application wants another location to answer instead.
     pub(crate) elsewhere: Option<Box<Elsewhere>>,
+    /// What holds the coded copies of the body.
+    pub(crate) kept: Option<KeptBody>,
+}
+
+/// A body that is kept, and the coded copies of it with it.
+pub(crate) enum KeptBody {
+    Page(Arc<Page>),
+    File(Arc<Kept>),
 }
 
 /// X-Accel-Redirect, and the request that it must answer.
@@ -61,7 +75,7 @@ impl Reply {
             ReplyBody::File(file) => Some(file.remaining()),
             ReplyBody::Growing(reader) => reader.length(),
             ReplyBody::Part(part) => Some(part.left()),
-            ReplyBody::Origin(_) => None,
+            ReplyBody::Origin(_) | ReplyBody::Begun(_) | ReplyBody::Coded(_) | ReplyBody::Paced(_) => None,
         };
         Self {
             status,
@@ -70,6 +84,7 @@ impl Reply {
             length,
             close: false,
             elsewhere: None,
+            kept: None,
             note: Note { location: None, cache: CacheResult::Own, cache_status: None, upstream: None },
         }
     }

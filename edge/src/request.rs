@@ -13,15 +13,15 @@ pub(crate) mod via;
 
 use std::time::Instant;
 
-use http::{HeaderMap, HeaderName, Method, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use http_cache::RequestParts;
-use ipnet::IpNet;
 use process::telemetry;
 use process::trace::TraceContext;
 
 use crate::request::body::RequestBody;
 use crate::request::client::Client;
 use crate::request::forwarded::Origin;
+use crate::settings::Trusted;
 use crate::variables::Values;
 use http1::head::Scheme;
 use http1::head::{Head, Refusal};
@@ -75,6 +75,8 @@ pub(crate) struct Request {
     /// The application has sent the request here by X-Accel-Redirect.
     pub(crate) internal: bool,
     pub(crate) client: Client,
+    /// Authorization, if it was for this server and not for the application.
+    pub(crate) credentials: Option<HeaderValue>,
     pub(crate) scheme: Scheme,
     /// The port that the client connected to: the edge's, or that of a trusted proxy.
     pub(crate) server_port: u16,
@@ -91,7 +93,7 @@ impl Request {
     /// Makes the request from a parsed head; `body` follows it. Fields in which a proxy describes its client
     /// count only from `trusted` peers.
     pub(crate) fn new(
-        trusted: &[IpNet],
+        trusted: Trusted<'_>,
         head: &Head<'_>,
         via: &Via,
         body: RequestBody,
@@ -115,6 +117,7 @@ impl Request {
             upgrade: None,
             internal: false,
             client,
+            credentials: None,
             scheme,
             server_port: port,
             trace: telemetry::sampler().decide(parent),

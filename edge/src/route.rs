@@ -8,15 +8,19 @@ pub(crate) mod fields;
 pub(crate) mod location;
 mod server_names;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http_cache::Policy;
 use process::settings::Mistakes;
 use weir_proto::origin::Priority;
 
+use crate::access::Access;
+use crate::coding::rule::Compress;
 use crate::fields::reply::ReplyFields;
 use crate::fields::request::RequestFields;
 use crate::files::{FilePlace, FileSettings};
+use crate::limit::{LocationLimits, Zones};
 use crate::metrics::{LocationMetrics, Metrics};
 use crate::request::path::NormalPath;
 use crate::route::fields::{Sets, Variables};
@@ -25,8 +29,9 @@ use crate::route::server_names::ServerNames;
 use crate::settings::expires::Expires;
 use crate::settings::files::{Charset, Symlinks};
 use crate::settings::pattern::Pattern;
-use crate::settings::{Config, ExpiresSetting, LocationConfig, SiteConfig};
+use crate::settings::{self, AccessSettings, Config, ExpiresSetting, LocationConfig, SiteConfig};
 use crate::tls::certificate::{Certificate, Certificates};
+use crate::variables::VariableNames;
 use http1::head::Authority;
 
 /// All sites, chosen by the request's host.
@@ -77,6 +82,14 @@ pub(crate) struct Location {
     pub(crate) request_fields: Option<Arc<RequestFields>>,
     /// Variables that get a value when a request gets here.
     pub(crate) sets: Option<Arc<Sets>>,
+    /// What is compressed here.
+    pub(crate) compress: Option<Arc<Compress>>,
+    /// Who may ask.
+    pub(crate) access: Option<Access>,
+    /// How much one may ask for.
+    pub(crate) limits: LocationLimits,
+    /// Bytes of a reply in a second, 0 for any number, and how many come before that.
+    pub(crate) limit_rate: (u64, u64),
     pub(crate) metrics: Arc<LocationMetrics>,
 }
 
@@ -118,6 +131,20 @@ impl Sites {
     }
 }
 
+impl Location {
+    /// Whether not every request here is answered.
+    pub(crate) fn is_guarded(&self) -> bool {
+        self.access.is_some() || !self.limits.is_empty()
+    }
+
+    /// Whether the fast path may answer this client: nothing has to be counted, asked or delayed.
+    pub(crate) fn answers_at_once(&self, client: IpAddr) -> bool {
+        self.limit_rate.0 == 0
+            && self.limits.is_empty()
+            && self.access.as_ref().is_none_or(|access| access.allows_address(client))
+    }
+}
+
 impl Site {
     pub(crate) fn choose(&self, path: &NormalPath<'_>) -> Chosen<'_> {
         let passes = |location: usize| self.rules[location].pool.is_some();
@@ -143,7 +170,8 @@ pub(crate) fn build(config: &Config, metrics: &Metrics, mistakes: &mut Mistakes)
     };
     let mut certificates = Certificates::of_listeners(config, mistakes);
     let variables = Variables::of(config, mistakes);
-    let outside = Outside { config, variables: &variables, metrics };
+    let zones = settings::zones(&config.limit_zones, &VariableNames::default(), mistakes);
+    let outside = Outside { config, variables: &variables, metrics, zones: &zones };
     let sites: Vec<_> = config
         .site
         .iter()
@@ -154,7 +182,10 @@ pub(crate) fn build(config: &Config, metrics: &Metrics, mistakes: &mut Mistakes)
                 .tls
                 .as_ref()
                 .and_then(|files| certificates.read(&format!("{path}.tls"), files, mistakes));
-            let site = build_site(&path, site, outside, mistakes)?;
+            let compress = site.compress.as_ref().map(|compress| (format!("{path}.compress"), compress));
+            let compress = compress.or_else(|| Some(("edge.compress".to_owned(), config.compress.as_ref()?)));
+            let compress = compress.and_then(|(path, compress)| compress.rule(&path, mistakes)).map(Arc::new);
+            let site = build_site((&path, site), outside, compress, mistakes)?;
             Some(Site { certificate, ..site })
         })
         .collect();
@@ -165,21 +196,22 @@ pub(crate) fn build(config: &Config, metrics: &Metrics, mistakes: &mut Mistakes)
     whole.then_some(Sites { names: names?, sites, certificates, several_certificates, keeps_requests })
 }
 
-/// What stands around a site.
+/// What stands outside a site and counts in it.
 #[derive(Clone, Copy)]
 struct Outside<'a> {
     config: &'a Config,
     variables: &'a Variables,
     metrics: &'a Metrics,
+    zones: &'a Zones,
 }
 
 fn build_site(
-    path: &str,
-    config: &SiteConfig,
+    (path, config): (&str, &SiteConfig),
     outside: Outside<'_>,
+    compress: Option<Arc<Compress>>,
     mistakes: &mut Mistakes,
 ) -> Option<Site> {
-    let Outside { config: edge, variables, metrics } = outside;
+    let Outside { config: edge, variables, metrics, zones } = outside;
     let matches: Vec<_> = config.location.iter().map(|location| location.pattern.clone()).collect();
     let locations = match Locations::new(&matches) {
         Ok(locations) => Some(locations),
@@ -198,19 +230,22 @@ fn build_site(
         .enumerate()
         .map(|(index, location)| {
             let path = format!("{path}.location[{index}]");
-            let built = build_location(&path, &name, config, location, metrics, mistakes);
+            let mut built = build_location(&path, &name, config, location, metrics, mistakes);
+            built.compress = match &location.compress {
+                Some(own) => own.rule(&format!("{path}.compress"), mistakes).map(Arc::new),
+                None => compress.clone(),
+            };
+            let LocationConfig { access, auth_basic, satisfy, .. } = location;
+            let access = AccessSettings { access, auth_basic: auth_basic.as_ref(), satisfy: *satisfy };
+            built.access = access.rules(&path, mistakes);
+            let limited = (&location.limit_req[..], &location.limit_conn[..]);
+            built.limits = settings::limits(&path, limited, zones, mistakes);
             let (site, here) = ((site_path, config), (path.as_str(), location));
-            Arc::new(Location {
-                reply_fields: variables.reply_fields(edge, site, Some(here), mistakes),
-                request_fields: variables.request_fields(
-                    edge,
-                    site,
-                    here,
-                    (built.cache.as_deref(), mistakes),
-                ),
-                sets: variables.sets(config, Some(location)),
-                ..built
-            })
+            built.reply_fields = variables.reply_fields(edge, site, Some(here), mistakes);
+            let cache = built.cache.as_deref();
+            built.request_fields = variables.request_fields(edge, site, here, (cache, mistakes));
+            built.sets = variables.sets(config, Some(location));
+            Arc::new(built)
         })
         .collect();
     let files = config.root.as_ref().and_then(|root| {
@@ -241,6 +276,10 @@ fn build_site(
         reply_fields: variables.reply_fields(edge, (site_path, config), None, mistakes),
         request_fields: None,
         sets: variables.sets(config, None),
+        compress: compress.clone(),
+        access: None,
+        limits: LocationLimits::default(),
+        limit_rate: (0, 0),
         metrics: metrics.location(&name, "-"),
     });
     let root = config.root.as_deref().unwrap_or("").into();
@@ -313,6 +352,10 @@ fn build_location(
         reply_fields: None,
         request_fields: None,
         sets: None,
+        compress: None,
+        access: None,
+        limits: LocationLimits::default(),
+        limit_rate: (config.limit_rate.0, config.limit_rate_after.0),
         metrics: metrics.location(site_name, &config.pattern),
     }
 }

@@ -66,7 +66,11 @@ impl Edge {
         tokio::spawn(reopen_log(self.log.access.clone()));
         let room = Arc::new(Semaphore::new(room::connections(self.settings.limits.connections)));
         let doors = self.settings.listen.iter().zip(acceptors);
-        let doors = doors.map(|(listen, tls)| Door { tls, http2: listen.speaks_http2() });
+        let doors = doors.map(|(listen, tls)| Door {
+            tls,
+            http2: listen.speaks_http2(),
+            proxy_protocol: listen.proxy_protocol,
+        });
         self.clone().serve_http(doors.collect(), listeners.http, &room).await;
         if let Some(admin) = admin {
             // The admin listener answers probes to the end of the drain.

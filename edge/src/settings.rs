@@ -1,14 +1,19 @@
 //! The `[edge]` table of the settings file: its structure, its defaults, and the checks of its values.
 
+mod access;
 mod bounds;
 mod cache;
+mod compress;
 pub(crate) mod expires;
 pub(crate) mod files;
+mod limit;
 mod network;
 pub(crate) mod pattern;
 mod priority;
+mod real_ip;
 pub(crate) mod reply_fields;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,12 +30,19 @@ use crate::settings::files::FileCacheConfig;
 use crate::settings::files::Symlinks;
 use crate::variables::{GeoConfig, MapConfig, SplitConfig, Template};
 
+pub use access::{AuthBasicConfig, AuthBasicTable, Satisfy};
 pub use bounds::{Limits, Timeouts};
 pub use cache::{CacheConfig, CookiesConfig, RulesConfig, TtlConfig};
+pub use compress::{CompressConfig, CompressTable};
+pub use limit::{LimitConnConfig, LimitReqConfig, ZoneConfig};
 pub use priority::Priority;
+pub use real_ip::RealIpHeader;
 pub use reply_fields::{
     CorsConfig, ExpiresSetting, InheritFields, ReplyFieldConfig, RequestFieldConfig, Security,
 };
+
+pub(crate) use access::AccessSettings;
+pub(crate) use limit::{limits, zones};
 
 /// The `[edge]` table.
 #[derive(Clone, Debug, Deserialize)]
@@ -60,6 +72,8 @@ pub struct Config {
     /// Proxies whose X-Forwarded-For, -Proto, -Host and -Port, and fields of the same meaning, are believed.
     #[serde(deserialize_with = "network::list")]
     pub trusted_proxies: Vec<IpNet>,
+    /// The field in which they name the client, or "proxy_protocol".
+    pub real_ip_header: RealIpHeader,
     /// Requests with a raw `" < > \ ^ { | }` or backtick in path or query get 400; otherwise these are
     /// percent-encoded.
     pub strict_targets: bool,
@@ -95,7 +109,18 @@ pub struct Config {
     pub geo: Vec<GeoConfig>,
     /// Variables with one of several values, by shares.
     pub split: Vec<SplitConfig>,
+    /// Which replies are compressed on the fly; the default of all sites.
+    pub compress: Option<CompressConfig>,
+    /// What `limit_req` and `limit_conn` count by, by name.
+    pub limit_zones: BTreeMap<String, ZoneConfig>,
     pub site: Vec<SiteConfig>,
+}
+
+/// Proxies that are believed, and the field in which they name the client.
+#[derive(Clone, Copy)]
+pub(crate) struct Trusted<'a> {
+    pub(crate) proxies: &'a [IpNet],
+    pub(crate) field: &'a RealIpHeader,
 }
 
 /// One address to listen on: "0.0.0.0:8080", or { address = "0.0.0.0:8443", tls = { certificate = "…", key =
@@ -108,6 +133,8 @@ pub struct Listen {
     /// Whether HTTP/2 is offered beside HTTP/1; left out: only over TLS. Without TLS, clients must know it
     /// beforehand (h2c).
     pub http2: Option<bool>,
+    /// Connections begin with a header of the PROXY protocol, version 1 or 2, from one of `trusted_proxies`.
+    pub proxy_protocol: bool,
 }
 
 /// `tls = { certificate = "…", key = "…" }`: two PEM files.
@@ -121,7 +148,7 @@ pub struct CertificateConfig {
 
 impl Listen {
     pub fn plain(address: impl Into<String>) -> Self {
-        Self { address: address.into(), tls: None, http2: None }
+        Self { address: address.into(), tls: None, http2: None, proxy_protocol: false }
     }
 
     pub(crate) fn speaks_http2(&self) -> bool {
@@ -137,9 +164,12 @@ impl<'de> Deserialize<'de> for Listen {
             address: String,
             tls: Option<CertificateConfig>,
             http2: Option<bool>,
+            #[serde(default)]
+            proxy_protocol: bool,
         }
         let expecting = "an address such as \"0.0.0.0:8080\", or a table with `address`";
-        let table = |Table { address, tls, http2 }| Self { address, tls, http2 };
+        let table =
+            |Table { address, tls, http2, proxy_protocol }| Self { address, tls, http2, proxy_protocol };
         text_or_table(deserializer, expecting, |address: String| Self::plain(address), table)
     }
 }
@@ -150,6 +180,8 @@ pub struct L1Config {
     pub memory: Size,
     /// A page larger than this is not kept in L1 (it may be in the cache-node).
     pub max_object: Size,
+    /// The memory for compressed copies of pages and files.
+    pub compressed: Size,
 }
 
 /// `[edge.peers]`: URLs of the other services.
@@ -187,6 +219,8 @@ pub struct SiteConfig {
     pub root: Option<String>,
     pub index: Option<Vec<String>>,
     pub access_log: Option<bool>,
+    /// Which replies are compressed on the fly; the default of all locations.
+    pub compress: Option<CompressConfig>,
     /// The certificate for this site's names, on every listener with TLS; without it, the listener's
     /// certificate is used.
     pub tls: Option<CertificateConfig>,
@@ -219,6 +253,8 @@ pub struct LocationConfig {
     /// Send `name.br`, `name.zst` or `name.gz` beside a file to clients that take it.
     #[serde(default)]
     pub precompressed: bool,
+    /// Which replies are compressed on the fly.
+    pub compress: Option<CompressConfig>,
     pub expires: Option<ExpiresSetting>,
     /// The encoding of text files, as their Content-Type names it; "off": none. Left out: "utf-8" for text
     /// that cannot say its own, none for HTML, CSS and XML.
@@ -267,6 +303,26 @@ pub struct LocationConfig {
     #[serde(default)]
     pub set: Vec<(String, Template)>,
     pub cache: Option<CacheConfig>,
+    /// Who may ask, by address: "allow 10.0.0.0/8", "deny all"; the first that names the client decides.
+    #[serde(default)]
+    pub access: Vec<String>,
+    /// Who may ask, by password.
+    pub auth_basic: Option<AuthBasicConfig>,
+    /// Whether one of `access` and `auth_basic` is enough: "all" or "any".
+    #[serde(default)]
+    pub satisfy: Satisfy,
+    /// How many requests may come in a time.
+    #[serde(default)]
+    pub limit_req: Vec<LimitReqConfig>,
+    /// How many requests may be in progress.
+    #[serde(default)]
+    pub limit_conn: Vec<LimitConnConfig>,
+    /// The bytes of a reply that are sent in a second; 0: no limit.
+    #[serde(default)]
+    pub limit_rate: Size,
+    /// The first bytes of a reply, which are sent at any speed.
+    #[serde(default)]
+    pub limit_rate_after: Size,
     /// The largest request body; larger bodies get 413.
     #[serde(default = "default_max_body")]
     pub max_body: Size,
@@ -282,6 +338,7 @@ impl LocationConfig {
             index: None,
             symlinks: Symlinks::default(),
             precompressed: false,
+            compress: None,
             expires: None,
             charset: Charset::default(),
             access_log: None,
@@ -300,6 +357,13 @@ impl LocationConfig {
             security: None,
             set: Vec::new(),
             cache: None,
+            access: Vec::new(),
+            auth_basic: None,
+            satisfy: Satisfy::All,
+            limit_req: Vec::new(),
+            limit_conn: Vec::new(),
+            limit_rate: Size(0),
+            limit_rate_after: Size(0),
             max_body: default_max_body(),
         }
     }
@@ -325,6 +389,7 @@ impl Default for Config {
             purge_allow: Vec::new(),
             watch_grace: Time::from_secs(1),
             trusted_proxies: Vec::new(),
+            real_ip_header: RealIpHeader::default(),
             strict_targets: false,
             bare_line_feeds: false,
             title_names: false,
@@ -343,6 +408,8 @@ impl Default for Config {
             map: Vec::new(),
             geo: Vec::new(),
             split: Vec::new(),
+            compress: None,
+            limit_zones: BTreeMap::new(),
             site: Vec::new(),
         }
     }
@@ -350,7 +417,7 @@ impl Default for Config {
 
 impl Default for L1Config {
     fn default() -> Self {
-        Self { memory: Size::mebibytes(128), max_object: Size::mebibytes(1) }
+        Self { memory: Size::mebibytes(128), max_object: Size::mebibytes(1), compressed: Size::mebibytes(64) }
     }
 }
 
@@ -363,6 +430,11 @@ impl Config {
         }
         for (i, listen) in self.listen.iter().enumerate() {
             check_address(&format!("edge.listen[{i}]"), &listen.address, mistakes);
+        }
+        let announced = self.listen.iter().position(|listen| listen.proxy_protocol);
+        if let Some(i) = announced.filter(|_| self.trusted_proxies.is_empty()) {
+            let text = "nobody may use it: name the proxies in `edge.trusted_proxies`";
+            mistakes.push(format!("edge.listen[{i}].proxy_protocol"), text);
         }
         let some_tls = self.listen.iter().any(|listen| listen.tls.is_some());
         for (i, _) in self.site.iter().enumerate().filter(|(_, site)| site.tls.is_some() && !some_tls) {
@@ -417,6 +489,11 @@ const LONGEST_GRACE: Duration = Duration::from_secs(60);
 const LONGEST_PURGE: Duration = Duration::from_secs(30);
 
 impl Config {
+    /// Who is believed about the client, and where they name it.
+    pub(crate) fn trusted(&self) -> Trusted<'_> {
+        Trusted { proxies: &self.trusted_proxies, field: &self.real_ip_header }
+    }
+
     pub(crate) fn name(&self) -> String {
         let first = self.listen.first().map_or("", |listen| listen.address.as_str());
         let port = first.rsplit_once(':').map_or("", |(_, port)| port);

@@ -131,6 +131,12 @@ mod collapse;
 // One odd reply costs the others nothing.
 #[path = "e2e/odd_visitors.rs"]
 mod odd_visitors;
+// Who may have an answer, and how much of it.
+#[path = "e2e/access.rs"]
+mod access;
+// Compression on the fly.
+#[path = "e2e/compression.rs"]
+mod compression;
 // Why a URL is cached or not.
 #[path = "e2e/explain.rs"]
 mod explain;

@@ -31,8 +31,8 @@ struct Section {
 
 fn sections() -> Vec<Section> {
     use edge::settings::{
-        CacheConfig, CorsConfig, L1Config, Limits, LocationConfig, PeersConfig, ReplyFieldConfig,
-        RequestFieldConfig, SiteConfig, Timeouts,
+        CacheConfig, CompressTable, CorsConfig, L1Config, LimitConnConfig, LimitReqConfig, Limits,
+        LocationConfig, PeersConfig, ReplyFieldConfig, RequestFieldConfig, SiteConfig, Timeouts, ZoneConfig,
     };
     use edge::variables::{GeoConfig, MapConfig, SplitConfig};
     use wsgi_adapter::{CheckConfig, EjectConfig, PoolConfig, ServerConfig, StickyConfig};
@@ -55,6 +55,10 @@ fn sections() -> Vec<Section> {
         section("[edge.files]", files),
         section("[[edge.site]]", debug::<SiteConfig>),
         needs("[[edge.site.location]]", "match = '/'", debug::<LocationConfig>),
+        section("compress", debug::<CompressTable>),
+        section("[edge.limit_zones.NAME]", debug::<ZoneConfig>),
+        needs("limit_req", "zone = 'a'", debug::<LimitReqConfig>),
+        needs("limit_conn", "zone = 'a'\nconnections = 1", debug::<LimitConnConfig>),
         section("[edge.site.location.cache]", debug::<CacheConfig>),
         needs("[[edge.map]]", "variable = 'a'\nfrom = 'b'", debug::<MapConfig>),
         needs("[[edge.geo]]", "variable = 'a'", debug::<GeoConfig>),

@@ -1,7 +1,10 @@
 //! A page as this edge keeps and sends it: the reply's head and body, how long it is good for, and which
 //! requests it answers.
 
+mod coded;
+
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -14,6 +17,10 @@ use purge::Reach;
 use weir_proto::cache::EntryHead;
 use weir_proto::fields::{self, InvalidField};
 
+use self::coded::CodedVariants;
+use crate::coding::kept::Kept;
+use crate::coding::rule::Compress;
+use crate::coding::{self, Coding};
 use crate::purge_log::{Checked, Grant};
 
 /// Fields that differ between hits of a page stand last, here as in a prepared head.
@@ -56,6 +63,9 @@ pub(crate) struct Page {
     pub has_date: bool,
     /// The purge up to which it is known to be untouched.
     checked: Checked,
+    /// The copies of its body in content codings.
+    pub coded: Kept,
+    variants: CodedVariants,
 }
 
 impl PageHead {
@@ -140,7 +150,49 @@ impl Page {
             write::field_line(&mut wire_head, CACHE_STATUS.as_str(), value.as_bytes());
         }
         let has_date = headers.contains_key(DATE);
-        Self { head, body, headers, wire_head: wire_head.into(), has_date, checked: Checked::default() }
+        Self {
+            head,
+            body,
+            headers,
+            wire_head: wire_head.into(),
+            has_date,
+            checked: Checked::default(),
+            coded: Kept::default(),
+            variants: CodedVariants::default(),
+        }
+    }
+
+    /// The page as a client gets it that accepts these codings, if the location compresses. `None`: its body
+    /// has not been coded yet.
+    pub(crate) fn variant(self: &Arc<Self>, rule: &Compress, accepted: Option<Coding>) -> Option<Arc<Self>> {
+        if !self
+            .variants
+            .suits(rule, || rule.suits(self.head.status, &self.headers, Some(self.body.len() as u64)))
+        {
+            return Some(self.clone());
+        }
+        let Some(coding) = accepted else {
+            return Some(self.variants.get_or_make(None, || self.in_coding(None)));
+        };
+        match self.coded.peek(coding)? {
+            Some(body) => {
+                Some(self.variants.get_or_make(accepted, || self.in_coding(Some((coding, body.clone())))))
+            }
+            None => Some(self.variants.get_or_make(None, || self.in_coding(None))),
+        }
+    }
+
+    fn in_coding(&self, coded: Option<(Coding, Bytes)>) -> Self {
+        let mut head = self.head.clone();
+        coding::head::varies(&mut head.headers);
+        let body = match coded {
+            Some((coding, body)) => {
+                coding::head::coded(&mut head.headers, coding);
+                body
+            }
+            None => self.body.clone(),
+        };
+        Self::new(head, body)
     }
 
     /// Its lifetime after all purges. `None`: it is gone.

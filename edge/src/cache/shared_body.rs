@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::bodies::Bodies;
+use crate::coding::kept::Kept;
 
 /// The fill broke off, or this reader fell behind: what was read is not the complete body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +34,8 @@ pub(crate) struct Growing {
     read: Notify,
     keep: u64,
     bodies: Arc<Bodies>,
+    /// Copies of the complete body in content codings.
+    coded: Kept,
 }
 
 #[derive(Default)]
@@ -76,7 +79,7 @@ pub(crate) enum Pushed {
 impl Growing {
     pub(crate) fn new(keep: u64, bodies: &Arc<Bodies>) -> Arc<Self> {
         let (state, grown, read, bodies) = (Mutex::default(), Notify::new(), Notify::new(), bodies.clone());
-        Arc::new(Self { state, grown, read, keep, bodies })
+        Arc::new(Self { state, grown, read, keep, bodies, coded: Kept::default() })
     }
 
     /// A body that is complete already, in a page that is kept.
@@ -201,6 +204,10 @@ impl Growing {
         Some(body.freeze())
     }
 
+    pub(crate) fn coded(&self) -> &Kept {
+        &self.coded
+    }
+
     fn add(&self, state: &mut State, chunk: Bytes) {
         self.bodies.add(chunk.len() as u64);
         state.length += chunk.len() as u64;
@@ -314,6 +321,31 @@ impl Reader {
     pub(crate) fn length(&self) -> Option<u64> {
         let state = self.body.state.lock();
         (state.end == Some(Ok(()))).then_some(state.length)
+    }
+
+    /// Whether others may read the body too, as soon as that is known.
+    pub(crate) async fn is_for_all(&self) -> bool {
+        loop {
+            let grown = self.body.grown.notified();
+            tokio::pin!(grown);
+            grown.as_mut().enable();
+            {
+                let state = self.body.state.lock();
+                match (state.first_only, state.searched, state.end) {
+                    (true, ..) | (_, true, Some(Err(_))) => return false,
+                    (_, false, _) | (_, true, Some(Ok(()))) => return true,
+                    (false, true, None) => {}
+                }
+            }
+            grown.await;
+        }
+    }
+
+    /// The body with its coded copies, if it is complete and nothing of it has been read by this reader.
+    pub(crate) fn complete(&self) -> Option<Arc<Growing>> {
+        let state = self.body.state.lock();
+        let complete = state.end == Some(Ok(())) && !state.window && self.place.chunk == 0;
+        complete.then(|| self.body.clone())
     }
 
     /// Nothing is left of its place: it fell behind, or the page is another's own.

@@ -26,6 +26,6 @@ pub(super) fn settle(edge: &Edge, question: &ExplainQuestion) -> Result<Request,
     let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let via = Via { peer, port: question.port, scheme: question.scheme, http2: false };
     let (body, _) = RequestBody::announced(head.framing);
-    let request = Request::new(&edge.settings.trusted_proxies, &head, &via, body)?;
+    let request = Request::new(edge.settings.trusted(), &head, &via, body)?;
     Ok(Request { upgrade: Upgrade::of_head(&head), ..request })
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::files::coding::{Coding, Codings};
+use crate::coding::{Coding, Codings};
 use crate::files::media_type::media_type;
 use crate::files::open::{Barrier, Missing, Opened, open, resolve};
 use crate::files::resource::{Description, Representation, Resource};

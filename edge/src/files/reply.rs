@@ -31,6 +31,7 @@ pub(super) fn reply(
 ) -> FileReply {
     let length = representation.stamp.length;
     let headers = &representation.headers;
+    let kept = matches!(content, Content::Memory(_)).then(|| representation.kept.clone());
     let selected = Selected { status: StatusCode::OK, headers, length, received: now, role: Role::Origin };
     let (status, headers, body) = match evaluate(request.method, request.headers, &selected) {
         Answer::Full if *request.method == Method::HEAD => (StatusCode::OK, headers.clone(), FileBody::Empty),
@@ -54,7 +55,7 @@ pub(super) fn reply(
             (StatusCode::RANGE_NOT_SATISFIABLE, headers, FileBody::Empty)
         }
     };
-    FileReply { status, headers, body, last_modified: representation.stamp.modified }
+    FileReply { status, headers, body, last_modified: representation.stamp.modified, kept }
 }
 
 /// The bytes from `start` up to but not including `end`.

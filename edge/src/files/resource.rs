@@ -4,6 +4,7 @@
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -13,7 +14,8 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue};
 
-use crate::files::coding::{Coding, Codings};
+use crate::coding::kept::Kept;
+use crate::coding::{Coding, Codings};
 use crate::files::open::Opened;
 
 /// A file that changed just now is not kept in memory: a second change soon after could have the same time.
@@ -37,6 +39,8 @@ pub(super) struct Representation {
     pub(super) headers: HeaderMap,
     /// The whole content; `None`: it is streamed from disk.
     pub(super) content: Option<Bytes>,
+    /// Copies of the content that were compressed on the fly.
+    pub(super) kept: Arc<Kept>,
 }
 
 /// What a representation says of itself beside what its file says.
@@ -87,12 +91,15 @@ impl Representation {
     ) -> io::Result<Self> {
         let stamp = Stamp::of(&opened.metadata)?;
         let headers = headers(&stamp, description, now);
-        let content = match known {
-            Some(known) if known.stamp == stamp && known.content.is_some() => known.content.clone(),
-            _ if stamp.length <= max_length && stamp.is_settled(now) => read_whole(&opened.file, &stamp)?,
-            _ => None,
+        if let Some(known) = known.filter(|known| known.stamp == stamp && known.content.is_some()) {
+            let (content, kept) = (known.content.clone(), known.kept.clone());
+            return Ok(Self { stamp, headers, content, kept });
+        }
+        let content = match stamp.length <= max_length && stamp.is_settled(now) {
+            true => read_whole(&opened.file, &stamp)?,
+            false => None,
         };
-        Ok(Self { stamp, headers, content })
+        Ok(Self { stamp, headers, content, kept: Arc::default() })
     }
 }
 

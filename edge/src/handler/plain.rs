@@ -21,9 +21,10 @@ use crate::handler::plan::{self, CachePlan, CacheUse, InL1, Plan, Planned};
 use crate::handler::static_file;
 use crate::log::record::HitRecord;
 use crate::metrics::CacheResult;
-use crate::reply::{Reply, answer};
+use crate::reply::{Reply, answer, coding};
 use crate::request::{Via, forwarded, path};
 use crate::route::{Chosen, Location, Sites};
+use crate::settings::Trusted;
 use crate::settings::expires::Expires;
 
 /// Fields that exclude a request from the fast path.
@@ -70,7 +71,9 @@ pub(crate) fn find<'a>(
     if head.target.scheme().is_some() || !head.target.is_encoded() {
         return None;
     }
-    if forwarded::trusts(&edge.settings.trusted_proxies, via.peer) && speaks_of_another(head) {
+    if forwarded::trusts(&edge.settings.trusted_proxies, via.peer)
+        && speaks_of_another(head, edge.settings.trusted())
+    {
         return None;
     }
     if telemetry::exporting() && is_sampled(head) {
@@ -82,12 +85,21 @@ pub(crate) fn find<'a>(
     if !is_plain_at(&chosen, head) {
         return None;
     }
+    if let Chosen::Location(_, location) = &chosen
+        && !location.answers_at_once(via.peer.ip())
+    {
+        return None;
+    }
     let mut request = PlainRequest { head, method: method(head), scheme: via.scheme, host, key };
     let in_l1 = InL1 { l1: &edge.cache.l1, now: started };
     let https = via.scheme == Scheme::Https;
     match plan::decide(chosen, &mut request, in_l1) {
         Plan::File(location) => {
             let reply = static_file::from_memory(edge, location, (&request.method, &fields(head)), &path)?;
+            let reply = match &location.compress {
+                Some(rule) => coding::from_memory(rule, head, reply)?,
+                None => reply,
+            };
             let record = HitRecord { location, result: CacheResult::File, started };
             Some(PlainHit { found: PlainAnswer::File(Box::new(reply)), record, https })
         }
@@ -96,6 +108,10 @@ pub(crate) fn find<'a>(
             if look.trimmed && page.head.status.is_redirection() {
                 return None;
             }
+            let page = match &location.compress {
+                Some(rule) => coding::variant(rule, head, &page)?,
+                None => page,
+            };
             let record = HitRecord { location, result: CacheResult::Hit, started };
             Some(PlainHit { found: PlainAnswer::Page(page), record, https })
         }
@@ -179,8 +195,9 @@ impl PlainAnswer {
 }
 
 /// It says who asks, or what for, on behalf of its sender.
-fn speaks_of_another(head: &Head<'_>) -> bool {
-    head.seen.any(FORWARDING) || head.fields.iter().any(|(name, _)| forwarded::is_forwarding(name))
+fn speaks_of_another(head: &Head<'_>, trusted: Trusted<'_>) -> bool {
+    let speaks = |name| forwarded::is_forwarding(name) || trusted.is_field(name);
+    head.seen.any(FORWARDING) || head.fields.iter().any(|(name, _)| speaks(name))
 }
 
 fn method(head: &Head<'_>) -> Method {

@@ -9,7 +9,7 @@ use http::{HeaderMap, Method, StatusCode};
 use crate::files::{FileAnswer, FileBody, FileReply, FileRequest};
 use crate::metrics::CacheResult;
 use crate::reply::body::ReplyBody;
-use crate::reply::{Reply, error};
+use crate::reply::{KeptBody, Reply, error};
 use crate::request::Request;
 use crate::request::path::NormalPath;
 use crate::route::Location;
@@ -97,5 +97,6 @@ fn of_file(location: &Location, file: FileReply, now: SystemTime) -> Reply {
     let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let mut reply = Reply::new(file.status, headers, body);
     reply.length = length.or(reply.length);
+    reply.kept = file.kept.map(KeptBody::File);
     reply
 }

@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use http::Method;
 use http1::head::Scheme;
+use parking_lot::Mutex;
 use tracing::Span;
 
 use crate::Edge;
+use crate::limit::connections::ConnectionPlace;
 use crate::log::spans;
 use crate::request::Request;
 use crate::request::kept::Kept;
@@ -20,6 +22,8 @@ pub(crate) struct Visit {
     pub(crate) is_secure: bool,
     /// The request, for variables that are needed when it is gone; `None`: no location needs any.
     pub(crate) kept: Option<Box<Kept>>,
+    /// Its places among the requests in progress, until its reply has been sent.
+    places: Mutex<Vec<ConnectionPlace>>,
 }
 
 impl Visit {
@@ -29,6 +33,7 @@ impl Visit {
             client_abort: ClientAbort::default(),
             is_secure: request.scheme == Scheme::Https,
             kept: edge.routes.load().keeps_requests().then(|| Box::new(Kept::of(request))),
+            places: Mutex::default(),
         }
     }
 
@@ -37,6 +42,10 @@ impl Visit {
         if let Some(kept) = &self.kept {
             kept.reached(uri, args, root, &request.values);
         }
+    }
+
+    pub(crate) fn hold(&self, places: Vec<ConnectionPlace>) {
+        self.places.lock().extend(places);
     }
 }
 

@@ -280,7 +280,7 @@ impl Connection {
             }
             None => RequestBody::announced(head.framing),
         };
-        let request = Request::new(&self.edge.settings.trusted_proxies, head, &self.via, body)?;
+        let request = Request::new(self.edge.settings.trusted(), head, &self.via, body)?;
         Ok(Incoming {
             request: Request { upgrade, ..request },
             framing: head.framing,

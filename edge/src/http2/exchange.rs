@@ -101,7 +101,7 @@ fn incoming(
     scheme: Option<Scheme>,
 ) -> Result<(Request, Option<BodyPump>), Refusal> {
     let (body, pump) = RequestBody::announced(head.framing);
-    let request = Request::new(&client.edge.settings.trusted_proxies, head, &client.via, body)?;
+    let request = Request::new(client.edge.settings.trusted(), head, &client.via, body)?;
     // RFC 9110 section 7.4, as with absolute targets in HTTP/1.
     if scheme == Some(Scheme::Https) && request.scheme == Scheme::Http {
         return Err(Refusal::TargetForm);

@@ -19,10 +19,11 @@ use crate::http1::linger::linger_briefly;
 use crate::http1::write;
 use crate::http1::write::Manner;
 use crate::http2::PREFACE;
+use crate::listen::proxy_protocol::{self, ProxiedSource};
 use crate::listen::tls::Acceptor;
 use crate::metrics::Active;
 use crate::reply::error;
-use crate::request::Via;
+use crate::request::{Via, forwarded};
 use crate::{Edge, http2};
 use http1::head::Scheme;
 
@@ -36,6 +37,8 @@ const TLS_HANDSHAKE: u8 = 22;
 pub(crate) struct Door {
     pub(crate) tls: Option<Acceptor>,
     pub(crate) http2: bool,
+    /// Connections begin with a header of the PROXY protocol.
+    pub(crate) proxy_protocol: bool,
 }
 
 /// An accepted connection, and its place among all.
@@ -93,7 +96,7 @@ pub(crate) fn begin(edge: &Arc<Edge>, door: &Door, guest: Guest, held: impl Send
     let via = Via { peer, port, scheme: Scheme::Http, http2: false };
     let held = (place, held);
     match door {
-        Door { tls: None, http2: false } => {
+        Door { tls: None, http2: false, proxy_protocol: false } => {
             speak_http1(edge.clone(), Stream::Plain(stream), BytesMut::new(), via, held);
         }
         Door { .. } => {
@@ -116,11 +119,17 @@ fn speak_http1(edge: Arc<Edge>, stream: Stream, begun: BytesMut, via: Via, held:
 /// Finds out what the client speaks, and serves it.
 async fn settle(
     edge: Arc<Edge>,
-    Door { tls, http2 }: Door,
-    stream: TcpStream,
-    via: Via,
+    Door { tls, http2, proxy_protocol }: Door,
+    mut stream: TcpStream,
+    mut via: Via,
     held: impl Send + 'static,
 ) {
+    if proxy_protocol {
+        match introduced(&edge, &mut stream, via.peer).await {
+            Some(client) => via.peer = client,
+            None => return,
+        }
+    }
     let mut stream = match tls {
         None => Stream::Plain(stream),
         Some(tls) => match secure(&edge, tls, stream, via.peer).await {
@@ -145,6 +154,26 @@ async fn settle(
         drop(held);
     } else {
         speak_http1(edge, stream, begun, via, held);
+    }
+}
+
+/// Whose connection it is, by the PROXY protocol. `None`: it has ended, because its peer is not trusted or
+/// says nothing that can be read in time.
+async fn introduced(edge: &Edge, stream: &mut TcpStream, peer: SocketAddr) -> Option<SocketAddr> {
+    if !forwarded::trusts(&edge.settings.trusted_proxies, peer) {
+        tracing::debug!(client = %peer.ip(), "not in `trusted_proxies`, and so not heard by the PROXY protocol");
+        return None;
+    }
+    match timeout(edge.settings.timeouts.head.0, proxy_protocol::read(stream)).await {
+        Ok(Ok(ProxiedSource::Client(client))) => Some(client),
+        Ok(Ok(ProxiedSource::Unknown)) => Some(peer),
+        // It left without a byte, as health checks do.
+        Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => None,
+        Ok(Err(error)) => {
+            tracing::debug!(client = %peer.ip(), %error, "no header of the PROXY protocol");
+            None
+        }
+        Err(_) => None,
     }
 }
 

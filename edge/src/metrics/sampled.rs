@@ -26,6 +26,8 @@ pub struct Sampled {
     pub fills: u64,
     /// Bytes of pages that are being made or read now.
     pub bodies: u64,
+    /// Bytes of compressed copies of pages and files.
+    pub compressed: u64,
     /// The wsgi-adapters that are known now, and the number of them that answer.
     pub adapters: (usize, usize),
     /// Lines that the access log could not keep or write since the start.
@@ -65,6 +67,12 @@ impl Collector for Sampler {
             ),
             ("fills_active", None, "Pages being fetched now.", sampled.fills),
             ("bodies", Some(&Unit::Bytes), "Pages on their way to clients.", sampled.bodies),
+            (
+                "compressed",
+                Some(&Unit::Bytes),
+                "Memory used by compressed copies of pages and files.",
+                sampled.compressed,
+            ),
         ];
         let (known, alive) = sampled.adapters;
         let gauges = gauges.into_iter().chain([

@@ -11,6 +11,7 @@ fn sample() -> Sampled {
         l1_hits: 7,
         l1_evictions: 1,
         fills: 2,
+        compressed: 0,
         bodies: 4096,
         adapters: (3, 2),
         access_log_dropped: 5,

@@ -2,6 +2,7 @@
 //! and no field that steers caches.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -17,28 +18,28 @@ use crate::cache::page::{Page, PageHead, Staleness};
 use crate::cache::shared_body::Reader;
 use crate::metrics::CacheResult;
 use crate::reply::body::{Part, ReplyBody};
-use crate::reply::{Elsewhere, Reply, X_ACCEL_REDIRECT, error};
+use crate::reply::{Elsewhere, KeptBody, Reply, X_ACCEL_REDIRECT, error};
 use crate::request::Request;
 
 /// A fresh page from L1.
-pub(crate) fn hit(request: &Request, page: &Page) -> Reply {
+pub(crate) fn hit(request: &Request, page: &Arc<Page>) -> Reply {
     hit_under(&request.method, &request.headers, page)
 }
 
 /// Makes the same reply if only the request's conditions are known.
-pub(crate) fn hit_under(method: &Method, conditions: &HeaderMap, page: &Page) -> Reply {
+pub(crate) fn hit_under(method: &Method, conditions: &HeaderMap, page: &Arc<Page>) -> Reply {
     let status = hit_status(page.head.lifetime.ttl_at(page.head.age(Instant::now())));
     whole((method, conditions), page, status).noting(CacheResult::Hit)
 }
 
 /// A page past its lifetime from L1.
-pub(crate) fn stale(request: &Request, page: &Page, staleness: Staleness) -> Reply {
+pub(crate) fn stale(request: &Request, page: &Arc<Page>, staleness: Staleness) -> Reply {
     let status = stale_status(&page.head, staleness);
     whole((&request.method, &request.headers), page, status).noting(CacheResult::Stale)
 }
 
 /// A stored page that the application has just confirmed. `reason` says why this request had to ask.
-pub(crate) fn validated(request: &Request, page: &Page, reason: Reason) -> Reply {
+pub(crate) fn validated(request: &Request, page: &Arc<Page>, reason: Reason) -> Reply {
     let fwd = if reason == Reason::RequestDirective { Fwd::Request } else { Fwd::Stale };
     let status = CacheStatus { detail: Some(reason), ..validated_status(fwd) };
     whole((&request.method, &request.headers), page, status).noting(CacheResult::Revalidated)
@@ -190,7 +191,7 @@ pub(crate) fn nothing_stored() -> Reply {
 }
 
 /// A stored page with the request's conditions and ranges applied.
-fn whole((method, conditions): (&Method, &HeaderMap), page: &Page, status: CacheStatus) -> Reply {
+fn whole((method, conditions): (&Method, &HeaderMap), page: &Arc<Page>, status: CacheStatus) -> Reply {
     let now = Instant::now();
     let length = page.body.len() as u64;
     let selected = selected(&page.head, &page.headers, length, now);
@@ -217,7 +218,9 @@ fn whole((method, conditions): (&Method, &HeaderMap), page: &Page, status: Cache
         }
         Answer::Unsatisfiable => unsatisfiable(length),
     };
-    marked(reply, page.head.age(now), &status)
+    let mut reply = marked(reply, page.head.age(now), &status);
+    reply.kept = Some(KeptBody::Page(page.clone()));
+    reply
 }
 
 fn selected<'a>(head: &PageHead, headers: &'a HeaderMap, length: u64, now: Instant) -> Selected<'a> {

@@ -1,10 +1,14 @@
 //! A reply's body, from any source.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 
 use crate::application;
 use crate::cache::shared_body;
 use crate::files::FileStream;
+use crate::reply::coded_body::CodedBody;
+use crate::reply::paced::PacedBody;
 
 /// The reply's body broke off after its head was sent: the connection must not end cleanly.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +19,8 @@ pub(crate) enum Broken {
     Origin(#[from] application::Failure),
     #[error("file: {0}")]
     File(#[from] std::io::Error),
+    #[error("compression: {0}")]
+    Coding(std::io::Error),
 }
 
 /// A reply's body.
@@ -28,6 +34,24 @@ pub(crate) enum ReplyBody {
     File(Box<FileStream>),
     /// The part that a range names of a body that is still arriving.
     Part(Box<Part>),
+    /// A body whose beginning was examined.
+    Begun(Box<Begun>),
+    /// A body that is coded as it arrives.
+    Coded(Box<CodedBody>),
+    /// A body whose speed is limited.
+    Paced(Box<PacedBody>),
+}
+
+/// Pieces that were read already, and the body that they began.
+pub(crate) struct Begun {
+    first: VecDeque<Bytes>,
+    rest: ReplyBody,
+}
+
+impl Begun {
+    pub(crate) fn new(first: VecDeque<Bytes>, rest: ReplyBody) -> Self {
+        Self { first, rest }
+    }
 }
 
 /// A part of a body: what precedes it is read and dropped.
@@ -85,12 +109,23 @@ impl ReplyBody {
             Self::Origin(body) => body.next().await.map(|chunk| chunk.map_err(Broken::from)),
             Self::File(file) => file.next().await.map(|chunk| chunk.map_err(Broken::from)),
             Self::Part(part) => part.next().await,
+            Self::Begun(begun) => match begun.first.pop_front() {
+                Some(chunk) => Some(Ok(chunk)),
+                None => Box::pin(begun.rest.next()).await,
+            },
+            Self::Coded(coded) => Box::pin(coded.next()).await,
+            Self::Paced(paced) => Box::pin(paced.next()).await,
         }
     }
 
     /// The next piece may take long to arrive.
     pub(crate) fn is_arriving(&self) -> bool {
-        matches!(self, Self::Growing(_) | Self::Origin(_) | Self::Part(_))
+        match self {
+            Self::Empty | Self::Whole(_) | Self::File(_) => false,
+            Self::Growing(_) | Self::Origin(_) | Self::Part(_) | Self::Paced(_) => true,
+            Self::Begun(begun) => begun.rest.is_arriving(),
+            Self::Coded(coded) => coded.body().is_arriving(),
+        }
     }
 
     /// The client will not read on for a while: the application's server is not kept waiting for that.
@@ -98,6 +133,9 @@ impl ReplyBody {
         match self {
             Self::Origin(body) => body.go_on(),
             Self::Part(part) => part.body.go_on(),
+            Self::Begun(begun) => begun.rest.go_on(),
+            Self::Coded(coded) => coded.body_mut().go_on(),
+            Self::Paced(paced) => paced.body_mut().go_on(),
             _ => {}
         }
     }

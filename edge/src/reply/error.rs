@@ -1,7 +1,9 @@
 //! The statuses that the edge makes itself, all in this file: which, why, and who is to blame.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use http::{HeaderMap, StatusCode};
 use weir_proto::origin::Kind;
 
@@ -51,6 +53,18 @@ pub(crate) fn not_found() -> Reply {
 
 pub(crate) fn forbidden() -> Reply {
     page(StatusCode::FORBIDDEN, "You are not allowed to see this page.")
+}
+
+/// `challenge` says how to authenticate.
+pub(crate) fn unauthorized(challenge: HeaderValue) -> Reply {
+    let mut reply = page(StatusCode::UNAUTHORIZED, "You need a name and a password to see this page.");
+    reply.headers.insert(WWW_AUTHENTICATE, challenge);
+    reply
+}
+
+/// The client, or all clients together, ask for too much; `status` says which.
+pub(crate) fn busy(status: StatusCode) -> Reply {
+    page(status, "There are too many requests. Try again soon.")
 }
 
 pub(crate) fn may_not_purge() -> Reply {

@@ -29,7 +29,7 @@ pub(crate) async fn settle(mut reply: Reply) -> Reply {
             Ok(false) => Err(Failure::new(Kind::CutOff, "the page broke off before it began")),
             Ok(true) | Err(_) => Ok(()),
         },
-        ReplyBody::Empty | ReplyBody::Whole(_) | ReplyBody::File(_) | ReplyBody::Part(_) => Ok(()),
+        _ => Ok(()),
     };
     let Err(failure) = begun else { return reply };
     Reply { note: reply.note, ..error::application(&failure) }

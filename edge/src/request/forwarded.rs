@@ -10,6 +10,7 @@ use ipnet::IpNet;
 
 use crate::request::client::Client;
 use crate::request::via::Via;
+use crate::settings::{RealIpHeader, Trusted};
 use http1::head::Scheme;
 
 /// Whether this peer is believed about its client.
@@ -80,7 +81,7 @@ pub(crate) fn settle(
     headers: &mut HeaderMap,
     via: &Via,
     host: Option<Authority<'_>>,
-    trusted: &[IpNet],
+    trusted: Trusted<'_>,
 ) -> Result<Origin, Refusal> {
     fields::remove(headers, is_rewriting);
     let mut origin = Origin {
@@ -89,11 +90,11 @@ pub(crate) fn settle(
         authority: host.map_or("", |host| host.as_str()).to_owned(),
         port: via.port,
     };
-    if !trusts(trusted, via.peer) {
-        fields::remove(headers, is_forwarding);
+    if !trusts(trusted.proxies, via.peer) {
+        fields::remove(headers, |name| is_forwarding(name) || trusted.is_field(name));
         return Ok(origin);
     }
-    if let Some(address) = forwarded_for(headers, trusted) {
+    if let Some(address) = real_ip(headers, trusted) {
         origin.client = Client { address, port: 0 };
     }
     if let Some(scheme) = SCHEME_FIELDS.iter().find_map(|name| scheme(first(headers, name)?)) {
@@ -179,9 +180,22 @@ fn scheme(value: &str) -> Option<Scheme> {
     }
 }
 
+impl Trusted<'_> {
+    /// Whether it is the field that names the client, if that is none of the usual ones.
+    pub(crate) fn is_field(&self, name: &str) -> bool {
+        matches!(self.field, RealIpHeader::Field(field) if field.as_str().eq_ignore_ascii_case(name))
+    }
+}
+
 /// The right-most address that is not a trusted proxy: addresses to the left of it cannot be verified.
-fn forwarded_for(headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
-    let lines = headers.get_all("x-forwarded-for").iter();
+fn real_ip(headers: &HeaderMap, Trusted { proxies: trusted, field }: Trusted<'_>) -> Option<IpAddr> {
+    let name = match field {
+        RealIpHeader::XForwardedFor => "x-forwarded-for",
+        RealIpHeader::Forwarded => "forwarded",
+        RealIpHeader::Field(name) => name.as_str(),
+        RealIpHeader::ProxyProtocol => return None,
+    };
+    let lines = headers.get_all(name).iter();
     // RFC 9110 section 5.6.1.2: a recipient "MUST parse and ignore a reasonable number of empty list
     // elements".
     let chain: Vec<&str> = lines
@@ -191,13 +205,22 @@ fn forwarded_for(headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
         .collect();
     let mut client = None;
     for hop in chain.iter().rev() {
-        let Some(address) = address(hop) else { break };
+        let hop = if *field == RealIpHeader::Forwarded { forwarded_for(hop) } else { Some(*hop) };
+        let Some(address) = hop.and_then(address) else { break };
         client = Some(address);
         if !trusted.iter().any(|net| net.contains(&address)) {
             break;
         }
     }
     client
+}
+
+/// The node that `for` names in one element of Forwarded (RFC 7239 section 4).
+fn forwarded_for(element: &str) -> Option<&str> {
+    let mut pairs = element.split(';').filter_map(|pair| pair.split_once('='));
+    let (_, node) = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("for"))?;
+    let node = node.trim();
+    Some(node.strip_prefix('"').and_then(|node| node.strip_suffix('"')).unwrap_or(node))
 }
 
 /// An address with or without port, IPv6 with or without brackets.

@@ -10,6 +10,15 @@ fn settled(
     host: &str,
     lines: &[(&'static str, &str)],
 ) -> Result<(Origin, Vec<(String, String)>), Refusal> {
+    settled_by(&RealIpHeader::XForwardedFor, peer, host, lines)
+}
+
+fn settled_by(
+    field: &RealIpHeader,
+    peer: &str,
+    host: &str,
+    lines: &[(&'static str, &str)],
+) -> Result<(Origin, Vec<(String, String)>), Refusal> {
     let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap()];
     let mut headers = HeaderMap::new();
     for (name, value) in lines {
@@ -17,7 +26,7 @@ fn settled(
     }
     let via = Via { peer: peer.parse().unwrap(), port: 8080, scheme: Scheme::Http, http2: false };
     let host = (!host.is_empty()).then(|| Authority::read(host.as_bytes()).unwrap());
-    let origin = settle(&mut headers, &via, host, &trusted)?;
+    let origin = settle(&mut headers, &via, host, Trusted { proxies: &trusted, field })?;
     let left = headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
     Ok((origin, left.collect()))
 }
@@ -51,6 +60,39 @@ fn the_client_is_the_right_most_that_is_not_a_trusted_proxy() {
         let (origin, _) = settled(peer, "own.example", &fields).unwrap();
         let client = Client { address: address.parse().unwrap(), port: *port };
         assert_eq!(origin.client, client, "{peer} {lines:?}");
+    }
+}
+
+#[test]
+fn other_fields_name_the_client() {
+    let named = |name: &'static str| RealIpHeader::Field(http::HeaderName::from_static(name));
+    type Lines = &'static [(&'static str, &'static str)];
+    let cases: &[(RealIpHeader, Lines, &str)] = &[
+        (named("cf-connecting-ip"), &[("cf-connecting-ip", "203.0.113.9")], "203.0.113.9"),
+        (named("cf-connecting-ip"), &[("x-forwarded-for", "203.0.113.9")], "10.0.0.1"),
+        (named("x-real-ip"), &[("x-real-ip", "2001:db8::1")], "2001:db8::1"),
+        (named("x-chain"), &[("x-chain", "6.6.6.6, 203.0.113.9, 10.0.0.7")], "203.0.113.9"),
+        (RealIpHeader::ProxyProtocol, &[("x-forwarded-for", "203.0.113.9")], "10.0.0.1"),
+        (RealIpHeader::Forwarded, &[("forwarded", "for=203.0.113.9;proto=https")], "203.0.113.9"),
+        (
+            RealIpHeader::Forwarded,
+            &[("forwarded", "for=6.6.6.6, By=x;For=\"[2001:db8::1]:4711\"")],
+            "2001:db8::1",
+        ),
+        (RealIpHeader::Forwarded, &[("forwarded", "for=203.0.113.9, for=10.0.0.7")], "203.0.113.9"),
+        (RealIpHeader::Forwarded, &[("forwarded", "for=203.0.113.9, for=_hidden")], "10.0.0.1"),
+        (RealIpHeader::Forwarded, &[("forwarded", "proto=https")], "10.0.0.1"),
+        (RealIpHeader::Forwarded, &[("x-forwarded-for", "203.0.113.9")], "10.0.0.1"),
+    ];
+    for (field, lines, address) in cases {
+        let (origin, _) = settled_by(field, PEER, "own.example", lines).unwrap();
+        assert_eq!(origin.client.address, address.parse::<IpAddr>().unwrap(), "{field:?} {lines:?}");
+        let (origin, left) = settled_by(field, "192.0.2.1:5000", "own.example", lines).unwrap();
+        assert_eq!(
+            (origin.client.address.to_string(), left),
+            ("192.0.2.1".into(), vec![]),
+            "{field:?} {lines:?}"
+        );
     }
 }
 

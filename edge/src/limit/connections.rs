@@ -1,0 +1,84 @@
+//! Requests in progress, by key. A key is known only while it has some, so that memory is bounded by what is
+//! in progress, and by `keys`.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+/// Shared by the places that were given.
+#[derive(Debug)]
+pub(crate) struct ConnectionCounts {
+    table: Arc<Table>,
+}
+
+#[derive(Debug)]
+struct Table {
+    counts: Mutex<HashMap<Box<[u8]>, u32, ahash::RandomState>>,
+    most_keys: usize,
+}
+
+/// One request in progress.
+#[derive(Debug)]
+pub(crate) struct ConnectionPlace {
+    table: Arc<Table>,
+    key: Box<[u8]>,
+}
+
+/// Longer keys are cut: they are equal as far as they are counted.
+const LONGEST_KEY: usize = 256;
+
+impl ConnectionCounts {
+    pub(super) fn new(most_keys: usize) -> Self {
+        Self { table: Arc::new(Table { counts: Mutex::default(), most_keys }) }
+    }
+
+    /// `None`: the key has as many as it may have, or there are too many keys.
+    pub(crate) fn enter(&self, key: &[u8], most: u32) -> Option<ConnectionPlace> {
+        let key: Box<[u8]> = key.get(..LONGEST_KEY).unwrap_or(key).into();
+        let mut counts = self.table.counts.lock();
+        let full = counts.len() >= self.table.most_keys;
+        match counts.entry(key.clone()) {
+            Entry::Occupied(mut count) if *count.get() < most => *count.get_mut() += 1,
+            Entry::Vacant(count) if !full && most > 0 => {
+                count.insert(1);
+            }
+            _ => return None,
+        }
+        Some(ConnectionPlace { table: self.table.clone(), key })
+    }
+}
+
+impl Drop for ConnectionPlace {
+    fn drop(&mut self) {
+        let mut counts = self.table.counts.lock();
+        if let Entry::Occupied(mut count) = counts.entry(std::mem::take(&mut self.key)) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_key_has_its_places() {
+        let connections = ConnectionCounts::new(2);
+        let first = connections.enter(b"a", 2).unwrap();
+        let second = connections.enter(b"a", 2).unwrap();
+        assert!(connections.enter(b"a", 2).is_none());
+        let other = connections.enter(b"b", 1).unwrap();
+        assert!(connections.enter(b"c", 1).is_none(), "a third key");
+        drop(first);
+        let _third = connections.enter(b"a", 2).unwrap();
+        drop((second, other));
+        assert!(connections.enter(b"c", 1).is_some());
+        assert!(connections.enter(b"d", 0).is_none());
+        assert_eq!(connections.table.counts.lock().len(), 1);
+    }
+}

@@ -1,0 +1,106 @@
+//! `access`, `auth_basic` and `satisfy`: who may have what a location answers with.
+
+use std::path::PathBuf;
+
+use process::settings::Mistakes;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+
+use crate::access::Access;
+use crate::access::addresses::Addresses;
+use crate::access::basic::Basic;
+
+/// Whether one of `access` and `auth_basic` is enough.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Satisfy {
+    #[default]
+    All,
+    Any,
+}
+
+/// `auth_basic = { realm = "…", file = "…" }`, or `false` where an outer one does not count.
+#[derive(Clone, Debug)]
+pub struct AuthBasicConfig(Option<AuthBasicTable>);
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthBasicTable {
+    /// What browsers show when they ask for the password.
+    realm: String,
+    /// Users and hashes, as htpasswd writes them.
+    file: PathBuf,
+    /// The application gets the credentials too; then its replies count as personal.
+    #[serde(default)]
+    pass: bool,
+}
+
+/// The settings of one location.
+pub(crate) struct AccessSettings<'a> {
+    pub(crate) access: &'a [String],
+    pub(crate) auth_basic: Option<&'a AuthBasicConfig>,
+    pub(crate) satisfy: Satisfy,
+}
+
+impl AccessSettings<'_> {
+    /// The rules, if there are any; reports mistakes under the path of the location.
+    pub(crate) fn rules(&self, path: &str, mistakes: &mut Mistakes) -> Option<Access> {
+        let addresses = (!self.access.is_empty()).then(|| Addresses::parse(self.access));
+        let addresses = addresses.and_then(|parsed| match parsed {
+            Ok(addresses) => Some(addresses),
+            Err(wrong) => {
+                for (index, text) in wrong {
+                    mistakes.push(format!("{path}.access[{index}]"), text);
+                }
+                None
+            }
+        });
+        let table = self.auth_basic.and_then(|config| config.0.as_ref());
+        let basic = table.and_then(|AuthBasicTable { realm, file, pass }| {
+            match Basic::new(realm, file.clone(), *pass) {
+                Ok(basic) => {
+                    for text in basic.mistakes() {
+                        mistakes.push(format!("{path}.auth_basic.file"), text);
+                    }
+                    Some(basic)
+                }
+                Err(text) => {
+                    mistakes.push(format!("{path}.auth_basic.realm"), text);
+                    None
+                }
+            }
+        });
+        let any = self.satisfy == Satisfy::Any;
+        (addresses.is_some() || basic.is_some()).then_some(Access { addresses, basic, any })
+    }
+}
+
+impl<'de> Deserialize<'de> for AuthBasicConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = AuthBasicConfig;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("false, or a table with `realm` and `file`")
+            }
+
+            fn visit_bool<E: Error>(self, on: bool) -> Result<Self::Value, E> {
+                match on {
+                    true => Err(E::custom(
+                        "`true` does not say which passwords; write { realm = \"…\", file = \"…\" }",
+                    )),
+                    false => Ok(AuthBasicConfig(None)),
+                }
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                let table = AuthBasicTable::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
+                Ok(AuthBasicConfig(Some(table)))
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}
