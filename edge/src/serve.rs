@@ -65,8 +65,11 @@ impl Edge {
         });
         tokio::spawn(reopen_log(self.log.access.clone()));
         let room = Arc::new(Semaphore::new(room::connections(self.settings.limits.connections)));
-        let doors = self.settings.listen.iter().zip(acceptors);
-        let doors = doors.map(|(listen, tls)| Door { tls, http2: listen.speaks_http2() });
+        let doors = (0..).zip(self.settings.listen.iter().zip(acceptors));
+        let doors = doors.map(|(listener, (listen, tls))| {
+            let http2 = listen.speaks_http2();
+            Door { listener, tls, http2 }
+        });
         self.clone().serve_http(doors.collect(), listeners.http, &room).await;
         if let Some(admin) = admin {
             // The admin listener answers probes to the end of the drain.
