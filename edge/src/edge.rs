@@ -25,7 +25,7 @@ use crate::purge::order::Purger;
 use crate::purge::pace::Pace;
 use crate::purge_log::Purges;
 use crate::route::{self, Sites};
-use crate::settings::Config;
+use crate::settings::{Config, Listen};
 use crate::tls::Unavailable;
 
 /// The edge cannot start with these settings.
@@ -79,7 +79,8 @@ impl Edge {
                 access_log_dropped: access.dropped(),
             }
         }));
-        let routes = Arc::new(ArcSwap::from_pointee(build_sites(&settings, &metrics)?));
+        let sites = build_sites(&settings, &settings.listen, &metrics)?;
+        let routes = Arc::new(ArcSwap::from_pointee(sites));
         let timeouts = &settings.timeouts;
         let application = Arc::new(Application::new(adapters, timeouts.application.0, metrics.clone()));
         let nodes = Arc::new(Nodes::new(peers.cache_nodes, timeouts.cache.0));
@@ -134,7 +135,7 @@ impl Edge {
     /// Loads the sites of new settings. Requests in progress finish with the old ones. Everything else needs
     /// a restart.
     pub fn reload(&self, settings: &Config) {
-        match build_sites(settings, &self.metrics) {
+        match build_sites(settings, &self.settings.listen, &self.metrics) {
             Ok(sites) => {
                 self.routes.store(Arc::new(sites));
                 tracing::info!(
@@ -156,9 +157,9 @@ impl Edge {
     }
 }
 
-fn build_sites(settings: &Config, metrics: &Metrics) -> Result<Sites, StartError> {
+fn build_sites(settings: &Config, listeners: &[Listen], metrics: &Metrics) -> Result<Sites, StartError> {
     let mut mistakes = Mistakes::default();
-    match route::build(settings, metrics, &mut mistakes) {
+    match route::build(settings, listeners, metrics, &mut mistakes) {
         Some(sites) if mistakes.is_empty() => Ok(sites),
         _ => Err(StartError::Settings(mistakes)),
     }
@@ -167,5 +168,5 @@ fn build_sites(settings: &Config, metrics: &Metrics) -> Result<Sites, StartError
 /// Reports everything that is wrong with the settings, by building what the edge would use.
 pub fn check(settings: &Config, mistakes: &mut Mistakes) {
     settings.check(mistakes);
-    route::build(settings, &Metrics::new(Default::default), mistakes);
+    route::build(settings, &settings.listen, &Metrics::new(Default::default), mistakes);
 }

@@ -7,6 +7,7 @@ mod steps;
 mod stored;
 mod verdict;
 
+use std::sync::{Arc, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use http::StatusCode;
@@ -17,11 +18,11 @@ use crate::Edge;
 use crate::application::OriginReply;
 use crate::application::ask::SharedAsk;
 use crate::handler::plan::{self, CachePlan, CacheUse, Decision, InL1, Plan};
-use crate::handler::{self, only_if_cached, purge_method};
+use crate::handler::{self, only_if_cached, purge_method, routing};
 use crate::reply::error;
 use crate::request::body::RequestBody;
 use crate::request::path::split;
-use crate::request::{Request, path};
+use crate::request::{Request, Trail, path};
 
 pub(crate) use question::ExplainQuestion;
 use steps::Steps;
@@ -35,7 +36,7 @@ pub(crate) struct Explanation {
     url: String,
     steps: Steps,
     /// What the edge does, in one word: "hit", "stale", "standby", "revalidate", "join", "bypass", "file",
-    /// "redirect", "purge", "refused" or "nothing-stored".
+    /// "redirect", "rule", "purge", "refused" or "nothing-stored".
     verdict: &'static str,
     /// Why the cache is bypassed, a page revalidated, or a reply not stored: as in `Cache-Status; detail=`.
     reason: Option<&'static str>,
@@ -96,20 +97,30 @@ async fn walk(edge: &Edge, question: &ExplainQuestion, steps: &mut Steps) -> Con
     if request.method.as_str() == handler::PURGE {
         return purge(edge, &request);
     }
-    let path = match path::normalise(split(&request.target).0.as_bytes()) {
-        Ok(path) => path,
-        Err(bad) => {
-            let text = format!("The path is malformed: {bad}. The answer is 400.");
-            return Conclusion::own("refused", StatusCode::BAD_REQUEST, text);
-        }
-    };
+    if let Err(bad) = path::normalise(split(&request.target).0.as_bytes()) {
+        let text = format!("The path is malformed: {bad}. The answer is 400.");
+        return Conclusion::own("refused", StatusCode::BAD_REQUEST, text);
+    }
     let sites = edge.routes.load_full();
-    let chosen = sites.choose(&request.authority).choose(&path);
+    let trail: Arc<Trail> = Arc::default();
+    request.trail = Some(trail.clone());
+    let placed = routing::follow(edge, &sites, request).await;
+    for (what, rule) in std::mem::take(&mut *trail.lock().unwrap_or_else(PoisonError::into_inner)) {
+        steps.push("rule", what, rule);
+    }
+    let (request, chosen) = match placed {
+        Ok(placed) => placed,
+        Err(status) => return Conclusion::own("rule", status, "A rule of the settings answers."),
+    };
     let in_l1 = InL1 { l1: &edge.cache.l1, now: Instant::now() };
     let plan = plan::decide(chosen, &mut &request, in_l1);
     let decision = plan.decision();
     let location = plan.location().clone();
     steps.push("site", &*location.site, "setting edge.site.server_name");
+    if let [_, _, ..] = edge.settings.listen[..] {
+        let listener = edge.settings.listen.get(usize::from(request.listener));
+        steps.push("listener", listener.map_or("", |listen| &listen.address), "setting edge.site.listen");
+    }
     steps.push("location", location.metrics.location(), "setting edge.site.location.match");
     if !location.limits.is_empty() {
         steps.push("limits", location.limits.describe(), "setting limit_req, limit_conn");
@@ -331,5 +342,6 @@ fn printable(key: &[u8]) -> String {
     String::from_utf8_lossy(key)
         .replace("\0\u{1}", " + field ")
         .replace("\0\u{2}", " + client ")
+        .replace("\0\u{3}", " + listener ")
         .replace('\0', " + cookie ")
 }

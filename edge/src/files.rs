@@ -6,9 +6,9 @@
 //! moment. The reply (`reply`) obeys conditions and ranges, and `stream` sends what is too large for memory.
 
 mod cache;
-
+mod listing;
 mod lookup;
-mod media_type;
+pub(crate) mod media_type;
 mod open;
 mod reply;
 mod resource;
@@ -58,6 +58,8 @@ pub(crate) enum FileAnswer {
     Redirect(HeaderValue),
     /// The path on disk where it was looked for; `None`: names of this kind are not served.
     NotFound(Option<PathBuf>),
+    /// A directory's names, as a page or as JSON.
+    Listing { content_type: &'static str, body: Bytes },
     /// A directory without index, a file that must not be read, or no file at all but a pipe, a device, a
     /// socket.
     Forbidden(PathBuf, Barrier),
@@ -131,6 +133,7 @@ pub(crate) async fn answer(
             cache.forget(settings, path);
             match missing {
                 Missing::IsDirectory => FileAnswer::Redirect(request.path.with_slash(request.query)),
+                Missing::Listing(entries) => listing::answer(settings.autoindex(), path, &entries),
                 Missing::NotFound => FileAnswer::NotFound(Some(path_on_disk.to_path_buf())),
                 Missing::Forbidden(barrier) => FileAnswer::Forbidden(path_on_disk.to_path_buf(), barrier),
                 Missing::Failed(error) => FileAnswer::Unavailable(error),
@@ -149,6 +152,50 @@ pub(crate) fn from_memory(
 ) -> Option<FileReply> {
     let resource = cache.get(settings, request.path.as_bytes())?;
     kept(request, &resource, accepted(settings, request), now, cache)
+}
+
+/// What a path leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PathKind {
+    File,
+    Directory,
+}
+
+/// What is there for a request's path, as far as requests may have it.
+pub(crate) async fn kind(
+    settings: &Arc<FileSettings>,
+    path: &NormalPath<'_>,
+    now: SystemTime,
+    cache: &FileCache,
+) -> io::Result<Option<PathKind>> {
+    let known = cache.get(settings, path.as_bytes()).filter(|_| !path.is_directory());
+    if known.is_some_and(|known| cache.is_valid(&known, now)) {
+        return Ok(Some(PathKind::File));
+    }
+    let Some(file) = settings.file_for(path, false) else { return Ok(None) };
+    let settings = Arc::clone(settings);
+    let found = on_disk(move || {
+        let boundary = settings.boundary().map(open::resolve).transpose()?;
+        open::open(&file, boundary.as_deref()).map(|opened| opened.metadata)
+    });
+    match found.await {
+        Ok(metadata) if metadata.is_dir() => Ok(Some(PathKind::Directory)),
+        Ok(_) => Ok(Some(PathKind::File)),
+        Err(Missing::Failed(error)) => Err(error),
+        Err(_) => Ok(None),
+    }
+}
+
+/// What is at a path of this machine, which the settings name.
+pub(crate) async fn kind_at(path: PathBuf) -> io::Result<Option<PathKind>> {
+    let found = on_disk(move || -> io::Result<Option<PathKind>> {
+        match std::fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => Ok(Some(PathKind::Directory)),
+            Ok(metadata) => Ok(metadata.is_file().then_some(PathKind::File)),
+            Err(_) => Ok(None),
+        }
+    });
+    found.await
 }
 
 fn kept(

@@ -6,6 +6,7 @@
 
 mod admit;
 mod cached;
+mod error_pages;
 mod finish;
 pub(crate) mod internal_redirect;
 mod max_forwards;
@@ -14,29 +15,30 @@ mod pass;
 pub(crate) mod plain;
 pub(crate) mod plan;
 pub(crate) mod purge_method;
+mod returned;
+pub(crate) mod routing;
 mod static_file;
 pub(crate) mod visit;
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use http::header::{AUTHORIZATION, LAST_MODIFIED};
+use http::header::LAST_MODIFIED;
 use http_cache::{Reason, SharedRequest};
 
 use crate::Edge;
 use crate::application::ask::{Ask, SharedAsk};
 use crate::cache::head_update::Held;
+use crate::fields::request::CommonFields;
 use crate::handler::pass::{change, pass, pass_head};
 use crate::handler::plan::{CacheUse, InL1, Plan};
 use crate::handler::visit::Visit;
 use crate::log::spans;
 use crate::reply::{Reply, answer, coding, error, first_chunk, paced};
-use crate::request::path::{self, split};
+use crate::request::path::{self, NormalPath, split};
 use crate::request::{Request, Upgrade};
 use crate::route::{Chosen, Location, Site};
-use crate::variables::RouteFacts;
-use admit::Credentials;
-use internal_redirect::Again;
+use internal_redirect::{Again, Carried};
 
 /// The method as Varnish and Squid accept it, and Wagtail sends it.
 pub(crate) const PURGE: &str = "PURGE";
@@ -53,19 +55,20 @@ enum AtLocation {
 pub(crate) async fn handle(edge: &Arc<Edge>, request: Request, visit: &Visit) -> Reply {
     let wanted = coding::Wanted::of(&request.method, request.version, &request.headers);
     let mut outcome = at_location(edge, request, visit).await;
+    let mut carried = Carried::default();
     for _ in 0..internal_redirect::MOST {
         outcome = match outcome {
             AtLocation::Reply(_) => break,
             AtLocation::Again(again) => {
-                let Again { request, first } = *again;
-                let next = Box::pin(at_location(edge, request, visit)).await;
-                internal_redirect::carry_over(first, next)
+                let Again { request, first, instead } = *again;
+                carried.take(first, instead);
+                Box::pin(at_location(edge, request, visit)).await
             }
         };
     }
     let reply = match outcome {
-        AtLocation::Reply(reply) => reply,
-        AtLocation::Again(again) => internal_redirect::endless(*again),
+        AtLocation::Reply(reply) => carried.finish(reply),
+        AtLocation::Again(again) => carried.endless(*again),
     };
     let reply = first_chunk::settle(reply).await;
     let reply = coding::apply(&edge.coding, &wanted, reply).await;
@@ -78,59 +81,52 @@ pub(crate) async fn handle(edge: &Arc<Edge>, request: Request, visit: &Visit) ->
 
 /// Answers the request at the location of its path, or says which request to answer instead.
 async fn at_location(edge: &Arc<Edge>, request: Request, visit: &Visit) -> AtLocation {
-    internal_redirect::obey(answer_at_location(edge, request, visit).await).await
+    match answer_at_location(edge, request, visit).await {
+        AtLocation::Reply(reply) => internal_redirect::obey(reply).await,
+        again @ AtLocation::Again(_) => again,
+    }
 }
 
-async fn answer_at_location(edge: &Arc<Edge>, mut request: Request, visit: &Visit) -> Reply {
+async fn answer_at_location(edge: &Arc<Edge>, mut request: Request, visit: &Visit) -> AtLocation {
     if request.target == "*" || max_forwards::ends_here(&mut request) {
-        return answer::about_the_server();
+        return AtLocation::Reply(answer::about_the_server());
     }
     if let Some(target) = path::without_dots(&request.target) {
         request.redirect_to(target);
     }
     if request.method.as_str() == PURGE {
-        return Box::pin(purge_method::answer(edge, &request)).await;
+        return AtLocation::Reply(Box::pin(purge_method::answer(edge, &request)).await);
     }
-    let target = request.target.clone();
-    let (raw_path, query) = split(&target);
-    let path = match path::normalise(raw_path.as_bytes()) {
-        Ok(path) => path,
-        Err(bad) => return error::bad_request(&format!("The path is malformed: {bad}.")).closing(),
-    };
     let sites = edge.routes.load_full();
-    let chosen = sites.choose(&request.authority).choose(&path);
-    let mut common_fields = None;
-    if let Chosen::Location(site, location) = chosen
-        && (request.internal || !location.internal)
-    {
-        let (uri, server_name, document_root) = (path.as_bytes(), &site.name, &site.root);
-        let route = RouteFacts { uri, args: query, server_name, document_root, definitions: None };
-        if let Some(sets) = &location.sets {
-            request.values = sets.apply(&request.facts(route));
-        }
-        visit.reached(&request, path.as_bytes(), query, &site.root);
-        if let Some(answer) = finish::preflight(location, &request) {
-            return answer.at(location);
-        }
-        if location.is_guarded() {
-            match Box::pin(admit::admit(location, &request, route, visit)).await {
-                Ok(Credentials::Ours) => request.credentials = request.headers.remove(AUTHORIZATION),
-                Ok(Credentials::NotOurs) => {}
-                Err(refused) => return refused.at(location),
-            }
-        }
-        if let Some(fields) = location.request_fields.as_ref().filter(|_| location.pool.is_some()) {
-            common_fields = fields.apply(&request.facts(route)).put(&mut request.headers);
-        }
+    let (request, chosen) = match routing::place(edge, &sites, request, Some(visit)).await {
+        Ok(placed) => placed,
+        Err(outcome) => return outcome,
+    };
+    let (site, location) = match chosen {
+        Chosen::Location(site, location) => (site, location),
+        Chosen::AddSlash(location) => (sites.choose(request.listener, &request.authority), location),
+    };
+    let spare = error_pages::spare(location, &request);
+    let reply = answer_in_place(edge, request, chosen, visit).await.at(location);
+    match spare {
+        Some(spare) => error_pages::settled(location, site, spare, reply).await,
+        None => AtLocation::Reply(reply),
     }
+}
+
+/// Answers the request at its place, as the plan says.
+async fn answer_in_place(edge: &Arc<Edge>, mut request: Request, chosen: Chosen<'_>, visit: &Visit) -> Reply {
+    let path = match routing::path_of(&request) {
+        Ok(path) => path,
+        Err(reply) => return *reply,
+    };
+    let common_fields = request_fields(&mut request, &path, chosen);
     let in_l1 = InL1 { l1: &edge.cache.l1, now: Instant::now() };
     match plan::decide(chosen, &mut &request, in_l1) {
-        Plan::AddSlash(location) => static_file::add_slash(&path, query).at(location),
-        Plan::Internal(location) => error::not_found().at(location),
-        Plan::File(location) => {
-            static_file::answer(edge, location, &request, &path, query).await.at(location)
-        }
-        Plan::BodyTooLarge(location) => error::body_too_large().at(location),
+        Plan::AddSlash(_) => static_file::add_slash(&path, split(&request.target).1),
+        Plan::Internal(_) => error::not_found(),
+        Plan::File(location) => static_file::answer(edge, location, &request, &path).await,
+        Plan::BodyTooLarge(_) => error::body_too_large(),
         Plan::Application { site, location, pool, cache } => {
             visit.client_abort.decide(&request.method, location.ignore_client_abort);
             if request.upgrade.is_none() {
@@ -140,9 +136,20 @@ async fn answer_at_location(edge: &Arc<Edge>, mut request: Request, visit: &Visi
             let ask = ask(&request, site, location, pool.clone(), traceparent);
             let ask = Ask { common_fields, ..ask };
             let reply = from_application(edge, location, ask, request, cache).await;
-            with_expires(reply, location).at(location)
+            with_expires(reply, location)
         }
     }
+}
+
+/// Sets and removes fields of a request to the application, as its location says. Those that are alike for all
+/// requests with the same key are returned.
+fn request_fields(request: &mut Request, path: &NormalPath<'_>, chosen: Chosen<'_>) -> CommonFields {
+    let Chosen::Location(site, location) = chosen else { return None };
+    let fields = location.request_fields.as_ref().filter(|_| location.pool.is_some())?;
+    if location.internal && !request.internal {
+        return None;
+    }
+    fields.apply(&routing::facts(request, path, site, location)).put(&mut request.headers)
 }
 
 /// What the application is asked, but for method, target, fields and body.
@@ -161,7 +168,7 @@ pub(crate) fn ask(
         client: request.client,
         server_name: site.name.clone(),
         server_port: request.server_port,
-        document_root: site.root.clone(),
+        document_root: location.document_root.clone(),
         traceparent,
         priority: location.priority,
         stream_body: location.stream_body,
@@ -169,6 +176,7 @@ pub(crate) fn ask(
         variables: location.variables.clone(),
         upgrade: request.upgrade.map_or("", Upgrade::name),
         common_fields: None,
+        request_uri: request.asked.as_deref().map(|asked| asked.to_owned().into()),
     }
 }
 

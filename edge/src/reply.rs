@@ -38,6 +38,10 @@ pub(crate) struct Reply {
     pub(crate) length: Option<u64>,
     /// The connection ends after this reply.
     pub(crate) close: bool,
+    /// A page of our own for a status: another page may answer instead.
+    pub(crate) is_error: bool,
+    /// Nothing is sent: the connection ends.
+    pub(crate) hangs_up: bool,
     pub(crate) note: Note,
     /// The application wants another location to answer instead.
     pub(crate) elsewhere: Option<Box<Elsewhere>>,
@@ -83,6 +87,8 @@ impl Reply {
             body,
             length,
             close: false,
+            is_error: false,
+            hangs_up: false,
             elsewhere: None,
             kept: None,
             note: Note { location: None, cache: CacheResult::Own, cache_status: None, upstream: None },

@@ -11,6 +11,7 @@ pub(crate) mod kept;
 pub(crate) mod path;
 pub(crate) mod via;
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
@@ -21,6 +22,7 @@ use process::trace::TraceContext;
 use crate::request::body::RequestBody;
 use crate::request::client::Client;
 use crate::request::forwarded::Origin;
+use crate::request::path::NormalPath;
 use crate::settings::Trusted;
 use crate::variables::Values;
 use http1::head::Scheme;
@@ -56,6 +58,20 @@ impl Upgrade {
     }
 }
 
+/// Where a request goes on after a change of its target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// It begins with the rules of its site.
+    Site,
+    /// It begins with the location of its path.
+    Location,
+    /// A named location answers.
+    Named(Arc<str>),
+}
+
+/// What rules did, each with the rule: "rewritten to /x", "rule[0]".
+pub(crate) type Trail = Mutex<Vec<(String, String)>>;
+
 pub(crate) struct Request {
     pub(crate) method: Method,
     /// Path and query as sent, percent-encoded as RFC 3986 requires; begins with "/" (or is "*").
@@ -72,14 +88,28 @@ pub(crate) struct Request {
     pub(crate) body: RequestBody,
     /// The protocol that the client wants to switch to; `body` is then the client's side of it.
     pub(crate) upgrade: Option<Upgrade>,
-    /// The application has sent the request here by X-Accel-Redirect.
+    /// The application or a rule has sent the request here: not the client.
     pub(crate) internal: bool,
+    /// The application has named this very path (X-Accel-Redirect): files of all names are served.
+    pub(crate) named_by_application: bool,
+    /// What the client asked for, in the normal form of `target`, if rules have made another target of it.
+    pub(crate) asked: Option<Box<str>>,
+    /// Where the request goes on.
+    pub(crate) entry: Entry,
+    /// It asks for the page of an error, for which no other page is sought.
+    pub(crate) for_error: bool,
+    /// Its body went elsewhere.
+    pub(crate) body_gone: bool,
+    /// What rules did with it, if somebody wants to know.
+    pub(crate) trail: Option<Arc<Trail>>,
     pub(crate) client: Client,
     /// Authorization, if it was for this server and not for the application.
     pub(crate) credentials: Option<HeaderValue>,
     pub(crate) scheme: Scheme,
     /// The port that the client connected to: the edge's, or that of a trusted proxy.
     pub(crate) server_port: u16,
+    /// The listener that accepted the connection: its index in `edge.listen`.
+    pub(crate) listener: u16,
     /// The client's trace, or one that begins here.
     pub(crate) trace: TraceContext,
     pub(crate) started: Instant,
@@ -116,15 +146,69 @@ impl Request {
             body,
             upgrade: None,
             internal: false,
+            named_by_application: false,
+            asked: None,
+            entry: Entry::Site,
+            for_error: false,
+            body_gone: false,
+            trail: None,
             client,
             credentials: None,
             scheme,
             server_port: port,
+            listener: via.listener,
             trace: telemetry::sampler().decide(parent),
             started: Instant::now(),
             id: rand::random(),
             values: Values::default(),
         })
+    }
+
+    /// Asks for another path from here on, because a rule says so. The application still learns what the
+    /// client asked for.
+    pub(crate) fn rewrite_to(&mut self, path: &NormalPath<'_>, query: Option<&[u8]>) {
+        let target = path::target(path, query);
+        if target != self.target {
+            self.asked.get_or_insert_with(|| self.target.as_str().into());
+            self.redirect_to(target);
+        }
+    }
+
+    /// Copies the request without its body.
+    pub(crate) fn without_body(&self) -> Self {
+        Self {
+            method: self.method.clone(),
+            target: self.target.clone(),
+            sent_target: self.sent_target.clone(),
+            authority: self.authority.clone(),
+            version: self.version,
+            headers: self.headers.clone(),
+            body: RequestBody::empty(),
+            upgrade: None,
+            internal: self.internal,
+            named_by_application: false,
+            asked: self.asked.clone(),
+            entry: self.entry.clone(),
+            for_error: self.for_error,
+            body_gone: self.body_gone || !self.body.is_empty(),
+            trail: self.trail.clone(),
+            client: self.client,
+            credentials: self.credentials.clone(),
+            scheme: self.scheme,
+            server_port: self.server_port,
+            listener: self.listener,
+            trace: self.trace,
+            started: self.started,
+            id: self.id,
+            values: self.values.clone(),
+        }
+    }
+
+    /// Notes what a rule does.
+    pub(crate) fn note(&self, rule: impl FnOnce() -> String, what: impl FnOnce() -> String) {
+        if let Some(trail) = &self.trail {
+            trail.lock().unwrap_or_else(PoisonError::into_inner).push((what(), rule()));
+        }
     }
 
     /// Asks for something else from here on. The log, and `$request_uri`, keep what the client sent.
@@ -133,9 +217,18 @@ impl Request {
         self.sent_target.get_or_insert(before.into());
     }
 
-    /// What the rules of the cache read of it.
+    /// What the rules of the cache read of it: what the client asked for.
     pub(crate) fn parts(&self) -> RequestParts<'_> {
-        let (path, query) = path::split(&self.target);
+        self.parts_for(self.asked.as_deref().unwrap_or(&self.target))
+    }
+
+    /// What they read of it as rules have rewritten it.
+    pub(crate) fn rewritten_parts(&self) -> Option<RequestParts<'_>> {
+        self.asked.as_ref().map(|_| self.parts_for(&self.target))
+    }
+
+    fn parts_for<'a>(&'a self, target: &'a str) -> RequestParts<'a> {
+        let (path, query) = path::split(target);
         RequestParts {
             method: &self.method,
             scheme: self.scheme.as_str(),

@@ -2,41 +2,57 @@
 //! reload.
 //!
 //! `server_names` chooses the site and `location` the location, both by nginx's rules and without an
-//! allocation.
+//! allocation. `rules`, `returns`, `try_files` and `error_page` say what a place does with a request; `build`
+//! makes all of it from the settings.
 
+mod build;
+pub(crate) mod error_page;
 pub(crate) mod fields;
+mod listeners;
 pub(crate) mod location;
+pub(crate) mod redirects;
+pub(crate) mod returns;
+pub(crate) mod rules;
 mod server_names;
+pub(crate) mod try_files;
+pub(crate) mod varying_files;
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use http_cache::Policy;
-use process::settings::Mistakes;
+use regex::bytes::Regex;
 use weir_proto::origin::Priority;
 
 use crate::access::Access;
 use crate::coding::rule::Compress;
 use crate::fields::reply::ReplyFields;
 use crate::fields::request::RequestFields;
-use crate::files::{FilePlace, FileSettings};
-use crate::limit::{LocationLimits, Zones};
-use crate::metrics::{LocationMetrics, Metrics};
+use crate::files::FileSettings;
+use crate::files::media_type::MediaTypes;
+use crate::limit::LocationLimits;
+use crate::metrics::LocationMetrics;
 use crate::request::path::NormalPath;
-use crate::route::fields::{Sets, Variables};
+use crate::route::error_page::ErrorPages;
+use crate::route::fields::Sets;
 use crate::route::location::Locations;
+use crate::route::redirects::RedirectForm;
+use crate::route::rules::Rules;
 use crate::route::server_names::ServerNames;
+use crate::route::try_files::TryFiles;
+use crate::route::varying_files::VaryingFiles;
 use crate::settings::expires::Expires;
-use crate::settings::files::{Charset, Symlinks};
-use crate::settings::pattern::Pattern;
-use crate::settings::{self, AccessSettings, Config, ExpiresSetting, LocationConfig, SiteConfig};
 use crate::tls::certificate::{Certificate, Certificates};
-use crate::variables::VariableNames;
+use crate::variables::Definitions;
 use http1::head::Authority;
 
-/// All sites, chosen by the request's host.
+pub(crate) use build::build;
+
+/// All sites, chosen by listener and host.
 pub(crate) struct Sites {
-    names: ServerNames,
+    /// One table for each listener.
+    names: Vec<Arc<ServerNames>>,
     sites: Vec<Site>,
     pub(crate) certificates: Certificates,
     /// Some site has a certificate of its own.
@@ -48,12 +64,18 @@ pub(crate) struct Sites {
 pub(crate) struct Site {
     /// The first server_name, for logs, metrics and SERVER_NAME; "_" if the site has none.
     pub(crate) name: Arc<str>,
-    pub(crate) root: Arc<str>,
     /// The certificate for clients that name this site in their TLS handshake; `None`: the listener's.
     pub(crate) certificate: Option<Certificate>,
+    /// Variables that get a value when a request gets here, before the rules.
+    pub(crate) sets: Option<Arc<Sets>>,
+    /// What the settings define for all sites.
+    pub(crate) definitions: Arc<Definitions>,
+    /// What the site does with each request, before a location is chosen.
+    pub(crate) rules: Rules,
     locations: Locations,
-    rules: Vec<Arc<Location>>,
-    /// The location that answers if no other matches: the site's own root.
+    places: Vec<Arc<Location>>,
+    named: HashMap<Box<str>, usize>,
+    /// The location that answers if no other matches.
     otherwise: Arc<Location>,
 }
 
@@ -80,7 +102,7 @@ pub(crate) struct Location {
     /// What happens to the fields of replies, and of requests to the application.
     pub(crate) reply_fields: Option<Arc<ReplyFields>>,
     pub(crate) request_fields: Option<Arc<RequestFields>>,
-    /// Variables that get a value when a request gets here.
+    /// Variables that get a value when a request gets here, before the rules.
     pub(crate) sets: Option<Arc<Sets>>,
     /// What is compressed here.
     pub(crate) compress: Option<Arc<Compress>>,
@@ -90,6 +112,23 @@ pub(crate) struct Location {
     pub(crate) limits: LocationLimits,
     /// Bytes of a reply in a second, 0 for any number, and how many come before that.
     pub(crate) limit_rate: (u64, u64),
+    /// Requests for it need no rule: the fast path may answer them.
+    pub(crate) is_direct: bool,
+    /// The `match`, if it has groups.
+    pub(crate) groups: Option<Regex>,
+    pub(crate) rules: Rules,
+    /// The only methods that are answered; empty: all.
+    pub(crate) methods: Vec<Box<str>>,
+    pub(crate) try_files: Option<TryFiles>,
+    /// Files in a directory whose name has variables.
+    pub(crate) varying: Option<VaryingFiles>,
+    /// What `$document_root` stands for, and the application's DOCUMENT_ROOT.
+    pub(crate) document_root: Arc<str>,
+    pub(crate) types: MediaTypes,
+    pub(crate) error_pages: ErrorPages,
+    /// `error_pages` are for the application's replies too.
+    pub(crate) intercept_errors: bool,
+    pub(crate) redirects: RedirectForm,
     pub(crate) metrics: Arc<LocationMetrics>,
 }
 
@@ -99,9 +138,15 @@ impl Location {
         self.reply_fields.as_ref().is_some_and(|fields| fields.needs_request())
             || self.request_fields.as_ref().is_some_and(|fields| fields.changes_key())
     }
+
+    /// Whether another page answers instead of a reply of the application's with this status.
+    pub(crate) fn intercepts(&self, status: http::StatusCode) -> bool {
+        self.intercept_errors && self.error_pages.of(status).is_some()
+    }
 }
 
 /// The place that a request belongs to.
+#[derive(Clone, Copy)]
 pub(crate) enum Chosen<'a> {
     Location(&'a Site, &'a Arc<Location>),
     /// The path is "/x" and only "/x/" is a location with a pool: redirect, as nginx does.
@@ -114,17 +159,27 @@ impl Sites {
         self.keeps_requests
     }
 
-    pub(crate) fn choose(&self, host: &str) -> &Site {
-        // `build` made at least one site, and the names index into this list.
-        &self.sites[self.names.choose(host)]
+    /// `listener`: its index in `edge.listen`.
+    pub(crate) fn choose(&self, listener: u16, host: &str) -> &Site {
+        // `build` made at least one site and a table for each listener; the names index into this list.
+        &self.sites[self.names[usize::from(listener)].choose(host)]
+    }
+
+    /// The sites that answer this host, on any listener.
+    pub(crate) fn all_of(&self, host: &str) -> impl Iterator<Item = &Site> {
+        let mut chosen: Vec<usize> = self.names.iter().map(|names| names.choose(host)).collect();
+        chosen.sort_unstable();
+        chosen.dedup();
+        chosen.into_iter().filter_map(|site| self.sites.get(site))
     }
 
     /// The request arrived on a connection that was made for a site with another certificate. HTTP/2 clients
     /// use one connection for all names in a certificate; other names are not served on it (RFC 9110 section
     /// 15.5.20).
-    pub(crate) fn misdirected(&self, sni: Option<&str>, host: Option<&Authority<'_>>) -> bool {
+    pub(crate) fn misdirected(&self, listener: u16, sni: Option<&str>, host: Option<&Authority<'_>>) -> bool {
         let (true, Some(sni), Some(host)) = (self.several_certificates, sni, host) else { return false };
-        match (&self.choose(sni).certificate, &self.choose(host.as_str()).certificate) {
+        let of = |name: &str| &self.choose(listener, name).certificate;
+        match (of(sni), of(host.as_str())) {
             (Some(shown), Some(wanted)) => !shown.is(wanted),
             (shown, wanted) => shown.is_some() || wanted.is_some(),
         }
@@ -146,236 +201,27 @@ impl Location {
 }
 
 impl Site {
+    /// The location "@name".
+    pub(crate) fn named(&self, name: &str) -> Option<&Arc<Location>> {
+        self.named.get(name).and_then(|index| self.places.get(*index))
+    }
+
+    /// All that may answer a request.
+    fn all_places(&self) -> impl Iterator<Item = &Arc<Location>> {
+        self.places.iter().chain([&self.otherwise])
+    }
+
+    /// What answers paths that no location matches.
+    pub(crate) fn otherwise(&self) -> &Arc<Location> {
+        &self.otherwise
+    }
+
     pub(crate) fn choose(&self, path: &NormalPath<'_>) -> Chosen<'_> {
-        let passes = |location: usize| self.rules[location].pool.is_some();
-        let chosen = self.locations.choose(path).map_or(&self.otherwise, |index| &self.rules[index]);
+        let passes = |location: usize| self.places[location].pool.is_some();
+        let chosen = self.locations.choose(path).map_or(&self.otherwise, |index| &self.places[index]);
         match self.locations.lacks_slash(path, passes) {
             true => Chosen::AddSlash(chosen),
             false => Chosen::Location(self, chosen),
         }
     }
-}
-
-/// Builds all sites and reports every mistake under its path. The result is usable only if there was none.
-pub(crate) fn build(config: &Config, metrics: &Metrics, mistakes: &mut Mistakes) -> Option<Sites> {
-    let names: Vec<_> = config.site.iter().map(|site| site.server_name.clone()).collect();
-    let names = match ServerNames::new(&names) {
-        Ok(names) => Some(names),
-        Err(wrong) => {
-            for (site, name, text) in wrong {
-                mistakes.push(format!("edge.site[{site}].server_name[{name}]"), text);
-            }
-            None
-        }
-    };
-    let mut certificates = Certificates::of_listeners(config, mistakes);
-    let variables = Variables::of(config, mistakes);
-    let zones = settings::zones(&config.limit_zones, &VariableNames::default(), mistakes);
-    let outside = Outside { config, variables: &variables, metrics, zones: &zones };
-    let sites: Vec<_> = config
-        .site
-        .iter()
-        .enumerate()
-        .filter_map(|(index, site)| {
-            let path = format!("edge.site[{index}]");
-            let certificate = site
-                .tls
-                .as_ref()
-                .and_then(|files| certificates.read(&format!("{path}.tls"), files, mistakes));
-            let compress = site.compress.as_ref().map(|compress| (format!("{path}.compress"), compress));
-            let compress = compress.or_else(|| Some(("edge.compress".to_owned(), config.compress.as_ref()?)));
-            let compress = compress.and_then(|(path, compress)| compress.rule(&path, mistakes)).map(Arc::new);
-            let site = build_site((&path, site), outside, compress, mistakes)?;
-            Some(Site { certificate, ..site })
-        })
-        .collect();
-    let several_certificates = sites.iter().any(|site| site.certificate.is_some());
-    let whole = sites.len() == config.site.len() && !sites.is_empty();
-    let locations = sites.iter().flat_map(|site| site.rules.iter().chain([&site.otherwise]));
-    let keeps_requests = locations.into_iter().any(|location| location.needs_whole_request());
-    whole.then_some(Sites { names: names?, sites, certificates, several_certificates, keeps_requests })
-}
-
-/// What stands outside a site and counts in it.
-#[derive(Clone, Copy)]
-struct Outside<'a> {
-    config: &'a Config,
-    variables: &'a Variables,
-    metrics: &'a Metrics,
-    zones: &'a Zones,
-}
-
-fn build_site(
-    (path, config): (&str, &SiteConfig),
-    outside: Outside<'_>,
-    compress: Option<Arc<Compress>>,
-    mistakes: &mut Mistakes,
-) -> Option<Site> {
-    let Outside { config: edge, variables, metrics, zones } = outside;
-    let matches: Vec<_> = config.location.iter().map(|location| location.pattern.clone()).collect();
-    let locations = match Locations::new(&matches) {
-        Ok(locations) => Some(locations),
-        Err(wrong) => {
-            for (index, text) in wrong {
-                mistakes.push(format!("{path}.location[{index}].match"), text);
-            }
-            None
-        }
-    };
-    let site_path = path;
-    let name: Arc<str> = config.server_name.first().map_or("_", String::as_str).into();
-    let rules: Vec<_> = config
-        .location
-        .iter()
-        .enumerate()
-        .map(|(index, location)| {
-            let path = format!("{path}.location[{index}]");
-            let mut built = build_location(&path, &name, config, location, metrics, mistakes);
-            built.compress = match &location.compress {
-                Some(own) => own.rule(&format!("{path}.compress"), mistakes).map(Arc::new),
-                None => compress.clone(),
-            };
-            let LocationConfig { access, auth_basic, satisfy, .. } = location;
-            let access = AccessSettings { access, auth_basic: auth_basic.as_ref(), satisfy: *satisfy };
-            built.access = access.rules(&path, mistakes);
-            let limited = (&location.limit_req[..], &location.limit_conn[..]);
-            built.limits = settings::limits(&path, limited, zones, mistakes);
-            let (site, here) = ((site_path, config), (path.as_str(), location));
-            built.reply_fields = variables.reply_fields(edge, site, Some(here), mistakes);
-            let cache = built.cache.as_deref();
-            built.request_fields = variables.request_fields(edge, site, here, (cache, mistakes));
-            built.sets = variables.sets(config, Some(location));
-            Arc::new(built)
-        })
-        .collect();
-    let files = config.root.as_ref().and_then(|root| {
-        let index = config.index.clone().unwrap_or_else(default_index);
-        files(
-            &format!("{path}.root"),
-            FilePlace::Root(root.into()),
-            index,
-            (Symlinks::default(), false, Charset::default()),
-            mistakes,
-        )
-    });
-    let otherwise = Arc::new(Location {
-        site: name.clone(),
-        files,
-        expires: Expires::Off,
-        access_log: config.access_log.unwrap_or(true),
-        log_not_found: true,
-        pool: None,
-        priority: Priority::Normal,
-        stream_body: false,
-        stream_reply: false,
-        ignore_client_abort: false,
-        variables: "".into(),
-        internal: false,
-        cache: None,
-        max_body: 1 << 20,
-        reply_fields: variables.reply_fields(edge, (site_path, config), None, mistakes),
-        request_fields: None,
-        sets: variables.sets(config, None),
-        compress: compress.clone(),
-        access: None,
-        limits: LocationLimits::default(),
-        limit_rate: (0, 0),
-        metrics: metrics.location(&name, "-"),
-    });
-    let root = config.root.as_deref().unwrap_or("").into();
-    Some(Site { name, root, certificate: None, locations: locations?, rules, otherwise })
-}
-
-fn build_location(
-    path: &str,
-    site_name: &Arc<str>,
-    site: &SiteConfig,
-    config: &LocationConfig,
-    metrics: &Metrics,
-    mistakes: &mut Mistakes,
-) -> Location {
-    if config.root.is_some() && config.alias.is_some() {
-        mistakes.push(format!("{path}.alias"), "`root` and `alias` exclude each other; remove one");
-    }
-    if config.pool.is_some() && config.alias.is_some() {
-        mistakes.push(
-            format!("{path}.pool"),
-            "a location either answers from files (alias) or from a pool; remove one",
-        );
-    }
-    if config.cache.is_some() && config.pool.is_none() {
-        mistakes
-            .push(format!("{path}.cache"), "there is nothing to cache without a pool; add `pool = \"…\"`");
-    }
-    let place = match (&config.alias, &config.root, &site.root) {
-        (Some(alias), _, _) => {
-            match Pattern::parse(&config.pattern).map(|pattern| FilePlace::alias(alias, &pattern)) {
-                Ok(Ok(place)) => Some((format!("{path}.alias"), place)),
-                Ok(Err(text)) => {
-                    mistakes.push(format!("{path}.alias"), text);
-                    None
-                }
-                // Reported already, under `match`.
-                Err(_) => None,
-            }
-        }
-        (None, Some(root), _) => Some((format!("{path}.root"), FilePlace::Root(root.into()))),
-        (None, None, Some(root)) => Some((path.to_owned(), FilePlace::Root(root.into()))),
-        (None, None, None) => None,
-    };
-    if place.is_none() && config.pool.is_none() && config.alias.is_none() {
-        mistakes.push(path, "this location has nothing to answer with; add `pool`, `root` or `alias`");
-    }
-    let index = config.index.clone().or_else(|| site.index.clone()).unwrap_or_else(default_index);
-    let files = match (&config.pool, place) {
-        (None, Some((path, place))) => {
-            let charset = config.charset.clone();
-            files(&path, place, index, (config.symlinks, config.precompressed, charset), mistakes)
-        }
-        _ => None,
-    };
-    Location {
-        site: site_name.clone(),
-        files,
-        expires: config.expires.as_ref().and_then(ExpiresSetting::fixed).unwrap_or(Expires::Off),
-        access_log: config.access_log.or(site.access_log).unwrap_or(true),
-        log_not_found: config.log_not_found,
-        pool: config.pool.as_deref().map(Arc::from),
-        priority: config.priority.into(),
-        stream_body: !config.request_buffering,
-        stream_reply: !config.buffering,
-        ignore_client_abort: config.ignore_client_abort,
-        variables: config.variables.as_str().into(),
-        internal: config.internal,
-        cache: config.cache.as_ref().map(|cache| Arc::new(cache.policy(&format!("{path}.cache"), mistakes))),
-        max_body: config.max_body.0,
-        reply_fields: None,
-        request_fields: None,
-        sets: None,
-        compress: None,
-        access: None,
-        limits: LocationLimits::default(),
-        limit_rate: (config.limit_rate.0, config.limit_rate_after.0),
-        metrics: metrics.location(site_name, &config.pattern),
-    }
-}
-
-fn files(
-    path: &str,
-    place: FilePlace,
-    index: Vec<String>,
-    (symlinks, precompressed, charset): (Symlinks, bool, Charset),
-    mistakes: &mut Mistakes,
-) -> Option<Arc<FileSettings>> {
-    match FileSettings::new(place, index, symlinks, precompressed) {
-        Ok(settings) => Some(Arc::new(settings.with_charset(charset))),
-        Err(text) => {
-            mistakes.push(path, text);
-            None
-        }
-    }
-}
-
-fn default_index() -> Vec<String> {
-    vec!["index.html".into()]
 }

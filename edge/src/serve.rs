@@ -65,8 +65,9 @@ impl Edge {
         });
         tokio::spawn(reopen_log(self.log.access.clone()));
         let room = Arc::new(Semaphore::new(room::connections(self.settings.limits.connections)));
-        let doors = self.settings.listen.iter().zip(acceptors);
-        let doors = doors.map(|(listen, tls)| Door {
+        let doors = (0..).zip(self.settings.listen.iter().zip(acceptors));
+        let doors = doors.map(|(listener, (listen, tls))| Door {
+            listener,
             tls,
             http2: listen.speaks_http2(),
             proxy_protocol: listen.proxy_protocol,

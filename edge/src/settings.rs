@@ -1,6 +1,7 @@
 //! The `[edge]` table of the settings file: its structure, its defaults, and the checks of its values.
 
 mod access;
+pub(crate) mod autoindex;
 mod bounds;
 mod cache;
 mod compress;
@@ -9,9 +10,12 @@ pub(crate) mod files;
 mod limit;
 mod network;
 pub(crate) mod pattern;
+mod place;
 mod priority;
 mod real_ip;
 pub(crate) mod reply_fields;
+mod rule;
+pub(crate) mod site_listen;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -25,21 +29,23 @@ use serde::Deserialize;
 use weir_proto::tls::{Tls, TlsConfig};
 
 pub use crate::settings::expires::Expires;
-use crate::settings::files::Charset;
 use crate::settings::files::FileCacheConfig;
-use crate::settings::files::Symlinks;
-use crate::variables::{GeoConfig, MapConfig, SplitConfig, Template};
+use crate::variables::{GeoConfig, MapConfig, SplitConfig};
 
 pub use access::{AuthBasicConfig, AuthBasicTable, Satisfy};
 pub use bounds::{Limits, Timeouts};
 pub use cache::{CacheConfig, CookiesConfig, RulesConfig, TtlConfig};
 pub use compress::{CompressConfig, CompressTable};
 pub use limit::{LimitConnConfig, LimitReqConfig, ZoneConfig};
+pub(crate) use place::PlaceConfig;
+pub use place::{LocationConfig, SiteConfig};
 pub use priority::Priority;
 pub use real_ip::RealIpHeader;
 pub use reply_fields::{
     CorsConfig, ExpiresSetting, InheritFields, ReplyFieldConfig, RequestFieldConfig, Security,
 };
+pub use rule::{RuleConfig, WhenConfig};
+pub use site_listen::{DefaultServer, ListenerName};
 
 pub(crate) use access::AccessSettings;
 pub(crate) use limit::{limits, zones};
@@ -211,172 +217,6 @@ pub enum LogFormat {
     Off,
 }
 
-/// One `[[edge.site]]`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SiteConfig {
-    pub server_name: Vec<String>,
-    pub root: Option<String>,
-    pub index: Option<Vec<String>>,
-    pub access_log: Option<bool>,
-    /// Which replies are compressed on the fly; the default of all locations.
-    pub compress: Option<CompressConfig>,
-    /// The certificate for this site's names, on every listener with TLS; without it, the listener's
-    /// certificate is used.
-    pub tls: Option<CertificateConfig>,
-    /// Fields added to replies, replaced or removed.
-    pub reply_fields: Vec<ReplyFieldConfig>,
-    /// Fields set in requests to the application, or removed.
-    pub request_fields: Vec<RequestFieldConfig>,
-    /// Whether `reply_fields` and `request_fields` follow the outer ones or replace them.
-    pub inherit_fields: InheritFields,
-    pub cors: Option<CorsConfig>,
-    pub security: Option<Security>,
-    /// Pairs of a variable and its value, set in this order.
-    pub set: Vec<(String, Template)>,
-    pub location: Vec<LocationConfig>,
-}
-
-/// One `[[edge.site.location]]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LocationConfig {
-    /// nginx's five kinds: "= /x", "^~ /x", "~ re", "~* re", "/x".
-    #[serde(rename = "match")]
-    pub pattern: String,
-    pub root: Option<String>,
-    pub alias: Option<String>,
-    pub index: Option<Vec<String>>,
-    /// Which symbolic links are followed: "inside" (those that end below root or alias) or "follow".
-    #[serde(default)]
-    pub symlinks: Symlinks,
-    /// Send `name.br`, `name.zst` or `name.gz` beside a file to clients that take it.
-    #[serde(default)]
-    pub precompressed: bool,
-    /// Which replies are compressed on the fly.
-    pub compress: Option<CompressConfig>,
-    pub expires: Option<ExpiresSetting>,
-    /// The encoding of text files, as their Content-Type names it; "off": none. Left out: "utf-8" for text
-    /// that cannot say its own, none for HTML, CSS and XML.
-    #[serde(default)]
-    pub charset: Charset,
-    /// False: requests here are not in the access log.
-    pub access_log: Option<bool>,
-    /// False: a missing file is not logged.
-    #[serde(default = "yes")]
-    pub log_not_found: bool,
-    /// The pool of application servers, by its name in [wsgi_adapter].
-    pub pool: Option<String>,
-    /// Whose requests go first if they must wait for a server: "high", "normal", "low".
-    #[serde(default)]
-    pub priority: Priority,
-    /// False: bodies go to the application as they arrive, whatever the pool's setting says.
-    #[serde(default = "yes")]
-    pub request_buffering: bool,
-    /// Replies are taken off the application as fast as it sends them, and wait in the adapter for slow
-    /// clients.
-    #[serde(default = "yes")]
-    pub buffering: bool,
-    /// True: the application's work continues although the client has closed its side of the connection.
-    #[serde(default)]
-    pub ignore_client_abort: bool,
-    /// Which of the pool's `variable_sets` the application gets; empty: the pool's own variables.
-    #[serde(default)]
-    pub variables: String,
-    /// Only requests that the application sends here by X-Accel-Redirect are answered; others get 404.
-    #[serde(default)]
-    pub internal: bool,
-    /// Fields added to replies, replaced or removed.
-    #[serde(default)]
-    pub reply_fields: Vec<ReplyFieldConfig>,
-    /// Fields set in requests to the application, or removed.
-    #[serde(default)]
-    pub request_fields: Vec<RequestFieldConfig>,
-    /// Whether `reply_fields` and `request_fields` follow the outer ones or replace them.
-    #[serde(default)]
-    pub inherit_fields: InheritFields,
-    #[serde(default)]
-    pub cors: Option<CorsConfig>,
-    #[serde(default)]
-    pub security: Option<Security>,
-    /// Pairs of a variable and its value, set in this order.
-    #[serde(default)]
-    pub set: Vec<(String, Template)>,
-    pub cache: Option<CacheConfig>,
-    /// Who may ask, by address: "allow 10.0.0.0/8", "deny all"; the first that names the client decides.
-    #[serde(default)]
-    pub access: Vec<String>,
-    /// Who may ask, by password.
-    pub auth_basic: Option<AuthBasicConfig>,
-    /// Whether one of `access` and `auth_basic` is enough: "all" or "any".
-    #[serde(default)]
-    pub satisfy: Satisfy,
-    /// How many requests may come in a time.
-    #[serde(default)]
-    pub limit_req: Vec<LimitReqConfig>,
-    /// How many requests may be in progress.
-    #[serde(default)]
-    pub limit_conn: Vec<LimitConnConfig>,
-    /// The bytes of a reply that are sent in a second; 0: no limit.
-    #[serde(default)]
-    pub limit_rate: Size,
-    /// The first bytes of a reply, which are sent at any speed.
-    #[serde(default)]
-    pub limit_rate_after: Size,
-    /// The largest request body; larger bodies get 413.
-    #[serde(default = "default_max_body")]
-    pub max_body: Size,
-}
-
-impl LocationConfig {
-    /// A location with only its `match`.
-    pub fn new(pattern: impl Into<String>) -> Self {
-        Self {
-            pattern: pattern.into(),
-            root: None,
-            alias: None,
-            index: None,
-            symlinks: Symlinks::default(),
-            precompressed: false,
-            compress: None,
-            expires: None,
-            charset: Charset::default(),
-            access_log: None,
-            log_not_found: true,
-            pool: None,
-            priority: Priority::Normal,
-            request_buffering: true,
-            buffering: true,
-            ignore_client_abort: false,
-            variables: String::new(),
-            internal: false,
-            reply_fields: Vec::new(),
-            request_fields: Vec::new(),
-            inherit_fields: InheritFields::default(),
-            cors: None,
-            security: None,
-            set: Vec::new(),
-            cache: None,
-            access: Vec::new(),
-            auth_basic: None,
-            satisfy: Satisfy::All,
-            limit_req: Vec::new(),
-            limit_conn: Vec::new(),
-            limit_rate: Size(0),
-            limit_rate_after: Size(0),
-            max_body: default_max_body(),
-        }
-    }
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn default_max_body() -> Size {
-    Size::mebibytes(1)
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -500,17 +340,6 @@ impl Config {
         self.name.clone().unwrap_or_else(|| format!("{}:{port}", process::host_name()))
     }
 
-    /// Each location's pool: the indexes of site and location, the pool's name and the name of its set of
-    /// variables.
-    pub fn pools(&self) -> impl Iterator<Item = (usize, usize, &str, &str)> {
-        self.site.iter().enumerate().flat_map(|(site, config)| {
-            let locations = config.location.iter().enumerate();
-            locations.filter_map(move |(location, config)| {
-                Some((site, location, config.pool.as_deref()?, config.variables.as_str()))
-            })
-        })
-    }
-
     /// Each location's own bound for stored pages: the indexes of site and location, and the bound.
     pub fn max_objects(&self) -> impl Iterator<Item = (usize, usize, Size)> {
         self.site.iter().enumerate().flat_map(|(site, config)| {
@@ -519,6 +348,35 @@ impl Config {
                 Some((site, location, config.cache.as_ref()?.max_object?))
             })
         })
+    }
+
+    /// Each place where a pool answers: its path in the settings, the pool's name and the name of its set of
+    /// variables.
+    pub fn pools(&self) -> Vec<(String, String, String)> {
+        let mut pools = Vec::new();
+        for (index, site) in self.site.iter().enumerate() {
+            let (path, place) = (format!("edge.site[{index}]"), site.place());
+            let pool = place.pool.clone();
+            pools.extend(pool.map(|pool| (path.clone(), pool, place.variables.clone().unwrap_or_default())));
+            pools_within(&path, &site.location, &place, &mut pools);
+        }
+        pools
+    }
+}
+
+fn pools_within(
+    path: &str,
+    locations: &[LocationConfig],
+    outer: &PlaceConfig,
+    pools: &mut Vec<(String, String, String)>,
+) {
+    for (index, location) in locations.iter().enumerate() {
+        let (path, place) = (format!("{path}.location[{index}]"), location.within(outer));
+        let own = location.pool.is_some() || location.variables.is_some();
+        if let Some(pool) = place.pool.as_ref().filter(|_| own) {
+            pools.push((path.clone(), pool.clone(), place.variables.clone().unwrap_or_default()));
+        }
+        pools_within(&path, &location.location, &place, pools);
     }
 }
 

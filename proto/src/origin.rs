@@ -89,6 +89,9 @@ pub struct RequestHead {
     /// The reply is passed on as it comes, at the client's pace: nothing of it is put aside.
     #[prost(bool, tag = "23")]
     pub stream_reply: bool,
+    /// Path and query as the client sent them, where the edge's rules have made `target` of them. Empty: the same as `target`.
+    #[prost(bytes = "bytes", tag = "24")]
+    pub request_uri: ::prost::bytes::Bytes,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct End {}

@@ -75,6 +75,30 @@ impl AppServer {
         Self::start("uwsgi", "WEIR_UWSGI", &all, port)
     }
 
+    /// PHP-FPM, which runs the files that requests name.
+    pub fn php_fpm(port: u16) -> Self {
+        let directory = TempDir::new().unwrap();
+        let settings = directory.path().join("fpm.conf");
+        // Without effect, but a notice, for whoever is not root.
+        let text = format!(
+            "[global]\nerror_log = /dev/stderr\n[www]\nuser = root\ngroup = root\nlisten = 127.0.0.1:{port}\n\
+             pm = static\npm.max_children = 2\ncatch_workers_output = yes\n"
+        );
+        std::fs::write(&settings, text).unwrap();
+        let names = ["php-fpm", "php-fpm8.2", "php-fpm8.3", "php-fpm8.4"];
+        let usual = |name: &&&str| {
+            ["/usr/sbin", "/usr/bin"].iter().any(|at| std::path::Path::new(at).join(name).exists())
+        };
+        let name = names.iter().find(usual).unwrap_or(&"php-fpm");
+        let mut command = Command::new(program::find("WEIR_PHP_FPM", name));
+        command
+            .args(["--nodaemonize", "--allow-to-run-as-root", "--no-php-ini", "--fpm-config"])
+            .arg(settings);
+        let process = Process::start("php-fpm", &mut command, directory.path());
+        process.wait_until("accepts connections", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        Self { process, _directory: directory }
+    }
+
     fn start(name: &str, variable: &str, arguments: &[&str], port: u16) -> Self {
         let (directory, apps) = (TempDir::new().unwrap(), repository().join("tests/apps"));
         let mut command = Command::new(program::find(variable, name));

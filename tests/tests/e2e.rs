@@ -161,6 +161,15 @@ mod restarts;
 // A new process that takes over the sockets of the old one.
 #[path = "e2e/handover.rs"]
 mod handover;
+// Rules, try_files, error_page and the like, side by side with nginx.
+#[path = "e2e/routes.rs"]
+mod routes;
+// Single-page applications, maintenance pages, PHP.
+#[path = "e2e/whole_sites.rs"]
+mod whole_sites;
+// Sites bound to listeners.
+#[path = "e2e/listen.rs"]
+mod listen;
 // Which site and location answers, and files.
 #[path = "e2e/routing.rs"]
 mod routing;

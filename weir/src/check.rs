@@ -31,13 +31,13 @@ fn directories(loaded: &Loaded, mistakes: &mut Mistakes) {
     };
     for (index, site) in loaded.edge.site.iter().enumerate() {
         if let Some(root) = &site.root {
-            needs(format!("edge.site[{index}].root"), root);
+            needs(format!("edge.site[{index}].root"), root.source());
         }
         for (at, location) in site.location.iter().enumerate() {
             let path = format!("edge.site[{index}].location[{at}]");
             for (key, place) in [("root", &location.root), ("alias", &location.alias)] {
                 if let Some(place) = place {
-                    needs(format!("{path}.{key}"), place);
+                    needs(format!("{path}.{key}"), place.source());
                 }
             }
         }

@@ -107,9 +107,9 @@ fn reload(edge: &Edge, running: Option<&[String]>, source: &Source) {
 
 /// A pool that a location of the settings names, and that does not run in this process. `running`: those that
 /// do; `None`: they are in another process.
-fn new_pool<'a>(loaded: &'a Loaded, running: Option<&[String]>) -> Option<&'a str> {
+fn new_pool(loaded: &Loaded, running: Option<&[String]>) -> Option<String> {
     let running = running?;
-    let mut named = loaded.edge.pools().map(|(_, _, pool, _)| pool);
+    let mut named = loaded.edge.pools().into_iter().map(|(_, pool, _)| pool);
     named.find(|pool| running.iter().all(|known| known != pool))
 }
 
@@ -126,7 +126,7 @@ mod tests {
         let loaded = settings::load(&directory);
         let _ = std::fs::remove_file(&directory);
         let loaded = loaded.unwrap_or_else(|mistakes| panic!("{mistakes}"));
-        assert_eq!(new_pool(&loaded, Some(&["a".to_owned()])), Some("b"));
+        assert_eq!(new_pool(&loaded, Some(&["a".to_owned()])), Some("b".to_owned()));
         assert_eq!(new_pool(&loaded, Some(&["a".to_owned(), "b".to_owned()])), None);
         assert_eq!(new_pool(&loaded, None), None);
     }

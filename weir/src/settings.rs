@@ -64,10 +64,9 @@ impl Loaded {
             return;
         }
         self.check_body_limits(mistakes);
-        for (site, location, pool, variables) in self.edge.pools() {
-            let path = format!("edge.site[{site}].location[{location}]");
+        for (path, pool, variables) in self.edge.pools() {
             if let Some(known) = self.wsgi_adapter.pool.iter().find(|known| known.name == pool) {
-                if known.variables_of(variables).is_none() {
+                if known.variables_of(&variables).is_none() {
                     let text = format!("the pool `{pool}` has no `variable_sets.{variables}`");
                     mistakes.push(format!("{path}.variables"), text);
                 }

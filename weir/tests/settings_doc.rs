@@ -16,8 +16,32 @@ use toml::{Table, Value};
 const DOC: &str = "docs/settings.md";
 
 /// Left out, the code behind them puts the documented value in their place.
-const DECIDED_LATER: [(&str, &str); 3] =
-    [("[[edge.site]]", "index"), ("[[edge.site]]", "access_log"), ("[[edge.site.location]]", "expires")];
+const DECIDED_LATER: [(&str, &str); 24] = [
+    ("[[edge.site]]", "index"),
+    ("[[edge.site]]", "access_log"),
+    ("[[edge.site]]", "max_body"),
+    ("[[edge.site]]", "expires"),
+    ("[[edge.site]]", "intercept_errors"),
+    ("[[edge.site]]", "limit_except"),
+    ("[[edge.site]]", "autoindex"),
+    ("[[edge.site]]", "default_type"),
+    ("[[edge.site]]", "absolute_redirect"),
+    ("[[edge.site]]", "server_name_in_redirect"),
+    ("[[edge.site]]", "port_in_redirect"),
+    ("[[edge.site]]", "symlinks"),
+    ("[[edge.site]]", "precompressed"),
+    ("[[edge.site]]", "log_not_found"),
+    ("[[edge.site]]", "priority"),
+    ("[[edge.site]]", "request_buffering"),
+    ("[[edge.site]]", "buffering"),
+    ("[[edge.site]]", "ignore_client_abort"),
+    ("[[edge.site]]", "access"),
+    ("[[edge.site]]", "satisfy"),
+    ("[[edge.site]]", "limit_req"),
+    ("[[edge.site]]", "limit_conn"),
+    ("[[edge.site]]", "limit_rate"),
+    ("[[edge.site]]", "limit_rate_after"),
+];
 
 /// One table of the document: the heading that it stands below, the number of the table there, the settings
 /// type, and the least that the type needs.

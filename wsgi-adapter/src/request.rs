@@ -46,6 +46,7 @@ pub(crate) fn described<'a>(
     Ok(Request {
         method: &head.method,
         target: &head.target,
+        request_uri: &head.request_uri,
         https,
         protocol: &head.protocol,
         authority: &head.authority,

@@ -19,6 +19,8 @@ pub struct Request<'a> {
     pub method: &'a str,
     /// Path and query as the client sent them: begins with `/`, or is `*`.
     pub target: &'a [u8],
+    /// What the client sent if the target is another; empty: it is the same.
+    pub request_uri: &'a [u8],
     pub https: bool,
     /// `HTTP/1.1` …, of the client's request.
     pub protocol: &'a str,
@@ -110,7 +112,8 @@ pub fn variables(request: &Request<'_>, out: &mut impl Variables) -> Result<(), 
     out.text("REQUEST_METHOD", request.method.as_bytes())?;
     out.text("CONTENT_TYPE", content_type)?;
     out.text("CONTENT_LENGTH", length.as_bytes())?;
-    out.text("REQUEST_URI", request.target)?;
+    let sent = if request.request_uri.is_empty() { request.target } else { request.request_uri };
+    out.text("REQUEST_URI", sent)?;
     script::variables(request, &path, &mut out)?;
     out.text("DOCUMENT_ROOT", request.document_root.as_bytes())?;
     out.text("SERVER_PROTOCOL", request.protocol.as_bytes())?;

@@ -1,8 +1,8 @@
 //! The cache key: scheme, host, path and query, and the values of what splits the page.
 //!
 //! `https://example.com/news?page=2`, then `\0name=value` for each such cookie, `\0\x01name:value` for each
-//! such field, and perhaps the client's address. No part can hold the separator that follows it, so two
-//! different requests never share a key.
+//! such field, and perhaps the client's address and what tells the site from others with the same host. No
+//! part can hold the separator that follows it, so two different requests never share a key.
 
 mod normal;
 
@@ -99,6 +99,11 @@ impl Policy {
             key.extend_from_slice(cookie.name);
             key.push(b'=');
             key.extend_from_slice(cookie.value);
+        }
+        if !self.apart.is_empty() {
+            // Behind a byte that neither a cookie nor a field begins with.
+            key.extend_from_slice(b"\0\x03");
+            key.extend_from_slice(&self.apart);
         }
         if key.len() > MAX_KEY {
             return Err(Reason::Target);

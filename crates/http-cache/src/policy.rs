@@ -63,6 +63,9 @@ pub struct Policy {
     pub no_store: RequestRules,
     /// Shortens each lifetime by a part of it, so that pages stored together do not expire together.
     pub jitter: Jitter,
+    /// Tells these pages from those of other settings with the same URL, such as those of another site with
+    /// the same host on another port. Part of the key if it is not empty.
+    pub apart: Box<[u8]>,
 }
 
 impl Default for Policy {
@@ -87,6 +90,7 @@ impl Default for Policy {
             bypass: RequestRules::default(),
             no_store: RequestRules::default(),
             jitter: Jitter::default(),
+            apart: Box::default(),
         }
     }
 }

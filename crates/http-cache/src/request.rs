@@ -44,6 +44,8 @@ pub struct Look {
 pub struct Outgoing {
     /// Path and query: in the normal form, without the ignored parameters.
     pub target: Bytes,
+    /// What the client asked for, likewise, if rules have made another target of it.
+    pub request_uri: Option<Bytes>,
     /// The host as it stands in the key.
     pub authority: String,
     pub headers: HeaderMap,
@@ -154,6 +156,7 @@ impl Policy {
         let client = (self.client == ClientAddress::Split).then_some(request.client);
         Outgoing {
             target: target.into(),
+            request_uri: None,
             authority,
             headers: self.outgoing_headers(request),
             client,

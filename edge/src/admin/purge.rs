@@ -51,7 +51,7 @@ impl Order {
         let sites = edge.routes.load();
         let mut targets = Vec::new();
         for url in &self.urls {
-            targets.push(target::url(&sites, url).map_err(|error| error.to_string())?);
+            targets.extend(target::url(&sites, url).map_err(|error| error.to_string())?);
         }
         for prefix in &self.prefixes {
             targets.push(target::prefix(prefix).map_err(|error| error.to_string())?);

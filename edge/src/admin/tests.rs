@@ -13,7 +13,8 @@ use crate::{CacheNodes, Config, Peers, WsgiAdapters};
 
 /// An edge that reaches nobody.
 fn edge() -> Arc<Edge> {
-    let site = SiteConfig { root: Some("/nowhere".into()), ..SiteConfig::default() };
+    let site =
+        SiteConfig { root: Some(crate::variables::Template::literal("/nowhere")), ..SiteConfig::default() };
     let config = Config { site: vec![site], ..Config::default() };
     let peers = Peers {
         cache_nodes: CacheNodes::Connected(Vec::new()),

@@ -47,6 +47,8 @@ pub(crate) struct Ask {
     pub upgrade: &'static str,
     /// Fields that the settings add, alike for all requests with the same key.
     pub common_fields: CommonFields,
+    /// Path and query as the client sent them, if rules have made another target of them.
+    pub request_uri: Option<Bytes>,
 }
 
 impl Ask {
@@ -73,6 +75,7 @@ impl Ask {
             stream_body: self.stream_body,
             stream_reply: self.stream_reply,
             variables: self.variables.to_string(),
+            request_uri: self.request_uri.clone().unwrap_or_default(),
         }
     }
 
@@ -113,6 +116,7 @@ impl SharedAsk {
         let mut head = self.ask.head("GET", outgoing.target.clone(), headers);
         // The host as in the key: the page must not depend on how one visitor wrote it.
         head.authority.clone_from(&outgoing.authority);
+        head.request_uri = outgoing.request_uri.clone().unwrap_or_default();
         // What its key does not hold must not go into the page: neither by which protocol it was asked for,
         // nor from where.
         head.protocol = protocol(Version::HTTP_11).to_owned();

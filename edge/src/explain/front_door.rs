@@ -2,12 +2,14 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use http1::head::{self, Refusal};
+use http1::head::{self, Refusal, Scheme};
 
 use crate::Edge;
 use crate::explain::ExplainQuestion;
 use crate::request::body::RequestBody;
 use crate::request::{Request, Upgrade, Via};
+use crate::settings::Listen;
+use crate::settings::site_listen::port_of;
 
 /// The request, from a client on this machine, or the refusal that it would get.
 pub(super) fn settle(edge: &Edge, question: &ExplainQuestion) -> Result<Request, Refusal> {
@@ -24,8 +26,18 @@ pub(super) fn settle(edge: &Edge, question: &ExplainQuestion) -> Result<Request,
     let read = head::read(&text, &edge.head_limits, &mut spans)?;
     let (head, _) = read.ok_or(Refusal::HeadTooLarge)?;
     let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let via = Via { peer, port: question.port, scheme: question.scheme, http2: false };
+    let listener = listener(&edge.settings.listen, question);
+    let via = Via { peer, port: question.port, listener, scheme: question.scheme, http2: false };
     let (body, _) = RequestBody::announced(head.framing);
     let request = Request::new(edge.settings.trusted(), &head, &via, body)?;
     Ok(Request { upgrade: Upgrade::of_head(&head), ..request })
+}
+
+/// The listener at the port of the URL; if there is none (a balancer or a container changes ports), the first
+/// with its scheme, or the first of all.
+fn listener(listeners: &[Listen], question: &ExplainQuestion) -> u16 {
+    let at_port = |listen: &Listen| port_of(&listen.address) == Some(question.port);
+    let with_scheme = |listen: &Listen| listen.tls.is_some() == (question.scheme == Scheme::Https);
+    let found = listeners.iter().position(at_port).or_else(|| listeners.iter().position(with_scheme));
+    found.and_then(|index| u16::try_from(index).ok()).unwrap_or(0)
 }

@@ -62,6 +62,9 @@ impl FileCache {
     }
 
     pub(super) fn get(&self, settings: &FileSettings, path: &[u8]) -> Option<Arc<Resource>> {
+        if !settings.is_kept() {
+            return None;
+        }
         self.resources.get(&BorrowedKey { settings: settings.id(), path })
     }
 
@@ -72,7 +75,7 @@ impl FileCache {
 
     /// Stores the resource if it has content to store, in place of what was known before.
     pub(super) fn keep(&self, settings: &FileSettings, path: &[u8], resource: &Arc<Resource>) {
-        if resource.kept().next().is_none() {
+        if !settings.is_kept() || resource.kept().next().is_none() {
             return self.forget(settings, path);
         }
         self.resources.insert(FileKey { settings: settings.id(), path: path.into() }, Arc::clone(resource));

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::coding::{Coding, Codings};
-use crate::files::media_type::media_type;
+use crate::files::listing;
 use crate::files::open::{Barrier, Missing, Opened, open, resolve};
 use crate::files::resource::{Description, Representation, Resource};
 use crate::files::settings::FileSettings;
+use crate::settings::autoindex::Autoindex;
 
 /// What to look for. Runs on a thread that may wait for a disk.
 pub(super) struct FileLookup {
@@ -48,7 +49,7 @@ impl FileLookup {
         }
         let siblings = self.open_siblings(&path, &opened, boundary);
         let mut description = Description {
-            media_type: media_type(&path, self.settings.charset()),
+            media_type: self.settings.media_type(&path),
             coding: None,
             varies: !siblings.is_empty(),
         };
@@ -76,9 +77,12 @@ impl FileLookup {
                 Err(missing) => return Err(missing),
             }
         }
-        // Weir does not list a directory's names. The empty name makes it an error if this is a file.
+        // The empty name makes it an error if this is a file.
         open(&self.path.join(""), boundary)?;
-        Err(Missing::Forbidden(Barrier::NoIndex))
+        match self.settings.autoindex() {
+            Autoindex::Off => Err(Missing::Forbidden(Barrier::NoIndex)),
+            _ => Err(Missing::Listing(listing::entries(&self.path, boundary)?)),
+        }
     }
 
     /// The precompressed siblings. A sibling that is older than the file was made from an earlier version and

@@ -1,6 +1,8 @@
 //! The Content-Type of a file, from its name.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use http::HeaderValue;
 
@@ -48,6 +50,79 @@ fn name(path: &Path) -> &'static str {
     let newer = NEWER.iter().find(|(known, _)| known.eq_ignore_ascii_case(extension));
     let name = newer.map(|(_, name)| *name).or_else(|| mime_guess::from_path(path).first_raw());
     name.unwrap_or("application/octet-stream")
+}
+
+/// Media types by the name's extension, before those that are built in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MediaTypes(Option<Arc<OwnTypes>>);
+
+#[derive(Debug)]
+struct OwnTypes {
+    by_extension: BTreeMap<Box<str>, HeaderValue>,
+    /// The type of all other extensions, whatever is built in: `"*"`.
+    others: Option<HeaderValue>,
+    /// The type of names whose extension says nothing.
+    unknown: Option<HeaderValue>,
+}
+
+impl MediaTypes {
+    /// Extensions without their dot, in lower case. The error is the extension that is wrong, and why.
+    pub(crate) fn new<'a>(
+        types: impl Iterator<Item = (&'a String, &'a String)>,
+        default_type: Option<&str>,
+    ) -> Result<Self, (Option<String>, String)> {
+        let mut types = types.peekable();
+        if types.peek().is_none() && default_type.is_none() {
+            return Ok(Self::default());
+        }
+        let value = |of: Option<&str>, text: &str| {
+            let is_type = text.split_once('/').is_some_and(|(kind, sub)| !kind.is_empty() && !sub.is_empty());
+            HeaderValue::from_str(text).ok().filter(|_| is_type).ok_or_else(|| {
+                (of.map(str::to_owned), format!("`{text}` is no media type such as \"text/plain\""))
+            })
+        };
+        let mut own = OwnTypes { by_extension: BTreeMap::new(), others: None, unknown: None };
+        for (extension, text) in types {
+            let value = value(Some(extension), text)?;
+            match extension.as_str() {
+                "*" => own.others = Some(value),
+                name => {
+                    let name = name.trim_start_matches('.').to_ascii_lowercase();
+                    own.by_extension.insert(name.into(), value);
+                }
+            }
+        }
+        own.unknown = default_type.map(|text| value(None, text)).transpose()?;
+        Ok(Self(Some(Arc::new(own))))
+    }
+
+    pub(crate) fn of(&self, path: &Path, charset: &Charset) -> HeaderValue {
+        let Some(own) = &self.0 else { return media_type(path, charset) };
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        let extension = extension.map(str::to_ascii_lowercase);
+        let by_extension = extension.and_then(|extension| own.by_extension.get(extension.as_str()));
+        if let Some(value) = by_extension.or(own.others.as_ref()) {
+            return value.clone();
+        }
+        match &own.unknown {
+            Some(unknown) if mime_guess::from_path(path).is_empty() => unknown.clone(),
+            _ => media_type(path, charset),
+        }
+    }
+
+    /// The type of a text that a rule gives: by the path's extension, as in nginx.
+    pub(crate) fn of_text(&self, path: &Path) -> HeaderValue {
+        let unknown = self.0.as_ref().is_none_or(|own| own.unknown.is_none() && own.others.is_none());
+        if unknown && mime_guess::from_path(path).is_empty() {
+            let known = path.extension().and_then(|extension| extension.to_str()).is_some_and(|extension| {
+                self.0.as_ref().is_some_and(|own| own.by_extension.contains_key(extension))
+            });
+            if !known {
+                return HeaderValue::from_static("text/plain; charset=utf-8");
+            }
+        }
+        self.of(path, &Charset::Usual)
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::files::listing::ListedEntry;
+
 /// A file or directory that may be served, or a part of one.
 #[derive(Debug)]
 pub(super) struct Opened {
@@ -20,6 +22,8 @@ pub(super) enum Missing {
     Forbidden(Barrier),
     /// The request's path lacks the slash at its end.
     IsDirectory,
+    /// The names in a directory that has no index file.
+    Listing(Vec<ListedEntry>),
     Failed(io::Error),
 }
 

@@ -2,12 +2,15 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use http::HeaderValue;
+
+use crate::files::media_type::MediaTypes;
 use crate::request::path::NormalPath;
+use crate::settings::autoindex::Autoindex;
 use crate::settings::files::{Charset, Symlinks};
-use crate::settings::pattern::Pattern;
 
 /// What editors and tools leave beside a file. Names that begin with a dot are never served anyway.
 const BACKUP_ENDINGS: [&[u8]; 4] = [b"~", b".bak", b".orig", b".swp"];
@@ -22,6 +25,11 @@ pub(crate) struct FileSettings {
     symlinks: Symlinks,
     precompressed: bool,
     charset: Charset,
+    /// Lists directories without an index file.
+    autoindex: Autoindex,
+    types: MediaTypes,
+    /// The directory that must not be left, if it is not the place itself.
+    boundary: Option<PathBuf>,
 }
 
 /// Where a path leads.
@@ -32,17 +40,8 @@ pub(crate) enum FilePlace {
     /// `alias`: what follows the location's text is looked up in this directory. For an exact match it may be
     /// a file.
     Alias { to: PathBuf, literal_length: usize },
-}
-
-impl FilePlace {
-    pub(crate) fn alias(to: impl Into<PathBuf>, pattern: &Pattern) -> Result<Self, String> {
-        match pattern.literal_length() {
-            Some(literal_length) => Ok(Self::Alias { to: to.into(), literal_length }),
-            None => {
-                Err("`alias` cannot be used with a regex; use `root`, or a match such as \"/static/\"".into())
-            }
-        }
-    }
+    /// `alias` of a regex: one file or directory, whatever the path is.
+    Whole(PathBuf),
 }
 
 impl FileSettings {
@@ -54,8 +53,8 @@ impl FileSettings {
         symlinks: Symlinks,
         precompressed: bool,
     ) -> Result<Self, String> {
-        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
-        let (FilePlace::Root(directory) | FilePlace::Alias { to: directory, .. }) = &place;
+        static NEXT_ID: AtomicU64 = AtomicU64::new(UNKEPT + 1);
+        let directory = place.directory();
         if directory.as_os_str().is_empty() || directory.as_os_str().as_bytes().contains(&0) {
             return Err("the directory is empty or contains a NUL byte; write a path".into());
         }
@@ -65,15 +64,44 @@ impl FileSettings {
             return Err(format!("index: `{name}` is not a name that Weir serves; write a plain file name"));
         }
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Ok(Self { id, place, index, symlinks, precompressed, charset: Charset::default() })
+        let (autoindex, types, boundary) = (Autoindex::Off, MediaTypes::default(), None);
+        let charset = Charset::default();
+        Ok(Self { id, place, index, symlinks, precompressed, charset, autoindex, types, boundary })
     }
 
     pub(crate) fn with_charset(self, charset: Charset) -> Self {
         Self { charset, ..self }
     }
 
-    pub(super) fn charset(&self) -> &Charset {
-        &self.charset
+    pub(crate) fn with(self, autoindex: Autoindex, types: MediaTypes) -> Self {
+        Self { autoindex, types, ..self }
+    }
+
+    /// Makes settings for another place, below `boundary`. Nothing of it is kept in memory.
+    pub(crate) fn at(&self, place: FilePlace, boundary: PathBuf) -> Self {
+        Self {
+            id: UNKEPT,
+            place,
+            index: self.index.clone(),
+            symlinks: self.symlinks,
+            precompressed: self.precompressed,
+            charset: self.charset.clone(),
+            autoindex: self.autoindex,
+            types: self.types.clone(),
+            boundary: Some(boundary),
+        }
+    }
+
+    pub(crate) fn is_kept(&self) -> bool {
+        self.id != UNKEPT
+    }
+
+    pub(super) fn autoindex(&self) -> Autoindex {
+        self.autoindex
+    }
+
+    pub(super) fn media_type(&self, path: &Path) -> HeaderValue {
+        self.types.of(path, &self.charset)
     }
 
     pub(crate) fn is_precompressed(&self) -> bool {
@@ -84,13 +112,13 @@ impl FileSettings {
         self.id
     }
 
-    pub(super) fn index(&self) -> &[String] {
+    pub(crate) fn index(&self) -> &[String] {
         &self.index
     }
 
     /// The directory, or file, that no answer may leave; `None`: answers may come from anywhere.
     pub(super) fn boundary(&self) -> Option<&Path> {
-        (self.symlinks == Symlinks::Inside).then_some(self.directory())
+        (self.symlinks == Symlinks::Inside).then(|| self.boundary.as_deref().unwrap_or(self.directory()))
     }
 
     /// The file or directory for a path; `None` if names of this kind are not served. `all_names`: the
@@ -100,6 +128,7 @@ impl FileSettings {
         let rest = match &self.place {
             FilePlace::Root(_) => path,
             FilePlace::Alias { literal_length, .. } => path.get(*literal_length..)?,
+            FilePlace::Whole(file) => return self.whole(file),
         };
         // "/static../x" with the location "/static" leaves "../x": the check of names below refuses it.
         let rest = rest.strip_prefix(b"/").unwrap_or(rest);
@@ -118,12 +147,32 @@ impl FileSettings {
         served.then(|| self.directory().join(OsStr::from_bytes(rest)))
     }
 
+    /// The file that the whole place is, if its name below the boundary may be served.
+    fn whole(&self, file: &Path) -> Option<PathBuf> {
+        let below = file.strip_prefix(self.boundary.as_deref().unwrap_or(file)).ok()?;
+        let served = below.components().all(|part| match part {
+            Component::Normal(name) => is_served_name(name.as_bytes()),
+            _ => false,
+        });
+        served.then(|| file.to_owned())
+    }
+
     fn directory(&self) -> &Path {
-        let (FilePlace::Root(directory) | FilePlace::Alias { to: directory, .. }) = &self.place;
-        directory
+        self.place.directory()
     }
 }
 
-fn is_served_name(name: &[u8]) -> bool {
+impl FilePlace {
+    fn directory(&self) -> &Path {
+        match self {
+            Self::Root(directory) | Self::Alias { to: directory, .. } | Self::Whole(directory) => directory,
+        }
+    }
+}
+
+/// The id of settings for which nothing is kept in memory.
+const UNKEPT: u64 = 0;
+
+pub(super) fn is_served_name(name: &[u8]) -> bool {
     !name.is_empty() && !name.starts_with(b".") && !BACKUP_ENDINGS.iter().any(|ending| name.ends_with(ending))
 }

@@ -125,6 +125,7 @@ fn kind(answer: &FileAnswer) -> String {
     match answer {
         FileAnswer::Reply(reply) => reply.status.as_u16().to_string(),
         FileAnswer::Redirect(location) => format!("to {}", location.to_str().unwrap()),
+        FileAnswer::Listing { .. } => "listing".into(),
         FileAnswer::NotFound(_) => "not found".into(),
         FileAnswer::Forbidden(..) => "forbidden".into(),
         FileAnswer::MethodNotAllowed => "method".into(),

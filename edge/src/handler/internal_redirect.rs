@@ -8,9 +8,10 @@ use http::{HeaderMap, HeaderValue, Method};
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
 use crate::handler::AtLocation;
+use crate::handler::error_pages::InsteadOf;
 use crate::reply::body::ReplyBody;
 use crate::reply::{Reply, error};
-use crate::request::Request;
+use crate::request::{Entry, Request};
 
 /// Fields of the application's reply that are kept, in place of the location's own.
 const KEPT: [HeaderName; 6] =
@@ -25,8 +26,25 @@ const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'#');
 /// The request as the next location gets it.
 pub(super) struct Again {
     pub(super) request: Request,
-    /// The reply with the redirect: some of its fields are kept.
-    pub(super) first: Reply,
+    /// The application's reply with the redirect: some of its fields are kept.
+    pub(super) first: Option<Reply>,
+    /// The error that the next location answers.
+    pub(super) instead: Option<InsteadOf>,
+}
+
+impl AtLocation {
+    /// A rule sends the request on.
+    pub(super) fn again(request: Request, entry: Entry) -> Self {
+        let request = Request { entry, named_by_application: false, ..request };
+        Self::Again(Box::new(Again { request, first: None, instead: None }))
+    }
+}
+
+/// What earlier answers pass on to the last one.
+#[derive(Default)]
+pub(super) struct Carried {
+    first: Option<Reply>,
+    instead: Option<InsteadOf>,
 }
 
 /// Turns a reply that names another location into a request for it.
@@ -46,34 +64,50 @@ pub(super) async fn obey(mut reply: Reply) -> AtLocation {
         request.method = Method::GET;
     }
     request.redirect_to(target);
+    request.asked = None;
+    request.named_by_application = true;
+    request.entry = Entry::Site;
     request.internal = true;
     request.upgrade = None;
-    AtLocation::Again(Box::new(Again { request, first: reply }))
+    AtLocation::Again(Box::new(Again { request, first: Some(reply), instead: None }))
 }
 
-/// What the first reply passes on to the reply that replaces it.
-pub(super) fn carry_over(first: Reply, next: AtLocation) -> AtLocation {
-    let over = |mut next: Reply| {
+impl Carried {
+    pub(super) fn take(&mut self, first: Option<Reply>, instead: Option<InsteadOf>) {
+        if let Some(first) = first {
+            let first = self.over(first);
+            self.first = Some(first);
+        }
+        if instead.is_some() {
+            // The page of an error takes none of its fields.
+            self.first.iter_mut().for_each(|first| first.headers.clear());
+            self.instead = instead;
+        }
+    }
+
+    pub(super) fn finish(mut self, reply: Reply) -> Reply {
+        let reply = self.over(reply);
+        match self.instead {
+            Some(instead) => instead.finish(reply),
+            None => reply,
+        }
+    }
+
+    /// The redirects lead from location to location without an end.
+    pub(super) fn endless(mut self, again: Again) -> Reply {
+        tracing::warn!(
+            target = again.request.target,
+            "rules or internal redirects lead from location to location without an end"
+        );
+        self.over(error::internal())
+    }
+
+    fn over(&mut self, mut next: Reply) -> Reply {
+        let Some(first) = self.first.take() else { return next };
         next.note.upstream = next.note.upstream.or(first.note.upstream);
         keep(&first.headers, &mut next);
         next
-    };
-    match next {
-        AtLocation::Reply(reply) => AtLocation::Reply(over(reply)),
-        AtLocation::Again(again) => {
-            let Again { request, first } = *again;
-            AtLocation::Again(Box::new(Again { request, first: over(first) }))
-        }
     }
-}
-
-/// The redirects lead from location to location without an end.
-pub(super) fn endless(again: Again) -> Reply {
-    tracing::warn!(
-        target = again.request.target,
-        "internal redirects lead from location to location without an end"
-    );
-    Reply { note: again.first.note, ..error::internal() }
 }
 
 /// Path and query, encoded as a client would encode them.

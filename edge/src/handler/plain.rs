@@ -81,7 +81,7 @@ pub(crate) fn find<'a>(
     }
     let path = path::normalise(head.target.path().as_bytes()).ok()?;
     let host = head.host.map_or("", |host| host.as_str());
-    let chosen = sites.choose(host).choose(&path);
+    let chosen = sites.choose(via.listener, host).choose(&path);
     if !is_plain_at(&chosen, head) {
         return None;
     }
@@ -105,7 +105,8 @@ pub(crate) fn find<'a>(
         }
         Plan::Application { location, cache: CacheUse::Shared(_, look, CachePlan::Hit(page)), .. } => {
             // The parameters that the key ignores may have to be added to where it leads.
-            if look.trimmed && page.head.status.is_redirection() {
+            let is_led_on = look.trimmed && page.head.status.is_redirection();
+            if is_led_on || location.intercepts(page.head.status) {
                 return None;
             }
             let page = match &location.compress {
@@ -218,7 +219,7 @@ fn fields(head: &Head<'_>) -> HeaderMap {
 /// No setting of the location looks at more of a request than the key and the names that are known here.
 fn is_plain_at(chosen: &Chosen<'_>, head: &Head<'_>) -> bool {
     let Chosen::Location(_, location) = chosen else { return false };
-    if location.needs_whole_request() {
+    if location.needs_whole_request() || !location.is_direct {
         return false;
     }
     if location.pool.is_none() {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::{HeaderName, Method, StatusCode};
-use http_cache::{Look, Policy, Reason, SharedRequest, vary};
+use http_cache::{Key, Look, Policy, Reason, SharedRequest, vary};
 
 use crate::cache::l1::{Found, L1, Marked};
 use crate::cache::page::Page;
@@ -284,6 +284,24 @@ fn by_what_is_stored(found: Found, look: &Look, is_seldom_used: impl FnOnce() ->
     }
 }
 
+/// The longest key of a request that rules have rewritten; longer ones bypass the cache.
+const MAX_REWRITTEN_KEY: usize = 8192;
+
+/// What the client asked for stays in front of the key, where a purge finds it. What rules made of it may
+/// depend on more than that, so it follows, behind a byte that nothing else in a key begins with.
+fn rewritten(asked: SharedRequest, target: SharedRequest) -> Result<SharedRequest, Reason> {
+    let mut key = asked.key.as_bytes().to_vec();
+    key.extend_from_slice(b"\0\x04");
+    key.extend_from_slice(target.key.url());
+    if key.len() > MAX_REWRITTEN_KEY {
+        return Err(Reason::Target);
+    }
+    let mut shared = SharedRequest { key: Key::new(key), ..target };
+    shared.look.trimmed |= asked.look.trimmed;
+    shared.outgoing.request_uri = Some(asked.outgoing.target);
+    Ok(shared)
+}
+
 impl Planned for &Request {
     type Shared = SharedRequest;
 
@@ -304,7 +322,11 @@ impl Planned for &Request {
     }
 
     fn share(&mut self, policy: &Policy) -> Result<SharedRequest, Reason> {
-        policy.request(&self.parts())
+        let shared = policy.request(&self.parts())?;
+        match self.rewritten_parts() {
+            None => Ok(shared),
+            Some(parts) => rewritten(shared, policy.request(&parts)?),
+        }
     }
 
     fn stored(&self, policy: &Policy, shared: &mut SharedRequest, in_l1: InL1<'_>) -> CachePlan {

@@ -1,18 +1,21 @@
 //! Answers without the application: files from disk, and the redirect to a path with its slash.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::header::{CONTENT_LENGTH, LOCATION};
-use http::{HeaderMap, Method, StatusCode};
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use crate::files::{FileAnswer, FileBody, FileReply, FileRequest};
+use crate::files::{FileAnswer, FileBody, FileReply, FileRequest, FileSettings};
 use crate::metrics::CacheResult;
 use crate::reply::body::ReplyBody;
 use crate::reply::{KeptBody, Reply, error};
 use crate::request::Request;
-use crate::request::path::NormalPath;
+use crate::request::path::{NormalPath, split};
 use crate::route::Location;
+use crate::variables::RouteFacts;
 use crate::{Edge, files};
 
 /// The answer of a file in memory; equal to what [`answer`] gives. GET and HEAD only.
@@ -33,17 +36,18 @@ pub(crate) async fn answer(
     location: &Location,
     request: &Request,
     path: &NormalPath<'_>,
-    query: Option<&str>,
 ) -> Reply {
-    let Some(settings) = &location.files else {
+    let query = split(&request.target).1;
+    let Some(settings) = settings(location, request, path) else {
         return error::not_found().noting(CacheResult::Own);
     };
     let now = SystemTime::now();
-    let (method, headers, internal) = (&request.method, &request.headers, request.internal);
+    let (method, headers, internal) = (&request.method, &request.headers, request.named_by_application);
     let asked = FileRequest { method, path, query, headers, internal };
-    let reply = match files::answer(settings, &asked, now, &edge.files).await {
+    let reply = match files::answer(&settings, &asked, now, &edge.files).await {
         FileAnswer::Reply(file) => of_file(location, file, now),
         FileAnswer::Redirect(to) => redirect(to),
+        FileAnswer::Listing { content_type, body } => listing(content_type, body),
         FileAnswer::NotFound(path) => {
             if location.log_not_found {
                 not_found(location, request, path.as_deref());
@@ -72,11 +76,34 @@ fn not_found(location: &Location, request: &Request, path: Option<&Path>) {
     }
 }
 
+/// Where the files are, for this request.
+fn settings(location: &Location, request: &Request, path: &NormalPath<'_>) -> Option<Arc<FileSettings>> {
+    if let Some(settings) = &location.files {
+        return Some(settings.clone());
+    }
+    let route = RouteFacts {
+        uri: path.as_bytes(),
+        args: split(&request.target).1,
+        server_name: &location.site,
+        document_root: &location.document_root,
+        definitions: None,
+    };
+    location.varying.as_ref()?.settings(&request.facts(route)).map(Arc::new)
+}
+
+fn listing(content_type: &'static str, body: Bytes) -> Reply {
+    let headers = HeaderMap::from_iter([
+        (CONTENT_TYPE, HeaderValue::from_static(content_type)),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    ]);
+    Reply::new(StatusCode::OK, headers, ReplyBody::Whole(body))
+}
+
 pub(crate) fn add_slash(path: &NormalPath<'_>, query: Option<&str>) -> Reply {
     redirect(path.with_slash(query)).noting(CacheResult::Own)
 }
 
-fn redirect(to: http::HeaderValue) -> Reply {
+fn redirect(to: HeaderValue) -> Reply {
     let mut reply = error::page(
         StatusCode::MOVED_PERMANENTLY,
         "This page is at the same address with a slash at its end.",

@@ -239,7 +239,7 @@ impl Connection {
             Err(refusal) => return (Step::Refused(refusal), bytes.len()),
         };
         let sites = self.edge.routes.load();
-        if sites.misdirected(self.stream.sni(), head.host.as_ref()) {
+        if sites.misdirected(self.via.listener, self.stream.sni(), head.host.as_ref()) {
             return (Step::Refused(Refusal::Misdirected), used);
         }
         let after = self.after(&head);
@@ -425,7 +425,7 @@ mod tests {
             wsgi_adapters: crate::WsgiAdapters::Connected(Vec::new()),
         };
         let edge = Edge::new(settings, peers, Shutdown::new()).unwrap();
-        let via = Via { peer: local, port: local.port(), scheme: Scheme::Http, http2: false };
+        let via = Via { peer: local, port: local.port(), listener: 0, scheme: Scheme::Http, http2: false };
         let mut connection = Connection::new(Stream::Plain(stream), via, BytesMut::new(), edge);
         let size = size_of_val(&connection) + size_of_val(&connection.serve());
 

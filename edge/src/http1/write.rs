@@ -48,6 +48,9 @@ pub(crate) async fn send<W: AsyncWrite + Unpin>(
     pace: ClientPace,
     left: impl Future<Output = ()>,
 ) -> (Sent, Reply) {
+    if reply.hangs_up {
+        return (Sent { broken: true, ..Sent::default() }, reply);
+    }
     let framing = framing(&reply, manner);
     let keep_alive = manner.keep_alive && !reply.close && framing != Framing::UntilClose;
     let mut head = Vec::with_capacity(1024);

@@ -48,7 +48,7 @@ pub(super) fn begin(
     };
     let edge = &client.edge;
     let sites = edge.routes.load();
-    if sites.misdirected(client.sni.as_deref(), head.host.as_ref()) {
+    if sites.misdirected(client.via.listener, client.sni.as_deref(), head.host.as_ref()) {
         return refuse(client, Refusal::Misdirected, &mut respond);
     }
     if let Some(hit) = plain::find(edge, &sites, &head, &client.via, key) {

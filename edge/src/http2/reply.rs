@@ -93,6 +93,11 @@ pub(super) async fn send(
     mut pace: StreamPace,
 ) -> (Sent, Reply) {
     let mut sent = Sent::default();
+    if reply.hangs_up {
+        respond.send_reset(Reason::CANCEL);
+        sent.broken = true;
+        return (sent, reply);
+    }
     let nothing = head_only || bodiless(reply.status) || reply.length == Some(0);
     let Ok(mut stream) = respond.send_response(head(&reply), nothing) else {
         sent.broken = true;

@@ -35,6 +35,8 @@ const TLS_HANDSHAKE: u8 = 22;
 /// What is spoken at an address of `listen`.
 #[derive(Clone)]
 pub(crate) struct Door {
+    /// Its index there.
+    pub(crate) listener: u16,
     pub(crate) tls: Option<Acceptor>,
     pub(crate) http2: bool,
     /// Connections begin with a header of the PROXY protocol.
@@ -93,10 +95,10 @@ pub(crate) async fn accept(
 /// Serves a connection in a task of its own, on the current runtime. `held` lives as long as the connection.
 pub(crate) fn begin(edge: &Arc<Edge>, door: &Door, guest: Guest, held: impl Send + 'static) {
     let Guest { stream, peer, port, place } = guest;
-    let via = Via { peer, port, scheme: Scheme::Http, http2: false };
+    let via = Via { peer, port, listener: door.listener, scheme: Scheme::Http, http2: false };
     let held = (place, held);
     match door {
-        Door { tls: None, http2: false, proxy_protocol: false } => {
+        Door { tls: None, http2: false, proxy_protocol: false, .. } => {
             speak_http1(edge.clone(), Stream::Plain(stream), BytesMut::new(), via, held);
         }
         Door { .. } => {
@@ -119,7 +121,7 @@ fn speak_http1(edge: Arc<Edge>, stream: Stream, begun: BytesMut, via: Via, held:
 /// Finds out what the client speaks, and serves it.
 async fn settle(
     edge: Arc<Edge>,
-    Door { tls, http2, proxy_protocol }: Door,
+    Door { tls, http2, proxy_protocol, .. }: Door,
     mut stream: TcpStream,
     mut via: Via,
     held: impl Send + 'static,

@@ -62,12 +62,18 @@ pub(crate) fn acceptors(
     sites: &Arc<ArcSwap<Sites>>,
 ) -> Result<Vec<Option<tls::Acceptor>>, Unavailable> {
     let tickets = tls::Tickets::new()?;
-    let acceptor = |listen: &Listen| {
+    let acceptor = |(listener, listen): (u16, &Listen)| {
         let own = sites.load().certificates.of_listener(&listen.address);
         own.map(|own| {
-            tls::Acceptor::new(&listen.address, own, listen.speaks_http2(), &tickets, sites.clone())
+            tls::Acceptor::new(
+                (listener, &listen.address),
+                own,
+                listen.speaks_http2(),
+                &tickets,
+                sites.clone(),
+            )
         })
         .transpose()
     };
-    settings.listen.iter().map(acceptor).collect()
+    (0..).zip(&settings.listen).map(acceptor).collect()
 }

@@ -37,7 +37,7 @@ impl Acceptor {
     /// `address` is the listener's address as in the settings, which finds its certificate in `sites`, also
     /// after a reload.
     pub(crate) fn new(
-        address: &str,
+        (listener, address): (u16, &str),
         own: Certificate,
         http2: bool,
         tickets: &Tickets,
@@ -47,7 +47,7 @@ impl Acceptor {
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
-            .with_cert_resolver(Arc::new(Resolver { address: address.into(), own, sites }));
+            .with_cert_resolver(Arc::new(Resolver { listener, address: address.into(), own, sites }));
         config.alpn_protocols = if http2 { vec![H2.into(), HTTP_1_1.into()] } else { vec![HTTP_1_1.into()] };
         config.ticketer = tickets.0.clone();
         // RFC 8446 section 8: early data can be replayed. Weir does not accept it.
@@ -62,6 +62,7 @@ impl Acceptor {
 
 /// Shows the certificate of the site that the client names, or the listener's.
 struct Resolver {
+    listener: u16,
     address: Box<str>,
     /// The acceptor for as long as no reload brings another.
     own: Certificate,
@@ -71,7 +72,8 @@ struct Resolver {
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let sites = self.sites.load();
-        let of_site = hello.server_name().and_then(|name| sites.choose(name).certificate.clone());
+        let of_site =
+            hello.server_name().and_then(|name| sites.choose(self.listener, name).certificate.clone());
         let certificate = of_site.or_else(|| sites.certificates.of_listener(&self.address));
         Some(certificate.unwrap_or_else(|| self.own.clone()).0)
     }

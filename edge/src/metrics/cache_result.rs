@@ -44,6 +44,11 @@ impl CacheResult {
         matches!(self, Self::Hit | Self::Stale | Self::Revalidated | Self::Miss | Self::Collapsed)
     }
 
+    /// Whether the application made the reply, now or earlier.
+    pub fn is_of_application(self) -> bool {
+        self.is_shared() || matches!(self, Self::Pass | Self::Bypass)
+    }
+
     pub fn word(self) -> &'static str {
         match self {
             Self::Hit => "hit",

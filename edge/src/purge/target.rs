@@ -22,14 +22,15 @@ pub(crate) struct NotATag(String);
 
 /// All variants of one page. The URL is treated as a visitor's would be: parameters that its location ignores
 /// do not count.
-pub(crate) fn url(sites: &Sites, text: &str) -> Result<Target, NotAUrl> {
+pub(crate) fn url(sites: &Sites, text: &str) -> Result<Vec<Target>, NotAUrl> {
     let (scheme, authority, target) = parts(text)?;
-    of_target(sites, scheme, authority, target).ok_or_else(|| NotAUrl(text.to_owned()))
+    let targets = of_target(sites, scheme, authority, target);
+    if targets.is_empty() { Err(NotAUrl(text.to_owned())) } else { Ok(targets) }
 }
 
 /// A page by Host and target, as a PURGE request names it. It may be stored under both schemes.
 pub(crate) fn page(sites: &Sites, authority: &str, target: &str) -> Vec<Target> {
-    SCHEMES.iter().filter_map(|scheme| of_target(sites, scheme, authority, target)).collect()
+    SCHEMES.iter().flat_map(|scheme| of_target(sites, scheme, authority, target)).collect()
 }
 
 /// All pages whose URL begins with this. Without a path: all pages of the host.
@@ -47,18 +48,25 @@ pub(crate) fn tag(text: &str) -> Result<Target, NotATag> {
     }
 }
 
-fn of_target(sites: &Sites, scheme: &str, authority: &str, target: &str) -> Option<Target> {
+/// One for each site that may have the page: the listener is not known, and locations differ in what they
+/// ignore.
+fn of_target(sites: &Sites, scheme: &str, authority: &str, target: &str) -> Vec<Target> {
     let normal = path::without_dots(target);
     let (raw_path, query) = split(normal.as_deref().unwrap_or(target));
-    let path = path::normalise(raw_path.as_bytes()).ok()?;
-    let location = match sites.choose(authority).choose(&path) {
-        Chosen::Location(_, location) | Chosen::AddSlash(location) => location,
-    };
-    let url = match &location.cache {
-        Some(policy) => key_url(policy, scheme, authority, raw_path, query),
-        None => key_url(&Policy::default(), scheme, authority, raw_path, query),
-    };
-    url.map(Target::Url)
+    let Ok(path) = path::normalise(raw_path.as_bytes()) else { return Vec::new() };
+    let urls = sites.all_of(authority).filter_map(|site| {
+        let location = match site.choose(&path) {
+            Chosen::Location(_, location) | Chosen::AddSlash(location) => location,
+        };
+        match &location.cache {
+            Some(policy) => key_url(policy, scheme, authority, raw_path, query),
+            None => key_url(&Policy::default(), scheme, authority, raw_path, query),
+        }
+    });
+    let mut urls: Vec<_> = urls.collect();
+    urls.sort_unstable();
+    urls.dedup();
+    urls.into_iter().map(Target::Url).collect()
 }
 
 fn key_url(policy: &Policy, scheme: &str, authority: &str, path: &str, query: Option<&str>) -> Option<Bytes> {
@@ -97,14 +105,20 @@ mod tests {
         cached.cache = Some(CacheConfig { ignore_query: vec!["utm_*".into()], ..CacheConfig::default() });
         let site = SiteConfig { location: vec![cached], ..SiteConfig::default() };
         let config = Config { site: vec![site], ..Config::default() };
-        route::build(&config, &Metrics::new(Default::default), &mut Mistakes::default()).unwrap()
+        route::build(&config, &config.listen, &Metrics::new(Default::default), &mut Mistakes::default())
+            .unwrap()
     }
 
-    fn text(target: Result<Target, NotAUrl>) -> Option<String> {
-        match target.ok()? {
+    fn text(target: Target) -> Option<String> {
+        match target {
             Target::Url(bytes) | Target::Prefix(bytes) => Some(String::from_utf8(bytes.to_vec()).unwrap()),
             _ => None,
         }
+    }
+
+    fn only(targets: Vec<Target>) -> Option<String> {
+        assert_eq!(targets.len(), 1);
+        targets.into_iter().find_map(text)
     }
 
     #[test]
@@ -132,14 +146,14 @@ mod tests {
             ("", None),
         ];
         for (given, expected) in cases {
-            assert_eq!(text(url(&sites, given)).as_deref(), *expected, "{given}");
+            assert_eq!(url(&sites, given).ok().and_then(only).as_deref(), *expected, "{given}");
         }
     }
 
     #[test]
     fn a_purge_request_names_the_page_under_both_schemes() {
         let named = page(&sites(), "h", "/cached/a?utm_x=1&y=2");
-        let named: Vec<_> = named.into_iter().filter_map(|target| text(Ok(target))).collect();
+        let named: Vec<_> = named.into_iter().filter_map(text).collect();
         assert_eq!(named, ["http://h/cached/a?y=2", "https://h/cached/a?y=2"]);
     }
 
@@ -151,7 +165,7 @@ mod tests {
             ("https://h", Some("https://h/")),
             ("h/", None),
         ] {
-            assert_eq!(text(prefix(given)).as_deref(), expected, "{given}");
+            assert_eq!(prefix(given).ok().and_then(text).as_deref(), expected, "{given}");
         }
     }
 }

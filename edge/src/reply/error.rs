@@ -30,7 +30,29 @@ pub(crate) fn page(status: StatusCode, sentence: &str) -> Reply {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Reply::new(status, headers, ReplyBody::Whole(Bytes::from(html)))
+    let reply = Reply::new(status, headers, ReplyBody::Whole(Bytes::from(html)));
+    Reply { is_error: true, ..reply }
+}
+
+/// The page of a status that a rule gives.
+pub(crate) fn of_status(status: StatusCode) -> Reply {
+    match status {
+        StatusCode::FORBIDDEN => forbidden(),
+        StatusCode::NOT_FOUND => not_found(),
+        StatusCode::METHOD_NOT_ALLOWED => method_not_allowed(),
+        StatusCode::INTERNAL_SERVER_ERROR => internal(),
+        StatusCode::GONE => page(status, "This page was removed."),
+        StatusCode::TOO_MANY_REQUESTS => page(status, "There were too many requests."),
+        StatusCode::SERVICE_UNAVAILABLE => page(status, "The site is not available. Try again later."),
+        status if status.is_client_error() => page(status, "The server refuses this request."),
+        status => page(status, "The server does not answer this request."),
+    }
+}
+
+/// Ends the connection without an answer.
+pub(crate) fn hang_up() -> Reply {
+    let status = StatusCode::from_u16(444).unwrap_or(StatusCode::BAD_REQUEST);
+    Reply { hangs_up: true, ..Reply::new(status, HeaderMap::new(), ReplyBody::Empty) }.closing()
 }
 
 /// Answers a head that can be read in more than one way, or not at all.

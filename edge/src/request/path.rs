@@ -64,6 +64,29 @@ pub(crate) fn normalise(raw: &[u8]) -> Result<NormalPath<'_>, BadPath> {
     Ok(NormalPath(Cow::Owned(resolve(raw)?)))
 }
 
+/// A path that is decoded already, such as one that a rule has made, in normal form. A slash at its beginning
+/// may be missing.
+pub(crate) fn resolved(path: &[u8]) -> Result<NormalPath<'static>, BadPath> {
+    if path.contains(&0) {
+        return Err(BadPath::Nul);
+    }
+    let mut path = resolve(path)?;
+    if path.is_empty() {
+        path.push(b'/');
+    }
+    Ok(NormalPath(Cow::Owned(path)))
+}
+
+/// Path and query as they stand in a request's target. The query is encoded already.
+pub(crate) fn target(path: &NormalPath<'_>, query: Option<&[u8]>) -> String {
+    let mut target = percent_encode(path.as_bytes(), PATH_ESCAPES).to_string();
+    if let Some(query) = query {
+        target.push('?');
+        target.extend(percent_encode(query, QUERY_ESCAPES));
+    }
+    target
+}
+
 /// The target with its path in normal form, if there are dot segments in it, plain or encoded. An application
 /// gets no others: a server that reads them in another way than the choice of the location did could be led
 /// to what belongs to another location, such as an internal one. `None`: it has none, or is malformed.
@@ -87,6 +110,10 @@ pub(crate) fn without_dots(target: &str) -> Option<String> {
 }
 
 impl NormalPath<'_> {
+    pub(crate) fn into_owned(self) -> NormalPath<'static> {
+        NormalPath(Cow::Owned(self.0.into_owned()))
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }

@@ -11,6 +11,8 @@ pub(crate) struct Via {
     pub(crate) peer: SocketAddr,
     /// The address that the client connected to.
     pub(crate) port: u16,
+    /// The listener that accepted the connection: its index in `edge.listen`.
+    pub(crate) listener: u16,
     pub(crate) scheme: Scheme,
     /// HTTP/2, whose heads are read by the reader of HTTP/1.
     pub(crate) http2: bool,

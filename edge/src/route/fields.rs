@@ -7,9 +7,9 @@ use process::settings::Mistakes;
 
 use crate::fields::reply::{Defined, Level, ReplyFields};
 use crate::fields::request::{RequestFields, RequestLevel};
+use crate::route::rules::{self, PlaceRules};
 use crate::settings::pattern::Pattern;
-use crate::settings::reply_fields::InheritFields;
-use crate::settings::{Config, LocationConfig, SiteConfig};
+use crate::settings::{Config, ExpiresSetting, InheritFields, LocationConfig, SiteConfig};
 use crate::variables::{Definitions, Facts, Needs, Template, Values, VariableNames};
 
 /// The variables of these settings.
@@ -28,15 +28,9 @@ impl Variables {
         for (at, site) in config.site.iter().enumerate() {
             let path = format!("edge.site[{at}]");
             names_in_host_names(site, &mut names);
+            rules::define(&path, &PlaceRules::of_site(site), &mut names, mistakes);
             sets.extend(site.set.iter().enumerate().map(|(set, pair)| (format!("{path}.set[{set}]"), pair)));
-            for (at, location) in site.location.iter().enumerate() {
-                let path = format!("{path}.location[{at}]");
-                if let Ok(Pattern::Regex(regex)) = Pattern::parse(&location.pattern) {
-                    define_captures(&regex, &mut names);
-                }
-                let here = location.set.iter().enumerate();
-                sets.extend(here.map(|(set, pair)| (format!("{path}.set[{set}]"), pair)));
-            }
+            define_within(&path, &site.location, (&mut names, &mut sets), mistakes);
         }
         for (path, (name, _)) in &sets {
             if let Err(text) = names.define(name, Needs::NOTHING) {
@@ -56,11 +50,12 @@ impl Variables {
         Defined { names: &self.names, definitions: &self.definitions }
     }
 
+    /// `around`: the site, and the locations from the outermost to the one in question.
     pub(super) fn reply_fields(
         &self,
         config: &Config,
-        site: (&str, &SiteConfig),
-        location: Option<(&str, &LocationConfig)>,
+        around: &Around<'_>,
+        expires: Option<(&str, &ExpiresSetting)>,
         mistakes: &mut Mistakes,
     ) -> Option<Arc<ReplyFields>> {
         let mut levels = vec![
@@ -72,37 +67,40 @@ impl Variables {
                 security: config.security,
             },
             Level {
-                path: site.0.to_owned(),
-                fields: &site.1.reply_fields,
-                inherit: site.1.inherit_fields,
-                cors: site.1.cors.as_ref(),
-                security: site.1.security,
+                path: around.site.0.clone(),
+                fields: &around.site.1.reply_fields,
+                inherit: around.site.1.inherit_fields,
+                cors: around.site.1.cors.as_ref(),
+                security: around.site.1.security,
             },
         ];
-        levels.extend(location.map(|(path, config)| Level {
-            path: path.to_owned(),
+        levels.extend(around.locations.iter().map(|(path, config)| Level {
+            path: path.clone(),
             fields: &config.reply_fields,
             inherit: config.inherit_fields,
             cors: config.cors.as_ref(),
             security: config.security,
         }));
-        let expires = location.and_then(|(path, config)| Some((path, config.expires.as_ref()?)));
         ReplyFields::build(&levels, expires, self.defined(), mistakes)
     }
 
     pub(super) fn request_fields(
         &self,
         config: &Config,
-        site: (&str, &SiteConfig),
-        location: (&str, &LocationConfig),
-        (policy, mistakes): (Option<&Policy>, &mut Mistakes),
+        around: &Around<'_>,
+        policy: Option<&Policy>,
+        mistakes: &mut Mistakes,
     ) -> Option<Arc<RequestFields>> {
         let level = |path: &str, fields, inherit| RequestLevel { path: path.to_owned(), fields, inherit };
-        let levels = [
+        let (path, site) = &around.site;
+        let mut levels = vec![
             level("edge", &config.request_fields[..], InheritFields::Merge),
-            level(site.0, &site.1.request_fields, site.1.inherit_fields),
-            level(location.0, &location.1.request_fields, location.1.inherit_fields),
+            level(path, &site.request_fields, site.inherit_fields),
         ];
+        let locations = around.locations.iter();
+        levels.extend(
+            locations.map(|(path, config)| level(path, &config.request_fields, config.inherit_fields)),
+        );
         let class = |name: &http::HeaderName| match policy {
             Some(policy) if policy.fields.counts(name) => policy.fields.class(name.as_str().as_bytes()),
             _ => FieldClass::Ignore,
@@ -110,12 +108,25 @@ impl Variables {
         RequestFields::build(&levels, class, self.defined(), mistakes)
     }
 
-    /// The values that site and location set, in this order.
-    pub(super) fn sets(&self, site: &SiteConfig, location: Option<&LocationConfig>) -> Option<Arc<Sets>> {
-        let location = location.map(|location| &location.set[..]).unwrap_or_default();
-        let pairs: Vec<_> =
-            site.set.iter().chain(location).map(|(name, value)| (bare(name).into(), value.clone())).collect();
+    /// The values that a place sets, in this order.
+    pub(super) fn sets(&self, set: &[(String, Template)]) -> Option<Arc<Sets>> {
+        let pairs: Vec<_> = set.iter().map(|(name, value)| (bare(name).into(), value.clone())).collect();
         (!pairs.is_empty()).then(|| Arc::new(Sets { pairs, definitions: self.definitions.clone() }))
+    }
+}
+
+/// A place, and those that it stands in, each with its path in the settings.
+#[derive(Clone)]
+pub(super) struct Around<'a> {
+    pub(super) site: (String, &'a SiteConfig),
+    pub(super) locations: Vec<(String, &'a LocationConfig)>,
+}
+
+impl<'a> Around<'a> {
+    pub(super) fn within(&self, path: &str, location: &'a LocationConfig) -> Self {
+        let mut around = self.clone();
+        around.locations.push((path.to_owned(), location));
+        around
     }
 }
 
@@ -142,6 +153,25 @@ impl Sets {
 
 fn bare(name: &str) -> &str {
     name.strip_prefix('$').unwrap_or(name)
+}
+
+/// What locations define, and those within them.
+fn define_within<'a>(
+    path: &str,
+    locations: &'a [LocationConfig],
+    (names, sets): (&mut VariableNames, &mut Vec<(String, &'a (String, Template))>),
+    mistakes: &mut Mistakes,
+) {
+    for (at, location) in locations.iter().enumerate() {
+        let path = format!("{path}.location[{at}]");
+        if let Ok(Pattern::Regex(regex)) = Pattern::parse(&location.pattern) {
+            define_captures(&regex, names);
+        }
+        rules::define(&path, &PlaceRules::of(location), names, mistakes);
+        let here = location.set.iter().enumerate();
+        sets.extend(here.map(|(set, pair)| (format!("{path}.set[{set}]"), pair)));
+        define_within(&path, &location.location, (names, sets), mistakes);
+    }
 }
 
 /// Named captures are variables.

@@ -13,6 +13,24 @@ pub(crate) struct Locations {
     nodes: Vec<PrefixNode>,
     /// In order of appearance.
     regexes: Vec<(Regex, usize)>,
+    /// The locations within some of them.
+    within: Vec<(usize, Locations)>,
+}
+
+/// A location's `match`, its index, and the locations within it.
+pub(crate) struct LocationNode<'a> {
+    pub(crate) pattern: &'a str,
+    pub(crate) index: usize,
+    pub(crate) within: Vec<LocationNode<'a>>,
+}
+
+/// What a path finds at one level.
+enum FoundLocation {
+    /// An exact match or a regex matches: nothing outside is asked.
+    Final(usize),
+    /// A prefix matches: the regexes outside come first.
+    Prefix(usize),
+    Nothing,
 }
 
 #[derive(Debug)]
@@ -32,39 +50,80 @@ struct Prefix {
 }
 
 impl Locations {
-    /// Takes the `match` of each location in order. Each mistake carries the index of its location.
-    pub(crate) fn new(matches: &[String]) -> Result<Self, Vec<(usize, String)>> {
-        let mut locations = Self::default();
+    /// Takes the `match` of each location in order. Each mistake carries the index of its location. Named
+    /// locations are not among those that a path leads to.
+    pub(crate) fn new(nodes: &[LocationNode<'_>]) -> Result<Self, Vec<(usize, String)>> {
         let mut mistakes = Vec::new();
-        for (location, text) in matches.iter().enumerate() {
-            if let Err(mistake) = Pattern::parse(text).and_then(|pattern| locations.add(pattern, location)) {
-                mistakes.push((location, mistake));
+        let locations = Self::level(nodes, None, &mut mistakes);
+        if mistakes.is_empty() { Ok(locations) } else { Err(mistakes) }
+    }
+
+    fn level(
+        nodes: &[LocationNode<'_>],
+        outer: Option<&Pattern>,
+        mistakes: &mut Vec<(usize, String)>,
+    ) -> Self {
+        let mut locations = Self::default();
+        for node in nodes {
+            let parsed = Pattern::parse(node.pattern);
+            if let Ok(pattern) = &parsed
+                && !node.within.is_empty()
+            {
+                let within = Self::level(&node.within, Some(pattern), mistakes);
+                locations.within.push((node.index, within));
+            }
+            let added = parsed.and_then(|pattern| {
+                may_be_within(&pattern, outer)?;
+                locations.add(pattern, node.index)
+            });
+            if let Err(mistake) = added {
+                mistakes.push((node.index, mistake));
             }
         }
-        if !mistakes.is_empty() {
-            return Err(mistakes);
-        }
         locations.link();
-        Ok(locations)
+        locations
     }
 
     /// The location of a request: an exact match; else the longest prefix, if it is "^~"; else the first
     /// regex; else that longest prefix.
     pub(crate) fn choose(&self, path: &NormalPath) -> Option<usize> {
-        let path = path.as_bytes();
+        match self.find(path.as_bytes()) {
+            FoundLocation::Final(location) | FoundLocation::Prefix(location) => Some(location),
+            FoundLocation::Nothing => None,
+        }
+    }
+
+    fn find(&self, path: &[u8]) -> FoundLocation {
         let nearest = match self.nodes.binary_search_by(|node| node.text.as_ref().cmp(path)) {
             Ok(at) => match self.nodes.get(at) {
-                Some(PrefixNode { exact: Some(location), .. }) => return Some(*location),
+                Some(PrefixNode { exact: Some(location), .. }) => return FoundLocation::Final(*location),
                 _ => Some(at),
             },
             Err(after) => after.checked_sub(1),
         };
         let longest = self.longest_prefix(nearest, path);
-        if let Some(Prefix { location, is_final: true }) = longest {
-            return Some(location);
+        let mut best = longest.map(|prefix| prefix.location);
+        match best.and_then(|location| self.within(location)).map(|within| within.find(path)) {
+            Some(FoundLocation::Final(location)) => return FoundLocation::Final(location),
+            Some(FoundLocation::Prefix(location)) => best = Some(location),
+            Some(FoundLocation::Nothing) | None => {}
         }
-        let regex = self.regexes.iter().find(|(regex, _)| regex.is_match(path));
-        regex.map(|(_, location)| *location).or_else(|| longest.map(|prefix| prefix.location))
+        if !longest.is_some_and(|prefix| prefix.is_final)
+            && let Some((_, location)) = self.regexes.iter().find(|(regex, _)| regex.is_match(path))
+        {
+            return match self.within(*location).map(|within| within.find(path)) {
+                Some(FoundLocation::Final(inner) | FoundLocation::Prefix(inner)) => {
+                    FoundLocation::Final(inner)
+                }
+                Some(FoundLocation::Nothing) | None => FoundLocation::Final(*location),
+            };
+        }
+        best.map_or(FoundLocation::Nothing, FoundLocation::Prefix)
+    }
+
+    fn within(&self, location: usize) -> Option<&Self> {
+        // Most sites have none.
+        self.within.iter().find(|(outer, _)| *outer == location).map(|(_, within)| within)
     }
 
     /// Returns true if the answer is a redirect to the path with a slash at its end: there is a location
@@ -75,14 +134,24 @@ impl Locations {
         if path.is_directory() {
             return false;
         }
-        let path = path.as_bytes();
+        self.lacks_slash_here(path.as_bytes(), &passes)
+    }
+
+    fn lacks_slash_here(&self, path: &[u8], passes: &impl Fn(usize) -> bool) -> bool {
+        if !self.within.is_empty() {
+            let nearest = self.nodes.partition_point(|node| node.text.as_ref() <= path).checked_sub(1);
+            let longest = self.longest_prefix(nearest, path).and_then(|prefix| self.within(prefix.location));
+            if longest.is_some_and(|within| within.lacks_slash_here(path, passes)) {
+                return true;
+            }
+        }
         let to_path_and_slash = |node: &PrefixNode| match node.text.split_at_checked(path.len()) {
             Some((beginning, rest)) => beginning.cmp(path).then_with(|| rest.cmp(b"/")),
             None => node.text.as_ref().cmp(path),
         };
         let Ok(at) = self.nodes.binary_search_by(to_path_and_slash) else { return false };
         let Some(node) = self.nodes.get(at) else { return false };
-        (node.exact.is_some_and(&passes) || node.prefix.is_some_and(|prefix| passes(prefix.location)))
+        (node.exact.is_some_and(passes) || node.prefix.is_some_and(|prefix| passes(prefix.location)))
             && self.nodes.binary_search_by(|node| node.text.as_ref().cmp(path)).is_err()
     }
 
@@ -103,6 +172,7 @@ impl Locations {
                 self.regexes.push((regex, location));
                 return Ok(());
             }
+            Pattern::Named(_) => return Ok(()),
             Pattern::Exact(text) => (text, None),
             Pattern::Prefix { text, is_final } => (text, Some(Prefix { location, is_final })),
         };
@@ -130,6 +200,24 @@ impl Locations {
                 open.push((at, node.text.clone()));
             }
         }
+    }
+}
+
+/// nginx's rules for a location within another one.
+fn may_be_within(pattern: &Pattern, outer: Option<&Pattern>) -> Result<(), String> {
+    let text = match (pattern, outer) {
+        (_, None) => return Ok(()),
+        (_, Some(Pattern::Exact(_))) => return Err("a location with `=` has none within it".into()),
+        (_, Some(Pattern::Named(_))) => return Err("a named location has none within it".into()),
+        (Pattern::Named(_), _) => return Err("a named location stands in its site, not in a location".into()),
+        (Pattern::Regex(_), _) | (_, Some(Pattern::Regex(_))) => return Ok(()),
+        (Pattern::Exact(text) | Pattern::Prefix { text, .. }, _) => text,
+    };
+    match outer {
+        Some(Pattern::Prefix { text: outer, .. }) if !text.starts_with(outer) => {
+            Err(format!("is outside the location \"{}\" that it stands in", outer.escape_ascii()))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct ServerNames {
     trailing: Wildcards,
     /// In order of appearance.
     regexes: Vec<(Regex, usize)>,
+    /// The site for hosts that no site names.
+    default: usize,
 }
 
 #[derive(Debug, Default)]
@@ -28,12 +30,17 @@ struct Wildcards {
 }
 
 impl ServerNames {
-    /// Takes the `server_name` list of each site. A mistake is the index of the site, the index of the name,
-    /// and what is wrong. A name in two sites is a mistake: it would never choose the second.
-    pub(crate) fn new(sites: &[Vec<String>]) -> Result<Self, Vec<(usize, usize, String)>> {
-        let mut names = Self::default();
+    /// Takes the `server_name` list of each site that is `here`, on one listener. A mistake is the index of
+    /// the site, the index of the name, and what is wrong. A name in two sites is a mistake: it would never
+    /// choose the second.
+    pub(crate) fn among(
+        sites: &[Vec<String>],
+        here: &[usize],
+        default: usize,
+    ) -> Result<Self, Vec<(usize, usize, String)>> {
+        let mut names = Self { default, ..Self::default() };
         let mut mistakes = Vec::new();
-        for (site, list) in sites.iter().enumerate() {
+        for (site, list) in here.iter().filter_map(|site| Some((*site, sites.get(*site)?))) {
             for (at, name) in list.iter().enumerate() {
                 if let Err(mistake) = names.add(name, site) {
                     mistakes.push((site, at, mistake));
@@ -44,7 +51,7 @@ impl ServerNames {
     }
 
     /// The site for a Host as received: the exact name, else the longest "*.name", else the longest "name.*",
-    /// else the first regex, else the first site.
+    /// else the first regex, else the default site.
     pub(crate) fn choose(&self, host: &str) -> usize {
         let name = name_of(host);
         if let Some(site) = self.exact.get(name.as_ref()) {
@@ -52,7 +59,7 @@ impl ServerNames {
         }
         let wildcard = self.leading.longest_end(&name).or_else(|| self.trailing.longest_beginning(&name));
         let regex = || self.regexes.iter().find(|(regex, _)| regex.is_match(&name)).map(|(_, site)| *site);
-        wildcard.or_else(regex).unwrap_or(0)
+        wildcard.or_else(regex).unwrap_or(self.default)
     }
 
     fn add(&mut self, name: &str, site: usize) -> Result<(), String> {

@@ -43,14 +43,18 @@ pub(crate) struct AccessSettings<'a> {
 }
 
 impl AccessSettings<'_> {
-    /// The rules, if there are any; reports mistakes under the path of the location.
-    pub(crate) fn rules(&self, path: &str, mistakes: &mut Mistakes) -> Option<Access> {
+    /// The rules, if there are any; reports mistakes under the paths of `access` and `auth_basic`.
+    pub(crate) fn rules(
+        &self,
+        (access_at, basic_at): (&str, &str),
+        mistakes: &mut Mistakes,
+    ) -> Option<Access> {
         let addresses = (!self.access.is_empty()).then(|| Addresses::parse(self.access));
         let addresses = addresses.and_then(|parsed| match parsed {
             Ok(addresses) => Some(addresses),
             Err(wrong) => {
                 for (index, text) in wrong {
-                    mistakes.push(format!("{path}.access[{index}]"), text);
+                    mistakes.push(format!("{access_at}[{index}]"), text);
                 }
                 None
             }
@@ -60,12 +64,12 @@ impl AccessSettings<'_> {
             match Basic::new(realm, file.clone(), *pass) {
                 Ok(basic) => {
                     for text in basic.mistakes() {
-                        mistakes.push(format!("{path}.auth_basic.file"), text);
+                        mistakes.push(format!("{basic_at}.file"), text);
                     }
                     Some(basic)
                 }
                 Err(text) => {
-                    mistakes.push(format!("{path}.auth_basic.realm"), text);
+                    mistakes.push(format!("{basic_at}.realm"), text);
                     None
                 }
             }

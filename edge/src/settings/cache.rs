@@ -14,6 +14,8 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CacheConfig {
+    /// False: nothing is cached here, though the site says so.
+    pub enabled: bool,
     /// The lifetime of replies that name none: of 200, 301 and 302, or by status.
     pub ttl: TtlConfig,
     pub stale_while_revalidate: Time,
@@ -116,6 +118,7 @@ impl Default for CacheConfig {
     fn default() -> Self {
         let policy = Policy::default();
         Self {
+            enabled: true,
             ttl: TtlConfig::Usual(Time::from_secs(1)),
             stale_while_revalidate: Time(policy.stale_while_revalidate),
             stale_if_error: Time(policy.stale_if_error),
@@ -180,6 +183,7 @@ impl CacheConfig {
             languages: or_default(Languages::new(strs(&self.languages)), "languages", &mut at),
             learn_languages: self.learn_languages,
             min_uses: self.min_uses,
+            apart: Box::default(),
             heuristic: or_default(Heuristic::new(self.heuristic), "heuristic", &mut at),
             methods: or(Methods::new(strs(&self.methods)), Methods::GetAndHead, "methods", &mut at),
             max_object: self.max_object.map_or(Policy::default().max_object, |size| size.0),

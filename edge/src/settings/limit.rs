@@ -94,16 +94,16 @@ pub(crate) fn zones(
     config.iter().map(build).collect()
 }
 
-/// The limits of a location at `path`.
+/// The limits of a location, each kind with its path in the settings.
 pub(crate) fn limits(
-    path: &str,
-    (requests, connections): (&[LimitReqConfig], &[LimitConnConfig]),
+    (requests_at, requests): (&str, &[LimitReqConfig]),
+    (connections_at, connections): (&str, &[LimitConnConfig]),
     zones: &Zones,
     mistakes: &mut Mistakes,
 ) -> LocationLimits {
     let mut limits = LocationLimits::default();
     for (index, config) in requests.iter().enumerate() {
-        let path = format!("{path}.limit_req[{index}]");
+        let path = format!("{requests_at}[{index}]");
         let status = status(&path, config.status, mistakes);
         let Some(zone) = zones.get(&config.zone) else {
             mistakes.push(format!("{path}.zone"), no_zone(&config.zone));
@@ -119,7 +119,7 @@ pub(crate) fn limits(
         limits.requests.push(RequestLimit { zone: zone.clone(), pace, status, dry_run: config.dry_run });
     }
     for (index, config) in connections.iter().enumerate() {
-        let path = format!("{path}.limit_conn[{index}]");
+        let path = format!("{connections_at}[{index}]");
         let status = status(&path, config.status, mistakes);
         if config.connections == 0 {
             mistakes.push(format!("{path}.connections"), "must be at least 1");

@@ -11,6 +11,8 @@ pub(crate) enum Pattern {
     Prefix { text: Box<[u8]>, is_final: bool },
     /// "~ re", "~* re"
     Regex(Regex),
+    /// "@x": no path leads here, only rules.
+    Named(Box<str>),
 }
 
 impl Pattern {
@@ -29,6 +31,13 @@ impl Pattern {
         if let Some(path) = text.strip_prefix('=') {
             return literal(path.trim_start()).map(Self::Exact);
         }
+        if let Some(name) = text.strip_prefix('@') {
+            let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
+            return match is_name {
+                true => Ok(Self::Named(text.into())),
+                false => Err(format!("`{text}` is no name; write `@` and letters")),
+            };
+        }
         literal(text).map(|text| Self::Prefix { text, is_final: false })
     }
 
@@ -36,17 +45,14 @@ impl Pattern {
     pub(crate) fn literal_length(&self) -> Option<usize> {
         match self {
             Self::Exact(text) | Self::Prefix { text, .. } => Some(text.len()),
-            Self::Regex(_) => None,
+            Self::Regex(_) | Self::Named(_) => None,
         }
     }
 }
 
 fn literal(path: &str) -> Result<Box<[u8]>, String> {
-    if path.starts_with('@') {
-        return Err(format!("`{path}`: named locations are not supported"));
-    }
     if !path.starts_with('/') {
-        return Err(format!("`{path}` is none of \"= /x\", \"^~ /x\", \"~ re\", \"~* re\", \"/x\""));
+        return Err(format!("`{path}` is none of \"= /x\", \"^~ /x\", \"~ re\", \"~* re\", \"/x\", \"@x\""));
     }
     Ok(path.as_bytes().into())
 }

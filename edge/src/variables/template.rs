@@ -132,6 +132,27 @@ impl Template {
         }
     }
 
+    /// Appends the value; `capture` writes what `$1` to `$9` stand for.
+    pub(crate) fn write_with(
+        &self,
+        facts: &Facts<'_>,
+        out: &mut Vec<u8>,
+        capture: impl Fn(&[u8], &mut Vec<u8>),
+    ) {
+        for part in &self.parts {
+            match part {
+                TemplatePart::Text(text) => out.extend_from_slice(text.as_bytes()),
+                TemplatePart::Variable(variable) => {
+                    let value = facts.value(variable).unwrap_or_default();
+                    match variable {
+                        Variable::Capture(_) => capture(&value, out),
+                        _ => out.extend_from_slice(&value),
+                    }
+                }
+            }
+        }
+    }
+
     /// The value as a header field's. A control character in it, which could end the field, is refused.
     pub(crate) fn field_value(&self, facts: &Facts<'_>) -> Result<HeaderValue, RefusedValue> {
         HeaderValue::from_bytes(&self.value(facts)).map_err(|_| RefusedValue)

@@ -188,6 +188,7 @@ fn of_size(bytes: usize) -> RequestHead {
             client_port: head.client_port,
             server_name: &head.server_name,
             server_port: head.server_port,
+            request_uri: &head.request_uri,
             document_root: &head.document_root,
             traceparent: &head.traceparent,
             upgrade: "",

@@ -35,6 +35,7 @@ fn get<'a>(target: &'a str, fields: &'a [(&'a [u8], &'a [u8])]) -> Request<'a> {
         client_port: 50123,
         server_name: "example.com",
         server_port: 8080,
+        request_uri: b"",
         document_root: "/var/www",
         traceparent: "",
         upgrade: "",

@@ -25,6 +25,7 @@ use crate::settings::files::FileCacheConfig;
 use crate::settings::{
     CacheConfig, Config, ExpiresSetting, LocationConfig, LogFormat, RulesConfig, SiteConfig,
 };
+use crate::variables::Template;
 
 const ROUNDS: usize = 1000;
 const HOST: &str = "example.com";
@@ -75,16 +76,17 @@ fn edge(long: bool, nginx_cache_status: bool, files: &Path) -> Arc<Edge> {
         cache.bypass = RulesConfig { cookie: vec!["never-sent".into()], ..RulesConfig::default() };
     }
     // The client says at once that it sends no more.
-    let ignore_client_abort = true;
+    let ignore_client_abort = Some(true);
     let location = LocationConfig {
         pool: Some("app".into()),
         cache: Some(cache),
         ignore_client_abort,
         ..LocationConfig::new("/")
     };
-    let alias = Some(format!("{}/", files.display()));
+    let alias = Some(Template::literal(&format!("{}/", files.display())));
     let expires = Some(ExpiresSetting::Fixed(Expires::Max));
-    let files = LocationConfig { alias, precompressed: true, expires, ..LocationConfig::new("/static/") };
+    let files =
+        LocationConfig { alias, precompressed: Some(true), expires, ..LocationConfig::new("/static/") };
     let location = vec![location, files];
     let site = SiteConfig { server_name: vec![HOST.into()], location, ..SiteConfig::default() };
     let settings =
@@ -103,7 +105,7 @@ fn edge(long: bool, nginx_cache_status: bool, files: &Path) -> Arc<Edge> {
     let sites = edge.routes.load();
     for (path, status, fields, body) in PAGES {
         let normal = path::normalise(path.as_bytes()).unwrap();
-        let Chosen::Location(_, location) = sites.choose(HOST).choose(&normal) else { panic!("{path}") };
+        let Chosen::Location(_, location) = sites.choose(0, HOST).choose(&normal) else { panic!("{path}") };
         let mut headers = HeaderMap::new();
         for (name, value) in *fields {
             headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
@@ -139,7 +141,7 @@ async fn answers(edge: &Arc<Edge>, requests: &[u8]) -> Vec<u8> {
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, _) = listener.accept().await.unwrap();
     let own = SocketAddr::from(([127, 0, 0, 1], 80));
-    let via = Via { peer: own, port: 80, scheme: Scheme::Http, http2: false };
+    let via = Via { peer: own, port: 80, listener: 0, scheme: Scheme::Http, http2: false };
     let mut connection = Connection::new(Stream::Plain(stream), via, BytesMut::new(), edge.clone());
     // Moved in: the connection is closed when it is done.
     let serving = async move { connection.serve().await };
@@ -160,7 +162,7 @@ fn is_plain(edge: &Edge, request: &str) -> bool {
         return false;
     };
     let own = SocketAddr::from(([127, 0, 0, 1], 80));
-    let via = Via { peer: own, port: 80, scheme: Scheme::Http, http2: false };
+    let via = Via { peer: own, port: 80, listener: 0, scheme: Scheme::Http, http2: false };
     find(edge, &edge.routes.load(), &head, &via, &mut Vec::new()).is_some()
 }
 

@@ -18,7 +18,8 @@ use crate::purge_log::Grant;
 use crate::request::body::RequestBody;
 use crate::request::{Upgrade, Via, path};
 use crate::route::{self, Sites};
-use crate::settings::{CacheConfig, Config, LocationConfig, RulesConfig, SiteConfig};
+use crate::settings::{CacheConfig, Config, LocationConfig, RealIpHeader, RulesConfig, SiteConfig, Trusted};
+use crate::variables::Template;
 
 const HOST: &str = "h";
 
@@ -40,10 +41,10 @@ fn sites() -> Sites {
         location("/uncached/", |_, _| {}),
         location("/files/", |location, _| {
             location.pool = None;
-            location.alias = Some("/srv/".into());
+            location.alias = Some(Template::literal("/srv/"));
         }),
         location("/internal/", |location, _| location.internal = true),
-        location("/small/", |location, _| location.max_body = Size(10)),
+        location("/small/", |location, _| location.max_body = Some(Size(10))),
         location("/get/", |_, cache| cache.methods = vec!["GET".into()]),
         location("/obeys/", |_, cache| cache.honour_request = true),
         location("/often/", |_, cache| cache.min_uses = 3),
@@ -55,7 +56,7 @@ fn sites() -> Sites {
     let site = SiteConfig { server_name: vec![HOST.into()], location: locations, ..SiteConfig::default() };
     let config = Config { site: vec![site], ..Config::default() };
     let mut mistakes = Mistakes::default();
-    let sites = route::build(&config, &Metrics::new(Default::default), &mut mistakes);
+    let sites = route::build(&config, &config.listen, &Metrics::new(Default::default), &mut mistakes);
     assert!(mistakes.is_empty(), "{mistakes}");
     sites.unwrap()
 }
@@ -117,9 +118,10 @@ fn with_request<T>(text: &str, judge: impl FnOnce(Request) -> T) -> T {
     let mut spans = Vec::new();
     let (head, _) = head::read(head.as_bytes(), &limits, &mut spans).unwrap().unwrap();
     let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-    let via = Via { peer, port: 80, scheme: Scheme::Http, http2: false };
+    let via = Via { peer, port: 80, listener: 0, scheme: Scheme::Http, http2: false };
     let body = RequestBody::announced(head.framing).0;
-    let request = Request::new(&[], &head, &via, body).unwrap();
+    let trusted = Trusted { proxies: &[], field: &RealIpHeader::default() };
+    let request = Request::new(trusted, &head, &via, body).unwrap();
     judge(Request { upgrade: Upgrade::of_head(&head), ..request })
 }
 
@@ -130,7 +132,7 @@ fn decided(sites: &Sites, l1: &L1, text: &str) -> String {
 
 fn plan_of(sites: &Sites, l1: &L1, mut request: &Request) -> Decision {
     let path = path::normalise(path::split(&request.target).0.as_bytes()).unwrap();
-    let chosen = sites.choose(&request.authority).choose(&path);
+    let chosen = sites.choose(0, &request.authority).choose(&path);
     decide(chosen, &mut request, InL1 { l1, now: Instant::now() }).decision()
 }
 

@@ -4,7 +4,56 @@ use super::*;
 use crate::request::path::normalise;
 
 fn locations(matches: &[&str]) -> Result<Locations, Vec<(usize, String)>> {
-    Locations::new(&matches.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
+    let nodes: Vec<_> = matches
+        .iter()
+        .enumerate()
+        .map(|(index, pattern)| LocationNode { pattern, index, within: Vec::new() })
+        .collect();
+    Locations::new(&nodes)
+}
+
+/// The index of the location that nginx chose, where some stand within others.
+#[test]
+fn locations_within_locations() {
+    fn node(
+        pattern: &'static str,
+        index: usize,
+        within: Vec<LocationNode<'static>>,
+    ) -> LocationNode<'static> {
+        LocationNode { pattern, index, within }
+    }
+    let locations = Locations::new(&[
+        node("/a/", 0, vec![node("/a/b/", 1, vec![]), node("~ \\.png$", 2, vec![])]),
+        node("~ \\.(png|gif)$", 3, vec![node("~ big", 4, vec![])]),
+        node("^~ /c/", 5, vec![node("/c/d", 6, vec![]), node("= /c/e.gif", 7, vec![])]),
+        node("@named", 8, vec![]),
+    ])
+    .unwrap();
+    let cases = [
+        ("/a/x", Some(0)),
+        ("/a/b/x", Some(1)),
+        ("/a/x.png", Some(2)),
+        ("/a/b/x.png", Some(2)),
+        ("/a/b/x.gif", Some(3)),
+        ("/a/big.gif", Some(4)),
+        ("/x/big.png", Some(4)),
+        ("/c/x.png", Some(5)),
+        ("/c/d.png", Some(6)),
+        ("/c/e.gif", Some(7)),
+        ("/named", None),
+    ];
+    for (path, expected) in cases {
+        assert_eq!(locations.choose(&normalise(path.as_bytes()).unwrap()), expected, "{path}");
+    }
+    for (outer, inner, said) in [
+        ("/a/", "/b", "is outside the location \"/a/\""),
+        ("= /a", "/a", "a location with `=` has none within it"),
+        ("/a/", "@b", "a named location stands in its site"),
+        ("@a", "/b", "a named location has none within it"),
+    ] {
+        let wrong = Locations::new(&[node(outer, 0, vec![node(inner, 1, vec![])])]).unwrap_err();
+        assert!(wrong.iter().any(|(index, text)| *index == 1 && text.contains(said)), "{wrong:?}");
+    }
 }
 
 /// The `match` of the location that answers, for each path.
@@ -189,7 +238,6 @@ fn every_mistake_with_its_place() {
         ("= x", "is none of"),
         ("^~ x", "is none of"),
         ("=", "is none of"),
-        ("@later", "named"),
         ("~", "empty"),
         ("~*", "empty"),
         ("~ (", "invalid regular expression"),
@@ -239,7 +287,8 @@ mod model {
             path in "/[ab]{0,3}(/[ab]{1,2}){0,2}/?",
         ) {
             let matches: Vec<String> = texts.iter().map(|(text, sign)| format!("{sign}{text}")).collect();
-            let locations = Locations::new(&matches).unwrap();
+            let texts: Vec<&str> = matches.iter().map(String::as_str).collect();
+            let locations = locations(&texts).unwrap();
             let path = normalise(path.as_bytes()).unwrap();
             prop_assert_eq!(locations.choose(&path), plain(&matches, path.as_bytes()));
         }

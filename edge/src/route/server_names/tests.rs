@@ -5,7 +5,8 @@ use super::*;
 fn names(sites: &[&[&str]]) -> Result<ServerNames, Vec<(usize, usize, String)>> {
     let owned: Vec<Vec<String>> =
         sites.iter().map(|names| names.iter().map(|name| (*name).to_owned()).collect()).collect();
-    ServerNames::new(&owned)
+    let here: Vec<_> = (0..owned.len()).collect();
+    ServerNames::among(&owned, &here, 0)
 }
 
 #[test]

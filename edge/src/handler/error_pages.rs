@@ -1,0 +1,155 @@
+//! Lets another page answer instead of an error: nginx's `error_page`.
+
+use std::sync::Arc;
+
+use http::header::{
+    IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE, RETRY_AFTER,
+    WWW_AUTHENTICATE,
+};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
+
+use crate::handler::internal_redirect::Again;
+use crate::handler::routing::{facts, path_of, split_query};
+use crate::handler::{AtLocation, returned};
+use crate::reply::body::ReplyBody;
+use crate::reply::{Reply, first_chunk};
+use crate::request::path;
+use crate::request::{Entry, Request};
+use crate::route::error_page::{ErrorPage, ErrorTarget, PageStatus};
+use crate::route::{Location, Site, redirects};
+
+/// Fields with which the page of an error would not be the whole page.
+const CONDITIONS: [HeaderName; 6] =
+    [IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE];
+/// Fields of the error that the page's answer has too.
+const KEPT: [HeaderName; 2] = [WWW_AUTHENTICATE, RETRY_AFTER];
+
+/// An error that another page answers.
+pub(crate) struct InsteadOf {
+    /// The status of the answer; `None`: the page's own.
+    status: Option<StatusCode>,
+    kept: HeaderMap,
+}
+
+impl InsteadOf {
+    /// Makes the page's reply that of the error, unless the page fails itself.
+    pub(super) fn finish(self, mut reply: Reply) -> Reply {
+        if let Some(status) = self.status.filter(|_| !reply.is_error) {
+            reply.status = status;
+        }
+        for (name, value) in self.kept {
+            if let Some(name) = name.filter(|name| !reply.headers.contains_key(name)) {
+                reply.headers.append(name, value);
+            }
+        }
+        reply
+    }
+}
+
+/// A copy of the request for the page of an error or an absolute redirect, if the location may need one.
+pub(super) fn spare(location: &Location, request: &Request) -> Option<Request> {
+    let needed = !location.error_pages.is_empty() && !request.for_error || location.redirects.absolute;
+    needed.then(|| request.without_body())
+}
+
+/// The page for a reply if there is one, or the reply.
+pub(super) fn or_instead(
+    location: &Arc<Location>,
+    site: &Site,
+    request: Request,
+    reply: Reply,
+) -> AtLocation {
+    let mut reply = reply.at(location);
+    if let Some(origin) = location.redirects.origin(&request, &site.name).filter(|_| reply.is_error) {
+        redirects::make_absolute(&origin, &mut reply.headers);
+    }
+    let replaced = reply.is_error || is_relayed(&reply) && location.intercept_errors;
+    let page = location.error_pages.of(reply.status).filter(|_| replaced && !request.for_error);
+    match page {
+        Some(page) if reply.elsewhere.is_none() => instead(page, location, site, request, reply),
+        _ => AtLocation::Reply(reply),
+    }
+}
+
+/// Does the same with a reply that may come from the application.
+pub(super) async fn settled(
+    location: &Arc<Location>,
+    site: &Site,
+    spare: Request,
+    reply: Reply,
+) -> AtLocation {
+    // A page that breaks off before it began is an error too.
+    let mut reply = if reply.elsewhere.is_none() { first_chunk::settle(reply).await } else { reply };
+    if !reply.is_error
+        && location.intercepts(reply.status)
+        && let ReplyBody::Origin(body) = &mut reply.body
+    {
+        // Read to its end, so that the application does not see an aborted request.
+        let _ = body.next().await;
+    }
+    or_instead(location, site, spare, reply)
+}
+
+/// It comes from the application, now or earlier.
+fn is_relayed(reply: &Reply) -> bool {
+    !matches!(reply.body, ReplyBody::File(_)) && reply.note.cache.is_of_application()
+}
+
+fn instead(
+    page: &ErrorPage,
+    location: &Arc<Location>,
+    site: &Site,
+    request: Request,
+    reply: Reply,
+) -> AtLocation {
+    let mut request = if request.body.is_empty() { request } else { request.without_body() };
+    let Ok(path) = path_of(&request) else { return AtLocation::Reply(reply) };
+    let status = match page.status {
+        PageStatus::Kept => Some(reply.status),
+        PageStatus::OfPage => None,
+        PageStatus::Changed(status) => Some(status),
+    };
+    let rule = || "setting error_page".to_owned();
+    let from = reply.status.as_u16();
+    match &page.to {
+        ErrorTarget::Url(template) => {
+            let to = template.value(&facts(&request, &path, site, location)).into_owned();
+            let redirects = status.filter(|status| matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308));
+            return AtLocation::Reply(
+                returned::redirect(redirects.unwrap_or(StatusCode::FOUND), &to).at(location),
+            );
+        }
+        ErrorTarget::Named(name) => {
+            // What the client sent is gone: no application gets a change without it.
+            let needs_body = request.body_gone && !request.method.is_safe();
+            if needs_body && site.named(name).is_none_or(|named| named.pool.is_some()) {
+                return AtLocation::Reply(reply);
+            }
+            request.note(rule, || format!("{name} answers instead of {from}"));
+            request.entry = Entry::Named(name.clone());
+        }
+        ErrorTarget::Page(template) => {
+            let to = template.value(&facts(&request, &path, site, location)).into_owned();
+            let (page, query) = split_query(&to);
+            let Ok(page) = path::resolved(page) else { return AtLocation::Reply(reply) };
+            request.rewrite_to(&page, query);
+            request.note(rule, || format!("{} answers instead of {from}", super::routing::printable(&page)));
+            request.entry = Entry::Site;
+            if request.method != Method::HEAD {
+                request.method = Method::GET;
+            }
+        }
+    }
+    if status.is_some() {
+        for name in &CONDITIONS {
+            request.headers.remove(name);
+        }
+    }
+    request.upgrade = None;
+    request.internal = true;
+    request.for_error = true;
+    request.named_by_application = false;
+    let kept = KEPT.iter().filter_map(|name| Some((name.clone(), reply.headers.get(name)?.clone())));
+    let instead = InsteadOf { status, kept: kept.collect() };
+    AtLocation::Again(Box::new(Again { request, first: None, instead: Some(instead) }))
+}

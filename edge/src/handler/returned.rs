@@ -1,0 +1,50 @@
+//! Replies that rules give: `return`, and the redirects of `rewrite`.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use crate::metrics::CacheResult;
+use crate::reply::body::ReplyBody;
+use crate::reply::{Reply, error};
+use crate::route::Location;
+use crate::route::returns::{HANG_UP, Return, ReturnContent};
+use crate::variables::Facts;
+
+/// The answer of a `return`.
+pub(super) fn reply(answer: &Return, facts: &Facts<'_>, location: &Location) -> Reply {
+    match &answer.content {
+        ReturnContent::Page if answer.status.as_u16() == HANG_UP => error::hang_up(),
+        ReturnContent::Page if answer.status.is_success() => {
+            Reply::new(answer.status, HeaderMap::new(), ReplyBody::Empty).noting(CacheResult::Own)
+        }
+        ReturnContent::Page => error::of_status(answer.status),
+        ReturnContent::Location(template) => redirect(answer.status, &template.value(facts)),
+        ReturnContent::Text(template) => {
+            let body = Bytes::from(template.value(facts).into_owned());
+            let path = Path::new(OsStr::from_bytes(facts.route.uri));
+            let headers = HeaderMap::from_iter([
+                (CONTENT_TYPE, location.types.of_text(path)),
+                (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+            ]);
+            let has_body = !matches!(answer.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+            let body = if has_body { ReplyBody::Whole(body) } else { ReplyBody::Empty };
+            Reply::new(answer.status, headers, body).noting(CacheResult::Own)
+        }
+    }
+}
+
+/// A redirect to a URL or path. A value that could end the field is refused.
+pub(super) fn redirect(status: StatusCode, to: &[u8]) -> Reply {
+    let Ok(to) = HeaderValue::from_bytes(to) else {
+        tracing::warn!(to = %to.escape_ascii(), "a redirect would contain a control character");
+        return error::internal();
+    };
+    let mut reply = error::page(status, "This page is at another address.");
+    reply.headers.insert(LOCATION, to);
+    reply.noting(CacheResult::Own)
+}

@@ -1,0 +1,243 @@
+//! Where a request goes before anything answers it: the rules of its site, its location, the rules there,
+//! `try_files`, index files. nginx's phases, in nginx's order.
+
+mod ruled;
+mod tried;
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use http::header::AUTHORIZATION;
+use http::{Method, StatusCode};
+
+use crate::Edge;
+use crate::files::{self, PathKind};
+use crate::handler::admit::{self, Credentials};
+use crate::handler::visit::Visit;
+use crate::handler::{AtLocation, error_pages, finish, internal_redirect};
+use crate::reply::{Reply, error};
+use crate::request::path::{self, NormalPath, split};
+use crate::request::{Entry, Request};
+use crate::route::{Chosen, Location, Site, Sites};
+use crate::variables::{Facts, RouteFacts};
+use ruled::Ruled;
+
+/// Takes the request to the place that answers it, if it is admitted there. `Err`: it is answered already, or
+/// goes elsewhere. Without a visit, nothing is counted, and everybody is admitted.
+pub(super) async fn place<'a>(
+    edge: &Edge,
+    sites: &'a Sites,
+    mut request: Request,
+    visit: Option<&Visit>,
+) -> Result<(Request, Chosen<'a>), AtLocation> {
+    let site = sites.choose(request.listener, &request.authority);
+    if request.entry == Entry::Site {
+        request = rules_of_site(request, site, visit).await?;
+    }
+    let path = path_of(&request).map_err(|reply| AtLocation::Reply(*reply))?;
+    let location = match location(site, &request, &path) {
+        Chosen::Location(_, location) => location,
+        slash @ Chosen::AddSlash(_) => return Ok((request, slash)),
+    };
+    let here = Chosen::Location(site, location);
+    if location.internal && !request.internal {
+        return Ok((request, here));
+    }
+    request = rules_of_location(request, &path, (site, location), visit).await?;
+    // Nobody learns what there is before it is known that they may: files are looked for below.
+    if let Some(visit) = visit {
+        request = admitted(request, (site, location), visit).await?;
+    }
+    if !allows(location, &request.method) {
+        request
+            .note(|| "limit_except".into(), || format!("{} is refused with 403", request_method(location)));
+        return Err(error_pages::or_instead(location, site, request, error::forbidden()));
+    }
+    if let Some(try_files) = &location.try_files {
+        request = tried::run(edge, try_files, request, (site, location)).await?;
+    }
+    let path = path_of(&request).map_err(|reply| AtLocation::Reply(*reply))?;
+    index_elsewhere(edge, site, location, request, path).await.map(|request| (request, here))
+}
+
+/// `set` and rules of a site. A changed path is looked up afterwards.
+async fn rules_of_site(
+    mut request: Request,
+    site: &Site,
+    visit: Option<&Visit>,
+) -> Result<Request, AtLocation> {
+    let otherwise = site.otherwise();
+    if let Some(sets) = &site.sets {
+        let path = path_of(&request).map_err(|reply| AtLocation::Reply(*reply))?;
+        request.values = sets.apply(&facts(&request, &path, site, otherwise));
+    }
+    if site.rules.is_empty() {
+        return Ok(request);
+    }
+    let ruled = ruled::run(&site.rules, &mut request, site, otherwise).await;
+    if let Ruled::Answer(reply) = ruled {
+        reached(&request, otherwise, visit);
+        return Err(error_pages::or_instead(otherwise, site, request, *reply));
+    }
+    Ok(request)
+}
+
+/// `set` and rules of a location.
+async fn rules_of_location(
+    mut request: Request,
+    path: &NormalPath<'_>,
+    (site, location): (&Site, &Arc<Location>),
+    visit: Option<&Visit>,
+) -> Result<Request, AtLocation> {
+    if let Some(groups) = &location.groups {
+        request.values.matches(groups, path.as_bytes());
+    }
+    if let Some(sets) = &location.sets {
+        request.values = sets.apply(&facts(&request, path, site, location));
+    }
+    let ruled = ruled::run(&location.rules, &mut request, site, location).await;
+    reached(&request, location, visit);
+    match ruled {
+        Ruled::Stay => Ok(request),
+        Ruled::Elsewhere => Err(AtLocation::again(request, Entry::Location)),
+        Ruled::Answer(reply) => Err(error_pages::or_instead(location, site, request, *reply)),
+    }
+}
+
+/// Keeps what variables need when the reply is there.
+fn reached(request: &Request, location: &Location, visit: Option<&Visit>) {
+    let Some(visit) = visit.filter(|visit| visit.kept.is_some()) else { return };
+    let Ok(path) = path_of(request) else { return };
+    visit.reached(request, path.as_bytes(), split(&request.target).1, &location.document_root);
+}
+
+/// Answers a CORS preflight, and refuses those who may not ask here, or not so often.
+async fn admitted(
+    mut request: Request,
+    (site, location): (&Site, &Arc<Location>),
+    visit: &Visit,
+) -> Result<Request, AtLocation> {
+    if let Some(answer) = finish::preflight(location, &request) {
+        return Err(AtLocation::Reply(answer.at(location)));
+    }
+    if !location.is_guarded() {
+        return Ok(request);
+    }
+    let path = path_of(&request).map_err(|reply| AtLocation::Reply(*reply))?;
+    let route = facts(&request, &path, site, location).route;
+    match Box::pin(admit::admit(location, &request, route, visit)).await {
+        Ok(Credentials::Ours) => request.credentials = request.headers.remove(AUTHORIZATION),
+        Ok(Credentials::NotOurs) => {}
+        Err(refused) => return Err(error_pages::or_instead(location, site, request, refused)),
+    }
+    Ok(request)
+}
+
+/// Follows a request through rules to the place that answers it, for `explain`. `Err`: the status that a rule
+/// answers with.
+pub(crate) async fn follow<'a>(
+    edge: &Edge,
+    sites: &'a Sites,
+    mut request: Request,
+) -> Result<(Request, Chosen<'a>), StatusCode> {
+    for _ in 0..=internal_redirect::MOST {
+        request = match place(edge, sites, request, None).await {
+            Ok(placed) => return Ok(placed),
+            Err(AtLocation::Reply(reply)) => return Err(reply.status),
+            Err(AtLocation::Again(again)) => again.request,
+        };
+    }
+    Err(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+fn request_method(location: &Location) -> String {
+    format!("a method other than {}", location.methods.join(", "))
+}
+
+/// The location of the path, or the named one that a rule chose.
+fn location<'a>(site: &'a Site, request: &Request, path: &NormalPath<'_>) -> Chosen<'a> {
+    let Entry::Named(name) = &request.entry else { return site.choose(path) };
+    match site.named(name) {
+        Some(location) => Chosen::Location(site, location),
+        // A reload took it away since the rule named it.
+        None => site.choose(path),
+    }
+}
+
+/// As in nginx, `GET` allows HEAD too.
+fn allows(location: &Location, method: &Method) -> bool {
+    let named = |name: &str| location.methods.iter().any(|known| **known == *name);
+    location.methods.is_empty() || named(method.as_str()) || *method == Method::HEAD && named("GET")
+}
+
+/// The normal path of the request's target.
+pub(super) fn path_of(request: &Request) -> Result<NormalPath<'static>, Box<Reply>> {
+    match path::normalise(split(&request.target).0.as_bytes()) {
+        Ok(path) => Ok(path.into_owned()),
+        Err(bad) => Err(Box::new(error::bad_request(&format!("The path is malformed: {bad}.")).closing())),
+    }
+}
+
+/// What variables know of the request at this place.
+pub(super) fn facts<'a>(
+    request: &'a Request,
+    path: &'a NormalPath<'_>,
+    site: &'a Site,
+    location: &'a Location,
+) -> Facts<'a> {
+    request.facts(RouteFacts {
+        uri: path.as_bytes(),
+        args: split(&request.target).1,
+        server_name: &site.name,
+        document_root: &location.document_root,
+        definitions: Some(&site.definitions),
+    })
+}
+
+/// As in nginx, a directory's index file is answered by the location of its own path, which may be another:
+/// `location ~ \.php$`.
+async fn index_elsewhere(
+    edge: &Edge,
+    site: &Site,
+    location: &Arc<Location>,
+    mut request: Request,
+    path: NormalPath<'static>,
+) -> Result<Request, AtLocation> {
+    let files = location.files.as_ref().filter(|_| location.pool.is_none() && path.is_directory());
+    let Some(files) = files.filter(|_| request.method == Method::GET || request.method == Method::HEAD)
+    else {
+        return Ok(request);
+    };
+    let candidates: Vec<_> = files
+        .index()
+        .iter()
+        .filter_map(|name| path::resolved(&[path.as_bytes(), name.as_bytes()].concat()).ok())
+        .collect();
+    let leads_elsewhere = |index: &NormalPath<'_>| match site.choose(index) {
+        Chosen::Location(_, other) | Chosen::AddSlash(other) => !Arc::ptr_eq(other, location),
+    };
+    if !candidates.iter().any(leads_elsewhere) {
+        return Ok(request);
+    }
+    for index in candidates {
+        let kind = files::kind(files, &index, SystemTime::now(), &edge.files).await;
+        if !matches!(kind, Ok(Some(PathKind::File))) {
+            continue;
+        }
+        if !leads_elsewhere(&index) {
+            return Ok(request);
+        }
+        request.note(|| "setting index".into(), || format!("{} answers", printable(&index)));
+        let query = split(&request.target).1.map(str::to_owned);
+        request.rewrite_to(&index, query.as_deref().map(str::as_bytes));
+        request.internal = true;
+        return Err(AtLocation::again(request, Entry::Site));
+    }
+    Ok(request)
+}
+
+pub(super) use tried::split_query;
+
+pub(super) fn printable(path: &NormalPath<'_>) -> String {
+    String::from_utf8_lossy(path.as_bytes()).into_owned()
+}

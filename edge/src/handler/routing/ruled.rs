@@ -1,0 +1,170 @@
+//! Runs the rules of a site or location: conditions, `set`, `rewrite`, `return`.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use crate::files::{self, PathKind};
+use crate::handler::{returned, routing};
+use crate::reply::{Reply, error};
+use crate::request::Request;
+use crate::request::path::{self, split};
+use crate::route::rules::condition::{Condition, FileKind, contains};
+use crate::route::rules::rewrite::{Rewrite, Rewritten, Then};
+use crate::route::rules::{Rule, RuleAction, Rules};
+use crate::route::{Location, Site};
+
+/// What the rules of a place make of a request.
+pub(super) enum Ruled {
+    /// This place goes on with it; its path may be another.
+    Stay,
+    /// The path is another, so its location is to be chosen again.
+    Elsewhere,
+    Answer(Box<Reply>),
+}
+
+/// What follows an action.
+enum Next {
+    Action,
+    End(Ruled),
+}
+
+pub(super) async fn run(rules: &Rules, request: &mut Request, site: &Site, location: &Location) -> Ruled {
+    let mut changed = false;
+    for rule in &rules.0 {
+        match holds(rule, request, site, location).await {
+            Ok(true) => {}
+            Ok(false) => continue,
+            Err(reply) => return Ruled::Answer(reply),
+        }
+        for action in &rule.actions {
+            match act(rule, action, request, (site, location), &mut changed) {
+                Next::Action => {}
+                Next::End(ruled) => return ruled,
+            }
+        }
+    }
+    if changed { Ruled::Elsewhere } else { Ruled::Stay }
+}
+
+fn act(
+    rule: &Rule,
+    action: &RuleAction,
+    request: &mut Request,
+    (site, location): (&Site, &Location),
+    changed: &mut bool,
+) -> Next {
+    let path = match routing::path_of(request) {
+        Ok(path) => path,
+        Err(reply) => return Next::End(Ruled::Answer(reply)),
+    };
+    match action {
+        RuleAction::Break => Next::End(Ruled::Stay),
+        RuleAction::Set(name, value) => {
+            let value = value.value(&routing::facts(request, &path, site, location)).into_owned();
+            request.values.set(name, value);
+            Next::Action
+        }
+        RuleAction::Return(answer) => {
+            let reply = returned::reply(answer, &routing::facts(request, &path, site, location), location);
+            request.note(|| rule.name.to_string(), || format!("answered with {}", answer.status.as_u16()));
+            Next::End(Ruled::Answer(Box::new(reply)))
+        }
+        RuleAction::Rewrite(rewrite) => {
+            let mut values = std::mem::take(&mut request.values);
+            let matched = values.matches(&rewrite.regex, path.as_bytes());
+            request.values = values;
+            if !matched {
+                return Next::Action;
+            }
+            let own_query = split(&request.target).1;
+            let rewritten = rewrite.apply(&routing::facts(request, &path, site, location), own_query);
+            take(rule, rewrite, rewritten, request, changed)
+        }
+    }
+}
+
+fn take(
+    rule: &Rule,
+    rewrite: &Rewrite,
+    rewritten: Rewritten,
+    request: &mut Request,
+    changed: &mut bool,
+) -> Next {
+    let (new, query) = match rewritten {
+        Rewritten::Path(path, query) => (path, query),
+        Rewritten::Location(status, to) => {
+            request.note(|| rule.name.to_string(), || format!("redirected with {}", status.as_u16()));
+            return Next::End(Ruled::Answer(Box::new(returned::redirect(status, &to))));
+        }
+    };
+    let Ok(new) = path::resolved(&new) else {
+        return Next::End(Ruled::Answer(Box::new(error::bad_request("The path is malformed."))));
+    };
+    request.rewrite_to(&new, query.as_deref());
+    request.note(|| rule.name.to_string(), || format!("rewritten to {}", routing::printable(&new)));
+    *changed = true;
+    match rewrite.then {
+        Then::Next | Then::Redirect(_) => Next::Action,
+        Then::Last => Next::End(Ruled::Elsewhere),
+        Then::Break => Next::End(Ruled::Stay),
+    }
+}
+
+/// Whether all conditions of a rule hold. `Err`: the answer, because the disk failed.
+async fn holds(
+    rule: &Rule,
+    request: &mut Request,
+    site: &Site,
+    location: &Location,
+) -> Result<bool, Box<Reply>> {
+    if rule.when.is_empty() {
+        return Ok(true);
+    }
+    let path = routing::path_of(request)?;
+    for condition in &rule.when {
+        let holds = match condition {
+            Condition::Is(value, is) => {
+                let value = value.value(&routing::facts(request, &path, site, location));
+                *is != (value.is_empty() || *value == *b"0")
+            }
+            Condition::Text(value, tests) => {
+                let mut values = request.values.clone();
+                let facts = routing::facts(request, &path, site, location);
+                let holds = tests.hold(&value.value(&facts), &facts, &mut values);
+                request.values = values;
+                holds
+            }
+            Condition::Address { networks, within } => contains(networks, request.client.address) == *within,
+            Condition::File { path: file, kind, exists } => {
+                let file = file.value(&routing::facts(request, &path, site, location)).into_owned();
+                match is_there(&file, *kind).await {
+                    Ok(there) => there == *exists,
+                    Err(failed) => {
+                        tracing::error!(error = %failed, "cannot look for the file of a rule");
+                        return Err(Box::new(error::internal()));
+                    }
+                }
+            }
+        };
+        if !holds {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+async fn is_there(path: &[u8], kind: FileKind) -> io::Result<bool> {
+    // A variable may hold dots that lead to another directory than the settings mean.
+    let leaves = path.split(|byte| *byte == b'/').any(|part| part == b"..");
+    if leaves || path.contains(&0) {
+        return Ok(false);
+    }
+    let found = files::kind_at(PathBuf::from(OsStr::from_bytes(path))).await?;
+    Ok(match kind {
+        FileKind::File => found == Some(PathKind::File),
+        FileKind::Directory => found == Some(PathKind::Directory),
+        FileKind::Any => found.is_some(),
+    })
+}

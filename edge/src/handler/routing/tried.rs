@@ -1,0 +1,120 @@
+//! Looks for the files of a `try_files`.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::Edge;
+use crate::files::{self, FileSettings, PathKind};
+use crate::handler::{AtLocation, error_pages, routing};
+use crate::reply::{Reply, error};
+use crate::request::path::{self, NormalPath, split};
+use crate::request::{Entry, Request};
+use crate::route::try_files::{TryFile, TryFiles, TryLast};
+use crate::route::{Location, Site};
+
+/// Goes on with the first file that exists. `Err`: there is none, and what stands last answers.
+pub(super) async fn run(
+    edge: &Edge,
+    try_files: &TryFiles,
+    mut request: Request,
+    (site, location): (&Site, &Arc<Location>),
+) -> Result<Request, AtLocation> {
+    let path = routing::path_of(&request).map_err(|reply| AtLocation::Reply(*reply))?;
+    if let Some(settings) = settings(&request, &path, site, location) {
+        for file in &try_files.files {
+            let found = match find(edge, file, &request, &path, (site, location, &settings)).await {
+                Ok(found) => found,
+                Err(reply) => return Err(error_pages::or_instead(location, site, request, *reply)),
+            };
+            if let Some(found) = found {
+                request
+                    .note(|| "setting try_files".into(), || format!("{} exists", routing::printable(&found)));
+                if found != path {
+                    let query = split(&request.target).1.map(str::to_owned);
+                    request.rewrite_to(&found, query.as_deref().map(str::as_bytes));
+                }
+                return Ok(request);
+            }
+        }
+    }
+    Err(last(try_files, request, &path, site, location))
+}
+
+/// Where the files of the location are.
+fn settings(
+    request: &Request,
+    path: &NormalPath<'_>,
+    site: &Site,
+    location: &Location,
+) -> Option<Arc<FileSettings>> {
+    if let Some(settings) = &location.files {
+        return Some(settings.clone());
+    }
+    let varying = location.varying.as_ref()?;
+    varying.settings(&routing::facts(request, path, site, location)).map(Arc::new)
+}
+
+async fn find(
+    edge: &Edge,
+    file: &TryFile,
+    request: &Request,
+    path: &NormalPath<'_>,
+    (site, location, settings): (&Site, &Location, &Arc<FileSettings>),
+) -> Result<Option<NormalPath<'static>>, Box<Reply>> {
+    let value = file.path.value(&routing::facts(request, path, site, location)).into_owned();
+    let Ok(wanted) = path::resolved(&value) else { return Ok(None) };
+    let kind = if file.is_directory { PathKind::Directory } else { PathKind::File };
+    match files::kind(settings, &wanted, SystemTime::now(), &edge.files).await {
+        Ok(found) => Ok((found == Some(kind)).then_some(wanted)),
+        Err(failed) => {
+            tracing::error!(target = request.target, error = %failed, "cannot look for the file");
+            Err(Box::new(error::internal()))
+        }
+    }
+}
+
+fn last(
+    try_files: &TryFiles,
+    mut request: Request,
+    path: &NormalPath<'_>,
+    site: &Site,
+    location: &Arc<Location>,
+) -> AtLocation {
+    let rule = || "setting try_files".to_owned();
+    match &try_files.last {
+        TryLast::Status(status) => {
+            request.note(rule, || format!("no file exists: {}", status.as_u16()));
+            if location.log_not_found && status.as_u16() == 404 {
+                tracing::info!(target = request.target, site = &*location.site, "file not found");
+            }
+            error_pages::or_instead(location, site, request, error::of_status(*status))
+        }
+        TryLast::Named(name) => {
+            request.note(rule, || format!("no file exists: {name}"));
+            request.internal = true;
+            AtLocation::again(request, Entry::Named(name.clone()))
+        }
+        TryLast::Page(page) => {
+            let value = page.value(&routing::facts(&request, path, site, location)).into_owned();
+            let (page, query) = split_query(&value);
+            let Ok(page) = path::resolved(page) else {
+                return AtLocation::Reply(error::bad_request("The path is malformed.").at(location));
+            };
+            request.note(rule, || format!("no file exists: {}", routing::printable(&page)));
+            request.rewrite_to(&page, query);
+            request.internal = true;
+            AtLocation::again(request, Entry::Site)
+        }
+    }
+}
+
+/// Path and query of a page that a setting names. An empty query is none.
+pub(crate) fn split_query(value: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match value.iter().position(|byte| *byte == b'?') {
+        Some(mark) => {
+            let query = value.get(mark + 1..).unwrap_or_default();
+            (value.get(..mark).unwrap_or_default(), (!query.is_empty()).then_some(query))
+        }
+        None => (value, None),
+    }
+}

@@ -1,0 +1,98 @@
+//! Files in a directory whose name depends on the request: `root = "/srv/$host"`, or an `alias` with the
+//! groups of a regex.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::files::{FilePlace, FileSettings};
+use crate::variables::{Definitions, Facts, RouteFacts, Template};
+
+#[derive(Clone, Debug)]
+pub(crate) struct VaryingFiles {
+    /// What all directories have in common, and what only differs in the directory.
+    like: Arc<FileSettings>,
+    directory: Template,
+    /// What stands before the first variable, up to its last slash: no file outside is served.
+    boundary: PathBuf,
+    kind: VaryingKind,
+    /// What the settings define for all sites.
+    definitions: Arc<Definitions>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum VaryingKind {
+    Root,
+    /// What follows this much of the path is looked up in the directory.
+    Alias {
+        literal_length: usize,
+    },
+    /// The file itself.
+    Whole,
+}
+
+impl VaryingFiles {
+    /// `like` is made for the boundary.
+    pub(crate) fn new(
+        like: Arc<FileSettings>,
+        directory: Template,
+        kind: VaryingKind,
+        definitions: Arc<Definitions>,
+    ) -> Self {
+        let boundary = boundary(&directory);
+        Self { like, directory, boundary, kind, definitions }
+    }
+
+    /// The settings for one request; `None`: its values lead to no directory that may be served.
+    pub(crate) fn settings(&self, facts: &Facts<'_>) -> Option<FileSettings> {
+        let route = RouteFacts { definitions: Some(&self.definitions), ..facts.route };
+        let facts = Facts { route, ..*facts };
+        let directory = self.directory.value(&facts);
+        let leaves = directory.split(|byte| *byte == b'/').any(|part| part == b"..");
+        if leaves || directory.contains(&0) {
+            return None;
+        }
+        let directory = PathBuf::from(OsStr::from_bytes(&directory));
+        if !directory.starts_with(&self.boundary) {
+            return None;
+        }
+        let place = match self.kind {
+            VaryingKind::Root => FilePlace::Root(directory),
+            VaryingKind::Alias { literal_length } => FilePlace::Alias { to: directory, literal_length },
+            VaryingKind::Whole => FilePlace::Whole(directory),
+        };
+        Some(self.like.at(place, self.boundary.clone()))
+    }
+}
+
+/// The directory that all values have in common.
+pub(crate) fn boundary(directory: &Template) -> PathBuf {
+    let source = directory.source();
+    let literal = source.split('$').next().unwrap_or_default();
+    match literal.rfind('/') {
+        Some(slash) => literal.get(..=slash).unwrap_or("/").into(),
+        None => "/".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_boundary_ends_before_the_first_variable() {
+        for (directory, expected) in [
+            ("/srv/$host/www", "/srv/"),
+            ("/srv/site-$1", "/srv/"),
+            ("/srv/static/$1", "/srv/static/"),
+            ("$document_root/x", "/"),
+        ] {
+            assert_eq!(
+                boundary(&Template::parse(directory).unwrap()),
+                PathBuf::from(expected),
+                "{directory}"
+            );
+        }
+    }
+}
