@@ -329,7 +329,7 @@ fn build_location(
     let index = config.index.clone().or_else(|| site.index.clone()).unwrap_or_else(default_index);
     let files = match (&config.pool, place) {
         (None, Some((path, place))) => {
-            let charset = config.charset.clone();
+            let charset = config.charset.clone().unwrap_or_default();
             files(&path, place, index, (config.symlinks, config.precompressed, charset), mistakes)
         }
         _ => None,

@@ -258,8 +258,7 @@ pub struct LocationConfig {
     pub expires: Option<ExpiresSetting>,
     /// The encoding of text files, as their Content-Type names it; "off": none. Left out: "utf-8" for text
     /// that cannot say its own, none for HTML, CSS and XML.
-    #[serde(default)]
-    pub charset: Charset,
+    pub charset: Option<Charset>,
     /// False: requests here are not in the access log.
     pub access_log: Option<bool>,
     /// False: a missing file is not logged.
@@ -340,7 +339,7 @@ impl LocationConfig {
             precompressed: false,
             compress: None,
             expires: None,
-            charset: Charset::default(),
+            charset: None,
             access_log: None,
             log_not_found: true,
             pool: None,
