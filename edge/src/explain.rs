@@ -109,17 +109,7 @@ async fn walk(edge: &Edge, question: &ExplainQuestion, steps: &mut Steps) -> Con
     let plan = plan::decide(chosen, &mut &request, in_l1);
     let decision = plan.decision();
     let location = plan.location().clone();
-    steps.push("site", &*location.site, "setting edge.site.server_name");
-    steps.push("location", location.metrics.location(), "setting edge.site.location.match");
-    if !location.limits.is_empty() {
-        steps.push("limits", location.limits.describe(), "setting limit_req, limit_conn");
-    }
-    if let Some(access) = &location.access {
-        steps.push("access", access.describe(request.client.address), "setting access, auth_basic");
-    }
-    if let Some(rule) = &location.compress {
-        steps.push("compression", rule.describe(), "setting compress");
-    }
+    place(&location, &request, steps);
     let (ask, cache_use) = match plan {
         Plan::AddSlash(_) => {
             let text =
@@ -293,6 +283,21 @@ fn nothing_stored(decision: Decision) -> Conclusion {
         decision,
         "The request wants a stored page or none, and there is none: the answer is 504.",
     )
+}
+
+/// Reports where the request is answered, and who may have the answer.
+fn place(location: &Location, request: &Request, steps: &mut Steps) {
+    steps.push("site", &*location.site, "setting edge.site.server_name");
+    steps.push("location", location.metrics.location(), "setting edge.site.location.match");
+    if !location.limits.is_empty() {
+        steps.push("limits", location.limits.describe(), "setting limit_req, limit_conn");
+    }
+    if let Some(access) = &location.access {
+        steps.push("access", access.describe(request.client.address), "setting access, auth_basic");
+    }
+    if let Some(rule) = &location.compress {
+        steps.push("compression", rule.describe(), "setting compress");
+    }
 }
 
 /// Reports each cookie and its kind.

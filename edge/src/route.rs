@@ -235,11 +235,7 @@ fn build_site(
                 Some(own) => own.rule(&format!("{path}.compress"), mistakes).map(Arc::new),
                 None => compress.clone(),
             };
-            let LocationConfig { access, auth_basic, satisfy, .. } = location;
-            let access = AccessSettings { access, auth_basic: auth_basic.as_ref(), satisfy: *satisfy };
-            built.access = access.rules(&path, mistakes);
-            let limited = (&location.limit_req[..], &location.limit_conn[..]);
-            built.limits = settings::limits(&path, limited, zones, mistakes);
+            guard(&mut built, (&path, location), zones, mistakes);
             let (site, here) = ((site_path, config), (path.as_str(), location));
             built.reply_fields = variables.reply_fields(edge, site, Some(here), mistakes);
             let cache = built.cache.as_deref();
@@ -284,6 +280,20 @@ fn build_site(
     });
     let root = config.root.as_deref().unwrap_or("").into();
     Some(Site { name, root, certificate: None, locations: locations?, rules, otherwise })
+}
+
+/// Adds who may ask, and how much.
+fn guard(
+    built: &mut Location,
+    (path, location): (&str, &LocationConfig),
+    zones: &Zones,
+    mistakes: &mut Mistakes,
+) {
+    let LocationConfig { access, auth_basic, satisfy, .. } = location;
+    let access = AccessSettings { access, auth_basic: auth_basic.as_ref(), satisfy: *satisfy };
+    built.access = access.rules(path, mistakes);
+    let limited = (&location.limit_req[..], &location.limit_conn[..]);
+    built.limits = settings::limits(path, limited, zones, mistakes);
 }
 
 fn build_location(

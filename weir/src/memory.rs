@@ -27,7 +27,7 @@ struct Part {
     value: fn(&mut Loaded) -> &mut u64,
 }
 
-fn parts() -> [Part; 5] {
+fn parts() -> [Part; 6] {
     let (edge, node, adapter) =
         (Edge::default(), cache_node::Config::default(), wsgi_adapter::Config::default());
     [
@@ -36,6 +36,12 @@ fn parts() -> [Part; 5] {
             hundredths: 22,
             default: edge.l1.memory.0,
             value: |loaded| &mut loaded.edge.l1.memory.0,
+        },
+        Part {
+            path: "edge.l1.compressed",
+            hundredths: 5,
+            default: edge.l1.compressed.0,
+            value: |loaded| &mut loaded.edge.l1.compressed.0,
         },
         Part {
             path: "edge.files.memory",
@@ -51,7 +57,7 @@ fn parts() -> [Part; 5] {
         },
         Part {
             path: "cache_node.memory",
-            hundredths: 35,
+            hundredths: 30,
             default: node.memory.0,
             value: |loaded| &mut loaded.cache_node.memory.0,
         },
@@ -99,7 +105,7 @@ pub(crate) fn share(memory: Size, loaded: &mut Loaded, mistakes: &mut Mistakes) 
         return mistakes.push("memory", text);
     }
     let objects: [(&mut Size, u64); 2] = {
-        let L1Config { memory, max_object } = &mut loaded.edge.l1;
+        let L1Config { memory, max_object, .. } = &mut loaded.edge.l1;
         [(max_object, memory.0 / 8), (&mut loaded.cache_node.max_object, loaded.cache_node.memory.0 / 4)]
     };
     // A page must not drive out all others.
