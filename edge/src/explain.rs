@@ -22,6 +22,7 @@ use crate::reply::error;
 use crate::request::body::RequestBody;
 use crate::request::path::split;
 use crate::request::{Request, path};
+use crate::route::Location;
 
 pub(crate) use question::ExplainQuestion;
 use steps::Steps;
