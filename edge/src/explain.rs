@@ -23,6 +23,7 @@ use crate::reply::error;
 use crate::request::body::RequestBody;
 use crate::request::path::split;
 use crate::request::{Request, Trail, path};
+use crate::route::Location;
 
 pub(crate) use question::ExplainQuestion;
 use steps::Steps;
@@ -116,21 +117,7 @@ async fn walk(edge: &Edge, question: &ExplainQuestion, steps: &mut Steps) -> Con
     let plan = plan::decide(chosen, &mut &request, in_l1);
     let decision = plan.decision();
     let location = plan.location().clone();
-    steps.push("site", &*location.site, "setting edge.site.server_name");
-    if let [_, _, ..] = edge.settings.listen[..] {
-        let listener = edge.settings.listen.get(usize::from(request.listener));
-        steps.push("listener", listener.map_or("", |listen| &listen.address), "setting edge.site.listen");
-    }
-    steps.push("location", location.metrics.location(), "setting edge.site.location.match");
-    if !location.limits.is_empty() {
-        steps.push("limits", location.limits.describe(), "setting limit_req, limit_conn");
-    }
-    if let Some(access) = &location.access {
-        steps.push("access", access.describe(request.client.address), "setting access, auth_basic");
-    }
-    if let Some(rule) = &location.compress {
-        steps.push("compression", rule.describe(), "setting compress");
-    }
+    place(edge, &location, &request, steps);
     let (ask, cache_use) = match plan {
         Plan::AddSlash(_) => {
             let text =
@@ -304,6 +291,25 @@ fn nothing_stored(decision: Decision) -> Conclusion {
         decision,
         "The request wants a stored page or none, and there is none: the answer is 504.",
     )
+}
+
+/// Reports where the request is answered, and who may have the answer.
+fn place(edge: &Edge, location: &Location, request: &Request, steps: &mut Steps) {
+    steps.push("site", &*location.site, "setting edge.site.server_name");
+    if let [_, _, ..] = edge.settings.listen[..] {
+        let listener = edge.settings.listen.get(usize::from(request.listener));
+        steps.push("listener", listener.map_or("", |listen| &listen.address), "setting edge.site.listen");
+    }
+    steps.push("location", location.metrics.location(), "setting edge.site.location.match");
+    if !location.limits.is_empty() {
+        steps.push("limits", location.limits.describe(), "setting limit_req, limit_conn");
+    }
+    if let Some(access) = &location.access {
+        steps.push("access", access.describe(request.client.address), "setting access, auth_basic");
+    }
+    if let Some(rule) = &location.compress {
+        steps.push("compression", rule.describe(), "setting compress");
+    }
 }
 
 /// Reports each cookie and its kind.

@@ -214,7 +214,7 @@ impl Request {
     /// Asks for something else from here on. The log, and `$request_uri`, keep what the client sent.
     pub(crate) fn redirect_to(&mut self, target: String) {
         let before = std::mem::replace(&mut self.target, target);
-        self.sent_target.get_or_insert(before.into());
+        self.sent_target.get_or_insert_with(|| before.into());
     }
 
     /// What the rules of the cache read of it: what the client asked for.

@@ -74,7 +74,8 @@ impl Stack {
             let peers = [address(free_port()), address(free_port())];
             redis = setup.redis.is_none().then(Redis::start);
             settings = with_peers(settings, &setup, peers, directory.path());
-            let table = redis.as_ref().map(|redis| setup.redis_at(&redis.url())).or(setup.redis.clone());
+            let table =
+                redis.as_ref().map(|redis| setup.redis_at(&redis.url())).or_else(|| setup.redis.clone());
             settings = settings.with("cache_node.redis", table.unwrap());
             [node, adapter] = peers.map(Some);
         }

@@ -70,7 +70,7 @@ mod tests {
         let started = settings::load(&file).is_ok();
         let _ = std::fs::remove_dir_all(&directory);
         let mistakes = mistakes.unwrap();
-        assert!(mistakes.contains(":8: edge.site[0].location[1].root: "), "{mistakes}");
+        assert!(mistakes.contains(":9: edge.site[0].location[1].root: "), "{mistakes}");
         assert!(mistakes.contains(":2: edge.access_log_to: "), "{mistakes}");
         assert_eq!(mistakes.lines().count(), 2, "{mistakes}");
         assert!(started, "it may start all the same");

@@ -107,7 +107,7 @@ fn dump(configuration: &Configuration) {
             continue;
         }
         seen.push(name);
-        let _ = write!(out, "# configuration file {name}:\n")
+        let _ = writeln!(out, "# configuration file {name}:")
             .and_then(|()| out.write_all(text))
             .and_then(|()| writeln!(out));
     }

@@ -25,8 +25,8 @@ pub struct ListenError {
 ///
 /// `setting` is where the address was set, for the error: "edge.listen". Of several addresses behind a name
 /// the first that works is taken, IPv4 before IPv6. An IPv6 address takes no IPv4 connections, so
-/// "0.0.0.0:80" and "[::]:80" go together. A socket at that address that was handed over is taken as it is. With `reuse_port` several listeners share one address, and the
-/// system spreads the connections.
+/// "0.0.0.0:80" and "[::]:80" go together. A socket at that address that was handed over is taken as it is.
+/// With `reuse_port` several listeners share one address, and the system spreads the connections.
 pub fn tcp(address: &str, setting: &str, backlog: i32, reuse_port: bool) -> Result<TcpListener, ListenError> {
     let failed = |source| ListenError::new(address, setting, source);
     let mut addresses: Vec<SocketAddr> = address.to_socket_addrs().map_err(failed)?.collect();

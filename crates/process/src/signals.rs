@@ -38,8 +38,8 @@ impl From<Stopped> for ExitCode {
 /// then drains for at most `grace`.
 ///
 /// SIGHUP and a change that `watch` sees call `on_reload`, except during the drain. SIGUSR2 starts
-/// `successor`, which sends SIGQUIT once it serves. A second signal to stop ends the drain at once. `Err` where
-/// the system refuses to deliver signals.
+/// `successor`, which sends SIGQUIT once it serves. A second signal to stop ends the drain at once. `Err`
+/// where the system refuses to deliver signals.
 pub async fn run_until_stopped(
     shutdown: &Shutdown,
     grace: Duration,

@@ -72,7 +72,7 @@ impl Basic {
         let Some((user, password)) = authorization.and_then(credentials) else { return PasswordCheck::Wrong };
         // A name that does not exist takes as long as one that does.
         let (known, Some(hash)) = users.hash(&user) else { return PasswordCheck::Wrong };
-        let proof = self.remembered.proof(&user, &password, &hash.text());
+        let proof = self.remembered.proof(&user, &password, hash.text());
         if let Some(right) = self.remembered.get(&proof) {
             return answer(right && known);
         }

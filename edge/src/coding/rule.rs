@@ -136,7 +136,8 @@ mod tests {
         let html = ("content-type", "text/html; charset=utf-8");
         let usual = &["text/html", "application/json", "font/*"][..];
         type Fields = &'static [(&'static str, &'static str)];
-        let cases: &[(&[&str], u16, Fields, Option<u64>, bool)] = &[
+        type Case<'a> = (&'a [&'a str], u16, Fields, Option<u64>, bool);
+        let cases: &[Case<'_>] = &[
             (usual, 200, &[("content-type", "text/html; charset=utf-8")], Some(100), true),
             (usual, 200, &[("content-type", "Text/HTML")], None, true),
             (usual, 404, &[("content-type", "text/html")], None, true),

@@ -186,7 +186,7 @@ impl CacheConfig {
             apart: Box::default(),
             heuristic: or_default(Heuristic::new(self.heuristic), "heuristic", &mut at),
             methods: or(Methods::new(strs(&self.methods)), Methods::GetAndHead, "methods", &mut at),
-            max_object: self.max_object.map_or(Policy::default().max_object, |size| size.0),
+            max_object: self.max_object.map_or_else(|| Policy::default().max_object, |size| size.0),
             ignore_fields: or_default(
                 http_cache::field_names(strs(&self.ignore_fields)),
                 "ignore_fields",

@@ -26,7 +26,7 @@ pub(crate) struct Definitions {
 
 #[derive(Debug)]
 enum Definition {
-    Map(Map),
+    Map(Box<Map>),
     Geo(Geo),
     Split(Split),
 }
@@ -42,7 +42,7 @@ impl Definitions {
         let mut places = Vec::new();
         for (at, config) in maps.iter().enumerate() {
             let path = format!("edge.map[{at}]");
-            let map = Map::build(&path, config, mistakes).map(Definition::Map);
+            let map = Map::build(&path, config, mistakes).map(|map| Definition::Map(Box::new(map)));
             places.extend(built.add(path, &config.variable, map, names, mistakes));
         }
         for (at, config) in geos.iter().enumerate() {

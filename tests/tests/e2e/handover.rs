@@ -87,7 +87,8 @@ fn a_new_process_that_does_not_start_changes_nothing(stack: &Stack) {
 
 #[test]
 fn a_socket_from_systemd_is_taken() {
-    // systemd-socket-activate(1) does what a .socket unit does; it starts the program with the first connection.
+    // systemd-socket-activate(1) does what a .socket unit does: it starts the program with the first
+    // connection.
     if Command::new("systemd-socket-activate").arg("--version").output().is_err() {
         eprintln!("systemd-socket-activate is not installed: not tested");
         return;

@@ -122,8 +122,8 @@ both_topologies!(a_mark_costs_its_visitors_one_call_each, SETTINGS);
 fn a_mark_costs_its_visitors_one_call_each(stack: &Stack) {
     // Made for nobody these are not what their visitors are to get, so that each try costs one call more.
     let browser: &[(&str, &str)] = &[("Sec-Fetch-Mode", "navigate")];
-    let cases: [(&str, &str, &[(&str, &str)]); 3] = [
-        ("refused", "status=403", &[]),
+    let cases = [
+        ("refused", "status=403", &[][..]),
         ("limited", "status=429", browser),
         ("own", "h=Cache-Control:private", browser),
     ];

@@ -18,7 +18,7 @@ use crate::purge_log::Grant;
 use crate::request::body::RequestBody;
 use crate::request::{Upgrade, Via, path};
 use crate::route::{self, Sites};
-use crate::settings::{CacheConfig, Config, LocationConfig, RealIpHeader, RulesConfig, SiteConfig, Trusted};
+use crate::settings::{CacheConfig, Config, LocationConfig, RulesConfig, SiteConfig};
 use crate::variables::Template;
 
 const HOST: &str = "h";
@@ -120,8 +120,7 @@ fn with_request<T>(text: &str, judge: impl FnOnce(Request) -> T) -> T {
     let peer = SocketAddr::from(([127, 0, 0, 1], 1));
     let via = Via { peer, port: 80, listener: 0, scheme: Scheme::Http, http2: false };
     let body = RequestBody::announced(head.framing).0;
-    let trusted = Trusted { proxies: &[], field: &RealIpHeader::default() };
-    let request = Request::new(trusted, &head, &via, body).unwrap();
+    let request = Request::new(Config::default().trusted(), &head, &via, body).unwrap();
     judge(Request { upgrade: Upgrade::of_head(&head), ..request })
 }
 
