@@ -141,8 +141,8 @@ async fn answer_in_place(edge: &Arc<Edge>, mut request: Request, chosen: Chosen<
     }
 }
 
-/// Sets and removes fields of a request to the application, as its location says. Those that are alike for all
-/// requests with the same key are returned.
+/// Sets and removes fields of a request to the application, as its location says. Returns those that are
+/// alike for all requests with the same key.
 fn request_fields(request: &mut Request, path: &NormalPath<'_>, chosen: Chosen<'_>) -> CommonFields {
     let Chosen::Location(site, location) = chosen else { return None };
     let fields = location.request_fields.as_ref().filter(|_| location.pool.is_some())?;

@@ -118,7 +118,8 @@ impl FileSettings {
 
     /// The directory, or file, that no answer may leave; `None`: answers may come from anywhere.
     pub(super) fn boundary(&self) -> Option<&Path> {
-        (self.symlinks == Symlinks::Inside).then(|| self.boundary.as_deref().unwrap_or(self.directory()))
+        (self.symlinks == Symlinks::Inside)
+            .then(|| self.boundary.as_deref().unwrap_or_else(|| self.directory()))
     }
 
     /// The file or directory for a path; `None` if names of this kind are not served. `all_names`: the

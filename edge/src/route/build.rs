@@ -14,7 +14,7 @@ use crate::files::{FilePlace, FileSettings};
 use crate::limit::{LocationLimits, Zones};
 use crate::metrics::Metrics;
 use crate::route::error_page::ErrorPages;
-use crate::route::fields::{Around, Variables};
+use crate::route::fields::{PlacesAround, Variables};
 use crate::route::location::{LocationNode, Locations};
 use crate::route::redirects::RedirectForm;
 use crate::route::rules::{PlaceRules, Rules};
@@ -85,7 +85,7 @@ struct Building<'a> {
 /// What a place takes from those around it.
 struct Outer<'a> {
     place: PlaceConfig,
-    around: Around<'a>,
+    around: PlacesAround<'a>,
     /// An `alias`, and how much of a path it replaces.
     alias: Option<(Template, usize)>,
     try_files: Option<Vec<Template>>,
@@ -132,7 +132,7 @@ impl<'a> Building<'a> {
         let rules = Rules::new(path, &PlaceRules::of_site(config), &self.variables.names, self.mistakes);
         let outer = Outer {
             place: config.place(),
-            around: Around { site: (path.to_owned(), config), locations: Vec::new() },
+            around: PlacesAround { site: (path.to_owned(), config), locations: Vec::new() },
             alias: None,
             try_files: config.try_files.clone(),
             internal: false,

@@ -54,7 +54,7 @@ impl Variables {
     pub(super) fn reply_fields(
         &self,
         config: &Config,
-        around: &Around<'_>,
+        around: &PlacesAround<'_>,
         expires: Option<(&str, &ExpiresSetting)>,
         mistakes: &mut Mistakes,
     ) -> Option<Arc<ReplyFields>> {
@@ -87,7 +87,7 @@ impl Variables {
     pub(super) fn request_fields(
         &self,
         config: &Config,
-        around: &Around<'_>,
+        around: &PlacesAround<'_>,
         policy: Option<&Policy>,
         mistakes: &mut Mistakes,
     ) -> Option<Arc<RequestFields>> {
@@ -117,12 +117,12 @@ impl Variables {
 
 /// A place, and those that it stands in, each with its path in the settings.
 #[derive(Clone)]
-pub(super) struct Around<'a> {
+pub(super) struct PlacesAround<'a> {
     pub(super) site: (String, &'a SiteConfig),
     pub(super) locations: Vec<(String, &'a LocationConfig)>,
 }
 
-impl<'a> Around<'a> {
+impl<'a> PlacesAround<'a> {
     pub(super) fn within(&self, path: &str, location: &'a LocationConfig) -> Self {
         let mut around = self.clone();
         around.locations.push((path.to_owned(), location));
@@ -155,11 +155,14 @@ fn bare(name: &str) -> &str {
     name.strip_prefix('$').unwrap_or(name)
 }
 
+/// A `set`, with its path in the settings.
+type SetAt<'a> = (String, &'a (String, Template));
+
 /// What locations define, and those within them.
 fn define_within<'a>(
     path: &str,
     locations: &'a [LocationConfig],
-    (names, sets): (&mut VariableNames, &mut Vec<(String, &'a (String, Template))>),
+    (names, sets): (&mut VariableNames, &mut Vec<SetAt<'a>>),
     mistakes: &mut Mistakes,
 ) {
     for (at, location) in locations.iter().enumerate() {

@@ -33,7 +33,7 @@ pub(super) fn names(
             (0..places.len()).filter(|site| places.get(*site).is_some_and(|site| site.at[index])).collect();
         let defaults = |site: &&usize| places.get(**site).is_some_and(|site| site.default_at[index]);
         let mut chosen = here.iter().filter(defaults);
-        let (first, second) = (chosen.next().or(here.first()).copied(), chosen.next());
+        let (first, second) = (chosen.next().or_else(|| here.first()).copied(), chosen.next());
         if let Some(second) = second {
             let text = format!("an earlier site is the default at {} already", listener.address);
             mistakes.push(format!("edge.site[{second}].default_server"), text);

@@ -14,14 +14,14 @@ pub(crate) struct Locations {
     /// In order of appearance.
     regexes: Vec<(Regex, usize)>,
     /// The locations within some of them.
-    within: Vec<(usize, Locations)>,
+    within: Vec<(usize, Self)>,
 }
 
 /// A location's `match`, its index, and the locations within it.
 pub(crate) struct LocationNode<'a> {
     pub(crate) pattern: &'a str,
     pub(crate) index: usize,
-    pub(crate) within: Vec<LocationNode<'a>>,
+    pub(crate) within: Vec<Self>,
 }
 
 /// What a path finds at one level.

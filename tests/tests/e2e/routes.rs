@@ -208,7 +208,7 @@ location = [
             // The body begins with the number of the call.
             let value = |response: Response| {
                 let text = response.expect(200).text();
-                text.split_once(' ').map_or(text.clone(), |(_, value)| value.to_owned())
+                text.split_once(' ').map_or_else(|| text.clone(), |(_, value)| value.to_owned())
             };
             let theirs = value(pair.nginx.connect().get(target));
             assert_eq!(value(pair.weir.get(target)), theirs, "{variable} {target}");

@@ -25,7 +25,7 @@ pub(super) enum Ruled {
 }
 
 /// What follows an action.
-enum Next {
+enum AfterAction {
     Action,
     End(Ruled),
 }
@@ -40,8 +40,8 @@ pub(super) async fn run(rules: &Rules, request: &mut Request, site: &Site, locat
         }
         for action in &rule.actions {
             match act(rule, action, request, (site, location), &mut changed) {
-                Next::Action => {}
-                Next::End(ruled) => return ruled,
+                AfterAction::Action => {}
+                AfterAction::End(ruled) => return ruled,
             }
         }
     }
@@ -54,29 +54,29 @@ fn act(
     request: &mut Request,
     (site, location): (&Site, &Location),
     changed: &mut bool,
-) -> Next {
+) -> AfterAction {
     let path = match routing::path_of(request) {
         Ok(path) => path,
-        Err(reply) => return Next::End(Ruled::Answer(reply)),
+        Err(reply) => return AfterAction::End(Ruled::Answer(reply)),
     };
     match action {
-        RuleAction::Break => Next::End(Ruled::Stay),
+        RuleAction::Break => AfterAction::End(Ruled::Stay),
         RuleAction::Set(name, value) => {
             let value = value.value(&routing::facts(request, &path, site, location)).into_owned();
             request.values.set(name, value);
-            Next::Action
+            AfterAction::Action
         }
         RuleAction::Return(answer) => {
             let reply = returned::reply(answer, &routing::facts(request, &path, site, location), location);
             request.note(|| rule.name.to_string(), || format!("answered with {}", answer.status.as_u16()));
-            Next::End(Ruled::Answer(Box::new(reply)))
+            AfterAction::End(Ruled::Answer(Box::new(reply)))
         }
         RuleAction::Rewrite(rewrite) => {
             let mut values = std::mem::take(&mut request.values);
             let matched = values.matches(&rewrite.regex, path.as_bytes());
             request.values = values;
             if !matched {
-                return Next::Action;
+                return AfterAction::Action;
             }
             let own_query = split(&request.target).1;
             let rewritten = rewrite.apply(&routing::facts(request, &path, site, location), own_query);
@@ -91,24 +91,24 @@ fn take(
     rewritten: Rewritten,
     request: &mut Request,
     changed: &mut bool,
-) -> Next {
+) -> AfterAction {
     let (new, query) = match rewritten {
         Rewritten::Path(path, query) => (path, query),
         Rewritten::Location(status, to) => {
             request.note(|| rule.name.to_string(), || format!("redirected with {}", status.as_u16()));
-            return Next::End(Ruled::Answer(Box::new(returned::redirect(status, &to))));
+            return AfterAction::End(Ruled::Answer(Box::new(returned::redirect(status, &to))));
         }
     };
     let Ok(new) = path::resolved(&new) else {
-        return Next::End(Ruled::Answer(Box::new(error::bad_request("The path is malformed."))));
+        return AfterAction::End(Ruled::Answer(Box::new(error::bad_request("The path is malformed."))));
     };
     request.rewrite_to(&new, query.as_deref());
     request.note(|| rule.name.to_string(), || format!("rewritten to {}", routing::printable(&new)));
     *changed = true;
     match rewrite.then {
-        Then::Next | Then::Redirect(_) => Next::Action,
-        Then::Last => Next::End(Ruled::Elsewhere),
-        Then::Break => Next::End(Ruled::Stay),
+        Then::Next | Then::Redirect(_) => AfterAction::Action,
+        Then::Last => AfterAction::End(Ruled::Elsewhere),
+        Then::Break => AfterAction::End(Ruled::Stay),
     }
 }
 

@@ -91,7 +91,7 @@ fn conditions() {
             rules.0[0].when.iter().all(|condition| match condition {
                 Condition::Is(value, is) => {
                     let value = value.value(facts);
-                    *is == !(value.is_empty() || *value == *b"0")
+                    *is != (value.is_empty() || *value == *b"0")
                 }
                 Condition::Text(value, tests) => tests.hold(&value.value(facts), facts, &mut values),
                 Condition::Address { networks, within } => {

@@ -208,7 +208,7 @@ type FileEntries = (Vec<(AddressRange, String)>, Option<String>);
 
 fn from_file(file: &std::path::Path) -> Result<FileEntries, String> {
     let (mut entries, mut default) = (Vec::new(), None);
-    for listing::Entry { line, key, value } in listing::read(file)? {
+    for listing::ListingEntry { line, key, value } in listing::read(file)? {
         let wrong = |text: String| format!("{}:{line}: {text}", file.display());
         match (key.as_str(), value) {
             ("ranges", None) => {}

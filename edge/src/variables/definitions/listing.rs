@@ -8,14 +8,14 @@ const MOST: u64 = 64 << 20;
 
 /// One `key value;`, or a word alone (`hostnames;`), with its line.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct ListingEntry {
     pub(super) line: usize,
     pub(super) key: String,
     pub(super) value: Option<String>,
 }
 
 /// Reads a file. An error says what is wrong, and in which line.
-pub(super) fn read(file: &Path) -> Result<Vec<Entry>, String> {
+pub(super) fn read(file: &Path) -> Result<Vec<ListingEntry>, String> {
     let shown = file.display();
     let wrong = |error: std::io::Error| format!("cannot read {shown}: {error}");
     if fs::metadata(file).map_err(wrong)?.len() > MOST {
@@ -32,7 +32,7 @@ enum ListingToken {
     End,
 }
 
-fn entries(text: &str) -> Result<Vec<Entry>, (usize, String)> {
+fn entries(text: &str) -> Result<Vec<ListingEntry>, (usize, String)> {
     let mut entries = Vec::new();
     let mut words: Vec<String> = Vec::new();
     let mut tokens = Tokens { rest: text, line: 1 };
@@ -46,7 +46,7 @@ fn entries(text: &str) -> Result<Vec<Entry>, (usize, String)> {
                 if let Some(more) = more {
                     return Err((tokens.line, format!("`{more}`: write a key and one value, then `;`")));
                 }
-                entries.push(Entry { line: tokens.line, key, value });
+                entries.push(ListingEntry { line: tokens.line, key, value });
             }
         }
     }

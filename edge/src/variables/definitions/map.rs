@@ -202,7 +202,7 @@ impl Map {
     }
 
     fn add_file(&mut self, file: &std::path::Path) -> Result<(), String> {
-        for listing::Entry { line, key, value } in listing::read(file)? {
+        for listing::ListingEntry { line, key, value } in listing::read(file)? {
             let wrong = |text: String| format!("{}:{line}: {text}", file.display());
             match (key.as_str(), value) {
                 ("hostnames", None) if self.exact.is_empty() => self.hostnames = true,
