@@ -75,6 +75,8 @@ pub(crate) struct Connection {
     requests: u32,
     /// A drain that begins wakes this task.
     awaits_drain: bool,
+    /// A drain has begun: one more request is answered, if it comes soon.
+    drains: bool,
 }
 
 /// The result of one look at the connection's bytes.
@@ -106,7 +108,16 @@ struct Incoming {
 impl Connection {
     /// Makes a connection. `buffer` holds what was read from it already.
     pub(crate) fn new(stream: Stream, via: Via, buffer: BytesMut, edge: Arc<Edge>) -> Self {
-        Self { stream, via, edge, buffer, progress: Progress::default(), requests: 0, awaits_drain: false }
+        Self {
+            stream,
+            via,
+            edge,
+            buffer,
+            progress: Progress::default(),
+            requests: 0,
+            awaits_drain: false,
+            drains: false,
+        }
     }
 
     /// Serves requests until the peer or the edge closes.
@@ -116,7 +127,6 @@ impl Connection {
         let draining = edge.shutdown.draining();
         tokio::pin!(draining);
         let mut head_started: Option<Instant> = None;
-        let mut drains = false;
         loop {
             let step = if !self.buffer.is_empty() && head_started.is_none() {
                 // Bytes behind the last request are examined before more are read.
@@ -125,7 +135,7 @@ impl Connection {
                 let timeouts = &edge.settings.timeouts;
                 let patience = match head_started {
                     Some(started) => timeouts.head.0.saturating_sub(started.elapsed()),
-                    None if drains => LAST_REQUEST,
+                    None if self.drains => LAST_REQUEST,
                     None if self.requests == 0 => timeouts.head.0,
                     None => timeouts.keepalive.0,
                 };
@@ -133,7 +143,7 @@ impl Connection {
                 let stepping = poll_fn(|context| match self.poll_step(context) {
                     Poll::Ready(step) => Poll::Ready(step),
                     // A drain ends idle connections, but not a head that is arriving.
-                    Poll::Pending if in_head || drains => Poll::Pending,
+                    Poll::Pending if in_head || self.drains => Poll::Pending,
                     Poll::Pending if self.awaits_drain && !edge.shutdown.is_draining() => Poll::Pending,
                     Poll::Pending => {
                         self.awaits_drain = true;
@@ -173,7 +183,7 @@ impl Connection {
                     }
                 }
                 Step::Refused(refusal) => return Box::pin(self.refuse(refusal)).await,
-                Step::Drain => drains = true,
+                Step::Drain => self.drains = true,
                 Step::Closed => return,
             }
         }

@@ -130,9 +130,14 @@ fn examine_binary(header: &[u8]) -> Header {
     let body = header.get(FIXED..whole).unwrap_or_default();
     let port = |at: usize| body.get(at..)?.first_chunk::<2>().map(|port| u16::from_be_bytes(*port));
     let client = match family {
-        // TCP over IPv4: two addresses, two ports.
-        0x11 => body.first_chunk::<4>().map(|bytes| IpAddr::V4(Ipv4Addr::from(*bytes))).zip(port(8)),
-        0x21 => body.first_chunk::<16>().map(|bytes| IpAddr::V6(Ipv6Addr::from(*bytes))).zip(port(32)),
+        // TCP over IPv4 or IPv6: two addresses, two ports.
+        0x11 if body.len() >= 12 => {
+            body.first_chunk::<4>().map(|bytes| IpAddr::V4(Ipv4Addr::from(*bytes))).zip(port(8))
+        }
+        0x21 if body.len() >= 36 => {
+            body.first_chunk::<16>().map(|bytes| IpAddr::V6(Ipv6Addr::from(*bytes))).zip(port(32))
+        }
+        0x11 | 0x21 => None,
         // "AF_UNSPEC … the receiver should ignore address information"; the same for unix sockets and UDP.
         _ => return Header::Whole(ProxiedSource::Unknown),
     };
