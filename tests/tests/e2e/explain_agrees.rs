@@ -1,5 +1,5 @@
-//! Asks `explain` and the edge itself a hundred questions, over HTTP/1 and HTTP/2: they must agree, or what people
-//! are told about their site is wrong.
+//! Asks `explain` and the edge itself a hundred questions, over HTTP/1 and HTTP/2: they must agree, or what
+//! people are told about their site is wrong.
 
 use std::fs;
 use std::thread;
@@ -268,8 +268,8 @@ fn explained(stack: &Stack, method: &str, target: &str, fields: &[(String, Strin
     }
 }
 
-/// What the edge did, by what it answered. A request that bypasses the cache and one whose reply is not stored
-/// look alike from outside.
+/// What the edge did, by what it answered. A request that bypasses the cache and one whose reply is not
+/// stored look alike from outside.
 fn done(response: &Response) -> String {
     let parameters: Vec<_> = response.cache_status().split(';').map(str::trim).collect();
     let parameter = |name: &str| {
