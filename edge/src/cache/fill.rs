@@ -134,7 +134,7 @@ impl Fill {
         if !how_long.is_zero() {
             // Other edges have seen that this variant cannot be stored.
             let seen = Unstorable { reason, manner: ReplyManner::default(), pass_for: how_long };
-            self.cache.l1.mark(request.key.as_bytes(), &request.outgoing.headers, &[], seen);
+            let reason = self.cache.l1.mark(request.key.as_bytes(), &request.outgoing.headers, &[], seen);
             self.ticket.end(Outcome::Pass(reason));
             return Next::Done;
         }

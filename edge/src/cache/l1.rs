@@ -254,10 +254,18 @@ impl L1 {
     }
 
     /// Marks a variant whose reply could not be stored: requests for it bypass the cache for a while
-    /// (hit-for-miss), unless a page can be used. `vary`: the fields that the reply itself names.
-    pub(crate) fn mark(&self, key: &[u8], request: &HeaderMap, vary: &[HeaderName], seen: Unstorable) {
-        let now = Instant::now();
-        self.change(key, |slot| slot.trouble(request, vary, now).hit_for_miss(seen, now));
+    /// (hit-for-miss), unless a page can be used. `vary`: the fields that the reply itself names. Returns the
+    /// reason that the mark has.
+    pub(crate) fn mark(
+        &self,
+        key: &[u8],
+        request: &HeaderMap,
+        vary: &[HeaderName],
+        seen: Unstorable,
+    ) -> Reason {
+        let (now, mut reason) = (Instant::now(), seen.reason);
+        self.change(key, |slot| reason = slot.trouble(request, vary, now).hit_for_miss(seen, now));
+        reason
     }
 
     /// The application has said that the request's page may not be stored any longer.

@@ -243,12 +243,14 @@ impl Mark {
     }
 
     /// What another edge has seen is known here only as a mark: what this edge saw itself says more.
-    pub(super) fn hit_for_miss(&mut self, seen: Unstorable, now: Instant) {
+    /// Returns the reason that counts.
+    pub(super) fn hit_for_miss(&mut self, seen: Unstorable, now: Instant) -> Reason {
         let Unstorable { mut reason, mut manner, pass_for } = seen;
         if let Some(known) = self.pass.filter(|_| is_hearsay(reason)) {
             (reason, manner) = (known.reason, known.manner);
         }
         self.pass = Some(Bypass { reason, manner, until: now + pass_for });
+        reason
     }
 
     /// Failures are remembered for a while after the pause, so that the next pause is longer.
