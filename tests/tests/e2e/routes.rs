@@ -299,6 +299,7 @@ absolute_redirect off;
 root $FILES;
 if ($request_method = POST) { return 405; }
 if ($arg_b) { return 302 /b; }
+if ($uri ~ ^/$) { return 204; }
 if (-f $document_root/dir$uri) { return 200 "also in dir"; }
 set $where outside;
 if ($uri ~ ^/old/(?<rest>.+)$) { set $where "old $rest"; }
@@ -314,6 +315,7 @@ root = "$FILES"
 rule = [
   { when = { method = "POST" }, return = 405 },
   { when = { "$arg_b" = true }, return = "302 /b" },
+  { when = { path = '~ ^/$' }, return = 204 },
   { when = { file = "$document_root/dir$uri" }, return = "200 also in dir" },
   { set = { where = "outside" } },
   { when = { path = '~ ^/old/(?<rest>.+)$' }, set = { where = "old $rest" } },

@@ -100,8 +100,12 @@ fn pages_behind_rules_are_stored_apart_and_purged_by_their_own_url(stack: &Stack
     };
     let uri = "/page/x?body=variable:REQUEST_URI";
     for _ in 0..2 {
-        assert_eq!(plain("x").text(), format!("1 {uri}\n"), "the application sees what was asked for");
-        assert_eq!(beta("x").text(), format!("1 {uri}\n"));
+        assert_eq!(
+            plain("x").text(),
+            format!("1 REQUEST_URI={uri}\n"),
+            "the application sees what was asked for"
+        );
+        assert_eq!(beta("x").text(), format!("1 REQUEST_URI={uri}\n"));
     }
     beta("x").expect_cache(&["hit"]);
     assert_eq!((stack.oracle.calls("plain-x"), stack.oracle.calls("beta-x")), (1, 1));
