@@ -364,3 +364,31 @@ fn the_proxy_protocol_names_the_client() {
         client.get("/cached/count/page").expect(200).expect_cache(&["hit"]);
     }
 }
+
+/// Files that are tried behind a password, and a location within that says nothing of passwords.
+fn with_tried_files() -> String {
+    let file = std::env::temp_dir().join(format!("weir-access-{}-tried", std::process::id()));
+    fs::write(&file, USERS).unwrap();
+    format!(
+        "[[edge.site]]\nserver_name = [\"localhost\"]\nroot = \"$DIR\"\n[[edge.site.location]]\nmatch = \"/\"\n\
+         auth_basic = {{ realm = \"r\", file = \"{}\" }}\ntry_files = [\"$uri\", \"$uri.txt\", \"=404\"]\n\
+         location = [{{ match = \"/in/\", try_files = [\"$uri\", \"=404\"] }}]\n",
+        file.display()
+    )
+}
+
+both_topologies!(a_password_stands_before_the_files_that_are_tried, with_tried_files());
+fn a_password_stands_before_the_files_that_are_tried(stack: &Stack) {
+    fs::create_dir_all(stack.directory().join("in")).unwrap();
+    for file in ["a.txt", "in/b.txt"] {
+        fs::write(stack.directory().join(file), "a file").unwrap();
+    }
+    let authorization = basic("sha:secret");
+    for (target, status) in
+        [("/a.txt", 200), ("/a", 200), ("/none", 404), ("/in/b.txt", 200), ("/in/none", 404)]
+    {
+        // Without the password nobody learns whether there is a file.
+        stack.get(target).expect(401);
+        stack.get_with(target, &[("authorization", &authorization)]).expect(status);
+    }
+}

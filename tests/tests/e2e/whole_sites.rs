@@ -111,8 +111,8 @@ fn pages_behind_rules_are_stored_apart_and_purged_by_their_own_url(stack: &Stack
     assert_eq!((stack.oracle.calls("plain-x"), stack.oracle.calls("beta-x")), (1, 1));
     let url = format!(r#"{{"urls": ["http://localhost{uri}"]}}"#);
     stack.ask_admin("POST", "/api/v1/purge", &url).expect(200);
-    assert_eq!(plain("x").text(), format!("2 {uri}\n"));
-    assert_eq!(beta("x").text(), format!("2 {uri}\n"));
+    assert_eq!(plain("x").text(), format!("2 REQUEST_URI={uri}\n"));
+    assert_eq!(beta("x").text(), format!("2 REQUEST_URI={uri}\n"));
 }
 
 const ODD: &str = r#"
