@@ -16,6 +16,7 @@ use crate::cache::lanes::Lanes;
 use crate::cache::{Cache, Patience};
 use crate::cache_node::Nodes;
 use crate::files::FileCache;
+use crate::log::own_logs::OwnLogs;
 use crate::log::{self, Log};
 use crate::metrics::{Metrics, Sampled};
 use crate::peers::Peers;
@@ -57,11 +58,13 @@ impl Edge {
         let flights = Flights::new(settings.limits.fills, settings.limits.waiters);
         let bodies = Bodies::new(settings.limits.bodies.0);
         let access = log::open(&settings).map_err(|error| StartError::AccessLog(error.to_string()))?;
+        let own_logs = Arc::new(OwnLogs::default());
         let adapters = Arc::new(Adapters::new(peers.wsgi_adapters));
         let metrics = Arc::new(Metrics::new({
             let (l1, flights, access) = (l1.clone(), flights.clone(), access.clone());
             let bodies = bodies.clone();
             let adapters = adapters.clone();
+            let own_logs = own_logs.clone();
             move || Sampled {
                 adapters: adapters.figures(),
                 l1_entries: l1.len() as u64,
@@ -70,10 +73,11 @@ impl Edge {
                 l1_evictions: l1.evictions(),
                 fills: flights.under_way() as u64,
                 bodies: bodies.held(),
-                access_log_dropped: access.dropped(),
+                access_log_dropped: access.dropped() + own_logs.dropped(),
             }
         }));
         let routes = Arc::new(ArcSwap::from_pointee(build_sites(&settings, &metrics)?));
+        own_logs.open(&routes.load()).map_err(|error| StartError::AccessLog(error.to_string()))?;
         let timeouts = &settings.timeouts;
         let application = Arc::new(Application::new(adapters, timeouts.application.0, metrics.clone()));
         let nodes = Arc::new(Nodes::new(peers.cache_nodes, timeouts.cache.0));
@@ -116,7 +120,7 @@ impl Edge {
             application,
             purger,
             files: FileCache::new(settings.files.clone()),
-            log: Log { access, metrics: metrics.clone() },
+            log: Log { access, own: own_logs, metrics: metrics.clone() },
             metrics,
             shutdown,
             settings,
@@ -128,6 +132,9 @@ impl Edge {
     pub fn reload(&self, settings: &Config) {
         match build_sites(settings, &self.metrics) {
             Ok(sites) => {
+                if let Err(error) = self.log.own.open(&sites) {
+                    return tracing::error!("settings not reloaded: {error}");
+                }
                 self.routes.store(Arc::new(sites));
                 tracing::info!(
                     "sites, locations and certificates are reloaded; all other settings need a restart"

@@ -296,6 +296,7 @@ fn ask_of(request: &Request, site: &Site, location: &Location, pool: std::sync::
         stream_reply: location.stream_reply,
         variables: location.variables.clone(),
         upgrade: "",
+        common_fields: None,
     }
 }
 

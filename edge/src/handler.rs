@@ -4,6 +4,7 @@
 //! `plain` is the fast path, which answers hits before the handler runs. `internal_redirect` lets another
 //! location answer; `pass` holds the requests that bypass the cache.
 
+mod finish;
 pub(crate) mod internal_redirect;
 mod only_if_cached;
 mod pass;
@@ -40,6 +41,7 @@ use crate::reply::{Reply, answer, error, first_chunk};
 use crate::request::path::{self, split};
 use crate::request::{Request, Upgrade};
 use crate::route::{Chosen, Location};
+use crate::variables::RouteFacts;
 use internal_redirect::Again;
 
 /// The method as Varnish and Squid accept it, and Wagtail sends it.
@@ -76,7 +78,7 @@ pub(crate) async fn handle(edge: &Arc<Edge>, request: Request, visit: &Visit) ->
         Outcome::Again(again) => internal_redirect::endless(*again),
     };
     let reply = first_chunk::settle(reply).await;
-    if edge.settings.nginx_cache_status { reply.in_nginx_words() } else { reply }
+    finish::finish(edge, reply, visit)
 }
 
 /// Answers the request at the location of its path, or says which request to answer instead.
@@ -108,12 +110,31 @@ async fn answer_at_location(edge: &Arc<Edge>, mut request: Request, visit: &Visi
     if location.internal && !request.internal {
         return error::not_found().at(location);
     }
+    let route = RouteFacts {
+        uri: path.as_bytes(),
+        args: query,
+        server_name: &site.name,
+        document_root: &site.root,
+        definitions: None,
+    };
+    if let Some(sets) = &location.sets {
+        request.values = sets.apply(&request.facts(route));
+    }
+    visit.reached(&request, path.as_bytes(), query, &site.root);
+    if let Some(answer) = finish::preflight(location, &request) {
+        return answer.at(location);
+    }
     let Some(pool) = &location.pool else {
         return static_file::answer(edge, location, &request, &path, query).await.at(location);
     };
     visit.client_abort.decide(&request.method, location.ignore_client_abort);
     if request.upgrade.is_none() && !request.body.limit(location.max_body) {
         return error::body_too_large().at(location);
+    }
+    let mut common_fields = None;
+    if let Some(fields) = &location.request_fields {
+        let changed = fields.apply(&request.facts(route));
+        common_fields = changed.put(&mut request.headers);
     }
     let ask = Ask {
         pool: pool.clone(),
@@ -130,6 +151,7 @@ async fn answer_at_location(edge: &Arc<Edge>, mut request: Request, visit: &Visi
         stream_reply: location.stream_reply,
         variables: location.variables.clone(),
         upgrade: request.upgrade.map_or("", Upgrade::name),
+        common_fields,
     };
     let reply = from_application(edge, location, ask, request, (raw_path, query)).await;
     with_expires(reply, location).at(location)

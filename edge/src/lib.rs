@@ -10,6 +10,7 @@ mod cache_node;
 mod connection;
 mod edge;
 mod explain;
+mod fields;
 mod files;
 mod handler;
 mod http1;
@@ -27,7 +28,7 @@ mod route;
 mod serve;
 pub mod settings;
 mod tls;
-#[allow(dead_code, unused_imports, reason = "settings take them up one after another")]
+#[allow(dead_code, reason = "some are for settings of the following changes")]
 pub mod variables;
 
 pub use ::admin::healthcheck;

@@ -6,6 +6,7 @@
 pub(crate) mod answer;
 pub(crate) mod body;
 pub(crate) mod error;
+pub(crate) mod facts;
 pub(crate) mod first_chunk;
 pub(crate) mod sent;
 
@@ -18,6 +19,7 @@ use http_cache::cache_status::{CacheStatus, X_CACHE_STATUS};
 use crate::metrics::CacheResult;
 use crate::reply::body::ReplyBody;
 use crate::request::Request;
+use crate::request::kept::Kept;
 use crate::route::Location;
 
 /// The field by which the application lets another location answer.
@@ -50,6 +52,8 @@ pub(crate) struct Note {
     pub(crate) cache_status: Option<CacheStatus>,
     /// How long the application took to the head of its reply.
     pub(crate) upstream: Option<Duration>,
+    /// The request, for logs of one's own.
+    pub(crate) kept: Option<Arc<Kept>>,
 }
 
 impl Reply {
@@ -69,7 +73,13 @@ impl Reply {
             length,
             close: false,
             elsewhere: None,
-            note: Note { location: None, cache: CacheResult::Own, cache_status: None, upstream: None },
+            note: Note {
+                location: None,
+                cache: CacheResult::Own,
+                cache_status: None,
+                upstream: None,
+                kept: None,
+            },
         }
     }
 

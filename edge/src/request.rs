@@ -7,6 +7,7 @@ pub(crate) mod body;
 pub(crate) mod client;
 mod facts;
 pub(crate) mod forwarded;
+pub(crate) mod kept;
 pub(crate) mod path;
 pub(crate) mod via;
 

@@ -4,7 +4,9 @@
 //! `server_names` chooses the site and `location` the location, both by nginx's rules and without an
 //! allocation.
 
+pub(crate) mod fields;
 pub(crate) mod location;
+pub(crate) mod logs;
 mod server_names;
 
 use std::sync::Arc;
@@ -13,15 +15,19 @@ use http_cache::Policy;
 use process::settings::Mistakes;
 use weir_proto::origin::Priority;
 
+use crate::fields::reply::ReplyFields;
+use crate::fields::request::RequestFields;
 use crate::files::{FilePlace, FileSettings};
 use crate::metrics::{LocationMetrics, Metrics};
 use crate::request::path::NormalPath;
+use crate::route::fields::{Sets, Variables};
 use crate::route::location::Locations;
+use crate::route::logs::LogRule;
 use crate::route::server_names::ServerNames;
 use crate::settings::expires::Expires;
 use crate::settings::files::Symlinks;
 use crate::settings::pattern::Pattern;
-use crate::settings::{Config, LocationConfig, SiteConfig};
+use crate::settings::{Config, ExpiresSetting, LocationConfig, SiteConfig};
 use crate::tls::certificate::{Certificate, Certificates};
 use http1::head::Authority;
 
@@ -32,6 +38,8 @@ pub(crate) struct Sites {
     pub(crate) certificates: Certificates,
     /// Some site has a certificate of its own.
     several_certificates: bool,
+    /// Some location needs the request when its reply is there.
+    keeps_requests: bool,
 }
 
 pub(crate) struct Site {
@@ -66,7 +74,23 @@ pub(crate) struct Location {
     pub(crate) internal: bool,
     pub(crate) cache: Option<Arc<Policy>>,
     pub(crate) max_body: u64,
+    /// What happens to the fields of replies, and of requests to the application.
+    pub(crate) reply_fields: Option<Arc<ReplyFields>>,
+    pub(crate) request_fields: Option<Arc<RequestFields>>,
+    /// Access logs of one's own.
+    pub(crate) logs: Option<Arc<[LogRule]>>,
+    /// Variables that get a value when a request gets here.
+    pub(crate) sets: Option<Arc<Sets>>,
     pub(crate) metrics: Arc<LocationMetrics>,
+}
+
+impl Location {
+    /// The fast path knows too little of a request to answer it here.
+    pub(crate) fn needs_whole_request(&self) -> bool {
+        self.reply_fields.as_ref().is_some_and(|fields| fields.needs_request())
+            || self.request_fields.as_ref().is_some_and(|fields| fields.changes_key())
+            || self.logs.iter().flat_map(|logs| logs.iter()).any(LogRule::needs_whole_request)
+    }
 }
 
 /// The place that a request belongs to.
@@ -77,6 +101,20 @@ pub(crate) enum Chosen<'a> {
 }
 
 impl Sites {
+    /// All access logs of sites and locations.
+    pub(crate) fn logs(&self) -> impl Iterator<Item = &LogRule> {
+        self.locations().flat_map(|location| location.logs.iter()).flat_map(|logs| logs.iter())
+    }
+
+    fn locations(&self) -> impl Iterator<Item = &Arc<Location>> {
+        self.sites.iter().flat_map(|site| site.rules.iter().chain([&site.otherwise]))
+    }
+
+    /// Whether variables are computed from requests whose replies are there already.
+    pub(crate) fn keeps_requests(&self) -> bool {
+        self.keeps_requests
+    }
+
     pub(crate) fn choose(&self, host: &str) -> &Site {
         // `build` made at least one site, and the names index into this list.
         &self.sites[self.names.choose(host)]
@@ -118,6 +156,8 @@ pub(crate) fn build(config: &Config, metrics: &Metrics, mistakes: &mut Mistakes)
         }
     };
     let mut certificates = Certificates::of_listeners(config, mistakes);
+    let variables = Variables::of(config, mistakes);
+    let outside = Outside { config, variables: &variables, metrics };
     let sites: Vec<_> = config
         .site
         .iter()
@@ -128,16 +168,39 @@ pub(crate) fn build(config: &Config, metrics: &Metrics, mistakes: &mut Mistakes)
                 .tls
                 .as_ref()
                 .and_then(|files| certificates.read(&format!("{path}.tls"), files, mistakes));
-            let site = build_site(&path, site, metrics, mistakes)?;
+            let site = build_site(&path, site, outside, mistakes)?;
             Some(Site { certificate, ..site })
         })
         .collect();
     let several_certificates = sites.iter().any(|site| site.certificate.is_some());
     let whole = sites.len() == config.site.len() && !sites.is_empty();
-    whole.then_some(Sites { names: names?, sites, certificates, several_certificates })
+    let mut sites = whole.then_some(Sites {
+        names: names?,
+        sites,
+        certificates,
+        several_certificates,
+        keeps_requests: false,
+    })?;
+    sites.keeps_requests =
+        sites.locations().any(|location| location.logs.is_some() || location.needs_whole_request());
+    Some(sites)
 }
 
-fn build_site(path: &str, config: &SiteConfig, metrics: &Metrics, mistakes: &mut Mistakes) -> Option<Site> {
+/// What stands around a site.
+#[derive(Clone, Copy)]
+struct Outside<'a> {
+    config: &'a Config,
+    variables: &'a Variables,
+    metrics: &'a Metrics,
+}
+
+fn build_site(
+    path: &str,
+    config: &SiteConfig,
+    outside: Outside<'_>,
+    mistakes: &mut Mistakes,
+) -> Option<Site> {
+    let Outside { config: edge, variables, metrics } = outside;
     let matches: Vec<_> = config.location.iter().map(|location| location.pattern.clone()).collect();
     let locations = match Locations::new(&matches) {
         Ok(locations) => Some(locations),
@@ -148,6 +211,7 @@ fn build_site(path: &str, config: &SiteConfig, metrics: &Metrics, mistakes: &mut
             None
         }
     };
+    let site_path = path;
     let name: Arc<str> = config.server_name.first().map_or("_", String::as_str).into();
     let rules: Vec<_> = config
         .location
@@ -155,7 +219,20 @@ fn build_site(path: &str, config: &SiteConfig, metrics: &Metrics, mistakes: &mut
         .enumerate()
         .map(|(index, location)| {
             let path = format!("{path}.location[{index}]");
-            Arc::new(build_location(&path, &name, config, location, metrics, mistakes))
+            let built = build_location(&path, &name, config, location, metrics, mistakes);
+            let (site, here) = ((site_path, config), (path.as_str(), location));
+            Arc::new(Location {
+                reply_fields: variables.reply_fields(edge, site, Some(here), mistakes),
+                request_fields: variables.request_fields(
+                    edge,
+                    site,
+                    here,
+                    (built.cache.as_deref(), mistakes),
+                ),
+                sets: variables.sets(config, Some(location)),
+                logs: logs::of_location(edge, (site_path, config), here, variables, mistakes),
+                ..built
+            })
         })
         .collect();
     let files = config.root.as_ref().and_then(|root| {
@@ -183,6 +260,10 @@ fn build_site(path: &str, config: &SiteConfig, metrics: &Metrics, mistakes: &mut
         internal: false,
         cache: None,
         max_body: 1 << 20,
+        reply_fields: variables.reply_fields(edge, (site_path, config), None, mistakes),
+        request_fields: None,
+        sets: variables.sets(config, None),
+        logs: logs::of_site(edge, (site_path, config), variables, mistakes),
         metrics: metrics.location(&name, "-"),
     });
     let root = config.root.as_deref().unwrap_or("").into();
@@ -239,7 +320,7 @@ fn build_location(
     Location {
         site: site_name.clone(),
         files,
-        expires: config.expires.unwrap_or(Expires::Off),
+        expires: config.expires.as_ref().and_then(ExpiresSetting::fixed).unwrap_or(Expires::Off),
         access_log: config.access_log.or(site.access_log).unwrap_or(true),
         log_not_found: config.log_not_found,
         pool: config.pool.as_deref().map(Arc::from),
@@ -251,6 +332,10 @@ fn build_location(
         internal: config.internal,
         cache: config.cache.as_ref().map(|cache| Arc::new(cache.policy(&format!("{path}.cache"), mistakes))),
         max_body: config.max_body.0,
+        reply_fields: None,
+        request_fields: None,
+        sets: None,
+        logs: None,
         metrics: metrics.location(site_name, &config.pattern),
     }
 }

@@ -16,6 +16,7 @@ use crate::listen::accept::{self, Door};
 use crate::listen::cores;
 use crate::listen::listeners::{Listeners, acceptors, by_core};
 use crate::log::access_log::AccessLog;
+use crate::log::own_logs::OwnLogs;
 use crate::peers::Peers;
 use crate::settings::{Config, Runtime};
 
@@ -62,7 +63,7 @@ impl Edge {
                 self.shutdown.clone(),
             ))
         });
-        tokio::spawn(reopen_log(self.log.access.clone()));
+        tokio::spawn(reopen_log(self.log.access.clone(), self.log.own.clone()));
         let room = Arc::new(Semaphore::new(self.settings.limits.connections));
         let doors = self.settings.listen.iter().zip(acceptors);
         let doors = doors.map(|(listen, tls)| Door { tls, http2: listen.speaks_http2() });
@@ -126,9 +127,10 @@ impl Edge {
 }
 
 /// Reopens the log on SIGUSR1, as nginx does: a log rotation has moved the file away.
-async fn reopen_log(log: Arc<AccessLog>) {
+async fn reopen_log(log: Arc<AccessLog>, own: Arc<OwnLogs>) {
     let Ok(mut asked) = signal(SignalKind::user_defined1()) else { return };
     while asked.recv().await.is_some() {
         log.reopen();
+        own.reopen();
     }
 }

@@ -4,9 +4,13 @@ mod bounds;
 mod cache;
 pub(crate) mod expires;
 pub(crate) mod files;
+pub(crate) mod logs;
 pub(crate) mod pattern;
 mod priority;
+pub(crate) mod reply_fields;
+pub(crate) mod syslog;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,10 +24,15 @@ use weir_proto::tls::{Tls, TlsConfig};
 pub use crate::settings::expires::Expires;
 use crate::settings::files::FileCacheConfig;
 use crate::settings::files::Symlinks;
+use crate::variables::{GeoConfig, MapConfig, SplitConfig, Template};
 
 pub use bounds::{Limits, Timeouts};
 pub use cache::{CacheConfig, CookiesConfig, RulesConfig, TtlConfig};
+pub use logs::{Escape, LogConfig, LogFormatConfig};
 pub use priority::Priority;
+pub use reply_fields::{
+    CorsConfig, ExpiresSetting, InheritFields, ReplyFieldConfig, RequestFieldConfig, Security,
+};
 
 /// The `[edge]` table.
 #[derive(Clone, Debug, Deserialize)]
@@ -66,10 +75,26 @@ pub struct Config {
     pub access_log: LogFormat,
     /// "stdout", "stderr" or a file.
     pub access_log_to: String,
+    /// Formats for `logs`, by name.
+    pub log_formats: BTreeMap<String, LogFormatConfig>,
+    /// Further access logs, for sites and locations that have none of their own.
+    pub logs: Vec<LogConfig>,
     pub timeouts: Timeouts,
     pub limits: Limits,
     /// Static files kept in memory.
     pub files: FileCacheConfig,
+    /// Fields added to replies, replaced or removed.
+    pub reply_fields: Vec<ReplyFieldConfig>,
+    /// Fields set in requests to the application, or removed.
+    pub request_fields: Vec<RequestFieldConfig>,
+    /// A set of reply fields that protect visitors.
+    pub security: Option<Security>,
+    /// Variables chosen by the value of others.
+    pub map: Vec<MapConfig>,
+    /// Variables chosen by an address.
+    pub geo: Vec<GeoConfig>,
+    /// Variables with one of several values, by shares.
+    pub split: Vec<SplitConfig>,
     pub site: Vec<SiteConfig>,
 }
 
@@ -162,9 +187,21 @@ pub struct SiteConfig {
     pub root: Option<String>,
     pub index: Option<Vec<String>>,
     pub access_log: Option<bool>,
+    /// Access logs of its own, in place of the outer `logs`.
+    pub logs: Vec<LogConfig>,
     /// The certificate for this site's names, on every listener with TLS; without it, the listener's
     /// certificate is used.
     pub tls: Option<CertificateConfig>,
+    /// Fields added to replies, replaced or removed.
+    pub reply_fields: Vec<ReplyFieldConfig>,
+    /// Fields set in requests to the application, or removed.
+    pub request_fields: Vec<RequestFieldConfig>,
+    /// Whether `reply_fields` and `request_fields` follow the outer ones or replace them.
+    pub inherit_fields: InheritFields,
+    pub cors: Option<CorsConfig>,
+    pub security: Option<Security>,
+    /// Pairs of a variable and its value, set in this order.
+    pub set: Vec<(String, Template)>,
     pub location: Vec<LocationConfig>,
 }
 
@@ -184,9 +221,12 @@ pub struct LocationConfig {
     /// Send `name.br`, `name.zst` or `name.gz` beside a file to clients that take it.
     #[serde(default)]
     pub precompressed: bool,
-    pub expires: Option<Expires>,
+    pub expires: Option<ExpiresSetting>,
     /// False: requests here are not in the access log.
     pub access_log: Option<bool>,
+    /// Access logs of its own, in place of the outer `logs`.
+    #[serde(default)]
+    pub logs: Vec<LogConfig>,
     /// False: a missing file is not logged.
     #[serde(default = "yes")]
     pub log_not_found: bool,
@@ -211,6 +251,22 @@ pub struct LocationConfig {
     /// Only requests that the application sends here by X-Accel-Redirect are answered; others get 404.
     #[serde(default)]
     pub internal: bool,
+    /// Fields added to replies, replaced or removed.
+    #[serde(default)]
+    pub reply_fields: Vec<ReplyFieldConfig>,
+    /// Fields set in requests to the application, or removed.
+    #[serde(default)]
+    pub request_fields: Vec<RequestFieldConfig>,
+    /// Whether `reply_fields` and `request_fields` follow the outer ones or replace them.
+    #[serde(default)]
+    pub inherit_fields: InheritFields,
+    #[serde(default)]
+    pub cors: Option<CorsConfig>,
+    #[serde(default)]
+    pub security: Option<Security>,
+    /// Pairs of a variable and its value, set in this order.
+    #[serde(default)]
+    pub set: Vec<(String, Template)>,
     pub cache: Option<CacheConfig>,
     /// The largest request body; larger bodies get 413.
     #[serde(default = "default_max_body")]
@@ -229,6 +285,7 @@ impl LocationConfig {
             precompressed: false,
             expires: None,
             access_log: None,
+            logs: Vec::new(),
             log_not_found: true,
             pool: None,
             priority: Priority::Normal,
@@ -237,6 +294,12 @@ impl LocationConfig {
             ignore_client_abort: false,
             variables: String::new(),
             internal: false,
+            reply_fields: Vec::new(),
+            request_fields: Vec::new(),
+            inherit_fields: InheritFields::default(),
+            cors: None,
+            security: None,
+            set: Vec::new(),
             cache: None,
             max_body: default_max_body(),
         }
@@ -270,9 +333,17 @@ impl Default for Config {
             nginx_cache_status: false,
             access_log: LogFormat::Combined,
             access_log_to: "stdout".into(),
+            log_formats: BTreeMap::new(),
+            logs: Vec::new(),
             timeouts: Timeouts::default(),
             limits: Limits::default(),
             files: FileCacheConfig::default(),
+            reply_fields: Vec::new(),
+            request_fields: Vec::new(),
+            security: None,
+            map: Vec::new(),
+            geo: Vec::new(),
+            split: Vec::new(),
             site: Vec::new(),
         }
     }

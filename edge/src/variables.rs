@@ -3,26 +3,33 @@
 //! A setting of the type [`Template`] is parsed when the settings are read, and a mistake in it is reported
 //! with its line. Variables that the settings define themselves (`map`, `set`, named captures) are known only
 //! when all settings are read, so whoever builds from the setting also calls [`Template::check`] with the
-//! [`VariableNames`] of these settings. While a request is answered, [`Template::value`] gives the text under the
-//! [`Facts`] of the request:
+//! [`VariableNames`] of these settings. While a request is answered, [`Template::value`] gives the text under
+//! the [`Facts`] of the request:
 //!
 //! ```ignore
 //! let facts = request.facts(RouteFacts { uri: path.as_bytes(), server_name: &site.name, .. });
-//! let target = setting.field_value(&facts)?;  // a value for a header field; control characters are refused
+//! // A value for a header field; control characters are refused.
+//! let target = setting.field_value(&facts)?;
 //! ```
 //!
-//! `names` is the list of all variables, `facts` computes them, `values` holds what the rules of one request
-//! have set: captures of regular expressions, and `set`.
+//! `names` is the list of all variables, `definitions` those of `map`, `geo` and `split`; `facts` computes
+//! them, `values` holds what the rules of one request have set: captures of regular expressions, and `set`.
 
+pub(crate) mod definitions;
 pub(crate) mod facts;
 pub(crate) mod lookup;
 pub(crate) mod names;
+mod stamp;
 mod template;
 pub(crate) mod values;
 
+pub use definitions::geo::GeoConfig;
+pub use definitions::map::MapConfig;
+pub use definitions::split::SplitConfig;
 pub use template::Template;
+pub(crate) use template::TemplatePart;
 
-pub(crate) use facts::{Facts, FieldSource, RequestFacts, RouteFacts};
+pub(crate) use definitions::Definitions;
+pub(crate) use facts::{Facts, FieldSource, ReplyFacts, RequestFacts, RouteFacts};
 pub(crate) use names::{Needs, VariableNames};
-pub(crate) use template::RefusedValue;
 pub(crate) use values::Values;

@@ -17,6 +17,11 @@ pub struct Nginx {
 impl Nginx {
     /// One server with these directives, in which `$PORT` is its own.
     pub fn start(server: &str) -> Self {
+        Self::start_with("", server)
+    }
+
+    /// Also with these directives around the server: `map`, `log_format`.
+    pub fn start_with(http: &str, server: &str) -> Self {
         let (directory, port) = (TempDir::new().unwrap(), free_port());
         let (dir, address) = (directory.path().display(), SocketAddr::from(([127, 0, 0, 1], port)));
         let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
@@ -26,7 +31,7 @@ impl Nginx {
         let text = format!(
             "daemon off;\nmaster_process off;\nworker_processes 1;\npid {dir}/pid;\nerror_log stderr;\n{user}\
              events {{ worker_connections 1024; }}\nhttp {{\naccess_log off;\n{temporary}\
-             server {{\nlisten {address};\n{}\n}}\n}}\n",
+             {http}\nserver {{\nlisten {address};\n{}\n}}\n}}\n",
             server.replace("$PORT", &port.to_string())
         );
         let file = directory.path().join("nginx.conf");

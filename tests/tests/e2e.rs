@@ -135,6 +135,12 @@ mod restarts;
 // Which site and location answers, and files.
 #[path = "e2e/routing.rs"]
 mod routing;
+// Variables, and fields that settings add to replies and requests.
+#[path = "e2e/fields.rs"]
+mod fields;
+// Access logs with formats of one's own.
+#[path = "e2e/logs.rs"]
+mod logs;
 // Logs, metrics, health, traces.
 #[path = "e2e/observability.rs"]
 mod observability;

@@ -218,6 +218,7 @@ const ROOMS: &[(&str, &[&str])] = &[(
         "application",
         "cache_node",
         "files",
+        "fields",
         "tls",
         "peers",
         "request",

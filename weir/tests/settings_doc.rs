@@ -30,7 +30,11 @@ struct Section {
 }
 
 fn sections() -> Vec<Section> {
-    use edge::settings::{CacheConfig, L1Config, Limits, LocationConfig, PeersConfig, SiteConfig, Timeouts};
+    use edge::settings::{
+        CacheConfig, CorsConfig, L1Config, Limits, LocationConfig, LogConfig, PeersConfig, ReplyFieldConfig,
+        RequestFieldConfig, SiteConfig, Timeouts,
+    };
+    use edge::variables::{GeoConfig, MapConfig, SplitConfig};
     use wsgi_adapter::{CheckConfig, EjectConfig, PoolConfig, ServerConfig, StickyConfig};
 
     let section = |heading, read| Section { heading, nth: 0, least: "", read };
@@ -52,6 +56,13 @@ fn sections() -> Vec<Section> {
         section("[[edge.site]]", debug::<SiteConfig>),
         needs("[[edge.site.location]]", "match = '/'", debug::<LocationConfig>),
         section("[edge.site.location.cache]", debug::<CacheConfig>),
+        needs("[[edge.map]]", "variable = 'a'\nfrom = 'b'", debug::<MapConfig>),
+        needs("[[edge.geo]]", "variable = 'a'", debug::<GeoConfig>),
+        needs("[[edge.split]]", "variable = 'a'\nfrom = 'b'\nparts = []", debug::<SplitConfig>),
+        section("reply_fields", debug::<ReplyFieldConfig>),
+        section("request_fields", debug::<RequestFieldConfig>),
+        needs("cors", "origins = []", debug::<CorsConfig>),
+        needs("logs", "to = 'stdout'", debug::<LogConfig>),
         section("[cache_node]", debug::<cache_node::Config>),
         needs("[cache_node.redis]", "url = 'redis://n'", debug::<cache_node::RedisConfig>),
         section("[wsgi_adapter]", debug::<wsgi_adapter::Config>),

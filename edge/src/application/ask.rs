@@ -10,8 +10,9 @@ use http::{HeaderMap, Version};
 use http_cache::{Policy, SharedRequest, revalidate};
 use http1::head::Scheme;
 use weir_proto::fields;
-use weir_proto::origin::{Priority, RequestHead};
+use weir_proto::origin::{Field, Priority, RequestHead};
 
+use crate::fields::request::CommonFields;
 use crate::request::client::{Client, protocol};
 
 /// The client's address as the application sees it in a request for a page to be shared: nobody's, and not
@@ -44,6 +45,8 @@ pub(crate) struct Ask {
     pub variables: Arc<str>,
     /// The protocol to switch to; empty: none.
     pub upgrade: &'static str,
+    /// Fields that the settings add, alike for all requests with the same key.
+    pub common_fields: CommonFields,
 }
 
 impl Ask {
@@ -55,7 +58,7 @@ impl Ask {
             scheme: self.scheme.as_str().to_owned(),
             protocol: protocol(self.version).to_owned(),
             authority: self.authority.clone(),
-            fields: fields::from_headers(headers),
+            fields: self.all_fields(headers),
             client_address: self.client.address.to_string(),
             client_port: self.client.port.into(),
             server_name: self.server_name.to_string(),
@@ -71,6 +74,17 @@ impl Ask {
             stream_reply: self.stream_reply,
             variables: self.variables.to_string(),
         }
+    }
+
+    fn all_fields(&self, headers: &HeaderMap) -> Vec<Field> {
+        let mut all = fields::from_headers(headers);
+        for (name, value) in self.common_fields.iter().flat_map(|common| common.iter()) {
+            all.push(Field {
+                name: Bytes::copy_from_slice(name.as_str().as_bytes()),
+                value: Bytes::copy_from_slice(value.as_bytes()),
+            });
+        }
+        all
     }
 }
 

@@ -22,7 +22,7 @@ use crate::log::record::HitRecord;
 use crate::metrics::CacheResult;
 use crate::reply::{Reply, answer};
 use crate::request::{Via, forwarded, path};
-use crate::route::{Chosen, Sites};
+use crate::route::{Chosen, Location, Sites};
 use crate::settings::expires::Expires;
 
 /// Fields that exclude a request from the fast path.
@@ -44,6 +44,7 @@ const FORWARDING: Seen = Seen::of(&[Known::Forwarded, Known::XForwarded, Known::
 pub(crate) struct PlainHit<'a> {
     pub(crate) found: Found,
     pub(crate) record: HitRecord<'a>,
+    pub(crate) https: bool,
 }
 
 /// A file in memory that is still valid.
@@ -77,14 +78,18 @@ pub(crate) fn find<'a>(
     let path = path::normalise(head.target.path().as_bytes()).ok()?;
     let host = head.host.map_or("", |host| host.as_str());
     let Chosen::Location(_, location) = sites.choose(host).choose(&path) else { return None };
-    if location.internal {
+    if location.internal || location.needs_whole_request() {
         return None;
     }
     if location.pool.is_none() {
         let (method, fields) = (method(head), fields(head));
         let reply = static_file::from_memory(edge, location, (&method, &fields), &path)?;
         let record = HitRecord { location, result: CacheResult::File, started };
-        return Some(PlainHit { found: Found::File(Box::new(reply)), record });
+        return Some(PlainHit {
+            found: Found::File(Box::new(reply)),
+            record,
+            https: via.scheme == Scheme::Https,
+        });
     }
     let policy = location.cache.as_ref().filter(|policy| is_plain(policy))?;
     if location.expires != Expires::Off || (head.method == "HEAD" && policy.methods == Methods::Get) {
@@ -95,22 +100,25 @@ pub(crate) fn find<'a>(
     }
     let page = find_page(edge, policy, head, (via.scheme, host), started, key)?;
     let record = HitRecord { location, result: CacheResult::Hit, started };
-    Some(PlainHit { found: Found::Page(page), record })
+    Some(PlainHit { found: Found::Page(page), record, https: via.scheme == Scheme::Https })
 }
 
 impl<'a> PlainHit<'a> {
     /// Makes a reply equal to the handler's.
     pub(crate) fn reply(self, edge: &Edge, head: &Head<'_>) -> (Reply, HitRecord<'a>) {
-        (self.found.reply(edge, head), self.record)
+        (self.found.reply(edge, head, (self.record.location, self.https)), self.record)
     }
 }
 
 impl Found {
-    pub(crate) fn reply(self, edge: &Edge, head: &Head<'_>) -> Reply {
-        let reply = match self {
+    pub(crate) fn reply(self, edge: &Edge, head: &Head<'_>, (location, https): (&Location, bool)) -> Reply {
+        let mut reply = match self {
             Self::Page(page) => answer::hit_under(&method(head), &fields(head), &page),
             Self::File(reply) => *reply,
         };
+        if let Some(fields) = &location.reply_fields {
+            fields.apply(reply.status, &mut reply.headers, None, https);
+        }
         if edge.settings.nginx_cache_status { reply.in_nginx_words() } else { reply }
     }
 }

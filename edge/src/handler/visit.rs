@@ -1,22 +1,42 @@
 //! What the handler of a request and its connection tell each other besides the reply.
 
 use std::future::pending;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use http::Method;
+use http1::head::Scheme;
 use tracing::Span;
 
+use crate::Edge;
 use crate::log::spans;
 use crate::request::Request;
+use crate::request::kept::Kept;
 
 pub(crate) struct Visit {
     pub(crate) span: Span,
     pub(crate) client_abort: ClientAbort,
+    /// The client uses TLS, to the edge or to a trusted proxy.
+    pub(crate) is_secure: bool,
+    /// The request, for variables that are needed when it is gone; `None`: no location needs any.
+    pub(crate) kept: Option<Arc<Kept>>,
 }
 
 impl Visit {
-    pub(crate) fn of(request: &Request) -> Self {
-        Self { span: spans::of_request(request), client_abort: ClientAbort::default() }
+    pub(crate) fn of(edge: &Edge, request: &Request) -> Self {
+        Self {
+            span: spans::of_request(request),
+            client_abort: ClientAbort::default(),
+            is_secure: request.scheme == Scheme::Https,
+            kept: edge.routes.load().keeps_requests().then(|| Arc::new(Kept::of(request))),
+        }
+    }
+
+    /// The request has reached a location.
+    pub(crate) fn reached(&self, request: &Request, uri: &[u8], args: Option<&str>, root: &Arc<str>) {
+        if let Some(kept) = &self.kept {
+            kept.reached(uri, args, root, &request.values);
+        }
     }
 }
 

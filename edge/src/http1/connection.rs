@@ -294,7 +294,7 @@ impl Connection {
         let Incoming { request, framing, pump, tunnel, expects_continue, after } = incoming;
         let keep_alive = after == After::Next;
         let line = record::Line::of(&request);
-        let visit = Visit::of(&request);
+        let visit = Visit::of(&self.edge, &request);
         let manner =
             Manner { head_only: request.method == Method::HEAD, version: request.version, keep_alive };
         let edge = self.edge.clone();

@@ -22,6 +22,8 @@ pub(crate) struct HitHead {
     pub(crate) date: u64,
     pub(crate) keep_alive: bool,
     pub(crate) version: Version,
+    /// The number of what the settings add; 0: nothing.
+    pub(crate) fields: u64,
 }
 
 #[derive(Default)]
@@ -115,7 +117,8 @@ mod tests {
         Arc::new(Page::new(PageHead { status: StatusCode::OK, headers, lifetime, born, grant, tags }, body))
     }
 
-    const NEW: HitHead = HitHead { age: 0, ttl: 1, date: 7, keep_alive: true, version: Version::Http11 };
+    const NEW: HitHead =
+        HitHead { age: 0, ttl: 1, date: 7, keep_alive: true, version: Version::Http11, fields: 0 };
 
     /// The single piece for a hit whose head says this.
     fn hit(joined: &mut JoinedPages, page: &Arc<Page>, said: HitHead) -> Option<(String, usize)> {
@@ -135,6 +138,7 @@ mod tests {
             HitHead { date: 8, ..NEW },
             HitHead { keep_alive: false, ..NEW },
             HitHead { version: Version::Http10, ..NEW },
+            HitHead { fields: 1, ..NEW },
             NEW,
         ] {
             assert_eq!(hit(&mut joined, &page, said), None, "{said:?}");

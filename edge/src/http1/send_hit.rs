@@ -14,6 +14,7 @@ use crate::Edge;
 use crate::cache::page::Page;
 use crate::connection::clock;
 use crate::connection::stream::{Stream, Taken};
+use crate::fields::reply::ReplyFields;
 use crate::handler::plain::{Found, PlainHit};
 use crate::http1::joined::{HitHead, JoinedPages};
 use crate::http1::write::{self, Manner};
@@ -61,16 +62,27 @@ impl<'a> PlainHit<'a> {
     ) -> io::Result<Unsent> {
         let HitReceiver { edge, via, room, stream, context } = to;
         let head_only = head.method == "HEAD";
-        let Self { found, record } = self;
+        let Self { found, record, https } = self;
+        let fields = record.location.reply_fields.as_deref();
         let Room { head: out, joined } = room;
         let (status, body) = match found {
-            Found::Page(page) if !head.seen.any(CONDITIONAL) => {
-                let said = HitHead::of(&page, record.started, keep_alive, head.version);
-                let write_head = |out: &mut Vec<u8>| write_head(edge, &page, said, record.started, out);
+            Found::Page(page)
+                if !head.seen.any(CONDITIONAL)
+                    && fields.is_none_or(|fields| fields.only_adds(&page.headers)) =>
+            {
+                let mut said = HitHead::of(&page, record.started, keep_alive, head.version);
+                said.fields = fields.map_or(0, |fields| fields.number);
+                let write_head = |out: &mut Vec<u8>| {
+                    write_head(edge, &page, said, Around { fields, https, now: record.started }, out);
+                };
                 if !head_only && let Some((whole, body_at)) = joined.find(&page, said, write_head) {
                     let taken = stream.write_now(context, &[IoSlice::new(whole)])?;
                     let unsent = rest(taken, whole.get(..body_at).unwrap_or_default(), &page.body);
-                    let reply = HitReply { status: page.head.status, sent: page.body.len() as u64 };
+                    let reply = HitReply {
+                        status: page.head.status,
+                        head: body_at as u64,
+                        sent: page.body.len() as u64,
+                    };
                     edge.log.hit(&record, head, via, reply);
                     return Ok(unsent);
                 }
@@ -79,7 +91,7 @@ impl<'a> PlainHit<'a> {
                 (page.head.status, page.body.clone())
             }
             found => {
-                let reply = found.reply(edge, head);
+                let reply = found.reply(edge, head, (record.location, https));
                 let manner = Manner { head_only, version: head.version.into(), keep_alive };
                 write::whole_head(out, &reply, manner);
                 let body = if let ReplyBody::Whole(body) = reply.body { body } else { Bytes::new() };
@@ -89,7 +101,7 @@ impl<'a> PlainHit<'a> {
         let body = if head_only { Bytes::new() } else { body };
         let taken = stream.write_now(context, &[IoSlice::new(out), IoSlice::new(&body)])?;
         let unsent = rest(taken, out, &body);
-        let reply = HitReply { status, sent: body.len() as u64 };
+        let reply = HitReply { status, head: out.len() as u64, sent: body.len() as u64 };
         edge.log.hit(&record, head, via, reply);
         Ok(unsent)
     }
@@ -99,12 +111,24 @@ impl HitHead {
     fn of(page: &Page, now: Instant, keep_alive: bool, version: Version) -> Self {
         let age = page.head.age(now);
         let date = if page.has_date { 0 } else { clock::second(now) };
-        Self { age: age.as_secs(), ttl: page.head.lifetime.ttl_at(age), date, keep_alive, version }
+        let ttl = page.head.lifetime.ttl_at(age);
+        Self { age: age.as_secs(), ttl, date, keep_alive, version, fields: 0 }
     }
 }
 
-fn write_head(edge: &Edge, page: &Page, said: HitHead, now: Instant, out: &mut Vec<u8>) {
+/// What a head says besides the page.
+#[derive(Clone, Copy)]
+struct Around<'a> {
+    fields: Option<&'a ReplyFields>,
+    https: bool,
+    now: Instant,
+}
+
+fn write_head(edge: &Edge, page: &Page, said: HitHead, around: Around<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(&page.wire_head);
+    if let Some(fields) = around.fields {
+        fields.write_added(page.head.status, around.https, out);
+    }
     let status = answer::hit_status(said.ttl);
     out.extend_from_slice(b"cache-status: ");
     status.write(out);
@@ -116,7 +140,7 @@ fn write_head(edge: &Edge, page: &Page, said: HitHead, now: Instant, out: &mut V
     number(out, said.age);
     out.extend_from_slice(b"\r\n");
     if !page.has_date {
-        write::date_line(out, now);
+        write::date_line(out, around.now);
     }
     persistence_line(out, said.keep_alive, said.version.into());
     out.extend_from_slice(b"\r\n");

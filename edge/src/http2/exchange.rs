@@ -54,7 +54,7 @@ pub(super) fn begin(
         let (found, entry) = hit.reply(edge, &head);
         let sent = reply::send_now(&mut respond, &found, head.method == "HEAD");
         if let Ok((sent, rest)) = sent {
-            let reply = HitReply { status: found.status, sent: sent.body };
+            let reply = HitReply { status: found.status, head: 0, sent: sent.body };
             edge.log.hit(&entry, &head, &client.via, reply);
             if let Some((stream, body)) = rest {
                 edge.shutdown.spawn(reply::send_rest(stream, body, edge.settings.timeouts.send.0));
@@ -123,7 +123,7 @@ async fn exchange(
 ) {
     let edge = &client.edge;
     let line = record::Line::of(&request);
-    let visit = Visit::of(&request);
+    let visit = Visit::of(edge, &request);
     let head_only = request.method == Method::HEAD;
     let timeouts = &edge.settings.timeouts;
     let handling = handler::handle(edge, request, &visit).instrument(visit.span.clone());

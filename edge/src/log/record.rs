@@ -8,6 +8,7 @@ use http::{HeaderValue, Method, StatusCode, Version};
 
 use crate::log::Log;
 use crate::log::access_log::Record;
+use crate::log::facts;
 use crate::metrics::CacheResult;
 use crate::reply::Reply;
 use crate::reply::sent::Sent;
@@ -55,7 +56,8 @@ pub(crate) struct HitRecord<'a> {
 /// What was sent for it.
 pub(crate) struct HitReply {
     pub(crate) status: StatusCode,
-    /// Bytes of the body.
+    /// Bytes of head and body.
+    pub(crate) head: u64,
     pub(crate) sent: u64,
 }
 
@@ -65,10 +67,11 @@ impl Log {
         let (location, status, sent) = (hit.location, reply.status.as_u16(), reply.sent);
         let duration = hit.started.elapsed();
         location.metrics.record(hit.result, status, sent, duration);
-        if !location.access_log || self.access.is_off() {
+        let is_logged = location.access_log && !self.access.is_off();
+        if !is_logged && location.logs.is_none() {
             return;
         }
-        self.access.log(&Record {
+        let record = Record {
             time: SystemTime::now(),
             client: via.peer.ip().to_canonical(),
             method: head.method,
@@ -84,7 +87,13 @@ impl Log {
             referer: head.fields.values(Known::Referer).next(),
             user_agent: head.fields.values(Known::UserAgent).next(),
             trace_id: None,
-        });
+        };
+        if is_logged {
+            self.access.log(&record);
+        }
+        if let Some(logs) = &location.logs {
+            facts::of_hit(hit, head, via, &reply, |facts| self.own.write(logs, facts, &record));
+        }
     }
 
     /// Records an answered request, complete or not.
@@ -96,11 +105,8 @@ impl Log {
             if let Some(reason) = note.cache_status.and_then(|status| status.detail) {
                 location.metrics.decided(reason);
             }
-            if !location.access_log {
-                return;
-            }
         }
-        self.access.log(&Record {
+        let record = Record {
             time: SystemTime::now(),
             client: line.client,
             method: line.method.as_str(),
@@ -116,7 +122,17 @@ impl Log {
             referer: line.referer.as_ref().map(HeaderValue::as_bytes),
             user_agent: line.user_agent.as_ref().map(HeaderValue::as_bytes),
             trace_id: line.trace_id.as_deref(),
-        });
+        };
+        if note.location.as_ref().is_none_or(|location| location.access_log) {
+            self.access.log(&record);
+        }
+        let logs = note.location.as_ref().and_then(|location| Some((location, location.logs.as_deref()?)));
+        if let (Some((location, logs)), Some(kept)) = (logs, &note.kept) {
+            let told = facts::after_sending(reply, sent, took, location.pool.as_deref());
+            kept.with_facts(&location.site, |facts| {
+                self.own.write(logs, &facts.with_reply(told), &record);
+            });
+        }
     }
 
     /// Records a head that was refused: nobody knows what the request was.

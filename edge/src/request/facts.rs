@@ -21,6 +21,6 @@ impl Request {
             id: self.id,
             upgrade: self.upgrade.map_or("", Upgrade::name),
         };
-        Facts { request, route, values: &self.values }
+        Facts { request, route, values: &self.values, reply: None }
     }
 }

@@ -3,13 +3,16 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::LazyLock;
+use std::time::{Duration, SystemTime};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
-use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, HeaderName};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, HeaderName, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 
+use crate::variables::definitions::Definitions;
 use crate::variables::lookup;
 use crate::variables::names::{KnownVariable, Variable};
+use crate::variables::stamp;
 use crate::variables::values::Values;
 
 /// What is known of a request. Cheap to make: it refers to what others hold.
@@ -18,6 +21,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) request: RequestFacts<'a>,
     pub(crate) route: RouteFacts<'a>,
     pub(crate) values: &'a Values,
+    /// `None` before there is a reply.
+    pub(crate) reply: Option<ReplyFacts<'a>>,
 }
 
 /// The request as it came.
@@ -53,6 +58,27 @@ pub(crate) struct RouteFacts<'a> {
     pub(crate) args: Option<&'a str>,
     pub(crate) server_name: &'a str,
     pub(crate) document_root: &'a str,
+    /// What the settings define for all sites.
+    pub(crate) definitions: Option<&'a Definitions>,
+}
+
+/// The reply, and what has become of it.
+#[derive(Clone, Copy)]
+pub(crate) struct ReplyFacts<'a> {
+    pub(crate) status: u16,
+    pub(crate) headers: &'a HeaderMap,
+    /// The cache's part in nginx's words; `None`: the location has no cache.
+    pub(crate) cache: Option<&'static str>,
+    /// How long the application took to the head of its reply; `None`: it was not asked.
+    pub(crate) upstream: Option<Duration>,
+    /// The pool that was asked, or whose reply was stored.
+    pub(crate) pool: Option<&'a str>,
+    pub(crate) took: Duration,
+    /// What was sent: bytes of the head, bytes of the body. Zero before it is sent.
+    pub(crate) head_bytes: u64,
+    pub(crate) body_bytes: u64,
+    /// Everything was sent.
+    pub(crate) complete: bool,
 }
 
 /// The fields of a request, wherever they are.
@@ -98,6 +124,13 @@ impl<'a> FieldSource<'a> {
 }
 
 impl<'a> Facts<'a> {
+    pub(crate) fn with_reply<'b>(self, reply: ReplyFacts<'b>) -> Facts<'b>
+    where
+        'a: 'b,
+    {
+        Facts { reply: Some(reply), ..self }
+    }
+
     /// The value of a variable; `None`: the request has none.
     pub(crate) fn value(&self, variable: &'a Variable) -> Option<Cow<'a, [u8]>> {
         match variable {
@@ -105,9 +138,15 @@ impl<'a> Facts<'a> {
             Variable::Argument(name) => lookup::argument(self.route.args?, name).map(text),
             Variable::Cookie(name) => self.request.fields.cookie(name).map(Cow::Borrowed),
             Variable::RequestField(name) => self.request_field(name),
-            Variable::ReplyField(_) | Variable::UpstreamField(_) | Variable::UpstreamCookie(_) => None,
+            Variable::ReplyField(name) | Variable::UpstreamField(name) => {
+                FieldSource::Map(self.reply?.headers).joined(name)
+            }
+            Variable::UpstreamCookie(name) => set_cookie(self.reply?.headers, name).map(Cow::Borrowed),
             Variable::Capture(number) => self.values.capture(*number).map(Cow::Borrowed),
-            Variable::Own(name) => self.values.named(name).map(Cow::Borrowed),
+            Variable::Own(name) => match self.values.named(name) {
+                Some(value) => Some(Cow::Borrowed(value)),
+                None => self.route.definitions?.value(name, self),
+            },
         }
     }
 
@@ -149,11 +188,41 @@ impl<'a> Facts<'a> {
             KnownVariable::ContentType => return request.fields.joined(&CONTENT_TYPE),
             KnownVariable::ContentLength => return request.length.map(number),
             KnownVariable::ProxyAddXForwardedFor => self.forwarded_for(),
+            KnownVariable::TimeLocal => Cow::Owned(stamp::local(SystemTime::now()).into_bytes()),
+            KnownVariable::TimeIso8601 => Cow::Owned(stamp::iso(SystemTime::now()).into_bytes()),
+            KnownVariable::Msec => {
+                Cow::Owned(stamp::seconds(stamp::since_epoch(SystemTime::now())).into_bytes())
+            }
+            KnownVariable::Pipe => text("."),
+            KnownVariable::Http2 => text(if request.protocol == "HTTP/2.0" { "h2" } else { "" }),
+            _ => return self.of_reply(variable),
+        })
+    }
+
+    fn of_reply(&self, variable: KnownVariable) -> Option<Cow<'a, [u8]>> {
+        let reply = &self.reply?;
+        Some(match variable {
+            KnownVariable::Status => number(reply.status),
+            KnownVariable::BodyBytesSent => number(reply.body_bytes),
+            KnownVariable::BytesSent => number(reply.head_bytes + reply.body_bytes),
+            KnownVariable::RequestTime => Cow::Owned(stamp::seconds(reply.took).into_bytes()),
+            KnownVariable::RequestCompletion => text(if reply.complete { "OK" } else { "" }),
+            KnownVariable::UpstreamCacheStatus => return reply.cache.map(text),
+            KnownVariable::UpstreamAddr => return reply.upstream.and(reply.pool).map(text),
+            KnownVariable::UpstreamStatus => return reply.upstream.map(|_| number(reply.status)),
+            KnownVariable::UpstreamResponseTime | KnownVariable::UpstreamHeaderTime => {
+                return reply.upstream.map(|took| Cow::Owned(stamp::seconds(took).into_bytes()));
+            }
             _ => return None,
         })
     }
 
-    fn request_field(&self, name: &HeaderName) -> Option<Cow<'a, [u8]>> {
+    /// X-Forwarded-For as far as it is believed.
+    pub(crate) fn forwarded_for_field(&self) -> Option<Cow<'a, [u8]>> {
+        self.request.fields.joined(&X_FORWARDED_FOR)
+    }
+
+    pub(crate) fn request_field(&self, name: &HeaderName) -> Option<Cow<'a, [u8]>> {
         if *name == HOST {
             return filled(self.request.authority);
         }
@@ -211,6 +280,11 @@ impl<'a> Facts<'a> {
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 static HOSTNAME: LazyLock<String> = LazyLock::new(|| process::host_name().to_ascii_lowercase());
+
+/// The value of a cookie that the reply sets.
+fn set_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+    headers.get_all(SET_COOKIE).iter().find_map(|line| lookup::cookie_here(line.as_bytes(), name.as_bytes()))
+}
 
 fn text(text: &str) -> Cow<'_, [u8]> {
     Cow::Borrowed(text.as_bytes())

@@ -1,6 +1,6 @@
 //! Finds one parameter in a query and one cookie in Cookie fields, as nginx finds them.
 
-/// The value of the first parameter with this name, as sent. VariableNames are compared without case; a parameter
+/// The value of the first parameter with this name, as sent. Names are compared without case; a parameter
 /// without `=` is none.
 pub(crate) fn argument<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     query.split('&').find_map(|pair| {
@@ -22,7 +22,8 @@ pub(crate) fn cookie<'a>(line: &'a [u8], name: &str) -> Option<&'a [u8]> {
     None
 }
 
-fn cookie_here<'a>(text: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+/// The value of the cookie at the front of a text, if it has this name.
+pub(crate) fn cookie_here<'a>(text: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (front, after) = text.split_at_checked(name.len())?;
     if !front.eq_ignore_ascii_case(name) {
         return None;

@@ -9,7 +9,7 @@ use http::HeaderName;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Variable {
     Known(KnownVariable),
-    /// `$arg_NAME`: a parameter of the query. VariableNames are in lower case, and compared without case.
+    /// `$arg_NAME`: a parameter of the query. Names are in lower case, and compared without case.
     Argument(Box<str>),
     /// `$cookie_NAME`
     Cookie(Box<str>),
@@ -34,12 +34,18 @@ pub(crate) struct Needs(u8);
 impl Needs {
     /// The settings alone.
     pub(crate) const NOTHING: Self = Self(0);
-    /// Scheme, host, path and query, which are always part of the cache key.
+    /// Scheme, host and path, which are always part of the cache key.
     pub(crate) const URL: Self = Self(1);
     /// Who asks, how and when: address, cookies, fields, method, time.
     pub(crate) const VISITOR: Self = Self(2);
     /// The reply, or how it was sent.
     pub(crate) const REPLY: Self = Self(4);
+    /// The query, of which settings may take parts out of the key.
+    pub(crate) const QUERY: Self = Self(8);
+    /// Fields of the reply.
+    pub(crate) const REPLY_FIELDS: Self = Self(16);
+    /// Where rules have led the request: captures, `set`, the root.
+    pub(crate) const PLACE: Self = Self(32);
 
     pub(crate) const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -74,15 +80,15 @@ macro_rules! known_variables {
 
 known_variables! {
     "host" => Host URL,
-    "http_host" => HttpHost URL,
+    "http_host" => HttpHost VISITOR,
     "scheme" => Scheme URL,
     "https" => Https URL,
-    "request_uri" => RequestUri URL,
+    "request_uri" => RequestUri QUERY,
     "uri" => Uri URL,
-    "args" => Args URL,
-    "is_args" => IsArgs URL,
-    "request_filename" => RequestFilename URL,
-    "document_root" => DocumentRoot NOTHING,
+    "args" => Args QUERY,
+    "is_args" => IsArgs QUERY,
+    "request_filename" => RequestFilename PLACE,
+    "document_root" => DocumentRoot PLACE,
     "server_name" => ServerName NOTHING,
     "hostname" => Hostname NOTHING,
     "pid" => Pid NOTHING,
@@ -129,7 +135,7 @@ known_variables! {
 }
 
 impl Variable {
-    /// The variable of a name. VariableNames have no case, as in nginx. One that is not built in is taken for one
+    /// The variable of a name. Names have no case, as in nginx. One that is not built in is taken for one
     /// that the settings define; [`VariableNames::mistake`] tells whether they do.
     pub(crate) fn named(name: &str) -> Self {
         let name = name.to_ascii_lowercase();
@@ -185,6 +191,13 @@ impl VariableNames {
         Ok(name)
     }
 
+    /// Adds to what a variable depends on.
+    pub(crate) fn depends(&mut self, name: &str, needs: Needs) {
+        if let Some(known) = self.0.get_mut(name) {
+            *known = known.and(needs);
+        }
+    }
+
     /// What is wrong with the variable, if it is none.
     pub(crate) fn mistake(&self, variable: &Variable) -> Option<String> {
         let Variable::Own(name) = variable else { return None };
@@ -213,10 +226,12 @@ impl VariableNames {
                 let entry = KNOWN.iter().find(|(_, known, _)| known == wanted);
                 entry.map_or(Needs::NOTHING, |(.., needs)| *needs)
             }
-            Variable::Argument(_) | Variable::Capture(_) => Needs::URL,
+            Variable::Argument(_) => Needs::QUERY,
+            // What an expression was matched with may be a cookie.
+            Variable::Capture(_) => Needs::VISITOR.and(Needs::PLACE),
             Variable::Cookie(_) | Variable::RequestField(_) => Needs::VISITOR,
             Variable::ReplyField(_) | Variable::UpstreamField(_) | Variable::UpstreamCookie(_) => {
-                Needs::REPLY
+                Needs::REPLY.and(Needs::REPLY_FIELDS)
             }
             Variable::Own(name) => self.0.get(name).copied().unwrap_or(Needs::NOTHING),
         }

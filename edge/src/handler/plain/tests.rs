@@ -22,7 +22,9 @@ use crate::cache::page::PageHead;
 use crate::connection::stream::Stream;
 use crate::http1::connection::Connection;
 use crate::settings::files::FileCacheConfig;
-use crate::settings::{CacheConfig, Config, LocationConfig, LogFormat, RulesConfig, SiteConfig};
+use crate::settings::{
+    CacheConfig, Config, ExpiresSetting, LocationConfig, LogFormat, RulesConfig, SiteConfig,
+};
 
 const ROUNDS: usize = 1000;
 const HOST: &str = "example.com";
@@ -81,7 +83,7 @@ fn edge(long: bool, nginx_cache_status: bool, files: &Path) -> Arc<Edge> {
         ..LocationConfig::new("/")
     };
     let alias = Some(format!("{}/", files.display()));
-    let expires = Some(Expires::Max);
+    let expires = Some(ExpiresSetting::Fixed(Expires::Max));
     let files = LocationConfig { alias, precompressed: true, expires, ..LocationConfig::new("/static/") };
     let location = vec![location, files];
     let site = SiteConfig { server_name: vec![HOST.into()], location, ..SiteConfig::default() };

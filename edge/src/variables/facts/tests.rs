@@ -39,8 +39,9 @@ fn facts<'a>(fields: &'a HeaderMap, values: &'a Values) -> Facts<'a> {
         args: Some("x=1&Y=%2F"),
         server_name: "example.com",
         document_root: "/srv/",
+        definitions: None,
     };
-    Facts { request, route, values }
+    Facts { request, route, values, reply: None }
 }
 
 #[test]
@@ -114,4 +115,38 @@ fn no_value_is_another_than_an_empty_one() {
     assert_eq!(facts.value(&Variable::named("http_x_empty")).as_deref(), Some(&b""[..]));
     assert_eq!(facts.value(&Variable::named("http_x_none")), None);
     assert_eq!(facts.value(&Variable::named("remote_user")), None);
+}
+
+#[test]
+fn what_the_reply_tells() {
+    let (fields, values) = (HeaderMap::new(), Values::default());
+    let mut headers = HeaderMap::new();
+    headers.insert("content-type", HeaderValue::from_static("text/html"));
+    headers.append("set-cookie", HeaderValue::from_static("a=1; Path=/"));
+    headers.append("set-cookie", HeaderValue::from_static("b=2; Path=/"));
+    let reply = ReplyFacts {
+        status: 404,
+        headers: &headers,
+        cache: Some("MISS"),
+        upstream: Some(Duration::from_millis(1_234)),
+        pool: Some("django"),
+        took: Duration::from_millis(2_005),
+        head_bytes: 100,
+        body_bytes: 23,
+        complete: true,
+    };
+    let cases = [
+        ("$sent_http_content_type $upstream_http_content_type", "text/html text/html"),
+        ("$sent_http_set_cookie", "a=1; Path=/, b=2; Path=/"),
+        ("$upstream_cookie_b", "2"),
+        ("$status $body_bytes_sent $bytes_sent", "404 23 123"),
+        ("$request_time $upstream_header_time", "2.005 1.234"),
+        ("$upstream_addr $upstream_status $upstream_cache_status", "django 404 MISS"),
+        ("$request_completion", "OK"),
+    ];
+    for (template, value) in cases {
+        let template = Template::parse(template).unwrap();
+        let facts = Facts { reply: Some(reply), ..facts(&fields, &values) };
+        assert_eq!(String::from_utf8_lossy(&template.value(&facts)), value, "{template:?}");
+    }
 }

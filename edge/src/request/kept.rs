@@ -1,0 +1,100 @@
+//! What variables still need of a request when its reply is there: the handler has given the request away.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Method};
+use parking_lot::Mutex;
+
+use crate::request::client::{Client, protocol};
+use crate::request::path::{self, split};
+use crate::request::{Request, Upgrade};
+use crate::variables::{Facts, FieldSource, RequestFacts, RouteFacts, Values};
+
+pub(crate) struct Kept {
+    method: Method,
+    target: String,
+    protocol: &'static str,
+    authority: String,
+    headers: HeaderMap,
+    client: Client,
+    scheme: &'static str,
+    server_port: u16,
+    length: Option<u64>,
+    id: u128,
+    upgrade: &'static str,
+    place: Mutex<ReachedPlace>,
+}
+
+/// Where the request got to.
+#[derive(Clone, Default)]
+struct ReachedPlace {
+    uri: Vec<u8>,
+    args: Option<String>,
+    document_root: Option<Arc<str>>,
+    values: Values,
+}
+
+impl Kept {
+    pub(crate) fn of(request: &Request) -> Self {
+        let (raw_path, query) = split(&request.target);
+        let uri = path::normalise(raw_path.as_bytes()).map(|path| path.as_bytes().to_vec());
+        let place = ReachedPlace {
+            uri: uri.unwrap_or_default(),
+            args: query.map(str::to_owned),
+            document_root: None,
+            values: request.values.clone(),
+        };
+        Self {
+            method: request.method.clone(),
+            target: request.target.clone(),
+            protocol: protocol(request.version),
+            authority: request.authority.clone(),
+            headers: request.headers.clone(),
+            client: request.client,
+            scheme: request.scheme.as_str(),
+            server_port: request.server_port,
+            length: request.body.length().filter(|length| *length > 0),
+            id: request.id,
+            upgrade: request.upgrade.map_or("", Upgrade::name),
+            place: Mutex::new(place),
+        }
+    }
+
+    /// The request has reached a location.
+    pub(crate) fn reached(&self, uri: &[u8], args: Option<&str>, document_root: &Arc<str>, values: &Values) {
+        *self.place.lock() = ReachedPlace {
+            uri: uri.to_vec(),
+            args: args.map(str::to_owned),
+            document_root: Some(document_root.clone()),
+            values: values.clone(),
+        };
+    }
+
+    /// Hands out the facts, without those of the reply.
+    pub(crate) fn with_facts<T>(&self, server_name: &str, use_them: impl FnOnce(Facts<'_>) -> T) -> T {
+        // Taken out, so that no lock is held meanwhile.
+        let place = self.place.lock().clone();
+        let request = RequestFacts {
+            method: self.method.as_str(),
+            target: &self.target,
+            protocol: self.protocol,
+            authority: &self.authority,
+            fields: FieldSource::Map(&self.headers),
+            client: self.client.address,
+            client_port: self.client.port,
+            scheme: self.scheme,
+            server_port: self.server_port,
+            length: self.length,
+            id: self.id,
+            upgrade: self.upgrade,
+        };
+        let route = RouteFacts {
+            uri: &place.uri,
+            args: place.args.as_deref(),
+            server_name,
+            document_root: place.document_root.as_deref().unwrap_or_default(),
+            definitions: None,
+        };
+        use_them(Facts { request, route, values: &place.values, reply: None })
+    }
+}

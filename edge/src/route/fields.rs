@@ -1,0 +1,161 @@
+//! What the settings of edge, site and location say together about fields and variables.
+
+use std::sync::Arc;
+
+use http_cache::{FieldClass, Policy};
+use process::settings::Mistakes;
+
+use crate::fields::reply::{Defined, Level, ReplyFields};
+use crate::fields::request::{RequestFields, RequestLevel};
+use crate::settings::pattern::Pattern;
+use crate::settings::reply_fields::InheritFields;
+use crate::settings::{Config, LocationConfig, SiteConfig};
+use crate::variables::{Definitions, Facts, Needs, Template, Values, VariableNames};
+
+/// The variables of these settings.
+pub(super) struct Variables {
+    pub(super) names: VariableNames,
+    pub(super) definitions: Arc<Definitions>,
+}
+
+impl Variables {
+    /// Collects all that the settings define, so that each may be used everywhere, as in nginx.
+    pub(super) fn of(config: &Config, mistakes: &mut Mistakes) -> Self {
+        let mut names = VariableNames::default();
+        let tables = (&config.map[..], &config.geo[..], &config.split[..]);
+        let definitions = Definitions::build(tables, &mut names, mistakes);
+        let mut sets = Vec::new();
+        for (at, site) in config.site.iter().enumerate() {
+            let path = format!("edge.site[{at}]");
+            names_in_host_names(site, &mut names);
+            sets.extend(site.set.iter().enumerate().map(|(set, pair)| (format!("{path}.set[{set}]"), pair)));
+            for (at, location) in site.location.iter().enumerate() {
+                let path = format!("{path}.location[{at}]");
+                if let Ok(Pattern::Regex(regex)) = Pattern::parse(&location.pattern) {
+                    define_captures(&regex, &mut names);
+                }
+                let here = location.set.iter().enumerate();
+                sets.extend(here.map(|(set, pair)| (format!("{path}.set[{set}]"), pair)));
+            }
+        }
+        for (path, (name, _)) in &sets {
+            if let Err(text) = names.define(name, Needs::PLACE) {
+                mistakes.push(path, text);
+            }
+        }
+        for (path, (name, value)) in &sets {
+            value.check(path, &names, mistakes);
+            let needs = value.needs(&names);
+            names.depends(bare(name), needs);
+        }
+        definitions.check(&mut names, mistakes);
+        Self { names, definitions: Arc::new(definitions) }
+    }
+
+    fn defined(&self) -> Defined<'_> {
+        Defined { names: &self.names, definitions: &self.definitions }
+    }
+
+    pub(super) fn reply_fields(
+        &self,
+        config: &Config,
+        site: (&str, &SiteConfig),
+        location: Option<(&str, &LocationConfig)>,
+        mistakes: &mut Mistakes,
+    ) -> Option<Arc<ReplyFields>> {
+        let mut levels = vec![
+            Level {
+                path: "edge".into(),
+                fields: &config.reply_fields,
+                inherit: InheritFields::Merge,
+                cors: None,
+                security: config.security,
+            },
+            Level {
+                path: site.0.to_owned(),
+                fields: &site.1.reply_fields,
+                inherit: site.1.inherit_fields,
+                cors: site.1.cors.as_ref(),
+                security: site.1.security,
+            },
+        ];
+        levels.extend(location.map(|(path, config)| Level {
+            path: path.to_owned(),
+            fields: &config.reply_fields,
+            inherit: config.inherit_fields,
+            cors: config.cors.as_ref(),
+            security: config.security,
+        }));
+        let expires = location.and_then(|(path, config)| Some((path, config.expires.as_ref()?)));
+        ReplyFields::build(&levels, expires, self.defined(), mistakes)
+    }
+
+    pub(super) fn request_fields(
+        &self,
+        config: &Config,
+        site: (&str, &SiteConfig),
+        location: (&str, &LocationConfig),
+        (policy, mistakes): (Option<&Policy>, &mut Mistakes),
+    ) -> Option<Arc<RequestFields>> {
+        let level = |path: &str, fields, inherit| RequestLevel { path: path.to_owned(), fields, inherit };
+        let levels = [
+            level("edge", &config.request_fields[..], InheritFields::Merge),
+            level(site.0, &site.1.request_fields, site.1.inherit_fields),
+            level(location.0, &location.1.request_fields, location.1.inherit_fields),
+        ];
+        let class = |name: &http::HeaderName| match policy {
+            Some(policy) if policy.fields.counts(name) => policy.fields.class(name.as_str().as_bytes()),
+            _ => FieldClass::Ignore,
+        };
+        RequestFields::build(&levels, class, self.defined(), mistakes)
+    }
+
+    /// The values that site and location set, in this order.
+    pub(super) fn sets(&self, site: &SiteConfig, location: Option<&LocationConfig>) -> Option<Arc<Sets>> {
+        let location = location.map(|location| &location.set[..]).unwrap_or_default();
+        let pairs: Vec<_> =
+            site.set.iter().chain(location).map(|(name, value)| (bare(name).into(), value.clone())).collect();
+        (!pairs.is_empty()).then(|| Arc::new(Sets { pairs, definitions: self.definitions.clone() }))
+    }
+}
+
+/// What `set` does when a request reaches a location.
+#[derive(Debug)]
+pub(crate) struct Sets {
+    pairs: Vec<(Box<str>, Template)>,
+    definitions: Arc<Definitions>,
+}
+
+impl Sets {
+    /// Sets the values; each sees those before it.
+    pub(crate) fn apply(&self, facts: &Facts<'_>) -> Values {
+        let mut values = facts.values.clone();
+        for (name, template) in &self.pairs {
+            let mut facts = Facts { values: &values, ..*facts };
+            facts.route.definitions = Some(&self.definitions);
+            let value = template.value(&facts).into_owned();
+            values.set(name, value);
+        }
+        values
+    }
+}
+
+fn bare(name: &str) -> &str {
+    name.strip_prefix('$').unwrap_or(name)
+}
+
+/// Named captures are variables.
+fn define_captures(regex: &regex::bytes::Regex, names: &mut VariableNames) {
+    for name in regex.capture_names().flatten() {
+        // A name that Weir has itself keeps its meaning.
+        let _ = names.define(name, Needs::URL.and(Needs::PLACE));
+    }
+}
+
+fn names_in_host_names(site: &SiteConfig, names: &mut VariableNames) {
+    for pattern in site.server_name.iter().filter_map(|name| name.strip_prefix('~')) {
+        if let Ok(regex) = regex::bytes::Regex::new(pattern) {
+            define_captures(&regex, names);
+        }
+    }
+}
