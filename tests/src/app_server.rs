@@ -120,8 +120,8 @@ impl AppServer {
 
 impl Drop for AppServer {
     fn drop(&mut self) {
-        // gunicorn's workers end with their master, which a killed one cannot see to.
-        if self.process.name() == "gunicorn" && self.process.is_running() {
+        // The workers end with their master, which a killed one cannot see to.
+        if matches!(self.process.name(), "gunicorn" | "php-fpm") && self.process.is_running() {
             self.process.terminate();
         }
     }
