@@ -121,7 +121,7 @@ impl AppServer {
 impl Drop for AppServer {
     fn drop(&mut self) {
         // The workers end with their master, which a killed one cannot see to.
-        if matches!(self.process.name(), "gunicorn" | "php-fpm") && self.process.is_running() {
+        if matches!(self.process.name(), "gunicorn" | "granian" | "php-fpm") && self.process.is_running() {
             self.process.terminate();
         }
     }
