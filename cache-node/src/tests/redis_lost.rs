@@ -17,8 +17,10 @@ async fn node(server: &RedisServer) -> TestNode {
     TestNode::start(Way::InProcess, config).await
 }
 
-/// Makes pages, each by one of several who ask, and finds each again; none may take long.
+/// Makes pages, each by one of several who ask, and finds each again; none may take long. A page that began
+/// to be made in touch with the purge log is not used once touch is lost, which happens once.
 pub(super) async fn works_alone(node: &TestNode, name: &str) {
+    let mut gone = 0;
     for n in 0..30 {
         let key = format!("/{name}/{n}");
         let began = Instant::now();
@@ -35,8 +37,13 @@ pub(super) async fn works_alone(node: &TestNode, name: &str) {
                 }
             }
         });
-        assert_eq!(join_all(asking).await.into_iter().sum::<usize>(), 1, "{key}");
-        assert_eq!(node.answer(&key).await, Answer::fresh(&key));
+        let made = join_all(asking).await.into_iter().sum::<usize>();
+        match node.answer(&key).await {
+            Answer::Lease => gone += 1,
+            answer => assert_eq!(answer, Answer::fresh(&key)),
+        }
+        gone += made - 1;
+        assert!(gone <= 1, "{key} was made {made} times");
         assert!(began.elapsed() < SOON, "{key}: {:?}", began.elapsed());
     }
 }

@@ -305,7 +305,7 @@ fn a_crowd_of_connections_leaves_file_descriptors_for_the_rest() {
     let is_ready =
         || TcpStream::connect(admin).is_ok() && Client::connect(admin).get("/readyz").status == 200;
     weir.wait_until("is ready", is_ready);
-    assert!(weir.log().contains("file descriptors for fewer"), "{}", weir.log());
+    weir.wait_until("says so", || weir.log().contains("file descriptors for fewer"));
     let mut visitor = Client::connect(http);
     visitor.get("/count/first").expect(200);
     let crowd: Vec<_> = (0..400).filter_map(|_| TcpStream::connect(http).ok()).collect();
