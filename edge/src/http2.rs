@@ -9,6 +9,7 @@ mod exchange;
 mod frames;
 mod head;
 mod reply;
+mod upload;
 mod watched;
 
 use std::future::poll_fn;

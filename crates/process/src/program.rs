@@ -11,9 +11,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::handover::{self, Successor};
 use crate::shutdown::Shutdown;
+use crate::signals::{self, Signals, Stopped};
 use crate::telemetry::{self, LogFormat, TelemetryError, TelemetryOptions};
-use crate::watch::Watch;
-use crate::{nofile, service_manager, signals};
+use crate::{nofile, service_manager};
 
 /// How long the last spans may take to their collector.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -78,15 +78,21 @@ where
     let stopped = runtime.block_on(async {
         // Whoever rotates logs signals every process of ours; one that has no log file must not die of it.
         let _not_fatal = signal(SignalKind::user_defined1())?;
+        let mut signals = Signals::listen()?;
         let shutdown = Shutdown::new();
-        let Running { grace, reload, watched } =
-            start(shutdown.clone()).await.map_err(ProgramError::Start)?;
+        let running = tokio::select! {
+            running = start(shutdown.clone()) => running.map_err(ProgramError::Start)?,
+            name = signals.told_to_stop() => {
+                tracing::info!(signal = name, "told to stop before it was ready");
+                return Ok(Stopped::Drained);
+            }
+        };
         service_manager::serves();
         handover::take_over();
         tokio::spawn(service_manager::feed_watchdog());
-        let watch = Watch::new(watched);
-        let stopped = signals::run_until_stopped(&shutdown, grace, reload, watch, &successor).await?;
-        Ok::<_, ProgramError<E>>(stopped)
+        Ok::<_, ProgramError<E>>(
+            signals::run_until_stopped(&mut signals, &shutdown, running, &successor).await,
+        )
     })?;
     // What is still blocked on a disk must not hold the process back.
     runtime.shutdown_timeout(FLUSH);

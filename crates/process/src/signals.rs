@@ -3,11 +3,11 @@
 
 use std::io;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::handover::{self, Successor};
+use crate::program::Running;
 use crate::service_manager;
 use crate::shutdown::Shutdown;
 use crate::watch::Watch;
@@ -34,38 +34,69 @@ impl From<Stopped> for ExitCode {
     }
 }
 
+/// The signals of this process. From `listen` on none is lost and none is fatal, also while the program starts.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    quit: Signal,
+    hangup: Signal,
+    replace: Signal,
+}
+
+impl Signals {
+    /// `Err` where the system refuses to deliver signals.
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
+            hangup: signal(SignalKind::hangup())?,
+            replace: signal(SignalKind::user_defined2())?,
+        })
+    }
+
+    /// The name of the signal that tells the process to stop.
+    pub async fn told_to_stop(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.quit.recv() => QUIT,
+        }
+    }
+}
+
 /// Waits until the process is told to stop, by SIGTERM, SIGQUIT, SIGINT or somebody's `shutdown.begin()`;
 /// then drains for at most `grace`.
 ///
 /// SIGHUP and a change that `watch` sees call `on_reload`, except during the drain. SIGUSR2 starts
-/// `successor`, which sends SIGQUIT once it serves. A second signal to stop ends the drain at once. `Err`
-/// where the system refuses to deliver signals.
+/// `successor`, which sends SIGQUIT once it serves. A second signal to stop ends the drain at once.
 pub async fn run_until_stopped(
+    signals: &mut Signals,
     shutdown: &Shutdown,
-    grace: Duration,
-    mut on_reload: impl FnMut(),
-    mut watch: Watch,
+    running: Running,
     successor: &Successor,
-) -> io::Result<Stopped> {
-    let mut stop = Stop {
-        terminate: signal(SignalKind::terminate())?,
-        interrupt: signal(SignalKind::interrupt())?,
-        quit: signal(SignalKind::quit())?,
-    };
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut replace = signal(SignalKind::user_defined2())?;
+) -> Stopped {
+    let Running { grace, reload: mut on_reload, watched } = running;
+    let mut watch = Watch::new(watched);
     let told = loop {
-        tokio::select! {
-            name = stop.told() => {
-                tracing::info!(signal = name, "draining");
-                break name;
-            }
-            () = shutdown.draining() => break "",
-            Some(()) = hangup.recv() => service_manager::reloads(&mut on_reload),
-            () = watch.changed() => service_manager::reloads(&mut on_reload),
-            Some(()) = replace.recv() => successor.start(),
+        let order = tokio::select! {
+            _ = signals.hangup.recv() => Order::Reload,
+            _ = signals.replace.recv() => Order::Replace,
+            _ = signals.terminate.recv() => Order::Stop("SIGTERM"),
+            _ = signals.interrupt.recv() => Order::Stop("SIGINT"),
+            _ = signals.quit.recv() => Order::Stop(QUIT),
+            () = shutdown.draining() => Order::Stop(""),
+            () = watch.changed() => Order::Reload,
+        };
+        match order {
+            Order::Reload => service_manager::reloads(&mut on_reload),
+            Order::Replace => successor.start(),
+            Order::Stop(told) => break told,
         }
     };
+    if !told.is_empty() {
+        tracing::info!(signal = told, "draining");
+    }
     handover::end();
     if told == QUIT && successor.runs() {
         shutdown.hand_over();
@@ -75,15 +106,15 @@ pub async fn run_until_stopped(
     shutdown.begin();
     tokio::select! {
         left = shutdown.finish(grace) => match left {
-            0 => Ok(Stopped::Drained),
+            0 => Stopped::Drained,
             left => {
                 tracing::warn!(left, ?grace, "the grace ran out before the work did");
-                Ok(Stopped::Cut(left))
+                Stopped::Cut(left)
             }
         },
-        name = stop.told() => {
+        name = signals.told_to_stop() => {
             tracing::warn!(signal = name, "stopping at once");
-            Ok(Stopped::Forced)
+            Stopped::Forced
         }
     }
 }
@@ -91,18 +122,9 @@ pub async fn run_until_stopped(
 /// What a successor sends.
 const QUIT: &str = "SIGQUIT";
 
-struct Stop {
-    terminate: Signal,
-    interrupt: Signal,
-    quit: Signal,
-}
-
-impl Stop {
-    async fn told(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.quit.recv() => QUIT,
-        }
-    }
+enum Order {
+    Reload,
+    Replace,
+    /// By this signal; empty: by somebody inside.
+    Stop(&'static str),
 }

@@ -12,11 +12,11 @@ use http1::head::Head;
 
 /// After a reply that ends a connection early, the edge reads and discards what the client still sends for at
 /// most this time, so that the client sees the reply. It is nginx's `lingering_time`.
-const LINGER_TIME: Duration = Duration::from_secs(30);
+pub(crate) const LINGER_TIME: Duration = Duration::from_secs(30);
 /// The longest silence within it, which is nginx's `lingering_timeout`.
-const SILENCE: Duration = Duration::from_secs(5);
+pub(crate) const SILENCE: Duration = Duration::from_secs(5);
 /// The longest silence of a client that sends nothing after the reply.
-const FIRST_SILENCE: Duration = Duration::from_secs(2);
+pub(crate) const FIRST_SILENCE: Duration = Duration::from_secs(2);
 /// The most bytes that are read and discarded each second.
 const RATE: usize = 16 * 1024 * 1024;
 /// Bytes read at once.
@@ -63,17 +63,35 @@ async fn discard(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
         return;
     }
     let mut sink = BytesMut::with_capacity(READ);
-    let (begun, mut taken, mut patience) = (Instant::now(), 0, FIRST_SILENCE);
+    let (mut discarded, mut patience) = (Discarded::default(), FIRST_SILENCE);
     loop {
         sink.clear();
         match timeout(patience, stream.read_buf(&mut sink)).await {
-            Ok(Ok(length @ 1..)) => taken += length,
+            Ok(Ok(length @ 1..)) => discarded.more(length).await,
             _ => return,
         }
         patience = SILENCE;
+    }
+}
+
+/// What a client has sent in vain. More of it is read no faster than `RATE`.
+pub(crate) struct Discarded {
+    since: Instant,
+    bytes: usize,
+}
+
+impl Default for Discarded {
+    fn default() -> Self {
+        Self { since: Instant::now(), bytes: 0 }
+    }
+}
+
+impl Discarded {
+    pub(crate) async fn more(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        let due = Duration::from_secs_f64(self.bytes as f64 / RATE as f64);
+        let early = due.saturating_sub(self.since.elapsed());
         // Short pauses are saved up: a timer is no finer than a millisecond.
-        let due = Duration::from_secs_f64(taken as f64 / RATE as f64);
-        let early = due.saturating_sub(begun.elapsed());
         if early > Duration::from_millis(10) {
             sleep(early).await;
         }

@@ -2,13 +2,11 @@
 //! in a task of its own.
 
 use std::future::poll_fn;
-use std::time::Duration;
 
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
 use http::{Method, Response, StatusCode};
-use tokio::time::timeout;
 use tracing::Instrument;
 
 use crate::handler;
@@ -16,12 +14,12 @@ use crate::handler::plain;
 use crate::handler::visit::Visit;
 use crate::http1::abandon;
 use crate::http2::reply::StreamPace;
+use crate::http2::upload::{StreamUpload, is_empty};
 use crate::http2::{Http2Client, StreamBuffers, head, reply};
 use crate::log::record::HitReply;
 use crate::log::{record, spans};
 use crate::reply::error;
 use crate::request::Request;
-use crate::request::body::BodyFault;
 use crate::request::body::BodyPump;
 use crate::request::body::RequestBody;
 use http1::head as strict;
@@ -87,14 +85,6 @@ pub(super) fn begin(
     }
 }
 
-/// The upload side of a request's body.
-struct StreamUpload {
-    pump: BodyPump,
-    body: RecvStream,
-    /// Sends `100 Continue`.
-    waits: bool,
-}
-
 fn incoming(
     client: &Http2Client,
     head: &Head<'_>,
@@ -131,14 +121,13 @@ async fn exchange(
     let timeouts = &edge.settings.timeouts;
     let handling = handler::handle(edge, request, &visit).instrument(visit.span.clone());
     let (go_on, told) = tokio::sync::oneshot::channel();
-    let pumping = async {
+    let uploading = async {
         if let Some(up) = up {
-            pump(up, go_on, timeouts.body.0).await;
+            up.run(go_on, timeouts.body.0).await;
         }
-        std::future::pending::<()>().await;
     };
-    tokio::pin!(handling, pumping, told);
-    let (mut asked, mut left) = (false, false);
+    tokio::pin!(handling, uploading, told);
+    let (mut asked, mut left, mut uploaded) = (false, false, false);
     let reply = loop {
         tokio::select! {
             biased;
@@ -151,7 +140,7 @@ async fn exchange(
                     let _ = respond.send_informational(go_on);
                 }
             }
-            () = &mut pumping => {}
+            () = &mut uploading, if !uploaded => uploaded = true,
             _ = poll_fn(|context| respond.poll_reset(context)), if !left => match visit.client_abort.is_decided() {
                 true => break None,
                 false => left = true,
@@ -165,53 +154,16 @@ async fn exchange(
     };
     let sending = reply::send(&mut respond, reply, head_only, pace);
     tokio::pin!(sending);
-    let (sent, reply) = tokio::select! {
-        biased;
-        sent = &mut sending => sent,
-        () = &mut pumping => return,
+    let (sent, reply) = loop {
+        tokio::select! {
+            biased;
+            sent = &mut sending => break sent,
+            () = &mut uploading, if !uploaded => uploaded = true,
+        }
     };
     spans::answered(&visit.span, &reply);
     edge.log.request(&line, sent, &reply);
-}
-
-/// Whether a body that was announced as empty is empty. If not, `h2` has reset the stream (RFC 9113 section
-/// 8.1.1: content that differs from Content-Length makes a request malformed).
-async fn is_empty(mut body: RecvStream, patience: Duration) -> bool {
-    let ends = async {
-        loop {
-            match body.data().await {
-                None => return true,
-                Some(Ok(piece)) if piece.is_empty() => {}
-                Some(_) => return false,
-            }
-        }
-    };
-    timeout(patience, ends).await.unwrap_or(false)
-}
-
-/// Hands the body up, as fast as it is taken. `go_on` is told when somebody wants it from a client that waits
-/// to be asked.
-async fn pump(up: StreamUpload, go_on: tokio::sync::oneshot::Sender<()>, patience: Duration) {
-    let StreamUpload { pump: BodyPump { chunks, wanted }, mut body, waits } = up;
-    if waits {
-        if wanted.await.is_err() {
-            return;
-        }
-        let _ = go_on.send(());
-    }
-    loop {
-        let chunk = match timeout(patience, body.data()).await {
-            Ok(None) => return,
-            Ok(Some(Ok(chunk))) => Ok(chunk),
-            Ok(Some(Err(_))) => Err(BodyFault::CutOff),
-            Err(_) => Err(BodyFault::TooSlow),
-        };
-        let taken = chunk.as_ref().map_or(0, Bytes::len);
-        let failed = chunk.is_err();
-        if chunks.send(chunk).await.is_err() || failed {
-            return;
-        }
-        // The client may send this much more, now that it has been read.
-        let _ = body.flow_control().release_capacity(taken);
+    if !uploaded && !sent.broken {
+        uploading.await;
     }
 }

@@ -316,11 +316,6 @@ fn explain_and_the_edge_agree(stack: &Stack) {
         // The pages of /brief/ and /over/ outlive their second.
         thread::sleep(Duration::from_millis(1500));
         for (line, fields, body, expected) in TABLE {
-            // Over HTTP/2 the client may see the stream reset instead of an answer that comes before the end
-            // of its body.
-            if protocol == "-h2" && *expected == "refused: 413" {
-                continue;
-            }
             let (method, target) = line.split_once(' ').unwrap();
             let target = target.replace('$', protocol);
             let mut fields: Vec<_> =
