@@ -16,6 +16,7 @@ use http::header::UPGRADE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_cache::ReplyManner;
 use parking_lot::Mutex;
+use process::repeated::Repeated;
 use process::wait::within;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
@@ -84,25 +85,29 @@ pub(crate) struct Application {
     /// The longest wait for a reply's head, and between two chunks of its body.
     patience: Duration,
     metrics: Arc<Metrics>,
+    failures: Repeated,
 }
 
 impl Application {
     pub(crate) fn new(adapters: Arc<Adapters>, patience: Duration, metrics: Arc<Metrics>) -> Self {
-        Self { adapters, patience, metrics }
+        Self { adapters, patience, metrics, failures: Repeated::default() }
     }
 
     pub(crate) fn adapters(&self) -> &Arc<Adapters> {
         &self.adapters
     }
 
-    /// Writes one log line that says which server failed and why.
+    /// Counts the failure, and logs which server failed and why: `more` times since the last such line.
     pub(crate) fn log_failure(&self, target: &str, failure: &Failure) {
         self.metrics.application_failed(failure.kind.as_str_name());
+        let (server, kind) = (&failure.server, failure.kind.as_str_name());
+        let Some(more) = self.failures.happened(&format!("{server} {kind}")) else { return };
         tracing::warn!(
             target,
-            server = failure.server,
-            kind = failure.kind.as_str_name(),
+            server,
+            kind,
             reached = failure.reached,
+            more,
             "application failed: {}",
             failure.detail
         );

@@ -1,11 +1,12 @@
 //! One child process: its output kept in files, ended by its process id, its logs shown when the test fails.
 
 use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::until;
 
@@ -113,6 +114,8 @@ impl Process {
         let mut child = self.child();
         let _ = child.kill();
         let _ = child.wait();
+        // Workers and successors that outlive it.
+        let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
     }
 
     fn child(&self) -> MutexGuard<'_, Child> {
@@ -138,7 +141,7 @@ fn spawn(name: &str, command: &mut Command, stdout: &Path, stderr: &Path) -> Chi
     let command = command.stdin(Stdio::null()).stdout(open(stdout)).stderr(open(stderr));
     // Where it writes the token for its admin listener.
     command.env("WEIR_RUNTIME_DIR", stderr.parent().unwrap());
-    command.spawn().unwrap_or_else(|error| panic!("{name} does not start: {error}"))
+    command.process_group(0).spawn().unwrap_or_else(|error| panic!("{name} does not start: {error}"))
 }
 
 fn read(path: &Path) -> String {

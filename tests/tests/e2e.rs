@@ -35,6 +35,9 @@ mod environ;
 // Application servers by HTTP, FastCGI and gunicorn's uwsgi.
 #[path = "e2e/servers.rs"]
 mod servers;
+// What the log says of an application that is dead, or speaks another protocol.
+#[path = "e2e/troubles.rs"]
+mod troubles;
 // nginx's command line over an nginx.conf.
 #[path = "e2e/nginx_command.rs"]
 mod nginx_command;

@@ -28,11 +28,12 @@ const HEAD_WAIT: Duration = Duration::from_secs(10);
 pub(crate) struct Adapter {
     pools: Pools,
     shutdown: Shutdown,
+    reader: Reader,
 }
 
 impl Adapter {
-    pub(crate) fn new(pools: &Pools, shutdown: &Shutdown) -> Self {
-        Self { pools: pools.clone(), shutdown: shutdown.clone() }
+    pub(crate) fn new(pools: &Pools, shutdown: &Shutdown, reader: Reader) -> Self {
+        Self { pools: pools.clone(), shutdown: shutdown.clone(), reader }
     }
 
     /// A way back for the replies to `head`.
@@ -52,6 +53,7 @@ impl Adapter {
         head.traceparent = spans::to_hand_on(&span, head.traceparent);
         let pool = self.pools.get(&head.pool).cloned();
         let metrics = self.pools.metrics.clone();
+        let reader = self.reader;
         let within = span.clone();
         let work = async move {
             let fetched = match &pool {
@@ -68,6 +70,9 @@ impl Adapter {
             };
             if let Err(failed) = fetched {
                 spans::failed(&span, &failed);
+                if let Reader::Network = reader {
+                    log(&failed, &head, pool.as_deref());
+                }
                 tell(&failed, &head, pool.as_deref(), &metrics, &replies).await;
             }
         };
@@ -116,7 +121,24 @@ async fn first_message(messages: &mut Streaming<FetchRequest>) -> Result<Request
     }
 }
 
-/// Tells the log, the metrics and the edge.
+/// Tells the log. An edge in the same process does so itself.
+fn log(failed: &Failed, head: &RequestHead, pool: Option<&Pool>) {
+    let Failed { error, server, reached } = failed;
+    let (name, kind) = (&head.pool, error.kind_name());
+    if let Error::Unread = error {
+        return tracing::debug!(pool = name, server, reached, "{error}");
+    }
+    if let Error::Body(_) = error {
+        // Clients leave all the time.
+        return info!(pool = name, server, kind, reached, "{error}");
+    }
+    let Some(pool) = pool else { return warn!(pool = name, kind, "{error}") };
+    if let Some(more) = pool.repeated.happened(&format!("{server} {kind}")) {
+        warn!(pool = name, server, kind, reached, more, "{error}");
+    }
+}
+
+/// Tells the metrics and the edge.
 async fn tell(
     failed: &Failed,
     head: &RequestHead,
@@ -126,16 +148,9 @@ async fn tell(
 ) {
     let Failed { error, server, reached } = failed;
     if let Error::Unread = error {
-        tracing::debug!(pool = head.pool, server, reached, "{error}");
         return;
     }
     let (name, kind) = (&head.pool, error.kind_name());
-    if let Error::Body(_) = error {
-        // Clients leave all the time.
-        info!(pool = name, server, kind, reached, "{error}");
-    } else {
-        warn!(pool = name, server, kind, reached, "{error}");
-    }
     // A name that is not in the settings is no label: callers would make as many as they like.
     metrics.failure(if pool.is_some() { name } else { "" }, server, kind);
     let _ = match error.kind() {

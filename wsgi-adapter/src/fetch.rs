@@ -23,6 +23,7 @@ use crate::request::upload::{Incoming, Upload};
 use crate::request::{self, BodyLength};
 use crate::spans;
 
+mod first_reply;
 mod relay;
 
 /// Between two attempts at a server whose listen queue is full: at first, and at most.
@@ -135,7 +136,9 @@ impl<'a> Fetch<'a> {
                 return Err(Failed { error, server, reached });
             }
             let (next, kind) = (&slot.server().address, error.kind_name());
-            warn!(pool = config.name, %server, kind, reached, "{error}; trying {next}");
+            if let Some(more) = self.pool.repeated.happened(&format!("{server} {kind}")) {
+                warn!(pool = config.name, %server, kind, reached, more, "{error}; trying {next}");
+            }
             self.pool.metrics.failure(&config.name, &server, kind);
         }
     }
@@ -199,7 +202,7 @@ impl<'a> Fetch<'a> {
         }
         let until = deadline.within(config.connect_timeout.0);
         let connection = Connection::new(connect(server.address.endpoint(), until).await?);
-        exchange.run(connection, outgoing).await
+        first_reply::awaited(self.pool, server, dialect, exchange.run(connection, outgoing)).await
     }
 }
 

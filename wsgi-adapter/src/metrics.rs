@@ -214,6 +214,11 @@ impl Metrics {
 }
 
 impl ServerMetrics {
+    /// Whether it has ever replied to this process.
+    pub(crate) fn has_replied(&self) -> bool {
+        self.replies.iter().any(|class| class.get() > 0)
+    }
+
     /// A reply's head has come, after this time.
     pub(crate) fn replied(&self, status: u16, took: Duration) {
         self.reply_head.observe(took.as_secs_f64());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
+use process::repeated::Repeated;
 use process::wait::within;
 use rand::Rng;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot};
@@ -14,8 +15,7 @@ use weir_proto::origin::RequestHead;
 use balance::{NoServer, Servers};
 use budget::Budget;
 use clients::{ClientKey, Clients, Resource};
-use member::Server;
-pub(crate) use member::ServerId;
+pub(crate) use member::{Server, ServerId};
 use queue::Queue;
 pub use state_file::StartError;
 use sticky::Sticky;
@@ -73,6 +73,8 @@ pub(crate) struct Pool {
     pub(crate) file_space: Arc<FileSpace>,
     /// What all pools' bodies have of memory.
     pub(crate) body_memory: Arc<BodyMemory>,
+    /// Failures of its servers.
+    pub(crate) repeated: Repeated,
     state: Mutex<State>,
     /// Held while the list of servers is changed and written down.
     changing: tokio::sync::Mutex<()>,
@@ -125,6 +127,7 @@ impl Pool {
             waiting_uploads: Arc::default(),
             file_space: Arc::new(FileSpace::new(config.reply_buffer.files.0)),
             body_memory: Arc::clone(body_memory),
+            repeated: Repeated::default(),
             state: Mutex::new(State {
                 entries: entries.clone(),
                 next_id,

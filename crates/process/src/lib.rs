@@ -8,6 +8,7 @@ pub mod least_rate;
 pub mod listen;
 pub mod nofile;
 pub mod program;
+pub mod repeated;
 mod service_manager;
 pub mod settings;
 pub mod shutdown;

@@ -73,6 +73,10 @@ impl Dialect {
         self.protocol == Protocol::Http
     }
 
+    pub(crate) fn is_http(self) -> bool {
+        self.protocol == Protocol::Http
+    }
+
     /// May another request follow on the same connection? uwsgi knows no keep-alive that servers agree on,
     /// and a FastCGI one is asked to close.
     pub(crate) fn keeps_connections(self) -> bool {

@@ -4,11 +4,12 @@
 use std::fs::{self, File};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tempfile::TempDir;
 use wsgi_adapter::{Flavour, PoolConfig};
 
@@ -203,6 +204,7 @@ impl Server {
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
+            .process_group(0)
             .spawn()
             .unwrap_or_else(|error| panic!("{kind:?} does not start: {error}"));
         Self { kind, address, process, directory }
@@ -232,15 +234,16 @@ impl Server {
         String::from_utf8_lossy(&fs::read(self.directory.path().join("log")).unwrap_or_default()).into_owned()
     }
 
-    /// Ends it, and waits until it has.
+    /// Ends it, and waits until it has. Workers that outlive it would go on listening.
     pub(crate) fn stop(&mut self) {
         let start = Instant::now();
         while self.process.try_wait().unwrap().is_none() {
-            let patient = start.elapsed() < Duration::from_secs(5);
+            let patient = start.elapsed() < Duration::from_secs(10);
             let signal = if patient { self.kind.ending() } else { Signal::KILL };
             let _ = kill_process(Pid::from_child(&self.process), signal);
             std::thread::sleep(Duration::from_millis(if patient { 200 } else { 20 }));
         }
+        let _ = kill_process_group(Pid::from_child(&self.process), Signal::KILL);
     }
 }
 
