@@ -21,7 +21,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_cache::cache_status::{CacheStatus, X_CACHE_STATUS};
 
 use crate::cache::page::Page;
-use crate::coding::kept::Kept;
+use crate::coding::copies::CodedCopies;
 use crate::metrics::CacheResult;
 use crate::reply::body::ReplyBody;
 use crate::request::Request;
@@ -52,7 +52,7 @@ pub(crate) struct Reply {
 /// A body that is kept, and the coded copies of it with it.
 pub(crate) enum KeptBody {
     Page(Arc<Page>),
-    File(Arc<Kept>),
+    File(Arc<CodedCopies>),
 }
 
 /// X-Accel-Redirect, and the request that it must answer.

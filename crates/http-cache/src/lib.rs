@@ -35,7 +35,7 @@ mod wants;
 pub use freshness::Source;
 pub use glob::Glob;
 pub use invalidation::Invalidation;
-pub use key::{Key, Keyed};
+pub use key::{Key, Keyed, TargetUri};
 pub use lifetime::{Lifetime, Use, fails_refresh, is_error};
 pub use policy::cookies::{CookieClass, CookieRules};
 pub use policy::fields::{FieldClass, FieldLists, FieldRules};

@@ -11,9 +11,10 @@ use http::header::{
     ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_LENGTH, COOKIE, TRANSFER_ENCODING,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
+use http1::uri::{normal_path, normal_query};
 
 use crate::fields::nominated;
-use crate::key::{Cookies, normal_path, normal_query, push_origin};
+use crate::key::{Cookies, push_origin};
 use crate::policy::ClientAddress;
 use crate::policy::fields::{FieldClass, is_apart};
 use crate::{Key, Lifetime, Policy, Reason, Wants, vary};
@@ -103,7 +104,7 @@ impl Policy {
         }
         let hidden = self.hidden(request)?;
         let cookies = cookie_lines(request.headers);
-        let keyed = self.key(request.scheme, request.authority, request.path, request.query, cookies, key)?;
+        let keyed = self.key(request.target(), cookies, key)?;
         self.fields.push(request.headers, key)?;
         if self.client == ClientAddress::Split {
             // Behind a byte that neither a cookie nor a field begins with. Writing to a Vec cannot fail.

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue, Method};
 
+use crate::key::TargetUri;
+
 #[derive(Clone, Copy, Debug)]
 pub struct RequestParts<'a> {
     pub method: &'a Method,
@@ -18,6 +20,13 @@ pub struct RequestParts<'a> {
     pub headers: &'a HeaderMap,
     /// The client's address, trusted proxies resolved.
     pub client: IpAddr,
+}
+
+impl<'a> RequestParts<'a> {
+    pub(crate) fn target(&self) -> TargetUri<'a> {
+        let Self { scheme, authority, path, query, .. } = *self;
+        TargetUri { scheme, authority, path, query }
+    }
 }
 
 pub(crate) fn cookie_lines(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
