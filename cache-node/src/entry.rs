@@ -40,20 +40,22 @@ pub(crate) enum Grant {
     Until { since: std::time::Instant, until: std::time::Instant },
 }
 
+/// From when on, for how long at most, and by which right an entry is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    pub(crate) since: Instant,
+    pub(crate) max_lifetime: Duration,
+    pub(crate) grant: Grant,
+}
+
 impl Entry {
-    /// `head.age_ms` is the age at `now`. Nothing is kept longer than `max_lifetime` from then.
-    pub(crate) fn new(
-        slot: Slot,
-        head: EntryHead,
-        body: Bytes,
-        now: Instant,
-        max_lifetime: Duration,
-        grant: Grant,
-    ) -> Self {
+    /// `head.age_ms` is the age at `terms.since`.
+    pub(crate) fn new(slot: Slot, head: EntryHead, body: Bytes, terms: Terms) -> Self {
+        let Terms { since, max_lifetime, grant } = terms;
         let left = life(&head).saturating_sub(Duration::from_millis(head.age_ms));
         let weight = OVERHEAD + slot.key().len() + slot.variant().len() + head.encoded_len() + body.len();
         let tags = head.tags.iter().map(|tag| purge::tag_hash(tag)).collect();
-        Self { slot, head, body, since: now, until: now + left.min(max_lifetime), weight, grant, tags }
+        Self { slot, head, body, since, until: since + left.min(max_lifetime), weight, grant, tags }
     }
 
     pub(crate) fn grant(&self) -> Grant {
@@ -150,18 +152,22 @@ mod tests {
 
     const DAY: Duration = Duration::from_secs(86_400);
 
-    fn entry(age_ms: u64, ttl_ms: u64, swr: u64, sie: u64, max: Duration, now: Instant) -> Entry {
-        let slot = Slot::new(Bytes::from_static(b"k"), Rule::default(), &HeaderMap::new());
-        let head = EntryHead {
+    /// Age, lifetime, and how long it may be served stale while it is refreshed, and on errors.
+    fn head([age_ms, ttl_ms, stale_while_revalidate_ms, stale_if_error_ms]: [u64; 4]) -> EntryHead {
+        EntryHead {
             status: 200,
             age_ms,
             ttl_ms,
-            stale_while_revalidate_ms: swr,
-            stale_if_error_ms: sie,
+            stale_while_revalidate_ms,
+            stale_if_error_ms,
             ..EntryHead::default()
-        };
+        }
+    }
+
+    fn entry(times: [u64; 4], max_lifetime: Duration, now: Instant) -> Entry {
+        let slot = Slot::new(Bytes::from_static(b"k"), Rule::default(), &HeaderMap::new());
         let grant = Grant::Until { since: now.into(), until: now.into() };
-        Entry::new(slot, head, Bytes::new(), now, max, grant)
+        Entry::new(slot, head(times), Bytes::new(), Terms { since: now, max_lifetime, grant })
     }
 
     /// age, ttl, while_revalidate, if_error; looked at after so many ms: what for.
@@ -191,7 +197,7 @@ mod tests {
         ];
         for case in cases {
             let (age, ttl, swr, sie, after, expected) = *case;
-            let entry = entry(age, ttl, swr, sie, DAY, now);
+            let entry = entry([age, ttl, swr, sie], DAY, now);
             assert_eq!(entry.use_at(now + Duration::from_millis(after)), expected, "{case:?}");
         }
     }
@@ -199,7 +205,7 @@ mod tests {
     #[test]
     fn a_lifetime_that_was_cut_short_leaves_the_stale_windows_as_long() {
         let now = Instant::now();
-        let entry = entry(0, 1000, 500, 2000, DAY, now);
+        let entry = entry([0, 1000, 500, 2000], DAY, now);
         let at = |ms| now + Duration::from_millis(ms);
         for (since, after, expected) in [
             (300, 300, Some(Use::Stale)),
@@ -217,7 +223,7 @@ mod tests {
     #[test]
     fn lengths_of_time_are_relative_to_now() {
         let now = Instant::now();
-        let entry = entry(100, 1000, 500, 2000, DAY, now);
+        let entry = entry([100, 1000, 500, 2000], DAY, now);
         let later = now + Duration::from_millis(400);
         assert_eq!(entry.head_at(later).age_ms, 500);
         assert_eq!(entry.keep_for(later), Duration::from_millis(2500));

@@ -7,14 +7,12 @@ use std::time::Duration;
 use crate::Config;
 use admin::{Admin, Guard, Readiness};
 use clap::{Args, Subcommand};
-use process::listen::{self, BACKLOG};
+use process::listen;
 use process::program::{self, Running};
 use process::settings::{Mistakes, load_section};
 use process::shutdown::Shutdown;
 use tokio::net::TcpListener;
 
-/// How long streams under way may take at shutdown.
-const GRACE: Duration = Duration::from_secs(30);
 /// The admin listener outlives the start of a drain by no more than this; the process ends sooner.
 const MAX_DRAIN: Duration = Duration::from_secs(3600);
 
@@ -36,46 +34,32 @@ pub enum Command {
 
 /// Runs until a signal, or does what the sub-command says.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let config = match load(&options.config) {
-        Ok(config) => config,
-        Err(mistakes) => {
-            eprint!("{mistakes}");
-            return Ok(ExitCode::FAILURE);
-        }
-    };
+    let Some(config) = program::settings(load(&options.config)) else { return Ok(ExitCode::FAILURE) };
     if let Some(Command::Healthcheck) = options.command {
-        if config.tls.is_some() {
+        match config.tls {
             // gRPC would ask for an edge's certificate.
-            admin::healthcheck(&config.admin)?;
-            return Ok(ExitCode::SUCCESS);
+            Some(_) => admin::healthcheck(&config.admin)?,
+            None => program::block_on(weir_proto::health::check(&config.listen))??,
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(weir_proto::health::check(&config.listen))?;
         return Ok(ExitCode::SUCCESS);
     }
     let code = program::run("weir-cache-node", async |shutdown| {
-        let listener = listen::tcp(&config.listen, "cache_node.listen", BACKLOG, false)?;
-        let listener = TcpListener::from_std(listener)?;
+        let listener = listen::tokio(&config.listen, "cache_node.listen")?;
         let (metrics, readiness) = (crate::Metrics::default(), Readiness::default());
         if config.admin != "off" {
-            let listener = listen::tcp(&config.admin, "cache_node.admin", BACKLOG, false)?;
+            let listener = listen::tokio(&config.admin, "cache_node.admin")?;
             let guard = Guard::of_figures(&config.admin, &config.admin_hosts);
             let admin: Admin = Admin { readiness: readiness.clone(), guard, ..Admin::default() };
             admin.exposition.add(|registry| metrics.register(registry));
-            tokio::spawn(show(TcpListener::from_std(listener)?, admin, shutdown.clone()));
+            tokio::spawn(show(listener, admin, shutdown.clone()));
         }
         tracing::info!("cache-node serves on {}", config.listen);
-        let serving = shutdown.clone();
-        shutdown.spawn(async move {
-            if let Err(error) = crate::run(config, listener, metrics, readiness, serving.clone()).await {
-                tracing::error!("cache-node stopped: {error}");
-                serving.begin();
-            }
-        });
-        let reload = Box::new(|| {
-            tracing::info!("certificates are reloaded automatically; all other settings need a restart");
-        });
-        anyhow::Ok(Running { grace: GRACE, reload, watched: None })
+        program::serve(
+            "cache-node",
+            crate::run(config, listener, metrics, readiness, shutdown.clone()),
+            &shutdown,
+        );
+        anyhow::Ok(Running::service())
     })?;
     Ok(code)
 }
@@ -86,5 +70,5 @@ async fn show(listener: TcpListener, admin: Admin, shutdown: Shutdown) {
 }
 
 fn load(file: &Path) -> Result<Config, Mistakes> {
-    load_section(file, "cache_node", &["edge", "cache_node", "wsgi_adapter"], Config::check)
+    load_section(file, "cache_node", &["edge", "cache_node", "wsgi_adapter"], crate::check)
 }

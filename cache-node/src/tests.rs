@@ -2,7 +2,9 @@
 
 mod cluster;
 mod exchange;
+mod leases;
 mod limits;
+mod measured;
 mod peer;
 mod purges;
 mod purges_shared;

@@ -6,29 +6,29 @@
 
 pub(crate) mod adapters;
 pub(crate) mod ask;
+mod failure;
+mod reply;
+mod upload;
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use futures_util::stream::{self, StreamExt};
-use http::header::UPGRADE;
-use http::{HeaderMap, HeaderValue, StatusCode};
-use http_cache::ReplyManner;
+use futures_util::StreamExt;
 use parking_lot::Mutex;
 use process::repeated::Repeated;
-use process::wait::within;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
-use tonic::Status;
-use weir_proto::fetch::{Replies, Rest};
-use weir_proto::fields;
-use weir_proto::origin::{End, FetchReply, FetchRequest, Kind, RequestHead, fetch_reply, fetch_request};
+use weir_proto::origin::{Kind, RequestHead};
 
 use crate::application::adapters::{Adapters, Call};
+use crate::application::failure::{blame_client, from_status, is_lost};
+use crate::application::reply::begun;
+use crate::application::upload::{Upload, rest};
 use crate::metrics::Metrics;
-use crate::request::body::BodyFault;
 use crate::request::body::RequestBody;
+
+pub(crate) use crate::application::failure::Failure;
+pub(crate) use crate::application::reply::{Body, OriginReply};
 
 /// The longest time added to the application's deadline, so that the adapter's own answer arrives first and
 /// names the server.
@@ -37,47 +37,6 @@ const SLACK: Duration = Duration::from_millis(500);
 /// Pauses before a call that was lost with its connection is repeated: connections break together, but not at
 /// the same moment.
 const PAUSES: [Duration; 2] = [Duration::ZERO, Duration::from_millis(100)];
-
-/// Why there is no complete reply from the application.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{}: {detail}{}", kind.as_str_name(), on(server))]
-pub(crate) struct Failure {
-    pub kind: Kind,
-    pub server: String,
-    pub detail: String,
-    /// The application may have acted on the request.
-    pub reached: bool,
-    /// Seconds, in the case of OVERLOADED.
-    pub retry_after: u32,
-    /// What was wrong with the client's body, in the case of BAD_BODY.
-    pub fault: Option<BodyFault>,
-}
-
-fn on(server: &str) -> String {
-    if server.is_empty() { String::new() } else { format!(" (server {server})") }
-}
-
-impl Failure {
-    pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        let (server, detail) = (String::new(), detail.into());
-        Self { kind, server, detail, reached: false, retry_after: 0, fault: None }
-    }
-}
-
-/// The application's answer: the head is here, the body follows.
-pub(crate) struct OriginReply {
-    /// 101 only if the request asked for it.
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub server: String,
-    pub body: Body,
-}
-
-impl OriginReply {
-    pub(crate) fn manner(&self) -> ReplyManner {
-        ReplyManner::of(self.status, &self.headers)
-    }
-}
 
 /// The application, reached through the wsgi-adapters of this edge.
 pub(crate) struct Application {
@@ -237,204 +196,9 @@ struct Lost {
     unsent: Option<RequestBody>,
 }
 
-/// The first message of a reply.
-fn begun(
-    first: Option<FetchReply>,
-    replies: Replies,
-    fault: Arc<OnceLock<BodyFault>>,
-    mut patience: Duration,
-    switches: bool,
-) -> Result<OriginReply, Failure> {
-    let head = match first.and_then(|reply| reply.message) {
-        Some(fetch_reply::Message::Head(head)) => head,
-        Some(fetch_reply::Message::Failure(failure)) => return Err(blame_client(failure.into(), &fault)),
-        _ => return Err(Failure::new(Kind::BadReply, "the wsgi-adapter sent no head")),
-    };
-    let invalid = || Failure::new(Kind::BadReply, "the wsgi-adapter sent an invalid head");
-    let status = u16::try_from(head.status).ok().and_then(|code| StatusCode::from_u16(code).ok());
-    let status = status.ok_or_else(invalid)?;
-    let mut headers = fields::to_headers(&head.fields).map_err(|_| invalid())?;
-    if status.is_informational() {
-        let protocol = HeaderValue::try_from(head.upgrade).map_err(|_| invalid())?;
-        if !switches || status != StatusCode::SWITCHING_PROTOCOLS {
-            return Err(invalid());
-        }
-        headers.insert(UPGRADE, protocol);
-        // The two ends of the tunnel bound how long it may be silent.
-        patience = Duration::MAX;
-    }
-    let body = Body { replies, patience, fault, first: None, ended: false, call: None };
-    Ok(OriginReply { status, headers, server: head.server, body })
-}
-
-impl OriginReply {
-    fn of(mut self, call: Call) -> Self {
-        self.body.call = Some(call);
-        self
-    }
-}
-
-/// The trailers of a complete reply follow it at once.
-const TRAILERS: Duration = Duration::from_secs(1);
-
-/// A reply's body from the application.
-pub(crate) struct Body {
-    replies: Replies,
-    patience: Duration,
-    fault: Arc<OnceLock<BodyFault>>,
-    /// A chunk that was received but not returned yet.
-    first: Option<Bytes>,
-    ended: bool,
-    /// Chunks until the end.
-    call: Option<Call>,
-}
-
-impl Body {
-    /// Waits for the first chunk, or the end, for at most this long. An error: there will be none.
-    pub(crate) async fn begin(&mut self, patience: Duration) -> Result<(), Failure> {
-        if let Ok(message) = within(patience.min(self.patience), self.replies.next()).await
-            && let Some(first) = self.take(message).await
-        {
-            self.first = Some(first?);
-        }
-        Ok(())
-    }
-
-    /// The next chunk; `None` at the end of a complete body; an error if it broke off.
-    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, Failure>> {
-        if let Some(first) = self.first.take() {
-            return Some(Ok(first));
-        }
-        if self.ended {
-            return None;
-        }
-        match within(self.patience, self.replies.next()).await {
-            Ok(message) => self.take(message).await,
-            Err(_) => {
-                self.end();
-                Some(Err(Failure::new(Kind::Timeout, "the application stopped sending the reply's body")))
-            }
-        }
-    }
-
-    /// What a message means: the next chunk, the end, or why it broke off.
-    async fn take(&mut self, message: Option<Result<FetchReply, Status>>) -> Option<Result<Bytes, Failure>> {
-        let message = match message {
-            Some(Ok(reply)) => reply.message,
-            None => None,
-            Some(Err(status)) => {
-                if is_lost(&status)
-                    && self.fault.get().is_none()
-                    && let Some(call) = &self.call
-                {
-                    call.lost();
-                }
-                self.end();
-                return Some(Err(blame_client(from_status(status), &self.fault)));
-            }
-        };
-        match message {
-            Some(fetch_reply::Message::Chunk(chunk)) => return Some(Ok(chunk)),
-            Some(fetch_reply::Message::End(End {})) => {
-                self.end();
-                // A stream that is dropped before its trailers is reset, and h2 closes a connection with many
-                // of those.
-                let _ = within(TRAILERS, self.replies.next()).await;
-            }
-            Some(fetch_reply::Message::Failure(failure)) => {
-                self.end();
-                return Some(Err(blame_client(failure.into(), &self.fault)));
-            }
-            _ => {
-                self.end();
-                return Some(Err(Failure::new(Kind::CutOff, "the wsgi-adapter closed before the end")));
-            }
-        }
-        None
-    }
-
-    fn end(&mut self) {
-        self.ended = true;
-        self.call = None;
-    }
-
-    /// Nobody will read on for a while: the application is read ahead as far as the buffers allow.
-    pub(crate) fn go_on(&mut self) {
-        self.replies.go_on();
-    }
-}
-
-impl From<weir_proto::origin::Failure> for Failure {
-    fn from(failure: weir_proto::origin::Failure) -> Self {
-        Self {
-            kind: failure.kind(),
-            server: failure.server,
-            detail: failure.detail,
-            reached: failure.reached,
-            retry_after: failure.retry_after,
-            fault: None,
-        }
-    }
-}
-
-/// The call was lost with its connection. The adapter's own errors have other codes.
-fn is_lost(status: &Status) -> bool {
-    use tonic::Code::{Cancelled, Internal, Unavailable, Unknown};
-    matches!(status.code(), Unavailable | Unknown | Cancelled | Internal)
-}
-
 /// RFC 9110 section 9.2.2.
 fn is_idempotent(method: &str) -> bool {
     matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE")
-}
-
-fn from_status(status: Status) -> Failure {
-    let kind = match status.code() {
-        tonic::Code::DeadlineExceeded => Kind::Timeout,
-        tonic::Code::ResourceExhausted => Kind::Overloaded,
-        _ => Kind::Unreachable,
-    };
-    Failure::new(kind, format!("wsgi-adapter: {}", status.message()))
-}
-
-/// A body that did not arrive completely from the client explains every error after it.
-fn blame_client(mut failure: Failure, fault: &OnceLock<BodyFault>) -> Failure {
-    if let Some(fault) = fault.get() {
-        failure.kind = Kind::BadBody;
-        failure.detail = fault.to_string();
-        failure.fault = Some(*fault);
-    }
-    failure
-}
-
-/// A request's body on its way to the adapter.
-enum Upload {
-    /// Whoever takes it has the body: the connection, to send it, or the caller, to retry elsewhere.
-    Unread(Arc<Mutex<Option<RequestBody>>>),
-    Reading(RequestBody),
-}
-
-/// Sends body chunks and the end, then drops `sending`. A body that breaks off ends the stream without `end`,
-/// so the adapter never takes it for complete.
-fn rest(upload: Upload, fault: Arc<OnceLock<BodyFault>>, sending: Option<oneshot::Sender<()>>) -> Rest {
-    Box::pin(stream::unfold(Some((upload, sending, fault)), |left| async move {
-        let (upload, sending, fault) = left?;
-        let mut body = match upload {
-            Upload::Unread(unread) => unread.lock().take()?,
-            Upload::Reading(body) => body,
-        };
-        let (message, left) = match body.next().await {
-            Some(Ok(chunk)) => {
-                (fetch_request::Message::Chunk(chunk), Some((Upload::Reading(body), sending, fault)))
-            }
-            Some(Err(broken)) => {
-                let _ = fault.set(broken);
-                return None;
-            }
-            None => (fetch_request::Message::End(End {}), None),
-        };
-        Some((FetchRequest { message: Some(message) }, left))
-    }))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::cache_node::Nodes;
 use crate::coding::work::Works;
 use crate::connection::pace::ClientPace;
 use crate::files::FileCache;
+use crate::log::access_log::AccessLog;
 use crate::log::{self, Log};
 use crate::metrics::{Metrics, Sampled};
 use crate::peers::Peers;
@@ -54,6 +55,32 @@ pub struct Edge {
     pub(crate) shutdown: Shutdown,
 }
 
+/// What metrics are sampled from when they are asked for.
+struct Samplers {
+    adapters: Arc<Adapters>,
+    l1: Arc<L1>,
+    flights: Arc<Flights>,
+    bodies: Arc<Bodies>,
+    coding: Arc<Works>,
+    access: Arc<AccessLog>,
+}
+
+impl Samplers {
+    fn sample(&self) -> Sampled {
+        Sampled {
+            adapters: self.adapters.figures(),
+            l1_entries: self.l1.len() as u64,
+            l1_bytes: self.l1.weight(),
+            l1_hits: self.l1.hits(),
+            l1_evictions: self.l1.evictions(),
+            fills: self.flights.under_way() as u64,
+            bodies: self.bodies.held(),
+            compressed: self.coding.memory_used(),
+            access_log_dropped: self.access.dropped(),
+        }
+    }
+}
+
 impl Edge {
     pub fn new(settings: Config, peers: Peers, shutdown: Shutdown) -> Result<Arc<Self>, StartError> {
         let l1 = Arc::new(L1::new(settings.l1.memory.0, settings.l1.max_object.0));
@@ -62,23 +89,15 @@ impl Edge {
         let access = log::open(&settings).map_err(|error| StartError::AccessLog(error.to_string()))?;
         let adapters = Arc::new(Adapters::new(peers.wsgi_adapters));
         let coding = Arc::new(Works::new(settings.l1.compressed.0));
-        let metrics = Arc::new(Metrics::new({
-            let (l1, flights, access) = (l1.clone(), flights.clone(), access.clone());
-            let bodies = bodies.clone();
-            let adapters = adapters.clone();
-            let coding = coding.clone();
-            move || Sampled {
-                adapters: adapters.figures(),
-                l1_entries: l1.len() as u64,
-                l1_bytes: l1.weight(),
-                l1_hits: l1.hits(),
-                l1_evictions: l1.evictions(),
-                fills: flights.under_way() as u64,
-                bodies: bodies.held(),
-                compressed: coding.memory_used(),
-                access_log_dropped: access.dropped(),
-            }
-        }));
+        let sampled = Samplers {
+            adapters: adapters.clone(),
+            l1: l1.clone(),
+            flights: flights.clone(),
+            bodies: bodies.clone(),
+            coding: coding.clone(),
+            access: access.clone(),
+        };
+        let metrics = Arc::new(Metrics::new(move || sampled.sample()));
         let sites = build_sites(&settings, &settings.listen, &metrics)?;
         let routes = Arc::new(ArcSwap::from_pointee(sites));
         let timeouts = &settings.timeouts;

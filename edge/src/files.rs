@@ -23,14 +23,14 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use crate::request::path::NormalPath;
+use crate::request::path::{NormalPath, with_slash};
 
 pub(crate) use cache::FileCache;
 pub(crate) use settings::{FilePlace, FileSettings};
 pub(crate) use stream::FileStream;
 
 use crate::coding::Codings;
-use crate::coding::kept::Kept;
+use crate::coding::copies::CodedCopies;
 use lookup::{FileLookup, FoundFile};
 use open::{Barrier, Missing};
 use reply::{Content, reply};
@@ -77,7 +77,7 @@ pub(crate) struct FileReply {
     /// When the file was last changed.
     pub(crate) last_modified: SystemTime,
     /// The compressed copies of a file that memory holds.
-    pub(crate) kept: Option<Arc<Kept>>,
+    pub(crate) kept: Option<Arc<CodedCopies>>,
 }
 
 #[derive(Debug)]
@@ -132,7 +132,7 @@ pub(crate) async fn answer(
         Err(missing) => {
             cache.forget(settings, path);
             match missing {
-                Missing::IsDirectory => FileAnswer::Redirect(request.path.with_slash(request.query)),
+                Missing::IsDirectory => FileAnswer::Redirect(with_slash(request.path, request.query)),
                 Missing::Listing(entries) => listing::answer(settings.autoindex(), path, &entries),
                 Missing::NotFound => FileAnswer::NotFound(Some(path_on_disk.to_path_buf())),
                 Missing::Forbidden(barrier) => FileAnswer::Forbidden(path_on_disk.to_path_buf(), barrier),

@@ -49,7 +49,7 @@ pub(crate) struct LocationLimits {
 
 /// What the limits say of a request.
 #[derive(Debug)]
-pub(crate) enum Decision {
+pub(crate) enum LimitDecision {
     /// It goes on after this time.
     Wait(Duration),
     Refused {
@@ -60,7 +60,10 @@ pub(crate) enum Decision {
 
 impl LocationLimits {
     /// Places for the request among those in progress; they are free when they are dropped.
-    pub(crate) fn enter(&self, key: impl Fn(&Zone) -> Vec<u8>) -> Result<Vec<ConnectionPlace>, Decision> {
+    pub(crate) fn enter(
+        &self,
+        key: impl Fn(&Zone) -> Vec<u8>,
+    ) -> Result<Vec<ConnectionPlace>, LimitDecision> {
         let mut places = Vec::new();
         for ConnectionLimit { zone, most, status, dry_run } in &self.connections {
             let key = key(zone);
@@ -70,14 +73,14 @@ impl LocationLimits {
             match zone.connections.enter(&key, *most) {
                 Some(place) => places.push(place),
                 None if *dry_run => tracing::info!(zone = zone.name, "limit_conn would refuse a request"),
-                None => return Err(Decision::Refused { status: *status, zone: zone.clone() }),
+                None => return Err(LimitDecision::Refused { status: *status, zone: zone.clone() }),
             }
         }
         Ok(places)
     }
 
     /// Counts the request in all zones, unless one of them refuses it.
-    pub(crate) fn count(&self, key: impl Fn(&Zone) -> Vec<u8>) -> Decision {
+    pub(crate) fn count(&self, key: impl Fn(&Zone) -> Vec<u8>) -> LimitDecision {
         let now = Instant::now();
         // As in nginx, a request that is refused counts nowhere.
         let keys: Vec<_> = self.requests.iter().map(|limit| key(&limit.zone)).collect();
@@ -85,7 +88,7 @@ impl LocationLimits {
         for (limit, key) in counted() {
             if limit.zone.requests.look(key, limit.pace, now).is_none() {
                 if !limit.dry_run {
-                    return Decision::Refused { status: limit.status, zone: limit.zone.clone() };
+                    return LimitDecision::Refused { status: limit.status, zone: limit.zone.clone() };
                 }
                 tracing::info!(zone = limit.zone.name, "limit_req would refuse a request");
             }
@@ -101,10 +104,10 @@ impl LocationLimits {
                 Some(wait) => longest = longest.max(wait),
                 None if limit.dry_run => {}
                 // Others have come between.
-                None => return Decision::Refused { status: limit.status, zone: limit.zone.clone() },
+                None => return LimitDecision::Refused { status: limit.status, zone: limit.zone.clone() },
             }
         }
-        Decision::Wait(longest)
+        LimitDecision::Wait(longest)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -30,13 +30,7 @@ pub enum Command {
 
 /// Runs until a signal, or does what the sub-command says.
 pub fn run(options: Options) -> anyhow::Result<ExitCode> {
-    let config = match load(&options.config) {
-        Ok(config) => config,
-        Err(mistakes) => {
-            eprint!("{mistakes}");
-            return Ok(ExitCode::FAILURE);
-        }
-    };
+    let Some(config) = program::settings(load(&options.config)) else { return Ok(ExitCode::FAILURE) };
     if let Some(Command::Healthcheck) = options.command {
         crate::healthcheck(&config.admin)?;
         return Ok(ExitCode::SUCCESS);

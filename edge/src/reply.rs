@@ -6,12 +6,10 @@
 
 pub(crate) mod answer;
 pub(crate) mod body;
-pub(crate) mod coded_body;
 pub(crate) mod coding;
 pub(crate) mod error;
 pub(crate) mod facts;
 pub(crate) mod first_chunk;
-pub(crate) mod paced;
 pub(crate) mod sent;
 
 use std::sync::Arc;
@@ -21,7 +19,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_cache::cache_status::{CacheStatus, X_CACHE_STATUS};
 
 use crate::cache::page::Page;
-use crate::coding::kept::Kept;
+use crate::coding::copies::CodedCopies;
 use crate::metrics::CacheResult;
 use crate::reply::body::ReplyBody;
 use crate::request::Request;
@@ -52,7 +50,7 @@ pub(crate) struct Reply {
 /// A body that is kept, and the coded copies of it with it.
 pub(crate) enum KeptBody {
     Page(Arc<Page>),
-    File(Arc<Kept>),
+    File(Arc<CodedCopies>),
 }
 
 /// X-Accel-Redirect, and the request that it must answer.

@@ -28,7 +28,7 @@ pub use definitions::map::MapConfig;
 pub use definitions::split::SplitConfig;
 pub use template::Template;
 
-pub(crate) use definitions::Definitions;
+pub(crate) use definitions::{DefinitionConfigs, Definitions};
 pub(crate) use facts::{Facts, FieldSource, ReplyFacts, RequestFacts, RouteFacts};
 pub(crate) use names::{Needs, VariableNames};
 pub(crate) use values::Values;

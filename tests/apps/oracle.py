@@ -24,6 +24,8 @@ Any prefix may stand before these paths: /main/count/x is /count/x for an applic
 Parameters, understood by all paths but /calls, /log and /set:
 
 delay=MS         wait so long before the head
+hold=1           /count only: wait before the head until the test has released this call (Oracle::release)
+hold-body=1      /count only: wait before each of `chunks` but the first until the test has released one more
 status=CODE      200 if not given
 h=NAME:VALUE     a response field; repeat for more
 type=TYPE        Content-Type, else one that fits the body; empty: none
@@ -55,6 +57,7 @@ PIECE = 65536
 NOT_VALID = ("lie", "crash")  # what these do, the validator would rightly report
 BODYLESS = (204, 304)
 CALLS_KEPT = 200
+HELD_AT_MOST = 60  # seconds; the test has failed long before
 CSRF_FORM = '<form method="post"><input type="hidden" name="csrfmiddlewaretoken" value="{}"></form>\n'
 
 
@@ -65,6 +68,7 @@ class Ask:
     environ: dict
     name: str
     params: dict[str, list[str]]
+    counted: int = 0
 
     def text(self, key, default=""):
         return self.params.get(key, [default])[0]
@@ -117,6 +121,19 @@ def remember_call(ask):
         return record["count"]
 
 
+def wait_for_release(name, number):
+    """Until the test has released as many."""
+    end = time.monotonic() + HELD_AT_MOST
+    while released(name) < number and time.monotonic() < end:
+        time.sleep(0.01)
+
+
+def released(name):
+    with Path(os.environ["ORACLE_DIR"], quote(name, safe="") + ".json").open() as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        return json.loads(file.read()).get("released", 0)
+
+
 def remember_end(name):
     with memory(name) as record:
         record["running"] -= 1
@@ -126,7 +143,7 @@ def remember_end(name):
 
 
 def count(ask):
-    number = remember_call(ask)
+    number = ask.counted = remember_call(ask)
     answer = Answer(f"{number}\n".encode(), done=[lambda: remember_end(ask.name)])
     kind, _, which = ask.text("body", "number").partition(":")
     if kind in ("html", "html-with-csrf"):
@@ -244,6 +261,8 @@ def oracle(environ, start_response):
             ask.params.setdefault(key, []).append(value)
     answer = PATHS[path](ask)
     time.sleep(ask.number("delay") / 1000)
+    if ask.number("hold"):
+        wait_for_release(ask.name, ask.counted)
     return send(environ, start_response, *shaped(ask, answer))
 
 
@@ -271,15 +290,17 @@ def shaped(ask, answer):
     elif ask.environ["REQUEST_METHOD"] == "HEAD" and not ask.number("head-body"):
         answer.body = b""
     elif isinstance(answer.body, bytes) and "chunks" in ask.params:
-        answer.body = in_pieces(answer.body, ask.number("chunks"), ask.number("gap") / 1000)
+        answer.body = in_pieces(answer.body, ask)
     return status, fields, answer
 
 
-def in_pieces(body, pieces, gap):
-    step = max(1, -(-len(body) // max(1, pieces)))
-    for start in range(0, len(body), step):
-        if start:
-            time.sleep(gap)
+def in_pieces(body, ask):
+    step = max(1, -(-len(body) // max(1, ask.number("chunks"))))
+    for number, start in enumerate(range(0, len(body), step)):
+        if number:
+            time.sleep(ask.number("gap") / 1000)
+            if ask.number("hold-body"):
+                wait_for_release(ask.name, number)
         yield body[start : start + step]
 
 

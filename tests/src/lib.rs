@@ -44,7 +44,7 @@ pub use http2::{Http2, frame, head_block};
 pub use load::Load;
 pub use nginx::{Nginx, NginxCommand};
 pub use oracle::Oracle;
-pub use patience::{PATIENCE, until};
+pub use patience::{PATIENCE, once_measured_within, once_within, until};
 pub use ports::free_port;
 pub use process::Process;
 pub use program::repository;

@@ -54,8 +54,28 @@ impl Oracle {
             .collect()
     }
 
+    /// Waits until this many calls of /count/NAME run at the same time.
+    pub fn wait_for_running(&self, name: &str, calls: u64) {
+        until(&format!("{calls} calls of {name} run"), || (self.running(name) >= calls).then_some(()));
+    }
+
     /// From now on /count/NAME behaves as if these parameters were in its URL.
     pub fn set(&self, name: &str, parameters: &str) {
+        self.change(name, "set", parameters.into());
+    }
+
+    /// Lets those of the calls of /count/NAME go on that hold (`hold=1`), up to the `calls`th; or as many
+    /// pieces after the first of those that hold there (`hold-body=1`).
+    pub fn release(&self, name: &str, calls: u64) {
+        self.change(name, "released", calls.into());
+    }
+
+    /// Lets all calls of /count/NAME go on, those to come too.
+    pub fn release_all(&self, name: &str) {
+        self.release(name, u64::from(u32::MAX));
+    }
+
+    fn change(&self, name: &str, key: &str, value: Value) {
         let mut file = File::options()
             .create(true)
             .truncate(false)
@@ -66,9 +86,9 @@ impl Oracle {
         file.lock().unwrap();
         let mut text = String::new();
         file.read_to_string(&mut text).unwrap();
-        let empty = json!({"count": 0, "running": 0, "most_at_once": 0, "calls": []});
+        let empty = json!({"count": 0, "running": 0, "most_at_once": 0, "calls": [], "set": ""});
         let mut record: Value = if text.is_empty() { empty } else { serde_json::from_str(&text).unwrap() };
-        record["set"] = parameters.into();
+        record[key] = value;
         file.set_len(0).unwrap();
         file.seek(SeekFrom::Start(0)).unwrap();
         file.write_all(record.to_string().as_bytes()).unwrap();

@@ -37,6 +37,8 @@ pub struct Stack {
     admin: SocketAddr,
     node: Option<SocketAddr>,
     adapter: Option<SocketAddr>,
+    /// The admin listener of the process that has the pools.
+    pools: SocketAddr,
     directory: TempDir,
 }
 
@@ -69,11 +71,13 @@ impl Stack {
         if !settings.holds("[[wsgi_adapter.pool]]") {
             settings = settings.with_all("wsgi_adapter", &Settings::parse(POOL).into_table());
         }
-        let (mut node, mut adapter, mut redis) = (None, None, None);
+        let (mut node, mut adapter, mut redis, mut pools) = (None, None, None, admin);
         if topology == Topology::Split {
             let peers = [address(free_port()), address(free_port())];
+            pools = address(free_port());
             redis = setup.redis.is_none().then(Redis::start);
-            settings = with_peers(settings, &setup, peers, directory.path());
+            settings = with_peers(settings, &setup, peers, directory.path())
+                .with("wsgi_adapter.admin", pools.to_string());
             let table =
                 redis.as_ref().map(|redis| setup.redis_at(&redis.url())).or_else(|| setup.redis.clone());
             settings = settings.with("cache_node.redis", table.unwrap());
@@ -112,6 +116,7 @@ impl Stack {
             admin,
             node,
             adapter,
+            pools,
             directory,
         }
     }
@@ -182,6 +187,12 @@ impl Stack {
         Client::connect(self.admin).get(target)
     }
 
+    /// The metrics of the process that has the pools: `weir`, or the wsgi-adapter.
+    #[track_caller]
+    pub fn metrics_of_pools(&self) -> String {
+        Client::connect(self.pools).get("/metrics").text()
+    }
+
     /// One request at the admin listener, with a JSON body and the token that the process has made.
     #[track_caller]
     pub fn ask_admin(&self, method: &str, target: &str, body: &str) -> Response {
@@ -229,8 +240,7 @@ fn with_peers(
         .with("edge.peers.wsgi_adapter", format!("{scheme}://{adapter}"))
         .with("cache_node.listen", node.to_string())
         .with("cache_node.admin", "off")
-        .with("wsgi_adapter.listen", adapter.to_string())
-        .with("wsgi_adapter.admin", "off");
+        .with("wsgi_adapter.listen", adapter.to_string());
     if !setup.secure {
         return settings;
     }

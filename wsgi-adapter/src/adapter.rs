@@ -17,7 +17,7 @@ use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::pools::Pools;
 use crate::replies::inline_fetch::InlineFetch;
-use crate::replies::{self, Reader, Replies, ReplyStream};
+use crate::replies::{self, Replies, ReplyReader, ReplyStream};
 use crate::spans;
 
 /// The request's head is the first thing an edge sends.
@@ -37,7 +37,7 @@ impl Adapter {
     }
 
     /// A way back for the replies to `head`.
-    fn channel(&self, head: &RequestHead, reader: Reader) -> (Replies, ReplyStream) {
+    fn channel(&self, head: &RequestHead, reader: ReplyReader) -> (Replies, ReplyStream) {
         let limit = self.pools.get(&head.pool).map_or(0, |pool| pool.config.reply_buffer.memory.bytes());
         replies::channel(reader, limit, &self.pools.body_memory)
     }
@@ -90,11 +90,11 @@ impl origin_server::Origin for Adapter {
     ) -> Result<Response<Self::FetchStream>, Status> {
         let mut messages = request.into_inner();
         let head = first_message(&mut messages).await.map_err(|error| error.status())?;
-        let (replies, stream) = self.channel(&head, Reader::Network);
+        let (replies, stream) = self.channel(&head, ReplyReader::Network);
         // An error ends the messages as an edge that leaves does.
         let rest = messages.map_while(Result::ok);
         let work = self.work(head, Box::pin(rest), replies);
-        let mut replies = InlineFetch::new(work, stream, Reader::Network, self.shutdown.clone());
+        let mut replies = InlineFetch::new(work, stream, ReplyReader::Network, self.shutdown.clone());
         // HTTP's head goes out with the first reply, in one packet.
         replies.begin().await;
         Ok(Response::new(replies))
@@ -103,11 +103,11 @@ impl origin_server::Origin for Adapter {
 
 impl Fetcher for Adapter {
     fn fetch(&self, head: RequestHead, rest: Rest) -> fetch::Replies {
-        let (replies, stream) = self.channel(&head, Reader::Here);
+        let (replies, stream) = self.channel(&head, ReplyReader::Here);
         Box::new(InlineFetch::new(
             self.work(head, rest, replies),
             stream,
-            Reader::Here,
+            ReplyReader::Here,
             self.shutdown.clone(),
         ))
     }

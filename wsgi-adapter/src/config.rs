@@ -23,6 +23,8 @@ pub use variables::Variables;
 mod added;
 mod balance;
 mod health;
+mod queue;
+mod reply_buffer;
 mod retry;
 mod server;
 mod sticky;
@@ -30,6 +32,8 @@ mod sticky;
 pub use added::AddedServers;
 pub use balance::{Balance, HashKey};
 pub use health::{BreakerConfig, CheckConfig, EjectConfig, Statuses};
+pub use queue::QueueConfig;
+pub use reply_buffer::ReplyBufferConfig;
 pub use retry::RetryConfig;
 pub use server::ServerConfig;
 pub use sticky::StickyConfig;
@@ -146,33 +150,6 @@ pub struct PoolConfig {
     pub via: bool,
 }
 
-/// `reply_buffer = { memory = "64KiB", file = "1GiB", files = "16GiB" }`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ReplyBufferConfig {
-    /// Bytes of one reply in memory: nginx's `uwsgi_buffers`.
-    pub memory: Size,
-    /// Bytes of one reply in its temporary file: nginx's `uwsgi_max_temp_file_size`. 0: the client sets the
-    /// pace.
-    pub file: Size,
-    /// Bytes of all replies of the pool in temporary files.
-    pub files: Size,
-}
-
-impl Default for ReplyBufferConfig {
-    fn default() -> Self {
-        Self { memory: Size::kibibytes(64), file: Size::mebibytes(1024), files: Size::mebibytes(16 * 1024) }
-    }
-}
-
-/// `queue = { length = 1000, timeout = "10s" }`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct QueueConfig {
-    pub length: usize,
-    pub timeout: Time,
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -231,12 +208,6 @@ impl Default for PoolConfig {
             client_share: 50,
             via: false,
         }
-    }
-}
-
-impl Default for QueueConfig {
-    fn default() -> Self {
-        Self { length: 1000, timeout: Time::from_secs(10) }
     }
 }
 

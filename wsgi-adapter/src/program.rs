@@ -7,14 +7,12 @@ use std::time::Duration;
 use crate::{Config, Pools};
 use admin::{Admin, Exposition, Guard, Readiness};
 use clap::{Args, Subcommand};
-use process::listen::{self, BACKLOG};
+use process::listen;
 use process::program::{self, Running};
 use process::settings::{Mistakes, load_section};
 use process::shutdown::Shutdown;
 use tokio::net::TcpListener;
 
-/// How long streams under way may take at shutdown.
-const GRACE: Duration = Duration::from_secs(30);
 /// The admin listener outlives the start of a drain by no more than this; the process ends sooner.
 const MAX_DRAIN: Duration = Duration::from_secs(3600);
 
@@ -36,50 +34,27 @@ pub enum Command {
 
 /// Runs until a signal, or does what the sub-command says.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let config = match load(&options.config) {
-        Ok(config) => config,
-        Err(mistakes) => {
-            eprint!("{mistakes}");
-            return Ok(ExitCode::FAILURE);
-        }
-    };
+    let Some(config) = program::settings(load(&options.config)) else { return Ok(ExitCode::FAILURE) };
     if let Some(Command::Healthcheck) = options.command {
-        if config.tls.is_some() {
+        match config.tls {
             // gRPC would ask for an edge's certificate.
-            admin::healthcheck(&config.admin)?;
-            return Ok(ExitCode::SUCCESS);
+            Some(_) => admin::healthcheck(&config.admin)?,
+            None => program::block_on(weir_proto::health::check(&config.listen))??,
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(weir_proto::health::check(&config.listen))?;
         return Ok(ExitCode::SUCCESS);
     }
     let code = program::run("weir-wsgi-adapter", async |shutdown| {
-        let listener = listen::tcp(&config.listen, "wsgi_adapter.listen", BACKLOG, false)?;
-        let listener = TcpListener::from_std(listener)?;
+        let listener = listen::tokio(&config.listen, "wsgi_adapter.listen")?;
         let pools = Pools::open(&config)?;
         if config.admin != "off" {
-            let listener = listen::tcp(&config.admin, "wsgi_adapter.admin", BACKLOG, false)?;
-            tokio::spawn(show(
-                TcpListener::from_std(listener)?,
-                config.clone(),
-                pools.clone(),
-                shutdown.clone(),
-            ));
+            let listener = listen::tokio(&config.admin, "wsgi_adapter.admin")?;
+            tokio::spawn(show(listener, config.clone(), pools.clone(), shutdown.clone()));
         }
         tracing::info!("wsgi-adapter serves on {}", config.listen);
-        let serving = shutdown.clone();
-        shutdown.spawn(async move {
-            if let Err(error) = crate::run(pools, config.tls.as_ref(), listener, serving.clone()).await {
-                tracing::error!("wsgi-adapter stopped: {error}");
-                serving.begin();
-            }
-        });
-        let reload = Box::new(|| {
-            tracing::info!(
-                "certificates are read again by themselves; the other settings change with a restart only"
-            );
-        });
-        anyhow::Ok(Running { grace: GRACE, reload, watched: None })
+        let (tls, stopping) = (config.tls, shutdown.clone());
+        let serving = async move { crate::run(pools, tls.as_ref(), listener, stopping).await };
+        program::serve("wsgi-adapter", serving, &shutdown);
+        anyhow::Ok(Running::service())
     })?;
     Ok(code)
 }

@@ -42,7 +42,7 @@ type ReplyMessage = Result<FetchReply, Status>;
 /// The side of the fetch. When it is dropped, the replies have ended.
 pub(crate) struct Replies {
     queue: Arc<Mutex<ReplyQueue>>,
-    reader: Reader,
+    reader: ReplyReader,
 }
 
 /// The edge's side. When it is dropped, nobody wants any more replies.
@@ -68,7 +68,7 @@ struct ReplyQueue {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reader {
+pub(crate) enum ReplyReader {
     /// Says when it is held up, and waits by itself where a head and the beginning of its body should go
     /// together.
     Here,
@@ -78,7 +78,7 @@ pub(crate) enum Reader {
 }
 
 /// A queue for `limit` bytes of body, which count in `memory`.
-pub(crate) fn channel(reader: Reader, limit: usize, memory: &Arc<BodyMemory>) -> (Replies, ReplyStream) {
+pub(crate) fn channel(reader: ReplyReader, limit: usize, memory: &Arc<BodyMemory>) -> (Replies, ReplyStream) {
     let queue = Arc::new(Mutex::new(ReplyQueue {
         messages: VecDeque::new(),
         bytes: 0,
@@ -105,7 +105,7 @@ impl Replies {
         self.push(Err(status)).await
     }
 
-    pub(crate) fn reader(&self) -> Reader {
+    pub(crate) fn reader(&self) -> ReplyReader {
         self.reader
     }
 

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use weir_proto::cache::EntryHead;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Entry, Grant, millis};
+use super::{Entry, Grant, Terms, millis};
 use crate::slot::Slot;
 
 /// Changed with every change of the format: other versions read as a miss.
@@ -105,7 +105,7 @@ pub(crate) fn decode(
     let head = EntryHead { age_ms: head.age_ms.saturating_add(millis(resident)), ..head };
     let log = LogId::from_bytes(&record.log).ok_or(Unusable)?;
     let grant = Grant::Logged(Position { log, seq: Seq::new(record.seq) });
-    Ok(Entry::new(slot.clone(), head, body, now, left, grant))
+    Ok(Entry::new(slot.clone(), head, body, Terms { since: now, max_lifetime: left, grant }))
 }
 
 #[cfg(test)]
@@ -146,7 +146,7 @@ mod tests {
             ..EntryHead::default()
         };
         let grant = Grant::Logged(Position { log: LogId::new(7), seq: Seq::new(42) });
-        Entry::new(slot("k", "en"), head, body, now, DAY, grant)
+        Entry::new(slot("k", "en"), head, body, Terms { since: now, max_lifetime: DAY, grant })
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub(super) enum Turn {
 }
 
 /// How a request joined the page it asks for.
-pub(super) enum Joined {
+pub(super) enum LeadAttempt {
     Leads(Lead),
     Waits(oneshot::Receiver<Turn>),
     /// Somebody leads, and the request would not wait.
@@ -93,14 +93,14 @@ impl Leads {
         selection: &Arc<Selection>,
         asked: &Arc<LookupRequest>,
         waits: bool,
-    ) -> Joined {
+    ) -> LeadAttempt {
         match self.flights.join(selection.lease(), asked, waits) {
             flight::Joined::Leads => {
-                Joined::Leads(Lead { all: self.clone(), selection: selection.clone(), lease: None })
+                LeadAttempt::Leads(Lead { all: self.clone(), selection: selection.clone(), lease: None })
             }
-            flight::Joined::Waits(turn) => Joined::Waits(turn),
-            flight::Joined::HasLeader => Joined::HasLeader,
-            flight::Joined::Full => Joined::Full,
+            flight::Joined::Waits(turn) => LeadAttempt::Waits(turn),
+            flight::Joined::HasLeader => LeadAttempt::HasLeader,
+            flight::Joined::Full => LeadAttempt::Full,
         }
     }
 

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use weir_proto::cache::{PassReason, Use};
 
 use super::Exchanges;
-use super::lease::{Joined, Lead, Turn};
+use super::lease::{Lead, LeadAttempt, Turn};
 use super::replies::Replies;
 use super::request::LookupRequest;
 use crate::entry::Entry;
@@ -95,17 +95,17 @@ impl<'a> LookUp<'a> {
             }
             let stale = known.entry.filter(|(_, usage)| *usage == Use::Stale && !self.request.refresh);
             let lead = match (self.node.leads.join(&selection, &self.request, stale.is_none()), stale) {
-                (Joined::Leads(lead), _) => lead,
+                (LeadAttempt::Leads(lead), _) => lead,
                 // Somebody refreshes it.
-                (Joined::HasLeader, Some((entry, _))) => return Answer::Found(entry, Use::Stale),
-                (Joined::Waits(turn), _) => match self.wait(turn).await {
+                (LeadAttempt::HasLeader, Some((entry, _))) => return Answer::Found(entry, Use::Stale),
+                (LeadAttempt::Waits(turn), _) => match self.wait(turn).await {
                     Ok(Turn::Lead(lead)) => lead,
                     Ok(Turn::Found(entry, usage)) => return Answer::Found(entry, usage),
                     Ok(Turn::Pass(reason, pass_for)) => return Answer::Pass(reason, pass_for),
                     Ok(Turn::Again) => continue,
                     Err(answer) => return answer,
                 },
-                (Joined::Full | Joined::HasLeader, _) => {
+                (LeadAttempt::Full | LeadAttempt::HasLeader, _) => {
                     return Answer::Pass(PassReason::TooMany, Duration::ZERO);
                 }
             };

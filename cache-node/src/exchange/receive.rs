@@ -17,7 +17,7 @@ use super::Exchanges;
 use super::lease::Lead;
 use super::replies::Replies;
 use super::request::LookupRequest;
-use crate::entry::Entry;
+use crate::entry::{Entry, Terms};
 use crate::error::Refusal;
 use crate::metrics::StoreResult;
 use crate::slot::Rule;
@@ -89,7 +89,7 @@ impl Holder<'_> {
             return self.replies.stored(false, LEASE_LOST).await;
         };
         let max_lifetime = self.node.config.max_lifetime.0;
-        let entry = Entry::new(slot, page.head, body, page.arrived, max_lifetime, grant);
+        let entry = Entry::new(slot, page.head, body, Terms { since: page.arrived, max_lifetime, grant });
         let over = entry.use_at(Instant::now()).is_none();
         let (result, kept, detail) = match lead.store(entry).await {
             Put::Kept if over => (StoreResult::Expired, false, "its lifetime is over"),

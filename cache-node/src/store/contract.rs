@@ -16,7 +16,7 @@ use super::memory::Memory;
 use super::redis::Redis;
 use super::{Looked, Mark, Put, Release, Store, Token};
 use crate::config::{Config, RedisConfig};
-use crate::entry::Entry;
+use crate::entry::{Entry, Terms};
 use crate::metrics::Metrics;
 use crate::purges::Purges;
 use crate::slot::{Rule, Rules, Selection, Slot};
@@ -158,16 +158,13 @@ fn head(slot: &Target, ttl: Duration, stale: Duration) -> EntryHead {
     }
 }
 
+fn terms() -> Terms {
+    Terms { since: Instant::now(), max_lifetime: Duration::from_secs(86_400), grant: PURGES.grant() }
+}
+
 fn entry(slot: &Target, body: &str, ttl: Duration, stale: Duration) -> Arc<Entry> {
     let body = Bytes::copy_from_slice(body.as_bytes());
-    Arc::new(Entry::new(
-        slot.slot.clone(),
-        head(slot, ttl, stale),
-        body,
-        Instant::now(),
-        Duration::from_secs(86_400),
-        PURGES.grant(),
-    ))
+    Arc::new(Entry::new(slot.slot.clone(), head(slot, ttl, stale), body, terms()))
 }
 
 fn fresh(slot: &Target, body: &str) -> Arc<Entry> {
@@ -226,9 +223,7 @@ async fn what_is_stored_is_found_with_its_age(store: &impl Steps) {
         slot.slot.clone(),
         EntryHead { age_ms: 5_000, ..head(&slot, Duration::from_secs(60), Duration::from_secs(5)) },
         Bytes::from_static(b"page"),
-        Instant::now(),
-        Duration::from_secs(86_400),
-        PURGES.grant(),
+        terms(),
     );
     store.fill(&slot, &Arc::new(made)).await;
     sleep(A_WHILE).await;

@@ -220,6 +220,7 @@ mod tests {
     use weir_proto::cache::EntryHead;
 
     use super::*;
+    use crate::entry::Terms;
     use crate::slot::Rule;
 
     const MIB: usize = 1024 * 1024;
@@ -242,8 +243,8 @@ mod tests {
         let slot = Slot::new(key.into(), Rule::new(names).unwrap(), &fields);
         let head = EntryHead { ttl_ms, ..EntryHead::default() };
         let body = vec![b'x'; size].into();
-        let (life, grant) = (Duration::from_secs(600), memory.purges.grant());
-        Arc::new(Entry::new(slot, head, body, Instant::now(), life, grant))
+        let (max_lifetime, grant) = (Duration::from_secs(600), memory.purges.grant());
+        Arc::new(Entry::new(slot, head, body, Terms { since: Instant::now(), max_lifetime, grant }))
     }
 
     /// The selection of a request like the one that the entry was made for.

@@ -8,6 +8,7 @@ use redis::AsyncCommands;
 use tokio::time::{Instant, sleep};
 use weir_proto::cache::{EntryHead, PassReason, Why};
 
+use super::measured::once_within;
 use super::peer::{Answer, TestNode, Way, on_error_page, page, stale_page};
 use super::redis_server::RedisServer;
 use crate::{Config, RedisConfig};
@@ -105,43 +106,56 @@ async fn a_stale_page_is_refreshed_by_one_of_all_nodes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn those_who_wait_on_another_node_hear_at_once() {
     let (_server, a, b) = two_nodes().await;
-    let mut times = Vec::new();
-    for n in 0..5 {
-        let key = format!("/{n}");
-        let mut holder = a.ask(&key).await;
-        holder.expect_lease().await;
-        let mut waiters = Vec::new();
-        for _ in 0..3 {
-            let mut waiter = b.ask(&key).await;
-            waiter.expect_wait().await;
-            waiters.push(waiter);
+    let mut round = 0;
+    once_within(Duration::from_millis(60), "half of five waits", async || {
+        round += 1;
+        let mut times = Vec::new();
+        for n in 0..5 {
+            let key = format!("/{round}/{n}");
+            let mut holder = a.ask(&key).await;
+            holder.expect_lease().await;
+            let mut waiters = Vec::new();
+            for _ in 0..3 {
+                let mut waiter = b.ask(&key).await;
+                waiter.expect_wait().await;
+                waiters.push(waiter);
+            }
+            // At different times after its last look.
+            sleep(Duration::from_millis(n * 40)).await;
+            let stored = Instant::now();
+            assert!(holder.store(page(), "page").await.kept);
+            for mut waiter in waiters {
+                assert_eq!(waiter.answer().await, Answer::fresh("page"));
+            }
+            times.push(stored.elapsed());
         }
-        // At different times after its last look.
-        sleep(Duration::from_millis(n * 40)).await;
-        let stored = Instant::now();
-        assert!(holder.store(page(), "page").await.kept);
-        for mut waiter in waiters {
-            assert_eq!(waiter.answer().await, Answer::fresh("page"));
-        }
-        times.push(stored.elapsed());
-    }
-    times.sort();
-    assert!(times[2] < Duration::from_millis(60), "{times:?}");
+        times.sort();
+        times[2]
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_holder_that_leaves_hands_over_to_another_node() {
     let (_server, a, b) = two_nodes().await;
-    let mut holder = a.ask("/a").await;
-    holder.expect_lease().await;
-    let mut waiter = b.ask("/a").await;
-    waiter.expect_wait().await;
-    let left = Instant::now();
-    drop(holder);
-    waiter.expect_lease().await;
-    assert!(left.elapsed() < AT_ONCE, "{:?}", left.elapsed());
-    assert!(waiter.store(page(), "page").await.kept);
-    assert_eq!(a.answer("/a").await, Answer::fresh("page"));
+    let mut round = 0;
+    // Half of it, since the node may look again just then.
+    once_within(AT_ONCE / 2, "a lease handed over", async || {
+        round += 1;
+        let key = format!("/{round}");
+        let mut holder = a.ask(&key).await;
+        holder.expect_lease().await;
+        let mut waiter = b.ask(&key).await;
+        waiter.expect_wait().await;
+        let left = Instant::now();
+        drop(holder);
+        waiter.expect_lease().await;
+        let took = left.elapsed();
+        assert!(waiter.store(page(), "page").await.kept);
+        assert_eq!(a.answer(&key).await, Answer::fresh("page"));
+        took
+    })
+    .await;
 }
 
 #[test]

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use process::units::Time;
 use tokio::time::{Instant, sleep};
 use weir_proto::cache::exchange_reply::Message as Reply;
 use weir_proto::cache::{EntryHead, Lookup, PassReason, Use, Why};
@@ -30,24 +29,17 @@ over_both! { config;
     variants_part_when_the_rule_is_known,
     variants_are_compared_by_their_normal_form,
     large_pages_come_and_go_in_chunks,
-    a_silent_holder_keeps_the_lease,
-    a_hung_holder_loses_the_lease,
     edges_that_leave_while_waiting_leave_nothing,
 }
 
 fn config() -> Config {
-    Config {
-        lease: Time::from_millis(300),
-        max_lease: Time::from_millis(1500),
-        max_object: process::units::Size::mebibytes(4),
-        ..Config::default()
-    }
+    Config { max_object: process::units::Size::mebibytes(4), ..Config::default() }
 }
 
 const MOMENT: Duration = Duration::from_millis(100);
 
 /// Others who wait for the same page.
-async fn waiting(node: &TestNode, key: &str, how_many: usize) -> Vec<Edge> {
+pub(super) async fn waiting(node: &TestNode, key: &str, how_many: usize) -> Vec<Edge> {
     let mut edges = Vec::new();
     for _ in 0..how_many {
         let mut edge = node.ask(key).await;
@@ -132,10 +124,8 @@ async fn a_holder_that_leaves_hands_over_in_order(node: TestNode) {
     let mut holder = node.ask("/a").await;
     holder.expect_lease().await;
     for mut waiter in waiting(&node, "/a", 4).await {
-        let left = Instant::now();
         drop(holder);
         waiter.expect_lease().await;
-        assert!(left.elapsed() < Duration::from_secs(1), "{:?}", left.elapsed());
         holder = waiter;
     }
     drop(holder);
@@ -265,8 +255,8 @@ async fn a_wait_ends_in_time(node: TestNode) {
         let mut edge = node.look_up(Lookup { wait_ms, ..lookup("/a") }).await;
         assert_eq!(edge.answer_after_wait().await, Answer::Pass(PassReason::WaitTimeout));
         edge.expect_end().await;
+        // While the page is still in the making.
         assert!(asked.elapsed() >= Duration::from_millis(wait_ms.into()));
-        assert!(asked.elapsed() < Duration::from_secs(1) + Duration::from_millis(wait_ms.into()));
     }
     assert!(holder.store(page(), "page").await.kept);
 }
@@ -337,28 +327,6 @@ async fn large_pages_come_and_go_in_chunks(node: TestNode) {
         read.extend_from_slice(&chunk);
     }
     assert!(read == body.as_bytes());
-}
-
-async fn a_silent_holder_keeps_the_lease(node: TestNode) {
-    let mut holder = node.ask("/a").await;
-    holder.expect_lease().await;
-    let mut waiter = waiting(&node, "/a", 1).await.remove(0);
-    // Three times the lease's own time limit.
-    waiter.expect_silence(Duration::from_millis(900)).await;
-    assert!(holder.store(page(), "slow").await.kept);
-    assert_eq!(waiter.answer().await, Answer::fresh("slow"));
-}
-
-async fn a_hung_holder_loses_the_lease(node: TestNode) {
-    let mut hung = node.ask("/a").await;
-    hung.expect_lease().await;
-    hung.begin_store(page(), "late").await;
-    let mut waiter = waiting(&node, "/a", 1).await.remove(0);
-    waiter.expect_lease().await;
-    let stored = hung.end_store().await;
-    assert!(!stored.kept && stored.detail.contains("lease"), "{stored:?}");
-    assert!(waiter.store(page(), "new").await.kept);
-    assert_eq!(node.answer("/a").await, Answer::fresh("new"));
 }
 
 async fn edges_that_leave_while_waiting_leave_nothing(node: TestNode) {

@@ -125,8 +125,17 @@ async fn streams_are_bounded(node: TestNode) {
         assert_eq!(opened.err().unwrap().code(), Code::ResourceExhausted);
     }
     drop(holders);
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(node.answer("/more").await, Answer::Lease);
+    // As soon as the node has noticed that they left.
+    let asked = async {
+        loop {
+            match node.open(Request::Lookup(lookup("/more"))).await {
+                Ok(edge) => return edge,
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+    };
+    let mut edge = timeout(Duration::from_secs(10), asked).await.expect("there is room again");
+    assert_eq!(edge.answer().await, Answer::Lease);
 }
 
 async fn a_vary_that_matches_nothing_is_not_stored(node: TestNode) {

@@ -145,7 +145,7 @@ async fn one_that_breaks_off_is_waited_for_as_long_as_it_may_use_pages(node: Tes
     let began = Instant::now();
     let reply = node.purge(&[tag("t")], false, LONG).await;
     assert_eq!((reply.acknowledged, reply.missing), (vec!["node".into()], vec![]));
-    assert!(began.elapsed() < LONG / 2);
+    assert!(began.elapsed() < LONG, "it was waited for until it could use no page");
 }
 
 async fn one_that_comes_back_is_told_what_it_missed(node: TestNode) {

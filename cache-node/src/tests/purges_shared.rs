@@ -10,6 +10,7 @@ use weir_proto::cache::EntryHead;
 use weir_proto::cache::purge_target::Target;
 use weir_tests::{FaultProxy, NetworkFault};
 
+use super::measured::once_within;
 use super::peer::{Answer, TestNode, Way, page, tag, url};
 use super::redis_server::RedisServer;
 use crate::{Config, RedisConfig};
@@ -78,14 +79,17 @@ async fn a_purge_at_one_node_is_over_at_all() {
 async fn a_purge_takes_milliseconds() {
     let server = RedisServer::start().await;
     let (a, b) = two_nodes(&server).await;
-    let mut times = Vec::new();
-    for _ in 0..20 {
-        let began = Instant::now();
-        assert!(a.purge(&[tag("t")], false, LONG).await.missing.is_empty());
-        times.push(began.elapsed());
-    }
-    times.sort();
-    assert!(times[10] < Duration::from_millis(100), "{times:?}");
+    once_within(Duration::from_millis(100), "half of twenty purges", async || {
+        let mut times = Vec::new();
+        for _ in 0..20 {
+            let began = Instant::now();
+            assert!(a.purge(&[tag("t")], false, LONG).await.missing.is_empty());
+            times.push(began.elapsed());
+        }
+        times.sort();
+        times[10]
+    })
+    .await;
     drop(b);
 }
 

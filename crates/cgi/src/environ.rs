@@ -4,9 +4,10 @@
 //! Every name is made here or comes from the settings. No byte of the client's becomes part of one but behind
 //! `HTTP_`.
 
-use http1::octets::{is_text, is_token};
+use std::borrow::Cow;
 
-use crate::path::{self, BadPath};
+use http1::octets::{is_text, is_token};
+use http1::path::{self, BadPath};
 
 mod fields;
 mod script;
@@ -94,7 +95,7 @@ pub enum Refused {
 
 /// The variables for a request, each name once.
 pub fn variables(request: &Request<'_>, out: &mut impl Variables) -> Result<(), Refused> {
-    if request.method.is_empty() || !request.method.bytes().all(is_token) {
+    if !is_token(request.method.as_bytes()) {
         return Err(Refused::Invalid("method"));
     }
     let (path, query) = match memchr::memchr(b'?', request.target) {
@@ -102,7 +103,7 @@ pub fn variables(request: &Request<'_>, out: &mut impl Variables) -> Result<(), 
         None => (request.target, &b""[..]),
     };
     // WSGI knows paths only: "*" (OPTIONS) is told by REQUEST_URI.
-    let path = if path == b"*" { Default::default() } else { path::normalise(path)? };
+    let path = if path == b"*" { Cow::default() } else { path::normalise(path)?.into_bytes() };
     let scheme = if request.https { "https" } else { "http" };
     let content_type = fields::first(request.fields, b"content-type");
     let length = request.content_length.map(|length| length.to_string()).unwrap_or_default();

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_cache::cache_status::{CacheStatus, Served};
 use http_cache::conditional::{Role, Selected, evaluate};
-use http_cache::{Policy, QueryRules, ReplyParts, RequestParts, Use, Verdict, vary};
+use http_cache::{Policy, QueryRules, ReplyParts, RequestParts, TargetUri, Use, Verdict, vary};
 
 /// The best of many short batches: the others were disturbed.
 const BATCHES: u32 = 400;
@@ -82,15 +82,9 @@ fn main() {
     measure("key alone", || {
         key.clear();
         let cookies = request_headers.get_all("cookie").iter().map(HeaderValue::as_bytes);
-        let query = request.query;
-        let _ = black_box(policy.key(
-            "https",
-            request.authority,
-            request.path,
-            black_box(query),
-            cookies,
-            &mut key,
-        ));
+        let RequestParts { authority, path, query, .. } = request;
+        let target = TargetUri { scheme: "https", authority, path, query: black_box(query) };
+        let _ = black_box(policy.key(target, cookies, &mut key));
     });
     measure("miss: what the application may see", || {
         black_box(policy.outgoing(black_box(&request)));

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
-use http1::octets;
+use http1::octets::is_token;
 
 /// One directive: its name in lower case, and its argument without quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,10 +188,6 @@ fn unquote(rest: &[u8]) -> (String, bool) {
         }
     };
     (String::from_utf8_lossy(&text).into_owned(), whole)
-}
-
-pub(crate) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().copied().all(octets::is_token)
 }
 
 /// The elements of one line, split at the commas outside quotes; empty ones are left out.

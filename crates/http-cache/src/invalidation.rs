@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use http::header::{CONTENT_LOCATION, LOCATION};
 use http::{HeaderMap, HeaderName, StatusCode};
+use http1::uri::{normal_path, normal_query};
 
-use crate::key::{normal_path, normal_query, push_origin};
+use crate::key::push_origin;
 use crate::tags::{MAX_TAGS, group, strings};
 use crate::{Policy, RequestParts};
 

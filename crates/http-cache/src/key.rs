@@ -4,15 +4,14 @@
 //! such field, and perhaps the client's address and what tells the site from others with the same host. No
 //! part can hold the separator that follows it, so two different requests never share a key.
 
-mod normal;
-
 use bytes::Bytes;
+use http1::path::has_dot_segment;
+use http1::uri::{normal_path, normal_query};
 
 use crate::Reason;
+use crate::parts::TargetUri;
 use crate::policy::Policy;
 use crate::policy::cookies::{Cookie, CookieClass, CookieRules, pairs};
-use normal::has_dot_segment;
-pub(crate) use normal::{normal_path, normal_query};
 
 /// A whole cache key. Compared byte for byte, never by hash alone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -75,21 +74,18 @@ impl Policy {
     /// The method is always GET.
     pub fn key<'a>(
         &self,
-        scheme: &str,
-        authority: &str,
-        path: &[u8],
-        query: Option<&[u8]>,
+        target: TargetUri<'_>,
         cookie_lines: impl IntoIterator<Item = &'a [u8]>,
         key: &mut Vec<u8>,
     ) -> Result<Keyed, Reason> {
-        push_origin(scheme, authority, key)?;
-        let path = normal_path(path).ok_or(Reason::Target)?;
+        push_origin(target.scheme, target.authority, key)?;
+        let path = normal_path(target.path).ok_or(Reason::Target)?;
         if path.first() != Some(&b'/') || has_dot_segment(&path) {
             return Err(Reason::Target);
         }
         key.extend_from_slice(&path);
         let mut trimmed = false;
-        if let Some(query) = query {
+        if let Some(query) = target.query {
             let query = normal_query(query).ok_or(Reason::Target)?;
             trimmed = self.query.push(&query, self.query.sort, key);
         }

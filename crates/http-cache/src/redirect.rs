@@ -4,8 +4,8 @@ use http::header::LOCATION;
 use http::{HeaderMap, HeaderValue};
 
 use crate::Policy;
-use crate::key::normal_query;
 use crate::policy::query::{name, parameters};
+use http1::uri::normal_query;
 
 impl Policy {
     /// Adds to Location the parameters of a request's query that the application was not shown while it made

@@ -1,7 +1,6 @@
 //! May this request be answered from the cache, under which key, and what may the application see of it?
 
 mod hidden;
-mod parts;
 
 use std::io::Write;
 use std::net::IpAddr;
@@ -11,16 +10,16 @@ use http::header::{
     ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_LENGTH, COOKIE, TRANSFER_ENCODING,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
+use http1::uri::{normal_path, normal_query};
 
 use crate::fields::nominated;
-use crate::key::{Cookies, normal_path, normal_query, push_origin};
+use crate::key::{Cookies, push_origin};
+use crate::parts::{RequestParts, cookie_lines};
 use crate::policy::ClientAddress;
 use crate::policy::fields::{FieldClass, is_apart};
 use crate::{Key, Lifetime, Policy, Reason, Wants, vary};
 use hidden::Hidden;
 pub use hidden::ReplyManner;
-pub use parts::RequestParts;
-pub(crate) use parts::cookie_lines;
 
 /// What the hot path needs to know of a request besides its key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,7 +102,7 @@ impl Policy {
         }
         let hidden = self.hidden(request)?;
         let cookies = cookie_lines(request.headers);
-        let keyed = self.key(request.scheme, request.authority, request.path, request.query, cookies, key)?;
+        let keyed = self.key(request.target(), cookies, key)?;
         self.fields.push(request.headers, key)?;
         if self.client == ClientAddress::Split {
             // Behind a byte that neither a cookie nor a field begins with. Writing to a Vec cannot fail.

@@ -2,7 +2,8 @@
 //! match.
 
 use http::header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE, VARY};
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use http1::accept_encoding::weights;
 
 use crate::Reason;
 
@@ -91,30 +92,8 @@ fn join(name: &HeaderName, request: &HeaderMap, out: &mut Vec<u8>) {
 /// Other codings are not asked for: each would be one more variant, so one more call to the application, and
 /// a page in them could not be searched for a CSRF token.
 pub fn accept_encoding(request: &HeaderMap) -> &'static str {
-    let (mut gzip, mut others) = (None, false);
-    let lines = request.get_all(ACCEPT_ENCODING).iter().map(|line| line.as_bytes());
-    for element in lines.flat_map(|line| line.split(|byte| *byte == b',')) {
-        let mut parts = element.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
-        let coding = parts.next().unwrap_or_default();
-        let taken = parts.all(|parameter| !is_zero_weight(parameter));
-        // RFC 9110 section 12.5.3: "The asterisk "*" symbol in an Accept-Encoding field matches any available
-        // content coding not explicitly listed in the field."
-        if coding == b"*" {
-            others = taken;
-        } else if coding.eq_ignore_ascii_case(b"gzip") || coding.eq_ignore_ascii_case(b"x-gzip") {
-            gzip = Some(taken);
-        }
-    }
-    if gzip.unwrap_or(others) { "gzip" } else { "" }
-}
-
-/// `q=0`, `q=0.00`; also a weight that is none: not taken is the safe side.
-fn is_zero_weight(parameter: &[u8]) -> bool {
-    let Some(weight) = parameter.strip_prefix(b"q=").or_else(|| parameter.strip_prefix(b"Q=")) else {
-        return false;
-    };
-    !weight.iter().any(|b| matches!(b, b'1'..=b'9'))
-        || !weight.iter().all(|b| b.is_ascii_digit() || *b == b'.')
+    let lines = request.get_all(ACCEPT_ENCODING).iter().map(HeaderValue::as_bytes);
+    if weights(lines, ["gzip"]).codings[0] > 0 { "gzip" } else { "" }
 }
 
 #[cfg(test)]

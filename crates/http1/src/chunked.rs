@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use crate::octets::is_token;
+use crate::octets::is_tchar;
 
 /// Bytes of extensions that a body may hold in all, as hyper's bound: nobody here reads them, and they can
 /// outweigh the data.
@@ -142,7 +142,7 @@ impl Decoder {
             (Place::DataReturn | Place::DataLineFeed, _) => return Err(Malformed::DataEnd),
 
             (Place::TrailerLine, b'\r') => Place::LastLineFeed,
-            (Place::TrailerLine | Place::TrailerName, _) if is_token(byte) => {
+            (Place::TrailerLine | Place::TrailerName, _) if is_tchar(byte) => {
                 self.trailer(Place::TrailerName)?
             }
             (Place::TrailerName, b':') => self.trailer(Place::TrailerValue)?,
@@ -193,8 +193,8 @@ impl Decoder {
                 return Err(Malformed::Extension);
             }
             (_, b';') => Place::Extension,
-            (Place::Extension | Place::ExtensionName, _) if is_token(byte) => Place::ExtensionName,
-            (Place::Equals | Place::ExtensionValue, _) if is_token(byte) => Place::ExtensionValue,
+            (Place::Extension | Place::ExtensionName, _) if is_tchar(byte) => Place::ExtensionName,
+            (Place::Equals | Place::ExtensionValue, _) if is_tchar(byte) => Place::ExtensionValue,
             _ => return Err(Malformed::Extension),
         };
         self.extensions += 1;

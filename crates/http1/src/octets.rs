@@ -22,8 +22,25 @@ const CLASSES: [u8; 256] = classes();
 
 /// Tells whether a method or a field's name may hold this byte (RFC 9110 §5.6.2: tchar).
 #[inline]
-pub fn is_token(byte: u8) -> bool {
+pub fn is_tchar(byte: u8) -> bool {
     is(byte, TOKEN)
+}
+
+/// Tells whether this is a token: what methods and names of fields are (RFC 9110 §5.6.2).
+#[inline]
+pub fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().copied().all(is_tchar)
+}
+
+/// The byte that the two hexadecimal digits after a `%` stand for. `None`: they are none.
+#[inline]
+pub(crate) fn triplet(digits: &mut std::slice::Iter<'_, u8>) -> Option<u8> {
+    let (high, low) = (hex_digit(*digits.next()?)?, hex_digit(*digits.next()?)?);
+    Some(high << 4 | low)
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
 /// Tells whether a field's value may hold this byte (RFC 9110 §5.5): no control character but the tab.

@@ -52,6 +52,12 @@ pub fn tcp(address: &str, setting: &str, backlog: i32, reuse_port: bool) -> Resu
     Err(failed(last))
 }
 
+/// A listener as [`tcp`] makes it, for this runtime.
+pub fn tokio(address: &str, setting: &str) -> Result<tokio::net::TcpListener, ListenError> {
+    let listener = tcp(address, setting, BACKLOG, false)?;
+    tokio::net::TcpListener::from_std(listener).map_err(|source| ListenError::new(address, setting, source))
+}
+
 /// Whether nobody else listens at `address`: its first socket is bound without sharing, and closed. Returns
 /// the address with its port. One that was handed over is ours.
 pub fn free(address: &str, setting: &str) -> Result<SocketAddr, ListenError> {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::handover::{self, Successor};
+use crate::settings::Mistakes;
 use crate::shutdown::Shutdown;
 use crate::signals::{self, Signals, Stopped};
 use crate::telemetry::{self, LogFormat, TelemetryError, TelemetryOptions};
@@ -28,6 +29,44 @@ pub struct Running {
     /// Called on SIGHUP, and when the watched file has changed.
     pub reload: Box<dyn FnMut()>,
     pub watched: Option<PathBuf>,
+}
+
+/// How long calls under way to a service behind the edge may take at shutdown.
+const SERVICE_GRACE: Duration = Duration::from_secs(30);
+
+impl Running {
+    /// A service behind the edge, whose settings do not change while it runs.
+    pub fn service() -> Self {
+        let reload = Box::new(|| {
+            tracing::info!("certificates are reloaded automatically; all other settings need a restart");
+        });
+        Self { grace: SERVICE_GRACE, reload, watched: None }
+    }
+}
+
+/// The settings; or `None`, once their mistakes are told on stderr.
+pub fn settings<C>(loaded: Result<C, Mistakes>) -> Option<C> {
+    loaded.inspect_err(|mistakes| eprint!("{mistakes}")).ok()
+}
+
+/// Serves as work that a drain waits for. If it ends with an error, the process ends.
+pub fn serve<E: std::fmt::Display>(
+    name: &'static str,
+    serving: impl Future<Output = Result<(), E>> + Send + 'static,
+    shutdown: &Shutdown,
+) {
+    let stopping = shutdown.clone();
+    shutdown.spawn(async move {
+        if let Err(error) = serving.await {
+            tracing::error!("{name} stopped: {error}");
+            stopping.begin();
+        }
+    });
+}
+
+/// Waits on this thread for what needs no more than one: a sub-command.
+pub fn block_on<T>(work: impl Future<Output = T>) -> io::Result<T> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work))
 }
 
 /// Why a program does not run.

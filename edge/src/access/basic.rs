@@ -157,11 +157,16 @@ mod tests {
         let begun = Instant::now();
         assert_eq!(basic.check(Some(&sent("ann", "secret"))).await, PasswordCheck::Right);
         let first = begun.elapsed();
-        let begun = Instant::now();
+        // A busy machine may hold up some of the tens.
+        let mut fastest = Duration::MAX;
         for _ in 0..10 {
-            assert_eq!(basic.check(Some(&sent("ann", "secret"))).await, PasswordCheck::Right);
+            let begun = Instant::now();
+            for _ in 0..10 {
+                assert_eq!(basic.check(Some(&sent("ann", "secret"))).await, PasswordCheck::Right);
+            }
+            fastest = fastest.min(begun.elapsed());
         }
-        assert!(begun.elapsed() < first, "{:?} for ten, {first:?} for the first", begun.elapsed());
+        assert!(fastest < first, "{fastest:?} for ten, {first:?} for the first");
 
         fs::write(&file, format!("# others\nann:{NEW}\nbob:{SECRET}\n")).unwrap();
         tokio::time::sleep(Duration::from_millis(1100)).await;

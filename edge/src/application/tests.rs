@@ -3,11 +3,12 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures_util::stream;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
-use weir_proto::origin::ReplyHead;
 use weir_proto::origin::origin_server::{Origin, OriginServer};
+use weir_proto::origin::{End, FetchReply, FetchRequest, ReplyHead, fetch_reply, fetch_request};
 
 use super::*;
 use crate::peers::WsgiAdapters;

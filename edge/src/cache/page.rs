@@ -18,7 +18,7 @@ use weir_proto::cache::EntryHead;
 use weir_proto::fields::{self, InvalidField};
 
 use self::coded::CodedVariants;
-use crate::coding::kept::Kept;
+use crate::coding::copies::CodedCopies;
 use crate::coding::rule::Compress;
 use crate::coding::{self, Coding};
 use crate::purge_log::{Checked, Grant};
@@ -64,7 +64,7 @@ pub(crate) struct Page {
     /// The purge up to which it is known to be untouched.
     checked: Checked,
     /// The copies of its body in content codings.
-    pub coded: Kept,
+    pub coded: CodedCopies,
     variants: CodedVariants,
 }
 
@@ -157,7 +157,7 @@ impl Page {
             wire_head: wire_head.into(),
             has_date,
             checked: Checked::default(),
-            coded: Kept::default(),
+            coded: CodedCopies::default(),
             variants: CodedVariants::default(),
         }
     }

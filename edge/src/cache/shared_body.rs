@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::bodies::Bodies;
-use crate::coding::kept::Kept;
+use crate::coding::copies::CodedCopies;
 
 /// The fill broke off, or this reader fell behind: what was read is not the complete body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,7 +35,7 @@ pub(crate) struct Growing {
     keep: u64,
     bodies: Arc<Bodies>,
     /// Copies of the complete body in content codings.
-    coded: Kept,
+    coded: CodedCopies,
 }
 
 #[derive(Default)]
@@ -79,7 +79,7 @@ pub(crate) enum Pushed {
 impl Growing {
     pub(crate) fn new(keep: u64, bodies: &Arc<Bodies>) -> Arc<Self> {
         let (state, grown, read, bodies) = (Mutex::default(), Notify::new(), Notify::new(), bodies.clone());
-        Arc::new(Self { state, grown, read, keep, bodies, coded: Kept::default() })
+        Arc::new(Self { state, grown, read, keep, bodies, coded: CodedCopies::default() })
     }
 
     /// A body that is complete already, in a page that is kept.
@@ -204,7 +204,7 @@ impl Growing {
         Some(body.freeze())
     }
 
-    pub(crate) fn coded(&self) -> &Kept {
+    pub(crate) fn coded(&self) -> &CodedCopies {
         &self.coded
     }
 

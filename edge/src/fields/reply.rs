@@ -77,7 +77,7 @@ impl On {
 }
 
 /// What one of edge, site and location says.
-pub(crate) struct Level<'a> {
+pub(crate) struct ReplyLevel<'a> {
     pub(crate) path: String,
     pub(crate) fields: &'a [ReplyFieldConfig],
     pub(crate) inherit: InheritFields,
@@ -95,7 +95,7 @@ pub(crate) struct Defined<'a> {
 impl ReplyFields {
     /// Joins the levels, the outermost first. `None`: they change nothing.
     pub(crate) fn build(
-        levels: &[Level<'_>],
+        levels: &[ReplyLevel<'_>],
         expires: Option<(&str, &ExpiresSetting)>,
         defined: Defined<'_>,
         mistakes: &mut Mistakes,
@@ -159,7 +159,7 @@ impl ReplyFields {
         https: bool,
     ) {
         let known = facts.map(|facts| Facts {
-            route: RouteFacts { definitions: Some(&self.definitions), ..facts.route },
+            route: RouteFacts { definitions: Some(&*self.definitions), ..facts.route },
             ..*facts
         });
         let expires = self.expires.as_ref().zip(known.as_ref()).and_then(|(template, facts)| {

@@ -14,7 +14,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue};
 
-use crate::coding::kept::Kept;
+use crate::coding::copies::CodedCopies;
 use crate::coding::{Coding, Codings};
 use crate::files::open::Opened;
 
@@ -40,7 +40,7 @@ pub(super) struct Representation {
     /// The whole content; `None`: it is streamed from disk.
     pub(super) content: Option<Bytes>,
     /// Copies of the content that were compressed on the fly.
-    pub(super) kept: Arc<Kept>,
+    pub(super) kept: Arc<CodedCopies>,
 }
 
 /// What a representation says of itself beside what its file says.

@@ -6,7 +6,7 @@ use http::header::AUTHORIZATION;
 
 use crate::access::Verdict;
 use crate::handler::visit::Visit;
-use crate::limit::Decision;
+use crate::limit::LimitDecision;
 use crate::limit::zone::Zone;
 use crate::reply::{Reply, error};
 use crate::request::Request;
@@ -30,9 +30,9 @@ pub(super) async fn admit(
     // An internal redirect is a part of a request that was counted.
     if !location.limits.is_empty() && !request.internal {
         match count(location, request, route, visit) {
-            Decision::Wait(wait) if !wait.is_zero() => tokio::time::sleep(wait).await,
-            Decision::Wait(_) => {}
-            Decision::Refused { status, zone } => {
+            LimitDecision::Wait(wait) if !wait.is_zero() => tokio::time::sleep(wait).await,
+            LimitDecision::Wait(_) => {}
+            LimitDecision::Refused { status, zone } => {
                 tracing::debug!(zone = zone.name, "request refused");
                 return Err(error::busy(status));
             }
@@ -51,7 +51,7 @@ pub(super) async fn admit(
     Ok(if consumed && is_there { Credentials::Ours } else { Credentials::NotOurs })
 }
 
-fn count(location: &Location, request: &Request, route: RouteFacts<'_>, visit: &Visit) -> Decision {
+fn count(location: &Location, request: &Request, route: RouteFacts<'_>, visit: &Visit) -> LimitDecision {
     let key = |zone: &Zone| zone.key.value(&request.facts(route)).into_owned();
     match location.limits.enter(key) {
         Ok(places) => visit.hold(places),

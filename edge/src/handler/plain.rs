@@ -10,7 +10,7 @@ use http::header::{
     IF_UNMODIFIED_SINCE, RANGE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use http_cache::{ClientAddress, Look, Policy, Reason, vary};
+use http_cache::{ClientAddress, Look, Policy, Reason, TargetUri, vary};
 use http1::head::{Head, Known, Scheme, Seen};
 use process::telemetry;
 use process::trace::TraceContext;
@@ -157,7 +157,8 @@ impl Planned for PlainRequest<'_, '_> {
         let target = &self.head.target;
         let (path, query) = (target.path().as_bytes(), target.query().map(str::as_bytes));
         let cookies = self.head.fields.values(Known::Cookie);
-        let keyed = policy.key(self.scheme.as_str(), self.host, path, query, cookies, self.key)?;
+        let target = TargetUri { scheme: self.scheme.as_str(), authority: self.host, path, query };
+        let keyed = policy.key(target, cookies, self.key)?;
         Ok(Look { personal: keyed.personal, trimmed: keyed.trimmed, ..Look::default() })
     }
 

@@ -13,7 +13,7 @@ use crate::metrics::CacheResult;
 use crate::reply::body::ReplyBody;
 use crate::reply::{KeptBody, Reply, error};
 use crate::request::Request;
-use crate::request::path::{NormalPath, split};
+use crate::request::path::{NormalPath, split, with_slash};
 use crate::route::Location;
 use crate::variables::RouteFacts;
 use crate::{Edge, files};
@@ -100,7 +100,7 @@ fn listing(content_type: &'static str, body: Bytes) -> Reply {
 }
 
 pub(crate) fn add_slash(path: &NormalPath<'_>, query: Option<&str>) -> Reply {
-    redirect(path.with_slash(query)).noting(CacheResult::Own)
+    redirect(with_slash(path, query)).noting(CacheResult::Own)
 }
 
 fn redirect(to: HeaderValue) -> Reply {

@@ -2,6 +2,8 @@
 //! answers fast-path hits at once, hands everything else to the handler, and keeps the framing of both
 //! directions.
 
+mod exchange;
+
 use std::cell::RefCell;
 use std::future::{pending, poll_fn};
 use std::pin::Pin;
@@ -10,34 +12,25 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
-use http::{Method, StatusCode, Version};
+use http::Version;
 use tokio::io::{AsyncRead, ReadBuf};
-use tracing::Instrument;
 
+use crate::Edge;
 use crate::connection::stream::Stream;
 use crate::connection::watchdog::Watchdog;
 use crate::handler::plain;
-use crate::handler::visit::ClientAbort;
-use crate::handler::visit::Visit;
-use crate::http1::abandon::{left, unless};
-use crate::http1::duplex::{BodyUpload, both_ways};
+use crate::http1::connection::exchange::Incoming;
 use crate::http1::linger::{After, linger};
 use crate::http1::send_hit::{self, Room, Unsent};
+use crate::http1::write;
 use crate::http1::write::Manner;
-use crate::http1::{abandon, send_file, tunnel, write};
-use crate::log::{record, spans};
-use crate::reply::sent::Sent;
-use crate::reply::{Reply, error};
-use crate::request::body::BodyPump;
-use crate::request::body::Chunks;
-use crate::request::body::RequestBody;
-use crate::request::{Request, Upgrade, Via};
-use crate::{Edge, handler};
+use crate::reply::error;
+use crate::request::Via;
 use http1::head;
-use http1::head::{FieldSpan, Framing, Head, Progress, Refusal};
+use http1::head::{FieldSpan, Head, Progress, Refusal};
 
-/// How long an idle connection stays open when a drain begins: a request may be on its way, which would be lost
-/// if the connection closed at once.
+/// How long an idle connection stays open when a drain begins: a request may be on its way, which would be
+/// lost if the connection closed at once.
 const LAST_REQUEST: Duration = Duration::from_secs(1);
 /// Bytes read at once while a connection waits for a head.
 const INPUT: usize = 16 * 1024;
@@ -93,16 +86,6 @@ enum Step {
     /// The connection is idle, and the edge drains.
     Drain,
     Closed,
-}
-
-struct Incoming {
-    request: Request,
-    framing: Framing,
-    pump: Option<BodyPump>,
-    /// The upload side of another protocol, after the switch.
-    tunnel: Option<Chunks>,
-    expects_continue: bool,
-    after: After,
 }
 
 impl Connection {
@@ -279,103 +262,6 @@ impl Connection {
         After::of(head, &self.stream, is_last || self.edge.shutdown.is_draining())
     }
 
-    fn incoming(&self, head: &Head<'_>, after: After) -> Result<Incoming, Refusal> {
-        let upgrade = Upgrade::of_head(head);
-        let mut tunnel = None;
-        let (body, pump) = match upgrade {
-            Some(_) => {
-                let (body, chunks) = RequestBody::tunnel();
-                tunnel = Some(chunks);
-                (body, None)
-            }
-            None => RequestBody::announced(head.framing),
-        };
-        let request = Request::new(self.edge.settings.trusted(), head, &self.via, body)?;
-        Ok(Incoming {
-            request: Request { upgrade, ..request },
-            framing: head.framing,
-            pump,
-            tunnel,
-            expects_continue: head.expect_continue,
-            after,
-        })
-    }
-
-    /// Runs one request through the handler, both directions at once. Returns true if the connection may be
-    /// used again.
-    async fn exchange(&mut self, incoming: Incoming) -> bool {
-        let Incoming { request, framing, pump, tunnel, expects_continue, after } = incoming;
-        let keep_alive = after == After::Next;
-        let line = record::Line::of(&request);
-        let visit = Visit::of(&self.edge, &request);
-        let edge = self.edge.clone();
-        let manner = Manner {
-            head_only: request.method == Method::HEAD,
-            version: request.version,
-            keep_alive,
-            title_names: edge.settings.title_names,
-        };
-        // Boxed: the functions that get it would each hold its room.
-        let handling = Box::pin(async {
-            let mut reply = handler::handle(&edge, request, &visit).await;
-            // A drain that began meanwhile ends the connection.
-            reply.close |= edge.shutdown.is_draining();
-            reply
-        });
-        let handling = handling.instrument(visit.span.clone());
-        let (stream, buffer) = (&mut self.stream, &mut self.buffer);
-        let (sent, reply, whole) = match pump {
-            None => match unless(visit.client_abort.heed(left(stream, buffer)), handling).await {
-                None => {
-                    let (sent, reply) = abandon::nothing_sent();
-                    (sent, reply, true)
-                }
-                Some(reply) => match tunnel.filter(|_| reply.status == StatusCode::SWITCHING_PROTOCOLS) {
-                    Some(chunks) => Box::pin(tunnel::run(stream, buffer, reply, chunks, &edge)).await,
-                    None => {
-                        let (sent, reply) =
-                            send(&edge, stream, buffer, reply, manner, &visit.client_abort).await;
-                        (sent, reply, true)
-                    }
-                },
-            },
-            Some(pump) => {
-                let timeouts = &edge.settings.timeouts;
-                let client_abort = &visit.client_abort;
-                let upload =
-                    BodyUpload { framing, pump, expects_continue, timeouts, pace: edge.pace(), client_abort };
-                Box::pin(both_ways(stream, buffer, upload, handling, manner)).await
-            }
-        };
-        spans::answered(&visit.span, &reply);
-        self.finished(&line, sent, reply, whole, after).await
-    }
-
-    /// Logs and counts, and closes the connection unless it may be used again.
-    async fn finished(
-        &mut self,
-        line: &record::Line,
-        sent: Sent,
-        reply: Reply,
-        body_read: bool,
-        after: After,
-    ) -> bool {
-        self.edge.log.request(line, sent, &reply);
-        // Whoever still produces the body learns that nobody reads.
-        drop(reply);
-        if sent.must_reset {
-            let _ = self.stream.tcp().set_zero_linger();
-        }
-        if sent.broken {
-            return false;
-        }
-        if sent.reusable && body_read {
-            return true;
-        }
-        self.end(after).await;
-        false
-    }
-
     /// Ends the connection after the last reply.
     async fn end(&mut self, after: After) {
         if after != After::Close || !self.buffer.is_empty() {
@@ -391,27 +277,6 @@ impl Connection {
         self.edge.log.refusal(self.via.peer, refusal, sent, &reply);
         linger(&mut self.stream).await;
     }
-}
-
-/// Sends the reply, and checks whether the client is still there when the next chunk may take long.
-async fn send(
-    edge: &Edge,
-    stream: &mut Stream,
-    buffer: &mut BytesMut,
-    reply: Reply,
-    manner: Manner,
-    client_abort: &ClientAbort,
-) -> (Sent, Reply) {
-    let pace = edge.pace();
-    if send_file::suits(edge.settings.files.sendfile, stream, &reply, manner) {
-        return Box::pin(send_file::send(stream, reply, manner, pace)).await;
-    }
-    if !reply.body.is_arriving() {
-        return write::send(stream, reply, manner, pace, pending()).await;
-    }
-    let (mut read, mut write) = tokio::io::split(stream);
-    let left = client_abort.heed(left(&mut read, buffer));
-    write::send(&mut write, reply, manner, pace, left).await
 }
 
 #[cfg(test)]

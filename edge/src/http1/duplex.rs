@@ -14,11 +14,11 @@ use crate::connection::pace::ClientPace;
 use crate::connection::stream::Stream;
 use crate::handler::visit::ClientAbort;
 use crate::http1::abandon::{left, unless};
+use crate::http1::exchanged::Exchanged;
 use crate::http1::upload::UplinkEnd;
 use crate::http1::write::Manner;
 use crate::http1::{abandon, upload, write};
 use crate::reply::Reply;
-use crate::reply::sent::Sent;
 use crate::request::body::BodyFault;
 use crate::request::body::BodyPump;
 use crate::settings::Timeouts;
@@ -34,15 +34,14 @@ pub(crate) struct BodyUpload<'a> {
     pub(crate) client_abort: &'a ClientAbort,
 }
 
-/// Uploads the body while the handler works and while the reply is sent. The flag says whether the body was
-/// read completely.
+/// Uploads the body while the handler works and while the reply is sent.
 pub(crate) async fn both_ways(
     stream: &mut Stream,
     buffer: &mut BytesMut,
     upload: BodyUpload<'_>,
     handling: impl Future<Output = Reply>,
     mut manner: Manner,
-) -> (Sent, Reply, bool) {
+) -> Exchanged {
     let BodyUpload {
         framing,
         pump: BodyPump { chunks, wanted },
@@ -76,15 +75,14 @@ pub(crate) async fn both_ways(
         }
     };
     let Some(reply) = unless(going_up.as_mut(), answering).await else {
-        let (sent, reply) = abandon::nothing_sent();
-        return (sent, reply, false);
+        return Exchanged::to_the_end(abandon::nothing_sent());
     };
-    let mut whole = end.try_recv() == Ok(UplinkEnd::Whole);
+    let mut body_read = end.try_recv() == Ok(UplinkEnd::Whole);
     // A body that was not read completely leaves bytes that must never be taken for a request.
-    manner.keep_alive &= whole;
+    manner.keep_alive &= body_read;
     let (sent, reply) = write::send(&mut write, reply, manner, pace, going_up).await;
-    whole |= end.try_recv() == Ok(UplinkEnd::Whole);
-    (sent, reply, whole)
+    body_read |= end.try_recv() == Ok(UplinkEnd::Whole);
+    Exchanged { sent, reply, body_read }
 }
 
 /// Asks a waiting client for its body, once somebody wants it.

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use crate::Edge;
 use crate::cache::page::LAST;
 use crate::connection::stream::Stream;
+use crate::http1::exchanged::Exchanged;
 use crate::reply::Reply;
 use crate::reply::body::ReplyBody;
 use crate::reply::sent::Sent;
@@ -22,14 +23,14 @@ use crate::request::body::Chunks;
 const READ: usize = 16 * 1024;
 
 /// Sends the reply's head and becomes a tunnel. `buffer` holds what the client has sent after its request.
-/// The flag says that no other request follows on this connection.
+/// No other request follows on this connection.
 pub(crate) async fn run(
     stream: &mut Stream,
     buffer: &mut BytesMut,
     mut reply: Reply,
     chunks: Chunks,
     edge: &Edge,
-) -> (Sent, Reply, bool) {
+) -> Exchanged {
     let timeouts = &edge.settings.timeouts;
     let (reader, mut writer) = tokio::io::split(stream);
     let mut head = Vec::with_capacity(512);
@@ -49,7 +50,7 @@ pub(crate) async fn run(
             () = drained(edge, timeouts.tunnel_drain.0) => {}
         }
     }
-    (sent, reply, false)
+    Exchanged::to_the_end((sent, reply))
 }
 
 async fn up<R: AsyncRead + Unpin>(

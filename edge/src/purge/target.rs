@@ -1,7 +1,7 @@
 //! What a purge names, as people write it, converted to the form of cache keys.
 
 use bytes::Bytes;
-use http_cache::{Policy, key};
+use http_cache::{Policy, TargetUri, key};
 use purge::Target;
 
 use crate::request::path;
@@ -71,7 +71,8 @@ fn of_target(sites: &Sites, scheme: &str, authority: &str, target: &str) -> Vec<
 
 fn key_url(policy: &Policy, scheme: &str, authority: &str, path: &str, query: Option<&str>) -> Option<Bytes> {
     let mut made = Vec::new();
-    policy.key(scheme, authority, path.as_bytes(), query.map(str::as_bytes), [], &mut made).ok()?;
+    let target = TargetUri { scheme, authority, path: path.as_bytes(), query: query.map(str::as_bytes) };
+    policy.key(target, [], &mut made).ok()?;
     Some(Bytes::copy_from_slice(key::url(&made)))
 }
 

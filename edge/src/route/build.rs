@@ -1,6 +1,10 @@
 //! Makes sites and locations from the settings, and reports every mistake under its path.
 
-use std::collections::{BTreeMap, HashMap};
+mod checks;
+mod files;
+mod outer;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use http_cache::Policy;
@@ -10,16 +14,16 @@ use weir_proto::origin::Priority;
 use crate::access::Access;
 use crate::coding::rule::Compress;
 use crate::files::media_type::MediaTypes;
-use crate::files::{FilePlace, FileSettings};
 use crate::limit::{LocationLimits, Zones};
 use crate::metrics::Metrics;
+use crate::route::build::files::FilesAt;
+use crate::route::build::outer::Outer;
 use crate::route::error_page::ErrorPages;
-use crate::route::fields::{PlacesAround, Variables};
+use crate::route::fields::Variables;
 use crate::route::location::{LocationNode, Locations};
 use crate::route::redirects::RedirectForm;
 use crate::route::rules::{PlaceRules, Rules};
 use crate::route::try_files::TryFiles;
-use crate::route::varying_files::{VaryingFiles, VaryingKind, boundary};
 use crate::route::{Location, Site, Sites, listeners};
 use crate::settings::expires::Expires;
 use crate::settings::pattern::Pattern;
@@ -82,64 +86,11 @@ struct Building<'a> {
     named: HashMap<Box<str>, usize>,
 }
 
-/// What a place takes from those around it.
-struct Outer<'a> {
-    place: PlaceConfig,
-    around: PlacesAround<'a>,
-    /// An `alias`, and how much of a path it replaces.
-    alias: Option<(Template, usize)>,
-    try_files: Option<Vec<Template>>,
-    internal: bool,
-    /// A site with rules is never on the fast path.
-    is_direct: bool,
-    /// Where in the settings a key is that is inherited, so that a mistake in it is reported once.
-    at: BTreeMap<&'static str, String>,
-}
-
-impl Outer<'_> {
-    fn at(&self, path: &str, key: &str) -> String {
-        format!("{}.{key}", self.at.get(key).map_or(path, String::as_str))
-    }
-}
-
-/// Keys in which something may be wrong, and that locations inherit.
-const KEYS: [&str; 13] = [
-    "error_page",
-    "cache",
-    "types",
-    "default_type",
-    "try_files",
-    "root",
-    "alias",
-    "compress",
-    "expires",
-    "access",
-    "auth_basic",
-    "limit_req",
-    "limit_conn",
-];
-
-/// Where the files of a place are.
-enum FilesAt {
-    Root(Template),
-    Alias(Template, usize),
-    Whole(Template),
-}
-
 impl<'a> Building<'a> {
     fn site(&mut self, path: &str) -> Option<Site> {
         let config = self.site;
         let rules = Rules::new(path, &PlaceRules::of_site(config), &self.variables.names, self.mistakes);
-        let outer = Outer {
-            place: config.place(),
-            around: PlacesAround { site: (path.to_owned(), config), locations: Vec::new() },
-            alias: None,
-            try_files: config.try_files.clone(),
-            internal: false,
-            is_direct: rules.is_empty(),
-            at: BTreeMap::new(),
-        };
-        let outer = Outer { at: KEYS.into_iter().map(|key| (key, path.to_owned())).collect(), ..outer };
+        let outer = Outer::of_site(path, config, rules.is_empty());
         let nodes = self.locations(path, &config.location, &outer);
         let locations = match Locations::new(&nodes) {
             Ok(locations) => Some(locations),
@@ -176,7 +127,7 @@ impl<'a> Building<'a> {
         let mut nodes = Vec::with_capacity(configs.len());
         for (index, config) in configs.iter().enumerate() {
             let path = format!("{path}.location[{index}]");
-            let inner = self.inner(&path, config, outer);
+            let inner = outer.within(&path, config);
             let place = self.location(&path, config, &inner);
             let at = self.places.len();
             if let Ok(Pattern::Named(name)) = Pattern::parse(&config.pattern)
@@ -190,47 +141,6 @@ impl<'a> Building<'a> {
             nodes.push(LocationNode { pattern: &config.pattern, index: at, within });
         }
         nodes
-    }
-
-    /// What holds at a location, and what it hands on to those within it.
-    fn inner(&self, path: &str, config: &'a LocationConfig, outer: &Outer<'a>) -> Outer<'a> {
-        let own = [
-            config.error_page.is_some(),
-            config.cache.is_some(),
-            config.types.is_some(),
-            config.default_type.is_some(),
-            config.try_files.is_some(),
-            config.root.is_some(),
-            config.alias.is_some(),
-            config.compress.is_some(),
-            config.expires.is_some(),
-            config.access.is_some(),
-            config.auth_basic.is_some(),
-            config.limit_req.is_some(),
-            config.limit_conn.is_some(),
-        ];
-        let mut at = outer.at.clone();
-        at.extend(KEYS.into_iter().zip(own).filter(|(_, own)| *own).map(|(key, _)| (key, path.to_owned())));
-        let literal = Pattern::parse(&config.pattern).ok().and_then(|pattern| pattern.literal_length());
-        let alias = match (&config.alias, &config.root) {
-            (Some(alias), _) => literal.map(|length| (alias.clone(), length)),
-            (None, Some(_)) => None,
-            (None, None) => outer.alias.clone(),
-        };
-        let try_files = match (&config.try_files, config.says_what_answers()) {
-            (Some(own), _) => Some(own.clone()),
-            (None, true) => None,
-            (None, false) => outer.try_files.clone(),
-        };
-        Outer {
-            place: config.within(&outer.place),
-            around: outer.around.within(path, config),
-            alias,
-            try_files,
-            internal: config.internal || outer.internal,
-            is_direct: outer.is_direct,
-            at,
-        }
     }
 
     fn location(&mut self, path: &str, config: &LocationConfig, inner: &Outer<'_>) -> Location {
@@ -271,15 +181,7 @@ impl<'a> Building<'a> {
     /// A location with all that sites can say too.
     fn place(&mut self, path: &str, inner: &Outer<'_>, files_at: Option<FilesAt>) -> Location {
         let place = &inner.place;
-        let types = MediaTypes::new(place.types.iter().flatten(), place.default_type.as_deref());
-        let types = types.unwrap_or_else(|(extension, text)| {
-            let at = match extension {
-                Some(extension) => format!("{}.{extension}", inner.at(path, "types")),
-                None => inner.at(path, "default_type"),
-            };
-            self.mistakes.push(at, text);
-            MediaTypes::default()
-        });
+        let types = self.types(path, inner);
         let document_root = place.root.as_ref().and_then(Template::constant).unwrap_or_default().into();
         let try_files = inner.try_files.as_ref().and_then(|settings| {
             TryFiles::new(&inner.at(path, "try_files"), settings, &self.variables.names, self.mistakes)
@@ -287,15 +189,12 @@ impl<'a> Building<'a> {
         // A pool needs the place of the files too if there is `try_files`.
         let wanted = place.pool.is_none() || try_files.is_some();
         let (files, varying) = self.files(path, inner, files_at.filter(|_| wanted), &types);
-        let error_pages = place.error_page.as_ref().map(|pages| {
-            ErrorPages::new(&inner.at(path, "error_page"), pages, &self.variables.names, self.mistakes)
-        });
-        let methods = place.limit_except.iter().flatten().map(|method| method.as_str().into()).collect();
+        let methods: Vec<Box<str>> =
+            place.limit_except.iter().flatten().map(|method| method.as_str().into()).collect();
         let cache = place.cache.as_ref().filter(|cache| cache.enabled && place.pool.is_some()).map(|cache| {
             let policy = cache.policy(&inner.at(path, "cache"), self.mistakes);
             Arc::new(Policy { apart: listeners::mark(self.site), ..policy })
         });
-        let methods: Vec<Box<str>> = methods;
         let expires_at = inner.at(path, "expires");
         let expires = place.expires.as_ref().map(|setting| (expires_at.as_str(), setting));
         let reply_fields = self.variables.reply_fields(self.edge, &inner.around, expires, self.mistakes);
@@ -342,7 +241,7 @@ impl<'a> Building<'a> {
             varying,
             document_root,
             types,
-            error_pages: error_pages.unwrap_or_default(),
+            error_pages: self.error_pages(path, inner),
             intercept_errors: place.intercept_errors.unwrap_or(false),
             redirects: RedirectForm {
                 absolute: place.absolute_redirect.unwrap_or(false),
@@ -351,6 +250,27 @@ impl<'a> Building<'a> {
             },
             metrics: self.metrics.location(&self.name, "-"),
         }
+    }
+
+    fn types(&mut self, path: &str, inner: &Outer<'_>) -> MediaTypes {
+        let PlaceConfig { types, default_type, .. } = &inner.place;
+        MediaTypes::new(types.iter().flatten(), default_type.as_deref()).unwrap_or_else(
+            |(extension, text)| {
+                let at = match extension {
+                    Some(extension) => format!("{}.{extension}", inner.at(path, "types")),
+                    None => inner.at(path, "default_type"),
+                };
+                self.mistakes.push(at, text);
+                MediaTypes::default()
+            },
+        )
+    }
+
+    fn error_pages(&mut self, path: &str, inner: &Outer<'_>) -> ErrorPages {
+        let pages = inner.place.error_page.as_ref().map(|pages| {
+            ErrorPages::new(&inner.at(path, "error_page"), pages, &self.variables.names, self.mistakes)
+        });
+        pages.unwrap_or_default()
     }
 
     fn compress(&mut self, path: &str, inner: &Outer<'_>) -> Option<Arc<Compress>> {
@@ -377,99 +297,5 @@ impl<'a> Building<'a> {
             self.zones,
             self.mistakes,
         )
-    }
-
-    fn files(
-        &mut self,
-        path: &str,
-        inner: &Outer<'_>,
-        files_at: Option<FilesAt>,
-        types: &MediaTypes,
-    ) -> (Option<Arc<FileSettings>>, Option<VaryingFiles>) {
-        let Some(files_at) = files_at else { return (None, None) };
-        let (key, template) = match &files_at {
-            FilesAt::Root(root) => ("root", root),
-            FilesAt::Alias(alias, _) | FilesAt::Whole(alias) => ("alias", alias),
-        };
-        let (path, place) = (inner.at(path, key), &inner.place);
-        template.check(&path, &self.variables.names, self.mistakes);
-        let constant = template.constant();
-        let directory = constant.map_or_else(|| boundary(template), Into::into);
-        let at = match (&files_at, constant) {
-            (FilesAt::Alias(_, literal_length), Some(_)) => {
-                FilePlace::Alias { to: directory, literal_length: *literal_length }
-            }
-            (FilesAt::Whole(_), Some(_)) => FilePlace::Whole(directory),
-            _ => FilePlace::Root(directory),
-        };
-        let index = place.index.clone().unwrap_or_else(|| vec!["index.html".into()]);
-        let (symlinks, precompressed) =
-            (place.symlinks.unwrap_or_default(), place.precompressed.unwrap_or(false));
-        let settings = match FileSettings::new(at, index, symlinks, precompressed) {
-            Ok(settings) => {
-                let settings = settings.with_charset(place.charset.clone().unwrap_or_default());
-                Arc::new(settings.with(place.autoindex.unwrap_or_default(), types.clone()))
-            }
-            Err(text) => {
-                self.mistakes.push(path, text);
-                return (None, None);
-            }
-        };
-        if constant.is_some() {
-            return (Some(settings), None);
-        }
-        let kind = match files_at {
-            FilesAt::Root(_) => VaryingKind::Root,
-            FilesAt::Alias(_, literal_length) => VaryingKind::Alias { literal_length },
-            FilesAt::Whole(_) => VaryingKind::Whole,
-        };
-        let definitions = self.variables.definitions.clone();
-        (None, Some(VaryingFiles::new(settings, template.clone(), kind, definitions)))
-    }
-
-    /// What a location says of its answer must fit together.
-    fn check_answer(&mut self, path: &str, config: &LocationConfig, inner: &Outer<'_>) {
-        let mut wrong = |key: &str, text: &str| self.mistakes.push(format!("{path}{key}"), text);
-        if config.root.is_some() && config.alias.is_some() {
-            wrong(".alias", "`root` and `alias` exclude each other; remove one");
-        }
-        if config.pool.is_some() && config.alias.is_some() && config.try_files.is_none() {
-            wrong(".pool", "a location either answers from files (alias) or from a pool; remove one");
-        }
-        let place = &inner.place;
-        let answers = config.r#return.is_some() || !config.rule.is_empty() || !config.rewrite.is_empty();
-        if config.cache.as_ref().is_some_and(|cache| cache.enabled) && place.pool.is_none() {
-            wrong(".cache", "there is nothing to cache without a pool; add `pool = \"…\"`");
-        }
-        let nothing =
-            place.root.is_none() && place.pool.is_none() && config.alias.is_none() && inner.alias.is_none();
-        if nothing && !answers && inner.try_files.is_none() && config.location.is_empty() {
-            let text = "this location has nothing to answer with; add `pool`, `root`, `alias` or `return`";
-            wrong("", text);
-        }
-        if config.intercept_errors == Some(true) && place.error_page.is_none() {
-            wrong(".intercept_errors", "there is no `error_page` that could answer instead");
-        }
-    }
-
-    /// Each name that something leads to must be that of a location.
-    fn check_names(&mut self, path: &str, otherwise: &Location) {
-        let places = self.paths.iter().map(String::as_str).zip(self.places.iter().map(|place| &**place));
-        let mut missing = Vec::new();
-        for (path, place) in places.chain([(path, otherwise)]) {
-            let tried = place.try_files.as_ref().and_then(TryFiles::name).map(|name| ("try_files", name));
-            let shown = place.error_pages.names().map(|name| ("error_page", name));
-            for (key, name) in tried.into_iter().chain(shown) {
-                if !self.named.contains_key(name) {
-                    missing.push((format!("{path}.{key}"), name.to_owned()));
-                }
-            }
-        }
-        for (path, name) in missing {
-            let known: Vec<_> = self.named.keys().map(|name| &**name).collect();
-            let known = if known.is_empty() { "none".into() } else { known.join(", ") };
-            let text = format!("this site has no location `match = \"{name}\"`; named ones: {known}");
-            self.mistakes.push(path, text);
-        }
     }
 }

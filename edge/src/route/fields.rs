@@ -5,12 +5,12 @@ use std::sync::Arc;
 use http_cache::{FieldClass, Policy};
 use process::settings::Mistakes;
 
-use crate::fields::reply::{Defined, Level, ReplyFields};
+use crate::fields::reply::{Defined, ReplyFields, ReplyLevel};
 use crate::fields::request::{RequestFields, RequestLevel};
 use crate::route::rules::{self, PlaceRules};
 use crate::settings::pattern::Pattern;
 use crate::settings::{Config, ExpiresSetting, InheritFields, LocationConfig, SiteConfig};
-use crate::variables::{Definitions, Facts, Needs, Template, Values, VariableNames};
+use crate::variables::{DefinitionConfigs, Definitions, Facts, Needs, Template, Values, VariableNames};
 
 /// The variables of these settings.
 pub(super) struct Variables {
@@ -22,8 +22,8 @@ impl Variables {
     /// Collects all that the settings define, so that each may be used everywhere, as in nginx.
     pub(super) fn of(config: &Config, mistakes: &mut Mistakes) -> Self {
         let mut names = VariableNames::default();
-        let tables = (&config.map[..], &config.geo[..], &config.split[..]);
-        let definitions = Definitions::build(tables, &mut names, mistakes);
+        let configs = DefinitionConfigs { maps: &config.map, geos: &config.geo, splits: &config.split };
+        let definitions = Definitions::build(&configs, &mut names, mistakes);
         let mut sets = Vec::new();
         for (at, site) in config.site.iter().enumerate() {
             let path = format!("edge.site[{at}]");
@@ -59,14 +59,14 @@ impl Variables {
         mistakes: &mut Mistakes,
     ) -> Option<Arc<ReplyFields>> {
         let mut levels = vec![
-            Level {
+            ReplyLevel {
                 path: "edge".into(),
                 fields: &config.reply_fields,
                 inherit: InheritFields::Merge,
                 cors: None,
                 security: config.security,
             },
-            Level {
+            ReplyLevel {
                 path: around.site.0.clone(),
                 fields: &around.site.1.reply_fields,
                 inherit: around.site.1.inherit_fields,
@@ -74,7 +74,7 @@ impl Variables {
                 security: around.site.1.security,
             },
         ];
-        levels.extend(around.locations.iter().map(|(path, config)| Level {
+        levels.extend(around.locations.iter().map(|(path, config)| ReplyLevel {
             path: path.clone(),
             fields: &config.reply_fields,
             inherit: config.inherit_fields,
@@ -143,7 +143,7 @@ impl Sets {
         let mut values = facts.values.clone();
         for (name, template) in &self.pairs {
             let mut facts = Facts { values: &values, ..*facts };
-            facts.route.definitions = Some(&self.definitions);
+            facts.route.definitions = Some(&*self.definitions);
             let value = template.value(&facts).into_owned();
             values.set(name, value);
         }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use process::settings::Mistakes;
 
-use crate::variables::facts::Facts;
+use crate::variables::facts::{Facts, OwnVariables};
 use crate::variables::names::{Needs, Variable, VariableNames};
 use geo::{Geo, GeoConfig};
 use map::{Map, MapConfig};
@@ -31,29 +31,56 @@ enum Definition {
     Split(Split),
 }
 
+/// The tables that define them.
+pub(crate) struct DefinitionConfigs<'a> {
+    pub(crate) maps: &'a [MapConfig],
+    pub(crate) geos: &'a [GeoConfig],
+    pub(crate) splits: &'a [SplitConfig],
+}
+
+/// One table as it is built: where it stands, the variable that it defines, and how. `None`: it has a
+/// mistake.
+struct BuiltTable<'a> {
+    path: String,
+    variable: &'a str,
+    definition: Option<Definition>,
+}
+
 impl Definitions {
     /// Builds all of them, and adds their names to `names`. Reports every mistake under its path.
     pub(crate) fn build(
-        (maps, geos, splits): (&[MapConfig], &[GeoConfig], &[SplitConfig]),
+        configs: &DefinitionConfigs<'_>,
         names: &mut VariableNames,
         mistakes: &mut Mistakes,
     ) -> Self {
         let mut built = Self::default();
         let mut places = Vec::new();
-        for (at, config) in maps.iter().enumerate() {
+        for (at, config) in configs.maps.iter().enumerate() {
             let path = format!("edge.map[{at}]");
-            let map = Map::build(&path, config, mistakes).map(|map| Definition::Map(Box::new(map)));
-            places.extend(built.add(path, &config.variable, map, names, mistakes));
+            let definition = Map::build(&path, config, mistakes).map(|map| Definition::Map(Box::new(map)));
+            places.extend(built.add(
+                BuiltTable { path, variable: &config.variable, definition },
+                names,
+                mistakes,
+            ));
         }
-        for (at, config) in geos.iter().enumerate() {
+        for (at, config) in configs.geos.iter().enumerate() {
             let path = format!("edge.geo[{at}]");
-            let geo = Geo::build(&path, config, mistakes).map(Definition::Geo);
-            places.extend(built.add(path, &config.variable, geo, names, mistakes));
+            let definition = Geo::build(&path, config, mistakes).map(Definition::Geo);
+            places.extend(built.add(
+                BuiltTable { path, variable: &config.variable, definition },
+                names,
+                mistakes,
+            ));
         }
-        for (at, config) in splits.iter().enumerate() {
+        for (at, config) in configs.splits.iter().enumerate() {
             let path = format!("edge.split[{at}]");
-            let split = Split::build(&path, config, mistakes).map(Definition::Split);
-            places.extend(built.add(path, &config.variable, split, names, mistakes));
+            let definition = Split::build(&path, config, mistakes).map(Definition::Split);
+            places.extend(built.add(
+                BuiltTable { path, variable: &config.variable, definition },
+                names,
+                mistakes,
+            ));
         }
         built.refuse_circles(&places, mistakes);
         built
@@ -80,26 +107,13 @@ impl Definitions {
         }
     }
 
-    pub(crate) fn value<'a>(&'a self, name: &str, facts: &Facts<'a>) -> Option<Cow<'a, [u8]>> {
-        // Most sites have none.
-        if self.by_name.is_empty() {
-            return None;
-        }
-        Some(match self.by_name.get(name)? {
-            Definition::Map(map) => map.value(facts),
-            Definition::Geo(geo) => Cow::Borrowed(geo.value(facts)),
-            Definition::Split(split) => split.value(facts),
-        })
-    }
-
     fn add(
         &mut self,
-        path: String,
-        variable: &str,
-        built: Option<Definition>,
+        table: BuiltTable<'_>,
         names: &mut VariableNames,
         mistakes: &mut Mistakes,
     ) -> Option<(Arc<str>, String)> {
+        let BuiltTable { path, variable, definition } = table;
         let name = match names.define(variable, Needs::NOTHING) {
             Ok(name) => name,
             Err(text) => {
@@ -111,7 +125,7 @@ impl Definitions {
             mistakes.push(format!("{path}.variable"), format!("`${name}` is defined twice; remove one"));
             return None;
         }
-        self.by_name.insert(name.clone(), built?);
+        self.by_name.insert(name.clone(), definition?);
         Some((name, path))
     }
 
@@ -134,6 +148,20 @@ impl Definitions {
                 }
             }
         }
+    }
+}
+
+impl OwnVariables for Definitions {
+    fn value<'a>(&'a self, name: &str, facts: &Facts<'a>) -> Option<Cow<'a, [u8]>> {
+        // Most sites have none.
+        if self.by_name.is_empty() {
+            return None;
+        }
+        Some(match self.by_name.get(name)? {
+            Definition::Map(map) => map.value(facts),
+            Definition::Geo(geo) => Cow::Borrowed(geo.value(facts)),
+            Definition::Split(split) => split.value(facts),
+        })
     }
 }
 

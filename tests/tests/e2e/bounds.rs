@@ -97,8 +97,8 @@ fn a_stream_that_is_taken_too_slowly_ends(stack: &Stack) {
         }
     };
     assert_eq!(end, CANCEL);
-    let took = begun.elapsed();
-    assert!((2..20).contains(&took.as_secs()), "{took:?}");
+    assert!(begun.elapsed() >= Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(!dribbling.is_finished(), "it ended when the client took nothing any more");
     assert!(is_answered(&mut client, 3, "/count/next?size=0"), "the connection goes on");
     client.socket().shutdown(std::net::Shutdown::Both).unwrap();
     dribbling.join().unwrap();
@@ -281,8 +281,8 @@ fn an_idle_tunnel_does_not_keep_a_process(stack: &Stack) {
     until("the port is free", || TcpStream::connect(stack.http()).is_err().then_some(()));
     assert!(stack.edge.is_running(), "the tunnel may go on for a moment");
     stack.edge.wait();
-    let took = begun.elapsed();
-    assert!((1..8).contains(&took.as_secs()), "{took:?}");
+    // No longer than `wait` has patience for, with nothing else to end the tunnel.
+    assert!(begun.elapsed() >= Duration::from_secs(1), "{:?}", begun.elapsed());
     TcpStream::connect(stack.admin_address()).expect_err("the admin port is free too");
 }
 

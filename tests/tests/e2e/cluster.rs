@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use weir_tests::{Client, Cluster, Load, NetworkFault, until};
+use serde_json::Value;
+use weir_tests::{Client, Cluster, Load, NetworkFault, once_measured_within, until};
 
 const SITES: &str = r#"
 [[edge.site]]
@@ -75,20 +76,25 @@ fn a_hot_page_is_made_once_in_a_lifetime() {
 fn a_purge_is_over_at_every_edge_when_it_returns() {
     let cluster = Cluster::patient(3, 2, SITES);
     let target = "/long/count/p?h=Surrogate-Key:news";
-    let mut times = Vec::new();
-    for round in 1..=10 {
-        for edge in &cluster.edges {
-            assert_eq!(edge.get(target).expect(200).text(), format!("{round}\n"), "{}", edge.name);
-        }
-        let answer = cluster.purge(round % 3, r#"{"tags": ["news"]}"#).expect(200).json();
-        let names: Vec<&str> =
-            answer["acknowledged"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
-        assert_eq!(names, ["edge-0", "edge-1", "edge-2", "node-0", "node-1"], "{answer}");
-        times.push(answer["milliseconds"].as_f64().unwrap());
-    }
-    times.sort_by(f64::total_cmp);
+    let mut round = 0;
     // A few milliseconds on a machine that does nothing else.
-    assert!(times[5] < 1_000.0, "{times:?}");
+    once_measured_within(Duration::from_secs(1), "half of ten purges", || {
+        let mut times: Vec<_> = (0..10)
+            .map(|_| {
+                round += 1;
+                for edge in &cluster.edges {
+                    assert_eq!(edge.get(target).expect(200).text(), format!("{round}\n"), "{}", edge.name);
+                }
+                let answer = cluster.purge(round % 3, r#"{"tags": ["news"]}"#).expect(200).json();
+                let names: Vec<_> =
+                    answer["acknowledged"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+                assert_eq!(names, ["edge-0", "edge-1", "edge-2", "node-0", "node-1"], "{answer}");
+                answer["milliseconds"].as_f64().unwrap()
+            })
+            .collect();
+        times.sort_by(f64::total_cmp);
+        Duration::from_secs_f64(times[5] / 1000.0)
+    });
 }
 
 /// Every page that is served tells which edit it shows. While edits and purges go on, no visitor may be shown
@@ -144,13 +150,14 @@ fn a_node_that_stops_answering_is_left_out_within_a_second_and_tried_again() {
     let cluster = Cluster::start(1, 2, SITES);
     let edge = &cluster.edges[0];
     let seen = |words: &str| edge.process.log().matches(words).count();
-    for round in 1..=2 {
+    let mut round = 0;
+    // A second, and then some for a busy machine.
+    once_measured_within(Duration::from_secs(3), "until a node is left out", || {
+        round += 1;
         let (before, began) = (seen("cache-node is not used"), Instant::now());
         cluster.nodes[0].stop();
         until("it is left out", || (seen("cache-node is not used") > before).then_some(()));
         let took = began.elapsed();
-        // A second, and then some for a busy machine.
-        assert!(took < Duration::from_secs(3), "{took:?}");
         // All pages are the other one's.
         let kept = || cluster.of_node(1, "weir_cache_node_stores_total", &["result=\"kept\""]);
         let before = kept();
@@ -161,7 +168,8 @@ fn a_node_that_stops_answering_is_left_out_within_a_second_and_tried_again() {
         let back = seen("cache-node is back");
         cluster.nodes[0].go_on();
         until("it is back", || (seen("cache-node is back") > back).then_some(()));
-    }
+        took
+    });
 }
 
 #[test]
@@ -200,7 +208,7 @@ fn a_node_killed_stopped_and_started_again_costs_no_visitor_anything() {
 }
 
 #[test]
-fn with_all_nodes_gone_for_a_minute_edges_go_on_and_purges_say_that_they_are_not_made() {
+fn with_all_nodes_gone_for_long_edges_go_on_and_purges_say_that_they_are_not_made() {
     let cluster = Cluster::start(2, 2, SITES);
     // Visitors with some patience: this takes a while, and other tests run beside it.
     let calm = |edge: &weir_tests::ClusterEdge| {
@@ -222,9 +230,11 @@ fn with_all_nodes_gone_for_a_minute_edges_go_on_and_purges_say_that_they_are_not
     thread::sleep(GRACE);
     // Alone, an edge keeps a page no longer than a moment; all who ask at once share it.
     let calls = cluster.oracle.calls("hot");
-    thread::sleep(Duration::from_secs(60));
+    let began = Instant::now();
+    thread::sleep(Duration::from_secs(15));
     let made = cluster.oracle.calls("hot") - calls;
-    assert!((50..=150).contains(&made), "{made} calls in a minute by two edges alone");
+    let most = 2 * (began.elapsed().as_secs() + 2);
+    assert!((10..=most).contains(&made), "{made} calls by two edges alone, {most} at most");
     (0..2).for_each(|n| cluster.start_node_again(n));
     until("purges are over again", || {
         let answer = cluster.purge(1, r#"{"all": true}"#);

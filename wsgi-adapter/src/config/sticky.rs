@@ -66,7 +66,7 @@ impl StickyConfig {
         }
         let names = [("cookie", Some(&self.cookie)), ("learn", self.learn.as_ref())];
         for (key, name) in names {
-            if name.is_some_and(|name| name.is_empty() || !name.bytes().all(is_token)) {
+            if name.is_some_and(|name| !is_token(name.as_bytes())) {
                 wrong(key, "not the name of a cookie");
             }
         }

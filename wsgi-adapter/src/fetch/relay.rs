@@ -17,7 +17,7 @@ use super::Fetch;
 use crate::error::Error;
 use crate::exchange::{Reply, tunnel};
 use crate::pool::Slot;
-use crate::replies::Reader;
+use crate::replies::ReplyReader;
 use crate::replies::spool::Spool;
 
 /// How long a reply's head waits for the beginning of its body, which servers send behind it, so that both go
@@ -55,7 +55,7 @@ impl Fetch<'_> {
         let replies = self.replies;
         // An edge that leaves here closes the connection: the server finds out when it next writes.
         let mut first = None;
-        if replies.reader() == Reader::Network {
+        if replies.reader() == ReplyReader::Network {
             first = replies.while_wanted(pin!(async { Ok(within(MOMENT, reply.next()).await.ok()) })).await?;
         }
         replies.send(Message::Head(head)).await?;

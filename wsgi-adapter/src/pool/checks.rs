@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::exchange::connect::connect;
 use crate::exchange::idle::Connection;
 use crate::exchange::{Exchange, Outgoing, Progress, Reply};
-use crate::replies::{self, Reader};
+use crate::replies::{self, ReplyReader};
 use crate::request::BodyLength;
 use crate::request::protocol::Dialect;
 use crate::request::upload::Upload;
@@ -84,7 +84,7 @@ async fn ask(pool: &Pool, server: &Server, settings: &CheckConfig) -> Result<Rep
     let connection = Connection::new(connect(server.address.endpoint(), until).await?);
     let (mut nothing, mut progress) = (Upload::empty(), Progress::Nothing);
     // Nobody is told of the reply but us, who want it.
-    let (replies, _wanted) = replies::channel(Reader::Here, 0, &pool.body_memory);
+    let (replies, _wanted) = replies::channel(ReplyReader::Here, 0, &pool.body_memory);
     let mut exchange = Exchange {
         upload: &mut nothing,
         replies: &replies,

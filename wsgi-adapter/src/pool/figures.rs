@@ -53,7 +53,7 @@ pub(crate) struct ServerFigures {
     in_flight: usize,
     /// Given to it, those that failed included.
     requests: u64,
-    replies: Replies,
+    replies: RepliesByClass,
     failures: u64,
     /// The recent time to a reply's head.
     latency_ms: Option<f64>,
@@ -77,9 +77,9 @@ struct CheckFigures {
 
 /// An object: replies by class of status.
 #[derive(Debug)]
-struct Replies([u64; CLASSES.len()]);
+struct RepliesByClass([u64; CLASSES.len()]);
 
-impl Serialize for Replies {
+impl Serialize for RepliesByClass {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(CLASSES.iter().zip(self.0))
     }
@@ -138,7 +138,7 @@ impl ServerFigures {
             state,
             in_flight: member.in_flight,
             requests: server.metrics.requests.get(),
-            replies: Replies(server.metrics.replies()),
+            replies: RepliesByClass(server.metrics.replies()),
             failures: member.failures,
             latency_ms: member.latency.measured().map(|seconds| (seconds * 1e6).round() / 1e3),
             last_failure: member.last_failure.map(|(at, kind)| LastFailure {

@@ -13,7 +13,7 @@ use tonic::Status;
 use weir_proto::fetch::FetchReplies;
 use weir_proto::origin::FetchReply;
 
-use crate::replies::{Reader, ReplyStream};
+use crate::replies::{ReplyReader, ReplyStream};
 
 /// A longer body than this goes on by itself where the reader is on the network: it may be held up without
 /// saying so.
@@ -26,7 +26,7 @@ pub(crate) struct InlineFetch {
     work: Option<Work>,
     /// What `work` says.
     replies: ReplyStream,
-    reader: Reader,
+    reader: ReplyReader,
     /// Looked at already, and not given out.
     first: Option<Result<FetchReply, Status>>,
     /// The reader has had something.
@@ -38,7 +38,7 @@ impl InlineFetch {
     pub(crate) fn new(
         work: impl Future<Output = ()> + Send + 'static,
         replies: ReplyStream,
-        reader: Reader,
+        reader: ReplyReader,
         shutdown: Shutdown,
     ) -> Self {
         Self { work: Some(Box::pin(work)), replies, reader, first: None, begun: false, shutdown }
@@ -65,7 +65,7 @@ impl Stream for InlineFetch {
                 Ok(Poll::Ready(())) | Err(_) => this.work = None,
                 Ok(Poll::Pending) => {
                     let reply = this.take();
-                    let on_network = this.begun && this.reader == Reader::Network;
+                    let on_network = this.begun && this.reader == ReplyReader::Network;
                     let goes_on = on_network && (reply.is_none() || this.replies.sent() > INLINE);
                     if goes_on {
                         this.go_on();

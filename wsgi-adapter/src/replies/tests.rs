@@ -27,7 +27,7 @@ fn number(message: ReplyMessage) -> u8 {
 
 #[tokio::test]
 async fn what_is_said_comes_in_order_and_ends_with_the_writer() {
-    let (replies, mut stream) = channel(Reader::Here, LIMIT, &memory());
+    let (replies, mut stream) = channel(ReplyReader::Here, LIMIT, &memory());
     replies.send(chunk(0)).await.unwrap();
     replies.send(chunk(1)).await.unwrap();
     assert_eq!(number(stream.take_ready().unwrap()), 0);
@@ -40,7 +40,7 @@ async fn what_is_said_comes_in_order_and_ends_with_the_writer() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_writer_in_another_task_is_a_few_ahead_and_none_gets_lost() {
-    let (replies, mut stream) = channel(Reader::Here, LIMIT, &memory());
+    let (replies, mut stream) = channel(ReplyReader::Here, LIMIT, &memory());
     let writing = spawn(async move {
         for number in 0..200 {
             replies.send(chunk(number)).await.unwrap();
@@ -63,7 +63,7 @@ async fn a_writer_in_another_task_is_a_few_ahead_and_none_gets_lost() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_takes_nothing_is_given_up() {
-    let (replies, mut stream) = channel(Reader::Here, LIMIT, &memory());
+    let (replies, mut stream) = channel(ReplyReader::Here, LIMIT, &memory());
     for number in 0..LIMIT as u8 {
         replies.send(chunk(number)).await.unwrap();
     }
@@ -77,7 +77,7 @@ async fn a_reader_that_takes_nothing_is_given_up() {
 #[tokio::test]
 async fn a_reader_that_leaves_ends_every_wait_of_the_writer() {
     for full in [false, true] {
-        let (replies, mut stream) = channel(Reader::Here, LIMIT, &memory());
+        let (replies, mut stream) = channel(ReplyReader::Here, LIMIT, &memory());
         for number in 0..LIMIT as u8 {
             replies.send(chunk(number)).await.unwrap();
         }
@@ -100,7 +100,7 @@ async fn a_reader_that_leaves_ends_every_wait_of_the_writer() {
 
 #[tokio::test]
 async fn who_waits_for_the_reader_to_leave_is_not_woken_by_each_message_taken() {
-    let (replies, mut stream) = channel(Reader::Here, LIMIT, &memory());
+    let (replies, mut stream) = channel(ReplyReader::Here, LIMIT, &memory());
     replies.send(chunk(0)).await.unwrap();
     let mut polls = 0;
     let mut unwanted = std::pin::pin!(replies.unwanted());
@@ -119,7 +119,7 @@ async fn who_waits_for_the_reader_to_leave_is_not_woken_by_each_message_taken() 
 async fn one_message_has_room_where_all_memory_is_taken_and_nothing_stays_counted() {
     let memory = Arc::new(BodyMemory::new(10));
     memory.reserve(10);
-    let (replies, mut stream) = channel(Reader::Here, LIMIT, &memory);
+    let (replies, mut stream) = channel(ReplyReader::Here, LIMIT, &memory);
     assert!(replies.has_room());
     replies.send(chunk(0)).await.unwrap();
     assert!(!replies.has_room() && memory.held() == 11);
@@ -133,7 +133,7 @@ async fn one_message_has_room_where_all_memory_is_taken_and_nothing_stays_counte
 
 #[tokio::test]
 async fn messages_without_a_body_are_bounded_too() {
-    let (replies, _stream) = channel(Reader::Here, LIMIT, &memory());
+    let (replies, _stream) = channel(ReplyReader::Here, LIMIT, &memory());
     for _ in 0..AHEAD {
         assert!(replies.has_room());
         replies.send(Message::Chunk(Bytes::new())).await.unwrap();

@@ -53,11 +53,10 @@ async fn beyond_the_limit_requests_wait_and_beyond_the_queue_they_are_turned_awa
     let second = ask();
     until("the second waits", || edge.metrics().contains("weir_wsgi_adapter_queued{pool=\"app\"} 1")).await;
 
-    let start = Instant::now();
     let third = edge.ask(get("/")).await;
     assert_eq!(third.failed(), (Kind::Overloaded, false));
     assert_eq!(third.failure().retry_after, 10);
-    assert!(start.elapsed() < Duration::from_millis(500));
+    assert!(!second.is_finished(), "the third waited longer than one that came before it");
     assert_eq!(peer.connections(), 1);
 
     go.add_permits(2);

@@ -232,7 +232,7 @@ fn cgi_has_variables_of_its_own() {
     ] {
         let request = Request { manner: Manner::Php, ..get(path, &[]) };
         if file.is_empty() {
-            assert_eq!(collect(&request), Err(Refused::Path(BadPath)));
+            assert_eq!(collect(&request), Err(Refused::Path(BadPath::AboveRoot)));
             continue;
         }
         assert_eq!(value(&request, "SCRIPT_FILENAME").as_deref(), Some(file), "{path}");

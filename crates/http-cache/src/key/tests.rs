@@ -11,7 +11,8 @@ fn key(
     let (scheme, authority, path, query) = url;
     let mut key = Vec::new();
     let lines = (!cookie.is_empty()).then_some(cookie.as_bytes());
-    let keyed = policy.key(scheme, authority, path.as_bytes(), query.map(str::as_bytes), lines, &mut key)?;
+    let target = TargetUri { scheme, authority, path: path.as_bytes(), query: query.map(str::as_bytes) };
+    let keyed = policy.key(target, lines, &mut key)?;
     Ok((String::from_utf8(key).unwrap(), keyed))
 }
 

@@ -80,7 +80,7 @@ impl<'a> Control<'a> {
         for option in options(value) {
             self.options += 1;
             let known = Known::of(option);
-            if self.options > MAX_OPTIONS || !option.iter().copied().all(octets::is_token) {
+            if self.options > MAX_OPTIONS || !option.iter().copied().all(octets::is_tchar) {
                 return Err(Refusal::Connection);
             }
             // RFC 9110 §7.6.1: "A sender MUST NOT send a connection option corresponding to a field that is

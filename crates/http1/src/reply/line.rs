@@ -37,7 +37,7 @@ pub(super) fn read_status(text: &[u8]) -> Result<u16, BadReply> {
 pub(super) fn read_field(mut line: BytesMut) -> Result<ResponseField, BadReply> {
     let colon = memchr::memchr(b':', &line).ok_or(BadReply::FieldName)?;
     let mut value = line.split_off(colon).freeze();
-    if line.is_empty() || !line.iter().all(|&byte| is_token(byte)) {
+    if !is_token(&line) {
         return Err(BadReply::FieldName);
     }
     line.make_ascii_lowercase();

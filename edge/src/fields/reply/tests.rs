@@ -17,7 +17,7 @@ fn build(levels: &[&str]) -> (Option<Arc<ReplyFields>>, String) {
     let levels: Vec<_> = levels
         .iter()
         .enumerate()
-        .map(|(at, one)| Level {
+        .map(|(at, one)| ReplyLevel {
             path: format!("level{at}"),
             fields: &one.reply_fields,
             inherit: one.inherit_fields,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
-use http_cache::{Lifetime, Source};
+use http_cache::{Lifetime, Source, TargetUri};
 use process::shutdown::Shutdown;
 use process::units::{Size, Time};
 use rand::rngs::StdRng;
@@ -112,7 +112,8 @@ fn edge(long: bool, nginx_cache_status: bool, files: &Path) -> Arc<Edge> {
         }
         let mut key = Vec::new();
         let policy = location.cache.as_ref().unwrap();
-        policy.key("http", HOST, path.as_bytes(), None, std::iter::empty(), &mut key).unwrap();
+        let target = TargetUri { scheme: "http", authority: HOST, path: path.as_bytes(), query: None };
+        policy.key(target, std::iter::empty(), &mut key).unwrap();
         let vary =
             headers.get_all("vary").iter().map(|_| HeaderName::from_static("accept-language")).collect();
         let lifetime = Lifetime {

@@ -21,7 +21,8 @@ struct All {
 fn build(text: &str) -> (Definitions, VariableNames, String) {
     let all: All = serde_json::from_str(text).unwrap();
     let (mut names, mut mistakes) = (VariableNames::default(), Mistakes::default());
-    let built = Definitions::build((&all.map, &all.geo, &all.split), &mut names, &mut mistakes);
+    let configs = DefinitionConfigs { maps: &all.map, geos: &all.geo, splits: &all.split };
+    let built = Definitions::build(&configs, &mut names, &mut mistakes);
     built.check(&mut names, &mut mistakes);
     (built, names, mistakes.to_string())
 }

@@ -27,7 +27,7 @@ pub(super) fn opening(head: &RequestHead, body: BodyLength, pool: &PoolConfig) -
         true => Ok(()),
         false => Err(Error::Contract(format!("the request's {what} is not valid HTTP"))),
     };
-    valid("method", !head.method.is_empty() && head.method.bytes().all(is_token))?;
+    valid("method", is_token(head.method.as_bytes()))?;
     let visible = |&byte: &u8| byte > b' ' && byte != 0x7f;
     let is_path = head.target.starts_with(b"/") || head.target == "*";
     valid("target", is_path && head.target.iter().all(visible))?;

@@ -12,7 +12,7 @@ use crate::coding::work::{MemoryShare, Works};
 
 /// The copies of one body. Costs a pointer as long as nobody wants one.
 #[derive(Debug, Default)]
-pub(crate) struct Kept(OnceLock<Box<[OnceCell<Option<CodedCopy>>; 3]>>);
+pub(crate) struct CodedCopies(OnceLock<Box<[OnceCell<Option<CodedCopy>>; 3]>>);
 
 #[derive(Debug)]
 struct CodedCopy {
@@ -27,7 +27,7 @@ enum Unkept {
     Failed,
 }
 
-impl Kept {
+impl CodedCopies {
     /// The copy in this coding, if it was made before. `Some(None)`: it would not be smaller.
     pub(crate) fn peek(&self, coding: Coding) -> Option<Option<&Bytes>> {
         let copy = self.0.get()?[coding as usize].get()?;
@@ -72,7 +72,7 @@ mod tests {
     #[tokio::test]
     async fn a_copy_is_made_once_and_counted_until_its_body_goes() {
         let works = Works::new(1 << 20);
-        let (kept, calls) = (Kept::default(), AtomicUsize::new(0));
+        let (kept, calls) = (CodedCopies::default(), AtomicUsize::new(0));
         let body = Bytes::from(vec![b'x'; 100_000]);
         let want = || {
             kept.get(&works, GZIP, || {
@@ -94,15 +94,15 @@ mod tests {
 
     #[tokio::test]
     async fn without_memory_it_is_made_each_time_and_a_longer_copy_never_used() {
-        let (works, kept) = (Works::new(10), Kept::default());
+        let (works, kept) = (Works::new(10), CodedCopies::default());
         for _ in 0..2 {
             let copy = kept.get(&works, GZIP, || Some(Bytes::from(vec![b'x'; 1000]))).await;
             assert!(copy.is_some_and(|copy| copy.len() < 100));
         }
         assert_eq!(kept.peek(Coding::Gzip), None);
-        let kept = Kept::default();
+        let kept = CodedCopies::default();
         assert_eq!(kept.get(&works, GZIP, || Some(Bytes::from_static(b"1234567890"))).await, None);
         assert_eq!(kept.peek(Coding::Gzip), Some(None));
-        assert_eq!(Kept::default().get(&works, GZIP, || None).await, None);
+        assert_eq!(CodedCopies::default().get(&works, GZIP, || None).await, None);
     }
 }

@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 
+use crate::octets::triplet;
+
 /// The normal form of a path; none if it holds a byte that no path may hold.
-pub(crate) fn normal_path(path: &[u8]) -> Option<Cow<'_, [u8]>> {
+#[inline]
+pub fn normal_path(path: &[u8]) -> Option<Cow<'_, [u8]>> {
     const PLAIN: [bool; 256] = plain(b"#%?");
     if path.iter().all(|byte| PLAIN[usize::from(*byte)]) {
         return Some(Cow::Borrowed(path));
@@ -12,7 +15,8 @@ pub(crate) fn normal_path(path: &[u8]) -> Option<Cow<'_, [u8]>> {
 }
 
 /// The normal form of a query; none if it holds a byte that no query may hold.
-pub(crate) fn normal_query(query: &[u8]) -> Option<Cow<'_, [u8]>> {
+#[inline]
+pub fn normal_query(query: &[u8]) -> Option<Cow<'_, [u8]>> {
     const PLAIN: [bool; 256] = plain(b"#%");
     if query.iter().all(|byte| PLAIN[usize::from(*byte)]) {
         Some(Cow::Borrowed(query))
@@ -49,12 +53,6 @@ fn encoded(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
     Some(encode(bytes).map_or(Cow::Borrowed(bytes), Cow::Owned))
 }
 
-/// Whether a path has the segment `.` or `..`: what it leads to is for whoever resolves it to say.
-pub(crate) fn has_dot_segment(path: &[u8]) -> bool {
-    memchr::memchr(b'.', path).is_some()
-        && path.split(|byte| *byte == b'/').any(|segment| matches!(segment, b"." | b".."))
-}
-
 /// None: a `%` begins no triplet.
 fn encode(bytes: &[u8]) -> Option<Vec<u8>> {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
@@ -62,10 +60,7 @@ fn encode(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut rest = bytes.iter();
     while let Some(byte) = rest.next() {
         let encoded = match byte {
-            b'%' => {
-                let (high, low) = (hex_digit(*rest.next()?)?, hex_digit(*rest.next()?)?);
-                high << 4 | low
-            }
+            b'%' => triplet(&mut rest)?,
             0x80.. => *byte,
             _ => {
                 out.push(*byte);
@@ -80,10 +75,6 @@ fn encode(bytes: &[u8]) -> Option<Vec<u8>> {
         }
     }
     Some(out)
-}
-
-fn hex_digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
 #[cfg(test)]
@@ -122,19 +113,5 @@ mod tests {
             assert_eq!(normal_path(path.as_bytes()), None, "{path}");
         }
         assert_eq!(normal_path(b"/%3f").as_deref(), Some(&b"/%3F"[..]));
-    }
-
-    #[test]
-    fn dot_segments() {
-        for (path, expected) in [
-            ("/a/../b", true),
-            ("/.", true),
-            ("/a/./b", true),
-            ("/..", true),
-            ("/a.b/.c/d..", false),
-            ("/...", false),
-        ] {
-            assert_eq!(has_dot_segment(path.as_bytes()), expected, "{path}");
-        }
     }
 }

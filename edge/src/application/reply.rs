@@ -1,0 +1,160 @@
+//! The application's reply as it arrives from the adapter: the head, then chunks until the end.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http::header::UPGRADE;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use http_cache::ReplyManner;
+use process::wait::within;
+use tonic::Status;
+use weir_proto::fetch::Replies;
+use weir_proto::fields;
+use weir_proto::origin::{End, FetchReply, Kind, fetch_reply};
+
+use crate::application::adapters::Call;
+use crate::application::failure::{Failure, blame_client, from_status, is_lost};
+use crate::request::body::BodyFault;
+
+/// The application's answer: the head is here, the body follows.
+pub(crate) struct OriginReply {
+    /// 101 only if the request asked for it.
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub server: String,
+    pub body: Body,
+}
+
+impl OriginReply {
+    pub(crate) fn manner(&self) -> ReplyManner {
+        ReplyManner::of(self.status, &self.headers)
+    }
+
+    /// The reply by this call, which learns how it ends.
+    pub(super) fn of(mut self, call: Call) -> Self {
+        self.body.call = Some(call);
+        self
+    }
+}
+
+/// The first message of a reply.
+pub(super) fn begun(
+    first: Option<FetchReply>,
+    replies: Replies,
+    fault: Arc<OnceLock<BodyFault>>,
+    mut patience: Duration,
+    switches: bool,
+) -> Result<OriginReply, Failure> {
+    let head = match first.and_then(|reply| reply.message) {
+        Some(fetch_reply::Message::Head(head)) => head,
+        Some(fetch_reply::Message::Failure(failure)) => return Err(blame_client(failure.into(), &fault)),
+        _ => return Err(Failure::new(Kind::BadReply, "the wsgi-adapter sent no head")),
+    };
+    let invalid = || Failure::new(Kind::BadReply, "the wsgi-adapter sent an invalid head");
+    let status = u16::try_from(head.status).ok().and_then(|code| StatusCode::from_u16(code).ok());
+    let status = status.ok_or_else(invalid)?;
+    let mut headers = fields::to_headers(&head.fields).map_err(|_| invalid())?;
+    if status.is_informational() {
+        let protocol = HeaderValue::try_from(head.upgrade).map_err(|_| invalid())?;
+        if !switches || status != StatusCode::SWITCHING_PROTOCOLS {
+            return Err(invalid());
+        }
+        headers.insert(UPGRADE, protocol);
+        // The two ends of the tunnel bound how long it may be silent.
+        patience = Duration::MAX;
+    }
+    let body = Body { replies, patience, fault, first: None, ended: false, call: None };
+    Ok(OriginReply { status, headers, server: head.server, body })
+}
+
+/// The trailers of a complete reply follow it at once.
+const TRAILERS: Duration = Duration::from_secs(1);
+
+/// A reply's body from the application.
+pub(crate) struct Body {
+    replies: Replies,
+    patience: Duration,
+    fault: Arc<OnceLock<BodyFault>>,
+    /// A chunk that was received but not returned yet.
+    first: Option<Bytes>,
+    ended: bool,
+    /// Chunks until the end.
+    call: Option<Call>,
+}
+
+impl Body {
+    /// Waits for the first chunk, or the end, for at most this long. An error: there will be none.
+    pub(crate) async fn begin(&mut self, patience: Duration) -> Result<(), Failure> {
+        if let Ok(message) = within(patience.min(self.patience), self.replies.next()).await
+            && let Some(first) = self.take(message).await
+        {
+            self.first = Some(first?);
+        }
+        Ok(())
+    }
+
+    /// The next chunk; `None` at the end of a complete body; an error if it broke off.
+    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, Failure>> {
+        if let Some(first) = self.first.take() {
+            return Some(Ok(first));
+        }
+        if self.ended {
+            return None;
+        }
+        match within(self.patience, self.replies.next()).await {
+            Ok(message) => self.take(message).await,
+            Err(_) => {
+                self.end();
+                Some(Err(Failure::new(Kind::Timeout, "the application stopped sending the reply's body")))
+            }
+        }
+    }
+
+    /// What a message means: the next chunk, the end, or why it broke off.
+    async fn take(&mut self, message: Option<Result<FetchReply, Status>>) -> Option<Result<Bytes, Failure>> {
+        let message = match message {
+            Some(Ok(reply)) => reply.message,
+            None => None,
+            Some(Err(status)) => {
+                if is_lost(&status)
+                    && self.fault.get().is_none()
+                    && let Some(call) = &self.call
+                {
+                    call.lost();
+                }
+                self.end();
+                return Some(Err(blame_client(from_status(status), &self.fault)));
+            }
+        };
+        match message {
+            Some(fetch_reply::Message::Chunk(chunk)) => return Some(Ok(chunk)),
+            Some(fetch_reply::Message::End(End {})) => {
+                self.end();
+                // A stream that is dropped before its trailers is reset, and h2 closes a connection with many
+                // of those.
+                let _ = within(TRAILERS, self.replies.next()).await;
+            }
+            Some(fetch_reply::Message::Failure(failure)) => {
+                self.end();
+                return Some(Err(blame_client(failure.into(), &self.fault)));
+            }
+            _ => {
+                self.end();
+                return Some(Err(Failure::new(Kind::CutOff, "the wsgi-adapter closed before the end")));
+            }
+        }
+        None
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        self.call = None;
+    }
+
+    /// Nobody will read on for a while: the application is read ahead as far as the buffers allow.
+    pub(crate) fn go_on(&mut self) {
+        self.replies.go_on();
+    }
+}

@@ -1,0 +1,45 @@
+//! A request's body on its way to the adapter.
+
+use std::sync::{Arc, OnceLock};
+
+use futures_util::stream;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+use weir_proto::fetch::Rest;
+use weir_proto::origin::{End, FetchRequest, fetch_request};
+
+use crate::request::body::{BodyFault, RequestBody};
+
+/// A request's body on its way to the adapter.
+pub(super) enum Upload {
+    /// Whoever takes it has the body: the connection, to send it, or the caller, to retry elsewhere.
+    Unread(Arc<Mutex<Option<RequestBody>>>),
+    Reading(RequestBody),
+}
+
+/// Sends body chunks and the end, then drops `sending`. A body that breaks off ends the stream without `end`,
+/// so the adapter never takes it for complete.
+pub(super) fn rest(
+    upload: Upload,
+    fault: Arc<OnceLock<BodyFault>>,
+    sending: Option<oneshot::Sender<()>>,
+) -> Rest {
+    Box::pin(stream::unfold(Some((upload, sending, fault)), |left| async move {
+        let (upload, sending, fault) = left?;
+        let mut body = match upload {
+            Upload::Unread(unread) => unread.lock().take()?,
+            Upload::Reading(body) => body,
+        };
+        let (message, left) = match body.next().await {
+            Some(Ok(chunk)) => {
+                (fetch_request::Message::Chunk(chunk), Some((Upload::Reading(body), sending, fault)))
+            }
+            Some(Err(broken)) => {
+                let _ = fault.set(broken);
+                return None;
+            }
+            None => (fetch_request::Message::End(End {}), None),
+        };
+        Some((FetchRequest { message: Some(message) }, left))
+    }))
+}

@@ -1,0 +1,149 @@
+//! One request on a connection that is not answered on the fast path: through the handler, with both
+//! directions at once, to the end of its reply.
+
+use std::future::pending;
+
+use bytes::BytesMut;
+use http::{Method, StatusCode};
+use http1::head::{Framing, Head, Refusal};
+use tracing::Instrument;
+
+use crate::connection::stream::Stream;
+use crate::handler::visit::{ClientAbort, Visit};
+use crate::http1::abandon::{left, unless};
+use crate::http1::connection::Connection;
+use crate::http1::duplex::{BodyUpload, both_ways};
+use crate::http1::exchanged::Exchanged;
+use crate::http1::linger::After;
+use crate::http1::write::Manner;
+use crate::http1::{abandon, send_file, tunnel, write};
+use crate::log::{record, spans};
+use crate::reply::Reply;
+use crate::reply::sent::Sent;
+use crate::request::body::{BodyPump, Chunks, RequestBody};
+use crate::request::{Request, Upgrade};
+use crate::{Edge, handler};
+
+/// A request whose head was read.
+pub(super) struct Incoming {
+    request: Request,
+    framing: Framing,
+    pump: Option<BodyPump>,
+    /// The upload side of another protocol, after the switch.
+    tunnel: Option<Chunks>,
+    expects_continue: bool,
+    after: After,
+}
+
+impl Connection {
+    pub(super) fn incoming(&self, head: &Head<'_>, after: After) -> Result<Incoming, Refusal> {
+        let upgrade = Upgrade::of_head(head);
+        let mut tunnel = None;
+        let (body, pump) = match upgrade {
+            Some(_) => {
+                let (body, chunks) = RequestBody::tunnel();
+                tunnel = Some(chunks);
+                (body, None)
+            }
+            None => RequestBody::announced(head.framing),
+        };
+        let request = Request::new(self.edge.settings.trusted(), head, &self.via, body)?;
+        Ok(Incoming {
+            request: Request { upgrade, ..request },
+            framing: head.framing,
+            pump,
+            tunnel,
+            expects_continue: head.expect_continue,
+            after,
+        })
+    }
+
+    /// Runs one request through the handler, both directions at once. Returns true if the connection may be
+    /// used again.
+    pub(super) async fn exchange(&mut self, incoming: Incoming) -> bool {
+        let Incoming { request, framing, pump, tunnel, expects_continue, after } = incoming;
+        let keep_alive = after == After::Next;
+        let line = record::Line::of(&request);
+        let visit = Visit::of(&self.edge, &request);
+        let edge = self.edge.clone();
+        let manner = Manner {
+            head_only: request.method == Method::HEAD,
+            version: request.version,
+            keep_alive,
+            title_names: edge.settings.title_names,
+        };
+        // Boxed: the functions that get it would each hold its room.
+        let handling = Box::pin(async {
+            let mut reply = handler::handle(&edge, request, &visit).await;
+            // A drain that began meanwhile ends the connection.
+            reply.close |= edge.shutdown.is_draining();
+            reply
+        });
+        let handling = handling.instrument(visit.span.clone());
+        let (stream, buffer) = (&mut self.stream, &mut self.buffer);
+        let exchanged = match pump {
+            None => match unless(visit.client_abort.heed(left(stream, buffer)), handling).await {
+                None => Exchanged::without_body(abandon::nothing_sent()),
+                Some(reply) => match tunnel.filter(|_| reply.status == StatusCode::SWITCHING_PROTOCOLS) {
+                    Some(chunks) => Box::pin(tunnel::run(stream, buffer, reply, chunks, &edge)).await,
+                    None => {
+                        let receiver = Receiver { stream, buffer, client_abort: &visit.client_abort };
+                        Exchanged::without_body(receiver.send(&edge, reply, manner).await)
+                    }
+                },
+            },
+            Some(pump) => {
+                let timeouts = &edge.settings.timeouts;
+                let client_abort = &visit.client_abort;
+                let upload =
+                    BodyUpload { framing, pump, expects_continue, timeouts, pace: edge.pace(), client_abort };
+                Box::pin(both_ways(stream, buffer, upload, handling, manner)).await
+            }
+        };
+        spans::answered(&visit.span, &exchanged.reply);
+        self.finished(&line, exchanged, after).await
+    }
+
+    /// Logs and counts, and closes the connection unless it may be used again.
+    async fn finished(&mut self, line: &record::Line, exchanged: Exchanged, after: After) -> bool {
+        let Exchanged { sent, reply, body_read } = exchanged;
+        self.edge.log.request(line, sent, &reply);
+        // Whoever still produces the body learns that nobody reads.
+        drop(reply);
+        if sent.must_reset {
+            let _ = self.stream.tcp().set_zero_linger();
+        }
+        if sent.broken {
+            return false;
+        }
+        if sent.reusable && body_read {
+            return true;
+        }
+        self.end(after).await;
+        false
+    }
+}
+
+/// The client's side of the connection, while its reply is sent.
+struct Receiver<'a> {
+    stream: &'a mut Stream,
+    buffer: &'a mut BytesMut,
+    client_abort: &'a ClientAbort,
+}
+
+impl Receiver<'_> {
+    /// Sends the reply, and checks whether the client is still there when the next chunk may take long.
+    async fn send(self, edge: &Edge, reply: Reply, manner: Manner) -> (Sent, Reply) {
+        let Self { stream, buffer, client_abort } = self;
+        let pace = edge.pace();
+        if send_file::suits(edge.settings.files.sendfile, stream, &reply, manner) {
+            return Box::pin(send_file::send(stream, reply, manner, pace)).await;
+        }
+        if !reply.body.is_arriving() {
+            return write::send(stream, reply, manner, pace, pending()).await;
+        }
+        let (mut read, mut write) = tokio::io::split(stream);
+        let left = client_abort.heed(left(&mut read, buffer));
+        write::send(&mut write, reply, manner, pace, left).await
+    }
+}

@@ -1,0 +1,57 @@
+//! One entry of `listen`: an address, and what is spoken there.
+
+use std::path::PathBuf;
+
+use process::settings::text_or_table;
+use serde::Deserialize;
+
+/// One address to listen on: "0.0.0.0:8080", or { address = "0.0.0.0:8443", tls = { certificate = "…", key =
+/// "…" } }.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    pub address: String,
+    /// Offers TLS here. The certificate is for names that no site has a certificate for.
+    pub tls: Option<CertificateConfig>,
+    /// Whether HTTP/2 is offered beside HTTP/1; left out: only over TLS. Without TLS, clients must know it
+    /// beforehand (h2c).
+    pub http2: Option<bool>,
+    /// Connections begin with a header of the PROXY protocol, version 1 or 2, from one of `trusted_proxies`.
+    pub proxy_protocol: bool,
+}
+
+/// `tls = { certificate = "…", key = "…" }`: two PEM files.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateConfig {
+    /// The certificate, followed by those that lead to its issuer.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+impl Listen {
+    pub fn plain(address: impl Into<String>) -> Self {
+        Self { address: address.into(), tls: None, http2: None, proxy_protocol: false }
+    }
+
+    pub(crate) fn speaks_http2(&self) -> bool {
+        self.http2.unwrap_or_else(|| self.tls.is_some())
+    }
+}
+
+impl<'de> Deserialize<'de> for Listen {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Table {
+            address: String,
+            tls: Option<CertificateConfig>,
+            http2: Option<bool>,
+            #[serde(default)]
+            proxy_protocol: bool,
+        }
+        let expecting = "an address such as \"0.0.0.0:8080\", or a table with `address`";
+        let table =
+            |Table { address, tls, http2, proxy_protocol }| Self { address, tls, http2, proxy_protocol };
+        text_or_table(deserializer, expecting, |address: String| Self::plain(address), table)
+    }
+}
