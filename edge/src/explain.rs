@@ -105,7 +105,7 @@ async fn walk(edge: &Edge, question: &ExplainQuestion, steps: &mut Steps) -> Con
     let sites = edge.routes.load_full();
     let trail: Arc<Trail> = Arc::default();
     request.trail = Some(trail.clone());
-    let placed = routing::follow(edge, &sites, request).await;
+    let placed = routing::follow(edge, &sites, Box::new(request)).await;
     for (what, rule) in std::mem::take(&mut *trail.lock().unwrap_or_else(PoisonError::into_inner)) {
         steps.push("rule", what, rule);
     }
@@ -114,7 +114,7 @@ async fn walk(edge: &Edge, question: &ExplainQuestion, steps: &mut Steps) -> Con
         Err(status) => return Conclusion::own("rule", status, "A rule of the settings answers."),
     };
     let in_l1 = InL1 { l1: &edge.cache.l1, now: Instant::now() };
-    let plan = plan::decide(chosen, &mut &request, in_l1);
+    let plan = plan::decide(chosen, &mut &*request, in_l1);
     let decision = plan.decision();
     let location = plan.location().clone();
     place(edge, &location, &request, steps);
@@ -148,7 +148,7 @@ async fn walk(edge: &Edge, question: &ExplainQuestion, steps: &mut Steps) -> Con
     }
     match cache_use {
         CacheUse::Shared(policy, shared, plan) => {
-            let ask = SharedAsk { ask, request: shared, policy: policy.clone() };
+            let ask = SharedAsk { ask, request: *shared, policy: policy.clone() };
             let mut asking = Asking { edge, request: &request, ask, decision, steps };
             asking.through_cache(plan).await
         }

@@ -56,8 +56,14 @@ enum AtLocation {
 }
 
 /// Answers one request. Never fails: an error is a reply too.
-pub(crate) async fn handle(edge: &Arc<Edge>, request: Request, visit: &Visit) -> Reply {
-    let wanted = coding::Wanted::of(&request.method, request.version, &request.headers);
+pub(crate) fn handle(edge: &Arc<Edge>, request: Request, visit: &Visit) -> impl Future<Output = Reply> {
+    // Boxed, as is what few requests need: each function that a request goes through copies what it is given.
+    answered(edge, Box::new(request), visit)
+}
+
+async fn answered(edge: &Arc<Edge>, request: Box<Request>, visit: &Visit) -> Reply {
+    let compresses = edge.routes.load().compresses();
+    let wanted = compresses.then(|| coding::Wanted::of(&request.method, request.version, &request.headers));
     let mut outcome = at_location(edge, request, visit).await;
     let mut carried = Carried::default();
     for _ in 0..internal_redirect::MOST {
@@ -75,7 +81,10 @@ pub(crate) async fn handle(edge: &Arc<Edge>, request: Request, visit: &Visit) ->
         AtLocation::Again(again) => carried.endless(*again),
     };
     let reply = first_chunk::settle(reply).await;
-    let reply = coding::apply(&edge.coding, &wanted, reply).await;
+    let reply = match wanted {
+        Some(wanted) => Box::pin(coding::apply(&edge.coding, &wanted, reply)).await,
+        None => reply,
+    };
     let reply = match reply.note.location.as_ref().map(|location| location.limit_rate) {
         Some((rate, after)) if rate > 0 => paced::pace(reply, rate, after),
         _ => reply,
@@ -84,14 +93,16 @@ pub(crate) async fn handle(edge: &Arc<Edge>, request: Request, visit: &Visit) ->
 }
 
 /// Answers the request at the location of its path, or says which request to answer instead.
-async fn at_location(edge: &Arc<Edge>, request: Request, visit: &Visit) -> AtLocation {
+async fn at_location(edge: &Arc<Edge>, request: Box<Request>, visit: &Visit) -> AtLocation {
     match answer_at_location(edge, request, visit).await {
-        AtLocation::Reply(reply) => internal_redirect::obey(reply).await,
-        again @ AtLocation::Again(_) => again,
+        AtLocation::Reply(reply) if reply.elsewhere.is_some() => {
+            Box::pin(internal_redirect::obey(reply)).await
+        }
+        outcome => outcome,
     }
 }
 
-async fn answer_at_location(edge: &Arc<Edge>, mut request: Request, visit: &Visit) -> AtLocation {
+async fn answer_at_location(edge: &Arc<Edge>, mut request: Box<Request>, visit: &Visit) -> AtLocation {
     if request.target == "*" || max_forwards::ends_here(&mut request) {
         return AtLocation::Reply(answer::about_the_server());
     }
@@ -113,20 +124,25 @@ async fn answer_at_location(edge: &Arc<Edge>, mut request: Request, visit: &Visi
     let spare = error_pages::spare(location, &request);
     let reply = answer_in_place(edge, request, chosen, visit).await.at(location);
     match spare {
-        Some(spare) => error_pages::settled(location, site, spare, reply).await,
+        Some(spare) => Box::pin(error_pages::settled(location, site, spare, reply)).await,
         None => AtLocation::Reply(reply),
     }
 }
 
 /// Answers the request at its place, as the plan says.
-async fn answer_in_place(edge: &Arc<Edge>, mut request: Request, chosen: Chosen<'_>, visit: &Visit) -> Reply {
+async fn answer_in_place(
+    edge: &Arc<Edge>,
+    mut request: Box<Request>,
+    chosen: Chosen<'_>,
+    visit: &Visit,
+) -> Reply {
     let path = match place::path_of(&request) {
         Ok(path) => path,
         Err(reply) => return *reply,
     };
     let common_fields = request_fields(&mut request, &path, chosen);
     let in_l1 = InL1 { l1: &edge.cache.l1, now: Instant::now() };
-    match plan::decide(chosen, &mut &request, in_l1) {
+    match plan::decide(chosen, &mut &*request, in_l1) {
         Plan::AddSlash(_) => static_file::add_slash(&path, split(&request.target).1),
         Plan::Internal(_) => error::not_found(),
         Plan::File(location) => static_file::answer(edge, location, &request, &path).await,
@@ -138,7 +154,7 @@ async fn answer_in_place(edge: &Arc<Edge>, mut request: Request, chosen: Chosen<
             }
             let traceparent = spans::to_hand_on(&visit.span, &request.trace);
             let ask = ask(&request, site, location, pool.clone(), traceparent);
-            let ask = Ask { common_fields, ..ask };
+            let ask = Box::new(Ask { common_fields, ..ask });
             let reply = from_application(edge, location, ask, request, cache).await;
             with_expires(reply, location)
         }
@@ -196,9 +212,9 @@ fn with_expires(mut reply: Reply, location: &Location) -> Reply {
 async fn from_application(
     edge: &Arc<Edge>,
     location: &Location,
-    ask: Ask,
-    request: Request,
-    cache_use: CacheUse<'_, SharedRequest>,
+    ask: Box<Ask>,
+    request: Box<Request>,
+    cache_use: CacheUse<'_, Box<SharedRequest>>,
 ) -> Reply {
     let cache = &edge.cache;
     match cache_use {
@@ -215,7 +231,7 @@ async fn from_application(
             Box::pin(pass_head(cache, ask, request, held)).await
         }
         CacheUse::Shared(policy, shared, plan) => {
-            let ask = SharedAsk { ask, request: shared, policy: policy.clone() };
+            let ask = SharedAsk { ask: *ask, request: *shared, policy: policy.clone() };
             let authority = ask.ask.authority.clone();
             let query = split(&request.target).1.map(str::to_owned);
             // Boxed, so that requests that bypass the cache do not hold its room.

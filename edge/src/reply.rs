@@ -56,7 +56,7 @@ pub(crate) enum KeptBody {
 /// X-Accel-Redirect, and the request that it must answer.
 pub(crate) struct Elsewhere {
     pub(crate) target: HeaderValue,
-    pub(crate) request: Option<Request>,
+    pub(crate) request: Option<Box<Request>>,
 }
 
 /// What the access log and the metrics need.
@@ -94,7 +94,7 @@ impl Reply {
     }
 
     /// Makes a reply that may send its request to another location.
-    pub(crate) fn to(mut self, request: Request) -> Self {
+    pub(crate) fn to(mut self, request: Box<Request>) -> Self {
         if let Some(elsewhere) = &mut self.elsewhere {
             elsewhere.request = Some(request);
         }

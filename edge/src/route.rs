@@ -59,6 +59,8 @@ pub(crate) struct Sites {
     several_certificates: bool,
     /// Some location needs the request when its reply is there.
     keeps_requests: bool,
+    /// Some location compresses replies.
+    compresses: bool,
 }
 
 pub(crate) struct Site {
@@ -159,6 +161,10 @@ impl Sites {
         self.keeps_requests
     }
 
+    pub(crate) fn compresses(&self) -> bool {
+        self.compresses
+    }
+
     /// `listener`: its index in `edge.listen`.
     pub(crate) fn choose(&self, listener: u16, host: &str) -> &Site {
         // `build` made at least one site and a table for each listener; the names index into this list.
@@ -187,6 +193,11 @@ impl Sites {
 }
 
 impl Location {
+    /// Whether it sets variables or has rules, which may change the request.
+    pub(crate) fn acts(&self) -> bool {
+        self.groups.is_some() || self.sets.is_some() || !self.rules.is_empty()
+    }
+
     /// Whether not every request here is answered.
     pub(crate) fn is_guarded(&self) -> bool {
         self.access.is_some() || !self.limits.is_empty()

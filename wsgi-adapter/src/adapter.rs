@@ -28,11 +28,11 @@ const HEAD_WAIT: Duration = Duration::from_secs(10);
 pub(crate) struct Adapter {
     pools: Pools,
     shutdown: Shutdown,
-    reader: Reader,
+    reader: ReplyReader,
 }
 
 impl Adapter {
-    pub(crate) fn new(pools: &Pools, shutdown: &Shutdown, reader: Reader) -> Self {
+    pub(crate) fn new(pools: &Pools, shutdown: &Shutdown, reader: ReplyReader) -> Self {
         Self { pools: pools.clone(), shutdown: shutdown.clone(), reader }
     }
 
@@ -70,7 +70,7 @@ impl Adapter {
             };
             if let Err(failed) = fetched {
                 spans::failed(&span, &failed);
-                if let Reader::Network = reader {
+                if let ReplyReader::Network = reader {
                     log(&failed, &head, pool.as_deref());
                 }
                 tell(&failed, &head, pool.as_deref(), &metrics, &replies).await;

@@ -259,8 +259,15 @@ impl Reply {
                 BodyStep::NeedMore => {}
             }
             let (mut reader, _) = self.connection.socket.split();
+            let known = self.body.left().filter(|_| matches!(self.unpacking, Unpacking::Plain));
             let target = self.unpacking.target(&mut self.received);
-            let read = within(self.patience, reader.read_into(target)).await;
+            let reading = async {
+                match known {
+                    Some(left) => reader.read_known(target, left).await,
+                    None => reader.read_into(target).await,
+                }
+            };
+            let read = within(self.patience, reading).await;
             let read = read.map_err(|_| ServerError::BodyTimeout)?.map_err(ServerError::BodyLost)?;
             self.closed = self.unpack(read == 0)?;
         }

@@ -38,7 +38,7 @@ pub use config::{
 };
 pub use pool::StartError;
 pub use pools::Pools;
-use replies::Reader;
+use replies::ReplyReader;
 
 /// Fetches under way on one connection. Beyond the pools' own limits they cost little: they are refused at
 /// once.
@@ -67,12 +67,13 @@ pub enum RunError {
 
 /// The fetcher of an edge in this process.
 pub fn fetcher(pools: &Pools, shutdown: &Shutdown) -> Arc<dyn Fetcher> {
-    Arc::new(Adapter::new(pools, shutdown, Reader::Here))
+    Arc::new(Adapter::new(pools, shutdown, ReplyReader::Here))
 }
 
 /// The service for a server on the network.
 fn service(pools: &Pools, shutdown: &Shutdown) -> OriginServer<Adapter> {
-    OriginServer::new(Adapter::new(pools, shutdown, Reader::Network)).max_decoding_message_size(MAX_MESSAGE)
+    OriginServer::new(Adapter::new(pools, shutdown, ReplyReader::Network))
+        .max_decoding_message_size(MAX_MESSAGE)
 }
 
 /// Serves on `listener`, with gRPC's health service beside it, until `shutdown` begins and the requests under

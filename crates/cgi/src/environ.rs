@@ -128,7 +128,7 @@ pub fn variables(request: &Request<'_>, out: &mut impl Variables) -> Result<(), 
     out.text("SERVER_NAME", request.server_name.as_bytes())?;
     fields::variables(request, scheme, &mut out)?;
     for (name, value) in request.extra {
-        if !value.bytes().all(is_text) {
+        if !is_text(value.as_bytes()) {
             return Err(Refused::Invalid("variable of the settings"));
         }
         out.out.variable(name.as_bytes(), value.as_bytes())?;
@@ -145,7 +145,7 @@ struct Writer<'a, V> {
 impl<V: Variables> Writer<'_, V> {
     /// A value in which no control character may be.
     fn text(&mut self, name: &'static str, value: &[u8]) -> Result<(), Refused> {
-        if !value.iter().all(|&byte| is_text(byte)) {
+        if !is_text(value) {
             return Err(Refused::Invalid(name));
         }
         self.bytes(name.as_bytes(), value)

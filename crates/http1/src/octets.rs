@@ -43,10 +43,10 @@ fn hex_digit(byte: u8) -> Option<u8> {
     char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
-/// Tells whether a field's value may hold this byte (RFC 9110 §5.5): no control character but the tab.
+/// Tells whether a field's value may hold these bytes (RFC 9110 §5.5): no control character but the tab.
 #[inline]
-pub fn is_text(byte: u8) -> bool {
-    !ends_value(byte)
+pub fn is_text(bytes: &[u8]) -> bool {
+    value_end(bytes, 0) == bytes.len()
 }
 
 #[inline]

@@ -8,7 +8,7 @@ use crate::request::{Entry, Request};
 
 /// The request as the next location gets it.
 pub(super) struct Again {
-    pub(super) request: Request,
+    pub(super) request: Box<Request>,
     /// The application's reply with the redirect: some of its fields are kept.
     pub(super) first: Option<Reply>,
     /// The error that the next location answers.
@@ -17,8 +17,10 @@ pub(super) struct Again {
 
 impl AtLocation {
     /// A rule sends the request on.
-    pub(super) fn again(request: Request, entry: Entry) -> Self {
-        let request = Request { entry, named_by_application: false, ..request };
+    pub(super) fn again(request: Box<Request>, entry: Entry) -> Self {
+        let mut request = request;
+        request.entry = entry;
+        request.named_by_application = false;
         Self::Again(Box::new(Again { request, first: None, instead: None }))
     }
 }

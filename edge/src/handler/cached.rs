@@ -32,7 +32,7 @@ const A_MOMENT: Duration = Duration::from_millis(1);
 pub(super) async fn answer(
     cache: &Arc<Cache>,
     ask: SharedAsk,
-    request: Request,
+    request: Box<Request>,
     mut plan: CachePlan,
 ) -> Reply {
     let mut rounds = Rounds::default();
@@ -41,7 +41,7 @@ pub(super) async fn answer(
         cache.metrics.l1_misses.inc();
         match rounds.next(cache, &ask, &request, join).await {
             Round::Reply(reply) => return reply.to(request),
-            Round::Bypass(reason) => return pass(cache, ask.ask, request, Some(reason)).await,
+            Round::Bypass(reason) => return pass(cache, Box::new(ask.ask), request, Some(reason)).await,
             Round::LookAgain => {}
         }
         plan = InL1 { l1: &cache.l1, now: Instant::now() }.plan_for(&ask.policy, &ask.request);
@@ -53,7 +53,7 @@ pub(super) async fn answer(
 async fn alone(
     cache: &Arc<Cache>,
     ask: SharedAsk,
-    request: Request,
+    request: Box<Request>,
     plan: CachePlan,
     learnt: Option<Reason>,
 ) -> Reply {
@@ -71,14 +71,16 @@ async fn alone(
             if reason == Reason::MinUses {
                 cache.l1.count_use(ask.request.key.as_bytes());
             }
-            pass(cache, ask.ask, request, Some(reason)).await
+            pass(cache, Box::new(ask.ask), request, Some(reason)).await
         }
         CachePlan::AskNode => {
             cache.metrics.l1_misses.inc();
             only_if_cached::answer(cache, &ask, &request).await
         }
         CachePlan::NothingStored => answer::nothing_stored(),
-        CachePlan::Join(_) => pass(cache, ask.ask, request, Some(learnt.unwrap_or(Reason::Vary))).await,
+        CachePlan::Join(_) => {
+            pass(cache, Box::new(ask.ask), request, Some(learnt.unwrap_or(Reason::Vary))).await
+        }
     }
 }
 
@@ -299,7 +301,7 @@ fn wanted_as_it_is(look: &Look, page: &PageHead) -> bool {
 async fn validated(
     cache: &Arc<Cache>,
     ask: SharedAsk,
-    request: Request,
+    request: Box<Request>,
     page: Arc<Page>,
     reason: Reason,
 ) -> Reply {
@@ -328,7 +330,7 @@ async fn validated(
         Ok(Answered::Reply(reply)) if !ask.request.look.asks_again(reply.manner()) => {
             answer::relayed(*reply, Some(reason)).to(request)
         }
-        _ => pass(cache, ask.ask, request, Some(reason)).await,
+        _ => pass(cache, Box::new(ask.ask), request, Some(reason)).await,
     }
 }
 

@@ -25,16 +25,16 @@ const CONDITIONS: [HeaderName; 6] =
 const KEPT: [HeaderName; 2] = [WWW_AUTHENTICATE, RETRY_AFTER];
 
 /// A copy of the request for the page of an error or an absolute redirect, if the location may need one.
-pub(super) fn spare(location: &Location, request: &Request) -> Option<Request> {
+pub(super) fn spare(location: &Location, request: &Request) -> Option<Box<Request>> {
     let needed = !location.error_pages.is_empty() && !request.for_error || location.redirects.absolute;
-    needed.then(|| request.without_body())
+    needed.then(|| Box::new(request.without_body()))
 }
 
 /// The page for a reply if there is one, or the reply.
 pub(super) fn or_instead(
     location: &Arc<Location>,
     site: &Site,
-    request: Request,
+    request: Box<Request>,
     reply: Reply,
 ) -> AtLocation {
     let mut reply = reply.at(location);
@@ -53,7 +53,7 @@ pub(super) fn or_instead(
 pub(super) async fn settled(
     location: &Arc<Location>,
     site: &Site,
-    spare: Request,
+    spare: Box<Request>,
     reply: Reply,
 ) -> AtLocation {
     // A page that breaks off before it began is an error too.
@@ -77,10 +77,10 @@ fn instead(
     page: &ErrorPage,
     location: &Arc<Location>,
     site: &Site,
-    request: Request,
+    request: Box<Request>,
     reply: Reply,
 ) -> AtLocation {
-    let mut request = if request.body.is_empty() { request } else { request.without_body() };
+    let mut request = if request.body.is_empty() { request } else { Box::new(request.without_body()) };
     let Ok(path) = path_of(&request) else { return AtLocation::Reply(reply) };
     let status = match page.status {
         PageStatus::Kept => Some(reply.status),

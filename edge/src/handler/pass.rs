@@ -20,13 +20,23 @@ use crate::route::Location;
 
 /// Sends a request straight to the application, for this visitor alone. `reason` says why it bypasses the
 /// cache; `None`: the location has none.
-pub(crate) async fn pass(cache: &Arc<Cache>, ask: Ask, request: Request, reason: Option<Reason>) -> Reply {
+pub(crate) async fn pass(
+    cache: &Arc<Cache>,
+    ask: Box<Ask>,
+    request: Box<Request>,
+    reason: Option<Reason>,
+) -> Reply {
     let head = |request: &Request| as_asked(&ask, request);
     ask_application(cache, head, request, reason, |reply| answer::relayed(reply, reason)).await
 }
 
 /// Sends a HEAD straight to the application, and applies what the answer says about the stored page.
-pub(crate) async fn pass_head(cache: &Arc<Cache>, ask: Ask, request: Request, held: Option<Held>) -> Reply {
+pub(crate) async fn pass_head(
+    cache: &Arc<Cache>,
+    ask: Box<Ask>,
+    request: Box<Request>,
+    held: Option<Held>,
+) -> Reply {
     let head = |request: &Request| as_asked(&ask, request);
     let mut said = None;
     let reply = ask_application(cache, head, request, Some(Reason::Method), |reply| {
@@ -46,7 +56,7 @@ pub(crate) async fn pass_head(cache: &Arc<Cache>, ask: Ask, request: Request, he
 pub(crate) async fn pass_and_learn(
     cache: &Arc<Cache>,
     ask: SharedAsk,
-    request: Request,
+    request: Box<Request>,
     reason: Reason,
 ) -> Reply {
     let head = |request: &Request| as_asked(&ask.ask, request);
@@ -76,8 +86,8 @@ pub(crate) async fn pass_and_learn(
 pub(crate) async fn change(
     cache: &Arc<Cache>,
     location: &Location,
-    ask: Ask,
-    request: Request,
+    ask: Box<Ask>,
+    request: Box<Request>,
     reason: Option<Reason>,
 ) -> Reply {
     let policy = location.cache.as_deref();
@@ -119,7 +129,7 @@ fn as_asked(ask: &Ask, request: &Request) -> RequestHead {
 async fn ask_application(
     cache: &Cache,
     head: impl Fn(&Request) -> RequestHead,
-    mut request: Request,
+    mut request: Box<Request>,
     reason: Option<Reason>,
     relay: impl FnOnce(OriginReply) -> Reply,
 ) -> Reply {

@@ -303,7 +303,7 @@ fn rewritten(asked: SharedRequest, target: SharedRequest) -> Result<SharedReques
 }
 
 impl Planned for &Request {
-    type Shared = SharedRequest;
+    type Shared = Box<SharedRequest>;
 
     fn method(&self) -> &Method {
         &self.method
@@ -321,15 +321,15 @@ impl Planned for &Request {
         self.body.length()
     }
 
-    fn share(&mut self, policy: &Policy) -> Result<SharedRequest, Reason> {
+    fn share(&mut self, policy: &Policy) -> Result<Self::Shared, Reason> {
         let shared = policy.request(&self.parts())?;
-        match self.rewritten_parts() {
-            None => Ok(shared),
-            Some(parts) => rewritten(shared, policy.request(&parts)?),
-        }
+        Ok(Box::new(match self.rewritten_parts() {
+            None => shared,
+            Some(parts) => rewritten(shared, policy.request(&parts)?)?,
+        }))
     }
 
-    fn stored(&self, policy: &Policy, shared: &mut SharedRequest, in_l1: InL1<'_>) -> CachePlan {
+    fn stored(&self, policy: &Policy, shared: &mut Self::Shared, in_l1: InL1<'_>) -> CachePlan {
         in_l1.plan_in_language(policy, shared)
     }
 }

@@ -27,14 +27,14 @@ use ruled::Ruled;
 pub(super) async fn place<'a>(
     edge: &Edge,
     sites: &'a Sites,
-    mut request: Request,
+    mut request: Box<Request>,
     visit: Option<&Visit>,
-) -> Result<(Request, Chosen<'a>), AtLocation> {
+) -> Result<(Box<Request>, Chosen<'a>), AtLocation> {
     let site = sites.choose(request.listener, &request.authority);
-    if request.entry == Entry::Site {
-        request = rules_of_site(request, site, visit).await?;
+    if request.entry == Entry::Site && (site.sets.is_some() || !site.rules.is_empty()) {
+        request = Box::pin(rules_of_site(request, site, visit)).await?;
     }
-    let path = path_of(&request).map_err(|reply| AtLocation::Reply(*reply))?;
+    let mut path = path_of(&request).map_err(|reply| AtLocation::Reply(*reply))?;
     let location = match location(site, &request, &path) {
         Chosen::Location(_, location) => location,
         slash @ Chosen::AddSlash(_) => return Ok((request, slash)),
@@ -43,7 +43,11 @@ pub(super) async fn place<'a>(
     if location.internal && !request.internal {
         return Ok((request, here));
     }
-    request = rules_of_location(request, &path, SiteLocation { site, location }, visit).await?;
+    if location.acts() {
+        request = Box::pin(rules_of_location(request, &path, SiteLocation { site, location }, visit)).await?;
+    } else {
+        reached(&request, location, visit);
+    }
     // Nobody learns what there is before it is known that they may: files are looked for below.
     if let Some(visit) = visit {
         request = admitted(request, SiteLocation { site, location }, visit).await?;
@@ -54,18 +58,23 @@ pub(super) async fn place<'a>(
         return Err(error_pages::or_instead(location, site, request, error::forbidden()));
     }
     if let Some(try_files) = &location.try_files {
-        request = tried::run(edge, try_files, request, SiteLocation { site, location }).await?;
+        request = Box::pin(tried::run(edge, try_files, request, SiteLocation { site, location })).await?;
     }
-    let path = path_of(&request).map_err(|reply| AtLocation::Reply(*reply))?;
-    index_elsewhere(edge, site, location, request, path).await.map(|request| (request, here))
+    if location.acts() || location.try_files.is_some() {
+        path = path_of(&request).map_err(|reply| AtLocation::Reply(*reply))?;
+    }
+    if location.files.is_some() && location.pool.is_none() && path.is_directory() {
+        request = Box::pin(index_elsewhere(edge, site, location, request, path)).await?;
+    }
+    Ok((request, here))
 }
 
 /// `set` and rules of a site. A changed path is looked up afterwards.
 async fn rules_of_site(
-    mut request: Request,
+    mut request: Box<Request>,
     site: &Site,
     visit: Option<&Visit>,
-) -> Result<Request, AtLocation> {
+) -> Result<Box<Request>, AtLocation> {
     let otherwise = site.otherwise();
     if let Some(sets) = &site.sets {
         let path = path_of(&request).map_err(|reply| AtLocation::Reply(*reply))?;
@@ -84,11 +93,11 @@ async fn rules_of_site(
 
 /// `set` and rules of a location.
 async fn rules_of_location(
-    mut request: Request,
+    mut request: Box<Request>,
     path: &NormalPath<'_>,
     SiteLocation { site, location }: SiteLocation<'_>,
     visit: Option<&Visit>,
-) -> Result<Request, AtLocation> {
+) -> Result<Box<Request>, AtLocation> {
     if let Some(groups) = &location.groups {
         request.values.matches(groups, path.as_bytes());
     }
@@ -113,10 +122,10 @@ fn reached(request: &Request, location: &Location, visit: Option<&Visit>) {
 
 /// Answers a CORS preflight, and refuses those who may not ask here, or not so often.
 async fn admitted(
-    mut request: Request,
+    mut request: Box<Request>,
     SiteLocation { site, location }: SiteLocation<'_>,
     visit: &Visit,
-) -> Result<Request, AtLocation> {
+) -> Result<Box<Request>, AtLocation> {
     if let Some(answer) = finish::preflight(location, &request) {
         return Err(AtLocation::Reply(answer.at(location)));
     }
@@ -138,8 +147,8 @@ async fn admitted(
 pub(crate) async fn follow<'a>(
     edge: &Edge,
     sites: &'a Sites,
-    mut request: Request,
-) -> Result<(Request, Chosen<'a>), StatusCode> {
+    mut request: Box<Request>,
+) -> Result<(Box<Request>, Chosen<'a>), StatusCode> {
     for _ in 0..=internal_redirect::MOST {
         request = match place(edge, sites, request, None).await {
             Ok(placed) => return Ok(placed),
@@ -176,9 +185,9 @@ async fn index_elsewhere(
     edge: &Edge,
     site: &Site,
     location: &Arc<Location>,
-    mut request: Request,
+    mut request: Box<Request>,
     path: NormalPath<'static>,
-) -> Result<Request, AtLocation> {
+) -> Result<Box<Request>, AtLocation> {
     let files = location.files.as_ref().filter(|_| location.pool.is_none() && path.is_directory());
     let Some(files) = files.filter(|_| request.method == Method::GET || request.method == Method::HEAD)
     else {

@@ -68,7 +68,15 @@ pub(crate) fn build(
     let several_certificates = sites.iter().any(|site| site.certificate.is_some());
     let whole = sites.len() == config.site.len() && !sites.is_empty();
     let keeps_requests = sites.iter().flat_map(Site::all_places).any(|place| place.needs_whole_request());
-    whole.then_some(Sites { names: names?, sites, certificates, several_certificates, keeps_requests })
+    let compresses = sites.iter().flat_map(Site::all_places).any(|place| place.compress.is_some());
+    whole.then_some(Sites {
+        names: names?,
+        sites,
+        certificates,
+        several_certificates,
+        keeps_requests,
+        compresses,
+    })
 }
 
 /// One site while it is built.

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 use socket2::{Domain, SockAddr, SockRef, Type};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, lookup_host, tcp, unix};
 use tokio::time::{Instant, timeout_at};
 
@@ -20,6 +20,8 @@ use crate::error::ServerError;
 
 /// What is read from a server at once, so the most of a chunk to the edge.
 const READ: usize = 32 * 1024;
+/// Less room than this is not read into, unless no more is needed.
+const LEAST_ROOM: usize = 4 * 1024;
 
 thread_local! {
     /// Lent to whichever connection is being read from; never held across a wait.
@@ -99,6 +101,19 @@ impl Reader<'_> {
             })
         })
         .await
+    }
+}
+
+impl Reader<'_> {
+    /// Adds what has come of the `left` bytes that will come, or waits for it. Room for a piece of them is
+    /// made at once, so that nothing is copied.
+    pub(crate) async fn read_known(&mut self, buffer: &mut BytesMut, left: u64) -> io::Result<usize> {
+        let wanted = usize::try_from(left).unwrap_or(READ).clamp(1, READ);
+        // What is left of the room for the piece before is used up first: a server may send byte by byte.
+        if buffer.capacity() - buffer.len() < wanted.min(LEAST_ROOM) {
+            buffer.reserve(wanted);
+        }
+        self.read_buf(buffer).await
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) fn first<'a>(fields: &[(&[u8], &'a [u8])], wanted: &[u8]) -> &'a [u8]
 /// A name that no other name's variable can be mistaken for: only letters, digits and `-`, so that
 /// `x-real-ip` and `x_real_ip` do not meet in one.
 pub fn is_plain(field: &[u8]) -> bool {
-    !field.is_empty() && field.iter().all(|&byte| byte == b'-' || byte.is_ascii_alphanumeric())
+    !field.is_empty() && field.iter().all(|&byte| IN_VARIABLES[usize::from(byte)] != NONE)
 }
 
 /// A field that says something of the client's connection, or that we say ourselves.
@@ -93,7 +93,7 @@ pub(super) fn variables<V: Variables>(
                 }
             }
         }
-        if !value.iter().all(|&byte| is_text(byte)) {
+        if !is_text(value) {
             return Err(Refused::Invalid("field value"));
         }
         out.bytes(&variable, value)?;
@@ -101,10 +101,28 @@ pub(super) fn variables<V: Variables>(
     Ok(())
 }
 
+/// Stands for a byte that is in no variable's name.
+const NONE: u8 = 0;
+/// What each byte of a plain name becomes in that of its variable.
+const IN_VARIABLES: [u8; 256] = in_variables();
+
+const fn in_variables() -> [u8; 256] {
+    let mut table = [NONE; 256];
+    table[b'-' as usize] = b'_';
+    let mut byte = 0;
+    while byte < 128_u8 {
+        if byte.is_ascii_alphanumeric() {
+            table[byte as usize] = byte.to_ascii_uppercase();
+        }
+        byte += 1;
+    }
+    table
+}
+
 /// Makes `HTTP_ACCEPT_LANGUAGE` of `accept-language`. False for a name that has no variable.
 fn name_variable(field: &[u8], variable: &mut Vec<u8>) -> bool {
     variable.clear();
     variable.extend_from_slice(HTTP);
-    variable.extend(field.iter().map(|&byte| if byte == b'-' { b'_' } else { byte.to_ascii_uppercase() }));
-    is_plain(field)
+    variable.extend(field.iter().map(|&byte| IN_VARIABLES[usize::from(byte)]));
+    !field.is_empty() && memchr::memchr(NONE, variable).is_none()
 }

@@ -62,6 +62,14 @@ impl BodyDecoder {
         Self { framing }
     }
 
+    /// How many bytes are still to come, if that is known.
+    pub fn left(&self) -> Option<u64> {
+        match self.framing {
+            BodyFraming::Length(left) => Some(left),
+            _ => None,
+        }
+    }
+
     /// Returns false if bytes that arrive are not body.
     pub fn has_body(&self) -> bool {
         !matches!(self.framing, BodyFraming::Nothing)

@@ -26,8 +26,7 @@ pub(super) fn read_status_line(line: &[u8]) -> Result<(Option<u16>, bool), BadRe
 pub(super) fn read_status(text: &[u8]) -> Result<u16, BadReply> {
     let (digits, reason) = text.split_at_checked(3).ok_or(BadReply::Status)?;
     let reason_follows = reason.is_empty() || reason.starts_with(b" ");
-    if !reason_follows || !reason.iter().all(|&byte| is_text(byte)) || !digits.iter().all(u8::is_ascii_digit)
-    {
+    if !reason_follows || !is_text(reason) || !digits.iter().all(u8::is_ascii_digit) {
         return Err(BadReply::Status);
     }
     let status = digits.iter().fold(0, |number, digit| number * 10 + u16::from(digit - b'0'));
@@ -42,7 +41,7 @@ pub(super) fn read_field(mut line: BytesMut) -> Result<ResponseField, BadReply> 
     }
     line.make_ascii_lowercase();
     value = trim(value.slice(1..));
-    if !value.iter().all(|&byte| is_text(byte)) {
+    if !is_text(&value) {
         return Err(BadReply::FieldValue);
     }
     Ok(ResponseField { name: line.freeze(), value })

@@ -19,9 +19,9 @@ use crate::variables::Facts;
 pub(super) async fn run(
     edge: &Edge,
     try_files: &TryFiles,
-    mut request: Request,
+    mut request: Box<Request>,
     SiteLocation { site, location }: SiteLocation<'_>,
-) -> Result<Request, AtLocation> {
+) -> Result<Box<Request>, AtLocation> {
     let path = path_of(&request).map_err(|reply| AtLocation::Reply(*reply))?;
     if let Some(settings) = settings(&request, &path, site, location) {
         for file in &try_files.files {
@@ -75,7 +75,7 @@ async fn find(
 
 fn last(
     try_files: &TryFiles,
-    mut request: Request,
+    mut request: Box<Request>,
     path: &NormalPath<'_>,
     site: &Site,
     location: &Arc<Location>,

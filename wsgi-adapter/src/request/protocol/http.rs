@@ -80,7 +80,7 @@ struct Lines(BytesMut);
 
 impl Lines {
     fn field(&mut self, name: &[u8], value: &[u8]) -> Result<(), Error> {
-        if !value.iter().all(|&byte| is_text(byte)) {
+        if !is_text(value) {
             return Err(Error::Contract("the request's field value is not valid HTTP".to_owned()));
         }
         self.0.put_slice(name);
