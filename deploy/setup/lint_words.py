@@ -1,20 +1,12 @@
-"""lint_words.py: what CONTRIBUTING.md asks of prose, comments and names, as far as a program can see it.
+"""lint_words.py: what CONTRIBUTING.md asks of prose, comments and names, as far as a program can see it."""
 
-A rule may have offenders from before it was made: lint_words.json says how many at most, by rule and top directory.
-Those numbers only shrink. `lint_words.py --all` prints each offender, those that are allowed too.
-"""
-
-import json
 import re
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
-ALLOWED = Path(__file__).with_suffix(".json")
 COLUMNS = 110
 SERVICES = ("edge", "cache-node", "wsgi-adapter")
 # Written by programs.
@@ -31,28 +23,16 @@ class Offender:
     line: int
     fault: str
 
-    @property
-    def directory(self) -> str:
-        return self.file.split("/")[0] if "/" in self.file else "."
-
 
 Sources = dict[str, list[str]]
 
 
-def main(arguments: list[str]) -> int:
+def main() -> int:
     sources = read_sources()
-    allowed = json.loads(ALLOWED.read_text()) if ALLOWED.exists() else {}
-    failed = False
-    for rule, look in RULES.items():
-        offenders = sorted(look(sources), key=lambda offender: offender.directory)
-        for directory, group in groupby(offenders, key=lambda offender: offender.directory):
-            found, at_most = list(group), allowed.get(rule, {}).get(directory, 0)
-            if len(found) > at_most or "--all" in arguments:
-                print("\n".join(f"{one.file}:{one.line}: {one.fault}" for one in found))
-            if len(found) > at_most:
-                print(f"{rule}: {len(found)} in {directory}, where {at_most} are allowed", file=sys.stderr)
-                failed = True
-    return 1 if failed else 0
+    offenders = [one for look in RULES.values() for one in look(sources)]
+    for one in offenders:
+        print(f"{one.file}:{one.line}: {one.fault}", file=sys.stderr)
+    return 1 if offenders else 0
 
 
 def read_sources() -> Sources:
@@ -176,18 +156,5 @@ RULES: dict[str, Callable[[Sources], Iterator[Offender]]] = {
 }
 
 
-def record() -> None:
-    """Writes the numbers of today, where they are smaller."""
-    sources = read_sources()
-    allowed = json.loads(ALLOWED.read_text()) if ALLOWED.exists() else None
-    counted = {rule: Counter(one.directory for one in look(sources)) for rule, look in RULES.items()}
-    if allowed is not None:
-        counted = {
-            rule: {key: min(count, allowed.get(rule, {}).get(key, 0)) for key, count in counts.items()}
-            for rule, counts in counted.items()
-        }
-    ALLOWED.write_text(json.dumps(counted, indent=2, sort_keys=True) + "\n")
-
-
 if __name__ == "__main__":
-    sys.exit(record() if "--record" in sys.argv else main(sys.argv[1:]))
+    sys.exit(main())
