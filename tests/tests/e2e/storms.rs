@@ -35,7 +35,8 @@ fn the_memory_of_a_crowd_is_given_back_when_it_has_gone(stack: &Stack) {
     let mut grown = 0;
     for _ in 0..STORMS {
         let _there = crowd(CROWD);
-        grown = stack.edge.memory().saturating_sub(before);
+        // What an earlier one has left may be given back meanwhile.
+        grown = grown.max(stack.edge.memory().saturating_sub(before));
     }
     assert!(grown > CROWD * EACH, "a crowd that takes {grown} bytes proves nothing");
     until("most of the memory is given back", || {
