@@ -94,7 +94,7 @@ impl Default for Config {
 
 impl Config {
     /// Adds all that is wrong, with paths that begin with `cache_node`.
-    pub fn check(&self, mistakes: &mut Mistakes) {
+    pub(crate) fn check(&self, mistakes: &mut Mistakes) {
         let mut require = |right: bool, name: &str, text: &str| {
             if !right {
                 mistakes.push(format!("cache_node.{name}"), text);

@@ -22,6 +22,7 @@ mod tests;
 use std::time::Duration;
 
 use admin::{Authority, Readiness};
+use process::settings::Mistakes;
 use process::shutdown::Shutdown;
 use tokio::net::TcpListener;
 use tonic::server::NamedService;
@@ -57,8 +58,16 @@ pub enum RunError {
     Serve(#[from] tonic::transport::Error),
 }
 
+/// Reports everything that is wrong with the settings, by building what the node would use.
+pub fn check(config: &Config, mistakes: &mut Mistakes) {
+    config.check(mistakes);
+    if let Some(redis) = config.redis.as_ref().filter(|redis| redis.is_right()) {
+        store::redis::check(redis, mistakes);
+    }
+}
+
 /// The node as a gRPC service: for a server, or for `weir_proto::transport::in_process`. Settings must have
-/// passed `Config::check`. Must be called within a tokio runtime; its tasks end when `shutdown` begins and
+/// passed [`check`]. Must be called within a tokio runtime; its tasks end when `shutdown` begins and
 /// their streams are done.
 pub fn service(
     config: &Config,

@@ -70,5 +70,5 @@ async fn show(listener: TcpListener, admin: Admin, shutdown: Shutdown) {
 }
 
 fn load(file: &Path) -> Result<Config, Mistakes> {
-    load_section(file, "cache_node", &["edge", "cache_node", "wsgi_adapter"], Config::check)
+    load_section(file, "cache_node", &["edge", "cache_node", "wsgi_adapter"], crate::check)
 }

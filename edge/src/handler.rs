@@ -5,6 +5,7 @@
 //! answer.
 
 mod admit;
+mod again;
 mod cached;
 mod error_pages;
 mod finish;
@@ -12,6 +13,7 @@ pub(crate) mod internal_redirect;
 mod max_forwards;
 pub(crate) mod only_if_cached;
 mod pass;
+mod place;
 pub(crate) mod plain;
 pub(crate) mod plan;
 pub(crate) mod purge_method;
@@ -34,11 +36,13 @@ use crate::handler::pass::{change, pass, pass_head};
 use crate::handler::plan::{CacheUse, InL1, Plan};
 use crate::handler::visit::Visit;
 use crate::log::spans;
-use crate::reply::{Reply, answer, coding, error, first_chunk, paced};
+use crate::reply::body::paced;
+use crate::reply::{Reply, answer, coding, error, first_chunk};
 use crate::request::path::{self, NormalPath, split};
 use crate::request::{Request, Upgrade};
 use crate::route::{Chosen, Location, Site};
-use internal_redirect::{Again, Carried};
+use again::Again;
+use internal_redirect::Carried;
 
 /// The method as Varnish and Squid accept it, and Wagtail sends it.
 pub(crate) const PURGE: &str = "PURGE";
@@ -116,7 +120,7 @@ async fn answer_at_location(edge: &Arc<Edge>, mut request: Request, visit: &Visi
 
 /// Answers the request at its place, as the plan says.
 async fn answer_in_place(edge: &Arc<Edge>, mut request: Request, chosen: Chosen<'_>, visit: &Visit) -> Reply {
-    let path = match routing::path_of(&request) {
+    let path = match place::path_of(&request) {
         Ok(path) => path,
         Err(reply) => return *reply,
     };
@@ -149,7 +153,7 @@ fn request_fields(request: &mut Request, path: &NormalPath<'_>, chosen: Chosen<'
     if location.internal && !request.internal {
         return None;
     }
-    fields.apply(&routing::facts(request, path, site, location)).put(&mut request.headers)
+    fields.apply(&place::facts(request, path, site, location)).put(&mut request.headers)
 }
 
 /// What the application is asked, but for method, target, fields and body.

@@ -6,12 +6,10 @@
 
 pub(crate) mod answer;
 pub(crate) mod body;
-pub(crate) mod coded_body;
 pub(crate) mod coding;
 pub(crate) mod error;
 pub(crate) mod facts;
 pub(crate) mod first_chunk;
-pub(crate) mod paced;
 pub(crate) mod sent;
 
 use std::sync::Arc;

@@ -1,6 +1,9 @@
 //! The shape of the repository (design, sections 2 and 8): who may depend on whom, and how files begin.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that panics has failed
 
+#[path = "shape/rooms.rs"]
+mod rooms;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -200,108 +203,4 @@ fn sources(directory: &Path) -> Vec<PathBuf> {
         }
     }
     found
-}
-
-/// The rooms of a service from top to bottom. A file may import what stands below its own room, never above
-/// it.
-const ROOMS: &[(&str, &[&str])] = &[(
-    "edge",
-    &[
-        "main",
-        "lib",
-        "program",
-        "serve",
-        "listen",
-        "http2",
-        "http1",
-        "admin",
-        "explain",
-        "handler",
-        "edge",
-        "log",
-        "reply",
-        "cache",
-        "purge",
-        "route",
-        "application",
-        "cache_node",
-        "files",
-        "fields",
-        "tls",
-        "peers",
-        "request",
-        "settings",
-        "access",
-        "limit",
-        "variables",
-        "coding",
-        "connection",
-        "metrics",
-        "purge_log",
-    ],
-)];
-
-#[test]
-fn rooms_import_downwards_only() {
-    let mut upwards = Vec::new();
-    for (service, rooms) in ROOMS {
-        let src = repository().join(service).join("src");
-        for file in sources(&src) {
-            let inside = file.strip_prefix(&src).unwrap().with_extension("");
-            let parts: Vec<_> = inside.components().map(|part| part.as_os_str().to_string_lossy()).collect();
-            if parts.iter().any(|part| part == "tests") {
-                continue;
-            }
-            let place = |room: &str| rooms.iter().position(|known| *known == room);
-            let own =
-                place(&parts[0]).unwrap_or_else(|| panic!("{service}: {} is in no room", file.display()));
-            let text = fs::read_to_string(&file).unwrap();
-            let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-            for (import, room) in imports(text) {
-                // What the face of the crate names stands in a room of its own.
-                let Some(theirs) = place(&room) else { continue };
-                if theirs < own {
-                    upwards.push(format!("{service}/src/{}.rs imports {import}", inside.display()));
-                }
-            }
-        }
-    }
-    assert!(upwards.is_empty(), "rooms import upwards:\n{}", upwards.join("\n"));
-}
-
-/// Each `crate::…` of a text, with the room it leads to.
-fn imports(text: &str) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    for (at, _) in text.match_indices("crate::") {
-        let rest = &text[at + "crate::".len()..];
-        let groups = match rest.strip_prefix('{') {
-            Some(group) => top_level(group),
-            None => vec![rest.to_owned()],
-        };
-        for path in groups {
-            let name: String =
-                path.chars().take_while(|char| char.is_ascii_alphanumeric() || *char == '_').collect();
-            // `crate::Edge` is the room `edge`.
-            let room = if name == "Edge" { "edge".to_owned() } else { name.clone() };
-            found.push((format!("crate::{name}"), room));
-        }
-    }
-    found
-}
-
-/// The members of a group `a, b::{c, d}}`, up to its own brace.
-fn top_level(group: &str) -> Vec<String> {
-    let (mut depth, mut members) = (0, vec![String::new()]);
-    for char in group.chars() {
-        match char {
-            '{' => depth += 1,
-            '}' if depth == 0 => break,
-            '}' => depth -= 1,
-            ',' if depth == 0 => members.push(String::new()),
-            char if !char.is_whitespace() => members.last_mut().unwrap().push(char),
-            _ => {}
-        }
-    }
-    members.retain(|member| !member.is_empty());
-    members
 }

@@ -57,7 +57,7 @@ fn checked(settings: Settings, check: impl FnOnce(&Loaded, &mut Mistakes)) -> Re
 impl Loaded {
     pub(crate) fn check(&self, mistakes: &mut Mistakes) {
         edge::check(&self.edge, mistakes);
-        self.cache_node.check(mistakes);
+        cache_node::check(&self.cache_node, mistakes);
         self.wsgi_adapter.check(mistakes);
         if self.edge.peers.is_some() {
             // The pools may be in another file, on another machine, and so may the node's settings.

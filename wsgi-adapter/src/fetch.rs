@@ -70,7 +70,7 @@ impl<'a> Fetch<'a> {
         };
         let mut openings = Openings::new(head, told, config)?;
         let (upload, messages) = if head.upgrade.is_empty() {
-            let incoming = Incoming::new(messages, head.content_length, pool)?;
+            let incoming = Incoming::new(messages, head.content_length, &pool.config, &pool.waiting_uploads)?;
             (replies.while_wanted(pin!(receive(pool, head, incoming, unknown))).await?, None)
         } else {
             (Upload::empty(), Some(messages))

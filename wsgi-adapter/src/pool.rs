@@ -35,6 +35,7 @@ mod budget;
 mod check;
 mod checks;
 mod clients;
+mod entry;
 mod figures;
 mod latency;
 mod learnt;
@@ -51,7 +52,8 @@ mod state_file;
 mod sticky;
 mod wanted;
 
-pub(crate) use roster::{Entry, Refused};
+pub(crate) use entry::Entry;
+pub(crate) use roster::Refused;
 pub(crate) use slot::Slot;
 
 #[cfg(test)]

@@ -7,8 +7,6 @@ use process::units::{Size, Time};
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
 use serde::Deserialize;
 
-use crate::store::redis::servers::Servers;
-
 /// The Redis that nodes share: one server, a Cluster, or the master that Sentinels name.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -79,16 +77,18 @@ impl RedisConfig {
     }
 
     pub(super) fn check(&self, mistakes: &mut Mistakes) {
-        let mut all_right = true;
         self.check_each(&mut |right, setting, text| {
             if !right {
-                all_right = false;
                 mistakes.push(format!("cache_node.redis.{setting}"), text);
             }
         });
-        if all_right && let Err(wrong) = Servers::new(self) {
-            mistakes.push(format!("cache_node.redis.{}", wrong.setting), wrong.text);
-        }
+    }
+
+    /// Tells whether each setting is right by itself.
+    pub(crate) fn is_right(&self) -> bool {
+        let mut is_right = true;
+        self.check_each(&mut |right, _, _| is_right &= right);
+        is_right
     }
 
     fn check_each(&self, require: &mut impl FnMut(bool, &str, &str)) {

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use process::settings::Mistakes;
 use redis::FromRedisValue;
 use tokio::time::Instant;
 use weir_proto::cache::Use;
@@ -253,6 +254,13 @@ struct RecordNames {
     variants: String,
     entry: String,
     lease: String,
+}
+
+/// Reports what only the client of Redis finds wrong with the settings. It connects to nothing.
+pub(crate) fn check(config: &RedisConfig, mistakes: &mut Mistakes) {
+    if let Err(wrong) = Servers::new(config) {
+        mistakes.push(format!("cache_node.redis.{}", wrong.setting), wrong.text);
+    }
 }
 
 pub(crate) fn key_hash(slot: &Slot) -> u128 {

@@ -5,7 +5,7 @@ pub(crate) mod etag;
 pub mod multipart;
 mod range;
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::header::{
     CACHE_CONTROL, CONTENT_LOCATION, DATE, ETAG, EXPIRES, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
@@ -14,7 +14,6 @@ use http::header::{
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 
 use crate::date::Date;
-use crate::revalidate::strong_date;
 pub use range::ByteRange;
 use range::Wanted;
 
@@ -169,6 +168,18 @@ fn if_range_holds(request: &HeaderMap, selected: &Selected<'_>) -> bool {
     // value […], the condition is true." Strong: the page did not change in the second before it was sent.
     let modified = strong_date(selected.headers, selected.received);
     modified.is_some() && crate::date::parse(validator.as_bytes()) == modified
+}
+
+/// Last-Modified, where it tells two versions apart: one that is as old as the reply may have been followed
+/// by another in the same second.
+///
+/// RFC 9110 section 8.8.2.2: "The validator is about to be used by an intermediate cache to compare with the
+/// validator stored in its cache entry for the representation, and that cache entry includes a Date value
+/// which is at least one second after the Last-Modified value".
+pub(crate) fn strong_date(reply: &HeaderMap, received: SystemTime) -> Option<SystemTime> {
+    let modified = Date::of(reply, &LAST_MODIFIED).valid()?;
+    let sent = Date::of(reply, &DATE).valid().unwrap_or(received);
+    sent.duration_since(modified).ok().filter(|between| *between >= Duration::from_secs(1)).map(|_| modified)
 }
 
 #[cfg(test)]

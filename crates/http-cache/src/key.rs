@@ -9,6 +9,7 @@ use http1::path::has_dot_segment;
 use http1::uri::{normal_path, normal_query};
 
 use crate::Reason;
+use crate::parts::TargetUri;
 use crate::policy::Policy;
 use crate::policy::cookies::{Cookie, CookieClass, CookieRules, pairs};
 
@@ -62,18 +63,6 @@ pub fn origin(key: &[u8]) -> &[u8] {
     let host = key.get(after_scheme..).unwrap_or_default();
     let end = host.iter().position(|byte| *byte == b'/').unwrap_or(host.len());
     key.get(..after_scheme + end).unwrap_or_default()
-}
-
-/// The URI that a request asks for (RFC 9110 section 7.1), in its parts.
-#[derive(Clone, Copy, Debug)]
-pub struct TargetUri<'a> {
-    /// "http" or "https".
-    pub scheme: &'a str,
-    /// Host, with the port if it was sent.
-    pub authority: &'a str,
-    pub path: &'a [u8],
-    /// Without the `?`; `Some("")` for a lone `?`.
-    pub query: Option<&'a [u8]>,
 }
 
 impl Policy {

@@ -1,7 +1,6 @@
 //! May this request be answered from the cache, under which key, and what may the application see of it?
 
 mod hidden;
-mod parts;
 
 use std::io::Write;
 use std::net::IpAddr;
@@ -15,13 +14,12 @@ use http1::uri::{normal_path, normal_query};
 
 use crate::fields::nominated;
 use crate::key::{Cookies, push_origin};
+use crate::parts::{RequestParts, cookie_lines};
 use crate::policy::ClientAddress;
 use crate::policy::fields::{FieldClass, is_apart};
 use crate::{Key, Lifetime, Policy, Reason, Wants, vary};
 use hidden::Hidden;
 pub use hidden::ReplyManner;
-pub use parts::RequestParts;
-pub(crate) use parts::cookie_lines;
 
 /// What the hot path needs to know of a request besides its key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Revalidation (RFC 9111 section 4.3): asking whether a stored reply still holds, and what a 304 changes in
 //! it.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use http::header::{
     AGE, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, IF_MODIFIED_SINCE,
@@ -10,7 +10,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::conditional::etag::{self, Comparison};
-use crate::date::Date;
+use crate::conditional::strong_date;
 use crate::fields::{is_hop_by_hop, nominated};
 
 /// The most stored replies that one request names.
@@ -19,18 +19,6 @@ const MAX_VARIANTS: usize = 16;
 /// Whether a reply, received at `received`, carries something to ask by whether it still holds.
 pub fn has_validator(reply: &HeaderMap, received: SystemTime) -> bool {
     etag::of(reply).is_some() || strong_date(reply, received).is_some()
-}
-
-/// Last-Modified, where it tells two versions apart: one that is as old as the reply may have been followed
-/// by another in the same second.
-///
-/// RFC 9110 section 8.8.2.2: "The validator is about to be used by an intermediate cache to compare with the
-/// validator stored in its cache entry for the representation, and that cache entry includes a Date value
-/// which is at least one second after the Last-Modified value".
-pub(crate) fn strong_date(reply: &HeaderMap, received: SystemTime) -> Option<SystemTime> {
-    let modified = Date::of(reply, &LAST_MODIFIED).valid()?;
-    let sent = Date::of(reply, &DATE).valid().unwrap_or(received);
-    sent.duration_since(modified).ok().filter(|between| *between >= Duration::from_secs(1)).map(|_| modified)
 }
 
 /// Makes `request` conditional on stored replies that it could have been given. False if they carry no

@@ -18,8 +18,8 @@ impl<const N: usize> Default for Weights<N> {
     }
 }
 
-/// Reads the lines of the field, for these codings. Without the field none is accepted: only the body itself suits
-/// every client.
+/// Reads the lines of the field, for these codings. Without the field none is accepted: only the body itself
+/// suits every client.
 pub fn weights<'a, const N: usize>(lines: impl Iterator<Item = &'a [u8]>, codings: [&str; N]) -> Weights<N> {
     let (mut weights, mut identity, mut any) = ([None; N], None, None);
     for item in lines.filter(|line| line.is_ascii()).flat_map(|line| line.split(|byte| *byte == b',')) {
@@ -35,8 +35,8 @@ pub fn weights<'a, const N: usize>(lines: impl Iterator<Item = &'a [u8]>, coding
             identity = Some(weight);
         }
     }
-    // "The asterisk "*" symbol in an Accept-Encoding field matches any available content coding not explicitly listed
-    // in the field."
+    // "The asterisk "*" symbol in an Accept-Encoding field matches any available content coding not
+    // explicitly listed in the field."
     let codings = weights.map(|weight| weight.or(any).unwrap_or(0));
     Weights { codings, identity: identity.unwrap_or(0) }
 }

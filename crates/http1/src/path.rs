@@ -1,5 +1,5 @@
-//! A request's path as locations, files and CGI see it: decoded once, slashes merged, dot segments resolved (nginx's
-//! `$uri`).
+//! A request's path as locations, files and CGI see it: decoded once, slashes merged, dot segments resolved
+//! (nginx's `$uri`).
 
 use std::borrow::Cow;
 

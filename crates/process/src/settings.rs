@@ -96,8 +96,8 @@ impl Settings {
         for (name, text) in &variables {
             merged = merged.add_source(environment::Variable::new(name, text));
         }
-        let mut places = Places::of_file(file);
-        let merged = merged.build().map_err(|error| places.whole_file(error.to_string()))?;
+        let mut places = file.map_or_else(Places::default, |file| Places::of_file(file.name, file.lines));
+        let merged = merged.build().map_err(|error| Mistakes::of_whole_file(&places, error.to_string()))?;
         places.add_variables(&merged.cache);
         let root = match merged.cache.kind {
             ValueKind::Table(table) => table.into_iter().collect(),

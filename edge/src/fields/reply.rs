@@ -159,7 +159,7 @@ impl ReplyFields {
         https: bool,
     ) {
         let known = facts.map(|facts| Facts {
-            route: RouteFacts { definitions: Some(&self.definitions), ..facts.route },
+            route: RouteFacts { definitions: Some(&*self.definitions), ..facts.route },
             ..*facts
         });
         let expires = self.expires.as_ref().zip(known.as_ref()).and_then(|(template, facts)| {

@@ -99,7 +99,7 @@ impl RequestFields {
     /// none: the field is removed.
     pub(crate) fn apply(&self, facts: &Facts<'_>) -> ChangedFields {
         let facts =
-            Facts { route: RouteFacts { definitions: Some(&self.definitions), ..facts.route }, ..*facts };
+            Facts { route: RouteFacts { definitions: Some(&*self.definitions), ..facts.route }, ..*facts };
         let mut changed = ChangedFields::default();
         for rule in &self.rules {
             let value = rule.value.as_ref().and_then(|value| value.field_value(&facts).ok());

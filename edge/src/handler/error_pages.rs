@@ -6,10 +6,10 @@ use http::header::{
     IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE, RETRY_AFTER,
     WWW_AUTHENTICATE,
 };
-use http::{HeaderMap, HeaderName, Method, StatusCode};
+use http::{HeaderName, Method, StatusCode};
 
-use crate::handler::internal_redirect::Again;
-use crate::handler::routing::{facts, path_of, split_query};
+use crate::handler::again::{Again, InsteadOf};
+use crate::handler::place::{facts, path_of, printable, split_query};
 use crate::handler::{AtLocation, returned};
 use crate::reply::body::ReplyBody;
 use crate::reply::{Reply, first_chunk};
@@ -23,28 +23,6 @@ const CONDITIONS: [HeaderName; 6] =
     [IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE];
 /// Fields of the error that the page's answer has too.
 const KEPT: [HeaderName; 2] = [WWW_AUTHENTICATE, RETRY_AFTER];
-
-/// An error that another page answers.
-pub(crate) struct InsteadOf {
-    /// The status of the answer; `None`: the page's own.
-    status: Option<StatusCode>,
-    kept: HeaderMap,
-}
-
-impl InsteadOf {
-    /// Makes the page's reply that of the error, unless the page fails itself.
-    pub(super) fn finish(self, mut reply: Reply) -> Reply {
-        if let Some(status) = self.status.filter(|_| !reply.is_error) {
-            reply.status = status;
-        }
-        for (name, value) in self.kept {
-            if let Some(name) = name.filter(|name| !reply.headers.contains_key(name)) {
-                reply.headers.append(name, value);
-            }
-        }
-        reply
-    }
-}
 
 /// A copy of the request for the page of an error or an absolute redirect, if the location may need one.
 pub(super) fn spare(location: &Location, request: &Request) -> Option<Request> {
@@ -133,7 +111,7 @@ fn instead(
             let (page, query) = split_query(&to);
             let Ok(page) = path::resolved(page) else { return AtLocation::Reply(reply) };
             request.rewrite_to(&page, query);
-            request.note(rule, || format!("{} answers instead of {from}", super::routing::printable(&page)));
+            request.note(rule, || format!("{} answers instead of {from}", printable(&page)));
             request.entry = Entry::Site;
             if request.method != Method::HEAD {
                 request.method = Method::GET;

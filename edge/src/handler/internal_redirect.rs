@@ -8,10 +8,10 @@ use http::{HeaderMap, HeaderValue, Method};
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
 use crate::handler::AtLocation;
-use crate::handler::error_pages::InsteadOf;
+use crate::handler::again::{Again, InsteadOf};
 use crate::reply::body::ReplyBody;
 use crate::reply::{Reply, error};
-use crate::request::{Entry, Request};
+use crate::request::Entry;
 
 /// Fields of the application's reply that are kept, in place of the location's own.
 const KEPT: [HeaderName; 6] =
@@ -22,23 +22,6 @@ pub(super) const MOST: usize = 10;
 
 /// Characters that a path may not contain unescaped; the percent sign is the application's own encoding.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'#');
-
-/// The request as the next location gets it.
-pub(super) struct Again {
-    pub(super) request: Request,
-    /// The application's reply with the redirect: some of its fields are kept.
-    pub(super) first: Option<Reply>,
-    /// The error that the next location answers.
-    pub(super) instead: Option<InsteadOf>,
-}
-
-impl AtLocation {
-    /// A rule sends the request on.
-    pub(super) fn again(request: Request, entry: Entry) -> Self {
-        let request = Request { entry, named_by_application: false, ..request };
-        Self::Again(Box::new(Again { request, first: None, instead: None }))
-    }
-}
 
 /// What earlier answers pass on to the last one.
 #[derive(Default)]

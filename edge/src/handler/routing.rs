@@ -13,13 +13,13 @@ use http::{Method, StatusCode};
 use crate::Edge;
 use crate::files::{self, PathKind};
 use crate::handler::admit::{self, Credentials};
+use crate::handler::place::{SiteLocation, facts, path_of, printable};
 use crate::handler::visit::Visit;
 use crate::handler::{AtLocation, error_pages, finish, internal_redirect};
-use crate::reply::{Reply, error};
+use crate::reply::error;
 use crate::request::path::{self, NormalPath, split};
 use crate::request::{Entry, Request};
 use crate::route::{Chosen, Location, Site, Sites};
-use crate::variables::{Facts, RouteFacts};
 use ruled::Ruled;
 
 /// Takes the request to the place that answers it, if it is admitted there. `Err`: it is answered already, or
@@ -43,10 +43,10 @@ pub(super) async fn place<'a>(
     if location.internal && !request.internal {
         return Ok((request, here));
     }
-    request = rules_of_location(request, &path, (site, location), visit).await?;
+    request = rules_of_location(request, &path, SiteLocation { site, location }, visit).await?;
     // Nobody learns what there is before it is known that they may: files are looked for below.
     if let Some(visit) = visit {
-        request = admitted(request, (site, location), visit).await?;
+        request = admitted(request, SiteLocation { site, location }, visit).await?;
     }
     if !allows(location, &request.method) {
         request
@@ -54,7 +54,7 @@ pub(super) async fn place<'a>(
         return Err(error_pages::or_instead(location, site, request, error::forbidden()));
     }
     if let Some(try_files) = &location.try_files {
-        request = tried::run(edge, try_files, request, (site, location)).await?;
+        request = tried::run(edge, try_files, request, SiteLocation { site, location }).await?;
     }
     let path = path_of(&request).map_err(|reply| AtLocation::Reply(*reply))?;
     index_elsewhere(edge, site, location, request, path).await.map(|request| (request, here))
@@ -74,7 +74,7 @@ async fn rules_of_site(
     if site.rules.is_empty() {
         return Ok(request);
     }
-    let ruled = ruled::run(&site.rules, &mut request, site, otherwise).await;
+    let ruled = ruled::run(&site.rules, &mut request, SiteLocation { site, location: otherwise }).await;
     if let Ruled::Answer(reply) = ruled {
         reached(&request, otherwise, visit);
         return Err(error_pages::or_instead(otherwise, site, request, *reply));
@@ -86,7 +86,7 @@ async fn rules_of_site(
 async fn rules_of_location(
     mut request: Request,
     path: &NormalPath<'_>,
-    (site, location): (&Site, &Arc<Location>),
+    SiteLocation { site, location }: SiteLocation<'_>,
     visit: Option<&Visit>,
 ) -> Result<Request, AtLocation> {
     if let Some(groups) = &location.groups {
@@ -95,7 +95,7 @@ async fn rules_of_location(
     if let Some(sets) = &location.sets {
         request.values = sets.apply(&facts(&request, path, site, location));
     }
-    let ruled = ruled::run(&location.rules, &mut request, site, location).await;
+    let ruled = ruled::run(&location.rules, &mut request, SiteLocation { site, location }).await;
     reached(&request, location, visit);
     match ruled {
         Ruled::Stay => Ok(request),
@@ -114,7 +114,7 @@ fn reached(request: &Request, location: &Location, visit: Option<&Visit>) {
 /// Answers a CORS preflight, and refuses those who may not ask here, or not so often.
 async fn admitted(
     mut request: Request,
-    (site, location): (&Site, &Arc<Location>),
+    SiteLocation { site, location }: SiteLocation<'_>,
     visit: &Visit,
 ) -> Result<Request, AtLocation> {
     if let Some(answer) = finish::preflight(location, &request) {
@@ -170,30 +170,6 @@ fn allows(location: &Location, method: &Method) -> bool {
     location.methods.is_empty() || named(method.as_str()) || *method == Method::HEAD && named("GET")
 }
 
-/// The normal path of the request's target.
-pub(super) fn path_of(request: &Request) -> Result<NormalPath<'static>, Box<Reply>> {
-    match path::normalise(split(&request.target).0.as_bytes()) {
-        Ok(path) => Ok(path.into_owned()),
-        Err(bad) => Err(Box::new(error::bad_request(&format!("The path is malformed: {bad}.")).closing())),
-    }
-}
-
-/// What variables know of the request at this place.
-pub(super) fn facts<'a>(
-    request: &'a Request,
-    path: &'a NormalPath<'_>,
-    site: &'a Site,
-    location: &'a Location,
-) -> Facts<'a> {
-    request.facts(RouteFacts {
-        uri: path.as_bytes(),
-        args: split(&request.target).1,
-        server_name: &site.name,
-        document_root: &location.document_root,
-        definitions: Some(&site.definitions),
-    })
-}
-
 /// As in nginx, a directory's index file is answered by the location of its own path, which may be another:
 /// `location ~ \.php$`.
 async fn index_elsewhere(
@@ -234,10 +210,4 @@ async fn index_elsewhere(
         return Err(AtLocation::again(request, Entry::Site));
     }
     Ok(request)
-}
-
-pub(super) use tried::split_query;
-
-pub(super) fn printable(path: &NormalPath<'_>) -> String {
-    String::from_utf8_lossy(path.as_bytes()).into_owned()
 }

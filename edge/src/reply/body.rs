@@ -1,5 +1,8 @@
 //! A reply's body, from any source.
 
+pub(crate) mod coded;
+pub(crate) mod paced;
+
 use std::collections::VecDeque;
 
 use bytes::Bytes;
@@ -7,8 +10,8 @@ use bytes::Bytes;
 use crate::application;
 use crate::cache::shared_body;
 use crate::files::FileStream;
-use crate::reply::coded_body::CodedBody;
-use crate::reply::paced::PacedBody;
+use coded::CodedBody;
+use paced::PacedBody;
 
 /// The reply's body broke off after its head was sent: the connection must not end cleanly.
 #[derive(Debug, thiserror::Error)]

@@ -22,8 +22,8 @@ use crate::coding::encoder::Encoder;
 use crate::coding::rule::{Compress, has_directive};
 use crate::coding::work::Works;
 use crate::coding::{Coding, Codings, head};
+use crate::reply::body::coded::CodedBody;
 use crate::reply::body::{Begun, ReplyBody};
-use crate::reply::coded_body::CodedBody;
 use crate::reply::{KeptBody, Reply};
 
 /// How long it is waited for the end of a page that must be searched for a CSRF token first.

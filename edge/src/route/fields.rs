@@ -143,7 +143,7 @@ impl Sets {
         let mut values = facts.values.clone();
         for (name, template) in &self.pairs {
             let mut facts = Facts { values: &values, ..*facts };
-            facts.route.definitions = Some(&self.definitions);
+            facts.route.definitions = Some(&*self.definitions);
             let value = template.value(&facts).into_owned();
             values.set(name, value);
         }

@@ -46,7 +46,7 @@ impl VaryingFiles {
 
     /// The settings for one request; `None`: its values lead to no directory that may be served.
     pub(crate) fn settings(&self, facts: &Facts<'_>) -> Option<FileSettings> {
-        let route = RouteFacts { definitions: Some(&self.definitions), ..facts.route };
+        let route = RouteFacts { definitions: Some(&*self.definitions), ..facts.route };
         let facts = Facts { route, ..*facts };
         let directory = self.directory.value(&facts);
         let leaves = directory.split(|byte| *byte == b'/').any(|part| part == b"..");

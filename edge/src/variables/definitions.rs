@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use process::settings::Mistakes;
 
-use crate::variables::facts::Facts;
+use crate::variables::facts::{Facts, OwnVariables};
 use crate::variables::names::{Needs, Variable, VariableNames};
 use geo::{Geo, GeoConfig};
 use map::{Map, MapConfig};
@@ -107,18 +107,6 @@ impl Definitions {
         }
     }
 
-    pub(crate) fn value<'a>(&'a self, name: &str, facts: &Facts<'a>) -> Option<Cow<'a, [u8]>> {
-        // Most sites have none.
-        if self.by_name.is_empty() {
-            return None;
-        }
-        Some(match self.by_name.get(name)? {
-            Definition::Map(map) => map.value(facts),
-            Definition::Geo(geo) => Cow::Borrowed(geo.value(facts)),
-            Definition::Split(split) => split.value(facts),
-        })
-    }
-
     fn add(
         &mut self,
         table: BuiltTable<'_>,
@@ -160,6 +148,20 @@ impl Definitions {
                 }
             }
         }
+    }
+}
+
+impl OwnVariables for Definitions {
+    fn value<'a>(&'a self, name: &str, facts: &Facts<'a>) -> Option<Cow<'a, [u8]>> {
+        // Most sites have none.
+        if self.by_name.is_empty() {
+            return None;
+        }
+        Some(match self.by_name.get(name)? {
+            Definition::Map(map) => map.value(facts),
+            Definition::Geo(geo) => Cow::Borrowed(geo.value(facts)),
+            Definition::Split(split) => split.value(facts),
+        })
     }
 }
 

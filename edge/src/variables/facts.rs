@@ -9,7 +9,6 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, HeaderName, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 
-use crate::variables::definitions::Definitions;
 use crate::variables::lookup;
 use crate::variables::names::{KnownVariable, Variable};
 use crate::variables::stamp;
@@ -49,6 +48,11 @@ pub(crate) struct RequestFacts<'a> {
     pub(crate) upgrade: &'static str,
 }
 
+/// The variables that the settings define. Their values depend on other facts.
+pub(crate) trait OwnVariables: std::fmt::Debug + Sync {
+    fn value<'a>(&'a self, name: &str, facts: &Facts<'a>) -> Option<Cow<'a, [u8]>>;
+}
+
 /// Where the request stands now.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct RouteFacts<'a> {
@@ -59,7 +63,7 @@ pub(crate) struct RouteFacts<'a> {
     pub(crate) server_name: &'a str,
     pub(crate) document_root: &'a str,
     /// What the settings define for all sites.
-    pub(crate) definitions: Option<&'a Definitions>,
+    pub(crate) definitions: Option<&'a dyn OwnVariables>,
 }
 
 /// The reply, and what has become of it.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::entry::Entry;
 use super::member::{Server, ServerId};
 use super::names::Found;
 use super::{Pool, checks, resolve, state_file};
@@ -12,14 +12,6 @@ use crate::config::{PoolConfig, ServerConfig};
 
 /// Servers in one pool, addresses of names included: each costs memory and figures.
 const MOST: usize = 1000;
-
-/// A server as it is listed: in the settings, by the API, in the state file. One with `resolve` stands for as
-/// many as its name has addresses, one of SRV records for those that they name.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Entry {
-    pub(crate) id: ServerId,
-    pub(crate) server: ServerConfig,
-}
 
 /// Why the list stays as it is.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::roster::Entry;
+use super::entry::Entry;
 
 /// The adapter cannot start.
 #[derive(Debug, thiserror::Error)]

@@ -20,7 +20,6 @@ use weir_proto::origin::fetch_request::Message;
 use crate::body_memory::BodyMemory;
 use crate::config::PoolConfig;
 use crate::error::{BodyError, Error};
-use crate::pool::Pool;
 
 /// How long a body may be slower than `body_rate`.
 const RATE_WINDOW: Duration = Duration::from_secs(20);
@@ -179,8 +178,13 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
-    pub(crate) fn new(messages: Rest, length: Option<u64>, pool: &Pool) -> Result<Self, BodyError> {
-        let config = &pool.config;
+    /// `waiting` tells how many uploads of the pool wait for a place.
+    pub(crate) fn new(
+        messages: Rest,
+        length: Option<u64>,
+        config: &PoolConfig,
+        waiting: &Arc<AtomicUsize>,
+    ) -> Result<Self, BodyError> {
         let max = config.max_body.0;
         if length.is_some_and(|length| length > max) {
             return Err(BodyError::TooLarge(max));
@@ -192,7 +196,7 @@ impl Incoming {
             max,
             patience: config.body_timeout.0,
             rate: LeastRate::new(config.body_rate.0, RATE_WINDOW),
-            waiting: Arc::clone(&pool.waiting_uploads),
+            waiting: Arc::clone(waiting),
         })
     }
 

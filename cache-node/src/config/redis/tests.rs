@@ -5,6 +5,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
+use crate::Config;
 
 fn config(text: &str) -> RedisConfig {
     toml::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -12,7 +13,7 @@ fn config(text: &str) -> RedisConfig {
 
 fn mistakes(config: &RedisConfig) -> String {
     let mut mistakes = Mistakes::default();
-    config.check(&mut mistakes);
+    crate::check(&Config { redis: Some(config.clone()), ..Config::default() }, &mut mistakes);
     mistakes.to_string()
 }
 

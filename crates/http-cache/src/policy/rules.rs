@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use http::{HeaderName, Method};
 
 use crate::Glob;
+use crate::parts::{RequestParts, cookie_lines};
 use crate::policy::cookies::pairs;
 use crate::policy::query::{name, parameters};
-use crate::request::{RequestParts, cookie_lines};
 use http1::uri::normal_query;
 
 /// Any of them fires.

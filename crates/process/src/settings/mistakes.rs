@@ -42,6 +42,13 @@ impl Mistakes {
         }
     }
 
+    /// A mistake that stands nowhere in particular.
+    pub(super) fn of_whole_file(places: &Places, text: String) -> Self {
+        let mut mistakes = Self::default();
+        mistakes.add_at(places.of(""), text);
+        mistakes
+    }
+
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
     }

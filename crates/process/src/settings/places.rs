@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 
 use config::{Value, ValueKind};
 
-use super::file::SettingsFile;
-use super::mistakes::Mistakes;
 use super::path;
 use super::place::Place;
 
@@ -18,9 +16,8 @@ pub(super) struct Places {
 }
 
 impl Places {
-    pub(super) fn of_file(file: Option<SettingsFile>) -> Self {
-        let Some(file) = file else { return Self::default() };
-        Self { file: Some(file.name), lines: file.lines, variables: BTreeMap::new() }
+    pub(super) fn of_file(name: String, lines: BTreeMap<String, usize>) -> Self {
+        Self { file: Some(name), lines, variables: BTreeMap::new() }
     }
 
     /// Notes what in the merged tree comes from the environment.
@@ -44,13 +41,6 @@ impl Places {
             Some(name) => Place::File { name: name.clone(), line: None, column: None },
             None => Place::Unknown,
         }
-    }
-
-    /// A mistake that stands nowhere in particular.
-    pub(super) fn whole_file(&self, text: String) -> Mistakes {
-        let mut mistakes = Mistakes::default();
-        mistakes.add_at(self.of(""), text);
-        mistakes
     }
 
     /// Returns a variable that set something at or below `path`. A table that stands only in the environment

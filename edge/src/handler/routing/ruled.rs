@@ -6,14 +6,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use crate::files::{self, PathKind};
-use crate::handler::{returned, routing};
+use crate::handler::place::{SiteLocation, facts, path_of, printable};
+use crate::handler::returned;
 use crate::reply::{Reply, error};
 use crate::request::Request;
 use crate::request::path::{self, split};
 use crate::route::rules::condition::{Condition, FileKind, contains};
 use crate::route::rules::rewrite::{Rewrite, Rewritten, Then};
 use crate::route::rules::{Rule, RuleAction, Rules};
-use crate::route::{Location, Site};
 
 /// What the rules of a place make of a request.
 pub(super) enum Ruled {
@@ -30,16 +30,16 @@ enum AfterAction {
     End(Ruled),
 }
 
-pub(super) async fn run(rules: &Rules, request: &mut Request, site: &Site, location: &Location) -> Ruled {
+pub(super) async fn run(rules: &Rules, request: &mut Request, at: SiteLocation<'_>) -> Ruled {
     let mut changed = false;
     for rule in &rules.0 {
-        match holds(rule, request, site, location).await {
+        match holds(rule, request, at).await {
             Ok(true) => {}
             Ok(false) => continue,
             Err(reply) => return Ruled::Answer(reply),
         }
         for action in &rule.actions {
-            match act(rule, action, request, (site, location), &mut changed) {
+            match act(rule, action, request, at, &mut changed) {
                 AfterAction::Action => {}
                 AfterAction::End(ruled) => return ruled,
             }
@@ -52,22 +52,22 @@ fn act(
     rule: &Rule,
     action: &RuleAction,
     request: &mut Request,
-    (site, location): (&Site, &Location),
+    SiteLocation { site, location }: SiteLocation<'_>,
     changed: &mut bool,
 ) -> AfterAction {
-    let path = match routing::path_of(request) {
+    let path = match path_of(request) {
         Ok(path) => path,
         Err(reply) => return AfterAction::End(Ruled::Answer(reply)),
     };
     match action {
         RuleAction::Break => AfterAction::End(Ruled::Stay),
         RuleAction::Set(name, value) => {
-            let value = value.value(&routing::facts(request, &path, site, location)).into_owned();
+            let value = value.value(&facts(request, &path, site, location)).into_owned();
             request.values.set(name, value);
             AfterAction::Action
         }
         RuleAction::Return(answer) => {
-            let reply = returned::reply(answer, &routing::facts(request, &path, site, location), location);
+            let reply = returned::reply(answer, &facts(request, &path, site, location), location);
             request.note(|| rule.name.to_string(), || format!("answered with {}", answer.status.as_u16()));
             AfterAction::End(Ruled::Answer(Box::new(reply)))
         }
@@ -79,7 +79,7 @@ fn act(
                 return AfterAction::Action;
             }
             let own_query = split(&request.target).1;
-            let rewritten = rewrite.apply(&routing::facts(request, &path, site, location), own_query);
+            let rewritten = rewrite.apply(&facts(request, &path, site, location), own_query);
             take(rule, rewrite, rewritten, request, changed)
         }
     }
@@ -103,7 +103,7 @@ fn take(
         return AfterAction::End(Ruled::Answer(Box::new(error::bad_request("The path is malformed."))));
     };
     request.rewrite_to(&new, query.as_deref());
-    request.note(|| rule.name.to_string(), || format!("rewritten to {}", routing::printable(&new)));
+    request.note(|| rule.name.to_string(), || format!("rewritten to {}", printable(&new)));
     *changed = true;
     match rewrite.then {
         Then::Next | Then::Redirect(_) => AfterAction::Action,
@@ -116,29 +116,28 @@ fn take(
 async fn holds(
     rule: &Rule,
     request: &mut Request,
-    site: &Site,
-    location: &Location,
+    SiteLocation { site, location }: SiteLocation<'_>,
 ) -> Result<bool, Box<Reply>> {
     if rule.when.is_empty() {
         return Ok(true);
     }
-    let path = routing::path_of(request)?;
+    let path = path_of(request)?;
     for condition in &rule.when {
         let holds = match condition {
             Condition::Is(value, is) => {
-                let value = value.value(&routing::facts(request, &path, site, location));
+                let value = value.value(&facts(request, &path, site, location));
                 *is != (value.is_empty() || *value == *b"0")
             }
             Condition::Text(value, tests) => {
                 let mut values = request.values.clone();
-                let facts = routing::facts(request, &path, site, location);
-                let holds = tests.hold(&value.value(&facts), &facts, &mut values);
+                let known = facts(request, &path, site, location);
+                let holds = tests.hold(&value.value(&known), &known, &mut values);
                 request.values = values;
                 holds
             }
             Condition::Address { networks, within } => contains(networks, request.client.address) == *within,
             Condition::File { path: file, kind, exists } => {
-                let file = file.value(&routing::facts(request, &path, site, location)).into_owned();
+                let file = file.value(&facts(request, &path, site, location)).into_owned();
                 match is_there(&file, *kind).await {
                     Ok(there) => there == *exists,
                     Err(failed) => {

@@ -1,34 +1,39 @@
 //! Looks for the files of a `try_files`.
 
+use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::Edge;
 use crate::files::{self, FileSettings, PathKind};
-use crate::handler::{AtLocation, error_pages, routing};
-use crate::reply::{Reply, error};
+use crate::handler::place::{SiteLocation, facts, path_of, printable, split_query};
+use crate::handler::{AtLocation, error_pages};
+use crate::reply::error;
 use crate::request::path::{self, NormalPath, split};
 use crate::request::{Entry, Request};
 use crate::route::try_files::{TryFile, TryFiles, TryLast};
 use crate::route::{Location, Site};
+use crate::variables::Facts;
 
 /// Goes on with the first file that exists. `Err`: there is none, and what stands last answers.
 pub(super) async fn run(
     edge: &Edge,
     try_files: &TryFiles,
     mut request: Request,
-    (site, location): (&Site, &Arc<Location>),
+    SiteLocation { site, location }: SiteLocation<'_>,
 ) -> Result<Request, AtLocation> {
-    let path = routing::path_of(&request).map_err(|reply| AtLocation::Reply(*reply))?;
+    let path = path_of(&request).map_err(|reply| AtLocation::Reply(*reply))?;
     if let Some(settings) = settings(&request, &path, site, location) {
         for file in &try_files.files {
-            let found = match find(edge, file, &request, &path, (site, location, &settings)).await {
+            let found = match find(edge, file, &facts(&request, &path, site, location), &settings).await {
                 Ok(found) => found,
-                Err(reply) => return Err(error_pages::or_instead(location, site, request, *reply)),
+                Err(failed) => {
+                    tracing::error!(target = request.target, error = %failed, "cannot look for the file");
+                    return Err(error_pages::or_instead(location, site, request, error::internal()));
+                }
             };
             if let Some(found) = found {
-                request
-                    .note(|| "setting try_files".into(), || format!("{} exists", routing::printable(&found)));
+                request.note(|| "setting try_files".into(), || format!("{} exists", printable(&found)));
                 if found != path {
                     let query = split(&request.target).1.map(str::to_owned);
                     request.rewrite_to(&found, query.as_deref().map(str::as_bytes));
@@ -51,26 +56,21 @@ fn settings(
         return Some(settings.clone());
     }
     let varying = location.varying.as_ref()?;
-    varying.settings(&routing::facts(request, path, site, location)).map(Arc::new)
+    varying.settings(&facts(request, path, site, location)).map(Arc::new)
 }
 
+/// The path of the file, if there is one.
 async fn find(
     edge: &Edge,
     file: &TryFile,
-    request: &Request,
-    path: &NormalPath<'_>,
-    (site, location, settings): (&Site, &Location, &Arc<FileSettings>),
-) -> Result<Option<NormalPath<'static>>, Box<Reply>> {
-    let value = file.path.value(&routing::facts(request, path, site, location)).into_owned();
+    facts: &Facts<'_>,
+    settings: &Arc<FileSettings>,
+) -> io::Result<Option<NormalPath<'static>>> {
+    let value = file.path.value(facts).into_owned();
     let Ok(wanted) = path::resolved(&value) else { return Ok(None) };
     let kind = if file.is_directory { PathKind::Directory } else { PathKind::File };
-    match files::kind(settings, &wanted, SystemTime::now(), &edge.files).await {
-        Ok(found) => Ok((found == Some(kind)).then_some(wanted)),
-        Err(failed) => {
-            tracing::error!(target = request.target, error = %failed, "cannot look for the file");
-            Err(Box::new(error::internal()))
-        }
-    }
+    let found = files::kind(settings, &wanted, SystemTime::now(), &edge.files).await?;
+    Ok((found == Some(kind)).then_some(wanted))
 }
 
 fn last(
@@ -95,26 +95,15 @@ fn last(
             AtLocation::again(request, Entry::Named(name.clone()))
         }
         TryLast::Page(page) => {
-            let value = page.value(&routing::facts(&request, path, site, location)).into_owned();
+            let value = page.value(&facts(&request, path, site, location)).into_owned();
             let (page, query) = split_query(&value);
             let Ok(page) = path::resolved(page) else {
                 return AtLocation::Reply(error::bad_request("The path is malformed.").at(location));
             };
-            request.note(rule, || format!("no file exists: {}", routing::printable(&page)));
+            request.note(rule, || format!("no file exists: {}", printable(&page)));
             request.rewrite_to(&page, query);
             request.internal = true;
             AtLocation::again(request, Entry::Site)
         }
-    }
-}
-
-/// Path and query of a page that a setting names. An empty query is none.
-pub(crate) fn split_query(value: &[u8]) -> (&[u8], Option<&[u8]>) {
-    match value.iter().position(|byte| *byte == b'?') {
-        Some(mark) => {
-            let query = value.get(mark + 1..).unwrap_or_default();
-            (value.get(..mark).unwrap_or_default(), (!query.is_empty()).then_some(query))
-        }
-        None => (value, None),
     }
 }

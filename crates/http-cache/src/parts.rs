@@ -5,8 +5,6 @@ use std::net::IpAddr;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue, Method};
 
-use crate::key::TargetUri;
-
 #[derive(Clone, Copy, Debug)]
 pub struct RequestParts<'a> {
     pub method: &'a Method,
@@ -20,6 +18,18 @@ pub struct RequestParts<'a> {
     pub headers: &'a HeaderMap,
     /// The client's address, trusted proxies resolved.
     pub client: IpAddr,
+}
+
+/// The URI that a request asks for (RFC 9110 section 7.1), in its parts.
+#[derive(Clone, Copy, Debug)]
+pub struct TargetUri<'a> {
+    /// "http" or "https".
+    pub scheme: &'a str,
+    /// Host, with the port if it was sent.
+    pub authority: &'a str,
+    pub path: &'a [u8],
+    /// Without the `?`; `Some("")` for a lone `?`.
+    pub query: Option<&'a [u8]>,
 }
 
 impl<'a> RequestParts<'a> {

@@ -1,0 +1,46 @@
+//! A request that goes on to another location: what it takes along.
+
+use http::{HeaderMap, StatusCode};
+
+use crate::handler::AtLocation;
+use crate::reply::Reply;
+use crate::request::{Entry, Request};
+
+/// The request as the next location gets it.
+pub(super) struct Again {
+    pub(super) request: Request,
+    /// The application's reply with the redirect: some of its fields are kept.
+    pub(super) first: Option<Reply>,
+    /// The error that the next location answers.
+    pub(super) instead: Option<InsteadOf>,
+}
+
+impl AtLocation {
+    /// A rule sends the request on.
+    pub(super) fn again(request: Request, entry: Entry) -> Self {
+        let request = Request { entry, named_by_application: false, ..request };
+        Self::Again(Box::new(Again { request, first: None, instead: None }))
+    }
+}
+
+/// An error that another page answers.
+pub(crate) struct InsteadOf {
+    /// The status of the answer; `None`: the page's own.
+    pub(super) status: Option<StatusCode>,
+    pub(super) kept: HeaderMap,
+}
+
+impl InsteadOf {
+    /// Makes the page's reply that of the error, unless the page fails itself.
+    pub(super) fn finish(self, mut reply: Reply) -> Reply {
+        if let Some(status) = self.status.filter(|_| !reply.is_error) {
+            reply.status = status;
+        }
+        for (name, value) in self.kept {
+            if let Some(name) = name.filter(|name| !reply.headers.contains_key(name)) {
+                reply.headers.append(name, value);
+            }
+        }
+        reply
+    }
+}

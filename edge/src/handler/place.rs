@@ -1,0 +1,55 @@
+//! The place that a request has reached, what its path is called there, and what variables know of both.
+
+use std::sync::Arc;
+
+use crate::reply::{Reply, error};
+use crate::request::Request;
+use crate::request::path::{self, NormalPath, split};
+use crate::route::{Location, Site};
+use crate::variables::{Facts, RouteFacts};
+
+/// A location, and the site that it is of.
+#[derive(Clone, Copy)]
+pub(super) struct SiteLocation<'a> {
+    pub(super) site: &'a Site,
+    pub(super) location: &'a Arc<Location>,
+}
+
+/// The normal path of the request's target.
+pub(super) fn path_of(request: &Request) -> Result<NormalPath<'static>, Box<Reply>> {
+    match path::normalise(split(&request.target).0.as_bytes()) {
+        Ok(path) => Ok(path.into_owned()),
+        Err(bad) => Err(Box::new(error::bad_request(&format!("The path is malformed: {bad}.")).closing())),
+    }
+}
+
+/// What variables know of the request at this place.
+pub(super) fn facts<'a>(
+    request: &'a Request,
+    path: &'a NormalPath<'_>,
+    site: &'a Site,
+    location: &'a Location,
+) -> Facts<'a> {
+    request.facts(RouteFacts {
+        uri: path.as_bytes(),
+        args: split(&request.target).1,
+        server_name: &site.name,
+        document_root: &location.document_root,
+        definitions: Some(&*site.definitions),
+    })
+}
+
+/// Path and query of a page that a setting names. An empty query is none.
+pub(super) fn split_query(value: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match value.iter().position(|byte| *byte == b'?') {
+        Some(mark) => {
+            let query = value.get(mark + 1..).unwrap_or_default();
+            (value.get(..mark).unwrap_or_default(), (!query.is_empty()).then_some(query))
+        }
+        None => (value, None),
+    }
+}
+
+pub(super) fn printable(path: &NormalPath<'_>) -> String {
+    String::from_utf8_lossy(path.as_bytes()).into_owned()
+}
