@@ -16,6 +16,10 @@ trap 'rm -rf "$WEIR_DEMO_STATE" "$output"' EXIT
 WEIR_DEMO_STATE=$WEIR_DEMO_STATE .venv/bin/python deploy/demo/manage.py prepare
 WEIR_DEMO_STATE=$WEIR_DEMO_STATE .venv/bin/python deploy/demo/manage.py test news
 
+# Most tests wait most of the time, for a lifetime or a deadline to pass.
+RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(nproc)))}
+export RUST_TEST_THREADS
+
 cargo test --workspace --locked --no-run
 # With the filters given. The machine may be busy for a moment: a test that fails is asked once more, alone, and if it
 # passes then, its name is printed for somebody to look into. Many failures, or a process left running, are no accident.

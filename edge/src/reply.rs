@@ -4,6 +4,7 @@
 //! `body` is what follows the head, `first_chunk` holds the head back until the body has begun, and `coding`
 //! compresses it where the location says so.
 
+mod age;
 pub(crate) mod answer;
 pub(crate) mod body;
 pub(crate) mod coding;

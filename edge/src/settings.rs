@@ -50,7 +50,7 @@ pub use rule::{RuleConfig, WhenConfig};
 pub use site_listen::{DefaultServer, ListenerName};
 
 pub(crate) use access::AccessSettings;
-pub(crate) use limit::{limits, zones};
+pub(crate) use limit::{connection_limits, request_limits, zones};
 
 /// The `[edge]` table.
 #[derive(Clone, Debug, Deserialize)]

@@ -50,7 +50,7 @@ pub use process::Process;
 pub use program::repository;
 pub use redis::{Redis, RedisCluster, RedisSentinels, Reply, Sentinel, TlsFiles};
 pub use response::{Fields, Response};
-pub use settings::{Location, Settings, site};
+pub use settings::{Location, Pool, Settings, site};
 pub use setup::{App, Setup};
 pub use stack::{Stack, Topology, check};
 pub use twin::Twin;

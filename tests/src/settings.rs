@@ -44,6 +44,17 @@ impl Settings {
         pairs.fold(self, |settings, (key, value)| settings.with(&format!("{path}.{key}"), value.clone()))
     }
 
+    /// Adds a pool to `[[wsgi_adapter.pool]]`.
+    #[must_use]
+    pub fn pool(mut self, pool: Pool) -> Self {
+        let (table, key) = self.table("wsgi_adapter.pool");
+        match table.entry(key).or_insert_with(|| Value::Array(Vec::new())) {
+            Value::Array(pools) => pools.push(Value::Table(pool.0)),
+            other => panic!("wsgi_adapter.pool is {other}"),
+        }
+        self
+    }
+
     /// The table that a path leads to, made where there is none, and the path's last part.
     fn table<'a>(&mut self, path: &'a str) -> (&mut Table, &'a str) {
         let (tables, key) = path.rsplit_once('.').unwrap_or(("", path));
@@ -138,6 +149,26 @@ impl Location {
         if let Value::Table(cache) = cache {
             cache.insert(key.to_owned(), value.into());
         }
+        self
+    }
+}
+
+/// `[[wsgi_adapter.pool]]`.
+#[derive(Clone, Debug)]
+pub struct Pool(Table);
+
+impl Pool {
+    /// A pool of one server.
+    pub fn new(name: &str, server: &str) -> Self {
+        Self(Table::from_iter([
+            ("name".to_owned(), Value::from(name)),
+            ("servers".to_owned(), Value::from(vec![server])),
+        ]))
+    }
+
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.0.insert(key.to_owned(), value.into());
         self
     }
 }

@@ -5,6 +5,8 @@ use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Barrier;
+use std::thread;
 
 use tempfile::TempDir;
 
@@ -173,6 +175,20 @@ impl Stack {
     #[track_caller]
     pub fn get_with(&self, target: &str, fields: &[(&str, &str)]) -> Response {
         self.connect().ask("GET", target, fields, b"")
+    }
+
+    /// This many GETs at the same time, each on a connection of its own.
+    pub fn at_once(&self, visitors: usize, target: &str) -> Vec<Response> {
+        let together = Barrier::new(visitors);
+        thread::scope(|scope| {
+            let visitor = || {
+                let mut client = self.connect();
+                together.wait();
+                client.get(target)
+            };
+            let visitors: Vec<_> = (0..visitors).map(|_| scope.spawn(visitor)).collect();
+            visitors.into_iter().map(|visitor| visitor.join().unwrap()).collect()
+        })
     }
 
     /// One request on a connection of its own.

@@ -39,7 +39,7 @@ mod entry;
 mod figures;
 mod latency;
 mod learnt;
-mod mark;
+mod max_fails;
 mod member;
 mod names;
 mod outlier;

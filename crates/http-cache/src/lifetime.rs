@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::{HeaderName, StatusCode};
 
 use crate::freshness::Source;
+use crate::policy::jitter::Jitter;
 
 /// How long and for whom a reply may be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,14 @@ pub struct Lifetime {
     pub validate: bool,
     /// Where `ttl` comes from.
     pub source: Source,
+}
+
+impl Lifetime {
+    /// Shortens what is left of it, never lengthens it: the reply's own limit still holds. The caller draws
+    /// `seed` evenly from all of u64.
+    pub fn shorten(&mut self, jitter: Jitter, seed: u64) {
+        self.ttl -= jitter.part(self.ttl.saturating_sub(self.age), seed);
+    }
 }
 
 /// What a stored reply is good for.
@@ -117,6 +126,16 @@ impl Lifetime {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_left_is_shortened() {
+        for (age, ttl) in [(0, 0), (20, 20), (100, 100), (200, 100)] {
+            let mut shortened = lifetime(100, 0, 0);
+            shortened.age = Duration::from_secs(age);
+            shortened.shorten(Jitter::new(1.0).unwrap(), u64::MAX);
+            assert_eq!(shortened.ttl, Duration::from_secs(ttl), "{age}");
+        }
+    }
 
     pub(crate) fn lifetime(ttl: u64, stale_while_revalidate: u64, stale_if_error: u64) -> Lifetime {
         Lifetime {

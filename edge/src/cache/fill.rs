@@ -19,7 +19,7 @@ use crate::application::{Failure, OriginReply};
 use crate::cache::flights::{Joined, Outcome, Own, Served, Source, Ticket};
 use crate::cache::l1::Unstorable;
 use crate::cache::page::{Page, PageHead, Staleness};
-use crate::cache::shared_body::{BrokenOff, Growing};
+use crate::cache::shared_body::{BrokenOff, SharedBody};
 use crate::cache::validate::Answered;
 use crate::cache::{Cache, validate};
 use crate::cache_node::{Answer, Exchange, GivenUp, Intent, NodeGone, Question, Waited};
@@ -191,7 +191,7 @@ impl Fill {
             tracing::warn!("cache-node sent a damaged entry: it is not used");
             return Ok(None);
         };
-        let body = Growing::new(u64::MAX, &self.cache.bodies);
+        let body = SharedBody::new(u64::MAX, &self.cache.bodies);
         if serve_now {
             let page = self.served(head.clone(), body.clone(), source);
             let page = page.with_length(content_length(&head.headers));
@@ -249,7 +249,7 @@ impl Fill {
         }
         match self.verdict(&reply, asked) {
             Verdict::Store(mut lifetime) => {
-                self.ask.policy.jitter.apply(&mut lifetime, rand::random());
+                lifetime.shorten(self.ask.policy.jitter, rand::random());
                 self.store(reply, lifetime).await;
             }
             Verdict::DoNotStore(reason) => {
@@ -273,7 +273,7 @@ impl Fill {
 
     /// A stored page holds: it is given to all who joined, and stored anew.
     async fn keep(&mut self, page: Arc<Page>) {
-        let body = Growing::whole(page.body.clone());
+        let body = SharedBody::whole(page.body.clone());
         self.insert(page.clone());
         let served = self.served(page.head.clone(), body, Source::Validated { fwd: self.fwd });
         self.ticket.end(Outcome::Page(Arc::new(served)));
@@ -329,11 +329,11 @@ impl Fill {
     }
 
     fn stale(&self, page: &Page) -> Outcome {
-        let body = Growing::whole(page.body.clone());
+        let body = SharedBody::whole(page.body.clone());
         Outcome::Page(Arc::new(self.served(page.head.clone(), body, Source::Stale(Staleness::Failing))))
     }
 
-    fn served(&self, head: PageHead, body: Arc<Growing>, source: Source) -> Served {
+    fn served(&self, head: PageHead, body: Arc<SharedBody>, source: Source) -> Served {
         let selected = vary::selected(&head.lifetime.vary, &self.ask.request.outgoing.headers);
         Served { head, selected, body, source, length: None, own: HeaderMap::new() }
     }

@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use crate::application::{Failure, OriginReply};
 use crate::cache::page::{PageHead, Staleness};
-use crate::cache::shared_body::{Growing, Reader};
+use crate::cache::shared_body::{Reader, SharedBody};
 
 /// The number of locks of the table: requests for different keys rarely contend.
 const SHARDS: usize = 64;
@@ -36,7 +36,7 @@ pub(crate) struct Served {
     pub head: PageHead,
     /// The fingerprint of the request fields that selected it.
     pub selected: Vec<u8>,
-    pub body: Arc<Growing>,
+    pub body: Arc<SharedBody>,
     /// The complete length, if it is known from the beginning.
     pub length: Option<u64>,
     pub source: Source,

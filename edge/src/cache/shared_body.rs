@@ -6,6 +6,8 @@
 //! follows the fastest of them, so that a reader that reads nothing delays no other. A reader that falls
 //! behind the window is cut off.
 
+mod reader;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -15,6 +17,7 @@ use tokio::sync::Notify;
 
 use super::bodies::Bodies;
 use crate::coding::copies::CodedCopies;
+pub(crate) use reader::Reader;
 
 /// The fill broke off, or this reader fell behind: what was read is not the complete body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,8 +29,8 @@ const WINDOW: u64 = 256 * 1024;
 /// The window where all bodies together have no room.
 const NARROW_WINDOW: u64 = 64 * 1024;
 
-pub(crate) struct Growing {
-    state: Mutex<State>,
+pub(crate) struct SharedBody {
+    state: Mutex<BodyState>,
     /// Readers wait here for more chunks.
     grown: Notify,
     /// The writer of a window waits here for room.
@@ -39,7 +42,7 @@ pub(crate) struct Growing {
 }
 
 #[derive(Default)]
-struct State {
+struct BodyState {
     chunks: VecDeque<Bytes>,
     /// The number of chunks dropped from the front: chunk `dropped + i` is `chunks[i]`.
     dropped: usize,
@@ -50,7 +53,7 @@ struct State {
     window: bool,
     end: Option<Result<(), BrokenOff>>,
     /// Each reader's position. `None`: the reader left, or was cut off.
-    readers: Vec<Option<Place>>,
+    readers: Vec<Option<ReaderPlace>>,
     /// Only the first reader may continue.
     first_only: bool,
     /// Only the first reader may begin before the body is complete.
@@ -59,7 +62,7 @@ struct State {
 
 /// Chunks and bytes read.
 #[derive(Clone, Copy, Default)]
-struct Place {
+struct ReaderPlace {
     chunk: usize,
     bytes: u64,
     first: bool,
@@ -76,7 +79,7 @@ pub(crate) enum Pushed {
     Unread,
 }
 
-impl Growing {
+impl SharedBody {
     pub(crate) fn new(keep: u64, bodies: &Arc<Bodies>) -> Arc<Self> {
         let (state, grown, read, bodies) = (Mutex::default(), Notify::new(), Notify::new(), bodies.clone());
         Arc::new(Self { state, grown, read, keep, bodies, coded: CodedCopies::default() })
@@ -165,7 +168,7 @@ impl Growing {
         if state.window || (state.first_only && !first) {
             return None;
         }
-        let place = Place { first, ..Place::default() };
+        let place = ReaderPlace { first, ..ReaderPlace::default() };
         let free = state.readers.iter().position(Option::is_none);
         let seat = free.unwrap_or(state.readers.len());
         match state.readers.get_mut(seat) {
@@ -208,7 +211,7 @@ impl Growing {
         &self.coded
     }
 
-    fn add(&self, state: &mut State, chunk: Bytes) {
+    fn add(&self, state: &mut BodyState, chunk: Bytes) {
         self.bodies.add(chunk.len() as u64);
         state.length += chunk.len() as u64;
         state.chunks.push_back(chunk);
@@ -216,7 +219,7 @@ impl Growing {
 
     /// Drops what all readers of a window have read. It also drops what some have not read, if that is more
     /// than a body may hold: those readers are cut off.
-    fn drop_read(&self, state: &mut State) {
+    fn drop_read(&self, state: &mut BodyState) {
         let slowest = state.readers.iter().flatten().map(|place| place.chunk).min().unwrap_or(usize::MAX);
         let most = if self.bodies.have_room(0) { self.keep.max(WINDOW) } else { NARROW_WINDOW };
         let fastest = state.fastest().unwrap_or_default();
@@ -237,15 +240,15 @@ impl Growing {
     }
 }
 
-impl Drop for Growing {
+impl Drop for SharedBody {
     fn drop(&mut self) {
         let state = self.state.get_mut();
         self.bodies.remove(state.length - state.gone);
     }
 }
 
-impl State {
-    fn fastest(&self) -> Option<Place> {
+impl BodyState {
+    fn fastest(&self) -> Option<ReaderPlace> {
         self.readers.iter().flatten().max_by_key(|place| place.chunk).copied()
     }
 
@@ -257,276 +260,5 @@ impl State {
     }
 }
 
-/// One request's position in a body that is arriving.
-pub(crate) struct Reader {
-    body: Arc<Growing>,
-    seat: usize,
-    place: Place,
-}
-
-impl Reader {
-    /// The next chunk, as soon as it is there; `None` at the end of a complete body.
-    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, BrokenOff>> {
-        loop {
-            let grown = self.body.grown.notified();
-            tokio::pin!(grown);
-            grown.as_mut().enable();
-            {
-                let mut state = self.body.state.lock();
-                if self.is_cut_off(&state) {
-                    return Some(Err(BrokenOff));
-                }
-                if self.may_begin(&state)
-                    && let Some(chunk) = state.chunks.get(self.place.chunk - state.dropped).cloned()
-                {
-                    self.place.chunk += 1;
-                    self.place.bytes += chunk.len() as u64;
-                    if let Some(seat) = state.readers.get_mut(self.seat) {
-                        *seat = Some(self.place);
-                    }
-                    drop(state);
-                    self.body.read.notify_one();
-                    return Some(Ok(chunk));
-                }
-                match state.end {
-                    Some(Ok(())) => return None,
-                    Some(Err(broken)) => return Some(Err(broken)),
-                    None => {}
-                }
-            }
-            grown.await;
-        }
-    }
-
-    /// Resolves when there is something that may be read: true, or false if there never will be.
-    pub(crate) async fn begun(&mut self) -> bool {
-        loop {
-            let grown = self.body.grown.notified();
-            tokio::pin!(grown);
-            grown.as_mut().enable();
-            {
-                let state = self.body.state.lock();
-                if self.is_cut_off(&state) || matches!(state.end, Some(Err(_))) {
-                    return false;
-                }
-                if state.end.is_some() || (state.length > 0 && self.may_begin(&state)) {
-                    return true;
-                }
-            }
-            grown.await;
-        }
-    }
-
-    /// The complete length, once it is known.
-    pub(crate) fn length(&self) -> Option<u64> {
-        let state = self.body.state.lock();
-        (state.end == Some(Ok(()))).then_some(state.length)
-    }
-
-    /// Whether others may read the body too, as soon as that is known.
-    pub(crate) async fn is_for_all(&self) -> bool {
-        loop {
-            let grown = self.body.grown.notified();
-            tokio::pin!(grown);
-            grown.as_mut().enable();
-            {
-                let state = self.body.state.lock();
-                match (state.first_only, state.searched, state.end) {
-                    (true, ..) | (_, true, Some(Err(_))) => return false,
-                    (_, false, _) | (_, true, Some(Ok(()))) => return true,
-                    (false, true, None) => {}
-                }
-            }
-            grown.await;
-        }
-    }
-
-    /// The body with its coded copies, if it is complete and nothing of it has been read by this reader.
-    pub(crate) fn complete(&self) -> Option<Arc<Growing>> {
-        let state = self.body.state.lock();
-        let complete = state.end == Some(Ok(())) && !state.window && self.place.chunk == 0;
-        complete.then(|| self.body.clone())
-    }
-
-    /// Nothing is left of its place: it fell behind, or the page is another's own.
-    fn is_cut_off(&self, state: &State) -> bool {
-        state.first_only && !self.place.first || self.place.chunk < state.dropped
-    }
-
-    fn may_begin(&self, state: &State) -> bool {
-        self.place.first || !state.searched || state.end == Some(Ok(()))
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        let mut state = self.body.state.lock();
-        if !self.is_cut_off(&state)
-            && let Some(seat) = state.readers.get_mut(self.seat)
-        {
-            *seat = None;
-        }
-        drop(state);
-        self.body.read.notify_one();
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    fn new(keep: u64) -> Arc<Growing> {
-        Growing::new(keep, &Bodies::new(u64::MAX))
-    }
-
-    async fn read_all(mut reader: Reader) -> Result<Vec<u8>, BrokenOff> {
-        let mut all = Vec::new();
-        while let Some(chunk) = reader.next().await {
-            all.extend_from_slice(&chunk?);
-        }
-        Ok(all)
-    }
-
-    #[tokio::test]
-    async fn early_and_late_readers_get_the_same_whole_body() {
-        let body = new(1000);
-        let early = tokio::spawn(read_all(body.reader().unwrap()));
-        for chunk in ["one ", "two ", "three"] {
-            assert_eq!(body.push(chunk.into()).await, Pushed::Kept);
-            tokio::task::yield_now().await;
-        }
-        let late = body.reader().unwrap();
-        body.end(Ok(()));
-        assert_eq!(early.await.unwrap().unwrap(), b"one two three");
-        assert_eq!(read_all(late).await.unwrap(), b"one two three");
-        assert_eq!(body.whole_body().unwrap(), "one two three");
-    }
-
-    #[tokio::test]
-    async fn a_broken_body_is_never_whole() {
-        let body = new(1000);
-        let reader = body.reader().unwrap();
-        body.push("half".into()).await;
-        body.end(Err(BrokenOff));
-        body.end(Ok(()));
-        assert_eq!(read_all(reader).await, Err(BrokenOff));
-        assert_eq!(body.whole_body(), None);
-    }
-
-    #[tokio::test]
-    async fn a_page_of_the_first_readers_own_breaks_off_for_the_others() {
-        let body = new(1000);
-        let (first, mut second) = (body.first_reader().unwrap(), body.reader().unwrap());
-        body.push("head ".into()).await;
-        assert_eq!(second.next().await, Some(Ok("head ".into())));
-        body.keep_for_first();
-        body.push("secret".into()).await;
-        body.end(Ok(()));
-        assert_eq!(second.next().await, Some(Err(BrokenOff)));
-        assert!(!second.begun().await);
-        assert!(body.reader().is_none());
-        assert_eq!(read_all(first).await.unwrap(), b"head secret");
-    }
-
-    #[tokio::test]
-    async fn nobody_but_the_first_begins_a_page_that_is_searched() {
-        for secret in [false, true] {
-            let body = new(1000);
-            body.hold_followers();
-            let (mut first, mut second) = (body.first_reader().unwrap(), body.reader().unwrap());
-            body.push("a page ".into()).await;
-            assert_eq!(first.next().await, Some(Ok("a page ".into())));
-            let soon = Duration::from_millis(20);
-            assert!(tokio::time::timeout(soon, second.begun()).await.is_err());
-            assert!(tokio::time::timeout(soon, second.next()).await.is_err());
-            if secret {
-                body.keep_for_first();
-            }
-            body.push("to its end".into()).await;
-            body.end(Ok(()));
-            assert_eq!(second.begun().await, !secret);
-            let whole = if secret { Err(BrokenOff) } else { Ok(b"a page to its end".to_vec()) };
-            assert_eq!(read_all(second).await, whole);
-            assert_eq!(read_all(first).await.unwrap(), b"to its end");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_searched_page_that_is_not_kept_is_the_firsts_alone() {
-        let body = new(10);
-        body.hold_followers();
-        let (first, mut second) = (body.first_reader().unwrap(), body.reader().unwrap());
-        body.push("0123456789".into()).await;
-        let reading = tokio::spawn(read_all(first));
-        assert_eq!(body.push("more".into()).await, Pushed::Window);
-        assert!(!second.begun().await);
-        body.end(Ok(()));
-        assert_eq!(reading.await.unwrap().unwrap(), b"0123456789more");
-    }
-
-    #[tokio::test]
-    async fn a_seat_that_was_the_firsts_is_not_the_next_ones() {
-        let body = new(1000);
-        drop(body.first_reader().unwrap());
-        let mut next = body.reader().unwrap();
-        body.push("head ".into()).await;
-        body.keep_for_first();
-        assert_eq!(next.next().await, Some(Err(BrokenOff)));
-    }
-
-    #[tokio::test]
-    async fn a_long_body_follows_the_fastest_and_cuts_off_who_falls_behind() {
-        let body = new(10);
-        let (mut fast, mut slow) = (body.reader().unwrap(), body.reader().unwrap());
-        let chunk = Bytes::from(vec![b'x'; 64 * 1024]);
-        let mut pushed = 0;
-        while tokio::time::timeout(Duration::from_millis(20), body.push(chunk.clone())).await.is_ok() {
-            pushed += 1;
-        }
-        assert!((4..=6).contains(&pushed), "window of {WINDOW} took {pushed} chunks");
-        assert!(body.reader().is_none(), "nobody joins a window");
-        assert_eq!(slow.next().await, Some(Ok(chunk.clone())));
-        for _ in 0..20 {
-            fast.next().await.unwrap().unwrap();
-            assert_eq!(body.push(chunk.clone()).await, Pushed::Window);
-        }
-        let held = body.bodies.held();
-        assert!(held <= WINDOW + 2 * chunk.len() as u64, "{held} bytes are held for who does not read");
-        assert_eq!(slow.next().await, Some(Err(BrokenOff)));
-        drop((fast, slow));
-        assert_eq!(body.push(chunk).await, Pushed::Unread);
-        body.end(Ok(()));
-        assert_eq!(body.whole_body(), None);
-    }
-
-    #[tokio::test]
-    async fn all_bodies_together_are_bounded() {
-        let chunk = Bytes::from(vec![b'x'; 64 * 1024]);
-        let bodies = Bodies::new(10 * chunk.len() as u64);
-        let mut all = Vec::new();
-        for _ in 0..20 {
-            let body = Growing::new(16 << 20, &bodies);
-            let reader = body.reader().unwrap();
-            for _ in 0..40 {
-                if tokio::time::timeout(Duration::from_millis(2), body.push(chunk.clone())).await.is_err() {
-                    break;
-                }
-            }
-            all.push((body, reader));
-        }
-        let held = bodies.held() / chunk.len() as u64;
-        assert!(held <= 10 + 20 * 2, "{held} chunks are held, where 10 may be");
-        // Each goes on as it is read, and gives back what it held.
-        for (body, mut reader) in all {
-            let reading = tokio::spawn(async move { while let Some(Ok(_)) = reader.next().await {} });
-            for _ in 0..10 {
-                body.push(chunk.clone()).await;
-            }
-            body.end(Ok(()));
-            reading.await.unwrap();
-        }
-        assert_eq!(bodies.held(), 0);
-    }
-}
+mod tests;

@@ -117,7 +117,7 @@ pub(crate) fn renewed(
             return Err(scanner.reason().unwrap_or(Reason::CsrfToken));
         }
     }
-    ask.policy.jitter.apply(&mut lifetime, rand::random());
+    lifetime.shorten(ask.policy.jitter, rand::random());
     let received = Instant::now();
     let head = PageHead {
         status: page.head.status,

@@ -39,7 +39,8 @@ impl CodedCopies {
     pub(crate) async fn get(
         &self,
         works: &Works,
-        (coding, level): (Coding, Level),
+        coding: Coding,
+        level: Level,
         body: impl FnOnce() -> Option<Bytes>,
     ) -> Option<Bytes> {
         let places = self.0.get_or_init(Box::default);
@@ -67,7 +68,7 @@ mod tests {
 
     use super::*;
 
-    const GZIP: (Coding, Level) = (Coding::Gzip, Level::USUAL);
+    const GZIP: Coding = Coding::Gzip;
 
     #[tokio::test]
     async fn a_copy_is_made_once_and_counted_until_its_body_goes() {
@@ -75,7 +76,7 @@ mod tests {
         let (kept, calls) = (CodedCopies::default(), AtomicUsize::new(0));
         let body = Bytes::from(vec![b'x'; 100_000]);
         let want = || {
-            kept.get(&works, GZIP, || {
+            kept.get(&works, GZIP, Level::USUAL, || {
                 calls.fetch_add(1, Ordering::Relaxed);
                 Some(body.clone())
             })
@@ -96,13 +97,16 @@ mod tests {
     async fn without_memory_it_is_made_each_time_and_a_longer_copy_never_used() {
         let (works, kept) = (Works::new(10), CodedCopies::default());
         for _ in 0..2 {
-            let copy = kept.get(&works, GZIP, || Some(Bytes::from(vec![b'x'; 1000]))).await;
+            let copy = kept.get(&works, GZIP, Level::USUAL, || Some(Bytes::from(vec![b'x'; 1000]))).await;
             assert!(copy.is_some_and(|copy| copy.len() < 100));
         }
         assert_eq!(kept.peek(Coding::Gzip), None);
         let kept = CodedCopies::default();
-        assert_eq!(kept.get(&works, GZIP, || Some(Bytes::from_static(b"1234567890"))).await, None);
+        assert_eq!(
+            kept.get(&works, GZIP, Level::USUAL, || Some(Bytes::from_static(b"1234567890"))).await,
+            None
+        );
         assert_eq!(kept.peek(Coding::Gzip), Some(None));
-        assert_eq!(CodedCopies::default().get(&works, GZIP, || None).await, None);
+        assert_eq!(CodedCopies::default().get(&works, GZIP, Level::USUAL, || None).await, None);
     }
 }

@@ -89,7 +89,8 @@ impl Stream {
     /// Writes the rest, as fast as the client takes it, which must keep this pace.
     pub(crate) async fn write_rest(
         &mut self,
-        (head, body): (Bytes, Bytes),
+        head: Bytes,
+        body: Bytes,
         pace: &mut ClientPace,
     ) -> io::Result<()> {
         let mut rest = head.chain(body);

@@ -95,7 +95,7 @@ pub(crate) fn find<'a>(
     let https = via.scheme == Scheme::Https;
     match plan::decide(chosen, &mut request, in_l1) {
         Plan::File(location) => {
-            let reply = static_file::from_memory(edge, location, (&request.method, &fields(head)), &path)?;
+            let reply = static_file::from_memory(edge, location, &request.method, &fields(head), &path)?;
             let reply = match &location.compress {
                 Some(rule) => coding::from_memory(rule, head, reply)?,
                 None => reply,

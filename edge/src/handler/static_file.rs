@@ -22,7 +22,8 @@ use crate::{Edge, files};
 pub(crate) fn from_memory(
     edge: &Edge,
     location: &Location,
-    (method, headers): (&Method, &HeaderMap),
+    method: &Method,
+    headers: &HeaderMap,
     path: &NormalPath<'_>,
 ) -> Option<Reply> {
     let now = SystemTime::now();

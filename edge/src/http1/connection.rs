@@ -145,7 +145,8 @@ impl Connection {
                     if let Some(rest) = unsent
                         && Box::pin(async {
                             let mut pace = edge.pace();
-                            self.stream.write_rest(*rest, &mut pace).await
+                            let (head, body) = *rest;
+                            self.stream.write_rest(head, body, &mut pace).await
                         })
                         .await
                         .is_err()

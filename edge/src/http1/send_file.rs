@@ -44,7 +44,7 @@ pub(crate) async fn send(
     write::whole_head(&mut head, &reply, Manner { keep_alive, ..manner });
     let mut sent = Sent::default();
     let sending = async {
-        stream.write_rest((head.into(), Bytes::new()), &mut pace).await?;
+        stream.write_rest(head.into(), Bytes::new(), &mut pace).await?;
         let ReplyBody::File(file) = &mut reply.body else { return Ok(()) };
         let socket = Arc::new(stream.tcp().as_fd().try_clone_to_owned()?);
         while file.remaining() > 0 {
@@ -72,7 +72,7 @@ async fn piece(
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
             let Some(chunk) = file.next().await.transpose()? else { return Ok(0) };
             let length = chunk.len() as u64;
-            stream.write_rest((chunk, Bytes::new()), pace).await?;
+            stream.write_rest(chunk, Bytes::new(), pace).await?;
             Ok(length)
         }
         sent => {

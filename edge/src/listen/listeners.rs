@@ -66,7 +66,7 @@ pub(crate) fn acceptors(
         let own = sites.load().certificates.of_listener(&listen.address);
         own.map(|own| {
             tls::Acceptor::new(
-                (listener, &listen.address),
+                tls::ListenerAt { number: listener, address: &listen.address },
                 own,
                 listen.speaks_http2(),
                 &tickets,

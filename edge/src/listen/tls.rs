@@ -33,11 +33,17 @@ impl Tickets {
     }
 }
 
+/// A listener as the settings name it.
+#[derive(Clone, Copy)]
+pub(crate) struct ListenerAt<'a> {
+    pub(crate) number: u16,
+    /// It finds the listener's certificate in the sites, also after a reload.
+    pub(crate) address: &'a str,
+}
+
 impl Acceptor {
-    /// `address` is the listener's address as in the settings, which finds its certificate in `sites`, also
-    /// after a reload.
     pub(crate) fn new(
-        (listener, address): (u16, &str),
+        listener: ListenerAt<'_>,
         own: Certificate,
         http2: bool,
         tickets: &Tickets,
@@ -47,7 +53,12 @@ impl Acceptor {
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
-            .with_cert_resolver(Arc::new(Resolver { listener, address: address.into(), own, sites }));
+            .with_cert_resolver(Arc::new(Resolver {
+                listener: listener.number,
+                address: listener.address.into(),
+                own,
+                sites,
+            }));
         config.alpn_protocols = if http2 { vec![H2.into(), HTTP_1_1.into()] } else { vec![HTTP_1_1.into()] };
         config.ticketer = tickets.0.clone();
         // RFC 8446 section 8: early data can be replayed. Weir does not accept it.

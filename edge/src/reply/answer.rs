@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use http::header::{AGE, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, RANGE};
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, RANGE};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use http_cache::cache_status::{self, CACHE_STATUS, CacheStatus, Fwd};
 use http_cache::conditional::{self, Answer, ByteRange, Role, Selected, multipart};
@@ -18,7 +18,7 @@ use crate::cache::page::{Page, PageHead, Staleness};
 use crate::cache::shared_body::Reader;
 use crate::metrics::CacheResult;
 use crate::reply::body::{Part, ReplyBody};
-use crate::reply::{Elsewhere, KeptBody, Reply, X_ACCEL_REDIRECT, error};
+use crate::reply::{Elsewhere, KeptBody, Reply, X_ACCEL_REDIRECT, age, error};
 use crate::request::Request;
 
 /// A fresh page from L1.
@@ -259,9 +259,8 @@ fn stale_status(head: &PageHead, staleness: Staleness) -> CacheStatus {
     }
 }
 
-/// RFC 9111 section 5.1: a stored response is sent with its Age.
 fn marked(mut reply: Reply, age: Duration, status: &CacheStatus) -> Reply {
-    reply.headers.insert(AGE, HeaderValue::from(age.as_secs()));
+    age::write(&mut reply.headers, age);
     mark(&mut reply, status);
     reply
 }

@@ -174,21 +174,22 @@ async fn coded(
     head_only: bool,
     mut reply: Reply,
 ) -> Reply {
-    let how = (coding, rule.level);
     if let ReplyBody::Growing(reader) = &reply.body {
         if !rule.personal && !within(MOMENT, reader.is_for_all()).await.unwrap_or(false) {
             return reply;
         }
         if let Some(body) = reader.complete()
-            && let Some(copy) = body.coded().get(works, how, || body.whole_body()).await
+            && let Some(copy) = body.coded().get(works, coding, rule.level, || body.whole_body()).await
         {
             replace(&mut reply, coding, copy);
             return reply;
         }
     } else if let ReplyBody::Whole(body) = &reply.body {
         let copy = match &reply.kept {
-            Some(KeptBody::Page(page)) => page.coded.get(works, how, || Some(body.clone())).await,
-            Some(KeptBody::File(kept)) => kept.get(works, how, || Some(body.clone())).await,
+            Some(KeptBody::Page(page)) => {
+                page.coded.get(works, coding, rule.level, || Some(body.clone())).await
+            }
+            Some(KeptBody::File(kept)) => kept.get(works, coding, rule.level, || Some(body.clone())).await,
             None => works.whole(coding, rule.level, body).await.ok().filter(|copy| copy.len() < body.len()),
         };
         if let Some(copy) = copy {

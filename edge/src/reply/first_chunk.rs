@@ -41,10 +41,10 @@ mod tests {
 
     use super::*;
     use crate::cache::bodies::Bodies;
-    use crate::cache::shared_body::{BrokenOff, Growing};
+    use crate::cache::shared_body::{BrokenOff, SharedBody};
 
     async fn settled(pieces: &[&'static str], end: Option<Result<(), BrokenOff>>) -> StatusCode {
-        let body = Growing::new(100, &Bodies::new(100));
+        let body = SharedBody::new(100, &Bodies::new(100));
         let reader = body.reader().unwrap();
         for piece in pieces {
             body.push((*piece).into()).await;

@@ -289,21 +289,20 @@ impl<'a> Building<'a> {
 
     fn access(&mut self, path: &str, inner: &Outer<'_>) -> Option<Access> {
         let PlaceConfig { access, auth_basic, satisfy, .. } = &inner.place;
-        let at = (inner.at(path, "access"), inner.at(path, "auth_basic"));
+        let (access_at, basic_at) = (inner.at(path, "access"), inner.at(path, "auth_basic"));
         let (access, auth_basic) = (access.as_deref().unwrap_or_default(), auth_basic.as_ref());
         let settings = AccessSettings { access, auth_basic, satisfy: satisfy.unwrap_or_default() };
-        settings.rules((&at.0, &at.1), self.mistakes)
+        settings.rules(&access_at, &basic_at, self.mistakes)
     }
 
     fn limits(&mut self, path: &str, inner: &Outer<'_>) -> LocationLimits {
         let PlaceConfig { limit_req, limit_conn, .. } = &inner.place;
-        let requests = (inner.at(path, "limit_req"), limit_req.as_deref().unwrap_or_default());
-        let connections = (inner.at(path, "limit_conn"), limit_conn.as_deref().unwrap_or_default());
-        settings::limits(
-            (&requests.0, requests.1),
-            (&connections.0, connections.1),
-            self.zones,
-            self.mistakes,
-        )
+        let (requests, connections) =
+            (limit_req.as_deref().unwrap_or_default(), limit_conn.as_deref().unwrap_or_default());
+        let (requests_at, connections_at) = (inner.at(path, "limit_req"), inner.at(path, "limit_conn"));
+        LocationLimits {
+            requests: settings::request_limits(&requests_at, requests, self.zones, self.mistakes),
+            connections: settings::connection_limits(&connections_at, connections, self.zones, self.mistakes),
+        }
     }
 }

@@ -30,7 +30,7 @@ impl Variables {
             names_in_host_names(site, &mut names);
             rules::define(&path, &PlaceRules::of_site(site), &mut names, mistakes);
             sets.extend(site.set.iter().enumerate().map(|(set, pair)| (format!("{path}.set[{set}]"), pair)));
-            define_within(&path, &site.location, (&mut names, &mut sets), mistakes);
+            define_within(&path, &site.location, &mut names, &mut sets, mistakes);
         }
         for (path, (name, _)) in &sets {
             if let Err(text) = names.define(name, Needs::NOTHING) {
@@ -162,7 +162,8 @@ type SetAt<'a> = (String, &'a (String, Template));
 fn define_within<'a>(
     path: &str,
     locations: &'a [LocationConfig],
-    (names, sets): (&mut VariableNames, &mut Vec<SetAt<'a>>),
+    names: &mut VariableNames,
+    sets: &mut Vec<SetAt<'a>>,
     mistakes: &mut Mistakes,
 ) {
     for (at, location) in locations.iter().enumerate() {
@@ -173,7 +174,7 @@ fn define_within<'a>(
         rules::define(&path, &PlaceRules::of(location), names, mistakes);
         let here = location.set.iter().enumerate();
         sets.extend(here.map(|(set, pair)| (format!("{path}.set[{set}]"), pair)));
-        define_within(&path, &location.location, (names, sets), mistakes);
+        define_within(&path, &location.location, names, sets, mistakes);
     }
 }
 

@@ -44,11 +44,7 @@ pub(crate) struct AccessSettings<'a> {
 
 impl AccessSettings<'_> {
     /// The rules, if there are any; reports mistakes under the paths of `access` and `auth_basic`.
-    pub(crate) fn rules(
-        &self,
-        (access_at, basic_at): (&str, &str),
-        mistakes: &mut Mistakes,
-    ) -> Option<Access> {
+    pub(crate) fn rules(&self, access_at: &str, basic_at: &str, mistakes: &mut Mistakes) -> Option<Access> {
         let addresses = (!self.access.is_empty()).then(|| Addresses::parse(self.access));
         let addresses = addresses.and_then(|parsed| match parsed {
             Ok(addresses) => Some(addresses),

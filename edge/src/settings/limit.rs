@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::limit::requests::RequestPace;
 use crate::limit::zone::{Rate, Zone};
-use crate::limit::{ConnectionLimit, LocationLimits, RequestLimit, Zones};
+use crate::limit::{ConnectionLimit, RequestLimit, Zones};
 use crate::variables::{Template, VariableNames};
 
 const MOST_KEYS: u32 = 10_000_000;
@@ -94,16 +94,16 @@ pub(crate) fn zones(
     config.iter().map(build).collect()
 }
 
-/// The limits of a location, each kind with its path in the settings.
-pub(crate) fn limits(
-    (requests_at, requests): (&str, &[LimitReqConfig]),
-    (connections_at, connections): (&str, &[LimitConnConfig]),
+/// What `limit_req` of a location says; `at` is its path in the settings.
+pub(crate) fn request_limits(
+    at: &str,
+    configs: &[LimitReqConfig],
     zones: &Zones,
     mistakes: &mut Mistakes,
-) -> LocationLimits {
-    let mut limits = LocationLimits::default();
-    for (index, config) in requests.iter().enumerate() {
-        let path = format!("{requests_at}[{index}]");
+) -> Vec<RequestLimit> {
+    let mut limits = Vec::new();
+    for (index, config) in configs.iter().enumerate() {
+        let path = format!("{at}[{index}]");
         let status = status(&path, config.status, mistakes);
         let Some(zone) = zones.get(&config.zone) else {
             mistakes.push(format!("{path}.zone"), no_zone(&config.zone));
@@ -116,10 +116,21 @@ pub(crate) fn limits(
         };
         let delay = if config.nodelay { config.burst } else { config.delay };
         let pace = RequestPace { interval: rate.interval(), burst: config.burst, delay };
-        limits.requests.push(RequestLimit { zone: zone.clone(), pace, status, dry_run: config.dry_run });
+        limits.push(RequestLimit { zone: zone.clone(), pace, status, dry_run: config.dry_run });
     }
-    for (index, config) in connections.iter().enumerate() {
-        let path = format!("{connections_at}[{index}]");
+    limits
+}
+
+/// What `limit_conn` of a location says; `at` is its path in the settings.
+pub(crate) fn connection_limits(
+    at: &str,
+    configs: &[LimitConnConfig],
+    zones: &Zones,
+    mistakes: &mut Mistakes,
+) -> Vec<ConnectionLimit> {
+    let mut limits = Vec::new();
+    for (index, config) in configs.iter().enumerate() {
+        let path = format!("{at}[{index}]");
         let status = status(&path, config.status, mistakes);
         if config.connections == 0 {
             mistakes.push(format!("{path}.connections"), "must be at least 1");
@@ -127,7 +138,7 @@ pub(crate) fn limits(
         match zones.get(&config.zone) {
             Some(zone) => {
                 let (zone, most) = (zone.clone(), config.connections);
-                limits.connections.push(ConnectionLimit { zone, most, status, dry_run: config.dry_run });
+                limits.push(ConnectionLimit { zone, most, status, dry_run: config.dry_run });
             }
             None => mistakes.push(format!("{path}.zone"), no_zone(&config.zone)),
         }

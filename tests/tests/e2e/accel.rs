@@ -2,30 +2,16 @@
 
 use std::fs;
 
-use weir_tests::{Stack, both_topologies};
+use weir_tests::{Location, Settings, Stack, both_topologies, site};
 
-const SETTINGS: &str = r#"
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/"
-pool = "app"
-[[edge.site.location]]
-match = "/cached/"
-pool = "app"
-[edge.site.location.cache]
-ttl = "60s"
-[[edge.site.location]]
-match = "/private/"
-alias = "$DIR/private/"
-internal = true
-[[edge.site.location]]
-match = "/inside/"
-pool = "app"
-internal = true
-[edge.site.location.cache]
-ttl = "60s"
-"#;
+fn settings() -> Settings {
+    site([
+        Location::passed("/"),
+        Location::cached("/cached/", "60s"),
+        Location::files("/private/", "$DIR/private/").with("internal", true),
+        Location::cached("/inside/", "60s").with("internal", true),
+    ])
+}
 
 fn prepare(stack: &Stack) {
     let private = stack.directory().join("private");
@@ -40,7 +26,7 @@ fn sends_to(to: &str, fields: &[&str]) -> String {
     format!("/count/x?h=X-Accel-Redirect:{to}{fields}")
 }
 
-both_topologies!(an_internal_location_is_for_the_application_alone, SETTINGS);
+both_topologies!(an_internal_location_is_for_the_application_alone, settings());
 fn an_internal_location_is_for_the_application_alone(stack: &Stack) {
     prepare(stack);
     for path in [
@@ -67,7 +53,7 @@ fn an_internal_location_is_for_the_application_alone(stack: &Stack) {
     assert_eq!(stack.oracle.calls("page"), 1);
 }
 
-both_topologies!(the_location_answers_by_nginxs_rules, SETTINGS);
+both_topologies!(the_location_answers_by_nginxs_rules, settings());
 fn the_location_answers_by_nginxs_rules(stack: &Stack) {
     prepare(stack);
     // Fields that say what the application knows better go along; others are the file's own.
@@ -104,7 +90,7 @@ fn the_location_answers_by_nginxs_rules(stack: &Stack) {
     assert_eq!((&echo["REQUEST_URI"], &echo["REQUEST_METHOD"]), (&"/echo-environ?a=b".into(), &"GET".into()));
 }
 
-both_topologies!(what_leads_nowhere_is_not_found, SETTINGS);
+both_topologies!(what_leads_nowhere_is_not_found, settings());
 fn what_leads_nowhere_is_not_found(stack: &Stack) {
     prepare(stack);
     for to in [
@@ -123,7 +109,7 @@ fn what_leads_nowhere_is_not_found(stack: &Stack) {
     assert_eq!(stack.oracle.calls("loop"), 11);
 }
 
-both_topologies!(a_redirected_reply_is_for_one_visitor, SETTINGS);
+both_topologies!(a_redirected_reply_is_for_one_visitor, settings());
 fn a_redirected_reply_is_for_one_visitor(stack: &Stack) {
     prepare(stack);
     let target = format!("/cached{}", sends_to("/private/report.txt", &["Cache-Control:max-age%3D60"]));

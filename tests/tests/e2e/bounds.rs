@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use weir_tests::{
-    AppServer, Certificate, Client, Process, Settings, Stack, binary, both_topologies, frame, free_port,
-    head_block, until,
+    AppServer, Certificate, Client, Location, Pool, Process, Settings, Stack, binary, both_topologies, frame,
+    free_port, head_block, site, until,
 };
 
 const HEADERS: u8 = 1;
@@ -255,19 +255,13 @@ fn a_body_of_length_zero_is_empty(stack: &Stack) {
     assert_eq!((stack.oracle.calls("lying"), stack.oracle.calls("honest")), (0, 1));
 }
 
-const TUNNEL: &str = r#"
-timeouts = { tunnel_drain = "1s" }
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/"
-pool = "ws"
-[[wsgi_adapter.pool]]
-name = "ws"
-servers = ["http://127.0.0.1:$PORT"]
-"#;
+fn tunnel() -> Settings {
+    site([Location::passed("/").pool("ws")])
+        .with("edge.timeouts.tunnel_drain", "1s")
+        .pool(Pool::new("ws", "http://127.0.0.1:$PORT"))
+}
 
-both_topologies!(an_idle_tunnel_does_not_keep_a_process, TUNNEL);
+both_topologies!(an_idle_tunnel_does_not_keep_a_process, tunnel());
 fn an_idle_tunnel_does_not_keep_a_process(stack: &Stack) {
     let _server = AppServer::uvicorn(stack.port);
     let mut client = stack.connect();

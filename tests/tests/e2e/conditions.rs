@@ -1,17 +1,11 @@
 //! A client's conditions and ranges, answered from a stored page: which comes first, and what of the page is
 //! sent.
 
-use weir_tests::{Response, Stack, both_topologies};
+use weir_tests::{Location, Response, Settings, Stack, both_topologies, site};
 
-const SETTINGS: &str = r#"
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/"
-pool = "app"
-[edge.site.location.cache]
-ttl = "60s"
-"#;
+fn settings() -> Settings {
+    site([Location::cached("/", "60s")])
+}
 
 const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 const EARLIER: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
@@ -25,7 +19,7 @@ fn page(stack: &Stack, name: &str) -> String {
 
 type Fields<'a> = &'a [(&'a str, &'a str)];
 
-both_topologies!(conditions_in_the_order_of_the_standard, SETTINGS);
+both_topologies!(conditions_in_the_order_of_the_standard, settings());
 fn conditions_in_the_order_of_the_standard(stack: &Stack) {
     let target = page(stack, "order");
     // RFC 9110 section 13.2.2: If-None-Match before If-Modified-Since, and both before Range and If-Range.
@@ -68,7 +62,7 @@ fn conditions_in_the_order_of_the_standard(stack: &Stack) {
     assert_eq!(stack.oracle.calls("order"), 1);
 }
 
-both_topologies!(one_range, SETTINGS);
+both_topologies!(one_range, settings());
 fn one_range(stack: &Stack) {
     let target = page(stack, "range");
     let cases = [
@@ -99,7 +93,7 @@ fn one_range(stack: &Stack) {
     }
 }
 
-both_topologies!(several_ranges_come_as_parts, SETTINGS);
+both_topologies!(several_ranges_come_as_parts, settings());
 fn several_ranges_come_as_parts(stack: &Stack) {
     let target = page(stack, "parts");
     let response = stack.get_with(&target, &[("Range", "bytes=0-0, 4-5, -1")]).expect(206);

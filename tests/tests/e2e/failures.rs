@@ -5,48 +5,33 @@ use std::process::Command;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use weir_tests::{App, Client, FakeApp, Load, Setup, Stack, binary, both_topologies, split_only, until};
+use weir_tests::{
+    App, Client, FakeApp, Load, Location, Pool, Settings, Setup, Stack, binary, both_topologies, site,
+    split_only, until,
+};
 
-const SETTINGS: &str = r#"
-timeouts = { drain = "20s" }
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/"
-pool = "app"
-[[edge.site.location]]
-match = "/cached/"
-pool = "app"
-[edge.site.location.cache]
-ttl = "1s"
-[[edge.site.location]]
-match = "/fake/"
-pool = "fake"
-[[edge.site.location]]
-match = "/fake/cached/"
-pool = "fake"
-[edge.site.location.cache]
-ttl = "60s"
-[[wsgi_adapter.pool]]
-name = "app"
-servers = ["$APP"]
-buffer_size = "32KiB"
-read_timeout = "2s"
-[[wsgi_adapter.pool]]
-name = "fake"
-servers = ["uwsgi://127.0.0.1:$PORT"]
-"#;
+fn settings() -> Settings {
+    site([
+        Location::passed("/"),
+        Location::cached("/cached/", "1s"),
+        Location::passed("/fake/").pool("fake"),
+        Location::cached("/fake/cached/", "60s").pool("fake"),
+    ])
+    .with("edge.timeouts.drain", "20s")
+    .pool(Pool::new("app", "$APP").with("buffer_size", "32KiB").with("read_timeout", "2s"))
+    .pool(Pool::new("fake", "uwsgi://127.0.0.1:$PORT"))
+}
 
 /// Parts that are lost are given up as soon as users see it.
 fn impatient() -> Setup {
-    Setup::new(SETTINGS, App::Oracle).impatient()
+    Setup::from(settings()).before(App::Oracle).impatient()
 }
 
 const PAGE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 /// No failure is told in more bytes than this.
 const SHORT: usize = 1000;
 
-both_topologies!(an_application_that_is_not_there_is_502, SETTINGS);
+both_topologies!(an_application_that_is_not_there_is_502, settings());
 fn an_application_that_is_not_there_is_502(stack: &Stack) {
     for path in ["/fake/x", "/fake/cached/x"] {
         let response = stack.get(path).expect(502);
@@ -64,7 +49,7 @@ fn an_application_that_is_not_there_is_502(stack: &Stack) {
     }
 }
 
-both_topologies!(an_application_that_is_too_slow_is_504, SETTINGS);
+both_topologies!(an_application_that_is_too_slow_is_504, settings());
 fn an_application_that_is_too_slow_is_504(stack: &Stack) {
     for (path, name) in [("/count/late", "late"), ("/cached/count/late2", "late2")] {
         // The application does not answer before.
@@ -81,7 +66,7 @@ fn an_application_that_is_too_slow_is_504(stack: &Stack) {
     stack.oracle.release_all("stalls");
 }
 
-both_topologies!(everybody_who_waited_is_told_of_the_failure, SETTINGS);
+both_topologies!(everybody_who_waited_is_told_of_the_failure, settings());
 fn everybody_who_waited_is_told_of_the_failure(stack: &Stack) {
     std::thread::scope(|scope| {
         for _ in 0..10 {
@@ -92,7 +77,7 @@ fn everybody_who_waited_is_told_of_the_failure(stack: &Stack) {
     assert!(calls <= 3, "{calls} calls: a failure must not set off a queue of retries");
 }
 
-both_topologies!(nonsense_from_the_application_is_502_and_never_kept, SETTINGS);
+both_topologies!(nonsense_from_the_application_is_502_and_never_kept, settings());
 fn nonsense_from_the_application_is_502_and_never_kept(stack: &Stack) {
     let app = FakeApp::answering(stack.port, "nonsense\r\n\r\n");
     for path in ["/fake/x", "/fake/cached/x"] {
@@ -108,14 +93,14 @@ fn nonsense_from_the_application_is_502_and_never_kept(stack: &Stack) {
     }
 }
 
-both_topologies!(a_request_that_may_have_had_effect_is_not_repeated, SETTINGS);
+both_topologies!(a_request_that_may_have_had_effect_is_not_repeated, settings());
 fn a_request_that_may_have_had_effect_is_not_repeated(stack: &Stack) {
     let app = FakeApp::answering(stack.port, "");
     stack.ask("POST", "/fake/x", &[("Content-Length", "2")], b"hi").expect(502);
     assert_eq!(app.asked(), 1);
 }
 
-both_topologies!(an_exception_is_the_visitors_alone, SETTINGS);
+both_topologies!(an_exception_is_the_visitors_alone, settings());
 fn an_exception_is_the_visitors_alone(stack: &Stack) {
     for _ in 0..3 {
         let response = stack.get("/cached/crash?how=raise");
@@ -124,7 +109,7 @@ fn an_exception_is_the_visitors_alone(stack: &Stack) {
     }
 }
 
-both_topologies!(the_application_restarts_under_load, SETTINGS);
+both_topologies!(the_application_restarts_under_load, settings());
 fn the_application_restarts_under_load(stack: &Stack) {
     // The page is stale while the application is away, and nobody notices.
     stack.get("/cached/count/hot").expect(200);
@@ -140,19 +125,13 @@ fn the_application_restarts_under_load(stack: &Stack) {
     assert!(troubles.is_empty(), "{} troubles, the first: {}", troubles.len(), troubles[0]);
 }
 
-const SHARED: &str = r#"
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/"
-pool = "app"
-[edge.site.location.cache]
-ttl = "200ms"
-stale_while_revalidate = "1s"
-stale_if_error = "60s"
-"#;
+fn shared() -> Settings {
+    site([Location::cached("/", "200ms")
+        .cache("stale_while_revalidate", "1s")
+        .cache("stale_if_error", "60s")])
+}
 
-split_only!(a_failure_that_another_edge_has_seen_leaves_the_stale_page, SHARED);
+split_only!(a_failure_that_another_edge_has_seen_leaves_the_stale_page, shared());
 fn a_failure_that_another_edge_has_seen_leaves_the_stale_page(stack: &Stack) {
     let (_second, at) = stack.another_edge();
     // Both edges have it, before it is too old to be shared.
@@ -248,7 +227,7 @@ fn nothing_is_there_but_the_edge(stack: &Stack) {
     assert_eq!(stack.get("/cached/count/kept").expect(200).text(), "1\n");
 }
 
-both_topologies!(running_requests_finish_before_the_end, SETTINGS);
+both_topologies!(running_requests_finish_before_the_end, settings());
 fn running_requests_finish_before_the_end(stack: &Stack) {
     let (mut slow, mut idle, mut streamed, mut coming) =
         (stack.connect(), stack.connect(), stack.connect(), stack.connect());
@@ -274,7 +253,7 @@ fn running_requests_finish_before_the_end(stack: &Stack) {
     assert_eq!(status.code(), Some(0), "all work was finished");
 }
 
-split_only!(the_other_services_end_well_too, SETTINGS);
+split_only!(the_other_services_end_well_too, settings());
 fn the_other_services_end_well_too(stack: &Stack) {
     stack.get("/cached/count/x").expect(200);
     assert_eq!(stack.edge.terminate().code(), Some(0));
@@ -348,7 +327,7 @@ fn wrong_use_is_exit_code_2_and_a_missing_file_1() {
     }
 }
 
-both_topologies!(an_address_that_is_taken_is_one_line, SETTINGS);
+both_topologies!(an_address_that_is_taken_is_one_line, settings());
 fn an_address_that_is_taken_is_one_line(stack: &Stack) {
     let name = if stack.edge.name() == "weir" { "weir" } else { "edge" };
     let mut command = Command::new(binary(name));

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use http::Request;
-use weir_tests::{Client, Http2, Stack, both_topologies, once_measured_within};
+use weir_tests::{Client, Http2, Location, Settings, Stack, both_topologies, once_measured_within, site};
 
 const SETTINGS: &str = r#"
 listen = [{ address = "$HTTP", http2 = true }]
@@ -50,16 +50,11 @@ fn characters_that_clients_do_not_encode_are_encoded_for_the_application(stack: 
     );
 }
 
-const STRICT: &str = r#"
-strict_targets = true
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/"
-pool = "app"
-"#;
+fn strict() -> Settings {
+    site([Location::passed("/")]).with("edge.strict_targets", true)
+}
 
-both_topologies!(characters_that_must_be_encoded_are_refused_where_settings_say_so, STRICT);
+both_topologies!(characters_that_must_be_encoded_are_refused_where_settings_say_so, strict());
 fn characters_that_must_be_encoded_are_refused_where_settings_say_so(stack: &Stack) {
     for target in [r#"/echo-environ?a={"b"}"#, "/echo-environ/|", "/echo-environ/<"] {
         ask(stack, &format!("GET {target} HTTP/1.1\r\nHost: localhost")).1.expect(400);

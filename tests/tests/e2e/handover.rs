@@ -5,18 +5,13 @@ use std::fs;
 use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
-use weir_tests::{Client, Load, Process, Stack, binary, both_topologies, free_port, until};
+use weir_tests::{
+    Client, Load, Location, Process, Settings, Stack, binary, both_topologies, free_port, site, until,
+};
 
-const SETTINGS: &str = r#"
-timeouts = { drain = "20s" }
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/"
-pool = "app"
-[edge.site.location.cache]
-ttl = "1s"
-"#;
+fn settings() -> Settings {
+    site([Location::cached("/", "1s")]).with("edge.timeouts.drain", "20s")
+}
 
 /// Processes that no test has started itself; ended with the test.
 #[derive(Default)]
@@ -44,7 +39,7 @@ fn started(stack: &Stack) -> Vec<Pid> {
     named.filter_map(number).collect()
 }
 
-both_topologies!(a_new_process_takes_over_without_a_lost_request, SETTINGS);
+both_topologies!(a_new_process_takes_over_without_a_lost_request, settings());
 fn a_new_process_takes_over_without_a_lost_request(stack: &Stack) {
     const TIMES: usize = 4;
     let load = Load::start(stack.http(), 4, |visitor, n| format!("/count/page{}", (visitor + n) % 7));
@@ -69,7 +64,7 @@ fn a_new_process_takes_over_without_a_lost_request(stack: &Stack) {
     until("the last process has drained", || (!runs(current)).then_some(()));
 }
 
-both_topologies!(a_new_process_that_does_not_start_changes_nothing, SETTINGS);
+both_topologies!(a_new_process_that_does_not_start_changes_nothing, settings());
 fn a_new_process_that_does_not_start_changes_nothing(stack: &Stack) {
     let file = stack.directory().join("weir.toml");
     let settings = fs::read_to_string(&file).unwrap();

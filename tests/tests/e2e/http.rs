@@ -3,7 +3,7 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use weir_tests::{Stack, both_topologies, until};
+use weir_tests::{Location, Pool, Settings, Stack, both_topologies, site, until};
 
 const SETTINGS: &str = r#"
 [[edge.site]]
@@ -153,20 +153,12 @@ fn the_first_piece_arrives_before_the_last_is_made(stack: &Stack) {
     }
 }
 
-const UNBUFFERED: &str = r#"
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/"
-pool = "app"
-[[wsgi_adapter.pool]]
-name = "app"
-servers = ["$APP"]
-buffer_size = "32KiB"
-request_buffering = false
-"#;
+fn unbuffered() -> Settings {
+    site([Location::passed("/")])
+        .pool(Pool::new("app", "$APP").with("buffer_size", "32KiB").with("request_buffering", false))
+}
 
-both_topologies!(an_upload_is_streamed_where_it_is_not_to_be_buffered, UNBUFFERED);
+both_topologies!(an_upload_is_streamed_where_it_is_not_to_be_buffered, unbuffered());
 fn an_upload_is_streamed_where_it_is_not_to_be_buffered(stack: &Stack) {
     // The application answers while most of the body is still to come.
     let mut client = stack.connect();
@@ -278,17 +270,15 @@ fn an_upgrade_that_is_not_taken_changes_nothing(stack: &Stack) {
     assert_eq!((stack.oracle.calls("u"), stack.oracle.calls("v")), (1, 1));
 }
 
-const IMPATIENT: &str = r#"
-timeouts = { head = "700ms", body = "700ms", send = "700ms", keepalive = "700ms" }
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/"
-pool = "app"
-buffering = false
-"#;
+fn impatient() -> Settings {
+    site([Location::passed("/").with("buffering", false)])
+        .with("edge.timeouts.head", "700ms")
+        .with("edge.timeouts.body", "700ms")
+        .with("edge.timeouts.send", "700ms")
+        .with("edge.timeouts.keepalive", "700ms")
+}
 
-both_topologies!(slow_clients_are_left, IMPATIENT);
+both_topologies!(slow_clients_are_left, impatient());
 fn slow_clients_are_left(stack: &Stack) {
     // Nothing at all; half a head; half a head and a byte now and then; nothing after the first request.
     let start = Instant::now();
@@ -310,7 +300,7 @@ fn slow_clients_are_left(stack: &Stack) {
     assert_eq!(stack.oracle.calls("slow"), 0);
 }
 
-both_topologies!(a_slow_body_is_given_up, IMPATIENT);
+both_topologies!(a_slow_body_is_given_up, impatient());
 fn a_slow_body_is_given_up(stack: &Stack) {
     for framing in ["Content-Length: 1000\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"] {
         let mut client = stack.connect();
@@ -321,7 +311,7 @@ fn a_slow_body_is_given_up(stack: &Stack) {
     assert_eq!(stack.oracle.calls("body"), 0);
 }
 
-both_topologies!(a_client_that_does_not_read_is_given_up, IMPATIENT);
+both_topologies!(a_client_that_does_not_read_is_given_up, impatient());
 fn a_client_that_does_not_read_is_given_up(stack: &Stack) {
     let mut client = stack.connect();
     client.send("GET /count/unread?size=60000000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -359,21 +349,11 @@ fn a_client_that_leaves_takes_nobody_with_it(stack: &Stack) {
     }
 }
 
-const PER_CORE: &str = r#"
-runtime = "per_core"
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/"
-pool = "app"
-[[edge.site.location]]
-match = "/cached/"
-pool = "app"
-[edge.site.location.cache]
-ttl = "60s"
-"#;
+fn per_core() -> Settings {
+    site([Location::passed("/"), Location::cached("/cached/", "60s")]).with("edge.runtime", "per_core")
+}
 
-both_topologies!(each_core_may_serve_by_itself, PER_CORE);
+both_topologies!(each_core_may_serve_by_itself, per_core());
 fn each_core_may_serve_by_itself(stack: &Stack) {
     // One page is made once for all cores, and each core has visitors who stay.
     let mut visitors: Vec<_> = (0..40).map(|_| stack.connect()).collect();

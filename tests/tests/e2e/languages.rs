@@ -1,32 +1,18 @@
 //! Accept-Language: browsers send hundreds of values, and a page has one variant for each language in which
 //! it is known to come.
 
-use weir_tests::{Response, Stack, both_topologies};
+use weir_tests::{Location, Response, Settings, Stack, both_topologies, site};
 
-const SETTINGS: &str = r#"
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/"
-pool = "app"
-[edge.site.location.cache]
-ttl = "60s"
-learn_languages = true
-[[edge.site.location]]
-match = "/listed/"
-pool = "app"
-[edge.site.location.cache]
-ttl = "60s"
-languages = ["de", "en"]
-[[edge.site.location]]
-match = "/short/"
-pool = "app"
-[edge.site.location.cache]
-ttl = "1s"
-stale_while_revalidate = "0s"
-stale_if_error = "60s"
-learn_languages = true
-"#;
+fn settings() -> Settings {
+    site([
+        Location::cached("/", "60s").cache("learn_languages", true),
+        Location::cached("/listed/", "60s").cache("languages", vec!["de", "en"]),
+        Location::cached("/short/", "1s")
+            .cache("stale_while_revalidate", "0s")
+            .cache("stale_if_error", "60s")
+            .cache("learn_languages", true),
+    ])
+}
 
 fn ask(stack: &Stack, target: &str, accepts: &str) -> Response {
     stack.get_with(target, &[("Accept-Language", accepts)]).expect(200)
@@ -37,7 +23,7 @@ fn asked(stack: &Stack, name: &str, n: usize) -> String {
     stack.oracle.field(name, n, "HTTP_ACCEPT_LANGUAGE").unwrap_or_default()
 }
 
-both_topologies!(a_favourite_in_which_a_page_came_selects_one_variant, SETTINGS);
+both_topologies!(a_favourite_in_which_a_page_came_selects_one_variant, settings());
 fn a_favourite_in_which_a_page_came_selects_one_variant(stack: &Stack) {
     stack.oracle.set("page", "h=Vary:Accept-Language&h=Content-Language:de");
     assert_eq!(ask(stack, "/count/page", "de-CH,de;q=0.9,en;q=0.8").text(), "1\n");
@@ -58,7 +44,7 @@ fn a_favourite_in_which_a_page_came_selects_one_variant(stack: &Stack) {
     assert_eq!(ask(stack, "/count/page", "de-CH,it;q=0.5").expect_cache(&["hit"]).text(), "2\n");
 }
 
-both_topologies!(a_page_that_does_not_come_in_its_language_is_asked_for_as_sent, SETTINGS);
+both_topologies!(a_page_that_does_not_come_in_its_language_is_asked_for_as_sent, settings());
 fn a_page_that_does_not_come_in_its_language_is_asked_for_as_sent(stack: &Stack) {
     stack.oracle.set("odd", "h=Vary:Accept-Language&h=Content-Language:de");
     ask(stack, "/count/odd", "de-CH,de;q=0.9");
@@ -69,7 +55,7 @@ fn a_page_that_does_not_come_in_its_language_is_asked_for_as_sent(stack: &Stack)
     assert_eq!(asked(stack, "odd", 2), "de-CH,en;q=0.4");
 }
 
-both_topologies!(a_page_made_before_its_language_was_known_stands_in, SETTINGS);
+both_topologies!(a_page_made_before_its_language_was_known_stands_in, settings());
 fn a_page_made_before_its_language_was_known_stands_in(stack: &Stack) {
     stack.oracle.set("stands", "h=Vary:Accept-Language&h=Content-Language:de");
     ask(stack, "/short/count/stands", "de-CH,de;q=0.9");
@@ -78,7 +64,7 @@ fn a_page_made_before_its_language_was_known_stands_in(stack: &Stack) {
     assert_eq!(ask(stack, "/short/count/stands", "de-CH,de;q=0.9").text(), "1\n");
 }
 
-both_topologies!(the_languages_of_a_site_select_its_variants, SETTINGS);
+both_topologies!(the_languages_of_a_site_select_its_variants, settings());
 fn the_languages_of_a_site_select_its_variants(stack: &Stack) {
     stack.oracle.set("listed", "h=Vary:Accept-Language");
     for n in 0..50 {

@@ -144,7 +144,7 @@ fn runs_before_the_terminal_and_obeys_its_signals() {
 
     let quit = weir_nginx(directory.path(), &["-c", "nginx.conf", "-s", "quit"]);
     assert_eq!(quit.status.code(), Some(0), "{}", stderr(&quit));
-    assert_eq!(process.wait().code(), Some(0));
+    assert_eq!(process.wait().code(), Some(0), "{}", fs::read_to_string(&log).unwrap_or_default());
     assert!(!pid.exists());
     let gone = weir_nginx(directory.path(), &["-c", "nginx.conf", "-s", "quit"]);
     assert_eq!(gone.status.code(), Some(1));

@@ -3,31 +3,15 @@
 use std::collections::HashMap;
 
 use serde_json::Value;
-use weir_tests::{Stack, both_topologies, until};
+use weir_tests::{Location, Settings, Stack, both_topologies, site, until};
 
-const SETTINGS: &str = r#"
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/"
-pool = "app"
-[[edge.site.location]]
-match = "/cached/"
-pool = "app"
-[edge.site.location.cache]
-ttl = "60s"
-"#;
+fn settings() -> Settings {
+    site([Location::passed("/"), Location::cached("/cached/", "60s")])
+}
 
-const JSON: &str = r#"
-access_log = "json"
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/"
-pool = "app"
-[edge.site.location.cache]
-ttl = "60s"
-"#;
+fn json() -> Settings {
+    site([Location::cached("/", "60s")]).with("edge.access_log", "json")
+}
 
 /// The lines of the access log that hold this word, once there are so many.
 fn lines(stack: &Stack, word: &str, wanted: usize) -> Vec<String> {
@@ -38,7 +22,7 @@ fn lines(stack: &Stack, word: &str, wanted: usize) -> Vec<String> {
     })
 }
 
-both_topologies!(the_access_log_is_combined, SETTINGS);
+both_topologies!(the_access_log_is_combined, settings());
 fn the_access_log_is_combined(stack: &Stack) {
     let fields = [("Referer", "http://a/\"b"), ("User-Agent", "probe\u{e9}")];
     stack.get_with("/cached/count/logged?size=7", &fields).expect(200);
@@ -63,7 +47,7 @@ fn the_access_log_is_combined(stack: &Stack) {
     lines(stack, "\" 400 ", 1);
 }
 
-both_topologies!(the_access_log_may_be_json, JSON);
+both_topologies!(the_access_log_may_be_json, json());
 fn the_access_log_may_be_json(stack: &Stack) {
     stack.get("/count/j?size=7").expect(200);
     stack.get("/count/j?size=7").expect(200);
@@ -100,7 +84,7 @@ fn sum(metrics: &HashMap<String, f64>, name: &str, words: &[&str]) -> f64 {
     samples.map(|(_, value)| value).sum()
 }
 
-both_topologies!(metrics_count_what_happens, SETTINGS);
+both_topologies!(metrics_count_what_happens, settings());
 fn metrics_count_what_happens(stack: &Stack) {
     for _ in 0..5 {
         stack.get("/cached/count/m").expect(200);
@@ -126,7 +110,7 @@ fn metrics_count_what_happens(stack: &Stack) {
     assert!(!response.text().contains("/count/m"));
 }
 
-both_topologies!(health_has_an_address_of_its_own, SETTINGS);
+both_topologies!(health_has_an_address_of_its_own, settings());
 fn health_has_an_address_of_its_own(stack: &Stack) {
     stack.admin("/livez").expect(200);
     stack.admin("/readyz").expect(200);
@@ -140,7 +124,7 @@ fn health_has_an_address_of_its_own(stack: &Stack) {
     }
 }
 
-both_topologies!(a_trace_is_begun_or_continued, SETTINGS);
+both_topologies!(a_trace_is_begun_or_continued, settings());
 fn a_trace_is_begun_or_continued(stack: &Stack) {
     const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
     let parent = format!("00-{TRACE}-00f067aa0ba902b7-01");

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use weir_tests::{Response, Stack, both_topologies, until};
+use weir_tests::{Stack, both_topologies, until};
 
 const PAST_A_SECOND: Duration = Duration::from_millis(1_200);
 
@@ -35,19 +35,6 @@ ttl = "1s"
 stale_while_revalidate = "60s"
 stale_if_error = "60s"
 "#;
-
-fn at_once(stack: &Stack, visitors: usize, target: &str) -> Vec<Response> {
-    let together = Barrier::new(visitors);
-    thread::scope(|scope| {
-        let visitor = || {
-            let mut client = stack.connect();
-            together.wait();
-            client.get(target)
-        };
-        let visitors: Vec<_> = (0..visitors).map(|_| scope.spawn(visitor)).collect();
-        visitors.into_iter().map(|visitor| visitor.join().unwrap()).collect()
-    })
-}
 
 both_topologies!(a_reply_that_may_not_be_stored_leaves_other_variants_alone, SETTINGS);
 fn a_reply_that_may_not_be_stored_leaves_other_variants_alone(stack: &Stack) {
@@ -105,7 +92,7 @@ fn set_cookie_on_some_replies_costs_the_others_nothing(stack: &Stack) {
     assert_eq!((own.text(), own.field("set-cookie")), ("2\n".to_owned(), Some("a=b")));
     stack.oracle.set("cookie", "h=Cache-Control:max-age%3D60");
     // The page from before stands in, and the next reply that can be stored ends the mark.
-    for response in at_once(stack, 50, target) {
+    for response in stack.at_once(50, target) {
         assert!(response.expect(200).field("set-cookie").is_none());
     }
     until("a page is stored again", || {
@@ -170,7 +157,7 @@ both_topologies!(
 fn a_mark_is_no_licence_for_all_at_once(stack: &Stack) {
     stack.oracle.set("crowd", "h=Set-Cookie:a%3Db&delay=100");
     stack.get("/count/crowd").expect(200);
-    for response in at_once(stack, 12, "/count/crowd") {
+    for response in stack.at_once(12, "/count/crowd") {
         response.expect(200);
     }
     let most = stack.oracle.most_at_once("crowd");
@@ -182,7 +169,7 @@ fn a_mark_is_no_licence_for_all_at_once(stack: &Stack) {
 both_topologies!(a_404_without_lifetime_is_asked_for_once_at_a_time, SETTINGS);
 fn a_404_without_lifetime_is_asked_for_once_at_a_time(stack: &Stack) {
     stack.oracle.set("missing", "status=404&delay=300");
-    let replies = at_once(stack, 20, "/count/missing");
+    let replies = stack.at_once(20, "/count/missing");
     for response in replies {
         response.expect(404);
     }
@@ -190,7 +177,7 @@ fn a_404_without_lifetime_is_asked_for_once_at_a_time(stack: &Stack) {
     assert!(calls <= 3, "{calls} calls for 20 visitors");
     // What says that it is one visitor's is not given to another.
     stack.oracle.set("mine", "status=404&delay=300&h=Cache-Control:private");
-    at_once(stack, 5, "/count/mine");
+    stack.at_once(5, "/count/mine");
     assert_eq!(stack.oracle.calls("mine"), 5);
 }
 

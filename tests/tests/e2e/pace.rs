@@ -3,25 +3,15 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use weir_tests::{AppServer, Client, Stack, both_topologies};
+use weir_tests::{AppServer, Client, Location, Pool, Settings, Stack, both_topologies, site};
 
 /// More than sockets and windows hold.
 const LARGE: usize = 20_000_000;
 
-const UWSGI: &str = r#"
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/"
-pool = "app"
-[[edge.site.location]]
-match = "/unbuffered/"
-pool = "app"
-buffering = false
-[[wsgi_adapter.pool]]
-name = "app"
-servers = ["uwsgi://127.0.0.1:$PORT"]
-"#;
+fn uwsgi() -> Settings {
+    site([Location::passed("/"), Location::passed("/unbuffered/").with("buffering", false)])
+        .pool(Pool::new("app", "uwsgi://127.0.0.1:$PORT"))
+}
 
 const HTTP: &str = r#"
 [[edge.site]]
@@ -58,7 +48,7 @@ fn slow_downloads_hold_nobody(stack: &Stack) {
     }
 }
 
-both_topologies!(slow_downloads_from_uwsgi, UWSGI);
+both_topologies!(slow_downloads_from_uwsgi, uwsgi());
 fn slow_downloads_from_uwsgi(stack: &Stack) {
     let arguments = ["--socket-timeout", "1", "--threads", "1", "--module", "oracle:application"];
     let _server = AppServer::uwsgi(stack.port, &arguments);
@@ -93,7 +83,7 @@ fn idle_connections_do_not_use_up_a_server(stack: &Stack) {
     }
 }
 
-both_topologies!(an_applications_own_transfer_encoding_describes_nothing, UWSGI);
+both_topologies!(an_applications_own_transfer_encoding_describes_nothing, uwsgi());
 fn an_applications_own_transfer_encoding_describes_nothing(stack: &Stack) {
     let _server = AppServer::uwsgi(stack.port, &["--module", "oracle:application"]);
     let page = stack.get("/count/x?nolength=1&size=100&h=Transfer-Encoding:+chunked").expect(200);

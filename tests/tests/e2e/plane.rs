@@ -8,25 +8,14 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use weir_tests::{
-    Client, Response, Stack, Topology, binary, both_topologies, check, once_measured_within, until,
+    Client, Location, Response, Settings, Stack, Topology, binary, both_topologies, check,
+    once_measured_within, site, until,
 };
 
-const SITE: &str = r#"
-admin_hosts = ["admin.example.com"]
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/internal/"
-pool = "app"
-internal = true
-[edge.site.location.cache]
-ttl = "60s"
-[[edge.site.location]]
-match = "/"
-pool = "app"
-[edge.site.location.cache]
-ttl = "60s"
-"#;
+fn settings() -> Settings {
+    site([Location::cached("/internal/", "60s").with("internal", true), Location::cached("/", "60s")])
+        .with("edge.admin_hosts", vec!["admin.example.com"])
+}
 
 const PURGE: &str = r#"{"all": true}"#;
 
@@ -38,7 +27,7 @@ fn ask(admin: SocketAddr, method: &str, target: &str, fields: &str, body: &str) 
     client.response(method)
 }
 
-both_topologies!(it_answers_only_hosts_of_its_own, SITE);
+both_topologies!(it_answers_only_hosts_of_its_own, settings());
 fn it_answers_only_hosts_of_its_own(stack: &Stack) {
     let admin = stack.admin_address();
     let port = admin.port();
@@ -63,7 +52,7 @@ fn it_answers_only_hosts_of_its_own(stack: &Stack) {
     assert_eq!(ask(admin, "GET", "/livez", "", "").status, 400);
 }
 
-both_topologies!(a_page_of_another_site_changes_nothing, SITE);
+both_topologies!(a_page_of_another_site_changes_nothing, settings());
 fn a_page_of_another_site_changes_nothing(stack: &Stack) {
     let admin = stack.admin_address();
     for (n, (fields, may)) in [
@@ -85,7 +74,7 @@ fn a_page_of_another_site_changes_nothing(stack: &Stack) {
     }
 }
 
-both_topologies!(explain_wants_the_token, SITE);
+both_topologies!(explain_wants_the_token, settings());
 fn explain_wants_the_token(stack: &Stack) {
     let admin = stack.admin_address();
     let target = "/api/v1/explain?url=http://localhost/count/x&field=Cookie:%20sessionid=a";
@@ -120,7 +109,7 @@ fn weir(stack: &Stack, arguments: &[&str]) -> Output {
     command.output().unwrap()
 }
 
-both_topologies!(the_command_line_finds_the_token, SITE);
+both_topologies!(the_command_line_finds_the_token, settings());
 fn the_command_line_finds_the_token(stack: &Stack) {
     let name = format!("admin-{}.token", stack.admin_address().to_string().replace(':', "_"));
     let mode = stack.directory().join(&name).metadata().unwrap().permissions().mode();
@@ -148,7 +137,7 @@ fn the_command_line_finds_the_token(stack: &Stack) {
 
 #[test]
 fn servers_are_changed_with_the_token_only() {
-    check(Topology::OneProcess, SITE, |stack| {
+    check(Topology::OneProcess, settings(), |stack| {
         let (admin, servers) = (stack.admin_address(), "/api/v1/pools/app/servers");
         let fields = format!("host: {admin}\r\ncontent-type: application/json\r\n");
         for (method, target, body) in [
@@ -172,7 +161,7 @@ fn servers_are_changed_with_the_token_only() {
     });
 }
 
-both_topologies!(probes_are_answered_whatever_hangs_there, SITE);
+both_topologies!(probes_are_answered_whatever_hangs_there, settings());
 fn probes_are_answered_whatever_hangs_there(stack: &Stack) {
     let admin = stack.admin_address();
     let half_body = format!("POST /api/v1/purge HTTP/1.1\r\nhost: {admin}\r\ncontent-length: 9\r\n\r\n1");
@@ -194,7 +183,7 @@ fn probes_are_answered_whatever_hangs_there(stack: &Stack) {
 /// As probes and Prometheus come: by the address of the container.
 #[test]
 fn a_listener_on_all_addresses_is_reached_by_them() {
-    check(Topology::Split, SITE, |stack| {
+    check(Topology::Split, settings(), |stack| {
         let port = weir_tests::free_port();
         let at = SocketAddr::from(([127, 0, 0, 1], port));
         let mut command = Command::new(binary("cache-node"));
@@ -209,7 +198,7 @@ fn a_listener_on_all_addresses_is_reached_by_them() {
     });
 }
 
-both_topologies!(no_dots_lead_past_an_internal_location, SITE);
+both_topologies!(no_dots_lead_past_an_internal_location, settings());
 fn no_dots_lead_past_an_internal_location(stack: &Stack) {
     stack.get("/internal/count/a").expect(404);
     let ways = ["/internal/../count/dots", "/internal/%2e%2e/count/dots", "/internal/x/..%2f../count/dots"];
@@ -219,18 +208,11 @@ fn no_dots_lead_past_an_internal_location(stack: &Stack) {
     }
 }
 
-const STALE: &str = r#"
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/"
-pool = "app"
-[edge.site.location.cache]
-ttl = "600s"
-stale_while_revalidate = "600s"
-"#;
+fn stale() -> Settings {
+    site([Location::cached("/", "600s").cache("stale_while_revalidate", "600s")])
+}
 
-both_topologies!(no_visitor_has_a_page_generated_all_the_time, STALE);
+both_topologies!(no_visitor_has_a_page_generated_all_the_time, stale());
 fn no_visitor_has_a_page_generated_all_the_time(stack: &Stack) {
     let begun = Instant::now();
     for _ in 0..40 {

@@ -1,19 +1,12 @@
 //! Private unless sure: a page for one visitor is never kept, and never given to another.
 
-use weir_tests::{App, Setup, Stack, both_topologies};
+use weir_tests::{App, Location, Settings, Setup, Stack, both_topologies, site};
 
-const SETTINGS: &str = r#"
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/"
-pool = "app"
-[edge.site.location.cache]
-ttl = "60s"
-ignore_query = ["utm_*"]
-"#;
+fn settings() -> Settings {
+    site([Location::cached("/", "60s").cache("ignore_query", vec!["utm_*"])])
+}
 
-both_topologies!(replies_that_are_not_for_all_are_not_kept, SETTINGS);
+both_topologies!(replies_that_are_not_for_all_are_not_kept, settings());
 fn replies_that_are_not_for_all_are_not_kept(stack: &Stack) {
     // What the reply says; what Cache-Status gives as the reason.
     let cases = [
@@ -47,7 +40,7 @@ fn replies_that_are_not_for_all_are_not_kept(stack: &Stack) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-both_topologies!(a_page_made_for_a_visitor_is_only_theirs, SETTINGS);
+both_topologies!(a_page_made_for_a_visitor_is_only_theirs, settings());
 fn a_page_made_for_a_visitor_is_only_theirs(stack: &Stack) {
     let visitors: &[(&str, &str, &str)] = &[
         ("Cookie", "sessionid=alice", "alice"),
@@ -78,7 +71,7 @@ fn a_page_made_for_a_visitor_is_only_theirs(stack: &Stack) {
     }
 }
 
-both_topologies!(who_asks_at_the_same_time_gets_no_others_page, SETTINGS);
+both_topologies!(who_asks_at_the_same_time_gets_no_others_page, settings());
 fn who_asks_at_the_same_time_gets_no_others_page(stack: &Stack) {
     std::thread::scope(|scope| {
         for n in 0..24 {
@@ -97,7 +90,7 @@ fn who_asks_at_the_same_time_gets_no_others_page(stack: &Stack) {
     });
 }
 
-both_topologies!(a_reply_may_say_itself_that_it_is_for_all, SETTINGS);
+both_topologies!(a_reply_may_say_itself_that_it_is_for_all, settings());
 fn a_reply_may_say_itself_that_it_is_for_all(stack: &Stack) {
     for (n, control) in ["public,max-age%3D60", "s-maxage%3D60"].iter().enumerate() {
         let target = format!("/count/public{n}?h=Cache-Control:{control}");
@@ -117,7 +110,7 @@ fn a_reply_may_say_itself_that_it_is_for_all(stack: &Stack) {
     stack.get_with(target, &[("Cookie", "sessionid=b")]).expect(200).expect_cache(&["hit"]);
 }
 
-both_topologies!(what_was_left_out_is_asked_for_again_with_everything, SETTINGS);
+both_topologies!(what_was_left_out_is_asked_for_again_with_everything, settings());
 fn what_was_left_out_is_asked_for_again_with_everything(stack: &Stack) {
     let target = "/count/trim?utm_source=mail&body=who&h=Set-Cookie:a%3Db";
     let page = stack.get_with(target, &[("Cookie", "_ga=1; csrftoken=x")]).expect(200);
@@ -131,7 +124,7 @@ fn what_was_left_out_is_asked_for_again_with_everything(stack: &Stack) {
     assert_eq!(stack.oracle.calls("trim"), 3);
 }
 
-both_topologies!(a_page_with_a_token_is_the_visitors_own_cookie_and_all, SETTINGS);
+both_topologies!(a_page_with_a_token_is_the_visitors_own_cookie_and_all, settings());
 fn a_page_with_a_token_is_the_visitors_own_cookie_and_all(stack: &Stack) {
     // The page is asked for without the cookie first; only the body shows that it is one visitor's own.
     let target = "/count/form?body=html-with-csrf";
@@ -143,7 +136,7 @@ fn a_page_with_a_token_is_the_visitors_own_cookie_and_all(stack: &Stack) {
     assert_eq!(stack.oracle.field("form", last, "HTTP_COOKIE").as_deref(), Some("csrftoken=b"));
 }
 
-both_topologies!(cookies_and_redirects_of_a_login_stay_with_their_visitor, SETTINGS);
+both_topologies!(cookies_and_redirects_of_a_login_stay_with_their_visitor, settings());
 fn cookies_and_redirects_of_a_login_stay_with_their_visitor(stack: &Stack) {
     // Chosen by Cookie: anonymous visitors share one page, whatever is measured of them; all others have
     // their own.
@@ -181,7 +174,7 @@ fn cookies_and_redirects_of_a_login_stay_with_their_visitor(stack: &Stack) {
 }
 
 fn flask() -> Setup {
-    Setup::new(SETTINGS, App::Flask)
+    Setup::from(settings()).before(App::Flask)
 }
 
 both_topologies!(flask_visitors_never_see_each_other, flask());

@@ -2,7 +2,7 @@
 //! key and the application.
 
 use serde_json::Value;
-use weir_tests::{Stack, both_topologies};
+use weir_tests::{Location, Settings, Stack, both_topologies, site};
 
 const TRUSTING: &str = r#"
 trusted_proxies = ["127.0.0.1/32"]
@@ -25,15 +25,9 @@ pool = "app"
 ttl = "60s"
 "#;
 
-const UNTRUSTING: &str = r#"
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/cached/"
-pool = "app"
-[edge.site.location.cache]
-ttl = "60s"
-"#;
+fn untrusting() -> Settings {
+    site([Location::cached("/cached/", "60s")])
+}
 
 const ENVIRON: &str = "/cached/echo-environ?h=Cache-Control:public";
 
@@ -89,7 +83,7 @@ fn the_scheme_is_what_the_nearest_trusted_proxy_says(stack: &Stack) {
     }
 }
 
-both_topologies!(what_others_say_of_their_scheme_and_host_changes_nothing, UNTRUSTING);
+both_topologies!(what_others_say_of_their_scheme_and_host_changes_nothing, untrusting());
 fn what_others_say_of_their_scheme_and_host_changes_nothing(stack: &Stack) {
     let lies = [
         ("X-Forwarded-Host", "evil.example"),

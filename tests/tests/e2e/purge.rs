@@ -2,24 +2,18 @@
 
 use std::process::Command;
 
-use weir_tests::{Client, Response, Stack, binary, both_topologies, until};
+use weir_tests::{Client, Location, Response, Settings, Stack, binary, both_topologies, site, until};
 
-const SETTINGS: &str = r#"
-purge_allow = ["127.0.0.2/32"]
-trusted_proxies = ["127.0.0.1/32"]
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/"
-pool = "app"
-[edge.site.location.cache]
-ttl = "600s"
-stale_while_revalidate = "600s"
-ignore_query = ["utm_*"]
-[[edge.site.location]]
-match = "/admin/"
-pool = "app"
-"#;
+fn settings() -> Settings {
+    site([
+        Location::cached("/", "600s")
+            .cache("stale_while_revalidate", "600s")
+            .cache("ignore_query", vec!["utm_*"]),
+        Location::passed("/admin/"),
+    ])
+    .with("edge.purge_allow", vec!["127.0.0.2/32"])
+    .with("edge.trusted_proxies", vec!["127.0.0.1/32"])
+}
 
 #[track_caller]
 fn purge(stack: &Stack, order: &str) -> Response {
@@ -33,7 +27,7 @@ fn is_made_anew(stack: &Stack, target: &str, count: &str) {
     assert_eq!(stack.get(target).expect(200).text(), format!("{count}\n"), "{target}");
 }
 
-both_topologies!(each_kind_of_purge_reaches_its_pages, SETTINGS);
+both_topologies!(each_kind_of_purge_reaches_its_pages, settings());
 fn each_kind_of_purge_reaches_its_pages(stack: &Stack) {
     let pages = ["/count/a?h=Surrogate-Key:news%20sport", "/count/b?h=Cache-Tag:sport", "/count/c/d"];
     let mut counts = [1, 1, 1];
@@ -60,14 +54,14 @@ fn each_kind_of_purge_reaches_its_pages(stack: &Stack) {
     }
 }
 
-both_topologies!(parameters_that_do_not_count_do_not_count_in_a_purge, SETTINGS);
+both_topologies!(parameters_that_do_not_count_do_not_count_in_a_purge, settings());
 fn parameters_that_do_not_count_do_not_count_in_a_purge(stack: &Stack) {
     is_made_anew(stack, "/count/a?x=1&utm_source=mail", "1");
     purge(stack, r#"{"urls": ["http://localhost/count/a?x=1&utm_source=web"]}"#).expect(200);
     is_made_anew(stack, "/count/a?x=1", "2");
 }
 
-both_topologies!(a_soft_purge_leaves_the_old_page_to_be_shown_once_more, SETTINGS);
+both_topologies!(a_soft_purge_leaves_the_old_page_to_be_shown_once_more, settings());
 fn a_soft_purge_leaves_the_old_page_to_be_shown_once_more(stack: &Stack) {
     is_made_anew(stack, "/count/soft", "1");
     purge(stack, r#"{"urls": ["http://localhost/count/soft"], "soft": true}"#).expect(200);
@@ -78,7 +72,7 @@ fn a_soft_purge_leaves_the_old_page_to_be_shown_once_more(stack: &Stack) {
     until("it is made anew", || (stack.get("/count/soft").text() == "2\n").then_some(()));
 }
 
-both_topologies!(a_page_in_the_making_is_not_served_after_the_purge, SETTINGS);
+both_topologies!(a_page_in_the_making_is_not_served_after_the_purge, settings());
 fn a_page_in_the_making_is_not_served_after_the_purge(stack: &Stack) {
     std::thread::scope(|scope| {
         let slow = scope.spawn(|| stack.get("/count/slow?delay=1500").expect(200).text());
@@ -91,7 +85,7 @@ fn a_page_in_the_making_is_not_served_after_the_purge(stack: &Stack) {
     is_made_anew(stack, "/count/slow?delay=1500", "2");
 }
 
-both_topologies!(a_purge_request_is_taken_from_those_who_may, SETTINGS);
+both_topologies!(a_purge_request_is_taken_from_those_who_may, settings());
 fn a_purge_request_is_taken_from_those_who_may(stack: &Stack) {
     is_made_anew(stack, "/count/p", "1");
     let refused = stack.ask("PURGE", "/count/p", &[], b"");
@@ -102,7 +96,7 @@ fn a_purge_request_is_taken_from_those_who_may(stack: &Stack) {
     is_made_anew(stack, "/count/p", "2");
 }
 
-both_topologies!(a_change_makes_its_page_anew_and_what_it_names, SETTINGS);
+both_topologies!(a_change_makes_its_page_anew_and_what_it_names, settings());
 fn a_change_makes_its_page_anew_and_what_it_names(stack: &Stack) {
     let post = |target: &str| stack.ask("POST", target, &[("Content-Length", "0")], b"");
     is_made_anew(stack, "/count/x", "1");
@@ -122,7 +116,7 @@ fn a_change_makes_its_page_anew_and_what_it_names(stack: &Stack) {
     is_made_anew(stack, grouped, "2");
 }
 
-both_topologies!(the_command_line_purges_and_tells_who_has_acknowledged, SETTINGS);
+both_topologies!(the_command_line_purges_and_tells_who_has_acknowledged, settings());
 fn the_command_line_purges_and_tells_who_has_acknowledged(stack: &Stack) {
     let weir = |arguments: &[&str]| {
         let admin = stack.admin_address().to_string();
@@ -143,7 +137,7 @@ fn the_command_line_purges_and_tells_who_has_acknowledged(stack: &Stack) {
     assert_eq!(weir(&[]).0, Some(2), "nothing is named");
 }
 
-both_topologies!(tags_are_not_shown_to_clients, SETTINGS);
+both_topologies!(tags_are_not_shown_to_clients, settings());
 fn tags_are_not_shown_to_clients(stack: &Stack) {
     let response = stack.get("/count/t?h=Surrogate-Key:secret&h=Cache-Tag:secret").expect(200);
     assert_eq!((response.field("surrogate-key"), response.field("cache-tag")), (None, None));

@@ -1,11 +1,10 @@
 //! Pages past their life: the application is asked by their validators whether they still hold, and sends no
 //! body if they do.
 
-use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
-use weir_tests::{Response, Stack, both_topologies, until};
+use weir_tests::{Location, Settings, Stack, both_topologies, site, until};
 
 const SETTINGS: &str = r#"
 nginx_cache_status = true
@@ -77,7 +76,7 @@ fn visitors_at_the_same_time_share_one_question(stack: &Stack) {
     let first = stack.get(target).expect(200);
     thread::sleep(PAST_A_SECOND);
     stack.oracle.set("shared", "h=Cache-Control:max-age%3D60");
-    for page in at_once(stack, 20, target) {
+    for page in stack.at_once(20, target) {
         assert_eq!(page.expect(200).body, first.body);
     }
     assert_eq!(stack.oracle.calls("shared"), 2);
@@ -182,7 +181,7 @@ fn who_must_ask_waits_for_no_other(stack: &Stack) {
     // Cold: those who waited go all at once as soon as it shows.
     for (released, all) in [(1, 6), (6, 12)] {
         thread::scope(|scope| {
-            let asking = scope.spawn(|| at_once(stack, 6, target));
+            let asking = scope.spawn(|| stack.at_once(6, target));
             stack.oracle.release("parallel", released);
             stack.oracle.wait_for_running("parallel", 2);
             stack.oracle.release("parallel", all);
@@ -230,33 +229,13 @@ fn a_304_may_withdraw_the_page(stack: &Stack) {
     }
 }
 
-/// All at the same time, each on a connection of its own.
-fn at_once(stack: &Stack, visitors: usize, target: &str) -> Vec<Response> {
-    let together = Barrier::new(visitors);
-    thread::scope(|scope| {
-        let visitor = || {
-            let mut client = stack.connect();
-            together.wait();
-            client.get(target)
-        };
-        let visitors: Vec<_> = (0..visitors).map(|_| scope.spawn(visitor)).collect();
-        visitors.into_iter().map(|visitor| visitor.join().unwrap()).collect()
-    })
+fn by_get_alone() -> Settings {
+    site([Location::cached("/", "600s")
+        .cache("stale_while_revalidate", "600s")
+        .cache("methods", vec!["GET"])])
 }
 
-const BY_GET_ALONE: &str = r#"
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/"
-pool = "app"
-[edge.site.location.cache]
-ttl = "600s"
-stale_while_revalidate = "600s"
-methods = ["GET"]
-"#;
-
-both_topologies!(a_head_that_the_application_answers_tells_of_the_stored_page, BY_GET_ALONE);
+both_topologies!(a_head_that_the_application_answers_tells_of_the_stored_page, by_get_alone());
 fn a_head_that_the_application_answers_tells_of_the_stored_page(stack: &Stack) {
     let page = "/count/h?size=100&etag=";
     assert_eq!(stack.get(&format!("{page}a")).expect(200).field("etag"), Some("\"a\""));

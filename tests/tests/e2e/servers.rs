@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use weir_tests::{AppServer, Stack, both_topologies};
+use weir_tests::{AppServer, Location, Pool, Settings, Stack, both_topologies, site};
 
 const HTTP: &str = r#"
 [[edge.site]]
@@ -15,18 +15,13 @@ name = "http"
 servers = ["http://127.0.0.1:$PORT"]
 "#;
 
-const GUNICORN: &str = r#"
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/"
-pool = "gunicorn"
-[[wsgi_adapter.pool]]
-name = "gunicorn"
-servers = ["uwsgi://127.0.0.1:$PORT"]
-flavour = "gunicorn"
-buffer_size = "32KiB"
-"#;
+fn gunicorn() -> Settings {
+    site([Location::passed("/").pool("gunicorn")]).pool(
+        Pool::new("gunicorn", "uwsgi://127.0.0.1:$PORT")
+            .with("flavour", "gunicorn")
+            .with("buffer_size", "32KiB"),
+    )
+}
 
 /// Signs in, is known, signs out: cookies, forms, redirects, flashed messages.
 fn a_visit(stack: &Stack) {
@@ -48,7 +43,7 @@ fn flask_on_gunicorn_by_http(stack: &Stack) {
     a_visit(stack);
 }
 
-both_topologies!(flask_on_gunicorn_by_uwsgi, GUNICORN);
+both_topologies!(flask_on_gunicorn_by_uwsgi, gunicorn());
 fn flask_on_gunicorn_by_uwsgi(stack: &Stack) {
     let _server = AppServer::gunicorn(stack.port, &["--protocol", "uwsgi"], "flask_app:application");
     a_visit(stack);
@@ -92,20 +87,11 @@ fn events_come_as_they_happen(stack: &Stack) {
     assert!(begun.elapsed() - first >= Duration::from_millis(1000), "the first came with the last");
 }
 
-const CACHED: &str = r#"
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/"
-pool = "http"
-[edge.site.location.cache]
-ttl = "60s"
-[[wsgi_adapter.pool]]
-name = "http"
-servers = ["http://127.0.0.1:$PORT"]
-"#;
+fn cached() -> Settings {
+    site([Location::cached("/", "60s").pool("http")]).pool(Pool::new("http", "http://127.0.0.1:$PORT"))
+}
 
-both_topologies!(events_are_for_one_visitor_even_where_pages_are_cached, CACHED);
+both_topologies!(events_are_for_one_visitor_even_where_pages_are_cached, cached());
 fn events_are_for_one_visitor_even_where_pages_are_cached(stack: &Stack) {
     let _server = AppServer::uvicorn(stack.port);
     for _ in 0..2 {
@@ -120,22 +106,15 @@ fn events_are_for_one_visitor_even_where_pages_are_cached(stack: &Stack) {
     }
 }
 
-const STREAMED: &str = r#"
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/"
-pool = "http"
-[[edge.site.location]]
-match = "/streamed/"
-pool = "http"
-request_buffering = false
-[[wsgi_adapter.pool]]
-name = "http"
-servers = ["http://127.0.0.1:$PORT"]
-"#;
+fn streamed() -> Settings {
+    site([
+        Location::passed("/").pool("http"),
+        Location::passed("/streamed/").pool("http").with("request_buffering", false),
+    ])
+    .pool(Pool::new("http", "http://127.0.0.1:$PORT"))
+}
 
-both_topologies!(a_body_may_go_on_as_it_comes, STREAMED);
+both_topologies!(a_body_may_go_on_as_it_comes, streamed());
 fn a_body_may_go_on_as_it_comes(stack: &Stack) {
     let _server = AppServer::uvicorn(stack.port);
     // Without a length it is told in chunks where it is streamed, by its length where it was received first.

@@ -8,24 +8,18 @@ use std::thread;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use weir_tests::{App, AppServer, Client, Setup, Stack, Topology, both_topologies, once_within};
+use weir_tests::{
+    App, AppServer, Client, Location, Pool, Settings, Setup, Stack, Topology, both_topologies, once_within,
+    site,
+};
 
 const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 const A_MOMENT: Duration = Duration::from_millis(1_500);
 
-const SMALL: &str = r#"
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/"
-pool = "app"
-max_body = "10MiB"
-[[wsgi_adapter.pool]]
-name = "app"
-servers = ["$APP"]
-max_in_flight = 4
-max_uploads = 10
-"#;
+fn small() -> Settings {
+    site([Location::passed("/").with("max_body", "10MiB")])
+        .pool(Pool::new("app", "$APP").with("max_in_flight", 4).with("max_uploads", 10))
+}
 
 const HTTP: &str = r#"
 [[edge.site]]
@@ -39,32 +33,20 @@ servers = ["http://127.0.0.1:$PORT"]
 max_tunnels = 4
 "#;
 
-const DEAF: &str = r#"
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/"
-pool = "app"
-max_body = "10MiB"
-[[edge.site.location]]
-match = "/deaf/"
-pool = "deaf"
-request_buffering = false
-max_body = "10MiB"
-[[wsgi_adapter.pool]]
-name = "app"
-servers = ["$APP"]
-[[wsgi_adapter.pool]]
-name = "deaf"
-servers = ["http://127.0.0.1:$PORT"]
-client_share = 100
-"#;
+fn deaf() -> Settings {
+    site([
+        Location::passed("/").with("max_body", "10MiB"),
+        Location::passed("/deaf/").pool("deaf").with("request_buffering", false).with("max_body", "10MiB"),
+    ])
+    .pool(Pool::new("app", "$APP"))
+    .pool(Pool::new("deaf", "http://127.0.0.1:$PORT").with("client_share", 100))
+}
 
 fn soon(what: &str, work: impl FnMut()) {
     once_within(A_MOMENT, what, work);
 }
 
-both_topologies!(a_client_has_a_part_of_a_pool, SMALL);
+both_topologies!(a_client_has_a_part_of_a_pool, small());
 fn a_client_has_a_part_of_a_pool(stack: &Stack) {
     thread::scope(|scope| {
         for _ in 0..8 {
@@ -87,7 +69,7 @@ fn begin_upload(stack: &Stack, length: usize) -> Client {
     client
 }
 
-both_topologies!(uploads_that_do_not_come_hold_nobody, SMALL);
+both_topologies!(uploads_that_do_not_come_hold_nobody, small());
 fn uploads_that_do_not_come_hold_nobody(stack: &Stack) {
     let mut slow: Vec<_> = (0..40).map(|_| begin_upload(stack, 100_000)).collect();
     thread::sleep(Duration::from_millis(600));
@@ -125,7 +107,7 @@ fn tunnels_and_event_streams_have_a_bound_of_their_own(stack: &Stack) {
     });
 }
 
-both_topologies!(slow_downloads_stall_no_other, SMALL);
+both_topologies!(slow_downloads_stall_no_other, small());
 fn slow_downloads_stall_no_other(stack: &Stack) {
     // More than a link between services may hold on its way.
     let slow: Vec<_> = (0..40)
@@ -145,7 +127,7 @@ fn slow_downloads_stall_no_other(stack: &Stack) {
     drop(slow);
 }
 
-both_topologies!(uploads_that_no_server_takes_stall_no_other, DEAF);
+both_topologies!(uploads_that_no_server_takes_stall_no_other, deaf());
 fn uploads_that_no_server_takes_stall_no_other(stack: &Stack) {
     let deaf = TcpListener::bind(("127.0.0.1", stack.port)).unwrap();
     thread::spawn(move || deaf.incoming().flatten().collect::<Vec<_>>());
@@ -198,7 +180,8 @@ impl Drop for SmallDisk {
 
 fn on_a_full_disk(topology: Topology) {
     let disk = SmallDisk::new();
-    let setup = Setup::new(SMALL, App::Oracle).with_env("TMPDIR", disk.path().display().to_string());
+    let setup =
+        Setup::from(small()).before(App::Oracle).with_env("TMPDIR", disk.path().display().to_string());
     let stack = Stack::start(topology, setup);
     let target = "/count/large?size=8000000";
     let download = |pause: Duration| {

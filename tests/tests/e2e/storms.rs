@@ -1,24 +1,18 @@
 //! A crowd that comes and goes: what is kept of it.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use weir_tests::{Client, Stack, both_topologies, until};
+use weir_tests::{Client, Location, Settings, Stack, both_topologies, site, until};
 
-const SETTINGS: &str = r#"
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/"
-pool = "app"
-[edge.site.location.cache]
-ttl = "1h"
-"#;
+fn settings() -> Settings {
+    site([Location::cached("/", "1h")])
+}
 
 const CROWD: usize = 2000;
 const STORMS: usize = 3;
 /// An idle connection takes about as much.
 const EACH: usize = 512;
 
-both_topologies!(the_memory_of_a_crowd_is_given_back_when_it_has_gone, SETTINGS);
+both_topologies!(the_memory_of_a_crowd_is_given_back_when_it_has_gone, settings());
 fn the_memory_of_a_crowd_is_given_back_when_it_has_gone(stack: &Stack) {
     let most = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most }).unwrap();

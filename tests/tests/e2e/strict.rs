@@ -1,21 +1,11 @@
 //! Malformed and ambiguous requests: refused, the connection closed, nothing reaches the application.
 //! hazards.md, tables A and C.
 
-use weir_tests::{Client, Stack, both_topologies};
+use weir_tests::{Client, Location, Settings, Stack, both_topologies, site};
 
-const SETTINGS: &str = r#"
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/"
-pool = "app"
-max_body = "64KiB"
-[[edge.site.location]]
-match = "/cached/"
-pool = "app"
-[edge.site.location.cache]
-ttl = "60s"
-"#;
+fn settings() -> Settings {
+    site([Location::passed("/").with("max_body", "64KiB"), Location::cached("/cached/", "60s")])
+}
 
 /// Sends the bytes, `%PATH` standing for the oracle's path, then a clean request, which whoever loses count
 /// would answer. Says what is wrong with the answers.
@@ -64,7 +54,7 @@ fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 
 const BAD: &[u16] = &[400];
 
-both_topologies!(two_ways_to_read_a_length_are_refused, SETTINGS);
+both_topologies!(two_ways_to_read_a_length_are_refused, settings());
 fn two_ways_to_read_a_length_are_refused(stack: &Stack) {
     const CODING: &[u16] = &[400, 501];
     all_refused(stack, &[
@@ -111,7 +101,7 @@ fn two_ways_to_read_a_length_are_refused(stack: &Stack) {
     ]);
 }
 
-both_topologies!(malformed_chunks_are_refused, SETTINGS);
+both_topologies!(malformed_chunks_are_refused, settings());
 fn malformed_chunks_are_refused(stack: &Stack) {
     let chunks: &[(&str, &[u8])] = &[
         ("A33", b"+5\r\nhello\r\n0\r\n\r\n"),
@@ -141,7 +131,7 @@ fn malformed_chunks_are_refused(stack: &Stack) {
     all_refused(stack, &cases);
 }
 
-both_topologies!(a_chunked_body_that_ends_too_soon_is_no_body, SETTINGS);
+both_topologies!(a_chunked_body_that_ends_too_soon_is_no_body, settings());
 fn a_chunked_body_that_ends_too_soon_is_no_body(stack: &Stack) {
     for body in ["5\r\nhello\r\n", "5\r\nhel", "5\r\nhello\r\n0\r\n", "5"] {
         let mut client = stack.connect();
@@ -156,7 +146,7 @@ fn a_chunked_body_that_ends_too_soon_is_no_body(stack: &Stack) {
     assert_eq!(stack.oracle.calls("A46"), 0);
 }
 
-both_topologies!(malformed_lines_are_refused, SETTINGS);
+both_topologies!(malformed_lines_are_refused, settings());
 fn malformed_lines_are_refused(stack: &Stack) {
     all_refused(stack, &[
         ("A50", b"GET %PATH HTTP/1.1\nHost: localhost\n\n", BAD),
@@ -192,7 +182,7 @@ fn malformed_lines_are_refused(stack: &Stack) {
     ]);
 }
 
-both_topologies!(targets_and_hosts_that_mean_two_things_are_refused, SETTINGS);
+both_topologies!(targets_and_hosts_that_mean_two_things_are_refused, settings());
 fn targets_and_hosts_that_mean_two_things_are_refused(stack: &Stack) {
     all_refused(
         stack,
@@ -228,7 +218,7 @@ fn targets_and_hosts_that_mean_two_things_are_refused(stack: &Stack) {
     );
 }
 
-both_topologies!(sizes_are_bounded, SETTINGS);
+both_topologies!(sizes_are_bounded, settings());
 fn sizes_are_bounded(stack: &Stack) {
     let large = format!("GET %PATH HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(100_000));
     let many = format!("GET %PATH HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X: y\r\n".repeat(101));
@@ -253,7 +243,7 @@ fn sizes_are_bounded(stack: &Stack) {
     );
 }
 
-both_topologies!(garbage_behind_a_good_request_is_refused, SETTINGS);
+both_topologies!(garbage_behind_a_good_request_is_refused, settings());
 fn garbage_behind_a_good_request_is_refused(stack: &Stack) {
     for path in ["/count/good", "/cached/count/kept"] {
         let mut client = stack.connect();
@@ -264,7 +254,7 @@ fn garbage_behind_a_good_request_is_refused(stack: &Stack) {
     }
 }
 
-both_topologies!(the_verdict_does_not_depend_on_packets, SETTINGS);
+both_topologies!(the_verdict_does_not_depend_on_packets, settings());
 fn the_verdict_does_not_depend_on_packets(stack: &Stack) {
     let cases: &[(&str, u16)] = &[
         (
@@ -292,7 +282,7 @@ fn the_verdict_does_not_depend_on_packets(stack: &Stack) {
     assert_eq!(stack.oracle.calls("no"), 0);
 }
 
-both_topologies!(what_is_odd_but_right_is_served, SETTINGS);
+both_topologies!(what_is_odd_but_right_is_served, settings());
 fn what_is_odd_but_right_is_served(stack: &Stack) {
     let cases: &[&[u8]] = &[
         // An absolute target: its authority counts.
@@ -318,7 +308,7 @@ fn what_is_odd_but_right_is_served(stack: &Stack) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-both_topologies!(max_forwards_of_options_is_obeyed, SETTINGS);
+both_topologies!(max_forwards_of_options_is_obeyed, settings());
 fn max_forwards_of_options_is_obeyed(stack: &Stack) {
     let last = stack.ask("OPTIONS", "/count/options", &[("Max-Forwards", "0")], b"").expect(204);
     assert!(last.field("allow").is_some_and(|methods| methods.contains("OPTIONS")), "{:?}", last.fields);
@@ -333,7 +323,7 @@ fn max_forwards_of_options_is_obeyed(stack: &Stack) {
     stack.get_with("/count/options", &[("Max-Forwards", "0")]).expect(200);
 }
 
-both_topologies!(an_upgrade_that_is_required_says_to_what, SETTINGS);
+both_topologies!(an_upgrade_that_is_required_says_to_what, settings());
 fn an_upgrade_that_is_required_says_to_what(stack: &Stack) {
     let page = stack.get("/count/old?status=426&h=Upgrade:+websocket");
     assert_eq!((page.status, page.field("upgrade")), (426, Some("websocket")));

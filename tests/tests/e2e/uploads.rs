@@ -3,28 +3,21 @@
 use std::io::Write;
 use std::time::Duration;
 
-use weir_tests::{App, Setup, Stack, both_topologies, until};
+use weir_tests::{App, Location, Settings, Setup, Stack, both_topologies, site, until};
 
-const SETTINGS: &str = r#"
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/"
-pool = "app"
-max_body = "300MiB"
-[[edge.site.location]]
-match = "/streamed/"
-pool = "app"
-max_body = "300MiB"
-request_buffering = false
-"#;
+fn settings() -> Settings {
+    site([
+        Location::passed("/").with("max_body", "300MiB"),
+        Location::passed("/streamed/").with("max_body", "300MiB").with("request_buffering", false),
+    ])
+}
 
 /// `WEIR_LARGE=1`: 200 MiB, else 8.
 fn large() -> usize {
     if std::env::var_os("WEIR_LARGE").is_some() { 200 << 20 } else { 8 << 20 }
 }
 
-both_topologies!(uploads_of_every_size_arrive_whole, SETTINGS);
+both_topologies!(uploads_of_every_size_arrive_whole, settings());
 fn uploads_of_every_size_arrive_whole(stack: &Stack) {
     for size in [0, 1, 1 << 20, large()] {
         let body = vec![b'x'; size];
@@ -53,7 +46,7 @@ fn uploads_of_every_size_arrive_whole(stack: &Stack) {
     }
 }
 
-both_topologies!(a_client_is_asked_to_go_on_only_when_its_body_is_wanted, SETTINGS);
+both_topologies!(a_client_is_asked_to_go_on_only_when_its_body_is_wanted, settings());
 fn a_client_is_asked_to_go_on_only_when_its_body_is_wanted(stack: &Stack) {
     let head = |path: &str, length: u64| {
         format!(
@@ -71,7 +64,7 @@ fn a_client_is_asked_to_go_on_only_when_its_body_is_wanted(stack: &Stack) {
     assert_eq!(client.head().status, 413);
 }
 
-both_topologies!(a_client_that_leaves_within_its_upload_reaches_nobody, SETTINGS);
+both_topologies!(a_client_that_leaves_within_its_upload_reaches_nobody, settings());
 fn a_client_that_leaves_within_its_upload_reaches_nobody(stack: &Stack) {
     let mut client = stack.connect();
     client.send("POST /count/left HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\nhalf");

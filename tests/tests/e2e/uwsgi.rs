@@ -1,7 +1,9 @@
 //! What the application sees of a request, and what becomes of its replies.
 
 use serde_json::Value;
-use weir_tests::{App, FakeApp, Response, Setup, Stack, both_topologies, split_only};
+use weir_tests::{
+    App, FakeApp, Location, Response, Settings, Setup, Stack, both_topologies, site, split_only,
+};
 
 const SETTINGS: &str = r#"
 [[edge.site]]
@@ -160,16 +162,11 @@ fn nobody_is_believed_who_is_not_trusted(stack: &Stack) {
     assert!(environ.get("HTTP_X_FORWARDED_SSL").is_none());
 }
 
-const TRUSTING: &str = r#"
-trusted_proxies = ["127.0.0.0/8", "10.0.0.0/8"]
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/"
-pool = "app"
-"#;
+fn trusting() -> Settings {
+    site([Location::passed("/")]).with("edge.trusted_proxies", vec!["127.0.0.0/8", "10.0.0.0/8"])
+}
 
-both_topologies!(a_trusted_proxy_is_believed, TRUSTING);
+both_topologies!(a_trusted_proxy_is_believed, trusting());
 fn a_trusted_proxy_is_believed(stack: &Stack) {
     let fields = [("X-Forwarded-For", "6.6.6.6, 203.0.113.9, 10.0.0.7"), ("X-Forwarded-Proto", "https")];
     let environ = environ(stack, "/echo-environ", &fields);
@@ -181,7 +178,7 @@ fn a_trusted_proxy_is_believed(stack: &Stack) {
 }
 
 fn on_unix_socket() -> Setup {
-    Setup::new(TRUSTING, App::OracleOnUnixSocket)
+    Setup::from(trusting()).before(App::OracleOnUnixSocket)
 }
 
 both_topologies!(a_unix_socket_serves_as_well, on_unix_socket());

@@ -2,25 +2,15 @@
 
 use std::time::Duration;
 
-use weir_tests::{AppServer, Client, Response, Stack, both_topologies, until};
+use weir_tests::{
+    AppServer, Client, Location, Pool, Response, Settings, Stack, both_topologies, site, until,
+};
 
-const SETTINGS: &str = r#"
-timeouts = { tunnel = "2s" }
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/"
-pool = "ws"
-[[edge.site.location]]
-match = "/cached/"
-pool = "ws"
-[edge.site.location.cache]
-ttl = "60s"
-[[wsgi_adapter.pool]]
-name = "ws"
-servers = ["http://127.0.0.1:$PORT"]
-tunnel_timeout = "60s"
-"#;
+fn settings() -> Settings {
+    site([Location::passed("/").pool("ws"), Location::cached("/cached/", "60s").pool("ws")])
+        .with("edge.timeouts.tunnel", "2s")
+        .pool(Pool::new("ws", "http://127.0.0.1:$PORT").with("tunnel_timeout", "60s"))
+}
 
 fn handshake(client: &mut Client, path: &str, upgrade: &str) -> Response {
     client.send(format!(
@@ -65,7 +55,7 @@ fn switched(response: &Response) {
     assert_eq!((response.field("content-length"), response.field("transfer-encoding")), (None, None));
 }
 
-both_topologies!(messages_go_both_ways, SETTINGS);
+both_topologies!(messages_go_both_ways, settings());
 fn messages_go_both_ways(stack: &Stack) {
     let _server = AppServer::uvicorn(stack.port);
     // Through a location with a cache too; beside others.
@@ -94,7 +84,7 @@ fn messages_go_both_ways(stack: &Stack) {
     until("the log has them", || (stack.edge.output().matches("\" 101 ").count() == 3).then_some(()));
 }
 
-both_topologies!(a_message_sent_with_the_handshake_waits_for_its_answer, SETTINGS);
+both_topologies!(a_message_sent_with_the_handshake_waits_for_its_answer, settings());
 fn a_message_sent_with_the_handshake_waits_for_its_answer(stack: &Stack) {
     let _server = AppServer::uvicorn(stack.port);
     let mut client = stack.connect();
@@ -107,7 +97,7 @@ fn a_message_sent_with_the_handshake_waits_for_its_answer(stack: &Stack) {
     assert_eq!(content(&mut client), b"early");
 }
 
-both_topologies!(what_is_no_websocket_stays_http, SETTINGS);
+both_topologies!(what_is_no_websocket_stays_http, settings());
 fn what_is_no_websocket_stays_http(stack: &Stack) {
     let _server = AppServer::uvicorn(stack.port);
     let mut client = stack.connect();
@@ -135,7 +125,7 @@ fn what_is_no_websocket_stays_http(stack: &Stack) {
     }
 }
 
-both_topologies!(silence_ends_it_and_so_does_a_client_that_leaves, SETTINGS);
+both_topologies!(silence_ends_it_and_so_does_a_client_that_leaves, settings());
 fn silence_ends_it_and_so_does_a_client_that_leaves(stack: &Stack) {
     let _server = AppServer::uvicorn(stack.port);
     let tunnels = |stack: &Stack| {
@@ -165,7 +155,7 @@ fn silence_ends_it_and_so_does_a_client_that_leaves(stack: &Stack) {
     }
 }
 
-both_topologies!(a_drain_waits_for_it, SETTINGS);
+both_topologies!(a_drain_waits_for_it, settings());
 fn a_drain_waits_for_it(stack: &Stack) {
     let _server = AppServer::uvicorn(stack.port);
     let mut client = stack.connect();

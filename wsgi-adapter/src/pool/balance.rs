@@ -94,7 +94,7 @@ impl Servers {
         let Some(member) = self.get_mut(id) else { return };
         settings.address = member.settings.address.clone();
         let was_on = member.is_on();
-        member.mark = super::mark::Mark::new(settings.max_fails, settings.fail_timeout.0);
+        member.mark = super::max_fails::Mark::new(settings.max_fails, settings.fail_timeout.0);
         member.settings = settings;
         if member.is_on() && !was_on {
             member.back = Some(now);

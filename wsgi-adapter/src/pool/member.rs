@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::breaker::Breaker;
 use super::check::Checked;
 use super::latency::Latency;
-use super::mark::Mark;
+use super::max_fails::Mark;
 use super::outlier::Outlier;
 use crate::address::{Address, Endpoint};
 use crate::config::ServerConfig;

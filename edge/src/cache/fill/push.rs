@@ -11,13 +11,13 @@ use super::{Fill, declared_length};
 use crate::application::OriginReply;
 use crate::cache::flights::{Outcome, Own, Source};
 use crate::cache::page::{self, Page, PageHead};
-use crate::cache::shared_body::{BrokenOff, Growing, Pushed};
+use crate::cache::shared_body::{BrokenOff, Pushed, SharedBody};
 use crate::cache_node::GivenUp;
 use crate::purge_log::Grant;
 
 /// A body that arrives.
 struct Arriving {
-    body: Arc<Growing>,
+    body: Arc<SharedBody>,
     /// Searches the page for a token, unless the page itself says that it may be shared.
     scanner: Option<csrf::Scanner>,
     /// Whether the page is to be stored. It may turn out that it cannot be.
@@ -103,7 +103,7 @@ impl Fill {
     /// Tells all who joined that the page begins.
     fn announce(&self, reply: &OriginReply, head: PageHead, source: Source) -> Arriving {
         let scanner = (!head.lifetime.shared && csrf::applies(&reply.headers)).then(csrf::Scanner::new);
-        let body = Growing::new(self.max_object, &self.cache.bodies);
+        let body = SharedBody::new(self.max_object, &self.cache.bodies);
         if scanner.is_some() {
             body.hold_followers();
         }

@@ -135,7 +135,7 @@ mod tests {
 
     use super::*;
     use crate::cache::bodies::Bodies;
-    use crate::cache::shared_body::{BrokenOff, Growing};
+    use crate::cache::shared_body::{BrokenOff, SharedBody};
     use crate::coding::Coding;
     use crate::coding::encoder::Level;
     use crate::reply::body::Begun;
@@ -185,7 +185,7 @@ mod tests {
     #[tokio::test]
     async fn what_has_arrived_is_sent_before_the_next_is_waited_for() {
         let works = Arc::new(Works::new(0));
-        let growing = Growing::new(1000, &Bodies::new(1000));
+        let growing = SharedBody::new(1000, &Bodies::new(1000));
         let mut body = coded(ReplyBody::Growing(growing.reader().unwrap()), &works);
         growing.push(Bytes::from_static(b"first")).await;
         let first = tokio::time::timeout(Duration::from_secs(5), body.next()).await.unwrap();
@@ -206,7 +206,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_breaks_off_breaks_off() {
         let works = Arc::new(Works::new(0));
-        let growing = Growing::new(1000, &Bodies::new(1000));
+        let growing = SharedBody::new(1000, &Bodies::new(1000));
         let mut body = coded(ReplyBody::Growing(growing.reader().unwrap()), &works);
         growing.push(Bytes::from_static(b"first")).await;
         growing.end(Err(BrokenOff));

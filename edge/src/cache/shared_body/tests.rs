@@ -1,0 +1,158 @@
+//! Who reads what of a body, and how much of it is held.
+
+use std::time::Duration;
+
+use super::*;
+
+fn new(keep: u64) -> Arc<SharedBody> {
+    SharedBody::new(keep, &Bodies::new(u64::MAX))
+}
+
+async fn read_all(mut reader: Reader) -> Result<Vec<u8>, BrokenOff> {
+    let mut all = Vec::new();
+    while let Some(chunk) = reader.next().await {
+        all.extend_from_slice(&chunk?);
+    }
+    Ok(all)
+}
+
+#[tokio::test]
+async fn early_and_late_readers_get_the_same_whole_body() {
+    let body = new(1000);
+    let early = tokio::spawn(read_all(body.reader().unwrap()));
+    for chunk in ["one ", "two ", "three"] {
+        assert_eq!(body.push(chunk.into()).await, Pushed::Kept);
+        tokio::task::yield_now().await;
+    }
+    let late = body.reader().unwrap();
+    body.end(Ok(()));
+    assert_eq!(early.await.unwrap().unwrap(), b"one two three");
+    assert_eq!(read_all(late).await.unwrap(), b"one two three");
+    assert_eq!(body.whole_body().unwrap(), "one two three");
+}
+
+#[tokio::test]
+async fn a_broken_body_is_never_whole() {
+    let body = new(1000);
+    let reader = body.reader().unwrap();
+    body.push("half".into()).await;
+    body.end(Err(BrokenOff));
+    body.end(Ok(()));
+    assert_eq!(read_all(reader).await, Err(BrokenOff));
+    assert_eq!(body.whole_body(), None);
+}
+
+#[tokio::test]
+async fn a_page_of_the_first_readers_own_breaks_off_for_the_others() {
+    let body = new(1000);
+    let (first, mut second) = (body.first_reader().unwrap(), body.reader().unwrap());
+    body.push("head ".into()).await;
+    assert_eq!(second.next().await, Some(Ok("head ".into())));
+    body.keep_for_first();
+    body.push("secret".into()).await;
+    body.end(Ok(()));
+    assert_eq!(second.next().await, Some(Err(BrokenOff)));
+    assert!(!second.begun().await);
+    assert!(body.reader().is_none());
+    assert_eq!(read_all(first).await.unwrap(), b"head secret");
+}
+
+#[tokio::test]
+async fn nobody_but_the_first_begins_a_page_that_is_searched() {
+    for secret in [false, true] {
+        let body = new(1000);
+        body.hold_followers();
+        let (mut first, mut second) = (body.first_reader().unwrap(), body.reader().unwrap());
+        body.push("a page ".into()).await;
+        assert_eq!(first.next().await, Some(Ok("a page ".into())));
+        let soon = Duration::from_millis(20);
+        assert!(tokio::time::timeout(soon, second.begun()).await.is_err());
+        assert!(tokio::time::timeout(soon, second.next()).await.is_err());
+        if secret {
+            body.keep_for_first();
+        }
+        body.push("to its end".into()).await;
+        body.end(Ok(()));
+        assert_eq!(second.begun().await, !secret);
+        let whole = if secret { Err(BrokenOff) } else { Ok(b"a page to its end".to_vec()) };
+        assert_eq!(read_all(second).await, whole);
+        assert_eq!(read_all(first).await.unwrap(), b"to its end");
+    }
+}
+
+#[tokio::test]
+async fn a_searched_page_that_is_not_kept_is_the_firsts_alone() {
+    let body = new(10);
+    body.hold_followers();
+    let (first, mut second) = (body.first_reader().unwrap(), body.reader().unwrap());
+    body.push("0123456789".into()).await;
+    let reading = tokio::spawn(read_all(first));
+    assert_eq!(body.push("more".into()).await, Pushed::Window);
+    assert!(!second.begun().await);
+    body.end(Ok(()));
+    assert_eq!(reading.await.unwrap().unwrap(), b"0123456789more");
+}
+
+#[tokio::test]
+async fn a_seat_that_was_the_firsts_is_not_the_next_ones() {
+    let body = new(1000);
+    drop(body.first_reader().unwrap());
+    let mut next = body.reader().unwrap();
+    body.push("head ".into()).await;
+    body.keep_for_first();
+    assert_eq!(next.next().await, Some(Err(BrokenOff)));
+}
+
+#[tokio::test]
+async fn a_long_body_follows_the_fastest_and_cuts_off_who_falls_behind() {
+    let body = new(10);
+    let (mut fast, mut slow) = (body.reader().unwrap(), body.reader().unwrap());
+    let chunk = Bytes::from(vec![b'x'; 64 * 1024]);
+    let mut pushed = 0;
+    while tokio::time::timeout(Duration::from_millis(20), body.push(chunk.clone())).await.is_ok() {
+        pushed += 1;
+    }
+    assert!((4..=6).contains(&pushed), "window of {WINDOW} took {pushed} chunks");
+    assert!(body.reader().is_none(), "nobody joins a window");
+    assert_eq!(slow.next().await, Some(Ok(chunk.clone())));
+    for _ in 0..20 {
+        fast.next().await.unwrap().unwrap();
+        assert_eq!(body.push(chunk.clone()).await, Pushed::Window);
+    }
+    let held = body.bodies.held();
+    assert!(held <= WINDOW + 2 * chunk.len() as u64, "{held} bytes are held for who does not read");
+    assert_eq!(slow.next().await, Some(Err(BrokenOff)));
+    drop((fast, slow));
+    assert_eq!(body.push(chunk).await, Pushed::Unread);
+    body.end(Ok(()));
+    assert_eq!(body.whole_body(), None);
+}
+
+#[tokio::test]
+async fn all_bodies_together_are_bounded() {
+    let chunk = Bytes::from(vec![b'x'; 64 * 1024]);
+    let bodies = Bodies::new(10 * chunk.len() as u64);
+    let mut all = Vec::new();
+    for _ in 0..20 {
+        let body = SharedBody::new(16 << 20, &bodies);
+        let reader = body.reader().unwrap();
+        for _ in 0..40 {
+            if tokio::time::timeout(Duration::from_millis(2), body.push(chunk.clone())).await.is_err() {
+                break;
+            }
+        }
+        all.push((body, reader));
+    }
+    let held = bodies.held() / chunk.len() as u64;
+    assert!(held <= 10 + 20 * 2, "{held} chunks are held, where 10 may be");
+    // Each goes on as it is read, and gives back what it held.
+    for (body, mut reader) in all {
+        let reading = tokio::spawn(async move { while let Some(Ok(_)) = reader.next().await {} });
+        for _ in 0..10 {
+            body.push(chunk.clone()).await;
+        }
+        body.end(Ok(()));
+        reading.await.unwrap();
+    }
+    assert_eq!(bodies.held(), 0);
+}

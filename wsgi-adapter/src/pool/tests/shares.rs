@@ -1,0 +1,67 @@
+//! What each client has a part of, and what is counted apart.
+
+use super::*;
+
+fn from(client: &str) -> RequestHead {
+    RequestHead { client_address: client.to_owned(), ..RequestHead::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_has_its_part_of_places_and_others_pass_it() {
+    let pool = pool(4, 10, &[server(1)]);
+    let (one, other) = (from("192.0.2.1"), from("192.0.2.2"));
+    let _first = pool.slot(&one, never()).await.unwrap();
+    let second = pool.slot(&one, never()).await.unwrap();
+    let third = pool.slot(&one, never());
+    let mut third = std::pin::pin!(third);
+    assert!(third.as_mut().now_or_never().is_none(), "it has its half of the places");
+    let _fourth = pool.slot(&other, never()).now_or_never().expect("places are left").unwrap();
+    let _fifth = pool.slot(&other, never()).now_or_never().expect("another client passes it").unwrap();
+    drop(second);
+    third.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_has_its_part_of_the_queue() {
+    let pool = pool(1, 4, &[server(1)]);
+    let _held = at_once(&pool).unwrap();
+    let one = from("192.0.2.1");
+    let waiting: Vec<_> = (0..2)
+        .map(|_| {
+            let (pool, one) = (Arc::clone(&pool), one.clone());
+            let mut waiting = Box::pin(async move { pool.slot(&one, never()).await.map(drop) });
+            assert!(waiting.as_mut().now_or_never().is_none());
+            waiting
+        })
+        .collect();
+    assert_eq!(pool.slot(&one, never()).await.unwrap_err(), Full::Client);
+    assert_eq!(
+        pool.slot(&from("192.0.2.2"), never()).await.unwrap_err(),
+        Full::TooLong,
+        "there is room for others"
+    );
+    drop(waiting);
+    assert_eq!(pool.slot(&one, never()).await.unwrap_err(), Full::TooLong, "those who left count no more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn tunnels_and_event_streams_are_counted_apart() {
+    let config =
+        PoolConfig { max_in_flight: 1, max_tunnels: 2, servers: vec![server(1)], ..PoolConfig::default() };
+    let pool = Pool::open(&config, &Metrics::default(), &memory()).unwrap();
+    let mut streams = Vec::new();
+    for _ in 0..2 {
+        let mut slot = at_once(&pool).expect("the place is free again");
+        slot.stream().unwrap();
+        streams.push(slot);
+    }
+    assert_eq!(in_flight(&pool), [2], "the server has them still");
+    let mut slot = at_once(&pool).unwrap();
+    assert_eq!(slot.stream(), Err(Full::Tunnels));
+    drop(slot);
+    drop(streams.pop());
+    at_once(&pool).unwrap().stream().unwrap();
+    drop(streams);
+    let state = pool.state.lock();
+    assert_eq!((state.in_flight, state.streams), (0, 0));
+}
