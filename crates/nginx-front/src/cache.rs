@@ -30,7 +30,6 @@ pub(crate) fn translate<'a>(
         }
         cache.remark = Some(format!("{}: {}", translator.ledger.origin(zone), zone.name()));
         translator.ledger.different(zone, "Weir's cache is private unless sure: it stores less than nginx's");
-        translator.caches = true;
         location.set("cache", Value::Section(cache), "");
         return;
     }
@@ -46,8 +45,43 @@ pub(crate) fn translate<'a>(
     let mut cache =
         Table::new(line.map(|line| format!("{}: weir_microcache {ttl}", translator.ledger.origin(line))));
     cache.set("ttl", time(milliseconds), "");
-    translator.caches = true;
     location.set("cache", Value::Section(cache), "");
+}
+
+/// Tells the cache of a location what it is to make of fields that the application gets with values of the
+/// visitor: each value has pages of its own, unless no page can depend on it.
+pub(crate) fn knows(fields: &[(String, String)], location: &mut Table) {
+    const ALWAYS_OTHERS: [&str; 8] = [
+        "$request_id",
+        "$msec",
+        "$time_",
+        "$remote_addr",
+        "$remote_port",
+        "$proxy_add_x_forwarded_for",
+        "$connection",
+        "$pid",
+    ];
+    const OF_KEY: [&str; 6] = ["$scheme", "$host", "$uri", "$server_name", "$hostname", "$document_root"];
+    let Some(Value::Section(mut cache)) = location.get("cache").cloned() else { return };
+    let (mut split, mut ignore) = (Vec::new(), Vec::new());
+    for (name, value) in fields {
+        let rest = OF_KEY.iter().fold(value.clone(), |rest, known| rest.replace(known, ""));
+        if !rest.contains('$') {
+            continue;
+        }
+        let others = ALWAYS_OTHERS.iter().fold(rest, |rest, known| rest.replace(known, ""));
+        if others.contains('$') { split.push(name.as_str()) } else { ignore.push(name.as_str()) }
+    }
+    let mut lists = Table::default();
+    for (key, names) in [("split", split), ("ignore", ignore)] {
+        if !names.is_empty() {
+            lists.set(key, names, "");
+        }
+    }
+    if !lists.is_empty() {
+        cache.set("fields", Value::Inline(lists), "fields that the application gets by proxy_set_header");
+        location.set("cache", Value::Section(cache), "");
+    }
 }
 
 /// `proxy_cache_valid [code …] time`. Without one nginx stores only what names its own lifetime.

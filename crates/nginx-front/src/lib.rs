@@ -7,9 +7,10 @@
 
 mod access;
 mod cache;
-mod capabilities;
 mod compress;
 mod fields;
+mod files;
+mod forwarded;
 mod ledger;
 mod limits;
 mod listen;
@@ -18,6 +19,7 @@ mod logs;
 mod maps;
 mod names;
 mod pass;
+mod place;
 mod pool;
 mod program;
 mod route;
@@ -26,12 +28,12 @@ mod scope;
 mod settings;
 mod site;
 mod translate;
+mod types;
 mod upstream;
 
 #[cfg(test)]
 mod tests;
 
-pub use capabilities::Capabilities;
 pub use ledger::{Note, Origin, Verdict};
 pub use names::is_foreign;
 pub use program::Program;

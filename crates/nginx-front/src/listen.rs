@@ -14,9 +14,16 @@ pub(crate) struct Listen<'a> {
     pub(crate) address: String,
     pub(crate) ssl: bool,
     pub(crate) http2: bool,
+    pub(crate) proxy_protocol: bool,
     pub(crate) is_default: bool,
     /// `None`: nginx's default, where the server has no `listen`.
     pub(crate) directive: Option<&'a Directive>,
+}
+
+impl Listen<'_> {
+    fn plain(address: String) -> Self {
+        Self { address, ssl: false, http2: false, proxy_protocol: false, is_default: false, directive: None }
+    }
 }
 
 /// What a server listens on.
@@ -30,13 +37,7 @@ pub(crate) fn of_server<'a>(
     let is_listening = server.children().iter().any(|directive| directive.name() == "listen");
     if !is_listening {
         let port = if options.is_root { 80 } else { 8000 };
-        found.push(Listen {
-            address: format!("0.0.0.0:{port}"),
-            ssl: false,
-            http2: false,
-            is_default: false,
-            directive: None,
-        });
+        found.push(Listen::plain(format!("0.0.0.0:{port}")));
     }
     // `ssl on;` of old files.
     if Scope::new(server.children()).is_on("ssl") {
@@ -57,7 +58,7 @@ fn parse<'a>(directive: &'a Directive, ledger: &mut Ledger<'_>) -> Vec<Listen<'a
         return Vec::new();
     };
     let mut listen =
-        Listen { address, ssl: false, http2: false, is_default: false, directive: Some(directive) };
+        Listen { directive: Some(directive), ..Listen::plain(address) };
     let mut is_dual = false;
     for parameter in directive.texts().skip(1) {
         match parameter.split_once('=').map_or(parameter, |(name, _)| name) {
@@ -68,11 +69,7 @@ fn parse<'a>(directive: &'a Directive, ledger: &mut Ledger<'_>) -> Vec<Listen<'a
             "reuseport" | "backlog" | "rcvbuf" | "sndbuf" | "fastopen" | "accept_filter" | "deferred"
             | "bind" | "so_keepalive" | "setfib" | "multipath" => {}
             "quic" => ledger.left_out(directive, "Weir does not speak HTTP/3; clients use HTTP/2 instead"),
-            "proxy_protocol" => ledger.not_done(
-                directive,
-                "Weir does not read the PROXY protocol",
-                "let the load balancer send X-Forwarded-For",
-            ),
+            "proxy_protocol" => listen.proxy_protocol = true,
             _ => ledger.not_done(directive, format!("the parameter `{parameter}` is not known"), ""),
         }
     }
@@ -104,9 +101,6 @@ pub(crate) fn translate<'a>(
     servers: &[&'a Directive],
     edge: &mut Table,
 ) {
-    if !translator.can().routes {
-        refuse_apart(servers, translator);
-    }
     let mut addresses: Vec<Value> = Vec::new();
     let mut seen: Vec<String> = Vec::new();
     let all: Vec<_> = servers
@@ -126,7 +120,8 @@ pub(crate) fn translate<'a>(
         let same: Vec<_> = all.iter().filter(|(_, other)| other.address == listen.address).collect();
         let is_tls = same.iter().any(|(_, listen)| listen.ssl);
         let http2 = same.iter().any(|(scope, listen)| listen.http2 || scope.is_on("http2"));
-        if !is_tls && !http2 {
+        let announced = same.iter().find(|(_, listen)| listen.proxy_protocol);
+        if !is_tls && !http2 && announced.is_none() {
             addresses.push(listen.address.as_str().into());
             continue;
         }
@@ -139,25 +134,17 @@ pub(crate) fn translate<'a>(
             translator.ledger.not_done(directive, "no server here has an ssl_certificate", "");
         }
         table.set("http2", http2, "");
+        if let Some((scope, listen)) = announced {
+            table.set("proxy_protocol", true, "");
+            if let Some(directive) = listen.directive.filter(|_| scope.one("set_real_ip_from").is_none()) {
+                let why = "only balancers that are named may send the PROXY protocol";
+                translator.ledger.not_done(directive, why, "name them: set_real_ip_from 10.0.0.0/8;");
+            }
+        }
         addresses.push(Value::Inline(table));
     }
     if !addresses.is_empty() {
         edge.set("listen", Value::List(addresses), "");
-    }
-}
-
-/// Says of servers with other listeners than the first that they would answer on all of them.
-fn refuse_apart(servers: &[&Directive], translator: &mut Translator<'_>) {
-    let mut first: Option<Vec<String>> = None;
-    for server in servers {
-        let listens = of_server(server, translator.options, &mut translator.ledger);
-        let mut addresses: Vec<String> = listens.iter().map(|listen| listen.address.clone()).collect();
-        addresses.sort();
-        if *first.get_or_insert_with(|| addresses.clone()) != addresses {
-            for directive in listens.iter().filter_map(|listen| listen.directive) {
-                translator.ledger.not_done(directive, "a server answers on all listeners yet", "");
-            }
-        }
     }
 }
 

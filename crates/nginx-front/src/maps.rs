@@ -15,11 +15,6 @@ pub(crate) fn translate<'a>(translator: &mut Translator<'a>, http: &Scope<'a>, e
         if !matches!(name, "map" | "geo" | "split_clients") || is_upgrade_map(directive) {
             continue;
         }
-        if !translator.can().maps {
-            translator.ledger.not_done(directive, "variables cannot be defined yet", "");
-            continue;
-        }
-        translator.ledger.done(directive);
         match name {
             "map" => maps.push(map(directive, &mut translator.ledger)),
             "geo" => geos.push(geo(directive, &mut translator.ledger)),
@@ -47,10 +42,7 @@ fn map(directive: &Directive, ledger: &mut Ledger<'_>) -> Table {
             ("hostnames", None) => table.set("hostnames", true, ""),
             ("volatile", None) | ("include", _) => {}
             ("default", Some(value)) => table.set("default", value, ""),
-            (key, Some(value)) => {
-                let key = key.strip_prefix('\\').unwrap_or(key);
-                cases.push(Value::List(vec![key.into(), value.into()]));
-            }
+            (key, Some(value)) => cases.push(Value::List(vec![key.into(), value.into()])),
             (_, None) => ledger.not_done(line, "a line of a map has a value", ""),
         }
     }

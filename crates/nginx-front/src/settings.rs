@@ -58,6 +58,23 @@ impl Table {
         self.entries.iter().any(|entry| entry.key == key)
     }
 
+    pub(crate) fn get(&self, key: &str) -> Option<&Value> {
+        self.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+    }
+
+    /// Leaves out the keys that a table around this one says in the same way, where `inherits` holds for them.
+    pub(crate) fn without(mut self, outer: &Self, inherits: impl Fn(&str) -> bool) -> Self {
+        self.entries.retain(|entry| !inherits(&entry.key) || outer.get(&entry.key) != Some(&entry.value));
+        self
+    }
+
+    /// Takes what only the other table says.
+    pub(crate) fn inherit(&mut self, outer: &Self, inherits: impl Fn(&str) -> bool) {
+        let missing = outer.entries.iter().filter(|entry| inherits(&entry.key));
+        let missing: Vec<Entry> = missing.filter(|entry| !self.has(&entry.key)).cloned().collect();
+        self.entries.extend(missing);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -21,7 +21,6 @@ fn options() -> Options {
         conf_prefix: "/etc/nginx/conf/".into(),
         hostname: "box".into(),
         microcache: None,
-        capabilities: Capabilities::NOW,
         is_root: true,
     }
 }
@@ -54,6 +53,11 @@ fn shown(value: &Value) -> String {
 
 fn text<'a>(table: &'a toml::Table, path: &str) -> &'a str {
     at(table, path).as_str().unwrap_or_else(|| panic!("{path} is no text"))
+}
+
+/// The settings of a file, and what is not done of it.
+fn with_missing(text: &str) -> (toml::Table, Vec<String>) {
+    (settings(text), not_done(text))
 }
 
 /// What is not done, as it is said.
@@ -95,14 +99,14 @@ fn a_fragment_of_a_python_site_is_said_completely() {
     let location =
         |index: usize, key: &str| shown(at(&table, &format!("edge.site.0.location.{index}.{key}")));
     assert_eq!(location(0, "match"), "\"= /favicon.ico\"");
-    assert_eq!(location(0, "root"), "\"/etc/nginx/static\"");
+    assert_eq!(text(&table, "edge.site.0.root"), "/etc/nginx/static");
     assert_eq!((location(0, "access_log"), location(0, "log_not_found")), ("false".into(), "false".into()));
     assert_eq!((location(1, "alias"), location(1, "expires")), ("\"/srv/static/\"".into(), "\"30d\"".into()));
     assert_eq!(location(1, "precompressed"), "true");
     assert_eq!(at(&table, "edge.site.0.location.2.match").as_str(), Some(r"~* \.(css|js)$"));
     assert_eq!(location(3, "internal"), "true");
     assert_eq!((location(4, "pool"), location(4, "buffering")), ("\"django\"".into(), "false".into()));
-    assert_eq!(location(4, "max_body"), "\"4GiB\"");
+    assert_eq!(text(&table, "edge.site.0.max_body"), "4GiB");
     assert_eq!(text(&table, "wsgi_adapter.pool.0.name"), "django");
     assert_eq!(text(&table, "wsgi_adapter.pool.0.read_timeout"), "300s");
     let servers = at(&table, "wsgi_adapter.pool.0.servers").as_array().unwrap().clone();
@@ -124,10 +128,10 @@ fn a_block_inherits_as_in_nginx() {
          location /a/ { expires off; } location /b/ { proxy_pass http://127.0.0.1:1; } } }",
     );
     assert_eq!(text(&table, "edge.site.0.location.0.expires"), "off");
-    assert_eq!(shown(at(&table, "edge.site.0.location.0.index")), r#"["c.html"]"#);
-    assert_eq!(text(&table, "edge.site.0.location.1.expires"), "1h");
+    assert_eq!(shown(at(&table, "edge.site.0.index")), r#"["c.html"]"#);
+    assert_eq!(text(&table, "edge.site.0.expires"), "1h");
     assert_eq!(text(&table, "wsgi_adapter.pool.0.read_timeout"), "5s");
-    assert_eq!(text(&table, "edge.site.0.location.2.root"), "/etc/nginx/html");
+    assert_eq!(text(&table, "edge.site.0.root"), "/etc/nginx/html");
 }
 
 #[test]
@@ -154,6 +158,19 @@ fn constants_of_set_are_filled_in() {
     );
     assert_eq!(text(&table, "wsgi_adapter.pool.0.servers.0"), "http://app:8000");
     assert_eq!(text(&table, "wsgi_adapter.pool.1.servers.0"), "http://b:9");
+}
+
+#[test]
+fn the_path_of_proxy_pass_takes_the_place_of_the_prefix() {
+    let table = settings(
+        "server { location /api/v1.0/ { proxy_pass http://a:1/; } location = /x { proxy_pass http://a:1/y/z; } \
+         location /same/ { proxy_pass http://a:1/same/; } location ^~ /b { proxy_pass http://unix:/s:/c; } }",
+    );
+    let rewrite = |index: usize| at(&table, &format!("edge.site.0.location.{index}")).get("rewrite").map(shown);
+    assert_eq!(rewrite(0).as_deref(), Some(r#"["(?s)^/api/v1\.0/(.*)$ /$1 break"]"#));
+    assert_eq!(rewrite(1).as_deref(), Some(r#"["(?s)^/x$ /y/z break"]"#));
+    assert_eq!(rewrite(2), None);
+    assert_eq!(rewrite(3).as_deref(), Some(r#"["(?s)^/b(.*)$ /c$1 break"]"#));
 }
 
 #[test]
@@ -243,18 +260,9 @@ fn the_process_is_read_from_the_outermost_lines() {
     assert_eq!(translation.program, expected);
 }
 
-/// Translates a file as if the settings could say everything.
-fn with_all(text: &str) -> (toml::Table, Vec<String>) {
-    let all =
-        Capabilities { routes: true, fields: true, maps: true, compress: true, access: true, real_ip: true };
-    let (table, translation) = translated(text, &Options { capabilities: all, ..options() });
-    let missing = translation.notes.iter().filter(|note| matches!(note.verdict, Verdict::NotDone { .. }));
-    (table, missing.map(Note::to_string).collect())
-}
-
 #[test]
 fn servers_are_told_apart_by_their_listeners() {
-    let (table, missing) = with_all(
+    let (table, missing) = with_missing(
         "server { listen 80 default_server; server_name a; return 301 https://$host$request_uri; }
          server { listen 443 ssl; server_name a; ssl_certificate a.pem; ssl_certificate_key a.key; root /x; }",
     );
@@ -263,13 +271,11 @@ fn servers_are_told_apart_by_their_listeners() {
     assert_eq!(shown(at(&table, "edge.site.0.default_server")), r#"["0.0.0.0:80"]"#);
     assert_eq!(text(&table, "edge.site.0.return"), "301 https://$host$request_uri");
     assert_eq!(shown(at(&table, "edge.site.1.listen")), r#"["0.0.0.0:443"]"#);
-    let said = not_done("server { listen 80; } server { listen 81; }");
-    assert_eq!(said, ["\"listen\" is not done: a server answers on all listeners yet in nginx.conf:1"]);
 }
 
 #[test]
 fn where_a_request_goes() {
-    let (table, missing) = with_all(
+    let (table, missing) = with_missing(
         "server { root /srv; error_page 404 /404.html; error_page 500 502 =200 @down; \
          location / { try_files $uri $uri/ @app; autoindex on; } \
          location @app { proxy_pass http://a:1; proxy_intercept_errors on; } \
@@ -282,8 +288,8 @@ fn where_a_request_goes() {
         |index: usize, key: &str| shown(at(&table, &format!("edge.site.0.location.{index}.{key}")));
     assert_eq!(location(0, "try_files"), r#"["$uri", "$uri/", "@app"]"#);
     assert_eq!(location(0, "autoindex"), "true");
-    assert_eq!(text(&table, "edge.site.0.location.0.error_page.404"), "/404.html");
-    assert_eq!(text(&table, "edge.site.0.location.0.error_page.500 502"), "=200 @down");
+    assert_eq!(text(&table, "edge.site.0.error_page.404"), "/404.html");
+    assert_eq!(text(&table, "edge.site.0.error_page.500 502"), "=200 @down");
     assert_eq!((location(1, "match"), location(1, "intercept_errors")), ("\"@app\"".into(), "true".into()));
     assert_eq!(location(2, "return"), "\"503\"");
     assert_eq!(location(3, "limit_except"), r#"["GET"]"#);
@@ -294,7 +300,7 @@ fn where_a_request_goes() {
 
 #[test]
 fn fields_maps_compression_and_access() {
-    let (table, missing) = with_all(
+    let (table, missing) = with_missing(
         "map $http_origin $cors { default ''; ~^https://a\\. $http_origin; \\default x; } \
          geo $inside { default 0; 10.0.0.0/8 1; } limit_req_zone $binary_remote_addr zone=one:10m rate=5r/s; \
          gzip on; gzip_types text/css; gzip_comp_level 6; add_header X-A a always; \
@@ -309,7 +315,7 @@ fn fields_maps_compression_and_access() {
     let second = |key: &str| at(&table, &format!("edge.site.0.location.1.{key}")).clone();
     assert_eq!(
         shown(at(&table, "edge.map.0.cases")),
-        r#"[["~^https://a\.", "$http_origin"], ["default", "x"]]"#
+        r#"[["~^https://a\.", "$http_origin"], ["\default", "x"]]"#
     );
     assert_eq!(shown(at(&table, "edge.geo.0.networks")), r#"[["10.0.0.0/8", "1"]]"#);
     assert_eq!(text(&table, "edge.limit_zones.one.rate"), "5r/s");

@@ -27,10 +27,10 @@ pub(super) fn reply(answer: &Return, facts: &Facts<'_>, location: &Location) -> 
         ReturnContent::Text(template) => {
             let body = Bytes::from(template.value(facts).into_owned());
             let path = Path::new(OsStr::from_bytes(facts.route.uri));
-            let headers = HeaderMap::from_iter([
-                (CONTENT_TYPE, location.types.of_text(path)),
-                (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-            ]);
+            let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, location.types.of_text(path))]);
+            if location.nosniff {
+                headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            }
             let has_body = !matches!(answer.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
             let body = if has_body { ReplyBody::Whole(body) } else { ReplyBody::Empty };
             Reply::new(answer.status, headers, body).noting(CacheResult::Own)

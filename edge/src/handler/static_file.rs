@@ -114,6 +114,9 @@ fn redirect(to: HeaderValue) -> Reply {
 
 fn of_file(location: &Location, file: FileReply, now: SystemTime) -> Reply {
     let mut headers = file.headers;
+    if !location.nosniff {
+        headers.remove(X_CONTENT_TYPE_OPTIONS);
+    }
     location.expires.apply(file.status, &mut headers, now, Some(file.last_modified));
     let body = match file.body {
         FileBody::Empty => ReplyBody::Empty,
