@@ -161,7 +161,8 @@ pub(crate) fn of_reply(translator: &mut Translator<'_>, scope: &Scope<'_>, locat
         let (Some(name), Some(value)) = (directive.arg(0), directive.arg(1)) else { continue };
         let mut field = Table::default();
         field.set("add", name, "");
-        field.set("value", value, "");
+        // A line's end would end the field: nginx sends an empty line more, which changes nothing.
+        field.set("value", value.trim_end(), "");
         if directive.arg(2) == Some("always") {
             field.set("always", true, "");
         }

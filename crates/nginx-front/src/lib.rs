@@ -20,6 +20,7 @@ mod maps;
 mod names;
 mod pass;
 mod place;
+mod regex;
 mod pool;
 mod program;
 mod route;

@@ -3,6 +3,7 @@
 use nginx_conf::Directive;
 
 use crate::place;
+use crate::regex;
 use crate::rules;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
@@ -43,12 +44,17 @@ fn is_reachable(pattern: &str) -> bool {
 /// `location = /x`, `location ~ re`: as Weir writes a `match`.
 fn pattern(location: &Directive) -> String {
     match (location.arg(0), location.arg(1)) {
+        (Some(sign), Some(path)) if sign.starts_with('~') => format!("{sign} {}", regex::translated(path)),
         (Some(sign), Some(path)) => format!("{sign} {path}"),
         (Some(path), None) => {
             // The sign may stand right before the path.
             let sign =
                 ["^~", "~*", "~", "="].into_iter().find_map(|sign| Some((sign, path.strip_prefix(sign)?)));
-            sign.map_or_else(|| path.to_owned(), |(sign, path)| format!("{sign} {path}"))
+            match sign {
+                Some((sign, path)) if sign.starts_with('~') => format!("{sign} {}", regex::translated(path)),
+                Some((sign, path)) => format!("{sign} {path}"),
+                None => path.to_owned(),
+            }
         }
         _ => String::new(),
     }

@@ -4,6 +4,7 @@ use nginx_conf::Directive;
 
 use crate::fields::is_upgrade_map;
 use crate::ledger::Ledger;
+use crate::regex;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
 use crate::translate::Translator;
@@ -42,7 +43,10 @@ fn map(directive: &Directive, ledger: &mut Ledger<'_>) -> Table {
             ("hostnames", None) => table.set("hostnames", true, ""),
             ("volatile", None) | ("include", _) => {}
             ("default", Some(value)) => table.set("default", value, ""),
-            (key, Some(value)) => cases.push(Value::List(vec![key.into(), value.into()])),
+            (key, Some(value)) => {
+                let key = if key.starts_with('~') { regex::translated(key) } else { key.to_owned() };
+                cases.push(Value::List(vec![key.into(), value.into()]));
+            }
             (_, None) => ledger.not_done(line, "a line of a map has a value", ""),
         }
     }

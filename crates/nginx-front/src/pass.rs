@@ -5,6 +5,7 @@ use nginx_conf::{Directive, values};
 use crate::fields::field_of;
 use crate::ledger::Origin;
 use crate::limits::time;
+use crate::regex::escaped;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
 use crate::translate::Translator;
@@ -173,14 +174,7 @@ fn http_target(
 
 /// A `rewrite` that puts a path in the place of a location's prefix.
 fn prefix_rewrite(pattern: &str, prefix: &str, path: &str) -> String {
-    let mut regex = String::new();
-    for char in prefix.chars() {
-        match char {
-            ' ' => regex.push_str("\\x20"),
-            char if "\\.+*?()|[]{}^$#&-~".contains(char) => regex.extend(['\\', char]),
-            char => regex.push(char),
-        }
-    }
+    let regex = escaped(prefix);
     if pattern.starts_with('=') {
         return format!("(?s)^{regex}$ {path} break");
     }

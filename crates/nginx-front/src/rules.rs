@@ -3,6 +3,7 @@
 use nginx_conf::Directive;
 
 use crate::ledger::Ledger;
+use crate::regex;
 use crate::settings::{Table, Value};
 
 /// Sets `return` where a place has nothing else, otherwise `rule`, one for each directive.
@@ -133,7 +134,7 @@ impl Rule {
 
 /// "REGEX REPLACEMENT FLAG": a space in the regex would end it.
 fn rewrite(directive: &Directive) -> String {
-    let regex = directive.arg(0).unwrap_or_default().replace(' ', "\\x20");
+    let regex = regex::translated(directive.arg(0).unwrap_or_default()).replace(' ', "\\x20");
     let replacement = directive.arg(1).unwrap_or_default().replace(' ', "%20");
     let flag = directive.arg(2).map(|flag| format!(" {flag}")).unwrap_or_default();
     format!("{regex} {replacement}{flag}")
@@ -151,6 +152,10 @@ fn answer(directive: &Directive, ledger: &mut Ledger<'_>) -> Option<String> {
     let is_url = ["http://", "https://", "$scheme", "/"].iter().any(|begin| first.starts_with(begin));
     if !is_url && !status.is_some_and(|status| (200..600).contains(&status)) {
         ledger.not_done(directive, format!("`{first}` is no status from 200 to 599"), "");
+        return None;
+    }
+    if directive.arg(1).is_none() && matches!(status, Some(301 | 302 | 303 | 307 | 308)) {
+        ledger.not_done(directive, "a redirect needs a URL", "write one behind the status");
         return None;
     }
     Some(text)
@@ -186,7 +191,7 @@ fn condition(directive: &Directive) -> Result<(String, Value), String> {
             let wanted = match *sign {
                 "=" => text.to_owned(),
                 "!=" => format!("!{text}"),
-                "~" | "~*" | "!~" | "!~*" => format!("{sign} {text}"),
+                "~" | "~*" | "!~" | "!~*" => format!("{sign} {}", regex::translated(text)),
                 other => return Err(format!("`{other}` is no comparison")),
             };
             Ok(((*variable).to_owned(), wanted.into()))

@@ -6,6 +6,7 @@ use crate::ledger::Ledger;
 use crate::listen::{self, Listen};
 use crate::location;
 use crate::place;
+use crate::regex;
 use crate::rules;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
@@ -126,7 +127,7 @@ fn names(translator: &mut Translator<'_>, server: &Directive, site: &mut Table) 
             if name.is_empty() || name == "_" || names.contains(&name) {
                 continue;
             }
-            names.push(name);
+            names.push(if name.starts_with('~') { regex::translated(&name) } else { name });
         }
     }
     if let Some(origin) = origin.filter(|_| !names.is_empty()) {

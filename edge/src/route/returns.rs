@@ -45,8 +45,10 @@ impl Return {
             return Err(format!("`{first}` is no status; write one from 200 to 599"));
         };
         let redirects = matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308);
+        if redirects && rest.trim().is_empty() {
+            return Err(format!("{first} needs a URL: `\"{first} https://…\"`"));
+        }
         let content = match rest {
-            url if redirects && url.trim().is_empty() => return Err(format!("{first} needs a URL: `\"{first} https://…\"`")),
             "" => ReturnContent::Page,
             url if redirects => ReturnContent::Location(Template::parse(url.trim())?),
             text => ReturnContent::Text(Template::parse(text)?),

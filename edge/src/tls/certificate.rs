@@ -79,7 +79,14 @@ fn read(files: &CertificateConfig) -> Result<Certificate, (&'static str, String)
         .map_err(|error| ("key", format!("`{}`: {}", key.display(), plain(&error, "private key"))))?;
     let leaf = chain.first().cloned().unwrap_or_else(|| CertificateDer::from(Vec::new()));
     check_time(&leaf).map_err(at_certificate)?;
-    let pair = CertifiedKey::from_der(chain, private, &rustls::crypto::ring::default_provider());
+    let provider = rustls::crypto::ring::default_provider();
+    let pair = if is_of_version_1(&leaf) {
+        // Nobody can say whether the key is this certificate's, as it cannot be read: clients will.
+        let key = provider.key_provider.load_private_key(private);
+        key.map(|key| CertifiedKey::new(chain, key))
+    } else {
+        CertifiedKey::from_der(chain, private, &provider)
+    };
     pair.map(|pair| Certificate(Arc::new(pair))).map_err(|error| match error {
         rustls::Error::InconsistentKeys(_) => {
             ("key", format!("`{}` is not the key of `{}`", key.display(), certificate.display()))
@@ -97,8 +104,16 @@ fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     }
 }
 
+/// A certificate without extensions, as `openssl req -x509` may make one. Some clients take it.
+fn is_of_version_1(leaf: &CertificateDer<'_>) -> bool {
+    matches!(EndEntityCert::try_from(leaf), Err(webpki::Error::UnsupportedCertVersion))
+}
+
 /// Checks a certificate without its issuer: the only question is whether clients accept it today.
 fn check_time(leaf: &CertificateDer<'_>) -> Result<(), String> {
+    if is_of_version_1(leaf) {
+        return Ok(());
+    }
     let parsed =
         EndEntityCert::try_from(leaf).map_err(|error| format!("not a valid certificate: {error}"))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

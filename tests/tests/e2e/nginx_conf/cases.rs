@@ -76,7 +76,7 @@ pub(super) const CASES: &[Case] = &[
             "GET wagtail.example.com /media/photo.jpg",
             "GET wagtail.example.com /robots.txt",
             "GET wagtail.example.com /maintenance.html",
-            "GET wagtail.example.com /count/wa?type=text/html",
+            "GET wagtail.example.com /count/wa",
         ],
         missing: &[],
     },
