@@ -3,6 +3,7 @@
 use nginx_conf::Directive;
 
 use crate::place;
+use crate::referers;
 use crate::regex;
 use crate::rules;
 use crate::scope::Scope;
@@ -26,6 +27,7 @@ pub(crate) fn translate<'a>(
     full.set("match", pattern.as_str(), "");
     place::answer(translator, &scope, Some(&pattern), &mut full);
     rules::translate(location.children(), &mut full, &mut translator.ledger);
+    referers::translate(translator, &scope, &mut full);
     let mut said = place::within(&mut full, outer);
     let nested = location.children().iter().filter(|directive| directive.name() == "location");
     let nested: Vec<Table> =

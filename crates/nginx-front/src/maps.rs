@@ -4,6 +4,7 @@ use nginx_conf::Directive;
 
 use crate::fields::is_upgrade_map;
 use crate::ledger::Ledger;
+use crate::referers;
 use crate::regex;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
@@ -22,6 +23,7 @@ pub(crate) fn translate<'a>(translator: &mut Translator<'a>, http: &Scope<'a>, e
             _ => splits.push(split(directive, &mut translator.ledger)),
         }
     }
+    maps.extend(referers::maps(translator));
     for (key, tables) in [("map", maps), ("geo", geos), ("split", splits)] {
         if !tables.is_empty() {
             edge.set(key, Value::Sections(tables), "");

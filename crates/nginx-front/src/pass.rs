@@ -6,6 +6,7 @@ use crate::fields::field_of;
 use crate::ledger::Origin;
 use crate::limits::time;
 use crate::regex::escaped;
+use crate::resolver;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
 use crate::translate::Translator;
@@ -74,13 +75,17 @@ pub(crate) fn translate<'a>(
     };
     let origin = translator.ledger.origin(directive);
     let mut table = Table::new(Some(format!("{origin}: {} {text}", directive.name())));
-    let name = match translator.upstreams.get(target.as_str()) {
+    let name = match translator.upstreams.get(target.as_str()).copied() {
         Some(upstream) => {
             upstream::translate(upstream, scheme, &mut table, &mut translator.ledger);
+            let inner = scope.inside(upstream.children());
+            if let Some(resolver) = inner.one("resolver").filter(|_| upstream::resolves(upstream)) {
+                resolver::translate(translator, resolver, &mut table);
+            }
             target.clone()
         }
         None => {
-            table.set("servers", vec![scheme.address(&target)], "");
+            server(translator, (scope, directive), scheme.address(&target), &mut table);
             named_after(&target)
         }
     };
@@ -179,6 +184,31 @@ fn prefix_rewrite(pattern: &str, prefix: &str, path: &str) -> String {
         return format!("(?s)^{regex}$ {path} break");
     }
     format!("(?s)^{regex}(.*)$ {path}$1 break")
+}
+
+/// The server of a pool that no `upstream` names. As in nginx, one whose name stands in a variable is looked
+/// up again and again.
+fn server<'a>(
+    translator: &mut Translator<'a>,
+    (scope, directive): (&Scope<'a>, &Directive),
+    address: String,
+    table: &mut Table,
+) {
+    let is_looked_up = directive.arg(0).is_some_and(|text| text.contains('$')) && !address.contains("unix:");
+    let resolver = scope.one("resolver").filter(|_| is_looked_up && is_name(&address));
+    let Some(resolver) = resolver else { return table.set("servers", vec![address], "") };
+    let mut server = Table::default();
+    server.set("address", address, "");
+    server.set("resolve", true, "");
+    table.set("servers", Value::List(vec![Value::Inline(server)]), "");
+    resolver::translate(translator, resolver, table);
+}
+
+/// Whether `http://host:port` names a host, and no address.
+fn is_name(address: &str) -> bool {
+    let host = address.rsplit_once("://").map_or(address, |(_, host)| host);
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    !host.starts_with('[') && host.parse::<std::net::IpAddr>().is_err()
 }
 
 /// A name for the pool of a server that has none: `127.0.0.1:8000`, `app.sock`.

@@ -6,6 +6,7 @@ use crate::ledger::Ledger;
 use crate::listen::{self, Listen};
 use crate::location;
 use crate::place;
+use crate::referers;
 use crate::regex;
 use crate::rules;
 use crate::scope::Scope;
@@ -38,6 +39,7 @@ pub(crate) fn translate<'a>(
     let mut full = Table::default();
     place::answer(translator, &scope, None, &mut full);
     rules::translate(server.children(), &mut full, &mut translator.ledger);
+    referers::translate(translator, &scope, &mut full);
     let mut locations = Vec::new();
     for directive in server.children().iter().filter(|directive| directive.name() == "location") {
         locations.extend(location::translate(translator, (&scope, &full), directive));

@@ -331,3 +331,38 @@ fn fields_maps_compression_and_access() {
     assert_eq!(shown(&second("request_fields.0.set")), "\"X-Forwarded-Proto\"");
     assert!(second("match").as_str() == Some("/b"));
 }
+
+#[test]
+fn referers_are_a_map_for_each_place() {
+    let table = settings(
+        "server { server_name a.example; valid_referers none server_names; if ($invalid_referer) { return 403; } \
+         location /x { valid_referers blocked *.b.example ~\\.c\\. d.example/e; return 200 \"$invalid_referer\"; } \
+         location /y { return 200 $invalid_referer; } }",
+    );
+    let location = |index: usize| text(&table, &format!("edge.site.0.location.{index}.return")).to_owned();
+    assert_eq!(location(0), "200 $invalid_referer_1");
+    assert_eq!(location(1), "200 $invalid_referer_2");
+    assert_eq!(at(&table, "edge.site.0.rule.0.when").get("$invalid_referer_2").and_then(Value::as_bool), Some(true));
+    assert_eq!(
+        shown(at(&table, "edge.map.0.cases")),
+        r#"[["", "1"], ["~*^https?://[^/:]+\.b\.example(?:[:/]|$)", ""], ["~*^https?://.*(?:\.c\.)", ""], ["~*^https?://d\.example(?::[^/]*)?(?-i:/e)", ""], ["~*^https?://", "1"]]"#
+    );
+    assert_eq!(text(&table, "edge.map.0.default"), "");
+    assert_eq!(text(&table, "edge.map.1.default"), "1");
+}
+
+#[test]
+fn names_are_looked_up_by_the_resolver_of_the_file() {
+    let table = settings(
+        "upstream u { server a.example:1 resolve; server 10.0.0.1:1; server 10.0.0.1:1 weight=2; } \
+         server { resolver 127.0.0.11 [::1]:54 valid=30s; set $x b.example:2; \
+         location / { proxy_pass http://$x; } location /u { proxy_pass http://u; } }",
+    );
+    let pool = |index: usize, key: &str| shown(at(&table, &format!("wsgi_adapter.pool.{index}.{key}")));
+    for index in [0, 1] {
+        assert_eq!(pool(index, "nameservers"), r#"["127.0.0.11:53", "[::1]:54"]"#);
+        assert_eq!(pool(index, "resolve_every"), "\"30s\"");
+    }
+    assert_eq!(pool(0, "servers.0.resolve"), "true");
+    assert_eq!(at(&table, "wsgi_adapter.pool.1.servers.1.weight").as_integer(), Some(3));
+}

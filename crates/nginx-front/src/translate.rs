@@ -48,6 +48,8 @@ pub(crate) struct Translator<'a> {
     pub(crate) pools: Pools,
     /// The server whose locations are being read.
     pub(crate) server: ServerFacts,
+    /// What `valid_referers` say, each once.
+    pub(crate) referers: Vec<Table>,
     /// Whether proxies in front tell the scheme.
     pub(crate) trusts_proxies: bool,
 }
@@ -76,7 +78,7 @@ pub fn translate(parsed: &Parsed, options: &Options) -> Translation {
     let scope = Scope::new(http);
     let upstreams = http.iter().filter(|directive| directive.name() == "upstream");
     let upstreams = upstreams.filter_map(|upstream| Some((upstream.arg(0)?, upstream))).collect();
-    let mut translator = Translator { options, ledger, upstreams, pools: Pools::default(), server: ServerFacts::default(), trusts_proxies: forwarded::trusts_proxies(http) };
+    let mut translator = Translator { options, ledger, upstreams, pools: Pools::default(), server: ServerFacts::default(), referers: Vec::new(), trusts_proxies: forwarded::trusts_proxies(http) };
     let root = translator.root(&scope);
     Translation { toml: root.to_toml(), notes: translator.ledger.into_notes(), program }
 }

@@ -164,6 +164,7 @@ pub(super) const DONE: &[&str] = &[
     "uwsgi_read_timeout",
     "uwsgi_request_buffering",
     "uwsgi_send_timeout",
+    "valid_referers",
     "weir_admin",
     "weir_microcache",
     "weir_redis",

@@ -72,6 +72,8 @@ pub(super) const NO_EFFECT: &[&str] = &[
     "proxy_temp_file_write_size",
     "proxy_temp_path",
     "read_ahead",
+    "referer_hash_bucket_size",
+    "referer_hash_max_size",
     "request_pool_size",
     "reset_timedout_connection",
     "rewrite_log",
