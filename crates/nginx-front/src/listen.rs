@@ -53,12 +53,13 @@ fn parse<'a>(directive: &'a Directive, ledger: &mut Ledger<'_>) -> Vec<Listen<'a
         ledger.not_done(directive, "Weir does not listen on unix sockets", "name a port of 127.0.0.1");
         return Vec::new();
     }
-    let Some(address) = address(text) else {
-        ledger.not_done(directive, format!("`{text}` is no address, or a range of ports"), "name one port");
+    let Some(addresses) = addresses(text) else {
+        ledger.not_done(directive, format!("`{text}` is no address"), "name an address and a port");
         return Vec::new();
     };
+    let Some((address, further)) = addresses.split_first() else { return Vec::new() };
     let mut listen =
-        Listen { directive: Some(directive), ..Listen::plain(address) };
+        Listen { directive: Some(directive), ..Listen::plain(address.clone()) };
     let mut is_dual = false;
     for parameter in directive.texts().skip(1) {
         match parameter.split_once('=').map_or(parameter, |(name, _)| name) {
@@ -73,9 +74,28 @@ fn parse<'a>(directive: &'a Directive, ledger: &mut Ledger<'_>) -> Vec<Listen<'a
             _ => ledger.not_done(directive, format!("the parameter `{parameter}` is not known"), ""),
         }
     }
-    let second = listen.address.strip_prefix("[::]:").filter(|_| is_dual);
-    let second = second.map(|port| Listen { address: format!("0.0.0.0:{port}"), ..listen.clone() });
-    [listen].into_iter().chain(second).collect()
+    let mut found = Vec::new();
+    for address in [address].into_iter().chain(further) {
+        let second = address.strip_prefix("[::]:").filter(|_| is_dual);
+        found.extend(second.map(|port| Listen { address: format!("0.0.0.0:{port}"), ..listen.clone() }));
+        found.push(Listen { address: address.clone(), ..listen.clone() });
+    }
+    found
+}
+
+/// More ports than this in one range are a mistake.
+const MOST_PORTS: usize = 1000;
+
+/// One address, or those of a range of ports: `127.0.0.1:8000-8010`.
+fn addresses(text: &str) -> Option<Vec<String>> {
+    let (front, last) = match text.rsplit_once('-') {
+        Some((front, last)) if last.bytes().all(|byte| byte.is_ascii_digit()) => (front, last.parse::<u16>().ok()?),
+        _ => return address(text).map(|one| vec![one]),
+    };
+    let first = address(front)?;
+    let (host, port) = first.rsplit_once(':')?;
+    let ports: Vec<u16> = (port.parse().ok()?..=last).take(MOST_PORTS).collect();
+    (!ports.is_empty()).then(|| ports.iter().map(|port| format!("{host}:{port}")).collect())
 }
 
 /// `80`, `*:80`, `127.0.0.1`, `[::1]:80`, `localhost:80` as host and port.
@@ -174,6 +194,14 @@ pub(crate) fn certificate(translator: &mut Translator<'_>, scope: &Scope<'_>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_range_of_ports_is_several_listeners() {
+        let range = addresses("127.0.0.1:8000-8002").unwrap_or_default();
+        assert_eq!(range, ["127.0.0.1:8000", "127.0.0.1:8001", "127.0.0.1:8002"]);
+        assert_eq!(addresses("my-host:80").unwrap_or_default(), ["my-host:80"]);
+        assert_eq!(addresses("127.0.0.1:9-8"), None);
+    }
 
     #[test]
     fn addresses_are_nginx_s() {

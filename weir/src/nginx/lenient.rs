@@ -142,7 +142,14 @@ fn value_at<'a>(table: &'a mut Table, steps: &[Step]) -> Option<&'a mut Value> {
 
 /// Takes a variable that is not there out of a text: it is empty.
 fn blank(value: &mut Value, name: &str) -> bool {
-    let Value::String(text) = value else { return false };
+    let text = match value {
+        Value::String(text) => text,
+        Value::Array(list) => return list.iter_mut().fold(false, |changed, value| blank(value, name) || changed),
+        Value::Table(table) => {
+            return table.iter_mut().fold(false, |changed, (_, value)| blank(value, name) || changed);
+        }
+        _ => return false,
+    };
     let mut left = String::with_capacity(text.len());
     let mut rest = text.as_str();
     while let Some((before, after)) = rest.split_once('$') {
