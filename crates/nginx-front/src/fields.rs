@@ -96,7 +96,9 @@ fn is_settled(translator: &mut Translator<'_>, directive: &Directive, name: &str
     if is_standard(&lower, value) || of_server {
         true
     } else if OF_CONNECTION.contains(&lower.as_str()) {
-        translator.ledger.different(directive, "Weir sees to its connections, and passes WebSocket on, by itself");
+        translator
+            .ledger
+            .different(directive, "Weir sees to its connections, and passes WebSocket on, by itself");
         true
     } else if matches!(lower.as_str(), "host" | "x-forwarded-host") && value == "$server_name" {
         translator.ledger.different(directive, "the application gets the name that the client asked for");
@@ -105,8 +107,10 @@ fn is_settled(translator: &mut Translator<'_>, directive: &Directive, name: &str
         let why = format!("Weir tells the application {name} itself, from what it knows, not `{value}`");
         let instead = match lower.as_str() {
             "host" => "let the application take its own name from $http_host",
-            _ => "write $scheme, $host and $proxy_add_x_forwarded_for, and name the balancer in front in \
-                  set_real_ip_from",
+            _ => {
+                "write $scheme, $host and $proxy_add_x_forwarded_for, and name the balancer in front in \
+                  set_real_ip_from"
+            }
         };
         translator.ledger.not_done(directive, why, instead);
         true
@@ -131,7 +135,8 @@ fn parameters(translator: &mut Translator<'_>, scope: &Scope<'_>, family: &str) 
 
 /// The field that the application's server makes this variable from.
 pub(crate) fn field_of(parameter: &str) -> Option<String> {
-    let field = parameter.strip_prefix("HTTP_").filter(|_| parameter != "HTTP_HOST" && parameter != "HTTP_PROXY");
+    let field =
+        parameter.strip_prefix("HTTP_").filter(|_| parameter != "HTTP_HOST" && parameter != "HTTP_PROXY");
     field.map(title)
 }
 

@@ -19,12 +19,8 @@ fn names_proxies(directives: &[Directive]) -> bool {
 
 /// The first directive that uses what a balancer says of the client's URL.
 fn relies_on_balancer(directives: &[Directive]) -> Option<&Directive> {
-    const TOLD: [&str; 4] = [
-        "http_x_forwarded_proto",
-        "http_x_forwarded_host",
-        "http_x_forwarded_port",
-        "http_x_forwarded_ssl",
-    ];
+    const TOLD: [&str; 4] =
+        ["http_x_forwarded_proto", "http_x_forwarded_host", "http_x_forwarded_port", "http_x_forwarded_ssl"];
     directives.iter().filter(|one| one.name() != "log_format").find_map(|one| {
         let uses = one.texts().any(|text| TOLD.iter().any(|name| text.contains(name)));
         if uses { Some(one) } else { relies_on_balancer(one.children()) }
@@ -46,7 +42,8 @@ pub(crate) fn translate<'a>(
         for directive in scope.all("set_real_ip_from") {
             let Some(text) = directive.arg(0) else { continue };
             if !header.get_or_insert(own).eq_ignore_ascii_case(own) {
-                let why = format!("Weir takes the client's address from one field, {}", header.unwrap_or(own));
+                let why =
+                    format!("Weir takes the client's address from one field, {}", header.unwrap_or(own));
                 translator.ledger.not_done(directive, why, "let all proxies send the same field");
             } else if text == "unix:" {
                 translator.ledger.left_out(directive, "Weir does not listen on unix sockets");

@@ -58,8 +58,7 @@ fn parse<'a>(directive: &'a Directive, ledger: &mut Ledger<'_>) -> Vec<Listen<'a
         return Vec::new();
     };
     let Some((address, further)) = addresses.split_first() else { return Vec::new() };
-    let mut listen =
-        Listen { directive: Some(directive), ..Listen::plain(address.clone()) };
+    let mut listen = Listen { directive: Some(directive), ..Listen::plain(address.clone()) };
     let mut is_dual = false;
     for parameter in directive.texts().skip(1) {
         match parameter.split_once('=').map_or(parameter, |(name, _)| name) {
@@ -89,7 +88,9 @@ const MOST_PORTS: usize = 1000;
 /// One address, or those of a range of ports: `127.0.0.1:8000-8010`.
 fn addresses(text: &str) -> Option<Vec<String>> {
     let (front, last) = match text.rsplit_once('-') {
-        Some((front, last)) if last.bytes().all(|byte| byte.is_ascii_digit()) => (front, last.parse::<u16>().ok()?),
+        Some((front, last)) if last.bytes().all(|byte| byte.is_ascii_digit()) => {
+            (front, last.parse::<u16>().ok()?)
+        }
         _ => return address(text).map(|one| vec![one]),
     };
     let first = address(front)?;

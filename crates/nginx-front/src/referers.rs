@@ -42,7 +42,8 @@ pub(crate) fn maps(translator: &mut Translator<'_>) -> Vec<Table> {
 }
 
 fn replaced(text: &str, own: &str) -> String {
-    text.replace("${invalid_referer}", &format!("${{{}}}", own.trim_start_matches('$'))).replace(VARIABLE, own)
+    text.replace("${invalid_referer}", &format!("${{{}}}", own.trim_start_matches('$')))
+        .replace(VARIABLE, own)
 }
 
 fn cases(words: &[&str], names: &[&Directive], map: &mut Table) {

@@ -70,7 +70,8 @@ impl ServerFacts {
         let port = |listen: &Listen<'_>| Some(listen.address.rsplit_once(':')?.1.to_owned());
         let ports: Vec<_> = listens.iter().filter_map(port).collect();
         let name = server.children().iter().find(|directive| directive.name() == "server_name");
-        let plain = |name: &&str| !name.is_empty() && !name.contains(['*', '~', '$']) && !name.starts_with('.');
+        let plain =
+            |name: &&str| !name.is_empty() && !name.contains(['*', '~', '$']) && !name.starts_with('.');
         Self {
             scheme,
             port: ports.first().filter(|first| ports.iter().all(|port| port == *first)).cloned(),
@@ -80,7 +81,11 @@ impl ServerFacts {
 
     /// A text with the variables filled in that have one value here.
     pub(crate) fn filled(&self, text: &str) -> String {
-        let known = [("scheme", self.scheme), ("server_port", self.port.as_deref()), ("server_name", self.name.as_deref())];
+        let known = [
+            ("scheme", self.scheme),
+            ("server_port", self.port.as_deref()),
+            ("server_name", self.name.as_deref()),
+        ];
         known.into_iter().fold(text.to_owned(), |text, (name, value)| match value {
             Some(value) => with_variable(&text, name, value),
             None => text,

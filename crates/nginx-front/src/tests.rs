@@ -156,8 +156,8 @@ fn constants_of_set_are_filled_in() {
         "server { resolver 127.0.0.11; set $up app:8000; location / { proxy_pass http://$up; } \
          location /x { set $port 9; proxy_pass http://b:${port}$request_uri; } }",
     );
-    assert_eq!(text(&table, "wsgi_adapter.pool.0.servers.0"), "http://app:8000");
-    assert_eq!(text(&table, "wsgi_adapter.pool.1.servers.0"), "http://b:9");
+    assert_eq!(text(&table, "wsgi_adapter.pool.0.servers.0.address"), "http://app:8000");
+    assert_eq!(text(&table, "wsgi_adapter.pool.1.servers.0.address"), "http://b:9");
 }
 
 #[test]
@@ -166,7 +166,8 @@ fn the_path_of_proxy_pass_takes_the_place_of_the_prefix() {
         "server { location /api/v1.0/ { proxy_pass http://a:1/; } location = /x { proxy_pass http://a:1/y/z; } \
          location /same/ { proxy_pass http://a:1/same/; } location ^~ /b { proxy_pass http://unix:/s:/c; } }",
     );
-    let rewrite = |index: usize| at(&table, &format!("edge.site.0.location.{index}")).get("rewrite").map(shown);
+    let rewrite =
+        |index: usize| at(&table, &format!("edge.site.0.location.{index}")).get("rewrite").map(shown);
     assert_eq!(rewrite(0).as_deref(), Some(r#"["(?s)^/api/v1\.0/(.*)$ /$1 break"]"#));
     assert_eq!(rewrite(1).as_deref(), Some(r#"["(?s)^/x$ /y/z break"]"#));
     assert_eq!(rewrite(2), None);
@@ -314,21 +315,25 @@ fn fields_maps_compression_and_access() {
     let first = |key: &str| at(&table, &format!("edge.site.0.location.0.{key}")).clone();
     let second = |key: &str| at(&table, &format!("edge.site.0.location.1.{key}")).clone();
     assert_eq!(
-        shown(at(&table, "edge.map.0.cases")),
+        shown(at(&table, "edge.map.1.cases")),
         r#"[["~^https://a\.", "$http_origin"], ["\default", "x"]]"#
     );
     assert_eq!(shown(at(&table, "edge.geo.0.networks")), r#"[["10.0.0.0/8", "1"]]"#);
     assert_eq!(text(&table, "edge.limit_zones.one.rate"), "5r/s");
-    assert_eq!(shown(&first("compress.types")), r#"["text/html", "text/css"]"#);
+    assert_eq!(shown(at(&table, "edge.site.0.compress.types")), r#"["text/html", "text/css"]"#);
     assert_eq!(shown(&first("request_fields.0.set")), "\"X-B\"");
     assert_eq!(shown(&first("request_fields.1.remove")), "\"Cookie\"");
     assert_eq!(shown(&first("reply_fields.0.remove")), "\"Server\"");
     assert_eq!(shown(&first("reply_fields.1.always")), "true");
-    assert_eq!(shown(&first("auth_basic.file")), "\"/etc/nginx/conf/users\"");
+    assert_eq!(text(&table, "edge.site.0.auth_basic.file"), "/etc/nginx/conf/users");
+    assert_eq!(
+        (shown(&second("auth_basic")), shown(&first("inherit_fields"))),
+        ("false".into(), "\"replace\"".into())
+    );
     assert_eq!(first("limit_req.0.status").as_integer(), Some(429));
     assert_eq!(shown(&second("access")), r#"["allow 10.0.0.0/8", "deny all"]"#);
     assert_eq!(shown(&second("reply_fields.0.add")), "\"X-C\"");
-    assert_eq!(shown(&second("request_fields.0.set")), "\"X-Forwarded-Proto\"");
+    assert_eq!(text(&table, "wsgi_adapter.pool.1.variable_sets.set-1.HTTP_X_FORWARDED_PROTO"), "http");
     assert!(second("match").as_str() == Some("/b"));
 }
 
@@ -340,15 +345,18 @@ fn referers_are_a_map_for_each_place() {
          location /y { return 200 $invalid_referer; } }",
     );
     let location = |index: usize| text(&table, &format!("edge.site.0.location.{index}.return")).to_owned();
-    assert_eq!(location(0), "200 $invalid_referer_1");
-    assert_eq!(location(1), "200 $invalid_referer_2");
-    assert_eq!(at(&table, "edge.site.0.rule.0.when").get("$invalid_referer_2").and_then(Value::as_bool), Some(true));
+    assert_eq!(location(0), "200 $invalid_referer_2");
+    assert_eq!(location(1), "200 $invalid_referer_1");
+    assert_eq!(
+        at(&table, "edge.site.0.rule.0.when").get("$invalid_referer_1").and_then(Value::as_bool),
+        Some(true)
+    );
     assert_eq!(
         shown(at(&table, "edge.map.0.cases")),
         r#"[["", "1"], ["~*^https?://[^/:]+\.b\.example(?:[:/]|$)", ""], ["~*^https?://.*(?:\.c\.)", ""], ["~*^https?://d\.example(?::[^/]*)?(?-i:/e)", ""], ["~*^https?://", "1"]]"#
     );
-    assert_eq!(text(&table, "edge.map.0.default"), "");
-    assert_eq!(text(&table, "edge.map.1.default"), "1");
+    assert_eq!(text(&table, "edge.map.1.default"), "");
+    assert_eq!(text(&table, "edge.map.0.default"), "1");
 }
 
 #[test]

@@ -78,7 +78,15 @@ pub fn translate(parsed: &Parsed, options: &Options) -> Translation {
     let scope = Scope::new(http);
     let upstreams = http.iter().filter(|directive| directive.name() == "upstream");
     let upstreams = upstreams.filter_map(|upstream| Some((upstream.arg(0)?, upstream))).collect();
-    let mut translator = Translator { options, ledger, upstreams, pools: Pools::default(), server: ServerFacts::default(), referers: Vec::new(), trusts_proxies: forwarded::trusts_proxies(http) };
+    let mut translator = Translator {
+        options,
+        ledger,
+        upstreams,
+        pools: Pools::default(),
+        server: ServerFacts::default(),
+        referers: Vec::new(),
+        trusts_proxies: forwarded::trusts_proxies(http),
+    };
     let root = translator.root(&scope);
     Translation { toml: root.to_toml(), notes: translator.ledger.into_notes(), program }
 }

@@ -77,7 +77,8 @@ impl Charset {
                 None
             }
             Some((directive, name)) if name != "off" => {
-                ledger.different(directive, "files and texts of `return` name it; applications name their own");
+                ledger
+                    .different(directive, "files and texts of `return` name it; applications name their own");
                 Some(name.to_owned())
             }
             _ => None,

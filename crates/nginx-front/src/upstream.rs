@@ -66,7 +66,8 @@ pub(crate) fn translate(upstream: &Directive, scheme: Scheme, table: &mut Table,
 
 /// Adds a server. One that is named twice gets the share of two.
 fn add(server: Table, servers: &mut Vec<Table>) {
-    let weight = |table: &Table| if let Some(Value::Number(weight)) = table.get("weight") { *weight } else { 1 };
+    let weight =
+        |table: &Table| if let Some(Value::Number(weight)) = table.get("weight") { *weight } else { 1 };
     let without_weight = |table: &Table| table.clone().without(table, |key| key == "weight");
     let same = servers.iter_mut().find(|known| without_weight(known).says(&without_weight(&server)));
     match same {

@@ -186,7 +186,9 @@ const OF_OWN_PAGES: &[&str] = &["content-type", "cache-control", "allow"];
 fn is_own_page(response: &Response) -> bool {
     let text = response.text();
     let is_empty = text.is_empty() && response.status >= 300;
-    is_empty || text.contains("<center>nginx") || text.starts_with("<!doctype html>\n<html lang=\"en\"><head>")
+    is_empty
+        || text.contains("<center>nginx")
+        || text.starts_with("<!doctype html>\n<html lang=\"en\"><head>")
 }
 
 /// The directives that `weir nginx -t` says are not done.

@@ -144,7 +144,9 @@ fn value_at<'a>(table: &'a mut Table, steps: &[Step]) -> Option<&'a mut Value> {
 fn blank(value: &mut Value, name: &str) -> bool {
     let text = match value {
         Value::String(text) => text,
-        Value::Array(list) => return list.iter_mut().fold(false, |changed, value| blank(value, name) || changed),
+        Value::Array(list) => {
+            return list.iter_mut().fold(false, |changed, value| blank(value, name) || changed);
+        }
         Value::Table(table) => {
             return table.iter_mut().fold(false, |changed, (_, value)| blank(value, name) || changed);
         }
@@ -187,13 +189,19 @@ mod tests {
                 "[[edge.site.location.reply_fields]]\nadd = \"A\"\nvalue = \"1\"",
             ),
             ("edge.site[0].location[1].try_files: cannot be used", "try_files = ['a', '=404']", ""),
-            ("edge.site[0].location[1].error_page.404: names no page", "error_page = { 404 = '' }", "[edge.site.location.error_page]"),
+            (
+                "edge.site[0].location[1].error_page.404: names no page",
+                "error_page = { 404 = '' }",
+                "[edge.site.location.error_page]",
+            ),
             ("edge.site[0].location[1].match: invalid regular expression", "", "gone"),
             ("edge.site[0].location[1].auth_basic.file: cannot be read", "auth_basic = false", "refused"),
             ("edge.listen[0]: is no address", "", "refused"),
         ];
         for (mistake, before, after) in cases {
-            let text = format!("[edge]\nlisten = [1]\n[[edge.site]]\n[[edge.site.location]]\nmatch = '/a'\n[[edge.site.location]]\nmatch = '/b'\n{before}");
+            let text = format!(
+                "[edge]\nlisten = [1]\n[[edge.site]]\n[[edge.site.location]]\nmatch = '/a'\n[[edge.site.location]]\nmatch = '/b'\n{before}"
+            );
             let mut table: Table = text.parse().unwrap();
             let line = format!("nginx.conf:7: {mistake}");
             let (path, text) = path_and_text(&line).unwrap();

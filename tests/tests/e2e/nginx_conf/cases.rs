@@ -123,11 +123,7 @@ pub(super) const CASES: &[Case] = &[
         ],
         missing: &[],
     },
-    Case {
-        file: "microcache.conf",
-        requests: &["GET news.example.com /count/m?h=X-Own:1"],
-        missing: &[],
-    },
+    Case { file: "microcache.conf", requests: &["GET news.example.com /count/m?h=X-Own:1"], missing: &[] },
     Case {
         file: "rate-limit.conf",
         requests: &["GET limit.example.com /login/count/l", "GET limit.example.com /count/l2"],
@@ -157,11 +153,7 @@ pub(super) const CASES: &[Case] = &[
         ],
         missing: &[],
     },
-    Case {
-        file: "channels.conf",
-        requests: &["GET live.example.com /count/ch"],
-        missing: &[],
-    },
+    Case { file: "channels.conf", requests: &["GET live.example.com /count/ch"], missing: &[] },
     Case {
         file: "types-and-maps.conf",
         requests: &[
