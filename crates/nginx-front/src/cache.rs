@@ -24,6 +24,7 @@ pub(crate) fn translate<'a>(
         if let Some(uses) = scope.arg(&name("_min_uses")).and_then(values::number) {
             cache.set("min_uses", uses.max(1), "");
         }
+        ignored(scope, family, &mut cache);
         key(translator, scope.one(&name("_key")));
         for conditions in [name("_bypass"), format!("{family}_no_cache")] {
             scope.all(&conditions).into_iter().for_each(|directive| bypass(translator, directive));
@@ -105,6 +106,29 @@ fn lifetimes(scope: &Scope<'_>, name: &str, cache: &mut Table) {
         ttl.set("any", "0s", "");
     }
     cache.set("ttl", Value::Inline(ttl), "");
+}
+
+/// `proxy_ignore_headers`, as far as it is about the cache.
+const OF_CACHE: [&str; 5] = ["Cache-Control", "Expires", "Set-Cookie", "Vary", "X-Accel-Expires"];
+
+fn ignored(scope: &Scope<'_>, family: &str, cache: &mut Table) {
+    let named = scope.all(&format!("{family}_ignore_headers"));
+    let of_cache = |name: &&str| OF_CACHE.iter().any(|known| known.eq_ignore_ascii_case(name));
+    let names: Vec<&str> = named.iter().flat_map(|one| one.texts()).filter(of_cache).collect();
+    if !names.is_empty() {
+        cache.set("ignore_fields", names, "");
+    }
+}
+
+/// Says which of `proxy_ignore_headers` are not ignored.
+pub(crate) fn check_ignored(translator: &mut Translator<'_>, scope: &Scope<'_>, family: &str) {
+    for directive in scope.all(&format!("{family}_ignore_headers")) {
+        let of_cache = |name: &str| OF_CACHE.iter().any(|known| known.eq_ignore_ascii_case(name));
+        if let Some(name) = directive.texts().find(|name| !of_cache(name)) {
+            let why = format!("{name} of the application is obeyed");
+            translator.ledger.not_done(directive, why, "let the application leave it out");
+        }
+    }
 }
 
 fn stale<'a>(translator: &mut Translator<'a>, scope: &Scope<'a>, family: &str, cache: &mut Table) {

@@ -75,10 +75,18 @@ pub(crate) fn to_application(
         location.set("request_fields", Value::List(fields.iter().map(field).collect()), "");
     }
     for directive in scope.all("proxy_redirect") {
-        if directive.arg(0) != Some("off") {
-            let why = "Location goes to the client as the application sent it";
-            let instead = "let the application know its own address (Host, X-Forwarded-Proto)";
-            translator.ledger.not_done(directive, why, instead);
+        match directive.arg(0) {
+            Some("off") => {}
+            Some("default") => {
+                let how =
+                    "the application knows its own address (Host, X-Forwarded-Proto), and redirects to it";
+                translator.ledger.different(directive, how);
+            }
+            _ => {
+                let why = "Location goes to the client as the application sent it";
+                let instead = "let the application know its own address (Host, X-Forwarded-Proto)";
+                translator.ledger.not_done(directive, why, instead);
+            }
         }
     }
 }

@@ -56,6 +56,10 @@ pub(crate) fn answer<'a>(
     if let Some(internal) = scope.here("internal") {
         table.from("internal", true, &translator.ledger.origin(internal));
     }
+    if let Some(status) = scope.here("stub_status") {
+        translator.ledger.left_out(status, "figures are on the admin listener: weir_admin 127.0.0.1:9900;");
+        table.from("return", 404, &translator.ledger.origin(status));
+    }
     let pool = pattern.and_then(|pattern| pass::translate(translator, scope, pattern));
     if let Some(pool) = &pool {
         table.from("pool", pool.name.as_str(), &pool.origin);
@@ -87,6 +91,7 @@ pub(crate) fn answer<'a>(
     logs(translator, scope, table);
     if let Some(pool) = &pool {
         cache::translate(translator, scope, pool.family, table);
+        cache::check_ignored(translator, scope, pool.family);
         fields::to_application(translator, scope, pool.family, table);
     }
 }

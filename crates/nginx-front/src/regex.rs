@@ -27,6 +27,21 @@ pub(crate) fn escaped(text: &str) -> String {
     escaped
 }
 
+/// The names of its groups.
+pub(crate) fn group_names(pattern: &str) -> Vec<String> {
+    let starts = ["(?<", "(?P<", "(?'"];
+    let mut names = Vec::new();
+    for (at, _) in pattern.match_indices("(?") {
+        let rest = pattern.get(at..).unwrap_or_default();
+        let name = starts.iter().find_map(|start| rest.strip_prefix(start)).unwrap_or_default();
+        let length = name.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
+        if let Some(name) = name.get(..length).filter(|name| !name.is_empty()) {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,5 +51,6 @@ mod tests {
         assert_eq!(translated(r"^(a)\Q.b c\E$"), r"^(a)\.b\x20c$");
         assert_eq!(translated(r"\d\Q*"), r"\d\*");
         assert_eq!(translated(r"^/x/(.*)$"), r"^/x/(.*)$");
+        assert_eq!(group_names(r"^(?<a>x)(?P<b_1>y)(?:z)(?<=q)(w)$"), ["a", "b_1"]);
     }
 }

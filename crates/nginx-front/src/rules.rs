@@ -173,6 +173,13 @@ fn condition(directive: &Directive) -> Result<(String, Value), String> {
         _ => return Err("the condition's closing bracket is missing".to_owned()),
     }
     words.retain(|word| !word.is_empty());
+    // Whether there is TLS is all that is known of it.
+    if let [variable, "=" | "!=", rest @ ..] = words.as_mut_slice()
+        && *variable == "$ssl_protocol"
+        && rest.iter().all(|word| word.is_empty())
+    {
+        *variable = "$https";
+    }
     // `($x = "")` leaves no word behind the sign.
     let text = words.get(2).copied().unwrap_or_default();
     match words.as_slice() {
@@ -237,6 +244,7 @@ mod tests {
             ("($http_user_agent ~* (a|b))", "\"$http_user_agent\" = \"~* (a|b)\""),
             ("($uri !~ ^/x)", "\"$uri\" = \"!~ ^/x\""),
             ("($x)", "\"$x\" = true"),
+            ("($ssl_protocol = \"\")", "\"$https\" = \"\""),
             ("( $x )", "\"$x\" = true"),
             ("(-f /srv/on)", "file = \"/srv/on\""),
             ("(!-d $document_root/x)", "directory = \"!$document_root/x\""),

@@ -39,6 +39,7 @@ pub(crate) fn translate<'a>(
     let mut full = Table::default();
     place::answer(translator, &scope, None, &mut full);
     rules::translate(server.children(), &mut full, &mut translator.ledger);
+    captures(server, &mut full);
     referers::translate(translator, &scope, &mut full);
     let mut locations = Vec::new();
     for directive in server.children().iter().filter(|directive| directive.name() == "location") {
@@ -119,6 +120,38 @@ fn bind(listens: &[Listen<'_>], site: &mut Table, ledger: &mut Ledger<'_>) {
     let of_default: Vec<&str> = of_default.map(|listen| listen.address.as_str()).collect();
     if !of_default.is_empty() {
         site.set("default_server", of_default, "");
+    }
+}
+
+/// What a regex of `server_name` captures: a rule before all others, which matches the host again.
+fn captures(server: &Directive, site: &mut Table) {
+    let names = server.children().iter().filter(|directive| directive.name() == "server_name");
+    let patterns = names.flat_map(Directive::texts).filter_map(|name| name.strip_prefix('~'));
+    let mut rules = Vec::new();
+    // Classes of Unicode are for names alone, not for rules.
+    for pattern in patterns.filter(|pattern| pattern.contains('(') && !pattern.contains("\\p")) {
+        let pattern = regex::translated(pattern);
+        let groups = regex::group_names(&pattern);
+        let mut set = Table::default();
+        for name in &groups {
+            set.set(name, format!("${name}"), "");
+        }
+        if groups.is_empty() {
+            set.set("server_name_matched", "1", "");
+        }
+        let sign = if pattern.contains(|letter: char| letter.is_ascii_uppercase()) { "~*" } else { "~" };
+        let mut when = Table::default();
+        when.set("host", format!("{sign} {pattern}"), "");
+        let mut rule = Table::new(Some("what server_name captures".to_owned()));
+        rule.set("when", Value::Inline(when), "");
+        rule.set("set", Value::Inline(set), "");
+        rules.push(rule);
+    }
+    if let Some(Value::Sections(own)) = site.get("rule") {
+        rules.extend(own.iter().cloned());
+    }
+    if !rules.is_empty() {
+        site.set("rule", Value::Sections(rules), "");
     }
 }
 

@@ -338,6 +338,16 @@ fn fields_maps_compression_and_access() {
 }
 
 #[test]
+fn a_server_s_name_may_capture() {
+    let table = settings(
+        "server { server_name ~^(?<sub>.+)\\.a\\.example$; root /srv/$sub; location / { if ($sub = x) { return 403; } } }",
+    );
+    assert_eq!(text(&table, "edge.site.0.rule.0.when.host"), r"~ ^(?<sub>.+)\.a\.example$");
+    assert_eq!(text(&table, "edge.site.0.rule.0.set.sub"), "$sub");
+    assert_eq!(text(&table, "edge.site.0.root"), "/srv/$sub");
+}
+
+#[test]
 fn referers_are_a_map_for_each_place() {
     let table = settings(
         "server { server_name a.example; valid_referers none server_names; if ($invalid_referer) { return 403; } \
