@@ -27,6 +27,15 @@ fn relies_on_balancer(directives: &[Directive]) -> Option<&Directive> {
     })
 }
 
+/// A location cannot believe others than its server does.
+pub(crate) fn refuse_here(translator: &mut Translator<'_>, location: &Scope<'_>) {
+    const NAMES: [&str; 2] = ["set_real_ip_from", "real_ip_header"];
+    for directive in location.own().iter().filter(|directive| NAMES.contains(&directive.name())) {
+        let why = "who is believed about the client is said once for all locations";
+        translator.ledger.not_done(directive, why, "write it into http");
+    }
+}
+
 /// Sets `trusted_proxies` and `real_ip_header`.
 pub(crate) fn translate<'a>(
     translator: &mut Translator<'a>,

@@ -6,6 +6,7 @@
 //! says all that holds for it. No I/O: what has to be known of the machine is in [`Options`].
 
 mod access;
+mod branches;
 mod cache;
 mod compress;
 mod fields;

@@ -52,6 +52,11 @@ pub(crate) fn translate<'a>(
     limits.set("fields", fields.unwrap_or(1000).clamp(1, 1000), "max_headers");
     let requests = scopes.iter().filter_map(|scope| values::number(scope.arg("keepalive_requests")?)).max();
     limits.set("requests_per_connection", requests.unwrap_or(1000).max(1), "keepalive_requests");
+    let streams =
+        scopes.iter().filter_map(|scope| values::number(scope.arg("http2_max_concurrent_streams")?));
+    if let Some(streams) = streams.max() {
+        limits.set("http2_streams", streams.max(1), "http2_max_concurrent_streams");
+    }
     edge.set("limits", Value::Section(limits), "");
     forwarded::translate(translator, http, &scopes, edge);
 }

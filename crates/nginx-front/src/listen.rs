@@ -46,6 +46,12 @@ pub(crate) fn of_server<'a>(
     found
 }
 
+/// The addresses where some server asks for TLS.
+pub(crate) fn with_tls(servers: &[&Directive], options: &Options, ledger: &mut Ledger<'_>) -> Vec<String> {
+    let listens = servers.iter().flat_map(|server| of_server(server, options, ledger));
+    listens.filter(|listen| listen.ssl).map(|listen| listen.address).collect()
+}
+
 /// One or, for `ipv6only=off`, two addresses.
 fn parse<'a>(directive: &'a Directive, ledger: &mut Ledger<'_>) -> Vec<Listen<'a>> {
     let Some(text) = directive.arg(0) else { return Vec::new() };

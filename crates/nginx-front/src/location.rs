@@ -2,6 +2,8 @@
 
 use nginx_conf::Directive;
 
+use crate::branches;
+use crate::forwarded;
 use crate::place;
 use crate::referers;
 use crate::regex;
@@ -22,11 +24,13 @@ pub(crate) fn translate<'a>(
         return None;
     }
     let scope = around.inside(location.children());
+    forwarded::refuse_here(translator, &scope);
     let origin = translator.ledger.origin(location);
     let mut full = Table::new(Some(format!("{origin}: location {pattern}")));
     full.set("match", pattern.as_str(), "");
     place::answer(translator, &scope, Some(&pattern), &mut full);
-    rules::translate(location.children(), &mut full, &mut translator.ledger);
+    let branches = rules::translate(location.children(), &mut full, &mut translator.ledger);
+    branches::apply(translator, &branches, &mut full);
     referers::translate(translator, &scope, &mut full);
     let mut said = place::within(&mut full, outer);
     let nested = location.children().iter().filter(|directive| directive.name() == "location");

@@ -24,6 +24,7 @@ pub(crate) fn translate<'a>(translator: &mut Translator<'a>, http: &Scope<'a>, e
         }
     }
     maps.extend(referers::maps(translator));
+    maps.append(&mut translator.maps);
     for (key, tables) in [("map", maps), ("geo", geos), ("split", splits)] {
         if !tables.is_empty() {
             edge.set(key, Value::Sections(tables), "");

@@ -288,6 +288,12 @@ fn variables(translator: &mut Translator<'_>, scope: &Scope<'_>, family: &str) -
             translator.ledger.different(param, how);
             continue;
         }
+        if name == "REMOTE_USER" && value == "$remote_user" && scope.one("auth_basic").is_none() {
+            let how =
+                "Weir asks for no password here, so there is no name: the application reads Authorization";
+            translator.ledger.different(param, how);
+            continue;
+        }
         let value = translator.server.filled(&value);
         if value.contains('$') && field_of(name).is_some() {
             continue; // a field of the request

@@ -2,12 +2,17 @@
 
 use nginx_conf::Directive;
 
+use crate::branches::Branch;
 use crate::ledger::Ledger;
 use crate::regex;
 use crate::settings::{Table, Value};
 
 /// Sets `return` where a place has nothing else, otherwise `rule`, one for each directive.
-pub(crate) fn translate(directives: &[Directive], table: &mut Table, ledger: &mut Ledger<'_>) {
+pub(crate) fn translate<'a>(
+    directives: &'a [Directive],
+    table: &mut Table,
+    ledger: &mut Ledger<'_>,
+) -> Vec<Branch<'a>> {
     let is_rule =
         |directive: &&Directive| matches!(directive.name(), "set" | "rewrite" | "return" | "break" | "if");
     let found: Vec<_> = directives.iter().filter(is_rule).collect();
@@ -16,13 +21,16 @@ pub(crate) fn translate(directives: &[Directive], table: &mut Table, ledger: &mu
         && let Some(text) = answer(only, ledger)
     {
         table.from("return", text, &ledger.origin(only));
-        return;
+        return Vec::new();
     }
+    let mut branches = Vec::new();
     let mut rules = Vec::new();
     for directive in found {
         let origin = ledger.origin(directive).to_string();
         if directive.name() == "if" {
-            rules.extend(conditional(directive, ledger));
+            let branch = Branch::of(directive);
+            rules.extend(conditional(directive, branch.as_ref(), ledger));
+            branches.extend(branch);
             continue;
         }
         let mut rule = Rule::default();
@@ -35,10 +43,11 @@ pub(crate) fn translate(directives: &[Directive], table: &mut Table, ledger: &mu
     if !rules.is_empty() {
         table.set("rule", Value::Sections(rules), "");
     }
+    branches
 }
 
 /// `if (condition) { … }`: one rule, or several where its lines are not in the order that a rule has.
-fn conditional(directive: &Directive, ledger: &mut Ledger<'_>) -> Vec<Table> {
+fn conditional(directive: &Directive, branch: Option<&Branch<'_>>, ledger: &mut Ledger<'_>) -> Vec<Table> {
     let (key, wanted) = match condition(directive) {
         Ok(condition) => condition,
         Err(why) => {
@@ -47,9 +56,14 @@ fn conditional(directive: &Directive, ledger: &mut Ledger<'_>) -> Vec<Table> {
         }
     };
     let mut rules: Vec<Rule> = Vec::new();
-    for line in directive.children() {
+    if let Some(branch) = branch {
+        let mut first = Rule::default();
+        first.set.set(&branch.variable, "1", "");
+        rules.push(first);
+    }
+    for line in directive.children().iter().filter(|line| line.name() != "add_header") {
         if !matches!(line.name(), "set" | "rewrite" | "return" | "break") {
-            let why = "within `if` only return, rewrite, set and break are done";
+            let why = "within `if` only return, rewrite, set, break and add_header are done";
             ledger.not_done(line, why, "write a location for it, or a map");
             continue;
         }
@@ -217,7 +231,8 @@ mod tests {
         let parsed = parse("a", text.as_bytes(), &mut |_| Ok(Vec::new()));
         assert!(parsed.mistakes.is_empty(), "{text}");
         let mut table = Table::default();
-        translate(&parsed.directives, &mut table, &mut Ledger::new(&parsed));
+        let branches = translate(&parsed.directives, &mut table, &mut Ledger::new(&parsed));
+        assert!(branches.is_empty(), "{text}");
         table
             .to_toml()
             .lines()

@@ -2,6 +2,7 @@
 
 use nginx_conf::Directive;
 
+use crate::branches;
 use crate::ledger::Ledger;
 use crate::listen::{self, Listen};
 use crate::location;
@@ -22,7 +23,10 @@ pub(crate) fn translate<'a>(
     let origin = translator.ledger.origin(server);
     let mut site = Table::new(Some(format!("{origin}: server")));
     names(translator, server, &mut site);
-    let listens = listen::of_server(server, translator.options, &mut translator.ledger);
+    let mut listens = listen::of_server(server, translator.options, &mut translator.ledger);
+    for listen in &mut listens {
+        listen.ssl |= translator.tls.contains(&listen.address);
+    }
     let is_tls = listens.iter().any(|listen| listen.ssl);
     if is_tls
         && let Some(certificate) = listen::certificate(translator, &scope)
@@ -38,7 +42,8 @@ pub(crate) fn translate<'a>(
     // What no location matches is answered by the server's own directives.
     let mut full = Table::default();
     place::answer(translator, &scope, None, &mut full);
-    rules::translate(server.children(), &mut full, &mut translator.ledger);
+    let branches = rules::translate(server.children(), &mut full, &mut translator.ledger);
+    branches::apply(translator, &branches, &mut full);
     captures(server, &mut full);
     referers::translate(translator, &scope, &mut full);
     let mut locations = Vec::new();

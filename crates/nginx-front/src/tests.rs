@@ -338,6 +338,30 @@ fn fields_maps_compression_and_access() {
 }
 
 #[test]
+fn fields_within_if_take_the_place_of_others() {
+    let (table, missing) = with_missing(
+        "server { add_header X-A a; location /x { if ($request_method = OPTIONS) { add_header X-B b$uri always; return 204; } \
+         root /srv; } }",
+    );
+    assert_eq!(missing, [""; 0]);
+    let place = at(&table, "edge.site.0.location.0").clone();
+    let field = |index: usize| place.get("reply_fields").and_then(Value::as_array).unwrap()[index].clone();
+    let (outer, inner) = (field(0), field(1));
+    let map = |field: &Value| {
+        let name = field.get("value").and_then(Value::as_str).unwrap().trim_start_matches('$').to_owned();
+        let maps = at(&table, "edge.map").as_array().unwrap().clone();
+        let map =
+            maps.into_iter().find(|map| map.get("variable").and_then(Value::as_str) == Some(&name)).unwrap();
+        shown(map.get("cases").unwrap())
+    };
+    assert_eq!((map(&outer), map(&inner)), (r#"[["", "a"]]"#.into(), r#"[["1", "b$uri"]]"#.into()));
+    assert_eq!(shown(&inner["always"]), "true");
+    let rule = at(&table, "edge.site.0.location.0.rule.0");
+    assert_eq!(rule.get("return").and_then(Value::as_str), Some("204"));
+    assert_eq!(rule["set"].as_table().map(|set| set.len()), Some(1));
+}
+
+#[test]
 fn a_server_s_name_may_capture() {
     let table = settings(
         "server { server_name ~^(?<sub>.+)\\.a\\.example$; root /srv/$sub; location / { if ($sub = x) { return 403; } } }",

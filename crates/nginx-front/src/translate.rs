@@ -48,6 +48,10 @@ pub(crate) struct Translator<'a> {
     pub(crate) pools: Pools,
     /// The server whose locations are being read.
     pub(crate) server: ServerFacts,
+    /// Maps that fields within `if` need.
+    pub(crate) maps: Vec<Table>,
+    /// The listeners with TLS: what one server says of an address holds for all that share it.
+    pub(crate) tls: Vec<String>,
     /// What `valid_referers` say, each once.
     pub(crate) referers: Vec<Table>,
     /// Whether proxies in front tell the scheme.
@@ -84,6 +88,8 @@ pub fn translate(parsed: &Parsed, options: &Options) -> Translation {
         upstreams,
         pools: Pools::default(),
         server: ServerFacts::default(),
+        maps: Vec::new(),
+        tls: Vec::new(),
         referers: Vec::new(),
         trusts_proxies: forwarded::trusts_proxies(http),
     };
@@ -94,6 +100,7 @@ pub fn translate(parsed: &Parsed, options: &Options) -> Translation {
 impl<'a> Translator<'a> {
     fn root(&mut self, http: &Scope<'a>) -> Table {
         let servers: Vec<_> = http.own().iter().filter(|directive| directive.name() == "server").collect();
+        self.tls = listen::with_tls(&servers, self.options, &mut self.ledger);
         let sites: Vec<Table> = servers.iter().map(|server| site::translate(self, http, server)).collect();
         let mut edge = Table::new(None);
         listen::translate(self, http, &servers, &mut edge);

@@ -64,6 +64,7 @@ pub(super) const DONE: &[&str] = &[
     "hash",
     "http",
     "http2",
+    "http2_max_concurrent_streams",
     "if",
     "include",
     "index",
