@@ -315,7 +315,7 @@ fn fields_maps_compression_and_access() {
     let first = |key: &str| at(&table, &format!("edge.site.0.location.0.{key}")).clone();
     let second = |key: &str| at(&table, &format!("edge.site.0.location.1.{key}")).clone();
     assert_eq!(
-        shown(at(&table, "edge.map.1.cases")),
+        shown(at(&table, "edge.map.0.cases")),
         r#"[["~^https://a\.", "$http_origin"], ["\default", "x"]]"#
     );
     assert_eq!(shown(at(&table, "edge.geo.0.networks")), r#"[["10.0.0.0/8", "1"]]"#);
@@ -386,7 +386,7 @@ fn referers_are_a_map_for_each_place() {
         Some(true)
     );
     assert_eq!(
-        shown(at(&table, "edge.map.0.cases")),
+        shown(at(&table, "edge.map.1.cases")),
         r#"[["", "1"], ["~*^https?://[^/:]+\.b\.example(?:[:/]|$)", ""], ["~*^https?://.*(?:\.c\.)", ""], ["~*^https?://d\.example(?::[^/]*)?(?-i:/e)", ""], ["~*^https?://", "1"]]"#
     );
     assert_eq!(text(&table, "edge.map.1.default"), "");

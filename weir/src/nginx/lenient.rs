@@ -1,4 +1,5 @@
-//! `--lenient`: starts without what Weir's settings refuse, as far as nobody sees more for it.
+//! `--lenient`: starts without what Weir's settings refuse, as far as nobody sees more for it. Without the
+//! flag this is for what nginx finds out only while it serves.
 
 use toml::{Table, Value};
 
@@ -88,8 +89,38 @@ const LISTS: [&str; 10] = [
     "set",
 ];
 
+/// Whether a mistake is one that nginx finds out only when somebody asks: a list of passwords that is not
+/// there, which lets nobody in.
+pub(super) fn shows_when_asked(mistake: &str) -> bool {
+    path_and_text(mistake).is_some_and(|(path, text)| is_missing_list(&steps(path), text))
+}
+
+fn is_missing_list(steps: &[Step], text: &str) -> bool {
+    let key = |step: Option<&Step>, name: &str| step == Some(&Step::Key(name.to_owned()));
+    let mut from_end = steps.iter().rev();
+    key(from_end.next(), "file") && key(from_end.next(), "auth_basic") && text.contains("cannot be read")
+}
+
+/// Lets nobody in where the passwords are missing, but those whose address is enough.
+fn close(table: &mut Table, steps: &[Step]) -> bool {
+    let place = steps.len().checked_sub(2).and_then(|end| steps.get(..end));
+    let Some(Value::Table(place)) = place.and_then(|place| value_at(table, place)) else { return false };
+    let is_enough = place.remove("satisfy").is_some_and(|value| value.as_str() == Some("any"));
+    let mut rules = match place.remove("access") {
+        Some(Value::Array(rules)) if is_enough => rules,
+        _ => Vec::new(),
+    };
+    rules.push("deny all".into());
+    place.insert("access".to_owned(), Value::Array(rules));
+    place.insert("auth_basic".to_owned(), Value::Boolean(false));
+    true
+}
+
 /// Whether what a mistake names could be taken out.
 fn take_out(table: &mut Table, steps: &[Step], text: &str) -> bool {
+    if is_missing_list(steps, text) {
+        return close(table, steps);
+    }
     let guards = |step: &Step| matches!(step, Step::Key(key) if GUARDS.contains(&key.as_str()));
     if steps.iter().any(guards) {
         return false;
@@ -109,7 +140,7 @@ fn take_out(table: &mut Table, steps: &[Step], text: &str) -> bool {
     let is_key_of_place = |at: usize| matches!(steps.get(at - 1), Some(Step::Key(key)) if key == "location");
     let end = match in_list {
         // What a location says is taken out alone.
-        Some(at) if is_key_of_place(at) && steps.len() > at + 1 => at + 2,
+        Some(at) if is_key_of_place(at) && steps.len() > at + 1 => steps.len(),
         Some(at) => at + 1,
         None => steps.len(),
     };
@@ -195,7 +226,12 @@ mod tests {
                 "[edge.site.location.error_page]",
             ),
             ("edge.site[0].location[1].match: invalid regular expression", "", "gone"),
-            ("edge.site[0].location[1].auth_basic.file: cannot be read", "auth_basic = false", "refused"),
+            (
+                "edge.site[0].location[1].auth_basic.file: /x cannot be read: No such file",
+                "auth_basic = { }\nsatisfy = 'any'\naccess = ['allow 10.0.0.1']",
+                "access = [\"allow 10.0.0.1\", \"deny all\"]\nauth_basic = false",
+            ),
+            ("edge.site[0].location[1].auth_basic.realm: is wrong", "auth_basic = false", "refused"),
             ("edge.listen[0]: is no address", "", "refused"),
         ];
         for (mistake, before, after) in cases {
@@ -207,8 +243,12 @@ mod tests {
             let (path, text) = path_and_text(&line).unwrap();
             let taken = take_out(&mut table, &steps(path), text);
             let written = toml::to_string(&table).unwrap();
-            let place = written.split_once("match = \"/b\"").map_or("gone", |(_, place)| place.trim());
-            let expected = if after == "refused" { before.replace('\'', "\"") } else { after.to_owned() };
+            let place = written.rsplit_once("[[edge.site.location]]").map_or("", |(_, place)| place);
+            let place = match place.contains("\"/b\"") {
+                true => place.replace("match = \"/b\"\n", "").trim().replace("\n\n", "\n"),
+                false => "gone".to_owned(),
+            };
+            let expected = if after == "refused" { before } else { after };
             assert_eq!(place, expected.trim(), "{mistake}");
             assert_eq!(taken, after != "refused", "{mistake}");
         }

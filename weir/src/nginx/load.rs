@@ -43,7 +43,10 @@ pub(super) fn settings(configuration: &Configuration, lenient: bool) -> Outcome 
     }
     let loaded = match settings::load_text("nginx.conf", &toml) {
         Ok(loaded) => Some(loaded),
-        Err(mistakes) if lenient && let Some(left) = lenient::load(&toml, &mistakes.to_string()) => {
+        Err(mistakes)
+            if (lenient || mistakes.to_string().lines().all(lenient::shows_when_asked))
+                && let Some(left) = lenient::load(&toml, &mistakes.to_string()) =>
+        {
             warnings.extend(left.without.iter().map(|line| format!("[warn] {}", with_origin(line, &toml))));
             Some(left.loaded)
         }
