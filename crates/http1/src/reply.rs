@@ -188,7 +188,8 @@ fn read_head(
         fields: Vec::with_capacity(raw.len()),
         content_length: None,
         chunked: false,
-        persistent: persists(&raw, modern),
+        // What follows a head with LF alone, which RFC 9112 section 2.2 allows to take, is no further reply.
+        persistent: persists(&raw, modern) && !(first && lines.bare),
         upgrade: None,
     };
     for field in &raw {
@@ -224,9 +225,6 @@ fn read_head(
     // RFC 9112 section 6.1: a client "MUST treat the message as if the framing is faulty [...] and close the
     // connection after processing the message", if an HTTP/1.0 reply holds Transfer-Encoding.
     head.persistent &= modern || !head.chunked;
-    // RFC 9112 section 2.2: "a recipient MAY recognize a single LF as a line terminator". What follows such a
-    // head is not taken for another reply.
-    head.persistent &= !(first && lines.bare);
     // RFC 3875 section 6.2.3: a Location without a Status is a redirect.
     let redirect = head.fields.iter().any(|field| field.name == "location");
     head.status = status.unwrap_or(if redirect { 302 } else { 200 });

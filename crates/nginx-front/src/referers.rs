@@ -90,7 +90,7 @@ fn of_server_name(name: &str) -> String {
     }
 }
 
-/// `www.example.org`, `*.example.org`, `.example.org`, `example.*`, each perhaps with the beginning of a path.
+/// `www.example.org`, `*.example.org`, `.example.org`, `example.*`, perhaps with the beginning of a path.
 fn of_name(word: &str) -> String {
     let (host, path) = word.find('/').map_or((word, ""), |at| word.split_at(at));
     let host = if let Some(rest) = host.strip_prefix("*.") {

@@ -1,5 +1,5 @@
-//! Where a request goes within a place: `try_files`, `error_page`, `autoindex`, `limit_except` and the form of
-//! redirects.
+//! Where a request goes within a place: `try_files`, `error_page`, `autoindex`, `limit_except` and the form
+//! of redirects.
 
 use crate::ledger::Ledger;
 use crate::scope::Scope;

@@ -62,7 +62,7 @@ impl Table {
         self.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
     }
 
-    /// Leaves out the keys that a table around this one says in the same way, where `inherits` holds for them.
+    /// Leaves out the keys that a table around this one says in the same way, if `inherits` holds for them.
     pub(crate) fn without(mut self, outer: &Self, inherits: impl Fn(&str) -> bool) -> Self {
         self.entries.retain(|entry| !inherits(&entry.key) || outer.get(&entry.key) != Some(&entry.value));
         self

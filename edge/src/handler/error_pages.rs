@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use http::header::{
-    IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE, RETRY_AFTER,
-    WWW_AUTHENTICATE,
+    ACCEPT_RANGES, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
+    RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 
@@ -36,6 +36,10 @@ impl InsteadOf {
     pub(super) fn finish(self, mut reply: Reply) -> Reply {
         if let Some(status) = self.status.filter(|_| !reply.is_error) {
             reply.status = status;
+            if status != StatusCode::OK {
+                // No part of it can be asked for.
+                reply.headers.remove(ACCEPT_RANGES);
+            }
         }
         for (name, value) in self.kept {
             if let Some(name) = name.filter(|name| !reply.headers.contains_key(name)) {

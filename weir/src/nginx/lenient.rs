@@ -175,12 +175,8 @@ fn value_at<'a>(table: &'a mut Table, steps: &[Step]) -> Option<&'a mut Value> {
 fn blank(value: &mut Value, name: &str) -> bool {
     let text = match value {
         Value::String(text) => text,
-        Value::Array(list) => {
-            return list.iter_mut().fold(false, |changed, value| blank(value, name) || changed);
-        }
-        Value::Table(table) => {
-            return table.iter_mut().fold(false, |changed, (_, value)| blank(value, name) || changed);
-        }
+        Value::Array(list) => return blank_all(list.iter_mut(), name),
+        Value::Table(table) => return blank_all(table.iter_mut().map(|(_, value)| value), name),
         _ => return false,
     };
     let mut left = String::with_capacity(text.len());
@@ -199,6 +195,14 @@ fn blank(value: &mut Value, name: &str) -> bool {
     left.push_str(rest);
     let changed = left != *text;
     *text = left;
+    changed
+}
+
+fn blank_all<'a>(values: impl Iterator<Item = &'a mut Value>, name: &str) -> bool {
+    let mut changed = false;
+    for value in values {
+        changed |= blank(value, name);
+    }
     changed
 }
 
