@@ -33,6 +33,7 @@ impl Return {
             let is_url =
                 ["http://", "https://", "$scheme", "/"].iter().any(|begin| source.starts_with(begin));
             if !is_url {
+                let source = source.trim_end();
                 return Err(format!(
                     "`{source}` begins neither with a status nor as a URL; write `\"200 text\"` or `\"301 https://…\"`"
                 ));
@@ -44,11 +45,12 @@ impl Return {
         let Some(status) = status.filter(|status| (200..600).contains(&status.as_u16())) else {
             return Err(format!("`{first}` is no status; write one from 200 to 599"));
         };
+        // A text is sent as it stands, with the line end that many have.
+        let is_blank = rest.trim().is_empty() && !rest.contains('\n');
+        let rest = if is_blank { "" } else { rest };
         let redirects = matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308);
-        if redirects && rest.trim().is_empty() {
-            return Err(format!("{first} needs a URL: `\"{first} https://…\"`"));
-        }
         let content = match rest {
+            "" if redirects => return Err(format!("{first} needs a URL: `\"{first} https://…\"`")),
             "" => ReturnContent::Page,
             url if redirects => ReturnContent::Location(Template::parse(url.trim())?),
             text => ReturnContent::Text(Template::parse(text)?),
@@ -77,7 +79,12 @@ mod tests {
             ("444", "444 Page"),
             ("204", "204 Page"),
             ("200 all is well", "200 Text(\"all is well\")"),
-            ("200  spaces and a line\n", "200 Text(\" spaces and a line\\n\")"),
+            ("200 User-agent: *\nAllow: /\n", "200 Text(\"User-agent: *\\nAllow: /\\n\")"),
+            ("200 \n", "200 Text(\"\\n\")"),
+            ("200  two", "200 Text(\" two\")"),
+            (" 404 ", "404 Page"),
+            ("404\n", "404 Page"),
+            ("301 /new\n", "301 Location(\"/new\")"),
             ("404 $uri is not here", "404 Text(\"$uri is not here\")"),
             ("301 https://$host$request_uri", "301 Location(\"https://$host$request_uri\")"),
             ("308 /new", "308 Location(\"/new\")"),

@@ -21,6 +21,16 @@ pub(super) const DIFFERENT: &[(&str, &str)] = &[
     ("proxy_pass_header", "the fields of applications reach clients, all but Server and Date"),
     ("uwsgi_pass_header", "the fields of applications reach clients, all but Server and Date"),
     ("fastcgi_pass_header", "the fields of applications reach clients, all but Server and Date"),
+    ("http3", "clients use HTTP/2 instead of HTTP/3"),
+    (
+        "if_modified_since",
+        "a date is compared as RFC 9110 has it: a file that has not changed since is not sent",
+    ),
+    ("keepalive_disable", "no browser of today needs it"),
+    (
+        "ssl_reject_handshake",
+        "clients that name no server of this address get the certificate of another one",
+    ),
     ("autoindex_exact_size", "lists of directories have a form of their own"),
     ("autoindex_localtime", "lists of directories have a form of their own"),
     ("limit_conn_log_level", "each refusal is logged as a warning"),
