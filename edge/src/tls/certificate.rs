@@ -154,6 +154,19 @@ mod tests {
 
     use super::*;
 
+    /// A certificate without extensions, as rcgen makes none.
+    const VERSION_1: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBJDCBywIUL6wEZMBoAnIaYALWD6YdcA+OKE0wCgYIKoZIzj0EAwIwFDESMBAG
+A1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyOTEzNTg1N1oYDzIxMjYxMTA1MTM1ODU3
+WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC
+AARJ8vCVTgFYHE5/7EkvEKsSiox8m5xq7ANYTIEVBlglgr7E9q8Fq4j3Zqlzagrn
+7JrF2IciL+e+HuX+plyR9MhqMAoGCCqGSM49BAMCA0gAMEUCIBcq2DteXGCWqZYI
+evp3yqTq3GaIyLFi6CdeHUqBvVtzAiEAhJFAQdhqRhI1dXoftI7A/sx73gJAWG1N
+7+o3oAL2h74=
+-----END CERTIFICATE-----
+";
+
     /// A self-signed certificate for these years, and its key.
     fn pair(from: i32, to: i32) -> (String, String) {
         let mut params = CertificateParams::new(vec!["localhost".into()]).unwrap();
@@ -178,6 +191,7 @@ mod tests {
             (good.as_str(), key.as_str(), None),
             (&good, &other_key, Some(("key", "is not the key of"))),
             (&old, &old_key, Some(("certificate", "the certificate has expired"))),
+            (VERSION_1, &key, None),
             (&future, &future_key, Some(("certificate", "the certificate is not valid yet"))),
             ("", &key, Some(("certificate", "the file contains no certificate"))),
             (&key, &key, Some(("certificate", "the file contains no certificate"))),
