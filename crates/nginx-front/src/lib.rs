@@ -18,6 +18,7 @@ mod listen;
 mod location;
 mod logs;
 mod maps;
+mod media_types;
 mod names;
 mod pass;
 mod place;
@@ -32,7 +33,6 @@ mod scope;
 mod settings;
 mod site;
 mod translate;
-mod types;
 mod upstream;
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use nginx_conf::values;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
 use crate::translate::Translator;
-use crate::{access, cache, compress, fields, files, pass, route, types};
+use crate::{access, cache, compress, fields, files, media_types, pass, route};
 
 /// Keys that a place takes from the one around it, whatever answers there.
 const INHERITED: [&str; 35] = [
@@ -72,7 +72,7 @@ pub(crate) fn answer<'a>(
         application(translator, scope, table);
     }
     files::translate(translator, scope, pattern, pool.is_some(), table);
-    types::translate(scope, table, &mut translator.ledger);
+    media_types::translate(scope, table, &mut translator.ledger);
     if let Some(directive) = scope.one("client_max_body_size") {
         let bytes = directive.arg(0).and_then(values::offset).unwrap_or(1 << 20);
         let origin = translator.ledger.origin(directive);
