@@ -88,6 +88,7 @@ pub(crate) struct Location {
     pub(crate) expires: Expires,
     pub(crate) access_log: bool,
     pub(crate) log_not_found: bool,
+    pub(crate) nosniff: bool,
     pub(crate) pool: Option<Arc<str>>,
     pub(crate) priority: Priority,
     /// Request bodies go to the application as they arrive.

@@ -8,6 +8,7 @@ mod daemon;
 mod files;
 mod glob;
 mod import;
+mod lenient;
 mod load;
 mod user;
 

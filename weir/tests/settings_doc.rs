@@ -16,7 +16,7 @@ use toml::{Table, Value};
 const DOC: &str = "docs/settings.md";
 
 /// Left out, the code behind them puts the documented value in their place.
-const DECIDED_LATER: [(&str, &str); 24] = [
+const DECIDED_LATER: [(&str, &str); 25] = [
     ("[[edge.site]]", "index"),
     ("[[edge.site]]", "access_log"),
     ("[[edge.site]]", "max_body"),
@@ -31,6 +31,7 @@ const DECIDED_LATER: [(&str, &str); 24] = [
     ("[[edge.site]]", "symlinks"),
     ("[[edge.site]]", "precompressed"),
     ("[[edge.site]]", "log_not_found"),
+    ("[[edge.site]]", "nosniff"),
     ("[[edge.site]]", "priority"),
     ("[[edge.site]]", "request_buffering"),
     ("[[edge.site]]", "buffering"),

@@ -2,8 +2,10 @@
 //! `Status: 200 OK`. [`body`] finds the end of the body that follows it.
 //!
 //! Strict where a mistake could end as another reply's bytes: names are tokens, values hold no control
-//! character, lengths agree, CRLF ends a line. Lenient where applications differ harmlessly: the reason may
-//! be missing, and CGI's lines may end with LF (RFC 3875 section 6.2).
+//! character, lengths agree, all lines of a head end alike. Lenient where applications differ harmlessly: the
+//! reason may be missing, CGI's lines may end with LF (RFC 3875 section 6.2), and so may all lines of an HTTP
+//! reply, after which its connection is not used again. LF among lines with CRLF is what an application
+//! writes that was made to write somebody else's field.
 
 use bytes::{Bytes, BytesMut};
 
@@ -71,7 +73,7 @@ pub enum BadReply {
     Status,
     #[error("the reply switches to a protocol that the request did not ask for")]
     Switched,
-    #[error("a line of the reply's head ends with LF alone; HTTP ends lines with CRLF")]
+    #[error("a line of the reply's head ends with LF alone, others with CRLF")]
     LineEnd,
     #[error("a field of the reply has an invalid name")]
     FieldName,
@@ -159,7 +161,7 @@ fn read_head(
     limits: ResponseLimits,
     form: ResponseForm<'_>,
 ) -> Result<ResponseHead, BadReply> {
-    let mut lines = Lines { rest: bytes, bare: false };
+    let mut lines = Lines { rest: bytes, bare: false, whole: false };
     let first = lines.rest.first_chunk::<5>().is_some_and(|start| start == b"HTTP/");
     let (mut status, modern) = match first {
         true => read_status_line(&lines.next().ok_or(BadReply::NotHttp)?)?,
@@ -173,7 +175,7 @@ fn read_head(
         }
         raw.push(read_field(line)?);
     }
-    if first && lines.bare {
+    if first && lines.bare && lines.whole {
         return Err(BadReply::LineEnd);
     }
     // A CGI reply has at least one field (RFC 3875 section 6.2).
@@ -186,7 +188,8 @@ fn read_head(
         fields: Vec::with_capacity(raw.len()),
         content_length: None,
         chunked: false,
-        persistent: persists(&raw, modern),
+        // What follows a head with LF alone, which RFC 9112 section 2.2 allows to take, is no further reply.
+        persistent: persists(&raw, modern) && !(first && lines.bare),
         upgrade: None,
     };
     for field in &raw {
@@ -240,6 +243,8 @@ struct Lines {
     rest: BytesMut,
     /// One of them ended with LF alone.
     bare: bool,
+    /// One of them ended with CRLF.
+    whole: bool,
 }
 
 impl Iterator for Lines {
@@ -250,6 +255,7 @@ impl Iterator for Lines {
         let mut line = self.rest.split_to(end + 1);
         let modern = line.ends_with(b"\r\n");
         self.bare |= !modern;
+        self.whole |= modern;
         line.truncate(if modern { end - 1 } else { end });
         (!line.is_empty()).then_some(line)
     }

@@ -24,13 +24,13 @@ pub(crate) fn translate<'a>(
         if let Some(uses) = scope.arg(&name("_min_uses")).and_then(values::number) {
             cache.set("min_uses", uses.max(1), "");
         }
+        ignored(scope, family, &mut cache);
         key(translator, scope.one(&name("_key")));
         for conditions in [name("_bypass"), format!("{family}_no_cache")] {
             scope.all(&conditions).into_iter().for_each(|directive| bypass(translator, directive));
         }
         cache.remark = Some(format!("{}: {}", translator.ledger.origin(zone), zone.name()));
         translator.ledger.different(zone, "Weir's cache is private unless sure: it stores less than nginx's");
-        translator.caches = true;
         location.set("cache", Value::Section(cache), "");
         return;
     }
@@ -46,8 +46,43 @@ pub(crate) fn translate<'a>(
     let mut cache =
         Table::new(line.map(|line| format!("{}: weir_microcache {ttl}", translator.ledger.origin(line))));
     cache.set("ttl", time(milliseconds), "");
-    translator.caches = true;
     location.set("cache", Value::Section(cache), "");
+}
+
+/// Tells the cache of a location what it is to make of fields that the application gets with values of the
+/// visitor: each value has pages of its own, unless no page can depend on it.
+pub(crate) fn knows(fields: &[(String, String)], location: &mut Table) {
+    const ALWAYS_OTHERS: [&str; 8] = [
+        "$request_id",
+        "$msec",
+        "$time_",
+        "$remote_addr",
+        "$remote_port",
+        "$proxy_add_x_forwarded_for",
+        "$connection",
+        "$pid",
+    ];
+    const OF_KEY: [&str; 6] = ["$scheme", "$host", "$uri", "$server_name", "$hostname", "$document_root"];
+    let Some(Value::Section(mut cache)) = location.get("cache").cloned() else { return };
+    let (mut split, mut ignore) = (Vec::new(), Vec::new());
+    for (name, value) in fields {
+        let rest = OF_KEY.iter().fold(value.clone(), |rest, known| rest.replace(known, ""));
+        if !rest.contains('$') {
+            continue;
+        }
+        let others = ALWAYS_OTHERS.iter().fold(rest, |rest, known| rest.replace(known, ""));
+        if others.contains('$') { split.push(name.as_str()) } else { ignore.push(name.as_str()) }
+    }
+    let mut lists = Table::default();
+    for (key, names) in [("split", split), ("ignore", ignore)] {
+        if !names.is_empty() {
+            lists.set(key, names, "");
+        }
+    }
+    if !lists.is_empty() {
+        cache.set("fields", Value::Inline(lists), "fields that the application gets by proxy_set_header");
+        location.set("cache", Value::Section(cache), "");
+    }
 }
 
 /// `proxy_cache_valid [code …] time`. Without one nginx stores only what names its own lifetime.
@@ -71,6 +106,29 @@ fn lifetimes(scope: &Scope<'_>, name: &str, cache: &mut Table) {
         ttl.set("any", "0s", "");
     }
     cache.set("ttl", Value::Inline(ttl), "");
+}
+
+/// `proxy_ignore_headers`, as far as it is about the cache.
+const OF_CACHE: [&str; 5] = ["Cache-Control", "Expires", "Set-Cookie", "Vary", "X-Accel-Expires"];
+
+fn ignored(scope: &Scope<'_>, family: &str, cache: &mut Table) {
+    let named = scope.all(&format!("{family}_ignore_headers"));
+    let of_cache = |name: &&str| OF_CACHE.iter().any(|known| known.eq_ignore_ascii_case(name));
+    let names: Vec<&str> = named.iter().flat_map(|one| one.texts()).filter(of_cache).collect();
+    if !names.is_empty() {
+        cache.set("ignore_fields", names, "");
+    }
+}
+
+/// Says which of `proxy_ignore_headers` are not ignored.
+pub(crate) fn check_ignored(translator: &mut Translator<'_>, scope: &Scope<'_>, family: &str) {
+    for directive in scope.all(&format!("{family}_ignore_headers")) {
+        let of_cache = |name: &str| OF_CACHE.iter().any(|known| known.eq_ignore_ascii_case(name));
+        if let Some(name) = directive.texts().find(|name| !of_cache(name)) {
+            let why = format!("{name} of the application is obeyed");
+            translator.ledger.not_done(directive, why, "let the application leave it out");
+        }
+    }
 }
 
 fn stale<'a>(translator: &mut Translator<'a>, scope: &Scope<'a>, family: &str, cache: &mut Table) {

@@ -15,17 +15,6 @@ pub(crate) fn translate(translator: &mut Translator<'_>, scope: &Scope<'_>, loca
     let directives = ["gzip", "brotli", "zstd"].into_iter().filter_map(|name| scope.one(name));
     let directives: Vec<_> = directives.filter(|directive| directive.arg(0) == Some("on")).collect();
     let Some(first) = directives.first() else { return };
-    if !translator.can().compress {
-        for directive in directives {
-            translator.ledger.not_done(
-                directive,
-                "replies are not compressed yet",
-                "compress files beforehand: gzip_static on;",
-            );
-        }
-        return;
-    }
-    directives.iter().for_each(|directive| translator.ledger.done(directive));
     let mut types: Vec<String> = vec!["text/html".into()];
     for name in ["gzip_types", "brotli_types", "zstd_types"] {
         for kind in scope.all(name).into_iter().flat_map(|directive| directive.texts()) {

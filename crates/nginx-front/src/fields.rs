@@ -3,6 +3,7 @@
 
 use nginx_conf::Directive;
 
+use crate::cache;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
 use crate::translate::Translator;
@@ -15,11 +16,6 @@ const STANDARD: &[(&str, &[&str])] = &[
     ("x-forwarded-proto", &["$scheme", "$http_x_forwarded_proto"]),
     ("x-forwarded-host", &["$host", "$http_host", "$host:$server_port", "$http_x_forwarded_host"]),
     ("x-forwarded-port", &["$server_port", "$http_x_forwarded_port"]),
-    ("upgrade", &["$http_upgrade"]),
-    (
-        "connection",
-        &["upgrade", "Upgrade", "$connection_upgrade", "", "close", "$http_connection", "keep-alive"],
-    ),
     ("range", &["$http_range"]),
     ("if-range", &["$http_if_range"]),
     ("user-agent", &["$http_user_agent"]),
@@ -33,6 +29,21 @@ const STANDARD: &[(&str, &[&str])] = &[
     ("x-request-id", &["$http_x_request_id"]),
 ];
 
+/// What of a connection Weir says itself.
+const OF_CONNECTION: [&str; 8] = [
+    "connection",
+    "upgrade",
+    "te",
+    "keep-alive",
+    "proxy-connection",
+    "transfer-encoding",
+    "expect",
+    "content-length",
+];
+/// What Weir tells the application itself, from what it has settled about the client.
+const TOLD: [&str; 6] =
+    ["host", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto"];
+
 /// What the application gets besides: each `proxy_set_header`, and each `uwsgi_param HTTP_NAME` with
 /// variables.
 pub(crate) fn to_application(
@@ -41,58 +52,100 @@ pub(crate) fn to_application(
     family: &str,
     location: &mut Table,
 ) {
-    let mut fields = Vec::new();
+    let mut fields: Vec<(String, String)> = Vec::new();
     for directive in scope.all("proxy_set_header").into_iter().filter(|_| family == "proxy") {
         let (Some(name), Some(value)) = (directive.arg(0), directive.arg(1)) else { continue };
-        if is_standard(name, value) {
-            translator.ledger.done(directive);
-        } else if translator.can().fields {
-            let mut field = Table::default();
-            if value.is_empty() {
-                field.set("remove", name, "");
-            } else {
-                field.set("set", name, "");
-                field.set("value", value, "");
-            }
-            fields.push(Value::Inline(field));
-        } else {
-            let why = format!("the application gets {name} as the client sent it, not `{value}`");
-            let instead = "leave it out if the application does not need it";
-            translator.ledger.not_done(directive, why, instead);
+        if !is_settled(translator, directive, name, value) {
+            fields.push((name.to_owned(), value.to_owned()));
         }
     }
-    for (name, value) in parameters(translator, scope, family) {
+    fields.extend(parameters(translator, scope, family));
+    cache::knows(&fields, location);
+    let field = |(name, value): &(String, String)| {
         let mut field = Table::default();
-        field.set("set", name, "");
-        field.set("value", value, "");
-        fields.push(Value::Inline(field));
-    }
+        if value.is_empty() {
+            field.set("remove", name.as_str(), "");
+        } else {
+            field.set("set", name.as_str(), "");
+            field.set("value", value.as_str(), "");
+        }
+        Value::Inline(field)
+    };
     if !fields.is_empty() {
-        location.set("request_fields", Value::List(fields), "");
+        location.set("request_fields", Value::List(fields.iter().map(field).collect()), "");
     }
     for directive in scope.all("proxy_redirect") {
-        if directive.arg(0) != Some("off") {
-            let why = "Location goes to the client as the application sent it";
-            let instead = "let the application know its own address (Host, X-Forwarded-Proto)";
-            translator.ledger.not_done(directive, why, instead);
+        match directive.arg(0) {
+            Some("off") => {}
+            Some("default") => {
+                let how =
+                    "the application knows its own address (Host, X-Forwarded-Proto), and redirects to it";
+                translator.ledger.different(directive, how);
+            }
+            _ => {
+                let why = "Location goes to the client as the application sent it";
+                let instead = "let the application know its own address (Host, X-Forwarded-Proto)";
+                translator.ledger.not_done(directive, why, instead);
+            }
         }
+    }
+}
+
+/// Whether the application gets the field without a setting; says so where it does not.
+fn is_settled(translator: &mut Translator<'_>, directive: &Directive, name: &str, value: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let facts = &translator.server;
+    let of_server = match lower.as_str() {
+        "x-forwarded-proto" => facts.scheme == Some(value),
+        "x-forwarded-port" => facts.port.as_deref() == Some(value),
+        "host" | "x-forwarded-host" => facts.name.as_deref() == Some(value),
+        _ => false,
+    };
+    if is_standard(&lower, value) || of_server {
+        true
+    } else if OF_CONNECTION.contains(&lower.as_str()) {
+        translator
+            .ledger
+            .different(directive, "Weir sees to its connections, and passes WebSocket on, by itself");
+        true
+    } else if matches!(lower.as_str(), "host" | "x-forwarded-host") && value == "$server_name" {
+        translator.ledger.different(directive, "the application gets the name that the client asked for");
+        true
+    } else if TOLD.contains(&lower.as_str()) {
+        let why = format!("Weir tells the application {name} itself, from what it knows, not `{value}`");
+        let instead = match lower.as_str() {
+            "host" => "let the application take its own name from $http_host",
+            _ => {
+                "write $scheme, $host and $proxy_add_x_forwarded_for, and name the balancer in front in \
+                  set_real_ip_from"
+            }
+        };
+        translator.ledger.not_done(directive, why, instead);
+        true
+    } else {
+        false
     }
 }
 
 /// `uwsgi_param HTTP_X_NAME $variable`: the field from which the application's server makes that variable.
 fn parameters(translator: &mut Translator<'_>, scope: &Scope<'_>, family: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    if !translator.can().fields {
-        return found;
-    }
     for directive in scope.all(&format!("{family}_param")) {
         let (Some(name), Some(value)) = (directive.arg(0), directive.arg(1)) else { continue };
-        let field = name.strip_prefix("HTTP_").filter(|_| name != "HTTP_HOST" && name != "HTTP_PROXY");
-        let Some(field) = field.filter(|_| value.contains('$')) else { continue };
-        translator.ledger.done(directive);
-        found.push((title(field), value.to_owned()));
+        let value = translator.server.filled(value);
+        let Some(field) = field_of(name).filter(|_| value.contains('$')) else { continue };
+        if !is_settled(translator, directive, &field, &value) {
+            found.push((field, value));
+        }
     }
     found
+}
+
+/// The field that the application's server makes this variable from.
+pub(crate) fn field_of(parameter: &str) -> Option<String> {
+    let field =
+        parameter.strip_prefix("HTTP_").filter(|_| parameter != "HTTP_HOST" && parameter != "HTTP_PROXY");
+    field.map(title)
 }
 
 /// `X_FORWARDED_PROTO` as `X-Forwarded-Proto`.
@@ -110,29 +163,19 @@ pub(crate) fn of_reply(translator: &mut Translator<'_>, scope: &Scope<'_>, locat
     let hidden = ["proxy_hide_header", "uwsgi_hide_header", "fastcgi_hide_header"];
     let hidden: Vec<&Directive> = hidden.into_iter().flat_map(|name| scope.all(name)).collect();
     let added = scope.all("add_header");
-    if !translator.can().fields {
-        for directive in hidden.into_iter().chain(added) {
-            translator.ledger.not_done(directive, "fields of replies cannot be changed yet", "");
-        }
-        return;
-    }
     let mut fields = Vec::new();
     let first = hidden.first().or_else(|| added.first()).map(|directive| translator.ledger.origin(directive));
     for directive in hidden {
-        translator.ledger.done(directive);
         let mut field = Table::default();
         field.set("remove", directive.arg(0).unwrap_or_default(), "");
         fields.push(Value::Inline(field));
     }
     for directive in added {
-        translator.ledger.done(directive);
         let (Some(name), Some(value)) = (directive.arg(0), directive.arg(1)) else { continue };
-        if value.is_empty() {
-            continue; // nginx sends no empty field
-        }
         let mut field = Table::default();
         field.set("add", name, "");
-        field.set("value", value, "");
+        // A line's end would end the field: nginx sends an empty line more, which changes nothing.
+        field.set("value", value.trim_end(), "");
         if directive.arg(2) == Some("always") {
             field.set("always", true, "");
         }
@@ -163,15 +206,11 @@ fn lost(translator: &mut Translator<'_>, scope: &Scope<'_>) {
 
 pub(crate) fn expires(translator: &mut Translator<'_>, directive: &Directive, table: &mut Table) {
     let text = directive.texts().collect::<Vec<_>>().join(" ");
-    if text.contains('$') && !translator.can().fields {
-        let why = "the time may not depend on a variable yet";
-        return translator.ledger.not_done(directive, why, "write one location for each time");
-    }
     table.from("expires", text, &translator.ledger.origin(directive));
 }
 
+/// `name` is in lower case.
 fn is_standard(name: &str, value: &str) -> bool {
-    let name = name.to_ascii_lowercase();
     STANDARD.iter().any(|(known, values)| *known == name && values.contains(&value))
 }
 

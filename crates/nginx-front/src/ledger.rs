@@ -115,10 +115,6 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    pub(crate) fn knows(&self, directive: &Directive) -> bool {
-        self.notes.contains_key(&directive.order)
-    }
-
     /// All notes, in the order of the files.
     pub(crate) fn into_notes(self) -> Vec<Note> {
         let mut notes: Vec<_> = self.notes.into_iter().collect();

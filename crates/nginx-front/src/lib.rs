@@ -6,20 +6,27 @@
 //! says all that holds for it. No I/O: what has to be known of the machine is in [`Options`].
 
 mod access;
+mod branches;
 mod cache;
-mod capabilities;
 mod compress;
 mod fields;
+mod files;
+mod forwarded;
 mod ledger;
 mod limits;
 mod listen;
 mod location;
 mod logs;
 mod maps;
+mod media_types;
 mod names;
 mod pass;
+mod place;
 mod pool;
 mod program;
+mod referers;
+mod regex;
+mod resolver;
 mod route;
 mod rules;
 mod scope;
@@ -31,7 +38,6 @@ mod upstream;
 #[cfg(test)]
 mod tests;
 
-pub use capabilities::Capabilities;
 pub use ledger::{Note, Origin, Verdict};
 pub use names::is_foreign;
 pub use program::Program;

@@ -2,6 +2,7 @@
 
 use nginx_conf::{Directive, values};
 
+use crate::forwarded;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
 use crate::translate::Translator;
@@ -51,8 +52,13 @@ pub(crate) fn translate<'a>(
     limits.set("fields", fields.unwrap_or(1000).clamp(1, 1000), "max_headers");
     let requests = scopes.iter().filter_map(|scope| values::number(scope.arg("keepalive_requests")?)).max();
     limits.set("requests_per_connection", requests.unwrap_or(1000).max(1), "keepalive_requests");
+    let streams =
+        scopes.iter().filter_map(|scope| values::number(scope.arg("http2_max_concurrent_streams")?));
+    if let Some(streams) = streams.max() {
+        limits.set("http2_streams", streams.max(1), "http2_max_concurrent_streams");
+    }
     edge.set("limits", Value::Section(limits), "");
-    proxies(translator, http, &scopes, edge);
+    forwarded::translate(translator, http, &scopes, edge);
 }
 
 /// The largest value of a time over all servers; says so if they differ.
@@ -73,34 +79,4 @@ fn largest<'a>(
     }
     // A connection that is closed at once would be of no use.
     set(largest.max(1));
-}
-
-/// `set_real_ip_from` with `real_ip_header X-Forwarded-For`.
-fn proxies<'a>(translator: &mut Translator<'a>, http: &Scope<'a>, scopes: &[Scope<'a>], edge: &mut Table) {
-    let mut networks: Vec<String> = Vec::new();
-    let mut origin = None;
-    for scope in scopes.iter().chain([http]) {
-        let from = scope.all("set_real_ip_from");
-        let header = scope.arg("real_ip_header").unwrap_or("X-Real-IP");
-        for directive in from {
-            let Some(network) = directive.arg(0) else { continue };
-            if !header.eq_ignore_ascii_case("X-Forwarded-For") {
-                let why = format!("Weir does not take the client's address from {header}");
-                translator.ledger.not_done(directive, why, "let the proxy send X-Forwarded-For");
-            } else if network == "unix:" {
-                translator.ledger.left_out(directive, "Weir does not listen on unix sockets");
-            } else if !networks.iter().any(|known| known == network) {
-                networks.push(network.to_owned());
-                origin.get_or_insert_with(|| translator.ledger.origin(directive));
-            }
-        }
-    }
-    if let Some(origin) = origin {
-        let networks = networks.into_iter().map(|network| {
-            let is_network = network.contains('/');
-            let bits = if network.contains(':') { 128 } else { 32 };
-            if is_network { network } else { format!("{network}/{bits}") }
-        });
-        edge.from("trusted_proxies", networks.collect::<Vec<_>>(), &origin);
-    }
 }

@@ -14,9 +14,16 @@ pub(crate) struct Listen<'a> {
     pub(crate) address: String,
     pub(crate) ssl: bool,
     pub(crate) http2: bool,
+    pub(crate) proxy_protocol: bool,
     pub(crate) is_default: bool,
     /// `None`: nginx's default, where the server has no `listen`.
     pub(crate) directive: Option<&'a Directive>,
+}
+
+impl Listen<'_> {
+    fn plain(address: String) -> Self {
+        Self { address, ssl: false, http2: false, proxy_protocol: false, is_default: false, directive: None }
+    }
 }
 
 /// What a server listens on.
@@ -30,19 +37,19 @@ pub(crate) fn of_server<'a>(
     let is_listening = server.children().iter().any(|directive| directive.name() == "listen");
     if !is_listening {
         let port = if options.is_root { 80 } else { 8000 };
-        found.push(Listen {
-            address: format!("0.0.0.0:{port}"),
-            ssl: false,
-            http2: false,
-            is_default: false,
-            directive: None,
-        });
+        found.push(Listen::plain(format!("0.0.0.0:{port}")));
     }
     // `ssl on;` of old files.
     if Scope::new(server.children()).is_on("ssl") {
         found.iter_mut().for_each(|listen| listen.ssl = true);
     }
     found
+}
+
+/// The addresses where some server asks for TLS.
+pub(crate) fn with_tls(servers: &[&Directive], options: &Options, ledger: &mut Ledger<'_>) -> Vec<String> {
+    let listens = servers.iter().flat_map(|server| of_server(server, options, ledger));
+    listens.filter(|listen| listen.ssl).map(|listen| listen.address).collect()
 }
 
 /// One or, for `ipv6only=off`, two addresses.
@@ -52,12 +59,12 @@ fn parse<'a>(directive: &'a Directive, ledger: &mut Ledger<'_>) -> Vec<Listen<'a
         ledger.not_done(directive, "Weir does not listen on unix sockets", "name a port of 127.0.0.1");
         return Vec::new();
     }
-    let Some(address) = address(text) else {
-        ledger.not_done(directive, format!("`{text}` is no address, or a range of ports"), "name one port");
+    let Some(addresses) = addresses(text) else {
+        ledger.not_done(directive, format!("`{text}` is no address"), "name an address and a port");
         return Vec::new();
     };
-    let mut listen =
-        Listen { address, ssl: false, http2: false, is_default: false, directive: Some(directive) };
+    let Some((address, further)) = addresses.split_first() else { return Vec::new() };
+    let mut listen = Listen { directive: Some(directive), ..Listen::plain(address.clone()) };
     let mut is_dual = false;
     for parameter in directive.texts().skip(1) {
         match parameter.split_once('=').map_or(parameter, |(name, _)| name) {
@@ -68,17 +75,34 @@ fn parse<'a>(directive: &'a Directive, ledger: &mut Ledger<'_>) -> Vec<Listen<'a
             "reuseport" | "backlog" | "rcvbuf" | "sndbuf" | "fastopen" | "accept_filter" | "deferred"
             | "bind" | "so_keepalive" | "setfib" | "multipath" => {}
             "quic" => ledger.left_out(directive, "Weir does not speak HTTP/3; clients use HTTP/2 instead"),
-            "proxy_protocol" => ledger.not_done(
-                directive,
-                "Weir does not read the PROXY protocol",
-                "let the load balancer send X-Forwarded-For",
-            ),
+            "proxy_protocol" => listen.proxy_protocol = true,
             _ => ledger.not_done(directive, format!("the parameter `{parameter}` is not known"), ""),
         }
     }
-    let second = listen.address.strip_prefix("[::]:").filter(|_| is_dual);
-    let second = second.map(|port| Listen { address: format!("0.0.0.0:{port}"), ..listen.clone() });
-    [listen].into_iter().chain(second).collect()
+    let mut found = Vec::new();
+    for address in [address].into_iter().chain(further) {
+        let second = address.strip_prefix("[::]:").filter(|_| is_dual);
+        found.extend(second.map(|port| Listen { address: format!("0.0.0.0:{port}"), ..listen.clone() }));
+        found.push(Listen { address: address.clone(), ..listen.clone() });
+    }
+    found
+}
+
+/// More ports than this in one range are a mistake.
+const MOST_PORTS: usize = 1000;
+
+/// One address, or those of a range of ports: `127.0.0.1:8000-8010`.
+fn addresses(text: &str) -> Option<Vec<String>> {
+    let (front, last) = match text.rsplit_once('-') {
+        Some((front, last)) if last.bytes().all(|byte| byte.is_ascii_digit()) => {
+            (front, last.parse::<u16>().ok()?)
+        }
+        _ => return address(text).map(|one| vec![one]),
+    };
+    let first = address(front)?;
+    let (host, port) = first.rsplit_once(':')?;
+    let ports: Vec<u16> = (port.parse().ok()?..=last).take(MOST_PORTS).collect();
+    (!ports.is_empty()).then(|| ports.iter().map(|port| format!("{host}:{port}")).collect())
 }
 
 /// `80`, `*:80`, `127.0.0.1`, `[::1]:80`, `localhost:80` as host and port.
@@ -104,9 +128,6 @@ pub(crate) fn translate<'a>(
     servers: &[&'a Directive],
     edge: &mut Table,
 ) {
-    if !translator.can().routes {
-        refuse_apart(servers, translator);
-    }
     let mut addresses: Vec<Value> = Vec::new();
     let mut seen: Vec<String> = Vec::new();
     let all: Vec<_> = servers
@@ -126,7 +147,8 @@ pub(crate) fn translate<'a>(
         let same: Vec<_> = all.iter().filter(|(_, other)| other.address == listen.address).collect();
         let is_tls = same.iter().any(|(_, listen)| listen.ssl);
         let http2 = same.iter().any(|(scope, listen)| listen.http2 || scope.is_on("http2"));
-        if !is_tls && !http2 {
+        let announced = same.iter().find(|(_, listen)| listen.proxy_protocol);
+        if !is_tls && !http2 && announced.is_none() {
             addresses.push(listen.address.as_str().into());
             continue;
         }
@@ -139,25 +161,17 @@ pub(crate) fn translate<'a>(
             translator.ledger.not_done(directive, "no server here has an ssl_certificate", "");
         }
         table.set("http2", http2, "");
+        if let Some((scope, listen)) = announced {
+            table.set("proxy_protocol", true, "");
+            if let Some(directive) = listen.directive.filter(|_| scope.one("set_real_ip_from").is_none()) {
+                let why = "only balancers that are named may send the PROXY protocol";
+                translator.ledger.not_done(directive, why, "name them: set_real_ip_from 10.0.0.0/8;");
+            }
+        }
         addresses.push(Value::Inline(table));
     }
     if !addresses.is_empty() {
         edge.set("listen", Value::List(addresses), "");
-    }
-}
-
-/// Says of servers with other listeners than the first that they would answer on all of them.
-fn refuse_apart(servers: &[&Directive], translator: &mut Translator<'_>) {
-    let mut first: Option<Vec<String>> = None;
-    for server in servers {
-        let listens = of_server(server, translator.options, &mut translator.ledger);
-        let mut addresses: Vec<String> = listens.iter().map(|listen| listen.address.clone()).collect();
-        addresses.sort();
-        if *first.get_or_insert_with(|| addresses.clone()) != addresses {
-            for directive in listens.iter().filter_map(|listen| listen.directive) {
-                translator.ledger.not_done(directive, "a server answers on all listeners yet", "");
-            }
-        }
     }
 }
 
@@ -187,6 +201,14 @@ pub(crate) fn certificate(translator: &mut Translator<'_>, scope: &Scope<'_>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_range_of_ports_is_several_listeners() {
+        let range = addresses("127.0.0.1:8000-8002").unwrap_or_default();
+        assert_eq!(range, ["127.0.0.1:8000", "127.0.0.1:8001", "127.0.0.1:8002"]);
+        assert_eq!(addresses("my-host:80").unwrap_or_default(), ["my-host:80"]);
+        assert_eq!(addresses("127.0.0.1:9-8"), None);
+    }
 
     #[test]
     fn addresses_are_nginx_s() {

@@ -4,6 +4,8 @@ use nginx_conf::Directive;
 
 use crate::fields::is_upgrade_map;
 use crate::ledger::Ledger;
+use crate::referers;
+use crate::regex;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
 use crate::translate::Translator;
@@ -15,17 +17,14 @@ pub(crate) fn translate<'a>(translator: &mut Translator<'a>, http: &Scope<'a>, e
         if !matches!(name, "map" | "geo" | "split_clients") || is_upgrade_map(directive) {
             continue;
         }
-        if !translator.can().maps {
-            translator.ledger.not_done(directive, "variables cannot be defined yet", "");
-            continue;
-        }
-        translator.ledger.done(directive);
         match name {
             "map" => maps.push(map(directive, &mut translator.ledger)),
             "geo" => geos.push(geo(directive, &mut translator.ledger)),
             _ => splits.push(split(directive, &mut translator.ledger)),
         }
     }
+    maps.extend(referers::maps(translator));
+    maps.append(&mut translator.maps);
     for (key, tables) in [("map", maps), ("geo", geos), ("split", splits)] {
         if !tables.is_empty() {
             edge.set(key, Value::Sections(tables), "");
@@ -48,7 +47,7 @@ fn map(directive: &Directive, ledger: &mut Ledger<'_>) -> Table {
             ("volatile", None) | ("include", _) => {}
             ("default", Some(value)) => table.set("default", value, ""),
             (key, Some(value)) => {
-                let key = key.strip_prefix('\\').unwrap_or(key);
+                let key = if key.starts_with('~') { regex::translated(key) } else { key.to_owned() };
                 cases.push(Value::List(vec![key.into(), value.into()]));
             }
             (_, None) => ledger.not_done(line, "a line of a map has a value", ""),

@@ -2,8 +2,11 @@
 
 use nginx_conf::{Directive, values};
 
+use crate::fields::field_of;
 use crate::ledger::Origin;
 use crate::limits::time;
+use crate::regex::escaped;
+use crate::resolver;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
 use crate::translate::Translator;
@@ -13,6 +16,8 @@ use crate::upstream::{self, Scheme};
 pub(crate) struct Pass {
     pub(crate) name: String,
     pub(crate) variables: Option<String>,
+    /// What becomes of the location's prefix: `proxy_pass http://app/other/;`.
+    pub(crate) rewrite: Option<String>,
     /// What the names of its directives begin with.
     pub(crate) family: &'static str,
     pub(crate) origin: Origin,
@@ -64,19 +69,23 @@ pub(crate) fn translate<'a>(
         families.into_iter().find_map(|(family, name, scheme)| Some((family, scheme, scope.here(name)?)));
     let (family, scheme, directive) = found?;
     let text = constants(translator, scope, directive)?;
-    let target = match scheme {
+    let (target, rewrite) = match scheme {
         Scheme::Http => http_target(translator, directive, &text, pattern)?,
-        _ => text.strip_prefix("uwsgi://").unwrap_or(&text).to_owned(),
+        _ => (text.strip_prefix("uwsgi://").unwrap_or(&text).to_owned(), None),
     };
     let origin = translator.ledger.origin(directive);
     let mut table = Table::new(Some(format!("{origin}: {} {text}", directive.name())));
-    let name = match translator.upstreams.get(target.as_str()) {
+    let name = match translator.upstreams.get(target.as_str()).copied() {
         Some(upstream) => {
             upstream::translate(upstream, scheme, &mut table, &mut translator.ledger);
+            let inner = scope.inside(upstream.children());
+            if let Some(resolver) = inner.one("resolver").filter(|_| upstream::resolves(upstream)) {
+                resolver::translate(translator, resolver, &mut table);
+            }
             target.clone()
         }
         None => {
-            table.set("servers", vec![scheme.address(&target)], "");
+            server(translator, (scope, directive), scheme.address(&target), &mut table);
             named_after(&target)
         }
     };
@@ -104,7 +113,7 @@ pub(crate) fn translate<'a>(
             None => 0,
         },
     );
-    Some(Pass { name, variables, family, origin })
+    Some(Pass { name, variables, rewrite, family, origin })
 }
 
 /// The argument with each `$name` replaced that has one constant value: `set $app http://app:8000;`.
@@ -132,13 +141,13 @@ fn constants(translator: &mut Translator<'_>, scope: &Scope<'_>, directive: &Dir
     Some(text)
 }
 
-/// Host and port of a URL, or its socket.
+/// Host and port of a URL, or its socket; and what its path makes of the location's prefix.
 fn http_target(
     translator: &mut Translator<'_>,
     directive: &Directive,
     url: &str,
     pattern: &str,
-) -> Option<String> {
+) -> Option<(String, Option<String>)> {
     let Some(rest) = url.strip_prefix("http://") else {
         let why = "Weir does not speak TLS to applications yet";
         translator.ledger.not_done(directive, why, "write http:// if the network is yours");
@@ -156,18 +165,50 @@ fn http_target(
     };
     let prefix = pattern.trim_start_matches(['^', '~', '=']).trim_start();
     let uses_variables = directive.arg(0).is_some_and(|text| text.contains('$'));
-    match path {
-        Some(path) if path != prefix || uses_variables => {
-            let why = format!("the prefix `{prefix}` would have to become `{path}`");
-            translator.ledger.not_done(
-                directive,
-                why,
-                "let the application know its prefix (SCRIPT_NAME), and leave the path out",
-            );
-            None
-        }
-        _ => Some(target),
+    let Some(path) = path.filter(|path| *path != prefix || uses_variables) else {
+        return Some((target, None));
+    };
+    let is_plain = !uses_variables && !path.contains(['?', ' ', '$']) && path.starts_with('/');
+    if !is_plain {
+        let why = format!("the prefix `{prefix}` cannot become `{path}`");
+        translator.ledger.not_done(directive, why, "name a path without variables and without a query");
+        return None;
     }
+    Some((target, Some(prefix_rewrite(pattern, prefix, path))))
+}
+
+/// A `rewrite` that puts a path in the place of a location's prefix.
+fn prefix_rewrite(pattern: &str, prefix: &str, path: &str) -> String {
+    let regex = escaped(prefix);
+    if pattern.starts_with('=') {
+        return format!("(?s)^{regex}$ {path} break");
+    }
+    format!("(?s)^{regex}(.*)$ {path}$1 break")
+}
+
+/// The server of a pool that no `upstream` names. As in nginx, one whose name stands in a variable is looked
+/// up again and again.
+fn server<'a>(
+    translator: &mut Translator<'a>,
+    (scope, directive): (&Scope<'a>, &Directive),
+    address: String,
+    table: &mut Table,
+) {
+    let is_looked_up = directive.arg(0).is_some_and(|text| text.contains('$')) && !address.contains("unix:");
+    let resolver = scope.one("resolver").filter(|_| is_looked_up && is_name(&address));
+    let Some(resolver) = resolver else { return table.set("servers", vec![address], "") };
+    let mut server = Table::default();
+    server.set("address", address, "");
+    server.set("resolve", true, "");
+    table.set("servers", Value::List(vec![Value::Inline(server)]), "");
+    resolver::translate(translator, resolver, table);
+}
+
+/// Whether `http://host:port` names a host, and no address.
+fn is_name(address: &str) -> bool {
+    let host = address.rsplit_once("://").map_or(address, |(_, host)| host);
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    !host.starts_with('[') && host.parse::<std::net::IpAddr>().is_err()
 }
 
 /// A name for the pool of a server that has none: `127.0.0.1:8000`, `app.sock`.
@@ -242,12 +283,19 @@ fn variables(translator: &mut Translator<'_>, scope: &Scope<'_>, family: &str) -
         if is_standard {
             continue;
         }
-        if name.contains('-') {
+        if name.bytes().any(|byte| byte == b'-' || byte.is_ascii_lowercase()) {
             let how = "no application reads a variable of this name: it reads HTTP_X_REAL_IP and the like";
             translator.ledger.different(param, how);
             continue;
         }
-        if value.contains('$') && name.starts_with("HTTP_") && translator.can().fields {
+        if name == "REMOTE_USER" && value == "$remote_user" && scope.one("auth_basic").is_none() {
+            let how =
+                "Weir asks for no password here, so there is no name: the application reads Authorization";
+            translator.ledger.different(param, how);
+            continue;
+        }
+        let value = translator.server.filled(&value);
+        if value.contains('$') && field_of(name).is_some() {
             continue; // a field of the request
         }
         if value.contains('$') {

@@ -1,14 +1,12 @@
-//! Where a request goes within a place: `try_files`, `error_page`, `autoindex`, `types`, `limit_except` and
-//! the form of redirects.
-
-use nginx_conf::Directive;
+//! Where a request goes within a place: `try_files`, `error_page`, `autoindex`, `limit_except` and the form
+//! of redirects.
 
 use crate::ledger::Ledger;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
 
-/// More types than this are nginx's own list, which Weir has too.
-const OWN_LIST: usize = 40;
+/// Statuses that only nginx gives, to requests that it cannot read: its `error_page` may change them.
+const OF_NGINX: [&str; 4] = ["494", "495", "496", "497"];
 
 pub(crate) fn translate(scope: &Scope<'_>, table: &mut Table, ledger: &mut Ledger<'_>) {
     if let Some(directive) = scope.here("try_files") {
@@ -28,22 +26,30 @@ pub(crate) fn translate(scope: &Scope<'_>, table: &mut Table, ledger: &mut Ledge
             }
         }
     }
-    types(scope, table, ledger);
-    if let Some(directive) = scope.here("limit_except") {
-        let is_refusal =
-            directive.children().iter().all(|line| line.name() == "deny" && line.arg(0) == Some("all"));
-        if is_refusal && !directive.children().is_empty() {
-            let methods: Vec<String> = directive.texts().map(str::to_owned).collect();
-            table.from("limit_except", methods, &ledger.origin(directive));
-            directive.children().iter().for_each(|line| ledger.done(line));
-        } else {
-            ledger.not_done(directive, "other methods can only be refused", "write { deny all; }");
+    limit_except(scope, table, ledger);
+    for (name, usual) in
+        [("absolute_redirect", true), ("server_name_in_redirect", false), ("port_in_redirect", true)]
+    {
+        match scope.one(name) {
+            Some(directive) => {
+                let on = if usual { !scope.is_off(name) } else { scope.is_on(name) };
+                table.from(name, on, &ledger.origin(directive));
+            }
+            None if name == "absolute_redirect" => table.set(name, usual, "nginx's default"),
+            None => {}
         }
     }
-    for name in ["absolute_redirect", "server_name_in_redirect", "port_in_redirect"] {
-        if let Some(directive) = scope.one(name) {
-            table.from(name, scope.is_on(name), &ledger.origin(directive));
-        }
+}
+
+fn limit_except(scope: &Scope<'_>, table: &mut Table, ledger: &mut Ledger<'_>) {
+    let Some(directive) = scope.here("limit_except") else { return };
+    let is_refusal =
+        directive.children().iter().all(|line| line.name() == "deny" && line.arg(0) == Some("all"));
+    if is_refusal && !directive.children().is_empty() {
+        let methods: Vec<String> = directive.texts().map(str::to_owned).collect();
+        table.from("limit_except", methods, &ledger.origin(directive));
+    } else {
+        ledger.not_done(directive, "other methods can only be refused", "write { deny all; }");
     }
 }
 
@@ -57,43 +63,23 @@ fn error_pages(scope: &Scope<'_>, table: &mut Table, ledger: &mut Ledger<'_>) {
         let Some(page) = words.pop() else { continue };
         let change =
             words.pop_if(|word| word.starts_with('=')).map(|change| format!("{change} ")).unwrap_or_default();
-        words.retain(|status| !seen.contains(status) && status.parse::<u16>().is_ok());
+        if let Some(status) = words.iter().find(|status| OF_NGINX.contains(status)) {
+            let why = format!("requests that nginx answers with {status} get 400 here, without a page");
+            ledger.not_done(directive, why, "leave the status out");
+        }
+        words.retain(|status| !seen.contains(status) && !OF_NGINX.contains(status));
         seen.extend(&words);
         if !words.is_empty() {
             origin.get_or_insert_with(|| ledger.origin(directive));
             pages.set(&words.join(" "), format!("{change}{page}"), "");
         }
     }
-    if let Some(origin) = origin {
-        table.from("error_page", Value::Inline(pages), &origin);
-    }
+    let Some(origin) = origin else { return };
+    table.from("error_page", Value::Inline(pages), &origin);
     let families = ["proxy_intercept_errors", "uwsgi_intercept_errors", "fastcgi_intercept_errors"];
     if let Some(directive) =
         families.into_iter().find(|name| scope.is_on(name)).and_then(|name| scope.one(name))
     {
         table.from("intercept_errors", true, &ledger.origin(directive));
-    }
-}
-
-/// `types` of the nearest block, and `default_type`.
-fn types(scope: &Scope<'_>, table: &mut Table, ledger: &mut Ledger<'_>) {
-    if let Some(directive) = scope.one("default_type")
-        && let Some(kind) = directive.arg(0)
-        && kind != "application/octet-stream"
-    {
-        table.from("default_type", kind, &ledger.origin(directive));
-    }
-    let lines: Vec<&Directive> = scope.all("types").into_iter().flat_map(Directive::children).collect();
-    if lines.is_empty() || lines.len() > OWN_LIST {
-        return;
-    }
-    let mut types = Table::default();
-    for line in &lines {
-        for extension in line.texts() {
-            types.set(&extension.to_ascii_lowercase(), line.name(), "");
-        }
-    }
-    if let Some(directive) = scope.one("types") {
-        table.from("types", Value::Inline(types), &ledger.origin(directive));
     }
 }

@@ -2,11 +2,17 @@
 
 use nginx_conf::Directive;
 
+use crate::branches::Branch;
 use crate::ledger::Ledger;
+use crate::regex;
 use crate::settings::{Table, Value};
 
 /// Sets `return` where a place has nothing else, otherwise `rule`, one for each directive.
-pub(crate) fn translate(directives: &[Directive], table: &mut Table, ledger: &mut Ledger<'_>) {
+pub(crate) fn translate<'a>(
+    directives: &'a [Directive],
+    table: &mut Table,
+    ledger: &mut Ledger<'_>,
+) -> Vec<Branch<'a>> {
     let is_rule =
         |directive: &&Directive| matches!(directive.name(), "set" | "rewrite" | "return" | "break" | "if");
     let found: Vec<_> = directives.iter().filter(is_rule).collect();
@@ -15,13 +21,16 @@ pub(crate) fn translate(directives: &[Directive], table: &mut Table, ledger: &mu
         && let Some(text) = answer(only, ledger)
     {
         table.from("return", text, &ledger.origin(only));
-        return;
+        return Vec::new();
     }
+    let mut branches = Vec::new();
     let mut rules = Vec::new();
     for directive in found {
         let origin = ledger.origin(directive).to_string();
         if directive.name() == "if" {
-            rules.extend(conditional(directive, ledger));
+            let branch = Branch::of(directive);
+            rules.extend(conditional(directive, branch.as_ref(), ledger));
+            branches.extend(branch);
             continue;
         }
         let mut rule = Rule::default();
@@ -34,10 +43,11 @@ pub(crate) fn translate(directives: &[Directive], table: &mut Table, ledger: &mu
     if !rules.is_empty() {
         table.set("rule", Value::Sections(rules), "");
     }
+    branches
 }
 
 /// `if (condition) { … }`: one rule, or several where its lines are not in the order that a rule has.
-fn conditional(directive: &Directive, ledger: &mut Ledger<'_>) -> Vec<Table> {
+fn conditional(directive: &Directive, branch: Option<&Branch<'_>>, ledger: &mut Ledger<'_>) -> Vec<Table> {
     let (key, wanted) = match condition(directive) {
         Ok(condition) => condition,
         Err(why) => {
@@ -46,9 +56,14 @@ fn conditional(directive: &Directive, ledger: &mut Ledger<'_>) -> Vec<Table> {
         }
     };
     let mut rules: Vec<Rule> = Vec::new();
-    for line in directive.children() {
+    if let Some(branch) = branch {
+        let mut first = Rule::default();
+        first.set.set(&branch.variable, "1", "");
+        rules.push(first);
+    }
+    for line in directive.children().iter().filter(|line| line.name() != "add_header") {
         if !matches!(line.name(), "set" | "rewrite" | "return" | "break") {
-            let why = "within `if` only return, rewrite, set and break are done";
+            let why = "within `if` only return, rewrite, set, break and add_header are done";
             ledger.not_done(line, why, "write a location for it, or a map");
             continue;
         }
@@ -133,7 +148,7 @@ impl Rule {
 
 /// "REGEX REPLACEMENT FLAG": a space in the regex would end it.
 fn rewrite(directive: &Directive) -> String {
-    let regex = directive.arg(0).unwrap_or_default().replace(' ', "\\x20");
+    let regex = regex::translated(directive.arg(0).unwrap_or_default()).replace(' ', "\\x20");
     let replacement = directive.arg(1).unwrap_or_default().replace(' ', "%20");
     let flag = directive.arg(2).map(|flag| format!(" {flag}")).unwrap_or_default();
     format!("{regex} {replacement}{flag}")
@@ -153,6 +168,10 @@ fn answer(directive: &Directive, ledger: &mut Ledger<'_>) -> Option<String> {
         ledger.not_done(directive, format!("`{first}` is no status from 200 to 599"), "");
         return None;
     }
+    if directive.arg(1).is_none() && matches!(status, Some(301 | 302 | 303 | 307 | 308)) {
+        ledger.not_done(directive, "a redirect needs a URL", "write one behind the status");
+        return None;
+    }
     Some(text)
 }
 
@@ -168,6 +187,13 @@ fn condition(directive: &Directive) -> Result<(String, Value), String> {
         _ => return Err("the condition's closing bracket is missing".to_owned()),
     }
     words.retain(|word| !word.is_empty());
+    // Whether there is TLS is all that is known of it.
+    if let [variable, "=" | "!=", rest @ ..] = words.as_mut_slice()
+        && *variable == "$ssl_protocol"
+        && rest.iter().all(|word| word.is_empty())
+    {
+        *variable = "$https";
+    }
     // `($x = "")` leaves no word behind the sign.
     let text = words.get(2).copied().unwrap_or_default();
     match words.as_slice() {
@@ -186,7 +212,7 @@ fn condition(directive: &Directive) -> Result<(String, Value), String> {
             let wanted = match *sign {
                 "=" => text.to_owned(),
                 "!=" => format!("!{text}"),
-                "~" | "~*" | "!~" | "!~*" => format!("{sign} {text}"),
+                "~" | "~*" | "!~" | "!~*" => format!("{sign} {}", regex::translated(text)),
                 other => return Err(format!("`{other}` is no comparison")),
             };
             Ok(((*variable).to_owned(), wanted.into()))
@@ -205,7 +231,8 @@ mod tests {
         let parsed = parse("a", text.as_bytes(), &mut |_| Ok(Vec::new()));
         assert!(parsed.mistakes.is_empty(), "{text}");
         let mut table = Table::default();
-        translate(&parsed.directives, &mut table, &mut Ledger::new(&parsed));
+        let branches = translate(&parsed.directives, &mut table, &mut Ledger::new(&parsed));
+        assert!(branches.is_empty(), "{text}");
         table
             .to_toml()
             .lines()
@@ -232,6 +259,7 @@ mod tests {
             ("($http_user_agent ~* (a|b))", "\"$http_user_agent\" = \"~* (a|b)\""),
             ("($uri !~ ^/x)", "\"$uri\" = \"!~ ^/x\""),
             ("($x)", "\"$x\" = true"),
+            ("($ssl_protocol = \"\")", "\"$https\" = \"\""),
             ("( $x )", "\"$x\" = true"),
             ("(-f /srv/on)", "file = \"/srv/on\""),
             ("(!-d $document_root/x)", "directory = \"!$document_root/x\""),

@@ -58,6 +58,36 @@ impl Table {
         self.entries.iter().any(|entry| entry.key == key)
     }
 
+    pub(crate) fn get(&self, key: &str) -> Option<&Value> {
+        self.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+    }
+
+    /// Leaves out the keys that a table around this one says in the same way, if `inherits` holds for them.
+    pub(crate) fn without(mut self, outer: &Self, inherits: impl Fn(&str) -> bool) -> Self {
+        self.entries.retain(|entry| !inherits(&entry.key) || outer.get(&entry.key) != Some(&entry.value));
+        self
+    }
+
+    /// Takes what only the other table says.
+    pub(crate) fn inherit(&mut self, outer: &Self, inherits: impl Fn(&str) -> bool) {
+        let missing = outer.entries.iter().filter(|entry| inherits(&entry.key));
+        let missing: Vec<Entry> = missing.filter(|entry| !self.has(&entry.key)).cloned().collect();
+        self.entries.extend(missing);
+    }
+
+    /// Whether a text in it contains this.
+    pub(crate) fn mentions(&self, text: &str) -> bool {
+        self.entries.iter().any(|entry| entry.key.contains(text) || mentions(&entry.value, text))
+    }
+
+    /// Changes each text in it, and each key that is one.
+    pub(crate) fn change_texts(&mut self, change: &dyn Fn(&str) -> String) {
+        for entry in &mut self.entries {
+            entry.key = change(&entry.key);
+            change_texts(&mut entry.value, change);
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -114,6 +144,26 @@ impl Table {
                 table.write(text, &inner);
             }
         }
+    }
+}
+
+fn mentions(value: &Value, text: &str) -> bool {
+    match value {
+        Value::Text(own) => own.contains(text),
+        Value::List(values) => values.iter().any(|value| mentions(value, text)),
+        Value::Inline(table) | Value::Section(table) => table.mentions(text),
+        Value::Sections(tables) => tables.iter().any(|table| table.mentions(text)),
+        Value::Number(_) | Value::Flag(_) => false,
+    }
+}
+
+fn change_texts(value: &mut Value, change: &dyn Fn(&str) -> String) {
+    match value {
+        Value::Text(own) => *own = change(own),
+        Value::List(values) => values.iter_mut().for_each(|value| change_texts(value, change)),
+        Value::Inline(table) | Value::Section(table) => table.change_texts(change),
+        Value::Sections(tables) => tables.iter_mut().for_each(|table| table.change_texts(change)),
+        Value::Number(_) | Value::Flag(_) => {}
     }
 }
 

@@ -2,9 +2,13 @@
 
 use nginx_conf::Directive;
 
+use crate::branches;
 use crate::ledger::Ledger;
 use crate::listen::{self, Listen};
 use crate::location;
+use crate::place;
+use crate::referers;
+use crate::regex;
 use crate::rules;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
@@ -19,7 +23,10 @@ pub(crate) fn translate<'a>(
     let origin = translator.ledger.origin(server);
     let mut site = Table::new(Some(format!("{origin}: server")));
     names(translator, server, &mut site);
-    let listens = listen::of_server(server, translator.options, &mut translator.ledger);
+    let mut listens = listen::of_server(server, translator.options, &mut translator.ledger);
+    for listen in &mut listens {
+        listen.ssl |= translator.tls.contains(&listen.address);
+    }
     let is_tls = listens.iter().any(|listen| listen.ssl);
     if is_tls
         && let Some(certificate) = listen::certificate(translator, &scope)
@@ -27,23 +34,84 @@ pub(crate) fn translate<'a>(
     {
         site.from("tls", Value::Inline(certificate), &translator.ledger.origin(directive));
     }
-    if translator.can().routes {
-        rules::translate(server.children(), &mut site, &mut translator.ledger);
-        bind(&listens, &mut site, &mut translator.ledger);
-    }
-    let mut locations = Vec::new();
-    for directive in server.children().iter().filter(|directive| directive.name() == "location") {
-        locations.extend(location::translate(translator, &scope, directive));
+    bind(&listens, &mut site, &mut translator.ledger);
+    translator.server = ServerFacts::of(&listens, server);
+    if translator.trusts_proxies {
+        translator.server.scheme = None;
     }
     // What no location matches is answered by the server's own directives.
-    let has_root = server.children().iter().any(|directive| {
-        directive.name() == "location" && directive.args.len() == 1 && directive.arg(0) == Some("/")
-    });
-    if !has_root {
-        locations.push(location::of_server(translator, &scope));
+    let mut full = Table::default();
+    place::answer(translator, &scope, None, &mut full);
+    let branches = rules::translate(server.children(), &mut full, &mut translator.ledger);
+    branches::apply(translator, &branches, &mut full);
+    captures(server, &mut full);
+    referers::translate(translator, &scope, &mut full);
+    let mut locations = Vec::new();
+    for directive in server.children().iter().filter(|directive| directive.name() == "location") {
+        locations.extend(location::translate(translator, (&scope, &full), directive));
     }
-    site.set("location", Value::Sections(locations), "");
+    site.extend(full);
+    if !locations.is_empty() {
+        site.set("location", Value::Sections(locations), "");
+    }
     site
+}
+
+/// What is the same for all requests to a server.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ServerFacts {
+    /// `http` or `https`, where all its listeners are alike.
+    pub(crate) scheme: Option<&'static str>,
+    pub(crate) port: Option<String>,
+    pub(crate) name: Option<String>,
+}
+
+impl ServerFacts {
+    fn of(listens: &[Listen<'_>], server: &Directive) -> Self {
+        let scheme = match listens.iter().filter(|listen| listen.ssl).count() {
+            0 => Some("http"),
+            count if count == listens.len() => Some("https"),
+            _ => None,
+        };
+        let port = |listen: &Listen<'_>| Some(listen.address.rsplit_once(':')?.1.to_owned());
+        let ports: Vec<_> = listens.iter().filter_map(port).collect();
+        let name = server.children().iter().find(|directive| directive.name() == "server_name");
+        let plain =
+            |name: &&str| !name.is_empty() && !name.contains(['*', '~', '$']) && !name.starts_with('.');
+        Self {
+            scheme,
+            port: ports.first().filter(|first| ports.iter().all(|port| port == *first)).cloned(),
+            name: name.and_then(|name| name.arg(0)).filter(plain).map(str::to_owned),
+        }
+    }
+
+    /// A text with the variables filled in that have one value here.
+    pub(crate) fn filled(&self, text: &str) -> String {
+        let known = [
+            ("scheme", self.scheme),
+            ("server_port", self.port.as_deref()),
+            ("server_name", self.name.as_deref()),
+        ];
+        known.into_iter().fold(text.to_owned(), |text, (name, value)| match value {
+            Some(value) => with_variable(&text, name, value),
+            None => text,
+        })
+    }
+}
+
+/// `$name` and `${name}` replaced.
+fn with_variable(text: &str, name: &str, value: &str) -> String {
+    let braced = text.replace(&format!("${{{name}}}"), value);
+    let mut filled = String::new();
+    let mut rest = braced.as_str();
+    let wanted = format!("${name}");
+    while let Some((before, after)) = rest.split_once(&wanted) {
+        filled.push_str(before);
+        let is_longer = after.starts_with(|next: char| next.is_ascii_alphanumeric() || next == '_');
+        filled.push_str(if is_longer { &wanted } else { value });
+        rest = after;
+    }
+    filled + rest
 }
 
 /// The listeners that the server answers on, and those where it answers hosts that no server names.
@@ -60,6 +128,38 @@ fn bind(listens: &[Listen<'_>], site: &mut Table, ledger: &mut Ledger<'_>) {
     }
 }
 
+/// What a regex of `server_name` captures: a rule before all others, which matches the host again.
+fn captures(server: &Directive, site: &mut Table) {
+    let names = server.children().iter().filter(|directive| directive.name() == "server_name");
+    let patterns = names.flat_map(Directive::texts).filter_map(|name| name.strip_prefix('~'));
+    let mut rules = Vec::new();
+    // Classes of Unicode are for names alone, not for rules.
+    for pattern in patterns.filter(|pattern| pattern.contains('(') && !pattern.contains("\\p")) {
+        let pattern = regex::translated(pattern);
+        let groups = regex::group_names(&pattern);
+        let mut set = Table::default();
+        for name in &groups {
+            set.set(name, format!("${name}"), "");
+        }
+        if groups.is_empty() {
+            set.set("server_name_matched", "1", "");
+        }
+        let sign = if pattern.contains(|letter: char| letter.is_ascii_uppercase()) { "~*" } else { "~" };
+        let mut when = Table::default();
+        when.set("host", format!("{sign} {pattern}"), "");
+        let mut rule = Table::new(Some("what server_name captures".to_owned()));
+        rule.set("when", Value::Inline(when), "");
+        rule.set("set", Value::Inline(set), "");
+        rules.push(rule);
+    }
+    if let Some(Value::Sections(own)) = site.get("rule") {
+        rules.extend(own.iter().cloned());
+    }
+    if !rules.is_empty() {
+        site.set("rule", Value::Sections(rules), "");
+    }
+}
+
 /// `server_name`: all that are named; a name that no host can have stays, and answers none.
 fn names(translator: &mut Translator<'_>, server: &Directive, site: &mut Table) {
     let mut names: Vec<String> = Vec::new();
@@ -72,7 +172,7 @@ fn names(translator: &mut Translator<'_>, server: &Directive, site: &mut Table) 
             if name.is_empty() || name == "_" || names.contains(&name) {
                 continue;
             }
-            names.push(name);
+            names.push(if name.starts_with('~') { regex::translated(&name) } else { name });
         }
     }
     if let Some(origin) = origin.filter(|_| !names.is_empty()) {

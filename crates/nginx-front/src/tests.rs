@@ -21,7 +21,6 @@ fn options() -> Options {
         conf_prefix: "/etc/nginx/conf/".into(),
         hostname: "box".into(),
         microcache: None,
-        capabilities: Capabilities::NOW,
         is_root: true,
     }
 }
@@ -54,6 +53,11 @@ fn shown(value: &Value) -> String {
 
 fn text<'a>(table: &'a toml::Table, path: &str) -> &'a str {
     at(table, path).as_str().unwrap_or_else(|| panic!("{path} is no text"))
+}
+
+/// The settings of a file, and what is not done of it.
+fn with_missing(text: &str) -> (toml::Table, Vec<String>) {
+    (settings(text), not_done(text))
 }
 
 /// What is not done, as it is said.
@@ -95,14 +99,14 @@ fn a_fragment_of_a_python_site_is_said_completely() {
     let location =
         |index: usize, key: &str| shown(at(&table, &format!("edge.site.0.location.{index}.{key}")));
     assert_eq!(location(0, "match"), "\"= /favicon.ico\"");
-    assert_eq!(location(0, "root"), "\"/etc/nginx/static\"");
+    assert_eq!(text(&table, "edge.site.0.root"), "/etc/nginx/static");
     assert_eq!((location(0, "access_log"), location(0, "log_not_found")), ("false".into(), "false".into()));
     assert_eq!((location(1, "alias"), location(1, "expires")), ("\"/srv/static/\"".into(), "\"30d\"".into()));
     assert_eq!(location(1, "precompressed"), "true");
     assert_eq!(at(&table, "edge.site.0.location.2.match").as_str(), Some(r"~* \.(css|js)$"));
     assert_eq!(location(3, "internal"), "true");
     assert_eq!((location(4, "pool"), location(4, "buffering")), ("\"django\"".into(), "false".into()));
-    assert_eq!(location(4, "max_body"), "\"4GiB\"");
+    assert_eq!(text(&table, "edge.site.0.max_body"), "4GiB");
     assert_eq!(text(&table, "wsgi_adapter.pool.0.name"), "django");
     assert_eq!(text(&table, "wsgi_adapter.pool.0.read_timeout"), "300s");
     let servers = at(&table, "wsgi_adapter.pool.0.servers").as_array().unwrap().clone();
@@ -124,10 +128,10 @@ fn a_block_inherits_as_in_nginx() {
          location /a/ { expires off; } location /b/ { proxy_pass http://127.0.0.1:1; } } }",
     );
     assert_eq!(text(&table, "edge.site.0.location.0.expires"), "off");
-    assert_eq!(shown(at(&table, "edge.site.0.location.0.index")), r#"["c.html"]"#);
-    assert_eq!(text(&table, "edge.site.0.location.1.expires"), "1h");
+    assert_eq!(shown(at(&table, "edge.site.0.index")), r#"["c.html"]"#);
+    assert_eq!(text(&table, "edge.site.0.expires"), "1h");
     assert_eq!(text(&table, "wsgi_adapter.pool.0.read_timeout"), "5s");
-    assert_eq!(text(&table, "edge.site.0.location.2.root"), "/etc/nginx/html");
+    assert_eq!(text(&table, "edge.site.0.root"), "/etc/nginx/html");
 }
 
 #[test]
@@ -152,8 +156,22 @@ fn constants_of_set_are_filled_in() {
         "server { resolver 127.0.0.11; set $up app:8000; location / { proxy_pass http://$up; } \
          location /x { set $port 9; proxy_pass http://b:${port}$request_uri; } }",
     );
-    assert_eq!(text(&table, "wsgi_adapter.pool.0.servers.0"), "http://app:8000");
-    assert_eq!(text(&table, "wsgi_adapter.pool.1.servers.0"), "http://b:9");
+    assert_eq!(text(&table, "wsgi_adapter.pool.0.servers.0.address"), "http://app:8000");
+    assert_eq!(text(&table, "wsgi_adapter.pool.1.servers.0.address"), "http://b:9");
+}
+
+#[test]
+fn the_path_of_proxy_pass_takes_the_place_of_the_prefix() {
+    let table = settings(
+        "server { location /api/v1.0/ { proxy_pass http://a:1/; } location = /x { proxy_pass http://a:1/y/z; } \
+         location /same/ { proxy_pass http://a:1/same/; } location ^~ /b { proxy_pass http://unix:/s:/c; } }",
+    );
+    let rewrite =
+        |index: usize| at(&table, &format!("edge.site.0.location.{index}")).get("rewrite").map(shown);
+    assert_eq!(rewrite(0).as_deref(), Some(r#"["(?s)^/api/v1\.0/(.*)$ /$1 break"]"#));
+    assert_eq!(rewrite(1).as_deref(), Some(r#"["(?s)^/x$ /y/z break"]"#));
+    assert_eq!(rewrite(2), None);
+    assert_eq!(rewrite(3).as_deref(), Some(r#"["(?s)^/b(.*)$ /c$1 break"]"#));
 }
 
 #[test]
@@ -243,18 +261,9 @@ fn the_process_is_read_from_the_outermost_lines() {
     assert_eq!(translation.program, expected);
 }
 
-/// Translates a file as if the settings could say everything.
-fn with_all(text: &str) -> (toml::Table, Vec<String>) {
-    let all =
-        Capabilities { routes: true, fields: true, maps: true, compress: true, access: true, real_ip: true };
-    let (table, translation) = translated(text, &Options { capabilities: all, ..options() });
-    let missing = translation.notes.iter().filter(|note| matches!(note.verdict, Verdict::NotDone { .. }));
-    (table, missing.map(Note::to_string).collect())
-}
-
 #[test]
 fn servers_are_told_apart_by_their_listeners() {
-    let (table, missing) = with_all(
+    let (table, missing) = with_missing(
         "server { listen 80 default_server; server_name a; return 301 https://$host$request_uri; }
          server { listen 443 ssl; server_name a; ssl_certificate a.pem; ssl_certificate_key a.key; root /x; }",
     );
@@ -263,13 +272,11 @@ fn servers_are_told_apart_by_their_listeners() {
     assert_eq!(shown(at(&table, "edge.site.0.default_server")), r#"["0.0.0.0:80"]"#);
     assert_eq!(text(&table, "edge.site.0.return"), "301 https://$host$request_uri");
     assert_eq!(shown(at(&table, "edge.site.1.listen")), r#"["0.0.0.0:443"]"#);
-    let said = not_done("server { listen 80; } server { listen 81; }");
-    assert_eq!(said, ["\"listen\" is not done: a server answers on all listeners yet in nginx.conf:1"]);
 }
 
 #[test]
 fn where_a_request_goes() {
-    let (table, missing) = with_all(
+    let (table, missing) = with_missing(
         "server { root /srv; error_page 404 /404.html; error_page 500 502 =200 @down; \
          location / { try_files $uri $uri/ @app; autoindex on; } \
          location @app { proxy_pass http://a:1; proxy_intercept_errors on; } \
@@ -282,8 +289,8 @@ fn where_a_request_goes() {
         |index: usize, key: &str| shown(at(&table, &format!("edge.site.0.location.{index}.{key}")));
     assert_eq!(location(0, "try_files"), r#"["$uri", "$uri/", "@app"]"#);
     assert_eq!(location(0, "autoindex"), "true");
-    assert_eq!(text(&table, "edge.site.0.location.0.error_page.404"), "/404.html");
-    assert_eq!(text(&table, "edge.site.0.location.0.error_page.500 502"), "=200 @down");
+    assert_eq!(text(&table, "edge.site.0.error_page.404"), "/404.html");
+    assert_eq!(text(&table, "edge.site.0.error_page.500 502"), "=200 @down");
     assert_eq!((location(1, "match"), location(1, "intercept_errors")), ("\"@app\"".into(), "true".into()));
     assert_eq!(location(2, "return"), "\"503\"");
     assert_eq!(location(3, "limit_except"), r#"["GET"]"#);
@@ -294,7 +301,7 @@ fn where_a_request_goes() {
 
 #[test]
 fn fields_maps_compression_and_access() {
-    let (table, missing) = with_all(
+    let (table, missing) = with_missing(
         "map $http_origin $cors { default ''; ~^https://a\\. $http_origin; \\default x; } \
          geo $inside { default 0; 10.0.0.0/8 1; } limit_req_zone $binary_remote_addr zone=one:10m rate=5r/s; \
          gzip on; gzip_types text/css; gzip_comp_level 6; add_header X-A a always; \
@@ -309,19 +316,95 @@ fn fields_maps_compression_and_access() {
     let second = |key: &str| at(&table, &format!("edge.site.0.location.1.{key}")).clone();
     assert_eq!(
         shown(at(&table, "edge.map.0.cases")),
-        r#"[["~^https://a\.", "$http_origin"], ["default", "x"]]"#
+        r#"[["~^https://a\.", "$http_origin"], ["\default", "x"]]"#
     );
     assert_eq!(shown(at(&table, "edge.geo.0.networks")), r#"[["10.0.0.0/8", "1"]]"#);
     assert_eq!(text(&table, "edge.limit_zones.one.rate"), "5r/s");
-    assert_eq!(shown(&first("compress.types")), r#"["text/html", "text/css"]"#);
+    assert_eq!(shown(at(&table, "edge.site.0.compress.types")), r#"["text/html", "text/css"]"#);
     assert_eq!(shown(&first("request_fields.0.set")), "\"X-B\"");
     assert_eq!(shown(&first("request_fields.1.remove")), "\"Cookie\"");
     assert_eq!(shown(&first("reply_fields.0.remove")), "\"Server\"");
     assert_eq!(shown(&first("reply_fields.1.always")), "true");
-    assert_eq!(shown(&first("auth_basic.file")), "\"/etc/nginx/conf/users\"");
+    assert_eq!(text(&table, "edge.site.0.auth_basic.file"), "/etc/nginx/conf/users");
+    assert_eq!(
+        (shown(&second("auth_basic")), shown(&first("inherit_fields"))),
+        ("false".into(), "\"replace\"".into())
+    );
     assert_eq!(first("limit_req.0.status").as_integer(), Some(429));
     assert_eq!(shown(&second("access")), r#"["allow 10.0.0.0/8", "deny all"]"#);
     assert_eq!(shown(&second("reply_fields.0.add")), "\"X-C\"");
-    assert_eq!(shown(&second("request_fields.0.set")), "\"X-Forwarded-Proto\"");
+    assert_eq!(text(&table, "wsgi_adapter.pool.1.variable_sets.set-1.HTTP_X_FORWARDED_PROTO"), "http");
     assert!(second("match").as_str() == Some("/b"));
+}
+
+#[test]
+fn fields_within_if_take_the_place_of_others() {
+    let (table, missing) = with_missing(
+        "server { add_header X-A a; location /x { if ($request_method = OPTIONS) { add_header X-B b$uri always; return 204; } \
+         root /srv; } }",
+    );
+    assert_eq!(missing, [""; 0]);
+    let place = at(&table, "edge.site.0.location.0").clone();
+    let field = |index: usize| place.get("reply_fields").and_then(Value::as_array).unwrap()[index].clone();
+    let (outer, inner) = (field(0), field(1));
+    let map = |field: &Value| {
+        let name = field.get("value").and_then(Value::as_str).unwrap().trim_start_matches('$').to_owned();
+        let maps = at(&table, "edge.map").as_array().unwrap().clone();
+        let map =
+            maps.into_iter().find(|map| map.get("variable").and_then(Value::as_str) == Some(&name)).unwrap();
+        shown(map.get("cases").unwrap())
+    };
+    assert_eq!((map(&outer), map(&inner)), (r#"[["", "a"]]"#.into(), r#"[["1", "b$uri"]]"#.into()));
+    assert_eq!(shown(&inner["always"]), "true");
+    let rule = at(&table, "edge.site.0.location.0.rule.0");
+    assert_eq!(rule.get("return").and_then(Value::as_str), Some("204"));
+    assert_eq!(rule["set"].as_table().map(|set| set.len()), Some(1));
+}
+
+#[test]
+fn a_server_s_name_may_capture() {
+    let table = settings(
+        "server { server_name ~^(?<sub>.+)\\.a\\.example$; root /srv/$sub; location / { if ($sub = x) { return 403; } } }",
+    );
+    assert_eq!(text(&table, "edge.site.0.rule.0.when.host"), r"~ ^(?<sub>.+)\.a\.example$");
+    assert_eq!(text(&table, "edge.site.0.rule.0.set.sub"), "$sub");
+    assert_eq!(text(&table, "edge.site.0.root"), "/srv/$sub");
+}
+
+#[test]
+fn referers_are_a_map_for_each_place() {
+    let table = settings(
+        "server { server_name a.example; valid_referers none server_names; if ($invalid_referer) { return 403; } \
+         location /x { valid_referers blocked *.b.example ~\\.c\\. d.example/e; return 200 \"$invalid_referer\"; } \
+         location /y { return 200 $invalid_referer; } }",
+    );
+    let location = |index: usize| text(&table, &format!("edge.site.0.location.{index}.return")).to_owned();
+    assert_eq!(location(0), "200 $invalid_referer_2");
+    assert_eq!(location(1), "200 $invalid_referer_1");
+    assert_eq!(
+        at(&table, "edge.site.0.rule.0.when").get("$invalid_referer_1").and_then(Value::as_bool),
+        Some(true)
+    );
+    assert_eq!(
+        shown(at(&table, "edge.map.1.cases")),
+        r#"[["", "1"], ["~*^https?://[^/:]+\.b\.example(?:[:/]|$)", ""], ["~*^https?://.*(?:\.c\.)", ""], ["~*^https?://d\.example(?::[^/]*)?(?-i:/e)", ""], ["~*^https?://", "1"]]"#
+    );
+    assert_eq!(text(&table, "edge.map.1.default"), "");
+    assert_eq!(text(&table, "edge.map.0.default"), "1");
+}
+
+#[test]
+fn names_are_looked_up_by_the_resolver_of_the_file() {
+    let table = settings(
+        "upstream u { server a.example:1 resolve; server 10.0.0.1:1; server 10.0.0.1:1 weight=2; } \
+         server { resolver 127.0.0.11 [::1]:54 valid=30s; set $x b.example:2; \
+         location / { proxy_pass http://$x; } location /u { proxy_pass http://u; } }",
+    );
+    let pool = |index: usize, key: &str| shown(at(&table, &format!("wsgi_adapter.pool.{index}.{key}")));
+    for index in [0, 1] {
+        assert_eq!(pool(index, "nameservers"), r#"["127.0.0.11:53", "[::1]:54"]"#);
+        assert_eq!(pool(index, "resolve_every"), "\"30s\"");
+    }
+    assert_eq!(pool(0, "servers.0.resolve"), "true");
+    assert_eq!(at(&table, "wsgi_adapter.pool.1.servers.1.weight").as_integer(), Some(3));
 }

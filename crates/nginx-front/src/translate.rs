@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use nginx_conf::{Directive, Parsed};
 
-use crate::capabilities::Capabilities;
 use crate::ledger::{Ledger, Note};
 use crate::names;
 use crate::pool::Pools;
 use crate::program::{self, Program};
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
-use crate::{access, limits, listen, logs, maps, site};
+use crate::site::ServerFacts;
+use crate::{access, forwarded, limits, listen, logs, maps, site};
 
 /// What has to be known besides the file.
 #[derive(Clone, Debug)]
@@ -24,8 +24,6 @@ pub struct Options {
     pub hostname: String,
     /// `--microcache 1s`: as if `weir_microcache` stood in `http`.
     pub microcache: Option<String>,
-    /// What the settings can say.
-    pub capabilities: Capabilities,
     /// Whether the process runs as root: without `listen` nginx then takes port 80, otherwise 8000.
     pub is_root: bool,
 }
@@ -48,8 +46,16 @@ pub(crate) struct Translator<'a> {
     /// `upstream` blocks by name.
     pub(crate) upstreams: HashMap<&'a str, &'a Directive>,
     pub(crate) pools: Pools,
-    /// Whether some location has a microcache or a cache.
-    pub(crate) caches: bool,
+    /// The server whose locations are being read.
+    pub(crate) server: ServerFacts,
+    /// Maps that fields within `if` need.
+    pub(crate) maps: Vec<Table>,
+    /// The listeners with TLS: what one server says of an address holds for all that share it.
+    pub(crate) tls: Vec<String>,
+    /// What `valid_referers` say, each once.
+    pub(crate) referers: Vec<Table>,
+    /// Whether proxies in front tell the scheme.
+    pub(crate) trusts_proxies: bool,
 }
 
 /// Whether the file is what stands in `conf.d` or `sites-enabled`: directives of `http` without the block.
@@ -62,7 +68,7 @@ pub fn is_fragment(parsed: &Parsed) -> bool {
 
 pub fn translate(parsed: &Parsed, options: &Options) -> Translation {
     let mut ledger = Ledger::new(parsed);
-    names::settle(&parsed.directives, options.capabilities, &mut ledger);
+    names::settle(&parsed.directives, &mut ledger);
     let blocks: Vec<_> = parsed.directives.iter().filter(|directive| directive.name() == "http").collect();
     let http: &[Directive] = if is_fragment(parsed) {
         &parsed.directives
@@ -76,15 +82,25 @@ pub fn translate(parsed: &Parsed, options: &Options) -> Translation {
     let scope = Scope::new(http);
     let upstreams = http.iter().filter(|directive| directive.name() == "upstream");
     let upstreams = upstreams.filter_map(|upstream| Some((upstream.arg(0)?, upstream))).collect();
-    let mut translator = Translator { options, ledger, upstreams, pools: Pools::default(), caches: false };
+    let mut translator = Translator {
+        options,
+        ledger,
+        upstreams,
+        pools: Pools::default(),
+        server: ServerFacts::default(),
+        maps: Vec::new(),
+        tls: Vec::new(),
+        referers: Vec::new(),
+        trusts_proxies: forwarded::trusts_proxies(http),
+    };
     let root = translator.root(&scope);
-    names::settle_rest(&parsed.directives, &mut translator.ledger);
     Translation { toml: root.to_toml(), notes: translator.ledger.into_notes(), program }
 }
 
 impl<'a> Translator<'a> {
     fn root(&mut self, http: &Scope<'a>) -> Table {
         let servers: Vec<_> = http.own().iter().filter(|directive| directive.name() == "server").collect();
+        self.tls = listen::with_tls(&servers, self.options, &mut self.ledger);
         let sites: Vec<Table> = servers.iter().map(|server| site::translate(self, http, server)).collect();
         let mut edge = Table::new(None);
         listen::translate(self, http, &servers, &mut edge);
@@ -122,10 +138,6 @@ impl<'a> Translator<'a> {
             Some((directive, address)) => edge.from("admin", address, &self.ledger.origin(directive)),
             None => edge.set("admin", "off", "weir_admin 127.0.0.1:9900; in http opens it"),
         }
-    }
-
-    pub(crate) fn can(&self) -> Capabilities {
-        self.options.capabilities
     }
 
     /// A path as nginx completes it: relative ones begin at the prefix.

@@ -34,6 +34,12 @@ impl Scheme {
     }
 }
 
+/// Whether some server's name is looked up again and again.
+pub(crate) fn resolves(upstream: &Directive) -> bool {
+    let servers = upstream.children().iter().filter(|directive| directive.name() == "server");
+    servers.flat_map(Directive::texts).any(|parameter| parameter == "resolve")
+}
+
 fn has_port(text: &str) -> bool {
     text.rsplit_once(':')
         .is_some_and(|(_, port)| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
@@ -41,10 +47,10 @@ fn has_port(text: &str) -> bool {
 
 /// The keys of a pool that an `upstream` block tells. Without `server` lines there is nothing.
 pub(crate) fn translate(upstream: &Directive, scheme: Scheme, table: &mut Table, ledger: &mut Ledger<'_>) {
-    let mut servers = Vec::new();
+    let mut servers: Vec<Table> = Vec::new();
     for directive in upstream.children() {
         match directive.name() {
-            "server" => servers.push(server(directive, scheme, ledger)),
+            "server" => add(server(directive, scheme, ledger), &mut servers),
             "least_conn" => table.from("balance", "least_conn", &ledger.origin(directive)),
             "ip_hash" => table.from("balance", "ip_hash", &ledger.origin(directive)),
             "least_time" => table.from("balance", "least_time", &ledger.origin(directive)),
@@ -54,11 +60,31 @@ pub(crate) fn translate(upstream: &Directive, scheme: Scheme, table: &mut Table,
         }
     }
     table.set("tries", u64::try_from(servers.len().max(1)).unwrap_or(1), "as many as there are servers");
-    table.set("servers", Value::List(servers), "");
+    table.set("servers", Value::List(servers.into_iter().map(shortest).collect()), "");
     keepalive(upstream, scheme, table, ledger);
 }
 
-fn server(directive: &Directive, scheme: Scheme, ledger: &mut Ledger<'_>) -> Value {
+/// Adds a server. One that is named twice gets the share of two.
+fn add(server: Table, servers: &mut Vec<Table>) {
+    let weight =
+        |table: &Table| if let Some(Value::Number(weight)) = table.get("weight") { *weight } else { 1 };
+    let without_weight = |table: &Table| table.clone().without(table, |key| key == "weight");
+    let same = servers.iter_mut().find(|known| without_weight(known).says(&without_weight(&server)));
+    match same {
+        Some(known) => known.set("weight", Value::Number(weight(known) + weight(&server)), ""),
+        None => servers.push(server),
+    }
+}
+
+/// The address alone where there is nothing else.
+fn shortest(server: Table) -> Value {
+    let address = server.get("address").cloned().unwrap_or(Value::Flag(false));
+    let mut plain = Table::default();
+    plain.set("address", address.clone(), "");
+    if server.says(&plain) { address } else { Value::Inline(server) }
+}
+
+fn server(directive: &Directive, scheme: Scheme, ledger: &mut Ledger<'_>) -> Table {
     let address = scheme.address(directive.arg(0).unwrap_or_default());
     let mut table = Table::default();
     table.set("address", address.as_str(), "");
@@ -77,9 +103,7 @@ fn server(directive: &Directive, scheme: Scheme, ledger: &mut Ledger<'_>) -> Val
             ),
         }
     }
-    let mut plain = Table::default();
-    plain.set("address", address.as_str(), "");
-    if table.says(&plain) { address.into() } else { Value::Inline(table) }
+    table
 }
 
 fn hash(directive: &Directive, table: &mut Table, ledger: &mut Ledger<'_>) {

@@ -87,6 +87,9 @@ pub(crate) struct Body {
 impl Body {
     /// Waits for the first chunk, or the end, for at most this long. An error: there will be none.
     pub(crate) async fn begin(&mut self, patience: Duration) -> Result<(), Failure> {
+        if self.first.is_some() || self.ended {
+            return Ok(()); // it has begun already
+        }
         if let Ok(message) = within(patience.min(self.patience), self.replies.next()).await
             && let Some(first) = self.take(message).await
         {

@@ -16,7 +16,7 @@ use crate::fields::cors::Cors;
 use crate::fields::security;
 use crate::settings::expires::Expires;
 use crate::settings::reply_fields::{CorsConfig, ExpiresSetting, InheritFields, ReplyFieldConfig, Security};
-use crate::variables::{Definitions, Facts, Needs, RouteFacts, Template, VariableNames};
+use crate::variables::{Definitions, Facts, RouteFacts, Template, VariableNames};
 
 /// All that changes the fields of a location's replies.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub(crate) struct ReplyFields {
     expires: Option<Template>,
     definitions: Arc<Definitions>,
     needs_request: bool,
+    /// Names as the settings spell them, where that is not `X-Title-Case`.
+    spelled: Vec<Box<str>>,
 }
 
 #[derive(Debug)]
@@ -127,9 +129,15 @@ impl ReplyFields {
         if rules.is_empty() && cors.is_none() && expires.is_none() {
             return None;
         }
-        let mut templates = rules.iter().filter_map(FieldRule::template).chain(expires.as_ref());
-        let needs_request = templates.any(|template| template.needs(defined.names) != Needs::NOTHING)
+        // Also for what is the same for all requests, such as `$server_name`: its value is known with them.
+        let needs_request = rules.iter().any(|rule| rule.template().is_some())
+            || expires.is_some()
             || cors.as_ref().is_some_and(|cors| !cors.is_for_all());
+        let names = levels.iter().flat_map(|level| level.fields).filter_map(|field| {
+            let names = [&field.add, &field.set, &field.default];
+            names.into_iter().flatten().next()
+        });
+        let spelled = names.filter(|name| !is_title(name)).map(|name| name.as_str().into()).collect();
         static NUMBER: AtomicU64 = AtomicU64::new(1);
         Some(Arc::new(Self {
             number: NUMBER.fetch_add(1, Relaxed),
@@ -138,6 +146,7 @@ impl ReplyFields {
             expires,
             definitions: defined.definitions.clone(),
             needs_request,
+            spelled,
         }))
     }
 
@@ -148,6 +157,19 @@ impl ReplyFields {
     /// Some value depends on the request or the reply: the fast path does not know enough.
     pub(crate) fn needs_request(&self) -> bool {
         self.needs_request || self.expires.is_some()
+    }
+
+    /// Gives names in a head that is written in title case the settings' own spelling.
+    pub(crate) fn spell(&self, head: &mut [u8]) {
+        if self.spelled.is_empty() {
+            return;
+        }
+        for line in head.split_mut(|byte| *byte == b'\n').skip(1) {
+            let Some(name) = line.split_mut(|byte| *byte == b':').next() else { continue };
+            if let Some(own) = self.spelled.iter().find(|own| own.as_bytes().eq_ignore_ascii_case(name)) {
+                name.copy_from_slice(own.as_bytes());
+            }
+        }
     }
 
     /// Changes the fields of a reply. All values are computed before the first field changes.
@@ -192,7 +214,9 @@ impl ReplyFields {
     /// Writes these lines.
     pub(crate) fn write_added(&self, status: StatusCode, https: bool, out: &mut Vec<u8>) {
         for rule in self.rules.iter().filter(|rule| rule.applies(status, https)) {
-            if let (FieldText::Constant(value), false) = (&rule.value, rule.action == Action::Remove) {
+            if let (FieldText::Constant(value), false) = (&rule.value, rule.action == Action::Remove)
+                && !value.is_empty()
+            {
                 field_line(out, rule.name.as_str(), value.as_bytes());
             }
         }
@@ -275,7 +299,7 @@ impl FieldRule {
     /// `None`: there is nothing to add. An empty value is none, as in nginx.
     fn value(&self, facts: Option<&Facts<'_>>) -> Option<HeaderValue> {
         match &self.value {
-            FieldText::Constant(value) => Some(value.clone()),
+            FieldText::Constant(value) => Some(value.clone()).filter(|value| !value.is_empty()),
             FieldText::Computed(template) => match template.field_value(facts?) {
                 Ok(value) => Some(value).filter(|value| !value.is_empty()),
                 Err(refused) => {
@@ -299,6 +323,15 @@ impl FieldRule {
             (Action::Add | Action::Default, _) => {}
         }
     }
+}
+
+/// Whether each word begins with its only capital.
+fn is_title(name: &str) -> bool {
+    name.split('-').all(|word| {
+        let rest = word.get(1..).unwrap_or_default();
+        !word.starts_with(|first: char| first.is_ascii_lowercase())
+            && !rest.contains(|letter: char| letter.is_ascii_uppercase())
+    })
 }
 
 fn field_text(

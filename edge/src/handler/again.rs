@@ -1,5 +1,6 @@
 //! A request that goes on to another location: what it takes along.
 
+use http::header::ACCEPT_RANGES;
 use http::{HeaderMap, StatusCode};
 
 use crate::handler::AtLocation;
@@ -37,6 +38,10 @@ impl InsteadOf {
     pub(super) fn finish(self, mut reply: Reply) -> Reply {
         if let Some(status) = self.status.filter(|_| !reply.is_error) {
             reply.status = status;
+            if status != StatusCode::OK {
+                // No part of it can be asked for.
+                reply.headers.remove(ACCEPT_RANGES);
+            }
         }
         for (name, value) in self.kept {
             if let Some(name) = name.filter(|name| !reply.headers.contains_key(name)) {

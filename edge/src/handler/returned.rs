@@ -20,17 +20,22 @@ pub(super) fn reply(answer: &Return, facts: &Facts<'_>, location: &Location) -> 
     match &answer.content {
         ReturnContent::Page if answer.status.as_u16() == HANG_UP => error::hang_up(),
         ReturnContent::Page if answer.status.is_success() => {
-            Reply::new(answer.status, HeaderMap::new(), ReplyBody::Empty).noting(CacheResult::Own)
+            let mut headers = HeaderMap::new();
+            if answer.status != StatusCode::NO_CONTENT {
+                let path = Path::new(OsStr::from_bytes(facts.route.uri));
+                headers.insert(CONTENT_TYPE, location.types.of_text(path));
+            }
+            Reply::new(answer.status, headers, ReplyBody::Empty).noting(CacheResult::Own)
         }
         ReturnContent::Page => error::of_status(answer.status),
         ReturnContent::Location(template) => redirect(answer.status, &template.value(facts)),
         ReturnContent::Text(template) => {
             let body = Bytes::from(template.value(facts).into_owned());
             let path = Path::new(OsStr::from_bytes(facts.route.uri));
-            let headers = HeaderMap::from_iter([
-                (CONTENT_TYPE, location.types.of_text(path)),
-                (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-            ]);
+            let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, location.types.of_text(path))]);
+            if location.nosniff {
+                headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            }
             let has_body = !matches!(answer.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
             let body = if has_body { ReplyBody::Whole(body) } else { ReplyBody::Empty };
             Reply::new(answer.status, headers, body).noting(CacheResult::Own)

@@ -48,7 +48,7 @@ pub(crate) async fn answer(
     let reply = match files::answer(&settings, &asked, now, &edge.files).await {
         FileAnswer::Reply(file) => of_file(location, file, now),
         FileAnswer::Redirect(to) => redirect(to),
-        FileAnswer::Listing { content_type, body } => listing(content_type, body),
+        FileAnswer::Listing { content_type, body } => listing(location, content_type, body),
         FileAnswer::NotFound(path) => {
             if location.log_not_found {
                 not_found(location, request, path.as_deref());
@@ -92,11 +92,11 @@ fn settings(location: &Location, request: &Request, path: &NormalPath<'_>) -> Op
     location.varying.as_ref()?.settings(&request.facts(route)).map(Arc::new)
 }
 
-fn listing(content_type: &'static str, body: Bytes) -> Reply {
-    let headers = HeaderMap::from_iter([
-        (CONTENT_TYPE, HeaderValue::from_static(content_type)),
-        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    ]);
+fn listing(location: &Location, content_type: &'static str, body: Bytes) -> Reply {
+    let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))]);
+    if location.nosniff {
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    }
     Reply::new(StatusCode::OK, headers, ReplyBody::Whole(body))
 }
 
@@ -115,6 +115,9 @@ fn redirect(to: HeaderValue) -> Reply {
 
 fn of_file(location: &Location, file: FileReply, now: SystemTime) -> Reply {
     let mut headers = file.headers;
+    if !location.nosniff {
+        headers.remove(X_CONTENT_TYPE_OPTIONS);
+    }
     location.expires.apply(file.status, &mut headers, now, Some(file.last_modified));
     let body = match file.body {
         FileBody::Empty => ReplyBody::Empty,

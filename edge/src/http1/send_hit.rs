@@ -144,7 +144,11 @@ fn write_head(edge: &Edge, page: &Page, said: HitHead, around: Around<'_>, out: 
     persistence_line(out, said.keep_alive, said.version.into());
     out.extend_from_slice(b"\r\n");
     if edge.settings.title_names {
-        title_names(out.get_mut(begin..).unwrap_or_default());
+        let head = out.get_mut(begin..).unwrap_or_default();
+        title_names(head);
+        if let Some(fields) = around.fields {
+            fields.spell(head);
+        }
     }
 }
 

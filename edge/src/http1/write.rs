@@ -211,6 +211,10 @@ fn write_head(out: &mut Vec<u8>, reply: &Reply, framing: Framing, keep_alive: bo
     out.extend_from_slice(b"\r\n");
     if manner.title_names {
         title_names(out);
+        let location = reply.note.location.as_ref();
+        if let Some(fields) = location.and_then(|location| location.reply_fields.as_ref()) {
+            fields.spell(out);
+        }
     }
 }
 

@@ -222,6 +222,7 @@ impl<'a> Building<'a> {
             expires: place.expires.as_ref().and_then(ExpiresSetting::fixed).unwrap_or(Expires::Off),
             access_log: place.access_log.unwrap_or(true),
             log_not_found: place.log_not_found.unwrap_or(true),
+            nosniff: place.nosniff.unwrap_or(true),
             pool: place.pool.as_deref().map(Arc::from),
             priority: place.priority.map_or(Priority::Normal, Priority::from),
             stream_body: !place.request_buffering.unwrap_or(true),

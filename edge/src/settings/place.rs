@@ -130,6 +130,8 @@ places! {
     precompressed: bool,
     /// Which charset the type of text files names.
     charset: Charset,
+    /// Files and texts say `X-Content-Type-Options: nosniff`.
+    nosniff: bool,
     /// Lists a directory that has no index file.
     autoindex: Autoindex,
     /// The media type of files whose name says none, and of texts.

@@ -79,7 +79,14 @@ fn read(files: &CertificateConfig) -> Result<Certificate, (&'static str, String)
         .map_err(|error| ("key", format!("`{}`: {}", key.display(), plain(&error, "private key"))))?;
     let leaf = chain.first().cloned().unwrap_or_else(|| CertificateDer::from(Vec::new()));
     check_time(&leaf).map_err(at_certificate)?;
-    let pair = CertifiedKey::from_der(chain, private, &rustls::crypto::ring::default_provider());
+    let provider = rustls::crypto::ring::default_provider();
+    let pair = if is_of_version_1(&leaf) {
+        // Nobody can say whether the key is this certificate's, as it cannot be read: clients will.
+        let key = provider.key_provider.load_private_key(private);
+        key.map(|key| CertifiedKey::new(chain, key))
+    } else {
+        CertifiedKey::from_der(chain, private, &provider)
+    };
     pair.map(|pair| Certificate(Arc::new(pair))).map_err(|error| match error {
         rustls::Error::InconsistentKeys(_) => {
             ("key", format!("`{}` is not the key of `{}`", key.display(), certificate.display()))
@@ -97,8 +104,16 @@ fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     }
 }
 
+/// A certificate without extensions, as `openssl req -x509` may make one. Some clients take it.
+fn is_of_version_1(leaf: &CertificateDer<'_>) -> bool {
+    matches!(EndEntityCert::try_from(leaf), Err(webpki::Error::UnsupportedCertVersion))
+}
+
 /// Checks a certificate without its issuer: the only question is whether clients accept it today.
 fn check_time(leaf: &CertificateDer<'_>) -> Result<(), String> {
+    if is_of_version_1(leaf) {
+        return Ok(());
+    }
     let parsed =
         EndEntityCert::try_from(leaf).map_err(|error| format!("not a valid certificate: {error}"))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -139,6 +154,19 @@ mod tests {
 
     use super::*;
 
+    /// A certificate without extensions, as rcgen makes none.
+    const VERSION_1: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBJDCBywIUL6wEZMBoAnIaYALWD6YdcA+OKE0wCgYIKoZIzj0EAwIwFDESMBAG
+A1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyOTEzNTg1N1oYDzIxMjYxMTA1MTM1ODU3
+WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC
+AARJ8vCVTgFYHE5/7EkvEKsSiox8m5xq7ANYTIEVBlglgr7E9q8Fq4j3Zqlzagrn
+7JrF2IciL+e+HuX+plyR9MhqMAoGCCqGSM49BAMCA0gAMEUCIBcq2DteXGCWqZYI
+evp3yqTq3GaIyLFi6CdeHUqBvVtzAiEAhJFAQdhqRhI1dXoftI7A/sx73gJAWG1N
+7+o3oAL2h74=
+-----END CERTIFICATE-----
+";
+
     /// A self-signed certificate for these years, and its key.
     fn pair(from: i32, to: i32) -> (String, String) {
         let mut params = CertificateParams::new(vec!["localhost".into()]).unwrap();
@@ -163,6 +191,7 @@ mod tests {
             (good.as_str(), key.as_str(), None),
             (&good, &other_key, Some(("key", "is not the key of"))),
             (&old, &old_key, Some(("certificate", "the certificate has expired"))),
+            (VERSION_1, &key, None),
             (&future, &future_key, Some(("certificate", "the certificate is not valid yet"))),
             ("", &key, Some(("certificate", "the file contains no certificate"))),
             (&key, &key, Some(("certificate", "the file contains no certificate"))),

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use nginx_conf::{Contexts, Mistake, Parsed};
-use nginx_front::{Capabilities, Options, is_foreign, is_fragment};
+use nginx_front::{Options, is_foreign, is_fragment};
 
 use super::arguments::Arguments;
 use super::glob;
@@ -66,7 +66,6 @@ fn options(arguments: &Arguments) -> Options {
         conf_prefix,
         hostname: process::host_name(),
         microcache: arguments.microcache.clone(),
-        capabilities: Capabilities::NOW,
         is_root: rustix::process::geteuid().is_root(),
     }
 }

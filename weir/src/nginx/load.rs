@@ -3,6 +3,7 @@
 use nginx_front::{Note, Program, Translation, Verdict, translate};
 
 use super::files::Configuration;
+use super::lenient;
 use crate::settings::{self, Loaded};
 
 /// What became of a file.
@@ -42,6 +43,13 @@ pub(super) fn settings(configuration: &Configuration, lenient: bool) -> Outcome 
     }
     let loaded = match settings::load_text("nginx.conf", &toml) {
         Ok(loaded) => Some(loaded),
+        Err(mistakes)
+            if (lenient || mistakes.to_string().lines().all(lenient::shows_when_asked))
+                && let Some(left) = lenient::load(&toml, &mistakes.to_string()) =>
+        {
+            warnings.extend(left.without.iter().map(|line| format!("[warn] {}", with_origin(line, &toml))));
+            Some(left.loaded)
+        }
         Err(mistakes) => {
             let text = mistakes.to_string();
             errors.extend(text.lines().map(|line| format!("[emerg] {}", with_origin(line, &toml))));

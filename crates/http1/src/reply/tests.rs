@@ -67,6 +67,8 @@ const GOOD: &[Good] = &[
         None,
         b"",
     ),
+    // LF alone, in all lines.
+    (b"HTTP/1.1 200 OK\nA: b\n\nX", 200, &["a: b"], None, b"X"),
     // Interim heads.
     (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", 200, &[], None, b""),
 ];
@@ -116,6 +118,7 @@ fn says_whether_the_connection_stays() {
         (b"HTTP/1.1 200 OK\r\nConnection: x, Close\r\n\r\n", false),
         (b"HTTP/1.1 200 OK\r\nConnection: x\r\nConnection: close\r\n\r\n", false),
         (b"HTTP/1.0 200 OK\r\n\r\n", false),
+        (b"HTTP/1.1 200 OK\nContent-Length: 0\n\n", false),
         (b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\n", true),
         (b"HTTP/1.0 200 OK\r\nConnection: keep-alive, close\r\n\r\n", false),
         // RFC 9112 section 6.1.

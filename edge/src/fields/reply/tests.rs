@@ -57,7 +57,7 @@ fn fields_are_added_set_and_removed() {
     let before = [("x-b", "old"), ("x-c", "own"), ("x-powered-by", "x"), ("content-type", "text/html")];
     assert_eq!(
         applied(&[level], 200, false, &before),
-        ["content-type: text/plain", "empty: ", "x-a: 1", "x-a: 2", "x-b: new", "x-c: own", "x-d: d"]
+        ["content-type: text/plain", "x-a: 1", "x-a: 2", "x-b: new", "x-c: own", "x-d: d"]
     );
 }
 
@@ -138,4 +138,23 @@ fn what_only_adds_is_written_as_it_is_applied() {
     }
     let computed = build(&[r#"{"reply_fields": [{"add": "x-a", "value": "$host"}]}"#]).0.unwrap();
     assert!(computed.needs_request() && !computed.only_adds(&HeaderMap::new()));
+}
+
+#[test]
+fn a_value_of_the_site_is_known_with_the_request_only() {
+    let fields = build(&[r#"{"reply_fields": [{"add": "x-a", "value": "$server_name"}]}"#]).0.unwrap();
+    assert!(fields.needs_request());
+    let empty = build(&[r#"{"reply_fields": [{"add": "x-a", "value": ""}]}"#]).0.unwrap();
+    let mut out = Vec::new();
+    empty.write_added(StatusCode::OK, true, &mut out);
+    assert_eq!(out, b"");
+}
+
+#[test]
+fn names_keep_the_spelling_of_the_settings() {
+    let level = r#"{"reply_fields": [{"add": "X-URI", "value": "1"}, {"add": "X-Plain", "value": "1"}]}"#;
+    let fields = build(&[level]).0.unwrap();
+    let mut head = *b"HTTP/1.1 200 OK\r\nX-Uri: x-uri\r\nX-Plain: 1\r\nDate: x\r\n\r\n";
+    fields.spell(&mut head);
+    assert_eq!(&head, b"HTTP/1.1 200 OK\r\nX-URI: x-uri\r\nX-Plain: 1\r\nDate: x\r\n\r\n");
 }

@@ -1,0 +1,68 @@
+//! Names of directives that belong to modules other than nginx's own.
+
+use nginx_conf::is_known;
+
+/// Names that other modules than nginx's own bring, and ours.
+const FOREIGN: &[&str] = &[
+    "weir_",
+    "brotli",
+    "zstd",
+    "more_",
+    "js_",
+    "modsecurity",
+    "lua_",
+    "vhost_traffic_status",
+    "upload_progress",
+    "track_uploads",
+    "report_uploads",
+    "passenger_",
+    "pagespeed",
+    "auth_ldap",
+    "auth_jwt",
+    "geoip2",
+    "fancyindex",
+    "echo",
+    "set_misc",
+    "headers_more",
+    "vod",
+    "rtmp",
+    "nchan",
+    "naxsi",
+    "otel_",
+    "opentracing",
+    "acme_",
+    "health_check",
+    "status_zone",
+    "sticky_cookie_insert",
+    "push_stream",
+    "cache_purge",
+    "proxy_cache_purge",
+    "uwsgi_cache_purge",
+    "check",
+    "uploadprogress",
+    "testcookie",
+    "http_dyups",
+    "xss_",
+    "iconv",
+    "rds_json",
+    "srcache_",
+    "ssl_ct",
+    "dav_ext",
+    "create_full_put",
+    "substitutions",
+    "subs_filter",
+    "set_escape_uri",
+    "set_unescape_uri",
+    "access_by",
+    "content_by",
+    "rewrite_by",
+    "header_filter_by",
+    "body_filter_by",
+    "log_by",
+    "init_by",
+];
+
+/// Whether a name that nginx does not know is that of a module of somebody else, or of Weir.
+pub fn is_foreign(name: &str) -> bool {
+    !is_known(name) && FOREIGN.iter().any(|prefix| name.starts_with(prefix))
+}

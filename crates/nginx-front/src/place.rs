@@ -1,0 +1,186 @@
+//! What a server and a location say alike, and what a place takes from the one around it.
+
+use nginx_conf::values;
+
+use crate::scope::Scope;
+use crate::settings::{Table, Value};
+use crate::translate::Translator;
+use crate::{access, cache, compress, fields, files, media_types, pass, route};
+
+/// Keys that a place takes from the one around it, whatever answers there.
+const INHERITED: [&str; 35] = [
+    "absolute_redirect",
+    "access",
+    "access_log",
+    "auth_basic",
+    "autoindex",
+    "buffering",
+    "cache",
+    "compress",
+    "default_type",
+    "error_page",
+    "expires",
+    "ignore_client_abort",
+    "index",
+    "intercept_errors",
+    "limit_conn",
+    "limit_except",
+    "limit_rate",
+    "limit_rate_after",
+    "limit_req",
+    "log_not_found",
+    "max_body",
+    "nosniff",
+    "port_in_redirect",
+    "precompressed",
+    "priority",
+    "reply_fields",
+    "request_buffering",
+    "request_fields",
+    "root",
+    "satisfy",
+    "server_name_in_redirect",
+    "symlinks",
+    "types",
+    "variables",
+    "charset",
+];
+
+/// Sets the keys of a place. `pattern` is that of a location.
+pub(crate) fn answer<'a>(
+    translator: &mut Translator<'a>,
+    scope: &Scope<'a>,
+    pattern: Option<&str>,
+    table: &mut Table,
+) {
+    if let Some(internal) = scope.here("internal") {
+        table.from("internal", true, &translator.ledger.origin(internal));
+    }
+    if let Some(status) = scope.here("stub_status") {
+        translator.ledger.left_out(status, "figures are on the admin listener: weir_admin 127.0.0.1:9900;");
+        table.from("return", 404, &translator.ledger.origin(status));
+    }
+    let pool = pattern.and_then(|pattern| pass::translate(translator, scope, pattern));
+    if let Some(pool) = &pool {
+        table.from("pool", pool.name.as_str(), &pool.origin);
+        if let Some(set) = &pool.variables {
+            table.set("variables", set.as_str(), "");
+        }
+        if let Some(rewrite) = &pool.rewrite {
+            table.noted("rewrite", vec![rewrite.as_str()], &pool.origin, "the path of proxy_pass");
+        }
+        application(translator, scope, table);
+    }
+    files::translate(translator, scope, pattern, pool.is_some(), table);
+    media_types::translate(scope, table, &mut translator.ledger);
+    if let Some(directive) = scope.one("client_max_body_size") {
+        let bytes = directive.arg(0).and_then(values::offset).unwrap_or(1 << 20);
+        let origin = translator.ledger.origin(directive);
+        match bytes {
+            0 => table.noted("max_body", UNBOUNDED, &origin, "no limit"),
+            bytes => table.from("max_body", size(bytes), &origin),
+        }
+    }
+    if let Some(directive) = scope.one("expires") {
+        fields::expires(translator, directive, table);
+    }
+    route::translate(scope, table, &mut translator.ledger);
+    fields::of_reply(translator, scope, table);
+    access::translate(translator, scope, table);
+    compress::translate(translator, scope, table);
+    logs(translator, scope, table);
+    if let Some(pool) = &pool {
+        cache::translate(translator, scope, pool.family, table);
+        cache::check_ignored(translator, scope, pool.family);
+        fields::to_application(translator, scope, pool.family, table);
+    }
+}
+
+/// Takes away what the place around has and this one has not, and leaves out what both say alike. Returns
+/// what is to be written; `full` becomes all that holds here.
+pub(crate) fn within(full: &mut Table, outer: &Table) -> Table {
+    for (key, off) in takes_away() {
+        if outer.has(key) && !full.has(key) {
+            full.set(key, off, "");
+        }
+    }
+    if outer.has("cache") && full.has("pool") && !full.has("cache") {
+        let mut off = Table::default();
+        off.set("enabled", false, "");
+        full.set("cache", Value::Inline(off), "");
+    }
+    let keeps_root = ["alias", "pool", "try_files"].into_iter().any(|key| outer.has(key));
+    let is_inherited = |key: &str| INHERITED.contains(&key) && !(key == "root" && keeps_root);
+    let mut said = full.clone().without(outer, is_inherited);
+    let replaces = |key: &str| said.has(key) && outer.has(key);
+    if replaces("reply_fields") || replaces("request_fields") {
+        said.set("inherit_fields", "replace", "as in nginx");
+    }
+    let has_root = full.has("root");
+    full.inherit(outer, |key| INHERITED.contains(&key) || key == "alias" && !has_root);
+    said
+}
+
+/// What says that something of the place around does not hold here.
+fn takes_away() -> [(&'static str, Value); 15] {
+    [
+        ("access_log", true.into()),
+        ("auth_basic", false.into()),
+        ("autoindex", false.into()),
+        ("buffering", true.into()),
+        ("compress", false.into()),
+        ("expires", "off".into()),
+        ("ignore_client_abort", false.into()),
+        ("intercept_errors", false.into()),
+        ("limit_except", Value::List(Vec::new())),
+        ("limit_rate", 0.into()),
+        ("limit_rate_after", 0.into()),
+        ("log_not_found", true.into()),
+        ("precompressed", false.into()),
+        ("request_buffering", true.into()),
+        ("variables", "".into()),
+    ]
+}
+
+/// What stands for "no limit": a tebibyte.
+const UNBOUNDED: u64 = 1 << 40;
+
+/// Bytes in the largest unit that says them exactly.
+fn size(bytes: u64) -> Value {
+    for (unit, name) in [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")] {
+        if bytes > 0 && bytes.is_multiple_of(unit) {
+            return format!("{}{name}", bytes / unit).into();
+        }
+    }
+    bytes.into()
+}
+
+fn application(translator: &mut Translator<'_>, scope: &Scope<'_>, table: &mut Table) {
+    for (key, name, unless) in [
+        ("request_buffering", "request_buffering", true),
+        ("buffering", "buffering", true),
+        ("ignore_client_abort", "ignore_client_abort", false),
+    ] {
+        for family in ["proxy", "uwsgi", "fastcgi"] {
+            let Some(directive) = scope.one(&format!("{family}_{name}")) else { continue };
+            let on = directive.arg(0).is_some_and(|value| value.eq_ignore_ascii_case("on"));
+            if on != unless {
+                table.from(key, on, &translator.ledger.origin(directive));
+            }
+        }
+    }
+}
+
+fn logs(translator: &mut Translator<'_>, scope: &Scope<'_>, table: &mut Table) {
+    if let Some(directive) = scope.one("access_log")
+        && directive.arg(0) == Some("off")
+    {
+        table.from("access_log", false, &translator.ledger.origin(directive));
+    }
+    if scope.is_off("log_not_found")
+        && !table.has("pool")
+        && let Some(directive) = scope.one("log_not_found")
+    {
+        table.from("log_not_found", false, &translator.ledger.origin(directive));
+    }
+}
