@@ -28,7 +28,7 @@ pub(crate) trait Store {
         selection: &Selection,
         token: Token,
         probe: bool,
-    ) -> impl Future<Output = Result<Looked, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<LookUpResult, Self::Error>> + Send;
 
     /// Stores the page made under the lease on `slot`, and ends the lease. The entry's own slot may be
     /// another one, by its own Vary rule, which becomes the key's.
@@ -37,7 +37,7 @@ pub(crate) trait Store {
         slot: &Slot,
         token: Token,
         entry: &Arc<Entry>,
-    ) -> impl Future<Output = Result<Put, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<PutResult, Self::Error>> + Send;
 
     /// Begins the lease's time limit anew. False: the lease is lost, and stays so.
     fn renew(&self, slot: &Slot, token: Token) -> impl Future<Output = Result<bool, Self::Error>> + Send;
@@ -56,7 +56,7 @@ pub(crate) trait Store {
 pub(crate) struct Token(u128);
 
 #[derive(Clone, Debug)]
-pub(crate) enum Looked {
+pub(crate) enum LookUpResult {
     /// Fresh: nobody needs the lease.
     Fresh(Arc<Entry>),
     /// The lease is the caller's. What is stored is stale, if anything.
@@ -70,7 +70,7 @@ pub(crate) enum Looked {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Put {
+pub(crate) enum PutResult {
     Kept,
     /// The lease ended before: another may have stored since.
     LeaseLost,

@@ -22,7 +22,7 @@ use weir_proto::cache::{PurgeOrder, PurgeReply, PurgeRequest};
 use weir_proto::transport::Transport;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-pub(crate) use exchange::{Answer, Exchange, GivenUp, Intent, Lookup, NotKept, Question, Waited};
+pub(crate) use exchange::{Answer, Exchange, GivenUp, Intent, Lookup, NodeWait, NotKept, Question};
 
 use crate::peers::CacheNodes;
 use crate::peers::look_up::Peer;

@@ -20,7 +20,7 @@ use crate::connection::pace::ClientPace;
 use crate::files::FileCache;
 use crate::log::access_log::AccessLog;
 use crate::log::{self, Log};
-use crate::metrics::{Metrics, Sampled};
+use crate::metrics::{Metrics, Sample};
 use crate::peers::Peers;
 use crate::purge::order::Purger;
 use crate::purge::pace::Pace;
@@ -66,8 +66,8 @@ struct Samplers {
 }
 
 impl Samplers {
-    fn sample(&self) -> Sampled {
-        Sampled {
+    fn sample(&self) -> Sample {
+        Sample {
             adapters: self.adapters.figures(),
             l1_entries: self.l1.len() as u64,
             l1_bytes: self.l1.weight(),

@@ -23,7 +23,7 @@ use crate::reply::error;
 use crate::request::body::RequestBody;
 use crate::request::path::split;
 use crate::request::{Request, Trail, path};
-use crate::route::Location;
+use crate::route::{Chosen, Location, Sites};
 
 pub(crate) use question::ExplainQuestion;
 use steps::Steps;
@@ -103,13 +103,7 @@ async fn walk(edge: &Edge, question: &ExplainQuestion, steps: &mut Steps) -> Con
         return Conclusion::own("refused", StatusCode::BAD_REQUEST, text);
     }
     let sites = edge.routes.load_full();
-    let trail: Arc<Trail> = Arc::default();
-    request.trail = Some(trail.clone());
-    let placed = routing::follow(edge, &sites, Box::new(request)).await;
-    for (what, rule) in std::mem::take(&mut *trail.lock().unwrap_or_else(PoisonError::into_inner)) {
-        steps.push("rule", what, rule);
-    }
-    let (request, chosen) = match placed {
+    let (request, chosen) = match follow(edge, &sites, request, steps).await {
         Ok(placed) => placed,
         Err(status) => return Conclusion::own("rule", status, "A rule of the settings answers."),
     };
@@ -149,11 +143,27 @@ async fn walk(edge: &Edge, question: &ExplainQuestion, steps: &mut Steps) -> Con
     match cache_use {
         CacheUse::Shared(policy, shared, plan) => {
             let ask = SharedAsk { ask, request: *shared, policy: policy.clone() };
-            let mut asking = Asking { edge, request: &request, ask, decision, steps };
+            let mut asking = CacheQuestion { edge, request: &request, ask, decision, steps };
             asking.through_cache(plan).await
         }
         CacheUse::Bypass(_) | CacheUse::Change(_) | CacheUse::Head(_) => bypass(decision, steps),
     }
+}
+
+/// Follows the request through rules to the place that answers it, and tells each rule.
+async fn follow<'a>(
+    edge: &Edge,
+    sites: &'a Sites,
+    mut request: Request,
+    steps: &mut Steps,
+) -> Result<(Box<Request>, Chosen<'a>), StatusCode> {
+    let trail: Arc<Trail> = Arc::default();
+    request.trail = Some(trail.clone());
+    let placed = routing::follow(edge, sites, Box::new(request)).await;
+    for (what, rule) in std::mem::take(&mut *trail.lock().unwrap_or_else(PoisonError::into_inner)) {
+        steps.push("rule", what, rule);
+    }
+    placed
 }
 
 fn purge(edge: &Edge, request: &Request) -> Conclusion {
@@ -177,7 +187,7 @@ fn bypass(decision: Decision, steps: &mut Steps) -> Conclusion {
 }
 
 /// A request that may use the cache.
-struct Asking<'a> {
+struct CacheQuestion<'a> {
     edge: &'a Edge,
     request: &'a Request,
     ask: SharedAsk,
@@ -185,7 +195,7 @@ struct Asking<'a> {
     steps: &'a mut Steps,
 }
 
-impl Asking<'_> {
+impl CacheQuestion<'_> {
     async fn through_cache(&mut self, plan: CachePlan) -> Conclusion {
         let SharedRequest { key, look, outgoing } = &self.ask.request;
         let rule =

@@ -42,7 +42,7 @@ use crate::request::path::{self, NormalPath, split};
 use crate::request::{Request, Upgrade};
 use crate::route::{Chosen, Location, Site};
 use again::Again;
-use internal_redirect::Carried;
+use internal_redirect::EarlierAnswers;
 
 /// The method as Varnish and Squid accept it, and Wagtail sends it.
 pub(crate) const PURGE: &str = "PURGE";
@@ -63,9 +63,9 @@ pub(crate) fn handle(edge: &Arc<Edge>, request: Request, visit: &Visit) -> impl 
 
 async fn answered(edge: &Arc<Edge>, request: Box<Request>, visit: &Visit) -> Reply {
     let compresses = edge.routes.load().compresses();
-    let wanted = compresses.then(|| coding::Wanted::of(&request.method, request.version, &request.headers));
+    let wanted = compresses.then(|| coding::CodingRequest::of(&request.method, request.version, &request.headers));
     let mut outcome = at_location(edge, request, visit).await;
-    let mut carried = Carried::default();
+    let mut carried = EarlierAnswers::default();
     for _ in 0..internal_redirect::MOST {
         outcome = match outcome {
             AtLocation::Reply(_) => break,

@@ -31,7 +31,7 @@ use crate::http1::linger::linger;
 use crate::request::Via;
 use http1::head::FieldSpan;
 
-use watched::{Traffic, Watched};
+use watched::{Traffic, WatchedStream};
 
 /// The first bytes of every HTTP/2 client (RFC 9113 section 3.4).
 pub(crate) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -89,7 +89,7 @@ pub(crate) async fn serve(stream: Stream, begun: Bytes, via: Via, edge: Arc<Edge
         .max_send_buffer_size(SEND_BUFFER)
         .max_local_error_reset_streams(Some(OWN_RESETS))
         .max_pending_accept_reset_streams(PENDING_RESETS)
-        .handshake::<_, Bytes>(Watched::new(stream, begun, traffic.clone()));
+        .handshake::<_, Bytes>(WatchedStream::new(stream, begun, traffic.clone()));
     let Ok(Ok(connection)) = timeout(edge.settings.timeouts.head.0, handshake).await else { return };
     let client = Http2Client { via, sni, edge: edge.clone(), open: Arc::default() };
     let session = Session {
@@ -151,7 +151,7 @@ impl Drop for OpenStream {
 }
 
 struct Session {
-    connection: Connection<Watched, Bytes>,
+    connection: Connection<WatchedStream, Bytes>,
     traffic: Traffic,
     requests: u64,
     draining: bool,

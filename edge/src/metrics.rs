@@ -24,7 +24,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 pub(crate) use cache_result::CacheResult;
 pub(crate) use location::LocationMetrics;
-pub(crate) use sampled::Sampled;
+pub(crate) use sampled::Sample;
 
 use histogram::Histogram;
 use location::AllLocations;
@@ -61,7 +61,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// `sample` is called at each scrape for figures that other parts keep themselves.
-    pub fn new(sample: impl Fn() -> Sampled + Send + Sync + 'static) -> Self {
+    pub fn new(sample: impl Fn() -> Sample + Send + Sync + 'static) -> Self {
         let metrics = Self {
             connections_accepted: Counter::default(),
             connections_active: Gauge::default(),
@@ -114,7 +114,7 @@ impl Metrics {
         self.purge_time.observe(took.as_secs_f64());
     }
 
-    pub fn sampled(&self) -> Sampled {
+    pub fn sampled(&self) -> Sample {
         self.sampler.sample()
     }
 

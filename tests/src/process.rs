@@ -89,8 +89,17 @@ impl Process {
 
     /// Bytes of memory that it holds, with its share of what others hold too.
     pub fn memory(&self) -> usize {
+        self.memory_by("Pss:")
+    }
+
+    /// Bytes of memory that it holds alone: other processes of the same program do not change it.
+    pub fn own_memory(&self) -> usize {
+        self.memory_by("Anonymous:")
+    }
+
+    fn memory_by(&self, name: &str) -> usize {
         let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child().id())).unwrap();
-        let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).unwrap();
+        let line = rollup.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
     }
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::config::ServerConfig;
-use crate::pool::{Entry, Pool, Refused, ServerId};
+use crate::pool::{Entry, Pool, RosterError, ServerId};
 use crate::pools::Pools;
 
 const ROOT: &str = "/api/v1/pools";
@@ -94,7 +94,7 @@ impl Pools {
                 let mut servers = pool.figures().servers;
                 servers.retain(|server| server.belongs_to(id));
                 return match servers.as_slice() {
-                    [] => answer_to(&Refused::Unknown),
+                    [] => answer_to(&RosterError::Unknown),
                     [server] => shown(StatusCode::OK, server),
                     // A name with several addresses.
                     servers => shown(StatusCode::OK, &servers),
@@ -122,7 +122,7 @@ async fn change(pool: &Arc<Pool>, id: ServerId, patch: &[u8]) -> Result<Entry, A
     let wrong = |error: serde_json::Error| told(StatusCode::BAD_REQUEST, &error.to_string());
     let patch: Map<String, Value> = serde_json::from_slice(patch).map_err(wrong)?;
     let entry = pool.entries().into_iter().find(|entry| entry.id == id);
-    let entry = entry.ok_or_else(|| answer_to(&Refused::Unknown))?;
+    let entry = entry.ok_or_else(|| answer_to(&RosterError::Unknown))?;
     let mut server = serde_json::to_value(&entry.server).map_err(wrong)?;
     for (key, value) in patch {
         match value {
@@ -145,13 +145,13 @@ fn listed(status: StatusCode, entry: &Entry) -> Answer {
     }
 }
 
-fn answer_to(refused: &Refused) -> Answer {
+fn answer_to(refused: &RosterError) -> Answer {
     let status = match refused {
-        Refused::Unknown => StatusCode::NOT_FOUND,
-        Refused::Twice | Refused::Address => StatusCode::CONFLICT,
-        Refused::Invalid(..) | Refused::Protocol => StatusCode::BAD_REQUEST,
-        Refused::TooMany | Refused::NotAllowed => StatusCode::FORBIDDEN,
-        Refused::NotSaved(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        RosterError::Unknown => StatusCode::NOT_FOUND,
+        RosterError::Twice | RosterError::Address => StatusCode::CONFLICT,
+        RosterError::Invalid(..) | RosterError::Protocol => StatusCode::BAD_REQUEST,
+        RosterError::TooMany | RosterError::NotAllowed => StatusCode::FORBIDDEN,
+        RosterError::NotSaved(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
     told(status, &refused.to_string())
 }

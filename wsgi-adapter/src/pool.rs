@@ -53,7 +53,7 @@ mod sticky;
 mod wanted;
 
 pub(crate) use entry::Entry;
-pub(crate) use roster::Refused;
+pub(crate) use roster::RosterError;
 pub(crate) use slot::Slot;
 
 #[cfg(test)]
@@ -188,11 +188,11 @@ impl Pool {
                 return Err(Full::Queue);
             }
             state.clients.take(client, Resource::Waiting);
-            (receiver, Held { pool: self, client, resource: Resource::Waiting })
+            (receiver, ClientHold { pool: self, client, resource: Resource::Waiting })
         };
         // Those ahead may be clients that have their part already.
         self.serve_waiters();
-        let _counted = Counted::one_more(&self.figures);
+        let _counted = WaitCount::one_more(&self.figures);
         let until = deadline.within(self.config.queue.timeout.0);
         match tokio::time::timeout_at(until, &mut waiting).await {
             Ok(Ok(slot)) => slot,
@@ -236,17 +236,17 @@ impl Pool {
     fn may_upload(&self, client: Option<ClientKey>) -> Result<UploadPermit<'_>, Full> {
         let held = self.hold(client, Resource::Upload).ok_or(Full::Client)?;
         let permit = self.uploads.try_acquire().map_err(|_| Full::Uploads)?;
-        Ok(UploadPermit { _held: held, _permit: permit, _ended: Ended(&self.upload_ended) })
+        Ok(UploadPermit { _held: held, _permit: permit, _ended: EndNotice(&self.upload_ended) })
     }
 
     /// Counts one more for this client, unless it has its part.
-    fn hold(&self, client: Option<ClientKey>, resource: Resource) -> Option<Held<'_>> {
+    fn hold(&self, client: Option<ClientKey>, resource: Resource) -> Option<ClientHold<'_>> {
         let mut state = self.state.lock();
         if !state.clients.may_have(client, resource) {
             return None;
         }
         state.clients.take(client, resource);
-        Some(Held { pool: self, client, resource })
+        Some(ClientHold { pool: self, client, resource })
     }
 
     /// A place, if the pool and one of its servers has one.
@@ -304,13 +304,13 @@ impl Pool {
 
 /// One thing that a client has of the pool, as long as it lives.
 #[derive(Debug)]
-struct Held<'a> {
+struct ClientHold<'a> {
     pool: &'a Pool,
     client: Option<ClientKey>,
     resource: Resource,
 }
 
-impl Drop for Held<'_> {
+impl Drop for ClientHold<'_> {
     fn drop(&mut self) {
         self.pool.state.lock().clients.give_back(self.client, self.resource);
     }
@@ -319,16 +319,16 @@ impl Drop for Held<'_> {
 /// Leave to receive a body.
 #[derive(Debug)]
 pub(crate) struct UploadPermit<'a> {
-    _held: Held<'a>,
+    _held: ClientHold<'a>,
     _permit: SemaphorePermit<'a>,
     /// The last to be dropped: those who wait find a place.
-    _ended: Ended<'a>,
+    _ended: EndNotice<'a>,
 }
 
 #[derive(Debug)]
-struct Ended<'a>(&'a Notify);
+struct EndNotice<'a>(&'a Notify);
 
-impl Drop for Ended<'_> {
+impl Drop for EndNotice<'_> {
     fn drop(&mut self) {
         self.0.notify_waiters();
     }
@@ -359,19 +359,19 @@ fn take_server(servers: &mut Servers, wanted: &Wanted, now: Instant) -> Result<A
 }
 
 /// One more who waits, as long as it lives.
-struct Counted<'a> {
+struct WaitCount<'a> {
     figures: &'a PoolMetrics,
     since: Instant,
 }
 
-impl<'a> Counted<'a> {
+impl<'a> WaitCount<'a> {
     fn one_more(figures: &'a PoolMetrics) -> Self {
         figures.queued.inc();
         Self { figures, since: Instant::now() }
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for WaitCount<'_> {
     fn drop(&mut self) {
         self.figures.queued.dec();
         self.figures.queue_wait.observe(self.since.elapsed().as_secs_f64());

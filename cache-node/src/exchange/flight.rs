@@ -25,7 +25,7 @@ pub(super) struct Waiter<Q, T> {
     pub(super) turn: oneshot::Sender<T>,
 }
 
-pub(super) enum Joined<T> {
+pub(super) enum LinePlace<T> {
     /// Nobody led: the caller does, and must see to it that `next_or_land` is called in the end.
     Leads,
     Waits(oneshot::Receiver<T>),
@@ -42,28 +42,28 @@ impl<Q, T> Flights<Q, T> {
     }
 
     /// Leads the page if nobody does. If somebody does, joins the line where `waits` says so.
-    pub(super) fn join(&self, slot: &Arc<Slot>, asked: &Arc<Q>, waits: bool) -> Joined<T> {
+    pub(super) fn join(&self, slot: &Arc<Slot>, asked: &Arc<Q>, waits: bool) -> LinePlace<T> {
         let mut lines = self.lines.lock();
         let mut line = match lines.entry(slot.clone()) {
             Place::Vacant(place) => {
                 place.insert(VecDeque::new());
-                return Joined::Leads;
+                return LinePlace::Leads;
             }
             Place::Occupied(line) => line,
         };
         if !waits {
-            return Joined::HasLeader;
+            return LinePlace::HasLeader;
         }
         let line = line.get_mut();
         if line.len() >= self.max_waiting {
             line.retain(|waiter| !waiter.turn.is_closed());
         }
         if line.len() >= self.max_waiting {
-            return Joined::Full;
+            return LinePlace::Full;
         }
         let (turn, waits) = oneshot::channel();
         line.push_back(Waiter { asked: asked.clone(), turn });
-        Joined::Waits(waits)
+        LinePlace::Waits(waits)
     }
 
     /// Takes the one that has waited longest out of the line, of those that are still there.
@@ -112,7 +112,7 @@ mod tests {
 
     fn join(flights: &TestFlights, asked: &Arc<bool>) -> oneshot::Receiver<()> {
         match flights.join(&slot(), asked, true) {
-            Joined::Waits(turn) => turn,
+            LinePlace::Waits(turn) => turn,
             _ => panic!("somebody leads, and there is room"),
         }
     }
@@ -122,7 +122,7 @@ mod tests {
     }
 
     fn leads(flights: &TestFlights) -> bool {
-        matches!(flights.join(&slot(), &asked(false), true), Joined::Leads)
+        matches!(flights.join(&slot(), &asked(false), true), LinePlace::Leads)
     }
 
     #[test]
@@ -130,7 +130,7 @@ mod tests {
         let flights = Flights::new(10);
         assert!(leads(&flights));
         assert!(!leads(&flights));
-        assert!(matches!(flights.join(&slot(), &asked(false), false), Joined::HasLeader));
+        assert!(matches!(flights.join(&slot(), &asked(false), false), LinePlace::HasLeader));
         assert!(flights.next(&slot()).is_none(), "the one that joined above has left");
         assert!(!leads(&flights), "`next` leaves the leader");
         assert!(flights.next_or_land(&slot()).is_none());
@@ -157,10 +157,10 @@ mod tests {
         assert!(leads(&flights));
         let first = join(&flights, &asked(false));
         let _second = join(&flights, &asked(false));
-        assert!(matches!(flights.join(&slot(), &asked(false), true), Joined::Full));
+        assert!(matches!(flights.join(&slot(), &asked(false), true), LinePlace::Full));
         drop(first);
         let _third = join(&flights, &asked(false));
-        assert!(matches!(flights.join(&slot(), &asked(false), true), Joined::Full));
+        assert!(matches!(flights.join(&slot(), &asked(false), true), LinePlace::Full));
     }
 
     #[test]

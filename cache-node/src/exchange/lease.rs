@@ -18,7 +18,7 @@ use crate::metrics::{LeaseEvent, Metrics};
 use crate::purges::Purges;
 use crate::slot::{Rule, Selection};
 use crate::store::tiers::Tiers;
-use crate::store::{Looked, Mark, Put, Release, Token};
+use crate::store::{LookUpResult, Mark, PutResult, Release, Token};
 
 /// What a request that waits is told in the end.
 pub(super) enum Turn {
@@ -72,7 +72,7 @@ struct Lease {
 }
 
 /// The holder had the lease for as long as one may.
-pub(super) struct Ended;
+pub(super) struct LeaseOver;
 
 impl Leads {
     pub(super) fn new(
@@ -95,12 +95,12 @@ impl Leads {
         waits: bool,
     ) -> LeadAttempt {
         match self.flights.join(selection.lease(), asked, waits) {
-            flight::Joined::Leads => {
+            flight::LinePlace::Leads => {
                 LeadAttempt::Leads(Lead { all: self.clone(), selection: selection.clone(), lease: None })
             }
-            flight::Joined::Waits(turn) => LeadAttempt::Waits(turn),
-            flight::Joined::HasLeader => LeadAttempt::HasLeader,
-            flight::Joined::Full => LeadAttempt::Full,
+            flight::LinePlace::Waits(turn) => LeadAttempt::Waits(turn),
+            flight::LinePlace::HasLeader => LeadAttempt::HasLeader,
+            flight::LinePlace::Full => LeadAttempt::Full,
         }
     }
 
@@ -126,10 +126,10 @@ impl Lead {
     }
 
     /// Asks the store for the page or the lease.
-    pub(super) async fn ask(&mut self, probe: bool) -> Looked {
+    pub(super) async fn ask(&mut self, probe: bool) -> LookUpResult {
         let token = Token::random();
         let looked = self.all.store.look_up(&self.selection, token, probe).await;
-        if matches!(looked, Looked::Granted(_)) {
+        if matches!(looked, LookUpResult::Granted(_)) {
             self.lease = Some(self.all.lease(token));
             self.all.metrics.lease(LeaseEvent::Granted);
         }
@@ -137,15 +137,15 @@ impl Lead {
     }
 
     /// Does the holder's work, and keeps the lease alive meanwhile.
-    pub(super) async fn alive_for<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Ended> {
+    pub(super) async fn alive_for<T>(&mut self, work: impl Future<Output = T>) -> Result<T, LeaseOver> {
         let mut work = pin!(work);
         loop {
-            let Some(Lease { renewed, ends, .. }) = self.lease else { return Err(Ended) };
+            let Some(Lease { renewed, ends, .. }) = self.lease else { return Err(LeaseOver) };
             tokio::select! {
                 biased;
                 () = sleep_until(ends) => {
                     self.all.metrics.lease(LeaseEvent::Expired);
-                    return Err(Ended);
+                    return Err(LeaseOver);
                 }
                 () = sleep_until(renewed + self.all.renew_every) => self.renew().await,
                 done = &mut work => return Ok(done),
@@ -178,14 +178,14 @@ impl Lead {
 
     /// Ends the lease with a whole page. Those that waited for this very page get it, however short its life;
     /// those of another variant ask again.
-    pub(super) async fn store(mut self, entry: Entry) -> Put {
-        let Some(lease) = self.lease.take() else { return Put::LeaseLost };
+    pub(super) async fn store(mut self, entry: Entry) -> PutResult {
+        let Some(lease) = self.lease.take() else { return PutResult::LeaseLost };
         let entry = Arc::new(entry);
         let reach = |entry: &Entry| self.all.purges.reach(entry, std::time::Instant::now());
         let put = match reach(&entry) {
             Reach::Gone => {
                 self.all.store.release(self.selection.lease(), lease.token, Release::Free).await;
-                Put::Purged
+                PutResult::Purged
             }
             Reach::Untouched | Reach::Stale(_) => {
                 self.all.store.put(self.selection.lease(), lease.token, &entry).await
@@ -201,7 +201,7 @@ impl Lead {
             let usage = entry.use_at(waiter.asked.at.into());
             let usable = Instant::from(waiter.asked.at) <= entry.arrived()
                 || matches!(usage, Some(Use::Fresh | Use::Stale));
-            let turn = if put != Put::LeaseLost && same_page && may_have_it && usable {
+            let turn = if put != PutResult::LeaseLost && same_page && may_have_it && usable {
                 Turn::Found(entry.clone(), Use::Fresh)
             } else {
                 Turn::Again

@@ -14,7 +14,7 @@ use super::request::LookupRequest;
 use crate::entry::Entry;
 use crate::metrics::Answered;
 use crate::slot::Rules;
-use crate::store::{Looked, Mark};
+use crate::store::{LookUpResult, Mark};
 
 /// How long a request that waits for another node goes without looking again: news by Redis may be lost.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -128,11 +128,11 @@ impl<'a> LookUp<'a> {
         loop {
             let news = store.wakeups().heard(lead.selection().lease());
             match lead.ask(self.request.probe).await {
-                Looked::Fresh(entry) => {
+                LookUpResult::Fresh(entry) => {
                     lead.tell_all(|| Turn::Found(entry.clone(), Use::Fresh));
                     return Ok(Answer::Found(entry, Use::Fresh));
                 }
-                Looked::Marked(mark, left, stale) => {
+                LookUpResult::Marked(mark, left, stale) => {
                     // The others meet the mark themselves.
                     lead.tell_all(|| Turn::Again);
                     let usable = stale.and_then(|entry| {
@@ -142,17 +142,17 @@ impl<'a> LookUp<'a> {
                     let turn = self.while_marked(mark, left, usable);
                     return Ok(turn.unwrap_or(Turn::Pass(PassReason::HolderFailed, Duration::ZERO)).into());
                 }
-                Looked::OtherRules(rules) => {
+                LookUpResult::OtherRules(rules) => {
                     lead.tell_all(|| Turn::Again);
                     return Err(OtherRules(rules));
                 }
-                Looked::Granted(stale) => {
+                LookUpResult::Granted(stale) => {
                     if let Some(entry) = self.to_serve_stale(&stale) {
                         lead.serve_stale(entry);
                     }
                     return Ok(self.with_lease(lead, stale));
                 }
-                Looked::Held(stale) => {
+                LookUpResult::Held(stale) => {
                     if let Some(entry) = self.to_serve_stale(&stale) {
                         lead.serve_stale(entry);
                         if !self.request.refresh {

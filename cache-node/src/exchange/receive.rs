@@ -21,7 +21,7 @@ use crate::entry::{Entry, Terms};
 use crate::error::Refusal;
 use crate::metrics::StoreResult;
 use crate::slot::Rule;
-use crate::store::Put;
+use crate::store::PutResult;
 
 /// How long requests for a page that can never be stored bypass the cache: nobody should stand in line for
 /// it.
@@ -92,10 +92,10 @@ impl Holder<'_> {
         let entry = Entry::new(slot, page.head, body, Terms { since: page.arrived, max_lifetime, grant });
         let over = entry.use_at(Instant::now()).is_none();
         let (result, kept, detail) = match lead.store(entry).await {
-            Put::Kept if over => (StoreResult::Expired, false, "its lifetime is over"),
-            Put::Kept => (StoreResult::Kept, true, ""),
-            Put::LeaseLost => (StoreResult::LeaseLost, false, LEASE_LOST),
-            Put::Purged => (StoreResult::Purged, false, "it was purged while it was made"),
+            PutResult::Kept if over => (StoreResult::Expired, false, "its lifetime is over"),
+            PutResult::Kept => (StoreResult::Kept, true, ""),
+            PutResult::LeaseLost => (StoreResult::LeaseLost, false, LEASE_LOST),
+            PutResult::Purged => (StoreResult::Purged, false, "it was purged while it was made"),
         };
         self.node.metrics.store(result);
         self.replies.stored(kept, detail).await

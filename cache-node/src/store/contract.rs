@@ -14,7 +14,7 @@ use weir_proto::origin::Field;
 
 use super::memory::Memory;
 use super::redis::Redis;
-use super::{Looked, Mark, Put, Release, Store, Token};
+use super::{LookUpResult, Mark, PutResult, Release, Store, Token};
 use crate::config::{Config, RedisConfig};
 use crate::entry::{Entry, Terms};
 use crate::metrics::Metrics;
@@ -175,23 +175,23 @@ trait Steps: Store<Error: Debug> {
     /// Gets the lease, which must be free, and stores the entry under it.
     async fn fill(&self, slot: &Target, entry: &Arc<Entry>) {
         let token = self.lease(slot).await;
-        assert_eq!(self.put(slot.selection.lease(), token, entry).await.unwrap(), Put::Kept);
+        assert_eq!(self.put(slot.selection.lease(), token, entry).await.unwrap(), PutResult::Kept);
     }
 
     async fn lease(&self, slot: &Target) -> Token {
         let token = Token::random();
         let looked = self.look_up(&slot.selection, token, false).await.unwrap();
-        assert!(matches!(looked, Looked::Granted(_)), "{looked:?}");
+        assert!(matches!(looked, LookUpResult::Granted(_)), "{looked:?}");
         token
     }
 
-    async fn look(&self, slot: &Target) -> Looked {
+    async fn look(&self, slot: &Target) -> LookUpResult {
         self.look_up(&slot.selection, Token::random(), false).await.unwrap()
     }
 
     async fn body(&self, slot: &Target) -> Bytes {
         match self.look(slot).await {
-            Looked::Fresh(entry) => entry.body().clone(),
+            LookUpResult::Fresh(entry) => entry.body().clone(),
             looked => panic!("{looked:?}"),
         }
     }
@@ -203,15 +203,15 @@ async fn nothing_stored_gives_one_lease(store: &impl Steps) {
     let slot = slot("k", &[], &[]);
     store.lease(&slot).await;
     for _ in 0..2 {
-        assert!(matches!(store.look(&slot).await, Looked::Held(None)));
+        assert!(matches!(store.look(&slot).await, LookUpResult::Held(None)));
     }
 }
 
 async fn of_many_at_once_one_gets_the_lease(store: &impl Steps) {
     let (slot, began) = (slot("k", &[], &[]), Instant::now());
     let looks = futures_util::future::join_all((0..200).map(|_| store.look(&slot))).await;
-    let granted = looks.iter().filter(|looked| matches!(looked, Looked::Granted(None))).count();
-    let held = looks.iter().filter(|looked| matches!(looked, Looked::Held(None))).count();
+    let granted = looks.iter().filter(|looked| matches!(looked, LookUpResult::Granted(None))).count();
+    let held = looks.iter().filter(|looked| matches!(looked, LookUpResult::Held(None))).count();
     // Where all of them took longer than a lease lasts, there may have been a second one.
     let most = 1 + began.elapsed().div_duration_f64(LEASE) as usize;
     assert!((1..=most).contains(&granted) && granted + held == 200, "{granted} of {most}, {held}");
@@ -227,7 +227,7 @@ async fn what_is_stored_is_found_with_its_age(store: &impl Steps) {
     );
     store.fill(&slot, &Arc::new(made)).await;
     sleep(A_WHILE).await;
-    let Looked::Fresh(found) = store.look(&slot).await else { panic!("it is fresh") };
+    let LookUpResult::Fresh(found) = store.look(&slot).await else { panic!("it is fresh") };
     assert_eq!(found.body(), "page");
     let found = found.head_at(Instant::now());
     assert!((5_290..15_000).contains(&found.age_ms), "{} ms old", found.age_ms);
@@ -242,12 +242,16 @@ async fn a_stale_entry_comes_with_one_lease(store: &impl Steps) {
     assert_eq!(store.body(&slot).await, "old");
     sleep(A_WHILE).await;
     let token = Token::random();
-    let Looked::Granted(Some(stale)) = store.look_up(&slot.selection, token, false).await.unwrap() else {
+    let LookUpResult::Granted(Some(stale)) = store.look_up(&slot.selection, token, false).await.unwrap()
+    else {
         panic!("it is free")
     };
     assert_eq!((stale.body().as_ref(), stale.use_at(Instant::now())), (b"old".as_ref(), Some(Use::Stale)));
-    assert!(matches!(store.look(&slot).await, Looked::Held(Some(_))));
-    assert_eq!(store.put(slot.selection.lease(), token, &fresh(&slot, "new")).await.unwrap(), Put::Kept);
+    assert!(matches!(store.look(&slot).await, LookUpResult::Held(Some(_))));
+    assert_eq!(
+        store.put(slot.selection.lease(), token, &fresh(&slot, "new")).await.unwrap(),
+        PutResult::Kept
+    );
     assert_eq!(store.body(&slot).await, "new");
 }
 
@@ -256,7 +260,7 @@ async fn an_entry_dies_after_its_last_use(store: &impl Steps) {
     store.fill(&slot, &entry(&slot, "old", A_WHILE / 2, A_WHILE / 2)).await;
     sleep(A_WHILE + Duration::from_millis(10)).await;
     let looked = store.look(&slot).await;
-    let Looked::Granted(left_over) = looked else { panic!("{looked:?}") };
+    let LookUpResult::Granted(left_over) = looked else { panic!("{looked:?}") };
     assert!(left_over.is_none_or(|entry| entry.use_at(Instant::now()).is_none()));
 }
 
@@ -290,7 +294,7 @@ async fn a_lease_is_released_by_its_holder_only(store: &impl Steps) {
     let token = store.lease(&slot).await;
     for then in [Release::Free, Release::Mark(Mark::Uncacheable, Duration::from_secs(9))] {
         store.release(slot.selection.lease(), Token::random(), then).await.unwrap();
-        assert!(matches!(store.look(&slot).await, Looked::Held(None)));
+        assert!(matches!(store.look(&slot).await, LookUpResult::Held(None)));
     }
     assert!(store.renew(slot.selection.lease(), token).await.unwrap());
 }
@@ -299,7 +303,7 @@ async fn a_page_not_cacheable_is_passed_for_a_time(store: &impl Steps) {
     let slot = slot("k", &[], &[]);
     let token = store.lease(&slot).await;
     store.release(slot.selection.lease(), token, Release::Mark(Mark::Uncacheable, A_WHILE)).await.unwrap();
-    let Looked::Marked(Mark::Uncacheable, left, None) = store.look(&slot).await else {
+    let LookUpResult::Marked(Mark::Uncacheable, left, None) = store.look(&slot).await else {
         panic!("it is passed")
     };
     assert!(!left.is_zero() && left <= A_WHILE, "{left:?}");
@@ -313,7 +317,7 @@ async fn a_lease_ends_unless_it_is_renewed(store: &impl Steps) {
     for _ in 0..4 {
         sleep(LEASE / 3).await;
         assert!(store.renew(slot.selection.lease(), token).await.unwrap());
-        assert!(matches!(store.look(&slot).await, Looked::Held(None)));
+        assert!(matches!(store.look(&slot).await, LookUpResult::Held(None)));
     }
     sleep(LEASE + Duration::from_millis(10)).await;
     store.lease(&slot).await;
@@ -338,11 +342,14 @@ async fn a_late_store_is_refused(store: &impl Steps) {
     let late = store.lease(&slot).await;
     sleep(LEASE + Duration::from_millis(10)).await;
     let put_late = async || store.put(slot.selection.lease(), late, &fresh(&slot, "late")).await.unwrap();
-    assert_eq!(put_late().await, Put::LeaseLost, "before another has the lease");
+    assert_eq!(put_late().await, PutResult::LeaseLost, "before another has the lease");
     let token = store.lease(&slot).await;
-    assert_eq!(put_late().await, Put::LeaseLost, "while another has it");
-    assert_eq!(store.put(slot.selection.lease(), token, &fresh(&slot, "new")).await.unwrap(), Put::Kept);
-    assert_eq!(put_late().await, Put::LeaseLost, "after another has stored");
+    assert_eq!(put_late().await, PutResult::LeaseLost, "while another has it");
+    assert_eq!(
+        store.put(slot.selection.lease(), token, &fresh(&slot, "new")).await.unwrap(),
+        PutResult::Kept
+    );
+    assert_eq!(put_late().await, PutResult::LeaseLost, "after another has stored");
     assert_eq!(store.body(&slot).await, "new");
 }
 
@@ -351,7 +358,7 @@ const LANGUAGE: &[&str] = &["accept-language"];
 async fn a_rule_is_told_to_who_does_not_know_it(store: &impl Steps) {
     let (unknown, german) = (slot("k", &[], &[]), slot("k", LANGUAGE, &[("accept-language", "de")]));
     store.fill(&unknown, &fresh(&german, "Seite")).await;
-    let Looked::OtherRules(rules) = store.look(&unknown).await else { panic!("the rules are others") };
+    let LookUpResult::OtherRules(rules) = store.look(&unknown).await else { panic!("the rules are others") };
     assert_eq!(names(&rules), [LANGUAGE]);
     assert_eq!(store.body(&german).await, "Seite");
 }
@@ -362,14 +369,14 @@ async fn variants_have_leases_of_their_own(store: &impl Steps) {
     let (english, french) = (store.lease(&variant("en")).await, store.lease(&variant("fr")).await);
     assert_eq!(
         store.put(variant("en").selection.lease(), english, &fresh(&variant("en"), "page")).await.unwrap(),
-        Put::Kept
+        PutResult::Kept
     );
     assert_eq!(
         store
             .put(variant("fr").selection.lease(), french, &fresh(&variant("fr"), "page, en français"))
             .await
             .unwrap(),
-        Put::Kept
+        PutResult::Kept
     );
     assert_eq!(store.body(&variant("de")).await, "Seite");
     assert_eq!(store.body(&variant("en")).await, "page");
@@ -389,7 +396,7 @@ async fn replies_with_different_vary_stand_side_by_side(store: &impl Steps) {
     let english = [("accept-language", "en"), ("x-device", "phone")];
     let by_device = |rules| target("k", &["x-device"], rules, &english);
     store.fill(&by_device(&[LANGUAGE]), &fresh(&by_device(RULES), "small")).await;
-    let Looked::OtherRules(rules) = store.look(&slot("k", LANGUAGE, &fields)).await else {
+    let LookUpResult::OtherRules(rules) = store.look(&slot("k", LANGUAGE, &fields)).await else {
         panic!("there is one more rule")
     };
     assert_eq!(names(&rules), [vec!["accept-language"], vec!["x-device"]]);
@@ -435,11 +442,11 @@ async fn a_mark_is_its_variants_and_a_probe_ends_it(store: &impl Steps) {
     let mark = Release::Mark(Mark::Uncacheable, Duration::from_secs(60));
     store.release(odd.selection.lease(), token, mark).await.unwrap();
     assert_eq!(store.body(&variant("de")).await, "Seite");
-    assert!(matches!(store.look(&odd).await, Looked::Marked(Mark::Uncacheable, _, None)));
+    assert!(matches!(store.look(&odd).await, LookUpResult::Marked(Mark::Uncacheable, _, None)));
     let token = Token::random();
     let probe = store.look_up(&odd.selection, token, true).await.unwrap();
-    assert!(matches!(probe, Looked::Granted(None)), "{probe:?}");
-    assert_eq!(store.put(odd.selection.lease(), token, &fresh(&odd, "page")).await.unwrap(), Put::Kept);
+    assert!(matches!(probe, LookUpResult::Granted(None)), "{probe:?}");
+    assert_eq!(store.put(odd.selection.lease(), token, &fresh(&odd, "page")).await.unwrap(), PutResult::Kept);
     assert_eq!(store.body(&odd).await, "page");
 }
 
@@ -453,9 +460,11 @@ async fn after_a_failure_the_stale_page_stands_in(store: &impl Steps) {
     sleep(A_WHILE).await;
     let token = Token::random();
     let looked = store.look_up(&slot.selection, token, false).await.unwrap();
-    assert!(matches!(looked, Looked::Granted(Some(_))), "{looked:?}");
+    assert!(matches!(looked, LookUpResult::Granted(Some(_))), "{looked:?}");
     store.release(slot.selection.lease(), token, failed).await.unwrap();
-    let Looked::Marked(Mark::Failed, _, Some(stale)) = store.look(&slot).await else { panic!("it is there") };
+    let LookUpResult::Marked(Mark::Failed, _, Some(stale)) = store.look(&slot).await else {
+        panic!("it is there")
+    };
     assert_eq!(stale.body(), "old");
 }
 

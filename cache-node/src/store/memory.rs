@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use weir_proto::cache::Use;
 
 use self::variants::{Limits, Variants};
-use super::{Looked, Mark, Put, Release, Store, Token};
+use super::{LookUpResult, Mark, PutResult, Release, Store, Token};
 use crate::config::Config;
 use crate::entry::Entry;
 use crate::purges::Purges;
@@ -38,7 +38,7 @@ pub(crate) struct Memory {
 
 /// What memory knows without a lease.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Known {
+pub(crate) struct KnownPage {
     /// May still be used; fresh or not.
     pub(crate) entry: Option<(Arc<Entry>, Use)>,
     pub(crate) mark: Option<(Mark, Duration)>,
@@ -85,8 +85,8 @@ impl Memory {
         self.pages.get(key).map(|page| page.rules().clone()).unwrap_or_default()
     }
 
-    pub(crate) fn known(&self, selection: &Selection, now: Instant) -> Known {
-        let Some(page) = self.pages.get(selection.lease().key()) else { return Known::default() };
+    pub(crate) fn known(&self, selection: &Selection, now: Instant) -> KnownPage {
+        let Some(page) = self.pages.get(selection.lease().key()) else { return KnownPage::default() };
         let mut best: Option<(Arc<Entry>, Use)> = None;
         for entry in page.find(selection) {
             let Some(usage) = self.purges.usage(entry) else { continue };
@@ -94,7 +94,7 @@ impl Memory {
                 best = Some((entry.clone(), usage));
             }
         }
-        Known { entry: best, mark: page.mark(selection.lease(), now) }
+        KnownPage { entry: best, mark: page.mark(selection.lease(), now) }
     }
 
     /// Keeps an entry that another store has accepted under the lease on `lease`.
@@ -158,35 +158,40 @@ impl Memory {
 impl Store for Memory {
     type Error = Infallible;
 
-    async fn look_up(&self, selection: &Selection, token: Token, probe: bool) -> Result<Looked, Infallible> {
+    async fn look_up(
+        &self,
+        selection: &Selection,
+        token: Token,
+        probe: bool,
+    ) -> Result<LookUpResult, Infallible> {
         let now = Instant::now();
         let rules = self.rules(selection.lease().key());
         if rules != *selection.rules() {
-            return Ok(Looked::OtherRules(rules));
+            return Ok(LookUpResult::OtherRules(rules));
         }
         let known = self.known(selection, now);
         let stale = match known.entry {
-            Some((entry, Use::Fresh)) => return Ok(Looked::Fresh(entry)),
+            Some((entry, Use::Fresh)) => return Ok(LookUpResult::Fresh(entry)),
             other => other.map(|(entry, _)| entry),
         };
         match known.mark.filter(|_| !probe) {
             Some((Mark::Failed, _)) if stale.is_none() => {}
-            Some((mark, left)) => return Ok(Looked::Marked(mark, left, stale)),
+            Some((mark, left)) => return Ok(LookUpResult::Marked(mark, left, stale)),
             None => {}
         }
         let granted = self.try_grant(selection.lease(), token, now);
-        Ok(if granted { Looked::Granted(stale) } else { Looked::Held(stale) })
+        Ok(if granted { LookUpResult::Granted(stale) } else { LookUpResult::Held(stale) })
     }
 
-    async fn put(&self, slot: &Slot, token: Token, entry: &Arc<Entry>) -> Result<Put, Infallible> {
+    async fn put(&self, slot: &Slot, token: Token, entry: &Arc<Entry>) -> Result<PutResult, Infallible> {
         let now = Instant::now();
         let mut leases = self.leases.lock();
         if leases.get(slot).is_none_or(|held| held.token != token || now >= held.until) {
-            return Ok(Put::LeaseLost);
+            return Ok(PutResult::LeaseLost);
         }
         leases.remove(slot);
         self.insert(slot, entry);
-        Ok(Put::Kept)
+        Ok(PutResult::Kept)
     }
 
     async fn renew(&self, slot: &Slot, token: Token) -> Result<bool, Infallible> {
@@ -256,7 +261,7 @@ mod tests {
         Selection::new(entry.slot().key(), Rules::new([entry.slot().rule().clone()]), &fields)
     }
 
-    fn known(memory: &Memory, entry: &Entry) -> Known {
+    fn known(memory: &Memory, entry: &Entry) -> KnownPage {
         memory.known(&selection(entry), Instant::now())
     }
 

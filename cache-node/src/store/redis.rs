@@ -34,7 +34,7 @@ use self::link::{CallError, Link};
 use self::news::{Channel, News};
 use self::script::{Invocation, Script};
 use self::servers::Servers;
-use super::{Looked, Mark, Put, Release, Store, Token};
+use super::{LookUpResult, Mark, PutResult, Release, Store, Token};
 use crate::config::{RedisConfig, WrongSetting};
 use crate::entry::{Entry, millis, record};
 use crate::metrics::{Command, Metrics};
@@ -203,7 +203,7 @@ impl Redis {
     }
 
     /// `None`: a record that is fresh by its lifetime, and cannot be read, or was purged.
-    fn read(&self, selection: &Selection, reply: LookUpReply) -> Result<Option<Looked>, Unavailable> {
+    fn read(&self, selection: &Selection, reply: LookUpReply) -> Result<Option<LookUpResult>, Unavailable> {
         let (verdict, record, left, rules, _, page, marked) = reply;
         let millis = |ms: i64| Duration::from_millis(ms.try_into().unwrap_or(0));
         let max_body = usize::try_from(self.max_object).unwrap_or(usize::MAX);
@@ -215,18 +215,18 @@ impl Redis {
         let is_fresh = matches!(usable, Some((Use::Fresh, _)));
         let entry = usable.map(|(_, entry)| entry);
         Ok(Some(match verdict.as_str() {
-            "fresh" => return Ok(entry.filter(|_| is_fresh).map(Looked::Fresh)),
-            "granted" => Looked::Granted(entry),
-            "held" => Looked::Held(entry),
-            "passed" => Looked::Marked(Mark::Uncacheable, millis(marked), entry),
+            "fresh" => return Ok(entry.filter(|_| is_fresh).map(LookUpResult::Fresh)),
+            "granted" => LookUpResult::Granted(entry),
+            "held" => LookUpResult::Held(entry),
+            "passed" => LookUpResult::Marked(Mark::Uncacheable, millis(marked), entry),
             // Nothing can stand in: the record does not count.
             "failed" if entry.is_none() => return Ok(None),
-            "failed" => Looked::Marked(Mark::Failed, millis(marked), entry),
+            "failed" => LookUpResult::Marked(Mark::Failed, millis(marked), entry),
             "rule" => {
                 let rules = rules.unwrap_or_default();
                 let read = |rule: &str| Rule::new(rule.split(',').filter(|name| !name.is_empty()));
                 let rules: Result<Vec<_>, _> = rules.split(';').map(read).collect();
-                Looked::OtherRules(Rules::new(rules.map_err(|_| self.foreign())?))
+                LookUpResult::OtherRules(Rules::new(rules.map_err(|_| self.foreign())?))
             }
             _ => return Err(self.foreign()),
         }))
@@ -278,7 +278,12 @@ fn rules_text(rules: &Rules) -> String {
 impl Store for Redis {
     type Error = Unavailable;
 
-    async fn look_up(&self, selection: &Selection, token: Token, probe: bool) -> Result<Looked, Unavailable> {
+    async fn look_up(
+        &self,
+        selection: &Selection,
+        token: Token,
+        probe: bool,
+    ) -> Result<LookUpResult, Unavailable> {
         let mut unusable = String::new();
         for _ in 0..RECORDS {
             let reply = self.ask(selection, token, probe, &unusable).await?;
@@ -296,7 +301,7 @@ impl Store for Redis {
         Err(self.foreign())
     }
 
-    async fn put(&self, slot: &Slot, token: Token, entry: &Arc<Entry>) -> Result<Put, Unavailable> {
+    async fn put(&self, slot: &Slot, token: Token, entry: &Arc<Entry>) -> Result<PutResult, Unavailable> {
         let (under, names) = (self.names(slot), self.names(entry.slot()));
         let now = Instant::now();
         let fits = entry.weight() as u64 <= self.max_object;
@@ -309,7 +314,7 @@ impl Store for Redis {
         script.arg(self.channel.name()).arg(News::LeaseEnded(key_hash(slot)).to_string());
         script.arg(self.max_variants).arg(MAX_RULES);
         let kept: bool = self.call(Command::Put, &self.entries, &script).await?;
-        Ok(if kept { Put::Kept } else { Put::LeaseLost })
+        Ok(if kept { PutResult::Kept } else { PutResult::LeaseLost })
     }
 
     async fn renew(&self, slot: &Slot, token: Token) -> Result<bool, Unavailable> {

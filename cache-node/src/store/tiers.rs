@@ -7,10 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::memory::{Known, Memory};
+use super::memory::{KnownPage, Memory};
 use super::redis::Redis;
 use super::redis::news::Wakeups;
-use super::{Looked, Put, Release, Store, Token};
+use super::{LookUpResult, PutResult, Release, Store, Token};
 use crate::config::Config;
 use crate::entry::Entry;
 use crate::metrics::Metrics;
@@ -52,12 +52,12 @@ impl Tiers {
     }
 
     /// What this node knows without asking anybody.
-    pub(crate) fn known(&self, selection: &Selection) -> Known {
+    pub(crate) fn known(&self, selection: &Selection) -> KnownPage {
         self.memory.known(selection, Instant::now())
     }
 
     /// `probe`: a mark does not count.
-    pub(crate) async fn look_up(&self, selection: &Selection, token: Token, probe: bool) -> Looked {
+    pub(crate) async fn look_up(&self, selection: &Selection, token: Token, probe: bool) -> LookUpResult {
         let Some(shared) = &self.shared else { return self.look_up_here(selection, token, probe).await };
         // What is stored there may have been purged, and this node would not know.
         if !shared.purges.in_touch(shared.patience).await {
@@ -68,16 +68,18 @@ impl Tiers {
         };
         let lease = selection.lease();
         match &looked {
-            Looked::Fresh(entry) => self.memory.keep(lease, entry),
-            Looked::Granted(Some(entry)) | Looked::Held(Some(entry)) => self.memory.keep(lease, entry),
-            Looked::Marked(mark, left, entry) => {
+            LookUpResult::Fresh(entry) => self.memory.keep(lease, entry),
+            LookUpResult::Granted(Some(entry)) | LookUpResult::Held(Some(entry)) => {
+                self.memory.keep(lease, entry)
+            }
+            LookUpResult::Marked(mark, left, entry) => {
                 if let Some(entry) = entry {
                     self.memory.keep(lease, entry);
                 }
                 self.memory.mark(lease, *mark, *left);
             }
-            Looked::OtherRules(rules) => self.memory.learn_rules(lease.key(), rules),
-            Looked::Granted(None) | Looked::Held(None) => {}
+            LookUpResult::OtherRules(rules) => self.memory.learn_rules(lease.key(), rules),
+            LookUpResult::Granted(None) | LookUpResult::Held(None) => {}
         }
         self.measure();
         looked
@@ -85,15 +87,15 @@ impl Tiers {
 
     /// Kept in memory also where the shared store cannot be reached: the page is good, only others do not see
     /// it.
-    pub(crate) async fn put(&self, slot: &Slot, token: Token, entry: &Arc<Entry>) -> Put {
+    pub(crate) async fn put(&self, slot: &Slot, token: Token, entry: &Arc<Entry>) -> PutResult {
         let put = match self.granted_by_redis(slot, token) {
             None => {
                 let Ok(put) = self.memory.put(slot, token, entry).await;
                 put
             }
             Some(redis) => {
-                let put = redis.put(slot, token, entry).await.unwrap_or(Put::Kept);
-                if put == Put::Kept {
+                let put = redis.put(slot, token, entry).await.unwrap_or(PutResult::Kept);
+                if put == PutResult::Kept {
                     self.memory.keep(slot, entry);
                 }
                 put
@@ -134,7 +136,7 @@ impl Tiers {
         &self.wakeups
     }
 
-    async fn look_up_here(&self, selection: &Selection, token: Token, probe: bool) -> Looked {
+    async fn look_up_here(&self, selection: &Selection, token: Token, probe: bool) -> LookUpResult {
         let Ok(looked) = self.memory.look_up(selection, token, probe).await;
         looked
     }

@@ -23,16 +23,26 @@ async fn node(server: &RedisServer, name: &str) -> TestNode {
 }
 
 async fn node_at(url: &str, name: &str) -> TestNode {
+    node_with(url, name, GRACE).await
+}
+
+/// A node that uses its pages for this long while it is out of touch.
+async fn node_with(url: &str, name: &str, grace: Duration) -> TestNode {
     // A machine that builds and tests at once is slow.
     let redis = RedisConfig { timeout: Time::from_secs(2), ..RedisConfig::at(url) };
     let config =
-        Config { name: Some(name.into()), redis: Some(redis), watch_grace: Time(GRACE), ..Config::default() };
+        Config { name: Some(name.into()), redis: Some(redis), watch_grace: Time(grace), ..Config::default() };
     TestNode::start(Way::InProcess, config).await
 }
 
-/// Until both follow the purge log.
+/// Both follow the purge log. A busy machine may hold them up without their pages being lost.
 async fn two_nodes(server: &RedisServer) -> (TestNode, TestNode) {
-    let (a, b) = (node(server, "a").await, node(server, "b").await);
+    two_nodes_with(server, LONG).await
+}
+
+async fn two_nodes_with(server: &RedisServer, grace: Duration) -> (TestNode, TestNode) {
+    let url = server.url();
+    let (a, b) = (node_with(&url, "a", grace).await, node_with(&url, "b", grace).await);
     a.ask("http://warm/a").await.final_answer().await;
     b.ask("http://warm/b").await.final_answer().await;
     (a, b)
@@ -188,7 +198,7 @@ async fn a_node_that_dies_is_waited_for_as_long_as_it_may_use_pages() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_redis_a_purge_says_that_it_was_not_made() {
     let server = RedisServer::start().await;
-    let (a, b) = two_nodes(&server).await;
+    let (a, b) = two_nodes_with(&server, GRACE).await;
     fill_both(&a, &b, "http://h/", page()).await;
     server.kill();
     let reply = a.purge(&[url("http://h/")], false, LONG).await;
@@ -246,7 +256,7 @@ async fn a_log_that_lost_purges_is_succeeded_by_another() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_emptied_redis_begins_a_new_log() {
     let server = RedisServer::start().await;
-    let (a, b) = two_nodes(&server).await;
+    let (a, b) = two_nodes_with(&server, GRACE).await;
     fill_both(&a, &b, "http://h/", page()).await;
     redis::cmd("FLUSHALL").query_async::<()>(&mut server.connect().await).await.unwrap();
     sleep(GRACE).await;

@@ -52,7 +52,7 @@ async fn makes_and_finds(node: &TestNode, name: &str) -> usize {
             }
         });
         let made = join_all(asking).await.into_iter().sum::<usize>();
-        match node.answer(&key).await {
+        match node.ask(&key).await.final_answer().await {
             Answer::Lease => gone += 1,
             answer => assert_eq!(answer, Answer::fresh(&key)),
         }

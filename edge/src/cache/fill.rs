@@ -16,13 +16,13 @@ use weir_proto::cache::{Found, PassReason, Use};
 
 use crate::application::ask::SharedAsk;
 use crate::application::{Failure, OriginReply};
-use crate::cache::flights::{Joined, Outcome, Own, Served, Source, Ticket};
+use crate::cache::flights::{FlightSeat, Outcome, Own, ServedPage, Source, Ticket};
 use crate::cache::l1::Unstorable;
 use crate::cache::page::{Page, PageHead, Staleness};
 use crate::cache::shared_body::{BrokenOff, SharedBody};
-use crate::cache::validate::Answered;
+use crate::cache::validate::ValidationReply;
 use crate::cache::{Cache, validate};
-use crate::cache_node::{Answer, Exchange, GivenUp, Intent, NodeGone, Question, Waited};
+use crate::cache_node::{Answer, Exchange, GivenUp, Intent, NodeGone, NodeWait, Question};
 use crate::purge_log::Grant;
 
 /// A stored page's body goes to the node in pieces of this size, in bytes.
@@ -63,7 +63,7 @@ pub(crate) fn refresh(cache: &Arc<Cache>, ask: &SharedAsk, stale: &Page) {
     }
     let names = &stale.head.lifetime.vary;
     let variant = (!names.is_empty()).then(|| vary::selected(names, fields));
-    if let Joined::First(ticket) = cache.flights.join(key, variant) {
+    if let FlightSeat::First(ticket) = cache.flights.join(key, variant) {
         Fill::begin(cache, ticket, ask.clone(), Intent::Refresh);
     }
 }
@@ -156,7 +156,7 @@ impl Fill {
     }
 
     /// Gives an entry to those who joined, as it arrives.
-    async fn found(&mut self, exchange: Exchange, found: Found, asked: Instant, waited: Waited) -> Next {
+    async fn found(&mut self, exchange: Exchange, found: Found, asked: Instant, waited: NodeWait) -> Next {
         self.exchange = Some(exchange);
         self.node_keeps(found.max_object);
         let (lease, position) = (found.lease, found.lease_position.clone());
@@ -176,13 +176,13 @@ impl Fill {
         &mut self,
         found: Found,
         asked: Instant,
-        waited: Waited,
+        waited: NodeWait,
     ) -> Result<Option<Arc<Page>>, NodeGone> {
         let (source, serve_now) = match found.r#use() {
             Use::Stale => (Source::Stale(Staleness::Revalidating), true),
             // Under the lease it is kept for the case that the application fails; without, it has failed.
             Use::OnError => (Source::Stale(Staleness::Failing), !found.lease),
-            _ if waited == Waited::Yes => (Source::Waited, true),
+            _ if waited == NodeWait::Yes => (Source::Waited, true),
             _ => (Source::Node, true),
         };
         let grant = self.cache.log.grant(found.position.as_ref(), asked);
@@ -230,9 +230,9 @@ impl Fill {
         };
         let asked = SystemTime::now();
         match validate::ask(&self.cache, &self.ask, &pages, &self.grant).await {
-            Ok(Answered::Reply(reply)) => self.judge(*reply, asked).await,
-            Ok(Answered::Holds(page)) => self.keep(page).await,
-            Ok(Answered::Withdrawn(reason)) => {
+            Ok(ValidationReply::Reply(reply)) => self.judge(*reply, asked).await,
+            Ok(ValidationReply::Holds(page)) => self.keep(page).await,
+            Ok(ValidationReply::Withdrawn(reason)) => {
                 self.fallback = None;
                 let request = &self.ask.request;
                 self.cache.l1.withdraw(request.key.as_bytes(), &request.outgoing.headers);
@@ -333,9 +333,9 @@ impl Fill {
         Outcome::Page(Arc::new(self.served(page.head.clone(), body, Source::Stale(Staleness::Failing))))
     }
 
-    fn served(&self, head: PageHead, body: Arc<SharedBody>, source: Source) -> Served {
+    fn served(&self, head: PageHead, body: Arc<SharedBody>, source: Source) -> ServedPage {
         let selected = vary::selected(&head.lifetime.vary, &self.ask.request.outgoing.headers);
-        Served { head, selected, body, source, length: None, own: HeaderMap::new() }
+        ServedPage { head, selected, body, source, length: None, own: HeaderMap::new() }
     }
 
     fn insert(&self, page: Arc<Page>) {

@@ -24,7 +24,7 @@ const SHARDS: usize = 64;
 #[derive(Clone)]
 pub(crate) enum Outcome {
     /// A page, complete or still arriving, for the requests that its Vary selects.
-    Page(Arc<Served>),
+    Page(Arc<ServedPage>),
     /// The reply may not be shared: each request goes to the application itself.
     Pass(Reason),
     /// The application failed and there is no stale page to serve.
@@ -32,7 +32,7 @@ pub(crate) enum Outcome {
 }
 
 /// A page that a flight gives to many.
-pub(crate) struct Served {
+pub(crate) struct ServedPage {
     pub head: PageHead,
     /// The fingerprint of the request fields that selected it.
     pub selected: Vec<u8>,
@@ -44,7 +44,7 @@ pub(crate) struct Served {
     pub own: HeaderMap,
 }
 
-impl Served {
+impl ServedPage {
     /// The page existed before it was requested.
     pub(crate) fn was_stored(&self) -> bool {
         matches!(self.source, Source::Node | Source::Stale(_) | Source::Waited)
@@ -184,7 +184,7 @@ pub(crate) struct Flights {
 }
 
 /// How a request joined.
-pub(crate) enum Joined {
+pub(crate) enum FlightSeat {
     /// It is the first: it must fill the page, holding the ticket.
     First(Ticket),
     /// Joined another request's flight.
@@ -201,18 +201,18 @@ impl Flights {
     }
 
     /// One flight per key and known variant.
-    pub(crate) fn join(self: &Arc<Self>, key: &[u8], variant: Option<Vec<u8>>) -> Joined {
+    pub(crate) fn join(self: &Arc<Self>, key: &[u8], variant: Option<Vec<u8>>) -> FlightSeat {
         let key: FlightKey = (key.into(), variant);
         let mut shard = self.shard(&key).lock();
         match shard.entry(key) {
-            Entry::Occupied(entry) => Joined::Follows(entry.get().clone()),
-            Entry::Vacant(_) if self.under_way.load(Ordering::Relaxed) >= self.most => Joined::Full,
+            Entry::Occupied(entry) => FlightSeat::Follows(entry.get().clone()),
+            Entry::Vacant(_) if self.under_way.load(Ordering::Relaxed) >= self.most => FlightSeat::Full,
             Entry::Vacant(entry) => {
                 self.under_way.fetch_add(1, Ordering::Relaxed);
                 let flight = Arc::new(Flight { outcome: watch::Sender::new(None), first: Mutex::default() });
                 let key = entry.key().clone();
                 entry.insert(flight.clone());
-                Joined::First(Ticket { flights: self.clone(), key, flight, listed: true })
+                FlightSeat::First(Ticket { flights: self.clone(), key, flight, listed: true })
             }
         }
     }
@@ -289,10 +289,10 @@ mod tests {
     #[tokio::test]
     async fn the_second_follows_the_first_and_both_learn_the_outcome() {
         let flights = Flights::new(10, 10);
-        let Joined::First(ticket) = flights.join(b"k", None) else { panic!("not first") };
-        let Joined::Follows(flight) = flights.join(b"k", None) else { panic!("does not follow") };
+        let FlightSeat::First(ticket) = flights.join(b"k", None) else { panic!("not first") };
+        let FlightSeat::Follows(flight) = flights.join(b"k", None) else { panic!("does not follow") };
         assert!(
-            matches!(flights.join(b"k", Some("v".into())), Joined::First(_)),
+            matches!(flights.join(b"k", Some("v".into())), FlightSeat::First(_)),
             "another variant flies alone"
         );
         ticket.flight.settle(Outcome::Pass(Reason::SetCookie));
@@ -301,16 +301,16 @@ mod tests {
         assert!(matches!(outcome, Some(Outcome::Pass(Reason::SetCookie))));
         drop(ticket);
         assert_eq!(flights.under_way(), 0);
-        assert!(matches!(flights.join(b"k", None), Joined::First(_)));
+        assert!(matches!(flights.join(b"k", None), FlightSeat::First(_)));
     }
 
     #[tokio::test]
     async fn whoever_comes_after_the_end_asks_anew() {
         let flights = Flights::new(10, 10);
-        let Joined::First(mut ticket) = flights.join(b"k", None) else { panic!("not first") };
+        let FlightSeat::First(mut ticket) = flights.join(b"k", None) else { panic!("not first") };
         ticket.end(Outcome::Pass(Reason::OriginFailed));
         assert!(
-            matches!(flights.join(b"k", None), Joined::First(_)),
+            matches!(flights.join(b"k", None), FlightSeat::First(_)),
             "the fill itself may still be under way"
         );
         assert_eq!(flights.under_way(), 0);
@@ -319,22 +319,24 @@ mod tests {
     #[tokio::test]
     async fn a_flight_that_was_parted_with_flies_on_alone() {
         let flights = Flights::new(10, 10);
-        let Joined::First(mut old) = flights.join(b"k", None) else { panic!("not first") };
+        let FlightSeat::First(mut old) = flights.join(b"k", None) else { panic!("not first") };
         flights.part_with(b"k", None, &old.flight);
         assert_eq!(flights.under_way(), 0);
-        let Joined::First(new) = flights.join(b"k", None) else { panic!("the old one is out of the table") };
+        let FlightSeat::First(new) = flights.join(b"k", None) else {
+            panic!("the old one is out of the table")
+        };
         flights.part_with(b"k", None, &old.flight);
         old.end(Outcome::Pass(Reason::SetCookie));
         assert_eq!(flights.under_way(), 1, "the new one stays");
-        let Joined::Follows(flight) = flights.join(b"k", None) else { panic!("does not follow") };
+        let FlightSeat::Follows(flight) = flights.join(b"k", None) else { panic!("does not follow") };
         assert!(Arc::ptr_eq(&flight, &new.flight));
     }
 
     #[tokio::test]
     async fn a_lost_fill_frees_its_followers() {
         let flights = Flights::new(10, 10);
-        let Joined::First(ticket) = flights.join(b"k", None) else { panic!("not first") };
-        let Joined::Follows(flight) = flights.join(b"k", None) else { panic!("does not follow") };
+        let FlightSeat::First(ticket) = flights.join(b"k", None) else { panic!("not first") };
+        let FlightSeat::Follows(flight) = flights.join(b"k", None) else { panic!("does not follow") };
         drop(ticket);
         assert!(matches!(flight.outcome(Duration::from_secs(1)).await, Some(Outcome::Pass(_))));
     }
@@ -343,8 +345,8 @@ mod tests {
     fn the_table_is_bounded() {
         let flights = Flights::new(1, 1);
         let _first = flights.join(b"a", None);
-        assert!(matches!(flights.join(b"b", None), Joined::Full));
-        assert!(matches!(flights.join(b"a", None), Joined::Follows(_)));
+        assert!(matches!(flights.join(b"b", None), FlightSeat::Full));
+        assert!(matches!(flights.join(b"a", None), FlightSeat::Follows(_)));
         let place = flights.place();
         assert!(place.is_some() && flights.place().is_none());
         drop(place);

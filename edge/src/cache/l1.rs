@@ -33,9 +33,9 @@ impl Weighter<Key, Arc<Slot>> for Weight {
 
 /// Counts the keys that had to make room.
 #[derive(Clone, Default)]
-struct Evicted(Arc<AtomicU64>);
+struct Evictions(Arc<AtomicU64>);
 
-impl Lifecycle<Key, Arc<Slot>> for Evicted {
+impl Lifecycle<Key, Arc<Slot>> for Evictions {
     type RequestState = ();
 
     fn on_evict(&self, _: &mut (), _: Key, _: Arc<Slot>) {
@@ -44,8 +44,8 @@ impl Lifecycle<Key, Arc<Slot>> for Evicted {
 }
 
 pub(crate) struct L1 {
-    slots: Cache<Key, Arc<Slot>, Weight, ahash::RandomState, Evicted>,
-    evicted: Evicted,
+    slots: Cache<Key, Arc<Slot>, Weight, ahash::RandomState, Evictions>,
+    evicted: Evictions,
     max_object: u64,
 }
 
@@ -63,7 +63,7 @@ pub(crate) enum Found {
     /// Bypass the cache.
     Pass(Reason),
     /// Nothing usable is here, and a short time ago the reply for this variant could not be stored.
-    Marked(Marked),
+    Marked(PassMark),
     /// Not here; if it is known which fields select variants of the key, the variant that the request
     /// selects.
     Miss { variant: Option<Vec<u8>> },
@@ -71,7 +71,7 @@ pub(crate) enum Found {
 
 /// A hit-for-miss mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Marked {
+pub(crate) struct PassMark {
     /// Why the reply could not be stored.
     pub reason: Reason,
     pub variant: Option<Vec<u8>>,
@@ -109,7 +109,7 @@ impl L1 {
             .weight_capacity(memory)
             .shards(shards.next_power_of_two())
             .build();
-        let evicted = Evicted::default();
+        let evicted = Evictions::default();
         let hasher = ahash::RandomState::new();
         let slots = match options {
             Ok(options) => Cache::with_options(options, Weight, hasher, evicted.clone()),
@@ -161,7 +161,7 @@ impl L1 {
         }
         let variant = slot.variant(selected);
         match mark.and_then(|mark| Some((mark, mark.bypassed(now)?))) {
-            Some((mark, reason)) => Found::Marked(Marked {
+            Some((mark, reason)) => Found::Marked(PassMark {
                 reason,
                 variant,
                 manner: mark.manner(),

@@ -70,7 +70,7 @@ struct ReaderPlace {
 
 /// The result of pushing a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pushed {
+pub(crate) enum PushResult {
     /// All chunks are kept until now.
     Kept,
     /// Longer than may be kept: the beginning will be gone at the end.
@@ -108,7 +108,7 @@ impl SharedBody {
     }
 
     /// Adds a chunk. Once the body is a window, waits for the fastest reader.
-    pub(crate) async fn push(&self, chunk: Bytes) -> Pushed {
+    pub(crate) async fn push(&self, chunk: Bytes) -> PushResult {
         let added = chunk.len() as u64;
         loop {
             let room = self.read.notified();
@@ -120,7 +120,7 @@ impl SharedBody {
                 if !state.window && whole && self.bodies.have_room(added) {
                     self.add(&mut state, chunk);
                     self.grown.notify_waiters();
-                    return Pushed::Kept;
+                    return PushResult::Kept;
                 }
                 state.window = true;
                 if state.searched && !state.first_only {
@@ -128,13 +128,13 @@ impl SharedBody {
                     state.keep_for_first();
                     self.grown.notify_waiters();
                 }
-                let Some(fastest) = state.fastest() else { return Pushed::Unread };
+                let Some(fastest) = state.fastest() else { return PushResult::Unread };
                 let ahead = if self.bodies.have_room(added) { WINDOW } else { NARROW_WINDOW };
                 if state.length.saturating_sub(fastest.bytes) <= ahead {
                     self.add(&mut state, chunk);
                     self.drop_read(&mut state);
                     self.grown.notify_waiters();
-                    return Pushed::Window;
+                    return PushResult::Window;
                 }
             }
             room.await;

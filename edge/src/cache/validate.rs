@@ -17,7 +17,7 @@ use crate::purge_log::Grant;
 use crate::request::body::RequestBody;
 
 /// The application's answer to a request that named stored pages.
-pub(crate) enum Answered {
+pub(crate) enum ValidationReply {
     /// This one is valid, with the fields and the lifetime that the 304 gives it; store it again.
     Holds(Arc<Page>),
     /// It is valid, but the 304 forbids storing it any longer.
@@ -33,13 +33,13 @@ pub(crate) async fn ask(
     ask: &SharedAsk,
     stored: &[Arc<Page>],
     grant: &Grant,
-) -> Result<Answered, Failure> {
+) -> Result<ValidationReply, Failure> {
     let asked = SystemTime::now();
     let named: Vec<&HeaderMap> = stored.iter().map(|page| &page.head.headers).collect();
     if let Some(head) = ask.conditional_head(&named) {
         let mut reply = fetch(cache, || head.clone()).await?;
         if reply.status != StatusCode::NOT_MODIFIED {
-            return Ok(Answered::Reply(Box::new(reply)));
+            return Ok(ValidationReply::Reply(Box::new(reply)));
         }
         // A 304 has no body. Its end is read, so that the adapter does not see an aborted request.
         let _ = reply.body.next().await;
@@ -53,7 +53,7 @@ pub(crate) async fn ask(
     let reply = fetch(cache, || ask.head()).await?;
     match reply.status {
         StatusCode::NOT_MODIFIED => Err(unasked(&reply)),
-        _ => Ok(Answered::Reply(Box::new(reply))),
+        _ => Ok(ValidationReply::Reply(Box::new(reply))),
     }
 }
 
@@ -77,7 +77,7 @@ fn holding(
     not_modified: &HeaderMap,
     asked: SystemTime,
     grant: &Grant,
-) -> Option<Answered> {
+) -> Option<ValidationReply> {
     let now = SystemTime::now();
     let only = stored.len() == 1;
     let freshened = |page: &Arc<Page>| {
@@ -85,8 +85,8 @@ fn holding(
     };
     let (page, headers) = stored.iter().find_map(freshened)?;
     Some(match renewed(ask, &page, &headers, asked, grant) {
-        Ok(page) => Answered::Holds(Arc::new(page)),
-        Err(reason) => Answered::Withdrawn(reason),
+        Ok(page) => ValidationReply::Holds(Arc::new(page)),
+        Err(reason) => ValidationReply::Withdrawn(reason),
     })
 }
 

@@ -34,7 +34,7 @@ pub(crate) enum NotKept {
 }
 
 /// The answer to a look-up.
-pub(crate) type Lookup = (Exchange, Answer, Waited);
+pub(crate) type Lookup = (Exchange, Answer, NodeWait);
 
 /// What the node answered.
 pub(crate) enum Answer {
@@ -110,8 +110,8 @@ pub(super) async fn open(
         Err(_) => return Err(NodeGone(format!("no answer within {patience:?}"))),
     };
     let (answer, waited) = match message(first)? {
-        exchange_reply::Message::Wait(_) => (exchange.waited(wait + patience).await?, Waited::Yes),
-        other => (other, Waited::No),
+        exchange_reply::Message::Wait(_) => (exchange.waited(wait + patience).await?, NodeWait::Yes),
+        other => (other, NodeWait::No),
     };
     let answer = match answer {
         exchange_reply::Message::Found(found) => Answer::Found(Box::new(found)),
@@ -126,7 +126,7 @@ pub(super) async fn open(
 
 /// Whether the answer waited for another stream's page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Waited {
+pub(crate) enum NodeWait {
     Yes,
     No,
 }

@@ -29,7 +29,7 @@ const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Why a watch ended. The node is not used until another watch is established.
 #[derive(Debug, thiserror::Error)]
-enum Ended {
+enum WatchEnd {
     #[error("{0}")]
     Call(#[from] tonic::Status),
     #[error("no answer within {0:?}")]
@@ -74,7 +74,7 @@ async fn once(
     name: &str,
     log: &mut Option<Arc<FollowedLog>>,
     stop: &CancellationToken,
-) -> Result<(), Ended> {
+) -> Result<(), WatchEnd> {
     let every = purges.grace() / BEATS;
     let patience = every * SILENT as u32;
     let (requests, receiver) = mpsc::channel(AHEAD);
@@ -88,7 +88,7 @@ async fn once(
         opened = timeout(patience, client.watch(ReceiverStream::new(receiver))) => opened,
         () = stop.cancelled() => return Ok(()),
     };
-    let mut replies: Streaming<WatchReply> = opened.map_err(|_| Ended::Silent(patience))??.into_inner();
+    let mut replies: Streaming<WatchReply> = opened.map_err(|_| WatchEnd::Silent(patience))??.into_inner();
     let mut beat_at = tokio::time::Instant::now();
     // Whether purges are obeyed that the node does not know of yet. In a flood one message covers many.
     let mut owing = false;
@@ -96,7 +96,7 @@ async fn once(
         tokio::select! {
             reply = replies.message() => match reply?.and_then(|reply| reply.message) {
                 Some(WatchMessage::Follow(follow)) => {
-                    let (id, floor) = message::follow(&follow).ok_or(Ended::OutOfOrder)?;
+                    let (id, floor) = message::follow(&follow).ok_or(WatchEnd::OutOfOrder)?;
                     node.follows(id, follow.shared);
                     if let Some(before) = log.replace(purges.follow(id, floor)).filter(|before| before.id != id) {
                         before.lose();
@@ -104,8 +104,8 @@ async fn once(
                     line.beat(log)?;
                 }
                 Some(WatchMessage::Logged(logged)) => {
-                    let log = log.as_ref().ok_or(Ended::OutOfOrder)?;
-                    let logged = message::logged(logged, Instant::now()).map_err(|_| Ended::OutOfOrder)?;
+                    let log = log.as_ref().ok_or(WatchEnd::OutOfOrder)?;
+                    let logged = message::logged(logged, Instant::now()).map_err(|_| WatchEnd::OutOfOrder)?;
                     if !log.apply(&logged) {
                         tracing::warn!(node = %node.name, "purges were missed: older pages are no longer used");
                     }
@@ -118,16 +118,16 @@ async fn once(
                         log.heard(sent, purges.grace().min(Duration::from_millis(echo.left_ms.into())));
                     }
                 }
-                None => return Err(Ended::Closed),
+                None => return Err(WatchEnd::Closed),
             },
             room = line.requests.clone().reserve_owned(), if owing => {
-                let room = room.map_err(|_| Ended::Closed)?;
+                let room = room.map_err(|_| WatchEnd::Closed)?;
                 room.send(WatchRequest { message: Some(WatchAnswer::Beat(line.acknowledgement(log))) });
                 owing = false;
             }
             () = tokio::time::sleep_until(beat_at) => {
                 if line.beats.len() >= SILENT {
-                    return Err(Ended::Silent(patience));
+                    return Err(WatchEnd::Silent(patience));
                 }
                 line.beat(log)?;
                 beat_at = tokio::time::Instant::now() + every;
@@ -150,13 +150,13 @@ struct WatchLine {
 }
 
 impl WatchLine {
-    fn send(&self, message: WatchAnswer) -> Result<(), Ended> {
+    fn send(&self, message: WatchAnswer) -> Result<(), WatchEnd> {
         // A node that reads nothing counts as silent.
-        self.requests.try_send(WatchRequest { message: Some(message) }).map_err(|_| Ended::Closed)
+        self.requests.try_send(WatchRequest { message: Some(message) }).map_err(|_| WatchEnd::Closed)
     }
 
     /// Asks whether the edge is in touch, and says up to where it obeys.
-    fn beat(&mut self, log: &Option<Arc<FollowedLog>>) -> Result<(), Ended> {
+    fn beat(&mut self, log: &Option<Arc<FollowedLog>>) -> Result<(), WatchEnd> {
         self.number += 1;
         self.beats.push_back((self.number, Instant::now()));
         self.send(WatchAnswer::Beat(self.acknowledgement(log)))

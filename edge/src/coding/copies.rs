@@ -21,7 +21,7 @@ struct CodedCopy {
 }
 
 /// Why no copy is kept.
-enum Unkept {
+enum NoCopy {
     /// There is no memory for it.
     Copy(Bytes),
     Failed,
@@ -45,19 +45,19 @@ impl CodedCopies {
     ) -> Option<Bytes> {
         let places = self.0.get_or_init(Box::default);
         let make = || async {
-            let body = body().ok_or(Unkept::Failed)?;
-            let coded = works.whole(coding, level, &body).await.map_err(|_| Unkept::Failed)?;
+            let body = body().ok_or(NoCopy::Failed)?;
+            let coded = works.whole(coding, level, &body).await.map_err(|_| NoCopy::Failed)?;
             if coded.len() >= body.len() {
                 return Ok(None);
             }
             let taken = works.take(coded.len() as u64);
             let copy = |taken| Some(CodedCopy { body: coded.clone(), _taken: taken });
-            taken.map(copy).ok_or(Unkept::Copy(coded))
+            taken.map(copy).ok_or(NoCopy::Copy(coded))
         };
         match places[coding as usize].get_or_try_init(make).await {
             Ok(copy) => copy.as_ref().map(|copy| copy.body.clone()),
-            Err(Unkept::Copy(coded)) => Some(coded),
-            Err(Unkept::Failed) => None,
+            Err(NoCopy::Copy(coded)) => Some(coded),
+            Err(NoCopy::Failed) => None,
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-struct Cached {
+struct ClockReading {
     /// When the next second begins.
     until: Option<Instant>,
     /// Seconds since 1970.
@@ -13,7 +13,7 @@ struct Cached {
 }
 
 thread_local! {
-    static DATE: RefCell<Cached> = const { RefCell::new(Cached { until: None, second: 0, text: String::new() }) };
+    static DATE: RefCell<ClockReading> = const { RefCell::new(ClockReading { until: None, second: 0, text: String::new() }) };
 }
 
 /// Passes the HTTP date of this moment (RFC 9110 section 5.6.7) to `use_it`.
@@ -26,7 +26,7 @@ pub(crate) fn second(now: Instant) -> u64 {
     with(now, |cached| cached.second)
 }
 
-fn with<R>(now: Instant, use_it: impl FnOnce(&Cached) -> R) -> R {
+fn with<R>(now: Instant, use_it: impl FnOnce(&ClockReading) -> R) -> R {
     DATE.with_borrow_mut(|cached| {
         if cached.until.is_none_or(|until| now >= until) {
             let date = SystemTime::now();

@@ -22,7 +22,7 @@ pub(crate) enum Stream {
 }
 
 /// How much of a reply was sent at once.
-pub(crate) struct Taken {
+pub(crate) struct BytesTaken {
     pub(crate) bytes: usize,
     /// No part of it waits in a buffer of the edge.
     pub(crate) flushed: bool,
@@ -61,12 +61,12 @@ impl Stream {
         &mut self,
         context: &mut Context<'_>,
         parts: &[IoSlice<'_>],
-    ) -> io::Result<Taken> {
+    ) -> io::Result<BytesTaken> {
         match self {
             Self::Plain(tcp) => match write_plain(tcp, parts) {
-                Ok(bytes) => Ok(Taken { bytes, flushed: true }),
+                Ok(bytes) => Ok(BytesTaken { bytes, flushed: true }),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    Ok(Taken { bytes: 0, flushed: true })
+                    Ok(BytesTaken { bytes: 0, flushed: true })
                 }
                 Err(error) => Err(error),
             },
@@ -79,7 +79,7 @@ impl Stream {
                     Poll::Ready(flushed) => flushed.map(|()| true)?,
                     Poll::Pending => false,
                 };
-                Ok(Taken { bytes, flushed })
+                Ok(BytesTaken { bytes, flushed })
             }
         }
     }

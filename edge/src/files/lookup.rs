@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use crate::coding::{Coding, Codings};
 use crate::files::listing;
-use crate::files::open::{Barrier, Missing, Opened, open, resolve};
+use crate::files::open::{Barrier, Missing, OpenFile, open, resolve};
 use crate::files::resource::{Description, Representation, Resource};
 use crate::files::settings::FileSettings;
 use crate::settings::autoindex::Autoindex;
@@ -68,7 +68,7 @@ impl FileLookup {
         Ok(FoundFile { resource, file: chosen.unwrap_or(opened.file) })
     }
 
-    fn open_index(&self, boundary: Option<&Path>) -> Result<(PathBuf, Opened), Missing> {
+    fn open_index(&self, boundary: Option<&Path>) -> Result<(PathBuf, OpenFile), Missing> {
         for name in self.settings.index() {
             let path = self.path.join(name);
             match open(&path, boundary) {
@@ -87,7 +87,12 @@ impl FileLookup {
 
     /// The precompressed siblings. A sibling that is older than the file was made from an earlier version and
     /// is ignored, as is one that cannot be read.
-    fn open_siblings(&self, path: &Path, plain: &Opened, boundary: Option<&Path>) -> Vec<(Coding, Opened)> {
+    fn open_siblings(
+        &self,
+        path: &Path,
+        plain: &OpenFile,
+        boundary: Option<&Path>,
+    ) -> Vec<(Coding, OpenFile)> {
         if !self.settings.is_precompressed() {
             return Vec::new();
         }
@@ -101,7 +106,7 @@ impl FileLookup {
         Coding::ALL.into_iter().filter_map(sibling).collect()
     }
 
-    fn load(&self, opened: &Opened, description: &Description) -> io::Result<Representation> {
+    fn load(&self, opened: &OpenFile, description: &Description) -> io::Result<Representation> {
         let known = self.known.as_deref().and_then(|known| known.in_coding(description.coding));
         Representation::load(opened, description, known, self.max_file, self.now)
     }

@@ -10,7 +10,7 @@ use crate::files::listing::ListedEntry;
 
 /// A file or directory that may be served, or a part of one.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(super) struct OpenFile {
     pub(super) file: File,
     pub(super) metadata: Metadata,
 }
@@ -50,7 +50,7 @@ impl From<io::Error> for Missing {
 
 /// Opens for reading. `boundary` is the real path of the directory that must not be left. A path that leads
 /// out of it by a symbolic link is forbidden, and so is anything that is neither a file nor a directory.
-pub(super) fn open(path: &Path, boundary: Option<&Path>) -> Result<Opened, Missing> {
+pub(super) fn open(path: &Path, boundary: Option<&Path>) -> Result<OpenFile, Missing> {
     // Opening a pipe would wait for a writer, and a terminal would become the process's own.
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(missing)?;
@@ -63,7 +63,7 @@ pub(super) fn open(path: &Path, boundary: Option<&Path>) -> Result<Opened, Missi
     {
         return Err(Missing::Forbidden(Barrier::Outside));
     }
-    Ok(Opened { file, metadata })
+    Ok(OpenFile { file, metadata })
 }
 
 /// The real path of a boundary.

@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::coding::copies::CodedCopies;
 use crate::coding::{Coding, Codings};
-use crate::files::open::Opened;
+use crate::files::open::OpenFile;
 
 /// A file that changed just now is not kept in memory: a second change soon after could have the same time.
 const SETTLED: Duration = Duration::from_secs(1);
@@ -83,7 +83,7 @@ impl Representation {
     /// Takes the content from `known` if that is the same version, else from the file if it is at most
     /// `max_length` long.
     pub(super) fn load(
-        opened: &Opened,
+        opened: &OpenFile,
         description: &Description,
         known: Option<&Self>,
         max_length: u64,

@@ -12,10 +12,10 @@ use crate::application::ask::SharedAsk;
 use crate::application::{Failure, OriginReply};
 use crate::cache::Cache;
 use crate::cache::fill::{self, Fill};
-use crate::cache::flights::{self, First, Flight, Joined, Served, Ticket};
+use crate::cache::flights::{self, First, Flight, FlightSeat, ServedPage, Ticket};
 use crate::cache::lanes::Lane;
 use crate::cache::page::{Page, PageHead, Staleness};
-use crate::cache::validate::{self, Answered};
+use crate::cache::validate::{self, ValidationReply};
 use crate::cache_node::Intent;
 use crate::handler::only_if_cached;
 use crate::handler::pass::{pass, pass_and_learn};
@@ -114,7 +114,7 @@ impl Rounds {
             Err(Instead::Bypass(reason)) => return Round::Bypass(told.unwrap_or(reason)),
         };
         match self.take(cache, ask, joined).await {
-            Given::Page(served, first) => {
+            FlightResult::Page(served, first) => {
                 let held = served.body.holds_followers();
                 let patience = if held { cache.patience.follower } else { cache.patience.first };
                 match within(patience, from_flight(request, &served, first)).await {
@@ -128,12 +128,12 @@ impl Rounds {
                     Err(_) => Round::Bypass(Reason::WaitTimeout),
                 }
             }
-            Given::Own(reply, reason) => {
+            FlightResult::Own(reply, reason) => {
                 Round::Reply(answer::in_part(answer::relayed(*reply, Some(reason)), request))
             }
-            Given::Failed(failure) => Round::Reply(answer::failed_fill(&failure)),
-            Given::Nothing(Instead::Bypass(reason)) => Round::Bypass(reason),
-            Given::Nothing(Instead::LookAgain) => Round::LookAgain,
+            FlightResult::Failed(failure) => Round::Reply(answer::failed_fill(&failure)),
+            FlightResult::Nothing(Instead::Bypass(reason)) => Round::Bypass(reason),
+            FlightResult::Nothing(Instead::LookAgain) => Round::LookAgain,
         }
     }
 
@@ -150,7 +150,7 @@ impl Rounds {
         if let Some(mark) = mark {
             if mark.try_again
                 && self.reason.is_none()
-                && let Joined::First(ticket) = cache.flights.join(key, variant.clone())
+                && let FlightSeat::First(ticket) = cache.flights.join(key, variant.clone())
             {
                 return Ok(begin(cache, ask, ticket, Intent::Probe));
             }
@@ -168,17 +168,17 @@ impl Rounds {
         }
         let variant = variant.or_else(|| self.wanted.take());
         match cache.flights.join(key, variant.clone()) {
-            Joined::Full => Err(Instead::Bypass(Reason::TooManyWaiters)),
-            Joined::Follows(flight) => Ok(JoinedFlight { flight, first: None, variant, at }),
-            Joined::First(ticket) => Ok(begin(cache, ask, ticket, Intent::Page)),
+            FlightSeat::Full => Err(Instead::Bypass(Reason::TooManyWaiters)),
+            FlightSeat::Follows(flight) => Ok(JoinedFlight { flight, first: None, variant, at }),
+            FlightSeat::First(ticket) => Ok(begin(cache, ask, ticket, Intent::Page)),
         }
     }
 
     /// Waits for what comes of the flight, and judges whether this request may have it.
-    async fn take(&mut self, cache: &Arc<Cache>, ask: &SharedAsk, joined: JoinedFlight) -> Given {
+    async fn take(&mut self, cache: &Arc<Cache>, ask: &SharedAsk, joined: JoinedFlight) -> FlightResult {
         let SharedRequest { key, look, outgoing } = &ask.request;
         let JoinedFlight { flight, first, variant, at } = joined;
-        let pass = |reason| Given::Nothing(Instead::Bypass(reason));
+        let pass = |reason| FlightResult::Nothing(Instead::Bypass(reason));
         let place = if first.is_none() { cache.flights.place() } else { None };
         if first.is_none() && place.is_none() {
             return pass(Reason::TooManyWaiters);
@@ -194,7 +194,7 @@ impl Rounds {
             // The application saw all that this visitor sent.
             let reason =
                 if let Some(flights::Outcome::Pass(reason)) = outcome { reason } else { Reason::Status };
-            return Given::Own(reply, reason);
+            return FlightResult::Own(reply, reason);
         }
         let served = match outcome {
             Some(flights::Outcome::Page(served)) => served,
@@ -205,9 +205,9 @@ impl Rounds {
             Some(flights::Outcome::Pass(reason)) => {
                 // Now there may be a mark, and so there is a bound for how many go at once.
                 self.reason = Some(reason);
-                return Given::Nothing(Instead::LookAgain);
+                return FlightResult::Nothing(Instead::LookAgain);
             }
-            Some(flights::Outcome::Failed(failure)) => return Given::Failed(failure),
+            Some(flights::Outcome::Failed(failure)) => return FlightResult::Failed(failure),
             None => return pass(Reason::WaitTimeout),
         };
         if !look.may_use(&served.head.lifetime) {
@@ -219,7 +219,7 @@ impl Rounds {
             // took: each would ask otherwise.
             cache.flights.part_with(key.as_bytes(), variant.clone(), &flight);
             if first.is_none() {
-                return Given::Nothing(Instead::LookAgain);
+                return FlightResult::Nothing(Instead::LookAgain);
             }
         }
         if first.is_none() && served.head.lifetime.validate {
@@ -232,15 +232,15 @@ impl Rounds {
         if first.is_none() && served.is_over_for(at) {
             // It still arrives, and could not be used any more if it were stored.
             cache.flights.part_with(key.as_bytes(), variant, &flight);
-            return Given::Nothing(Instead::LookAgain);
+            return FlightResult::Nothing(Instead::LookAgain);
         }
         let mine = vary::selected(&served.head.lifetime.vary, &outgoing.headers);
         if first.is_none() && mine != served.selected {
             // The page is another variant's: look again, now that the rule is known.
             self.wanted = Some(mine);
-            return Given::Nothing(Instead::LookAgain);
+            return FlightResult::Nothing(Instead::LookAgain);
         }
-        Given::Page(served, first)
+        FlightResult::Page(served, first)
     }
 }
 
@@ -259,8 +259,8 @@ struct JoinedFlight {
 }
 
 /// What a flight gave to the request.
-enum Given {
-    Page(Arc<Served>, Option<First>),
+enum FlightResult {
+    Page(Arc<ServedPage>, Option<First>),
     /// The reply that is this request's own.
     Own(Box<OriginReply>, Reason),
     Failed(Failure),
@@ -276,7 +276,7 @@ fn begin(cache: &Arc<Cache>, ask: &SharedAsk, ticket: Ticket, intent: Intent) ->
 }
 
 /// The reply for a request that joined a flight; `None` if the page is not to be had after all.
-async fn from_flight(request: &Request, served: &Arc<Served>, first: Option<First>) -> Option<Reply> {
+async fn from_flight(request: &Request, served: &Arc<ServedPage>, first: Option<First>) -> Option<Reply> {
     let reader = match first.as_ref().and_then(First::take_reader) {
         Some(reader) => reader,
         None => {
@@ -309,11 +309,13 @@ async fn validated(
     let grant = cache.log.alone(Instant::now());
     let answered = validate::ask(cache, &ask, std::slice::from_ref(&page), &grant).await;
     match answered {
-        Ok(Answered::Holds(page)) => {
+        Ok(ValidationReply::Holds(page)) => {
             cache.l1.insert(key, &ask.request.outgoing.headers, page.clone());
             return answer::validated(&request, &page, reason);
         }
-        Ok(Answered::Reply(reply)) if http_cache::fails_refresh(reply.status) && may_stand_in(&page) => {
+        Ok(ValidationReply::Reply(reply))
+            if http_cache::fails_refresh(reply.status) && may_stand_in(&page) =>
+        {
             return answer::stale(&request, &page, Staleness::Failing);
         }
         Err(failure) => {
@@ -327,7 +329,7 @@ async fn validated(
         Ok(_) => {}
     }
     match answered {
-        Ok(Answered::Reply(reply)) if !ask.request.look.asks_again(reply.manner()) => {
+        Ok(ValidationReply::Reply(reply)) if !ask.request.look.asks_again(reply.manner()) => {
             answer::relayed(*reply, Some(reason)).to(request)
         }
         _ => pass(cache, Box::new(ask.ask), request, Some(reason)).await,

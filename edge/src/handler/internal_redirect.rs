@@ -25,7 +25,7 @@ const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'#');
 
 /// What earlier answers pass on to the last one.
 #[derive(Default)]
-pub(super) struct Carried {
+pub(super) struct EarlierAnswers {
     first: Option<Reply>,
     instead: Option<InsteadOf>,
 }
@@ -55,7 +55,7 @@ pub(super) async fn obey(mut reply: Reply) -> AtLocation {
     AtLocation::Again(Box::new(Again { request, first: Some(reply), instead: None }))
 }
 
-impl Carried {
+impl EarlierAnswers {
     pub(super) fn take(&mut self, first: Option<Reply>, instead: Option<InsteadOf>) {
         if let Some(first) = first {
             let first = self.over(first);

@@ -17,7 +17,7 @@ use process::trace::TraceContext;
 
 use crate::Edge;
 use crate::cache::page::Page;
-use crate::handler::plan::{self, CachePlan, CacheUse, InL1, Plan, Planned};
+use crate::handler::plan::{self, CachePlan, CacheUse, InL1, Plan, RequestView};
 use crate::handler::static_file;
 use crate::log::record::HitRecord;
 use crate::metrics::CacheResult;
@@ -129,7 +129,7 @@ struct PlainRequest<'a, 'b> {
     key: &'a mut Vec<u8>,
 }
 
-impl Planned for PlainRequest<'_, '_> {
+impl RequestView for PlainRequest<'_, '_> {
     type Shared = Look;
 
     fn method(&self) -> &Method {

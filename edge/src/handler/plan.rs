@@ -9,7 +9,7 @@ use std::time::Instant;
 use http::{HeaderName, Method, StatusCode};
 use http_cache::{Key, Look, Policy, Reason, SharedRequest, vary};
 
-use crate::cache::l1::{Found, L1, Marked};
+use crate::cache::l1::{Found, L1, PassMark};
 use crate::cache::page::Page;
 use crate::request::Request;
 use crate::route::{Chosen, Location, Site};
@@ -71,7 +71,7 @@ pub(crate) struct Join {
     /// `None`: it is not known which fields select variants of the page.
     pub(crate) variant: Option<Vec<u8>>,
     /// The last reply could not be stored: unless this request tries that again, it bypasses the cache.
-    pub(crate) mark: Option<Marked>,
+    pub(crate) mark: Option<PassMark>,
 }
 
 /// A plan in one word, for people and programs.
@@ -85,7 +85,7 @@ pub(crate) struct Decision {
 }
 
 /// A request as the plan sees it: its head.
-pub(crate) trait Planned {
+pub(crate) trait RequestView {
     /// What a page to be shared is asked for with.
     type Shared;
 
@@ -111,7 +111,7 @@ pub(crate) struct InL1<'a> {
 
 /// Decides. `chosen` is the place of the request's path.
 #[inline]
-pub(crate) fn decide<'a, R: Planned>(
+pub(crate) fn decide<'a, R: RequestView>(
     chosen: Chosen<'a>,
     request: &mut R,
     in_l1: InL1<'_>,
@@ -131,7 +131,7 @@ pub(crate) fn decide<'a, R: Planned>(
 }
 
 #[inline]
-fn cache_use<'a, R: Planned>(
+fn cache_use<'a, R: RequestView>(
     location: &'a Location,
     request: &mut R,
     in_l1: InL1<'_>,
@@ -268,7 +268,7 @@ fn by_what_is_stored(found: Found, look: &Look, is_seldom_used: impl FnOnce() ->
         // were the reply like the last one, does so seldom.
         Found::Marked(mark) => (
             mark.variant.clone(),
-            Some(Marked { try_again: mark.try_again || !look.asks_again(mark.manner), ..mark }),
+            Some(PassMark { try_again: mark.try_again || !look.asks_again(mark.manner), ..mark }),
         ),
         Found::Miss { variant } => (variant, None),
     };
@@ -302,7 +302,7 @@ fn rewritten(asked: SharedRequest, target: SharedRequest) -> Result<SharedReques
     Ok(shared)
 }
 
-impl Planned for &Request {
+impl RequestView for &Request {
     type Shared = Box<SharedRequest>;
 
     fn method(&self) -> &Method {

@@ -20,7 +20,7 @@ use crate::reply::error;
 use crate::request::path::{self, NormalPath, split};
 use crate::request::{Entry, Request};
 use crate::route::{Chosen, Location, Site, Sites};
-use ruled::Ruled;
+use ruled::RulesOutcome;
 
 /// Takes the request to the place that answers it, if it is admitted there. `Err`: it is answered already, or
 /// goes elsewhere. Without a visit, nothing is counted, and everybody is admitted.
@@ -84,7 +84,7 @@ async fn rules_of_site(
         return Ok(request);
     }
     let ruled = ruled::run(&site.rules, &mut request, SiteLocation { site, location: otherwise }).await;
-    if let Ruled::Answer(reply) = ruled {
+    if let RulesOutcome::Answer(reply) = ruled {
         reached(&request, otherwise, visit);
         return Err(error_pages::or_instead(otherwise, site, request, *reply));
     }
@@ -107,9 +107,9 @@ async fn rules_of_location(
     let ruled = ruled::run(&location.rules, &mut request, SiteLocation { site, location }).await;
     reached(&request, location, visit);
     match ruled {
-        Ruled::Stay => Ok(request),
-        Ruled::Elsewhere => Err(AtLocation::again(request, Entry::Location)),
-        Ruled::Answer(reply) => Err(error_pages::or_instead(location, site, request, *reply)),
+        RulesOutcome::Stay => Ok(request),
+        RulesOutcome::Elsewhere => Err(AtLocation::again(request, Entry::Location)),
+        RulesOutcome::Answer(reply) => Err(error_pages::or_instead(location, site, request, *reply)),
     }
 }
 

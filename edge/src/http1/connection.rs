@@ -21,7 +21,7 @@ use crate::connection::watchdog::Watchdog;
 use crate::handler::plain;
 use crate::http1::connection::exchange::Incoming;
 use crate::http1::linger::{After, linger};
-use crate::http1::send_hit::{self, Room, Unsent};
+use crate::http1::send_hit::{self, RestOfHit, Room};
 use crate::http1::write;
 use crate::http1::write::Manner;
 use crate::reply::error;
@@ -78,7 +78,7 @@ enum Step {
     Partial,
     /// A fast-path hit, answered. What the socket did not accept is still to be written.
     Answered {
-        unsent: Unsent,
+        unsent: RestOfHit,
         after: After,
     },
     Request(Box<Incoming>),

@@ -14,7 +14,7 @@ use crate::connection::pace::ClientPace;
 use crate::connection::stream::Stream;
 use crate::handler::visit::ClientAbort;
 use crate::http1::abandon::{left, unless};
-use crate::http1::exchanged::Exchanged;
+use crate::http1::exchanged::ExchangeResult;
 use crate::http1::upload::UplinkEnd;
 use crate::http1::write::Manner;
 use crate::http1::{abandon, upload, write};
@@ -41,7 +41,7 @@ pub(crate) async fn both_ways(
     upload: BodyUpload<'_>,
     handling: impl Future<Output = Reply>,
     mut manner: Manner,
-) -> Exchanged {
+) -> ExchangeResult {
     let BodyUpload {
         framing,
         pump: BodyPump { chunks, wanted },
@@ -75,14 +75,14 @@ pub(crate) async fn both_ways(
         }
     };
     let Some(reply) = unless(going_up.as_mut(), answering).await else {
-        return Exchanged::to_the_end(abandon::nothing_sent());
+        return ExchangeResult::to_the_end(abandon::nothing_sent());
     };
     let mut body_read = end.try_recv() == Ok(UplinkEnd::Whole);
     // A body that was not read completely leaves bytes that must never be taken for a request.
     manner.keep_alive &= body_read;
     let (sent, reply) = write::send(&mut write, reply, manner, pace, going_up).await;
     body_read |= end.try_recv() == Ok(UplinkEnd::Whole);
-    Exchanged { sent, reply, body_read }
+    ExchangeResult { sent, reply, body_read }
 }
 
 /// Asks a waiting client for its body, once somebody wants it.

@@ -3,14 +3,14 @@
 use crate::reply::Reply;
 use crate::reply::sent::Sent;
 
-pub(super) struct Exchanged {
+pub(super) struct ExchangeResult {
     pub(super) sent: Sent,
     pub(super) reply: Reply,
     /// The request's body was read completely: what follows on the connection is the next request.
     pub(super) body_read: bool,
 }
 
-impl Exchanged {
+impl ExchangeResult {
     /// One whose request had no body.
     pub(super) fn without_body((sent, reply): (Sent, Reply)) -> Self {
         Self { sent, reply, body_read: true }

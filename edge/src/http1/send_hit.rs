@@ -13,7 +13,7 @@ use http1::write::{field_line, number, persistence_line, title_names};
 use crate::Edge;
 use crate::cache::page::Page;
 use crate::connection::clock;
-use crate::connection::stream::{Stream, Taken};
+use crate::connection::stream::{BytesTaken, Stream};
 use crate::fields::reply::ReplyFields;
 use crate::handler::plain::{PlainAnswer, PlainHit};
 use crate::http1::joined::{HitHead, JoinedPages};
@@ -41,7 +41,7 @@ pub(crate) struct Room {
 
 /// What the socket did not take: rest of the head, rest of the body. Boxed: it is rare, and a connection
 /// keeps the room for it.
-pub(crate) type Unsent = Option<Box<(Bytes, Bytes)>>;
+pub(crate) type RestOfHit = Option<Box<(Bytes, Bytes)>>;
 
 /// Where a hit is sent, and with what.
 pub(crate) struct HitReceiver<'a, 'b> {
@@ -59,7 +59,7 @@ impl<'a> PlainHit<'a> {
         to: HitReceiver<'_, '_>,
         head: &Head<'_>,
         keep_alive: bool,
-    ) -> io::Result<Unsent> {
+    ) -> io::Result<RestOfHit> {
         let HitReceiver { edge, via, room, stream, context } = to;
         let head_only = head.method == "HEAD";
         let Self { found, record, https } = self;
@@ -152,7 +152,7 @@ fn write_head(edge: &Edge, page: &Page, said: HitHead, around: Around<'_>, out: 
     }
 }
 
-fn rest(taken: Taken, head: &[u8], body: &Bytes) -> Unsent {
+fn rest(taken: BytesTaken, head: &[u8], body: &Bytes) -> RestOfHit {
     let written = taken.bytes;
     if taken.flushed && written == head.len() + body.len() {
         return None;

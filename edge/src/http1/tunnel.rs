@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use crate::Edge;
 use crate::cache::page::LAST;
 use crate::connection::stream::Stream;
-use crate::http1::exchanged::Exchanged;
+use crate::http1::exchanged::ExchangeResult;
 use crate::reply::Reply;
 use crate::reply::body::ReplyBody;
 use crate::reply::sent::Sent;
@@ -30,7 +30,7 @@ pub(crate) async fn run(
     mut reply: Reply,
     chunks: Chunks,
     edge: &Edge,
-) -> Exchanged {
+) -> ExchangeResult {
     let timeouts = &edge.settings.timeouts;
     let (reader, mut writer) = tokio::io::split(stream);
     let mut head = Vec::with_capacity(512);
@@ -50,7 +50,7 @@ pub(crate) async fn run(
             () = drained(edge, timeouts.tunnel_drain.0) => {}
         }
     }
-    Exchanged::to_the_end((sent, reply))
+    ExchangeResult::to_the_end((sent, reply))
 }
 
 async fn up<R: AsyncRead + Unpin>(

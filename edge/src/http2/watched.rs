@@ -18,7 +18,7 @@ use crate::http2::frames::Frames;
 /// Counts of resets beyond this are not distinguished.
 const REMEMBERED: usize = 10_000;
 
-pub(super) struct Watched {
+pub(super) struct WatchedStream {
     /// `None` only while it is dropped.
     stream: Option<Stream>,
     /// Bytes that were read before and must be read again.
@@ -162,7 +162,7 @@ impl TrafficState {
     }
 }
 
-impl Watched {
+impl WatchedStream {
     pub(super) fn new(stream: Stream, begun: Bytes, traffic: Traffic) -> Self {
         Self { stream: Some(stream), begun, traffic }
     }
@@ -180,13 +180,13 @@ impl Watched {
     }
 }
 
-impl Drop for Watched {
+impl Drop for WatchedStream {
     fn drop(&mut self) {
         self.traffic.0.lock().stream = self.stream.take();
     }
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for WatchedStream {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -209,7 +209,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl AsyncWrite for WatchedStream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let polled = this.stream()?.poll_write(context, bytes);

@@ -25,11 +25,11 @@ const SLACK: usize = 4;
 /// What all cores know about each.
 struct Core {
     connections: AtomicUsize,
-    handed: mpsc::Sender<Handed>,
+    handed: mpsc::Sender<HandedConnection>,
 }
 
 /// A connection on its way to another core, whose runtime has to know its socket.
-struct Handed {
+struct HandedConnection {
     stream: net::TcpStream,
     peer: net::SocketAddr,
     port: u16,
@@ -97,7 +97,7 @@ impl Worker {
     async fn serve(
         self,
         listeners: Vec<net::TcpListener>,
-        mut handed: mpsc::Receiver<Handed>,
+        mut handed: mpsc::Receiver<HandedConnection>,
         room: Arc<Semaphore>,
     ) {
         let accepting = listeners.into_iter().enumerate().filter_map(|(door, listener)| {
@@ -115,7 +115,7 @@ impl Worker {
             }
         });
         let taking_over = async {
-            while let Some(Handed { stream, peer, port, place, door }) = handed.recv().await {
+            while let Some(HandedConnection { stream, peer, port, place, door }) = handed.recv().await {
                 match TcpStream::from_std(stream) {
                     Ok(stream) => self.begin(door, Guest { stream, peer, port, place }),
                     Err(error) => tracing::warn!(%error, "cannot take over a connection from another core"),
@@ -136,7 +136,7 @@ impl Worker {
         let Ok(permit) = other.handed.try_reserve() else { return self.begin(door, guest) };
         let Guest { stream, peer, port, place } = guest;
         match stream.into_std() {
-            Ok(stream) => permit.send(Handed { stream, peer, port, place, door }),
+            Ok(stream) => permit.send(HandedConnection { stream, peer, port, place, door }),
             Err(error) => tracing::warn!(%error, "cannot hand a connection to another core"),
         }
     }

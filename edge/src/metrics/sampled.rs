@@ -13,7 +13,7 @@ use prometheus_client::registry::Unit;
 
 /// One reading.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Sampled {
+pub struct Sample {
     /// Pages in L1 now.
     pub l1_entries: u64,
     /// The memory that they use.
@@ -36,14 +36,14 @@ pub struct Sampled {
 
 /// Takes readings.
 #[derive(Clone)]
-pub(super) struct Sampler(Arc<dyn Fn() -> Sampled + Send + Sync>);
+pub(super) struct Sampler(Arc<dyn Fn() -> Sample + Send + Sync>);
 
 impl Sampler {
-    pub(super) fn new(sample: impl Fn() -> Sampled + Send + Sync + 'static) -> Self {
+    pub(super) fn new(sample: impl Fn() -> Sample + Send + Sync + 'static) -> Self {
         Self(Arc::new(sample))
     }
 
-    pub(super) fn sample(&self) -> Sampled {
+    pub(super) fn sample(&self) -> Sample {
         (self.0)()
     }
 }

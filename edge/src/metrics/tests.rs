@@ -4,8 +4,8 @@ use admin::Format;
 
 use super::*;
 
-fn sample() -> Sampled {
-    Sampled {
+fn sample() -> Sample {
+    Sample {
         l1_entries: 3,
         l1_bytes: 4096,
         l1_hits: 7,

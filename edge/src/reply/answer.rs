@@ -13,7 +13,7 @@ use http_cache::conditional::{self, Answer, ByteRange, Role, Selected, multipart
 use http_cache::{Reason, fields};
 
 use crate::application::{Failure, OriginReply};
-use crate::cache::flights::{Served, Source};
+use crate::cache::flights::{ServedPage, Source};
 use crate::cache::page::{Page, PageHead, Staleness};
 use crate::cache::shared_body::Reader;
 use crate::metrics::CacheResult;
@@ -46,7 +46,7 @@ pub(crate) fn validated(request: &Request, page: &Arc<Page>, reason: Reason) -> 
 }
 
 /// A page from a flight that this request began (`first`) or joined.
-pub(crate) fn served(request: &Request, served: &Served, reader: Reader, first: bool) -> Reply {
+pub(crate) fn served(request: &Request, served: &ServedPage, reader: Reader, first: bool) -> Reply {
     let head = &served.head;
     let now = Instant::now();
     let forwarded = |fwd| CacheStatus::new(cache_status::Served::Forwarded(fwd));

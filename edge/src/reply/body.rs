@@ -38,7 +38,7 @@ pub(crate) enum ReplyBody {
     /// The part that a range names of a body that is still arriving.
     Part(Box<Part>),
     /// A body whose beginning was examined.
-    Begun(Box<Begun>),
+    Begun(Box<BegunBody>),
     /// A body that is coded as it arrives.
     Coded(Box<CodedBody>),
     /// A body whose speed is limited.
@@ -46,12 +46,12 @@ pub(crate) enum ReplyBody {
 }
 
 /// Pieces that were read already, and the body that they began.
-pub(crate) struct Begun {
+pub(crate) struct BegunBody {
     first: VecDeque<Bytes>,
     rest: ReplyBody,
 }
 
-impl Begun {
+impl BegunBody {
     pub(crate) fn new(first: VecDeque<Bytes>, rest: ReplyBody) -> Self {
         Self { first, rest }
     }

@@ -23,7 +23,7 @@ use crate::coding::rule::{Compress, has_directive};
 use crate::coding::work::Works;
 use crate::coding::{Coding, Codings, head};
 use crate::reply::body::coded::CodedBody;
-use crate::reply::body::{Begun, ReplyBody};
+use crate::reply::body::{BegunBody, ReplyBody};
 use crate::reply::{KeptBody, Reply};
 
 /// How long it is waited for the end of a page that must be searched for a CSRF token first.
@@ -37,7 +37,7 @@ const KNOWN_LENGTH: u64 = 256 * 1024;
 static COOKIES: LazyLock<CookieRules> = LazyLock::new(CookieRules::default);
 
 /// What a request says about codings, saved while the handler owns the request itself.
-pub(crate) struct Wanted {
+pub(crate) struct CodingRequest {
     accepted: Codings,
     /// The client can take a body of unknown length, and forbids nothing.
     may_change: bool,
@@ -48,7 +48,7 @@ pub(crate) struct Wanted {
     held: Vec<HeaderValue>,
 }
 
-impl Wanted {
+impl CodingRequest {
     pub(crate) fn of(method: &Method, version: Version, headers: &HeaderMap) -> Self {
         let all = |name| headers.get_all(name).iter().cloned().collect();
         Self {
@@ -83,7 +83,7 @@ impl Wanted {
 }
 
 /// Compresses the reply, if the location says so.
-pub(crate) async fn apply(works: &Arc<Works>, wanted: &Wanted, mut reply: Reply) -> Reply {
+pub(crate) async fn apply(works: &Arc<Works>, wanted: &CodingRequest, mut reply: Reply) -> Reply {
     let Some(rule) = reply.note.location.as_ref().and_then(|location| location.compress.clone()) else {
         return reply;
     };
@@ -143,7 +143,7 @@ fn accepted(rule: &Compress, asked: &Head<'_>) -> Option<Coding> {
 }
 
 /// A 304 has the fields that the 200 would have had (RFC 9110 section 15.4.5).
-fn not_modified(rule: &Compress, wanted: &Wanted, reply: &mut Reply) {
+fn not_modified(rule: &Compress, wanted: &CodingRequest, reply: &mut Reply) {
     if let Some(KeptBody::Page(page)) = &reply.kept {
         if rule.suits(page.head.status, &page.headers, Some(page.body.len() as u64)) {
             head::varies(&mut reply.headers);
@@ -269,6 +269,6 @@ async fn holds_token(reply: &mut Reply) -> bool {
         }
     }
     let rest = std::mem::replace(&mut reply.body, ReplyBody::Empty);
-    reply.body = ReplyBody::Begun(Box::new(Begun::new(first, rest)));
+    reply.body = ReplyBody::Begun(Box::new(BegunBody::new(first, rest)));
     !free
 }

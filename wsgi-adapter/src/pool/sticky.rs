@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 use tokio::time::Instant;
 use weir_proto::origin::RequestHead;
 
-use super::learnt::Learnt;
+use super::learnt::LearntCookies;
 use super::member::{Member, Server, ServerId};
 use super::wanted::cookie;
 use crate::config::StickyConfig;
@@ -27,14 +27,14 @@ enum By {
     /// A cookie of ours, signed with this key.
     Own(hmac::Key),
     /// One of the application's.
-    Learning(String, Mutex<Learnt>),
+    Learning(String, Mutex<LearntCookies>),
 }
 
 impl Sticky {
     pub(super) fn new(settings: &StickyConfig) -> Self {
         let by = match &settings.learn {
             Some(name) => {
-                let learnt = Learnt::new(settings.sessions, settings.timeout.0, Instant::now());
+                let learnt = LearntCookies::new(settings.sessions, settings.timeout.0, Instant::now());
                 By::Learning(name.clone(), Mutex::new(learnt))
             }
             None => {

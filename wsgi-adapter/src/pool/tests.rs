@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use weir_proto::origin::Priority;
 
 use super::member::Member;
-use super::names::Found;
+use super::names::NamedServer;
 use super::*;
 use crate::address::Address;
 use crate::config::{QueueConfig, RetryConfig, ServerConfig, StickyConfig};

@@ -36,7 +36,7 @@ pub(crate) enum Upload {
     Memory {
         body: Bytes,
         sent: bool,
-        _reserved: Reserved,
+        _reserved: MemoryReservation,
     },
     File {
         file: File,
@@ -58,7 +58,7 @@ impl Upload {
     ) -> Result<Self, Error> {
         let limit = pool.buffer_memory.bytes();
         let mut memory = BytesMut::new();
-        let mut reserved = Reserved { memory: Some(Arc::clone(held)), bytes: 0 };
+        let mut reserved = MemoryReservation { memory: Some(Arc::clone(held)), bytes: 0 };
         while let Some(piece) = incoming.next().await? {
             if memory.len() + piece.len() > limit || held.is_full() {
                 // Boxed, as is all that few requests have a use for: whatever a future has room for is copied
@@ -76,7 +76,7 @@ impl Upload {
     }
 
     pub(crate) fn empty() -> Self {
-        Self::Memory { body: Bytes::new(), sent: false, _reserved: Reserved::default() }
+        Self::Memory { body: Bytes::new(), sent: false, _reserved: MemoryReservation::default() }
     }
 
     /// Known when the body has been received.
@@ -125,12 +125,12 @@ impl Upload {
 
 /// Memory that a body takes, counted as long as it lives.
 #[derive(Default)]
-pub(crate) struct Reserved {
+pub(crate) struct MemoryReservation {
     memory: Option<Arc<BodyMemory>>,
     bytes: usize,
 }
 
-impl Reserved {
+impl MemoryReservation {
     fn add(&mut self, bytes: usize) {
         if let Some(memory) = &self.memory {
             memory.reserve(bytes);
@@ -139,7 +139,7 @@ impl Reserved {
     }
 }
 
-impl Drop for Reserved {
+impl Drop for MemoryReservation {
     fn drop(&mut self) {
         if let Some(memory) = &self.memory {
             memory.release(self.bytes);

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::address::Address;
 use super::fault::Fault;
 use super::script::Invocation;
-use super::servers::{self, Connected, Servers};
+use super::servers::{self, MasterConnection, Servers};
 
 /// Failures in a row that end a connection to a Cluster: one lost node says nothing of the others, and is
 /// mended.
@@ -166,7 +166,7 @@ impl bb8::ManageConnection for Connector {
     async fn connect(&self) -> Result<PooledConnection, RedisError> {
         let connected = self.servers.connect().await;
         *self.failure.lock() = connected.as_ref().err().cloned();
-        let Connected { connection, master } = connected?;
+        let MasterConnection { connection, master } = connected?;
         Ok(PooledConnection {
             redis: connection,
             master,

@@ -48,7 +48,7 @@ pub(crate) enum Connection {
 }
 
 /// A connection, and the master it leads to, where there are Sentinels.
-pub(crate) struct Connected {
+pub(crate) struct MasterConnection {
     pub(crate) connection: Connection,
     pub(crate) master: Option<Address>,
 }
@@ -82,7 +82,7 @@ impl Servers {
         Ok(Self { kind, config: connections })
     }
 
-    pub(crate) async fn connect(&self) -> RedisResult<Connected> {
+    pub(crate) async fn connect(&self) -> RedisResult<MasterConnection> {
         let (connection, master) = match &self.kind {
             Kind::One(client) => {
                 let connection = client.get_multiplexed_async_connection_with_config(&self.config).await?;
@@ -94,7 +94,7 @@ impl Servers {
                 (Connection::One(master.connection), Some(master.address))
             }
         };
-        Ok(Connected { connection, master })
+        Ok(MasterConnection { connection, master })
     }
 
     /// Whether a connection still leads to where one made now would.

@@ -11,7 +11,7 @@ use super::{Fill, declared_length};
 use crate::application::OriginReply;
 use crate::cache::flights::{Outcome, Own, Source};
 use crate::cache::page::{self, Page, PageHead};
-use crate::cache::shared_body::{BrokenOff, Pushed, SharedBody};
+use crate::cache::shared_body::{BrokenOff, PushResult, SharedBody};
 use crate::cache_node::GivenUp;
 use crate::purge_log::Grant;
 
@@ -171,10 +171,10 @@ impl Fill {
             self.keep_whole(arriving, whole);
         }
         let pushed = arriving.body.push(chunk).await;
-        if pushed != Pushed::Kept {
+        if pushed != PushResult::Kept {
             self.refuse(arriving, Reason::TooLarge).await;
         }
-        if pushed == Pushed::Unread { Err(Unread) } else { Ok(()) }
+        if pushed == PushResult::Unread { Err(Unread) } else { Ok(()) }
     }
 
     /// The page is not stored after all, and nobody joins it any more.

@@ -21,7 +21,7 @@ async fn early_and_late_readers_get_the_same_whole_body() {
     let body = new(1000);
     let early = tokio::spawn(read_all(body.reader().unwrap()));
     for chunk in ["one ", "two ", "three"] {
-        assert_eq!(body.push(chunk.into()).await, Pushed::Kept);
+        assert_eq!(body.push(chunk.into()).await, PushResult::Kept);
         tokio::task::yield_now().await;
     }
     let late = body.reader().unwrap();
@@ -87,7 +87,7 @@ async fn a_searched_page_that_is_not_kept_is_the_firsts_alone() {
     let (first, mut second) = (body.first_reader().unwrap(), body.reader().unwrap());
     body.push("0123456789".into()).await;
     let reading = tokio::spawn(read_all(first));
-    assert_eq!(body.push("more".into()).await, Pushed::Window);
+    assert_eq!(body.push("more".into()).await, PushResult::Window);
     assert!(!second.begun().await);
     body.end(Ok(()));
     assert_eq!(reading.await.unwrap().unwrap(), b"0123456789more");
@@ -117,13 +117,13 @@ async fn a_long_body_follows_the_fastest_and_cuts_off_who_falls_behind() {
     assert_eq!(slow.next().await, Some(Ok(chunk.clone())));
     for _ in 0..20 {
         fast.next().await.unwrap().unwrap();
-        assert_eq!(body.push(chunk.clone()).await, Pushed::Window);
+        assert_eq!(body.push(chunk.clone()).await, PushResult::Window);
     }
     let held = body.bodies.held();
     assert!(held <= WINDOW + 2 * chunk.len() as u64, "{held} bytes are held for who does not read");
     assert_eq!(slow.next().await, Some(Err(BrokenOff)));
     drop((fast, slow));
-    assert_eq!(body.push(chunk).await, Pushed::Unread);
+    assert_eq!(body.push(chunk).await, PushResult::Unread);
     body.end(Ok(()));
     assert_eq!(body.whole_body(), None);
 }

@@ -16,7 +16,7 @@ use crate::route::rules::rewrite::{Rewrite, Rewritten, Then};
 use crate::route::rules::{Rule, RuleAction, Rules};
 
 /// What the rules of a place make of a request.
-pub(super) enum Ruled {
+pub(super) enum RulesOutcome {
     /// This place goes on with it; its path may be another.
     Stay,
     /// The path is another, so its location is to be chosen again.
@@ -27,16 +27,16 @@ pub(super) enum Ruled {
 /// What follows an action.
 enum AfterAction {
     Action,
-    End(Ruled),
+    End(RulesOutcome),
 }
 
-pub(super) async fn run(rules: &Rules, request: &mut Request, at: SiteLocation<'_>) -> Ruled {
+pub(super) async fn run(rules: &Rules, request: &mut Request, at: SiteLocation<'_>) -> RulesOutcome {
     let mut changed = false;
     for rule in &rules.0 {
         match holds(rule, request, at).await {
             Ok(true) => {}
             Ok(false) => continue,
-            Err(reply) => return Ruled::Answer(reply),
+            Err(reply) => return RulesOutcome::Answer(reply),
         }
         for action in &rule.actions {
             match act(rule, action, request, at, &mut changed) {
@@ -45,7 +45,7 @@ pub(super) async fn run(rules: &Rules, request: &mut Request, at: SiteLocation<'
             }
         }
     }
-    if changed { Ruled::Elsewhere } else { Ruled::Stay }
+    if changed { RulesOutcome::Elsewhere } else { RulesOutcome::Stay }
 }
 
 fn act(
@@ -57,10 +57,10 @@ fn act(
 ) -> AfterAction {
     let path = match path_of(request) {
         Ok(path) => path,
-        Err(reply) => return AfterAction::End(Ruled::Answer(reply)),
+        Err(reply) => return AfterAction::End(RulesOutcome::Answer(reply)),
     };
     match action {
-        RuleAction::Break => AfterAction::End(Ruled::Stay),
+        RuleAction::Break => AfterAction::End(RulesOutcome::Stay),
         RuleAction::Set(name, value) => {
             let value = value.value(&facts(request, &path, site, location)).into_owned();
             request.values.set(name, value);
@@ -69,7 +69,7 @@ fn act(
         RuleAction::Return(answer) => {
             let reply = returned::reply(answer, &facts(request, &path, site, location), location);
             request.note(|| rule.name.to_string(), || format!("answered with {}", answer.status.as_u16()));
-            AfterAction::End(Ruled::Answer(Box::new(reply)))
+            AfterAction::End(RulesOutcome::Answer(Box::new(reply)))
         }
         RuleAction::Rewrite(rewrite) => {
             let mut values = std::mem::take(&mut request.values);
@@ -96,19 +96,21 @@ fn take(
         Rewritten::Path(path, query) => (path, query),
         Rewritten::Location(status, to) => {
             request.note(|| rule.name.to_string(), || format!("redirected with {}", status.as_u16()));
-            return AfterAction::End(Ruled::Answer(Box::new(returned::redirect(status, &to))));
+            return AfterAction::End(RulesOutcome::Answer(Box::new(returned::redirect(status, &to))));
         }
     };
     let Ok(new) = path::resolved(&new) else {
-        return AfterAction::End(Ruled::Answer(Box::new(error::bad_request("The path is malformed."))));
+        return AfterAction::End(RulesOutcome::Answer(Box::new(error::bad_request(
+            "The path is malformed.",
+        ))));
     };
     request.rewrite_to(&new, query.as_deref());
     request.note(|| rule.name.to_string(), || format!("rewritten to {}", printable(&new)));
     *changed = true;
     match rewrite.then {
         Then::Next | Then::Redirect(_) => AfterAction::Action,
-        Then::Last => AfterAction::End(Ruled::Elsewhere),
-        Then::Break => AfterAction::End(Ruled::Stay),
+        Then::Last => AfterAction::End(RulesOutcome::Elsewhere),
+        Then::Break => AfterAction::End(RulesOutcome::Stay),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::handler::visit::{ClientAbort, Visit};
 use crate::http1::abandon::{left, unless};
 use crate::http1::connection::Connection;
 use crate::http1::duplex::{BodyUpload, both_ways};
-use crate::http1::exchanged::Exchanged;
+use crate::http1::exchanged::ExchangeResult;
 use crate::http1::linger::After;
 use crate::http1::write::Manner;
 use crate::http1::{abandon, send_file, tunnel, write};
@@ -83,12 +83,12 @@ impl Connection {
         let (stream, buffer) = (&mut self.stream, &mut self.buffer);
         let exchanged = match pump {
             None => match unless(visit.client_abort.heed(left(stream, buffer)), handling).await {
-                None => Exchanged::without_body(abandon::nothing_sent()),
+                None => ExchangeResult::without_body(abandon::nothing_sent()),
                 Some(reply) => match tunnel.filter(|_| reply.status == StatusCode::SWITCHING_PROTOCOLS) {
                     Some(chunks) => Box::pin(tunnel::run(stream, buffer, reply, chunks, &edge)).await,
                     None => {
                         let receiver = Receiver { stream, buffer, client_abort: &visit.client_abort };
-                        Exchanged::without_body(receiver.send(&edge, reply, manner).await)
+                        ExchangeResult::without_body(receiver.send(&edge, reply, manner).await)
                     }
                 },
             },
@@ -105,8 +105,8 @@ impl Connection {
     }
 
     /// Logs and counts, and closes the connection unless it may be used again.
-    async fn finished(&mut self, line: &record::Line, exchanged: Exchanged, after: After) -> bool {
-        let Exchanged { sent, reply, body_read } = exchanged;
+    async fn finished(&mut self, line: &record::Line, exchanged: ExchangeResult, after: After) -> bool {
+        let ExchangeResult { sent, reply, body_read } = exchanged;
         self.edge.log.request(line, sent, &reply);
         // Whoever still produces the body learns that nobody reads.
         drop(reply);

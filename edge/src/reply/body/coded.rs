@@ -138,7 +138,7 @@ mod tests {
     use crate::cache::shared_body::{BrokenOff, SharedBody};
     use crate::coding::Coding;
     use crate::coding::encoder::Level;
-    use crate::reply::body::Begun;
+    use crate::reply::body::BegunBody;
 
     fn coded(body: ReplyBody, works: &Arc<Works>) -> CodedBody {
         let encoder = Encoder::new(Coding::Gzip, Level::USUAL, None).unwrap();
@@ -165,7 +165,7 @@ mod tests {
             .map(|(length, seed)| noise(seed, length))
             .collect();
         let whole = pieces.iter().flatten().copied().collect::<Vec<u8>>();
-        let mut body = coded(ReplyBody::Begun(Box::new(Begun::new(pieces, ReplyBody::Empty))), &works);
+        let mut body = coded(ReplyBody::Begun(Box::new(BegunBody::new(pieces, ReplyBody::Empty))), &works);
         let mut sent = Vec::new();
         loop {
             // Asked once without waiting, as the writers do.

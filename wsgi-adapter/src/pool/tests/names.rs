@@ -17,9 +17,9 @@ async fn a_name_is_as_many_servers_as_it_has_addresses() {
     };
     let waiting = slot(&pool, never());
     let listed = pool.entries()[0].id;
-    let found = |text: &str| -> Vec<Found> {
+    let found = |text: &str| -> Vec<NamedServer> {
         let address = |one: &str| SocketAddr::new(one.parse().unwrap(), 3031);
-        text.split(' ').map(|one| Found { address: address(one), weight: 1, backup: false }).collect()
+        text.split(' ').map(|one| NamedServer { address: address(one), weight: 1, backup: false }).collect()
     };
     pool.resolved(listed, Some(&found("10.0.0.1 2001:db8::1")));
     assert_eq!(addresses(), ["uwsgi://10.0.0.1:3031", "uwsgi://[2001:db8::1]:3031"]);
@@ -45,8 +45,8 @@ async fn srv_records_say_who_is_a_backup_and_how_heavy_each_is() {
     let pool =
         Pool::open(&PoolConfig { servers, ..PoolConfig::default() }, &Metrics::default(), &memory()).unwrap();
     let listed = pool.entries()[0].id;
-    let found = |servers: &[(&str, u32, bool)]| -> Vec<Found> {
-        let one = |&(address, weight, backup): &(&str, u32, bool)| Found {
+    let found = |servers: &[(&str, u32, bool)]| -> Vec<NamedServer> {
+        let one = |&(address, weight, backup): &(&str, u32, bool)| NamedServer {
             address: address.parse().unwrap(),
             weight,
             backup,
