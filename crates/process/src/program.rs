@@ -78,6 +78,7 @@ where
     let stopped = runtime.block_on(async {
         // Whoever rotates logs signals every process of ours; one that has no log file must not die of it.
         let _not_fatal = signal(SignalKind::user_defined1())?;
+        let requests = signals::Requests::listen()?;
         let shutdown = Shutdown::new();
         let Running { grace, reload, watched } =
             start(shutdown.clone()).await.map_err(ProgramError::Start)?;
@@ -85,7 +86,8 @@ where
         handover::take_over();
         tokio::spawn(service_manager::feed_watchdog());
         let watch = Watch::new(watched);
-        let stopped = signals::run_until_stopped(&shutdown, grace, reload, watch, &successor).await?;
+        let asked = (requests, &successor);
+        let stopped = signals::run_until_stopped(&shutdown, grace, reload, watch, asked).await?;
         Ok::<_, ProgramError<E>>(stopped)
     })?;
     // What is still blocked on a disk must not hold the process back.

@@ -34,6 +34,20 @@ impl From<Stopped> for ExitCode {
     }
 }
 
+/// What a process that serves may be asked for, and must not end by. Made before it serves, so that nothing
+/// that comes early is lost.
+pub struct Requests {
+    hangup: Signal,
+    replace: Signal,
+}
+
+impl Requests {
+    /// `Err` where the system refuses to deliver signals.
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self { hangup: signal(SignalKind::hangup())?, replace: signal(SignalKind::user_defined2())? })
+    }
+}
+
 /// Waits until the process is told to stop, by SIGTERM, SIGQUIT, SIGINT or somebody's `shutdown.begin()`;
 /// then drains for at most `grace`.
 ///
@@ -45,15 +59,13 @@ pub async fn run_until_stopped(
     grace: Duration,
     mut on_reload: impl FnMut(),
     mut watch: Watch,
-    successor: &Successor,
+    (mut requests, successor): (Requests, &Successor),
 ) -> io::Result<Stopped> {
     let mut stop = Stop {
         terminate: signal(SignalKind::terminate())?,
         interrupt: signal(SignalKind::interrupt())?,
         quit: signal(SignalKind::quit())?,
     };
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut replace = signal(SignalKind::user_defined2())?;
     let told = loop {
         tokio::select! {
             name = stop.told() => {
@@ -61,9 +73,9 @@ pub async fn run_until_stopped(
                 break name;
             }
             () = shutdown.draining() => break "",
-            Some(()) = hangup.recv() => service_manager::reloads(&mut on_reload),
+            Some(()) = requests.hangup.recv() => service_manager::reloads(&mut on_reload),
             () = watch.changed() => service_manager::reloads(&mut on_reload),
-            Some(()) = replace.recv() => successor.start(),
+            Some(()) = requests.replace.recv() => successor.start(),
         }
     };
     handover::end();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use process::handover::Successor;
 use process::shutdown::Shutdown;
-use process::signals::{Stopped, run_until_stopped};
+use process::signals::{Requests, Stopped, run_until_stopped};
 use process::watch::Watch;
 use rustix::process::{Signal, getpid, kill_process};
 
@@ -28,7 +28,7 @@ async fn drains_reloads_and_can_be_forced() {
             reloaded.notify_one();
         };
         // The handlers are in place once the first branch has been polled.
-        let (stopped, ()) = tokio::join!(biased; run_until_stopped(&shutdown, LONG, on_reload, Watch::new(None), &successor), async {
+        let (stopped, ()) = tokio::join!(biased; run_until_stopped(&shutdown, LONG, on_reload, Watch::new(None), (Requests::listen().unwrap(), &successor)), async {
             send(Signal::HUP);
             reloaded.notified().await;
             send(first);
@@ -40,7 +40,7 @@ async fn drains_reloads_and_can_be_forced() {
         // Work that never ends is cut off by a second signal.
         let shutdown = Shutdown::new();
         shutdown.spawn(std::future::pending::<()>());
-        let (stopped, ()) = tokio::join!(biased; run_until_stopped(&shutdown, LONG, || (), Watch::new(None), &successor), async {
+        let (stopped, ()) = tokio::join!(biased; run_until_stopped(&shutdown, LONG, || (), Watch::new(None), (Requests::listen().unwrap(), &successor)), async {
             send(first);
             shutdown.draining().await;
             send(second);
@@ -52,7 +52,13 @@ async fn drains_reloads_and_can_be_forced() {
     let shutdown = Shutdown::new();
     shutdown.spawn(std::future::pending::<()>());
     shutdown.begin();
-    let stopped =
-        run_until_stopped(&shutdown, Duration::from_millis(10), || (), Watch::new(None), &successor).await;
+    let stopped = run_until_stopped(
+        &shutdown,
+        Duration::from_millis(10),
+        || (),
+        Watch::new(None),
+        (Requests::listen().unwrap(), &successor),
+    )
+    .await;
     assert_eq!(stopped.unwrap(), Stopped::Cut(1));
 }
