@@ -100,7 +100,8 @@ pub(crate) fn answer<'a>(
 /// what is to be written; `full` becomes all that holds here.
 pub(crate) fn within(full: &mut Table, outer: &Table) -> Table {
     for (key, off) in takes_away() {
-        if outer.has(key) && !full.has(key) {
+        let is_of_files = matches!(key, "precompressed" | "autoindex");
+        if outer.has(key) && !full.has(key) && !(is_of_files && full.has("pool")) {
             full.set(key, off, "");
         }
     }

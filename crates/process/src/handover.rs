@@ -6,6 +6,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::atomic::AtomicBool;
@@ -128,8 +129,13 @@ impl Successor {
             }
         }
         let mut command = Command::new(program);
+        let mut arguments = std::env::args_os();
+        if let Some(name) = arguments.next() {
+            // What a program does may depend on the name that it is called by.
+            command.arg0(name);
+        }
         command
-            .args(std::env::args_os().skip(1))
+            .args(arguments)
             .env("LISTEN_FDS", mappings.len().to_string())
             // It is for this process, not for the new one.
             .env_remove("LISTEN_PID")

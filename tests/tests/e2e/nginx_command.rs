@@ -142,9 +142,18 @@ fn runs_before_the_terminal_and_obeys_its_signals() {
     assert_eq!(reopen.status.code(), Some(0), "{}", stderr(&reopen));
     until("there is a new log", || log.exists().then_some(()));
 
+    // Another process takes its place, and the one before ends.
+    let before = fs::read_to_string(&pid).unwrap();
+    let kill = Command::new("kill").args(["-USR2", before.trim()]).status().unwrap();
+    assert!(kill.success());
+    assert_eq!(process.wait().code(), Some(0));
+    let after = fs::read_to_string(&pid).unwrap();
+    assert_ne!(before, after);
+    assert_eq!(Client::connect(address).get("/page.txt").expect(200).text(), "another page");
+
     let quit = weir_nginx(directory.path(), &["-c", "nginx.conf", "-s", "quit"]);
     assert_eq!(quit.status.code(), Some(0), "{}", stderr(&quit));
-    assert_eq!(process.wait().code(), Some(0), "{}", fs::read_to_string(&log).unwrap_or_default());
+    until("the process has ended", || (!Path::new("/proc").join(after.trim()).exists()).then_some(()));
     assert!(!pid.exists());
     let gone = weir_nginx(directory.path(), &["-c", "nginx.conf", "-s", "quit"]);
     assert_eq!(gone.status.code(), Some(1));

@@ -68,7 +68,9 @@ pub(super) fn run(arguments: Arguments, configuration: Configuration) -> anyhow:
         Ok::<_, anyhow::Error>(running)
     });
     forget(&pid);
-    Ok(code?)
+    // nginx's exit code after a signal is 0, also if something was cut off.
+    code?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Removes the pid file, if it is this process's own.
@@ -136,7 +138,6 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     reopen: Signal,
-    upgrade: Signal,
     winch: Signal,
 }
 
@@ -147,7 +148,6 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             reopen: signal(SignalKind::user_defined1())?,
-            upgrade: signal(SignalKind::user_defined2())?,
             winch: signal(SignalKind::window_change())?,
         })
     }
@@ -165,7 +165,6 @@ async fn obey(mut signals: Signals, shutdown: Shutdown, pid: String, log: Option
                     tracing::error!("{error}");
                 }
             }
-            _ = signals.upgrade.recv() => tracing::warn!("SIGUSR2: the program is not replaced while it runs"),
             _ = signals.winch.recv() => tracing::info!("SIGWINCH: there are no worker processes to end"),
         }
     }
