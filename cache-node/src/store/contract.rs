@@ -23,7 +23,7 @@ use crate::slot::{Rule, Rules, Selection, Slot};
 use crate::tests::redis_server::RedisServer;
 
 /// Long enough that a busy machine does not let it run out between two steps.
-const LEASE: Duration = Duration::from_millis(600);
+const LEASE: Duration = Duration::from_millis(1500);
 const MAX_VARIANTS: usize = 3;
 const A_WHILE: Duration = Duration::from_millis(300);
 

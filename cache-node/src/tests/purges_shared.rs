@@ -212,7 +212,7 @@ async fn without_redis_a_purge_says_that_it_was_not_made() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_lost_purges_is_succeeded_by_another() {
     let server = RedisServer::start().await;
-    let (a, b) = two_nodes(&server).await;
+    let (a, b) = two_nodes_with(&server, GRACE).await;
     let mut redis = server.connect().await;
     a.purge(&[tag("x")], false, LONG).await;
     fill_both(&a, &b, "http://h/", page()).await;
