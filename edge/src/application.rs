@@ -6,6 +6,7 @@
 
 pub(crate) mod adapters;
 pub(crate) mod ask;
+pub(crate) mod upstream;
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -25,6 +26,7 @@ use weir_proto::fields;
 use weir_proto::origin::{End, FetchReply, FetchRequest, Kind, RequestHead, fetch_reply, fetch_request};
 
 use crate::application::adapters::{Adapters, Call};
+use crate::application::upstream::Upstream;
 use crate::metrics::Metrics;
 use crate::request::body::BodyFault;
 use crate::request::body::RequestBody;
@@ -69,6 +71,7 @@ pub(crate) struct OriginReply {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub server: String,
+    pub upstream: Arc<Upstream>,
     pub body: Body,
 }
 
@@ -171,6 +174,7 @@ impl Application {
         head.deadline_ms = patience.as_millis() as u64;
         let switches = !head.upgrade.is_empty();
         let fault = Arc::new(OnceLock::new());
+        let asked = Instant::now();
         let (sending, sent) = oneshot::channel();
         // What a client sends after a switch is not a body that the application waits for.
         let sending = (!switches).then_some(sending);
@@ -196,7 +200,7 @@ impl Application {
             }
         };
         match answered {
-            Ok(first) => match begun(first, replies, fault, patience, switches) {
+            Ok(first) => match begun(first, Reading { replies, fault, patience, asked }, switches) {
                 Err(failure) if failure.kind == Kind::Unreachable && !failure.reached => {
                     call.refused();
                     // No server of this adapter accepted the request: another adapter may have others.
@@ -232,14 +236,17 @@ struct Lost {
     unsent: Option<RequestBody>,
 }
 
-/// The first message of a reply.
-fn begun(
-    first: Option<FetchReply>,
+/// What a reply comes from.
+struct Reading {
     replies: Replies,
     fault: Arc<OnceLock<BodyFault>>,
-    mut patience: Duration,
-    switches: bool,
-) -> Result<OriginReply, Failure> {
+    patience: Duration,
+    asked: Instant,
+}
+
+/// The first message of a reply.
+fn begun(first: Option<FetchReply>, reading: Reading, switches: bool) -> Result<OriginReply, Failure> {
+    let Reading { replies, fault, mut patience, asked } = reading;
     let head = match first.and_then(|reply| reply.message) {
         Some(fetch_reply::Message::Head(head)) => head,
         Some(fetch_reply::Message::Failure(failure)) => return Err(blame_client(failure.into(), &fault)),
@@ -258,8 +265,11 @@ fn begun(
         // The two ends of the tunnel bound how long it may be silent.
         patience = Duration::MAX;
     }
-    let body = Body { replies, patience, fault, first: None, ended: false, call: None };
-    Ok(OriginReply { status, headers, server: head.server, body })
+    let connect = Duration::from_micros(head.connect_us.into());
+    let upstream = Arc::new(Upstream::replied(asked, (head.server.clone(), status.as_u16()), connect));
+    let body =
+        Body { replies, patience, fault, first: None, ended: false, call: None, upstream: upstream.clone() };
+    Ok(OriginReply { status, headers, server: head.server, upstream, body })
 }
 
 impl OriginReply {
@@ -282,6 +292,7 @@ pub(crate) struct Body {
     ended: bool,
     /// Chunks until the end.
     call: Option<Call>,
+    upstream: Arc<Upstream>,
 }
 
 impl Body {
@@ -351,6 +362,7 @@ impl Body {
     fn end(&mut self) {
         self.ended = true;
         self.call = None;
+        self.upstream.end();
     }
 
     /// Nobody will read on for a while: the application is read ahead as far as the buffers allow.

@@ -18,6 +18,7 @@ use crate::cache_node::Nodes;
 use crate::coding::work::Works;
 use crate::connection::pace::ClientPace;
 use crate::files::FileCache;
+use crate::log::own_logs::OwnLogs;
 use crate::log::{self, Log};
 use crate::metrics::{Metrics, Sampled};
 use crate::peers::Peers;
@@ -60,6 +61,7 @@ impl Edge {
         let flights = Flights::new(settings.limits.fills, settings.limits.waiters);
         let bodies = Bodies::new(settings.limits.bodies.0);
         let access = log::open(&settings).map_err(|error| StartError::AccessLog(error.to_string()))?;
+        let own_logs = Arc::new(OwnLogs::default());
         let adapters = Arc::new(Adapters::new(peers.wsgi_adapters));
         let coding = Arc::new(Works::new(settings.l1.compressed.0));
         let metrics = Arc::new(Metrics::new({
@@ -67,6 +69,7 @@ impl Edge {
             let bodies = bodies.clone();
             let adapters = adapters.clone();
             let coding = coding.clone();
+            let own_logs = own_logs.clone();
             move || Sampled {
                 adapters: adapters.figures(),
                 l1_entries: l1.len() as u64,
@@ -76,10 +79,11 @@ impl Edge {
                 fills: flights.under_way() as u64,
                 bodies: bodies.held(),
                 compressed: coding.memory_used(),
-                access_log_dropped: access.dropped(),
+                access_log_dropped: access.dropped() + own_logs.dropped(),
             }
         }));
         let sites = build_sites(&settings, &settings.listen, &metrics)?;
+        own_logs.open(&sites).map_err(|error| StartError::AccessLog(error.to_string()))?;
         let routes = Arc::new(ArcSwap::from_pointee(sites));
         let timeouts = &settings.timeouts;
         let application = Arc::new(Application::new(adapters, timeouts.application.0, metrics.clone()));
@@ -125,7 +129,7 @@ impl Edge {
             purger,
             files: FileCache::new(settings.files.clone()),
             coding,
-            log: Log { access, metrics: metrics.clone() },
+            log: Log { access, own: own_logs, metrics: metrics.clone() },
             metrics,
             shutdown,
             settings,
@@ -137,6 +141,9 @@ impl Edge {
     pub fn reload(&self, settings: &Config) {
         match build_sites(settings, &self.settings.listen, &self.metrics) {
             Ok(sites) => {
+                if let Err(error) = self.log.own.open(&sites) {
+                    return tracing::error!("settings not reloaded: {error}");
+                }
                 self.routes.store(Arc::new(sites));
                 tracing::info!(
                     "sites, locations and certificates are reloaded; all other settings need a restart"

@@ -19,6 +19,7 @@ use http_cache::RequestParts;
 use process::telemetry;
 use process::trace::TraceContext;
 
+use crate::connection::tls_session::TlsSession;
 use crate::request::body::RequestBody;
 use crate::request::client::Client;
 use crate::request::forwarded::Origin;
@@ -72,6 +73,18 @@ pub(crate) enum Entry {
 /// What rules did, each with the rule: "rewritten to /x", "rule[0]".
 pub(crate) type Trail = Mutex<Vec<(String, String)>>;
 
+/// The connection that a request came by, and what was read of it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Arrival {
+    /// The number of the connection among all that the edge has accepted.
+    pub(crate) connection: u32,
+    /// How many requests came by it, with this one.
+    pub(crate) requests: u32,
+    /// Bytes of its head.
+    pub(crate) head: usize,
+    pub(crate) tls: Option<Arc<TlsSession>>,
+}
+
 pub(crate) struct Request {
     pub(crate) method: Method,
     /// Path and query as sent, percent-encoded as RFC 3986 requires; begins with "/" (or is "*").
@@ -115,6 +128,8 @@ pub(crate) struct Request {
     pub(crate) started: Instant,
     /// Names the request in logs and to the application.
     pub(crate) id: u128,
+    /// How it came.
+    pub(crate) arrival: Arrival,
     /// What rules have set for the request: captures, and `set`.
     pub(crate) values: Values,
 }
@@ -160,6 +175,7 @@ impl Request {
             trace: telemetry::sampler().decide(parent),
             started: Instant::now(),
             id: rand::random(),
+            arrival: Arrival { connection: via.connection, requests: via.requests, ..Arrival::default() },
             values: Values::default(),
         })
     }
@@ -200,6 +216,7 @@ impl Request {
             trace: self.trace,
             started: self.started,
             id: self.id,
+            arrival: self.arrival.clone(),
             values: self.values.clone(),
         }
     }

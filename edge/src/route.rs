@@ -10,6 +10,7 @@ pub(crate) mod error_page;
 pub(crate) mod fields;
 mod listeners;
 pub(crate) mod location;
+pub(crate) mod logs;
 pub(crate) mod redirects;
 pub(crate) mod returns;
 pub(crate) mod rules;
@@ -37,6 +38,7 @@ use crate::request::path::NormalPath;
 use crate::route::error_page::ErrorPages;
 use crate::route::fields::Sets;
 use crate::route::location::Locations;
+use crate::route::logs::LogRule;
 use crate::route::redirects::RedirectForm;
 use crate::route::rules::Rules;
 use crate::route::server_names::ServerNames;
@@ -102,6 +104,8 @@ pub(crate) struct Location {
     /// What happens to the fields of replies, and of requests to the application.
     pub(crate) reply_fields: Option<Arc<ReplyFields>>,
     pub(crate) request_fields: Option<Arc<RequestFields>>,
+    /// The access logs that the settings add.
+    pub(crate) logs: Option<Arc<[LogRule]>>,
     /// Variables that get a value when a request gets here, before the rules.
     pub(crate) sets: Option<Arc<Sets>>,
     /// What is compressed here.
@@ -137,6 +141,7 @@ impl Location {
     pub(crate) fn needs_whole_request(&self) -> bool {
         self.reply_fields.as_ref().is_some_and(|fields| fields.needs_request())
             || self.request_fields.as_ref().is_some_and(|fields| fields.changes_key())
+            || self.logs.iter().flat_map(|logs| logs.iter()).any(LogRule::needs_whole_request)
     }
 
     /// Whether another page answers instead of a reply of the application's with this status.
@@ -154,6 +159,12 @@ pub(crate) enum Chosen<'a> {
 }
 
 impl Sites {
+    /// All access logs that the settings add.
+    pub(crate) fn logs(&self) -> impl Iterator<Item = &LogRule> {
+        let places = self.sites.iter().flat_map(Site::all_places);
+        places.flat_map(|place| place.logs.iter()).flat_map(|logs| logs.iter())
+    }
+
     /// Whether variables are computed from requests whose replies are there already.
     pub(crate) fn keeps_requests(&self) -> bool {
         self.keeps_requests

@@ -8,6 +8,7 @@ mod compress;
 pub(crate) mod expires;
 pub(crate) mod files;
 mod limit;
+pub(crate) mod logs;
 mod network;
 pub(crate) mod pattern;
 mod place;
@@ -16,6 +17,7 @@ mod real_ip;
 pub(crate) mod reply_fields;
 mod rule;
 pub(crate) mod site_listen;
+pub(crate) mod syslog;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -37,6 +39,7 @@ pub use bounds::{Limits, Timeouts};
 pub use cache::{CacheConfig, CookiesConfig, RulesConfig, TtlConfig};
 pub use compress::{CompressConfig, CompressTable};
 pub use limit::{LimitConnConfig, LimitReqConfig, ZoneConfig};
+pub use logs::{Escape, LogConfig, LogFormatConfig};
 pub(crate) use place::PlaceConfig;
 pub use place::{LocationConfig, SiteConfig};
 pub use priority::Priority;
@@ -99,6 +102,10 @@ pub struct Config {
     pub access_log: LogFormat,
     /// "stdout", "stderr" or a file.
     pub access_log_to: String,
+    /// Formats for `logs`, by name.
+    pub log_formats: BTreeMap<String, LogFormatConfig>,
+    /// Further access logs.
+    pub logs: Vec<LogConfig>,
     pub timeouts: Timeouts,
     pub limits: Limits,
     /// Static files kept in memory.
@@ -239,6 +246,8 @@ impl Default for Config {
             nginx_cache_status: false,
             access_log: LogFormat::Combined,
             access_log_to: "stdout".into(),
+            log_formats: BTreeMap::new(),
+            logs: Vec::new(),
             timeouts: Timeouts::default(),
             limits: Limits::default(),
             files: FileCacheConfig::default(),

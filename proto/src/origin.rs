@@ -127,6 +127,9 @@ pub struct ReplyHead {
     /// With status 101: the protocol switched to.
     #[prost(string, tag = "4")]
     pub upgrade: ::prost::alloc::string::String,
+    /// How long it took to connect to the server, in microseconds. 0: an earlier connection was used.
+    #[prost(uint32, tag = "5")]
+    pub connect_us: u32,
 }
 /// Why there is no (whole) reply: who is to blame, and whether anything reached the application.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

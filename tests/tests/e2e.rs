@@ -41,6 +41,9 @@ mod nginx_command;
 // Configurations in the manner of real ones, beside nginx.
 #[path = "e2e/nginx_conf.rs"]
 mod nginx_conf;
+// Access logs with formats of one's own.
+#[path = "e2e/logs.rs"]
+mod logs;
 // X-Accel-Redirect and locations for it alone.
 #[path = "e2e/accel.rs"]
 mod accel;

@@ -56,7 +56,8 @@ struct Section {
 fn sections() -> Vec<Section> {
     use edge::settings::{
         CacheConfig, CompressTable, CorsConfig, L1Config, LimitConnConfig, LimitReqConfig, Limits,
-        LocationConfig, PeersConfig, ReplyFieldConfig, RequestFieldConfig, SiteConfig, Timeouts, ZoneConfig,
+        LocationConfig, LogConfig, PeersConfig, ReplyFieldConfig, RequestFieldConfig, SiteConfig, Timeouts,
+        ZoneConfig,
     };
     use edge::variables::{GeoConfig, MapConfig, SplitConfig};
     use wsgi_adapter::{CheckConfig, EjectConfig, PoolConfig, ServerConfig, StickyConfig};
@@ -90,6 +91,7 @@ fn sections() -> Vec<Section> {
         section("reply_fields", debug::<ReplyFieldConfig>),
         section("request_fields", debug::<RequestFieldConfig>),
         needs("cors", "origins = []", debug::<CorsConfig>),
+        needs("logs", "to = 'stdout'", debug::<LogConfig>),
         section("[cache_node]", debug::<cache_node::Config>),
         needs("[cache_node.redis]", "url = 'redis://n'", debug::<cache_node::RedisConfig>),
         section("[wsgi_adapter]", debug::<wsgi_adapter::Config>),

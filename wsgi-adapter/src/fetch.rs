@@ -49,6 +49,8 @@ pub(crate) struct Fetch<'a> {
     /// What follows the head of a request to switch protocols. It belongs to the protocol that is switched
     /// to.
     messages: Option<Rest>,
+    /// How long the last attempt took to connect; zero if it used an earlier connection.
+    connecting: Duration,
 }
 
 impl<'a> Fetch<'a> {
@@ -80,7 +82,7 @@ impl<'a> Fetch<'a> {
         }
         // A slow client's upload is not the application's time: the edge has a limit of its own for that.
         let deadline = Deadline::in_millis(head.deadline_ms);
-        Ok(Self { pool, head, replies, openings, upload, deadline, messages })
+        Ok(Self { pool, head, replies, openings, upload, deadline, messages, connecting: Duration::ZERO })
     }
 
     /// Takes the request to a server and its reply to the edge, up to its end. `span` is told who replied.
@@ -167,6 +169,7 @@ impl<'a> Fetch<'a> {
         let server = slot.server();
         server.metrics.requests.inc();
         let (head, config, deadline) = (self.head, &self.pool.config, self.deadline);
+        self.connecting = Duration::ZERO;
         let dialect = Dialect::of(&server.address, config);
         let idempotent = request::is_idempotent(&head.method);
         let outgoing = Outgoing {
@@ -198,7 +201,9 @@ impl<'a> Fetch<'a> {
             self.pool.idle.make_room(place);
         }
         let until = deadline.within(config.connect_timeout.0);
+        let begun = Instant::now();
         let connection = Connection::new(connect(server.address.endpoint(), until).await?);
+        self.connecting = begun.elapsed();
         exchange.run(connection, outgoing).await
     }
 }

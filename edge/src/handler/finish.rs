@@ -20,7 +20,8 @@ pub(super) fn finish(edge: &Edge, mut reply: Reply, visit: &Visit) -> Reply {
             Some(kept) => {
                 // The reply's own fields, for variables; they are few.
                 let headers = reply.headers.clone();
-                let told = facts::before_sending(&reply, &headers, location.pool.as_deref());
+                let told =
+                    facts::before_sending(reply.status, &reply.note, &headers, location.pool.as_deref());
                 kept.with_facts(&location.site, |known| {
                     let known = known.with_reply(told);
                     fields.apply(reply.status, &mut reply.headers, Some(&known), visit.is_secure);

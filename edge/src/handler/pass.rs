@@ -10,6 +10,7 @@ use weir_proto::origin::RequestHead;
 
 use crate::application::OriginReply;
 use crate::application::ask::{Ask, SharedAsk};
+use crate::application::upstream::Upstream;
 use crate::cache::Cache;
 use crate::cache::head_update::Held;
 use crate::cache::validate;
@@ -129,20 +130,19 @@ async fn ask_application(
     let body = request.body.take();
     // Boxed: each function that the request goes through would otherwise copy its room.
     let mut fetched = Box::pin(cache.application.fetch(|| head(&request), body)).await;
-    let upstream = started.elapsed();
     if let Ok(reply) = &fetched
         && reply.status == StatusCode::NOT_MODIFIED
         && !conditional
     {
         fetched = Err(validate::unasked(reply));
     }
-    let mut reply = match fetched {
+    match fetched {
         Ok(reply) => relay(reply).to(request),
         Err(failure) => {
             cache.application.log_failure(&request.target, &failure);
-            answer::failed(&failure, reason)
+            let mut reply = answer::failed(&failure, reason);
+            reply.note.upstream = Some(Arc::new(Upstream::failed(started, failure.server)));
+            reply
         }
-    };
-    reply.note.upstream = Some(upstream);
-    reply
+    }
 }

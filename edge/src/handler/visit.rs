@@ -21,18 +21,18 @@ pub(crate) struct Visit {
     /// The client uses TLS, to the edge or to a trusted proxy.
     pub(crate) is_secure: bool,
     /// The request, for variables that are needed when it is gone; `None`: no location needs any.
-    pub(crate) kept: Option<Box<Kept>>,
+    pub(crate) kept: Option<Arc<Kept>>,
     /// Its places among the requests in progress, until its reply has been sent.
     places: Mutex<Vec<ConnectionPlace>>,
 }
 
 impl Visit {
-    pub(crate) fn of(edge: &Edge, request: &Request) -> Self {
+    pub(crate) fn of(edge: &Edge, request: &mut Request) -> Self {
         Self {
             span: spans::of_request(request),
             client_abort: ClientAbort::default(),
             is_secure: request.scheme == Scheme::Https,
-            kept: edge.routes.load().keeps_requests().then(|| Box::new(Kept::of(request))),
+            kept: edge.routes.load().keeps_requests().then(|| Arc::new(Kept::of(request))),
             places: Mutex::default(),
         }
     }

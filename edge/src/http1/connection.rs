@@ -72,7 +72,6 @@ pub(crate) struct Connection {
     buffer: BytesMut,
     /// How much of an incomplete head has been scanned.
     progress: Progress,
-    requests: u32,
     /// A drain that begins wakes this task.
     awaits_drain: bool,
     /// A drain has begun: one more request is answered, if it comes soon.
@@ -108,16 +107,7 @@ struct Incoming {
 impl Connection {
     /// Makes a connection. `buffer` holds what was read from it already.
     pub(crate) fn new(stream: Stream, via: Via, buffer: BytesMut, edge: Arc<Edge>) -> Self {
-        Self {
-            stream,
-            via,
-            edge,
-            buffer,
-            progress: Progress::default(),
-            requests: 0,
-            awaits_drain: false,
-            drains: false,
-        }
+        Self { stream, via, edge, buffer, progress: Progress::default(), awaits_drain: false, drains: false }
     }
 
     /// Serves requests until the peer or the edge closes.
@@ -136,7 +126,7 @@ impl Connection {
                 let patience = match head_started {
                     Some(started) => timeouts.head.0.saturating_sub(started.elapsed()),
                     None if self.drains => LAST_REQUEST,
-                    None if self.requests == 0 => timeouts.head.0,
+                    None if self.via.requests == 0 => timeouts.head.0,
                     None => timeouts.keepalive.0,
                 };
                 let in_head = head_started.is_some();
@@ -158,7 +148,6 @@ impl Connection {
                 }
                 Step::Answered { unsent, after } => {
                     head_started = None;
-                    self.requests = self.requests.saturating_add(1);
                     if let Some(rest) = unsent
                         && Box::pin(async {
                             let mut pace = edge.pace();
@@ -175,7 +164,6 @@ impl Connection {
                 }
                 Step::Request(incoming) => {
                     head_started = None;
-                    self.requests = self.requests.saturating_add(1);
                     // Boxed, like everything that an idle connection does not need: its task holds none of
                     // it.
                     if !Box::pin(self.exchange(*incoming)).await {
@@ -248,6 +236,7 @@ impl Connection {
             Ok(None) => return (Step::Partial, 0),
             Err(refusal) => return (Step::Refused(refusal), bytes.len()),
         };
+        self.via.requests = self.via.requests.saturating_add(1);
         let sites = self.edge.routes.load();
         if sites.misdirected(self.via.listener, self.stream.sni(), head.host.as_ref()) {
             return (Step::Refused(Refusal::Misdirected), used);
@@ -261,6 +250,7 @@ impl Connection {
                 room: &mut buffers.room,
                 stream: &mut self.stream,
                 context,
+                head_bytes: used,
             };
             let step = match hit.send(client, &head, keep_alive) {
                 Ok(unsent) => Step::Answered { unsent, after },
@@ -268,18 +258,18 @@ impl Connection {
             };
             return (step, used);
         }
-        match self.incoming(&head, after) {
+        match self.incoming(&head, used, after) {
             Ok(incoming) => (Step::Request(Box::new(incoming)), used),
             Err(refusal) => (Step::Refused(refusal), used),
         }
     }
 
     fn after(&self, head: &Head<'_>) -> After {
-        let is_last = u64::from(self.requests) + 1 >= self.edge.settings.limits.requests_per_connection;
+        let is_last = u64::from(self.via.requests) >= self.edge.settings.limits.requests_per_connection;
         After::of(head, &self.stream, is_last || self.edge.shutdown.is_draining())
     }
 
-    fn incoming(&self, head: &Head<'_>, after: After) -> Result<Incoming, Refusal> {
+    fn incoming(&self, head: &Head<'_>, head_bytes: usize, after: After) -> Result<Incoming, Refusal> {
         let upgrade = Upgrade::of_head(head);
         let mut tunnel = None;
         let (body, pump) = match upgrade {
@@ -290,7 +280,9 @@ impl Connection {
             }
             None => RequestBody::announced(head.framing),
         };
-        let request = Request::new(self.edge.settings.trusted(), head, &self.via, body)?;
+        let mut request = Request::new(self.edge.settings.trusted(), head, &self.via, body)?;
+        request.arrival.head = head_bytes;
+        request.arrival.tls = self.stream.session().cloned();
         Ok(Incoming {
             request: Request { upgrade, ..request },
             framing: head.framing,
@@ -304,10 +296,10 @@ impl Connection {
     /// Runs one request through the handler, both directions at once. Returns true if the connection may be
     /// used again.
     async fn exchange(&mut self, incoming: Incoming) -> bool {
-        let Incoming { request, framing, pump, tunnel, expects_continue, after } = incoming;
+        let Incoming { mut request, framing, pump, tunnel, expects_continue, after } = incoming;
         let keep_alive = after == After::Next;
-        let line = record::Line::of(&request);
-        let visit = Visit::of(&self.edge, &request);
+        let visit = Visit::of(&self.edge, &mut request);
+        let line = record::Line::of(&request, visit.kept.clone());
         let edge = self.edge.clone();
         let manner = Manner {
             head_only: request.method == Method::HEAD,
@@ -435,7 +427,15 @@ mod tests {
             wsgi_adapters: crate::WsgiAdapters::Connected(Vec::new()),
         };
         let edge = Edge::new(settings, peers, Shutdown::new()).unwrap();
-        let via = Via { peer: local, port: local.port(), listener: 0, scheme: Scheme::Http, http2: false };
+        let via = Via {
+            peer: local,
+            port: local.port(),
+            listener: 0,
+            scheme: Scheme::Http,
+            http2: false,
+            connection: 0,
+            requests: 0,
+        };
         let mut connection = Connection::new(Stream::Plain(stream), via, BytesMut::new(), edge);
         let size = size_of_val(&connection) + size_of_val(&connection.serve());
 

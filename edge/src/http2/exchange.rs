@@ -17,19 +17,19 @@ use crate::handler::visit::Visit;
 use crate::http1::abandon;
 use crate::http2::reply::StreamPace;
 use crate::http2::{Http2Client, StreamBuffers, head, reply};
-use crate::log::record::HitReply;
+use crate::log::record::{Arrived, HitReply};
 use crate::log::{record, spans};
 use crate::reply::error;
-use crate::request::Request;
 use crate::request::body::BodyFault;
 use crate::request::body::BodyPump;
 use crate::request::body::RequestBody;
+use crate::request::{Request, Via};
 use http1::head as strict;
 use http1::head::{Head, Refusal, Scheme};
 
 /// Accepts one request of the connection. Never waits: what takes time runs in a task.
 pub(super) fn begin(
-    client: &Http2Client,
+    (client, via): (&Http2Client, Via),
     request: http::Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
     scratch: &mut StreamBuffers,
@@ -39,24 +39,26 @@ pub(super) fn begin(
     let read = head::scheme(&request)
         .and_then(|scheme| head::write(&request, has_body, bytes).map(|()| scheme))
         .and_then(|scheme| match strict::read(bytes, &client.edge.head_limits, spans)? {
-            Some((head, used)) if used == bytes.len() => Ok((scheme, head)),
+            Some((head, used)) if used == bytes.len() => Ok((scheme, head, used)),
             _ => Err(Refusal::RequestLine),
         });
-    let (scheme, head) = match read {
+    let (scheme, head, head_bytes) = match read {
         Ok(read) => read,
         Err(refusal) => return refuse(client, refusal, &mut respond),
     };
     let edge = &client.edge;
     let sites = edge.routes.load();
-    if sites.misdirected(client.via.listener, client.sni.as_deref(), head.host.as_ref()) {
+    let sni = client.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
+    if sites.misdirected(via.listener, sni, head.host.as_ref()) {
         return refuse(client, Refusal::Misdirected, &mut respond);
     }
-    if let Some(hit) = plain::find(edge, &sites, &head, &client.via, key) {
+    if let Some(hit) = plain::find(edge, &sites, &head, &via, key) {
         let (found, entry) = hit.reply(edge, &head);
         let sent = reply::send_now(&mut respond, &found, head.method == "HEAD");
         if let Ok((sent, rest)) = sent {
-            let reply = HitReply { status: found.status, sent: sent.body };
-            edge.log.hit(&entry, &head, &client.via, reply);
+            let reply = HitReply { status: found.status, head: sent.head, sent: sent.body };
+            let by = Arrived { via: &via, head_bytes, tls: client.tls.as_deref() };
+            edge.log.hit(&entry, &head, by, reply);
             if let Some((stream, body)) = rest {
                 let pace = StreamPace { pace: edge.pace(), open: client.open() };
                 edge.shutdown.spawn(reply::send_rest(stream, body, pace));
@@ -64,7 +66,7 @@ pub(super) fn begin(
         }
         return;
     }
-    match incoming(client, &head, scheme) {
+    match incoming(client, &head, scheme, (via, head_bytes)) {
         Ok((request_, None)) if has_body => {
             let body = request.into_body();
             let client = client.clone();
@@ -99,9 +101,12 @@ fn incoming(
     client: &Http2Client,
     head: &Head<'_>,
     scheme: Option<Scheme>,
+    (via, head_bytes): (Via, usize),
 ) -> Result<(Request, Option<BodyPump>), Refusal> {
     let (body, pump) = RequestBody::announced(head.framing);
-    let request = Request::new(client.edge.settings.trusted(), head, &client.via, body)?;
+    let mut request = Request::new(client.edge.settings.trusted(), head, &via, body)?;
+    request.arrival.head = head_bytes;
+    request.arrival.tls.clone_from(&client.tls);
     // RFC 9110 section 7.4, as with absolute targets in HTTP/1.
     if scheme == Some(Scheme::Https) && request.scheme == Scheme::Http {
         return Err(Refusal::TargetForm);
@@ -119,14 +124,14 @@ fn refuse(client: &Http2Client, refusal: Refusal, respond: &mut SendResponse<Byt
 /// Runs one request through the handler, both directions at once.
 async fn exchange(
     client: Http2Client,
-    request: Request,
+    mut request: Request,
     up: Option<StreamUpload>,
     mut respond: SendResponse<Bytes>,
 ) {
     let edge = &client.edge;
     let pace = StreamPace { pace: edge.pace(), open: client.open() };
-    let line = record::Line::of(&request);
-    let visit = Visit::of(edge, &request);
+    let visit = Visit::of(edge, &mut request);
+    let line = record::Line::of(&request, visit.kept.clone());
     let head_only = request.method == Method::HEAD;
     let timeouts = &edge.settings.timeouts;
     let handling = handler::handle(edge, request, &visit).instrument(visit.span.clone());

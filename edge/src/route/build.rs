@@ -16,6 +16,7 @@ use crate::metrics::Metrics;
 use crate::route::error_page::ErrorPages;
 use crate::route::fields::{PlacesAround, Variables};
 use crate::route::location::{LocationNode, Locations};
+use crate::route::logs::{LogBuilder, PlaceLogs};
 use crate::route::redirects::RedirectForm;
 use crate::route::rules::{PlaceRules, Rules};
 use crate::route::try_files::TryFiles;
@@ -40,6 +41,9 @@ pub(crate) fn build(
     let names = listeners::names(config, listeners, mistakes);
     let mut certificates = Certificates::of_listeners(config, mistakes);
     let variables = Variables::of(config, mistakes);
+    let log_builder = LogBuilder { config, variables: &variables };
+    log_builder.check_formats(mistakes);
+    let logs = log_builder.of_place("edge", (Some(&config.logs), None), &None, mistakes);
     let zones = settings::zones(&config.limit_zones, &variables.names, mistakes);
     let mut sites = Vec::with_capacity(config.site.len());
     for (index, site) in config.site.iter().enumerate() {
@@ -50,6 +54,7 @@ pub(crate) fn build(
             edge: config,
             site,
             zones: &zones,
+            logs: log_builder,
             name: site.server_name.first().map_or("_", String::as_str).into(),
             metrics,
             variables: &variables,
@@ -58,12 +63,13 @@ pub(crate) fn build(
             paths: Vec::new(),
             named: HashMap::new(),
         };
-        let built = building.site(&path);
+        let built = building.site(&path, &logs);
         sites.extend(built.map(|site| Site { certificate, ..site }));
     }
     let several_certificates = sites.iter().any(|site| site.certificate.is_some());
     let whole = sites.len() == config.site.len() && !sites.is_empty();
-    let keeps_requests = sites.iter().flat_map(Site::all_places).any(|place| place.needs_whole_request());
+    let keeps = |place: &Arc<Location>| place.needs_whole_request() || place.logs.is_some();
+    let keeps_requests = sites.iter().flat_map(Site::all_places).any(keeps);
     whole.then_some(Sites { names: names?, sites, certificates, several_certificates, keeps_requests })
 }
 
@@ -72,6 +78,7 @@ struct Building<'a> {
     edge: &'a Config,
     site: &'a SiteConfig,
     zones: &'a Zones,
+    logs: LogBuilder<'a>,
     name: Arc<str>,
     metrics: &'a Metrics,
     variables: &'a Variables,
@@ -89,6 +96,7 @@ struct Outer<'a> {
     /// An `alias`, and how much of a path it replaces.
     alias: Option<(Template, usize)>,
     try_files: Option<Vec<Template>>,
+    logs: PlaceLogs,
     internal: bool,
     /// A site with rules is never on the fast path.
     is_direct: bool,
@@ -127,10 +135,12 @@ enum FilesAt {
 }
 
 impl<'a> Building<'a> {
-    fn site(&mut self, path: &str) -> Option<Site> {
+    fn site(&mut self, path: &str, logs: &PlaceLogs) -> Option<Site> {
         let config = self.site;
         let rules = Rules::new(path, &PlaceRules::of_site(config), &self.variables.names, self.mistakes);
+        let own_logs = (config.logs.as_deref(), config.access_log);
         let outer = Outer {
+            logs: self.logs.of_place(path, own_logs, logs, self.mistakes),
             place: config.place(),
             around: PlacesAround { site: (path.to_owned(), config), locations: Vec::new() },
             alias: None,
@@ -176,7 +186,9 @@ impl<'a> Building<'a> {
         let mut nodes = Vec::with_capacity(configs.len());
         for (index, config) in configs.iter().enumerate() {
             let path = format!("{path}.location[{index}]");
-            let inner = self.inner(&path, config, outer);
+            let own_logs = (config.logs.as_deref(), config.access_log);
+            let logs = self.logs.of_place(&path, own_logs, &outer.logs, self.mistakes);
+            let inner = Outer { logs, ..self.inner(&path, config, outer) };
             let place = self.location(&path, config, &inner);
             let at = self.places.len();
             if let Ok(Pattern::Named(name)) = Pattern::parse(&config.pattern)
@@ -227,6 +239,7 @@ impl<'a> Building<'a> {
             around: outer.around.within(path, config),
             alias,
             try_files,
+            logs: None,
             internal: config.internal || outer.internal,
             is_direct: outer.is_direct,
             at,
@@ -326,6 +339,7 @@ impl<'a> Building<'a> {
             max_body: place.max_body.map_or(1 << 20, |size| size.0),
             reply_fields,
             request_fields,
+            logs: inner.logs.clone(),
             sets: None,
             compress: self.compress(path, inner),
             access: self.access(path, inner),

@@ -33,7 +33,7 @@ impl Variables {
             define_within(&path, &site.location, (&mut names, &mut sets), mistakes);
         }
         for (path, (name, _)) in &sets {
-            if let Err(text) = names.define(name, Needs::NOTHING) {
+            if let Err(text) = names.define(name, Needs::WHOLE) {
                 mistakes.push(path, text);
             }
         }
@@ -181,7 +181,7 @@ fn define_within<'a>(
 fn define_captures(regex: &regex::bytes::Regex, names: &mut VariableNames) {
     for name in regex.capture_names().flatten() {
         // A name that Weir has itself keeps its meaning.
-        let _ = names.define(name, Needs::URL);
+        let _ = names.define(name, Needs::URL.and(Needs::WHOLE));
     }
 }
 

@@ -12,8 +12,8 @@ use crate::settings::rule::RuleConfig;
 use crate::settings::site_listen::{DefaultServer, ListenerName};
 use crate::settings::{
     AuthBasicConfig, CacheConfig, CertificateConfig, CompressConfig, CorsConfig, ExpiresSetting,
-    InheritFields, LimitConnConfig, LimitReqConfig, Priority, ReplyFieldConfig, RequestFieldConfig, Satisfy,
-    Security,
+    InheritFields, LimitConnConfig, LimitReqConfig, LogConfig, Priority, ReplyFieldConfig,
+    RequestFieldConfig, Satisfy, Security,
 };
 use crate::variables::Template;
 
@@ -41,6 +41,8 @@ macro_rules! places {
             pub rule: Vec<RuleConfig>,
             /// Files to look for, and what answers if there is none of them.
             pub try_files: Option<Vec<Template>>,
+            /// Access logs in place of the outer `logs`.
+            pub logs: Option<Vec<LogConfig>>,
             /// Fields added to replies, replaced or removed.
             pub reply_fields: Vec<ReplyFieldConfig>,
             /// Fields set in requests to the application, or removed.
@@ -76,6 +78,8 @@ macro_rules! places {
             pub rule: Vec<RuleConfig>,
             /// Files to look for, and what answers if there is none of them.
             pub try_files: Option<Vec<Template>>,
+            /// Access logs in place of the outer `logs`.
+            pub logs: Option<Vec<LogConfig>>,
             /// Fields added to replies, replaced or removed.
             #[serde(default)]
             pub reply_fields: Vec<ReplyFieldConfig>,
