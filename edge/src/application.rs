@@ -131,11 +131,15 @@ impl Application {
         body: RequestBody,
     ) -> Result<OriginReply, Failure> {
         let (first, begun) = (head(), Instant::now());
+        let patience = match first.deadline_ms {
+            0 => self.patience,
+            limit => Duration::from_millis(limit),
+        };
         let repeatable = body.is_empty() && first.upgrade.is_empty() && is_idempotent(&first.method);
         let nobody = || Failure::new(Kind::Unreachable, "no wsgi-adapter is found");
         let mut call = self.adapters.begin(None).await.ok_or_else(nobody)?;
         let (mut pauses, mut others) = (PAUSES.into_iter(), self.adapters.others());
-        let mut attempted = self.attempt(&call, first, body, self.patience).await;
+        let mut attempted = self.attempt(&call, first, body, patience).await;
         loop {
             let Lost { failure, unsent } = match attempted {
                 Ok(answered) => return answered.map(|reply| reply.of(call)),
@@ -152,7 +156,7 @@ impl Application {
                 let Some(pause) = pauses.next() else { return Err(failure) };
                 sleep(pause).await;
             }
-            let left = self.patience.saturating_sub(begun.elapsed());
+            let left = patience.saturating_sub(begun.elapsed());
             if left.is_zero() {
                 return Err(failure);
             }

@@ -5,6 +5,7 @@
 //! answer.
 
 mod admit;
+mod auth_check;
 mod cached;
 mod error_pages;
 mod finish;
@@ -35,10 +36,12 @@ use crate::handler::plan::{CacheUse, InL1, Plan};
 use crate::handler::visit::Visit;
 use crate::log::spans;
 use crate::reply::{Reply, answer, coding, error, first_chunk, paced};
+use crate::request::kept::Kept;
 use crate::request::path::{self, NormalPath, split};
 use crate::request::{Request, Upgrade};
 use crate::route::{Chosen, Location, Site};
 use internal_redirect::{Again, Carried};
+use routing::Admitting;
 
 /// The method as Varnish and Squid accept it, and Wagtail sends it.
 pub(crate) const PURGE: &str = "PURGE";
@@ -98,7 +101,8 @@ async fn answer_at_location(edge: &Arc<Edge>, mut request: Request, visit: &Visi
         return AtLocation::Reply(Box::pin(purge_method::answer(edge, &request)).await);
     }
     let sites = edge.routes.load_full();
-    let (request, chosen) = match routing::place(edge, &sites, request, Some(visit)).await {
+    let (request, chosen) = match routing::place(edge, &sites, request, Some(Admitting { edge, visit })).await
+    {
         Ok(placed) => placed,
         Err(outcome) => return outcome,
     };
@@ -132,10 +136,14 @@ async fn answer_in_place(edge: &Arc<Edge>, mut request: Request, chosen: Chosen<
             if request.upgrade.is_none() {
                 request.body.limit(location.max_body);
             }
+            let kept = location.reply_rewrite.as_ref().map(|rewrite| (rewrite, Kept::of(&mut request)));
             let traceparent = spans::to_hand_on(&visit.span, &request.trace);
             let ask = ask(&request, site, location, pool.clone(), traceparent);
             let ask = Ask { common_fields, ..ask };
-            let reply = from_application(edge, location, ask, request, cache).await;
+            let mut reply = from_application(edge, location, ask, request, cache).await;
+            if let Some((rewrite, kept)) = kept {
+                kept.with_facts(&site.name, |facts| rewrite.apply(&mut reply.headers, &facts));
+            }
             with_expires(reply, location)
         }
     }
@@ -143,7 +151,11 @@ async fn answer_in_place(edge: &Arc<Edge>, mut request: Request, chosen: Chosen<
 
 /// Sets and removes fields of a request to the application, as its location says. Returns those that are
 /// alike for all requests with the same key.
-fn request_fields(request: &mut Request, path: &NormalPath<'_>, chosen: Chosen<'_>) -> CommonFields {
+pub(crate) fn request_fields(
+    request: &mut Request,
+    path: &NormalPath<'_>,
+    chosen: Chosen<'_>,
+) -> CommonFields {
     let Chosen::Location(site, location) = chosen else { return None };
     let fields = location.request_fields.as_ref().filter(|_| location.pool.is_some())?;
     if location.internal && !request.internal {
@@ -176,6 +188,7 @@ pub(crate) fn ask(
         variables: location.variables.clone(),
         upgrade: request.upgrade.map_or("", Upgrade::name),
         common_fields: None,
+        timeout: location.timeout,
         request_uri: request.asked.as_deref().map(|asked| asked.to_owned().into()),
     }
 }

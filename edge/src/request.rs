@@ -113,6 +113,10 @@ pub(crate) struct Request {
     pub(crate) for_error: bool,
     /// Its body went elsewhere.
     pub(crate) body_gone: bool,
+    /// It asks the page of `auth_request`.
+    pub(crate) is_check: bool,
+    /// Whether it may go on was decided for this visitor alone, and so is the answer.
+    pub(crate) for_one: bool,
     /// What rules did with it, if somebody wants to know.
     pub(crate) trail: Option<Arc<Trail>>,
     pub(crate) client: Client,
@@ -166,6 +170,8 @@ impl Request {
             entry: Entry::Site,
             for_error: false,
             body_gone: false,
+            is_check: false,
+            for_one: false,
             trail: None,
             client,
             credentials: None,
@@ -207,6 +213,8 @@ impl Request {
             entry: self.entry.clone(),
             for_error: self.for_error,
             body_gone: self.body_gone || !self.body.is_empty(),
+            is_check: self.is_check,
+            for_one: self.for_one,
             trail: self.trail.clone(),
             client: self.client,
             credentials: self.credentials.clone(),

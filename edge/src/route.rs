@@ -5,12 +5,14 @@
 //! allocation. `rules`, `returns`, `try_files` and `error_page` say what a place does with a request; `build`
 //! makes all of it from the settings.
 
+pub(crate) mod auth_check;
 mod build;
 pub(crate) mod error_page;
 pub(crate) mod fields;
 mod listeners;
 pub(crate) mod location;
 pub(crate) mod logs;
+pub(crate) mod pool_path;
 pub(crate) mod redirects;
 pub(crate) mod returns;
 pub(crate) mod rules;
@@ -21,24 +23,29 @@ pub(crate) mod varying_files;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http_cache::Policy;
 use regex::bytes::Regex;
 use weir_proto::origin::Priority;
 
 use crate::access::Access;
+use crate::access::secure_link::SecureLink;
 use crate::coding::rule::Compress;
 use crate::fields::reply::ReplyFields;
+use crate::fields::reply_rewrite::ReplyRewrite;
 use crate::fields::request::RequestFields;
 use crate::files::FileSettings;
 use crate::files::media_type::MediaTypes;
 use crate::limit::LocationLimits;
 use crate::metrics::LocationMetrics;
 use crate::request::path::NormalPath;
+use crate::route::auth_check::AuthCheck;
 use crate::route::error_page::ErrorPages;
 use crate::route::fields::Sets;
 use crate::route::location::Locations;
 use crate::route::logs::LogRule;
+use crate::route::pool_path::PoolPath;
 use crate::route::redirects::RedirectForm;
 use crate::route::rules::Rules;
 use crate::route::server_names::ServerNames;
@@ -89,6 +96,11 @@ pub(crate) struct Location {
     pub(crate) access_log: bool,
     pub(crate) log_not_found: bool,
     pub(crate) pool: Option<Arc<str>>,
+    /// What the application gets in place of a path's beginning.
+    pub(crate) pool_path: Option<PoolPath>,
+    /// How long it may take; zero: as long as the edge's setting says.
+    pub(crate) timeout: Duration,
+    pub(crate) reply_rewrite: Option<ReplyRewrite>,
     pub(crate) priority: Priority,
     /// Request bodies go to the application as they arrive.
     pub(crate) stream_body: bool,
@@ -112,6 +124,10 @@ pub(crate) struct Location {
     pub(crate) compress: Option<Arc<Compress>>,
     /// Who may ask.
     pub(crate) access: Option<Access>,
+    /// Links that only who knows a secret can make.
+    pub(crate) secure_link: Option<SecureLink>,
+    /// The page that decides who may ask.
+    pub(crate) auth_check: Option<AuthCheck>,
     /// How much one may ask for.
     pub(crate) limits: LocationLimits,
     /// Bytes of a reply in a second, 0 for any number, and how many come before that.
@@ -200,13 +216,14 @@ impl Sites {
 impl Location {
     /// Whether not every request here is answered.
     pub(crate) fn is_guarded(&self) -> bool {
-        self.access.is_some() || !self.limits.is_empty()
+        self.access.is_some() || self.auth_check.is_some() || !self.limits.is_empty()
     }
 
     /// Whether the fast path may answer this client: nothing has to be counted, asked or delayed.
     pub(crate) fn answers_at_once(&self, client: IpAddr) -> bool {
         self.limit_rate.0 == 0
             && self.limits.is_empty()
+            && self.auth_check.is_none()
             && self.access.as_ref().is_none_or(|access| access.allows_address(client))
     }
 }
@@ -215,6 +232,16 @@ impl Site {
     /// The location "@name".
     pub(crate) fn named(&self, name: &str) -> Option<&Arc<Location>> {
         self.named.get(name).and_then(|index| self.places.get(*index))
+    }
+
+    /// The caches of places that rules may send a request to, whatever its path is.
+    pub(crate) fn caches_by_rule(&self) -> impl Iterator<Item = &Arc<Policy>> {
+        let has_rules = |place: &Arc<Location>| !place.rules.is_empty() || place.try_files.is_some();
+        let anywhere = !self.rules.is_empty() || self.all_places().any(has_rules);
+        let named = |index: usize| self.named.values().any(|known| *known == index);
+        let places = self.places.iter().enumerate();
+        let led_to = places.filter(move |(index, place)| anywhere || place.internal || named(*index));
+        led_to.filter_map(|(_, place)| place.cache.as_ref())
     }
 
     /// All that may answer a request.

@@ -1,6 +1,7 @@
 //! The `[edge]` table of the settings file: its structure, its defaults, and the checks of its values.
 
 mod access;
+mod auth_request;
 pub(crate) mod autoindex;
 mod bounds;
 mod cache;
@@ -15,7 +16,9 @@ mod place;
 mod priority;
 mod real_ip;
 pub(crate) mod reply_fields;
+mod reply_rewrite;
 mod rule;
+mod secure_link;
 pub(crate) mod site_listen;
 pub(crate) mod syslog;
 
@@ -35,6 +38,7 @@ use crate::settings::files::FileCacheConfig;
 use crate::variables::{GeoConfig, MapConfig, SplitConfig};
 
 pub use access::{AuthBasicConfig, AuthBasicTable, Satisfy};
+pub use auth_request::{AuthRequestConfig, AuthRequestTable};
 pub use bounds::{Limits, Timeouts};
 pub use cache::{CacheConfig, CookiesConfig, RulesConfig, TtlConfig};
 pub use compress::{CompressConfig, CompressTable};
@@ -47,7 +51,9 @@ pub use real_ip::RealIpHeader;
 pub use reply_fields::{
     CorsConfig, ExpiresSetting, InheritFields, ReplyFieldConfig, RequestFieldConfig, Security,
 };
+pub use reply_rewrite::ReplyRewriteConfig;
 pub use rule::{RuleConfig, WhenConfig};
+pub use secure_link::SecureLinkConfig;
 pub use site_listen::{DefaultServer, ListenerName};
 
 pub(crate) use access::AccessSettings;
@@ -349,14 +355,16 @@ impl Config {
         self.name.clone().unwrap_or_else(|| format!("{}:{port}", process::host_name()))
     }
 
-    /// Each location's own bound for stored pages: the indexes of site and location, and the bound.
-    pub fn max_objects(&self) -> impl Iterator<Item = (usize, usize, Size)> {
-        self.site.iter().enumerate().flat_map(|(site, config)| {
-            let locations = config.location.iter().enumerate();
-            locations.filter_map(move |(location, config)| {
-                Some((site, location, config.cache.as_ref()?.max_object?))
-            })
-        })
+    /// Each place's own bound for stored pages: the path of its `cache` in the settings, and the bound.
+    pub fn max_objects(&self) -> Vec<(String, Size)> {
+        let mut bounds = Vec::new();
+        for (index, site) in self.site.iter().enumerate() {
+            let path = format!("edge.site[{index}]");
+            let bound = site.cache.as_ref().and_then(|cache| cache.max_object);
+            bounds.extend(bound.map(|bound| (format!("{path}.cache"), bound)));
+            max_objects_within(&path, &site.location, &mut bounds);
+        }
+        bounds
     }
 
     /// Each place where a pool answers: its path in the settings, the pool's name and the name of its set of
@@ -370,6 +378,15 @@ impl Config {
             pools_within(&path, &site.location, &place, &mut pools);
         }
         pools
+    }
+}
+
+fn max_objects_within(path: &str, locations: &[LocationConfig], bounds: &mut Vec<(String, Size)>) {
+    for (index, location) in locations.iter().enumerate() {
+        let path = format!("{path}.location[{index}]");
+        let bound = location.cache.as_ref().and_then(|cache| cache.max_object);
+        bounds.extend(bound.map(|bound| (format!("{path}.cache"), bound)));
+        max_objects_within(&path, &location.location, bounds);
     }
 }
 

@@ -41,6 +41,15 @@ mod nginx_command;
 // Configurations in the manner of real ones, beside nginx.
 #[path = "e2e/nginx_conf.rs"]
 mod nginx_conf;
+// A page of the site decides who may have an answer.
+#[path = "e2e/auth_request.rs"]
+mod auth_request;
+// Links that only who knows a secret can make.
+#[path = "e2e/secure_link.rs"]
+mod secure_link;
+// An application under another path, with fields in its own words.
+#[path = "e2e/pool_path.rs"]
+mod pool_path;
 // Access logs with formats of one's own.
 #[path = "e2e/logs.rs"]
 mod logs;

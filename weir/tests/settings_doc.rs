@@ -55,9 +55,9 @@ struct Section {
 
 fn sections() -> Vec<Section> {
     use edge::settings::{
-        CacheConfig, CompressTable, CorsConfig, L1Config, LimitConnConfig, LimitReqConfig, Limits,
-        LocationConfig, LogConfig, PeersConfig, ReplyFieldConfig, RequestFieldConfig, SiteConfig, Timeouts,
-        ZoneConfig,
+        AuthRequestTable, CacheConfig, CompressTable, CorsConfig, L1Config, LimitConnConfig, LimitReqConfig,
+        Limits, LocationConfig, LogConfig, PeersConfig, ReplyFieldConfig, ReplyRewriteConfig,
+        RequestFieldConfig, SecureLinkConfig, SiteConfig, Timeouts, ZoneConfig,
     };
     use edge::variables::{GeoConfig, MapConfig, SplitConfig};
     use wsgi_adapter::{CheckConfig, EjectConfig, PoolConfig, ServerConfig, StickyConfig};
@@ -81,6 +81,8 @@ fn sections() -> Vec<Section> {
         section("[[edge.site]]", debug::<SiteConfig>),
         needs("[[edge.site.location]]", "match = '/'", debug::<LocationConfig>),
         section("compress", debug::<CompressTable>),
+        needs("auth_request", "uri = '/a'", debug::<AuthRequestTable>),
+        needs("secure_link", "link = '$uri'\nmd5 = '$uri'", debug::<SecureLinkConfig>),
         section("[edge.limit_zones.NAME]", debug::<ZoneConfig>),
         needs("limit_req", "zone = 'a'", debug::<LimitReqConfig>),
         needs("limit_conn", "zone = 'a'\nconnections = 1", debug::<LimitConnConfig>),
@@ -89,6 +91,7 @@ fn sections() -> Vec<Section> {
         needs("[[edge.geo]]", "variable = 'a'", debug::<GeoConfig>),
         needs("[[edge.split]]", "variable = 'a'\nfrom = 'b'\nparts = []", debug::<SplitConfig>),
         section("reply_fields", debug::<ReplyFieldConfig>),
+        section("reply_rewrite", debug::<ReplyRewriteConfig>),
         section("request_fields", debug::<RequestFieldConfig>),
         needs("cors", "origins = []", debug::<CorsConfig>),
         needs("logs", "to = 'stdout'", debug::<LogConfig>),

@@ -322,6 +322,9 @@ impl Planned for &Request {
     }
 
     fn share(&mut self, policy: &Policy) -> Result<SharedRequest, Reason> {
+        if self.for_one {
+            return Err(Reason::AuthRequest);
+        }
         let shared = policy.request(&self.parts())?;
         match self.rewritten_parts() {
             None => Ok(shared),

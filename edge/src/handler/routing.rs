@@ -11,10 +11,11 @@ use http::header::AUTHORIZATION;
 use http::{Method, StatusCode};
 
 use crate::Edge;
+use crate::access::secure_link::LinkVerdict;
 use crate::files::{self, PathKind};
 use crate::handler::admit::{self, Credentials};
 use crate::handler::visit::Visit;
-use crate::handler::{AtLocation, error_pages, finish, internal_redirect};
+use crate::handler::{AtLocation, auth_check, error_pages, finish, internal_redirect};
 use crate::reply::{Reply, error};
 use crate::request::path::{self, NormalPath, split};
 use crate::request::{Entry, Request};
@@ -22,14 +23,22 @@ use crate::route::{Chosen, Location, Site, Sites};
 use crate::variables::{Facts, RouteFacts};
 use ruled::Ruled;
 
+/// Who asks, if it is decided whether they may.
+#[derive(Clone, Copy)]
+pub(super) struct Admitting<'a> {
+    pub(super) edge: &'a Arc<Edge>,
+    pub(super) visit: &'a Visit,
+}
+
 /// Takes the request to the place that answers it, if it is admitted there. `Err`: it is answered already, or
 /// goes elsewhere. Without a visit, nothing is counted, and everybody is admitted.
 pub(super) async fn place<'a>(
     edge: &Edge,
     sites: &'a Sites,
     mut request: Request,
-    visit: Option<&Visit>,
+    admitting: Option<Admitting<'_>>,
 ) -> Result<(Request, Chosen<'a>), AtLocation> {
+    let visit = admitting.map(|admitting| admitting.visit);
     let site = sites.choose(request.listener, &request.authority);
     if request.entry == Entry::Site {
         request = rules_of_site(request, site, visit).await?;
@@ -45,8 +54,8 @@ pub(super) async fn place<'a>(
     }
     request = rules_of_location(request, &path, (site, location), visit).await?;
     // Nobody learns what there is before it is known that they may: files are looked for below.
-    if let Some(visit) = visit {
-        request = admitted(request, (site, location), visit).await?;
+    if let Some(admitting) = admitting.filter(|_| !request.is_check) {
+        request = admitted(request, &path, (site, location), admitting).await?;
     }
     if !allows(location, &request.method) {
         request
@@ -56,7 +65,15 @@ pub(super) async fn place<'a>(
     if let Some(try_files) = &location.try_files {
         request = tried::run(edge, try_files, request, (site, location)).await?;
     }
+    let chosen_by = path;
     let path = path_of(&request).map_err(|reply| AtLocation::Reply(*reply))?;
+    let at_pool = location.pool_path.as_ref().filter(|_| path == chosen_by);
+    if let Some(replaced) = at_pool.and_then(|at_pool| at_pool.replace(&path)) {
+        let query = split(&request.target).1.map(str::to_owned);
+        request.note(|| "setting pool_path".into(), || format!("asked for as {}", printable(&replaced)));
+        request.rewrite_to(&replaced, query.as_deref().map(str::as_bytes));
+        return Ok((request, here));
+    }
     index_elsewhere(edge, site, location, request, path).await.map(|request| (request, here))
 }
 
@@ -95,6 +112,20 @@ async fn rules_of_location(
     if let Some(sets) = &location.sets {
         request.values = sets.apply(&facts(&request, path, site, location));
     }
+    if let Some(link) = location.secure_link.as_ref().filter(|_| !request.for_error && !request.is_check) {
+        let (verdict, values) = link.check(&facts(&request, path, site, location), SystemTime::now());
+        request.values = values;
+        let refused = match verdict {
+            LinkVerdict::Wrong if link.refuse => Some(error::forbidden()),
+            LinkVerdict::Expired if link.refuse => Some(error::of_status(StatusCode::GONE)),
+            _ => None,
+        };
+        if let Some(refused) = refused {
+            request.note(|| "setting secure_link".into(), || format!("{verdict:?}: {}", refused.status));
+            reached(&request, location, visit);
+            return Err(error_pages::or_instead(location, site, request, refused));
+        }
+    }
     let ruled = ruled::run(&location.rules, &mut request, site, location).await;
     reached(&request, location, visit);
     match ruled {
@@ -114,23 +145,40 @@ fn reached(request: &Request, location: &Location, visit: Option<&Visit>) {
 /// Answers a CORS preflight, and refuses those who may not ask here, or not so often.
 async fn admitted(
     mut request: Request,
+    path: &NormalPath<'_>,
     (site, location): (&Site, &Arc<Location>),
-    visit: &Visit,
+    Admitting { edge, visit }: Admitting<'_>,
 ) -> Result<Request, AtLocation> {
+    if let Some(check) = &location.auth_check {
+        auth_check::forget_claims(check, &mut request);
+    }
     if let Some(answer) = finish::preflight(location, &request) {
         return Err(AtLocation::Reply(answer.at(location)));
     }
     if !location.is_guarded() {
         return Ok(request);
     }
-    let path = path_of(&request).map_err(|reply| AtLocation::Reply(*reply))?;
-    let route = facts(&request, &path, site, location).route;
-    match Box::pin(admit::admit(location, &request, route, visit)).await {
-        Ok(Credentials::Ours) => request.credentials = request.headers.remove(AUTHORIZATION),
-        Ok(Credentials::NotOurs) => {}
+    let route = facts(&request, path, site, location).route;
+    let admitted = match Box::pin(admit::admit(location, &request, route, visit)).await {
+        Ok(admitted) => admitted,
         Err(refused) => return Err(error_pages::or_instead(location, site, request, refused)),
+    };
+    if let Credentials::Ours = admitted.credentials {
+        request.credentials = request.headers.remove(AUTHORIZATION);
     }
-    Ok(request)
+    let Some(check) = location.auth_check.as_ref().filter(|_| admitted.is_asked) else { return Ok(request) };
+    match Box::pin(auth_check::pass(edge, check, request, (site, location), visit)).await {
+        Ok(passed) => {
+            // The page that decided was reached meanwhile.
+            reached(&passed, location, Some(visit));
+            Ok(passed)
+        }
+        Err(refused) => {
+            let (request, reply) = *refused;
+            reached(&request, location, Some(visit));
+            Err(error_pages::or_instead(location, site, request, reply))
+        }
+    }
 }
 
 /// Follows a request through rules to the place that answers it, for `explain`. `Err`: the status that a rule
@@ -171,7 +219,7 @@ fn allows(location: &Location, method: &Method) -> bool {
 }
 
 /// The normal path of the request's target.
-pub(super) fn path_of(request: &Request) -> Result<NormalPath<'static>, Box<Reply>> {
+pub(crate) fn path_of(request: &Request) -> Result<NormalPath<'static>, Box<Reply>> {
     match path::normalise(split(&request.target).0.as_bytes()) {
         Ok(path) => Ok(path.into_owned()),
         Err(bad) => Err(Box::new(error::bad_request(&format!("The path is malformed: {bad}.")).closing())),

@@ -4,7 +4,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use http::Method;
+use http::{HeaderValue, Method};
 use http1::head::Scheme;
 use parking_lot::Mutex;
 use tracing::Span;
@@ -22,6 +22,8 @@ pub(crate) struct Visit {
     pub(crate) is_secure: bool,
     /// The request, for variables that are needed when it is gone; `None`: no location needs any.
     pub(crate) kept: Option<Arc<Kept>>,
+    /// Cookies that the page of `auth_request` has set.
+    cookies: Mutex<Vec<HeaderValue>>,
     /// Its places among the requests in progress, until its reply has been sent.
     places: Mutex<Vec<ConnectionPlace>>,
 }
@@ -33,6 +35,7 @@ impl Visit {
             client_abort: ClientAbort::default(),
             is_secure: request.scheme == Scheme::Https,
             kept: edge.routes.load().keeps_requests().then(|| Arc::new(Kept::of(request))),
+            cookies: Mutex::default(),
             places: Mutex::default(),
         }
     }
@@ -42,6 +45,14 @@ impl Visit {
         if let Some(kept) = &self.kept {
             kept.reached(uri, args, root, &request.values);
         }
+    }
+
+    pub(super) fn set_cookies(&self, cookies: impl Iterator<Item = HeaderValue>) {
+        self.cookies.lock().extend(cookies);
+    }
+
+    pub(super) fn take_cookies(&self) -> Vec<HeaderValue> {
+        std::mem::take(&mut self.cookies.lock())
     }
 
     pub(crate) fn hold(&self, places: Vec<ConnectionPlace>) {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use http_cache::Policy;
 use process::settings::Mistakes;
@@ -9,14 +10,17 @@ use weir_proto::origin::Priority;
 
 use crate::access::Access;
 use crate::coding::rule::Compress;
+use crate::fields::reply_rewrite::ReplyRewrite;
 use crate::files::media_type::MediaTypes;
 use crate::files::{FilePlace, FileSettings};
 use crate::limit::{LocationLimits, Zones};
 use crate::metrics::Metrics;
+use crate::route::auth_check::AuthCheck;
 use crate::route::error_page::ErrorPages;
 use crate::route::fields::{PlacesAround, Variables};
 use crate::route::location::{LocationNode, Locations};
 use crate::route::logs::{LogBuilder, PlaceLogs};
+use crate::route::pool_path::PoolPath;
 use crate::route::redirects::RedirectForm;
 use crate::route::rules::{PlaceRules, Rules};
 use crate::route::try_files::TryFiles;
@@ -111,7 +115,7 @@ impl Outer<'_> {
 }
 
 /// Keys in which something may be wrong, and that locations inherit.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 16] = [
     "error_page",
     "cache",
     "types",
@@ -123,6 +127,9 @@ const KEYS: [&str; 13] = [
     "expires",
     "access",
     "auth_basic",
+    "auth_request",
+    "secure_link",
+    "reply_rewrite",
     "limit_req",
     "limit_conn",
 ];
@@ -218,6 +225,9 @@ impl<'a> Building<'a> {
             config.expires.is_some(),
             config.access.is_some(),
             config.auth_basic.is_some(),
+            config.auth_request.is_some(),
+            config.secure_link.is_some(),
+            config.reply_rewrite.is_some(),
             config.limit_req.is_some(),
             config.limit_conn.is_some(),
         ];
@@ -270,9 +280,12 @@ impl<'a> Building<'a> {
         };
         let metrics = self.metrics.location(&self.name, &config.pattern);
         let base = self.place(path, inner, files_at);
-        let is_direct = base.is_direct && rules.is_empty();
+        let pool_path = config.pool_path.as_deref().and_then(|setting| {
+            PoolPath::build(&format!("{path}.pool_path"), setting, &config.pattern, self.mistakes)
+        });
+        let is_direct = base.is_direct && rules.is_empty() && pool_path.is_none();
         let sets = self.variables.sets(&config.set);
-        Location { internal: inner.internal, rules, groups, sets, is_direct, metrics, ..base }
+        Location { internal: inner.internal, pool_path, rules, groups, sets, is_direct, metrics, ..base }
     }
 
     /// What answers paths that no location matches.
@@ -317,7 +330,17 @@ impl<'a> Building<'a> {
             .pool
             .as_ref()
             .and_then(|_| self.variables.request_fields(self.edge, &inner.around, policy, self.mistakes));
+        let rewrite_at = inner.at(path, "reply_rewrite");
+        let reply_rewrite = place.reply_rewrite.as_ref().filter(|_| place.pool.is_some());
+        let reply_rewrite = reply_rewrite.and_then(|config| {
+            ReplyRewrite::build(&rewrite_at, config, self.variables.defined(), self.mistakes)
+        });
+        let secure_link_at = inner.at(path, "secure_link");
+        let secure_link = place.secure_link.as_ref();
+        let secure_link =
+            secure_link.map(|link| link.rule(&secure_link_at, &self.variables.names, self.mistakes));
         let is_direct = inner.is_direct
+            && secure_link.is_none()
             && !inner.internal
             && try_files.is_none()
             && varying.is_none()
@@ -329,6 +352,9 @@ impl<'a> Building<'a> {
             access_log: place.access_log.unwrap_or(true),
             log_not_found: place.log_not_found.unwrap_or(true),
             pool: place.pool.as_deref().map(Arc::from),
+            pool_path: None,
+            timeout: place.timeout.map_or(Duration::ZERO, |time| time.0),
+            reply_rewrite,
             priority: place.priority.map_or(Priority::Normal, Priority::from),
             stream_body: !place.request_buffering.unwrap_or(true),
             stream_reply: !place.buffering.unwrap_or(true),
@@ -343,6 +369,13 @@ impl<'a> Building<'a> {
             sets: None,
             compress: self.compress(path, inner),
             access: self.access(path, inner),
+            secure_link,
+            auth_check: AuthCheck::build(
+                &inner.at(path, "auth_request"),
+                place.auth_request.as_ref(),
+                self.variables,
+                self.mistakes,
+            ),
             limits: self.limits(path, inner),
             limit_rate: (
                 place.limit_rate.map_or(0, |size| size.0),
@@ -449,6 +482,9 @@ impl<'a> Building<'a> {
         }
         if config.pool.is_some() && config.alias.is_some() && config.try_files.is_none() {
             wrong(".pool", "a location either answers from files (alias) or from a pool; remove one");
+        }
+        if config.pool_path.is_some() && inner.place.pool.is_none() {
+            wrong(".pool_path", "there is no application here; add `pool = \"…\"`");
         }
         let place = &inner.place;
         let answers = config.r#return.is_some() || !config.rule.is_empty() || !config.rewrite.is_empty();

@@ -26,30 +26,33 @@ pub(crate) enum ReturnContent {
 impl Return {
     /// Parses `404`, `"200 text"`, `"301 https://$host$request_uri"`, `"https://example.com/"`.
     pub(crate) fn parse(setting: &Template) -> Result<Self, String> {
-        let source = setting.source().trim();
+        let source = setting.source().trim_start();
         let (first, rest) = source.split_once(char::is_whitespace).unwrap_or((source, ""));
         let is_number = !first.is_empty() && first.bytes().all(|byte| byte.is_ascii_digit());
         if !is_number {
             let is_url =
                 ["http://", "https://", "$scheme", "/"].iter().any(|begin| source.starts_with(begin));
             if !is_url {
+                let source = source.trim_end();
                 return Err(format!(
                     "`{source}` begins neither with a status nor as a URL; write `\"200 text\"` or `\"301 https://…\"`"
                 ));
             }
-            let location = ReturnContent::Location(Template::parse(source)?);
+            let location = ReturnContent::Location(Template::parse(source.trim_end())?);
             return Ok(Self { status: StatusCode::FOUND, content: location });
         }
         let status = first.parse().ok().and_then(|code: u16| StatusCode::from_u16(code).ok());
         let Some(status) = status.filter(|status| (200..600).contains(&status.as_u16())) else {
             return Err(format!("`{first}` is no status; write one from 200 to 599"));
         };
-        let rest = rest.trim_start();
+        // A text is sent as it stands, with the line end that many have.
+        let is_blank = rest.trim().is_empty() && !rest.contains('\n');
+        let rest = if is_blank { "" } else { rest };
         let redirects = matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308);
         let content = match rest {
             "" if redirects => return Err(format!("{first} needs a URL: `\"{first} https://…\"`")),
             "" => ReturnContent::Page,
-            url if redirects => ReturnContent::Location(Template::parse(url)?),
+            url if redirects => ReturnContent::Location(Template::parse(url.trim())?),
             text => ReturnContent::Text(Template::parse(text)?),
         };
         Ok(Self { status, content })
@@ -76,6 +79,12 @@ mod tests {
             ("444", "444 Page"),
             ("204", "204 Page"),
             ("200 all is well", "200 Text(\"all is well\")"),
+            ("200 User-agent: *\nAllow: /\n", "200 Text(\"User-agent: *\\nAllow: /\\n\")"),
+            ("200 \n", "200 Text(\"\\n\")"),
+            ("200  two", "200 Text(\" two\")"),
+            (" 404 ", "404 Page"),
+            ("404\n", "404 Page"),
+            ("301 /new\n", "301 Location(\"/new\")"),
             ("404 $uri is not here", "404 Text(\"$uri is not here\")"),
             ("301 https://$host$request_uri", "301 Location(\"https://$host$request_uri\")"),
             ("308 /new", "308 Location(\"/new\")"),

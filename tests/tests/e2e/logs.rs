@@ -167,7 +167,7 @@ fn the_application_s_part_is_told(stack: &Stack) {
     let gzip = [("Accept-Encoding", "gzip")];
     client.ask("GET", "/timed/count/a", &[], b"").expect(200);
     client.ask("GET", "/timed/count/b?size=20000", &gzip, b"").expect(200);
-    client.ask("POST", "/timed/upload", &[], &[b'x'; 5000]).expect(200);
+    client.ask("POST", "/timed/upload", &[("Content-Length", "5000")], &[b'x'; 5000]).expect(200);
     let logged = lines(&stack.directory().join("timed.log"), 3);
     let mut words: Vec<Vec<&str>> = logged.iter().map(|line| line.split('|').collect()).collect();
     words.sort();
