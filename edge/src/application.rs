@@ -6,6 +6,7 @@
 
 pub(crate) mod adapters;
 pub(crate) mod ask;
+pub(crate) mod hints;
 pub(crate) mod upstream;
 
 use std::sync::{Arc, OnceLock};
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
-use http::header::UPGRADE;
+use http::header::{SET_COOKIE, UPGRADE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_cache::ReplyManner;
 use parking_lot::Mutex;
@@ -26,6 +27,7 @@ use weir_proto::fields;
 use weir_proto::origin::{End, FetchReply, FetchRequest, Kind, RequestHead, fetch_reply, fetch_request};
 
 use crate::application::adapters::{Adapters, Call};
+use crate::application::hints::Hints;
 use crate::application::upstream::Upstream;
 use crate::metrics::Metrics;
 use crate::request::body::BodyFault;
@@ -116,8 +118,9 @@ impl Application {
         &self,
         head: impl Fn() -> RequestHead,
         body: RequestBody,
+        hints: Option<&Hints>,
     ) -> Result<OriginReply, Failure> {
-        let fetched = self.fetch_by_adapters(head, body).await;
+        let fetched = self.fetch_by_adapters(head, body, hints).await;
         self.metrics.application_calls.inc();
         fetched
     }
@@ -129,6 +132,7 @@ impl Application {
         &self,
         head: impl Fn() -> RequestHead,
         body: RequestBody,
+        hints: Option<&Hints>,
     ) -> Result<OriginReply, Failure> {
         let (first, begun) = (head(), Instant::now());
         let patience = match first.deadline_ms {
@@ -139,7 +143,7 @@ impl Application {
         let nobody = || Failure::new(Kind::Unreachable, "no wsgi-adapter is found");
         let mut call = self.adapters.begin(None).await.ok_or_else(nobody)?;
         let (mut pauses, mut others) = (PAUSES.into_iter(), self.adapters.others());
-        let mut attempted = self.attempt(&call, first, body, patience).await;
+        let mut attempted = self.attempt(&call, first, (body, hints), patience).await;
         loop {
             let Lost { failure, unsent } = match attempted {
                 Ok(answered) => return answered.map(|reply| reply.of(call)),
@@ -162,7 +166,7 @@ impl Application {
             }
             tracing::info!("{failure}; retrying on another connection");
             call = self.adapters.begin(Some(&call)).await.ok_or(failure)?;
-            attempted = self.attempt(&call, head(), body, left).await;
+            attempted = self.attempt(&call, head(), (body, hints), left).await;
         }
     }
 
@@ -171,7 +175,7 @@ impl Application {
         &self,
         call: &Call,
         mut head: RequestHead,
-        body: RequestBody,
+        (body, hints): (RequestBody, Option<&Hints>),
         patience: Duration,
     ) -> Result<Result<OriginReply, Failure>, Lost> {
         head.content_length = body.length();
@@ -197,7 +201,7 @@ impl Application {
         };
         let answered = tokio::select! {
             biased;
-            first = replies.next() => first.transpose(),
+            first = after_hints(&mut replies, hints) => first.transpose(),
             () = too_late => {
                 let failure = Failure::new(Kind::Timeout, "no reply from the wsgi-adapter in time");
                 return Ok(Err(blame_client(failure, &fault)));
@@ -238,6 +242,22 @@ struct Lost {
     failure: Failure,
     /// The request's body, if nothing of the request was sent.
     unsent: Option<RequestBody>,
+}
+
+/// The first message that is no interim reply.
+async fn after_hints(replies: &mut Replies, hints: Option<&Hints>) -> Option<Result<FetchReply, Status>> {
+    loop {
+        match replies.next().await {
+            Some(Ok(FetchReply { message: Some(fetch_reply::Message::Hints(hint)) })) => {
+                if let (Some(hints), Ok(mut fields)) = (hints, fields::to_headers(&hint.fields)) {
+                    // A hint is forgotten when the reply comes: what it sets would not be.
+                    fields.remove(SET_COOKIE);
+                    hints.push(fields);
+                }
+            }
+            other => return other,
+        }
+    }
 }
 
 /// What a reply comes from.

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use arc_swap::ArcSwap;
 use process::settings::Mistakes;
 use process::shutdown::Shutdown;
+use process::telemetry;
 
 use crate::application::Application;
 use crate::application::adapters::Adapters;
@@ -57,6 +58,7 @@ pub struct Edge {
 
 impl Edge {
     pub fn new(settings: Config, peers: Peers, shutdown: Shutdown) -> Result<Arc<Self>, StartError> {
+        telemetry::set_log_level(settings.error_log_level.word());
         let l1 = Arc::new(L1::new(settings.l1.memory.0, settings.l1.max_object.0));
         let flights = Flights::new(settings.limits.fills, settings.limits.waiters);
         let bodies = Bodies::new(settings.limits.bodies.0);
@@ -145,6 +147,7 @@ impl Edge {
                     return tracing::error!("settings not reloaded: {error}");
                 }
                 self.routes.store(Arc::new(sites));
+                telemetry::set_log_level(settings.error_log_level.word());
                 tracing::info!(
                     "sites, locations and certificates are reloaded; all other settings need a restart"
                 );

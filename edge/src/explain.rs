@@ -245,7 +245,7 @@ impl Asking<'_> {
             Some(_) => self.ask.ask.head("GET", self.request.target.clone().into(), &self.request.headers),
             None => self.ask.head(),
         };
-        let reply = match self.edge.application.fetch(|| head.clone(), RequestBody::empty()).await {
+        let reply = match self.edge.application.fetch(|| head.clone(), RequestBody::empty(), None).await {
             Ok(reply) => reply,
             Err(failure) => {
                 self.steps.push("application", failure.to_string(), "RFC 5861 section 4");

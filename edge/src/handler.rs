@@ -139,7 +139,8 @@ async fn answer_in_place(edge: &Arc<Edge>, mut request: Request, chosen: Chosen<
             let kept = location.reply_rewrite.as_ref().map(|rewrite| (rewrite, Kept::of(&mut request)));
             let traceparent = spans::to_hand_on(&visit.span, &request.trace);
             let ask = ask(&request, site, location, pool.clone(), traceparent);
-            let ask = Ask { common_fields, ..ask };
+            let hints = visit.hints.clone().filter(|_| wants_hints(&request, &path, chosen));
+            let ask = Ask { common_fields, hints, ..ask };
             let mut reply = from_application(edge, location, ask, request, cache).await;
             if let Some((rewrite, kept)) = kept {
                 kept.with_facts(&site.name, |facts| rewrite.apply(&mut reply.headers, &facts));
@@ -147,6 +148,14 @@ async fn answer_in_place(edge: &Arc<Edge>, mut request: Request, chosen: Chosen<
             with_expires(reply, location)
         }
     }
+}
+
+/// Whether interim replies 103 are for this client.
+fn wants_hints(request: &Request, path: &NormalPath<'_>, chosen: Chosen<'_>) -> bool {
+    let Chosen::Location(site, location) = chosen else { return false };
+    let Some(wanted) = location.early_hints.as_ref().filter(|_| !request.is_check) else { return false };
+    let value = wanted.value(&routing::facts(request, path, site, location));
+    !value.is_empty() && *value != b"0"[..]
 }
 
 /// Sets and removes fields of a request to the application, as its location says. Returns those that are
@@ -189,6 +198,7 @@ pub(crate) fn ask(
         upgrade: request.upgrade.map_or("", Upgrade::name),
         common_fields: None,
         timeout: location.timeout,
+        hints: None,
         request_uri: request.asked.as_deref().map(|asked| asked.to_owned().into()),
     }
 }

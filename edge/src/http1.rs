@@ -7,6 +7,7 @@
 pub(crate) mod abandon;
 pub(crate) mod connection;
 mod duplex;
+mod interim;
 mod joined;
 pub(crate) mod linger;
 mod send_file;

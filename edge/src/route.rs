@@ -53,7 +53,7 @@ use crate::route::try_files::TryFiles;
 use crate::route::varying_files::VaryingFiles;
 use crate::settings::expires::Expires;
 use crate::tls::certificate::{Certificate, Certificates};
-use crate::variables::Definitions;
+use crate::variables::{Definitions, Template};
 use http1::head::Authority;
 
 pub(crate) use build::build;
@@ -68,6 +68,8 @@ pub(crate) struct Sites {
     several_certificates: bool,
     /// Some location needs the request when its reply is there.
     keeps_requests: bool,
+    /// Some location passes interim replies on.
+    wants_hints: bool,
 }
 
 pub(crate) struct Site {
@@ -101,6 +103,8 @@ pub(crate) struct Location {
     /// How long it may take; zero: as long as the edge's setting says.
     pub(crate) timeout: Duration,
     pub(crate) reply_rewrite: Option<ReplyRewrite>,
+    /// Interim replies 103 are passed on unless this is empty or "0".
+    pub(crate) early_hints: Option<Template>,
     pub(crate) priority: Priority,
     /// Request bodies go to the application as they arrive.
     pub(crate) stream_body: bool,
@@ -184,6 +188,11 @@ impl Sites {
     /// Whether variables are computed from requests whose replies are there already.
     pub(crate) fn keeps_requests(&self) -> bool {
         self.keeps_requests
+    }
+
+    /// Whether interim replies of applications are passed on anywhere.
+    pub(crate) fn wants_hints(&self) -> bool {
+        self.wants_hints
     }
 
     /// `listener`: its index in `edge.listen`.

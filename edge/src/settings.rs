@@ -43,7 +43,7 @@ pub use bounds::{Limits, Timeouts};
 pub use cache::{CacheConfig, CookiesConfig, RulesConfig, TtlConfig};
 pub use compress::{CompressConfig, CompressTable};
 pub use limit::{LimitConnConfig, LimitReqConfig, ZoneConfig};
-pub use logs::{Escape, LogConfig, LogFormatConfig};
+pub use logs::{ErrorLogLevel, Escape, LogConfig, LogFormatConfig};
 pub(crate) use place::PlaceConfig;
 pub use place::{LocationConfig, SiteConfig};
 pub use priority::Priority;
@@ -108,6 +108,8 @@ pub struct Config {
     pub access_log: LogFormat,
     /// "stdout", "stderr" or a file.
     pub access_log_to: String,
+    /// From which level on messages are written to stderr.
+    pub error_log_level: ErrorLogLevel,
     /// Formats for `logs`, by name.
     pub log_formats: BTreeMap<String, LogFormatConfig>,
     /// Further access logs.
@@ -252,6 +254,7 @@ impl Default for Config {
             nginx_cache_status: false,
             access_log: LogFormat::Combined,
             access_log_to: "stdout".into(),
+            error_log_level: ErrorLogLevel::default(),
             log_formats: BTreeMap::new(),
             logs: Vec::new(),
             timeouts: Timeouts::default(),

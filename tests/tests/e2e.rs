@@ -50,6 +50,12 @@ mod secure_link;
 // An application under another path, with fields in its own words.
 #[path = "e2e/pool_path.rs"]
 mod pool_path;
+// Application servers behind TLS.
+#[path = "e2e/https_servers.rs"]
+mod https_servers;
+// Interim replies.
+#[path = "e2e/early_hints.rs"]
+mod early_hints;
 // Access logs with formats of one's own.
 #[path = "e2e/logs.rs"]
 mod logs;

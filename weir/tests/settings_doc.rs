@@ -60,7 +60,7 @@ fn sections() -> Vec<Section> {
         RequestFieldConfig, SecureLinkConfig, SiteConfig, Timeouts, ZoneConfig,
     };
     use edge::variables::{GeoConfig, MapConfig, SplitConfig};
-    use wsgi_adapter::{CheckConfig, EjectConfig, PoolConfig, ServerConfig, StickyConfig};
+    use wsgi_adapter::{CheckConfig, EjectConfig, PoolConfig, ServerConfig, ServerTlsConfig, StickyConfig};
 
     let section = |heading, read| Section { heading, nth: 0, least: "", read };
     let needs = |heading, least, read| Section { heading, nth: 0, least, read };
@@ -100,6 +100,7 @@ fn sections() -> Vec<Section> {
         section("[wsgi_adapter]", debug::<wsgi_adapter::Config>),
         section("[[wsgi_adapter.pool]]", debug::<PoolConfig>),
         needs("servers", "address = '127.0.0.1:1'", debug::<ServerConfig>),
+        section("[wsgi_adapter.pool.tls]", debug::<ServerTlsConfig>),
         section("[wsgi_adapter.pool.sticky]", debug::<StickyConfig>),
         section("[wsgi_adapter.pool.check]", debug::<CheckConfig>),
         section("[wsgi_adapter.pool.eject]", debug::<EjectConfig>),

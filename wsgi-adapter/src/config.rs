@@ -25,6 +25,7 @@ mod balance;
 mod health;
 mod retry;
 mod server;
+mod server_tls;
 mod sticky;
 
 pub use added::AddedServers;
@@ -32,6 +33,7 @@ pub use balance::{Balance, HashKey};
 pub use health::{BreakerConfig, CheckConfig, EjectConfig, Statuses};
 pub use retry::RetryConfig;
 pub use server::ServerConfig;
+pub use server_tls::ServerTlsConfig;
 pub use sticky::StickyConfig;
 
 /// `[wsgi_adapter]`.
@@ -89,6 +91,8 @@ pub struct PoolConfig {
     pub variable_sets: BTreeMap<String, Variables>,
     /// Connections to HTTP servers that stay open between requests.
     pub keepalive: KeepaliveConfig,
+    /// How `https://` servers are recognised.
+    pub tls: Option<ServerTlsConfig>,
 
     /// Name lookup and connecting, all addresses of a server together.
     pub connect_timeout: Time,
@@ -204,6 +208,7 @@ impl Default for PoolConfig {
             variables: Variables::default(),
             variable_sets: BTreeMap::new(),
             keepalive: KeepaliveConfig::default(),
+            tls: None,
             connect_timeout: Time::from_secs(5),
             send_timeout: Time::from_secs(60),
             read_timeout: Time::from_secs(60),
@@ -397,6 +402,12 @@ impl PoolConfig {
             set.check(&format!("{path}.variable_sets.{name}"), mistakes);
         }
         self.keepalive.check(&format!("{path}.keepalive"), mistakes);
+        let speaks_tls = self.servers.iter().any(|server| server.address.tls_host().is_some());
+        match &self.tls {
+            Some(tls) => tls.check(&format!("{path}.tls"), mistakes),
+            None if speaks_tls => ServerTlsConfig::default().check(&format!("{path}.tls"), mistakes),
+            None => {}
+        }
     }
 
     /// Further variables for a location that names this set; empty: for all others. `None`: there is no such

@@ -181,7 +181,7 @@ impl<'a> Fetch<'a> {
             form: dialect.form(head),
         };
         let (upload, replies) = (&mut self.upload, self.replies);
-        let mut exchange = Exchange { upload, replies, config, deadline, progress };
+        let mut exchange = Exchange { upload, replies, config, deadline, hints: head.early_hints, progress };
         // The server may close it just now, so it is only for a request that may be sent again.
         let may_be_kept = dialect.keeps_connections() && idempotent && head.upgrade.is_empty();
         let place = server.address.as_str();
@@ -202,7 +202,7 @@ impl<'a> Fetch<'a> {
         }
         let until = deadline.within(config.connect_timeout.0);
         let begun = Instant::now();
-        let connection = Connection::new(connect(server.address.endpoint(), until).await?);
+        let connection = Connection::new(connect(&server.address, &self.pool.tls, until).await?);
         self.connecting = begun.elapsed();
         exchange.run(connection, outgoing).await
     }

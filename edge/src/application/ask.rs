@@ -13,6 +13,7 @@ use http1::head::Scheme;
 use weir_proto::fields;
 use weir_proto::origin::{Field, Priority, RequestHead};
 
+use crate::application::hints::Hints;
 use crate::fields::request::CommonFields;
 use crate::request::client::{Client, protocol};
 
@@ -46,6 +47,8 @@ pub(crate) struct Ask {
     pub variables: Arc<str>,
     /// How long the application may take; zero: as long as the edge's setting says.
     pub timeout: Duration,
+    /// Where interim replies 103 go; `None`: they are not wanted.
+    pub hints: Option<Arc<Hints>>,
     /// The protocol to switch to; empty: none.
     pub upgrade: &'static str,
     /// Fields that the settings add, alike for all requests with the same key.
@@ -79,6 +82,7 @@ impl Ask {
             stream_reply: self.stream_reply,
             variables: self.variables.to_string(),
             request_uri: self.request_uri.clone().unwrap_or_default(),
+            early_hints: self.hints.is_some(),
         }
     }
 

@@ -10,6 +10,7 @@ use weir_proto::origin::RequestHead;
 
 use crate::application::OriginReply;
 use crate::application::ask::{Ask, SharedAsk};
+use crate::application::hints::Hints;
 use crate::application::upstream::Upstream;
 use crate::cache::Cache;
 use crate::cache::head_update::Held;
@@ -23,14 +24,16 @@ use crate::route::Location;
 /// cache; `None`: the location has none.
 pub(crate) async fn pass(cache: &Arc<Cache>, ask: Ask, request: Request, reason: Option<Reason>) -> Reply {
     let head = |request: &Request| as_asked(&ask, request);
-    ask_application(cache, head, request, reason, |reply| answer::relayed(reply, reason)).await
+    let asking = (request, ask.hints.clone());
+    ask_application(cache, head, asking, reason, |reply| answer::relayed(reply, reason)).await
 }
 
 /// Sends a HEAD straight to the application, and applies what the answer says about the stored page.
 pub(crate) async fn pass_head(cache: &Arc<Cache>, ask: Ask, request: Request, held: Option<Held>) -> Reply {
     let head = |request: &Request| as_asked(&ask, request);
     let mut said = None;
-    let reply = ask_application(cache, head, request, Some(Reason::Method), |reply| {
+    let asking = (request, ask.hints.clone());
+    let reply = ask_application(cache, head, asking, Some(Reason::Method), |reply| {
         said = held.and_then(|held| held.judge(cache, &reply));
         answer::relayed(reply, Some(Reason::Method))
     });
@@ -53,7 +56,8 @@ pub(crate) async fn pass_and_learn(
     let head = |request: &Request| as_asked(&ask.ask, request);
     let asked = SystemTime::now();
     let look = ask.request.look;
-    ask_application(cache, head, request, Some(reason), |reply| {
+    let asking = (request, ask.ask.hints.clone());
+    ask_application(cache, head, asking, Some(reason), |reply| {
         if matches!(reason, Reason::PersonalCookie | Reason::Authorization) {
             let parts = ReplyParts {
                 status: reply.status,
@@ -87,7 +91,8 @@ pub(crate) async fn change(
     let head = |request: &Request| as_asked(&ask, request);
     let (method, headers) = (request.method.clone(), HeaderMap::new());
     let mut invalid = Invalid::default();
-    let mut reply = ask_application(cache, head, request, reason, |reply| {
+    let asking = (request, ask.hints.clone());
+    let mut reply = ask_application(cache, head, asking, reason, |reply| {
         let parts = RequestParts {
             method: &method,
             scheme: ask.scheme.as_str(),
@@ -120,7 +125,7 @@ fn as_asked(ask: &Ask, request: &Request) -> RequestHead {
 async fn ask_application(
     cache: &Cache,
     head: impl Fn(&Request) -> RequestHead,
-    mut request: Request,
+    (mut request, hints): (Request, Option<Arc<Hints>>),
     reason: Option<Reason>,
     relay: impl FnOnce(OriginReply) -> Reply,
 ) -> Reply {
@@ -129,7 +134,7 @@ async fn ask_application(
         [IF_NONE_MATCH, IF_MODIFIED_SINCE].iter().any(|name| request.headers.contains_key(name));
     let body = request.body.take();
     // Boxed: each function that the request goes through would otherwise copy its room.
-    let mut fetched = Box::pin(cache.application.fetch(|| head(&request), body)).await;
+    let mut fetched = Box::pin(cache.application.fetch(|| head(&request), body, hints.as_deref())).await;
     if let Ok(reply) = &fetched
         && reply.status == StatusCode::NOT_MODIFIED
         && !conditional

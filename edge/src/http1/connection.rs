@@ -19,12 +19,12 @@ use crate::connection::watchdog::Watchdog;
 use crate::handler::plain;
 use crate::handler::visit::ClientAbort;
 use crate::handler::visit::Visit;
-use crate::http1::abandon::{left, unless};
+use crate::http1::abandon::left;
 use crate::http1::duplex::{BodyUpload, both_ways};
 use crate::http1::linger::{After, linger};
 use crate::http1::send_hit::{self, Room, Unsent};
 use crate::http1::write::Manner;
-use crate::http1::{abandon, send_file, tunnel, write};
+use crate::http1::{abandon, interim, send_file, tunnel, write};
 use crate::log::{record, spans};
 use crate::reply::sent::Sent;
 use crate::reply::{Reply, error};
@@ -317,7 +317,7 @@ impl Connection {
         let handling = handling.instrument(visit.span.clone());
         let (stream, buffer) = (&mut self.stream, &mut self.buffer);
         let (sent, reply, whole) = match pump {
-            None => match unless(visit.client_abort.heed(left(stream, buffer)), handling).await {
+            None => match interim::reply(&edge, &visit, (&mut *stream, &mut *buffer), handling).await {
                 None => {
                     let (sent, reply) = abandon::nothing_sent();
                     (sent, reply, true)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
-use http::{Method, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode};
 use tokio::time::timeout;
 use tracing::Instrument;
 
@@ -26,6 +26,8 @@ use crate::request::body::RequestBody;
 use crate::request::{Request, Via};
 use http1::head as strict;
 use http1::head::{Head, Refusal, Scheme};
+
+const EARLY_HINTS: u16 = 103;
 
 /// Accepts one request of the connection. Never waits: what takes time runs in a task.
 pub(super) fn begin(
@@ -157,12 +159,16 @@ async fn exchange(
                 }
             }
             () = &mut pumping => {}
+            arrived = hints(&visit) => interim(&mut respond, arrived),
             _ = poll_fn(|context| respond.poll_reset(context)), if !left => match visit.client_abort.is_decided() {
                 true => break None,
                 false => left = true,
             },
         }
     };
+    if let Some(hints) = &visit.hints {
+        interim(&mut respond, hints.take());
+    }
     let Some(reply) = reply else {
         let (sent, reply) = abandon::nothing_sent();
         spans::answered(&visit.span, &reply);
@@ -177,6 +183,24 @@ async fn exchange(
     };
     spans::answered(&visit.span, &reply);
     edge.log.request(&line, sent, &reply);
+}
+
+/// The next interim replies of the application.
+async fn hints(visit: &Visit) -> Vec<HeaderMap> {
+    match &visit.hints {
+        Some(hints) => hints.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Sends them (RFC 8297).
+fn interim(respond: &mut SendResponse<Bytes>, arrived: Vec<HeaderMap>) {
+    for fields in arrived {
+        let mut hint = Response::new(());
+        *hint.status_mut() = StatusCode::from_u16(EARLY_HINTS).unwrap_or(StatusCode::CONTINUE);
+        *hint.headers_mut() = fields;
+        let _ = respond.send_informational(hint);
+    }
 }
 
 /// Whether a body that was announced as empty is empty. If not, `h2` has reset the stream (RFC 9113 section

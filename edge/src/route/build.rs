@@ -74,7 +74,9 @@ pub(crate) fn build(
     let whole = sites.len() == config.site.len() && !sites.is_empty();
     let keeps = |place: &Arc<Location>| place.needs_whole_request() || place.logs.is_some();
     let keeps_requests = sites.iter().flat_map(Site::all_places).any(keeps);
-    whole.then_some(Sites { names: names?, sites, certificates, several_certificates, keeps_requests })
+    let wants_hints = sites.iter().flat_map(Site::all_places).any(|place| place.early_hints.is_some());
+    let names = names?;
+    whole.then_some(Sites { names, sites, certificates, several_certificates, keeps_requests, wants_hints })
 }
 
 /// One site while it is built.
@@ -115,7 +117,7 @@ impl Outer<'_> {
 }
 
 /// Keys in which something may be wrong, and that locations inherit.
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "error_page",
     "cache",
     "types",
@@ -128,6 +130,7 @@ const KEYS: [&str; 16] = [
     "access",
     "auth_basic",
     "auth_request",
+    "early_hints",
     "secure_link",
     "reply_rewrite",
     "limit_req",
@@ -226,6 +229,7 @@ impl<'a> Building<'a> {
             config.access.is_some(),
             config.auth_basic.is_some(),
             config.auth_request.is_some(),
+            config.early_hints.is_some(),
             config.secure_link.is_some(),
             config.reply_rewrite.is_some(),
             config.limit_req.is_some(),
@@ -335,6 +339,10 @@ impl<'a> Building<'a> {
         let reply_rewrite = reply_rewrite.and_then(|config| {
             ReplyRewrite::build(&rewrite_at, config, self.variables.defined(), self.mistakes)
         });
+        let early_hints = place.early_hints.clone().filter(|_| place.pool.is_some());
+        if let Some(wanted) = &early_hints {
+            wanted.check(&inner.at(path, "early_hints"), &self.variables.names, self.mistakes);
+        }
         let secure_link_at = inner.at(path, "secure_link");
         let secure_link = place.secure_link.as_ref();
         let secure_link =
@@ -355,6 +363,7 @@ impl<'a> Building<'a> {
             pool_path: None,
             timeout: place.timeout.map_or(Duration::ZERO, |time| time.0),
             reply_rewrite,
+            early_hints,
             priority: place.priority.map_or(Priority::Normal, Priority::from),
             stream_body: !place.request_buffering.unwrap_or(true),
             stream_reply: !place.buffering.unwrap_or(true),

@@ -29,6 +29,33 @@ fn all() -> f64 {
     1.0
 }
 
+/// What is written to stderr about the edge's own work, from this level on; nginx's words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ErrorLogLevel {
+    Debug,
+    #[default]
+    Info,
+    Notice,
+    Warn,
+    Error,
+    Crit,
+    Alert,
+    Emerg,
+}
+
+impl ErrorLogLevel {
+    /// Weir has four of them.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info | Self::Notice => "info",
+            Self::Warn => "warn",
+            Self::Error | Self::Crit | Self::Alert | Self::Emerg => "error",
+        }
+    }
+}
+
 /// One of `log_formats`: a text with variables, or { text = "…", escape = "json" }.
 #[derive(Clone, Debug)]
 pub struct LogFormatConfig {

@@ -155,6 +155,8 @@ places! {
     timeout: Time,
     /// What the application says of itself, in the words of the site.
     reply_rewrite: ReplyRewriteConfig,
+    /// The application's interim replies 103 are passed on, unless this is empty or "0".
+    early_hints: Template,
     /// Whose requests go first if they must wait for a server: "high", "normal", "low".
     priority: Priority,
     /// False: bodies go to the application as they arrive, whatever the pool's setting says.

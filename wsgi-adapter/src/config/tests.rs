@@ -152,8 +152,8 @@ const WRONG_SECOND_POOLS: &[(&str, &[(&str, &str)])] = &[
     (r#"servers = ["127.0.0.1:1"]"#, &[(".name", "needs a name")]),
     (r#"name = "good""#, &[(".name", "another pool"), (".servers", "no server")]),
     (
-        r#"servers = ["https://127.0.0.1:1"]"#,
-        &[(".name", ""), (".servers[0]", "https:// servers are not supported")],
+        r#"servers = ["https://127.0.0.1"]"#,
+        &[(".name", ""), (".servers[0]", "not a host and a port")],
     ),
     (
         r#"name = "b"

@@ -1,3 +1,5 @@
+//! What applications say, and what becomes of it.
+
 use super::*;
 use crate::variables::{FieldSource, RequestFacts, Values, VariableNames};
 
