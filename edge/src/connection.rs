@@ -3,4 +3,5 @@
 pub(crate) mod clock;
 pub(crate) mod pace;
 pub(crate) mod stream;
+pub(crate) mod tls_session;
 pub(crate) mod watchdog;

@@ -16,7 +16,8 @@ use serde::Serialize;
 
 use crate::Edge;
 use crate::application::OriginReply;
-use crate::application::ask::SharedAsk;
+use crate::application::ask::{Ask, SharedAsk};
+use crate::handler::place::path_of;
 use crate::handler::plan::{self, CachePlan, CacheUse, Decision, InL1, Plan};
 use crate::handler::{self, only_if_cached, purge_method, routing};
 use crate::reply::error;
@@ -109,9 +110,13 @@ async fn walk(edge: &Edge, question: &ExplainQuestion, steps: &mut Steps) -> Con
     for (what, rule) in std::mem::take(&mut *trail.lock().unwrap_or_else(PoisonError::into_inner)) {
         steps.push("rule", what, rule);
     }
-    let (request, chosen) = match placed {
+    let (mut request, chosen) = match placed {
         Ok(placed) => placed,
         Err(status) => return Conclusion::own("rule", status, "A rule of the settings answers."),
+    };
+    let common_fields = match path_of(&request) {
+        Ok(path) => handler::request_fields(&mut request, &path, chosen),
+        Err(_) => None,
     };
     let in_l1 = InL1 { l1: &edge.cache.l1, now: Instant::now() };
     let plan = plan::decide(chosen, &mut &*request, in_l1);
@@ -139,7 +144,8 @@ async fn walk(edge: &Edge, question: &ExplainQuestion, steps: &mut Steps) -> Con
         }
         Plan::Application { site, pool, cache, .. } => {
             steps.push("pool", &**pool, "setting pool");
-            (handler::ask(&request, site, &location, pool.clone(), String::new()), cache)
+            let ask = handler::ask(&request, site, &location, pool.clone(), String::new());
+            (Ask { common_fields, ..ask }, cache)
         }
     };
     if let Some(policy) = &location.cache {
@@ -240,7 +246,7 @@ impl Asking<'_> {
             Some(_) => self.ask.ask.head("GET", self.request.target.clone().into(), &self.request.headers),
             None => self.ask.head(),
         };
-        let reply = match self.edge.application.fetch(|| head.clone(), RequestBody::empty()).await {
+        let reply = match self.edge.application.fetch(|| head.clone(), RequestBody::empty(), None).await {
             Ok(reply) => reply,
             Err(failure) => {
                 self.steps.push("application", failure.to_string(), "RFC 5861 section 4");
@@ -306,6 +312,10 @@ fn place(edge: &Edge, location: &Location, request: &Request, steps: &mut Steps)
     }
     if let Some(access) = &location.access {
         steps.push("access", access.describe(request.client.address), "setting access, auth_basic");
+    }
+    if let Some(check) = &location.auth_check {
+        let page = String::from_utf8_lossy(check.path.as_bytes()).into_owned();
+        steps.push("access", format!("{page} decides (not asked here)"), "setting auth_request");
     }
     if let Some(rule) = &location.compress {
         steps.push("compression", rule.describe(), "setting compress");
