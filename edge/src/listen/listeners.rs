@@ -67,7 +67,7 @@ pub(crate) fn acceptors(
         own.map(|own| {
             tls::Acceptor::new(
                 (listener, &listen.address),
-                own,
+                (own, listen.tls.as_ref().and_then(|tls| tls.client.as_ref())),
                 listen.speaks_http2(),
                 &tickets,
                 sites.clone(),
