@@ -77,7 +77,7 @@ fn paths_and_fields_are_those_of_nginx(stack: &Stack) {
     ] {
         let said = |answer: Response| {
             let text = answer.text();
-            let body = text.split_once(' ').map_or(text.clone(), |(_, rest)| rest.to_owned());
+            let body = text.split_once(' ').map_or_else(|| text.clone(), |(_, rest)| rest.to_owned());
             (answer.status, body)
         };
         assert_eq!(said(ours.get(&target)), said(theirs.get(&target)), "{target}");
