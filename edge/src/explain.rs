@@ -24,7 +24,7 @@ use crate::reply::error;
 use crate::request::body::RequestBody;
 use crate::request::path::split;
 use crate::request::{Request, Trail, path};
-use crate::route::Location;
+use crate::route::{Chosen, Location, Sites};
 
 pub(crate) use question::ExplainQuestion;
 use steps::Steps;
@@ -104,20 +104,12 @@ async fn walk(edge: &Edge, question: &ExplainQuestion, steps: &mut Steps) -> Con
         return Conclusion::own("refused", StatusCode::BAD_REQUEST, text);
     }
     let sites = edge.routes.load_full();
-    let trail: Arc<Trail> = Arc::default();
-    request.trail = Some(trail.clone());
-    let placed = routing::follow(edge, &sites, Box::new(request)).await;
-    for (what, rule) in std::mem::take(&mut *trail.lock().unwrap_or_else(PoisonError::into_inner)) {
-        steps.push("rule", what, rule);
-    }
-    let (mut request, chosen) = match placed {
+    let (mut request, chosen) = match follow(edge, &sites, Box::new(request), steps).await {
         Ok(placed) => placed,
         Err(status) => return Conclusion::own("rule", status, "A rule of the settings answers."),
     };
-    let common_fields = match path_of(&request) {
-        Ok(path) => handler::request_fields(&mut request, &path, chosen),
-        Err(_) => None,
-    };
+    let path = path_of(&request).ok();
+    let common_fields = path.and_then(|path| handler::request_fields(&mut request, &path, chosen));
     let in_l1 = InL1 { l1: &edge.cache.l1, now: Instant::now() };
     let plan = plan::decide(chosen, &mut &*request, in_l1);
     let decision = plan.decision();
@@ -297,6 +289,22 @@ fn nothing_stored(decision: Decision) -> Conclusion {
         decision,
         "The request wants a stored page or none, and there is none: the answer is 504.",
     )
+}
+
+/// Follows the request to its place, and reports what rules do with it.
+async fn follow<'a>(
+    edge: &Edge,
+    sites: &'a Sites,
+    mut request: Box<Request>,
+    steps: &mut Steps,
+) -> Result<(Box<Request>, Chosen<'a>), StatusCode> {
+    let trail: Arc<Trail> = Arc::default();
+    request.trail = Some(trail.clone());
+    let placed = routing::follow(edge, sites, request).await;
+    for (what, rule) in std::mem::take(&mut *trail.lock().unwrap_or_else(PoisonError::into_inner)) {
+        steps.push("rule", what, rule);
+    }
+    placed
 }
 
 /// Reports where the request is answered, and who may have the answer.

@@ -5,6 +5,7 @@ mod auth_request;
 pub(crate) mod autoindex;
 mod bounds;
 mod cache;
+mod client_certificate;
 mod compress;
 pub(crate) mod expires;
 pub(crate) mod files;
@@ -42,6 +43,7 @@ pub use access::{AuthBasicConfig, AuthBasicTable, Satisfy};
 pub use auth_request::{AuthRequestConfig, AuthRequestTable};
 pub use bounds::{Limits, Timeouts};
 pub use cache::{CacheConfig, CookiesConfig, RulesConfig, TtlConfig};
+pub use client_certificate::{ClientCertificateConfig, ClientVerify};
 pub use compress::{CompressConfig, CompressTable};
 pub use limit::{LimitConnConfig, LimitReqConfig, ZoneConfig};
 pub use listen::{CertificateConfig, Listen};
@@ -244,6 +246,12 @@ impl Config {
         if let Some(i) = announced.filter(|_| self.trusted_proxies.is_empty()) {
             let text = "nobody may use it: name the proxies in `edge.trusted_proxies`";
             mistakes.push(format!("edge.listen[{i}].proxy_protocol"), text);
+        }
+        for (i, site) in self.site.iter().enumerate() {
+            if site.tls.as_ref().is_some_and(|tls| tls.client.is_some()) {
+                let text = "a handshake asks for it before the site is known; write it in `edge.listen`";
+                mistakes.push(format!("edge.site[{i}].tls.client"), text);
+            }
         }
         let some_tls = self.listen.iter().any(|listen| listen.tls.is_some());
         for (i, _) in self.site.iter().enumerate().filter(|(_, site)| site.tls.is_some() && !some_tls) {

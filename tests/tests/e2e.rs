@@ -59,6 +59,9 @@ mod https_servers;
 // Interim replies.
 #[path = "e2e/early_hints.rs"]
 mod early_hints;
+// Certificates that clients show.
+#[path = "e2e/client_certificates.rs"]
+mod client_certificates;
 // Access logs with formats of one's own.
 #[path = "e2e/logs.rs"]
 mod logs;

@@ -56,9 +56,9 @@ struct Section {
 
 fn sections() -> Vec<Section> {
     use edge::settings::{
-        AuthRequestTable, CacheConfig, CompressTable, CorsConfig, L1Config, LimitConnConfig, LimitReqConfig,
-        Limits, LocationConfig, LogConfig, PeersConfig, ReplyFieldConfig, ReplyRewriteConfig,
-        RequestFieldConfig, SecureLinkConfig, SiteConfig, Timeouts, ZoneConfig,
+        AuthRequestTable, CacheConfig, ClientCertificateConfig, CompressTable, CorsConfig, L1Config,
+        LimitConnConfig, LimitReqConfig, Limits, LocationConfig, LogConfig, PeersConfig, ReplyFieldConfig,
+        ReplyRewriteConfig, RequestFieldConfig, SecureLinkConfig, SiteConfig, Timeouts, ZoneConfig,
     };
     use edge::variables::{GeoConfig, MapConfig, SplitConfig};
     use wsgi_adapter::{CheckConfig, EjectConfig, PoolConfig, ServerConfig, ServerTlsConfig, StickyConfig};
@@ -73,6 +73,7 @@ fn sections() -> Vec<Section> {
     let tls = "certificate = 'a'\nkey = 'b'\nca = 'c'";
     vec![
         section("[edge]", debug::<edge::Config>),
+        needs("Client certificates", "ca = 'a'", debug::<ClientCertificateConfig>),
         section("[edge.l1]", debug::<L1Config>),
         needs("[edge.peers]", peers, debug::<PeersConfig>),
         Section { nth: 1, ..needs("[edge.peers]", tls, debug::<weir_proto::tls::TlsConfig>) },

@@ -1,6 +1,9 @@
 //! What a TLS handshake agreed on, in nginx's words, for variables.
 
 use rustls::{CipherSuite, ProtocolVersion, ServerConnection};
+use webpki::EndEntityCert;
+
+use crate::connection::distinguished_name;
 
 /// One connection's handshake. Made once, and shared by its requests.
 #[derive(Debug, Default)]
@@ -9,6 +12,8 @@ pub(crate) struct TlsSession {
     pub(crate) protocol: &'static str,
     /// `$ssl_cipher`, as OpenSSL calls it.
     pub(crate) cipher: &'static str,
+    /// `$ssl_client_s_dn`: the name in the certificate that the client has shown; `None`: it has shown none.
+    pub(crate) client: Option<Box<str>>,
     /// `$ssl_server_name`: the name that the client asked for.
     pub(crate) server_name: Option<Box<str>>,
 }
@@ -18,9 +23,18 @@ impl TlsSession {
         Self {
             protocol: connection.protocol_version().map_or("", protocol),
             cipher: connection.negotiated_cipher_suite().map_or("", |suite| cipher(suite.suite())),
+            client: client(connection),
             server_name: connection.server_name().map(Box::from),
         }
     }
+}
+
+fn client(connection: &ServerConnection) -> Option<Box<str>> {
+    let certificate = connection.peer_certificates()?.first()?;
+    let name = EndEntityCert::try_from(certificate)
+        .ok()
+        .and_then(|parsed| distinguished_name::text(parsed.subject()));
+    Some(name.unwrap_or_default().into())
 }
 
 fn protocol(version: ProtocolVersion) -> &'static str {

@@ -15,7 +15,9 @@ use weir_proto::origin::Priority;
 use crate::access::Access;
 use crate::access::secure_link::SecureLink;
 use crate::coding::rule::Compress;
+use crate::fields::reply::ReplyFields;
 use crate::fields::reply_rewrite::ReplyRewrite;
+use crate::fields::request::RequestFields;
 use crate::files::media_type::MediaTypes;
 use crate::limit::{LocationLimits, Zones};
 use crate::metrics::Metrics;
@@ -220,18 +222,9 @@ impl<'a> Building<'a> {
         let (files, varying) = self.files(path, inner, files_at.filter(|_| wanted), &types);
         let methods: Vec<Box<str>> =
             place.limit_except.iter().flatten().map(|method| method.as_str().into()).collect();
-        let cache = place.cache.as_ref().filter(|cache| cache.enabled && place.pool.is_some()).map(|cache| {
-            let policy = cache.policy(&inner.at(path, "cache"), self.mistakes);
-            Arc::new(Policy { apart: listeners::mark(self.site), ..policy })
-        });
-        let expires_at = inner.at(path, "expires");
-        let expires = place.expires.as_ref().map(|setting| (expires_at.as_str(), setting));
-        let reply_fields = self.variables.reply_fields(self.edge, &inner.around, expires, self.mistakes);
-        let policy = cache.as_deref();
-        let request_fields = place
-            .pool
-            .as_ref()
-            .and_then(|_| self.variables.request_fields(self.edge, &inner.around, policy, self.mistakes));
+        let cache = self.cache(path, inner);
+        let reply_fields = self.reply_fields(path, inner);
+        let request_fields = self.request_fields(inner, cache.as_deref());
         let secure_link = self.secure_link(path, inner);
         let is_direct = inner.is_direct
             && secure_link.is_none()
@@ -289,6 +282,24 @@ impl<'a> Building<'a> {
             },
             metrics: self.metrics.location(&self.name, "-"),
         }
+    }
+
+    fn cache(&mut self, path: &str, inner: &Outer<'_>) -> Option<Arc<Policy>> {
+        let place = &inner.place;
+        let cache = place.cache.as_ref().filter(|cache| cache.enabled && place.pool.is_some())?;
+        let policy = cache.policy(&inner.at(path, "cache"), self.mistakes);
+        Some(Arc::new(Policy { apart: listeners::mark(self.site), ..policy }))
+    }
+
+    fn reply_fields(&mut self, path: &str, inner: &Outer<'_>) -> Option<Arc<ReplyFields>> {
+        let at = inner.at(path, "expires");
+        let expires = inner.place.expires.as_ref().map(|setting| (at.as_str(), setting));
+        self.variables.reply_fields(self.edge, &inner.around, expires, self.mistakes)
+    }
+
+    fn request_fields(&mut self, inner: &Outer<'_>, policy: Option<&Policy>) -> Option<Arc<RequestFields>> {
+        inner.place.pool.as_ref()?;
+        self.variables.request_fields(self.edge, &inner.around, policy, self.mistakes)
     }
 
     fn types(&mut self, path: &str, inner: &Outer<'_>) -> MediaTypes {

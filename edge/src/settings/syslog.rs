@@ -34,7 +34,8 @@ impl Syslog {
             let (key, value) = part.split_once('=').unwrap_or((part, ""));
             let place = |names: &[&str]| {
                 let at = names.iter().position(|name| *name == value);
-                at.and_then(|at| u8::try_from(at).ok()).ok_or(format!("`{value}`: there is no such {key}"))
+                at.and_then(|at| u8::try_from(at).ok())
+                    .ok_or_else(|| format!("`{value}`: there is no such {key}"))
             };
             match key {
                 "server" => server = Some(Self::server(value)?),
@@ -60,7 +61,9 @@ impl Syslog {
         }
         let alone = || text.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, 514));
         let address = text.parse().ok().or_else(alone);
-        address.map(SyslogServer::Udp).ok_or(format!("`{text}` is neither an IP address nor `unix:/path`"))
+        address
+            .map(SyslogServer::Udp)
+            .ok_or_else(|| format!("`{text}` is neither an IP address nor `unix:/path`"))
     }
 }
 

@@ -224,6 +224,10 @@ impl<'a> Facts<'a> {
             KnownVariable::SslProtocol => return request.tls.and_then(|tls| filled(tls.protocol)),
             KnownVariable::SslCipher => return request.tls.and_then(|tls| filled(tls.cipher)),
             KnownVariable::SslServerName => return request.tls?.server_name.as_deref().map(text),
+            KnownVariable::SslClientVerify => {
+                text(if request.tls?.client.is_some() { "SUCCESS" } else { "NONE" })
+            }
+            KnownVariable::SslClientSubject => return request.tls?.client.as_deref().map(text),
             KnownVariable::Pipe => text("."),
             KnownVariable::Http2 => text(if request.protocol == "HTTP/2.0" { "h2" } else { "" }),
             _ => return self.of_reply(variable),

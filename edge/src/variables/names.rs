@@ -116,6 +116,8 @@ known_variables! {
     "ssl_protocol" => SslProtocol VISITOR,
     "ssl_cipher" => SslCipher VISITOR,
     "ssl_server_name" => SslServerName VISITOR,
+    "ssl_client_verify" => SslClientVerify VISITOR,
+    "ssl_client_s_dn" => SslClientSubject VISITOR,
     "status" => Status REPLY,
     "bytes_sent" => BytesSent REPLY,
     "body_bytes_sent" => BodyBytesSent REPLY,

@@ -1,5 +1,5 @@
-//! An application that knows its paths, its name and its time by other words: `pool_path`, `reply_rewrite` and
-//! `timeout`, beside nginx's `proxy_pass` with a path, `proxy_redirect` and `proxy_cookie_*`.
+//! An application that knows its paths, its name and its time by other words: `pool_path`, `reply_rewrite`
+//! and `timeout`, beside nginx's `proxy_pass` with a path, `proxy_redirect` and `proxy_cookie_*`.
 
 use std::time::{Duration, Instant};
 
@@ -77,7 +77,7 @@ fn paths_and_fields_are_those_of_nginx(stack: &Stack) {
     ] {
         let said = |answer: Response| {
             let text = answer.text();
-            let body = text.split_once(' ').map_or(text.clone(), |(_, rest)| rest.to_owned());
+            let body = text.split_once(' ').map_or_else(|| text.clone(), |(_, rest)| rest.to_owned());
             (answer.status, body)
         };
         assert_eq!(said(ours.get(&target)), said(theirs.get(&target)), "{target}");
