@@ -43,9 +43,9 @@ use crate::request::kept::Kept;
 use crate::request::path::{self, NormalPath, split};
 use crate::request::{Request, Upgrade};
 use crate::route::{Chosen, Location, Site};
+use admit::Admitting;
 use again::Again;
 use internal_redirect::Carried;
-use routing::Admitting;
 
 /// The method as Varnish and Squid accept it, and Wagtail sends it.
 pub(crate) const PURGE: &str = "PURGE";

@@ -1,9 +1,12 @@
 //! Decides whether a request is answered at all: how many there may be (`limit_conn`, `limit_req`), then who
 //! may ask (`access`, `auth_basic`), in nginx's order.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use http::header::AUTHORIZATION;
 
+use crate::Edge;
 use crate::access::Verdict;
 use crate::handler::visit::Visit;
 use crate::limit::LimitDecision;
@@ -12,6 +15,13 @@ use crate::reply::{Reply, error};
 use crate::request::Request;
 use crate::route::Location;
 use crate::variables::RouteFacts;
+
+/// Who asks, if it is decided whether they may.
+#[derive(Clone, Copy)]
+pub(super) struct Admitting<'a> {
+    pub(super) edge: &'a Arc<Edge>,
+    pub(super) visit: &'a Visit,
+}
 
 /// Whose the credentials of an admitted request are.
 pub(super) enum Credentials {

@@ -8,8 +8,8 @@ use http::{Method, StatusCode};
 
 use crate::Edge;
 use crate::coding::rule::has_directive;
+use crate::handler::admit::Admitting;
 use crate::handler::place::{self, SiteLocation, path_of};
-use crate::handler::routing::Admitting;
 use crate::handler::visit::Visit;
 use crate::handler::{AtLocation, at_location, internal_redirect};
 use crate::reply::body::ReplyBody;

@@ -19,7 +19,7 @@ use crate::Edge;
 use crate::cache::page::Page;
 use crate::handler::plan::{self, CachePlan, CacheUse, InL1, Plan, Planned};
 use crate::handler::static_file;
-use crate::log::record::HitRecord;
+use crate::log::facts::HitRecord;
 use crate::metrics::CacheResult;
 use crate::reply::{Reply, answer, coding};
 use crate::request::{Via, forwarded, path};

@@ -13,7 +13,7 @@ use http::{Method, StatusCode};
 use crate::Edge;
 use crate::access::secure_link::LinkVerdict;
 use crate::files::{self, PathKind};
-use crate::handler::admit::{self, Credentials};
+use crate::handler::admit::{self, Admitting, Credentials};
 use crate::handler::auth_check::Refused;
 use crate::handler::place::{SiteLocation, facts, path_of, printable};
 use crate::handler::visit::Visit;
@@ -24,13 +24,6 @@ use crate::request::{Entry, Request};
 use crate::route::pool_path::PoolPath;
 use crate::route::{Chosen, Location, Site, Sites};
 use ruled::Ruled;
-
-/// Who asks, if it is decided whether they may.
-#[derive(Clone, Copy)]
-pub(super) struct Admitting<'a> {
-    pub(super) edge: &'a Arc<Edge>,
-    pub(super) visit: &'a Visit,
-}
 
 /// Takes the request to the place that answers it, if it is admitted there. `Err`: it is answered already, or
 /// goes elsewhere. Without a visit, nothing is counted, and everybody is admitted.

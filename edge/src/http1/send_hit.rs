@@ -18,7 +18,7 @@ use crate::fields::reply::ReplyFields;
 use crate::handler::plain::{PlainAnswer, PlainHit};
 use crate::http1::joined::{HitHead, JoinedPages};
 use crate::http1::write::{self, Manner};
-use crate::log::record::{Arrived, HitReply};
+use crate::log::facts::{Arrived, HitReply};
 use crate::reply::answer;
 use crate::reply::body::ReplyBody;
 use crate::request::Via;

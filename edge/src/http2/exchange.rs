@@ -16,7 +16,7 @@ use crate::http1::abandon;
 use crate::http2::reply::StreamPace;
 use crate::http2::upload::{StreamUpload, is_empty};
 use crate::http2::{Http2Client, StreamBuffers, head, reply};
-use crate::log::record::{Arrived, HitReply};
+use crate::log::facts::{Arrived, HitReply};
 use crate::log::{record, spans};
 use crate::reply::error;
 use crate::request::body::BodyPump;

@@ -1,13 +1,40 @@
-//! What the formats of the settings' own know of a request that memory answered.
+//! A request that memory answered, and what the formats of the settings' own know of it.
 
-use http::HeaderMap;
+use std::time::Instant;
+
+use http::{HeaderMap, StatusCode};
 use http1::head::Head;
 
-use crate::log::record::{Arrived, HitRecord, HitReply};
+use crate::connection::tls_session::TlsSession;
 use crate::metrics::CacheResult;
 use crate::request::client::protocol;
-use crate::request::path;
+use crate::request::{Via, path};
+use crate::route::Location;
 use crate::variables::{Facts, FieldSource, ReplyFacts, RequestFacts, RouteFacts, Values};
+
+/// What the log needs to know about a request that memory answers.
+pub(crate) struct HitRecord<'a> {
+    pub(crate) location: &'a Location,
+    pub(crate) result: CacheResult,
+    pub(crate) started: Instant,
+}
+
+/// What was sent for it.
+pub(crate) struct HitReply {
+    pub(crate) status: StatusCode,
+    /// Bytes of the head.
+    pub(crate) head: u64,
+    /// Bytes of the body.
+    pub(crate) sent: u64,
+}
+
+/// How a request came that memory answers.
+pub(crate) struct Arrived<'a> {
+    pub(crate) via: &'a Via,
+    /// Bytes of its head.
+    pub(crate) head_bytes: usize,
+    pub(crate) tls: Option<&'a TlsSession>,
+}
 
 /// Hands out the facts. The reply's fields are not among them: see `Needs::WHOLE`.
 pub(super) fn of_hit(

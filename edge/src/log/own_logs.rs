@@ -18,7 +18,7 @@ pub(crate) struct OwnLogs(ArcSwap<OpenLogs>);
 impl OwnLogs {
     /// Opens what these sites name and is not open, and lets go of what they no longer name.
     pub(crate) fn open(&self, sites: &Sites) -> Result<(), OpenError> {
-        let before = self.0.load();
+        let before = self.0.load_full();
         let mut open = OpenLogs::default();
         for rule in sites.logs() {
             if open.contains_key(&rule.to) {
@@ -30,7 +30,12 @@ impl OwnLogs {
             };
             open.insert(rule.to.clone(), log);
         }
+        let some_end = before.keys().any(|to| !open.contains_key(to));
         self.0.store(Arc::new(open));
+        if some_end {
+            // A log that ends writes what it holds, and nobody waits for that.
+            let _ = std::thread::Builder::new().name("log-end".into()).spawn(move || drop(before));
+        }
         Ok(())
     }
 

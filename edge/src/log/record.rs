@@ -5,19 +5,16 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use http::header::{REFERER, USER_AGENT};
-use http::{HeaderValue, Method, StatusCode, Version};
+use http::{HeaderValue, Method, Version};
 
-use crate::connection::tls_session::TlsSession;
 use crate::log::Log;
 use crate::log::access_log::Record;
-use crate::log::facts;
-use crate::metrics::CacheResult;
+use crate::log::facts::{self, Arrived, HitRecord, HitReply};
 use crate::reply::sent::Sent;
 use crate::reply::{self, Reply};
+use crate::request::Request;
 use crate::request::client::protocol;
 use crate::request::kept::Kept;
-use crate::request::{Request, Via};
-use crate::route::Location;
 use http1::head::{Head, Known, Refusal};
 
 /// What the log needs to know about a request, saved while the handler owns the request itself.
@@ -50,30 +47,6 @@ impl Line {
             kept,
         }
     }
-}
-
-/// What the log needs to know about a request that memory answers.
-pub(crate) struct HitRecord<'a> {
-    pub(crate) location: &'a Location,
-    pub(crate) result: CacheResult,
-    pub(crate) started: Instant,
-}
-
-/// What was sent for it.
-pub(crate) struct HitReply {
-    pub(crate) status: StatusCode,
-    /// Bytes of the head.
-    pub(crate) head: u64,
-    /// Bytes of the body.
-    pub(crate) sent: u64,
-}
-
-/// How a request came that memory answers.
-pub(crate) struct Arrived<'a> {
-    pub(crate) via: &'a Via,
-    /// Bytes of its head.
-    pub(crate) head_bytes: usize,
-    pub(crate) tls: Option<&'a TlsSession>,
 }
 
 impl Log {

@@ -201,6 +201,23 @@ fn a_rotated_log_is_opened_again(stack: &Stack) {
     assert_eq!(lines(&old, 1).len(), 1);
 }
 
+const QUIET: &str = r#"
+error_log_level = "warn"
+[[edge.site]]
+server_name = ["localhost"]
+root = "$DIR"
+"#;
+
+both_topologies!(the_error_log_has_its_level, QUIET);
+fn the_error_log_has_its_level(stack: &Stack) {
+    stack.get("/missing").expect(404);
+    // Said at the level "warn".
+    std::os::unix::fs::symlink("/etc/hostname", stack.directory().join("out")).unwrap();
+    stack.get("/out").expect(403);
+    until("the warning is written", || stack.edge.log().contains("forbidden").then_some(()));
+    assert!(!stack.edge.log().contains("file not found"), "{}", stack.edge.log());
+}
+
 both_topologies!(lines_go_to_syslog, settings());
 fn lines_go_to_syslog(stack: &Stack) {
     let server = UdpSocket::bind(("127.0.0.1", stack.port)).unwrap();
