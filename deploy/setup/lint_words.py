@@ -110,9 +110,17 @@ def long_functions(sources: Sources) -> Iterator[Offender]:
 
 def many_arguments(sources: Sources) -> Iterator[Offender]:
     for name, number, function in functions(sources):
+        if is_of_trait(sources[name][:number]):
+            continue
         count = arguments_of("\n".join(function[:40]))
         if count > FUNCTION_ARGUMENTS:
             yield Offender(name, number, f"{count} arguments, {FUNCTION_ARGUMENTS} are allowed")
+
+
+def is_of_trait(lines: list[str]) -> bool:
+    """Whether the function in the last line implements one of a trait, which says what arguments it has."""
+    block = next((line for line in reversed(lines) if re.match(r"[a-z]", line)), "")
+    return re.match(r"(?:unsafe )?impl\b.* for ", block) is not None
 
 
 def functions(sources: Sources) -> Iterator[tuple[str, int, list[str]]]:

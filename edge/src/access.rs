@@ -8,6 +8,7 @@ pub(crate) mod addresses;
 pub(crate) mod basic;
 mod htpasswd;
 mod remembered;
+pub(crate) mod secure_link;
 
 use std::net::IpAddr;
 
@@ -46,6 +47,11 @@ impl Access {
             (Some(false), _) => false,
             (None, basic) => basic.is_none(),
         }
+    }
+
+    /// Whether a rule allows this client by its address.
+    pub(crate) fn names(&self, client: IpAddr) -> bool {
+        self.addresses.as_ref().and_then(|addresses| addresses.allow(client)) == Some(true)
     }
 
     pub(crate) async fn check(&self, client: IpAddr, authorization: Option<&HeaderValue>) -> Verdict {

@@ -7,22 +7,29 @@
 pub(crate) mod adapters;
 pub(crate) mod ask;
 mod failure;
+pub(crate) mod hints;
 mod reply;
 mod upload;
+pub(crate) mod upstream;
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
+use http::header::SET_COOKIE;
 use parking_lot::Mutex;
 use process::repeated::Repeated;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
-use weir_proto::origin::{Kind, RequestHead};
+use tonic::Status;
+use weir_proto::fetch::Replies;
+use weir_proto::fields;
+use weir_proto::origin::{FetchReply, Kind, RequestHead, fetch_reply};
 
 use crate::application::adapters::{Adapters, Call};
 use crate::application::failure::{blame_client, from_status, is_lost};
-use crate::application::reply::begun;
+use crate::application::hints::Hints;
+use crate::application::reply::{Reading, begun};
 use crate::application::upload::{Upload, rest};
 use crate::metrics::Metrics;
 use crate::request::body::RequestBody;
@@ -77,8 +84,9 @@ impl Application {
         &self,
         head: impl Fn() -> RequestHead,
         body: RequestBody,
+        hints: Option<&Hints>,
     ) -> Result<OriginReply, Failure> {
-        let fetched = self.fetch_by_adapters(head, body).await;
+        let fetched = self.fetch_by_adapters(head, body, hints).await;
         self.metrics.application_calls.inc();
         fetched
     }
@@ -90,13 +98,18 @@ impl Application {
         &self,
         head: impl Fn() -> RequestHead,
         body: RequestBody,
+        hints: Option<&Hints>,
     ) -> Result<OriginReply, Failure> {
         let (first, begun) = (head(), Instant::now());
+        let patience = match first.deadline_ms {
+            0 => self.patience,
+            limit => Duration::from_millis(limit),
+        };
         let repeatable = body.is_empty() && first.upgrade.is_empty() && is_idempotent(&first.method);
         let nobody = || Failure::new(Kind::Unreachable, "no wsgi-adapter is found");
         let mut call = self.adapters.begin(None).await.ok_or_else(nobody)?;
         let (mut pauses, mut others) = (PAUSES.into_iter(), self.adapters.others());
-        let mut attempted = self.attempt(&call, first, body, self.patience).await;
+        let mut attempted = self.attempt(&call, first, Besides { body, hints }, patience).await;
         loop {
             let Lost { failure, unsent } = match attempted {
                 Ok(answered) => return answered.map(|reply| reply.of(call)),
@@ -113,13 +126,13 @@ impl Application {
                 let Some(pause) = pauses.next() else { return Err(failure) };
                 sleep(pause).await;
             }
-            let left = self.patience.saturating_sub(begun.elapsed());
+            let left = patience.saturating_sub(begun.elapsed());
             if left.is_zero() {
                 return Err(failure);
             }
             tracing::info!("{failure}; retrying on another connection");
             call = self.adapters.begin(Some(&call)).await.ok_or(failure)?;
-            attempted = self.attempt(&call, head(), body, left).await;
+            attempted = self.attempt(&call, head(), Besides { body, hints }, left).await;
         }
     }
 
@@ -128,13 +141,14 @@ impl Application {
         &self,
         call: &Call,
         mut head: RequestHead,
-        body: RequestBody,
+        Besides { body, hints }: Besides<'_>,
         patience: Duration,
     ) -> Result<Result<OriginReply, Failure>, Lost> {
         head.content_length = body.length();
         head.deadline_ms = patience.as_millis() as u64;
         let switches = !head.upgrade.is_empty();
         let fault = Arc::new(OnceLock::new());
+        let asked = Instant::now();
         let (sending, sent) = oneshot::channel();
         // What a client sends after a switch is not a body that the application waits for.
         let sending = (!switches).then_some(sending);
@@ -153,14 +167,14 @@ impl Application {
         };
         let answered = tokio::select! {
             biased;
-            first = replies.next() => first.transpose(),
+            first = after_hints(&mut replies, hints) => first.transpose(),
             () = too_late => {
                 let failure = Failure::new(Kind::Timeout, "no reply from the wsgi-adapter in time");
                 return Ok(Err(blame_client(failure, &fault)));
             }
         };
         match answered {
-            Ok(first) => match begun(first, replies, fault, patience, switches) {
+            Ok(first) => match begun(first, Reading { replies, fault, patience, asked }, switches) {
                 Err(failure) if failure.kind == Kind::Unreachable && !failure.reached => {
                     call.refused();
                     // No server of this adapter accepted the request: another adapter may have others.
@@ -194,6 +208,28 @@ struct Lost {
     failure: Failure,
     /// The request's body, if nothing of the request was sent.
     unsent: Option<RequestBody>,
+}
+
+/// What is sent after the head of a request, and what comes before the head of its reply.
+struct Besides<'a> {
+    body: RequestBody,
+    hints: Option<&'a Hints>,
+}
+
+/// The first message that is no interim reply.
+async fn after_hints(replies: &mut Replies, hints: Option<&Hints>) -> Option<Result<FetchReply, Status>> {
+    loop {
+        match replies.next().await {
+            Some(Ok(FetchReply { message: Some(fetch_reply::Message::Hints(hint)) })) => {
+                if let (Some(hints), Ok(mut fields)) = (hints, fields::to_headers(&hint.fields)) {
+                    // A hint is forgotten when the reply comes: what it sets would not be.
+                    fields.remove(SET_COOKIE);
+                    hints.push(fields);
+                }
+            }
+            other => return other,
+        }
+    }
 }
 
 /// RFC 9110 section 9.2.2.

@@ -1,6 +1,8 @@
 //! A connection's bytes, with or without TLS, and its clock, pace and deadlines.
 
 pub(crate) mod clock;
+mod distinguished_name;
 pub(crate) mod pace;
 pub(crate) mod stream;
+pub(crate) mod tls_session;
 pub(crate) mod watchdog;

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use arc_swap::ArcSwap;
 use process::settings::Mistakes;
 use process::shutdown::Shutdown;
+use process::telemetry;
 
 use crate::application::Application;
 use crate::application::adapters::Adapters;
@@ -19,6 +20,7 @@ use crate::coding::work::Works;
 use crate::connection::pace::ClientPace;
 use crate::files::FileCache;
 use crate::log::access_log::AccessLog;
+use crate::log::own_logs::OwnLogs;
 use crate::log::{self, Log};
 use crate::metrics::{Metrics, Sample};
 use crate::peers::Peers;
@@ -63,6 +65,7 @@ struct Samplers {
     bodies: Arc<Bodies>,
     coding: Arc<Works>,
     access: Arc<AccessLog>,
+    own_logs: Arc<OwnLogs>,
 }
 
 impl Samplers {
@@ -76,17 +79,19 @@ impl Samplers {
             fills: self.flights.under_way() as u64,
             bodies: self.bodies.held(),
             compressed: self.coding.memory_used(),
-            access_log_dropped: self.access.dropped(),
+            access_log_dropped: self.access.dropped() + self.own_logs.dropped(),
         }
     }
 }
 
 impl Edge {
     pub fn new(settings: Config, peers: Peers, shutdown: Shutdown) -> Result<Arc<Self>, StartError> {
+        telemetry::set_log_level(settings.error_log_level.word());
         let l1 = Arc::new(L1::new(settings.l1.memory.0, settings.l1.max_object.0));
         let flights = Flights::new(settings.limits.fills, settings.limits.waiters);
         let bodies = Bodies::new(settings.limits.bodies.0);
         let access = log::open(&settings).map_err(|error| StartError::AccessLog(error.to_string()))?;
+        let own_logs = Arc::new(OwnLogs::default());
         let adapters = Arc::new(Adapters::new(peers.wsgi_adapters));
         let coding = Arc::new(Works::new(settings.l1.compressed.0));
         let sampled = Samplers {
@@ -96,9 +101,11 @@ impl Edge {
             bodies: bodies.clone(),
             coding: coding.clone(),
             access: access.clone(),
+            own_logs: own_logs.clone(),
         };
         let metrics = Arc::new(Metrics::new(move || sampled.sample()));
         let sites = build_sites(&settings, &settings.listen, &metrics)?;
+        own_logs.open(&sites).map_err(|error| StartError::AccessLog(error.to_string()))?;
         let routes = Arc::new(ArcSwap::from_pointee(sites));
         let timeouts = &settings.timeouts;
         let application = Arc::new(Application::new(adapters, timeouts.application.0, metrics.clone()));
@@ -144,7 +151,7 @@ impl Edge {
             purger,
             files: FileCache::new(settings.files.clone()),
             coding,
-            log: Log { access, metrics: metrics.clone() },
+            log: Log { access, own: own_logs, metrics: metrics.clone() },
             metrics,
             shutdown,
             settings,
@@ -156,7 +163,11 @@ impl Edge {
     pub fn reload(&self, settings: &Config) {
         match build_sites(settings, &self.settings.listen, &self.metrics) {
             Ok(sites) => {
+                if let Err(error) = self.log.own.open(&sites) {
+                    return tracing::error!("settings not reloaded: {error}");
+                }
                 self.routes.store(Arc::new(sites));
+                telemetry::set_log_level(settings.error_log_level.word());
                 tracing::info!(
                     "sites, locations and certificates are reloaded; all other settings need a restart"
                 );

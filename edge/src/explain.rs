@@ -16,7 +16,8 @@ use serde::Serialize;
 
 use crate::Edge;
 use crate::application::OriginReply;
-use crate::application::ask::SharedAsk;
+use crate::application::ask::{Ask, SharedAsk};
+use crate::handler::place::path_of;
 use crate::handler::plan::{self, CachePlan, CacheUse, Decision, InL1, Plan};
 use crate::handler::{self, only_if_cached, purge_method, routing};
 use crate::reply::error;
@@ -103,10 +104,12 @@ async fn walk(edge: &Edge, question: &ExplainQuestion, steps: &mut Steps) -> Con
         return Conclusion::own("refused", StatusCode::BAD_REQUEST, text);
     }
     let sites = edge.routes.load_full();
-    let (request, chosen) = match follow(edge, &sites, request, steps).await {
+    let (mut request, chosen) = match follow(edge, &sites, Box::new(request), steps).await {
         Ok(placed) => placed,
         Err(status) => return Conclusion::own("rule", status, "A rule of the settings answers."),
     };
+    let path = path_of(&request).ok();
+    let common_fields = path.and_then(|path| handler::request_fields(&mut request, &path, chosen));
     let in_l1 = InL1 { l1: &edge.cache.l1, now: Instant::now() };
     let plan = plan::decide(chosen, &mut &*request, in_l1);
     let decision = plan.decision();
@@ -133,7 +136,8 @@ async fn walk(edge: &Edge, question: &ExplainQuestion, steps: &mut Steps) -> Con
         }
         Plan::Application { site, pool, cache, .. } => {
             steps.push("pool", &**pool, "setting pool");
-            (handler::ask(&request, site, &location, pool.clone(), String::new()), cache)
+            let ask = handler::ask(&request, site, &location, pool.clone(), String::new());
+            (Ask { common_fields, ..ask }, cache)
         }
     };
     if let Some(policy) = &location.cache {
@@ -148,22 +152,6 @@ async fn walk(edge: &Edge, question: &ExplainQuestion, steps: &mut Steps) -> Con
         }
         CacheUse::Bypass(_) | CacheUse::Change(_) | CacheUse::Head(_) => bypass(decision, steps),
     }
-}
-
-/// Follows the request through rules to the place that answers it, and tells each rule.
-async fn follow<'a>(
-    edge: &Edge,
-    sites: &'a Sites,
-    mut request: Request,
-    steps: &mut Steps,
-) -> Result<(Box<Request>, Chosen<'a>), StatusCode> {
-    let trail: Arc<Trail> = Arc::default();
-    request.trail = Some(trail.clone());
-    let placed = routing::follow(edge, sites, Box::new(request)).await;
-    for (what, rule) in std::mem::take(&mut *trail.lock().unwrap_or_else(PoisonError::into_inner)) {
-        steps.push("rule", what, rule);
-    }
-    placed
 }
 
 fn purge(edge: &Edge, request: &Request) -> Conclusion {
@@ -250,7 +238,7 @@ impl CacheQuestion<'_> {
             Some(_) => self.ask.ask.head("GET", self.request.target.clone().into(), &self.request.headers),
             None => self.ask.head(),
         };
-        let reply = match self.edge.application.fetch(|| head.clone(), RequestBody::empty()).await {
+        let reply = match self.edge.application.fetch(|| head.clone(), RequestBody::empty(), None).await {
             Ok(reply) => reply,
             Err(failure) => {
                 self.steps.push("application", failure.to_string(), "RFC 5861 section 4");
@@ -303,6 +291,22 @@ fn nothing_stored(decision: Decision) -> Conclusion {
     )
 }
 
+/// Follows the request to its place, and reports what rules do with it.
+async fn follow<'a>(
+    edge: &Edge,
+    sites: &'a Sites,
+    mut request: Box<Request>,
+    steps: &mut Steps,
+) -> Result<(Box<Request>, Chosen<'a>), StatusCode> {
+    let trail: Arc<Trail> = Arc::default();
+    request.trail = Some(trail.clone());
+    let placed = routing::follow(edge, sites, request).await;
+    for (what, rule) in std::mem::take(&mut *trail.lock().unwrap_or_else(PoisonError::into_inner)) {
+        steps.push("rule", what, rule);
+    }
+    placed
+}
+
 /// Reports where the request is answered, and who may have the answer.
 fn place(edge: &Edge, location: &Location, request: &Request, steps: &mut Steps) {
     steps.push("site", &*location.site, "setting edge.site.server_name");
@@ -316,6 +320,10 @@ fn place(edge: &Edge, location: &Location, request: &Request, steps: &mut Steps)
     }
     if let Some(access) = &location.access {
         steps.push("access", access.describe(request.client.address), "setting access, auth_basic");
+    }
+    if let Some(check) = &location.auth_check {
+        let page = String::from_utf8_lossy(check.path.as_bytes()).into_owned();
+        steps.push("access", format!("{page} decides (not asked here)"), "setting auth_request");
     }
     if let Some(rule) = &location.compress {
         steps.push("compression", rule.describe(), "setting compress");

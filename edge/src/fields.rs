@@ -6,5 +6,6 @@
 
 pub(crate) mod cors;
 pub(crate) mod reply;
+pub(crate) mod reply_rewrite;
 pub(crate) mod request;
 mod security;

@@ -6,6 +6,7 @@
 
 mod admit;
 mod again;
+mod auth_check;
 mod cached;
 mod error_pages;
 mod finish;
@@ -13,7 +14,7 @@ pub(crate) mod internal_redirect;
 mod max_forwards;
 pub(crate) mod only_if_cached;
 mod pass;
-mod place;
+pub(crate) mod place;
 pub(crate) mod plain;
 pub(crate) mod plan;
 pub(crate) mod purge_method;
@@ -38,9 +39,11 @@ use crate::handler::visit::Visit;
 use crate::log::spans;
 use crate::reply::body::paced;
 use crate::reply::{Reply, answer, coding, error, first_chunk};
+use crate::request::kept::Kept;
 use crate::request::path::{self, NormalPath, split};
 use crate::request::{Request, Upgrade};
 use crate::route::{Chosen, Location, Site};
+use admit::Admitting;
 use again::Again;
 use internal_redirect::EarlierAnswers;
 
@@ -63,7 +66,8 @@ pub(crate) fn handle(edge: &Arc<Edge>, request: Request, visit: &Visit) -> impl 
 
 async fn answered(edge: &Arc<Edge>, request: Box<Request>, visit: &Visit) -> Reply {
     let compresses = edge.routes.load().compresses();
-    let wanted = compresses.then(|| coding::CodingRequest::of(&request.method, request.version, &request.headers));
+    let wanted =
+        compresses.then(|| coding::CodingRequest::of(&request.method, request.version, &request.headers));
     let mut outcome = at_location(edge, request, visit).await;
     let mut carried = EarlierAnswers::default();
     for _ in 0..internal_redirect::MOST {
@@ -113,7 +117,8 @@ async fn answer_at_location(edge: &Arc<Edge>, mut request: Box<Request>, visit: 
         return AtLocation::Reply(Box::pin(purge_method::answer(edge, &request)).await);
     }
     let sites = edge.routes.load_full();
-    let (request, chosen) = match routing::place(edge, &sites, request, Some(visit)).await {
+    let (request, chosen) = match routing::place(edge, &sites, request, Some(Admitting { edge, visit })).await
+    {
         Ok(placed) => placed,
         Err(outcome) => return outcome,
     };
@@ -152,18 +157,35 @@ async fn answer_in_place(
             if request.upgrade.is_none() {
                 request.body.limit(location.max_body);
             }
+            let kept = location.reply_rewrite.as_ref().map(|rewrite| (rewrite, Kept::of(&mut request)));
             let traceparent = spans::to_hand_on(&visit.span, &request.trace);
             let ask = ask(&request, site, location, pool.clone(), traceparent);
-            let ask = Box::new(Ask { common_fields, ..ask });
-            let reply = from_application(edge, location, ask, request, cache).await;
+            let hints = visit.hints.clone().filter(|_| wants_hints(&request, &path, chosen));
+            let ask = Box::new(Ask { common_fields, hints, ..ask });
+            let mut reply = from_application(edge, location, ask, request, cache).await;
+            if let Some((rewrite, kept)) = kept {
+                kept.with_facts(&site.name, |facts| rewrite.apply(&mut reply.headers, &facts));
+            }
             with_expires(reply, location)
         }
     }
 }
 
+/// Whether interim replies 103 are for this client.
+fn wants_hints(request: &Request, path: &NormalPath<'_>, chosen: Chosen<'_>) -> bool {
+    let Chosen::Location(site, location) = chosen else { return false };
+    let Some(wanted) = location.early_hints.as_ref().filter(|_| !request.is_check) else { return false };
+    let value = wanted.value(&place::facts(request, path, site, location));
+    !value.is_empty() && *value != b"0"[..]
+}
+
 /// Sets and removes fields of a request to the application, as its location says. Returns those that are
 /// alike for all requests with the same key.
-fn request_fields(request: &mut Request, path: &NormalPath<'_>, chosen: Chosen<'_>) -> CommonFields {
+pub(crate) fn request_fields(
+    request: &mut Request,
+    path: &NormalPath<'_>,
+    chosen: Chosen<'_>,
+) -> CommonFields {
     let Chosen::Location(site, location) = chosen else { return None };
     let fields = location.request_fields.as_ref().filter(|_| location.pool.is_some())?;
     if location.internal && !request.internal {
@@ -196,6 +218,8 @@ pub(crate) fn ask(
         variables: location.variables.clone(),
         upgrade: request.upgrade.map_or("", Upgrade::name),
         common_fields: None,
+        timeout: location.timeout,
+        hints: None,
         request_uri: request.asked.as_deref().map(|asked| asked.to_owned().into()),
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod abandon;
 pub(crate) mod connection;
 mod duplex;
 mod exchanged;
+mod interim;
 mod joined;
 pub(crate) mod linger;
 mod send_file;

@@ -26,6 +26,7 @@ use tokio::time::timeout;
 
 use crate::Edge;
 use crate::connection::stream::Stream;
+use crate::connection::tls_session::TlsSession;
 use crate::connection::watchdog::Watchdog;
 use crate::http1::linger::linger;
 use crate::request::Via;
@@ -78,7 +79,7 @@ enum Http2Step {
 
 /// Serves requests until the peer or we close. `begun`: what was read of the connection already.
 pub(crate) async fn serve(stream: Stream, begun: Bytes, via: Via, edge: Arc<Edge>) {
-    let sni: Option<Arc<str>> = stream.sni().map(Arc::from);
+    let tls = stream.session().cloned();
     let limits = &edge.settings.limits;
     let traffic = Traffic::default();
     let handshake = Builder::new()
@@ -91,7 +92,7 @@ pub(crate) async fn serve(stream: Stream, begun: Bytes, via: Via, edge: Arc<Edge
         .max_pending_accept_reset_streams(PENDING_RESETS)
         .handshake::<_, Bytes>(WatchedStream::new(stream, begun, traffic.clone()));
     let Ok(Ok(connection)) = timeout(edge.settings.timeouts.head.0, handshake).await else { return };
-    let client = Http2Client { via, sni, edge: edge.clone(), open: Arc::default() };
+    let client = Http2Client { via, tls, edge: edge.clone(), open: Arc::default() };
     let session = Session {
         connection,
         traffic: traffic.clone(),
@@ -120,8 +121,8 @@ enum End {
 #[derive(Clone)]
 struct Http2Client {
     via: Via,
-    /// The name in the TLS handshake.
-    sni: Option<Arc<str>>,
+    /// What the TLS handshake agreed on.
+    tls: Option<Arc<TlsSession>>,
     edge: Arc<Edge>,
     /// Requests that are being answered.
     open: Arc<AtomicUsize>,
@@ -187,7 +188,9 @@ impl Session {
                 Http2Step::Stream(accepted) => {
                     self.requests += 1;
                     let (request, respond) = *accepted;
-                    exchange::begin(client, request, respond, &mut scratch);
+                    let requests = u32::try_from(self.requests).unwrap_or(u32::MAX);
+                    let via = Via { requests, ..client.via };
+                    exchange::begin((client, via), request, respond, &mut scratch);
                     if self.requests >= client.edge.settings.limits.requests_per_connection {
                         self.drain();
                     }

@@ -4,12 +4,15 @@
 //! log formats a line into a buffer of the thread; one thread writes, and a request never waits for it.
 
 pub(crate) mod access_log;
+pub(crate) mod facts;
+pub(crate) mod own_logs;
 pub(crate) mod record;
 pub(crate) mod spans;
 
 use std::sync::Arc;
 
 use access_log::{AccessLog, Destination, Format, OpenError};
+use own_logs::OwnLogs;
 
 use crate::metrics::Metrics;
 use crate::settings::{Config, LogFormat};
@@ -17,6 +20,8 @@ use crate::settings::{Config, LogFormat};
 /// Records each answered request: one access log line, one set of counters.
 pub(crate) struct Log {
     pub(crate) access: Arc<AccessLog>,
+    /// Those that the settings add.
+    pub(crate) own: Arc<OwnLogs>,
     pub(crate) metrics: Arc<Metrics>,
 }
 

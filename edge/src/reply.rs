@@ -14,11 +14,11 @@ pub(crate) mod first_chunk;
 pub(crate) mod sent;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_cache::cache_status::{CacheStatus, X_CACHE_STATUS};
 
+use crate::application::upstream::Upstream;
 use crate::cache::page::Page;
 use crate::coding::copies::CodedCopies;
 use crate::metrics::CacheResult;
@@ -66,8 +66,10 @@ pub(crate) struct Note {
     pub(crate) cache: CacheResult,
     /// How the cache took part; `None` if the location has no cache.
     pub(crate) cache_status: Option<CacheStatus>,
-    /// How long the application took to the head of its reply.
-    pub(crate) upstream: Option<Duration>,
+    /// The application's part, if it was asked for this request.
+    pub(crate) upstream: Option<Arc<Upstream>>,
+    /// The length of the body before it was compressed as a whole.
+    pub(crate) uncoded: Option<u64>,
 }
 
 impl Reply {
@@ -90,7 +92,13 @@ impl Reply {
             hangs_up: false,
             elsewhere: None,
             kept: None,
-            note: Note { location: None, cache: CacheResult::Own, cache_status: None, upstream: None },
+            note: Note {
+                location: None,
+                cache: CacheResult::Own,
+                cache_status: None,
+                upstream: None,
+                uncoded: None,
+            },
         }
     }
 

@@ -19,6 +19,7 @@ use http_cache::RequestParts;
 use process::telemetry;
 use process::trace::TraceContext;
 
+use crate::connection::tls_session::TlsSession;
 use crate::request::body::RequestBody;
 use crate::request::client::Client;
 use crate::request::forwarded::Origin;
@@ -72,6 +73,18 @@ pub(crate) enum Entry {
 /// What rules did, each with the rule: "rewritten to /x", "rule[0]".
 pub(crate) type Trail = Mutex<Vec<(String, String)>>;
 
+/// The connection that a request came by, and what was read of it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Arrival {
+    /// The number of the connection among all that the edge has accepted.
+    pub(crate) connection: u32,
+    /// How many requests came by it, with this one.
+    pub(crate) requests: u32,
+    /// Bytes of its head.
+    pub(crate) head: usize,
+    pub(crate) tls: Option<Arc<TlsSession>>,
+}
+
 pub(crate) struct Request {
     pub(crate) method: Method,
     /// Path and query as sent, percent-encoded as RFC 3986 requires; begins with "/" (or is "*").
@@ -100,6 +113,10 @@ pub(crate) struct Request {
     pub(crate) for_error: bool,
     /// Its body went elsewhere.
     pub(crate) body_gone: bool,
+    /// It asks the page of `auth_request`.
+    pub(crate) is_check: bool,
+    /// Whether it may go on was decided for this visitor alone, and so is the answer.
+    pub(crate) for_one: bool,
     /// What rules did with it, if somebody wants to know.
     pub(crate) trail: Option<Arc<Trail>>,
     pub(crate) client: Client,
@@ -115,6 +132,8 @@ pub(crate) struct Request {
     pub(crate) started: Instant,
     /// Names the request in logs and to the application.
     pub(crate) id: u128,
+    /// How it came.
+    pub(crate) arrival: Arrival,
     /// What rules have set for the request: captures, and `set`.
     pub(crate) values: Values,
 }
@@ -151,6 +170,8 @@ impl Request {
             entry: Entry::Site,
             for_error: false,
             body_gone: false,
+            is_check: false,
+            for_one: false,
             trail: None,
             client,
             credentials: None,
@@ -160,6 +181,7 @@ impl Request {
             trace: telemetry::sampler().decide(parent),
             started: Instant::now(),
             id: rand::random(),
+            arrival: Arrival { connection: via.connection, requests: via.requests, ..Arrival::default() },
             values: Values::default(),
         })
     }
@@ -191,6 +213,8 @@ impl Request {
             entry: self.entry.clone(),
             for_error: self.for_error,
             body_gone: self.body_gone || !self.body.is_empty(),
+            is_check: self.is_check,
+            for_one: self.for_one,
             trail: self.trail.clone(),
             client: self.client,
             credentials: self.credentials.clone(),
@@ -200,6 +224,7 @@ impl Request {
             trace: self.trace,
             started: self.started,
             id: self.id,
+            arrival: self.arrival.clone(),
             values: self.values.clone(),
         }
     }

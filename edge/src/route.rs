@@ -5,11 +5,14 @@
 //! allocation. `rules`, `returns`, `try_files` and `error_page` say what a place does with a request; `build`
 //! makes all of it from the settings.
 
+pub(crate) mod auth_check;
 mod build;
 pub(crate) mod error_page;
 pub(crate) mod fields;
 mod listeners;
 pub(crate) mod location;
+pub(crate) mod logs;
+pub(crate) mod pool_path;
 pub(crate) mod redirects;
 pub(crate) mod returns;
 pub(crate) mod rules;
@@ -20,23 +23,29 @@ pub(crate) mod varying_files;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http_cache::Policy;
 use regex::bytes::Regex;
 use weir_proto::origin::Priority;
 
 use crate::access::Access;
+use crate::access::secure_link::SecureLink;
 use crate::coding::rule::Compress;
 use crate::fields::reply::ReplyFields;
+use crate::fields::reply_rewrite::ReplyRewrite;
 use crate::fields::request::RequestFields;
 use crate::files::FileSettings;
 use crate::files::media_type::MediaTypes;
 use crate::limit::LocationLimits;
 use crate::metrics::LocationMetrics;
 use crate::request::path::NormalPath;
+use crate::route::auth_check::AuthCheck;
 use crate::route::error_page::ErrorPages;
 use crate::route::fields::Sets;
 use crate::route::location::Locations;
+use crate::route::logs::LogRule;
+use crate::route::pool_path::PoolPath;
 use crate::route::redirects::RedirectForm;
 use crate::route::rules::Rules;
 use crate::route::server_names::ServerNames;
@@ -44,7 +53,7 @@ use crate::route::try_files::TryFiles;
 use crate::route::varying_files::VaryingFiles;
 use crate::settings::expires::Expires;
 use crate::tls::certificate::{Certificate, Certificates};
-use crate::variables::Definitions;
+use crate::variables::{Definitions, Template};
 use http1::head::Authority;
 
 pub(crate) use build::build;
@@ -61,6 +70,8 @@ pub(crate) struct Sites {
     keeps_requests: bool,
     /// Some location compresses replies.
     compresses: bool,
+    /// Some location passes interim replies on.
+    wants_hints: bool,
 }
 
 pub(crate) struct Site {
@@ -90,6 +101,13 @@ pub(crate) struct Location {
     pub(crate) log_not_found: bool,
     pub(crate) nosniff: bool,
     pub(crate) pool: Option<Arc<str>>,
+    /// What the application gets in place of a path's beginning.
+    pub(crate) pool_path: Option<PoolPath>,
+    /// How long it may take; zero: as long as the edge's setting says.
+    pub(crate) timeout: Duration,
+    pub(crate) reply_rewrite: Option<ReplyRewrite>,
+    /// Interim replies 103 are passed on unless this is empty or "0".
+    pub(crate) early_hints: Option<Template>,
     pub(crate) priority: Priority,
     /// Request bodies go to the application as they arrive.
     pub(crate) stream_body: bool,
@@ -105,12 +123,18 @@ pub(crate) struct Location {
     /// What happens to the fields of replies, and of requests to the application.
     pub(crate) reply_fields: Option<Arc<ReplyFields>>,
     pub(crate) request_fields: Option<Arc<RequestFields>>,
+    /// The access logs that the settings add.
+    pub(crate) logs: Option<Arc<[LogRule]>>,
     /// Variables that get a value when a request gets here, before the rules.
     pub(crate) sets: Option<Arc<Sets>>,
     /// What is compressed here.
     pub(crate) compress: Option<Arc<Compress>>,
     /// Who may ask.
     pub(crate) access: Option<Access>,
+    /// Links that only who knows a secret can make.
+    pub(crate) secure_link: Option<SecureLink>,
+    /// The page that decides who may ask.
+    pub(crate) auth_check: Option<AuthCheck>,
     /// How much one may ask for.
     pub(crate) limits: LocationLimits,
     /// Bytes of a reply in a second, 0 for any number, and how many come before that.
@@ -140,6 +164,7 @@ impl Location {
     pub(crate) fn needs_whole_request(&self) -> bool {
         self.reply_fields.as_ref().is_some_and(|fields| fields.needs_request())
             || self.request_fields.as_ref().is_some_and(|fields| fields.changes_key())
+            || self.logs.iter().flat_map(|logs| logs.iter()).any(LogRule::needs_whole_request)
     }
 
     /// Whether another page answers instead of a reply of the application's with this status.
@@ -157,6 +182,12 @@ pub(crate) enum Chosen<'a> {
 }
 
 impl Sites {
+    /// All access logs that the settings add.
+    pub(crate) fn logs(&self) -> impl Iterator<Item = &LogRule> {
+        let places = self.sites.iter().flat_map(Site::all_places);
+        places.flat_map(|place| place.logs.iter()).flat_map(|logs| logs.iter())
+    }
+
     /// Whether variables are computed from requests whose replies are there already.
     pub(crate) fn keeps_requests(&self) -> bool {
         self.keeps_requests
@@ -164,6 +195,11 @@ impl Sites {
 
     pub(crate) fn compresses(&self) -> bool {
         self.compresses
+    }
+
+    /// Whether interim replies of applications are passed on anywhere.
+    pub(crate) fn wants_hints(&self) -> bool {
+        self.wants_hints
     }
 
     /// `listener`: its index in `edge.listen`.
@@ -194,20 +230,21 @@ impl Sites {
 }
 
 impl Location {
-    /// Whether it sets variables or has rules, which may change the request.
+    /// Whether it sets variables, checks links or has rules, which may change the request.
     pub(crate) fn acts(&self) -> bool {
-        self.groups.is_some() || self.sets.is_some() || !self.rules.is_empty()
+        self.groups.is_some() || self.sets.is_some() || self.secure_link.is_some() || !self.rules.is_empty()
     }
 
     /// Whether not every request here is answered.
     pub(crate) fn is_guarded(&self) -> bool {
-        self.access.is_some() || !self.limits.is_empty()
+        self.access.is_some() || self.auth_check.is_some() || !self.limits.is_empty()
     }
 
     /// Whether the fast path may answer this client: nothing has to be counted, asked or delayed.
     pub(crate) fn answers_at_once(&self, client: IpAddr) -> bool {
         self.limit_rate.0 == 0
             && self.limits.is_empty()
+            && self.auth_check.is_none()
             && self.access.as_ref().is_none_or(|access| access.allows_address(client))
     }
 }
@@ -216,6 +253,16 @@ impl Site {
     /// The location "@name".
     pub(crate) fn named(&self, name: &str) -> Option<&Arc<Location>> {
         self.named.get(name).and_then(|index| self.places.get(*index))
+    }
+
+    /// The caches of places that rules may send a request to, whatever its path is.
+    pub(crate) fn caches_by_rule(&self) -> impl Iterator<Item = &Arc<Policy>> {
+        let has_rules = |place: &Arc<Location>| !place.rules.is_empty() || place.try_files.is_some();
+        let anywhere = !self.rules.is_empty() || self.all_places().any(has_rules);
+        let named = |index: usize| self.named.values().any(|known| *known == index);
+        let places = self.places.iter().enumerate();
+        let led_to = places.filter(move |(index, place)| anywhere || place.internal || named(*index));
+        led_to.filter_map(|(_, place)| place.cache.as_ref())
     }
 
     /// All that may answer a request.

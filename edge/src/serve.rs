@@ -17,6 +17,7 @@ use crate::listen::cores;
 use crate::listen::listeners::{Listeners, acceptors, by_core};
 use crate::listen::room;
 use crate::log::access_log::AccessLog;
+use crate::log::own_logs::OwnLogs;
 use crate::peers::Peers;
 use crate::settings::{Config, Runtime};
 
@@ -63,7 +64,7 @@ impl Edge {
                 self.shutdown.clone(),
             ))
         });
-        tokio::spawn(reopen_log(self.log.access.clone()));
+        tokio::spawn(reopen_logs(self.log.access.clone(), self.log.own.clone()));
         let room = Arc::new(Semaphore::new(room::connections(self.settings.limits.connections)));
         let doors = (0..).zip(self.settings.listen.iter().zip(acceptors));
         let doors = doors.map(|(listener, (listen, tls))| Door {
@@ -138,10 +139,11 @@ impl Edge {
     }
 }
 
-/// Reopens the log on SIGUSR1, as nginx does: a log rotation has moved the file away.
-async fn reopen_log(log: Arc<AccessLog>) {
+/// Reopens the logs on SIGUSR1, as nginx does: a log rotation has moved the files away.
+async fn reopen_logs(log: Arc<AccessLog>, own: Arc<OwnLogs>) {
     let Ok(mut asked) = signal(SignalKind::user_defined1()) else { return };
     while asked.recv().await.is_some() {
         log.reopen();
+        own.reopen();
     }
 }

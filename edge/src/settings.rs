@@ -1,22 +1,28 @@
 //! The `[edge]` table of the settings file: its structure, its defaults, and the checks of its values.
 
 mod access;
+mod auth_request;
 pub(crate) mod autoindex;
 mod bounds;
 mod cache;
+mod client_certificate;
 mod compress;
 pub(crate) mod expires;
 pub(crate) mod files;
 mod limit;
 mod listen;
+pub(crate) mod logs;
 mod network;
 pub(crate) mod pattern;
 mod place;
 mod priority;
 mod real_ip;
 pub(crate) mod reply_fields;
+mod reply_rewrite;
 mod rule;
+mod secure_link;
 pub(crate) mod site_listen;
+pub(crate) mod syslog;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -34,11 +40,14 @@ use crate::settings::files::FileCacheConfig;
 use crate::variables::{GeoConfig, MapConfig, SplitConfig};
 
 pub use access::{AuthBasicConfig, AuthBasicTable, Satisfy};
+pub use auth_request::{AuthRequestConfig, AuthRequestTable};
 pub use bounds::{Limits, Timeouts};
 pub use cache::{CacheConfig, CookiesConfig, RulesConfig, TtlConfig};
+pub use client_certificate::{ClientCertificateConfig, ClientVerify};
 pub use compress::{CompressConfig, CompressTable};
 pub use limit::{LimitConnConfig, LimitReqConfig, ZoneConfig};
 pub use listen::{CertificateConfig, Listen};
+pub use logs::{ErrorLogLevel, Escape, LogConfig, LogFormatConfig};
 pub(crate) use place::PlaceConfig;
 pub use place::{LocationConfig, SiteConfig};
 pub use priority::Priority;
@@ -46,7 +55,9 @@ pub use real_ip::RealIpHeader;
 pub use reply_fields::{
     CorsConfig, ExpiresSetting, InheritFields, ReplyFieldConfig, RequestFieldConfig, Security,
 };
+pub use reply_rewrite::ReplyRewriteConfig;
 pub use rule::{RuleConfig, WhenConfig};
+pub use secure_link::SecureLinkConfig;
 pub use site_listen::{DefaultServer, ListenerName};
 
 pub(crate) use access::AccessSettings;
@@ -101,6 +112,12 @@ pub struct Config {
     pub access_log: LogFormat,
     /// "stdout", "stderr" or a file.
     pub access_log_to: String,
+    /// From which level on messages are written to stderr.
+    pub error_log_level: ErrorLogLevel,
+    /// Formats for `logs`, by name.
+    pub log_formats: BTreeMap<String, LogFormatConfig>,
+    /// Further access logs.
+    pub logs: Vec<LogConfig>,
     pub timeouts: Timeouts,
     pub limits: Limits,
     /// Static files kept in memory.
@@ -190,6 +207,9 @@ impl Default for Config {
             nginx_cache_status: false,
             access_log: LogFormat::Combined,
             access_log_to: "stdout".into(),
+            error_log_level: ErrorLogLevel::default(),
+            log_formats: BTreeMap::new(),
+            logs: Vec::new(),
             timeouts: Timeouts::default(),
             limits: Limits::default(),
             files: FileCacheConfig::default(),
@@ -226,6 +246,12 @@ impl Config {
         if let Some(i) = announced.filter(|_| self.trusted_proxies.is_empty()) {
             let text = "nobody may use it: name the proxies in `edge.trusted_proxies`";
             mistakes.push(format!("edge.listen[{i}].proxy_protocol"), text);
+        }
+        for (i, site) in self.site.iter().enumerate() {
+            if site.tls.as_ref().is_some_and(|tls| tls.client.is_some()) {
+                let text = "a handshake asks for it before the site is known; write it in `edge.listen`";
+                mistakes.push(format!("edge.site[{i}].tls.client"), text);
+            }
         }
         let some_tls = self.listen.iter().any(|listen| listen.tls.is_some());
         for (i, _) in self.site.iter().enumerate().filter(|(_, site)| site.tls.is_some() && !some_tls) {
@@ -291,14 +317,16 @@ impl Config {
         self.name.clone().unwrap_or_else(|| format!("{}:{port}", process::host_name()))
     }
 
-    /// Each location's own bound for stored pages: the indexes of site and location, and the bound.
-    pub fn max_objects(&self) -> impl Iterator<Item = (usize, usize, Size)> {
-        self.site.iter().enumerate().flat_map(|(site, config)| {
-            let locations = config.location.iter().enumerate();
-            locations.filter_map(move |(location, config)| {
-                Some((site, location, config.cache.as_ref()?.max_object?))
-            })
-        })
+    /// Each place's own bound for stored pages: the path of its `cache` in the settings, and the bound.
+    pub fn max_objects(&self) -> Vec<(String, Size)> {
+        let mut bounds = Vec::new();
+        for (index, site) in self.site.iter().enumerate() {
+            let path = format!("edge.site[{index}]");
+            let bound = site.cache.as_ref().and_then(|cache| cache.max_object);
+            bounds.extend(bound.map(|bound| (format!("{path}.cache"), bound)));
+            max_objects_within(&path, &site.location, &mut bounds);
+        }
+        bounds
     }
 
     /// Each place where a pool answers: its path in the settings, the pool's name and the name of its set of
@@ -312,6 +340,15 @@ impl Config {
             pools_within(&path, &site.location, &place, &mut pools);
         }
         pools
+    }
+}
+
+fn max_objects_within(path: &str, locations: &[LocationConfig], bounds: &mut Vec<(String, Size)>) {
+    for (index, location) in locations.iter().enumerate() {
+        let path = format!("{path}.location[{index}]");
+        let bound = location.cache.as_ref().and_then(|cache| cache.max_object);
+        bounds.extend(bound.map(|bound| (format!("{path}.cache"), bound)));
+        max_objects_within(&path, &location.location, bounds);
     }
 }
 

@@ -4,6 +4,7 @@
 //! handshake.
 
 pub(crate) mod certificate;
+pub(crate) mod client_certificate;
 
 /// TLS cannot be offered at all: the system gives no random bytes, or the library refuses its own
 /// configuration.

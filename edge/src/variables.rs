@@ -29,6 +29,7 @@ pub use definitions::split::SplitConfig;
 pub use template::Template;
 
 pub(crate) use definitions::{DefinitionConfigs, Definitions};
-pub(crate) use facts::{Facts, FieldSource, ReplyFacts, RequestFacts, RouteFacts};
+pub(crate) use facts::{Facts, FieldSource, ReplyFacts, RequestFacts, RouteFacts, UpstreamFacts};
 pub(crate) use names::{Needs, VariableNames};
+pub(crate) use template::TemplatePart;
 pub(crate) use values::Values;

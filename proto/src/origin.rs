@@ -92,12 +92,15 @@ pub struct RequestHead {
     /// Path and query as the client sent them, where the edge's rules have made `target` of them. Empty: the same as `target`.
     #[prost(bytes = "bytes", tag = "24")]
     pub request_uri: ::prost::bytes::Bytes,
+    /// Interim replies 103 are wanted.
+    #[prost(bool, tag = "25")]
+    pub early_hints: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct End {}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct FetchReply {
-    #[prost(oneof = "fetch_reply::Message", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "fetch_reply::Message", tags = "1, 2, 3, 4, 5")]
     pub message: ::core::option::Option<fetch_reply::Message>,
 }
 /// Nested message and enum types in `FetchReply`.
@@ -112,7 +115,16 @@ pub mod fetch_reply {
         End(super::End),
         #[prost(message, tag = "4")]
         Failure(super::Failure),
+        /// Before `head`, any number of times, if the request asked for them.
+        #[prost(message, tag = "5")]
+        Hints(super::Hints),
     }
+}
+/// An interim reply 103 (RFC 8297).
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Hints {
+    #[prost(message, repeated, tag = "1")]
+    pub fields: ::prost::alloc::vec::Vec<Field>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ReplyHead {
@@ -127,6 +139,9 @@ pub struct ReplyHead {
     /// With status 101: the protocol switched to.
     #[prost(string, tag = "4")]
     pub upgrade: ::prost::alloc::string::String,
+    /// How long it took to connect to the server, in microseconds. 0: an earlier connection was used.
+    #[prost(uint32, tag = "5")]
+    pub connect_us: u32,
 }
 /// Why there is no (whole) reply: who is to blame, and whether anything reached the application.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

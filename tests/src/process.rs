@@ -73,6 +73,11 @@ impl Process {
         self.signal(Signal::HUP);
     }
 
+    /// SIGUSR1: it opens its logs again.
+    pub fn reopen_logs(&self) {
+        self.signal(Signal::USR1);
+    }
+
     /// SIGTERM.
     pub fn terminate_without_waiting(&self) {
         self.signal(Signal::TERM);

@@ -44,6 +44,27 @@ mod nginx_command;
 // Configurations in the manner of real ones, beside nginx.
 #[path = "e2e/nginx_conf.rs"]
 mod nginx_conf;
+// A page of the site decides who may have an answer.
+#[path = "e2e/auth_request.rs"]
+mod auth_request;
+// Links that only who knows a secret can make.
+#[path = "e2e/secure_link.rs"]
+mod secure_link;
+// An application under another path, with fields in its own words.
+#[path = "e2e/pool_path.rs"]
+mod pool_path;
+// Application servers behind TLS.
+#[path = "e2e/https_servers.rs"]
+mod https_servers;
+// Interim replies.
+#[path = "e2e/early_hints.rs"]
+mod early_hints;
+// Certificates that clients show.
+#[path = "e2e/client_certificates.rs"]
+mod client_certificates;
+// Access logs with formats of one's own.
+#[path = "e2e/logs.rs"]
+mod logs;
 // X-Accel-Redirect and locations for it alone.
 #[path = "e2e/accel.rs"]
 mod accel;

@@ -85,10 +85,10 @@ impl Loaded {
     /// A location cannot store a page that neither L1 nor the node has room for.
     fn check_body_limits(&self, mistakes: &mut Mistakes) {
         let most = self.edge.l1.max_object.max(self.cache_node.max_object);
-        for (site, location, max_object) in self.edge.max_objects() {
+        for (path, max_object) in self.edge.max_objects() {
             if max_object > most {
                 mistakes.push(
-                    format!("edge.site[{site}].location[{location}].cache.max_object"),
+                    format!("{path}.max_object"),
                     format!(
                         "{} bytes are more than `edge.l1.max_object` and `cache_node.max_object` have room \
                          for: a page above {} bytes would be stored nowhere; raise one of these, or lower it",

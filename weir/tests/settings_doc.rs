@@ -56,11 +56,12 @@ struct Section {
 
 fn sections() -> Vec<Section> {
     use edge::settings::{
-        CacheConfig, CompressTable, CorsConfig, L1Config, LimitConnConfig, LimitReqConfig, Limits,
-        LocationConfig, PeersConfig, ReplyFieldConfig, RequestFieldConfig, SiteConfig, Timeouts, ZoneConfig,
+        AuthRequestTable, CacheConfig, ClientCertificateConfig, CompressTable, CorsConfig, L1Config,
+        LimitConnConfig, LimitReqConfig, Limits, LocationConfig, LogConfig, PeersConfig, ReplyFieldConfig,
+        ReplyRewriteConfig, RequestFieldConfig, SecureLinkConfig, SiteConfig, Timeouts, ZoneConfig,
     };
     use edge::variables::{GeoConfig, MapConfig, SplitConfig};
-    use wsgi_adapter::{CheckConfig, EjectConfig, PoolConfig, ServerConfig, StickyConfig};
+    use wsgi_adapter::{CheckConfig, EjectConfig, PoolConfig, ServerConfig, ServerTlsConfig, StickyConfig};
 
     let section = |heading, read| Section { heading, nth: 0, least: "", read };
     let needs = |heading, least, read| Section { heading, nth: 0, least, read };
@@ -72,6 +73,7 @@ fn sections() -> Vec<Section> {
     let tls = "certificate = 'a'\nkey = 'b'\nca = 'c'";
     vec![
         section("[edge]", debug::<edge::Config>),
+        needs("Client certificates", "ca = 'a'", debug::<ClientCertificateConfig>),
         section("[edge.l1]", debug::<L1Config>),
         needs("[edge.peers]", peers, debug::<PeersConfig>),
         Section { nth: 1, ..needs("[edge.peers]", tls, debug::<weir_proto::tls::TlsConfig>) },
@@ -81,6 +83,8 @@ fn sections() -> Vec<Section> {
         section("[[edge.site]]", debug::<SiteConfig>),
         needs("[[edge.site.location]]", "match = '/'", debug::<LocationConfig>),
         section("compress", debug::<CompressTable>),
+        needs("auth_request", "uri = '/a'", debug::<AuthRequestTable>),
+        needs("secure_link", "link = '$uri'\nmd5 = '$uri'", debug::<SecureLinkConfig>),
         section("[edge.limit_zones.NAME]", debug::<ZoneConfig>),
         needs("limit_req", "zone = 'a'", debug::<LimitReqConfig>),
         needs("limit_conn", "zone = 'a'\nconnections = 1", debug::<LimitConnConfig>),
@@ -89,13 +93,16 @@ fn sections() -> Vec<Section> {
         needs("[[edge.geo]]", "variable = 'a'", debug::<GeoConfig>),
         needs("[[edge.split]]", "variable = 'a'\nfrom = 'b'\nparts = []", debug::<SplitConfig>),
         section("reply_fields", debug::<ReplyFieldConfig>),
+        section("reply_rewrite", debug::<ReplyRewriteConfig>),
         section("request_fields", debug::<RequestFieldConfig>),
         needs("cors", "origins = []", debug::<CorsConfig>),
+        needs("logs", "to = 'stdout'", debug::<LogConfig>),
         section("[cache_node]", debug::<cache_node::Config>),
         needs("[cache_node.redis]", "url = 'redis://n'", debug::<cache_node::RedisConfig>),
         section("[wsgi_adapter]", debug::<wsgi_adapter::Config>),
         section("[[wsgi_adapter.pool]]", debug::<PoolConfig>),
         needs("servers", "address = '127.0.0.1:1'", debug::<ServerConfig>),
+        section("[wsgi_adapter.pool.tls]", debug::<ServerTlsConfig>),
         section("[wsgi_adapter.pool.sticky]", debug::<StickyConfig>),
         section("[wsgi_adapter.pool.check]", debug::<CheckConfig>),
         section("[wsgi_adapter.pool.eject]", debug::<EjectConfig>),

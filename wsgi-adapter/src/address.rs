@@ -8,13 +8,15 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize, Serializer};
 
 /// `uwsgi://host:port`, `uwsgi+unix:///path`, `uwsgi+srv://_service._tcp.name`, likewise with `http` and
-/// `fastcgi`; or short for uwsgi `host:port`, `unix:/path`. Displayed as written.
+/// `fastcgi`, and `https://host:port`; or short for uwsgi `host:port`, `unix:/path`. Displayed as written.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Address {
     text: String,
     protocol: Protocol,
     endpoint: Endpoint,
+    /// The host as it is written, if it is spoken to by TLS.
+    tls_host: Option<String>,
 }
 
 /// What is spoken there.
@@ -40,10 +42,6 @@ pub enum Endpoint {
 /// What is wrong with an address, and what to write.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadAddress {
-    #[error(
-        "https:// servers are not supported: between Weir and the application is plain HTTP; write \"http://host:port\""
-    )]
-    Https,
     #[error(
         "unknown scheme \"{0}\"; write \"uwsgi://host:port\" or \"uwsgi+unix:///path/to.sock\", with uwsgi, http or fastcgi"
     )]
@@ -76,7 +74,14 @@ impl Address {
     pub(crate) fn at(&self, address: SocketAddr) -> Result<Self, BadAddress> {
         let scheme = self.text.split_once("://").map_or("", |(scheme, _)| scheme.trim_end_matches("+srv"));
         let separator = if scheme.is_empty() { "" } else { "://" };
-        format!("{scheme}{separator}{address}").parse()
+        let at: Self = format!("{scheme}{separator}{address}").parse()?;
+        // The certificate has the name, not the address.
+        Ok(Self { tls_host: self.tls_host.clone(), ..at })
+    }
+
+    /// The host that the server's certificate is for; `None`: there is no TLS.
+    pub(crate) fn tls_host(&self) -> Option<&str> {
+        self.tls_host.as_deref()
     }
 
     /// As in the settings.
@@ -100,14 +105,18 @@ impl FromStr for Address {
             Some(("fastcgi", rest)) => (Protocol::FastCgi, tcp(rest)?),
             Some(("fastcgi+unix", path)) => (Protocol::FastCgi, unix(path)?),
             Some(("fastcgi+srv", name)) => (Protocol::FastCgi, service(name)?),
-            Some(("https", _)) => return Err(BadAddress::Https),
+            Some(("https", rest)) => (Protocol::Http, tcp(rest.strip_suffix('/').unwrap_or(rest))?),
             Some((scheme, _)) => return Err(BadAddress::Scheme(scheme.to_owned())),
             None => match text.strip_prefix("unix:") {
                 Some(path) => (Protocol::Uwsgi, unix(path)?),
                 None => (Protocol::Uwsgi, tcp(text)?),
             },
         };
-        Ok(Self { text: text.to_owned(), protocol, endpoint })
+        let tls_host = match &endpoint {
+            Endpoint::Tcp { host, .. } if text.starts_with("https://") => Some(host.clone()),
+            _ => None,
+        };
+        Ok(Self { text: text.to_owned(), protocol, endpoint, tls_host })
     }
 }
 
@@ -204,7 +213,7 @@ mod tests {
     fn says_what_is_wrong() {
         let long = format!("unix:/{}", "x".repeat(MAX_UNIX_PATH));
         let cases = [
-            ("https://127.0.0.1:8000", BadAddress::Https),
+            ("https://127.0.0.1", BadAddress::HostAndPort),
             ("http://127.0.0.1:8000/app", BadAddress::HostAndPort),
             ("http://127.0.0.1", BadAddress::HostAndPort),
             ("ftp://127.0.0.1:21", BadAddress::Scheme("ftp".into())),

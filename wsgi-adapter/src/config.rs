@@ -27,6 +27,7 @@ mod queue;
 mod reply_buffer;
 mod retry;
 mod server;
+mod server_tls;
 mod sticky;
 
 pub use added::AddedServers;
@@ -36,6 +37,7 @@ pub use queue::QueueConfig;
 pub use reply_buffer::ReplyBufferConfig;
 pub use retry::RetryConfig;
 pub use server::ServerConfig;
+pub use server_tls::ServerTlsConfig;
 pub use sticky::StickyConfig;
 
 /// `[wsgi_adapter]`.
@@ -93,6 +95,8 @@ pub struct PoolConfig {
     pub variable_sets: BTreeMap<String, Variables>,
     /// Connections to HTTP servers that stay open between requests.
     pub keepalive: KeepaliveConfig,
+    /// How `https://` servers are recognised.
+    pub tls: Option<ServerTlsConfig>,
 
     /// Name lookup and connecting, all addresses of a server together.
     pub connect_timeout: Time,
@@ -181,6 +185,7 @@ impl Default for PoolConfig {
             variables: Variables::default(),
             variable_sets: BTreeMap::new(),
             keepalive: KeepaliveConfig::default(),
+            tls: None,
             connect_timeout: Time::from_secs(5),
             send_timeout: Time::from_secs(60),
             read_timeout: Time::from_secs(60),
@@ -368,6 +373,12 @@ impl PoolConfig {
             set.check(&format!("{path}.variable_sets.{name}"), mistakes);
         }
         self.keepalive.check(&format!("{path}.keepalive"), mistakes);
+        let speaks_tls = self.servers.iter().any(|server| server.address.tls_host().is_some());
+        match &self.tls {
+            Some(tls) => tls.check(&format!("{path}.tls"), mistakes),
+            None if speaks_tls => ServerTlsConfig::default().check(&format!("{path}.tls"), mistakes),
+            None => {}
+        }
     }
 
     /// Further variables for a location that names this set; empty: for all others. `None`: there is no such

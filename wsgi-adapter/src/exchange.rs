@@ -12,6 +12,8 @@ use http1::reply::{ResponseForm, ResponseHead, ResponseLimits, ResponseParser};
 use process::wait::within;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout_at;
+use weir_proto::origin::fetch_reply::Message;
+use weir_proto::origin::{Field, Hints};
 
 use crate::config::PoolConfig;
 use crate::deadline::Deadline;
@@ -25,6 +27,7 @@ use crate::request::upload::Upload;
 
 pub(crate) mod connect;
 pub(crate) mod idle;
+pub(crate) mod secure;
 pub(crate) mod tunnel;
 
 /// Field lines in a reply's head.
@@ -76,6 +79,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) replies: &'a Replies,
     pub(crate) config: &'a PoolConfig,
     pub(crate) deadline: Deadline,
+    /// Interim replies 103 are passed on.
+    pub(crate) hints: bool,
     /// It is right even where an exchange fails or is dropped.
     pub(crate) progress: &'a mut Progress,
 }
@@ -116,7 +121,12 @@ impl Exchange<'_> {
                     return Err(Error::Unread);
                 }
             }
-            if let Some(head) = parser.parse(&mut received).map_err(ServerError::BadReply)? {
+            let parsed = parser.parse(&mut received).map_err(ServerError::BadReply)?;
+            let hints = parser.take_hints();
+            for hint in hints.into_iter().filter(|_| self.hints && wanted) {
+                self.replies.send(Message::Hints(told_hints(hint))).await?;
+            }
+            if let Some(head) = parsed {
                 // RFC 9110 section 15.3.6: 205 has no content, but its framing is that of any other reply:
                 // where that ends is not looked for.
                 let ends = head.status != 205 || head.content_length == Some(0);
@@ -177,6 +187,11 @@ impl Exchange<'_> {
     }
 }
 
+fn told_hints(head: ResponseHead) -> Hints {
+    let fields = head.fields.into_iter().map(|field| Field { name: field.name, value: field.value });
+    Hints { fields: fields.collect() }
+}
+
 fn end_of_input(read: io::Result<usize>) -> Result<bool, ServerError> {
     read.map(|count| count == 0).map_err(ServerError::Lost)
 }
@@ -221,7 +236,7 @@ impl Output<'_> {
         let wrote = match writer.write_now(slices) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let until = deadline.within(pool.send_timeout.0);
-                let writing = timeout_at(until, writer.write_vectored(slices));
+                let writing = timeout_at(until, writer.write_some(slices));
                 writing.await.map_err(|_| ServerError::SendTimeout)?
             }
             wrote => wrote,

@@ -50,6 +50,8 @@ pub(crate) struct Fetch<'a> {
     /// What follows the head of a request to switch protocols. It belongs to the protocol that is switched
     /// to.
     messages: Option<Rest>,
+    /// How long the last attempt took to connect; zero if it used an earlier connection.
+    connecting: Duration,
 }
 
 impl<'a> Fetch<'a> {
@@ -81,7 +83,7 @@ impl<'a> Fetch<'a> {
         }
         // A slow client's upload is not the application's time: the edge has a limit of its own for that.
         let deadline = Deadline::in_millis(head.deadline_ms);
-        Ok(Self { pool, head, replies, openings, upload, deadline, messages })
+        Ok(Self { pool, head, replies, openings, upload, deadline, messages, connecting: Duration::ZERO })
     }
 
     /// Takes the request to a server and its reply to the edge, up to its end. `span` is told who replied.
@@ -170,6 +172,7 @@ impl<'a> Fetch<'a> {
         let server = slot.server();
         server.metrics.requests.inc();
         let (head, config, deadline) = (self.head, &self.pool.config, self.deadline);
+        self.connecting = Duration::ZERO;
         let dialect = Dialect::of(&server.address, config);
         let idempotent = request::is_idempotent(&head.method);
         let outgoing = Outgoing {
@@ -181,7 +184,7 @@ impl<'a> Fetch<'a> {
             form: dialect.form(head),
         };
         let (upload, replies) = (&mut self.upload, self.replies);
-        let mut exchange = Exchange { upload, replies, config, deadline, progress };
+        let mut exchange = Exchange { upload, replies, config, deadline, hints: head.early_hints, progress };
         // The server may close it just now, so it is only for a request that may be sent again.
         let may_be_kept = dialect.keeps_connections() && idempotent && head.upgrade.is_empty();
         let place = server.address.as_str();
@@ -201,7 +204,9 @@ impl<'a> Fetch<'a> {
             self.pool.idle.make_room(place);
         }
         let until = deadline.within(config.connect_timeout.0);
-        let connection = Connection::new(connect(server.address.endpoint(), until).await?);
+        let begun = Instant::now();
+        let connection = Connection::new(connect(&server.address, &self.pool.tls, until).await?);
+        self.connecting = begun.elapsed();
         first_reply::awaited(self.pool, server, dialect, exchange.run(connection, outgoing)).await
     }
 }

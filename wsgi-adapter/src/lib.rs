@@ -33,8 +33,8 @@ mod spans;
 use adapter::Adapter;
 pub use config::{
     AddedServers, Balance, BreakerConfig, CheckConfig, Config, EjectConfig, Flavour, HashKey,
-    KeepaliveConfig, PoolConfig, QueueConfig, ReplyBufferConfig, RetryConfig, ServerConfig, Statuses,
-    StickyConfig, Variables,
+    KeepaliveConfig, PoolConfig, QueueConfig, ReplyBufferConfig, RetryConfig, ServerConfig, ServerTlsConfig,
+    Statuses, StickyConfig, Variables,
 };
 pub use pool::StartError;
 pub use pools::Pools;

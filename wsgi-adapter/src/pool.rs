@@ -26,6 +26,7 @@ use crate::config::PoolConfig;
 use crate::deadline::Deadline;
 use crate::error::Full;
 use crate::exchange::idle::Idle;
+use crate::exchange::secure::ServerTls;
 use crate::metrics::{Metrics, PoolMetrics};
 use crate::replies::spool::FileSpace;
 
@@ -65,6 +66,7 @@ pub(crate) struct Pool {
     pub(crate) metrics: Metrics,
     /// Connections to its servers that wait for a request.
     pub(crate) idle: Idle,
+    pub(crate) tls: ServerTls,
     figures: PoolMetrics,
     sticky: Option<Sticky>,
     uploads: Semaphore,
@@ -122,6 +124,7 @@ impl Pool {
         let next_id = entries.iter().map(|entry| entry.id.0 + 1).max().unwrap_or(0);
         let pool = Arc::new(Self {
             idle: Idle::new(&config.keepalive),
+            tls: ServerTls::new(config.tls.as_ref()),
             figures: metrics.pool(&config.name),
             sticky: config.sticky.as_ref().map(Sticky::new),
             uploads: Semaphore::new(config.max_uploads.min(Semaphore::MAX_PERMITS)),

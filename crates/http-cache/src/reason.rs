@@ -44,6 +44,8 @@ reasons! {
     KeyField = "key-field", "setting fields";
     /// The request carries a field that tells who asks, or that no list knows.
     PersonalField = "personal-field", "setting fields";
+    /// A page decides who may ask, and does not say that its answer is the same for all.
+    AuthRequest = "auth-request", "setting auth_request";
     /// A `bypass` rule fired.
     Bypass = "bypass", "setting bypass";
     /// A `no_store` rule fired: answered from the cache if possible, but not stored.

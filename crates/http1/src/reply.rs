@@ -89,6 +89,8 @@ pub enum BadReply {
 /// readers of the reply take it for two different ones.
 const SINGLE: &[&[u8]] = &[b"content-type", b"date", b"etag", b"expires", b"last-modified", b"location"];
 
+const EARLY_HINTS: u16 = 103;
+
 /// Finds and reads the head at the front of what has been received.
 #[derive(Debug)]
 pub struct ResponseParser<'a> {
@@ -98,11 +100,13 @@ pub struct ResponseParser<'a> {
     searched: usize,
     /// Bytes of interim heads taken.
     interim: usize,
+    /// Those with status 103 that nobody has taken yet.
+    hints: Vec<ResponseHead>,
 }
 
 impl<'a> ResponseParser<'a> {
     pub fn new(limits: ResponseLimits, form: ResponseForm<'a>) -> Self {
-        Self { limits, form, searched: 0, interim: 0 }
+        Self { limits, form, searched: 0, interim: 0, hints: Vec::new() }
     }
 
     /// Takes the head off the front of `buffer`, and interim heads before it; what follows there is the body.
@@ -121,11 +125,21 @@ impl<'a> ResponseParser<'a> {
             match head.status {
                 101 if self.is_asked_for(head.upgrade.as_deref()) => return Ok(Some(head)),
                 101 => return Err(BadReply::Switched),
-                // The edge has answered any 100-continue itself, and the contract carries no hints (103).
-                100..=199 => self.interim += end,
+                // The edge has answered any 100-continue itself.
+                100..=199 => {
+                    self.interim += end;
+                    if head.status == EARLY_HINTS {
+                        self.hints.push(head);
+                    }
+                }
                 _ => return Ok(Some(head)),
             }
         }
+    }
+
+    /// The interim heads 103 since the last call (RFC 8297). Their bytes count in the limit of the head.
+    pub fn take_hints(&mut self) -> Vec<ResponseHead> {
+        std::mem::take(&mut self.hints)
     }
 
     /// RFC 9110 section 7.8: "A server MUST NOT switch to a protocol that was not indicated by the client in

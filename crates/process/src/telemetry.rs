@@ -27,7 +27,7 @@ use serde::Deserialize;
 use tokio::runtime::Runtime;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer};
+use tracing_subscriber::{EnvFilter, Layer, reload};
 
 use crate::trace::{Sampler, TraceContext};
 
@@ -43,6 +43,9 @@ pub const SPANS: &str = "weir";
 
 /// How long a guard that is merely dropped waits for the collector.
 const LAST_FLUSH: Duration = Duration::from_secs(1);
+
+/// Replaces the log filter, unless the environment has set it.
+static SET_FILTER: OnceLock<Box<dyn Fn(EnvFilter) + Send + Sync>> = OnceLock::new();
 
 /// Set once, if at all, when spans are exported.
 static SAMPLER: OnceLock<Sampler> = OnceLock::new();
@@ -100,7 +103,7 @@ pub fn init(
     env: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Guard, TelemetryError> {
     let env: BTreeMap<String, String> = env.into_iter().filter(|(_, value)| !value.is_empty()).collect();
-    let filter = log_filter(options, &env)?;
+    let (filter, handle) = reload::Layer::new(log_filter(options, &env)?);
     let mut ignored = Vec::new();
     let asked = otel::Asked::of(&env, &mut ignored)?;
     let export = match &asked {
@@ -114,6 +117,11 @@ pub fn init(
         .with(log_layer(options.log_format).with_filter(filter))
         .try_init()
         .map_err(|_| TelemetryError::Started)?;
+    if !env.contains_key("RUST_LOG") {
+        let _ = SET_FILTER.set(Box::new(move |new| {
+            let _ = handle.modify(|filter| *filter = new);
+        }));
+    }
     if let Some(asked) = asked {
         let _ = SAMPLER.set(asked.sampler);
         tracing::info!(endpoint = asked.endpoint, "exporting traces");
@@ -122,6 +130,14 @@ pub fn init(
         tracing::warn!("ignored: {reason}");
     }
     Ok(guard)
+}
+
+/// Logs from this level on ("info", "warn"), unless `RUST_LOG` says something else.
+pub fn set_log_level(level: &str) {
+    let filter = EnvFilter::builder().parse(format!("{level},redis=off"));
+    if let (Some(set), Ok(filter)) = (SET_FILTER.get(), filter) {
+        set(filter);
+    }
 }
 
 /// Whether spans are exported at all.

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Version};
@@ -12,6 +13,7 @@ use http1::head::Scheme;
 use weir_proto::fields;
 use weir_proto::origin::{Field, Priority, RequestHead};
 
+use crate::application::hints::Hints;
 use crate::fields::request::CommonFields;
 use crate::request::client::{Client, protocol};
 
@@ -43,6 +45,10 @@ pub(crate) struct Ask {
     pub stream_reply: bool,
     /// The location's setting: a set of the pool's variables.
     pub variables: Arc<str>,
+    /// How long the application may take; zero: as long as the edge's setting says.
+    pub timeout: Duration,
+    /// Where interim replies 103 go; `None`: they are not wanted.
+    pub hints: Option<Arc<Hints>>,
     /// The protocol to switch to; empty: none.
     pub upgrade: &'static str,
     /// Fields that the settings add, alike for all requests with the same key.
@@ -67,7 +73,7 @@ impl Ask {
             server_port: self.server_port.into(),
             document_root: self.document_root.to_string(),
             content_length: None,
-            deadline_ms: 0,
+            deadline_ms: u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX),
             traceparent: self.traceparent.clone(),
             priority: self.priority.into(),
             shared: false,
@@ -76,6 +82,7 @@ impl Ask {
             stream_reply: self.stream_reply,
             variables: self.variables.to_string(),
             request_uri: self.request_uri.clone().unwrap_or_default(),
+            early_hints: self.hints.is_some(),
         }
     }
 

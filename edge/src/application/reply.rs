@@ -1,7 +1,7 @@
 //! The application's reply as it arrives from the adapter: the head, then chunks until the end.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -16,6 +16,7 @@ use weir_proto::origin::{End, FetchReply, Kind, fetch_reply};
 
 use crate::application::adapters::Call;
 use crate::application::failure::{Failure, blame_client, from_status, is_lost};
+use crate::application::upstream::Upstream;
 use crate::request::body::BodyFault;
 
 /// The application's answer: the head is here, the body follows.
@@ -24,6 +25,7 @@ pub(crate) struct OriginReply {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub server: String,
+    pub upstream: Arc<Upstream>,
     pub body: Body,
 }
 
@@ -39,14 +41,21 @@ impl OriginReply {
     }
 }
 
+/// What a reply comes from.
+pub(super) struct Reading {
+    pub(super) replies: Replies,
+    pub(super) fault: Arc<OnceLock<BodyFault>>,
+    pub(super) patience: Duration,
+    pub(super) asked: Instant,
+}
+
 /// The first message of a reply.
 pub(super) fn begun(
     first: Option<FetchReply>,
-    replies: Replies,
-    fault: Arc<OnceLock<BodyFault>>,
-    mut patience: Duration,
+    reading: Reading,
     switches: bool,
 ) -> Result<OriginReply, Failure> {
+    let Reading { replies, fault, mut patience, asked } = reading;
     let head = match first.and_then(|reply| reply.message) {
         Some(fetch_reply::Message::Head(head)) => head,
         Some(fetch_reply::Message::Failure(failure)) => return Err(blame_client(failure.into(), &fault)),
@@ -65,8 +74,11 @@ pub(super) fn begun(
         // The two ends of the tunnel bound how long it may be silent.
         patience = Duration::MAX;
     }
-    let body = Body { replies, patience, fault, first: None, ended: false, call: None };
-    Ok(OriginReply { status, headers, server: head.server, body })
+    let connect = Duration::from_micros(head.connect_us.into());
+    let upstream = Arc::new(Upstream::replied(asked, (head.server.clone(), status.as_u16()), connect));
+    let body =
+        Body { replies, patience, fault, first: None, ended: false, call: None, upstream: upstream.clone() };
+    Ok(OriginReply { status, headers, server: head.server, upstream, body })
 }
 
 /// The trailers of a complete reply follow it at once.
@@ -82,6 +94,7 @@ pub(crate) struct Body {
     ended: bool,
     /// Chunks until the end.
     call: Option<Call>,
+    upstream: Arc<Upstream>,
 }
 
 impl Body {
@@ -154,6 +167,7 @@ impl Body {
     fn end(&mut self) {
         self.ended = true;
         self.call = None;
+        self.upstream.end();
     }
 
     /// Nobody will read on for a while: the application is read ahead as far as the buffers allow.

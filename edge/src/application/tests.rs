@@ -74,7 +74,7 @@ async fn ask(adapters: &[SocketAddr], method: &str, body: &'static [u8]) -> Resu
         upload
     };
     let head = || RequestHead { method: method.to_owned(), ..RequestHead::default() };
-    let mut reply = origins.fetch(head, upload).await.map_err(|failure| failure.kind)?;
+    let mut reply = origins.fetch(head, upload, None).await.map_err(|failure| failure.kind)?;
     assert!(reply.body.next().await.is_none());
     Ok(reply.server)
 }

@@ -335,7 +335,7 @@ impl Fill {
 
     fn served(&self, head: PageHead, body: Arc<SharedBody>, source: Source) -> ServedPage {
         let selected = vary::selected(&head.lifetime.vary, &self.ask.request.outgoing.headers);
-        ServedPage { head, selected, body, source, length: None, own: HeaderMap::new() }
+        ServedPage { head, selected, body, source, length: None, own: HeaderMap::new(), upstream: None }
     }
 
     fn insert(&self, page: Arc<Page>) {

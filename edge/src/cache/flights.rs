@@ -13,6 +13,7 @@ use http_cache::{Reason, Use};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
+use crate::application::upstream::Upstream;
 use crate::application::{Failure, OriginReply};
 use crate::cache::page::{PageHead, Staleness};
 use crate::cache::shared_body::{Reader, SharedBody};
@@ -42,6 +43,8 @@ pub(crate) struct ServedPage {
     pub source: Source,
     /// Fields of the reply that only the request gets that it was made for.
     pub own: HeaderMap,
+    /// The application's part, if it was asked.
+    pub upstream: Option<Arc<Upstream>>,
 }
 
 impl ServedPage {

@@ -9,6 +9,7 @@ use http_cache::{Reason, ReplyParts, Verdict, csrf, fields, revalidate};
 use weir_proto::origin::{Kind, RequestHead};
 
 use crate::application::ask::SharedAsk;
+use crate::application::hints::Hints;
 use crate::application::{Failure, OriginReply};
 use crate::cache::Cache;
 use crate::cache::page;
@@ -34,10 +35,10 @@ pub(crate) async fn ask(
     stored: &[Arc<Page>],
     grant: &Grant,
 ) -> Result<ValidationReply, Failure> {
-    let asked = SystemTime::now();
+    let (asked, hints) = (SystemTime::now(), ask.ask.hints.as_deref());
     let named: Vec<&HeaderMap> = stored.iter().map(|page| &page.head.headers).collect();
     if let Some(head) = ask.conditional_head(&named) {
-        let mut reply = fetch(cache, || head.clone()).await?;
+        let mut reply = fetch(cache, || head.clone(), hints).await?;
         if reply.status != StatusCode::NOT_MODIFIED {
             return Ok(ValidationReply::Reply(Box::new(reply)));
         }
@@ -50,7 +51,7 @@ pub(crate) async fn ask(
         // MUST NOT use the new response to update any stored responses." (section 4.3.4)
         tracing::debug!(target = %ask.target(), "a 304 matches no stored page: asking again without conditions");
     }
-    let reply = fetch(cache, || ask.head()).await?;
+    let reply = fetch(cache, || ask.head(), hints).await?;
     match reply.status {
         StatusCode::NOT_MODIFIED => Err(unasked(&reply)),
         _ => Ok(ValidationReply::Reply(Box::new(reply))),
@@ -66,8 +67,12 @@ pub(crate) fn unasked(reply: &OriginReply) -> Failure {
     }
 }
 
-async fn fetch(cache: &Cache, head: impl Fn() -> RequestHead) -> Result<OriginReply, Failure> {
-    cache.application.fetch(head, RequestBody::empty()).await
+async fn fetch(
+    cache: &Cache,
+    head: impl Fn() -> RequestHead,
+    hints: Option<&Hints>,
+) -> Result<OriginReply, Failure> {
+    cache.application.fetch(head, RequestBody::empty(), hints).await
 }
 
 /// The stored page that a 304 is about; `None` if it is about none.

@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
@@ -10,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use crate::connection::pace::ClientPace;
+use crate::connection::tls_session::TlsSession;
 use http1::head::Scheme;
 
 /// The protocol name of HTTP/2 in a TLS handshake.
@@ -18,7 +20,13 @@ pub(crate) const H2: &[u8] = b"h2";
 pub(crate) enum Stream {
     Plain(TcpStream),
     /// Boxed, so that a waiting plain connection does not hold the room for TLS.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsClient>),
+}
+
+/// TLS, and what its handshake agreed on.
+pub(crate) struct TlsClient {
+    stream: TlsStream<TcpStream>,
+    session: Arc<TlsSession>,
 }
 
 /// How much of a reply was sent at once.
@@ -29,6 +37,20 @@ pub(crate) struct BytesTaken {
 }
 
 impl Stream {
+    /// The handshake is over.
+    pub(crate) fn of_tls(stream: TlsStream<TcpStream>) -> Self {
+        let session = Arc::new(TlsSession::of(stream.get_ref().1));
+        Self::Tls(Box::new(TlsClient { stream, session }))
+    }
+
+    /// What the TLS handshake agreed on.
+    pub(crate) fn session(&self) -> Option<&Arc<TlsSession>> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(tls) => Some(&tls.session),
+        }
+    }
+
     pub(crate) fn scheme(&self) -> Scheme {
         match self {
             Self::Plain(_) => Scheme::Http,
@@ -38,21 +60,18 @@ impl Stream {
 
     /// The server name that the client sent in its TLS handshake.
     pub(crate) fn sni(&self) -> Option<&str> {
-        match self {
-            Self::Plain(_) => None,
-            Self::Tls(tls) => tls.get_ref().1.server_name(),
-        }
+        self.session()?.server_name.as_deref()
     }
 
     /// The TLS handshake agreed on HTTP/2.
     pub(crate) fn speaks_http2(&self) -> bool {
-        matches!(self, Self::Tls(tls) if tls.get_ref().1.alpn_protocol() == Some(H2))
+        matches!(self, Self::Tls(tls) if tls.stream.get_ref().1.alpn_protocol() == Some(H2))
     }
 
     pub(crate) fn tcp(&self) -> &TcpStream {
         match self {
             Self::Plain(tcp) => tcp,
-            Self::Tls(tls) => tls.get_ref().0,
+            Self::Tls(tls) => tls.stream.get_ref().0,
         }
     }
 
@@ -71,11 +90,11 @@ impl Stream {
                 Err(error) => Err(error),
             },
             Self::Tls(tls) => {
-                let bytes = match Pin::new(&mut **tls).poll_write_vectored(context, parts) {
+                let bytes = match Pin::new(&mut tls.stream).poll_write_vectored(context, parts) {
                     Poll::Ready(written) => written?,
                     Poll::Pending => 0,
                 };
-                let flushed = match Pin::new(&mut **tls).poll_flush(context) {
+                let flushed = match Pin::new(&mut tls.stream).poll_flush(context) {
                     Poll::Ready(flushed) => flushed.map(|()| true)?,
                     Poll::Pending => false,
                 };
@@ -120,7 +139,7 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_read(context, buffer),
-            Self::Tls(tls) => Pin::new(&mut **tls).poll_read(context, buffer),
+            Self::Tls(tls) => Pin::new(&mut tls.stream).poll_read(context, buffer),
         }
     }
 }
@@ -129,7 +148,7 @@ impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_write(context, bytes),
-            Self::Tls(tls) => Pin::new(&mut **tls).poll_write(context, bytes),
+            Self::Tls(tls) => Pin::new(&mut tls.stream).poll_write(context, bytes),
         }
     }
 
@@ -140,7 +159,7 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(context, parts),
-            Self::Tls(tls) => Pin::new(&mut **tls).poll_write_vectored(context, parts),
+            Self::Tls(tls) => Pin::new(&mut tls.stream).poll_write_vectored(context, parts),
         }
     }
 
@@ -151,14 +170,14 @@ impl AsyncWrite for Stream {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_flush(context),
-            Self::Tls(tls) => Pin::new(&mut **tls).poll_flush(context),
+            Self::Tls(tls) => Pin::new(&mut tls.stream).poll_flush(context),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(context),
-            Self::Tls(tls) => Pin::new(&mut **tls).poll_shutdown(context),
+            Self::Tls(tls) => Pin::new(&mut tls.stream).poll_shutdown(context),
         }
     }
 }

@@ -27,7 +27,15 @@ pub(super) fn settle(edge: &Edge, question: &ExplainQuestion) -> Result<Request,
     let (head, _) = read.ok_or(Refusal::HeadTooLarge)?;
     let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let listener = listener(&edge.settings.listen, question);
-    let via = Via { peer, port: question.port, listener, scheme: question.scheme, http2: false };
+    let via = Via {
+        peer,
+        port: question.port,
+        listener,
+        scheme: question.scheme,
+        http2: false,
+        connection: 0,
+        requests: 0,
+    };
     let (body, _) = RequestBody::announced(head.framing);
     let request = Request::new(edge.settings.trusted(), &head, &via, body)?;
     Ok(Request { upgrade: Upgrade::of_head(&head), ..request })

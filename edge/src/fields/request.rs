@@ -141,6 +141,18 @@ impl ChangedFields {
 /// Fields that every request with the same key gets alike.
 pub(crate) type CommonFields = Option<Arc<[(HeaderName, HeaderValue)]>>;
 
+/// The name of a field that settings may give to the application.
+pub(crate) fn settable(name: &str) -> Result<HeaderName, String> {
+    match field_name(name) {
+        Ok(name) if name == http::header::HOST => Err("`Host` chooses the site and stays".to_owned()),
+        Ok(name) if OURS.contains(&name.as_str()) => {
+            Err(format!("Weir tells the application `{name}` itself; see `trusted_proxies`"))
+        }
+        Ok(name) if name == http::header::EXPECT => Err("`Expect` is Weir's own affair".to_owned()),
+        checked => checked,
+    }
+}
+
 impl RequestRule {
     fn build(
         path: &str,
@@ -160,15 +172,7 @@ impl RequestRule {
                 return None;
             }
         };
-        let name = match field_name(name) {
-            Ok(name) if name == http::header::HOST => Err("`Host` chooses the site and stays".to_owned()),
-            Ok(name) if OURS.contains(&name.as_str()) => {
-                Err(format!("Weir tells the application `{name}` itself; see `trusted_proxies`"))
-            }
-            Ok(name) if name == http::header::EXPECT => Err("`Expect` is Weir's own affair".to_owned()),
-            checked => checked,
-        };
-        let name = match name {
+        let name = match settable(name) {
             Ok(name) => name,
             Err(text) => {
                 mistakes.push(format!("{path}.{key}"), text);

@@ -1,9 +1,12 @@
 //! Decides whether a request is answered at all: how many there may be (`limit_conn`, `limit_req`), then who
 //! may ask (`access`, `auth_basic`), in nginx's order.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use http::header::AUTHORIZATION;
 
+use crate::Edge;
 use crate::access::Verdict;
 use crate::handler::visit::Visit;
 use crate::limit::LimitDecision;
@@ -13,11 +16,25 @@ use crate::request::Request;
 use crate::route::Location;
 use crate::variables::RouteFacts;
 
+/// Who asks, if it is decided whether they may.
+#[derive(Clone, Copy)]
+pub(super) struct Admitting<'a> {
+    pub(super) edge: &'a Arc<Edge>,
+    pub(super) visit: &'a Visit,
+}
+
 /// Whose the credentials of an admitted request are.
 pub(super) enum Credentials {
     /// They were for this server, and the application does not get them.
     Ours,
     NotOurs,
+}
+
+/// A request that is not refused.
+pub(super) struct Admitted {
+    pub(super) credentials: Credentials,
+    /// The page of `auth_request` still decides.
+    pub(super) is_asked: bool,
 }
 
 /// `Err`: the answer to a request that is refused.
@@ -26,7 +43,7 @@ pub(super) async fn admit(
     request: &Request,
     route: RouteFacts<'_>,
     visit: &Visit,
-) -> Result<Credentials, Reply> {
+) -> Result<Admitted, Reply> {
     // An internal redirect is a part of a request that was counted.
     if !location.limits.is_empty() && !request.internal {
         match count(location, request, route, visit) {
@@ -38,17 +55,26 @@ pub(super) async fn admit(
             }
         }
     }
-    let Some(access) = &location.access else { return Ok(Credentials::NotOurs) };
+    let has_check = location.auth_check.is_some();
+    let Some(access) = &location.access else {
+        return Ok(Admitted { credentials: Credentials::NotOurs, is_asked: has_check });
+    };
     let authorization = request.headers.get(AUTHORIZATION).or(request.credentials.as_ref());
     let by_password = match access.check(request.client.address, authorization).await {
         Verdict::Allowed { by_password } => by_password,
+        // The page may still allow it.
+        Verdict::Forbidden | Verdict::Unauthorized(_) if access.any && has_check => {
+            return Ok(Admitted { credentials: Credentials::NotOurs, is_asked: true });
+        }
         Verdict::Forbidden => return Err(error::forbidden()),
         Verdict::Unauthorized(challenge) => return Err(error::unauthorized(challenge)),
         Verdict::Unavailable => return Err(error::busy(StatusCode::SERVICE_UNAVAILABLE)),
     };
     let consumed = by_password && access.basic.as_ref().is_some_and(|basic| !basic.pass);
     let is_there = request.headers.contains_key(AUTHORIZATION);
-    Ok(if consumed && is_there { Credentials::Ours } else { Credentials::NotOurs })
+    let credentials = if consumed && is_there { Credentials::Ours } else { Credentials::NotOurs };
+    let is_enough = access.any && (by_password || access.names(request.client.address));
+    Ok(Admitted { credentials, is_asked: has_check && !is_enough })
 }
 
 fn count(location: &Location, request: &Request, route: RouteFacts<'_>, visit: &Visit) -> LimitDecision {

@@ -184,7 +184,7 @@ impl Rounds {
             return pass(Reason::TooManyWaiters);
         }
         let patience = match first {
-            Some(_) => cache.patience.first,
+            Some(_) => cache.patience.first.max(ask.ask.timeout + cache.patience.follower),
             None => cache.patience.of_a_follower(cache.l1.was_stored(key.as_bytes())),
         };
         let outcome = flight.outcome(patience).await;

@@ -1,6 +1,7 @@
 //! The last that happens to a reply before it is sent: fields that the settings add, replace and remove.
 
 use http::StatusCode;
+use http::header::SET_COOKIE;
 
 use crate::Edge;
 use crate::handler::visit::Visit;
@@ -12,6 +13,9 @@ use crate::route::Location;
 
 /// Changes the reply's fields as its location says.
 pub(super) fn finish(edge: &Edge, mut reply: Reply, visit: &Visit) -> Reply {
+    for cookie in visit.take_cookies() {
+        reply.headers.append(SET_COOKIE, cookie);
+    }
     if let Some(location) = reply.note.location.clone()
         && let Some(fields) = &location.reply_fields
     {
@@ -20,7 +24,8 @@ pub(super) fn finish(edge: &Edge, mut reply: Reply, visit: &Visit) -> Reply {
             Some(kept) => {
                 // The reply's own fields, for variables; they are few.
                 let headers = reply.headers.clone();
-                let told = facts::before_sending(&reply, &headers, location.pool.as_deref());
+                let told =
+                    facts::before_sending(reply.status, &reply.note, &headers, location.pool.as_deref());
                 kept.with_facts(&location.site, |known| {
                     let known = known.with_reply(told);
                     fields.apply(reply.status, &mut reply.headers, Some(&known), visit.is_secure);

@@ -10,6 +10,8 @@ use weir_proto::origin::RequestHead;
 
 use crate::application::OriginReply;
 use crate::application::ask::{Ask, SharedAsk};
+use crate::application::hints::Hints;
+use crate::application::upstream::Upstream;
 use crate::cache::Cache;
 use crate::cache::head_update::Held;
 use crate::cache::validate;
@@ -27,7 +29,8 @@ pub(crate) async fn pass(
     reason: Option<Reason>,
 ) -> Reply {
     let head = |request: &Request| as_asked(&ask, request);
-    ask_application(cache, head, request, reason, |reply| answer::relayed(reply, reason)).await
+    let to_ask = ToAsk { request, hints: ask.hints.clone() };
+    ask_application(cache, head, to_ask, reason, |reply| answer::relayed(reply, reason)).await
 }
 
 /// Sends a HEAD straight to the application, and applies what the answer says about the stored page.
@@ -39,7 +42,8 @@ pub(crate) async fn pass_head(
 ) -> Reply {
     let head = |request: &Request| as_asked(&ask, request);
     let mut said = None;
-    let reply = ask_application(cache, head, request, Some(Reason::Method), |reply| {
+    let to_ask = ToAsk { request, hints: ask.hints.clone() };
+    let reply = ask_application(cache, head, to_ask, Some(Reason::Method), |reply| {
         said = held.and_then(|held| held.judge(cache, &reply));
         answer::relayed(reply, Some(Reason::Method))
     });
@@ -62,7 +66,8 @@ pub(crate) async fn pass_and_learn(
     let head = |request: &Request| as_asked(&ask.ask, request);
     let asked = SystemTime::now();
     let look = ask.request.look;
-    ask_application(cache, head, request, Some(reason), |reply| {
+    let to_ask = ToAsk { request, hints: ask.ask.hints.clone() };
+    ask_application(cache, head, to_ask, Some(reason), |reply| {
         if matches!(reason, Reason::PersonalCookie | Reason::Authorization) {
             let parts = ReplyParts {
                 status: reply.status,
@@ -96,7 +101,8 @@ pub(crate) async fn change(
     let head = |request: &Request| as_asked(&ask, request);
     let (method, headers) = (request.method.clone(), HeaderMap::new());
     let mut invalid = Invalid::default();
-    let mut reply = ask_application(cache, head, request, reason, |reply| {
+    let to_ask = ToAsk { request, hints: ask.hints.clone() };
+    let mut reply = ask_application(cache, head, to_ask, reason, |reply| {
         let parts = RequestParts {
             method: &method,
             scheme: ask.scheme.as_str(),
@@ -126,10 +132,16 @@ fn as_asked(ask: &Ask, request: &Request) -> RequestHead {
     ask.head(request.method.as_str(), request.target.clone().into(), &request.headers)
 }
 
+/// A request on its way to the application, and where interim replies go.
+struct ToAsk {
+    request: Box<Request>,
+    hints: Option<Arc<Hints>>,
+}
+
 async fn ask_application(
     cache: &Cache,
     head: impl Fn(&Request) -> RequestHead,
-    mut request: Box<Request>,
+    ToAsk { mut request, hints }: ToAsk,
     reason: Option<Reason>,
     relay: impl FnOnce(OriginReply) -> Reply,
 ) -> Reply {
@@ -138,21 +150,20 @@ async fn ask_application(
         [IF_NONE_MATCH, IF_MODIFIED_SINCE].iter().any(|name| request.headers.contains_key(name));
     let body = request.body.take();
     // Boxed: each function that the request goes through would otherwise copy its room.
-    let mut fetched = Box::pin(cache.application.fetch(|| head(&request), body)).await;
-    let upstream = started.elapsed();
+    let mut fetched = Box::pin(cache.application.fetch(|| head(&request), body, hints.as_deref())).await;
     if let Ok(reply) = &fetched
         && reply.status == StatusCode::NOT_MODIFIED
         && !conditional
     {
         fetched = Err(validate::unasked(reply));
     }
-    let mut reply = match fetched {
+    match fetched {
         Ok(reply) => relay(reply).to(request),
         Err(failure) => {
             cache.application.log_failure(&request.target, &failure);
-            answer::failed(&failure, reason)
+            let mut reply = answer::failed(&failure, reason);
+            reply.note.upstream = Some(Arc::new(Upstream::failed(started, failure.server)));
+            reply
         }
-    };
-    reply.note.upstream = Some(upstream);
-    reply
+    }
 }

@@ -16,7 +16,7 @@ pub(super) struct SiteLocation<'a> {
 }
 
 /// The normal path of the request's target.
-pub(super) fn path_of(request: &Request) -> Result<NormalPath<'static>, Box<Reply>> {
+pub(crate) fn path_of(request: &Request) -> Result<NormalPath<'static>, Box<Reply>> {
     match path::normalise(split(&request.target).0.as_bytes()) {
         Ok(path) => Ok(path.into_owned()),
         Err(bad) => Err(Box::new(error::bad_request(&format!("The path is malformed: {bad}.")).closing())),

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use http::header::{
     ACCEPT_ENCODING, ACCEPT_LANGUAGE, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
-    IF_UNMODIFIED_SINCE, RANGE,
+    IF_UNMODIFIED_SINCE, LOCATION, RANGE, REFRESH, SET_COOKIE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use http_cache::{ClientAddress, Look, Policy, Reason, TargetUri, vary};
@@ -19,7 +19,7 @@ use crate::Edge;
 use crate::cache::page::Page;
 use crate::handler::plan::{self, CachePlan, CacheUse, InL1, Plan, RequestView};
 use crate::handler::static_file;
-use crate::log::record::HitRecord;
+use crate::log::facts::HitRecord;
 use crate::metrics::CacheResult;
 use crate::reply::{Reply, answer, coding};
 use crate::request::{Via, forwarded, path};
@@ -106,7 +106,10 @@ pub(crate) fn find<'a>(
         Plan::Application { location, cache: CacheUse::Shared(_, look, CachePlan::Hit(page)), .. } => {
             // The parameters that the key ignores may have to be added to where it leads.
             let is_led_on = look.trimmed && page.head.status.is_redirection();
-            if is_led_on || location.intercepts(page.head.status) {
+            // So may what the application says of itself.
+            let is_rewritten = location.reply_rewrite.is_some()
+                && [LOCATION, REFRESH, SET_COOKIE].iter().any(|name| page.headers.contains_key(name));
+            if is_led_on || is_rewritten || location.intercepts(page.head.status) {
                 return None;
             }
             let page = match &location.compress {

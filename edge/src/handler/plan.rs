@@ -322,6 +322,9 @@ impl RequestView for &Request {
     }
 
     fn share(&mut self, policy: &Policy) -> Result<Self::Shared, Reason> {
+        if self.for_one {
+            return Err(Reason::AuthRequest);
+        }
         let shared = policy.request(&self.parts())?;
         Ok(Box::new(match self.rewritten_parts() {
             None => shared,

@@ -11,14 +11,17 @@ use http::header::AUTHORIZATION;
 use http::{Method, StatusCode};
 
 use crate::Edge;
+use crate::access::secure_link::LinkVerdict;
 use crate::files::{self, PathKind};
-use crate::handler::admit::{self, Credentials};
+use crate::handler::admit::{self, Admitting, Credentials};
+use crate::handler::auth_check::Refused;
 use crate::handler::place::{SiteLocation, facts, path_of, printable};
 use crate::handler::visit::Visit;
-use crate::handler::{AtLocation, error_pages, finish, internal_redirect};
+use crate::handler::{AtLocation, auth_check, error_pages, finish, internal_redirect};
 use crate::reply::error;
 use crate::request::path::{self, NormalPath, split};
 use crate::request::{Entry, Request};
+use crate::route::pool_path::PoolPath;
 use crate::route::{Chosen, Location, Site, Sites};
 use ruled::RulesOutcome;
 
@@ -28,8 +31,9 @@ pub(super) async fn place<'a>(
     edge: &Edge,
     sites: &'a Sites,
     mut request: Box<Request>,
-    visit: Option<&Visit>,
+    admitting: Option<Admitting<'_>>,
 ) -> Result<(Box<Request>, Chosen<'a>), AtLocation> {
+    let visit = admitting.map(|admitting| admitting.visit);
     let site = sites.choose(request.listener, &request.authority);
     if request.entry == Entry::Site && (site.sets.is_some() || !site.rules.is_empty()) {
         request = Box::pin(rules_of_site(request, site, visit)).await?;
@@ -49,8 +53,8 @@ pub(super) async fn place<'a>(
         reached(&request, location, visit);
     }
     // Nobody learns what there is before it is known that they may: files are looked for below.
-    if let Some(visit) = visit {
-        request = admitted(request, SiteLocation { site, location }, visit).await?;
+    if let Some(admitting) = admitting.filter(|_| !request.is_check) {
+        request = admitted(request, &path, SiteLocation { site, location }, admitting).await?;
     }
     if !allows(location, &request.method) {
         request
@@ -60,10 +64,15 @@ pub(super) async fn place<'a>(
     if let Some(try_files) = &location.try_files {
         request = Box::pin(tried::run(edge, try_files, request, SiteLocation { site, location })).await?;
     }
+    let mut is_rewritten = false;
     if location.acts() || location.try_files.is_some() {
-        path = path_of(&request).map_err(|reply| AtLocation::Reply(*reply))?;
+        let now = path_of(&request).map_err(|reply| AtLocation::Reply(*reply))?;
+        is_rewritten = now != path;
+        path = now;
     }
-    if location.files.is_some() && location.pool.is_none() && path.is_directory() {
+    if let Some(at_pool) = location.pool_path.as_ref().filter(|_| !is_rewritten) {
+        at_pool_path(at_pool, &mut request, &path);
+    } else if location.files.is_some() && location.pool.is_none() && path.is_directory() {
         request = Box::pin(index_elsewhere(edge, site, location, request, path)).await?;
     }
     Ok((request, here))
@@ -104,6 +113,20 @@ async fn rules_of_location(
     if let Some(sets) = &location.sets {
         request.values = sets.apply(&facts(&request, path, site, location));
     }
+    if let Some(link) = location.secure_link.as_ref().filter(|_| !request.for_error && !request.is_check) {
+        let (verdict, values) = link.check(&facts(&request, path, site, location), SystemTime::now());
+        request.values = values;
+        let refused = match verdict {
+            LinkVerdict::Wrong if link.refuse => Some(error::forbidden()),
+            LinkVerdict::Expired if link.refuse => Some(error::of_status(StatusCode::GONE)),
+            _ => None,
+        };
+        if let Some(refused) = refused {
+            request.note(|| "setting secure_link".into(), || format!("{verdict:?}: {}", refused.status));
+            reached(&request, location, visit);
+            return Err(error_pages::or_instead(location, site, request, refused));
+        }
+    }
     let ruled = ruled::run(&location.rules, &mut request, SiteLocation { site, location }).await;
     reached(&request, location, visit);
     match ruled {
@@ -123,23 +146,47 @@ fn reached(request: &Request, location: &Location, visit: Option<&Visit>) {
 /// Answers a CORS preflight, and refuses those who may not ask here, or not so often.
 async fn admitted(
     mut request: Box<Request>,
+    path: &NormalPath<'_>,
     SiteLocation { site, location }: SiteLocation<'_>,
-    visit: &Visit,
+    Admitting { edge, visit }: Admitting<'_>,
 ) -> Result<Box<Request>, AtLocation> {
+    if let Some(check) = &location.auth_check {
+        auth_check::forget_claims(check, &mut request);
+    }
     if let Some(answer) = finish::preflight(location, &request) {
         return Err(AtLocation::Reply(answer.at(location)));
     }
     if !location.is_guarded() {
         return Ok(request);
     }
-    let path = path_of(&request).map_err(|reply| AtLocation::Reply(*reply))?;
-    let route = facts(&request, &path, site, location).route;
-    match Box::pin(admit::admit(location, &request, route, visit)).await {
-        Ok(Credentials::Ours) => request.credentials = request.headers.remove(AUTHORIZATION),
-        Ok(Credentials::NotOurs) => {}
+    let route = facts(&request, path, site, location).route;
+    let admitted = match Box::pin(admit::admit(location, &request, route, visit)).await {
+        Ok(admitted) => admitted,
         Err(refused) => return Err(error_pages::or_instead(location, site, request, refused)),
+    };
+    if let Credentials::Ours = admitted.credentials {
+        request.credentials = request.headers.remove(AUTHORIZATION);
     }
-    Ok(request)
+    let Some(check) = location.auth_check.as_ref().filter(|_| admitted.is_asked) else { return Ok(request) };
+    match Box::pin(auth_check::pass(
+        Admitting { edge, visit },
+        check,
+        request,
+        SiteLocation { site, location },
+    ))
+    .await
+    {
+        Ok(passed) => {
+            // The page that decided was reached meanwhile.
+            reached(&passed, location, Some(visit));
+            Ok(passed)
+        }
+        Err(refused) => {
+            let Refused { request, reply } = *refused;
+            reached(&request, location, Some(visit));
+            Err(error_pages::or_instead(location, site, request, reply))
+        }
+    }
 }
 
 /// Follows a request through rules to the place that answers it, for `explain`. `Err`: the status that a rule
@@ -177,6 +224,14 @@ fn location<'a>(site: &'a Site, request: &Request, path: &NormalPath<'_>) -> Cho
 fn allows(location: &Location, method: &Method) -> bool {
     let named = |name: &str| location.methods.iter().any(|known| **known == *name);
     location.methods.is_empty() || named(method.as_str()) || *method == Method::HEAD && named("GET")
+}
+
+/// The application is asked for another path.
+fn at_pool_path(at_pool: &PoolPath, request: &mut Request, path: &NormalPath<'_>) {
+    let Some(replaced) = at_pool.replace(path) else { return };
+    let query = split(&request.target).1.map(str::to_owned);
+    request.note(|| "setting pool_path".into(), || format!("asked for as {}", printable(&replaced)));
+    request.rewrite_to(&replaced, query.as_deref().map(str::as_bytes));
 }
 
 /// As in nginx, a directory's index file is answered by the location of its own path, which may be another:

@@ -4,12 +4,13 @@ use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use http::Method;
+use http::{HeaderValue, Method, Version};
 use http1::head::Scheme;
 use parking_lot::Mutex;
 use tracing::Span;
 
 use crate::Edge;
+use crate::application::hints::Hints;
 use crate::limit::connections::ConnectionPlace;
 use crate::log::spans;
 use crate::request::Request;
@@ -21,18 +22,26 @@ pub(crate) struct Visit {
     /// The client uses TLS, to the edge or to a trusted proxy.
     pub(crate) is_secure: bool,
     /// The request, for variables that are needed when it is gone; `None`: no location needs any.
-    pub(crate) kept: Option<Box<Kept>>,
+    pub(crate) kept: Option<Arc<Kept>>,
+    /// Interim replies on their way to the client; `None`: nobody wants them.
+    pub(crate) hints: Option<Arc<Hints>>,
+    /// Cookies that the page of `auth_request` has set.
+    cookies: Mutex<Vec<HeaderValue>>,
     /// Its places among the requests in progress, until its reply has been sent.
     places: Mutex<Vec<ConnectionPlace>>,
 }
 
 impl Visit {
-    pub(crate) fn of(edge: &Edge, request: &Request) -> Self {
+    pub(crate) fn of(edge: &Edge, request: &mut Request) -> Self {
+        // Older clients take the first head for the reply.
+        let wants_hints = request.version >= Version::HTTP_11 && edge.routes.load().wants_hints();
         Self {
             span: spans::of_request(request),
             client_abort: ClientAbort::default(),
             is_secure: request.scheme == Scheme::Https,
-            kept: edge.routes.load().keeps_requests().then(|| Box::new(Kept::of(request))),
+            kept: edge.routes.load().keeps_requests().then(|| Arc::new(Kept::of(request))),
+            hints: wants_hints.then(Arc::default),
+            cookies: Mutex::default(),
             places: Mutex::default(),
         }
     }
@@ -42,6 +51,14 @@ impl Visit {
         if let Some(kept) = &self.kept {
             kept.reached(uri, args, root, &request.values);
         }
+    }
+
+    pub(super) fn set_cookies(&self, cookies: impl Iterator<Item = HeaderValue>) {
+        self.cookies.lock().extend(cookies);
+    }
+
+    pub(super) fn take_cookies(&self) -> Vec<HeaderValue> {
+        std::mem::take(&mut self.cookies.lock())
     }
 
     pub(crate) fn hold(&self, places: Vec<ConnectionPlace>) {

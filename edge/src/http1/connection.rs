@@ -65,7 +65,6 @@ pub(crate) struct Connection {
     buffer: BytesMut,
     /// How much of an incomplete head has been scanned.
     progress: Progress,
-    requests: u32,
     /// A drain that begins wakes this task.
     awaits_drain: bool,
     /// A drain has begun: one more request is answered, if it comes soon.
@@ -91,16 +90,7 @@ enum Step {
 impl Connection {
     /// Makes a connection. `buffer` holds what was read from it already.
     pub(crate) fn new(stream: Stream, via: Via, buffer: BytesMut, edge: Arc<Edge>) -> Self {
-        Self {
-            stream,
-            via,
-            edge,
-            buffer,
-            progress: Progress::default(),
-            requests: 0,
-            awaits_drain: false,
-            drains: false,
-        }
+        Self { stream, via, edge, buffer, progress: Progress::default(), awaits_drain: false, drains: false }
     }
 
     /// Serves requests until the peer or the edge closes.
@@ -119,7 +109,7 @@ impl Connection {
                 let patience = match head_started {
                     Some(started) => timeouts.head.0.saturating_sub(started.elapsed()),
                     None if self.drains => LAST_REQUEST,
-                    None if self.requests == 0 => timeouts.head.0,
+                    None if self.via.requests == 0 => timeouts.head.0,
                     None => timeouts.keepalive.0,
                 };
                 let in_head = head_started.is_some();
@@ -141,7 +131,6 @@ impl Connection {
                 }
                 Step::Answered { unsent, after } => {
                     head_started = None;
-                    self.requests = self.requests.saturating_add(1);
                     if let Some(rest) = unsent
                         && Box::pin(async {
                             let mut pace = edge.pace();
@@ -159,7 +148,6 @@ impl Connection {
                 }
                 Step::Request(incoming) => {
                     head_started = None;
-                    self.requests = self.requests.saturating_add(1);
                     // Boxed, like everything that an idle connection does not need: its task holds none of
                     // it.
                     if !Box::pin(self.exchange(*incoming)).await {
@@ -232,6 +220,7 @@ impl Connection {
             Ok(None) => return (Step::Partial, 0),
             Err(refusal) => return (Step::Refused(refusal), bytes.len()),
         };
+        self.via.requests = self.via.requests.saturating_add(1);
         let sites = self.edge.routes.load();
         if sites.misdirected(self.via.listener, self.stream.sni(), head.host.as_ref()) {
             return (Step::Refused(Refusal::Misdirected), used);
@@ -245,6 +234,7 @@ impl Connection {
                 room: &mut buffers.room,
                 stream: &mut self.stream,
                 context,
+                head_bytes: used,
             };
             let step = match hit.send(client, &head, keep_alive) {
                 Ok(unsent) => Step::Answered { unsent, after },
@@ -252,14 +242,14 @@ impl Connection {
             };
             return (step, used);
         }
-        match self.incoming(&head, after) {
+        match self.incoming(&head, used, after) {
             Ok(incoming) => (Step::Request(Box::new(incoming)), used),
             Err(refusal) => (Step::Refused(refusal), used),
         }
     }
 
     fn after(&self, head: &Head<'_>) -> After {
-        let is_last = u64::from(self.requests) + 1 >= self.edge.settings.limits.requests_per_connection;
+        let is_last = u64::from(self.via.requests) >= self.edge.settings.limits.requests_per_connection;
         After::of(head, &self.stream, is_last || self.edge.shutdown.is_draining())
     }
 
@@ -301,7 +291,15 @@ mod tests {
             wsgi_adapters: crate::WsgiAdapters::Connected(Vec::new()),
         };
         let edge = Edge::new(settings, peers, Shutdown::new()).unwrap();
-        let via = Via { peer: local, port: local.port(), listener: 0, scheme: Scheme::Http, http2: false };
+        let via = Via {
+            peer: local,
+            port: local.port(),
+            listener: 0,
+            scheme: Scheme::Http,
+            http2: false,
+            connection: 0,
+            requests: 0,
+        };
         let mut connection = Connection::new(Stream::Plain(stream), via, BytesMut::new(), edge);
         let size = size_of_val(&connection) + size_of_val(&connection.serve());
 

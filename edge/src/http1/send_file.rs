@@ -42,7 +42,7 @@ pub(crate) async fn send(
     let keep_alive = manner.keep_alive && !reply.close;
     let mut head = Vec::with_capacity(1024);
     write::whole_head(&mut head, &reply, Manner { keep_alive, ..manner });
-    let mut sent = Sent::default();
+    let mut sent = Sent { head: head.len() as u64, ..Sent::default() };
     let sending = async {
         stream.write_rest(head.into(), Bytes::new(), &mut pace).await?;
         let ReplyBody::File(file) = &mut reply.body else { return Ok(()) };

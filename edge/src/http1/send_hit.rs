@@ -18,7 +18,7 @@ use crate::fields::reply::ReplyFields;
 use crate::handler::plain::{PlainAnswer, PlainHit};
 use crate::http1::joined::{HitHead, JoinedPages};
 use crate::http1::write::{self, Manner};
-use crate::log::record::HitReply;
+use crate::log::facts::{Arrived, HitReply};
 use crate::reply::answer;
 use crate::reply::body::ReplyBody;
 use crate::request::Via;
@@ -50,6 +50,8 @@ pub(crate) struct HitReceiver<'a, 'b> {
     pub(crate) room: &'a mut Room,
     pub(crate) stream: &'a mut Stream,
     pub(crate) context: &'a mut Context<'b>,
+    /// Bytes of the request's head.
+    pub(crate) head_bytes: usize,
 }
 
 impl<'a> PlainHit<'a> {
@@ -60,7 +62,7 @@ impl<'a> PlainHit<'a> {
         head: &Head<'_>,
         keep_alive: bool,
     ) -> io::Result<RestOfHit> {
-        let HitReceiver { edge, via, room, stream, context } = to;
+        let HitReceiver { edge, via, room, stream, context, head_bytes } = to;
         let head_only = head.method == "HEAD";
         let Self { found, record, https } = self;
         let fields = record.location.reply_fields.as_deref();
@@ -79,8 +81,13 @@ impl<'a> PlainHit<'a> {
                 if !head_only && let Some((whole, body_at)) = joined.find(&page, said, write_head) {
                     let taken = stream.write_now(context, &[IoSlice::new(whole)])?;
                     let unsent = rest(taken, whole.get(..body_at).unwrap_or_default(), &page.body);
-                    let reply = HitReply { status: page.head.status, sent: page.body.len() as u64 };
-                    edge.log.hit(&record, head, via, reply);
+                    let reply = HitReply {
+                        status: page.head.status,
+                        head: body_at as u64,
+                        sent: page.body.len() as u64,
+                    };
+                    let by = Arrived { via, head_bytes, tls: stream.session().map(|tls| &**tls) };
+                    edge.log.hit(&record, head, by, reply);
                     return Ok(unsent);
                 }
                 out.clear();
@@ -99,8 +106,9 @@ impl<'a> PlainHit<'a> {
         let body = if head_only { Bytes::new() } else { body };
         let taken = stream.write_now(context, &[IoSlice::new(out), IoSlice::new(&body)])?;
         let unsent = rest(taken, out, &body);
-        let reply = HitReply { status, sent: body.len() as u64 };
-        edge.log.hit(&record, head, via, reply);
+        let reply = HitReply { status, head: out.len() as u64, sent: body.len() as u64 };
+        let by = Arrived { via, head_bytes, tls: stream.session().map(|tls| &**tls) };
+        edge.log.hit(&record, head, by, reply);
         Ok(unsent)
     }
 }

@@ -37,7 +37,7 @@ pub(crate) async fn run(
     start(&mut head, reply.status, &reply.headers, &LAST);
     // RFC 9110 section 7.8: "A sender of Upgrade MUST also send an \"Upgrade\" connection option".
     head.extend_from_slice(b"connection: upgrade\r\n\r\n");
-    let mut sent = Sent::default();
+    let mut sent = Sent { head: head.len() as u64, ..Sent::default() };
     let mut body = std::mem::replace(&mut reply.body, ReplyBody::Empty);
     // Each direction runs separately.
     body.go_on();

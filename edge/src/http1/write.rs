@@ -55,7 +55,7 @@ pub(crate) async fn send<W: AsyncWrite + Unpin>(
     let keep_alive = manner.keep_alive && !reply.close && framing != Framing::UntilClose;
     let mut head = Vec::with_capacity(1024);
     write_head(&mut head, &reply, framing, keep_alive, manner);
-    let mut sent = Sent::default();
+    let mut sent = Sent { head: head.len() as u64, ..Sent::default() };
     let bodiless = manner.head_only || bodiless(reply.status);
     let mut out = Out { stream, pace };
     let sending = async {

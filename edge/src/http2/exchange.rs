@@ -6,7 +6,7 @@ use std::future::poll_fn;
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
-use http::{Method, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode};
 use tracing::Instrument;
 
 use crate::handler;
@@ -16,18 +16,20 @@ use crate::http1::abandon;
 use crate::http2::reply::StreamPace;
 use crate::http2::upload::{StreamUpload, is_empty};
 use crate::http2::{Http2Client, StreamBuffers, head, reply};
-use crate::log::record::HitReply;
+use crate::log::facts::{Arrived, HitReply};
 use crate::log::{record, spans};
 use crate::reply::error;
-use crate::request::Request;
 use crate::request::body::BodyPump;
 use crate::request::body::RequestBody;
+use crate::request::{Request, Via};
 use http1::head as strict;
 use http1::head::{Head, Refusal, Scheme};
 
+const EARLY_HINTS: u16 = 103;
+
 /// Accepts one request of the connection. Never waits: what takes time runs in a task.
 pub(super) fn begin(
-    client: &Http2Client,
+    (client, via): (&Http2Client, Via),
     request: http::Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
     scratch: &mut StreamBuffers,
@@ -37,24 +39,26 @@ pub(super) fn begin(
     let read = head::scheme(&request)
         .and_then(|scheme| head::write(&request, has_body, bytes).map(|()| scheme))
         .and_then(|scheme| match strict::read(bytes, &client.edge.head_limits, spans)? {
-            Some((head, used)) if used == bytes.len() => Ok((scheme, head)),
+            Some((head, used)) if used == bytes.len() => Ok((scheme, head, used)),
             _ => Err(Refusal::RequestLine),
         });
-    let (scheme, head) = match read {
+    let (scheme, head, head_bytes) = match read {
         Ok(read) => read,
         Err(refusal) => return refuse(client, refusal, &mut respond),
     };
     let edge = &client.edge;
     let sites = edge.routes.load();
-    if sites.misdirected(client.via.listener, client.sni.as_deref(), head.host.as_ref()) {
+    let sni = client.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
+    if sites.misdirected(via.listener, sni, head.host.as_ref()) {
         return refuse(client, Refusal::Misdirected, &mut respond);
     }
-    if let Some(hit) = plain::find(edge, &sites, &head, &client.via, key) {
+    if let Some(hit) = plain::find(edge, &sites, &head, &via, key) {
         let (found, entry) = hit.reply(edge, &head);
         let sent = reply::send_now(&mut respond, &found, head.method == "HEAD");
         if let Ok((sent, rest)) = sent {
-            let reply = HitReply { status: found.status, sent: sent.body };
-            edge.log.hit(&entry, &head, &client.via, reply);
+            let reply = HitReply { status: found.status, head: sent.head, sent: sent.body };
+            let by = Arrived { via: &via, head_bytes, tls: client.tls.as_deref() };
+            edge.log.hit(&entry, &head, by, reply);
             if let Some((stream, body)) = rest {
                 let pace = StreamPace { pace: edge.pace(), open: client.open() };
                 edge.shutdown.spawn(reply::send_rest(stream, body, pace));
@@ -62,7 +66,7 @@ pub(super) fn begin(
         }
         return;
     }
-    match incoming(client, &head, scheme) {
+    match incoming(client, &head, scheme, (via, head_bytes)) {
         Ok((request_, None)) if has_body => {
             let body = request.into_body();
             let client = client.clone();
@@ -89,9 +93,12 @@ fn incoming(
     client: &Http2Client,
     head: &Head<'_>,
     scheme: Option<Scheme>,
+    (via, head_bytes): (Via, usize),
 ) -> Result<(Request, Option<BodyPump>), Refusal> {
     let (body, pump) = RequestBody::announced(head.framing);
-    let request = Request::new(client.edge.settings.trusted(), head, &client.via, body)?;
+    let mut request = Request::new(client.edge.settings.trusted(), head, &via, body)?;
+    request.arrival.head = head_bytes;
+    request.arrival.tls.clone_from(&client.tls);
     // RFC 9110 section 7.4, as with absolute targets in HTTP/1.
     if scheme == Some(Scheme::Https) && request.scheme == Scheme::Http {
         return Err(Refusal::TargetForm);
@@ -109,14 +116,14 @@ fn refuse(client: &Http2Client, refusal: Refusal, respond: &mut SendResponse<Byt
 /// Runs one request through the handler, both directions at once.
 async fn exchange(
     client: Http2Client,
-    request: Request,
+    mut request: Request,
     up: Option<StreamUpload>,
     mut respond: SendResponse<Bytes>,
 ) {
     let edge = &client.edge;
     let pace = StreamPace { pace: edge.pace(), open: client.open() };
-    let line = record::Line::of(&request);
-    let visit = Visit::of(edge, &request);
+    let visit = Visit::of(edge, &mut request);
+    let line = record::Line::of(&request, visit.kept.clone());
     let head_only = request.method == Method::HEAD;
     let timeouts = &edge.settings.timeouts;
     let handling = handler::handle(edge, request, &visit).instrument(visit.span.clone());
@@ -141,12 +148,16 @@ async fn exchange(
                 }
             }
             () = &mut uploading, if !uploaded => uploaded = true,
+            arrived = hints(&visit) => interim(&mut respond, arrived),
             _ = poll_fn(|context| respond.poll_reset(context)), if !left => match visit.client_abort.is_decided() {
                 true => break None,
                 false => left = true,
             },
         }
     };
+    if let Some(hints) = &visit.hints {
+        interim(&mut respond, hints.take());
+    }
     let Some(reply) = reply else {
         let (sent, reply) = abandon::nothing_sent();
         spans::answered(&visit.span, &reply);
@@ -165,5 +176,23 @@ async fn exchange(
     edge.log.request(&line, sent, &reply);
     if !uploaded && !sent.broken {
         uploading.await;
+    }
+}
+
+/// The next interim replies of the application.
+async fn hints(visit: &Visit) -> Vec<HeaderMap> {
+    match &visit.hints {
+        Some(hints) => hints.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Sends them (RFC 8297).
+fn interim(respond: &mut SendResponse<Bytes>, arrived: Vec<HeaderMap>) {
+    for fields in arrived {
+        let mut hint = Response::new(());
+        *hint.status_mut() = StatusCode::from_u16(EARLY_HINTS).unwrap_or(StatusCode::CONTINUE);
+        *hint.headers_mut() = fields;
+        let _ = respond.send_informational(hint);
     }
 }

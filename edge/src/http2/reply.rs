@@ -53,6 +53,13 @@ pub(super) fn head(reply: &Reply) -> Response<()> {
     response
 }
 
+/// As many bytes as HTTP/1 would need for it.
+fn length(head: &Response<()>) -> u64 {
+    const STATUS_LINE: usize = "HTTP/1.1 200 OK\r\n\r\n".len();
+    let fields = head.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    (STATUS_LINE + fields.sum::<usize>()) as u64
+}
+
 /// What is still to be sent, and where.
 type Rest = Option<(SendStream<Bytes>, Bytes)>;
 
@@ -66,8 +73,10 @@ pub(super) fn send_now(
         ReplyBody::Whole(body) if !head_only && !bodiless(reply.status) => body.clone(),
         _ => Bytes::new(),
     };
-    let mut stream = respond.send_response(head(reply), body.is_empty())?;
-    let sent = Sent { body: body.len() as u64, reusable: true, ..Sent::default() };
+    let head = head(reply);
+    let head_bytes = length(&head);
+    let mut stream = respond.send_response(head, body.is_empty())?;
+    let sent = Sent { head: head_bytes, body: body.len() as u64, reusable: true, ..Sent::default() };
     if body.is_empty() {
         return Ok((sent, None));
     }
@@ -98,8 +107,10 @@ pub(super) async fn send(
         sent.broken = true;
         return (sent, reply);
     }
+    let head = head(&reply);
+    sent.head = length(&head);
     let nothing = head_only || bodiless(reply.status) || reply.length == Some(0);
-    let Ok(mut stream) = respond.send_response(head(&reply), nothing) else {
+    let Ok(mut stream) = respond.send_response(head, nothing) else {
         sent.broken = true;
         return (sent, reply);
     };

@@ -4,6 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -29,6 +30,8 @@ use http1::head::Scheme;
 
 /// How long accepting pauses when the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How many connections have been accepted.
+static CONNECTIONS: AtomicU32 = AtomicU32::new(0);
 /// The first byte of every TLS connection: a handshake record.
 const TLS_HANDSHAKE: u8 = 22;
 
@@ -95,7 +98,16 @@ pub(crate) async fn accept(
 /// Serves a connection in a task of its own, on the current runtime. `held` lives as long as the connection.
 pub(crate) fn begin(edge: &Arc<Edge>, door: &Door, guest: Guest, held: impl Send + 'static) {
     let Guest { stream, peer, port, place } = guest;
-    let via = Via { peer, port, listener: door.listener, scheme: Scheme::Http, http2: false };
+    let connection = CONNECTIONS.fetch_add(1, Relaxed).wrapping_add(1);
+    let via = Via {
+        peer,
+        port,
+        listener: door.listener,
+        scheme: Scheme::Http,
+        http2: false,
+        connection,
+        requests: 0,
+    };
     let held = (place, held);
     match door {
         Door { tls: None, http2: false, proxy_protocol: false, .. } => {
@@ -210,7 +222,7 @@ async fn secure(edge: &Edge, tls: Acceptor, mut stream: TcpStream, peer: SocketA
         Some(tls.handshake(stream).await.map_err(|error| error.to_string()))
     };
     let failed = match timeout(patience, shaking).await {
-        Ok(Some(Ok(stream))) => return Some(Stream::Tls(Box::new(stream))),
+        Ok(Some(Ok(stream))) => return Some(Stream::of_tls(stream)),
         Ok(Some(Err(error))) => error,
         // The client connected and left without sending anything, as health checks do.
         Ok(None) => return None,

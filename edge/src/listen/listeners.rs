@@ -66,7 +66,11 @@ pub(crate) fn acceptors(
         let own = sites.load().certificates.of_listener(&listen.address);
         own.map(|own| {
             tls::Acceptor::new(
-                tls::ListenerAt { number: listener, address: &listen.address },
+                tls::ListenerAt {
+                    number: listener,
+                    address: &listen.address,
+                    client: listen.tls.as_ref().and_then(|tls| tls.client.as_ref()),
+                },
                 own,
                 listen.speaks_http2(),
                 &tickets,

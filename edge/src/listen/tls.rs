@@ -13,8 +13,10 @@ use tokio_rustls::server::TlsStream;
 
 use crate::connection::stream::H2;
 use crate::route::Sites;
+use crate::settings::ClientCertificateConfig;
 use crate::tls::Unavailable;
 use crate::tls::certificate::Certificate;
+use crate::tls::client_certificate;
 
 const HTTP_1_1: &[u8] = b"http/1.1";
 
@@ -39,6 +41,8 @@ pub(crate) struct ListenerAt<'a> {
     pub(crate) number: u16,
     /// It finds the listener's certificate in the sites, also after a reload.
     pub(crate) address: &'a str,
+    /// The certificates that it asks clients for.
+    pub(crate) client: Option<&'a ClientCertificateConfig>,
 }
 
 impl Acceptor {
@@ -50,17 +54,21 @@ impl Acceptor {
         sites: Arc<ArcSwap<Sites>>,
     ) -> Result<Self, Unavailable> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(Resolver {
-                listener: listener.number,
-                address: listener.address.into(),
-                own,
-                sites,
-            }));
+        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+        let builder = match listener.client.map(client_certificate::verifier) {
+            None => builder.with_no_client_auth(),
+            Some(Ok(verifier)) => builder.with_client_cert_verifier(verifier),
+            Some(Err((_, text))) => return Err(rustls::Error::General(text).into()),
+        };
+        let mut config = builder.with_cert_resolver(Arc::new(Resolver {
+            listener: listener.number,
+            address: listener.address.into(),
+            own,
+            sites,
+        }));
         config.alpn_protocols = if http2 { vec![H2.into(), HTTP_1_1.into()] } else { vec![HTTP_1_1.into()] };
-        config.ticketer = tickets.0.clone();
+        // A session that began where no certificate is asked for is not resumed where one is.
+        config.ticketer = if listener.client.is_some() { Tickets::new()?.0 } else { tickets.0.clone() };
         // RFC 8446 section 8: early data can be replayed. Weir does not accept it.
         config.max_early_data_size = 0;
         Ok(Self(TlsAcceptor::from(Arc::new(config))))

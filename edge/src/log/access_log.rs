@@ -3,8 +3,10 @@
 
 mod combined;
 mod json;
+mod own;
 mod shards;
 mod stamp;
+mod syslog;
 mod writer;
 
 use std::fs::File;
@@ -16,7 +18,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::metrics::CacheResult;
+use crate::settings::logs::LogFormatConfig;
+use crate::settings::syslog::Syslog;
+use crate::variables::Facts;
 use shards::Shards;
+use stamp::Stamps;
 use writer::{Output, Writer};
 
 /// The longest part of a field that is logged, in bytes before escaping: nginx's default limit for one header
@@ -30,16 +36,20 @@ pub(crate) enum Destination {
     Stdout,
     Stderr,
     File(PathBuf),
+    Syslog(Syslog),
 }
 
 impl From<&str> for Destination {
-    /// The destination as in the settings: "off", "stdout", "stderr", or a path.
+    /// The destination as in the settings: "off", "stdout", "stderr", "syslog:…" or a path.
     fn from(name: &str) -> Self {
         match name {
             "off" => Self::Off,
             "stdout" => Self::Stdout,
             "stderr" => Self::Stderr,
-            path => Self::File(path.into()),
+            name => match name.strip_prefix("syslog:").map(Syslog::parse) {
+                Some(Ok(syslog)) => Self::Syslog(syslog),
+                _ => Self::File(name.into()),
+            },
         }
     }
 }
@@ -107,6 +117,7 @@ impl AccessLog {
             Destination::Off => return Ok(Self(None)),
             Destination::Stdout => standard("stdout", &io::stdout())?,
             Destination::Stderr => standard("stderr", &io::stderr())?,
+            Destination::Syslog(to) => Output::syslog(to.clone()),
             Destination::File(path) => {
                 Output::file(path.clone()).map_err(|source| OpenError::File { path: path.clone(), source })?
             }
@@ -127,12 +138,27 @@ impl AccessLog {
     /// Hands one line to the writer. Does no I/O and waits for nothing except a lock held for a buffer's
     /// swap.
     pub(crate) fn log(&self, record: &Record<'_>) {
-        let Some(open) = &self.0 else { return };
-        let write_now = open.shards.append(|buffer, stamps| match open.format {
+        if let Some(open) = &self.0 {
+            self.log_as(open.format, record);
+        }
+    }
+
+    /// Hands one line over, in another format than the log's own.
+    pub(crate) fn log_as(&self, format: Format, record: &Record<'_>) {
+        self.line(|buffer, stamps| match format {
             Format::Combined => combined::format(buffer, stamps, record),
             Format::Json => json::format(buffer, stamps, record),
         });
-        if write_now {
+    }
+
+    /// Hands one line over, in a format of the settings' own.
+    pub(crate) fn log_own(&self, format: &LogFormatConfig, facts: &Facts<'_>) {
+        self.line(|buffer, stamps| own::format(buffer, stamps, format, facts));
+    }
+
+    fn line(&self, format: impl FnOnce(&mut Vec<u8>, &mut Stamps)) {
+        let Some(open) = &self.0 else { return };
+        if open.shards.append(format) {
             open.writer.wake();
         }
     }

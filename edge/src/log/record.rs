@@ -1,19 +1,20 @@
 //! What the access log and metrics need once the response is sent: one line, one set of counters.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use http::header::{REFERER, USER_AGENT};
-use http::{HeaderValue, Method, StatusCode, Version};
+use http::{HeaderValue, Method, Version};
 
 use crate::log::Log;
 use crate::log::access_log::Record;
-use crate::metrics::CacheResult;
-use crate::reply::Reply;
+use crate::log::facts::{self, Arrived, HitRecord, HitReply};
 use crate::reply::sent::Sent;
+use crate::reply::{self, Reply};
+use crate::request::Request;
 use crate::request::client::protocol;
-use crate::request::{Request, Via};
-use crate::route::Location;
+use crate::request::kept::Kept;
 use http1::head::{Head, Known, Refusal};
 
 /// What the log needs to know about a request, saved while the handler owns the request itself.
@@ -27,10 +28,12 @@ pub(crate) struct Line {
     user_agent: Option<HeaderValue>,
     trace_id: Option<String>,
     started: Instant,
+    /// The request, for the logs that the settings add.
+    kept: Option<Arc<Kept>>,
 }
 
 impl Line {
-    pub(crate) fn of(request: &Request) -> Self {
+    pub(crate) fn of(request: &Request, kept: Option<Arc<Kept>>) -> Self {
         Self {
             client: request.client.address,
             method: request.method.clone(),
@@ -41,34 +44,23 @@ impl Line {
             user_agent: request.headers.get(USER_AGENT).cloned(),
             trace_id: request.trace.sampled().then(|| hex(request.trace.trace_id())),
             started: request.started,
+            kept,
         }
     }
 }
 
-/// What the log needs to know about a request that memory answers.
-pub(crate) struct HitRecord<'a> {
-    pub(crate) location: &'a Location,
-    pub(crate) result: CacheResult,
-    pub(crate) started: Instant,
-}
-
-/// What was sent for it.
-pub(crate) struct HitReply {
-    pub(crate) status: StatusCode,
-    /// Bytes of the body.
-    pub(crate) sent: u64,
-}
-
 impl Log {
     /// Records a request that memory answered.
-    pub(crate) fn hit(&self, hit: &HitRecord<'_>, head: &Head<'_>, via: &Via, reply: HitReply) {
+    pub(crate) fn hit(&self, hit: &HitRecord<'_>, head: &Head<'_>, by: Arrived<'_>, reply: HitReply) {
+        let via = by.via;
         let (location, status, sent) = (hit.location, reply.status.as_u16(), reply.sent);
         let duration = hit.started.elapsed();
         location.metrics.record(hit.result, status, sent, duration);
-        if !location.access_log || self.access.is_off() {
+        let is_logged = location.access_log && !self.access.is_off();
+        if !is_logged && location.logs.is_none() {
             return;
         }
-        self.access.log(&Record {
+        let record = Record {
             time: SystemTime::now(),
             client: via.peer.ip().to_canonical(),
             method: head.method,
@@ -84,7 +76,13 @@ impl Log {
             referer: head.fields.values(Known::Referer).next(),
             user_agent: head.fields.values(Known::UserAgent).next(),
             trace_id: None,
-        });
+        };
+        if is_logged {
+            self.access.log(&record);
+        }
+        if let Some(logs) = &location.logs {
+            facts::of_hit(hit, head, &by, &reply, |facts| self.own.write(logs, facts, &record));
+        }
     }
 
     /// Records an answered request, complete or not.
@@ -96,11 +94,8 @@ impl Log {
             if let Some(reason) = note.cache_status.and_then(|status| status.detail) {
                 location.metrics.decided(reason);
             }
-            if !location.access_log {
-                return;
-            }
         }
-        self.access.log(&Record {
+        let record = Record {
             time: SystemTime::now(),
             client: line.client,
             method: line.method.as_str(),
@@ -109,14 +104,23 @@ impl Log {
             status: reply.status.as_u16(),
             bytes: sent.body,
             duration: took,
-            upstream: note.upstream,
+            upstream: note.upstream.as_ref().map(|upstream| upstream.head),
             cache: Some(note.cache),
             host: &line.host,
             site: note.location.as_ref().map_or("-", |location| &*location.site),
             referer: line.referer.as_ref().map(HeaderValue::as_bytes),
             user_agent: line.user_agent.as_ref().map(HeaderValue::as_bytes),
             trace_id: line.trace_id.as_deref(),
-        });
+        };
+        if note.location.as_ref().is_none_or(|location| location.access_log) {
+            self.access.log(&record);
+        }
+        if let (Some(location), Some(kept)) = (&note.location, &line.kept)
+            && let Some(logs) = &location.logs
+        {
+            let told = reply::facts::after_sending(reply, sent, took, location.pool.as_deref());
+            kept.with_facts(&location.site, |facts| self.own.write(logs, &facts.with_reply(told), &record));
+        }
     }
 
     /// Records a head that was refused: nobody knows what the request was.

@@ -54,14 +54,15 @@ fn of_target(sites: &Sites, scheme: &str, authority: &str, target: &str) -> Vec<
     let normal = path::without_dots(target);
     let (raw_path, query) = split(normal.as_deref().unwrap_or(target));
     let Ok(path) = path::normalise(raw_path.as_bytes()) else { return Vec::new() };
-    let urls = sites.all_of(authority).filter_map(|site| {
+    let by_default = Policy::default();
+    let urls = sites.all_of(authority).flat_map(|site| {
         let location = match site.choose(&path) {
             Chosen::Location(_, location) | Chosen::AddSlash(location) => location,
         };
-        match &location.cache {
-            Some(policy) => key_url(policy, scheme, authority, raw_path, query),
-            None => key_url(&Policy::default(), scheme, authority, raw_path, query),
-        }
+        let own = location.cache.as_deref().unwrap_or(&by_default);
+        // A rule may have let another location answer, which ignores other parameters.
+        let policies = [own].into_iter().chain(site.caches_by_rule().map(|policy| &**policy));
+        policies.filter_map(|policy| key_url(policy, scheme, authority, raw_path, query)).collect::<Vec<_>>()
     });
     let mut urls: Vec<_> = urls.collect();
     urls.sort_unstable();
@@ -149,6 +150,25 @@ mod tests {
         for (given, expected) in cases {
             assert_eq!(url(&sites, given).ok().and_then(only).as_deref(), *expected, "{given}");
         }
+    }
+
+    #[test]
+    fn a_location_that_only_rules_lead_to_ignores_its_own_parameters() {
+        let mut named = LocationConfig::new("@app");
+        named.pool = Some("app".into());
+        named.cache = Some(CacheConfig { ignore_query: vec!["utm_*".into()], ..CacheConfig::default() });
+        let tried = ["$uri", "@app"].map(|text| crate::variables::Template::parse(text).unwrap());
+        let mut first = LocationConfig::new("/");
+        first.root = Some(crate::variables::Template::literal("/srv"));
+        first.try_files = Some(tried.into());
+        let site = SiteConfig { location: vec![first, named], ..SiteConfig::default() };
+        let config = Config { site: vec![site], ..Config::default() };
+        let metrics = Metrics::new(Default::default);
+        let sites = route::build(&config, &config.listen, &metrics, &mut Mistakes::default()).unwrap();
+        let urls: Vec<_> =
+            url(&sites, "http://h/a?x=1&utm_x=2").unwrap().into_iter().filter_map(text).collect();
+        assert_eq!(urls, ["http://h/a?x=1", "http://h/a?x=1&utm_x=2"]);
+        assert_eq!(url(&sites, "http://h/a?x=1").unwrap().len(), 1);
     }
 
     #[test]

@@ -90,6 +90,9 @@ pub(crate) fn served(request: &Request, served: &ServedPage, reader: Reader, fir
         Answer::Unsatisfiable => unsatisfiable(length.unwrap_or(0)),
         _ => Reply::new(head.status, headers, ReplyBody::Growing(reader)).with_length(length),
     };
+    if first {
+        reply.note.upstream.clone_from(&served.upstream);
+    }
     for (name, value) in served.own.iter().filter(|_| first) {
         reply.headers.append(name, value.clone());
     }
@@ -130,11 +133,12 @@ fn unsatisfiable(length: u64) -> Reply {
 /// The application's reply for one visitor alone. `reason` says why it is not cached; `None`: the location
 /// has no cache.
 pub(crate) fn relayed(reply: OriginReply, reason: Option<Reason>) -> Reply {
-    let OriginReply { status, mut headers, body, .. } = reply;
+    let OriginReply { status, mut headers, body, upstream, .. } = reply;
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let elsewhere = headers.remove(X_ACCEL_REDIRECT);
     fields::client_headers(&mut headers);
     let mut relayed = Reply::new(status, headers, ReplyBody::Origin(Box::new(body))).with_length(length);
+    relayed.note.upstream = Some(upstream);
     relayed.elsewhere = elsewhere.map(|target| Box::new(Elsewhere { target, request: None }));
     let Some(reason) = reason else {
         return relayed.noting(CacheResult::Bypass);

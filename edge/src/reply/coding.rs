@@ -218,6 +218,7 @@ async fn coded(
 /// Sends this copy in place of the body.
 fn replace(reply: &mut Reply, coding: Coding, copy: Bytes) {
     head::coded(&mut reply.headers, coding);
+    reply.note.uncoded = reply.length;
     reply.length = Some(copy.len() as u64);
     reply.body = ReplyBody::Whole(copy);
 }

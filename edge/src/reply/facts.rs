@@ -2,26 +2,57 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 
-use crate::reply::Reply;
-use crate::variables::ReplyFacts;
+use crate::reply::body::ReplyBody;
+use crate::reply::sent::Sent;
+use crate::reply::{Note, Reply};
+use crate::variables::{ReplyFacts, UpstreamFacts};
 
 /// The facts before anything is sent. `headers` are those of the reply as it came.
 pub(crate) fn before_sending<'a>(
-    reply: &Reply,
+    status: StatusCode,
+    note: &'a Note,
     headers: &'a HeaderMap,
     pool: Option<&'a str>,
 ) -> ReplyFacts<'a> {
+    let upstream = note.upstream.as_deref().map(|upstream| UpstreamFacts {
+        server: if upstream.server.is_empty() { pool.unwrap_or_default() } else { &upstream.server },
+        status: if upstream.status == 0 { status.as_u16() } else { upstream.status },
+        connect: upstream.connect,
+        head: upstream.head,
+        whole: upstream.whole(),
+    });
     ReplyFacts {
-        status: reply.status.as_u16(),
+        status: status.as_u16(),
         headers,
-        cache: reply.note.cache_status.map(|status| status.nginx_word()),
-        upstream: reply.note.upstream,
-        pool,
+        cache: note.cache_status.map(|status| status.nginx_word()),
+        upstream,
         took: Duration::ZERO,
         head_bytes: 0,
         body_bytes: 0,
+        uncoded: None,
         complete: false,
+    }
+}
+
+/// The facts of a reply that was sent, complete or not.
+pub(crate) fn after_sending<'a>(
+    reply: &'a Reply,
+    sent: Sent,
+    took: Duration,
+    pool: Option<&'a str>,
+) -> ReplyFacts<'a> {
+    let uncoded = match &reply.body {
+        ReplyBody::Coded(coded) => Some(coded.read()),
+        _ => reply.note.uncoded,
+    };
+    ReplyFacts {
+        took,
+        head_bytes: sent.head,
+        body_bytes: sent.body,
+        uncoded,
+        complete: !sent.broken,
+        ..before_sending(reply.status, &reply.note, &reply.headers, pool)
     }
 }

@@ -3,6 +3,8 @@
 /// What was sent.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sent {
+    /// Bytes of the head; over HTTP/2 those that HTTP/1 would need for the same fields.
+    pub(crate) head: u64,
     /// Bytes of the body, without framing.
     pub(crate) body: u64,
     /// The reply was sent completely, and its framing leaves the connection usable.

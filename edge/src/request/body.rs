@@ -1,6 +1,9 @@
 //! A request's body on its way to the application. Its connection pumps it, and reads nothing from the client
 //! before it is wanted.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 use bytes::Bytes;
 use http1::head::Framing;
 use tokio::sync::{mpsc, oneshot};
@@ -32,6 +35,8 @@ pub(crate) struct RequestBody {
     taken: u64,
     chunks: Option<mpsc::Receiver<Result<Bytes, BodyFault>>>,
     wanted: Option<oneshot::Sender<()>>,
+    /// Counts what is taken, for somebody else to read.
+    counter: Option<Arc<AtomicU64>>,
 }
 
 /// The connection's side of a request body.
@@ -43,14 +48,13 @@ pub(crate) struct BodyPump {
 
 impl RequestBody {
     pub(crate) fn empty() -> Self {
-        Self { length: Some(0), limit: u64::MAX, taken: 0, chunks: None, wanted: None }
+        Self { length: Some(0), limit: u64::MAX, taken: 0, chunks: None, wanted: None, counter: None }
     }
 
     /// A client's side of another protocol: its bytes come after the application has agreed to switch.
     pub(crate) fn tunnel() -> (Self, Chunks) {
         let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
-        let body = Self { length: Some(0), limit: u64::MAX, taken: 0, chunks: Some(receiver), wanted: None };
-        (body, sender)
+        (Self { chunks: Some(receiver), ..Self::empty() }, sender)
     }
 
     /// The body that a head announces, and the connection's side of it; `None`: there is no body.
@@ -67,14 +71,18 @@ impl RequestBody {
     pub(crate) fn pumped(length: Option<u64>) -> (Self, BodyPump) {
         let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
         let (wanted_sender, wanted) = oneshot::channel();
-        let body =
-            Self { length, limit: u64::MAX, taken: 0, chunks: Some(receiver), wanted: Some(wanted_sender) };
+        let body = Self { length, chunks: Some(receiver), wanted: Some(wanted_sender), ..Self::empty() };
         (body, BodyPump { chunks: sender, wanted })
     }
 
     /// Takes the body and leaves an empty one.
     pub(crate) fn take(&mut self) -> Self {
         std::mem::replace(self, Self::empty())
+    }
+
+    /// What tells how much of the body was taken; `None`: there is none.
+    pub(crate) fn counter(&mut self) -> Option<Arc<AtomicU64>> {
+        (!self.is_empty()).then(|| self.counter.get_or_insert_default().clone())
     }
 
     pub(crate) fn length(&self) -> Option<u64> {
@@ -100,6 +108,9 @@ impl RequestBody {
             Err(fault) => return Some(Err(fault)),
         };
         self.taken += chunk.len() as u64;
+        if let Some(counter) = &self.counter {
+            counter.store(self.taken, Relaxed);
+        }
         if self.taken > self.limit {
             return Some(Err(BodyFault::TooLarge));
         }

@@ -20,6 +20,10 @@ impl Request {
             length: self.body.length().filter(|length| *length > 0),
             id: self.id,
             upgrade: self.upgrade.map_or("", Upgrade::name),
+            connection: self.arrival.connection,
+            connection_requests: self.arrival.requests,
+            received: self.arrival.head as u64,
+            tls: self.arrival.tls.as_deref(),
         };
         Facts { request, route, values: &self.values, reply: None }
     }

@@ -1,13 +1,14 @@
 //! What variables still need of a request when its reply is there: the handler has given the request away.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use http::{HeaderMap, Method};
 use parking_lot::Mutex;
 
 use crate::request::client::{Client, protocol};
 use crate::request::path::{self, split};
-use crate::request::{Request, Upgrade};
+use crate::request::{Arrival, Request, Upgrade};
 use crate::variables::{Facts, FieldSource, RequestFacts, RouteFacts, Values};
 
 pub(crate) struct Kept {
@@ -22,6 +23,8 @@ pub(crate) struct Kept {
     length: Option<u64>,
     id: u128,
     upgrade: &'static str,
+    arrival: Arrival,
+    body: Option<Arc<AtomicU64>>,
     place: Mutex<ReachedPlace>,
 }
 
@@ -35,7 +38,7 @@ struct ReachedPlace {
 }
 
 impl Kept {
-    pub(crate) fn of(request: &Request) -> Self {
+    pub(crate) fn of(request: &mut Request) -> Self {
         let (raw_path, query) = split(&request.target);
         let uri = path::normalise(raw_path.as_bytes()).map(|path| path.as_bytes().to_vec());
         let place = ReachedPlace {
@@ -56,6 +59,8 @@ impl Kept {
             length: request.body.length().filter(|length| *length > 0),
             id: request.id,
             upgrade: request.upgrade.map_or("", Upgrade::name),
+            arrival: request.arrival.clone(),
+            body: request.body.counter(),
             place: Mutex::new(place),
         }
     }
@@ -87,6 +92,10 @@ impl Kept {
             length: self.length,
             id: self.id,
             upgrade: self.upgrade,
+            connection: self.arrival.connection,
+            connection_requests: self.arrival.requests,
+            received: self.arrival.head as u64 + self.body.as_ref().map_or(0, |read| read.load(Relaxed)),
+            tls: self.arrival.tls.as_deref(),
         };
         let route = RouteFacts {
             uri: &place.uri,

@@ -16,6 +16,10 @@ pub(crate) struct Via {
     pub(crate) scheme: Scheme,
     /// HTTP/2, whose heads are read by the reader of HTTP/1.
     pub(crate) http2: bool,
+    /// The number of the connection among all that the edge has accepted; it begins again after 2^32.
+    pub(crate) connection: u32,
+    /// How many requests came by it, with this one.
+    pub(crate) requests: u32,
 }
 
 impl Via {

@@ -6,21 +6,29 @@ mod outer;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http_cache::Policy;
 use process::settings::Mistakes;
 use weir_proto::origin::Priority;
 
 use crate::access::Access;
+use crate::access::secure_link::SecureLink;
 use crate::coding::rule::Compress;
+use crate::fields::reply::ReplyFields;
+use crate::fields::reply_rewrite::ReplyRewrite;
+use crate::fields::request::RequestFields;
 use crate::files::media_type::MediaTypes;
 use crate::limit::{LocationLimits, Zones};
 use crate::metrics::Metrics;
+use crate::route::auth_check::AuthCheck;
 use crate::route::build::files::FilesAt;
 use crate::route::build::outer::Outer;
 use crate::route::error_page::ErrorPages;
 use crate::route::fields::Variables;
 use crate::route::location::{LocationNode, Locations};
+use crate::route::logs::{LogBuilder, PlaceLogs};
+use crate::route::pool_path::PoolPath;
 use crate::route::redirects::RedirectForm;
 use crate::route::rules::{PlaceRules, Rules};
 use crate::route::try_files::TryFiles;
@@ -44,6 +52,9 @@ pub(crate) fn build(
     let names = listeners::names(config, listeners, mistakes);
     let mut certificates = Certificates::of_listeners(config, mistakes);
     let variables = Variables::of(config, mistakes);
+    let log_builder = LogBuilder { config, variables: &variables };
+    log_builder.check_formats(mistakes);
+    let logs = log_builder.of_place("edge", (Some(&config.logs), None), &None, mistakes);
     let zones = settings::zones(&config.limit_zones, &variables.names, mistakes);
     let mut sites = Vec::with_capacity(config.site.len());
     for (index, site) in config.site.iter().enumerate() {
@@ -54,6 +65,7 @@ pub(crate) fn build(
             edge: config,
             site,
             zones: &zones,
+            logs: log_builder,
             name: site.server_name.first().map_or("_", String::as_str).into(),
             metrics,
             variables: &variables,
@@ -62,13 +74,15 @@ pub(crate) fn build(
             paths: Vec::new(),
             named: HashMap::new(),
         };
-        let built = building.site(&path);
+        let built = building.site(&path, &logs);
         sites.extend(built.map(|site| Site { certificate, ..site }));
     }
     let several_certificates = sites.iter().any(|site| site.certificate.is_some());
     let whole = sites.len() == config.site.len() && !sites.is_empty();
-    let keeps_requests = sites.iter().flat_map(Site::all_places).any(|place| place.needs_whole_request());
+    let keeps = |place: &Arc<Location>| place.needs_whole_request() || place.logs.is_some();
+    let keeps_requests = sites.iter().flat_map(Site::all_places).any(keeps);
     let compresses = sites.iter().flat_map(Site::all_places).any(|place| place.compress.is_some());
+    let wants_hints = sites.iter().flat_map(Site::all_places).any(|place| place.early_hints.is_some());
     whole.then_some(Sites {
         names: names?,
         sites,
@@ -76,6 +90,7 @@ pub(crate) fn build(
         several_certificates,
         keeps_requests,
         compresses,
+        wants_hints,
     })
 }
 
@@ -84,6 +99,7 @@ struct Building<'a> {
     edge: &'a Config,
     site: &'a SiteConfig,
     zones: &'a Zones,
+    logs: LogBuilder<'a>,
     name: Arc<str>,
     metrics: &'a Metrics,
     variables: &'a Variables,
@@ -95,10 +111,12 @@ struct Building<'a> {
 }
 
 impl<'a> Building<'a> {
-    fn site(&mut self, path: &str) -> Option<Site> {
+    fn site(&mut self, path: &str, logs: &PlaceLogs) -> Option<Site> {
         let config = self.site;
         let rules = Rules::new(path, &PlaceRules::of_site(config), &self.variables.names, self.mistakes);
-        let outer = Outer::of_site(path, config, rules.is_empty());
+        let own_logs = (config.logs.as_deref(), config.access_log);
+        let logs = self.logs.of_place(path, own_logs, logs, self.mistakes);
+        let outer = Outer::of_site(path, config, logs, rules.is_empty());
         let nodes = self.locations(path, &config.location, &outer);
         let locations = match Locations::new(&nodes) {
             Ok(locations) => Some(locations),
@@ -135,7 +153,9 @@ impl<'a> Building<'a> {
         let mut nodes = Vec::with_capacity(configs.len());
         for (index, config) in configs.iter().enumerate() {
             let path = format!("{path}.location[{index}]");
-            let inner = outer.within(&path, config);
+            let own_logs = (config.logs.as_deref(), config.access_log);
+            let logs = self.logs.of_place(&path, own_logs, &outer.logs, self.mistakes);
+            let inner = outer.within(&path, config, logs);
             let place = self.location(&path, config, &inner);
             let at = self.places.len();
             if let Ok(Pattern::Named(name)) = Pattern::parse(&config.pattern)
@@ -175,9 +195,12 @@ impl<'a> Building<'a> {
         };
         let metrics = self.metrics.location(&self.name, &config.pattern);
         let base = self.place(path, inner, files_at);
-        let is_direct = base.is_direct && rules.is_empty();
+        let pool_path = config.pool_path.as_deref().and_then(|setting| {
+            PoolPath::build(&format!("{path}.pool_path"), setting, &config.pattern, self.mistakes)
+        });
+        let is_direct = base.is_direct && rules.is_empty() && pool_path.is_none();
         let sets = self.variables.sets(&config.set);
-        Location { internal: inner.internal, rules, groups, sets, is_direct, metrics, ..base }
+        Location { internal: inner.internal, pool_path, rules, groups, sets, is_direct, metrics, ..base }
     }
 
     /// What answers paths that no location matches.
@@ -199,19 +222,12 @@ impl<'a> Building<'a> {
         let (files, varying) = self.files(path, inner, files_at.filter(|_| wanted), &types);
         let methods: Vec<Box<str>> =
             place.limit_except.iter().flatten().map(|method| method.as_str().into()).collect();
-        let cache = place.cache.as_ref().filter(|cache| cache.enabled && place.pool.is_some()).map(|cache| {
-            let policy = cache.policy(&inner.at(path, "cache"), self.mistakes);
-            Arc::new(Policy { apart: listeners::mark(self.site), ..policy })
-        });
-        let expires_at = inner.at(path, "expires");
-        let expires = place.expires.as_ref().map(|setting| (expires_at.as_str(), setting));
-        let reply_fields = self.variables.reply_fields(self.edge, &inner.around, expires, self.mistakes);
-        let policy = cache.as_deref();
-        let request_fields = place
-            .pool
-            .as_ref()
-            .and_then(|_| self.variables.request_fields(self.edge, &inner.around, policy, self.mistakes));
+        let cache = self.cache(path, inner);
+        let reply_fields = self.reply_fields(path, inner);
+        let request_fields = self.request_fields(inner, cache.as_deref());
+        let secure_link = self.secure_link(path, inner);
         let is_direct = inner.is_direct
+            && secure_link.is_none()
             && !inner.internal
             && try_files.is_none()
             && varying.is_none()
@@ -224,6 +240,10 @@ impl<'a> Building<'a> {
             log_not_found: place.log_not_found.unwrap_or(true),
             nosniff: place.nosniff.unwrap_or(true),
             pool: place.pool.as_deref().map(Arc::from),
+            pool_path: None,
+            timeout: place.timeout.map_or(Duration::ZERO, |time| time.0),
+            reply_rewrite: self.reply_rewrite(path, inner),
+            early_hints: self.early_hints(path, inner),
             priority: place.priority.map_or(Priority::Normal, Priority::from),
             stream_body: !place.request_buffering.unwrap_or(true),
             stream_reply: !place.buffering.unwrap_or(true),
@@ -234,9 +254,12 @@ impl<'a> Building<'a> {
             max_body: place.max_body.map_or(1 << 20, |size| size.0),
             reply_fields,
             request_fields,
+            logs: inner.logs.clone(),
             sets: None,
             compress: self.compress(path, inner),
             access: self.access(path, inner),
+            secure_link,
+            auth_check: self.auth_check(path, inner),
             limits: self.limits(path, inner),
             limit_rate: (
                 place.limit_rate.map_or(0, |size| size.0),
@@ -259,6 +282,24 @@ impl<'a> Building<'a> {
             },
             metrics: self.metrics.location(&self.name, "-"),
         }
+    }
+
+    fn cache(&mut self, path: &str, inner: &Outer<'_>) -> Option<Arc<Policy>> {
+        let place = &inner.place;
+        let cache = place.cache.as_ref().filter(|cache| cache.enabled && place.pool.is_some())?;
+        let policy = cache.policy(&inner.at(path, "cache"), self.mistakes);
+        Some(Arc::new(Policy { apart: listeners::mark(self.site), ..policy }))
+    }
+
+    fn reply_fields(&mut self, path: &str, inner: &Outer<'_>) -> Option<Arc<ReplyFields>> {
+        let at = inner.at(path, "expires");
+        let expires = inner.place.expires.as_ref().map(|setting| (at.as_str(), setting));
+        self.variables.reply_fields(self.edge, &inner.around, expires, self.mistakes)
+    }
+
+    fn request_fields(&mut self, inner: &Outer<'_>, policy: Option<&Policy>) -> Option<Arc<RequestFields>> {
+        inner.place.pool.as_ref()?;
+        self.variables.request_fields(self.edge, &inner.around, policy, self.mistakes)
     }
 
     fn types(&mut self, path: &str, inner: &Outer<'_>) -> MediaTypes {
@@ -294,6 +335,27 @@ impl<'a> Building<'a> {
         let (access, auth_basic) = (access.as_deref().unwrap_or_default(), auth_basic.as_ref());
         let settings = AccessSettings { access, auth_basic, satisfy: satisfy.unwrap_or_default() };
         settings.rules(&access_at, &basic_at, self.mistakes)
+    }
+
+    fn auth_check(&mut self, path: &str, inner: &Outer<'_>) -> Option<AuthCheck> {
+        let at = inner.at(path, "auth_request");
+        AuthCheck::build(&at, inner.place.auth_request.as_ref(), self.variables, self.mistakes)
+    }
+
+    fn secure_link(&mut self, path: &str, inner: &Outer<'_>) -> Option<SecureLink> {
+        let link = inner.place.secure_link.as_ref()?;
+        Some(link.rule(&inner.at(path, "secure_link"), &self.variables.names, self.mistakes))
+    }
+
+    fn reply_rewrite(&mut self, path: &str, inner: &Outer<'_>) -> Option<ReplyRewrite> {
+        let config = inner.place.reply_rewrite.as_ref().filter(|_| inner.place.pool.is_some())?;
+        ReplyRewrite::build(&inner.at(path, "reply_rewrite"), config, self.variables.defined(), self.mistakes)
+    }
+
+    fn early_hints(&mut self, path: &str, inner: &Outer<'_>) -> Option<Template> {
+        let wanted = inner.place.early_hints.clone().filter(|_| inner.place.pool.is_some())?;
+        wanted.check(&inner.at(path, "early_hints"), &self.variables.names, self.mistakes);
+        Some(wanted)
     }
 
     fn limits(&mut self, path: &str, inner: &Outer<'_>) -> LocationLimits {

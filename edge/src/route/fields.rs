@@ -5,11 +5,12 @@ use std::sync::Arc;
 use http_cache::{FieldClass, Policy};
 use process::settings::Mistakes;
 
+use crate::access::secure_link::VARIABLES;
 use crate::fields::reply::{Defined, ReplyFields, ReplyLevel};
 use crate::fields::request::{RequestFields, RequestLevel};
 use crate::route::rules::{self, PlaceRules};
 use crate::settings::pattern::Pattern;
-use crate::settings::{Config, ExpiresSetting, InheritFields, LocationConfig, SiteConfig};
+use crate::settings::{AuthRequestConfig, Config, ExpiresSetting, InheritFields, LocationConfig, SiteConfig};
 use crate::variables::{DefinitionConfigs, Definitions, Facts, Needs, Template, Values, VariableNames};
 
 /// The variables of these settings.
@@ -29,11 +30,13 @@ impl Variables {
             let path = format!("edge.site[{at}]");
             names_in_host_names(site, &mut names);
             rules::define(&path, &PlaceRules::of_site(site), &mut names, mistakes);
+            define_link(site.secure_link.is_some(), &mut names);
+            define_checked(site.auth_request.as_ref(), &format!("{path}.auth_request"), &mut names, mistakes);
             sets.extend(site.set.iter().enumerate().map(|(set, pair)| (format!("{path}.set[{set}]"), pair)));
             define_within(&path, &site.location, &mut names, &mut sets, mistakes);
         }
         for (path, (name, _)) in &sets {
-            if let Err(text) = names.define(name, Needs::NOTHING) {
+            if let Err(text) = names.define(name, Needs::WHOLE) {
                 mistakes.push(path, text);
             }
         }
@@ -46,7 +49,7 @@ impl Variables {
         Self { names, definitions: Arc::new(definitions) }
     }
 
-    fn defined(&self) -> Defined<'_> {
+    pub(super) fn defined(&self) -> Defined<'_> {
         Defined { names: &self.names, definitions: &self.definitions }
     }
 
@@ -172,9 +175,33 @@ fn define_within<'a>(
             define_captures(&regex, names);
         }
         rules::define(&path, &PlaceRules::of(location), names, mistakes);
+        define_link(location.secure_link.is_some(), names);
+        define_checked(location.auth_request.as_ref(), &format!("{path}.auth_request"), names, mistakes);
         let here = location.set.iter().enumerate();
         sets.extend(here.map(|(set, pair)| (format!("{path}.set[{set}]"), pair)));
         define_within(&path, &location.location, names, sets, mistakes);
+    }
+}
+
+/// What `secure_link` says of a request.
+fn define_link(is_used: bool, names: &mut VariableNames) {
+    for name in VARIABLES.iter().filter(|_| is_used) {
+        let _ = names.define(name, Needs::VISITOR.and(Needs::WHOLE));
+    }
+}
+
+/// What the page of `auth_request` says of a visitor.
+fn define_checked(
+    config: Option<&AuthRequestConfig>,
+    at: &str,
+    names: &mut VariableNames,
+    mistakes: &mut Mistakes,
+) {
+    let table = config.and_then(AuthRequestConfig::table);
+    for (index, (name, _)) in table.iter().flat_map(|table| &table.set).enumerate() {
+        if let Err(text) = names.define(name, Needs::VISITOR.and(Needs::WHOLE)) {
+            mistakes.push(format!("{at}.set[{index}]"), text);
+        }
     }
 }
 
@@ -182,7 +209,7 @@ fn define_within<'a>(
 fn define_captures(regex: &regex::bytes::Regex, names: &mut VariableNames) {
     for name in regex.capture_names().flatten() {
         // A name that Weir has itself keeps its meaning.
-        let _ = names.define(name, Needs::URL);
+        let _ = names.define(name, Needs::URL.and(Needs::WHOLE));
     }
 }
 

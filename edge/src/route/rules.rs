@@ -174,7 +174,7 @@ pub(crate) fn define(
     let mut groups = Vec::new();
     for (index, rule) in config.rule.iter().enumerate() {
         for name in rule.set.keys() {
-            if let Err(text) = names.define(name, Needs::VISITOR) {
+            if let Err(text) = names.define(name, Needs::VISITOR.and(Needs::WHOLE)) {
                 mistakes.push(format!("{path}.rule[{index}].set.{name}"), text);
             }
         }
@@ -188,7 +188,7 @@ pub(crate) fn define(
     }
     for name in groups {
         // A name that is not allowed is reported where it is used.
-        let _ = names.define(&name, Needs::VISITOR);
+        let _ = names.define(&name, Needs::VISITOR.and(Needs::WHOLE));
     }
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 use crate::limit::requests::RequestPace;
 use crate::limit::zone::{Rate, Zone};
 use crate::limit::{ConnectionLimit, RequestLimit, Zones};
-use crate::variables::{Template, VariableNames};
+use crate::variables::{Needs, Template, VariableNames};
 
 const MOST_KEYS: u32 = 10_000_000;
 
@@ -85,6 +85,9 @@ pub(crate) fn zones(
     let build = |(name, zone): (&String, &ZoneConfig)| {
         let path = format!("edge.limit_zones.{name}");
         zone.key.check(&format!("{path}.key"), names, mistakes);
+        if zone.key.needs(names).has(Needs::REPLY) {
+            mistakes.push(format!("{path}.key"), "depends on the reply, and requests are counted before it");
+        }
         if !(1..=MOST_KEYS).contains(&zone.keys) {
             mistakes.push(format!("{path}.keys"), "must be from 1 to 10000000");
         }
@@ -170,5 +173,34 @@ impl<'de> Deserialize<'de> for RateText {
 impl fmt::Debug for RateText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_any_text_that_is_known_before_the_reply() {
+        let names = VariableNames::default();
+        for (key, mistake) in [
+            ("$binary_remote_addr$uri", None),
+            ("$http_x_api_key|$arg_page|$cookie_s", None),
+            ("$host$status", Some("depends on the reply")),
+            ("$nothing", Some("there is no variable")),
+        ] {
+            let zone = ZoneConfig { key: Template::parse(key).unwrap(), ..ZoneConfig::default() };
+            let mut mistakes = Mistakes::default();
+            zones(&BTreeMap::from([("z".to_owned(), zone)]), &names, &mut mistakes);
+            match mistake {
+                None => assert!(mistakes.is_empty(), "{key}: {mistakes}"),
+                Some(text) => {
+                    assert!(
+                        mistakes.to_string().contains(&format!("edge.limit_zones.z.key: {text}")),
+                        "{mistakes}"
+                    );
+                }
+            }
+        }
     }
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use process::settings::text_or_table;
 use serde::Deserialize;
 
+use crate::settings::client_certificate::ClientCertificateConfig;
+
 /// One address to listen on: "0.0.0.0:8080", or { address = "0.0.0.0:8443", tls = { certificate = "…", key =
 /// "…" } }.
 #[derive(Clone, Debug)]
@@ -26,6 +28,8 @@ pub struct CertificateConfig {
     /// The certificate, followed by those that lead to its issuer.
     pub certificate: PathBuf,
     pub key: PathBuf,
+    /// The certificates that clients show; only for listeners.
+    pub client: Option<ClientCertificateConfig>,
 }
 
 impl Listen {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use process::units::Size;
+use process::units::{Size, Time};
 use serde::Deserialize;
 
 use crate::settings::autoindex::Autoindex;
@@ -11,9 +11,9 @@ use crate::settings::files::{Charset, Symlinks};
 use crate::settings::rule::RuleConfig;
 use crate::settings::site_listen::{DefaultServer, ListenerName};
 use crate::settings::{
-    AuthBasicConfig, CacheConfig, CertificateConfig, CompressConfig, CorsConfig, ExpiresSetting,
-    InheritFields, LimitConnConfig, LimitReqConfig, Priority, ReplyFieldConfig, RequestFieldConfig, Satisfy,
-    Security,
+    AuthBasicConfig, AuthRequestConfig, CacheConfig, CertificateConfig, CompressConfig, CorsConfig,
+    ExpiresSetting, InheritFields, LimitConnConfig, LimitReqConfig, LogConfig, Priority, ReplyFieldConfig,
+    ReplyRewriteConfig, RequestFieldConfig, Satisfy, SecureLinkConfig, Security,
 };
 use crate::variables::Template;
 
@@ -41,6 +41,8 @@ macro_rules! places {
             pub rule: Vec<RuleConfig>,
             /// Files to look for, and what answers if there is none of them.
             pub try_files: Option<Vec<Template>>,
+            /// Access logs in place of the outer `logs`.
+            pub logs: Option<Vec<LogConfig>>,
             /// Fields added to replies, replaced or removed.
             pub reply_fields: Vec<ReplyFieldConfig>,
             /// Fields set in requests to the application, or removed.
@@ -66,6 +68,8 @@ macro_rules! places {
             #[serde(default)]
             pub internal: bool,
             pub alias: Option<Template>,
+            /// What the application gets in place of the part of the path that `match` names.
+            pub pool_path: Option<String>,
             /// Answers each request: nginx's `return`.
             pub r#return: Option<Template>,
             /// "REGEX REPLACEMENT FLAG", in order.
@@ -76,6 +80,8 @@ macro_rules! places {
             pub rule: Vec<RuleConfig>,
             /// Files to look for, and what answers if there is none of them.
             pub try_files: Option<Vec<Template>>,
+            /// Access logs in place of the outer `logs`.
+            pub logs: Option<Vec<LogConfig>>,
             /// Fields added to replies, replaced or removed.
             #[serde(default)]
             pub reply_fields: Vec<ReplyFieldConfig>,
@@ -147,6 +153,12 @@ places! {
     log_not_found: bool,
     /// The pool of application servers, by its name in [wsgi_adapter].
     pool: String,
+    /// How long the application may take until its reply begins, and between two parts of it.
+    timeout: Time,
+    /// What the application says of itself, in the words of the site.
+    reply_rewrite: ReplyRewriteConfig,
+    /// The application's interim replies 103 are passed on, unless this is empty or "0".
+    early_hints: Template,
     /// Whose requests go first if they must wait for a server: "high", "normal", "low".
     priority: Priority,
     /// False: bodies go to the application as they arrive, whatever the pool's setting says.
@@ -163,8 +175,12 @@ places! {
     access: Vec<String>,
     /// Who may ask, by password.
     auth_basic: AuthBasicConfig,
+    /// The page that decides who may ask.
+    auth_request: AuthRequestConfig,
     /// Whether one of `access` and `auth_basic` is enough: "all" or "any".
     satisfy: Satisfy,
+    /// Links that only who knows a secret can make.
+    secure_link: SecureLinkConfig,
     /// How many requests may come in a time.
     limit_req: Vec<LimitReqConfig>,
     /// How many requests may be in progress.

@@ -11,6 +11,7 @@ use rustls::sign::CertifiedKey;
 use webpki::{EndEntityCert, KeyUsage};
 
 use crate::settings::{CertificateConfig, Config};
+use crate::tls::client_certificate;
 
 /// A chain, its own certificate first, and the key that belongs to it.
 #[derive(Clone, Debug)]
@@ -36,6 +37,9 @@ impl Certificates {
         for (index, listen) in config.listen.iter().enumerate() {
             let Some(files) = &listen.tls else { continue };
             let path = format!("edge.listen[{index}].tls");
+            if let Some(Err((key, text))) = files.client.as_ref().map(client_certificate::verifier) {
+                mistakes.push(format!("{path}.client.{key}"), text);
+            }
             if let Some(certificate) = certificates.read(&path, files, mistakes) {
                 certificates.of_listeners.push((listen.address.as_str().into(), certificate));
             }
@@ -202,6 +206,7 @@ evp3yqTq3GaIyLFi6CdeHUqBvVtzAiEAhJFAQdhqRhI1dXoftI7A/sx73gJAWG1N
             let files = CertificateConfig {
                 certificate: write(&format!("{index}.pem"), certificate),
                 key: write(&format!("{index}.key"), key),
+                client: None,
             };
             let said = read(&files).err();
             match (said, wrong) {
@@ -213,7 +218,11 @@ evp3yqTq3GaIyLFi6CdeHUqBvVtzAiEAhJFAQdhqRhI1dXoftI7A/sx73gJAWG1N
                 (said, wrong) => panic!("{index}: {said:?} instead of {wrong:?}"),
             }
         }
-        let missing = CertificateConfig { certificate: "/nowhere.pem".into(), key: "/nowhere.key".into() };
+        let missing = CertificateConfig {
+            certificate: "/nowhere.pem".into(),
+            key: "/nowhere.key".into(),
+            client: None,
+        };
         assert!(read(&missing).unwrap_err().1.contains("No such file"));
     }
 }

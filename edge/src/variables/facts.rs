@@ -9,6 +9,7 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, HeaderName, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 
+use crate::connection::tls_session::TlsSession;
 use crate::variables::lookup;
 use crate::variables::names::{KnownVariable, Variable};
 use crate::variables::stamp;
@@ -42,10 +43,17 @@ pub(crate) struct RequestFacts<'a> {
     pub(crate) server_port: u16,
     /// Content-Length; `None` if there is no body, or its length is not known beforehand.
     pub(crate) length: Option<u64>,
-    /// VariableNames this request in logs and to the application.
+    /// Names this request in logs and to the application.
     pub(crate) id: u128,
     /// The protocol that the client wants to switch to; empty for none.
     pub(crate) upgrade: &'static str,
+    /// The number of its connection, and its own number there.
+    pub(crate) connection: u32,
+    pub(crate) connection_requests: u32,
+    /// Bytes of head and body that were read until now.
+    pub(crate) received: u64,
+    /// `None`: it did not come over TLS.
+    pub(crate) tls: Option<&'a TlsSession>,
 }
 
 /// The variables that the settings define. Their values depend on other facts.
@@ -73,16 +81,29 @@ pub(crate) struct ReplyFacts<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// The cache's part in nginx's words; `None`: the location has no cache.
     pub(crate) cache: Option<&'static str>,
-    /// How long the application took to the head of its reply; `None`: it was not asked.
-    pub(crate) upstream: Option<Duration>,
-    /// The pool that was asked, or whose reply was stored.
-    pub(crate) pool: Option<&'a str>,
+    /// The application's part; `None`: it was not asked.
+    pub(crate) upstream: Option<UpstreamFacts<'a>>,
     pub(crate) took: Duration,
     /// What was sent: bytes of the head, bytes of the body. Zero before it is sent.
     pub(crate) head_bytes: u64,
     pub(crate) body_bytes: u64,
+    /// The length of the body before it was compressed; `None`: it was not.
+    pub(crate) uncoded: Option<u64>,
     /// Everything was sent.
     pub(crate) complete: bool,
+}
+
+/// What the application did for one reply.
+#[derive(Clone, Copy)]
+pub(crate) struct UpstreamFacts<'a> {
+    /// The server that answered; else the pool.
+    pub(crate) server: &'a str,
+    pub(crate) status: u16,
+    /// How long it took to connect; `None`: nobody was reached.
+    pub(crate) connect: Option<Duration>,
+    /// How long it took to the head of the reply, and to its end.
+    pub(crate) head: Duration,
+    pub(crate) whole: Duration,
 }
 
 /// The fields of a request, wherever they are.
@@ -197,6 +218,16 @@ impl<'a> Facts<'a> {
             KnownVariable::Msec => {
                 Cow::Owned(stamp::seconds(stamp::since_epoch(SystemTime::now())).into_bytes())
             }
+            KnownVariable::Connection => number(request.connection),
+            KnownVariable::ConnectionRequests => number(request.connection_requests),
+            KnownVariable::RequestLength => number(request.received),
+            KnownVariable::SslProtocol => return request.tls.and_then(|tls| filled(tls.protocol)),
+            KnownVariable::SslCipher => return request.tls.and_then(|tls| filled(tls.cipher)),
+            KnownVariable::SslServerName => return request.tls?.server_name.as_deref().map(text),
+            KnownVariable::SslClientVerify => {
+                text(if request.tls?.client.is_some() { "SUCCESS" } else { "NONE" })
+            }
+            KnownVariable::SslClientSubject => return request.tls?.client.as_deref().map(text),
             KnownVariable::Pipe => text("."),
             KnownVariable::Http2 => text(if request.protocol == "HTTP/2.0" { "h2" } else { "" }),
             _ => return self.of_reply(variable),
@@ -212,12 +243,8 @@ impl<'a> Facts<'a> {
             KnownVariable::RequestTime => Cow::Owned(stamp::seconds(reply.took).into_bytes()),
             KnownVariable::RequestCompletion => text(if reply.complete { "OK" } else { "" }),
             KnownVariable::UpstreamCacheStatus => return reply.cache.map(text),
-            KnownVariable::UpstreamAddr => return reply.upstream.and(reply.pool).map(text),
-            KnownVariable::UpstreamStatus => return reply.upstream.map(|_| number(reply.status)),
-            KnownVariable::UpstreamResponseTime | KnownVariable::UpstreamHeaderTime => {
-                return reply.upstream.map(|took| Cow::Owned(stamp::seconds(took).into_bytes()));
-            }
-            _ => return None,
+            KnownVariable::GzipRatio => return ratio(reply.uncoded?, reply.body_bytes),
+            _ => return of_upstream(&reply.upstream?, variable),
         })
     }
 
@@ -288,6 +315,32 @@ static HOSTNAME: LazyLock<String> = LazyLock::new(|| process::host_name().to_asc
 /// The value of a cookie that the reply sets.
 fn set_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
     headers.get_all(SET_COOKIE).iter().find_map(|line| lookup::cookie_here(line.as_bytes(), name.as_bytes()))
+}
+
+fn of_upstream<'a>(upstream: &UpstreamFacts<'a>, variable: KnownVariable) -> Option<Cow<'a, [u8]>> {
+    let took = match variable {
+        KnownVariable::UpstreamAddr => return Some(address(upstream.server)),
+        KnownVariable::UpstreamStatus => return Some(number(upstream.status)),
+        KnownVariable::UpstreamConnectTime => upstream.connect?,
+        KnownVariable::UpstreamHeaderTime => upstream.head,
+        KnownVariable::UpstreamResponseTime => upstream.whole,
+        _ => return None,
+    };
+    Some(Cow::Owned(stamp::seconds(took).into_bytes()))
+}
+
+/// A server of the settings as nginx writes it: "127.0.0.1:3031", "unix:/run/app.sock".
+fn address(server: &str) -> Cow<'_, [u8]> {
+    match server.split_once("://") {
+        Some((scheme, path)) if scheme.ends_with("unix") => Cow::Owned(format!("unix:{path}").into_bytes()),
+        Some((_, address)) => text(address.trim_end_matches('/')),
+        None => text(server),
+    }
+}
+
+/// How many times shorter the body has become: "2.50".
+fn ratio<'a>(before: u64, after: u64) -> Option<Cow<'a, [u8]>> {
+    (after > 0).then(|| Cow::Owned(format!("{:.2}", before as f64 / after as f64).into_bytes()))
 }
 
 fn text(text: &str) -> Cow<'_, [u8]> {

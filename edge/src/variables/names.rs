@@ -42,6 +42,10 @@ impl Needs {
     pub(crate) const REPLY: Self = Self(4);
     /// The query, of which settings may take parts out of the key.
     pub(crate) const QUERY: Self = Self(8);
+    /// Something that is not at hand where memory answers: fields of the reply, captures, `set`, the root.
+    pub(crate) const WHOLE: Self = Self(16);
+    const WHOLE_URL: Self = Self::URL.and(Self::WHOLE);
+    const WHOLE_REPLY: Self = Self::REPLY.and(Self::WHOLE);
 
     pub(crate) const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -83,8 +87,8 @@ known_variables! {
     "uri" => Uri URL,
     "args" => Args QUERY,
     "is_args" => IsArgs QUERY,
-    "request_filename" => RequestFilename URL,
-    "document_root" => DocumentRoot NOTHING,
+    "request_filename" => RequestFilename WHOLE_URL,
+    "document_root" => DocumentRoot WHOLE,
     "server_name" => ServerName NOTHING,
     "hostname" => Hostname NOTHING,
     "pid" => Pid NOTHING,
@@ -106,6 +110,14 @@ known_variables! {
     "msec" => Msec VISITOR,
     "pipe" => Pipe VISITOR,
     "http2" => Http2 VISITOR,
+    "connection" => Connection VISITOR,
+    "connection_requests" => ConnectionRequests VISITOR,
+    "request_length" => RequestLength VISITOR,
+    "ssl_protocol" => SslProtocol VISITOR,
+    "ssl_cipher" => SslCipher VISITOR,
+    "ssl_server_name" => SslServerName VISITOR,
+    "ssl_client_verify" => SslClientVerify VISITOR,
+    "ssl_client_s_dn" => SslClientSubject VISITOR,
     "status" => Status REPLY,
     "bytes_sent" => BytesSent REPLY,
     "body_bytes_sent" => BodyBytesSent REPLY,
@@ -115,6 +127,8 @@ known_variables! {
     "upstream_status" => UpstreamStatus REPLY,
     "upstream_response_time" => UpstreamResponseTime REPLY,
     "upstream_header_time" => UpstreamHeaderTime REPLY,
+    "gzip_ratio" => GzipRatio WHOLE_REPLY,
+    "upstream_connect_time" => UpstreamConnectTime REPLY,
     "upstream_cache_status" => UpstreamCacheStatus REPLY,
 }
 
@@ -212,9 +226,10 @@ impl VariableNames {
             }
             Variable::Argument(_) => Needs::QUERY,
             // What an expression was matched with may be a cookie.
-            Variable::Cookie(_) | Variable::RequestField(_) | Variable::Capture(_) => Needs::VISITOR,
+            Variable::Cookie(_) | Variable::RequestField(_) => Needs::VISITOR,
+            Variable::Capture(_) => Needs::VISITOR.and(Needs::WHOLE),
             Variable::ReplyField(_) | Variable::UpstreamField(_) | Variable::UpstreamCookie(_) => {
-                Needs::REPLY
+                Needs::WHOLE_REPLY
             }
             Variable::Own(name) => self.0.get(name).copied().unwrap_or(Needs::NOTHING),
         }

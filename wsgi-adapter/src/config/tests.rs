@@ -151,10 +151,7 @@ fn every_setting_of_a_pools_tables_is_read() {
 const WRONG_SECOND_POOLS: &[(&str, &[(&str, &str)])] = &[
     (r#"servers = ["127.0.0.1:1"]"#, &[(".name", "needs a name")]),
     (r#"name = "good""#, &[(".name", "another pool"), (".servers", "no server")]),
-    (
-        r#"servers = ["https://127.0.0.1:1"]"#,
-        &[(".name", ""), (".servers[0]", "https:// servers are not supported")],
-    ),
+    (r#"servers = ["https://127.0.0.1"]"#, &[(".name", ""), (".servers[0]", "not a host and a port")]),
     (
         r#"name = "b"
             servers = ["127.0.0.1", { address = "scgi://h:1" }, "127.0.0.1:1"]"#,

@@ -11,12 +11,14 @@ use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 use socket2::{Domain, SockAddr, SockRef, Type};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf};
 use tokio::net::{TcpStream, UnixStream, lookup_host, tcp, unix};
 use tokio::time::{Instant, timeout_at};
+use tokio_rustls::client::TlsStream;
 
-use crate::address::Endpoint;
+use crate::address::{Address, Endpoint};
 use crate::error::ServerError;
+use crate::exchange::secure::ServerTls;
 
 /// What is read from a server at once, so the most of a chunk to the edge.
 const READ: usize = 32 * 1024;
@@ -33,18 +35,21 @@ thread_local! {
 pub(crate) enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 /// The side of a connection that is read from.
 pub(crate) enum Reader<'a> {
     Tcp(tcp::ReadHalf<'a>),
     Unix(unix::ReadHalf<'a>),
+    Tls(ReadHalf<&'a mut TlsStream<TcpStream>>),
 }
 
 /// The side that is written to.
 pub(crate) enum Writer<'a> {
     Tcp(tcp::WriteHalf<'a>),
     Unix(unix::WriteHalf<'a>),
+    Tls(WriteHalf<&'a mut TlsStream<TcpStream>>),
 }
 
 impl Socket {
@@ -58,6 +63,10 @@ impl Socket {
                 let (reader, writer) = stream.split();
                 (Reader::Unix(reader), Writer::Unix(writer))
             }
+            Self::Tls(stream) => {
+                let (reader, writer) = tokio::io::split(&mut **stream);
+                (Reader::Tls(reader), Writer::Tls(writer))
+            }
         }
     }
 
@@ -68,6 +77,7 @@ impl Socket {
             let ready = match self {
                 Self::Tcp(stream) => stream.poll_read_ready(context),
                 Self::Unix(stream) => stream.poll_read_ready(context),
+                Self::Tls(stream) => stream.get_ref().0.poll_read_ready(context),
             };
             match ready {
                 Poll::Pending => return true,
@@ -83,6 +93,8 @@ impl Socket {
         let read = match self {
             Self::Tcp(stream) => stream.try_read(&mut [0]),
             Self::Unix(stream) => stream.try_read(&mut [0]),
+            // A byte that is there is of no use to anybody: the connection is closed.
+            Self::Tls(stream) => stream.get_ref().0.try_read(&mut [0]),
         };
         read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
@@ -118,11 +130,22 @@ impl Reader<'_> {
 }
 
 impl Writer<'_> {
+    /// Waits until the socket takes some of it.
+    pub(crate) async fn write_some(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let wrote = self.write_vectored(pieces).await?;
+        if let Self::Tls(half) = self {
+            // What TLS has made of it may still be with us.
+            half.flush().await?;
+        }
+        Ok(wrote)
+    }
+
     /// What the socket takes at once. The runtime would first wait to be told that a new one takes anything.
     pub(crate) fn write_now(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Self::Tcp(half) => SockRef::from(half.as_ref()).send_vectored(pieces),
             Self::Unix(half) => SockRef::from(half.as_ref()).send_vectored(pieces),
+            Self::Tls(_) => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 }
@@ -136,6 +159,7 @@ impl AsyncRead for Reader<'_> {
         match self.get_mut() {
             Self::Tcp(half) => Pin::new(half).poll_read(context, buffer),
             Self::Unix(half) => Pin::new(half).poll_read(context, buffer),
+            Self::Tls(half) => Pin::new(half).poll_read(context, buffer),
         }
     }
 }
@@ -145,6 +169,7 @@ impl AsyncWrite for Writer<'_> {
         match self.get_mut() {
             Self::Tcp(half) => Pin::new(half).poll_write(context, bytes),
             Self::Unix(half) => Pin::new(half).poll_write(context, bytes),
+            Self::Tls(half) => Pin::new(half).poll_write(context, bytes),
         }
     }
 
@@ -156,6 +181,7 @@ impl AsyncWrite for Writer<'_> {
         match self.get_mut() {
             Self::Tcp(half) => Pin::new(half).poll_write_vectored(context, pieces),
             Self::Unix(half) => Pin::new(half).poll_write_vectored(context, pieces),
+            Self::Tls(half) => Pin::new(half).poll_write_vectored(context, pieces),
         }
     }
 
@@ -163,6 +189,7 @@ impl AsyncWrite for Writer<'_> {
         match self.get_mut() {
             Self::Tcp(half) => Pin::new(half).poll_flush(context),
             Self::Unix(half) => Pin::new(half).poll_flush(context),
+            Self::Tls(half) => Pin::new(half).poll_flush(context),
         }
     }
 
@@ -170,13 +197,28 @@ impl AsyncWrite for Writer<'_> {
         match self.get_mut() {
             Self::Tcp(half) => Pin::new(half).poll_shutdown(context),
             Self::Unix(half) => Pin::new(half).poll_shutdown(context),
+            Self::Tls(half) => Pin::new(half).poll_shutdown(context),
         }
     }
 }
 
 /// Connects until `until` at the latest. A name is looked up each time, and all its addresses are tried in
 /// turn.
-pub(crate) async fn connect(endpoint: &Endpoint, until: Instant) -> Result<Socket, ServerError> {
+pub(crate) async fn connect(
+    address: &Address,
+    tls: &ServerTls,
+    until: Instant,
+) -> Result<Socket, ServerError> {
+    match (connect_plain(address.endpoint(), until).await?, address.tls_host()) {
+        (Socket::Tcp(tcp), Some(host)) => {
+            let secured = Box::pin(tls.secure(tcp, host, until)).await?;
+            Ok(Socket::Tls(Box::new(secured)))
+        }
+        (socket, _) => Ok(socket),
+    }
+}
+
+async fn connect_plain(endpoint: &Endpoint, until: Instant) -> Result<Socket, ServerError> {
     match endpoint {
         Endpoint::Unix(path) => connect_unix(path).map(Socket::Unix).map_err(refused),
         // What it stands for is connected to.

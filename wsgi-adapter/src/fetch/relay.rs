@@ -35,7 +35,7 @@ impl Fetch<'_> {
         }
         let file = if is_buffered { pool.config.reply_buffer.file.0 } else { 0 };
         let mut spool = Spool::new(&pool.file_space, file);
-        let head = told_head(&mut reply.head, &self.head.method, slot.server().address.as_str());
+        let head = self.told_head(&mut reply, &slot);
         let taken = self.take_off(head, &mut reply, &mut spool).await;
         match &taken {
             Ok(()) => self.park(reply, slot),
@@ -110,6 +110,13 @@ impl Fetch<'_> {
         }
     }
 
+    /// The reply's head as the edge is told it.
+    fn told_head(&self, reply: &mut Reply, slot: &Slot) -> ReplyHead {
+        let head = told_head(&mut reply.head, &self.head.method, slot.server().address.as_str());
+        let connect_us = u32::try_from(self.connecting.as_micros()).unwrap_or(u32::MAX);
+        ReplyHead { connect_us, ..head }
+    }
+
     /// Turns the connection into a tunnel, after 101.
     pub(super) async fn switch(
         &mut self,
@@ -120,7 +127,7 @@ impl Fetch<'_> {
         let config = &self.pool.config;
         slot.stream()?;
         let _counted = self.pool.metrics.tunnel(&config.name);
-        let head = told_head(&mut reply.head, &self.head.method, slot.server().address.as_str());
+        let head = self.told_head(&mut reply, &slot);
         self.replies.send(Message::Head(head)).await?;
         let (socket, received) = reply.into_tunnel();
         let ended = tunnel::run(socket, received, messages, self.replies, config.tunnel_timeout.0).await;
@@ -151,7 +158,7 @@ fn value<'a>(head: &'a ResponseHead, name: &str) -> Option<&'a [u8]> {
     head.fields.iter().find(|field| field.name == name).map(|field| &field.value[..])
 }
 
-/// The reply's head as the edge is told it.
+/// The head without what is not in it.
 fn told_head(head: &mut ResponseHead, method: &str, server: &str) -> ReplyHead {
     let fields = mem::take(&mut head.fields).into_iter();
     let mut fields: Vec<Field> = fields.map(|field| Field { name: field.name, value: field.value }).collect();
@@ -161,7 +168,7 @@ fn told_head(head: &mut ResponseHead, method: &str, server: &str) -> ReplyHead {
     }
     let switched = head.upgrade.as_deref().filter(|_| head.status == 101).unwrap_or_default();
     let upgrade = String::from_utf8_lossy(switched).into_owned();
-    ReplyHead { status: head.status.into(), fields, server: server.to_owned(), upgrade }
+    ReplyHead { status: head.status.into(), fields, server: server.to_owned(), upgrade, connect_us: 0 }
 }
 
 /// The length that the edge is told. To HEAD it is the length of what GET would give.

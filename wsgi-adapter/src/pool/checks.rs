@@ -81,7 +81,7 @@ async fn ask(pool: &Pool, server: &Server, settings: &CheckConfig) -> Result<Rep
         form: dialect.form(&head),
     };
     let until = Instant::now() + settings.timeout.0;
-    let connection = Connection::new(connect(server.address.endpoint(), until).await?);
+    let connection = Connection::new(connect(&server.address, &pool.tls, until).await?);
     let (mut nothing, mut progress) = (Upload::empty(), Progress::Nothing);
     // Nobody is told of the reply but us, who want it.
     let (replies, _wanted) = replies::channel(ReplyReader::Here, 0, &pool.body_memory);
@@ -90,6 +90,7 @@ async fn ask(pool: &Pool, server: &Server, settings: &CheckConfig) -> Result<Rep
         replies: &replies,
         config: &pool.config,
         deadline: Deadline::in_millis(0),
+        hints: false,
         progress: &mut progress,
     };
     exchange.run(connection, outgoing).await

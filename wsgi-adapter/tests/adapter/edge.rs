@@ -172,6 +172,7 @@ pub(crate) async fn read(mut replies: Replies) -> Answer {
                 fetch_reply::Message::Head(head) => answer.head = Some(head),
                 fetch_reply::Message::Chunk(piece) => answer.body.extend_from_slice(&piece),
                 fetch_reply::Message::End(_) => answer.end = Ending::Whole,
+                fetch_reply::Message::Hints(_) => {}
                 fetch_reply::Message::Failure(failure) => answer.end = Ending::Failed(failure),
             },
             Ok(_) => return answer,

@@ -9,7 +9,7 @@ use http_cache::{Lifetime, Reason, csrf};
 
 use super::{Fill, declared_length};
 use crate::application::OriginReply;
-use crate::cache::flights::{Outcome, Own, Source};
+use crate::cache::flights::{Outcome, Own, ServedPage, Source};
 use crate::cache::page::{self, Page, PageHead};
 use crate::cache::shared_body::{BrokenOff, PushResult, SharedBody};
 use crate::cache_node::GivenUp;
@@ -110,8 +110,8 @@ impl Fill {
         if let Some(reader) = body.first_reader() {
             self.ticket.flight.keep_for_first(Own::Reader(reader));
         }
-        let page = self
-            .served(head.clone(), body.clone(), source)
+        let served = self.served(head.clone(), body.clone(), source);
+        let page = ServedPage { upstream: Some(reply.upstream.clone()), ..served }
             .with_length(declared_length(reply))
             .with_own(http_cache::fields::withheld_headers(&reply.headers));
         self.ticket.flight.settle(Outcome::Page(Arc::new(page)));

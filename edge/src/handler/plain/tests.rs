@@ -142,7 +142,15 @@ async fn answers(edge: &Arc<Edge>, requests: &[u8]) -> Vec<u8> {
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, _) = listener.accept().await.unwrap();
     let own = SocketAddr::from(([127, 0, 0, 1], 80));
-    let via = Via { peer: own, port: 80, listener: 0, scheme: Scheme::Http, http2: false };
+    let via = Via {
+        peer: own,
+        port: 80,
+        listener: 0,
+        scheme: Scheme::Http,
+        http2: false,
+        connection: 0,
+        requests: 0,
+    };
     let mut connection = Connection::new(Stream::Plain(stream), via, BytesMut::new(), edge.clone());
     // Moved in: the connection is closed when it is done.
     let serving = async move { connection.serve().await };
@@ -163,7 +171,15 @@ fn is_plain(edge: &Edge, request: &str) -> bool {
         return false;
     };
     let own = SocketAddr::from(([127, 0, 0, 1], 80));
-    let via = Via { peer: own, port: 80, listener: 0, scheme: Scheme::Http, http2: false };
+    let via = Via {
+        peer: own,
+        port: 80,
+        listener: 0,
+        scheme: Scheme::Http,
+        http2: false,
+        connection: 0,
+        requests: 0,
+    };
     find(edge, &edge.routes.load(), &head, &via, &mut Vec::new()).is_some()
 }
 

@@ -10,13 +10,13 @@ use tracing::Instrument;
 
 use crate::connection::stream::Stream;
 use crate::handler::visit::{ClientAbort, Visit};
-use crate::http1::abandon::{left, unless};
+use crate::http1::abandon::left;
 use crate::http1::connection::Connection;
 use crate::http1::duplex::{BodyUpload, both_ways};
 use crate::http1::exchanged::ExchangeResult;
 use crate::http1::linger::After;
 use crate::http1::write::Manner;
-use crate::http1::{abandon, send_file, tunnel, write};
+use crate::http1::{abandon, interim, send_file, tunnel, write};
 use crate::log::{record, spans};
 use crate::reply::Reply;
 use crate::reply::sent::Sent;
@@ -36,7 +36,12 @@ pub(super) struct Incoming {
 }
 
 impl Connection {
-    pub(super) fn incoming(&self, head: &Head<'_>, after: After) -> Result<Incoming, Refusal> {
+    pub(super) fn incoming(
+        &self,
+        head: &Head<'_>,
+        head_bytes: usize,
+        after: After,
+    ) -> Result<Incoming, Refusal> {
         let upgrade = Upgrade::of_head(head);
         let mut tunnel = None;
         let (body, pump) = match upgrade {
@@ -47,7 +52,9 @@ impl Connection {
             }
             None => RequestBody::announced(head.framing),
         };
-        let request = Request::new(self.edge.settings.trusted(), head, &self.via, body)?;
+        let mut request = Request::new(self.edge.settings.trusted(), head, &self.via, body)?;
+        request.arrival.head = head_bytes;
+        request.arrival.tls = self.stream.session().cloned();
         Ok(Incoming {
             request: Request { upgrade, ..request },
             framing: head.framing,
@@ -61,10 +68,10 @@ impl Connection {
     /// Runs one request through the handler, both directions at once. Returns true if the connection may be
     /// used again.
     pub(super) async fn exchange(&mut self, incoming: Incoming) -> bool {
-        let Incoming { request, framing, pump, tunnel, expects_continue, after } = incoming;
+        let Incoming { mut request, framing, pump, tunnel, expects_continue, after } = incoming;
         let keep_alive = after == After::Next;
-        let line = record::Line::of(&request);
-        let visit = Visit::of(&self.edge, &request);
+        let visit = Visit::of(&self.edge, &mut request);
+        let line = record::Line::of(&request, visit.kept.clone());
         let edge = self.edge.clone();
         let manner = Manner {
             head_only: request.method == Method::HEAD,
@@ -82,7 +89,7 @@ impl Connection {
         let handling = handling.instrument(visit.span.clone());
         let (stream, buffer) = (&mut self.stream, &mut self.buffer);
         let exchanged = match pump {
-            None => match unless(visit.client_abort.heed(left(stream, buffer)), handling).await {
+            None => match interim::reply(&edge, &visit, (&mut *stream, &mut *buffer), handling).await {
                 None => ExchangeResult::without_body(abandon::nothing_sent()),
                 Some(reply) => match tunnel.filter(|_| reply.status == StatusCode::SWITCHING_PROTOCOLS) {
                     Some(chunks) => Box::pin(tunnel::run(stream, buffer, reply, chunks, &edge)).await,

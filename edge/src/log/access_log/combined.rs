@@ -25,7 +25,7 @@ pub(super) fn format(line: &mut Vec<u8>, stamps: &mut Stamps, record: &Record<'_
     line.extend_from_slice(b"\"\n");
 }
 
-fn client(line: &mut Vec<u8>, address: IpAddr) {
+pub(super) fn client(line: &mut Vec<u8>, address: IpAddr) {
     match address {
         IpAddr::V4(address) => {
             let [a, b, c, d] = address.octets();
@@ -62,7 +62,7 @@ fn header(line: &mut Vec<u8>, value: Option<&[u8]>) {
 }
 
 /// Escapes byte for byte: `\xHH` for what could end the field or the line.
-fn escape(line: &mut Vec<u8>, field: &[u8]) {
+pub(super) fn escape(line: &mut Vec<u8>, field: &[u8]) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     // Looks at all bytes in any case, which the compiler turns into a few wide instructions.
     if !field.iter().fold(false, |found, byte| found | must_escape(*byte)) {
@@ -79,7 +79,7 @@ fn escape(line: &mut Vec<u8>, field: &[u8]) {
 }
 
 /// `write!` alone would take as long for numbers as the whole line does now.
-fn decimal(line: &mut Vec<u8>, mut number: u64) {
+pub(super) fn decimal(line: &mut Vec<u8>, mut number: u64) {
     let mut digits = [0; 20];
     let mut start = digits.len();
     loop {

@@ -9,6 +9,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::log::access_log::shards::Shards;
+use crate::log::access_log::syslog::SyslogOutput;
+use crate::settings::syslog::Syslog;
 
 /// The longest time that a line waits for the writer.
 const EVERY: Duration = Duration::from_millis(100);
@@ -84,12 +86,14 @@ impl Drop for Writer {
 /// The open output.
 #[derive(Debug)]
 pub(super) struct Output {
-    file: File,
+    file: Option<File>,
     /// The path to reopen; `None` for a stream.
     path: Option<PathBuf>,
     /// The last write ended inside a line.
     torn: bool,
     complained: Option<Instant>,
+    /// Lines go there, and not to the file.
+    syslog: Option<SyslogOutput>,
 }
 
 impl Output {
@@ -98,11 +102,22 @@ impl Output {
     }
 
     pub(super) fn stream(file: File) -> Self {
-        Self { file, path: None, torn: false, complained: None }
+        Self { file: Some(file), path: None, torn: false, complained: None, syslog: None }
+    }
+
+    pub(super) fn syslog(to: Syslog) -> Self {
+        Self { file: None, path: None, torn: false, complained: None, syslog: Some(SyslogOutput::new(to)) }
     }
 
     /// Writes whole lines and returns how many of them were lost.
     fn write(&mut self, lines: &[u8]) -> u64 {
+        if let Some(syslog) = &mut self.syslog {
+            let (lost, error) = syslog.send(lines);
+            if let Some(error) = error {
+                self.complain("access log not sent to syslog", &error);
+            }
+            return lost;
+        }
         // After a torn line a new line begins, so that a reader loses only the torn one.
         if self.torn && self.write_all(b"\n") == 0 {
             return count(lines);
@@ -116,7 +131,8 @@ impl Output {
     fn write_all(&mut self, bytes: &[u8]) -> usize {
         let mut written = 0;
         while let Some(left) = bytes.get(written..).filter(|left| !left.is_empty()) {
-            match self.file.write(left) {
+            let Some(file) = &mut self.file else { return written };
+            match file.write(left) {
                 Ok(0) => return written,
                 Ok(more) => written += more,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -134,7 +150,7 @@ impl Output {
         let Some(path) = &self.path else { return };
         match append_to(path) {
             Ok(file) => {
-                self.file = file;
+                self.file = Some(file);
                 self.torn = false;
             }
             Err(error) => self.complain("cannot reopen the access log; the old file stays in use", &error),

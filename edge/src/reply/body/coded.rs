@@ -25,6 +25,8 @@ pub(crate) struct CodedBody {
     piece: Option<Bytes>,
     /// The encoder may hold back something that the client does not have.
     unflushed: bool,
+    /// How many bytes were coded.
+    read: u64,
 }
 
 enum EncoderState {
@@ -37,7 +39,12 @@ enum EncoderState {
 impl CodedBody {
     pub(crate) fn new(body: ReplyBody, encoder: Encoder, works: Arc<Works>, permit: StreamPermit) -> Self {
         let state = EncoderState::Here(Box::new(encoder));
-        Self { body, works, _permit: permit, state, piece: None, unflushed: false }
+        Self { body, works, _permit: permit, state, piece: None, unflushed: false, read: 0 }
+    }
+
+    /// How many bytes of the body were coded until now.
+    pub(crate) fn read(&self) -> u64 {
+        self.read
     }
 
     /// The body that is coded.
@@ -96,7 +103,11 @@ impl CodedBody {
                 None => self.body.next().await,
             };
             match next {
-                Some(piece) => self.piece = Some(piece?),
+                Some(piece) => {
+                    let piece = piece?;
+                    self.read += piece.len() as u64;
+                    self.piece = Some(piece);
+                }
                 None => return self.finish(),
             }
         }

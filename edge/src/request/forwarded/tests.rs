@@ -24,8 +24,15 @@ fn settled_by(
     for (name, value) in lines {
         headers.append(*name, HeaderValue::from_str(value).unwrap());
     }
-    let via =
-        Via { peer: peer.parse().unwrap(), port: 8080, listener: 0, scheme: Scheme::Http, http2: false };
+    let via = Via {
+        peer: peer.parse().unwrap(),
+        port: 8080,
+        listener: 0,
+        scheme: Scheme::Http,
+        http2: false,
+        connection: 0,
+        requests: 0,
+    };
     let host = (!host.is_empty()).then(|| Authority::read(host.as_bytes()).unwrap());
     let origin = settle(&mut headers, &via, host, Trusted { proxies: &trusted, field })?;
     let left = headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));

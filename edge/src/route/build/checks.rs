@@ -16,6 +16,9 @@ impl Building<'_> {
         if config.pool.is_some() && config.alias.is_some() && config.try_files.is_none() {
             wrong(".pool", "a location either answers from files (alias) or from a pool; remove one");
         }
+        if config.pool_path.is_some() && inner.place.pool.is_none() {
+            wrong(".pool_path", "there is no application here; add `pool = \"…\"`");
+        }
         let place = &inner.place;
         let answers = config.r#return.is_some() || !config.rule.is_empty() || !config.rewrite.is_empty();
         if config.cache.as_ref().is_some_and(|cache| cache.enabled) && place.pool.is_none() {

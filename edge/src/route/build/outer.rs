@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::route::fields::PlacesAround;
+use crate::route::logs::PlaceLogs;
 use crate::settings::pattern::Pattern;
 use crate::settings::{LocationConfig, PlaceConfig, SiteConfig};
 use crate::variables::Template;
@@ -14,6 +15,7 @@ pub(super) struct Outer<'a> {
     /// An `alias`, and how much of a path it replaces.
     pub(super) alias: Option<(Template, usize)>,
     pub(super) try_files: Option<Vec<Template>>,
+    pub(super) logs: PlaceLogs,
     pub(super) internal: bool,
     /// A site with rules is never on the fast path.
     pub(super) is_direct: bool,
@@ -22,7 +24,7 @@ pub(super) struct Outer<'a> {
 }
 
 /// Keys in which something may be wrong, and that locations inherit.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 17] = [
     "error_page",
     "cache",
     "types",
@@ -34,18 +36,23 @@ const KEYS: [&str; 13] = [
     "expires",
     "access",
     "auth_basic",
+    "auth_request",
+    "early_hints",
+    "secure_link",
+    "reply_rewrite",
     "limit_req",
     "limit_conn",
 ];
 
 impl<'a> Outer<'a> {
     /// What a site says.
-    pub(super) fn of_site(path: &str, config: &'a SiteConfig, is_direct: bool) -> Self {
+    pub(super) fn of_site(path: &str, config: &'a SiteConfig, logs: PlaceLogs, is_direct: bool) -> Self {
         Self {
             place: config.place(),
             around: PlacesAround { site: (path.to_owned(), config), locations: Vec::new() },
             alias: None,
             try_files: config.try_files.clone(),
+            logs,
             internal: false,
             is_direct,
             at: KEYS.into_iter().map(|key| (key, path.to_owned())).collect(),
@@ -58,7 +65,7 @@ impl<'a> Outer<'a> {
     }
 
     /// What holds at a location, and what it hands on to those within it.
-    pub(super) fn within(&self, path: &str, config: &'a LocationConfig) -> Self {
+    pub(super) fn within(&self, path: &str, config: &'a LocationConfig, logs: PlaceLogs) -> Self {
         let own = [
             config.error_page.is_some(),
             config.cache.is_some(),
@@ -71,6 +78,10 @@ impl<'a> Outer<'a> {
             config.expires.is_some(),
             config.access.is_some(),
             config.auth_basic.is_some(),
+            config.auth_request.is_some(),
+            config.early_hints.is_some(),
+            config.secure_link.is_some(),
+            config.reply_rewrite.is_some(),
             config.limit_req.is_some(),
             config.limit_conn.is_some(),
         ];
@@ -92,6 +103,7 @@ impl<'a> Outer<'a> {
             around: self.around.within(path, config),
             alias,
             try_files,
+            logs,
             internal: config.internal || self.internal,
             is_direct: self.is_direct,
             at,

@@ -38,6 +38,10 @@ fn with_facts<T>(path: &str, query: Option<&str>, values: &Values, run: impl FnO
         length: None,
         id: 0,
         upgrade: "",
+        connection: 3,
+        connection_requests: 2,
+        received: 120,
+        tls: None,
     };
     let route = RouteFacts { uri: path.as_bytes(), args: query, ..RouteFacts::default() };
     run(&Facts { request, route, values, reply: None })

@@ -42,6 +42,10 @@ fn value(definitions: &Definitions, template: &str, host: &str, client: &str, fi
         length: None,
         id: 0,
         upgrade: "",
+        connection: 3,
+        connection_requests: 2,
+        received: 120,
+        tls: None,
     };
     let route = RouteFacts { definitions: Some(definitions), ..RouteFacts::default() };
     let facts = Facts { request, route, values: Values::NONE, reply: None };

@@ -35,6 +35,10 @@ fn facts<'a>(fields: &'a HeaderMap, values: &'a Values) -> Facts<'a> {
         length: Some(7),
         id: 0xab,
         upgrade: "",
+        connection: 3,
+        connection_requests: 2,
+        received: 120,
+        tls: None,
     };
     let route = RouteFacts {
         uri: b"/a/b c",
@@ -130,11 +134,17 @@ fn what_the_reply_tells() {
         status: 404,
         headers: &headers,
         cache: Some("MISS"),
-        upstream: Some(Duration::from_millis(1_234)),
-        pool: Some("django"),
+        upstream: Some(UpstreamFacts {
+            server: "uwsgi://127.0.0.1:3031",
+            status: 404,
+            connect: Some(Duration::from_millis(1)),
+            head: Duration::from_millis(1_234),
+            whole: Duration::from_millis(1_500),
+        }),
         took: Duration::from_millis(2_005),
         head_bytes: 100,
         body_bytes: 23,
+        uncoded: Some(100),
         complete: true,
     };
     let cases = [
@@ -143,7 +153,10 @@ fn what_the_reply_tells() {
         ("$upstream_cookie_b", "2"),
         ("$status $body_bytes_sent $bytes_sent", "404 23 123"),
         ("$request_time $upstream_header_time", "2.005 1.234"),
-        ("$upstream_addr $upstream_status $upstream_cache_status", "django 404 MISS"),
+        ("$upstream_connect_time $upstream_response_time", "0.001 1.500"),
+        ("$upstream_addr $upstream_status $upstream_cache_status", "127.0.0.1:3031 404 MISS"),
+        ("$gzip_ratio", "4.35"),
+        ("$connection $connection_requests $request_length $ssl_protocol", "3 2 120 "),
         ("$request_completion", "OK"),
     ];
     for (template, value) in cases {

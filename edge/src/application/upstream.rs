@@ -1,0 +1,43 @@
+//! What the application's part in a request was: who answered, and how long each step took.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    asked: Instant,
+    /// The server that answered, as in the settings; empty if none did.
+    pub(crate) server: String,
+    /// The status of its reply; 0: there was none.
+    pub(crate) status: u16,
+    /// How long it took to connect; `None`: no server was reached.
+    pub(crate) connect: Option<Duration>,
+    /// How long it took until the head of its reply was here, or its failure.
+    pub(crate) head: Duration,
+    /// How long it took until the end of its reply was here.
+    whole: OnceLock<Duration>,
+}
+
+impl Upstream {
+    /// A reply whose head is here.
+    pub(crate) fn replied(asked: Instant, (server, status): (String, u16), connect: Duration) -> Self {
+        let (head, connect) = (asked.elapsed(), Some(connect));
+        Self { asked, server, status, connect, head, whole: OnceLock::new() }
+    }
+
+    /// It failed before it replied.
+    pub(crate) fn failed(asked: Instant, server: String) -> Self {
+        let head = asked.elapsed();
+        Self { asked, server, status: 0, connect: None, head, whole: OnceLock::from(head) }
+    }
+
+    /// The reply has come to its end, or broke off.
+    pub(crate) fn end(&self) {
+        self.whole.get_or_init(|| self.asked.elapsed());
+    }
+
+    /// How long the whole reply took, or has taken until now.
+    pub(crate) fn whole(&self) -> Duration {
+        self.whole.get().copied().unwrap_or_else(|| self.asked.elapsed())
+    }
+}

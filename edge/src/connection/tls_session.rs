@@ -1,0 +1,62 @@
+//! What a TLS handshake agreed on, in nginx's words, for variables.
+
+use rustls::{CipherSuite, ProtocolVersion, ServerConnection};
+use webpki::EndEntityCert;
+
+use crate::connection::distinguished_name;
+
+/// One connection's handshake. Made once, and shared by its requests.
+#[derive(Debug, Default)]
+pub(crate) struct TlsSession {
+    /// `$ssl_protocol`: "TLSv1.3".
+    pub(crate) protocol: &'static str,
+    /// `$ssl_cipher`, as OpenSSL calls it.
+    pub(crate) cipher: &'static str,
+    /// `$ssl_client_s_dn`: the name in the certificate that the client has shown; `None`: it has shown none.
+    pub(crate) client: Option<Box<str>>,
+    /// `$ssl_server_name`: the name that the client asked for.
+    pub(crate) server_name: Option<Box<str>>,
+}
+
+impl TlsSession {
+    pub(crate) fn of(connection: &ServerConnection) -> Self {
+        Self {
+            protocol: connection.protocol_version().map_or("", protocol),
+            cipher: connection.negotiated_cipher_suite().map_or("", |suite| cipher(suite.suite())),
+            client: client(connection),
+            server_name: connection.server_name().map(Box::from),
+        }
+    }
+}
+
+fn client(connection: &ServerConnection) -> Option<Box<str>> {
+    let certificate = connection.peer_certificates()?.first()?;
+    let name = EndEntityCert::try_from(certificate)
+        .ok()
+        .and_then(|parsed| distinguished_name::text(parsed.subject()));
+    Some(name.unwrap_or_default().into())
+}
+
+fn protocol(version: ProtocolVersion) -> &'static str {
+    match version {
+        ProtocolVersion::TLSv1_2 => "TLSv1.2",
+        ProtocolVersion::TLSv1_3 => "TLSv1.3",
+        _ => "",
+    }
+}
+
+/// The nine suites that rustls offers.
+fn cipher(suite: CipherSuite) -> &'static str {
+    match suite {
+        CipherSuite::TLS13_AES_128_GCM_SHA256 => "TLS_AES_128_GCM_SHA256",
+        CipherSuite::TLS13_AES_256_GCM_SHA384 => "TLS_AES_256_GCM_SHA384",
+        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => "TLS_CHACHA20_POLY1305_SHA256",
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 => "ECDHE-ECDSA-AES128-GCM-SHA256",
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 => "ECDHE-ECDSA-AES256-GCM-SHA384",
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256 => "ECDHE-ECDSA-CHACHA20-POLY1305",
+        CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 => "ECDHE-RSA-AES128-GCM-SHA256",
+        CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 => "ECDHE-RSA-AES256-GCM-SHA384",
+        CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256 => "ECDHE-RSA-CHACHA20-POLY1305",
+        _ => "",
+    }
+}

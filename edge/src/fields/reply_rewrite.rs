@@ -1,0 +1,181 @@
+//! What an application says of itself, in the words of the site: nginx's `proxy_redirect`,
+//! `proxy_cookie_domain` and `proxy_cookie_path`.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use http::header::{Entry, LOCATION, REFRESH, SET_COOKIE};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use process::settings::Mistakes;
+use regex::bytes::{Regex, RegexBuilder};
+
+use crate::fields::reply::Defined;
+use crate::settings::ReplyRewriteConfig;
+use crate::variables::{Definitions, Facts, RouteFacts, Template};
+
+#[derive(Debug)]
+pub(crate) struct ReplyRewrite {
+    location: Vec<Replacement>,
+    cookie_domain: Vec<Replacement>,
+    cookie_path: Vec<Replacement>,
+    definitions: Arc<Definitions>,
+}
+
+#[derive(Debug)]
+struct Replacement {
+    from: Replaced,
+    to: Template,
+}
+
+#[derive(Debug)]
+enum Replaced {
+    Text(Template),
+    /// The whole value, if it matches.
+    Regex(Regex),
+}
+
+/// How a text is compared with a value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// It is the beginning, and the rest stays.
+    Beginning,
+    /// It is all of it, whatever the case of letters.
+    Whole,
+}
+
+impl ReplyRewrite {
+    /// Reports mistakes below `at`. `None`: nothing is replaced.
+    pub(crate) fn build(
+        at: &str,
+        config: &ReplyRewriteConfig,
+        defined: Defined<'_>,
+        mistakes: &mut Mistakes,
+    ) -> Option<Self> {
+        let mut pairs = |key: &str, pairs: &[(String, Template)]| -> Vec<Replacement> {
+            let pairs = pairs.iter().enumerate();
+            pairs
+                .filter_map(|(index, (from, to))| {
+                    let path = format!("{at}.{key}[{index}]");
+                    to.check(&path, defined.names, mistakes);
+                    match Replaced::parse(from) {
+                        Ok(from) => {
+                            if let Replaced::Text(text) = &from {
+                                text.check(&path, defined.names, mistakes);
+                            }
+                            Some(Replacement { from, to: to.clone() })
+                        }
+                        Err(text) => {
+                            mistakes.push(path, text);
+                            None
+                        }
+                    }
+                })
+                .collect()
+        };
+        let built = Self {
+            location: pairs("location", &config.location),
+            cookie_domain: pairs("cookie_domain", &config.cookie_domain),
+            cookie_path: pairs("cookie_path", &config.cookie_path),
+            definitions: defined.definitions.clone(),
+        };
+        let all = [&built.location, &built.cookie_domain, &built.cookie_path];
+        all.iter().any(|list| !list.is_empty()).then_some(built)
+    }
+
+    /// Changes the fields of an application's reply.
+    pub(crate) fn apply(&self, headers: &mut HeaderMap, facts: &Facts<'_>) {
+        let facts =
+            Facts { route: RouteFacts { definitions: Some(&*self.definitions), ..facts.route }, ..*facts };
+        change(headers, &LOCATION, |value| first(&self.location, value, Extent::Beginning, &facts));
+        change(headers, &REFRESH, |value| {
+            let at = find_ignoring_case(value, b"url=")? + 4;
+            let (before, url) = value.split_at_checked(at)?;
+            Some([before, &first(&self.location, url, Extent::Beginning, &facts)?].concat())
+        });
+        if !self.cookie_domain.is_empty() || !self.cookie_path.is_empty() {
+            change(headers, &SET_COOKIE, |value| self.cookie(value, &facts));
+        }
+    }
+
+    fn cookie(&self, line: &[u8], facts: &Facts<'_>) -> Option<Vec<u8>> {
+        let mut parts = line.split(|byte| *byte == b';');
+        let mut made = parts.next()?.to_vec();
+        let mut changed = false;
+        for part in parts {
+            made.push(b';');
+            let (name, value) = match part.iter().position(|byte| *byte == b'=') {
+                Some(equals) => part.split_at_checked(equals + 1).unwrap_or((part, b"")),
+                None => (part, &b""[..]),
+            };
+            let is = |word: &[u8]| name.trim_ascii().eq_ignore_ascii_case(word);
+            let replaced = if is(b"domain=") {
+                let dot = usize::from(value.starts_with(b"."));
+                let (dot, bare) = value.split_at_checked(dot).unwrap_or((b"", value));
+                first(&self.cookie_domain, bare, Extent::Whole, facts).map(|to| [dot, &to].concat())
+            } else if is(b"path=") {
+                first(&self.cookie_path, value, Extent::Beginning, facts)
+            } else {
+                None
+            };
+            changed |= replaced.is_some();
+            made.extend_from_slice(name);
+            made.extend_from_slice(&replaced.map_or(Cow::Borrowed(value), Cow::Owned));
+        }
+        changed.then_some(made)
+    }
+}
+
+impl Replaced {
+    fn parse(from: &str) -> Result<Self, String> {
+        let (pattern, ignores_case) = match (from.strip_prefix("~*"), from.strip_prefix('~')) {
+            (Some(pattern), _) => (pattern, true),
+            (None, Some(pattern)) => (pattern, false),
+            (None, None) if from.is_empty() => {
+                return Err("nothing is replaced; write a text or a regex".into());
+            }
+            (None, None) => return Template::parse(from).map(Self::Text),
+        };
+        let regex = RegexBuilder::new(pattern.trim_start()).case_insensitive(ignores_case).build();
+        regex.map(Self::Regex).map_err(|error| format!("invalid regular expression: {error}"))
+    }
+}
+
+/// What the first rule that matches makes of a value.
+fn first(rules: &[Replacement], value: &[u8], extent: Extent, facts: &Facts<'_>) -> Option<Vec<u8>> {
+    rules.iter().find_map(|rule| match &rule.from {
+        Replaced::Regex(regex) => {
+            let mut values = facts.values.clone();
+            let matched = values.matches(regex, value);
+            matched.then(|| rule.to.value(&Facts { values: &values, ..*facts }).into_owned())
+        }
+        Replaced::Text(from) => {
+            let from = from.value(facts);
+            let rest = match extent {
+                Extent::Beginning => value.strip_prefix(&*from)?,
+                Extent::Whole => {
+                    let from = from.strip_prefix(b".").unwrap_or(&from);
+                    value.eq_ignore_ascii_case(from).then_some(&b""[..])?
+                }
+            };
+            Some([&rule.to.value(facts), rest].concat())
+        }
+    })
+}
+
+/// Puts what `make` makes of each value in its place. A value that could end its line is left as it was.
+fn change(headers: &mut HeaderMap, name: &HeaderName, make: impl Fn(&[u8]) -> Option<Vec<u8>>) {
+    let Entry::Occupied(mut lines) = headers.entry(name) else { return };
+    for line in lines.iter_mut() {
+        let made = make(line.as_bytes()).and_then(|made| HeaderValue::from_bytes(&made).ok());
+        if let Some(made) = made {
+            *line = made;
+        }
+    }
+}
+
+fn find_ignoring_case(text: &[u8], word: &[u8]) -> Option<usize> {
+    text.windows(word.len()).position(|window| window.eq_ignore_ascii_case(word))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,33 @@
+//! `client` of a listener's `tls`: the certificates that clients show.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientCertificateConfig {
+    /// Whether clients need one.
+    #[serde(default)]
+    pub verify: ClientVerify,
+    /// PEM file: who must have signed them.
+    pub ca: PathBuf,
+    /// How many certificates may stand between a client's and the CA's.
+    #[serde(default = "one")]
+    pub depth: usize,
+    /// PEM file: lists of those that are revoked.
+    pub crl: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientVerify {
+    #[default]
+    Required,
+    /// A client may show none.
+    Optional,
+}
+
+fn one() -> usize {
+    1
+}

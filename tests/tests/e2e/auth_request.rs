@@ -1,0 +1,163 @@
+//! `auth_request`: a page of the site decides who may have an answer, as in nginx.
+
+use std::fs;
+
+use weir_tests::{Client, Nginx, Stack, both_topologies};
+
+/// The application's page says what the query of `/check` wants: the client chooses it by a cookie.
+const WEIR: &str = r#"
+log_formats = { uri = "$uri $status $who" }
+logs = [{ to = "$DIR/edge.log", format = "uri" }]
+[[edge.site]]
+server_name = ["localhost"]
+root = "$DIR"
+[[edge.site.location]]
+match = "= /check"
+pool = "app"
+internal = true
+rewrite = ["^ /count/check?$cookie_want break"]
+[[edge.site.location]]
+match = "/files/"
+auth_request = { uri = "/check", set = [["who", "$upstream_http_x_user"]], cookies = false }
+reply_fields = [{ add = "X-Who", value = "$who", always = true }]
+error_page = { "403" = "/403.txt" }
+[[edge.site.location]]
+match = "/pages/"
+pool = "app"
+auth_request = { uri = "/check", fields = ["X-User"] }
+cache = { ttl = "1m" }
+[[edge.site.location]]
+match = "/either/"
+satisfy = "any"
+access = ["allow 127.0.0.2", "deny all"]
+auth_request = "/check"
+alias = "$DIR/files/"
+[[edge.site.location]]
+match = "/both/"
+access = ["deny 127.0.0.2"]
+auth_request = "/check"
+alias = "$DIR/files/"
+[[edge.site.location]]
+match = "/pages/open/"
+pool = "app"
+auth_request = false
+"#;
+
+fn nginx(stack: &Stack) -> Nginx {
+    let app = stack.app.address().replace("uwsgi://", "");
+    let app = app.replace("uwsgi+unix://", "unix:");
+    Nginx::start(&format!(
+        "root {dir};
+         location = /check {{ internal; rewrite ^ /count/check?$cookie_want break;
+           include /etc/nginx/uwsgi_params; uwsgi_param QUERY_STRING $args; uwsgi_pass {app}; }}
+         location /files/ {{ auth_request /check; auth_request_set $who $upstream_http_x_user;
+           add_header X-Who $who always; error_page 403 /403.txt; }}
+         location /either/ {{ satisfy any; allow 127.0.0.2; deny all; auth_request /check; alias {dir}/files/; }}
+         location /both/ {{ deny 127.0.0.2; auth_request /check; alias {dir}/files/; }}",
+        dir = stack.directory().display()
+    ))
+}
+
+const WANTED: &[&str] = &[
+    "",
+    "h=X-User:ann",
+    "status=204&h=X-User:bob",
+    "status=401&h=WWW-Authenticate:Bearer",
+    "status=401",
+    "status=403",
+    "status=404",
+    "status=302&h=Location:/login",
+    "status=500",
+];
+
+both_topologies!(the_page_decides_as_in_nginx, WEIR);
+fn the_page_decides_as_in_nginx(stack: &Stack) {
+    fs::create_dir_all(stack.directory().join("files")).unwrap();
+    fs::write(stack.directory().join("files/a.txt"), "a").unwrap();
+    fs::write(stack.directory().join("403.txt"), "no").unwrap();
+    let nginx = nginx(stack);
+    for path in ["/files/a.txt", "/files/none", "/either/a.txt", "/both/a.txt", "/check"] {
+        for wanted in WANTED {
+            for source in ["127.0.0.1", "127.0.0.2"] {
+                let ask = |address| {
+                    let mut client = Client::connect_from(source.parse().unwrap(), address);
+                    client.ask("GET", path, &[("Cookie", &format!("want={wanted}"))], b"")
+                };
+                let (ours, theirs) = (ask(stack.http()), ask(([127, 0, 0, 1], nginx.port()).into()));
+                let seen = |answer: &weir_tests::Response| {
+                    let page = (answer.status == 200 || path.starts_with("/files") && answer.status == 403)
+                        .then(|| answer.text());
+                    let field = |name: &str| answer.field(name).map(str::to_owned);
+                    (
+                        answer.status,
+                        page,
+                        field("x-who").filter(|who| !who.is_empty()),
+                        field("www-authenticate"),
+                    )
+                };
+                assert_eq!(seen(&ours), seen(&theirs), "{path} {wanted} from {source}");
+            }
+        }
+    }
+}
+
+both_topologies!(what_the_page_says_goes_to_the_application, WEIR);
+fn what_the_page_says_goes_to_the_application(stack: &Stack) {
+    let mut client = stack.connect();
+    let mut ask = |method: &str, target: &str, want: &str| {
+        let body: &[u8] = if method == "POST" { b"body" } else { b"" };
+        let (cookie, length) = (format!("want={want}"), body.len().to_string());
+        let fields = [("Cookie", &*cookie), ("X-User", "forged"), ("Content-Length", &*length)];
+        client.ask(method, target, &fields, body)
+    };
+    let ann = ask("GET", "/pages/echo-environ?x=1", "h=X-User:ann&h=Set-Cookie:s=2").expect(200);
+    assert_eq!(ann.json()["HTTP_X_USER"], "ann");
+    assert_eq!(ann.field("set-cookie"), Some("s=2"));
+    let nobody = ask("GET", "/pages/echo-environ", "").expect(200).json();
+    assert_eq!(nobody.get("HTTP_X_USER"), None);
+    assert_eq!(ask("GET", "/pages/open/echo-environ", "").expect(200).json()["HTTP_X_USER"], "forged");
+    // The body is not for the page that decides.
+    assert_eq!(ask("POST", "/pages/upload", "h=X-User:ann").expect(200).json()["length"], 4);
+    assert_eq!(ask("POST", "/pages/upload", "status=403").status, 403);
+    let last = stack.oracle.calls("check") as usize - 1;
+    assert_eq!(stack.oracle.call("check", last)["method"], "GET");
+    assert_eq!(stack.oracle.field("check", last, "HTTP_X_USER"), None);
+    assert_eq!(
+        stack.oracle.field("check", 0, "HTTP_COOKIE").as_deref(),
+        Some("want=h=X-User:ann&h=Set-Cookie:s=2")
+    );
+}
+
+both_topologies!(a_checked_page_is_shared_only_if_the_check_says_so, WEIR);
+fn a_checked_page_is_shared_only_if_the_check_says_so(stack: &Stack) {
+    let mut client = stack.connect();
+    // Everybody has this page's answer to the check, without a cookie.
+    stack.oracle.set("check", "status=200");
+    let private = client.get("/pages/count/a").expect(200);
+    assert!(private.cache_status().contains("detail=auth-request"), "{}", private.cache_status());
+    client.get("/pages/count/a").expect(200);
+    assert_eq!(stack.oracle.calls("a"), 2);
+    stack.oracle.set("check", "status=200&h=Cache-Control:public");
+    for _ in 0..3 {
+        client.get("/pages/count/b").expect(200);
+    }
+    assert_eq!(stack.oracle.calls("b"), 1);
+    // A stored page is for those who are let in.
+    stack.oracle.set("check", "status=403");
+    assert_eq!(client.get("/pages/count/b").status, 403);
+}
+
+both_topologies!(the_log_names_the_place_of_the_request, WEIR);
+fn the_log_names_the_place_of_the_request(stack: &Stack) {
+    fs::create_dir_all(stack.directory().join("files")).unwrap();
+    fs::write(stack.directory().join("files/a.txt"), "a").unwrap();
+    let mut client = stack.connect();
+    client.ask("GET", "/files/a.txt", &[("Cookie", "want=h=X-User:ann")], b"").expect(200);
+    client.ask("GET", "/files/a.txt", &[("Cookie", "want=status=401")], b"").expect(401);
+    let file = stack.directory().join("edge.log");
+    let text = weir_tests::until("two lines", || {
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        (text.lines().count() == 2).then_some(text)
+    });
+    assert_eq!(text, "/files/a.txt 200 ann\n/files/a.txt 401 -\n");
+}
