@@ -174,7 +174,8 @@ pub fn read<'a>(
 /// its start for each byte.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Progress {
-    searched: usize,
+    /// Small, because each connection that waits for a head holds it; a head is much shorter than 4 GiB.
+    searched: u32,
 }
 
 impl Progress {
@@ -184,7 +185,8 @@ impl Progress {
     pub fn worth_reading(&mut self, bytes: &[u8], limits: &Limits) -> bool {
         /// An empty line and the first byte of the request line, which is judged alone.
         const BEGINNING: usize = 3;
-        let searched = std::mem::replace(&mut self.searched, bytes.len());
+        let come = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let searched = std::mem::replace(&mut self.searched, come) as usize;
         let new = bytes.get(searched..).unwrap_or(bytes);
         searched < BEGINNING || bytes.len() >= limits.head || memchr::memchr(b'\n', new).is_some()
     }

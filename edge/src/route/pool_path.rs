@@ -47,7 +47,7 @@ mod tests {
             ("/x", "/y", "/xa", "/ya"),
             ("/x", "/", "/x/a", "/a"),
             ("= /x", "/y/z", "/x", "/y/z"),
-            ("^~ /x/", "/", "/x/%41 b", "/A b"),
+            ("^~ /x/", "/", "/x/%41%20b", "/A b"),
         ] {
             let mut mistakes = Mistakes::default();
             let built = PoolPath::build("at", setting, pattern, &mut mistakes).unwrap();
