@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use crate::{Config, Edge, Listeners, Peers};
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use process::program::{self, Running};
+use process::program;
 use process::settings::{Mistakes, load_section};
+use process::signals::Running;
 
 /// What the command line says.
 #[derive(Debug, Args)]

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use edge::{CacheNodes, Edge, Listeners, Peers, WsgiAdapters};
-use process::program::{self, Running};
+use process::program;
 use process::shutdown::Shutdown;
+use process::signals::Running;
 use weir_proto::transport;
 use wsgi_adapter::Pools;
 

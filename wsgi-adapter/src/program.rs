@@ -8,9 +8,10 @@ use crate::{Config, Pools};
 use admin::{Admin, Exposition, Guard, Readiness};
 use clap::{Args, Subcommand};
 use process::listen;
-use process::program::{self, Running};
+use process::program;
 use process::settings::{Mistakes, load_section};
 use process::shutdown::Shutdown;
+use process::signals::Running;
 use tokio::net::TcpListener;
 
 /// The admin listener outlives the start of a drain by no more than this; the process ends sooner.

@@ -3,7 +3,6 @@
 
 use std::future::Future;
 use std::io;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::handover::{self, Successor};
 use crate::settings::Mistakes;
 use crate::shutdown::Shutdown;
-use crate::signals::{self, Signals, Stopped};
+use crate::signals::{self, Running, Signals, Stopped};
 use crate::telemetry::{self, LogFormat, TelemetryError, TelemetryOptions};
 use crate::{nofile, service_manager};
 
@@ -21,15 +20,6 @@ const FLUSH: Duration = Duration::from_secs(2);
 /// The client of Redis Clusters has lines to say for each call that fails; we count them, and say ourselves
 /// when Redis is lost.
 const LOG_FILTER: &str = "info,redis=off";
-
-/// What `start` leaves running.
-pub struct Running {
-    /// How long work under way may take once the process is told to stop.
-    pub grace: Duration,
-    /// Called on SIGHUP, and when the watched file has changed.
-    pub reload: Box<dyn FnMut()>,
-    pub watched: Option<PathBuf>,
-}
 
 /// How long calls under way to a service behind the edge may take at shutdown.
 const SERVICE_GRACE: Duration = Duration::from_secs(30);

@@ -2,12 +2,13 @@
 //! process that replaces this one.
 
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::handover::{self, Successor};
-use crate::program::Running;
 use crate::service_manager;
 use crate::shutdown::Shutdown;
 use crate::watch::Watch;
@@ -34,7 +35,17 @@ impl From<Stopped> for ExitCode {
     }
 }
 
-/// The signals of this process. From `listen` on none is lost and none is fatal, also while the program starts.
+/// What a program has started.
+pub struct Running {
+    /// How long work under way may take once the process is told to stop.
+    pub grace: Duration,
+    /// Called on SIGHUP, and when the watched file has changed.
+    pub reload: Box<dyn FnMut()>,
+    pub watched: Option<PathBuf>,
+}
+
+/// The signals of this process. From `listen` on none is lost and none is fatal, also while the program
+/// starts.
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -125,6 +136,6 @@ const QUIT: &str = "SIGQUIT";
 enum Order {
     Reload,
     Replace,
-    /// By this signal; empty: by somebody inside.
+    /// Told by this signal; empty: from inside.
     Stop(&'static str),
 }

@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use process::handover::Successor;
-use process::program::Running;
 use process::shutdown::Shutdown;
-use process::signals::{Signals, Stopped, run_until_stopped};
+use process::signals::{Running, Signals, Stopped, run_until_stopped};
 use rustix::process::{Signal, getpid, kill_process};
 
 const LONG: Duration = Duration::from_secs(60);

@@ -193,7 +193,12 @@ fn a_node_killed_stopped_and_started_again_costs_no_visitor_anything() {
     cluster.nodes[0].kill();
     wait_for(&loads, 50);
     // It may still have used pages: the purge waits for as long as that.
-    assert_eq!(cluster.purge(0, r#"{"all": true}"#).expect(200).json()["complete"], true);
+    // Redis may be slow for a moment on a busy machine: 202.
+    let whole = || {
+        let answer = cluster.purge(0, r#"{"all": true}"#);
+        (answer.status == 200 && answer.json()["complete"] == true).then_some(())
+    };
+    until("a purge is over", whole);
     cluster.start_node_again(0);
     wait_for(&loads, 50);
     cluster.nodes[1].stop();

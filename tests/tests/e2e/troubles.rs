@@ -1,4 +1,5 @@
-//! What the log says of an application that is dead, or speaks another protocol: what it is, and not too often.
+//! What the log says of an application that is dead, or speaks another protocol: what it is, and not too
+//! often.
 
 use std::net::TcpListener;
 use std::thread;
@@ -15,7 +16,6 @@ pool = "app"
 [[wsgi_adapter.pool]]
 name = "app"
 servers = ["127.0.0.1:$PORT"]
-max_fails = 0
 "#;
 
 both_topologies!(a_dead_application_is_logged_once, SETTINGS);

@@ -98,6 +98,7 @@ const PROCESS: &[&str] = &[
     "shutdown",
     "nofile",
     "least_rate",
+    "repeated",
     "host",
     "allocator",
 ];

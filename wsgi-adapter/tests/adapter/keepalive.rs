@@ -139,7 +139,9 @@ async fn what_is_no_reply_is_none() {
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\nok",
         b"HTTP/1.1 200 OK\r\nX: a\x00b\r\n\r\n",
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n",
-        b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok",
+        // A line end that others may not see.
+        b"HTTP/1.1 200 OK\r\nX: a\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\nContent-Length: 2\r\n\r\nok",
         b"Status: 200 OK\r\n\r\nok",
         b"SSH-2.0-OpenSSH\r\n\r\n",
     ] {
@@ -154,6 +156,8 @@ async fn what_is_no_reply_is_none() {
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", false),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nokXX", false),
         (b"HTTP/1.1 200 OK\r\n\r\nok", true),
+        // RFC 9112 section 2.2: "MAY recognize a single LF as a line terminator", where all lines end so.
+        (b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok", true),
     ] {
         let peer = Peer::new(move |mut stream| async move {
             read_head(&mut stream).await;
