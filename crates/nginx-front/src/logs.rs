@@ -107,7 +107,7 @@ fn log(translator: &mut Translator<'_>, directive: &Directive) -> Option<Table> 
     let mut table = Table::default();
     table.set("to", destination(translator, directive)?, "");
     if let Some(name) = directive.arg(1).filter(|name| *name != "combined") {
-        if !translator.log_formats.iter().any(|known| *known == name) {
+        if !translator.log_formats.contains(&name) {
             let why = format!("there is no log_format `{name}`");
             translator.ledger.not_done(directive, why, "name one, or combined");
             return None;
