@@ -74,21 +74,6 @@ pub(crate) fn to_application(
     if !fields.is_empty() {
         location.set("request_fields", Value::List(fields.iter().map(field).collect()), "");
     }
-    for directive in scope.all("proxy_redirect") {
-        match directive.arg(0) {
-            Some("off") => {}
-            Some("default") => {
-                let how =
-                    "the application knows its own address (Host, X-Forwarded-Proto), and redirects to it";
-                translator.ledger.different(directive, how);
-            }
-            _ => {
-                let why = "Location goes to the client as the application sent it";
-                let instead = "let the application know its own address (Host, X-Forwarded-Proto)";
-                translator.ledger.not_done(directive, why, instead);
-            }
-        }
-    }
 }
 
 /// Whether the application gets the field without a setting; says so where it does not.

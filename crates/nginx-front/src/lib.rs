@@ -6,8 +6,10 @@
 //! says all that holds for it. No I/O: what has to be known of the machine is in [`Options`].
 
 mod access;
+mod auth_request;
 mod branches;
 mod cache;
+mod client_certificate;
 mod compress;
 mod fields;
 mod files;
@@ -16,6 +18,7 @@ mod ledger;
 mod limits;
 mod listen;
 mod location;
+mod log_format;
 mod logs;
 mod maps;
 mod media_types;
@@ -23,9 +26,11 @@ mod names;
 mod pass;
 mod place;
 mod pool;
+mod pool_tls;
 mod program;
 mod referers;
 mod regex;
+mod reply_rewrite;
 mod resolver;
 mod route;
 mod rules;

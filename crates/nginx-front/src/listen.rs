@@ -2,6 +2,7 @@
 
 use nginx_conf::Directive;
 
+use crate::client_certificate;
 use crate::ledger::Ledger;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
@@ -155,7 +156,9 @@ pub(crate) fn translate<'a>(
         let mut table = Table::default();
         table.set("address", listen.address.as_str(), "");
         let certificate = same.iter().find_map(|(scope, _)| certificate(translator, scope));
-        if is_tls && let Some(certificate) = certificate {
+        if is_tls && let Some(mut certificate) = certificate {
+            let scopes: Vec<_> = same.iter().map(|(scope, _)| scope).collect();
+            client_certificate::translate(translator, &scopes, &mut certificate);
             table.set("tls", Value::Inline(certificate), "");
         } else if is_tls && let Some(directive) = listen.directive {
             translator.ledger.not_done(directive, "no server here has an ssl_certificate", "");

@@ -5,6 +5,7 @@ use nginx_conf::{Directive, values};
 use crate::fields::field_of;
 use crate::ledger::Origin;
 use crate::limits::time;
+use crate::pool_tls;
 use crate::regex::escaped;
 use crate::resolver;
 use crate::scope::Scope;
@@ -69,8 +70,10 @@ pub(crate) fn translate<'a>(
         families.into_iter().find_map(|(family, name, scheme)| Some((family, scheme, scope.here(name)?)));
     let (family, scheme, directive) = found?;
     let text = constants(translator, scope, directive)?;
+    let is_tls = scheme == Scheme::Http && text.starts_with("https://");
+    let scheme = if is_tls { Scheme::Https } else { scheme };
     let (target, rewrite) = match scheme {
-        Scheme::Http => http_target(translator, directive, &text, pattern)?,
+        Scheme::Http | Scheme::Https => http_target(translator, directive, &text, pattern)?,
         _ => (text.strip_prefix("uwsgi://").unwrap_or(&text).to_owned(), None),
     };
     let origin = translator.ledger.origin(directive);
@@ -89,9 +92,13 @@ pub(crate) fn translate<'a>(
             named_after(&target)
         }
     };
+    if is_tls {
+        let upstream = translator.upstreams.contains_key(target.as_str()).then_some(target.as_str());
+        pool_tls::translate(translator, scope, upstream, &mut table);
+    }
     time_limits(translator, scope, family, &mut table);
     retries(translator, scope, family, &mut table);
-    if scheme != Scheme::Http {
+    if !scheme.is_http() {
         table.set("buffer_size", 65_535, "nginx asks for no less; uWSGI's buffer-size bounds it");
         table.set("max_vars", 1000, "");
     }
@@ -148,11 +155,15 @@ fn http_target(
     url: &str,
     pattern: &str,
 ) -> Option<(String, Option<String>)> {
-    let Some(rest) = url.strip_prefix("http://") else {
-        let why = "Weir does not speak TLS to applications yet";
-        translator.ledger.not_done(directive, why, "write http:// if the network is yours");
+    let secure = url.strip_prefix("https://");
+    let Some(rest) = url.strip_prefix("http://").or(secure) else {
+        translator.ledger.not_done(directive, "the URL begins with neither http:// nor https://", "");
         return None;
     };
+    if secure.is_some_and(|rest| rest.starts_with("unix:")) {
+        translator.ledger.not_done(directive, "no TLS over unix sockets", "write http://unix:");
+        return None;
+    }
     let (target, path) = match rest.strip_prefix("unix:") {
         Some(socket) => match socket.split_once(':') {
             Some((socket, path)) => (format!("unix:{socket}"), Some(path)),

@@ -2,22 +2,27 @@
 
 use nginx_conf::values;
 
+use crate::ledger::Ledger;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
 use crate::translate::Translator;
-use crate::{access, cache, compress, fields, files, media_types, pass, route};
+use crate::{
+    access, auth_request, cache, compress, fields, files, logs, media_types, pass, reply_rewrite, route,
+};
 
 /// Keys that a place takes from the one around it, whatever answers there.
-const INHERITED: [&str; 35] = [
+const INHERITED: [&str; 40] = [
     "absolute_redirect",
     "access",
     "access_log",
     "auth_basic",
+    "auth_request",
     "autoindex",
     "buffering",
     "cache",
     "compress",
     "default_type",
+    "early_hints",
     "error_page",
     "expires",
     "ignore_client_abort",
@@ -29,16 +34,19 @@ const INHERITED: [&str; 35] = [
     "limit_rate_after",
     "limit_req",
     "log_not_found",
+    "logs",
     "max_body",
     "nosniff",
     "port_in_redirect",
     "precompressed",
     "priority",
     "reply_fields",
+    "reply_rewrite",
     "request_buffering",
     "request_fields",
     "root",
     "satisfy",
+    "secure_link",
     "server_name_in_redirect",
     "symlinks",
     "types",
@@ -70,6 +78,9 @@ pub(crate) fn answer<'a>(
             table.noted("rewrite", vec![rewrite.as_str()], &pool.origin, "the path of proxy_pass");
         }
         application(translator, scope, table);
+        if pool.family == "proxy" {
+            early_hints(scope, table, &mut translator.ledger);
+        }
     }
     files::translate(translator, scope, pattern, pool.is_some(), table);
     media_types::translate(scope, table, &mut translator.ledger);
@@ -88,8 +99,14 @@ pub(crate) fn answer<'a>(
     fields::of_reply(translator, scope, table);
     access::translate(translator, scope, table);
     compress::translate(translator, scope, table);
-    logs(translator, scope, table);
+    logs::of_place(translator, scope, table);
+    missing_files(translator, scope, table);
+    auth_request::translate(translator, scope, table);
     if let Some(pool) = &pool {
+        if pool.family == "proxy" {
+            reply_rewrite::translate(translator, scope, table);
+        }
+        auth_request::without_body(translator, scope, pattern.unwrap_or_default());
         cache::translate(translator, scope, pool.family, table);
         cache::check_ignored(translator, scope, pool.family);
         fields::to_application(translator, scope, pool.family, table);
@@ -123,13 +140,15 @@ pub(crate) fn within(full: &mut Table, outer: &Table) -> Table {
 }
 
 /// What says that something of the place around does not hold here.
-fn takes_away() -> [(&'static str, Value); 15] {
+fn takes_away() -> [(&'static str, Value); 18] {
     [
         ("access_log", true.into()),
         ("auth_basic", false.into()),
+        ("auth_request", false.into()),
         ("autoindex", false.into()),
         ("buffering", true.into()),
         ("compress", false.into()),
+        ("early_hints", "".into()),
         ("expires", "off".into()),
         ("ignore_client_abort", false.into()),
         ("intercept_errors", false.into()),
@@ -138,6 +157,7 @@ fn takes_away() -> [(&'static str, Value); 15] {
         ("limit_rate_after", 0.into()),
         ("log_not_found", true.into()),
         ("precompressed", false.into()),
+        ("reply_rewrite", Value::Inline(Table::default())),
         ("request_buffering", true.into()),
         ("variables", "".into()),
     ]
@@ -172,12 +192,17 @@ fn application(translator: &mut Translator<'_>, scope: &Scope<'_>, table: &mut T
     }
 }
 
-fn logs(translator: &mut Translator<'_>, scope: &Scope<'_>, table: &mut Table) {
-    if let Some(directive) = scope.one("access_log")
-        && directive.arg(0) == Some("off")
-    {
-        table.from("access_log", false, &translator.ledger.origin(directive));
+fn early_hints(scope: &Scope<'_>, table: &mut Table, ledger: &mut Ledger<'_>) {
+    let Some(directive) = scope.one("early_hints") else { return };
+    let conditions: Vec<&str> = directive.texts().collect();
+    match conditions.as_slice() {
+        [condition] => table.from("early_hints", *condition, &ledger.origin(directive)),
+        _ => ledger.not_done(directive, "there is one condition", "make one of them with a map"),
     }
+}
+
+/// Whether files that are not there are logged.
+fn missing_files(translator: &mut Translator<'_>, scope: &Scope<'_>, table: &mut Table) {
     if scope.is_off("log_not_found")
         && !table.has("pool")
         && let Some(directive) = scope.one("log_not_found")

@@ -3,6 +3,7 @@
 use nginx_conf::Directive;
 
 use crate::ledger::Ledger;
+use crate::settings::Table;
 use crate::translate::Options;
 
 /// What concerns the process.
@@ -14,8 +15,45 @@ pub struct Program {
     pub daemon: bool,
     /// The user, and the group where it is named.
     pub user: Option<(String, Option<String>)>,
-    /// The first `error_log` outside of `http`, with its level.
+    /// The first `error_log`, with its level.
     pub error_log: Option<(String, String)>,
+}
+
+/// The `error_log` that counts: the first outside of `http`, otherwise the first within.
+fn error_log<'a>(main: &'a [Directive], ledger: &mut Ledger<'_>) -> Option<&'a Directive> {
+    let mut all = Vec::new();
+    collect(0, main, &mut all);
+    // Those of the outermost lines first.
+    all.sort_by_key(|(depth, _)| *depth);
+    let (_, first) = *all.first()?;
+    for (_, other) in all.iter().skip(1) {
+        if !other.texts().eq(first.texts()) {
+            ledger.left_out(other, format!("Weir has one error log, that of {}", ledger.origin(first)));
+        }
+    }
+    Some(first)
+}
+
+fn collect<'a>(depth: usize, directives: &'a [Directive], all: &mut Vec<(usize, &'a Directive)>) {
+    for directive in directives {
+        match directive.name() {
+            "error_log" => all.push((depth, directive)),
+            "http" | "server" | "location" => collect(depth + 1, directive.children(), all),
+            _ => {}
+        }
+    }
+}
+
+/// `error_log_level`. What nginx calls an error, such as an application that does not answer, is a warning of
+/// Weir's.
+pub(crate) fn level(main: &[Directive], ledger: &mut Ledger<'_>, edge: &mut Table) {
+    let Some(directive) = error_log(main, ledger) else { return };
+    let level = match directive.arg(1).unwrap_or("error") {
+        "error" => "warn",
+        level if level.starts_with("debug") => "debug",
+        level => level,
+    };
+    edge.from("error_log_level", level, &ledger.origin(directive));
 }
 
 /// Reads the outermost directives.
@@ -27,7 +65,7 @@ pub(crate) fn read(main: &[Directive], options: &Options, ledger: &mut Ledger<'_
         path => format!("{}{path}", options.prefix),
     };
     let user = one("user").and_then(|user| Some((user.arg(0)?.to_owned(), user.arg(1).map(str::to_owned))));
-    let error_log = one("error_log").and_then(|log| {
+    let error_log = error_log(main, ledger).and_then(|log| {
         let path = log.arg(0)?;
         if path.starts_with("syslog:") || path.starts_with("memory:") {
             ledger.left_out(log, "the error log goes to a file or to stderr");

@@ -5,6 +5,10 @@ use toml::Value;
 
 use super::*;
 
+mod guards;
+mod logs;
+mod tls;
+
 /// The settings and the notes of a file that is right.
 fn translated(text: &str, options: &Options) -> (toml::Table, Translation) {
     let parsed = parse("nginx.conf", text.as_bytes(), &mut |_| Ok(Vec::new()));

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use nginx_conf::{Directive, Parsed};
 
 use crate::ledger::{Ledger, Note};
+use crate::logs::LogPlan;
 use crate::names;
 use crate::pool::Pools;
 use crate::program::{self, Program};
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
 use crate::site::ServerFacts;
-use crate::{access, forwarded, limits, listen, logs, maps, site};
+use crate::{access, auth_request, forwarded, limits, listen, log_format, logs, maps, site};
 
 /// What has to be known besides the file.
 #[derive(Clone, Debug)]
@@ -56,6 +57,11 @@ pub(crate) struct Translator<'a> {
     pub(crate) referers: Vec<Table>,
     /// Whether proxies in front tell the scheme.
     pub(crate) trusts_proxies: bool,
+    pub(crate) logs: LogPlan,
+    /// The pages that `auth_request` asks.
+    pub(crate) deciding: Vec<&'a str>,
+    /// The names of all `log_format`.
+    pub(crate) log_formats: Vec<&'a str>,
 }
 
 /// Whether the file is what stands in `conf.d` or `sites-enabled`: directives of `http` without the block.
@@ -92,13 +98,16 @@ pub fn translate(parsed: &Parsed, options: &Options) -> Translation {
         tls: Vec::new(),
         referers: Vec::new(),
         trusts_proxies: forwarded::trusts_proxies(http),
+        deciding: auth_request::deciding(http),
+        logs: LogPlan::new(&scope),
+        log_formats: log_format::names(&scope),
     };
-    let root = translator.root(&scope);
+    let root = translator.root(&scope, &parsed.directives);
     Translation { toml: root.to_toml(), notes: translator.ledger.into_notes(), program }
 }
 
 impl<'a> Translator<'a> {
-    fn root(&mut self, http: &Scope<'a>) -> Table {
+    fn root(&mut self, http: &Scope<'a>, main: &[Directive]) -> Table {
         let servers: Vec<_> = http.own().iter().filter(|directive| directive.name() == "server").collect();
         self.tls = listen::with_tls(&servers, self.options, &mut self.ledger);
         let sites: Vec<Table> = servers.iter().map(|server| site::translate(self, http, server)).collect();
@@ -109,6 +118,7 @@ impl<'a> Translator<'a> {
         edge.set("bare_line_feeds", true, "as nginx takes them");
         edge.set("title_names", true, "as nginx writes them");
         logs::translate(self, http, &mut edge);
+        program::level(main, &mut self.ledger, &mut edge);
         access::zones(self, http, &mut edge);
         maps::translate(self, http, &mut edge);
         edge.set("site", Value::Sections(sites), "");

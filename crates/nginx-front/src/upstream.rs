@@ -10,6 +10,7 @@ use crate::settings::{Table, Value};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scheme {
     Http,
+    Https,
     Uwsgi,
     Fastcgi,
 }
@@ -18,6 +19,7 @@ impl Scheme {
     fn name(self) -> &'static str {
         match self {
             Self::Http => "http",
+            Self::Https => "https",
             Self::Uwsgi => "uwsgi",
             Self::Fastcgi => "fastcgi",
         }
@@ -29,8 +31,14 @@ impl Scheme {
         match text.strip_prefix("unix:") {
             Some(path) => format!("{name}+unix://{path}"),
             None if has_port(text) => format!("{name}://{text}"),
+            None if self == Self::Https => format!("{name}://{text}:443"),
             None => format!("{name}://{text}:80"),
         }
+    }
+
+    /// With TLS or without.
+    pub(crate) fn is_http(self) -> bool {
+        matches!(self, Self::Http | Self::Https)
     }
 }
 
@@ -137,7 +145,7 @@ fn hash(directive: &Directive, table: &mut Table, ledger: &mut Ledger<'_>) {
 }
 
 fn keepalive(upstream: &Directive, scheme: Scheme, table: &mut Table, ledger: &mut Ledger<'_>) {
-    if scheme != Scheme::Http {
+    if !scheme.is_http() {
         return;
     }
     let one = |name: &str| upstream.children().iter().find(|directive| directive.name() == name);

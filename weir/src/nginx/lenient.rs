@@ -73,10 +73,21 @@ fn steps(path: &str) -> Vec<Step> {
 }
 
 /// Keys that guard something: without them, more would be seen.
-const GUARDS: [&str; 7] =
-    ["access", "auth_basic", "satisfy", "limit_req", "limit_conn", "limit_except", "internal"];
+const GUARDS: [&str; 10] = [
+    "access",
+    "auth_basic",
+    "auth_request",
+    "client",
+    "internal",
+    "limit_conn",
+    "limit_except",
+    "limit_req",
+    "satisfy",
+    "secure_link",
+];
 /// Lists whose elements stand for one directive each.
-const LISTS: [&str; 10] = [
+const LISTS: [&str; 11] = [
+    "logs",
     "reply_fields",
     "request_fields",
     "rule",

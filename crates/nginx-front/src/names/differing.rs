@@ -6,12 +6,15 @@ pub(super) const DIFFERENT: &[(&str, &str)] = &[
     ("resolver_timeout", "Weir asks the system's name servers within the time for connecting"),
     ("ssl_ciphers", "TLS 1.2 and 1.3 with the safe ciphers of rustls"),
     ("ssl_protocols", "TLS 1.2 and 1.3"),
+    ("proxy_ssl_ciphers", "TLS 1.2 and 1.3 with the safe ciphers of rustls"),
+    ("proxy_ssl_protocols", "TLS 1.2 and 1.3"),
+    ("proxy_ssl_server_name", "servers are always told the name that they are asked for"),
+    ("proxy_ssl_verify_depth", "a chain of certificates may have any usual length"),
     ("ssl_stapling", "no OCSP stapling, which browsers no longer need"),
     ("ssl_stapling_verify", "no OCSP stapling, which browsers no longer need"),
     ("ssl_stapling_file", "no OCSP stapling, which browsers no longer need"),
     ("ssl_trusted_certificate", "no OCSP stapling, which browsers no longer need"),
     ("server_tokens", "Weir never names its version"),
-    ("log_format", "the access log has the format `combined`"),
     ("etag", "files have validators, as by default"),
     ("gzip_disable", "browsers that do not understand gzip do not ask for it"),
     ("gzip_http_version", "replies to HTTP/1.0 are not compressed"),
@@ -40,14 +43,11 @@ pub(super) const DIFFERENT: &[(&str, &str)] = &[
 /// Directives that are on if a file does not say `off`. Of all others, one that says `off` asks for nothing.
 pub(super) const USUALLY_ON: &[&str] = &[
     "chunked_transfer_encoding",
-    "fastcgi_pass_request_body",
     "fastcgi_pass_request_headers",
     "ignore_invalid_headers",
     "merge_slashes",
     "proxy_cache_convert_head",
-    "proxy_pass_request_body",
     "proxy_pass_request_headers",
-    "uwsgi_pass_request_body",
     "uwsgi_pass_request_headers",
 ];
 

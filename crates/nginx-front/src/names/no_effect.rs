@@ -97,6 +97,8 @@ pub(super) const NO_EFFECT: &[&str] = &[
     "proxy_socket_keepalive",
     "proxy_socket_rcvbuf",
     "proxy_socket_sndbuf",
+    "proxy_ssl_certificate_cache",
+    "proxy_ssl_session_reuse",
     "proxy_temp_file_write_size",
     "proxy_temp_path",
     "quic_active_connection_id_limit",

@@ -1,0 +1,66 @@
+//! `auth_request` and `secure_link`: a page or a hash decides who may ask.
+
+use nginx_conf::Directive;
+
+use crate::ledger::Ledger;
+use crate::scope::Scope;
+use crate::settings::{Table, Value};
+use crate::translate::Translator;
+
+pub(crate) fn translate(translator: &mut Translator<'_>, scope: &Scope<'_>, place: &mut Table) {
+    if let Some(directive) = scope.one("auth_request")
+        && let Some(uri) = directive.arg(0).filter(|uri| *uri != "off")
+    {
+        let mut auth = Table::default();
+        auth.set("uri", uri, "");
+        let sets: Vec<Value> = scope.all("auth_request_set").iter().filter_map(|set| variable(set)).collect();
+        if !sets.is_empty() {
+            auth.set("set", Value::List(sets), "");
+        }
+        auth.set("cookies", false, "");
+        place.from("auth_request", Value::Inline(auth), &translator.ledger.origin(directive));
+    }
+    secure_link(scope, place, &mut translator.ledger);
+}
+
+fn variable(set: &Directive) -> Option<Value> {
+    let name = set.arg(0)?.trim_start_matches('$');
+    Some(Value::List(vec![name.into(), set.arg(1)?.into()]))
+}
+
+/// Rules decide by `$secure_link`, as in nginx.
+fn secure_link(scope: &Scope<'_>, place: &mut Table, ledger: &mut Ledger<'_>) {
+    let (Some(link), Some(md5)) = (scope.one("secure_link"), scope.one("secure_link_md5")) else { return };
+    let (Some(text), Some(hashed)) = (link.arg(0), md5.arg(0)) else { return };
+    let mut table = Table::default();
+    table.set("link", text, "");
+    table.set("md5", hashed, "");
+    table.set("refuse", false, "");
+    place.from("secure_link", Value::Inline(table), &ledger.origin(link));
+}
+
+/// The pages that decide, wherever they are named.
+pub(crate) fn deciding(directives: &[Directive]) -> Vec<&str> {
+    let mut found = Vec::new();
+    for directive in directives {
+        match directive.name() {
+            "auth_request" => found.extend(directive.arg(0)),
+            "server" | "location" => found.extend(deciding(directive.children())),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// `proxy_pass_request_body off`: a page that decides gets no body anyway.
+pub(crate) fn without_body(translator: &mut Translator<'_>, scope: &Scope<'_>, pattern: &str) {
+    let path = pattern.trim_start_matches(['=', '^', '~', ' ']);
+    for name in ["proxy_pass_request_body", "uwsgi_pass_request_body", "fastcgi_pass_request_body"] {
+        let Some(directive) = scope.one(name).filter(|_| scope.is_off(name)) else { continue };
+        if translator.deciding.contains(&path) {
+            translator.ledger.different(directive, "a page that auth_request asks gets no body");
+        } else {
+            translator.ledger.not_done(directive, "the application gets the body of each request", "");
+        }
+    }
+}
