@@ -36,7 +36,7 @@ impl Scheme {
         }
     }
 
-    /// With TLS or without.
+    /// HTTP, with TLS or without.
     pub(crate) fn is_http(self) -> bool {
         matches!(self, Self::Http | Self::Https)
     }

@@ -108,6 +108,16 @@ fn what_is_not_done_is_said_and_starts_only_leniently() {
 }
 
 #[test]
+fn no_leniency_opens_what_is_guarded() {
+    let guarded = "location /staff/ { auth_basic $http_x_realm; auth_basic_user_file users; }";
+    let directory = directory(&format!("server {{ listen {}; root .; {guarded} }}\n", free_port()));
+    let refused = weir_nginx(directory.path(), &["-c", "nginx.conf", "-t", "--lenient"]);
+    let said = stderr(&refused);
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("[emerg] \"auth_basic\""), "{said}");
+}
+
+#[test]
 fn runs_before_the_terminal_and_obeys_its_signals() {
     let port = free_port();
     let directory = directory(&serving(port, "off"));

@@ -85,6 +85,25 @@ const GUARDS: [&str; 10] = [
     "satisfy",
     "secure_link",
 ];
+/// nginx's directives for them: a file in which one of these is not done starts in no case.
+const GUARDING: [&str; 10] = [
+    "allow",
+    "auth_basic",
+    "auth_basic_user_file",
+    "auth_request",
+    "deny",
+    "internal",
+    "limit_except",
+    "satisfy",
+    "ssl_verify_client",
+    "valid_referers",
+];
+
+/// Without this directive, more would be seen.
+pub(super) fn decides_who_may_ask(directive: &str) -> bool {
+    GUARDING.contains(&directive) || directive.starts_with("secure_link")
+}
+
 /// Lists whose elements stand for one directive each.
 const LISTS: [&str; 11] = [
     "logs",

@@ -34,7 +34,9 @@ pub(super) fn settings(configuration: &Configuration, lenient: bool) -> Outcome 
     let mut warnings = Vec::new();
     for note in &notes {
         match &note.verdict {
-            Verdict::NotDone { changes_answers: true, .. } if !lenient => {
+            Verdict::NotDone { changes_answers: true, .. }
+                if !lenient || lenient::decides_who_may_ask(&note.directive) =>
+            {
                 errors.push(format!("[emerg] {note}"))
             }
             Verdict::NotDone { .. } | Verdict::Trap(_) => warnings.push(format!("[warn] {note}")),
