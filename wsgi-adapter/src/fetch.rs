@@ -207,7 +207,11 @@ impl<'a> Fetch<'a> {
         let begun = Instant::now();
         let connection = Connection::new(connect(&server.address, &self.pool.tls, until).await?);
         self.connecting = begun.elapsed();
-        first_reply::awaited(self.pool, server, dialect, exchange.run(connection, outgoing)).await
+        let exchanging = exchange.run(connection, outgoing);
+        if server.metrics.has_replied() {
+            return exchanging.await;
+        }
+        Box::pin(first_reply::awaited(self.pool, server, dialect, exchanging)).await
     }
 }
 

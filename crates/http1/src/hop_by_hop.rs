@@ -17,13 +17,25 @@ const NAMES: [&[u8]; 11] = [
 ];
 
 /// Tells whether a field of this name, in upper or lower case, holds for one connection.
+#[inline]
 pub fn is_hop_by_hop(name: &[u8]) -> bool {
+    let first = name.first().map_or(0, u8::to_ascii_lowercase);
+    // Most fields end the search here.
+    matches!(first, b'c' | b'h' | b'k' | b'p' | b't' | b'u') && is_listed(name)
+}
+
+fn is_listed(name: &[u8]) -> bool {
     NAMES.iter().any(|hop| name.eq_ignore_ascii_case(hop))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_are_found() {
+        assert!(NAMES.iter().all(|name| is_hop_by_hop(name)));
+    }
 
     #[test]
     fn letters_may_be_of_either_case() {

@@ -15,16 +15,13 @@ use crate::request::protocol::Dialect;
 /// Longer than most applications need for a page.
 const SILENCE: Duration = Duration::from_secs(3);
 
-/// Waits for the exchange.
+/// Waits for the exchange with a server that has never replied.
 pub(super) async fn awaited(
     pool: &Pool,
     server: &Server,
     dialect: Dialect,
     exchange: impl Future<Output = Result<Reply, Error>>,
 ) -> Result<Reply, Error> {
-    if server.metrics.has_replied() {
-        return exchange.await;
-    }
     let mut exchange = pin!(exchange);
     let replied = tokio::select! {
         biased;
@@ -33,11 +30,11 @@ pub(super) async fn awaited(
             let server = server.address.as_str();
             if pool.repeated.happened(&format!("{server} is silent")).is_some() {
                 warn!(
-                server,
-                "it has never replied yet, and is silent for {} s: if it speaks HTTP, as gunicorn, uvicorn and \
-                 `manage.py runserver` do, write \"http://{server}\" in `servers`",
-                SILENCE.as_secs()
-            );
+                    server,
+                    "it has never replied yet, and is silent for {} s: if it speaks HTTP, as gunicorn, uvicorn \
+                     and `manage.py runserver` do, write \"http://{server}\" in `servers`",
+                    SILENCE.as_secs()
+                );
             }
             exchange.await
         }

@@ -1,6 +1,10 @@
 //! The field lines of a head: looked at in place, and made into a map when the request goes further.
 
 use bytes::Bytes;
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE, REFERER, USER_AGENT,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::field::FieldSpan;
@@ -23,6 +27,25 @@ const NOT_HANDED_ON: Seen = Seen::of(&[
     Known::TransferEncoding,
     Known::Upgrade,
 ]);
+
+/// The names that most requests hold: they were recognized when the head was read, and need no look-up.
+fn name_of(known: Known) -> Option<HeaderName> {
+    Some(match known {
+        Known::Accept => ACCEPT,
+        Known::AcceptEncoding => ACCEPT_ENCODING,
+        Known::AcceptLanguage => ACCEPT_LANGUAGE,
+        Known::Authorization => AUTHORIZATION,
+        Known::CacheControl => CACHE_CONTROL,
+        Known::ContentType => CONTENT_TYPE,
+        Known::Cookie => COOKIE,
+        Known::IfModifiedSince => IF_MODIFIED_SINCE,
+        Known::IfNoneMatch => IF_NONE_MATCH,
+        Known::Range => RANGE,
+        Known::Referer => REFERER,
+        Known::UserAgent => USER_AGENT,
+        _ => return None,
+    })
+}
 
 /// Field lines in the order sent. Without those whose name holds `_` and those that `Connection` nominates.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +76,10 @@ impl<'a> Fields<'a> {
         let head = Bytes::copy_from_slice(self.head);
         let mut headers = HeaderMap::with_capacity(self.spans.len());
         for span in self.spans.iter().filter(|span| !NOT_HANDED_ON.has(span.known)) {
-            let name = HeaderName::from_bytes(span.name(&head));
+            let name = match name_of(span.known) {
+                Some(name) => Ok(name),
+                None => HeaderName::from_bytes(span.name(&head)),
+            };
             let value = HeaderValue::from_maybe_shared(head.slice_ref(span.value(&head)));
             // What `read` took, `http` takes: names are tokens of bounded length, values hold no control
             // characters, and `MAX_FIELDS` is far from where the map is full.
@@ -62,5 +88,34 @@ impl<'a> Fields<'a> {
             }
         }
         headers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_name_is_that_which_was_sent() {
+        let names = [
+            ACCEPT,
+            ACCEPT_ENCODING,
+            ACCEPT_LANGUAGE,
+            AUTHORIZATION,
+            CACHE_CONTROL,
+            CONTENT_TYPE,
+            COOKIE,
+            IF_MODIFIED_SINCE,
+            IF_NONE_MATCH,
+            RANGE,
+            REFERER,
+            USER_AGENT,
+        ];
+        for name in names {
+            assert_eq!(name_of(Known::of(name.as_str().as_bytes())), Some(name));
+        }
+        for name in ["host", "dnt", "x-forwarded-for", "x-own"] {
+            assert_eq!(name_of(Known::of(name.as_bytes())), None, "{name}");
+        }
     }
 }
