@@ -19,7 +19,7 @@ SECONDS_TO_END = 5
 def main():
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     try:
-        code = subprocess.run(sys.argv[1:]).returncode
+        code = ended(subprocess.Popen(sys.argv[1:]))
     except KeyboardInterrupt:
         code = 130
     left = still_running()
@@ -32,6 +32,14 @@ def main():
         code = code or 1
         left = still_running()
     return code if code >= 0 else 128 - code
+
+
+def ended(command):
+    """Waits for the command, and meanwhile for every orphan: whoever looks must not find one that is not reaped."""
+    while True:
+        pid, status = os.waitpid(-1, 0)
+        if pid == command.pid:
+            return os.waitstatus_to_exitcode(status)
 
 
 def still_running():

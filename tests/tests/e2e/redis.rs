@@ -148,7 +148,7 @@ fn a_master_fails_over_by_sentinel() {
     let urls = redis.urls();
     let scene = Scene::start(format!("{{ url = {urls:?}, sentinel = \"{}\" }}", RedisSentinels::NAME));
     scene.suffer("failed over", || redis.fail_over(), || {});
-    let master = redis.master().unwrap();
+    let master = until("the sentinels name a master", || redis.master());
     scene.suffer(
         "master killed",
         || redis.servers[master].process.kill(),
