@@ -22,7 +22,8 @@ export RUST_TEST_THREADS
 
 cargo test --workspace --locked --no-run
 # With the filters given. The machine may be busy for a moment: a test that fails is asked once more, alone, and if it
-# passes then, its name is printed for somebody to look into. Many failures, or a process left running, are no accident.
+# passes then, its name is printed for somebody to look into. Many failures, a process left running, and a program of
+# tests that did not get to its end are no accident.
 MOST_ACCIDENTS=5
 run() {
   local failed
@@ -30,9 +31,9 @@ run() {
     return
   fi
   mapfile -t failed < <(sed -n 's/^test \(.*\) \.\.\. FAILED$/\1/p' "$output" | sort --unique)
-  if [ "${#failed[@]}" -gt 0 ] && [ "${#failed[@]}" -le "$MOST_ACCIDENTS" ] && ! grep --quiet "^left running" "$output"; then
+  if [ "${#failed[@]}" -gt 0 ] && [ "${#failed[@]}" -le "$MOST_ACCIDENTS" ] && all_ended; then
     say "These failed, and are asked once more, alone: ${failed[*]}"
-    if cargo_test -- --exact --test-threads=1 "${failed[@]}" | tee --append "$output"; then
+    if cargo_test -- --exact --test-threads=1 "${failed[@]}" | tee "$output" && [ "$(passed)" -ge "${#failed[@]}" ]; then
       say "UNSTEADY, failed once and passed alone: ${failed[*]}"
       unsteady+=("${failed[@]}")
       return
@@ -42,6 +43,15 @@ run() {
   printf '\nFailures in short:\n'
   grep --text -A 2 "panicked at\|^error\|^left running" "$output" | cut -c -600 || true
   exit 1
+}
+# Each program that failed has told its result, and left nothing running.
+all_ended() {
+  ! grep --quiet "^left running" "$output" &&
+    [ "$(grep --text --count "^test result: FAILED" "$output")" -eq "$(grep --text --count "^error: .*test failed" "$output")" ]
+}
+# How many tests have passed, in all programs.
+passed() {
+  sed -n 's/^test result: ok\. \([0-9]*\) passed.*/\1/p' "$output" | awk '{ sum += $1 } END { print sum + 0 }'
 }
 cargo_test() {
   .venv/bin/python deploy/setup/leave_nothing.py cargo test --workspace --locked --no-fail-fast "$@" 2>&1
