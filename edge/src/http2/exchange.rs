@@ -14,7 +14,7 @@ use crate::handler::plain;
 use crate::handler::visit::Visit;
 use crate::http1::abandon;
 use crate::http2::reply::StreamPace;
-use crate::http2::upload::{StreamUpload, is_empty};
+use crate::http2::upload::{StreamUpload, is_empty, let_go};
 use crate::http2::{Http2Client, StreamBuffers, head, reply};
 use crate::log::facts::{Arrived, HitReply};
 use crate::log::{record, spans};
@@ -44,13 +44,13 @@ pub(super) fn begin(
         });
     let (scheme, head, head_bytes) = match read {
         Ok(read) => read,
-        Err(refusal) => return refuse(client, refusal, &mut respond),
+        Err(refusal) => return refuse(client, refusal, respond, request.into_body()),
     };
     let edge = &client.edge;
     let sites = edge.routes.load();
     let sni = client.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
     if sites.misdirected(via.listener, sni, head.host.as_ref()) {
-        return refuse(client, Refusal::Misdirected, &mut respond);
+        return refuse(client, Refusal::Misdirected, respond, request.into_body());
     }
     if let Some(hit) = plain::find(edge, &sites, &head, &via, key) {
         let (found, entry) = hit.reply(edge, &head);
@@ -85,7 +85,7 @@ pub(super) fn begin(
             });
             edge.shutdown.spawn(exchange(client.clone(), request_, up, respond));
         }
-        Err(refusal) => refuse(client, refusal, &mut respond),
+        Err(refusal) => refuse(client, refusal, respond, request.into_body()),
     }
 }
 
@@ -106,11 +106,14 @@ fn incoming(
     Ok((request, pump))
 }
 
-fn refuse(client: &Http2Client, refusal: Refusal, respond: &mut SendResponse<Bytes>) {
+fn refuse(client: &Http2Client, refusal: Refusal, mut respond: SendResponse<Bytes>, body: RecvStream) {
     let refused = error::refused(refusal);
     // Short enough for any window that a client which goes on may have left.
-    let sent = reply::send_now(respond, &refused, false).map(|(sent, _)| sent).unwrap_or_default();
+    let sent = reply::send_now(&mut respond, &refused, false).map(|(sent, _)| sent).unwrap_or_default();
     client.edge.log.refusal(client.via.peer, refusal, sent, &refused);
+    if !body.is_end_stream() {
+        client.edge.shutdown.spawn(let_go(body));
+    }
 }
 
 /// Runs one request through the handler, both directions at once.

@@ -51,8 +51,13 @@ impl StreamUpload {
                 break;
             }
         }
-        let _ = timeout(LINGER_TIME, discard(&mut body)).await;
+        let_go(body).await;
     }
+}
+
+/// Discards what still comes of a body that nobody wants, for a while.
+pub(super) async fn let_go(mut body: RecvStream) {
+    let _ = timeout(LINGER_TIME, discard(&mut body)).await;
 }
 
 async fn discard(body: &mut RecvStream) {
