@@ -28,7 +28,7 @@ use crate::Edge;
 use crate::connection::stream::Stream;
 use crate::connection::tls_session::TlsSession;
 use crate::connection::watchdog::Watchdog;
-use crate::http1::linger::linger;
+use crate::http1::linger::{linger, linger_briefly};
 use crate::request::Via;
 use http1::head::FieldSpan;
 
@@ -100,21 +100,25 @@ pub(crate) async fn serve(stream: Stream, begun: Bytes, via: Via, edge: Arc<Edge
         draining: false,
         idle_since: Instant::now(),
     };
-    if session.serve(&client).await == End::Early
-        && let Some(mut stream) = traffic.take_stream()
-    {
-        // The client may still be sending: a reset would destroy what told it why the connection ends.
-        linger(&mut stream).await;
+    let end = session.serve(&client).await;
+    let Some(mut stream) = traffic.take_stream() else { return };
+    // The client may still be sending: a reset would destroy what told it why the connection ends.
+    match end {
+        End::Usual => {}
+        End::Broken => linger(&mut stream).await,
+        // What floods the edge is not read for longer than the reason takes to arrive.
+        End::Abort => linger_briefly(&mut stream).await,
     }
 }
 
 /// How a connection ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     /// The client has left, or everything was answered.
     Usual,
-    /// The edge ended it because of what the client did.
-    Early,
+    /// `h2` ended it because of an error of the client.
+    Broken,
+    /// The client takes too long, resets too often, or says nothing too often.
+    Abort,
 }
 
 /// What all streams of a connection share.
@@ -197,11 +201,11 @@ impl Session {
                 }
                 Http2Step::Drain => self.drain(),
                 Http2Step::Closed => return End::Usual,
-                Http2Step::Broken => return End::Early,
+                Http2Step::Broken => return End::Broken,
                 Http2Step::Abort(reason) => {
                     self.connection.abrupt_shutdown(reason);
                     let _ = timeout(GOODBYE, poll_fn(|context| self.connection.poll_closed(context))).await;
-                    return End::Early;
+                    return End::Abort;
                 }
             }
         }

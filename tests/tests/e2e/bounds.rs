@@ -194,6 +194,17 @@ fn frames_that_say_nothing_end_the_connection(stack: &Stack) {
     stack.get("/count/others").expect(200);
 }
 
+both_topologies!(what_floods_and_reads_nothing_is_not_read_for_long, HTTP2);
+fn what_floods_and_reads_nothing_is_not_read_for_long(stack: &Stack) {
+    let mut client = raw(stack, b"");
+    let flood = frame(SETTINGS_FRAME, 0, 0, b"").repeat(500);
+    let begun = Instant::now();
+    // nginx's `lingering_time`, which is for uploads: 30 s.
+    while client.try_send(&flood).is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "the edge still reads");
+    }
+}
+
 both_topologies!(requests_before_settings_are_read_are_refused_one_by_one, HTTP2);
 fn requests_before_settings_are_read_are_refused_one_by_one(stack: &Stack) {
     let mut client = raw(stack, b"");
