@@ -24,6 +24,9 @@ pub(crate) enum Refusal {
     /// Nobody is to blame: more streams are open than the settings allow. Later there may be room.
     #[error("{0} streams are open already; raise cache_node.max_streams or add a node")]
     TooManyStreams(usize),
+    /// Nobody is to blame: the stream came when the node had ended its last one. Another node answers.
+    #[error("the node is leaving")]
+    Leaving,
     /// The edge or the network is to blame.
     #[error("the edge does not read its answer")]
     SlowReader,
@@ -51,6 +54,7 @@ impl From<Refusal> for Status {
             Refusal::OutOfOrder(_) => Code::FailedPrecondition,
             Refusal::LateLookup(_) | Refusal::SlowReader => Code::DeadlineExceeded,
             Refusal::TooManyStreams(_) => Code::ResourceExhausted,
+            Refusal::Leaving => Code::Unavailable,
             Refusal::BrokenOff(_) => Code::Cancelled,
         };
         Self::new(code, refusal.to_string())

@@ -104,9 +104,10 @@ impl NodeState {
         log.leave().await;
     }
 
-    /// Resolves when a drain has begun and no stream is open any more.
+    /// Resolves when a drain has begun and no stream is open any more. A stream that came later would hear of
+    /// no purge and of no page of other nodes.
     async fn drained(&self) {
         self.shutdown.draining().await;
-        self.streams.all_closed().await;
+        self.streams.close().await;
     }
 }

@@ -21,8 +21,7 @@ pub struct Node {
 
 impl Node {
     fn open(&self) -> Result<OpenStream, Refusal> {
-        let state = &self.state;
-        state.streams.open().ok_or(Refusal::TooManyStreams(state.config.max_streams))
+        self.state.streams.open()
     }
 }
 

@@ -1,13 +1,21 @@
-//! Streams that are open on this node: bounded, and waited for at the end of a drain.
+//! Streams that are open on this node: bounded, and waited for at the end of a drain, after which there are no more.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::error::Refusal;
+
 /// Counts the open streams.
 pub(crate) struct Streams {
-    open: watch::Sender<usize>,
+    state: watch::Sender<StreamsState>,
     max: usize,
+}
+
+#[derive(Default)]
+struct StreamsState {
+    open: usize,
+    closed: bool,
 }
 
 /// One open stream; closed when dropped.
@@ -15,29 +23,41 @@ pub(crate) struct OpenStream(Arc<Streams>);
 
 impl Streams {
     pub(crate) fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { open: watch::Sender::new(0), max })
+        Arc::new(Self { state: watch::Sender::new(StreamsState::default()), max })
     }
 
-    /// Opens a stream. `None`: as many as the settings allow are open.
-    pub(crate) fn open(self: &Arc<Self>) -> Option<OpenStream> {
-        let opened = self.open.send_if_modified(|open| {
-            let free = *open < self.max;
-            *open += usize::from(free);
-            free
+    /// Opens a stream, unless as many as the settings allow are open, or there shall be no more.
+    pub(crate) fn open(self: &Arc<Self>) -> Result<OpenStream, Refusal> {
+        let mut refusal = None;
+        self.state.send_if_modified(|state| {
+            refusal = match state {
+                StreamsState { closed: true, .. } => Some(Refusal::Leaving),
+                StreamsState { open, .. } if *open >= self.max => Some(Refusal::TooManyStreams(self.max)),
+                _ => None,
+            };
+            state.open += usize::from(refusal.is_none());
+            refusal.is_none()
         });
-        opened.then(|| OpenStream(self.clone()))
+        refusal.map_or_else(|| Ok(OpenStream(self.clone())), Err)
     }
 
-    /// Resolves when no stream is open.
-    pub(crate) async fn all_closed(&self) {
-        // An error would mean that `self` is gone.
-        let _ = self.open.subscribe().wait_for(|open| *open == 0).await;
+    /// Waits until no stream is open. From that moment on none is opened any more.
+    pub(crate) async fn close(&self) {
+        let mut changes = self.state.subscribe();
+        let close = |state: &mut StreamsState| {
+            state.closed = state.open == 0;
+            state.closed
+        };
+        while !self.state.send_if_modified(close) {
+            // An error would mean that `self` is gone.
+            let _ = changes.changed().await;
+        }
     }
 }
 
 impl Drop for OpenStream {
     fn drop(&mut self) {
-        self.0.open.send_modify(|open| *open -= 1);
+        self.0.state.send_modify(|state| state.open -= 1);
     }
 }
 
@@ -48,14 +68,16 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn open_streams_are_bounded_and_waited_for() {
+    async fn open_streams_are_bounded_and_waited_for_and_then_there_are_no_more() {
         let streams = Streams::new(2);
-        let (one, two) = (streams.open(), streams.open());
-        assert!(one.is_some() && two.is_some() && streams.open().is_none());
+        let (one, two) = (streams.open().unwrap(), streams.open().unwrap());
+        assert!(matches!(streams.open(), Err(Refusal::TooManyStreams(2))));
         drop(one);
-        assert!(streams.all_closed().now_or_never().is_none());
-        drop(two);
-        assert!(streams.all_closed().now_or_never().is_some());
-        assert!(streams.open().is_some());
+        assert!(streams.close().now_or_never().is_none());
+        // What comes while others are open is served.
+        let three = streams.open().unwrap();
+        drop((two, three));
+        assert!(streams.close().now_or_never().is_some());
+        assert!(matches!(streams.open(), Err(Refusal::Leaving)));
     }
 }
