@@ -7,11 +7,10 @@ use std::time::Duration;
 use crate::Config;
 use admin::{Admin, Guard, Readiness};
 use clap::{Args, Subcommand};
-use process::listen;
-use process::program;
 use process::settings::{Mistakes, load_section};
 use process::shutdown::Shutdown;
 use process::signals::Running;
+use process::{directory, listen, program};
 use tokio::net::TcpListener;
 
 /// The admin listener outlives the start of a drain by no more than this; the process ends sooner.
@@ -35,7 +34,9 @@ pub enum Command {
 
 /// Runs until a signal, or does what the sub-command says.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let Some(config) = program::settings(load(&options.config)) else { return Ok(ExitCode::FAILURE) };
+    let Some(config) = program::settings(load(&directory::enter(&options.config))) else {
+        return Ok(ExitCode::FAILURE);
+    };
     if let Some(Command::Healthcheck) = options.command {
         match config.tls {
             // gRPC would ask for an edge's certificate.

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use crate::{Config, Edge, Listeners, Peers};
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use process::program;
 use process::settings::{Mistakes, load_section};
 use process::signals::Running;
+use process::{directory, program};
 
 /// What the command line says.
 #[derive(Debug, Args)]
@@ -31,7 +31,8 @@ pub enum Command {
 
 /// Runs until a signal, or does what the sub-command says.
 pub fn run(options: Options) -> anyhow::Result<ExitCode> {
-    let Some(config) = program::settings(load(&options.config)) else { return Ok(ExitCode::FAILURE) };
+    let file = directory::enter(&options.config);
+    let Some(config) = program::settings(load(&file)) else { return Ok(ExitCode::FAILURE) };
     if let Some(Command::Healthcheck) = options.command {
         crate::healthcheck(&config.admin)?;
         return Ok(ExitCode::SUCCESS);
@@ -45,8 +46,8 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         let edge = Edge::new(config, peers, shutdown)?;
         tokio::spawn(edge.clone().serve(listeners, ()));
         tracing::info!("edge is ready");
-        let watched = options.watch.then(|| options.config.clone());
-        let reload = Box::new(move || match load(&options.config) {
+        let watched = options.watch.then(|| file.clone());
+        let reload = Box::new(move || match load(&file) {
             Ok(config) => edge.reload(&config),
             Err(mistakes) => tracing::error!("settings not reloaded:\n{mistakes}"),
         });

@@ -3,15 +3,16 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use process::directory;
 use process::settings::Mistakes;
 
 use crate::cli::CheckArgs;
 use crate::settings::{self, Loaded};
 
 pub(crate) fn file(args: &CheckArgs) -> anyhow::Result<ExitCode> {
-    match settings::load_and_check(&args.file, directories) {
+    match settings::load_and_check(&directory::enter(args.file()), directories) {
         Ok(_) => {
-            eprintln!("{}: no mistakes", args.file.display());
+            eprintln!("{}: no mistakes", args.file().display());
             Ok(ExitCode::SUCCESS)
         }
         Err(mistakes) => {

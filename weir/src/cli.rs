@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -118,9 +118,18 @@ pub(crate) enum Shown {
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// Settings file, TOML or YAML
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
+    /// Settings file, TOML or YAML [default: weir.toml]
+    #[arg(value_name = "FILE", conflicts_with = "config")]
+    file: Option<PathBuf>,
+    /// The same, named as for `weir run`
+    #[arg(long, short, value_name = "FILE", default_value = "weir.toml", hide_default_value = true)]
+    config: PathBuf,
+}
+
+impl CheckArgs {
+    pub(crate) fn file(&self) -> &Path {
+        self.file.as_deref().unwrap_or(&self.config)
+    }
 }
 
 #[derive(Debug, Args)]

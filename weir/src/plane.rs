@@ -58,7 +58,10 @@ fn from_file(config: Option<&Path>) -> anyhow::Result<(String, Option<PathBuf>)>
         None => Path::new(USUAL_FILE),
     };
     match settings::load(file) {
-        Ok(loaded) => Ok((loaded.edge.admin, loaded.edge.admin_token_file)),
+        Ok(loaded) => {
+            let beside = |token: PathBuf| file.parent().unwrap_or(Path::new("")).join(token);
+            Ok((loaded.edge.admin, loaded.edge.admin_token_file.map(beside)))
+        }
         Err(mistakes) => bail!("{}", mistakes.to_string().trim_end()),
     }
 }

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use edge::{CacheNodes, Edge, Listeners, Peers, WsgiAdapters};
-use process::program;
 use process::shutdown::Shutdown;
 use process::signals::Running;
+use process::{directory, program};
 use weir_proto::transport;
 use wsgi_adapter::Pools;
 
@@ -15,8 +15,9 @@ use crate::cli::FileArgs;
 use crate::settings::{self, Loaded};
 
 pub(crate) fn from_file(args: &FileArgs) -> anyhow::Result<ExitCode> {
-    match settings::load(&args.config) {
-        Ok(loaded) => run(loaded, Some(args.config.clone()), || ()),
+    let file = directory::enter(&args.config);
+    match settings::load(&file) {
+        Ok(loaded) => run(loaded, Some(file), || ()),
         Err(mistakes) => {
             eprint!("{mistakes}");
             Ok(ExitCode::FAILURE)
@@ -25,7 +26,7 @@ pub(crate) fn from_file(args: &FileArgs) -> anyhow::Result<ExitCode> {
 }
 
 pub(crate) fn healthcheck(args: &FileArgs) -> anyhow::Result<ExitCode> {
-    match settings::load(&args.config) {
+    match settings::load(&directory::enter(&args.config)) {
         Ok(loaded) => {
             edge::healthcheck(&loaded.edge.admin)?;
             Ok(ExitCode::SUCCESS)

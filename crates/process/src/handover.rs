@@ -17,6 +17,8 @@ use command_fds::{CommandFdExt, FdMapping};
 use listenfd::ListenFd;
 use rustix::process::{Pid, Signal, getpid, getppid, kill_process};
 
+use crate::directory;
+
 /// Names the process to replace, in the environment of the new one.
 const REPLACES: &str = "WEIR_REPLACES";
 /// The first descriptor that is handed over.
@@ -133,6 +135,9 @@ impl Successor {
         if let Some(name) = arguments.next() {
             // What a program does may depend on the name that it is called by.
             command.arg0(name);
+        }
+        if let Some(directory) = directory::started_in() {
+            command.current_dir(directory);
         }
         command
             .args(arguments)

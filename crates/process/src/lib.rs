@@ -2,6 +2,7 @@
 //! HTTP, gRPC or Redis.
 
 mod allocator;
+pub mod directory;
 pub mod handover;
 mod host;
 pub mod least_rate;

@@ -31,9 +31,9 @@ fn runs(pid: Pid) -> bool {
     status.lines().any(|line| line.starts_with("State:") && !line.contains('Z'))
 }
 
-/// The processes that the edge's log says were started.
-fn started(stack: &Stack) -> Vec<Pid> {
-    let log = stack.edge.log();
+/// The processes that this one's log says were started.
+fn started(process: &Process) -> Vec<Pid> {
+    let log = process.log();
     let named = log.lines().filter(|line| line.contains("a new process was started;"));
     let number = |line: &str| line.rsplit_once("process=")?.1.trim().parse().ok().and_then(Pid::from_raw);
     named.filter_map(number).collect()
@@ -48,7 +48,7 @@ fn a_new_process_takes_over_without_a_lost_request(stack: &Stack) {
     let mut current = stack.edge.id();
     for time in 1..=TIMES {
         kill_process(current, Signal::USR2).unwrap();
-        let next = until("a new process is started", || started(stack).get(time - 1).copied());
+        let next = until("a new process is started", || started(&stack.edge).get(time - 1).copied());
         successors.0.push(next);
         if time == 1 {
             assert!(stack.edge.wait().success());
@@ -107,4 +107,45 @@ fn a_socket_from_systemd_is_taken() {
     client.send("GET /page.txt HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!(client.response("GET").expect(200).text(), "by a handed socket");
     assert!(server.terminate().success());
+}
+
+#[test]
+fn relative_paths_begin_at_the_settings_file_wherever_it_is_started() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let site = directory.path().join("site");
+    fs::create_dir_all(site.join("pages")).unwrap();
+    fs::write(site.join("pages/page.txt"), "beside the settings").unwrap();
+    let http = free_port();
+    let settings = format!(
+        "[edge]\nlisten = [\"127.0.0.1:{http}\"]\nadmin = \"off\"\n[[edge.site]]\nroot = \"pages\"\n"
+    );
+    fs::write(site.join("weir.toml"), settings).unwrap();
+    let check = |arguments: &[&str]| {
+        let mut command = Command::new(binary("weir"));
+        let checked = command.arg("check").args(arguments).current_dir(directory.path()).output().unwrap();
+        String::from_utf8(checked.stderr).unwrap()
+    };
+    for arguments in [&["site/weir.toml"][..], &["--config", "site/weir.toml"]] {
+        assert_eq!(check(arguments), "site/weir.toml: no mistakes\n");
+    }
+    assert_eq!(check(&[]), "weir.toml: there is no such file\n");
+
+    let mut command = Command::new(binary("weir"));
+    command.args(["run", "--config", "site/weir.toml"]).current_dir(directory.path());
+    let server = Process::start("elsewhere", &mut command, directory.path());
+    let page = || {
+        let mut client = Client::connect(([127, 0, 0, 1], http).into());
+        client.send("GET /page.txt HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        client.response("GET").expect(200).text()
+    };
+    server.wait_until("it serves", || std::net::TcpStream::connect(("127.0.0.1", http)).is_ok());
+    assert_eq!(page(), "beside the settings");
+    // The new process is started with the same arguments, and finds the same files.
+    kill_process(server.id(), Signal::USR2).unwrap();
+    let next = until("a new process is started", || started(&server).first().copied());
+    let _successors = Successors(vec![next]);
+    assert!(server.wait().success());
+    assert_eq!(page(), "beside the settings");
+    kill_process(next, Signal::TERM).unwrap();
+    until("it has drained", || (!runs(next)).then_some(()));
 }

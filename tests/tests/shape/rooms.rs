@@ -99,6 +99,7 @@ const PROCESS: &[&str] = &[
     "nofile",
     "least_rate",
     "repeated",
+    "directory",
     "host",
     "allocator",
 ];

@@ -7,6 +7,8 @@ use std::path::Path;
 
 use config::FileFormat;
 
+use crate::directory;
+
 use super::mistakes::Mistakes;
 use super::place::Place;
 use super::syntax_mistake::SyntaxMistake;
@@ -27,7 +29,7 @@ pub(super) struct SettingsFile {
 
 impl SettingsFile {
     pub(super) fn read(path: &Path) -> Result<Self, Mistakes> {
-        let name = path.display().to_string();
+        let name = directory::shown(path).display().to_string();
         let text = read_text(path).map_err(|text| {
             let mut mistakes = Mistakes::default();
             mistakes.add_at(Place::File { name: name.clone(), line: None, column: None }, text);
