@@ -34,7 +34,7 @@ use keeper::{Keeper, Keeping};
 use order::Authority;
 use state::StateDirectory;
 
-const CHALLENGE_PATH: &str = "/.well-known/acme-challenge/";
+pub(crate) const CHALLENGE_PATH: &str = "/.well-known/acme-challenge/";
 
 /// The certificates of one edge. Without names it does nothing.
 pub(crate) struct Acme {

@@ -31,6 +31,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use http_cache::{Reason, SharedRequest};
 
 use crate::Edge;
+use crate::acme::CHALLENGE_PATH;
 use crate::application::ask::{Ask, SharedAsk};
 use crate::cache::head_update::Held;
 use crate::fields::request::CommonFields;
@@ -113,7 +114,9 @@ async fn answer_at_location(edge: &Arc<Edge>, mut request: Box<Request>, visit: 
     if request.target == "*" || max_forwards::ends_here(&mut request) {
         return AtLocation::Reply(answer::about_the_server());
     }
-    if let Some(answer) = acme_answer(edge, &request).await {
+    if request.target.starts_with(CHALLENGE_PATH)
+        && let Some(answer) = Box::pin(acme_answer(edge, &request)).await
+    {
         return AtLocation::Reply(answer);
     }
     if let Some(target) = path::without_dots(&request.target) {

@@ -126,7 +126,6 @@ impl Metrics {
         let seconds = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let gauge = self.certificates_expire.get_or_create(&[("name", name.to_owned())]);
         gauge.set(i64::try_from(seconds).unwrap_or(i64::MAX));
-        self.certificate_failures.get_or_create(&[("name", name.to_owned())]);
     }
 
     /// Counts an order for a certificate that failed.

@@ -311,12 +311,6 @@ const LONGEST_GRACE: Duration = Duration::from_secs(60);
 const LONGEST_PURGE: Duration = Duration::from_secs(30);
 
 impl Config {
-    /// Whether some certificate comes by itself.
-    pub(crate) fn has_auto_tls(&self) -> bool {
-        let sites = self.site.iter().filter_map(|site| site.tls.as_ref());
-        self.listen.iter().filter_map(|listen| listen.tls.as_ref()).chain(sites).any(TlsSetting::is_auto)
-    }
-
     /// Who is believed about the client, and where they name it.
     pub(crate) fn trusted(&self) -> Trusted<'_> {
         Trusted { proxies: &self.trusted_proxies, field: &self.real_ip_header }

@@ -55,6 +55,8 @@ struct Current {
     text: Vec<u8>,
     leaf: CertificateDer<'static>,
     life: Life,
+    /// Since when.
+    taken: SystemTime,
     renewal: SystemTime,
     /// When to ask the authority for its window again.
     ask: Instant,
@@ -104,7 +106,7 @@ impl Keeper {
                 }
                 self.keeping.metrics.certificate_expires(&self.name, life.ends);
                 let (renewal, ask) = (life.renewal(rand::random()), Instant::now());
-                self.current = Some(Current { text, leaf, life, renewal, ask });
+                self.current = Some(Current { text, leaf, life, taken: SystemTime::now(), renewal, ask });
             }
             Err(error) => self.tell(&format!("`{}`: {error}", path.display())),
         }
@@ -121,7 +123,7 @@ impl Keeper {
             Ok(Some((window, again))) => {
                 current.ask = Instant::now() + again.clamp(OFTEN, RARELY);
                 if !window.contains(&current.renewal) {
-                    current.renewal = renewal::within(&window, rand::random());
+                    current.renewal = current.life.within(&window, current.taken, rand::random());
                 }
             }
             Ok(None) => current.ask = Instant::now() + RARELY,
@@ -150,8 +152,8 @@ impl Keeper {
         if before != self.current.as_ref().map(|current| current.text.clone()) {
             return Ok(());
         }
-        let count = failures.map_or(0, |failures| failures.count);
-        let kind = self.challenge(count);
+        let (away, refused) = failures.map_or((0, 0), |failures| (failures.away, failures.refused));
+        let kind = self.challenge(refused);
         match self.order(kind).await {
             Ok(text) => {
                 state::write(&keeping.state.certificate(&self.name), text.as_bytes())?;
@@ -165,11 +167,16 @@ impl Keeper {
                 self.look();
             }
             Err(failure) => {
-                let count = count.saturating_add(1);
+                let (counts, why) = match failure.blame {
+                    Blame::Authority => ((away.saturating_add(1), refused), failure.why),
+                    Blame::Refused => {
+                        ((0, refused.saturating_add(1)), format!("{} ({})", failure.why, kind.name()))
+                    }
+                };
+                let count = if failure.blame == Blame::Refused { counts.1 } else { counts.0 };
                 let wait = renewal::wait(failure.blame, count, failure.wait, rand::random());
-                let why = format!("{} ({})", failure.why, kind.name());
                 keeping.metrics.certificate_failed(&self.name);
-                let failures = Failures::new(count, wait, why);
+                let failures = Failures::new(counts, wait, why);
                 keeping.state.set_failures(&self.name, Some(&failures))?;
                 self.report(&failures);
             }
@@ -216,8 +223,9 @@ impl Keeper {
             Some(ends) if ends <= now => format!("the old one EXPIRED at {}", httpdate::fmt_http_date(ends)),
             Some(ends) => format!("the old one serves on until {}", httpdate::fmt_http_date(ends)),
         };
-        let Failures { count, why, .. } = failures;
-        let times = if *count > 1 { format!(" for the {count}. time") } else { String::new() };
+        let Failures { away, refused, why, .. } = failures;
+        let count = away + refused;
+        let times = if count > 1 { format!(" ({count} times in a row)") } else { String::new() };
         self.tell(&format!(
             "{} gives none{times}: {why}; {what}; the next attempt is at {again}",
             self.keeping.from

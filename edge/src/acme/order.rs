@@ -1,6 +1,6 @@
 //! What is said to the authority: an account once, and an order for each certificate.
 
-use std::fs;
+use std::fs::{self, File};
 use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -25,6 +25,9 @@ const POLLS: RetryPolicy = RetryPolicy::new()
     .initial_delay(Duration::from_millis(500))
     .backoff(1.5)
     .timeout(Duration::from_secs(120));
+/// How long to wait for the account: 30 s.
+const LOCK_LOOK: Duration = Duration::from_millis(200);
+const LOCK_LOOKS: u32 = 150;
 /// Of the errors in RFC 8555 section 6.7.
 const ERRORS: &str = "urn:ietf:params:acme:error:";
 
@@ -177,12 +180,7 @@ impl Authority {
         if let Some(account) = &*known {
             return Ok(account.clone());
         }
-        let path = state.account();
-        let _lock = match state.lock_account() {
-            Ok(Some(lock)) => lock,
-            Ok(None) => return Err(away("another process makes the account".into())),
-            Err(error) => return Err(refused(format!("`{}` cannot be locked: {error}", path.display()))),
-        };
+        let (path, _lock) = (state.account(), lock_account(state).await?);
         let builder = Account::builder_with_http(Box::new(self.client.clone()));
         let account = match state::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok()) {
             Some(credentials) => {
@@ -229,6 +227,19 @@ impl Authority {
     }
 }
 
+/// Waits while another process makes the account.
+async fn lock_account(state: &StateDirectory) -> Result<File, OrderFailure> {
+    for _ in 0..LOCK_LOOKS {
+        match state.lock_account() {
+            Ok(Some(lock)) => return Ok(lock),
+            Ok(None) => tokio::time::sleep(LOCK_LOOK).await,
+            Err(error) => return Err(refused(format!("the account cannot be locked: {error}"))),
+        }
+    }
+    let why = "another process does not finish making the account".into();
+    Err(OrderFailure { why, blame: Blame::Authority, wait: None })
+}
+
 /// The authority does not know it any more: the next attempt makes another one.
 fn forget_account(state: &StateDirectory) {
     let path = state.account();
@@ -243,10 +254,6 @@ fn is(problem: &instant_acme::Problem, error: &str) -> bool {
 
 fn refused(why: String) -> OrderFailure {
     OrderFailure { why, blame: Blame::Refused, wait: None }
-}
-
-fn away(why: String) -> OrderFailure {
-    OrderFailure { why, blame: Blame::Authority, wait: None }
 }
 
 /// What the authority says of the challenge that it did not find answered.

@@ -6,6 +6,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+/// How long a certificate is kept at least when its authority wants it to be replaced at once: an authority that
+/// says so of each must not be asked without end. A short one is kept for half of its life.
+const SOONEST: Duration = Duration::from_secs(3_600);
+/// Whatever the authority says, it is replaced when this share of its life is over.
+const LATEST: f64 = 0.9;
 /// Authorities recommend two thirds of a certificate's life.
 const RENEWED_AT: f64 = 2.0 / 3.0;
 /// Chance adds up to this share of its life, so that names ordered together are not renewed together.
@@ -55,11 +60,16 @@ impl Life {
         let length = self.ends.duration_since(self.begins).unwrap_or_default();
         self.begins + length.mul_f64(RENEWED_AT + SPREAD * chance)
     }
-}
 
-/// RFC 9773 section 4.2: a random time within the window that the authority suggests.
-pub(super) fn within(window: &Range<SystemTime>, chance: f64) -> SystemTime {
-    window.start + window.end.duration_since(window.start).unwrap_or_default().mul_f64(chance)
+    /// RFC 9773 section 4.2: a random time within the window that the authority suggests. `taken`: since when the
+    /// certificate is in force.
+    pub(super) fn within(&self, window: &Range<SystemTime>, taken: SystemTime, chance: f64) -> SystemTime {
+        let chosen =
+            window.start + window.end.duration_since(window.start).unwrap_or_default().mul_f64(chance);
+        let length = self.ends.duration_since(self.begins).unwrap_or_default();
+        let (soonest, latest) = (taken + SOONEST.min(length / 2), self.begins + length.mul_f64(LATEST));
+        chosen.max(soonest).min(latest)
+    }
 }
 
 /// How long to wait after this many failures in a row. `told`: what the authority has said in Retry-After.
@@ -91,8 +101,23 @@ mod tests {
         assert_eq!(life.renewal(1.0), at(1_000 + 63 * 86_400));
         let odd = Life { begins: at(2_000), ends: at(1_000) };
         assert_eq!(odd.renewal(1.0), at(2_000), "a life of nothing is over");
-        let window = at(100)..at(200);
-        assert_eq!([0.0, 0.5, 1.0].map(|chance| within(&window, chance)), [at(100), at(150), at(200)]);
+    }
+
+    #[test]
+    fn an_authority_chooses_within_bounds() {
+        let life = Life { begins: at(0), ends: at(100_000) };
+        let chosen = |from, to, chance| life.within(&(at(from)..at(to)), at(1_000), chance);
+        assert_eq!(
+            [0.0, 0.5, 1.0].map(|chance| chosen(10_000, 20_000, chance)),
+            [at(10_000), at(15_000), at(20_000)]
+        );
+        assert_eq!(chosen(20_000, 10_000, 1.0), at(20_000), "a window of nothing");
+        assert_eq!(chosen(1, 2, 0.0), at(4_600), "not at once again and again");
+        assert_eq!(chosen(200_000, 300_000, 0.0), at(90_000), "not after its end");
+        let short = Life { begins: at(0), ends: at(60) };
+        assert_eq!(short.within(&(at(1)..at(2)), at(5), 0.0), at(35));
+        let over = Life { begins: at(0), ends: at(60) };
+        assert_eq!(over.within(&(at(1)..at(2)), at(100), 0.0), at(54), "it has expired");
     }
 
     #[test]

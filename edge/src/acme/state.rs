@@ -26,16 +26,20 @@ pub(super) struct StateDirectory {
 /// The last attempts that failed, one after the other. All edges know them, also after a restart.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Failures {
-    pub(super) count: u32,
+    /// How often the authority was away since it last refused something.
+    pub(super) away: u32,
+    /// How often it has refused something.
+    pub(super) refused: u32,
     /// Seconds since 1970: no attempt before.
     until: u64,
     pub(super) why: String,
 }
 
 impl Failures {
-    pub(super) fn new(count: u32, wait: Duration, why: String) -> Self {
+    /// After this, wait for that long.
+    pub(super) fn new((away, refused): (u32, u32), wait: Duration, why: String) -> Self {
         let until = (SystemTime::now() + wait).duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { count, until: until.as_secs(), why }
+        Self { away, refused, until: until.as_secs(), why }
     }
 
     pub(super) fn until(&self) -> SystemTime {
@@ -168,8 +172,8 @@ mod tests {
         assert!(other.lock("www.example.com").unwrap().is_some(), "another name");
         drop(held);
         assert!(other.lock("example.com").unwrap().is_some());
-        one.set_failures("a.b", Some(&Failures::new(3, Duration::from_secs(60), "no".into()))).unwrap();
-        assert_eq!(other.failures("a.b").map(|failures| failures.count), Some(3));
+        one.set_failures("a.b", Some(&Failures::new((2, 3), Duration::from_secs(60), "no".into()))).unwrap();
+        assert_eq!(other.failures("a.b").map(|failures| (failures.away, failures.refused)), Some((2, 3)));
         one.set_failures("a.b", None).unwrap();
         one.set_failures("a.b", None).unwrap();
         assert!(other.failures("a.b").is_none());

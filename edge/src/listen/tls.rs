@@ -68,8 +68,7 @@ impl Acceptor {
         }));
         let h2 = listener.http2.then_some(H2);
         // An authority offers nothing but its own protocol, and gets the answer to its challenge.
-        let acme = edge.settings.has_auto_tls().then_some(challenge::ALPN);
-        config.alpn_protocols = h2.into_iter().chain([HTTP_1_1]).chain(acme).map(Vec::from).collect();
+        config.alpn_protocols = h2.into_iter().chain([HTTP_1_1, challenge::ALPN]).map(Vec::from).collect();
         // A session that began where no certificate is asked for is not resumed where one is.
         config.ticketer = if listener.client.is_some() { Tickets::new()?.0 } else { tickets.0.clone() };
         // RFC 8446 section 8: early data can be replayed. Weir does not accept it.
@@ -104,7 +103,9 @@ impl ResolvesServerCert for Resolver {
         };
         match (name, of_listener()) {
             // As it may be where clients ask by address: the certificate of the first name.
-            (None, None) => self.edge.acme.certificate(&sites.choose(self.listener, "").name),
+            (None, None) => {
+                self.edge.acme.certificate(sites.choose(self.listener, "").name.trim_start_matches('.'))
+            }
             (None, own) => own,
             (Some(name), own) => match sites.certificate(self.listener, sites.choose(self.listener, name)) {
                 Some(SiteCertificate::Files(certificate)) => Some(certificate.0.clone()),

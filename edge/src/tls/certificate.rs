@@ -30,8 +30,13 @@ impl Certificate {
         if chain.is_empty() {
             return Err("it contains no certificate".into());
         }
-        let pair = CertifiedKey::from_der(chain, key, &rustls::crypto::ring::default_provider());
-        pair.map(|pair| Self(Arc::new(pair))).map_err(|error| error.to_string())
+        let key = rustls::crypto::ring::default_provider().key_provider.load_private_key(key);
+        let pair = CertifiedKey::new(chain, key.map_err(|error| error.to_string())?);
+        match pair.keys_match() {
+            // What answers a challenge has an extension that the library does not know.
+            Ok(()) | Err(rustls::Error::InvalidCertificate(_)) => Ok(Self(Arc::new(pair))),
+            Err(error) => Err(error.to_string()),
+        }
     }
 }
 
