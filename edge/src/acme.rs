@@ -1,8 +1,9 @@
 //! Certificates that come by themselves (`tls = "auto"`): ACME, RFC 8555.
 //!
-//! `names` says for which names, `check` what is wrong with the settings. A `keeper` for each name decides when to
-//! order, by `renewal`; `order` talks to the authority, over `https`; `challenge` shows whose the name is. All that
-//! is to last lies in the `state` directory, which several edges may share. `certificates` is what handshakes see.
+//! `names` says for which names, `check` what is wrong with the settings. A `keeper` for each name decides
+//! when to order, by `renewal`; `order` talks to the authority, over `https`; `challenge` shows whose the
+//! name is. All that is to last lies in the `state` directory, which several edges may share. `certificates`
+//! is what handshakes see.
 //!
 //! Keepers run on a thread of their own, so that a slow disk or a busy authority delays no visitor.
 
@@ -62,8 +63,8 @@ impl Acme {
         }
     }
 
-    /// Reads what is in the state directory, so that no restart leaves a name without its certificate. `Err`: the
-    /// key of the setting that is wrong, and how.
+    /// Reads what is in the state directory, so that no restart leaves a name without its certificate. `Err`:
+    /// the key of the setting that is wrong, and how.
     pub(crate) fn prepare(&self, config: &Config) -> Result<Prepared, (&'static str, String)> {
         let names = names::wanted(config, &mut Mistakes::default());
         if names.is_empty() {
@@ -128,7 +129,8 @@ impl Acme {
         challenge::alpn_answer(state.as_ref()?, name).map(|certificate| certificate.0)
     }
 
-    /// What answers an authority that asks for this path (RFC 8555 section 8.3). `None`: it is no challenge of ours.
+    /// What answers an authority that asks for this path (RFC 8555 section 8.3). `None`: it is no challenge
+    /// of ours.
     pub(crate) async fn http_answer(&self, target: &str) -> Option<Vec<u8>> {
         let token = target.strip_prefix(CHALLENGE_PATH)?;
         let file = self.state.load_full()?.http_answer(token)?;

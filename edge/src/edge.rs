@@ -145,13 +145,7 @@ impl Edge {
         });
         acme.start(prepared).map_err(StartError::Acme)?;
         Ok(Arc::new(Self {
-            head_limits: ::http1::head::Limits {
-                head: settings.limits.head.bytes(),
-                target: settings.limits.target.bytes(),
-                fields: settings.limits.fields,
-                strict_targets: settings.strict_targets,
-                bare_line_feeds: settings.bare_line_feeds,
-            },
+            head_limits: head_limits(&settings),
             routes,
             cache,
             application,
@@ -197,6 +191,16 @@ impl Edge {
     /// Lets services in the same process register their metrics.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+}
+
+fn head_limits(settings: &Config) -> ::http1::head::Limits {
+    ::http1::head::Limits {
+        head: settings.limits.head.bytes(),
+        target: settings.limits.target.bytes(),
+        fields: settings.limits.fields,
+        strict_targets: settings.strict_targets,
+        bare_line_feeds: settings.bare_line_feeds,
     }
 }
 

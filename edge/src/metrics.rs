@@ -51,7 +51,8 @@ pub struct Metrics {
     pub l1_misses: Counter,
     /// Times no cache-node could be asked and the edge went on alone.
     pub cache_node_errors: Counter,
-    /// When certificates that come by themselves expire, in seconds since 1970, and orders that failed, by name.
+    /// When certificates that come by themselves expire, in seconds since 1970, and orders that failed, by
+    /// name.
     certificates_expire: Family<CertificateName, Gauge>,
     certificate_failures: Family<CertificateName, Counter>,
     purges: ByWord,

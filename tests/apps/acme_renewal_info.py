@@ -21,7 +21,8 @@ class Proxy(BaseHTTPRequestHandler):
             times = [time.gmtime(time.time() + float(number)) for number in Path(window).read_text().split()]
             start, end = (time.strftime("%Y-%m-%dT%H:%M:%SZ", moment) for moment in times)
             body = json.dumps({"suggestedWindow": {"start": start, "end": end}}).encode()
-            return self.answer(200, [("Retry-After", "21600")], body)
+            self.answer(200, [("Retry-After", "21600")], body)
+            return
         length = int(self.headers.get("Content-Length") or 0)
         client = http.client.HTTPSConnection("127.0.0.1", int(authority), context=ssl._create_unverified_context())
         client.request(self.command, self.path, self.rfile.read(length), dict(self.headers))
@@ -29,7 +30,8 @@ class Proxy(BaseHTTPRequestHandler):
         body = reply.read()
         if self.path == "/dir":
             body = json.dumps(json.loads(body) | {"renewalInfo": f"https://localhost:{port}/renewal-info"}).encode()
-        kept = [(name, value) for name, value in reply.getheaders() if name.lower() != "content-length"]
+        framing = ("content-length", "transfer-encoding", "connection")
+        kept = [(name, value) for name, value in reply.getheaders() if name.lower() not in framing]
         self.answer(reply.status, kept, body)
 
     do_HEAD = do_POST = do_GET

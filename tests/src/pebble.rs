@@ -1,5 +1,5 @@
-//! Debian's pebble: an authority that speaks ACME and looks at challenges on the ports that the test says, and a
-//! DNS server beside it, by which every name leads to this machine.
+//! Debian's pebble: an authority that speaks ACME and looks at challenges on the ports that the test says,
+//! and a DNS server beside it, by which every name leads to this machine.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,7 +20,7 @@ pub struct Pebble {
     authority: Process,
     _names: Process,
     certificate: Certificate,
-    /// For the authority, its management, DNS, and the management of that.
+    /// Those of the authority, its management, DNS, and the management of that.
     ports: [u16; 4],
     /// Where challenges are looked for.
     pub http_port: u16,

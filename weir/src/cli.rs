@@ -214,22 +214,22 @@ pub(crate) struct HttpsArgs {
     /// Encrypt; port 80 leads there; may be repeated. You agree to the terms of the authority
     #[arg(long, value_name = "NAME", conflicts_with = "tls")]
     pub(crate) domain: Vec<String>,
-    /// With --domain: address to serve HTTP on, which leads to HTTPS
+    /// Address to serve HTTP on, which leads to HTTPS; for --domain
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:80", requires = "domain")]
     pub(crate) listen_http: String,
-    /// With --domain: tell browsers to ask for nothing but HTTPS for a year (HSTS)
+    /// Tell browsers to ask for nothing but HTTPS for a year (HSTS); for --domain
     #[arg(long, requires = "domain")]
     pub(crate) hsts: bool,
-    /// With --domain: another authority, by the URL of its ACME directory
+    /// Another authority, by the URL of its ACME directory; for --domain
     #[arg(long, value_name = "URL", requires = "domain")]
     pub(crate) acme_directory: Option<String>,
-    /// With --domain: where the authority may write to when something is wrong with a certificate
+    /// Where the authority may write to when something is wrong with a certificate; for --domain
     #[arg(long, value_name = "ADDRESS", requires = "domain")]
     pub(crate) acme_email: Option<String>,
-    /// With --domain: PEM file of who has signed the certificate of a private authority
+    /// PEM file of who has signed the certificate of a private authority; for --domain
     #[arg(long, value_name = "FILE", requires = "domain")]
     pub(crate) acme_ca: Option<PathBuf>,
-    /// With --domain: directory for certificates and keys [default: acme in $STATE_DIRECTORY; for root
+    /// Directory for certificates and keys, for --domain [default: acme in $STATE_DIRECTORY; for root
     /// /var/lib/weir/acme; else ~/.local/state/weir/acme]
     #[arg(long, value_name = "DIRECTORY", requires = "domain")]
     pub(crate) acme_state: Option<PathBuf>,

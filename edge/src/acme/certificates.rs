@@ -25,8 +25,8 @@ pub(crate) struct AutoCertificates {
 }
 
 impl AutoCertificates {
-    /// The certificate for a name that a client asks for, its own or that of "*" before it. `None`: the handshake
-    /// fails, and the log says why.
+    /// The certificate for a name that a client asks for, its own or that of "*" before it. `None`: the
+    /// handshake fails, and the log says why.
     pub(crate) fn choose(&self, name: &str) -> Option<Certificate> {
         let by_name = self.by_name.load();
         let wildcard = || by_name.get(&*format!("*.{}", name.split_once('.')?.1));

@@ -1,5 +1,5 @@
-//! How the authority is asked: one connection with TLS for each request, by the same cryptography as everywhere
-//! else, with a deadline and a bound for what it answers.
+//! How the authority is asked: one connection with TLS for each request, by the same cryptography as
+//! everywhere else, with a deadline and a bound for what it answers.
 
 use std::path::Path;
 use std::pin::Pin;
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A chain of certificates has some kilobytes.
 const LARGEST_ANSWER: usize = 1 << 20;
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+type AskError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -53,7 +53,7 @@ impl HttpsClient {
         self.told_to_wait.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    async fn ask(&self, request: Request<BodyWrapper<Bytes>>) -> Result<BytesResponse, Failure> {
+    async fn ask(&self, request: Request<BodyWrapper<Bytes>>) -> Result<BytesResponse, AskError> {
         let (request, host, port) = addressed(request)?;
         let stream = TcpStream::connect((host.as_str(), port)).await;
         let stream = stream.map_err(|error| format!("{host}:{port} cannot be reached: {error}"))?;
@@ -99,7 +99,7 @@ impl HttpClient for HttpsClient {
 /// The request as it is sent over a connection of its own, and where to.
 fn addressed(
     mut request: Request<BodyWrapper<Bytes>>,
-) -> Result<(Request<BodyWrapper<Bytes>>, String, u16), Failure> {
+) -> Result<(Request<BodyWrapper<Bytes>>, String, u16), AskError> {
     let uri = request.uri();
     let (Some("https"), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
         return Err(format!("`{uri}` does not begin with https://").into());
@@ -114,7 +114,7 @@ fn addressed(
 
 async fn read(
     answer: http::Response<hyper::body::Incoming>,
-) -> Result<(http::response::Parts, Bytes), Failure> {
+) -> Result<(http::response::Parts, Bytes), AskError> {
     let (parts, body) = answer.into_parts();
     let body = Limited::new(body, LARGEST_ANSWER).collect().await?.to_bytes();
     Ok((parts, body))

@@ -1,5 +1,5 @@
-//! Keeps the certificate of one name: puts in force what lies in the state directory, orders when it is time, and
-//! waits after a failure, while the old certificate serves on.
+//! Keeps the certificate of one name: puts in force what lies in the state directory, orders when it is time,
+//! and waits after a failure, while the old certificate serves on.
 
 use std::io;
 use std::sync::Arc;
@@ -17,7 +17,8 @@ use crate::metrics::Metrics;
 use crate::settings::ChallengeKind;
 use crate::tls::certificate::Certificate;
 
-/// How often to look whether another edge, or the owner, has changed something, while a certificate is wanted.
+/// How often to look whether another edge, or the owner, has changed something, while a certificate is
+/// wanted.
 const LOOK: Duration = Duration::from_secs(2);
 /// How often otherwise.
 const IDLE: Duration = Duration::from_secs(10);
@@ -45,13 +46,13 @@ pub(super) struct Keeping {
 pub(super) struct Keeper {
     name: Box<str>,
     keeping: Arc<Keeping>,
-    current: Option<Current>,
+    current: Option<CurrentCertificate>,
     /// The last line that said why nothing was done.
     told: String,
 }
 
 /// What is in force.
-struct Current {
+struct CurrentCertificate {
     text: Vec<u8>,
     leaf: CertificateDer<'static>,
     life: Life,
@@ -106,7 +107,8 @@ impl Keeper {
                 }
                 self.keeping.metrics.certificate_expires(&self.name, life.ends);
                 let (renewal, ask) = (life.renewal(rand::random()), Instant::now());
-                self.current = Some(Current { text, leaf, life, taken: SystemTime::now(), renewal, ask });
+                self.current =
+                    Some(CurrentCertificate { text, leaf, life, taken: SystemTime::now(), renewal, ask });
             }
             Err(error) => self.tell(&format!("`{}`: {error}", path.display())),
         }

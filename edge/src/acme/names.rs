@@ -1,5 +1,5 @@
-//! For which names certificates are ordered: those of the sites that say `tls = "auto"`, and of the sites without
-//! a `tls` of their own where a listener says so.
+//! The names for which certificates are ordered: those of the sites that say `tls = "auto"`, and of the sites
+//! without a `tls` of their own where a listener says so.
 
 use std::collections::BTreeSet;
 

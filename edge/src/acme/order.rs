@@ -28,7 +28,7 @@ const POLLS: RetryPolicy = RetryPolicy::new()
 /// How long to wait for the account: 30 s.
 const LOCK_LOOK: Duration = Duration::from_millis(200);
 const LOCK_LOOKS: u32 = 150;
-/// Of the errors in RFC 8555 section 6.7.
+/// The errors in RFC 8555 section 6.7 begin with it.
 const ERRORS: &str = "urn:ietf:params:acme:error:";
 
 /// Why there is no certificate.
@@ -89,8 +89,8 @@ impl Authority {
         Ok(format!("{key}{chain}"))
     }
 
-    /// The window in which the authority wants a certificate to be replaced, and when to ask again. `None`: it has
-    /// no opinion (RFC 9773 is not for all).
+    /// The window in which the authority wants a certificate to be replaced, and when to ask again. `None`:
+    /// it has no opinion (RFC 9773 is not for all).
     pub(super) async fn window(
         &self,
         state: &StateDirectory,

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// How long a certificate is kept at least when its authority wants it to be replaced at once: an authority that
-/// says so of each must not be asked without end. A short one is kept for half of its life.
+/// How long a certificate is kept at least when its authority wants it to be replaced at once: an authority
+/// that says so of each must not be asked without end. A short one is kept for half of its life.
 const SOONEST: Duration = Duration::from_secs(3_600);
 /// Whatever the authority says, it is replaced when this share of its life is over.
 const LATEST: f64 = 0.9;
@@ -16,11 +16,13 @@ const RENEWED_AT: f64 = 2.0 / 3.0;
 /// Chance adds up to this share of its life, so that names ordered together are not renewed together.
 const SPREAD: f64 = 1.0 / 30.0;
 
-/// Let's Encrypt allows five failed checks of a name in an hour: these are at 0 s, 10 s, 70 s, 7 min and 43 min.
+/// Let's Encrypt allows five failed checks of a name in an hour: these are at 0 s, 10 s, 70 s, 7 min and 43
+/// min.
 const REFUSED: Pace =
     Pace { first: Duration::from_secs(10), factor: 6, longest: Duration::from_secs(6 * 3600) };
 /// Nothing is counted against a name while an authority is away.
-const AWAY: Pace = Pace { first: Duration::from_secs(5), factor: 2, longest: Duration::from_secs(15 * 60) };
+const AWAY: RetryPace =
+    RetryPace { first: Duration::from_secs(5), factor: 2, longest: Duration::from_secs(15 * 60) };
 /// An authority that says so may ask for this at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
@@ -31,7 +33,7 @@ pub(super) struct Life {
     pub(super) ends: SystemTime,
 }
 
-struct Pace {
+struct RetryPace {
     first: Duration,
     factor: u32,
     longest: Duration,
@@ -61,8 +63,8 @@ impl Life {
         self.begins + length.mul_f64(RENEWED_AT + SPREAD * chance)
     }
 
-    /// RFC 9773 section 4.2: a random time within the window that the authority suggests. `taken`: since when the
-    /// certificate is in force.
+    /// RFC 9773 section 4.2: a random time within the window that the authority suggests. `taken`: since when
+    /// the certificate is in force.
     pub(super) fn within(&self, window: &Range<SystemTime>, taken: SystemTime, chance: f64) -> SystemTime {
         let chosen =
             window.start + window.end.duration_since(window.start).unwrap_or_default().mul_f64(chance);

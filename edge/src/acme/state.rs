@@ -1,5 +1,6 @@
-//! The state directory: account, certificates with their keys, failures, and answers to challenges. Only the owner
-//! reads it. Several edges may share it: a lock decides which of them orders, and all read what it gets.
+//! The state directory: account, certificates with their keys, failures, and answers to challenges. Only the
+//! owner reads it. Several edges may share it: a lock decides which of them orders, and all read what it
+//! gets.
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, Write};

@@ -1,4 +1,5 @@
-//! `[edge.acme]`: from which authority certificates come by themselves, and how it is shown whose names these are.
+//! `[edge.acme]`: from which authority certificates come by themselves, and how it is shown whose names these
+//! are.
 
 use std::path::PathBuf;
 
@@ -43,7 +44,8 @@ pub struct AcmeConfig {
     pub directory: String,
     /// Where it may write to when something is wrong with a certificate.
     pub email: Option<String>,
-    /// PEM file: who must have signed the authority's own certificate. Left out: those whom the system trusts.
+    /// PEM file: who must have signed the authority's own certificate. Left out: those whom the system
+    /// trusts.
     pub ca: Option<PathBuf>,
     /// Directory for the account, keys and certificates. Several edges that serve a name share it.
     pub state: PathBuf,

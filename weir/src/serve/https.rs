@@ -1,5 +1,5 @@
-//! What `weir serve --domain` adds to the settings: port 80, which answers challenges and leads to HTTPS, port 443
-//! with a certificate that comes by itself, and where that is kept.
+//! What `weir serve --domain` adds to the settings: port 80, which answers challenges and leads to HTTPS,
+//! port 443 with a certificate that comes by itself, and where that is kept.
 
 use std::env;
 use std::fmt::Write;
