@@ -6,6 +6,7 @@ deploy/setup/need.sh
 deploy/setup/venv.sh deploy/demo/requirements.txt tests/requirements.txt python/requirements.txt
 deploy/setup/php.sh
 deploy/setup/faketime.sh
+deploy/setup/pebble.sh
 deploy/setup/nginx.sh
 WEIR_REDIS_SERVER=$(deploy/setup/redis.sh)
 export WEIR_REDIS_SERVER WEIR_UWSGI=$PWD/.venv/bin/uwsgi

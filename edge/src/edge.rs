@@ -8,6 +8,7 @@ use process::settings::Mistakes;
 use process::shutdown::Shutdown;
 use process::telemetry;
 
+use crate::acme::{self, Acme};
 use crate::application::Application;
 use crate::application::adapters::Adapters;
 use crate::cache::bodies::Bodies;
@@ -36,6 +37,8 @@ use crate::tls::Unavailable;
 pub enum StartError {
     #[error("{0}")]
     Settings(Mistakes),
+    #[error("certificates that come by themselves: {0}")]
+    Acme(std::io::Error),
     #[error("access log: {0}")]
     AccessLog(String),
     #[error(transparent)]
@@ -52,6 +55,7 @@ pub struct Edge {
     pub(crate) purger: Arc<Purger>,
     pub(crate) files: FileCache,
     pub(crate) coding: Arc<Works>,
+    pub(crate) acme: Acme,
     pub(crate) log: Log,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) shutdown: Shutdown,
@@ -105,6 +109,8 @@ impl Edge {
         };
         let metrics = Arc::new(Metrics::new(move || sampled.sample()));
         let sites = build_sites(&settings, &settings.listen, &metrics)?;
+        let acme = Acme::new(metrics.clone());
+        let prepared = acme.prepare(&settings).map_err(mistake)?;
         own_logs.open(&sites).map_err(|error| StartError::AccessLog(error.to_string()))?;
         let routes = Arc::new(ArcSwap::from_pointee(sites));
         let timeouts = &settings.timeouts;
@@ -137,20 +143,16 @@ impl Edge {
             tasks: shutdown.clone(),
             node_warned: AtomicU64::new(0),
         });
+        acme.start(prepared).map_err(StartError::Acme)?;
         Ok(Arc::new(Self {
-            head_limits: ::http1::head::Limits {
-                head: settings.limits.head.bytes(),
-                target: settings.limits.target.bytes(),
-                fields: settings.limits.fields,
-                strict_targets: settings.strict_targets,
-                bare_line_feeds: settings.bare_line_feeds,
-            },
+            head_limits: head_limits(&settings),
             routes,
             cache,
             application,
             purger,
             files: FileCache::new(settings.files.clone()),
             coding,
+            acme,
             log: Log { access, own: own_logs, metrics: metrics.clone() },
             metrics,
             shutdown,
@@ -161,12 +163,17 @@ impl Edge {
     /// Loads the sites of new settings. Requests in progress finish with the old ones. Everything else needs
     /// a restart.
     pub fn reload(&self, settings: &Config) {
-        match build_sites(settings, &self.settings.listen, &self.metrics) {
-            Ok(sites) => {
+        let built = build_sites(settings, &self.settings.listen, &self.metrics);
+        let prepared = built.and_then(|sites| Ok((sites, self.acme.prepare(settings).map_err(mistake)?)));
+        match prepared {
+            Ok((sites, prepared)) => {
                 if let Err(error) = self.log.own.open(&sites) {
                     return tracing::error!("settings not reloaded: {error}");
                 }
                 self.routes.store(Arc::new(sites));
+                if let Err(error) = self.acme.start(prepared) {
+                    tracing::error!("no certificate is renewed any more: {error}");
+                }
                 telemetry::set_log_level(settings.error_log_level.word());
                 tracing::info!(
                     "sites, locations and certificates are reloaded; all other settings need a restart"
@@ -187,6 +194,22 @@ impl Edge {
     }
 }
 
+fn head_limits(settings: &Config) -> ::http1::head::Limits {
+    ::http1::head::Limits {
+        head: settings.limits.head.bytes(),
+        target: settings.limits.target.bytes(),
+        fields: settings.limits.fields,
+        strict_targets: settings.strict_targets,
+        bare_line_feeds: settings.bare_line_feeds,
+    }
+}
+
+fn mistake((key, text): (&'static str, String)) -> StartError {
+    let mut mistakes = Mistakes::default();
+    mistakes.push(key, text);
+    StartError::Settings(mistakes)
+}
+
 fn build_sites(settings: &Config, listeners: &[Listen], metrics: &Metrics) -> Result<Sites, StartError> {
     let mut mistakes = Mistakes::default();
     match route::build(settings, listeners, metrics, &mut mistakes) {
@@ -198,5 +221,6 @@ fn build_sites(settings: &Config, listeners: &[Listen], metrics: &Metrics) -> Re
 /// Reports everything that is wrong with the settings, by building what the edge would use.
 pub fn check(settings: &Config, mistakes: &mut Mistakes) {
     settings.check(mistakes);
+    acme::check::check(settings, mistakes);
     route::build(settings, &settings.listen, &Metrics::new(Default::default), mistakes);
 }

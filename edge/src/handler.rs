@@ -26,10 +26,12 @@ pub(crate) mod visit;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use http::header::LAST_MODIFIED;
+use http::header::{CONTENT_TYPE, LAST_MODIFIED};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use http_cache::{Reason, SharedRequest};
 
 use crate::Edge;
+use crate::acme::CHALLENGE_PATH;
 use crate::application::ask::{Ask, SharedAsk};
 use crate::cache::head_update::Held;
 use crate::fields::request::CommonFields;
@@ -37,6 +39,8 @@ use crate::handler::pass::{change, pass, pass_head};
 use crate::handler::plan::{CacheUse, InL1, Plan};
 use crate::handler::visit::Visit;
 use crate::log::spans;
+use crate::metrics::CacheResult;
+use crate::reply::body::ReplyBody;
 use crate::reply::body::paced;
 use crate::reply::{Reply, answer, coding, error, first_chunk};
 use crate::request::kept::Kept;
@@ -110,6 +114,11 @@ async fn answer_at_location(edge: &Arc<Edge>, mut request: Box<Request>, visit: 
     if request.target == "*" || max_forwards::ends_here(&mut request) {
         return AtLocation::Reply(answer::about_the_server());
     }
+    if request.target.starts_with(CHALLENGE_PATH)
+        && let Some(answer) = Box::pin(acme_answer(edge, &request)).await
+    {
+        return AtLocation::Reply(answer);
+    }
     if let Some(target) = path::without_dots(&request.target) {
         request.redirect_to(target);
     }
@@ -132,6 +141,13 @@ async fn answer_at_location(edge: &Arc<Edge>, mut request: Box<Request>, visit: 
         Some(spare) => Box::pin(error_pages::settled(location, site, spare, reply)).await,
         None => AtLocation::Reply(reply),
     }
+}
+
+/// The answer to an authority's challenge, whatever the settings say of the path.
+async fn acme_answer(edge: &Edge, request: &Request) -> Option<Reply> {
+    let proof = edge.acme.http_answer(&request.target).await?;
+    let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("text/plain"))]);
+    Some(Reply::new(StatusCode::OK, headers, ReplyBody::Whole(proof.into())).noting(CacheResult::Own))
 }
 
 /// Answers the request at its place, as the plan says.

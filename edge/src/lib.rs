@@ -4,6 +4,7 @@
 //! The modules are rooms, in the order of ARCHITECTURE.md: a room imports only rooms below it.
 
 mod access;
+mod acme;
 mod admin;
 mod application;
 mod cache;
@@ -35,6 +36,7 @@ mod tls;
 pub mod variables;
 
 pub use ::admin::healthcheck;
+pub use acme::check::check_state;
 pub use edge::{Edge, StartError, check};
 pub use listen::listeners::Listeners;
 pub use peers::{CacheNodes, Peers, WsgiAdapters};

@@ -30,6 +30,8 @@ use histogram::Histogram;
 use location::AllLocations;
 use sampled::Sampler;
 
+/// A name of the settings.
+type CertificateName = [(&'static str, String); 1];
 /// Counters that differ by one word. Finding one takes a lock, so use it for rare events.
 type ByWord = Family<[(&'static str, &'static str); 1], Counter>;
 
@@ -49,6 +51,10 @@ pub struct Metrics {
     pub l1_misses: Counter,
     /// Times no cache-node could be asked and the edge went on alone.
     pub cache_node_errors: Counter,
+    /// When certificates that come by themselves expire, in seconds since 1970, and orders that failed, by
+    /// name.
+    certificates_expire: Family<CertificateName, Gauge>,
+    certificate_failures: Family<CertificateName, Counter>,
     purges: ByWord,
     purge_time: prometheus::Histogram,
     application_failures: ByWord,
@@ -70,6 +76,8 @@ impl Metrics {
             application_calls: Counter::default(),
             l1_misses: Counter::default(),
             cache_node_errors: Counter::default(),
+            certificates_expire: Family::default(),
+            certificate_failures: Family::default(),
             purges: ByWord::default(),
             // 250 µs to 2 s.
             purge_time: prometheus::Histogram::new(prometheus::exponential_buckets(0.000_25, 2.0, 14)),
@@ -112,6 +120,18 @@ impl Metrics {
         let result = if complete { "complete" } else { "incomplete" };
         self.purges.get_or_create(&[("result", result)]).inc();
         self.purge_time.observe(took.as_secs_f64());
+    }
+
+    /// Notes the end of the certificate that is in force for a name of the settings.
+    pub(crate) fn certificate_expires(&self, name: &str, at: SystemTime) {
+        let seconds = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        let gauge = self.certificates_expire.get_or_create(&[("name", name.to_owned())]);
+        gauge.set(i64::try_from(seconds).unwrap_or(i64::MAX));
+    }
+
+    /// Counts an order for a certificate that failed.
+    pub(crate) fn certificate_failed(&self, name: &str) {
+        self.certificate_failures.get_or_create(&[("name", name.to_owned())]).inc();
     }
 
     pub fn sampled(&self) -> Sample {
@@ -166,6 +186,17 @@ impl Metrics {
             "cache_node_errors",
             "Times that no cache-node answered and the edge continued alone",
             self.cache_node_errors.clone(),
+        );
+        registry.register_with_unit(
+            "certificate_expiry",
+            "When the certificate of a name expires that came by itself, since 1970",
+            Unit::Seconds,
+            self.certificates_expire.clone(),
+        );
+        registry.register(
+            "certificate_failures",
+            "Orders for certificates that failed, by name",
+            self.certificate_failures.clone(),
         );
         registry.register("purges", "Purges requested at this edge, by result", self.purges.clone());
         registry.register_with_unit(

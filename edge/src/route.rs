@@ -64,6 +64,8 @@ pub(crate) struct Sites {
     names: Vec<Arc<ServerNames>>,
     sites: Vec<Site>,
     pub(crate) certificates: Certificates,
+    /// Whether certificates come by themselves, by listener.
+    auto: Vec<bool>,
     /// Some site has a certificate of its own.
     several_certificates: bool,
     /// Some location needs the request when its reply is there.
@@ -74,11 +76,18 @@ pub(crate) struct Sites {
     wants_hints: bool,
 }
 
+#[derive(Clone)]
+pub(crate) enum SiteCertificate {
+    Files(Certificate),
+    /// It comes by itself: the room `acme` has it.
+    Auto,
+}
+
 pub(crate) struct Site {
     /// The first server_name, for logs, metrics and SERVER_NAME; "_" if the site has none.
     pub(crate) name: Arc<str>,
     /// The certificate for clients that name this site in their TLS handshake; `None`: the listener's.
-    pub(crate) certificate: Option<Certificate>,
+    certificate: Option<SiteCertificate>,
     /// Variables that get a value when a request gets here, before the rules.
     pub(crate) sets: Option<Arc<Sets>>,
     /// What the settings define for all sites.
@@ -221,11 +230,18 @@ impl Sites {
     /// 15.5.20).
     pub(crate) fn misdirected(&self, listener: u16, sni: Option<&str>, host: Option<&Authority<'_>>) -> bool {
         let (true, Some(sni), Some(host)) = (self.several_certificates, sni, host) else { return false };
-        let of = |name: &str| &self.choose(listener, name).certificate;
-        match (of(sni), of(host.as_str())) {
-            (Some(shown), Some(wanted)) => !shown.is(wanted),
+        let (shown_of, wanted_of) = (self.choose(listener, sni), self.choose(listener, host.as_str()));
+        match (self.certificate(listener, shown_of), self.certificate(listener, wanted_of)) {
+            (Some(SiteCertificate::Files(shown)), Some(SiteCertificate::Files(wanted))) => !shown.is(wanted),
+            (Some(SiteCertificate::Auto), Some(SiteCertificate::Auto)) => !std::ptr::eq(shown_of, wanted_of),
             (shown, wanted) => shown.is_some() || wanted.is_some(),
         }
+    }
+
+    /// The certificate of a site on this listener; `None`: the listener's own.
+    pub(crate) fn certificate<'a>(&'a self, listener: u16, site: &'a Site) -> Option<&'a SiteCertificate> {
+        let auto = self.auto.get(usize::from(listener)).is_some_and(|auto| *auto);
+        site.certificate.as_ref().or(auto.then_some(&SiteCertificate::Auto))
     }
 }
 

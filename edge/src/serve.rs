@@ -45,7 +45,7 @@ impl Edge {
         listeners: Listeners,
         routes: R,
     ) -> Result<(), StartError> {
-        let acceptors = acceptors(&self.settings, &self.routes)?;
+        let acceptors = acceptors(&self)?;
         let stop = CancellationToken::new();
         let watching =
             self.cache.nodes.clone().keep(self.cache.log.clone(), self.settings.name().into(), stop.clone());
@@ -124,6 +124,7 @@ impl Edge {
     /// needs to wait for this edge.
     async fn say_goodbye(self: Arc<Self>, stop: CancellationToken, watching: JoinHandle<()>) {
         self.shutdown.draining().await;
+        self.acme.stop();
         if self.shutdown.is_handed_over() {
             // The next process purges without this one, which uses no page from memory any more.
             stop.cancel();

@@ -1,6 +1,7 @@
 //! The `[edge]` table of the settings file: its structure, its defaults, and the checks of its values.
 
 mod access;
+pub(crate) mod acme;
 mod auth_request;
 pub(crate) mod autoindex;
 mod bounds;
@@ -40,13 +41,14 @@ use crate::settings::files::FileCacheConfig;
 use crate::variables::{GeoConfig, MapConfig, SplitConfig};
 
 pub use access::{AuthBasicConfig, AuthBasicTable, Satisfy};
+pub use acme::{AcmeConfig, ChallengeKind, ExternalAccountConfig};
 pub use auth_request::{AuthRequestConfig, AuthRequestTable};
 pub use bounds::{Limits, Timeouts};
 pub use cache::{CacheConfig, CookiesConfig, RulesConfig, TtlConfig};
 pub use client_certificate::{ClientCertificateConfig, ClientVerify};
 pub use compress::{CompressConfig, CompressTable};
 pub use limit::{LimitConnConfig, LimitReqConfig, ZoneConfig};
-pub use listen::{CertificateConfig, Listen};
+pub use listen::{CertificateConfig, Listen, TlsSetting};
 pub use logs::{ErrorLogLevel, Escape, LogConfig, LogFormatConfig};
 pub(crate) use place::PlaceConfig;
 pub use place::{LocationConfig, SiteConfig};
@@ -134,6 +136,8 @@ pub struct Config {
     pub geo: Vec<GeoConfig>,
     /// Variables with one of several values, by shares.
     pub split: Vec<SplitConfig>,
+    /// Certificates that come by themselves: `tls = "auto"`.
+    pub acme: AcmeConfig,
     /// Which replies are compressed on the fly; the default of all sites.
     pub compress: Option<CompressConfig>,
     /// What `limit_req` and `limit_conn` count by, by name.
@@ -219,6 +223,7 @@ impl Default for Config {
             map: Vec::new(),
             geo: Vec::new(),
             split: Vec::new(),
+            acme: AcmeConfig::default(),
             compress: None,
             limit_zones: BTreeMap::new(),
             site: Vec::new(),
@@ -248,7 +253,7 @@ impl Config {
             mistakes.push(format!("edge.listen[{i}].proxy_protocol"), text);
         }
         for (i, site) in self.site.iter().enumerate() {
-            if site.tls.as_ref().is_some_and(|tls| tls.client.is_some()) {
+            if site.tls.as_ref().and_then(TlsSetting::files).is_some_and(|tls| tls.client.is_some()) {
                 let text = "a handshake asks for it before the site is known; write it in `edge.listen`";
                 mistakes.push(format!("edge.site[{i}].tls.client"), text);
             }

@@ -14,6 +14,9 @@ mod http2;
 // TLS towards clients: certificates, protocols, reload.
 #[path = "e2e/tls.rs"]
 mod tls;
+// Certificates that come by themselves, from a real authority.
+#[path = "e2e/acme.rs"]
+mod acme;
 // Mutual TLS between the services.
 #[path = "e2e/tls_within.rs"]
 mod tls_within;

@@ -24,6 +24,7 @@ pub(crate) fn file(args: &CheckArgs) -> anyhow::Result<ExitCode> {
 
 /// Reports directories and files that are not there. A server starts without them: they may be made later.
 fn directories(loaded: &Loaded, mistakes: &mut Mistakes) {
+    edge::check_state(&loaded.edge, mistakes);
     let mut needs = |path: String, place: &str| {
         // A place with a variable is another one for each request.
         if !place.contains('$') && !Path::new(place).exists() {

@@ -174,7 +174,7 @@ pub(crate) struct ServeArgs {
     pub(crate) app: Vec<String>,
     /// A settings file instead of the flags for the site; MODULE then serves its pool named "app"
     #[arg(long, short, value_name = "FILE", conflicts_with_all = ["app", "statics", "listen", "admin", "ttl",
-        "buffer_size", "max_body", "trusted_proxy", "purge_allow", "tls"])]
+        "buffer_size", "max_body", "trusted_proxy", "purge_allow", "tls", "domain"])]
     pub(crate) config: Option<PathBuf>,
     /// Remove the settings file and its directory at the end
     #[arg(long, hide = true, requires = "config")]
@@ -182,12 +182,15 @@ pub(crate) struct ServeArgs {
     /// Static files: /static/=./static; may be repeated
     #[arg(long = "static", value_name = "PREFIX=DIRECTORY")]
     pub(crate) statics: Vec<String>,
-    /// Address to serve HTTP on
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
-    pub(crate) listen: String,
+    /// Address to serve HTTP on, or HTTPS with --tls or --domain [default: 127.0.0.1:8080; 0.0.0.0:443 with
+    /// --domain]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<String>,
     /// Serve HTTPS on that address, with these PEM files
     #[arg(long, value_name = "CERTIFICATE,KEY", value_parser = parse::tls)]
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
+    #[command(flatten)]
+    pub(crate) https: HttpsArgs,
     /// Address for metrics, health, purges and the live page; "off" for none
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9900")]
     pub(crate) admin: String,
@@ -211,6 +214,34 @@ pub(crate) struct ServeArgs {
     /// Print the settings that these flags stand for, and do nothing
     #[arg(long)]
     pub(crate) print_config: bool,
+}
+
+/// HTTPS by itself.
+#[derive(Debug, Args)]
+pub(crate) struct HttpsArgs {
+    /// Serve this name over HTTPS on port 443, with a certificate that comes and renews by itself from Let's
+    /// Encrypt; port 80 leads there; may be repeated. You agree to the terms of the authority
+    #[arg(long, value_name = "NAME", conflicts_with = "tls")]
+    pub(crate) domain: Vec<String>,
+    /// Address to serve HTTP on, which leads to HTTPS; for --domain
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:80", requires = "domain")]
+    pub(crate) listen_http: String,
+    /// Tell browsers to ask for nothing but HTTPS for a year (HSTS); for --domain
+    #[arg(long, requires = "domain")]
+    pub(crate) hsts: bool,
+    /// Another authority, by the URL of its ACME directory; for --domain
+    #[arg(long, value_name = "URL", requires = "domain")]
+    pub(crate) acme_directory: Option<String>,
+    /// Where the authority may write to when something is wrong with a certificate; for --domain
+    #[arg(long, value_name = "ADDRESS", requires = "domain")]
+    pub(crate) acme_email: Option<String>,
+    /// PEM file of who has signed the certificate of a private authority; for --domain
+    #[arg(long, value_name = "FILE", requires = "domain")]
+    pub(crate) acme_ca: Option<PathBuf>,
+    /// Directory for certificates and keys, for --domain [default: acme in $STATE_DIRECTORY; for root
+    /// /var/lib/weir/acme; else ~/.local/state/weir/acme]
+    #[arg(long, value_name = "DIRECTORY", requires = "domain")]
+    pub(crate) acme_state: Option<PathBuf>,
 }
 
 /// How the application's own server runs.

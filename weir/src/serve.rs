@@ -3,6 +3,7 @@
 mod answers;
 mod application;
 mod changes;
+mod https;
 pub(crate) mod parse;
 mod private_directory;
 mod python;

@@ -56,9 +56,10 @@ struct Section {
 
 fn sections() -> Vec<Section> {
     use edge::settings::{
-        AuthRequestTable, CacheConfig, ClientCertificateConfig, CompressTable, CorsConfig, L1Config,
-        LimitConnConfig, LimitReqConfig, Limits, LocationConfig, LogConfig, PeersConfig, ReplyFieldConfig,
-        ReplyRewriteConfig, RequestFieldConfig, SecureLinkConfig, SiteConfig, Timeouts, ZoneConfig,
+        AcmeConfig, AuthRequestTable, CacheConfig, ClientCertificateConfig, CompressTable, CorsConfig,
+        L1Config, LimitConnConfig, LimitReqConfig, Limits, LocationConfig, LogConfig, PeersConfig,
+        ReplyFieldConfig, ReplyRewriteConfig, RequestFieldConfig, SecureLinkConfig, SiteConfig, Timeouts,
+        ZoneConfig,
     };
     use edge::variables::{GeoConfig, MapConfig, SplitConfig};
     use wsgi_adapter::{CheckConfig, EjectConfig, PoolConfig, ServerConfig, ServerTlsConfig, StickyConfig};
@@ -74,6 +75,7 @@ fn sections() -> Vec<Section> {
     vec![
         section("[edge]", debug::<edge::Config>),
         needs("Client certificates", "ca = 'a'", debug::<ClientCertificateConfig>),
+        section("[edge.acme]", debug::<AcmeConfig>),
         section("[edge.l1]", debug::<L1Config>),
         needs("[edge.peers]", peers, debug::<PeersConfig>),
         Section { nth: 1, ..needs("[edge.peers]", tls, debug::<weir_proto::tls::TlsConfig>) },

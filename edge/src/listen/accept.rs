@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use crate::acme::challenge;
 use crate::connection::stream::Stream;
 use crate::http1::connection::Connection;
 use crate::http1::linger::linger_briefly;
@@ -222,6 +223,8 @@ async fn secure(edge: &Edge, tls: Acceptor, mut stream: TcpStream, peer: SocketA
         Some(tls.handshake(stream).await.map_err(|error| error.to_string()))
     };
     let failed = match timeout(patience, shaking).await {
+        // RFC 8737 section 3: "the connection MUST be immediately closed".
+        Ok(Some(Ok(stream))) if stream.get_ref().1.alpn_protocol() == Some(challenge::ALPN) => return None,
         Ok(Some(Ok(stream))) => return Some(Stream::of_tls(stream)),
         Ok(Some(Err(error))) => error,
         // The client connected and left without sending anything, as health checks do.

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use process::listen::{self, ListenError};
 use tokio::net::TcpListener;
 
+use crate::edge::Edge;
 use crate::listen::{cores, tls};
-use crate::route::Sites;
 use crate::settings::{Config, Listen, Runtime};
 use crate::tls::Unavailable;
 
@@ -57,27 +56,17 @@ pub(crate) fn by_core(by_address: Vec<Vec<std::net::TcpListener>>) -> Vec<Vec<st
 }
 
 /// What each listener offers in TLS handshakes.
-pub(crate) fn acceptors(
-    settings: &Config,
-    sites: &Arc<ArcSwap<Sites>>,
-) -> Result<Vec<Option<tls::Acceptor>>, Unavailable> {
+pub(crate) fn acceptors(edge: &Arc<Edge>) -> Result<Vec<Option<tls::Acceptor>>, Unavailable> {
     let tickets = tls::Tickets::new()?;
-    let acceptor = |(listener, listen): (u16, &Listen)| {
-        let own = sites.load().certificates.of_listener(&listen.address);
-        own.map(|own| {
-            tls::Acceptor::new(
-                tls::ListenerAt {
-                    number: listener,
-                    address: &listen.address,
-                    client: listen.tls.as_ref().and_then(|tls| tls.client.as_ref()),
-                },
-                own,
-                listen.speaks_http2(),
-                &tickets,
-                sites.clone(),
-            )
-        })
-        .transpose()
+    let acceptor = |(number, listen): (u16, &Listen)| {
+        let Some(tls) = &listen.tls else { return Ok(None) };
+        let at = tls::ListenerAt {
+            number,
+            address: &listen.address,
+            client: tls.files().and_then(|files| files.client.as_ref()),
+            http2: listen.speaks_http2(),
+        };
+        tls::Acceptor::new(at, &tickets, edge).map(Some)
     };
-    (0..).zip(&settings.listen).map(acceptor).collect()
+    (0..).zip(&edge.settings.listen).map(acceptor).collect()
 }

@@ -3,7 +3,6 @@
 use std::io;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -11,8 +10,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::acme::challenge;
 use crate::connection::stream::H2;
-use crate::route::Sites;
+use crate::edge::Edge;
+use crate::route::SiteCertificate;
 use crate::settings::ClientCertificateConfig;
 use crate::tls::Unavailable;
 use crate::tls::certificate::Certificate;
@@ -43,15 +44,14 @@ pub(crate) struct ListenerAt<'a> {
     pub(crate) address: &'a str,
     /// The certificates that it asks clients for.
     pub(crate) client: Option<&'a ClientCertificateConfig>,
+    pub(crate) http2: bool,
 }
 
 impl Acceptor {
     pub(crate) fn new(
         listener: ListenerAt<'_>,
-        own: Certificate,
-        http2: bool,
         tickets: &Tickets,
-        sites: Arc<ArcSwap<Sites>>,
+        edge: &Arc<Edge>,
     ) -> Result<Self, Unavailable> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
@@ -63,10 +63,12 @@ impl Acceptor {
         let mut config = builder.with_cert_resolver(Arc::new(Resolver {
             listener: listener.number,
             address: listener.address.into(),
-            own,
-            sites,
+            own: edge.routes.load().certificates.of_listener(listener.address),
+            edge: edge.clone(),
         }));
-        config.alpn_protocols = if http2 { vec![H2.into(), HTTP_1_1.into()] } else { vec![HTTP_1_1.into()] };
+        let h2 = listener.http2.then_some(H2);
+        // An authority offers nothing but its own protocol, and gets the answer to its challenge.
+        config.alpn_protocols = h2.into_iter().chain([HTTP_1_1, challenge::ALPN]).map(Vec::from).collect();
         // A session that began where no certificate is asked for is not resumed where one is.
         config.ticketer = if listener.client.is_some() { Tickets::new()?.0 } else { tickets.0.clone() };
         // RFC 8446 section 8: early data can be replayed. Weir does not accept it.
@@ -84,18 +86,41 @@ struct Resolver {
     listener: u16,
     address: Box<str>,
     /// The acceptor for as long as no reload brings another.
-    own: Certificate,
-    sites: Arc<ArcSwap<Sites>>,
+    own: Option<Certificate>,
+    edge: Arc<Edge>,
 }
 
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let sites = self.sites.load();
-        let of_site =
-            hello.server_name().and_then(|name| sites.choose(self.listener, name).certificate.clone());
-        let certificate = of_site.or_else(|| sites.certificates.of_listener(&self.address));
-        Some(certificate.unwrap_or_else(|| self.own.clone()).0)
+        let name = hello.server_name();
+        if is_challenge(&hello) {
+            return self.edge.acme.alpn_answer(name?);
+        }
+        let sites = self.edge.routes.load();
+        let of_listener = || {
+            let certificate = sites.certificates.of_listener(&self.address).or_else(|| self.own.clone());
+            certificate.map(|certificate| certificate.0)
+        };
+        match (name, of_listener()) {
+            // As it may be where clients ask by address: the certificate of the first name.
+            (None, None) => {
+                self.edge.acme.certificate(sites.choose(self.listener, "").name.trim_start_matches('.'))
+            }
+            (None, own) => own,
+            (Some(name), own) => match sites.certificate(self.listener, sites.choose(self.listener, name)) {
+                Some(SiteCertificate::Files(certificate)) => Some(certificate.0.clone()),
+                Some(SiteCertificate::Auto) => self.edge.acme.certificate(name),
+                None => own,
+            },
+        }
     }
+}
+
+/// RFC 8737 section 3: the handshake of an authority offers this protocol alone.
+fn is_challenge(hello: &ClientHello<'_>) -> bool {
+    hello
+        .alpn()
+        .is_some_and(|mut offered| offered.next() == Some(challenge::ALPN) && offered.next().is_none())
 }
 
 impl std::fmt::Debug for Resolver {

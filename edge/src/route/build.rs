@@ -32,7 +32,7 @@ use crate::route::pool_path::PoolPath;
 use crate::route::redirects::RedirectForm;
 use crate::route::rules::{PlaceRules, Rules};
 use crate::route::try_files::TryFiles;
-use crate::route::{Location, Site, Sites, listeners};
+use crate::route::{Location, Site, SiteCertificate, Sites, listeners};
 use crate::settings::expires::Expires;
 use crate::settings::pattern::Pattern;
 use crate::settings::{
@@ -59,8 +59,12 @@ pub(crate) fn build(
     let mut sites = Vec::with_capacity(config.site.len());
     for (index, site) in config.site.iter().enumerate() {
         let path = format!("edge.site[{index}]");
-        let certificate =
-            site.tls.as_ref().and_then(|files| certificates.read(&format!("{path}.tls"), files, mistakes));
+        let certificate = site.tls.as_ref().and_then(|setting| match setting.files() {
+            Some(files) => {
+                certificates.read(&format!("{path}.tls"), files, mistakes).map(SiteCertificate::Files)
+            }
+            None => Some(SiteCertificate::Auto),
+        });
         let mut building = Building {
             edge: config,
             site,
@@ -77,7 +81,8 @@ pub(crate) fn build(
         let built = building.site(&path, &logs);
         sites.extend(built.map(|site| Site { certificate, ..site }));
     }
-    let several_certificates = sites.iter().any(|site| site.certificate.is_some());
+    let auto: Vec<bool> = listeners.iter().map(Listen::is_auto).collect();
+    let several_certificates = auto.contains(&true) || sites.iter().any(|site| site.certificate.is_some());
     let whole = sites.len() == config.site.len() && !sites.is_empty();
     let keeps = |place: &Arc<Location>| place.needs_whole_request() || place.logs.is_some();
     let keeps_requests = sites.iter().flat_map(Site::all_places).any(keeps);
@@ -87,6 +92,7 @@ pub(crate) fn build(
         names: names?,
         sites,
         certificates,
+        auto,
         several_certificates,
         keeps_requests,
         compresses,

@@ -13,12 +13,45 @@ use crate::settings::client_certificate::ClientCertificateConfig;
 pub struct Listen {
     pub address: String,
     /// Offers TLS here. The certificate is for names that no site has a certificate for.
-    pub tls: Option<CertificateConfig>,
+    pub tls: Option<TlsSetting>,
     /// Whether HTTP/2 is offered beside HTTP/1; left out: only over TLS. Without TLS, clients must know it
     /// beforehand (h2c).
     pub http2: Option<bool>,
     /// Connections begin with a header of the PROXY protocol, version 1 or 2, from one of `trusted_proxies`.
     pub proxy_protocol: bool,
+}
+
+/// `tls` of a listener or of a site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TlsSetting {
+    /// "auto": certificates come from an authority by themselves.
+    Auto,
+    Files(CertificateConfig),
+}
+
+impl TlsSetting {
+    pub(crate) fn is_auto(&self) -> bool {
+        matches!(self, Self::Auto)
+    }
+
+    pub(crate) fn files(&self) -> Option<&CertificateConfig> {
+        match self {
+            Self::Auto => None,
+            Self::Files(files) => Some(files),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for TlsSetting {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        enum Word {
+            #[serde(rename = "auto")]
+            Auto,
+        }
+        let expecting = "\"auto\", or { certificate = \"…\", key = \"…\" }";
+        text_or_table(deserializer, expecting, |Word::Auto| Self::Auto, Self::Files)
+    }
 }
 
 /// `tls = { certificate = "…", key = "…" }`: two PEM files.
@@ -37,6 +70,11 @@ impl Listen {
         Self { address: address.into(), tls: None, http2: None, proxy_protocol: false }
     }
 
+    /// Whether certificates for the names of sites here come by themselves.
+    pub(crate) fn is_auto(&self) -> bool {
+        self.tls.as_ref().is_some_and(TlsSetting::is_auto)
+    }
+
     pub(crate) fn speaks_http2(&self) -> bool {
         self.http2.unwrap_or_else(|| self.tls.is_some())
     }
@@ -48,7 +86,7 @@ impl<'de> Deserialize<'de> for Listen {
         #[serde(deny_unknown_fields)]
         struct Table {
             address: String,
-            tls: Option<CertificateConfig>,
+            tls: Option<TlsSetting>,
             http2: Option<bool>,
             #[serde(default)]
             proxy_protocol: bool,

@@ -11,9 +11,9 @@ use crate::settings::files::{Charset, Symlinks};
 use crate::settings::rule::RuleConfig;
 use crate::settings::site_listen::{DefaultServer, ListenerName};
 use crate::settings::{
-    AuthBasicConfig, AuthRequestConfig, CacheConfig, CertificateConfig, CompressConfig, CorsConfig,
-    ExpiresSetting, InheritFields, LimitConnConfig, LimitReqConfig, LogConfig, Priority, ReplyFieldConfig,
-    ReplyRewriteConfig, RequestFieldConfig, Satisfy, SecureLinkConfig, Security,
+    AuthBasicConfig, AuthRequestConfig, CacheConfig, CompressConfig, CorsConfig, ExpiresSetting,
+    InheritFields, LimitConnConfig, LimitReqConfig, LogConfig, Priority, ReplyFieldConfig,
+    ReplyRewriteConfig, RequestFieldConfig, Satisfy, SecureLinkConfig, Security, TlsSetting,
 };
 use crate::variables::Template;
 
@@ -32,7 +32,7 @@ macro_rules! places {
             pub default_server: DefaultServer,
             /// The certificate for this site's names, on every listener with TLS; without it, the listener's
             /// certificate is used.
-            pub tls: Option<CertificateConfig>,
+            pub tls: Option<TlsSetting>,
             /// Answers each request to the site: nginx's `return`.
             pub r#return: Option<Template>,
             /// "REGEX REPLACEMENT FLAG", for each request to the site.

@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::sign::CertifiedKey;
 use webpki::{EndEntityCert, KeyUsage};
 
-use crate::settings::{CertificateConfig, Config};
+use crate::settings::{CertificateConfig, Config, TlsSetting};
 use crate::tls::client_certificate;
 
 /// A chain, its own certificate first, and the key that belongs to it.
@@ -20,6 +20,23 @@ pub(crate) struct Certificate(pub(crate) Arc<CertifiedKey>);
 impl Certificate {
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// A key and its chain in one text. It may have expired: better than none, where nobody can replace it.
+    pub(crate) fn from_pem(text: &[u8]) -> Result<Self, String> {
+        let key = PrivateKeyDer::from_pem_slice(text).map_err(|error| plain(&error, "private key"))?;
+        let chain = CertificateDer::pem_slice_iter(text).collect::<Result<Vec<_>, _>>();
+        let chain = chain.map_err(|error| plain(&error, "certificate"))?;
+        if chain.is_empty() {
+            return Err("it contains no certificate".into());
+        }
+        let key = rustls::crypto::ring::default_provider().key_provider.load_private_key(key);
+        let pair = CertifiedKey::new(chain, key.map_err(|error| error.to_string())?);
+        match pair.keys_match() {
+            // What answers a challenge has an extension that the library does not know.
+            Ok(()) | Err(rustls::Error::InvalidCertificate(_)) => Ok(Self(Arc::new(pair))),
+            Err(error) => Err(error.to_string()),
+        }
     }
 }
 
@@ -35,7 +52,7 @@ impl Certificates {
     pub(crate) fn of_listeners(config: &Config, mistakes: &mut Mistakes) -> Self {
         let mut certificates = Self::default();
         for (index, listen) in config.listen.iter().enumerate() {
-            let Some(files) = &listen.tls else { continue };
+            let Some(files) = listen.tls.as_ref().and_then(TlsSetting::files) else { continue };
             let path = format!("edge.listen[{index}].tls");
             if let Some(Err((key, text))) = files.client.as_ref().map(client_certificate::verifier) {
                 mistakes.push(format!("{path}.client.{key}"), text);

@@ -31,6 +31,7 @@ const EDGE: &[&str] = &[
     "cache_node",
     "files",
     "fields",
+    "acme",
     "tls",
     "peers",
     "request",

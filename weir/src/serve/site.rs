@@ -4,20 +4,23 @@ use std::fmt::Write;
 use std::path::{Path, absolute};
 
 use crate::cli::ServeArgs;
+use crate::serve::https;
 
 /// The pool of the application that Weir starts.
 pub(super) const POOL: &str = "app";
 /// Where the server is in settings that are printed to be kept as a file.
 const USUAL_SOCKET: &str = "unix:/run/weir/app.sock";
+const USUAL_LISTEN: &str = "127.0.0.1:8080";
 /// Hashed names of static files change with their content; other files may change under their name.
 const STATIC_EXPIRES: &str = "1h";
 
 pub(super) fn settings(args: &ServeArgs) -> anyhow::Result<String> {
+    let address = quoted(args.listen.as_deref().unwrap_or(USUAL_LISTEN));
     let listen = match &args.tls {
-        None => quoted(&args.listen),
+        _ if !args.https.domain.is_empty() => https::listeners(args),
+        None => address,
         Some((certificate, key)) => format!(
-            "{{ address = {}, tls = {{ certificate = {}, key = {} }} }}",
-            quoted(&args.listen),
+            "{{ address = {address}, tls = {{ certificate = {}, key = {} }} }}",
             file(certificate)?,
             file(key)?
         ),
@@ -28,7 +31,10 @@ pub(super) fn settings(args: &ServeArgs) -> anyhow::Result<String> {
             let _ = writeln!(text, "{name} = {}", list(networks));
         }
     }
-    text.push_str("\n[[edge.site]]\n");
+    match args.https.domain.is_empty() {
+        true => text.push_str("\n[[edge.site]]\n"),
+        false => text.push_str(&https::tables(args)?),
+    }
     for mapping in &args.statics {
         text.push_str(&static_files(mapping)?);
     }
@@ -65,7 +71,7 @@ fn static_files(mapping: &str) -> anyhow::Result<String> {
 }
 
 /// Absolute: whoever keeps the settings may start Weir elsewhere.
-fn file(path: &Path) -> anyhow::Result<String> {
+pub(super) fn file(path: &Path) -> anyhow::Result<String> {
     let mut text = absolute(path)?.to_string_lossy().into_owned();
     if path.is_dir() && !text.ends_with('/') {
         text.push('/');
@@ -73,11 +79,11 @@ fn file(path: &Path) -> anyhow::Result<String> {
     Ok(quoted(&text))
 }
 
-fn list(texts: &[String]) -> String {
+pub(super) fn list(texts: &[String]) -> String {
     format!("[{}]", texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", "))
 }
 
 /// A basic string of TOML, which may be written like one of JSON.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
