@@ -4,6 +4,10 @@
 `shop.article:7`       the row with this primary key, present or not
 `shop.article:slug=x`  the rows whose `slug` is `x`, present or not
 `shop.article:*`       any row: what a page about single rows has too, for changes whose rows nobody knows
+`cms.page:in=0001`     the nodes of a tree whose parent has this path
+`cms.page:under=0001`  the node of a tree with this path, and all nodes below it
+`cms.page:leaf=7`      whether the node with this primary key has children at all
+`shop.article:quiet=7` the columns of this row that pages seldom show, read from the row itself
 `shop.article:+`       what a page has that asked for rows by primary key, for new rows whose keys nobody knows
 """
 
@@ -42,6 +46,24 @@ def any_row(label: str) -> str:
 
 def new_key(label: str) -> str:
     return f"{label}:+"
+
+
+def children(label: str, path: str) -> str:
+    return f"{label}:in={normal(path)}"
+
+
+def below(label: str, path: str) -> str:
+    return f"{label}:under={normal(path)}"
+
+
+def quiet(label: str, pk: object) -> str:
+    """The tag of the quiet columns of one row; of any row, for queries that name them, if `pk` is None."""
+    return f"{label}:quiet=*" if pk is None else row(label, "quiet", pk)
+
+
+def leaf(label: str, pk: object) -> str:
+    """The tag of whether a node of a tree has children."""
+    return row(label, "leaf", pk)
 
 
 def normal(value: object) -> str:
