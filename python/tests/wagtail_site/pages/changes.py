@@ -12,7 +12,7 @@ from PIL import Image as Picture
 from wagtail.contrib.frontend_cache.utils import purge_url_from_cache
 from wagtail.contrib.redirects.models import Redirect
 from wagtail.images.models import Image
-from wagtail.models import Collection, Locale, Page, PageViewRestriction, Revision, Site
+from wagtail.models import Collection, Locale, Page, PageViewRestriction, Site
 
 from pages.models import Author, EntryPage, Footer, HomePage, SectionPage
 
@@ -127,8 +127,13 @@ def schedule(s: int, e: int, title: str) -> None:
     page = entry(s, e)
     page.title = title
     page.go_live_at = timezone.now() + datetime.timedelta(hours=1)
-    page.save_revision(approved_go_live_at=page.go_live_at).publish()
-    Revision.objects.update(approved_go_live_at=timezone.now() - datetime.timedelta(seconds=1))
+    revision = page.save_revision(approved_go_live_at=page.go_live_at)
+    revision.publish()
+    # The hour passes.
+    revision.refresh_from_db()
+    revision.approved_go_live_at = timezone.now() - datetime.timedelta(seconds=1)
+    revision.content["go_live_at"] = revision.approved_go_live_at.isoformat()
+    revision.save()
 
 
 def scheduled() -> None:
