@@ -73,8 +73,8 @@ class Explanation:
 
     @property
     def is_storable(self) -> bool:
-        """Whether the reply of the application may be stored for everybody."""
-        return any(step["step"] == "lifetime" for step in self.steps) and self.reason is None
+        """Whether the reply that the application gave now may be stored for others."""
+        return self.conclusion.startswith("The page is stored")
 
     @property
     def age(self) -> float | None:
