@@ -76,7 +76,9 @@ def test_deployment() -> None:
     # A name that the built-in lists know as something else.
     for name, kind in (("lang", "split"), ("_ga_session", "ignored")):
         found = told(deploy=True, SESSION_COOKIE_NAME=name)
-        assert set(found) == {"weir.E003"} and f"cookie {name} for" in found["weir.E003"] and kind in found["weir.E003"], found
+        assert (
+            set(found) == {"weir.E003"} and f"cookie {name} for" in found["weir.E003"] and kind in found["weir.E003"]
+        ), found
     for name in ("sessionid", "shop_session"):
         assert told(deploy=True, SESSION_COOKIE_NAME=name) == {}
 
