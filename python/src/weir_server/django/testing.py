@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import connections
+from django.http import HttpRequest
 from django.test import Client
 
 from weir_server import _tags, testing
@@ -42,12 +43,16 @@ def assert_private(reply: Any) -> None:
 
 
 def asked_by(reply: Any) -> dict[str, bool]:
-    """Whether the visitor was signed in. A cookie that Weir does not know tells visitors apart too."""
+    """Whether the visitor was signed in."""
     request = getattr(reply, "wsgi_request", None) or getattr(reply, "asgi_request", None)
     if request is None:
         return {}
-    known = {settings.CSRF_COOKIE_NAME, settings.LANGUAGE_COOKIE_NAME}
-    return {"signed_in": bool(set(request.COOKIES) - known), "authorization": "HTTP_AUTHORIZATION" in request.META}
+    return {"signed_in": is_personal(request), "authorization": "HTTP_AUTHORIZATION" in request.META}
+
+
+def is_personal(request: HttpRequest) -> bool:
+    """A cookie that Weir does not know tells visitors apart too."""
+    return bool(set(request.COOKIES) - {settings.CSRF_COOKIE_NAME, settings.LANGUAGE_COOKIE_NAME})
 
 
 @dataclass
