@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 SITE = Path(__file__).resolve().parent / "site"
 REPOSITORY = SITE.parents[2]
@@ -50,6 +51,35 @@ def ask(
         connection.request(method, path, body, named)
         reply = connection.getresponse()
         return Reply(reply.status, {name.lower(): value for name, value in reply.getheaders()}, reply.read())
+
+
+class Browser:
+    """A visitor with cookies, who sends the token of a form along."""
+
+    def __init__(self, port: int, host: str = "localhost") -> None:
+        self.port, self.host = port, host
+        self.cookies: dict[str, str] = {}
+
+    def get(self, path: str, **headers: str) -> Reply:
+        return self.ask(path, "GET", None, **headers)
+
+    def post(self, path: str, form: Mapping[str, str]) -> Reply:
+        body = urlencode({"csrfmiddlewaretoken": self.cookies.get("csrftoken", ""), **form}).encode()
+        return self.ask(path, "POST", body, Content_Type="application/x-www-form-urlencoded")
+
+    def ask(self, path: str, method: str, body: bytes | None, **headers: str) -> Reply:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        with contextlib.closing(connection):
+            named = {"Host": self.host, **{name.replace("_", "-"): value for name, value in headers.items()}}
+            if self.cookies:
+                named["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+            connection.request(method, path, body, named)
+            reply = connection.getresponse()
+            for line in reply.headers.get_all("Set-Cookie", []):
+                name, _, value = line.partition(";")[0].partition("=")
+                self.cookies[name] = value
+            fields = {name.lower(): value for name, value in reply.getheaders()}
+            return Reply(reply.status, fields, reply.read())
 
 
 def until(what: str, found: Callable[[], Any], patience: float = PATIENCE) -> Any:
@@ -113,8 +143,8 @@ def serving(
         raise
 
 
-def copy_site(to: Path) -> Path:
-    shutil.copytree(SITE, to, ignore=shutil.ignore_patterns("__pycache__", "state"))
+def copy_site(to: Path, site: Path = SITE) -> Path:
+    shutil.copytree(site, to, ignore=shutil.ignore_patterns("__pycache__", "state"))
     return to
 
 

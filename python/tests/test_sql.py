@@ -2,9 +2,11 @@
 
 import pytest
 
-from weir_server._sql import Pin, Statement, Statements, Table, Value
+from weir_server._reads import branch_tag
+from weir_server._sql import Pin, Statement, Statements, Table, Tree, Value
 
 INT = Pin("author", "int")
+OWNER = Pin("owner", "int", rare=False)
 SCHEMA = {
     "article": Table(
         "shop.article",
@@ -19,6 +21,13 @@ SCHEMA = {
         "id",
         {"id": Pin(None, "int"), "article_id": Pin("article", "int"), "tag_id": Pin("tag", "int")},
         frozenset({"id", "article_id", "tag_id"}),
+    ),
+    "page": Table(
+        "cms.page",
+        "id",
+        {"id": Pin(None, "int"), "path": Pin("path", "text"), "slug": Pin("slug", "text"), "owner_id": OWNER},
+        frozenset({"id", "path", "slug"}),
+        Tree("path", "depth", 4, "numchild"),
     ),
 }
 
@@ -193,3 +202,45 @@ def test_changes() -> None:
     ):
         found = read(sql)
         assert found.change is None and "tag" in found.written, sql
+
+
+FROM_PAGE = "SELECT p.id FROM page p WHERE "
+
+
+@pytest.mark.parametrize(
+    ("condition", "parameters", "expected"),
+    [
+        ("p.depth = %s AND p.path BETWEEN %s AND %s", (3, "000100010000", "00010001ZZZZ"), "cms.page:in=00010001"),
+        ("p.path BETWEEN %s AND %s AND p.live", ("000100010000", "00010001ZZZZ"), "cms.page:under=00010001"),
+        ("p.depth = %s AND p.path BETWEEN %s AND %s", (4, "000100010000", "00010001ZZZZ"), "cms.page:under=00010001"),
+        ("p.path LIKE %s ESCAPE '\\' AND p.depth >= %s", ("00010002%", 2), "cms.page:under=00010002"),
+        ("p.path::text LIKE %s", ("00010002%",), "cms.page:under=00010002"),
+        # Half a step says nothing, and neither does what stands behind a wildcard.
+        ("p.path LIKE %s", ("00010_02%",), "cms.page:under=0001"),
+        ("p.path LIKE %s", ("%0001",), "cms.page"),
+        ("p.path BETWEEN %s AND %s", ("0001", 7), "cms.page"),
+        # An owner has many pages, a branch fewer.
+        ("p.owner_id = %s AND p.path LIKE %s", (1, "00010002%"), "cms.page:under=00010002"),
+    ],
+)
+def test_branches_of_trees(condition: str, parameters: tuple[object, ...], expected: str) -> None:
+    found = read(FROM_PAGE + condition)
+    assert not found.tables and not found.pinned
+    assert [branch_tag(branch, parameters, SCHEMA) for branch in found.branches] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("p.path BETWEEN %s AND %s AND p.slug = %s", "page.slug=2"),
+        ("p.path NOT BETWEEN %s AND %s", "page"),
+        ("p.path NOT LIKE %s", "page"),
+        ("p.path LIKE %s OR p.live", "page"),
+        ("p.path LIKE %s || p.slug", "page"),
+        ("p.path BETWEEN %s AND %s + 1", "page"),
+        ("p.path LIKE %s ESCAPE '\\' AND p.title = 'a\\'", "page"),
+    ],
+)
+def test_what_is_no_branch(condition: str, expected: str) -> None:
+    found = read(FROM_PAGE + condition)
+    assert (told(found), found.branches) == (expected, [])

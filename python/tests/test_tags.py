@@ -36,3 +36,13 @@ def test_too_many_tags_become_coarser() -> None:
     assert "shop.comment" in _tags.fit(long)
     assert _tags.fit({f"app.model{number}" for number in range(300)}) == [_tags.EVERYTHING]
     assert _tags.fit([]) == []
+
+
+def test_coarser_tags_still_hear_of_quiet_columns() -> None:
+    many = {_tags.row("cms.page", None, number) for number in range(300)}
+    assert _tags.fit(many) == ["cms.page", "cms.page:*", "cms.page:+"]
+    for one in (_tags.quiet("cms.page", 7), _tags.leaf("cms.page", 7), _tags.quiet("cms.page", None)):
+        assert "cms.page:quiet=*" in _tags.fit({*many, one}), one
+    # Too many tables, each with its quiet columns: it ends.
+    wide = {_tags.quiet(f"cms.page{number}", None) for number in range(300)}
+    assert _tags.fit(wide) == [_tags.EVERYTHING]

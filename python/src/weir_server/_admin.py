@@ -1,11 +1,13 @@
-"""The admin listener of a running weir or edge: its address, its token, and a purge through it."""
+"""The admin listener of a running weir or edge: its address, its token, purges and explanations through it."""
 
 import http.client
 import json
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 USUAL_ADDRESS = "127.0.0.1:9900"
 # What one order may hold; Weir accepts 1024 names.
@@ -41,6 +43,48 @@ class Outcome:
         )
 
 
+@dataclass(frozen=True)
+class Explanation:
+    """What one Weir says of a request: `verdict` is one word, such as "hit", "join", "bypass" (docs/settings.md)."""
+
+    address: str
+    found: dict[str, Any]
+
+    @property
+    def verdict(self) -> str:
+        return str(self.found.get("verdict", ""))
+
+    @property
+    def is_cached(self) -> bool:
+        return self.verdict in ("hit", "stale", "standby")
+
+    @property
+    def reason(self) -> str | None:
+        """Why the page is not stored, or not for this visitor: as in `Cache-Status; detail=`."""
+        return self.found.get("reason")
+
+    @property
+    def conclusion(self) -> str:
+        return str(self.found.get("conclusion", ""))
+
+    @property
+    def steps(self) -> list[dict[str, str]]:
+        return list(self.found.get("steps", ()))
+
+    @property
+    def is_storable(self) -> bool:
+        """Whether the reply that the application gave now may be stored for others."""
+        return self.conclusion.startswith("The page is stored")
+
+    @property
+    def age(self) -> float | None:
+        """For how many seconds the page has been stored there."""
+        ages = (
+            re.search(r"; age ([\d.]+) s of", step["found"]) for step in self.steps if step["step"] == "stored here"
+        )
+        return next((float(age[1]) for age in ages if age), None)
+
+
 @dataclass
 class Admin:
     """One or more admin listeners of one Weir: the first that answers makes the purge."""
@@ -73,32 +117,36 @@ class Admin:
         last: PurgeError = Unreachable("no admin address is set")
         for address in self.addresses:
             try:
-                return self._post(address, json.dumps(order), timeout)
+                return self._purged(address, json.dumps(order), timeout)
             except OSError as error:
                 last = Unreachable(f"nothing answers at {address}: {error}; check that weir is running")
             except http.client.HTTPException as error:
                 last = PurgeError(f"{address} does not answer like weir: {error!r}")
         raise last
 
-    def _post(self, address: str, body: str, timeout: float) -> Outcome:
-        host, _, port = address.rpartition(":")
-        connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=timeout)
-        headers = {"Content-Type": "application/json", "Host": address}
-        token = self._token(address)
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
+    def explain(self, url: str, fields: Sequence[str] = (), timeout: float = 10.0) -> list["Explanation"]:
+        """What each Weir would do with a request for this URL; it asks the application once and stores nothing.
+
+        `fields`: "Name: value". Raises PurgeError if one of them does not explain.
+        """
+        order = json.dumps({"url": url, "fields": list(fields)})
+        return [self._explanation(address, order, timeout) for address in self.addresses]
+
+    def _explanation(self, address: str, order: str, timeout: float) -> "Explanation":
         try:
-            connection.request("POST", "/api/v1/purge", body, headers)
-            reply = connection.getresponse()
-            text = reply.read(1 << 20)
-        finally:
-            connection.close()
-        try:
-            found = json.loads(text)
-        except ValueError:
-            found = {"error": text.decode(errors="replace").strip()}
-        if reply.status not in (200, 202):
-            raise PurgeError(f"{address} refused the purge: {found.get('error', reply.status)}")
+            status, found = self._post(address, "/api/v1/explain", order, timeout)
+        except OSError as error:
+            raise Unreachable(f"nothing answers at {address}: {error}; check that weir is running") from error
+        except http.client.HTTPException as error:
+            raise PurgeError(f"{address} does not answer like weir: {error!r}") from error
+        if status != 200:
+            raise PurgeError(f"{address} does not explain: {found.get('error', status)}")
+        return Explanation(address, found)
+
+    def _purged(self, address: str, order: str, timeout: float) -> Outcome:
+        status, found = self._post(address, "/api/v1/purge", order, timeout)
+        if status not in (200, 202):
+            raise PurgeError(f"{address} refused the purge: {found.get('error', status)}")
         return Outcome(
             bool(found["complete"]),
             tuple(found.get("acknowledged", ())),
@@ -106,6 +154,25 @@ class Admin:
             float(found.get("milliseconds", 0)),
             tuple(found.get("details", ())),
         )
+
+    def _post(self, address: str, path: str, body: str, timeout: float) -> tuple[int, dict[str, Any]]:
+        host, _, port = address.rpartition(":")
+        connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=timeout)
+        headers = {"Content-Type": "application/json", "Host": address}
+        token = self._token(address)
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        try:
+            connection.request("POST", path, body, headers)
+            reply = connection.getresponse()
+            text = reply.read(1 << 20)
+        finally:
+            connection.close()
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+        return reply.status, found if isinstance(found, dict) else {"error": text.decode(errors="replace").strip()}
 
     def _token(self, address: str) -> str | None:
         file = Path(self.token_file) if self.token_file else find_token(address)

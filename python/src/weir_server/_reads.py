@@ -1,11 +1,12 @@
 """What a statement that reads says of the page that it is for: tags, and whether the page changes with time."""
 
 import datetime
+import re
 import time
 from typing import Any
 
 from weir_server import _tags
-from weir_server._sql import Schema, Statement
+from weir_server._sql import Branch, Schema, Statement
 
 # The database says what time it is.
 CLOCKS = ("NOW()", "CURRENT_TIMESTAMP", "CURRENT_DATE", "STATEMENT_TIMESTAMP", "LOCALTIMESTAMP")
@@ -27,6 +28,39 @@ def pinned(statement: Statement, parameters: Any, known: Schema) -> set[str]:
         if pin.field is None:
             tags.add(_tags.new_key(table.label))
     return tags
+
+
+def branches(statement: Statement, parameters: Any, known: Schema) -> set[str]:
+    """The tags of the branches of trees that a statement asks for."""
+    tags: set[str] = set()
+    for branch in statement.branches:
+        label = known[branch.table].label
+        tags.update((branch_tag(branch, parameters, known), _tags.any_row(label)))
+    return tags
+
+
+def branch_tag(branch: Branch, parameters: Any, known: Schema) -> str:
+    table = known[branch.table]
+    try:
+        low = branch.low.of(parameters)
+        high = branch.high.of(parameters) if branch.high else None
+        depth = branch.depth.of(parameters) if branch.depth else None
+    except (IndexError, KeyError, TypeError):
+        return table.label
+    if table.tree is None or not isinstance(low, str) or not isinstance(high, str | None):
+        return table.label
+    prefix = re.split(r"[%_\\]", low, maxsplit=1)[0] if high is None else common(low, high)
+    prefix = prefix[: len(prefix) // table.tree.step * table.tree.step]
+    if not prefix:
+        return table.label
+    is_children = depth == len(prefix) // table.tree.step + 1
+    return _tags.children(table.label, prefix) if is_children else _tags.below(table.label, prefix)
+
+
+def common(low: str, high: str) -> str:
+    """What all texts between two begin with."""
+    length = next((at for at, (one, other) in enumerate(zip(low, high)) if one != other), min(len(low), len(high)))
+    return low[:length]
 
 
 def is_about_now(sql: str, parameters: Any) -> bool:

@@ -22,7 +22,8 @@ END = 5.0
 class Ticket:
     """One batch of tags on its way."""
 
-    def __init__(self) -> None:
+    def __init__(self, tags: Iterable[str] = ()) -> None:
+        self.tags = frozenset(tags)
         self._over = threading.Event()
         self.outcome: Outcome | None = None
 
@@ -57,9 +58,9 @@ class Sender:
         if self._pid != os.getpid():
             # A thread does not come along through a fork.
             self._start()
-        ticket = Ticket()
+        ticket = Ticket(tags)
         with self._news:
-            self._waiting.update(tags)
+            self._waiting.update(ticket.tags)
             self._tickets.append(ticket)
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="weir-purges", daemon=True)

@@ -4,8 +4,9 @@ Pure: it knows no database and no Django. A statement is read once, what was fou
 
 What a SELECT depends on is found by one rule. If a condition that holds for the whole result says `t.field = value`
 (or `IN (…)`), then rows of `t` with another value can neither appear in the result nor change it. Such a table is
-*pinned*. A table that is only joined to rows that are known, by its own primary key, and by which nothing is chosen or
-counted, is *followed*: the rows in the result are all that matter. Every other table counts as a whole.
+*pinned*; so is a tree of which the condition names one branch. A table that is only joined to rows that are known, by
+its own primary key, and by which nothing is chosen or counted, is *followed*: the rows in the result are all that
+matter. Every other table counts as a whole.
 """
 
 import re
@@ -24,6 +25,9 @@ class Table:
     # The columns whose values have tags, the best first.
     pins: Mapping[str, "Pin"]
     not_null: frozenset[str]
+    tree: "Tree | None" = None
+    # Columns that pages seldom show, and that are not read from rows unnoticed.
+    quiet: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,20 @@ class Pin:
     field: str | None
     # "int", "text" or "uuid". A value of another type is not compared as it is written.
     kind: str
+    # Few rows have the same value.
+    rare: bool = True
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A table of nodes whose paths begin with the paths of their parents, as django-treebeard keeps them."""
+
+    path: str
+    depth: str
+    # How many characters longer a child's path is.
+    step: int
+    # The column with the number of children.
+    count: str
 
 
 Schema = Mapping[str, Table]
@@ -55,6 +73,17 @@ class Pinned:
     table: str
     column: str
     values: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Branch:
+    """The nodes of a tree whose paths lie between two values, or match a pattern."""
+
+    table: str
+    low: Value
+    # None: `low` is a pattern of LIKE.
+    high: Value | None
+    depth: Value | None
 
 
 @dataclass(frozen=True)
@@ -91,6 +120,7 @@ class Statement:
 
     tables: set[str] = field(default_factory=set)
     pinned: list[Pinned] = field(default_factory=list)
+    branches: list[Branch] = field(default_factory=list)
     followed: list[Followed] = field(default_factory=list)
     insert: Insert | None = None
     change: Change | None = None
@@ -178,7 +208,8 @@ def tokens(sql: str, mark: str) -> tuple[list[Token], int]:
         if kind == "parameter" and text != mark:
             # PostgreSQL has an operator of that name.
             kind = "sign"
-        if kind == "string" and "\\" in text:
+        after_escape = bool(stack[-1]) and stack[-1][-1].is_word("ESCAPE")
+        if kind == "string" and "\\" in text and not (after_escape and len(text) == 3):
             raise NotRead("what a backslash means depends on the database")
         if text == "'":
             raise NotRead("a text without an end")
@@ -393,7 +424,11 @@ class _Reader:
                 continue
             table = self.schema.get(source.table)
             column = next((c for c in table.pins if (source.alias, c) in facts.values), None) if table else None
-            if table and column is not None:
+            branch = facts.branch(source.alias, table) if table else None
+            if table and branch and not (column and table.pins[column].rare):
+                self.found.branches.append(branch)
+                sure.add(source.alias)
+            elif table and column is not None:
                 self.found.pinned.append(Pinned(source.table, column, facts.values[source.alias, column]))
                 sure.add(source.alias)
             else:
@@ -623,17 +658,22 @@ def conjuncts(parts: Sequence[Token]) -> list[list[Token]]:
     """The conditions that all must hold: split at AND, within brackets too. One that is not sure stays whole."""
     while len(parts) == 1 and parts[0].kind == "group":
         parts = parts[0].inside
-    if any(token.is_word("OR", "XOR", "BETWEEN", "CASE") for token in parts):
+    if any(token.is_word("OR", "XOR", "CASE") for token in parts):
         return [list(parts)]
     pieces: list[list[Token]] = [[]]
     for token in parts:
-        if token.is_word("AND"):
+        if token.is_word("AND") and not is_between(pieces[-1]):
             pieces.append([])
         else:
             pieces[-1].append(token)
     if len(pieces) == 1:
         return pieces
     return [inner for piece in pieces for inner in conjuncts(piece)]
+
+
+def is_between(piece: list[Token]) -> bool:
+    """Whether the next AND is that of a BETWEEN."""
+    return sum(token.is_word("BETWEEN") for token in piece) > sum(token.is_word("AND") for token in piece)
 
 
 class Facts:
@@ -645,6 +685,8 @@ class Facts:
         # From each column to those that equal it.
         self.equal: dict[Column, set[Column]] = {}
         self.one_way: set[tuple[Column, Column]] = set()
+        # Columns that lie between two values, or match a pattern.
+        self.ranges: dict[Column, tuple[Value, Value | None]] = {}
 
     def add(self, parts: Sequence[Token], only: str | None) -> None:
         """`only`: the alias of a LEFT JOIN, whose condition says nothing of other tables' rows."""
@@ -662,6 +704,9 @@ class Facts:
             if all(values) and only in (None, left[0]):
                 self.note(left, tuple(value for value in values if value))
             return
+        if piece[at].is_word("BETWEEN", "LIKE") and only in (None, left[0]):
+            self.add_range(left, piece[at], piece[at + 1 :])
+            return
         if piece[at].text != "=":
             return
         right, end = column_at(piece, at + 1)
@@ -674,6 +719,24 @@ class Facts:
         value = value_of(piece[at + 1 :])
         if value is not None and only in (None, left[0]):
             self.note(left, (value,))
+
+    def add_range(self, column: Column, word: Token, rest: list[Token]) -> None:
+        if word.is_word("LIKE"):
+            pattern = value_of(rest[:1]) if len(rest) == 1 or rest[1].is_word("ESCAPE") else None
+            if pattern:
+                self.ranges.setdefault(column, (pattern, None))
+        elif len(rest) == 3 and rest[1].is_word("AND"):
+            low, high = value_of(rest[:1]), value_of(rest[2:])
+            if low and high:
+                self.ranges[column] = (low, high)
+
+    def branch(self, alias: str, table: Table) -> Branch | None:
+        """The branch of a tree that holds all rows that count."""
+        found = self.ranges.get((alias, table.tree.path)) if table.tree else None
+        if table.tree is None or found is None:
+            return None
+        depths = self.values.get((alias, table.tree.depth), ())
+        return Branch(self.sources[alias].table, *found, depths[0] if len(depths) == 1 else None)
 
     def note(self, column: Column, values: tuple[Value, ...]) -> None:
         self.values.setdefault(column, values)
@@ -697,7 +760,11 @@ class Facts:
 def column_at(parts: Sequence[Token], at: int) -> tuple[Column | None, int]:
     """`alias.column` at this place, and the place behind it."""
     if at + 2 < len(parts) + 0 and is_name(parts[at]) and parts[at + 1].text == "." and is_name(parts[at + 2]):
-        return (plain(parts[at]), plain(parts[at + 2])), at + 3
+        end = at + 3
+        if end + 1 < len(parts) and parts[end].text == "::" and parts[end + 1].is_word("TEXT"):
+            # PostgreSQL compares it as text.
+            end += 2
+        return (plain(parts[at]), plain(parts[at + 2])), end
     return None, at
 
 

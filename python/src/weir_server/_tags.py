@@ -4,6 +4,10 @@
 `shop.article:7`       the row with this primary key, present or not
 `shop.article:slug=x`  the rows whose `slug` is `x`, present or not
 `shop.article:*`       any row: what a page about single rows has too, for changes whose rows nobody knows
+`cms.page:in=0001`     the nodes of a tree whose parent has this path
+`cms.page:under=0001`  the node of a tree with this path, and all nodes below it
+`cms.page:leaf=7`      whether the node with this primary key has children at all
+`shop.article:quiet=7` the columns of this row that pages seldom show, read from the row itself
 `shop.article:+`       what a page has that asked for rows by primary key, for new rows whose keys nobody knows
 """
 
@@ -16,6 +20,8 @@ from urllib.parse import quote
 MAX_TAGS = 200
 MAX_BYTES = 8000
 MAX_VALUE = 40
+# The columns of any row that pages seldom show.
+ANY_QUIET = "quiet=*"
 # Every change purges it: the tag of a page that read from more tables than a reply can name.
 EVERYTHING = "weir:any"
 
@@ -42,6 +48,24 @@ def any_row(label: str) -> str:
 
 def new_key(label: str) -> str:
     return f"{label}:+"
+
+
+def children(label: str, path: str) -> str:
+    return f"{label}:in={normal(path)}"
+
+
+def below(label: str, path: str) -> str:
+    return f"{label}:under={normal(path)}"
+
+
+def quiet(label: str, pk: object) -> str:
+    """The tag of the quiet columns of one row; of any row, for queries that name them, if `pk` is None."""
+    return f"{label}:{ANY_QUIET}" if pk is None else row(label, "quiet", pk)
+
+
+def leaf(label: str, pk: object) -> str:
+    """The tag of whether a node of a tree has children."""
+    return row(label, "leaf", pk)
 
 
 def normal(value: object) -> str:
@@ -71,10 +95,14 @@ def fit(tags: Iterable[str]) -> list[str]:
         by_table: dict[str, int] = {}
         for tag in chosen:
             label, colon, rest = tag.partition(":")
-            if colon and rest not in ("*", "+") and label != "weir":
+            if colon and rest not in ("*", "+", ANY_QUIET) and label != "weir":
                 by_table[label] = by_table.get(label, 0) + 1
         if not by_table:
             return [EVERYTHING]
         largest = max(by_table, key=lambda label: (by_table[label], label))
+        dropped = {tag.partition(":")[2] for tag in chosen if table_of(tag) == largest}
         chosen = {tag for tag in chosen if table_of(tag) != largest} | {largest, any_row(largest), new_key(largest)}
+        if any(rest.startswith(("quiet=", "leaf=")) for rest in dropped):
+            # A change of nothing but quiet columns purges this one, and none of the others.
+            chosen.add(quiet(largest, None))
     return sorted(chosen)

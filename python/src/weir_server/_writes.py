@@ -26,6 +26,19 @@ def of_row(table: Table, values: dict[str, Any]) -> Iterator[str]:
             yield _tags.row(table.label, pin.field, compared)
         elif value is not None:
             yield _tags.any_row(table.label)
+    if table.tree and isinstance(path := values.get(table.tree.path), str):
+        step = table.tree.step
+        yield _tags.children(table.label, path[:-step])
+        yield from (_tags.below(table.label, path[:end]) for end in range(step, len(path) + 1, step))
+
+
+def of_quiet(table: Table, before: list[dict[str, Any]], after: list[dict[str, Any]]) -> set[str]:
+    """The tags of a change of nothing but quiet columns."""
+    found = {_tags.quiet(table.label, row[str(table.pk)]) for row in before} | {_tags.quiet(table.label, None)}
+    if table.tree:
+        leaves = [{row[str(table.pk)] for row in rows if not row[table.tree.count]} for rows in (before, after)]
+        found.update(_tags.leaf(table.label, pk) for pk in leaves[0] ^ leaves[1])
+    return found
 
 
 def inserted(table: Table, insert: Insert, parameters: Any, many: bool, key_follows: bool) -> set[str]:
@@ -77,7 +90,8 @@ class Exact:
         self.table = table
         self.change = change
         self.parameters = parameters
-        self.columns = list(dict.fromkeys([str(table.pk), *table.pins]))
+        counted = [table.tree.count] if table.tree else []
+        self.columns = list(dict.fromkeys([str(table.pk), *table.pins, *counted]))
 
     def rows(self) -> list[dict[str, Any]] | None:
         """The rows that the condition selects now; None if they are too many."""
@@ -101,14 +115,17 @@ class Exact:
 
     def tags(self, before: list[dict[str, Any]] | None, count: int) -> set[str]:
         """`count`: the rows that were changed. More than we saw: somebody added one in between."""
+        is_quiet = bool(self.change.sets) and self.table.quiet.issuperset(self.change.sets or ())
         if before is None or count not in (-1, len(before)):
-            return whole(self.table.label)
+            return whole(self.table.label) | ({_tags.quiet(self.table.label, None)} if is_quiet else set())
         found: set[str] = set()
         rows = list(before)
-        if before and self.change.sets and any(column in self.table.pins for column in self.change.sets):
+        if before and self.change.sets and any(column in self.columns for column in self.change.sets):
             marks, keys = self.database.marks([row[str(self.table.pk)] for row in before])
             own = f"{self.database.quote(self.change.table)}.{self.database.quote(str(self.table.pk))}"
             rows += self.select(f"WHERE {own} IN ({marks})", keys) or []
+        if is_quiet:
+            return of_quiet(self.table, before, rows[len(before) :] or before)
         for row in rows:
             found.update(of_row(self.table, row))
         return found

@@ -9,6 +9,7 @@ from django.db.models.sql.constants import MULTI
 
 from weir_server import _reads, _tags
 from weir_server._sql import Statement
+from weir_server.django import quiet
 from weir_server.django.conf import conf
 from weir_server.django.schema import label, schema
 
@@ -28,8 +29,11 @@ class Recorder:
             self.whole(table)
         if statement.pinned:
             self.tags |= _reads.pinned(statement, parameters, schema())
+        if statement.branches:
+            self.tags |= _reads.branches(statement, parameters, schema())
+        compiler = _compiler.get()
+        self.tags |= quiet.named(sql, compiler)
         if statement.followed:
-            compiler = _compiler.get()
             if compiler is None:
                 for followed in statement.followed:
                     self.whole(followed.table)
@@ -71,6 +75,13 @@ def recorder() -> Recorder | None:
     return _recorder.get()
 
 
+def note(tag: str) -> None:
+    """A tag for the page that is being made, if one is."""
+    found = _recorder.get()
+    if found is not None:
+        found.tags.add(tag)
+
+
 def begin() -> tuple[Recorder, Any]:
     new = Recorder()
     return new, _recorder.set(new)
@@ -84,6 +95,7 @@ def install() -> None:
     """Lets the compilers say whose rows come out of them. Call it once."""
     if hasattr(SQLCompiler, "weir_followed"):
         return
+    quiet.note = note
     execute: Callable[..., Any] = SQLCompiler.execute_sql
     results: Callable[..., Any] = SQLCompiler.results_iter
 

@@ -163,6 +163,11 @@ def begin() -> tuple[list[Ticket], Any]:
     return tickets, _tickets.set(tickets)
 
 
+def begun() -> list[Ticket]:
+    """The purges of this request so far."""
+    return _tickets.get() or []
+
+
 def end(token: Any) -> None:
     _tickets.reset(token)
 

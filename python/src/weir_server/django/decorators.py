@@ -31,7 +31,12 @@ def shared(ttl: int | str = "1d", swr: int | str | None = None, tags: Iterable[s
             response[CONTROL] = control
         add_tags(response, names)
 
-    return lambda view: marking(view, mark)
+    def decorate(view: View) -> View:
+        marked = marking(view, mark)
+        marked.weir_shared = True  # type: ignore[attr-defined]
+        return marked
+
+    return decorate
 
 
 def private(view: View) -> View:

@@ -101,13 +101,16 @@ class Visit:
         return response
 
     def may_be_kept(self, response: HttpResponseBase) -> bool:
-        """Whether the tags say everything that the page depends on, as far as can be known."""
-        return (
-            response.status_code == 200
-            and isinstance(response, HttpResponse)
-            and not response.streaming
-            and not response.cookies
-            and not any(name in response for name in SPOKEN)
-            and self.recorder is not None
-            and not self.recorder.timed
-        )
+        return self.recorder is not None and may_be_kept(response, self.recorder)
+
+
+def may_be_kept(response: HttpResponseBase, recorder: Recorder) -> bool:
+    """Whether the tags say everything that the page depends on, as far as can be known."""
+    return (
+        response.status_code == 200
+        and isinstance(response, HttpResponse)
+        and not response.streaming
+        and not response.cookies
+        and not any(name in response for name in SPOKEN)
+        and not recorder.timed
+    )

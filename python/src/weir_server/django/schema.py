@@ -6,7 +6,8 @@ from functools import cache
 from django.apps import apps
 from django.db import models
 
-from weir_server._sql import Pin, Statements, Table
+from weir_server._sql import Pin, Statements, Table, Tree
+from weir_server.django import quiet
 
 
 @cache
@@ -46,7 +47,7 @@ def table(model: type[models.Model]) -> Table:
     for field, column in fields:
         kind, rank = kind_of(field), rank_of(field, generic)
         if kind and rank is not None:
-            ranked.append((rank, column, Pin(None if field.primary_key else field.name, kind)))
+            ranked.append((rank, column, Pin(None if field.primary_key else field.name, kind, rank < 4)))
     ranked.sort(key=lambda one: one[0])
     pk = next((column for field, column in fields if field.primary_key), None)
     return Table(
@@ -54,7 +55,16 @@ def table(model: type[models.Model]) -> Table:
         pk=pk if pk and kind_of(meta.pk) else None,
         pins={column: pin for _, column, pin in ranked},
         not_null=frozenset(column for field, column in fields if not field.null),
+        tree=tree(model, [column for _, column in fields]),
+        quiet=quiet.columns(meta.label_lower),
     )
+
+
+def tree(model: type[models.Model], columns: list[str]) -> Tree | None:
+    """A materialised path of django-treebeard, as Wagtail's pages and collections have."""
+    step = getattr(model, "steplen", None)
+    names = ("path", "depth", "numchild")
+    return Tree(*names[:2], step, names[2]) if isinstance(step, int) and set(names) <= set(columns) else None
 
 
 def rank_of(field: "models.Field[object, object]", generic: set[str]) -> int | None:
