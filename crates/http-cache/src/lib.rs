@@ -12,6 +12,7 @@ pub mod cache_status;
 pub mod conditional;
 pub mod csrf;
 pub mod fields;
+pub mod holes;
 pub mod revalidate;
 pub mod tags;
 pub mod vary;

@@ -67,10 +67,12 @@ impl CodingRequest {
 
     /// Whether the reply may hold what only this visitor may know.
     fn is_personal(&self, reply: &Reply) -> bool {
-        if reply.headers.contains_key(SET_COOKIE) {
+        // The cookie of a page with holes is not in the page, and what fills them looks random each time.
+        let for_all = is_for_all(reply);
+        if reply.headers.contains_key(SET_COOKIE) && !(for_all && reply.holes.is_some()) {
             return true;
         }
-        if is_for_all(reply) {
+        if for_all {
             return false;
         }
         let policy = reply.note.location.as_ref().and_then(|location| location.cache.as_ref());
@@ -174,10 +176,13 @@ async fn coded(
     head_only: bool,
     mut reply: Reply,
 ) -> Reply {
+    if let Some(reader) = reply.body.growing()
+        && !rule.personal
+        && !within(MOMENT, reader.is_for_all()).await.unwrap_or(false)
+    {
+        return reply;
+    }
     if let ReplyBody::Growing(reader) = &reply.body {
-        if !rule.personal && !within(MOMENT, reader.is_for_all()).await.unwrap_or(false) {
-            return reply;
-        }
         if let Some(body) = reader.complete()
             && let Some(copy) = body.coded().get(works, coding, rule.level, || body.whole_body()).await
         {
