@@ -8,9 +8,7 @@ use std::array;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, COOKIE, ETAG, EXPIRES, LAST_MODIFIED, PRAGMA, SET_COOKIE,
-};
+use http::header::{ACCEPT_RANGES, CACHE_CONTROL, COOKIE, ETAG, EXPIRES, LAST_MODIFIED, PRAGMA, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_cache::holes::filler::Filler;
 use http_cache::holes::token::{Draw, LETTERS, Secret};
@@ -38,7 +36,7 @@ pub(crate) fn declared(headers: &HeaderMap) -> Option<Arc<Holes>> {
 
 /// Fills the holes, if there are any.
 pub(crate) fn fill(mut reply: Reply, cookies: &VisitorCookies) -> Reply {
-    let Some(holes) = reply.holes.clone() else { return reply };
+    let Some(holes) = reply.holes.clone().filter(|_| reply.elsewhere.is_none()) else { return reply };
     let mut fills = Vec::new();
     for hole in holes.iter() {
         let secret = secret(hole, cookies, &mut reply.headers);
