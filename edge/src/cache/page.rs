@@ -15,12 +15,16 @@ use http_cache::holes::{Holes, WEIR_HOLES};
 use http_cache::{Lifetime, Use, tags};
 use http1::write;
 use purge::Reach;
+use tokio::sync::OnceCell;
 use weir_proto::cache::EntryHead;
 use weir_proto::fields::{self, InvalidField};
 
 use self::coded::CodedVariants;
 use crate::coding::copies::CodedCopies;
+use crate::coding::encoder::Level;
+use crate::coding::pieces::GzipPieces;
 use crate::coding::rule::Compress;
+use crate::coding::work::Works;
 use crate::coding::{self, Coding};
 use crate::purge_log::{Checked, Grant};
 
@@ -70,6 +74,8 @@ pub(crate) struct Page {
     checked: Checked,
     /// Places in the body that are filled for each visitor.
     pub holes: Option<Arc<Holes>>,
+    /// Where it has holes: the body in gzip, coded for the first who wants it.
+    pieces: Option<Box<OnceCell<GzipPieces>>>,
     /// The copies of its body in content codings.
     pub coded: CodedCopies,
     variants: CodedVariants,
@@ -162,6 +168,7 @@ impl Page {
         let has_date = headers.contains_key(DATE);
         let holes = Holes::of(&head.headers).ok().flatten().map(Arc::new);
         Self {
+            pieces: holes.as_ref().map(|_| Box::default()),
             holes,
             head,
             body,
@@ -192,6 +199,12 @@ impl Page {
             }
             None => Some(self.variants.get_or_make(None, || self.in_coding(None))),
         }
+    }
+
+    /// The body in gzip, to be filled for each visitor. `None`: it has no holes, or cannot be coded now.
+    pub(crate) async fn gzip_pieces(&self, works: &Works, level: Level) -> Option<&GzipPieces> {
+        let (holes, pieces) = self.holes.as_deref().zip(self.pieces.as_deref())?;
+        pieces.get_or_try_init(|| GzipPieces::make(works, level, &self.body, holes)).await.ok()
     }
 
     fn in_coding(&self, coded: Option<(Coding, Bytes)>) -> Self {

@@ -23,6 +23,7 @@ use crate::coding::rule::{Compress, has_directive};
 use crate::coding::work::Works;
 use crate::coding::{Coding, Codings, head};
 use crate::reply::body::coded::CodedBody;
+use crate::reply::body::filled::FilledBody;
 use crate::reply::body::{BegunBody, ReplyBody};
 use crate::reply::{KeptBody, Reply};
 
@@ -65,6 +66,14 @@ impl CodingRequest {
         self.accepted.best(&rule.codings).filter(|_| self.may_change)
     }
 
+    /// Prefers gzip for a page with holes: it is kept in pieces, and all else is coded anew for each.
+    fn coding_of(&self, rule: &Compress, reply: &Reply) -> Option<Coding> {
+        let best = self.coding(rule)?;
+        let in_pieces = reply.holes.is_some() && matches!(reply.kept, Some(KeptBody::Page(_)));
+        let gzip = in_pieces && rule.codings.contains(&Coding::Gzip) && self.accepted.contains(Coding::Gzip);
+        Some(if gzip { Coding::Gzip } else { best })
+    }
+
     /// Whether the reply may hold what only this visitor may know.
     fn is_personal(&self, reply: &Reply) -> bool {
         // The cookie of a page with holes is not in the page, and what fills them looks random each time.
@@ -101,7 +110,7 @@ pub(crate) async fn apply(works: &Arc<Works>, wanted: &CodingRequest, mut reply:
         return reply;
     }
     head::varies(&mut reply.headers);
-    let Some(coding) = wanted.coding(&rule) else { return reply };
+    let Some(coding) = wanted.coding_of(&rule, &reply) else { return reply };
     if !rule.personal && wanted.is_personal(&reply) {
         return reply;
     }
@@ -176,6 +185,11 @@ async fn coded(
     head_only: bool,
     mut reply: Reply,
 ) -> Reply {
+    if coding == Coding::Gzip
+        && let Some(pieces) = from_pieces(works, rule, &reply).await
+    {
+        return in_pieces(reply, pieces);
+    }
     if let Some(reader) = reply.body.growing()
         && !rule.personal
         && !within(MOMENT, reader.is_for_all()).await.unwrap_or(false)
@@ -218,6 +232,22 @@ async fn coded(
         return reply;
     }
     as_it_arrives(works, rule, coding, reply)
+}
+
+/// A stored page with holes in gzip, filled.
+async fn from_pieces(works: &Works, rule: &Compress, reply: &Reply) -> Option<VecDeque<Bytes>> {
+    let (ReplyBody::Filled(filled), Some(KeptBody::Page(page))) = (&reply.body, &reply.kept) else {
+        return None;
+    };
+    Some(page.gzip_pieces(works, rule.level).await?.filled(filled.values()))
+}
+
+fn in_pieces(mut reply: Reply, pieces: VecDeque<Bytes>) -> Reply {
+    head::coded(&mut reply.headers, Coding::Gzip);
+    reply.note.uncoded = reply.length;
+    reply.length = Some(pieces.iter().map(Bytes::len).sum::<usize>() as u64);
+    reply.body = ReplyBody::Filled(Box::new(FilledBody::ready(pieces)));
+    reply
 }
 
 /// Sends this copy in place of the body.

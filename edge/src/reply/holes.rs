@@ -1,5 +1,5 @@
-//! Fills the holes of a shared page for one visitor: the token of the visitor's own cookie, which is set where
-//! there is none.
+//! Fills the holes of a shared page for one visitor: the token of the visitor's own cookie, which is set
+//! where there is none.
 //!
 //! What is sent is one visitor's, although the page is everybody's: it has no validator, is answered whole,
 //! and no cache on the way may keep it. The token has another mask each time, so the page may be compressed.
@@ -10,7 +10,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{ACCEPT_RANGES, CACHE_CONTROL, COOKIE, ETAG, EXPIRES, LAST_MODIFIED, PRAGMA, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use http_cache::holes::filler::Filler;
 use http_cache::holes::token::{Draw, LETTERS, Secret};
 use http_cache::holes::{Hole, Holes};
 
@@ -43,9 +42,7 @@ pub(crate) fn fill(mut reply: Reply, cookies: &VisitorCookies) -> Reply {
         fills.push((hole.mark, Bytes::copy_from_slice(&secret.masked(draw()))));
     }
     let body = std::mem::replace(&mut reply.body, ReplyBody::Empty);
-    reply.body = ReplyBody::Filled(Box::new(FilledBody::new(body, Filler::new(fills))));
-    // The copies that are kept with the page have its marks in them.
-    reply.kept = None;
+    reply.body = ReplyBody::Filled(Box::new(FilledBody::new(body, fills)));
     reply
 }
 

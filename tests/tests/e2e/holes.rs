@@ -165,6 +165,12 @@ fn each_visitor_gets_the_own_token_in_each_coding_and_protocol(stack: &Stack) {
                 }
             }
         }
+        // What is kept in pieces is preferred to what must be coded anew.
+        let all = stack.get_with(&target, &[("accept-encoding", "gzip, deflate, br, zstd")]).expect(200);
+        assert_eq!(all.field("content-encoding"), Some("gzip"));
+        assert_eq!(all.field("content-length"), Some(all.body.len().to_string().as_str()));
+        assert!(all.body.len() < plain(&all).len() / 4, "{} bytes", all.body.len());
+        secret_of(&all, None);
         assert_eq!(rests.len(), 1, "but for the tokens it is one page");
         // One call for each coding that the application may choose.
         assert!(stack.oracle.calls(&name) <= 2, "{}", stack.oracle.calls(&name));

@@ -1,5 +1,5 @@
-//! Django's CSRF secrets and tokens: a token is the secret under a mask that is another one each time, so that
-//! no two pages hold the same bytes (BREACH).
+//! Django's CSRF secrets and tokens: a token is the secret under a mask that is another one each time, so
+//! that no two pages hold the same bytes (BREACH).
 
 /// As `CSRF_SECRET_LENGTH` and `CSRF_TOKEN_LENGTH` in Django.
 const SECRET: usize = 32;

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
+use http_cache::holes::Mark;
 use http_cache::holes::filler::Filler;
 
 use crate::reply::body::{Broken, ReplyBody};
@@ -15,14 +16,26 @@ const JOINED: usize = 16 * 1024;
 pub(crate) struct FilledBody {
     body: ReplyBody,
     filler: Filler,
+    /// What fills the holes, in their order.
+    values: Vec<Bytes>,
     /// Pieces that are ready.
     ready: VecDeque<Bytes>,
     ended: bool,
 }
 
 impl FilledBody {
-    pub(crate) fn new(body: ReplyBody, filler: Filler) -> Self {
-        Self { body, filler, ready: VecDeque::new(), ended: false }
+    pub(crate) fn new(body: ReplyBody, fills: Vec<(Mark, Bytes)>) -> Self {
+        let values = fills.iter().map(|(_, value)| value.clone()).collect();
+        Self { body, filler: Filler::new(fills), values, ready: VecDeque::new(), ended: false }
+    }
+
+    /// A body that is filled already.
+    pub(crate) fn ready(pieces: VecDeque<Bytes>) -> Self {
+        Self { ready: pieces, ended: true, ..Self::new(ReplyBody::Empty, Vec::new()) }
+    }
+
+    pub(crate) fn values(&self) -> &[Bytes] {
+        &self.values
     }
 
     /// The body with its marks.
