@@ -72,12 +72,12 @@ impl GzipPieces {
     }
 }
 
-enum Part {
+enum PagePart {
     Plain(Bytes),
     Value(usize),
 }
 
-impl Part {
+impl PagePart {
     fn coded(self, level: Level) -> io::Result<GzipPiece> {
         match self {
             Self::Value(number) => Ok(GzipPiece::Value(number)),
@@ -91,15 +91,15 @@ impl Part {
 }
 
 /// The page, cut at its holes.
-fn parts(body: &Bytes, holes: &Holes) -> Vec<Part> {
+fn parts(body: &Bytes, holes: &Holes) -> Vec<PagePart> {
     let marks: Vec<_> = holes.iter().map(|hole| hole.mark).collect();
     let itself = marks.iter().map(|mark| (*mark, Bytes::copy_from_slice(mark.as_bytes())));
     let (mut filler, mut pieces) = (Filler::new(itself), VecDeque::new());
     filler.feed(body.clone(), &mut pieces);
     filler.end(&mut pieces);
     let part = |piece: Bytes| match marks.iter().position(|mark| mark.as_bytes() == &piece[..]) {
-        Some(number) => Part::Value(number),
-        None => Part::Plain(piece),
+        Some(number) => PagePart::Value(number),
+        None => PagePart::Plain(piece),
     };
     pieces.into_iter().map(part).collect()
 }

@@ -185,10 +185,11 @@ async fn coded(
     head_only: bool,
     mut reply: Reply,
 ) -> Reply {
-    if coding == Coding::Gzip
-        && let Some(pieces) = from_pieces(works, rule, &reply).await
+    let to_fill = if coding == Coding::Gzip { to_fill(&reply) } else { None };
+    if let Some((page, values)) = to_fill
+        && let Some(pieces) = page.gzip_pieces(works, rule.level).await
     {
-        return in_pieces(reply, pieces);
+        return in_pieces(reply, pieces.filled(&values));
     }
     if let Some(reader) = reply.body.growing()
         && !rule.personal
@@ -234,12 +235,14 @@ async fn coded(
     as_it_arrives(works, rule, coding, reply)
 }
 
-/// A stored page with holes in gzip, filled.
-async fn from_pieces(works: &Works, rule: &Compress, reply: &Reply) -> Option<VecDeque<Bytes>> {
-    let (ReplyBody::Filled(filled), Some(KeptBody::Page(page))) = (&reply.body, &reply.kept) else {
-        return None;
-    };
-    Some(page.gzip_pieces(works, rule.level).await?.filled(filled.values()))
+/// A stored page with holes, and what fills them.
+fn to_fill(reply: &Reply) -> Option<(Arc<Page>, Vec<Bytes>)> {
+    match (&reply.body, &reply.kept) {
+        (ReplyBody::Filled(filled), Some(KeptBody::Page(page))) => {
+            Some((page.clone(), filled.values().to_vec()))
+        }
+        _ => None,
+    }
 }
 
 fn in_pieces(mut reply: Reply, pieces: VecDeque<Bytes>) -> Reply {
