@@ -66,12 +66,15 @@ impl CodingRequest {
         self.accepted.best(&rule.codings).filter(|_| self.may_change)
     }
 
-    /// Prefers gzip for a page with holes: it is kept in pieces, and all else is coded anew for each.
+    /// A stored page with holes is kept in gzip, in pieces. To code it anew for each request in another coding
+    /// would let visitors keep the processors busy.
     fn coding_of(&self, rule: &Compress, reply: &Reply) -> Option<Coding> {
         let best = self.coding(rule)?;
-        let in_pieces = reply.holes.is_some() && matches!(reply.kept, Some(KeptBody::Page(_)));
-        let gzip = in_pieces && rule.codings.contains(&Coding::Gzip) && self.accepted.contains(Coding::Gzip);
-        Some(if gzip { Coding::Gzip } else { best })
+        if reply.holes.is_none() || !matches!(reply.kept, Some(KeptBody::Page(_))) {
+            return Some(best);
+        }
+        let gzip = rule.codings.contains(&Coding::Gzip) && self.accepted.contains(Coding::Gzip);
+        gzip.then_some(Coding::Gzip)
     }
 
     /// Whether the reply may hold what only this visitor may know.

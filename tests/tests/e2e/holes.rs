@@ -150,7 +150,8 @@ fn each_visitor_gets_the_own_token_in_each_coding_and_protocol(stack: &Stack) {
                             tokens.insert(token.clone());
                         }
                         assert_eq!(page[0], page[1], "one mask in one page, as in Django");
-                        let expected = Some(coding).filter(|coding| !coding.is_empty());
+                        // What is stored is kept in pieces of gzip, and in no other coding.
+                        let expected = Some(coding).filter(|coding| *coding == "gzip");
                         if round > 0 {
                             assert_eq!(response.field("content-encoding"), expected);
                         }
@@ -165,7 +166,6 @@ fn each_visitor_gets_the_own_token_in_each_coding_and_protocol(stack: &Stack) {
                 }
             }
         }
-        // What is kept in pieces is preferred to what must be coded anew.
         let all = stack.get_with(&target, &[("accept-encoding", "gzip, deflate, br, zstd")]).expect(200);
         assert_eq!(all.field("content-encoding"), Some("gzip"));
         assert_eq!(all.field("content-length"), Some(all.body.len().to_string().as_str()));
