@@ -66,8 +66,8 @@ impl CodingRequest {
         self.accepted.best(&rule.codings).filter(|_| self.may_change)
     }
 
-    /// A stored page with holes is kept in gzip, in pieces. To code it anew for each request in another coding
-    /// would let visitors keep the processors busy.
+    /// A stored page with holes is kept in gzip, in pieces. To code it anew for each request in another
+    /// coding would let visitors keep the processors busy.
     fn coding_of(&self, rule: &Compress, reply: &Reply) -> Option<Coding> {
         let best = self.coding(rule)?;
         if reply.holes.is_none() || !matches!(reply.kept, Some(KeptBody::Page(_))) {

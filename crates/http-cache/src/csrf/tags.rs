@@ -148,7 +148,7 @@ impl Tags {
         match self.name.as_slice() {
             b"name" => self.named |= NAMES.contains(&self.value.trim_ascii()),
             b"value" | b"content" if self.is_hole.is_none() => {
-                self.is_hole = Some(self.marks.iter().any(|mark| *mark == self.value));
+                self.is_hole = Some(self.marks.contains(&self.value));
             }
             // htmx with Django: hx-headers='{"X-CSRFToken": "…"}'
             b"hx-headers" | b"data-hx-headers" => {
