@@ -7,6 +7,7 @@
 pub(crate) mod copies;
 pub(crate) mod encoder;
 pub(crate) mod head;
+pub(crate) mod pieces;
 pub(crate) mod rule;
 pub(crate) mod work;
 

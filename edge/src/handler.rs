@@ -42,7 +42,8 @@ use crate::log::spans;
 use crate::metrics::CacheResult;
 use crate::reply::body::ReplyBody;
 use crate::reply::body::paced;
-use crate::reply::{Reply, answer, coding, error, first_chunk};
+use crate::reply::holes::VisitorCookies;
+use crate::reply::{Reply, answer, coding, error, first_chunk, holes};
 use crate::request::kept::Kept;
 use crate::request::path::{self, NormalPath, split};
 use crate::request::{Request, Upgrade};
@@ -274,8 +275,10 @@ async fn from_application(
             let ask = SharedAsk { ask: *ask, request: *shared, policy: policy.clone() };
             let authority = ask.ask.authority.clone();
             let query = split(&request.target).1.map(str::to_owned);
+            let cookies = VisitorCookies::of(&request.headers);
             // Boxed, so that requests that bypass the cache do not hold its room.
-            let mut reply = Box::pin(cached::answer(cache, ask, request, plan)).await;
+            let reply = Box::pin(cached::answer(cache, ask, request, plan)).await;
+            let mut reply = holes::fill(reply, &cookies);
             if reply.status.is_redirection() && reply.note.cache.is_shared() {
                 policy.lead_on(&mut reply.headers, &authority, query.as_deref().map(str::as_bytes));
             }

@@ -2,7 +2,7 @@
 //!
 //! `answer` makes it from a page or from the application's reply, `error` makes the edge's own statuses,
 //! `body` is what follows the head, `first_chunk` holds the head back until the body has begun, and `coding`
-//! compresses it where the location says so.
+//! compresses it where the location says so. `holes` fills those of a shared page.
 
 mod age;
 pub(crate) mod answer;
@@ -11,12 +11,14 @@ pub(crate) mod coding;
 pub(crate) mod error;
 pub(crate) mod facts;
 pub(crate) mod first_chunk;
+pub(crate) mod holes;
 pub(crate) mod sent;
 
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_cache::cache_status::{CacheStatus, X_CACHE_STATUS};
+use http_cache::holes::Holes;
 
 use crate::application::upstream::Upstream;
 use crate::cache::page::Page;
@@ -46,6 +48,8 @@ pub(crate) struct Reply {
     pub(crate) elsewhere: Option<Box<Elsewhere>>,
     /// What holds the coded copies of the body.
     pub(crate) kept: Option<KeptBody>,
+    /// Places in the body that are filled for each visitor.
+    pub(crate) holes: Option<Arc<Holes>>,
 }
 
 /// A body that is kept, and the coded copies of it with it.
@@ -80,7 +84,11 @@ impl Reply {
             ReplyBody::File(file) => Some(file.remaining()),
             ReplyBody::Growing(reader) => reader.length(),
             ReplyBody::Part(part) => Some(part.left()),
-            ReplyBody::Origin(_) | ReplyBody::Begun(_) | ReplyBody::Coded(_) | ReplyBody::Paced(_) => None,
+            ReplyBody::Origin(_)
+            | ReplyBody::Begun(_)
+            | ReplyBody::Coded(_)
+            | ReplyBody::Filled(_)
+            | ReplyBody::Paced(_) => None,
         };
         Self {
             status,
@@ -92,6 +100,7 @@ impl Reply {
             hangs_up: false,
             elsewhere: None,
             kept: None,
+            holes: None,
             note: Note {
                 location: None,
                 cache: CacheResult::Own,

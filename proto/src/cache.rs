@@ -57,6 +57,8 @@ pub struct Lookup {
 /// A stored reply without its body. All lengths of time are relative: no clock is compared across machines.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct EntryHead {
+    /// Plus 1000 if the body has holes, which the field weir-holes describes: an edge that knows of no holes takes the entry for
+    /// damaged, instead of sending the marks in it to visitors.
     #[prost(uint32, tag = "1")]
     pub status: u32,
     #[prost(message, repeated, tag = "2")]

@@ -30,7 +30,9 @@ status=CODE      200 if not given
 h=NAME:VALUE     a response field; repeat for more
 type=TYPE        Content-Type, else one that fits the body; empty: none
 body=KIND        what /count answers: number (the default); html: a page with the number; html-with-csrf: the same with
-                 a form and Django's hidden token; who: the number and the request's Cookie and Authorization;
+                 a form and Django's hidden token; html-with-holes: the same with two such forms, whose tokens are holes
+                 if Weir offers to fill them, and fill=BYTES between; html-with-both: one is a hole, the other is not;
+                 who: the number and the request's Cookie and Authorization;
                  field:NAME: the number and that request field; variable:NAME: the number and that CGI variable
 size=BYTES       the body filled up with dots, or cut, to this length
 chunks=N gap=MS  the body in N pieces, that long apart
@@ -59,6 +61,7 @@ BODYLESS = (204, 304)
 CALLS_KEPT = 200
 HELD_AT_MOST = 60  # seconds; the test has failed long before
 CSRF_FORM = '<form method="post"><input type="hidden" name="csrfmiddlewaretoken" value="{}"></form>\n'
+HOLE = 'csrf;mark="{}";cookie="csrftoken";max-age=31449600;path="/";samesite="Lax"'
 
 
 @dataclass
@@ -146,10 +149,16 @@ def count(ask):
     number = ask.counted = remember_call(ask)
     answer = Answer(f"{number}\n".encode(), done=[lambda: remember_end(ask.name)])
     kind, _, which = ask.text("body", "number").partition(":")
-    if kind in ("html", "html-with-csrf"):
+    if kind.startswith("html"):
         page = f"<!doctype html><title>{number}</title><p>{number}</p>\n"
         if kind == "html-with-csrf":
             page += CSRF_FORM.format(os.urandom(32).hex())
+        elif kind in ("html-with-holes", "html-with-both"):
+            mark = os.urandom(32).hex()
+            other = os.urandom(32).hex() if kind == "html-with-both" else mark
+            page += CSRF_FORM.format(mark) + "." * ask.number("fill") + CSRF_FORM.format(other)
+            if "HTTP_WEIR_HOLES" in ask.environ:
+                ask.params.setdefault("h", []).append(f"Weir-Holes: {HOLE.format(mark)}")
         answer.body, answer.type = page.encode(), "text/html; charset=utf-8"
     elif kind == "who":
         cookie, authorization = ask.environ.get("HTTP_COOKIE"), ask.environ.get("HTTP_AUTHORIZATION")

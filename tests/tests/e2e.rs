@@ -111,6 +111,9 @@ mod cache;
 mod languages;
 #[path = "e2e/private.rs"]
 mod private;
+// Holes of shared pages, filled for each visitor.
+#[path = "e2e/holes.rs"]
+mod holes;
 #[path = "e2e/variants.rs"]
 mod variants;
 // All kinds of visitors at once, before applications that show all they can see.

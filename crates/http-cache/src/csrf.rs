@@ -14,6 +14,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
 use crate::Reason;
+use crate::holes::{Holes, Mark};
 use tags::Tags;
 
 /// The most that a compressed page may grow to, in bytes: more is not searched, and the page not stored.
@@ -41,6 +42,7 @@ pub(crate) fn readable(reply: &HeaderMap) -> bool {
 #[derive(Debug)]
 pub struct Scanner {
     input: Input,
+    marks: Vec<Mark>,
 }
 
 enum Input {
@@ -61,7 +63,13 @@ struct Unpacked {
 
 impl Scanner {
     pub fn new() -> Self {
-        Self { input: Input::Begin(Vec::new()) }
+        Self::beside(None)
+    }
+
+    /// A scanner that passes over the tokens that stand in these holes: each visitor gets another one.
+    pub fn beside(holes: Option<&Holes>) -> Self {
+        let marks = holes.into_iter().flat_map(Holes::iter).map(|hole| hole.mark).collect();
+        Self { input: Input::Begin(Vec::new()), marks }
     }
 
     /// Whether the page must not be stored, by this chunk or one before. [`Scanner::reason`] says why.
@@ -76,7 +84,7 @@ impl Scanner {
             self.input = if begun.starts_with(GZIP_MAGIC) {
                 Input::Gzip(Box::new(MultiGzDecoder::new(Unpacked::default())))
             } else {
-                Input::Plain(Tags::default())
+                Input::Plain(Tags::beside(&self.marks))
             };
             self.read(begun.get(..held).unwrap_or_default());
         }

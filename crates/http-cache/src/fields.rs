@@ -82,6 +82,7 @@ pub fn client_headers(reply: &mut HeaderMap) {
                 | "edge-cache-tag"
                 | "cdn-cache-control"
                 | "weir-cache-control"
+                | "weir-holes"
         )
     });
 }
@@ -199,6 +200,7 @@ mod tests {
             ("edge-cache-tag", "a"),
             ("cdn-cache-control", "max-age=5"),
             ("weir-cache-control", "max-age=5"),
+            ("weir-holes", "csrf"),
             ("cache-groups", "\"a\""),
             ("cache-control", "max-age=5"),
         ]);

@@ -5,13 +5,14 @@
 //! [`Look::may_use`] and [`vary::matches`]); on a miss [`Policy::outgoing`] says what the application may
 //! see; [`Policy::reply`] says whether and how long its reply may be stored, or the [`Reason`] why not, and
 //! [`csrf`] whether its body lets it; [`fields`] says what is kept and sent; [`conditional`] answers
-//! conditions and ranges from it, and [`cache_status`] tells the client. [`revalidate`],
-//! [`Policy::invalidation`] and [`tags`] see to it that it is still right.
+//! conditions and ranges from it, [`holes`] fills what differs between visitors, and [`cache_status`] tells
+//! the client. [`revalidate`], [`Policy::invalidation`] and [`tags`] see to it that it is still right.
 
 pub mod cache_status;
 pub mod conditional;
 pub mod csrf;
 pub mod fields;
+pub mod holes;
 pub mod revalidate;
 pub mod tags;
 pub mod vary;

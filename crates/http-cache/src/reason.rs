@@ -95,6 +95,8 @@ reasons! {
     Expired = "expired", "RFC 9111 section 4.2";
     /// Neither the reply nor the settings give a lifetime.
     NoFreshness = "no-freshness", "RFC 9111 section 4.2.2, setting ttl";
+    /// Weir-Holes says something that this edge cannot fill.
+    Holes = "holes", "field Weir-Holes";
     /// More cache tags, or longer ones, than a purge can be sure of.
     TooManyTags = "too-many-tags", "RFC 9875, fields Surrogate-Key, Cache-Tag";
 

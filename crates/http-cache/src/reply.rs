@@ -4,11 +4,12 @@ mod collapse;
 
 use std::time::{Duration, SystemTime};
 
-use http::header::{CONTENT_LENGTH, SET_COOKIE, VARY};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, SET_COOKIE, VARY};
 use http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::cache_control::{Delta, ReplyDirectives, Scope};
 use crate::freshness::{Governing, Source};
+use crate::holes::Holes;
 use crate::{Lifetime, Policy, Reason, age, csrf, revalidate, tags, vary};
 
 /// The head of a reply to a GET that [`Policy::outgoing`] made.
@@ -94,6 +95,7 @@ impl Policy {
         let shared = shared || reply.authorization;
         // What a purge could miss is not stored. The origin in front of a group's name does not matter here.
         tags::tags(b"", reply.headers)?;
+        check_holes(reply.headers)?;
         self.check_body(reply.headers, shared)?;
         let never = Lifetime { vary, shared, validate, age, ..Lifetime::none(source) };
         Ok(if validate { never } else { Lifetime { ttl, stale_while_revalidate, stale_if_error, ..never } })
@@ -215,6 +217,19 @@ impl Policy {
             return Err(Reason::EncodedBody);
         }
         Ok(())
+    }
+}
+
+/// A page whose holes nobody could find or fill is not shared.
+fn check_holes(headers: &HeaderMap) -> Result<(), Reason> {
+    let coded = || {
+        headers
+            .get(CONTENT_ENCODING)
+            .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    };
+    match Holes::of(headers)? {
+        Some(_) if coded() => Err(Reason::EncodedBody),
+        _ => Ok(()),
     }
 }
 

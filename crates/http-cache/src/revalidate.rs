@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::conditional::etag::{self, Comparison};
 use crate::conditional::strong_date;
 use crate::fields::{is_hop_by_hop, nominated};
+use crate::holes::WEIR_HOLES;
 
 /// The most stored replies that one request names.
 const MAX_VARIANTS: usize = 16;
@@ -117,7 +118,7 @@ fn update(stored: &HeaderMap, newer: &HeaderMap, now: SystemTime) -> HeaderMap {
     // often names less.
     let stored_vary: Vec<_> = stored.get_all(VARY).iter().cloned().collect();
     for name in newer.keys() {
-        if KEPT.contains(name) || is_hop_by_hop(name) || nominated.contains(name) {
+        if KEPT.contains(name) || *name == WEIR_HOLES || is_hop_by_hop(name) || nominated.contains(name) {
             continue;
         }
         updated.remove(name);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Version};
-use http_cache::{Policy, SharedRequest, revalidate};
+use http_cache::{Policy, SharedRequest, holes, revalidate};
 use http1::head::Scheme;
 use weir_proto::fields;
 use weir_proto::origin::{Field, Priority, RequestHead};
@@ -130,6 +130,8 @@ impl SharedAsk {
         head.client_address = outgoing.client.unwrap_or(NOBODY).to_string();
         head.client_port = 0;
         head.server_port = port_of(&outgoing.authority, self.ask.scheme).into();
+        // An application that knows of holes leaves some, instead of making a page for nobody.
+        head.fields.push(Field { name: holes::FIELD.into(), value: holes::OFFER.into() });
         head.shared = true;
         head
     }

@@ -11,17 +11,26 @@ use bytes::Bytes;
 use http::header::{AGE, DATE, SET_COOKIE};
 use http::{HeaderMap, HeaderName, StatusCode};
 use http_cache::cache_status::{CACHE_STATUS, X_CACHE_STATUS};
+use http_cache::holes::{Holes, WEIR_HOLES};
 use http_cache::{Lifetime, Use, tags};
 use http1::write;
 use purge::Reach;
+use tokio::sync::OnceCell;
 use weir_proto::cache::EntryHead;
 use weir_proto::fields::{self, InvalidField};
 
 use self::coded::CodedVariants;
 use crate::coding::copies::CodedCopies;
+use crate::coding::encoder::Level;
+use crate::coding::pieces::GzipPieces;
 use crate::coding::rule::Compress;
+use crate::coding::work::Works;
 use crate::coding::{self, Coding};
 use crate::purge_log::{Checked, Grant};
+
+/// Added to the status of an entry whose body has holes. An edge that does not know of holes takes the entry
+/// for damaged, instead of sending its marks to visitors.
+const WITH_HOLES: u32 = 1000;
 
 /// Fields that differ between hits of a page stand last, here as in a prepared head.
 pub(crate) const LAST: [HeaderName; 3] = [CACHE_STATUS, X_CACHE_STATUS, AGE];
@@ -63,6 +72,10 @@ pub(crate) struct Page {
     pub has_date: bool,
     /// The purge up to which it is known to be untouched.
     checked: Checked,
+    /// Places in the body that are filled for each visitor.
+    pub holes: Option<Arc<Holes>>,
+    /// Where it has holes: the body in gzip, coded for the first who wants it.
+    pieces: Option<Box<OnceCell<GzipPieces>>>,
     /// The copies of its body in content codings.
     pub coded: CodedCopies,
     variants: CodedVariants,
@@ -85,9 +98,11 @@ impl PageHead {
     /// Converts from the contract's form. Refuses what no edge would have stored: a node or Redis may hold
     /// what somebody else has written there.
     pub(crate) fn from_entry(entry: &EntryHead, grant: Grant, now: Instant) -> Result<Self, InvalidField> {
-        let status = u16::try_from(entry.status).ok().filter(|code| is_stored(*code));
-        let status = status.and_then(|code| StatusCode::from_u16(code).ok());
         let headers = fields::to_headers(&entry.fields)?;
+        let holes = Holes::of(&headers).map_err(|_| InvalidField)?;
+        let status = if holes.is_some() { entry.status.checked_sub(WITH_HOLES) } else { Some(entry.status) };
+        let status = status.and_then(|code| u16::try_from(code).ok()).filter(|code| is_stored(*code));
+        let status = status.and_then(|code| StatusCode::from_u16(code).ok());
         if headers.contains_key(SET_COOKIE) || headers.keys().any(http_cache::fields::is_hop_by_hop) {
             return Err(InvalidField);
         }
@@ -120,8 +135,9 @@ impl PageHead {
 
     /// Converts to the contract's form, with its present age.
     pub(crate) fn to_entry(&self, key: &[u8], now: Instant) -> EntryHead {
+        let holes = if self.headers.contains_key(WEIR_HOLES) { WITH_HOLES } else { 0 };
         EntryHead {
-            status: self.status.as_u16().into(),
+            status: holes + u32::from(self.status.as_u16()),
             fields: fields::from_headers(&self.headers),
             age_ms: self.age(now).as_millis() as u64,
             ttl_ms: self.lifetime.ttl.as_millis() as u64,
@@ -150,7 +166,10 @@ impl Page {
             write::field_line(&mut wire_head, CACHE_STATUS.as_str(), value.as_bytes());
         }
         let has_date = headers.contains_key(DATE);
+        let holes = Holes::of(&head.headers).ok().flatten().map(Arc::new);
         Self {
+            pieces: holes.as_ref().map(|_| Box::default()),
+            holes,
             head,
             body,
             headers,
@@ -180,6 +199,12 @@ impl Page {
             }
             None => Some(self.variants.get_or_make(None, || self.in_coding(None))),
         }
+    }
+
+    /// The body in gzip, to be filled for each visitor. `None`: it has no holes, or cannot be coded now.
+    pub(crate) async fn gzip_pieces(&self, works: &Works, level: Level) -> Option<&GzipPieces> {
+        let (holes, pieces) = self.holes.as_deref().zip(self.pieces.as_deref())?;
+        pieces.get_or_try_init(|| GzipPieces::make(works, level, &self.body, holes)).await.ok()
     }
 
     fn in_coding(&self, coded: Option<(Coding, Bytes)>) -> Self {
@@ -248,6 +273,21 @@ mod tests {
         for status in [0, 99, 100, 101, 103, 206, 304, 600, 999, 1000, 70_000] {
             assert!(!taken(&entry(status, &[])), "{status}");
         }
+        let mark = "m".repeat(64);
+        let declared = format!("csrf;mark=\"{mark}\";cookie=\"t\"");
+        let holes = |status, declared: &str| {
+            let mut entry = entry(status, &[]);
+            entry.fields.push(Field { name: "weir-holes".into(), value: declared.to_owned().into() });
+            entry
+        };
+        assert!(taken(&holes(1200, &declared)));
+        let head = PageHead::from_entry(&holes(1200, &declared), Grant::passing(), Instant::now()).unwrap();
+        assert_eq!((head.status, head.to_entry(b"", Instant::now()).status), (StatusCode::OK, 1200));
+        for (status, declared) in [(200, declared.as_str()), (1304, &declared), (1200, "csrf"), (200, "csrf")]
+        {
+            assert!(!taken(&holes(status, declared)), "{status} {declared}");
+        }
+        assert!(!taken(&entry(1200, &[])), "as an edge that knows no holes reads it");
         for name in ["set-cookie", "connection", "transfer-encoding", "upgrade", "a b"] {
             assert!(!taken(&entry(200, &[(name, "x")])), "{name}");
         }

@@ -117,7 +117,7 @@ pub(crate) fn renewed(
     };
     // Nobody has searched for a token in a page that said that it may be shared.
     if page.head.lifetime.shared && !lifetime.shared && csrf::applies(headers) {
-        let mut scanner = csrf::Scanner::new();
+        let mut scanner = csrf::Scanner::beside(page.holes.as_deref());
         if scanner.feed(&page.body) {
             return Err(scanner.reason().unwrap_or(Reason::CsrfToken));
         }

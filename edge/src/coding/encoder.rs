@@ -6,7 +6,7 @@ use brotli::CompressorWriter;
 use brotli::enc::BrotliEncoderParams;
 use bytes::Bytes;
 use flate2::Compression;
-use flate2::write::GzEncoder;
+use flate2::write::{DeflateEncoder, GzEncoder};
 use zstd::stream::write::Encoder as ZstdEncoder;
 use zstd::zstd_safe::CParameter;
 
@@ -119,6 +119,14 @@ pub(crate) fn whole(coding: Coding, level: Level, body: &[u8]) -> io::Result<Byt
     let mut encoder = Encoder::new(coding, level, Some(body.len() as u64))?;
     encoder.write(body)?;
     encoder.finish()
+}
+
+/// A part of a body in deflate, as blocks that end at a whole byte and remember nothing of what was before.
+pub(crate) fn deflate_part(Level(level): Level, part: &[u8]) -> io::Result<Bytes> {
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::new(level.into()));
+    encoder.write_all(part)?;
+    encoder.flush()?;
+    Ok(std::mem::take(encoder.get_mut()).into())
 }
 
 #[cfg(test)]

@@ -5,8 +5,6 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::coding::Coding;
 
-const ACCEPT_ENCODING: HeaderValue = HeaderValue::from_static("Accept-Encoding");
-
 /// Makes it the head of the body in this coding.
 pub(crate) fn coded(headers: &mut HeaderMap, coding: Coding) {
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
@@ -29,9 +27,14 @@ pub(crate) fn weaken(headers: &mut HeaderMap) {
 /// RFC 9110 section 12.5.5: "An origin server SHOULD generate a Vary header field on a cacheable response
 /// when it wishes that response to be selectively reused".
 pub(crate) fn varies(headers: &mut HeaderMap) {
+    varies_by(headers, "Accept-Encoding");
+}
+
+/// Adds this name to Vary.
+pub(crate) fn varies_by(headers: &mut HeaderMap, by: &'static str) {
     let is_named = |name: &str| {
         let name = name.trim();
-        name == "*" || name.eq_ignore_ascii_case("accept-encoding")
+        name == "*" || name.eq_ignore_ascii_case(by)
     };
     let named = headers
         .get_all(VARY)
@@ -42,14 +45,14 @@ pub(crate) fn varies(headers: &mut HeaderMap) {
     }
     let mut lines = headers.get_all(VARY).iter();
     let joined = match (lines.next(), lines.next()) {
-        (None, _) => Some(ACCEPT_ENCODING),
+        (None, _) => Some(HeaderValue::from_static(by)),
         // One line, as most readers expect it.
-        (Some(only), None) => HeaderValue::from_bytes(&[only.as_bytes(), b", Accept-Encoding"].concat()).ok(),
+        (Some(only), None) => HeaderValue::from_bytes(&[only.as_bytes(), b", ", by.as_bytes()].concat()).ok(),
         _ => None,
     };
     match joined {
         Some(joined) => drop(headers.insert(VARY, joined)),
-        None => drop(headers.append(VARY, ACCEPT_ENCODING)),
+        None => drop(headers.append(VARY, HeaderValue::from_static(by))),
     }
 }
 

@@ -87,7 +87,11 @@ impl Works {
         within(PATIENCE, self.long.clone().acquire_owned()).await.ok()?.ok()
     }
 
-    async fn elsewhere<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    /// Does long work on another thread.
+    pub(crate) async fn elsewhere<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
         let permit = self.processor().await.ok_or(io::ErrorKind::TimedOut)?;
         let done = spawn_blocking(move || {
             let _permit = permit;

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use http::header::CONTENT_TYPE;
+use http_cache::holes::Holes;
 use http_cache::{Lifetime, Policy, Reason, ReplyParts, Source, Verdict, csrf};
 
 use crate::application::OriginReply;
@@ -91,7 +92,8 @@ pub(super) async fn body(
     steps: &mut Steps,
 ) -> Result<(), Reason> {
     let searched = !lifetime.shared && csrf::applies(&reply.headers);
-    let mut scanner = csrf::Scanner::new();
+    let holes = Holes::of(&reply.headers).ok().flatten();
+    let mut scanner = csrf::Scanner::beside(holes.as_ref());
     let mut length = 0u64;
     let mut refused = None;
     while let Some(chunk) = reply.body.next().await {
@@ -114,7 +116,11 @@ pub(super) async fn body(
         return Err(reason);
     }
     let of_type = reply.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("no type");
-    let token = if searched { ", no CSRF token in it" } else { "" };
+    let token = match (searched, &holes) {
+        (_, Some(_)) => ", with holes for each visitor's CSRF token",
+        (true, None) => ", no CSRF token in it",
+        (false, None) => "",
+    };
     steps.push(
         "body",
         format!("{length} bytes of {of_type}{token}"),

@@ -7,7 +7,7 @@ use crate::Edge;
 use crate::handler::visit::Visit;
 use crate::metrics::CacheResult;
 use crate::reply::body::ReplyBody;
-use crate::reply::{Reply, facts};
+use crate::reply::{Reply, facts, holes};
 use crate::request::Request;
 use crate::route::Location;
 
@@ -33,6 +33,7 @@ pub(super) fn finish(edge: &Edge, mut reply: Reply, visit: &Visit) -> Reply {
             }
         }
     }
+    holes::keep_private(&mut reply);
     if edge.settings.nginx_cache_status { reply.in_nginx_words() } else { reply }
 }
 

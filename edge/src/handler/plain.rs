@@ -109,7 +109,7 @@ pub(crate) fn find<'a>(
             // So may what the application says of itself.
             let is_rewritten = location.reply_rewrite.is_some()
                 && [LOCATION, REFRESH, SET_COOKIE].iter().any(|name| page.headers.contains_key(name));
-            if is_led_on || is_rewritten || location.intercepts(page.head.status) {
+            if is_led_on || is_rewritten || location.intercepts(page.head.status) || page.holes.is_some() {
                 return None;
             }
             let page = match &location.compress {

@@ -18,7 +18,7 @@ use crate::cache::page::{Page, PageHead, Staleness};
 use crate::cache::shared_body::Reader;
 use crate::metrics::CacheResult;
 use crate::reply::body::{Part, ReplyBody};
-use crate::reply::{Elsewhere, KeptBody, Reply, X_ACCEL_REDIRECT, age, error};
+use crate::reply::{Elsewhere, KeptBody, Reply, X_ACCEL_REDIRECT, age, error, holes};
 use crate::request::Request;
 
 /// A fresh page from L1.
@@ -75,6 +75,10 @@ pub(crate) fn served(request: &Request, served: &ServedPage, reader: Reader, fir
     fields::client_headers(&mut headers);
     let length = served.length.or_else(|| reader.length());
     let mut conditions = Cow::Borrowed(&request.headers);
+    let holes = holes::declared(&head.headers);
+    if holes.is_some() {
+        conditions = Cow::Owned(HeaderMap::new());
+    }
     if length.is_none() && conditions.contains_key(RANGE) {
         // The page is still arriving and its length is unknown: a range of it is not answered (RFC 9110
         // section 14.2 allows it).
@@ -90,6 +94,7 @@ pub(crate) fn served(request: &Request, served: &ServedPage, reader: Reader, fir
         Answer::Unsatisfiable => unsatisfiable(length.unwrap_or(0)),
         _ => Reply::new(head.status, headers, ReplyBody::Growing(reader)).with_length(length),
     };
+    reply.holes = holes;
     if first {
         reply.note.upstream.clone_from(&served.upstream);
     }
@@ -104,6 +109,9 @@ pub(crate) fn in_part(reply: Reply, request: &Request) -> Reply {
     let (Some(length), ReplyBody::Origin(_), None) = (reply.length, &reply.body, &reply.elsewhere) else {
         return reply;
     };
+    if reply.holes.is_some() {
+        return reply;
+    }
     let (received, role) = (SystemTime::now(), Role::Cache);
     let selected = Selected { status: reply.status, headers: &reply.headers, length, received, role };
     match conditional::evaluate(&request.method, &request.headers, &selected) {
@@ -136,8 +144,10 @@ pub(crate) fn relayed(reply: OriginReply, reason: Option<Reason>) -> Reply {
     let OriginReply { status, mut headers, body, upstream, .. } = reply;
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let elsewhere = headers.remove(X_ACCEL_REDIRECT);
+    let holes = holes::declared(&headers);
     fields::client_headers(&mut headers);
     let mut relayed = Reply::new(status, headers, ReplyBody::Origin(Box::new(body))).with_length(length);
+    relayed.holes = holes;
     relayed.note.upstream = Some(upstream);
     relayed.elsewhere = elsewhere.map(|target| Box::new(Elsewhere { target, request: None }));
     let Some(reason) = reason else {
@@ -199,6 +209,9 @@ fn whole((method, conditions): (&Method, &HeaderMap), page: &Arc<Page>, status: 
     let now = Instant::now();
     let length = page.body.len() as u64;
     let selected = selected(&page.head, &page.headers, length, now);
+    // What a visitor holds or has a part of is one with other values in its holes.
+    let none = HeaderMap::new();
+    let conditions = if page.holes.is_some() { &none } else { conditions };
     let reply = match conditional::evaluate(method, conditions, &selected) {
         Answer::Full => {
             Reply::new(page.head.status, page.headers.clone(), ReplyBody::Whole(page.body.clone()))
@@ -224,6 +237,7 @@ fn whole((method, conditions): (&Method, &HeaderMap), page: &Arc<Page>, status: 
     };
     let mut reply = marked(reply, page.head.age(now), &status);
     reply.kept = Some(KeptBody::Page(page.clone()));
+    reply.holes.clone_from(&page.holes);
     reply
 }
 

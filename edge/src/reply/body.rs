@@ -1,6 +1,7 @@
 //! A reply's body, from any source.
 
 pub(crate) mod coded;
+pub(crate) mod filled;
 pub(crate) mod paced;
 
 use std::collections::VecDeque;
@@ -11,6 +12,7 @@ use crate::application;
 use crate::cache::shared_body;
 use crate::files::FileStream;
 use coded::CodedBody;
+use filled::FilledBody;
 use paced::PacedBody;
 
 /// The reply's body broke off after its head was sent: the connection must not end cleanly.
@@ -41,6 +43,8 @@ pub(crate) enum ReplyBody {
     Begun(Box<BegunBody>),
     /// A body that is coded as it arrives.
     Coded(Box<CodedBody>),
+    /// A page with holes, filled as it arrives.
+    Filled(Box<FilledBody>),
     /// A body whose speed is limited.
     Paced(Box<PacedBody>),
 }
@@ -117,6 +121,7 @@ impl ReplyBody {
                 None => Box::pin(begun.rest.next()).await,
             },
             Self::Coded(coded) => Box::pin(coded.next()).await,
+            Self::Filled(filled) => Box::pin(filled.next()).await,
             Self::Paced(paced) => Box::pin(paced.next()).await,
         }
     }
@@ -128,6 +133,16 @@ impl ReplyBody {
             Self::Growing(_) | Self::Origin(_) | Self::Part(_) | Self::Paced(_) => true,
             Self::Begun(begun) => begun.rest.is_arriving(),
             Self::Coded(coded) => coded.body().is_arriving(),
+            Self::Filled(filled) => filled.body().is_arriving(),
+        }
+    }
+
+    /// The page that is being filled and nothing of which was read, if it is one.
+    pub(crate) fn growing(&self) -> Option<&shared_body::Reader> {
+        match self {
+            Self::Growing(reader) => Some(reader),
+            Self::Filled(filled) => filled.body().growing(),
+            _ => None,
         }
     }
 
@@ -138,6 +153,7 @@ impl ReplyBody {
             Self::Part(part) => part.body.go_on(),
             Self::Begun(begun) => begun.rest.go_on(),
             Self::Coded(coded) => coded.body_mut().go_on(),
+            Self::Filled(filled) => filled.body_mut().go_on(),
             Self::Paced(paced) => paced.body_mut().go_on(),
             _ => {}
         }

@@ -23,6 +23,7 @@ use crate::coding::rule::{Compress, has_directive};
 use crate::coding::work::Works;
 use crate::coding::{Coding, Codings, head};
 use crate::reply::body::coded::CodedBody;
+use crate::reply::body::filled::FilledBody;
 use crate::reply::body::{BegunBody, ReplyBody};
 use crate::reply::{KeptBody, Reply};
 
@@ -65,12 +66,25 @@ impl CodingRequest {
         self.accepted.best(&rule.codings).filter(|_| self.may_change)
     }
 
+    /// A stored page with holes is kept in gzip, in pieces. To code it anew for each request in another
+    /// coding would let visitors keep the processors busy.
+    fn coding_of(&self, rule: &Compress, reply: &Reply) -> Option<Coding> {
+        let best = self.coding(rule)?;
+        if reply.holes.is_none() || !matches!(reply.kept, Some(KeptBody::Page(_))) {
+            return Some(best);
+        }
+        let gzip = rule.codings.contains(&Coding::Gzip) && self.accepted.contains(Coding::Gzip);
+        gzip.then_some(Coding::Gzip)
+    }
+
     /// Whether the reply may hold what only this visitor may know.
     fn is_personal(&self, reply: &Reply) -> bool {
-        if reply.headers.contains_key(SET_COOKIE) {
+        // The cookie of a page with holes is not in the page, and what fills them looks random each time.
+        let for_all = is_for_all(reply);
+        if reply.headers.contains_key(SET_COOKIE) && !(for_all && reply.holes.is_some()) {
             return true;
         }
-        if is_for_all(reply) {
+        if for_all {
             return false;
         }
         let policy = reply.note.location.as_ref().and_then(|location| location.cache.as_ref());
@@ -99,7 +113,7 @@ pub(crate) async fn apply(works: &Arc<Works>, wanted: &CodingRequest, mut reply:
         return reply;
     }
     head::varies(&mut reply.headers);
-    let Some(coding) = wanted.coding(&rule) else { return reply };
+    let Some(coding) = wanted.coding_of(&rule, &reply) else { return reply };
     if !rule.personal && wanted.is_personal(&reply) {
         return reply;
     }
@@ -174,10 +188,19 @@ async fn coded(
     head_only: bool,
     mut reply: Reply,
 ) -> Reply {
+    let to_fill = if coding == Coding::Gzip { to_fill(&reply) } else { None };
+    if let Some((page, values)) = to_fill
+        && let Some(pieces) = page.gzip_pieces(works, rule.level).await
+    {
+        return in_pieces(reply, pieces.filled(&values));
+    }
+    if let Some(reader) = reply.body.growing()
+        && !rule.personal
+        && !within(MOMENT, reader.is_for_all()).await.unwrap_or(false)
+    {
+        return reply;
+    }
     if let ReplyBody::Growing(reader) = &reply.body {
-        if !rule.personal && !within(MOMENT, reader.is_for_all()).await.unwrap_or(false) {
-            return reply;
-        }
         if let Some(body) = reader.complete()
             && let Some(copy) = body.coded().get(works, coding, rule.level, || body.whole_body()).await
         {
@@ -213,6 +236,24 @@ async fn coded(
         return reply;
     }
     as_it_arrives(works, rule, coding, reply)
+}
+
+/// A stored page with holes, and what fills them.
+fn to_fill(reply: &Reply) -> Option<(Arc<Page>, Vec<Bytes>)> {
+    match (&reply.body, &reply.kept) {
+        (ReplyBody::Filled(filled), Some(KeptBody::Page(page))) => {
+            Some((page.clone(), filled.values().to_vec()))
+        }
+        _ => None,
+    }
+}
+
+fn in_pieces(mut reply: Reply, pieces: VecDeque<Bytes>) -> Reply {
+    head::coded(&mut reply.headers, Coding::Gzip);
+    reply.note.uncoded = reply.length;
+    reply.length = Some(pieces.iter().map(Bytes::len).sum::<usize>() as u64);
+    reply.body = ReplyBody::Filled(Box::new(FilledBody::ready(pieces)));
+    reply
 }
 
 /// Sends this copy in place of the body.

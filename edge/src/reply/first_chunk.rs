@@ -21,6 +21,7 @@ pub(crate) async fn settle(mut reply: Reply) -> Reply {
     }
     let body = match &mut reply.body {
         ReplyBody::Part(part) => part.whole(),
+        ReplyBody::Filled(filled) => filled.body_mut(),
         body => body,
     };
     let begun = match body {

@@ -60,6 +60,7 @@ fn is_rewriting(name: &str) -> bool {
             | "x-accel-redirect"
             | "x-accel-expires"
             | "x-accel-buffering"
+            | "weir-holes"
             | "proxy"
     )
 }

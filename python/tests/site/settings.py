@@ -12,7 +12,12 @@ ALLOWED_HOSTS = ["127.0.0.1", "localhost", "testserver"]
 ROOT_URLCONF = "urls"
 WSGI_APPLICATION = "wsgi.application"
 INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.staticfiles", "weir_server.django", "shop"]
-MIDDLEWARE = ["weir_server.django.WeirMiddleware", "django.middleware.locale.LocaleMiddleware"]
+MIDDLEWARE = [
+    "weir_server.django.WeirMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+]
+TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates"}]
 DATABASES = {
     name: {
         "ENGINE": "django.db.backends.sqlite3",

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from shop import views
+from shop import letters, views
 
 urlpatterns = [
     path("", views.home),
@@ -30,4 +30,11 @@ urlpatterns = [
     path("weather/", views.weather),
     path("mine/", views.mine),
     path("change/", views.change),
+    path("letter/", letters.letter),
+    path("letter/shared/", letters.for_all),
+    path("letter/zipped/", letters.zipped),
+    path("letter/streamed/", letters.streamed),
+    path("letter/hidden/", letters.hidden),
+    path("letter/visited/", letters.visited),
+    path("letter/unchanged/", letters.unchanged),
 ]

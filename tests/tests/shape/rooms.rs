@@ -118,6 +118,7 @@ const HTTP_CACHE: &[&str] = &[
     "conditional",
     "lifetime",
     "freshness",
+    "holes",
     "policy",
     "parts",
     "fields",

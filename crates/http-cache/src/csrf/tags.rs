@@ -1,5 +1,7 @@
 //! Reads the tags of an HTML page as it streams by, and notices those that hold a CSRF token.
 
+use crate::holes::Mark;
+
 /// Names by which form fields and meta elements hold a token, in lower case: Django, Flask-WTF, Rails,
 /// Express, Spring, Laravel, Symfony, Tornado, ASP.NET, Yii.
 const NAMES: &[&[u8]] = &[
@@ -29,6 +31,12 @@ pub(super) struct Tags {
     name: Vec<u8>,
     value: Vec<u8>,
     found: bool,
+    /// What stands in holes, in lower case.
+    marks: Vec<Vec<u8>>,
+    /// The tag holds the name of a token.
+    named: bool,
+    /// The value of the tag is the mark of a hole. Of two values browsers take the first.
+    is_hole: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +58,12 @@ enum State {
 }
 
 impl Tags {
+    /// Passes over tokens that are these marks.
+    pub(super) fn beside(marks: &[Mark]) -> Self {
+        let marks = marks.iter().map(|mark| mark.as_bytes().to_ascii_lowercase()).collect();
+        Self { marks, ..Self::default() }
+    }
+
     /// Whether a token was found so far.
     pub(super) fn found(&self) -> bool {
         self.found
@@ -131,16 +145,34 @@ impl Tags {
 
     /// An attribute is whole: is it a token's?
     fn end(&mut self, next: State) -> State {
-        let holds_token = match self.name.as_slice() {
-            b"name" => NAMES.contains(&self.value.trim_ascii()),
+        match self.name.as_slice() {
+            b"name" => self.named |= NAMES.contains(&self.value.trim_ascii()),
+            b"value" | b"content" if self.is_hole.is_none() => {
+                self.is_hole = Some(self.marks.contains(&self.value));
+            }
             // htmx with Django: hx-headers='{"X-CSRFToken": "…"}'
-            b"hx-headers" | b"data-hx-headers" => memchr::memmem::find(&self.value, b"csrf").is_some(),
-            name => name.starts_with(b"data-csrf") && !self.value.is_empty(),
-        };
-        self.found |= holds_token;
+            b"hx-headers" | b"data-hx-headers" => {
+                self.found |= memchr::memmem::find(&self.value, b"csrf").is_some() && !self.holds_mark();
+            }
+            name => {
+                self.found |= name.starts_with(b"data-csrf") && !self.value.is_empty() && !self.holds_mark();
+            }
+        }
+        // Without holes there is nothing to wait for.
+        if next == State::Text || self.marks.is_empty() {
+            self.found |= self.named && self.is_hole != Some(true);
+            self.named = false;
+        }
+        if next == State::Text {
+            self.is_hole = None;
+        }
         self.name.clear();
         self.value.clear();
         next
+    }
+
+    fn holds_mark(&self) -> bool {
+        self.marks.iter().any(|mark| memchr::memmem::find(&self.value, mark).is_some())
     }
 }
 

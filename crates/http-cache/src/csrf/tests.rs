@@ -66,6 +66,61 @@ fn is_not_alarmed_by_words() {
     }
 }
 
+const MARK: &str = "0123456789abcdefghijABCDEFGHIJ0123456789abcdefghijABCDEFGHIJ0123";
+
+fn scan_beside_a_hole(page: &[u8], cut: usize) -> bool {
+    let declared = format!("csrf;mark=\"{MARK}\";cookie=\"t\"").parse().unwrap();
+    let holes = Holes::of(&HeaderMap::from_iter([(crate::holes::WEIR_HOLES, declared)])).unwrap();
+    let mut scanner = Scanner::beside(holes.as_ref());
+    let (head, tail) = page.split_at(cut);
+    scanner.feed(head);
+    scanner.feed(tail)
+}
+
+#[test]
+fn tokens_in_holes_are_passed_over() {
+    for page in [
+        r#"<input type="hidden" name="csrfmiddlewaretoken" value="{}">"#,
+        r#"<input value="{}" type="hidden" name="csrfmiddlewaretoken">"#,
+        r#"<INPUT NAME='csrfmiddlewaretoken' VALUE={}>"#,
+        "<input name = csrf_token\nvalue = '{}' />",
+        r#"<meta name="csrf-token" content="{}">"#,
+        r#"<body hx-headers='{"X-CSRFToken": "{}"}'>"#,
+        r#"<body data-csrf-token="{}">"#,
+        r#"<input name="csrf_token" value="{}"><p>{}</p><input name="csrf_token" value="{}">"#,
+    ] {
+        let page = page.replace("{}", MARK);
+        for cut in 0..=page.len() {
+            assert!(!scan_beside_a_hole(page.as_bytes(), cut), "{page} cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn other_tokens_beside_holes_are_found() {
+    let with_hole = r#"<input name="csrf_token" value="{}">"#;
+    for page in [
+        r#"<input name="csrf_token" value="x{}">"#,
+        r#"<input name="csrf_token" value="{}x">"#,
+        r#"<input name="csrf_token" value="x" value="{}">"#,
+        r#"<input name="csrf_token" title="{}">"#,
+        r#"<input name="csrf_token"><input value="{}">"#,
+        r#"<input value="{}"><input name="csrf_token">"#,
+        r#"<body hx-headers='{"X-CSRFToken": "x"}' title="{}">"#,
+        r#"<body data-csrf-token="x" value="{}">"#,
+    ] {
+        for page in [page.to_owned(), format!("{with_hole}{page}"), format!("{page}{with_hole}")] {
+            let page = page.replace("{}", MARK);
+            for cut in 0..=page.len() {
+                assert!(scan_beside_a_hole(page.as_bytes(), cut), "{page} cut at {cut}");
+            }
+        }
+    }
+    for page in TOKENS {
+        assert!(scan_beside_a_hole(page.as_bytes(), 0), "{page}");
+    }
+}
+
 #[test]
 fn what_comes_before_hides_nothing() {
     for before in HARMLESS {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use http_cache::holes::Holes;
 use http_cache::{Lifetime, Reason, csrf};
 
 use super::{Fill, declared_length};
@@ -102,7 +103,9 @@ impl Fill {
 
     /// Tells all who joined that the page begins.
     fn announce(&self, reply: &OriginReply, head: PageHead, source: Source) -> Arriving {
-        let scanner = (!head.lifetime.shared && csrf::applies(&reply.headers)).then(csrf::Scanner::new);
+        let searched = !head.lifetime.shared && csrf::applies(&reply.headers);
+        let holes = Holes::of(&reply.headers).ok().flatten().filter(|_| searched);
+        let scanner = searched.then(|| csrf::Scanner::beside(holes.as_ref()));
         let body = SharedBody::new(self.max_object, &self.cache.bodies);
         if scanner.is_some() {
             body.hold_followers();

@@ -11,9 +11,10 @@ class WeirConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from weir_server.django import capture, changes, checks, threads
+        from weir_server.django import capture, changes, checks, holes, threads
 
         checks.register_all()
         capture.install()
+        holes.install()
         threads.install()
         changes.install(connections.all(initialized_only=True))

@@ -7,6 +7,7 @@ WEIR = {
     "WAIT": 1.0,              # how long the reply to a change waits for its purge, in seconds
     "PURGE": True,            # whether changes purge
     "IGNORE": ["shop.visit"], # models that no page shows
+    "HOLES": True,            # whether pages with a CSRF token are shared, and Weir fills in each visitor's own
     "TABLES": {"report_view": ["shop.order"]},  # views of the database, and the models they are made from
     "EDGE": {},               # settings for `manage.py weir`, as in [edge]
 }
@@ -34,6 +35,7 @@ class Conf:
     token_file: str | None = None
     wait: float = 1.0
     purge: bool = True
+    holes: bool = True
     ignore: frozenset[str] = frozenset(NEVER_SHOWN)
     tables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     edge: Mapping[str, Any] = field(default_factory=dict)
@@ -54,6 +56,7 @@ def conf() -> Conf:
         token_file=given.get("TOKEN_FILE"),
         wait=float(given.get("WAIT", 1.0)),
         purge=bool(given.get("PURGE", True)),
+        holes=bool(given.get("HOLES", True)),
         ignore=frozenset(NEVER_SHOWN) | {label.lower() for label in given.get("IGNORE", ())},
         tables={name: tuple(label.lower() for label in labels) for name, labels in given.get("TABLES", {}).items()},
         edge=dict(given.get("EDGE", {})),

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from weir_server import _tags
 from weir_server._sender import Ticket
-from weir_server.django import capture, changes
+from weir_server.django import capture, changes, holes
 from weir_server.django.capture import Recorder
 from weir_server.django.conf import conf
 from weir_server.django.decorators import CONTROL, add_tags
@@ -64,6 +64,7 @@ class Visit:
     def __init__(self, request: HttpRequest) -> None:
         self.reads = request.method in READS
         self.recorder: Recorder | None = None
+        self.hole = holes.open_hole(request) if self.reads else None
         self.tokens: list[tuple[Callable[[Any], None], Any]] = []
         if self.reads:
             self.recorder, token = capture.begin()
@@ -88,6 +89,8 @@ class Visit:
         response[PURGE] = "complete" if done else f"not complete within {conf().wait:g} s"
 
     def tell(self, response: HttpResponseBase) -> HttpResponseBase:
+        if self.hole is not None:
+            self.hole.settle(response)
         if self.recorder is None:
             return response
         tags = self.recorder.shown()
