@@ -14,6 +14,7 @@ pub(crate) mod internal_redirect;
 mod max_forwards;
 pub(crate) mod only_if_cached;
 mod pass;
+mod pool_request;
 pub(crate) mod place;
 pub(crate) mod plain;
 pub(crate) mod plan;
@@ -26,6 +27,7 @@ pub(crate) mod visit;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use http::StatusCode;
 use http::header::LAST_MODIFIED;
 use http_cache::{Reason, SharedRequest};
 
@@ -42,7 +44,8 @@ use crate::reply::{Reply, answer, coding, error, first_chunk};
 use crate::request::kept::Kept;
 use crate::request::path::{self, NormalPath, split};
 use crate::request::{Request, Upgrade};
-use crate::route::{Chosen, Location, Site};
+use crate::route::pool_choice::ChosenPool;
+use crate::route::{Chosen, Location, Site, redirects};
 use admit::Admitting;
 use again::Again;
 use internal_redirect::EarlierAnswers;
@@ -145,6 +148,13 @@ async fn answer_in_place(
         Ok(path) => path,
         Err(reply) => return *reply,
     };
+    if let Chosen::Location(site, location) = chosen
+        && let Some(wanted) = location.pool_request.as_deref().filter(|_| !location.internal || request.internal)
+        && let Err(reply) =
+            Box::pin(pool_request::change(wanted, &mut request, &path, (site, location))).await
+    {
+        return *reply;
+    }
     let common_fields = request_fields(&mut request, &path, chosen);
     let in_l1 = InL1 { l1: &edge.cache.l1, now: Instant::now() };
     match plan::decide(chosen, &mut &*request, in_l1) {
@@ -156,15 +166,43 @@ async fn answer_in_place(
             visit.client_abort.decide(&request.method, location.ignore_client_abort);
             if request.upgrade.is_none() {
                 request.body.limit(location.max_body);
+                if let Some(kept) = request.arrival.body.clone().filter(|_| location.body_buffer > 0) {
+                    request.body.keep(kept, location.body_buffer);
+                }
             }
-            let kept = location.reply_rewrite.as_ref().map(|rewrite| (rewrite, Kept::of(&mut request)));
+            let kept = location.reply_rewrite.as_ref().map(|rewrite| {
+                (rewrite, location.redirects.origin(&request, &site.name), Kept::of(&mut request))
+            });
             let traceparent = spans::to_hand_on(&visit.span, &request.trace);
+            let chosen_pool = match location.pool_choice.as_ref() {
+                None => None,
+                Some(choice) => match choice.of(&place::facts(&request, &path, site, location)) {
+                    Some(chosen) => Some(chosen),
+                    None => {
+                        tracing::warn!(target = request.target, "pool_choice names no server");
+                        return error::of_status(StatusCode::BAD_GATEWAY);
+                    }
+                },
+            };
             let ask = ask(&request, site, location, pool.clone(), traceparent);
+            let ask = match chosen_pool {
+                Some(ChosenPool { pool, server, target }) => {
+                    if let Some(target) = target {
+                        request.redirect_to(target);
+                    }
+                    Ask { pool, server, ..ask }
+                }
+                None => ask,
+            };
             let hints = visit.hints.clone().filter(|_| wants_hints(&request, &path, chosen));
             let ask = Box::new(Ask { common_fields, hints, ..ask });
             let mut reply = from_application(edge, location, ask, request, cache).await;
-            if let Some((rewrite, kept)) = kept {
-                kept.with_facts(&site.name, |facts| rewrite.apply(&mut reply.headers, &facts));
+            if let Some((rewrite, origin, kept)) = kept {
+                let is_moved =
+                    kept.with_facts(&site.name, |facts| rewrite.apply(&mut reply.headers, &facts));
+                if let Some(origin) = origin.filter(|_| is_moved) {
+                    redirects::make_absolute(&origin, &mut reply.headers);
+                }
             }
             with_expires(reply, location)
         }
@@ -204,6 +242,7 @@ pub(crate) fn ask(
 ) -> Ask {
     Ask {
         pool,
+        server: Arc::default(),
         scheme: request.scheme,
         version: request.version,
         authority: request.authority.clone(),

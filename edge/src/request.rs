@@ -6,11 +6,13 @@
 pub(crate) mod body;
 pub(crate) mod client;
 mod facts;
+pub(crate) mod kept_body;
 pub(crate) mod forwarded;
 pub(crate) mod kept;
 pub(crate) mod path;
 pub(crate) mod via;
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -19,10 +21,12 @@ use http_cache::RequestParts;
 use process::telemetry;
 use process::trace::TraceContext;
 
+use crate::connection::proxied::Proxied;
 use crate::connection::tls_session::TlsSession;
 use crate::request::body::RequestBody;
 use crate::request::client::Client;
 use crate::request::forwarded::Origin;
+use crate::request::kept_body::KeptBody;
 use crate::request::path::NormalPath;
 use crate::settings::Trusted;
 use crate::variables::Values;
@@ -83,6 +87,12 @@ pub(crate) struct Arrival {
     /// Bytes of its head.
     pub(crate) head: usize,
     pub(crate) tls: Option<Arc<TlsSession>>,
+    /// The address that the client connected to.
+    pub(crate) server: Option<IpAddr>,
+    /// What a proxy has said of the connection.
+    pub(crate) proxied: Option<Arc<Proxied>>,
+    /// Its body, as far as variables want it.
+    pub(crate) body: Option<Arc<KeptBody>>,
 }
 
 pub(crate) struct Request {
@@ -132,6 +142,8 @@ pub(crate) struct Request {
     pub(crate) started: Instant,
     /// Names the request in logs and to the application.
     pub(crate) id: u128,
+    /// The fields of the application's reply that has sent it here.
+    pub(crate) upstream: Option<Arc<HeaderMap>>,
     /// How it came.
     pub(crate) arrival: Arrival,
     /// What rules have set for the request: captures, and `set`.
@@ -181,6 +193,7 @@ impl Request {
             trace: telemetry::sampler().decide(parent),
             started: Instant::now(),
             id: rand::random(),
+            upstream: None,
             arrival: Arrival { connection: via.connection, requests: via.requests, ..Arrival::default() },
             values: Values::default(),
         })
@@ -224,6 +237,7 @@ impl Request {
             trace: self.trace,
             started: self.started,
             id: self.id,
+            upstream: self.upstream.clone(),
             arrival: self.arrival.clone(),
             values: self.values.clone(),
         }

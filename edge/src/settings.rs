@@ -15,6 +15,8 @@ pub(crate) mod logs;
 mod network;
 pub(crate) mod pattern;
 mod place;
+mod pool_choice;
+mod pool_request;
 mod priority;
 mod real_ip;
 pub(crate) mod reply_fields;
@@ -50,6 +52,8 @@ pub use listen::{CertificateConfig, Listen};
 pub use logs::{ErrorLogLevel, Escape, LogConfig, LogFormatConfig};
 pub(crate) use place::PlaceConfig;
 pub use place::{LocationConfig, SiteConfig};
+pub use pool_choice::{PoolChoiceConfig, ServerScheme};
+pub use pool_request::PoolRequestConfig;
 pub use priority::Priority;
 pub use real_ip::RealIpHeader;
 pub use reply_fields::{

@@ -95,6 +95,9 @@ pub struct RequestHead {
     /// Interim replies 103 are wanted.
     #[prost(bool, tag = "25")]
     pub early_hints: bool,
+    /// The server to ask, such as "http://10.0.0.7:8000", for a pool that takes any. Empty: one of the pool's own.
+    #[prost(string, tag = "26")]
+    pub server: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct End {}

@@ -50,13 +50,11 @@ fn password(translator: &mut Translator<'_>, scope: &Scope<'_>, table: &mut Tabl
         return translator.ledger.not_done(directive, "there is no auth_basic_user_file", "");
     };
     let realm = directive.arg(0).unwrap_or_default();
-    if realm.contains('$') || file.contains('$') {
-        return translator.ledger.not_done(directive, "neither may depend on a variable", "write them out");
-    }
     let mut auth = Table::default();
     auth.set("realm", realm, "");
     auth.set("file", translator.conf_path(file), "");
     auth.set("pass", true, "");
+    auth.set("checked", false, "");
     table.from("auth_basic", Value::Inline(auth), &translator.ledger.origin(directive));
 }
 

@@ -13,6 +13,7 @@ use crate::rules;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
 use crate::translate::Translator;
+use crate::unnamed::Unnamed;
 
 pub(crate) fn translate<'a>(
     translator: &mut Translator<'a>,
@@ -42,14 +43,16 @@ pub(crate) fn translate<'a>(
     // What no location matches is answered by the server's own directives.
     let mut full = Table::default();
     place::answer(translator, &scope, None, &mut full);
-    let branches = rules::translate(server.children(), &mut full, &mut translator.ledger);
+    let branches = rules::translate(server.children(), &Unnamed::default(), &mut full, &mut translator.ledger);
     branches::apply(translator, &branches, &mut full);
     captures(server, &mut full);
     referers::translate(translator, &scope, &mut full);
+    translator.site = full.clone();
     let mut locations = Vec::new();
     for directive in server.children().iter().filter(|directive| directive.name() == "location") {
         locations.extend(location::translate(translator, (&scope, &full), directive));
     }
+    locations.append(&mut translator.unnamed);
     site.extend(full);
     if !locations.is_empty() {
         site.set("location", Value::Sections(locations), "");

@@ -27,6 +27,8 @@ pub(crate) const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 88, 99, 1));
 #[derive(Clone, Debug)]
 pub(crate) struct Ask {
     pub pool: Arc<str>,
+    /// The server to ask, if the pool takes any.
+    pub server: Arc<str>,
     pub scheme: Scheme,
     pub version: Version,
     /// The host as the client asked for it.
@@ -61,6 +63,7 @@ impl Ask {
     pub(crate) fn head(&self, method: &str, target: Bytes, headers: &HeaderMap) -> RequestHead {
         RequestHead {
             pool: self.pool.to_string(),
+            server: self.server.to_string(),
             method: method.to_owned(),
             target,
             scheme: self.scheme.as_str().to_owned(),

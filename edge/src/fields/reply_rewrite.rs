@@ -82,11 +82,11 @@ impl ReplyRewrite {
         all.iter().any(|list| !list.is_empty()).then_some(built)
     }
 
-    /// Changes the fields of an application's reply.
-    pub(crate) fn apply(&self, headers: &mut HeaderMap, facts: &Facts<'_>) {
+    /// Changes the fields of an application's reply. Returns whether Location is another.
+    pub(crate) fn apply(&self, headers: &mut HeaderMap, facts: &Facts<'_>) -> bool {
         let facts =
             Facts { route: RouteFacts { definitions: Some(&*self.definitions), ..facts.route }, ..*facts };
-        change(headers, &LOCATION, |value| first(&self.location, value, Extent::Beginning, &facts));
+        let is_moved = change(headers, &LOCATION, |value| first(&self.location, value, Extent::Beginning, &facts));
         change(headers, &REFRESH, |value| {
             let at = find_ignoring_case(value, b"url=")? + 4;
             let (before, url) = value.split_at_checked(at)?;
@@ -95,6 +95,7 @@ impl ReplyRewrite {
         if !self.cookie_domain.is_empty() || !self.cookie_path.is_empty() {
             change(headers, &SET_COOKIE, |value| self.cookie(value, &facts));
         }
+        is_moved
     }
 
     fn cookie(&self, line: &[u8], facts: &Facts<'_>) -> Option<Vec<u8>> {
@@ -162,15 +163,18 @@ fn first(rules: &[Replacement], value: &[u8], extent: Extent, facts: &Facts<'_>)
     })
 }
 
-/// Puts what `make` makes of each value in its place. A value that could end its line is left as it was.
-fn change(headers: &mut HeaderMap, name: &HeaderName, make: impl Fn(&[u8]) -> Option<Vec<u8>>) {
-    let Entry::Occupied(mut lines) = headers.entry(name) else { return };
+/// Puts what `make` makes of each value in its place, and returns whether it made any. A value that could end its line is left as it was.
+fn change(headers: &mut HeaderMap, name: &HeaderName, make: impl Fn(&[u8]) -> Option<Vec<u8>>) -> bool {
+    let Entry::Occupied(mut lines) = headers.entry(name) else { return false };
+    let mut is_changed = false;
     for line in lines.iter_mut() {
         let made = make(line.as_bytes()).and_then(|made| HeaderValue::from_bytes(&made).ok());
         if let Some(made) = made {
             *line = made;
+            is_changed = true;
         }
     }
+    is_changed
 }
 
 fn find_ignoring_case(text: &[u8], word: &[u8]) -> Option<usize> {

@@ -1,6 +1,8 @@
 //! X-Accel-Redirect: the application has checked the visitor and lets another location answer, usually with a
 //! file. nginx's rules.
 
+use std::sync::Arc;
+
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, EXPIRES, HeaderName, SET_COOKIE,
 };
@@ -34,7 +36,8 @@ pub(super) struct EarlierAnswers {
 pub(super) async fn obey(mut reply: Reply) -> AtLocation {
     let Some(elsewhere) = reply.elsewhere.take() else { return AtLocation::Reply(reply) };
     let Some(mut request) = elsewhere.request else { return AtLocation::Reply(reply) };
-    let Some(target) = target(&elsewhere.target) else {
+    let name = named(&elsewhere.target);
+    let Some(target) = target(&elsewhere.target).or_else(|| name.as_ref().map(|_| request.target.clone())) else {
         tracing::warn!(target = request.target, to = ?elsewhere.target, "X-Accel-Redirect is not a path");
         return AtLocation::Reply(Reply { note: reply.note, ..error::not_found() });
     };
@@ -46,10 +49,14 @@ pub(super) async fn obey(mut reply: Reply) -> AtLocation {
     if request.method != Method::HEAD {
         request.method = Method::GET;
     }
+    // For variables of the place that answers.
+    let mut headers = reply.headers.clone();
+    headers.insert("x-accel-redirect", elsewhere.target);
+    request.upstream = Some(Arc::new(headers));
     request.redirect_to(target);
     request.asked = None;
-    request.named_by_application = true;
-    request.entry = Entry::Site;
+    request.named_by_application = name.is_none();
+    request.entry = name.map_or(Entry::Site, Entry::Named);
     request.internal = true;
     request.upgrade = None;
     AtLocation::Again(Box::new(Again { request, first: Some(reply), instead: None }))
@@ -91,6 +98,11 @@ impl EarlierAnswers {
         keep(&first.headers, &mut next);
         next
     }
+}
+
+/// `@name`, a location of the site.
+fn named(field: &HeaderValue) -> Option<Arc<str>> {
+    field.to_str().ok().filter(|name| name.len() > 1 && name.starts_with('@')).map(Arc::from)
 }
 
 /// Path and query, encoded as a client would encode them.

@@ -35,6 +35,8 @@ struct ReachedPlace {
     args: Option<String>,
     document_root: Option<Arc<str>>,
     values: Values,
+    /// The fields of the application's reply that has sent it there.
+    upstream: Option<Arc<HeaderMap>>,
 }
 
 impl Kept {
@@ -46,6 +48,7 @@ impl Kept {
             args: query.map(str::to_owned),
             document_root: None,
             values: request.values.clone(),
+            upstream: request.upstream.clone(),
         };
         Self {
             method: request.method.clone(),
@@ -66,12 +69,13 @@ impl Kept {
     }
 
     /// The request has reached a location.
-    pub(crate) fn reached(&self, uri: &[u8], args: Option<&str>, document_root: &Arc<str>, values: &Values) {
+    pub(crate) fn reached(&self, request: &Request, uri: &[u8], document_root: &Arc<str>) {
         *self.place.lock() = ReachedPlace {
             uri: uri.to_vec(),
-            args: args.map(str::to_owned),
+            args: split(&request.target).1.map(str::to_owned),
             document_root: Some(document_root.clone()),
-            values: values.clone(),
+            values: request.values.clone(),
+            upstream: request.upstream.clone(),
         };
     }
 
@@ -96,6 +100,10 @@ impl Kept {
             connection_requests: self.arrival.requests,
             received: self.arrival.head as u64 + self.body.as_ref().map_or(0, |read| read.load(Relaxed)),
             tls: self.arrival.tls.as_deref(),
+            server: self.arrival.server,
+            body: self.arrival.body.as_deref(),
+            upstream: place.upstream.as_deref(),
+            proxied: self.arrival.proxied.as_deref(),
         };
         let route = RouteFacts {
             uri: &place.uri,

@@ -22,12 +22,13 @@ use crate::files::media_type::MediaTypes;
 use crate::limit::{LocationLimits, Zones};
 use crate::metrics::Metrics;
 use crate::route::auth_check::AuthCheck;
-use crate::route::build::files::FilesAt;
+use crate::route::build::files::{FilesAt, is_plain_index};
 use crate::route::build::outer::Outer;
 use crate::route::error_page::ErrorPages;
 use crate::route::fields::Variables;
 use crate::route::location::{LocationNode, Locations};
 use crate::route::logs::{LogBuilder, PlaceLogs};
+use crate::route::pool_choice::PoolChoice;
 use crate::route::pool_path::PoolPath;
 use crate::route::redirects::RedirectForm;
 use crate::route::rules::{PlaceRules, Rules};
@@ -36,10 +37,11 @@ use crate::route::{Location, Site, Sites, listeners};
 use crate::settings::expires::Expires;
 use crate::settings::pattern::Pattern;
 use crate::settings::{
-    self, AccessSettings, Config, ExpiresSetting, Listen, LocationConfig, PlaceConfig, SiteConfig,
+    self, AccessSettings, Config, ExpiresSetting, Listen, LocationConfig, PlaceConfig, PoolRequestConfig,
+    SiteConfig,
 };
 use crate::tls::certificate::Certificates;
-use crate::variables::Template;
+use crate::variables::{Needs, Template};
 
 /// Builds all sites. The result is usable only if there was no mistake. `listeners` are those that serve, or
 /// will.
@@ -81,6 +83,7 @@ pub(crate) fn build(
     let whole = sites.len() == config.site.len() && !sites.is_empty();
     let keeps = |place: &Arc<Location>| place.needs_whole_request() || place.logs.is_some();
     let keeps_requests = sites.iter().flat_map(Site::all_places).any(keeps);
+    let keeps_bodies = sites.iter().flat_map(Site::all_places).any(|place| place.body_buffer > 0);
     let compresses = sites.iter().flat_map(Site::all_places).any(|place| place.compress.is_some());
     let wants_hints = sites.iter().flat_map(Site::all_places).any(|place| place.early_hints.is_some());
     whole.then_some(Sites {
@@ -89,6 +92,7 @@ pub(crate) fn build(
         certificates,
         several_certificates,
         keeps_requests,
+        keeps_bodies,
         compresses,
         wants_hints,
     })
@@ -240,9 +244,11 @@ impl<'a> Building<'a> {
             log_not_found: place.log_not_found.unwrap_or(true),
             nosniff: place.nosniff.unwrap_or(true),
             pool: place.pool.as_deref().map(Arc::from),
+            pool_choice: self.pool_choice(path, inner),
             pool_path: None,
             timeout: place.timeout.map_or(Duration::ZERO, |time| time.0),
             reply_rewrite: self.reply_rewrite(path, inner),
+            pool_request: self.pool_request(path, inner),
             early_hints: self.early_hints(path, inner),
             priority: place.priority.map_or(Priority::Normal, Priority::from),
             stream_body: !place.request_buffering.unwrap_or(true),
@@ -252,6 +258,7 @@ impl<'a> Building<'a> {
             internal: inner.internal,
             cache,
             max_body: place.max_body.map_or(1 << 20, |size| size.0),
+            body_buffer: place.body_buffer.map_or(0, |size| size.0),
             reply_fields,
             request_fields,
             logs: inner.logs.clone(),
@@ -270,6 +277,7 @@ impl<'a> Building<'a> {
             rules: Rules::default(),
             methods,
             try_files,
+            index: self.index(path, inner),
             varying,
             document_root,
             types,
@@ -282,6 +290,25 @@ impl<'a> Building<'a> {
             },
             metrics: self.metrics.location(&self.name, "-"),
         }
+    }
+
+    /// The names of index files, if one of them is more than a name.
+    fn index(&mut self, path: &str, inner: &Outer<'_>) -> Vec<Template> {
+        let names = inner.place.index.as_deref().unwrap_or_default();
+        if names.iter().all(|name| is_plain_index(name)) {
+            return Vec::new();
+        }
+        let mut all = Vec::new();
+        for name in names {
+            match Template::parse(name) {
+                Ok(template) => {
+                    template.check(&format!("{path}.index"), &self.variables.names, self.mistakes);
+                    all.push(template);
+                }
+                Err(text) => self.mistakes.push(format!("{path}.index"), text),
+            }
+        }
+        all
     }
 
     fn cache(&mut self, path: &str, inner: &Outer<'_>) -> Option<Arc<Policy>> {
@@ -334,7 +361,7 @@ impl<'a> Building<'a> {
         let (access_at, basic_at) = (inner.at(path, "access"), inner.at(path, "auth_basic"));
         let (access, auth_basic) = (access.as_deref().unwrap_or_default(), auth_basic.as_ref());
         let settings = AccessSettings { access, auth_basic, satisfy: satisfy.unwrap_or_default() };
-        settings.rules(&access_at, &basic_at, self.mistakes)
+        settings.rules((&access_at, &basic_at), &self.variables.names, self.mistakes)
     }
 
     fn auth_check(&mut self, path: &str, inner: &Outer<'_>) -> Option<AuthCheck> {
@@ -350,6 +377,36 @@ impl<'a> Building<'a> {
     fn reply_rewrite(&mut self, path: &str, inner: &Outer<'_>) -> Option<ReplyRewrite> {
         let config = inner.place.reply_rewrite.as_ref().filter(|_| inner.place.pool.is_some())?;
         ReplyRewrite::build(&inner.at(path, "reply_rewrite"), config, self.variables.defined(), self.mistakes)
+    }
+
+    fn pool_choice(&mut self, path: &str, inner: &Outer<'_>) -> Option<PoolChoice> {
+        let config = inner.place.pool_choice.as_ref().filter(|_| inner.place.pool.is_some())?;
+        let at = format!("{path}.pool_choice");
+        config.by.check(&format!("{at}.by"), &self.variables.names, self.mistakes);
+        let needs = config.by.needs(&self.variables.names);
+        let caches = inner.place.cache.as_ref().is_some_and(|cache| cache.enabled);
+        if caches && needs.has(Needs::VISITOR.and(Needs::QUERY)) {
+            let text = "depends on the visitor, so its pages cannot be shared; remove `cache`";
+            self.mistakes.push(format!("{at}.by"), text);
+        }
+        Some(PoolChoice::new(config))
+    }
+
+    fn pool_request(&mut self, path: &str, inner: &Outer<'_>) -> Option<Box<PoolRequestConfig>> {
+        let wanted = inner.place.pool_request.clone()?;
+        if inner.place.pool.is_none() || wanted.is_usual() {
+            return None;
+        }
+        let at = format!("{path}.pool_request");
+        for (key, text) in [("method", &wanted.method), ("body", &wanted.body)] {
+            if let Some(text) = text {
+                text.check(&format!("{at}.{key}"), &self.variables.names, self.mistakes);
+            }
+        }
+        if wanted.asks_otherwise() && inner.place.cache.as_ref().is_some_and(|cache| cache.enabled) {
+            self.mistakes.push(at, "a page that is asked for in another way cannot be shared; remove `cache`");
+        }
+        Some(Box::new(wanted))
     }
 
     fn early_hints(&mut self, path: &str, inner: &Outer<'_>) -> Option<Template> {

@@ -12,7 +12,7 @@ use crate::settings::rule::RuleConfig;
 use crate::settings::site_listen::{DefaultServer, ListenerName};
 use crate::settings::{
     AuthBasicConfig, AuthRequestConfig, CacheConfig, CertificateConfig, CompressConfig, CorsConfig,
-    ExpiresSetting, InheritFields, LimitConnConfig, LimitReqConfig, LogConfig, Priority, ReplyFieldConfig,
+    ExpiresSetting, InheritFields, LimitConnConfig, LimitReqConfig, LogConfig, PoolChoiceConfig, PoolRequestConfig, Priority, ReplyFieldConfig,
     ReplyRewriteConfig, RequestFieldConfig, Satisfy, SecureLinkConfig, Security,
 };
 use crate::variables::Template;
@@ -119,7 +119,11 @@ macro_rules! places {
             pub(crate) fn within(&self, outer: &PlaceConfig) -> PlaceConfig {
                 let place = PlaceConfig { $($key: self.$key.clone().or_else(|| outer.$key.clone()),)* };
                 match self.says_what_answers() {
-                    true => PlaceConfig { pool: self.pool.clone(), ..place },
+                    true => PlaceConfig {
+                        pool: self.pool.clone(),
+                        pool_choice: self.pool_choice.clone(),
+                        ..place
+                    },
                     false => place,
                 }
             }
@@ -153,10 +157,14 @@ places! {
     log_not_found: bool,
     /// The pool of application servers, by its name in [wsgi_adapter].
     pool: String,
+    /// Which pool or server answers, where that depends on the request.
+    pool_choice: PoolChoiceConfig,
     /// How long the application may take until its reply begins, and between two parts of it.
     timeout: Time,
     /// What the application says of itself, in the words of the site.
     reply_rewrite: ReplyRewriteConfig,
+    /// What the application is asked in place of what the client asks.
+    pool_request: PoolRequestConfig,
     /// The application's interim replies 103 are passed on, unless this is empty or "0".
     early_hints: Template,
     /// Whose requests go first if they must wait for a server: "high", "normal", "low".
@@ -191,6 +199,8 @@ places! {
     limit_rate_after: Size,
     /// The largest request body; larger bodies get 413.
     max_body: Size,
+    /// How long a body may be for `$request_body`; 0: it has no value.
+    body_buffer: Size,
     /// The only methods that are answered; others get 403. Empty: all.
     limit_except: Vec<String>,
     /// What answers instead of an error, by status.

@@ -9,7 +9,9 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, HeaderName, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 
+use crate::connection::proxied::Proxied;
 use crate::connection::tls_session::TlsSession;
+use crate::request::kept_body::KeptBody;
 use crate::variables::lookup;
 use crate::variables::names::{KnownVariable, Variable};
 use crate::variables::stamp;
@@ -54,6 +56,14 @@ pub(crate) struct RequestFacts<'a> {
     pub(crate) received: u64,
     /// `None`: it did not come over TLS.
     pub(crate) tls: Option<&'a TlsSession>,
+    /// The address that the client connected to; `None`: nobody has looked.
+    pub(crate) server: Option<IpAddr>,
+    /// Its body; `None`: there is none, or it is not kept.
+    pub(crate) body: Option<&'a KeptBody>,
+    /// The fields of the application's reply that has sent it where it is.
+    pub(crate) upstream: Option<&'a HeaderMap>,
+    /// What a proxy has said of the connection.
+    pub(crate) proxied: Option<&'a Proxied>,
 }
 
 /// The variables that the settings define. Their values depend on other facts.
@@ -163,8 +173,10 @@ impl<'a> Facts<'a> {
             Variable::Argument(name) => lookup::argument(self.route.args?, name).map(text),
             Variable::Cookie(name) => self.request.fields.cookie(name).map(Cow::Borrowed),
             Variable::RequestField(name) => self.request_field(name),
-            Variable::ReplyField(name) | Variable::UpstreamField(name) => {
-                FieldSource::Map(self.reply?.headers).joined(name)
+            Variable::ReplyField(name) => FieldSource::Map(self.reply?.headers).joined(name),
+            Variable::UpstreamField(name) => {
+                let here = self.reply.and_then(|reply| FieldSource::Map(reply.headers).joined(name));
+                here.or_else(|| FieldSource::Map(self.request.upstream?).joined(name))
             }
             Variable::UpstreamCookie(name) => set_cookie(self.reply?.headers, name).map(Cow::Borrowed),
             Variable::Capture(number) => self.values.capture(*number).map(Cow::Borrowed),
@@ -200,6 +212,12 @@ impl<'a> Facts<'a> {
             }
             KnownVariable::ServerProtocol => text(request.protocol),
             KnownVariable::ServerPort => number(request.server_port),
+            KnownVariable::ServerAddr => return request.server.map(|address| number(address.to_canonical())),
+            KnownVariable::ProxyProtocolAddr => number(request.proxied?.source.ip().to_canonical()),
+            KnownVariable::ProxyProtocolPort => number(request.proxied?.source.port()),
+            KnownVariable::ProxyProtocolServerAddr => number(request.proxied?.destination.ip().to_canonical()),
+            KnownVariable::ProxyProtocolServerPort => number(request.proxied?.destination.port()),
+            KnownVariable::RequestBody => return request.body?.text().map(Cow::Owned),
             KnownVariable::RemoteAddr => number(request.client),
             KnownVariable::BinaryRemoteAddr => Cow::Owned(match request.client {
                 IpAddr::V4(address) => address.octets().to_vec(),
@@ -364,4 +382,4 @@ fn number<'a>(number: impl ToString) -> Cow<'a, [u8]> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -30,6 +30,10 @@ fn rewritten(rewrite: &ReplyRewrite, name: HeaderName, value: &str) -> String {
         connection_requests: 1,
         received: 0,
         tls: None,
+        server: None,
+        body: None,
+        upstream: None,
+        proxied: None,
     };
     let facts = Facts { request, route: RouteFacts::default(), values: Values::NONE, reply: None };
     let mut headers = HeaderMap::from_iter([(name.clone(), HeaderValue::from_str(value).unwrap())]);

@@ -55,6 +55,8 @@ impl Connection {
         let mut request = Request::new(self.edge.settings.trusted(), head, &self.via, body)?;
         request.arrival.head = head_bytes;
         request.arrival.tls = self.stream.session().cloned();
+        request.arrival.proxied.clone_from(&self.proxied);
+        request.arrival.server = self.stream.tcp().local_addr().ok().map(|local| local.ip());
         Ok(Incoming {
             request: Request { upgrade, ..request },
             framing: head.framing,
