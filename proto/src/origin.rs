@@ -145,9 +145,25 @@ pub struct ReplyHead {
     /// How long it took to connect to the server, in microseconds. 0: an earlier connection was used.
     #[prost(uint32, tag = "5")]
     pub connect_us: u32,
+    /// The servers that were tried before this one, in order.
+    #[prost(message, repeated, tag = "6")]
+    pub earlier: ::prost::alloc::vec::Vec<Attempt>,
+}
+/// A server that was asked and did not answer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Attempt {
+    /// As in the settings.
+    #[prost(string, tag = "1")]
+    pub server: ::prost::alloc::string::String,
+    /// The status that this failure alone would have: 502 or 504.
+    #[prost(uint32, tag = "2")]
+    pub status: u32,
+    /// How long it took, in microseconds.
+    #[prost(uint32, tag = "3")]
+    pub took_us: u32,
 }
 /// Why there is no (whole) reply: who is to blame, and whether anything reached the application.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Failure {
     #[prost(enumeration = "Kind", tag = "1")]
     pub kind: i32,
@@ -163,6 +179,9 @@ pub struct Failure {
     /// For OVERLOADED: when to come back, in seconds.
     #[prost(uint32, tag = "5")]
     pub retry_after: u32,
+    /// The servers that were tried before this one, in order.
+    #[prost(message, repeated, tag = "6")]
+    pub earlier: ::prost::alloc::vec::Vec<Attempt>,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status, Streaming};
 use tracing::{Instrument, info, warn};
 use weir_proto::fetch::{self, Fetcher, Rest};
 use weir_proto::origin::fetch_request::Message;
-use weir_proto::origin::{FetchRequest, RequestHead, fetch_reply, origin_server};
+use weir_proto::origin::{Failure, FetchRequest, RequestHead, fetch_reply, origin_server};
 
 use crate::error::{Error, Failed};
 use crate::fetch::Fetch;
@@ -126,7 +126,7 @@ async fn first_message(messages: &mut Streaming<FetchRequest>) -> Result<Request
 
 /// Tells the log. An edge in the same process does so itself.
 fn log(failed: &Failed, head: &RequestHead, pool: Option<&Pool>) {
-    let Failed { error, server, reached } = failed;
+    let Failed { error, server, reached, .. } = failed;
     let (name, kind) = (&head.pool, error.kind_name());
     if let Error::Unread = error {
         return tracing::debug!(pool = name, server, reached, "{error}");
@@ -149,7 +149,7 @@ async fn tell(
     metrics: &Metrics,
     replies: &Replies,
 ) {
-    let Failed { error, server, reached } = failed;
+    let Failed { error, server, reached, earlier } = failed;
     if let Error::Unread = error {
         return;
     }
@@ -159,6 +159,7 @@ async fn tell(
     let _ = match error.kind() {
         Some(kind) => {
             let failure = error.failure(kind, server, *reached, pool.map(|pool| &pool.config));
+            let failure = Failure { earlier: earlier.clone(), ..failure };
             replies.send(fetch_reply::Message::Failure(failure)).await
         }
         None => replies.refuse(error.status()).await,

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, HeaderName, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
+use weir_proto::origin::Attempt;
 
 use crate::connection::proxied::Proxied;
 use crate::connection::tls_session::TlsSession;
@@ -106,6 +107,8 @@ pub(crate) struct ReplyFacts<'a> {
 /// What the application did for one reply.
 #[derive(Clone, Copy)]
 pub(crate) struct UpstreamFacts<'a> {
+    /// The servers that were tried before.
+    pub(crate) earlier: &'a [Attempt],
     /// The server that answered; else the pool.
     pub(crate) server: &'a str,
     pub(crate) status: u16,
@@ -336,6 +339,9 @@ fn set_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
 }
 
 fn of_upstream<'a>(upstream: &UpstreamFacts<'a>, variable: KnownVariable) -> Option<Cow<'a, [u8]>> {
+    if !upstream.earlier.is_empty() {
+        return of_attempts(upstream, variable).map(Cow::Owned);
+    }
     let took = match variable {
         KnownVariable::UpstreamAddr => return Some(address(upstream.server)),
         KnownVariable::UpstreamStatus => return Some(number(upstream.status)),
@@ -345,6 +351,25 @@ fn of_upstream<'a>(upstream: &UpstreamFacts<'a>, variable: KnownVariable) -> Opt
         _ => return None,
     };
     Some(Cow::Owned(stamp::seconds(took).into_bytes()))
+}
+
+/// What is known of each server that was tried, with a comma between them.
+fn of_attempts(upstream: &UpstreamFacts<'_>, variable: KnownVariable) -> Option<Vec<u8>> {
+    let last = UpstreamFacts { earlier: &[], ..*upstream };
+    let mut all = Vec::new();
+    for attempt in upstream.earlier {
+        let took = stamp::seconds(Duration::from_micros(attempt.took_us.into()));
+        match variable {
+            KnownVariable::UpstreamAddr => all.extend_from_slice(&address(&attempt.server)),
+            KnownVariable::UpstreamStatus => all.extend_from_slice(attempt.status.to_string().as_bytes()),
+            // It had none of these.
+            KnownVariable::UpstreamConnectTime | KnownVariable::UpstreamHeaderTime => all.push(b'-'),
+            _ => all.extend_from_slice(took.as_bytes()),
+        }
+        all.extend_from_slice(b", ");
+    }
+    all.extend_from_slice(&of_upstream(&last, variable)?);
+    Some(all)
 }
 
 /// A server of the settings as nginx writes it: "127.0.0.1:3031", "unix:/run/app.sock".

@@ -148,6 +148,7 @@ fn what_the_reply_tells() {
         headers: &headers,
         cache: Some("MISS"),
         upstream: Some(UpstreamFacts {
+            earlier: &[],
             server: "uwsgi://127.0.0.1:3031",
             status: 404,
             connect: Some(Duration::from_millis(1)),
