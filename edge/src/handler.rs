@@ -14,10 +14,10 @@ pub(crate) mod internal_redirect;
 mod max_forwards;
 pub(crate) mod only_if_cached;
 mod pass;
-mod pool_request;
 pub(crate) mod place;
 pub(crate) mod plain;
 pub(crate) mod plan;
+mod pool_request;
 pub(crate) mod purge_method;
 mod returned;
 pub(crate) mod routing;
@@ -40,12 +40,13 @@ use crate::handler::plan::{CacheUse, InL1, Plan};
 use crate::handler::visit::Visit;
 use crate::log::spans;
 use crate::reply::body::paced;
-use crate::reply::{Reply, answer, coding, error, first_chunk};
+use crate::reply::{Reply, X_ACCEL_LIMIT_RATE, answer, coding, error, first_chunk};
 use crate::request::kept::Kept;
 use crate::request::path::{self, NormalPath, split};
 use crate::request::{Request, Upgrade};
 use crate::route::pool_choice::ChosenPool;
 use crate::route::{Chosen, Location, Site, redirects};
+use crate::settings::BodyFiles;
 use admit::Admitting;
 use again::Again;
 use internal_redirect::EarlierAnswers;
@@ -88,15 +89,32 @@ async fn answered(edge: &Arc<Edge>, request: Box<Request>, visit: &Visit) -> Rep
         AtLocation::Again(again) => carried.endless(*again),
     };
     let reply = first_chunk::settle(reply).await;
-    let reply = match wanted {
+    let mut reply = match wanted {
         Some(wanted) => Box::pin(coding::apply(&edge.coding, &wanted, reply)).await,
         None => reply,
     };
-    let reply = match reply.note.location.as_ref().map(|location| location.limit_rate) {
-        Some((rate, after)) if rate > 0 => paced::pace(reply, rate, after),
-        _ => reply,
+    let reply = match rate(&mut reply, visit) {
+        (0, _) => reply,
+        (rate, after) => paced::pace(reply, rate, after),
     };
     finish::finish(edge, reply, visit)
+}
+
+/// Bytes of a reply in a second, and how many come before that: as the application says, else its location.
+fn rate(reply: &mut Reply, visit: &Visit) -> (u64, u64) {
+    let told = reply.headers.remove(X_ACCEL_LIMIT_RATE);
+    let Some(location) = reply.note.location.as_deref() else { return (0, 0) };
+    let of_location = match (&location.rates, visit.kept.as_deref()) {
+        (Some(rates), Some(kept)) => {
+            kept.with_facts(&location.site, |facts| rates.of(&facts, location.limit_rate))
+        }
+        _ => location.limit_rate,
+    };
+    match told.as_ref().and_then(|rate| rate.to_str().ok()) {
+        None => of_location,
+        Some("off") => (0, 0),
+        Some(rate) => (rate.parse().unwrap_or(of_location.0), of_location.1),
+    }
 }
 
 /// Answers the request at the location of its path, or says which request to answer instead.
@@ -149,7 +167,8 @@ async fn answer_in_place(
         Err(reply) => return *reply,
     };
     if let Chosen::Location(site, location) = chosen
-        && let Some(wanted) = location.pool_request.as_deref().filter(|_| !location.internal || request.internal)
+        && let Some(wanted) =
+            location.pool_request.as_deref().filter(|_| !location.internal || request.internal)
         && let Err(reply) =
             Box::pin(pool_request::change(wanted, &mut request, &path, (site, location))).await
     {
@@ -169,6 +188,13 @@ async fn answer_in_place(
                 if let Some(kept) = request.arrival.body.clone().filter(|_| location.body_buffer > 0) {
                     request.body.keep(kept, location.body_buffer);
                 }
+                let to_file = location.body_file != BodyFiles::Off && !location.stream_body;
+                if to_file
+                    && !request.body.is_empty()
+                    && let Err(reply) = Box::pin(pool_request::to_file(&mut request, location)).await
+                {
+                    return *reply;
+                }
             }
             let kept = location.reply_rewrite.as_ref().map(|rewrite| {
                 (rewrite, location.redirects.origin(&request, &site.name), Kept::of(&mut request))
@@ -185,6 +211,12 @@ async fn answer_in_place(
                 },
             };
             let ask = ask(&request, site, location, pool.clone(), traceparent);
+            let ask = match location.pool_request.as_deref() {
+                Some(wanted) => {
+                    pool_request::told(wanted, ask, &place::facts(&request, &path, site, location))
+                }
+                None => ask,
+            };
             let ask = match chosen_pool {
                 Some(ChosenPool { pool, server, target }) => {
                     if let Some(target) = target {
@@ -198,8 +230,7 @@ async fn answer_in_place(
             let ask = Box::new(Ask { common_fields, hints, ..ask });
             let mut reply = from_application(edge, location, ask, request, cache).await;
             if let Some((rewrite, origin, kept)) = kept {
-                let is_moved =
-                    kept.with_facts(&site.name, |facts| rewrite.apply(&mut reply.headers, &facts));
+                let is_moved = kept.with_facts(&site.name, |facts| rewrite.apply(&mut reply.headers, &facts));
                 if let Some(origin) = origin.filter(|_| is_moved) {
                     redirects::make_absolute(&origin, &mut reply.headers);
                 }
@@ -246,6 +277,7 @@ pub(crate) fn ask(
         scheme: request.scheme,
         version: request.version,
         authority: request.authority.clone(),
+        host: String::new(),
         client: request.client,
         server_name: site.name.clone(),
         server_port: request.server_port,

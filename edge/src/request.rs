@@ -4,15 +4,15 @@
 //! is read only when somebody wants it.
 
 pub(crate) mod body;
+pub(crate) mod body_file;
 pub(crate) mod client;
 mod facts;
-pub(crate) mod kept_body;
 pub(crate) mod forwarded;
 pub(crate) mod kept;
 pub(crate) mod path;
 pub(crate) mod via;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -26,10 +26,10 @@ use crate::connection::tls_session::TlsSession;
 use crate::request::body::RequestBody;
 use crate::request::client::Client;
 use crate::request::forwarded::Origin;
-use crate::request::kept_body::KeptBody;
 use crate::request::path::NormalPath;
 use crate::settings::Trusted;
 use crate::variables::Values;
+use crate::variables::kept_body::KeptBody;
 use http1::head::Scheme;
 use http1::head::{Head, Refusal};
 
@@ -89,6 +89,8 @@ pub(crate) struct Arrival {
     pub(crate) tls: Option<Arc<TlsSession>>,
     /// The address that the client connected to.
     pub(crate) server: Option<IpAddr>,
+    /// Who has sent it: the client, or a proxy.
+    pub(crate) peer: Option<SocketAddr>,
     /// What a proxy has said of the connection.
     pub(crate) proxied: Option<Arc<Proxied>>,
     /// Its body, as far as variables want it.
@@ -194,7 +196,12 @@ impl Request {
             started: Instant::now(),
             id: rand::random(),
             upstream: None,
-            arrival: Arrival { connection: via.connection, requests: via.requests, ..Arrival::default() },
+            arrival: Arrival {
+                connection: via.connection,
+                requests: via.requests,
+                peer: Some(via.peer),
+                ..Arrival::default()
+            },
             values: Values::default(),
         })
     }

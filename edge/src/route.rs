@@ -14,6 +14,7 @@ pub(crate) mod location;
 pub(crate) mod logs;
 pub(crate) mod pool_choice;
 pub(crate) mod pool_path;
+pub(crate) mod rates;
 pub(crate) mod redirects;
 pub(crate) mod returns;
 pub(crate) mod rules;
@@ -48,13 +49,14 @@ use crate::route::location::Locations;
 use crate::route::logs::LogRule;
 use crate::route::pool_choice::PoolChoice;
 use crate::route::pool_path::PoolPath;
+use crate::route::rates::Rates;
 use crate::route::redirects::RedirectForm;
 use crate::route::rules::Rules;
 use crate::route::server_names::ServerNames;
 use crate::route::try_files::TryFiles;
 use crate::route::varying_files::VaryingFiles;
-use crate::settings::PoolRequestConfig;
 use crate::settings::expires::Expires;
+use crate::settings::{BodyFiles, PoolRequestConfig, RealIpHeader};
 use crate::tls::certificate::{Certificate, Certificates};
 use crate::variables::{Definitions, Template};
 use http1::head::Authority;
@@ -125,12 +127,16 @@ pub(crate) struct Location {
     pub(crate) ignore_client_abort: bool,
     /// The name of a set of the pool's variables.
     pub(crate) variables: Arc<str>,
+    /// The field in which trusted proxies name the client here, if it is not everywhere the same.
+    pub(crate) real_ip: Option<RealIpHeader>,
     /// Answers no request from outside.
     pub(crate) internal: bool,
     pub(crate) cache: Option<Arc<Policy>>,
     pub(crate) max_body: u64,
     /// How long a body may be for `$request_body`; 0: it has no value.
     pub(crate) body_buffer: u64,
+    /// Which bodies go to a file first.
+    pub(crate) body_file: BodyFiles,
     /// What happens to the fields of replies, and of requests to the application.
     pub(crate) reply_fields: Option<Arc<ReplyFields>>,
     pub(crate) request_fields: Option<Arc<RequestFields>>,
@@ -150,6 +156,8 @@ pub(crate) struct Location {
     pub(crate) limits: LocationLimits,
     /// Bytes of a reply in a second, 0 for any number, and how many come before that.
     pub(crate) limit_rate: (u64, u64),
+    /// The same, where it depends on the request.
+    pub(crate) rates: Option<Box<Rates>>,
     /// Requests for it need no rule: the fast path may answer them.
     pub(crate) is_direct: bool,
     /// The `match`, if it has groups.
@@ -261,6 +269,7 @@ impl Location {
     /// Whether the fast path may answer this client: nothing has to be counted, asked or delayed.
     pub(crate) fn answers_at_once(&self, client: IpAddr) -> bool {
         self.limit_rate.0 == 0
+            && self.rates.is_none()
             && self.limits.is_empty()
             && self.auth_check.is_none()
             && self.access.as_ref().is_none_or(|access| access.allows_address(client))

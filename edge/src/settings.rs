@@ -3,6 +3,7 @@
 mod access;
 mod auth_request;
 pub(crate) mod autoindex;
+mod body_files;
 mod bounds;
 mod cache;
 mod client_certificate;
@@ -43,6 +44,7 @@ use crate::variables::{GeoConfig, MapConfig, SplitConfig};
 
 pub use access::{AuthBasicConfig, AuthBasicTable, Satisfy};
 pub use auth_request::{AuthRequestConfig, AuthRequestTable};
+pub use body_files::BodyFiles;
 pub use bounds::{Limits, Timeouts};
 pub use cache::{CacheConfig, CookiesConfig, RulesConfig, TtlConfig};
 pub use client_certificate::{ClientCertificateConfig, ClientVerify};

@@ -17,6 +17,7 @@
 
 pub(crate) mod definitions;
 pub(crate) mod facts;
+pub(crate) mod kept_body;
 pub(crate) mod lookup;
 pub(crate) mod names;
 mod stamp;

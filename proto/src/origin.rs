@@ -98,6 +98,9 @@ pub struct RequestHead {
     /// The server to ask, such as "http://10.0.0.7:8000", for a pool that takes any. Empty: one of the pool's own.
     #[prost(string, tag = "26")]
     pub server: ::prost::alloc::string::String,
+    /// The Host that the application is told, where it is another than the one the client asked for. Empty: `authority`.
+    #[prost(string, tag = "27")]
+    pub host: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct End {}

@@ -16,8 +16,9 @@ use toml::{Table, Value};
 const DOC: &str = "docs/settings.md";
 
 /// Left out, the code behind them puts the documented value in their place.
-const DECIDED_LATER: [(&str, &str); 26] = [
+const DECIDED_LATER: [(&str, &str); 27] = [
     ("[[edge.site]]", "body_buffer"),
+    ("[[edge.site]]", "body_file"),
     ("[[edge.site]]", "index"),
     ("[[edge.site]]", "access_log"),
     ("[[edge.site]]", "max_body"),
@@ -59,7 +60,8 @@ fn sections() -> Vec<Section> {
     use edge::settings::{
         AuthRequestTable, CacheConfig, ClientCertificateConfig, CompressTable, CorsConfig, L1Config,
         LimitConnConfig, LimitReqConfig, Limits, LocationConfig, LogConfig, PeersConfig, PoolChoiceConfig,
-        PoolRequestConfig, ReplyFieldConfig, ReplyRewriteConfig, RequestFieldConfig, SecureLinkConfig, SiteConfig, Timeouts, ZoneConfig,
+        PoolRequestConfig, ReplyFieldConfig, ReplyRewriteConfig, RequestFieldConfig, SecureLinkConfig,
+        SiteConfig, Timeouts, ZoneConfig,
     };
     use edge::variables::{GeoConfig, MapConfig, SplitConfig};
     use wsgi_adapter::{CheckConfig, EjectConfig, PoolConfig, ServerConfig, ServerTlsConfig, StickyConfig};

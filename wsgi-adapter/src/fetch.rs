@@ -85,7 +85,17 @@ impl<'a> Fetch<'a> {
         }
         // A slow client's upload is not the application's time: the edge has a limit of its own for that.
         let deadline = Deadline::in_millis(head.deadline_ms);
-        Ok(Self { pool, head, replies, openings, upload, deadline, messages, connecting: Duration::ZERO, earlier: Vec::new() })
+        Ok(Self {
+            pool,
+            head,
+            replies,
+            openings,
+            upload,
+            deadline,
+            messages,
+            connecting: Duration::ZERO,
+            earlier: Vec::new(),
+        })
     }
 
     /// Takes the request to a server and its reply to the edge, up to its end. `span` is told who replied.

@@ -73,15 +73,19 @@ impl Pools {
     fn with_server(&self, pool: &Pool, server: &str) -> Option<Arc<Pool>> {
         let name = &pool.config.name;
         let mut named = self.named.lock();
-        if let Some(known) = named.iter().find(|known| known.server == server && known.pool.config.name == *name)
+        if let Some(known) =
+            named.iter().find(|known| known.server == server && known.pool.config.name == *name)
         {
             return Some(Arc::clone(&known.pool));
         }
         let address = server.parse().ok()?;
+        let plain = ServerConfig::new(address);
+        // Who has nameservers of its own is asked for each name.
+        let asked = ServerConfig { resolve: true, ..plain.clone() };
+        let is_asked = !pool.config.nameservers.is_empty() && asked.check().is_ok();
         let config = PoolConfig {
-            servers: vec![ServerConfig::new(address)],
+            servers: vec![if is_asked { asked } else { plain }],
             any_server: false,
-            tries: 1,
             ..pool.config.clone()
         };
         let opened = Pool::open(&config, &self.metrics, &self.body_memory).ok()?;

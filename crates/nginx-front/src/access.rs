@@ -20,7 +20,8 @@ pub(crate) fn translate(translator: &mut Translator<'_>, scope: &Scope<'_>, tabl
         match directive.arg(0).and_then(values::size) {
             Some(bytes) => table.from(name, bytes, &translator.ledger.origin(directive)),
             None => {
-                translator.ledger.not_done(directive, "a rate may not depend on a variable", "write a size")
+                let text = directive.arg(0).unwrap_or_default();
+                table.from(&format!("{name}_by"), text, &translator.ledger.origin(directive));
             }
         }
     }

@@ -17,7 +17,8 @@ pub(crate) struct Branch<'a> {
 impl<'a> Branch<'a> {
     pub(crate) fn of(directive: &'a Directive) -> Option<Self> {
         let has_fields = directive.children().iter().any(|line| line.name() == "add_header");
-        (has_fields && !says_more(directive)).then(|| Self { directive, variable: format!("if_{}", directive.order) })
+        (has_fields && !says_more(directive))
+            .then(|| Self { directive, variable: format!("if_{}", directive.order) })
     }
 
     fn fields(&self) -> impl Iterator<Item = &'a Directive> {

@@ -29,6 +29,7 @@ pub(crate) fn translate<'a>(
     let origin = translator.ledger.origin(location);
     let mut full = Table::new(Some(format!("{origin}: location {pattern}")));
     full.set("match", pattern.as_str(), "");
+    forwarded::of_place(translator, &scope, &mut full);
     place::answer(translator, &scope, Some(&pattern), &mut full);
     let unnamed = unnamed::translate(translator, &scope, &pattern, location);
     let branches = rules::translate(location.children(), &unnamed, &mut full, &mut translator.ledger);

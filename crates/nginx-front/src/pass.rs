@@ -76,12 +76,20 @@ pub(crate) fn translate<'a>(
     let is_tls = scheme == Scheme::Http && text.starts_with("https://");
     let scheme = if is_tls { Scheme::Https } else { scheme };
     let passing = Passing { scope, directive, family, scheme };
-    let rest = text.split_once("://").map_or(text.as_str(), |(_, rest)| rest);
-    if rest.split('/').next().is_some_and(|host| host.contains('$')) {
-        return pass_choice::translate(translator, &passing, &text, pattern);
+    let varies = match text.split_once("://") {
+        Some((_, rest)) => rest.split('/').next().is_some_and(|host| host.contains('$')),
+        None => text.contains('$'),
+    };
+    if varies {
+        return pass_choice::translate(translator, &passing, &text);
     }
     let (target, rewrite) = match scheme {
-        Scheme::Http | Scheme::Https => http_target(translator, directive, &text, pattern)?,
+        Scheme::Http | Scheme::Https => match http_target(translator, directive, &text, pattern)? {
+            HttpTarget::Prefix(target, rewrite) => (target, rewrite),
+            HttpTarget::Whole(target, path) => {
+                return Some(pass_choice::of_one(translator, &passing, (&target, &path), &text));
+            }
+        },
         _ => (text.strip_prefix("uwsgi://").unwrap_or(&text).to_owned(), None),
     };
     let (name, variables) = passing.pool(translator, Target::Named(&target), &text);
@@ -135,6 +143,9 @@ impl<'a> Passing<'a, '_> {
             }
             (Target::Any, _) => {
                 table.set("any_server", true, "");
+                if let Some(resolver) = scope.one("resolver") {
+                    resolver::translate(translator, resolver, &mut table);
+                }
                 "any".to_owned()
             }
         };
@@ -193,13 +204,21 @@ fn constants(translator: &mut Translator<'_>, scope: &Scope<'_>, directive: &Dir
     Some(text)
 }
 
+/// Host and port of a URL, or its socket.
+enum HttpTarget {
+    /// And what becomes of the location's prefix.
+    Prefix(String, Option<String>),
+    /// And the path that is asked for, whatever the location is.
+    Whole(String, String),
+}
+
 /// Host and port of a URL, or its socket; and what its path makes of the location's prefix.
 fn http_target(
     translator: &mut Translator<'_>,
     directive: &Directive,
     url: &str,
     pattern: &str,
-) -> Option<(String, Option<String>)> {
+) -> Option<HttpTarget> {
     let secure = url.strip_prefix("https://");
     let Some(rest) = url.strip_prefix("http://").or(secure) else {
         translator.ledger.not_done(directive, "the URL begins with neither http:// nor https://", "");
@@ -222,17 +241,17 @@ fn http_target(
     let prefix = pattern.trim_start_matches(['^', '~', '=']).trim_start();
     let uses_variables = directive.arg(0).is_some_and(|text| text.contains('$'));
     let Some(path) = path.filter(|path| *path != prefix || uses_variables) else {
-        return Some((target, None));
+        return Some(HttpTarget::Prefix(target, None));
     };
     if uses_variables {
-        return Some((target, pass_choice::path(translator, directive, path, pattern)?));
+        return Some(HttpTarget::Whole(target, path.to_owned()));
     }
     if path.contains(['?', ' ']) || !path.starts_with('/') {
         let why = format!("the prefix `{prefix}` cannot become `{path}`");
         translator.ledger.not_done(directive, why, "name a path without variables and without a query");
         return None;
     }
-    Some((target, Some(prefix_rewrite(pattern, prefix, path))))
+    Some(HttpTarget::Prefix(target, Some(prefix_rewrite(pattern, prefix, path))))
 }
 
 /// A `rewrite` that puts a path in the place of a location's prefix.

@@ -12,7 +12,6 @@ pub(crate) fn translate<'a>(
     translator: &mut Translator<'a>,
     passing: &Passing<'a, '_>,
     text: &str,
-    pattern: &str,
 ) -> Option<Pass> {
     let Passing { scope, directive, family, scheme } = *passing;
     let (host, path) = match text.split_once("://") {
@@ -28,9 +27,14 @@ pub(crate) fn translate<'a>(
         // `proxy_pass $url`: scheme and path are parts of the value.
         None => (text, ""),
     };
-    let rewrite = if path.is_empty() { None } else { self::path(translator, directive, path, pattern)? };
+    let target = target(path);
     let mut upstreams: Vec<&str> = translator.upstreams.keys().copied().collect();
+    // As in nginx, a server that is named without variables somewhere is known by this name.
+    upstreams.extend(
+        translator.named_servers.iter().filter(|(pass, _)| *pass == directive.name()).map(|(_, name)| *name),
+    );
     upstreams.sort_unstable();
+    upstreams.dedup();
     let mut pools = Table::default();
     for upstream in upstreams {
         let (name, _) = passing.pool(translator, Target::Named(upstream), text);
@@ -39,6 +43,9 @@ pub(crate) fn translate<'a>(
     let (any, variables) = passing.pool(translator, Target::Any, text);
     let mut choice = Table::default();
     choice.set("by", host, "");
+    if let Some(target) = target {
+        choice.set("target", target, "");
+    }
     if !pools.is_empty() {
         choice.set("pools", Value::Inline(pools), "");
     }
@@ -53,36 +60,49 @@ pub(crate) fn translate<'a>(
     };
     choice.set("scheme", scheme, "");
     let origin = translator.ledger.origin(directive);
-    Some(Pass { name: any, choice: Some(choice), variables, rewrite, family, origin })
+    Some(Pass { name: any, choice: Some(choice), variables, rewrite: None, family, origin })
 }
 
-/// The `rewrite` that makes the path that `proxy_pass` names: with variables, it is all that is asked for.
-/// `None`: it cannot be done, `Some(None)`: the path stays.
-pub(crate) fn path(
-    translator: &mut Translator<'_>,
-    directive: &Directive,
-    path: &str,
-    pattern: &str,
-) -> Option<Option<String>> {
-    let kept = ["$request_uri", "$uri$is_args$args", "$document_uri$is_args$args"];
-    if kept.contains(&path) {
-        return Some(None);
+/// The path that `proxy_pass` names: with variables, it is all that is asked for. `None`: the path stays.
+fn target(path: &str) -> Option<&str> {
+    const KEPT: [&str; 4] = ["", "$request_uri", "$uri$is_args$args", "$document_uri$is_args$args"];
+    (!KEPT.contains(&path)).then_some(path)
+}
+
+/// One application, and a path that depends on the request.
+pub(crate) fn of_one<'a>(
+    translator: &mut Translator<'a>,
+    passing: &Passing<'a, '_>,
+    (server, path): (&str, &str),
+    text: &str,
+) -> Pass {
+    let (name, variables) = passing.pool(translator, Target::Named(server), text);
+    let origin = translator.ledger.origin(passing.directive);
+    let choice = target(path).map(|target| {
+        let mut pools = Table::default();
+        pools.set(server, name.as_str(), "");
+        let mut choice = Table::default();
+        choice.set("by", server, "");
+        choice.set("target", target, "");
+        choice.set("pools", Value::Inline(pools), "");
+        choice
+    });
+    Pass { name, choice, variables, rewrite: None, family: passing.family, origin }
+}
+
+/// The servers that are named without variables, each with the directive that names it.
+pub(crate) fn named_servers(directives: &[Directive]) -> Vec<(&str, &str)> {
+    let mut found = Vec::new();
+    for directive in directives {
+        found.extend(named_servers(directive.children()));
+        let is_pass = matches!(directive.name(), "proxy_pass" | "uwsgi_pass" | "fastcgi_pass");
+        let Some(text) = directive.arg(0).filter(|text| is_pass && !text.contains('$')) else { continue };
+        let host = match text.split_once("://") {
+            Some(("http", rest)) => rest.split('/').next(),
+            Some(_) => None,
+            None => Some(text),
+        };
+        found.extend(host.filter(|host| !host.starts_with("unix:")).map(|host| (directive.name(), host)));
     }
-    let (bare, query) = match path.strip_suffix("$is_args$args").or_else(|| path.strip_suffix("?$args")) {
-        // The query goes along by itself.
-        Some(bare) => (bare, ""),
-        None => (path, "?"),
-    };
-    if bare.contains("$request_uri") || bare.contains(' ') || !bare.starts_with(['/', '$']) {
-        let why = format!("`{path}` is not a path that can be made");
-        translator.ledger.not_done(directive, why, "write the path with $uri and $is_args$args");
-        return None;
-    }
-    // Groups of the location's regex have to match again.
-    let regex = match pattern.split_once(' ') {
-        Some(("~", regex)) => regex.replace(' ', "\\x20"),
-        Some(("~*", regex)) => format!("(?i){}", regex.replace(' ', "\\x20")),
-        _ => "(?s)^".to_owned(),
-    };
-    Some(Some(format!("{regex} {bare}{query} break")))
+    found
 }

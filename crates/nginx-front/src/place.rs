@@ -7,12 +7,12 @@ use crate::scope::Scope;
 use crate::settings::{Table, Value};
 use crate::translate::Translator;
 use crate::{
-    access, auth_request, cache, compress, fields, files, logs, media_types, pass, pool_request, reply_rewrite,
-    route,
+    access, auth_request, cache, compress, fields, files, logs, media_types, pass, pool_request,
+    reply_rewrite, route,
 };
 
 /// Keys that a place takes from the one around it, whatever answers there.
-const INHERITED: [&str; 42] = [
+const INHERITED: [&str; 46] = [
     "absolute_redirect",
     "access",
     "access_log",
@@ -20,6 +20,7 @@ const INHERITED: [&str; 42] = [
     "auth_request",
     "autoindex",
     "body_buffer",
+    "body_file",
     "buffering",
     "cache",
     "compress",
@@ -34,6 +35,8 @@ const INHERITED: [&str; 42] = [
     "limit_except",
     "limit_rate",
     "limit_rate_after",
+    "limit_rate_after_by",
+    "limit_rate_by",
     "limit_req",
     "log_not_found",
     "logs",
@@ -43,6 +46,7 @@ const INHERITED: [&str; 42] = [
     "precompressed",
     "pool_request",
     "priority",
+    "real_ip_header",
     "reply_fields",
     "reply_rewrite",
     "request_buffering",
@@ -209,6 +213,13 @@ fn body_buffer(translator: &mut Translator<'_>, scope: &Scope<'_>, table: &mut T
         Some((directive, bytes)) => table.from("body_buffer", bytes, &translator.ledger.origin(directive)),
         None => table.set("body_buffer", size(16 << 10), "nginx's default"),
     }
+    let files = match scope.arg("client_body_in_file_only") {
+        Some("on") => "keep",
+        Some("clean") => "all",
+        _ if translator.names_bodies => "long",
+        _ => return,
+    };
+    table.set("body_file", files, "client_body_in_file_only");
 }
 
 fn early_hints(scope: &Scope<'_>, table: &mut Table, ledger: &mut Ledger<'_>) {

@@ -33,11 +33,24 @@ pub(crate) fn translate<'a>(
     }
     let Some(first) = first else { return };
     let caches = scope.one(&name("cache")).is_some_and(|cache| cache.arg(0) != Some("off"))
-        || scope.arg("weir_microcache").or(translator.options.microcache.as_deref()).is_some_and(|time| time != "off");
+        || scope
+            .arg("weir_microcache")
+            .or(translator.options.microcache.as_deref())
+            .is_some_and(|time| time != "off");
     if caches {
         let why = "a page that is asked for in another way than the client does cannot be cached";
         translator.ledger.not_done(first, why, "write `weir_microcache off;` or no cache there");
         return;
     }
     place.from("pool_request", Value::Inline(wanted), &translator.ledger.origin(first));
+}
+
+/// What the application is told of the URL in place of what the client has asked for.
+pub(crate) fn tell(key: &str, value: &str, place: &mut Table) {
+    let mut wanted = match place.get("pool_request") {
+        Some(Value::Inline(wanted)) => wanted.clone(),
+        _ => Table::default(),
+    };
+    wanted.set(key, value, "");
+    place.set("pool_request", Value::Inline(wanted), "");
 }

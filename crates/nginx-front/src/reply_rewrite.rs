@@ -25,7 +25,8 @@ pub(crate) fn translate(
         let all = scope.all(name);
         let mut found: Vec<Value> =
             all.iter().filter_map(|directive| pair(translator, directive, usual.as_ref())).collect();
-        let implied = usual.as_ref().filter(|usual| name == "proxy_redirect" && all.is_empty() && usual.has_path);
+        let implied =
+            usual.as_ref().filter(|usual| name == "proxy_redirect" && all.is_empty() && usual.has_path);
         if let (Some(usual), Some(pass)) = (implied, scope.pass("proxy_pass")) {
             origin.get_or_insert_with(|| translator.ledger.origin(pass));
             found.push(usual.pair());

@@ -131,13 +131,19 @@ struct Rule {
 
 impl Rule {
     fn is_empty(&self) -> bool {
-        self.set.is_empty() && self.location.is_none() && self.rewrite.is_empty() && self.answer.is_none() && !self.ends
+        self.set.is_empty()
+            && self.location.is_none()
+            && self.rewrite.is_empty()
+            && self.answer.is_none()
+            && !self.ends
     }
 
     /// Whether a further line keeps the order: set, rewrite, return, break.
     fn takes(&self, name: &str) -> bool {
         match name {
-            "set" => self.location.is_none() && self.rewrite.is_empty() && self.answer.is_none() && !self.ends,
+            "set" => {
+                self.location.is_none() && self.rewrite.is_empty() && self.answer.is_none() && !self.ends
+            }
             "rewrite" => self.answer.is_none() && !self.ends,
             _ => !self.ends,
         }

@@ -43,7 +43,8 @@ pub(crate) fn translate<'a>(
     // What no location matches is answered by the server's own directives.
     let mut full = Table::default();
     place::answer(translator, &scope, None, &mut full);
-    let branches = rules::translate(server.children(), &Unnamed::default(), &mut full, &mut translator.ledger);
+    let branches =
+        rules::translate(server.children(), &Unnamed::default(), &mut full, &mut translator.ledger);
     branches::apply(translator, &branches, &mut full);
     captures(server, &mut full);
     referers::translate(translator, &scope, &mut full);
@@ -103,7 +104,7 @@ impl ServerFacts {
 }
 
 /// `$name` and `${name}` replaced.
-fn with_variable(text: &str, name: &str, value: &str) -> String {
+pub(crate) fn with_variable(text: &str, name: &str, value: &str) -> String {
     let braced = text.replace(&format!("${{{name}}}"), value);
     let mut filled = String::new();
     let mut rest = braced.as_str();

@@ -12,7 +12,7 @@ use crate::program::{self, Program};
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
 use crate::site::ServerFacts;
-use crate::{access, forwarded, limits, listen, log_format, logs, maps, site};
+use crate::{access, forwarded, limits, listen, log_format, logs, maps, pass_choice, site};
 
 /// What has to be known besides the file.
 #[derive(Clone, Debug)]
@@ -46,6 +46,8 @@ pub(crate) struct Translator<'a> {
     pub(crate) ledger: Ledger<'a>,
     /// `upstream` blocks by name.
     pub(crate) upstreams: HashMap<&'a str, &'a Directive>,
+    /// Servers that are named without variables, and the directives that name them.
+    pub(crate) named_servers: Vec<(&'a str, &'a str)>,
     pub(crate) pools: Pools,
     /// The server whose locations are being read.
     pub(crate) server: ServerFacts,
@@ -62,6 +64,8 @@ pub(crate) struct Translator<'a> {
     pub(crate) unnamed: Vec<Table>,
     /// Whether anything names `$request_body`.
     pub(crate) uses_bodies: bool,
+    /// Whether anything names `$request_body_file`.
+    pub(crate) names_bodies: bool,
     pub(crate) logs: LogPlan,
     /// The names of all `log_format`.
     pub(crate) log_formats: Vec<&'a str>,
@@ -95,6 +99,7 @@ pub fn translate(parsed: &Parsed, options: &Options) -> Translation {
         options,
         ledger,
         upstreams,
+        named_servers: pass_choice::named_servers(http),
         pools: Pools::default(),
         server: ServerFacts::default(),
         maps: Vec::new(),
@@ -103,7 +108,9 @@ pub fn translate(parsed: &Parsed, options: &Options) -> Translation {
         trusts_proxies: forwarded::trusts_proxies(http),
         site: Table::default(),
         unnamed: Vec::new(),
-        uses_bodies: uses(&parsed.directives, "request_body"),
+        uses_bodies: uses(&parsed.directives, "request_body")
+            || uses(&parsed.directives, "request_body_file"),
+        names_bodies: uses(&parsed.directives, "request_body_file"),
         logs: LogPlan::new(&scope),
         log_formats: log_format::names(&scope),
     };

@@ -213,7 +213,11 @@ impl PasswordHash {
 
     pub(super) fn text(&self) -> &str {
         match self {
-            Self::Crypt(text) | Self::OldCrypt(text) | Self::Argon2(text) | Self::Sha1(text, ..) | Self::Plain(text) => text,
+            Self::Crypt(text)
+            | Self::OldCrypt(text)
+            | Self::Argon2(text)
+            | Self::Sha1(text, ..)
+            | Self::Plain(text) => text,
         }
     }
 

@@ -33,6 +33,8 @@ pub(crate) struct Ask {
     pub version: Version,
     /// The host as the client asked for it.
     pub authority: String,
+    /// The host that the application is told in its place; empty: none.
+    pub host: String,
     pub client: Client,
     pub server_name: Arc<str>,
     pub server_port: u16,
@@ -69,6 +71,7 @@ impl Ask {
             scheme: self.scheme.as_str().to_owned(),
             protocol: protocol(self.version).to_owned(),
             authority: self.authority.clone(),
+            host: self.host.clone(),
             fields: self.all_fields(headers),
             client_address: self.client.address.to_string(),
             client_port: self.client.port.into(),

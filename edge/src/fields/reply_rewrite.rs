@@ -57,7 +57,7 @@ impl ReplyRewrite {
                 .filter_map(|(index, (from, to))| {
                     let path = format!("{at}.{key}[{index}]");
                     to.check(&path, defined.names, mistakes);
-                    match Replaced::parse(from) {
+                    match Replaced::parse(from, key == "cookie_domain") {
                         Ok(from) => {
                             if let Replaced::Text(text) = &from {
                                 text.check(&path, defined.names, mistakes);
@@ -86,7 +86,8 @@ impl ReplyRewrite {
     pub(crate) fn apply(&self, headers: &mut HeaderMap, facts: &Facts<'_>) -> bool {
         let facts =
             Facts { route: RouteFacts { definitions: Some(&*self.definitions), ..facts.route }, ..*facts };
-        let is_moved = change(headers, &LOCATION, |value| first(&self.location, value, Extent::Beginning, &facts));
+        let is_moved =
+            change(headers, &LOCATION, |value| first(&self.location, value, Extent::Beginning, &facts));
         change(headers, &REFRESH, |value| {
             let at = find_ignoring_case(value, b"url=")? + 4;
             let (before, url) = value.split_at_checked(at)?;
@@ -110,9 +111,7 @@ impl ReplyRewrite {
             };
             let is = |word: &[u8]| name.trim_ascii().eq_ignore_ascii_case(word);
             let replaced = if is(b"domain=") {
-                let dot = usize::from(value.starts_with(b"."));
-                let (dot, bare) = value.split_at_checked(dot).unwrap_or((b"", value));
-                first(&self.cookie_domain, bare, Extent::Whole, facts).map(|to| [dot, &to].concat())
+                first(&self.cookie_domain, value, Extent::Whole, facts)
             } else if is(b"path=") {
                 first(&self.cookie_path, value, Extent::Beginning, facts)
             } else {
@@ -127,7 +126,8 @@ impl ReplyRewrite {
 }
 
 impl Replaced {
-    fn parse(from: &str) -> Result<Self, String> {
+    /// Host names have no case.
+    fn parse(from: &str, is_host: bool) -> Result<Self, String> {
         let (pattern, ignores_case) = match (from.strip_prefix("~*"), from.strip_prefix('~')) {
             (Some(pattern), _) => (pattern, true),
             (None, Some(pattern)) => (pattern, false),
@@ -136,7 +136,7 @@ impl Replaced {
             }
             (None, None) => return Template::parse(from).map(Self::Text),
         };
-        let regex = RegexBuilder::new(pattern.trim_start()).case_insensitive(ignores_case).build();
+        let regex = RegexBuilder::new(pattern.trim_start()).case_insensitive(ignores_case || is_host).build();
         regex.map(Self::Regex).map_err(|error| format!("invalid regular expression: {error}"))
     }
 }
@@ -155,6 +155,7 @@ fn first(rules: &[Replacement], value: &[u8], extent: Extent, facts: &Facts<'_>)
                 Extent::Beginning => value.strip_prefix(&*from)?,
                 Extent::Whole => {
                     let from = from.strip_prefix(b".").unwrap_or(&from);
+                    let value = value.strip_prefix(b".").unwrap_or(value);
                     value.eq_ignore_ascii_case(from).then_some(&b""[..])?
                 }
             };

@@ -9,8 +9,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
-use crate::files::{FileAnswer, FileRequest};
 use crate::files::settings::is_served_name;
+use crate::files::{FileAnswer, FileRequest};
 use crate::settings::autoindex::Autoindex;
 
 /// A larger directory is listed up to this many names.

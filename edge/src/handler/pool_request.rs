@@ -6,13 +6,18 @@ use bytes::Bytes;
 use http::Method;
 use http::header::CONTENT_TYPE;
 
+use http1::head::Scheme;
+
+use crate::application::ask::Ask;
 use crate::handler::place::facts;
 use crate::reply::{Reply, error};
 use crate::request::Request;
 use crate::request::body::{BodyFault, RequestBody};
+use crate::request::body_file::{self, NotTaken};
 use crate::request::path::NormalPath;
 use crate::route::{Location, Site};
 use crate::settings::PoolRequestConfig;
+use crate::variables::{Facts, Template};
 
 /// Changes the request. `Err`: the answer, because the client's body cannot be read.
 pub(super) async fn change(
@@ -41,6 +46,41 @@ pub(super) async fn change(
         request.headers.extend(kind.map(|kind| (CONTENT_TYPE, kind)));
     }
     Ok(())
+}
+
+/// Host and scheme as the application is told them. What is neither a host nor a scheme changes nothing.
+pub(super) fn told(wanted: &PoolRequestConfig, ask: Ask, facts: &Facts<'_>) -> Ask {
+    let text = |template: &Option<Template>| {
+        let value = template.as_ref()?.value(facts).into_owned();
+        String::from_utf8(value).ok().filter(|value| !value.is_empty())
+    };
+    let host = text(&wanted.host).filter(|host| host.bytes().all(|byte| byte > b' ' && byte != 0x7f));
+    let scheme = match text(&wanted.scheme).as_deref() {
+        Some("http") => Scheme::Http,
+        Some("https") => Scheme::Https,
+        _ => ask.scheme,
+    };
+    Ask { host: host.unwrap_or_default(), scheme, ..ask }
+}
+
+/// Takes the client's body into a temporary file, where its location wants one.
+pub(super) async fn to_file(request: &mut Request, location: &Location) -> Result<(), Box<Reply>> {
+    let taken = body_file::take(request.body.take(), location.body_buffer, location.body_file).await;
+    match taken {
+        Ok((body, file)) => {
+            request.body = body;
+            if let (Some(file), Some(kept)) = (file, &request.arrival.body) {
+                kept.in_file(file);
+            }
+            Ok(())
+        }
+        Err(NotTaken::Body(BodyFault::TooLarge)) => Err(Box::new(error::body_too_large())),
+        Err(NotTaken::Body(fault)) => Err(Box::new(error::bad_request(&format!("{fault}.")).closing())),
+        Err(NotTaken::Disk(failed)) => {
+            tracing::error!(target = request.target, error = %failed, "cannot keep the body in a file");
+            Err(Box::new(error::internal()))
+        }
+    }
 }
 
 /// Takes the client's body, for variables.

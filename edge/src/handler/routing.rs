@@ -19,10 +19,12 @@ use crate::handler::place::{SiteLocation, facts, path_of, printable};
 use crate::handler::visit::Visit;
 use crate::handler::{AtLocation, auth_check, error_pages, finish, internal_redirect};
 use crate::reply::error;
+use crate::request::forwarded;
 use crate::request::path::{self, NormalPath, split};
 use crate::request::{Entry, Request};
 use crate::route::pool_path::PoolPath;
 use crate::route::{Chosen, Location, Site, Sites};
+use crate::settings::Trusted;
 use ruled::RulesOutcome;
 
 /// Takes the request to the place that answers it, if it is admitted there. `Err`: it is answered already, or
@@ -44,6 +46,12 @@ pub(super) async fn place<'a>(
         slash @ Chosen::AddSlash(_) => return Ok((request, slash)),
     };
     let here = Chosen::Location(site, location);
+    if let Some(field) = &location.real_ip {
+        let trusted = Trusted { proxies: &edge.settings.trusted_proxies, field };
+        if let Some(client) = forwarded::client_by(&request, trusted) {
+            request.client = client;
+        }
+    }
     if location.internal && !request.internal {
         return Ok((request, here));
     }

@@ -93,7 +93,16 @@ enum Step {
 impl Connection {
     /// Makes a connection. `buffer` holds what was read from it already.
     pub(crate) fn new(stream: Stream, via: Via, buffer: BytesMut, edge: Arc<Edge>) -> Self {
-        Self { stream, via, proxied: None, edge, buffer, progress: Progress::default(), awaits_drain: false, drains: false }
+        Self {
+            stream,
+            via,
+            proxied: None,
+            edge,
+            buffer,
+            progress: Progress::default(),
+            awaits_drain: false,
+            drains: false,
+        }
     }
 
     /// What the PROXY protocol has said of the connection.

@@ -79,6 +79,7 @@ pub(super) fn of_hit(
         body: None,
         upstream: None,
         proxied: None,
+        peer: None,
     };
     let route = RouteFacts {
         uri: uri.as_ref().map_or(&b""[..], |path| path.as_bytes()),

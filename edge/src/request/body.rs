@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http1::head::Framing;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::request::kept_body::KeptBody;
+use crate::variables::kept_body::KeptBody;
 
 /// How many chunks of a request body may wait between the connection and the application.
 const CHUNKS_AHEAD: usize = 4;
@@ -52,7 +52,15 @@ pub(crate) struct BodyPump {
 
 impl RequestBody {
     pub(crate) fn empty() -> Self {
-        Self { length: Some(0), limit: u64::MAX, taken: 0, chunks: None, wanted: None, counter: None, kept: None }
+        Self {
+            length: Some(0),
+            limit: u64::MAX,
+            taken: 0,
+            chunks: None,
+            wanted: None,
+            counter: None,
+            kept: None,
+        }
     }
 
     /// A body that is there already.

@@ -28,6 +28,7 @@ impl Request {
             body: self.arrival.body.as_deref(),
             upstream: self.upstream.as_deref(),
             proxied: self.arrival.proxied.as_deref(),
+            peer: self.arrival.peer,
         };
         Facts { request, route, values: &self.values, reply: None }
     }

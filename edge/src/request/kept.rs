@@ -37,6 +37,8 @@ struct ReachedPlace {
     values: Values,
     /// The fields of the application's reply that has sent it there.
     upstream: Option<Arc<HeaderMap>>,
+    /// Who has asked, as this place sees it.
+    client: Option<Client>,
 }
 
 impl Kept {
@@ -49,6 +51,7 @@ impl Kept {
             document_root: None,
             values: request.values.clone(),
             upstream: request.upstream.clone(),
+            client: None,
         };
         Self {
             method: request.method.clone(),
@@ -76,6 +79,7 @@ impl Kept {
             document_root: Some(document_root.clone()),
             values: request.values.clone(),
             upstream: request.upstream.clone(),
+            client: Some(request.client),
         };
     }
 
@@ -83,14 +87,15 @@ impl Kept {
     pub(crate) fn with_facts<T>(&self, server_name: &str, use_them: impl FnOnce(Facts<'_>) -> T) -> T {
         // Taken out, so that no lock is held meanwhile.
         let place = self.place.lock().clone();
+        let client = place.client.unwrap_or(self.client);
         let request = RequestFacts {
             method: self.method.as_str(),
             target: &self.target,
             protocol: self.protocol,
             authority: &self.authority,
             fields: FieldSource::Map(&self.headers),
-            client: self.client.address,
-            client_port: self.client.port,
+            client: client.address,
+            client_port: client.port,
             scheme: self.scheme,
             server_port: self.server_port,
             length: self.length,
@@ -104,6 +109,7 @@ impl Kept {
             body: self.arrival.body.as_deref(),
             upstream: place.upstream.as_deref(),
             proxied: self.arrival.proxied.as_deref(),
+            peer: self.arrival.peer,
         };
         let route = RouteFacts {
             uri: &place.uri,

@@ -30,6 +30,7 @@ use crate::route::location::{LocationNode, Locations};
 use crate::route::logs::{LogBuilder, PlaceLogs};
 use crate::route::pool_choice::PoolChoice;
 use crate::route::pool_path::PoolPath;
+use crate::route::rates::Rates;
 use crate::route::redirects::RedirectForm;
 use crate::route::rules::{PlaceRules, Rules};
 use crate::route::try_files::TryFiles;
@@ -37,8 +38,8 @@ use crate::route::{Location, Site, Sites, listeners};
 use crate::settings::expires::Expires;
 use crate::settings::pattern::Pattern;
 use crate::settings::{
-    self, AccessSettings, Config, ExpiresSetting, Listen, LocationConfig, PlaceConfig, PoolRequestConfig,
-    SiteConfig,
+    self, AccessSettings, BodyFiles, Config, ExpiresSetting, Listen, LocationConfig, PlaceConfig,
+    PoolRequestConfig, SiteConfig,
 };
 use crate::tls::certificate::Certificates;
 use crate::variables::{Needs, Template};
@@ -81,9 +82,13 @@ pub(crate) fn build(
     }
     let several_certificates = sites.iter().any(|site| site.certificate.is_some());
     let whole = sites.len() == config.site.len() && !sites.is_empty();
-    let keeps = |place: &Arc<Location>| place.needs_whole_request() || place.logs.is_some();
+    let keeps =
+        |place: &Arc<Location>| place.needs_whole_request() || place.logs.is_some() || place.rates.is_some();
     let keeps_requests = sites.iter().flat_map(Site::all_places).any(keeps);
-    let keeps_bodies = sites.iter().flat_map(Site::all_places).any(|place| place.body_buffer > 0);
+    let keeps_bodies = sites
+        .iter()
+        .flat_map(Site::all_places)
+        .any(|place| place.body_buffer > 0 || place.body_file != BodyFiles::Off);
     let compresses = sites.iter().flat_map(Site::all_places).any(|place| place.compress.is_some());
     let wants_hints = sites.iter().flat_map(Site::all_places).any(|place| place.early_hints.is_some());
     whole.then_some(Sites {
@@ -233,6 +238,7 @@ impl<'a> Building<'a> {
         let is_direct = inner.is_direct
             && secure_link.is_none()
             && !inner.internal
+            && place.real_ip_header.is_none()
             && try_files.is_none()
             && varying.is_none()
             && methods.is_empty();
@@ -255,10 +261,12 @@ impl<'a> Building<'a> {
             stream_reply: !place.buffering.unwrap_or(true),
             ignore_client_abort: place.ignore_client_abort.unwrap_or(false),
             variables: place.variables.as_deref().unwrap_or_default().into(),
+            real_ip: place.real_ip_header.clone(),
             internal: inner.internal,
             cache,
             max_body: place.max_body.map_or(1 << 20, |size| size.0),
             body_buffer: place.body_buffer.map_or(0, |size| size.0),
+            body_file: place.body_file.unwrap_or_default(),
             reply_fields,
             request_fields,
             logs: inner.logs.clone(),
@@ -272,6 +280,7 @@ impl<'a> Building<'a> {
                 place.limit_rate.map_or(0, |size| size.0),
                 place.limit_rate_after.map_or(0, |size| size.0),
             ),
+            rates: self.rates(path, inner),
             is_direct,
             groups: None,
             rules: Rules::default(),
@@ -379,6 +388,16 @@ impl<'a> Building<'a> {
         ReplyRewrite::build(&inner.at(path, "reply_rewrite"), config, self.variables.defined(), self.mistakes)
     }
 
+    fn rates(&mut self, path: &str, inner: &Outer<'_>) -> Option<Box<Rates>> {
+        let (rate, after) = (inner.place.limit_rate_by.clone(), inner.place.limit_rate_after_by.clone());
+        for (key, template) in [("limit_rate_by", &rate), ("limit_rate_after_by", &after)] {
+            if let Some(template) = template {
+                template.check(&format!("{path}.{key}"), &self.variables.names, self.mistakes);
+            }
+        }
+        (rate.is_some() || after.is_some()).then(|| Box::new(Rates { rate, after }))
+    }
+
     fn pool_choice(&mut self, path: &str, inner: &Outer<'_>) -> Option<PoolChoice> {
         let config = inner.place.pool_choice.as_ref().filter(|_| inner.place.pool.is_some())?;
         let at = format!("{path}.pool_choice");
@@ -389,7 +408,14 @@ impl<'a> Building<'a> {
             let text = "depends on the visitor, so its pages cannot be shared; remove `cache`";
             self.mistakes.push(format!("{at}.by"), text);
         }
-        Some(PoolChoice::new(config))
+        if let Some(target) = &config.target {
+            target.check(&format!("{at}.target"), &self.variables.names, self.mistakes);
+            if caches {
+                let text = "a page that is asked for by another path cannot be shared; remove `cache`";
+                self.mistakes.push(format!("{at}.target"), text);
+            }
+        }
+        Some(PoolChoice::new(config, caches))
     }
 
     fn pool_request(&mut self, path: &str, inner: &Outer<'_>) -> Option<Box<PoolRequestConfig>> {
@@ -398,13 +424,26 @@ impl<'a> Building<'a> {
             return None;
         }
         let at = format!("{path}.pool_request");
-        for (key, text) in [("method", &wanted.method), ("body", &wanted.body)] {
+        let texts = [
+            ("method", &wanted.method),
+            ("body", &wanted.body),
+            ("host", &wanted.host),
+            ("scheme", &wanted.scheme),
+        ];
+        let caches = inner.place.cache.as_ref().is_some_and(|cache| cache.enabled);
+        for (key, text) in texts {
             if let Some(text) = text {
                 text.check(&format!("{at}.{key}"), &self.variables.names, self.mistakes);
+                let needs = text.needs(&self.variables.names);
+                if caches && needs.has(Needs::VISITOR.and(Needs::QUERY)) {
+                    let why = "depends on the visitor, so its pages cannot be shared; remove `cache`";
+                    self.mistakes.push(format!("{at}.{key}"), why);
+                }
             }
         }
-        if wanted.asks_otherwise() && inner.place.cache.as_ref().is_some_and(|cache| cache.enabled) {
-            self.mistakes.push(at, "a page that is asked for in another way cannot be shared; remove `cache`");
+        if wanted.asks_otherwise() && caches {
+            self.mistakes
+                .push(at, "a page that is asked for in another way cannot be shared; remove `cache`");
         }
         Some(Box::new(wanted))
     }

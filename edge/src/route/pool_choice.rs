@@ -10,11 +10,14 @@ use crate::settings::{PoolChoiceConfig, ServerScheme};
 use crate::variables::{Facts, Template};
 
 /// What a target cannot hold; the percent sign is of whoever has made the value.
-const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'#');
+const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'#').add(b'"').add(b'<').add(b'>');
 
 #[derive(Debug)]
 pub(crate) struct PoolChoice {
     by: Template,
+    target: Option<Template>,
+    /// A value may be a URL with a path.
+    takes_paths: bool,
     pools: HashMap<Box<str>, Arc<str>>,
     any: Option<Arc<str>>,
     names: bool,
@@ -32,10 +35,19 @@ pub(crate) struct ChosenPool {
 }
 
 impl PoolChoice {
-    pub(super) fn new(config: &PoolChoiceConfig) -> Self {
-        let PoolChoiceConfig { by, pools, any, names, scheme } = config;
+    /// Pages in a cache are asked for by their own path.
+    pub(super) fn new(config: &PoolChoiceConfig, caches: bool) -> Self {
+        let PoolChoiceConfig { by, target, pools, any, names, scheme } = config;
         let pools = pools.iter().map(|(value, pool)| (value.as_str().into(), pool.as_str().into())).collect();
-        Self { by: by.clone(), pools, any: any.as_deref().map(Arc::from), names: *names, scheme: *scheme }
+        Self {
+            by: by.clone(),
+            target: target.clone(),
+            takes_paths: !caches,
+            pools,
+            any: any.as_deref().map(Arc::from),
+            names: *names,
+            scheme: *scheme,
+        }
     }
 
     /// `None`: the value is neither a pool nor a server that may be asked.
@@ -56,8 +68,12 @@ impl PoolChoice {
         };
         let (text, path) = text.split_at_checked(host_ends.unwrap_or(text.len()))?;
         let path = path.strip_prefix(':').unwrap_or(path);
-        let target =
-            path.starts_with('/').then(|| percent_encode(path.as_bytes(), ESCAPED).to_string());
+        if !path.is_empty() && !self.takes_paths {
+            return None;
+        }
+        let named = self.target.as_ref().map(|target| target.value(facts));
+        let target = named.as_deref().unwrap_or(path.as_bytes());
+        let target = target.starts_with(b"/").then(|| percent_encode(target, ESCAPED).to_string());
         if let Some(pool) = self.pools.get(text) {
             return Some(ChosenPool { pool: pool.clone(), server: Arc::default(), target });
         }
@@ -82,7 +98,8 @@ fn host_and_port(text: &str, usual: u16) -> Option<(&str, u16)> {
     match text.get(after_host..)?.rfind(':') {
         Some(colon) => {
             let (host, port) = text.split_at_checked(after_host + colon)?;
-            let digits = port.strip_prefix(':').filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()))?;
+            let digits =
+                port.strip_prefix(':').filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()))?;
             Some((host, digits.parse().ok().filter(|port| *port > 0)?))
         }
         None => Some((text, usual)),
@@ -105,6 +122,7 @@ mod tests {
     fn a_value_is_a_pool_or_a_server() {
         let config = |names| PoolChoiceConfig {
             by: Template::parse("$arg_b").unwrap(),
+            target: None,
             pools: [("blue".to_owned(), "pool-1".to_owned())].into(),
             any: Some("any".to_owned()),
             names,
@@ -130,16 +148,22 @@ mod tests {
             (true, "", None),
         ] {
             let target = format!("/?b={value}");
-            let chosen = PoolChoice::new(&config(names)).of(&facts_of(&target, &headers));
+            let chosen = PoolChoice::new(&config(names), false).of(&facts_of(&target, &headers));
             let chosen = chosen.as_ref().map(|chosen| (&*chosen.pool, &*chosen.server));
             assert_eq!(chosen, expected, "{names} {value}");
         }
         let target = |value: &str| {
             let asked = format!("/?b={value}");
-            PoolChoice::new(&config(true)).of(&facts_of(&asked, &headers)).and_then(|chosen| chosen.target)
+            PoolChoice::new(&config(true), false)
+                .of(&facts_of(&asked, &headers))
+                .and_then(|chosen| chosen.target)
         };
         assert_eq!(target("http://blue/x?y").as_deref(), Some("/x?y"));
         assert_eq!(target("unix:/run/a.sock:/x").as_deref(), Some("/x"));
         assert_eq!(target("blue"), None);
+        let with_target = PoolChoiceConfig { target: Template::parse("/x y$uri?$args").ok(), ..config(true) };
+        let chosen = PoolChoice::new(&with_target, true).of(&facts_of("/z?b=blue", &headers));
+        assert_eq!(chosen.and_then(|chosen| chosen.target).as_deref(), Some("/x%20y/z?b=blue"));
+        assert_eq!(PoolChoice::new(&config(true), true).of(&facts_of("/?b=blue/x", &headers)), None);
     }
 }

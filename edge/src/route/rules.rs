@@ -149,7 +149,10 @@ impl Rule {
             actions.push(RuleAction::Break);
         }
         if actions.is_empty() && mistakes.is_empty() {
-            mistakes.push(path, "this rule does nothing; add `return`, `rewrite`, `set`, `location` or `break = true`");
+            mistakes.push(
+                path,
+                "this rule does nothing; add `return`, `rewrite`, `set`, `location` or `break = true`",
+            );
         }
         Self { name: name.into(), when, actions }
     }

@@ -11,9 +11,10 @@ use crate::settings::files::{Charset, Symlinks};
 use crate::settings::rule::RuleConfig;
 use crate::settings::site_listen::{DefaultServer, ListenerName};
 use crate::settings::{
-    AuthBasicConfig, AuthRequestConfig, CacheConfig, CertificateConfig, CompressConfig, CorsConfig,
-    ExpiresSetting, InheritFields, LimitConnConfig, LimitReqConfig, LogConfig, PoolChoiceConfig, PoolRequestConfig, Priority, ReplyFieldConfig,
-    ReplyRewriteConfig, RequestFieldConfig, Satisfy, SecureLinkConfig, Security,
+    AuthBasicConfig, AuthRequestConfig, BodyFiles, CacheConfig, CertificateConfig, CompressConfig,
+    CorsConfig, ExpiresSetting, InheritFields, LimitConnConfig, LimitReqConfig, LogConfig, PoolChoiceConfig,
+    PoolRequestConfig, Priority, RealIpHeader, ReplyFieldConfig, ReplyRewriteConfig, RequestFieldConfig,
+    Satisfy, SecureLinkConfig, Security,
 };
 use crate::variables::Template;
 
@@ -185,6 +186,8 @@ places! {
     auth_basic: AuthBasicConfig,
     /// The page that decides who may ask.
     auth_request: AuthRequestConfig,
+    /// The field in which trusted proxies name the client, here.
+    real_ip_header: RealIpHeader,
     /// Whether one of `access` and `auth_basic` is enough: "all" or "any".
     satisfy: Satisfy,
     /// Links that only who knows a secret can make.
@@ -197,10 +200,15 @@ places! {
     limit_rate: Size,
     /// The first bytes of a reply, which are sent at any speed.
     limit_rate_after: Size,
+    /// The same, where it depends on the request.
+    limit_rate_by: Template,
+    limit_rate_after_by: Template,
     /// The largest request body; larger bodies get 413.
     max_body: Size,
     /// How long a body may be for `$request_body`; 0: it has no value.
     body_buffer: Size,
+    /// Which bodies go to a temporary file first, which `$request_body_file` names.
+    body_file: BodyFiles,
     /// The only methods that are answered; others get 403. Empty: all.
     limit_except: Vec<String>,
     /// What answers instead of an error, by status.

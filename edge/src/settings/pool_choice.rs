@@ -12,6 +12,8 @@ use crate::variables::Template;
 pub struct PoolChoiceConfig {
     /// What is chosen by, such as "$backend".
     pub(crate) by: Template,
+    /// Path and query to ask for in place of the request's.
+    pub(crate) target: Option<Template>,
     /// Pools by this value.
     #[serde(default)]
     pub(crate) pools: BTreeMap<String, String>,

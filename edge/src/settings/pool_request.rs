@@ -9,6 +9,10 @@ use crate::variables::Template;
 pub struct PoolRequestConfig {
     pub(crate) method: Option<Template>,
     pub(crate) body: Option<Template>,
+    /// The Host that the application is told.
+    pub(crate) host: Option<Template>,
+    /// The scheme that it is told: "http" or "https".
+    pub(crate) scheme: Option<Template>,
     /// False: none of the client's fields is passed on.
     pub(crate) fields: bool,
 }
@@ -16,7 +20,8 @@ pub struct PoolRequestConfig {
 impl PoolRequestConfig {
     /// The application is asked what the client asks.
     pub(crate) fn is_usual(&self) -> bool {
-        self.fields && self.method.is_none() && self.body.is_none()
+        let texts = [&self.method, &self.body, &self.host, &self.scheme];
+        self.fields && texts.iter().all(|text| text.is_none())
     }
 
     /// A reply may be another than what the client asks for.
@@ -28,6 +33,6 @@ impl PoolRequestConfig {
 
 impl Default for PoolRequestConfig {
     fn default() -> Self {
-        Self { method: None, body: None, fields: true }
+        Self { method: None, body: None, host: None, scheme: None, fields: true }
     }
 }

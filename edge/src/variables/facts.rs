@@ -1,7 +1,7 @@
 //! What is known of a request while it is answered, and the value of each variable under it.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +12,7 @@ use weir_proto::origin::Attempt;
 
 use crate::connection::proxied::Proxied;
 use crate::connection::tls_session::TlsSession;
-use crate::request::kept_body::KeptBody;
+use crate::variables::kept_body::KeptBody;
 use crate::variables::lookup;
 use crate::variables::names::{KnownVariable, Variable};
 use crate::variables::stamp;
@@ -65,6 +65,8 @@ pub(crate) struct RequestFacts<'a> {
     pub(crate) upstream: Option<&'a HeaderMap>,
     /// What a proxy has said of the connection.
     pub(crate) proxied: Option<&'a Proxied>,
+    /// Who has sent it: the client, or a proxy; `None`: nobody has looked.
+    pub(crate) peer: Option<SocketAddr>,
 }
 
 /// The variables that the settings define. Their values depend on other facts.
@@ -218,7 +220,9 @@ impl<'a> Facts<'a> {
             KnownVariable::ServerAddr => return request.server.map(|address| number(address.to_canonical())),
             KnownVariable::ProxyProtocolAddr => number(request.proxied?.source.ip().to_canonical()),
             KnownVariable::ProxyProtocolPort => number(request.proxied?.source.port()),
-            KnownVariable::ProxyProtocolServerAddr => number(request.proxied?.destination.ip().to_canonical()),
+            KnownVariable::ProxyProtocolServerAddr => {
+                number(request.proxied?.destination.ip().to_canonical())
+            }
             KnownVariable::ProxyProtocolServerPort => number(request.proxied?.destination.port()),
             KnownVariable::RequestBody => return request.body?.text().map(Cow::Owned),
             KnownVariable::RemoteAddr => number(request.client),
@@ -244,6 +248,10 @@ impl<'a> Facts<'a> {
             KnownVariable::RequestLength => number(request.received),
             KnownVariable::SslProtocol => return request.tls.and_then(|tls| filled(tls.protocol)),
             KnownVariable::SslCipher => return request.tls.and_then(|tls| filled(tls.cipher)),
+            KnownVariable::SslSessionReused => text(if request.tls?.resumed { "r" } else { "." }),
+            KnownVariable::RequestBodyFile => return request.body?.file().map(Cow::Owned),
+            KnownVariable::RealipRemoteAddr => number(request.peer?.ip().to_canonical()),
+            KnownVariable::RealipRemotePort => number(request.peer?.port()),
             KnownVariable::SslServerName => return request.tls?.server_name.as_deref().map(text),
             KnownVariable::SslClientVerify => {
                 text(if request.tls?.client.is_some() { "SUCCESS" } else { "NONE" })

@@ -168,7 +168,13 @@ fn told_head(head: &mut ResponseHead, method: &str, server: &str) -> ReplyHead {
     }
     let switched = head.upgrade.as_deref().filter(|_| head.status == 101).unwrap_or_default();
     let upgrade = String::from_utf8_lossy(switched).into_owned();
-    ReplyHead { status: head.status.into(), fields, server: server.to_owned(), upgrade, ..ReplyHead::default() }
+    ReplyHead {
+        status: head.status.into(),
+        fields,
+        server: server.to_owned(),
+        upgrade,
+        ..ReplyHead::default()
+    }
 }
 
 /// The length that the edge is told. To HEAD it is the length of what GET would give.

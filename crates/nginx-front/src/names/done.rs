@@ -21,6 +21,7 @@ pub(super) const DONE: &[&str] = &[
     "charset",
     "charset_types",
     "client_body_buffer_size",
+    "client_body_in_file_only",
     "client_body_timeout",
     "client_header_timeout",
     "client_max_body_size",

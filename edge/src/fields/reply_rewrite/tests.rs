@@ -34,6 +34,7 @@ fn rewritten(rewrite: &ReplyRewrite, name: HeaderName, value: &str) -> String {
         body: None,
         upstream: None,
         proxied: None,
+        peer: None,
     };
     let facts = Facts { request, route: RouteFacts::default(), values: Values::NONE, reply: None };
     let mut headers = HeaderMap::from_iter([(name.clone(), HeaderValue::from_str(value).unwrap())]);
@@ -63,7 +64,8 @@ fn the_first_that_matches_counts() {
             "a=1; Domain=app.internal; Path=/x/y; Secure",
             "a=1; Domain=example.com; Path=/y; Secure",
         ),
-        (SET_COOKIE, "a=1; domain=.APP.internal", "a=1; domain=.example.com"),
+        (SET_COOKIE, "a=1; domain=.APP.internal", "a=1; domain=example.com"),
+        (SET_COOKIE, "a=1; Domain=B.LOCAL", "a=1; Domain=B.example"),
         (SET_COOKIE, "a=domain=app.internal; Path=/", "a=domain=app.internal; Path=/"),
         (SET_COOKIE, "a=1; Domain=b.local; path=/v1/x", "a=1; Domain=b.example; path=/api/v1"),
         (SET_COOKIE, "a=1; HttpOnly", "a=1; HttpOnly"),

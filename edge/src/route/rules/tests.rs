@@ -46,6 +46,7 @@ fn with_facts<T>(path: &str, query: Option<&str>, values: &Values, run: impl FnO
         body: None,
         upstream: None,
         proxied: None,
+        peer: None,
     };
     let route = RouteFacts { uri: path.as_bytes(), args: query, ..RouteFacts::default() };
     run(&Facts { request, route, values, reply: None })

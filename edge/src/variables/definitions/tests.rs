@@ -50,6 +50,7 @@ fn value(definitions: &Definitions, template: &str, host: &str, client: &str, fi
         body: None,
         upstream: None,
         proxied: None,
+        peer: None,
     };
     let route = RouteFacts { definitions: Some(definitions), ..RouteFacts::default() };
     let facts = Facts { request, route, values: Values::NONE, reply: None };

@@ -43,6 +43,7 @@ fn facts<'a>(fields: &'a HeaderMap, values: &'a Values) -> Facts<'a> {
         body: None,
         upstream: None,
         proxied: None,
+        peer: None,
     };
     let route = RouteFacts {
         uri: b"/a/b c",
