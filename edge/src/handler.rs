@@ -183,48 +183,17 @@ async fn answer_in_place(
         Plan::BodyTooLarge(_) => error::body_too_large(),
         Plan::Application { site, location, pool, cache } => {
             visit.client_abort.decide(&request.method, location.ignore_client_abort);
-            if request.upgrade.is_none() {
-                request.body.limit(location.max_body);
-                if let Some(kept) = request.arrival.body.clone().filter(|_| location.body_buffer > 0) {
-                    request.body.keep(kept, location.body_buffer);
-                }
-                let to_file = location.body_file != BodyFiles::Off && !location.stream_body;
-                if to_file
-                    && !request.body.is_empty()
-                    && let Err(reply) = Box::pin(pool_request::to_file(&mut request, location)).await
-                {
-                    return *reply;
-                }
+            if let Err(reply) = settle_body(&mut request, location).await {
+                return *reply;
             }
             let kept = location.reply_rewrite.as_ref().map(|rewrite| {
                 (rewrite, location.redirects.origin(&request, &site.name), Kept::of(&mut request))
             });
             let traceparent = spans::to_hand_on(&visit.span, &request.trace);
-            let chosen_pool = match location.pool_choice.as_ref() {
-                None => None,
-                Some(choice) => match choice.of(&place::facts(&request, &path, site, location)) {
-                    Some(chosen) => Some(chosen),
-                    None => {
-                        tracing::warn!(target = request.target, "pool_choice names no server");
-                        return error::of_status(StatusCode::BAD_GATEWAY);
-                    }
-                },
-            };
             let ask = ask(&request, site, location, pool.clone(), traceparent);
-            let ask = match location.pool_request.as_deref() {
-                Some(wanted) => {
-                    pool_request::told(wanted, ask, &place::facts(&request, &path, site, location))
-                }
-                None => ask,
-            };
-            let ask = match chosen_pool {
-                Some(ChosenPool { pool, server, target }) => {
-                    if let Some(target) = target {
-                        request.redirect_to(target);
-                    }
-                    Ask { pool, server, ..ask }
-                }
-                None => ask,
+            let ask = match as_wanted(ask, &mut request, &path, (site, location)) {
+                Ok(ask) => ask,
+                Err(reply) => return *reply,
             };
             let hints = visit.hints.clone().filter(|_| wants_hints(&request, &path, chosen));
             let ask = Box::new(Ask { common_fields, hints, ..ask });
@@ -238,6 +207,44 @@ async fn answer_in_place(
             with_expires(reply, location)
         }
     }
+}
+
+/// Bounds the body, and keeps it for variables, where its location says so. `Err`: it cannot be had.
+async fn settle_body(request: &mut Request, location: &Location) -> Result<(), Box<Reply>> {
+    if request.upgrade.is_some() {
+        return Ok(());
+    }
+    request.body.limit(location.max_body);
+    if let Some(kept) = request.arrival.body.clone().filter(|_| location.body_buffer > 0) {
+        request.body.keep(kept, location.body_buffer);
+    }
+    if location.body_file == BodyFiles::Off || location.stream_body || request.body.is_empty() {
+        return Ok(());
+    }
+    Box::pin(pool_request::to_file(request, location)).await
+}
+
+/// Host, scheme, pool and path, as its location says. `Err`: no server is named.
+fn as_wanted(
+    ask: Ask,
+    request: &mut Request,
+    path: &NormalPath<'_>,
+    (site, location): (&Site, &Location),
+) -> Result<Ask, Box<Reply>> {
+    let ask = match location.pool_request.as_deref() {
+        Some(wanted) => pool_request::told(wanted, ask, &place::facts(request, path, site, location)),
+        None => ask,
+    };
+    let Some(choice) = &location.pool_choice else { return Ok(ask) };
+    let Some(chosen) = choice.of(&place::facts(request, path, site, location)) else {
+        tracing::warn!(target = request.target, "pool_choice names no server");
+        return Err(Box::new(error::of_status(StatusCode::BAD_GATEWAY)));
+    };
+    let ChosenPool { pool, server, target } = chosen;
+    if let Some(target) = target {
+        request.redirect_to(target);
+    }
+    Ok(Ask { pool, server, ..ask })
 }
 
 /// Whether interim replies 103 are for this client.

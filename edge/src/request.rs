@@ -29,7 +29,7 @@ use crate::request::forwarded::Origin;
 use crate::request::path::NormalPath;
 use crate::settings::Trusted;
 use crate::variables::Values;
-use crate::variables::kept_body::KeptBody;
+use crate::variables::body_copy::BodyCopy;
 use http1::head::Scheme;
 use http1::head::{Head, Refusal};
 
@@ -94,7 +94,7 @@ pub(crate) struct Arrival {
     /// What a proxy has said of the connection.
     pub(crate) proxied: Option<Arc<Proxied>>,
     /// Its body, as far as variables want it.
-    pub(crate) body: Option<Arc<KeptBody>>,
+    pub(crate) body: Option<Arc<BodyCopy>>,
 }
 
 pub(crate) struct Request {

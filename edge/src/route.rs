@@ -156,7 +156,7 @@ pub(crate) struct Location {
     pub(crate) limits: LocationLimits,
     /// Bytes of a reply in a second, 0 for any number, and how many come before that.
     pub(crate) limit_rate: (u64, u64),
-    /// The same, where it depends on the request.
+    /// Both, where they depend on the request.
     pub(crate) rates: Option<Box<Rates>>,
     /// Requests for it need no rule: the fast path may answer them.
     pub(crate) is_direct: bool,

@@ -176,7 +176,12 @@ fn names(translator: &mut Translator<'_>, server: &Directive, site: &mut Table) 
             if name.is_empty() || name == "_" || names.contains(&name) {
                 continue;
             }
-            names.push(if name.starts_with('~') { regex::translated(&name) } else { name });
+            match name.strip_prefix('.').filter(|rest| !rest.is_empty()) {
+                // Both in one; the server's own name is that without the dot.
+                Some(rest) => names.extend([rest.to_owned(), format!("*.{rest}")]),
+                None if name.starts_with('~') => names.push(regex::translated(&name)),
+                None => names.push(name),
+            }
         }
     }
     if let Some(origin) = origin.filter(|_| !names.is_empty()) {

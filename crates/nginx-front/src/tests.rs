@@ -392,7 +392,7 @@ fn referers_are_a_map_for_each_place() {
     );
     assert_eq!(
         shown(at(&table, "edge.map.1.cases")),
-        r#"[["", "1"], ["~*^https?://[^/:]+\.b\.example(?:[:/]|$)", ""], ["~*^https?://.*(?:\.c\.)", ""], ["~*^https?://d\.example(?::[^/]*)?(?-i:/e)", ""], ["~*^https?://", "1"]]"#
+        r#"[["", "1"], ["~(?s)^.{1,10}$", ""], ["~*^https?://[^/:]+\.b\.example(?:[:/]|$)", ""], ["~*^https?://.*(?:\.c\.)", ""], ["~*^https?://d\.example(?::[^/]*)?(?-i:/e)", ""], ["~*^https?://", "1"]]"#
     );
     assert_eq!(text(&table, "edge.map.1.default"), "");
     assert_eq!(text(&table, "edge.map.0.default"), "1");

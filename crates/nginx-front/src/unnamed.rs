@@ -1,5 +1,5 @@
-//! `if` with directives of a location in it, and `limit_except`: nginx has a location without a name for each.
-//! Here it has one, and a rule leads to it.
+//! `if` with directives of a location in it, and `limit_except`: nginx has a location without a name for
+//! each. Here it has one, and a rule leads to it.
 
 use nginx_conf::Directive;
 

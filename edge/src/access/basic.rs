@@ -115,7 +115,8 @@ impl Basic {
         Some(right && known)
     }
 
-    /// The file for this request. What a visitor says cannot lead out of the directory that the settings name.
+    /// The file for this request. What a visitor says cannot lead out of the directory that the settings
+    /// name.
     fn path_of(&self, facts: &Facts<'_>) -> Option<PathBuf> {
         let path = String::from_utf8(self.path.value(facts).into_owned()).ok()?;
         let leads_out = self.path.constant().is_none() && path.split('/').any(|part| part == "..");

@@ -111,7 +111,11 @@ impl ReplyRewrite {
             };
             let is = |word: &[u8]| name.trim_ascii().eq_ignore_ascii_case(word);
             let replaced = if is(b"domain=") {
-                first(&self.cookie_domain, value, Extent::Whole, facts)
+                // As in nginx, the value's own dot stays, and those of the settings do not count.
+                let dot = usize::from(value.starts_with(b"."));
+                let (dot, bare) = value.split_at_checked(dot).unwrap_or((b"", value));
+                let to = first(&self.cookie_domain, bare, Extent::Whole, facts);
+                to.map(|to| [dot, to.strip_prefix(b".").unwrap_or(&to)].concat())
             } else if is(b"path=") {
                 first(&self.cookie_path, value, Extent::Beginning, facts)
             } else {
@@ -155,7 +159,6 @@ fn first(rules: &[Replacement], value: &[u8], extent: Extent, facts: &Facts<'_>)
                 Extent::Beginning => value.strip_prefix(&*from)?,
                 Extent::Whole => {
                     let from = from.strip_prefix(b".").unwrap_or(&from);
-                    let value = value.strip_prefix(b".").unwrap_or(value);
                     value.eq_ignore_ascii_case(from).then_some(&b""[..])?
                 }
             };
@@ -164,7 +167,8 @@ fn first(rules: &[Replacement], value: &[u8], extent: Extent, facts: &Facts<'_>)
     })
 }
 
-/// Puts what `make` makes of each value in its place, and returns whether it made any. A value that could end its line is left as it was.
+/// Puts what `make` makes of each value in its place, and returns whether it made any. A value that could end
+/// its line is left as it was.
 fn change(headers: &mut HeaderMap, name: &HeaderName, make: impl Fn(&[u8]) -> Option<Vec<u8>>) -> bool {
     let Entry::Occupied(mut lines) = headers.entry(name) else { return false };
     let mut is_changed = false;

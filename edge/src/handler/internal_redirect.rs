@@ -50,7 +50,7 @@ pub(super) async fn obey(mut reply: Reply) -> AtLocation {
     if request.method != Method::HEAD {
         request.method = Method::GET;
     }
-    // For variables of the place that answers.
+    // Variables of the place that answers tell of it.
     let mut headers = reply.headers.clone();
     headers.insert("x-accel-redirect", elsewhere.target);
     request.upstream = Some(Arc::new(headers));

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http1::head::Framing;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::variables::kept_body::KeptBody;
+use crate::variables::body_copy::BodyCopy;
 
 /// How many chunks of a request body may wait between the connection and the application.
 const CHUNKS_AHEAD: usize = 4;
@@ -40,7 +40,7 @@ pub(crate) struct RequestBody {
     /// Counts what is taken, for somebody else to read.
     counter: Option<Arc<AtomicU64>>,
     /// Remembers what is taken.
-    kept: Option<Arc<KeptBody>>,
+    kept: Option<Arc<BodyCopy>>,
 }
 
 /// The connection's side of a request body.
@@ -109,7 +109,7 @@ impl RequestBody {
     }
 
     /// Remembers a body of at most this length while it is taken.
-    pub(crate) fn keep(&mut self, kept: Arc<KeptBody>, most: u64) {
+    pub(crate) fn keep(&mut self, kept: Arc<BodyCopy>, most: u64) {
         kept.keep(most);
         self.kept = Some(kept);
     }

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 
 use crate::request::body::{BodyFault, RequestBody};
 use crate::settings::BodyFiles;
-use crate::variables::kept_body::BodyFile;
+use crate::variables::body_copy::BodyFile;
 
 /// Bytes that are read from a file at once.
 const PIECE: usize = 64 * 1024;

@@ -1,5 +1,6 @@
 //! Makes sites and locations from the settings, and reports every mistake under its path.
 
+mod asking;
 mod checks;
 mod files;
 mod outer;
@@ -10,27 +11,25 @@ use std::time::Duration;
 
 use http_cache::Policy;
 use process::settings::Mistakes;
+use process::units::Size;
 use weir_proto::origin::Priority;
 
 use crate::access::Access;
 use crate::access::secure_link::SecureLink;
 use crate::coding::rule::Compress;
 use crate::fields::reply::ReplyFields;
-use crate::fields::reply_rewrite::ReplyRewrite;
 use crate::fields::request::RequestFields;
 use crate::files::media_type::MediaTypes;
 use crate::limit::{LocationLimits, Zones};
 use crate::metrics::Metrics;
 use crate::route::auth_check::AuthCheck;
-use crate::route::build::files::{FilesAt, is_plain_index};
+use crate::route::build::files::FilesAt;
 use crate::route::build::outer::Outer;
 use crate::route::error_page::ErrorPages;
 use crate::route::fields::Variables;
 use crate::route::location::{LocationNode, Locations};
 use crate::route::logs::{LogBuilder, PlaceLogs};
-use crate::route::pool_choice::PoolChoice;
 use crate::route::pool_path::PoolPath;
-use crate::route::rates::Rates;
 use crate::route::redirects::RedirectForm;
 use crate::route::rules::{PlaceRules, Rules};
 use crate::route::try_files::TryFiles;
@@ -38,11 +37,10 @@ use crate::route::{Location, Site, Sites, listeners};
 use crate::settings::expires::Expires;
 use crate::settings::pattern::Pattern;
 use crate::settings::{
-    self, AccessSettings, BodyFiles, Config, ExpiresSetting, Listen, LocationConfig, PlaceConfig,
-    PoolRequestConfig, SiteConfig,
+    self, AccessSettings, BodyFiles, Config, ExpiresSetting, Listen, LocationConfig, PlaceConfig, SiteConfig,
 };
 use crate::tls::certificate::Certificates;
-use crate::variables::{Needs, Template};
+use crate::variables::Template;
 
 /// Builds all sites. The result is usable only if there was no mistake. `listeners` are those that serve, or
 /// will.
@@ -229,8 +227,7 @@ impl<'a> Building<'a> {
         // A pool needs the place of the files too if there is `try_files`.
         let wanted = place.pool.is_none() || try_files.is_some();
         let (files, varying) = self.files(path, inner, files_at.filter(|_| wanted), &types);
-        let methods: Vec<Box<str>> =
-            place.limit_except.iter().flatten().map(|method| method.as_str().into()).collect();
+        let methods = methods(place);
         let cache = self.cache(path, inner);
         let reply_fields = self.reply_fields(path, inner);
         let request_fields = self.request_fields(inner, cache.as_deref());
@@ -276,10 +273,7 @@ impl<'a> Building<'a> {
             secure_link,
             auth_check: self.auth_check(path, inner),
             limits: self.limits(path, inner),
-            limit_rate: (
-                place.limit_rate.map_or(0, |size| size.0),
-                place.limit_rate_after.map_or(0, |size| size.0),
-            ),
+            limit_rate: limit_rate(place),
             rates: self.rates(path, inner),
             is_direct,
             groups: None,
@@ -292,32 +286,9 @@ impl<'a> Building<'a> {
             types,
             error_pages: self.error_pages(path, inner),
             intercept_errors: place.intercept_errors.unwrap_or(false),
-            redirects: RedirectForm {
-                absolute: place.absolute_redirect.unwrap_or(false),
-                server_name: place.server_name_in_redirect.unwrap_or(false),
-                port: place.port_in_redirect.unwrap_or(true),
-            },
+            redirects: redirects(place),
             metrics: self.metrics.location(&self.name, "-"),
         }
-    }
-
-    /// The names of index files, if one of them is more than a name.
-    fn index(&mut self, path: &str, inner: &Outer<'_>) -> Vec<Template> {
-        let names = inner.place.index.as_deref().unwrap_or_default();
-        if names.iter().all(|name| is_plain_index(name)) {
-            return Vec::new();
-        }
-        let mut all = Vec::new();
-        for name in names {
-            match Template::parse(name) {
-                Ok(template) => {
-                    template.check(&format!("{path}.index"), &self.variables.names, self.mistakes);
-                    all.push(template);
-                }
-                Err(text) => self.mistakes.push(format!("{path}.index"), text),
-            }
-        }
-        all
     }
 
     fn cache(&mut self, path: &str, inner: &Outer<'_>) -> Option<Arc<Policy>> {
@@ -383,77 +354,6 @@ impl<'a> Building<'a> {
         Some(link.rule(&inner.at(path, "secure_link"), &self.variables.names, self.mistakes))
     }
 
-    fn reply_rewrite(&mut self, path: &str, inner: &Outer<'_>) -> Option<ReplyRewrite> {
-        let config = inner.place.reply_rewrite.as_ref().filter(|_| inner.place.pool.is_some())?;
-        ReplyRewrite::build(&inner.at(path, "reply_rewrite"), config, self.variables.defined(), self.mistakes)
-    }
-
-    fn rates(&mut self, path: &str, inner: &Outer<'_>) -> Option<Box<Rates>> {
-        let (rate, after) = (inner.place.limit_rate_by.clone(), inner.place.limit_rate_after_by.clone());
-        for (key, template) in [("limit_rate_by", &rate), ("limit_rate_after_by", &after)] {
-            if let Some(template) = template {
-                template.check(&format!("{path}.{key}"), &self.variables.names, self.mistakes);
-            }
-        }
-        (rate.is_some() || after.is_some()).then(|| Box::new(Rates { rate, after }))
-    }
-
-    fn pool_choice(&mut self, path: &str, inner: &Outer<'_>) -> Option<PoolChoice> {
-        let config = inner.place.pool_choice.as_ref().filter(|_| inner.place.pool.is_some())?;
-        let at = format!("{path}.pool_choice");
-        config.by.check(&format!("{at}.by"), &self.variables.names, self.mistakes);
-        let needs = config.by.needs(&self.variables.names);
-        let caches = inner.place.cache.as_ref().is_some_and(|cache| cache.enabled);
-        if caches && needs.has(Needs::VISITOR.and(Needs::QUERY)) {
-            let text = "depends on the visitor, so its pages cannot be shared; remove `cache`";
-            self.mistakes.push(format!("{at}.by"), text);
-        }
-        if let Some(target) = &config.target {
-            target.check(&format!("{at}.target"), &self.variables.names, self.mistakes);
-            if caches {
-                let text = "a page that is asked for by another path cannot be shared; remove `cache`";
-                self.mistakes.push(format!("{at}.target"), text);
-            }
-        }
-        Some(PoolChoice::new(config, caches))
-    }
-
-    fn pool_request(&mut self, path: &str, inner: &Outer<'_>) -> Option<Box<PoolRequestConfig>> {
-        let wanted = inner.place.pool_request.clone()?;
-        if inner.place.pool.is_none() || wanted.is_usual() {
-            return None;
-        }
-        let at = format!("{path}.pool_request");
-        let texts = [
-            ("method", &wanted.method),
-            ("body", &wanted.body),
-            ("host", &wanted.host),
-            ("scheme", &wanted.scheme),
-        ];
-        let caches = inner.place.cache.as_ref().is_some_and(|cache| cache.enabled);
-        for (key, text) in texts {
-            if let Some(text) = text {
-                text.check(&format!("{at}.{key}"), &self.variables.names, self.mistakes);
-                let needs = text.needs(&self.variables.names);
-                if caches && needs.has(Needs::VISITOR.and(Needs::QUERY)) {
-                    let why = "depends on the visitor, so its pages cannot be shared; remove `cache`";
-                    self.mistakes.push(format!("{at}.{key}"), why);
-                }
-            }
-        }
-        if wanted.asks_otherwise() && caches {
-            self.mistakes
-                .push(at, "a page that is asked for in another way cannot be shared; remove `cache`");
-        }
-        Some(Box::new(wanted))
-    }
-
-    fn early_hints(&mut self, path: &str, inner: &Outer<'_>) -> Option<Template> {
-        let wanted = inner.place.early_hints.clone().filter(|_| inner.place.pool.is_some())?;
-        wanted.check(&inner.at(path, "early_hints"), &self.variables.names, self.mistakes);
-        Some(wanted)
-    }
-
     fn limits(&mut self, path: &str, inner: &Outer<'_>) -> LocationLimits {
         let PlaceConfig { limit_req, limit_conn, .. } = &inner.place;
         let (requests, connections) =
@@ -463,5 +363,24 @@ impl<'a> Building<'a> {
             requests: settings::request_limits(&requests_at, requests, self.zones, self.mistakes),
             connections: settings::connection_limits(&connections_at, connections, self.zones, self.mistakes),
         }
+    }
+}
+
+/// The only methods that are answered.
+fn methods(place: &PlaceConfig) -> Vec<Box<str>> {
+    place.limit_except.iter().flatten().map(|method| method.as_str().into()).collect()
+}
+
+/// Bytes in a second, and how many come before that.
+fn limit_rate(place: &PlaceConfig) -> (u64, u64) {
+    let bytes = |size: Option<Size>| size.map_or(0, |size| size.0);
+    (bytes(place.limit_rate), bytes(place.limit_rate_after))
+}
+
+fn redirects(place: &PlaceConfig) -> RedirectForm {
+    RedirectForm {
+        absolute: place.absolute_redirect.unwrap_or(false),
+        server_name: place.server_name_in_redirect.unwrap_or(false),
+        port: place.port_in_redirect.unwrap_or(true),
     }
 }

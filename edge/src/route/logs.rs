@@ -37,8 +37,8 @@ impl LogRule {
         self.needs_whole_request
     }
 
-    /// The file for this request, where its name depends on the request. What a visitor says cannot lead out of
-    /// the directory.
+    /// The file for this request, where its name depends on the request. What a visitor says cannot lead out
+    /// of the directory.
     pub(crate) fn varying(&self, facts: &Facts<'_>) -> Option<Option<String>> {
         let name = self.varying.as_ref()?;
         let name = String::from_utf8(name.value(facts).into_owned()).ok();

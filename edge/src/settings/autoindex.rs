@@ -13,7 +13,7 @@ pub enum Autoindex {
     Html,
     /// A list of objects, as nginx's `autoindex_format json`.
     Json,
-    /// The same, as an argument of the function that the parameter `callback` names.
+    /// That list, as an argument of the function that the parameter `callback` names.
     Jsonp,
     /// A list of elements, as nginx's `autoindex_format xml`.
     Xml,

@@ -200,7 +200,7 @@ places! {
     limit_rate: Size,
     /// The first bytes of a reply, which are sent at any speed.
     limit_rate_after: Size,
-    /// The same, where it depends on the request.
+    /// Both, where they depend on the request.
     limit_rate_by: Template,
     limit_rate_after_by: Template,
     /// The largest request body; larger bodies get 413.

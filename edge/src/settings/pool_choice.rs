@@ -1,5 +1,5 @@
-//! `pool_choice`: which pool, or which server, answers, where that depends on the request. nginx's `proxy_pass`
-//! with variables.
+//! `pool_choice`: which pool, or which server, answers, where that depends on the request. nginx's
+//! `proxy_pass` with variables.
 
 use std::collections::BTreeMap;
 

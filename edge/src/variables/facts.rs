@@ -1,5 +1,7 @@
 //! What is known of a request while it is answered, and the value of each variable under it.
 
+mod upstream;
+
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::LazyLock;
@@ -12,7 +14,8 @@ use weir_proto::origin::Attempt;
 
 use crate::connection::proxied::Proxied;
 use crate::connection::tls_session::TlsSession;
-use crate::variables::kept_body::KeptBody;
+use crate::variables::body_copy::BodyCopy;
+use crate::variables::facts::upstream::of_upstream;
 use crate::variables::lookup;
 use crate::variables::names::{KnownVariable, Variable};
 use crate::variables::stamp;
@@ -60,7 +63,7 @@ pub(crate) struct RequestFacts<'a> {
     /// The address that the client connected to; `None`: nobody has looked.
     pub(crate) server: Option<IpAddr>,
     /// Its body; `None`: there is none, or it is not kept.
-    pub(crate) body: Option<&'a KeptBody>,
+    pub(crate) body: Option<&'a BodyCopy>,
     /// The fields of the application's reply that has sent it where it is.
     pub(crate) upstream: Option<&'a HeaderMap>,
     /// What a proxy has said of the connection.
@@ -344,49 +347,6 @@ static HOSTNAME: LazyLock<String> = LazyLock::new(|| process::host_name().to_asc
 /// The value of a cookie that the reply sets.
 fn set_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
     headers.get_all(SET_COOKIE).iter().find_map(|line| lookup::cookie_here(line.as_bytes(), name.as_bytes()))
-}
-
-fn of_upstream<'a>(upstream: &UpstreamFacts<'a>, variable: KnownVariable) -> Option<Cow<'a, [u8]>> {
-    if !upstream.earlier.is_empty() {
-        return of_attempts(upstream, variable).map(Cow::Owned);
-    }
-    let took = match variable {
-        KnownVariable::UpstreamAddr => return Some(address(upstream.server)),
-        KnownVariable::UpstreamStatus => return Some(number(upstream.status)),
-        KnownVariable::UpstreamConnectTime => upstream.connect?,
-        KnownVariable::UpstreamHeaderTime => upstream.head,
-        KnownVariable::UpstreamResponseTime => upstream.whole,
-        _ => return None,
-    };
-    Some(Cow::Owned(stamp::seconds(took).into_bytes()))
-}
-
-/// What is known of each server that was tried, with a comma between them.
-fn of_attempts(upstream: &UpstreamFacts<'_>, variable: KnownVariable) -> Option<Vec<u8>> {
-    let last = UpstreamFacts { earlier: &[], ..*upstream };
-    let mut all = Vec::new();
-    for attempt in upstream.earlier {
-        let took = stamp::seconds(Duration::from_micros(attempt.took_us.into()));
-        match variable {
-            KnownVariable::UpstreamAddr => all.extend_from_slice(&address(&attempt.server)),
-            KnownVariable::UpstreamStatus => all.extend_from_slice(attempt.status.to_string().as_bytes()),
-            // It had none of these.
-            KnownVariable::UpstreamConnectTime | KnownVariable::UpstreamHeaderTime => all.push(b'-'),
-            _ => all.extend_from_slice(took.as_bytes()),
-        }
-        all.extend_from_slice(b", ");
-    }
-    all.extend_from_slice(&of_upstream(&last, variable)?);
-    Some(all)
-}
-
-/// A server of the settings as nginx writes it: "127.0.0.1:3031", "unix:/run/app.sock".
-fn address(server: &str) -> Cow<'_, [u8]> {
-    match server.split_once("://") {
-        Some((scheme, path)) if scheme.ends_with("unix") => Cow::Owned(format!("unix:{path}").into_bytes()),
-        Some((_, address)) => text(address.trim_end_matches('/')),
-        None => text(server),
-    }
 }
 
 /// How many times shorter the body has become: "2.50".

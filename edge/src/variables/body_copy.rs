@@ -1,5 +1,5 @@
-//! What `$request_body` and `$request_body_file` stand for: a body, remembered while it goes to the application,
-//! and the file that holds it. As in nginx, a body that is longer than the place's buffer has no value.
+//! What `$request_body` and `$request_body_file` stand for: a body, remembered while it goes to the
+//! application, and the file that holds it. As in nginx, a body longer than the place's buffer has no value.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 use parking_lot::Mutex;
 
 #[derive(Debug, Default)]
-pub(crate) struct KeptBody(Mutex<Inner>);
+pub(crate) struct BodyCopy(Mutex<CopyState>);
 
 #[derive(Debug, Default)]
-struct Inner {
+struct CopyState {
     text: Vec<u8>,
     most: usize,
     is_whole: bool,
     file: Option<BodyFile>,
 }
 
-impl KeptBody {
+impl BodyCopy {
     /// Remembers a body of at most this length.
     pub(crate) fn keep(&self, most: u64) {
         self.0.lock().most = usize::try_from(most).unwrap_or(usize::MAX);
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_body_is_kept_whole_or_not_at_all() {
-        let kept = KeptBody::default();
+        let kept = BodyCopy::default();
         kept.keep(4);
         kept.push(b"ab");
         assert_eq!(kept.text(), None);
@@ -95,7 +95,7 @@ mod tests {
         kept.end();
         assert_eq!(kept.text().as_deref(), Some(&b"abcd"[..]));
         for parts in [&["abcde"][..], &["abc", "de", "f"]] {
-            let kept = KeptBody::default();
+            let kept = BodyCopy::default();
             kept.keep(4);
             parts.iter().for_each(|part| kept.push(part.as_bytes()));
             kept.end();
