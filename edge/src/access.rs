@@ -16,6 +16,7 @@ use http::HeaderValue;
 
 use crate::access::addresses::Addresses;
 use crate::access::basic::{Basic, PasswordCheck};
+use crate::variables::Facts;
 
 /// The rules of one location.
 #[derive(Debug)]
@@ -54,7 +55,12 @@ impl Access {
         self.addresses.as_ref().and_then(|addresses| addresses.allow(client)) == Some(true)
     }
 
-    pub(crate) async fn check(&self, client: IpAddr, authorization: Option<&HeaderValue>) -> Verdict {
+    pub(crate) async fn check(
+        &self,
+        client: IpAddr,
+        authorization: Option<&HeaderValue>,
+        facts: &Facts<'_>,
+    ) -> Verdict {
         let by_address = self.addresses.as_ref().and_then(|addresses| addresses.allow(client));
         match (by_address, self.any) {
             (Some(true), true) => return Verdict::Allowed { by_password: false },
@@ -67,9 +73,12 @@ impl Access {
                 _ => Verdict::Allowed { by_password: false },
             };
         };
-        match basic.check(authorization).await {
+        match basic.check(authorization, facts).await {
             PasswordCheck::Right => Verdict::Allowed { by_password: true },
-            PasswordCheck::Wrong => Verdict::Unauthorized(basic.challenge().clone()),
+            // As in nginx, nobody is asked and so nobody is let in who would need a password.
+            PasswordCheck::NotAsked if by_address == Some(false) => Verdict::Forbidden,
+            PasswordCheck::NotAsked => Verdict::Allowed { by_password: false },
+            PasswordCheck::Wrong(challenge) => Verdict::Unauthorized(challenge),
             PasswordCheck::NoFile => Verdict::Forbidden,
             PasswordCheck::Busy => Verdict::Unavailable,
         }
@@ -94,6 +103,8 @@ impl Access {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::variables::Template;
+    use crate::variables::facts::tests::facts_of;
 
     fn addresses() -> Option<Addresses> {
         let rules = ["allow 10.0.0.0/8", "deny 192.168.0.0/16"];
@@ -108,6 +119,9 @@ mod tests {
         std::fs::write(&file, "ann:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n").unwrap();
         let [allowed, denied, unnamed] =
             ["10.1.1.1", "192.168.1.1", "8.8.8.8"].map(|address| address.parse::<IpAddr>().unwrap());
+        let path = Template::literal(file.to_str().unwrap());
+        let headers = http::HeaderMap::new();
+        let facts = facts_of("/", &headers);
         let right = HeaderValue::from_static("Basic YW5uOnNlY3JldA==");
         for (any, with_addresses, with_basic, client, sent, expected) in [
             (false, true, false, allowed, None, "Allowed"),
@@ -126,15 +140,15 @@ mod tests {
         ] {
             let access = Access {
                 addresses: addresses().filter(|_| with_addresses),
-                basic: with_basic.then(|| Basic::new("x", file.clone(), false).unwrap()),
+                basic: with_basic.then(|| Basic::new(Template::literal("x"), path.clone(), false).unwrap()),
                 any,
             };
-            let verdict = access.check(client, sent).await;
+            let verdict = access.check(client, sent, &facts).await;
             let case = format!("any {any}, {with_addresses} {with_basic}, {client} {sent:?}");
             assert!(format!("{verdict:?}").starts_with(expected), "{case}: {verdict:?}");
             if access.allows_address(client) {
                 assert_eq!(
-                    access.check(client, None).await,
+                    access.check(client, None, &facts).await,
                     Verdict::Allowed { by_password: false },
                     "{case}"
                 );

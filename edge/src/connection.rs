@@ -3,6 +3,7 @@
 pub(crate) mod clock;
 mod distinguished_name;
 pub(crate) mod pace;
+pub(crate) mod proxied;
 pub(crate) mod stream;
 pub(crate) mod tls_session;
 pub(crate) mod watchdog;

@@ -133,7 +133,7 @@ pub(crate) async fn answer(
             cache.forget(settings, path);
             match missing {
                 Missing::IsDirectory => FileAnswer::Redirect(with_slash(request.path, request.query)),
-                Missing::Listing(entries) => listing::answer(settings.autoindex(), path, &entries),
+                Missing::Listing(entries) => listing::answer(settings.autoindex(), request, &entries),
                 Missing::NotFound => FileAnswer::NotFound(Some(path_on_disk.to_path_buf())),
                 Missing::Forbidden(barrier) => FileAnswer::Forbidden(path_on_disk.to_path_buf(), barrier),
                 Missing::Failed(error) => FileAnswer::Unavailable(error),

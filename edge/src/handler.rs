@@ -17,6 +17,7 @@ mod pass;
 pub(crate) mod place;
 pub(crate) mod plain;
 pub(crate) mod plan;
+mod pool_request;
 pub(crate) mod purge_method;
 mod returned;
 pub(crate) mod routing;
@@ -43,11 +44,13 @@ use crate::metrics::CacheResult;
 use crate::reply::body::ReplyBody;
 use crate::reply::body::paced;
 use crate::reply::holes::VisitorCookies;
-use crate::reply::{Reply, answer, coding, error, first_chunk, holes};
+use crate::reply::{Reply, X_ACCEL_LIMIT_RATE, answer, coding, error, first_chunk, holes};
 use crate::request::kept::Kept;
 use crate::request::path::{self, NormalPath, split};
 use crate::request::{Request, Upgrade};
-use crate::route::{Chosen, Location, Site};
+use crate::route::pool_choice::ChosenPool;
+use crate::route::{Chosen, Location, Site, redirects};
+use crate::settings::BodyFiles;
 use admit::Admitting;
 use again::Again;
 use internal_redirect::EarlierAnswers;
@@ -90,15 +93,32 @@ async fn answered(edge: &Arc<Edge>, request: Box<Request>, visit: &Visit) -> Rep
         AtLocation::Again(again) => carried.endless(*again),
     };
     let reply = first_chunk::settle(reply).await;
-    let reply = match wanted {
+    let mut reply = match wanted {
         Some(wanted) => Box::pin(coding::apply(&edge.coding, &wanted, reply)).await,
         None => reply,
     };
-    let reply = match reply.note.location.as_ref().map(|location| location.limit_rate) {
-        Some((rate, after)) if rate > 0 => paced::pace(reply, rate, after),
-        _ => reply,
+    let reply = match rate(&mut reply, visit) {
+        (0, _) => reply,
+        (rate, after) => paced::pace(reply, rate, after),
     };
     finish::finish(edge, reply, visit)
+}
+
+/// Bytes of a reply in a second, and how many come before that: as the application says, else its location.
+fn rate(reply: &mut Reply, visit: &Visit) -> (u64, u64) {
+    let told = reply.headers.remove(X_ACCEL_LIMIT_RATE);
+    let Some(location) = reply.note.location.as_deref() else { return (0, 0) };
+    let of_location = match (&location.rates, visit.kept.as_deref()) {
+        (Some(rates), Some(kept)) => {
+            kept.with_facts(&location.site, |facts| rates.of(&facts, location.limit_rate))
+        }
+        _ => location.limit_rate,
+    };
+    match told.as_ref().and_then(|rate| rate.to_str().ok()) {
+        None => of_location,
+        Some("off") => (0, 0),
+        Some(rate) => (rate.parse().unwrap_or(of_location.0), of_location.1),
+    }
 }
 
 /// Answers the request at the location of its path, or says which request to answer instead.
@@ -162,6 +182,14 @@ async fn answer_in_place(
         Ok(path) => path,
         Err(reply) => return *reply,
     };
+    if let Chosen::Location(site, location) = chosen
+        && let Some(wanted) =
+            location.pool_request.as_deref().filter(|_| !location.internal || request.internal)
+        && let Err(reply) =
+            Box::pin(pool_request::change(wanted, &mut request, &path, (site, location))).await
+    {
+        return *reply;
+    }
     let common_fields = request_fields(&mut request, &path, chosen);
     let in_l1 = InL1 { l1: &edge.cache.l1, now: Instant::now() };
     match plan::decide(chosen, &mut &*request, in_l1) {
@@ -171,21 +199,68 @@ async fn answer_in_place(
         Plan::BodyTooLarge(_) => error::body_too_large(),
         Plan::Application { site, location, pool, cache } => {
             visit.client_abort.decide(&request.method, location.ignore_client_abort);
-            if request.upgrade.is_none() {
-                request.body.limit(location.max_body);
+            if let Err(reply) = settle_body(&mut request, location).await {
+                return *reply;
             }
-            let kept = location.reply_rewrite.as_ref().map(|rewrite| (rewrite, Kept::of(&mut request)));
+            let kept = location.reply_rewrite.as_ref().map(|rewrite| {
+                (rewrite, location.redirects.origin(&request, &site.name), Kept::of(&mut request))
+            });
             let traceparent = spans::to_hand_on(&visit.span, &request.trace);
             let ask = ask(&request, site, location, pool.clone(), traceparent);
+            let ask = match as_wanted(ask, &mut request, &path, (site, location)) {
+                Ok(ask) => ask,
+                Err(reply) => return *reply,
+            };
             let hints = visit.hints.clone().filter(|_| wants_hints(&request, &path, chosen));
             let ask = Box::new(Ask { common_fields, hints, ..ask });
             let mut reply = from_application(edge, location, ask, request, cache).await;
-            if let Some((rewrite, kept)) = kept {
-                kept.with_facts(&site.name, |facts| rewrite.apply(&mut reply.headers, &facts));
+            if let Some((rewrite, origin, kept)) = kept {
+                let is_moved = kept.with_facts(&site.name, |facts| rewrite.apply(&mut reply.headers, &facts));
+                if let Some(origin) = origin.filter(|_| is_moved) {
+                    redirects::make_absolute(&origin, &mut reply.headers);
+                }
             }
             with_expires(reply, location)
         }
     }
+}
+
+/// Bounds the body, and keeps it for variables, where its location says so. `Err`: it cannot be had.
+async fn settle_body(request: &mut Request, location: &Location) -> Result<(), Box<Reply>> {
+    if request.upgrade.is_some() {
+        return Ok(());
+    }
+    request.body.limit(location.max_body);
+    if let Some(kept) = request.arrival.body.clone().filter(|_| location.body_buffer > 0) {
+        request.body.keep(kept, location.body_buffer);
+    }
+    if location.body_file == BodyFiles::Off || location.stream_body || request.body.is_empty() {
+        return Ok(());
+    }
+    Box::pin(pool_request::to_file(request, location)).await
+}
+
+/// Host, scheme, pool and path, as its location says. `Err`: no server is named.
+fn as_wanted(
+    ask: Ask,
+    request: &mut Request,
+    path: &NormalPath<'_>,
+    (site, location): (&Site, &Location),
+) -> Result<Ask, Box<Reply>> {
+    let ask = match location.pool_request.as_deref() {
+        Some(wanted) => pool_request::told(wanted, ask, &place::facts(request, path, site, location)),
+        None => ask,
+    };
+    let Some(choice) = &location.pool_choice else { return Ok(ask) };
+    let Some(chosen) = choice.of(&place::facts(request, path, site, location)) else {
+        tracing::warn!(target = request.target, "pool_choice names no server");
+        return Err(Box::new(error::of_status(StatusCode::BAD_GATEWAY)));
+    };
+    let ChosenPool { pool, server, target } = chosen;
+    if let Some(target) = target {
+        request.redirect_to(target);
+    }
+    Ok(Ask { pool, server, ..ask })
 }
 
 /// Whether interim replies 103 are for this client.
@@ -221,9 +296,11 @@ pub(crate) fn ask(
 ) -> Ask {
     Ask {
         pool,
+        server: Arc::default(),
         scheme: request.scheme,
         version: request.version,
         authority: request.authority.clone(),
+        host: String::new(),
         client: request.client,
         server_name: site.name.clone(),
         server_port: request.server_port,

@@ -13,6 +13,7 @@ mod upload;
 mod watched;
 
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
@@ -25,6 +26,7 @@ use http::Request;
 use tokio::time::timeout;
 
 use crate::Edge;
+use crate::connection::proxied::Proxied;
 use crate::connection::stream::Stream;
 use crate::connection::tls_session::TlsSession;
 use crate::connection::watchdog::Watchdog;
@@ -78,8 +80,14 @@ enum Http2Step {
 }
 
 /// Serves requests until the peer or we close. `begun`: what was read of the connection already.
-pub(crate) async fn serve(stream: Stream, begun: Bytes, via: Via, edge: Arc<Edge>) {
+pub(crate) async fn serve(
+    stream: Stream,
+    begun: Bytes,
+    (via, proxied): (Via, Option<Arc<Proxied>>),
+    edge: Arc<Edge>,
+) {
     let tls = stream.session().cloned();
+    let server = stream.tcp().local_addr().ok().map(|local| local.ip());
     let limits = &edge.settings.limits;
     let traffic = Traffic::default();
     let handshake = Builder::new()
@@ -92,7 +100,7 @@ pub(crate) async fn serve(stream: Stream, begun: Bytes, via: Via, edge: Arc<Edge
         .max_pending_accept_reset_streams(PENDING_RESETS)
         .handshake::<_, Bytes>(WatchedStream::new(stream, begun, traffic.clone()));
     let Ok(Ok(connection)) = timeout(edge.settings.timeouts.head.0, handshake).await else { return };
-    let client = Http2Client { via, tls, edge: edge.clone(), open: Arc::default() };
+    let client = Http2Client { via, tls, server, proxied, edge: edge.clone(), open: Arc::default() };
     let session = Session {
         connection,
         traffic: traffic.clone(),
@@ -127,6 +135,9 @@ struct Http2Client {
     via: Via,
     /// What the TLS handshake agreed on.
     tls: Option<Arc<TlsSession>>,
+    /// The address that it connected to.
+    server: Option<IpAddr>,
+    proxied: Option<Arc<Proxied>>,
     edge: Arc<Edge>,
     /// Requests that are being answered.
     open: Arc<AtomicUsize>,

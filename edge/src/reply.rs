@@ -29,6 +29,8 @@ use crate::request::Request;
 use crate::route::Location;
 
 /// The field by which the application lets another location answer.
+/// The application says how fast its reply is sent.
+pub(crate) const X_ACCEL_LIMIT_RATE: HeaderName = HeaderName::from_static("x-accel-limit-rate");
 pub(crate) const X_ACCEL_REDIRECT: HeaderName = HeaderName::from_static("x-accel-redirect");
 
 pub(crate) struct Reply {

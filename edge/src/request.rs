@@ -4,6 +4,7 @@
 //! is read only when somebody wants it.
 
 pub(crate) mod body;
+pub(crate) mod body_file;
 pub(crate) mod client;
 mod facts;
 pub(crate) mod forwarded;
@@ -11,6 +12,7 @@ pub(crate) mod kept;
 pub(crate) mod path;
 pub(crate) mod via;
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -19,6 +21,7 @@ use http_cache::RequestParts;
 use process::telemetry;
 use process::trace::TraceContext;
 
+use crate::connection::proxied::Proxied;
 use crate::connection::tls_session::TlsSession;
 use crate::request::body::RequestBody;
 use crate::request::client::Client;
@@ -26,6 +29,7 @@ use crate::request::forwarded::Origin;
 use crate::request::path::NormalPath;
 use crate::settings::Trusted;
 use crate::variables::Values;
+use crate::variables::body_copy::BodyCopy;
 use http1::head::Scheme;
 use http1::head::{Head, Refusal};
 
@@ -83,6 +87,14 @@ pub(crate) struct Arrival {
     /// Bytes of its head.
     pub(crate) head: usize,
     pub(crate) tls: Option<Arc<TlsSession>>,
+    /// The address that the client connected to.
+    pub(crate) server: Option<IpAddr>,
+    /// Who has sent it: the client, or a proxy.
+    pub(crate) peer: Option<SocketAddr>,
+    /// What a proxy has said of the connection.
+    pub(crate) proxied: Option<Arc<Proxied>>,
+    /// Its body, as far as variables want it.
+    pub(crate) body: Option<Arc<BodyCopy>>,
 }
 
 pub(crate) struct Request {
@@ -132,6 +144,8 @@ pub(crate) struct Request {
     pub(crate) started: Instant,
     /// Names the request in logs and to the application.
     pub(crate) id: u128,
+    /// The fields of the application's reply that has sent it here.
+    pub(crate) upstream: Option<Arc<HeaderMap>>,
     /// How it came.
     pub(crate) arrival: Arrival,
     /// What rules have set for the request: captures, and `set`.
@@ -181,7 +195,13 @@ impl Request {
             trace: telemetry::sampler().decide(parent),
             started: Instant::now(),
             id: rand::random(),
-            arrival: Arrival { connection: via.connection, requests: via.requests, ..Arrival::default() },
+            upstream: None,
+            arrival: Arrival {
+                connection: via.connection,
+                requests: via.requests,
+                peer: Some(via.peer),
+                ..Arrival::default()
+            },
             values: Values::default(),
         })
     }
@@ -224,6 +244,7 @@ impl Request {
             trace: self.trace,
             started: self.started,
             id: self.id,
+            upstream: self.upstream.clone(),
             arrival: self.arrival.clone(),
             values: self.values.clone(),
         }

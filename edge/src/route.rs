@@ -12,7 +12,9 @@ pub(crate) mod fields;
 mod listeners;
 pub(crate) mod location;
 pub(crate) mod logs;
+pub(crate) mod pool_choice;
 pub(crate) mod pool_path;
+pub(crate) mod rates;
 pub(crate) mod redirects;
 pub(crate) mod returns;
 pub(crate) mod rules;
@@ -45,13 +47,16 @@ use crate::route::error_page::ErrorPages;
 use crate::route::fields::Sets;
 use crate::route::location::Locations;
 use crate::route::logs::LogRule;
+use crate::route::pool_choice::PoolChoice;
 use crate::route::pool_path::PoolPath;
+use crate::route::rates::Rates;
 use crate::route::redirects::RedirectForm;
 use crate::route::rules::Rules;
 use crate::route::server_names::ServerNames;
 use crate::route::try_files::TryFiles;
 use crate::route::varying_files::VaryingFiles;
 use crate::settings::expires::Expires;
+use crate::settings::{BodyFiles, PoolRequestConfig, RealIpHeader};
 use crate::tls::certificate::{Certificate, Certificates};
 use crate::variables::{Definitions, Template};
 use http1::head::Authority;
@@ -70,6 +75,8 @@ pub(crate) struct Sites {
     several_certificates: bool,
     /// Some location needs the request when its reply is there.
     keeps_requests: bool,
+    /// Some location wants `$request_body`.
+    keeps_bodies: bool,
     /// Some location compresses replies.
     compresses: bool,
     /// Some location passes interim replies on.
@@ -110,11 +117,15 @@ pub(crate) struct Location {
     pub(crate) log_not_found: bool,
     pub(crate) nosniff: bool,
     pub(crate) pool: Option<Arc<str>>,
+    /// Which pool or server answers, where that depends on the request.
+    pub(crate) pool_choice: Option<PoolChoice>,
     /// What the application gets in place of a path's beginning.
     pub(crate) pool_path: Option<PoolPath>,
     /// How long it may take; zero: as long as the edge's setting says.
     pub(crate) timeout: Duration,
     pub(crate) reply_rewrite: Option<ReplyRewrite>,
+    /// What the application is asked in place of what the client asks.
+    pub(crate) pool_request: Option<Box<PoolRequestConfig>>,
     /// Interim replies 103 are passed on unless this is empty or "0".
     pub(crate) early_hints: Option<Template>,
     pub(crate) priority: Priority,
@@ -125,10 +136,16 @@ pub(crate) struct Location {
     pub(crate) ignore_client_abort: bool,
     /// The name of a set of the pool's variables.
     pub(crate) variables: Arc<str>,
+    /// The field in which trusted proxies name the client here, if it is not everywhere the same.
+    pub(crate) real_ip: Option<RealIpHeader>,
     /// Answers no request from outside.
     pub(crate) internal: bool,
     pub(crate) cache: Option<Arc<Policy>>,
     pub(crate) max_body: u64,
+    /// How long a body may be for `$request_body`; 0: it has no value.
+    pub(crate) body_buffer: u64,
+    /// Which bodies go to a file first.
+    pub(crate) body_file: BodyFiles,
     /// What happens to the fields of replies, and of requests to the application.
     pub(crate) reply_fields: Option<Arc<ReplyFields>>,
     pub(crate) request_fields: Option<Arc<RequestFields>>,
@@ -148,6 +165,8 @@ pub(crate) struct Location {
     pub(crate) limits: LocationLimits,
     /// Bytes of a reply in a second, 0 for any number, and how many come before that.
     pub(crate) limit_rate: (u64, u64),
+    /// Both, where they depend on the request.
+    pub(crate) rates: Option<Box<Rates>>,
     /// Requests for it need no rule: the fast path may answer them.
     pub(crate) is_direct: bool,
     /// The `match`, if it has groups.
@@ -156,6 +175,8 @@ pub(crate) struct Location {
     /// The only methods that are answered; empty: all.
     pub(crate) methods: Vec<Box<str>>,
     pub(crate) try_files: Option<TryFiles>,
+    /// The index, where one of its names depends on the request or is another page.
+    pub(crate) index: Vec<Template>,
     /// Files in a directory whose name has variables.
     pub(crate) varying: Option<VaryingFiles>,
     /// What `$document_root` stands for, and the application's DOCUMENT_ROOT.
@@ -200,6 +221,11 @@ impl Sites {
     /// Whether variables are computed from requests whose replies are there already.
     pub(crate) fn keeps_requests(&self) -> bool {
         self.keeps_requests
+    }
+
+    /// Whether `$request_body` is wanted anywhere.
+    pub(crate) fn keeps_bodies(&self) -> bool {
+        self.keeps_bodies
     }
 
     pub(crate) fn compresses(&self) -> bool {
@@ -259,6 +285,7 @@ impl Location {
     /// Whether the fast path may answer this client: nothing has to be counted, asked or delayed.
     pub(crate) fn answers_at_once(&self, client: IpAddr) -> bool {
         self.limit_rate.0 == 0
+            && self.rates.is_none()
             && self.limits.is_empty()
             && self.auth_check.is_none()
             && self.access.as_ref().is_none_or(|access| access.allows_address(client))

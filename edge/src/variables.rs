@@ -15,6 +15,7 @@
 //! `names` is the list of all variables, `definitions` those of `map`, `geo` and `split`; `facts` computes
 //! them, `values` holds what the rules of one request have set: captures of regular expressions, and `set`.
 
+pub(crate) mod body_copy;
 pub(crate) mod definitions;
 pub(crate) mod facts;
 pub(crate) mod lookup;

@@ -95,6 +95,12 @@ pub struct RequestHead {
     /// Interim replies 103 are wanted.
     #[prost(bool, tag = "25")]
     pub early_hints: bool,
+    /// The server to ask, such as "http://10.0.0.7:8000", for a pool that takes any. Empty: one of the pool's own.
+    #[prost(string, tag = "26")]
+    pub server: ::prost::alloc::string::String,
+    /// The Host that the application is told, where it is another than the one the client asked for. Empty: `authority`.
+    #[prost(string, tag = "27")]
+    pub host: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct End {}
@@ -142,9 +148,25 @@ pub struct ReplyHead {
     /// How long it took to connect to the server, in microseconds. 0: an earlier connection was used.
     #[prost(uint32, tag = "5")]
     pub connect_us: u32,
+    /// The servers that were tried before this one, in order.
+    #[prost(message, repeated, tag = "6")]
+    pub earlier: ::prost::alloc::vec::Vec<Attempt>,
+}
+/// A server that was asked and did not answer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Attempt {
+    /// As in the settings.
+    #[prost(string, tag = "1")]
+    pub server: ::prost::alloc::string::String,
+    /// The status that this failure alone would have: 502 or 504.
+    #[prost(uint32, tag = "2")]
+    pub status: u32,
+    /// How long it took, in microseconds.
+    #[prost(uint32, tag = "3")]
+    pub took_us: u32,
 }
 /// Why there is no (whole) reply: who is to blame, and whether anything reached the application.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Failure {
     #[prost(enumeration = "Kind", tag = "1")]
     pub kind: i32,
@@ -160,6 +182,9 @@ pub struct Failure {
     /// For OVERLOADED: when to come back, in seconds.
     #[prost(uint32, tag = "5")]
     pub retry_after: u32,
+    /// The servers that were tried before this one, in order.
+    #[prost(message, repeated, tag = "6")]
+    pub earlier: ::prost::alloc::vec::Vec<Attempt>,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

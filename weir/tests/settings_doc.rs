@@ -16,7 +16,9 @@ use toml::{Table, Value};
 const DOC: &str = "docs/settings.md";
 
 /// Left out, the code behind them puts the documented value in their place.
-const DECIDED_LATER: [(&str, &str); 25] = [
+const DECIDED_LATER: [(&str, &str); 27] = [
+    ("[[edge.site]]", "body_buffer"),
+    ("[[edge.site]]", "body_file"),
     ("[[edge.site]]", "index"),
     ("[[edge.site]]", "access_log"),
     ("[[edge.site]]", "max_body"),
@@ -58,8 +60,8 @@ fn sections() -> Vec<Section> {
     use edge::settings::{
         AcmeConfig, AuthRequestTable, CacheConfig, ClientCertificateConfig, CompressTable, CorsConfig,
         L1Config, LimitConnConfig, LimitReqConfig, Limits, LocationConfig, LogConfig, PeersConfig,
-        ReplyFieldConfig, ReplyRewriteConfig, RequestFieldConfig, SecureLinkConfig, SiteConfig, Timeouts,
-        ZoneConfig,
+        PoolChoiceConfig, PoolRequestConfig, ReplyFieldConfig, ReplyRewriteConfig, RequestFieldConfig,
+        SecureLinkConfig, SiteConfig, Timeouts, ZoneConfig,
     };
     use edge::variables::{GeoConfig, MapConfig, SplitConfig};
     use wsgi_adapter::{CheckConfig, EjectConfig, PoolConfig, ServerConfig, ServerTlsConfig, StickyConfig};
@@ -96,6 +98,8 @@ fn sections() -> Vec<Section> {
         needs("[[edge.split]]", "variable = 'a'\nfrom = 'b'\nparts = []", debug::<SplitConfig>),
         section("reply_fields", debug::<ReplyFieldConfig>),
         section("reply_rewrite", debug::<ReplyRewriteConfig>),
+        needs("pool_choice", "by = '$a'", debug::<PoolChoiceConfig>),
+        section("pool_request", debug::<PoolRequestConfig>),
         section("request_fields", debug::<RequestFieldConfig>),
         needs("cors", "origins = []", debug::<CorsConfig>),
         needs("logs", "to = 'stdout'", debug::<LogConfig>),

@@ -1,5 +1,6 @@
 //! Takes fetches, each one request to the application, over the network or in this process.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use process::shutdown::Shutdown;
@@ -9,7 +10,7 @@ use tonic::{Request, Response, Status, Streaming};
 use tracing::{Instrument, info, warn};
 use weir_proto::fetch::{self, Fetcher, Rest};
 use weir_proto::origin::fetch_request::Message;
-use weir_proto::origin::{FetchRequest, RequestHead, fetch_reply, origin_server};
+use weir_proto::origin::{Failure, FetchRequest, RequestHead, fetch_reply, origin_server};
 
 use crate::error::{Error, Failed};
 use crate::fetch::Fetch;
@@ -36,9 +37,9 @@ impl Adapter {
         Self { pools: pools.clone(), shutdown: shutdown.clone(), reader }
     }
 
-    /// A way back for the replies to `head`.
-    fn channel(&self, head: &RequestHead, reader: ReplyReader) -> (Replies, ReplyStream) {
-        let limit = self.pools.get(&head.pool).map_or(0, |pool| pool.config.reply_buffer.memory.bytes());
+    /// A way back for the replies of a pool.
+    fn channel(&self, pool: Option<&Pool>, reader: ReplyReader) -> (Replies, ReplyStream) {
+        let limit = pool.map_or(0, |pool| pool.config.reply_buffer.memory.bytes());
         replies::channel(reader, limit, &self.pools.body_memory)
     }
 
@@ -46,12 +47,12 @@ impl Adapter {
     fn work(
         &self,
         mut head: RequestHead,
+        pool: Option<Arc<Pool>>,
         rest: Rest,
         replies: Replies,
     ) -> impl Future<Output = ()> + Send + 'static {
         let span = spans::of_fetch(&head);
         head.traceparent = spans::to_hand_on(&span, head.traceparent);
-        let pool = self.pools.get(&head.pool).cloned();
         let metrics = self.pools.metrics.clone();
         let reader = self.reader;
         let within = span.clone();
@@ -90,10 +91,11 @@ impl origin_server::Origin for Adapter {
     ) -> Result<Response<Self::FetchStream>, Status> {
         let mut messages = request.into_inner();
         let head = first_message(&mut messages).await.map_err(|error| error.status())?;
-        let (replies, stream) = self.channel(&head, ReplyReader::Network);
+        let pool = self.pools.of(&head);
+        let (replies, stream) = self.channel(pool.as_deref(), ReplyReader::Network);
         // An error ends the messages as an edge that leaves does.
         let rest = messages.map_while(Result::ok);
-        let work = self.work(head, Box::pin(rest), replies);
+        let work = self.work(head, pool, Box::pin(rest), replies);
         let mut replies = InlineFetch::new(work, stream, ReplyReader::Network, self.shutdown.clone());
         // HTTP's head goes out with the first reply, in one packet.
         replies.begin().await;
@@ -103,9 +105,10 @@ impl origin_server::Origin for Adapter {
 
 impl Fetcher for Adapter {
     fn fetch(&self, head: RequestHead, rest: Rest) -> fetch::Replies {
-        let (replies, stream) = self.channel(&head, ReplyReader::Here);
+        let pool = self.pools.of(&head);
+        let (replies, stream) = self.channel(pool.as_deref(), ReplyReader::Here);
         Box::new(InlineFetch::new(
-            self.work(head, rest, replies),
+            self.work(head, pool, rest, replies),
             stream,
             ReplyReader::Here,
             self.shutdown.clone(),
@@ -123,7 +126,7 @@ async fn first_message(messages: &mut Streaming<FetchRequest>) -> Result<Request
 
 /// Tells the log. An edge in the same process does so itself.
 fn log(failed: &Failed, head: &RequestHead, pool: Option<&Pool>) {
-    let Failed { error, server, reached } = failed;
+    let Failed { error, server, reached, .. } = failed;
     let (name, kind) = (&head.pool, error.kind_name());
     if let Error::Unread = error {
         return tracing::debug!(pool = name, server, reached, "{error}");
@@ -146,7 +149,7 @@ async fn tell(
     metrics: &Metrics,
     replies: &Replies,
 ) {
-    let Failed { error, server, reached } = failed;
+    let Failed { error, server, reached, earlier } = failed;
     if let Error::Unread = error {
         return;
     }
@@ -156,6 +159,7 @@ async fn tell(
     let _ = match error.kind() {
         Some(kind) => {
             let failure = error.failure(kind, server, *reached, pool.map(|pool| &pool.config));
+            let failure = Failure { earlier: earlier.clone(), ..failure };
             replies.send(fetch_reply::Message::Failure(failure)).await
         }
         None => replies.refuse(error.status()).await,

@@ -75,6 +75,8 @@ pub struct PoolConfig {
     /// A visitor stays with one server.
     pub sticky: Option<StickyConfig>,
     pub servers: Vec<ServerConfig>,
+    /// Each request names its server, and the pool has none of its own: for locations with `pool_choice`.
+    pub any_server: bool,
     /// What servers may be added while it runs.
     pub added_servers: AddedServers,
     /// How often the names of servers with `resolve`, and those of SRV records, are looked up.
@@ -176,6 +178,7 @@ impl Default for PoolConfig {
             hash_key: HashKey::default(),
             sticky: None,
             servers: Vec::new(),
+            any_server: false,
             added_servers: AddedServers::default(),
             resolve_every: Time::from_secs(10),
             nameservers: Vec::new(),
@@ -376,6 +379,7 @@ impl PoolConfig {
         let speaks_tls = self.servers.iter().any(|server| server.address.tls_host().is_some());
         match &self.tls {
             Some(tls) => tls.check(&format!("{path}.tls"), mistakes),
+            None if self.any_server => {}
             None if speaks_tls => ServerTlsConfig::default().check(&format!("{path}.tls"), mistakes),
             None => {}
         }
@@ -390,7 +394,12 @@ impl PoolConfig {
 
     fn check_servers(&self, path: &str, mistakes: &mut Mistakes) {
         let usable = |server: &&ServerConfig| !server.down && !server.drain;
-        if self.servers.is_empty() {
+        if self.any_server {
+            if !self.servers.is_empty() {
+                let text = "a pool that takes any server has none of its own; leave them out";
+                mistakes.push(format!("{path}.servers"), text);
+            }
+        } else if self.servers.is_empty() {
             mistakes
                 .push(format!("{path}.servers"), "no server; write servers = [\"uwsgi://127.0.0.1:29000\"]");
         } else if self.servers.iter().filter(usable).count() == 0 {

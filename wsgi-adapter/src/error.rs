@@ -8,7 +8,7 @@ use cgi::environ::{Refused, TooLarge};
 use http1::reply::BadReply;
 use http1::reply::body::BrokenBody;
 use tonic::Status;
-use weir_proto::origin::{Failure, Kind};
+use weir_proto::origin::{Attempt, Failure, Kind};
 
 use crate::config::PoolConfig;
 
@@ -46,11 +46,13 @@ pub(crate) struct Failed {
     pub(crate) server: String,
     /// Bytes of the request reached a server.
     pub(crate) reached: bool,
+    /// The servers that failed before it.
+    pub(crate) earlier: Vec<Attempt>,
 }
 
 impl<E: Into<Error>> From<E> for Failed {
     fn from(error: E) -> Self {
-        Self { error: error.into(), server: String::new(), reached: false }
+        Self { error: error.into(), server: String::new(), reached: false, earlier: Vec::new() }
     }
 }
 
@@ -209,6 +211,7 @@ impl Error {
             detail: self.to_string(),
             reached,
             retry_after: if kind == Kind::Overloaded { retry_after } else { 0 },
+            earlier: Vec::new(),
         }
     }
 }

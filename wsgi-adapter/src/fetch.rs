@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{Span, warn};
 use weir_proto::fetch::Rest;
-use weir_proto::origin::RequestHead;
+use weir_proto::origin::{Attempt, Kind, RequestHead};
 
 use crate::config::{PoolConfig, ServerConfig};
 use crate::deadline::Deadline;
@@ -52,6 +52,8 @@ pub(crate) struct Fetch<'a> {
     messages: Option<Rest>,
     /// How long the last attempt took to connect; zero if it used an earlier connection.
     connecting: Duration,
+    /// Servers that were asked in vain.
+    earlier: Vec<Attempt>,
 }
 
 impl<'a> Fetch<'a> {
@@ -83,7 +85,17 @@ impl<'a> Fetch<'a> {
         }
         // A slow client's upload is not the application's time: the edge has a limit of its own for that.
         let deadline = Deadline::in_millis(head.deadline_ms);
-        Ok(Self { pool, head, replies, openings, upload, deadline, messages, connecting: Duration::ZERO })
+        Ok(Self {
+            pool,
+            head,
+            replies,
+            openings,
+            upload,
+            deadline,
+            messages,
+            connecting: Duration::ZERO,
+            earlier: Vec::new(),
+        })
     }
 
     /// Takes the request to a server and its reply to the edge, up to its end. `span` is told who replied.
@@ -99,7 +111,7 @@ impl<'a> Fetch<'a> {
             Some(messages) if reply.head.status == 101 => Box::pin(self.switch(reply, slot, messages)).await,
             _ => self.relay(reply, slot).await,
         };
-        relayed.map_err(|error| Failed { error, server, reached: true })
+        relayed.map_err(|error| Failed { error, server, reached: true, earlier: Vec::new() })
     }
 
     /// Tries servers until one replies.
@@ -109,6 +121,7 @@ impl<'a> Fetch<'a> {
         loop {
             tries += 1;
             let mut progress = Progress::Nothing;
+            let begun = Instant::now();
             let error = match self.attempt(slot, &mut progress).await {
                 Ok(reply) => {
                     slot.replied(reply.head.status);
@@ -135,13 +148,17 @@ impl<'a> Fetch<'a> {
                 && self.upload.rewind().await
                 && slot.move_on();
             if !again {
-                return Err(Failed { error, server, reached });
+                let earlier = std::mem::take(&mut self.earlier);
+                return Err(Failed { error, server, reached, earlier });
             }
             let (next, kind) = (&slot.server().address, error.kind_name());
             if let Some(more) = self.pool.repeated.happened(&format!("{server} {kind}")) {
                 warn!(pool = config.name, %server, kind, reached, more, "{error}; trying {next}");
             }
             self.pool.metrics.failure(&config.name, &server, kind);
+            let status = if error.kind() == Some(Kind::Timeout) { 504 } else { 502 };
+            let took_us = u32::try_from(begun.elapsed().as_micros()).unwrap_or(u32::MAX);
+            self.earlier.push(Attempt { server, status, took_us });
         }
     }
 

@@ -49,7 +49,7 @@ pub(crate) fn described<'a>(
         request_uri: &head.request_uri,
         https,
         protocol: &head.protocol,
-        authority: &head.authority,
+        authority: if head.host.is_empty() { &head.authority } else { &head.host },
         fields,
         content_length,
         client_address: &head.client_address,

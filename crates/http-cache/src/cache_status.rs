@@ -148,6 +148,30 @@ impl CacheStatus {
         }
     }
 
+    /// Whether it is a reply, and not the request, that keeps the cache out.
+    const fn is_for_a_reply(&self) -> bool {
+        matches!(
+            self.detail,
+            Some(
+                Reason::Status
+                    | Reason::Partial
+                    | Reason::NoStore
+                    | Reason::Private
+                    | Reason::NoCache
+                    | Reason::AccelExpires
+                    | Reason::SetCookie
+                    | Reason::VaryStar
+                    | Reason::Vary
+                    | Reason::InvalidFreshness
+                    | Reason::Expired
+                    | Reason::NoFreshness
+                    | Reason::TooLarge
+                    | Reason::HitForMiss
+                    | Reason::UncacheableReply
+            )
+        )
+    }
+
     /// The word of nginx's $upstream_cache_status, for X-Cache-Status.
     pub const fn nginx_word(&self) -> &'static str {
         match self.served {
@@ -160,6 +184,8 @@ impl CacheStatus {
                 "REVALIDATED"
             }
             Served::Forwarded(Fwd::Stale) => "EXPIRED",
+            // The cache was asked, but a reply before this one could not be stored.
+            Served::Forwarded(Fwd::Bypass) if self.is_for_a_reply() => "MISS",
             Served::Forwarded(Fwd::Bypass | Fwd::Method | Fwd::Request) => "BYPASS",
             Served::Forwarded(Fwd::UriMiss | Fwd::VaryMiss | Fwd::Miss | Fwd::Partial) | Served::Nothing => {
                 "MISS"
@@ -223,7 +249,7 @@ mod tests {
             (CacheStatus::passed(Reason::Method), "weir; fwd=method; detail=method", "BYPASS"),
             (CacheStatus::passed(Reason::Bypass), "weir; fwd=bypass; detail=bypass", "BYPASS"),
             (CacheStatus::passed(Reason::RequestBody), "weir; fwd=request; detail=request-body", "BYPASS"),
-            (CacheStatus::passed(Reason::HitForMiss), "weir; fwd=bypass; detail=hit-for-miss", "BYPASS"),
+            (CacheStatus::passed(Reason::HitForMiss), "weir; fwd=bypass; detail=hit-for-miss", "MISS"),
         ];
         for (status, value, word) in cases {
             assert_eq!((status.to_value().to_str().unwrap(), status.nginx_word()), (value, word));

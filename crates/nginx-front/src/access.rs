@@ -20,7 +20,8 @@ pub(crate) fn translate(translator: &mut Translator<'_>, scope: &Scope<'_>, tabl
         match directive.arg(0).and_then(values::size) {
             Some(bytes) => table.from(name, bytes, &translator.ledger.origin(directive)),
             None => {
-                translator.ledger.not_done(directive, "a rate may not depend on a variable", "write a size")
+                let text = directive.arg(0).unwrap_or_default();
+                table.from(&format!("{name}_by"), text, &translator.ledger.origin(directive));
             }
         }
     }
@@ -50,13 +51,11 @@ fn password(translator: &mut Translator<'_>, scope: &Scope<'_>, table: &mut Tabl
         return translator.ledger.not_done(directive, "there is no auth_basic_user_file", "");
     };
     let realm = directive.arg(0).unwrap_or_default();
-    if realm.contains('$') || file.contains('$') {
-        return translator.ledger.not_done(directive, "neither may depend on a variable", "write them out");
-    }
     let mut auth = Table::default();
     auth.set("realm", realm, "");
     auth.set("file", translator.conf_path(file), "");
     auth.set("pass", true, "");
+    auth.set("checked", false, "");
     table.from("auth_basic", Value::Inline(auth), &translator.ledger.origin(directive));
 }
 

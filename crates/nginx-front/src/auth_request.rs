@@ -38,29 +38,3 @@ fn secure_link(scope: &Scope<'_>, place: &mut Table, ledger: &mut Ledger<'_>) {
     table.set("refuse", false, "");
     place.from("secure_link", Value::Inline(table), &ledger.origin(link));
 }
-
-/// The pages that decide, wherever they are named.
-pub(crate) fn deciding(directives: &[Directive]) -> Vec<&str> {
-    let mut found = Vec::new();
-    for directive in directives {
-        match directive.name() {
-            "auth_request" => found.extend(directive.arg(0)),
-            "server" | "location" => found.extend(deciding(directive.children())),
-            _ => {}
-        }
-    }
-    found
-}
-
-/// `proxy_pass_request_body off`: a page that decides gets no body anyway.
-pub(crate) fn without_body(translator: &mut Translator<'_>, scope: &Scope<'_>, pattern: &str) {
-    let path = pattern.trim_start_matches(['=', '^', '~', ' ']);
-    for name in ["proxy_pass_request_body", "uwsgi_pass_request_body", "fastcgi_pass_request_body"] {
-        let Some(directive) = scope.one(name).filter(|_| scope.is_off(name)) else { continue };
-        if translator.deciding.contains(&path) {
-            translator.ledger.different(directive, "a page that auth_request asks gets no body");
-        } else {
-            translator.ledger.not_done(directive, "the application gets the body of each request", "");
-        }
-    }
-}

@@ -17,12 +17,19 @@ pub(crate) struct Branch<'a> {
 impl<'a> Branch<'a> {
     pub(crate) fn of(directive: &'a Directive) -> Option<Self> {
         let has_fields = directive.children().iter().any(|line| line.name() == "add_header");
-        has_fields.then(|| Self { directive, variable: format!("if_{}", directive.order) })
+        (has_fields && !says_more(directive))
+            .then(|| Self { directive, variable: format!("if_{}", directive.order) })
     }
 
     fn fields(&self) -> impl Iterator<Item = &'a Directive> {
         self.directive.children().iter().filter(|line| line.name() == "add_header")
     }
+}
+
+/// Whether an `if` has lines that neither rules nor maps can say.
+pub(crate) fn says_more(block: &Directive) -> bool {
+    let is_plain = |name: &str| matches!(name, "set" | "rewrite" | "return" | "break" | "add_header");
+    block.children().iter().any(|line| !is_plain(line.name()))
 }
 
 /// Makes the fields of a place depend on its branches.

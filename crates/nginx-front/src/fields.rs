@@ -4,8 +4,10 @@
 use nginx_conf::Directive;
 
 use crate::cache;
+use crate::pool_request;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
+use crate::site;
 use crate::translate::Translator;
 
 /// Fields that Weir sends by itself, with the values that mean the same.
@@ -55,8 +57,11 @@ pub(crate) fn to_application(
     let mut fields: Vec<(String, String)> = Vec::new();
     for directive in scope.all("proxy_set_header").into_iter().filter(|_| family == "proxy") {
         let (Some(name), Some(value)) = (directive.arg(0), directive.arg(1)) else { continue };
-        if !is_settled(translator, directive, name, value) {
-            fields.push((name.to_owned(), value.to_owned()));
+        let value = with_target(scope, value);
+        match told_as(translator, name, &value) {
+            Some(key) => pool_request::tell(key, &value, location),
+            None if !is_settled(translator, directive, name, &value) => fields.push((name.to_owned(), value)),
+            None => {}
         }
     }
     fields.extend(parameters(translator, scope, family));
@@ -76,6 +81,33 @@ pub(crate) fn to_application(
     }
 }
 
+/// The key of `pool_request` for what Weir tells the application itself, if the file wants another value.
+fn told_as(translator: &Translator<'_>, name: &str, value: &str) -> Option<&'static str> {
+    let lower = name.to_ascii_lowercase();
+    let facts = &translator.server;
+    let (key, of_server) = match lower.as_str() {
+        "host" => ("host", facts.name.as_deref()),
+        "x-forwarded-proto" => ("scheme", facts.scheme),
+        _ => return None,
+    };
+    let is_told = is_standard(&lower, value) || of_server == Some(value) || value.is_empty();
+    (!is_told).then_some(key)
+}
+
+/// `$proxy_host` and `$proxy_port` are what stands in proxy_pass.
+fn with_target(scope: &Scope<'_>, value: &str) -> String {
+    let url = scope.pass("proxy_pass").and_then(|pass| pass.arg(0)).filter(|url| !url.contains('$'));
+    let Some((scheme, rest)) = url.and_then(|url| url.split_once("://")) else { return value.to_owned() };
+    let host = rest.split('/').next().unwrap_or_default();
+    let usual = if scheme == "https" { "443" } else { "80" };
+    let port = match host.rsplit_once(':') {
+        Some((_, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => port,
+        _ => usual,
+    };
+    let host = host.strip_suffix(&format!(":{usual}")).unwrap_or(host);
+    site::with_variable(&site::with_variable(value, "proxy_host", host), "proxy_port", port)
+}
+
 /// Whether the application gets the field without a setting; says so where it does not.
 fn is_settled(translator: &mut Translator<'_>, directive: &Directive, name: &str, value: &str) -> bool {
     let lower = name.to_ascii_lowercase();
@@ -93,7 +125,7 @@ fn is_settled(translator: &mut Translator<'_>, directive: &Directive, name: &str
             .ledger
             .different(directive, "Weir sees to its connections, and passes WebSocket on, by itself");
         true
-    } else if matches!(lower.as_str(), "host" | "x-forwarded-host") && value == "$server_name" {
+    } else if lower == "x-forwarded-host" && value == "$server_name" {
         translator.ledger.different(directive, "the application gets the name that the client asked for");
         true
     } else if TOLD.contains(&lower.as_str()) {

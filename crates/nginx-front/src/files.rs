@@ -37,11 +37,7 @@ pub(crate) fn translate(
     if let Some(directive) = scope.one("index") {
         let all = scope.all("index");
         let names: Vec<String> = all.iter().flat_map(|index| index.texts()).map(str::to_owned).collect();
-        if names.iter().any(|name| name.contains('$') || name.starts_with('/')) {
-            translator.ledger.not_done(directive, "an index must be a plain name", "name the file alone");
-        } else {
-            table.from("index", names, &translator.ledger.origin(directive));
-        }
+        table.from("index", names, &translator.ledger.origin(directive));
     }
     if scope.arg("disable_symlinks").is_none_or(|value| value == "off") {
         table.set("symlinks", "follow", "nginx's default");

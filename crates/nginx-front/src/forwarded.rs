@@ -29,10 +29,18 @@ fn relies_on_balancer(directives: &[Directive]) -> Option<&Directive> {
 
 /// A location cannot believe others than its server does.
 pub(crate) fn refuse_here(translator: &mut Translator<'_>, location: &Scope<'_>) {
-    const NAMES: [&str; 2] = ["set_real_ip_from", "real_ip_header"];
-    for directive in location.own().iter().filter(|directive| NAMES.contains(&directive.name())) {
+    for directive in location.own().iter().filter(|directive| directive.name() == "set_real_ip_from") {
         let why = "who is believed about the client is said once for all locations";
         translator.ledger.not_done(directive, why, "write it into http");
+    }
+}
+
+/// The field that names the client in this location.
+pub(crate) fn of_place(translator: &Translator<'_>, location: &Scope<'_>, table: &mut Table) {
+    if let Some(directive) = location.here("real_ip_header")
+        && let Some(header) = directive.arg(0)
+    {
+        table.from("real_ip_header", header, &translator.ledger.origin(directive));
     }
 }
 

@@ -24,8 +24,10 @@ mod maps;
 mod media_types;
 mod names;
 mod pass;
+mod pass_choice;
 mod place;
 mod pool;
+mod pool_request;
 mod pool_tls;
 mod program;
 mod referers;
@@ -38,6 +40,7 @@ mod scope;
 mod settings;
 mod site;
 mod translate;
+mod unnamed;
 mod upstream;
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::rules;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
 use crate::translate::Translator;
+use crate::unnamed;
 
 /// A location's table, or `None` for one that no request reaches. `outer` is all that holds around it.
 pub(crate) fn translate<'a>(
@@ -28,8 +29,10 @@ pub(crate) fn translate<'a>(
     let origin = translator.ledger.origin(location);
     let mut full = Table::new(Some(format!("{origin}: location {pattern}")));
     full.set("match", pattern.as_str(), "");
+    forwarded::of_place(translator, &scope, &mut full);
     place::answer(translator, &scope, Some(&pattern), &mut full);
-    let branches = rules::translate(location.children(), &mut full, &mut translator.ledger);
+    let unnamed = unnamed::translate(translator, &scope, &pattern, location);
+    let branches = rules::translate(location.children(), &unnamed, &mut full, &mut translator.ledger);
     branches::apply(translator, &branches, &mut full);
     referers::translate(translator, &scope, &mut full);
     let mut said = place::within(&mut full, outer);

@@ -136,10 +136,6 @@ fn destination(translator: &mut Translator<'_>, directive: &Directive) -> Option
         "/dev/stdout" | "/proc/self/fd/1" => Some("stdout".to_owned()),
         "/dev/stderr" | "/proc/self/fd/2" | "stderr" => Some("stderr".to_owned()),
         _ if path.starts_with("syslog:") => Some(path.to_owned()),
-        _ if path.contains('$') => {
-            translator.ledger.left_out(directive, "the name of a log may not depend on a variable");
-            None
-        }
         _ => Some(translator.path(path)),
     }
 }

@@ -5,6 +5,7 @@ use nginx_conf::{Directive, values};
 use crate::fields::field_of;
 use crate::ledger::Origin;
 use crate::limits::time;
+use crate::pass_choice;
 use crate::pool_tls;
 use crate::regex::escaped;
 use crate::resolver;
@@ -16,6 +17,8 @@ use crate::upstream::{self, Scheme};
 /// The pool of a location.
 pub(crate) struct Pass {
     pub(crate) name: String,
+    /// Which pool or server it is, where the request says so.
+    pub(crate) choice: Option<Table>,
     pub(crate) variables: Option<String>,
     /// What becomes of the location's prefix: `proxy_pass http://app/other/;`.
     pub(crate) rewrite: Option<String>,
@@ -67,65 +70,123 @@ pub(crate) fn translate<'a>(
         ("fastcgi", "fastcgi_pass", Scheme::Fastcgi),
     ];
     let found =
-        families.into_iter().find_map(|(family, name, scheme)| Some((family, scheme, scope.here(name)?)));
+        families.into_iter().find_map(|(family, name, scheme)| Some((family, scheme, scope.pass(name)?)));
     let (family, scheme, directive) = found?;
     let text = constants(translator, scope, directive)?;
     let is_tls = scheme == Scheme::Http && text.starts_with("https://");
     let scheme = if is_tls { Scheme::Https } else { scheme };
+    let passing = Passing { scope, directive, family, scheme };
+    let varies = match text.split_once("://") {
+        Some((_, rest)) => rest.split('/').next().is_some_and(|host| host.contains('$')),
+        None => text.contains('$'),
+    };
+    if varies {
+        return pass_choice::translate(translator, &passing, &text);
+    }
     let (target, rewrite) = match scheme {
-        Scheme::Http | Scheme::Https => http_target(translator, directive, &text, pattern)?,
+        Scheme::Http | Scheme::Https => match http_target(translator, directive, &text, pattern)? {
+            HttpTarget::Prefix(target, rewrite) => (target, rewrite),
+            HttpTarget::Whole(target, path) => {
+                return Some(pass_choice::of_one(translator, &passing, (&target, &path), &text));
+            }
+        },
         _ => (text.strip_prefix("uwsgi://").unwrap_or(&text).to_owned(), None),
     };
-    let origin = translator.ledger.origin(directive);
-    let mut table = Table::new(Some(format!("{origin}: {} {text}", directive.name())));
-    let name = match translator.upstreams.get(target.as_str()).copied() {
-        Some(upstream) => {
-            upstream::translate(upstream, scheme, &mut table, &mut translator.ledger);
-            let inner = scope.inside(upstream.children());
-            if let Some(resolver) = inner.one("resolver").filter(|_| upstream::resolves(upstream)) {
-                resolver::translate(translator, resolver, &mut table);
+    let (name, variables) = passing.pool(translator, Target::Named(&target), &text);
+    Some(Pass { name, choice: None, variables, rewrite, family, origin: translator.ledger.origin(directive) })
+}
+
+/// A directive that passes requests on, and what holds around it.
+pub(crate) struct Passing<'a, 's> {
+    pub(crate) scope: &'s Scope<'a>,
+    pub(crate) directive: &'a Directive,
+    pub(crate) family: &'static str,
+    pub(crate) scheme: Scheme,
+}
+
+/// Who is asked.
+#[derive(Clone, Copy)]
+pub(crate) enum Target<'t> {
+    /// An `upstream`, or a server.
+    Named(&'t str),
+    /// Whom the request names.
+    Any,
+}
+
+impl<'a> Passing<'a, '_> {
+    /// The name of the pool, and of its set of variables.
+    pub(crate) fn pool(
+        &self,
+        translator: &mut Translator<'a>,
+        target: Target<'_>,
+        text: &str,
+    ) -> (String, Option<String>) {
+        let Self { scope, directive, family, scheme } = *self;
+        let origin = translator.ledger.origin(directive);
+        let mut table = Table::new(Some(format!("{origin}: {} {text}", directive.name())));
+        let upstream = match target {
+            Target::Named(target) => translator.upstreams.get(target).copied(),
+            Target::Any => None,
+        };
+        let name = match (target, upstream) {
+            (Target::Named(target), Some(upstream)) => {
+                upstream::translate(upstream, scheme, &mut table, &mut translator.ledger);
+                let inner = scope.inside(upstream.children());
+                if let Some(resolver) = inner.one("resolver").filter(|_| upstream::resolves(upstream)) {
+                    resolver::translate(translator, resolver, &mut table);
+                }
+                target.to_owned()
             }
-            target.clone()
+            (Target::Named(target), None) => {
+                server(translator, (scope, directive), scheme.address(target), &mut table);
+                named_after(target)
+            }
+            (Target::Any, _) => {
+                table.set("any_server", true, "");
+                if let Some(resolver) = scope.one("resolver") {
+                    resolver::translate(translator, resolver, &mut table);
+                }
+                "any".to_owned()
+            }
+        };
+        if scheme == Scheme::Https {
+            pool_tls::translate(translator, scope, upstream.and_then(|upstream| upstream.arg(0)), &mut table);
         }
-        None => {
-            server(translator, (scope, directive), scheme.address(&target), &mut table);
-            named_after(&target)
+        time_limits(translator, scope, family, &mut table);
+        retries(translator, scope, family, &mut table);
+        if !scheme.is_http() {
+            table.set("buffer_size", 65_535, "nginx asks for no less; uWSGI's buffer-size bounds it");
+            table.set("max_vars", 1000, "");
         }
-    };
-    if is_tls {
-        let upstream = translator.upstreams.contains_key(target.as_str()).then_some(target.as_str());
-        pool_tls::translate(translator, scope, upstream, &mut table);
+        table.set(
+            "max_in_flight",
+            10_000,
+            "nginx has no bound; what the servers can do at once protects them",
+        );
+        if scheme == Scheme::Fastcgi
+            && scope.all("fastcgi_param").iter().any(|param| param.arg(0) == Some("SCRIPT_FILENAME"))
+        {
+            table.set("flavour", "php", "");
+        }
+        let name = translator.pools.named(&name, table);
+        let variables = variables(translator, scope, family);
+        let variables = variables.and_then(|variables| translator.pools.variables(&name, variables));
+        let body = scope.one("client_max_body_size").and_then(|size| values::offset(size.arg(0)?));
+        translator.pools.takes_bodies(
+            &name,
+            match body {
+                Some(0) => 1 << 40,
+                Some(bytes) => bytes,
+                None => 0,
+            },
+        );
+        (name, variables)
     }
-    time_limits(translator, scope, family, &mut table);
-    retries(translator, scope, family, &mut table);
-    if !scheme.is_http() {
-        table.set("buffer_size", 65_535, "nginx asks for no less; uWSGI's buffer-size bounds it");
-        table.set("max_vars", 1000, "");
-    }
-    table.set("max_in_flight", 10_000, "nginx has no bound; what the servers can do at once protects them");
-    if scheme == Scheme::Fastcgi
-        && scope.all("fastcgi_param").iter().any(|param| param.arg(0) == Some("SCRIPT_FILENAME"))
-    {
-        table.set("flavour", "php", "");
-    }
-    let name = translator.pools.named(&name, table);
-    let variables = variables(translator, scope, family);
-    let variables = variables.and_then(|variables| translator.pools.variables(&name, variables));
-    let body = scope.one("client_max_body_size").and_then(|size| values::offset(size.arg(0)?));
-    translator.pools.takes_bodies(
-        &name,
-        match body {
-            Some(0) => 1 << 40,
-            Some(bytes) => bytes,
-            None => 0,
-        },
-    );
-    Some(Pass { name, variables, rewrite, family, origin })
 }
 
 /// The argument with each `$name` replaced that has one constant value: `set $app http://app:8000;`.
 fn constants(translator: &mut Translator<'_>, scope: &Scope<'_>, directive: &Directive) -> Option<String> {
-    let mut text = directive.arg(0)?.to_owned();
+    let mut text = translator.server.filled(directive.arg(0)?);
     let (scheme, rest) = text.split_once("://").map_or(("", text.as_str()), |(scheme, rest)| (scheme, rest));
     // The request's own URI behind a host is what is sent without it.
     if let Some(host) = rest.strip_suffix("$request_uri").filter(|host| !host.contains('/')) {
@@ -140,12 +201,15 @@ fn constants(translator: &mut Translator<'_>, scope: &Scope<'_>, directive: &Dir
             translator.ledger.done(set);
         }
     }
-    if text.contains('$') {
-        let why = "the target may not depend on a variable of the request yet";
-        translator.ledger.not_done(directive, why, "write one location for each target");
-        return None;
-    }
     Some(text)
+}
+
+/// Host and port of a URL, or its socket.
+enum HttpTarget {
+    /// And what becomes of the location's prefix.
+    Prefix(String, Option<String>),
+    /// And the path that is asked for, whatever the location is.
+    Whole(String, String),
 }
 
 /// Host and port of a URL, or its socket; and what its path makes of the location's prefix.
@@ -154,7 +218,7 @@ fn http_target(
     directive: &Directive,
     url: &str,
     pattern: &str,
-) -> Option<(String, Option<String>)> {
+) -> Option<HttpTarget> {
     let secure = url.strip_prefix("https://");
     let Some(rest) = url.strip_prefix("http://").or(secure) else {
         translator.ledger.not_done(directive, "the URL begins with neither http:// nor https://", "");
@@ -177,15 +241,17 @@ fn http_target(
     let prefix = pattern.trim_start_matches(['^', '~', '=']).trim_start();
     let uses_variables = directive.arg(0).is_some_and(|text| text.contains('$'));
     let Some(path) = path.filter(|path| *path != prefix || uses_variables) else {
-        return Some((target, None));
+        return Some(HttpTarget::Prefix(target, None));
     };
-    let is_plain = !uses_variables && !path.contains(['?', ' ', '$']) && path.starts_with('/');
-    if !is_plain {
+    if uses_variables {
+        return Some(HttpTarget::Whole(target, path.to_owned()));
+    }
+    if path.contains(['?', ' ']) || !path.starts_with('/') {
         let why = format!("the prefix `{prefix}` cannot become `{path}`");
         translator.ledger.not_done(directive, why, "name a path without variables and without a query");
         return None;
     }
-    Some((target, Some(prefix_rewrite(pattern, prefix, path))))
+    Some(HttpTarget::Prefix(target, Some(prefix_rewrite(pattern, prefix, path))))
 }
 
 /// A `rewrite` that puts a path in the place of a location's prefix.

@@ -7,17 +7,20 @@ use crate::scope::Scope;
 use crate::settings::{Table, Value};
 use crate::translate::Translator;
 use crate::{
-    access, auth_request, cache, compress, fields, files, logs, media_types, pass, reply_rewrite, route,
+    access, auth_request, cache, compress, fields, files, logs, media_types, pass, pool_request,
+    reply_rewrite, route,
 };
 
 /// Keys that a place takes from the one around it, whatever answers there.
-const INHERITED: [&str; 40] = [
+const INHERITED: [&str; 46] = [
     "absolute_redirect",
     "access",
     "access_log",
     "auth_basic",
     "auth_request",
     "autoindex",
+    "body_buffer",
+    "body_file",
     "buffering",
     "cache",
     "compress",
@@ -32,6 +35,8 @@ const INHERITED: [&str; 40] = [
     "limit_except",
     "limit_rate",
     "limit_rate_after",
+    "limit_rate_after_by",
+    "limit_rate_by",
     "limit_req",
     "log_not_found",
     "logs",
@@ -39,7 +44,9 @@ const INHERITED: [&str; 40] = [
     "nosniff",
     "port_in_redirect",
     "precompressed",
+    "pool_request",
     "priority",
+    "real_ip_header",
     "reply_fields",
     "reply_rewrite",
     "request_buffering",
@@ -71,6 +78,9 @@ pub(crate) fn answer<'a>(
     let pool = pattern.and_then(|pattern| pass::translate(translator, scope, pattern));
     if let Some(pool) = &pool {
         table.from("pool", pool.name.as_str(), &pool.origin);
+        if let Some(choice) = &pool.choice {
+            table.set("pool_choice", Value::Inline(choice.clone()), "");
+        }
         if let Some(set) = &pool.variables {
             table.set("variables", set.as_str(), "");
         }
@@ -78,6 +88,8 @@ pub(crate) fn answer<'a>(
             table.noted("rewrite", vec![rewrite.as_str()], &pool.origin, "the path of proxy_pass");
         }
         application(translator, scope, table);
+        body_buffer(translator, scope, table);
+        pool_request::translate(translator, scope, pool.family, table);
         if pool.family == "proxy" {
             early_hints(scope, table, &mut translator.ledger);
         }
@@ -104,9 +116,8 @@ pub(crate) fn answer<'a>(
     auth_request::translate(translator, scope, table);
     if let Some(pool) = &pool {
         if pool.family == "proxy" {
-            reply_rewrite::translate(translator, scope, table);
+            reply_rewrite::translate(translator, scope, pattern.unwrap_or_default(), table);
         }
-        auth_request::without_body(translator, scope, pattern.unwrap_or_default());
         cache::translate(translator, scope, pool.family, table);
         cache::check_ignored(translator, scope, pool.family);
         fields::to_application(translator, scope, pool.family, table);
@@ -140,7 +151,7 @@ pub(crate) fn within(full: &mut Table, outer: &Table) -> Table {
 }
 
 /// What says that something of the place around does not hold here.
-fn takes_away() -> [(&'static str, Value); 18] {
+fn takes_away() -> [(&'static str, Value); 19] {
     [
         ("access_log", true.into()),
         ("auth_basic", false.into()),
@@ -156,6 +167,7 @@ fn takes_away() -> [(&'static str, Value); 18] {
         ("limit_rate", 0.into()),
         ("limit_rate_after", 0.into()),
         ("log_not_found", true.into()),
+        ("pool_request", Value::Inline(Table::default())),
         ("precompressed", false.into()),
         ("reply_rewrite", Value::Inline(Table::default())),
         ("request_buffering", true.into()),
@@ -190,6 +202,24 @@ fn application(translator: &mut Translator<'_>, scope: &Scope<'_>, table: &mut T
             }
         }
     }
+}
+
+/// How much of a body `$request_body` may hold, where the file uses it.
+fn body_buffer(translator: &mut Translator<'_>, scope: &Scope<'_>, table: &mut Table) {
+    if !translator.uses_bodies {
+        return;
+    }
+    match scope.one("client_body_buffer_size").and_then(|one| Some((one, values::size(one.arg(0)?)?))) {
+        Some((directive, bytes)) => table.from("body_buffer", bytes, &translator.ledger.origin(directive)),
+        None => table.set("body_buffer", size(16 << 10), "nginx's default"),
+    }
+    let files = match scope.arg("client_body_in_file_only") {
+        Some("on") => "keep",
+        Some("clean") => "all",
+        _ if translator.names_bodies => "long",
+        _ => return,
+    };
+    table.set("body_file", files, "client_body_in_file_only");
 }
 
 fn early_hints(scope: &Scope<'_>, table: &mut Table, ledger: &mut Ledger<'_>) {

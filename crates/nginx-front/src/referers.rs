@@ -65,6 +65,9 @@ fn cases(words: &[&str], names: &[&Directive], map: &mut Table) {
             });
         }
     }
+    // As in nginx, what is shorter than the shortest URL counts as blocked.
+    let blocked = if words.contains(&"blocked") { "" } else { "1" };
+    cases.insert(1, case("~(?s)^.{1,10}$".to_owned(), blocked));
     cases.push(case("~*^https?://".to_owned(), "1"));
     map.set("default", if words.contains(&"blocked") { "" } else { "1" }, "");
     map.set("cases", Value::List(cases), "");

@@ -4,6 +4,7 @@
 use crate::ledger::Ledger;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
+use crate::unnamed::refuses_all;
 
 /// Statuses that only nginx gives, to requests that it cannot read: its `error_page` may change them.
 const OF_NGINX: [&str; 4] = ["494", "495", "496", "497"];
@@ -20,10 +21,7 @@ pub(crate) fn translate(scope: &Scope<'_>, table: &mut Table, ledger: &mut Ledge
         let origin = ledger.origin(directive);
         match scope.arg("autoindex_format") {
             None | Some("html") => table.from("autoindex", true, &origin),
-            Some("json") => table.from("autoindex", "json", &origin),
-            Some(other) => {
-                ledger.not_done(directive, format!("a list in {other} is not there"), "use html or json")
-            }
+            Some(format) => table.from("autoindex", format, &origin),
         }
     }
     limit_except(scope, table, ledger);
@@ -43,13 +41,10 @@ pub(crate) fn translate(scope: &Scope<'_>, table: &mut Table, ledger: &mut Ledge
 
 fn limit_except(scope: &Scope<'_>, table: &mut Table, ledger: &mut Ledger<'_>) {
     let Some(directive) = scope.here("limit_except") else { return };
-    let is_refusal =
-        directive.children().iter().all(|line| line.name() == "deny" && line.arg(0) == Some("all"));
-    if is_refusal && !directive.children().is_empty() {
+    // Other blocks have a location of their own.
+    if refuses_all(directive) {
         let methods: Vec<String> = directive.texts().map(str::to_owned).collect();
         table.from("limit_except", methods, &ledger.origin(directive));
-    } else {
-        ledger.not_done(directive, "other methods can only be refused", "write { deny all; }");
     }
 }
 

@@ -6,10 +6,12 @@ use crate::branches::Branch;
 use crate::ledger::Ledger;
 use crate::regex;
 use crate::settings::{Table, Value};
+use crate::unnamed::Unnamed;
 
 /// Sets `return` where a place has nothing else, otherwise `rule`, one for each directive.
 pub(crate) fn translate<'a>(
     directives: &'a [Directive],
+    unnamed: &Unnamed,
     table: &mut Table,
     ledger: &mut Ledger<'_>,
 ) -> Vec<Branch<'a>> {
@@ -17,6 +19,7 @@ pub(crate) fn translate<'a>(
         |directive: &&Directive| matches!(directive.name(), "set" | "rewrite" | "return" | "break" | "if");
     let found: Vec<_> = directives.iter().filter(is_rule).collect();
     if let [only] = found.as_slice()
+        && unnamed.is_empty()
         && only.name() == "return"
         && let Some(text) = answer(only, ledger)
     {
@@ -25,11 +28,14 @@ pub(crate) fn translate<'a>(
     }
     let mut branches = Vec::new();
     let mut rules = Vec::new();
+    for directive in directives.iter().filter(|directive| directive.name() == "limit_except") {
+        rules.extend(unnamed.of(directive).map(|name| other_methods(directive, name)));
+    }
     for directive in found {
         let origin = ledger.origin(directive).to_string();
         if directive.name() == "if" {
             let branch = Branch::of(directive);
-            rules.extend(conditional(directive, branch.as_ref(), ledger));
+            rules.extend(conditional(directive, branch.as_ref(), unnamed, ledger));
             branches.extend(branch);
             continue;
         }
@@ -47,7 +53,12 @@ pub(crate) fn translate<'a>(
 }
 
 /// `if (condition) { … }`: one rule, or several where its lines are not in the order that a rule has.
-fn conditional(directive: &Directive, branch: Option<&Branch<'_>>, ledger: &mut Ledger<'_>) -> Vec<Table> {
+fn conditional(
+    directive: &Directive,
+    branch: Option<&Branch<'_>>,
+    unnamed: &Unnamed,
+    ledger: &mut Ledger<'_>,
+) -> Vec<Table> {
     let (key, wanted) = match condition(directive) {
         Ok(condition) => condition,
         Err(why) => {
@@ -56,6 +67,11 @@ fn conditional(directive: &Directive, branch: Option<&Branch<'_>>, ledger: &mut 
         }
     };
     let mut rules: Vec<Rule> = Vec::new();
+    let own = unnamed.of(directive);
+    if !unnamed.is_empty() {
+        // As in nginx, the last `if` that holds has the request, and forgets those before it.
+        rules.push(Rule { location: Some(own.unwrap_or_default().to_owned()), ..Rule::default() });
+    }
     if let Some(branch) = branch {
         let mut first = Rule::default();
         first.set.set(&branch.variable, "1", "");
@@ -63,7 +79,10 @@ fn conditional(directive: &Directive, branch: Option<&Branch<'_>>, ledger: &mut 
     }
     for line in directive.children().iter().filter(|line| line.name() != "add_header") {
         if !matches!(line.name(), "set" | "rewrite" | "return" | "break") {
-            let why = "within `if` only return, rewrite, set, break and add_header are done";
+            if own.is_some() {
+                continue;
+            }
+            let why = "within `if` of a server only return, rewrite, set and break are done";
             ledger.not_done(line, why, "write a location for it, or a map");
             continue;
         }
@@ -88,10 +107,23 @@ fn conditional(directive: &Directive, branch: Option<&Branch<'_>>, ledger: &mut 
     rules.into_iter().filter(|rule| !rule.is_empty()).map(table).collect()
 }
 
+/// `limit_except`: other methods are answered elsewhere, and the rules of the place are not for them.
+fn other_methods(directive: &Directive, name: &str) -> Table {
+    let mut methods: Vec<&str> = directive.texts().collect();
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    let mut when = Table::default();
+    when.set("$request_method", format!("!~ ^(?:{})$", methods.join("|")), "");
+    let rule = Rule { location: Some(name.to_owned()), ends: true, ..Rule::default() };
+    rule.into_table(Some(when))
+}
+
 /// What a rule does, in the order in which Weir does it.
 #[derive(Debug, Default)]
 struct Rule {
     set: Table,
+    location: Option<String>,
     rewrite: Vec<String>,
     answer: Option<String>,
     ends: bool,
@@ -99,13 +131,19 @@ struct Rule {
 
 impl Rule {
     fn is_empty(&self) -> bool {
-        self.set.is_empty() && self.rewrite.is_empty() && self.answer.is_none() && !self.ends
+        self.set.is_empty()
+            && self.location.is_none()
+            && self.rewrite.is_empty()
+            && self.answer.is_none()
+            && !self.ends
     }
 
     /// Whether a further line keeps the order: set, rewrite, return, break.
     fn takes(&self, name: &str) -> bool {
         match name {
-            "set" => self.rewrite.is_empty() && self.answer.is_none() && !self.ends,
+            "set" => {
+                self.location.is_none() && self.rewrite.is_empty() && self.answer.is_none() && !self.ends
+            }
             "rewrite" => self.answer.is_none() && !self.ends,
             _ => !self.ends,
         }
@@ -132,6 +170,9 @@ impl Rule {
         }
         if !self.set.is_empty() {
             table.set("set", Value::Inline(self.set), "");
+        }
+        if let Some(location) = self.location {
+            table.set("location", location, "");
         }
         if !self.rewrite.is_empty() {
             table.set("rewrite", self.rewrite, "");
@@ -231,7 +272,8 @@ mod tests {
         let parsed = parse("a", text.as_bytes(), &mut |_| Ok(Vec::new()));
         assert!(parsed.mistakes.is_empty(), "{text}");
         let mut table = Table::default();
-        let branches = translate(&parsed.directives, &mut table, &mut Ledger::new(&parsed));
+        let branches =
+            translate(&parsed.directives, &Unnamed::default(), &mut table, &mut Ledger::new(&parsed));
         assert!(branches.is_empty(), "{text}");
         table
             .to_toml()

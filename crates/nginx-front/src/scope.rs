@@ -6,17 +6,32 @@ use nginx_conf::Directive;
 #[derive(Clone, Debug)]
 pub(crate) struct Scope<'a> {
     levels: Vec<&'a [Directive]>,
+    /// The innermost block is `if` or `limit_except`: what passes requests on around it does so here too.
+    is_unnamed: bool,
 }
 
 impl<'a> Scope<'a> {
     pub(crate) fn new(outermost: &'a [Directive]) -> Self {
-        Self { levels: vec![outermost] }
+        Self { levels: vec![outermost], is_unnamed: false }
     }
 
     /// The scope of a block that stands in this one.
     pub(crate) fn inside(&self, block: &'a [Directive]) -> Self {
         let levels = self.levels.iter().copied().chain([block]).collect();
-        Self { levels }
+        Self { levels, is_unnamed: false }
+    }
+
+    /// The scope of `if` or `limit_except` in a location.
+    pub(crate) fn inside_unnamed(&self, block: &'a [Directive]) -> Self {
+        Self { is_unnamed: true, ..self.inside(block) }
+    }
+
+    /// What passes requests on: of the block itself, or of the location that it is a part of.
+    pub(crate) fn pass(&self, name: &str) -> Option<&'a Directive> {
+        const PASSES: [&str; 3] = ["proxy_pass", "uwsgi_pass", "fastcgi_pass"];
+        let has_own = PASSES.iter().any(|pass| self.here(pass).is_some());
+        let around = || self.outside().here(name);
+        self.here(name).or_else(|| if self.is_unnamed && !has_own { around() } else { None })
     }
 
     /// The innermost block's own directives.
@@ -53,7 +68,7 @@ impl<'a> Scope<'a> {
     /// The blocks around the innermost one.
     pub(crate) fn outside(&self) -> Self {
         let outer = self.levels.len().saturating_sub(1);
-        Self { levels: self.levels.iter().copied().take(outer).collect() }
+        Self { levels: self.levels.iter().copied().take(outer).collect(), is_unnamed: false }
     }
 
     /// The first argument of the one that counts.

@@ -13,6 +13,7 @@ use crate::rules;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
 use crate::translate::Translator;
+use crate::unnamed::Unnamed;
 
 pub(crate) fn translate<'a>(
     translator: &mut Translator<'a>,
@@ -42,14 +43,17 @@ pub(crate) fn translate<'a>(
     // What no location matches is answered by the server's own directives.
     let mut full = Table::default();
     place::answer(translator, &scope, None, &mut full);
-    let branches = rules::translate(server.children(), &mut full, &mut translator.ledger);
+    let branches =
+        rules::translate(server.children(), &Unnamed::default(), &mut full, &mut translator.ledger);
     branches::apply(translator, &branches, &mut full);
     captures(server, &mut full);
     referers::translate(translator, &scope, &mut full);
+    translator.site = full.clone();
     let mut locations = Vec::new();
     for directive in server.children().iter().filter(|directive| directive.name() == "location") {
         locations.extend(location::translate(translator, (&scope, &full), directive));
     }
+    locations.append(&mut translator.unnamed);
     site.extend(full);
     if !locations.is_empty() {
         site.set("location", Value::Sections(locations), "");
@@ -100,7 +104,7 @@ impl ServerFacts {
 }
 
 /// `$name` and `${name}` replaced.
-fn with_variable(text: &str, name: &str, value: &str) -> String {
+pub(crate) fn with_variable(text: &str, name: &str, value: &str) -> String {
     let braced = text.replace(&format!("${{{name}}}"), value);
     let mut filled = String::new();
     let mut rest = braced.as_str();
@@ -172,7 +176,12 @@ fn names(translator: &mut Translator<'_>, server: &Directive, site: &mut Table) 
             if name.is_empty() || name == "_" || names.contains(&name) {
                 continue;
             }
-            names.push(if name.starts_with('~') { regex::translated(&name) } else { name });
+            match name.strip_prefix('.').filter(|rest| !rest.is_empty()) {
+                // Both in one; the server's own name is that without the dot.
+                Some(rest) => names.extend([rest.to_owned(), format!("*.{rest}")]),
+                None if name.starts_with('~') => names.push(regex::translated(&name)),
+                None => names.push(name),
+            }
         }
     }
     if let Some(origin) = origin.filter(|_| !names.is_empty()) {

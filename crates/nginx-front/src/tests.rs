@@ -5,6 +5,7 @@ use toml::Value;
 
 use super::*;
 
+mod choices;
 mod guards;
 mod logs;
 mod tls;
@@ -221,13 +222,13 @@ fn tls_has_the_server_s_certificate() {
 
 #[test]
 fn nothing_is_dropped_in_silence() {
-    let said = not_done("server { sub_filter a b; location / { proxy_pass http://$http_host; } }");
+    let said = not_done("server { sub_filter a b; location / { proxy_pass http://a/b?c; } }");
     assert_eq!(
         said,
         [
             "\"sub_filter\" is not done: Weir has no setting for it in nginx.conf:1",
-            "\"proxy_pass\" is not done: the target may not depend on a variable of the request yet; \
-             write one location for each target in nginx.conf:1",
+            "\"proxy_pass\" is not done: the prefix `/` cannot become `/b?c`; \
+             name a path without variables and without a query in nginx.conf:1",
         ]
     );
     let (_, translation) = translated("events { worker_connections 9; } http { tcp_nopush on; }", &options());
@@ -391,7 +392,7 @@ fn referers_are_a_map_for_each_place() {
     );
     assert_eq!(
         shown(at(&table, "edge.map.1.cases")),
-        r#"[["", "1"], ["~*^https?://[^/:]+\.b\.example(?:[:/]|$)", ""], ["~*^https?://.*(?:\.c\.)", ""], ["~*^https?://d\.example(?::[^/]*)?(?-i:/e)", ""], ["~*^https?://", "1"]]"#
+        r#"[["", "1"], ["~(?s)^.{1,10}$", ""], ["~*^https?://[^/:]+\.b\.example(?:[:/]|$)", ""], ["~*^https?://.*(?:\.c\.)", ""], ["~*^https?://d\.example(?::[^/]*)?(?-i:/e)", ""], ["~*^https?://", "1"]]"#
     );
     assert_eq!(text(&table, "edge.map.1.default"), "");
     assert_eq!(text(&table, "edge.map.0.default"), "1");

@@ -12,7 +12,7 @@ use crate::program::{self, Program};
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
 use crate::site::ServerFacts;
-use crate::{access, auth_request, forwarded, limits, listen, log_format, logs, maps, site};
+use crate::{access, forwarded, limits, listen, log_format, logs, maps, pass_choice, site};
 
 /// What has to be known besides the file.
 #[derive(Clone, Debug)]
@@ -46,6 +46,8 @@ pub(crate) struct Translator<'a> {
     pub(crate) ledger: Ledger<'a>,
     /// `upstream` blocks by name.
     pub(crate) upstreams: HashMap<&'a str, &'a Directive>,
+    /// Servers that are named without variables, and the directives that name them.
+    pub(crate) named_servers: Vec<(&'a str, &'a str)>,
     pub(crate) pools: Pools,
     /// The server whose locations are being read.
     pub(crate) server: ServerFacts,
@@ -57,9 +59,14 @@ pub(crate) struct Translator<'a> {
     pub(crate) referers: Vec<Table>,
     /// Whether proxies in front tell the scheme.
     pub(crate) trusts_proxies: bool,
+    /// What the server says, and the locations that blocks within its locations need.
+    pub(crate) site: Table,
+    pub(crate) unnamed: Vec<Table>,
+    /// Whether anything names `$request_body`.
+    pub(crate) uses_bodies: bool,
+    /// Whether anything names `$request_body_file`.
+    pub(crate) names_bodies: bool,
     pub(crate) logs: LogPlan,
-    /// The pages that `auth_request` asks.
-    pub(crate) deciding: Vec<&'a str>,
     /// The names of all `log_format`.
     pub(crate) log_formats: Vec<&'a str>,
 }
@@ -92,18 +99,38 @@ pub fn translate(parsed: &Parsed, options: &Options) -> Translation {
         options,
         ledger,
         upstreams,
+        named_servers: pass_choice::named_servers(http),
         pools: Pools::default(),
         server: ServerFacts::default(),
         maps: Vec::new(),
         tls: Vec::new(),
         referers: Vec::new(),
         trusts_proxies: forwarded::trusts_proxies(http),
-        deciding: auth_request::deciding(http),
+        site: Table::default(),
+        unnamed: Vec::new(),
+        uses_bodies: uses(&parsed.directives, "request_body")
+            || uses(&parsed.directives, "request_body_file"),
+        names_bodies: uses(&parsed.directives, "request_body_file"),
         logs: LogPlan::new(&scope),
         log_formats: log_format::names(&scope),
     };
     let root = translator.root(&scope, &parsed.directives);
     Translation { toml: root.to_toml(), notes: translator.ledger.into_notes(), program }
+}
+
+/// Whether some text has this variable.
+fn uses(directives: &[Directive], name: &str) -> bool {
+    directives.iter().any(|directive| {
+        directive.texts().any(|text| has_variable(text, name)) || uses(directive.children(), name)
+    })
+}
+
+fn has_variable(text: &str, name: &str) -> bool {
+    let is_of_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    text.split('$').skip(1).any(|after| {
+        let rest = after.strip_prefix('{').unwrap_or(after).strip_prefix(name);
+        rest.is_some_and(|rest| !rest.starts_with(is_of_name))
+    })
 }
 
 impl<'a> Translator<'a> {

@@ -1,18 +1,20 @@
 //! `auth_basic`: the password that a client sends, compared with the hash in a file. Slow hashes are computed
 //! beside the connections' threads, a bounded number at a time.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use http::HeaderValue;
+use parking_lot::Mutex;
 use process::wait::within;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-use crate::access::htpasswd::{Current, PasswordFile};
+use crate::access::htpasswd::{Current, PasswordFile, Users};
 use crate::access::remembered::Remembered;
+use crate::variables::{Facts, Template};
 
 /// How long a request waits for its turn to have its password checked.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -25,19 +27,27 @@ static HASHING: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
     Arc::new(Semaphore::new(cores))
 });
 
+/// So many files of one location are known, where their name depends on the request.
+const MOST_FILES: usize = 64;
+
 #[derive(Debug)]
 pub(crate) struct Basic {
-    challenge: HeaderValue,
-    file: PasswordFile,
+    /// A realm of "off" asks for no password.
+    realm: Template,
+    path: Template,
+    files: Mutex<Vec<Arc<PasswordFile>>>,
     remembered: Remembered,
     /// The application gets the credentials too.
     pub(crate) pass: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PasswordCheck {
     Right,
-    Wrong,
+    /// The realm says that no password is needed.
+    NotAsked,
+    /// Ends with 401 and this WWW-Authenticate.
+    Wrong(HeaderValue),
     /// There is no file, so there are no users.
     NoFile,
     /// Too many passwords are being checked, or the disk fails.
@@ -46,55 +56,93 @@ pub(super) enum PasswordCheck {
 
 impl Basic {
     /// The error is for the settings checker.
-    pub(crate) fn new(realm: &str, file: PathBuf, pass: bool) -> Result<Self, String> {
-        // RFC 7617 section 2.1: the only charset is UTF-8.
-        let quoted = realm.replace('\\', "\\\\").replace('"', "\\\"");
-        let challenge = HeaderValue::from_str(&format!("Basic realm=\"{quoted}\", charset=\"UTF-8\""))
-            .map_err(|_| format!("{realm:?} has characters that a header field cannot hold"))?;
-        Ok(Self { challenge, file: PasswordFile::new(file), remembered: Remembered::new(), pass })
+    pub(crate) fn new(realm: Template, path: Template, pass: bool) -> Result<Self, String> {
+        if let Some(realm) = realm.constant() {
+            challenge(realm.as_bytes())
+                .ok_or_else(|| format!("{realm:?} has characters that a header field cannot hold"))?;
+        }
+        Ok(Self { realm, path, files: Mutex::default(), remembered: Remembered::new(), pass })
     }
 
     /// Everything in the file that cannot be used, for the settings checker.
     pub(crate) fn mistakes(&self) -> Vec<String> {
-        self.file.mistakes()
+        let path = self.path.constant();
+        path.map(|path| self.file(Path::new(path)).mistakes()).unwrap_or_default()
     }
 
-    pub(super) fn challenge(&self) -> &HeaderValue {
-        &self.challenge
+    pub(super) async fn check(
+        &self,
+        authorization: Option<&HeaderValue>,
+        facts: &Facts<'_>,
+    ) -> PasswordCheck {
+        let realm = self.realm.value(facts);
+        if *realm == b"off"[..] {
+            return PasswordCheck::NotAsked;
+        }
+        let Some(challenge) = challenge(&realm) else { return PasswordCheck::Busy };
+        let Some(path) = self.path_of(facts) else { return PasswordCheck::NoFile };
+        match self.file(&path).current().await {
+            Current::Users(users) => match self.is_right(&users, authorization).await {
+                Some(true) => PasswordCheck::Right,
+                Some(false) => PasswordCheck::Wrong(challenge),
+                None => PasswordCheck::Busy,
+            },
+            Current::Missing => PasswordCheck::NoFile,
+            Current::Unreadable => PasswordCheck::Busy,
+        }
     }
 
-    pub(super) async fn check(&self, authorization: Option<&HeaderValue>) -> PasswordCheck {
-        let users = match self.file.current().await {
-            Current::Users(users) => users,
-            Current::Missing => return PasswordCheck::NoFile,
-            Current::Unreadable => return PasswordCheck::Busy,
-        };
-        let Some((user, password)) = authorization.and_then(credentials) else { return PasswordCheck::Wrong };
+    /// `None`: that cannot be said now.
+    async fn is_right(&self, users: &Users, authorization: Option<&HeaderValue>) -> Option<bool> {
+        let Some((user, password)) = authorization.and_then(credentials) else { return Some(false) };
         // A name that does not exist takes as long as one that does.
-        let (known, Some(hash)) = users.hash(&user) else { return PasswordCheck::Wrong };
+        let (known, Some(hash)) = users.hash(&user) else { return Some(false) };
         let proof = self.remembered.proof(&user, &password, hash.text());
         if let Some(right) = self.remembered.get(&proof) {
-            return answer(right && known);
+            return Some(right && known);
         }
-        let Ok(Ok(place)) = within(PATIENCE, HASHING.clone().acquire_owned()).await else {
-            return PasswordCheck::Busy;
-        };
+        let Ok(Ok(place)) = within(PATIENCE, HASHING.clone().acquire_owned()).await else { return None };
         if let Some(right) = self.remembered.get(&proof) {
             // Another request of the same page has had it checked meanwhile.
-            return answer(right && known);
+            return Some(right && known);
         }
         let verified = spawn_blocking(move || {
             let _place = place;
             hash.verifies(&password)
         });
-        let Ok(right) = verified.await else { return PasswordCheck::Busy };
+        let Ok(right) = verified.await else { return None };
         self.remembered.put(proof, right);
-        answer(right && known)
+        Some(right && known)
+    }
+
+    /// The file for this request. What a visitor says cannot lead out of the directory that the settings
+    /// name.
+    fn path_of(&self, facts: &Facts<'_>) -> Option<PathBuf> {
+        let path = String::from_utf8(self.path.value(facts).into_owned()).ok()?;
+        let leads_out = self.path.constant().is_none() && path.split('/').any(|part| part == "..");
+        (!leads_out && !path.contains('\0')).then(|| PathBuf::from(path))
+    }
+
+    fn file(&self, path: &Path) -> Arc<PasswordFile> {
+        let mut files = self.files.lock();
+        if let Some(known) = files.iter().find(|known| known.is_at(path)) {
+            return known.clone();
+        }
+        if files.len() >= MOST_FILES {
+            files.clear();
+        }
+        let file = Arc::new(PasswordFile::new(path.to_owned()));
+        files.push(file.clone());
+        file
     }
 }
 
-fn answer(right: bool) -> PasswordCheck {
-    if right { PasswordCheck::Right } else { PasswordCheck::Wrong }
+/// `WWW-Authenticate` for a realm; `None`: a field cannot hold it.
+fn challenge(realm: &[u8]) -> Option<HeaderValue> {
+    let realm = std::str::from_utf8(realm).ok()?;
+    // RFC 7617 section 2.1: the only charset is UTF-8.
+    let quoted = realm.replace('\\', "\\\\").replace('"', "\\\"");
+    HeaderValue::from_str(&format!("Basic realm=\"{quoted}\", charset=\"UTF-8\"")).ok()
 }
 
 /// User and password of `Authorization: Basic …`.
@@ -114,7 +162,10 @@ mod tests {
     use std::fs;
     use std::time::Instant;
 
+    use http::HeaderMap;
+
     use super::*;
+    use crate::variables::facts::tests::facts_of;
 
     const SECRET: &str = "$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW";
     const NEW: &str = "$2y$04$abcdefghijklmnopqrstuusf96eeUQLgQWR72RBesvIE8CjOJNM9O";
@@ -144,25 +195,52 @@ mod tests {
         assert_eq!(credentials(&sent("ann", &"x".repeat(MOST_CREDENTIALS))), None);
     }
 
+    fn wrong() -> PasswordCheck {
+        PasswordCheck::Wrong(HeaderValue::from_static("Basic realm=\"a \\\"b\\\"\", charset=\"UTF-8\""))
+    }
+
+    #[tokio::test]
+    async fn realm_and_file_may_depend_on_the_request() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("one"), "ann:{PLAIN}secret\n").unwrap();
+        let path = Template::parse(&format!("{}/$arg_f", directory.path().display())).unwrap();
+        let basic = Basic::new(Template::parse("$arg_r").unwrap(), path, false).unwrap();
+        let headers = HeaderMap::new();
+        let sent = sent("ann", "secret");
+        for (target, expected) in [
+            ("/?f=one&r=x", "Right"),
+            ("/?f=two&r=x", "NoFile"),
+            ("/?f=../one&r=x", "NoFile"),
+            ("/?f=two&r=off", "NotAsked"),
+        ] {
+            let check = basic.check(Some(&sent), &facts_of(target, &headers)).await;
+            assert_eq!(format!("{check:?}"), expected, "{target}");
+        }
+        let check = basic.check(None, &facts_of("/?f=one&r=x", &headers)).await;
+        assert!(matches!(check, PasswordCheck::Wrong(_)), "{check:?}");
+    }
+
     #[tokio::test]
     async fn a_slow_hash_is_computed_once_and_a_changed_file_counts() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("htpasswd");
         fs::write(&file, format!("ann:{SECRET}\n")).unwrap();
-        let basic = Basic::new("a \"b\"", file.clone(), false).unwrap();
-        assert_eq!(basic.challenge(), "Basic realm=\"a \\\"b\\\"\", charset=\"UTF-8\"");
-        assert_eq!(basic.check(None).await, PasswordCheck::Wrong);
-        assert_eq!(basic.check(Some(&sent("ann", "wrong"))).await, PasswordCheck::Wrong);
-        assert_eq!(basic.check(Some(&sent("bob", "secret"))).await, PasswordCheck::Wrong);
+        let path = Template::literal(file.to_str().unwrap());
+        let basic = Basic::new(Template::literal("a \"b\""), path, false).unwrap();
+        let headers = HeaderMap::new();
+        let facts = facts_of("/", &headers);
+        assert_eq!(basic.check(None, &facts).await, wrong());
+        assert_eq!(basic.check(Some(&sent("ann", "wrong")), &facts).await, wrong());
+        assert_eq!(basic.check(Some(&sent("bob", "secret")), &facts).await, wrong());
         let begun = Instant::now();
-        assert_eq!(basic.check(Some(&sent("ann", "secret"))).await, PasswordCheck::Right);
+        assert_eq!(basic.check(Some(&sent("ann", "secret")), &facts).await, PasswordCheck::Right);
         let first = begun.elapsed();
         // A busy machine may hold up some of the tens.
         let mut fastest = Duration::MAX;
         for _ in 0..10 {
             let begun = Instant::now();
             for _ in 0..10 {
-                assert_eq!(basic.check(Some(&sent("ann", "secret"))).await, PasswordCheck::Right);
+                assert_eq!(basic.check(Some(&sent("ann", "secret")), &facts).await, PasswordCheck::Right);
             }
             fastest = fastest.min(begun.elapsed());
         }
@@ -170,11 +248,11 @@ mod tests {
 
         fs::write(&file, format!("# others\nann:{NEW}\nbob:{SECRET}\n")).unwrap();
         tokio::time::sleep(Duration::from_millis(1100)).await;
-        assert_eq!(basic.check(Some(&sent("ann", "secret"))).await, PasswordCheck::Wrong);
-        assert_eq!(basic.check(Some(&sent("ann", "new"))).await, PasswordCheck::Right);
-        assert_eq!(basic.check(Some(&sent("bob", "secret"))).await, PasswordCheck::Right);
+        assert_eq!(basic.check(Some(&sent("ann", "secret")), &facts).await, wrong());
+        assert_eq!(basic.check(Some(&sent("ann", "new")), &facts).await, PasswordCheck::Right);
+        assert_eq!(basic.check(Some(&sent("bob", "secret")), &facts).await, PasswordCheck::Right);
         fs::remove_file(&file).unwrap();
         tokio::time::sleep(Duration::from_millis(1100)).await;
-        assert_eq!(basic.check(Some(&sent("ann", "new"))).await, PasswordCheck::NoFile);
+        assert_eq!(basic.check(Some(&sent("ann", "new")), &facts).await, PasswordCheck::NoFile);
     }
 }

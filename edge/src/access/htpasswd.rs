@@ -52,6 +52,8 @@ pub(super) struct Users(HashMap<Box<str>, Arc<PasswordHash>>);
 pub(super) enum PasswordHash {
     /// `$2y$…`, `$apr1$…`, `$5$…` or `$6$…`.
     Crypt(Box<str>),
+    /// `$1$…`, of MD5, and the two letters of salt and eleven more of DES.
+    OldCrypt(Box<str>),
     /// `$argon2id$…`
     Argon2(Box<str>),
     /// `{SHA}` or `{SSHA}`: the digest and its salt, in base64.
@@ -63,6 +65,10 @@ pub(super) enum PasswordHash {
 impl PasswordFile {
     pub(super) fn new(path: PathBuf) -> Self {
         Self { path, loaded: ArcSwapOption::empty() }
+    }
+
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        self.path == path
     }
 
     /// What is wrong with it now.
@@ -193,6 +199,9 @@ impl PasswordHash {
         if text.starts_with("$argon2") {
             return Some(Self::Argon2(text.into()));
         }
+        if text.starts_with("$1$") || is_of_des(text) {
+            return Some(Self::OldCrypt(text.into()));
+        }
         htauth::detect_algorithm(text).map(|_| Self::Crypt(text.into()))
     }
 
@@ -204,7 +213,11 @@ impl PasswordHash {
 
     pub(super) fn text(&self) -> &str {
         match self {
-            Self::Crypt(text) | Self::Argon2(text) | Self::Sha1(text, ..) | Self::Plain(text) => text,
+            Self::Crypt(text)
+            | Self::OldCrypt(text)
+            | Self::Argon2(text)
+            | Self::Sha1(text, ..)
+            | Self::Plain(text) => text,
         }
     }
 
@@ -212,6 +225,7 @@ impl PasswordHash {
     pub(super) fn verifies(&self, password: &str) -> bool {
         match self {
             Self::Crypt(hash) => htauth::verify_password(password, hash).unwrap_or(false),
+            Self::OldCrypt(hash) => pwhash::unix::verify(password, hash),
             Self::Argon2(hash) => Argon2::default().verify_password(password.as_bytes(), &**hash).is_ok(),
             Self::Sha1(_, digest, salt) => {
                 let mut context = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
@@ -224,6 +238,12 @@ impl PasswordHash {
     }
 }
 
+/// Thirteen letters, as `htpasswd -d` writes them.
+fn is_of_des(text: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/');
+    text.len() == 13 && text.bytes().all(is_letter)
+}
+
 fn same(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }
@@ -233,7 +253,9 @@ mod tests {
     use super::*;
 
     /// Hashes of "secret" as `htpasswd`, `openssl passwd` and glibc's crypt make them.
-    const HASHES: [&str; 8] = [
+    const HASHES: [&str; 10] = [
+        "saHW9GdxihkGQ",
+        "$1$salt$ez2vlPGdaLYkJam5pWs/Y1",
         "$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW",
         "$apr1$saltsalt$LrttParrLPdxvgutaSXWJ0",
         "$5$saltsalt$0IyaXrmV7.sGNS6tirgqHLqX/G.FBvgkYA.lpPdS5sA",

@@ -27,10 +27,14 @@ pub(crate) const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 88, 99, 1));
 #[derive(Clone, Debug)]
 pub(crate) struct Ask {
     pub pool: Arc<str>,
+    /// The server to ask, if the pool takes any.
+    pub server: Arc<str>,
     pub scheme: Scheme,
     pub version: Version,
     /// The host as the client asked for it.
     pub authority: String,
+    /// The host that the application is told in its place; empty: none.
+    pub host: String,
     pub client: Client,
     pub server_name: Arc<str>,
     pub server_port: u16,
@@ -61,11 +65,13 @@ impl Ask {
     pub(crate) fn head(&self, method: &str, target: Bytes, headers: &HeaderMap) -> RequestHead {
         RequestHead {
             pool: self.pool.to_string(),
+            server: self.server.to_string(),
             method: method.to_owned(),
             target,
             scheme: self.scheme.as_str().to_owned(),
             protocol: protocol(self.version).to_owned(),
             authority: self.authority.clone(),
+            host: self.host.clone(),
             fields: self.all_fields(headers),
             client_address: self.client.address.to_string(),
             client_port: self.client.port.into(),

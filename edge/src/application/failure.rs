@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use tonic::Status;
-use weir_proto::origin::Kind;
+use weir_proto::origin::{Attempt, Kind};
 
 use crate::request::body::BodyFault;
 
@@ -20,6 +20,8 @@ pub(crate) struct Failure {
     pub retry_after: u32,
     /// What was wrong with the client's body, in the case of BAD_BODY.
     pub fault: Option<BodyFault>,
+    /// The servers that were tried before.
+    pub earlier: Vec<Attempt>,
 }
 
 fn on(server: &str) -> String {
@@ -29,7 +31,7 @@ fn on(server: &str) -> String {
 impl Failure {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let (server, detail) = (String::new(), detail.into());
-        Self { kind, server, detail, reached: false, retry_after: 0, fault: None }
+        Self { kind, server, detail, reached: false, retry_after: 0, fault: None, earlier: Vec::new() }
     }
 }
 
@@ -42,6 +44,7 @@ impl From<weir_proto::origin::Failure> for Failure {
             reached: failure.reached,
             retry_after: failure.retry_after,
             fault: None,
+            earlier: failure.earlier,
         }
     }
 }

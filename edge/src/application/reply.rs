@@ -75,7 +75,8 @@ pub(super) fn begun(
         patience = Duration::MAX;
     }
     let connect = Duration::from_micros(head.connect_us.into());
-    let upstream = Arc::new(Upstream::replied(asked, (head.server.clone(), status.as_u16()), connect));
+    let upstream =
+        Arc::new(Upstream::replied(asked, (head.server.clone(), status.as_u16()), connect, head.earlier));
     let body =
         Body { replies, patience, fault, first: None, ended: false, call: None, upstream: upstream.clone() };
     Ok(OriginReply { status, headers, server: head.server, upstream, body })

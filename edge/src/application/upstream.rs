@@ -3,9 +3,13 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use weir_proto::origin::Attempt;
+
 #[derive(Debug)]
 pub(crate) struct Upstream {
     asked: Instant,
+    /// The servers that were tried before.
+    pub(crate) earlier: Vec<Attempt>,
     /// The server that answered, as in the settings; empty if none did.
     pub(crate) server: String,
     /// The status of its reply; 0: there was none.
@@ -20,15 +24,20 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     /// A reply whose head is here.
-    pub(crate) fn replied(asked: Instant, (server, status): (String, u16), connect: Duration) -> Self {
+    pub(crate) fn replied(
+        asked: Instant,
+        (server, status): (String, u16),
+        connect: Duration,
+        earlier: Vec<Attempt>,
+    ) -> Self {
         let (head, connect) = (asked.elapsed(), Some(connect));
-        Self { asked, server, status, connect, head, whole: OnceLock::new() }
+        Self { asked, earlier, server, status, connect, head, whole: OnceLock::new() }
     }
 
     /// It failed before it replied.
-    pub(crate) fn failed(asked: Instant, server: String) -> Self {
+    pub(crate) fn failed(asked: Instant, server: String, earlier: Vec<Attempt>) -> Self {
         let head = asked.elapsed();
-        Self { asked, server, status: 0, connect: None, head, whole: OnceLock::from(head) }
+        Self { asked, earlier, server, status: 0, connect: None, head, whole: OnceLock::from(head) }
     }
 
     /// The reply has come to its end, or broke off.

@@ -1,6 +1,6 @@
 //! What a TLS handshake agreed on, in nginx's words, for variables.
 
-use rustls::{CipherSuite, ProtocolVersion, ServerConnection};
+use rustls::{CipherSuite, HandshakeKind, ProtocolVersion, ServerConnection};
 use webpki::EndEntityCert;
 
 use crate::connection::distinguished_name;
@@ -14,6 +14,8 @@ pub(crate) struct TlsSession {
     pub(crate) cipher: &'static str,
     /// `$ssl_client_s_dn`: the name in the certificate that the client has shown; `None`: it has shown none.
     pub(crate) client: Option<Box<str>>,
+    /// `$ssl_session_reused`: an earlier connection's handshake was continued.
+    pub(crate) resumed: bool,
     /// `$ssl_server_name`: the name that the client asked for.
     pub(crate) server_name: Option<Box<str>>,
 }
@@ -24,6 +26,7 @@ impl TlsSession {
             protocol: connection.protocol_version().map_or("", protocol),
             cipher: connection.negotiated_cipher_suite().map_or("", |suite| cipher(suite.suite())),
             client: client(connection),
+            resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
             server_name: connection.server_name().map(Box::from),
         }
     }

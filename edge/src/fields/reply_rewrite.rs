@@ -57,7 +57,7 @@ impl ReplyRewrite {
                 .filter_map(|(index, (from, to))| {
                     let path = format!("{at}.{key}[{index}]");
                     to.check(&path, defined.names, mistakes);
-                    match Replaced::parse(from) {
+                    match Replaced::parse(from, key == "cookie_domain") {
                         Ok(from) => {
                             if let Replaced::Text(text) = &from {
                                 text.check(&path, defined.names, mistakes);
@@ -82,11 +82,12 @@ impl ReplyRewrite {
         all.iter().any(|list| !list.is_empty()).then_some(built)
     }
 
-    /// Changes the fields of an application's reply.
-    pub(crate) fn apply(&self, headers: &mut HeaderMap, facts: &Facts<'_>) {
+    /// Changes the fields of an application's reply. Returns whether Location is another.
+    pub(crate) fn apply(&self, headers: &mut HeaderMap, facts: &Facts<'_>) -> bool {
         let facts =
             Facts { route: RouteFacts { definitions: Some(&*self.definitions), ..facts.route }, ..*facts };
-        change(headers, &LOCATION, |value| first(&self.location, value, Extent::Beginning, &facts));
+        let is_moved =
+            change(headers, &LOCATION, |value| first(&self.location, value, Extent::Beginning, &facts));
         change(headers, &REFRESH, |value| {
             let at = find_ignoring_case(value, b"url=")? + 4;
             let (before, url) = value.split_at_checked(at)?;
@@ -95,6 +96,7 @@ impl ReplyRewrite {
         if !self.cookie_domain.is_empty() || !self.cookie_path.is_empty() {
             change(headers, &SET_COOKIE, |value| self.cookie(value, &facts));
         }
+        is_moved
     }
 
     fn cookie(&self, line: &[u8], facts: &Facts<'_>) -> Option<Vec<u8>> {
@@ -109,9 +111,11 @@ impl ReplyRewrite {
             };
             let is = |word: &[u8]| name.trim_ascii().eq_ignore_ascii_case(word);
             let replaced = if is(b"domain=") {
+                // As in nginx, the value's own dot stays, and those of the settings do not count.
                 let dot = usize::from(value.starts_with(b"."));
                 let (dot, bare) = value.split_at_checked(dot).unwrap_or((b"", value));
-                first(&self.cookie_domain, bare, Extent::Whole, facts).map(|to| [dot, &to].concat())
+                let to = first(&self.cookie_domain, bare, Extent::Whole, facts);
+                to.map(|to| [dot, to.strip_prefix(b".").unwrap_or(&to)].concat())
             } else if is(b"path=") {
                 first(&self.cookie_path, value, Extent::Beginning, facts)
             } else {
@@ -126,7 +130,8 @@ impl ReplyRewrite {
 }
 
 impl Replaced {
-    fn parse(from: &str) -> Result<Self, String> {
+    /// Host names have no case.
+    fn parse(from: &str, is_host: bool) -> Result<Self, String> {
         let (pattern, ignores_case) = match (from.strip_prefix("~*"), from.strip_prefix('~')) {
             (Some(pattern), _) => (pattern, true),
             (None, Some(pattern)) => (pattern, false),
@@ -135,7 +140,7 @@ impl Replaced {
             }
             (None, None) => return Template::parse(from).map(Self::Text),
         };
-        let regex = RegexBuilder::new(pattern.trim_start()).case_insensitive(ignores_case).build();
+        let regex = RegexBuilder::new(pattern.trim_start()).case_insensitive(ignores_case || is_host).build();
         regex.map(Self::Regex).map_err(|error| format!("invalid regular expression: {error}"))
     }
 }
@@ -162,15 +167,19 @@ fn first(rules: &[Replacement], value: &[u8], extent: Extent, facts: &Facts<'_>)
     })
 }
 
-/// Puts what `make` makes of each value in its place. A value that could end its line is left as it was.
-fn change(headers: &mut HeaderMap, name: &HeaderName, make: impl Fn(&[u8]) -> Option<Vec<u8>>) {
-    let Entry::Occupied(mut lines) = headers.entry(name) else { return };
+/// Puts what `make` makes of each value in its place, and returns whether it made any. A value that could end
+/// its line is left as it was.
+fn change(headers: &mut HeaderMap, name: &HeaderName, make: impl Fn(&[u8]) -> Option<Vec<u8>>) -> bool {
+    let Entry::Occupied(mut lines) = headers.entry(name) else { return false };
+    let mut is_changed = false;
     for line in lines.iter_mut() {
         let made = make(line.as_bytes()).and_then(|made| HeaderValue::from_bytes(&made).ok());
         if let Some(made) = made {
             *line = made;
+            is_changed = true;
         }
     }
+    is_changed
 }
 
 fn find_ignoring_case(text: &[u8], word: &[u8]) -> Option<usize> {

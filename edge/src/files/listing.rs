@@ -1,4 +1,4 @@
-//! The names in a directory, as a page or as JSON: nginx's `autoindex`.
+//! The names in a directory, as a page, JSON or XML: nginx's `autoindex`.
 
 use std::fs;
 use std::io;
@@ -9,8 +9,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
-use crate::files::FileAnswer;
 use crate::files::settings::is_served_name;
+use crate::files::{FileAnswer, FileRequest};
 use crate::settings::autoindex::Autoindex;
 
 /// A larger directory is listed up to this many names.
@@ -56,11 +56,26 @@ pub(super) fn entries(directory: &Path, boundary: Option<&Path>) -> io::Result<V
     Ok(entries)
 }
 
-pub(super) fn answer(format: Autoindex, path: &[u8], entries: &[ListedEntry]) -> FileAnswer {
-    match format {
-        Autoindex::Json => FileAnswer::Listing { content_type: "application/json", body: json(entries) },
-        _ => FileAnswer::Listing { content_type: "text/html; charset=utf-8", body: html(path, entries) },
-    }
+pub(super) fn answer(format: Autoindex, request: &FileRequest<'_>, entries: &[ListedEntry]) -> FileAnswer {
+    let (content_type, body) = match (format, callback(request.query)) {
+        (Autoindex::Jsonp, Some(callback)) => {
+            let call = [b"/* callback */\n", callback.as_bytes(), b"(", &json(entries), b");"].concat();
+            ("application/javascript", call.into())
+        }
+        (Autoindex::Json | Autoindex::Jsonp, _) => ("application/json", json(entries).into()),
+        (Autoindex::Xml, _) => ("text/xml; charset=utf-8", xml(entries)),
+        (Autoindex::Html | Autoindex::Off, _) => {
+            ("text/html; charset=utf-8", html(request.path.as_bytes(), entries))
+        }
+    };
+    FileAnswer::Listing { content_type, body }
+}
+
+/// The function that the visitor names. As in nginx, its name has letters, digits, `_` and `.` only.
+fn callback(query: Option<&str>) -> Option<&str> {
+    let name = query?.split('&').find_map(|pair| pair.strip_prefix("callback="))?;
+    let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
+    (!name.is_empty() && name.bytes().all(is_of_name)).then_some(name)
 }
 
 fn html(path: &[u8], entries: &[ListedEntry]) -> Bytes {
@@ -73,16 +88,55 @@ fn html(path: &[u8], entries: &[ListedEntry]) -> Bytes {
         let slash = if entry.is_directory { "/" } else { "" };
         let link = percent_encode(&entry.name, IN_LINK);
         let length = if entry.is_directory { "-".to_owned() } else { entry.length.to_string() };
-        let name = escaped(&entry.name);
-        let space = " ".repeat(50usize.saturating_sub(entry.name.len() + slash.len()));
+        let (name, width) = cut(&entry.name, slash);
+        let space = " ".repeat(LONGEST_NAME.saturating_sub(width));
         let date = httpdate::fmt_http_date(entry.modified);
-        page += &format!("<a href=\"{link}{slash}\">{name}{slash}</a>{space} {date} {length:>19}\n");
+        page += &format!("<a href=\"{link}{slash}\">{name}</a>{space} {date} {length:>19}\n");
     }
     page.push_str("</pre><hr></body></html>\n");
     page.into()
 }
 
-fn json(entries: &[ListedEntry]) -> Bytes {
+/// How many letters of a name a page shows.
+const LONGEST_NAME: usize = 50;
+
+/// A name as the page shows it, and how many letters these are. As in nginx, a long one ends with "..>".
+fn cut(name: &[u8], slash: &str) -> (String, usize) {
+    let name = String::from_utf8_lossy(name);
+    let letters = name.chars().count() + slash.len();
+    if letters <= LONGEST_NAME {
+        return (format!("{}{slash}", escaped(name.as_bytes())), letters);
+    }
+    let beginning: String = name.chars().take(LONGEST_NAME - 3).collect();
+    (format!("{}..&gt;", escaped(beginning.as_bytes())), LONGEST_NAME)
+}
+
+fn xml(entries: &[ListedEntry]) -> Bytes {
+    let mut list = "<?xml version=\"1.0\"?>\n<list>\n".to_owned();
+    for entry in entries {
+        let date = xml_date(entry.modified);
+        let name = escaped(&entry.name);
+        list += &match entry.is_directory {
+            true => format!("<directory mtime=\"{date}\">{name}</directory>\n"),
+            false => format!("<file mtime=\"{date}\" size=\"{}\">{name}</file>\n", entry.length),
+        };
+    }
+    list.push_str("</list>\n");
+    list.into()
+}
+
+/// `2026-11-29T16:20:43Z`, from `Sun, 29 Nov 2026 16:20:43 GMT`.
+fn xml_date(time: SystemTime) -> String {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let date = httpdate::fmt_http_date(time);
+    let words: Vec<&str> = date.split(' ').collect();
+    let [_, day, month, year, clock, _] = words[..] else { return String::new() };
+    let month = MONTHS.iter().position(|known| *known == month).map_or(0, |at| at + 1);
+    format!("{year}-{month:02}-{day}T{clock}Z")
+}
+
+fn json(entries: &[ListedEntry]) -> Vec<u8> {
     let listed: Vec<_> = entries
         .iter()
         .map(|entry| {
@@ -97,7 +151,7 @@ fn json(entries: &[ListedEntry]) -> Bytes {
             value
         })
         .collect();
-    serde_json::to_vec(&listed).unwrap_or_default().into()
+    serde_json::to_vec(&listed).unwrap_or_default()
 }
 
 fn escaped(text: &[u8]) -> String {
@@ -109,6 +163,42 @@ fn escaped(text: &[u8]) -> String {
 mod tests {
     use super::*;
 
+    fn listed_as(format: Autoindex, path: &str, query: Option<&str>, listed: &[ListedEntry]) -> String {
+        let path = crate::request::path::resolved(path.as_bytes()).unwrap();
+        let (method, headers) = (http::Method::GET, http::HeaderMap::new());
+        let request = FileRequest { method: &method, path: &path, query, headers: &headers, internal: false };
+        let FileAnswer::Listing { body, .. } = answer(format, &request, listed) else { panic!() };
+        String::from_utf8(body.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn lists_are_nginx_s() {
+        let long = "ф".repeat(60);
+        let entry = |name: &str, is_directory| ListedEntry {
+            name: name.as_bytes().to_vec(),
+            is_directory,
+            length: 7,
+            modified: UNIX_EPOCH,
+        };
+        let listed = [entry("d", true), entry(&long, false), entry("a<b", false)];
+        let page = listed_as(Autoindex::Html, "/", None, &listed);
+        assert!(page.contains(&format!(">{}..&gt;</a> Thu", "ф".repeat(47))), "{page}");
+        assert!(page.contains(&format!(">d/</a>{} Thu", " ".repeat(48))), "{page}");
+        let list = listed_as(Autoindex::Xml, "/", None, &listed);
+        let date = "mtime=\"1970-01-01T00:00:00Z\"";
+        assert!(list.contains(&format!("<directory {date}>d</directory>")), "{list}");
+        assert!(list.contains(&format!("<file {date} size=\"7\">a&lt;b</file>")), "{list}");
+        for (query, begins) in [
+            (Some("callback=f.x&a=1"), "/* callback */\nf.x([{"),
+            (Some("callback=alert(1)"), "[{"),
+            (Some("callback="), "[{"),
+            (None, "[{"),
+        ] {
+            let list = listed_as(Autoindex::Jsonp, "/", query, &listed);
+            assert!(list.starts_with(begins), "{query:?}: {list}");
+        }
+    }
+
     #[test]
     fn names_cannot_become_markup() {
         let directory = tempfile::tempdir().unwrap();
@@ -119,14 +209,13 @@ mod tests {
         std::os::unix::fs::symlink("/etc", directory.path().join("out")).unwrap();
         let boundary = fs::canonicalize(directory.path()).unwrap();
         let listed = entries(directory.path(), Some(&boundary)).unwrap();
-        let FileAnswer::Listing { body, .. } = answer(Autoindex::Html, b"/<x>/", &listed) else { panic!() };
-        let page = String::from_utf8(body.to_vec()).unwrap();
+        let page = listed_as(Autoindex::Html, "/<x>/", None, &listed);
         assert!(page.contains("Index of /&lt;x&gt;/"), "{page}");
         assert!(page.contains("<a href=\"a%3Cb%3E%26%22c\">a&lt;b&gt;&amp;&quot;c</a>"), "{page}");
         assert!(page.find("zz/").unwrap() < page.find("a&lt;b").unwrap(), "directories come first: {page}");
         assert!(!page.contains("hidden") && !page.contains("z.bak") && !page.contains("out"), "{page}");
-        let FileAnswer::Listing { body, .. } = answer(Autoindex::Json, b"/", &listed) else { panic!() };
-        let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let json = listed_as(Autoindex::Json, "/", None, &listed);
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!((&json[0]["type"], &json[1]["size"]), (&"directory".into(), &3.into()));
     }
 }

@@ -60,7 +60,7 @@ pub(super) async fn admit(
         return Ok(Admitted { credentials: Credentials::NotOurs, is_asked: has_check });
     };
     let authorization = request.headers.get(AUTHORIZATION).or(request.credentials.as_ref());
-    let by_password = match access.check(request.client.address, authorization).await {
+    let by_password = match access.check(request.client.address, authorization, &request.facts(route)).await {
         Verdict::Allowed { by_password } => by_password,
         // The page may still allow it.
         Verdict::Forbidden | Verdict::Unauthorized(_) if access.any && has_check => {

@@ -1,8 +1,11 @@
 //! A request that goes on to another location: what it takes along.
 
+use std::sync::Arc;
+
 use http::header::ACCEPT_RANGES;
 use http::{HeaderMap, StatusCode};
 
+use crate::application::upstream::Upstream;
 use crate::handler::AtLocation;
 use crate::reply::Reply;
 use crate::request::{Entry, Request};
@@ -31,6 +34,8 @@ pub(crate) struct InsteadOf {
     /// The status of the answer; `None`: the page's own.
     pub(super) status: Option<StatusCode>,
     pub(super) kept: HeaderMap,
+    /// The application's part in it.
+    pub(super) upstream: Option<Arc<Upstream>>,
 }
 
 impl InsteadOf {
@@ -43,6 +48,7 @@ impl InsteadOf {
                 reply.headers.remove(ACCEPT_RANGES);
             }
         }
+        reply.note.upstream = reply.note.upstream.or(self.upstream);
         for (name, value) in self.kept {
             if let Some(name) = name.filter(|name| !reply.headers.contains_key(name)) {
                 reply.headers.append(name, value);

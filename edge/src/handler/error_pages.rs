@@ -93,9 +93,9 @@ fn instead(
         ErrorTarget::Url(template) => {
             let to = template.value(&facts(&request, &path, site, location)).into_owned();
             let redirects = status.filter(|status| matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308));
-            return AtLocation::Reply(
-                returned::redirect(redirects.unwrap_or(StatusCode::FOUND), &to).at(location),
-            );
+            let mut moved = returned::redirect(redirects.unwrap_or(StatusCode::FOUND), &to).at(location);
+            moved.note.upstream = reply.note.upstream;
+            return AtLocation::Reply(moved);
         }
         ErrorTarget::Named(name) => {
             // What the client sent is gone: no application gets a change without it.
@@ -128,6 +128,6 @@ fn instead(
     request.for_error = true;
     request.named_by_application = false;
     let kept = KEPT.iter().filter_map(|name| Some((name.clone(), reply.headers.get(name)?.clone())));
-    let instead = InsteadOf { status, kept: kept.collect() };
+    let instead = InsteadOf { status, kept: kept.collect(), upstream: reply.note.upstream };
     AtLocation::Again(Box::new(Again { request, first: None, instead: Some(instead) }))
 }

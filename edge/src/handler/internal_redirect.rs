@@ -1,11 +1,13 @@
 //! X-Accel-Redirect: the application has checked the visitor and lets another location answer, usually with a
 //! file. nginx's rules.
 
+use std::sync::Arc;
+
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, EXPIRES, HeaderName, SET_COOKIE,
 };
 use http::{HeaderMap, HeaderValue, Method};
-use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
 
 use crate::handler::AtLocation;
 use crate::handler::again::{Again, InsteadOf};
@@ -34,7 +36,9 @@ pub(super) struct EarlierAnswers {
 pub(super) async fn obey(mut reply: Reply) -> AtLocation {
     let Some(elsewhere) = reply.elsewhere.take() else { return AtLocation::Reply(reply) };
     let Some(mut request) = elsewhere.request else { return AtLocation::Reply(reply) };
-    let Some(target) = target(&elsewhere.target) else {
+    let name = named(&elsewhere.target);
+    let Some(target) = target(&elsewhere.target).or_else(|| name.as_ref().map(|_| request.target.clone()))
+    else {
         tracing::warn!(target = request.target, to = ?elsewhere.target, "X-Accel-Redirect is not a path");
         return AtLocation::Reply(Reply { note: reply.note, ..error::not_found() });
     };
@@ -46,10 +50,14 @@ pub(super) async fn obey(mut reply: Reply) -> AtLocation {
     if request.method != Method::HEAD {
         request.method = Method::GET;
     }
+    // Variables of the place that answers tell of it.
+    let mut headers = reply.headers.clone();
+    headers.insert("x-accel-redirect", elsewhere.target);
+    request.upstream = Some(Arc::new(headers));
     request.redirect_to(target);
     request.asked = None;
-    request.named_by_application = true;
-    request.entry = Entry::Site;
+    request.named_by_application = name.is_none();
+    request.entry = name.map_or(Entry::Site, Entry::Named);
     request.internal = true;
     request.upgrade = None;
     AtLocation::Again(Box::new(Again { request, first: Some(reply), instead: None }))
@@ -93,10 +101,22 @@ impl EarlierAnswers {
     }
 }
 
+/// `@name`, a location of the site.
+fn named(field: &HeaderValue) -> Option<Arc<str>> {
+    field.to_str().ok().filter(|name| name.len() > 1 && name.starts_with('@')).map(Arc::from)
+}
+
 /// Path and query, encoded as a client would encode them.
 fn target(field: &HeaderValue) -> Option<String> {
     let encoded = percent_encode(field.as_bytes(), ESCAPED).to_string();
-    encoded.starts_with('/').then_some(encoded)
+    (encoded.starts_with('/') && !climbs(&encoded)).then_some(encoded)
+}
+
+/// Whether the path leads upwards: as in nginx, such a name is none.
+fn climbs(target: &str) -> bool {
+    let path = target.split('?').next().unwrap_or_default();
+    let decoded: Vec<u8> = percent_decode_str(path).collect();
+    decoded.split(|byte| *byte == b'/').any(|part| part == b"..")
 }
 
 fn keep(first: &HeaderMap, reply: &mut Reply) {
@@ -126,6 +146,9 @@ mod tests {
             (b"/private/a b.pdf?x=1", Some("/private/a%20b.pdf?x=1")),
             (b"/caf\xc3\xa9#x", Some("/caf%C3%A9%23x")),
             (b"private/a", None),
+            (b"/private/../a", None),
+            (b"/private/.%2e/a", None),
+            (b"/private/a..b?/../", Some("/private/a..b?/../")),
             (b"@named", None),
             (b"http://example.com/", None),
             (b"", None),

@@ -162,7 +162,7 @@ async fn ask_application(
         Err(failure) => {
             cache.application.log_failure(&request.target, &failure);
             let mut reply = answer::failed(&failure, reason);
-            reply.note.upstream = Some(Arc::new(Upstream::failed(started, failure.server)));
+            reply.note.upstream = Some(Arc::new(Upstream::failed(started, failure.server, failure.earlier)));
             reply
         }
     }

@@ -12,17 +12,19 @@ use http::{Method, StatusCode};
 
 use crate::Edge;
 use crate::access::secure_link::LinkVerdict;
-use crate::files::{self, PathKind};
+use crate::files::{self, FileSettings, PathKind};
 use crate::handler::admit::{self, Admitting, Credentials};
 use crate::handler::auth_check::Refused;
 use crate::handler::place::{SiteLocation, facts, path_of, printable};
 use crate::handler::visit::Visit;
 use crate::handler::{AtLocation, auth_check, error_pages, finish, internal_redirect};
 use crate::reply::error;
+use crate::request::forwarded;
 use crate::request::path::{self, NormalPath, split};
 use crate::request::{Entry, Request};
 use crate::route::pool_path::PoolPath;
 use crate::route::{Chosen, Location, Site, Sites};
+use crate::settings::Trusted;
 use ruled::RulesOutcome;
 
 /// Takes the request to the place that answers it, if it is admitted there. `Err`: it is answered already, or
@@ -44,6 +46,12 @@ pub(super) async fn place<'a>(
         slash @ Chosen::AddSlash(_) => return Ok((request, slash)),
     };
     let here = Chosen::Location(site, location);
+    if let Some(field) = &location.real_ip {
+        let trusted = Trusted { proxies: &edge.settings.trusted_proxies, field };
+        if let Some(client) = forwarded::client_by(&request, trusted) {
+            request.client = client;
+        }
+    }
     if location.internal && !request.internal {
         return Ok((request, here));
     }
@@ -73,7 +81,8 @@ pub(super) async fn place<'a>(
     if let Some(at_pool) = location.pool_path.as_ref().filter(|_| !is_rewritten) {
         at_pool_path(at_pool, &mut request, &path);
     } else if location.files.is_some() && location.pool.is_none() && path.is_directory() {
-        request = Box::pin(index_elsewhere(edge, site, location, request, path)).await?;
+        request = Box::pin(index_elsewhere(edge, SiteLocation { site, location }, request, path)).await?;
+        reached(&request, location, visit);
     }
     Ok((request, here))
 }
@@ -92,12 +101,14 @@ async fn rules_of_site(
     if site.rules.is_empty() {
         return Ok(request);
     }
-    let ruled = ruled::run(&site.rules, &mut request, SiteLocation { site, location: otherwise }).await;
-    if let RulesOutcome::Answer(reply) = ruled {
-        reached(&request, otherwise, visit);
-        return Err(error_pages::or_instead(otherwise, site, request, *reply));
+    match ruled::run(&site.rules, &mut request, SiteLocation { site, location: otherwise }).await {
+        RulesOutcome::Answer(reply) => {
+            reached(&request, otherwise, visit);
+            Err(error_pages::or_instead(otherwise, site, request, *reply))
+        }
+        RulesOutcome::Named(name) => Err(AtLocation::again(request, Entry::Named(name))),
+        RulesOutcome::Stay | RulesOutcome::Elsewhere => Ok(request),
     }
-    Ok(request)
 }
 
 /// `set` and rules of a location.
@@ -132,6 +143,7 @@ async fn rules_of_location(
     match ruled {
         RulesOutcome::Stay => Ok(request),
         RulesOutcome::Elsewhere => Err(AtLocation::again(request, Entry::Location)),
+        RulesOutcome::Named(name) => Err(AtLocation::again(request, Entry::Named(name))),
         RulesOutcome::Answer(reply) => Err(error_pages::or_instead(location, site, request, *reply)),
     }
 }
@@ -140,7 +152,7 @@ async fn rules_of_location(
 fn reached(request: &Request, location: &Location, visit: Option<&Visit>) {
     let Some(visit) = visit.filter(|visit| visit.kept.is_some()) else { return };
     let Ok(path) = path_of(request) else { return };
-    visit.reached(request, path.as_bytes(), split(&request.target).1, &location.document_root);
+    visit.reached(request, path.as_bytes(), &location.document_root);
 }
 
 /// Answers a CORS preflight, and refuses those who may not ask here, or not so often.
@@ -238,8 +250,7 @@ fn at_pool_path(at_pool: &PoolPath, request: &mut Request, path: &NormalPath<'_>
 /// `location ~ \.php$`.
 async fn index_elsewhere(
     edge: &Edge,
-    site: &Site,
-    location: &Arc<Location>,
+    SiteLocation { site, location }: SiteLocation<'_>,
     mut request: Box<Request>,
     path: NormalPath<'static>,
 ) -> Result<Box<Request>, AtLocation> {
@@ -248,30 +259,59 @@ async fn index_elsewhere(
     else {
         return Ok(request);
     };
-    let candidates: Vec<_> = files
-        .index()
-        .iter()
-        .filter_map(|name| path::resolved(&[path.as_bytes(), name.as_bytes()].concat()).ok())
-        .collect();
+    let candidates = index_pages(&request, SiteLocation { site, location }, files, &path);
     let leads_elsewhere = |index: &NormalPath<'_>| match site.choose(index) {
         Chosen::Location(_, other) | Chosen::AddSlash(other) => !Arc::ptr_eq(other, location),
     };
-    if !candidates.iter().any(leads_elsewhere) {
+    // Where nobody asks for the name of the file, the look for it can wait.
+    let is_told = location.needs_whole_request() || !location.index.is_empty();
+    if !is_told && !candidates.iter().any(|page| leads_elsewhere(&page.path)) {
         return Ok(request);
     }
-    for index in candidates {
-        let kind = files::kind(files, &index, SystemTime::now(), &edge.files).await;
-        if !matches!(kind, Ok(Some(PathKind::File))) {
-            continue;
+    for page in candidates {
+        if !page.is_page {
+            let kind = files::kind(files, &page.path, SystemTime::now(), &edge.files).await;
+            if !matches!(kind, Ok(Some(PathKind::File))) {
+                continue;
+            }
         }
-        if !leads_elsewhere(&index) {
+        let elsewhere = page.is_page || leads_elsewhere(&page.path);
+        if !elsewhere && !is_told {
             return Ok(request);
         }
-        request.note(|| "setting index".into(), || format!("{} answers", printable(&index)));
+        request.note(|| "setting index".into(), || format!("{} answers", printable(&page.path)));
         let query = split(&request.target).1.map(str::to_owned);
-        request.rewrite_to(&index, query.as_deref().map(str::as_bytes));
+        request.rewrite_to(&page.path, query.as_deref().map(str::as_bytes));
+        if !elsewhere {
+            return Ok(request);
+        }
         request.internal = true;
         return Err(AtLocation::again(request, Entry::Site));
     }
     Ok(request)
+}
+
+/// What may answer for a directory.
+struct IndexPage {
+    path: NormalPath<'static>,
+    /// Another page, wherever it is, and not a file of this directory.
+    is_page: bool,
+}
+
+fn index_pages(
+    request: &Request,
+    SiteLocation { site, location }: SiteLocation<'_>,
+    files: &FileSettings,
+    path: &NormalPath<'_>,
+) -> Vec<IndexPage> {
+    let page = |name: &[u8]| {
+        let is_page = name.starts_with(b"/");
+        let whole = if is_page { name.to_vec() } else { [path.as_bytes(), name].concat() };
+        path::resolved(&whole).ok().map(|path| IndexPage { path, is_page })
+    };
+    if location.index.is_empty() {
+        return files.index().iter().filter_map(|name| page(name.as_bytes())).collect();
+    }
+    let known = facts(request, path, site, location);
+    location.index.iter().filter_map(|name| page(&name.value(&known))).collect()
 }

@@ -35,6 +35,9 @@ impl Visit {
     pub(crate) fn of(edge: &Edge, request: &mut Request) -> Self {
         // Older clients take the first head for the reply.
         let wants_hints = request.version >= Version::HTTP_11 && edge.routes.load().wants_hints();
+        if edge.routes.load().keeps_bodies() && !request.body.is_empty() {
+            request.arrival.body = Some(Arc::default());
+        }
         Self {
             span: spans::of_request(request),
             client_abort: ClientAbort::default(),
@@ -47,9 +50,9 @@ impl Visit {
     }
 
     /// The request has reached a location.
-    pub(crate) fn reached(&self, request: &Request, uri: &[u8], args: Option<&str>, root: &Arc<str>) {
+    pub(crate) fn reached(&self, request: &Request, uri: &[u8], root: &Arc<str>) {
         if let Some(kept) = &self.kept {
-            kept.reached(uri, args, root, &request.values);
+            kept.reached(request, uri, root);
         }
     }
 

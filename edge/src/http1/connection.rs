@@ -16,6 +16,7 @@ use http::Version;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::Edge;
+use crate::connection::proxied::Proxied;
 use crate::connection::stream::Stream;
 use crate::connection::watchdog::Watchdog;
 use crate::handler::plain;
@@ -60,6 +61,8 @@ thread_local! {
 pub(crate) struct Connection {
     stream: Stream,
     via: Via,
+    /// What the PROXY protocol has said.
+    proxied: Option<Arc<Proxied>>,
     edge: Arc<Edge>,
     /// Bytes of an incomplete head, or of what follows the last request; holds no memory while idle.
     buffer: BytesMut,
@@ -90,7 +93,21 @@ enum Step {
 impl Connection {
     /// Makes a connection. `buffer` holds what was read from it already.
     pub(crate) fn new(stream: Stream, via: Via, buffer: BytesMut, edge: Arc<Edge>) -> Self {
-        Self { stream, via, edge, buffer, progress: Progress::default(), awaits_drain: false, drains: false }
+        Self {
+            stream,
+            via,
+            proxied: None,
+            edge,
+            buffer,
+            progress: Progress::default(),
+            awaits_drain: false,
+            drains: false,
+        }
+    }
+
+    /// What the PROXY protocol has said of the connection.
+    pub(crate) fn proxied(self, proxied: Option<Arc<Proxied>>) -> Self {
+        Self { proxied, ..self }
     }
 
     /// Serves requests until the peer or the edge closes.

@@ -6,6 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use futures_util::FutureExt;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -66,6 +67,7 @@ pub(crate) async fn both_ways(
             UplinkEnd::Unusable => pending().await,
         }
     });
+    let going_up = going_up.fuse();
     tokio::pin!(going_up);
     let answering = async {
         tokio::select! {
@@ -77,6 +79,8 @@ pub(crate) async fn both_ways(
     let Some(reply) = unless(going_up.as_mut(), answering).await else {
         return ExchangeResult::to_the_end(abandon::nothing_sent());
     };
+    // What is there already of a body that nobody wants is discarded, as nginx does.
+    let _ = futures_util::poll!(going_up.as_mut());
     let mut body_read = end.try_recv() == Ok(UplinkEnd::Whole);
     // A body that was not read completely leaves bytes that must never be taken for a request.
     manner.keep_alive &= body_read;

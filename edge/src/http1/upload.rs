@@ -15,6 +15,9 @@ use http1::head::Framing;
 /// Bytes read from the socket at once.
 const READ: usize = 16 * 1024;
 
+/// So much of a body that nobody wants is read in vain, so that the connection can be used again.
+const MOST_IN_VAIN: usize = 256 * 1024;
+
 /// How the upload ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UplinkEnd {
@@ -53,13 +56,14 @@ async fn pump_length<R: AsyncRead + Unpin>(
     chunks: &Chunks,
     patience: Duration,
 ) -> Result<UplinkEnd, BodyFault> {
+    let mut vain = InVain::default();
     while left > 0 {
         if buffer.is_empty() {
             fill(stream, buffer, patience).await?;
         }
         let take = left.min(buffer.len() as u64);
         left -= take;
-        if chunks.send(Ok(buffer.split_to(take as usize).freeze())).await.is_err() {
+        if !vain.taken(chunks, buffer.split_to(take as usize).freeze()).await {
             return Ok(UplinkEnd::Unusable);
         }
     }
@@ -72,16 +76,31 @@ async fn pump_chunked<R: AsyncRead + Unpin>(
     chunks: &Chunks,
     patience: Duration,
 ) -> Result<UplinkEnd, BodyFault> {
-    let mut decoder = Decoder::default();
+    let (mut decoder, mut vain) = (Decoder::default(), InVain::default());
     loop {
         let (data, is_over) = decode(&mut decoder, buffer)?;
-        if !data.is_empty() && chunks.send(Ok(data)).await.is_err() {
+        if !data.is_empty() && !vain.taken(chunks, data).await {
             return Ok(UplinkEnd::Unusable);
         }
         if is_over {
             return Ok(UplinkEnd::Whole);
         }
         fill(stream, buffer, patience).await?;
+    }
+}
+
+/// Bytes that were read although nobody wants them.
+#[derive(Default)]
+struct InVain(usize);
+
+impl InVain {
+    /// Hands a piece up, or discards it. False: nobody wants the body, and there is too much of it.
+    async fn taken(&mut self, chunks: &Chunks, piece: Bytes) -> bool {
+        let length = piece.len();
+        if chunks.send(Ok(piece)).await.is_err() {
+            self.0 += length;
+        }
+        self.0 <= MOST_IN_VAIN
     }
 }
 

@@ -14,7 +14,7 @@ use crate::handler::plain;
 use crate::handler::visit::Visit;
 use crate::http1::abandon;
 use crate::http2::reply::StreamPace;
-use crate::http2::upload::{StreamUpload, is_empty, let_go};
+use crate::http2::upload::{StreamUpload, let_go};
 use crate::http2::{Http2Client, StreamBuffers, head, reply};
 use crate::log::facts::{Arrived, HitReply};
 use crate::log::{record, spans};
@@ -68,14 +68,10 @@ pub(super) fn begin(
     }
     match incoming(client, &head, scheme, (via, head_bytes)) {
         Ok((request_, None)) if has_body => {
+            // It is announced as empty. If it is not, `h2` resets the stream (RFC 9113 section 8.1.1).
             let body = request.into_body();
-            let client = client.clone();
-            let patience = edge.settings.timeouts.body.0;
-            edge.shutdown.spawn(async move {
-                if is_empty(body, patience).await {
-                    exchange(client, request_, None, respond).await;
-                }
-            });
+            edge.shutdown.spawn(exchange(client.clone(), request_, None, respond));
+            edge.shutdown.spawn(let_go(body));
         }
         Ok((request_, pump)) => {
             let up = pump.map(|pump| StreamUpload {
@@ -99,6 +95,8 @@ fn incoming(
     let mut request = Request::new(client.edge.settings.trusted(), head, &via, body)?;
     request.arrival.head = head_bytes;
     request.arrival.tls.clone_from(&client.tls);
+    request.arrival.server = client.server;
+    request.arrival.proxied.clone_from(&client.proxied);
     // RFC 9110 section 7.4, as with absolute targets in HTTP/1.
     if scheme == Some(Scheme::Https) && request.scheme == Scheme::Http {
         return Err(Refusal::TargetForm);

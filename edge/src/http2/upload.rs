@@ -68,18 +68,3 @@ async fn discard(body: &mut RecvStream) {
         discarded.more(piece.len()).await;
     }
 }
-
-/// Whether a body that was announced as empty is empty. If not, `h2` has reset the stream (RFC 9113 section
-/// 8.1.1: content that differs from Content-Length makes a request malformed).
-pub(super) async fn is_empty(mut body: RecvStream, patience: Duration) -> bool {
-    let ends = async {
-        loop {
-            match body.data().await {
-                None => return true,
-                Some(Ok(piece)) if piece.is_empty() => {}
-                Some(_) => return false,
-            }
-        }
-    };
-    timeout(patience, ends).await.unwrap_or(false)
-}

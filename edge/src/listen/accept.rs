@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::acme::challenge;
+use crate::connection::proxied::Proxied;
 use crate::connection::stream::Stream;
 use crate::http1::connection::Connection;
 use crate::http1::linger::linger_briefly;
@@ -112,7 +113,7 @@ pub(crate) fn begin(edge: &Arc<Edge>, door: &Door, guest: Guest, held: impl Send
     let held = (place, held);
     match door {
         Door { tls: None, http2: false, proxy_protocol: false, .. } => {
-            speak_http1(edge.clone(), Stream::Plain(stream), BytesMut::new(), via, held);
+            speak_http1(edge.clone(), (Stream::Plain(stream), None), BytesMut::new(), via, held);
         }
         Door { .. } => {
             let settling = settle(edge.clone(), door.clone(), stream, via, held);
@@ -122,9 +123,15 @@ pub(crate) fn begin(edge: &Arc<Edge>, door: &Door, guest: Guest, held: impl Send
 }
 
 /// The task holds no more than HTTP/1 needs, because most connections are idle most of the time.
-fn speak_http1(edge: Arc<Edge>, stream: Stream, begun: BytesMut, via: Via, held: impl Send + 'static) {
+fn speak_http1(
+    edge: Arc<Edge>,
+    (stream, proxied): (Stream, Option<Arc<Proxied>>),
+    begun: BytesMut,
+    via: Via,
+    held: impl Send + 'static,
+) {
     let shutdown = edge.shutdown.clone();
-    let mut connection = Connection::new(stream, via, begun, edge);
+    let mut connection = Connection::new(stream, via, begun, edge).proxied(proxied);
     shutdown.spawn(async move {
         connection.serve().await;
         drop(held);
@@ -139,9 +146,14 @@ async fn settle(
     mut via: Via,
     held: impl Send + 'static,
 ) {
+    let mut proxied = None;
     if proxy_protocol {
         match introduced(&edge, &mut stream, via.peer).await {
-            Some(client) => via.peer = client,
+            Some(ProxiedSource::Client(client)) => {
+                via.peer = client.source;
+                proxied = Some(Arc::new(client));
+            }
+            Some(ProxiedSource::Unknown) => {}
             None => return,
         }
     }
@@ -165,23 +177,22 @@ async fn settle(
         }
     };
     if speaks_http2 {
-        Box::pin(http2::serve(stream, begun.freeze(), Via { http2: true, ..via }, edge)).await;
+        Box::pin(http2::serve(stream, begun.freeze(), (Via { http2: true, ..via }, proxied), edge)).await;
         drop(held);
     } else {
-        speak_http1(edge, stream, begun, via, held);
+        speak_http1(edge, (stream, proxied), begun, via, held);
     }
 }
 
 /// Whose connection it is, by the PROXY protocol. `None`: it has ended, because its peer is not trusted or
 /// says nothing that can be read in time.
-async fn introduced(edge: &Edge, stream: &mut TcpStream, peer: SocketAddr) -> Option<SocketAddr> {
+async fn introduced(edge: &Edge, stream: &mut TcpStream, peer: SocketAddr) -> Option<ProxiedSource> {
     if !forwarded::trusts(&edge.settings.trusted_proxies, peer) {
         tracing::debug!(client = %peer.ip(), "not in `trusted_proxies`, and so not heard by the PROXY protocol");
         return None;
     }
     match timeout(edge.settings.timeouts.head.0, proxy_protocol::read(stream)).await {
-        Ok(Ok(ProxiedSource::Client(client))) => Some(client),
-        Ok(Ok(ProxiedSource::Unknown)) => Some(peer),
+        Ok(Ok(source)) => Some(source),
         // It left without a byte, as health checks do.
         Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => None,
         Ok(Err(error)) => {

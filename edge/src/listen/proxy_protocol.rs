@@ -4,10 +4,12 @@
 //! <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+
+use crate::connection::proxied::Proxied;
 
 /// Version 1: "the longest line is 107 characters", CRLF included.
 const LONGEST_LINE: usize = 107;
@@ -20,7 +22,7 @@ const FIXED: usize = 16;
 /// Whose connection it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ProxiedSource {
-    Client(SocketAddr),
+    Client(Proxied),
     /// The proxy's own, for example to look whether we are there, or it does not know.
     Unknown,
 }
@@ -98,9 +100,11 @@ fn of_line(line: &str) -> Option<ProxiedSource> {
                 let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
                 port.parse::<u16>().ok().filter(|_| digits)
             };
-            number(other_port)?;
-            (fits(source) && fits(destination))
-                .then_some(ProxiedSource::Client((source, number(port)?).into()))
+            let proxied = Proxied {
+                source: (source, number(port)?).into(),
+                destination: (destination, number(other_port)?).into(),
+            };
+            (fits(source) && fits(destination)).then_some(ProxiedSource::Client(proxied))
         }
         _ => None,
     }
@@ -131,17 +135,27 @@ fn examine_binary(header: &[u8]) -> Header {
     let port = |at: usize| body.get(at..)?.first_chunk::<2>().map(|port| u16::from_be_bytes(*port));
     let client = match family {
         // TCP over IPv4 or IPv6: two addresses, two ports.
-        0x11 if body.len() >= 12 => {
-            body.first_chunk::<4>().map(|bytes| IpAddr::V4(Ipv4Addr::from(*bytes))).zip(port(8))
-        }
-        0x21 if body.len() >= 36 => {
-            body.first_chunk::<16>().map(|bytes| IpAddr::V6(Ipv6Addr::from(*bytes))).zip(port(32))
-        }
+        0x11 if body.len() >= 12 => ends([0, 4].map(|at| v4(body.get(at..))), [port(8), port(10)]),
+        0x21 if body.len() >= 36 => ends([0, 16].map(|at| v6(body.get(at..))), [port(32), port(34)]),
         0x11 | 0x21 => None,
         // "AF_UNSPEC … the receiver should ignore address information"; the same for unix sockets and UDP.
         _ => return Header::Whole(ProxiedSource::Unknown),
     };
-    client.map_or(Header::Malformed, |client| Header::Whole(ProxiedSource::Client(client.into())))
+    client.map_or(Header::Malformed, |client| Header::Whole(ProxiedSource::Client(client)))
+}
+
+fn v4(bytes: Option<&[u8]>) -> Option<IpAddr> {
+    bytes?.first_chunk::<4>().map(|bytes| IpAddr::V4(Ipv4Addr::from(*bytes)))
+}
+
+fn v6(bytes: Option<&[u8]>) -> Option<IpAddr> {
+    bytes?.first_chunk::<16>().map(|bytes| IpAddr::V6(Ipv6Addr::from(*bytes)))
+}
+
+/// Source and destination.
+fn ends(addresses: [Option<IpAddr>; 2], ports: [Option<u16>; 2]) -> Option<Proxied> {
+    let ([source, destination], [port, other_port]) = (addresses, ports);
+    Some(Proxied { source: (source?, port?).into(), destination: (destination?, other_port?).into() })
 }
 
 #[cfg(test)]
@@ -160,23 +174,27 @@ mod tests {
     }
 
     fn valid() -> Vec<(Vec<u8>, ProxiedSource)> {
-        let client = |text: &str| ProxiedSource::Client(text.parse().unwrap());
+        let client = |source: &str, destination: &str| {
+            let [source, destination] = [source, destination].map(|text| text.parse().unwrap());
+            ProxiedSource::Client(Proxied { source, destination })
+        };
+        let v4_client = || client("192.0.2.1:56324", "198.51.100.1:443");
         let mut v6 = [0; 36];
         v6[15] = 1;
         v6[32..34].copy_from_slice(&7_u16.to_be_bytes());
         vec![
-            (b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n".to_vec(), client("192.0.2.1:56324")),
-            (b"PROXY TCP6 2001:db8::1 ::1 1 65535\r\n".to_vec(), client("[2001:db8::1]:1")),
+            (b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n".to_vec(), v4_client()),
+            (b"PROXY TCP6 2001:db8::1 ::1 1 65535\r\n".to_vec(), client("[2001:db8::1]:1", "[::1]:65535")),
             (b"PROXY UNKNOWN\r\n".to_vec(), ProxiedSource::Unknown),
             (b"PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n".to_vec(), ProxiedSource::Unknown),
-            (binary(0x21, 0x11, &v4()), client("192.0.2.1:56324")),
-            (binary(0x21, 0x11, &[v4(), vec![4, 0, 1, 0]].concat()), client("192.0.2.1:56324")),
-            (binary(0x21, 0x21, &v6), client("[::1]:7")),
+            (binary(0x21, 0x11, &v4()), v4_client()),
+            (binary(0x21, 0x11, &[v4(), vec![4, 0, 1, 0]].concat()), v4_client()),
+            (binary(0x21, 0x21, &v6), client("[::1]:7", "[::]:0")),
             (binary(0x20, 0x00, &[]), ProxiedSource::Unknown),
             (binary(0x20, 0x11, &v4()), ProxiedSource::Unknown),
             (binary(0x21, 0x00, b"anything"), ProxiedSource::Unknown),
             (binary(0x21, 0x31, &[0; 216]), ProxiedSource::Unknown),
-            (binary(0x21, 0x11, &[v4(), vec![0; 4000]].concat()), client("192.0.2.1:56324")),
+            (binary(0x21, 0x11, &[v4(), vec![0; 4000]].concat()), v4_client()),
         ]
     }
 

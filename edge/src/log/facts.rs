@@ -75,6 +75,11 @@ pub(super) fn of_hit(
         connection_requests: via.requests,
         received: by.head_bytes as u64,
         tls: by.tls,
+        server: None,
+        body: None,
+        upstream: None,
+        proxied: None,
+        peer: None,
     };
     let route = RouteFacts {
         uri: uri.as_ref().map_or(&b""[..], |path| path.as_bytes()),

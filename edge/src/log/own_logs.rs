@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 
 use crate::log::access_log::{AccessLog, Destination, Format, OpenError, Record};
 use crate::route::Sites;
@@ -13,14 +14,21 @@ use crate::variables::Facts;
 type OpenLogs = HashMap<Box<str>, Arc<AccessLog>, ahash::RandomState>;
 
 #[derive(Debug, Default)]
-pub(crate) struct OwnLogs(ArcSwap<OpenLogs>);
+pub(crate) struct OwnLogs {
+    open: ArcSwap<OpenLogs>,
+    /// Those whose names depend on requests.
+    varying: Mutex<OpenLogs>,
+}
+
+/// So many logs are open whose names depend on requests.
+const MOST_VARYING: usize = 64;
 
 impl OwnLogs {
     /// Opens what these sites name and is not open, and lets go of what they no longer name.
     pub(crate) fn open(&self, sites: &Sites) -> Result<(), OpenError> {
-        let before = self.0.load_full();
+        let before = self.open.load_full();
         let mut open = OpenLogs::default();
-        for rule in sites.logs() {
+        for rule in sites.logs().filter(|rule| rule.is_fixed()) {
             if open.contains_key(&rule.to) {
                 continue;
             }
@@ -31,7 +39,7 @@ impl OwnLogs {
             open.insert(rule.to.clone(), log);
         }
         let some_end = before.keys().any(|to| !open.contains_key(to));
-        self.0.store(Arc::new(open));
+        self.open.store(Arc::new(open));
         if some_end {
             // A log that ends writes what it holds, and nobody waits for that.
             let _ = std::thread::Builder::new().name("log-end".into()).spawn(move || drop(before));
@@ -40,22 +48,50 @@ impl OwnLogs {
     }
 
     pub(crate) fn reopen(&self) {
-        self.0.load().values().for_each(|log| log.reopen());
+        self.open.load().values().for_each(|log| log.reopen());
+        self.varying.lock().values().for_each(|log| log.reopen());
     }
 
     pub(crate) fn dropped(&self) -> u64 {
-        self.0.load().values().map(|log| log.dropped()).sum()
+        self.open.load().values().map(|log| log.dropped()).sum()
+    }
+
+    /// The log of this name.
+    fn named(&self, name: &str) -> Option<Arc<AccessLog>> {
+        let mut varying = self.varying.lock();
+        if let Some(known) = varying.get(name) {
+            return Some(known.clone());
+        }
+        let opened = match AccessLog::open(&Destination::from(name), Format::Combined) {
+            Ok(log) => Arc::new(log),
+            Err(error) => {
+                tracing::error!(%error, "cannot open the log");
+                return None;
+            }
+        };
+        if varying.len() >= MOST_VARYING {
+            let before = std::mem::take(&mut *varying);
+            // They write what they hold, and nobody waits for that.
+            let _ = std::thread::Builder::new().name("log-end".into()).spawn(move || drop(before));
+        }
+        varying.insert(name.into(), opened.clone());
+        Some(opened)
     }
 
     /// Writes the request into each log that takes it.
     pub(crate) fn write(&self, rules: &[LogRule], facts: &Facts<'_>, record: &Record<'_>) {
-        let open = self.0.load();
+        let open = self.open.load();
         for rule in rules {
-            let Some(log) = open.get(&rule.to) else { continue };
             let facts = rule.with_definitions(facts);
             if !rule.takes(&facts, rand::random::<f64>) {
                 continue;
             }
+            let named = rule.varying(&facts).map(|name| self.named(&name?));
+            let log = match &named {
+                Some(named) => named.as_ref(),
+                None => open.get(&rule.to),
+            };
+            let Some(log) = log else { continue };
             match &rule.line {
                 LineFormat::Combined => log.log_as(Format::Combined, record),
                 LineFormat::Json => log.log_as(Format::Json, record),

@@ -181,6 +181,7 @@ mod tests {
                 detail: String::new(),
                 reached: false,
                 retry_after: 0,
+                earlier: Vec::new(),
             };
             let reply = application(&failure);
             assert_eq!(reply.status.as_u16(), status, "{kind:?} {fault:?}");

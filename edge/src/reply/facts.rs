@@ -17,6 +17,7 @@ pub(crate) fn before_sending<'a>(
     pool: Option<&'a str>,
 ) -> ReplyFacts<'a> {
     let upstream = note.upstream.as_deref().map(|upstream| UpstreamFacts {
+        earlier: &upstream.earlier,
         server: if upstream.server.is_empty() { pool.unwrap_or_default() } else { &upstream.server },
         status: if upstream.status == 0 { status.as_u16() } else { upstream.status },
         connect: upstream.connect,

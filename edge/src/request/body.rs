@@ -8,6 +8,8 @@ use bytes::Bytes;
 use http1::head::Framing;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::variables::body_copy::BodyCopy;
+
 /// How many chunks of a request body may wait between the connection and the application.
 const CHUNKS_AHEAD: usize = 4;
 
@@ -37,6 +39,8 @@ pub(crate) struct RequestBody {
     wanted: Option<oneshot::Sender<()>>,
     /// Counts what is taken, for somebody else to read.
     counter: Option<Arc<AtomicU64>>,
+    /// Remembers what is taken.
+    kept: Option<Arc<BodyCopy>>,
 }
 
 /// The connection's side of a request body.
@@ -48,7 +52,26 @@ pub(crate) struct BodyPump {
 
 impl RequestBody {
     pub(crate) fn empty() -> Self {
-        Self { length: Some(0), limit: u64::MAX, taken: 0, chunks: None, wanted: None, counter: None }
+        Self {
+            length: Some(0),
+            limit: u64::MAX,
+            taken: 0,
+            chunks: None,
+            wanted: None,
+            counter: None,
+            kept: None,
+        }
+    }
+
+    /// A body that is there already.
+    pub(crate) fn text(text: Bytes) -> Self {
+        if text.is_empty() {
+            return Self::empty();
+        }
+        let length = Some(text.len() as u64);
+        let (sender, receiver) = mpsc::channel(1);
+        let _ = sender.try_send(Ok(text));
+        Self { length, chunks: Some(receiver), ..Self::empty() }
     }
 
     /// A client's side of another protocol: its bytes come after the application has agreed to switch.
@@ -85,6 +108,12 @@ impl RequestBody {
         (!self.is_empty()).then(|| self.counter.get_or_insert_default().clone())
     }
 
+    /// Remembers a body of at most this length while it is taken.
+    pub(crate) fn keep(&mut self, kept: Arc<BodyCopy>, most: u64) {
+        kept.keep(most);
+        self.kept = Some(kept);
+    }
+
     pub(crate) fn length(&self) -> Option<u64> {
         self.length
     }
@@ -103,11 +132,23 @@ impl RequestBody {
         if let Some(wanted) = self.wanted.take() {
             let _ = wanted.send(());
         }
-        let chunk = match self.chunks.as_mut()?.recv().await? {
-            Ok(chunk) => chunk,
-            Err(fault) => return Some(Err(fault)),
+        let chunk = match self.chunks.as_mut()?.recv().await {
+            Some(Ok(chunk)) => chunk,
+            Some(Err(fault)) => return Some(Err(fault)),
+            None => {
+                if let Some(kept) = &self.kept {
+                    kept.end();
+                }
+                return None;
+            }
         };
         self.taken += chunk.len() as u64;
+        if let Some(kept) = &self.kept {
+            kept.push(&chunk);
+            if self.length == Some(self.taken) {
+                kept.end();
+            }
+        }
         if let Some(counter) = &self.counter {
             counter.store(self.taken, Relaxed);
         }

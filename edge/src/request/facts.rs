@@ -24,6 +24,11 @@ impl Request {
             connection_requests: self.arrival.requests,
             received: self.arrival.head as u64,
             tls: self.arrival.tls.as_deref(),
+            server: self.arrival.server,
+            body: self.arrival.body.as_deref(),
+            upstream: self.upstream.as_deref(),
+            proxied: self.arrival.proxied.as_deref(),
+            peer: self.arrival.peer,
         };
         Facts { request, route, values: &self.values, reply: None }
     }

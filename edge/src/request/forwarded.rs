@@ -8,6 +8,7 @@ use http_cache::fields;
 use http1::head::{Authority, Refusal};
 use ipnet::IpNet;
 
+use crate::request::Request;
 use crate::request::client::Client;
 use crate::request::via::Via;
 use crate::settings::{RealIpHeader, Trusted};
@@ -186,6 +187,25 @@ impl Trusted<'_> {
     pub(crate) fn is_field(&self, name: &str) -> bool {
         matches!(self.field, RealIpHeader::Field(field) if field.as_str().eq_ignore_ascii_case(name))
     }
+}
+
+/// Who the client is by another field than the usual one. `None`: nobody trusted has sent the request.
+pub(crate) fn client_by(request: &Request, trusted: Trusted<'_>) -> Option<Client> {
+    let peer = request.arrival.peer?;
+    if !trusts(trusted.proxies, peer) {
+        return None;
+    }
+    let sender = Client { address: peer.ip().to_canonical(), port: peer.port() };
+    if *trusted.field == RealIpHeader::ProxyProtocol {
+        let proxied = request.arrival.proxied.as_deref();
+        let source = proxied.map(|proxied| proxied.source);
+        return Some(
+            source
+                .map_or(sender, |source| Client { address: source.ip().to_canonical(), port: source.port() }),
+        );
+    }
+    let named = real_ip(&request.headers, trusted);
+    Some(named.map_or(sender, |address| Client { address, port: 0 }))
 }
 
 /// The right-most address that is not a trusted proxy: addresses to the left of it cannot be verified.

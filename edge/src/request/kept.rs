@@ -35,6 +35,10 @@ struct ReachedPlace {
     args: Option<String>,
     document_root: Option<Arc<str>>,
     values: Values,
+    /// The fields of the application's reply that has sent it there.
+    upstream: Option<Arc<HeaderMap>>,
+    /// Who has asked, as this place sees it.
+    client: Option<Client>,
 }
 
 impl Kept {
@@ -46,6 +50,8 @@ impl Kept {
             args: query.map(str::to_owned),
             document_root: None,
             values: request.values.clone(),
+            upstream: request.upstream.clone(),
+            client: None,
         };
         Self {
             method: request.method.clone(),
@@ -66,12 +72,14 @@ impl Kept {
     }
 
     /// The request has reached a location.
-    pub(crate) fn reached(&self, uri: &[u8], args: Option<&str>, document_root: &Arc<str>, values: &Values) {
+    pub(crate) fn reached(&self, request: &Request, uri: &[u8], document_root: &Arc<str>) {
         *self.place.lock() = ReachedPlace {
             uri: uri.to_vec(),
-            args: args.map(str::to_owned),
+            args: split(&request.target).1.map(str::to_owned),
             document_root: Some(document_root.clone()),
-            values: values.clone(),
+            values: request.values.clone(),
+            upstream: request.upstream.clone(),
+            client: Some(request.client),
         };
     }
 
@@ -79,14 +87,15 @@ impl Kept {
     pub(crate) fn with_facts<T>(&self, server_name: &str, use_them: impl FnOnce(Facts<'_>) -> T) -> T {
         // Taken out, so that no lock is held meanwhile.
         let place = self.place.lock().clone();
+        let client = place.client.unwrap_or(self.client);
         let request = RequestFacts {
             method: self.method.as_str(),
             target: &self.target,
             protocol: self.protocol,
             authority: &self.authority,
             fields: FieldSource::Map(&self.headers),
-            client: self.client.address,
-            client_port: self.client.port,
+            client: client.address,
+            client_port: client.port,
             scheme: self.scheme,
             server_port: self.server_port,
             length: self.length,
@@ -96,6 +105,11 @@ impl Kept {
             connection_requests: self.arrival.requests,
             received: self.arrival.head as u64 + self.body.as_ref().map_or(0, |read| read.load(Relaxed)),
             tls: self.arrival.tls.as_deref(),
+            server: self.arrival.server,
+            body: self.arrival.body.as_deref(),
+            upstream: place.upstream.as_deref(),
+            proxied: self.arrival.proxied.as_deref(),
+            peer: self.arrival.peer,
         };
         let route = RouteFacts {
             uri: &place.uri,

@@ -1,5 +1,6 @@
 //! Makes sites and locations from the settings, and reports every mistake under its path.
 
+mod asking;
 mod checks;
 mod files;
 mod outer;
@@ -10,13 +11,13 @@ use std::time::Duration;
 
 use http_cache::Policy;
 use process::settings::Mistakes;
+use process::units::Size;
 use weir_proto::origin::Priority;
 
 use crate::access::Access;
 use crate::access::secure_link::SecureLink;
 use crate::coding::rule::Compress;
 use crate::fields::reply::ReplyFields;
-use crate::fields::reply_rewrite::ReplyRewrite;
 use crate::fields::request::RequestFields;
 use crate::files::media_type::MediaTypes;
 use crate::limit::{LocationLimits, Zones};
@@ -36,7 +37,7 @@ use crate::route::{Location, Site, SiteCertificate, Sites, listeners};
 use crate::settings::expires::Expires;
 use crate::settings::pattern::Pattern;
 use crate::settings::{
-    self, AccessSettings, Config, ExpiresSetting, Listen, LocationConfig, PlaceConfig, SiteConfig,
+    self, AccessSettings, BodyFiles, Config, ExpiresSetting, Listen, LocationConfig, PlaceConfig, SiteConfig,
 };
 use crate::tls::certificate::Certificates;
 use crate::variables::Template;
@@ -84,8 +85,13 @@ pub(crate) fn build(
     let auto: Vec<bool> = listeners.iter().map(Listen::is_auto).collect();
     let several_certificates = auto.contains(&true) || sites.iter().any(|site| site.certificate.is_some());
     let whole = sites.len() == config.site.len() && !sites.is_empty();
-    let keeps = |place: &Arc<Location>| place.needs_whole_request() || place.logs.is_some();
+    let keeps =
+        |place: &Arc<Location>| place.needs_whole_request() || place.logs.is_some() || place.rates.is_some();
     let keeps_requests = sites.iter().flat_map(Site::all_places).any(keeps);
+    let keeps_bodies = sites
+        .iter()
+        .flat_map(Site::all_places)
+        .any(|place| place.body_buffer > 0 || place.body_file != BodyFiles::Off);
     let compresses = sites.iter().flat_map(Site::all_places).any(|place| place.compress.is_some());
     let wants_hints = sites.iter().flat_map(Site::all_places).any(|place| place.early_hints.is_some());
     whole.then_some(Sites {
@@ -95,6 +101,7 @@ pub(crate) fn build(
         auto,
         several_certificates,
         keeps_requests,
+        keeps_bodies,
         compresses,
         wants_hints,
     })
@@ -226,8 +233,7 @@ impl<'a> Building<'a> {
         // A pool needs the place of the files too if there is `try_files`.
         let wanted = place.pool.is_none() || try_files.is_some();
         let (files, varying) = self.files(path, inner, files_at.filter(|_| wanted), &types);
-        let methods: Vec<Box<str>> =
-            place.limit_except.iter().flatten().map(|method| method.as_str().into()).collect();
+        let methods = methods(place);
         let cache = self.cache(path, inner);
         let reply_fields = self.reply_fields(path, inner);
         let request_fields = self.request_fields(inner, cache.as_deref());
@@ -235,6 +241,7 @@ impl<'a> Building<'a> {
         let is_direct = inner.is_direct
             && secure_link.is_none()
             && !inner.internal
+            && place.real_ip_header.is_none()
             && try_files.is_none()
             && varying.is_none()
             && methods.is_empty();
@@ -246,18 +253,23 @@ impl<'a> Building<'a> {
             log_not_found: place.log_not_found.unwrap_or(true),
             nosniff: place.nosniff.unwrap_or(true),
             pool: place.pool.as_deref().map(Arc::from),
+            pool_choice: self.pool_choice(path, inner),
             pool_path: None,
             timeout: place.timeout.map_or(Duration::ZERO, |time| time.0),
             reply_rewrite: self.reply_rewrite(path, inner),
+            pool_request: self.pool_request(path, inner),
             early_hints: self.early_hints(path, inner),
             priority: place.priority.map_or(Priority::Normal, Priority::from),
             stream_body: !place.request_buffering.unwrap_or(true),
             stream_reply: !place.buffering.unwrap_or(true),
             ignore_client_abort: place.ignore_client_abort.unwrap_or(false),
             variables: place.variables.as_deref().unwrap_or_default().into(),
+            real_ip: place.real_ip_header.clone(),
             internal: inner.internal,
             cache,
             max_body: place.max_body.map_or(1 << 20, |size| size.0),
+            body_buffer: place.body_buffer.map_or(0, |size| size.0),
+            body_file: place.body_file.unwrap_or_default(),
             reply_fields,
             request_fields,
             logs: inner.logs.clone(),
@@ -267,25 +279,20 @@ impl<'a> Building<'a> {
             secure_link,
             auth_check: self.auth_check(path, inner),
             limits: self.limits(path, inner),
-            limit_rate: (
-                place.limit_rate.map_or(0, |size| size.0),
-                place.limit_rate_after.map_or(0, |size| size.0),
-            ),
+            limit_rate: limit_rate(place),
+            rates: self.rates(path, inner),
             is_direct,
             groups: None,
             rules: Rules::default(),
             methods,
             try_files,
+            index: self.index(path, inner),
             varying,
             document_root,
             types,
             error_pages: self.error_pages(path, inner),
             intercept_errors: place.intercept_errors.unwrap_or(false),
-            redirects: RedirectForm {
-                absolute: place.absolute_redirect.unwrap_or(false),
-                server_name: place.server_name_in_redirect.unwrap_or(false),
-                port: place.port_in_redirect.unwrap_or(true),
-            },
+            redirects: redirects(place),
             metrics: self.metrics.location(&self.name, "-"),
         }
     }
@@ -340,7 +347,7 @@ impl<'a> Building<'a> {
         let (access_at, basic_at) = (inner.at(path, "access"), inner.at(path, "auth_basic"));
         let (access, auth_basic) = (access.as_deref().unwrap_or_default(), auth_basic.as_ref());
         let settings = AccessSettings { access, auth_basic, satisfy: satisfy.unwrap_or_default() };
-        settings.rules(&access_at, &basic_at, self.mistakes)
+        settings.rules((&access_at, &basic_at), &self.variables.names, self.mistakes)
     }
 
     fn auth_check(&mut self, path: &str, inner: &Outer<'_>) -> Option<AuthCheck> {
@@ -353,17 +360,6 @@ impl<'a> Building<'a> {
         Some(link.rule(&inner.at(path, "secure_link"), &self.variables.names, self.mistakes))
     }
 
-    fn reply_rewrite(&mut self, path: &str, inner: &Outer<'_>) -> Option<ReplyRewrite> {
-        let config = inner.place.reply_rewrite.as_ref().filter(|_| inner.place.pool.is_some())?;
-        ReplyRewrite::build(&inner.at(path, "reply_rewrite"), config, self.variables.defined(), self.mistakes)
-    }
-
-    fn early_hints(&mut self, path: &str, inner: &Outer<'_>) -> Option<Template> {
-        let wanted = inner.place.early_hints.clone().filter(|_| inner.place.pool.is_some())?;
-        wanted.check(&inner.at(path, "early_hints"), &self.variables.names, self.mistakes);
-        Some(wanted)
-    }
-
     fn limits(&mut self, path: &str, inner: &Outer<'_>) -> LocationLimits {
         let PlaceConfig { limit_req, limit_conn, .. } = &inner.place;
         let (requests, connections) =
@@ -373,5 +369,24 @@ impl<'a> Building<'a> {
             requests: settings::request_limits(&requests_at, requests, self.zones, self.mistakes),
             connections: settings::connection_limits(&connections_at, connections, self.zones, self.mistakes),
         }
+    }
+}
+
+/// The only methods that are answered.
+fn methods(place: &PlaceConfig) -> Vec<Box<str>> {
+    place.limit_except.iter().flatten().map(|method| method.as_str().into()).collect()
+}
+
+/// Bytes in a second, and how many come before that.
+fn limit_rate(place: &PlaceConfig) -> (u64, u64) {
+    let bytes = |size: Option<Size>| size.map_or(0, |size| size.0);
+    (bytes(place.limit_rate), bytes(place.limit_rate_after))
+}
+
+fn redirects(place: &PlaceConfig) -> RedirectForm {
+    RedirectForm {
+        absolute: place.absolute_redirect.unwrap_or(false),
+        server_name: place.server_name_in_redirect.unwrap_or(false),
+        port: place.port_in_redirect.unwrap_or(true),
     }
 }

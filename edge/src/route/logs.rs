@@ -15,6 +15,8 @@ use crate::variables::{Definitions, Facts, Needs, RouteFacts, Template};
 pub(crate) struct LogRule {
     /// As in the settings; the log room knows what is open under this name.
     pub(crate) to: Box<str>,
+    /// Its name, where that depends on the request.
+    varying: Option<Template>,
     pub(crate) line: LineFormat,
     condition: Option<Template>,
     sample: f64,
@@ -33,6 +35,19 @@ impl LogRule {
     /// The fast path knows less than the line says.
     pub(crate) fn needs_whole_request(&self) -> bool {
         self.needs_whole_request
+    }
+
+    /// The file for this request, where its name depends on the request. What a visitor says cannot lead out
+    /// of the directory.
+    pub(crate) fn varying(&self, facts: &Facts<'_>) -> Option<Option<String>> {
+        let name = self.varying.as_ref()?;
+        let name = String::from_utf8(name.value(facts).into_owned()).ok();
+        Some(name.filter(|name| !name.contains('\0') && !name.split('/').any(|part| part == "..")))
+    }
+
+    /// Whether its name is known before any request comes.
+    pub(crate) fn is_fixed(&self) -> bool {
+        self.varying.is_none()
     }
 
     /// Whether this request is to be logged. `chance` is a random number from 0 to 1.
@@ -121,10 +136,22 @@ impl LogBuilder<'_> {
             }
         };
         let own = if let LineFormat::Own(format) = &line { Some(&format.text) } else { None };
-        let mut templates = own.into_iter().chain(&log.r#if);
+        let varying = Some(&log.to).filter(|to| to.contains('$') && !to.starts_with("syslog:"));
+        let varying = varying.and_then(|to| match Template::parse(to) {
+            Ok(name) => Some(name),
+            Err(text) => {
+                mistakes.push(format!("{path}.to"), text);
+                None
+            }
+        });
+        if let Some(name) = &varying {
+            name.check(&format!("{path}.to"), names, mistakes);
+        }
+        let mut templates = own.into_iter().chain(&log.r#if).chain(&varying);
         let needs_whole_request = templates.any(|template| template.needs(names).has(Needs::WHOLE));
         Some(LogRule {
             to: log.to.as_str().into(),
+            varying: varying.clone(),
             line,
             condition: log.r#if.clone(),
             sample: log.sample,

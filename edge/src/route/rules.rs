@@ -32,6 +32,8 @@ pub(crate) struct Rule {
 #[derive(Debug)]
 pub(crate) enum RuleAction {
     Set(Arc<str>, Template),
+    /// This location answers once the rules are through; `None`: the place itself.
+    Place(Option<Arc<str>>),
     Rewrite(Rewrite),
     Return(Return),
     Break,
@@ -84,6 +86,14 @@ impl Rules {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// The locations that they name.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().flat_map(|rule| &rule.actions).filter_map(|action| match action {
+            RuleAction::Place(Some(name)) => Some(&**name),
+            _ => None,
+        })
+    }
 }
 
 impl Rule {
@@ -119,6 +129,14 @@ impl Rule {
                 Err(text) => mistakes.push(path, text),
             }
         }
+        match config.location.as_deref() {
+            None => {}
+            Some("") => actions.push(RuleAction::Place(None)),
+            Some(name) if name.starts_with('@') => actions.push(RuleAction::Place(Some(name.into()))),
+            Some(other) => {
+                mistakes.push(format!("{path}.location"), format!("`{other}` is no name such as \"@name\""))
+            }
+        }
         for (index, text) in config.rewrite.iter().enumerate() {
             let rewrite = rewrite_of(&format!("{path}.rewrite[{index}]"), text, names, mistakes);
             actions.extend(rewrite.map(RuleAction::Rewrite));
@@ -131,7 +149,10 @@ impl Rule {
             actions.push(RuleAction::Break);
         }
         if actions.is_empty() && mistakes.is_empty() {
-            mistakes.push(path, "this rule does nothing; add `return`, `rewrite`, `set` or `break = true`");
+            mistakes.push(
+                path,
+                "this rule does nothing; add `return`, `rewrite`, `set`, `location` or `break = true`",
+            );
         }
         Self { name: name.into(), when, actions }
     }

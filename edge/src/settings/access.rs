@@ -1,7 +1,5 @@
 //! `access`, `auth_basic` and `satisfy`: who may have what a location answers with.
 
-use std::path::PathBuf;
-
 use process::settings::Mistakes;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -9,6 +7,7 @@ use serde::{Deserialize, Deserializer};
 use crate::access::Access;
 use crate::access::addresses::Addresses;
 use crate::access::basic::Basic;
+use crate::variables::{Template, VariableNames};
 
 /// Whether one of `access` and `auth_basic` is enough.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -27,12 +26,20 @@ pub struct AuthBasicConfig(Option<AuthBasicTable>);
 #[serde(deny_unknown_fields)]
 pub struct AuthBasicTable {
     /// What browsers show when they ask for the password.
-    realm: String,
+    realm: Template,
     /// Users and hashes, as htpasswd writes them.
-    file: PathBuf,
+    file: Template,
     /// The application gets the credentials too; then its replies count as personal.
     #[serde(default)]
     pass: bool,
+    /// False: the file need not be there when the settings are read, and lines of it that cannot be used are
+    /// only logged.
+    #[serde(default = "yes")]
+    checked: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// The settings of one location.
@@ -44,7 +51,12 @@ pub(crate) struct AccessSettings<'a> {
 
 impl AccessSettings<'_> {
     /// The rules, if there are any; reports mistakes under the paths of `access` and `auth_basic`.
-    pub(crate) fn rules(&self, access_at: &str, basic_at: &str, mistakes: &mut Mistakes) -> Option<Access> {
+    pub(crate) fn rules(
+        &self,
+        (access_at, basic_at): (&str, &str),
+        names: &VariableNames,
+        mistakes: &mut Mistakes,
+    ) -> Option<Access> {
         let addresses = (!self.access.is_empty()).then(|| Addresses::parse(self.access));
         let addresses = addresses.and_then(|parsed| match parsed {
             Ok(addresses) => Some(addresses),
@@ -56,10 +68,13 @@ impl AccessSettings<'_> {
             }
         });
         let table = self.auth_basic.and_then(|config| config.0.as_ref());
-        let basic = table.and_then(|AuthBasicTable { realm, file, pass }| {
-            match Basic::new(realm, file.clone(), *pass) {
+        let basic = table.and_then(|AuthBasicTable { realm, file, pass, checked }| {
+            for (key, text) in [("realm", realm), ("file", file)] {
+                text.check(&format!("{basic_at}.{key}"), names, mistakes);
+            }
+            match Basic::new(realm.clone(), file.clone(), *pass) {
                 Ok(basic) => {
-                    for text in basic.mistakes() {
+                    for text in basic.mistakes().into_iter().filter(|_| *checked) {
                         mistakes.push(format!("{basic_at}.file"), text);
                     }
                     Some(basic)

@@ -13,6 +13,10 @@ pub enum Autoindex {
     Html,
     /// A list of objects, as nginx's `autoindex_format json`.
     Json,
+    /// That list, as an argument of the function that the parameter `callback` names.
+    Jsonp,
+    /// A list of elements, as nginx's `autoindex_format xml`.
+    Xml,
 }
 
 impl<'de> Deserialize<'de> for Autoindex {
@@ -22,7 +26,7 @@ impl<'de> Deserialize<'de> for Autoindex {
             type Value = Autoindex;
 
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("true, false, \"html\" or \"json\"")
+                f.write_str("true, false, \"html\", \"json\", \"jsonp\" or \"xml\"")
             }
 
             fn visit_bool<E: Error>(self, on: bool) -> Result<Autoindex, E> {
@@ -33,7 +37,9 @@ impl<'de> Deserialize<'de> for Autoindex {
                 match text {
                     "html" => Ok(Autoindex::Html),
                     "json" => Ok(Autoindex::Json),
-                    other => Err(E::unknown_variant(other, &["html", "json"])),
+                    "jsonp" => Ok(Autoindex::Jsonp),
+                    "xml" => Ok(Autoindex::Xml),
+                    other => Err(E::unknown_variant(other, &["html", "json", "jsonp", "xml"])),
                 }
             }
         }

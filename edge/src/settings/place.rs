@@ -11,9 +11,10 @@ use crate::settings::files::{Charset, Symlinks};
 use crate::settings::rule::RuleConfig;
 use crate::settings::site_listen::{DefaultServer, ListenerName};
 use crate::settings::{
-    AuthBasicConfig, AuthRequestConfig, CacheConfig, CompressConfig, CorsConfig, ExpiresSetting,
-    InheritFields, LimitConnConfig, LimitReqConfig, LogConfig, Priority, ReplyFieldConfig,
-    ReplyRewriteConfig, RequestFieldConfig, Satisfy, SecureLinkConfig, Security, TlsSetting,
+    AuthBasicConfig, AuthRequestConfig, BodyFiles, CacheConfig, CertificateConfig, CompressConfig,
+    CorsConfig, ExpiresSetting, InheritFields, LimitConnConfig, LimitReqConfig, LogConfig, PoolChoiceConfig,
+    PoolRequestConfig, Priority, RealIpHeader, ReplyFieldConfig, ReplyRewriteConfig, RequestFieldConfig,
+    Satisfy, SecureLinkConfig, Security, TlsSetting,
 };
 use crate::variables::Template;
 
@@ -119,7 +120,11 @@ macro_rules! places {
             pub(crate) fn within(&self, outer: &PlaceConfig) -> PlaceConfig {
                 let place = PlaceConfig { $($key: self.$key.clone().or_else(|| outer.$key.clone()),)* };
                 match self.says_what_answers() {
-                    true => PlaceConfig { pool: self.pool.clone(), ..place },
+                    true => PlaceConfig {
+                        pool: self.pool.clone(),
+                        pool_choice: self.pool_choice.clone(),
+                        ..place
+                    },
                     false => place,
                 }
             }
@@ -153,10 +158,14 @@ places! {
     log_not_found: bool,
     /// The pool of application servers, by its name in [wsgi_adapter].
     pool: String,
+    /// Which pool or server answers, where that depends on the request.
+    pool_choice: PoolChoiceConfig,
     /// How long the application may take until its reply begins, and between two parts of it.
     timeout: Time,
     /// What the application says of itself, in the words of the site.
     reply_rewrite: ReplyRewriteConfig,
+    /// What the application is asked in place of what the client asks.
+    pool_request: PoolRequestConfig,
     /// The application's interim replies 103 are passed on, unless this is empty or "0".
     early_hints: Template,
     /// Whose requests go first if they must wait for a server: "high", "normal", "low".
@@ -177,6 +186,8 @@ places! {
     auth_basic: AuthBasicConfig,
     /// The page that decides who may ask.
     auth_request: AuthRequestConfig,
+    /// The field in which trusted proxies name the client, here.
+    real_ip_header: RealIpHeader,
     /// Whether one of `access` and `auth_basic` is enough: "all" or "any".
     satisfy: Satisfy,
     /// Links that only who knows a secret can make.
@@ -189,8 +200,15 @@ places! {
     limit_rate: Size,
     /// The first bytes of a reply, which are sent at any speed.
     limit_rate_after: Size,
+    /// Both, where they depend on the request.
+    limit_rate_by: Template,
+    limit_rate_after_by: Template,
     /// The largest request body; larger bodies get 413.
     max_body: Size,
+    /// How long a body may be for `$request_body`; 0: it has no value.
+    body_buffer: Size,
+    /// Which bodies go to a temporary file first, which `$request_body_file` names.
+    body_file: BodyFiles,
     /// The only methods that are answered; others get 403. Empty: all.
     limit_except: Vec<String>,
     /// What answers instead of an error, by status.

@@ -17,6 +17,8 @@ pub struct RuleConfig {
     pub when: BTreeMap<String, WhenConfig>,
     /// Variables, and their values.
     pub set: BTreeMap<String, Template>,
+    /// A location "@name" that answers once the rules of this place are through; "" is this place again.
+    pub location: Option<String>,
     /// "REGEX REPLACEMENT FLAG", in order.
     pub rewrite: Vec<String>,
     /// nginx's `return`.

@@ -1,15 +1,21 @@
 //! What is known of a request while it is answered, and the value of each variable under it.
 
+mod upstream;
+
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, HeaderName, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
+use weir_proto::origin::Attempt;
 
+use crate::connection::proxied::Proxied;
 use crate::connection::tls_session::TlsSession;
+use crate::variables::body_copy::BodyCopy;
+use crate::variables::facts::upstream::of_upstream;
 use crate::variables::lookup;
 use crate::variables::names::{KnownVariable, Variable};
 use crate::variables::stamp;
@@ -54,6 +60,16 @@ pub(crate) struct RequestFacts<'a> {
     pub(crate) received: u64,
     /// `None`: it did not come over TLS.
     pub(crate) tls: Option<&'a TlsSession>,
+    /// The address that the client connected to; `None`: nobody has looked.
+    pub(crate) server: Option<IpAddr>,
+    /// Its body; `None`: there is none, or it is not kept.
+    pub(crate) body: Option<&'a BodyCopy>,
+    /// The fields of the application's reply that has sent it where it is.
+    pub(crate) upstream: Option<&'a HeaderMap>,
+    /// What a proxy has said of the connection.
+    pub(crate) proxied: Option<&'a Proxied>,
+    /// Who has sent it: the client, or a proxy; `None`: nobody has looked.
+    pub(crate) peer: Option<SocketAddr>,
 }
 
 /// The variables that the settings define. Their values depend on other facts.
@@ -96,6 +112,8 @@ pub(crate) struct ReplyFacts<'a> {
 /// What the application did for one reply.
 #[derive(Clone, Copy)]
 pub(crate) struct UpstreamFacts<'a> {
+    /// The servers that were tried before.
+    pub(crate) earlier: &'a [Attempt],
     /// The server that answered; else the pool.
     pub(crate) server: &'a str,
     pub(crate) status: u16,
@@ -163,8 +181,10 @@ impl<'a> Facts<'a> {
             Variable::Argument(name) => lookup::argument(self.route.args?, name).map(text),
             Variable::Cookie(name) => self.request.fields.cookie(name).map(Cow::Borrowed),
             Variable::RequestField(name) => self.request_field(name),
-            Variable::ReplyField(name) | Variable::UpstreamField(name) => {
-                FieldSource::Map(self.reply?.headers).joined(name)
+            Variable::ReplyField(name) => FieldSource::Map(self.reply?.headers).joined(name),
+            Variable::UpstreamField(name) => {
+                let here = self.reply.and_then(|reply| FieldSource::Map(reply.headers).joined(name));
+                here.or_else(|| FieldSource::Map(self.request.upstream?).joined(name))
             }
             Variable::UpstreamCookie(name) => set_cookie(self.reply?.headers, name).map(Cow::Borrowed),
             Variable::Capture(number) => self.values.capture(*number).map(Cow::Borrowed),
@@ -200,6 +220,14 @@ impl<'a> Facts<'a> {
             }
             KnownVariable::ServerProtocol => text(request.protocol),
             KnownVariable::ServerPort => number(request.server_port),
+            KnownVariable::ServerAddr => return request.server.map(|address| number(address.to_canonical())),
+            KnownVariable::ProxyProtocolAddr => number(request.proxied?.source.ip().to_canonical()),
+            KnownVariable::ProxyProtocolPort => number(request.proxied?.source.port()),
+            KnownVariable::ProxyProtocolServerAddr => {
+                number(request.proxied?.destination.ip().to_canonical())
+            }
+            KnownVariable::ProxyProtocolServerPort => number(request.proxied?.destination.port()),
+            KnownVariable::RequestBody => return request.body?.text().map(Cow::Owned),
             KnownVariable::RemoteAddr => number(request.client),
             KnownVariable::BinaryRemoteAddr => Cow::Owned(match request.client {
                 IpAddr::V4(address) => address.octets().to_vec(),
@@ -223,6 +251,10 @@ impl<'a> Facts<'a> {
             KnownVariable::RequestLength => number(request.received),
             KnownVariable::SslProtocol => return request.tls.and_then(|tls| filled(tls.protocol)),
             KnownVariable::SslCipher => return request.tls.and_then(|tls| filled(tls.cipher)),
+            KnownVariable::SslSessionReused => text(if request.tls?.resumed { "r" } else { "." }),
+            KnownVariable::RequestBodyFile => return request.body?.file().map(Cow::Owned),
+            KnownVariable::RealipRemoteAddr => number(request.peer?.ip().to_canonical()),
+            KnownVariable::RealipRemotePort => number(request.peer?.port()),
             KnownVariable::SslServerName => return request.tls?.server_name.as_deref().map(text),
             KnownVariable::SslClientVerify => {
                 text(if request.tls?.client.is_some() { "SUCCESS" } else { "NONE" })
@@ -317,27 +349,6 @@ fn set_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
     headers.get_all(SET_COOKIE).iter().find_map(|line| lookup::cookie_here(line.as_bytes(), name.as_bytes()))
 }
 
-fn of_upstream<'a>(upstream: &UpstreamFacts<'a>, variable: KnownVariable) -> Option<Cow<'a, [u8]>> {
-    let took = match variable {
-        KnownVariable::UpstreamAddr => return Some(address(upstream.server)),
-        KnownVariable::UpstreamStatus => return Some(number(upstream.status)),
-        KnownVariable::UpstreamConnectTime => upstream.connect?,
-        KnownVariable::UpstreamHeaderTime => upstream.head,
-        KnownVariable::UpstreamResponseTime => upstream.whole,
-        _ => return None,
-    };
-    Some(Cow::Owned(stamp::seconds(took).into_bytes()))
-}
-
-/// A server of the settings as nginx writes it: "127.0.0.1:3031", "unix:/run/app.sock".
-fn address(server: &str) -> Cow<'_, [u8]> {
-    match server.split_once("://") {
-        Some((scheme, path)) if scheme.ends_with("unix") => Cow::Owned(format!("unix:{path}").into_bytes()),
-        Some((_, address)) => text(address.trim_end_matches('/')),
-        None => text(server),
-    }
-}
-
 /// How many times shorter the body has become: "2.50".
 fn ratio<'a>(before: u64, after: u64) -> Option<Cow<'a, [u8]>> {
     (after > 0).then(|| Cow::Owned(format!("{:.2}", before as f64 / after as f64).into_bytes()))
@@ -364,4 +375,4 @@ fn number<'a>(number: impl ToString) -> Cow<'a, [u8]> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -44,6 +44,7 @@ impl Needs {
     pub(crate) const QUERY: Self = Self(8);
     /// Something that is not at hand where memory answers: fields of the reply, captures, `set`, the root.
     pub(crate) const WHOLE: Self = Self(16);
+    const WHOLE_VISITOR: Self = Self::VISITOR.and(Self::WHOLE);
     const WHOLE_URL: Self = Self::URL.and(Self::WHOLE);
     const WHOLE_REPLY: Self = Self::REPLY.and(Self::WHOLE);
 
@@ -97,6 +98,15 @@ known_variables! {
     "request" => Request VISITOR,
     "server_protocol" => ServerProtocol VISITOR,
     "server_port" => ServerPort VISITOR,
+    "server_addr" => ServerAddr WHOLE_VISITOR,
+    "proxy_protocol_addr" => ProxyProtocolAddr WHOLE_VISITOR,
+    "proxy_protocol_port" => ProxyProtocolPort WHOLE_VISITOR,
+    "proxy_protocol_server_addr" => ProxyProtocolServerAddr WHOLE_VISITOR,
+    "proxy_protocol_server_port" => ProxyProtocolServerPort WHOLE_VISITOR,
+    "request_body" => RequestBody WHOLE_VISITOR,
+    "realip_remote_addr" => RealipRemoteAddr WHOLE_VISITOR,
+    "realip_remote_port" => RealipRemotePort WHOLE_VISITOR,
+    "request_body_file" => RequestBodyFile WHOLE_VISITOR,
     "remote_addr" => RemoteAddr VISITOR,
     "binary_remote_addr" => BinaryRemoteAddr VISITOR,
     "remote_port" => RemotePort VISITOR,
@@ -116,6 +126,7 @@ known_variables! {
     "ssl_protocol" => SslProtocol VISITOR,
     "ssl_cipher" => SslCipher VISITOR,
     "ssl_server_name" => SslServerName VISITOR,
+    "ssl_session_reused" => SslSessionReused VISITOR,
     "ssl_client_verify" => SslClientVerify VISITOR,
     "ssl_client_s_dn" => SslClientSubject VISITOR,
     "status" => Status REPLY,

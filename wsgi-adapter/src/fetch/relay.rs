@@ -114,7 +114,7 @@ impl Fetch<'_> {
     fn told_head(&self, reply: &mut Reply, slot: &Slot) -> ReplyHead {
         let head = told_head(&mut reply.head, &self.head.method, slot.server().address.as_str());
         let connect_us = u32::try_from(self.connecting.as_micros()).unwrap_or(u32::MAX);
-        ReplyHead { connect_us, ..head }
+        ReplyHead { connect_us, earlier: self.earlier.clone(), ..head }
     }
 
     /// Turns the connection into a tunnel, after 101.
@@ -168,7 +168,13 @@ fn told_head(head: &mut ResponseHead, method: &str, server: &str) -> ReplyHead {
     }
     let switched = head.upgrade.as_deref().filter(|_| head.status == 101).unwrap_or_default();
     let upgrade = String::from_utf8_lossy(switched).into_owned();
-    ReplyHead { status: head.status.into(), fields, server: server.to_owned(), upgrade, connect_us: 0 }
+    ReplyHead {
+        status: head.status.into(),
+        fields,
+        server: server.to_owned(),
+        upgrade,
+        ..ReplyHead::default()
+    }
 }
 
 /// The length that the edge is told. To HEAD it is the length of what GET would give.

@@ -43,8 +43,8 @@ pub fn unsatisfiable(length: u64) -> HeaderValue {
 /// The parts that the Range field wants of a body of `length` bytes.
 ///
 /// "A server MAY ignore the Range header field" (section 14.2): so is one that is not understood, and one
-/// whose ranges are many, overlap, or "are not listed in ascending order, since these are indications of
-/// either a broken client or a deliberate denial-of-service attack".
+/// whose ranges are many or, as in nginx, longer than the whole together: they overlap, "since these are
+/// indications of either a broken client or a deliberate denial-of-service attack".
 pub(super) fn wanted(request: &HeaderMap, length: u64) -> Wanted {
     let mut lines = request.get_all(RANGE).iter();
     let (Some(line), None) = (lines.next(), lines.next()) else { return Wanted::All };
@@ -56,12 +56,14 @@ pub(super) fn wanted(request: &HeaderMap, length: u64) -> Wanted {
         return Wanted::All;
     }
     let (mut parts, mut none): (Vec<ByteRange>, bool) = (Vec::new(), true);
+    let mut bytes: u64 = 0;
     // "A recipient MUST parse and ignore a reasonable number of empty list elements" (section 5.6.1.2)
     for (n, spec) in set.split(',').map(str::trim).filter(|spec| !spec.is_empty()).enumerate() {
         match one(spec, length) {
             _ if n == MAX_RANGES => return Wanted::All,
-            Wanted::Part(part) if parts.last().is_none_or(|before| before.last < part.first) => {
-                parts.push(part)
+            Wanted::Part(part) if bytes.saturating_add(part.len()) <= length => {
+                bytes += part.len();
+                parts.push(part);
             }
             // Several are satisfiable if one of them is (section 14.1.1).
             Wanted::Outside => {}
@@ -183,9 +185,11 @@ mod tests {
             (&["bytes=2-5,20-30"], 10, part(2, 5)),
             (&["bytes=20-30,40-"], 10, Wanted::Outside),
             (&["bytes=,"], 10, Wanted::All),
-            // Not in order, overlapping, one of them not understood, or too many.
-            (&["bytes=3-4,0-1"], 10, Wanted::All),
-            (&["bytes=0-4,4-5"], 10, Wanted::All),
+            // In any order; more than the whole, one of them not understood, or too many.
+            (&["bytes=3-4,0-1"], 10, parts(&[(3, 4), (0, 1)])),
+            (&["bytes=0-1,-2,3-4"], 10, parts(&[(0, 1), (8, 9), (3, 4)])),
+            (&["bytes=0-4,4-5"], 10, parts(&[(0, 4), (4, 5)])),
+            (&["bytes=0-5,4-9"], 10, Wanted::All),
             (&["bytes=0-,0-"], 10, Wanted::All),
             (&["bytes=0-1,x"], 10, Wanted::All),
             (&["bytes=0-1,5-4"], 10, Wanted::All),

@@ -41,15 +41,8 @@ pub(super) const DIFFERENT: &[(&str, &str)] = &[
 ];
 
 /// Directives that are on if a file does not say `off`. Of all others, one that says `off` asks for nothing.
-pub(super) const USUALLY_ON: &[&str] = &[
-    "chunked_transfer_encoding",
-    "fastcgi_pass_request_headers",
-    "ignore_invalid_headers",
-    "merge_slashes",
-    "proxy_cache_convert_head",
-    "proxy_pass_request_headers",
-    "uwsgi_pass_request_headers",
-];
+pub(super) const USUALLY_ON: &[&str] =
+    &["chunked_transfer_encoding", "ignore_invalid_headers", "merge_slashes", "proxy_cache_convert_head"];
 
 /// Not done, with what to write instead.
 pub(super) const NOT_DONE: &[(&str, &str, &str)] = &[

@@ -8,8 +8,6 @@ pub(super) const NO_EFFECT: &[&str] = &[
     "aio_write",
     "brotli_buffers",
     "brotli_window",
-    "client_body_buffer_size",
-    "client_body_in_file_only",
     "client_body_in_single_buffer",
     "client_body_temp_path",
     "client_header_buffer_size",

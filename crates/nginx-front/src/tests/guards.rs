@@ -11,18 +11,14 @@ fn a_page_may_decide_who_may_ask() {
          proxy_set_header X-User $who; } \
          location /open { auth_request off; proxy_pass http://a:1; proxy_pass_request_body off; } }";
     let (table, missing) = with_missing(file);
-    assert_eq!(
-        missing,
-        [
-            "\"proxy_pass_request_body\" is not done: the application gets the body of each request in nginx.conf:1"
-        ]
-    );
+    assert_eq!(missing, [""; 0]);
     let site = |path: &str| at(&table, &format!("edge.site.0.{path}")).clone();
     assert_eq!(shown(&site("auth_request.uri")), "\"/auth\"");
     assert_eq!(shown(&site("auth_request.cookies")), "false");
     assert_eq!(shown(&site("location.0.auth_request")), "false");
     assert_eq!(shown(&site("location.1.auth_request.set")), r#"[["who", "$upstream_http_x_user"]]"#);
     assert_eq!(shown(&site("location.2.auth_request")), "false");
+    assert_eq!(shown(&site("location.2.pool_request.body")), "\"\"");
 }
 
 #[test]

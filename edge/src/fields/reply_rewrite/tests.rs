@@ -30,6 +30,11 @@ fn rewritten(rewrite: &ReplyRewrite, name: HeaderName, value: &str) -> String {
         connection_requests: 1,
         received: 0,
         tls: None,
+        server: None,
+        body: None,
+        upstream: None,
+        proxied: None,
+        peer: None,
     };
     let facts = Facts { request, route: RouteFacts::default(), values: Values::NONE, reply: None };
     let mut headers = HeaderMap::from_iter([(name.clone(), HeaderValue::from_str(value).unwrap())]);
@@ -42,7 +47,7 @@ fn the_first_that_matches_counts() {
     let rewrite = built(
         r#"
         location = [["http://app:8000/x/", "/y/"], ["http://app:8000/", "$scheme://$host/"], ["~*^HTTP://([a-z]+)\\.old(/.*)$", "/$1$2"]]
-        cookie_domain = [["app.internal", "$host"], ["~^(.+)\\.local$", "$1.example"]]
+        cookie_domain = [["app.internal", "$host"], [".dotted.internal", ".own.example"], ["~^(.+)\\.local$", "$1.example"]]
         cookie_path = [["/x/", "/"], ["~^/(v[0-9])/", "/api/$1"]]
         "#,
     )
@@ -60,6 +65,8 @@ fn the_first_that_matches_counts() {
             "a=1; Domain=example.com; Path=/y; Secure",
         ),
         (SET_COOKIE, "a=1; domain=.APP.internal", "a=1; domain=.example.com"),
+        (SET_COOKIE, "a=1; domain=dotted.internal", "a=1; domain=own.example"),
+        (SET_COOKIE, "a=1; Domain=B.LOCAL", "a=1; Domain=B.example"),
         (SET_COOKIE, "a=domain=app.internal; Path=/", "a=domain=app.internal; Path=/"),
         (SET_COOKIE, "a=1; Domain=b.local; path=/v1/x", "a=1; Domain=b.example; path=/api/v1"),
         (SET_COOKIE, "a=1; HttpOnly", "a=1; HttpOnly"),

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::files::{self, PathKind};
 use crate::handler::place::{SiteLocation, facts, path_of, printable};
@@ -19,9 +20,27 @@ use crate::route::rules::{Rule, RuleAction, Rules};
 pub(super) enum RulesOutcome {
     /// This place goes on with it; its path may be another.
     Stay,
+    /// This location answers.
+    Named(Arc<str>),
     /// The path is another, so its location is to be chosen again.
     Elsewhere,
     Answer(Box<Reply>),
+}
+
+/// How far the rules have come.
+#[derive(Default)]
+struct Progress {
+    /// The path is another.
+    is_changed: bool,
+    /// The location that answers in place of this one.
+    place: Option<Arc<str>>,
+}
+
+impl Progress {
+    /// The rules end here, with this path.
+    fn stay(self) -> RulesOutcome {
+        self.place.map_or(RulesOutcome::Stay, RulesOutcome::Named)
+    }
 }
 
 /// What follows an action.
@@ -31,7 +50,7 @@ enum AfterAction {
 }
 
 pub(super) async fn run(rules: &Rules, request: &mut Request, at: SiteLocation<'_>) -> RulesOutcome {
-    let mut changed = false;
+    let mut progress = Progress::default();
     for rule in &rules.0 {
         match holds(rule, request, at).await {
             Ok(true) => {}
@@ -39,13 +58,14 @@ pub(super) async fn run(rules: &Rules, request: &mut Request, at: SiteLocation<'
             Err(reply) => return RulesOutcome::Answer(reply),
         }
         for action in &rule.actions {
-            match act(rule, action, request, at, &mut changed) {
+            match act(rule, action, request, at, &mut progress) {
                 AfterAction::Action => {}
+                AfterAction::End(RulesOutcome::Stay) => return progress.stay(),
                 AfterAction::End(ruled) => return ruled,
             }
         }
     }
-    if changed { RulesOutcome::Elsewhere } else { RulesOutcome::Stay }
+    if progress.is_changed { RulesOutcome::Elsewhere } else { progress.stay() }
 }
 
 fn act(
@@ -53,7 +73,7 @@ fn act(
     action: &RuleAction,
     request: &mut Request,
     SiteLocation { site, location }: SiteLocation<'_>,
-    changed: &mut bool,
+    progress: &mut Progress,
 ) -> AfterAction {
     let path = match path_of(request) {
         Ok(path) => path,
@@ -64,6 +84,10 @@ fn act(
         RuleAction::Set(name, value) => {
             let value = value.value(&facts(request, &path, site, location)).into_owned();
             request.values.set(name, value);
+            AfterAction::Action
+        }
+        RuleAction::Place(name) => {
+            progress.place.clone_from(name);
             AfterAction::Action
         }
         RuleAction::Return(answer) => {
@@ -80,7 +104,7 @@ fn act(
             }
             let own_query = split(&request.target).1;
             let rewritten = rewrite.apply(&facts(request, &path, site, location), own_query);
-            take(rule, rewrite, rewritten, request, changed)
+            take(rule, rewrite, rewritten, request, progress)
         }
     }
 }
@@ -90,7 +114,7 @@ fn take(
     rewrite: &Rewrite,
     rewritten: Rewritten,
     request: &mut Request,
-    changed: &mut bool,
+    progress: &mut Progress,
 ) -> AfterAction {
     let (new, query) = match rewritten {
         Rewritten::Path(path, query) => (path, query),
@@ -106,7 +130,7 @@ fn take(
     };
     request.rewrite_to(&new, query.as_deref());
     request.note(|| rule.name.to_string(), || format!("rewritten to {}", printable(&new)));
-    *changed = true;
+    progress.is_changed = true;
     match rewrite.then {
         Then::Next | Then::Redirect(_) => AfterAction::Action,
         Then::Last => AfterAction::End(RulesOutcome::Elsewhere),

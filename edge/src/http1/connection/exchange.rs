@@ -55,6 +55,12 @@ impl Connection {
         let mut request = Request::new(self.edge.settings.trusted(), head, &self.via, body)?;
         request.arrival.head = head_bytes;
         request.arrival.tls = self.stream.session().cloned();
+        if let Some(proxied) = &self.proxied {
+            // The proxy, and not its client.
+            request.arrival.peer = self.stream.tcp().peer_addr().ok();
+            request.arrival.proxied = Some(proxied.clone());
+        }
+        request.arrival.server = self.stream.tcp().local_addr().ok().map(|local| local.ip());
         Ok(Incoming {
             request: Request { upgrade, ..request },
             framing: head.framing,

@@ -42,7 +42,8 @@ impl Building<'_> {
         for (path, place) in places.chain([(path, otherwise)]) {
             let tried = place.try_files.as_ref().and_then(TryFiles::name).map(|name| ("try_files", name));
             let shown = place.error_pages.names().map(|name| ("error_page", name));
-            for (key, name) in tried.into_iter().chain(shown) {
+            let led = place.rules.names().map(|name| ("rule", name));
+            for (key, name) in tried.into_iter().chain(shown).chain(led) {
                 if !self.named.contains_key(name) {
                     missing.push((format!("{path}.{key}"), name.to_owned()));
                 }

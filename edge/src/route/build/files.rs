@@ -9,6 +9,11 @@ use crate::route::build::outer::Outer;
 use crate::route::varying_files::{VaryingFiles, VaryingKind, boundary};
 use crate::variables::Template;
 
+/// Whether an index is the name of a file, whatever is asked for.
+pub(super) fn is_plain_index(name: &str) -> bool {
+    !name.starts_with('/') && !name.contains('$')
+}
+
 /// Where the files of a place are.
 pub(super) enum FilesAt {
     Root(Template),
@@ -40,7 +45,8 @@ impl Building<'_> {
             (FilesAt::Whole(_), Some(_)) => FilePlace::Whole(directory),
             _ => FilePlace::Root(directory),
         };
-        let index = place.index.clone().unwrap_or_else(|| vec!["index.html".into()]);
+        let mut index = place.index.clone().unwrap_or_else(|| vec!["index.html".into()]);
+        index.retain(|name| is_plain_index(name));
         let (symlinks, precompressed) =
             (place.symlinks.unwrap_or_default(), place.precompressed.unwrap_or(false));
         let settings = match FileSettings::new(at, index, symlinks, precompressed) {

@@ -42,6 +42,11 @@ fn with_facts<T>(path: &str, query: Option<&str>, values: &Values, run: impl FnO
         connection_requests: 2,
         received: 120,
         tls: None,
+        server: None,
+        body: None,
+        upstream: None,
+        proxied: None,
+        peer: None,
     };
     let route = RouteFacts { uri: path.as_bytes(), args: query, ..RouteFacts::default() };
     run(&Facts { request, route, values, reply: None })

@@ -46,6 +46,11 @@ fn value(definitions: &Definitions, template: &str, host: &str, client: &str, fi
         connection_requests: 2,
         received: 120,
         tls: None,
+        server: None,
+        body: None,
+        upstream: None,
+        proxied: None,
+        peer: None,
     };
     let route = RouteFacts { definitions: Some(definitions), ..RouteFacts::default() };
     let facts = Facts { request, route, values: Values::NONE, reply: None };

@@ -39,6 +39,11 @@ fn facts<'a>(fields: &'a HeaderMap, values: &'a Values) -> Facts<'a> {
         connection_requests: 2,
         received: 120,
         tls: None,
+        server: "192.0.2.9".parse().ok(),
+        body: None,
+        upstream: None,
+        proxied: None,
+        peer: None,
     };
     let route = RouteFacts {
         uri: b"/a/b c",
@@ -48,6 +53,14 @@ fn facts<'a>(fields: &'a HeaderMap, values: &'a Values) -> Facts<'a> {
         definitions: None,
     };
     Facts { request, route, values, reply: None }
+}
+
+/// What is known of a request for a target without anything else.
+pub(crate) fn facts_of<'a>(target: &'a str, fields: &'a HeaderMap) -> Facts<'a> {
+    let (path, args) = target.split_once('?').map_or((target, None), |(path, args)| (path, Some(args)));
+    let known = facts(fields, Values::NONE);
+    let route = RouteFacts { uri: path.as_bytes(), args, ..known.route };
+    Facts { request: RequestFacts { target, ..known.request }, route, ..known }
 }
 
 #[test]
@@ -66,6 +79,7 @@ fn each_variable_has_its_value() {
         ("$http_accept", "text/html, image/png"),
         ("$http_cookie", "a=1; sessionid=x; b=2"),
         ("$remote_addr:$remote_port", "192.0.2.1:5000"),
+        ("$server_addr", "192.0.2.9"),
         ("$remote_user", "ann"),
         ("$proxy_add_x_forwarded_for", "192.0.2.7, 192.0.2.1"),
         ("$server_name $server_port", "example.com 8443"),
@@ -135,6 +149,7 @@ fn what_the_reply_tells() {
         headers: &headers,
         cache: Some("MISS"),
         upstream: Some(UpstreamFacts {
+            earlier: &[],
             server: "uwsgi://127.0.0.1:3031",
             status: 404,
             connect: Some(Duration::from_millis(1)),

@@ -34,14 +34,15 @@ pub(super) fn opening(head: &RequestHead, body: BodyLength, pool: &PoolConfig) -
     valid("scheme", matches!(head.scheme.as_str(), "http" | "https"))?;
     // HTTP/1.0 knows no Host; HTTP/1.1 needs one (RFC 9112 section 3.2).
     let host = if head.authority.is_empty() { &head.server_name } else { &head.authority };
-    valid("host", host.bytes().all(|byte| visible(&byte)))?;
+    let told = if head.host.is_empty() { host } else { &head.host };
+    valid("host", host.bytes().chain(told.bytes()).all(|byte| visible(&byte)))?;
 
     let mut out = Lines(BytesMut::with_capacity(1024));
     out.0.put_slice(head.method.as_bytes());
     out.0.put_u8(b' ');
     out.0.put_slice(&head.target);
     out.0.put_slice(b" HTTP/1.1\r\n");
-    out.field(b"host", host.as_bytes())?;
+    out.field(b"host", told.as_bytes())?;
     out.forwarding(head, host)?;
     match body {
         BodyLength::Nothing => {}

@@ -1,0 +1,56 @@
+//! `proxy_method`, `proxy_set_body`, `*_pass_request_headers`, `*_pass_request_body`: what the application is
+//! asked in place of what the client asks.
+
+use crate::scope::Scope;
+use crate::settings::{Table, Value};
+use crate::translate::Translator;
+
+pub(crate) fn translate<'a>(
+    translator: &mut Translator<'a>,
+    scope: &Scope<'a>,
+    family: &str,
+    place: &mut Table,
+) {
+    let mut wanted = Table::default();
+    let mut first = None;
+    let name = |rest: &str| format!("{family}_{rest}");
+    for (key, directive) in [("method", scope.one("proxy_method")), ("body", scope.one("proxy_set_body"))] {
+        let Some(directive) = directive.filter(|_| family == "proxy") else { continue };
+        wanted.set(key, directive.arg(0).unwrap_or_default(), "");
+        first = first.or(Some(directive));
+    }
+    if scope.is_off(&name("pass_request_headers")) {
+        wanted.set("fields", false, "");
+        first = first.or(scope.one(&name("pass_request_headers")));
+    }
+    let without_body = scope.one(&name("pass_request_body")).filter(|one| one.arg(0) == Some("off"));
+    if let Some(directive) = without_body.filter(|_| wanted.get("body").is_none()) {
+        wanted.set("body", "", "");
+        if first.is_none() {
+            place.from("pool_request", Value::Inline(wanted), &translator.ledger.origin(directive));
+            return;
+        }
+    }
+    let Some(first) = first else { return };
+    let caches = scope.one(&name("cache")).is_some_and(|cache| cache.arg(0) != Some("off"))
+        || scope
+            .arg("weir_microcache")
+            .or(translator.options.microcache.as_deref())
+            .is_some_and(|time| time != "off");
+    if caches {
+        let why = "a page that is asked for in another way than the client does cannot be cached";
+        translator.ledger.not_done(first, why, "write `weir_microcache off;` or no cache there");
+        return;
+    }
+    place.from("pool_request", Value::Inline(wanted), &translator.ledger.origin(first));
+}
+
+/// What the application is told of the URL in place of what the client has asked for.
+pub(crate) fn tell(key: &str, value: &str, place: &mut Table) {
+    let mut wanted = match place.get("pool_request") {
+        Some(Value::Inline(wanted)) => wanted.clone(),
+        _ => Table::default(),
+    };
+    wanted.set(key, value, "");
+    place.set("pool_request", Value::Inline(wanted), "");
+}

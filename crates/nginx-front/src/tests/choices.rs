@@ -1,0 +1,141 @@
+//! What depends on the request: who answers, with which directives, what the application is asked.
+
+use super::*;
+
+#[test]
+fn an_application_may_depend_on_the_request() {
+    let (table, missing) = with_missing(
+        "upstream blue { server b:1; } server { resolver 127.0.0.1; \
+         location / { proxy_pass http://$host:8000; } \
+         location ~ ^/x/(.*)$ { proxy_pass https://$arg_b/y/$1$is_args$args; } \
+         location /u { uwsgi_pass $arg_app; } location /z { proxy_pass $arg_url; } \
+         location /v { proxy_pass http://blue/v$uri; } }",
+    );
+    assert_eq!(missing, [""; 0]);
+    let location =
+        |index: usize, key: &str| shown(at(&table, &format!("edge.site.0.location.{index}.{key}")));
+    let choice = |index: usize, key: &str| location(index, &format!("pool_choice.{key}"));
+    assert_eq!(choice(0, "by"), "\"$host:8000\"");
+    assert_eq!(choice(0, "pools.blue"), "\"blue\"");
+    assert_eq!((choice(0, "names"), choice(0, "scheme")), ("true".into(), "\"http\"".into()));
+    assert_eq!((choice(1, "by"), choice(1, "scheme")), ("\"$arg_b\"".into(), "\"https\"".into()));
+    assert_eq!(choice(1, "target"), "\"/y/$1$is_args$args\"");
+    assert_eq!((choice(2, "by"), choice(2, "scheme")), ("\"$arg_app\"".into(), "\"uwsgi\"".into()));
+    assert_eq!(choice(3, "by"), "\"$arg_url\"");
+    assert_eq!((choice(4, "by"), choice(4, "target")), ("\"blue\"".into(), "\"/v$uri\"".into()));
+    let pools = at(&table, "wsgi_adapter.pool").as_array().unwrap();
+    let any = pools.iter().filter(|pool| pool.get("any_server").is_some()).count();
+    assert_eq!(any, 3, "one for each protocol: {pools:?}");
+    assert_eq!(
+        not_done(
+            "server { location / { proxy_pass $scheme://$host; } listen 1; listen 2 ssl; ssl_certificate a; ssl_certificate_key b; }"
+        ),
+        ["\"proxy_pass\" is not done: whether the application speaks TLS may not depend on a variable; \
+             write http:// or https:// in nginx.conf:1"]
+    );
+}
+
+#[test]
+fn what_stands_in_if_is_a_location() {
+    let (table, missing) = with_missing(
+        "server { root /r; location /a/ { proxy_pass http://a:1/b/; if ($arg_x) { set $y 1; expires 1h; } \
+         if ($arg_y) { set $z 1; } } \
+         location /c/ { alias /c/; if ($arg_x) { proxy_pass http://a:1; } limit_except GET POST { allow 10.0.0.1; \
+         deny all; } } }",
+    );
+    assert_eq!(
+        missing,
+        ["\"limit_except\" is not done: `limit_except` with such directives needs `root`, not `alias`; \
+          write root, or a location for it in nginx.conf:1"]
+    );
+    let site = |path: &str| at(&table, &format!("edge.site.0.{path}")).clone();
+    let named = text(&table, "edge.site.0.location.2.match").to_owned();
+    assert!(named.starts_with("@if-"), "{named}");
+    assert_eq!(shown(&site("location.2.expires")), "\"1h\"");
+    assert_eq!(shown(&site("location.2.rewrite")), r#"["(?s)^/a/(.*)$ /b/$1 break"]"#);
+    let rules = site("location.0.rule");
+    let rules = rules.as_array().unwrap();
+    assert_eq!(rules[0].get("location").and_then(Value::as_str), Some(named.as_str()));
+    assert_eq!(rules[1].get("set").and_then(|set| set.get("y")).and_then(Value::as_str), Some("1"));
+    // The last that holds counts, as in nginx.
+    assert_eq!(rules[2].get("location").and_then(Value::as_str), Some(""));
+    assert!(text(&table, "edge.site.0.location.3.match").starts_with("@if-"));
+    assert_eq!(not_done("server { if ($arg_x) { expires 1h; } }").len(), 1);
+}
+
+#[test]
+fn other_methods_have_a_location() {
+    let (table, missing) = with_missing(
+        "server { location / { proxy_pass http://a:1; limit_except GET { auth_basic x; auth_basic_user_file y; } } }",
+    );
+    assert_eq!(missing, [""; 0]);
+    let rule = at(&table, "edge.site.0.location.0.rule.0");
+    assert_eq!(
+        rule.get("when").and_then(|when| when.get("$request_method")).and_then(Value::as_str),
+        Some("!~ ^(?:GET|HEAD)$")
+    );
+    assert_eq!(rule.get("break").map(shown).as_deref(), Some("true"));
+    assert_eq!(text(&table, "edge.site.0.location.1.auth_basic.realm"), "x");
+    assert_eq!(shown(at(&table, "edge.site.0.location.1.auth_basic.checked")), "false");
+    assert!(at(&table, "edge.site.0.location.0").get("auth_basic").is_none());
+}
+
+#[test]
+fn the_application_may_be_asked_otherwise() {
+    let (table, missing) = with_missing(
+        "server { proxy_method POST; location / { proxy_pass http://a:1; proxy_set_body $request_body; \
+         client_body_buffer_size 1k; location /in { proxy_pass http://a:1; proxy_pass_request_headers off; } } \
+         location /c { proxy_pass http://a:1; weir_microcache 1s; } index $host.html; access_log /l/$host.log; }",
+    );
+    assert_eq!(
+        missing,
+        [
+            "\"proxy_method\" is not done: a page that is asked for in another way than the client does cannot be cached; \
+          write `weir_microcache off;` or no cache there in nginx.conf:1"
+        ]
+    );
+    let location =
+        |index: usize, key: &str| shown(at(&table, &format!("edge.site.0.location.{index}.{key}")));
+    assert_eq!(location(0, "pool_request.method"), "\"POST\"");
+    assert_eq!(location(0, "pool_request.body"), "\"$request_body\"");
+    assert_eq!(location(0, "body_buffer"), "Integer(1024)");
+    assert_eq!(location(0, "location.0.pool_request.fields"), "false");
+    assert_eq!(shown(at(&table, "edge.site.0.index")), r#"["$host.html"]"#);
+    assert_eq!(text(&table, "edge.site.0.logs.0.to"), "/l/$host.log");
+}
+
+#[test]
+fn redirects_of_the_application_are_those_of_the_place() {
+    let table = settings(
+        "server { location /a/ { proxy_pass http://a:1/b/; } location /c/ { proxy_pass http://a:1; proxy_redirect default; } \
+         location /d/ { proxy_pass http://a:1; } location /e/ { proxy_pass http://a:1/b/; proxy_redirect off; } }",
+    );
+    let rewrite = |index: usize| {
+        let location = at(&table, &format!("edge.site.0.location.{index}"));
+        location.get("reply_rewrite").and_then(|rewrite| rewrite.get("location")).map(shown)
+    };
+    assert_eq!(rewrite(0).as_deref(), Some(r#"[["http://a:1/b/", "/a/"]]"#));
+    assert_eq!(rewrite(1).as_deref(), Some(r#"[["http://a:1/", "/"]]"#));
+    assert_eq!((rewrite(2), rewrite(3)), (None, None));
+}
+
+#[test]
+fn host_and_scheme_may_be_told_otherwise() {
+    let (table, missing) = with_missing(
+        "server { server_name a.example; location /a { proxy_pass http://b:8000; proxy_set_header Host $proxy_host; \
+         proxy_set_header X-Forwarded-Proto https; } location /b { proxy_pass http://b:80/; \
+         proxy_set_header Host $proxy_host:$proxy_port; proxy_set_header X-Forwarded-Proto $scheme; } \
+         location /c { proxy_pass http://b; proxy_set_header Host a.example; } \
+         location /d { proxy_pass http://b; proxy_set_header Host $server_name; } }",
+    );
+    assert_eq!(missing, [""; 0]);
+    let told = |index: usize, key: &str| {
+        let location = at(&table, &format!("edge.site.0.location.{index}"));
+        location.get("pool_request").and_then(|wanted| wanted.get(key)).map(shown)
+    };
+    assert_eq!(told(0, "host").as_deref(), Some("\"b:8000\""));
+    assert_eq!(told(0, "scheme").as_deref(), Some("\"https\""));
+    assert_eq!(told(1, "host").as_deref(), Some("\"b:80\""));
+    assert_eq!(told(1, "scheme"), None);
+    assert_eq!((told(2, "host"), told(3, "host").as_deref()), (None, Some("\"$server_name\"")));
+}

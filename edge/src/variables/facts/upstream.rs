@@ -1,0 +1,55 @@
+//! What is known of the servers that were asked for a reply.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use crate::variables::facts::UpstreamFacts;
+use crate::variables::names::KnownVariable;
+use crate::variables::stamp;
+
+/// The value of a variable; `None`: there is none.
+pub(super) fn of_upstream<'a>(
+    upstream: &UpstreamFacts<'a>,
+    variable: KnownVariable,
+) -> Option<Cow<'a, [u8]>> {
+    if !upstream.earlier.is_empty() {
+        return of_attempts(upstream, variable).map(Cow::Owned);
+    }
+    let took = match variable {
+        KnownVariable::UpstreamAddr => return Some(address(upstream.server)),
+        KnownVariable::UpstreamStatus => return Some(Cow::Owned(upstream.status.to_string().into_bytes())),
+        KnownVariable::UpstreamConnectTime => upstream.connect?,
+        KnownVariable::UpstreamHeaderTime => upstream.head,
+        KnownVariable::UpstreamResponseTime => upstream.whole,
+        _ => return None,
+    };
+    Some(Cow::Owned(stamp::seconds(took).into_bytes()))
+}
+
+/// What is known of each server that was tried, with a comma between them.
+fn of_attempts(upstream: &UpstreamFacts<'_>, variable: KnownVariable) -> Option<Vec<u8>> {
+    let last = UpstreamFacts { earlier: &[], ..*upstream };
+    let mut all = Vec::new();
+    for attempt in upstream.earlier {
+        let took = stamp::seconds(Duration::from_micros(attempt.took_us.into()));
+        match variable {
+            KnownVariable::UpstreamAddr => all.extend_from_slice(&address(&attempt.server)),
+            KnownVariable::UpstreamStatus => all.extend_from_slice(attempt.status.to_string().as_bytes()),
+            // It had none of these.
+            KnownVariable::UpstreamConnectTime | KnownVariable::UpstreamHeaderTime => all.push(b'-'),
+            _ => all.extend_from_slice(took.as_bytes()),
+        }
+        all.extend_from_slice(b", ");
+    }
+    all.extend_from_slice(&of_upstream(&last, variable)?);
+    Some(all)
+}
+
+/// A server of the settings as nginx writes it: "127.0.0.1:3031", "unix:/run/app.sock".
+fn address(server: &str) -> Cow<'_, [u8]> {
+    match server.split_once("://") {
+        Some((scheme, path)) if scheme.ends_with("unix") => Cow::Owned(format!("unix:{path}").into_bytes()),
+        Some((_, address)) => Cow::Borrowed(address.trim_end_matches('/').as_bytes()),
+        None => Cow::Borrowed(server.as_bytes()),
+    }
+}
