@@ -90,7 +90,8 @@ pub fn check_state(config: &Config, mistakes: &mut Mistakes) {
         return;
     }
     let state = &config.acme.state;
-    let there = state.ancestors().find(|path| fs::symlink_metadata(path).is_ok()).unwrap_or(Path::new("."));
+    let there =
+        state.ancestors().find(|path| fs::symlink_metadata(path).is_ok()).unwrap_or_else(|| Path::new("."));
     let wrong = match fs::metadata(there) {
         Ok(found) if !found.is_dir() => Some(format!("`{}` is no directory", there.display())),
         Ok(_) => access(there, Access::WRITE_OK | Access::EXEC_OK)

@@ -18,8 +18,8 @@ const SPREAD: f64 = 1.0 / 30.0;
 
 /// Let's Encrypt allows five failed checks of a name in an hour: these are at 0 s, 10 s, 70 s, 7 min and 43
 /// min.
-const REFUSED: Pace =
-    Pace { first: Duration::from_secs(10), factor: 6, longest: Duration::from_secs(6 * 3600) };
+const REFUSED: RetryPace =
+    RetryPace { first: Duration::from_secs(10), factor: 6, longest: Duration::from_secs(6 * 3600) };
 /// Nothing is counted against a name while an authority is away.
 const AWAY: RetryPace =
     RetryPace { first: Duration::from_secs(5), factor: 2, longest: Duration::from_secs(15 * 60) };
