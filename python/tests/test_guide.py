@@ -118,7 +118,7 @@ def app(environ, start_response):
 
 def test_behind_a_load_balancer(tmp_path: Path) -> None:
     """With nginx as the balancer, which ends TLS as far as its fields say."""
-    flag = re.search(r"--trusted-proxy \S+", str(Guide("guides.md", "Behind a load balancer").blocks))
+    flag = re.search(r"--trusted-proxy [\d./]+", str(Guide("guides.md", "Behind a load balancer").blocks))
     assert flag is not None
     (tmp_path / "seen.py").write_text(SEEN)
     command = [weir(), "serve", "seen:app", "--python", sys.executable, "--server", "uwsgi"]
@@ -156,6 +156,7 @@ http {
     server {
         listen 127.0.0.1:PORT;
         server_name localhost;
+        root STATIC;
         location /static/ { alias STATIC/; expires 1h; }
         location / { include uwsgi_params; uwsgi_pass 127.0.0.1:SOCKET; }
     }
