@@ -11,10 +11,10 @@ use crate::settings::files::{Charset, Symlinks};
 use crate::settings::rule::RuleConfig;
 use crate::settings::site_listen::{DefaultServer, ListenerName};
 use crate::settings::{
-    AuthBasicConfig, AuthRequestConfig, BodyFiles, CacheConfig, CertificateConfig, CompressConfig,
-    CorsConfig, ExpiresSetting, InheritFields, LimitConnConfig, LimitReqConfig, LogConfig, PoolChoiceConfig,
-    PoolRequestConfig, Priority, RealIpHeader, ReplyFieldConfig, ReplyRewriteConfig, RequestFieldConfig,
-    Satisfy, SecureLinkConfig, Security, TlsSetting,
+    AuthBasicConfig, AuthRequestConfig, BodyFiles, CacheConfig, CompressConfig, CorsConfig, ExpiresSetting,
+    InheritFields, LimitConnConfig, LimitReqConfig, LogConfig, PoolChoiceConfig, PoolRequestConfig, Priority,
+    RealIpHeader, ReplyFieldConfig, ReplyRewriteConfig, RequestFieldConfig, Satisfy, SecureLinkConfig,
+    Security, TlsSetting,
 };
 use crate::variables::Template;
 
