@@ -7,8 +7,8 @@ mod tried;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::header::AUTHORIZATION;
-use http::{Method, StatusCode};
+use http::header::{AUTHORIZATION, RANGE};
+use http::{HeaderMap, Method, StatusCode};
 
 use crate::Edge;
 use crate::access::secure_link::LinkVerdict;
@@ -46,6 +46,9 @@ pub(super) async fn place<'a>(
         slash @ Chosen::AddSlash(_) => return Ok((request, slash)),
     };
     let here = Chosen::Location(site, location);
+    if location.max_ranges.is_some_and(|most| most < ranges(&request.headers)) {
+        request.headers.remove(RANGE);
+    }
     if let Some(field) = &location.real_ip {
         let trusted = Trusted { proxies: &edge.settings.trusted_proxies, field };
         if let Some(client) = forwarded::client_by(&request, trusted) {
@@ -146,6 +149,12 @@ async fn rules_of_location(
         RulesOutcome::Named(name) => Err(AtLocation::again(request, Entry::Named(name))),
         RulesOutcome::Answer(reply) => Err(error_pages::or_instead(location, site, request, *reply)),
     }
+}
+
+/// How many ranges the request asks for.
+fn ranges(headers: &HeaderMap) -> usize {
+    let lines = headers.get_all(RANGE).iter();
+    lines.map(|line| line.as_bytes().split(|byte| *byte == b',').count()).sum()
 }
 
 /// Keeps what variables need when the reply is there.
