@@ -40,6 +40,9 @@ pub(super) async fn place<'a>(
     if request.entry == Entry::Site && (site.sets.is_some() || !site.rules.is_empty()) {
         request = Box::pin(rules_of_site(request, site, visit)).await?;
     }
+    if is_misnamed(site, &request) {
+        return Err(AtLocation::Reply(error::not_found()));
+    }
     let mut path = path_of(&request).map_err(|reply| AtLocation::Reply(*reply))?;
     let location = match location(site, &request, &path) {
         Chosen::Location(_, location) => location,
@@ -149,6 +152,16 @@ async fn rules_of_location(
         RulesOutcome::Named(name) => Err(AtLocation::again(request, Entry::Named(name))),
         RulesOutcome::Answer(reply) => Err(error_pages::or_instead(location, site, request, *reply)),
     }
+}
+
+/// Whether the application has sent it to a location that is not there.
+fn is_misnamed(site: &Site, request: &Request) -> bool {
+    let Entry::Named(name) = &request.entry else { return false };
+    let is_misnamed = request.upstream.is_some() && site.named(name).is_none();
+    if is_misnamed {
+        tracing::warn!(target = request.target, name = &**name, "X-Accel-Redirect names no location");
+    }
+    is_misnamed
 }
 
 /// How many ranges the request asks for.
