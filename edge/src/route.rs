@@ -163,6 +163,8 @@ pub(crate) struct Location {
     pub(crate) auth_check: Option<AuthCheck>,
     /// How much one may ask for.
     pub(crate) limits: LocationLimits,
+    /// More ranges than this are ignored.
+    pub(crate) max_ranges: Option<usize>,
     /// Bytes of a reply in a second, 0 for any number, and how many come before that.
     pub(crate) limit_rate: (u64, u64),
     /// Both, where they depend on the request.

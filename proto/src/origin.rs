@@ -95,7 +95,7 @@ pub struct RequestHead {
     /// Interim replies 103 are wanted.
     #[prost(bool, tag = "25")]
     pub early_hints: bool,
-    /// The server to ask, such as "http://10.0.0.7:8000", for a pool that takes any. Empty: one of the pool's own.
+    /// The server to ask, written as in the settings, for a pool that takes any. Empty: one of the pool's own.
     #[prost(string, tag = "26")]
     pub server: ::prost::alloc::string::String,
     /// The Host that the application is told, where it is another than the one the client asked for. Empty: `authority`.

@@ -1,6 +1,6 @@
 //! Where the files of a place are: `root`, `alias`, `index`, `gzip_static`.
 
-use nginx_conf::Directive;
+use nginx_conf::{Directive, values};
 
 use crate::scope::Scope;
 use crate::settings::Table;
@@ -41,6 +41,11 @@ pub(crate) fn translate(
     }
     if scope.arg("disable_symlinks").is_none_or(|value| value == "off") {
         table.set("symlinks", "follow", "nginx's default");
+    }
+    if let Some((directive, most)) =
+        scope.one("max_ranges").and_then(|one| Some((one, values::number(one.arg(0)?)?)))
+    {
+        table.from("max_ranges", most, &translator.ledger.origin(directive));
     }
     if let Some(directive) = scope.one("gzip_static")
         && directive.arg(0) != Some("off")

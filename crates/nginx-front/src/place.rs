@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Keys that a place takes from the one around it, whatever answers there.
-const INHERITED: [&str; 46] = [
+const INHERITED: [&str; 47] = [
     "absolute_redirect",
     "access",
     "access_log",
@@ -41,6 +41,7 @@ const INHERITED: [&str; 46] = [
     "log_not_found",
     "logs",
     "max_body",
+    "max_ranges",
     "nosniff",
     "port_in_redirect",
     "precompressed",

@@ -21,7 +21,7 @@ pub(crate) fn translate<'a>(
     }
     if scope.is_off(&name("pass_request_headers")) {
         wanted.set("fields", false, "");
-        first = first.or(scope.one(&name("pass_request_headers")));
+        first = first.or_else(|| scope.one(&name("pass_request_headers")));
     }
     let without_body = scope.one(&name("pass_request_body")).filter(|one| one.arg(0) == Some("off"));
     if let Some(directive) = without_body.filter(|_| wanted.get("body").is_none()) {

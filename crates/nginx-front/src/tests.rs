@@ -98,7 +98,10 @@ fn a_fragment_of_a_python_site_is_said_completely() {
     assert_eq!(not_done(DJANGO), [""; 0]);
     let table = settings(DJANGO);
     assert_eq!(shown(at(&table, "edge.listen")), r#"["0.0.0.0:80", "[::]:80"]"#);
-    assert_eq!(shown(at(&table, "edge.site.0.server_name")), r#"["example.com", ".example.org"]"#);
+    assert_eq!(
+        shown(at(&table, "edge.site.0.server_name")),
+        r#"["example.com", "example.org", "*.example.org"]"#
+    );
     assert_eq!(text(&table, "edge.timeouts.keepalive"), "5s");
     assert_eq!(text(&table, "edge.timeouts.application"), "300s");
     let location =

@@ -7,8 +7,8 @@ mod tried;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::header::AUTHORIZATION;
-use http::{Method, StatusCode};
+use http::header::{AUTHORIZATION, RANGE};
+use http::{HeaderMap, Method, StatusCode};
 
 use crate::Edge;
 use crate::access::secure_link::LinkVerdict;
@@ -40,12 +40,18 @@ pub(super) async fn place<'a>(
     if request.entry == Entry::Site && (site.sets.is_some() || !site.rules.is_empty()) {
         request = Box::pin(rules_of_site(request, site, visit)).await?;
     }
+    if is_misnamed(site, &request) {
+        return Err(AtLocation::Reply(error::not_found()));
+    }
     let mut path = path_of(&request).map_err(|reply| AtLocation::Reply(*reply))?;
     let location = match location(site, &request, &path) {
         Chosen::Location(_, location) => location,
         slash @ Chosen::AddSlash(_) => return Ok((request, slash)),
     };
     let here = Chosen::Location(site, location);
+    if location.max_ranges.is_some_and(|most| most < ranges(&request.headers)) {
+        request.headers.remove(RANGE);
+    }
     if let Some(field) = &location.real_ip {
         let trusted = Trusted { proxies: &edge.settings.trusted_proxies, field };
         if let Some(client) = forwarded::client_by(&request, trusted) {
@@ -146,6 +152,22 @@ async fn rules_of_location(
         RulesOutcome::Named(name) => Err(AtLocation::again(request, Entry::Named(name))),
         RulesOutcome::Answer(reply) => Err(error_pages::or_instead(location, site, request, *reply)),
     }
+}
+
+/// Whether the application has sent it to a location that is not there.
+fn is_misnamed(site: &Site, request: &Request) -> bool {
+    let Entry::Named(name) = &request.entry else { return false };
+    let is_misnamed = request.upstream.is_some() && site.named(name).is_none();
+    if is_misnamed {
+        tracing::warn!(target = request.target, name = &**name, "X-Accel-Redirect names no location");
+    }
+    is_misnamed
+}
+
+/// How many ranges the request asks for.
+fn ranges(headers: &HeaderMap) -> usize {
+    let lines = headers.get_all(RANGE).iter();
+    lines.map(|line| line.as_bytes().split(|byte| *byte == b',').count()).sum()
 }
 
 /// Keeps what variables need when the reply is there.

@@ -14,7 +14,7 @@ use crate::handler::plain;
 use crate::handler::visit::Visit;
 use crate::http1::abandon;
 use crate::http2::reply::StreamPace;
-use crate::http2::upload::{StreamUpload, let_go};
+use crate::http2::upload::{StreamUpload, is_lying, let_go};
 use crate::http2::{Http2Client, StreamBuffers, head, reply};
 use crate::log::facts::{Arrived, HitReply};
 use crate::log::{record, spans};
@@ -68,10 +68,14 @@ pub(super) fn begin(
     }
     match incoming(client, &head, scheme, (via, head_bytes)) {
         Ok((request_, None)) if has_body => {
-            // It is announced as empty. If it is not, `h2` resets the stream (RFC 9113 section 8.1.1).
-            let body = request.into_body();
-            edge.shutdown.spawn(exchange(client.clone(), request_, None, respond));
-            edge.shutdown.spawn(let_go(body));
+            let mut body = request.into_body();
+            let client = client.clone();
+            edge.shutdown.spawn(async move {
+                if !is_lying(&mut body).await {
+                    client.edge.shutdown.spawn(let_go(body));
+                    exchange(client, request_, None, respond).await;
+                }
+            });
         }
         Ok((request_, pump)) => {
             let up = pump.map(|pump| StreamUpload {

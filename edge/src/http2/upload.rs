@@ -68,3 +68,22 @@ async fn discard(body: &mut RecvStream) {
         discarded.more(piece.len()).await;
     }
 }
+
+/// How long the end of a body that was announced as empty is waited for.
+const MOMENT: Duration = Duration::from_millis(100);
+
+/// Whether a body that was announced as empty has something in it, as far as that shows within a moment. `h2`
+/// has reset the stream then (RFC 9113 section 8.1.1: content that differs from Content-Length makes a
+/// request malformed).
+pub(super) async fn is_lying(body: &mut RecvStream) -> bool {
+    let ends = async {
+        loop {
+            match body.data().await {
+                None => return false,
+                Some(Ok(piece)) if piece.is_empty() => {}
+                Some(_) => return true,
+            }
+        }
+    };
+    timeout(MOMENT, ends).await.unwrap_or(false)
+}

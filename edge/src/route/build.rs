@@ -238,10 +238,8 @@ impl<'a> Building<'a> {
         let reply_fields = self.reply_fields(path, inner);
         let request_fields = self.request_fields(inner, cache.as_deref());
         let secure_link = self.secure_link(path, inner);
-        let is_direct = inner.is_direct
+        let is_direct = is_direct(inner)
             && secure_link.is_none()
-            && !inner.internal
-            && place.real_ip_header.is_none()
             && try_files.is_none()
             && varying.is_none()
             && methods.is_empty();
@@ -279,6 +277,7 @@ impl<'a> Building<'a> {
             secure_link,
             auth_check: self.auth_check(path, inner),
             limits: self.limits(path, inner),
+            max_ranges: place.max_ranges,
             limit_rate: limit_rate(place),
             rates: self.rates(path, inner),
             is_direct,
@@ -370,6 +369,12 @@ impl<'a> Building<'a> {
             connections: settings::connection_limits(&connections_at, connections, self.zones, self.mistakes),
         }
     }
+}
+
+/// Whether nothing that is inherited keeps the fast path from answering here.
+fn is_direct(inner: &Outer<'_>) -> bool {
+    let place = &inner.place;
+    inner.is_direct && !inner.internal && place.real_ip_header.is_none() && place.max_ranges.is_none()
 }
 
 /// The only methods that are answered.

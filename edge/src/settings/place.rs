@@ -143,6 +143,8 @@ places! {
     charset: Charset,
     /// Files and texts say `X-Content-Type-Options: nosniff`.
     nosniff: bool,
+    /// More ranges than this are ignored, and 0 ignores all.
+    max_ranges: usize,
     /// Lists a directory that has no index file.
     autoindex: Autoindex,
     /// The media type of files whose name says none, and of texts.

@@ -221,12 +221,6 @@ impl<'a> Facts<'a> {
             KnownVariable::ServerProtocol => text(request.protocol),
             KnownVariable::ServerPort => number(request.server_port),
             KnownVariable::ServerAddr => return request.server.map(|address| number(address.to_canonical())),
-            KnownVariable::ProxyProtocolAddr => number(request.proxied?.source.ip().to_canonical()),
-            KnownVariable::ProxyProtocolPort => number(request.proxied?.source.port()),
-            KnownVariable::ProxyProtocolServerAddr => {
-                number(request.proxied?.destination.ip().to_canonical())
-            }
-            KnownVariable::ProxyProtocolServerPort => number(request.proxied?.destination.port()),
             KnownVariable::RequestBody => return request.body?.text().map(Cow::Owned),
             KnownVariable::RemoteAddr => number(request.client),
             KnownVariable::BinaryRemoteAddr => Cow::Owned(match request.client {
@@ -253,15 +247,32 @@ impl<'a> Facts<'a> {
             KnownVariable::SslCipher => return request.tls.and_then(|tls| filled(tls.cipher)),
             KnownVariable::SslSessionReused => text(if request.tls?.resumed { "r" } else { "." }),
             KnownVariable::RequestBodyFile => return request.body?.file().map(Cow::Owned),
-            KnownVariable::RealipRemoteAddr => number(request.peer?.ip().to_canonical()),
-            KnownVariable::RealipRemotePort => number(request.peer?.port()),
             KnownVariable::SslServerName => return request.tls?.server_name.as_deref().map(text),
             KnownVariable::SslClientVerify => {
                 text(if request.tls?.client.is_some() { "SUCCESS" } else { "NONE" })
             }
             KnownVariable::SslClientSubject => return request.tls?.client.as_deref().map(text),
             KnownVariable::Pipe => text("."),
-            KnownVariable::Http2 => text(if request.protocol == "HTTP/2.0" { "h2" } else { "" }),
+            KnownVariable::Http2 => text(match (request.protocol, request.tls) {
+                ("HTTP/2.0", Some(_)) => "h2",
+                ("HTTP/2.0", None) => "h2c",
+                _ => "",
+            }),
+            _ => return self.of_connection(variable),
+        })
+    }
+
+    fn of_connection(&self, variable: KnownVariable) -> Option<Cow<'a, [u8]>> {
+        let request = &self.request;
+        Some(match variable {
+            KnownVariable::ProxyProtocolAddr => number(request.proxied?.source.ip().to_canonical()),
+            KnownVariable::ProxyProtocolPort => number(request.proxied?.source.port()),
+            KnownVariable::ProxyProtocolServerAddr => {
+                number(request.proxied?.destination.ip().to_canonical())
+            }
+            KnownVariable::ProxyProtocolServerPort => number(request.proxied?.destination.port()),
+            KnownVariable::RealipRemoteAddr => number(request.peer?.ip().to_canonical()),
+            KnownVariable::RealipRemotePort => number(request.peer?.port()),
             _ => return self.of_reply(variable),
         })
     }

@@ -83,11 +83,11 @@ fn one_range(stack: &Stack) {
         );
         assert_eq!(part.field("content-length"), Some(text.len().to_string().as_str()));
     }
-    for range in ["bytes=10-", "bytes=-0", "bytes=10-12, 20-"] {
+    for range in ["bytes=10-", "bytes=-0", "bytes=10-12, 20-", "bytes=5-2", "bytes=x-y"] {
         let refused = stack.get_with(&target, &[("Range", range)]).expect(416);
         assert_eq!(refused.field("content-range"), Some("bytes */10"), "{range}");
     }
-    for range in ["bytes=5-2", "lines=0-1", "bytes=x-y", "bytes", "bytes=0-5,3-8", "bytes=4-5,0-1"] {
+    for range in ["lines=0-1", "bytes", "bytes=0-5,3-8"] {
         let whole = stack.get_with(&target, &[("Range", range)]).expect(200);
         assert_eq!(whole.body.len(), 10, "{range}");
     }

@@ -115,7 +115,7 @@ fn has_ended(pid: &str) -> bool {
 
 #[test]
 fn no_leniency_opens_what_is_guarded() {
-    let guarded = "location /staff/ { auth_basic $http_x_realm; auth_basic_user_file users; }";
+    let guarded = "location /staff/ { auth_basic Staff; }";
     let directory = directory(&format!("server {{ listen {}; root .; {guarded} }}\n", free_port()));
     let refused = weir_nginx(directory.path(), &["-c", "nginx.conf", "-t", "--lenient"]);
     let said = stderr(&refused);

@@ -146,13 +146,28 @@ fn close(table: &mut Table, steps: &[Step]) -> bool {
     true
 }
 
+/// Whether it is in the location of a `limit_except`, or leads to one: without it, other methods would be
+/// answered as if nothing were said of them.
+fn is_for_other_methods(table: &mut Table, steps: &[Step], text: &str) -> bool {
+    const NAME: &str = "@limit_except-";
+    let is_one =
+        |value: &Value| value.get("match").and_then(Value::as_str).is_some_and(|name| name.starts_with(NAME));
+    for end in 1..=steps.len() {
+        let front = steps.get(..end).unwrap_or_default();
+        if value_at(table, front).is_some_and(|value| is_one(value)) {
+            return true;
+        }
+    }
+    text.contains(NAME)
+}
+
 /// Whether what a mistake names could be taken out.
 fn take_out(table: &mut Table, steps: &[Step], text: &str) -> bool {
     if is_missing_list(steps, text) {
         return close(table, steps);
     }
     let guards = |step: &Step| matches!(step, Step::Key(key) if GUARDS.contains(&key.as_str()));
-    if steps.iter().any(guards) {
+    if steps.iter().any(guards) || is_for_other_methods(table, steps, text) {
         return false;
     }
     let variable = text.strip_prefix("there is no variable `$").and_then(|rest| rest.split('`').next());

@@ -42,9 +42,10 @@ pub fn unsatisfiable(length: u64) -> HeaderValue {
 
 /// The parts that the Range field wants of a body of `length` bytes.
 ///
-/// "A server MAY ignore the Range header field" (section 14.2): so is one that is not understood, and one
-/// whose ranges are many or, as in nginx, longer than the whole together: they overlap, "since these are
-/// indications of either a broken client or a deliberate denial-of-service attack".
+/// "A server MAY ignore the Range header field" (section 14.2): so is one of another unit, and one whose
+/// ranges are many or, as in nginx, longer than the whole together: they overlap, "since these are
+/// indications of either a broken client or a deliberate denial-of-service attack". One that is invalid is
+/// rejected, as in nginx (section 15.5.17).
 pub(super) fn wanted(request: &HeaderMap, length: u64) -> Wanted {
     let mut lines = request.get_all(RANGE).iter();
     let (Some(line), None) = (lines.next(), lines.next()) else { return Wanted::All };
@@ -55,11 +56,12 @@ pub(super) fn wanted(request: &HeaderMap, length: u64) -> Wanted {
     if !unit.trim().eq_ignore_ascii_case("bytes") {
         return Wanted::All;
     }
-    let (mut parts, mut none): (Vec<ByteRange>, bool) = (Vec::new(), true);
+    let mut parts: Vec<ByteRange> = Vec::new();
     let mut bytes: u64 = 0;
     // "A recipient MUST parse and ignore a reasonable number of empty list elements" (section 5.6.1.2)
     for (n, spec) in set.split(',').map(str::trim).filter(|spec| !spec.is_empty()).enumerate() {
-        match one(spec, length) {
+        let Some(one) = one(spec, length) else { return Wanted::Outside };
+        match one {
             _ if n == MAX_RANGES => return Wanted::All,
             Wanted::Part(part) if bytes.saturating_add(part.len()) <= length => {
                 bytes += part.len();
@@ -69,10 +71,8 @@ pub(super) fn wanted(request: &HeaderMap, length: u64) -> Wanted {
             Wanted::Outside => {}
             Wanted::Part(_) | Wanted::Parts(_) | Wanted::All => return Wanted::All,
         }
-        none = false;
     }
     match parts.as_slice() {
-        [] if none => Wanted::All,
         [] => Wanted::Outside,
         // "A server MUST NOT generate a multipart response to a request for a single range" (section
         // 15.3.7.2).
@@ -81,10 +81,10 @@ pub(super) fn wanted(request: &HeaderMap, length: u64) -> Wanted {
     }
 }
 
-/// One range-spec.
-fn one(spec: &str, length: u64) -> Wanted {
-    let Some((first, last)) = spec.split_once('-') else { return Wanted::All };
-    match (number(first), number(last)) {
+/// One range-spec; `None`: it is invalid.
+fn one(spec: &str, length: u64) -> Option<Wanted> {
+    let (first, last) = spec.split_once('-')?;
+    Some(match (number(first), number(last)) {
         // "a valid bytes range-spec is satisfiable if it is either: an int-range with a first-pos that is
         // less than the current length of the selected representation or a suffix-range with a non-zero
         // suffix-length." (section 14.1.2)
@@ -98,8 +98,9 @@ fn one(spec: &str, length: u64) -> Wanted {
         (Bound::Open, Bound::At(suffix)) if length > 0 => {
             part(length.saturating_sub(suffix), u64::MAX, length)
         }
-        _ => Wanted::All,
-    }
+        (Bound::Open, Bound::At(_)) => Wanted::All,
+        _ => return None,
+    })
 }
 
 fn part(first: u64, last: u64, length: u64) -> Wanted {
@@ -170,13 +171,13 @@ mod tests {
             (&["bytes=0-9"], 0, Wanted::All),
             (&["bytes=1-"], 0, Wanted::Outside),
             (&["bytes=-1"], 0, Wanted::All),
-            (&["bytes=5-2"], 10, Wanted::All),
-            (&["bytes=-"], 10, Wanted::All),
-            (&["bytes="], 10, Wanted::All),
+            (&["bytes=5-2"], 10, Wanted::Outside),
+            (&["bytes=-"], 10, Wanted::Outside),
+            (&["bytes="], 10, Wanted::Outside),
             (&["bytes"], 10, Wanted::All),
-            (&["bytes=a-b"], 10, Wanted::All),
-            (&["bytes=+1-2"], 10, Wanted::All),
-            (&["bytes=--1"], 10, Wanted::All),
+            (&["bytes=a-b"], 10, Wanted::Outside),
+            (&["bytes=+1-2"], 10, Wanted::Outside),
+            (&["bytes=--1"], 10, Wanted::Outside),
             (&["bytes=0-1,3-4"], 10, parts(&[(0, 1), (3, 4)])),
             (&["bytes=0-1, ,3-"], 10, parts(&[(0, 1), (3, 9)])),
             (&["bytes=0-0,-1"], 10, parts(&[(0, 0), (9, 9)])),
@@ -184,15 +185,15 @@ mod tests {
             // Only one is left of them, or none.
             (&["bytes=2-5,20-30"], 10, part(2, 5)),
             (&["bytes=20-30,40-"], 10, Wanted::Outside),
-            (&["bytes=,"], 10, Wanted::All),
+            (&["bytes=,"], 10, Wanted::Outside),
             // In any order; more than the whole, one of them not understood, or too many.
             (&["bytes=3-4,0-1"], 10, parts(&[(3, 4), (0, 1)])),
             (&["bytes=0-1,-2,3-4"], 10, parts(&[(0, 1), (8, 9), (3, 4)])),
             (&["bytes=0-4,4-5"], 10, parts(&[(0, 4), (4, 5)])),
             (&["bytes=0-5,4-9"], 10, Wanted::All),
             (&["bytes=0-,0-"], 10, Wanted::All),
-            (&["bytes=0-1,x"], 10, Wanted::All),
-            (&["bytes=0-1,5-4"], 10, Wanted::All),
+            (&["bytes=0-1,x"], 10, Wanted::Outside),
+            (&["bytes=0-1,5-4"], 10, Wanted::Outside),
             (&[&many], 1000, Wanted::All),
             (&["seconds=0-1"], 10, Wanted::All),
             (&["bytes=0-1", "bytes=2-3"], 10, Wanted::All),

@@ -101,6 +101,7 @@ pub(super) const DONE: &[&str] = &[
     "log_not_found",
     "map",
     "max_headers",
+    "max_ranges",
     "pid",
     "port_in_redirect",
     "proxy_buffering",
