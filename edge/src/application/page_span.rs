@@ -1,5 +1,5 @@
-//! The trace in which a page to be shared is made: its own, so that no visitor's goes into the page. Its span is
-//! linked to the visitor who caused it.
+//! The trace in which a page to be shared is made: its own, so that no visitor's goes into the page. Its span
+//! is linked to the visitor who caused it.
 
 use process::telemetry;
 use process::trace::TraceContext;

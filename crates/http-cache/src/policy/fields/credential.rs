@@ -1,7 +1,7 @@
 //! Field names that look like those of credentials and identities.
 
-/// Whether a name in lower case looks like that of a key, a token or somebody's name. No wildcard takes such a
-/// field for anything but personal: whoever wrote it did not think of this name.
+/// Whether a name in lower case looks like that of a key, a token or somebody's name. No wildcard takes such
+/// a field for anything but personal: whoever wrote it did not think of this name.
 pub(super) fn looks_like_one(name: &[u8]) -> bool {
     let is_end = |byte: Option<&u8>| matches!(byte, None | Some(b'-' | b'_'));
     (0..name.len()).any(|at| {
