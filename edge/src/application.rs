@@ -8,6 +8,7 @@ pub(crate) mod adapters;
 pub(crate) mod ask;
 mod failure;
 pub(crate) mod hints;
+pub(crate) mod page_span;
 mod reply;
 mod upload;
 pub(crate) mod upstream;

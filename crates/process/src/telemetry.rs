@@ -36,7 +36,7 @@ mod ids;
 mod otel;
 mod spans;
 
-pub use spans::{context_of, set_parent};
+pub use spans::{context_of, link, set_parent};
 
 /// The target of every span that may be exported; those of libraries have others and stay here.
 pub const SPANS: &str = "weir";

@@ -95,6 +95,7 @@ async fn a_collector_gets_our_spans_and_no_others() {
     let begun = sampler.decide(None);
     let first = span_of(&begun, "begun");
     let handed_on_first = telemetry::context_of(&first).unwrap();
+    telemetry::link(&first, &came);
     assert_eq!(handed_on_first.to_header(), begun.to_header());
     drop((span, first));
 
@@ -120,4 +121,7 @@ async fn a_collector_gets_our_spans_and_no_others() {
     assert_eq!(spans["inside"].parent_span_id, came_span.span_id);
     assert_eq!(spans["begun"].trace_id, begun.trace_id());
     assert!(spans["begun"].parent_span_id.is_empty(), "the first span of a trace has no parent");
+    let links: Vec<_> =
+        spans["begun"].links.iter().map(|link| (&link.trace_id[..], &link.span_id[..])).collect();
+    assert_eq!(links, [(&came.trace_id()[..], &came.span_id()[..])]);
 }

@@ -135,6 +135,8 @@ impl SharedAsk {
         head.protocol = protocol(Version::HTTP_11).to_owned();
         head.client_address = outgoing.client.unwrap_or(NOBODY).to_string();
         head.client_port = 0;
+        // It begins a trace of its own: `page_span`.
+        head.traceparent = String::new();
         head.server_port = port_of(&outgoing.authority, self.ask.scheme).into();
         // An application that knows of holes leaves some, instead of making a page for nobody.
         head.fields.push(Field { name: holes::FIELD.into(), value: holes::OFFER.into() });

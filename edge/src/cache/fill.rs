@@ -141,7 +141,7 @@ impl Fill {
         let stale = matches!(why, PassReason::HolderFailed).then(|| self.find_fallback()).flatten();
         if let Some(page) = stale {
             // Another edge has just seen the application fail: what it would be answered by is known.
-            self.ticket.end(self.stale(&page));
+            self.ticket.end(self.stale(&page, Reason::OriginFailed));
             return Next::Done;
         }
         if self.intent == Intent::Refresh {
@@ -181,7 +181,7 @@ impl Fill {
         let (source, serve_now) = match found.r#use() {
             Use::Stale => (Source::Stale(Staleness::Revalidating), true),
             // Under the lease it is kept for the case that the application fails; without, it has failed.
-            Use::OnError => (Source::Stale(Staleness::Failing), !found.lease),
+            Use::OnError => (Source::Stale(Staleness::Failing(Reason::OriginFailed)), !found.lease),
             _ if waited == NodeWait::Yes => (Source::Waited, true),
             _ => (Source::Node, true),
         };
@@ -328,9 +328,10 @@ impl Fill {
         usage.on_error().then_some(page)
     }
 
-    fn stale(&self, page: &Page) -> Outcome {
-        let body = SharedBody::whole(page.body.clone());
-        Outcome::Page(Arc::new(self.served(page.head.clone(), body, Source::Stale(Staleness::Failing))))
+    /// A page that stands in for a reply that cannot be given to all; why.
+    fn stale(&self, page: &Page, why: Reason) -> Outcome {
+        let (body, source) = (SharedBody::whole(page.body.clone()), Source::Stale(Staleness::Failing(why)));
+        Outcome::Page(Arc::new(self.served(page.head.clone(), body, source)))
     }
 
     fn served(&self, head: PageHead, body: Arc<SharedBody>, source: Source) -> ServedPage {
@@ -346,9 +347,10 @@ impl Fill {
         self.cache.l1.insert(self.key(), fields, page);
     }
 
-    /// Keeps the reply for the request that began the flight, and for no other.
-    fn keep_for_first(&self, reply: OriginReply) {
-        self.ticket.flight.keep_for_first(Own::Reply(Box::new(reply)));
+    /// Keeps the reply for the request that began the flight, and for no other. `reason`: why it may not be
+    /// shared.
+    fn keep_for_first(&self, reply: OriginReply, reason: Reason) {
+        self.ticket.flight.keep_for_first(Own::Reply(Box::new(reply), reason));
     }
 }
 

@@ -88,8 +88,8 @@ pub(crate) enum Source {
 
 /// What only the flight's first request may take.
 pub(crate) enum Own {
-    /// The reply that may not be shared.
-    Reply(Box<OriginReply>),
+    /// The reply that may not be shared, and why.
+    Reply(Box<OriginReply>, Reason),
     /// Its reader of the page that is being filled.
     Reader(Reader),
 }
@@ -146,11 +146,11 @@ impl Flight {
 pub(crate) struct First(Arc<Flight>);
 
 impl First {
-    /// The reply that is this request's own.
-    pub(crate) fn take_reply(&self) -> Option<Box<OriginReply>> {
+    /// The reply that is this request's own, and why it is.
+    pub(crate) fn take_reply(&self) -> Option<(Box<OriginReply>, Reason)> {
         let mut slot = self.0.first.lock();
         match std::mem::take(&mut *slot) {
-            FirstSlot::Kept(Own::Reply(reply)) => Some(reply),
+            FirstSlot::Kept(Own::Reply(reply, reason)) => Some((reply, reason)),
             other => {
                 *slot = other;
                 None

@@ -56,8 +56,9 @@ pub(crate) enum Found {
     Fresh(Arc<Page>),
     /// Past it, and may be served while it is refreshed.
     Stale(Arc<Page>),
-    /// Good for the case that the application fails, and a short time ago it did.
-    Standby(Arc<Page>),
+    /// Good for the case that the application fails, and a short time ago it did, or its reply could not be
+    /// stored; why.
+    Standby(Arc<Page>, Reason),
     /// Usable only if the application says that it still holds; why.
     Validate(Arc<Page>, Reason),
     /// Bypass the cache.
@@ -143,7 +144,8 @@ impl L1 {
                 (Use::Fresh, _) => return Found::Fresh((*page).clone()),
                 (Use::Stale, _) => return Found::Stale((*page).clone()),
                 (Use::OnError, Use::OnError) if mark.is_some_and(|mark| now < mark.retry_at) => {
-                    return Found::Standby((*page).clone());
+                    let why = mark.and_then(|mark| mark.bypassed(now)).unwrap_or(Reason::OriginFailed);
+                    return Found::Standby((*page).clone(), why);
                 }
                 (Use::Validate, _) => return Found::Validate((*page).clone(), Reason::NoCache),
                 // Good enough for others, and not for this request.

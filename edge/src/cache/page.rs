@@ -12,7 +12,7 @@ use http::header::{AGE, DATE, SET_COOKIE};
 use http::{HeaderMap, HeaderName, StatusCode};
 use http_cache::cache_status::{CACHE_STATUS, X_CACHE_STATUS};
 use http_cache::holes::{Holes, WEIR_HOLES};
-use http_cache::{Lifetime, Use, tags};
+use http_cache::{Lifetime, Reason, Use, tags};
 use http1::write;
 use purge::Reach;
 use tokio::sync::OnceCell;
@@ -55,8 +55,8 @@ pub(crate) struct PageHead {
 pub(crate) enum Staleness {
     /// One request is refreshing it (RFC 5861 section 3).
     Revalidating,
-    /// The application failed (RFC 5861 section 4).
-    Failing,
+    /// The application failed (RFC 5861 section 4), or its last reply could not be stored; why.
+    Failing(Reason),
 }
 
 /// A complete page.

@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use http_cache::Reason;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -58,6 +59,8 @@ struct BodyState {
     first_only: bool,
     /// Only the first reader may begin before the body is complete.
     searched: bool,
+    /// Whether the page is stored, or why it is not, as soon as that is known.
+    fate: Option<Result<(), Reason>>,
 }
 
 /// Chunks and bytes read.
@@ -139,6 +142,12 @@ impl SharedBody {
             }
             room.await;
         }
+    }
+
+    /// It is known now whether the page is stored.
+    pub(crate) fn decide(&self, fate: Result<(), Reason>) {
+        self.state.lock().fate = Some(fate);
+        self.grown.notify_waiters();
     }
 
     /// Ends the body: complete, or broken off.

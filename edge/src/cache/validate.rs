@@ -9,8 +9,7 @@ use http_cache::{Reason, ReplyParts, Verdict, csrf, fields, revalidate};
 use weir_proto::origin::{Kind, RequestHead};
 
 use crate::application::ask::SharedAsk;
-use crate::application::hints::Hints;
-use crate::application::{Failure, OriginReply};
+use crate::application::{Failure, OriginReply, page_span};
 use crate::cache::Cache;
 use crate::cache::page;
 use crate::cache::page::{Page, PageHead};
@@ -35,10 +34,10 @@ pub(crate) async fn ask(
     stored: &[Arc<Page>],
     grant: &Grant,
 ) -> Result<ValidationReply, Failure> {
-    let (asked, hints) = (SystemTime::now(), ask.ask.hints.as_deref());
+    let asked = SystemTime::now();
     let named: Vec<&HeaderMap> = stored.iter().map(|page| &page.head.headers).collect();
     if let Some(head) = ask.conditional_head(&named) {
-        let mut reply = fetch(cache, || head.clone(), hints).await?;
+        let mut reply = fetch(cache, ask, || head.clone()).await?;
         if reply.status != StatusCode::NOT_MODIFIED {
             return Ok(ValidationReply::Reply(Box::new(reply)));
         }
@@ -51,7 +50,7 @@ pub(crate) async fn ask(
         // MUST NOT use the new response to update any stored responses." (section 4.3.4)
         tracing::debug!(target = %ask.target(), "a 304 matches no stored page: asking again without conditions");
     }
-    let reply = fetch(cache, || ask.head(), hints).await?;
+    let reply = fetch(cache, ask, || ask.head()).await?;
     match reply.status {
         StatusCode::NOT_MODIFIED => Err(unasked(&reply)),
         _ => Ok(ValidationReply::Reply(Box::new(reply))),
@@ -69,10 +68,14 @@ pub(crate) fn unasked(reply: &OriginReply) -> Failure {
 
 async fn fetch(
     cache: &Cache,
+    ask: &SharedAsk,
     head: impl Fn() -> RequestHead,
-    hints: Option<&Hints>,
 ) -> Result<OriginReply, Failure> {
-    cache.application.fetch(head, RequestBody::empty(), hints).await
+    let (span, traceparent) = page_span::begin(&ask.ask.traceparent);
+    let head = || RequestHead { traceparent: traceparent.clone(), ..head() };
+    let reply = cache.application.fetch(head, RequestBody::empty(), ask.ask.hints.as_deref()).await;
+    page_span::answered(&span, &reply);
+    reply
 }
 
 /// The stored page that a 304 is about; `None` if it is about none.

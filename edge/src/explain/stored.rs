@@ -19,9 +19,9 @@ pub(super) fn report(plan: &CachePlan, steps: &mut Steps) {
                 "RFC 5861 section 3",
             );
         }
-        CachePlan::Standby(page) => {
+        CachePlan::Standby(page, reason) => {
             let found = aged("stale, served because a refresh failed a moment ago", page);
-            steps.push(STEP, found, "RFC 5861 section 4");
+            steps.push(STEP, found, reason.rule());
         }
         CachePlan::Revalidate(page, reason) => {
             steps.push(STEP, aged("must be revalidated first", page), reason.rule());

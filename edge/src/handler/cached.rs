@@ -27,6 +27,10 @@ use crate::request::Request;
 const ROUNDS: usize = 5;
 /// A lane that was free at once was entered within this.
 const A_MOMENT: Duration = Duration::from_millis(1);
+/// How long a head waits until it is known whether the page is stored: for the beginning of the body and, as
+/// most pages come in one piece, for its end.
+const FIRST_CHUNK: Duration = Duration::from_millis(20);
+const REST: Duration = Duration::from_millis(5);
 
 /// Answers as planned. A request that joined a page which is not for it looks at L1 again.
 pub(super) async fn answer(
@@ -63,7 +67,7 @@ async fn alone(
             fill::refresh(cache, &ask, &page);
             answer::stale(&request, &page, Staleness::Revalidating)
         }
-        CachePlan::Standby(page) => answer::stale(&request, &page, Staleness::Failing),
+        CachePlan::Standby(page, reason) => answer::stale(&request, &page, Staleness::Failing(reason)),
         CachePlan::Revalidate(page, reason) => validated(cache, ask, request, page, reason).await,
         CachePlan::Bypass(reason) => pass_and_learn(cache, ask, request, reason).await,
         CachePlan::NoStore(reason) => {
@@ -115,8 +119,11 @@ impl Rounds {
         };
         match self.take(cache, ask, joined).await {
             FlightResult::Page(served, first) => {
-                let held = served.body.holds_followers();
-                let patience = if held { cache.patience.follower } else { cache.patience.first };
+                let patience = if served.body.holds_followers() {
+                    cache.patience.of_a_follower(cache.l1.was_stored(ask.request.key.as_bytes()))
+                } else {
+                    cache.patience.first
+                };
                 match within(patience, from_flight(request, &served, first)).await {
                     Ok(Some(reply)) => Round::Reply(reply),
                     // The page turned out to be another's own, or broke off before it began.
@@ -190,10 +197,8 @@ impl Rounds {
         let outcome = flight.outcome(patience).await;
         drop(place);
         let own = first.as_ref().and_then(First::take_reply);
-        if let Some(reply) = own.filter(|reply| !look.asks_again(reply.manner())) {
+        if let Some((reply, reason)) = own.filter(|(reply, _)| !look.asks_again(reply.manner())) {
             // The application saw all that this visitor sent.
-            let reason =
-                if let Some(flights::Outcome::Pass(reason)) = outcome { reason } else { Reason::Status };
             return FlightResult::Own(reply, reason);
         }
         let served = match outcome {
@@ -278,7 +283,12 @@ fn begin(cache: &Arc<Cache>, ask: &SharedAsk, ticket: Ticket, intent: Intent) ->
 /// The reply for a request that joined a flight; `None` if the page is not to be had after all.
 async fn from_flight(request: &Request, served: &Arc<ServedPage>, first: Option<First>) -> Option<Reply> {
     let reader = match first.as_ref().and_then(First::take_reader) {
-        Some(reader) => reader,
+        Some(mut reader) => {
+            if reader.fate().is_none() && within(FIRST_CHUNK, reader.begun()).await == Ok(true) {
+                let _ = within(REST, reader.decided()).await;
+            }
+            reader
+        }
         None => {
             let mut reader = served.body.reader()?;
             if !reader.begun().await {
@@ -316,12 +326,12 @@ async fn validated(
         Ok(ValidationReply::Reply(reply))
             if http_cache::fails_refresh(reply.status) && may_stand_in(&page) =>
         {
-            return answer::stale(&request, &page, Staleness::Failing);
+            return answer::stale(&request, &page, Staleness::Failing(Reason::OriginFailed));
         }
         Err(failure) => {
             cache.application.log_failure(&request.target, &failure);
             if may_stand_in(&page) {
-                return answer::stale(&request, &page, Staleness::Failing);
+                return answer::stale(&request, &page, Staleness::Failing(Reason::OriginFailed));
             }
             return answer::failed(&failure, Some(reason));
         }

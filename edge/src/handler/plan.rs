@@ -50,7 +50,7 @@ pub(crate) enum CachePlan {
     /// A stored page past it, which one request refreshes.
     Stale(Arc<Page>),
     /// A stored page that is good for when the application fails; a short time ago it did.
-    Standby(Arc<Page>),
+    Standby(Arc<Page>, Reason),
     /// A stored page that may be used only if the application says that it is still valid.
     Revalidate(Arc<Page>, Reason),
     /// The request goes to the application, for this visitor alone.
@@ -196,7 +196,7 @@ impl CachePlan {
         let (word, reason) = match self {
             Self::Hit(_) => ("hit", None),
             Self::Stale(_) => ("stale", None),
-            Self::Standby(_) => ("standby", Some(Reason::OriginFailed)),
+            Self::Standby(_, reason) => ("standby", Some(*reason)),
             Self::Revalidate(_, reason) => ("revalidate", Some(*reason)),
             Self::Bypass(reason) | Self::NoStore(reason) => ("bypass", Some(*reason)),
             Self::AskNode => ("ask-node", Some(Reason::OnlyIfCached)),
@@ -261,7 +261,7 @@ fn by_what_is_stored(found: Found, look: &Look, is_seldom_used: impl FnOnce() ->
         Found::Validate(..) | Found::Pass(_) | Found::Marked(_) if only_if_cached => {
             return CachePlan::NothingStored;
         }
-        Found::Standby(page) => return CachePlan::Standby(page),
+        Found::Standby(page, reason) => return CachePlan::Standby(page, reason),
         Found::Validate(page, reason) => return CachePlan::Revalidate(page, reason),
         Found::Pass(reason) => return CachePlan::Bypass(reason),
         // A request whose reply could be stored after all tries that; one that would have to be sent twice,

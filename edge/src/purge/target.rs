@@ -35,10 +35,32 @@ pub(crate) fn page(sites: &Sites, authority: &str, target: &str) -> Vec<Target> 
 
 /// All pages whose URL begins with this. Without a path: all pages of the host.
 pub(crate) fn prefix(text: &str) -> Result<Target, NotAUrl> {
+    let bad = || NotAUrl(text.to_owned());
     let (scheme, authority, target) = parts(text)?;
+    let (target, cut) = cut_escape(target).ok_or_else(bad)?;
     let (path, query) = split(target);
-    let url = key_url(&Policy::default(), scheme, authority, path, query);
-    url.map(Target::Prefix).ok_or_else(|| NotAUrl(text.to_owned()))
+    path::normalise(path.as_bytes()).map_err(|_| bad())?;
+    let url = key_url(&Policy::default(), scheme, authority, path, query).ok_or_else(bad)?;
+    Ok(Target::Prefix([&url[..], cut.as_bytes()].concat().into()))
+}
+
+/// What is before an escape that the end cuts in two, and the beginning of that escape as keys have it.
+/// `None`: it may be that of a character that keys hold without an escape, or of one that they hold with it.
+fn cut_escape(target: &str) -> Option<(&str, String)> {
+    let whole = || Some((target, String::new()));
+    let Some(at) = target.len().checked_sub(2).and_then(|from| Some(from + target.get(from..)?.find('%')?))
+    else {
+        return if target.ends_with('%') { None } else { whole() };
+    };
+    let (before, cut) = target.split_at_checked(at)?;
+    match cut.as_bytes() {
+        [b'%', b'0' | b'1' | b'8' | b'9' | b'a'..=b'f' | b'A'..=b'F'] => {
+            Some((before, cut.to_ascii_uppercase()))
+        }
+        // No digit: it is no escape.
+        [b'%', digit] if !digit.is_ascii_digit() => whole(),
+        _ => None,
+    }
 }
 
 pub(crate) fn tag(text: &str) -> Result<Target, NotATag> {
@@ -84,6 +106,11 @@ fn parts(text: &str) -> Result<(&str, &str, &str), NotAUrl> {
     let scheme = SCHEMES.iter().find(|known| known.eq_ignore_ascii_case(scheme)).ok_or_else(bad)?;
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, target) = rest.split_at(end);
+    // No request has such a port.
+    let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
+    if port.bytes().all(|byte| byte.is_ascii_digit()) && !port.is_empty() && port.parse::<u16>().is_err() {
+        return Err(bad());
+    }
     match target {
         _ if authority.is_empty() => Err(bad()),
         "" => Ok((scheme, authority, "/")),
@@ -140,6 +167,10 @@ mod tests {
             ("https://h?x", None),
             ("https://h/a#b", None),
             ("https://h h/a", None),
+            ("https://h:65535/a", Some("https://h:65535/a")),
+            ("https://h:65536/a", None),
+            ("https://h:99999", None),
+            ("https://[::1]/a", Some("https://[::1]/a")),
             ("https://h/a b", None),
             ("https://h/a/../b", Some("https://h/b")),
             ("https://h/%2e/b", Some("https://h/b")),
@@ -185,6 +216,20 @@ mod tests {
             ("https://h/a?b", Some("https://h/a?b")),
             ("https://h", Some("https://h/")),
             ("h/", None),
+            ("https://h:99999/", None),
+            ("https://h/%zz", None),
+            // Within an escape.
+            ("https://h/caf%c3%a", Some("https://h/caf%C3%A")),
+            ("https://h/caf%C3%A", Some("https://h/caf%C3%A")),
+            ("https://h/a?b=%c3%A", Some("https://h/a?b=%C3%A")),
+            ("https://h/caf%C", Some("https://h/caf%C")),
+            ("https://h/caf%c3%a9", Some("https://h/caf%C3%A9")),
+            // `p%6` may be that of `p%61ge`, which is `page`, or of none.
+            ("https://h/p%6", None),
+            ("https://h/p%", None),
+            ("https://h/a?b=%", None),
+            ("https://h/a?b=%2", None),
+            ("https://h/é", Some("https://h/%C3%A9")),
         ] {
             assert_eq!(prefix(given).ok().and_then(text).as_deref(), expected, "{given}");
         }

@@ -57,11 +57,13 @@ pub(crate) fn served(request: &Request, served: &ServedPage, reader: Reader, fir
             (CacheStatus { collapsed: true, ..forwarded(Fwd::UriMiss) }, CacheResult::Collapsed)
         }
         Source::Application { fwd, not_stored } => {
+            // Where it is not known yet, nothing is said of it.
+            let fate = not_stored.map_or_else(|| reader.fate(), |reason| Some(Err(reason)));
             let status = CacheStatus {
                 fwd_status: Some(head.status),
-                stored: not_stored.is_none(),
+                stored: fate == Some(Ok(())),
                 collapsed: !first,
-                detail: not_stored,
+                detail: fate.and_then(Result::err),
                 ..forwarded(fwd)
             };
             (status, if first { CacheResult::Miss } else { CacheResult::Collapsed })
@@ -270,8 +272,8 @@ fn stale_status(head: &PageHead, staleness: Staleness) -> CacheStatus {
     let ttl = Some(head.lifetime.ttl_at(head.age(Instant::now())).min(-1));
     match staleness {
         Staleness::Revalidating => CacheStatus { ttl, ..CacheStatus::new(cache_status::Served::Updating) },
-        Staleness::Failing => {
-            let detail = Some(Reason::OriginFailed);
+        Staleness::Failing(why) => {
+            let detail = Some(why);
             CacheStatus { ttl, detail, ..CacheStatus::new(cache_status::Served::StaleOnError) }
         }
     }

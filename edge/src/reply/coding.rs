@@ -11,7 +11,10 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, ETAG, IF_NONE_MATCH, SET_COOKIE};
+use http::header::{
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, COOKIE, ETAG, IF_NONE_MATCH, IF_RANGE,
+    SET_COOKIE,
+};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use http_cache::{CookieClass, CookieRules, csrf};
 use http1::head::{Head, Known};
@@ -47,6 +50,8 @@ pub(crate) struct CodingRequest {
     cookies: Vec<HeaderValue>,
     /// Validators of what the client holds.
     held: Vec<HeaderValue>,
+    /// It wants the rest of what it holds, which it names by a date only.
+    resumes_by_date: bool,
 }
 
 impl CodingRequest {
@@ -59,6 +64,9 @@ impl CodingRequest {
             authorization: headers.contains_key(AUTHORIZATION),
             cookies: all(COOKIE),
             held: all(IF_NONE_MATCH),
+            resumes_by_date: headers.get(IF_RANGE).is_some_and(|held| {
+                !held.as_bytes().starts_with(b"\"") && !held.as_bytes().starts_with(b"W/")
+            }),
         }
     }
 
@@ -75,6 +83,12 @@ impl CodingRequest {
         }
         let gzip = rule.codings.contains(&Coding::Gzip) && self.accepted.contains(Coding::Gzip);
         gzip.then_some(Coding::Gzip)
+    }
+
+    /// Whether what it holds, and wants a part more of, was coded here, for all that its date says: one date
+    /// stands for all codings of a page (RFC 9110 section 8.8.1).
+    fn may_hold_coded(&self, rule: &Compress, reply: &Reply) -> bool {
+        self.resumes_by_date && self.coding(rule).is_some() && (rule.personal || !self.is_personal(reply))
     }
 
     /// Whether the reply may hold what only this visitor may know.
@@ -105,9 +119,16 @@ pub(crate) async fn apply(works: &Arc<Works>, wanted: &CodingRequest, mut reply:
         not_modified(&rule, wanted, &mut reply);
         return reply;
     }
-    if reply.status == StatusCode::PARTIAL_CONTENT && rule.may_change(&reply.headers) {
+    let whole = match &reply.kept {
+        // Several parts have a type of their own.
+        Some(KeptBody::Page(page)) => &page.headers,
+        _ => &reply.headers,
+    };
+    if reply.status == StatusCode::PARTIAL_CONTENT && rule.may_change(whole) {
         head::varies(&mut reply.headers);
-        return reply;
+        if !wanted.may_hold_coded(&rule, &reply) || !whole_again(&mut reply) {
+            return reply;
+        }
     }
     if !rule.suits(reply.status, &reply.headers, reply.length) {
         return reply;
@@ -179,6 +200,25 @@ fn not_modified(rule: &Compress, wanted: &CodingRequest, reply: &mut Reply) {
         head::varies(&mut reply.headers);
         head::weaken(&mut reply.headers);
     }
+}
+
+/// Makes the whole reply again of one that is a part. False: the rest of it is not here.
+fn whole_again(reply: &mut Reply) -> bool {
+    if let Some(KeptBody::Page(page)) = &reply.kept {
+        if let Some(media_type) = page.headers.get(CONTENT_TYPE) {
+            reply.headers.insert(CONTENT_TYPE, media_type.clone());
+        }
+        (reply.length, reply.body) = (Some(page.body.len() as u64), ReplyBody::Whole(page.body.clone()));
+    } else if let ReplyBody::Part(part) = &mut reply.body {
+        let range = reply.headers.get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
+        reply.length = range.and_then(|range| range.rsplit('/').next()?.parse().ok());
+        reply.body = std::mem::replace(part.whole(), ReplyBody::Empty);
+    } else {
+        return false;
+    }
+    reply.headers.remove(CONTENT_RANGE);
+    reply.status = StatusCode::OK;
+    true
 }
 
 async fn coded(

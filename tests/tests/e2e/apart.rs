@@ -32,6 +32,13 @@ languages = ["de", "en"]
 client_address = "split"
 
 [[edge.site.location]]
+match = "/all/"
+pool = "app"
+[edge.site.location.cache]
+ttl = "60s"
+fields = { vary = ["*"], ignore = ["X-Login-Hint"] }
+
+[[edge.site.location]]
 match = "/allowed/"
 pool = "app"
 [edge.site.location.cache]
@@ -78,6 +85,58 @@ fn a_field_that_tells_who_asks_goes_straight_through(stack: &Stack) {
         }
         stack.get(&target).expect(200).expect_cache(&["hit"]);
     }
+}
+
+/// Credentials that no list knows, or that only a wildcard of a list would match.
+const CREDENTIALS: &[&str] = &[
+    "X-User-Token",
+    "X-Access-Key",
+    "X-JWT",
+    "X-Authenticated-Userid",
+    "X-Consumer-Username",
+    "Ocp-Apim-Subscription-Key",
+    "Oidc-Claim-Sub",
+    "X-Client-Dn",
+    "Ticket",
+    "X-Amzn-Lattice-Identity",
+    "X-Vercel-Oidc-Token",
+    "Fastly-Key",
+    "X-Akamai-User",
+];
+
+both_topologies!(no_wildcard_takes_a_credential_into_a_page, SETTINGS);
+fn no_wildcard_takes_a_credential_into_a_page(stack: &Stack) {
+    for (n, name) in CREDENTIALS.iter().enumerate() {
+        for location in ["all", "default"] {
+            let target = format!("/{location}/count/credential{n}?body=field:{name}");
+            for value in ["alice", "bob"] {
+                let page = stack.get_with(&target, &[(name, value)]).expect(200);
+                assert!(page.text().ends_with(&format!("{name}={value}\n")), "{name}: {}", page.text());
+                assert!(page.cache_status().contains("personal-field"), "{name}: {}", page.cache_status());
+            }
+            let page = stack.get(&target).expect(200).text();
+            assert!(page.ends_with(&format!("{name}=None\n")), "{name}: anonymous got {page}");
+        }
+    }
+    // One that is no credential by its name, and one that the settings name.
+    for name in ["X-Country", "X-Login-Hint"] {
+        let target = format!("/all/count/other?body=field:{name}");
+        stack.get_with(&target, &[(name, "a")]).expect(200).expect_cache(&["stored"]);
+    }
+}
+
+both_topologies!(a_shared_page_is_made_in_a_trace_of_its_own, SETTINGS);
+fn a_shared_page_is_made_in_a_trace_of_its_own(stack: &Stack) {
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let parent = format!("00-{TRACE}-00f067aa0ba902b7-01");
+    let target = "/count/traced?body=field:traceparent";
+    let page =
+        stack.get_with(target, &[("traceparent", &parent)]).expect(200).expect_cache(&["stored"]).text();
+    assert!(page.contains("traceparent=00-") && !page.contains(TRACE), "{page}");
+    assert_eq!(stack.get(target).expect_cache(&["hit"]).text(), page);
+    // A visitor's own request is in the visitor's trace.
+    let own = stack.get_with(target, &[("traceparent", &parent), ("X-API-Key", "a")]).expect(200).text();
+    assert!(own.contains(&format!("traceparent=00-{TRACE}-")), "{own}");
 }
 
 both_topologies!(a_proxys_word_for_its_visitor_is_theirs, SETTINGS);
@@ -225,6 +284,50 @@ const COMMON: &[(&str, &[(&str, &str)])] = &[
             ("X-Forwarded-For", "203.0.113.9"),
             ("X-Forwarded-Server", "cache-zrh1"),
             ("Surrogate-Capability", "a=\"ESI/1.0\""),
+        ],
+    ),
+    (
+        "Fly.io",
+        &[
+            ("Fly-Client-IP", "203.0.113.10"),
+            ("Fly-Forwarded-Port", "80"),
+            ("Fly-Forwarded-Proto", "http"),
+            ("Fly-Forwarded-Ssl", "off"),
+            ("Fly-Region", "fra"),
+            ("Fly-Request-Id", "01J-fra"),
+            ("Via", "1.1 fly.io"),
+        ],
+    ),
+    (
+        "bunny.net",
+        &[
+            ("X-Real-IP", "203.0.113.11"),
+            ("CDN-PullZoneId", "1234567"),
+            ("CDN-RequestId", "9b2f61d0"),
+            ("CDN-ServerId", "1"),
+            ("CDN-ServerZone", "DE"),
+            ("CDN-ConnectionId", "2"),
+            ("CDN-LoopCount", "1"),
+            ("CDN-RequestCountryCode", "DE"),
+            ("CDN-RequestStateCode", "BE"),
+            ("CDN-JA4", "t13d"),
+        ],
+    ),
+    (
+        "other networks and platforms",
+        &[
+            ("DO-Connecting-IP", "203.0.113.12"),
+            ("Rndr-Id", "a-b"),
+            ("X-AppGW-Trace-Id", "c"),
+            ("X-Azure-Ref", "d"),
+            ("X-Pull", "KeyCDN"),
+            ("Ali-CDN-Real-IP", "203.0.113.13"),
+            ("Ali-CDN-Real-Port", "4711"),
+            ("EO-Connecting-IP", "203.0.113.14"),
+            ("X-Kong-Request-Id", "e"),
+            ("X-NginX-Proxy", "true"),
+            ("X-Real-Port", "4712"),
+            ("X-FB-HTTP-Engine", "Liger"),
         ],
     ),
 ];

@@ -106,6 +106,28 @@ fn waiters_get_the_page_while_it_is_being_made(stack: &Stack) {
     }
 }
 
+both_topologies!(stored_is_said_of_what_is_stored, SETTINGS);
+fn stored_is_said_of_what_is_stored(stack: &Stack) {
+    let ask = |target: &str| stack.get(target).expect(200).cache_status().to_owned();
+    for kind in ["body=html", "body=number", "body=html&nolength=1"] {
+        let target = format!("/long/count/kept?{kind}");
+        // Where the end of the page is not there with its head, nothing is said of it.
+        assert!(matches!(&*ask(&target), MISS | STORED), "{kind}");
+        until("it is stored", || ask(&target).contains("hit").then_some(()));
+    }
+    assert_eq!(ask("/long/count/sure?size=4000"), STORED);
+    let token = ask("/long/count/token?body=html-with-csrf");
+    assert!(token == MISS || token == format!("{MISS}; detail=csrf-token"), "{token}");
+    // Nobody knows from the head how long it will be; the edge keeps less, the node more.
+    for size in [9_000_000, 20_000_000] {
+        let target = format!("/long/count/large?nolength=1&chunks=40&size={size}");
+        assert_eq!(ask(&target), MISS);
+    }
+}
+
+const MISS: &str = "weir; fwd=uri-miss; fwd-status=200";
+const STORED: &str = "weir; fwd=uri-miss; fwd-status=200; stored";
+
 both_topologies!(clients_are_told_where_the_page_came_from, SETTINGS);
 fn clients_are_told_where_the_page_came_from(stack: &Stack) {
     let miss = stack.get("/long/count/told").expect(200);

@@ -80,6 +80,24 @@ fn a_page_that_was_shared_before_is_waited_for(stack: &Stack) {
     assert_eq!(stack.oracle.calls("known"), 2, "alone, each would have waited as long");
 }
 
+both_topologies!(so_is_one_whose_body_is_slow_and_searched, impatient());
+fn so_is_one_whose_body_is_slow_and_searched(stack: &Stack) {
+    let lives = "body=html&h=Cache-Control:max-age%3D1,stale-while-revalidate%3D0";
+    stack.oracle.set("searched", lives);
+    stack.get("/count/searched").expect(200);
+    thread::sleep(Duration::from_millis(1_300));
+    stack.oracle.set("searched", &format!("{lives}&size=4000&chunks=4&gap=800"));
+    thread::scope(|scope| {
+        for n in 0..4 {
+            scope.spawn(move || {
+                thread::sleep(Duration::from_millis(100 * n));
+                assert_eq!(stack.get("/count/searched").expect(200).body.len(), 4000);
+            });
+        }
+    });
+    assert_eq!(stack.oracle.calls("searched"), 2, "some went alone");
+}
+
 both_topologies!(only_so_many_wait, SETTINGS);
 fn only_so_many_wait(stack: &Stack) {
     // The first, and those who may not wait.

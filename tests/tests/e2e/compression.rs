@@ -71,6 +71,32 @@ fn expect_coded(response: Response, coding: Option<&str>) -> Response {
     response
 }
 
+both_topologies!(a_date_does_not_tell_codings_apart, SETTINGS);
+fn a_date_does_not_tell_codings_apart(stack: &Stack) {
+    const DATE: &str = "Mon, 01 Jan 2024 00:00:00 GMT";
+    let modified = DATE.replace(' ', "%20");
+    let named = format!("/cached/count/dated?size=4000&modified={modified}");
+    let rest = |target: &str, accept: &str, range: &str| {
+        let fields = [("accept-encoding", accept), ("range", range), ("if-range", DATE)];
+        stack.get_with(target, &fields)
+    };
+    // While it is made, and when it is stored.
+    for (target, before) in [(named.clone(), false), (format!("{named}&etag=a"), true)] {
+        if before {
+            ask(stack, &target, "gzip").expect(200);
+        }
+        for range in ["bytes=20-", "bytes=20-30", "bytes=0-1,20-30"] {
+            let whole = rest(&target, "gzip", range).expect(200);
+            assert_eq!(whole.field("content-encoding"), Some("gzip"), "{range}");
+            assert_eq!((plain(&whole).len(), whole.field("content-range")), (4000, None), "{range}");
+            assert!(whole.field("content-type").is_some_and(|kind| kind.starts_with("text/plain")));
+        }
+        // Who takes no coding holds none.
+        let part = rest(&target, "identity", "bytes=20-").expect(206);
+        assert_eq!(part.body.len(), 3980);
+    }
+}
+
 both_topologies!(each_client_gets_the_coding_that_it_wants_most, SETTINGS);
 fn each_client_gets_the_coding_that_it_wants_most(stack: &Stack) {
     for prefix in ["/cached", ""] {

@@ -101,6 +101,26 @@ fn set_cookie_on_some_replies_costs_the_others_nothing(stack: &Stack) {
     assert!(stack.oracle.calls("cookie") <= 5, "{} calls", stack.oracle.calls("cookie"));
 }
 
+both_topologies!(a_page_that_stands_in_says_why, SETTINGS);
+fn a_page_that_stands_in_says_why(stack: &Stack) {
+    let cases =
+        [("why-own", "h=Cache-Control:private", "private"), ("why-set", "h=Set-Cookie:a%3Db", "set-cookie")];
+    for (name, _, _) in cases {
+        stack.get(&format!("/short/count/{name}")).expect(200);
+    }
+    thread::sleep(PAST_A_SECOND);
+    for (name, parameters, reason) in cases {
+        stack.oracle.set(name, parameters);
+        let target = format!("/short/count/{name}");
+        let detail = format!("detail={reason}");
+        let own = stack.get(&target).expect(200).expect_cache(&[&detail]);
+        assert_eq!(own.text(), "2\n");
+        for _ in 0..5 {
+            stack.get(&target).expect(200).expect_cache(&[&detail]);
+        }
+    }
+}
+
 both_topologies!(a_mark_ends_with_the_next_reply_that_can_be_stored, SETTINGS);
 fn a_mark_ends_with_the_next_reply_that_can_be_stored(stack: &Stack) {
     stack.oracle.set("mark", "h=Set-Cookie:a%3Db");
@@ -288,9 +308,12 @@ fn run(stack: &Stack, name: &str, odd: bool) -> Run {
     Run { calls, median: times[times.len() / 2], p99: times[times.len() * 99 / 100] }
 }
 
+/// Kinds of odd visitors.
+const ODD: usize = 5;
+
 /// Returns how many calls of the application are the odd visitor's own.
 fn be_odd(stack: &Stack, target: &str, kind: usize) -> usize {
-    match kind % 5 {
+    match kind % ODD {
         0 => stack.get_with(target, &[("X-API-Key", "alice")]).expect(200),
         1 => stack.get_with(target, &[("Cookie", "sessionid=1"), ("Cache-Control", "no-cache")]).expect(200),
         2 => stack.get_with(target, &[("Content-Length", "-1")]).expect(400),
@@ -300,7 +323,7 @@ fn be_odd(stack: &Stack, target: &str, kind: usize) -> usize {
             return 0;
         }
     };
-    usize::from(kind % 5 < 2)
+    usize::from(kind % ODD < 2)
 }
 
 both_topologies!(one_odd_visitor_in_a_hundred_costs_the_others_nothing, SETTINGS);

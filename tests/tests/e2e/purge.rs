@@ -54,6 +54,26 @@ fn each_kind_of_purge_reaches_its_pages(stack: &Stack) {
     }
 }
 
+both_topologies!(a_prefix_may_end_within_an_escape, settings());
+fn a_prefix_may_end_within_an_escape(stack: &Stack) {
+    for (count, prefix) in
+        [("2", "/count/caf%c3%a"), ("3", "/count/caf%C3%A"), ("4", "/count/caf%c3%a9"), ("5", "/count/caf")]
+    {
+        stack.get("/count/caf%C3%A9").expect(200);
+        purge(stack, &format!(r#"{{"prefixes": ["http://localhost{prefix}"]}}"#)).expect(200);
+        is_made_anew(stack, "/count/caf%C3%A9", count);
+    }
+    // What can match nothing, or only some of what it stands for.
+    for order in [
+        r#"{"prefixes": ["http://localhost/count/%zz"]}"#,
+        r#"{"prefixes": ["http://localhost/count/p%6"]}"#,
+        r#"{"prefixes": ["http://localhost:99999/"]}"#,
+        r#"{"urls": ["http://localhost:99999/count/x"]}"#,
+    ] {
+        purge(stack, order).expect(400);
+    }
+}
+
 both_topologies!(parameters_that_do_not_count_do_not_count_in_a_purge, settings());
 fn parameters_that_do_not_count_do_not_count_in_a_purge(stack: &Stack) {
     is_made_anew(stack, "/count/a?x=1&utm_source=mail", "1");

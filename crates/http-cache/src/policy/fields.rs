@@ -1,6 +1,7 @@
 //! Request fields are personal, split the page, may be named in Vary, or are ignored. What is not known is
 //! personal.
 
+mod credential;
 pub mod defaults;
 
 use http::header::{AUTHORIZATION, COOKIE, HOST};
@@ -36,8 +37,10 @@ pub struct FieldLists<'a> {
 }
 
 /// The names in the owner's lists, then the credentials that are known, then the owner's patterns, then the
-/// other defaults:
-/// `vary = ["*"]` makes no credential a part of shared pages. Within each the more particular pattern counts.
+/// other defaults. Within each the more particular pattern counts.
+///
+/// A name that looks like a credential's and that only a pattern with `*` matches, the owner's or ours, is
+/// personal: `vary = ["*"]` makes no credential a part of shared pages, be it known or not.
 #[derive(Clone, Debug)]
 pub struct FieldRules {
     patterns: Patterns<FieldClass>,
@@ -80,7 +83,11 @@ impl FieldRules {
 
     /// The class of a field by its name in lower case. A name that no list knows is personal.
     pub fn class(&self, name: &[u8]) -> FieldClass {
-        self.patterns.class(name).unwrap_or(FieldClass::Personal)
+        match self.patterns.find(name) {
+            Some((class, true)) => class,
+            Some((class, false)) if !credential::looks_like_one(name) => class,
+            _ => FieldClass::Personal,
+        }
     }
 
     /// Whether the class of this field counts. Cookies, Authorization, the host and what is about one

@@ -39,13 +39,18 @@ impl<C: Copy + Ord> Patterns<C> {
     }
 
     pub(crate) fn class(&self, name: &[u8]) -> Option<C> {
+        self.find(name).map(|(class, _)| class)
+    }
+
+    /// The class of a name, and whether some list holds the very name, not only a pattern that it matches.
+    pub(crate) fn find(&self, name: &[u8]) -> Option<(C, bool)> {
         let first = name.first()?;
         let found = self.exact.binary_search_by(|(exact, _)| by_length(exact, name)).ok();
         let exact = found.and_then(|at| self.exact.get(at)).map(|(_, rule)| *rule);
         let globs = self.by_first_byte.get(usize::from(*first)).map(Vec::as_slice).unwrap_or_default();
         let before = |rule: &Rule<C>| exact.is_none_or(|exact| rule.place < exact.place);
         let glob = globs.iter().take_while(|(_, rule)| before(rule)).find(|(glob, _)| glob.matches(name));
-        glob.map(|(_, rule)| *rule).or(exact).map(|rule| rule.class)
+        glob.map(|(_, rule)| *rule).or(exact).map(|rule| (rule.class, exact.is_some()))
     }
 
     /// `rules`: best first.

@@ -17,10 +17,19 @@ pub fn set_parent(span: &Span, trace: &TraceContext) {
     if trace.begun_here() {
         return ids::take_from(trace, || drop(span.context()));
     }
+    let _ = span.set_parent(Context::new().with_remote_span_context(named_by(trace)));
+}
+
+/// Links `span` to the span that `other` names, in a trace of its own. Does nothing to a span that is not
+/// exported.
+pub fn link(span: &Span, other: &TraceContext) {
+    span.add_link(named_by(other));
+}
+
+fn named_by(trace: &TraceContext) -> SpanContext {
     let flags = TraceFlags::default().with_sampled(trace.sampled());
     let (trace_id, span_id) = (TraceId::from_bytes(trace.trace_id()), SpanId::from_bytes(trace.span_id()));
-    let parent = SpanContext::new(trace_id, span_id, flags, true, TraceState::NONE);
-    let _ = span.set_parent(Context::new().with_remote_span_context(parent));
+    SpanContext::new(trace_id, span_id, flags, true, TraceState::NONE)
 }
 
 /// What to hand on so that the next process hangs its spans below `span`. `None` for a span that is not

@@ -110,6 +110,9 @@ impl Fill {
         if scanner.is_some() {
             body.hold_followers();
         }
+        if scanner.is_none() && declared_length(reply).is_some() {
+            body.decide(Ok(()));
+        }
         if let Some(reader) = body.first_reader() {
             self.ticket.flight.keep_for_first(Own::Reader(reader));
         }
@@ -150,6 +153,7 @@ impl Fill {
         if !std::mem::replace(&mut arriving.stored, true) {
             self.insert(Arc::new(Page::new(arriving.head.clone(), whole)));
             self.ticket.close();
+            arriving.body.decide(Ok(()));
         }
     }
 
@@ -184,6 +188,7 @@ impl Fill {
     async fn refuse(&mut self, arriving: &mut Arriving, reason: Reason) {
         if std::mem::take(&mut arriving.storable) {
             self.ticket.close();
+            arriving.body.decide(Err(reason));
             self.leave_mark(&[], reason).await;
         }
     }

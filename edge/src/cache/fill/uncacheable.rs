@@ -20,11 +20,11 @@ impl Fill {
         let names = reply.as_ref().and_then(|reply| vary::names(&reply.headers).ok()).unwrap_or_default();
         let manner = reply.as_ref().map(OriginReply::manner);
         if let Some(reply) = reply {
-            self.keep_for_first(reply);
+            self.keep_for_first(reply, reason);
         }
         let fallback = self.find_fallback();
         self.mark(&names, reason, manner.unwrap_or_default());
-        self.ticket.end(fallback.map_or(Outcome::Pass(reason), |page| self.stale(&page)));
+        self.ticket.end(fallback.map_or(Outcome::Pass(reason), |page| self.stale(&page, reason)));
         self.give_up(GivenUp::Uncacheable { vary: &names, pass_for: self.ask.policy.hit_for_miss }).await;
     }
 
@@ -43,9 +43,9 @@ impl Fill {
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_ACCEPTABLE
             )
         {
-            self.keep_for_first(reply);
+            self.keep_for_first(reply, Reason::Status);
         }
-        self.ticket.end(self.stale(&page));
+        self.ticket.end(self.stale(&page, Reason::OriginFailed));
         self.give_up(GivenUp::Failed { pause: PAUSE }).await;
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http_cache::Reason;
 
 use super::{BodyState, BrokenOff, ReaderPlace, SharedBody};
 
@@ -60,6 +61,27 @@ impl Reader {
                 }
                 if state.end.is_some() || (state.length > 0 && self.may_begin(&state)) {
                     return true;
+                }
+            }
+            grown.await;
+        }
+    }
+
+    /// Whether the page is stored, or why it is not; `None`: nobody knows yet.
+    pub(crate) fn fate(&self) -> Option<Result<(), Reason>> {
+        self.body.state.lock().fate
+    }
+
+    /// Resolves when it is known whether the page is stored, or never will be.
+    pub(crate) async fn decided(&self) {
+        loop {
+            let grown = self.body.grown.notified();
+            tokio::pin!(grown);
+            grown.as_mut().enable();
+            {
+                let state = self.body.state.lock();
+                if state.fate.is_some() || state.end.is_some() || self.is_cut_off(&state) {
+                    return;
                 }
             }
             grown.await;

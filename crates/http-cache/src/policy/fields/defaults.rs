@@ -61,24 +61,32 @@ const IGNORE: &[&str] = &[
     "x-http-method", "x-http-method-override", "x-method-override", "x-original-url", "x-original-uri",
     "x-original-host", "x-rewrite-url", "x-host",
     // Browsers
-    "referer", "sec-*", "upgrade-insecure-requests", "priority", "purpose", "x-purpose", "x-moz", "alt-used",
+    "referer", "sec-*", "sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site", "sec-fetch-storage-access",
+    "sec-fetch-user", "sec-purpose", "sec-websocket-key", "upgrade-insecure-requests", "priority", "purpose", "x-purpose", "x-moz", "alt-used",
     "service-worker", "x-turbo-request-id", "x-client-data", "x-playback-session-id", "icy-metadata", "cookie2",
     "available-dictionary", "dictionary-id", "amp-cache-transform", "x-operamini-*", "x-ucbrowser-ua",
     "device-stock-ua", "x-wap-profile", "ua-cpu", "x-p2p-*",
+    "x-fb-http-engine",
     // The client's address, and the way that its request took
     "forwarded", "via", "x-forwarded-for", "x-forwarded-by", "x-forwarded-server", "x-original-forwarded-for",
     "x-real-ip", "x-client-ip", "client-ip", "true-client-ip", "x-cluster-client-ip", "x-originating-ip", "x-remote-ip",
-    "x-remote-addr", "x-bluecoat-via", "x-envoy-*", "x-request-start", "x-queue-start", "connect-time", "total-route-time",
+    "x-remote-addr", "x-real-port", "x-nginx-proxy", "x-bluecoat-via", "x-envoy-*", "x-request-start", "x-queue-start", "connect-time", "total-route-time",
     // Tracing
     "traceparent", "tracestate", "baggage", "b3", "x-b3-*", "x-request-id", "x-correlation-id", "x-unique-id",
-    "x-trace-id", "uber-trace-id", "uberctx-*", "x-ot-*", "ot-tracer-*", "x-cloud-trace-context", "grpc-trace-bin",
+    "x-trace-id", "x-kong-request-id", "x-appgw-trace-id", "rndr-id", "uber-trace-id", "uberctx-*", "x-ot-*", "ot-tracer-*", "x-cloud-trace-context", "grpc-trace-bin",
     "sentry-trace", "x-datadog-*", "newrelic", "x-newrelic-*", "elastic-apm-traceparent", "x-instana-*",
     // Networks in front of us: Cloudflare, CloudFront and AWS, Fastly, Akamai, Azure, Google, Netlify,
     // Vercel, others
     "cdn-loop", "surrogate-capability", "cf-*", "cloudfront-*", "x-amz-cf-*", "x-amzn-*", "fastly-*", "x-varnish",
     "x-timer", "akamai-*", "x-akamai-*", "x-edgeconnect-*", "x-azure-*", "x-fd-*", "x-arr-*", "disguised-host",
     "was-default-hostname", "x-site-deployment-id", "x-waws-*", "x-appengine-*", "x-nf-*", "x-vercel-*", "x-sucuri-*",
-    "incap-client-ip", "cdn-requestcountrycode", "cdn-requestid", "x-cdn", "x-country-code", "x-geo-*", "x-geoip-*",
+    "x-appengine-api-ticket", "x-appengine-auth-domain", "x-nf-account-id", "x-nf-account-tier",
+    "x-vercel-proxy-signature", "x-vercel-proxy-signature-ts", "incap-client-ip", "x-cdn", "x-country-code", "x-geo-*", "x-geoip-*",
+    // Fly.io, DigitalOcean, bunny.net, KeyCDN, Alibaba Cloud, Tencent EdgeOne
+    "fly-client-ip", "fly-forwarded-port", "fly-forwarded-proto", "fly-forwarded-ssl", "fly-region", "fly-request-id",
+    "do-connecting-ip", "cdn-bot", "cdn-connectionid", "cdn-ja4", "cdn-loopcount", "cdn-pullzoneid",
+    "cdn-requestcountrycode", "cdn-requestid", "cdn-requeststatecode", "cdn-serverid", "cdn-serverzone", "x-pull",
+    "ali-cdn-real-ip", "ali-cdn-real-port", "eo-connecting-ip",
 ];
 
 /// Every class with its names, as the program prints them.

@@ -19,13 +19,17 @@ fn the_defaults_know_what_browsers_scripts_and_networks_send() {
     let rules = FieldRules::default();
     let personal = "x-api-key x-auth-token x-access-token private-token dpop x-csrftoken x-session-id remote-user \
         x-remote-user x-auth-request-user x-forwarded-user cf-access-jwt-assertion x-amzn-oidc-data x-anything \
-        x-forwarded-anything hx-prompt x";
+        x-forwarded-anything hx-prompt x x-amzn-lattice-identity x-vercel-oidc-token fastly-key x-akamai-user \
+        sec-token-binding cf-cert-subject-dn";
     let split = "hx-request hx-boosted x-requested-with x-pjax turbo-frame x-inertia origin x-script-name \
         x-forwarded-proto x-forwarded-host";
     let vary = "accept accept-encoding accept-language user-agent sec-ch-ua sec-ch-ua-mobile dnt prefer";
     let ignore = "referer sec-fetch-site sec-ch-unheard-of priority upgrade-insecure-requests cf-ray cf-ipcountry \
         cf-connecting-ip x-amzn-trace-id traceparent x-request-id via forwarded x-forwarded-for fastly-client-ip \
-        cloudfront-viewer-country x-real-ip range pragma x-http-method-override";
+        cloudfront-viewer-country x-real-ip range pragma x-http-method-override sec-fetch-user \
+        fly-client-ip fly-region do-connecting-ip rndr-id x-appgw-trace-id x-azure-ref cdn-serverid x-pull \
+        x-fb-http-engine ali-cdn-real-ip eo-connecting-ip x-kong-request-id x-nginx-proxy x-real-port \
+        x-vercel-proxy-signature x-appengine-auth-domain";
     for (class, names) in [
         (FieldClass::Personal, personal),
         (FieldClass::Split, split),
@@ -82,6 +86,38 @@ fn the_owners_names_come_first_and_no_pattern_of_theirs_covers_a_credential() {
         assert_eq!(rules.class(name.as_bytes()), class, "{name}");
     }
     assert!(!rules.is_default());
+}
+
+#[test]
+fn no_wildcard_covers_what_looks_like_a_credential() {
+    let all = rules(&[], &["x-amzn-*"], &["*"], &["x-my-user*", "x-login-hint"]).unwrap();
+    let cases = [
+        ("x-user-token", FieldClass::Personal),
+        ("x-shib-session", FieldClass::Personal),
+        ("x-my-user-group", FieldClass::Personal),
+        ("x-amzn-lattice-identity", FieldClass::Personal),
+        // The settings name it, letter by letter.
+        ("x-login-hint", FieldClass::Ignore),
+        // Our lists do.
+        ("user-agent", FieldClass::Vary),
+        ("sec-fetch-user", FieldClass::Vary),
+        ("x-inertia-error-bag", FieldClass::Vary),
+        ("x-country", FieldClass::Vary),
+        ("x-amzn-trace-id", FieldClass::Split),
+    ];
+    for (name, class) in cases {
+        assert_eq!(all.class(name.as_bytes()), class, "{name}");
+    }
+}
+
+#[test]
+fn every_name_of_a_list_has_its_class() {
+    let rules = FieldRules::default();
+    for (class, names) in defaults::LISTS {
+        for name in names.iter().filter(|name| !name.contains('*')) {
+            assert_eq!(rules.class(name.as_bytes()), *class, "{name}");
+        }
+    }
 }
 
 #[test]
