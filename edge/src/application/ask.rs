@@ -129,7 +129,7 @@ impl SharedAsk {
         head.protocol = protocol(Version::HTTP_11).to_owned();
         head.client_address = outgoing.client.unwrap_or(NOBODY).to_string();
         head.client_port = 0;
-        head.server_port = port_of(&outgoing.authority, self.ask.scheme).into();
+        head.server_port = self.ask.scheme.port(&outgoing.authority).into();
         head.shared = true;
         head
     }
@@ -138,13 +138,4 @@ impl SharedAsk {
     pub(crate) fn target(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.request.outgoing.target)
     }
-}
-
-/// The port of a URL with this authority.
-fn port_of(authority: &str, scheme: Scheme) -> u16 {
-    let named = authority.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-    named.unwrap_or(match scheme {
-        Scheme::Http => 80,
-        Scheme::Https => 443,
-    })
 }
