@@ -37,7 +37,7 @@ pub use freshness::Source;
 pub use glob::Glob;
 pub use invalidation::Invalidation;
 pub use key::{Key, Keyed};
-pub use lifetime::{Lifetime, Use, fails_refresh, is_error};
+pub use lifetime::{Lifetime, Use, fails_refresh, is_error, is_stored_status};
 pub use parts::{RequestParts, TargetUri};
 pub use policy::cookies::{CookieClass, CookieRules};
 pub use policy::fields::{FieldClass, FieldLists, FieldRules};

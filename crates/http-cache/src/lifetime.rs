@@ -65,6 +65,11 @@ pub fn is_error(status: StatusCode) -> bool {
     matches!(status.as_u16(), 500 | 502 | 503 | 504)
 }
 
+/// Whether a reply with this status can be stored: a final one that is whole. 304 and 206 are of one request.
+pub fn is_stored_status(status: u16) -> bool {
+    (200..600).contains(&status) && !matches!(status, 206 | 304)
+}
+
 /// Whether a reply to the refresh of a stored page says nothing of the page: the application failed, or did
 /// not like the request that happened to refresh it. The stored page stays, and is served within its windows.
 pub fn fails_refresh(status: StatusCode) -> bool {

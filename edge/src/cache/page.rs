@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{AGE, DATE, SET_COOKIE};
+use http::header::{AGE, DATE};
 use http::{HeaderMap, HeaderName, StatusCode};
 use http_cache::cache_status::{CACHE_STATUS, X_CACHE_STATUS};
 use http_cache::{Lifetime, Use, tags};
@@ -85,10 +85,10 @@ impl PageHead {
     /// Converts from the contract's form. Refuses what no edge would have stored: a node or Redis may hold
     /// what somebody else has written there.
     pub(crate) fn from_entry(entry: &EntryHead, grant: Grant, now: Instant) -> Result<Self, InvalidField> {
-        let status = u16::try_from(entry.status).ok().filter(|code| is_stored(*code));
+        let status = u16::try_from(entry.status).ok().filter(|code| http_cache::is_stored_status(*code));
         let status = status.and_then(|code| StatusCode::from_u16(code).ok());
         let headers = fields::to_headers(&entry.fields)?;
-        if headers.contains_key(SET_COOKIE) || headers.keys().any(http_cache::fields::is_hop_by_hop) {
+        if !headers.keys().all(http_cache::fields::is_stored) {
             return Err(InvalidField);
         }
         let vary: Result<Vec<_>, _> = entry
@@ -212,11 +212,6 @@ impl Page {
     pub(crate) fn reach(&self, key: &[u8], now: Instant) -> Reach {
         self.head.grant.reach(http_cache::key::url(key), &self.head.tags, &self.checked, now)
     }
-}
-
-/// Whether a reply with this status can be stored: a final one that is whole. 304 and 206 are of one request.
-fn is_stored(status: u16) -> bool {
-    (200..600).contains(&status) && !matches!(status, 206 | 304)
 }
 
 /// The tags of a reply for the page of this key, in the form that purges compare.
