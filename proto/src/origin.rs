@@ -160,6 +160,9 @@ pub struct Failure {
     /// For OVERLOADED: when to come back, in seconds.
     #[prost(uint32, tag = "5")]
     pub retry_after: u32,
+    /// For BAD_BODY: the status that tells the client what was wrong: 408, the body was too slow; 413, too large; 0: 400.
+    #[prost(uint32, tag = "6")]
+    pub status: u32,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
