@@ -120,7 +120,7 @@ impl Fetcher for Page200 {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let field =
             |name: &'static str, value: &'static str| Field { name: name.into(), value: value.into() };
-        let fields = vec![field("content-type", "text/plain"), field("cache-control", "public, max-age=60")];
+        let fields = vec![field("content-length", "20"), field("cache-control", "public, max-age=60")];
         let head = ReplyHead { status: 200, fields, ..ReplyHead::default() };
         let messages = [
             fetch_reply::Message::Head(head),
