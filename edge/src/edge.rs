@@ -183,8 +183,8 @@ impl Edge {
         ClientPace::new(self.settings.timeouts.send.0, self.settings.limits.send_rate.0)
     }
 
-    /// Resolves when a drain has begun and what does not end by itself, a tunnel or a stream of events, has had
-    /// its time.
+    /// Resolves when a drain has begun and what does not end by itself, a tunnel or a stream of events, has
+    /// had its time.
     pub(crate) async fn endless_ends(&self) {
         self.shutdown.draining().await;
         sleep(self.settings.timeouts.tunnel_drain.0).await;

@@ -263,7 +263,8 @@ impl Session {
     }
 }
 
-/// How long a connection that takes no more requests, and has none, waits for its client to say that it knows.
+/// How long a connection that takes no more requests, and has none, waits for its client to say that it
+/// knows.
 const DRAINED: Duration = Duration::from_secs(5);
 /// So often a connection's deadlines are looked at, whatever wakes it.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);

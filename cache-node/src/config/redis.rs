@@ -42,8 +42,8 @@ pub struct RedisConfig {
     /// Bodies of this size and more are compressed, unless they are by themselves.
     #[serde(default = "RedisConfig::default_compress_from")]
     pub compress_from: Size,
-    /// Holds a secret by which records are signed: what has no such signature is as if it were not there. Left
-    /// out: whoever can write to Redis can put pages there.
+    /// Holds a secret by which records are signed: what has no such signature is as if it were not there.
+    /// Left out: whoever can write to Redis can put pages there.
     pub record_key_file: Option<PathBuf>,
     /// Holds the secret of before, by which records are still read.
     pub previous_record_key_file: Option<PathBuf>,

@@ -1,7 +1,7 @@
 //! An entry as bytes for a store outside this process: versioned, checked, and bound to its slot.
 //!
-//! A seal ([`seal`]), then `Record` (protobuf). Lengths of time are relative: the store counts what is left of
-//! the record's life, and the age follows from that.
+//! A seal ([`seal`]), then `Record` (protobuf). Lengths of time are relative: the store counts what is left
+//! of the record's life, and the age follows from that.
 
 mod compression;
 pub(crate) mod fuzzed;

@@ -32,8 +32,8 @@ pub(super) fn write<B>(request: &Request<B>, has_body: bool, out: &mut Vec<u8>) 
     }
     let mut has_length = false;
     for (name, value) in request.headers() {
-        // RFC 9113 section 8.2.1: a value "MUST NOT start or end with an ASCII whitespace character". In HTTP/1
-        // the same bytes are padding, which our own reader would take off.
+        // RFC 9113 section 8.2.1: a value "MUST NOT start or end with an ASCII whitespace character". In
+        // HTTP/1 the same bytes are padding, which our own reader would take off.
         if let [b' ' | b'\t', ..] | [.., b' ' | b'\t'] = value.as_bytes() {
             return Err(Refusal::FieldPadded);
         }

@@ -1,4 +1,5 @@
-//! What stands before a record: a checksum, which finds damage, or a MAC, which only who has the key can make.
+//! What stands before a record: a checksum, which finds damage, or a MAC, which only who has the key can
+//! make.
 
 use bytes::{BufMut, Bytes};
 use ring::hmac;
