@@ -5,10 +5,12 @@ pub(crate) mod record;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
 use prost::Message;
 use purge::Position;
 use tokio::time::Instant;
 use weir_proto::cache::{EntryHead, Use};
+use weir_proto::origin::Field;
 
 use crate::slot::Slot;
 
@@ -46,6 +48,17 @@ pub(crate) struct Terms {
     pub(crate) since: Instant,
     pub(crate) max_lifetime: Duration,
     pub(crate) grant: Grant,
+}
+
+/// Whether an edge would have stored this head: a store outside may hold what somebody else has written.
+fn is_sound(head: &EntryHead) -> bool {
+    let is_stored = |field: &Field| {
+        HeaderName::from_bytes(&field.name).is_ok_and(|name| http_cache::fields::is_stored(&name))
+            && HeaderValue::from_bytes(&field.value).is_ok()
+    };
+    let has_holes =
+        head.fields.iter().any(|field| field.name.eq_ignore_ascii_case(http_cache::holes::FIELD.as_bytes()));
+    http_cache::status_of_entry(head.status, has_holes).is_some() && head.fields.iter().all(is_stored)
 }
 
 impl Entry {

@@ -1,4 +1,5 @@
-//! Streams that are open on this node: bounded, and waited for at the end of a drain, after which there are no more.
+//! Streams that are open on this node: bounded, and waited for at the end of a drain, after which there are
+//! no more.
 
 use std::sync::Arc;
 

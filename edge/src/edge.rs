@@ -1,5 +1,6 @@
 //! One edge: handles of what its connections share, and nothing else.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -7,6 +8,7 @@ use arc_swap::ArcSwap;
 use process::settings::Mistakes;
 use process::shutdown::Shutdown;
 use process::telemetry;
+use tokio::time::sleep;
 
 use crate::acme::{self, Acme};
 use crate::application::Application;
@@ -186,6 +188,21 @@ impl Edge {
     /// How fast a client must take a reply.
     pub(crate) fn pace(&self) -> ClientPace {
         ClientPace::new(self.settings.timeouts.send.0, self.settings.limits.send_rate.0)
+    }
+
+    /// Resolves when a drain has begun and what does not end by itself, a tunnel or a stream of events, has
+    /// had its time.
+    pub(crate) async fn endless_ends(&self) {
+        self.shutdown.draining().await;
+        sleep(self.settings.timeouts.tunnel_drain.0).await;
+    }
+
+    /// Resolves when a reply is to be broken off because of a drain.
+    pub(crate) async fn breaks_off(&self, is_endless: bool) {
+        match is_endless {
+            true => self.endless_ends().await,
+            false => pending().await,
+        }
     }
 
     /// Lets services in the same process register their metrics.

@@ -105,7 +105,7 @@ pub(crate) async fn serve(
         connection,
         traffic: traffic.clone(),
         requests: 0,
-        draining: false,
+        draining: None,
         idle_since: Instant::now(),
     };
     let end = session.serve(&client).await;
@@ -170,7 +170,8 @@ struct Session {
     connection: Connection<WatchedStream, Bytes>,
     traffic: Traffic,
     requests: u64,
-    draining: bool,
+    /// Since when it takes no more requests.
+    draining: Option<Instant>,
     /// Since when no stream was seen open.
     idle_since: Instant,
 }
@@ -189,8 +190,8 @@ impl Session {
                     return Poll::Ready(step);
                 }
                 match self.draining {
-                    false => begin_drain.as_mut().poll(context).map(|()| Http2Step::Drain),
-                    true => Poll::Pending,
+                    None => begin_drain.as_mut().poll(context).map(|()| Http2Step::Drain),
+                    Some(_) => Poll::Pending,
                 }
             });
             // Checks again when the time is up, because the reason for the deadline may have changed.
@@ -254,20 +255,27 @@ impl Session {
             since.map_or(Duration::MAX, |since| whole.saturating_sub(since.elapsed()))
         };
         let idle = if self.requests == 0 { timeouts.head.0 } else { timeouts.keepalive.0 };
+        let (idle_since, idle) = match self.draining {
+            Some(begun) => (self.idle_since.max(begun), idle.min(DRAINED)),
+            None => (self.idle_since, idle),
+        };
         left(self.traffic.unfinished_since(), timeouts.head.0)
             .min(left(self.traffic.blocked_since(), timeouts.send.0))
-            .min(left((!self.connection.has_streams()).then_some(self.idle_since), idle))
+            .min(left((!self.connection.has_streams()).then_some(idle_since), idle))
             .min(LOOK_AGAIN)
     }
 
     /// Sends GOAWAY: requests in progress finish, new ones use another connection.
     fn drain(&mut self) {
-        if !self.draining {
-            self.draining = true;
+        if self.draining.is_none() {
+            self.draining = Some(Instant::now());
             self.connection.graceful_shutdown();
         }
     }
 }
 
+/// How long a connection that takes no more requests, and has none, waits for its client to say that it
+/// knows.
+const DRAINED: Duration = Duration::from_secs(5);
 /// So often a connection's deadlines are looked at, whatever wakes it.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);

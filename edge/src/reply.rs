@@ -16,6 +16,7 @@ pub(crate) mod sent;
 
 use std::sync::Arc;
 
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_cache::cache_status::{CacheStatus, X_CACHE_STATUS};
 use http_cache::holes::Holes;
@@ -127,6 +128,16 @@ impl Reply {
             self.headers.insert(X_CACHE_STATUS, HeaderValue::from_static(status.nginx_word()));
         }
         self
+    }
+
+    /// It does not end by itself.
+    pub(crate) fn is_event_stream(&self) -> bool {
+        let media_type = self
+            .headers
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.as_bytes().split(|byte| *byte == b';').next());
+        media_type
+            .is_some_and(|media_type| media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
     }
 
     pub(crate) fn closing(mut self) -> Self {

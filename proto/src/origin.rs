@@ -185,6 +185,9 @@ pub struct Failure {
     /// The servers that were tried before this one, in order.
     #[prost(message, repeated, tag = "6")]
     pub earlier: ::prost::alloc::vec::Vec<Attempt>,
+    /// For BAD_BODY: the status that tells the client what was wrong: 408, the body was too slow; 413, too large; 0: 400.
+    #[prost(uint32, tag = "7")]
+    pub status: u32,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

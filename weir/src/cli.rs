@@ -121,7 +121,7 @@ pub(crate) struct CheckArgs {
     /// Settings file, TOML or YAML [default: weir.toml]
     #[arg(value_name = "FILE", conflicts_with = "config")]
     file: Option<PathBuf>,
-    /// The same, named as for `weir run`
+    /// Another way to name it, as for `weir run`
     #[arg(long, short, value_name = "FILE", default_value = "weir.toml", hide_default_value = true)]
     config: PathBuf,
 }

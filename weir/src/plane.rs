@@ -59,7 +59,9 @@ fn from_file(config: Option<&Path>) -> anyhow::Result<(String, Option<PathBuf>)>
     };
     match settings::load(file) {
         Ok(loaded) => {
-            let beside = |token: PathBuf| file.parent().unwrap_or(Path::new("")).join(token);
+            let beside = |token: PathBuf| {
+                file.parent().map_or_else(|| token.clone(), |directory| directory.join(&token))
+            };
             Ok((loaded.edge.admin, loaded.edge.admin_token_file.map(beside)))
         }
         Err(mistakes) => bail!("{}", mistakes.to_string().trim_end()),

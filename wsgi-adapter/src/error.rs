@@ -212,6 +212,21 @@ impl Error {
             reached,
             retry_after: if kind == Kind::Overloaded { retry_after } else { 0 },
             earlier: Vec::new(),
+            status: match self {
+                Self::Body(error) => error.status(),
+                _ => 0,
+            },
+        }
+    }
+}
+
+impl BodyError {
+    /// What the client is told, if not 400.
+    fn status(&self) -> u32 {
+        match self {
+            Self::Stalled | Self::Slow => 408,
+            Self::TooLarge(_) => 413,
+            Self::BrokeOff | Self::TooShort | Self::TooLong => 0,
         }
     }
 }

@@ -42,6 +42,11 @@ pub struct RedisConfig {
     /// Bodies of this size and more are compressed, unless they are by themselves.
     #[serde(default = "RedisConfig::default_compress_from")]
     pub compress_from: Size,
+    /// Holds a secret by which records are signed: what has no such signature is as if it were not there.
+    /// Left out: whoever can write to Redis can put pages there.
+    pub record_key_file: Option<PathBuf>,
+    /// Holds the secret of before, by which records are still read.
+    pub previous_record_key_file: Option<PathBuf>,
     /// What the names of all records begin with.
     #[serde(default = "RedisConfig::default_prefix")]
     pub prefix: String,
@@ -72,6 +77,8 @@ impl RedisConfig {
             connections: Self::default_connections(),
             max_object: Self::default_max_object(),
             compress_from: Self::default_compress_from(),
+            record_key_file: None,
+            previous_record_key_file: None,
             prefix: Self::default_prefix(),
         }
     }

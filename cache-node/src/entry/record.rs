@@ -1,26 +1,23 @@
 //! An entry as bytes for a store outside this process: versioned, checked, and bound to its slot.
 //!
-//! `version (1) | xxh3-64 of the rest (8, big endian) | Record (protobuf)`. Lengths of time are relative: the
-//! store counts what is left of the record's life, and the age follows from that.
+//! A seal ([`seal`]), then `Record` (protobuf). Lengths of time are relative: the store counts what is left
+//! of the record's life, and the age follows from that.
 
 mod compression;
 pub(crate) mod fuzzed;
+pub(crate) mod seal;
 
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 use prost::Message;
 use purge::{LogId, Position, Seq};
 use tokio::time::Instant;
 use weir_proto::cache::EntryHead;
-use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Entry, Grant, Terms, millis};
+use self::seal::Seal;
+use super::{Entry, Grant, Terms, is_sound, millis};
 use crate::slot::Slot;
-
-/// Changed with every change of the format: other versions read as a miss.
-const VERSION: u8 = 2;
-const PREAMBLE: usize = 1 + size_of::<u64>();
 
 #[derive(Clone, PartialEq, Message)]
 struct Record {
@@ -47,65 +44,66 @@ struct Record {
     seq: u64,
 }
 
-/// The record is damaged, of another version, or of another slot: a miss.
+/// The record is damaged, of another version, without our seal, of another slot, or nothing that an edge
+/// stores: a miss.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("record is damaged, of another version, or of another page")]
+#[error("record is damaged, of another version or seal, or of another page")]
 pub(crate) struct Unusable;
 
-/// Bodies of `compress_from` bytes and more are packed, where that makes them smaller. `None`: the entry was
-/// made out of touch with the purge log, and is nobody else's business.
-pub(crate) fn encode(entry: &Entry, now: Instant, compress_from: usize) -> Option<Vec<u8>> {
-    let Grant::Logged(Position { log, seq }) = entry.grant else { return None };
-    let packed = compression::pack(&entry.body, &entry.head.fields, compress_from);
-    let unpacked = if packed.is_some() { entry.body.len() as u64 } else { 0 };
-    let record = Record {
-        key: entry.slot.key().clone(),
-        variant: entry.slot.variant().clone(),
-        head: Some(entry.head_at(now)),
-        kept_ms: millis(entry.keep_for(now)),
-        body: packed.unwrap_or_else(|| entry.body.clone()),
-        unpacked,
-        log: log.to_bytes().to_vec().into(),
-        seq: seq.get(),
-    }
-    .encode_to_vec();
-    let mut bytes = Vec::with_capacity(PREAMBLE + record.len());
-    bytes.put_u8(VERSION);
-    bytes.put_u64(xxh3_64(&record));
-    bytes.put_slice(&record);
-    Some(bytes)
+/// How entries become records, and how they are read.
+pub(crate) struct RecordFormat {
+    pub(crate) seal: Seal,
+    /// Bodies of so many bytes and more are packed, where that makes them smaller.
+    pub(crate) compress_from: usize,
+    /// No longer body is unpacked.
+    pub(crate) max_body: usize,
 }
 
-/// `left` is what the store says is left of the record's life. No body of more than `max_body` bytes is
-/// unpacked.
-pub(crate) fn decode(
-    mut bytes: Bytes,
-    slot: &Slot,
-    left: Duration,
-    now: Instant,
-    max_body: usize,
-) -> Result<Entry, Unusable> {
-    let Some((&[version, ref sum @ ..], record)) = bytes.split_first_chunk::<PREAMBLE>() else {
-        return Err(Unusable);
-    };
-    if version != VERSION || *sum != xxh3_64(record).to_be_bytes() {
-        return Err(Unusable);
+impl RecordFormat {
+    /// `None`: the entry was made out of touch with the purge log, and is nobody else's business.
+    pub(crate) fn encode(&self, entry: &Entry, now: Instant) -> Option<Vec<u8>> {
+        let Grant::Logged(Position { log, seq }) = entry.grant else { return None };
+        let packed = compression::pack(&entry.body, &entry.head.fields, self.compress_from);
+        let unpacked = if packed.is_some() { entry.body.len() as u64 } else { 0 };
+        let record = Record {
+            key: entry.slot.key().clone(),
+            variant: entry.slot.variant().clone(),
+            head: Some(entry.head_at(now)),
+            kept_ms: millis(entry.keep_for(now)),
+            body: packed.unwrap_or_else(|| entry.body.clone()),
+            unpacked,
+            log: log.to_bytes().to_vec().into(),
+            seq: seq.get(),
+        };
+        Some(self.seal.seal(&record.encode_to_vec()))
     }
-    let record = Record::decode(bytes.split_off(PREAMBLE)).map_err(|_| Unusable)?;
-    let head = record.head.ok_or(Unusable)?;
-    if record.key != *slot.key() || record.variant != *slot.variant() || head.vary != slot.rule().names() {
-        return Err(Unusable);
+
+    /// `left` is what the store says is left of the record's life.
+    pub(crate) fn decode(
+        &self,
+        bytes: Bytes,
+        slot: &Slot,
+        left: Duration,
+        now: Instant,
+    ) -> Result<Entry, Unusable> {
+        let record = self.seal.open(bytes).ok_or(Unusable)?;
+        let record = Record::decode(record).map_err(|_| Unusable)?;
+        let head = record.head.filter(is_sound).ok_or(Unusable)?;
+        if record.key != *slot.key() || record.variant != *slot.variant() || head.vary != slot.rule().names()
+        {
+            return Err(Unusable);
+        }
+        let body = match usize::try_from(record.unpacked).map_err(|_| Unusable)? {
+            0 => record.body,
+            length if length > self.max_body => return Err(Unusable),
+            length => compression::unpack(&record.body, length).ok_or(Unusable)?,
+        };
+        let resident = Duration::from_millis(record.kept_ms).saturating_sub(left);
+        let head = EntryHead { age_ms: head.age_ms.saturating_add(millis(resident)), ..head };
+        let log = LogId::from_bytes(&record.log).ok_or(Unusable)?;
+        let grant = Grant::Logged(Position { log, seq: Seq::new(record.seq) });
+        Ok(Entry::new(slot.clone(), head, body, Terms { since: now, max_lifetime: left, grant }))
     }
-    let body = match usize::try_from(record.unpacked).map_err(|_| Unusable)? {
-        0 => record.body,
-        length if length > max_body => return Err(Unusable),
-        length => compression::unpack(&record.body, length).ok_or(Unusable)?,
-    };
-    let resident = Duration::from_millis(record.kept_ms).saturating_sub(left);
-    let head = EntryHead { age_ms: head.age_ms.saturating_add(millis(resident)), ..head };
-    let log = LogId::from_bytes(&record.log).ok_or(Unusable)?;
-    let grant = Grant::Logged(Position { log, seq: Seq::new(record.seq) });
-    Ok(Entry::new(slot.clone(), head, body, Terms { since: now, max_lifetime: left, grant }))
 }
 
 #[cfg(test)]
@@ -128,6 +126,24 @@ mod tests {
 
     /// Larger than any body: nothing is packed.
     const NEVER: usize = usize::MAX;
+
+    fn format(compress_from: usize, max_body: usize) -> RecordFormat {
+        RecordFormat { seal: Seal::Checksum, compress_from, max_body }
+    }
+
+    fn encode(entry: &Entry, now: Instant, compress_from: usize) -> Option<Vec<u8>> {
+        format(compress_from, NEVER).encode(entry, now)
+    }
+
+    fn decode(
+        bytes: Bytes,
+        slot: &Slot,
+        left: Duration,
+        now: Instant,
+        max_body: usize,
+    ) -> Result<Entry, Unusable> {
+        format(NEVER, max_body).decode(bytes, slot, left, now)
+    }
 
     fn entry(now: Instant) -> Entry {
         entry_of(Bytes::from_static(b"<p>page</p>"), now)
@@ -217,10 +233,52 @@ mod tests {
                 seq: 0,
             }
             .encode_to_vec();
-            let mut bytes = vec![VERSION];
-            bytes.put_u64(xxh3_64(&record));
-            bytes.put_slice(&record);
+            let bytes = Seal::Checksum.seal(&record);
             assert!(decode(bytes.into(), &slot("k", "en"), DAY, now, 1000).is_err(), "{unpacked}");
+        }
+    }
+
+    #[test]
+    fn what_no_edge_stores_is_a_miss() {
+        let now = Instant::now();
+        let read = |status, (name, value): (&'static str, &'static str)| {
+            let mut entry = entry(now);
+            entry.head.status = status;
+            entry.head.fields.push(Field { name: name.into(), value: value.into() });
+            decode(encode(&entry, now, NEVER).unwrap().into(), &slot("k", "en"), DAY, now, NEVER)
+        };
+        assert!(read(200, ("etag", "a")).is_ok() && read(404, ("x-a", "")).is_ok());
+        for status in [0, 100, 101, 206, 304, 600, 999, 1 << 20] {
+            assert!(read(status, ("etag", "a")).is_err(), "{status}");
+        }
+        for field in [("set-cookie", "a=b"), ("connection", "close"), ("a b", "c"), ("x-a", "b\r\nc: d")] {
+            assert!(read(200, field).is_err(), "{field:?}");
+        }
+    }
+
+    #[test]
+    fn with_a_key_only_records_by_it_or_by_the_one_before_are_read() {
+        let (now, right) = (Instant::now(), slot("k", "en"));
+        let by = |seal| RecordFormat { seal, ..format(NEVER, NEVER) };
+        let formats = [
+            by(Seal::Checksum),
+            by(Seal::keyed(b"first key", None)),
+            by(Seal::keyed(b"second key", Some(b"first key"))),
+            by(Seal::keyed(b"third key", Some(b"second key"))),
+        ];
+        for (writer, written) in formats.iter().enumerate() {
+            let bytes = Bytes::from(written.encode(&entry(now), now).unwrap());
+            for (reader, read) in formats.iter().enumerate() {
+                let found = read.decode(bytes.clone(), &right, DAY, now);
+                let expected = writer == reader || writer > 0 && reader == writer + 1;
+                assert_eq!(found.is_ok(), expected, "written by {writer}, read by {reader}");
+            }
+            for at in 0..bytes.len() {
+                let mut damaged = bytes.to_vec();
+                damaged[at] ^= 1;
+                assert!(written.decode(damaged.into(), &right, DAY, now).is_err(), "{writer}, {at}");
+                assert!(written.decode(bytes.slice(..at), &right, DAY, now).is_err(), "{writer}, {at}");
+            }
         }
     }
 }

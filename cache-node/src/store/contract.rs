@@ -1,5 +1,7 @@
 //! What every store must do: one suite, run over each of them.
 
+mod signed;
+
 use std::fmt::Debug;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;

@@ -8,6 +8,7 @@ mod address;
 mod breaker;
 pub(crate) mod clock;
 mod fault;
+mod keys;
 mod link;
 pub(crate) mod log;
 pub(crate) mod news;
@@ -36,7 +37,8 @@ use self::script::{Invocation, Script};
 use self::servers::Servers;
 use super::{LookUpResult, Mark, PutResult, Release, Store, Token};
 use crate::config::{RedisConfig, WrongSetting};
-use crate::entry::{Entry, millis, record};
+use crate::entry::record::RecordFormat;
+use crate::entry::{Entry, millis};
 use crate::metrics::{Command, Metrics};
 use crate::purges::Purges;
 use crate::slot::{MAX_RULES, Rule, Rules, Selection, Slot};
@@ -57,7 +59,7 @@ pub(crate) struct Redis {
     lease: Duration,
     max_variants: usize,
     max_object: u64,
-    compress_from: usize,
+    format: RecordFormat,
 }
 
 /// Redis is not there for this call: go on from memory.
@@ -115,7 +117,11 @@ impl Redis {
             lease,
             max_variants,
             max_object: config.max_object.0,
-            compress_from: config.compress_from.bytes(),
+            format: RecordFormat {
+                seal: keys::seal(config)?,
+                compress_from: config.compress_from.bytes(),
+                max_body: config.max_object.bytes(),
+            },
         })
     }
 
@@ -206,11 +212,10 @@ impl Redis {
     fn read(&self, selection: &Selection, reply: LookUpReply) -> Result<Option<LookUpResult>, Unavailable> {
         let (verdict, record, left, rules, _, page, marked) = reply;
         let millis = |ms: i64| Duration::from_millis(ms.try_into().unwrap_or(0));
-        let max_body = usize::try_from(self.max_object).unwrap_or(usize::MAX);
         let page = selection.pages().get(page);
-        let entry = record.zip(page).and_then(|(bytes, page)| {
-            record::decode(bytes, page, millis(left), Instant::now(), max_body).ok()
-        });
+        let entry = record
+            .zip(page)
+            .and_then(|(bytes, page)| self.format.decode(bytes, page, millis(left), Instant::now()).ok());
         let usable = entry.and_then(|entry| Some((self.purges.usage(&entry)?, Arc::new(entry))));
         let is_fresh = matches!(usable, Some((Use::Fresh, _)));
         let entry = usable.map(|(_, entry)| entry);
@@ -258,7 +263,8 @@ struct RecordNames {
 
 /// Reports what only the client of Redis finds wrong with the settings. It connects to nothing.
 pub(crate) fn check(config: &RedisConfig, mistakes: &mut Mistakes) {
-    if let Err(wrong) = Servers::new(config) {
+    let wrong = [Servers::new(config).err(), keys::seal(config).err()];
+    for wrong in wrong.into_iter().flatten() {
         mistakes.push(format!("cache_node.redis.{}", wrong.setting), wrong.text);
     }
 }
@@ -305,7 +311,7 @@ impl Store for Redis {
         let (under, names) = (self.names(slot), self.names(entry.slot()));
         let now = Instant::now();
         let fits = entry.weight() as u64 <= self.max_object;
-        let record = if fits { record::encode(entry, now, self.compress_from) } else { None };
+        let record = if fits { self.format.encode(entry, now) } else { None };
         let record = record.unwrap_or_default();
         let mut script = self.scripts.put.prepare_invoke();
         script.key(under.lease).key(names.rules).key(names.entry).key(names.variants);

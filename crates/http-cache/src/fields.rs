@@ -46,6 +46,11 @@ pub fn withheld_headers(reply: &HeaderMap) -> HeaderMap {
     fields.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
+/// Whether a stored reply may hold this field: no other one is ever stored.
+pub fn is_stored(name: &HeaderName) -> bool {
+    *name != SET_COOKIE && !is_hop_by_hop(name)
+}
+
 fn withheld_names(reply: &HeaderMap) -> Vec<HeaderName> {
     let lines = reply.get_all(CACHE_CONTROL).iter();
     let governing = [

@@ -38,7 +38,7 @@ pub use freshness::Source;
 pub use glob::Glob;
 pub use invalidation::Invalidation;
 pub use key::{Key, Keyed};
-pub use lifetime::{Lifetime, Use, fails_refresh, is_error};
+pub use lifetime::{Lifetime, Use, entry_status, fails_refresh, is_error, status_of_entry};
 pub use parts::{RequestParts, TargetUri};
 pub use policy::cookies::{CookieClass, CookieRules};
 pub use policy::fields::{FieldClass, FieldLists, FieldRules};

@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::{HeaderName, StatusCode};
 
 use crate::freshness::Source;
+use crate::holes::WITH_HOLES;
 use crate::policy::jitter::Jitter;
 
 /// How long and for whom a reply may be stored.
@@ -63,6 +64,23 @@ impl Use {
 /// status code being returned." (RFC 5861 section 4)
 pub fn is_error(status: StatusCode) -> bool {
     matches!(status.as_u16(), 500 | 502 | 503 | 504)
+}
+
+/// Whether a reply with this status can be stored: a final one that is whole. 304 and 206 are of one request.
+fn is_stored_status(status: u16) -> bool {
+    (200..600).contains(&status) && !matches!(status, 206 | 304)
+}
+
+/// The status of a stored page, as edges and nodes hand it on.
+pub fn entry_status(status: StatusCode, has_holes: bool) -> u32 {
+    u32::from(status.as_u16()) + if has_holes { WITH_HOLES } else { 0 }
+}
+
+/// The status that an entry's page has. `None`: no edge has stored it.
+pub fn status_of_entry(status: u32, has_holes: bool) -> Option<StatusCode> {
+    let status = if has_holes { status.checked_sub(WITH_HOLES)? } else { status };
+    let stored = u16::try_from(status).ok().filter(|code| is_stored_status(*code))?;
+    StatusCode::from_u16(stored).ok()
 }
 
 /// Whether a reply to the refresh of a stored page says nothing of the page: the application failed, or did

@@ -1,8 +1,8 @@
 //! Decodes a chunked body (RFC 9112 §7.1), strictly, from bytes alone. Extensions and trailers are checked,
 //! bounded and dropped.
 //!
-//! Stricter than the RFC: lines end with CR LF only, no whitespace after the size, none but ASCII in
-//! extensions.
+//! Stricter than the RFC: lines end with CR LF only, whitespace after the size only before an extension, none
+//! but ASCII in extensions.
 
 use std::ops::Range;
 
@@ -64,6 +64,8 @@ enum Place {
     #[default]
     FirstDigit,
     Digit(u8),
+    /// Whitespace behind the size.
+    AfterSize,
     /// Before the name of an extension.
     Extension,
     ExtensionName,
@@ -120,10 +122,12 @@ impl Decoder {
             (Place::FirstDigit, _) => self.digit(byte, 0)?,
             (Place::Digit(_), b'\r') => Place::SizeLineFeed,
             (Place::Digit(_), b';') => Place::Extension,
+            (Place::Digit(_), b' ' | b'\t') => Place::AfterSize,
             (Place::Digit(digits), _) => self.digit(byte, digits)?,
 
             (
-                Place::Extension
+                Place::AfterSize
+                | Place::Extension
                 | Place::ExtensionName
                 | Place::AfterName
                 | Place::Equals
@@ -182,9 +186,10 @@ impl Decoder {
             (Place::Quoted, b'"') => Place::QuotedEnd,
             (Place::Quoted, b'\\') => Place::QuotedPair,
             (Place::Quoted | Place::QuotedPair, b'\t' | b' '..=b'~') => Place::Quoted,
-            (Place::Extension | Place::Equals | Place::AfterName | Place::AfterValue, b' ' | b'\t') => {
-                self.place
-            }
+            (
+                Place::AfterSize | Place::Extension | Place::Equals | Place::AfterName | Place::AfterValue,
+                b' ' | b'\t',
+            ) => self.place,
             (Place::ExtensionName, b' ' | b'\t') => Place::AfterName,
             (Place::ExtensionValue | Place::QuotedEnd, b' ' | b'\t') => Place::AfterValue,
             (Place::ExtensionName | Place::AfterName, b'=') => Place::Equals,
@@ -193,6 +198,8 @@ impl Decoder {
                 return Err(Malformed::Extension);
             }
             (_, b';') => Place::Extension,
+            // RFC 9110 §5.6.3: whitespace is taken where the grammar has it, and only there.
+            (Place::AfterSize, _) => return Err(Malformed::Size),
             (Place::Extension | Place::ExtensionName, _) if is_tchar(byte) => Place::ExtensionName,
             (Place::Equals | Place::ExtensionValue, _) if is_tchar(byte) => Place::ExtensionValue,
             _ => return Err(Malformed::Extension),

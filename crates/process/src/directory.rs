@@ -1,5 +1,5 @@
-//! The directory in which a settings file's relative paths begin: the file's own, whatever directory the program
-//! was started in.
+//! The directory in which a settings file's relative paths begin: the file's own, whatever directory the
+//! program was started in.
 
 use std::io;
 use std::path::{Path, PathBuf};

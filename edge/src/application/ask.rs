@@ -137,7 +137,7 @@ impl SharedAsk {
         head.client_port = 0;
         // It begins a trace of its own: `page_span`.
         head.traceparent = String::new();
-        head.server_port = port_of(&outgoing.authority, self.ask.scheme).into();
+        head.server_port = self.ask.scheme.port(&outgoing.authority).into();
         // An application that knows of holes leaves some, instead of making a page for nobody.
         head.fields.push(Field { name: holes::FIELD.into(), value: holes::OFFER.into() });
         head.shared = true;
@@ -148,13 +148,4 @@ impl SharedAsk {
     pub(crate) fn target(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.request.outgoing.target)
     }
-}
-
-/// The port of a URL with this authority.
-fn port_of(authority: &str, scheme: Scheme) -> u16 {
-    let named = authority.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-    named.unwrap_or(match scheme {
-        Scheme::Http => 80,
-        Scheme::Https => 443,
-    })
 }

@@ -43,7 +43,11 @@ impl From<weir_proto::origin::Failure> for Failure {
             detail: failure.detail,
             reached: failure.reached,
             retry_after: failure.retry_after,
-            fault: None,
+            fault: match failure.status {
+                408 => Some(BodyFault::TooSlow),
+                413 => Some(BodyFault::TooLarge),
+                _ => None,
+            },
             earlier: failure.earlier,
         }
     }

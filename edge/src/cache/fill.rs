@@ -68,6 +68,15 @@ pub(crate) fn refresh(cache: &Arc<Cache>, ask: &SharedAsk, stale: &Page) {
     }
 }
 
+/// What came of an entry that the node has found.
+enum TakenEntry {
+    Page(Arc<Page>),
+    /// Not all of it could be kept.
+    Broken,
+    /// Nothing that an edge would have stored.
+    Unfit,
+}
+
 impl Fill {
     /// Runs the fill for the ticket's flight, in a task of its own.
     pub(crate) fn begin(cache: &Arc<Cache>, ticket: Ticket, ask: SharedAsk, intent: Intent) {
@@ -161,7 +170,14 @@ impl Fill {
         self.node_keeps(found.max_object);
         let (lease, position) = (found.lease, found.lease_position.clone());
         match self.take_found(found, asked, waited).await {
-            Ok(page) => self.fallback = page,
+            Ok(TakenEntry::Page(page)) => self.fallback = Some(page),
+            Ok(TakenEntry::Broken) => {}
+            // As if nothing were stored. Without the lease, this flight is the only one for this edge.
+            Ok(TakenEntry::Unfit) if !lease => {
+                self.exchange = None;
+                return Next::Make;
+            }
+            Ok(TakenEntry::Unfit) => {}
             Err(gone) => self.cache.node_gone(&gone),
         }
         if !lease {
@@ -171,13 +187,13 @@ impl Fill {
         Next::Make
     }
 
-    /// Returns the entry, whole, if it is not damaged.
+    /// Reads the entry to its end.
     async fn take_found(
         &mut self,
         found: Found,
         asked: Instant,
         waited: NodeWait,
-    ) -> Result<Option<Arc<Page>>, NodeGone> {
+    ) -> Result<TakenEntry, NodeGone> {
         let (source, serve_now) = match found.r#use() {
             Use::Stale => (Source::Stale(Staleness::Revalidating), true),
             // Under the lease it is kept for the case that the application fails; without, it has failed.
@@ -187,9 +203,17 @@ impl Fill {
         };
         let grant = self.cache.log.grant(found.position.as_ref(), asked);
         let head = found.entry.as_ref().map(|entry| PageHead::from_entry(entry, grant, Instant::now()));
+        let Some(exchange) = &mut self.exchange else { return Ok(TakenEntry::Broken) };
         let Some(Ok(head)) = head else {
-            tracing::warn!("cache-node sent a damaged entry: it is not used");
-            return Ok(None);
+            tracing::warn!(
+                target = %self.ask.target(),
+                "cache-node sent an entry that no edge would have stored: it is made anew"
+            );
+            // What is sent under the lease follows its end.
+            while let Some(chunk) = exchange.chunk().await {
+                chunk?;
+            }
+            return Ok(TakenEntry::Unfit);
         };
         let body = SharedBody::new(u64::MAX, &self.cache.bodies);
         if serve_now {
@@ -197,7 +221,7 @@ impl Fill {
             let page = page.with_length(content_length(&head.headers));
             self.ticket.flight.settle(Outcome::Page(Arc::new(page)));
         }
-        let Some(exchange) = &mut self.exchange else { return Ok(None) };
+        let Some(exchange) = &mut self.exchange else { return Ok(TakenEntry::Broken) };
         while let Some(chunk) = exchange.chunk().await {
             match chunk {
                 Ok(chunk) => body.push(chunk).await,
@@ -212,7 +236,7 @@ impl Fill {
             self.insert(page.clone());
         }
         body.end(Ok(()));
-        Ok(page)
+        Ok(page.map_or(TakenEntry::Broken, TakenEntry::Page))
     }
 
     /// Asks the application.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{AGE, DATE, SET_COOKIE};
+use http::header::{AGE, DATE};
 use http::{HeaderMap, HeaderName, StatusCode};
 use http_cache::cache_status::{CACHE_STATUS, X_CACHE_STATUS};
 use http_cache::holes::{Holes, WEIR_HOLES};
@@ -27,10 +27,6 @@ use crate::coding::rule::Compress;
 use crate::coding::work::Works;
 use crate::coding::{self, Coding};
 use crate::purge_log::{Checked, Grant};
-
-/// Added to the status of an entry whose body has holes. An edge that does not know of holes takes the entry
-/// for damaged, instead of sending its marks to visitors.
-const WITH_HOLES: u32 = 1000;
 
 /// Fields that differ between hits of a page stand last, here as in a prepared head.
 pub(crate) const LAST: [HeaderName; 3] = [CACHE_STATUS, X_CACHE_STATUS, AGE];
@@ -100,10 +96,8 @@ impl PageHead {
     pub(crate) fn from_entry(entry: &EntryHead, grant: Grant, now: Instant) -> Result<Self, InvalidField> {
         let headers = fields::to_headers(&entry.fields)?;
         let holes = Holes::of(&headers).map_err(|_| InvalidField)?;
-        let status = if holes.is_some() { entry.status.checked_sub(WITH_HOLES) } else { Some(entry.status) };
-        let status = status.and_then(|code| u16::try_from(code).ok()).filter(|code| is_stored(*code));
-        let status = status.and_then(|code| StatusCode::from_u16(code).ok());
-        if headers.contains_key(SET_COOKIE) || headers.keys().any(http_cache::fields::is_hop_by_hop) {
+        let status = http_cache::status_of_entry(entry.status, holes.is_some());
+        if !headers.keys().all(http_cache::fields::is_stored) {
             return Err(InvalidField);
         }
         let vary: Result<Vec<_>, _> = entry
@@ -135,9 +129,8 @@ impl PageHead {
 
     /// Converts to the contract's form, with its present age.
     pub(crate) fn to_entry(&self, key: &[u8], now: Instant) -> EntryHead {
-        let holes = if self.headers.contains_key(WEIR_HOLES) { WITH_HOLES } else { 0 };
         EntryHead {
-            status: holes + u32::from(self.status.as_u16()),
+            status: http_cache::entry_status(self.status, self.headers.contains_key(WEIR_HOLES)),
             fields: fields::from_headers(&self.headers),
             age_ms: self.age(now).as_millis() as u64,
             ttl_ms: self.lifetime.ttl.as_millis() as u64,
@@ -237,11 +230,6 @@ impl Page {
     pub(crate) fn reach(&self, key: &[u8], now: Instant) -> Reach {
         self.head.grant.reach(http_cache::key::url(key), &self.head.tags, &self.checked, now)
     }
-}
-
-/// Whether a reply with this status can be stored: a final one that is whole. 304 and 206 are of one request.
-fn is_stored(status: u16) -> bool {
-    (200..600).contains(&status) && !matches!(status, 206 | 304)
 }
 
 /// The tags of a reply for the page of this key, in the form that purges compare.

@@ -349,3 +349,6 @@ async fn validated(
 fn may_stand_in(page: &Page) -> bool {
     page.head.use_at(Instant::now()).on_error()
 }
+
+#[cfg(test)]
+mod tests;

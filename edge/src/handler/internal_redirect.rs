@@ -46,6 +46,8 @@ pub(super) async fn obey(mut reply: Reply) -> AtLocation {
     // wants it.
     if let ReplyBody::Origin(body) = &mut reply.body {
         let _ = body.next().await;
+        // What is left of it ends while another location answers.
+        body.go_on();
     }
     if request.method != Method::HEAD {
         request.method = Method::GET;

@@ -31,6 +31,14 @@ pub(crate) async fn unless<T>(left: impl Future<Output = ()>, work: impl Future<
     }
 }
 
+/// Resolves with the first of two reasons to send no more.
+pub(crate) async fn either(left: impl Future<Output = ()>, breaks_off: impl Future<Output = ()>) {
+    tokio::select! {
+        () = left => {}
+        () = breaks_off => {}
+    }
+}
+
 /// Resolves when the client has closed its side, or its connection is broken. What it sends before that, its
 /// next requests, goes into `buffer`. A client that has closed only its side, and still reads, looks like one
 /// that is gone; Weir treats it so, as nginx does.

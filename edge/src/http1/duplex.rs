@@ -11,10 +11,10 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::connection::pace::ClientPace;
+use crate::Edge;
 use crate::connection::stream::Stream;
 use crate::handler::visit::ClientAbort;
-use crate::http1::abandon::{left, unless};
+use crate::http1::abandon::{either, left, unless};
 use crate::http1::exchanged::ExchangeResult;
 use crate::http1::upload::UplinkEnd;
 use crate::http1::write::Manner;
@@ -22,7 +22,6 @@ use crate::http1::{abandon, upload, write};
 use crate::reply::Reply;
 use crate::request::body::BodyFault;
 use crate::request::body::BodyPump;
-use crate::settings::Timeouts;
 use http1::head::Framing;
 
 /// The upload side of the request's body.
@@ -30,8 +29,7 @@ pub(crate) struct BodyUpload<'a> {
     pub(crate) framing: Framing,
     pub(crate) pump: BodyPump,
     pub(crate) expects_continue: bool,
-    pub(crate) timeouts: &'a Timeouts,
-    pub(crate) pace: ClientPace,
+    pub(crate) edge: &'a Edge,
     pub(crate) client_abort: &'a ClientAbort,
 }
 
@@ -43,14 +41,9 @@ pub(crate) async fn both_ways(
     handling: impl Future<Output = Reply>,
     mut manner: Manner,
 ) -> ExchangeResult {
-    let BodyUpload {
-        framing,
-        pump: BodyPump { chunks, wanted },
-        expects_continue,
-        timeouts,
-        pace,
-        client_abort,
-    } = upload;
+    let BodyUpload { framing, pump: BodyPump { chunks, wanted }, expects_continue, edge, client_abort } =
+        upload;
+    let timeouts = &edge.settings.timeouts;
     let (mut read, mut write) = tokio::io::split(stream);
     let (go, may_go) = oneshot::channel();
     let (ended, mut end) = oneshot::channel();
@@ -84,7 +77,8 @@ pub(crate) async fn both_ways(
     let mut body_read = end.try_recv() == Ok(UplinkEnd::Whole);
     // A body that was not read completely leaves bytes that must never be taken for a request.
     manner.keep_alive &= body_read;
-    let (sent, reply) = write::send(&mut write, reply, manner, pace, going_up).await;
+    let left = either(going_up, edge.breaks_off(reply.is_event_stream()));
+    let (sent, reply) = write::send(&mut write, reply, manner, edge.pace(), left).await;
     body_read |= end.try_recv() == Ok(UplinkEnd::Whole);
     ExchangeResult { sent, reply, body_read }
 }

@@ -1,8 +1,10 @@
 //! Waits for a reply, and sends the application's interim replies meanwhile (RFC 8297).
 
 use std::io;
+use std::pin::{Pin, pin};
 
 use bytes::BytesMut;
+use futures_util::FutureExt;
 use http::HeaderMap;
 use http1::write::{field_line, title_names};
 use tokio::io::AsyncWriteExt;
@@ -25,19 +27,41 @@ pub(super) async fn reply(
     };
     tokio::pin!(handling);
     loop {
-        let (arrived, reply) = tokio::select! {
+        let (arrived, mut reply) = tokio::select! {
             biased;
             reply = &mut handling => (hints.take(), Some(reply)),
             arrived = hints.next() => (arrived, None),
             () = visit.client_abort.heed(left(stream, buffer)) => return None,
         };
         for fields in arrived {
-            // A client that has left is noticed when the reply is sent.
-            let _ = send(edge, stream, &fields).await;
+            send_beside(send(edge, stream, &fields), handling.as_mut(), &mut reply).await;
         }
         if reply.is_some() {
             return reply;
         }
+    }
+}
+
+/// Sends while the reply is being made: the application's server is not kept waiting for a client that does
+/// not read. A client that has left is noticed when the reply is sent.
+async fn send_beside(
+    sending: impl Future<Output = io::Result<()>>,
+    handling: Pin<&mut impl Future<Output = Reply>>,
+    reply: &mut Option<Reply>,
+) {
+    let mut sending = pin!(sending);
+    if reply.is_none() {
+        tokio::select! {
+            biased;
+            _ = &mut sending => return,
+            made = handling => *reply = Some(made),
+        }
+    }
+    if sending.as_mut().now_or_never().is_none() {
+        if let Some(reply) = reply {
+            reply.body.go_on();
+        }
+        let _ = sending.await;
     }
 }
 
@@ -56,4 +80,29 @@ async fn send(edge: &Edge, stream: &mut Stream, fields: &HeaderMap) -> io::Resul
             stream.flush().await
         })
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::oneshot;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::http1::abandon;
+
+    #[tokio::test]
+    async fn a_reply_is_made_while_a_hint_waits_for_its_client() {
+        let (made, told) = oneshot::channel();
+        let sending = async { told.await.map_err(io::Error::other) };
+        let handling = async {
+            let _ = made.send(());
+            abandon::nothing_sent().1
+        };
+        let (mut handling, mut reply) = (pin!(handling), None);
+        let sent = send_beside(sending, handling.as_mut(), &mut reply);
+        timeout(Duration::from_secs(20), sent).await.unwrap();
+        assert!(reply.is_some());
+    }
 }

@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use http1::write::start;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::Edge;
 use crate::cache::page::LAST;
@@ -47,7 +47,7 @@ pub(crate) async fn run(
             () = up(reader, buffer, chunks, &heard) => {}
             () = down(&mut writer, body, &heard, &mut sent.body, timeouts.send.0) => {}
             () = silence(&heard, timeouts.tunnel.0) => {}
-            () = drained(edge, timeouts.tunnel_drain.0) => {}
+            () = edge.endless_ends() => {}
         }
     }
     ExchangeResult::to_the_end((sent, reply))
@@ -93,12 +93,6 @@ async fn write<W: AsyncWrite + Unpin>(writer: &mut W, bytes: &[u8], patience: Du
         writer.flush().await
     };
     timeout(patience, write).await.map_err(|_| io::ErrorKind::TimedOut)?
-}
-
-/// Resolves when a drain has begun and this much time has passed since then.
-async fn drained(edge: &Edge, patience: Duration) {
-    edge.shutdown.draining().await;
-    sleep(patience).await;
 }
 
 /// Resolves when neither side has sent anything for this long.

@@ -166,7 +166,11 @@ impl<W: AsyncWrite + Unpin> Out<'_, W> {
         let mut flushing = pin!(self.stream.flush());
         match flushing.as_mut().now_or_never() {
             Some(flushed) => flushed,
-            None => self.pace.wait(flushing).await,
+            None => {
+                // TLS has taken the bytes at once, and waits for the client here.
+                rest.go_on();
+                self.pace.wait(flushing).await
+            }
         }
     }
 }

@@ -168,7 +168,8 @@ async fn exchange(
         spans::answered(&visit.span, &reply);
         return edge.log.request(&line, sent, &reply);
     };
-    let sending = reply::send(&mut respond, reply, head_only, pace);
+    let breaks_off = edge.breaks_off(reply.is_event_stream());
+    let sending = reply::send(&mut respond, reply, head_only, pace, breaks_off);
     tokio::pin!(sending);
     let (sent, reply) = loop {
         tokio::select! {

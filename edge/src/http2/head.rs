@@ -32,6 +32,11 @@ pub(super) fn write<B>(request: &Request<B>, has_body: bool, out: &mut Vec<u8>) 
     }
     let mut has_length = false;
     for (name, value) in request.headers() {
+        // RFC 9113 section 8.2.1: a value "MUST NOT start or end with an ASCII whitespace character". In
+        // HTTP/1 the same bytes are padding, which our own reader would take off.
+        if let [b' ' | b'\t', ..] | [.., b' ' | b'\t'] = value.as_bytes() {
+            return Err(Refusal::FieldPadded);
+        }
         has_length |= name == http::header::CONTENT_LENGTH;
         if name != HOST && name != COOKIE {
             line(out, name, value.as_bytes());
@@ -123,6 +128,14 @@ mod tests {
         ] {
             let found = written(Request::get(uri).header("host", host), false);
             assert_eq!(found.is_ok(), same, "{uri} {host}: {found:?}");
+        }
+        for (value, taken) in
+            [("", true), ("a b", true), (" a", false), ("a ", false), ("\ta", false), (" ", false)]
+        {
+            for name in ["x-a", "cookie", "host"] {
+                let found = written(Request::get("/").header(name, value), false);
+                assert_eq!(found.is_ok(), taken, "{name} {value:?}: {found:?}");
+            }
         }
         let request = Request::get("http://a/").header("host", "b");
         assert_eq!(written(request, false), Err(Refusal::Authority));

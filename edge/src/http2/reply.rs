@@ -28,6 +28,8 @@ enum StreamBroken {
     Client,
     /// The edge has no more of the body, or something else than the head announced.
     Ours,
+    /// The edge shuts down, and the body does not end by itself.
+    Drain,
 }
 
 /// The head. Framing is the business of HTTP/2.
@@ -94,12 +96,13 @@ pub(super) struct StreamPace {
     pub(super) open: OpenStream,
 }
 
-/// Sends the reply. It ends if the client does not keep the pace.
+/// Sends the reply. It ends if the client does not keep the pace, and when something `breaks_off`.
 pub(super) async fn send(
     respond: &mut SendResponse<Bytes>,
     mut reply: Reply,
     head_only: bool,
     mut pace: StreamPace,
+    breaks_off: impl Future<Output = ()>,
 ) -> (Sent, Reply) {
     let mut sent = Sent::default();
     if reply.hangs_up {
@@ -116,10 +119,15 @@ pub(super) async fn send(
     };
     if !nothing {
         let sending = send_body(&mut stream, &mut reply.body, reply.length, &mut pace, &mut sent);
-        if let Err(broken) = sending.await {
+        let ended = tokio::select! {
+            biased;
+            ended = sending => ended,
+            () = breaks_off => Err(StreamBroken::Drain),
+        };
+        if let Err(broken) = ended {
             sent.broken = true;
             stream.send_reset(match broken {
-                StreamBroken::Client => Reason::CANCEL,
+                StreamBroken::Client | StreamBroken::Drain => Reason::CANCEL,
                 StreamBroken::Ours => Reason::INTERNAL_ERROR,
             });
         }

@@ -291,6 +291,55 @@ fn an_idle_tunnel_does_not_keep_a_process(stack: &Stack) {
     TcpStream::connect(stack.admin_address()).expect_err("the admin port is free too");
 }
 
+const EVENTS: &str = r#"
+listen = [{ address = "$HTTP", http2 = true }]
+timeouts = { tunnel_drain = "1s" }
+[[edge.site]]
+server_name = ["localhost"]
+[[edge.site.location]]
+match = "/"
+pool = "app"
+[[wsgi_adapter.pool]]
+name = "app"
+servers = ["http://127.0.0.1:$PORT"]
+"#;
+
+both_topologies!(an_event_stream_does_not_keep_a_process, EVENTS);
+fn an_event_stream_does_not_keep_a_process(stack: &Stack) {
+    let _server = AppServer::uvicorn(stack.port);
+    let ask = |request: &str| {
+        let mut client = stack.connect();
+        client.send(request);
+        assert_eq!(client.head().status, 200);
+        assert!(client.chunk().is_some_and(|event| !event.is_empty()), "the first event");
+        client
+    };
+    let mut streams = [
+        ask("GET /events?gap=600000 HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        ask("POST /events?gap=600000 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nhi"),
+    ];
+    let mut over_http2 = raw(stack, b"");
+    over_http2.send(request(1, "/events?gap=600000", END_STREAM | END_HEADERS));
+    while !matches!(next(&mut over_http2), Some((DATA, 1, _))) {}
+    let begun = Instant::now();
+    stack.edge.terminate_without_waiting();
+    until("the port is free", || TcpStream::connect(stack.http()).is_err().then_some(()));
+    assert!(stack.edge.is_running(), "the streams may go on for a moment");
+    assert!(stack.edge.wait().success(), "nothing was left of them");
+    assert!(begun.elapsed() >= Duration::from_secs(1), "{:?}", begun.elapsed());
+    // The HTTP/2 client has not said that it knows of the end. No client takes what it has for the whole.
+    for client in &mut streams {
+        assert!(client.chunk().is_none());
+    }
+    loop {
+        match next(&mut over_http2).expect("told how the stream ends") {
+            (RST_STREAM, 1, _) => break,
+            (DATA, 1, _) => panic!("more came"),
+            _ => {}
+        }
+    }
+}
+
 #[test]
 fn a_crowd_of_connections_leaves_file_descriptors_for_the_rest() {
     let directory = TempDir::new().unwrap();

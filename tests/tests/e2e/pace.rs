@@ -3,7 +3,11 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use weir_tests::{AppServer, Client, Location, Pool, Settings, Stack, both_topologies, site};
+use tempfile::TempDir;
+use weir_tests::{
+    AppServer, Certificate, Client, Location, Pool, Settings, Stack, Topology, both_topologies, check,
+    free_port, site,
+};
 
 /// More than sockets and windows hold.
 const LARGE: usize = 20_000_000;
@@ -27,8 +31,7 @@ client_share = 100
 "#;
 
 /// Asks for a large page, and reads no more than its head.
-fn slow_download(stack: &Stack, target: &str) -> Client {
-    let mut client = stack.connect();
+fn slow_download(mut client: Client, target: &str) -> Client {
     client.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
     let head = client.head();
     assert_eq!(head.status, 200);
@@ -37,9 +40,9 @@ fn slow_download(stack: &Stack, target: &str) -> Client {
 
 /// The only worker is free although four visitors have not read a byte of their pages, which arrive whole all
 /// the same.
-fn slow_downloads_hold_nobody(stack: &Stack) {
+fn slow_downloads_hold_nobody(stack: &Stack, connect: impl Fn() -> Client) {
     let target = format!("/count/large?size={LARGE}");
-    let mut slow: Vec<_> = (0..4).map(|_| slow_download(stack, &target)).collect();
+    let mut slow: Vec<_> = (0..4).map(|_| slow_download(connect(), &target)).collect();
     stack.get("/count/other").expect(200);
     // A worker that had waited for one of them would have cut its page.
     sleep(Duration::from_millis(2500));
@@ -52,9 +55,9 @@ both_topologies!(slow_downloads_from_uwsgi, uwsgi());
 fn slow_downloads_from_uwsgi(stack: &Stack) {
     let arguments = ["--socket-timeout", "1", "--threads", "1", "--module", "oracle:application"];
     let _server = AppServer::uwsgi(stack.port, &arguments);
-    slow_downloads_hold_nobody(stack);
+    slow_downloads_hold_nobody(stack, || stack.connect());
     // Where nothing is put aside, the client sets the pace, and uWSGI waits no longer than its timeout.
-    let mut slow = slow_download(stack, &format!("/unbuffered/count/large?size={LARGE}"));
+    let mut slow = slow_download(stack.connect(), &format!("/unbuffered/count/large?size={LARGE}"));
     sleep(Duration::from_millis(2500));
     assert!(slow.rest().len() < LARGE);
 }
@@ -62,13 +65,40 @@ fn slow_downloads_from_uwsgi(stack: &Stack) {
 both_topologies!(slow_downloads_from_gunicorn, HTTP);
 fn slow_downloads_from_gunicorn(stack: &Stack) {
     let _server = AppServer::gunicorn(stack.port, &["--threads", "1"], "oracle:application");
-    slow_downloads_hold_nobody(stack);
+    slow_downloads_hold_nobody(stack, || stack.connect());
+}
+
+/// TLS takes a piece at once and waits for the client with the next: the page must be read on all the same.
+#[test]
+fn slow_downloads_over_tls() {
+    let directory = TempDir::new().unwrap();
+    let certificate = Certificate::write(directory.path(), &["localhost"]);
+    let uwsgi_server = ["--socket-timeout", "1", "--threads", "1", "--module", "oracle:application"];
+    for topology in [Topology::OneProcess, Topology::Split] {
+        for pool in ["uwsgi://127.0.0.1:$PORT", "http://127.0.0.1:$PORT"] {
+            let port = free_port();
+            let listen =
+                format!("listen = [\"$HTTP\", {{ address = \"127.0.0.1:{port}\", tls = $TLS }}]\n{HTTP}")
+                    .replace("$TLS", &certificate.setting())
+                    .replace("http://127.0.0.1:$PORT", pool);
+            check(topology, listen, |stack| {
+                let _server = match pool.starts_with("uwsgi") {
+                    true => AppServer::uwsgi(stack.port, &uwsgi_server),
+                    false => AppServer::gunicorn(stack.port, &["--threads", "1"], "oracle:application"),
+                };
+                let config = certificate.client(&["http/1.1"]);
+                let secure =
+                    || Client::over_tls(([127, 0, 0, 1], port).into(), "localhost", &config).unwrap();
+                slow_downloads_hold_nobody(stack, secure);
+            });
+        }
+    }
 }
 
 both_topologies!(event_streams_are_not_in_flight, HTTP);
 fn event_streams_are_not_in_flight(stack: &Stack) {
     let _server = AppServer::uvicorn(stack.port);
-    let streams: Vec<_> = (0..4).map(|_| slow_download(stack, "/events?gap=60000")).collect();
+    let streams: Vec<_> = (0..4).map(|_| slow_download(stack.connect(), "/events?gap=60000")).collect();
     // Two places, four streams that do not end meanwhile, and one more request.
     stack.get("/count/other").expect(200);
     drop(streams);

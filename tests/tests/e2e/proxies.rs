@@ -2,7 +2,7 @@
 //! key and the application.
 
 use serde_json::Value;
-use weir_tests::{Location, Settings, Stack, both_topologies, site};
+use weir_tests::{AppServer, Location, Settings, Stack, both_topologies, site};
 
 const TRUSTING: &str = r#"
 trusted_proxies = ["127.0.0.1/32"]
@@ -126,5 +126,67 @@ fn empty_elements_name_no_client(stack: &Stack) {
     for chain in ["203.0.113.9, ", "203.0.113.9,,", "6.6.6.6, 203.0.113.9, ,"] {
         let fields = [("X-Forwarded-For", chain), ("X-Forwarded-Host", "a.example")];
         assert_eq!(environ(stack, "/echo-environ", &fields)["REMOTE_ADDR"], "203.0.113.9", "{chain}");
+    }
+}
+
+const LINKS: &str = r#"
+listen = ["$HTTP"]
+trusted_proxies = ["127.0.0.1/32"]
+[[edge.site]]
+server_name = ["a.example"]
+[[edge.site.location]]
+match = "/uwsgi/"
+pool = "uwsgi"
+[[edge.site.location]]
+match = "/waitress/"
+pool = "waitress"
+[[edge.site.location]]
+match = "/cached/"
+pool = "waitress"
+[edge.site.location.cache]
+ttl = "60s"
+[[wsgi_adapter.pool]]
+name = "uwsgi"
+servers = ["$APP"]
+[[wsgi_adapter.pool]]
+name = "waitress"
+servers = ["http://127.0.0.1:$PORT"]
+"#;
+
+/// The port of the listener is nobody's business: it may stand behind a mapped port, or behind a proxy.
+fn url(environ: &Value) -> String {
+    let text = |name: &str| environ[name].as_str().unwrap_or_default().to_owned();
+    format!("{}://{}", text("wsgi.url_scheme"), text("HTTP_HOST"))
+}
+
+both_topologies!(links_are_right_whatever_the_protocol_to_the_server, LINKS);
+fn links_are_right_whatever_the_protocol_to_the_server(stack: &Stack) {
+    let fields = "x-forwarded-for x-forwarded-proto x-forwarded-host x-forwarded-port";
+    let trusting = ["--trusted-proxy=127.0.0.1", &format!("--trusted-proxy-headers={fields}")];
+    let _server = AppServer::waitress(stack.port, &trusting);
+    let https = ("X-Forwarded-Proto", "https");
+    let cases: &[(&str, &[(&str, &str)], &str, &str)] = &[
+        ("a.example", &[], "http://a.example", "80"),
+        ("a.example", &[https], "https://a.example", "443"),
+        ("a.example:8080", &[], "http://a.example:8080", "8080"),
+        ("a.example:8443", &[https], "https://a.example:8443", "8443"),
+        ("inner", &[("X-Forwarded-Host", "a.example:9000")], "http://a.example:9000", "9000"),
+        ("inner", &[https, ("X-Forwarded-Host", "a.example")], "https://a.example", "443"),
+        ("a.example", &[https, ("X-Forwarded-Port", "443")], "https://a.example", "443"),
+        ("a.example", &[https, ("X-Forwarded-Port", "8443")], "https://a.example:8443", "8443"),
+        ("a.example", &[("X-Forwarded-Port", "80")], "http://a.example", "80"),
+    ];
+    for (host, fields, expected, port) in cases {
+        for location in ["uwsgi", "waitress", "cached"] {
+            let mut request = format!("GET /{location}/echo-environ HTTP/1.1\r\nHost: {host}\r\n");
+            fields.iter().for_each(|(name, value)| request.push_str(&format!("{name}: {value}\r\n")));
+            let mut client = stack.connect();
+            client.send(request + "\r\n");
+            let seen = client.response("GET").expect(200).json();
+            assert_eq!(url(&seen), *expected, "{location} {host} {fields:?}");
+            if location != "uwsgi" {
+                assert_eq!(seen["SERVER_PORT"], *port, "{location} {host} {fields:?}");
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use weir_tests::{App, Location, Settings, Setup, Stack, both_topologies, site, until};
+use weir_tests::{App, Location, Pool, Settings, Setup, Stack, both_topologies, site, until};
 
 fn settings() -> Settings {
     site([
@@ -123,4 +123,22 @@ fn a_reply_that_nobody_reads_fills_no_memory(stack: &Stack) {
     let _ = client.socket().flush();
     drop(client);
     until("the application is free again", || (stack.oracle.running("big") == 0).then_some(()));
+}
+
+fn narrow() -> Settings {
+    let pool = Pool::new("app", "$APP").with("max_body", "10B").with("body_timeout", "500ms");
+    site([Location::passed("/")]).pool(pool)
+}
+
+both_topologies!(a_body_that_the_pool_refuses_is_too_large_or_too_slow_and_not_malformed, narrow());
+fn a_body_that_the_pool_refuses_is_too_large_or_too_slow_and_not_malformed(stack: &Stack) {
+    assert_eq!(
+        stack.ask("POST", "/upload", &[("Content-Length", "5")], b"hello").expect(200).json()["length"],
+        5
+    );
+    stack.ask("POST", "/upload", &[("Content-Length", "11")], b"hello world").expect(413);
+    stack
+        .ask("POST", "/upload", &[("Transfer-Encoding", "chunked")], b"b\r\nhello world\r\n0\r\n\r\n")
+        .expect(413);
+    stack.ask("POST", "/upload", &[("Content-Length", "5")], b"hel").expect(408);
 }

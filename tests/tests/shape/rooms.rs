@@ -60,8 +60,8 @@ const CACHE_NODE: &[&str] = &[
     "entry",
     "slot",
     "metrics",
-    "error",
     "streams",
+    "error",
 ];
 const WSGI_ADAPTER: &[&str] = &[
     "main",

@@ -67,21 +67,22 @@ async fn a_body_that_is_not_whole_never_reaches_a_server() {
     let edge = Edge::in_process(config);
     let post = |length| with_body("POST", "/", length);
     let head = FetchRequest { message: Some(fetch_request::Message::Head(get("/"))) };
-    let cases: Vec<(Option<u64>, Vec<FetchRequest>)> = vec![
-        (Some(5), vec![]),
-        (Some(5), vec![chunk(b"hel")]),
-        (None, vec![chunk(b"hello")]),
-        (Some(5), vec![chunk(b"hel"), end()]),
-        (Some(5), vec![chunk(b"hello!"), end()]),
-        (Some(5), vec![chunk(b"hello"), chunk(b"!"), end()]),
-        (Some(5), vec![chunk(b"hello"), head]),
-        (Some(11), vec![chunk(b"hello world"), end()]),
-        (None, vec![chunk(b"hello world"), end()]),
-        (None, vec![chunk(b"hello"), chunk(b" world"), end()]),
+    let cases: Vec<(Option<u64>, Vec<FetchRequest>, u32)> = vec![
+        (Some(5), vec![], 0),
+        (Some(5), vec![chunk(b"hel")], 0),
+        (None, vec![chunk(b"hello")], 0),
+        (Some(5), vec![chunk(b"hel"), end()], 0),
+        (Some(5), vec![chunk(b"hello!"), end()], 0),
+        (Some(5), vec![chunk(b"hello"), chunk(b"!"), end()], 0),
+        (Some(5), vec![chunk(b"hello"), head], 0),
+        (Some(11), vec![chunk(b"hello world"), end()], 413),
+        (None, vec![chunk(b"hello world"), end()], 413),
+        (None, vec![chunk(b"hello"), chunk(b" world"), end()], 413),
     ];
-    for (length, body) in cases {
+    for (length, body, status) in cases {
         let answer = edge.send(post(length), body.clone()).await;
         assert_eq!(answer.failed(), (Kind::BadBody, false), "{length:?} {body:?}");
+        assert_eq!(answer.failure().status, status, "{length:?} {body:?}");
         assert_eq!(answer.failure().server, "");
     }
     // And one that stops coming.
@@ -89,6 +90,7 @@ async fn a_body_that_is_not_whole_never_reaches_a_server() {
     sender.send(chunk(b"hel")).await.unwrap();
     let answer = read(edge.open(post(Some(5)), ReceiverStream::new(messages))).await;
     assert_eq!(answer.failed(), (Kind::BadBody, false));
+    assert_eq!(answer.failure().status, 408);
     assert_eq!(peer.connections(), 0);
 }
 
@@ -214,7 +216,8 @@ async fn a_slow_body_makes_room_for_one_that_waits() {
     sender.send(chunk(b"he")).await.unwrap();
     // Nobody asked the first one to hurry before; now it has sent a byte in more than three seconds.
     let begun = Instant::now();
-    assert_eq!(read(slow).await.failed().0, Kind::BadBody);
+    let slow = read(slow).await;
+    assert_eq!((slow.failed().0, slow.failure().status), (Kind::BadBody, 408));
     assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
     sender.send(chunk(b"llo")).await.unwrap();
     sender.send(end()).await.unwrap();

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 use http::HeaderMap;
 use tokio::time::Instant;
-use xxhash_rust::xxh3::xxh3_64;
 
-use super::{VERSION, decode};
+use super::RecordFormat;
+use super::seal::Seal;
 use crate::slot::{Rule, Slot};
 
 const LEFT: Duration = Duration::from_secs(60);
@@ -18,14 +18,12 @@ const MAX_BODY: usize = 64 * 1024;
 /// right.
 #[doc(hidden)]
 pub fn read_record(bytes: &[u8]) {
-    let mut sealed = Vec::with_capacity(bytes.len() + 9);
-    sealed.put_u8(VERSION);
-    sealed.put_u64(xxh3_64(bytes));
-    sealed.put_slice(bytes);
+    let format = RecordFormat { seal: Seal::Checksum, compress_from: usize::MAX, max_body: MAX_BODY };
+    let sealed = format.seal.seal(bytes);
     let slot = Slot::new(Bytes::from_static(b"k"), Rule::default(), &HeaderMap::new());
     let now = Instant::now();
     for record in [Bytes::copy_from_slice(bytes), sealed.into()] {
-        let Ok(entry) = decode(record, &slot, LEFT, now, MAX_BODY) else { continue };
+        let Ok(entry) = format.decode(record, &slot, LEFT, now) else { continue };
         assert!(entry.body().len() <= MAX_BODY.max(bytes.len()), "unpacked without a bound");
         assert!(entry.keep_for(now) <= LEFT, "kept for longer than the store says");
         assert!(entry.head_at(now + LEFT).age_ms >= entry.head_at(now).age_ms);

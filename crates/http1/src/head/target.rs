@@ -23,6 +23,17 @@ pub enum Scheme {
     Https,
 }
 
+impl Scheme {
+    /// The port of a URL with this scheme and authority (RFC 9110 §4.2).
+    pub fn port(self, authority: &str) -> u16 {
+        let named = authority.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        named.unwrap_or(match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        })
+    }
+}
+
 impl<'a> Target<'a> {
     /// `/path?query`, or `*` for the server as a whole. Also what HTTP/2 sends as `:path`.
     ///

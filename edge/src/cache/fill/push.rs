@@ -35,7 +35,9 @@ struct Unread;
 
 impl Fill {
     /// Streams the reply to all who joined, to L1 and to the node.
-    pub(super) async fn store(&mut self, reply: OriginReply, lifetime: Lifetime) {
+    pub(super) async fn store(&mut self, mut reply: OriginReply, lifetime: Lifetime) {
+        // A slow node or reader shall not hold up the application's server.
+        reply.body.go_on();
         let grant = self.grant.clone();
         let head = self.head(&reply, lifetime, grant);
         let source = Source::Application { fwd: self.fwd, not_stored: None };
@@ -72,7 +74,8 @@ impl Fill {
     }
 
     /// Gives a reply that is the same for all to those who have joined, and does not store it.
-    pub(super) async fn share(&mut self, reply: OriginReply, lifetime: Lifetime, reason: Reason) {
+    pub(super) async fn share(&mut self, mut reply: OriginReply, lifetime: Lifetime, reason: Reason) {
+        reply.body.go_on();
         let head = self.head(&reply, lifetime, Grant::passing());
         let source = Source::Application { fwd: self.fwd, not_stored: Some(reason) };
         // Whoever asks from now on asks anew.
@@ -126,8 +129,6 @@ impl Fill {
 
     /// Receives the body. Ends it, and has it stored nowhere, if it breaks off.
     async fn receive(&mut self, mut reply: OriginReply, arriving: &mut Arriving) -> Result<(), Unread> {
-        // A slow node or reader shall not hold up the application's server.
-        reply.body.go_on();
         while let Some(chunk) = reply.body.next().await {
             let pushed = match chunk {
                 Ok(chunk) => self.push(chunk, arriving).await,

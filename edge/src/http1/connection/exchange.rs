@@ -10,7 +10,7 @@ use tracing::Instrument;
 
 use crate::connection::stream::Stream;
 use crate::handler::visit::{ClientAbort, Visit};
-use crate::http1::abandon::left;
+use crate::http1::abandon::{either, left};
 use crate::http1::connection::Connection;
 use crate::http1::duplex::{BodyUpload, both_ways};
 use crate::http1::exchanged::ExchangeResult;
@@ -106,10 +106,8 @@ impl Connection {
                 },
             },
             Some(pump) => {
-                let timeouts = &edge.settings.timeouts;
                 let client_abort = &visit.client_abort;
-                let upload =
-                    BodyUpload { framing, pump, expects_continue, timeouts, pace: edge.pace(), client_abort };
+                let upload = BodyUpload { framing, pump, expects_continue, edge: &edge, client_abort };
                 Box::pin(both_ways(stream, buffer, upload, handling, manner)).await
             }
         };
@@ -157,6 +155,7 @@ impl Receiver<'_> {
         }
         let (mut read, mut write) = tokio::io::split(stream);
         let left = client_abort.heed(left(&mut read, buffer));
+        let left = either(left, edge.breaks_off(reply.is_event_stream()));
         write::send(&mut write, reply, manner, pace, left).await
     }
 }

@@ -115,6 +115,8 @@ impl CodedBody {
 
     /// Codes the long piece on another thread.
     async fn send_away(&mut self) {
+        // The application's server is not kept waiting for a processor.
+        self.body.go_on();
         let permit = self.works.processor().await;
         let (Some(piece), EncoderState::Here(mut encoder)) =
             (self.piece.take(), std::mem::replace(&mut self.state, EncoderState::Ended))

@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use cgi::environ::{is_dropped, is_plain};
+use http1::head::Scheme;
 use http1::octets::{is_text, is_token};
-use weir_proto::origin::RequestHead;
+use weir_proto::origin::{Field, RequestHead};
 
 use crate::config::PoolConfig;
 use crate::error::Error;
@@ -97,7 +98,7 @@ impl Lines {
         self.field(b"x-forwarded-for", client.as_bytes())?;
         self.field(b"x-forwarded-proto", scheme.as_bytes())?;
         self.field(b"x-forwarded-host", host.as_bytes())?;
-        self.field(b"x-forwarded-port", head.server_port.to_string().as_bytes())?;
+        self.field(b"x-forwarded-port", port(head, host).to_string().as_bytes())?;
         self.field(b"x-real-ip", client.as_bytes())?;
         // RFC 7239 section 6: an IPv6 address stands in brackets and quotes.
         let node = if client.contains(':') { format!("\"[{client}]\"") } else { client.clone() };
@@ -131,6 +132,20 @@ impl Lines {
             }
         }
         Ok(())
+    }
+}
+
+/// The port of the URL that the client asked for. The listener's may be another, behind a proxy or a mapped
+/// port. X-Forwarded-Port has come so far only if a trusted proxy or the settings say so.
+fn port(head: &RequestHead, host: &str) -> u16 {
+    let is_port = |field: &&Field| field.name.eq_ignore_ascii_case(b"x-forwarded-port");
+    let told = head.fields.iter().rfind(is_port).and_then(|field| str::from_utf8(&field.value).ok());
+    if let Some(port) = told.and_then(|port| port.trim().parse().ok()).filter(|port| *port > 0) {
+        return port;
+    }
+    match head.scheme.as_str() {
+        "https" => Scheme::Https.port(host),
+        _ => Scheme::Http.port(host),
     }
 }
 

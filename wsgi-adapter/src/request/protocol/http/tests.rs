@@ -62,6 +62,36 @@ fn the_head_is_the_clients_but_for_what_is_ours_to_say() {
 }
 
 #[test]
+fn the_port_is_that_of_the_url() {
+    let none: &[&str] = &[];
+    for (scheme, authority, told, port) in [
+        ("https", "example.com", none, "443"),
+        ("http", "example.com", none, "80"),
+        ("https", "example.com:8443", none, "8443"),
+        ("http", "[::1]", none, "80"),
+        ("http", "[::1]:81", none, "81"),
+        ("http", "", none, "80"),
+        ("https", "example.com", &["8443"], "8443"),
+        ("https", "example.com:8443", &["443"], "443"),
+        ("http", "example.com", &["1", "9000"], "9000"),
+        ("http", "example.com", &["0"], "80"),
+        ("http", "example.com", &["70000"], "80"),
+        ("https", "example.com", &["x"], "443"),
+    ] {
+        let fields: Vec<_> = told.iter().map(|told| ("X-Forwarded-Port", *told)).collect();
+        let head = RequestHead {
+            scheme: scheme.to_owned(),
+            authority: authority.to_owned(),
+            server_port: 8080,
+            ..get("/", &fields)
+        };
+        let text = written(&head, BodyLength::Nothing);
+        let said: Vec<_> = text.lines().filter(|line| line.starts_with("x-forwarded-port: ")).collect();
+        assert_eq!(said, [format!("x-forwarded-port: {port}")], "{scheme} {authority} {told:?}");
+    }
+}
+
+#[test]
 fn a_switch_and_a_trace_are_told() {
     let head = RequestHead {
         upgrade: "websocket".to_owned(),

@@ -1,0 +1,206 @@
+//! What is made of an entry that a cache-node should not have: it is as if it were not there.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::BytesMut;
+use futures_util::stream;
+use http1::head::Scheme;
+use parking_lot::Mutex;
+use process::shutdown::Shutdown;
+use process::units::Time;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Response, Status, Streaming};
+use weir_proto::cache::cache_server::{Cache as CacheService, CacheServer};
+use weir_proto::cache::{
+    EntryHead, ExchangeReply, ExchangeRequest, Found, PurgeReply, PurgeRequest, Stored, Use, WatchReply,
+    WatchRequest, exchange_reply, exchange_request,
+};
+use weir_proto::fetch::{FetchReplies, Fetcher, Replies, Rest};
+use weir_proto::origin::{End, FetchReply, Field, ReplyHead, RequestHead, fetch_reply};
+use weir_proto::transport;
+
+use super::*;
+use crate::connection::stream::Stream;
+use crate::http1::connection::Connection;
+use crate::request::Via;
+use crate::settings::{CacheConfig, Config, LocationConfig, LogFormat, SiteConfig, Timeouts};
+use crate::{CacheNodes, Edge, Peers, WsgiAdapters};
+
+/// A node that has this entry, and takes what is stored in its place.
+#[derive(Clone)]
+struct Node {
+    entry: EntryHead,
+    lease: bool,
+    stored: Arc<Mutex<Vec<u8>>>,
+}
+
+#[tonic::async_trait]
+impl CacheService for Node {
+    type ExchangeStream = ReceiverStream<Result<ExchangeReply, Status>>;
+    type WatchStream = ReceiverStream<Result<WatchReply, Status>>;
+
+    async fn exchange(
+        &self,
+        request: tonic::Request<Streaming<ExchangeRequest>>,
+    ) -> Result<Response<Self::ExchangeStream>, Status> {
+        let (node, mut requests) = (self.clone(), request.into_inner());
+        let (sender, receiver) = mpsc::channel(4);
+        let say = move |message| {
+            let sender = sender.clone();
+            async move {
+                let _ = sender.send(Ok(ExchangeReply { message: Some(message) })).await;
+            }
+        };
+        tokio::spawn(async move {
+            let _lookup = requests.message().await;
+            let kind = if node.lease { Use::Stale } else { Use::Fresh };
+            let found = Found {
+                entry: Some(node.entry.clone()),
+                r#use: kind.into(),
+                lease: node.lease,
+                max_object: 1000,
+                ..Found::default()
+            };
+            say(exchange_reply::Message::Found(found)).await;
+            say(exchange_reply::Message::Chunk("from the node".into())).await;
+            say(exchange_reply::Message::End(End {})).await;
+            while let Ok(Some(request)) = requests.message().await {
+                match request.message {
+                    Some(exchange_request::Message::Chunk(chunk)) => node.stored.lock().extend(chunk),
+                    Some(exchange_request::Message::End(_)) => {
+                        say(exchange_reply::Message::Stored(Stored { kept: true, ..Stored::default() }))
+                            .await;
+                    }
+                    _ => {}
+                }
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    async fn watch(
+        &self,
+        _: tonic::Request<Streaming<WatchRequest>>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        Err(Status::unavailable("not here"))
+    }
+
+    async fn purge(&self, _: tonic::Request<PurgeRequest>) -> Result<Response<PurgeReply>, Status> {
+        Err(Status::unavailable("not here"))
+    }
+}
+
+/// An application with one page.
+#[derive(Default)]
+struct Page200 {
+    asked: AtomicUsize,
+}
+
+struct Whole(stream::Iter<std::vec::IntoIter<Result<FetchReply, Status>>>);
+
+impl stream::Stream for Whole {
+    type Item = Result<FetchReply, Status>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        std::pin::Pin::new(&mut self.0).poll_next(context)
+    }
+}
+
+impl FetchReplies for Whole {}
+
+impl Fetcher for Page200 {
+    fn fetch(&self, _: RequestHead, _: Rest) -> Replies {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let field =
+            |name: &'static str, value: &'static str| Field { name: name.into(), value: value.into() };
+        let fields = vec![field("content-length", "20"), field("cache-control", "public, max-age=60")];
+        let head = ReplyHead { status: 200, fields, ..ReplyHead::default() };
+        let messages = [
+            fetch_reply::Message::Head(head),
+            fetch_reply::Message::Chunk("from the application".into()),
+            fetch_reply::Message::End(End {}),
+        ];
+        let all: Vec<_> = messages.into_iter().map(|one| Ok(FetchReply { message: Some(one) })).collect();
+        Box::new(Whole(stream::iter(all)))
+    }
+}
+
+fn edge(node: &Node, application: &Arc<Page200>) -> Arc<Edge> {
+    let location = LocationConfig {
+        pool: Some("app".into()),
+        cache: Some(CacheConfig::default()),
+        ..LocationConfig::new("/")
+    };
+    let site =
+        SiteConfig { server_name: vec!["h".into()], location: vec![location], ..SiteConfig::default() };
+    // No wait ends because the machine is slow.
+    let timeouts = Timeouts { cache: Time::from_secs(20), ..Timeouts::default() };
+    let watch_grace = Time::from_secs(60);
+    let settings =
+        Config { site: vec![site], access_log: LogFormat::Off, timeouts, watch_grace, ..Config::default() };
+    let transport = transport::in_process(CacheServer::new(node.clone()));
+    let peers = Peers {
+        cache_nodes: CacheNodes::Connected(vec![("node".to_owned(), transport)]),
+        wsgi_adapters: WsgiAdapters::Connected(vec![application.clone()]),
+    };
+    Edge::new(settings, peers, Shutdown::new()).unwrap()
+}
+
+async fn get(edge: &Arc<Edge>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (stream, _) = listener.accept().await.unwrap();
+    let via = Via {
+        peer: SocketAddr::from(([127, 0, 0, 1], 80)),
+        port: 80,
+        listener: 0,
+        scheme: Scheme::Http,
+        http2: false,
+        connection: 0,
+        requests: 0,
+    };
+    let mut connection = Connection::new(Stream::Plain(stream), via, BytesMut::new(), edge.clone());
+    let serving = async move { connection.serve().await };
+    let talking = async {
+        client.write_all(b"GET /x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    tokio::join!(serving, talking).1
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entry_that_no_edge_would_have_stored_is_a_miss() {
+    let field = |name: &'static str| Field { name: name.into(), value: "a=b".into() };
+    for (status, name) in [(200, "set-cookie"), (304, "etag"), (100, "etag"), (999, "etag")] {
+        for lease in [false, true] {
+            let entry = EntryHead {
+                status,
+                fields: vec![field(name)],
+                ttl_ms: 60_000,
+                stale_while_revalidate_ms: 60_000,
+                shared: true,
+                ..EntryHead::default()
+            };
+            let (node, application) = (Node { entry, lease, stored: Arc::default() }, Arc::default());
+            let edge = edge(&node, &application);
+            for what in ["miss", "hit"] {
+                let answer = get(&edge).await;
+                assert!(answer.ends_with("from the application"), "{status} {name} {lease}: {answer}");
+                assert!(!answer.contains("bypass"), "{status} {name} {lease}: {answer}");
+                assert_eq!(answer.contains("weir; hit"), what == "hit", "{status} {name} {lease}: {answer}");
+            }
+            assert_eq!(application.asked.load(Ordering::Relaxed), 1, "the page is kept");
+            let stored = String::from_utf8(node.stored.lock().clone()).unwrap();
+            assert_eq!(stored == "from the application", lease, "replaced under the lease: {stored}");
+        }
+    }
+}
