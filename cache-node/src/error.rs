@@ -1,6 +1,6 @@
 //! What goes wrong with an Exchange, and the gRPC status for it. No other file makes a status.
 
-use admin::Denied;
+use admin::Denial;
 use tonic::{Code, Status};
 
 /// Each says who is to blame. None says anything about the page: the edge goes on without the cache.
@@ -37,7 +37,7 @@ pub(crate) enum Refusal {
     #[error(
         "no purge without the token of `cache_node.admin_token_file`, which `edge.admin_token_file` must hold too: {0}"
     )]
-    MayNotPurge(Denied),
+    MayNotPurge(Denial),
     /// The edge left, or the connection to it broke.
     #[error("the stream broke off: {0}")]
     BrokenOff(Status),
@@ -49,8 +49,8 @@ impl From<Refusal> for Status {
             Refusal::NoLookup | Refusal::BadKey(_) | Refusal::BadField | Refusal::BadPurge(_) => {
                 Code::InvalidArgument
             }
-            Refusal::MayNotPurge(Denied::WrongToken) => Code::Unauthenticated,
-            Refusal::MayNotPurge(Denied::NoToken | Denied::Unreadable) => Code::PermissionDenied,
+            Refusal::MayNotPurge(Denial::WrongToken) => Code::Unauthenticated,
+            Refusal::MayNotPurge(Denial::NoToken | Denial::Unreadable) => Code::PermissionDenied,
             Refusal::OutOfOrder(_) => Code::FailedPrecondition,
             Refusal::LateLookup(_) | Refusal::SlowReader => Code::DeadlineExceeded,
             Refusal::TooManyStreams(_) => Code::ResourceExhausted,

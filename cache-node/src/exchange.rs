@@ -17,7 +17,7 @@ use tonic::{Status, Streaming};
 use weir_proto::cache::exchange_request::Message;
 use weir_proto::cache::{ExchangeReply, ExchangeRequest, Lookup};
 
-use self::lease::{Leads, LeaseOver};
+use self::lease::{Leads, LeaseTimeout};
 use self::look_up::{Answer, LookUp};
 use self::receive::Holder;
 pub(crate) use self::replies::AHEAD;
@@ -95,7 +95,7 @@ impl Exchanges {
                 let grant = lead.grant();
                 lead.alive_for(replies.found(&entry, usage, grant))
                     .await
-                    .map_err(|LeaseOver| Refusal::SlowReader)??;
+                    .map_err(|LeaseTimeout| Refusal::SlowReader)??;
                 lead
             }
         };

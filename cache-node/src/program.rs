@@ -9,7 +9,7 @@ use admin::{Admin, Guard, Readiness};
 use clap::{Args, Subcommand};
 use process::settings::{Mistakes, load_section};
 use process::shutdown::Shutdown;
-use process::signals::Running;
+use process::signals::ProgramHandle;
 use process::{directory, listen, program};
 use tokio::net::TcpListener;
 
@@ -61,7 +61,7 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
             crate::run(config, listener, metrics, readiness, shutdown.clone()),
             &shutdown,
         );
-        anyhow::Ok(Running::service())
+        anyhow::Ok(ProgramHandle::service())
     })?;
     Ok(code)
 }

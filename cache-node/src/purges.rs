@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use purge::{
-    Forgotten, Log, LogId, Logged, Membership, Position, Purge, PurgeIndex, Reach, Read, Seq, Subject, Trust,
+    Log, LogEntry, LogGap, LogId, LogTail, Membership, Position, Purge, PurgeIndex, Reach, Seq, Subject,
+    Trust,
 };
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch as signal};
@@ -65,7 +66,7 @@ pub(crate) struct LogNews {
     /// Purges up to this are not among `purges`.
     pub(crate) floor: Seq,
     /// The purges after the follower's position, or after `floor`.
-    pub(crate) purges: Vec<Arc<Logged>>,
+    pub(crate) purges: Vec<Arc<LogEntry>>,
 }
 
 /// What is known at a follower's beat.
@@ -223,7 +224,7 @@ impl Purges {
 
     /// Takes in what was read of the shared log after `read_to`, by a question sent then. False: it does not
     /// go on where reading had ended, and another log must begin.
-    pub(crate) fn take_in(&self, log: LogId, read: Read<'_>, sent: Instant, to_the_end: bool) -> bool {
+    pub(crate) fn take_in(&self, log: LogId, read: LogTail<'_>, sent: Instant, to_the_end: bool) -> bool {
         let mut state = self.state.lock();
         if state.log.id() != log {
             if state.has_read {
@@ -310,10 +311,10 @@ impl Purges {
         let state = self.state.lock();
         let log = &state.log;
         let had = place.filter(|place| place.log == log.id()).map(|place| place.seq);
-        let since = had.map_or(Err(Forgotten), |had| log.since(had));
+        let since = had.map_or(Err(LogGap), |had| log.since(had));
         let (floor, purges) = match since {
             Ok(purges) => (Seq::START, purges.cloned().collect()),
-            Err(Forgotten) => (log.head(), Vec::new()),
+            Err(LogGap) => (log.head(), Vec::new()),
         };
         LogNews { log: log.id(), shared: state.trust.is_some(), head: log.head(), floor, purges }
     }

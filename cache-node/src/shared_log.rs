@@ -5,17 +5,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use purge::{LogId, Position, Purge, REMEMBERED, Read, Seq};
+use purge::{LogId, LogTail, Position, Purge, REMEMBERED, Seq};
 use tokio::time::{sleep, timeout};
 use weir_proto::cache::PurgeReply;
 
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::purges::Purges;
-use crate::store::redis::clock::{Clock, Reading};
+use crate::store::redis::clock::{Clock, ClockReading};
 use crate::store::redis::log::{LogPage, Member, MemberFollower};
 use crate::store::redis::news::Wakeups;
-use crate::store::redis::{Redis, Unavailable};
+use crate::store::redis::{Redis, RedisUnavailable};
 
 /// Beats within one grace.
 const BEATS: u32 = 5;
@@ -73,7 +73,7 @@ impl SharedLog {
                 Ok(page) => {
                     self.purges.touch();
                     told = settled;
-                    let reading = Reading { time: page.time, sent, received: Instant::now() };
+                    let reading = ClockReading { time: page.time, sent, received: Instant::now() };
                     if page.log == read.log && clock.stepped(reading) {
                         // Redis counts the lifetimes of all that it holds by that clock.
                         tracing::warn!("Redis's clock was set: all pages are made again");
@@ -124,7 +124,7 @@ impl SharedLog {
     }
 
     /// Writes a purge to the log.
-    pub(crate) async fn append(&self, purge: &Purge) -> Result<Position, Unavailable> {
+    pub(crate) async fn append(&self, purge: &Purge) -> Result<Position, RedisUnavailable> {
         let position = self.redis.append(purge, self.keep).await?;
         self.purges.nudge();
         Ok(position)
@@ -181,7 +181,7 @@ impl SharedLog {
     /// Returns whether there is more to read.
     async fn take_in(&self, had: Position, page: LogPage, sent: Instant) -> bool {
         let last = page.purges.last().map_or(page.head, |logged| logged.seq);
-        let read = Read { head: page.head, floor: page.floor, purges: &page.purges };
+        let read = LogTail { head: page.head, floor: page.floor, purges: &page.purges };
         if self.purges.take_in(page.log, read, sent, last >= page.head) {
             return last < page.head;
         }

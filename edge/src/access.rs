@@ -7,7 +7,7 @@
 pub(crate) mod addresses;
 pub(crate) mod basic;
 mod htpasswd;
-mod remembered;
+mod password_memory;
 pub(crate) mod secure_link;
 
 use std::net::IpAddr;

@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use crate::metrics::Metrics;
 use crate::settings::Config;
 use certificates::AutoCertificates;
-use keeper::{Keeper, Keeping};
+use keeper::{Keeper, KeeperContext};
 use order::Authority;
 use state::StateDirectory;
 
@@ -47,7 +47,7 @@ pub(crate) struct Acme {
 }
 
 /// What new settings bring, read and ready.
-pub(crate) struct Prepared {
+pub(crate) struct AcmePlan {
     keepers: Vec<Keeper>,
     state: Option<StateDirectory>,
     names: BTreeSet<Box<str>>,
@@ -65,10 +65,10 @@ impl Acme {
 
     /// Reads what is in the state directory, so that no restart leaves a name without its certificate. `Err`:
     /// the key of the setting that is wrong, and how.
-    pub(crate) fn prepare(&self, config: &Config) -> Result<Prepared, (&'static str, String)> {
+    pub(crate) fn prepare(&self, config: &Config) -> Result<AcmePlan, (&'static str, String)> {
         let names = names::wanted(config, &mut Mistakes::default());
         if names.is_empty() {
-            return Ok(Prepared { keepers: Vec::new(), state: None, names });
+            return Ok(AcmePlan { keepers: Vec::new(), state: None, names });
         }
         let acme = &config.acme;
         let authority = Authority::new(acme.clone()).map_err(|text| ("edge.acme.ca", text))?;
@@ -76,7 +76,7 @@ impl Acme {
         let state = state.map_err(|text| ("edge.acme.state", text))?;
         let uri = acme.directory.parse::<http::Uri>().ok();
         let from = uri.and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
-        let keeping = Arc::new(Keeping {
+        let keeping = Arc::new(KeeperContext {
             state: state.clone(),
             certificates: self.certificates.clone(),
             metrics: self.metrics.clone(),
@@ -86,13 +86,13 @@ impl Acme {
             at_once: Semaphore::new(keeper::AT_ONCE),
         });
         let keepers = names.iter().map(|name| Keeper::new(name, keeping.clone())).collect();
-        Ok(Prepared { keepers, state: Some(state), names })
+        Ok(AcmePlan { keepers, state: Some(state), names })
     }
 
     /// Orders and renews from now on for these settings, and not for earlier ones.
-    pub(crate) fn start(&self, prepared: Prepared) -> io::Result<()> {
+    pub(crate) fn start(&self, prepared: AcmePlan) -> io::Result<()> {
         let ended = CancellationToken::new();
-        let Prepared { keepers, state, names } = prepared;
+        let AcmePlan { keepers, state, names } = prepared;
         self.certificates.retain(&names);
         self.state.store(state.map(Arc::new));
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);

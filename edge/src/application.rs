@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use http::header::SET_COOKIE;
 use parking_lot::Mutex;
-use process::repeated::Repeated;
+use process::repeated::RepeatCounter;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 use tonic::Status;
@@ -30,7 +30,7 @@ use weir_proto::origin::{FetchReply, Kind, RequestHead, fetch_reply};
 use crate::application::adapters::{Adapters, Call};
 use crate::application::failure::{blame_client, from_status, is_lost};
 use crate::application::hints::Hints;
-use crate::application::reply::{Reading, begun};
+use crate::application::reply::{ReplySource, begun};
 use crate::application::upload::{Upload, rest};
 use crate::metrics::Metrics;
 use crate::request::body::RequestBody;
@@ -52,12 +52,12 @@ pub(crate) struct Application {
     /// The longest wait for a reply's head, and between two chunks of its body.
     patience: Duration,
     metrics: Arc<Metrics>,
-    failures: Repeated,
+    failures: RepeatCounter,
 }
 
 impl Application {
     pub(crate) fn new(adapters: Arc<Adapters>, patience: Duration, metrics: Arc<Metrics>) -> Self {
-        Self { adapters, patience, metrics, failures: Repeated::default() }
+        Self { adapters, patience, metrics, failures: RepeatCounter::default() }
     }
 
     pub(crate) fn adapters(&self) -> &Arc<Adapters> {
@@ -110,9 +110,9 @@ impl Application {
         let nobody = || Failure::new(Kind::Unreachable, "no wsgi-adapter is found");
         let mut call = self.adapters.begin(None).await.ok_or_else(nobody)?;
         let (mut pauses, mut others) = (PAUSES.into_iter(), self.adapters.others());
-        let mut attempted = self.attempt(&call, first, Besides { body, hints }, patience).await;
+        let mut attempted = self.attempt(&call, first, BodyAndHints { body, hints }, patience).await;
         loop {
-            let Lost { failure, unsent } = match attempted {
+            let NoReply { failure, unsent } = match attempted {
                 Ok(answered) => return answered.map(|reply| reply.of(call)),
                 Err(lost) => lost,
             };
@@ -133,7 +133,7 @@ impl Application {
             }
             tracing::info!("{failure}; retrying on another connection");
             call = self.adapters.begin(Some(&call)).await.ok_or(failure)?;
-            attempted = self.attempt(&call, head(), Besides { body, hints }, left).await;
+            attempted = self.attempt(&call, head(), BodyAndHints { body, hints }, left).await;
         }
     }
 
@@ -142,9 +142,9 @@ impl Application {
         &self,
         call: &Call,
         mut head: RequestHead,
-        Besides { body, hints }: Besides<'_>,
+        BodyAndHints { body, hints }: BodyAndHints<'_>,
         patience: Duration,
-    ) -> Result<Result<OriginReply, Failure>, Lost> {
+    ) -> Result<Result<OriginReply, Failure>, NoReply> {
         head.content_length = body.length();
         head.deadline_ms = patience.as_millis() as u64;
         let switches = !head.upgrade.is_empty();
@@ -175,12 +175,12 @@ impl Application {
             }
         };
         match answered {
-            Ok(first) => match begun(first, Reading { replies, fault, patience, asked }, switches) {
+            Ok(first) => match begun(first, ReplySource { replies, fault, patience, asked }, switches) {
                 Err(failure) if failure.kind == Kind::Unreachable && !failure.reached => {
                     call.refused();
                     // No server of this adapter accepted the request: another adapter may have others.
                     if self.adapters.is_any_well() {
-                        Err(Lost { failure, unsent: None })
+                        Err(NoReply { failure, unsent: None })
                     } else {
                         Ok(Err(failure))
                     }
@@ -196,7 +196,7 @@ impl Application {
                     Some(unread) => unread.lock().take(),
                     None => Some(RequestBody::empty()),
                 });
-                Err(Lost { unsent: unsent.flatten(), failure: from_status(status) })
+                Err(NoReply { unsent: unsent.flatten(), failure: from_status(status) })
             }
             Err(status) => Ok(Err(blame_client(from_status(status), &fault))),
         }
@@ -205,14 +205,14 @@ impl Application {
 
 /// No reply came from this adapter, but another one may reply: usually its connection broke, or there was
 /// none.
-struct Lost {
+struct NoReply {
     failure: Failure,
     /// The request's body, if nothing of the request was sent.
     unsent: Option<RequestBody>,
 }
 
 /// What is sent after the head of a request, and what comes before the head of its reply.
-struct Besides<'a> {
+struct BodyAndHints<'a> {
     body: RequestBody,
     hints: Option<&'a Hints>,
 }

@@ -21,7 +21,7 @@ use std::time::Duration;
 use process::shutdown::Shutdown;
 
 use crate::application::Application;
-use crate::cache_node::{NodeGone, Nodes};
+use crate::cache_node::{NodeFailure, Nodes};
 use crate::metrics::Metrics;
 use crate::purge::order::Purger;
 use crate::purge_log::Purges;
@@ -66,7 +66,7 @@ impl Patience {
 
 impl Cache {
     /// Notes that no cache-node answered: the edge continues alone.
-    pub(crate) fn node_gone(&self, gone: &NodeGone) {
+    pub(crate) fn node_gone(&self, gone: &NodeFailure) {
         self.metrics.cache_node_errors.inc();
         let second = self.metrics.uptime().as_secs();
         let warned = self.node_warned.load(Ordering::Relaxed);

@@ -22,7 +22,7 @@ use weir_proto::cache::{PurgeOrder, PurgeReply, PurgeRequest};
 use weir_proto::transport::Transport;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-pub(crate) use exchange::{Answer, Exchange, GivenUp, Intent, Lookup, NodeWait, NotKept, Question};
+pub(crate) use exchange::{Answer, Exchange, Intent, Lookup, NodeWait, Question, ReturnCause, StoreRefusal};
 
 use crate::peers::CacheNodes;
 use crate::peers::look_up::Peer;
@@ -30,7 +30,7 @@ use crate::peers::look_up::Peer;
 /// The cache-node did not answer in time, or at all: continue without it.
 #[derive(Debug, thiserror::Error)]
 #[error("cache-node: {0}")]
-pub(crate) struct NodeGone(String);
+pub(crate) struct NodeFailure(String);
 
 /// All nodes that are known at the moment.
 pub(crate) struct Nodes {
@@ -58,7 +58,7 @@ impl Nodes {
     }
 
     /// Opens the exchange about one key with the node the key belongs to.
-    pub(crate) async fn look_up(&self, question: &Question<'_>) -> Result<Lookup, NodeGone> {
+    pub(crate) async fn look_up(&self, question: &Question<'_>) -> Result<Lookup, NodeFailure> {
         let began = Instant::now();
         let first = self.owner(question.key)?;
         let open = |node: &Node| exchange::open(node.client(), question.to_message(), self.patience);
@@ -78,8 +78,8 @@ impl Nodes {
         Err(gone)
     }
 
-    fn owner(&self, key: &[u8]) -> Result<Arc<Node>, NodeGone> {
-        owner(&self.known.load(), key).cloned().ok_or_else(|| NodeGone("none answers".into()))
+    fn owner(&self, key: &[u8]) -> Result<Arc<Node>, NodeFailure> {
+        owner(&self.known.load(), key).cloned().ok_or_else(|| NodeFailure("none answers".into()))
     }
 
     pub(crate) fn known(&self) -> Arc<Vec<Arc<Node>>> {

@@ -19,7 +19,7 @@ use crate::cache::l1::L1;
 use crate::cache::lanes::Lanes;
 use crate::cache::{Cache, Patience};
 use crate::cache_node::Nodes;
-use crate::coding::work::Works;
+use crate::coding::work::CodingCapacity;
 use crate::connection::pace::ClientPace;
 use crate::files::FileCache;
 use crate::log::access_log::AccessLog;
@@ -32,7 +32,7 @@ use crate::purge::pace::Pace;
 use crate::purge_log::Purges;
 use crate::route::{self, Sites};
 use crate::settings::{Config, Listen};
-use crate::tls::Unavailable;
+use crate::tls::TlsUnavailable;
 
 /// The edge cannot start with these settings.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +44,7 @@ pub enum StartError {
     #[error("access log: {0}")]
     AccessLog(String),
     #[error(transparent)]
-    Tls(#[from] Unavailable),
+    Tls(#[from] TlsUnavailable),
 }
 
 /// One edge: what all of its connections share.
@@ -56,7 +56,7 @@ pub struct Edge {
     pub(crate) application: Arc<Application>,
     pub(crate) purger: Arc<Purger>,
     pub(crate) files: FileCache,
-    pub(crate) coding: Arc<Works>,
+    pub(crate) coding: Arc<CodingCapacity>,
     pub(crate) acme: Acme,
     pub(crate) log: Log,
     pub(crate) metrics: Arc<Metrics>,
@@ -69,7 +69,7 @@ struct Samplers {
     l1: Arc<L1>,
     flights: Arc<Flights>,
     bodies: Arc<Bodies>,
-    coding: Arc<Works>,
+    coding: Arc<CodingCapacity>,
     access: Arc<AccessLog>,
     own_logs: Arc<OwnLogs>,
 }
@@ -99,7 +99,7 @@ impl Edge {
         let access = log::open(&settings).map_err(|error| StartError::AccessLog(error.to_string()))?;
         let own_logs = Arc::new(OwnLogs::default());
         let adapters = Arc::new(Adapters::new(peers.wsgi_adapters));
-        let coding = Arc::new(Works::new(settings.l1.compressed.0));
+        let coding = Arc::new(CodingCapacity::new(settings.l1.compressed.0));
         let sampled = Samplers {
             adapters: adapters.clone(),
             l1: l1.clone(),

@@ -18,13 +18,13 @@ use crate::Edge;
 use crate::application::OriginReply;
 use crate::application::ask::{Ask, SharedAsk};
 use crate::handler::place::path_of;
-use crate::handler::plan::{self, CachePlan, CacheUse, Decision, InL1, Plan};
+use crate::handler::plan::{self, CachePlan, CacheUse, Decision, L1View, Plan};
 use crate::handler::{self, only_if_cached, purge_method, routing};
 use crate::reply::error;
 use crate::request::body::RequestBody;
 use crate::request::path::split;
 use crate::request::{Request, Trail, path};
-use crate::route::{Chosen, Location, Sites};
+use crate::route::{Location, RouteMatch, Sites};
 
 pub(crate) use question::ExplainQuestion;
 use steps::Steps;
@@ -110,7 +110,7 @@ async fn walk(edge: &Edge, question: &ExplainQuestion, steps: &mut Steps) -> Con
     };
     let path = path_of(&request).ok();
     let common_fields = path.and_then(|path| handler::request_fields(&mut request, &path, chosen));
-    let in_l1 = InL1 { l1: &edge.cache.l1, now: Instant::now() };
+    let in_l1 = L1View { l1: &edge.cache.l1, now: Instant::now() };
     let plan = plan::decide(chosen, &mut &*request, in_l1);
     let decision = plan.decision();
     let location = plan.location().clone();
@@ -297,7 +297,7 @@ async fn follow<'a>(
     sites: &'a Sites,
     mut request: Box<Request>,
     steps: &mut Steps,
-) -> Result<(Box<Request>, Chosen<'a>), StatusCode> {
+) -> Result<(Box<Request>, RouteMatch<'a>), StatusCode> {
     let trail: Arc<Trail> = Arc::default();
     request.trail = Some(trail.clone());
     let placed = routing::follow(edge, sites, request).await;

@@ -32,7 +32,7 @@ pub(crate) use stream::FileStream;
 use crate::coding::Codings;
 use crate::coding::copies::CodedCopies;
 use lookup::{FileLookup, FoundFile};
-use open::{Barrier, Missing};
+use open::{Barrier, NoFile};
 use reply::{Content, reply};
 use resource::Resource;
 
@@ -132,11 +132,11 @@ pub(crate) async fn answer(
         Err(missing) => {
             cache.forget(settings, path);
             match missing {
-                Missing::IsDirectory => FileAnswer::Redirect(with_slash(request.path, request.query)),
-                Missing::Listing(entries) => listing::answer(settings.autoindex(), request, &entries),
-                Missing::NotFound => FileAnswer::NotFound(Some(path_on_disk.to_path_buf())),
-                Missing::Forbidden(barrier) => FileAnswer::Forbidden(path_on_disk.to_path_buf(), barrier),
-                Missing::Failed(error) => FileAnswer::Unavailable(error),
+                NoFile::IsDirectory => FileAnswer::Redirect(with_slash(request.path, request.query)),
+                NoFile::Listing(entries) => listing::answer(settings.autoindex(), request, &entries),
+                NoFile::NotFound => FileAnswer::NotFound(Some(path_on_disk.to_path_buf())),
+                NoFile::Forbidden(barrier) => FileAnswer::Forbidden(path_on_disk.to_path_buf(), barrier),
+                NoFile::Failed(error) => FileAnswer::Unavailable(error),
             }
         }
     }
@@ -181,7 +181,7 @@ pub(crate) async fn kind(
     match found.await {
         Ok(metadata) if metadata.is_dir() => Ok(Some(PathKind::Directory)),
         Ok(_) => Ok(Some(PathKind::File)),
-        Err(Missing::Failed(error)) => Err(error),
+        Err(NoFile::Failed(error)) => Err(error),
         Err(_) => Ok(None),
     }
 }

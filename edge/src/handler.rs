@@ -5,7 +5,6 @@
 //! answer.
 
 mod admit;
-mod again;
 mod auth_check;
 mod cached;
 mod error_pages;
@@ -19,6 +18,7 @@ pub(crate) mod plain;
 pub(crate) mod plan;
 mod pool_request;
 pub(crate) mod purge_method;
+mod redirect;
 mod returned;
 pub(crate) mod routing;
 mod static_file;
@@ -34,10 +34,10 @@ use http_cache::{Reason, SharedRequest};
 use crate::Edge;
 use crate::acme::CHALLENGE_PATH;
 use crate::application::ask::{Ask, SharedAsk};
-use crate::cache::head_update::Held;
+use crate::cache::head_update::StoredPage;
 use crate::fields::request::CommonFields;
 use crate::handler::pass::{change, pass, pass_head};
-use crate::handler::plan::{CacheUse, InL1, Plan};
+use crate::handler::plan::{CacheUse, L1View, Plan};
 use crate::handler::visit::Visit;
 use crate::log::spans;
 use crate::metrics::CacheResult;
@@ -45,15 +45,15 @@ use crate::reply::body::ReplyBody;
 use crate::reply::body::paced;
 use crate::reply::holes::VisitorCookies;
 use crate::reply::{Reply, X_ACCEL_LIMIT_RATE, answer, coding, error, first_chunk, holes};
-use crate::request::kept::Kept;
 use crate::request::path::{self, NormalPath, split};
+use crate::request::snapshot::RequestSnapshot;
 use crate::request::{Request, Upgrade};
 use crate::route::pool_choice::ChosenPool;
-use crate::route::{Chosen, Location, Site, redirects};
+use crate::route::{Location, RouteMatch, Site, redirects};
 use crate::settings::BodyFiles;
-use admit::Admitting;
-use again::Again;
+use admit::AdmissionCheck;
 use internal_redirect::EarlierAnswers;
+use redirect::InternalRedirect;
 
 /// The method as Varnish and Squid accept it, and Wagtail sends it.
 pub(crate) const PURGE: &str = "PURGE";
@@ -63,7 +63,7 @@ pub(crate) const PURGE: &str = "PURGE";
 enum AtLocation {
     Reply(Reply),
     /// Another location answers instead: an internal redirect.
-    Again(Box<Again>),
+    Again(Box<InternalRedirect>),
 }
 
 /// Answers one request. Never fails: an error is a reply too.
@@ -82,7 +82,7 @@ async fn answered(edge: &Arc<Edge>, request: Box<Request>, visit: &Visit) -> Rep
         outcome = match outcome {
             AtLocation::Reply(_) => break,
             AtLocation::Again(again) => {
-                let Again { request, first, instead } = *again;
+                let InternalRedirect { request, first, instead } = *again;
                 carried.take(first, instead);
                 Box::pin(at_location(edge, request, visit)).await
             }
@@ -147,14 +147,14 @@ async fn answer_at_location(edge: &Arc<Edge>, mut request: Box<Request>, visit: 
         return AtLocation::Reply(Box::pin(purge_method::answer(edge, &request)).await);
     }
     let sites = edge.routes.load_full();
-    let (request, chosen) = match routing::place(edge, &sites, request, Some(Admitting { edge, visit })).await
-    {
-        Ok(placed) => placed,
-        Err(outcome) => return outcome,
-    };
+    let (request, chosen) =
+        match routing::place(edge, &sites, request, Some(AdmissionCheck { edge, visit })).await {
+            Ok(placed) => placed,
+            Err(outcome) => return outcome,
+        };
     let (site, location) = match chosen {
-        Chosen::Location(site, location) => (site, location),
-        Chosen::AddSlash(location) => (sites.choose(request.listener, &request.authority), location),
+        RouteMatch::Location(site, location) => (site, location),
+        RouteMatch::AddSlash(location) => (sites.choose(request.listener, &request.authority), location),
     };
     let spare = error_pages::spare(location, &request);
     let reply = answer_in_place(edge, request, chosen, visit).await.at(location);
@@ -175,14 +175,14 @@ async fn acme_answer(edge: &Edge, request: &Request) -> Option<Reply> {
 async fn answer_in_place(
     edge: &Arc<Edge>,
     mut request: Box<Request>,
-    chosen: Chosen<'_>,
+    chosen: RouteMatch<'_>,
     visit: &Visit,
 ) -> Reply {
     let path = match place::path_of(&request) {
         Ok(path) => path,
         Err(reply) => return *reply,
     };
-    if let Chosen::Location(site, location) = chosen
+    if let RouteMatch::Location(site, location) = chosen
         && let Some(wanted) =
             location.pool_request.as_deref().filter(|_| !location.internal || request.internal)
         && let Err(reply) =
@@ -191,7 +191,7 @@ async fn answer_in_place(
         return *reply;
     }
     let common_fields = request_fields(&mut request, &path, chosen);
-    let in_l1 = InL1 { l1: &edge.cache.l1, now: Instant::now() };
+    let in_l1 = L1View { l1: &edge.cache.l1, now: Instant::now() };
     match plan::decide(chosen, &mut &*request, in_l1) {
         Plan::AddSlash(_) => static_file::add_slash(&path, split(&request.target).1),
         Plan::Internal(_) => error::not_found(),
@@ -203,7 +203,7 @@ async fn answer_in_place(
                 return *reply;
             }
             let kept = location.reply_rewrite.as_ref().map(|rewrite| {
-                (rewrite, location.redirects.origin(&request, &site.name), Kept::of(&mut request))
+                (rewrite, location.redirects.origin(&request, &site.name), RequestSnapshot::of(&mut request))
             });
             let traceparent = spans::to_hand_on(&visit.span, &request.trace);
             let ask = ask(&request, site, location, pool.clone(), traceparent);
@@ -264,8 +264,8 @@ fn as_wanted(
 }
 
 /// Whether interim replies 103 are for this client.
-fn wants_hints(request: &Request, path: &NormalPath<'_>, chosen: Chosen<'_>) -> bool {
-    let Chosen::Location(site, location) = chosen else { return false };
+fn wants_hints(request: &Request, path: &NormalPath<'_>, chosen: RouteMatch<'_>) -> bool {
+    let RouteMatch::Location(site, location) = chosen else { return false };
     let Some(wanted) = location.early_hints.as_ref().filter(|_| !request.is_check) else { return false };
     let value = wanted.value(&place::facts(request, path, site, location));
     !value.is_empty() && *value != b"0"[..]
@@ -276,9 +276,9 @@ fn wants_hints(request: &Request, path: &NormalPath<'_>, chosen: Chosen<'_>) -> 
 pub(crate) fn request_fields(
     request: &mut Request,
     path: &NormalPath<'_>,
-    chosen: Chosen<'_>,
+    chosen: RouteMatch<'_>,
 ) -> CommonFields {
-    let Chosen::Location(site, location) = chosen else { return None };
+    let RouteMatch::Location(site, location) = chosen else { return None };
     let fields = location.request_fields.as_ref().filter(|_| location.pool.is_some())?;
     if location.internal && !request.internal {
         return None;
@@ -345,7 +345,7 @@ async fn from_application(
         }
         CacheUse::Bypass(reason) => pass(cache, ask, request, reason).await,
         CacheUse::Head(policy) => {
-            let held = Held::find(cache, policy, &ask, &request.parts());
+            let held = StoredPage::find(cache, policy, &ask, &request.parts());
             Box::pin(pass_head(cache, ask, request, held)).await
         }
         CacheUse::Shared(policy, shared, plan) => {

@@ -26,7 +26,7 @@ use http::Request;
 use tokio::time::timeout;
 
 use crate::Edge;
-use crate::connection::proxied::Proxied;
+use crate::connection::proxied::ProxyAddresses;
 use crate::connection::stream::Stream;
 use crate::connection::tls_session::TlsSession;
 use crate::connection::watchdog::Watchdog;
@@ -64,11 +64,11 @@ struct StreamBuffers {
     key: Vec<u8>,
 }
 
-type Accepted = (Request<RecvStream>, SendResponse<Bytes>);
+type Http2Request = (Request<RecvStream>, SendResponse<Bytes>);
 
 /// The next thing to do.
 enum Http2Step {
-    Stream(Box<Accepted>),
+    Stream(Box<Http2Request>),
     /// The last request was accepted: nothing more may begin.
     Drain,
     /// The peer is gone, or everything is sent.
@@ -83,7 +83,7 @@ enum Http2Step {
 pub(crate) async fn serve(
     stream: Stream,
     begun: Bytes,
-    (via, proxied): (Via, Option<Arc<Proxied>>),
+    (via, proxied): (Via, Option<Arc<ProxyAddresses>>),
     edge: Arc<Edge>,
 ) {
     let tls = stream.session().cloned();
@@ -137,7 +137,7 @@ struct Http2Client {
     tls: Option<Arc<TlsSession>>,
     /// The address that it connected to.
     server: Option<IpAddr>,
-    proxied: Option<Arc<Proxied>>,
+    proxied: Option<Arc<ProxyAddresses>>,
     edge: Arc<Edge>,
     /// Requests that are being answered.
     open: Arc<AtomicUsize>,

@@ -33,13 +33,13 @@ use sampled::Sampler;
 /// A name of the settings.
 type CertificateName = [(&'static str, String); 1];
 /// Counters that differ by one word. Finding one takes a lock, so use it for rare events.
-type ByWord = Family<[(&'static str, &'static str); 1], Counter>;
+type WordCounters = Family<[(&'static str, &'static str); 1], Counter>;
 
 /// Everything that the edge counts. What happens once per request is in `LocationMetrics`.
 #[derive(Debug)]
 pub struct Metrics {
     pub connections_accepted: Counter,
-    /// Open connections; see `Active`.
+    /// Open connections; see `GaugeGuard`.
     pub connections_active: Gauge,
     /// Connections closed at once because a limit was reached.
     pub connections_refused: Counter,
@@ -55,10 +55,10 @@ pub struct Metrics {
     /// name.
     certificates_expire: Family<CertificateName, Gauge>,
     certificate_failures: Family<CertificateName, Counter>,
-    purges: ByWord,
+    purges: WordCounters,
     purge_time: prometheus::Histogram,
-    application_failures: ByWord,
-    refused_heads: ByWord,
+    application_failures: WordCounters,
+    refused_heads: WordCounters,
     locations: AllLocations,
     sampler: Sampler,
     exposition: Exposition,
@@ -78,11 +78,11 @@ impl Metrics {
             cache_node_errors: Counter::default(),
             certificates_expire: Family::default(),
             certificate_failures: Family::default(),
-            purges: ByWord::default(),
+            purges: WordCounters::default(),
             // 250 µs to 2 s.
             purge_time: prometheus::Histogram::new(prometheus::exponential_buckets(0.000_25, 2.0, 14)),
-            application_failures: ByWord::default(),
-            refused_heads: ByWord::default(),
+            application_failures: WordCounters::default(),
+            refused_heads: WordCounters::default(),
             locations: AllLocations::default(),
             sampler: Sampler::new(sample),
             exposition: Exposition::default(),
@@ -219,16 +219,16 @@ impl Metrics {
 
 /// Counts one in a gauge while it exists, however it ends.
 #[derive(Debug)]
-pub(crate) struct Active(Gauge);
+pub(crate) struct GaugeGuard(Gauge);
 
-impl Active {
+impl GaugeGuard {
     pub(crate) fn enter(gauge: &Gauge) -> Self {
         gauge.inc();
         Self(gauge.clone())
     }
 }
 
-impl Drop for Active {
+impl Drop for GaugeGuard {
     fn drop(&mut self) {
         self.0.dec();
     }

@@ -7,7 +7,7 @@ use crate::{Config, Edge, Listeners, Peers};
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use process::settings::{Mistakes, load_section};
-use process::signals::Running;
+use process::signals::ProgramHandle;
 use process::{directory, program};
 
 /// What the command line says.
@@ -51,7 +51,7 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
             Ok(config) => edge.reload(&config),
             Err(mistakes) => tracing::error!("settings not reloaded:\n{mistakes}"),
         });
-        anyhow::Ok(Running { grace, reload, watched })
+        anyhow::Ok(ProgramHandle { grace, reload, watched })
     })?;
     Ok(code)
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
-use purge::{LogId, Logged, PurgeIndex, Reach, Seq, Subject};
+use purge::{LogEntry, LogId, PurgeIndex, Reach, Seq, Subject};
 use weir_proto::cache::Position;
 
 /// Names of purges remembered for each log: URLs, prefixes and tags. Of older purges, the edge knows only
@@ -47,14 +47,14 @@ pub(crate) struct FollowedLog {
 
 /// The right to make or use a page: when the page was requested, and which purges reach it.
 #[derive(Clone, Debug)]
-pub(crate) struct Grant {
+pub(crate) struct PurgeStamp {
     /// Requests that came before this moment came before any purge that has reached the page.
     pub(crate) at: Instant,
-    by: By,
+    by: StampBasis,
 }
 
 #[derive(Clone)]
-enum By {
+enum StampBasis {
     /// Purges at a later position of this log reach the page.
     Log(Arc<FollowedLog>, Seq),
     /// No log is in touch: the page is used until this moment and no longer, and ends with any purge that is
@@ -66,7 +66,7 @@ enum By {
 
 /// The purge up to which a page is known to be untouched.
 #[derive(Debug, Default)]
-pub(crate) struct Checked(AtomicU64);
+pub(crate) struct PurgeCheck(AtomicU64);
 
 impl Purges {
     pub(crate) fn new(grace: Duration) -> Self {
@@ -78,10 +78,10 @@ impl Purges {
     }
 
     /// The right to use a page whose position a node named, when it was asked at `asked`.
-    pub(crate) fn grant(&self, position: Option<&Position>, asked: Instant) -> Grant {
+    pub(crate) fn grant(&self, position: Option<&Position>, asked: Instant) -> PurgeStamp {
         let known = position.and_then(|position| self.known(LogId::from_bytes(&position.log)?));
         let by = match (known, position) {
-            (Some(log), Some(position)) => By::Log(log, Seq::new(position.seq)),
+            (Some(log), Some(position)) => StampBasis::Log(log, Seq::new(position.seq)),
             // The node itself is out of touch.
             (None, Some(position)) if position.log.is_empty() => {
                 let left = Duration::from_millis(position.left_ms.into());
@@ -91,7 +91,7 @@ impl Purges {
             // This log is not followed yet: any purge obeyed so far may have reached the page.
             _ => self.until(self.started, asked + self.grace),
         };
-        Grant { at: asked, by }
+        PurgeStamp { at: asked, by }
     }
 
     /// Pages from before now that no log covers are no longer used: a purge was made here, or is no longer
@@ -101,18 +101,22 @@ impl Purges {
         self.obeyed.fetch_max(now, Ordering::AcqRel);
     }
 
-    fn until(&self, since: Instant, until: Instant) -> By {
-        By::Until { since: since.saturating_duration_since(self.started), until, obeyed: self.obeyed.clone() }
+    fn until(&self, since: Instant, until: Instant) -> StampBasis {
+        StampBasis::Until {
+            since: since.saturating_duration_since(self.started),
+            until,
+            obeyed: self.obeyed.clone(),
+        }
     }
 
     /// Does the same for a page that the edge makes without a node from `now` on.
-    pub(crate) fn alone(&self, now: Instant) -> Grant {
+    pub(crate) fn alone(&self, now: Instant) -> PurgeStamp {
         let logs = self.logs.read();
         let by = match logs.iter().find(|log| log.is_trusted(now)) {
-            Some(log) => By::Log(log.clone(), log.head()),
+            Some(log) => StampBasis::Log(log.clone(), log.head()),
             None => self.until(now, now + self.grace),
         };
-        Grant { at: now, by }
+        PurgeStamp { at: now, by }
     }
 
     /// Whether a log is in touch, so that pages may be kept for longer than a moment.
@@ -183,7 +187,7 @@ impl FollowedLog {
     }
 
     /// Obeys a purge. Returns false if it does not follow the last one, so that something between was missed.
-    pub(crate) fn apply(&self, logged: &Logged) -> bool {
+    pub(crate) fn apply(&self, logged: &LogEntry) -> bool {
         let mut index = self.index.write();
         let missed = logged.previous > index.head();
         if missed {
@@ -203,23 +207,23 @@ impl FollowedLog {
     }
 }
 
-impl Grant {
+impl PurgeStamp {
     /// The grant of a page that is given to those who wait for it and not kept.
     pub(crate) fn passing() -> Self {
-        Self { at: Instant::now(), by: By::Passing }
+        Self { at: Instant::now(), by: StampBasis::Passing }
     }
 
     /// What purges have done to the page with this URL and these tags.
-    pub(crate) fn reach(&self, url: &[u8], tags: &[u64], checked: &Checked, now: Instant) -> Reach {
+    pub(crate) fn reach(&self, url: &[u8], tags: &[u64], checked: &PurgeCheck, now: Instant) -> Reach {
         let (log, seq) = match &self.by {
-            By::Passing => return Reach::Untouched,
-            By::Until { since, until, obeyed } => {
+            StampBasis::Passing => return Reach::Untouched,
+            StampBasis::Until { since, until, obeyed } => {
                 let obeyed = Duration::from_nanos(obeyed.load(Ordering::Acquire));
                 let holds = now < *until && obeyed <= *since;
                 return if holds { Reach::Untouched } else { Reach::Gone };
             }
-            By::Log(log, _) if !log.is_trusted(now) => return Reach::Gone,
-            By::Log(log, seq) => (log, *seq),
+            StampBasis::Log(log, _) if !log.is_trusted(now) => return Reach::Gone,
+            StampBasis::Log(log, seq) => (log, *seq),
         };
         let head = log.head();
         if head <= seq || head.get() <= checked.0.load(Ordering::Relaxed) {
@@ -233,7 +237,7 @@ impl Grant {
     }
 }
 
-impl fmt::Debug for By {
+impl fmt::Debug for StampBasis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Log(log, seq) => write!(f, "{} at {}", log.id, seq.get()),
@@ -250,7 +254,8 @@ mod tests {
     #[test]
     fn a_purge_made_here_ends_what_has_no_log_to_tell() {
         let purges = Purges::new(Duration::from_secs(60));
-        let reach = |grant: &Grant| grant.reach(b"http://a/", &[], &Checked::default(), Instant::now());
+        let reach =
+            |grant: &PurgeStamp| grant.reach(b"http://a/", &[], &PurgeCheck::default(), Instant::now());
         let unknown = Position { log: vec![7; 16].into(), seq: 3, ..Position::default() };
         let out_of_touch = Position { left_ms: 60_000, ..Position::default() };
         for position in [Some(&unknown), Some(&out_of_touch), None] {

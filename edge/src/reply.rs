@@ -8,11 +8,11 @@ mod age;
 pub(crate) mod answer;
 pub(crate) mod body;
 pub(crate) mod coding;
+pub(crate) mod delivery;
 pub(crate) mod error;
 pub(crate) mod facts;
 pub(crate) mod first_chunk;
 pub(crate) mod holes;
-pub(crate) mod sent;
 
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ pub(crate) struct Reply {
     pub(crate) hangs_up: bool,
     pub(crate) note: Note,
     /// The application wants another location to answer instead.
-    pub(crate) elsewhere: Option<Box<Elsewhere>>,
+    pub(crate) elsewhere: Option<Box<AccelRedirect>>,
     /// What holds the coded copies of the body.
     pub(crate) kept: Option<KeptBody>,
     /// Places in the body that are filled for each visitor.
@@ -62,7 +62,7 @@ pub(crate) enum KeptBody {
 }
 
 /// X-Accel-Redirect, and the request that it must answer.
-pub(crate) struct Elsewhere {
+pub(crate) struct AccelRedirect {
     pub(crate) target: HeaderValue,
     pub(crate) request: Option<Box<Request>>,
 }

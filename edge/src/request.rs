@@ -8,8 +8,8 @@ pub(crate) mod body_file;
 pub(crate) mod client;
 mod facts;
 pub(crate) mod forwarded;
-pub(crate) mod kept;
 pub(crate) mod path;
+pub(crate) mod snapshot;
 pub(crate) mod via;
 
 use std::net::{IpAddr, SocketAddr};
@@ -21,13 +21,13 @@ use http_cache::RequestParts;
 use process::telemetry;
 use process::trace::TraceContext;
 
-use crate::connection::proxied::Proxied;
+use crate::connection::proxied::ProxyAddresses;
 use crate::connection::tls_session::TlsSession;
 use crate::request::body::RequestBody;
 use crate::request::client::Client;
 use crate::request::forwarded::Origin;
 use crate::request::path::NormalPath;
-use crate::settings::Trusted;
+use crate::settings::TrustedProxies;
 use crate::variables::Values;
 use crate::variables::body_copy::BodyCopy;
 use http1::head::Scheme;
@@ -92,7 +92,7 @@ pub(crate) struct Arrival {
     /// Who has sent it: the client, or a proxy.
     pub(crate) peer: Option<SocketAddr>,
     /// What a proxy has said of the connection.
-    pub(crate) proxied: Option<Arc<Proxied>>,
+    pub(crate) proxied: Option<Arc<ProxyAddresses>>,
     /// Its body, as far as variables want it.
     pub(crate) body: Option<Arc<BodyCopy>>,
 }
@@ -156,7 +156,7 @@ impl Request {
     /// Makes the request from a parsed head; `body` follows it. Fields in which a proxy describes its client
     /// count only from `trusted` peers.
     pub(crate) fn new(
-        trusted: Trusted<'_>,
+        trusted: TrustedProxies<'_>,
         head: &Head<'_>,
         via: &Via,
         body: RequestBody,

@@ -44,7 +44,7 @@ use crate::metrics::LocationMetrics;
 use crate::request::path::NormalPath;
 use crate::route::auth_check::AuthCheck;
 use crate::route::error_page::ErrorPages;
-use crate::route::fields::Sets;
+use crate::route::fields::VariableSets;
 use crate::route::location::Locations;
 use crate::route::logs::LogRule;
 use crate::route::pool_choice::PoolChoice;
@@ -96,7 +96,7 @@ pub(crate) struct Site {
     /// The certificate for clients that name this site in their TLS handshake; `None`: the listener's.
     certificate: Option<SiteCertificate>,
     /// Variables that get a value when a request gets here, before the rules.
-    pub(crate) sets: Option<Arc<Sets>>,
+    pub(crate) sets: Option<Arc<VariableSets>>,
     /// What the settings define for all sites.
     pub(crate) definitions: Arc<Definitions>,
     /// What the site does with each request, before a location is chosen.
@@ -152,7 +152,7 @@ pub(crate) struct Location {
     /// The access logs that the settings add.
     pub(crate) logs: Option<Arc<[LogRule]>>,
     /// Variables that get a value when a request gets here, before the rules.
-    pub(crate) sets: Option<Arc<Sets>>,
+    pub(crate) sets: Option<Arc<VariableSets>>,
     /// What is compressed here.
     pub(crate) compress: Option<Arc<Compress>>,
     /// Who may ask.
@@ -207,7 +207,7 @@ impl Location {
 
 /// The place that a request belongs to.
 #[derive(Clone, Copy)]
-pub(crate) enum Chosen<'a> {
+pub(crate) enum RouteMatch<'a> {
     Location(&'a Site, &'a Arc<Location>),
     /// The path is "/x" and only "/x/" is a location with a pool: redirect, as nginx does.
     AddSlash(&'a Arc<Location>),
@@ -320,12 +320,12 @@ impl Site {
         &self.otherwise
     }
 
-    pub(crate) fn choose(&self, path: &NormalPath<'_>) -> Chosen<'_> {
+    pub(crate) fn choose(&self, path: &NormalPath<'_>) -> RouteMatch<'_> {
         let passes = |location: usize| self.places[location].pool.is_some();
         let chosen = self.locations.choose(path).map_or(&self.otherwise, |index| &self.places[index]);
         match self.locations.lacks_slash(path, passes) {
-            true => Chosen::AddSlash(chosen),
-            false => Chosen::Location(self, chosen),
+            true => RouteMatch::AddSlash(chosen),
+            false => RouteMatch::Location(self, chosen),
         }
     }
 }

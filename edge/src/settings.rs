@@ -153,7 +153,7 @@ pub struct Config {
 
 /// Proxies that are believed, and the field in which they name the client.
 #[derive(Clone, Copy)]
-pub(crate) struct Trusted<'a> {
+pub(crate) struct TrustedProxies<'a> {
     pub(crate) proxies: &'a [IpNet],
     pub(crate) field: &'a RealIpHeader,
 }
@@ -318,8 +318,8 @@ const LONGEST_PURGE: Duration = Duration::from_secs(30);
 
 impl Config {
     /// Who is believed about the client, and where they name it.
-    pub(crate) fn trusted(&self) -> Trusted<'_> {
-        Trusted { proxies: &self.trusted_proxies, field: &self.real_ip_header }
+    pub(crate) fn trusted(&self) -> TrustedProxies<'_> {
+        TrustedProxies { proxies: &self.trusted_proxies, field: &self.real_ip_header }
     }
 
     pub(crate) fn name(&self) -> String {

@@ -10,4 +10,4 @@ pub(crate) mod client_certificate;
 /// configuration.
 #[derive(Debug, thiserror::Error)]
 #[error("TLS: {0}")]
-pub struct Unavailable(#[from] rustls::Error);
+pub struct TlsUnavailable(#[from] rustls::Error);

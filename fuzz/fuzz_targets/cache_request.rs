@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use http_cache::conditional::{Answer, Role, Selected, evaluate, headers_for_304};
+use http_cache::conditional::{Answer, Role, SelectedRepresentation, evaluate, headers_for_304};
 use http_cache::{FieldLists, FieldRules, Policy, QueryRules, RequestParts, vary};
 use libfuzzer_sys::fuzz_target;
 
@@ -61,7 +61,7 @@ fuzz_target!(|bytes: &[u8]| {
     for role in [Role::Cache, Role::Origin] {
         let received = UNIX_EPOCH + Duration::from_secs(784_111_777);
         // The page has the validators of the request, so that conditions hold at times.
-        let selected = Selected { status: StatusCode::OK, headers: &headers, length: 100, received, role };
+        let selected = SelectedRepresentation { status: StatusCode::OK, headers: &headers, length: 100, received, role };
         match evaluate(&Method::GET, &headers, &selected) {
             Answer::Partial(part) => assert!(part.first <= part.last && part.last < 100),
             Answer::Parts(parts) => {

@@ -3,10 +3,10 @@
 #![no_main]
 
 use bytes::BytesMut;
-use fastcgi::record::{Decoder, Malformed, Record};
+use fastcgi::record::{Decoder, MalformedRecord, Record};
 use libfuzzer_sys::fuzz_target;
 
-fn read(pieces: &[&[u8]]) -> (Vec<Record>, Option<Malformed>) {
+fn read(pieces: &[&[u8]]) -> (Vec<Record>, Option<MalformedRecord>) {
     let (mut decoder, mut buffer, mut records) = (Decoder::default(), BytesMut::new(), Vec::new());
     for piece in pieces {
         buffer.extend_from_slice(piece);

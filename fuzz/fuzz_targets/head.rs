@@ -2,7 +2,7 @@
 //! says.
 #![no_main]
 
-use http1::head::{Head, Known, Limits, Progress, Refusal, Version, read};
+use http1::head::{Head, KnownField, Limits, Progress, Refusal, Version, read};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -45,9 +45,9 @@ fn agrees_with_httparse(bytes: &[u8], head: &Head<'_>, consumed: usize) {
     let mut ours = head.fields.iter().peekable();
     for field in theirs.headers.iter() {
         if ours.next_if_eq(&(field.name, field.value)).is_none() {
-            let unknown = Known::of(field.name.as_bytes()) == Known::Other;
+            let unknown = KnownField::of(field.name.as_bytes()) == KnownField::Other;
             assert!(
-                field.name.contains('_') || (unknown && head.seen.has(Known::Connection)),
+                field.name.contains('_') || (unknown && head.seen.has(KnownField::Connection)),
                 "{}",
                 field.name
             );

@@ -8,9 +8,9 @@ use http1::reply::{ResponseForm, ResponseHead, ResponseLimits, ResponseParser};
 use libfuzzer_sys::fuzz_target;
 
 /// The head, the body, and how it ended.
-type Read = (Option<ResponseHead>, Vec<u8>, Result<(), String>);
+type ReadReply = (Option<ResponseHead>, Vec<u8>, Result<(), String>);
 
-fn read(pieces: &[&[u8]], form: ResponseForm<'_>, head_only: bool) -> Read {
+fn read(pieces: &[&[u8]], form: ResponseForm<'_>, head_only: bool) -> ReadReply {
     let mut parser = ResponseParser::new(ResponseLimits { head: 2048, fields: 32 }, form);
     let (mut buffer, mut body) = (BytesMut::new(), Vec::new());
     let mut reading: Option<(ResponseHead, BodyDecoder)> = None;

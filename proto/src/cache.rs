@@ -33,7 +33,7 @@ pub mod exchange_request {
         #[prost(message, tag = "4")]
         End(super::super::origin::End),
         #[prost(message, tag = "5")]
-        GiveUp(super::GiveUp),
+        GiveUp(super::LeaseReturn),
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -86,8 +86,8 @@ pub struct EntryHead {
     pub tags: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GiveUp {
-    #[prost(enumeration = "Why", tag = "1")]
+pub struct LeaseReturn {
+    #[prost(enumeration = "ReturnReason", tag = "1")]
     pub why: i32,
     /// With UNCACHEABLE: how long requests for this variant bypass the cache (hit-for-miss), in milliseconds. 0: the reply is not
     /// stored, and no mark is left.
@@ -110,7 +110,7 @@ pub mod exchange_reply {
     #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Message {
         #[prost(message, tag = "1")]
-        Found(super::Found),
+        Found(super::LookupHit),
         #[prost(bytes, tag = "2")]
         Chunk(::prost::bytes::Bytes),
         #[prost(message, tag = "3")]
@@ -122,11 +122,11 @@ pub mod exchange_reply {
         #[prost(message, tag = "6")]
         Pass(super::Pass),
         #[prost(message, tag = "7")]
-        Stored(super::Stored),
+        Stored(super::StoreReply),
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
-pub struct Found {
+pub struct LookupHit {
     /// entry.age_ms is the age now.
     #[prost(message, optional, tag = "1")]
     pub entry: ::core::option::Option<EntryHead>,
@@ -167,7 +167,7 @@ pub struct Pass {
     pub for_ms: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Stored {
+pub struct StoreReply {
     /// False: the store was refused (too large, lease lost, store unreachable); the page was served all the same.
     #[prost(bool, tag = "1")]
     pub kept: bool,
@@ -226,7 +226,7 @@ pub mod watch_reply {
         #[prost(message, tag = "1")]
         Follow(super::Follow),
         #[prost(message, tag = "2")]
-        Logged(super::Logged),
+        Logged(super::WatchPurge),
         #[prost(message, tag = "3")]
         Echo(super::WatchEcho),
     }
@@ -246,7 +246,7 @@ pub struct Follow {
 }
 /// A purge in its place.
 #[derive(Clone, PartialEq, ::prost::Message)]
-pub struct Logged {
+pub struct WatchPurge {
     #[prost(uint64, tag = "1")]
     pub seq: u64,
     #[prost(uint64, tag = "2")]
@@ -320,7 +320,7 @@ pub struct PurgeReply {
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
-pub enum Why {
+pub enum ReturnReason {
     Unspecified = 0,
     /// The reply may not be stored: the streams that wait get the stale entry if there is one, or `pass`, and so do others for
     /// pass_ms.
@@ -328,14 +328,14 @@ pub enum Why {
     /// The application failed: the streams that wait get the stale entry if it may be used on error, or `pass`.
     Failed = 2,
 }
-impl Why {
+impl ReturnReason {
     /// String value of the enum field names used in the ProtoBuf definition.
     ///
     /// The values are not transformed in any way and thus are considered stable
     /// (if the ProtoBuf definition does not change) and safe for programmatic use.
     pub fn as_str_name(&self) -> &'static str {
         match self {
-            Self::Unspecified => "WHY_UNSPECIFIED",
+            Self::Unspecified => "RETURN_REASON_UNSPECIFIED",
             Self::Uncacheable => "UNCACHEABLE",
             Self::Failed => "FAILED",
         }
@@ -343,7 +343,7 @@ impl Why {
     /// Creates an enum from field names used in the ProtoBuf definition.
     pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
         match value {
-            "WHY_UNSPECIFIED" => Some(Self::Unspecified),
+            "RETURN_REASON_UNSPECIFIED" => Some(Self::Unspecified),
             "UNCACHEABLE" => Some(Self::Uncacheable),
             "FAILED" => Some(Self::Failed),
             _ => None,

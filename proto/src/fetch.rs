@@ -15,7 +15,7 @@ use crate::origin::{FetchReply, FetchRequest, RequestHead};
 use crate::transport::Transport;
 
 /// What follows a request's head: chunks and `end`. Without `end` the body broke off.
-pub type Rest = Pin<Box<dyn Stream<Item = FetchRequest> + Send>>;
+pub type BodyMessages = Pin<Box<dyn Stream<Item = FetchRequest> + Send>>;
 
 /// The replies to one fetch. Dropping them before their end aborts the fetch.
 pub type Replies = Box<dyn FetchReplies>;
@@ -23,7 +23,7 @@ pub type Replies = Box<dyn FetchReplies>;
 /// Sends fetches to an adapter. Has no deadline of its own: callers bound every wait.
 pub trait Fetcher: Send + Sync {
     /// The fetch may do nothing before the first reply is requested.
-    fn fetch(&self, head: RequestHead, rest: Rest) -> Replies;
+    fn fetch(&self, head: RequestHead, rest: BodyMessages) -> Replies;
 }
 
 pub trait FetchReplies: Stream<Item = Result<FetchReply, Status>> + Send + Unpin {
@@ -46,22 +46,22 @@ pub fn over(transport: Transport) -> Arc<dyn Fetcher> {
 struct Network(OriginClient<Transport>);
 
 impl Fetcher for Network {
-    fn fetch(&self, head: RequestHead, rest: Rest) -> Replies {
+    fn fetch(&self, head: RequestHead, rest: BodyMessages) -> Replies {
         let (mut client, sent) = (self.0.clone(), Arc::new(AtomicBool::new(false)));
-        let messages = ToNetwork { head: Some(head), sent: sent.clone(), rest };
+        let messages = NetworkRequest { head: Some(head), sent: sent.clone(), rest };
         let call = async move { client.fetch(messages).await.map(Response::into_inner) };
-        Box::new(FromNetwork { state: State::Called(Box::pin(call)), sent })
+        Box::new(NetworkReplies { state: State::Called(Box::pin(call)), sent })
     }
 }
 
-struct ToNetwork {
+struct NetworkRequest {
     head: Option<RequestHead>,
     /// Whoever sets it owns the request: the connection, to send it, or the caller, to take it back.
     sent: Arc<AtomicBool>,
-    rest: Rest,
+    rest: BodyMessages,
 }
 
-impl Stream for ToNetwork {
+impl Stream for NetworkRequest {
     type Item = FetchRequest;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -76,7 +76,7 @@ impl Stream for ToNetwork {
     }
 }
 
-struct FromNetwork {
+struct NetworkReplies {
     state: State,
     sent: Arc<AtomicBool>,
 }
@@ -87,7 +87,7 @@ enum State {
     Refused,
 }
 
-impl Stream for FromNetwork {
+impl Stream for NetworkReplies {
     type Item = Result<FetchReply, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -107,7 +107,7 @@ impl Stream for FromNetwork {
     }
 }
 
-impl FetchReplies for FromNetwork {
+impl FetchReplies for NetworkReplies {
     /// The head goes first, and only an open connection asks for it.
     fn take_back(&mut self) -> bool {
         matches!(self.state, State::Refused) && !self.sent.swap(true, Ordering::Relaxed)
@@ -127,12 +127,12 @@ mod tests {
     use crate::transport;
 
     /// Reads this much of a request, then aborts.
-    struct GivesUp {
+    struct AbortingOrigin {
         messages: usize,
     }
 
     #[tonic::async_trait]
-    impl Origin for GivesUp {
+    impl Origin for AbortingOrigin {
         type FetchStream = tokio_stream::Empty<Result<FetchReply, Status>>;
 
         async fn fetch(
@@ -148,7 +148,7 @@ mod tests {
     }
 
     /// A body of one chunk that counts how often it is asked for.
-    fn counted() -> (Rest, Arc<AtomicUsize>) {
+    fn counted() -> (BodyMessages, Arc<AtomicUsize>) {
         let asked = Arc::new(AtomicUsize::new(0));
         let counted = asked.clone();
         let chunk = FetchRequest { message: Some(Message::Chunk("a body".into())) };
@@ -163,7 +163,7 @@ mod tests {
     async fn only_what_nothing_was_sent_of_is_taken_back() {
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let refusing = Endpoint::from_shared(format!("http://{nobody}")).unwrap().connect_lazy();
-        let giving_up = |messages| transport::in_process(OriginServer::new(GivesUp { messages }));
+        let giving_up = |messages| transport::in_process(OriginServer::new(AbortingOrigin { messages }));
         for (transport, taken_back) in [
             (transport::network(vec![refusing]), true),
             (giving_up(0), true),
@@ -184,7 +184,7 @@ mod tests {
     async fn what_was_taken_back_is_not_sent_any_more() {
         let (rest, asked) = counted();
         let sent = Arc::new(AtomicBool::new(true));
-        let messages = ToNetwork { head: Some(RequestHead::default()), sent, rest };
+        let messages = NetworkRequest { head: Some(RequestHead::default()), sent, rest };
         assert_eq!(messages.count().await, 0);
         assert_eq!(asked.load(Ordering::Relaxed), 0);
     }

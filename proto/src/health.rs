@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why a service is not ready.
 #[derive(Debug, thiserror::Error)]
-pub enum Unready {
+pub enum HealthFailure {
     #[error("nothing answers at {0}")]
     NoAnswer(String),
     #[error("not ready")]
@@ -24,10 +24,10 @@ pub enum Unready {
 
 /// Asks the service that listens on `address` ("127.0.0.1:7101") whether it accepts calls. Takes a few
 /// seconds at most.
-pub async fn check(address: &str) -> Result<(), Unready> {
+pub async fn check(address: &str) -> Result<(), HealthFailure> {
     // "0.0.0.0:7101" is an address to listen on, not one to connect to.
     let target = address.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:");
-    let no_answer = || Unready::NoAnswer(target.clone());
+    let no_answer = || HealthFailure::NoAnswer(target.clone());
     let endpoint = Endpoint::from_shared(format!("http://{target}")).map_err(|_| no_answer())?;
     let asked = async {
         let channel = endpoint.connect_timeout(PATIENCE).connect().await.ok()?;
@@ -36,7 +36,7 @@ pub async fn check(address: &str) -> Result<(), Unready> {
     let reply = tokio::time::timeout(PATIENCE, asked).await.ok().flatten().ok_or_else(no_answer)?;
     match reply.into_inner().status() {
         ServingStatus::Serving => Ok(()),
-        _ => Err(Unready::NotReady),
+        _ => Err(HealthFailure::NotReady),
     }
 }
 

@@ -53,11 +53,11 @@ pub struct TlsError {
 pub struct Tls {
     config: TlsConfig,
     peer_name: Option<ServerName<'static>>,
-    read: ArcSwap<Read>,
+    read: ArcSwap<TlsMaterial>,
 }
 
 /// The files as read, and the certificates made from them.
-struct Read {
+struct TlsMaterial {
     bytes: [Vec<u8>; 3],
     server: Arc<ServerConfig>,
     client: Arc<ClientConfig>,
@@ -68,16 +68,16 @@ impl Tls {
     pub fn load(config: &TlsConfig) -> Result<Arc<Self>, TlsError> {
         let name = config.peer_name.as_deref();
         let peer_name = name.map(|name| server_name(name).ok_or_else(|| bad_name(name))).transpose()?;
-        let read = ArcSwap::from_pointee(Read::all(config)?);
+        let read = ArcSwap::from_pointee(TlsMaterial::all(config)?);
         Ok(Arc::new(Self { config: config.clone(), peer_name, read }))
     }
 
     /// Loads files that have changed. While they do not fit together, the old ones stay in use.
     pub fn reload(&self) -> Result<bool, TlsError> {
-        if Read::bytes(&self.config)? == self.read.load().bytes {
+        if TlsMaterial::bytes(&self.config)? == self.read.load().bytes {
             return Ok(false);
         }
-        self.read.store(Arc::new(Read::all(&self.config)?));
+        self.read.store(Arc::new(TlsMaterial::all(&self.config)?));
         Ok(true)
     }
 
@@ -121,7 +121,7 @@ async fn watch(tls: Weak<Tls>) {
     }
 }
 
-impl Read {
+impl TlsMaterial {
     fn bytes(config: &TlsConfig) -> Result<[Vec<u8>; 3], TlsError> {
         Ok([read("certificate", &config.certificate)?, read("key", &config.key)?, read("ca", &config.ca)?])
     }

@@ -7,7 +7,7 @@ use process::directory;
 use process::settings::Mistakes;
 
 use crate::cli::CheckArgs;
-use crate::settings::{self, Loaded};
+use crate::settings::{self, ServiceSettings};
 
 pub(crate) fn file(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     match settings::load_and_check(&directory::enter(args.file()), directories) {
@@ -23,7 +23,7 @@ pub(crate) fn file(args: &CheckArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Reports directories and files that are not there. A server starts without them: they may be made later.
-fn directories(loaded: &Loaded, mistakes: &mut Mistakes) {
+fn directories(loaded: &ServiceSettings, mistakes: &mut Mistakes) {
     edge::check_state(&loaded.edge, mistakes);
     let mut needs = |path: String, place: &str| {
         // A place with a variable is another one for each request.

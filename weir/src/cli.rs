@@ -105,11 +105,11 @@ pub(crate) struct ExplainArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
     #[arg(value_name = "WHAT")]
-    pub(crate) what: Shown,
+    pub(crate) what: NameKind,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Shown {
+pub(crate) enum NameKind {
     /// Names of request fields
     Fields,
     /// Names of cookies

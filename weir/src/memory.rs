@@ -5,7 +5,7 @@ use edge::settings::{Config as Edge, L1Config};
 use process::settings::Mistakes;
 use process::units::Size;
 
-use crate::settings::Loaded;
+use crate::settings::ServiceSettings;
 
 const MIB: u64 = 1024 * 1024;
 /// Code, threads, tables and the allocator's own, which no setting counts.
@@ -24,7 +24,7 @@ struct Part {
     path: &'static str,
     hundredths: u64,
     default: u64,
-    value: fn(&mut Loaded) -> &mut u64,
+    value: fn(&mut ServiceSettings) -> &mut u64,
 }
 
 fn parts() -> [Part; 6] {
@@ -71,7 +71,7 @@ fn parts() -> [Part; 6] {
 }
 
 /// Makes the parts fit. Reports what cannot.
-pub(crate) fn share(memory: Size, loaded: &mut Loaded, mistakes: &mut Mistakes) {
+pub(crate) fn share(memory: Size, loaded: &mut ServiceSettings, mistakes: &mut Mistakes) {
     if memory.0 < LEAST {
         return mistakes.push("memory", format!("must be {} MiB or more", LEAST / MIB));
     }
@@ -84,7 +84,7 @@ pub(crate) fn share(memory: Size, loaded: &mut Loaded, mistakes: &mut Mistakes) 
         .map(|(_, value)| value)
         .fold(0, u64::saturating_add);
     let left = usable.saturating_sub(set);
-    let is_left = |part: &Part, loaded: &mut Loaded| *(part.value)(loaded) == part.default;
+    let is_left = |part: &Part, loaded: &mut ServiceSettings| *(part.value)(loaded) == part.default;
     let mut hundredths = CONNECTIONS;
     hundredths += parts.iter().filter(|part| is_left(part, loaded)).map(|part| part.hundredths).sum::<u64>();
     let mut names = Vec::new();
@@ -123,12 +123,12 @@ const CONNECTIONS: u64 = 10;
 mod tests {
     use super::*;
 
-    fn loaded() -> Loaded {
+    fn loaded() -> ServiceSettings {
         let (edge, cache_node, wsgi_adapter) = Default::default();
-        Loaded { edge, cache_node, wsgi_adapter }
+        ServiceSettings { edge, cache_node, wsgi_adapter }
     }
 
-    fn total(loaded: &mut Loaded) -> u64 {
+    fn total(loaded: &mut ServiceSettings) -> u64 {
         parts().iter().map(|part| *(part.value)(loaded)).sum()
     }
 

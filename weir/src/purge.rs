@@ -13,7 +13,7 @@ use crate::plane::{Flags, Plane};
 const PATIENCE: Duration = Duration::from_secs(35);
 
 #[derive(Serialize)]
-struct Order<'a> {
+struct PurgeBody<'a> {
     urls: &'a [String],
     prefixes: &'a [String],
     tags: &'a [String],
@@ -22,7 +22,7 @@ struct Order<'a> {
 }
 
 #[derive(Deserialize)]
-struct Outcome {
+struct PurgeReport {
     complete: bool,
     acknowledged: Vec<String>,
     missing: Vec<String>,
@@ -44,21 +44,26 @@ pub(crate) fn everywhere(args: &PurgeArgs) -> anyhow::Result<ExitCode> {
     };
     let plane = Plane::find(&flags)?;
     let admin = &plane.address;
-    let order =
-        Order { urls: &args.url, prefixes: &args.prefix, tags: &args.tag, all: args.all, soft: args.soft };
+    let order = PurgeBody {
+        urls: &args.url,
+        prefixes: &args.prefix,
+        tags: &args.tag,
+        all: args.all,
+        soft: args.soft,
+    };
     let order = serde_json::to_string(&order)?;
     let called = plane.post("/api/v1/purge", &order, PATIENCE)?;
     if !matches!(called.status, Some(200 | 202)) {
         let why = serde_json::from_str(&called.body).map_or(called.body, |Mistake { error }| error);
         anyhow::bail!("{admin} refused the purge: {}", why.trim());
     }
-    let outcome: Outcome =
+    let outcome: PurgeReport =
         serde_json::from_str(&called.body).with_context(|| format!("{admin} does not answer like weir"))?;
     eprintln!("{}", outcome.told());
     Ok(if outcome.complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-impl Outcome {
+impl PurgeReport {
     fn told(&self) -> String {
         let names = self.acknowledged.join(", ");
         let acknowledged = match self.acknowledged.len() {

@@ -6,13 +6,13 @@ use std::process::ExitCode;
 
 use edge::{CacheNodes, Edge, Listeners, Peers, WsgiAdapters};
 use process::shutdown::Shutdown;
-use process::signals::Running;
+use process::signals::ProgramHandle;
 use process::{directory, program};
 use weir_proto::transport;
 use wsgi_adapter::Pools;
 
 use crate::cli::FileArgs;
-use crate::settings::{self, Loaded};
+use crate::settings::{self, ServiceSettings};
 
 pub(crate) fn from_file(args: &FileArgs) -> anyhow::Result<ExitCode> {
     let file = directory::enter(&args.config);
@@ -40,7 +40,7 @@ pub(crate) fn healthcheck(args: &FileArgs) -> anyhow::Result<ExitCode> {
 
 /// Runs until a signal. SIGHUP reads `file` again, then calls `also`.
 pub(crate) fn run(
-    loaded: Loaded,
+    loaded: ServiceSettings,
     file: Option<PathBuf>,
     mut also: impl FnMut() + 'static,
 ) -> anyhow::Result<ExitCode> {
@@ -58,10 +58,14 @@ pub(crate) fn run(
 }
 
 /// Reads the settings again, for a reload; `None`: there is nothing to read.
-pub(crate) type Source = Box<dyn Fn() -> Option<Result<Loaded, String>>>;
+pub(crate) type Source = Box<dyn Fn() -> Option<Result<ServiceSettings, String>>>;
 
-pub(crate) async fn start(loaded: Loaded, source: Source, shutdown: Shutdown) -> anyhow::Result<Running> {
-    let Loaded { edge, cache_node, wsgi_adapter } = loaded;
+pub(crate) async fn start(
+    loaded: ServiceSettings,
+    source: Source,
+    shutdown: Shutdown,
+) -> anyhow::Result<ProgramHandle> {
+    let ServiceSettings { edge, cache_node, wsgi_adapter } = loaded;
     let listeners = Listeners::bind(&edge)?;
     let node_metrics = cache_node::Metrics::default();
     let mut pools = None;
@@ -89,7 +93,11 @@ pub(crate) async fn start(loaded: Loaded, source: Source, shutdown: Shutdown) ->
     });
     tokio::spawn(edge.clone().serve(listeners, pools));
     tracing::info!("weir serves on {}", addresses.join(", "));
-    Ok(Running { grace, reload: Box::new(move || reload(&edge, running.as_deref(), &source)), watched: None })
+    Ok(ProgramHandle {
+        grace,
+        reload: Box::new(move || reload(&edge, running.as_deref(), &source)),
+        watched: None,
+    })
 }
 
 /// Sites and locations change in place; all other settings need a restart.
@@ -109,7 +117,7 @@ fn reload(edge: &Edge, running: Option<&[String]>, source: &Source) {
 
 /// A pool that a location of the settings names, and that does not run in this process. `running`: those that
 /// do; `None`: they are in another process.
-fn new_pool(loaded: &Loaded, running: Option<&[String]>) -> Option<String> {
+fn new_pool(loaded: &ServiceSettings, running: Option<&[String]>) -> Option<String> {
     let running = running?;
     let mut named = loaded.edge.pools().into_iter().map(|(_, pool, _)| pool);
     named.find(|pool| running.iter().all(|known| known != pool))

@@ -20,7 +20,7 @@ use wsgi_adapter::{KeepaliveConfig, ServerConfig};
 
 use crate::cli::ServeArgs;
 use crate::run;
-use crate::settings::{self, Loaded};
+use crate::settings::{self, ServiceSettings};
 use application::Application;
 use private_directory::PrivateDirectory;
 use server::Server;
@@ -59,7 +59,7 @@ pub(crate) fn from_flags(args: &ServeArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Points the pool to the server that weir starts.
-fn point(loaded: &mut Loaded, server: &Server, socket: &Path) -> anyhow::Result<()> {
+fn point(loaded: &mut ServiceSettings, server: &Server, socket: &Path) -> anyhow::Result<()> {
     let pool = loaded.wsgi_adapter.pool.iter_mut().find(|pool| pool.name == site::POOL);
     let pool =
         pool.with_context(|| format!("the settings have no [[wsgi_adapter.pool]] named \"{}\"", site::POOL))?;

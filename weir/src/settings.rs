@@ -11,31 +11,34 @@ const SECTIONS: [&str; 4] = ["edge", "cache_node", "wsgi_adapter", MEMORY];
 const MEMORY: &str = "memory";
 
 /// The settings of all three services.
-pub(crate) struct Loaded {
+pub(crate) struct ServiceSettings {
     pub(crate) edge: edge::Config,
     pub(crate) cache_node: cache_node::Config,
     pub(crate) wsgi_adapter: wsgi_adapter::Config,
 }
 
 /// Reads the file and the environment over it, and checks everything.
-pub(crate) fn load(file: &Path) -> Result<Loaded, Mistakes> {
+pub(crate) fn load(file: &Path) -> Result<ServiceSettings, Mistakes> {
     load_and_check(file, |_, _| {})
 }
 
 /// Reads a text as if it were in a file of this name.
-pub(crate) fn load_text(name: &str, text: &str) -> Result<Loaded, Mistakes> {
+pub(crate) fn load_text(name: &str, text: &str) -> Result<ServiceSettings, Mistakes> {
     checked(Settings::load_text(name, text, std::env::vars())?, |_, _| {})
 }
 
 /// Also asks `check` what is wrong.
 pub(crate) fn load_and_check(
     file: &Path,
-    check: impl FnOnce(&Loaded, &mut Mistakes),
-) -> Result<Loaded, Mistakes> {
+    check: impl FnOnce(&ServiceSettings, &mut Mistakes),
+) -> Result<ServiceSettings, Mistakes> {
     checked(Settings::load(Some(file), std::env::vars())?, check)
 }
 
-fn checked(settings: Settings, check: impl FnOnce(&Loaded, &mut Mistakes)) -> Result<Loaded, Mistakes> {
+fn checked(
+    settings: Settings,
+    check: impl FnOnce(&ServiceSettings, &mut Mistakes),
+) -> Result<ServiceSettings, Mistakes> {
     let mut mistakes = settings.mistakes();
     settings.unknown_sections(&SECTIONS, &mut mistakes);
     let edge = settings.section("edge", &mut mistakes);
@@ -43,7 +46,9 @@ fn checked(settings: Settings, check: impl FnOnce(&Loaded, &mut Mistakes)) -> Re
     let wsgi_adapter = settings.section("wsgi_adapter", &mut mistakes);
     let memory = settings.has(MEMORY).then(|| settings.section(MEMORY, &mut mistakes)).flatten();
     let mut loaded = match (edge, cache_node, wsgi_adapter) {
-        (Some(edge), Some(cache_node), Some(wsgi_adapter)) => Loaded { edge, cache_node, wsgi_adapter },
+        (Some(edge), Some(cache_node), Some(wsgi_adapter)) => {
+            ServiceSettings { edge, cache_node, wsgi_adapter }
+        }
         _ => return Err(mistakes),
     };
     if let Some(memory) = memory {
@@ -54,7 +59,7 @@ fn checked(settings: Settings, check: impl FnOnce(&Loaded, &mut Mistakes)) -> Re
     if mistakes.is_empty() { Ok(loaded) } else { Err(mistakes) }
 }
 
-impl Loaded {
+impl ServiceSettings {
     pub(crate) fn check(&self, mistakes: &mut Mistakes) {
         edge::check(&self.edge, mistakes);
         cache_node::check(&self.cache_node, mistakes);

@@ -7,18 +7,18 @@ use anyhow::Result;
 use http_cache::policy::{cookies, fields};
 use http_cache::{CookieClass, FieldClass};
 
-use crate::cli::{ShowArgs, Shown};
+use crate::cli::{NameKind, ShowArgs};
 
 /// Prints the lists of one kind of names: each class with what it means, and its names.
 pub(crate) fn lists(args: &ShowArgs) -> Result<ExitCode> {
     let mut out = io::stdout().lock();
     match args.what {
-        Shown::Fields => {
+        NameKind::Fields => {
             for (class, names) in fields::defaults::LISTS {
                 print(&mut out, of_field(*class), names)?;
             }
         }
-        Shown::Cookies => {
+        NameKind::Cookies => {
             for (class, names) in cookies::defaults::LISTS {
                 print(&mut out, of_cookie(*class), names)?;
             }

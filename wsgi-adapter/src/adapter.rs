@@ -8,11 +8,11 @@ use tokio::time::timeout;
 use tokio_stream::StreamExt;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::{Instrument, info, warn};
-use weir_proto::fetch::{self, Fetcher, Rest};
+use weir_proto::fetch::{self, BodyMessages, Fetcher};
 use weir_proto::origin::fetch_request::Message;
 use weir_proto::origin::{Failure, FetchRequest, RequestHead, fetch_reply, origin_server};
 
-use crate::error::{Error, Failed};
+use crate::error::{Error, FetchFailure};
 use crate::fetch::Fetch;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
@@ -48,7 +48,7 @@ impl Adapter {
         &self,
         mut head: RequestHead,
         pool: Option<Arc<Pool>>,
-        rest: Rest,
+        rest: BodyMessages,
         replies: Replies,
     ) -> impl Future<Output = ()> + Send + 'static {
         let span = spans::of_fetch(&head);
@@ -104,7 +104,7 @@ impl origin_server::Origin for Adapter {
 }
 
 impl Fetcher for Adapter {
-    fn fetch(&self, head: RequestHead, rest: Rest) -> fetch::Replies {
+    fn fetch(&self, head: RequestHead, rest: BodyMessages) -> fetch::Replies {
         let pool = self.pools.of(&head);
         let (replies, stream) = self.channel(pool.as_deref(), ReplyReader::Here);
         Box::new(InlineFetch::new(
@@ -125,8 +125,8 @@ async fn first_message(messages: &mut Streaming<FetchRequest>) -> Result<Request
 }
 
 /// Tells the log. An edge in the same process does so itself.
-fn log(failed: &Failed, head: &RequestHead, pool: Option<&Pool>) {
-    let Failed { error, server, reached, .. } = failed;
+fn log(failed: &FetchFailure, head: &RequestHead, pool: Option<&Pool>) {
+    let FetchFailure { error, server, reached, .. } = failed;
     let (name, kind) = (&head.pool, error.kind_name());
     if let Error::Unread = error {
         return tracing::debug!(pool = name, server, reached, "{error}");
@@ -143,13 +143,13 @@ fn log(failed: &Failed, head: &RequestHead, pool: Option<&Pool>) {
 
 /// Tells the metrics and the edge.
 async fn tell(
-    failed: &Failed,
+    failed: &FetchFailure,
     head: &RequestHead,
     pool: Option<&Pool>,
     metrics: &Metrics,
     replies: &Replies,
 ) {
-    let Failed { error, server, reached, earlier } = failed;
+    let FetchFailure { error, server, reached, earlier } = failed;
     if let Error::Unread = error {
         return;
     }

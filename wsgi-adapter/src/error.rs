@@ -4,7 +4,7 @@
 use std::io;
 use std::time::Duration;
 
-use cgi::environ::{Refused, TooLarge};
+use cgi::environ::{EnvironRefusal, OversizedRequest};
 use http1::reply::BadReply;
 use http1::reply::body::BrokenBody;
 use tonic::Status;
@@ -25,11 +25,11 @@ pub(crate) enum Error {
     )]
     UnknownVariables(String),
     #[error("{0}; {advice}", advice = advice(.0))]
-    TooLarge(TooLarge),
+    TooLarge(OversizedRequest),
     #[error(transparent)]
     Body(#[from] BodyError),
     #[error(transparent)]
-    Full(#[from] Full),
+    Full(#[from] PoolFull),
     #[error("the request's body cannot be kept in a temporary file: {0}")]
     Storage(#[source] io::Error),
     #[error(transparent)]
@@ -40,7 +40,7 @@ pub(crate) enum Error {
 
 /// A request that got no (whole) reply.
 #[derive(Debug)]
-pub(crate) struct Failed {
+pub(crate) struct FetchFailure {
     pub(crate) error: Error,
     /// The server that failed, empty if none was chosen.
     pub(crate) server: String,
@@ -50,7 +50,7 @@ pub(crate) struct Failed {
     pub(crate) earlier: Vec<Attempt>,
 }
 
-impl<E: Into<Error>> From<E> for Failed {
+impl<E: Into<Error>> From<E> for FetchFailure {
     fn from(error: E) -> Self {
         Self { error: error.into(), server: String::new(), reached: false, earlier: Vec::new() }
     }
@@ -58,7 +58,7 @@ impl<E: Into<Error>> From<E> for Failed {
 
 /// The pool has as many requests as it may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Full {
+pub(crate) enum PoolFull {
     #[error("every server is busy (max_in_flight, max_conns) and queue.length requests wait already")]
     Queue,
     #[error(
@@ -77,7 +77,7 @@ pub(crate) enum Full {
     Client,
 }
 
-impl Full {
+impl PoolFull {
     /// The reason's label in metrics.
     pub(crate) fn reason(self) -> &'static str {
         match self {
@@ -120,7 +120,7 @@ pub(crate) enum ServerError {
     #[error("refused the request: it does not play FastCGI's responder role")]
     Refused,
     #[error("does not speak FastCGI: {0}")]
-    NotFastCgi(#[from] fastcgi::record::Malformed),
+    NotFastCgi(#[from] fastcgi::record::MalformedRecord),
     #[error("cannot connect in time (connect_timeout)")]
     ConnectTimeout,
     #[error("took no more of the request in time (send_timeout)")]
@@ -200,7 +200,7 @@ impl Error {
     ) -> Failure {
         let wait = match self {
             // When the first server may be tried again.
-            Self::Full(Full::Barred(Some(after))) => after.as_secs() + 1,
+            Self::Full(PoolFull::Barred(Some(after))) => after.as_secs() + 1,
             // In that time the whole queue will have been served, or given up.
             _ => pool.map_or(0, |pool| pool.queue.timeout.0.as_secs()),
         };
@@ -231,11 +231,11 @@ impl BodyError {
     }
 }
 
-impl From<Refused> for Error {
-    fn from(refused: Refused) -> Self {
+impl From<EnvironRefusal> for Error {
+    fn from(refused: EnvironRefusal) -> Self {
         match refused {
-            Refused::TooLarge(error) => Self::TooLarge(error),
-            Refused::Invalid(_) | Refused::Path(_) => Self::Contract(refused.to_string()),
+            EnvironRefusal::TooLarge(error) => Self::TooLarge(error),
+            EnvironRefusal::Invalid(_) | EnvironRefusal::Path(_) => Self::Contract(refused.to_string()),
         }
     }
 }
@@ -260,13 +260,13 @@ impl ServerError {
 }
 
 /// What whoever runs the application can do about it.
-fn advice(error: &TooLarge) -> &'static str {
+fn advice(error: &OversizedRequest) -> &'static str {
     match error {
-        TooLarge::Packet => "the client has to send less, fewer cookies perhaps",
-        TooLarge::Block { .. } => {
+        OversizedRequest::Packet => "the client has to send less, fewer cookies perhaps",
+        OversizedRequest::Block { .. } => {
             "raise buffer_size of this pool and buffer-size of uWSGI to the same value, 65535 at most"
         }
-        TooLarge::Variables { .. } => {
+        OversizedRequest::Variables { .. } => {
             "raise max_vars of this pool if its servers take more (uWSGI takes 128)"
         }
     }

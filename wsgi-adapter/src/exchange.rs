@@ -22,7 +22,7 @@ use crate::exchange::connect::{Socket, Writer};
 use crate::exchange::idle::Connection;
 use crate::replies::Replies;
 use crate::request::BodyLength;
-use crate::request::protocol::{Dialect, Unpacking};
+use crate::request::protocol::{Dialect, ReplyDecoder};
 use crate::request::upload::Upload;
 
 pub(crate) mod connect;
@@ -48,7 +48,7 @@ pub(crate) enum Progress {
 
 /// A request in the dialect of the server that it goes to.
 #[derive(Clone, Debug)]
-pub(crate) struct Outgoing<'a> {
+pub(crate) struct ServerRequest<'a> {
     pub(crate) dialect: Dialect,
     pub(crate) opening: Bytes,
     pub(crate) body: BodyLength,
@@ -63,7 +63,7 @@ pub(crate) struct Outgoing<'a> {
 pub(crate) struct Reply {
     pub(crate) head: ResponseHead,
     connection: Connection,
-    unpacking: Unpacking,
+    unpacking: ReplyDecoder,
     received: BytesMut,
     body: BodyDecoder,
     /// The reply has ended, or its connection.
@@ -86,7 +86,7 @@ pub(crate) struct Exchange<'a> {
 }
 
 /// How sending has ended.
-enum Sending {
+enum SendResult {
     Whole,
     /// The server has replied, or takes no more. True: it has closed its side.
     Stopped(bool),
@@ -100,14 +100,14 @@ impl Exchange<'_> {
     pub(crate) async fn run(
         &mut self,
         mut connection: Connection,
-        outgoing: Outgoing<'_>,
+        outgoing: ServerRequest<'_>,
     ) -> Result<Reply, Error> {
-        let Outgoing { dialect, head_only, idempotent, form, .. } = outgoing;
+        let ServerRequest { dialect, head_only, idempotent, form, .. } = outgoing;
         let mut unpacking = dialect.unpacking();
         let mut received = BytesMut::new();
         let sent = self.send(&mut connection, outgoing, unpacking.target(&mut received)).await?;
-        let sent_whole = matches!(sent, Sending::Whole);
-        let mut closed = matches!(sent, Sending::Stopped(true));
+        let sent_whole = matches!(sent, SendResult::Whole);
+        let mut closed = matches!(sent, SendResult::Stopped(true));
 
         let (mut reader, mut writer) = connection.socket.split();
         let mut wanted = true;
@@ -161,11 +161,11 @@ impl Exchange<'_> {
     async fn send(
         &mut self,
         connection: &mut Connection,
-        outgoing: Outgoing<'_>,
+        outgoing: ServerRequest<'_>,
         received: &mut BytesMut,
-    ) -> Result<Sending, Error> {
+    ) -> Result<SendResult, Error> {
         let (mut reader, mut writer) = connection.socket.split();
-        let Outgoing { dialect, opening, body, .. } = outgoing;
+        let ServerRequest { dialect, opening, body, .. } = outgoing;
         let pieces = VecDeque::from([opening]);
         let mut output = Output { dialect, body, upload: &mut *self.upload, pieces, last: false };
         loop {
@@ -174,12 +174,12 @@ impl Exchange<'_> {
                 () = self.replies.unwanted() => return Err(Error::Unread),
                 // An application may answer before it has read the whole body. The rest of it is not wanted
                 // then.
-                read = reader.read_into(received) => return Ok(Sending::Stopped(end_of_input(read)?)),
+                read = reader.read_into(received) => return Ok(SendResult::Stopped(end_of_input(read)?)),
                 sent = output.send(&mut writer, self.config, self.deadline) => match sent {
                     Ok(true) => *self.progress = Progress::Sent,
-                    Ok(false) => return Ok(Sending::Whole),
+                    Ok(false) => return Ok(SendResult::Whole),
                     // It takes no more, but may have said why.
-                    Err(Error::Server(ServerError::Lost(_))) => return Ok(Sending::Stopped(false)),
+                    Err(Error::Server(ServerError::Lost(_))) => return Ok(SendResult::Stopped(false)),
                     Err(error) => return Err(error),
                 },
             }
@@ -274,7 +274,7 @@ impl Reply {
                 BodyStep::NeedMore => {}
             }
             let (mut reader, _) = self.connection.socket.split();
-            let known = self.body.left().filter(|_| matches!(self.unpacking, Unpacking::Plain));
+            let known = self.body.left().filter(|_| matches!(self.unpacking, ReplyDecoder::Plain));
             let target = self.unpacking.target(&mut self.received);
             let reading = async {
                 match known {

@@ -6,20 +6,20 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{Span, warn};
-use weir_proto::fetch::Rest;
+use weir_proto::fetch::BodyMessages;
 use weir_proto::origin::{Attempt, Kind, RequestHead};
 
 use crate::config::{PoolConfig, ServerConfig};
 use crate::deadline::Deadline;
-use crate::error::{Error, Failed, ServerError};
+use crate::error::{Error, FetchFailure, ServerError};
 use crate::exchange::connect::connect;
 use crate::exchange::idle::Connection;
-use crate::exchange::{Exchange, Outgoing, Progress, Reply};
+use crate::exchange::{Exchange, Progress, Reply, ServerRequest};
 use crate::pool::{Pool, Slot};
 use crate::replies::Replies;
 use crate::request::openings::Openings;
 use crate::request::protocol::Dialect;
-use crate::request::upload::{Incoming, Upload};
+use crate::request::upload::{EdgeBody, Upload};
 use crate::request::{self, BodyLength};
 use crate::spans;
 
@@ -49,7 +49,7 @@ pub(crate) struct Fetch<'a> {
     deadline: Deadline,
     /// What follows the head of a request to switch protocols. It belongs to the protocol that is switched
     /// to.
-    messages: Option<Rest>,
+    messages: Option<BodyMessages>,
     /// How long the last attempt took to connect; zero if it used an earlier connection.
     connecting: Duration,
     /// Servers that were asked in vain.
@@ -62,9 +62,9 @@ impl<'a> Fetch<'a> {
     pub(crate) async fn prepare(
         pool: &'a Arc<Pool>,
         head: &'a RequestHead,
-        messages: Rest,
+        messages: BodyMessages,
         replies: &'a Replies,
-    ) -> Result<Self, Failed> {
+    ) -> Result<Self, FetchFailure> {
         let config = &pool.config;
         let unknown = may_stay_unknown(config, head);
         // Refused before a byte of the body is received.
@@ -75,7 +75,7 @@ impl<'a> Fetch<'a> {
         };
         let mut openings = Openings::new(head, told, config)?;
         let (upload, messages) = if head.upgrade.is_empty() {
-            let incoming = Incoming::new(messages, head.content_length, &pool.config, &pool.waiting_uploads)?;
+            let incoming = EdgeBody::new(messages, head.content_length, &pool.config, &pool.waiting_uploads)?;
             (replies.while_wanted(pin!(receive(pool, head, incoming, unknown))).await?, None)
         } else {
             (Upload::empty(), Some(messages))
@@ -99,7 +99,7 @@ impl<'a> Fetch<'a> {
     }
 
     /// Takes the request to a server and its reply to the edge, up to its end. `span` is told who replied.
-    pub(crate) async fn run(mut self, span: &Span) -> Result<(), Failed> {
+    pub(crate) async fn run(mut self, span: &Span) -> Result<(), FetchFailure> {
         let (pool, head, replies) = (self.pool, self.head, self.replies);
         let slot = async { Ok(pool.slot(head, self.deadline).await?) };
         let mut slot = replies.while_wanted(pin!(slot)).await?;
@@ -111,11 +111,11 @@ impl<'a> Fetch<'a> {
             Some(messages) if reply.head.status == 101 => Box::pin(self.switch(reply, slot, messages)).await,
             _ => self.relay(reply, slot).await,
         };
-        relayed.map_err(|error| Failed { error, server, reached: true, earlier: Vec::new() })
+        relayed.map_err(|error| FetchFailure { error, server, reached: true, earlier: Vec::new() })
     }
 
     /// Tries servers until one replies.
-    async fn reach(&mut self, slot: &mut Slot) -> Result<Reply, Failed> {
+    async fn reach(&mut self, slot: &mut Slot) -> Result<Reply, FetchFailure> {
         let config = &self.pool.config;
         let (mut tries, mut reached, mut busy) = (0, false, None);
         loop {
@@ -149,7 +149,7 @@ impl<'a> Fetch<'a> {
                 && slot.move_on();
             if !again {
                 let earlier = std::mem::take(&mut self.earlier);
-                return Err(Failed { error, server, reached, earlier });
+                return Err(FetchFailure { error, server, reached, earlier });
             }
             let (next, kind) = (&slot.server().address, error.kind_name());
             if let Some(more) = self.pool.repeated.happened(&format!("{server} {kind}")) {
@@ -192,7 +192,7 @@ impl<'a> Fetch<'a> {
         self.connecting = Duration::ZERO;
         let dialect = Dialect::of(&server.address, config);
         let idempotent = request::is_idempotent(&head.method);
-        let outgoing = Outgoing {
+        let outgoing = ServerRequest {
             dialect,
             opening: self.openings.of(dialect)?,
             body: self.openings.body,
@@ -246,7 +246,7 @@ fn may_stay_unknown(pool: &PoolConfig, head: &RequestHead) -> bool {
 async fn receive(
     pool: &Pool,
     head: &RequestHead,
-    incoming: Incoming,
+    incoming: EdgeBody,
     unknown: bool,
 ) -> Result<Upload, Error> {
     match head.content_length {

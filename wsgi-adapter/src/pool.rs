@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use process::repeated::Repeated;
+use process::repeated::RepeatCounter;
 use process::wait::within;
 use rand::Rng;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot};
@@ -17,15 +17,15 @@ use budget::Budget;
 use clients::{ClientKey, Clients, Resource};
 pub(crate) use member::{Server, ServerId};
 use queue::Queue;
+use slot_request::SlotRequest;
 pub use state_file::StartError;
 use sticky::Sticky;
-use wanted::Wanted;
 
 use crate::body_memory::BodyMemory;
 use crate::config::PoolConfig;
 use crate::deadline::Deadline;
-use crate::error::Full;
-use crate::exchange::idle::Idle;
+use crate::error::PoolFull;
+use crate::exchange::idle::IdleConnections;
 use crate::exchange::secure::ServerTls;
 use crate::metrics::{Metrics, PoolMetrics};
 use crate::replies::spool::FileSpace;
@@ -49,9 +49,9 @@ mod resolve;
 mod ring;
 mod roster;
 mod slot;
+mod slot_request;
 mod state_file;
 mod sticky;
-mod wanted;
 
 pub(crate) use entry::Entry;
 pub(crate) use roster::RosterError;
@@ -65,7 +65,7 @@ pub(crate) struct Pool {
     pub(crate) config: PoolConfig,
     pub(crate) metrics: Metrics,
     /// Connections to its servers that wait for a request.
-    pub(crate) idle: Idle,
+    pub(crate) idle: IdleConnections,
     pub(crate) tls: ServerTls,
     figures: PoolMetrics,
     sticky: Option<Sticky>,
@@ -78,7 +78,7 @@ pub(crate) struct Pool {
     /// What all pools' bodies have of memory.
     pub(crate) body_memory: Arc<BodyMemory>,
     /// Failures of its servers.
-    pub(crate) repeated: Repeated,
+    pub(crate) repeated: RepeatCounter,
     state: Mutex<State>,
     /// Held while the list of servers is changed and written down.
     changing: tokio::sync::Mutex<()>,
@@ -103,13 +103,13 @@ struct State {
 }
 
 /// A place, or the reason why there will be none.
-type Granted = Result<Slot, Full>;
+type SlotResult = Result<Slot, PoolFull>;
 
 #[derive(Debug)]
 struct Waiter {
-    wanted: Wanted,
+    wanted: SlotRequest,
     /// Dropped unanswered: a more urgent one has taken the place.
-    slot: oneshot::Sender<Granted>,
+    slot: oneshot::Sender<SlotResult>,
 }
 
 impl Pool {
@@ -123,7 +123,7 @@ impl Pool {
         let entries = entries(config)?;
         let next_id = entries.iter().map(|entry| entry.id.0 + 1).max().unwrap_or(0);
         let pool = Arc::new(Self {
-            idle: Idle::new(&config.keepalive),
+            idle: IdleConnections::new(&config.keepalive),
             tls: ServerTls::new(config.tls.as_ref()),
             figures: metrics.pool(&config.name),
             sticky: config.sticky.as_ref().map(Sticky::new),
@@ -132,7 +132,7 @@ impl Pool {
             waiting_uploads: Arc::default(),
             file_space: Arc::new(FileSpace::new(config.reply_buffer.files.0)),
             body_memory: Arc::clone(body_memory),
-            repeated: Repeated::default(),
+            repeated: RepeatCounter::default(),
             state: Mutex::new(State {
                 entries: entries.clone(),
                 next_id,
@@ -158,12 +158,16 @@ impl Pool {
     }
 
     /// A place at a server, at once or after waiting for one.
-    pub(crate) async fn slot(self: &Arc<Self>, head: &RequestHead, deadline: Deadline) -> Result<Slot, Full> {
+    pub(crate) async fn slot(
+        self: &Arc<Self>,
+        head: &RequestHead,
+        deadline: Deadline,
+    ) -> Result<Slot, PoolFull> {
         let bound = self
             .sticky
             .as_ref()
             .and_then(|sticky| sticky.bound(head, self.state.lock().servers.iter(), Instant::now()));
-        let wanted = Wanted::new(head, &self.config.hash_key, bound);
+        let wanted = SlotRequest::new(head, &self.config.hash_key, bound);
         let slot = self.wait_for_slot(wanted, deadline).await;
         if let Err(full) = &slot {
             self.figures.turned_away(full.reason()).inc();
@@ -171,24 +175,28 @@ impl Pool {
         slot
     }
 
-    async fn wait_for_slot(self: &Arc<Self>, wanted: Wanted, deadline: Deadline) -> Result<Slot, Full> {
+    async fn wait_for_slot(
+        self: &Arc<Self>,
+        wanted: SlotRequest,
+        deadline: Deadline,
+    ) -> Result<Slot, PoolFull> {
         let priority = wanted.priority;
         let (mut waiting, _held) = {
             let mut state = self.state.lock();
             if !state.waiting.is_ahead_of(priority) {
                 match self.take(&mut state, &wanted) {
                     Ok(server) => return Ok(Slot::new(self, server, wanted)),
-                    Err(NoServer::Barred(after)) => return Err(Full::Barred(after)),
+                    Err(NoServer::Barred(after)) => return Err(PoolFull::Barred(after)),
                     Err(NoServer::Busy) => {}
                 }
             }
             if !state.clients.may_have(wanted.client_key(), Resource::Waiting) {
-                return Err(Full::Client);
+                return Err(PoolFull::Client);
             }
             let (slot, receiver) = oneshot::channel();
             let client = wanted.client_key();
             if !state.waiting.push(priority, Waiter { wanted, slot }, |waiter| waiter.slot.is_closed()) {
-                return Err(Full::Queue);
+                return Err(PoolFull::Queue);
             }
             state.clients.take(client, Resource::Waiting);
             (receiver, ClientHold { pool: self, client, resource: Resource::Waiting })
@@ -199,24 +207,24 @@ impl Pool {
         let until = deadline.within(self.config.queue.timeout.0);
         match tokio::time::timeout_at(until, &mut waiting).await {
             Ok(Ok(slot)) => slot,
-            Ok(Err(_)) => Err(Full::Queue),
-            Err(_) => Err(Full::TooLong),
+            Ok(Err(_)) => Err(PoolFull::Queue),
+            Err(_) => Err(PoolFull::TooLong),
         }
     }
 
     /// Leave to go on receiving a body, as long as it is held. Where as many are being received as may be,
     /// all together or of this client, it waits as for a server.
-    pub(crate) async fn upload(&self, head: &RequestHead) -> Result<UploadPermit<'_>, Full> {
-        let client = wanted::client(head).map(ClientKey::from);
+    pub(crate) async fn upload(&self, head: &RequestHead) -> Result<UploadPermit<'_>, PoolFull> {
+        let client = slot_request::client(head).map(ClientKey::from);
         let leave = self.may_upload(client);
         if leave.is_ok() {
             return leave;
         }
-        let _waiting = self.hold(client, Resource::Waiting).ok_or(Full::Client)?;
+        let _waiting = self.hold(client, Resource::Waiting).ok_or(PoolFull::Client)?;
         let queue = &self.config.queue;
         if self.waiting_uploads.fetch_add(1, Ordering::Relaxed) >= queue.length {
             self.waiting_uploads.fetch_sub(1, Ordering::Relaxed);
-            return Err(Full::Uploads);
+            return Err(PoolFull::Uploads);
         }
         let _counted = WaitingUpload(&self.waiting_uploads);
         let leave = async {
@@ -236,9 +244,9 @@ impl Pool {
         }
     }
 
-    fn may_upload(&self, client: Option<ClientKey>) -> Result<UploadPermit<'_>, Full> {
-        let held = self.hold(client, Resource::Upload).ok_or(Full::Client)?;
-        let permit = self.uploads.try_acquire().map_err(|_| Full::Uploads)?;
+    fn may_upload(&self, client: Option<ClientKey>) -> Result<UploadPermit<'_>, PoolFull> {
+        let held = self.hold(client, Resource::Upload).ok_or(PoolFull::Client)?;
+        let permit = self.uploads.try_acquire().map_err(|_| PoolFull::Uploads)?;
         Ok(UploadPermit { _held: held, _permit: permit, _ended: EndNotice(&self.upload_ended) })
     }
 
@@ -253,7 +261,7 @@ impl Pool {
     }
 
     /// A place, if the pool and one of its servers has one.
-    fn take(&self, state: &mut State, wanted: &Wanted) -> Result<Arc<Server>, NoServer> {
+    fn take(&self, state: &mut State, wanted: &SlotRequest) -> Result<Arc<Server>, NoServer> {
         let client = wanted.client_key();
         let is_full = state.in_flight >= self.config.max_in_flight;
         if is_full || !state.clients.may_have(client, Resource::Place) {
@@ -281,7 +289,7 @@ impl Pool {
 
     /// The next that waits, with a place for it, or the reason why there will be none. A client that has its
     /// part of the places is passed over.
-    fn next_waiter(self: &Arc<Self>) -> Option<(oneshot::Sender<Granted>, Granted)> {
+    fn next_waiter(self: &Arc<Self>) -> Option<(oneshot::Sender<SlotResult>, SlotResult)> {
         let mut state = self.state.lock();
         while state.in_flight < self.config.max_in_flight {
             let State { waiting, clients, .. } = &mut *state;
@@ -294,7 +302,7 @@ impl Pool {
             }
             return match self.take(&mut state, &waiter.wanted) {
                 Ok(server) => Some((waiter.slot, Ok(Slot::new(self, server, waiter.wanted)))),
-                Err(NoServer::Barred(after)) => Some((waiter.slot, Err(Full::Barred(after)))),
+                Err(NoServer::Barred(after)) => Some((waiter.slot, Err(PoolFull::Barred(after)))),
                 Err(NoServer::Busy) => {
                     state.waiting.put_back(priority, waiter);
                     None
@@ -357,7 +365,7 @@ fn entries(config: &PoolConfig) -> Result<Vec<Entry>, StartError> {
     Ok(entries)
 }
 
-fn take_server(servers: &mut Servers, wanted: &Wanted, now: Instant) -> Result<Arc<Server>, NoServer> {
+fn take_server(servers: &mut Servers, wanted: &SlotRequest, now: Instant) -> Result<Arc<Server>, NoServer> {
     servers.take(wanted, now, |below| rand::rng().random_range(0..below))
 }
 

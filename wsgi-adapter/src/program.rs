@@ -9,7 +9,7 @@ use admin::{Admin, Exposition, Guard, Readiness};
 use clap::{Args, Subcommand};
 use process::settings::{Mistakes, load_section};
 use process::shutdown::Shutdown;
-use process::signals::Running;
+use process::signals::ProgramHandle;
 use process::{directory, listen, program};
 use tokio::net::TcpListener;
 
@@ -56,7 +56,7 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
         let (tls, stopping) = (config.tls, shutdown.clone());
         let serving = async move { crate::run(pools, tls.as_ref(), listener, stopping).await };
         program::serve("wsgi-adapter", serving, &shutdown);
-        anyhow::Ok(Running::service())
+        anyhow::Ok(ProgramHandle::service())
     })?;
     Ok(code)
 }

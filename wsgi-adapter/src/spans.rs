@@ -5,7 +5,7 @@ use process::trace::TraceContext;
 use tracing::{Span, field, info_span};
 use weir_proto::origin::RequestHead;
 
-use crate::error::Failed;
+use crate::error::FetchFailure;
 
 /// The span of one fetch, below the one the edge names; none if the request is not sampled.
 pub(crate) fn of_fetch(head: &RequestHead) -> Span {
@@ -40,7 +40,7 @@ pub(crate) fn replied(span: &Span, server: &str, status: u16) {
 }
 
 /// Writes down that there was no whole reply, and whose fault that is.
-pub(crate) fn failed(span: &Span, failed: &Failed) {
+pub(crate) fn failed(span: &Span, failed: &FetchFailure) {
     if !failed.server.is_empty() {
         span.record("weir.server", failed.server.as_str());
     }

@@ -48,7 +48,7 @@ struct Record {
 /// stores: a miss.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("record is damaged, of another version or seal, or of another page")]
-pub(crate) struct Unusable;
+pub(crate) struct UnusableRecord;
 
 /// How entries become records, and how they are read.
 pub(crate) struct RecordFormat {
@@ -85,22 +85,22 @@ impl RecordFormat {
         slot: &Slot,
         left: Duration,
         now: Instant,
-    ) -> Result<Entry, Unusable> {
-        let record = self.seal.open(bytes).ok_or(Unusable)?;
-        let record = Record::decode(record).map_err(|_| Unusable)?;
-        let head = record.head.filter(is_sound).ok_or(Unusable)?;
+    ) -> Result<Entry, UnusableRecord> {
+        let record = self.seal.open(bytes).ok_or(UnusableRecord)?;
+        let record = Record::decode(record).map_err(|_| UnusableRecord)?;
+        let head = record.head.filter(is_sound).ok_or(UnusableRecord)?;
         if record.key != *slot.key() || record.variant != *slot.variant() || head.vary != slot.rule().names()
         {
-            return Err(Unusable);
+            return Err(UnusableRecord);
         }
-        let body = match usize::try_from(record.unpacked).map_err(|_| Unusable)? {
+        let body = match usize::try_from(record.unpacked).map_err(|_| UnusableRecord)? {
             0 => record.body,
-            length if length > self.max_body => return Err(Unusable),
-            length => compression::unpack(&record.body, length).ok_or(Unusable)?,
+            length if length > self.max_body => return Err(UnusableRecord),
+            length => compression::unpack(&record.body, length).ok_or(UnusableRecord)?,
         };
         let resident = Duration::from_millis(record.kept_ms).saturating_sub(left);
         let head = EntryHead { age_ms: head.age_ms.saturating_add(millis(resident)), ..head };
-        let log = LogId::from_bytes(&record.log).ok_or(Unusable)?;
+        let log = LogId::from_bytes(&record.log).ok_or(UnusableRecord)?;
         let grant = Grant::Logged(Position { log, seq: Seq::new(record.seq) });
         Ok(Entry::new(slot.clone(), head, body, Terms { since: now, max_lifetime: left, grant }))
     }
@@ -141,7 +141,7 @@ mod tests {
         left: Duration,
         now: Instant,
         max_body: usize,
-    ) -> Result<Entry, Unusable> {
+    ) -> Result<Entry, UnusableRecord> {
         format(NEVER, max_body).decode(bytes, slot, left, now)
     }
 

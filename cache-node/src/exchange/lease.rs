@@ -72,7 +72,7 @@ struct Lease {
 }
 
 /// The holder had the lease for as long as one may.
-pub(super) struct LeaseOver;
+pub(super) struct LeaseTimeout;
 
 impl Leads {
     pub(super) fn new(
@@ -137,15 +137,15 @@ impl Lead {
     }
 
     /// Does the holder's work, and keeps the lease alive meanwhile.
-    pub(super) async fn alive_for<T>(&mut self, work: impl Future<Output = T>) -> Result<T, LeaseOver> {
+    pub(super) async fn alive_for<T>(&mut self, work: impl Future<Output = T>) -> Result<T, LeaseTimeout> {
         let mut work = pin!(work);
         loop {
-            let Some(Lease { renewed, ends, .. }) = self.lease else { return Err(LeaseOver) };
+            let Some(Lease { renewed, ends, .. }) = self.lease else { return Err(LeaseTimeout) };
             tokio::select! {
                 biased;
                 () = sleep_until(ends) => {
                     self.all.metrics.lease(LeaseEvent::Expired);
-                    return Err(LeaseOver);
+                    return Err(LeaseTimeout);
                 }
                 () = sleep_until(renewed + self.all.renew_every) => self.renew().await,
                 done = &mut work => return Ok(done),

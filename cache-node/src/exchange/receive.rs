@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use tonic::Streaming;
 use weir_proto::cache::exchange_request::Message;
-use weir_proto::cache::{EntryHead, ExchangeRequest, GiveUp, Why};
+use weir_proto::cache::{EntryHead, ExchangeRequest, LeaseReturn, ReturnReason};
 
 use super::Exchanges;
 use super::lease::Lead;
@@ -101,16 +101,16 @@ impl Holder<'_> {
         self.replies.stored(kept, detail).await
     }
 
-    async fn gave_up(&self, lead: Lead, give_up: GiveUp) -> Result<(), Refusal> {
+    async fn gave_up(&self, lead: Lead, give_up: LeaseReturn) -> Result<(), Refusal> {
         match give_up.why() {
-            Why::Uncacheable => {
+            ReturnReason::Uncacheable => {
                 self.node.metrics.store(StoreResult::Uncacheable);
                 let pass_for = Duration::from_millis(give_up.pass_ms).min(self.node.config.max_lifetime.0);
                 // A Vary that would match no request: no mark is left, by a rule that nothing covers.
                 let vary = Rule::new(&give_up.vary).unwrap_or_else(|_| Rule::unknown());
                 lead.uncacheable(&vary, pass_for).await;
             }
-            Why::Failed | Why::Unspecified => {
+            ReturnReason::Failed | ReturnReason::Unspecified => {
                 self.node.metrics.store(StoreResult::Failed);
                 lead.failed(Duration::from_millis(give_up.pause_ms).min(MAX_PAUSE)).await;
             }
@@ -118,13 +118,17 @@ impl Holder<'_> {
         Ok(())
     }
 
-    async fn refuse_page(&self, lead: Lead, unfit: Unfit) -> Result<(), Refusal> {
+    async fn refuse_page(&self, lead: Lead, unfit: PageRefusal) -> Result<(), Refusal> {
         let (result, pass_for, detail) = match unfit {
-            Unfit::TooLarge => (StoreResult::TooLarge, UNFIT_PASS, "it is larger than the node's max_object"),
-            Unfit::Busy => {
+            PageRefusal::TooLarge => {
+                (StoreResult::TooLarge, UNFIT_PASS, "it is larger than the node's max_object")
+            }
+            PageRefusal::Busy => {
                 (StoreResult::Busy, Duration::ZERO, "the node receives as much as its max_receiving allows")
             }
-            Unfit::InvalidVary => (StoreResult::InvalidVary, UNFIT_PASS, "its Vary would match no request"),
+            PageRefusal::InvalidVary => {
+                (StoreResult::InvalidVary, UNFIT_PASS, "its Vary would match no request")
+            }
         };
         self.node.metrics.store(result);
         lead.uncacheable(&Rule::default(), pass_for).await;
@@ -160,29 +164,29 @@ struct ReceivedPage {
 }
 
 /// Why a page is not taken. It is nobody's fault: the edge's visitor gets it all the same.
-enum Unfit {
+enum PageRefusal {
     TooLarge,
     Busy,
     InvalidVary,
 }
 
 impl ReceivedPage {
-    fn begin(node: &Exchanges, head: EntryHead) -> Result<Self, Unfit> {
-        let rule = Rule::new(&head.vary).map_err(|_| Unfit::InvalidVary)?;
+    fn begin(node: &Exchanges, head: EntryHead) -> Result<Self, PageRefusal> {
+        let rule = Rule::new(&head.vary).map_err(|_| PageRefusal::InvalidVary)?;
         let head = EntryHead { vary: rule.names(), ..head };
         if head.encoded_len() > node.config.max_object.bytes() {
-            return Err(Unfit::TooLarge);
+            return Err(PageRefusal::TooLarge);
         }
         // A copy of its own: the message's buffer may be much larger, and would live as long as the entry.
-        let head = EntryHead::decode(Bytes::from(head.encode_to_vec())).map_err(|_| Unfit::TooLarge)?;
+        let head = EntryHead::decode(Bytes::from(head.encode_to_vec())).map_err(|_| PageRefusal::TooLarge)?;
         Ok(Self { head, rule, arrived: Instant::now(), body: Vec::new(), share: None })
     }
 
-    fn push(mut self, node: &Exchanges, chunk: &[u8]) -> Result<Self, Unfit> {
+    fn push(mut self, node: &Exchanges, chunk: &[u8]) -> Result<Self, PageRefusal> {
         if self.body.len() + chunk.len() > node.config.max_object.bytes() {
-            return Err(Unfit::TooLarge);
+            return Err(PageRefusal::TooLarge);
         }
-        let share = share_of(&node.receiving, chunk.len()).ok_or(Unfit::Busy)?;
+        let share = share_of(&node.receiving, chunk.len()).ok_or(PageRefusal::Busy)?;
         match &mut self.share {
             Some(all) => all.merge(share),
             None => self.share = Some(share),

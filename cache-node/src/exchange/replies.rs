@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tonic::Status;
 use weir_proto::cache::exchange_reply::Message;
-use weir_proto::cache::{ExchangeReply, Found, Lease, Pass, PassReason, Stored, Use, Wait};
+use weir_proto::cache::{ExchangeReply, Lease, LookupHit, Pass, PassReason, StoreReply, Use, Wait};
 use weir_proto::origin::End;
 
 use crate::entry::{Entry, Grant, millis};
@@ -64,7 +64,7 @@ impl Replies {
     ) -> Result<(), Refusal> {
         let position = |grant| message::position(grant, std::time::Instant::now());
         let mut body = entry.body().clone();
-        let found = Found {
+        let found = LookupHit {
             entry: Some(entry.head_at(Instant::now())),
             r#use: usage.into(),
             lease: lease.is_some(),
@@ -91,7 +91,7 @@ impl Replies {
     }
 
     pub(super) async fn stored(&self, kept: bool, detail: &str) -> Result<(), Refusal> {
-        self.send(Message::Stored(Stored { kept, detail: detail.to_owned() })).await
+        self.send(Message::Stored(StoreReply { kept, detail: detail.to_owned() })).await
     }
 
     /// The last message.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use purge::{InvalidPurge, LogId, Logged, Position, Purge, Seq, Target};
+use purge::{InvalidPurge, LogEntry, LogId, Position, Purge, Seq, Target};
 use weir_proto::cache::purge_target::Target as Named;
 use weir_proto::cache::{self, PurgeOrder, PurgeTarget};
 
@@ -35,8 +35,8 @@ pub(crate) fn order(purge: &Purge) -> PurgeOrder {
     PurgeOrder { targets: targets.collect(), soft: purge.is_soft() }
 }
 
-pub(crate) fn logged(logged: &Logged, now: Instant) -> cache::Logged {
-    cache::Logged {
+pub(crate) fn logged(logged: &LogEntry, now: Instant) -> cache::WatchPurge {
+    cache::WatchPurge {
         seq: logged.seq.get(),
         previous: logged.previous.get(),
         order: Some(order(&logged.purge)),

@@ -28,7 +28,7 @@ const LARGEST_PER_SHARD: u64 = 8;
 const MAX_SHARDS: u64 = 16;
 
 pub(crate) struct Memory {
-    pages: Cache<Bytes, Arc<Variants>, ByWeight, ahash::RandomState>,
+    pages: Cache<Bytes, Arc<Variants>, PageWeight, ahash::RandomState>,
     /// Also taken to change a page, so that no change is lost. Lookups do not take it.
     leases: Mutex<HashMap<Slot, MemoryLease>>,
     limits: Limits,
@@ -50,9 +50,9 @@ struct MemoryLease {
 }
 
 #[derive(Clone)]
-struct ByWeight;
+struct PageWeight;
 
-impl Weighter<Bytes, Arc<Variants>> for ByWeight {
+impl Weighter<Bytes, Arc<Variants>> for PageWeight {
     fn weight(&self, key: &Bytes, page: &Arc<Variants>) -> u64 {
         (key.len() + page.weight()) as u64
     }
@@ -70,7 +70,7 @@ impl Memory {
         #[expect(clippy::expect_used, reason = "fails only where one of the two capacities above is not set")]
         let options = options.build().expect("both capacities are set");
         let pages =
-            Cache::with_options(options, ByWeight, ahash::RandomState::new(), DefaultLifecycle::default());
+            Cache::with_options(options, PageWeight, ahash::RandomState::new(), DefaultLifecycle::default());
         Self {
             limits: Limits { variants: config.max_variants, weight: pages.shard_capacity() as usize / 2 },
             pages,

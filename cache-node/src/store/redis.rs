@@ -64,7 +64,7 @@ pub(crate) struct Redis {
 
 /// Redis is not there for this call: go on from memory.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Unavailable {
+pub(crate) enum RedisUnavailable {
     #[error("Redis did not answer lately: it is not asked for a moment")]
     Resting,
     #[error(transparent)]
@@ -135,7 +135,7 @@ impl Redis {
         command: Command,
         link: &Link,
         script: &Invocation<'_>,
-    ) -> Result<T, Unavailable> {
+    ) -> Result<T, RedisUnavailable> {
         self.call_or_undo(command, link, script, None).await
     }
 
@@ -145,9 +145,9 @@ impl Redis {
         link: &Link,
         script: &Invocation<'_>,
         undo: Option<&Invocation<'_>>,
-    ) -> Result<T, Unavailable> {
+    ) -> Result<T, RedisUnavailable> {
         if !self.breaker.lock().admits(Instant::now()) {
-            return Err(Unavailable::Resting);
+            return Err(RedisUnavailable::Resting);
         }
         let began = Instant::now();
         let result = link.call_or_undo(script, undo).await;
@@ -181,7 +181,7 @@ impl Redis {
         token: Token,
         probe: bool,
         unusable: &str,
-    ) -> Result<LookUpReply, Unavailable> {
+    ) -> Result<LookUpReply, RedisUnavailable> {
         let lease = selection.lease();
         let names = self.names(lease);
         let mut script = self.scripts.look_up.prepare_invoke();
@@ -209,7 +209,11 @@ impl Redis {
     }
 
     /// `None`: a record that is fresh by its lifetime, and cannot be read, or was purged.
-    fn read(&self, selection: &Selection, reply: LookUpReply) -> Result<Option<LookUpResult>, Unavailable> {
+    fn read(
+        &self,
+        selection: &Selection,
+        reply: LookUpReply,
+    ) -> Result<Option<LookUpResult>, RedisUnavailable> {
         let (verdict, record, left, rules, _, page, marked) = reply;
         let millis = |ms: i64| Duration::from_millis(ms.try_into().unwrap_or(0));
         let page = selection.pages().get(page);
@@ -237,9 +241,9 @@ impl Redis {
         }))
     }
 
-    fn foreign(&self) -> Unavailable {
+    fn foreign(&self) -> RedisUnavailable {
         self.metrics.redis_fault(Fault::Foreign);
-        Unavailable::Foreign
+        RedisUnavailable::Foreign
     }
 
     fn names(&self, slot: &Slot) -> RecordNames {
@@ -282,14 +286,14 @@ fn rules_text(rules: &Rules) -> String {
 }
 
 impl Store for Redis {
-    type Error = Unavailable;
+    type Error = RedisUnavailable;
 
     async fn look_up(
         &self,
         selection: &Selection,
         token: Token,
         probe: bool,
-    ) -> Result<LookUpResult, Unavailable> {
+    ) -> Result<LookUpResult, RedisUnavailable> {
         let mut unusable = String::new();
         for _ in 0..RECORDS {
             let reply = self.ask(selection, token, probe, &unusable).await?;
@@ -307,7 +311,12 @@ impl Store for Redis {
         Err(self.foreign())
     }
 
-    async fn put(&self, slot: &Slot, token: Token, entry: &Arc<Entry>) -> Result<PutResult, Unavailable> {
+    async fn put(
+        &self,
+        slot: &Slot,
+        token: Token,
+        entry: &Arc<Entry>,
+    ) -> Result<PutResult, RedisUnavailable> {
         let (under, names) = (self.names(slot), self.names(entry.slot()));
         let now = Instant::now();
         let fits = entry.weight() as u64 <= self.max_object;
@@ -323,13 +332,13 @@ impl Store for Redis {
         Ok(if kept { PutResult::Kept } else { PutResult::LeaseLost })
     }
 
-    async fn renew(&self, slot: &Slot, token: Token) -> Result<bool, Unavailable> {
+    async fn renew(&self, slot: &Slot, token: Token) -> Result<bool, RedisUnavailable> {
         let mut script = self.scripts.renew.prepare_invoke();
         script.key(self.names(slot).lease).arg(token.to_string()).arg(millis(self.lease));
         self.call(Command::Renew, &self.leases, &script).await
     }
 
-    async fn release(&self, slot: &Slot, token: Token, then: Release) -> Result<(), Unavailable> {
+    async fn release(&self, slot: &Slot, token: Token, then: Release) -> Result<(), RedisUnavailable> {
         self.call(Command::Release, &self.leases, &self.release_call(slot, token, then)).await
     }
 }

@@ -6,10 +6,10 @@ use futures_util::future::join_all;
 use process::units::{Size, Time};
 use redis::AsyncCommands;
 use tokio::time::{Instant, sleep};
-use weir_proto::cache::{EntryHead, PassReason, Why};
+use weir_proto::cache::{EntryHead, PassReason, ReturnReason};
 
 use super::measured::once_within;
-use super::peer::{Answer, TestNode, Way, on_error_page, page, stale_page};
+use super::peer::{Answer, PeerTransport, TestNode, on_error_page, page, stale_page};
 use super::redis_server::RedisServer;
 use crate::{Config, RedisConfig};
 
@@ -25,7 +25,7 @@ fn config(server: &RedisServer) -> Config {
 }
 
 async fn node(server: &RedisServer) -> TestNode {
-    TestNode::start(Way::InProcess, config(server)).await
+    TestNode::start(PeerTransport::InProcess, config(server)).await
 }
 
 async fn two_nodes() -> (RedisServer, TestNode, TestNode) {
@@ -35,8 +35,8 @@ async fn two_nodes() -> (RedisServer, TestNode, TestNode) {
 async fn two_nodes_by(config: impl Fn(&RedisServer) -> Config) -> (RedisServer, TestNode, TestNode) {
     let server = RedisServer::start().await;
     let (a, b) = (
-        TestNode::start(Way::InProcess, config(&server)).await,
-        TestNode::start(Way::InProcess, config(&server)).await,
+        TestNode::start(PeerTransport::InProcess, config(&server)).await,
+        TestNode::start(PeerTransport::InProcess, config(&server)).await,
     );
     // News by Redis must flow before a test relies on it.
     while subscribers(&server).await < 2 {
@@ -201,7 +201,7 @@ async fn an_uncacheable_page_is_known_on_all_nodes() {
     holder.expect_lease().await;
     let mut waiter = b.ask("/a").await;
     waiter.expect_wait().await;
-    holder.give_up(Why::Uncacheable, Duration::from_secs(60)).await;
+    holder.give_up(ReturnReason::Uncacheable, Duration::from_secs(60)).await;
     assert_eq!(waiter.answer().await, Answer::Pass(PassReason::HitForMiss));
     assert_eq!(b.answer("/a").await, Answer::Pass(PassReason::HitForMiss));
 }
@@ -295,7 +295,7 @@ async fn records_that_cannot_be_read_are_a_miss() {
         let mut edge = node.ask("/a").await;
         edge.expect_lease().await;
         assert!(edge.store(page(), "anew").await.kept);
-        let other = TestNode::start(Way::InProcess, config(&server)).await;
+        let other = TestNode::start(PeerTransport::InProcess, config(&server)).await;
         assert_eq!(other.answer("/a").await, Answer::fresh("anew"));
         redis::cmd("FLUSHALL").query_async::<()>(&mut redis).await.unwrap();
     }
@@ -309,11 +309,11 @@ async fn a_page_too_large_for_redis_stays_in_memory() {
         config.redis.as_mut().unwrap().max_object = Size::kibibytes(10);
         config
     };
-    let a = TestNode::start(Way::InProcess, small()).await;
+    let a = TestNode::start(PeerTransport::InProcess, small()).await;
     let body = "x".repeat(20 * 1024);
     a.fill("/a", page(), &body).await;
     assert_eq!(a.answer("/a").await, Answer::fresh(&body));
     assert!(pages(&mut server.connect().await).await.is_empty());
-    let b = TestNode::start(Way::InProcess, small()).await;
+    let b = TestNode::start(PeerTransport::InProcess, small()).await;
     b.fill("/a", page(), "another").await;
 }

@@ -6,9 +6,11 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 use weir_proto::cache::exchange_reply::Message as Reply;
-use weir_proto::cache::{EntryHead, Lookup, PassReason, Use, Why};
+use weir_proto::cache::{EntryHead, Lookup, PassReason, ReturnReason, Use};
 
-use super::peer::{Answer, Edge, TestNode, Way, field, lookup, on_error_page, over_both, page, stale_page};
+use super::peer::{
+    Answer, Edge, PeerTransport, TestNode, field, lookup, on_error_page, over_both, page, stale_page,
+};
 use crate::Config;
 
 over_both! { config;
@@ -151,7 +153,7 @@ async fn an_uncacheable_page_lets_all_go_at_once(node: TestNode) {
     holder.expect_lease().await;
     let waiters = waiting(&node, "/a", 20).await;
     let gave_up = Instant::now();
-    holder.give_up(Why::Uncacheable, pass_for).await;
+    holder.give_up(ReturnReason::Uncacheable, pass_for).await;
     for mut waiter in waiters {
         let Reply::Pass(pass) = waiter.reply().await.unwrap() else { panic!("all pass") };
         assert_eq!((pass.reason(), pass.for_ms), (PassReason::UncacheableReply, 800));
@@ -169,13 +171,13 @@ async fn an_uncacheable_page_lets_all_go_at_once(node: TestNode) {
 /// yet sent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_give_up_counts_also_if_an_edge_in_process_leaves_at_once() {
-    let node = TestNode::start(Way::InProcess, config()).await;
+    let node = TestNode::start(PeerTransport::InProcess, config()).await;
     for n in 0..100 {
         let key = format!("/{n}");
         let mut holder = node.ask(&key).await;
         holder.expect_lease().await;
         let mut waiter = waiting(&node, &key, 1).await.remove(0);
-        holder.give_up(Why::Uncacheable, Duration::from_secs(60)).await;
+        holder.give_up(ReturnReason::Uncacheable, Duration::from_secs(60)).await;
         drop(holder);
         assert_eq!(waiter.answer().await, Answer::Pass(PassReason::UncacheableReply), "{key}");
     }
@@ -185,7 +187,7 @@ async fn a_failed_holder_leaves_no_mark(node: TestNode) {
     let mut holder = node.ask("/a").await;
     holder.expect_lease().await;
     let waiters = waiting(&node, "/a", 3).await;
-    holder.give_up(Why::Failed, Duration::ZERO).await;
+    holder.give_up(ReturnReason::Failed, Duration::ZERO).await;
     for mut waiter in waiters {
         assert_eq!(waiter.answer().await, Answer::Pass(PassReason::HolderFailed));
     }
@@ -200,7 +202,7 @@ async fn a_failed_holder_gives_the_entry_for_errors(node: TestNode) {
     let waiters = waiting(&node, "/a", 3).await;
     let mut refresh = node.refresh("/a").await;
     refresh.expect_wait().await;
-    holder.give_up(Why::Failed, Duration::ZERO).await;
+    holder.give_up(ReturnReason::Failed, Duration::ZERO).await;
     for mut waiter in waiters {
         assert_eq!(waiter.answer().await, Answer::on_error("old", false));
     }

@@ -11,10 +11,10 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use weir_proto::cache::exchange_reply::Message as Reply;
 use weir_proto::cache::exchange_request::Message as Request;
-use weir_proto::cache::{EntryHead, GiveUp, Lookup, PassReason};
+use weir_proto::cache::{EntryHead, LeaseReturn, Lookup, PassReason};
 use weir_proto::origin::End;
 
-use super::peer::{Answer, TestNode, Way, field, lookup, over_both, page};
+use super::peer::{Answer, PeerTransport, TestNode, field, lookup, over_both, page};
 use crate::Config;
 
 over_both! { config;
@@ -179,7 +179,7 @@ async fn first_messages_that_are_no_lookup_are_refused(node: TestNode) {
         Request::Store(page()),
         Request::Chunk(Bytes::from_static(b"x")),
         Request::End(End {}),
-        Request::GiveUp(GiveUp::default()),
+        Request::GiveUp(LeaseReturn::default()),
         Request::Lookup(lookup("")),
         Request::Lookup(lookup(&"k".repeat(64 * 1024 + 1))),
         Request::Lookup(Lookup { fields: vec![field(&("a", "x\r\ny: z"))], ..lookup("/a") }),
@@ -195,7 +195,7 @@ async fn first_messages_that_are_no_lookup_are_refused(node: TestNode) {
 /// Over the network HTTP/2 windows take in as much, and to the node it is read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_edge_in_process_that_does_not_read_loses_the_lease() {
-    let node = TestNode::start(Way::InProcess, config()).await;
+    let node = TestNode::start(PeerTransport::InProcess, config()).await;
     let stale = EntryHead { ttl_ms: 0, stale_while_revalidate_ms: 600_000, ..page() };
     node.fill("/a", stale, &"x".repeat(600 * 1024)).await;
     let mut slow = node.ask("/a").await;
@@ -208,7 +208,7 @@ async fn an_edge_in_process_that_does_not_read_loses_the_lease() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_drains_what_is_under_way_and_says_so() {
-    let mut node = TestNode::start(Way::Network, config()).await;
+    let mut node = TestNode::start(PeerTransport::Network, config()).await;
     let endpoint =
         tonic::transport::Endpoint::from_shared(format!("http://{}", node.address.unwrap())).unwrap();
     let mut health = HealthClient::new(endpoint.connect().await.unwrap());

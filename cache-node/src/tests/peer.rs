@@ -18,9 +18,9 @@ use weir_proto::cache::exchange_reply::Message as Reply;
 use weir_proto::cache::exchange_request::Message as Request;
 use weir_proto::cache::purge_target::Target;
 use weir_proto::cache::{
-    EntryHead, ExchangeReply, ExchangeRequest, Follow, GiveUp, Logged, Lookup, PassReason, Position,
-    PurgeOrder, PurgeReply, PurgeRequest, PurgeTarget, Stored, Use, WatchBeat, WatchHello, WatchLeave,
-    WatchReply, WatchRequest, Why, watch_reply, watch_request,
+    EntryHead, ExchangeReply, ExchangeRequest, Follow, LeaseReturn, Lookup, PassReason, Position, PurgeOrder,
+    PurgeReply, PurgeRequest, PurgeTarget, ReturnReason, StoreReply, Use, WatchBeat, WatchHello, WatchLeave,
+    WatchPurge, WatchReply, WatchRequest, watch_reply, watch_request,
 };
 use weir_proto::origin::{End, Field};
 use weir_proto::transport::{self, Transport};
@@ -39,23 +39,23 @@ pub(crate) struct TestNode {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Way {
+pub(crate) enum PeerTransport {
     InProcess,
     Network,
 }
 
 impl TestNode {
-    pub(crate) async fn start(way: Way, config: Config) -> Self {
+    pub(crate) async fn start(way: PeerTransport, config: Config) -> Self {
         let shutdown = Shutdown::new();
         let name = config.name.clone().unwrap_or_else(|| format!("node-{:08x}", rand::random::<u32>()));
         let config = Config { name: Some(name), ..config };
         match way {
-            Way::InProcess => {
+            PeerTransport::InProcess => {
                 let node = service(&config, &Metrics::default(), &shutdown).unwrap();
                 let client = CacheClient::new(transport::in_process(node));
                 Self { client, shutdown, server: None, address: None }
             }
-            Way::Network => {
+            PeerTransport::Network => {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 let address = listener.local_addr().unwrap();
                 let server = tokio::spawn(run(
@@ -163,7 +163,7 @@ impl Watch {
         }
     }
 
-    pub(crate) async fn logged(&mut self) -> Logged {
+    pub(crate) async fn logged(&mut self) -> WatchPurge {
         match self.reply().await {
             watch_reply::Message::Logged(logged) => logged,
             other => panic!("{other:?} instead of a purge"),
@@ -322,7 +322,7 @@ impl Edge {
         }
     }
 
-    pub(crate) async fn end_store(&mut self) -> Stored {
+    pub(crate) async fn end_store(&mut self) -> StoreReply {
         self.send(Request::End(End {})).await;
         match self.reply().await.unwrap() {
             Reply::Stored(stored) => stored,
@@ -330,14 +330,14 @@ impl Edge {
         }
     }
 
-    pub(crate) async fn store(&mut self, head: EntryHead, body: &str) -> Stored {
+    pub(crate) async fn store(&mut self, head: EntryHead, body: &str) -> StoreReply {
         self.begin_store(head, body).await;
         self.end_store().await
     }
 
-    pub(crate) async fn give_up(&self, why: Why, pass_for: Duration) {
+    pub(crate) async fn give_up(&self, why: ReturnReason, pass_for: Duration) {
         let pass_ms = pass_for.as_millis() as u64;
-        let give_up = GiveUp { why: why.into(), pass_ms, ..GiveUp::default() };
+        let give_up = LeaseReturn { why: why.into(), pass_ms, ..LeaseReturn::default() };
         self.send(Request::GiveUp(give_up)).await;
     }
 }
@@ -377,15 +377,15 @@ macro_rules! over_both {
         mod in_process {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() {
-                use $crate::tests::peer::{TestNode, Way};
-                super::$test(TestNode::start(Way::InProcess, super::$config()).await).await;
+                use $crate::tests::peer::{TestNode, PeerTransport};
+                super::$test(TestNode::start(PeerTransport::InProcess, super::$config()).await).await;
             })*
         }
         mod network {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() {
-                use $crate::tests::peer::{TestNode, Way};
-                super::$test(TestNode::start(Way::Network, super::$config()).await).await;
+                use $crate::tests::peer::{TestNode, PeerTransport};
+                super::$test(TestNode::start(PeerTransport::Network, super::$config()).await).await;
             })*
         }
     };

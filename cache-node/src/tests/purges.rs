@@ -8,7 +8,7 @@ use tonic::Code;
 use weir_proto::cache::purge_target::Target;
 use weir_proto::cache::{EntryHead, Position};
 
-use super::peer::{Answer, TestNode, Way, over_both, page, tag, url};
+use super::peer::{Answer, PeerTransport, TestNode, over_both, page, tag, url};
 use crate::Config;
 
 /// Far more than any purge takes.
@@ -205,7 +205,7 @@ async fn who_may_purge() {
         ("0.0.0.0:7101", true, wrong, stranger),
         ("0.0.0.0:7101", true, right, None),
     ] {
-        for way in [Way::InProcess, Way::Network] {
+        for way in [PeerTransport::InProcess, PeerTransport::Network] {
             let config = Config {
                 listen: listen.to_owned(),
                 admin_token_file: token.then(|| file.clone()),
@@ -213,7 +213,7 @@ async fn who_may_purge() {
             };
             let node = TestNode::start(way, config).await;
             // Nobody but this process reaches the one in it.
-            let refused = refused.filter(|_| matches!(way, Way::Network));
+            let refused = refused.filter(|_| matches!(way, PeerTransport::Network));
             let answer = node.purge_showing(shown).await;
             assert_eq!(
                 answer.err().map(|status| status.code()),
@@ -229,7 +229,7 @@ async fn who_may_purge() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_has_just_started_has_purges_wait_for_those_who_may_come_back() {
     let began = Instant::now();
-    let node = TestNode::start(Way::Network, Config { watch_grace: Time(GRACE), ..config() }).await;
+    let node = TestNode::start(PeerTransport::Network, Config { watch_grace: Time(GRACE), ..config() }).await;
     let hasty = node.purge(&[tag("t")], false, Duration::ZERO).await;
     assert!(hasty.made);
     assert_eq!(hasty.missing, ["edges from before"]);
@@ -241,6 +241,7 @@ async fn a_node_that_has_just_started_has_purges_wait_for_those_who_may_come_bac
     assert_eq!(node.purge(&[tag("t")], false, LONG).await.missing, Vec::<String>::new());
     assert!(began.elapsed() >= GRACE * 2);
     // In one process there was nobody before.
-    let embedded = TestNode::start(Way::InProcess, Config { watch_grace: Time(LONG), ..config() }).await;
+    let embedded =
+        TestNode::start(PeerTransport::InProcess, Config { watch_grace: Time(LONG), ..config() }).await;
     assert_eq!(embedded.purge(&[tag("t")], false, Duration::ZERO).await.missing, Vec::<String>::new());
 }

@@ -11,7 +11,7 @@ use weir_proto::cache::purge_target::Target;
 use weir_tests::{FaultProxy, NetworkFault};
 
 use super::measured::once_within;
-use super::peer::{Answer, TestNode, Way, page, tag, url};
+use super::peer::{Answer, PeerTransport, TestNode, page, tag, url};
 use super::redis_server::RedisServer;
 use crate::{Config, RedisConfig};
 
@@ -32,7 +32,7 @@ async fn node_with(url: &str, name: &str, grace: Duration) -> TestNode {
     let redis = RedisConfig { timeout: Time::from_secs(2), ..RedisConfig::at(url) };
     let config =
         Config { name: Some(name.into()), redis: Some(redis), watch_grace: Time(grace), ..Config::default() };
-    TestNode::start(Way::InProcess, config).await
+    TestNode::start(PeerTransport::InProcess, config).await
 }
 
 /// Both follow the purge log. A busy machine may hold them up without their pages being lost.
@@ -178,7 +178,7 @@ async fn a_node_that_dies_is_waited_for_as_long_as_it_may_use_pages() {
                     watch_grace: Time(GRACE),
                     ..Config::default()
                 };
-                let node = TestNode::start(Way::InProcess, config).await;
+                let node = TestNode::start(PeerTransport::InProcess, config).await;
                 node.ask("http://warm/b").await.final_answer().await;
                 std::mem::forget(node);
             });

@@ -12,7 +12,7 @@ use weir_proto::cache::{EntryHead, Use};
 use weir_tests::{RedisCluster, RedisSentinels, until};
 
 use super::measured::once_within;
-use super::peer::{Answer, TestNode, Way, page};
+use super::peer::{Answer, PeerTransport, TestNode, page};
 use super::redis_kinds::{cluster_config, sentinel_config};
 use super::redis_lost::works_together;
 use crate::{Config, RedisConfig};
@@ -24,8 +24,8 @@ const PAGES: usize = 12;
 async fn two_nodes(redis: &RedisConfig) -> [Arc<TestNode>; 2] {
     let config = Config { redis: Some(redis.clone()), ..Config::default() };
     let nodes = [
-        Arc::new(TestNode::start(Way::InProcess, config.clone()).await),
-        Arc::new(TestNode::start(Way::InProcess, config).await),
+        Arc::new(TestNode::start(PeerTransport::InProcess, config.clone()).await),
+        Arc::new(TestNode::start(PeerTransport::InProcess, config).await),
     ];
     works_together(&nodes[0], &nodes[1]).await;
     nodes

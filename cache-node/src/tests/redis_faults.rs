@@ -10,7 +10,7 @@ use process::units::Time;
 use prometheus_client::registry::Registry;
 use weir_tests::{FaultProxy, NetworkFault, Redis, RedisCluster};
 
-use super::peer::{TestNode, Way};
+use super::peer::{PeerTransport, TestNode};
 use super::redis_kinds::{Authority, cluster_config};
 use super::redis_lost::{works_alone, works_together};
 use crate::purges::Purges;
@@ -20,7 +20,7 @@ use crate::store::{Store, Token};
 use crate::{Config, Metrics, RedisConfig};
 
 async fn node(redis: RedisConfig) -> TestNode {
-    TestNode::start(Way::InProcess, Config { redis: Some(redis), ..Config::default() }).await
+    TestNode::start(PeerTransport::InProcess, Config { redis: Some(redis), ..Config::default() }).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -121,9 +121,9 @@ impl Authority {
     }
 
     /// Issues a certificate for a server.
-    pub(super) fn server(&self) -> Issued {
+    pub(super) fn server(&self) -> ServerFiles {
         let (certificate, key) = self.issue("server");
-        Issued { certificate, key, authority: self.file.clone() }
+        ServerFiles { certificate, key, authority: self.file.clone() }
     }
 
     /// Files with a certificate for 127.0.0.1 and its key.
@@ -147,13 +147,13 @@ impl Authority {
 }
 
 /// A server's files.
-pub(super) struct Issued {
+pub(super) struct ServerFiles {
     certificate: PathBuf,
     key: PathBuf,
     authority: PathBuf,
 }
 
-impl Issued {
+impl ServerFiles {
     pub(super) fn files(&self) -> TlsFiles<'_> {
         TlsFiles { certificate: &self.certificate, key: &self.key, authority: &self.authority }
     }

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 
 use super::measured::once_within;
-use super::peer::{Answer, TestNode, Way, page, stale_page};
+use super::peer::{Answer, PeerTransport, TestNode, page, stale_page};
 use super::redis_server::RedisServer;
 use crate::{Config, RedisConfig};
 
@@ -16,7 +16,7 @@ const SOON: Duration = Duration::from_secs(3);
 
 async fn node(server: &RedisServer) -> TestNode {
     let config = Config { redis: Some(RedisConfig::at(&server.url())), ..Config::default() };
-    TestNode::start(Way::InProcess, config).await
+    TestNode::start(PeerTransport::InProcess, config).await
 }
 
 /// Makes pages, each by one of several who ask, and finds each again, and does so soon. A page that began

@@ -15,7 +15,7 @@ const MAX_TOKEN: usize = 4096;
 
 /// Why somebody may not change anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Denied {
+pub enum Denial {
     /// The operator's fault: no token is set.
     #[error("this listener is reached from elsewhere: set `admin_token_file` to a file that holds a token")]
     NoToken,
@@ -54,20 +54,20 @@ impl Authority {
     }
 
     /// Whether somebody may change something who sends this as `Authorization`.
-    pub async fn check(&self, shown: Option<&[u8]>) -> Result<(), Denied> {
+    pub async fn check(&self, shown: Option<&[u8]>) -> Result<(), Denial> {
         let file = match self {
             Self::Local => return Ok(()),
-            Self::Nobody => return Err(Denied::NoToken),
+            Self::Nobody => return Err(Denial::NoToken),
             Self::Token(file) => file,
         };
         let token = tokio::fs::read(file).await.map_err(|error| {
             tracing::error!("the admin token cannot be read from {}: {error}", file.display());
-            Denied::Unreadable
+            Denial::Unreadable
         })?;
         let shown = shown.and_then(bearer).unwrap_or_default();
         let token = token.trim_ascii();
         let right = !token.is_empty() && token.len() <= MAX_TOKEN && bool::from(shown.ct_eq(token));
-        if right { Ok(()) } else { Err(Denied::WrongToken) }
+        if right { Ok(()) } else { Err(Denial::WrongToken) }
     }
 
     /// What a request with these fields is answered, if it may not change anything.
@@ -75,8 +75,8 @@ impl Authority {
         let shown = fields.get(AUTHORIZATION).map(HeaderValue::as_bytes);
         let denied = self.check(shown).await.err()?;
         let status = match denied {
-            Denied::NoToken | Denied::Unreadable => StatusCode::FORBIDDEN,
-            Denied::WrongToken => StatusCode::UNAUTHORIZED,
+            Denial::NoToken | Denial::Unreadable => StatusCode::FORBIDDEN,
+            Denial::WrongToken => StatusCode::UNAUTHORIZED,
         };
         Some(answer::text(status, format!("{denied}\n")))
     }

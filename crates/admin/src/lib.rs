@@ -23,11 +23,11 @@ mod serve;
 pub mod token;
 
 pub use answer::Answer;
-pub use authority::{Authority, Denied};
+pub use authority::{Authority, Denial};
 pub use exposition::{Exposition, Format};
 pub use guard::{Access, Guard};
 pub use hosts::Hosts;
-pub use probe::{Unready, healthcheck};
+pub use probe::{ProbeFailure, healthcheck};
 pub use readiness::{Phase, Readiness};
 pub use serve::serve;
 

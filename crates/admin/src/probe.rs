@@ -9,7 +9,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why a process is not ready.
 #[derive(Debug, thiserror::Error)]
-pub enum Unready {
+pub enum ProbeFailure {
     #[error("nothing answers at {address}: {source}")]
     NoAnswer { address: String, source: io::Error },
     #[error("not ready: {0}")]
@@ -20,15 +20,15 @@ pub enum Unready {
 
 /// Asks the admin listener at `address`, as in the settings ("127.0.0.1:9900"), whether its process is ready.
 /// Blocks.
-pub fn healthcheck(address: &str) -> Result<(), Unready> {
+pub fn healthcheck(address: &str) -> Result<(), ProbeFailure> {
     if address == "off" {
-        return Err(Unready::NoAdmin);
+        return Err(ProbeFailure::NoAdmin);
     }
     let reply = client::get(address, "/readyz", PATIENCE)
-        .map_err(|source| Unready::NoAnswer { address: address.to_owned(), source })?;
+        .map_err(|source| ProbeFailure::NoAnswer { address: address.to_owned(), source })?;
     match reply.status {
         Some(200) => Ok(()),
-        _ => Err(Unready::NotReady(reply.body.trim().replace('\n', "; "))),
+        _ => Err(ProbeFailure::NotReady(reply.body.trim().replace('\n', "; "))),
     }
 }
 
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     /// What is said of a peer that takes one request and replies with these pieces, the pause before each.
-    fn of_peer(reply: Vec<(Duration, &'static str)>) -> Result<(), Unready> {
+    fn of_peer(reply: Vec<(Duration, &'static str)>) -> Result<(), ProbeFailure> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("0.0.0.0:{}", listener.local_addr().unwrap().port());
         std::thread::spawn(move || {
@@ -75,13 +75,13 @@ mod tests {
     fn a_peer_that_drips_is_not_waited_for() {
         let begun = Instant::now();
         let drip = std::iter::repeat_n((PATIENCE / 4, "x"), 20).collect();
-        assert!(matches!(of_peer(drip), Err(Unready::NoAnswer { .. })));
+        assert!(matches!(of_peer(drip), Err(ProbeFailure::NoAnswer { .. })));
         assert!(begun.elapsed() < 2 * PATIENCE, "{:?}", begun.elapsed());
     }
 
     #[test]
     fn says_why_nobody_can_be_asked() {
-        assert!(matches!(healthcheck("off"), Err(Unready::NoAdmin)));
+        assert!(matches!(healthcheck("off"), Err(ProbeFailure::NoAdmin)));
         // Bound and not listened on, so that nobody else takes it.
         let bound = tokio::net::TcpSocket::new_v4().unwrap();
         bound.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();

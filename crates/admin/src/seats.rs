@@ -13,9 +13,9 @@ pub(crate) const MAX_CONNECTIONS: usize = 64;
 /// When a connection began to be idle: waiting for a request to come whole, or for its client to take an
 /// answer. `None` while a request is being answered. Clones are the same.
 #[derive(Clone, Debug)]
-pub(crate) struct Idle(Arc<Mutex<Option<Instant>>>);
+pub(crate) struct IdleSince(Arc<Mutex<Option<Instant>>>);
 
-impl Idle {
+impl IdleSince {
     pub(crate) fn new() -> Self {
         Self(Arc::new(Mutex::new(Some(Instant::now()))))
     }
@@ -30,7 +30,7 @@ impl Idle {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Seats(Vec<(AbortHandle, Idle)>);
+pub(crate) struct Seats(Vec<(AbortHandle, IdleSince)>);
 
 impl Seats {
     /// Whether there is room for one more connection, if need be by ending another.
@@ -46,7 +46,7 @@ impl Seats {
         true
     }
 
-    pub(crate) fn add(&mut self, task: AbortHandle, idle: Idle) {
+    pub(crate) fn add(&mut self, task: AbortHandle, idle: IdleSince) {
         self.0.push((task, idle));
     }
 }

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::seats::{Idle, MAX_CONNECTIONS, Seats};
+use crate::seats::{IdleSince, MAX_CONNECTIONS, Seats};
 use crate::{Admin, Answer, Routes, answer, is_probe};
 
 /// Requests answered at once that are no probes: these find room at all times.
@@ -44,7 +44,7 @@ pub async fn serve<R: Routes>(
     drained: impl Future,
 ) {
     let readiness = admin.readiness.clone();
-    let shared = Arc::new(Shared { admin, asked: Semaphore::new(MAX_ASKED) });
+    let shared = Arc::new(AdminServer { admin, asked: Semaphore::new(MAX_ASKED) });
     let mut ended = pin!(async {
         draining.await;
         readiness.drain();
@@ -57,7 +57,7 @@ pub async fn serve<R: Routes>(
             Some(_closed) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) if seats.make_room() => {
-                    let idle = Idle::new();
+                    let idle = IdleSince::new();
                     seats.add(connections.spawn(connection(stream, shared.clone(), idle.clone())), idle);
                 }
                 // All are being answered; this client may come again.
@@ -72,12 +72,12 @@ pub async fn serve<R: Routes>(
 }
 
 /// What all connections share.
-struct Shared<R> {
+struct AdminServer<R> {
     admin: Admin<R>,
     asked: Semaphore,
 }
 
-async fn connection<R: Routes>(stream: TcpStream, shared: Arc<Shared<R>>, idle: Idle) {
+async fn connection<R: Routes>(stream: TcpStream, shared: Arc<AdminServer<R>>, idle: IdleSince) {
     let service = service_fn(|request| async { Ok::<_, Infallible>(take(&shared, &idle, request).await) });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -93,7 +93,7 @@ async fn connection<R: Routes>(stream: TcpStream, shared: Arc<Shared<R>>, idle: 
 }
 
 /// Receives the request's body and answers.
-async fn take<R: Routes>(shared: &Shared<R>, idle: &Idle, request: Request<Incoming>) -> Answer {
+async fn take<R: Routes>(shared: &AdminServer<R>, idle: &IdleSince, request: Request<Incoming>) -> Answer {
     let (head, body) = request.into_parts();
     let received = timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect()).await;
     let body = match received {

@@ -14,7 +14,7 @@ use crate::serve::{BODY_TIMEOUT, MAX_ASKED, MAX_BODY, MAX_HEAD};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-struct Running {
+struct AdminProcess {
     address: SocketAddr,
     readiness: Readiness,
     draining: Option<oneshot::Sender<()>>,
@@ -22,7 +22,7 @@ struct Running {
     serving: tokio::task::JoinHandle<()>,
 }
 
-impl Drop for Running {
+impl Drop for AdminProcess {
     fn drop(&mut self) {
         self.serving.abort();
     }
@@ -51,7 +51,7 @@ impl Routes for Length {
     }
 }
 
-async fn run() -> Running {
+async fn run() -> AdminProcess {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let admin = Admin { routes: Length, ..Default::default() };
@@ -63,10 +63,10 @@ async fn run() -> Running {
     let (drained, told_all) = oneshot::channel::<()>();
     let told_to_drain = async move { told_to_drain.await.unwrap() };
     let serving = tokio::spawn(serve(listener, admin, told_to_drain, told_all));
-    Running { address, readiness, draining: Some(draining), drained: Some(drained), serving }
+    AdminProcess { address, readiness, draining: Some(draining), drained: Some(drained), serving }
 }
 
-impl Running {
+impl AdminProcess {
     /// The whole answer to a request on a connection of its own.
     async fn send(&self, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();

@@ -65,12 +65,12 @@ pub enum Manner {
 
 /// Takes variables one by one.
 pub trait Variables {
-    fn variable(&mut self, name: &[u8], value: &[u8]) -> Result<(), TooLarge>;
+    fn variable(&mut self, name: &[u8], value: &[u8]) -> Result<(), OversizedRequest>;
 }
 
 /// The request does not fit into what the server takes: the client sent too much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TooLarge {
+pub enum OversizedRequest {
     #[error(
         "the variables need more than 65535 bytes, which no uwsgi packet and no FastCGI record can carry"
     )]
@@ -83,20 +83,20 @@ pub enum TooLarge {
 
 /// Why there are no variables for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum EnvironRefusal {
     /// The edge lets no such request through: whoever calls us is not one.
     #[error("the request's {0} is not valid HTTP")]
     Invalid(&'static str),
     #[error(transparent)]
     Path(#[from] BadPath),
     #[error(transparent)]
-    TooLarge(#[from] TooLarge),
+    TooLarge(#[from] OversizedRequest),
 }
 
 /// The variables for a request, each name once.
-pub fn variables(request: &Request<'_>, out: &mut impl Variables) -> Result<(), Refused> {
+pub fn variables(request: &Request<'_>, out: &mut impl Variables) -> Result<(), EnvironRefusal> {
     if !is_token(request.method.as_bytes()) {
-        return Err(Refused::Invalid("method"));
+        return Err(EnvironRefusal::Invalid("method"));
     }
     let (path, query) = match memchr::memchr(b'?', request.target) {
         Some(mark) => (&request.target[..mark], &request.target[mark + 1..]),
@@ -129,7 +129,7 @@ pub fn variables(request: &Request<'_>, out: &mut impl Variables) -> Result<(), 
     fields::variables(request, scheme, &mut out)?;
     for (name, value) in request.extra {
         if !is_text(value.as_bytes()) {
-            return Err(Refused::Invalid("variable of the settings"));
+            return Err(EnvironRefusal::Invalid("variable of the settings"));
         }
         out.out.variable(name.as_bytes(), value.as_bytes())?;
     }
@@ -144,14 +144,14 @@ struct Writer<'a, V> {
 
 impl<V: Variables> Writer<'_, V> {
     /// A value in which no control character may be.
-    fn text(&mut self, name: &'static str, value: &[u8]) -> Result<(), Refused> {
+    fn text(&mut self, name: &'static str, value: &[u8]) -> Result<(), EnvironRefusal> {
         if !is_text(value) {
-            return Err(Refused::Invalid(name));
+            return Err(EnvironRefusal::Invalid(name));
         }
         self.bytes(name.as_bytes(), value)
     }
 
-    fn bytes(&mut self, name: &[u8], value: &[u8]) -> Result<(), Refused> {
+    fn bytes(&mut self, name: &[u8], value: &[u8]) -> Result<(), EnvironRefusal> {
         if self.extra.iter().any(|(other, _)| other.as_bytes() == name) {
             return Ok(());
         }

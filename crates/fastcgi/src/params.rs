@@ -1,7 +1,7 @@
 //! The variables of a request: for each, two lengths, a name and a value.
 
 use bytes::{BufMut, BytesMut};
-use cgi::environ::{TooLarge, Variables};
+use cgi::environ::{OversizedRequest, Variables};
 
 use crate::record::LARGEST;
 
@@ -20,10 +20,10 @@ impl Params {
     }
 
     /// Up to 127 in one byte, else in four with the highest bit set.
-    fn length(&mut self, length: usize) -> Result<(), TooLarge> {
+    fn length(&mut self, length: usize) -> Result<(), OversizedRequest> {
         match u8::try_from(length) {
             Ok(short @ 0..=127) => self.0.put_u8(short),
-            _ => self.0.put_u32(u32::try_from(length).map_err(|_| TooLarge::Packet)? | 1 << 31),
+            _ => self.0.put_u32(u32::try_from(length).map_err(|_| OversizedRequest::Packet)? | 1 << 31),
         }
         Ok(())
     }
@@ -32,10 +32,10 @@ impl Params {
 impl Variables for Params {
     /// Adds a variable. All variables must fit into one record: servers (PHP among them) do not join
     /// variables that are split over two.
-    fn variable(&mut self, name: &[u8], value: &[u8]) -> Result<(), TooLarge> {
+    fn variable(&mut self, name: &[u8], value: &[u8]) -> Result<(), OversizedRequest> {
         // Two lengths take at most eight bytes.
         if self.0.len() + 8 + name.len() + value.len() > LARGEST {
-            return Err(TooLarge::Packet);
+            return Err(OversizedRequest::Packet);
         }
         self.length(name.len())?;
         self.length(value.len())?;
@@ -66,9 +66,9 @@ mod tests {
     fn what_needs_a_second_record_is_refused_and_leaves_nothing() {
         let mut params = Params::new();
         params.variable(b"A", b"1").unwrap();
-        assert_eq!(params.variable(b"B", &[b'x'; LARGEST]), Err(TooLarge::Packet));
+        assert_eq!(params.variable(b"B", &[b'x'; LARGEST]), Err(OversizedRequest::Packet));
         assert_eq!(params.variable(b"B", &vec![b'x'; LARGEST - 4 - 9]), Ok(()));
-        assert_eq!(params.variable(b"C", b""), Err(TooLarge::Packet));
+        assert_eq!(params.variable(b"C", b""), Err(OversizedRequest::Packet));
         assert!(params.finish().len() <= LARGEST);
     }
 }

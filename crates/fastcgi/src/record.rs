@@ -61,12 +61,12 @@ pub enum Record {
     /// Text for the log, not empty.
     Stderr(Bytes),
     /// The end of the reply.
-    End(Ended),
+    End(RequestEnd),
 }
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum RequestEnd {
     Complete,
     /// The server has no capacity for it now.
     Overloaded,
@@ -76,7 +76,7 @@ pub enum Ended {
 
 /// These bytes are not from a FastCGI server, or not about this request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Malformed {
+pub enum MalformedRecord {
     #[error("unknown FastCGI version {0}")]
     Version(u8),
     #[error("a record for the unknown request {0}")]
@@ -98,7 +98,7 @@ pub struct Decoder {
 impl Decoder {
     /// The next record at the front of `buffer`. `None`: more bytes are needed, and nothing was removed.
     /// Skips records without content. `buffer` never needs to hold more than one record.
-    pub fn next(&mut self, buffer: &mut BytesMut) -> Result<Option<Record>, Malformed> {
+    pub fn next(&mut self, buffer: &mut BytesMut) -> Result<Option<Record>, MalformedRecord> {
         loop {
             let Some(&[version, kind, id_high, id_low, high, low, padding, _]) =
                 buffer.first_chunk::<HEADER>()
@@ -106,17 +106,17 @@ impl Decoder {
                 return Ok(None);
             };
             if version != VERSION {
-                return Err(Malformed::Version(version));
+                return Err(MalformedRecord::Version(version));
             }
             let request = u16::from_be_bytes([id_high, id_low]);
             if request != REQUEST {
-                return Err(Malformed::Request(request));
+                return Err(MalformedRecord::Request(request));
             }
             if !matches!(kind, END_REQUEST | STDOUT | STDERR) {
-                return Err(Malformed::Kind(kind));
+                return Err(MalformedRecord::Kind(kind));
             }
             if self.ended {
-                return Err(Malformed::AfterEnd);
+                return Err(MalformedRecord::AfterEnd);
             }
             let length = usize::from(u16::from_be_bytes([high, low]));
             let whole = HEADER + length + usize::from(padding);
@@ -140,12 +140,12 @@ impl Decoder {
 }
 
 /// The application's own exit status (four bytes) says nothing about the reply; the protocol status does.
-fn ended(content: &[u8]) -> Result<Ended, Malformed> {
+fn ended(content: &[u8]) -> Result<RequestEnd, MalformedRecord> {
     match content {
-        [_, _, _, _, 0, ..] => Ok(Ended::Complete),
-        [_, _, _, _, 2, ..] => Ok(Ended::Overloaded),
-        [_, _, _, _, 1 | 3, ..] => Ok(Ended::Refused),
-        _ => Err(Malformed::End),
+        [_, _, _, _, 0, ..] => Ok(RequestEnd::Complete),
+        [_, _, _, _, 2, ..] => Ok(RequestEnd::Overloaded),
+        [_, _, _, _, 1 | 3, ..] => Ok(RequestEnd::Refused),
+        _ => Err(MalformedRecord::End),
     }
 }
 

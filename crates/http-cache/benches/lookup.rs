@@ -8,8 +8,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant, SystemTime};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use http_cache::cache_status::{CacheStatus, Served};
-use http_cache::conditional::{Role, Selected, evaluate};
+use http_cache::cache_status::{CacheOutcome, CacheStatus};
+use http_cache::conditional::{Role, SelectedRepresentation, evaluate};
 use http_cache::{Policy, QueryRules, ReplyParts, RequestParts, TargetUri, Use, Verdict, vary};
 
 /// The best of many short batches: the others were disturbed.
@@ -68,7 +68,7 @@ fn main() {
         let usable =
             look.is_ok_and(|look| look.may_use(&lifetime) && look.wants.use_at(&lifetime, age) == Use::Fresh);
         let mine = vary::matches(&lifetime.vary, &selected, &request_headers);
-        let page = Selected {
+        let page = SelectedRepresentation {
             status: StatusCode::OK,
             headers: black_box(&reply_headers),
             length: 20_000,
@@ -76,7 +76,7 @@ fn main() {
             role: Role::Cache,
         };
         let answer = evaluate(&Method::GET, &request_headers, &page);
-        let status = CacheStatus { ttl: Some(lifetime.ttl_at(age)), ..CacheStatus::new(Served::Hit) };
+        let status = CacheStatus { ttl: Some(lifetime.ttl_at(age)), ..CacheStatus::new(CacheOutcome::Hit) };
         black_box((usable, mine, answer, status.to_value(), &key));
     });
     measure("key alone", || {

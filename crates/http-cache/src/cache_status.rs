@@ -14,7 +14,7 @@ pub const X_CACHE_STATUS: HeaderName = HeaderName::from_static("x-cache-status")
 /// How one request was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheStatus {
-    pub served: Served,
+    pub served: CacheOutcome,
     /// Seconds of freshness left, negative when stale: [`crate::Lifetime::ttl_at`].
     pub ttl: Option<i64>,
     /// The application's status, where it was asked.
@@ -27,7 +27,7 @@ pub struct CacheStatus {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Served {
+pub enum CacheOutcome {
     /// From the cache, fresh.
     Hit,
     /// From the cache, stale, while one request refreshes it.
@@ -78,7 +78,7 @@ impl Fwd {
 }
 
 impl CacheStatus {
-    pub const fn new(served: Served) -> Self {
+    pub const fn new(served: CacheOutcome) -> Self {
         Self { served, ttl: None, fwd_status: None, stored: false, collapsed: false, detail: None }
     }
 
@@ -93,12 +93,12 @@ impl CacheStatus {
             | Reason::Target => Fwd::Request,
             _ => Fwd::Bypass,
         };
-        Self { detail: Some(reason), ..Self::new(Served::Forwarded(fwd)) }
+        Self { detail: Some(reason), ..Self::new(CacheOutcome::Forwarded(fwd)) }
     }
 
     /// Neither answered from the cache nor forwarded: the request wants a stored reply or none.
     pub const fn nothing_stored() -> Self {
-        Self { detail: Some(Reason::OnlyIfCached), ..Self::new(Served::Nothing) }
+        Self { detail: Some(Reason::OnlyIfCached), ..Self::new(CacheOutcome::Nothing) }
     }
 
     /// The field's value: `weir; hit; ttl=5`, `weir; fwd=uri-miss; fwd-status=200; stored`.
@@ -125,10 +125,10 @@ impl CacheStatus {
         match self.served {
             // "indicates that the request was satisfied by the cache; that is, it was not forwarded, and the
             // response was obtained from the cache." (section 2.1)
-            Served::Hit | Served::Updating => out.extend_from_slice(b"; hit"),
-            Served::StaleOnError => push(out, "; fwd=", Fwd::Stale.as_str()),
-            Served::Forwarded(fwd) => push(out, "; fwd=", fwd.as_str()),
-            Served::Nothing => {}
+            CacheOutcome::Hit | CacheOutcome::Updating => out.extend_from_slice(b"; hit"),
+            CacheOutcome::StaleOnError => push(out, "; fwd=", Fwd::Stale.as_str()),
+            CacheOutcome::Forwarded(fwd) => push(out, "; fwd=", fwd.as_str()),
+            CacheOutcome::Nothing => {}
         }
         if let Some(status) = self.fwd_status {
             push(out, "; fwd-status=", status.as_str());
@@ -175,21 +175,20 @@ impl CacheStatus {
     /// The word of nginx's $upstream_cache_status, for X-Cache-Status.
     pub const fn nginx_word(&self) -> &'static str {
         match self.served {
-            Served::Hit => "HIT",
-            Served::Updating => "UPDATING",
-            Served::StaleOnError => "STALE",
-            Served::Forwarded(Fwd::Stale | Fwd::Request)
+            CacheOutcome::Hit => "HIT",
+            CacheOutcome::Updating => "UPDATING",
+            CacheOutcome::StaleOnError => "STALE",
+            CacheOutcome::Forwarded(Fwd::Stale | Fwd::Request)
                 if matches!(self.fwd_status, Some(StatusCode::NOT_MODIFIED)) && self.stored =>
             {
                 "REVALIDATED"
             }
-            Served::Forwarded(Fwd::Stale) => "EXPIRED",
+            CacheOutcome::Forwarded(Fwd::Stale) => "EXPIRED",
             // The cache was asked, but a reply before this one could not be stored.
-            Served::Forwarded(Fwd::Bypass) if self.is_for_a_reply() => "MISS",
-            Served::Forwarded(Fwd::Bypass | Fwd::Method | Fwd::Request) => "BYPASS",
-            Served::Forwarded(Fwd::UriMiss | Fwd::VaryMiss | Fwd::Miss | Fwd::Partial) | Served::Nothing => {
-                "MISS"
-            }
+            CacheOutcome::Forwarded(Fwd::Bypass) if self.is_for_a_reply() => "MISS",
+            CacheOutcome::Forwarded(Fwd::Bypass | Fwd::Method | Fwd::Request) => "BYPASS",
+            CacheOutcome::Forwarded(Fwd::UriMiss | Fwd::VaryMiss | Fwd::Miss | Fwd::Partial)
+            | CacheOutcome::Nothing => "MISS",
         }
     }
 }
@@ -207,11 +206,11 @@ mod tests {
 
     #[test]
     fn values() {
-        let fwd = |fwd| CacheStatus::new(Served::Forwarded(fwd));
+        let fwd = |fwd| CacheStatus::new(CacheOutcome::Forwarded(fwd));
         let cases = [
-            (CacheStatus { ttl: Some(5), ..CacheStatus::new(Served::Hit) }, "weir; hit; ttl=5", "HIT"),
+            (CacheStatus { ttl: Some(5), ..CacheStatus::new(CacheOutcome::Hit) }, "weir; hit; ttl=5", "HIT"),
             (
-                CacheStatus { ttl: Some(-2), ..CacheStatus::new(Served::Updating) },
+                CacheStatus { ttl: Some(-2), ..CacheStatus::new(CacheOutcome::Updating) },
                 "weir; hit; ttl=-2",
                 "UPDATING",
             ),
@@ -220,7 +219,7 @@ mod tests {
                     ttl: Some(-30),
                     fwd_status: Some(StatusCode::BAD_GATEWAY),
                     detail: Some(Reason::OriginFailed),
-                    ..CacheStatus::new(Served::StaleOnError)
+                    ..CacheStatus::new(CacheOutcome::StaleOnError)
                 },
                 "weir; fwd=stale; fwd-status=502; ttl=-30; detail=origin-failed",
                 "STALE",

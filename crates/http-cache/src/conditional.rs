@@ -15,11 +15,11 @@ use http::{HeaderMap, HeaderName, Method, StatusCode};
 
 use crate::date::Date;
 pub use range::ByteRange;
-use range::Wanted;
+use range::RangeSet;
 
 /// The reply that would be sent to the same request without conditions.
 #[derive(Clone, Copy, Debug)]
-pub struct Selected<'a> {
+pub struct SelectedRepresentation<'a> {
     pub status: StatusCode,
     pub headers: &'a HeaderMap,
     /// The length of the body, in bytes.
@@ -58,7 +58,7 @@ pub enum Answer {
 pub use range::unsatisfiable as unsatisfiable_range;
 
 /// In the order of RFC 9110 section 13.2.2.
-pub fn evaluate(method: &Method, request: &HeaderMap, selected: &Selected<'_>) -> Answer {
+pub fn evaluate(method: &Method, request: &HeaderMap, selected: &SelectedRepresentation<'_>) -> Answer {
     let retrieves = *method == Method::GET || *method == Method::HEAD;
     // "A server MUST ignore all received preconditions if its response to the same request without those
     // conditions, prior to processing the request content, would have been a status code other than a 2xx
@@ -81,10 +81,10 @@ pub fn evaluate(method: &Method, request: &HeaderMap, selected: &Selected<'_>) -
         return Answer::Full;
     }
     match range::wanted(request, selected.length) {
-        Wanted::All => Answer::Full,
-        Wanted::Part(range) => Answer::Partial(range),
-        Wanted::Parts(ranges) => Answer::Parts(ranges),
-        Wanted::Outside => Answer::Unsatisfiable,
+        RangeSet::All => Answer::Full,
+        RangeSet::Part(range) => Answer::Partial(range),
+        RangeSet::Parts(ranges) => Answer::Parts(ranges),
+        RangeSet::Outside => Answer::Unsatisfiable,
     }
 }
 
@@ -108,7 +108,7 @@ pub fn headers_for_304(reply: &HeaderMap) -> HeaderMap {
 }
 
 /// Steps 1 and 2: If-Match, else If-Unmodified-Since.
-fn precondition_holds(request: &HeaderMap, selected: &Selected<'_>) -> bool {
+fn precondition_holds(request: &HeaderMap, selected: &SelectedRepresentation<'_>) -> bool {
     if request.contains_key(IF_MATCH) {
         return etag::any_matches(request, &IF_MATCH, selected.headers, etag::Comparison::Strong);
     }
@@ -121,7 +121,7 @@ fn precondition_holds(request: &HeaderMap, selected: &Selected<'_>) -> bool {
 }
 
 /// Steps 3 and 4: If-None-Match, else If-Modified-Since.
-fn is_unmodified(request: &HeaderMap, selected: &Selected<'_>) -> bool {
+fn is_unmodified(request: &HeaderMap, selected: &SelectedRepresentation<'_>) -> bool {
     // "A recipient MUST use the weak comparison function when comparing entity tags for If-None-Match"
     // (section 13.1.2).
     if request.contains_key(IF_NONE_MATCH) {
@@ -151,7 +151,7 @@ fn is_unmodified(request: &HeaderMap, selected: &Selected<'_>) -> bool {
 /// Step 5: "A recipient of an If-Range header field MUST ignore the Range header field if the If-Range
 /// condition evaluates as false. Otherwise, the recipient SHOULD process the Range header field as
 /// requested." (section 13.1.5)
-fn if_range_holds(request: &HeaderMap, selected: &Selected<'_>) -> bool {
+fn if_range_holds(request: &HeaderMap, selected: &SelectedRepresentation<'_>) -> bool {
     let mut lines = request.get_all(IF_RANGE).iter();
     let Some(validator) = lines.next() else { return true };
     if lines.next().is_some() {

@@ -49,14 +49,14 @@ enum Input {
     /// The body so far is a part of [`GZIP_MAGIC`].
     Begin(Vec<u8>),
     Plain(Tags),
-    Gzip(Box<MultiGzDecoder<Unpacked>>),
+    Gzip(Box<MultiGzDecoder<DecodedTags>>),
     /// Broken, or without end.
     Unreadable,
 }
 
 /// What comes out of the decoder.
 #[derive(Debug, Default)]
-struct Unpacked {
+struct DecodedTags {
     tags: Tags,
     length: usize,
 }
@@ -82,7 +82,7 @@ impl Scanner {
             let held = begun.len().saturating_sub(chunk.len().min(GZIP_MAGIC.len()));
             let begun = std::mem::take(begun);
             self.input = if begun.starts_with(GZIP_MAGIC) {
-                Input::Gzip(Box::new(MultiGzDecoder::new(Unpacked::default())))
+                Input::Gzip(Box::new(MultiGzDecoder::new(DecodedTags::default())))
             } else {
                 Input::Plain(Tags::beside(&self.marks))
             };
@@ -122,7 +122,7 @@ impl Default for Scanner {
     }
 }
 
-impl Write for Unpacked {
+impl Write for DecodedTags {
     fn write(&mut self, chunk: &[u8]) -> io::Result<usize> {
         self.length += chunk.len();
         if self.length > MAX_UNPACKED {

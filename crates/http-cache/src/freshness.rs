@@ -58,7 +58,7 @@ impl Source {
 }
 
 /// The one field that governs how a reply is cached; what the fields below it say is not looked at.
-pub(crate) enum Governing {
+pub(crate) enum GoverningField {
     /// As nginx has it, and like a targeted field: X-Accel-Expires comes before all of Cache-Control and
     /// Expires. Cache-Control is still asked whether the reply may be shared.
     XAccelExpires(Accel, ReplyDirectives),
@@ -76,7 +76,7 @@ pub(crate) enum Accel {
     Invalid,
 }
 
-impl Governing {
+impl GoverningField {
     pub(crate) fn of(policy: &Policy, headers: &HeaderMap, now: SystemTime) -> Self {
         let looked_at =
             |name: &HeaderName| headers.contains_key(name) && !policy.ignore_fields.contains(name);

@@ -24,8 +24,8 @@ pub const FIELD: &str = "weir-holes";
 /// What the edge can fill.
 pub const OFFER: &str = "csrf";
 
-/// Added to the status of a page with holes between edges and nodes. An edge that does not know of holes takes
-/// such an entry for damaged, instead of sending its marks to visitors.
+/// Added to the status of a page with holes between edges and nodes. An edge that does not know of holes
+/// takes such an entry for damaged, instead of sending its marks to visitors.
 pub(crate) const WITH_HOLES: u32 = 1000;
 
 /// The most that one page declares.

@@ -19,7 +19,7 @@ pub struct Key(Bytes);
 
 /// What came to light while the key was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keyed {
+pub struct KeyFindings {
     /// A cookie that is personal, or unknown.
     pub personal: bool,
     /// Cookies or query parameters are not in the key, and so must not be seen by the application.
@@ -77,7 +77,7 @@ impl Policy {
         target: TargetUri<'_>,
         cookie_lines: impl IntoIterator<Item = &'a [u8]>,
         key: &mut Vec<u8>,
-    ) -> Result<Keyed, Reason> {
+    ) -> Result<KeyFindings, Reason> {
         push_origin(target.scheme, target.authority, key)?;
         let path = normal_path(target.path).ok_or(Reason::Target)?;
         if path.first() != Some(&b'/') || has_dot_segment(&path) {
@@ -104,7 +104,10 @@ impl Policy {
         if key.len() > MAX_KEY {
             return Err(Reason::Target);
         }
-        Ok(Keyed { personal: cookies.personal, trimmed: trimmed || cookies.ignored || cookies.personal })
+        Ok(KeyFindings {
+            personal: cookies.personal,
+            trimmed: trimmed || cookies.ignored || cookies.personal,
+        })
     }
 }
 

@@ -2,11 +2,12 @@
 //! argument.
 //!
 //! The way of one request: [`Policy::look`] makes the cache key (a hit ends here, with [`Lifetime::use_at`],
-//! [`Look::may_use`] and [`vary::matches`]); on a miss [`Policy::outgoing`] says what the application may
-//! see; [`Policy::reply`] says whether and how long its reply may be stored, or the [`Reason`] why not, and
-//! [`csrf`] whether its body lets it; [`fields`] says what is kept and sent; [`conditional`] answers
-//! conditions and ranges from it, [`holes`] fills what differs between visitors, and [`cache_status`] tells
-//! the client. [`revalidate`], [`Policy::invalidation`] and [`tags`] see to it that it is still right.
+//! [`RequestSummary::may_use`] and [`vary::matches`]); on a miss [`Policy::outgoing`] says what the
+//! application may see; [`Policy::reply`] says whether and how long its reply may be stored, or the
+//! [`Reason`] why not, and [`csrf`] whether its body lets it; [`fields`] says what is kept and sent;
+//! [`conditional`] answers conditions and ranges from it, [`holes`] fills what differs between visitors, and
+//! [`cache_status`] tells the client. [`revalidate`], [`Policy::invalidation`] and [`tags`] see to it that it
+//! is still right.
 
 pub mod cache_status;
 pub mod conditional;
@@ -37,7 +38,7 @@ mod wants;
 pub use freshness::Source;
 pub use glob::Glob;
 pub use invalidation::Invalidation;
-pub use key::{Key, Keyed};
+pub use key::{Key, KeyFindings};
 pub use lifetime::{Lifetime, Use, entry_status, fails_refresh, is_error, status_of_entry};
 pub use parts::{RequestParts, TargetUri};
 pub use policy::cookies::{CookieClass, CookieRules};
@@ -52,5 +53,5 @@ pub use policy::ttl::TtlRules;
 pub use policy::{ClientAddress, Methods, Policy, field_names};
 pub use reason::Reason;
 pub use reply::{ReplyParts, Verdict};
-pub use request::{Look, Outgoing, ReplyManner, SharedRequest};
+pub use request::{OriginRequest, ReplyManner, RequestSummary, SharedRequest};
 pub use wants::Wants;

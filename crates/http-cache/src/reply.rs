@@ -8,7 +8,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, SET_COOKIE, VARY};
 use http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::cache_control::{Delta, ReplyDirectives, Scope};
-use crate::freshness::{Governing, Source};
+use crate::freshness::{GoverningField, Source};
 use crate::holes::Holes;
 use crate::{Lifetime, Policy, Reason, age, csrf, revalidate, tags, vary};
 
@@ -58,7 +58,7 @@ impl Policy {
         if is_streamed(reply.headers) {
             return Err(Reason::Streamed);
         }
-        let governing = Governing::of(self, reply.headers, now);
+        let governing = GoverningField::of(self, reply.headers, now);
         let directives = governing.directives();
         self.check_directives(reply.status, &directives)?;
         self.check_set_cookie(reply.headers, &directives)?;
@@ -165,7 +165,7 @@ impl Policy {
     fn lifetime(
         &self,
         reply: &ReplyParts<'_>,
-        governing: &Governing,
+        governing: &GoverningField,
         now: SystemTime,
     ) -> Result<(Duration, Source, Duration), Reason> {
         let age = age::initial_age(reply.headers, reply.request_time, now);

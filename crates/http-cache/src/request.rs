@@ -18,12 +18,12 @@ use crate::parts::{RequestParts, cookie_lines};
 use crate::policy::ClientAddress;
 use crate::policy::fields::{FieldClass, is_apart};
 use crate::{Key, Lifetime, Policy, Reason, Wants, vary};
-use hidden::Hidden;
+use hidden::HiddenKind;
 pub use hidden::ReplyManner;
 
 /// What the hot path needs to know of a request besides its key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Look {
+pub struct RequestSummary {
     /// Carries a personal cookie.
     pub personal: bool,
     /// Carries Authorization.
@@ -40,7 +40,7 @@ pub struct Look {
 
 /// What goes to the application, as a GET, for a page to be shared.
 #[derive(Clone, Debug)]
-pub struct Outgoing {
+pub struct OriginRequest {
     /// Path and query: in the normal form, without the ignored parameters.
     pub target: Bytes,
     /// What the client asked for, likewise, if rules have made another target of it.
@@ -57,11 +57,11 @@ pub struct Outgoing {
 #[derive(Clone, Debug)]
 pub struct SharedRequest {
     pub key: Key,
-    pub look: Look,
-    pub outgoing: Outgoing,
+    pub look: RequestSummary,
+    pub outgoing: OriginRequest,
 }
 
-impl Outgoing {
+impl OriginRequest {
     /// Asks for the page in this language.
     pub fn in_language(&mut self, language: HeaderValue) {
         self.sent_languages = self.headers.insert(ACCEPT_LANGUAGE, language);
@@ -86,7 +86,7 @@ impl Policy {
 
     /// Appends the key to `key`, and says how a stored page may be used. An error is the reason to bypass the
     /// cache.
-    pub fn look(&self, request: &RequestParts<'_>, key: &mut Vec<u8>) -> Result<Look, Reason> {
+    pub fn look(&self, request: &RequestParts<'_>, key: &mut Vec<u8>) -> Result<RequestSummary, Reason> {
         // RFC 9111 section 3: "the request method is understood by the cache"
         if !self.methods.contains(request.method) {
             return Err(Reason::Method);
@@ -116,7 +116,14 @@ impl Policy {
         };
         let authorization = request.headers.contains_key(AUTHORIZATION);
         let trimmed = keyed.trimmed || hidden.visitor;
-        Ok(Look { personal: keyed.personal, authorization, trimmed, way: hidden.way, no_store, wants })
+        Ok(RequestSummary {
+            personal: keyed.personal,
+            authorization,
+            trimmed,
+            way: hidden.way,
+            no_store,
+            wants,
+        })
     }
 
     /// Which of the fields the application does not see. The error: one of them tells who asks, or may.
@@ -125,10 +132,10 @@ impl Policy {
         for name in request.headers.keys().filter(|name| !is_apart(name)) {
             match self.fields.class(name.as_str().as_bytes()) {
                 FieldClass::Personal => return Err(Reason::PersonalField),
-                FieldClass::Ignore => match Hidden::of(name) {
-                    Hidden::Nothing => {}
-                    Hidden::Visitor => hidden.visitor = true,
-                    Hidden::Way => hidden.way = true,
+                FieldClass::Ignore => match HiddenKind::of(name) {
+                    HiddenKind::Nothing => {}
+                    HiddenKind::Visitor => hidden.visitor = true,
+                    HiddenKind::Way => hidden.way = true,
                 },
                 FieldClass::Split | FieldClass::Vary => {}
             }
@@ -140,7 +147,7 @@ impl Policy {
     /// and fields that it can name in Vary. Of the cookies only those that split the page: whatever the reply
     /// says of itself, no visitor's session can have gone into it. Only for requests that [`Policy::look`]
     /// did not pass.
-    pub fn outgoing(&self, request: &RequestParts<'_>) -> Outgoing {
+    pub fn outgoing(&self, request: &RequestParts<'_>) -> OriginRequest {
         // A target that cannot be in a key was passed before.
         let mut target = normal_path(request.path).unwrap_or_default().into_owned();
         if let Some(query) = request.query {
@@ -153,7 +160,7 @@ impl Policy {
             origin.get(request.scheme.len() + "://".len()..).filter(|_| known).unwrap_or_default();
         let authority = String::from_utf8_lossy(authority).into_owned();
         let client = (self.client == ClientAddress::Split).then_some(request.client);
-        Outgoing {
+        OriginRequest {
             target: target.into(),
             request_uri: None,
             authority,
@@ -232,7 +239,7 @@ struct HiddenFields {
     way: bool,
 }
 
-impl Look {
+impl RequestSummary {
     /// Whether this visitor may be given a page of this lifetime at all: one with a personal cookie or
     /// Authorization only if the reply said that it may be shared.
     pub fn may_use(&self, lifetime: &Lifetime) -> bool {

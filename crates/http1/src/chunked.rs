@@ -19,7 +19,7 @@ const MAX_SIZE_DIGITS: u8 = 16;
 /// The state of one body between calls: a few words, whatever the body holds.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    place: Place,
+    place: ChunkPlace,
     /// The chunk's bytes that are still to come, or its size as read until now.
     left: u64,
     extensions: usize,
@@ -28,7 +28,7 @@ pub struct Decoder {
 
 /// What came next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum ChunkStep {
     /// Body bytes, in the slice that was given. What follows them is given to the next call.
     Data(Range<usize>),
     /// All bytes given are used up and the body goes on.
@@ -40,7 +40,7 @@ pub enum Step {
 /// Not a chunked body. The client is at fault; nothing of the body may be taken for complete, and the
 /// connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Malformed {
+pub enum MalformedChunk {
     #[error("chunk size is not a hexadecimal number of 1 to 16 digits")]
     Size,
     #[error("chunk extension is not `;name` or `;name=value`")]
@@ -59,7 +59,7 @@ pub enum Malformed {
 
 /// What the next byte is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Place {
+enum ChunkPlace {
     /// A digit of the size, of which so many came; or what ends it.
     #[default]
     FirstDigit,
@@ -94,125 +94,135 @@ enum Place {
 
 impl Decoder {
     /// Takes the bytes that follow those taken before. Called again with what follows the step's bytes, until
-    /// it says [`Step::NeedMore`]. After an error it is not called again.
-    pub fn next(&mut self, bytes: &[u8]) -> Result<Step, Malformed> {
+    /// it says [`ChunkStep::NeedMore`]. After an error it is not called again.
+    pub fn next(&mut self, bytes: &[u8]) -> Result<ChunkStep, MalformedChunk> {
         for (at, &byte) in bytes.iter().enumerate() {
             match self.place {
-                Place::Over => return Ok(Step::End(at)),
-                Place::Data => return Ok(self.data(at, bytes.len())),
+                ChunkPlace::Over => return Ok(ChunkStep::End(at)),
+                ChunkPlace::Data => return Ok(self.data(at, bytes.len())),
                 _ => self.framing(byte)?,
             }
         }
-        Ok(if self.place == Place::Over { Step::End(bytes.len()) } else { Step::NeedMore })
+        Ok(if self.place == ChunkPlace::Over { ChunkStep::End(bytes.len()) } else { ChunkStep::NeedMore })
     }
 
-    fn data(&mut self, from: usize, to: usize) -> Step {
+    fn data(&mut self, from: usize, to: usize) -> ChunkStep {
         let here = to - from;
         let taken = usize::try_from(self.left).map_or(here, |left| left.min(here));
         self.left -= taken as u64;
         if self.left == 0 {
-            self.place = Place::DataReturn;
+            self.place = ChunkPlace::DataReturn;
         }
-        Step::Data(from..from + taken)
+        ChunkStep::Data(from..from + taken)
     }
 
     /// One byte that is not data.
-    fn framing(&mut self, byte: u8) -> Result<(), Malformed> {
+    fn framing(&mut self, byte: u8) -> Result<(), MalformedChunk> {
         self.place = match (self.place, byte) {
-            (Place::FirstDigit, _) => self.digit(byte, 0)?,
-            (Place::Digit(_), b'\r') => Place::SizeLineFeed,
-            (Place::Digit(_), b';') => Place::Extension,
-            (Place::Digit(_), b' ' | b'\t') => Place::AfterSize,
-            (Place::Digit(digits), _) => self.digit(byte, digits)?,
+            (ChunkPlace::FirstDigit, _) => self.digit(byte, 0)?,
+            (ChunkPlace::Digit(_), b'\r') => ChunkPlace::SizeLineFeed,
+            (ChunkPlace::Digit(_), b';') => ChunkPlace::Extension,
+            (ChunkPlace::Digit(_), b' ' | b'\t') => ChunkPlace::AfterSize,
+            (ChunkPlace::Digit(digits), _) => self.digit(byte, digits)?,
 
             (
-                Place::AfterSize
-                | Place::Extension
-                | Place::ExtensionName
-                | Place::AfterName
-                | Place::Equals
-                | Place::ExtensionValue
-                | Place::Quoted
-                | Place::QuotedPair
-                | Place::QuotedEnd
-                | Place::AfterValue,
+                ChunkPlace::AfterSize
+                | ChunkPlace::Extension
+                | ChunkPlace::ExtensionName
+                | ChunkPlace::AfterName
+                | ChunkPlace::Equals
+                | ChunkPlace::ExtensionValue
+                | ChunkPlace::Quoted
+                | ChunkPlace::QuotedPair
+                | ChunkPlace::QuotedEnd
+                | ChunkPlace::AfterValue,
                 _,
             ) => self.extension(byte)?,
 
-            (Place::SizeLineFeed, b'\n') if self.left == 0 => Place::TrailerLine,
-            (Place::SizeLineFeed, b'\n') => Place::Data,
-            (Place::DataReturn, b'\r') => Place::DataLineFeed,
-            (Place::DataLineFeed, b'\n') => Place::FirstDigit,
-            (Place::DataReturn | Place::DataLineFeed, _) => return Err(Malformed::DataEnd),
+            (ChunkPlace::SizeLineFeed, b'\n') if self.left == 0 => ChunkPlace::TrailerLine,
+            (ChunkPlace::SizeLineFeed, b'\n') => ChunkPlace::Data,
+            (ChunkPlace::DataReturn, b'\r') => ChunkPlace::DataLineFeed,
+            (ChunkPlace::DataLineFeed, b'\n') => ChunkPlace::FirstDigit,
+            (ChunkPlace::DataReturn | ChunkPlace::DataLineFeed, _) => return Err(MalformedChunk::DataEnd),
 
-            (Place::TrailerLine, b'\r') => Place::LastLineFeed,
-            (Place::TrailerLine | Place::TrailerName, _) if is_tchar(byte) => {
-                self.trailer(Place::TrailerName)?
+            (ChunkPlace::TrailerLine, b'\r') => ChunkPlace::LastLineFeed,
+            (ChunkPlace::TrailerLine | ChunkPlace::TrailerName, _) if is_tchar(byte) => {
+                self.trailer(ChunkPlace::TrailerName)?
             }
-            (Place::TrailerName, b':') => self.trailer(Place::TrailerValue)?,
-            (Place::TrailerValue, b'\r') => Place::TrailerLineFeed,
-            (Place::TrailerValue, b'\t' | b' '..=b'~' | 0x80..) => self.trailer(Place::TrailerValue)?,
-            (Place::TrailerLine | Place::TrailerName | Place::TrailerValue, _) => {
-                return Err(Malformed::Trailer);
+            (ChunkPlace::TrailerName, b':') => self.trailer(ChunkPlace::TrailerValue)?,
+            (ChunkPlace::TrailerValue, b'\r') => ChunkPlace::TrailerLineFeed,
+            (ChunkPlace::TrailerValue, b'\t' | b' '..=b'~' | 0x80..) => {
+                self.trailer(ChunkPlace::TrailerValue)?
             }
-            (Place::TrailerLineFeed, b'\n') => self.trailer(Place::TrailerLine)?,
-            (Place::LastLineFeed, b'\n') => Place::Over,
-            (Place::SizeLineFeed | Place::TrailerLineFeed | Place::LastLineFeed, _) => {
-                return Err(Malformed::LineEnd);
+            (ChunkPlace::TrailerLine | ChunkPlace::TrailerName | ChunkPlace::TrailerValue, _) => {
+                return Err(MalformedChunk::Trailer);
+            }
+            (ChunkPlace::TrailerLineFeed, b'\n') => self.trailer(ChunkPlace::TrailerLine)?,
+            (ChunkPlace::LastLineFeed, b'\n') => ChunkPlace::Over,
+            (ChunkPlace::SizeLineFeed | ChunkPlace::TrailerLineFeed | ChunkPlace::LastLineFeed, _) => {
+                return Err(MalformedChunk::LineEnd);
             }
 
-            (Place::Data | Place::Over, _) => self.place,
+            (ChunkPlace::Data | ChunkPlace::Over, _) => self.place,
         };
         Ok(())
     }
 
-    fn digit(&mut self, byte: u8, digits: u8) -> Result<Place, Malformed> {
-        let value = char::from(byte).to_digit(16).ok_or(Malformed::Size)?;
+    fn digit(&mut self, byte: u8, digits: u8) -> Result<ChunkPlace, MalformedChunk> {
+        let value = char::from(byte).to_digit(16).ok_or(MalformedChunk::Size)?;
         if digits == MAX_SIZE_DIGITS {
-            return Err(Malformed::Size);
+            return Err(MalformedChunk::Size);
         }
         // `left` is 0 before the first digit: the chunk before was taken to its end.
         self.left = self.left << 4 | u64::from(value);
-        Ok(Place::Digit(digits + 1))
+        Ok(ChunkPlace::Digit(digits + 1))
     }
 
     /// RFC 9112 §7.1.1: `*( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )`, a name being a token
     /// and a value a token or a quoted string.
-    fn extension(&mut self, byte: u8) -> Result<Place, Malformed> {
+    fn extension(&mut self, byte: u8) -> Result<ChunkPlace, MalformedChunk> {
         let next = match (self.place, byte) {
-            (Place::ExtensionName | Place::ExtensionValue | Place::QuotedEnd, b'\r') => {
-                return Ok(Place::SizeLineFeed);
+            (ChunkPlace::ExtensionName | ChunkPlace::ExtensionValue | ChunkPlace::QuotedEnd, b'\r') => {
+                return Ok(ChunkPlace::SizeLineFeed);
             }
-            (Place::Quoted, b'"') => Place::QuotedEnd,
-            (Place::Quoted, b'\\') => Place::QuotedPair,
-            (Place::Quoted | Place::QuotedPair, b'\t' | b' '..=b'~') => Place::Quoted,
+            (ChunkPlace::Quoted, b'"') => ChunkPlace::QuotedEnd,
+            (ChunkPlace::Quoted, b'\\') => ChunkPlace::QuotedPair,
+            (ChunkPlace::Quoted | ChunkPlace::QuotedPair, b'\t' | b' '..=b'~') => ChunkPlace::Quoted,
             (
-                Place::AfterSize | Place::Extension | Place::Equals | Place::AfterName | Place::AfterValue,
+                ChunkPlace::AfterSize
+                | ChunkPlace::Extension
+                | ChunkPlace::Equals
+                | ChunkPlace::AfterName
+                | ChunkPlace::AfterValue,
                 b' ' | b'\t',
             ) => self.place,
-            (Place::ExtensionName, b' ' | b'\t') => Place::AfterName,
-            (Place::ExtensionValue | Place::QuotedEnd, b' ' | b'\t') => Place::AfterValue,
-            (Place::ExtensionName | Place::AfterName, b'=') => Place::Equals,
-            (Place::Equals, b'"') => Place::Quoted,
-            (Place::Extension | Place::Equals, b';') => {
-                return Err(Malformed::Extension);
+            (ChunkPlace::ExtensionName, b' ' | b'\t') => ChunkPlace::AfterName,
+            (ChunkPlace::ExtensionValue | ChunkPlace::QuotedEnd, b' ' | b'\t') => ChunkPlace::AfterValue,
+            (ChunkPlace::ExtensionName | ChunkPlace::AfterName, b'=') => ChunkPlace::Equals,
+            (ChunkPlace::Equals, b'"') => ChunkPlace::Quoted,
+            (ChunkPlace::Extension | ChunkPlace::Equals, b';') => {
+                return Err(MalformedChunk::Extension);
             }
-            (_, b';') => Place::Extension,
+            (_, b';') => ChunkPlace::Extension,
             // RFC 9110 §5.6.3: whitespace is taken where the grammar has it, and only there.
-            (Place::AfterSize, _) => return Err(Malformed::Size),
-            (Place::Extension | Place::ExtensionName, _) if is_tchar(byte) => Place::ExtensionName,
-            (Place::Equals | Place::ExtensionValue, _) if is_tchar(byte) => Place::ExtensionValue,
-            _ => return Err(Malformed::Extension),
+            (ChunkPlace::AfterSize, _) => return Err(MalformedChunk::Size),
+            (ChunkPlace::Extension | ChunkPlace::ExtensionName, _) if is_tchar(byte) => {
+                ChunkPlace::ExtensionName
+            }
+            (ChunkPlace::Equals | ChunkPlace::ExtensionValue, _) if is_tchar(byte) => {
+                ChunkPlace::ExtensionValue
+            }
+            _ => return Err(MalformedChunk::Extension),
         };
         self.extensions += 1;
-        if self.extensions > MAX_EXTENSIONS { Err(Malformed::ExtensionsTooLong) } else { Ok(next) }
+        if self.extensions > MAX_EXTENSIONS { Err(MalformedChunk::ExtensionsTooLong) } else { Ok(next) }
     }
 
     /// RFC 9110 §6.5.1: trailers may not be merged into the fields unless their definition says so; these are
     /// never.
-    fn trailer(&mut self, next: Place) -> Result<Place, Malformed> {
+    fn trailer(&mut self, next: ChunkPlace) -> Result<ChunkPlace, MalformedChunk> {
         self.trailers += 1;
-        if self.trailers > MAX_TRAILERS { Err(Malformed::TrailersTooLong) } else { Ok(next) }
+        if self.trailers > MAX_TRAILERS { Err(MalformedChunk::TrailersTooLong) } else { Ok(next) }
     }
 }
 

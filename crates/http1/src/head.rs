@@ -21,7 +21,7 @@ use http::HeaderMap;
 pub use authority::Authority;
 pub use field::FieldSpan;
 pub use fields::Fields;
-pub use known::{Known, Seen};
+pub use known::{KnownField, KnownFields};
 pub use refusal::Refusal;
 pub use target::{Scheme, Target};
 
@@ -75,7 +75,7 @@ pub struct Head<'a> {
     /// `Upgrade` as sent, if `Connection` lists it.
     pub upgrade: Option<&'a str>,
     /// Which known fields there are, so that nobody searches for one that is not.
-    pub seen: Seen,
+    pub seen: KnownFields,
     pub fields: Fields<'a>,
 }
 
@@ -197,13 +197,14 @@ impl Progress {
 /// application is asked with.
 fn remove_nominated(head: &[u8], spans: &mut Vec<FieldSpan>) {
     for index in 0..spans.len() {
-        let Some(connection) = spans.get(index).filter(|span| span.known == Known::Connection).copied()
+        let Some(connection) = spans.get(index).filter(|span| span.known == KnownField::Connection).copied()
         else {
             continue;
         };
         for option in control::options(connection.value(head)) {
-            let named =
-                |span: &FieldSpan| span.known == Known::Other && span.name(head).eq_ignore_ascii_case(option);
+            let named = |span: &FieldSpan| {
+                span.known == KnownField::Other && span.name(head).eq_ignore_ascii_case(option)
+            };
             spans.iter_mut().filter(|span| named(span)).for_each(|span| span.nominated = true);
         }
     }

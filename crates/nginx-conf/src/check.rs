@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use crate::known::{self, Contexts, Form, Kind};
 use crate::mistake::Mistake;
-use crate::parse::Parsed;
+use crate::parse::SyntaxTree;
 use crate::tree::Directive;
 use crate::values;
 
@@ -17,7 +17,7 @@ const MOST_MISTAKES: usize = 100;
 /// Checks each directive, the outermost standing in `context`. `foreign` are names that other modules bring:
 /// they may stand anywhere. What [`crate::parse`] has found is in the result too, in the order of reading, so
 /// that the first is the one that nginx would stop at.
-pub fn check(parsed: &Parsed, context: Contexts, foreign: &dyn Fn(&str) -> bool) -> Vec<Mistake> {
+pub fn check(parsed: &SyntaxTree, context: Contexts, foreign: &dyn Fn(&str) -> bool) -> Vec<Mistake> {
     let mut checker = Checker { parsed, foreign, mistakes: parsed.mistakes.clone() };
     checker.all(&parsed.directives, Some(context));
     let mut mistakes = checker.mistakes;
@@ -27,7 +27,7 @@ pub fn check(parsed: &Parsed, context: Contexts, foreign: &dyn Fn(&str) -> bool)
 }
 
 struct Checker<'a> {
-    parsed: &'a Parsed,
+    parsed: &'a SyntaxTree,
     foreign: &'a dyn Fn(&str) -> bool,
     mistakes: Vec<Mistake>,
 }

@@ -18,7 +18,7 @@ pub(crate) enum Token {
 
 /// What nginx says of a text it cannot read, and the line it names.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Unreadable {
+pub(crate) struct LexError {
     pub(crate) text: String,
     pub(crate) line: u32,
     pub(crate) column: u32,
@@ -57,7 +57,7 @@ enum End {
 }
 
 /// The token being read.
-struct Reading {
+struct PartialToken {
     words: Vec<Word>,
     mode: Mode,
     /// Where the bytes begin that nginx's buffer must still hold, and the line of that place.
@@ -80,8 +80,8 @@ impl<'a> Lexer<'a> {
         self.line
     }
 
-    pub(crate) fn next(&mut self) -> Result<Token, Unreadable> {
-        let mut reading = Reading {
+    pub(crate) fn next(&mut self) -> Result<Token, LexError> {
+        let mut reading = PartialToken {
             words: Vec::new(),
             mode: Mode::Space,
             start: self.at,
@@ -125,7 +125,12 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn after_quote(&self, byte: u8, place: Place, reading: &mut Reading) -> Result<Option<End>, Unreadable> {
+    fn after_quote(
+        &self,
+        byte: u8,
+        place: Place,
+        reading: &mut PartialToken,
+    ) -> Result<Option<End>, LexError> {
         match byte {
             b' ' | b'\t' | b'\r' | b'\n' => reading.mode = Mode::Space,
             b';' => return Ok(Some(End::Semicolon)),
@@ -141,8 +146,8 @@ impl<'a> Lexer<'a> {
         &self,
         byte: u8,
         place: Place,
-        reading: &mut Reading,
-    ) -> Result<Option<End>, Unreadable> {
+        reading: &mut PartialToken,
+    ) -> Result<Option<End>, LexError> {
         reading.start = self.at - 1;
         reading.start_line = self.line;
         reading.begun = place;
@@ -167,7 +172,7 @@ impl<'a> Lexer<'a> {
         Ok(None)
     }
 
-    fn inside_word(&self, byte: u8, reading: &mut Reading) -> Option<End> {
+    fn inside_word(&self, byte: u8, reading: &mut PartialToken) -> Option<End> {
         if byte == b'{' && reading.variable {
             return None; // `${name}`
         }
@@ -199,21 +204,21 @@ impl<'a> Lexer<'a> {
         Place { file: self.file, line: self.line, column }
     }
 
-    fn unexpected(&self, byte: u8, place: Place) -> Unreadable {
+    fn unexpected(&self, byte: u8, place: Place) -> LexError {
         let char = String::from_utf8_lossy(&[byte]).into_owned();
-        Unreadable { text: format!("unexpected \"{char}\""), line: self.line, column: place.column }
+        LexError { text: format!("unexpected \"{char}\""), line: self.line, column: place.column }
     }
 
-    fn ended(&self) -> Unreadable {
+    fn ended(&self) -> LexError {
         let text = if self.is_parameter {
             "unexpected end of parameter, expecting \";\""
         } else {
             "unexpected end of file, expecting \";\" or \"}\""
         };
-        Unreadable { text: text.into(), line: self.line, column: self.here().column }
+        LexError { text: text.into(), line: self.line, column: self.here().column }
     }
 
-    fn too_long(&self, start: usize, line: u32, mode: Mode) -> Unreadable {
+    fn too_long(&self, start: usize, line: u32, mode: Mode) -> LexError {
         let text = match mode {
             Mode::Quoted(quote) => {
                 let quote = char::from(quote);
@@ -224,7 +229,7 @@ impl<'a> Lexer<'a> {
                 format!("too long parameter \"{}...\" started", String::from_utf8_lossy(begin))
             }
         };
-        Unreadable { text, line, column: 0 }
+        LexError { text, line, column: 0 }
     }
 }
 

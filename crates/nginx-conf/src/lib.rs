@@ -18,5 +18,5 @@ mod tests;
 pub use check::check;
 pub use known::{Contexts, is_known};
 pub use mistake::Mistake;
-pub use parse::{Included, MOST_DEPTH, Parsed, parse, parse_with};
+pub use parse::{IncludeResult, MOST_DEPTH, SyntaxTree, parse, parse_with};
 pub use tree::{Directive, FileId, Place, Word};

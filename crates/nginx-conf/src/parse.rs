@@ -1,6 +1,6 @@
 //! From texts to a tree of directives: blocks, and `include` through a function of the caller.
 
-use crate::lexer::{Lexer, Token, Unreadable};
+use crate::lexer::{LexError, Lexer, Token};
 use crate::mistake::Mistake;
 use crate::tree::{Directive, FileId, Word};
 
@@ -13,18 +13,18 @@ const MOST_BYTES: usize = 256 << 20;
 /// What a caller's function gives for an `include`: names and texts of the files, in order. For a pattern
 /// with `*`, `?` or `[` they may be none. The error is nginx's words: `open() "/x" failed (2: No such file or
 /// directory)`.
-pub type Included = Result<Vec<(String, Vec<u8>)>, String>;
+pub type IncludeResult = Result<Vec<(String, Vec<u8>)>, String>;
 
 /// What the texts hold. After a mistake of the language nothing more is read; the rest is as far as it came.
 #[derive(Clone, Debug, Default)]
-pub struct Parsed {
+pub struct SyntaxTree {
     pub directives: Vec<Directive>,
     /// Names and texts of all files as they were opened; the text of `-g` has no name.
     pub files: Vec<(String, Vec<u8>)>,
     pub mistakes: Vec<Mistake>,
 }
 
-impl Parsed {
+impl SyntaxTree {
     /// The name of the file in which a place is.
     pub fn file(&self, id: FileId) -> Option<&str> {
         let index = usize::try_from(id.0).ok()?;
@@ -33,7 +33,7 @@ impl Parsed {
 }
 
 /// Reads a file. `include` gets the argument of each `include` and opens what it names.
-pub fn parse(name: &str, text: &[u8], include: &mut dyn FnMut(&str) -> Included) -> Parsed {
+pub fn parse(name: &str, text: &[u8], include: &mut dyn FnMut(&str) -> IncludeResult) -> SyntaxTree {
     parse_with(b"", name, text, include)
 }
 
@@ -43,9 +43,9 @@ pub fn parse_with(
     globals: &[u8],
     name: &str,
     text: &[u8],
-    include: &mut dyn FnMut(&str) -> Included,
-) -> Parsed {
-    let mut parser = Parser { parsed: Parsed::default(), include, bytes: 0, order: 0, broken: false };
+    include: &mut dyn FnMut(&str) -> IncludeResult,
+) -> SyntaxTree {
+    let mut parser = Parser { parsed: SyntaxTree::default(), include, bytes: 0, order: 0, broken: false };
     let mut directives = Vec::new();
     if !globals.is_empty() {
         directives = parser.file(String::new(), globals.to_vec(), 0, true);
@@ -56,8 +56,8 @@ pub fn parse_with(
 }
 
 struct Parser<'a> {
-    parsed: Parsed,
-    include: &'a mut dyn FnMut(&str) -> Included,
+    parsed: SyntaxTree,
+    include: &'a mut dyn FnMut(&str) -> IncludeResult,
     bytes: usize,
     order: u32,
     /// The language was broken: nothing more is read.
@@ -65,7 +65,7 @@ struct Parser<'a> {
 }
 
 /// A block that is not closed yet: its directive, and what it holds so far.
-struct Open {
+struct OpenBlock {
     directive: Directive,
     held: Vec<Directive>,
 }
@@ -79,7 +79,7 @@ impl Parser<'_> {
         self.parsed.files.push((name, text.clone()));
         let mut lexer = Lexer::new(&text, id, is_parameter);
         let mut top = Vec::new();
-        let mut open: Vec<Open> = Vec::new();
+        let mut open: Vec<OpenBlock> = Vec::new();
         while !self.broken {
             let token = match lexer.next() {
                 Ok(token) => token,
@@ -104,7 +104,8 @@ impl Parser<'_> {
                 Token::BlockStart(_) if depth + open.len() >= MOST_DEPTH => Some("too many nested blocks"),
                 Token::BlockStart(words) => {
                     open.extend(
-                        self.directive(words, line).map(|directive| Open { directive, held: Vec::new() }),
+                        self.directive(words, line)
+                            .map(|directive| OpenBlock { directive, held: Vec::new() }),
                     );
                     continue;
                 }
@@ -120,7 +121,7 @@ impl Parser<'_> {
                 Token::End => Some("unexpected end of file, expecting \"}\""),
             };
             if let Some(text) = fault {
-                self.stop(id, Unreadable { text: text.into(), line, column: 0 });
+                self.stop(id, LexError { text: text.into(), line, column: 0 });
                 self.hint_unclosed(open.last());
             }
             break;
@@ -175,14 +176,14 @@ impl Parser<'_> {
         Some(Directive { name, args: words.collect(), block: None, end_line, order: self.order })
     }
 
-    fn stop(&mut self, id: FileId, Unreadable { text, line, column }: Unreadable) {
+    fn stop(&mut self, id: FileId, LexError { text, line, column }: LexError) {
         self.broken = true;
         let file = self.parsed.file(id).map(str::to_owned);
         let order = self.order.saturating_add(1);
         self.parsed.mistakes.push(Mistake { file, line, column, text, hint: None, order });
     }
 
-    fn hint_unclosed(&mut self, open: Option<&Open>) {
+    fn hint_unclosed(&mut self, open: Option<&OpenBlock>) {
         let (Some(open), Some(mistake)) = (open, self.parsed.mistakes.last_mut()) else { return };
         let directive = &open.directive;
         mistake.hint = Some(format!(

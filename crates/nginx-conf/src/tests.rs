@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn read(text: &str) -> Parsed {
+fn read(text: &str) -> SyntaxTree {
     parse("nginx.conf", text.as_bytes(), &mut |path| match path {
         "a.conf" => Ok(vec![("a.conf".into(), b"gzip on;\ngzip_types text/css;".to_vec())]),
         "open.conf" => Ok(vec![("open.conf".into(), b"server {".to_vec())]),

@@ -1,6 +1,6 @@
 //! What a file holds: directives, their words, and where each of them stands.
 
-/// The number of a file in [`crate::Parsed::files`].
+/// The number of a file in [`crate::SyntaxTree::files`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(pub u32);
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use nginx_conf::{Directive, Parsed};
+use nginx_conf::{Directive, SyntaxTree};
 
 /// File and line of a directive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,12 +67,12 @@ impl fmt::Display for Note {
 
 /// All verdicts, by the number of the directive.
 pub(crate) struct Ledger<'a> {
-    parsed: &'a Parsed,
+    parsed: &'a SyntaxTree,
     notes: HashMap<u32, Note>,
 }
 
 impl<'a> Ledger<'a> {
-    pub(crate) fn new(parsed: &'a Parsed) -> Self {
+    pub(crate) fn new(parsed: &'a SyntaxTree) -> Self {
         Self { parsed, notes: HashMap::new() }
     }
 

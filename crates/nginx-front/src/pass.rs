@@ -75,7 +75,7 @@ pub(crate) fn translate<'a>(
     let text = constants(translator, scope, directive)?;
     let is_tls = scheme == Scheme::Http && text.starts_with("https://");
     let scheme = if is_tls { Scheme::Https } else { scheme };
-    let passing = Passing { scope, directive, family, scheme };
+    let passing = PassDirective { scope, directive, family, scheme };
     let varies = match text.split_once("://") {
         Some((_, rest)) => rest.split('/').next().is_some_and(|host| host.contains('$')),
         None => text.contains('$'),
@@ -97,7 +97,7 @@ pub(crate) fn translate<'a>(
 }
 
 /// A directive that passes requests on, and what holds around it.
-pub(crate) struct Passing<'a, 's> {
+pub(crate) struct PassDirective<'a, 's> {
     pub(crate) scope: &'s Scope<'a>,
     pub(crate) directive: &'a Directive,
     pub(crate) family: &'static str,
@@ -113,7 +113,7 @@ pub(crate) enum Target<'t> {
     Any,
 }
 
-impl<'a> Passing<'a, '_> {
+impl<'a> PassDirective<'a, '_> {
     /// The name of the pool, and of its set of variables.
     pub(crate) fn pool(
         &self,

@@ -2,7 +2,7 @@
 
 use nginx_conf::Directive;
 
-use crate::pass::{Pass, Passing, Target};
+use crate::pass::{Pass, PassDirective, Target};
 use crate::settings::{Table, Value};
 use crate::translate::Translator;
 use crate::upstream::Scheme;
@@ -10,10 +10,10 @@ use crate::upstream::Scheme;
 /// The pool is an `upstream` that has the name, or takes the server that the request names.
 pub(crate) fn translate<'a>(
     translator: &mut Translator<'a>,
-    passing: &Passing<'a, '_>,
+    passing: &PassDirective<'a, '_>,
     text: &str,
 ) -> Option<Pass> {
-    let Passing { scope, directive, family, scheme } = *passing;
+    let PassDirective { scope, directive, family, scheme } = *passing;
     let (host, path) = match text.split_once("://") {
         Some((scheme, rest)) if !scheme.contains('$') => match rest.find('/') {
             Some(at) => (rest.get(..at)?, rest.get(at..)?),
@@ -72,7 +72,7 @@ fn target(path: &str) -> Option<&str> {
 /// One application, and a path that depends on the request.
 pub(crate) fn of_one<'a>(
     translator: &mut Translator<'a>,
-    passing: &Passing<'a, '_>,
+    passing: &PassDirective<'a, '_>,
     (server, path): (&str, &str),
     text: &str,
 ) -> Pass {

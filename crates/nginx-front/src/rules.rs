@@ -6,12 +6,12 @@ use crate::branches::Branch;
 use crate::ledger::Ledger;
 use crate::regex;
 use crate::settings::{Table, Value};
-use crate::unnamed::Unnamed;
+use crate::unnamed::BlockLocations;
 
 /// Sets `return` where a place has nothing else, otherwise `rule`, one for each directive.
 pub(crate) fn translate<'a>(
     directives: &'a [Directive],
-    unnamed: &Unnamed,
+    unnamed: &BlockLocations,
     table: &mut Table,
     ledger: &mut Ledger<'_>,
 ) -> Vec<Branch<'a>> {
@@ -56,7 +56,7 @@ pub(crate) fn translate<'a>(
 fn conditional(
     directive: &Directive,
     branch: Option<&Branch<'_>>,
-    unnamed: &Unnamed,
+    unnamed: &BlockLocations,
     ledger: &mut Ledger<'_>,
 ) -> Vec<Table> {
     let (key, wanted) = match condition(directive) {
@@ -273,7 +273,7 @@ mod tests {
         assert!(parsed.mistakes.is_empty(), "{text}");
         let mut table = Table::default();
         let branches =
-            translate(&parsed.directives, &Unnamed::default(), &mut table, &mut Ledger::new(&parsed));
+            translate(&parsed.directives, &BlockLocations::default(), &mut table, &mut Ledger::new(&parsed));
         assert!(branches.is_empty(), "{text}");
         table
             .to_toml()

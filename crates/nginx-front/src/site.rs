@@ -13,7 +13,7 @@ use crate::rules;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
 use crate::translate::Translator;
-use crate::unnamed::Unnamed;
+use crate::unnamed::BlockLocations;
 
 pub(crate) fn translate<'a>(
     translator: &mut Translator<'a>,
@@ -44,7 +44,7 @@ pub(crate) fn translate<'a>(
     let mut full = Table::default();
     place::answer(translator, &scope, None, &mut full);
     let branches =
-        rules::translate(server.children(), &Unnamed::default(), &mut full, &mut translator.ledger);
+        rules::translate(server.children(), &BlockLocations::default(), &mut full, &mut translator.ledger);
     branches::apply(translator, &branches, &mut full);
     captures(server, &mut full);
     referers::translate(translator, &scope, &mut full);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use nginx_conf::{Directive, Parsed};
+use nginx_conf::{Directive, SyntaxTree};
 
 use crate::ledger::{Ledger, Note};
 use crate::logs::LogPlan;
@@ -72,14 +72,14 @@ pub(crate) struct Translator<'a> {
 }
 
 /// Whether the file is what stands in `conf.d` or `sites-enabled`: directives of `http` without the block.
-pub fn is_fragment(parsed: &Parsed) -> bool {
+pub fn is_fragment(parsed: &SyntaxTree) -> bool {
     const OUTER: [&str; 5] = ["http", "events", "stream", "mail", "worker_processes"];
     const INNER: [&str; 6] = ["server", "upstream", "map", "geo", "log_format", "proxy_cache_path"];
     let has = |names: &[&str]| parsed.directives.iter().any(|directive| names.contains(&directive.name()));
     !has(&OUTER) && has(&INNER)
 }
 
-pub fn translate(parsed: &Parsed, options: &Options) -> Translation {
+pub fn translate(parsed: &SyntaxTree, options: &Options) -> Translation {
     let mut ledger = Ledger::new(parsed);
     names::settle(&parsed.directives, &mut ledger);
     let blocks: Vec<_> = parsed.directives.iter().filter(|directive| directive.name() == "http").collect();

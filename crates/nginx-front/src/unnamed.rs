@@ -11,9 +11,9 @@ use crate::translate::Translator;
 
 /// The locations of the blocks of one location, by the block's number.
 #[derive(Debug, Default)]
-pub(crate) struct Unnamed(Vec<(u32, String)>);
+pub(crate) struct BlockLocations(Vec<(u32, String)>);
 
-impl Unnamed {
+impl BlockLocations {
     pub(crate) fn of(&self, block: &Directive) -> Option<&str> {
         self.0.iter().find(|(order, _)| *order == block.order).map(|(_, name)| name.as_str())
     }
@@ -29,8 +29,8 @@ pub(crate) fn translate<'a>(
     scope: &Scope<'a>,
     pattern: &str,
     location: &'a Directive,
-) -> Unnamed {
-    let mut made = Unnamed::default();
+) -> BlockLocations {
+    let mut made = BlockLocations::default();
     for block in location.children().iter().filter(|block| needs_one(block)) {
         let inner = scope.inside_unnamed(block.children());
         let passes = ["proxy_pass", "uwsgi_pass", "fastcgi_pass"];

@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::handover::{self, Successor};
 use crate::settings::Mistakes;
 use crate::shutdown::Shutdown;
-use crate::signals::{self, Running, Signals, Stopped};
+use crate::signals::{self, DrainEnd, ProgramHandle, Signals};
 use crate::telemetry::{self, LogFormat, TelemetryError, TelemetryOptions};
 use crate::{nofile, service_manager};
 
@@ -24,7 +24,7 @@ const LOG_FILTER: &str = "info,redis=off";
 /// How long calls under way to a service behind the edge may take at shutdown.
 const SERVICE_GRACE: Duration = Duration::from_secs(30);
 
-impl Running {
+impl ProgramHandle {
     /// A service behind the edge, whose settings do not change while it runs.
     pub fn service() -> Self {
         let reload = Box::new(|| {
@@ -75,7 +75,7 @@ pub enum ProgramError<E: std::fmt::Display + std::fmt::Debug> {
 pub fn run<F, S, E>(name: &str, start: S) -> Result<ExitCode, ProgramError<E>>
 where
     S: FnOnce(Shutdown) -> F,
-    F: Future<Output = Result<Running, E>>,
+    F: Future<Output = Result<ProgramHandle, E>>,
     E: std::fmt::Display + std::fmt::Debug,
 {
     run_with_threads(name, || {}, start)
@@ -90,7 +90,7 @@ pub fn run_with_threads<F, S, E>(
 ) -> Result<ExitCode, ProgramError<E>>
 where
     S: FnOnce(Shutdown) -> F,
-    F: Future<Output = Result<Running, E>>,
+    F: Future<Output = Result<ProgramHandle, E>>,
     E: std::fmt::Display + std::fmt::Debug,
 {
     let successor = Successor::of_this_process();
@@ -113,7 +113,7 @@ where
             running = start(shutdown.clone()) => running.map_err(ProgramError::Start)?,
             name = signals.told_to_stop() => {
                 tracing::info!(signal = name, "told to stop before it was ready");
-                return Ok(Stopped::Drained);
+                return Ok(DrainEnd::Drained);
             }
         };
         service_manager::serves();

@@ -11,17 +11,17 @@ const MOST: usize = 1_024;
 
 /// Counts what is not logged, by name.
 #[derive(Debug, Default)]
-pub struct Repeated {
-    seen: Mutex<HashMap<String, Seen>>,
+pub struct RepeatCounter {
+    seen: Mutex<HashMap<String, RepeatState>>,
 }
 
 #[derive(Debug)]
-struct Seen {
+struct RepeatState {
     logged: Instant,
     since: u64,
 }
 
-impl Repeated {
+impl RepeatCounter {
     /// Notes that `what` has happened. `Some`: log it, and how often it has happened unlogged since the last
     /// time.
     pub fn happened(&self, what: &str) -> Option<u64> {
@@ -42,7 +42,7 @@ impl Repeated {
             seen.retain(|_, seen| now.saturating_duration_since(seen.logged) < EVERY);
         }
         if seen.len() < MOST {
-            seen.insert(what.to_owned(), Seen { logged: now, since: 0 });
+            seen.insert(what.to_owned(), RepeatState { logged: now, since: 0 });
             return Some(0);
         }
         None
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn once_and_then_counted() {
-        let (repeated, start) = (Repeated::default(), Instant::now());
+        let (repeated, start) = (RepeatCounter::default(), Instant::now());
         let at = |ms| start + Duration::from_millis(ms);
         assert_eq!(repeated.happened_at("a", at(0)), Some(0));
         assert_eq!(repeated.happened_at("b", at(1)), Some(0), "another");
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn names_are_bounded() {
-        let (repeated, start) = (Repeated::default(), Instant::now());
+        let (repeated, start) = (RepeatCounter::default(), Instant::now());
         let logged = (0..2 * MOST).filter(|n| repeated.happened_at(&n.to_string(), start).is_some()).count();
         assert_eq!(logged, MOST);
         assert_eq!(repeated.happened_at("later", start + EVERY), Some(0), "those are forgotten");

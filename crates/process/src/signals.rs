@@ -15,7 +15,7 @@ use crate::watch::Watch;
 
 /// How a drain ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stopped {
+pub enum DrainEnd {
     /// All work was finished.
     Drained,
     /// The grace ran out with so much work left.
@@ -26,17 +26,17 @@ pub enum Stopped {
 
 /// The exit codes of all our programs: 0 all work was done, 1 failed or some was cut off. 2, wrong use, is
 /// clap's.
-impl From<Stopped> for ExitCode {
-    fn from(stopped: Stopped) -> Self {
+impl From<DrainEnd> for ExitCode {
+    fn from(stopped: DrainEnd) -> Self {
         match stopped {
-            Stopped::Drained => Self::SUCCESS,
-            Stopped::Cut(_) | Stopped::Forced => Self::FAILURE,
+            DrainEnd::Drained => Self::SUCCESS,
+            DrainEnd::Cut(_) | DrainEnd::Forced => Self::FAILURE,
         }
     }
 }
 
 /// What a program has started.
-pub struct Running {
+pub struct ProgramHandle {
     /// How long work under way may take once the process is told to stop.
     pub grace: Duration,
     /// Called on SIGHUP, and when the watched file has changed.
@@ -84,10 +84,10 @@ impl Signals {
 pub async fn run_until_stopped(
     signals: &mut Signals,
     shutdown: &Shutdown,
-    running: Running,
+    running: ProgramHandle,
     successor: &Successor,
-) -> Stopped {
-    let Running { grace, reload: mut on_reload, watched } = running;
+) -> DrainEnd {
+    let ProgramHandle { grace, reload: mut on_reload, watched } = running;
     let mut watch = Watch::new(watched);
     let told = loop {
         let order = tokio::select! {
@@ -117,15 +117,15 @@ pub async fn run_until_stopped(
     shutdown.begin();
     tokio::select! {
         left = shutdown.finish(grace) => match left {
-            0 => Stopped::Drained,
+            0 => DrainEnd::Drained,
             left => {
                 tracing::warn!(left, ?grace, "the grace ran out before the work did");
-                Stopped::Cut(left)
+                DrainEnd::Cut(left)
             }
         },
         name = signals.told_to_stop() => {
             tracing::warn!(signal = name, "stopping at once");
-            Stopped::Forced
+            DrainEnd::Forced
         }
     }
 }

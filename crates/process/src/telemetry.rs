@@ -105,7 +105,7 @@ pub fn init(
     let env: BTreeMap<String, String> = env.into_iter().filter(|(_, value)| !value.is_empty()).collect();
     let (filter, handle) = reload::Layer::new(log_filter(options, &env)?);
     let mut ignored = Vec::new();
-    let asked = otel::Asked::of(&env, &mut ignored)?;
+    let asked = otel::TraceExport::of(&env, &mut ignored)?;
     let export = match &asked {
         Some(asked) => Some(exporter::start(asked, &options.service_name)?),
         None => None,

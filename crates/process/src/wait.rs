@@ -11,11 +11,11 @@ use tokio::time::sleep;
 /// It took too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it took too long")]
-pub struct TooLong;
+pub struct WaitTimeout;
 
 /// Does `work`, unless it takes longer than `limit`. As tokio's `timeout`, but that what is done at once
 /// costs no look at the clock.
-pub async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T, TooLong> {
+pub async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T, WaitTimeout> {
     let (mut work, mut limit_passes) = (pin!(work), pin!(None));
     poll_fn(|context| {
         if let Poll::Ready(done) = work.as_mut().poll(context) {
@@ -26,7 +26,7 @@ pub async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Result
             limit_passes.set(Some(unconstrained(sleep(limit))));
         }
         match limit_passes.as_mut().as_pin_mut() {
-            Some(passes) => passes.poll(context).map(|()| Err(TooLong)),
+            Some(passes) => passes.poll(context).map(|()| Err(WaitTimeout)),
             None => Poll::Pending,
         }
     })
@@ -49,7 +49,7 @@ mod tests {
         assert_eq!(within(second, yield_now()).await, Ok(()));
         assert_eq!(within(second * 3, sleep(second * 2)).await, Ok(()));
         assert_eq!(begun.elapsed(), second * 2);
-        assert_eq!(within(second, pending::<()>()).await, Err(TooLong));
+        assert_eq!(within(second, pending::<()>()).await, Err(WaitTimeout));
         assert_eq!(begun.elapsed(), second * 3);
         assert_eq!(within(Duration::MAX, sleep(second)).await, Ok(()));
     }
@@ -61,6 +61,6 @@ mod tests {
                 tokio::task::consume_budget().await;
             }
         };
-        assert_eq!(within(Duration::from_millis(10), busy).await, Err(TooLong));
+        assert_eq!(within(Duration::from_millis(10), busy).await, Err(WaitTimeout));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use process::handover::Successor;
 use process::shutdown::Shutdown;
-use process::signals::{Running, Signals, Stopped, run_until_stopped};
+use process::signals::{DrainEnd, ProgramHandle, Signals, run_until_stopped};
 use rustix::process::{Signal, getpid, kill_process};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -35,7 +35,7 @@ async fn drains_reloads_and_can_be_forced() {
                 reloads.1.notified().await;
                 send(first);
             });
-        assert_eq!(stopped, Stopped::Drained);
+        assert_eq!(stopped, DrainEnd::Drained);
         assert_eq!(reloads.0.load(Ordering::Relaxed), 1);
         assert!(shutdown.is_draining());
 
@@ -48,7 +48,7 @@ async fn drains_reloads_and_can_be_forced() {
             shutdown.draining().await;
             send(second);
         });
-        assert_eq!(stopped, Stopped::Forced);
+        assert_eq!(stopped, DrainEnd::Forced);
     }
 
     // Without signals: somebody inside begins the drain, and the grace runs out.
@@ -56,9 +56,9 @@ async fn drains_reloads_and_can_be_forced() {
     shutdown.spawn(std::future::pending::<()>());
     shutdown.begin();
     let running = left_running(Duration::from_millis(10), || ());
-    assert_eq!(run_until_stopped(&mut signals, &shutdown, running, &successor).await, Stopped::Cut(1));
+    assert_eq!(run_until_stopped(&mut signals, &shutdown, running, &successor).await, DrainEnd::Cut(1));
 }
 
-fn left_running(grace: Duration, reload: impl FnMut() + 'static) -> Running {
-    Running { grace, reload: Box::new(reload), watched: None }
+fn left_running(grace: Duration, reload: impl FnMut() + 'static) -> ProgramHandle {
+    ProgramHandle { grace, reload: Box::new(reload), watched: None }
 }

@@ -12,7 +12,7 @@ mod purge_index;
 mod target;
 mod trust;
 
-pub use log::{Forgotten, Log, Logged, Read, continues};
+pub use log::{Log, LogEntry, LogGap, LogTail, continues};
 pub use membership::{Membership, REMEMBERED};
 pub use position::{LogId, Position, Seq};
 pub use purge_index::{PurgeIndex, Reach, Subject, tag_hash};

@@ -9,7 +9,7 @@ use crate::{LogId, Purge, Seq};
 
 /// A purge in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Logged {
+pub struct LogEntry {
     pub seq: Seq,
     /// The one before it in the log. Whoever has another one there has missed something.
     pub previous: Seq,
@@ -23,13 +23,13 @@ pub struct Logged {
 pub struct Log {
     id: LogId,
     head: Seq,
-    tail: VecDeque<Arc<Logged>>,
+    tail: VecDeque<Arc<LogEntry>>,
     capacity: usize,
 }
 
 /// The purges asked for are not all there any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Forgotten;
+pub struct LogGap;
 
 impl Log {
     /// Begins after `head`.
@@ -46,14 +46,14 @@ impl Log {
     }
 
     /// Makes a purge, as the one who keeps the log.
-    pub fn append(&mut self, purge: Purge, now: Instant) -> Arc<Logged> {
-        let logged = Arc::new(Logged { seq: self.head.next(), previous: self.head, purge, at: now });
+    pub fn append(&mut self, purge: Purge, now: Instant) -> Arc<LogEntry> {
+        let logged = Arc::new(LogEntry { seq: self.head.next(), previous: self.head, purge, at: now });
         self.push(logged.clone());
         logged
     }
 
     /// Takes in the next purge of a log that is kept elsewhere. False: it was there before.
-    pub fn push(&mut self, logged: Arc<Logged>) -> bool {
+    pub fn push(&mut self, logged: Arc<LogEntry>) -> bool {
         if logged.seq <= self.head {
             return false;
         }
@@ -81,9 +81,9 @@ impl Log {
     }
 
     /// All purges after `seq`, oldest first.
-    pub fn since(&self, seq: Seq) -> Result<impl Iterator<Item = &Arc<Logged>>, Forgotten> {
+    pub fn since(&self, seq: Seq) -> Result<impl Iterator<Item = &Arc<LogEntry>>, LogGap> {
         if seq < self.oldest() {
-            return Err(Forgotten);
+            return Err(LogGap);
         }
         let have = self.tail.partition_point(|logged| logged.seq <= seq);
         Ok(self.tail.iter().skip(have))
@@ -97,18 +97,18 @@ impl Log {
 
 /// What was read of a log that is kept elsewhere, after a place that the reader had.
 #[derive(Clone, Copy, Debug)]
-pub struct Read<'a> {
+pub struct LogTail<'a> {
     /// Where the log ends.
     pub head: Seq,
     /// Before this the log may have dropped purges.
     pub floor: Seq,
     /// What came after the reader's place, oldest first.
-    pub purges: &'a [Arc<Logged>],
+    pub purges: &'a [Arc<LogEntry>],
 }
 
 /// Whether this is what follows `had`. False: the log has lost purges that were made (its keeper failed over
 /// to a copy that lagged), so nothing granted in it can be believed any more.
-pub fn continues(had: Seq, read: Read<'_>) -> bool {
+pub fn continues(had: Seq, read: LogTail<'_>) -> bool {
     if read.head < had {
         return false;
     }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::{Logged, Seq, Target};
+use crate::{LogEntry, Seq, Target};
 
 const URL_SEED: u64 = 1;
 const TAG_SEED: u64 = 2;
@@ -22,7 +22,7 @@ pub struct PurgeIndex {
     named: HashMap<u64, Mark>,
     prefixes: BTreeMap<Box<[u8]>, Mark>,
     /// What was named when, oldest first; a name that was purged again stands there again.
-    order: VecDeque<(Seq, Named)>,
+    order: VecDeque<(Seq, SubjectName)>,
     /// What was granted before this is gone.
     floor: Seq,
     head: Seq,
@@ -37,7 +37,7 @@ struct Mark {
 }
 
 #[derive(Clone, Debug)]
-enum Named {
+enum SubjectName {
     Hash(u64),
     Prefix(Box<[u8]>),
 }
@@ -88,7 +88,7 @@ impl PurgeIndex {
     }
 
     /// Takes in the next purge of the log. One that was taken in before changes nothing.
-    pub fn apply(&mut self, logged: &Logged) {
+    pub fn apply(&mut self, logged: &LogEntry) {
         if logged.seq <= self.head {
             return;
         }
@@ -98,9 +98,11 @@ impl PurgeIndex {
         for target in logged.purge.targets() {
             match target {
                 Target::All => self.all.set(seq, soft, at),
-                Target::Url(url) => self.name(Named::Hash(url_hash(url)), seq, soft, at),
-                Target::Tag(tag) => self.name(Named::Hash(tag_hash(tag)), seq, soft, at),
-                Target::Prefix(prefix) => self.name(Named::Prefix(prefix.as_ref().into()), seq, soft, at),
+                Target::Url(url) => self.name(SubjectName::Hash(url_hash(url)), seq, soft, at),
+                Target::Tag(tag) => self.name(SubjectName::Hash(tag_hash(tag)), seq, soft, at),
+                Target::Prefix(prefix) => {
+                    self.name(SubjectName::Prefix(prefix.as_ref().into()), seq, soft, at)
+                }
             }
         }
         self.forget_beyond_capacity();
@@ -151,10 +153,10 @@ impl PurgeIndex {
         }
     }
 
-    fn name(&mut self, named: Named, seq: Seq, soft: bool, at: Instant) {
+    fn name(&mut self, named: SubjectName, seq: Seq, soft: bool, at: Instant) {
         match &named {
-            Named::Hash(hash) => self.named.entry(*hash).or_default().set(seq, soft, at),
-            Named::Prefix(prefix) => {
+            SubjectName::Hash(hash) => self.named.entry(*hash).or_default().set(seq, soft, at),
+            SubjectName::Prefix(prefix) => {
                 self.prefixes.entry(prefix.clone()).or_default().set(seq, soft, at);
             }
         }
@@ -165,16 +167,16 @@ impl PurgeIndex {
         while self.order.len() > self.capacity {
             let Some((seq, named)) = self.order.pop_front() else { return };
             let last = match &named {
-                Named::Hash(hash) => self.named.get(hash),
-                Named::Prefix(prefix) => self.prefixes.get(prefix),
+                SubjectName::Hash(hash) => self.named.get(hash),
+                SubjectName::Prefix(prefix) => self.prefixes.get(prefix),
             };
             // Named again since: that one still counts, and stands further back.
             if last.is_none_or(|mark| mark.last() > seq) {
                 continue;
             }
             match named {
-                Named::Hash(hash) => drop(self.named.remove(&hash)),
-                Named::Prefix(prefix) => drop(self.prefixes.remove(&prefix)),
+                SubjectName::Hash(hash) => drop(self.named.remove(&hash)),
+                SubjectName::Prefix(prefix) => drop(self.prefixes.remove(&prefix)),
             }
             self.floor = self.floor.max(seq);
         }

@@ -2,7 +2,7 @@
 //! each a length (u16, little-endian) and a name, a length and a value.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use cgi::environ::{self, Refused, Request, TooLarge, Variables};
+use cgi::environ::{self, EnvironRefusal, OversizedRequest, Request, Variables};
 
 /// Bytes before the block of variables.
 const HEADER: usize = 4;
@@ -22,7 +22,7 @@ pub struct PacketLimits {
 }
 
 /// The packet for a request.
-pub fn encode(request: &Request<'_>, limits: PacketLimits) -> Result<Bytes, Refused> {
+pub fn encode(request: &Request<'_>, limits: PacketLimits) -> Result<Bytes, EnvironRefusal> {
     let mut encoder = Encoder::new();
     environ::variables(request, &mut encoder)?;
     Ok(encoder.finish(limits)?)
@@ -43,22 +43,22 @@ impl Encoder {
     }
 
     /// The packet, ready to send.
-    pub fn finish(mut self, limits: PacketLimits) -> Result<Bytes, TooLarge> {
+    pub fn finish(mut self, limits: PacketLimits) -> Result<Bytes, OversizedRequest> {
         let bytes = self.packet.len() - HEADER;
         if bytes > limits.block {
-            return Err(TooLarge::Block { bytes, limit: limits.block });
+            return Err(OversizedRequest::Block { bytes, limit: limits.block });
         }
         if self.variables > limits.variables {
-            return Err(TooLarge::Variables { count: self.variables, limit: limits.variables });
+            return Err(OversizedRequest::Variables { count: self.variables, limit: limits.variables });
         }
-        let [low, high] = u16::try_from(bytes).map_err(|_| TooLarge::Packet)?.to_le_bytes();
+        let [low, high] = u16::try_from(bytes).map_err(|_| OversizedRequest::Packet)?.to_le_bytes();
         let mut header = &mut self.packet[..HEADER];
         header.put_slice(&[MODIFIER1, low, high, MODIFIER2]);
         Ok(self.packet.freeze())
     }
 
-    fn text(&mut self, text: &[u8]) -> Result<(), TooLarge> {
-        self.packet.put_u16_le(u16::try_from(text.len()).map_err(|_| TooLarge::Packet)?);
+    fn text(&mut self, text: &[u8]) -> Result<(), OversizedRequest> {
+        self.packet.put_u16_le(u16::try_from(text.len()).map_err(|_| OversizedRequest::Packet)?);
         self.packet.put_slice(text);
         Ok(())
     }
@@ -67,10 +67,10 @@ impl Encoder {
 impl Variables for Encoder {
     /// Adds a variable. The name is the caller's own and not empty: uWSGI drops a request that holds an empty
     /// one.
-    fn variable(&mut self, name: &[u8], value: &[u8]) -> Result<(), TooLarge> {
+    fn variable(&mut self, name: &[u8], value: &[u8]) -> Result<(), OversizedRequest> {
         let block = self.packet.len() - HEADER + 2 + name.len() + 2 + value.len();
         if block > LARGEST {
-            return Err(TooLarge::Packet);
+            return Err(OversizedRequest::Packet);
         }
         self.text(name)?;
         self.text(value)?;
@@ -97,11 +97,11 @@ pub struct Packet {
 /// The lengths inside the block contradict the block's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the block of variables ends within a variable")]
-pub struct Malformed;
+pub struct MalformedPacket;
 
 /// Takes one packet off the front of `buffer`; what follows it there is the request's body. `None`: more
 /// bytes are needed, nothing was taken.
-pub fn decode(buffer: &mut BytesMut) -> Result<Option<Packet>, Malformed> {
+pub fn decode(buffer: &mut BytesMut) -> Result<Option<Packet>, MalformedPacket> {
     let Some(&[modifier1, low, high, modifier2]) = buffer.first_chunk::<HEADER>() else {
         return Ok(None);
     };
@@ -117,11 +117,11 @@ pub fn decode(buffer: &mut BytesMut) -> Result<Option<Packet>, Malformed> {
     Ok(Some(Packet { modifier1, modifier2, variables }))
 }
 
-fn take_text(block: &mut Bytes) -> Result<Bytes, Malformed> {
-    let &[low, high] = block.first_chunk::<2>().ok_or(Malformed)?;
+fn take_text(block: &mut Bytes) -> Result<Bytes, MalformedPacket> {
+    let &[low, high] = block.first_chunk::<2>().ok_or(MalformedPacket)?;
     let end = 2 + usize::from(u16::from_le_bytes([low, high]));
     if block.len() < end {
-        return Err(Malformed);
+        return Err(MalformedPacket);
     }
     Ok(block.split_to(end).split_off(2))
 }
@@ -161,17 +161,17 @@ mod tests {
         assert!(filled(4096 - 5).unwrap().finish(narrow).is_ok());
         assert_eq!(
             filled(4096 - 4).unwrap().finish(narrow),
-            Err(TooLarge::Block { bytes: 4097, limit: 4096 })
+            Err(OversizedRequest::Block { bytes: 4097, limit: 4096 })
         );
         assert_eq!(filled(LARGEST - 5).unwrap().finish(WIDE).unwrap().len(), HEADER + LARGEST);
-        assert_eq!(filled(LARGEST - 4).unwrap_err(), TooLarge::Packet);
-        assert_eq!(filled(LARGEST + 1).unwrap_err(), TooLarge::Packet);
+        assert_eq!(filled(LARGEST - 4).unwrap_err(), OversizedRequest::Packet);
+        assert_eq!(filled(LARGEST + 1).unwrap_err(), OversizedRequest::Packet);
 
         let mut three = Encoder::new();
         for name in [b"A", b"B", b"C"] {
             three.variable(name, b"").unwrap();
         }
-        assert_eq!(three.finish(narrow), Err(TooLarge::Variables { count: 3, limit: 2 }));
+        assert_eq!(three.finish(narrow), Err(OversizedRequest::Variables { count: 3, limit: 2 }));
     }
 
     #[test]
@@ -204,7 +204,7 @@ mod tests {
         {
             let mut packet = BytesMut::from(&[0, block.len() as u8, 0, 0][..]);
             packet.extend_from_slice(block);
-            assert_eq!(decode(&mut packet), Err(Malformed), "{block:?}");
+            assert_eq!(decode(&mut packet), Err(MalformedPacket), "{block:?}");
         }
     }
 

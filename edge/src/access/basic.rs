@@ -12,8 +12,8 @@ use process::wait::within;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-use crate::access::htpasswd::{Current, PasswordFile, Users};
-use crate::access::remembered::Remembered;
+use crate::access::htpasswd::{FileUsers, PasswordFile, Users};
+use crate::access::password_memory::PasswordMemory;
 use crate::variables::{Facts, Template};
 
 /// How long a request waits for its turn to have its password checked.
@@ -36,7 +36,7 @@ pub(crate) struct Basic {
     realm: Template,
     path: Template,
     files: Mutex<Vec<Arc<PasswordFile>>>,
-    remembered: Remembered,
+    remembered: PasswordMemory,
     /// The application gets the credentials too.
     pub(crate) pass: bool,
 }
@@ -61,7 +61,7 @@ impl Basic {
             challenge(realm.as_bytes())
                 .ok_or_else(|| format!("{realm:?} has characters that a header field cannot hold"))?;
         }
-        Ok(Self { realm, path, files: Mutex::default(), remembered: Remembered::new(), pass })
+        Ok(Self { realm, path, files: Mutex::default(), remembered: PasswordMemory::new(), pass })
     }
 
     /// Everything in the file that cannot be used, for the settings checker.
@@ -82,13 +82,13 @@ impl Basic {
         let Some(challenge) = challenge(&realm) else { return PasswordCheck::Busy };
         let Some(path) = self.path_of(facts) else { return PasswordCheck::NoFile };
         match self.file(&path).current().await {
-            Current::Users(users) => match self.is_right(&users, authorization).await {
+            FileUsers::Users(users) => match self.is_right(&users, authorization).await {
                 Some(true) => PasswordCheck::Right,
                 Some(false) => PasswordCheck::Wrong(challenge),
                 None => PasswordCheck::Busy,
             },
-            Current::Missing => PasswordCheck::NoFile,
-            Current::Unreadable => PasswordCheck::Busy,
+            FileUsers::Missing => PasswordCheck::NoFile,
+            FileUsers::Unreadable => PasswordCheck::Busy,
         }
     }
 

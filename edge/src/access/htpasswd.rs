@@ -26,11 +26,11 @@ const SHA1: usize = digest::SHA1_OUTPUT_LEN;
 #[derive(Debug)]
 pub(super) struct PasswordFile {
     path: PathBuf,
-    loaded: ArcSwapOption<Loaded>,
+    loaded: ArcSwapOption<FileCheck>,
 }
 
 #[derive(Debug)]
-struct Loaded {
+struct FileCheck {
     checked: Instant,
     /// `None`: there is no such file.
     file: Option<(FileStamp, Arc<Users>)>,
@@ -39,7 +39,7 @@ struct Loaded {
 type FileStamp = (Option<SystemTime>, u64);
 
 /// The users at the moment.
-pub(super) enum Current {
+pub(super) enum FileUsers {
     Users(Arc<Users>),
     Missing,
     Unreadable,
@@ -79,7 +79,7 @@ impl PasswordFile {
         }
     }
 
-    pub(super) async fn current(&self) -> Current {
+    pub(super) async fn current(&self) -> FileUsers {
         let loaded = self.loaded.load_full();
         if let Some(loaded) = loaded.as_ref().filter(|loaded| loaded.checked.elapsed() < CHECK_AFTER) {
             return loaded.current();
@@ -94,25 +94,27 @@ impl PasswordFile {
             }
             Ok(Ok(Err(error))) => {
                 tracing::error!(file = %self.path.display(), %error, "cannot read the passwords");
-                Current::Unreadable
+                FileUsers::Unreadable
             }
-            _ => Current::Unreadable,
+            _ => FileUsers::Unreadable,
         }
     }
 }
 
-impl Loaded {
-    fn current(&self) -> Current {
-        self.file.as_ref().map_or(Current::Missing, |(_, users)| Current::Users(users.clone()))
+impl FileCheck {
+    fn current(&self) -> FileUsers {
+        self.file.as_ref().map_or(FileUsers::Missing, |(_, users)| FileUsers::Users(users.clone()))
     }
 }
 
 /// Looks whether the file has changed, and reads it if so.
-fn look(path: &Path, known: Option<&Loaded>) -> io::Result<Loaded> {
+fn look(path: &Path, known: Option<&FileCheck>) -> io::Result<FileCheck> {
     let checked = Instant::now();
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Loaded { checked, file: None }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(FileCheck { checked, file: None });
+        }
         Err(error) => return Err(error),
     };
     let stamp = (metadata.modified().ok(), metadata.len());
@@ -120,14 +122,14 @@ fn look(path: &Path, known: Option<&Loaded>) -> io::Result<Loaded> {
         && *known == stamp
         && !changed_just_now(stamp)
     {
-        return Ok(Loaded { checked, file: Some((stamp, users.clone())) });
+        return Ok(FileCheck { checked, file: Some((stamp, users.clone())) });
     }
     let (stamp, text) = read(path)?;
     let (users, mistakes) = Users::parse(&text);
     for mistake in mistakes {
         tracing::warn!(file = %path.display(), "{mistake}");
     }
-    Ok(Loaded { checked, file: Some((stamp, Arc::new(users))) })
+    Ok(FileCheck { checked, file: Some((stamp, Arc::new(users))) })
 }
 
 /// A second change soon after could have the same time and length.

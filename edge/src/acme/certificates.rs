@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use process::repeated::Repeated;
+use process::repeated::RepeatCounter;
 
 use crate::tls::certificate::Certificate;
 
@@ -21,7 +21,7 @@ type ByName = HashMap<Box<str>, NamedCertificate, ahash::RandomState>;
 #[derive(Default)]
 pub(crate) struct AutoCertificates {
     by_name: ArcSwap<ByName>,
-    refused: Repeated,
+    refused: RepeatCounter,
 }
 
 impl AutoCertificates {

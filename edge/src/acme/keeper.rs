@@ -31,7 +31,7 @@ const OFTEN: Duration = Duration::from_secs(60 * 60);
 pub(super) const AT_ONCE: usize = 4;
 
 /// What the keepers of all names share.
-pub(super) struct Keeping {
+pub(super) struct KeeperContext {
     pub(super) state: StateDirectory,
     pub(super) certificates: Arc<AutoCertificates>,
     pub(super) metrics: Arc<Metrics>,
@@ -45,7 +45,7 @@ pub(super) struct Keeping {
 /// One name and its certificate.
 pub(super) struct Keeper {
     name: Box<str>,
-    keeping: Arc<Keeping>,
+    keeping: Arc<KeeperContext>,
     current: Option<CurrentCertificate>,
     /// The last line that said why nothing was done.
     told: String,
@@ -65,7 +65,7 @@ struct CurrentCertificate {
 
 impl Keeper {
     /// Shows what is there already.
-    pub(super) fn new(name: &str, keeping: Arc<Keeping>) -> Self {
+    pub(super) fn new(name: &str, keeping: Arc<KeeperContext>) -> Self {
         let mut this = Self { name: name.into(), keeping, current: None, told: String::new() };
         this.keeping.certificates.explain(name, &format!("it is ordered from {} now", this.keeping.from));
         this.look();

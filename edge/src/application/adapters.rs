@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
-use weir_proto::fetch::{Replies, Rest};
+use weir_proto::fetch::{BodyMessages, Replies};
 use weir_proto::origin::RequestHead;
 
 use crate::peers::WsgiAdapters;
 use crate::peers::look_up::LOOK_UP_TIMEOUT;
-use adapter::{Adapter, Standing};
+use adapter::{Adapter, AdapterState};
 
 /// All adapters that are known at the moment.
 pub(crate) struct Adapters {
@@ -86,7 +86,8 @@ impl Adapters {
     /// Whether one is healthy, so that a failed request may be tried there.
     pub(crate) fn is_any_well(&self) -> bool {
         let now = Instant::now();
-        self.only.is_none() && self.known.load().iter().any(|adapter| adapter.standing(now) == Standing::Well)
+        self.only.is_none()
+            && self.known.load().iter().any(|adapter| adapter.standing(now) == AdapterState::Well)
     }
 
     /// How many adapters there are, and how many of them answer as far as is known.
@@ -124,7 +125,7 @@ impl Call {
         Self { losses: adapter.losses(), adapter, counted: true }
     }
 
-    pub(crate) fn fetch(&self, head: RequestHead, rest: Rest) -> Replies {
+    pub(crate) fn fetch(&self, head: RequestHead, rest: BodyMessages) -> Replies {
         self.adapter.fetch(head, rest)
     }
 

@@ -42,7 +42,7 @@ impl OriginReply {
 }
 
 /// What a reply comes from.
-pub(super) struct Reading {
+pub(super) struct ReplySource {
     pub(super) replies: Replies,
     pub(super) fault: Arc<OnceLock<BodyFault>>,
     pub(super) patience: Duration,
@@ -52,10 +52,10 @@ pub(super) struct Reading {
 /// The first message of a reply.
 pub(super) fn begun(
     first: Option<FetchReply>,
-    reading: Reading,
+    reading: ReplySource,
     switches: bool,
 ) -> Result<OriginReply, Failure> {
-    let Reading { replies, fault, mut patience, asked } = reading;
+    let ReplySource { replies, fault, mut patience, asked } = reading;
     let head = match first.and_then(|reply| reply.message) {
         Some(fetch_reply::Message::Head(head)) => head,
         Some(fetch_reply::Message::Failure(failure)) => return Err(blame_client(failure.into(), &fault)),

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use futures_util::stream;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
-use weir_proto::fetch::Rest;
+use weir_proto::fetch::BodyMessages;
 use weir_proto::origin::{End, FetchRequest, fetch_request};
 
 use crate::request::body::{BodyFault, RequestBody};
@@ -23,7 +23,7 @@ pub(super) fn rest(
     upload: Upload,
     fault: Arc<OnceLock<BodyFault>>,
     sending: Option<oneshot::Sender<()>>,
-) -> Rest {
+) -> BodyMessages {
     Box::pin(stream::unfold(Some((upload, sending, fault)), |left| async move {
         let (upload, sending, fault) = left?;
         let mut body = match upload {

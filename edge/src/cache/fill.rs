@@ -12,18 +12,18 @@ use std::time::{Duration, Instant, SystemTime};
 use http::{HeaderMap, StatusCode};
 use http_cache::cache_status::Fwd;
 use http_cache::{Reason, ReplyManner, ReplyParts, Verdict, vary};
-use weir_proto::cache::{Found, PassReason, Use};
+use weir_proto::cache::{LookupHit, PassReason, Use};
 
 use crate::application::ask::SharedAsk;
 use crate::application::{Failure, OriginReply};
-use crate::cache::flights::{FlightSeat, Outcome, Own, ServedPage, Source, Ticket};
-use crate::cache::l1::Unstorable;
+use crate::cache::flights::{FirstResult, FlightSeat, Outcome, ServedPage, Source, Ticket};
+use crate::cache::l1::UncacheableReply;
 use crate::cache::page::{Page, PageHead, Staleness};
-use crate::cache::shared_body::{BrokenOff, SharedBody};
+use crate::cache::shared_body::{IncompleteBody, SharedBody};
 use crate::cache::validate::ValidationReply;
 use crate::cache::{Cache, validate};
-use crate::cache_node::{Answer, Exchange, GivenUp, Intent, NodeGone, NodeWait, Question};
-use crate::purge_log::Grant;
+use crate::cache_node::{Answer, Exchange, Intent, NodeFailure, NodeWait, Question, ReturnCause};
+use crate::purge_log::PurgeStamp;
 
 /// A stored page's body goes to the node in pieces of this size, in bytes.
 const CHUNK: usize = 64 * 1024;
@@ -38,7 +38,7 @@ pub(crate) struct Fill {
     intent: Intent,
     /// The stream to the node, as long as it holds the lease.
     exchange: Option<Exchange>,
-    grant: Grant,
+    grant: PurgeStamp,
     /// A stale page that may be given if the application fails.
     fallback: Option<Arc<Page>>,
     fwd: Fwd,
@@ -47,7 +47,7 @@ pub(crate) struct Fill {
 }
 
 /// What the node's answer leaves to do.
-enum Next {
+enum FillStep {
     /// Ask the application.
     Make,
     /// The flight has its outcome.
@@ -110,18 +110,18 @@ impl Fill {
             Err(gone) => {
                 // Fail open: this flight is the only lease, for this edge.
                 self.cache.node_gone(&gone);
-                Next::Make
+                FillStep::Make
             }
             Ok((exchange, Answer::Lease(lease), _)) => {
                 self.grant = self.cache.log.grant(lease.position.as_ref(), asked);
                 self.node_keeps(lease.max_object);
                 self.exchange = Some(exchange);
-                Next::Make
+                FillStep::Make
             }
             Ok((_, Answer::Pass(why, how_long), _)) => self.passed(why, how_long),
             Ok((exchange, Answer::Found(found), waited)) => self.found(exchange, *found, asked, waited).await,
         };
-        if let Next::Make = next {
+        if let FillStep::Make = next {
             self.make().await;
         }
     }
@@ -138,34 +138,40 @@ impl Fill {
     }
 
     /// The node gives neither page nor lease.
-    fn passed(&mut self, why: PassReason, how_long: Duration) -> Next {
+    fn passed(&mut self, why: PassReason, how_long: Duration) -> FillStep {
         let (reason, request) = (pass_reason(why), &self.ask.request);
         if !how_long.is_zero() {
             // Other edges have seen that this variant cannot be stored.
-            let seen = Unstorable { reason, manner: ReplyManner::default(), pass_for: how_long };
+            let seen = UncacheableReply { reason, manner: ReplyManner::default(), pass_for: how_long };
             let reason = self.cache.l1.mark(request.key.as_bytes(), &request.outgoing.headers, &[], seen);
             self.ticket.end(Outcome::Pass(reason));
-            return Next::Done;
+            return FillStep::Done;
         }
         let stale = matches!(why, PassReason::HolderFailed).then(|| self.find_fallback()).flatten();
         if let Some(page) = stale {
             // Another edge has just seen the application fail: what it would be answered by is known.
             self.ticket.end(self.stale(&page, Reason::OriginFailed));
-            return Next::Done;
+            return FillStep::Done;
         }
         if self.intent == Intent::Refresh {
             if why == PassReason::HolderFailed {
                 self.cache.l1.refresh_failed(self.key(), &self.ask.request.outgoing.headers);
             }
             self.ticket.end(Outcome::Pass(reason));
-            return Next::Done;
+            return FillStep::Done;
         }
         // This edge makes the page for all of its visitors, and does not send each of them.
-        Next::Make
+        FillStep::Make
     }
 
     /// Gives an entry to those who joined, as it arrives.
-    async fn found(&mut self, exchange: Exchange, found: Found, asked: Instant, waited: NodeWait) -> Next {
+    async fn found(
+        &mut self,
+        exchange: Exchange,
+        found: LookupHit,
+        asked: Instant,
+        waited: NodeWait,
+    ) -> FillStep {
         self.exchange = Some(exchange);
         self.node_keeps(found.max_object);
         let (lease, position) = (found.lease, found.lease_position.clone());
@@ -175,25 +181,25 @@ impl Fill {
             // As if nothing were stored. Without the lease, this flight is the only one for this edge.
             Ok(TakenEntry::Unfit) if !lease => {
                 self.exchange = None;
-                return Next::Make;
+                return FillStep::Make;
             }
             Ok(TakenEntry::Unfit) => {}
             Err(gone) => self.cache.node_gone(&gone),
         }
         if !lease {
-            return Next::Done;
+            return FillStep::Done;
         }
         self.grant = self.cache.log.grant(position.as_ref(), asked);
-        Next::Make
+        FillStep::Make
     }
 
     /// Reads the entry to its end.
     async fn take_found(
         &mut self,
-        found: Found,
+        found: LookupHit,
         asked: Instant,
         waited: NodeWait,
-    ) -> Result<TakenEntry, NodeGone> {
+    ) -> Result<TakenEntry, NodeFailure> {
         let (source, serve_now) = match found.r#use() {
             Use::Stale => (Source::Stale(Staleness::Revalidating), true),
             // Under the lease it is kept for the case that the application fails; without, it has failed.
@@ -226,7 +232,7 @@ impl Fill {
             match chunk {
                 Ok(chunk) => body.push(chunk).await,
                 Err(gone) => {
-                    body.end(Err(BrokenOff));
+                    body.end(Err(IncompleteBody));
                     return Err(gone);
                 }
             };
@@ -292,7 +298,7 @@ impl Fill {
         }
         self.cache.application.log_failure(&self.ask.target(), &failure);
         self.ticket.end(Outcome::Failed(failure));
-        self.give_up(GivenUp::Failed { pause: Duration::ZERO }).await;
+        self.give_up(ReturnCause::Failed { pause: Duration::ZERO }).await;
     }
 
     /// A stored page holds: it is given to all who joined, and stored anew.
@@ -302,7 +308,7 @@ impl Fill {
         let served = self.served(page.head.clone(), body, Source::Validated { fwd: self.fwd });
         self.ticket.end(Outcome::Page(Arc::new(served)));
         if page.head.lifetime.validate {
-            return self.give_up(GivenUp::Uncacheable { vary: &[], pass_for: Duration::ZERO }).await;
+            return self.give_up(ReturnCause::Uncacheable { vary: &[], pass_for: Duration::ZERO }).await;
         }
         let Some(mut exchange) = self.exchange.take() else { return };
         let stored = async {
@@ -374,7 +380,7 @@ impl Fill {
     /// Keeps the reply for the request that began the flight, and for no other. `reason`: why it may not be
     /// shared.
     fn keep_for_first(&self, reply: OriginReply, reason: Reason) {
-        self.ticket.flight.keep_for_first(Own::Reply(Box::new(reply), reason));
+        self.ticket.flight.keep_for_first(FirstResult::Reply(Box::new(reply), reason));
     }
 }
 

@@ -87,7 +87,7 @@ pub(crate) enum Source {
 }
 
 /// What only the flight's first request may take.
-pub(crate) enum Own {
+pub(crate) enum FirstResult {
     /// The reply that may not be shared, and why.
     Reply(Box<OriginReply>, Reason),
     /// Its reader of the page that is being filled.
@@ -106,7 +106,7 @@ enum FirstSlot {
     #[default]
     Nobody,
     Waiting,
-    Kept(Own),
+    Kept(FirstResult),
 }
 
 impl Flight {
@@ -120,7 +120,7 @@ impl Flight {
     }
 
     /// Keeps something for the first request, if it still waits.
-    pub(crate) fn keep_for_first(&self, own: Own) {
+    pub(crate) fn keep_for_first(&self, own: FirstResult) {
         let mut first = self.first.lock();
         if matches!(*first, FirstSlot::Waiting) {
             *first = FirstSlot::Kept(own);
@@ -128,9 +128,9 @@ impl Flight {
     }
 
     /// Marks that the request that began the flight waits, for as long as it holds the returned value.
-    pub(crate) fn first_waits(self: &Arc<Self>) -> First {
+    pub(crate) fn first_waits(self: &Arc<Self>) -> FirstSeat {
         *self.first.lock() = FirstSlot::Waiting;
-        First(self.clone())
+        FirstSeat(self.clone())
     }
 
     /// The outcome, as soon as there is one; `None` if it takes longer than `patience` or the flight was
@@ -143,14 +143,14 @@ impl Flight {
 }
 
 /// The place of the request that began a flight; released when dropped.
-pub(crate) struct First(Arc<Flight>);
+pub(crate) struct FirstSeat(Arc<Flight>);
 
-impl First {
+impl FirstSeat {
     /// The reply that is this request's own, and why it is.
     pub(crate) fn take_reply(&self) -> Option<(Box<OriginReply>, Reason)> {
         let mut slot = self.0.first.lock();
         match std::mem::take(&mut *slot) {
-            FirstSlot::Kept(Own::Reply(reply, reason)) => Some((reply, reason)),
+            FirstSlot::Kept(FirstResult::Reply(reply, reason)) => Some((reply, reason)),
             other => {
                 *slot = other;
                 None
@@ -161,13 +161,13 @@ impl First {
     /// Its seat at the page that is being made.
     pub(crate) fn take_reader(&self) -> Option<Reader> {
         match std::mem::take(&mut *self.0.first.lock()) {
-            FirstSlot::Kept(Own::Reader(reader)) => Some(reader),
+            FirstSlot::Kept(FirstResult::Reader(reader)) => Some(reader),
             _ => None,
         }
     }
 }
 
-impl Drop for First {
+impl Drop for FirstSeat {
     fn drop(&mut self) {
         let kept = std::mem::take(&mut *self.0.first.lock());
         drop(kept);

@@ -17,7 +17,7 @@ use crate::cache::page::Page;
 use crate::cache::validate;
 
 /// A stored page, and the request that would be given it.
-pub(crate) struct Held {
+pub(crate) struct StoredPage {
     ask: SharedAsk,
     page: Arc<Page>,
     asked: SystemTime,
@@ -26,12 +26,12 @@ pub(crate) struct Held {
 /// What to do with the stored page.
 pub(crate) enum HeadVerdict {
     /// It is still valid, and has these fields now.
-    Holds(Held, Box<Page>),
+    Holds(StoredPage, Box<Page>),
     /// It has changed.
-    Changed(Held),
+    Changed(StoredPage),
 }
 
-impl Held {
+impl StoredPage {
     /// The page that this edge holds for a GET of the same target. `None`: there is none, or the visitor's
     /// HEAD says nothing about it, because its answer is for this visitor.
     pub(crate) fn find(

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use http::header::{ACCEPT_LANGUAGE, CONTENT_LANGUAGE};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use http_cache::{Look, Reason, ReplyManner, Use, vary};
+use http_cache::{Reason, ReplyManner, RequestSummary, Use, vary};
 use purge::Reach;
 use quick_cache::sync::Cache;
 use quick_cache::{Lifecycle, Weighter};
@@ -51,7 +51,7 @@ pub(crate) struct L1 {
 
 /// What L1 says about a request.
 #[derive(Clone)]
-pub(crate) enum Found {
+pub(crate) enum L1Lookup {
     /// Within its lifetime.
     Fresh(Arc<Page>),
     /// Past it, and may be served while it is refreshed.
@@ -84,7 +84,7 @@ pub(crate) struct PassMark {
 
 /// A reply that could not be stored.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Unstorable {
+pub(crate) struct UncacheableReply {
     pub reason: Reason,
     pub manner: ReplyManner,
     /// How long requests for its variant bypass the cache.
@@ -93,7 +93,7 @@ pub(crate) struct Unstorable {
 
 /// What the application may be asked about on behalf of a request.
 #[derive(Default)]
-pub(crate) struct Stored {
+pub(crate) struct ValidationCandidates {
     /// The page that the request selects, whatever its age.
     pub pages: Vec<Arc<Page>>,
     /// Only other variants are stored.
@@ -123,13 +123,13 @@ impl L1 {
     pub(crate) fn find(
         &self,
         key: &[u8],
-        look: &Look,
+        look: &RequestSummary,
         now: Instant,
         selected: impl Fn(&[HeaderName]) -> Vec<u8>,
-    ) -> Found {
+    ) -> L1Lookup {
         let for_one = for_one_visitor(look);
         let Some(slot) = self.slots.get(key) else {
-            return for_one.map_or(Found::Miss { variant: None }, Found::Pass);
+            return for_one.map_or(L1Lookup::Miss { variant: None }, L1Lookup::Pass);
         };
         let selected = &selected;
         let found = slot.best(key, now, selected);
@@ -138,38 +138,38 @@ impl L1 {
             // Private unless sure: the page found must itself say that it may be shared (RFC 9111 section
             // 3.5).
             Some((_, lifetime, _)) if !look.may_use(lifetime) => {
-                return Found::Pass(for_one.unwrap_or(Reason::NotShared));
+                return L1Lookup::Pass(for_one.unwrap_or(Reason::NotShared));
             }
             Some((page, lifetime, age)) => match (look.wants.use_at(lifetime, age), lifetime.use_at(age)) {
-                (Use::Fresh, _) => return Found::Fresh((*page).clone()),
-                (Use::Stale, _) => return Found::Stale((*page).clone()),
+                (Use::Fresh, _) => return L1Lookup::Fresh((*page).clone()),
+                (Use::Stale, _) => return L1Lookup::Stale((*page).clone()),
                 (Use::OnError, Use::OnError) if mark.is_some_and(|mark| now < mark.retry_at) => {
                     let why = mark.and_then(|mark| mark.bypassed(now)).unwrap_or(Reason::OriginFailed);
-                    return Found::Standby((*page).clone(), why);
+                    return L1Lookup::Standby((*page).clone(), why);
                 }
-                (Use::Validate, _) => return Found::Validate((*page).clone(), Reason::NoCache),
+                (Use::Validate, _) => return L1Lookup::Validate((*page).clone(), Reason::NoCache),
                 // Good enough for others, and not for this request.
                 (_, Use::Fresh | Use::Stale) => {
-                    return Found::Validate((*page).clone(), Reason::RequestDirective);
+                    return L1Lookup::Validate((*page).clone(), Reason::RequestDirective);
                 }
                 // It may be used once more, should the application fail: the fill knows.
-                (Use::OnError, _) => return Found::Miss { variant: slot.variant(selected) },
+                (Use::OnError, _) => return L1Lookup::Miss { variant: slot.variant(selected) },
                 (Use::Dead, _) => {}
             },
             None => {}
         }
         if let Some(reason) = for_one.filter(|_| !slot.shared) {
-            return Found::Pass(reason);
+            return L1Lookup::Pass(reason);
         }
         let variant = slot.variant(selected);
         match mark.and_then(|mark| Some((mark, mark.bypassed(now)?))) {
-            Some((mark, reason)) => Found::Marked(PassMark {
+            Some((mark, reason)) => L1Lookup::Marked(PassMark {
                 reason,
                 variant,
                 manner: mark.manner(),
                 try_again: now >= mark.retry_at,
             }),
-            None => Found::Miss { variant },
+            None => L1Lookup::Miss { variant },
         }
     }
 
@@ -185,13 +185,13 @@ impl L1 {
     ///
     /// "the cache MUST NOT use that stored response" (RFC 9111 section 4.1): a 304 about another variant
     /// would say nothing of what this request is to get.
-    pub(crate) fn stored(&self, key: &[u8], request: &HeaderMap, now: Instant) -> Stored {
-        let Some(slot) = self.slots.peek(key) else { return Stored::default() };
+    pub(crate) fn stored(&self, key: &[u8], request: &HeaderMap, now: Instant) -> ValidationCandidates {
+        let Some(slot) = self.slots.peek(key) else { return ValidationCandidates::default() };
         // What a purge has reached is not even named to the application.
         let there = |page: &&Arc<Page>| page.reach(key, now) != Reach::Gone;
         match slot.matching(&|names| vary::selected(names, request)).find(there) {
-            Some(page) => Stored { pages: vec![page.clone()], others: false },
-            None => Stored { pages: Vec::new(), others: slot.pages().any(|page| there(&page)) },
+            Some(page) => ValidationCandidates { pages: vec![page.clone()], others: false },
+            None => ValidationCandidates { pages: Vec::new(), others: slot.pages().any(|page| there(&page)) },
         }
     }
 
@@ -263,7 +263,7 @@ impl L1 {
         key: &[u8],
         request: &HeaderMap,
         vary: &[HeaderName],
-        seen: Unstorable,
+        seen: UncacheableReply,
     ) -> Reason {
         let (now, mut reason) = (Instant::now(), seen.reason);
         self.change(key, |slot| reason = slot.trouble(request, vary, now).hit_for_miss(seen, now));
@@ -317,7 +317,7 @@ impl L1 {
 }
 
 /// Why this request may only use pages whose reply said that they may be shared.
-fn for_one_visitor(look: &Look) -> Option<Reason> {
+fn for_one_visitor(look: &RequestSummary) -> Option<Reason> {
     match (look.authorization, look.personal) {
         (true, _) => Some(Reason::Authorization),
         (_, true) => Some(Reason::PersonalCookie),

@@ -24,9 +24,9 @@ use crate::coding::copies::CodedCopies;
 use crate::coding::encoder::Level;
 use crate::coding::pieces::GzipPieces;
 use crate::coding::rule::Compress;
-use crate::coding::work::Works;
+use crate::coding::work::CodingCapacity;
 use crate::coding::{self, Coding};
-use crate::purge_log::{Checked, Grant};
+use crate::purge_log::{PurgeCheck, PurgeStamp};
 
 /// Fields that differ between hits of a page stand last, here as in a prepared head.
 pub(crate) const LAST: [HeaderName; 3] = [CACHE_STATUS, X_CACHE_STATUS, AGE];
@@ -41,7 +41,7 @@ pub(crate) struct PageHead {
     /// When the page had age 0, by this machine's monotonic clock.
     pub born: Instant,
     /// The right by which it was made, which tells which purges reach it.
-    pub grant: Grant,
+    pub grant: PurgeStamp,
     /// Hashes of its tags, by which purges find it.
     pub tags: Box<[u64]>,
 }
@@ -67,7 +67,7 @@ pub(crate) struct Page {
     /// Whether `wire_head` has the Date.
     pub has_date: bool,
     /// The purge up to which it is known to be untouched.
-    checked: Checked,
+    checked: PurgeCheck,
     /// Places in the body that are filled for each visitor.
     pub holes: Option<Arc<Holes>>,
     /// Where it has holes: the body in gzip, coded for the first who wants it.
@@ -88,12 +88,16 @@ impl PageHead {
 
     /// What later purges have done to the page of this key, which is not stored here.
     pub(crate) fn reach(&self, key: &[u8], now: Instant) -> Reach {
-        self.grant.reach(http_cache::key::url(key), &self.tags, &Checked::default(), now)
+        self.grant.reach(http_cache::key::url(key), &self.tags, &PurgeCheck::default(), now)
     }
 
     /// Converts from the contract's form. Refuses what no edge would have stored: a node or Redis may hold
     /// what somebody else has written there.
-    pub(crate) fn from_entry(entry: &EntryHead, grant: Grant, now: Instant) -> Result<Self, InvalidField> {
+    pub(crate) fn from_entry(
+        entry: &EntryHead,
+        grant: PurgeStamp,
+        now: Instant,
+    ) -> Result<Self, InvalidField> {
         let headers = fields::to_headers(&entry.fields)?;
         let holes = Holes::of(&headers).map_err(|_| InvalidField)?;
         let status = http_cache::status_of_entry(entry.status, holes.is_some());
@@ -168,7 +172,7 @@ impl Page {
             headers,
             wire_head: wire_head.into(),
             has_date,
-            checked: Checked::default(),
+            checked: PurgeCheck::default(),
             coded: CodedCopies::default(),
             variants: CodedVariants::default(),
         }
@@ -195,7 +199,7 @@ impl Page {
     }
 
     /// The body in gzip, to be filled for each visitor. `None`: it has no holes, or cannot be coded now.
-    pub(crate) async fn gzip_pieces(&self, works: &Works, level: Level) -> Option<&GzipPieces> {
+    pub(crate) async fn gzip_pieces(&self, works: &CodingCapacity, level: Level) -> Option<&GzipPieces> {
         let (holes, pieces) = self.holes.as_deref().zip(self.pieces.as_deref())?;
         pieces.get_or_try_init(|| GzipPieces::make(works, level, &self.body, holes)).await.ok()
     }
@@ -254,7 +258,8 @@ mod tests {
                 .collect(),
             ..EntryHead::default()
         };
-        let taken = |entry: &EntryHead| PageHead::from_entry(entry, Grant::passing(), Instant::now()).is_ok();
+        let taken =
+            |entry: &EntryHead| PageHead::from_entry(entry, PurgeStamp::passing(), Instant::now()).is_ok();
         for status in [200, 203, 301, 404, 410, 503, 599] {
             assert!(taken(&entry(status, &[("etag", "\"a\"")])), "{status}");
         }
@@ -269,7 +274,8 @@ mod tests {
             entry
         };
         assert!(taken(&holes(1200, &declared)));
-        let head = PageHead::from_entry(&holes(1200, &declared), Grant::passing(), Instant::now()).unwrap();
+        let head =
+            PageHead::from_entry(&holes(1200, &declared), PurgeStamp::passing(), Instant::now()).unwrap();
         assert_eq!((head.status, head.to_entry(b"", Instant::now()).status), (StatusCode::OK, 1200));
         for (status, declared) in [(200, declared.as_str()), (1304, &declared), (1200, "csrf"), (200, "csrf")]
         {

@@ -23,7 +23,7 @@ pub(crate) use reader::Reader;
 /// The fill broke off, or this reader fell behind: what was read is not the complete body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the page broke off while it was being filled")]
-pub(crate) struct BrokenOff;
+pub(crate) struct IncompleteBody;
 
 /// How far a window's writer runs ahead of the fastest reader, in bytes.
 const WINDOW: u64 = 256 * 1024;
@@ -52,7 +52,7 @@ struct BodyState {
     length: u64,
     /// Longer than may be kept.
     window: bool,
-    end: Option<Result<(), BrokenOff>>,
+    end: Option<Result<(), IncompleteBody>>,
     /// Each reader's position. `None`: the reader left, or was cut off.
     readers: Vec<Option<ReaderPlace>>,
     /// Only the first reader may continue.
@@ -151,7 +151,7 @@ impl SharedBody {
     }
 
     /// Ends the body: complete, or broken off.
-    pub(crate) fn end(&self, how: Result<(), BrokenOff>) {
+    pub(crate) fn end(&self, how: Result<(), IncompleteBody>) {
         self.state.lock().end.get_or_insert(how);
         self.grown.notify_waiters();
     }
@@ -202,7 +202,7 @@ impl SharedBody {
     fn in_one_piece(&self, last: Option<&Bytes>) -> Option<Bytes> {
         let state = self.state.lock();
         let length = state.length + last.map_or(0, |last| last.len() as u64);
-        if state.end == Some(Err(BrokenOff)) || state.window || length > self.keep {
+        if state.end == Some(Err(IncompleteBody)) || state.window || length > self.keep {
             return None;
         }
         let mut chunks = state.chunks.iter().chain(last);

@@ -13,7 +13,7 @@ use crate::application::{Failure, OriginReply, page_span};
 use crate::cache::Cache;
 use crate::cache::page;
 use crate::cache::page::{Page, PageHead};
-use crate::purge_log::Grant;
+use crate::purge_log::PurgeStamp;
 use crate::request::body::RequestBody;
 
 /// The application's answer to a request that named stored pages.
@@ -32,7 +32,7 @@ pub(crate) async fn ask(
     cache: &Cache,
     ask: &SharedAsk,
     stored: &[Arc<Page>],
-    grant: &Grant,
+    grant: &PurgeStamp,
 ) -> Result<ValidationReply, Failure> {
     let asked = SystemTime::now();
     let named: Vec<&HeaderMap> = stored.iter().map(|page| &page.head.headers).collect();
@@ -84,7 +84,7 @@ fn holding(
     stored: &[Arc<Page>],
     not_modified: &HeaderMap,
     asked: SystemTime,
-    grant: &Grant,
+    grant: &PurgeStamp,
 ) -> Option<ValidationReply> {
     let now = SystemTime::now();
     let only = stored.len() == 1;
@@ -104,7 +104,7 @@ pub(crate) fn renewed(
     page: &Page,
     headers: &HeaderMap,
     asked: SystemTime,
-    grant: &Grant,
+    grant: &PurgeStamp,
 ) -> Result<Page, Reason> {
     let now = SystemTime::now();
     let parts = ReplyParts {

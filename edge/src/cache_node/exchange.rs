@@ -10,27 +10,27 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use weir_proto::cache::cache_client::CacheClient;
 use weir_proto::cache::{
-    self, EntryHead, ExchangeReply, ExchangeRequest, Found, GiveUp, Lease, PassReason, Why, exchange_reply,
-    exchange_request,
+    self, EntryHead, ExchangeReply, ExchangeRequest, Lease, LeaseReturn, LookupHit, PassReason, ReturnReason,
+    exchange_reply, exchange_request,
 };
 use weir_proto::fields;
 use weir_proto::origin::End;
 use weir_proto::transport::Transport;
 
-use crate::cache_node::NodeGone;
+use crate::cache_node::NodeFailure;
 
 /// Messages that wait between a fill and the node.
 const MESSAGES_AHEAD: usize = 4;
 
 /// Why the node did not keep a page.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NotKept {
+pub(crate) enum StoreRefusal {
     /// The node's own decision: the page is too large, has too many variants, the lease was lost, or a purge
     /// came.
     #[error("refused: {0}")]
     Refused(String),
     #[error(transparent)]
-    Gone(#[from] NodeGone),
+    Gone(#[from] NodeFailure),
 }
 
 /// The answer to a look-up.
@@ -39,7 +39,7 @@ pub(crate) type Lookup = (Exchange, Answer, NodeWait);
 /// What the node answered.
 pub(crate) enum Answer {
     /// An entry. `Exchange::chunk` returns its body.
-    Found(Box<Found>),
+    Found(Box<LookupHit>),
     /// Ask the application.
     Lease(Lease),
     /// Go without the cache; remember it for so long.
@@ -82,7 +82,7 @@ impl Question<'_> {
 }
 
 /// Why a lease is given back without a page.
-pub(crate) enum GivenUp<'a> {
+pub(crate) enum ReturnCause<'a> {
     /// The reply may not be stored. Requests for its variant bypass the cache for `pass_for`.
     Uncacheable { vary: &'a [HeaderName], pass_for: Duration },
     /// The application failed. No edge refreshes the page for `pause`.
@@ -94,7 +94,7 @@ pub(super) async fn open(
     mut client: CacheClient<Transport>,
     lookup: cache::Lookup,
     patience: Duration,
-) -> Result<Lookup, NodeGone> {
+) -> Result<Lookup, NodeFailure> {
     let wait = Duration::from_millis(lookup.wait_ms.into());
     let (requests, receiver) = mpsc::channel(MESSAGES_AHEAD);
     let opened = async {
@@ -106,8 +106,8 @@ pub(super) async fn open(
         Ok::<_, tonic::Status>((exchange, first))
     };
     let (mut exchange, first) = match timeout(patience, opened).await {
-        Ok(answered) => answered.map_err(|status| NodeGone(status.message().to_owned()))?,
-        Err(_) => return Err(NodeGone(format!("no answer within {patience:?}"))),
+        Ok(answered) => answered.map_err(|status| NodeFailure(status.message().to_owned()))?,
+        Err(_) => return Err(NodeFailure(format!("no answer within {patience:?}"))),
     };
     let (answer, waited) = match message(first)? {
         exchange_reply::Message::Wait(_) => (exchange.waited(wait + patience).await?, NodeWait::Yes),
@@ -119,7 +119,7 @@ pub(super) async fn open(
         exchange_reply::Message::Pass(pass) => {
             Answer::Pass(pass.reason(), Duration::from_millis(pass.for_ms))
         }
-        _ => return Err(NodeGone("an answer out of order".into())),
+        _ => return Err(NodeFailure("an answer out of order".into())),
     };
     Ok((exchange, answer, waited))
 }
@@ -140,62 +140,64 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     /// The next chunk of the found entry's body; `None` at its end.
-    pub(crate) async fn chunk(&mut self) -> Option<Result<Bytes, NodeGone>> {
+    pub(crate) async fn chunk(&mut self) -> Option<Result<Bytes, NodeFailure>> {
         match self.reply(self.patience).await {
             Ok(exchange_reply::Message::Chunk(chunk)) => Some(Ok(chunk)),
             Ok(exchange_reply::Message::End(End {})) => None,
-            Ok(_) => Some(Err(NodeGone("an answer out of order".into()))),
+            Ok(_) => Some(Err(NodeFailure("an answer out of order".into()))),
             Err(gone) => Some(Err(gone)),
         }
     }
 
     /// Begins a store under the lease.
-    pub(crate) async fn store(&mut self, head: EntryHead) -> Result<(), NotKept> {
+    pub(crate) async fn store(&mut self, head: EntryHead) -> Result<(), StoreRefusal> {
         self.send_piece(exchange_request::Message::Store(head)).await
     }
 
-    pub(crate) async fn store_chunk(&mut self, chunk: Bytes) -> Result<(), NotKept> {
+    pub(crate) async fn store_chunk(&mut self, chunk: Bytes) -> Result<(), StoreRefusal> {
         self.send_piece(exchange_request::Message::Chunk(chunk)).await
     }
 
     /// Ends a complete store.
-    pub(crate) async fn store_end(mut self) -> Result<(), NotKept> {
+    pub(crate) async fn store_end(mut self) -> Result<(), StoreRefusal> {
         self.send_piece(exchange_request::Message::End(End {})).await?;
         self.stored().await
     }
 
     /// A node may refuse a store before its end, and then closes the stream: such a node is not gone.
-    async fn send_piece(&mut self, message: exchange_request::Message) -> Result<(), NotKept> {
+    async fn send_piece(&mut self, message: exchange_request::Message) -> Result<(), StoreRefusal> {
         match self.send(message).await {
             Ok(()) => Ok(()),
             Err(gone) => match self.stored().await {
-                Err(refused @ NotKept::Refused(_)) => Err(refused),
-                _ => Err(NotKept::Gone(gone)),
+                Err(refused @ StoreRefusal::Refused(_)) => Err(refused),
+                _ => Err(StoreRefusal::Gone(gone)),
             },
         }
     }
 
-    async fn stored(&mut self) -> Result<(), NotKept> {
+    async fn stored(&mut self) -> Result<(), StoreRefusal> {
         match self.reply(self.patience).await? {
             exchange_reply::Message::Stored(stored) if stored.kept => Ok(()),
-            exchange_reply::Message::Stored(stored) => Err(NotKept::Refused(stored.detail)),
-            _ => Err(NotKept::Gone(NodeGone("an answer out of order".into()))),
+            exchange_reply::Message::Stored(stored) => Err(StoreRefusal::Refused(stored.detail)),
+            _ => Err(StoreRefusal::Gone(NodeFailure("an answer out of order".into()))),
         }
     }
 
     /// Gives the lease back with the reason.
-    pub(crate) async fn give_up(mut self, why: GivenUp<'_>) -> Result<(), NodeGone> {
+    pub(crate) async fn give_up(mut self, why: ReturnCause<'_>) -> Result<(), NodeFailure> {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let give_up = match why {
-            GivenUp::Uncacheable { vary, pass_for } => GiveUp {
-                why: Why::Uncacheable.into(),
+            ReturnCause::Uncacheable { vary, pass_for } => LeaseReturn {
+                why: ReturnReason::Uncacheable.into(),
                 pass_ms: millis(pass_for),
                 vary: vary.iter().map(|name| name.as_str().to_owned()).collect(),
-                ..GiveUp::default()
+                ..LeaseReturn::default()
             },
-            GivenUp::Failed { pause } => {
-                GiveUp { why: Why::Failed.into(), pause_ms: millis(pause), ..GiveUp::default() }
-            }
+            ReturnCause::Failed { pause } => LeaseReturn {
+                why: ReturnReason::Failed.into(),
+                pause_ms: millis(pause),
+                ..LeaseReturn::default()
+            },
         };
         self.send(exchange_request::Message::GiveUp(give_up)).await?;
         // The node ends the stream when it has noted the reason. If the edge ended it first, it could be
@@ -204,28 +206,28 @@ impl Exchange {
         Ok(())
     }
 
-    async fn waited(&mut self, limit: Duration) -> Result<exchange_reply::Message, NodeGone> {
+    async fn waited(&mut self, limit: Duration) -> Result<exchange_reply::Message, NodeFailure> {
         self.reply(limit).await
     }
 
-    async fn reply(&mut self, limit: Duration) -> Result<exchange_reply::Message, NodeGone> {
+    async fn reply(&mut self, limit: Duration) -> Result<exchange_reply::Message, NodeFailure> {
         match timeout(limit, self.replies.message()).await {
             Ok(Ok(reply)) => message(reply),
-            Ok(Err(status)) => Err(NodeGone(status.message().to_owned())),
-            Err(_) => Err(NodeGone(format!("no answer within {limit:?}"))),
+            Ok(Err(status)) => Err(NodeFailure(status.message().to_owned())),
+            Err(_) => Err(NodeFailure(format!("no answer within {limit:?}"))),
         }
     }
 
-    async fn send(&self, message: exchange_request::Message) -> Result<(), NodeGone> {
+    async fn send(&self, message: exchange_request::Message) -> Result<(), NodeFailure> {
         let sending = self.requests.send(ExchangeRequest { message: Some(message) });
         match timeout(self.patience, sending).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(NodeGone("the stream is closed".into())),
-            Err(_) => Err(NodeGone(format!("has accepted no data for {:?}", self.patience))),
+            Ok(Err(_)) => Err(NodeFailure("the stream is closed".into())),
+            Err(_) => Err(NodeFailure(format!("has accepted no data for {:?}", self.patience))),
         }
     }
 }
 
-fn message(reply: Option<ExchangeReply>) -> Result<exchange_reply::Message, NodeGone> {
-    reply.and_then(|reply| reply.message).ok_or_else(|| NodeGone("the stream ended".into()))
+fn message(reply: Option<ExchangeReply>) -> Result<exchange_reply::Message, NodeFailure> {
+    reply.and_then(|reply| reply.message).ok_or_else(|| NodeFailure("the stream ended".into()))
 }

@@ -8,7 +8,7 @@ use tokio::sync::OnceCell;
 
 use crate::coding::Coding;
 use crate::coding::encoder::Level;
-use crate::coding::work::{MemoryShare, Works};
+use crate::coding::work::{CodingCapacity, MemoryShare};
 
 /// The copies of one body. Costs a pointer as long as nobody wants one.
 #[derive(Debug, Default)]
@@ -38,7 +38,7 @@ impl CodedCopies {
     /// would not be smaller, or cannot be made now.
     pub(crate) async fn get(
         &self,
-        works: &Works,
+        works: &CodingCapacity,
         coding: Coding,
         level: Level,
         body: impl FnOnce() -> Option<Bytes>,
@@ -72,7 +72,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_copy_is_made_once_and_counted_until_its_body_goes() {
-        let works = Works::new(1 << 20);
+        let works = CodingCapacity::new(1 << 20);
         let (kept, calls) = (CodedCopies::default(), AtomicUsize::new(0));
         let body = Bytes::from(vec![b'x'; 100_000]);
         let want = || {
@@ -95,7 +95,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_memory_it_is_made_each_time_and_a_longer_copy_never_used() {
-        let (works, kept) = (Works::new(10), CodedCopies::default());
+        let (works, kept) = (CodingCapacity::new(10), CodedCopies::default());
         for _ in 0..2 {
             let copy = kept.get(&works, GZIP, Level::USUAL, || Some(Bytes::from(vec![b'x'; 1000]))).await;
             assert!(copy.is_some_and(|copy| copy.len() < 100));

@@ -13,7 +13,7 @@ use http_cache::holes::Holes;
 use http_cache::holes::filler::Filler;
 
 use crate::coding::encoder::{self, Level};
-use crate::coding::work::{LONG, MemoryShare, Works};
+use crate::coding::work::{CodingCapacity, LONG, MemoryShare};
 
 /// RFC 1952 section 2.3: deflate, no flags, no time, no hint, an unknown system.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
@@ -36,7 +36,12 @@ enum GzipPiece {
 
 impl GzipPieces {
     /// Codes what stands between the holes. An error: there is no memory or no processor for it now.
-    pub(crate) async fn make(works: &Works, level: Level, body: &Bytes, holes: &Holes) -> io::Result<Self> {
+    pub(crate) async fn make(
+        works: &CodingCapacity,
+        level: Level,
+        body: &Bytes,
+        holes: &Holes,
+    ) -> io::Result<Self> {
         // More than it will be, as nothing is coded yet.
         let taken = works.take(body.len() as u64).ok_or(io::ErrorKind::OutOfMemory)?;
         let parts = parts(body, holes);
@@ -131,7 +136,7 @@ mod tests {
             marks.iter().map(|mark| format!("csrf;mark=\"{mark}\";cookie=\"t\"")).collect::<Vec<_>>();
         let headers = HeaderMap::from_iter([(WEIR_HOLES, declared.join(", ").parse().unwrap())]);
         let holes = Holes::of(&headers).unwrap().unwrap();
-        let (works, long) = (Works::new(1 << 20), "<p>some text</p>\n".repeat(5000));
+        let (works, long) = (CodingCapacity::new(1 << 20), "<p>some text</p>\n".repeat(5000));
         for page in
             ["{0}", "{1}{0}", "x{0}", "{0}x", "a{0}b{1}c{0}d", "long", "{0}long{1}long{0}", "none", ""]
         {
@@ -151,9 +156,14 @@ mod tests {
         }
         assert_eq!(works.memory_used(), 0);
         assert!(
-            GzipPieces::make(&Works::new(9), Level::USUAL, &Bytes::from_static(b"1234567890"), &holes)
-                .await
-                .is_err()
+            GzipPieces::make(
+                &CodingCapacity::new(9),
+                Level::USUAL,
+                &Bytes::from_static(b"1234567890"),
+                &holes
+            )
+            .await
+            .is_err()
         );
     }
 }

@@ -22,7 +22,7 @@ const MOST_STREAMS: usize = 256;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The bounds, and how much is used.
-pub(crate) struct Works {
+pub(crate) struct CodingCapacity {
     /// Long pieces that are coded at the same time.
     long: Arc<Semaphore>,
     streams: Arc<Semaphore>,
@@ -46,7 +46,7 @@ pub(crate) struct MemoryShare {
 /// The right to code a body as it arrives.
 pub(crate) struct StreamPermit(OwnedSemaphorePermit);
 
-impl Works {
+impl CodingCapacity {
     pub(crate) fn new(memory: u64) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_given_back() {
-        let works = Works::new(100);
+        let works = CodingCapacity::new(100);
         let first = works.take(60).unwrap();
         assert!(works.take(41).is_none());
         let second = works.take(40).unwrap();
@@ -133,7 +133,7 @@ mod tests {
 
     #[tokio::test]
     async fn streams_are_bounded() {
-        let works = Works::new(0);
+        let works = CodingCapacity::new(0);
         let all: Vec<_> = (0..MOST_STREAMS).map(|_| works.stream().unwrap()).collect();
         assert!(works.stream().is_none());
         drop(all);
@@ -142,7 +142,7 @@ mod tests {
 
     #[tokio::test]
     async fn long_bodies_are_coded_elsewhere_and_come_back() {
-        let works = Works::new(0);
+        let works = CodingCapacity::new(0);
         let body = Bytes::from(vec![b'x'; 3 * LONG]);
         let coded = works.whole(Coding::Gzip, Level::new(5).unwrap(), &body).await.unwrap();
         assert!(coded.len() < LONG);

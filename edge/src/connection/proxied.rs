@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Proxied {
+pub(crate) struct ProxyAddresses {
     /// The client.
     pub(crate) source: SocketAddr,
     /// Where the client has connected to.

@@ -30,7 +30,7 @@ pub(crate) struct TlsClient {
 }
 
 /// How much of a reply was sent at once.
-pub(crate) struct BytesTaken {
+pub(crate) struct WriteResult {
     pub(crate) bytes: usize,
     /// No part of it waits in a buffer of the edge.
     pub(crate) flushed: bool,
@@ -80,12 +80,12 @@ impl Stream {
         &mut self,
         context: &mut Context<'_>,
         parts: &[IoSlice<'_>],
-    ) -> io::Result<BytesTaken> {
+    ) -> io::Result<WriteResult> {
         match self {
             Self::Plain(tcp) => match write_plain(tcp, parts) {
-                Ok(bytes) => Ok(BytesTaken { bytes, flushed: true }),
+                Ok(bytes) => Ok(WriteResult { bytes, flushed: true }),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    Ok(BytesTaken { bytes: 0, flushed: true })
+                    Ok(WriteResult { bytes: 0, flushed: true })
                 }
                 Err(error) => Err(error),
             },
@@ -98,7 +98,7 @@ impl Stream {
                     Poll::Ready(flushed) => flushed.map(|()| true)?,
                     Poll::Pending => false,
                 };
-                Ok(BytesTaken { bytes, flushed })
+                Ok(WriteResult { bytes, flushed })
             }
         }
     }

@@ -14,7 +14,7 @@ pub(crate) struct Watchdog {
 
 /// The time ran out first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TimeIsUp;
+pub(crate) struct WatchdogTimeout;
 
 /// Reads the clock only if there is something to wait for.
 enum Wait {
@@ -32,7 +32,7 @@ impl Watchdog {
         &'a mut self,
         patience: Duration,
         mut work: F,
-    ) -> impl Future<Output = Result<F::Output, TimeIsUp>> + 'a {
+    ) -> impl Future<Output = Result<F::Output, WatchdogTimeout>> + 'a {
         let mut wait = Wait::NotBegun(patience);
         poll_fn(move |context| {
             if let Poll::Ready(done) = Pin::new(&mut work).poll(context) {
@@ -49,7 +49,7 @@ impl Watchdog {
             }
             while self.bell.as_mut().poll(context).is_ready() {
                 if Instant::now() >= deadline {
-                    return Poll::Ready(Err(TimeIsUp));
+                    return Poll::Ready(Err(WatchdogTimeout));
                 }
                 self.bell.as_mut().reset(deadline);
             }
@@ -67,15 +67,15 @@ mod tests {
         let mut dog = Watchdog::new();
         let started = Instant::now();
         let nothing = std::future::pending::<()>;
-        assert_eq!(dog.guard(Duration::from_secs(5), nothing()).await, Err(TimeIsUp));
+        assert_eq!(dog.guard(Duration::from_secs(5), nothing()).await, Err(WatchdogTimeout));
         assert_eq!(started.elapsed().as_secs(), 5);
         assert_eq!(dog.guard(Duration::from_secs(60), Box::pin(async { 7 })).await, Ok(7));
         // The short wait after a long one ends in time, and so does the long one after a short one.
-        assert_eq!(dog.guard(Duration::from_secs(1), nothing()).await, Err(TimeIsUp));
+        assert_eq!(dog.guard(Duration::from_secs(1), nothing()).await, Err(WatchdogTimeout));
         assert_eq!(started.elapsed().as_secs(), 6);
         let slow = Box::pin(tokio::time::sleep(Duration::from_secs(2)));
         assert_eq!(dog.guard(Duration::from_secs(100), slow).await, Ok(()));
-        assert_eq!(dog.guard(Duration::from_secs(1), nothing()).await, Err(TimeIsUp));
+        assert_eq!(dog.guard(Duration::from_secs(1), nothing()).await, Err(WatchdogTimeout));
         assert_eq!(started.elapsed().as_secs(), 9);
     }
 }

@@ -37,7 +37,7 @@ struct FieldRule {
     action: Action,
     name: HeaderName,
     value: FieldText,
-    on: On,
+    on: FieldStatuses,
     https_only: bool,
 }
 
@@ -56,7 +56,7 @@ enum FieldText {
 }
 
 #[derive(Debug)]
-enum On {
+enum FieldStatuses {
     /// The statuses of nginx's `add_header` without `always`.
     Usual,
     Always,
@@ -64,7 +64,7 @@ enum On {
     Listed(Vec<(u16, u16)>),
 }
 
-impl On {
+impl FieldStatuses {
     fn holds(&self, status: StatusCode) -> bool {
         match self {
             Self::Usual => {
@@ -89,7 +89,7 @@ pub(crate) struct ReplyLevel<'a> {
 
 /// The variables of these settings.
 #[derive(Clone, Copy)]
-pub(crate) struct Defined<'a> {
+pub(crate) struct VariableScope<'a> {
     pub(crate) names: &'a VariableNames,
     pub(crate) definitions: &'a Arc<Definitions>,
 }
@@ -99,7 +99,7 @@ impl ReplyFields {
     pub(crate) fn build(
         levels: &[ReplyLevel<'_>],
         expires: Option<(&str, &ExpiresSetting)>,
-        defined: Defined<'_>,
+        defined: VariableScope<'_>,
         mistakes: &mut Mistakes,
     ) -> Option<Arc<Self>> {
         let mut rules = Vec::new();
@@ -265,11 +265,11 @@ impl FieldRule {
                 mistakes.push(format!("{path}.status"), "`always` is every status; remove one of the two");
                 return None;
             }
-            (true, true) => On::Always,
+            (true, true) => FieldStatuses::Always,
             // What must not be seen must not be seen on any status.
-            (false, true) if action == Action::Remove => On::Always,
-            (false, true) => On::Usual,
-            (false, false) => On::Listed(statuses(path, &config.status, mistakes)?),
+            (false, true) if action == Action::Remove => FieldStatuses::Always,
+            (false, true) => FieldStatuses::Usual,
+            (false, false) => FieldStatuses::Listed(statuses(path, &config.status, mistakes)?),
         };
         // nginx replaces these two; a second Content-Type would be one too many.
         let single = matches!(name, CONTENT_TYPE | ETAG | LAST_MODIFIED | LOCATION | SERVER);
@@ -283,7 +283,7 @@ impl FieldRule {
             action: Action::Default,
             name: HeaderName::from_static(name),
             value,
-            on: On::Always,
+            on: FieldStatuses::Always,
             https_only,
         }
     }

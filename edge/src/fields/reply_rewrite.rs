@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use process::settings::Mistakes;
 use regex::bytes::{Regex, RegexBuilder};
 
-use crate::fields::reply::Defined;
+use crate::fields::reply::VariableScope;
 use crate::settings::ReplyRewriteConfig;
 use crate::variables::{Definitions, Facts, RouteFacts, Template};
 
@@ -23,12 +23,12 @@ pub(crate) struct ReplyRewrite {
 
 #[derive(Debug)]
 struct Replacement {
-    from: Replaced,
+    from: RewritePattern,
     to: Template,
 }
 
 #[derive(Debug)]
-enum Replaced {
+enum RewritePattern {
     Text(Template),
     /// The whole value, if it matches.
     Regex(Regex),
@@ -48,7 +48,7 @@ impl ReplyRewrite {
     pub(crate) fn build(
         at: &str,
         config: &ReplyRewriteConfig,
-        defined: Defined<'_>,
+        defined: VariableScope<'_>,
         mistakes: &mut Mistakes,
     ) -> Option<Self> {
         let mut pairs = |key: &str, pairs: &[(String, Template)]| -> Vec<Replacement> {
@@ -57,9 +57,9 @@ impl ReplyRewrite {
                 .filter_map(|(index, (from, to))| {
                     let path = format!("{at}.{key}[{index}]");
                     to.check(&path, defined.names, mistakes);
-                    match Replaced::parse(from, key == "cookie_domain") {
+                    match RewritePattern::parse(from, key == "cookie_domain") {
                         Ok(from) => {
-                            if let Replaced::Text(text) = &from {
+                            if let RewritePattern::Text(text) = &from {
                                 text.check(&path, defined.names, mistakes);
                             }
                             Some(Replacement { from, to: to.clone() })
@@ -129,7 +129,7 @@ impl ReplyRewrite {
     }
 }
 
-impl Replaced {
+impl RewritePattern {
     /// Host names have no case.
     fn parse(from: &str, is_host: bool) -> Result<Self, String> {
         let (pattern, ignores_case) = match (from.strip_prefix("~*"), from.strip_prefix('~')) {
@@ -148,12 +148,12 @@ impl Replaced {
 /// What the first rule that matches makes of a value.
 fn first(rules: &[Replacement], value: &[u8], extent: Extent, facts: &Facts<'_>) -> Option<Vec<u8>> {
     rules.iter().find_map(|rule| match &rule.from {
-        Replaced::Regex(regex) => {
+        RewritePattern::Regex(regex) => {
             let mut values = facts.values.clone();
             let matched = values.matches(regex, value);
             matched.then(|| rule.to.value(&Facts { values: &values, ..*facts }).into_owned())
         }
-        Replaced::Text(from) => {
+        RewritePattern::Text(from) => {
             let from = from.value(facts);
             let rest = match extent {
                 Extent::Beginning => value.strip_prefix(&*from)?,

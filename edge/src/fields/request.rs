@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use http_cache::FieldClass;
 use process::settings::Mistakes;
 
-use crate::fields::reply::{Defined, field_name};
+use crate::fields::reply::{VariableScope, field_name};
 use crate::settings::reply_fields::{InheritFields, RequestFieldConfig};
 use crate::variables::{Definitions, Facts, Needs, RouteFacts, Template};
 
@@ -55,7 +55,7 @@ impl RequestFields {
     pub(crate) fn build(
         levels: &[RequestLevel<'_>],
         class: impl Fn(&HeaderName) -> FieldClass,
-        defined: Defined<'_>,
+        defined: VariableScope<'_>,
         mistakes: &mut Mistakes,
     ) -> Option<Arc<Self>> {
         let mut rules: Vec<RequestRule> = Vec::new();
@@ -157,7 +157,7 @@ impl RequestRule {
     fn build(
         path: &str,
         config: &RequestFieldConfig,
-        defined: Defined<'_>,
+        defined: VariableScope<'_>,
         mistakes: &mut Mistakes,
     ) -> Option<Self> {
         let (key, name, value) = match (&config.set, &config.remove, &config.value) {

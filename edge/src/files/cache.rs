@@ -19,7 +19,7 @@ const USUAL_FILE: usize = 16 * 1024;
 
 /// Kept files, by settings and path. A hit makes no system call.
 pub(crate) struct FileCache {
-    resources: Cache<FileKey, Arc<Resource>, ByMemory>,
+    resources: Cache<FileKey, Arc<Resource>, FileWeight>,
     config: FileCacheConfig,
 }
 
@@ -47,7 +47,7 @@ impl FileCache {
         // The table is cut into shards of 32 files of at least this length, so that each shard can hold some
         // of the largest files too.
         let usual = USUAL_FILE.max(config.max_file.bytes() / 8);
-        let resources = Cache::with_weighter(config.memory.bytes() / usual, config.memory.0, ByMemory);
+        let resources = Cache::with_weighter(config.memory.bytes() / usual, config.memory.0, FileWeight);
         Self { resources, config }
     }
 
@@ -87,9 +87,9 @@ impl FileCache {
 }
 
 #[derive(Clone)]
-struct ByMemory;
+struct FileWeight;
 
-impl Weighter<FileKey, Arc<Resource>> for ByMemory {
+impl Weighter<FileKey, Arc<Resource>> for FileWeight {
     fn weight(&self, key: &FileKey, resource: &Arc<Resource>) -> u64 {
         let representations = 1 + resource.coded.len();
         let content: usize = resource.kept().map(Bytes::len).sum();

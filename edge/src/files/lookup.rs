@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use crate::coding::{Coding, Codings};
 use crate::files::listing;
-use crate::files::open::{Barrier, Missing, OpenFile, open, resolve};
+use crate::files::open::{Barrier, NoFile, OpenFile, open, resolve};
 use crate::files::resource::{Description, Representation, Resource};
 use crate::files::settings::FileSettings;
 use crate::settings::autoindex::Autoindex;
@@ -36,7 +36,7 @@ pub(super) struct FoundFile {
 }
 
 impl FileLookup {
-    pub(super) fn run(self) -> Result<FoundFile, Missing> {
+    pub(super) fn run(self) -> Result<FoundFile, NoFile> {
         let boundary = self.settings.boundary().map(resolve).transpose()?;
         let boundary = boundary.as_deref();
         let (path, opened) = if self.is_directory {
@@ -45,7 +45,7 @@ impl FileLookup {
             (self.path.clone(), open(&self.path, boundary)?)
         };
         if opened.metadata.is_dir() {
-            return Err(Missing::IsDirectory);
+            return Err(NoFile::IsDirectory);
         }
         let siblings = self.open_siblings(&path, &opened, boundary);
         let mut description = Description {
@@ -68,20 +68,20 @@ impl FileLookup {
         Ok(FoundFile { resource, file: chosen.unwrap_or(opened.file) })
     }
 
-    fn open_index(&self, boundary: Option<&Path>) -> Result<(PathBuf, OpenFile), Missing> {
+    fn open_index(&self, boundary: Option<&Path>) -> Result<(PathBuf, OpenFile), NoFile> {
         for name in self.settings.index() {
             let path = self.path.join(name);
             match open(&path, boundary) {
                 Ok(opened) if opened.metadata.is_file() => return Ok((path, opened)),
-                Ok(_) | Err(Missing::NotFound) => {}
+                Ok(_) | Err(NoFile::NotFound) => {}
                 Err(missing) => return Err(missing),
             }
         }
         // The empty name makes it an error if this is a file.
         open(&self.path.join(""), boundary)?;
         match self.settings.autoindex() {
-            Autoindex::Off => Err(Missing::Forbidden(Barrier::NoIndex)),
-            _ => Err(Missing::Listing(listing::entries(&self.path, boundary)?)),
+            Autoindex::Off => Err(NoFile::Forbidden(Barrier::NoIndex)),
+            _ => Err(NoFile::Listing(listing::entries(&self.path, boundary)?)),
         }
     }
 

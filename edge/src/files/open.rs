@@ -17,7 +17,7 @@ pub(super) struct OpenFile {
 
 /// Why no file answers.
 #[derive(Debug)]
-pub(super) enum Missing {
+pub(super) enum NoFile {
     NotFound,
     Forbidden(Barrier),
     /// The request's path lacks the slash at its end.
@@ -42,7 +42,7 @@ pub(crate) enum Barrier {
     Loop,
 }
 
-impl From<io::Error> for Missing {
+impl From<io::Error> for NoFile {
     fn from(error: io::Error) -> Self {
         Self::Failed(error)
     }
@@ -50,41 +50,41 @@ impl From<io::Error> for Missing {
 
 /// Opens for reading. `boundary` is the real path of the directory that must not be left. A path that leads
 /// out of it by a symbolic link is forbidden, and so is anything that is neither a file nor a directory.
-pub(super) fn open(path: &Path, boundary: Option<&Path>) -> Result<OpenFile, Missing> {
+pub(super) fn open(path: &Path, boundary: Option<&Path>) -> Result<OpenFile, NoFile> {
     // Opening a pipe would wait for a writer, and a terminal would become the process's own.
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(missing)?;
     let metadata = file.metadata().map_err(missing)?;
     if !metadata.is_file() && !metadata.is_dir() {
-        return Err(Missing::Forbidden(Barrier::NoFile));
+        return Err(NoFile::Forbidden(Barrier::NoFile));
     }
     if let Some(boundary) = boundary
         && !path_of(&file)?.starts_with(boundary)
     {
-        return Err(Missing::Forbidden(Barrier::Outside));
+        return Err(NoFile::Forbidden(Barrier::Outside));
     }
     Ok(OpenFile { file, metadata })
 }
 
 /// The real path of a boundary.
-pub(super) fn resolve(boundary: &Path) -> Result<PathBuf, Missing> {
+pub(super) fn resolve(boundary: &Path) -> Result<PathBuf, NoFile> {
     fs::canonicalize(boundary).map_err(missing)
 }
 
 /// Asks the open file and not its name, so that nobody can swap a link in between.
-fn path_of(file: &File) -> Result<PathBuf, Missing> {
-    fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).map_err(Missing::Failed)
+fn path_of(file: &File) -> Result<PathBuf, NoFile> {
+    fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).map_err(NoFile::Failed)
 }
 
-fn missing(error: io::Error) -> Missing {
+fn missing(error: io::Error) -> NoFile {
     match error.raw_os_error() {
-        Some(libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG | libc::EINVAL) => Missing::NotFound,
-        Some(libc::EACCES | libc::EPERM) => Missing::Forbidden(Barrier::Permission),
-        Some(libc::ELOOP) => Missing::Forbidden(Barrier::Loop),
+        Some(libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG | libc::EINVAL) => NoFile::NotFound,
+        Some(libc::EACCES | libc::EPERM) => NoFile::Forbidden(Barrier::Permission),
+        Some(libc::ELOOP) => NoFile::Forbidden(Barrier::Loop),
         // A socket is ENXIO.
-        Some(libc::ENXIO | libc::ENODEV) => Missing::Forbidden(Barrier::NoFile),
-        _ if error.kind() == io::ErrorKind::InvalidInput => Missing::NotFound,
-        _ => Missing::Failed(error),
+        Some(libc::ENXIO | libc::ENODEV) => NoFile::Forbidden(Barrier::NoFile),
+        _ if error.kind() == io::ErrorKind::InvalidInput => NoFile::NotFound,
+        _ => NoFile::Failed(error),
     }
 }
 
@@ -106,6 +106,6 @@ mod tests {
                 assert!(found.starts_with(expected), "{number}: {found}");
             }
         }
-        assert!(matches!(open(Path::new("a\0b"), None), Err(Missing::NotFound)));
+        assert!(matches!(open(Path::new("a\0b"), None), Err(NoFile::NotFound)));
     }
 }

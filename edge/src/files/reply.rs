@@ -9,7 +9,8 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_cache::conditional::{
-    Answer, ByteRange, Role, Selected, evaluate, headers_for_304, multipart, unsatisfiable_range,
+    Answer, ByteRange, Role, SelectedRepresentation, evaluate, headers_for_304, multipart,
+    unsatisfiable_range,
 };
 
 use crate::files::resource::Representation;
@@ -32,7 +33,8 @@ pub(super) fn reply(
     let length = representation.stamp.length;
     let headers = &representation.headers;
     let kept = matches!(content, Content::Memory(_)).then(|| representation.kept.clone());
-    let selected = Selected { status: StatusCode::OK, headers, length, received: now, role: Role::Origin };
+    let selected =
+        SelectedRepresentation { status: StatusCode::OK, headers, length, received: now, role: Role::Origin };
     let (status, headers, body) = match evaluate(request.method, request.headers, &selected) {
         Answer::Full if *request.method == Method::HEAD => (StatusCode::OK, headers.clone(), FileBody::Empty),
         Answer::Full => (StatusCode::OK, headers.clone(), part(representation, content, 0, length)),

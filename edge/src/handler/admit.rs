@@ -18,7 +18,7 @@ use crate::variables::RouteFacts;
 
 /// Who asks, if it is decided whether they may.
 #[derive(Clone, Copy)]
-pub(super) struct Admitting<'a> {
+pub(super) struct AdmissionCheck<'a> {
     pub(super) edge: &'a Arc<Edge>,
     pub(super) visit: &'a Visit,
 }
@@ -31,7 +31,7 @@ pub(super) enum Credentials {
 }
 
 /// A request that is not refused.
-pub(super) struct Admitted {
+pub(super) struct Admission {
     pub(super) credentials: Credentials,
     /// The page of `auth_request` still decides.
     pub(super) is_asked: bool,
@@ -43,7 +43,7 @@ pub(super) async fn admit(
     request: &Request,
     route: RouteFacts<'_>,
     visit: &Visit,
-) -> Result<Admitted, Reply> {
+) -> Result<Admission, Reply> {
     // An internal redirect is a part of a request that was counted.
     if !location.limits.is_empty() && !request.internal {
         match count(location, request, route, visit) {
@@ -57,14 +57,14 @@ pub(super) async fn admit(
     }
     let has_check = location.auth_check.is_some();
     let Some(access) = &location.access else {
-        return Ok(Admitted { credentials: Credentials::NotOurs, is_asked: has_check });
+        return Ok(Admission { credentials: Credentials::NotOurs, is_asked: has_check });
     };
     let authorization = request.headers.get(AUTHORIZATION).or(request.credentials.as_ref());
     let by_password = match access.check(request.client.address, authorization, &request.facts(route)).await {
         Verdict::Allowed { by_password } => by_password,
         // The page may still allow it.
         Verdict::Forbidden | Verdict::Unauthorized(_) if access.any && has_check => {
-            return Ok(Admitted { credentials: Credentials::NotOurs, is_asked: true });
+            return Ok(Admission { credentials: Credentials::NotOurs, is_asked: true });
         }
         Verdict::Forbidden => return Err(error::forbidden()),
         Verdict::Unauthorized(challenge) => return Err(error::unauthorized(challenge)),
@@ -74,7 +74,7 @@ pub(super) async fn admit(
     let is_there = request.headers.contains_key(AUTHORIZATION);
     let credentials = if consumed && is_there { Credentials::Ours } else { Credentials::NotOurs };
     let is_enough = access.any && (by_password || access.names(request.client.address));
-    Ok(Admitted { credentials, is_asked: has_check && !is_enough })
+    Ok(Admission { credentials, is_asked: has_check && !is_enough })
 }
 
 fn count(location: &Location, request: &Request, route: RouteFacts<'_>, visit: &Visit) -> LimitDecision {

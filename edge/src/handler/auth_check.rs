@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 
 use crate::Edge;
 use crate::coding::rule::has_directive;
-use crate::handler::admit::Admitting;
+use crate::handler::admit::AdmissionCheck;
 use crate::handler::place::{self, SiteLocation, path_of};
 use crate::handler::visit::Visit;
 use crate::handler::{AtLocation, at_location, internal_redirect};
@@ -21,7 +21,7 @@ use crate::route::auth_check::AuthCheck;
 const MOST_READ: usize = 64 * 1024;
 
 /// A request that may not go on, and the answer to it.
-pub(super) struct Refused {
+pub(super) struct AuthRefusal {
     pub(super) request: Box<Request>,
     pub(super) reply: Reply,
 }
@@ -35,16 +35,16 @@ pub(super) fn forget_claims(check: &AuthCheck, request: &mut Request) {
 
 /// Asks the page.
 pub(super) async fn pass(
-    Admitting { edge, visit }: Admitting<'_>,
+    AdmissionCheck { edge, visit }: AdmissionCheck<'_>,
     check: &AuthCheck,
     mut request: Box<Request>,
     SiteLocation { site, location }: SiteLocation<'_>,
-) -> Result<Box<Request>, Box<Refused>> {
+) -> Result<Box<Request>, Box<AuthRefusal>> {
     let mut reply = ask(edge, question(check, &request), visit).await;
     read(&mut reply).await;
     if !reply.status.is_success() {
         let reply = refused(reply, &request);
-        return Err(Box::new(Refused { request, reply }));
+        return Err(Box::new(AuthRefusal { request, reply }));
     }
     if let Some(sets) = &check.sets
         && let Ok(path) = path_of(&request)

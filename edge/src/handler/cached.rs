@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http_cache::{Look, Reason, SharedRequest, vary};
+use http_cache::{Reason, RequestSummary, SharedRequest, vary};
 use process::wait::within;
 use purge::Reach;
 
@@ -12,14 +12,14 @@ use crate::application::ask::SharedAsk;
 use crate::application::{Failure, OriginReply};
 use crate::cache::Cache;
 use crate::cache::fill::{self, Fill};
-use crate::cache::flights::{self, First, Flight, FlightSeat, ServedPage, Ticket};
+use crate::cache::flights::{self, FirstSeat, Flight, FlightSeat, ServedPage, Ticket};
 use crate::cache::lanes::Lane;
 use crate::cache::page::{Page, PageHead, Staleness};
 use crate::cache::validate::{self, ValidationReply};
 use crate::cache_node::Intent;
 use crate::handler::only_if_cached;
 use crate::handler::pass::{pass, pass_and_learn};
-use crate::handler::plan::{CachePlan, InL1, Join};
+use crate::handler::plan::{CachePlan, Join, L1View};
 use crate::reply::{Reply, answer};
 use crate::request::Request;
 
@@ -48,7 +48,7 @@ pub(super) async fn answer(
             Round::Bypass(reason) => return pass(cache, Box::new(ask.ask), request, Some(reason)).await,
             Round::LookAgain => {}
         }
-        plan = InL1 { l1: &cache.l1, now: Instant::now() }.plan_for(&ask.policy, &ask.request);
+        plan = L1View { l1: &cache.l1, now: Instant::now() }.plan_for(&ask.policy, &ask.request);
     }
     alone(cache, ask, request, plan, rounds.reason).await
 }
@@ -114,8 +114,8 @@ impl Rounds {
         let told = self.reason.filter(|_| join.mark.is_none());
         let joined = match self.join(cache, ask, join).await {
             Ok(joined) => joined,
-            Err(Instead::LookAgain) => return Round::LookAgain,
-            Err(Instead::Bypass(reason)) => return Round::Bypass(told.unwrap_or(reason)),
+            Err(FlightFallback::LookAgain) => return Round::LookAgain,
+            Err(FlightFallback::Bypass(reason)) => return Round::Bypass(told.unwrap_or(reason)),
         };
         match self.take(cache, ask, joined).await {
             FlightResult::Page(served, first) => {
@@ -139,8 +139,8 @@ impl Rounds {
                 Round::Reply(answer::in_part(answer::relayed(*reply, Some(reason)), request))
             }
             FlightResult::Failed(failure) => Round::Reply(answer::failed_fill(&failure)),
-            FlightResult::Nothing(Instead::Bypass(reason)) => Round::Bypass(reason),
-            FlightResult::Nothing(Instead::LookAgain) => Round::LookAgain,
+            FlightResult::Nothing(FlightFallback::Bypass(reason)) => Round::Bypass(reason),
+            FlightResult::Nothing(FlightFallback::LookAgain) => Round::LookAgain,
         }
     }
 
@@ -150,7 +150,7 @@ impl Rounds {
         cache: &Arc<Cache>,
         ask: &SharedAsk,
         join: Join,
-    ) -> Result<JoinedFlight, Instead> {
+    ) -> Result<JoinedFlight, FlightFallback> {
         let Join { variant, mark } = join;
         let key = ask.request.key.as_bytes();
         let at = Instant::now();
@@ -162,20 +162,20 @@ impl Rounds {
                 return Ok(begin(cache, ask, ticket, Intent::Probe));
             }
             if self.lane.is_some() {
-                return Err(Instead::Bypass(mark.reason));
+                return Err(FlightFallback::Bypass(mark.reason));
             }
             self.lane = cache.lanes.enter(key, cache.patience.follower).await;
             // Meanwhile a reply may have been stored.
             let waited = at.elapsed() > A_MOMENT;
             return Err(if waited && self.lane.is_some() {
-                Instead::LookAgain
+                FlightFallback::LookAgain
             } else {
-                Instead::Bypass(mark.reason)
+                FlightFallback::Bypass(mark.reason)
             });
         }
         let variant = variant.or_else(|| self.wanted.take());
         match cache.flights.join(key, variant.clone()) {
-            FlightSeat::Full => Err(Instead::Bypass(Reason::TooManyWaiters)),
+            FlightSeat::Full => Err(FlightFallback::Bypass(Reason::TooManyWaiters)),
             FlightSeat::Follows(flight) => Ok(JoinedFlight { flight, first: None, variant, at }),
             FlightSeat::First(ticket) => Ok(begin(cache, ask, ticket, Intent::Page)),
         }
@@ -185,7 +185,7 @@ impl Rounds {
     async fn take(&mut self, cache: &Arc<Cache>, ask: &SharedAsk, joined: JoinedFlight) -> FlightResult {
         let SharedRequest { key, look, outgoing } = &ask.request;
         let JoinedFlight { flight, first, variant, at } = joined;
-        let pass = |reason| FlightResult::Nothing(Instead::Bypass(reason));
+        let pass = |reason| FlightResult::Nothing(FlightFallback::Bypass(reason));
         let place = if first.is_none() { cache.flights.place() } else { None };
         if first.is_none() && place.is_none() {
             return pass(Reason::TooManyWaiters);
@@ -196,7 +196,7 @@ impl Rounds {
         };
         let outcome = flight.outcome(patience).await;
         drop(place);
-        let own = first.as_ref().and_then(First::take_reply);
+        let own = first.as_ref().and_then(FirstSeat::take_reply);
         if let Some((reply, reason)) = own.filter(|(reply, _)| !look.asks_again(reply.manner())) {
             // The application saw all that this visitor sent.
             return FlightResult::Own(reply, reason);
@@ -210,7 +210,7 @@ impl Rounds {
             Some(flights::Outcome::Pass(reason)) => {
                 // Now there may be a mark, and so there is a bound for how many go at once.
                 self.reason = Some(reason);
-                return FlightResult::Nothing(Instead::LookAgain);
+                return FlightResult::Nothing(FlightFallback::LookAgain);
             }
             Some(flights::Outcome::Failed(failure)) => return FlightResult::Failed(failure),
             None => return pass(Reason::WaitTimeout),
@@ -224,7 +224,7 @@ impl Rounds {
             // took: each would ask otherwise.
             cache.flights.part_with(key.as_bytes(), variant.clone(), &flight);
             if first.is_none() {
-                return FlightResult::Nothing(Instead::LookAgain);
+                return FlightResult::Nothing(FlightFallback::LookAgain);
             }
         }
         if first.is_none() && served.head.lifetime.validate {
@@ -237,20 +237,20 @@ impl Rounds {
         if first.is_none() && served.is_over_for(at) {
             // It still arrives, and could not be used any more if it were stored.
             cache.flights.part_with(key.as_bytes(), variant, &flight);
-            return FlightResult::Nothing(Instead::LookAgain);
+            return FlightResult::Nothing(FlightFallback::LookAgain);
         }
         let mine = vary::selected(&served.head.lifetime.vary, &outgoing.headers);
         if first.is_none() && mine != served.selected {
             // The page is another variant's: look again, now that the rule is known.
             self.wanted = Some(mine);
-            return FlightResult::Nothing(Instead::LookAgain);
+            return FlightResult::Nothing(FlightFallback::LookAgain);
         }
         FlightResult::Page(served, first)
     }
 }
 
 /// What a request does that gets no page from a flight.
-enum Instead {
+enum FlightFallback {
     LookAgain,
     Bypass(Reason),
 }
@@ -258,18 +258,18 @@ enum Instead {
 /// A flight that the request has begun, or follows.
 struct JoinedFlight {
     flight: Arc<Flight>,
-    first: Option<First>,
+    first: Option<FirstSeat>,
     variant: Option<Vec<u8>>,
     at: Instant,
 }
 
 /// What a flight gave to the request.
 enum FlightResult {
-    Page(Arc<ServedPage>, Option<First>),
+    Page(Arc<ServedPage>, Option<FirstSeat>),
     /// The reply that is this request's own.
     Own(Box<OriginReply>, Reason),
     Failed(Failure),
-    Nothing(Instead),
+    Nothing(FlightFallback),
 }
 
 fn begin(cache: &Arc<Cache>, ask: &SharedAsk, ticket: Ticket, intent: Intent) -> JoinedFlight {
@@ -281,8 +281,8 @@ fn begin(cache: &Arc<Cache>, ask: &SharedAsk, ticket: Ticket, intent: Intent) ->
 }
 
 /// The reply for a request that joined a flight; `None` if the page is not to be had after all.
-async fn from_flight(request: &Request, served: &Arc<ServedPage>, first: Option<First>) -> Option<Reply> {
-    let reader = match first.as_ref().and_then(First::take_reader) {
+async fn from_flight(request: &Request, served: &Arc<ServedPage>, first: Option<FirstSeat>) -> Option<Reply> {
+    let reader = match first.as_ref().and_then(FirstSeat::take_reader) {
         Some(mut reader) => {
             if reader.fate().is_none() && within(FIRST_CHUNK, reader.begun()).await == Ok(true) {
                 let _ = within(REST, reader.decided()).await;
@@ -301,7 +301,7 @@ async fn from_flight(request: &Request, served: &Arc<ServedPage>, first: Option<
 }
 
 /// Whether the page, made for others, is new enough for what this request says.
-fn wanted_as_it_is(look: &Look, page: &PageHead) -> bool {
+fn wanted_as_it_is(look: &RequestSummary, page: &PageHead) -> bool {
     let now = Instant::now();
     look.wants.use_at(&page.lifetime, page.age(now)) == page.use_at(now)
 }

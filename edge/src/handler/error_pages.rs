@@ -8,8 +8,8 @@ use http::header::{
 };
 use http::{HeaderName, Method, StatusCode};
 
-use crate::handler::again::{Again, InsteadOf};
 use crate::handler::place::{facts, path_of, printable, split_query};
+use crate::handler::redirect::{InterceptedError, InternalRedirect};
 use crate::handler::{AtLocation, returned};
 use crate::reply::body::ReplyBody;
 use crate::reply::{Reply, first_chunk};
@@ -128,6 +128,6 @@ fn instead(
     request.for_error = true;
     request.named_by_application = false;
     let kept = KEPT.iter().filter_map(|name| Some((name.clone(), reply.headers.get(name)?.clone())));
-    let instead = InsteadOf { status, kept: kept.collect(), upstream: reply.note.upstream };
-    AtLocation::Again(Box::new(Again { request, first: None, instead: Some(instead) }))
+    let instead = InterceptedError { status, kept: kept.collect(), upstream: reply.note.upstream };
+    AtLocation::Again(Box::new(InternalRedirect { request, first: None, instead: Some(instead) }))
 }

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
 
 use crate::handler::AtLocation;
-use crate::handler::again::{Again, InsteadOf};
+use crate::handler::redirect::{InterceptedError, InternalRedirect};
 use crate::reply::body::ReplyBody;
 use crate::reply::{Reply, error};
 use crate::request::Entry;
@@ -29,7 +29,7 @@ const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'#');
 #[derive(Default)]
 pub(super) struct EarlierAnswers {
     first: Option<Reply>,
-    instead: Option<InsteadOf>,
+    instead: Option<InterceptedError>,
 }
 
 /// Turns a reply that names another location into a request for it.
@@ -62,11 +62,11 @@ pub(super) async fn obey(mut reply: Reply) -> AtLocation {
     request.entry = name.map_or(Entry::Site, Entry::Named);
     request.internal = true;
     request.upgrade = None;
-    AtLocation::Again(Box::new(Again { request, first: Some(reply), instead: None }))
+    AtLocation::Again(Box::new(InternalRedirect { request, first: Some(reply), instead: None }))
 }
 
 impl EarlierAnswers {
-    pub(super) fn take(&mut self, first: Option<Reply>, instead: Option<InsteadOf>) {
+    pub(super) fn take(&mut self, first: Option<Reply>, instead: Option<InterceptedError>) {
         if let Some(first) = first {
             let first = self.over(first);
             self.first = Some(first);
@@ -87,7 +87,7 @@ impl EarlierAnswers {
     }
 
     /// The redirects lead from location to location without an end.
-    pub(super) fn endless(mut self, again: Again) -> Reply {
+    pub(super) fn endless(mut self, again: InternalRedirect) -> Reply {
         tracing::warn!(
             target = again.request.target,
             "rules or internal redirects lead from location to location without an end"

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use http_cache::{Look, Use};
-use weir_proto::cache::Found;
+use http_cache::{RequestSummary, Use};
+use weir_proto::cache::LookupHit;
 
 use crate::application::ask::SharedAsk;
 use crate::cache::Cache;
 use crate::cache::page::{Page, PageHead, Staleness};
-use crate::cache_node::{Answer, Exchange, Intent, NodeGone, Question};
+use crate::cache_node::{Answer, Exchange, Intent, NodeFailure, Question};
 use crate::handler::plan::CachePlan;
-use crate::purge_log::Grant;
+use crate::purge_log::PurgeStamp;
 use crate::reply::{Reply, answer};
 use crate::request::Request;
 
@@ -29,7 +29,7 @@ pub(super) async fn answer(cache: &Cache, ask: &SharedAsk, request: &Request) ->
 }
 
 /// What becomes of the request, by the page that the node holds.
-pub(crate) fn plan(look: &Look, page: Arc<Page>, now: Instant) -> CachePlan {
+pub(crate) fn plan(look: &RequestSummary, page: Arc<Page>, now: Instant) -> CachePlan {
     if !look.may_use(&page.head.lifetime) {
         return CachePlan::NothingStored;
     }
@@ -52,7 +52,7 @@ pub(crate) async fn from_node(cache: &Cache, ask: &SharedAsk) -> Option<Arc<Page
 }
 
 /// A lease that the node grants is released at once: the stream ends here.
-async fn look_up(cache: &Cache, ask: &SharedAsk) -> Result<Option<Arc<Page>>, NodeGone> {
+async fn look_up(cache: &Cache, ask: &SharedAsk) -> Result<Option<Arc<Page>>, NodeFailure> {
     let asked = Instant::now();
     let question = Question {
         key: ask.request.key.as_bytes(),
@@ -71,7 +71,11 @@ async fn look_up(cache: &Cache, ask: &SharedAsk) -> Result<Option<Arc<Page>>, No
     }
 }
 
-async fn whole(exchange: &mut Exchange, found: Found, grant: Grant) -> Result<Option<Arc<Page>>, NodeGone> {
+async fn whole(
+    exchange: &mut Exchange,
+    found: LookupHit,
+    grant: PurgeStamp,
+) -> Result<Option<Arc<Page>>, NodeFailure> {
     let head = found.entry.as_ref().map(|entry| PageHead::from_entry(entry, grant, Instant::now()));
     let Some(Ok(head)) = head else { return Ok(None) };
     let mut body = BytesMut::new();

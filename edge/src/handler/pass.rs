@@ -13,9 +13,9 @@ use crate::application::ask::{Ask, SharedAsk};
 use crate::application::hints::Hints;
 use crate::application::upstream::Upstream;
 use crate::cache::Cache;
-use crate::cache::head_update::Held;
+use crate::cache::head_update::StoredPage;
 use crate::cache::validate;
-use crate::handler::purge_method::{self, Invalid};
+use crate::handler::purge_method::{self, InvalidPurgeRequest};
 use crate::reply::{Reply, answer};
 use crate::request::{Request, path};
 use crate::route::Location;
@@ -29,7 +29,7 @@ pub(crate) async fn pass(
     reason: Option<Reason>,
 ) -> Reply {
     let head = |request: &Request| as_asked(&ask, request);
-    let to_ask = ToAsk { request, hints: ask.hints.clone() };
+    let to_ask = BypassRequest { request, hints: ask.hints.clone() };
     ask_application(cache, head, to_ask, reason, |reply| answer::relayed(reply, reason)).await
 }
 
@@ -38,11 +38,11 @@ pub(crate) async fn pass_head(
     cache: &Arc<Cache>,
     ask: Box<Ask>,
     request: Box<Request>,
-    held: Option<Held>,
+    held: Option<StoredPage>,
 ) -> Reply {
     let head = |request: &Request| as_asked(&ask, request);
     let mut said = None;
-    let to_ask = ToAsk { request, hints: ask.hints.clone() };
+    let to_ask = BypassRequest { request, hints: ask.hints.clone() };
     let reply = ask_application(cache, head, to_ask, Some(Reason::Method), |reply| {
         said = held.and_then(|held| held.judge(cache, &reply));
         answer::relayed(reply, Some(Reason::Method))
@@ -66,7 +66,7 @@ pub(crate) async fn pass_and_learn(
     let head = |request: &Request| as_asked(&ask.ask, request);
     let asked = SystemTime::now();
     let look = ask.request.look;
-    let to_ask = ToAsk { request, hints: ask.ask.hints.clone() };
+    let to_ask = BypassRequest { request, hints: ask.ask.hints.clone() };
     ask_application(cache, head, to_ask, Some(reason), |reply| {
         if matches!(reason, Reason::PersonalCookie | Reason::Authorization) {
             let parts = ReplyParts {
@@ -100,8 +100,8 @@ pub(crate) async fn change(
     let (raw_path, query) = path::split(&target);
     let head = |request: &Request| as_asked(&ask, request);
     let (method, headers) = (request.method.clone(), HeaderMap::new());
-    let mut invalid = Invalid::default();
-    let to_ask = ToAsk { request, hints: ask.hints.clone() };
+    let mut invalid = InvalidPurgeRequest::default();
+    let to_ask = BypassRequest { request, hints: ask.hints.clone() };
     let mut reply = ask_application(cache, head, to_ask, reason, |reply| {
         let parts = RequestParts {
             method: &method,
@@ -133,7 +133,7 @@ fn as_asked(ask: &Ask, request: &Request) -> RequestHead {
 }
 
 /// A request on its way to the application, and where interim replies go.
-struct ToAsk {
+struct BypassRequest {
     request: Box<Request>,
     hints: Option<Arc<Hints>>,
 }
@@ -141,7 +141,7 @@ struct ToAsk {
 async fn ask_application(
     cache: &Cache,
     head: impl Fn(&Request) -> RequestHead,
-    ToAsk { mut request, hints }: ToAsk,
+    BypassRequest { mut request, hints }: BypassRequest,
     reason: Option<Reason>,
     relay: impl FnOnce(OriginReply) -> Reply,
 ) -> Reply {

@@ -10,37 +10,39 @@ use http::header::{
     IF_UNMODIFIED_SINCE, LOCATION, RANGE, REFRESH, SET_COOKIE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use http_cache::{ClientAddress, Look, Policy, Reason, TargetUri, vary};
-use http1::head::{Head, Known, Scheme, Seen};
+use http_cache::{ClientAddress, Policy, Reason, RequestSummary, TargetUri, vary};
+use http1::head::{Head, KnownField, KnownFields, Scheme};
 use process::telemetry;
 use process::trace::TraceContext;
 
 use crate::Edge;
 use crate::cache::page::Page;
-use crate::handler::plan::{self, CachePlan, CacheUse, InL1, Plan, RequestView};
+use crate::handler::plan::{self, CachePlan, CacheUse, L1View, Plan, RequestView};
 use crate::handler::static_file;
 use crate::log::facts::HitRecord;
 use crate::metrics::CacheResult;
 use crate::reply::{Reply, answer, coding};
 use crate::request::{Via, forwarded, path};
-use crate::route::{Chosen, Location, Sites};
-use crate::settings::Trusted;
+use crate::route::{Location, RouteMatch, Sites};
+use crate::settings::TrustedProxies;
 use crate::settings::expires::Expires;
 
 /// Fields that exclude a request from the fast path.
-const NOT_PLAIN: Seen = Seen::of(&[Known::Authorization, Known::Expect, Known::Upgrade]);
+const NOT_PLAIN: KnownFields =
+    KnownFields::of(&[KnownField::Authorization, KnownField::Expect, KnownField::Upgrade]);
 /// Fields that decide which part of a page or file is sent.
-const DECIDING: &[(Known, HeaderName)] = &[
-    (Known::AcceptEncoding, ACCEPT_ENCODING),
-    (Known::IfMatch, IF_MATCH),
-    (Known::IfModifiedSince, IF_MODIFIED_SINCE),
-    (Known::IfNoneMatch, IF_NONE_MATCH),
-    (Known::IfRange, IF_RANGE),
-    (Known::IfUnmodifiedSince, IF_UNMODIFIED_SINCE),
-    (Known::Range, RANGE),
+const DECIDING: &[(KnownField, HeaderName)] = &[
+    (KnownField::AcceptEncoding, ACCEPT_ENCODING),
+    (KnownField::IfMatch, IF_MATCH),
+    (KnownField::IfModifiedSince, IF_MODIFIED_SINCE),
+    (KnownField::IfNoneMatch, IF_NONE_MATCH),
+    (KnownField::IfRange, IF_RANGE),
+    (KnownField::IfUnmodifiedSince, IF_UNMODIFIED_SINCE),
+    (KnownField::Range, RANGE),
 ];
 /// Fields in which a trusted proxy describes the client.
-const FORWARDING: Seen = Seen::of(&[Known::Forwarded, Known::XForwarded, Known::XRealIp]);
+const FORWARDING: KnownFields =
+    KnownFields::of(&[KnownField::Forwarded, KnownField::XForwarded, KnownField::XRealIp]);
 
 /// What answers the request, and what the log needs to know about it.
 pub(crate) struct PlainHit<'a> {
@@ -85,13 +87,13 @@ pub(crate) fn find<'a>(
     if !is_plain_at(&chosen, head) {
         return None;
     }
-    if let Chosen::Location(_, location) = &chosen
+    if let RouteMatch::Location(_, location) = &chosen
         && !location.answers_at_once(via.peer.ip())
     {
         return None;
     }
     let mut request = PlainRequest { head, method: method(head), scheme: via.scheme, host, key };
-    let in_l1 = InL1 { l1: &edge.cache.l1, now: started };
+    let in_l1 = L1View { l1: &edge.cache.l1, now: started };
     let https = via.scheme == Scheme::Https;
     match plan::decide(chosen, &mut request, in_l1) {
         Plan::File(location) => {
@@ -133,7 +135,7 @@ struct PlainRequest<'a, 'b> {
 }
 
 impl RequestView for PlainRequest<'_, '_> {
-    type Shared = Look;
+    type SharedForm = RequestSummary;
 
     fn method(&self) -> &Method {
         &self.method
@@ -152,20 +154,20 @@ impl RequestView for PlainRequest<'_, '_> {
     }
 
     /// Decides as [`Policy::look`] does where [`is_plain_at`] says that there is no more to see.
-    fn share(&mut self, policy: &Policy) -> Result<Look, Reason> {
+    fn share(&mut self, policy: &Policy) -> Result<RequestSummary, Reason> {
         if !policy.methods.contains(&self.method) {
             return Err(Reason::Method);
         }
         self.key.clear();
         let target = &self.head.target;
         let (path, query) = (target.path().as_bytes(), target.query().map(str::as_bytes));
-        let cookies = self.head.fields.values(Known::Cookie);
+        let cookies = self.head.fields.values(KnownField::Cookie);
         let target = TargetUri { scheme: self.scheme.as_str(), authority: self.host, path, query };
         let keyed = policy.key(target, cookies, self.key)?;
-        Ok(Look { personal: keyed.personal, trimmed: keyed.trimmed, ..Look::default() })
+        Ok(RequestSummary { personal: keyed.personal, trimmed: keyed.trimmed, ..RequestSummary::default() })
     }
 
-    fn stored(&self, policy: &Policy, look: &mut Look, in_l1: InL1<'_>) -> CachePlan {
+    fn stored(&self, policy: &Policy, look: &mut RequestSummary, in_l1: L1View<'_>) -> CachePlan {
         let selected = |names: &[HeaderName]| {
             let mut fields = policy.selecting(names, self.head.fields.iter());
             if policy.learn_languages
@@ -200,7 +202,7 @@ impl PlainAnswer {
 }
 
 /// It says who asks, or what for, on behalf of its sender.
-fn speaks_of_another(head: &Head<'_>, trusted: Trusted<'_>) -> bool {
+fn speaks_of_another(head: &Head<'_>, trusted: TrustedProxies<'_>) -> bool {
     let speaks = |name| forwarded::is_forwarding(name) || trusted.is_field(name);
     head.seen.any(FORWARDING) || head.fields.iter().any(|(name, _)| speaks(name))
 }
@@ -221,8 +223,8 @@ fn fields(head: &Head<'_>) -> HeaderMap {
 }
 
 /// No setting of the location looks at more of a request than the key and the names that are known here.
-fn is_plain_at(chosen: &Chosen<'_>, head: &Head<'_>) -> bool {
-    let Chosen::Location(_, location) = chosen else { return false };
+fn is_plain_at(chosen: &RouteMatch<'_>, head: &Head<'_>) -> bool {
+    let RouteMatch::Location(_, location) = chosen else { return false };
     if location.needs_whole_request() || !location.is_direct {
         return false;
     }
@@ -230,7 +232,7 @@ fn is_plain_at(chosen: &Chosen<'_>, head: &Head<'_>) -> bool {
         return true;
     }
     let Some(policy) = &location.cache else { return false };
-    location.expires == Expires::Off && is_plain(policy) && !head.seen.has(Known::Other)
+    location.expires == Expires::Off && is_plain(policy) && !head.seen.has(KnownField::Other)
 }
 
 fn is_plain(policy: &Policy) -> bool {
@@ -241,7 +243,7 @@ fn is_plain(policy: &Policy) -> bool {
 }
 
 fn is_sampled(head: &Head<'_>) -> bool {
-    let parent = head.fields.values(Known::Traceparent).next();
+    let parent = head.fields.values(KnownField::Traceparent).next();
     let parent = parent.and_then(|value| TraceContext::parse(std::str::from_utf8(value).ok()?));
     telemetry::sampler().decide(parent).sampled()
 }

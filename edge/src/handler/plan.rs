@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::{HeaderName, Method, StatusCode};
-use http_cache::{Key, Look, Policy, Reason, SharedRequest, vary};
+use http_cache::{Key, Policy, Reason, RequestSummary, SharedRequest, vary};
 
-use crate::cache::l1::{Found, L1, PassMark};
+use crate::cache::l1::{L1, L1Lookup, PassMark};
 use crate::cache::page::Page;
 use crate::request::Request;
-use crate::route::{Chosen, Location, Site};
+use crate::route::{Location, RouteMatch, Site};
 
 /// What becomes of a request. `S` is what a page to be shared is asked for with.
 pub(crate) enum Plan<'a, S> {
@@ -87,7 +87,7 @@ pub(crate) struct Decision {
 /// A request as the plan sees it: its head.
 pub(crate) trait RequestView {
     /// What a page to be shared is asked for with.
-    type Shared;
+    type SharedForm;
 
     fn method(&self) -> &Method;
     /// The application has sent the request here.
@@ -97,14 +97,14 @@ pub(crate) trait RequestView {
     /// The declared length of the body; `None`: it is chunked.
     fn body(&self) -> Option<u64>;
     /// Makes the cache key. An error is the reason to bypass the cache.
-    fn share(&mut self, policy: &Policy) -> Result<Self::Shared, Reason>;
+    fn share(&mut self, policy: &Policy) -> Result<Self::SharedForm, Reason>;
     /// What L1 holds for the request.
-    fn stored(&self, policy: &Policy, shared: &mut Self::Shared, in_l1: InL1<'_>) -> CachePlan;
+    fn stored(&self, policy: &Policy, shared: &mut Self::SharedForm, in_l1: L1View<'_>) -> CachePlan;
 }
 
 /// L1 at one moment.
 #[derive(Clone, Copy)]
-pub(crate) struct InL1<'a> {
+pub(crate) struct L1View<'a> {
     pub(crate) l1: &'a L1,
     pub(crate) now: Instant,
 }
@@ -112,13 +112,13 @@ pub(crate) struct InL1<'a> {
 /// Decides. `chosen` is the place of the request's path.
 #[inline]
 pub(crate) fn decide<'a, R: RequestView>(
-    chosen: Chosen<'a>,
+    chosen: RouteMatch<'a>,
     request: &mut R,
-    in_l1: InL1<'_>,
-) -> Plan<'a, R::Shared> {
+    in_l1: L1View<'_>,
+) -> Plan<'a, R::SharedForm> {
     let (site, location) = match chosen {
-        Chosen::Location(site, location) => (site, location),
-        Chosen::AddSlash(location) => return Plan::AddSlash(location),
+        RouteMatch::Location(site, location) => (site, location),
+        RouteMatch::AddSlash(location) => return Plan::AddSlash(location),
     };
     if location.internal && !request.is_internal() {
         return Plan::Internal(location);
@@ -134,8 +134,8 @@ pub(crate) fn decide<'a, R: RequestView>(
 fn cache_use<'a, R: RequestView>(
     location: &'a Location,
     request: &mut R,
-    in_l1: InL1<'_>,
-) -> CacheUse<'a, R::Shared> {
+    in_l1: L1View<'_>,
+) -> CacheUse<'a, R::SharedForm> {
     let policy = location.cache.as_ref();
     let has_body = request.body() != Some(0);
     if !request.method().is_safe() {
@@ -209,14 +209,14 @@ impl CachePlan {
     }
 }
 
-impl InL1<'_> {
+impl L1View<'_> {
     /// The plan for a key. `selected` makes the fingerprint of the request's fields that Vary names.
     #[inline]
     pub(crate) fn plan(
         self,
         policy: &Policy,
         key: &[u8],
-        look: &Look,
+        look: &RequestSummary,
         selected: impl Fn(&[HeaderName]) -> Vec<u8>,
     ) -> CachePlan {
         let found = self.l1.find(key, look, self.now, selected);
@@ -253,24 +253,28 @@ impl InL1<'_> {
 }
 
 #[inline]
-fn by_what_is_stored(found: Found, look: &Look, is_seldom_used: impl FnOnce() -> bool) -> CachePlan {
+fn by_what_is_stored(
+    found: L1Lookup,
+    look: &RequestSummary,
+    is_seldom_used: impl FnOnce() -> bool,
+) -> CachePlan {
     let only_if_cached = look.wants.only_if_cached;
     let (variant, mark) = match found {
-        Found::Fresh(page) => return CachePlan::Hit(page),
-        Found::Stale(page) => return CachePlan::Stale(page),
-        Found::Validate(..) | Found::Pass(_) | Found::Marked(_) if only_if_cached => {
+        L1Lookup::Fresh(page) => return CachePlan::Hit(page),
+        L1Lookup::Stale(page) => return CachePlan::Stale(page),
+        L1Lookup::Validate(..) | L1Lookup::Pass(_) | L1Lookup::Marked(_) if only_if_cached => {
             return CachePlan::NothingStored;
         }
-        Found::Standby(page, reason) => return CachePlan::Standby(page, reason),
-        Found::Validate(page, reason) => return CachePlan::Revalidate(page, reason),
-        Found::Pass(reason) => return CachePlan::Bypass(reason),
+        L1Lookup::Standby(page, reason) => return CachePlan::Standby(page, reason),
+        L1Lookup::Validate(page, reason) => return CachePlan::Revalidate(page, reason),
+        L1Lookup::Pass(reason) => return CachePlan::Bypass(reason),
         // A request whose reply could be stored after all tries that; one that would have to be sent twice,
         // were the reply like the last one, does so seldom.
-        Found::Marked(mark) => (
+        L1Lookup::Marked(mark) => (
             mark.variant.clone(),
             Some(PassMark { try_again: mark.try_again || !look.asks_again(mark.manner), ..mark }),
         ),
-        Found::Miss { variant } => (variant, None),
+        L1Lookup::Miss { variant } => (variant, None),
     };
     if only_if_cached {
         return CachePlan::AskNode;
@@ -303,7 +307,7 @@ fn rewritten(asked: SharedRequest, target: SharedRequest) -> Result<SharedReques
 }
 
 impl RequestView for &Request {
-    type Shared = Box<SharedRequest>;
+    type SharedForm = Box<SharedRequest>;
 
     fn method(&self) -> &Method {
         &self.method
@@ -321,7 +325,7 @@ impl RequestView for &Request {
         self.body.length()
     }
 
-    fn share(&mut self, policy: &Policy) -> Result<Self::Shared, Reason> {
+    fn share(&mut self, policy: &Policy) -> Result<Self::SharedForm, Reason> {
         if self.for_one {
             return Err(Reason::AuthRequest);
         }
@@ -332,7 +336,7 @@ impl RequestView for &Request {
         }))
     }
 
-    fn stored(&self, policy: &Policy, shared: &mut Self::Shared, in_l1: InL1<'_>) -> CachePlan {
+    fn stored(&self, policy: &Policy, shared: &mut Self::SharedForm, in_l1: L1View<'_>) -> CachePlan {
         in_l1.plan_in_language(policy, shared)
     }
 }

@@ -13,7 +13,7 @@ use crate::handler::place::facts;
 use crate::reply::{Reply, error};
 use crate::request::Request;
 use crate::request::body::{BodyFault, RequestBody};
-use crate::request::body_file::{self, NotTaken};
+use crate::request::body_file::{self, BodyFileError};
 use crate::request::path::NormalPath;
 use crate::route::{Location, Site};
 use crate::settings::PoolRequestConfig;
@@ -74,9 +74,9 @@ pub(super) async fn to_file(request: &mut Request, location: &Location) -> Resul
             }
             Ok(())
         }
-        Err(NotTaken::Body(BodyFault::TooLarge)) => Err(Box::new(error::body_too_large())),
-        Err(NotTaken::Body(fault)) => Err(Box::new(error::bad_request(&format!("{fault}.")).closing())),
-        Err(NotTaken::Disk(failed)) => {
+        Err(BodyFileError::Body(BodyFault::TooLarge)) => Err(Box::new(error::body_too_large())),
+        Err(BodyFileError::Body(fault)) => Err(Box::new(error::bad_request(&format!("{fault}.")).closing())),
+        Err(BodyFileError::Disk(failed)) => {
             tracing::error!(target = request.target, error = %failed, "cannot keep the body in a file");
             Err(Box::new(error::internal()))
         }

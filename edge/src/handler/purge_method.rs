@@ -48,7 +48,7 @@ pub(crate) fn refusal(edge: &Edge, request: &Request) -> Option<Reply> {
 
 /// What the application's reply to a change makes invalid.
 #[derive(Debug, Default)]
-pub(crate) struct Invalid {
+pub(crate) struct InvalidPurgeRequest {
     /// The page itself, and groups of pages.
     pub(crate) purge: Option<Purge>,
     /// Other pages that the reply names.
@@ -62,11 +62,11 @@ pub(crate) fn invalid(
     request: &RequestParts<'_>,
     status: StatusCode,
     reply: &HeaderMap,
-) -> Invalid {
+) -> InvalidPurgeRequest {
     let by_default = Policy::default();
     let Invalidation { target, named, tags } =
         policy.unwrap_or(&by_default).invalidation(request, status, reply);
     let target = target.filter(|_| policy.is_some()).map(Target::Url);
     let tags = tags.into_iter().map(Target::Tag);
-    Invalid { purge: Purge::new(target.into_iter().chain(tags).collect(), false).ok(), named }
+    InvalidPurgeRequest { purge: Purge::new(target.into_iter().chain(tags).collect(), false).ok(), named }
 }

@@ -13,8 +13,8 @@ use http::{HeaderMap, Method, StatusCode};
 use crate::Edge;
 use crate::access::secure_link::LinkVerdict;
 use crate::files::{self, FileSettings, PathKind};
-use crate::handler::admit::{self, Admitting, Credentials};
-use crate::handler::auth_check::Refused;
+use crate::handler::admit::{self, AdmissionCheck, Credentials};
+use crate::handler::auth_check::AuthRefusal;
 use crate::handler::place::{SiteLocation, facts, path_of, printable};
 use crate::handler::visit::Visit;
 use crate::handler::{AtLocation, auth_check, error_pages, finish, internal_redirect};
@@ -23,8 +23,8 @@ use crate::request::forwarded;
 use crate::request::path::{self, NormalPath, split};
 use crate::request::{Entry, Request};
 use crate::route::pool_path::PoolPath;
-use crate::route::{Chosen, Location, Site, Sites};
-use crate::settings::Trusted;
+use crate::route::{Location, RouteMatch, Site, Sites};
+use crate::settings::TrustedProxies;
 use ruled::RulesOutcome;
 
 /// Takes the request to the place that answers it, if it is admitted there. `Err`: it is answered already, or
@@ -33,8 +33,8 @@ pub(super) async fn place<'a>(
     edge: &Edge,
     sites: &'a Sites,
     mut request: Box<Request>,
-    admitting: Option<Admitting<'_>>,
-) -> Result<(Box<Request>, Chosen<'a>), AtLocation> {
+    admitting: Option<AdmissionCheck<'_>>,
+) -> Result<(Box<Request>, RouteMatch<'a>), AtLocation> {
     let visit = admitting.map(|admitting| admitting.visit);
     let site = sites.choose(request.listener, &request.authority);
     if request.entry == Entry::Site && (site.sets.is_some() || !site.rules.is_empty()) {
@@ -45,15 +45,15 @@ pub(super) async fn place<'a>(
     }
     let mut path = path_of(&request).map_err(|reply| AtLocation::Reply(*reply))?;
     let location = match location(site, &request, &path) {
-        Chosen::Location(_, location) => location,
-        slash @ Chosen::AddSlash(_) => return Ok((request, slash)),
+        RouteMatch::Location(_, location) => location,
+        slash @ RouteMatch::AddSlash(_) => return Ok((request, slash)),
     };
-    let here = Chosen::Location(site, location);
+    let here = RouteMatch::Location(site, location);
     if location.max_ranges.is_some_and(|most| most < ranges(&request.headers)) {
         request.headers.remove(RANGE);
     }
     if let Some(field) = &location.real_ip {
-        let trusted = Trusted { proxies: &edge.settings.trusted_proxies, field };
+        let trusted = TrustedProxies { proxies: &edge.settings.trusted_proxies, field };
         if let Some(client) = forwarded::client_by(&request, trusted) {
             request.client = client;
         }
@@ -182,7 +182,7 @@ async fn admitted(
     mut request: Box<Request>,
     path: &NormalPath<'_>,
     SiteLocation { site, location }: SiteLocation<'_>,
-    Admitting { edge, visit }: Admitting<'_>,
+    AdmissionCheck { edge, visit }: AdmissionCheck<'_>,
 ) -> Result<Box<Request>, AtLocation> {
     if let Some(check) = &location.auth_check {
         auth_check::forget_claims(check, &mut request);
@@ -203,7 +203,7 @@ async fn admitted(
     }
     let Some(check) = location.auth_check.as_ref().filter(|_| admitted.is_asked) else { return Ok(request) };
     match Box::pin(auth_check::pass(
-        Admitting { edge, visit },
+        AdmissionCheck { edge, visit },
         check,
         request,
         SiteLocation { site, location },
@@ -216,7 +216,7 @@ async fn admitted(
             Ok(passed)
         }
         Err(refused) => {
-            let Refused { request, reply } = *refused;
+            let AuthRefusal { request, reply } = *refused;
             reached(&request, location, Some(visit));
             Err(error_pages::or_instead(location, site, request, reply))
         }
@@ -229,7 +229,7 @@ pub(crate) async fn follow<'a>(
     edge: &Edge,
     sites: &'a Sites,
     mut request: Box<Request>,
-) -> Result<(Box<Request>, Chosen<'a>), StatusCode> {
+) -> Result<(Box<Request>, RouteMatch<'a>), StatusCode> {
     for _ in 0..=internal_redirect::MOST {
         request = match place(edge, sites, request, None).await {
             Ok(placed) => return Ok(placed),
@@ -245,10 +245,10 @@ fn request_method(location: &Location) -> String {
 }
 
 /// The location of the path, or the named one that a rule chose.
-fn location<'a>(site: &'a Site, request: &Request, path: &NormalPath<'_>) -> Chosen<'a> {
+fn location<'a>(site: &'a Site, request: &Request, path: &NormalPath<'_>) -> RouteMatch<'a> {
     let Entry::Named(name) = &request.entry else { return site.choose(path) };
     match site.named(name) {
-        Some(location) => Chosen::Location(site, location),
+        Some(location) => RouteMatch::Location(site, location),
         // A reload took it away since the rule named it.
         None => site.choose(path),
     }
@@ -283,7 +283,7 @@ async fn index_elsewhere(
     };
     let candidates = index_pages(&request, SiteLocation { site, location }, files, &path);
     let leads_elsewhere = |index: &NormalPath<'_>| match site.choose(index) {
-        Chosen::Location(_, other) | Chosen::AddSlash(other) => !Arc::ptr_eq(other, location),
+        RouteMatch::Location(_, other) | RouteMatch::AddSlash(other) => !Arc::ptr_eq(other, location),
     };
     // Where nobody asks for the name of the file, the look for it can wait.
     let is_told = location.needs_whole_request() || !location.index.is_empty();

@@ -14,7 +14,7 @@ use crate::application::hints::Hints;
 use crate::limit::connections::ConnectionPlace;
 use crate::log::spans;
 use crate::request::Request;
-use crate::request::kept::Kept;
+use crate::request::snapshot::RequestSnapshot;
 
 pub(crate) struct Visit {
     pub(crate) span: Span,
@@ -22,7 +22,7 @@ pub(crate) struct Visit {
     /// The client uses TLS, to the edge or to a trusted proxy.
     pub(crate) is_secure: bool,
     /// The request, for variables that are needed when it is gone; `None`: no location needs any.
-    pub(crate) kept: Option<Arc<Kept>>,
+    pub(crate) kept: Option<Arc<RequestSnapshot>>,
     /// Interim replies on their way to the client; `None`: nobody wants them.
     pub(crate) hints: Option<Arc<Hints>>,
     /// Cookies that the page of `auth_request` has set.
@@ -42,7 +42,7 @@ impl Visit {
             span: spans::of_request(request),
             client_abort: ClientAbort::default(),
             is_secure: request.scheme == Scheme::Https,
-            kept: edge.routes.load().keeps_requests().then(|| Arc::new(Kept::of(request))),
+            kept: edge.routes.load().keeps_requests().then(|| Arc::new(RequestSnapshot::of(request))),
             hints: wants_hints.then(Arc::default),
             cookies: Mutex::default(),
             places: Mutex::default(),

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::reply::Reply;
 use crate::reply::body::ReplyBody;
-use crate::reply::sent::Sent;
+use crate::reply::delivery::Delivery;
 
 /// nginx's status for a client that did not wait for its reply. It is only logged.
 const CLIENT_LEFT: u16 = 499;
@@ -58,9 +58,9 @@ pub(crate) async fn left<R: AsyncRead + Unpin>(reader: &mut R, buffer: &mut Byte
 }
 
 /// Records a request whose client has left before its reply began.
-pub(crate) fn nothing_sent() -> (Sent, Reply) {
+pub(crate) fn nothing_sent() -> (Delivery, Reply) {
     let status = StatusCode::from_u16(CLIENT_LEFT).unwrap_or(StatusCode::BAD_REQUEST);
-    (Sent { broken: true, ..Sent::default() }, Reply::new(status, HeaderMap::new(), ReplyBody::Empty))
+    (Delivery { broken: true, ..Delivery::default() }, Reply::new(status, HeaderMap::new(), ReplyBody::Empty))
 }
 
 #[cfg(test)]

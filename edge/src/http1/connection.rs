@@ -16,15 +16,15 @@ use http::Version;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::Edge;
-use crate::connection::proxied::Proxied;
+use crate::connection::proxied::ProxyAddresses;
 use crate::connection::stream::Stream;
 use crate::connection::watchdog::Watchdog;
 use crate::handler::plain;
-use crate::http1::connection::exchange::Incoming;
-use crate::http1::linger::{After, linger};
+use crate::http1::connection::exchange::ReceivedRequest;
+use crate::http1::linger::{Persistence, linger};
 use crate::http1::send_hit::{self, RestOfHit, Room};
 use crate::http1::write;
-use crate::http1::write::Manner;
+use crate::http1::write::WriteManner;
 use crate::reply::error;
 use crate::request::Via;
 use http1::head;
@@ -44,14 +44,14 @@ struct Buffers {
 }
 
 /// Buffers of a thread, lent to the connection that is being worked on; never held across a wait.
-struct Scratch {
+struct ThreadBuffers {
     input: Box<[u8]>,
     spans: Vec<FieldSpan>,
     buffers: Buffers,
 }
 
 thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch {
+    static SCRATCH: RefCell<ThreadBuffers> = RefCell::new(ThreadBuffers {
         input: vec![0; INPUT].into_boxed_slice(),
         spans: Vec::with_capacity(64),
         buffers: Buffers::default(),
@@ -62,7 +62,7 @@ pub(crate) struct Connection {
     stream: Stream,
     via: Via,
     /// What the PROXY protocol has said.
-    proxied: Option<Arc<Proxied>>,
+    proxied: Option<Arc<ProxyAddresses>>,
     edge: Arc<Edge>,
     /// Bytes of an incomplete head, or of what follows the last request; holds no memory while idle.
     buffer: BytesMut,
@@ -75,15 +75,15 @@ pub(crate) struct Connection {
 }
 
 /// The result of one look at the connection's bytes.
-enum Step {
+enum ConnectionStep {
     /// The head is incomplete.
     Partial,
     /// A fast-path hit, answered. What the socket did not accept is still to be written.
     Answered {
         unsent: RestOfHit,
-        after: After,
+        after: Persistence,
     },
-    Request(Box<Incoming>),
+    Request(Box<ReceivedRequest>),
     Refused(Refusal),
     /// The connection is idle, and the edge drains.
     Drain,
@@ -106,7 +106,7 @@ impl Connection {
     }
 
     /// What the PROXY protocol has said of the connection.
-    pub(crate) fn proxied(self, proxied: Option<Arc<Proxied>>) -> Self {
+    pub(crate) fn proxied(self, proxied: Option<Arc<ProxyAddresses>>) -> Self {
         Self { proxied, ..self }
     }
 
@@ -137,16 +137,16 @@ impl Connection {
                     Poll::Pending if self.awaits_drain && !edge.shutdown.is_draining() => Poll::Pending,
                     Poll::Pending => {
                         self.awaits_drain = true;
-                        draining.as_mut().poll(context).map(|()| Step::Drain)
+                        draining.as_mut().poll(context).map(|()| ConnectionStep::Drain)
                     }
                 });
-                watchdog.guard(patience, stepping).await.unwrap_or(Step::Closed)
+                watchdog.guard(patience, stepping).await.unwrap_or(ConnectionStep::Closed)
             };
             match step {
-                Step::Partial => {
+                ConnectionStep::Partial => {
                     head_started.get_or_insert_with(Instant::now);
                 }
-                Step::Answered { unsent, after } => {
+                ConnectionStep::Answered { unsent, after } => {
                     head_started = None;
                     if let Some(rest) = unsent
                         && Box::pin(async {
@@ -159,11 +159,11 @@ impl Connection {
                     {
                         return;
                     }
-                    if after != After::Next {
+                    if after != Persistence::Next {
                         return self.end(after).await;
                     }
                 }
-                Step::Request(incoming) => {
+                ConnectionStep::Request(incoming) => {
                     head_started = None;
                     // Boxed, like everything that an idle connection does not need: its task holds none of
                     // it.
@@ -171,22 +171,24 @@ impl Connection {
                         return;
                     }
                 }
-                Step::Refused(refusal) => return Box::pin(self.refuse(refusal)).await,
-                Step::Drain => self.drains = true,
-                Step::Closed => return,
+                ConnectionStep::Refused(refusal) => return Box::pin(self.refuse(refusal)).await,
+                ConnectionStep::Drain => self.drains = true,
+                ConnectionStep::Closed => return,
             }
         }
     }
 
     /// Reads what has arrived into the thread's buffer, and examines it there.
-    fn poll_step(&mut self, context: &mut Context<'_>) -> Poll<Step> {
+    fn poll_step(&mut self, context: &mut Context<'_>) -> Poll<ConnectionStep> {
         SCRATCH.with_borrow_mut(|scratch| {
-            let Scratch { input, spans, buffers } = scratch;
+            let ThreadBuffers { input, spans, buffers } = scratch;
             let mut read = ReadBuf::new(input);
             match Pin::new(&mut self.stream).poll_read(context, &mut read) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Err(_)) => return Poll::Ready(Step::Closed),
-                Poll::Ready(Ok(())) if read.filled().is_empty() => return Poll::Ready(Step::Closed),
+                Poll::Ready(Err(_)) => return Poll::Ready(ConnectionStep::Closed),
+                Poll::Ready(Ok(())) if read.filled().is_empty() => {
+                    return Poll::Ready(ConnectionStep::Closed);
+                }
                 Poll::Ready(Ok(())) => {}
             }
             let bytes = read.filled();
@@ -197,7 +199,7 @@ impl Connection {
             }
             self.buffer.extend_from_slice(bytes);
             if !self.progress.worth_reading(&self.buffer, &self.edge.head_limits) {
-                return Poll::Ready(Step::Partial);
+                return Poll::Ready(ConnectionStep::Partial);
             }
             let buffer = std::mem::take(&mut self.buffer);
             let step = self.take_step(context, &buffer, spans, buffers);
@@ -205,15 +207,15 @@ impl Connection {
         })
     }
 
-    fn look_at_buffer(&mut self, context: &mut Context<'_>) -> Step {
-        SCRATCH.with_borrow_mut(|Scratch { spans, buffers, .. }| {
+    fn look_at_buffer(&mut self, context: &mut Context<'_>) -> ConnectionStep {
+        SCRATCH.with_borrow_mut(|ThreadBuffers { spans, buffers, .. }| {
             let buffer = std::mem::take(&mut self.buffer);
             let step = self.take_step(context, &buffer, spans, buffers);
             self.keep_rest(step, buffer)
         })
     }
 
-    fn keep_rest(&mut self, (step, used): (Step, usize), mut buffer: BytesMut) -> Step {
+    fn keep_rest(&mut self, (step, used): (ConnectionStep, usize), mut buffer: BytesMut) -> ConnectionStep {
         buffer.advance(used);
         if used > 0 {
             self.progress = Progress::default();
@@ -231,20 +233,20 @@ impl Connection {
         bytes: &[u8],
         spans: &mut Vec<FieldSpan>,
         buffers: &mut Buffers,
-    ) -> (Step, usize) {
+    ) -> (ConnectionStep, usize) {
         let (head, used) = match head::read(bytes, &self.edge.head_limits, spans) {
             Ok(Some(read)) => read,
-            Ok(None) => return (Step::Partial, 0),
-            Err(refusal) => return (Step::Refused(refusal), bytes.len()),
+            Ok(None) => return (ConnectionStep::Partial, 0),
+            Err(refusal) => return (ConnectionStep::Refused(refusal), bytes.len()),
         };
         self.via.requests = self.via.requests.saturating_add(1);
         let sites = self.edge.routes.load();
         if sites.misdirected(self.via.listener, self.stream.sni(), head.host.as_ref()) {
-            return (Step::Refused(Refusal::Misdirected), used);
+            return (ConnectionStep::Refused(Refusal::Misdirected), used);
         }
         let after = self.after(&head);
         if let Some(hit) = plain::find(&self.edge, &sites, &head, &self.via, &mut buffers.key) {
-            let keep_alive = after == After::Next;
+            let keep_alive = after == Persistence::Next;
             let client = send_hit::HitReceiver {
                 edge: &self.edge,
                 via: &self.via,
@@ -254,25 +256,25 @@ impl Connection {
                 head_bytes: used,
             };
             let step = match hit.send(client, &head, keep_alive) {
-                Ok(unsent) => Step::Answered { unsent, after },
-                Err(_) => Step::Closed,
+                Ok(unsent) => ConnectionStep::Answered { unsent, after },
+                Err(_) => ConnectionStep::Closed,
             };
             return (step, used);
         }
         match self.incoming(&head, used, after) {
-            Ok(incoming) => (Step::Request(Box::new(incoming)), used),
-            Err(refusal) => (Step::Refused(refusal), used),
+            Ok(incoming) => (ConnectionStep::Request(Box::new(incoming)), used),
+            Err(refusal) => (ConnectionStep::Refused(refusal), used),
         }
     }
 
-    fn after(&self, head: &Head<'_>) -> After {
+    fn after(&self, head: &Head<'_>) -> Persistence {
         let is_last = u64::from(self.via.requests) >= self.edge.settings.limits.requests_per_connection;
-        After::of(head, &self.stream, is_last || self.edge.shutdown.is_draining())
+        Persistence::of(head, &self.stream, is_last || self.edge.shutdown.is_draining())
     }
 
     /// Ends the connection after the last reply.
-    async fn end(&mut self, after: After) {
-        if after != After::Close || !self.buffer.is_empty() {
+    async fn end(&mut self, after: Persistence) {
+        if after != Persistence::Close || !self.buffer.is_empty() {
             Box::pin(linger(&mut self.stream)).await;
         }
     }
@@ -280,7 +282,8 @@ impl Connection {
     async fn refuse(&mut self, refusal: Refusal) {
         let reply = error::refused(refusal);
         let title_names = self.edge.settings.title_names;
-        let manner = Manner { head_only: false, version: Version::HTTP_11, keep_alive: false, title_names };
+        let manner =
+            WriteManner { head_only: false, version: Version::HTTP_11, keep_alive: false, title_names };
         let (sent, reply) = write::send(&mut self.stream, reply, manner, self.edge.pace(), pending()).await;
         self.edge.log.refusal(self.via.peer, refusal, sent, &reply);
         linger(&mut self.stream).await;

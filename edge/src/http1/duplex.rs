@@ -16,8 +16,8 @@ use crate::connection::stream::Stream;
 use crate::handler::visit::ClientAbort;
 use crate::http1::abandon::{either, left, unless};
 use crate::http1::exchanged::ExchangeResult;
-use crate::http1::upload::UplinkEnd;
-use crate::http1::write::Manner;
+use crate::http1::upload::UploadEnd;
+use crate::http1::write::WriteManner;
 use crate::http1::{abandon, upload, write};
 use crate::reply::Reply;
 use crate::request::body::BodyFault;
@@ -39,7 +39,7 @@ pub(crate) async fn both_ways(
     buffer: &mut BytesMut,
     upload: BodyUpload<'_>,
     handling: impl Future<Output = Reply>,
-    mut manner: Manner,
+    mut manner: WriteManner,
 ) -> ExchangeResult {
     let BodyUpload { framing, pump: BodyPump { chunks, wanted }, expects_continue, edge, client_abort } =
         upload;
@@ -56,8 +56,8 @@ pub(crate) async fn both_ways(
         let end = upload::pump(&mut read, buffer, framing, chunks, timeouts.body.0).await;
         let _ = ended.send(end);
         match end {
-            UplinkEnd::Whole => left(&mut read, buffer).await,
-            UplinkEnd::Unusable => pending().await,
+            UploadEnd::Whole => left(&mut read, buffer).await,
+            UploadEnd::Unusable => pending().await,
         }
     });
     let going_up = going_up.fuse();
@@ -74,12 +74,12 @@ pub(crate) async fn both_ways(
     };
     // What is there already of a body that nobody wants is discarded, as nginx does.
     let _ = futures_util::poll!(going_up.as_mut());
-    let mut body_read = end.try_recv() == Ok(UplinkEnd::Whole);
+    let mut body_read = end.try_recv() == Ok(UploadEnd::Whole);
     // A body that was not read completely leaves bytes that must never be taken for a request.
     manner.keep_alive &= body_read;
     let left = either(going_up, edge.breaks_off(reply.is_event_stream()));
     let (sent, reply) = write::send(&mut write, reply, manner, edge.pace(), left).await;
-    body_read |= end.try_recv() == Ok(UplinkEnd::Whole);
+    body_read |= end.try_recv() == Ok(UploadEnd::Whole);
     ExchangeResult { sent, reply, body_read }
 }
 

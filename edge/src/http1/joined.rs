@@ -99,7 +99,7 @@ mod tests {
 
     use super::*;
     use crate::cache::page::PageHead;
-    use crate::purge_log::Grant;
+    use crate::purge_log::PurgeStamp;
 
     fn page(body: Bytes) -> Arc<Page> {
         let lifetime = Lifetime {
@@ -113,7 +113,7 @@ mod tests {
             source: Source::Setting,
         };
         let (headers, born, grant, tags) =
-            (HeaderMap::new(), Instant::now(), Grant::passing(), Box::default());
+            (HeaderMap::new(), Instant::now(), PurgeStamp::passing(), Box::default());
         Arc::new(Page::new(PageHead { status: StatusCode::OK, headers, lifetime, born, grant, tags }, body))
     }
 

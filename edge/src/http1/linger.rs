@@ -24,7 +24,7 @@ const READ: usize = 16 * 1024;
 
 /// What happens to a connection after the answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum After {
+pub(crate) enum Persistence {
     /// The client may send another request.
     Next,
     /// RFC 9112 section 9.6: a client that says close "MUST NOT send further requests on that connection". So
@@ -34,7 +34,7 @@ pub(crate) enum After {
     Linger,
 }
 
-impl After {
+impl Persistence {
     /// `is_last`: the edge wants no further request.
     pub(crate) fn of(head: &Head<'_>, stream: &Stream, is_last: bool) -> Self {
         // A client that speaks TLS must be told the end too.
@@ -63,7 +63,7 @@ async fn discard(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
         return;
     }
     let mut sink = BytesMut::with_capacity(READ);
-    let (mut discarded, mut patience) = (Discarded::default(), FIRST_SILENCE);
+    let (mut discarded, mut patience) = (DiscardPace::default(), FIRST_SILENCE);
     loop {
         sink.clear();
         match timeout(patience, stream.read_buf(&mut sink)).await {
@@ -75,18 +75,18 @@ async fn discard(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
 }
 
 /// What a client has sent in vain. More of it is read no faster than `RATE`.
-pub(crate) struct Discarded {
+pub(crate) struct DiscardPace {
     since: Instant,
     bytes: usize,
 }
 
-impl Default for Discarded {
+impl Default for DiscardPace {
     fn default() -> Self {
         Self { since: Instant::now(), bytes: 0 }
     }
 }
 
-impl Discarded {
+impl DiscardPace {
     pub(crate) async fn more(&mut self, bytes: usize) {
         self.bytes += bytes;
         let due = Duration::from_secs_f64(self.bytes as f64 / RATE as f64);

@@ -14,17 +14,17 @@ use crate::connection::pace::ClientPace;
 use crate::connection::stream::Stream;
 use crate::files::FileStream;
 use crate::http1::write;
-use crate::http1::write::Manner;
+use crate::http1::write::WriteManner;
 use crate::reply::Reply;
 use crate::reply::body::ReplyBody;
-use crate::reply::sent::Sent;
+use crate::reply::delivery::Delivery;
 
 /// A shorter file is sent in one piece with its head, which costs less.
 const AT_ONCE: u64 = 128 * 1024;
 const NO_TIME: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// Whether `send` can send this reply.
-pub(crate) fn suits(enabled: bool, stream: &Stream, reply: &Reply, manner: Manner) -> bool {
+pub(crate) fn suits(enabled: bool, stream: &Stream, reply: &Reply, manner: WriteManner) -> bool {
     let ReplyBody::File(file) = &reply.body else { return false };
     if !enabled || !matches!(stream, Stream::Plain(_)) || manner.head_only {
         return false;
@@ -36,13 +36,13 @@ pub(crate) fn suits(enabled: bool, stream: &Stream, reply: &Reply, manner: Manne
 pub(crate) async fn send(
     stream: &mut Stream,
     mut reply: Reply,
-    manner: Manner,
+    manner: WriteManner,
     mut pace: ClientPace,
-) -> (Sent, Reply) {
+) -> (Delivery, Reply) {
     let keep_alive = manner.keep_alive && !reply.close;
     let mut head = Vec::with_capacity(1024);
-    write::whole_head(&mut head, &reply, Manner { keep_alive, ..manner });
-    let mut sent = Sent { head: head.len() as u64, ..Sent::default() };
+    write::whole_head(&mut head, &reply, WriteManner { keep_alive, ..manner });
+    let mut sent = Delivery { head: head.len() as u64, ..Delivery::default() };
     let sending = async {
         stream.write_rest(head.into(), Bytes::new(), &mut pace).await?;
         let ReplyBody::File(file) = &mut reply.body else { return Ok(()) };

@@ -7,30 +7,30 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http_cache::cache_status::X_CACHE_STATUS;
-use http1::head::{Head, Known, Seen, Version};
+use http1::head::{Head, KnownField, KnownFields, Version};
 use http1::write::{field_line, number, persistence_line, title_names};
 
 use crate::Edge;
 use crate::cache::page::Page;
 use crate::connection::clock;
-use crate::connection::stream::{BytesTaken, Stream};
+use crate::connection::stream::{Stream, WriteResult};
 use crate::fields::reply::ReplyFields;
 use crate::handler::plain::{PlainAnswer, PlainHit};
 use crate::http1::joined::{HitHead, JoinedPages};
-use crate::http1::write::{self, Manner};
-use crate::log::facts::{Arrived, HitReply};
+use crate::http1::write::{self, WriteManner};
+use crate::log::facts::{HitReply, HitRequest};
 use crate::reply::answer;
 use crate::reply::body::ReplyBody;
 use crate::request::Via;
 
 /// Fields that can make the answer less than the whole page.
-const CONDITIONAL: Seen = Seen::of(&[
-    Known::IfMatch,
-    Known::IfModifiedSince,
-    Known::IfNoneMatch,
-    Known::IfRange,
-    Known::IfUnmodifiedSince,
-    Known::Range,
+const CONDITIONAL: KnownFields = KnownFields::of(&[
+    KnownField::IfMatch,
+    KnownField::IfModifiedSince,
+    KnownField::IfNoneMatch,
+    KnownField::IfRange,
+    KnownField::IfUnmodifiedSince,
+    KnownField::Range,
 ]);
 /// The buffers for an answer.
 #[derive(Default)]
@@ -76,7 +76,7 @@ impl<'a> PlainHit<'a> {
                 // Some fields are for HTTPS only.
                 said.fields = fields.map_or(0, |fields| fields.number * 2 + u64::from(https));
                 let write_head = |out: &mut Vec<u8>| {
-                    write_head(edge, &page, said, Around { fields, https, now: record.started }, out);
+                    write_head(edge, &page, said, HeadContext { fields, https, now: record.started }, out);
                 };
                 if !head_only && let Some((whole, body_at)) = joined.find(&page, said, write_head) {
                     let taken = stream.write_now(context, &[IoSlice::new(whole)])?;
@@ -86,7 +86,7 @@ impl<'a> PlainHit<'a> {
                         head: body_at as u64,
                         sent: page.body.len() as u64,
                     };
-                    let by = Arrived { via, head_bytes, tls: stream.session().map(|tls| &**tls) };
+                    let by = HitRequest { via, head_bytes, tls: stream.session().map(|tls| &**tls) };
                     edge.log.hit(&record, head, by, reply);
                     return Ok(unsent);
                 }
@@ -97,7 +97,7 @@ impl<'a> PlainHit<'a> {
             found => {
                 let reply = found.reply(edge, head, (record.location, https));
                 let title_names = edge.settings.title_names;
-                let manner = Manner { head_only, version: head.version.into(), keep_alive, title_names };
+                let manner = WriteManner { head_only, version: head.version.into(), keep_alive, title_names };
                 write::whole_head(out, &reply, manner);
                 let body = if let ReplyBody::Whole(body) = reply.body { body } else { Bytes::new() };
                 (reply.status, body)
@@ -107,7 +107,7 @@ impl<'a> PlainHit<'a> {
         let taken = stream.write_now(context, &[IoSlice::new(out), IoSlice::new(&body)])?;
         let unsent = rest(taken, out, &body);
         let reply = HitReply { status, head: out.len() as u64, sent: body.len() as u64 };
-        let by = Arrived { via, head_bytes, tls: stream.session().map(|tls| &**tls) };
+        let by = HitRequest { via, head_bytes, tls: stream.session().map(|tls| &**tls) };
         edge.log.hit(&record, head, by, reply);
         Ok(unsent)
     }
@@ -124,13 +124,13 @@ impl HitHead {
 
 /// What a head says besides the page.
 #[derive(Clone, Copy)]
-struct Around<'a> {
+struct HeadContext<'a> {
     fields: Option<&'a ReplyFields>,
     https: bool,
     now: Instant,
 }
 
-fn write_head(edge: &Edge, page: &Page, said: HitHead, around: Around<'_>, out: &mut Vec<u8>) {
+fn write_head(edge: &Edge, page: &Page, said: HitHead, around: HeadContext<'_>, out: &mut Vec<u8>) {
     let begin = out.len();
     out.extend_from_slice(&page.wire_head);
     if let Some(fields) = around.fields {
@@ -160,7 +160,7 @@ fn write_head(edge: &Edge, page: &Page, said: HitHead, around: Around<'_>, out: 
     }
 }
 
-fn rest(taken: BytesTaken, head: &[u8], body: &Bytes) -> RestOfHit {
+fn rest(taken: WriteResult, head: &[u8], body: &Bytes) -> RestOfHit {
     let written = taken.bytes;
     if taken.flushed && written == head.len() + body.len() {
         return None;

@@ -16,7 +16,7 @@ use crate::connection::stream::Stream;
 use crate::http1::exchanged::ExchangeResult;
 use crate::reply::Reply;
 use crate::reply::body::ReplyBody;
-use crate::reply::sent::Sent;
+use crate::reply::delivery::Delivery;
 use crate::request::body::Chunks;
 
 /// Bytes read from the client at once.
@@ -37,7 +37,7 @@ pub(crate) async fn run(
     start(&mut head, reply.status, &reply.headers, &LAST);
     // RFC 9110 section 7.8: "A sender of Upgrade MUST also send an \"Upgrade\" connection option".
     head.extend_from_slice(b"connection: upgrade\r\n\r\n");
-    let mut sent = Sent { head: head.len() as u64, ..Sent::default() };
+    let mut sent = Delivery { head: head.len() as u64, ..Delivery::default() };
     let mut body = std::mem::replace(&mut reply.body, ReplyBody::Empty);
     // Each direction runs separately.
     body.go_on();

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::request::body::{BodyFault, Chunks};
-use http1::chunked::{Decoder, Step};
+use http1::chunked::{ChunkStep, Decoder};
 use http1::head::Framing;
 
 /// Bytes read from the socket at once.
@@ -20,7 +20,7 @@ const MOST_IN_VAIN: usize = 256 * 1024;
 
 /// How the upload ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum UplinkEnd {
+pub(crate) enum UploadEnd {
     /// Complete: what is left in the buffer belongs to the next request.
     Whole,
     /// Not to be read further; the connection cannot be used again.
@@ -34,9 +34,9 @@ pub(crate) async fn pump<R: AsyncRead + Unpin>(
     framing: Framing,
     chunks: mpsc::Sender<Result<Bytes, BodyFault>>,
     patience: Duration,
-) -> UplinkEnd {
+) -> UploadEnd {
     let fault = match framing {
-        Framing::None => return UplinkEnd::Whole,
+        Framing::None => return UploadEnd::Whole,
         Framing::Length(length) => pump_length(stream, buffer, length, &chunks, patience).await,
         Framing::Chunked => pump_chunked(stream, buffer, &chunks, patience).await,
     };
@@ -44,7 +44,7 @@ pub(crate) async fn pump<R: AsyncRead + Unpin>(
         Ok(end) => end,
         Err(fault) => {
             let _ = chunks.send(Err(fault)).await;
-            UplinkEnd::Unusable
+            UploadEnd::Unusable
         }
     }
 }
@@ -55,7 +55,7 @@ async fn pump_length<R: AsyncRead + Unpin>(
     mut left: u64,
     chunks: &Chunks,
     patience: Duration,
-) -> Result<UplinkEnd, BodyFault> {
+) -> Result<UploadEnd, BodyFault> {
     let mut vain = InVain::default();
     while left > 0 {
         if buffer.is_empty() {
@@ -64,10 +64,10 @@ async fn pump_length<R: AsyncRead + Unpin>(
         let take = left.min(buffer.len() as u64);
         left -= take;
         if !vain.taken(chunks, buffer.split_to(take as usize).freeze()).await {
-            return Ok(UplinkEnd::Unusable);
+            return Ok(UploadEnd::Unusable);
         }
     }
-    Ok(UplinkEnd::Whole)
+    Ok(UploadEnd::Whole)
 }
 
 async fn pump_chunked<R: AsyncRead + Unpin>(
@@ -75,15 +75,15 @@ async fn pump_chunked<R: AsyncRead + Unpin>(
     buffer: &mut BytesMut,
     chunks: &Chunks,
     patience: Duration,
-) -> Result<UplinkEnd, BodyFault> {
+) -> Result<UploadEnd, BodyFault> {
     let (mut decoder, mut vain) = (Decoder::default(), InVain::default());
     loop {
         let (data, is_over) = decode(&mut decoder, buffer)?;
         if !data.is_empty() && !vain.taken(chunks, data).await {
-            return Ok(UplinkEnd::Unusable);
+            return Ok(UploadEnd::Unusable);
         }
         if is_over {
-            return Ok(UplinkEnd::Whole);
+            return Ok(UploadEnd::Whole);
         }
         fill(stream, buffer, patience).await?;
     }
@@ -110,12 +110,12 @@ fn decode(decoder: &mut Decoder, buffer: &mut BytesMut) -> Result<(Bytes, bool),
     let mut data = BytesMut::new();
     loop {
         match decoder.next(buffer).map_err(|_| BodyFault::Malformed)? {
-            Step::NeedMore => {
+            ChunkStep::NeedMore => {
                 // All of it was processed.
                 buffer.clear();
                 return Ok((data.freeze(), false));
             }
-            Step::Data(range) => {
+            ChunkStep::Data(range) => {
                 let mut taken = buffer.split_to(range.end);
                 let chunk = taken.split_off(range.start);
                 if data.is_empty() {
@@ -124,7 +124,7 @@ fn decode(decoder: &mut Decoder, buffer: &mut BytesMut) -> Result<(Bytes, bool),
                     data.extend_from_slice(&chunk);
                 }
             }
-            Step::End(used) => {
+            ChunkStep::End(used) => {
                 buffer.advance(used);
                 return Ok((data.freeze(), true));
             }
@@ -156,7 +156,7 @@ mod tests {
         let (mut stream, mut buffer) = (body.as_bytes(), BytesMut::new());
         let patience = Duration::from_secs(1);
         let end = pump(&mut stream, &mut buffer, Framing::Chunked, sender, patience).await;
-        assert_eq!(end, UplinkEnd::Whole);
+        assert_eq!(end, UploadEnd::Whole);
         let (mut messages, mut bytes) = (0, 0);
         while let Some(chunk) = receiver.recv().await {
             let chunk = chunk.unwrap();

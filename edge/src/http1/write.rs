@@ -18,11 +18,11 @@ use crate::connection::pace::ClientPace;
 use crate::http1::abandon::unless;
 use crate::reply::Reply;
 use crate::reply::body::ReplyBody;
-use crate::reply::sent::Sent;
+use crate::reply::delivery::Delivery;
 
 /// How the request wants its reply.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Manner {
+pub(crate) struct WriteManner {
     /// HEAD: no body is sent.
     pub(crate) head_only: bool,
     pub(crate) version: Version,
@@ -44,20 +44,20 @@ enum Framing {
 pub(crate) async fn send<W: AsyncWrite + Unpin>(
     stream: &mut W,
     mut reply: Reply,
-    manner: Manner,
+    manner: WriteManner,
     pace: ClientPace,
     left: impl Future<Output = ()>,
-) -> (Sent, Reply) {
+) -> (Delivery, Reply) {
     if reply.hangs_up {
-        return (Sent { broken: true, ..Sent::default() }, reply);
+        return (Delivery { broken: true, ..Delivery::default() }, reply);
     }
     let framing = framing(&reply, manner);
     let keep_alive = manner.keep_alive && !reply.close && framing != Framing::UntilClose;
     let mut head = Vec::with_capacity(1024);
     write_head(&mut head, &reply, framing, keep_alive, manner);
-    let mut sent = Sent { head: head.len() as u64, ..Sent::default() };
+    let mut sent = Delivery { head: head.len() as u64, ..Delivery::default() };
     let bodiless = manner.head_only || bodiless(reply.status);
-    let mut out = Out { stream, pace };
+    let mut out = PacedWriter { stream, pace };
     let sending = async {
         if bodiless {
             return out.write(&mut [&head], &mut reply.body).await;
@@ -77,11 +77,11 @@ pub(crate) async fn send<W: AsyncWrite + Unpin>(
 }
 
 async fn send_body<W: AsyncWrite + Unpin>(
-    out: &mut Out<'_, W>,
+    out: &mut PacedWriter<'_, W>,
     head: Vec<u8>,
     body: &mut ReplyBody,
     framing: Framing,
-    sent: &mut Sent,
+    sent: &mut Delivery,
 ) -> io::Result<()> {
     // Head and first chunk are sent together if the chunk is there already.
     let mut head = head.as_slice();
@@ -120,12 +120,12 @@ async fn send_body<W: AsyncWrite + Unpin>(
     }
 }
 
-struct Out<'a, W> {
+struct PacedWriter<'a, W> {
     stream: &'a mut W,
     pace: ClientPace,
 }
 
-impl<W: AsyncWrite + Unpin> Out<'_, W> {
+impl<W: AsyncWrite + Unpin> PacedWriter<'_, W> {
     /// Writes all the parts, in as few system calls as the socket allows. `rest`, which follows them, is not
     /// waited for meanwhile.
     async fn write(&mut self, parts: &mut [&[u8]], rest: &mut ReplyBody) -> io::Result<()> {
@@ -175,7 +175,7 @@ impl<W: AsyncWrite + Unpin> Out<'_, W> {
     }
 }
 
-fn framing(reply: &Reply, manner: Manner) -> Framing {
+fn framing(reply: &Reply, manner: WriteManner) -> Framing {
     if bodiless(reply.status) {
         return Framing::None;
     }
@@ -187,12 +187,12 @@ fn framing(reply: &Reply, manner: Manner) -> Framing {
 }
 
 /// The head of a reply that is sent in one piece; `out` holds nothing else afterwards.
-pub(crate) fn whole_head(out: &mut Vec<u8>, reply: &Reply, manner: Manner) {
+pub(crate) fn whole_head(out: &mut Vec<u8>, reply: &Reply, manner: WriteManner) {
     out.clear();
     write_head(out, reply, framing(reply, manner), manner.keep_alive, manner);
 }
 
-fn write_head(out: &mut Vec<u8>, reply: &Reply, framing: Framing, keep_alive: bool, manner: Manner) {
+fn write_head(out: &mut Vec<u8>, reply: &Reply, framing: Framing, keep_alive: bool, manner: WriteManner) {
     start(out, reply.status, &reply.headers, &LAST);
     match framing {
         Framing::Length(length) => length_line(out, length),
@@ -237,9 +237,9 @@ mod tests {
 
     use super::*;
 
-    async fn wire(reply: Reply, version: Version, head_only: bool) -> (String, Sent) {
+    async fn wire(reply: Reply, version: Version, head_only: bool) -> (String, Delivery) {
         let (mut client, mut server) = tokio::io::duplex(1 << 16);
-        let manner = Manner { head_only, version, keep_alive: true, title_names: false };
+        let manner = WriteManner { head_only, version, keep_alive: true, title_names: false };
         let (sent, _) = send(
             &mut server,
             reply,

@@ -16,7 +16,7 @@ use crate::http1::abandon;
 use crate::http2::reply::StreamPace;
 use crate::http2::upload::{StreamUpload, is_lying, let_go};
 use crate::http2::{Http2Client, StreamBuffers, head, reply};
-use crate::log::facts::{Arrived, HitReply};
+use crate::log::facts::{HitReply, HitRequest};
 use crate::log::{record, spans};
 use crate::reply::error;
 use crate::request::body::BodyPump;
@@ -57,7 +57,7 @@ pub(super) fn begin(
         let sent = reply::send_now(&mut respond, &found, head.method == "HEAD");
         if let Ok((sent, rest)) = sent {
             let reply = HitReply { status: found.status, head: sent.head, sent: sent.body };
-            let by = Arrived { via: &via, head_bytes, tls: client.tls.as_deref() };
+            let by = HitRequest { via: &via, head_bytes, tls: client.tls.as_deref() };
             edge.log.hit(&entry, &head, by, reply);
             if let Some((stream, body)) = rest {
                 let pace = StreamPace { pace: edge.pace(), open: client.open() };

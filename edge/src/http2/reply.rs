@@ -16,14 +16,14 @@ use crate::connection::pace::ClientPace;
 use crate::http2::OpenStream;
 use crate::reply::Reply;
 use crate::reply::body::ReplyBody;
-use crate::reply::sent::Sent;
+use crate::reply::delivery::Delivery;
 use http1::write::bodiless;
 
 /// The most window that is requested from the client at once.
 const PIECE: usize = 64 * 1024;
 
 /// Why a body is incomplete.
-enum StreamBroken {
+enum IncompleteStream {
     /// The client left the stream, or accepts nothing.
     Client,
     /// The edge has no more of the body, or something else than the head announced.
@@ -63,14 +63,14 @@ fn length(head: &Response<()>) -> u64 {
 }
 
 /// What is still to be sent, and where.
-type Rest = Option<(SendStream<Bytes>, Bytes)>;
+type UnsentData = Option<(SendStream<Bytes>, Bytes)>;
 
 /// Sends a complete reply if the client's windows accept it at once; otherwise returns the rest.
 pub(super) fn send_now(
     respond: &mut SendResponse<Bytes>,
     reply: &Reply,
     head_only: bool,
-) -> Result<(Sent, Rest), h2::Error> {
+) -> Result<(Delivery, UnsentData), h2::Error> {
     let body = match &reply.body {
         ReplyBody::Whole(body) if !head_only && !bodiless(reply.status) => body.clone(),
         _ => Bytes::new(),
@@ -78,7 +78,7 @@ pub(super) fn send_now(
     let head = head(reply);
     let head_bytes = length(&head);
     let mut stream = respond.send_response(head, body.is_empty())?;
-    let sent = Sent { head: head_bytes, body: body.len() as u64, reusable: true, ..Sent::default() };
+    let sent = Delivery { head: head_bytes, body: body.len() as u64, reusable: true, ..Delivery::default() };
     if body.is_empty() {
         return Ok((sent, None));
     }
@@ -103,8 +103,8 @@ pub(super) async fn send(
     head_only: bool,
     mut pace: StreamPace,
     breaks_off: impl Future<Output = ()>,
-) -> (Sent, Reply) {
-    let mut sent = Sent::default();
+) -> (Delivery, Reply) {
+    let mut sent = Delivery::default();
     if reply.hangs_up {
         respond.send_reset(Reason::CANCEL);
         sent.broken = true;
@@ -122,13 +122,13 @@ pub(super) async fn send(
         let ended = tokio::select! {
             biased;
             ended = sending => ended,
-            () = breaks_off => Err(StreamBroken::Drain),
+            () = breaks_off => Err(IncompleteStream::Drain),
         };
         if let Err(broken) = ended {
             sent.broken = true;
             stream.send_reset(match broken {
-                StreamBroken::Client | StreamBroken::Drain => Reason::CANCEL,
-                StreamBroken::Ours => Reason::INTERNAL_ERROR,
+                IncompleteStream::Client | IncompleteStream::Drain => Reason::CANCEL,
+                IncompleteStream::Ours => Reason::INTERNAL_ERROR,
             });
         }
     }
@@ -140,19 +140,19 @@ async fn send_body(
     body: &mut ReplyBody,
     length: Option<u64>,
     pace: &mut StreamPace,
-    sent: &mut Sent,
-) -> Result<(), StreamBroken> {
+    sent: &mut Delivery,
+) -> Result<(), IncompleteStream> {
     loop {
         let next = tokio::select! {
             biased;
             next = body.next() => next,
-            _ = poll_fn(|context| stream.poll_reset(context)) => return Err(StreamBroken::Client),
+            _ = poll_fn(|context| stream.poll_reset(context)) => return Err(IncompleteStream::Client),
         };
         let Some(chunk) = next else { break };
-        let chunk = chunk.map_err(|_| StreamBroken::Ours)?;
+        let chunk = chunk.map_err(|_| IncompleteStream::Ours)?;
         sent.body += chunk.len() as u64;
         if length.is_some_and(|length| sent.body > length) {
-            return Err(StreamBroken::Ours);
+            return Err(IncompleteStream::Ours);
         }
         let last = length == Some(sent.body);
         let sending = send_piece(stream, chunk, last, pace);
@@ -169,8 +169,8 @@ async fn send_body(
         }
     }
     match length {
-        Some(_) => Err(StreamBroken::Ours),
-        None => stream.send_data(Bytes::new(), true).map_err(|_| StreamBroken::Client),
+        Some(_) => Err(IncompleteStream::Ours),
+        None => stream.send_data(Bytes::new(), true).map_err(|_| IncompleteStream::Client),
     }
 }
 
@@ -186,7 +186,7 @@ async fn send_piece(
     mut chunk: Bytes,
     last: bool,
     StreamPace { pace, open }: &mut StreamPace,
-) -> Result<(), StreamBroken> {
+) -> Result<(), IncompleteStream> {
     while !chunk.is_empty() {
         stream.reserve_capacity(chunk.len().min(PIECE));
         let mut room = stream.capacity();
@@ -195,12 +195,12 @@ async fn send_piece(
             pace.share(open.beside());
             let capacity = poll_fn(|context| stream.poll_capacity(context));
             let capacity = async { capacity.await.transpose().map_err(io::Error::other) };
-            room = pace.wait(capacity).await.ok().flatten().ok_or(StreamBroken::Client)?;
+            room = pace.wait(capacity).await.ok().flatten().ok_or(IncompleteStream::Client)?;
         }
         let piece = chunk.split_to(room.min(chunk.len()));
-        pace.took(piece.len()).map_err(|_| StreamBroken::Client)?;
+        pace.took(piece.len()).map_err(|_| IncompleteStream::Client)?;
         let ends = last && chunk.is_empty();
-        stream.send_data(piece, ends).map_err(|_| StreamBroken::Client)?;
+        stream.send_data(piece, ends).map_err(|_| IncompleteStream::Client)?;
     }
     Ok(())
 }

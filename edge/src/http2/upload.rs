@@ -7,7 +7,7 @@ use h2::RecvStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::http1::linger::{Discarded, FIRST_SILENCE, LINGER_TIME, SILENCE};
+use crate::http1::linger::{DiscardPace, FIRST_SILENCE, LINGER_TIME, SILENCE};
 use crate::request::body::{BodyFault, BodyPump};
 
 /// The upload side of a request's body.
@@ -61,7 +61,7 @@ pub(super) async fn let_go(mut body: RecvStream) {
 }
 
 async fn discard(body: &mut RecvStream) {
-    let (mut discarded, mut patience) = (Discarded::default(), FIRST_SILENCE);
+    let (mut discarded, mut patience) = (DiscardPace::default(), FIRST_SILENCE);
     while let Ok(Some(Ok(piece))) = timeout(patience, body.data()).await {
         patience = SILENCE;
         let _ = body.flow_control().release_capacity(piece.len());

@@ -99,11 +99,11 @@ mod tests {
     use super::*;
 
     /// nginx's own computation (ngx_http_limit_req_lookup), in thousandths of a request and milliseconds.
-    struct Nginx {
+    struct NginxCount {
         last: Option<(u64, i64)>,
     }
 
-    impl Nginx {
+    impl NginxCount {
         fn count(&mut self, rate: i64, burst: i64, delay: i64, now: u64) -> Option<u64> {
             let Some((last, excess)) = self.last else {
                 self.last = Some((now, 0));
@@ -127,7 +127,7 @@ mod tests {
         {
             let pace = RequestPace { interval: Duration::from_secs(1) * 1000 / rate, burst, delay };
             let requests = RequestCounts::new(100);
-            let mut nginx = Nginx { last: None };
+            let mut nginx = NginxCount { last: None };
             let begun = Instant::now();
             let (mut now, mut refused, mut delayed) = (0, 0, 0);
             for _ in 0..3000 {

@@ -30,7 +30,7 @@ pub(crate) struct Rate {
 
 /// What makes a zone the same one after a reload.
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct Same {
+struct ZoneIdentity {
     name: String,
     key: String,
     rate: Option<Rate>,
@@ -38,12 +38,12 @@ struct Same {
 }
 
 /// The zones that exist: a reload finds those that have not changed.
-static ZONES: LazyLock<Mutex<HashMap<Same, Weak<Zone>>>> = LazyLock::new(Mutex::default);
+static ZONES: LazyLock<Mutex<HashMap<ZoneIdentity, Weak<Zone>>>> = LazyLock::new(Mutex::default);
 
 impl Zone {
     /// The zone of these settings. If one like it exists, its counts go on.
     pub(crate) fn of(name: &str, key: &Template, rate: Option<Rate>, keys: usize) -> Arc<Self> {
-        let same = Same { name: name.to_owned(), key: key.source().to_owned(), rate, keys };
+        let same = ZoneIdentity { name: name.to_owned(), key: key.source().to_owned(), rate, keys };
         let mut zones = ZONES.lock();
         if let Some(zone) = zones.get(&same).and_then(Weak::upgrade) {
             return zone;

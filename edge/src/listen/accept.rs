@@ -15,16 +15,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::acme::challenge;
-use crate::connection::proxied::Proxied;
+use crate::connection::proxied::ProxyAddresses;
 use crate::connection::stream::Stream;
 use crate::http1::connection::Connection;
 use crate::http1::linger::linger_briefly;
 use crate::http1::write;
-use crate::http1::write::Manner;
+use crate::http1::write::WriteManner;
 use crate::http2::PREFACE;
 use crate::listen::proxy_protocol::{self, ProxiedSource};
 use crate::listen::tls::Acceptor;
-use crate::metrics::Active;
+use crate::metrics::GaugeGuard;
 use crate::reply::error;
 use crate::request::{Via, forwarded};
 use crate::{Edge, http2};
@@ -60,7 +60,7 @@ pub(crate) struct Guest {
 /// Counts the connection while it exists.
 pub(crate) struct Seat {
     _permit: OwnedSemaphorePermit,
-    _active: Active,
+    _active: GaugeGuard,
 }
 
 /// Accepts until the drain begins; hands each connection to `take`.
@@ -92,7 +92,7 @@ pub(crate) async fn accept(
             edge.metrics.connections_refused.inc();
             continue;
         };
-        let place = Seat { _permit: seat, _active: Active::enter(&edge.metrics.connections_active) };
+        let place = Seat { _permit: seat, _active: GaugeGuard::enter(&edge.metrics.connections_active) };
         take(Guest { stream, peer, port, place });
     }
 }
@@ -125,7 +125,7 @@ pub(crate) fn begin(edge: &Arc<Edge>, door: &Door, guest: Guest, held: impl Send
 /// The task holds no more than HTTP/1 needs, because most connections are idle most of the time.
 fn speak_http1(
     edge: Arc<Edge>,
-    (stream, proxied): (Stream, Option<Arc<Proxied>>),
+    (stream, proxied): (Stream, Option<Arc<ProxyAddresses>>),
     begun: BytesMut,
     via: Via,
     held: impl Send + 'static,
@@ -254,7 +254,7 @@ async fn answer_plain(edge: &Edge, stream: &mut TcpStream, first: u8) {
     }
     let reply = error::bad_request("This port speaks HTTPS: use https:// in the address.").closing();
     let title_names = edge.settings.title_names;
-    let manner = Manner { head_only: false, version: Version::HTTP_11, keep_alive: false, title_names };
+    let manner = WriteManner { head_only: false, version: Version::HTTP_11, keep_alive: false, title_names };
     let _ = write::send(stream, reply, manner, edge.pace(), std::future::pending()).await;
     linger_briefly(stream).await;
 }

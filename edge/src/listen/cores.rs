@@ -38,9 +38,9 @@ struct HandedConnection {
 }
 
 /// Counts a connection of a core while it exists.
-struct Here(Arc<[Core]>, usize);
+struct CoreSeat(Arc<[Core]>, usize);
 
-impl Here {
+impl CoreSeat {
     fn on(cores: &Arc<[Core]>, index: usize) -> Self {
         if let Some(core) = cores.get(index) {
             core.connections.fetch_add(1, Relaxed);
@@ -49,7 +49,7 @@ impl Here {
     }
 }
 
-impl Drop for Here {
+impl Drop for CoreSeat {
     fn drop(&mut self) {
         if let Some(core) = self.0.get(self.1) {
             core.connections.fetch_sub(1, Relaxed);
@@ -150,7 +150,7 @@ impl Worker {
 
     fn begin(&self, door: usize, guest: Guest) {
         if let Some(door) = self.doors.get(door) {
-            accept::begin(&self.edge, door, guest, Here::on(&self.cores, self.index));
+            accept::begin(&self.edge, door, guest, CoreSeat::on(&self.cores, self.index));
         }
     }
 }

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use crate::edge::Edge;
 use crate::listen::{cores, tls};
 use crate::settings::{Config, Listen, Runtime};
-use crate::tls::Unavailable;
+use crate::tls::TlsUnavailable;
 
 /// The sockets an edge serves on; whoever starts it binds them.
 pub struct Listeners {
@@ -56,7 +56,7 @@ pub(crate) fn by_core(by_address: Vec<Vec<std::net::TcpListener>>) -> Vec<Vec<st
 }
 
 /// What each listener offers in TLS handshakes.
-pub(crate) fn acceptors(edge: &Arc<Edge>) -> Result<Vec<Option<tls::Acceptor>>, Unavailable> {
+pub(crate) fn acceptors(edge: &Arc<Edge>) -> Result<Vec<Option<tls::Acceptor>>, TlsUnavailable> {
     let tickets = tls::Tickets::new()?;
     let acceptor = |(number, listen): (u16, &Listen)| {
         let Some(tls) = &listen.tls else { return Ok(None) };

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
-use crate::connection::proxied::Proxied;
+use crate::connection::proxied::ProxyAddresses;
 
 /// Version 1: "the longest line is 107 characters", CRLF included.
 const LONGEST_LINE: usize = 107;
@@ -22,7 +22,7 @@ const FIXED: usize = 16;
 /// Whose connection it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ProxiedSource {
-    Client(Proxied),
+    Client(ProxyAddresses),
     /// The proxy's own, for example to look whether we are there, or it does not know.
     Unknown,
 }
@@ -100,7 +100,7 @@ fn of_line(line: &str) -> Option<ProxiedSource> {
                 let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
                 port.parse::<u16>().ok().filter(|_| digits)
             };
-            let proxied = Proxied {
+            let proxied = ProxyAddresses {
                 source: (source, number(port)?).into(),
                 destination: (destination, number(other_port)?).into(),
             };
@@ -153,9 +153,9 @@ fn v6(bytes: Option<&[u8]>) -> Option<IpAddr> {
 }
 
 /// Source and destination.
-fn ends(addresses: [Option<IpAddr>; 2], ports: [Option<u16>; 2]) -> Option<Proxied> {
+fn ends(addresses: [Option<IpAddr>; 2], ports: [Option<u16>; 2]) -> Option<ProxyAddresses> {
     let ([source, destination], [port, other_port]) = (addresses, ports);
-    Some(Proxied { source: (source?, port?).into(), destination: (destination?, other_port?).into() })
+    Some(ProxyAddresses { source: (source?, port?).into(), destination: (destination?, other_port?).into() })
 }
 
 #[cfg(test)]
@@ -176,7 +176,7 @@ mod tests {
     fn valid() -> Vec<(Vec<u8>, ProxiedSource)> {
         let client = |source: &str, destination: &str| {
             let [source, destination] = [source, destination].map(|text| text.parse().unwrap());
-            ProxiedSource::Client(Proxied { source, destination })
+            ProxiedSource::Client(ProxyAddresses { source, destination })
         };
         let v4_client = || client("192.0.2.1:56324", "198.51.100.1:443");
         let mut v6 = [0; 36];

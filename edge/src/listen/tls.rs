@@ -15,7 +15,7 @@ use crate::connection::stream::H2;
 use crate::edge::Edge;
 use crate::route::SiteCertificate;
 use crate::settings::ClientCertificateConfig;
-use crate::tls::Unavailable;
+use crate::tls::TlsUnavailable;
 use crate::tls::certificate::Certificate;
 use crate::tls::client_certificate;
 
@@ -31,7 +31,7 @@ pub(crate) struct Acceptor(TlsAcceptor);
 pub(crate) struct Tickets(Arc<dyn rustls::server::ProducesTickets>);
 
 impl Tickets {
-    pub(crate) fn new() -> Result<Self, Unavailable> {
+    pub(crate) fn new() -> Result<Self, TlsUnavailable> {
         Ok(Self(rustls::crypto::ring::Ticketer::new()?))
     }
 }
@@ -52,7 +52,7 @@ impl Acceptor {
         listener: ListenerAt<'_>,
         tickets: &Tickets,
         edge: &Arc<Edge>,
-    ) -> Result<Self, Unavailable> {
+    ) -> Result<Self, TlsUnavailable> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         let builder = match listener.client.map(client_certificate::verifier) {

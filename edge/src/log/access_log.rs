@@ -101,10 +101,10 @@ pub(crate) enum OpenError {
 
 /// An open access log. When dropped, it writes what it still holds, for at most two seconds.
 #[derive(Debug)]
-pub(crate) struct AccessLog(Option<Open>);
+pub(crate) struct AccessLog(Option<OpenLog>);
 
 #[derive(Debug)]
-struct Open {
+struct OpenLog {
     format: Format,
     shards: Arc<Shards>,
     writer: Writer,
@@ -128,7 +128,7 @@ impl AccessLog {
     fn start(output: Output, format: Format) -> Result<Self, OpenError> {
         let shards = Arc::new(Shards::new());
         let writer = Writer::start(Arc::clone(&shards), output).map_err(OpenError::Thread)?;
-        Ok(Self(Some(Open { format, shards, writer })))
+        Ok(Self(Some(OpenLog { format, shards, writer })))
     }
 
     pub(crate) fn is_off(&self) -> bool {

@@ -29,7 +29,7 @@ pub(crate) struct HitReply {
 }
 
 /// How a request came that memory answers.
-pub(crate) struct Arrived<'a> {
+pub(crate) struct HitRequest<'a> {
     pub(crate) via: &'a Via,
     /// Bytes of its head.
     pub(crate) head_bytes: usize,
@@ -40,7 +40,7 @@ pub(crate) struct Arrived<'a> {
 pub(super) fn of_hit(
     hit: &HitRecord<'_>,
     head: &Head<'_>,
-    by: &Arrived<'_>,
+    by: &HitRequest<'_>,
     sent: &HitReply,
     use_them: impl FnOnce(&Facts<'_>),
 ) {

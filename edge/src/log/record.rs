@@ -9,13 +9,13 @@ use http::{HeaderValue, Method, Version};
 
 use crate::log::Log;
 use crate::log::access_log::Record;
-use crate::log::facts::{self, Arrived, HitRecord, HitReply};
-use crate::reply::sent::Sent;
+use crate::log::facts::{self, HitRecord, HitReply, HitRequest};
+use crate::reply::delivery::Delivery;
 use crate::reply::{self, Reply};
 use crate::request::Request;
 use crate::request::client::protocol;
-use crate::request::kept::Kept;
-use http1::head::{Head, Known, Refusal};
+use crate::request::snapshot::RequestSnapshot;
+use http1::head::{Head, KnownField, Refusal};
 
 /// What the log needs to know about a request, saved while the handler owns the request itself.
 pub(crate) struct Line {
@@ -29,11 +29,11 @@ pub(crate) struct Line {
     trace_id: Option<String>,
     started: Instant,
     /// The request, for the logs that the settings add.
-    kept: Option<Arc<Kept>>,
+    kept: Option<Arc<RequestSnapshot>>,
 }
 
 impl Line {
-    pub(crate) fn of(request: &Request, kept: Option<Arc<Kept>>) -> Self {
+    pub(crate) fn of(request: &Request, kept: Option<Arc<RequestSnapshot>>) -> Self {
         Self {
             client: request.client.address,
             method: request.method.clone(),
@@ -51,7 +51,7 @@ impl Line {
 
 impl Log {
     /// Records a request that memory answered.
-    pub(crate) fn hit(&self, hit: &HitRecord<'_>, head: &Head<'_>, by: Arrived<'_>, reply: HitReply) {
+    pub(crate) fn hit(&self, hit: &HitRecord<'_>, head: &Head<'_>, by: HitRequest<'_>, reply: HitReply) {
         let via = by.via;
         let (location, status, sent) = (hit.location, reply.status.as_u16(), reply.sent);
         let duration = hit.started.elapsed();
@@ -73,8 +73,8 @@ impl Log {
             cache: Some(hit.result),
             host: head.host.map_or("", |host| host.as_str()),
             site: &location.site,
-            referer: head.fields.values(Known::Referer).next(),
-            user_agent: head.fields.values(Known::UserAgent).next(),
+            referer: head.fields.values(KnownField::Referer).next(),
+            user_agent: head.fields.values(KnownField::UserAgent).next(),
             trace_id: None,
         };
         if is_logged {
@@ -86,7 +86,7 @@ impl Log {
     }
 
     /// Records an answered request, complete or not.
-    pub(crate) fn request(&self, line: &Line, sent: Sent, reply: &Reply) {
+    pub(crate) fn request(&self, line: &Line, sent: Delivery, reply: &Reply) {
         let took = line.started.elapsed();
         let note = &reply.note;
         if let Some(location) = &note.location {
@@ -124,7 +124,7 @@ impl Log {
     }
 
     /// Records a head that was refused: nobody knows what the request was.
-    pub(crate) fn refusal(&self, peer: SocketAddr, refusal: Refusal, sent: Sent, reply: &Reply) {
+    pub(crate) fn refusal(&self, peer: SocketAddr, refusal: Refusal, sent: Delivery, reply: &Reply) {
         self.metrics.head_refused(refusal.reason());
         tracing::debug!(client = %peer.ip(), reason = refusal.reason(), "request refused");
         self.access.log(&Record {

@@ -123,12 +123,12 @@ fn another_service_of_the_process_is_scraped_too() {
 #[test]
 fn a_gauge_falls_when_its_holder_ends_even_by_panic() {
     let metrics = Metrics::new(sample);
-    let open = Active::enter(&metrics.connections_active);
+    let open = GaugeGuard::enter(&metrics.connections_active);
     assert_eq!(metrics.connections_active.get(), 1);
     drop(open);
     let gauge = metrics.connections_active.clone();
     let ended = std::thread::spawn(move || {
-        let _open = Active::enter(&gauge);
+        let _open = GaugeGuard::enter(&gauge);
         panic!("one request's own trouble");
     });
     assert!(ended.join().is_err());

@@ -6,26 +6,26 @@ use purge::Target;
 
 use crate::request::path;
 use crate::request::path::split;
-use crate::route::{Chosen, Sites};
+use crate::route::{RouteMatch, Sites};
 
 const SCHEMES: [&str; 2] = ["http", "https"];
 
 /// A text that names no page; its author is to blame.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a URL such as \"https://example.com/news/\"")]
-pub(crate) struct NotAUrl(String);
+pub(crate) struct InvalidUrl(String);
 
 /// A text that no reply can carry as a tag: the purge would match nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` can be no page's tag: use 1 to 256 bytes, no control characters, no space at either end")]
-pub(crate) struct NotATag(String);
+pub(crate) struct InvalidTag(String);
 
 /// All variants of one page. The URL is treated as a visitor's would be: parameters that its location ignores
 /// do not count.
-pub(crate) fn url(sites: &Sites, text: &str) -> Result<Vec<Target>, NotAUrl> {
+pub(crate) fn url(sites: &Sites, text: &str) -> Result<Vec<Target>, InvalidUrl> {
     let (scheme, authority, target) = parts(text)?;
     let targets = of_target(sites, scheme, authority, target);
-    if targets.is_empty() { Err(NotAUrl(text.to_owned())) } else { Ok(targets) }
+    if targets.is_empty() { Err(InvalidUrl(text.to_owned())) } else { Ok(targets) }
 }
 
 /// A page by Host and target, as a PURGE request names it. It may be stored under both schemes.
@@ -34,8 +34,8 @@ pub(crate) fn page(sites: &Sites, authority: &str, target: &str) -> Vec<Target> 
 }
 
 /// All pages whose URL begins with this. Without a path: all pages of the host.
-pub(crate) fn prefix(text: &str) -> Result<Target, NotAUrl> {
-    let bad = || NotAUrl(text.to_owned());
+pub(crate) fn prefix(text: &str) -> Result<Target, InvalidUrl> {
+    let bad = || InvalidUrl(text.to_owned());
     let (scheme, authority, target) = parts(text)?;
     let (target, cut) = cut_escape(target).ok_or_else(bad)?;
     let (path, query) = split(target);
@@ -63,10 +63,10 @@ fn cut_escape(target: &str) -> Option<(&str, String)> {
     }
 }
 
-pub(crate) fn tag(text: &str) -> Result<Target, NotATag> {
+pub(crate) fn tag(text: &str) -> Result<Target, InvalidTag> {
     match http_cache::tags::is_possible(text) {
         true => Ok(Target::Tag(Bytes::copy_from_slice(text.as_bytes()))),
-        false => Err(NotATag(text.to_owned())),
+        false => Err(InvalidTag(text.to_owned())),
     }
 }
 
@@ -79,7 +79,7 @@ fn of_target(sites: &Sites, scheme: &str, authority: &str, target: &str) -> Vec<
     let by_default = Policy::default();
     let urls = sites.all_of(authority).flat_map(|site| {
         let location = match site.choose(&path) {
-            Chosen::Location(_, location) | Chosen::AddSlash(location) => location,
+            RouteMatch::Location(_, location) | RouteMatch::AddSlash(location) => location,
         };
         let own = location.cache.as_deref().unwrap_or(&by_default);
         // A rule may have let another location answer, which ignores other parameters.
@@ -100,8 +100,8 @@ fn key_url(policy: &Policy, scheme: &str, authority: &str, path: &str, query: Op
 }
 
 /// Scheme, authority, and path with query.
-fn parts(text: &str) -> Result<(&str, &str, &str), NotAUrl> {
-    let bad = || NotAUrl(text.to_owned());
+fn parts(text: &str) -> Result<(&str, &str, &str), InvalidUrl> {
+    let bad = || InvalidUrl(text.to_owned());
     let (scheme, rest) = text.split_once("://").ok_or_else(bad)?;
     let scheme = SCHEMES.iter().find(|known| known.eq_ignore_ascii_case(scheme)).ok_or_else(bad)?;
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());

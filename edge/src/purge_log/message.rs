@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use purge::{InvalidPurge, LogId, Logged, Purge, Seq, Target};
+use purge::{InvalidPurge, LogEntry, LogId, Purge, Seq, Target};
 use weir_proto::cache::purge_target::Target as Named;
 use weir_proto::cache::{self, Follow, Position, PurgeOrder, PurgeTarget};
 
@@ -20,7 +20,7 @@ pub(crate) fn order(purge: &Purge) -> PurgeOrder {
 }
 
 /// A target of an unknown kind stands for everything.
-pub(crate) fn logged(message: cache::Logged, now: Instant) -> Result<Logged, InvalidPurge> {
+pub(crate) fn logged(message: cache::WatchPurge, now: Instant) -> Result<LogEntry, InvalidPurge> {
     let order = message.order.unwrap_or_default();
     let targets = order.targets.into_iter().map(|target| match target.target {
         Some(Named::Url(url)) => Target::Url(url),
@@ -28,7 +28,7 @@ pub(crate) fn logged(message: cache::Logged, now: Instant) -> Result<Logged, Inv
         Some(Named::Tag(tag)) => Target::Tag(tag),
         Some(Named::All(_)) | None => Target::All,
     });
-    Ok(Logged {
+    Ok(LogEntry {
         seq: Seq::new(message.seq),
         previous: Seq::new(message.previous),
         purge: Purge::new(targets.collect(), order.soft)?,

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, RANGE};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use http_cache::cache_status::{self, CACHE_STATUS, CacheStatus, Fwd};
-use http_cache::conditional::{self, Answer, ByteRange, Role, Selected, multipart};
+use http_cache::conditional::{self, Answer, ByteRange, Role, SelectedRepresentation, multipart};
 use http_cache::{Reason, fields};
 
 use crate::application::{Failure, OriginReply};
@@ -18,7 +18,7 @@ use crate::cache::page::{Page, PageHead, Staleness};
 use crate::cache::shared_body::Reader;
 use crate::metrics::CacheResult;
 use crate::reply::body::{Part, ReplyBody};
-use crate::reply::{Elsewhere, KeptBody, Reply, X_ACCEL_REDIRECT, age, error, holes};
+use crate::reply::{AccelRedirect, KeptBody, Reply, X_ACCEL_REDIRECT, age, error, holes};
 use crate::request::Request;
 
 /// A fresh page from L1.
@@ -49,7 +49,7 @@ pub(crate) fn validated(request: &Request, page: &Arc<Page>, reason: Reason) -> 
 pub(crate) fn served(request: &Request, served: &ServedPage, reader: Reader, first: bool) -> Reply {
     let head = &served.head;
     let now = Instant::now();
-    let forwarded = |fwd| CacheStatus::new(cache_status::Served::Forwarded(fwd));
+    let forwarded = |fwd| CacheStatus::new(cache_status::CacheOutcome::Forwarded(fwd));
     let (status, result) = match served.source {
         Source::Node => (hit_status(head.lifetime.ttl_at(head.age(now))), CacheResult::Hit),
         Source::Stale(staleness) => (stale_status(head, staleness), CacheResult::Stale),
@@ -115,7 +115,8 @@ pub(crate) fn in_part(reply: Reply, request: &Request) -> Reply {
         return reply;
     }
     let (received, role) = (SystemTime::now(), Role::Cache);
-    let selected = Selected { status: reply.status, headers: &reply.headers, length, received, role };
+    let selected =
+        SelectedRepresentation { status: reply.status, headers: &reply.headers, length, received, role };
     match conditional::evaluate(&request.method, &request.headers, &selected) {
         Answer::Partial(range) => part(reply, &range, length),
         _ => reply,
@@ -151,7 +152,7 @@ pub(crate) fn relayed(reply: OriginReply, reason: Option<Reason>) -> Reply {
     let mut relayed = Reply::new(status, headers, ReplyBody::Origin(Box::new(body))).with_length(length);
     relayed.holes = holes;
     relayed.note.upstream = Some(upstream);
-    relayed.elsewhere = elsewhere.map(|target| Box::new(Elsewhere { target, request: None }));
+    relayed.elsewhere = elsewhere.map(|target| Box::new(AccelRedirect { target, request: None }));
     let Some(reason) = reason else {
         return relayed.noting(CacheResult::Bypass);
     };
@@ -193,7 +194,7 @@ pub(crate) fn failed(failure: &Failure, reason: Option<Reason>) -> Reply {
 /// The application failed a fill, and no stale page could replace it.
 pub(crate) fn failed_fill(failure: &Failure) -> Reply {
     let mut reply = error::application(failure).noting(CacheResult::Error);
-    let forwarded = CacheStatus::new(cache_status::Served::Forwarded(Fwd::UriMiss));
+    let forwarded = CacheStatus::new(cache_status::CacheOutcome::Forwarded(Fwd::UriMiss));
     mark(&mut reply, &CacheStatus { detail: Some(Reason::OriginFailed), ..forwarded });
     reply
 }
@@ -243,9 +244,14 @@ fn whole((method, conditions): (&Method, &HeaderMap), page: &Arc<Page>, status: 
     reply
 }
 
-fn selected<'a>(head: &PageHead, headers: &'a HeaderMap, length: u64, now: Instant) -> Selected<'a> {
+fn selected<'a>(
+    head: &PageHead,
+    headers: &'a HeaderMap,
+    length: u64,
+    now: Instant,
+) -> SelectedRepresentation<'a> {
     let received = SystemTime::now().checked_sub(head.age(now)).unwrap_or(SystemTime::UNIX_EPOCH);
-    Selected { status: head.status, headers, length, received, role: Role::Cache }
+    SelectedRepresentation { status: head.status, headers, length, received, role: Role::Cache }
 }
 
 fn not_modified(headers: &HeaderMap) -> Reply {
@@ -259,11 +265,11 @@ fn precondition_failed() -> Reply {
 /// A fresh page, in the words of RFC 9211.
 /// `ttl`: seconds of freshness left.
 pub(crate) fn hit_status(ttl: i64) -> CacheStatus {
-    CacheStatus { ttl: Some(ttl), ..CacheStatus::new(cache_status::Served::Hit) }
+    CacheStatus { ttl: Some(ttl), ..CacheStatus::new(cache_status::CacheOutcome::Hit) }
 }
 
 fn validated_status(fwd: Fwd) -> CacheStatus {
-    let forwarded = CacheStatus::new(cache_status::Served::Forwarded(fwd));
+    let forwarded = CacheStatus::new(cache_status::CacheOutcome::Forwarded(fwd));
     CacheStatus { fwd_status: Some(StatusCode::NOT_MODIFIED), stored: true, ..forwarded }
 }
 
@@ -271,10 +277,12 @@ fn stale_status(head: &PageHead, staleness: Staleness) -> CacheStatus {
     // A soft purge ended its lifetime before its time.
     let ttl = Some(head.lifetime.ttl_at(head.age(Instant::now())).min(-1));
     match staleness {
-        Staleness::Revalidating => CacheStatus { ttl, ..CacheStatus::new(cache_status::Served::Updating) },
+        Staleness::Revalidating => {
+            CacheStatus { ttl, ..CacheStatus::new(cache_status::CacheOutcome::Updating) }
+        }
         Staleness::Failing(why) => {
             let detail = Some(why);
-            CacheStatus { ttl, detail, ..CacheStatus::new(cache_status::Served::StaleOnError) }
+            CacheStatus { ttl, detail, ..CacheStatus::new(cache_status::CacheOutcome::StaleOnError) }
         }
     }
 }

@@ -17,9 +17,9 @@ use paced::PacedBody;
 
 /// The reply's body broke off after its head was sent: the connection must not end cleanly.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Broken {
+pub(crate) enum IncompleteReply {
     #[error(transparent)]
-    Fill(#[from] shared_body::BrokenOff),
+    Fill(#[from] shared_body::IncompleteBody),
     #[error(transparent)]
     Origin(#[from] application::Failure),
     #[error("file: {0}")]
@@ -83,7 +83,7 @@ impl Part {
         &mut self.body
     }
 
-    async fn next(&mut self) -> Option<Result<Bytes, Broken>> {
+    async fn next(&mut self) -> Option<Result<Bytes, IncompleteReply>> {
         while self.left > 0 {
             // Boxed, as a body that holds another of its kind.
             let mut chunk = match Box::pin(self.body.next()).await? {
@@ -104,7 +104,7 @@ impl Part {
 }
 
 impl ReplyBody {
-    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, Broken>> {
+    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, IncompleteReply>> {
         match self {
             Self::Empty => None,
             Self::Whole(bytes) => {
@@ -112,9 +112,9 @@ impl ReplyBody {
                 *self = Self::Empty;
                 (!bytes.is_empty()).then_some(Ok(bytes))
             }
-            Self::Growing(reader) => reader.next().await.map(|chunk| chunk.map_err(Broken::from)),
-            Self::Origin(body) => body.next().await.map(|chunk| chunk.map_err(Broken::from)),
-            Self::File(file) => file.next().await.map(|chunk| chunk.map_err(Broken::from)),
+            Self::Growing(reader) => reader.next().await.map(|chunk| chunk.map_err(IncompleteReply::from)),
+            Self::Origin(body) => body.next().await.map(|chunk| chunk.map_err(IncompleteReply::from)),
+            Self::File(file) => file.next().await.map(|chunk| chunk.map_err(IncompleteReply::from)),
             Self::Part(part) => part.next().await,
             Self::Begun(begun) => match begun.first.pop_front() {
                 Some(chunk) => Some(Ok(chunk)),

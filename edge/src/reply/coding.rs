@@ -17,13 +17,13 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use http_cache::{CookieClass, CookieRules, csrf};
-use http1::head::{Head, Known};
+use http1::head::{Head, KnownField};
 use process::wait::within;
 
 use crate::cache::page::Page;
 use crate::coding::encoder::Encoder;
 use crate::coding::rule::{Compress, has_directive};
-use crate::coding::work::Works;
+use crate::coding::work::CodingCapacity;
 use crate::coding::{Coding, Codings, head};
 use crate::reply::body::coded::CodedBody;
 use crate::reply::body::filled::FilledBody;
@@ -111,7 +111,7 @@ impl CodingRequest {
 }
 
 /// Compresses the reply, if the location says so.
-pub(crate) async fn apply(works: &Arc<Works>, wanted: &CodingRequest, mut reply: Reply) -> Reply {
+pub(crate) async fn apply(works: &Arc<CodingCapacity>, wanted: &CodingRequest, mut reply: Reply) -> Reply {
     let Some(rule) = reply.note.location.as_ref().and_then(|location| location.compress.clone()) else {
         return reply;
     };
@@ -163,18 +163,19 @@ pub(crate) fn from_memory(rule: &Compress, asked: &Head<'_>, mut reply: Reply) -
 /// The page as the client gets it. `None`: its body has not been coded yet, or a part of it is asked for.
 pub(crate) fn variant(rule: &Compress, asked: &Head<'_>, page: &Arc<Page>) -> Option<Arc<Page>> {
     // A part is one of the page as it is, and the handler knows whether it will be a part.
-    if asked.seen.has(Known::Range) { None } else { page.variant(rule, accepted(rule, asked)) }
+    if asked.seen.has(KnownField::Range) { None } else { page.variant(rule, accepted(rule, asked)) }
 }
 
 fn accepted(rule: &Compress, asked: &Head<'_>) -> Option<Coding> {
     let no_transform =
         |value: &[u8]| value.windows(12).any(|word| word.eq_ignore_ascii_case(b"no-transform"));
     if Version::from(asked.version) < Version::HTTP_11
-        || (asked.seen.has(Known::CacheControl) && asked.fields.values(Known::CacheControl).any(no_transform))
+        || (asked.seen.has(KnownField::CacheControl)
+            && asked.fields.values(KnownField::CacheControl).any(no_transform))
     {
         return None;
     }
-    Codings::of_lines(asked.fields.values(Known::AcceptEncoding)).best(&rule.codings)
+    Codings::of_lines(asked.fields.values(KnownField::AcceptEncoding)).best(&rule.codings)
 }
 
 /// A 304 has the fields that the 200 would have had (RFC 9110 section 15.4.5).
@@ -222,7 +223,7 @@ fn whole_again(reply: &mut Reply) -> bool {
 }
 
 async fn coded(
-    works: &Arc<Works>,
+    works: &Arc<CodingCapacity>,
     rule: &Compress,
     coding: Coding,
     head_only: bool,
@@ -304,7 +305,7 @@ fn replace(reply: &mut Reply, coding: Coding, copy: Bytes) {
     reply.body = ReplyBody::Whole(copy);
 }
 
-fn as_it_arrives(works: &Arc<Works>, rule: &Compress, coding: Coding, mut reply: Reply) -> Reply {
+fn as_it_arrives(works: &Arc<CodingCapacity>, rule: &Compress, coding: Coding, mut reply: Reply) -> Reply {
     let Some(permit) = works.stream() else { return reply };
     let length = reply.length.filter(|length| *length < KNOWN_LENGTH);
     let Ok(encoder) = Encoder::new(coding, rule.level, length) else { return reply };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode};
 
 use crate::reply::body::ReplyBody;
-use crate::reply::sent::Sent;
+use crate::reply::delivery::Delivery;
 use crate::reply::{Note, Reply};
 use crate::variables::{ReplyFacts, UpstreamFacts};
 
@@ -40,7 +40,7 @@ pub(crate) fn before_sending<'a>(
 /// The facts of a reply that was sent, complete or not.
 pub(crate) fn after_sending<'a>(
     reply: &'a Reply,
-    sent: Sent,
+    sent: Delivery,
     took: Duration,
     pool: Option<&'a str>,
 ) -> ReplyFacts<'a> {

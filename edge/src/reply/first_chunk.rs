@@ -42,9 +42,9 @@ mod tests {
 
     use super::*;
     use crate::cache::bodies::Bodies;
-    use crate::cache::shared_body::{BrokenOff, SharedBody};
+    use crate::cache::shared_body::{IncompleteBody, SharedBody};
 
-    async fn settled(pieces: &[&'static str], end: Option<Result<(), BrokenOff>>) -> StatusCode {
+    async fn settled(pieces: &[&'static str], end: Option<Result<(), IncompleteBody>>) -> StatusCode {
         let body = SharedBody::new(100, &Bodies::new(100));
         let reader = body.reader().unwrap();
         for piece in pieces {
@@ -58,7 +58,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_breaks_off_before_its_first_byte_is_a_502() {
-        assert_eq!(settled(&[], Some(Err(BrokenOff))).await, StatusCode::BAD_GATEWAY);
+        assert_eq!(settled(&[], Some(Err(IncompleteBody))).await, StatusCode::BAD_GATEWAY);
         assert_eq!(settled(&[], Some(Ok(()))).await, StatusCode::OK);
         assert_eq!(settled(&["one"], None).await, StatusCode::OK);
         // No chunk yet: the head is sent alone.

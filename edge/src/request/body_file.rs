@@ -15,7 +15,7 @@ const PIECE: usize = 64 * 1024;
 
 /// Why a body is not at hand.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NotTaken {
+pub(crate) enum BodyFileError {
     #[error(transparent)]
     Body(#[from] BodyFault),
     #[error(transparent)]
@@ -27,7 +27,7 @@ pub(crate) async fn take(
     mut body: RequestBody,
     most: u64,
     files: BodyFiles,
-) -> Result<(RequestBody, Option<BodyFile>), NotTaken> {
+) -> Result<(RequestBody, Option<BodyFile>), BodyFileError> {
     let most = if files == BodyFiles::Long { most } else { 0 };
     let mut held = BytesMut::new();
     let mut written: Option<(File, BodyFile)> = None;

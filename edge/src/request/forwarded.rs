@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use crate::request::Request;
 use crate::request::client::Client;
 use crate::request::via::Via;
-use crate::settings::{RealIpHeader, Trusted};
+use crate::settings::{RealIpHeader, TrustedProxies};
 use http1::head::Scheme;
 
 /// Whether this peer is believed about its client.
@@ -83,7 +83,7 @@ pub(crate) fn settle(
     headers: &mut HeaderMap,
     via: &Via,
     host: Option<Authority<'_>>,
-    trusted: Trusted<'_>,
+    trusted: TrustedProxies<'_>,
 ) -> Result<Origin, Refusal> {
     fields::remove(headers, is_rewriting);
     let mut origin = Origin {
@@ -182,7 +182,7 @@ fn scheme(value: &str) -> Option<Scheme> {
     }
 }
 
-impl Trusted<'_> {
+impl TrustedProxies<'_> {
     /// Whether it is the field that names the client, if that is none of the usual ones.
     pub(crate) fn is_field(&self, name: &str) -> bool {
         matches!(self.field, RealIpHeader::Field(field) if field.as_str().eq_ignore_ascii_case(name))
@@ -190,7 +190,7 @@ impl Trusted<'_> {
 }
 
 /// Who the client is by another field than the usual one. `None`: nobody trusted has sent the request.
-pub(crate) fn client_by(request: &Request, trusted: Trusted<'_>) -> Option<Client> {
+pub(crate) fn client_by(request: &Request, trusted: TrustedProxies<'_>) -> Option<Client> {
     let peer = request.arrival.peer?;
     if !trusts(trusted.proxies, peer) {
         return None;
@@ -209,7 +209,10 @@ pub(crate) fn client_by(request: &Request, trusted: Trusted<'_>) -> Option<Clien
 }
 
 /// The right-most address that is not a trusted proxy: addresses to the left of it cannot be verified.
-fn real_ip(headers: &HeaderMap, Trusted { proxies: trusted, field }: Trusted<'_>) -> Option<IpAddr> {
+fn real_ip(
+    headers: &HeaderMap,
+    TrustedProxies { proxies: trusted, field }: TrustedProxies<'_>,
+) -> Option<IpAddr> {
     let name = match field {
         RealIpHeader::XForwardedFor => "x-forwarded-for",
         RealIpHeader::Forwarded => "forwarded",

@@ -7,7 +7,7 @@ use process::settings::Mistakes;
 
 use crate::fields::request::settable;
 use crate::request::path::{self, NormalPath};
-use crate::route::fields::{Sets, Variables};
+use crate::route::fields::{VariableSets, Variables};
 use crate::settings::AuthRequestConfig;
 
 pub(crate) struct AuthCheck {
@@ -15,7 +15,7 @@ pub(crate) struct AuthCheck {
     pub(crate) path: NormalPath<'static>,
     pub(crate) query: Option<Box<[u8]>>,
     /// Variables that get values from its reply.
-    pub(crate) sets: Option<Arc<Sets>>,
+    pub(crate) sets: Option<Arc<VariableSets>>,
     /// Fields of its reply that the application gets, and clients cannot send.
     pub(crate) fields: Vec<HeaderName>,
     /// Cookies that it sets go to the client.

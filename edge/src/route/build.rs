@@ -24,7 +24,7 @@ use crate::limit::{LocationLimits, Zones};
 use crate::metrics::Metrics;
 use crate::route::auth_check::AuthCheck;
 use crate::route::build::files::FilesAt;
-use crate::route::build::outer::Outer;
+use crate::route::build::outer::OuterPlace;
 use crate::route::error_page::ErrorPages;
 use crate::route::fields::Variables;
 use crate::route::location::{LocationNode, Locations};
@@ -66,7 +66,7 @@ pub(crate) fn build(
             }
             None => Some(SiteCertificate::Auto),
         });
-        let mut building = Building {
+        let mut building = SiteBuilder {
             edge: config,
             site,
             zones: &zones,
@@ -108,7 +108,7 @@ pub(crate) fn build(
 }
 
 /// One site while it is built.
-struct Building<'a> {
+struct SiteBuilder<'a> {
     edge: &'a Config,
     site: &'a SiteConfig,
     zones: &'a Zones,
@@ -123,13 +123,13 @@ struct Building<'a> {
     named: HashMap<Box<str>, usize>,
 }
 
-impl<'a> Building<'a> {
+impl<'a> SiteBuilder<'a> {
     fn site(&mut self, path: &str, logs: &PlaceLogs) -> Option<Site> {
         let config = self.site;
         let rules = Rules::new(path, &PlaceRules::of_site(config), &self.variables.names, self.mistakes);
         let own_logs = (config.logs.as_deref(), config.access_log);
         let logs = self.logs.of_place(path, own_logs, logs, self.mistakes);
-        let outer = Outer::of_site(path, config, logs, rules.is_empty());
+        let outer = OuterPlace::of_site(path, config, logs, rules.is_empty());
         let nodes = self.locations(path, &config.location, &outer);
         let locations = match Locations::new(&nodes) {
             Ok(locations) => Some(locations),
@@ -161,7 +161,7 @@ impl<'a> Building<'a> {
         &mut self,
         path: &str,
         configs: &'a [LocationConfig],
-        outer: &Outer<'a>,
+        outer: &OuterPlace<'a>,
     ) -> Vec<LocationNode<'a>> {
         let mut nodes = Vec::with_capacity(configs.len());
         for (index, config) in configs.iter().enumerate() {
@@ -184,7 +184,7 @@ impl<'a> Building<'a> {
         nodes
     }
 
-    fn location(&mut self, path: &str, config: &LocationConfig, inner: &Outer<'_>) -> Location {
+    fn location(&mut self, path: &str, config: &LocationConfig, inner: &OuterPlace<'_>) -> Location {
         self.check_answer(path, config, inner);
         let pattern = Pattern::parse(&config.pattern).ok();
         let rules = Rules::new(path, &PlaceRules::of(config), &self.variables.names, self.mistakes);
@@ -217,13 +217,13 @@ impl<'a> Building<'a> {
     }
 
     /// What answers paths that no location matches.
-    fn otherwise(&mut self, path: &str, outer: &Outer<'_>) -> Location {
+    fn otherwise(&mut self, path: &str, outer: &OuterPlace<'_>) -> Location {
         let files_at = outer.place.root.clone().map(FilesAt::Root);
         self.place(path, outer, files_at)
     }
 
     /// A location with all that sites can say too.
-    fn place(&mut self, path: &str, inner: &Outer<'_>, files_at: Option<FilesAt>) -> Location {
+    fn place(&mut self, path: &str, inner: &OuterPlace<'_>, files_at: Option<FilesAt>) -> Location {
         let place = &inner.place;
         let types = self.types(path, inner);
         let document_root = place.root.as_ref().and_then(Template::constant).unwrap_or_default().into();
@@ -296,25 +296,29 @@ impl<'a> Building<'a> {
         }
     }
 
-    fn cache(&mut self, path: &str, inner: &Outer<'_>) -> Option<Arc<Policy>> {
+    fn cache(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<Arc<Policy>> {
         let place = &inner.place;
         let cache = place.cache.as_ref().filter(|cache| cache.enabled && place.pool.is_some())?;
         let policy = cache.policy(&inner.at(path, "cache"), self.mistakes);
         Some(Arc::new(Policy { apart: listeners::mark(self.site), ..policy }))
     }
 
-    fn reply_fields(&mut self, path: &str, inner: &Outer<'_>) -> Option<Arc<ReplyFields>> {
+    fn reply_fields(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<Arc<ReplyFields>> {
         let at = inner.at(path, "expires");
         let expires = inner.place.expires.as_ref().map(|setting| (at.as_str(), setting));
         self.variables.reply_fields(self.edge, &inner.around, expires, self.mistakes)
     }
 
-    fn request_fields(&mut self, inner: &Outer<'_>, policy: Option<&Policy>) -> Option<Arc<RequestFields>> {
+    fn request_fields(
+        &mut self,
+        inner: &OuterPlace<'_>,
+        policy: Option<&Policy>,
+    ) -> Option<Arc<RequestFields>> {
         inner.place.pool.as_ref()?;
         self.variables.request_fields(self.edge, &inner.around, policy, self.mistakes)
     }
 
-    fn types(&mut self, path: &str, inner: &Outer<'_>) -> MediaTypes {
+    fn types(&mut self, path: &str, inner: &OuterPlace<'_>) -> MediaTypes {
         let PlaceConfig { types, default_type, .. } = &inner.place;
         MediaTypes::new(types.iter().flatten(), default_type.as_deref()).unwrap_or_else(
             |(extension, text)| {
@@ -328,20 +332,20 @@ impl<'a> Building<'a> {
         )
     }
 
-    fn error_pages(&mut self, path: &str, inner: &Outer<'_>) -> ErrorPages {
+    fn error_pages(&mut self, path: &str, inner: &OuterPlace<'_>) -> ErrorPages {
         let pages = inner.place.error_page.as_ref().map(|pages| {
             ErrorPages::new(&inner.at(path, "error_page"), pages, &self.variables.names, self.mistakes)
         });
         pages.unwrap_or_default()
     }
 
-    fn compress(&mut self, path: &str, inner: &Outer<'_>) -> Option<Arc<Compress>> {
+    fn compress(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<Arc<Compress>> {
         let own = inner.place.compress.as_ref().map(|own| (inner.at(path, "compress"), own));
         let (path, config) = own.or_else(|| Some(("edge.compress".into(), self.edge.compress.as_ref()?)))?;
         config.rule(&path, self.mistakes).map(Arc::new)
     }
 
-    fn access(&mut self, path: &str, inner: &Outer<'_>) -> Option<Access> {
+    fn access(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<Access> {
         let PlaceConfig { access, auth_basic, satisfy, .. } = &inner.place;
         let (access_at, basic_at) = (inner.at(path, "access"), inner.at(path, "auth_basic"));
         let (access, auth_basic) = (access.as_deref().unwrap_or_default(), auth_basic.as_ref());
@@ -349,17 +353,17 @@ impl<'a> Building<'a> {
         settings.rules((&access_at, &basic_at), &self.variables.names, self.mistakes)
     }
 
-    fn auth_check(&mut self, path: &str, inner: &Outer<'_>) -> Option<AuthCheck> {
+    fn auth_check(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<AuthCheck> {
         let at = inner.at(path, "auth_request");
         AuthCheck::build(&at, inner.place.auth_request.as_ref(), self.variables, self.mistakes)
     }
 
-    fn secure_link(&mut self, path: &str, inner: &Outer<'_>) -> Option<SecureLink> {
+    fn secure_link(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<SecureLink> {
         let link = inner.place.secure_link.as_ref()?;
         Some(link.rule(&inner.at(path, "secure_link"), &self.variables.names, self.mistakes))
     }
 
-    fn limits(&mut self, path: &str, inner: &Outer<'_>) -> LocationLimits {
+    fn limits(&mut self, path: &str, inner: &OuterPlace<'_>) -> LocationLimits {
         let PlaceConfig { limit_req, limit_conn, .. } = &inner.place;
         let (requests, connections) =
             (limit_req.as_deref().unwrap_or_default(), limit_conn.as_deref().unwrap_or_default());
@@ -372,7 +376,7 @@ impl<'a> Building<'a> {
 }
 
 /// Whether nothing that is inherited keeps the fast path from answering here.
-fn is_direct(inner: &Outer<'_>) -> bool {
+fn is_direct(inner: &OuterPlace<'_>) -> bool {
     let place = &inner.place;
     inner.is_direct && !inner.internal && place.real_ip_header.is_none() && place.max_ranges.is_none()
 }

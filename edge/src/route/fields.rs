@@ -6,7 +6,7 @@ use http_cache::{FieldClass, Policy};
 use process::settings::Mistakes;
 
 use crate::access::secure_link::VARIABLES;
-use crate::fields::reply::{Defined, ReplyFields, ReplyLevel};
+use crate::fields::reply::{ReplyFields, ReplyLevel, VariableScope};
 use crate::fields::request::{RequestFields, RequestLevel};
 use crate::route::rules::{self, PlaceRules};
 use crate::settings::pattern::Pattern;
@@ -49,15 +49,15 @@ impl Variables {
         Self { names, definitions: Arc::new(definitions) }
     }
 
-    pub(super) fn defined(&self) -> Defined<'_> {
-        Defined { names: &self.names, definitions: &self.definitions }
+    pub(super) fn defined(&self) -> VariableScope<'_> {
+        VariableScope { names: &self.names, definitions: &self.definitions }
     }
 
     /// `around`: the site, and the locations from the outermost to the one in question.
     pub(super) fn reply_fields(
         &self,
         config: &Config,
-        around: &PlacesAround<'_>,
+        around: &PlaceChain<'_>,
         expires: Option<(&str, &ExpiresSetting)>,
         mistakes: &mut Mistakes,
     ) -> Option<Arc<ReplyFields>> {
@@ -90,7 +90,7 @@ impl Variables {
     pub(super) fn request_fields(
         &self,
         config: &Config,
-        around: &PlacesAround<'_>,
+        around: &PlaceChain<'_>,
         policy: Option<&Policy>,
         mistakes: &mut Mistakes,
     ) -> Option<Arc<RequestFields>> {
@@ -112,20 +112,20 @@ impl Variables {
     }
 
     /// The values that a place sets, in this order.
-    pub(super) fn sets(&self, set: &[(String, Template)]) -> Option<Arc<Sets>> {
+    pub(super) fn sets(&self, set: &[(String, Template)]) -> Option<Arc<VariableSets>> {
         let pairs: Vec<_> = set.iter().map(|(name, value)| (bare(name).into(), value.clone())).collect();
-        (!pairs.is_empty()).then(|| Arc::new(Sets { pairs, definitions: self.definitions.clone() }))
+        (!pairs.is_empty()).then(|| Arc::new(VariableSets { pairs, definitions: self.definitions.clone() }))
     }
 }
 
 /// A place, and those that it stands in, each with its path in the settings.
 #[derive(Clone)]
-pub(super) struct PlacesAround<'a> {
+pub(super) struct PlaceChain<'a> {
     pub(super) site: (String, &'a SiteConfig),
     pub(super) locations: Vec<(String, &'a LocationConfig)>,
 }
 
-impl<'a> PlacesAround<'a> {
+impl<'a> PlaceChain<'a> {
     pub(super) fn within(&self, path: &str, location: &'a LocationConfig) -> Self {
         let mut around = self.clone();
         around.locations.push((path.to_owned(), location));
@@ -135,12 +135,12 @@ impl<'a> PlacesAround<'a> {
 
 /// What `set` does when a request reaches a location.
 #[derive(Debug)]
-pub(crate) struct Sets {
+pub(crate) struct VariableSets {
     pairs: Vec<(Box<str>, Template)>,
     definitions: Arc<Definitions>,
 }
 
-impl Sets {
+impl VariableSets {
     /// Sets the values; each sees those before it.
     pub(crate) fn apply(&self, facts: &Facts<'_>) -> Values {
         let mut values = facts.values.clone();
@@ -159,14 +159,14 @@ fn bare(name: &str) -> &str {
 }
 
 /// A `set`, with its path in the settings.
-type SetAt<'a> = (String, &'a (String, Template));
+type SetEntry<'a> = (String, &'a (String, Template));
 
 /// What locations define, and those within them.
 fn define_within<'a>(
     path: &str,
     locations: &'a [LocationConfig],
     names: &mut VariableNames,
-    sets: &mut Vec<SetAt<'a>>,
+    sets: &mut Vec<SetEntry<'a>>,
     mistakes: &mut Mistakes,
 ) {
     for (at, location) in locations.iter().enumerate() {

@@ -16,7 +16,7 @@ use crate::settings::{ClientCertificateConfig, ClientVerify};
 
 /// Bounds how long a chain is, in addition to what rustls verifies.
 #[derive(Debug)]
-struct Bounded {
+struct ChainDepthVerifier {
     chain: Arc<dyn ClientCertVerifier>,
     depth: usize,
 }
@@ -44,7 +44,7 @@ pub(crate) fn verifier(
     }
     let key = if config.crl.is_some() { "crl" } else { "ca" };
     let chain = builder.build().map_err(|error| (key, error.to_string()))?;
-    Ok(Arc::new(Bounded { chain, depth: config.depth }))
+    Ok(Arc::new(ChainDepthVerifier { chain, depth: config.depth }))
 }
 
 fn read<T>(
@@ -56,7 +56,7 @@ fn read<T>(
     if all.is_empty() { Err(format!("`{}` holds none", file.display())) } else { Ok(all) }
 }
 
-impl ClientCertVerifier for Bounded {
+impl ClientCertVerifier for ChainDepthVerifier {
     fn offer_client_auth(&self) -> bool {
         self.chain.offer_client_auth()
     }

@@ -12,7 +12,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, HeaderName, SET_CO
 use http::{HeaderMap, HeaderValue};
 use weir_proto::origin::Attempt;
 
-use crate::connection::proxied::Proxied;
+use crate::connection::proxied::ProxyAddresses;
 use crate::connection::tls_session::TlsSession;
 use crate::variables::body_copy::BodyCopy;
 use crate::variables::facts::upstream::of_upstream;
@@ -67,7 +67,7 @@ pub(crate) struct RequestFacts<'a> {
     /// The fields of the application's reply that has sent it where it is.
     pub(crate) upstream: Option<&'a HeaderMap>,
     /// What a proxy has said of the connection.
-    pub(crate) proxied: Option<&'a Proxied>,
+    pub(crate) proxied: Option<&'a ProxyAddresses>,
     /// Who has sent it: the client, or a proxy; `None`: nobody has looked.
     pub(crate) peer: Option<SocketAddr>,
 }

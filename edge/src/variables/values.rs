@@ -7,10 +7,10 @@ use regex::bytes::{Captures, Regex};
 
 /// Empty for most requests, and then without memory of its own.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Values(Option<Box<Inner>>);
+pub(crate) struct Values(Option<Box<ValueSlots>>);
 
 #[derive(Clone, Debug, Default)]
-struct Inner {
+struct ValueSlots {
     /// What the last regular expression matched, and the places of `$1` to `$9` in it.
     text: Vec<u8>,
     groups: Vec<Option<Range<usize>>>,
@@ -61,7 +61,7 @@ impl Values {
     }
 }
 
-impl Inner {
+impl ValueSlots {
     fn take(&mut self, captures: &Captures<'_>, text: &[u8]) {
         self.text.clear();
         self.text.extend_from_slice(text);

@@ -13,7 +13,7 @@ use http::Request;
 use tempfile::TempDir;
 use weir_tests::{App, Certificate, Client, Http2, Response, Setup, Stack, both_topologies};
 
-use self::visitors::{Kept, Manner, Mark, Protocol, Visitor, visitors};
+use self::visitors::{Manner, Mark, MarkRule, Protocol, Visitor, visitors};
 
 #[path = "strangers/visitors.rs"]
 mod visitors;
@@ -94,7 +94,7 @@ fn secure() -> &'static (TempDir, Certificate) {
 
 /// What the visits have brought.
 #[derive(Default)]
-struct Seen {
+struct VisitTally {
     answers: usize,
     hits: usize,
     wrong: Vec<String>,
@@ -106,7 +106,7 @@ fn stay_apart(stack: &Stack) {
     let all = visitors();
     let seconds = std::env::var("WEIR_STRANGERS").ok().and_then(|seconds| seconds.parse().ok());
     let (end, seen) =
-        (Instant::now() + seconds.map_or(USUAL, Duration::from_secs), Mutex::new(Seen::default()));
+        (Instant::now() + seconds.map_or(USUAL, Duration::from_secs), Mutex::new(VisitTally::default()));
     thread::scope(|scope| {
         for who in 0..all.len() {
             let (all, seen) = (&all, &seen);
@@ -126,7 +126,7 @@ fn stay_apart(stack: &Stack) {
 }
 
 /// One visitor asks for pages of all kinds, until the end.
-fn visit(stack: &Stack, all: &[Visitor], who: usize, end: Instant, seen: &Mutex<Seen>) {
+fn visit(stack: &Stack, all: &[Visitor], who: usize, end: Instant, seen: &Mutex<VisitTally>) {
     let visitor = &all[who];
     let mut connection = Connection::new(stack, visitor);
     // Each visitor goes its own way through all of them.
@@ -184,9 +184,9 @@ fn fault(all: &[Visitor], who: usize, page: &str, answer: &Response, text: &str)
 
 fn is_allowed(mark: &Mark, page: &str, answer: &Response) -> bool {
     match mark.kept {
-        Kept::Apart => false,
-        Kept::UnlessPublic => page == "public",
-        Kept::IfVaries(field) => {
+        MarkRule::Apart => false,
+        MarkRule::UnlessPublic => page == "public",
+        MarkRule::IfVaries(field) => {
             let vary = answer.fields.all("vary").join(",").to_ascii_lowercase();
             !vary.split(',').any(|name| name.trim() == field.to_ascii_lowercase())
         }

@@ -16,7 +16,7 @@ use super::files::{self, Configuration};
 use super::load;
 use super::user;
 use crate::run;
-use crate::settings::Loaded;
+use crate::settings::ServiceSettings;
 
 /// Tells the process that has left the terminal that it has.
 const LEFT: &str = "WEIR_NGINX_DAEMON";
@@ -86,7 +86,7 @@ fn again(arguments: Arguments) -> run::Source {
     Box::new(move || Some(reloaded(&arguments)))
 }
 
-fn reloaded(arguments: &Arguments) -> Result<Loaded, String> {
+fn reloaded(arguments: &Arguments) -> Result<ServiceSettings, String> {
     let configuration = files::read(arguments)?;
     let outcome = load::settings(&configuration, arguments.lenient);
     let lines = outcome.lines().cloned().collect::<Vec<_>>().join("\n");

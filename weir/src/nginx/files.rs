@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use nginx_conf::{Contexts, Mistake, Parsed};
+use nginx_conf::{Contexts, Mistake, SyntaxTree};
 use nginx_front::{Options, is_foreign, is_fragment};
 
 use super::arguments::Arguments;
@@ -18,7 +18,7 @@ const LARGEST: u64 = 64 << 20;
 pub(super) struct Configuration {
     /// The file's name as nginx writes it.
     pub(super) file: String,
-    pub(super) parsed: Parsed,
+    pub(super) parsed: SyntaxTree,
     pub(super) mistakes: Vec<Mistake>,
     pub(super) options: Options,
 }

@@ -3,20 +3,20 @@
 
 use toml::{Table, Value};
 
-use crate::settings::{self, Loaded};
+use crate::settings::{self, ServiceSettings};
 
 /// Leaving out one thing may uncover another mistake; after this many rounds the file does not start.
 const MOST_ROUNDS: usize = 50;
 
 /// Settings without what was refused.
-pub(super) struct Left {
-    pub(super) loaded: Loaded,
+pub(super) struct LenientSettings {
+    pub(super) loaded: ServiceSettings,
     /// The mistakes that led to something being left out, each in one line.
     pub(super) without: Vec<String>,
 }
 
 /// Takes out of the settings what the mistakes name, until the rest can run. `None`: that is not possible.
-pub(super) fn load(toml: &str, mistakes: &str) -> Option<Left> {
+pub(super) fn load(toml: &str, mistakes: &str) -> Option<LenientSettings> {
     let mut table: Table = toml.parse().ok()?;
     let mut without = Vec::new();
     let mut mistakes = mistakes.to_owned();
@@ -36,7 +36,7 @@ pub(super) fn load(toml: &str, mistakes: &str) -> Option<Left> {
             return None;
         }
         match settings::load_text("nginx.conf", &toml::to_string(&table).ok()?) {
-            Ok(loaded) => return Some(Left { loaded, without }),
+            Ok(loaded) => return Some(LenientSettings { loaded, without }),
             Err(left) => mistakes = left.to_string(),
         }
     }

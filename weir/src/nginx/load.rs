@@ -4,20 +4,20 @@ use nginx_front::{Note, Program, Translation, Verdict, translate};
 
 use super::files::Configuration;
 use super::lenient;
-use crate::settings::{self, Loaded};
+use crate::settings::{self, ServiceSettings};
 
 /// What became of a file.
-pub(super) struct Outcome {
+pub(super) struct LoadReport {
     /// Lines for the terminal: a level in brackets, then what is wrong.
     errors: Vec<String>,
     warnings: Vec<String>,
     notes: Vec<Note>,
     program: Program,
-    loaded: Option<Loaded>,
+    loaded: Option<ServiceSettings>,
 }
 
 /// Translates a file. `lenient`: what is not done is a warning only.
-pub(super) fn settings(configuration: &Configuration, lenient: bool) -> Outcome {
+pub(super) fn settings(configuration: &Configuration, lenient: bool) -> LoadReport {
     let mistakes = &configuration.mistakes;
     let mut errors: Vec<String> = Vec::new();
     for mistake in mistakes {
@@ -28,7 +28,7 @@ pub(super) fn settings(configuration: &Configuration, lenient: bool) -> Outcome 
     }
     if !errors.is_empty() {
         let (warnings, notes, program) = (Vec::new(), Vec::new(), Program::default());
-        return Outcome { errors, warnings, notes, program, loaded: None };
+        return LoadReport { errors, warnings, notes, program, loaded: None };
     }
     let Translation { toml, notes, program } = translate(&configuration.parsed, &configuration.options);
     let mut warnings = Vec::new();
@@ -62,7 +62,7 @@ pub(super) fn settings(configuration: &Configuration, lenient: bool) -> Outcome 
         let instead = "a file with something that is not done starts with --lenient only";
         errors.extend(loaded.is_some().then(|| format!("[notice] {instead}")));
     }
-    Outcome { errors, warnings, notes, program, loaded }
+    LoadReport { errors, warnings, notes, program, loaded }
 }
 
 fn mistake_place(mistake: &nginx_conf::Mistake) -> String {
@@ -86,7 +86,7 @@ fn with_origin(line: &str, toml: &str) -> String {
     }
 }
 
-impl Outcome {
+impl LoadReport {
     pub(super) fn is_wrong(&self) -> bool {
         !self.errors.is_empty()
     }
@@ -115,7 +115,7 @@ impl Outcome {
     }
 
     /// What is needed to run, if nothing is wrong.
-    pub(super) fn into_running(self) -> Option<(Loaded, Program)> {
+    pub(super) fn into_running(self) -> Option<(ServiceSettings, Program)> {
         if self.errors.is_empty() { Some((self.loaded?, self.program)) } else { None }
     }
 }

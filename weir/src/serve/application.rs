@@ -38,11 +38,11 @@ const STEADY: Duration = Duration::from_secs(60);
 
 /// Stops the server when it is dropped.
 pub(super) struct Application {
-    orders: Sender<Order>,
+    orders: Sender<ServerOrder>,
     keeper: Option<JoinHandle<()>>,
 }
 
-enum Order {
+enum ServerOrder {
     Reload,
     Stop,
 }
@@ -78,13 +78,13 @@ impl Application {
     /// What SIGHUP calls.
     pub(super) fn reloader(&self) -> impl FnMut() + use<> {
         let orders = self.orders.clone();
-        move || drop(orders.send(Order::Reload))
+        move || drop(orders.send(ServerOrder::Reload))
     }
 }
 
 impl Drop for Application {
     fn drop(&mut self) {
-        let _ = self.orders.send(Order::Stop);
+        let _ = self.orders.send(ServerOrder::Stop);
         if let Some(keeper) = self.keeper.take() {
             let _ = keeper.join();
         }
@@ -100,10 +100,10 @@ struct Keeper {
     server: Server,
     directory: PrivateDirectory,
     admin: String,
-    orders: Receiver<Order>,
+    orders: Receiver<ServerOrder>,
     changes: Option<Changes>,
     count: u64,
-    leaving: Vec<Leaving>,
+    leaving: Vec<DrainingServer>,
 }
 
 struct Generation {
@@ -113,7 +113,7 @@ struct Generation {
 }
 
 /// A server that was told to finish.
-struct Leaving {
+struct DrainingServer {
     generation: Generation,
     told: bool,
     at: Instant,
@@ -124,9 +124,9 @@ impl Keeper {
         let (mut current, mut pause) = (first, FIRST_PAUSE);
         loop {
             match self.orders.recv_timeout(TICK) {
-                Ok(Order::Reload) => self.reload(&mut current),
+                Ok(ServerOrder::Reload) => self.reload(&mut current),
                 Err(RecvTimeoutError::Timeout) => {}
-                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(ServerOrder::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
             if self.changes.as_mut().is_some_and(Changes::noticed) {
                 self.reload(&mut current);
@@ -150,8 +150,8 @@ impl Keeper {
         loop {
             tracing::error!("the application's server has ended ({ended}); it is started again in {pause:?}");
             match self.orders.recv_timeout(*pause) {
-                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return None,
-                Ok(Order::Reload) => *pause = FIRST_PAUSE,
+                Ok(ServerOrder::Stop) | Err(RecvTimeoutError::Disconnected) => return None,
+                Ok(ServerOrder::Reload) => *pause = FIRST_PAUSE,
                 Err(RecvTimeoutError::Timeout) => *pause = (*pause * 2).min(LAST_PAUSE),
             }
             match self.next() {
@@ -167,7 +167,7 @@ impl Keeper {
         match self.next() {
             Ok(next) => {
                 let generation = std::mem::replace(current, next);
-                self.leaving.push(Leaving { generation, told: false, at: Instant::now() });
+                self.leaving.push(DrainingServer { generation, told: false, at: Instant::now() });
                 tracing::info!("the application is reloaded");
             }
             Err(error) => {

@@ -18,7 +18,7 @@ const USUAL: [&str; 3] = [".venv", "venv", "env"];
 
 /// What `probe.py` found.
 #[derive(Debug, Deserialize)]
-pub(super) struct Found {
+pub(super) struct SiteProbe {
     pub(super) module: String,
     /// The application, or with `()` behind it the function that makes it.
     pub(super) callable: String,
@@ -38,7 +38,7 @@ pub(super) struct Found {
 #[serde(untagged)]
 enum Answer {
     Mistake { error: String },
-    Found(Box<Found>),
+    Found(Box<SiteProbe>),
 }
 
 /// The interpreter to use.
@@ -62,7 +62,7 @@ pub(super) fn find(named: Option<&Path>) -> anyhow::Result<PathBuf> {
 }
 
 /// Imports the application, and says what it is. `error` is one line; a traceback has gone to stderr.
-pub(super) fn probe(python: &Path, application: &str) -> anyhow::Result<Found> {
+pub(super) fn probe(python: &Path, application: &str) -> anyhow::Result<SiteProbe> {
     let mut child = Command::new(python)
         .args(["-c", PROBE, application])
         .stdin(Stdio::null())

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
-use super::python::Found;
+use super::python::SiteProbe;
 use crate::cli::{ServerArgs, ServerKind};
 
 /// Sets the signal that it gets when weir is killed, then becomes the server: nothing is left behind.
@@ -30,14 +30,14 @@ const ASGI_AT_ONCE: u32 = 1000;
 /// The server of one application.
 pub(super) struct Server {
     pub(super) kind: ServerKind,
-    found: Found,
+    found: SiteProbe,
     python: PathBuf,
     workers: u16,
     threads: u16,
 }
 
 impl Server {
-    pub(super) fn choose(args: &ServerArgs, python: PathBuf, found: Found) -> anyhow::Result<Self> {
+    pub(super) fn choose(args: &ServerArgs, python: PathBuf, found: SiteProbe) -> anyhow::Result<Self> {
         let kind = match args.server {
             Some(kind) => {
                 if let Err(why) = fits(kind, &found) {
@@ -80,7 +80,7 @@ impl Server {
 
     /// One line for people.
     pub(super) fn told(&self) -> String {
-        let Found { module, callable, asgi, servers, python, .. } = &self.found;
+        let SiteProbe { module, callable, asgi, servers, python, .. } = &self.found;
         let kind = if *asgi { "ASGI" } else { "WSGI" };
         let version = servers.get(name(self.kind)).map(|version| format!(" {version}")).unwrap_or_default();
         let threads = if *asgi { String::new() } else { format!(", {} threads each", self.threads) };
@@ -138,7 +138,7 @@ impl Server {
 
     fn granian(&self, command: &mut Command, socket: &Path, directory: &Path) -> io::Result<()> {
         let interface = if self.found.asgi { "asgi" } else { "wsgi" };
-        let Found { module, callable, .. } = &self.found;
+        let SiteProbe { module, callable, .. } = &self.found;
         let text = format!(
             "import importlib\nfrom granian.utils.proxies import wrap_{interface}_with_proxy_headers as wrap\n\
              module = importlib.import_module({module:?})\n\
@@ -173,7 +173,7 @@ impl Server {
     }
 }
 
-fn usual(found: &Found) -> anyhow::Result<ServerKind> {
+fn usual(found: &SiteProbe) -> anyhow::Result<ServerKind> {
     // gunicorn's ASGI worker is its newest.
     let order = match found.asgi {
         true => [ServerKind::Uvicorn, ServerKind::Granian, ServerKind::Gunicorn],
@@ -190,7 +190,7 @@ fn usual(found: &Found) -> anyhow::Result<ServerKind> {
 }
 
 /// Whether it is installed and can serve this application.
-fn fits(kind: ServerKind, found: &Found) -> Result<(), String> {
+fn fits(kind: ServerKind, found: &SiteProbe) -> Result<(), String> {
     match kind {
         ServerKind::Uwsgi if found.asgi => Err(format!("{} is an ASGI application", found.module)),
         ServerKind::Uvicorn if !found.asgi => Err(format!("{} is a WSGI application", found.module)),

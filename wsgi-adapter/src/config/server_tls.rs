@@ -56,7 +56,7 @@ impl ServerTlsConfig {
             .map_err(|error| ("verify", error.to_string()))?;
         let builder = match self.verify {
             true => builder.with_root_certificates(self.roots()?),
-            false => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider))),
+            false => builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider))),
         };
         let mut config = match (&self.certificate, &self.key) {
             (None, None) => builder.with_no_client_auth(),
@@ -103,9 +103,9 @@ fn certificates(key: &'static str, file: &Path) -> Result<Vec<CertificateDer<'st
 /// Accepts every certificate. Whose key signs matters only to who knows whose it should be, and old
 /// certificates cannot be read for it.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+struct AnyCertificate(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Anybody {
+impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

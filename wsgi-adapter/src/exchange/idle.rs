@@ -31,7 +31,7 @@ impl Connection {
 
 /// A pool's connections that wait for their next request.
 #[derive(Debug)]
-pub(crate) struct Idle {
+pub(crate) struct IdleConnections {
     limits: KeepaliveConfig,
     state: Arc<Mutex<IdleState>>,
 }
@@ -39,19 +39,19 @@ pub(crate) struct Idle {
 #[derive(Debug, Default)]
 struct IdleState {
     /// The connections of each server; the one that was used last is the last.
-    parked: HashMap<String, Vec<Parked>>,
+    parked: HashMap<String, Vec<IdleConnection>>,
     is_watched: bool,
     /// The watcher's task.
     watcher: Option<Waker>,
 }
 
 #[derive(Debug)]
-struct Parked {
+struct IdleConnection {
     connection: Connection,
     until: Instant,
 }
 
-impl Idle {
+impl IdleConnections {
     pub(crate) fn new(limits: &KeepaliveConfig) -> Self {
         Self { limits: limits.clone(), state: Arc::default() }
     }
@@ -86,7 +86,7 @@ impl Idle {
             return;
         }
         let far = Duration::from_secs(86_400 * 365);
-        let parked = Parked { connection, until: now + wait.min(far) };
+        let parked = IdleConnection { connection, until: now + wait.min(far) };
         let mut state = self.state.lock();
         let others = state.parked.entry(server.to_owned()).or_default();
         if others.len() >= limits.connections {
@@ -105,7 +105,7 @@ impl Idle {
     }
 }
 
-impl Drop for Idle {
+impl Drop for IdleConnections {
     fn drop(&mut self) {
         let watcher = self.state.lock().watcher.take();
         if let Some(watcher) = watcher {

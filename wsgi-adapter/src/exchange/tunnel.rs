@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_stream::StreamExt;
-use weir_proto::fetch::Rest;
+use weir_proto::fetch::BodyMessages;
 use weir_proto::origin::fetch_reply::Message;
 use weir_proto::origin::fetch_request;
 
@@ -23,7 +23,7 @@ const READ: usize = 16 * 1024;
 pub(crate) async fn run(
     mut socket: Socket,
     received: BytesMut,
-    messages: Rest,
+    messages: BodyMessages,
     replies: &Replies,
     idle: Duration,
 ) -> Result<(), Error> {
@@ -57,7 +57,7 @@ async fn down(
 
 async fn up(
     mut writer: Writer<'_>,
-    mut messages: Rest,
+    mut messages: BodyMessages,
     heard: &Mutex<Instant>,
     patience: Duration,
 ) -> Result<(), Error> {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http1::reply::ResponseHead;
 use http1::reply::body::is_bodiless;
 use process::wait::within;
-use weir_proto::fetch::Rest;
+use weir_proto::fetch::BodyMessages;
 use weir_proto::origin::fetch_reply::Message;
 use weir_proto::origin::{End, Field, ReplyHead};
 
@@ -122,7 +122,7 @@ impl Fetch<'_> {
         &mut self,
         mut reply: Reply,
         mut slot: Slot,
-        messages: Rest,
+        messages: BodyMessages,
     ) -> Result<(), Error> {
         let config = &self.pool.config;
         slot.stream()?;

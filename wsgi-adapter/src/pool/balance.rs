@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::check::Checked;
-use super::member::{Member, Server, ServerId, Standing};
+use super::check::CheckState;
+use super::member::{Member, Server, ServerId, ServerState};
 use super::outlier::{self, Counts};
 use super::ring::Ring;
-use super::wanted::Wanted;
+use super::slot_request::SlotRequest;
 use crate::config::{Balance, PoolConfig, ServerConfig};
 
 mod methods;
@@ -75,7 +75,7 @@ impl Servers {
     /// `check.mandatory`, only once a check has passed.
     pub(super) fn add(&mut self, server: Arc<Server>, settings: ServerConfig, joined: Option<Instant>) {
         let unchecked = self.settings.check.as_ref().is_some_and(|check| check.mandatory);
-        let mut member = Member::new(server, settings, Checked::new(!unchecked));
+        let mut member = Member::new(server, settings, CheckState::new(!unchecked));
         member.back = joined;
         self.members.push(member);
         self.build_ring();
@@ -122,7 +122,7 @@ impl Servers {
     /// Takes a place at a server, to be given back by `release`. `lot` draws a number below its argument.
     pub(super) fn take(
         &mut self,
-        wanted: &Wanted,
+        wanted: &SlotRequest,
         now: Instant,
         lot: impl FnMut(i64) -> i64,
     ) -> Result<Arc<Server>, NoServer> {
@@ -132,7 +132,7 @@ impl Servers {
         }
         let marking = self.is_marking();
         let healthy = |&index: &usize| {
-            matches!(self.members[index].standing(marking, now), Standing::Up | Standing::Draining)
+            matches!(self.members[index].standing(marking, now), ServerState::Up | ServerState::Draining)
         };
         // When none is well, health says nothing: better to try one than to refuse.
         let heed = possible.iter().any(healthy);
@@ -153,7 +153,7 @@ impl Servers {
     fn choose(
         &mut self,
         open: Vec<usize>,
-        wanted: &Wanted,
+        wanted: &SlotRequest,
         now: Instant,
         mut lot: impl FnMut(i64) -> i64,
     ) -> Option<usize> {
@@ -178,7 +178,7 @@ impl Servers {
     }
 
     /// Servers that this request may go to, busy and failing ones included.
-    fn possible(&self, wanted: &Wanted, now: Instant) -> Vec<usize> {
+    fn possible(&self, wanted: &SlotRequest, now: Instant) -> Vec<usize> {
         let possible = |member: &Member| {
             !member.settings.down
                 && !wanted.tried.contains(&member.id())
@@ -188,7 +188,7 @@ impl Servers {
         (0..self.members.len()).filter(|&index| possible(&self.members[index])).collect()
     }
 
-    fn first_to_open(&self, wanted: &Wanted, now: Instant) -> Option<Duration> {
+    fn first_to_open(&self, wanted: &SlotRequest, now: Instant) -> Option<Duration> {
         let open =
             self.members.iter().filter(|member| member.is_on() && !wanted.tried.contains(&member.id()));
         open.map(|member| member.breaker.closed_for(now)).min()
@@ -199,7 +199,7 @@ impl Servers {
         self.members.iter().filter(|member| member.is_on()).count() > 1
     }
 
-    pub(super) fn standing(&self, member: &Member, now: Instant) -> Standing {
+    pub(super) fn standing(&self, member: &Member, now: Instant) -> ServerState {
         member.standing(self.is_marking(), now)
     }
 

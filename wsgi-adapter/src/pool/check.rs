@@ -3,7 +3,7 @@
 use crate::config::CheckConfig;
 
 #[derive(Debug, Clone)]
-pub(super) struct Checked {
+pub(super) struct CheckState {
     up: bool,
     /// Results in a row that say otherwise.
     against: u32,
@@ -13,7 +13,7 @@ pub(super) struct Checked {
     pub(super) fault: Option<String>,
 }
 
-impl Checked {
+impl CheckState {
     pub(super) fn new(up: bool) -> Self {
         Self { up, against: 0, passed: 0, failed: 0, fault: None }
     }
@@ -54,7 +54,7 @@ mod tests {
             (false, "+-++-", "DDDUU"),
             (true, "---++--", "UUDDUUU"),
         ] {
-            let mut checked = Checked::new(up);
+            let mut checked = CheckState::new(up);
             let stood: String = results
                 .chars()
                 .map(|result| {

@@ -14,7 +14,7 @@ use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::exchange::connect::connect;
 use crate::exchange::idle::Connection;
-use crate::exchange::{Exchange, Outgoing, Progress, Reply};
+use crate::exchange::{Exchange, Progress, Reply, ServerRequest};
 use crate::replies::{self, ReplyReader};
 use crate::request::BodyLength;
 use crate::request::protocol::Dialect;
@@ -72,7 +72,7 @@ async fn ask(pool: &Pool, server: &Server, settings: &CheckConfig) -> Result<Rep
         ..RequestHead::default()
     };
     let dialect = Dialect::of(&server.address, &pool.config);
-    let outgoing = Outgoing {
+    let outgoing = ServerRequest {
         dialect,
         opening: dialect.opening(&head, BodyLength::Nothing, &pool.config)?,
         body: BodyLength::Nothing,

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::Pool;
 use super::member::{Member, ServerId};
 use crate::config::ServerConfig;
-use crate::error::Full;
+use crate::error::PoolFull;
 use crate::metrics::CLASSES;
 
 /// Counts are since the start.
@@ -29,11 +29,11 @@ struct QueueFigures {
     /// Now.
     waiting: i64,
     length: usize,
-    turned_away: TurnedAway,
+    turned_away: RefusalCounts,
 }
 
 #[derive(Debug, Serialize)]
-struct TurnedAway {
+struct RefusalCounts {
     queue_full: u64,
     queue_timeout: u64,
     no_server: u64,
@@ -89,7 +89,7 @@ impl Pool {
     pub(crate) fn figures(&self) -> PoolFigures {
         let now = Instant::now();
         let state = self.state.lock();
-        let turned_away = |full: Full| self.figures.turned_away(full.reason()).get();
+        let turned_away = |full: PoolFull| self.figures.turned_away(full.reason()).get();
         let servers = state.servers.iter().map(|member| {
             let standing = state.servers.standing(member, now).word();
             ServerFigures::of(member, standing, self.config.check.is_some(), now)
@@ -102,10 +102,10 @@ impl Pool {
             queue: QueueFigures {
                 waiting: self.figures.queued.get(),
                 length: self.config.queue.length,
-                turned_away: TurnedAway {
-                    queue_full: turned_away(Full::Queue),
-                    queue_timeout: turned_away(Full::TooLong),
-                    no_server: turned_away(Full::Barred(None)),
+                turned_away: RefusalCounts {
+                    queue_full: turned_away(PoolFull::Queue),
+                    queue_timeout: turned_away(PoolFull::TooLong),
+                    no_server: turned_away(PoolFull::Barred(None)),
                 },
             },
             retries: self.figures.retries.get(),
@@ -121,7 +121,7 @@ impl Pool {
         let servers = state.servers.iter();
         servers
             .map(|member| {
-                let up = state.servers.standing(member, now) == super::member::Standing::Up;
+                let up = state.servers.standing(member, now) == super::member::ServerState::Up;
                 (member.server.address.as_str().to_owned(), up)
             })
             .collect()

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::breaker::Breaker;
-use super::check::Checked;
+use super::check::CheckState;
 use super::latency::Latency;
 use super::max_fails::Mark;
 use super::outlier::Outlier;
@@ -52,7 +52,7 @@ pub(super) struct Member {
     pub(super) current: i64,
     pub(super) mark: Mark,
     pub(super) breaker: Breaker,
-    pub(super) checked: Checked,
+    pub(super) checked: CheckState,
     pub(super) outlier: Outlier,
     pub(super) latency: Latency,
     /// When it joined or came back, for `slow_start`.
@@ -66,7 +66,7 @@ pub(super) const WEIGHT_PARTS: i64 = 100;
 
 /// Why a server gets what it gets. In the words of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum ServerState {
     Up,
     /// `down`, by settings or API.
     Down,
@@ -83,7 +83,7 @@ pub(crate) enum Standing {
 }
 
 impl Member {
-    pub(super) fn new(server: Arc<Server>, settings: ServerConfig, checked: Checked) -> Self {
+    pub(super) fn new(server: Arc<Server>, settings: ServerConfig, checked: CheckState) -> Self {
         Self {
             server,
             in_flight: 0,
@@ -129,21 +129,21 @@ impl Member {
     }
 
     /// `marking`: there is another server to go to, so `max_fails` counts.
-    pub(super) fn standing(&self, marking: bool, now: Instant) -> Standing {
+    pub(super) fn standing(&self, marking: bool, now: Instant) -> ServerState {
         if self.settings.down {
-            Standing::Down
+            ServerState::Down
         } else if self.settings.drain {
-            Standing::Draining
+            ServerState::Draining
         } else if !self.checked.is_up() {
-            Standing::Unhealthy
+            ServerState::Unhealthy
         } else if !self.breaker.allows(now) {
-            Standing::Open
+            ServerState::Open
         } else if self.outlier.is_ejected(now) {
-            Standing::Ejected
+            ServerState::Ejected
         } else if marking && !self.mark.allows(now) {
-            Standing::Failed
+            ServerState::Failed
         } else {
-            Standing::Up
+            ServerState::Up
         }
     }
 
@@ -157,7 +157,7 @@ impl Member {
 /// Below this the number of requests alone decides: seconds.
 const MIN_COST: f64 = 1e-6;
 
-impl Standing {
+impl ServerState {
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Up => "up",

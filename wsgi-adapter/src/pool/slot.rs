@@ -10,16 +10,16 @@ use weir_proto::origin::RequestHead;
 use super::balance::Event;
 use super::clients::Resource;
 use super::member::Server;
-use super::wanted::Wanted;
+use super::slot_request::SlotRequest;
 use super::{Pool, take_server};
-use crate::error::{Error, Full};
+use crate::error::{Error, PoolFull};
 
 /// Given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Slot {
     pool: Arc<Pool>,
     server: Arc<Server>,
-    wanted: Wanted,
+    wanted: SlotRequest,
     /// It counts as a tunnel or event stream, and is not in flight any more.
     is_stream: bool,
     first_try: Instant,
@@ -28,7 +28,7 @@ pub(crate) struct Slot {
 
 impl Slot {
     /// The slot for a place that has been taken.
-    pub(super) fn new(pool: &Arc<Pool>, server: Arc<Server>, wanted: Wanted) -> Self {
+    pub(super) fn new(pool: &Arc<Pool>, server: Arc<Server>, wanted: SlotRequest) -> Self {
         server.metrics.in_flight.inc();
         let now = Instant::now();
         Self { pool: Arc::clone(pool), server, wanted, is_stream: false, first_try: now, this_try: now }
@@ -72,15 +72,15 @@ impl Slot {
 
     /// Counts this request among tunnels and event streams, which last, and makes its place free. Its server
     /// still counts it.
-    pub(crate) fn stream(&mut self) -> Result<(), Full> {
+    pub(crate) fn stream(&mut self) -> Result<(), PoolFull> {
         {
             let mut state = self.pool.state.lock();
             let client = self.wanted.client_key();
             if state.streams >= self.pool.config.max_tunnels {
-                return Err(Full::Tunnels);
+                return Err(PoolFull::Tunnels);
             }
             if !state.clients.may_have(client, Resource::Stream) {
-                return Err(Full::Client);
+                return Err(PoolFull::Client);
             }
             state.in_flight -= 1;
             state.streams += 1;

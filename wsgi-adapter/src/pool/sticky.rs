@@ -10,7 +10,7 @@ use weir_proto::origin::RequestHead;
 
 use super::learnt::LearntCookies;
 use super::member::{Member, Server, ServerId};
-use super::wanted::cookie;
+use super::slot_request::cookie;
 use crate::config::StickyConfig;
 
 /// Bytes of the signature that a cookie of ours holds: 128 bits.
@@ -19,11 +19,11 @@ const ROUTE: usize = 16;
 #[derive(Debug)]
 pub(super) struct Sticky {
     settings: StickyConfig,
-    by: By,
+    by: StickyCookie,
 }
 
 #[derive(Debug)]
-enum By {
+enum StickyCookie {
     /// A cookie of ours, signed with this key.
     Own(hmac::Key),
     /// One of the application's.
@@ -35,11 +35,11 @@ impl Sticky {
         let by = match &settings.learn {
             Some(name) => {
                 let learnt = LearntCookies::new(settings.sessions, settings.timeout.0, Instant::now());
-                By::Learning(name.clone(), Mutex::new(learnt))
+                StickyCookie::Learning(name.clone(), Mutex::new(learnt))
             }
             None => {
                 let key = settings.key.as_deref().unwrap_or_default();
-                By::Own(hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes()))
+                StickyCookie::Own(hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes()))
             }
         };
         Self { settings: settings.clone(), by }
@@ -48,7 +48,7 @@ impl Sticky {
     /// The value of our cookie for a server: a signature of its place, that tells nothing of it and that
     /// nobody without the key can make. Every adapter with the same key makes the same.
     pub(super) fn route(&self, pool: &str, address: &str) -> Option<String> {
-        let By::Own(key) = &self.by else { return None };
+        let StickyCookie::Own(key) = &self.by else { return None };
         let tag = hmac::sign(key, format!("{pool}\0{address}").as_bytes());
         Some(tag.as_ref().iter().take(ROUTE).map(|byte| format!("{byte:02x}")).collect())
     }
@@ -61,7 +61,7 @@ impl Sticky {
         now: Instant,
     ) -> Option<ServerId> {
         match &self.by {
-            By::Own(_) => {
+            StickyCookie::Own(_) => {
                 let route = cookie(head, &self.settings.cookie)?;
                 let is = |member: &&Member| {
                     let known = member.server.route.as_deref().unwrap_or_default();
@@ -69,7 +69,7 @@ impl Sticky {
                 };
                 members.find(is).map(Member::id)
             }
-            By::Learning(name, learnt) => {
+            StickyCookie::Learning(name, learnt) => {
                 let value = cookie(head, name).filter(|value| !value.is_empty())?;
                 learnt.lock().find(value, now)
             }
@@ -90,12 +90,12 @@ impl Sticky {
             return;
         }
         match (&self.by, &server.route) {
-            (By::Own(_), Some(route)) => {
+            (StickyCookie::Own(_), Some(route)) => {
                 let name = Bytes::from_static(b"set-cookie");
                 fields.push(ResponseField { name, value: self.set_cookie(route).into() });
             }
-            (By::Own(_), None) => {}
-            (By::Learning(name, learnt), _) => {
+            (StickyCookie::Own(_), None) => {}
+            (StickyCookie::Learning(name, learnt), _) => {
                 let set = fields.iter().filter(|field| field.name.eq_ignore_ascii_case(b"set-cookie"));
                 let set = set.filter_map(|field| set_value(&field.value, name)).next_back();
                 if let Some(value) = set.or_else(|| cookie(head, name)).filter(|value| !value.is_empty()) {
@@ -107,7 +107,7 @@ impl Sticky {
 
     /// Does a reply have to be looked at although the visitor is where they belong?
     pub(super) fn always_looks(&self) -> bool {
-        matches!(self.by, By::Learning(..))
+        matches!(self.by, StickyCookie::Learning(..))
     }
 
     fn set_cookie(&self, route: &str) -> String {

@@ -50,7 +50,10 @@ fn in_flight(pool: &Pool) -> Vec<usize> {
 }
 
 /// A request that asks for one.
-fn slot(pool: &Arc<Pool>, deadline: Deadline) -> Pin<Box<impl Future<Output = Result<Slot, Full>> + use<>>> {
+fn slot(
+    pool: &Arc<Pool>,
+    deadline: Deadline,
+) -> Pin<Box<impl Future<Output = Result<Slot, PoolFull>> + use<>>> {
     let pool = Arc::clone(pool);
     Box::pin(async move { pool.slot(&head(), deadline).await })
 }
@@ -89,12 +92,12 @@ async fn a_full_queue_turns_away_at_once_and_a_slow_one_in_time() {
     let start = Instant::now();
     let mut waiting = slot(&pool, never());
     assert!((&mut waiting).now_or_never().is_none());
-    assert_eq!(slot(&pool, never()).await.unwrap_err(), Full::Queue);
+    assert_eq!(slot(&pool, never()).await.unwrap_err(), PoolFull::Queue);
     assert_eq!(start.elapsed(), Duration::ZERO);
-    assert_eq!(waiting.await.unwrap_err(), Full::TooLong);
+    assert_eq!(waiting.await.unwrap_err(), PoolFull::TooLong);
     assert_eq!(start.elapsed().as_secs(), 10);
     // Whoever left makes room in the queue, and the edge's deadline counts there too.
-    assert_eq!(slot(&pool, Deadline::in_millis(2000)).await.unwrap_err(), Full::TooLong);
+    assert_eq!(slot(&pool, Deadline::in_millis(2000)).await.unwrap_err(), PoolFull::TooLong);
     assert_eq!(start.elapsed().as_secs(), 12);
 }
 
@@ -151,7 +154,7 @@ async fn uploads_are_counted() {
     let head = head();
     let held = pool.upload(&head).await.unwrap();
     let begun = Instant::now();
-    assert_eq!(pool.upload(&head).await.unwrap_err(), Full::Uploads);
+    assert_eq!(pool.upload(&head).await.unwrap_err(), PoolFull::Uploads);
     assert_eq!(begun.elapsed(), config.queue.timeout.0, "it waits as for a server");
     let waiting = pool.upload(&head);
     let mut waiting = std::pin::pin!(waiting);
@@ -172,8 +175,8 @@ async fn the_urgent_are_served_first_and_take_the_place_of_others() {
     let (mut low, mut normal, mut high) = (ask(Priority::Low), ask(Priority::Normal), ask(Priority::High));
     assert!((&mut low).now_or_never().is_none() && (&mut normal).now_or_never().is_none());
     assert!((&mut high).now_or_never().is_none());
-    assert_eq!(low.await.unwrap_err(), Full::Queue, "its place was needed");
-    assert_eq!(ask(Priority::Normal).await.unwrap_err(), Full::Queue);
+    assert_eq!(low.await.unwrap_err(), PoolFull::Queue, "its place was needed");
+    assert_eq!(ask(Priority::Normal).await.unwrap_err(), PoolFull::Queue);
     drop(held);
     let slot = high.await.unwrap();
     assert!((&mut normal).now_or_never().is_none());

@@ -25,7 +25,7 @@ pub(crate) struct Dialect {
 }
 
 /// Turns what a server has sent into the bytes of its reply.
-pub(crate) enum Unpacking {
+pub(crate) enum ReplyDecoder {
     /// They are that already.
     Plain,
     FastCgi(fastcgi::Records),
@@ -83,10 +83,10 @@ impl Dialect {
         self.protocol == Protocol::Http
     }
 
-    pub(crate) fn unpacking(self) -> Unpacking {
+    pub(crate) fn unpacking(self) -> ReplyDecoder {
         match self.protocol {
-            Protocol::FastCgi => Unpacking::FastCgi(fastcgi::Records::default()),
-            Protocol::Http | Protocol::Uwsgi => Unpacking::Plain,
+            Protocol::FastCgi => ReplyDecoder::FastCgi(fastcgi::Records::default()),
+            Protocol::Http | Protocol::Uwsgi => ReplyDecoder::Plain,
         }
     }
 
@@ -108,7 +108,7 @@ impl Dialect {
     }
 }
 
-impl Unpacking {
+impl ReplyDecoder {
     /// Where bytes from the server go.
     pub(crate) fn target<'a>(&'a mut self, received: &'a mut BytesMut) -> &'a mut BytesMut {
         match self {

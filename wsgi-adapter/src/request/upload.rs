@@ -14,7 +14,7 @@ use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use tokio::time::Instant;
 use tokio_stream::StreamExt;
-use weir_proto::fetch::Rest;
+use weir_proto::fetch::BodyMessages;
 use weir_proto::origin::fetch_request::Message;
 
 use crate::body_memory::BodyMemory;
@@ -44,7 +44,7 @@ pub(crate) enum Upload {
     },
     /// Can be sent only once.
     Live {
-        incoming: Incoming,
+        incoming: EdgeBody,
         begun: bool,
     },
 }
@@ -52,7 +52,7 @@ pub(crate) enum Upload {
 impl Upload {
     /// Receives the whole body. It goes to a file if it is longer than `buffer_memory`, or `held` is full.
     pub(crate) async fn receive(
-        mut incoming: Incoming,
+        mut incoming: EdgeBody,
         pool: &PoolConfig,
         held: &Arc<BodyMemory>,
     ) -> Result<Self, Error> {
@@ -71,7 +71,7 @@ impl Upload {
         Ok(Self::Memory { body: memory.freeze(), sent: false, _reserved: reserved })
     }
 
-    pub(crate) fn live(incoming: Incoming) -> Self {
+    pub(crate) fn live(incoming: EdgeBody) -> Self {
         Self::Live { incoming, begun: false }
     }
 
@@ -148,7 +148,7 @@ impl Drop for MemoryReservation {
 }
 
 /// Goes on receiving into a temporary file, which has no name and goes with its last handle.
-async fn spill(memory: &[u8], piece: Bytes, mut incoming: Incoming) -> Result<Upload, Error> {
+async fn spill(memory: &[u8], piece: Bytes, mut incoming: EdgeBody) -> Result<Upload, Error> {
     let created = tokio::task::spawn_blocking(tempfile::tempfile).await;
     let mut file = File::from_std(created.map_err(io::Error::other).flatten().map_err(Error::Storage)?);
     file.write_all(memory).await.map_err(Error::Storage)?;
@@ -165,8 +165,8 @@ async fn spill(memory: &[u8], piece: Bytes, mut incoming: Incoming) -> Result<Up
 }
 
 /// The body as the edge sends it, held against its length.
-pub(crate) struct Incoming {
-    messages: Rest,
+pub(crate) struct EdgeBody {
+    messages: BodyMessages,
     /// Bytes still to come, if the head told a length.
     left: Option<u64>,
     received: u64,
@@ -177,10 +177,10 @@ pub(crate) struct Incoming {
     waiting: Arc<AtomicUsize>,
 }
 
-impl Incoming {
+impl EdgeBody {
     /// `waiting` tells how many uploads of the pool wait for a place.
     pub(crate) fn new(
-        messages: Rest,
+        messages: BodyMessages,
         length: Option<u64>,
         config: &PoolConfig,
         waiting: &Arc<AtomicUsize>,

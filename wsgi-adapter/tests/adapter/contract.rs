@@ -8,7 +8,7 @@ use serde_json::Value;
 use weir_proto::origin::{Kind as Failure, RequestHead};
 use wsgi_adapter::PoolConfig;
 
-use crate::edge::{Answer, Edge, Ending, chunk, end, field, get, with_body};
+use crate::edge::{Answer, AnswerEnd, Edge, chunk, end, field, get, with_body};
 use crate::servers::{Kind, Server, apps};
 
 #[tokio::test]
@@ -225,12 +225,12 @@ async fn never_ends_cleanly_when_it_breaks_off(server: &Server, edge: &Edge) {
     {
         let answer = edge.ask(at(server, get(target))).await;
         match &answer.end {
-            Ending::Failed(failure) => {
+            AnswerEnd::Failed(failure) => {
                 let kinds = [Failure::CutOff, Failure::BadReply];
                 assert!(kinds.contains(&failure.kind()) && failure.reached, "{kind:?} {target}: {failure:?}");
             }
             // Some servers cut what is too much themselves, or notice in time and say 500.
-            Ending::Whole => {
+            AnswerEnd::Whole => {
                 let honest = answer.body.len() == said || answer.head.as_ref().unwrap().status == 500;
                 assert!(honest, "{kind:?} {target}: {} bytes", answer.body.len());
             }

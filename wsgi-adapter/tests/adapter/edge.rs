@@ -47,7 +47,7 @@ pub(crate) struct Replies(fetch::Replies);
 
 /// How an answer ended.
 #[derive(Debug)]
-pub(crate) enum Ending {
+pub(crate) enum AnswerEnd {
     Whole,
     Failed(Failure),
     Refused(Code),
@@ -59,7 +59,7 @@ pub(crate) enum Ending {
 pub(crate) struct Answer {
     pub(crate) head: Option<ReplyHead>,
     pub(crate) body: Vec<u8>,
-    pub(crate) end: Ending,
+    pub(crate) end: AnswerEnd,
 }
 
 /// A pool of these servers, with waits short enough for tests.
@@ -164,20 +164,20 @@ impl Edge {
 
 /// Reads a reply to its end.
 pub(crate) async fn read(mut replies: Replies) -> Answer {
-    let mut answer = Answer { head: None, body: Vec::new(), end: Ending::Lost };
+    let mut answer = Answer { head: None, body: Vec::new(), end: AnswerEnd::Lost };
     loop {
         let message = tokio::time::timeout(PATIENCE, replies.message()).await.expect("the reply goes on");
         match message {
             Ok(Some(FetchReply { message: Some(message) })) => match message {
                 fetch_reply::Message::Head(head) => answer.head = Some(head),
                 fetch_reply::Message::Chunk(piece) => answer.body.extend_from_slice(&piece),
-                fetch_reply::Message::End(_) => answer.end = Ending::Whole,
+                fetch_reply::Message::End(_) => answer.end = AnswerEnd::Whole,
                 fetch_reply::Message::Hints(_) => {}
-                fetch_reply::Message::Failure(failure) => answer.end = Ending::Failed(failure),
+                fetch_reply::Message::Failure(failure) => answer.end = AnswerEnd::Failed(failure),
             },
             Ok(_) => return answer,
             Err(status) => {
-                answer.end = Ending::Refused(status.code());
+                answer.end = AnswerEnd::Refused(status.code());
                 return answer;
             }
         }
@@ -197,12 +197,12 @@ impl Replies {
 impl Answer {
     /// The status of an answer that came whole.
     pub(crate) fn status(&self) -> u32 {
-        assert!(matches!(self.end, Ending::Whole), "{self:?}");
+        assert!(matches!(self.end, AnswerEnd::Whole), "{self:?}");
         self.head.as_ref().unwrap().status
     }
 
     pub(crate) fn text(&self) -> String {
-        assert!(matches!(self.end, Ending::Whole), "{self:?}");
+        assert!(matches!(self.end, AnswerEnd::Whole), "{self:?}");
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
@@ -213,7 +213,7 @@ impl Answer {
 
     pub(crate) fn failure(&self) -> &Failure {
         match &self.end {
-            Ending::Failed(failure) => failure,
+            AnswerEnd::Failed(failure) => failure,
             other => panic!("no failure: {other:?}"),
         }
     }

@@ -226,7 +226,7 @@ async fn the_application_does_not_wait_for_a_client_that_does_not_read() {
         until("its place is free", is_free).await;
         let answer = crate::edge::read(replies).await;
         assert_eq!(answer.body.len(), 50_000_000, "network: {network}");
-        assert!(matches!(answer.end, crate::edge::Ending::Whole) && first.message.is_some());
+        assert!(matches!(answer.end, crate::edge::AnswerEnd::Whole) && first.message.is_some());
     }
 }
 

@@ -57,12 +57,12 @@ impl Peer {
 }
 
 /// An address at which nothing listens, and nobody else will while this lives.
-pub(crate) struct Absent {
+pub(crate) struct AbsentPeer {
     pub(crate) address: String,
     _bound: TcpSocket,
 }
 
-impl Absent {
+impl AbsentPeer {
     pub(crate) fn new() -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();

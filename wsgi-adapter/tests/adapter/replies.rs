@@ -219,7 +219,7 @@ async fn a_caller_that_breaks_the_contract_is_refused() {
     for head in heads {
         let answer = edge.ask(head.clone()).await;
         assert!(
-            matches!(answer.end, crate::edge::Ending::Refused(tonic::Code::InvalidArgument)),
+            matches!(answer.end, crate::edge::AnswerEnd::Refused(tonic::Code::InvalidArgument)),
             "{head:?}: {answer:?}"
         );
     }

@@ -10,7 +10,7 @@ use weir_proto::origin::{Kind, RequestHead};
 use wsgi_adapter::PoolConfig;
 
 use crate::edge::{Edge, chunk, end, get, once_within, pool, with_body};
-use crate::peer::{Absent, Peer, read_request};
+use crate::peer::{AbsentPeer, Peer, read_request};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -31,7 +31,7 @@ async fn echo() -> Peer {
 async fn nobody_there() {
     let directory = TempDir::new().unwrap();
     let socket = format!("unix:{}", directory.path().join("none.sock").display());
-    let absent = Absent::new();
+    let absent = AbsentPeer::new();
     for address in [absent.address.clone(), socket] {
         let answer = Edge::in_process(pool(&[&address])).ask(get("/")).await;
         assert_eq!(answer.failed(), (Kind::Unreachable, false));
@@ -50,7 +50,7 @@ async fn all_addresses_of_a_name_are_tried() {
 
 #[tokio::test]
 async fn the_next_server_is_tried_when_nothing_was_sent() {
-    let (absent, other) = (Absent::new(), echo().await);
+    let (absent, other) = (AbsentPeer::new(), echo().await);
     let edge = Edge::in_process(pool(&[&absent.address, &other.address]));
     let answer = edge.send(with_body("POST", "/", Some(5)), vec![chunk(b"hello"), end()]).await;
     assert_eq!(answer.text(), "hello");
@@ -108,7 +108,7 @@ async fn an_unbuffered_body_is_sent_once() {
     let answer = edge.send(put(), vec![chunk(b"hello"), end()]).await;
     assert_eq!((answer.failed(), second.connections()), ((Kind::BadReply, true), 0));
     // But where nothing of it was sent it can still go elsewhere.
-    let absent = Absent::new();
+    let absent = AbsentPeer::new();
     let edge = Edge::in_process(live(&[&absent.address, &second.address]));
     assert_eq!(edge.send(put(), vec![chunk(b"hello"), end()]).await.text(), "hello");
 }

@@ -8,11 +8,11 @@ const STEP: Duration = Duration::from_secs(1);
 
 /// What it read last.
 #[derive(Default)]
-pub(crate) struct Clock(Option<Reading>);
+pub(crate) struct Clock(Option<ClockReading>);
 
 /// Redis's time in ms, read between two moments of ours.
 #[derive(Clone, Copy)]
-pub(crate) struct Reading {
+pub(crate) struct ClockReading {
     pub(crate) time: u64,
     pub(crate) sent: Instant,
     pub(crate) received: Instant,
@@ -20,12 +20,12 @@ pub(crate) struct Reading {
 
 impl Clock {
     /// Counts on from here.
-    pub(crate) fn accept(&mut self, reading: Reading) {
+    pub(crate) fn accept(&mut self, reading: ClockReading) {
         self.0 = Some(reading);
     }
 
     /// Whether it was set, forwards or back, since the last reading; or is another server's.
-    pub(crate) fn stepped(&self, now: Reading) -> bool {
+    pub(crate) fn stepped(&self, now: ClockReading) -> bool {
         let Some(last) = self.0 else { return false };
         let least = now.sent.saturating_duration_since(last.received);
         let most = now.received.saturating_duration_since(last.sent);
@@ -63,11 +63,11 @@ mod tests {
             let start = Instant::now();
             let after = |ms| start + Duration::from_millis(ms);
             let mut clock = Clock::default();
-            let first = Reading { time: 10_000_000_000, sent: start, received: start };
+            let first = ClockReading { time: 10_000_000_000, sent: start, received: start };
             assert!(!clock.stepped(first), "nothing to compare it with");
             clock.accept(first);
             let time = first.time.saturating_add_signed(passed);
-            let second = Reading { time, sent: after(sent), received: after(received) };
+            let second = ClockReading { time, sent: after(sent), received: after(received) };
             assert_eq!(clock.stepped(second), expected, "{sent} {received} {passed}");
             assert_eq!(clock.stepped(second), expected, "until it is accepted");
             clock.accept(second);

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use prost::Message;
-use purge::{LogId, Logged, Position, Purge, Seq};
+use purge::{LogEntry, LogId, Position, Purge, Seq};
 use weir_proto::cache::PurgeOrder;
 
 use super::news::News;
 use super::script::Script;
-use super::{Redis, Unavailable};
+use super::{Redis, RedisUnavailable};
 use crate::metrics::Command;
 use crate::purges::message;
 
@@ -70,7 +70,7 @@ pub(crate) struct LogPage {
     pub(crate) log: LogId,
     pub(crate) head: Seq,
     pub(crate) floor: Seq,
-    pub(crate) purges: Vec<Arc<Logged>>,
+    pub(crate) purges: Vec<Arc<LogEntry>>,
     /// What Redis's clock said, in ms.
     pub(crate) time: u64,
 }
@@ -93,7 +93,7 @@ impl LogScripts {
 impl Redis {
     /// Writes the purge. Whoever reads on in the log obeys it from then on. Kept for `keep` at most: no page
     /// lives longer.
-    pub(crate) async fn append(&self, purge: &Purge, keep: Duration) -> Result<Position, Unavailable> {
+    pub(crate) async fn append(&self, purge: &Purge, keep: Duration) -> Result<Position, RedisUnavailable> {
         let mut script = self.log.append.prepare_invoke();
         script.key(self.purges("log")).key(self.purges("state"));
         script.arg(new_name()).arg(message::order(purge).encode_to_vec());
@@ -110,7 +110,7 @@ impl Redis {
         member: &Member,
         read: Position,
         tell: bool,
-    ) -> Result<LogPage, Unavailable> {
+    ) -> Result<LogPage, RedisUnavailable> {
         let mut script = self.log.beat.prepare_invoke();
         script.key(self.purges("log")).key(self.purges("state")).key(self.purges("members"));
         script.arg(new_name()).arg(name).arg(member.encode_to_vec());
@@ -124,18 +124,18 @@ impl Redis {
             self.call(Command::Beat, &self.leases, &script).await?;
         let now = Instant::now();
         let purges = entries.into_iter().map(|(at, order, previous)| {
-            let order = PurgeOrder::decode(order).map_err(|_| Unavailable::Foreign)?;
+            let order = PurgeOrder::decode(order).map_err(|_| RedisUnavailable::Foreign)?;
             let (seq, previous) = (seq(&at)?, seq(&previous)?);
             let at = message::ago(time.saturating_sub(seq.get() >> COUNT_BITS), now);
-            let purge = message::purge(order).map_err(|_| Unavailable::Foreign)?;
-            Ok(Arc::new(Logged { seq, previous, purge, at }))
+            let purge = message::purge(order).map_err(|_| RedisUnavailable::Foreign)?;
+            Ok(Arc::new(LogEntry { seq, previous, purge, at }))
         });
-        let purges = purges.collect::<Result<_, Unavailable>>()?;
+        let purges = purges.collect::<Result<_, RedisUnavailable>>()?;
         Ok(LogPage { log: log_id(&log)?, head: seq(&head)?, floor: seq(&floor)?, purges, time })
     }
 
     /// The log of this name has lost purges: another one begins, unless somebody else has begun one.
-    pub(crate) async fn succeed(&self, lost: LogId) -> Result<(), Unavailable> {
+    pub(crate) async fn succeed(&self, lost: LogId) -> Result<(), RedisUnavailable> {
         let mut script = self.log.succeed.prepare_invoke();
         script.key(self.purges("log")).key(self.purges("state")).arg(lost.to_string()).arg(new_name());
         script.arg(self.channel().name()).arg(News::Purged.to_string());
@@ -143,7 +143,7 @@ impl Redis {
     }
 
     /// All nodes that follow the log, by name.
-    pub(crate) async fn members(&self) -> Result<BTreeMap<String, Member>, Unavailable> {
+    pub(crate) async fn members(&self) -> Result<BTreeMap<String, Member>, RedisUnavailable> {
         let mut script = self.log.members.prepare_invoke();
         script.key(self.purges("members"));
         let members: BTreeMap<String, Bytes> = self.call(Command::Members, &self.leases, &script).await?;
@@ -154,7 +154,7 @@ impl Redis {
     }
 
     /// Takes a node off the list: itself, or one that has not been heard for long.
-    pub(crate) async fn forget(&self, name: &str, member: Option<&Member>) -> Result<(), Unavailable> {
+    pub(crate) async fn forget(&self, name: &str, member: Option<&Member>) -> Result<(), RedisUnavailable> {
         let mut script = self.log.forget.prepare_invoke();
         script
             .key(self.purges("members"))
@@ -172,17 +172,17 @@ fn new_name() -> String {
     LogId::new(rand::random()).to_string()
 }
 
-fn log_id(name: &str) -> Result<LogId, Unavailable> {
-    u128::from_str_radix(name, 16).map(LogId::new).map_err(|_| Unavailable::Foreign)
+fn log_id(name: &str) -> Result<LogId, RedisUnavailable> {
+    u128::from_str_radix(name, 16).map(LogId::new).map_err(|_| RedisUnavailable::Foreign)
 }
 
 /// A place of the stream ("1526919030474-55") as one number.
-fn seq(place: &str) -> Result<Seq, Unavailable> {
-    let (time, count) = place.split_once('-').ok_or(Unavailable::Foreign)?;
+fn seq(place: &str) -> Result<Seq, RedisUnavailable> {
+    let (time, count) = place.split_once('-').ok_or(RedisUnavailable::Foreign)?;
     let (time, count) = (time.parse::<u64>().ok(), count.parse::<u64>().ok());
-    let (Some(time), Some(count)) = (time, count) else { return Err(Unavailable::Foreign) };
+    let (Some(time), Some(count)) = (time, count) else { return Err(RedisUnavailable::Foreign) };
     if time >> (u64::BITS - COUNT_BITS) != 0 || count >> COUNT_BITS != 0 {
-        return Err(Unavailable::Foreign);
+        return Err(RedisUnavailable::Foreign);
     }
     Ok(Seq::new(time << COUNT_BITS | count))
 }

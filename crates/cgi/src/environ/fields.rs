@@ -3,7 +3,7 @@
 use http1::hop_by_hop::is_hop_by_hop;
 use http1::octets::is_text;
 
-use super::{Manner, Refused, Request, Variables, Writer};
+use super::{EnvironRefusal, Manner, Request, Variables, Writer};
 
 /// Fields that the application does not get as the client sent them, beside those of the client's connection
 /// (RFC 9110 section 7.6.1). HTTP_CONNECTION is ours.
@@ -44,7 +44,7 @@ pub(super) fn variables<V: Variables>(
     request: &Request<'_>,
     scheme: &str,
     out: &mut Writer<'_, V>,
-) -> Result<(), Refused> {
+) -> Result<(), EnvironRefusal> {
     if !request.authority.is_empty() {
         out.text("HTTP_HOST", request.authority.as_bytes())?;
     }
@@ -94,7 +94,7 @@ pub(super) fn variables<V: Variables>(
             }
         }
         if !is_text(value) {
-            return Err(Refused::Invalid("field value"));
+            return Err(EnvironRefusal::Invalid("field value"));
         }
         out.bytes(&variable, value)?;
     }

@@ -3,14 +3,14 @@
 
 use std::borrow::Cow;
 
-use super::{Manner, Refused, Request, Variables, Writer};
+use super::{EnvironRefusal, Manner, Request, Variables, Writer};
 
 /// `path` is normal and may hold any byte but NUL.
 pub(super) fn variables<V: Variables>(
     request: &Request<'_>,
     path: &[u8],
     out: &mut Writer<'_, V>,
-) -> Result<(), Refused> {
+) -> Result<(), EnvironRefusal> {
     let manner = request.manner;
     let (script, info) = match manner {
         Manner::Php => php_script(path),

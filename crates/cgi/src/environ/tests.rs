@@ -8,17 +8,17 @@ use super::*;
 
 /// Variables as they come, in order.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Collected(Vec<(String, Vec<u8>)>);
+struct VariableList(Vec<(String, Vec<u8>)>);
 
-impl Variables for Collected {
-    fn variable(&mut self, name: &[u8], value: &[u8]) -> Result<(), TooLarge> {
+impl Variables for VariableList {
+    fn variable(&mut self, name: &[u8], value: &[u8]) -> Result<(), OversizedRequest> {
         self.0.push((String::from_utf8(name.to_vec()).unwrap(), value.to_vec()));
         Ok(())
     }
 }
 
-fn collect(request: &Request<'_>) -> Result<Collected, Refused> {
-    let mut collected = Collected::default();
+fn collect(request: &Request<'_>) -> Result<VariableList, EnvironRefusal> {
+    let mut collected = VariableList::default();
     variables(request, &mut collected).map(|()| collected)
 }
 
@@ -232,7 +232,7 @@ fn cgi_has_variables_of_its_own() {
     ] {
         let request = Request { manner: Manner::Php, ..get(path, &[]) };
         if file.is_empty() {
-            assert_eq!(collect(&request), Err(Refused::Path(BadPath::AboveRoot)));
+            assert_eq!(collect(&request), Err(EnvironRefusal::Path(BadPath::AboveRoot)));
             continue;
         }
         assert_eq!(value(&request, "SCRIPT_FILENAME").as_deref(), Some(file), "{path}");
@@ -263,7 +263,7 @@ fn refuses_what_no_edge_lets_through() {
     ];
     for request in cases {
         let refused = collect(request).unwrap_err();
-        assert!(!matches!(refused, Refused::TooLarge(_)), "{request:?}: {refused}");
+        assert!(!matches!(refused, EnvironRefusal::TooLarge(_)), "{request:?}: {refused}");
     }
 }
 

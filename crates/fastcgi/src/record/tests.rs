@@ -17,7 +17,7 @@ fn end(status: u8) -> Vec<u8> {
 }
 
 /// Feeds the pieces: all records, or what was wrong with one.
-fn read(pieces: &[&[u8]]) -> (Vec<Record>, Option<Malformed>) {
+fn read(pieces: &[&[u8]]) -> (Vec<Record>, Option<MalformedRecord>) {
     let (mut decoder, mut buffer, mut records) = (Decoder::default(), BytesMut::new(), Vec::new());
     for piece in pieces {
         buffer.extend_from_slice(piece);
@@ -46,9 +46,9 @@ fn bytes_are_those_of_the_protocol() {
 }
 
 /// What is sent, the records in it, what is wrong with the rest.
-fn cases() -> Vec<(Vec<u8>, Vec<Record>, Option<Malformed>)> {
+fn cases() -> Vec<(Vec<u8>, Vec<Record>, Option<MalformedRecord>)> {
     let out = |text: &'static str| Record::Stdout(text.into());
-    let complete = Record::End(Ended::Complete);
+    let complete = Record::End(RequestEnd::Complete);
     vec![
         (
             [record(STDOUT, b"one", 5), record(STDERR, b"oh", 0), record(STDOUT, b"two", 255), end(0)]
@@ -57,21 +57,25 @@ fn cases() -> Vec<(Vec<u8>, Vec<Record>, Option<Malformed>)> {
             None,
         ),
         ([record(STDOUT, b"", 0), record(STDERR, b"", 8), end(0)].concat(), vec![complete.clone()], None),
-        (end(2), vec![Record::End(Ended::Overloaded)], None),
-        (end(1), vec![Record::End(Ended::Refused)], None),
-        (end(3), vec![Record::End(Ended::Refused)], None),
-        (end(4), vec![], Some(Malformed::End)),
-        (record(END_REQUEST, b"\0\0\0\0", 0), vec![], Some(Malformed::End)),
+        (end(2), vec![Record::End(RequestEnd::Overloaded)], None),
+        (end(1), vec![Record::End(RequestEnd::Refused)], None),
+        (end(3), vec![Record::End(RequestEnd::Refused)], None),
+        (end(4), vec![], Some(MalformedRecord::End)),
+        (record(END_REQUEST, b"\0\0\0\0", 0), vec![], Some(MalformedRecord::End)),
         (
             [record(STDOUT, b"x", 0), b"\x02\x06\0\x01\0\0\0\0".to_vec()].concat(),
             vec![out("x")],
-            Some(Malformed::Version(2)),
+            Some(MalformedRecord::Version(2)),
         ),
-        (b"HTTP/1.1 200 OK\r\n".to_vec(), vec![], Some(Malformed::Version(b'H'))),
-        (b"\x01\x06\0\x02\0\x01\0\0x".to_vec(), vec![], Some(Malformed::Request(2))),
-        (b"\x01\x0b\0\0\0\0\0\0".to_vec(), vec![], Some(Malformed::Request(0))),
-        (b"\x01\x05\0\x01\0\0\0\0".to_vec(), vec![], Some(Malformed::Kind(STDIN))),
-        ([end(0), record(STDOUT, b"more", 0)].concat(), vec![complete.clone()], Some(Malformed::AfterEnd)),
+        (b"HTTP/1.1 200 OK\r\n".to_vec(), vec![], Some(MalformedRecord::Version(b'H'))),
+        (b"\x01\x06\0\x02\0\x01\0\0x".to_vec(), vec![], Some(MalformedRecord::Request(2))),
+        (b"\x01\x0b\0\0\0\0\0\0".to_vec(), vec![], Some(MalformedRecord::Request(0))),
+        (b"\x01\x05\0\x01\0\0\0\0".to_vec(), vec![], Some(MalformedRecord::Kind(STDIN))),
+        (
+            [end(0), record(STDOUT, b"more", 0)].concat(),
+            vec![complete.clone()],
+            Some(MalformedRecord::AfterEnd),
+        ),
         (record(STDOUT, b"half", 0)[..10].to_vec(), vec![], None),
         (record(STDOUT, b"padding is missing", 9)[..26].to_vec(), vec![], None),
     ]

@@ -11,7 +11,7 @@ pub struct ByteRange {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum RangeSet {
     All,
     Part(ByteRange),
     /// Two or more.
@@ -46,91 +46,91 @@ pub fn unsatisfiable(length: u64) -> HeaderValue {
 /// ranges are many or, as in nginx, longer than the whole together: they overlap, "since these are
 /// indications of either a broken client or a deliberate denial-of-service attack". One that is invalid is
 /// rejected, as in nginx (section 15.5.17).
-pub(super) fn wanted(request: &HeaderMap, length: u64) -> Wanted {
+pub(super) fn wanted(request: &HeaderMap, length: u64) -> RangeSet {
     let mut lines = request.get_all(RANGE).iter();
-    let (Some(line), None) = (lines.next(), lines.next()) else { return Wanted::All };
+    let (Some(line), None) = (lines.next(), lines.next()) else { return RangeSet::All };
     let Some((unit, set)) = line.to_str().ok().and_then(|line| line.split_once('=')) else {
-        return Wanted::All;
+        return RangeSet::All;
     };
     // "Range unit names are case-insensitive" (section 14.1)
     if !unit.trim().eq_ignore_ascii_case("bytes") {
-        return Wanted::All;
+        return RangeSet::All;
     }
     let mut parts: Vec<ByteRange> = Vec::new();
     let mut bytes: u64 = 0;
     // "A recipient MUST parse and ignore a reasonable number of empty list elements" (section 5.6.1.2)
     for (n, spec) in set.split(',').map(str::trim).filter(|spec| !spec.is_empty()).enumerate() {
-        let Some(one) = one(spec, length) else { return Wanted::Outside };
+        let Some(one) = one(spec, length) else { return RangeSet::Outside };
         match one {
-            _ if n == MAX_RANGES => return Wanted::All,
-            Wanted::Part(part) if bytes.saturating_add(part.len()) <= length => {
+            _ if n == MAX_RANGES => return RangeSet::All,
+            RangeSet::Part(part) if bytes.saturating_add(part.len()) <= length => {
                 bytes += part.len();
                 parts.push(part);
             }
             // Several are satisfiable if one of them is (section 14.1.1).
-            Wanted::Outside => {}
-            Wanted::Part(_) | Wanted::Parts(_) | Wanted::All => return Wanted::All,
+            RangeSet::Outside => {}
+            RangeSet::Part(_) | RangeSet::Parts(_) | RangeSet::All => return RangeSet::All,
         }
     }
     match parts.as_slice() {
-        [] => Wanted::Outside,
+        [] => RangeSet::Outside,
         // "A server MUST NOT generate a multipart response to a request for a single range" (section
         // 15.3.7.2).
-        [part] => Wanted::Part(*part),
-        _ => Wanted::Parts(parts),
+        [part] => RangeSet::Part(*part),
+        _ => RangeSet::Parts(parts),
     }
 }
 
 /// One range-spec; `None`: it is invalid.
-fn one(spec: &str, length: u64) -> Option<Wanted> {
+fn one(spec: &str, length: u64) -> Option<RangeSet> {
     let (first, last) = spec.split_once('-')?;
     Some(match (number(first), number(last)) {
         // "a valid bytes range-spec is satisfiable if it is either: an int-range with a first-pos that is
         // less than the current length of the selected representation or a suffix-range with a non-zero
         // suffix-length." (section 14.1.2)
-        (Bound::At(first), Bound::Open) => part(first, u64::MAX, length),
+        (RangePosition::At(first), RangePosition::Open) => part(first, u64::MAX, length),
         // "An int-range is invalid if the last-pos value is present and less than first-pos." (section
         // 14.1.1)
-        (Bound::At(first), Bound::At(last)) if first <= last => part(first, last, length),
-        (Bound::Open, Bound::At(0)) => Wanted::Outside,
+        (RangePosition::At(first), RangePosition::At(last)) if first <= last => part(first, last, length),
+        (RangePosition::Open, RangePosition::At(0)) => RangeSet::Outside,
         // "If the selected representation is shorter than the specified suffix-length, the entire
         // representation is used."
-        (Bound::Open, Bound::At(suffix)) if length > 0 => {
+        (RangePosition::Open, RangePosition::At(suffix)) if length > 0 => {
             part(length.saturating_sub(suffix), u64::MAX, length)
         }
-        (Bound::Open, Bound::At(_)) => Wanted::All,
+        (RangePosition::Open, RangePosition::At(_)) => RangeSet::All,
         _ => return None,
     })
 }
 
-fn part(first: u64, last: u64, length: u64) -> Wanted {
+fn part(first: u64, last: u64, length: u64) -> RangeSet {
     // An empty body has no part, and its beginning is all of it, as in nginx: players ask for `bytes=0-`.
     if length == 0 && first == 0 {
-        return Wanted::All;
+        return RangeSet::All;
     }
     if first >= length {
-        return Wanted::Outside;
+        return RangeSet::Outside;
     }
     // "if the value is greater than or equal to the current length of the representation data, the byte range
     // is interpreted as the remainder of the representation" (section 14.1.2)
-    Wanted::Part(ByteRange { first, last: last.min(length - 1) })
+    RangeSet::Part(ByteRange { first, last: last.min(length - 1) })
 }
 
-enum Bound {
+enum RangePosition {
     Open,
     At(u64),
     Invalid,
 }
 
 /// 1*DIGIT or nothing. Too many digits are a number past every end.
-fn number(text: &str) -> Bound {
+fn number(text: &str) -> RangePosition {
     if text.is_empty() {
-        return Bound::Open;
+        return RangePosition::Open;
     }
     if !text.bytes().all(|b| b.is_ascii_digit()) {
-        return Bound::Invalid;
+        return RangePosition::Invalid;
     }
-    Bound::At(text.parse().unwrap_or(u64::MAX))
+    RangePosition::At(text.parse().unwrap_or(u64::MAX))
 }
 
 fn value(text: String) -> HeaderValue {
@@ -144,15 +144,15 @@ mod tests {
 
     #[test]
     fn ranges() {
-        let part = |first, last| Wanted::Part(ByteRange { first, last });
+        let part = |first, last| RangeSet::Part(ByteRange { first, last });
         let parts = |parts: &[(u64, u64)]| {
-            Wanted::Parts(
+            RangeSet::Parts(
                 parts.iter().map(|(first, last)| ByteRange { first: *first, last: *last }).collect(),
             )
         };
         let many: Vec<_> = (0..=MAX_RANGES).map(|n| format!("{0}-{0}", 2 * n)).collect();
         let many = format!("bytes={}", many.join(","));
-        let cases: &[(&[&str], u64, Wanted)] = &[
+        let cases: &[(&[&str], u64, RangeSet)] = &[
             (&["bytes=0-0"], 10, part(0, 0)),
             (&["bytes=2-5"], 10, part(2, 5)),
             (&["BYTES=2-5"], 10, part(2, 5)),
@@ -163,40 +163,40 @@ mod tests {
             (&["bytes=-3"], 10, part(7, 9)),
             (&["bytes=-99"], 10, part(0, 9)),
             (&["bytes=0-99999999999999999999999"], 10, part(0, 9)),
-            (&["bytes=10-"], 10, Wanted::Outside),
-            (&["bytes=10-20"], 10, Wanted::Outside),
-            (&["bytes=99999999999999999999999-"], 10, Wanted::Outside),
-            (&["bytes=-0"], 10, Wanted::Outside),
-            (&["bytes=0-"], 0, Wanted::All),
-            (&["bytes=0-9"], 0, Wanted::All),
-            (&["bytes=1-"], 0, Wanted::Outside),
-            (&["bytes=-1"], 0, Wanted::All),
-            (&["bytes=5-2"], 10, Wanted::Outside),
-            (&["bytes=-"], 10, Wanted::Outside),
-            (&["bytes="], 10, Wanted::Outside),
-            (&["bytes"], 10, Wanted::All),
-            (&["bytes=a-b"], 10, Wanted::Outside),
-            (&["bytes=+1-2"], 10, Wanted::Outside),
-            (&["bytes=--1"], 10, Wanted::Outside),
+            (&["bytes=10-"], 10, RangeSet::Outside),
+            (&["bytes=10-20"], 10, RangeSet::Outside),
+            (&["bytes=99999999999999999999999-"], 10, RangeSet::Outside),
+            (&["bytes=-0"], 10, RangeSet::Outside),
+            (&["bytes=0-"], 0, RangeSet::All),
+            (&["bytes=0-9"], 0, RangeSet::All),
+            (&["bytes=1-"], 0, RangeSet::Outside),
+            (&["bytes=-1"], 0, RangeSet::All),
+            (&["bytes=5-2"], 10, RangeSet::Outside),
+            (&["bytes=-"], 10, RangeSet::Outside),
+            (&["bytes="], 10, RangeSet::Outside),
+            (&["bytes"], 10, RangeSet::All),
+            (&["bytes=a-b"], 10, RangeSet::Outside),
+            (&["bytes=+1-2"], 10, RangeSet::Outside),
+            (&["bytes=--1"], 10, RangeSet::Outside),
             (&["bytes=0-1,3-4"], 10, parts(&[(0, 1), (3, 4)])),
             (&["bytes=0-1, ,3-"], 10, parts(&[(0, 1), (3, 9)])),
             (&["bytes=0-0,-1"], 10, parts(&[(0, 0), (9, 9)])),
             (&["bytes=0-0,1-1"], 10, parts(&[(0, 0), (1, 1)])),
             // Only one is left of them, or none.
             (&["bytes=2-5,20-30"], 10, part(2, 5)),
-            (&["bytes=20-30,40-"], 10, Wanted::Outside),
-            (&["bytes=,"], 10, Wanted::Outside),
+            (&["bytes=20-30,40-"], 10, RangeSet::Outside),
+            (&["bytes=,"], 10, RangeSet::Outside),
             // In any order; more than the whole, one of them not understood, or too many.
             (&["bytes=3-4,0-1"], 10, parts(&[(3, 4), (0, 1)])),
             (&["bytes=0-1,-2,3-4"], 10, parts(&[(0, 1), (8, 9), (3, 4)])),
             (&["bytes=0-4,4-5"], 10, parts(&[(0, 4), (4, 5)])),
-            (&["bytes=0-5,4-9"], 10, Wanted::All),
-            (&["bytes=0-,0-"], 10, Wanted::All),
-            (&["bytes=0-1,x"], 10, Wanted::Outside),
-            (&["bytes=0-1,5-4"], 10, Wanted::Outside),
-            (&[&many], 1000, Wanted::All),
-            (&["seconds=0-1"], 10, Wanted::All),
-            (&["bytes=0-1", "bytes=2-3"], 10, Wanted::All),
+            (&["bytes=0-5,4-9"], 10, RangeSet::All),
+            (&["bytes=0-,0-"], 10, RangeSet::All),
+            (&["bytes=0-1,x"], 10, RangeSet::Outside),
+            (&["bytes=0-1,5-4"], 10, RangeSet::Outside),
+            (&[&many], 1000, RangeSet::All),
+            (&["seconds=0-1"], 10, RangeSet::All),
+            (&["bytes=0-1", "bytes=2-3"], 10, RangeSet::All),
         ];
         for (lines, length, expected) in cases {
             let mut request = HeaderMap::new();

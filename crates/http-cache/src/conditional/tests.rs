@@ -20,7 +20,7 @@ fn headers(fields: Fields<'_>) -> HeaderMap {
 }
 
 fn answer(method: &Method, role: Role, status: u16, reply: Fields<'_>, request: Fields<'_>) -> Answer {
-    let selected = Selected {
+    let selected = SelectedRepresentation {
         status: StatusCode::from_u16(status).unwrap(),
         headers: &headers(reply),
         length: 10,

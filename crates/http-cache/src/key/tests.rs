@@ -7,7 +7,7 @@ fn key(
     policy: &Policy,
     url: (&str, &str, &str, Option<&str>),
     cookie: &str,
-) -> Result<(String, Keyed), Reason> {
+) -> Result<(String, KeyFindings), Reason> {
     let (scheme, authority, path, query) = url;
     let mut key = Vec::new();
     let lines = (!cookie.is_empty()).then_some(cookie.as_bytes());
@@ -112,7 +112,7 @@ fn cookies_split_the_key_or_make_the_request_personal() {
     let policy = Policy::default();
     let long = format!("lang={}", "x".repeat(MAX_SPLIT_VALUE + 1));
     let many = (0..=MAX_SPLIT).map(|n| format!("lang={n}")).collect::<Vec<_>>().join("; ");
-    let keyed = |personal, trimmed| Keyed { personal, trimmed };
+    let keyed = |personal, trimmed| KeyFindings { personal, trimmed };
     let cases = [
         ("", "", keyed(false, false)),
         ("_ga=1; csrftoken=2", "", keyed(false, true)),

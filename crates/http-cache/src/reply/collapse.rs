@@ -7,7 +7,7 @@ use http::StatusCode;
 use super::{ReplyParts, UNDERSTOOD, is_streamed};
 use crate::age::initial_age;
 use crate::cache_control::{Delta, Scope};
-use crate::freshness::{Governing, Source};
+use crate::freshness::{GoverningField, Source};
 use crate::{Lifetime, Policy, csrf};
 
 impl Policy {
@@ -27,7 +27,7 @@ impl Policy {
         if headers.contains_key("x-accel-redirect") || is_streamed(headers) {
             return None;
         }
-        let governing = Governing::of(self, headers, now);
+        let governing = GoverningField::of(self, headers, now);
         let directives = governing.directives();
         let forbidden = directives.malformed
             || directives.no_store

@@ -3,11 +3,11 @@
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderName, StatusCode};
 
-use super::Look;
+use super::RequestSummary;
 
 /// What an ignored field is to a reply that turns out to be for one visitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hidden {
+pub(super) enum HiddenKind {
     /// The cache itself answers it.
     Nothing,
     /// It tells of the visitor.
@@ -16,7 +16,7 @@ pub(super) enum Hidden {
     Way,
 }
 
-impl Hidden {
+impl HiddenKind {
     pub(super) fn of(name: &HeaderName) -> Self {
         match name.as_str() {
             "if-match"
@@ -55,7 +55,7 @@ impl ReplyManner {
     }
 }
 
-impl Look {
+impl RequestSummary {
     /// Whether a reply that turned out to be for this visitor alone must be asked for again with everything:
     /// it was made without cookies, parameters or fields that were sent.
     ///

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, Method, StatusCode};
-use http_cache::conditional::{Answer, Role, Selected, evaluate, headers_for_304};
+use http_cache::conditional::{Answer, Role, SelectedRepresentation, evaluate, headers_for_304};
 use http_cache::{
     Policy, QueryRules, ReplyParts, RequestParts, Use, Verdict, csrf, fields, revalidate, tags, vary,
 };
@@ -118,7 +118,7 @@ proptest! {
     #[test]
     fn conditions_and_ranges(request in fields(REQUEST), reply in fields(REPLY), length in 0u64..20, origin: bool) {
         let role = if origin { Role::Origin } else { Role::Cache };
-        let selected = Selected { status: StatusCode::OK, headers: &reply, length, received: now(), role };
+        let selected = SelectedRepresentation { status: StatusCode::OK, headers: &reply, length, received: now(), role };
         if let Answer::Partial(range) = evaluate(&Method::GET, &request, &selected) {
             prop_assert!(range.first <= range.last && range.last < length);
             prop_assert!(range.len() <= length);

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// The body, and how many bytes it took: none if it is not over.
-type Outcome = Result<(Vec<u8>, Option<usize>), Malformed>;
+type Outcome = Result<(Vec<u8>, Option<usize>), MalformedChunk>;
 
 /// Decodes `bytes` given in pieces that end at `cuts`.
 fn decode(bytes: &[u8], cuts: impl Iterator<Item = usize>) -> Outcome {
@@ -15,13 +15,13 @@ fn decode(bytes: &[u8], cuts: impl Iterator<Item = usize>) -> Outcome {
     for to in cuts.chain([bytes.len()]) {
         loop {
             match decoder.next(&bytes[from..to])? {
-                Step::Data(range) => {
+                ChunkStep::Data(range) => {
                     assert!(!range.is_empty());
                     body.extend_from_slice(&bytes[from..to][range.clone()]);
                     from += range.end;
                 }
-                Step::NeedMore => break from = to,
-                Step::End(taken) => return Ok((body, Some(from + taken))),
+                ChunkStep::NeedMore => break from = to,
+                ChunkStep::End(taken) => return Ok((body, Some(from + taken))),
             }
         }
     }
@@ -64,72 +64,72 @@ fn bodies() {
 
 #[test]
 fn malformed() {
-    let cases: &[(&[u8], Malformed)] = &[
-        (b"+5\r\nhello\r\n", Malformed::Size),
-        (b"-5\r\nhello\r\n", Malformed::Size),
-        (b"0x5\r\nhello\r\n", Malformed::Size),
-        (b"5_0\r\nhello\r\n", Malformed::Size),
-        (b"\r\n", Malformed::Size),
-        (b";a\r\n", Malformed::Size),
-        (b" 5\r\nhello\r\n", Malformed::Size),
-        (b"\t5\r\nhello\r\n", Malformed::Size),
-        (b"5 \r\nhello\r\n", Malformed::Size),
-        (b"5 \t\r\nhello\r\n", Malformed::Size),
-        (b"5 \n", Malformed::Size),
-        (b"5 0\r\nhello\r\n", Malformed::Size),
-        (b"5 a\r\nhello\r\n", Malformed::Size),
-        (b"5 =a\r\nhello\r\n", Malformed::Size),
-        (b"5 ;\r\nhello\r\n", Malformed::Extension),
-        (b"5 ;;a\r\nhello\r\n", Malformed::Extension),
-        (b"g\r\n", Malformed::Size),
-        (b"1abcxyz\r\n", Malformed::Size),
-        (b"5,\r\n", Malformed::Size),
-        (b"5\0\r\n", Malformed::Size),
-        (b"\xef\xbc\x95\r\n", Malformed::Size),
-        (b"10000000000000000\r\n", Malformed::Size),
-        (b"00000000000000005\r\nhello\r\n", Malformed::Size),
-        (b"5\nhello\r\n0\r\n\r\n", Malformed::Size),
-        (b"5\rhello\r\n", Malformed::LineEnd),
-        (b"5\r\rhello\r\n", Malformed::LineEnd),
-        (b"5;a\nhello\r\n", Malformed::Extension),
-        (b"5;a\rb\r\nhello\r\n", Malformed::LineEnd),
-        (b"1;\r\nx\r\n", Malformed::Extension),
-        (b"1; \r\nx\r\n", Malformed::Extension),
-        (b"1;;a\r\nx\r\n", Malformed::Extension),
-        (b"1;b@d\r\nx\r\n", Malformed::Extension),
-        (b"1;a=\r\nx\r\n", Malformed::Extension),
-        (b"1;a=;b\r\nx\r\n", Malformed::Extension),
-        (b"1;a b\r\nx\r\n", Malformed::Extension),
-        (b"1;a=b c\r\nx\r\n", Malformed::Extension),
-        (b"1;a=b=c\r\nx\r\n", Malformed::Extension),
-        (b"1;a=\"b\"c\r\nx\r\n", Malformed::Extension),
-        (b"1;a \r\nx\r\n", Malformed::Extension),
-        (b"1;\"a\"\r\nx\r\n", Malformed::Extension),
-        (b"1;=b\r\nx\r\n", Malformed::Extension),
-        (b"5;a\0\r\n", Malformed::Extension),
-        (b"5;a\x7f\r\n", Malformed::Extension),
-        (b"5;caf\xe9\r\n", Malformed::Extension),
-        (b"5;a=\"\r\nhello\r\n", Malformed::Extension),
-        (b"5;a=\"\\\r\nhello\r\n", Malformed::Extension),
-        (b"5;a=\"\n\"\r\nhello\r\n", Malformed::Extension),
-        (b"5\r\nhello0\r\n\r\n", Malformed::DataEnd),
-        (b"5\r\nhelloXX0\r\n\r\n", Malformed::DataEnd),
-        (b"5\r\nhello\n0\r\n\r\n", Malformed::DataEnd),
-        (b"5\r\nhello\rX0\r\n\r\n", Malformed::DataEnd),
-        (b"5\r\nhello!\r\n0\r\n\r\n", Malformed::DataEnd),
-        (b"5\r\nhello\r\n\r\n", Malformed::Size),
-        (b"0\n\r\n", Malformed::Size),
-        (b"0\r\n\n", Malformed::Trailer),
-        (b"0\r\n\rX", Malformed::LineEnd),
-        (b"0\r\nX: y\n\r\n", Malformed::Trailer),
-        (b"0\r\nX: y\rz\r\n\r\n", Malformed::LineEnd),
-        (b"0\r\nX: y\r\n z\r\n\r\n", Malformed::Trailer),
-        (b"0\r\nX : y\r\n\r\n", Malformed::Trailer),
-        (b"0\r\n: y\r\n\r\n", Malformed::Trailer),
-        (b"0\r\nX\r\n\r\n", Malformed::Trailer),
-        (b"0\r\nX: \0\r\n\r\n", Malformed::Trailer),
-        (b"0\r\nX: \x7f\r\n\r\n", Malformed::Trailer),
-        (b"0\r\nGET / HTTP/1.1\r\n\r\n", Malformed::Trailer),
+    let cases: &[(&[u8], MalformedChunk)] = &[
+        (b"+5\r\nhello\r\n", MalformedChunk::Size),
+        (b"-5\r\nhello\r\n", MalformedChunk::Size),
+        (b"0x5\r\nhello\r\n", MalformedChunk::Size),
+        (b"5_0\r\nhello\r\n", MalformedChunk::Size),
+        (b"\r\n", MalformedChunk::Size),
+        (b";a\r\n", MalformedChunk::Size),
+        (b" 5\r\nhello\r\n", MalformedChunk::Size),
+        (b"\t5\r\nhello\r\n", MalformedChunk::Size),
+        (b"5 \r\nhello\r\n", MalformedChunk::Size),
+        (b"5 \t\r\nhello\r\n", MalformedChunk::Size),
+        (b"5 \n", MalformedChunk::Size),
+        (b"5 0\r\nhello\r\n", MalformedChunk::Size),
+        (b"5 a\r\nhello\r\n", MalformedChunk::Size),
+        (b"5 =a\r\nhello\r\n", MalformedChunk::Size),
+        (b"5 ;\r\nhello\r\n", MalformedChunk::Extension),
+        (b"5 ;;a\r\nhello\r\n", MalformedChunk::Extension),
+        (b"g\r\n", MalformedChunk::Size),
+        (b"1abcxyz\r\n", MalformedChunk::Size),
+        (b"5,\r\n", MalformedChunk::Size),
+        (b"5\0\r\n", MalformedChunk::Size),
+        (b"\xef\xbc\x95\r\n", MalformedChunk::Size),
+        (b"10000000000000000\r\n", MalformedChunk::Size),
+        (b"00000000000000005\r\nhello\r\n", MalformedChunk::Size),
+        (b"5\nhello\r\n0\r\n\r\n", MalformedChunk::Size),
+        (b"5\rhello\r\n", MalformedChunk::LineEnd),
+        (b"5\r\rhello\r\n", MalformedChunk::LineEnd),
+        (b"5;a\nhello\r\n", MalformedChunk::Extension),
+        (b"5;a\rb\r\nhello\r\n", MalformedChunk::LineEnd),
+        (b"1;\r\nx\r\n", MalformedChunk::Extension),
+        (b"1; \r\nx\r\n", MalformedChunk::Extension),
+        (b"1;;a\r\nx\r\n", MalformedChunk::Extension),
+        (b"1;b@d\r\nx\r\n", MalformedChunk::Extension),
+        (b"1;a=\r\nx\r\n", MalformedChunk::Extension),
+        (b"1;a=;b\r\nx\r\n", MalformedChunk::Extension),
+        (b"1;a b\r\nx\r\n", MalformedChunk::Extension),
+        (b"1;a=b c\r\nx\r\n", MalformedChunk::Extension),
+        (b"1;a=b=c\r\nx\r\n", MalformedChunk::Extension),
+        (b"1;a=\"b\"c\r\nx\r\n", MalformedChunk::Extension),
+        (b"1;a \r\nx\r\n", MalformedChunk::Extension),
+        (b"1;\"a\"\r\nx\r\n", MalformedChunk::Extension),
+        (b"1;=b\r\nx\r\n", MalformedChunk::Extension),
+        (b"5;a\0\r\n", MalformedChunk::Extension),
+        (b"5;a\x7f\r\n", MalformedChunk::Extension),
+        (b"5;caf\xe9\r\n", MalformedChunk::Extension),
+        (b"5;a=\"\r\nhello\r\n", MalformedChunk::Extension),
+        (b"5;a=\"\\\r\nhello\r\n", MalformedChunk::Extension),
+        (b"5;a=\"\n\"\r\nhello\r\n", MalformedChunk::Extension),
+        (b"5\r\nhello0\r\n\r\n", MalformedChunk::DataEnd),
+        (b"5\r\nhelloXX0\r\n\r\n", MalformedChunk::DataEnd),
+        (b"5\r\nhello\n0\r\n\r\n", MalformedChunk::DataEnd),
+        (b"5\r\nhello\rX0\r\n\r\n", MalformedChunk::DataEnd),
+        (b"5\r\nhello!\r\n0\r\n\r\n", MalformedChunk::DataEnd),
+        (b"5\r\nhello\r\n\r\n", MalformedChunk::Size),
+        (b"0\n\r\n", MalformedChunk::Size),
+        (b"0\r\n\n", MalformedChunk::Trailer),
+        (b"0\r\n\rX", MalformedChunk::LineEnd),
+        (b"0\r\nX: y\n\r\n", MalformedChunk::Trailer),
+        (b"0\r\nX: y\rz\r\n\r\n", MalformedChunk::LineEnd),
+        (b"0\r\nX: y\r\n z\r\n\r\n", MalformedChunk::Trailer),
+        (b"0\r\nX : y\r\n\r\n", MalformedChunk::Trailer),
+        (b"0\r\n: y\r\n\r\n", MalformedChunk::Trailer),
+        (b"0\r\nX\r\n\r\n", MalformedChunk::Trailer),
+        (b"0\r\nX: \0\r\n\r\n", MalformedChunk::Trailer),
+        (b"0\r\nX: \x7f\r\n\r\n", MalformedChunk::Trailer),
+        (b"0\r\nGET / HTTP/1.1\r\n\r\n", MalformedChunk::Trailer),
     ];
     for (bytes, malformed) in cases {
         assert_outcome(bytes, &Err(*malformed));
@@ -141,15 +141,15 @@ fn bounds() {
     let extension = |length: usize| format!("1;{}\r\nx\r\n", "e".repeat(length));
     let trailer = |length: usize| format!("0\r\nX:{}\r\n\r\n", "t".repeat(length - 3));
     let end = "0\r\n\r\n";
-    let cases: &[(String, Option<Malformed>)] = &[
+    let cases: &[(String, Option<MalformedChunk>)] = &[
         (extension(MAX_EXTENSIONS) + end, None),
-        (extension(MAX_EXTENSIONS + 1), Some(Malformed::ExtensionsTooLong)),
+        (extension(MAX_EXTENSIONS + 1), Some(MalformedChunk::ExtensionsTooLong)),
         (extension(MAX_EXTENSIONS / 2).repeat(2) + end, None),
-        (extension(MAX_EXTENSIONS / 2).repeat(2) + "1;e\r\n", Some(Malformed::ExtensionsTooLong)),
-        (format!("1{};e\r\n", " ".repeat(MAX_EXTENSIONS + 2)), Some(Malformed::ExtensionsTooLong)),
+        (extension(MAX_EXTENSIONS / 2).repeat(2) + "1;e\r\n", Some(MalformedChunk::ExtensionsTooLong)),
+        (format!("1{};e\r\n", " ".repeat(MAX_EXTENSIONS + 2)), Some(MalformedChunk::ExtensionsTooLong)),
         (trailer(MAX_TRAILERS), None),
-        (trailer(MAX_TRAILERS + 1), Some(Malformed::TrailersTooLong)),
-        ("0\r\n".to_owned() + &"X:\r\n".repeat(MAX_TRAILERS), Some(Malformed::TrailersTooLong)),
+        (trailer(MAX_TRAILERS + 1), Some(MalformedChunk::TrailersTooLong)),
+        ("0\r\n".to_owned() + &"X:\r\n".repeat(MAX_TRAILERS), Some(MalformedChunk::TrailersTooLong)),
     ];
     for (bytes, malformed) in cases {
         let decoded = decode(bytes.as_bytes(), std::iter::empty());
@@ -166,9 +166,9 @@ fn a_chunk_of_nearly_all_there_is() {
 #[test]
 fn stays_at_its_end() {
     let mut decoder = Decoder::default();
-    assert_eq!(decoder.next(b"0\r\n\r\n"), Ok(Step::End(5)));
-    assert_eq!(decoder.next(b"next"), Ok(Step::End(0)));
-    assert_eq!(decoder.next(b""), Ok(Step::End(0)));
+    assert_eq!(decoder.next(b"0\r\n\r\n"), Ok(ChunkStep::End(5)));
+    assert_eq!(decoder.next(b"next"), Ok(ChunkStep::End(0)));
+    assert_eq!(decoder.next(b""), Ok(ChunkStep::End(0)));
 }
 
 proptest! {

@@ -1,7 +1,7 @@
 //! The fields that steer message and connection: how long the body is, whether the connection stays, which
 //! host is meant.
 
-use super::known::{Known, Seen};
+use super::known::{KnownField, KnownFields};
 use super::request_line::RequestLine;
 use super::{Authority, Fields, Framing, Head, Refusal, Version};
 use crate::octets;
@@ -9,29 +9,29 @@ use crate::octets;
 /// Sent once or not at all: who takes the first and who takes the last would see two requests. The list is
 /// nginx's and `Range`, `Content-Type`, `Upgrade`; without `If-Match` and `If-None-Match`, which are lists
 /// (RFC 9110 §13.1).
-const SINGLE: Seen = Seen::of(&[
-    Known::Authorization,
-    Known::ContentLength,
-    Known::ContentType,
-    Known::Expect,
-    Known::Host,
-    Known::IfModifiedSince,
-    Known::IfRange,
-    Known::IfUnmodifiedSince,
-    Known::Range,
-    Known::TransferEncoding,
-    Known::Upgrade,
+const SINGLE: KnownFields = KnownFields::of(&[
+    KnownField::Authorization,
+    KnownField::ContentLength,
+    KnownField::ContentType,
+    KnownField::Expect,
+    KnownField::Host,
+    KnownField::IfModifiedSince,
+    KnownField::IfRange,
+    KnownField::IfUnmodifiedSince,
+    KnownField::Range,
+    KnownField::TransferEncoding,
+    KnownField::Upgrade,
 ]);
 
 /// The known names that `Connection` may list: they are about the connection, and are not handed on in any
 /// case.
-const CONNECTIONS_OWN: Seen = Seen::of(&[
-    Known::Http2Settings,
-    Known::KeepAlive,
-    Known::ProxyConnection,
-    Known::Te,
-    Known::Trailer,
-    Known::Upgrade,
+const CONNECTIONS_OWN: KnownFields = KnownFields::of(&[
+    KnownField::Http2Settings,
+    KnownField::KeepAlive,
+    KnownField::ProxyConnection,
+    KnownField::Te,
+    KnownField::Trailer,
+    KnownField::Upgrade,
 ]);
 
 /// More options than any client sends, few enough to compare each with each field.
@@ -40,7 +40,7 @@ const MAX_OPTIONS: usize = 16;
 /// What the fields read so far say.
 #[derive(Default)]
 pub(super) struct Control<'a> {
-    pub(super) seen: Seen,
+    pub(super) seen: KnownFields,
     pub(super) host: Option<Authority<'a>>,
     length: Option<u64>,
     chunked: bool,
@@ -56,18 +56,23 @@ pub(super) struct Control<'a> {
 
 impl<'a> Control<'a> {
     #[inline]
-    pub(super) fn take(&mut self, known: Known, value: &'a [u8], version: Version) -> Result<(), Refusal> {
+    pub(super) fn take(
+        &mut self,
+        known: KnownField,
+        value: &'a [u8],
+        version: Version,
+    ) -> Result<(), Refusal> {
         if self.seen.has(known) && SINGLE.has(known) {
             return Err(Refusal::FieldRepeated);
         }
         self.seen.add(known);
         match known {
-            Known::Host => self.host = Some(Authority::read(value)?),
-            Known::Connection => self.connection(value)?,
-            Known::ContentLength => self.length = Some(content_length(value)?),
-            Known::TransferEncoding => self.transfer_encoding(value, version)?,
-            Known::Expect => self.expect(value)?,
-            Known::Upgrade => {
+            KnownField::Host => self.host = Some(Authority::read(value)?),
+            KnownField::Connection => self.connection(value)?,
+            KnownField::ContentLength => self.length = Some(content_length(value)?),
+            KnownField::TransferEncoding => self.transfer_encoding(value, version)?,
+            KnownField::Expect => self.expect(value)?,
+            KnownField::Upgrade => {
                 self.upgrade = str::from_utf8(value).ok().filter(|protocols| !protocols.is_empty())
             }
             _ => {}
@@ -79,21 +84,21 @@ impl<'a> Control<'a> {
     fn connection(&mut self, value: &[u8]) -> Result<(), Refusal> {
         for option in options(value) {
             self.options += 1;
-            let known = Known::of(option);
+            let known = KnownField::of(option);
             if self.options > MAX_OPTIONS || !option.iter().copied().all(octets::is_tchar) {
                 return Err(Refusal::Connection);
             }
             // RFC 9110 §7.6.1: "A sender MUST NOT send a connection option corresponding to a field that is
             // intended for all recipients of the content." Removing such a field on request would let a
             // client strip what is decided by it.
-            if known != Known::Other && !CONNECTIONS_OWN.has(known) {
+            if known != KnownField::Other && !CONNECTIONS_OWN.has(known) {
                 return Err(Refusal::Nominated);
             }
             match known {
-                Known::KeepAlive => self.keep_alive = true,
-                Known::Upgrade => self.upgrade_listed = true,
-                Known::Other if option.eq_ignore_ascii_case(b"close") => self.close = true,
-                Known::Other => self.nominates = true,
+                KnownField::KeepAlive => self.keep_alive = true,
+                KnownField::Upgrade => self.upgrade_listed = true,
+                KnownField::Other if option.eq_ignore_ascii_case(b"close") => self.close = true,
+                KnownField::Other => self.nominates = true,
                 _ => {}
             }
         }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::line::{self, Stop};
-use super::{Known, Refusal};
+use super::{KnownField, Refusal};
 use crate::octets::{self, TOKEN};
 
 /// The `http` crate's own limit is 65,535; no field in use comes near this one.
@@ -15,7 +15,7 @@ const MAX_NAME: usize = 256;
 pub struct FieldSpan {
     name: (u32, u32),
     value: (u32, u32),
-    pub(super) known: Known,
+    pub(super) known: KnownField,
     /// `Connection` lists the name, so the field is for us alone.
     pub(super) nominated: bool,
 }
@@ -70,7 +70,7 @@ pub(super) fn read(bytes: &[u8], at: usize, bare_line_feeds: bool) -> Result<(Fi
     // No head is longer than a `u32` can say: see `MAX_HEAD`.
     let name = (at as u32, name_end as u32);
     let value = trimmed(bytes, name_end + 1, line_end);
-    let known = Known::of(bytes.get(at..name_end).unwrap_or_default());
+    let known = KnownField::of(bytes.get(at..name_end).unwrap_or_default());
     Ok((FieldLine::Field(FieldSpan { name, value, known, nominated: false }), end))
 }
 

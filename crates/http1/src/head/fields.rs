@@ -8,41 +8,41 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::field::FieldSpan;
-use super::known::{Known, Seen};
+use super::known::{KnownField, KnownFields};
 
 /// About this connection or this message's framing, both of which end here. `Host` goes on as `Head::host`.
 ///
 /// RFC 9110 §7.6.1: intermediaries remove `Connection`, what it nominates, and the rest of these "regardless
 /// of whether they are nominated".
-const NOT_HANDED_ON: Seen = Seen::of(&[
-    Known::Connection,
-    Known::ContentLength,
-    Known::Expect,
-    Known::Host,
-    Known::Http2Settings,
-    Known::KeepAlive,
-    Known::ProxyConnection,
-    Known::Te,
-    Known::Trailer,
-    Known::TransferEncoding,
-    Known::Upgrade,
+const NOT_HANDED_ON: KnownFields = KnownFields::of(&[
+    KnownField::Connection,
+    KnownField::ContentLength,
+    KnownField::Expect,
+    KnownField::Host,
+    KnownField::Http2Settings,
+    KnownField::KeepAlive,
+    KnownField::ProxyConnection,
+    KnownField::Te,
+    KnownField::Trailer,
+    KnownField::TransferEncoding,
+    KnownField::Upgrade,
 ]);
 
 /// The names that most requests hold: they were recognized when the head was read, and need no look-up.
-fn name_of(known: Known) -> Option<HeaderName> {
+fn name_of(known: KnownField) -> Option<HeaderName> {
     Some(match known {
-        Known::Accept => ACCEPT,
-        Known::AcceptEncoding => ACCEPT_ENCODING,
-        Known::AcceptLanguage => ACCEPT_LANGUAGE,
-        Known::Authorization => AUTHORIZATION,
-        Known::CacheControl => CACHE_CONTROL,
-        Known::ContentType => CONTENT_TYPE,
-        Known::Cookie => COOKIE,
-        Known::IfModifiedSince => IF_MODIFIED_SINCE,
-        Known::IfNoneMatch => IF_NONE_MATCH,
-        Known::Range => RANGE,
-        Known::Referer => REFERER,
-        Known::UserAgent => USER_AGENT,
+        KnownField::Accept => ACCEPT,
+        KnownField::AcceptEncoding => ACCEPT_ENCODING,
+        KnownField::AcceptLanguage => ACCEPT_LANGUAGE,
+        KnownField::Authorization => AUTHORIZATION,
+        KnownField::CacheControl => CACHE_CONTROL,
+        KnownField::ContentType => CONTENT_TYPE,
+        KnownField::Cookie => COOKIE,
+        KnownField::IfModifiedSince => IF_MODIFIED_SINCE,
+        KnownField::IfNoneMatch => IF_NONE_MATCH,
+        KnownField::Range => RANGE,
+        KnownField::Referer => REFERER,
+        KnownField::UserAgent => USER_AGENT,
         _ => return None,
     })
 }
@@ -65,7 +65,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The values of a known field, in the order sent.
-    pub fn values(&self, known: Known) -> impl Iterator<Item = &'a [u8]> {
+    pub fn values(&self, known: KnownField) -> impl Iterator<Item = &'a [u8]> {
         let head = self.head;
         self.spans.iter().filter(move |span| span.known == known).map(move |span| span.value(head))
     }
@@ -112,10 +112,10 @@ mod tests {
             USER_AGENT,
         ];
         for name in names {
-            assert_eq!(name_of(Known::of(name.as_str().as_bytes())), Some(name));
+            assert_eq!(name_of(KnownField::of(name.as_str().as_bytes())), Some(name));
         }
         for name in ["host", "dnt", "x-forwarded-for", "x-own"] {
-            assert_eq!(name_of(Known::of(name.as_bytes())), None, "{name}");
+            assert_eq!(name_of(KnownField::of(name.as_bytes())), None, "{name}");
         }
     }
 }

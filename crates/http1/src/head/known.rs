@@ -4,7 +4,7 @@
 /// A field name that the edge acts on, in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Known {
+pub enum KnownField {
     Other,
     Accept,
     AcceptEncoding,
@@ -43,7 +43,7 @@ pub enum Known {
     XRealIp,
 }
 
-impl Known {
+impl KnownField {
     pub fn of(name: &[u8]) -> Self {
         const CASE: u32 = 0x2020_2020;
         if let Some(start) = name.first_chunk::<4>()
@@ -121,10 +121,10 @@ fn is_spelled(name: &[u8], spelling: &[u8]) -> bool {
 
 /// A set of known names: those that a head holds, or those that a question is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Seen(u64);
+pub struct KnownFields(u64);
 
-impl Seen {
-    pub const fn of(names: &[Known]) -> Self {
+impl KnownFields {
+    pub const fn of(names: &[KnownField]) -> Self {
         let mut bits = 0;
         let mut index = 0;
         while index < names.len() {
@@ -134,7 +134,7 @@ impl Seen {
         Self(bits)
     }
 
-    pub fn has(self, name: Known) -> bool {
+    pub fn has(self, name: KnownField) -> bool {
         self.0 & Self::bit(name) != 0
     }
 
@@ -143,11 +143,11 @@ impl Seen {
         self.0 & of.0 != 0
     }
 
-    pub(super) fn add(&mut self, name: Known) {
+    pub(super) fn add(&mut self, name: KnownField) {
         self.0 |= Self::bit(name);
     }
 
-    const fn bit(name: Known) -> u64 {
+    const fn bit(name: KnownField) -> u64 {
         1 << name as u8
     }
 }
@@ -158,58 +158,58 @@ mod tests {
 
     #[test]
     fn every_name_is_recognized_in_any_case() {
-        let names: &[(&str, Known)] = &[
-            ("Accept", Known::Accept),
-            ("Accept-Encoding", Known::AcceptEncoding),
-            ("Accept-Language", Known::AcceptLanguage),
-            ("Authorization", Known::Authorization),
-            ("Cache-Control", Known::CacheControl),
-            ("Connection", Known::Connection),
-            ("Content-Length", Known::ContentLength),
-            ("Content-Type", Known::ContentType),
-            ("Cookie", Known::Cookie),
-            ("Expect", Known::Expect),
-            ("Forwarded", Known::Forwarded),
-            ("Host", Known::Host),
-            ("HTTP2-Settings", Known::Http2Settings),
-            ("If-Match", Known::IfMatch),
-            ("If-Modified-Since", Known::IfModifiedSince),
-            ("If-None-Match", Known::IfNoneMatch),
-            ("If-Range", Known::IfRange),
-            ("If-Unmodified-Since", Known::IfUnmodifiedSince),
-            ("Keep-Alive", Known::KeepAlive),
-            ("Pragma", Known::Pragma),
-            ("Proxy-Connection", Known::ProxyConnection),
-            ("Range", Known::Range),
-            ("Referer", Known::Referer),
-            ("TE", Known::Te),
-            ("Traceparent", Known::Traceparent),
-            ("Trailer", Known::Trailer),
-            ("Transfer-Encoding", Known::TransferEncoding),
-            ("Upgrade", Known::Upgrade),
-            ("User-Agent", Known::UserAgent),
-            ("X-Forwarded-For", Known::XForwarded),
-            ("X-Forwarded-Protocol", Known::XForwarded),
-            ("DNT", Known::Neutral),
-            ("Priority", Known::Neutral),
-            ("Save-Data", Known::Neutral),
-            ("Sec-CH-UA", Known::Neutral),
-            ("Sec-Fetch-Site", Known::Neutral),
-            ("Upgrade-Insecure-Requests", Known::Neutral),
-            ("X-Real-IP", Known::XRealIp),
+        let names: &[(&str, KnownField)] = &[
+            ("Accept", KnownField::Accept),
+            ("Accept-Encoding", KnownField::AcceptEncoding),
+            ("Accept-Language", KnownField::AcceptLanguage),
+            ("Authorization", KnownField::Authorization),
+            ("Cache-Control", KnownField::CacheControl),
+            ("Connection", KnownField::Connection),
+            ("Content-Length", KnownField::ContentLength),
+            ("Content-Type", KnownField::ContentType),
+            ("Cookie", KnownField::Cookie),
+            ("Expect", KnownField::Expect),
+            ("Forwarded", KnownField::Forwarded),
+            ("Host", KnownField::Host),
+            ("HTTP2-Settings", KnownField::Http2Settings),
+            ("If-Match", KnownField::IfMatch),
+            ("If-Modified-Since", KnownField::IfModifiedSince),
+            ("If-None-Match", KnownField::IfNoneMatch),
+            ("If-Range", KnownField::IfRange),
+            ("If-Unmodified-Since", KnownField::IfUnmodifiedSince),
+            ("Keep-Alive", KnownField::KeepAlive),
+            ("Pragma", KnownField::Pragma),
+            ("Proxy-Connection", KnownField::ProxyConnection),
+            ("Range", KnownField::Range),
+            ("Referer", KnownField::Referer),
+            ("TE", KnownField::Te),
+            ("Traceparent", KnownField::Traceparent),
+            ("Trailer", KnownField::Trailer),
+            ("Transfer-Encoding", KnownField::TransferEncoding),
+            ("Upgrade", KnownField::Upgrade),
+            ("User-Agent", KnownField::UserAgent),
+            ("X-Forwarded-For", KnownField::XForwarded),
+            ("X-Forwarded-Protocol", KnownField::XForwarded),
+            ("DNT", KnownField::Neutral),
+            ("Priority", KnownField::Neutral),
+            ("Save-Data", KnownField::Neutral),
+            ("Sec-CH-UA", KnownField::Neutral),
+            ("Sec-Fetch-Site", KnownField::Neutral),
+            ("Upgrade-Insecure-Requests", KnownField::Neutral),
+            ("X-Real-IP", KnownField::XRealIp),
         ];
-        let mut seen = Seen::default();
+        let mut seen = KnownFields::default();
         for (name, known) in names {
             for spelling in [(*name).to_owned(), name.to_lowercase(), name.to_uppercase()] {
-                assert_eq!(Known::of(spelling.as_bytes()), *known, "{spelling}");
+                assert_eq!(KnownField::of(spelling.as_bytes()), *known, "{spelling}");
             }
             let near = name.replace(['e', 'i', 'a'], "j");
             assert_eq!(
-                Known::of(near.as_bytes()),
-                if near == *name { *known } else { Known::Other },
+                KnownField::of(near.as_bytes()),
+                if near == *name { *known } else { KnownField::Other },
                 "{near}"
             );
-            let group = matches!(*known, Known::XForwarded | Known::Neutral);
+            let group = matches!(*known, KnownField::XForwarded | KnownField::Neutral);
             assert!(!seen.has(*known) || group, "{name} shares its bit");
             seen.add(*known);
         }
@@ -225,7 +225,7 @@ mod tests {
             "If-Nothing",
             "Hosts",
         ] {
-            assert_eq!(Known::of(name.as_bytes()), Known::Other, "{name}");
+            assert_eq!(KnownField::of(name.as_bytes()), KnownField::Other, "{name}");
         }
     }
 }

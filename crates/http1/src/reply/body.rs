@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::chunked::{self, Decoder, Malformed};
+use crate::chunked::{self, Decoder, MalformedChunk};
 use crate::reply::ResponseHead;
 
 /// The body ended too early, or its chunks are malformed: what arrived is not the whole body.
@@ -13,7 +13,7 @@ pub enum BrokenBody {
     #[error("the reply's body ended within a chunk")]
     ShortChunk,
     #[error("the reply's chunks are malformed: {0}")]
-    Chunk(#[from] Malformed),
+    Chunk(#[from] MalformedChunk),
 }
 
 /// What to do next.
@@ -116,11 +116,11 @@ pub fn is_bodiless(status: u16) -> bool {
 }
 
 /// Takes the data of all chunks off `buffer` as one piece, however small they are. True: the body has ended.
-fn take_chunks(decoder: &mut Decoder, buffer: &mut BytesMut) -> Result<(Bytes, bool), Malformed> {
+fn take_chunks(decoder: &mut Decoder, buffer: &mut BytesMut) -> Result<(Bytes, bool), MalformedChunk> {
     let (mut read, mut start, mut end, mut ended) = (0, 0, 0, false);
     loop {
         match decoder.next(&buffer[read..])? {
-            chunked::Step::Data(range) => {
+            chunked::ChunkStep::Data(range) => {
                 let (from, to) = (read + range.start, read + range.end);
                 if start == end {
                     (start, end) = (from, to);
@@ -131,11 +131,11 @@ fn take_chunks(decoder: &mut Decoder, buffer: &mut BytesMut) -> Result<(Bytes, b
                 }
                 read = to;
             }
-            chunked::Step::NeedMore => {
+            chunked::ChunkStep::NeedMore => {
                 read = buffer.len();
                 break;
             }
-            chunked::Step::End(taken) => {
+            chunked::ChunkStep::End(taken) => {
                 read += taken;
                 ended = true;
                 break;
@@ -185,7 +185,7 @@ mod tests {
         (None, false, b"until the end", Ok(b"until the end")),
         (None, true, b"5\r\nhello\r\n0\r\n\r\n", Ok(b"hello")),
         (None, true, b"5\r\nhello\r\n1;a=\"b\"\r\n!\r\n00\r\nx-t: 1\r\n\r\n", Ok(b"hello!")),
-        (None, true, b"A \r\n0123456789\r\n0\r\n\r\n", Err(BrokenBody::Chunk(Malformed::Size))),
+        (None, true, b"A \r\n0123456789\r\n0\r\n\r\n", Err(BrokenBody::Chunk(MalformedChunk::Size))),
         (None, true, b"0\r\n\r\n", Ok(b"")),
         (None, true, b"", Err(BrokenBody::ShortChunk)),
         (None, true, b"5\r\nhell", Err(BrokenBody::ShortChunk)),
@@ -193,14 +193,14 @@ mod tests {
         (None, true, b"5\r\nhello\r\n", Err(BrokenBody::ShortChunk)),
         (None, true, b"5\r\nhello\r\n0\r\n", Err(BrokenBody::ShortChunk)),
         (None, true, b"0\r\n\r\nmore", Ok(b"")),
-        (None, true, b"5\r\nhelloXX", Err(BrokenBody::Chunk(Malformed::DataEnd))),
-        (None, true, b"5\nhello\n0\n\n", Err(BrokenBody::Chunk(Malformed::Size))),
-        (None, true, b"\r\n", Err(BrokenBody::Chunk(Malformed::Size))),
-        (None, true, b"+5\r\nhello\r\n0\r\n\r\n", Err(BrokenBody::Chunk(Malformed::Size))),
-        (None, true, b"0x5\r\nhello\r\n0\r\n\r\n", Err(BrokenBody::Chunk(Malformed::Size))),
-        (None, true, b" 5\r\nhello\r\n0\r\n\r\n", Err(BrokenBody::Chunk(Malformed::Size))),
-        (None, true, b"5g\r\nhello\r\n0\r\n\r\n", Err(BrokenBody::Chunk(Malformed::Size))),
-        (None, true, b"10000000000000000\r\n", Err(BrokenBody::Chunk(Malformed::Size))),
+        (None, true, b"5\r\nhelloXX", Err(BrokenBody::Chunk(MalformedChunk::DataEnd))),
+        (None, true, b"5\nhello\n0\n\n", Err(BrokenBody::Chunk(MalformedChunk::Size))),
+        (None, true, b"\r\n", Err(BrokenBody::Chunk(MalformedChunk::Size))),
+        (None, true, b"+5\r\nhello\r\n0\r\n\r\n", Err(BrokenBody::Chunk(MalformedChunk::Size))),
+        (None, true, b"0x5\r\nhello\r\n0\r\n\r\n", Err(BrokenBody::Chunk(MalformedChunk::Size))),
+        (None, true, b" 5\r\nhello\r\n0\r\n\r\n", Err(BrokenBody::Chunk(MalformedChunk::Size))),
+        (None, true, b"5g\r\nhello\r\n0\r\n\r\n", Err(BrokenBody::Chunk(MalformedChunk::Size))),
+        (None, true, b"10000000000000000\r\n", Err(BrokenBody::Chunk(MalformedChunk::Size))),
     ];
 
     #[test]

@@ -24,9 +24,9 @@ fn fields(head: &ResponseHead) -> Vec<String> {
 }
 
 /// What was received, and the status, fields, length and body that it means.
-type Good = (&'static [u8], u16, &'static [&'static str], Option<u64>, &'static [u8]);
+type GoodReply = (&'static [u8], u16, &'static [&'static str], Option<u64>, &'static [u8]);
 
-const GOOD: &[Good] = &[
+const GOOD: &[GoodReply] = &[
     (
         b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nhi",
         200,

@@ -14,11 +14,11 @@ const LONGEST_QUOTE: usize = 60;
 pub(super) struct Fault {
     /// Where; none only for what was found outside any value.
     pub(super) path: Option<String>,
-    wrong: Wrong,
+    wrong: FaultKind,
 }
 
 #[derive(Debug)]
-enum Wrong {
+enum FaultKind {
     MissingKey(&'static str),
     Value(String),
 }
@@ -32,20 +32,20 @@ impl Fault {
 
     pub(super) fn missing_key(&self) -> Option<&'static str> {
         match self.wrong {
-            Wrong::MissingKey(key) => Some(key),
-            Wrong::Value(_) => None,
+            FaultKind::MissingKey(key) => Some(key),
+            FaultKind::Value(_) => None,
         }
     }
 
     pub(super) fn text(&self) -> String {
         match &self.wrong {
-            Wrong::MissingKey(key) => format!("`{key}` is missing"),
-            Wrong::Value(text) => text.clone(),
+            FaultKind::MissingKey(key) => format!("`{key}` is missing"),
+            FaultKind::Value(text) => text.clone(),
         }
     }
 
     fn value(text: String) -> Self {
-        Self { path: None, wrong: Wrong::Value(text) }
+        Self { path: None, wrong: FaultKind::Value(text) }
     }
 }
 
@@ -81,7 +81,7 @@ impl de::Error for Fault {
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self { path: None, wrong: Wrong::MissingKey(field) }
+        Self { path: None, wrong: FaultKind::MissingKey(field) }
     }
 
     fn duplicate_field(field: &'static str) -> Self {

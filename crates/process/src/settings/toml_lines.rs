@@ -12,7 +12,7 @@ use super::syntax_mistake::SyntaxMistake;
 /// The line of each key and list element by its path; or all that is wrong, at most one mistake per line.
 pub(super) fn lines(text: &str) -> Result<BTreeMap<String, usize>, Vec<SyntaxMistake>> {
     let (root, errors) = DeTable::parse_recoverable(text);
-    let mut found = Found { text, lines: BTreeMap::new(), mistakes: Vec::new() };
+    let mut found = TomlLines { text, lines: BTreeMap::new(), mistakes: Vec::new() };
     for error in errors {
         let span = error.span().unwrap_or_default();
         found.mistake(&span, plain(error.message(), text.get(span.clone()).unwrap_or_default()));
@@ -26,13 +26,13 @@ pub(super) fn lines(text: &str) -> Result<BTreeMap<String, usize>, Vec<SyntaxMis
     Err(found.mistakes)
 }
 
-struct Found<'a> {
+struct TomlLines<'a> {
     text: &'a str,
     lines: BTreeMap<String, usize>,
     mistakes: Vec<SyntaxMistake>,
 }
 
-impl Found<'_> {
+impl TomlLines<'_> {
     fn table(&mut self, path: &str, table: &DeTable<'_>) {
         for (key, value) in table {
             let path = path::key(path, key.get_ref());

@@ -10,7 +10,7 @@ use super::syntax_mistake::SyntaxMistake;
 
 /// The line of each key and list element by its path. What stands behind an alias has the line of the alias.
 pub(super) fn lines(text: &str) -> Result<BTreeMap<String, usize>, Vec<SyntaxMistake>> {
-    let mut found = Found::default();
+    let mut found = YamlLines::default();
     if let Err(error) = Parser::new_from_str(text).load(&mut found, true) {
         found.mistake(*error.marker(), error.info().to_owned());
     }
@@ -21,15 +21,15 @@ pub(super) fn lines(text: &str) -> Result<BTreeMap<String, usize>, Vec<SyntaxMis
 }
 
 #[derive(Default)]
-struct Found {
+struct YamlLines {
     lines: BTreeMap<String, usize>,
     mistakes: Vec<SyntaxMistake>,
-    open: Vec<Open>,
+    open: Vec<OpenCollection>,
     documents: usize,
 }
 
 /// A table or list whose end has not come yet.
-enum Open {
+enum OpenCollection {
     /// `key` is the path of the key whose value comes next; none where a key comes next.
     Table {
         path: String,
@@ -41,7 +41,7 @@ enum Open {
     },
 }
 
-impl MarkedEventReceiver for Found {
+impl MarkedEventReceiver for YamlLines {
     fn on_event(&mut self, event: Event, mark: Marker) {
         match event {
             Event::DocumentStart => {
@@ -61,14 +61,14 @@ impl MarkedEventReceiver for Found {
             }
             Event::MappingStart(..) => {
                 let path = self.node(mark, None);
-                self.open.push(Open::Table { path, key: None });
+                self.open.push(OpenCollection::Table { path, key: None });
             }
             Event::SequenceStart(..) => {
                 if self.open.is_empty() {
                     self.mistake(mark, NO_TABLE.to_owned());
                 }
                 let path = self.node(mark, None);
-                self.open.push(Open::List { path, next: 0 });
+                self.open.push(OpenCollection::List { path, next: 0 });
             }
             Event::MappingEnd | Event::SequenceEnd => {
                 self.open.pop();
@@ -80,16 +80,16 @@ impl MarkedEventReceiver for Found {
 
 const NO_TABLE: &str = "settings begin with the name of a section, such as \"edge:\"";
 
-impl Found {
+impl YamlLines {
     /// A key, an element or a value begins here. Returns its path.
     fn node(&mut self, mark: Marker, text: Option<&str>) -> String {
         let (path, named) = match self.open.last_mut() {
             None => return String::new(),
-            Some(Open::List { path, next }) => {
+            Some(OpenCollection::List { path, next }) => {
                 *next += 1;
                 (path::element(path, *next - 1), true)
             }
-            Some(Open::Table { path, key }) => match key.take() {
+            Some(OpenCollection::Table { path, key }) => match key.take() {
                 Some(value_of) => (value_of, false),
                 None => {
                     let path = path::key(path, text.unwrap_or_default());

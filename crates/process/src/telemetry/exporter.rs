@@ -10,11 +10,11 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::ids::Ids;
-use super::otel::Asked;
+use super::otel::TraceExport;
 use super::{Export, SPANS, TelemetryError};
 
 /// Connects when the first spans leave, and again whenever the connection is lost.
-pub(super) fn start(asked: &Asked, service_name: &str) -> Result<Export, TelemetryError> {
+pub(super) fn start(asked: &TraceExport, service_name: &str) -> Result<Export, TelemetryError> {
     let wrong = |reason: String| TelemetryError::Endpoint { endpoint: asked.endpoint.clone(), reason };
     if !asked.endpoint.starts_with("http://") {
         return Err(wrong("must begin with http://; there is no TLS to a collector here".to_owned()));
@@ -75,9 +75,9 @@ mod tests {
     use crate::telemetry::Guard;
     use crate::trace::Sampler;
 
-    fn asked(endpoint: &str) -> Asked {
+    fn asked(endpoint: &str) -> TraceExport {
         let endpoint = endpoint.to_owned();
-        Asked { endpoint, sampler: Sampler::PASS_ON, service_name: None, named_in_attributes: false }
+        TraceExport { endpoint, sampler: Sampler::PASS_ON, service_name: None, named_in_attributes: false }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::trace::Sampler;
 
 /// An export of traces.
 #[derive(Debug, PartialEq)]
-pub(super) struct Asked {
+pub(super) struct TraceExport {
     /// As written: "http://collector:4317".
     pub(super) endpoint: String,
     pub(super) sampler: Sampler,
@@ -18,7 +18,7 @@ pub(super) struct Asked {
     pub(super) named_in_attributes: bool,
 }
 
-impl Asked {
+impl TraceExport {
     /// None where no traces are to be exported. `env` has no empty values: the specification counts them as
     /// not set. Values that it says to ignore with a warning are added to `ignored`.
     pub(super) fn of(
@@ -71,10 +71,10 @@ mod tests {
 
     const ENDPOINT: Variable = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:4317");
 
-    fn asked(env: &[Variable]) -> (Result<Option<Asked>, String>, usize) {
+    fn asked(env: &[Variable]) -> (Result<Option<TraceExport>, String>, usize) {
         let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let mut ignored = Vec::new();
-        (Asked::of(&env, &mut ignored).map_err(|error| error.to_string()), ignored.len())
+        (TraceExport::of(&env, &mut ignored).map_err(|error| error.to_string()), ignored.len())
     }
 
     #[test]

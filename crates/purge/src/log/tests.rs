@@ -7,12 +7,12 @@ fn purge() -> Purge {
     Purge::new(vec![Target::All], false).unwrap()
 }
 
-fn at(seq: u64, previous: u64) -> Arc<Logged> {
+fn at(seq: u64, previous: u64) -> Arc<LogEntry> {
     let (seq, previous) = (Seq::new(seq), Seq::new(previous));
-    Arc::new(Logged { seq, previous, purge: purge(), at: Instant::now() })
+    Arc::new(LogEntry { seq, previous, purge: purge(), at: Instant::now() })
 }
 
-fn seqs(log: &Log, since: u64) -> Result<Vec<u64>, Forgotten> {
+fn seqs(log: &Log, since: u64) -> Result<Vec<u64>, LogGap> {
     Ok(log.since(Seq::new(since))?.map(|logged| logged.seq.get()).collect())
 }
 
@@ -27,7 +27,7 @@ fn a_reader_gets_all_since_its_place_or_is_told_that_they_are_gone() {
     assert_eq!(seqs(&log, 5), Ok(vec![]));
     assert_eq!(seqs(&log, 3), Ok(vec![4, 5]));
     assert_eq!(seqs(&log, 2), Ok(vec![3, 4, 5]));
-    assert_eq!(seqs(&log, 1), Err(Forgotten));
+    assert_eq!(seqs(&log, 1), Err(LogGap));
 }
 
 #[test]
@@ -38,9 +38,9 @@ fn a_follower_keeps_what_it_read_in_order_and_once() {
     assert!(log.push(at(35, 20)));
     assert_eq!(seqs(&log, 10), Ok(vec![20, 35]));
     assert_eq!(seqs(&log, 20), Ok(vec![35]));
-    assert_eq!(seqs(&log, 9), Err(Forgotten));
+    assert_eq!(seqs(&log, 9), Err(LogGap));
     assert!(log.push(at(50, 40)), "after a gap");
-    assert_eq!(seqs(&log, 35), Err(Forgotten));
+    assert_eq!(seqs(&log, 35), Err(LogGap));
     assert_eq!(seqs(&log, 40), Ok(vec![50]));
 }
 
@@ -63,7 +63,7 @@ fn only_what_follows_is_believed() {
     for case in cases {
         let (had, head, floor, purges, expected) = *case;
         let purges: Vec<_> = purges.iter().map(|(seq, previous)| at(*seq, *previous)).collect();
-        let read = Read { head: Seq::new(head), floor: Seq::new(floor), purges: &purges };
+        let read = LogTail { head: Seq::new(head), floor: Seq::new(floor), purges: &purges };
         assert_eq!(continues(Seq::new(had), read), expected, "{case:?}");
     }
 }

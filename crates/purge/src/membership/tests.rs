@@ -5,9 +5,9 @@ use super::*;
 const GRACE: Duration = Duration::from_secs(1);
 
 /// One purge, made then.
-struct Made(Instant);
+struct PurgeAt(Instant);
 
-impl Made {
+impl PurgeAt {
     const PURGE: Seq = Seq::START;
 
     fn settled(&self, members: &mut Membership<u8>, now: Instant) -> bool {
@@ -28,7 +28,7 @@ fn two(now: Instant) -> Membership<u8> {
 #[test]
 fn a_purge_is_settled_when_all_who_follow_have_acknowledged_it() {
     let now = Instant::now();
-    let (mut members, purge) = (two(now), Made(now));
+    let (mut members, purge) = (two(now), PurgeAt(now));
     assert!(!purge.settled(&mut members, now));
     members.heard(1, Seq::new(1), now);
     assert!(!purge.settled(&mut members, now));
@@ -37,7 +37,7 @@ fn a_purge_is_settled_when_all_who_follow_have_acknowledged_it() {
     let mut names: Vec<_> = members.followers().collect();
     names.sort();
     assert_eq!(names, [("edge-1", Seq::new(1)), ("edge-2", Seq::new(7))]);
-    assert!(Made(now).settled(&mut Membership::default(), now), "nobody follows");
+    assert!(PurgeAt(now).settled(&mut Membership::default(), now), "nobody follows");
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn one_that_is_silent_is_waited_for_until_it_can_use_nothing_old() {
     let start = Instant::now();
     let mut members = two(start);
     members.heard(1, Seq::new(1), start + GRACE);
-    let purge = Made(start + GRACE / 2);
+    let purge = PurgeAt(start + GRACE / 2);
     // What it made itself just before the purge, cut off from here, it may use for its grace.
     assert!(!purge.settled(&mut members, start + GRACE));
     assert!(!purge.settled(&mut members, start + GRACE + GRACE / 2 - Duration::from_millis(1)));
@@ -64,10 +64,10 @@ fn one_that_leaves_is_not_waited_for_and_one_that_breaks_off_is_for_a_while() {
     assert_eq!(members.followers().count(), 0);
     assert_eq!(members.broken_off().collect::<Vec<_>>(), ["edge-2"]);
     let later = start + Duration::from_secs(60);
-    assert!(!Made(later).settled(&mut members, later));
-    assert!(Made(later).settled(&mut members, later + GRACE));
+    assert!(!PurgeAt(later).settled(&mut members, later));
+    assert!(PurgeAt(later).settled(&mut members, later + GRACE));
     let long_after = start + REMEMBERED;
-    assert!(Made(long_after).settled(&mut members, long_after));
+    assert!(PurgeAt(long_after).settled(&mut members, long_after));
     assert_eq!(members.broken_off().count(), 0);
 }
 
@@ -79,7 +79,7 @@ fn one_that_is_back_is_one_again() {
     members.join(3, "edge-2".into(), GRACE, start);
     members.heard(3, Seq::new(1), start);
     members.heard(1, Seq::new(1), start);
-    assert!(Made(start).settled(&mut members, start));
+    assert!(PurgeAt(start).settled(&mut members, start));
     assert_eq!((members.followers().count(), members.broken_off().count()), (2, 0));
 }
 
@@ -97,7 +97,7 @@ fn a_flood_of_purges_settles_as_far_as_the_slowest_has_come() {
 #[test]
 fn no_purge_is_over_while_those_may_come_back_whom_nobody_remembers() {
     let start = Instant::now();
-    let (mut members, purge) = (Membership::default(), Made(start));
+    let (mut members, purge) = (Membership::default(), PurgeAt(start));
     members.expect_strangers(start + GRACE);
     assert!(!purge.settled(&mut members, start + GRACE - Duration::from_millis(1)));
     assert!(purge.settled(&mut members.clone(), start + GRACE));

@@ -8,9 +8,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::Purge;
 
-fn logged(seq: u64, targets: Vec<Target>, soft: bool, at: Instant) -> Logged {
+fn logged(seq: u64, targets: Vec<Target>, soft: bool, at: Instant) -> LogEntry {
     let (seq, previous) = (Seq::new(seq), Seq::new(seq - 1));
-    Logged { seq, previous, purge: Purge::new(targets, soft).unwrap(), at }
+    LogEntry { seq, previous, purge: Purge::new(targets, soft).unwrap(), at }
 }
 
 fn url(text: &str) -> Target {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use purge::{LogId, Logged, Position, PurgeIndex, Reach, Seq, Trust};
+use purge::{LogEntry, LogId, Position, PurgeIndex, Reach, Seq, Trust};
 
 use crate::world::{GRACE, Grant, Page, at, steps};
 
@@ -11,7 +11,7 @@ const REMEMBERED_NAMES: usize = 8;
 
 pub(crate) struct Edge {
     pub(crate) alive: bool,
-    logs: HashMap<LogId, Followed>,
+    logs: HashMap<LogId, ModelLog>,
     pub(crate) pages: HashMap<usize, Page>,
     /// The watch at each node.
     pub(crate) watches: HashMap<usize, Watch>,
@@ -27,7 +27,7 @@ pub(crate) struct Watch {
     pub(crate) log: Option<LogId>,
 }
 
-struct Followed {
+struct ModelLog {
     index: PurgeIndex,
     trust: Trust,
 }
@@ -38,14 +38,14 @@ impl Edge {
     }
 
     pub(crate) fn follow(&mut self, log: LogId, floor: Seq) {
-        let followed = self.logs.entry(log).or_insert_with(|| Followed {
+        let followed = self.logs.entry(log).or_insert_with(|| ModelLog {
             index: PurgeIndex::new(floor, REMEMBERED_NAMES),
             trust: Trust::new(steps(GRACE)),
         });
         followed.index.forget_before(floor);
     }
 
-    pub(crate) fn apply(&mut self, log: LogId, logged: &Arc<Logged>, now: u64) {
+    pub(crate) fn apply(&mut self, log: LogId, logged: &Arc<LogEntry>, now: u64) {
         let Some(followed) = self.logs.get_mut(&log) else { return };
         self.obeyed = now;
         if logged.previous > followed.index.head() {

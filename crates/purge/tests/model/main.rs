@@ -20,7 +20,7 @@ mod node;
 mod redis;
 mod world;
 
-use world::World;
+use world::Simulation;
 
 /// Schedules in one run, and steps in each. A step is ten milliseconds.
 const SCHEDULES: u64 = 2_000;
@@ -30,9 +30,9 @@ const STEPS: u64 = 800;
 fn nothing_old_is_served_nothing_is_stored_twice_and_nobody_waits_for_ever() {
     let told: Option<u64> = std::env::var("MODEL_SEED").ok().map(|seed| seed.parse().unwrap());
     let seeds = told.map_or(0..SCHEDULES, |seed| seed..seed + 1);
-    let mut seen = world::Seen::default();
+    let mut seen = world::Tally::default();
     for seed in seeds {
-        let mut world = World::new(seed, told.is_some());
+        let mut world = Simulation::new(seed, told.is_some());
         for _ in 0..STEPS {
             world.step();
             if let Some(broken) = &world.broken {

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use purge::{Log, LogId, Logged, Membership, Position, PurgeIndex, Reach, Seq, Trust};
+use purge::{Log, LogEntry, LogId, Membership, Position, PurgeIndex, Reach, Seq, Trust};
 
-use crate::redis::{Member, Read};
+use crate::redis::{BeatResult, Member};
 use crate::world::{EDGES, GRACE, Grant, Page, at, steps};
 
 const REMEMBERED_NAMES: usize = 8;
@@ -31,7 +31,7 @@ pub(crate) struct Node {
 pub(crate) struct News {
     pub(crate) log: LogId,
     pub(crate) floor: Seq,
-    pub(crate) purges: Vec<Arc<Logged>>,
+    pub(crate) purges: Vec<Arc<LogEntry>>,
 }
 
 impl Node {
@@ -111,8 +111,8 @@ impl Node {
     }
 
     /// False: the log has lost purges.
-    pub(crate) fn take_in(&mut self, read: &Read, sent: u64, now: u64) -> bool {
-        let told = purge::Read { head: read.head, floor: read.floor, purges: &read.purges };
+    pub(crate) fn take_in(&mut self, read: &BeatResult, sent: u64, now: u64) -> bool {
+        let told = purge::LogTail { head: read.head, floor: read.floor, purges: &read.purges };
         if self.log.id() != read.log {
             self.log = Log::new(read.log, read.floor, TAIL);
             self.index = PurgeIndex::new(read.floor, REMEMBERED_NAMES);

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use purge::{LogId, Logged, Position, Purge, Seq};
+use purge::{LogEntry, LogId, Position, Purge, Seq};
 
 use crate::world::{EDGES, Grant, Page, at};
 
@@ -17,7 +17,7 @@ pub(crate) const LEASE: u64 = 60;
 pub(crate) struct Redis {
     pub(crate) up: bool,
     pub(crate) log: LogId,
-    entries: Vec<Arc<Logged>>,
+    entries: Vec<Arc<LogEntry>>,
     floor: Seq,
     pub(crate) pages: HashMap<usize, Page>,
     pub(crate) leases: HashMap<usize, (u64, u64)>,
@@ -36,11 +36,11 @@ pub(crate) struct Member {
 
 /// What a beat brings back.
 #[derive(Debug)]
-pub(crate) struct Read {
+pub(crate) struct BeatResult {
     pub(crate) log: LogId,
     pub(crate) head: Seq,
     pub(crate) floor: Seq,
-    pub(crate) purges: Vec<Arc<Logged>>,
+    pub(crate) purges: Vec<Arc<LogEntry>>,
     /// What the node had said before.
     pub(crate) before: Option<Member>,
 }
@@ -67,18 +67,18 @@ impl Redis {
     pub(crate) fn append(&mut self, purge: Purge, now: u64) -> Position {
         let previous = self.head();
         let seq = Seq::new((now << 8).max(previous.get() + 1));
-        self.entries.push(Arc::new(Logged { seq, previous, purge, at: at(now) }));
+        self.entries.push(Arc::new(LogEntry { seq, previous, purge, at: at(now) }));
         while self.entries.len() > KEPT {
             self.floor = self.entries.remove(0).seq;
         }
         Position { log: self.log, seq }
     }
 
-    pub(crate) fn beat(&mut self, node: usize, member: Member, read: Position) -> Read {
+    pub(crate) fn beat(&mut self, node: usize, member: Member, read: Position) -> BeatResult {
         let before = self.members.insert(node, member);
         let since = if read.log == self.log { read.seq } else { Seq::START };
         let purges = self.entries.iter().filter(|logged| logged.seq > since).cloned().collect();
-        Read { log: self.log, head: self.head(), floor: self.floor, purges, before }
+        BeatResult { log: self.log, head: self.head(), floor: self.floor, purges, before }
     }
 
     pub(crate) fn succeed(&mut self, lost: LogId, new: LogId) {

@@ -10,14 +10,14 @@ use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use purge::{LogId, Logged, Position, Purge, Seq, Subject, Target, tag_hash};
+use purge::{LogEntry, LogId, Position, Purge, Seq, Subject, Target, tag_hash};
 
-use events::{Event, Lease, PurgeOp, Request, State, ToEdge, ToNode};
+use events::{EdgeMessage, Event, Lease, NodeMessage, PurgeOp, Request, State};
 
 use crate::chance::Chance;
 use crate::edge::{Edge, Watch};
 use crate::node::Node;
-use crate::redis::{Member, Read, Redis};
+use crate::redis::{BeatResult, Member, Redis};
 
 pub(crate) const GRACE: u64 = 100;
 pub(crate) const EDGES: usize = 3;
@@ -80,7 +80,7 @@ impl Page {
 
 /// What happened, so that a model in which nothing does is found out.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct Tally {
     hits: u64,
     purges: u64,
     over: u64,
@@ -92,7 +92,7 @@ pub(crate) struct Seen {
     waited: u64,
 }
 
-impl Seen {
+impl Tally {
     pub(crate) fn add(&mut self, other: &Self) {
         self.hits += other.hits;
         self.purges += other.purges;
@@ -122,10 +122,10 @@ impl Seen {
     }
 }
 
-pub(crate) struct World {
+pub(crate) struct Simulation {
     pub(crate) now: u64,
     pub(crate) broken: Option<String>,
-    pub(crate) seen: Seen,
+    pub(crate) seen: Tally,
     chance: Chance,
     redis: Redis,
     nodes: Vec<Node>,
@@ -144,7 +144,7 @@ pub(crate) struct World {
     tells: bool,
 }
 
-impl World {
+impl Simulation {
     pub(crate) fn new(seed: u64, tells: bool) -> Self {
         let mut chance = Chance::new(seed);
         let mut name = || LogId::new(u128::from(chance.next()) << 64 | u128::from(chance.next()));
@@ -154,7 +154,7 @@ impl World {
         let mut world = Self {
             now: 1,
             broken: None,
-            seen: Seen::default(),
+            seen: Tally::default(),
             chance,
             redis,
             nodes,
@@ -287,7 +287,7 @@ impl World {
                 let log = self.nodes[node].place().log;
                 let had = self.edges[edge].place(log);
                 self.edges[edge].watches.insert(node, Watch { session, log: None });
-                self.soon(Event::ToNode { edge, node, session, said: ToNode::Hello(had) });
+                self.soon(Event::ToNode { edge, node, session, said: NodeMessage::Hello(had) });
                 self.after(1, Event::EdgeBeats(edge, node, session));
             }
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tonic::Status;
-use weir_proto::fetch::{self, Fetcher, Replies, Rest};
+use weir_proto::fetch::{self, BodyMessages, Fetcher, Replies};
 use weir_proto::origin::RequestHead;
 use weir_proto::transport::Transport;
 
@@ -18,7 +18,7 @@ const SHUNNED: Duration = Duration::from_secs(1);
 
 /// The state for choosing; the best comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Standing {
+pub(crate) enum AdapterState {
     Well,
     /// No call has been answered yet.
     Untried,
@@ -87,7 +87,7 @@ impl Adapter {
         self.transport.clone()
     }
 
-    pub(crate) fn fetch(&self, head: RequestHead, rest: Rest) -> Replies {
+    pub(crate) fn fetch(&self, head: RequestHead, rest: BodyMessages) -> Replies {
         self.fetcher.fetch(head, rest)
     }
 
@@ -111,11 +111,11 @@ impl Adapter {
         self.life.load(Ordering::Relaxed) == ALIVE
     }
 
-    pub(crate) fn standing(&self, now: Instant) -> Standing {
+    pub(crate) fn standing(&self, now: Instant) -> AdapterState {
         match self.life.load(Ordering::Relaxed) {
-            UNTRIED => Standing::Untried,
-            ALIVE if self.shunned.load(Ordering::Relaxed) <= self.milliseconds(now) => Standing::Well,
-            _ => Standing::Out,
+            UNTRIED => AdapterState::Untried,
+            ALIVE if self.shunned.load(Ordering::Relaxed) <= self.milliseconds(now) => AdapterState::Well,
+            _ => AdapterState::Out,
         }
     }
 

@@ -13,12 +13,12 @@ use crate::peers::look_up::tests::{ANSWERS, Answer, scripted};
 use crate::peers::look_up::{LOOK_UP_EVERY, Peer};
 
 /// Says nothing to any request.
-struct Silent;
+struct SilentAdapter;
 
-impl Fetcher for Silent {
-    fn fetch(&self, _: RequestHead, _: Rest) -> Replies {
-        struct Nothing(tokio_stream::Pending<Result<FetchReply, Status>>);
-        impl tokio_stream::Stream for Nothing {
+impl Fetcher for SilentAdapter {
+    fn fetch(&self, _: RequestHead, _: BodyMessages) -> Replies {
+        struct PendingReplies(tokio_stream::Pending<Result<FetchReply, Status>>);
+        impl tokio_stream::Stream for PendingReplies {
             type Item = Result<FetchReply, Status>;
             fn poll_next(
                 mut self: std::pin::Pin<&mut Self>,
@@ -27,8 +27,8 @@ impl Fetcher for Silent {
                 std::pin::Pin::new(&mut self.0).poll_next(context)
             }
         }
-        impl FetchReplies for Nothing {}
-        Box::new(Nothing(tokio_stream::pending()))
+        impl FetchReplies for PendingReplies {}
+        Box::new(PendingReplies(tokio_stream::pending()))
     }
 }
 
@@ -101,7 +101,7 @@ async fn nobody_waits_for_ever_for_an_adapter() {
 
 /// What is known of an adapter: its life, and how many calls are under way there.
 #[derive(Clone, Copy, Debug)]
-enum Told {
+enum AdapterNews {
     Nothing,
     Serves,
     Drains,
@@ -110,21 +110,21 @@ enum Told {
     Refuses,
 }
 
-fn tell(adapter: &Adapter, told: Told, now: Instant) {
+fn tell(adapter: &Adapter, told: AdapterNews, now: Instant) {
     match told {
-        Told::Nothing => {}
-        Told::Serves => adapter.checked(&Ok(true)),
-        Told::Drains => adapter.checked(&Ok(false)),
-        Told::Gone => adapter.checked(&Err(Status::unavailable("gone"))),
-        Told::Lost => adapter.lose(),
-        Told::Refuses => adapter.shun(now),
+        AdapterNews::Nothing => {}
+        AdapterNews::Serves => adapter.checked(&Ok(true)),
+        AdapterNews::Drains => adapter.checked(&Ok(false)),
+        AdapterNews::Gone => adapter.checked(&Err(Status::unavailable("gone"))),
+        AdapterNews::Lost => adapter.lose(),
+        AdapterNews::Refuses => adapter.shun(now),
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_least_busy_of_the_best_gets_the_next_request() {
-    use Told::{Drains, Gone, Lost, Nothing, Refuses, Serves};
-    type Case = (&'static [(&'static [Told], usize)], Option<usize>, &'static [usize]);
+    use AdapterNews::{Drains, Gone, Lost, Nothing, Refuses, Serves};
+    type Case = (&'static [(&'static [AdapterNews], usize)], Option<usize>, &'static [usize]);
     // Adapters by what was told of them and calls under way; the one where a call was lost; who is chosen in
     // turn.
     let table: &[Case] = &[
@@ -170,26 +170,27 @@ async fn an_adapter_is_out_until_it_answers_and_shunned_for_a_second() {
     let adapters = at(&["127.0.0.1:1"]);
     let standing = || adapters.known.load()[0].standing(Instant::now());
     let early = adapters.begin(None).await.unwrap();
-    assert_eq!((standing(), adapters.figures()), (Standing::Untried, (1, 0)));
+    assert_eq!((standing(), adapters.figures()), (AdapterState::Untried, (1, 0)));
     early.answered();
-    assert_eq!((standing(), adapters.figures()), (Standing::Well, (1, 1)));
+    assert_eq!((standing(), adapters.figures()), (AdapterState::Well, (1, 1)));
     adapters.begin(None).await.unwrap().lost();
-    assert_eq!(standing(), Standing::Out);
+    assert_eq!(standing(), AdapterState::Out);
     // The answer to what was asked before says nothing of what is now.
     early.answered();
-    assert_eq!(standing(), Standing::Out);
+    assert_eq!(standing(), AdapterState::Out);
     let late = adapters.begin(None).await.unwrap();
     late.answered();
-    assert_eq!(standing(), Standing::Well);
+    assert_eq!(standing(), AdapterState::Well);
     late.refused();
-    assert_eq!(standing(), Standing::Out);
+    assert_eq!(standing(), AdapterState::Out);
     sleep(Duration::from_millis(1001)).await;
-    assert_eq!(standing(), Standing::Well);
+    assert_eq!(standing(), AdapterState::Well);
 }
 
 #[tokio::test]
 async fn calls_are_counted_until_they_are_dropped() {
-    let adapters = Adapters::new(WsgiAdapters::Connected(vec![Arc::new(Silent), Arc::new(Silent)]));
+    let adapters =
+        Adapters::new(WsgiAdapters::Connected(vec![Arc::new(SilentAdapter), Arc::new(SilentAdapter)]));
     let calls = || adapters.known.load().iter().map(|adapter| adapter.calls()).collect::<Vec<_>>();
     let begin = async || adapters.begin(None).await.unwrap();
     let mut begun = vec![begin().await, begin().await];

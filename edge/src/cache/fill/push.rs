@@ -10,14 +10,14 @@ use http_cache::{Lifetime, Reason, csrf};
 
 use super::{Fill, declared_length};
 use crate::application::OriginReply;
-use crate::cache::flights::{Outcome, Own, ServedPage, Source};
+use crate::cache::flights::{FirstResult, Outcome, ServedPage, Source};
 use crate::cache::page::{self, Page, PageHead};
-use crate::cache::shared_body::{BrokenOff, PushResult, SharedBody};
-use crate::cache_node::GivenUp;
-use crate::purge_log::Grant;
+use crate::cache::shared_body::{IncompleteBody, PushResult, SharedBody};
+use crate::cache_node::ReturnCause;
+use crate::purge_log::PurgeStamp;
 
 /// A body that arrives.
-struct Arriving {
+struct FillBody {
     body: Arc<SharedBody>,
     /// Searches the page for a token, unless the page itself says that it may be shared.
     scanner: Option<csrf::Scanner>,
@@ -31,7 +31,7 @@ struct Arriving {
 }
 
 /// Nobody reads the body any more.
-struct Unread;
+struct NoReaders;
 
 impl Fill {
     /// Streams the reply to all who joined, to L1 and to the node.
@@ -45,7 +45,7 @@ impl Fill {
         if arriving.head.lifetime.validate {
             // Nobody else may use it as it is: nobody waits for it.
             self.ticket.close();
-            self.give_up(GivenUp::Uncacheable { vary: &[], pass_for: Duration::ZERO }).await;
+            self.give_up(ReturnCause::Uncacheable { vary: &[], pass_for: Duration::ZERO }).await;
         }
         if let Some(exchange) = &mut self.exchange
             && let Err(why) =
@@ -76,23 +76,23 @@ impl Fill {
     /// Gives a reply that is the same for all to those who have joined, and does not store it.
     pub(super) async fn share(&mut self, mut reply: OriginReply, lifetime: Lifetime, reason: Reason) {
         reply.body.go_on();
-        let head = self.head(&reply, lifetime, Grant::passing());
+        let head = self.head(&reply, lifetime, PurgeStamp::passing());
         let source = Source::Application { fwd: self.fwd, not_stored: Some(reason) };
         // Whoever asks from now on asks anew.
         self.ticket.close();
-        let mut arriving = Arriving { storable: false, ..self.announce(&reply, head, source) };
+        let mut arriving = FillBody { storable: false, ..self.announce(&reply, head, source) };
         if http_cache::is_error(reply.status) {
-            self.give_up(GivenUp::Failed { pause: Duration::ZERO }).await;
+            self.give_up(ReturnCause::Failed { pause: Duration::ZERO }).await;
         } else {
             let vary = &arriving.head.lifetime.vary;
-            self.give_up(GivenUp::Uncacheable { vary, pass_for: Duration::ZERO }).await;
+            self.give_up(ReturnCause::Uncacheable { vary, pass_for: Duration::ZERO }).await;
         }
         if self.receive(reply, &mut arriving).await.is_ok() {
             arriving.body.end(Ok(()));
         }
     }
 
-    fn head(&self, reply: &OriginReply, lifetime: Lifetime, grant: Grant) -> PageHead {
+    fn head(&self, reply: &OriginReply, lifetime: Lifetime, grant: PurgeStamp) -> PageHead {
         let now = Instant::now();
         PageHead {
             status: reply.status,
@@ -105,7 +105,7 @@ impl Fill {
     }
 
     /// Tells all who joined that the page begins.
-    fn announce(&self, reply: &OriginReply, head: PageHead, source: Source) -> Arriving {
+    fn announce(&self, reply: &OriginReply, head: PageHead, source: Source) -> FillBody {
         let searched = !head.lifetime.shared && csrf::applies(&reply.headers);
         let holes = Holes::of(&reply.headers).ok().flatten().filter(|_| searched);
         let scanner = searched.then(|| csrf::Scanner::beside(holes.as_ref()));
@@ -117,28 +117,28 @@ impl Fill {
             body.decide(Ok(()));
         }
         if let Some(reader) = body.first_reader() {
-            self.ticket.flight.keep_for_first(Own::Reader(reader));
+            self.ticket.flight.keep_for_first(FirstResult::Reader(reader));
         }
         let served = self.served(head.clone(), body.clone(), source);
         let page = ServedPage { upstream: Some(reply.upstream.clone()), ..served }
             .with_length(declared_length(reply))
             .with_own(http_cache::fields::withheld_headers(&reply.headers));
         self.ticket.flight.settle(Outcome::Page(Arc::new(page)));
-        Arriving { body, scanner, storable: true, head, missing: declared_length(reply), stored: false }
+        FillBody { body, scanner, storable: true, head, missing: declared_length(reply), stored: false }
     }
 
     /// Receives the body. Ends it, and has it stored nowhere, if it breaks off.
-    async fn receive(&mut self, mut reply: OriginReply, arriving: &mut Arriving) -> Result<(), Unread> {
+    async fn receive(&mut self, mut reply: OriginReply, arriving: &mut FillBody) -> Result<(), NoReaders> {
         while let Some(chunk) = reply.body.next().await {
             let pushed = match chunk {
                 Ok(chunk) => self.push(chunk, arriving).await,
                 Err(failure) => {
                     self.cache.application.log_failure(&self.ask.target(), &failure);
-                    Err(Unread)
+                    Err(NoReaders)
                 }
             };
-            if let Err(Unread) = pushed {
-                arriving.body.end(Err(BrokenOff));
+            if let Err(NoReaders) = pushed {
+                arriving.body.end(Err(IncompleteBody));
                 if arriving.stored {
                     let request = &self.ask.request;
                     self.cache.l1.withdraw(request.key.as_bytes(), &request.outgoing.headers);
@@ -150,7 +150,7 @@ impl Fill {
     }
 
     /// Stores the page in L1, and lets nobody join any more.
-    fn keep_whole(&mut self, arriving: &mut Arriving, whole: Bytes) {
+    fn keep_whole(&mut self, arriving: &mut FillBody, whole: Bytes) {
         if !std::mem::replace(&mut arriving.stored, true) {
             self.insert(Arc::new(Page::new(arriving.head.clone(), whole)));
             self.ticket.close();
@@ -159,7 +159,7 @@ impl Fill {
     }
 
     /// Hands one chunk to all who joined and to the node.
-    async fn push(&mut self, chunk: Bytes, arriving: &mut Arriving) -> Result<(), Unread> {
+    async fn push(&mut self, chunk: Bytes, arriving: &mut FillBody) -> Result<(), NoReaders> {
         if let Some(reason) = arriving.token_in(&chunk) {
             arriving.body.keep_for_first();
             self.refuse(arriving, reason).await;
@@ -182,11 +182,11 @@ impl Fill {
         if pushed != PushResult::Kept {
             self.refuse(arriving, Reason::TooLarge).await;
         }
-        if pushed == PushResult::Unread { Err(Unread) } else { Ok(()) }
+        if pushed == PushResult::Unread { Err(NoReaders) } else { Ok(()) }
     }
 
     /// The page is not stored after all, and nobody joins it any more.
-    async fn refuse(&mut self, arriving: &mut Arriving, reason: Reason) {
+    async fn refuse(&mut self, arriving: &mut FillBody, reason: Reason) {
         if std::mem::take(&mut arriving.storable) {
             self.ticket.close();
             arriving.body.decide(Err(reason));
@@ -195,7 +195,7 @@ impl Fill {
     }
 }
 
-impl Arriving {
+impl FillBody {
     /// Why the page is its visitor's own, if the chunk shows that it is.
     fn token_in(&mut self, chunk: &[u8]) -> Option<Reason> {
         let scanner = self.scanner.as_mut()?;

@@ -9,9 +9,9 @@ use http_cache::{Reason, ReplyManner, vary};
 use super::{Fill, PAUSE};
 use crate::application::{Failure, OriginReply};
 use crate::cache::flights::Outcome;
-use crate::cache::l1::Unstorable;
+use crate::cache::l1::UncacheableReply;
 use crate::cache::page::Page;
-use crate::cache_node::{GivenUp, NotKept};
+use crate::cache_node::{ReturnCause, StoreRefusal};
 
 impl Fill {
     /// The reply may not be stored and is one visitor's: its requester alone gets it. Other variants and the
@@ -25,7 +25,7 @@ impl Fill {
         let fallback = self.find_fallback();
         self.mark(&names, reason, manner.unwrap_or_default());
         self.ticket.end(fallback.map_or(Outcome::Pass(reason), |page| self.stale(&page, reason)));
-        self.give_up(GivenUp::Uncacheable { vary: &names, pass_for: self.ask.policy.hit_for_miss }).await;
+        self.give_up(ReturnCause::Uncacheable { vary: &names, pass_for: self.ask.policy.hit_for_miss }).await;
     }
 
     /// The refresh failed: the stale page is given as long as it may be, and the next refresh waits.
@@ -46,35 +46,35 @@ impl Fill {
             self.keep_for_first(reply, Reason::Status);
         }
         self.ticket.end(self.stale(&page, Reason::OriginFailed));
-        self.give_up(GivenUp::Failed { pause: PAUSE }).await;
+        self.give_up(ReturnCause::Failed { pause: PAUSE }).await;
     }
 
     /// Leaves a mark for the variant, here and at the node.
     pub(super) async fn leave_mark(&mut self, names: &[HeaderName], reason: Reason) {
         self.mark(names, reason, ReplyManner::default());
-        self.give_up(GivenUp::Uncacheable { vary: names, pass_for: self.ask.policy.hit_for_miss }).await;
+        self.give_up(ReturnCause::Uncacheable { vary: names, pass_for: self.ask.policy.hit_for_miss }).await;
     }
 
     fn mark(&self, names: &[HeaderName], reason: Reason, manner: ReplyManner) {
         let request = &self.ask.request;
-        let seen = Unstorable { reason, manner, pass_for: self.ask.policy.hit_for_miss };
+        let seen = UncacheableReply { reason, manner, pass_for: self.ask.policy.hit_for_miss };
         self.cache.l1.mark(request.key.as_bytes(), &request.outgoing.headers, names, seen);
     }
 
     /// Gives the lease back, if there is one; the node is told why on a best effort.
-    pub(super) async fn give_up(&mut self, why: GivenUp<'_>) {
+    pub(super) async fn give_up(&mut self, why: ReturnCause<'_>) {
         if let Some(exchange) = self.exchange.take() {
             let _ = exchange.give_up(why).await;
         }
     }
 
     /// The page is in L1 and with those who asked all the same.
-    pub(super) fn not_kept(&self, why: &NotKept) {
+    pub(super) fn not_kept(&self, why: &StoreRefusal) {
         match why {
-            NotKept::Refused(detail) => {
+            StoreRefusal::Refused(detail) => {
                 tracing::debug!(target = %self.ask.target(), "cache-node did not keep the page: {detail}")
             }
-            NotKept::Gone(gone) => self.cache.node_gone(gone),
+            StoreRefusal::Gone(gone) => self.cache.node_gone(gone),
         }
     }
 

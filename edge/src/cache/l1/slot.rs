@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, HeaderName};
 use http_cache::{LearntLanguages, Lifetime, Reason, ReplyManner, Use, vary};
 
-use super::Unstorable;
+use super::UncacheableReply;
 use crate::cache::page::Page;
 
 /// Variants of one key that are kept; the one used least makes room.
@@ -244,8 +244,8 @@ impl Mark {
 
     /// What another edge has seen is known here only as a mark: what this edge saw itself says more.
     /// Returns the reason that counts.
-    pub(super) fn hit_for_miss(&mut self, seen: Unstorable, now: Instant) -> Reason {
-        let Unstorable { mut reason, mut manner, pass_for } = seen;
+    pub(super) fn hit_for_miss(&mut self, seen: UncacheableReply, now: Instant) -> Reason {
+        let UncacheableReply { mut reason, mut manner, pass_for } = seen;
         if let Some(known) = self.pass.filter(|_| is_hearsay(reason)) {
             (reason, manner) = (known.reason, known.manner);
         }

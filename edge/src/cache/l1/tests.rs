@@ -8,7 +8,7 @@ use http_cache::{Lifetime, Source};
 
 use super::*;
 use crate::cache::page::PageHead;
-use crate::purge_log::Grant;
+use crate::purge_log::PurgeStamp;
 
 const MEMORY: u64 = 4 * 1024 * 1024;
 const BODY: usize = 4 * 1024;
@@ -29,14 +29,17 @@ fn page() -> Arc<Page> {
         headers: HeaderMap::new(),
         lifetime,
         born: Instant::now(),
-        grant: Grant::passing(),
+        grant: PurgeStamp::passing(),
         tags: Box::default(),
     };
     Arc::new(Page::new(head, Bytes::from_static(&[b'x'; BODY])))
 }
 
 fn is_hit(l1: &L1, key: &str) -> bool {
-    matches!(l1.find(key.as_bytes(), &Look::default(), Instant::now(), |_| Vec::new()), Found::Fresh(_))
+    matches!(
+        l1.find(key.as_bytes(), &RequestSummary::default(), Instant::now(), |_| Vec::new()),
+        L1Lookup::Fresh(_)
+    )
 }
 
 /// As a request does: looks, and stores what is missing.
@@ -70,10 +73,11 @@ fn a_scan_does_not_push_out_what_is_asked_for_again_and_again() {
 fn a_mark_knows_more_than_another_edges() {
     let (l1, none) = (L1::new(MEMORY, 64 * 1024), HeaderMap::new());
     let mark = |reason| {
-        let seen = Unstorable { reason, manner: ReplyManner::default(), pass_for: Duration::from_secs(60) };
+        let seen =
+            UncacheableReply { reason, manner: ReplyManner::default(), pass_for: Duration::from_secs(60) };
         l1.mark(b"k", &none, &[], seen);
-        match l1.find(b"k", &Look::default(), Instant::now(), |_| Vec::new()) {
-            Found::Marked(mark) => mark.reason,
+        match l1.find(b"k", &RequestSummary::default(), Instant::now(), |_| Vec::new()) {
+            L1Lookup::Marked(mark) => mark.reason,
             _ => panic!("there is no mark"),
         }
     };

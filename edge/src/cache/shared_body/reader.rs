@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_cache::Reason;
 
-use super::{BodyState, BrokenOff, ReaderPlace, SharedBody};
+use super::{BodyState, IncompleteBody, ReaderPlace, SharedBody};
 
 /// One request's position in a body that is arriving.
 pub(crate) struct Reader {
@@ -16,7 +16,7 @@ pub(crate) struct Reader {
 
 impl Reader {
     /// The next chunk, as soon as it is there; `None` at the end of a complete body.
-    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, BrokenOff>> {
+    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, IncompleteBody>> {
         loop {
             let grown = self.body.grown.notified();
             tokio::pin!(grown);
@@ -24,7 +24,7 @@ impl Reader {
             {
                 let mut state = self.body.state.lock();
                 if self.is_cut_off(&state) {
-                    return Some(Err(BrokenOff));
+                    return Some(Err(IncompleteBody));
                 }
                 if self.may_begin(&state)
                     && let Some(chunk) = state.chunks.get(self.place.chunk - state.dropped).cloned()

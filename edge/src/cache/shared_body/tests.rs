@@ -8,7 +8,7 @@ fn new(keep: u64) -> Arc<SharedBody> {
     SharedBody::new(keep, &Bodies::new(u64::MAX))
 }
 
-async fn read_all(mut reader: Reader) -> Result<Vec<u8>, BrokenOff> {
+async fn read_all(mut reader: Reader) -> Result<Vec<u8>, IncompleteBody> {
     let mut all = Vec::new();
     while let Some(chunk) = reader.next().await {
         all.extend_from_slice(&chunk?);
@@ -36,9 +36,9 @@ async fn a_broken_body_is_never_whole() {
     let body = new(1000);
     let reader = body.reader().unwrap();
     body.push("half".into()).await;
-    body.end(Err(BrokenOff));
+    body.end(Err(IncompleteBody));
     body.end(Ok(()));
-    assert_eq!(read_all(reader).await, Err(BrokenOff));
+    assert_eq!(read_all(reader).await, Err(IncompleteBody));
     assert_eq!(body.whole_body(), None);
 }
 
@@ -51,7 +51,7 @@ async fn a_page_of_the_first_readers_own_breaks_off_for_the_others() {
     body.keep_for_first();
     body.push("secret".into()).await;
     body.end(Ok(()));
-    assert_eq!(second.next().await, Some(Err(BrokenOff)));
+    assert_eq!(second.next().await, Some(Err(IncompleteBody)));
     assert!(!second.begun().await);
     assert!(body.reader().is_none());
     assert_eq!(read_all(first).await.unwrap(), b"head secret");
@@ -74,7 +74,7 @@ async fn nobody_but_the_first_begins_a_page_that_is_searched() {
         body.push("to its end".into()).await;
         body.end(Ok(()));
         assert_eq!(second.begun().await, !secret);
-        let whole = if secret { Err(BrokenOff) } else { Ok(b"a page to its end".to_vec()) };
+        let whole = if secret { Err(IncompleteBody) } else { Ok(b"a page to its end".to_vec()) };
         assert_eq!(read_all(second).await, whole);
         assert_eq!(read_all(first).await.unwrap(), b"to its end");
     }
@@ -100,7 +100,7 @@ async fn a_seat_that_was_the_firsts_is_not_the_next_ones() {
     let mut next = body.reader().unwrap();
     body.push("head ".into()).await;
     body.keep_for_first();
-    assert_eq!(next.next().await, Some(Err(BrokenOff)));
+    assert_eq!(next.next().await, Some(Err(IncompleteBody)));
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn a_long_body_follows_the_fastest_and_cuts_off_who_falls_behind() {
     }
     let held = body.bodies.held();
     assert!(held <= WINDOW + 2 * chunk.len() as u64, "{held} bytes are held for who does not read");
-    assert_eq!(slow.next().await, Some(Err(BrokenOff)));
+    assert_eq!(slow.next().await, Some(Err(IncompleteBody)));
     drop((fast, slow));
     assert_eq!(body.push(chunk).await, PushResult::Unread);
     body.end(Ok(()));

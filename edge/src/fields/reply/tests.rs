@@ -4,7 +4,7 @@ use super::*;
 
 #[derive(serde::Deserialize, Default)]
 #[serde(default)]
-struct One {
+struct PlaceFields {
     reply_fields: Vec<ReplyFieldConfig>,
     inherit_fields: InheritFields,
     security: Option<Security>,
@@ -13,7 +13,7 @@ struct One {
 
 /// Builds from JSON levels, the outermost first.
 fn build(levels: &[&str]) -> (Option<Arc<ReplyFields>>, String) {
-    let levels: Vec<One> = levels.iter().map(|level| serde_json::from_str(level).unwrap()).collect();
+    let levels: Vec<PlaceFields> = levels.iter().map(|level| serde_json::from_str(level).unwrap()).collect();
     let levels: Vec<_> = levels
         .iter()
         .enumerate()
@@ -27,7 +27,7 @@ fn build(levels: &[&str]) -> (Option<Arc<ReplyFields>>, String) {
         .collect();
     let mut mistakes = Mistakes::default();
     let definitions = Arc::default();
-    let defined = Defined { names: &VariableNames::default(), definitions: &definitions };
+    let defined = VariableScope { names: &VariableNames::default(), definitions: &definitions };
     let built = ReplyFields::build(&levels, None, defined, &mut mistakes);
     (built, mistakes.to_string())
 }

@@ -6,7 +6,7 @@ use crate::variables::{FieldSource, RequestFacts, Values, VariableNames};
 fn built(config: &str) -> Result<ReplyRewrite, String> {
     let config: ReplyRewriteConfig = toml::from_str(config).map_err(|error| error.message().to_owned())?;
     let (names, definitions, mut mistakes) = (VariableNames::default(), Arc::default(), Mistakes::default());
-    let defined = Defined { names: &names, definitions: &definitions };
+    let defined = VariableScope { names: &names, definitions: &definitions };
     let built = ReplyRewrite::build("at", &config, defined, &mut mistakes);
     if mistakes.is_empty() { built.ok_or_else(|| "nothing".to_owned()) } else { Err(mistakes.to_string()) }
 }

@@ -16,10 +16,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Response, Status, Streaming};
 use weir_proto::cache::cache_server::{Cache as CacheService, CacheServer};
 use weir_proto::cache::{
-    EntryHead, ExchangeReply, ExchangeRequest, Found, PurgeReply, PurgeRequest, Stored, Use, WatchReply,
-    WatchRequest, exchange_reply, exchange_request,
+    EntryHead, ExchangeReply, ExchangeRequest, LookupHit, PurgeReply, PurgeRequest, StoreReply, Use,
+    WatchReply, WatchRequest, exchange_reply, exchange_request,
 };
-use weir_proto::fetch::{FetchReplies, Fetcher, Replies, Rest};
+use weir_proto::fetch::{BodyMessages, FetchReplies, Fetcher, Replies};
 use weir_proto::origin::{End, FetchReply, Field, ReplyHead, RequestHead, fetch_reply};
 use weir_proto::transport;
 
@@ -58,12 +58,12 @@ impl CacheService for Node {
         tokio::spawn(async move {
             let _lookup = requests.message().await;
             let kind = if node.lease { Use::Stale } else { Use::Fresh };
-            let found = Found {
+            let found = LookupHit {
                 entry: Some(node.entry.clone()),
                 r#use: kind.into(),
                 lease: node.lease,
                 max_object: 1000,
-                ..Found::default()
+                ..LookupHit::default()
             };
             say(exchange_reply::Message::Found(found)).await;
             say(exchange_reply::Message::Chunk("from the node".into())).await;
@@ -72,8 +72,11 @@ impl CacheService for Node {
                 match request.message {
                     Some(exchange_request::Message::Chunk(chunk)) => node.stored.lock().extend(chunk),
                     Some(exchange_request::Message::End(_)) => {
-                        say(exchange_reply::Message::Stored(Stored { kept: true, ..Stored::default() }))
-                            .await;
+                        say(exchange_reply::Message::Stored(StoreReply {
+                            kept: true,
+                            ..StoreReply::default()
+                        }))
+                        .await;
                     }
                     _ => {}
                 }
@@ -116,7 +119,7 @@ impl stream::Stream for Whole {
 impl FetchReplies for Whole {}
 
 impl Fetcher for Page200 {
-    fn fetch(&self, _: RequestHead, _: Rest) -> Replies {
+    fn fetch(&self, _: RequestHead, _: BodyMessages) -> Replies {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let field =
             |name: &'static str, value: &'static str| Field { name: name.into(), value: value.into() };

@@ -31,8 +31,8 @@ const ROUNDS: usize = 1000;
 const HOST: &str = "example.com";
 
 /// Path, status, fields, body.
-type Stored = (&'static str, u16, &'static [(&'static str, &'static str)], &'static str);
-const PAGES: &[Stored] = &[
+type PageRow = (&'static str, u16, &'static [(&'static str, &'static str)], &'static str);
+const PAGES: &[PageRow] = &[
     (
         "/etag",
         200,
@@ -105,7 +105,9 @@ fn edge(long: bool, nginx_cache_status: bool, files: &Path) -> Arc<Edge> {
     let sites = edge.routes.load();
     for (path, status, fields, body) in PAGES {
         let normal = path::normalise(path.as_bytes()).unwrap();
-        let Chosen::Location(_, location) = sites.choose(0, HOST).choose(&normal) else { panic!("{path}") };
+        let RouteMatch::Location(_, location) = sites.choose(0, HOST).choose(&normal) else {
+            panic!("{path}")
+        };
         let mut headers = HeaderMap::new();
         for (name, value) in *fields {
             headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
@@ -127,7 +129,7 @@ fn edge(long: bool, nginx_cache_status: bool, files: &Path) -> Arc<Edge> {
             source: Source::Setting,
         };
         let status = StatusCode::from_u16(*status).unwrap();
-        let (grant, tags) = (crate::purge_log::Grant::passing(), Box::default());
+        let (grant, tags) = (crate::purge_log::PurgeStamp::passing(), Box::default());
         let head = PageHead { status, headers, lifetime, born: Instant::now(), grant, tags };
         let page = Arc::new(Page::new(head, Bytes::from_static(body.as_bytes())));
         edge.cache.l1.insert(&key, &HeaderMap::new(), page);

@@ -11,10 +11,10 @@ use process::settings::Mistakes;
 use process::units::Size;
 
 use super::*;
-use crate::cache::l1::Unstorable;
+use crate::cache::l1::UncacheableReply;
 use crate::cache::page::PageHead;
 use crate::metrics::Metrics;
-use crate::purge_log::Grant;
+use crate::purge_log::PurgeStamp;
 use crate::request::body::RequestBody;
 use crate::request::{Upgrade, Via, path};
 use crate::route::{self, Sites};
@@ -79,7 +79,7 @@ fn page(age: u64, shared: bool, validate: bool) -> Arc<Page> {
         headers: HeaderMap::new(),
         lifetime,
         born,
-        grant: Grant::passing(),
+        grant: PurgeStamp::passing(),
         tags: Box::default(),
     };
     Arc::new(Page::new(head, Bytes::from_static(b"page")))
@@ -100,7 +100,7 @@ fn l1() -> L1 {
         l1.insert(&key("dead"), &none, page(60, false, false));
         l1.insert(&key("asks"), &none, page(1, false, true));
         let manner = ReplyManner::default();
-        let seen = Unstorable { reason: Reason::SetCookie, manner, pass_for: Duration::from_secs(60) };
+        let seen = UncacheableReply { reason: Reason::SetCookie, manner, pass_for: Duration::from_secs(60) };
         l1.mark(&key("marked"), &none, &[], seen);
         l1.count_use(&key("once"));
         l1.count_use(&key("twice"));
@@ -133,7 +133,7 @@ fn decided(sites: &Sites, l1: &L1, text: &str) -> String {
 fn plan_of(sites: &Sites, l1: &L1, mut request: &Request) -> Decision {
     let path = path::normalise(path::split(&request.target).0.as_bytes()).unwrap();
     let chosen = sites.choose(0, &request.authority).choose(&path);
-    decide(chosen, &mut request, InL1 { l1, now: Instant::now() }).decision()
+    decide(chosen, &mut request, L1View { l1, now: Instant::now() }).decision()
 }
 
 fn words(Decision { word, reason, status }: Decision) -> String {

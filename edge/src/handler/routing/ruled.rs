@@ -13,7 +13,7 @@ use crate::reply::{Reply, error};
 use crate::request::Request;
 use crate::request::path::{self, split};
 use crate::route::rules::condition::{Condition, FileKind, contains};
-use crate::route::rules::rewrite::{Rewrite, Rewritten, Then};
+use crate::route::rules::rewrite::{Rewrite, RewriteFlag, RewriteResult};
 use crate::route::rules::{Rule, RuleAction, Rules};
 
 /// What the rules of a place make of a request.
@@ -44,7 +44,7 @@ impl Progress {
 }
 
 /// What follows an action.
-enum AfterAction {
+enum RulesProgress {
     Action,
     End(RulesOutcome),
 }
@@ -59,9 +59,9 @@ pub(super) async fn run(rules: &Rules, request: &mut Request, at: SiteLocation<'
         }
         for action in &rule.actions {
             match act(rule, action, request, at, &mut progress) {
-                AfterAction::Action => {}
-                AfterAction::End(RulesOutcome::Stay) => return progress.stay(),
-                AfterAction::End(ruled) => return ruled,
+                RulesProgress::Action => {}
+                RulesProgress::End(RulesOutcome::Stay) => return progress.stay(),
+                RulesProgress::End(ruled) => return ruled,
             }
         }
     }
@@ -74,33 +74,33 @@ fn act(
     request: &mut Request,
     SiteLocation { site, location }: SiteLocation<'_>,
     progress: &mut Progress,
-) -> AfterAction {
+) -> RulesProgress {
     let path = match path_of(request) {
         Ok(path) => path,
-        Err(reply) => return AfterAction::End(RulesOutcome::Answer(reply)),
+        Err(reply) => return RulesProgress::End(RulesOutcome::Answer(reply)),
     };
     match action {
-        RuleAction::Break => AfterAction::End(RulesOutcome::Stay),
+        RuleAction::Break => RulesProgress::End(RulesOutcome::Stay),
         RuleAction::Set(name, value) => {
             let value = value.value(&facts(request, &path, site, location)).into_owned();
             request.values.set(name, value);
-            AfterAction::Action
+            RulesProgress::Action
         }
         RuleAction::Place(name) => {
             progress.place.clone_from(name);
-            AfterAction::Action
+            RulesProgress::Action
         }
         RuleAction::Return(answer) => {
             let reply = returned::reply(answer, &facts(request, &path, site, location), location);
             request.note(|| rule.name.to_string(), || format!("answered with {}", answer.status.as_u16()));
-            AfterAction::End(RulesOutcome::Answer(Box::new(reply)))
+            RulesProgress::End(RulesOutcome::Answer(Box::new(reply)))
         }
         RuleAction::Rewrite(rewrite) => {
             let mut values = std::mem::take(&mut request.values);
             let matched = values.matches(&rewrite.regex, path.as_bytes());
             request.values = values;
             if !matched {
-                return AfterAction::Action;
+                return RulesProgress::Action;
             }
             let own_query = split(&request.target).1;
             let rewritten = rewrite.apply(&facts(request, &path, site, location), own_query);
@@ -112,19 +112,19 @@ fn act(
 fn take(
     rule: &Rule,
     rewrite: &Rewrite,
-    rewritten: Rewritten,
+    rewritten: RewriteResult,
     request: &mut Request,
     progress: &mut Progress,
-) -> AfterAction {
+) -> RulesProgress {
     let (new, query) = match rewritten {
-        Rewritten::Path(path, query) => (path, query),
-        Rewritten::Location(status, to) => {
+        RewriteResult::Path(path, query) => (path, query),
+        RewriteResult::Location(status, to) => {
             request.note(|| rule.name.to_string(), || format!("redirected with {}", status.as_u16()));
-            return AfterAction::End(RulesOutcome::Answer(Box::new(returned::redirect(status, &to))));
+            return RulesProgress::End(RulesOutcome::Answer(Box::new(returned::redirect(status, &to))));
         }
     };
     let Ok(new) = path::resolved(&new) else {
-        return AfterAction::End(RulesOutcome::Answer(Box::new(error::bad_request(
+        return RulesProgress::End(RulesOutcome::Answer(Box::new(error::bad_request(
             "The path is malformed.",
         ))));
     };
@@ -132,9 +132,9 @@ fn take(
     request.note(|| rule.name.to_string(), || format!("rewritten to {}", printable(&new)));
     progress.is_changed = true;
     match rewrite.then {
-        Then::Next | Then::Redirect(_) => AfterAction::Action,
-        Then::Last => AfterAction::End(RulesOutcome::Elsewhere),
-        Then::Break => AfterAction::End(RulesOutcome::Stay),
+        RewriteFlag::Next | RewriteFlag::Redirect(_) => RulesProgress::Action,
+        RewriteFlag::Last => RulesProgress::End(RulesOutcome::Elsewhere),
+        RewriteFlag::Break => RulesProgress::End(RulesOutcome::Stay),
     }
 }
 

@@ -14,25 +14,25 @@ use crate::http1::abandon::{either, left};
 use crate::http1::connection::Connection;
 use crate::http1::duplex::{BodyUpload, both_ways};
 use crate::http1::exchanged::ExchangeResult;
-use crate::http1::linger::After;
-use crate::http1::write::Manner;
+use crate::http1::linger::Persistence;
+use crate::http1::write::WriteManner;
 use crate::http1::{abandon, interim, send_file, tunnel, write};
 use crate::log::{record, spans};
 use crate::reply::Reply;
-use crate::reply::sent::Sent;
+use crate::reply::delivery::Delivery;
 use crate::request::body::{BodyPump, Chunks, RequestBody};
 use crate::request::{Request, Upgrade};
 use crate::{Edge, handler};
 
 /// A request whose head was read.
-pub(super) struct Incoming {
+pub(super) struct ReceivedRequest {
     request: Request,
     framing: Framing,
     pump: Option<BodyPump>,
     /// The upload side of another protocol, after the switch.
     tunnel: Option<Chunks>,
     expects_continue: bool,
-    after: After,
+    after: Persistence,
 }
 
 impl Connection {
@@ -40,8 +40,8 @@ impl Connection {
         &self,
         head: &Head<'_>,
         head_bytes: usize,
-        after: After,
-    ) -> Result<Incoming, Refusal> {
+        after: Persistence,
+    ) -> Result<ReceivedRequest, Refusal> {
         let upgrade = Upgrade::of_head(head);
         let mut tunnel = None;
         let (body, pump) = match upgrade {
@@ -61,7 +61,7 @@ impl Connection {
             request.arrival.proxied = Some(proxied.clone());
         }
         request.arrival.server = self.stream.tcp().local_addr().ok().map(|local| local.ip());
-        Ok(Incoming {
+        Ok(ReceivedRequest {
             request: Request { upgrade, ..request },
             framing: head.framing,
             pump,
@@ -73,13 +73,13 @@ impl Connection {
 
     /// Runs one request through the handler, both directions at once. Returns true if the connection may be
     /// used again.
-    pub(super) async fn exchange(&mut self, incoming: Incoming) -> bool {
-        let Incoming { mut request, framing, pump, tunnel, expects_continue, after } = incoming;
-        let keep_alive = after == After::Next;
+    pub(super) async fn exchange(&mut self, incoming: ReceivedRequest) -> bool {
+        let ReceivedRequest { mut request, framing, pump, tunnel, expects_continue, after } = incoming;
+        let keep_alive = after == Persistence::Next;
         let visit = Visit::of(&self.edge, &mut request);
         let line = record::Line::of(&request, visit.kept.clone());
         let edge = self.edge.clone();
-        let manner = Manner {
+        let manner = WriteManner {
             head_only: request.method == Method::HEAD,
             version: request.version,
             keep_alive,
@@ -116,7 +116,7 @@ impl Connection {
     }
 
     /// Logs and counts, and closes the connection unless it may be used again.
-    async fn finished(&mut self, line: &record::Line, exchanged: ExchangeResult, after: After) -> bool {
+    async fn finished(&mut self, line: &record::Line, exchanged: ExchangeResult, after: Persistence) -> bool {
         let ExchangeResult { sent, reply, body_read } = exchanged;
         self.edge.log.request(line, sent, &reply);
         // Whoever still produces the body learns that nobody reads.
@@ -144,7 +144,7 @@ struct Receiver<'a> {
 
 impl Receiver<'_> {
     /// Sends the reply, and checks whether the client is still there when the next chunk may take long.
-    async fn send(self, edge: &Edge, reply: Reply, manner: Manner) -> (Sent, Reply) {
+    async fn send(self, edge: &Edge, reply: Reply, manner: WriteManner) -> (Delivery, Reply) {
         let Self { stream, buffer, client_abort } = self;
         let pace = edge.pace();
         if send_file::suits(edge.settings.files.sendfile, stream, &reply, manner) {

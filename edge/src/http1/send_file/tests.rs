@@ -33,8 +33,8 @@ fn reply(file: &NamedTempFile, start: u64, end: u64) -> Reply {
     reply
 }
 
-fn manner() -> Manner {
-    Manner { head_only: false, version: Version::HTTP_11, keep_alive: true, title_names: false }
+fn manner() -> WriteManner {
+    WriteManner { head_only: false, version: Version::HTTP_11, keep_alive: true, title_names: false }
 }
 
 async fn connected() -> (TcpStream, Stream) {

@@ -9,8 +9,8 @@ use futures_util::FutureExt;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::coding::encoder::Encoder;
-use crate::coding::work::{LONG, StreamPermit, Works};
-use crate::reply::body::{Broken, ReplyBody};
+use crate::coding::work::{CodingCapacity, LONG, StreamPermit};
+use crate::reply::body::{IncompleteReply, ReplyBody};
 
 /// Coded bytes that are sent on although more of the body is there.
 const ENOUGH: usize = 16 * 1024;
@@ -18,7 +18,7 @@ const ENOUGH: usize = 16 * 1024;
 /// A wait for the next piece may be dropped at any time: nothing is lost.
 pub(crate) struct CodedBody {
     body: ReplyBody,
-    works: Arc<Works>,
+    works: Arc<CodingCapacity>,
     _permit: StreamPermit,
     state: EncoderState,
     /// A piece that has arrived and is not coded yet.
@@ -37,7 +37,12 @@ enum EncoderState {
 }
 
 impl CodedBody {
-    pub(crate) fn new(body: ReplyBody, encoder: Encoder, works: Arc<Works>, permit: StreamPermit) -> Self {
+    pub(crate) fn new(
+        body: ReplyBody,
+        encoder: Encoder,
+        works: Arc<CodingCapacity>,
+        permit: StreamPermit,
+    ) -> Self {
         let state = EncoderState::Here(Box::new(encoder));
         Self { body, works, _permit: permit, state, piece: None, unflushed: false, read: 0 }
     }
@@ -56,7 +61,7 @@ impl CodedBody {
         &mut self.body
     }
 
-    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, Broken>> {
+    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, IncompleteReply>> {
         match self.step().await {
             Ok(chunk) => chunk.map(Ok),
             Err(broken) => {
@@ -66,13 +71,13 @@ impl CodedBody {
         }
     }
 
-    async fn step(&mut self) -> Result<Option<Bytes>, Broken> {
+    async fn step(&mut self) -> Result<Option<Bytes>, IncompleteReply> {
         loop {
             let encoder = match &mut self.state {
                 EncoderState::Ended => return Ok(None),
                 EncoderState::Away(away) => {
                     let back = away.await.map_err(io::Error::other).and_then(|back| back);
-                    self.state = EncoderState::Here(back.map_err(Broken::Coding)?);
+                    self.state = EncoderState::Here(back.map_err(IncompleteReply::Coding)?);
                     continue;
                 }
                 EncoderState::Here(encoder) => encoder,
@@ -82,7 +87,7 @@ impl CodedBody {
                     self.send_away().await;
                     continue;
                 }
-                encoder.write(piece).map_err(Broken::Coding)?;
+                encoder.write(piece).map_err(IncompleteReply::Coding)?;
                 self.piece = None;
                 self.unflushed = true;
             }
@@ -92,7 +97,7 @@ impl CodedBody {
             let next = match self.body.next().now_or_never() {
                 Some(next) => next,
                 None if self.unflushed => {
-                    encoder.flush().map_err(Broken::Coding)?;
+                    encoder.flush().map_err(IncompleteReply::Coding)?;
                     self.unflushed = false;
                     let flushed = encoder.take();
                     if !flushed.is_empty() {
@@ -131,11 +136,11 @@ impl CodedBody {
         }));
     }
 
-    fn finish(&mut self) -> Result<Option<Bytes>, Broken> {
+    fn finish(&mut self) -> Result<Option<Bytes>, IncompleteReply> {
         let EncoderState::Here(encoder) = std::mem::replace(&mut self.state, EncoderState::Ended) else {
             return Ok(None);
         };
-        let rest = encoder.finish().map_err(Broken::Coding)?;
+        let rest = encoder.finish().map_err(IncompleteReply::Coding)?;
         Ok((!rest.is_empty()).then_some(rest))
     }
 }
@@ -148,12 +153,12 @@ mod tests {
 
     use super::*;
     use crate::cache::bodies::Bodies;
-    use crate::cache::shared_body::{BrokenOff, SharedBody};
+    use crate::cache::shared_body::{IncompleteBody, SharedBody};
     use crate::coding::Coding;
     use crate::coding::encoder::Level;
     use crate::reply::body::BegunBody;
 
-    fn coded(body: ReplyBody, works: &Arc<Works>) -> CodedBody {
+    fn coded(body: ReplyBody, works: &Arc<CodingCapacity>) -> CodedBody {
         let encoder = Encoder::new(Coding::Gzip, Level::USUAL, None).unwrap();
         CodedBody::new(body, encoder, works.clone(), works.stream().unwrap())
     }
@@ -166,7 +171,7 @@ mod tests {
 
     #[tokio::test]
     async fn short_and_long_pieces_are_coded_in_order_whoever_stops_waiting() {
-        let works = Arc::new(Works::new(0));
+        let works = Arc::new(CodingCapacity::new(0));
         let noise = |seed: u32, length: usize| -> Bytes {
             (0..length as u32)
                 .map(|n| (n.wrapping_mul(2_654_435_761).wrapping_add(seed) >> 24) as u8)
@@ -197,7 +202,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_has_arrived_is_sent_before_the_next_is_waited_for() {
-        let works = Arc::new(Works::new(0));
+        let works = Arc::new(CodingCapacity::new(0));
         let growing = SharedBody::new(1000, &Bodies::new(1000));
         let mut body = coded(ReplyBody::Growing(growing.reader().unwrap()), &works);
         growing.push(Bytes::from_static(b"first")).await;
@@ -218,11 +223,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_that_breaks_off_breaks_off() {
-        let works = Arc::new(Works::new(0));
+        let works = Arc::new(CodingCapacity::new(0));
         let growing = SharedBody::new(1000, &Bodies::new(1000));
         let mut body = coded(ReplyBody::Growing(growing.reader().unwrap()), &works);
         growing.push(Bytes::from_static(b"first")).await;
-        growing.end(Err(BrokenOff));
+        growing.end(Err(IncompleteBody));
         let mut chunks = Vec::new();
         while let Some(chunk) = body.next().await {
             chunks.push(chunk.is_ok());

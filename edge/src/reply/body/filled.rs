@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use http_cache::holes::Mark;
 use http_cache::holes::filler::Filler;
 
-use crate::reply::body::{Broken, ReplyBody};
+use crate::reply::body::{IncompleteReply, ReplyBody};
 
 /// Pieces are joined up to this length, in bytes: one is cheaper to send than three.
 const JOINED: usize = 16 * 1024;
@@ -47,7 +47,7 @@ impl FilledBody {
         &mut self.body
     }
 
-    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, Broken>> {
+    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, IncompleteReply>> {
         loop {
             if let Some(piece) = self.take() {
                 return Some(Ok(piece));

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::time::sleep;
 
 use crate::reply::Reply;
-use crate::reply::body::{Broken, ReplyBody};
+use crate::reply::body::{IncompleteReply, ReplyBody};
 
 /// The longest piece that is sent at once.
 const PIECE: usize = 64 * 1024;
@@ -41,7 +41,7 @@ impl PacedBody {
         &mut self.body
     }
 
-    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, Broken>> {
+    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, IncompleteReply>> {
         while self.piece.is_empty() {
             match self.body.next().await? {
                 Ok(piece) => self.piece = piece,

@@ -34,7 +34,7 @@ fn settled_by(
         requests: 0,
     };
     let host = (!host.is_empty()).then(|| Authority::read(host.as_bytes()).unwrap());
-    let origin = settle(&mut headers, &via, host, Trusted { proxies: &trusted, field })?;
+    let origin = settle(&mut headers, &via, host, TrustedProxies { proxies: &trusted, field })?;
     let left = headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
     Ok((origin, left.collect()))
 }

@@ -1,17 +1,17 @@
 //! What a place says about asking its application, and about sending what it replies.
 
 use crate::fields::reply_rewrite::ReplyRewrite;
-use crate::route::build::Building;
+use crate::route::build::SiteBuilder;
 use crate::route::build::files::is_plain_index;
-use crate::route::build::outer::Outer;
+use crate::route::build::outer::OuterPlace;
 use crate::route::pool_choice::PoolChoice;
 use crate::route::rates::Rates;
 use crate::settings::PoolRequestConfig;
 use crate::variables::{Needs, Template};
 
-impl Building<'_> {
+impl SiteBuilder<'_> {
     /// The names of index files, if one of them is more than a name.
-    pub(super) fn index(&mut self, path: &str, inner: &Outer<'_>) -> Vec<Template> {
+    pub(super) fn index(&mut self, path: &str, inner: &OuterPlace<'_>) -> Vec<Template> {
         let names = inner.place.index.as_deref().unwrap_or_default();
         if names.iter().all(|name| is_plain_index(name)) {
             return Vec::new();
@@ -29,12 +29,12 @@ impl Building<'_> {
         all
     }
 
-    pub(super) fn reply_rewrite(&mut self, path: &str, inner: &Outer<'_>) -> Option<ReplyRewrite> {
+    pub(super) fn reply_rewrite(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<ReplyRewrite> {
         let config = inner.place.reply_rewrite.as_ref().filter(|_| inner.place.pool.is_some())?;
         ReplyRewrite::build(&inner.at(path, "reply_rewrite"), config, self.variables.defined(), self.mistakes)
     }
 
-    pub(super) fn rates(&mut self, path: &str, inner: &Outer<'_>) -> Option<Box<Rates>> {
+    pub(super) fn rates(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<Box<Rates>> {
         let (rate, after) = (inner.place.limit_rate_by.clone(), inner.place.limit_rate_after_by.clone());
         for (key, template) in [("limit_rate_by", &rate), ("limit_rate_after_by", &after)] {
             if let Some(template) = template {
@@ -44,7 +44,7 @@ impl Building<'_> {
         (rate.is_some() || after.is_some()).then(|| Box::new(Rates { rate, after }))
     }
 
-    pub(super) fn pool_choice(&mut self, path: &str, inner: &Outer<'_>) -> Option<PoolChoice> {
+    pub(super) fn pool_choice(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<PoolChoice> {
         let config = inner.place.pool_choice.as_ref().filter(|_| inner.place.pool.is_some())?;
         let at = format!("{path}.pool_choice");
         config.by.check(&format!("{at}.by"), &self.variables.names, self.mistakes);
@@ -64,7 +64,11 @@ impl Building<'_> {
         Some(PoolChoice::new(config, caches))
     }
 
-    pub(super) fn pool_request(&mut self, path: &str, inner: &Outer<'_>) -> Option<Box<PoolRequestConfig>> {
+    pub(super) fn pool_request(
+        &mut self,
+        path: &str,
+        inner: &OuterPlace<'_>,
+    ) -> Option<Box<PoolRequestConfig>> {
         let wanted = inner.place.pool_request.clone()?;
         if inner.place.pool.is_none() || wanted.is_usual() {
             return None;
@@ -94,7 +98,7 @@ impl Building<'_> {
         Some(Box::new(wanted))
     }
 
-    pub(super) fn early_hints(&mut self, path: &str, inner: &Outer<'_>) -> Option<Template> {
+    pub(super) fn early_hints(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<Template> {
         let wanted = inner.place.early_hints.clone().filter(|_| inner.place.pool.is_some())?;
         wanted.check(&inner.at(path, "early_hints"), &self.variables.names, self.mistakes);
         Some(wanted)

@@ -1,14 +1,14 @@
 //! What must fit together in a site, beyond what a single key may say.
 
 use crate::route::Location;
-use crate::route::build::Building;
-use crate::route::build::outer::Outer;
+use crate::route::build::SiteBuilder;
+use crate::route::build::outer::OuterPlace;
 use crate::route::try_files::TryFiles;
 use crate::settings::LocationConfig;
 
-impl Building<'_> {
+impl SiteBuilder<'_> {
     /// What a location says of its answer must fit together.
-    pub(super) fn check_answer(&mut self, path: &str, config: &LocationConfig, inner: &Outer<'_>) {
+    pub(super) fn check_answer(&mut self, path: &str, config: &LocationConfig, inner: &OuterPlace<'_>) {
         let mut wrong = |key: &str, text: &str| self.mistakes.push(format!("{path}{key}"), text);
         if config.root.is_some() && config.alias.is_some() {
             wrong(".alias", "`root` and `alias` exclude each other; remove one");

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::files::media_type::MediaTypes;
 use crate::files::{FilePlace, FileSettings};
-use crate::route::build::Building;
-use crate::route::build::outer::Outer;
+use crate::route::build::SiteBuilder;
+use crate::route::build::outer::OuterPlace;
 use crate::route::varying_files::{VaryingFiles, VaryingKind, boundary};
 use crate::variables::Template;
 
@@ -21,11 +21,11 @@ pub(super) enum FilesAt {
     Whole(Template),
 }
 
-impl Building<'_> {
+impl SiteBuilder<'_> {
     pub(super) fn files(
         &mut self,
         path: &str,
-        inner: &Outer<'_>,
+        inner: &OuterPlace<'_>,
         files_at: Option<FilesAt>,
         types: &MediaTypes,
     ) -> (Option<Arc<FileSettings>>, Option<VaryingFiles>) {

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::route::fields::PlacesAround;
+use crate::route::fields::PlaceChain;
 use crate::route::logs::PlaceLogs;
 use crate::settings::pattern::Pattern;
 use crate::settings::{LocationConfig, PlaceConfig, SiteConfig};
 use crate::variables::Template;
 
 /// What a place takes from those around it.
-pub(super) struct Outer<'a> {
+pub(super) struct OuterPlace<'a> {
     pub(super) place: PlaceConfig,
-    pub(super) around: PlacesAround<'a>,
+    pub(super) around: PlaceChain<'a>,
     /// An `alias`, and how much of a path it replaces.
     pub(super) alias: Option<(Template, usize)>,
     pub(super) try_files: Option<Vec<Template>>,
@@ -44,12 +44,12 @@ const KEYS: [&str; 17] = [
     "limit_conn",
 ];
 
-impl<'a> Outer<'a> {
+impl<'a> OuterPlace<'a> {
     /// What a site says.
     pub(super) fn of_site(path: &str, config: &'a SiteConfig, logs: PlaceLogs, is_direct: bool) -> Self {
         Self {
             place: config.place(),
-            around: PlacesAround { site: (path.to_owned(), config), locations: Vec::new() },
+            around: PlaceChain { site: (path.to_owned(), config), locations: Vec::new() },
             alias: None,
             try_files: config.try_files.clone(),
             logs,

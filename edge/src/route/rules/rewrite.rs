@@ -38,12 +38,12 @@ pub(crate) struct Rewrite {
     query: Option<Template>,
     /// The request's own query is added.
     keeps_query: bool,
-    pub(crate) then: Then,
+    pub(crate) then: RewriteFlag,
 }
 
 /// What follows a match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Then {
+pub(crate) enum RewriteFlag {
     /// The next rule.
     Next,
     /// The location of the new path.
@@ -55,7 +55,7 @@ pub(crate) enum Then {
 
 /// What a match makes of a request.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Rewritten {
+pub(crate) enum RewriteResult {
     /// A decoded path, and a query.
     Path(Vec<u8>, Option<Vec<u8>>),
     /// The value of Location.
@@ -72,11 +72,11 @@ impl Rewrite {
             ));
         };
         let then = match words.next() {
-            None => Then::Next,
-            Some("last") => Then::Last,
-            Some("break") => Then::Break,
-            Some("redirect") => Then::Redirect(StatusCode::FOUND),
-            Some("permanent") => Then::Redirect(StatusCode::MOVED_PERMANENTLY),
+            None => RewriteFlag::Next,
+            Some("last") => RewriteFlag::Last,
+            Some("break") => RewriteFlag::Break,
+            Some("redirect") => RewriteFlag::Redirect(StatusCode::FOUND),
+            Some("permanent") => RewriteFlag::Redirect(StatusCode::MOVED_PERMANENTLY),
             Some(other) => {
                 return Err(format!(
                     "`{other}` is none of `last`, `break`, `redirect`, `permanent`; write `\\s` for a space in the regex"
@@ -88,7 +88,9 @@ impl Rewrite {
         }
         let is_url = ["http://", "https://", "$scheme"].iter().any(|begin| replacement.starts_with(begin));
         let then = match then {
-            Then::Next | Then::Last | Then::Break if is_url => Then::Redirect(StatusCode::FOUND),
+            RewriteFlag::Next | RewriteFlag::Last | RewriteFlag::Break if is_url => {
+                RewriteFlag::Redirect(StatusCode::FOUND)
+            }
             then => then,
         };
         if !is_url && !replacement.starts_with(['/', '$']) {
@@ -117,8 +119,8 @@ impl Rewrite {
     }
 
     /// The result of a match whose captures are known to `facts`.
-    pub(crate) fn apply(&self, facts: &Facts<'_>, own_query: Option<&str>) -> Rewritten {
-        let redirect = if let Then::Redirect(status) = self.then { Some(status) } else { None };
+    pub(crate) fn apply(&self, facts: &Facts<'_>, own_query: Option<&str>) -> RewriteResult {
+        let redirect = if let RewriteFlag::Redirect(status) = self.then { Some(status) } else { None };
         let mut path = Vec::new();
         self.path.write_with(facts, &mut path, |capture, out| match redirect {
             Some(_) => out.extend(percent_encode(capture, IN_LOCATION).to_string().into_bytes()),
@@ -140,12 +142,12 @@ impl Rewrite {
             value.extend_from_slice(own.as_bytes());
         }
         let Some(status) = redirect else {
-            return Rewritten::Path(path, query.filter(|query| !query.is_empty()));
+            return RewriteResult::Path(path, query.filter(|query| !query.is_empty()));
         };
         if let Some(query) = query {
             path.push(b'?');
             path.extend(query);
         }
-        Rewritten::Location(status, path)
+        RewriteResult::Location(status, path)
     }
 }

@@ -1,7 +1,7 @@
 //! Rules as settings say them: what they mean, and what is wrong with them.
 
 use super::*;
-use crate::route::rules::rewrite::{Rewritten, Then};
+use crate::route::rules::rewrite::{RewriteFlag, RewriteResult};
 use crate::variables::{Facts, FieldSource, RequestFacts, RouteFacts, Values};
 use http::HeaderMap;
 
@@ -60,11 +60,13 @@ fn rewritten(rewrite: &str, path: &str, query: Option<&str>) -> Option<String> {
         return None;
     }
     Some(match with_facts(path, query, &values, |facts| rewrite.apply(facts, query)) {
-        Rewritten::Path(path, query) => {
+        RewriteResult::Path(path, query) => {
             let query = query.map(|query| format!("?{}", String::from_utf8(query).unwrap()));
             format!("{}{}", String::from_utf8(path).unwrap(), query.unwrap_or_default())
         }
-        Rewritten::Location(status, to) => format!("{} {}", status.as_u16(), String::from_utf8(to).unwrap()),
+        RewriteResult::Location(status, to) => {
+            format!("{} {}", status.as_u16(), String::from_utf8(to).unwrap())
+        }
     })
 }
 
@@ -86,8 +88,11 @@ fn rewrites_as_nginx_does() {
     for (rewrite, path, query, expected) in cases {
         assert_eq!(rewritten(rewrite, path, *query).as_deref(), *expected, "{rewrite} {path}");
     }
-    assert_eq!(Rewrite::parse("a /b break").unwrap().then, Then::Break);
-    assert_eq!(Rewrite::parse("a https://b last").unwrap().then, Then::Redirect(http::StatusCode::FOUND));
+    assert_eq!(Rewrite::parse("a /b break").unwrap().then, RewriteFlag::Break);
+    assert_eq!(
+        Rewrite::parse("a https://b last").unwrap().then,
+        RewriteFlag::Redirect(http::StatusCode::FOUND)
+    );
 }
 
 #[test]

@@ -145,10 +145,10 @@ impl Geo {
     }
 }
 
-type Painted = (Vec<(u128, Option<usize>)>, Vec<(u128, Option<usize>)>, Vec<Box<str>>);
+type RangeTables = (Vec<(u128, Option<usize>)>, Vec<(u128, Option<usize>)>, Vec<Box<str>>);
 
 /// Lays the ranges over one another, the largest first; of equal ones the last stays on top.
-fn paint(mut entries: Vec<(AddressRange, String)>) -> Painted {
+fn paint(mut entries: Vec<(AddressRange, String)>) -> RangeTables {
     entries.sort_by_key(|(range, _)| std::cmp::Reverse(range.last - range.first));
     let mut known: BTreeMap<Box<str>, usize> = BTreeMap::new();
     let mut layers = [BTreeMap::from([(0, None)]), BTreeMap::from([(0, None)])];

@@ -11,7 +11,7 @@ use crate::variables::{FieldSource, RequestFacts, RouteFacts, Template, Values};
 #[derive(serde::Deserialize)]
 #[serde(default)]
 #[derive(Default)]
-struct All {
+struct AllDefinitions {
     map: Vec<MapConfig>,
     geo: Vec<GeoConfig>,
     split: Vec<SplitConfig>,
@@ -19,7 +19,7 @@ struct All {
 
 /// The definitions that a text makes, and what is wrong with it.
 fn build(text: &str) -> (Definitions, VariableNames, String) {
-    let all: All = serde_json::from_str(text).unwrap();
+    let all: AllDefinitions = serde_json::from_str(text).unwrap();
     let (mut names, mut mistakes) = (VariableNames::default(), Mistakes::default());
     let configs = DefinitionConfigs { maps: &all.map, geos: &all.geo, splits: &all.split };
     let built = Definitions::build(&configs, &mut names, &mut mistakes);

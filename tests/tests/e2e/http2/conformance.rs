@@ -33,7 +33,7 @@ const COMPRESSION: u8 = 9;
 
 /// What the server must do.
 #[derive(Clone, Copy, Debug)]
-enum Must {
+enum Requirement {
     /// Answer stream 1 with 200.
     Answer,
     /// Go on as if nothing had been said.
@@ -46,10 +46,10 @@ enum Must {
     /// Take the request for malformed: as PROTOCOL_ERROR, or with a 400.
     Malformed,
 }
-use Must::{Answer, End, Ignore, Malformed, Reset};
+use Requirement::{Answer, End, Ignore, Malformed, Reset};
 
 /// Section, what is sent, the frames, what must come of it.
-type Case = (&'static str, &'static str, Vec<Vec<u8>>, Must);
+type Case = (&'static str, &'static str, Vec<Vec<u8>>, Requirement);
 
 fn request(method: &'static str, path: &'static str, more: &[(&str, &[u8])]) -> Vec<u8> {
     let fields: [(&str, &[u8]); 4] = [
@@ -79,7 +79,7 @@ fn set(name: u16, value: u32) -> Vec<u8> {
 }
 
 /// What the server did; a PING shows that it goes on.
-fn verdict(client: &mut Client, must: Must) -> Result<(), String> {
+fn verdict(client: &mut Client, must: Requirement) -> Result<(), String> {
     let mut seen = Vec::new();
     while let Some((kind, flags, stream, payload)) = next(client) {
         seen.push((kind, flags, stream, payload.iter().copied().take(12).collect::<Vec<_>>()));

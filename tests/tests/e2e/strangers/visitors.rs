@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 /// The answers to others that a mark may stand in, by the rules of docs/security.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kept {
+pub(super) enum MarkRule {
     /// None at all.
     Apart,
     /// Only pages that the application declares to be for all (RFC 9111 section 3.5): cookies, Authorization.
@@ -20,7 +20,7 @@ pub(super) struct Mark {
     /// Where it is sent.
     pub place: &'static str,
     pub text: String,
-    pub kept: Kept,
+    pub kept: MarkRule,
     /// The application is shown it, wherever nothing is cached.
     pub shown: bool,
 }
@@ -65,16 +65,16 @@ pub(super) struct Visitor {
 pub(super) const TRUSTED: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
 /// Fields that browsers and clients send: `@` becomes a mark.
-type Sent = &'static [(&'static str, &'static str)];
+type FieldRows = &'static [(&'static str, &'static str)];
 
-const CURL: Sent = &[("User-Agent", "curl/8.5.0 (@)"), ("Accept", "*/*;x=@")];
-const REQUESTS: Sent = &[
+const CURL: FieldRows = &[("User-Agent", "curl/8.5.0 (@)"), ("Accept", "*/*;x=@")];
+const REQUESTS: FieldRows = &[
     ("User-Agent", "python-requests/2.32 (@)"),
     ("Accept-Encoding", "gzip, deflate"),
     ("Accept", "*/*"),
     ("Connection", "keep-alive"),
 ];
-const CHROME: Sent = &[
+const CHROME: FieldRows = &[
     ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; @) Chrome/128.0"),
     ("sec-ch-ua", "\"Chromium\";v=\"128\""),
     ("Accept", "text/html,application/xhtml+xml,*/*;q=0.8"),
@@ -86,7 +86,7 @@ const CHROME: Sent = &[
     ("Cookie", "_ga=GA1.@; _gid=@"),
     ("Upgrade-Insecure-Requests", "1"),
 ];
-const FIREFOX: Sent = &[
+const FIREFOX: FieldRows = &[
     ("User-Agent", "Mozilla/5.0 (X11; rv:128.0; @) Firefox/128.0"),
     ("Accept-Language", "en-GB,x-@;q=0.5"),
     ("Referer", "http://localhost/from/@"),
@@ -95,25 +95,27 @@ const FIREFOX: Sent = &[
     ("Priority", "u=0, i"),
     ("Cookie", "csrftoken=@"),
 ];
-const SAFARI: Sent = &[
+const SAFARI: FieldRows = &[
     ("User-Agent", "Mozilla/5.0 (iPhone; @) Safari/604.1"),
     ("Accept-Language", "fr-FR,x-@"),
     ("Range", "bytes=0-1"),
     ("If-None-Match", "\"@\""),
     ("Cache-Control", "max-age=0"),
 ];
-const HTMX: Sent = &[("HX-Request", "true"), ("HX-Target", "@"), ("HX-Current-URL", "http://localhost/@")];
-const SCRIPT: Sent =
+const HTMX: FieldRows =
+    &[("HX-Request", "true"), ("HX-Target", "@"), ("HX-Current-URL", "http://localhost/@")];
+const SCRIPT: FieldRows =
     &[("X-Requested-With", "XMLHttpRequest @"), ("Origin", "http://@.example"), ("Referer", "http://x/@")];
-const API_KEY: Sent = &[("X-API-Key", "@")];
-const TOKENS: Sent = &[("X-Auth-Token", "@"), ("Private-Token", "@"), ("DPoP", "@"), ("X-Session-Id", "@")];
-const BASIC: Sent = &[("Authorization", "Basic @")];
-const BEARER: Sent = &[("Authorization", "Bearer @")];
-const SESSION: Sent = &[("Cookie", "_ga=1; sessionid=@")];
-const COOKIE: Sent = &[("Cookie", "known_to_nobody=@")];
-const TENANT: Sent = &[("X-Tenant", "@")];
-const CSRF: Sent = &[("X-CSRFToken", "@"), ("Cookie", "csrftoken=@")];
-const NETWORK: Sent = &[
+const API_KEY: FieldRows = &[("X-API-Key", "@")];
+const TOKENS: FieldRows =
+    &[("X-Auth-Token", "@"), ("Private-Token", "@"), ("DPoP", "@"), ("X-Session-Id", "@")];
+const BASIC: FieldRows = &[("Authorization", "Basic @")];
+const BEARER: FieldRows = &[("Authorization", "Bearer @")];
+const SESSION: FieldRows = &[("Cookie", "_ga=1; sessionid=@")];
+const COOKIE: FieldRows = &[("Cookie", "known_to_nobody=@")];
+const TENANT: FieldRows = &[("X-Tenant", "@")];
+const CSRF: FieldRows = &[("X-CSRFToken", "@"), ("Cookie", "csrftoken=@")];
+const NETWORK: FieldRows = &[
     ("CF-Connecting-IP", "@"),
     ("CF-Ray", "@-ZRH"),
     ("CF-IPCountry", "@"),
@@ -124,18 +126,18 @@ const NETWORK: Sent = &[
     ("X-Real-IP", "@"),
 ];
 /// What a trusted proxy tells.
-const PROXY: Sent = &[
+const PROXY: FieldRows = &[
     ("X-Forwarded-For", "2001:db8:@"),
     ("X-Forwarded-Proto", "https"),
     ("X-Forwarded-Host", "@.example"),
     ("User-Agent", "behind/1 (@)"),
 ];
-const PROXY_WITH_USER: Sent =
+const PROXY_WITH_USER: FieldRows =
     &[("X-Forwarded-For", "2001:db8:@"), ("X-Forwarded-Proto", "https"), ("X-Forwarded-User", "@")];
 /// What no server may take.
-const MALFORMED: Sent = &[("User-Agent", "@"), ("Cookie", "sessionid=@"), ("Content-Length", "-@")];
+const MALFORMED: FieldRows = &[("User-Agent", "@"), ("Cookie", "sessionid=@"), ("Content-Length", "-@")];
 /// What anybody else only claims.
-const LIAR: Sent = &[
+const LIAR: FieldRows = &[
     ("X-Forwarded-For", "2001:db8:@"),
     ("X-Forwarded-Proto", "https"),
     ("X-Forwarded-Host", "@.example"),
@@ -187,17 +189,17 @@ pub(super) fn visitors() -> Vec<Visitor> {
     all.push(Visitor::new("behind a proxy", Http11, PROXY).trusted());
     all.push(Visitor::new("user behind a proxy", Http11, PROXY_WITH_USER).trusted());
     let mut poster = Visitor::new("poster", Http11, CURL);
-    (poster.method, poster.body) = ("POST", format!("note={}", poster.mark("body", Kept::Apart, true)));
+    (poster.method, poster.body) = ("POST", format!("note={}", poster.mark("body", MarkRule::Apart, true)));
     let mut asker = Visitor::new("asker", Http11, CURL);
-    asker.query = format!("&own={}", asker.mark("query", Kept::Apart, true));
+    asker.query = format!("&own={}", asker.mark("query", MarkRule::Apart, true));
     let mut mailed = Visitor::new("mailed", Http11, REQUESTS);
-    mailed.query = format!("&utm_source={}", mailed.mark("query", Kept::Apart, false));
+    mailed.query = format!("&utm_source={}", mailed.mark("query", MarkRule::Apart, false));
     all.extend([poster, asker, mailed]);
     all
 }
 
 impl Visitor {
-    fn new(name: &'static str, protocol: Protocol, fields: Sent) -> Self {
+    fn new(name: &'static str, protocol: Protocol, fields: FieldRows) -> Self {
         let source = match protocol {
             Protocol::Http2 | Protocol::Http11Tls | Protocol::Http2Tls => Ipv4Addr::LOCALHOST,
             _ => Ipv4Addr::from((127 << 24 | random() as u32 & 0xff_ffff) | 0x80_8080),
@@ -223,7 +225,7 @@ impl Visitor {
             visitor.marks.push(Mark {
                 place: "address",
                 text: source.to_string(),
-                kept: Kept::Apart,
+                kept: MarkRule::Apart,
                 shown: true,
             });
         }
@@ -261,18 +263,18 @@ impl Visitor {
         self
     }
 
-    fn mark(&mut self, place: &'static str, kept: Kept, shown: bool) -> String {
+    fn mark(&mut self, place: &'static str, kept: MarkRule, shown: bool) -> String {
         let text = format!("{:012x}", random() & 0xffff_ffff_ffff);
         self.marks.push(Mark { place, text: text.clone(), kept, shown });
         text
     }
 }
 
-fn kept(field: &'static str) -> Kept {
+fn kept(field: &'static str) -> MarkRule {
     match field {
-        "Cookie" | "Authorization" => Kept::UnlessPublic,
-        "User-Agent" | "Accept-Language" | "Accept" => Kept::IfVaries(field),
-        _ => Kept::Apart,
+        "Cookie" | "Authorization" => MarkRule::UnlessPublic,
+        "User-Agent" | "Accept-Language" | "Accept" => MarkRule::IfVaries(field),
+        _ => MarkRule::Apart,
     }
 }
 

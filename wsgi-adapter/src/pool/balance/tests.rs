@@ -47,10 +47,10 @@ fn at_weights(weights: &[u32]) -> Vec<ServerConfig> {
 }
 
 fn take(servers: &mut Servers, now: Instant) -> Option<char> {
-    take_for(servers, &Wanted::default(), now)
+    take_for(servers, &SlotRequest::default(), now)
 }
 
-fn take_for(servers: &mut Servers, wanted: &Wanted, now: Instant) -> Option<char> {
+fn take_for(servers: &mut Servers, wanted: &SlotRequest, now: Instant) -> Option<char> {
     servers.take(wanted, now, |_| 0).ok().map(|server| letter(server.id))
 }
 
@@ -122,7 +122,7 @@ fn random_two_takes_the_less_busy() {
     assert_eq!(take(&mut servers, now), Some('b'));
     // Draws c (the last), then a.
     let mut lots = [2 * super::super::member::WEIGHT_PARTS, 0].into_iter();
-    let taken = servers.take(&Wanted::default(), now, |_| lots.next().unwrap());
+    let taken = servers.take(&SlotRequest::default(), now, |_| lots.next().unwrap());
     assert_eq!(taken.unwrap().id, id('c'));
     assert_eq!(turns(&mut weighted(Balance::RandomTwo, &[1]), 3, now), "aaa", "one server is no pair");
 }
@@ -131,7 +131,7 @@ fn random_two_takes_the_less_busy() {
 fn of_clients(servers: &mut Servers, clients: impl Iterator<Item = String>) -> String {
     clients
         .map(|client| {
-            let wanted = Wanted { client: client.parse().ok(), ..Wanted::default() };
+            let wanted = SlotRequest { client: client.parse().ok(), ..SlotRequest::default() };
             let chosen = take_for(servers, &wanted, Instant::now()).unwrap();
             servers.release(id(chosen));
             chosen
@@ -160,7 +160,7 @@ fn ip_hash_moves_only_who_must() {
     let mut servers = weighted(Balance::IpHash, &[1, 1, 1]);
     let mut at = |address: &str, tried: &[char]| {
         let tried = tried.iter().map(|&server| id(server)).collect();
-        let wanted = Wanted { client: address.parse().ok(), tried, ..Wanted::default() };
+        let wanted = SlotRequest { client: address.parse().ok(), tried, ..SlotRequest::default() };
         take_for(&mut servers, &wanted, now).unwrap()
     };
     let first = at("192.0.2.1", &[]);
@@ -175,7 +175,8 @@ fn of_keys(servers: &mut Servers, count: usize) -> String {
     (0..count)
         .map(|n| {
             let key = Some(crate::pool::ring::place(format!("/page/{n}?x={n}").as_bytes()));
-            let chosen = take_for(servers, &Wanted { key, ..Wanted::default() }, Instant::now()).unwrap();
+            let chosen =
+                take_for(servers, &SlotRequest { key, ..SlotRequest::default() }, Instant::now()).unwrap();
             servers.release(id(chosen));
             chosen
         })

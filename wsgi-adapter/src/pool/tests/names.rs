@@ -81,8 +81,8 @@ async fn without_servers_requests_fail_at_once_and_those_that_wait_too() {
     assert!((&mut waiting).now_or_never().is_none());
     pool.remove(ServerId(0)).await.unwrap();
     drop(held);
-    assert_eq!(waiting.await.unwrap_err(), Full::Barred(None));
-    assert_eq!(slot(&pool, never()).await.unwrap_err(), Full::Barred(None));
+    assert_eq!(waiting.await.unwrap_err(), PoolFull::Barred(None));
+    assert_eq!(slot(&pool, never()).await.unwrap_err(), PoolFull::Barred(None));
     pool.add(server(2)).await.unwrap();
     assert!(at_once(&pool).is_some());
 }

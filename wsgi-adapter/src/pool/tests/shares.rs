@@ -34,14 +34,18 @@ async fn a_client_has_its_part_of_the_queue() {
             waiting
         })
         .collect();
-    assert_eq!(pool.slot(&one, never()).await.unwrap_err(), Full::Client);
+    assert_eq!(pool.slot(&one, never()).await.unwrap_err(), PoolFull::Client);
     assert_eq!(
         pool.slot(&from("192.0.2.2"), never()).await.unwrap_err(),
-        Full::TooLong,
+        PoolFull::TooLong,
         "there is room for others"
     );
     drop(waiting);
-    assert_eq!(pool.slot(&one, never()).await.unwrap_err(), Full::TooLong, "those who left count no more");
+    assert_eq!(
+        pool.slot(&one, never()).await.unwrap_err(),
+        PoolFull::TooLong,
+        "those who left count no more"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -57,7 +61,7 @@ async fn tunnels_and_event_streams_are_counted_apart() {
     }
     assert_eq!(in_flight(&pool), [2], "the server has them still");
     let mut slot = at_once(&pool).unwrap();
-    assert_eq!(slot.stream(), Err(Full::Tunnels));
+    assert_eq!(slot.stream(), Err(PoolFull::Tunnels));
     drop(slot);
     drop(streams.pop());
     at_once(&pool).unwrap().stream().unwrap();

@@ -6,7 +6,7 @@ use std::io;
 use bytes::{Bytes, BytesMut};
 use cgi::environ::{self, Manner};
 use fastcgi::Params;
-use fastcgi::record::{Decoder, Ended, LARGEST, Record};
+use fastcgi::record::{Decoder, LARGEST, Record, RequestEnd};
 use weir_proto::origin::RequestHead;
 
 use crate::config::PoolConfig;
@@ -63,9 +63,9 @@ impl Records {
                     let text = text.get(..LOGGED).unwrap_or(&text);
                     tracing::warn!("the application says: {}", text.trim_ascii_end().escape_ascii());
                 }
-                Record::End(Ended::Complete) => self.ended = true,
-                Record::End(Ended::Overloaded) => return Err(ServerError::Busy),
-                Record::End(Ended::Refused) => return Err(ServerError::Refused),
+                Record::End(RequestEnd::Complete) => self.ended = true,
+                Record::End(RequestEnd::Overloaded) => return Err(ServerError::Busy),
+                Record::End(RequestEnd::Refused) => return Err(ServerError::Refused),
             }
         }
         if closed && !self.ended {

@@ -24,11 +24,13 @@ fn a_browsers_head() {
         assert_eq!((head.framing, head.keep_alive, head.expect_continue), (Framing::None, true, false));
         assert_eq!((head.upgrade, head.has_body()), (None, false));
         assert!(
-            head.seen.has(Known::Cookie) && head.seen.has(Known::IfNoneMatch) && !head.seen.has(Known::Range)
+            head.seen.has(KnownField::Cookie)
+                && head.seen.has(KnownField::IfNoneMatch)
+                && !head.seen.has(KnownField::Range)
         );
-        assert!(head.seen.any(Seen::of(&[Known::Range, Known::IfNoneMatch])));
-        assert!(!head.seen.any(Seen::of(&[Known::Range, Known::Authorization])));
-        assert_eq!(head.fields.values(Known::IfNoneMatch).collect::<Vec<_>>(), [b"\"abc\""]);
+        assert!(head.seen.any(KnownFields::of(&[KnownField::Range, KnownField::IfNoneMatch])));
+        assert!(!head.seen.any(KnownFields::of(&[KnownField::Range, KnownField::Authorization])));
+        assert_eq!(head.fields.values(KnownField::IfNoneMatch).collect::<Vec<_>>(), [b"\"abc\""]);
         assert_eq!(head.fields.iter().count(), 10);
         assert_eq!(head.fields.iter().nth(8), Some(("Upgrade-Insecure-Requests", &b"1"[..])));
         let headers = head.to_headers();
@@ -103,9 +105,9 @@ fn targets_and_hosts() {
 #[test]
 fn framing_and_connection() {
     /// Framing, keep-alive, waits for 100, upgrade.
-    type Decided = (Framing, bool, bool, Option<&'static str>);
+    type FramingVerdict = (Framing, bool, bool, Option<&'static str>);
     let none = Framing::None;
-    let cases: &[(&str, &str, Decided)] = &[
+    let cases: &[(&str, &str, FramingVerdict)] = &[
         ("GET / HTTP/1.1", "", (none, true, false, None)),
         ("GET / HTTP/1.1", "Connection: close\r\n", (none, false, false, None)),
         ("GET / HTTP/1.1", "Connection: keep-alive, CLOSE\r\n", (none, false, false, None)),
@@ -180,7 +182,7 @@ fn fields_that_stop_here() {
         let seen: Vec<_> = head.fields.iter().map(|(name, _)| name).collect();
         let dropped = ["X-Forwarded_For", "X_Y", "_", "x-ONE", "X-Two"];
         assert!(dropped.iter().all(|name| !seen.contains(name)), "{seen:?}");
-        assert_eq!(head.fields.values(Known::Cookie).count(), 2);
+        assert_eq!(head.fields.values(KnownField::Cookie).count(), 2);
         let headers = head.to_headers();
         let names: Vec<_> = headers.keys().map(|name| name.as_str()).collect();
         assert_eq!(names, ["x-forwarded.for", "x-three", "cookie", "x-empty", "x-latin"]);

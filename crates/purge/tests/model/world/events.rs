@@ -7,10 +7,10 @@ pub(super) enum Event {
     NodeBeats(usize),
     Nudge(usize),
     BeatAtRedis { node: usize, member: Member, read: Position, sent: u64 },
-    BeatIsBack { node: usize, read: Box<Read>, sent: u64 },
+    BeatIsBack { node: usize, read: Box<BeatResult>, sent: u64 },
     EdgeBeats(usize, usize, u64),
-    ToNode { edge: usize, node: usize, session: u64, said: ToNode },
-    ToEdge { edge: usize, node: usize, session: u64, said: ToEdge },
+    ToNode { edge: usize, node: usize, session: u64, said: NodeMessage },
+    ToEdge { edge: usize, node: usize, session: u64, said: EdgeMessage },
     Asked(u64, usize),
     Impatient(u64),
     LookAgain(u64),
@@ -26,14 +26,14 @@ pub(super) enum Event {
 }
 
 #[derive(Debug)]
-pub(super) enum ToNode {
+pub(super) enum NodeMessage {
     Hello(Option<Position>),
     Beat { sent: u64, acknowledged: Seq },
 }
 
 #[derive(Debug)]
-pub(super) enum ToEdge {
-    News { log: LogId, floor: Seq, purges: Vec<Arc<Logged>> },
+pub(super) enum EdgeMessage {
+    News { log: LogId, floor: Seq, purges: Vec<Arc<LogEntry>> },
     Echo { sent: u64, left: u64 },
 }
 

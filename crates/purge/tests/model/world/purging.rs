@@ -2,7 +2,7 @@
 
 use super::*;
 
-impl World {
+impl Simulation {
     pub(super) fn purge(&mut self) {
         let key = self.chance.below(PAGES as u64) as usize;
         let url = NAMES[key].0.clone();

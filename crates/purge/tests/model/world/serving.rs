@@ -2,7 +2,7 @@
 
 use super::*;
 
-impl World {
+impl Simulation {
     pub(super) fn arrive(&mut self) {
         let (edge, key) =
             (self.chance.below(EDGES as u64) as usize, self.chance.below(PAGES as u64) as usize);

@@ -2,7 +2,7 @@
 
 use super::*;
 
-impl World {
+impl Simulation {
     pub(super) fn node_beats(&mut self, node: usize) {
         let now = self.now;
         let waits = self.nodes[node].beating.is_some_and(|since| now < since + BEAT_TIMEOUT);
@@ -13,7 +13,7 @@ impl World {
         }
     }
 
-    pub(super) fn beat_is_back(&mut self, node: usize, read: &Read, sent: u64) {
+    pub(super) fn beat_is_back(&mut self, node: usize, read: &BeatResult, sent: u64) {
         // An answer that was given up is not heard.
         if self.nodes[node].beating != Some(sent) {
             return;
@@ -47,7 +47,7 @@ impl World {
 
     pub(super) fn tell_news(&mut self, edge: usize, node: usize, session: u64, had: Option<Position>) {
         let news = self.nodes[node].news(had);
-        let said = ToEdge::News { log: news.log, floor: news.floor, purges: news.purges };
+        let said = EdgeMessage::News { log: news.log, floor: news.floor, purges: news.purges };
         // One stream: what is said later comes later.
         self.after(1, Event::ToEdge { edge, node, session, said });
     }
@@ -59,29 +59,29 @@ impl World {
         }
         let place = watch.log.and_then(|log| self.edges[edge].place(log));
         let acknowledged = place.map_or(Seq::START, |place| place.seq);
-        let said = ToNode::Beat { sent: self.now, acknowledged };
+        let said = NodeMessage::Beat { sent: self.now, acknowledged };
         self.soon(Event::ToNode { edge, node, session, said });
         self.after(BEAT, Event::EdgeBeats(edge, node, session));
     }
 
-    pub(super) fn at_node(&mut self, edge: usize, node: usize, session: u64, said: ToNode) {
+    pub(super) fn at_node(&mut self, edge: usize, node: usize, session: u64, said: NodeMessage) {
         if !self.linked(edge, node) {
             return;
         }
         match said {
-            ToNode::Hello(had) => {
+            NodeMessage::Hello(had) => {
                 self.nodes[node].members.join(session, edge.to_string(), steps(GRACE), at(self.now));
                 self.tell_news(edge, node, session, had);
             }
-            ToNode::Beat { sent, acknowledged } => {
+            NodeMessage::Beat { sent, acknowledged } => {
                 self.nodes[node].members.heard(session, acknowledged, at(self.now));
                 let left = self.nodes[node].left(self.now);
-                self.after(1, Event::ToEdge { edge, node, session, said: ToEdge::Echo { sent, left } });
+                self.after(1, Event::ToEdge { edge, node, session, said: EdgeMessage::Echo { sent, left } });
             }
         }
     }
 
-    pub(super) fn at_edge(&mut self, edge: usize, node: usize, session: u64, said: ToEdge) {
+    pub(super) fn at_edge(&mut self, edge: usize, node: usize, session: u64, said: EdgeMessage) {
         if !self.linked(edge, node) {
             self.nodes[node].members.break_off(session, at(self.now));
             return;
@@ -91,7 +91,7 @@ impl World {
             return;
         }
         match said {
-            ToEdge::News { log, floor, purges } => {
+            EdgeMessage::News { log, floor, purges } => {
                 let before = watch.log.replace(log);
                 if let Some(before) = before.filter(|before| *before != log) {
                     self.edges[edge].lose(before);
@@ -101,10 +101,10 @@ impl World {
                     self.edges[edge].apply(log, logged, self.now);
                 }
                 let acknowledged = self.edges[edge].place(log).map_or(Seq::START, |place| place.seq);
-                let said = ToNode::Beat { sent: 0, acknowledged };
+                let said = NodeMessage::Beat { sent: 0, acknowledged };
                 self.soon(Event::ToNode { edge, node, session, said });
             }
-            ToEdge::Echo { sent, left } => {
+            EdgeMessage::Echo { sent, left } => {
                 if let Some(log) = watch.log.filter(|_| sent > 0) {
                     self.edges[edge].heard(log, sent, left);
                 }

@@ -45,7 +45,7 @@ fn never_all_are_left_alone() {
     fail(&mut both, 'a', now);
     fail(&mut both, 'b', now);
     assert_eq!(turns(&mut both, 4, now), "abab");
-    let wanted = Wanted { tried: vec![id('a'), id('b')], ..Wanted::default() };
+    let wanted = SlotRequest { tried: vec![id('a'), id('b')], ..SlotRequest::default() };
     assert_eq!(take_for(&mut both, &wanted, now), None, "but none twice for one request");
 }
 
@@ -169,7 +169,7 @@ fn an_open_breaker_lets_nobody_through() {
     let mut servers = servers(PoolConfig { breaker, ..pool(Balance::RoundRobin, &[server("h:1")]) });
     assert_eq!(fail(&mut servers, 'a', start), []);
     assert_eq!(fail(&mut servers, 'a', start), [Event::Opened]);
-    let barred = servers.take(&Wanted::default(), start, |_| 0).unwrap_err();
+    let barred = servers.take(&SlotRequest::default(), start, |_| 0).unwrap_err();
     assert_eq!(barred, NoServer::Barred(Some(SECOND)), "also where there is no other");
     assert_eq!(take(&mut servers, start + SECOND), Some('a'));
     assert_eq!(take(&mut servers, start + SECOND), None, "one tries it");
@@ -181,7 +181,7 @@ fn an_open_breaker_lets_nobody_through() {
 fn a_bound_visitor_stays_also_while_it_drains() {
     let now = Instant::now();
     let mut servers = weighted(Balance::RoundRobin, &[1, 1, 1]);
-    let bound = Wanted { bound: Some(id('c')), ..Wanted::default() };
+    let bound = SlotRequest { bound: Some(id('c')), ..SlotRequest::default() };
     for _ in 0..3 {
         assert_eq!(take_for(&mut servers, &bound, now), Some('c'));
     }
@@ -189,10 +189,10 @@ fn a_bound_visitor_stays_also_while_it_drains() {
     assert_eq!(take_for(&mut servers, &bound, now), Some('c'));
     assert!(!turns(&mut servers, 9, now).contains('c'), "nobody else");
     fail(&mut servers, 'b', now);
-    let bound = Wanted { bound: Some(id('b')), ..Wanted::default() };
+    let bound = SlotRequest { bound: Some(id('b')), ..SlotRequest::default() };
     assert_ne!(take_for(&mut servers, &bound, now), Some('b'), "not to one that fails");
     servers.change(id('c'), ServerConfig { down: true, ..server("h:3") }, now);
-    let bound = Wanted { bound: Some(id('c')), ..Wanted::default() };
+    let bound = SlotRequest { bound: Some(id('c')), ..SlotRequest::default() };
     assert_ne!(take_for(&mut servers, &bound, now), Some('c'));
 }
 
@@ -231,7 +231,7 @@ proptest! {
         let mut random = rand::rngs::StdRng::seed_from_u64(seed);
         let mut servers = weighted(Balance::RandomTwo, &[1, 1, 1, 1]);
         for _ in 0..400 {
-            servers.take(&Wanted::default(), Instant::now(), |below| random.random_range(0..below)).unwrap();
+            servers.take(&SlotRequest::default(), Instant::now(), |below| random.random_range(0..below)).unwrap();
         }
         for member in servers.iter() {
             prop_assert!((95..=105).contains(&member.in_flight), "{}", member.in_flight);
@@ -257,7 +257,7 @@ proptest! {
                 2 => drop(servers.checked(id, Err("status 500".to_owned()), now)),
                 _ => drop(servers.replied(id, 200, SECOND, now)),
             }
-            let taken = servers.take(&Wanted::default(), now, |_| 0);
+            let taken = servers.take(&SlotRequest::default(), now, |_| 0);
             prop_assert!(taken.is_ok());
             servers.release(taken.unwrap().id);
         }

@@ -11,7 +11,7 @@ use crate::request::path::{self, split};
 use crate::request::{Arrival, Request, Upgrade};
 use crate::variables::{Facts, FieldSource, RequestFacts, RouteFacts, Values};
 
-pub(crate) struct Kept {
+pub(crate) struct RequestSnapshot {
     method: Method,
     target: String,
     protocol: &'static str,
@@ -41,7 +41,7 @@ struct ReachedPlace {
     client: Option<Client>,
 }
 
-impl Kept {
+impl RequestSnapshot {
     pub(crate) fn of(request: &mut Request) -> Self {
         let (raw_path, query) = split(&request.target);
         let uri = path::normalise(raw_path.as_bytes()).map(|path| path.as_bytes().to_vec());

@@ -13,7 +13,7 @@ const RIGHT: Duration = Duration::from_secs(300);
 const WRONG: Duration = Duration::from_secs(10);
 const MOST: usize = 10_000;
 
-pub(super) struct Remembered {
+pub(super) struct PasswordMemory {
     key: Option<hmac::Key>,
     checked: Cache<Proof, (bool, Instant)>,
 }
@@ -21,7 +21,7 @@ pub(super) struct Remembered {
 /// The keyed digest of user, password and hash.
 pub(super) type Proof = [u8; 32];
 
-impl Remembered {
+impl PasswordMemory {
     pub(super) fn new() -> Self {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok();
         Self { key, checked: Cache::new(MOST) }
@@ -49,7 +49,7 @@ impl Remembered {
     }
 }
 
-impl std::fmt::Debug for Remembered {
+impl std::fmt::Debug for PasswordMemory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} remembered", self.checked.len())
     }
@@ -61,14 +61,14 @@ mod tests {
 
     #[test]
     fn each_part_counts_and_memory_is_bounded() {
-        let remembered = Remembered::new();
+        let remembered = PasswordMemory::new();
         let proof = remembered.proof("a", "b", "c");
         remembered.put(proof, true);
         assert_eq!(remembered.get(&proof), Some(true));
         for (user, password, hash) in [("a", "b", "d"), ("a", "c", "b"), ("ab", "", "c"), ("b", "a", "c")] {
             assert_eq!(remembered.get(&remembered.proof(user, password, hash)), None);
         }
-        assert_eq!(Remembered::new().get(&proof), None);
+        assert_eq!(PasswordMemory::new().get(&proof), None);
         for n in 0..3 * MOST {
             remembered.put(remembered.proof(&n.to_string(), "", ""), false);
         }

@@ -10,7 +10,7 @@ use super::ring;
 use crate::config::HashKey;
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Wanted {
+pub(crate) struct SlotRequest {
     /// The client that `ip_hash` looks at.
     pub(super) client: Option<IpAddr>,
     /// The reply is for many visitors: it counts for none of them.
@@ -24,7 +24,7 @@ pub(crate) struct Wanted {
     pub(super) tried: Vec<ServerId>,
 }
 
-impl Wanted {
+impl SlotRequest {
     pub(super) fn new(head: &RequestHead, key: &HashKey, bound: Option<ServerId>) -> Self {
         Self {
             client: client(head),

@@ -2,7 +2,7 @@
 
 /// What was sent.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Sent {
+pub(crate) struct Delivery {
     /// Bytes of the head; over HTTP/2 those that HTTP/1 would need for the same fields.
     pub(crate) head: u64,
     /// Bytes of the body, without framing.

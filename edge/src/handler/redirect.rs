@@ -11,12 +11,12 @@ use crate::reply::Reply;
 use crate::request::{Entry, Request};
 
 /// The request as the next location gets it.
-pub(super) struct Again {
+pub(super) struct InternalRedirect {
     pub(super) request: Box<Request>,
     /// The application's reply with the redirect: some of its fields are kept.
     pub(super) first: Option<Reply>,
     /// The error that the next location answers.
-    pub(super) instead: Option<InsteadOf>,
+    pub(super) instead: Option<InterceptedError>,
 }
 
 impl AtLocation {
@@ -25,12 +25,12 @@ impl AtLocation {
         let mut request = request;
         request.entry = entry;
         request.named_by_application = false;
-        Self::Again(Box::new(Again { request, first: None, instead: None }))
+        Self::Again(Box::new(InternalRedirect { request, first: None, instead: None }))
     }
 }
 
 /// An error that another page answers.
-pub(crate) struct InsteadOf {
+pub(crate) struct InterceptedError {
     /// The status of the answer; `None`: the page's own.
     pub(super) status: Option<StatusCode>,
     pub(super) kept: HeaderMap,
@@ -38,7 +38,7 @@ pub(crate) struct InsteadOf {
     pub(super) upstream: Option<Arc<Upstream>>,
 }
 
-impl InsteadOf {
+impl InterceptedError {
     /// Makes the page's reply that of the error, unless the page fails itself.
     pub(super) fn finish(self, mut reply: Reply) -> Reply {
         if let Some(status) = self.status.filter(|_| !reply.is_error) {
