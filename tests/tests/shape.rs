@@ -1,6 +1,9 @@
-//! The shape of the repository (design, sections 2 and 8): who may depend on whom, and how files begin.
+//! The shape of the repository (design, sections 2 and 8): who may depend on whom, how files begin, and
+//! how types are called.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that panics has failed
 
+#[path = "shape/names.rs"]
+mod names;
 #[path = "shape/rooms.rs"]
 mod rooms;
 
