@@ -5,10 +5,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::header::{
-    ACCEPT_ENCODING, ACCEPT_LANGUAGE, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
-    IF_UNMODIFIED_SINCE, LOCATION, RANGE, REFRESH, SET_COOKIE,
-};
+use http::header::{ACCEPT_LANGUAGE, LOCATION, REFRESH, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use http_cache::{ClientAddress, Policy, Reason, RequestSummary, TargetUri, vary};
 use http1::head::{Head, KnownField, KnownFields, Scheme};
@@ -31,14 +28,14 @@ use crate::settings::expires::Expires;
 const NOT_PLAIN: KnownFields =
     KnownFields::of(&[KnownField::Authorization, KnownField::Expect, KnownField::Upgrade]);
 /// Fields that decide which part of a page or file is sent.
-const DECIDING: &[(KnownField, HeaderName)] = &[
-    (KnownField::AcceptEncoding, ACCEPT_ENCODING),
-    (KnownField::IfMatch, IF_MATCH),
-    (KnownField::IfModifiedSince, IF_MODIFIED_SINCE),
-    (KnownField::IfNoneMatch, IF_NONE_MATCH),
-    (KnownField::IfRange, IF_RANGE),
-    (KnownField::IfUnmodifiedSince, IF_UNMODIFIED_SINCE),
-    (KnownField::Range, RANGE),
+const DECIDING: &[KnownField] = &[
+    KnownField::AcceptEncoding,
+    KnownField::IfMatch,
+    KnownField::IfModifiedSince,
+    KnownField::IfNoneMatch,
+    KnownField::IfRange,
+    KnownField::IfUnmodifiedSince,
+    KnownField::Range,
 ];
 /// Fields in which a trusted proxy describes the client.
 const FORWARDING: KnownFields =
@@ -214,9 +211,10 @@ fn method(head: &Head<'_>) -> Method {
 /// The request's fields that decide how much of a page or file is sent, and in which coding.
 fn fields(head: &Head<'_>) -> HeaderMap {
     let mut fields = HeaderMap::new();
-    for (known, name) in DECIDING.iter().filter(|(known, _)| head.seen.has(*known)) {
-        for value in head.fields.values(*known).filter_map(|value| HeaderValue::from_bytes(value).ok()) {
-            fields.append(name, value);
+    for known in DECIDING.iter().copied().filter(|known| head.seen.has(*known)) {
+        let Some(name) = known.name() else { continue };
+        for value in head.fields.values(known).filter_map(|value| HeaderValue::from_bytes(value).ok()) {
+            fields.append(&name, value);
         }
     }
     fields

@@ -1,10 +1,6 @@
 //! The field lines of a head: looked at in place, and made into a map when the request goes further.
 
 use bytes::Bytes;
-use http::header::{
-    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE,
-    IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE, REFERER, USER_AGENT,
-};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::field::FieldSpan;
@@ -27,25 +23,6 @@ const NOT_HANDED_ON: KnownFields = KnownFields::of(&[
     KnownField::TransferEncoding,
     KnownField::Upgrade,
 ]);
-
-/// The names that most requests hold: they were recognized when the head was read, and need no look-up.
-fn name_of(known: KnownField) -> Option<HeaderName> {
-    Some(match known {
-        KnownField::Accept => ACCEPT,
-        KnownField::AcceptEncoding => ACCEPT_ENCODING,
-        KnownField::AcceptLanguage => ACCEPT_LANGUAGE,
-        KnownField::Authorization => AUTHORIZATION,
-        KnownField::CacheControl => CACHE_CONTROL,
-        KnownField::ContentType => CONTENT_TYPE,
-        KnownField::Cookie => COOKIE,
-        KnownField::IfModifiedSince => IF_MODIFIED_SINCE,
-        KnownField::IfNoneMatch => IF_NONE_MATCH,
-        KnownField::Range => RANGE,
-        KnownField::Referer => REFERER,
-        KnownField::UserAgent => USER_AGENT,
-        _ => return None,
-    })
-}
 
 /// Field lines in the order sent. Without those whose name holds `_` and those that `Connection` nominates.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +53,7 @@ impl<'a> Fields<'a> {
         let head = Bytes::copy_from_slice(self.head);
         let mut headers = HeaderMap::with_capacity(self.spans.len());
         for span in self.spans.iter().filter(|span| !NOT_HANDED_ON.has(span.known)) {
-            let name = match name_of(span.known) {
+            let name = match span.known.name() {
                 Some(name) => Ok(name),
                 None => HeaderName::from_bytes(span.name(&head)),
             };
@@ -88,34 +65,5 @@ impl<'a> Fields<'a> {
             }
         }
         headers
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_known_name_is_that_which_was_sent() {
-        let names = [
-            ACCEPT,
-            ACCEPT_ENCODING,
-            ACCEPT_LANGUAGE,
-            AUTHORIZATION,
-            CACHE_CONTROL,
-            CONTENT_TYPE,
-            COOKIE,
-            IF_MODIFIED_SINCE,
-            IF_NONE_MATCH,
-            RANGE,
-            REFERER,
-            USER_AGENT,
-        ];
-        for name in names {
-            assert_eq!(name_of(KnownField::of(name.as_str().as_bytes())), Some(name));
-        }
-        for name in ["host", "dnt", "x-forwarded-for", "x-own"] {
-            assert_eq!(name_of(KnownField::of(name.as_bytes())), None, "{name}");
-        }
     }
 }

@@ -1,6 +1,12 @@
 //! The field names that something in the edge acts on: recognized once, while the head is read, and never
 //! searched for again.
 
+use http::HeaderName;
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, IF_MATCH,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE, REFERER, USER_AGENT,
+};
+
 /// A field name that the edge acts on, in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -94,6 +100,29 @@ impl KnownField {
         if is_spelled(name, spelling.as_bytes()) { known } else { Self::Other }
     }
 
+    /// The name for a header map, without a look-up: of the fields that most requests hold, and of those that
+    /// decide which part of a page is sent. `None`: it must be looked up.
+    pub fn name(self) -> Option<HeaderName> {
+        Some(match self {
+            Self::Accept => ACCEPT,
+            Self::AcceptEncoding => ACCEPT_ENCODING,
+            Self::AcceptLanguage => ACCEPT_LANGUAGE,
+            Self::Authorization => AUTHORIZATION,
+            Self::CacheControl => CACHE_CONTROL,
+            Self::ContentType => CONTENT_TYPE,
+            Self::Cookie => COOKIE,
+            Self::IfMatch => IF_MATCH,
+            Self::IfModifiedSince => IF_MODIFIED_SINCE,
+            Self::IfNoneMatch => IF_NONE_MATCH,
+            Self::IfRange => IF_RANGE,
+            Self::IfUnmodifiedSince => IF_UNMODIFIED_SINCE,
+            Self::Range => RANGE,
+            Self::Referer => REFERER,
+            Self::UserAgent => USER_AGENT,
+            _ => return None,
+        })
+    }
+
     fn of_way(name: &[u8]) -> Self {
         const PREFIX: &str = "x-forwarded-";
         let rest = name.get(PREFIX.len()..).unwrap_or_default();
@@ -155,6 +184,33 @@ impl KnownFields {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_known_name_is_that_which_was_sent() {
+        let names = [
+            ACCEPT,
+            ACCEPT_ENCODING,
+            ACCEPT_LANGUAGE,
+            AUTHORIZATION,
+            CACHE_CONTROL,
+            CONTENT_TYPE,
+            COOKIE,
+            IF_MATCH,
+            IF_MODIFIED_SINCE,
+            IF_NONE_MATCH,
+            IF_RANGE,
+            IF_UNMODIFIED_SINCE,
+            RANGE,
+            REFERER,
+            USER_AGENT,
+        ];
+        for name in names {
+            assert_eq!(KnownField::of(name.as_str().as_bytes()).name(), Some(name));
+        }
+        for name in ["host", "dnt", "x-forwarded-for", "x-own"] {
+            assert_eq!(KnownField::of(name.as_bytes()).name(), None, "{name}");
+        }
+    }
 
     #[test]
     fn every_name_is_recognized_in_any_case() {
