@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_encode, utf8_percent_encode};
 
 /// Characters that a path in a Location field may not contain unescaped. The backslash is here because
 /// browsers read it as a slash.
-const PATH_ESCAPES: &AsciiSet = &CONTROLS
+pub(crate) const PATH_ESCAPES: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
     .add(b'#')

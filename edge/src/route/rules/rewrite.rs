@@ -5,27 +5,12 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use process::settings::Mistakes;
 use regex::bytes::Regex;
 
+use crate::request::path::PATH_ESCAPES;
 use crate::route::rules::condition::regex;
 use crate::variables::{Facts, Template, VariableNames};
 
-/// What nginx escapes in a capture that becomes part of a query.
-const IN_QUERY: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'#')
-    .add(b'%')
-    .add(b'&')
-    .add(b'+')
-    .add(b';')
-    .add(b'<')
-    .add(b'>')
-    .add(b'?')
-    .add(b'\\')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}');
+/// What nginx escapes in a capture that becomes part of a query: also what separates parameters, and `+`.
+const IN_QUERY: &AsciiSet = &PATH_ESCAPES.add(b'&').add(b'+').add(b';');
 
 /// What it leaves escaped in the path of a redirect; and the backslash, which browsers read as a slash.
 const IN_LOCATION: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'?').add(b'\\');
