@@ -4,6 +4,11 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 pub(crate) use crate::metrics::Fault;
 
+/// The error of an answer that did not come in time.
+pub(super) fn late() -> RedisError {
+    std::io::Error::from(std::io::ErrorKind::TimedOut).into()
+}
+
 impl Fault {
     pub(crate) fn of(error: &RedisError) -> Self {
         match error.kind() {

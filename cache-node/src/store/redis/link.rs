@@ -9,7 +9,7 @@ use redis::{FromRedisValue, RedisError};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::address::Address;
-use super::fault::Fault;
+use super::fault::{Fault, late};
 use super::script::Invocation;
 use super::servers::{self, MasterConnection, Servers};
 
@@ -116,9 +116,7 @@ impl Link {
 
     fn not_connected(&self) -> CallError {
         let failure = self.failure.lock().clone();
-        CallError::Connect(
-            failure.unwrap_or_else(|| std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
-        )
+        CallError::Connect(failure.unwrap_or_else(late))
     }
 }
 

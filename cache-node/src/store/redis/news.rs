@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use redis::aio::{PubSubSink, PubSubStream};
-use redis::{RedisError, RedisResult};
+use redis::RedisResult;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::address::Address;
+use super::fault::late;
 use super::key_hash;
 use super::ping::PING_EVERY;
 use super::servers::Servers;
@@ -187,10 +188,6 @@ impl Channel {
             }
         }
     }
-}
-
-fn late() -> RedisError {
-    std::io::Error::from(std::io::ErrorKind::TimedOut).into()
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::address::Address;
+use super::fault::late;
 use super::ping::PING_EVERY;
 use crate::config::RedisConfig;
 
@@ -127,7 +128,8 @@ impl Sentinels {
             let address = self.named_by(&mut asked).await?;
             RedisResult::Ok((sink, messages, address))
         };
-        let (mut sink, mut messages, address) = timeout(self.timeout, subscribing).await.map_err(late)??;
+        let (mut sink, mut messages, address) =
+            timeout(self.timeout, subscribing).await.map_err(|_| late())??;
         self.tell(address);
         let mut ping_at = Instant::now() + PING_EVERY;
         loop {
@@ -141,7 +143,7 @@ impl Sentinels {
                     None => return Ok(()),
                 },
                 () = sleep_until(ping_at) => {
-                    timeout(self.timeout, sink.ping::<redis::Value>()).await.map_err(late)??;
+                    timeout(self.timeout, sink.ping::<redis::Value>()).await.map_err(|_| late())??;
                     ping_at = Instant::now() + PING_EVERY;
                 }
             }
@@ -176,10 +178,6 @@ impl Sentinels {
 
 fn no_master(text: &'static str) -> RedisError {
     (ErrorKind::MasterNameNotFoundBySentinel, text).into()
-}
-
-fn late(_: tokio::time::error::Elapsed) -> RedisError {
-    std::io::Error::from(std::io::ErrorKind::TimedOut).into()
 }
 
 #[cfg(test)]
