@@ -27,9 +27,8 @@ use crate::settings::expires::Expires;
 /// Fields that exclude a request from the fast path.
 const NOT_PLAIN: KnownFields =
     KnownFields::of(&[KnownField::Authorization, KnownField::Expect, KnownField::Upgrade]);
-/// Fields that decide which part of a page or file is sent.
-const DECIDING: &[KnownField] = &[
-    KnownField::AcceptEncoding,
+/// Fields that decide which part of a page or file is sent, or that nothing of it is.
+pub(crate) const CONDITIONAL: &[KnownField] = &[
     KnownField::IfMatch,
     KnownField::IfModifiedSince,
     KnownField::IfNoneMatch,
@@ -211,7 +210,8 @@ fn method(head: &Head<'_>) -> Method {
 /// The request's fields that decide how much of a page or file is sent, and in which coding.
 fn fields(head: &Head<'_>) -> HeaderMap {
     let mut fields = HeaderMap::new();
-    for known in DECIDING.iter().copied().filter(|known| head.seen.has(*known)) {
+    let names = [KnownField::AcceptEncoding].iter().chain(CONDITIONAL).copied();
+    for known in names.filter(|known| head.seen.has(*known)) {
         let Some(name) = known.name() else { continue };
         for value in head.fields.values(known).filter_map(|value| HeaderValue::from_bytes(value).ok()) {
             fields.append(&name, value);

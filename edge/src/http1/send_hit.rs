@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http_cache::cache_status::X_CACHE_STATUS;
-use http1::head::{Head, KnownField, KnownFields, Version};
+use http1::head::{Head, KnownFields, Version};
 use http1::write::{field_line, number, persistence_line, title_names};
 
 use crate::Edge;
@@ -15,7 +15,7 @@ use crate::cache::page::Page;
 use crate::connection::clock;
 use crate::connection::stream::{Stream, WriteResult};
 use crate::fields::reply::ReplyFields;
-use crate::handler::plain::{PlainAnswer, PlainHit};
+use crate::handler::plain::{CONDITIONAL, PlainAnswer, PlainHit};
 use crate::http1::joined::{HitHead, JoinedPages};
 use crate::http1::write::{self, WriteManner};
 use crate::log::facts::{HitReply, HitRequest};
@@ -24,14 +24,8 @@ use crate::reply::body::ReplyBody;
 use crate::request::Via;
 
 /// Fields that can make the answer less than the whole page.
-const CONDITIONAL: KnownFields = KnownFields::of(&[
-    KnownField::IfMatch,
-    KnownField::IfModifiedSince,
-    KnownField::IfNoneMatch,
-    KnownField::IfRange,
-    KnownField::IfUnmodifiedSince,
-    KnownField::Range,
-]);
+const PARTIAL: KnownFields = KnownFields::of(CONDITIONAL);
+
 /// The buffers for an answer.
 #[derive(Default)]
 pub(crate) struct Room {
@@ -69,8 +63,7 @@ impl<'a> PlainHit<'a> {
         let Room { head: out, joined } = room;
         let (status, body) = match found {
             PlainAnswer::Page(page)
-                if !head.seen.any(CONDITIONAL)
-                    && fields.is_none_or(|fields| fields.only_adds(&page.headers)) =>
+                if !head.seen.any(PARTIAL) && fields.is_none_or(|fields| fields.only_adds(&page.headers)) =>
             {
                 let mut said = HitHead::of(&page, record.started, keep_alive, head.version);
                 // Some fields are for HTTPS only.
