@@ -14,9 +14,11 @@
 //!
 //! `names` is the list of all variables, `definitions` those of `map`, `geo` and `split`; `facts` computes
 //! them, `values` holds what the rules of one request have set: captures of regular expressions, and `set`.
+//! `expression` compiles the regular expressions of locations, rules and maps.
 
 pub(crate) mod body_copy;
 pub(crate) mod definitions;
+pub(crate) mod expression;
 pub(crate) mod facts;
 pub(crate) mod lookup;
 pub(crate) mod names;

@@ -1,6 +1,8 @@
 //! One location's `match`: nginx's five kinds.
 
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::Regex;
+
+use crate::variables::expression;
 
 /// A parsed `match`. Literal texts are compared with the decoded path, byte by byte.
 #[derive(Clone, Debug)]
@@ -19,11 +21,8 @@ impl Pattern {
     /// Parses a `match`; the space after the sign may be left out.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        if let Some(pattern) = text.strip_prefix("~*") {
-            return regex(pattern.trim_start(), true).map(Self::Regex);
-        }
-        if let Some(pattern) = text.strip_prefix('~') {
-            return regex(pattern.trim_start(), false).map(Self::Regex);
+        if let Some(regex) = expression::parse(text) {
+            return regex.map(Self::Regex);
         }
         if let Some(path) = text.strip_prefix("^~") {
             return literal(path.trim_start()).map(|text| Self::Prefix { text, is_final: true });
@@ -55,15 +54,4 @@ fn literal(path: &str) -> Result<Box<[u8]>, String> {
         return Err(format!("`{path}` is none of \"= /x\", \"^~ /x\", \"~ re\", \"~* re\", \"/x\", \"@x\""));
     }
     Ok(path.as_bytes().into())
-}
-
-/// Paths are bytes, not always UTF-8, so the regex works on bytes; `\d` and `\w` are ASCII as in nginx.
-/// Unlike in nginx, `$` does not match before a newline at the end, so that `\.html$` means what it seems to
-/// mean.
-fn regex(pattern: &str, ignore_case: bool) -> Result<Regex, String> {
-    if pattern.is_empty() {
-        return Err("the regex is empty".into());
-    }
-    let regex = RegexBuilder::new(pattern).unicode(false).case_insensitive(ignore_case).build();
-    regex.map_err(|error| format!("invalid regular expression: {error}"))
 }

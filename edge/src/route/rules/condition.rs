@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use process::settings::Mistakes;
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::Regex;
 
 use crate::settings::WhenConfig;
-use crate::variables::{Facts, Template, Values, VariableNames};
+use crate::variables::{Facts, Template, Values, VariableNames, expression};
 
 #[derive(Clone, Debug)]
 pub(crate) enum Condition {
@@ -116,13 +116,10 @@ impl Tests {
 
 impl Test {
     fn new(text: &str) -> Result<Self, String> {
-        if let Some(pattern) = text.strip_prefix("~*") {
-            return regex(pattern.trim_start(), true).map(Self::Regex);
+        match expression::parse(text) {
+            Some(regex) => regex.map(Self::Regex),
+            None => Template::parse(text).map(Self::Equal),
         }
-        if let Some(pattern) = text.strip_prefix('~') {
-            return regex(pattern.trim_start(), false).map(Self::Regex);
-        }
-        Template::parse(text).map(Self::Equal)
     }
 
     fn holds(&self, value: &[u8], facts: &Facts<'_>, values: &mut Values) -> bool {
@@ -131,15 +128,6 @@ impl Test {
             Self::Regex(regex) => values.matches(regex, value),
         }
     }
-}
-
-/// As in `match`: bytes, ASCII classes.
-pub(super) fn regex(pattern: &str, ignore_case: bool) -> Result<Regex, String> {
-    if pattern.is_empty() {
-        return Err("the regex is empty".into());
-    }
-    let regex = RegexBuilder::new(pattern).unicode(false).case_insensitive(ignore_case).build();
-    regex.map_err(|error| format!("invalid regular expression: {error}"))
 }
 
 pub(crate) fn contains(networks: &[IpNet], address: IpAddr) -> bool {

@@ -6,8 +6,7 @@ use process::settings::Mistakes;
 use regex::bytes::Regex;
 
 use crate::request::path::PATH_ESCAPES;
-use crate::route::rules::condition::regex;
-use crate::variables::{Facts, Template, VariableNames};
+use crate::variables::{Facts, Template, VariableNames, expression};
 
 /// What nginx escapes in a capture that becomes part of a query: also what separates parameters, and `+`.
 const IN_QUERY: &AsciiSet = &PATH_ESCAPES.add(b'&').add(b'+').add(b';');
@@ -89,7 +88,13 @@ impl Rewrite {
             Some((path, query)) => (path, Some(Template::parse(query)?)),
             None => (replacement, None),
         };
-        Ok(Self { regex: regex(pattern, false)?, path: Template::parse(path)?, query, keeps_query, then })
+        Ok(Self {
+            regex: expression::build(pattern, false)?,
+            path: Template::parse(path)?,
+            query,
+            keeps_query,
+            then,
+        })
     }
 
     pub(crate) fn check(&self, path: &str, names: &VariableNames, mistakes: &mut Mistakes) {

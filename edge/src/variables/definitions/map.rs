@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use process::settings::Mistakes;
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::Regex;
 use serde::Deserialize;
 
 use crate::variables::definitions::listing;
+use crate::variables::expression;
 use crate::variables::facts::Facts;
 use crate::variables::names::Variable;
 use crate::variables::template::Template;
@@ -167,11 +168,11 @@ impl Map {
         let at = self.values.len();
         self.values.push(value);
         if let Some(pattern) = key.strip_prefix("~*") {
-            self.regexes.push((regex(pattern, true)?, at));
+            self.regexes.push((expression::compile(pattern, true)?, at));
             return Ok(());
         }
         if let Some(pattern) = key.strip_prefix('~') {
-            self.regexes.push((regex(pattern, false)?, at));
+            self.regexes.push((expression::compile(pattern, false)?, at));
             return Ok(());
         }
         // A backslash before a key that would mean something else.
@@ -233,10 +234,4 @@ impl Map {
 fn with<'a>(value: &Template, facts: &Facts<'_>, own: &Values) -> Cow<'a, [u8]> {
     let facts = Facts { values: own, ..*facts };
     Cow::Owned(value.value(&facts).into_owned())
-}
-
-/// Like the expressions of locations: bytes, ASCII classes, and linear time whatever the text.
-fn regex(pattern: &str, ignore_case: bool) -> Result<Regex, String> {
-    let regex = RegexBuilder::new(pattern).unicode(false).case_insensitive(ignore_case).build();
-    regex.map_err(|error| format!("invalid regular expression: {error}"))
 }
