@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use process::settings::Settings;
+use process::units::Time;
 
 use super::*;
 
