@@ -159,24 +159,27 @@ fn url(environ: &Value) -> String {
     format!("{}://{}", text("wsgi.url_scheme"), text("HTTP_HOST"))
 }
 
+/// Host, what the proxy tells besides, the site's URL, and its port.
+type LinkCase = (&'static str, &'static [(&'static str, &'static str)], &'static str, &'static str);
+
 both_topologies!(links_are_right_whatever_the_protocol_to_the_server, LINKS);
 fn links_are_right_whatever_the_protocol_to_the_server(stack: &Stack) {
     let fields = "x-forwarded-for x-forwarded-proto x-forwarded-host x-forwarded-port";
     let trusting = ["--trusted-proxy=127.0.0.1", &format!("--trusted-proxy-headers={fields}")];
     let _server = AppServer::waitress(stack.port, &trusting);
-    let https = ("X-Forwarded-Proto", "https");
-    let cases: &[(&str, &[(&str, &str)], &str, &str)] = &[
+    const HTTPS: (&str, &str) = ("X-Forwarded-Proto", "https");
+    const CASES: &[LinkCase] = &[
         ("a.example", &[], "http://a.example", "80"),
-        ("a.example", &[https], "https://a.example", "443"),
+        ("a.example", &[HTTPS], "https://a.example", "443"),
         ("a.example:8080", &[], "http://a.example:8080", "8080"),
-        ("a.example:8443", &[https], "https://a.example:8443", "8443"),
+        ("a.example:8443", &[HTTPS], "https://a.example:8443", "8443"),
         ("inner", &[("X-Forwarded-Host", "a.example:9000")], "http://a.example:9000", "9000"),
-        ("inner", &[https, ("X-Forwarded-Host", "a.example")], "https://a.example", "443"),
-        ("a.example", &[https, ("X-Forwarded-Port", "443")], "https://a.example", "443"),
-        ("a.example", &[https, ("X-Forwarded-Port", "8443")], "https://a.example:8443", "8443"),
+        ("inner", &[HTTPS, ("X-Forwarded-Host", "a.example")], "https://a.example", "443"),
+        ("a.example", &[HTTPS, ("X-Forwarded-Port", "443")], "https://a.example", "443"),
+        ("a.example", &[HTTPS, ("X-Forwarded-Port", "8443")], "https://a.example:8443", "8443"),
         ("a.example", &[("X-Forwarded-Port", "80")], "http://a.example", "80"),
     ];
-    for (host, fields, expected, port) in cases {
+    for (host, fields, expected, port) in CASES {
         for location in ["uwsgi", "waitress", "cached"] {
             let mut request = format!("GET /{location}/echo-environ HTTP/1.1\r\nHost: {host}\r\n");
             fields.iter().for_each(|(name, value)| request.push_str(&format!("{name}: {value}\r\n")));

@@ -18,12 +18,17 @@ pub(crate) enum Seal {
     /// `2 (1) | xxh3-64 of the rest (8, big endian) | rest`
     Checksum,
     /// `3 (1) | HMAC-SHA256 of the rest (32) | rest`. By the previous key, records are only read.
-    Mac { key: hmac::Key, previous: Option<hmac::Key> },
+    Mac(Box<MacKeys>),
+}
+
+pub(crate) struct MacKeys {
+    key: hmac::Key,
+    previous: Option<hmac::Key>,
 }
 
 impl Seal {
     pub(crate) fn keyed(key: &[u8], previous: Option<&[u8]>) -> Self {
-        Self::Mac { key: derived(key), previous: previous.map(derived) }
+        Self::Mac(Box::new(MacKeys { key: derived(key), previous: previous.map(derived) }))
     }
 
     pub(super) fn seal(&self, record: &[u8]) -> Vec<u8> {
@@ -33,9 +38,9 @@ impl Seal {
                 bytes.put_u8(CHECKED);
                 bytes.put_u64(xxh3_64(record));
             }
-            Self::Mac { key, .. } => {
+            Self::Mac(keys) => {
                 bytes.put_u8(SIGNED);
-                bytes.put_slice(hmac::sign(key, record).as_ref());
+                bytes.put_slice(hmac::sign(&keys.key, record).as_ref());
             }
         }
         bytes.put_slice(record);
@@ -50,9 +55,9 @@ impl Seal {
                 let right = version == CHECKED && *sum == xxh3_64(record).to_be_bytes();
                 right.then(|| bytes.split_off(CHECKSUM))
             }
-            Self::Mac { key, previous } => {
+            Self::Mac(keys) => {
                 let (&[version, ref mac @ ..], record) = bytes.split_first_chunk::<SIGNATURE>()?;
-                let mut keys = [Some(key), previous.as_ref()].into_iter().flatten();
+                let mut keys = [Some(&keys.key), keys.previous.as_ref()].into_iter().flatten();
                 let right = version == SIGNED && keys.any(|key| hmac::verify(key, record, mac).is_ok());
                 right.then(|| bytes.split_off(SIGNATURE))
             }
