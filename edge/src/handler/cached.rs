@@ -203,8 +203,12 @@ impl Rounds {
         }
         let served = match outcome {
             Some(flights::Outcome::Page(served)) => served,
-            // It was made without what this visitor sent.
-            Some(flights::Outcome::Pass(reason)) if first.is_some() || ask.policy.hit_for_miss.is_zero() => {
+            Some(flights::Outcome::Pass(reason)) if ask.policy.hit_for_miss.is_zero() => return pass(reason),
+            // The reply was made without what this visitor sent, or the node has a mark already.
+            Some(flights::Outcome::Pass(reason)) if first.is_some() => {
+                if self.lane.is_none() {
+                    self.lane = cache.lanes.enter(key.as_bytes(), cache.patience.follower).await;
+                }
                 return pass(reason);
             }
             Some(flights::Outcome::Pass(reason)) => {
