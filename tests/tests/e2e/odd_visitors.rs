@@ -181,8 +181,8 @@ fn a_mark_is_no_licence_for_all_at_once(stack: &Stack) {
         response.expect(200);
     }
     let most = stack.oracle.most_at_once("crowd");
-    // One more may try whether its reply can be stored. The application notes a call's end after its reply was
-    // sent, when the next may have begun.
+    // One more may try whether its reply can be stored. The application notes a call's end after its reply
+    // was sent, when the next may have begun.
     assert!(most <= 5, "{most} at once");
     assert_eq!(stack.oracle.calls("crowd"), 13);
 }
