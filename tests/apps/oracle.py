@@ -40,6 +40,8 @@ nolength=1       no Content-Length
 etag=TEXT        ETag: "TEXT", and 304 to an If-None-Match that holds it
 modified=DATE    Last-Modified: DATE, and 304 to an If-Modified-Since of this very date
 head-body=1      sends the body in answer to HEAD too
+odd=1            a client whose User-Agent is odd-STATUS gets that status, one whose is odd-private or odd-cookie a
+                 reply of its own
 """
 
 import fcntl
@@ -294,6 +296,10 @@ def shaped(ask, answer):
         fields.append(("Last-Modified", modified))
         if modified == ask.environ.get("HTTP_IF_MODIFIED_SINCE"):
             status = 304
+    agent, _, oddity = ask.environ.get("HTTP_USER_AGENT", "").partition("-")
+    if ask.number("odd") and agent == "odd":
+        fields += {"private": [("Cache-Control", "private")], "cookie": [("Set-Cookie", "odd=1")]}.get(oddity, [])
+        status = int(oddity) if oddity.isdigit() else status
     if status in BODYLESS:
         answer.body, answer.type, answer.length = b"", "", None
     elif ask.environ["REQUEST_METHOD"] == "HEAD" and not ask.number("head-body"):

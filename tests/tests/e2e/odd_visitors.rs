@@ -287,7 +287,7 @@ fn run(stack: &Stack, name: &str, odd: bool) -> Run {
             if Instant::now() > end {
                 break;
             }
-            let target = format!("/short/count/{name}{}", n % PAGES);
+            let target = format!("/short/count/{name}{}?odd=1", n % PAGES);
             if odd && n % 100 == 99 {
                 own.fetch_add(be_odd(stack, &target, n / 100), Ordering::Relaxed);
                 continue;
@@ -310,11 +310,20 @@ fn run(stack: &Stack, name: &str, odd: bool) -> Run {
 }
 
 /// Kinds of odd visitors.
-const ODD: usize = 5;
+const ODD: usize = 9;
+/// Those whom the application answers otherwise than all others, if it is asked: `odd=1` of the oracle.
+const ANSWERED_ODDLY: [&str; 4] = ["odd-403", "odd-429", "odd-cookie", "odd-private"];
 
 /// Returns how many calls of the application are the odd visitor's own.
 fn be_odd(stack: &Stack, target: &str, kind: usize) -> usize {
-    match kind % ODD {
+    if let Some(agent) = ANSWERED_ODDLY.get(kind % ODD) {
+        let response = stack.get_with(target, &[("User-Agent", agent)]);
+        let is_odd = response.status != 200
+            || response.field("set-cookie").is_some()
+            || response.field("cache-control").is_some_and(|value| value.contains("private"));
+        return usize::from(is_odd);
+    }
+    match kind % ODD - ANSWERED_ODDLY.len() {
         0 => stack.get_with(target, &[("X-API-Key", "alice")]).expect(200),
         1 => stack.get_with(target, &[("Cookie", "sessionid=1"), ("Cache-Control", "no-cache")]).expect(200),
         2 => stack.get_with(target, &[("Content-Length", "-1")]).expect(400),
@@ -324,7 +333,7 @@ fn be_odd(stack: &Stack, target: &str, kind: usize) -> usize {
             return 0;
         }
     };
-    usize::from(kind % ODD < 2)
+    usize::from(kind % ODD < ANSWERED_ODDLY.len() + 2)
 }
 
 both_topologies!(one_odd_visitor_in_a_hundred_costs_the_others_nothing, SETTINGS);
