@@ -208,7 +208,8 @@ def test_assertions_in_a_test_case(filled: Path) -> None:
     from weir_server.django.testing import WeirAssertions
 
     class Case(WeirAssertions, TestCase):
-        databases = {"default"}
+        # Of the others it would forbid the use, in this process to its end.
+        databases = "__all__"
 
         def runTest(self) -> None:
             author = Author.objects.first()

@@ -3,7 +3,10 @@
 DEBUG_TOOLBAR_PANELS = [..., "weir_server.django.toolbar.WeirPanel"]
 """
 
+import re
+
 from debug_toolbar.panels import Panel
+from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 
 from weir_server import _tags, testing
@@ -59,7 +62,23 @@ def verdict(request: HttpRequest, response: HttpResponseBase, recorder: capture.
         return Judged("method")
     personal, authorization = is_personal(request), "HTTP_AUTHORIZATION" in request.META
     body = b"" if response.streaming else testing.body_of(response)
+    if can_have_holes(response):
+        fields = with_hole(fields, body)
     return judge(response.status_code, fields, body, personal=personal, authorization=authorization)
+
+
+def can_have_holes(response: HttpResponseBase) -> bool:
+    """Weir asks without cookies. Instead of setting the CSRF cookie, such a page has a hole: `django.holes`."""
+    only_token = not set(response.cookies) - {settings.CSRF_COOKIE_NAME}
+    return conf().holes and not settings.CSRF_USE_SESSIONS and only_token and not response.streaming
+
+
+def with_hole(fields: list[tuple[str, str]], body: bytes) -> list[tuple[str, str]]:
+    token = re.search(rb'name="csrfmiddlewaretoken" value="(\w+)"', body)
+    if token is None:
+        return fields
+    kept = [(name, value) for name, value in fields if name.lower() != "set-cookie"]
+    return [*kept, ("Weir-Holes", f'csrf;mark="{token[1].decode()}"')]
 
 
 def by_table(tags: list[str]) -> list[tuple[str, list[str]]]:
