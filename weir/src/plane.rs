@@ -6,6 +6,7 @@ use std::time::Duration;
 use admin::client::{self, Reply};
 use admin::token;
 use anyhow::{Context, bail, ensure};
+use process::directory;
 
 use crate::settings;
 
@@ -30,12 +31,14 @@ pub(crate) struct Plane {
 impl Plane {
     /// Uses the flags, and the settings file for what they leave out.
     pub(crate) fn find(flags: &Flags<'_>) -> anyhow::Result<Self> {
+        // The flag's path begins where the program was started, those of the settings file at that file.
+        let told = flags.token_file.map(std::path::absolute).transpose()?;
         let (address, token_file) = match flags.admin {
             Some(address) => (address.to_owned(), None),
             None => from_file(flags.config)?,
         };
         ensure!(address != "off", "edge.admin is off, so there is no admin listener; set it to an address");
-        let set = flags.token_file.map(Path::to_owned).or(token_file);
+        let set = told.or(token_file);
         let token = match set {
             Some(file) => Some(read(&file)?),
             // The file may belong to another user.
@@ -57,13 +60,8 @@ fn from_file(config: Option<&Path>) -> anyhow::Result<(String, Option<PathBuf>)>
         None if !Path::new(USUAL_FILE).exists() => return Ok((USUAL_ADMIN.to_owned(), None)),
         None => Path::new(USUAL_FILE),
     };
-    match settings::load(file) {
-        Ok(loaded) => {
-            let beside = |token: PathBuf| {
-                file.parent().map_or_else(|| token.clone(), |directory| directory.join(&token))
-            };
-            Ok((loaded.edge.admin, loaded.edge.admin_token_file.map(beside)))
-        }
+    match settings::load(&directory::enter(file)) {
+        Ok(loaded) => Ok((loaded.edge.admin, loaded.edge.admin_token_file)),
         Err(mistakes) => bail!("{}", mistakes.to_string().trim_end()),
     }
 }

@@ -130,6 +130,22 @@ fn relative_paths_begin_at_the_settings_file_wherever_it_is_started() {
     }
     assert_eq!(check(&[]), "weir.toml: there is no such file\n");
 
+    // What the settings name is found by the commands too, and what a flag names is where they are started.
+    fs::write(site.join("token"), "t\n").unwrap();
+    fs::write(directory.path().join("other-token"), "t\n").unwrap();
+    let plane = format!(
+        "[edge]\nadmin = \"127.0.0.1:{}\"\nadmin_token_file = \"token\"\n[[edge.site]]\nroot = \"pages\"\n",
+        free_port()
+    );
+    fs::write(site.join("plane.toml"), plane).unwrap();
+    for flags in [&[][..], &["--token-file", "other-token"]] {
+        let mut command = Command::new(binary("weir"));
+        command.args(["purge", "--config", "site/plane.toml", "--tag", "x"]).args(flags);
+        let purged = command.current_dir(directory.path()).output().unwrap();
+        let said = String::from_utf8(purged.stderr).unwrap();
+        assert!(said.contains("nothing answers"), "{said}");
+    }
+
     let mut command = Command::new(binary("weir"));
     command.args(["run", "--config", "site/weir.toml"]).current_dir(directory.path());
     let server = Process::start("elsewhere", &mut command, directory.path());
