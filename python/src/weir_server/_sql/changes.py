@@ -1,0 +1,93 @@
+"""Reads INSERT, UPDATE and DELETE: which rows they change, as far as they say it plainly."""
+
+from weir_server._sql.queries import QueryReader
+from weir_server._sql.statement import Change, Insert
+from weir_server._sql.tokens import NotRead, Token, is_name, plain, split, value_of
+
+
+class ChangeReader(QueryReader):
+    """A statement, and how it changes a table."""
+
+    def insert(self) -> None:
+        parts = self.tokens
+        at = next(at for at, token in enumerate(parts) if token.is_word("INTO")) + 1
+        name, at = self.dotted(at)
+        table = self.known(name)
+        self.nested(parts[at:])
+        if parts[0].is_word("REPLACE") or any(token.is_word("SELECT", "REPLACE", "DUPLICATE") for token in parts):
+            self.found.written.add(table)
+            return
+        conflict = next((i for i, token in enumerate(parts) if token.is_word("CONFLICT")), None)
+        if conflict is not None and not any(token.is_word("NOTHING") for token in parts[conflict:]):
+            self.found.written.add(table)
+            return
+        if at >= len(parts) or parts[at].kind != "group":
+            self.found.written.add(table)
+            return
+        columns = tuple(plain(column[-1]) for column in split(parts[at].inside, ","))
+        at += 1
+        if at >= len(parts) or not parts[at].is_word("VALUES"):
+            self.found.written.add(table)
+            return
+        rows = []
+        for token in parts[at + 1 :]:
+            if token.text == ",":
+                continue
+            if token.kind != "group":
+                break
+            values = tuple(value_of(value) for value in split(token.inside, ","))
+            if len(values) != len(columns):
+                raise NotRead("a row of another length")
+            rows.append(values)
+        self.found.insert = Insert(table, columns, tuple(rows))
+
+    def update(self) -> None:
+        parts = self.tokens
+        name, at = self.dotted(1)
+        table = self.known(name)
+        self.nested(parts)
+        if at >= len(parts) or not parts[at].is_word("SET"):
+            self.found.written.add(table)
+            return
+        end = next(
+            (i for i in range(at, len(parts)) if parts[i].is_word("WHERE", "FROM", "ORDER", "LIMIT", "RETURNING")),
+            len(parts),
+        )
+        sets = []
+        for assignment in split(parts[at + 1 : end], ","):
+            equals = next((i for i, token in enumerate(assignment) if token.text == "="), None)
+            if equals is None or not is_name(assignment[equals - 1]):
+                raise NotRead("an assignment")
+            sets.append(plain(assignment[equals - 1]))
+        self.by_condition(table, end, tuple(sets))
+
+    def delete(self) -> None:
+        parts = self.tokens
+        if not parts[1].is_word("FROM"):
+            raise NotRead("DELETE without FROM")
+        name, at = self.dotted(2)
+        table = self.known(name)
+        self.nested(parts)
+        self.by_condition(table, at, None)
+
+    def by_condition(self, table: str, at: int, sets: tuple[str, ...] | None) -> None:
+        parts = self.tokens
+        if at == len(parts):
+            self.found.change = Change(table, "", self.parameters, sets)
+            return
+        later = [token for token in parts[at + 1 :] if token.is_word("ORDER", "LIMIT", "RETURNING", "FROM", "USING")]
+        if not parts[at].is_word("WHERE") or later:
+            self.found.written.add(table)
+            return
+        self.found.change = Change(table, self.sql[parts[at].at :], parts[at].parameter, sets)
+
+    def dotted(self, at: int) -> tuple[Token, int]:
+        """The last part of a name with dots, and the place behind it."""
+        token = self.tokens[at]
+        if not is_name(token):
+            raise NotRead(f"{token.text} in place of a table")
+        at += 1
+        while at + 1 < len(self.tokens) and self.tokens[at].text == "." and is_name(self.tokens[at + 1]):
+            token = self.tokens[at + 1]
+            at += 2
+        return token, at

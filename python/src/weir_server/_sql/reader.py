@@ -1,0 +1,67 @@
+"""Reads a statement of any kind."""
+
+import re
+from functools import lru_cache
+
+from weir_server._sql.changes import ChangeReader
+from weir_server._sql.schema import Schema
+from weir_server._sql.statement import Statement
+from weir_server._sql.tokens import NotRead
+
+WRITES = ("INSERT", "REPLACE", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "COPY", "ALTER", "DROP", "LOAD")
+HARMLESS = ("SAVEPOINT", "RELEASE", "ROLLBACK", "BEGIN", "START", "COMMIT", "SET", "PRAGMA", "SHOW")
+
+
+def read(sql: str, schema: Schema, mark: str = "%s") -> Statement:
+    """`mark` stands for a parameter."""
+    try:
+        return StatementReader(sql, schema, mark).statement()
+    except (NotRead, IndexError, RecursionError):
+        return _roughly(sql, schema)
+
+
+def _roughly(sql: str, schema: Schema) -> Statement:
+    """Every known table that is named anywhere in it, in full."""
+    names = {name.lower() for name in re.findall(r"[\w$]+", sql)}
+    found = Statement()
+    found.tables = {table for table in schema if table.lower() in names}
+    if re.search(rf"\b(?:{'|'.join(WRITES)})\b", sql, re.IGNORECASE):
+        found.written = set(found.tables)
+    return found
+
+
+class StatementReader(ChangeReader):
+    """A statement of any kind."""
+
+    def statement(self) -> Statement:
+        while self.tokens and self.tokens[-1].text == ";":
+            self.tokens.pop()
+        if not self.tokens:
+            return self.found
+        if any(token.text == ";" for token in self.tokens):
+            raise NotRead("several statements")
+        first = self.tokens[0]
+        if first.is_word("SELECT", "VALUES") or first.kind == "group":
+            if any(token.is_word("INTO") for token in self.tokens):
+                raise NotRead("SELECT INTO makes a table")
+            self.query(self.tokens, top=True)
+        elif first.is_word("INSERT", "REPLACE"):
+            self.insert()
+        elif first.is_word("UPDATE"):
+            self.update()
+        elif first.is_word("DELETE"):
+            self.delete()
+        elif not (first.is_word(*HARMLESS) or (first.is_word("CREATE") and not self.has_word("SELECT"))):
+            raise NotRead(f"a statement that begins with {first.text}")
+        return self.found
+
+    def has_word(self, *words: str) -> bool:
+        return any(token.is_word(*words) for token in self.tokens)
+
+
+class Statements:
+    """Statements by their texts, each read once."""
+
+    def __init__(self, schema: Schema, mark: str = "%s", size: int = 2048) -> None:
+        self.schema = schema
+        self.read = lru_cache(maxsize=size)(lambda sql: read(sql, schema, mark))

@@ -1,0 +1,80 @@
+"""What is found in a statement: the rows and tables that it depends on, or changes."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value in a statement: the place or the name of its parameter, or itself."""
+
+    parameter: int | str | None
+    literal: int | str | None = None
+
+    def of(self, parameters: Any) -> Any:
+        return self.literal if self.parameter is None else parameters[self.parameter]
+
+
+@dataclass(frozen=True)
+class Pinned:
+    table: str
+    column: str
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Branch:
+    """The nodes of a tree whose paths lie between two values, or match a pattern."""
+
+    table: str
+    low: Value
+    # None: `low` is a pattern of LIKE.
+    high: Value | None
+    depth: Value | None
+
+
+@dataclass(frozen=True)
+class Followed:
+    """Rows of a table whose primary keys stand in one column of the result."""
+
+    table: str
+    result_column: int
+
+
+@dataclass(frozen=True)
+class Insert:
+    table: str
+    columns: tuple[str, ...]
+    # Of each row the values of its columns; None where one is an expression.
+    rows: tuple[tuple[Value | None, ...], ...]
+
+
+@dataclass(frozen=True)
+class Change:
+    """An UPDATE or DELETE of one table by a plain condition."""
+
+    table: str
+    # The condition as it was written, with the place of its first parameter.
+    where: str
+    first_parameter: int
+    # The columns that an UPDATE sets; None for a DELETE.
+    sets: tuple[str, ...] | None
+
+
+@dataclass
+class Statement:
+    """What was found in one statement."""
+
+    tables: set[str] = field(default_factory=set)
+    pinned: list[Pinned] = field(default_factory=list)
+    branches: list[Branch] = field(default_factory=list)
+    followed: list[Followed] = field(default_factory=list)
+    insert: Insert | None = None
+    change: Change | None = None
+    # Tables that the statement changes in a way that was not understood further.
+    written: set[str] = field(default_factory=set)
+    parameters: int = 0
+
+    @property
+    def writes(self) -> bool:
+        return bool(self.insert or self.change or self.written)
