@@ -1,0 +1,139 @@
+"""What the twins for Flask and ASGI share: their settings, what a page has read, and what a change has purged."""
+
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+from weir_server import _tags
+from weir_server._admin import Admin, Outcome, usual_addresses
+from weir_server._sender import Sender, Ticket, drain_at_exit
+
+CONTROL, TAGS, PURGE = "Weir-Cache-Control", "Surrogate-Key", "Weir-Purge"
+# Fields by which a page has spoken about its own lifetime, or is one visitor's.
+SPOKEN = (
+    CONTROL,
+    "Cache-Control",
+    "CDN-Cache-Control",
+    "Surrogate-Control",
+    "X-Accel-Expires",
+    "Expires",
+    "Set-Cookie",
+)
+READS = ("GET", "HEAD")
+UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+KNOWN = {"TTL", "ADMIN", "TOKEN_FILE", "WAIT", "PURGE"}
+
+
+class Fields(Protocol):
+    """The fields of a reply, by names in any case."""
+
+    def __contains__(self, name: str, /) -> bool: ...
+
+    def get(self, name: str, default: str, /) -> str: ...
+
+    def __setitem__(self, name: str, value: str, /) -> None: ...
+
+
+# What a decorator does with the reply of its view: the fields, and the status.
+Mark = Callable[[Fields, int], None]
+
+
+class Visit:
+    """What one request reads and purges, and what its view says of the page."""
+
+    def __init__(self) -> None:
+        self.tags: set[str] = set()
+        self.timed = False
+        self.tickets: list[Ticket] = []
+        self.marks: list[Mark] = []
+
+
+visiting: ContextVar[Visit | None] = ContextVar("weir_visit", default=None)
+
+
+class Site:
+    """One application: its settings, and the way to its Weir."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        wrong = sorted(set(given) - KNOWN)
+        if wrong:
+            raise ValueError(f"WEIR has no key {wrong[0]!r}; known keys: {', '.join(sorted(KNOWN))}")
+        self.ttl = seconds(given.get("TTL"))
+        self.most = float(given.get("WAIT", 1.0))
+        self.purges = bool(given.get("PURGE", True))
+        addresses = given.get("ADMIN") or usual_addresses()
+        addresses = (addresses,) if isinstance(addresses, str) else tuple(addresses)
+        self.sender = Sender(Admin(addresses, given.get("TOKEN_FILE")), sure=given.get("ADMIN") is not None)
+        drain_at_exit(self.sender)
+
+    def note(self, tags: set[str], timed: bool) -> None:
+        """The page that is being made, if one is, has read this."""
+        visit = visiting.get()
+        if visit is not None:
+            visit.tags |= tags
+            visit.timed = visit.timed or timed
+
+    def deliver(self, tags: set[str]) -> None:
+        """A commit has changed this."""
+        if not self.purges:
+            return
+        ticket = self.sender.send({*tags, _tags.EVERYTHING})
+        visit = visiting.get()
+        if visit is not None:
+            visit.tickets.append(ticket)
+
+    def purge(self, tags: Iterable[str], urls: Iterable[str], prefixes: Iterable[str], soft: bool) -> Outcome:
+        return self.sender.admin.purge(tags=tags, urls=urls, prefixes=prefixes, soft=soft)
+
+    def tell(self, visit: Visit, fields: Fields, status: int, whole: bool) -> None:
+        """Gives a page its tags, and its lifetime if they say everything. `whole`: it is not streamed."""
+        tags = _tags.fit(visit.tags)
+        if len(fields.get(TAGS, "").split()) + len(tags) > _tags.MAX_TAGS:
+            tags = [_tags.EVERYTHING]
+        add_tags(fields, tags)
+        spoken = any(name in fields for name in SPOKEN)
+        if self.ttl is not None and status == 200 and whole and not spoken and not visit.timed:
+            fields[CONTROL] = f"max-age={self.ttl}"
+
+    def wait(self, visit: Visit) -> str:
+        """Waits until the purges of a change are over everywhere. The value of a field that says whether they are."""
+        deadline = time.monotonic() + self.most
+        outcomes = [ticket.wait(max(0.0, deadline - time.monotonic())) for ticket in visit.tickets]
+        done = all(outcome is not None and outcome.complete for outcome in outcomes)
+        return "complete" if done else f"not complete within {self.most:g} s"
+
+
+def for_all(ttl: int | str, swr: int | str | None, tags: Iterable[str]) -> Mark:
+    control = f"public, s-maxage={seconds(ttl)}"
+    if swr is not None:
+        control += f", stale-while-revalidate={seconds(swr)}"
+    names = tuple(tags)
+
+    def mark(fields: Fields, status: int) -> None:
+        if status < 400:
+            fields[CONTROL] = control
+        add_tags(fields, names)
+
+    return mark
+
+
+def for_one(fields: Fields, status: int) -> None:
+    fields[CONTROL] = "private"
+    fields["Cache-Control"] = "private"
+
+
+def add_tags(fields: Fields, tags: Iterable[str]) -> None:
+    every = dict.fromkeys([*fields.get(TAGS, "").split(), *tags])
+    if every:
+        fields[TAGS] = " ".join(every)
+
+
+def seconds(text: object) -> int | None:
+    if text is None or isinstance(text, int):
+        return text
+    match = re.fullmatch(r"(\d+)([smhdw]?)", str(text))
+    if not match:
+        raise ValueError(f"{text!r} is not a time: write seconds, or 10m, 12h, 1d")
+    return int(match[1]) * UNITS[match[2]]
