@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import django
+
 HERE = Path(__file__).resolve().parent
 STATE = Path(os.environ.get("SITE_STATE", HERE / "state"))
 
@@ -18,11 +20,13 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
 ]
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates"}]
+# Writers wait for their turn: a transaction that reads first and writes then fails if another one came between.
+TRANSACTIONS = {"transaction_mode": "IMMEDIATE"} if django.VERSION >= (5, 1) else {}
 DATABASES = {
     name: {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": STATE / file,
-        "OPTIONS": {"timeout": 20},
+        "OPTIONS": {"timeout": 20, **TRANSACTIONS},
         "TEST": {"NAME": None},
     }
     for name, file in (("default", "site.sqlite3"), ("second", "second.sqlite3"))

@@ -26,6 +26,8 @@ urlpatterns = [
     path("second/", views.second),
     path("generic/<int:pk>/", views.generic),
     path("prefetched/", views.prefetched),
+    path("board/<int:pk>/", views.board),
+    path("boards/", views.boards),
     path("touch/<int:pk>/", views.touch),
     path("weather/", views.weather),
     path("mine/", views.mine),

@@ -18,6 +18,7 @@ from weir_server.django.conf import conf
 
 # In request.META, under a name that no field of a request can have.
 KEY = "weir.hole"
+OFFER = "HTTP_" + FIELD.upper().replace("-", "_")
 
 
 class Secret(str):
@@ -65,7 +66,9 @@ class Hole:
 
 def open_hole(request: HttpRequest) -> Hole | None:
     """A hole for the page of this request, if Weir can fill one."""
-    if not offered(request.headers.get(FIELD)) or not conf().holes:
+    # `request.headers` would be made for this alone.
+    offer = request.META.get(OFFER)
+    if offer is None or not offered(offer) or not conf().holes:
         return None
     if settings.CSRF_USE_SESSIONS or settings.CSRF_COOKIE_NAME in request.COOKIES:
         return None

@@ -16,7 +16,9 @@ from weir_server.django.decorators import CONTROL, add_tags
 
 READS = ("GET", "HEAD")
 # Fields by which a page has spoken about its own lifetime.
-SPOKEN = (CONTROL, "Cache-Control", "CDN-Cache-Control", "Surrogate-Control", "X-Accel-Expires", "Expires")
+SPOKEN = frozenset(
+    (CONTROL.lower(), "cache-control", "cdn-cache-control", "surrogate-control", "x-accel-expires", "expires")
+)
 PURGE = "Weir-Purge"
 
 Reply = Callable[[HttpRequest], HttpResponseBase]
@@ -114,6 +116,6 @@ def may_be_kept(response: HttpResponseBase, recorder: Recorder) -> bool:
         and isinstance(response, HttpResponse)
         and not response.streaming
         and not response.cookies
-        and not any(name in response for name in SPOKEN)
+        and SPOKEN.isdisjoint(map(str.lower, response.headers))
         and not recorder.timed
     )

@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from shop.models import (
     Article,
     Author,
+    Board,
     Category,
     Circle,
     Comment,
@@ -40,6 +41,7 @@ ALL = [
 ]
 MODELS = {model.__name__: model for model in ALL}
 WORDS = ["Ash", "Beech", "Cedar", "Elm", "Fir", "Hazel", "Larch", "Maple", "Oak", "Pine", "Rowan", "Yew"]
+BOARDS = 8
 SIZES = {"Author": 8, "Category": 6, "Tag": 6, "Place": 4, "Circle": 4, "Article": 20, "Restaurant": 4}
 
 
@@ -65,6 +67,7 @@ def fill(chance: random.Random) -> None:
     for article in Article.objects.all():
         article.tags.set(chance.sample(list(Tag.objects.all()), 2))
     Tag.objects.using("second").create(name="elsewhere")
+    Board.objects.bulk_create(Board(pk=pk, text="") for pk in range(1, BOARDS + 1))
 
 
 def word(chance: random.Random) -> str:
@@ -149,7 +152,20 @@ def choose(chance: random.Random) -> dict[str, Any]:
     }
 
 
+def write(change: dict[str, Any]) -> str:
+    """What one editor writes on the board of their own."""
+    if change["seed"] % 2:
+        Board.objects.filter(pk=change["board"]).update(text=change["text"])
+    else:
+        board = Board.objects.get(pk=change["board"])
+        board.text = change["text"]
+        board.save()
+    return "written"
+
+
 def make(change: dict[str, Any]) -> str:
+    if "board" in change:
+        return write(change)
     chance, model = random.Random(change["seed"]), MODELS[change["model"]]
     act = KINDS[change["kind"]]
     frame = change["frame"]

@@ -97,3 +97,9 @@ class Event(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     title = models.CharField(max_length=50)
     place = models.ForeignKey(Place, models.CASCADE, related_name="events")
+
+
+class Board(models.Model):
+    """What one editor alone writes: whoever has written there knows what must be seen."""
+
+    text = models.CharField(max_length=50)

@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404
 from django.views.decorators.csrf import csrf_exempt
 
 from shop import changes
-from shop.models import Article, Author, Category, Circle, Comment, Event, Place, Restaurant, Tag, Translation
+from shop.models import Article, Author, Board, Category, Circle, Comment, Event, Place, Restaurant, Tag, Translation
 from weir_server.django import private, shared
 
 
@@ -193,6 +193,14 @@ def prefetched(request):
             for c in rows
         ]
     )
+
+
+def board(request, pk):
+    return page(Board.objects.get(pk=pk).text)
+
+
+def boards(request):
+    return page(list(Board.objects.order_by("pk").values_list("text", flat=True)))
 
 
 def touch(request, pk):
