@@ -6,15 +6,26 @@ WEIR_DEMO_STATIC_ROOT      where collectstatic puts the static files (default: S
 WEIR_DEMO_SECRET_KEY       signs sessions and CSRF tokens
 WEIR_DEMO_ALLOWED_HOSTS    host names served, separated by commas
 WEIR_DEMO_TRUSTED_ORIGINS  origins forms may be sent from when TLS ends elsewhere, separated by commas
+WEIR_ADMIN                 the admin address of Weir, where purges are sent (default: 127.0.0.1:9900)
+
+The package weir_server is used if it is there: installed, or beside the demo in a checkout. The container has neither
+the package nor a network, so its pages keep the lifetime that Weir's settings give them.
 """
 
 import os
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from django.utils.translation import gettext_lazy as _
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 STATE_DIR = Path(os.environ.get("WEIR_DEMO_STATE", BASE_DIR / "run")).resolve()
+
+
+if find_spec("weir_server") is None:
+    sys.path.append(str(BASE_DIR.parent.parent / "python/src"))
+HAS_WEIR = find_spec("weir_server") is not None
 
 
 def from_list(name, default):
@@ -37,7 +48,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
 ]
 
-# Django's usual list and nothing of ours: caching is Weir's work.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -48,6 +58,13 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+
+# Each page may be kept for a day: what it has read from the database are its tags, and each write purges what it
+# touches. No page shows a tally but the one that counts how often it was made.
+if HAS_WEIR:
+    INSTALLED_APPS.append("weir_server.django")
+    MIDDLEWARE.insert(0, "weir_server.django.WeirMiddleware")
+    WEIR = {"TTL": "1d", "IGNORE": ["news.tally"]}
 
 ROOT_URLCONF = "millrace.urls"
 WSGI_APPLICATION = "millrace.wsgi.application"

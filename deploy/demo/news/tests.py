@@ -1,9 +1,12 @@
 """The site by itself: what the checks in front of it rely on."""
 
+import io
 import re
+import unittest
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client, TestCase, TransactionTestCase
 
@@ -12,6 +15,13 @@ from .management.commands.prepare import create_demo_user, seed_articles
 from .models import Article, Tally
 from .seed.compose import drafts
 
+try:
+    from weir_server.django.testing import WeirAssertions
+except ImportError:
+    WeirAssertions = None
+
+# What Weir says in a request for a page to be shared.
+OFFER = {"Weir-Holes": "csrf"}
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -65,6 +75,42 @@ class Pages(TestCase):
     def test_no_page_is_a_404(self):
         for path in ["/nowhere/", "/section/weather/", "/articles/none/"]:
             self.assertEqual(self.client.get(path).status_code, 404, path)
+
+
+@unittest.skipUnless(WeirAssertions, "the package weir_server is not here")
+class Kept(WeirAssertions or object, TestCase):
+    """What Weir does with the pages: they are kept for a day, and an edit purges what shows it."""
+
+    @classmethod
+    def setUpTestData(cls):
+        seed_articles()
+        create_demo_user()
+
+    def test_every_page_is_shared_for_a_day_one_with_a_form_too(self):
+        article = Article.objects.first()
+        for path in ["/", "/section/river/", article.get_absolute_url(), "/search/?q=weir", "/counter/", "/letters/"]:
+            with self.subTest(path=path):
+                self.assertShared(path)
+                self.assertEqual(self.client.get(path, headers=OFFER)["Weir-Cache-Control"], "max-age=86400")
+
+    def test_who_is_signed_in_has_pages_of_their_own(self):
+        self.client.post("/login/", {"username": "demo", "password": "demo"})
+        self.assertPrivate("/")
+
+    def test_an_edit_purges_the_pages_that_show_it_and_no_others(self):
+        article = Article.objects.first()
+        with self.assertPurges("/", article.get_absolute_url(), keeps=["/letters/", "/counter/"]):
+            article.headline = "Another headline"
+            article.save()
+        with self.assertPurges("/letters/", keeps=["/", article.get_absolute_url(), "/counter/"]):
+            self.client.post("/letters/", {"name": "Zoe", "message": "The heron is back."})
+        with self.assertPurges(keeps=["/", "/letters/", "/counter/"]):
+            self.client.get("/counter/?again")
+
+    def test_the_command_that_edits(self):
+        with self.assertPurges("/", keeps=["/letters/"]):
+            call_command("edit", "By the command", stdout=io.StringIO())
+        self.assertContains(self.client.get("/"), "By the command")
 
 
 class Counting(TransactionTestCase):

@@ -1,4 +1,4 @@
-"""The pages. None of them caches anything: that is left to what stands in front."""
+"""The pages. None of them caches anything or says for how long it may be kept: see WEIR in the settings."""
 
 from datetime import timedelta
 
@@ -91,7 +91,7 @@ def search(request):
 
 
 def letters(request):
-    """Readers' letters, and the form to send one. Its CSRF token makes this page one visitor's own."""
+    """Readers' letters, and the form to send one. The page is shared: Weir puts each visitor's CSRF token into it."""
     form = LetterForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         letter = form.save()
@@ -101,7 +101,7 @@ def letters(request):
 
 
 def counter(request):
-    """Counts how often it was made. Reload it fast: behind Weir the number moves once a second."""
+    """Counts how often it was made. Behind Weir the number moves when an edit has purged it, or after a day."""
     return render(request, "news/counter.html", {"count": Tally.next("counter")})
 
 
