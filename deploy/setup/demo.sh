@@ -83,8 +83,7 @@ report_death() {
 }
 
 invite() {
-  local style
-  style=$(sed -n 's/.*"news\/paper\.css": "\([^"]*\)".*/\1/p' "$run/static/staticfiles.json")
+  local manage=".venv/bin/python deploy/demo/manage.py"
   cat <<END
 
   A newspaper on Django and uWSGI behind Weir:   $open
@@ -93,14 +92,14 @@ invite() {
 
   Three things to try in another terminal:
 
-  Where a page came from, twice:
+  Where a page came from, twice; it may be kept for a day:
     for i in 1 2; do curl -s -D - -o /dev/null $open/ | grep -iE '^(HTTP|Cache-Status|Age)'; done
 
-  Six thousand visits; the page counts how often Django made it:
-    for i in 1 2 3; do curl -sZ --no-progress-meter --parallel-max 50 -o /dev/null "$open/counter/#[1-2000]"; curl -s $open/counter/ | grep output; done
+  Six thousand visits and three edits, each seen at once by the next visitor; then the hit rate:
+    for i in 1 2 3; do curl -sZ --no-progress-meter --parallel-max 50 -o /dev/null "$open/#[1-2000]"; $manage edit "Edit \$i"; curl -s $open/ | grep -m 1 -o "Edit \$i"; done; $manage hits
 
-  A static file, kept by browsers for ever because its name changes with its content:
-    curl -s -D - -o /dev/null $open/static/$style
+  A form in a shared page, whose token is another one for each visitor:
+    for i in 1 2; do curl -s -D - $open/letters/ | grep -iE 'Cache-Status|csrfmiddlewaretoken'; done
 
   Logs: $run/weir.log, $run/uwsgi.log. Ctrl-C stops both.
 END

@@ -105,7 +105,7 @@ def test_fastapi(tmp_path: Path) -> None:
         assert running.get("/").body == b"[]"
         hit = running.get("/")
         assert "; hit; ttl=86" in hit.cache and "surrogate-key" not in hit.headers
-        assert ask(running.port, "/news?text=Hello", "POST", b"").body == b'{"seen_everywhere":true}'
+        assert ask(running.port, "/add?text=Hello", "POST", b"").headers["weir-purge"] == "complete"
         assert running.get("/").body == b'["Hello"]'
 
 
