@@ -31,7 +31,8 @@ def filled() -> Iterator[Path]:
         call_command("migrate", run_syncdb=True, verbosity=0, database=database)
     with connection.cursor() as cursor:
         cursor.execute("CREATE VIEW shop_article_view AS SELECT title FROM shop_article WHERE published")
-        cursor.execute("PRAGMA journal_mode=WAL")
+        if connection.vendor == "sqlite":
+            cursor.execute("PRAGMA journal_mode=WAL")
     from shop import changes
 
     changes.fill(random.Random(1))

@@ -2,6 +2,7 @@
 
 import pytest
 
+from weir_server import _writes
 from weir_server._reads import branch_tag
 from weir_server._sql import Pin, Statement, Statements, Table, Tree, Value
 
@@ -172,7 +173,20 @@ def test_inserts() -> None:
     assert found.insert and found.insert.columns == ("slug", "author_id")
     assert [[value and value.parameter for value in row] for row in found.insert.rows] == [[0, 1], [2, None]]
     assert read("INSERT OR IGNORE INTO tag (name) VALUES (%s)").insert
+    # Many rows as Django 5.2 writes them for PostgreSQL: a list for each column.
+    lists = 'INSERT INTO "article" ("slug", "author_id") SELECT * FROM UNNEST((%s)::varchar(50)[], (%s)::bigint[])'
+    for end in ("", ' RETURNING "article"."id"', " ON CONFLICT DO NOTHING"):
+        found = read(lists + end)
+        assert found.insert and not found.written and not found.insert.rows, end
+        assert [value.parameter for value in found.insert.lists] == [0, 1]
+        tags = _writes.inserted(SCHEMA["article"], found.insert, [["a", "b"], [7, 8]], False, key_follows=True)
+        label = SCHEMA["article"].label
+        assert {f"{label}:slug=a", f"{label}:slug=b", f"{label}:author=7"} <= tags and f"{label}:+" not in tags
+        short = _writes.inserted(SCHEMA["article"], found.insert, [["a"], [7, 8]], False, key_follows=True)
+        assert short == _writes.whole(label), "lists of two lengths make no sense"
     for sql in (
+        "INSERT INTO tag (name) SELECT * FROM UNNEST(ARRAY(SELECT name FROM author))",
+        "INSERT INTO tag (name) SELECT * FROM UNNEST((%s)::text[], (%s)::text[])",
         "INSERT INTO tag SELECT * FROM author",
         "REPLACE INTO tag (name) VALUES (%s)",
         "INSERT INTO tag (id) VALUES (%s) ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name",

@@ -41,22 +41,32 @@ def of_quiet(table: Table, before: list[dict[str, Any]], after: list[dict[str, A
     return found
 
 
+def rows_of(insert: Insert, given: Any) -> Iterator[dict[str, Any]]:
+    """The rows of an INSERT, without what only the database knows."""
+    for row in insert.rows:
+        yield {column: value.of(given) for column, value in zip(insert.columns, row, strict=True) if value}
+    if insert.lists:
+        for items in zip(*(one.of(given) for one in insert.lists), strict=True):
+            yield dict(zip(insert.columns, items, strict=True))
+
+
 def inserted(table: Table, insert: Insert, parameters: Any, many: bool, key_follows: bool) -> set[str]:
     """`key_follows`: somebody else will say which primary keys the database has chosen."""
     sets = list(parameters) if many else [parameters]
     if len(sets) * len(insert.rows) > MAX_ROWS:
         return whole(table.label)
     found: set[str] = set()
-    for given in sets:
-        for row in insert.rows:
-            try:
-                values = {column: value.of(given) for column, value in zip(insert.columns, row, strict=True) if value}
-            except (IndexError, KeyError, TypeError):
-                return whole(table.label)
-            found.update(of_row(table, values))
-            if any(column in table.pins and not value for column, value in zip(insert.columns, row, strict=True)):
-                # An expression.
-                found.add(_tags.any_row(table.label))
+    try:
+        rows = [row for given in sets for row in rows_of(insert, given)]
+    except (IndexError, KeyError, TypeError, ValueError):
+        return whole(table.label)
+    if len(rows) > MAX_ROWS:
+        return whole(table.label)
+    for values in rows:
+        found.update(of_row(table, values))
+        if any(column in table.pins and column not in values for column in insert.columns):
+            # An expression.
+            found.add(_tags.any_row(table.label))
     if table.pk not in insert.columns and not key_follows:
         found.add(_tags.new_key(table.label))
     if any(column not in insert.columns for column in table.pins if column != table.pk):

@@ -31,6 +31,16 @@ DATABASES = {
     }
     for name, file in (("default", "site.sqlite3"), ("second", "second.sqlite3"))
 }
+if "SITE_POSTGRES" in os.environ:
+    # The directory of its socket: test_postgres.py.
+    DATABASES = {
+        name: {"ENGINE": "django.db.backends.postgresql", "HOST": os.environ["SITE_POSTGRES"], "NAME": database}
+        for name, database in (("default", "postgres"), ("second", "template1"))
+    }
+    for one in DATABASES.values():
+        one["USER"] = "postgres"
+    # All tables at once: those of the site refer to it.
+    MIGRATION_MODULES = {"contenttypes": None}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 LANGUAGES = [("en", "English"), ("de", "German")]

@@ -1,7 +1,9 @@
 """Reads INSERT, UPDATE and DELETE: which rows they change, as far as they say it plainly."""
 
+from collections.abc import Sequence
+
 from weir_server._sql.queries import QueryReader
-from weir_server._sql.statement import Change, Insert
+from weir_server._sql.statement import Change, Insert, Value
 from weir_server._sql.tokens import NotRead, Token, is_name, plain, split, value_of
 
 
@@ -14,7 +16,9 @@ class ChangeReader(QueryReader):
         name, at = self.dotted(at)
         table = self.known(name)
         self.nested(parts[at:])
-        if parts[0].is_word("REPLACE") or any(token.is_word("SELECT", "REPLACE", "DUPLICATE") for token in parts):
+        lists = lists_of(parts)
+        words = ("REPLACE", "DUPLICATE") if lists else ("SELECT", "REPLACE", "DUPLICATE")
+        if parts[0].is_word("REPLACE") or any(token.is_word(*words) for token in parts):
             self.found.written.add(table)
             return
         conflict = next((i for i, token in enumerate(parts) if token.is_word("CONFLICT")), None)
@@ -26,6 +30,9 @@ class ChangeReader(QueryReader):
             return
         columns = tuple(plain(column[-1]) for column in split(parts[at].inside, ","))
         at += 1
+        if lists and len(lists) == len(columns):
+            self.found.insert = Insert(table, columns, (), lists)
+            return
         if at >= len(parts) or not parts[at].is_word("VALUES"):
             self.found.written.add(table)
             return
@@ -91,3 +98,18 @@ class ChangeReader(QueryReader):
             token = self.tokens[at + 1]
             at += 2
         return token, at
+
+
+def lists_of(parts: Sequence[Token]) -> tuple[Value, ...]:
+    """The parameters in `SELECT * FROM UNNEST((%s)::bigint[], …)`, each of which is a list; none for anything else."""
+    at = next((at for at, token in enumerate(parts) if token.is_word("SELECT")), len(parts))
+    if [token.text.upper() for token in parts[at + 1 : at + 4]] != ["*", "FROM", "UNNEST"] or at + 4 >= len(parts):
+        return ()
+    found = []
+    for column in split(parts[at + 4].inside, ","):
+        inner = column[0].inside if column and column[0].kind == "group" else column[:1]
+        value = value_of(inner)
+        if value is None or value.parameter is None or len(column) < 2 or column[1].text != "::":
+            return ()
+        found.append(value)
+    return tuple(found)

@@ -47,6 +47,8 @@ class Insert:
     columns: tuple[str, ...]
     # Of each row the values of its columns; None where one is an expression.
     rows: tuple[tuple[Value | None, ...], ...]
+    # In place of rows, for each column a list of its values: Django's way with PostgreSQL.
+    lists: tuple[Value, ...] = ()
 
 
 @dataclass(frozen=True)
