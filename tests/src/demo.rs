@@ -10,8 +10,8 @@ use crate::{Uwsgi, program, repository};
 pub struct Demo;
 
 impl Demo {
-    /// Serves it under wsgiref's validator. Each call has its own database. It sends no purges: another Weir may
-    /// listen at the usual address.
+    /// Serves it under wsgiref's validator. Each call has its own database. It sends no purges: another Weir
+    /// may listen at the usual address.
     pub fn serve() -> Uwsgi {
         let directory = repository().join("deploy/demo").display().to_string();
         let arguments =
