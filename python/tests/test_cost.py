@@ -1,4 +1,4 @@
-"""The middleware costs a page that reads 100 rows less than a twentieth. Instructions are counted: the machine is busy."""
+"""What the middleware costs a page that reads 100 rows. Instructions are counted, since the machine is busy."""
 
 import shutil
 
