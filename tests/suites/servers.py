@@ -90,7 +90,7 @@ class Servers:
         certificate += ["-addext", "subjectAltName=DNS:localhost", "-keyout", "key.pem", "-out", "cert.pem"]
         subprocess.run(certificate, cwd=self.directory, check=True, stderr=subprocess.DEVNULL)
         uwsgi = os.environ.get("WEIR_UWSGI", f"{sys.prefix}/bin/uwsgi")
-        weir = os.environ.get("WEIR_BIN", str(REPOSITORY / "target/debug/weir"))
+        weir = str(Path(os.environ.get("WEIR_BIN", REPOSITORY / "target/debug/weir")).resolve())
         nginx = os.environ.get("WEIR_NGINX") or shutil.which("nginx") or "/usr/sbin/nginx"
         self.start("uwsgi", uwsgi, "--socket", "app.sock", "--wsgi-file", "app.py", "--master", "--threads", "8",
                    "--buffer-size", "65535", "--die-on-term", "--chmod-socket=666", "--disable-logging")  # fmt: skip
