@@ -22,9 +22,9 @@ pub struct Filter(pub(crate) Option<Condition>);
 
 #[derive(Clone, Debug)]
 pub(crate) enum Condition {
-    All(Vec<Condition>),
-    Any(Vec<Condition>),
-    Not(Box<Condition>),
+    All(Vec<Self>),
+    Any(Vec<Self>),
+    Not(Box<Self>),
     Text {
         field: TextField,
         one_of: Vec<String>,
