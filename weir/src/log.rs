@@ -141,7 +141,7 @@ pub(crate) fn time(seconds: f64) -> String {
     }
 }
 
-/// For a query.
+/// Encodes a text for a query.
 fn encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
     text.bytes()

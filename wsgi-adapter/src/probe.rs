@@ -127,7 +127,7 @@ fn ping(stream: &mut dyn Stream, block: usize) -> io::Result<Pong> {
     let mut packet = Vec::with_capacity(HEADER + block);
     let [low, high] = u16::try_from(block).unwrap_or(u16::MAX).to_le_bytes();
     packet.extend([PING, low, high, 0]);
-    // One variable of one letter, whose value fills the block; in the smallest, a name and a value of nothing.
+    // One variable of one letter, whose value fills the block; in the smallest, its name is empty too.
     let name = block.saturating_sub(LENGTHS).min(1);
     let value = block.saturating_sub(LENGTHS + name);
     packet.extend(u16::try_from(name).unwrap_or_default().to_le_bytes());

@@ -23,11 +23,11 @@ const ERRORS: usize = 20;
 pub(super) struct TopTables {
     seen: u64,
     lost: u64,
-    /// By requests.
+    /// URLs sorted by requests.
     hot: Sketch<RequestFigures>,
-    /// By seconds of the application.
+    /// URLs sorted by seconds of the application.
     expensive: Sketch<RequestFigures>,
-    /// By the time of the slowest request.
+    /// URLs sorted by the time of the slowest request.
     slow: Sketch<RequestFigures>,
     clients: Sketch<RequestFigures>,
     servers: Sketch<RequestFigures>,

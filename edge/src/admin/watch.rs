@@ -1,6 +1,6 @@
-//! Streams for those who watch: `GET /api/v1/log`, the records of requests as they end, and `GET /api/v1/top`,
-//! what they add up to each second. One JSON object a line; an empty line now and then shows that the edge is
-//! there.
+//! Streams for those who watch: `GET /api/v1/log`, the records of requests as they end, and `GET
+//! /api/v1/top`, what they add up to each second. One JSON object a line; an empty line now and then shows
+//! that the edge is there.
 
 use std::sync::Arc;
 use std::time::Duration;

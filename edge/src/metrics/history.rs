@@ -37,7 +37,7 @@ struct HistoryStep {
 #[derive(Debug, Default)]
 struct Reading {
     whole: HistoryStep,
-    /// By site and location: requests that the cache answered.
+    /// Requests that the cache answered, by site and location.
     by_location: HashMap<(String, String), u64>,
 }
 

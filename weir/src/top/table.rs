@@ -19,7 +19,7 @@ pub(super) enum TableKind {
     Errors,
 }
 
-/// By what the rows are sorted.
+/// What the rows are sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SortKey {
     /// As the table is by itself.

@@ -9,6 +9,26 @@ use toml::{Table, Value};
 
 use super::{Section, sections, with};
 
+/// Words of a schema that this test knows.
+const KNOWN: [&str; 16] = [
+    "description",
+    "$ref",
+    "allOf",
+    "anyOf",
+    "type",
+    "enum",
+    "const",
+    "pattern",
+    "minimum",
+    "items",
+    "properties",
+    "additionalProperties",
+    "required",
+    "$schema",
+    "title",
+    "definitions",
+];
+
 /// What does not fit, by the path of the value. As much of draft 7 as the schema uses.
 struct Checker<'a> {
     root: &'a Json,
@@ -16,28 +36,10 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     fn faults(&self, schema: &Json, value: &Json, path: &str) -> Vec<String> {
-        let known = [
-            "description",
-            "$ref",
-            "allOf",
-            "anyOf",
-            "type",
-            "enum",
-            "const",
-            "pattern",
-            "minimum",
-            "items",
-            "properties",
-            "additionalProperties",
-            "required",
-            "$schema",
-            "title",
-            "definitions",
-        ];
         let schema = schema.as_object().unwrap_or_else(|| panic!("{path}: {schema} is no schema"));
         let mut faults = Vec::new();
         for (word, rule) in schema {
-            assert!(known.contains(&word.as_str()), "this test does not know {word}");
+            assert!(KNOWN.contains(&word.as_str()), "this test does not know {word}");
             let fits = match word.as_str() {
                 "$ref" => {
                     let name = rule.as_str().unwrap().trim_start_matches("#/definitions/");

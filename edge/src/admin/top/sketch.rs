@@ -15,12 +15,12 @@ pub(super) trait Tally: Default {
 
 /// Names with their weights.
 pub(super) struct Sketch<T> {
-    places: HashMap<Box<str>, Entry<T>, ahash::RandomState>,
+    places: HashMap<Box<str>, SketchEntry<T>, ahash::RandomState>,
     most: usize,
 }
 
 #[derive(Debug)]
-struct Entry<T> {
+struct SketchEntry<T> {
     weight: u64,
     over: u64,
     tally: T,
@@ -49,7 +49,7 @@ impl<T: Tally> Sketch<T> {
             Some(entry) => entry,
             None => {
                 let over = self.make_room();
-                let entry = Entry { weight: over, over, tally: T::default() };
+                let entry = SketchEntry { weight: over, over, tally: T::default() };
                 self.places.entry(name.into()).or_insert(entry)
             }
         };
@@ -65,7 +65,7 @@ impl<T: Tally> Sketch<T> {
             }
             self.make_room();
         }
-        let entry = self.places.entry(name.into()).or_insert_with(|| Entry {
+        let entry = self.places.entry(name.into()).or_insert_with(|| SketchEntry {
             weight: 0,
             over: 0,
             tally: T::default(),
@@ -94,7 +94,7 @@ impl<T: Tally> Sketch<T> {
         let mut all: Vec<_> = self
             .places
             .into_iter()
-            .map(|(name, Entry { weight, over, tally })| NamedTally { name, weight, over, tally })
+            .map(|(name, SketchEntry { weight, over, tally })| NamedTally { name, weight, over, tally })
             .collect();
         all.sort_unstable_by(|a, b| b.weight.cmp(&a.weight).then_with(|| a.name.cmp(&b.name)));
         all.truncate(most);
