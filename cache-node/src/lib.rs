@@ -4,11 +4,13 @@ mod config;
 mod entry;
 mod error;
 mod exchange;
+mod known_edges;
 mod metrics;
 mod node;
 pub mod program;
 mod purge_order;
 mod purges;
+mod reach;
 mod service;
 mod shared_log;
 mod slot;
@@ -36,6 +38,7 @@ pub use config::{Config, RedisConfig, WrongSetting};
 #[doc(hidden)]
 pub use entry::record::fuzzed::read_record;
 pub use metrics::Metrics;
+pub use reach::reach_redis;
 pub use service::Node;
 
 /// The largest message from an edge: a head with all its fields, or one chunk of a body.

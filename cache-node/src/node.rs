@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, WrongSetting};
 use crate::exchange::Exchanges;
+use crate::known_edges::KnownEdges;
 use crate::metrics::Metrics;
 use crate::purges::Purges;
 use crate::shared_log::SharedLog;
@@ -24,6 +25,8 @@ pub(crate) struct NodeState {
     /// Who may purge.
     pub(crate) authority: Authority,
     pub(crate) purges: Arc<Purges>,
+    /// Those that follow the log here.
+    pub(crate) edges: Arc<KnownEdges>,
     /// The purge log, where the node shares it with others.
     pub(crate) shared_log: Option<Arc<SharedLog>>,
     pub(crate) exchanges: Exchanges,
@@ -70,6 +73,7 @@ impl NodeState {
             name: config.name(),
             authority,
             purges,
+            edges: Arc::default(),
             shared_log: shared_log.clone(),
             exchanges,
             metrics,

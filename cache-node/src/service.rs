@@ -1,4 +1,4 @@
-//! The three calls of `proto/cache.proto`: each is handed to the room that serves it.
+//! The four calls of `proto/cache.proto`: each is handed to the room that serves it.
 
 use std::sync::Arc;
 
@@ -7,7 +7,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status, Streaming};
 use weir_proto::cache::cache_server::Cache;
-use weir_proto::cache::{ExchangeReply, ExchangeRequest, PurgeReply, PurgeRequest, WatchReply, WatchRequest};
+use weir_proto::cache::{
+    EdgesReply, EdgesRequest, ExchangeReply, ExchangeRequest, PurgeReply, PurgeRequest, WatchReply,
+    WatchRequest,
+};
 
 use crate::error::Refusal;
 use crate::node::NodeState;
@@ -52,11 +55,17 @@ impl Cache for Node {
         request: Request<Streaming<WatchRequest>>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         let (open, state) = (self.open()?, self.state.clone());
+        let peer = request.remote_addr();
+        let shown = request.metadata().get("authorization").map(MetadataValue::as_bytes);
+        // Whoever may purge is believed to be an edge, and others may be led to it.
+        let is_trusted = self.state.authority.check(shown).await.is_ok();
         let (sender, receiver) = mpsc::channel(watch::AHEAD);
         self.state.shutdown.spawn(async move {
             let _open = open;
             state.metrics.watches.inc();
-            if let Err(refusal) = watch::watch(&state, request.into_inner(), sender.clone()).await {
+            if let Err(refusal) =
+                watch::watch(&state, request.into_inner(), sender.clone(), is_trusted.then_some(peer)).await
+            {
                 let _ = sender.try_send(Err(refusal.into()));
             }
             state.metrics.watches.dec();
@@ -68,5 +77,9 @@ impl Cache for Node {
         let shown = request.metadata().get("authorization").map(MetadataValue::as_bytes);
         self.state.authority.check(shown).await.map_err(Refusal::MayNotPurge)?;
         Ok(Response::new(purge_order::purge(&self.state, request.into_inner()).await?))
+    }
+
+    async fn edges(&self, _: Request<EdgesRequest>) -> Result<Response<EdgesReply>, Status> {
+        Ok(Response::new(self.state.edges.all()))
     }
 }

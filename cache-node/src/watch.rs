@@ -1,5 +1,6 @@
 //! `Watch`: one edge follows the purge log through this node.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,15 +23,18 @@ const MAX_NAME: usize = 255;
 /// Messages that wait for the edge to read them.
 pub(crate) const AHEAD: usize = 64;
 
-/// Serves one edge until it leaves, breaks off, or this node drains.
+/// Serves one edge until it leaves, breaks off, or this node drains. `peer`: where it calls from, if others
+/// may be told of it.
 pub(crate) async fn watch(
     node: &Arc<NodeState>,
     mut requests: Streaming<WatchRequest>,
     replies: mpsc::Sender<Result<WatchReply, Status>>,
+    peer: Option<Option<SocketAddr>>,
 ) -> Result<(), Refusal> {
     let hello = read_hello(&mut requests).await?;
     let grace = Duration::from_millis(hello.grace_ms.into()).min(MAX_GRACE);
     let name: String = hello.name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
+    let _known = peer.and_then(|peer| node.edges.add(name.clone(), &hello.admin, peer));
     let follower = FollowerGuard { id: node.purges.join(name, grace), purges: node.purges.clone() };
     let mut line = EdgeLine { replies, timeout: node.config.send_timeout.0, place: None };
     let mut changes = node.purges.changes();

@@ -2,7 +2,10 @@
 //! and why a URL is cached or not.
 
 mod purge;
+mod remedies;
 mod status;
+mod top;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,6 +65,16 @@ impl Routes for EdgeRoutes {
         let answer = match request.uri().path() {
             "/" => page(),
             "/api/v1/status" => self.status(),
+            "/api/v1/history" => json(&self.edge.metrics.history.json()),
+            "/api/v1/purges" => json(&serde_json::json!({ "purges": self.edge.purger.recent.all() })),
+            "/api/v1/edges" => self.edges().await,
+            "/api/v1/log" if *request.method() == Method::GET => watch::log(&self.edge, request),
+            "/api/v1/top" if *request.method() == Method::GET => {
+                watch::top(&self.edge, self.readiness.clone(), request)
+            }
+            "/api/v1/log" | "/api/v1/top" => {
+                answer::text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n")
+            }
             "/api/v1/explain" if matches!(*request.method(), Method::GET | Method::HEAD | Method::POST) => {
                 return Some(self.explain(request).await);
             }
@@ -76,7 +89,11 @@ impl Routes for EdgeRoutes {
         match request.uri().path() {
             // It asks the application as whomever the question names.
             "/api/v1/explain" => Some(Access::Trusted),
-            "/" | "/api/v1/status" | "/api/v1/purge" => Some(Access::by_method(request.method())),
+            // They show who asks for what.
+            "/api/v1/log" | "/api/v1/top" | "/api/v1/edges" => Some(Access::Trusted),
+            "/" | "/api/v1/status" | "/api/v1/purge" | "/api/v1/purges" | "/api/v1/history" => {
+                Some(Access::by_method(request.method()))
+            }
             _ => None,
         }
     }
@@ -94,12 +111,24 @@ impl EdgeRoutes {
         }
     }
 
+    /// All edges that the cache-nodes know, by name and address of the admin listener.
+    async fn edges(&self) -> Answer {
+        let known = self.edge.cache.nodes.edges().await;
+        let edges: Vec<_> =
+            known.iter().map(|edge| serde_json::json!({ "name": edge.name, "admin": edge.admin })).collect();
+        json(&serde_json::json!({ "edges": edges }))
+    }
+
     fn status(&self) -> Answer {
         match serde_json::to_vec(&Status::now(&self.edge.metrics, &self.readiness)) {
             Ok(status) => answer::of_type(StatusCode::OK, "application/json", status),
             Err(_) => answer::text(StatusCode::INTERNAL_SERVER_ERROR, "cannot serialise the status\n"),
         }
     }
+}
+
+fn json(value: &serde_json::Value) -> Answer {
+    answer::of_type(StatusCode::OK, "application/json", value.to_string())
 }
 
 fn page() -> Answer {

@@ -6,6 +6,7 @@
 
 mod discovery;
 mod exchange;
+pub(crate) mod identity;
 mod watch;
 
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use purge::LogId;
 use tonic::Status;
 use tonic::metadata::{Ascii, MetadataValue};
 use weir_proto::cache::cache_client::CacheClient;
-use weir_proto::cache::{PurgeOrder, PurgeReply, PurgeRequest};
+use weir_proto::cache::{EdgesRequest, KnownEdge, PurgeOrder, PurgeReply, PurgeRequest};
 use weir_proto::transport::Transport;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -159,6 +160,27 @@ impl Node {
         Ok(called?.into_inner())
     }
 }
+
+impl Nodes {
+    /// The edges that the nodes know of, by the addresses of their admin listeners. Nodes that do not answer
+    /// in time are left out.
+    pub(crate) async fn edges(&self) -> Vec<KnownEdge> {
+        let known = self.known();
+        let asked = known.iter().filter(|node| !node.is_out()).map(|node| async move {
+            let mut client = node.client();
+            let called = tokio::time::timeout(EDGES_PATIENCE, client.edges(EdgesRequest {})).await;
+            called.ok()?.ok().map(|reply| reply.into_inner().edges)
+        });
+        let mut edges: Vec<KnownEdge> =
+            futures_util::future::join_all(asked).await.into_iter().flatten().flatten().collect();
+        edges.sort_by(|a, b| (&a.name, &a.admin).cmp(&(&b.name, &b.admin)));
+        edges.dedup_by(|a, b| a.admin == b.admin);
+        edges
+    }
+}
+
+/// How long a node may take to say which edges it knows.
+const EDGES_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The token that a node may require before a purge.
 pub(crate) type Token = MetadataValue<Ascii>;

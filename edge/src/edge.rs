@@ -29,6 +29,7 @@ use crate::metrics::{Metrics, Sample};
 use crate::peers::Peers;
 use crate::purge::order::Purger;
 use crate::purge::pace::Pace;
+use crate::purge::recent::RecentPurges;
 use crate::purge_log::Purges;
 use crate::route::{self, Sites};
 use crate::settings::{Config, Listen};
@@ -127,6 +128,7 @@ impl Edge {
             metrics: metrics.clone(),
             tasks: shutdown.clone(),
             named: settings.invalidate_named.then(Pace::default),
+            recent: RecentPurges::default(),
         });
         let cache = Arc::new(Cache {
             l1,
@@ -155,7 +157,7 @@ impl Edge {
             files: FileCache::new(settings.files.clone()),
             coding,
             acme,
-            log: Log { access, own: own_logs, metrics: metrics.clone() },
+            log: Log::new(access, own_logs, metrics.clone()),
             metrics,
             shutdown,
             settings,

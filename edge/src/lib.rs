@@ -42,3 +42,4 @@ pub use listen::listeners::Listeners;
 pub use peers::{CacheNodes, Peers, WsgiAdapters};
 pub use serve::run;
 pub use settings::Config;
+pub use tls::expiry::{CertificateEnd, certificate_ends};

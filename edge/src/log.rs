@@ -5,6 +5,7 @@
 
 pub(crate) mod access_log;
 pub(crate) mod facts;
+pub(crate) mod live;
 pub(crate) mod own_logs;
 pub(crate) mod record;
 pub(crate) mod spans;
@@ -12,7 +13,9 @@ pub(crate) mod spans;
 use std::sync::Arc;
 
 use access_log::{AccessLog, Destination, Format, OpenError};
+use live::LiveLog;
 use own_logs::OwnLogs;
+use process::repeated::RepeatCounter;
 
 use crate::metrics::Metrics;
 use crate::settings::{Config, LogFormat};
@@ -22,7 +25,17 @@ pub(crate) struct Log {
     pub(crate) access: Arc<AccessLog>,
     /// Those that the settings add.
     pub(crate) own: Arc<OwnLogs>,
+    /// Requests whose body was larger than their location takes, by location.
+    pub(crate) large_bodies: RepeatCounter,
+    /// Records for those who watch.
+    pub(crate) live: Arc<LiveLog>,
     pub(crate) metrics: Arc<Metrics>,
+}
+
+impl Log {
+    pub(crate) fn new(access: Arc<AccessLog>, own: Arc<OwnLogs>, metrics: Arc<Metrics>) -> Self {
+        Self { access, own, large_bodies: RepeatCounter::default(), live: Arc::default(), metrics }
+    }
 }
 
 /// Opens the access log that the settings name.

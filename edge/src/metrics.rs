@@ -7,6 +7,7 @@
 
 mod cache_result;
 mod histogram;
+pub(crate) mod history;
 mod location;
 mod sampled;
 pub(crate) mod threads;
@@ -23,10 +24,12 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 pub(crate) use cache_result::CacheResult;
+pub(crate) use histogram::{BOUNDS_US, BUCKETS, quantile};
 pub(crate) use location::LocationMetrics;
 pub(crate) use sampled::Sample;
 
 use histogram::Histogram;
+use history::History;
 use location::AllLocations;
 use sampled::Sampler;
 
@@ -60,6 +63,8 @@ pub struct Metrics {
     application_failures: WordCounters,
     refused_heads: WordCounters,
     locations: AllLocations,
+    /// The last hour and the last day.
+    pub(crate) history: History,
     sampler: Sampler,
     exposition: Exposition,
     started: SystemTime,
@@ -84,6 +89,7 @@ impl Metrics {
             application_failures: WordCounters::default(),
             refused_heads: WordCounters::default(),
             locations: AllLocations::default(),
+            history: History::default(),
             sampler: Sampler::new(sample),
             exposition: Exposition::default(),
             started: SystemTime::now(),
@@ -132,6 +138,11 @@ impl Metrics {
     /// Counts an order for a certificate that failed.
     pub(crate) fn certificate_failed(&self, name: &str) {
         self.certificate_failures.get_or_create(&[("name", name.to_owned())]).inc();
+    }
+
+    /// Adds what has happened since the last call to the history.
+    pub(crate) fn note(&self, now: SystemTime) {
+        self.history.note(&self.locations(), self.application_calls.get(), now);
     }
 
     pub fn sampled(&self) -> Sample {

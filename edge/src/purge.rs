@@ -4,5 +4,7 @@
 //! a purge matches is decided in `crates/purge`.
 
 pub(crate) mod order;
+pub(crate) mod outcome;
 pub(crate) mod pace;
+pub(crate) mod recent;
 pub(crate) mod target;

@@ -1,7 +1,7 @@
 //! An edge from its start to the end of its drain: bind, serve, report readiness, say goodbye.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use admin::{Readiness, Routes};
 use process::shutdown::Shutdown;
@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::cache_node::identity::EdgeIdentity;
 use crate::edge::{Edge, StartError};
 use crate::listen::accept::{self, Door};
 use crate::listen::cores;
@@ -18,6 +19,7 @@ use crate::listen::listeners::{Listeners, acceptors, by_core};
 use crate::listen::room;
 use crate::log::access_log::AccessLog;
 use crate::log::own_logs::OwnLogs;
+use crate::metrics::{Metrics, history};
 use crate::peers::Peers;
 use crate::settings::{Config, Runtime};
 
@@ -47,10 +49,15 @@ impl Edge {
     ) -> Result<(), StartError> {
         let acceptors = acceptors(&self)?;
         let stop = CancellationToken::new();
-        let watching =
-            self.cache.nodes.clone().keep(self.cache.log.clone(), self.settings.name().into(), stop.clone());
+        let identity = EdgeIdentity {
+            name: self.settings.name(),
+            admin: self.settings.admin.clone(),
+            token_file: self.settings.admin_token_file.clone(),
+        };
+        let watching = self.cache.nodes.clone().keep(self.cache.log.clone(), identity, stop.clone());
         let watching = tokio::spawn(watching);
         tokio::spawn(self.application.adapters().clone().keep(stop.clone()));
+        tokio::spawn(keep_history(self.metrics.clone(), stop.clone()));
         self.shutdown.spawn(self.clone().say_goodbye(stop, watching));
         self.cache.nodes.first_word().await;
         let readiness = Readiness::default();
@@ -137,6 +144,17 @@ impl Edge {
         }
         stop.cancel();
         let _ = watching.await;
+    }
+}
+
+/// Adds to the history at each of its steps.
+async fn keep_history(metrics: Arc<Metrics>, stop: CancellationToken) {
+    let mut steps = tokio::time::interval(history::STEP);
+    loop {
+        tokio::select! {
+            _ = steps.tick() => metrics.note(SystemTime::now()),
+            () = stop.cancelled() => return,
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod certificate;
 pub(crate) mod client_certificate;
+pub(crate) mod expiry;
 
 /// TLS cannot be offered at all: the system gives no random bytes, or the library refuses its own
 /// configuration.

@@ -209,6 +209,12 @@ mod fields;
 // Logs, metrics, health, traces.
 #[path = "e2e/observability.rs"]
 mod observability;
+// What is misconfigured on this machine.
+#[path = "e2e/doctor.rs"]
+mod doctor;
+// What an operator sees by the command line: settings, live requests, figures.
+#[path = "e2e/seeing.rs"]
+mod seeing;
 // The settings that deploy/ ships.
 #[path = "e2e/deployed.rs"]
 mod deployed;

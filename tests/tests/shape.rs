@@ -24,6 +24,8 @@ const PURE: &[&str] = &[
     "crates/http1",
     "crates/nginx-conf",
     "crates/nginx-front",
+    "crates/settings-doc",
+    "crates/record-filter",
 ];
 const IMPURE: &[&str] = &[
     "tokio",
@@ -45,7 +47,16 @@ const REFUSED: &[&str] = &["common", "util", "utils", "helper", "helpers", "misc
 
 /// Crates below the services. Each may depend on those of a lower rank only.
 const RANKS: &[&[&str]] = &[
-    &["proto", "crates/http1", "crates/process", "crates/purge", "crates/admin", "crates/nginx-conf"],
+    &[
+        "proto",
+        "crates/http1",
+        "crates/process",
+        "crates/purge",
+        "crates/admin",
+        "crates/nginx-conf",
+        "crates/settings-doc",
+        "crates/record-filter",
+    ],
     &["crates/http-cache", "crates/cgi", "crates/nginx-front"],
     &["crates/uwsgi", "crates/fastcgi"],
 ];

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use process::units::Time;
+
 use crate::serve::parse;
 
 /// A web server and cache for Python web applications: static files, a one-second cache that all edges share,
@@ -28,9 +30,19 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Explain, rule by rule, why a URL is cached or not; asks the application once and stores nothing
     Explain(ExplainArgs),
-    /// Print the built-in lists: which request fields and cookies tell visitors apart, split a page, or are
-    /// ignored
+    /// Print the settings in force, each with where it comes from; or the built-in lists: which request
+    /// fields and cookies tell visitors apart, split a page, or are ignored
     Show(ShowArgs),
+    /// Examine what is misconfigured on this machine: servers, files, certificates, Redis, limits; exit code
+    /// 1 if something is wrong
+    Doctor(DoctorArgs),
+    /// Print the JSON Schema of the settings file, for editors
+    Schema,
+    /// Print requests of all edges as they end, those that fit a filter: status >= 500 and path ~ "^/api"
+    Log(LogArgs),
+    /// Show what happens now at all edges: requests, latency, hottest and most expensive pages, servers,
+    /// clients, purges, errors
+    Top(TopArgs),
     /// Purge pages everywhere, through the admin address of a running weir or edge; exit code 0 when the
     /// purge is complete
     Purge(PurgeArgs),
@@ -102,18 +114,88 @@ pub(crate) struct ExplainArgs {
     pub(crate) config: Option<PathBuf>,
 }
 
+/// Which edges to ask.
 #[derive(Debug, Args)]
-pub(crate) struct ShowArgs {
-    #[arg(value_name = "WHAT")]
-    pub(crate) what: NameKind,
+pub(crate) struct EdgesArgs {
+    /// Admin address of an edge, or a name of all of them; may be repeated [default: the one in the settings
+    /// file]. The edges that its cache-nodes know are found by themselves
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) admin: Vec<String>,
+    /// Only the edges that --admin or the settings file names
+    #[arg(long)]
+    pub(crate) only: bool,
+    /// File with the admin token [default: the one in the settings file, or the one that the running process
+    /// has written]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Settings file, TOML or YAML [default: weir.toml, if it exists]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum NameKind {
-    /// Names of request fields
-    Fields,
-    /// Names of cookies
-    Cookies,
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    /// Which requests, such as 'status >= 500 and path ~ "^/api"'; left out: all. Fields: status, method,
+    /// host, path, query, url, client, site, location, cache, reason, pool, server, agent, referer, protocol,
+    /// time, application, connect, tries, bytes
+    #[arg(value_name = "FILTER")]
+    pub(crate) filter: Vec<String>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// End after this many
+    #[arg(long, short = 'n', value_name = "NUMBER")]
+    pub(crate) lines: Option<u64>,
+    /// End after this time, such as 10s
+    #[arg(long = "for", value_name = "TIME", value_parser = parse::duration)]
+    pub(crate) time: Option<Time>,
+    #[command(flatten)]
+    pub(crate) edges: EdgesArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Settings file, TOML or YAML [default: weir.toml]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TopArgs {
+    /// Print the figures once, and end
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// As JSON
+    #[arg(long, requires = "once")]
+    pub(crate) json: bool,
+    /// The time that the figures are about, from 1s to 9m; for --once [default: 10s]
+    #[arg(long = "for", value_name = "TIME", value_parser = parse::duration, requires = "once")]
+    pub(crate) time: Option<Time>,
+    #[command(flatten)]
+    pub(crate) edges: EdgesArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// "cookies", "fields" or "query" for a list; the beginning of a setting, such as edge.l1; left out: all
+    /// settings
+    #[arg(value_name = "WHAT")]
+    pub(crate) what: Option<String>,
+    /// Settings file, TOML or YAML [default: weir.toml]
+    #[arg(long, short, value_name = "FILE", conflicts_with = "serve")]
+    pub(crate) config: Option<PathBuf>,
+    /// Also the defaults of sites and locations
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Flags of `weir serve`, instead of a settings file
+    #[arg(last = true, value_name = "FLAGS")]
+    pub(crate) serve: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -7,15 +7,20 @@ use clap::Parser;
 
 mod check;
 mod cli;
+mod doctor;
+mod edges;
 mod explain;
+mod log;
 mod memory;
 mod nginx;
 mod plane;
 mod purge;
 mod run;
+mod schema;
 mod serve;
 mod settings;
 mod show;
+mod top;
 
 fn main() -> ExitCode {
     let result = match command_of_nginx() {
@@ -45,7 +50,11 @@ fn run_command() -> anyhow::Result<ExitCode> {
         cli::Command::Serve(args) => serve::from_flags(&args),
         cli::Command::Check(args) => check::file(&args),
         cli::Command::Explain(args) => explain::url(&args),
-        cli::Command::Show(args) => show::lists(&args),
+        cli::Command::Show(args) => show::show(&args),
+        cli::Command::Doctor(args) => doctor::examine(&args),
+        cli::Command::Schema => schema::print(),
+        cli::Command::Log(args) => log::requests(&args),
+        cli::Command::Top(args) => top::top(&args),
         cli::Command::Purge(args) => purge::everywhere(&args),
         cli::Command::Healthcheck(args) => run::healthcheck(&args),
         cli::Command::Edge(options) => edge::program::run(options),

@@ -70,6 +70,11 @@ fn parts() -> [Part; 6] {
     ]
 }
 
+/// What each part has got, in bytes, by the path of its setting.
+pub(crate) fn shares(loaded: &mut ServiceSettings) -> [(&'static str, u64); 6] {
+    parts().map(|part| (part.path, *(part.value)(loaded)))
+}
+
 /// Makes the parts fit. Reports what cannot.
 pub(crate) fn share(memory: Size, loaded: &mut ServiceSettings, mistakes: &mut Mistakes) {
     if memory.0 < LEAST {

@@ -15,10 +15,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
+use clap::Parser;
 use process::units::Size;
 use wsgi_adapter::{KeepaliveConfig, ServerConfig};
 
-use crate::cli::ServeArgs;
+use crate::cli::{Cli, Command, ServeArgs};
 use crate::run;
 use crate::settings::{self, ServiceSettings};
 use application::Application;
@@ -56,6 +57,17 @@ pub(crate) fn from_flags(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let application = Application::start(server, directory, admin, args.server.reload)?;
     // The application goes on until weir has drained; then it is dropped.
     run::run(loaded, Some(file), application.reloader())
+}
+
+/// The settings that these arguments of `weir serve` stand for.
+pub(crate) fn settings_of(arguments: &[String]) -> anyhow::Result<String> {
+    let parsed = Cli::try_parse_from(
+        ["weir", "serve"].into_iter().map(str::to_owned).chain(arguments.iter().cloned()),
+    );
+    match parsed.map_err(|mistake| anyhow::anyhow!("{mistake}"))?.command {
+        Command::Serve(args) => text(&args),
+        _ => anyhow::bail!("these are no flags of weir serve"),
+    }
 }
 
 /// Points the pool to the server that weir starts.

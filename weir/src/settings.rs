@@ -8,7 +8,7 @@ use crate::memory;
 
 /// The tables of the file, and the one key beside them.
 const SECTIONS: [&str; 4] = ["edge", "cache_node", "wsgi_adapter", MEMORY];
-const MEMORY: &str = "memory";
+pub(crate) const MEMORY: &str = "memory";
 
 /// The settings of all three services.
 pub(crate) struct ServiceSettings {

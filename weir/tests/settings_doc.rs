@@ -5,12 +5,14 @@
 //! key.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that panics has failed
 
+#[path = "settings_doc/schema.rs"]
+mod schema;
+
 use std::collections::BTreeSet;
 use std::fmt::Debug;
-use std::fs;
-use std::path::Path;
 
 use serde::de::DeserializeOwned;
+use settings_doc::{Row, TableOfSettings, backticked, parts};
 use toml::{Table, Value};
 
 const DOC: &str = "docs/settings.md";
@@ -123,36 +125,28 @@ fn read_table<T: DeserializeOwned>(table: Table) -> Result<T, String> {
     table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
 }
 
-/// One row of a table: `| keys | type | default | meaning |`.
-struct Row {
-    place: String,
-    keys: Vec<String>,
-    kind: String,
-    defaults: Vec<String>,
-}
-
 #[test]
 fn each_key_is_documented_with_its_type_and_default() {
     let mut faults = Vec::new();
-    let mut tables = documented();
+    let mut tables = settings_doc::tables();
     for section in sections() {
-        let known = tables
-            .iter()
-            .position(|(heading, nth, _)| (heading.as_str(), *nth) == (section.heading, section.nth));
+        let known =
+            tables.iter().position(|table: &TableOfSettings| table.id.is(section.heading, section.nth));
         let Some(at) = known else {
             faults.push(format!("{DOC} has no table below {} (table {})", section.heading, section.nth + 1));
             continue;
         };
-        let (_, _, rows) = tables.remove(at);
+        let TableOfSettings { rows, .. } = tables.remove(at);
         compare_keys(&section, &rows, &mut faults);
         for row in &rows {
             compare_row(&section, row, &mut faults);
         }
     }
-    for (heading, nth, _) in tables {
+    for TableOfSettings { id, .. } in tables {
         faults.push(format!(
-            "{DOC}: weir/tests/settings_doc.rs does not know whose table {} below {heading} is",
-            nth + 1
+            "{DOC}: weir/tests/settings_doc.rs does not know whose table {} below {} is",
+            id.nth + 1,
+            id.heading
         ));
     }
     assert!(faults.is_empty(), "settings and document differ:\n{}", faults.join("\n"));
@@ -177,12 +171,9 @@ fn keys_taken(read_with: impl FnOnce(String) -> Result<String, String>) -> BTree
 }
 
 fn compare_row(section: &Section, row: &Row, faults: &mut Vec<String>) {
-    for (index, key) in row.keys.iter().enumerate() {
-        let mut fault = |text: String| faults.push(format!("{DOC}, {}: `{key}` {text}", row.place));
-        let default = match row.defaults.len() == row.keys.len() {
-            true => &row.defaults[index],
-            false => &row.defaults[0],
-        };
+    for key in &row.keys {
+        let mut fault = |text: String| faults.push(format!("{DOC}, line {}: `{key}` {text}", row.line));
+        let default = row.default_of(key);
         compare_default(section, key, default, &mut fault);
         compare_kind(section, key, &row.kind, &mut fault);
     }
@@ -302,78 +293,11 @@ fn literal(cell: &str) -> Option<Value> {
     format!("value = {text}").parse::<Table>().ok()?.remove("value")
 }
 
-/// Splits at a separator that stands in no brackets and no quotes.
-fn parts(text: &str, separator: char) -> Vec<&str> {
-    let (mut parts, mut begin, mut depth, mut quoted, mut code) = (Vec::new(), 0, 0, false, false);
-    for (at, character) in text.char_indices() {
-        match character {
-            '"' => quoted = !quoted,
-            '`' => code = !code,
-            '{' | '[' | '(' if !quoted => depth += 1,
-            '}' | ']' | ')' if !quoted => depth -= 1,
-            _ if character == separator && depth == 0 && !quoted && !code => {
-                parts.push(&text[begin..at]);
-                begin = at + separator.len_utf8();
-            }
-            _ => {}
-        }
-    }
-    parts.push(&text[begin..]);
-    parts
-}
-
-/// A row's cells. In code a bar is a character.
-fn cells(line: &str) -> Vec<&str> {
-    let (mut cells, mut begin, mut code) = (Vec::new(), 1, false);
-    for (at, character) in line.char_indices().skip(1) {
-        code ^= character == '`';
-        if character == '|' && !code {
-            cells.push(line[begin..at].trim());
-            begin = at + 1;
-        }
-    }
-    cells
-}
-
-fn backticked(text: &str) -> Vec<String> {
-    text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
-}
-
-/// The document's tables of settings: the heading above, which table below it this is, its rows.
-fn documented() -> Vec<(String, usize, Vec<Row>)> {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(DOC)).unwrap();
-    let (mut tables, mut heading): (Vec<(String, usize, Vec<Row>)>, _) = (Vec::new(), String::new());
-    let mut inside = false;
-    for (number, line) in (1..).zip(text.lines()) {
-        if let Some(title) = line.strip_prefix('#') {
-            let title = title.trim_start_matches(['#', ' ']);
-            heading = title.split(':').next().unwrap_or_default().to_owned();
-        }
-        if line.starts_with("| key | type | default |") {
-            let nth = tables.iter().filter(|(other, ..)| *other == heading).count();
-            tables.push((heading.clone(), nth, Vec::new()));
-            inside = true;
-        } else if !line.starts_with('|') {
-            inside = false;
-        } else if inside && !line.starts_with("|---") {
-            let cells: Vec<&str> = cells(line);
-            let [keys, kind, defaults, ..] = cells[..] else { panic!("{DOC}:{number}: {line}") };
-            tables.last_mut().unwrap().2.push(Row {
-                place: format!("line {number}"),
-                keys: backticked(keys),
-                kind: kind.to_owned(),
-                defaults: parts(defaults, ',').iter().map(|default| default.trim().to_owned()).collect(),
-            });
-        }
-    }
-    tables
-}
-
 /// A reason names the setting behind it; whoever looks it up finds it.
 #[test]
 fn each_setting_that_a_reason_names_is_documented() {
     let keys: BTreeSet<String> =
-        documented().into_iter().flat_map(|(_, _, rows)| rows).flat_map(|row| row.keys).collect();
+        settings_doc::tables().into_iter().flat_map(|table| table.rows).flat_map(|row| row.keys).collect();
     for reason in http_cache::Reason::ALL {
         for part in reason.rule().split(", ") {
             if let Some(setting) = part.strip_prefix("setting ") {

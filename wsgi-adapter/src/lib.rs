@@ -25,6 +25,7 @@ mod fetch;
 mod metrics;
 mod pool;
 mod pools;
+pub mod probe;
 pub mod program;
 mod replies;
 mod request;

@@ -1,5 +1,7 @@
 //! What the adapter counts, per pool and server. Names begin with `weir_wsgi_adapter_`.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -46,6 +48,8 @@ pub(crate) struct ServerMetrics {
     pub(crate) in_flight: Gauge,
     /// From choosing it to its reply's head, in seconds.
     reply_head: Histogram,
+    /// Counts of these times, to be read here: the library shows its histogram to scrapers only.
+    times: Arc<[AtomicU64; TIMES]>,
     /// Replies by the first digit of their status, from 1.
     replies: [Counter; CLASSES.len()],
 }
@@ -98,8 +102,11 @@ struct PoolLabels {
 }
 
 /// Seconds, from a page out of a template's cache to nginx's read timeout.
-const BUCKETS: [f64; 14] =
+pub(crate) const BUCKETS: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
+
+/// One for each of these, and one for what takes longer.
+pub(crate) const TIMES: usize = BUCKETS.len() + 1;
 
 impl Default for Metrics {
     fn default() -> Self {
@@ -180,6 +187,7 @@ impl Metrics {
             in_flight: self.in_flight.get_or_create_owned(&labels),
             reply_head: self.reply_head.get_or_create_owned(&labels),
             replies: CLASSES.map(replies),
+            times: Arc::new([const { AtomicU64::new(0) }; TIMES]),
         }
     }
 
@@ -222,6 +230,10 @@ impl ServerMetrics {
     /// A reply's head has come, after this time.
     pub(crate) fn replied(&self, status: u16, took: Duration) {
         self.reply_head.observe(took.as_secs_f64());
+        let bucket = BUCKETS.partition_point(|bound| *bound < took.as_secs_f64());
+        if let Some(count) = self.times.get(bucket) {
+            count.fetch_add(1, Relaxed);
+        }
         if let Some(class) = self.replies.get(usize::from(status / 100).wrapping_sub(1)) {
             class.inc();
         }
@@ -232,6 +244,11 @@ impl ServerMetrics {
     /// Replies by class of status.
     pub(crate) fn replies(&self) -> [u64; CLASSES.len()] {
         self.replies.each_ref().map(Counter::get)
+    }
+
+    /// Replies by the time to their head, as in `BUCKETS`.
+    pub(crate) fn times(&self) -> [u64; TIMES] {
+        self.times.each_ref().map(|count| count.load(Relaxed))
     }
 }
 

@@ -105,7 +105,7 @@ impl TestNode {
     pub(crate) async fn watch(&self, name: &str, position: Option<Position>, grace: Duration) -> Watch {
         let (requests, receiver) = mpsc::channel(4);
         let grace_ms = grace.as_millis() as u32;
-        let hello = WatchHello { name: name.to_owned(), position, grace_ms };
+        let hello = WatchHello { name: name.to_owned(), position, grace_ms, admin: String::new() };
         let message = Some(watch_request::Message::Hello(hello));
         requests.send(WatchRequest { message }).await.unwrap();
         let watching = self.client.clone().watch(ReceiverStream::new(receiver)).await;

@@ -3,9 +3,11 @@
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Response, StatusCode};
-use http_body_util::Full;
+use tokio::sync::mpsc::Receiver;
 
-pub type Answer = Response<Full<Bytes>>;
+use crate::answer_body::AnswerBody;
+
+pub type Answer = Response<AnswerBody>;
 
 /// Plain text, a line at least.
 pub fn text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
@@ -13,7 +15,17 @@ pub fn text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
 }
 
 pub fn of_type(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+    with_body(status, content_type, AnswerBody::Whole(body.into()))
+}
+
+/// An answer that goes on for as long as its sender does, one line of JSON after the other. Each piece is
+/// sent as it comes.
+pub fn lines(pieces: Receiver<Bytes>) -> Answer {
+    with_body(StatusCode::OK, "application/x-ndjson", AnswerBody::Lines(pieces))
+}
+
+fn with_body(status: StatusCode, content_type: &'static str, body: AnswerBody) -> Answer {
+    let mut answer = Response::new(body);
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

@@ -5,7 +5,11 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-const MAX_REPLY: usize = 1 << 20;
+mod lines;
+
+pub use lines::{Lines, LinesRefusal, lines};
+
+const MAX_REPLY: usize = 4 << 20;
 /// RFC 9110 section 15.5.20.
 const MISDIRECTED: u16 = 421;
 
@@ -20,6 +24,11 @@ pub struct Reply {
 /// GET at the admin listener of `address`, as in the settings ("127.0.0.1:9900").
 pub fn get(address: &str, path: &str, patience: Duration) -> io::Result<Reply> {
     exchange(address, &format!("GET {path}"), "", None, patience)
+}
+
+/// GET with the token of someone who may see more.
+pub fn get_as(address: &str, path: &str, token: Option<&str>, patience: Duration) -> io::Result<Reply> {
+    exchange(address, &format!("GET {path}"), "", token, patience)
 }
 
 /// POST of a JSON text.
@@ -80,8 +89,13 @@ fn send(mut stream: TcpStream, request: &str, until: Instant) -> io::Result<Repl
     }
     let reply = String::from_utf8_lossy(&reply);
     let (head, body) = reply.split_once("\r\n\r\n").unwrap_or((&reply, ""));
-    let status = head.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.split(' ').next()?.parse().ok());
-    Ok(Reply { status, body: body.to_owned() })
+    Ok(Reply { status: status_of(head), body: body.to_owned() })
+}
+
+/// The status that a head begins with.
+fn status_of(head: &str) -> Option<u16> {
+    let rest = head.strip_prefix("HTTP/1.1 ").or_else(|| head.strip_prefix("HTTP/1.0 "))?;
+    rest.split(' ').next()?.trim_end().parse().ok()
 }
 
 /// As it is listened on: of several addresses behind a name the first that works, IPv4 before IPv6.

@@ -11,6 +11,7 @@ use http::header::ACCEPT;
 use http::{Request, StatusCode};
 
 pub mod answer;
+mod answer_body;
 mod authority;
 pub mod client;
 mod exposition;
@@ -23,6 +24,7 @@ mod serve;
 pub mod token;
 
 pub use answer::Answer;
+pub use answer_body::AnswerBody;
 pub use authority::{Authority, Denial};
 pub use exposition::{Exposition, Format};
 pub use guard::{Access, Guard};

@@ -2,6 +2,7 @@
 //! longest.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -13,19 +14,31 @@ pub(crate) const MAX_CONNECTIONS: usize = 64;
 /// When a connection began to be idle: waiting for a request to come whole, or for its client to take an
 /// answer. `None` while a request is being answered. Clones are the same.
 #[derive(Clone, Debug)]
-pub(crate) struct IdleSince(Arc<Mutex<Option<Instant>>>);
+pub(crate) struct IdleSince {
+    since: Arc<Mutex<Option<Instant>>>,
+    stream: Arc<AtomicBool>,
+}
 
 impl IdleSince {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Mutex::new(Some(Instant::now()))))
+        Self { since: Arc::new(Mutex::new(Some(Instant::now()))), stream: Arc::default() }
     }
 
     pub(crate) fn end(&self) {
-        *self.0.lock() = None;
+        *self.since.lock() = None;
     }
 
     pub(crate) fn begin(&self) {
-        *self.0.lock() = Some(Instant::now());
+        *self.since.lock() = Some(Instant::now());
+    }
+
+    /// The connection has begun an answer that goes on.
+    pub(crate) fn streams(&self) {
+        self.stream.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_stream(&self) -> bool {
+        self.stream.load(Relaxed)
     }
 }
 
@@ -40,7 +53,7 @@ impl Seats {
             return true;
         }
         let idle =
-            self.0.iter().enumerate().filter_map(|(index, (_, idle))| Some(((*idle.0.lock())?, index)));
+            self.0.iter().enumerate().filter_map(|(index, (_, idle))| Some(((*idle.since.lock())?, index)));
         let Some((_, longest)) = idle.min() else { return false };
         self.0.swap_remove(longest).0.abort();
         true

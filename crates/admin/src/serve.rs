@@ -32,6 +32,8 @@ pub(crate) const MAX_BODY: usize = 256 * 1024;
 /// A connection this old is asked to end after the answer under way, and ended `LAST_ANSWER` later.
 const MAX_AGE: Duration = Duration::from_secs(300);
 const LAST_ANSWER: Duration = Duration::from_secs(10);
+/// A stream of lines ends after this long; whoever reads it asks again.
+const LONGEST_STREAM: Duration = Duration::from_secs(24 * 3600);
 /// Pause after a connection could not be accepted: out of descriptors, most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -88,7 +90,9 @@ async fn connection<R: Routes>(stream: TcpStream, shared: Arc<AdminServer<R>>, i
     // A client that breaks off or breaks the rules is no news here.
     if timeout(MAX_AGE, connection.as_mut()).await.is_err() {
         connection.as_mut().graceful_shutdown();
-        let _ = timeout(LAST_ANSWER, connection).await;
+        // Whoever makes a stream notices when its client has left.
+        let last = if idle.is_stream() { LONGEST_STREAM } else { LAST_ANSWER };
+        let _ = timeout(last, connection).await;
     }
 }
 
@@ -114,5 +118,8 @@ async fn take<R: Routes>(shared: &AdminServer<R>, idle: &IdleSince, request: Req
     idle.end();
     let answer = shared.admin.answer(&Request::from_parts(head, body)).await;
     idle.begin();
+    if answer.body().is_stream() {
+        idle.streams();
+    }
     answer
 }

@@ -22,6 +22,7 @@ mod forms;
 mod mistakes;
 mod nearest;
 mod node;
+mod origin;
 mod path;
 mod place;
 mod places;
@@ -34,6 +35,7 @@ mod tests;
 
 pub use forms::{OneOrMany, text_or_table};
 pub use mistakes::Mistakes;
+pub use origin::Origin;
 
 /// The one section of a file that a process is run by: read, and checked by `check`. `known` are all sections
 /// a file may have. Everything that is wrong is in the error.
@@ -111,6 +113,16 @@ impl Settings {
         let mut mistakes = Mistakes::default();
         mistakes.locate(&self.places);
         mistakes
+    }
+
+    /// The merged tree. What TOML cannot hold (nothing, or a number beyond 63 bits) is left out.
+    pub fn tree(&self) -> toml::Table {
+        origin::tree(&self.root)
+    }
+
+    /// Where the value at a path (`edge.site[0].pool`) comes from.
+    pub fn origin(&self, path: &str) -> Origin {
+        Origin::of(&self.places, path)
     }
 
     pub fn has(&self, section: &str) -> bool {

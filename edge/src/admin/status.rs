@@ -1,14 +1,19 @@
 //! `GET /api/v1/status`: the figures the live page and scripts read. Fields are added, never renamed.
 
+use std::time::SystemTime;
+
 use admin::{Phase, Readiness};
 use serde::{Serialize, Serializer};
 
-use crate::metrics::{CacheResult, LocationMetrics, Metrics};
+use crate::admin::remedies;
+use crate::metrics::{BOUNDS_US, BUCKETS, CacheResult, LocationMetrics, Metrics};
 
 /// Counts are since the start.
 #[derive(Debug, Serialize)]
 pub(super) struct Status {
     version: &'static str,
+    /// Now, in seconds since 1970.
+    time: f64,
     uptime_s: f64,
     state: Phase,
     connections: Connections,
@@ -18,7 +23,29 @@ pub(super) struct Status {
     cache_node: CacheNode,
     l1: L1Status,
     access_log: AccessLogStatus,
+    saved: SavedStatus,
+    /// The upper bounds of the buckets of `locations`, in seconds; a last bucket counts what is above them.
+    bucket_bounds_s: Vec<f64>,
     locations: Vec<LocationStatus>,
+}
+
+/// What the cache has saved, as the history counts it.
+#[derive(Debug, Serialize)]
+struct SavedStatus {
+    /// Calls of the application.
+    calls: u64,
+    /// The time that they would have taken.
+    seconds: f64,
+}
+
+/// Why requests were not answered from the cache, or their replies not stored.
+#[derive(Debug, Serialize)]
+struct ReasonStatus {
+    reason: &'static str,
+    count: u64,
+    meaning: &'static str,
+    /// What to do about it; empty: nothing.
+    remedy: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -66,6 +93,14 @@ struct LocationStatus {
     sent_bytes: u64,
     /// The time that the requests took together.
     seconds: f64,
+    /// Requests answered with 5xx.
+    server_errors: u64,
+    /// Requests by their time.
+    buckets: [u64; BUCKETS],
+    /// Calls of the application whose reply has ended, and how long it was busy with them.
+    calls: u64,
+    application_s: f64,
+    reasons: Vec<ReasonStatus>,
 }
 
 /// An object: requests by cache result.
@@ -74,11 +109,12 @@ struct Requests([u64; CacheResult::ALL.len()]);
 
 impl Status {
     pub(super) fn now(metrics: &Metrics, readiness: &Readiness) -> Self {
-        let sampled = metrics.sampled();
+        let (sampled, saved) = (metrics.sampled(), metrics.history.saved());
         let locations: Vec<LocationStatus> =
             metrics.locations().iter().map(|location| LocationStatus::now(location)).collect();
         Self {
             version: env!("CARGO_PKG_VERSION"),
+            time: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
             uptime_s: metrics.uptime().as_millis() as f64 / 1e3,
             state: readiness.phase(),
             connections: Connections {
@@ -96,6 +132,8 @@ impl Status {
                 evictions: sampled.l1_evictions,
             },
             access_log: AccessLogStatus { dropped: sampled.access_log_dropped },
+            saved: SavedStatus { calls: saved.0, seconds: saved.1.as_secs_f64() },
+            bucket_bounds_s: BOUNDS_US.iter().map(|us| *us as f64 / 1e6).collect(),
             locations,
         }
     }
@@ -103,12 +141,24 @@ impl Status {
 
 impl LocationStatus {
     fn now(metrics: &LocationMetrics) -> Self {
+        let (calls, busy) = metrics.application();
+        let reasons = metrics.reasons().into_iter().map(|(reason, count)| ReasonStatus {
+            reason: reason.as_str(),
+            count,
+            meaning: reason.sentence(),
+            remedy: remedies::remedy(reason),
+        });
         Self {
             site: metrics.site().to_owned(),
             location: metrics.location().to_owned(),
             requests: Requests(CacheResult::ALL.map(|cache| metrics.requests(cache))),
             sent_bytes: metrics.sent(),
             seconds: metrics.time().as_secs_f64(),
+            server_errors: metrics.server_errors(),
+            buckets: metrics.buckets(),
+            calls,
+            application_s: busy.as_secs_f64(),
+            reasons: reasons.collect(),
         }
     }
 }

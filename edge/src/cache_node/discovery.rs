@@ -13,6 +13,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use weir_proto::tls::Tls;
 
+use crate::cache_node::identity::EdgeIdentity;
 use crate::cache_node::{Node, Nodes, watch};
 use crate::peers;
 use crate::peers::look_up::{LOOK_UP_EVERY, Names};
@@ -41,8 +42,13 @@ pub(super) fn at_once(source: &CacheNodes) -> Vec<Arc<Node>> {
 
 impl Nodes {
     /// Finds and watches the nodes until `stop`, then says goodbye to each.
-    pub(crate) async fn keep(self: Arc<Self>, purges: Arc<Purges>, name: Arc<str>, stop: CancellationToken) {
-        self.keep_by(look_up::by_system, purges, name, stop).await;
+    pub(crate) async fn keep(
+        self: Arc<Self>,
+        purges: Arc<Purges>,
+        identity: EdgeIdentity,
+        stop: CancellationToken,
+    ) {
+        self.keep_by(look_up::by_system, purges, identity, stop).await;
     }
 
     /// Does the same, but `look_up` says which addresses a URL stands for at the moment.
@@ -50,12 +56,12 @@ impl Nodes {
         self: Arc<Self>,
         look_up: impl Fn(Uri) -> F,
         purges: Arc<Purges>,
-        name: Arc<str>,
+        identity: EdgeIdentity,
         stop: CancellationToken,
     ) where
         F: Future<Output = io::Result<Vec<SocketAddr>>>,
     {
-        let mut watches = Watches { purges, name, running: HashMap::new() };
+        let mut watches = Watches { purges, identity: Arc::new(identity), running: HashMap::new() };
         watches.adjust(&self.known()).await;
         let CacheNodes::Named { urls, tls } = &self.source else {
             stop.cancelled().await;
@@ -90,7 +96,7 @@ impl Nodes {
 /// A watch for each known node.
 struct Watches {
     purges: Arc<Purges>,
-    name: Arc<str>,
+    identity: Arc<EdgeIdentity>,
     running: HashMap<String, (CancellationToken, JoinHandle<()>)>,
 }
 
@@ -110,7 +116,8 @@ impl Watches {
         for node in known {
             if !self.running.contains_key(&node.name) {
                 let stop = CancellationToken::new();
-                let watch = watch::watch(node.clone(), self.purges.clone(), self.name.clone(), stop.clone());
+                let watch =
+                    watch::watch(node.clone(), self.purges.clone(), self.identity.clone(), stop.clone());
                 self.running.insert(node.name.clone(), (stop, tokio::spawn(watch)));
             }
         }
@@ -157,7 +164,8 @@ mod tests {
         let dns: Arc<Mutex<Answer>> = Arc::default();
         let stop = CancellationToken::new();
         let purges = Arc::new(Purges::new(Duration::from_secs(1)));
-        let keeping = nodes.clone().keep_by(scripted(dns.clone()), purges, "edge".into(), stop.clone());
+        let keeping =
+            nodes.clone().keep_by(scripted(dns.clone()), purges, EdgeIdentity::default(), stop.clone());
         let keeping = tokio::spawn(keeping);
         for (answer, expected) in ANSWERS {
             let before = nodes.known();

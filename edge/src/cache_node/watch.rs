@@ -15,6 +15,7 @@ use weir_proto::cache::watch_request::Message as WatchAnswer;
 use weir_proto::cache::{WatchBeat, WatchHello, WatchLeave, WatchReply, WatchRequest};
 
 use crate::cache_node::Node;
+use crate::cache_node::identity::{EdgeIdentity, read_token};
 use crate::purge_log::{FollowedLog, Purges, message};
 
 /// How many heartbeats fit into one grace, and how many without an echo mean that the node does not answer.
@@ -41,7 +42,12 @@ enum WatchEnd {
 }
 
 /// Watches until `stop`; then says goodbye.
-pub(crate) async fn watch(node: Arc<Node>, purges: Arc<Purges>, name: Arc<str>, stop: CancellationToken) {
+pub(crate) async fn watch(
+    node: Arc<Node>,
+    purges: Arc<Purges>,
+    identity: Arc<EdgeIdentity>,
+    stop: CancellationToken,
+) {
     // A node that has forgotten this edge waits for it for at most two graces.
     let longest = LONGEST_PAUSE.min(purges.grace());
     let mut pause = FIRST_PAUSE.min(longest);
@@ -49,7 +55,7 @@ pub(crate) async fn watch(node: Arc<Node>, purges: Arc<Purges>, name: Arc<str>, 
     let mut log: Option<Arc<FollowedLog>> = None;
     loop {
         let began = Instant::now();
-        match once(&node, &purges, &name, &mut log, &stop).await {
+        match once(&node, &purges, &identity, &mut log, &stop).await {
             Ok(()) => return,
             Err(why) if node.leave_out() => {
                 tracing::warn!(node = %node.name, "cache-node is not used: {why}");
@@ -71,21 +77,19 @@ pub(crate) async fn watch(node: Arc<Node>, purges: Arc<Purges>, name: Arc<str>, 
 async fn once(
     node: &Node,
     purges: &Purges,
-    name: &str,
+    identity: &EdgeIdentity,
     log: &mut Option<Arc<FollowedLog>>,
     stop: &CancellationToken,
 ) -> Result<(), WatchEnd> {
     let every = purges.grace() / BEATS;
     let patience = every * SILENT as u32;
     let (requests, receiver) = mpsc::channel(AHEAD);
-    let position = log.as_ref().map(|log| message::position(log.id, log.head()));
-    let grace_ms = purges.grace().as_millis() as u32;
-    let hello = WatchHello { name: name.to_owned(), position, grace_ms };
     let mut line = WatchLine { requests, beats: VecDeque::new(), number: 0 };
-    line.send(WatchAnswer::Hello(hello))?;
+    line.send(WatchAnswer::Hello(hello(purges, identity, log.as_deref())))?;
     let mut client = node.client();
+    let request = with_token(ReceiverStream::new(receiver), identity).await;
     let opened = tokio::select! {
-        opened = timeout(patience, client.watch(ReceiverStream::new(receiver))) => opened,
+        opened = timeout(patience, client.watch(request)) => opened,
         () = stop.cancelled() => return Ok(()),
     };
     let mut replies: Streaming<WatchReply> = opened.map_err(|_| WatchEnd::Silent(patience))??.into_inner();
@@ -140,6 +144,25 @@ async fn once(
             }
         }
     }
+}
+
+/// Who this edge is, and up to where it has obeyed purges.
+fn hello(purges: &Purges, identity: &EdgeIdentity, log: Option<&FollowedLog>) -> WatchHello {
+    WatchHello {
+        name: identity.name.clone(),
+        position: log.map(|log| message::position(log.id, log.head())),
+        grace_ms: purges.grace().as_millis() as u32,
+        admin: identity.admin.clone(),
+    }
+}
+
+/// Shows the token that a node may require before it tells others of this edge.
+async fn with_token<T>(requests: T, identity: &EdgeIdentity) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(requests);
+    if let Some(token) = read_token(identity.token_file.as_deref()).await {
+        request.metadata_mut().insert("authorization", token);
+    }
+    request
 }
 
 /// The stream to the node, and the heartbeats without an echo.

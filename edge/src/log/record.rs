@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use http::header::{REFERER, USER_AGENT};
-use http::{HeaderValue, Method, Version};
+use http::{HeaderValue, Method, StatusCode, Version};
 
 use crate::log::Log;
 use crate::log::access_log::Record;
 use crate::log::facts::{self, HitRecord, HitReply, HitRequest};
+use crate::log::live::live_record::{ApplicationPart, LiveRecord};
 use crate::reply::delivery::Delivery;
-use crate::reply::{self, Reply};
+use crate::reply::{self, Note, Reply};
 use crate::request::Request;
 use crate::request::client::protocol;
 use crate::request::snapshot::RequestSnapshot;
@@ -57,7 +58,8 @@ impl Log {
         let duration = hit.started.elapsed();
         location.metrics.record(hit.result, status, sent, duration);
         let is_logged = location.access_log && !self.access.is_off();
-        if !is_logged && location.logs.is_none() {
+        let is_watched = self.live.is_watched();
+        if !(is_logged || is_watched) && location.logs.is_none() {
             return;
         }
         let record = Record {
@@ -80,6 +82,9 @@ impl Log {
         if is_logged {
             self.access.log(&record);
         }
+        if is_watched {
+            self.live.push(LiveRecord::of(&record).at(location.metrics.clone()));
+        }
         if let Some(logs) = &location.logs {
             facts::of_hit(hit, head, &by, &reply, |facts| self.own.write(logs, facts, &record));
         }
@@ -94,6 +99,12 @@ impl Log {
             if let Some(reason) = note.cache_status.and_then(|status| status.detail) {
                 location.metrics.decided(reason);
             }
+            if let Some(upstream) = &note.upstream {
+                location.metrics.application_took(upstream.whole());
+            }
+        }
+        if reply.status == StatusCode::PAYLOAD_TOO_LARGE && reply.is_error {
+            self.large_body(line, note);
         }
         let record = Record {
             time: SystemTime::now(),
@@ -115,6 +126,9 @@ impl Log {
         if note.location.as_ref().is_none_or(|location| location.access_log) {
             self.access.log(&record);
         }
+        if self.live.is_watched() {
+            self.live.push(live_record(note, &record));
+        }
         if let (Some(location), Some(kept)) = (&note.location, &line.kept)
             && let Some(logs) = &location.logs
         {
@@ -123,11 +137,25 @@ impl Log {
         }
     }
 
+    /// Says why a body was refused, once in a while for each location: nobody looks for a setting in the
+    /// access log.
+    fn large_body(&self, line: &Line, note: &Note) {
+        let Some(location) = &note.location else { return };
+        let name = format!("{} {}", location.metrics.site(), location.metrics.location());
+        if let Some(more) = self.large_bodies.happened(&name) {
+            let (target, client, max_body) = (&line.target, line.client, location.max_body);
+            tracing::info!(
+                target, %client, location = name, max_body, more,
+                "the request body is larger than `max_body` of the location (--max-body), so it gets 413"
+            );
+        }
+    }
+
     /// Records a head that was refused: nobody knows what the request was.
     pub(crate) fn refusal(&self, peer: SocketAddr, refusal: Refusal, sent: Delivery, reply: &Reply) {
         self.metrics.head_refused(refusal.reason());
         tracing::debug!(client = %peer.ip(), reason = refusal.reason(), "request refused");
-        self.access.log(&Record {
+        let record = Record {
             time: SystemTime::now(),
             client: peer.ip().to_canonical(),
             method: "",
@@ -143,7 +171,23 @@ impl Log {
             referer: None,
             user_agent: None,
             trace_id: None,
-        });
+        };
+        self.access.log(&record);
+        if self.live.is_watched() {
+            self.live.push(LiveRecord::of(&record));
+        }
+    }
+}
+
+fn live_record(note: &Note, record: &Record<'_>) -> LiveRecord {
+    let location = note.location.as_ref();
+    let pool = location.and_then(|location| location.pool.as_ref());
+    let application = note.upstream.as_ref().map(|upstream| ApplicationPart::of(upstream, pool));
+    let reason = note.cache_status.and_then(|status| status.detail);
+    let live = LiveRecord::of(record).because(reason).by(application);
+    match location {
+        Some(location) => live.at(location.metrics.clone()),
+        None => live,
     }
 }
 

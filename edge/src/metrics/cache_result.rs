@@ -39,6 +39,9 @@ impl CacheResult {
         Self::Error,
     ];
 
+    /// Those that cost the application no call of their own.
+    pub(crate) const SAVING: [Self; 3] = [Self::Hit, Self::Stale, Self::Collapsed];
+
     /// Whether the page is given to others as well.
     pub fn is_shared(self) -> bool {
         matches!(self, Self::Hit | Self::Stale | Self::Revalidated | Self::Miss | Self::Collapsed)

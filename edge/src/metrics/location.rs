@@ -13,7 +13,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::registry::Unit;
 
-use crate::metrics::{CacheResult, Histogram, threads};
+use crate::metrics::{BUCKETS, CacheResult, Histogram, threads};
 
 const RESULTS: usize = CacheResult::ALL.len();
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -33,6 +33,14 @@ struct CounterPart {
     results: [ResultMetrics; RESULTS],
     /// Counts in the order of `Reason::ALL`.
     reasons: [AtomicU64; Reason::ALL.len()],
+    application: ApplicationTime,
+}
+
+/// Calls of the application whose reply has ended, and how long it was busy with them.
+#[derive(Debug, Default)]
+struct ApplicationTime {
+    calls: AtomicU64,
+    nanoseconds: AtomicU64,
 }
 
 /// The counters of one thread, laid out so that a request touches two cache lines.
@@ -82,6 +90,41 @@ impl LocationMetrics {
         self.part().reasons[reason as usize].fetch_add(1, Relaxed);
     }
 
+    /// Counts a call of the application, and how long it was busy with it.
+    pub(crate) fn application_took(&self, took: Duration) {
+        let time = &self.part().application;
+        time.calls.fetch_add(1, Relaxed);
+        time.nanoseconds.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// Calls of the application so far, and how long it was busy with all of them.
+    pub(crate) fn application(&self) -> (u64, Duration) {
+        let sum = |of: fn(&ApplicationTime) -> &AtomicU64| {
+            self.parts.iter().map(|part| of(&part.application).load(Relaxed)).sum::<u64>()
+        };
+        (sum(|time| &time.calls), Duration::from_nanos(sum(|time| &time.nanoseconds)))
+    }
+
+    /// The reasons given so far, with their counts.
+    pub(crate) fn reasons(&self) -> Vec<(Reason, u64)> {
+        let total = self.total();
+        let counts =
+            Reason::ALL.iter().zip(&total.reasons).map(|(reason, count)| (*reason, count.load(Relaxed)));
+        counts.filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// Requests answered so far by the bucket of their time, as in `BOUNDS_US`.
+    pub(crate) fn buckets(&self) -> [u64; BUCKETS] {
+        let total = Histogram::default();
+        self.results().for_each(|result| total.add(&result.duration));
+        total.counts()
+    }
+
+    /// Requests answered with 5xx so far.
+    pub(crate) fn server_errors(&self) -> u64 {
+        self.results().map(|result| result.by_class[class(500)].load(Relaxed)).sum()
+    }
+
     /// The site's name, as in the settings.
     pub fn site(&self) -> &str {
         &self.site
@@ -114,7 +157,11 @@ impl LocationMetrics {
 
 impl CounterPart {
     fn new() -> Self {
-        Self { results: Default::default(), reasons: [const { AtomicU64::new(0) }; Reason::ALL.len()] }
+        Self {
+            results: Default::default(),
+            reasons: [const { AtomicU64::new(0) }; Reason::ALL.len()],
+            application: ApplicationTime::default(),
+        }
     }
 }
 
@@ -183,6 +230,11 @@ impl Collector for AllLocations {
         let help =
             "Requests not answered from the cache or not stored, by the reason that Cache-Status gives.";
         encode_reasons(&all, encoder.encode_descriptor("cache_reasons", help, None, MetricType::Counter)?)?;
+        let help = "Time that the application was busy with replies.";
+        encode_application(
+            &all,
+            encoder.encode_descriptor("application_busy", help, seconds, MetricType::Counter)?,
+        )?;
         let help = "Body bytes sent.";
         encode_sent(&all, encoder.encode_descriptor("sent", help, Some(&Unit::Bytes), MetricType::Counter)?)
     }
@@ -235,6 +287,20 @@ fn encode_reasons(all: &[Arc<LocationMetrics>], mut encoder: MetricEncoder<'_>) 
             let labels =
                 [("site", location.site()), ("location", location.location()), ("reason", reason.as_str())];
             ConstCounter::new(count).encode(encoder.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn encode_application(
+    all: &[Arc<LocationMetrics>],
+    mut encoder: MetricEncoder<'_>,
+) -> Result<(), fmt::Error> {
+    for location in all {
+        let (calls, time) = location.application();
+        if calls > 0 {
+            let labels = [("site", location.site()), ("location", location.location())];
+            ConstCounter::new(time.as_secs_f64()).encode(encoder.encode_family(&labels)?)?;
         }
     }
     Ok(())

@@ -1,6 +1,5 @@
 //! Makes purges: sends one message to a node of each log, and collects the results.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,32 +8,19 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use process::shutdown::Shutdown;
 use purge::{LogId, Purge, Target};
-use serde::Serialize;
 use tonic::Code;
 use weir_proto::cache::PurgeReply;
 
+use crate::cache_node::identity::read_token;
 use crate::cache_node::{Node, Nodes, Token};
 use crate::metrics::Metrics;
+use crate::purge::outcome::PurgeOutcome;
 use crate::purge::pace::Pace;
+use crate::purge::recent::RecentPurges;
 use crate::purge_log::{Purges, message};
 
 /// How long a visitor who changed something waits for the purge; the purge continues by itself.
 const PATIENCE: Duration = Duration::from_millis(250);
-
-/// The result of a purge.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub(crate) struct PurgeOutcome {
-    /// The purge is complete: nobody serves a page from before it.
-    pub complete: bool,
-    /// Names of edges and nodes.
-    pub acknowledged: BTreeSet<String>,
-    /// Names of edges and nodes that may still serve a page from before it.
-    pub missing: BTreeSet<String>,
-    pub milliseconds: f64,
-    /// One plain line for each thing that went wrong.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub details: Vec<String>,
-}
 
 /// Orders purges at this edge, for any reason.
 pub(crate) struct Purger {
@@ -48,6 +34,8 @@ pub(crate) struct Purger {
     pub(crate) tasks: Shutdown,
     /// `None`: what replies to changes name in Location and Content-Location stays as it is.
     pub(crate) named: Option<Pace>,
+    /// The last ones, to be shown.
+    pub(crate) recent: RecentPurges,
 }
 
 impl Purger {
@@ -60,7 +48,7 @@ impl Purger {
             outcome.missing.insert("cache-node".to_owned());
             outcome.details.push("no cache-node is known".to_owned());
         }
-        let token = self.token().await;
+        let token = read_token(self.token_file.as_deref()).await;
         let asked = groups(&known).into_iter().map(|group| ask(group, purge, token.as_ref(), self.wait));
         for (names, answer) in join_all(asked).await {
             match answer {
@@ -81,19 +69,8 @@ impl Purger {
         let took = began.elapsed();
         outcome.milliseconds = (took.as_secs_f64() * 1e4).round() / 10.0;
         self.metrics.purged(outcome.complete, took);
+        self.recent.add(purge, &outcome);
         outcome
-    }
-
-    /// The token that nodes may require. Read each time, so that a new one is valid at once.
-    async fn token(&self) -> Option<Token> {
-        let file = self.token_file.as_ref()?;
-        let read = tokio::fs::read(file).await.map_err(|error| error.to_string());
-        let token = read.and_then(|token| {
-            Token::try_from([b"Bearer ", token.trim_ascii()].concat()).map_err(|error| error.to_string())
-        });
-        token
-            .inspect_err(|error| tracing::error!("cannot read the token in {}: {error}", file.display()))
-            .ok()
     }
 
     /// Purges everywhere what a change has made invalid, before the visitor gets the reply if that is quick.

@@ -110,6 +110,20 @@ fn metrics_count_what_happens(stack: &Stack) {
     assert!(!response.text().contains("/count/m"));
 }
 
+both_topologies!(each_metric_is_in_the_document, settings());
+/// Each name that is scraped stands in docs/operate.md: names are stable.
+fn each_metric_is_in_the_document(stack: &Stack) {
+    stack.get("/cached/count/m").expect(200);
+    stack.get("/count/m").expect(200);
+    let document = std::fs::read_to_string(weir_tests::repository().join("docs/operate.md")).unwrap();
+    let named = |name: &str| document.contains(&format!("`{name}`"));
+    for text in [stack.admin("/metrics").text(), stack.metrics_of_pools()] {
+        for name in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()) {
+            assert!(named(name), "docs/operate.md does not name {name}");
+        }
+    }
+}
+
 both_topologies!(health_has_an_address_of_its_own, settings());
 fn health_has_an_address_of_its_own(stack: &Stack) {
     stack.admin("/livez").expect(200);

@@ -10,6 +10,10 @@ pub(crate) fn time(text: &str) -> Result<String, String> {
     Time::parse(text).map(|_| text.to_owned()).ok_or_else(|| "not a time; write one such as 1s or 1d".into())
 }
 
+pub(crate) fn duration(text: &str) -> Result<Time, String> {
+    Time::parse(text).ok_or_else(|| "not a time; write one such as 10s or 5m".into())
+}
+
 pub(crate) fn size(text: &str) -> Result<String, String> {
     Size::parse(text).map(|_| text.to_owned()).ok_or_else(|| "not a size; write one such as 32KiB".into())
 }

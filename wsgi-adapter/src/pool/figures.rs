@@ -7,7 +7,7 @@ use super::Pool;
 use super::member::{Member, ServerId};
 use crate::config::ServerConfig;
 use crate::error::PoolFull;
-use crate::metrics::CLASSES;
+use crate::metrics::{BUCKETS, CLASSES, TIMES};
 
 /// Counts are since the start.
 #[derive(Debug, Serialize)]
@@ -21,6 +21,8 @@ pub(crate) struct PoolFigures {
     retries: u64,
     /// Retries refused because the budget was spent.
     retries_refused: u64,
+    /// The upper bounds of the servers' `buckets`, in seconds; a last bucket counts what is above them.
+    bucket_bounds_s: [f64; BUCKETS.len()],
     pub(crate) servers: Vec<ServerFigures>,
 }
 
@@ -54,6 +56,8 @@ pub(crate) struct ServerFigures {
     /// Given to it, those that failed included.
     requests: u64,
     replies: RepliesByClass,
+    /// Replies by the time to their head.
+    buckets: [u64; TIMES],
     failures: u64,
     /// The recent time to a reply's head.
     latency_ms: Option<f64>,
@@ -110,6 +114,7 @@ impl Pool {
             },
             retries: self.figures.retries.get(),
             retries_refused: self.figures.retries_refused.get(),
+            bucket_bounds_s: BUCKETS,
             servers: servers.collect(),
         }
     }
@@ -139,6 +144,7 @@ impl ServerFigures {
             in_flight: member.in_flight,
             requests: server.metrics.requests.get(),
             replies: RepliesByClass(server.metrics.replies()),
+            buckets: server.metrics.times(),
             failures: member.failures,
             latency_ms: member.latency.measured().map(|seconds| (seconds * 1e6).round() / 1e3),
             last_failure: member.last_failure.map(|(at, kind)| LastFailure {

@@ -16,8 +16,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Response, Status, Streaming};
 use weir_proto::cache::cache_server::{Cache as CacheService, CacheServer};
 use weir_proto::cache::{
-    EntryHead, ExchangeReply, ExchangeRequest, LookupHit, PurgeReply, PurgeRequest, StoreReply, Use,
-    WatchReply, WatchRequest, exchange_reply, exchange_request,
+    EdgesReply, EdgesRequest, EntryHead, ExchangeReply, ExchangeRequest, LookupHit, PurgeReply, PurgeRequest,
+    StoreReply, Use, WatchReply, WatchRequest, exchange_reply, exchange_request,
 };
 use weir_proto::fetch::{BodyMessages, FetchReplies, Fetcher, Replies};
 use weir_proto::origin::{End, FetchReply, Field, ReplyHead, RequestHead, fetch_reply};
@@ -94,6 +94,10 @@ impl CacheService for Node {
 
     async fn purge(&self, _: tonic::Request<PurgeRequest>) -> Result<Response<PurgeReply>, Status> {
         Err(Status::unavailable("not here"))
+    }
+
+    async fn edges(&self, _: tonic::Request<EdgesRequest>) -> Result<Response<EdgesReply>, Status> {
+        Err(Status::unimplemented("not asked here"))
     }
 }
 

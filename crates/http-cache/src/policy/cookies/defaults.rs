@@ -15,11 +15,13 @@ const PERSONAL: &[&str] = &[
     "__Host-*", "__Secure-*",
 ];
 
-/// The visitor's choice of language.
+/// The visitor's choice of language, and of a banner that the application itself renders: a page that is made
+/// without the cookie shows the banner to all, for ever.
 #[rustfmt::skip]
 const SPLIT: &[&str] = &[
     "django_language", "language", "lang", "locale", "_LOCALE_", "NEXT_LOCALE", "i18n_redirected", "i18next",
     "pll_language", "wp-wpml_current_language",
+    "cookie_consent", "cookieconsent_status", "cookielaw_accepted", "cookie_notice_accepted",
 ];
 
 #[rustfmt::skip]
@@ -40,8 +42,8 @@ const IGNORE: &[&str] = &[
     // Networks in front of us
     "__cf_bm", "_cfuvid", "__cfduid", "AWSALB", "AWSALBCORS", "AWSALBTG*", "incap_ses_*", "visid_incap_*", "nlbi_*",
     "ak_bmsc", "bm_sz", "bm_sv", "_abck",
-    // Consent
-    "OptanonConsent", "OptanonAlertBoxClosed", "CookieConsent", "cookieconsent_status", "cookie_consent",
+    // Consent that a script in the page asks for; what the application asks for is in SPLIT.
+    "OptanonConsent", "OptanonAlertBoxClosed", "CookieConsent",
     "CookieLawInfoConsent", "cookielawinfo-*", "cookieyes-consent", "euconsent*", "eupubconsent*", "didomi_token",
     "borlabs-cookie", "cmplz_*", "moove_gdpr_popup", "real_cookie_banner*", "tarteaucitron", "klaro",
     "usprivacy", "__cmp*",

@@ -1,0 +1,17 @@
+//! docs/settings.md as data: every setting with its type, default and meaning.
+//!
+//! `weir/tests/settings_doc.rs` holds the document to the settings types, so that what is made from the
+//! document (`weir show`, the JSON Schema of `weir schema`) is true of the types as well.
+
+mod cells;
+mod links;
+mod schema;
+mod tables;
+
+pub use cells::{backticked, parts};
+pub use links::{Form, Link};
+pub use schema::schema;
+pub use tables::{Row, TableId, TableOfSettings, tables};
+
+/// The whole document.
+pub const TEXT: &str = include_str!("../../../docs/settings.md");
