@@ -16,7 +16,12 @@ impl Demo {
         let directory = repository().join("deploy/demo").display().to_string();
         let arguments =
             ["--chdir", directory.as_str(), "--module", "millrace.wsgi", "--socket-timeout", "30"];
-        Uwsgi::with_state(&arguments, &[("WEIR_DEMO_VALIDATE", "1"), ("WEIR_ADMIN", "off")], "WEIR_DEMO_STATE", prepared())
+        Uwsgi::with_state(
+            &arguments,
+            &[("WEIR_DEMO_VALIDATE", "1"), ("WEIR_ADMIN", "off")],
+            "WEIR_DEMO_STATE",
+            prepared(),
+        )
     }
 
     /// Adds a user, whose password is their name, to the database that this one serves.
