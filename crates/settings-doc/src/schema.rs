@@ -111,11 +111,14 @@ fn simple(kind: &str, is_linked: bool) -> Vec<Value> {
         "boolean" => {
             let mut forms = vec![json!({ "type": "boolean" })];
             forms.extend((!quoted.is_empty()).then(|| json!({ "enum": quoted })));
-            forms.extend(kind.contains("list").then_some(list));
+            if kind.contains("list") {
+                forms.extend([list, text, json!({ "type": "number" })]);
+            }
             forms
         }
         "number" => vec![json!({ "type": "number" })],
         "list" if is_linked => vec![],
+        "list" if kind.contains("ports") => vec![list, text, json!({ "type": "number" })],
         "list" => vec![list, text],
         "table" | "tables" if is_linked => vec![],
         "table" if kind.contains("\"auto\"") => vec![json!({ "type": "object" }), json!({ "const": "auto" })],
