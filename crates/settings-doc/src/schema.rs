@@ -124,7 +124,9 @@ fn simple(kind: &str, is_linked: bool) -> Vec<Value> {
         "table" if kind.contains("\"auto\"") => vec![json!({ "type": "object" }), json!({ "const": "auto" })],
         "table" => vec![json!({ "type": "object" })],
         "path" if is_linked => vec![text, json!({ "const": false })],
-        "text" if kind.contains("number") => vec![text, json!({ "type": "number" })],
+        "text" if kind.contains("number") || kind.contains("variables") => {
+            vec![text, json!({ "type": "number" })]
+        }
         "text" if kind.contains("list") => vec![text, list],
         "text" | "name" | "path" | "file" | "directory" | "address" => vec![text],
         "URL" if kind == "URL" => vec![text],

@@ -236,6 +236,10 @@ fn the_schema_takes_what_the_types_take() {
             let rule = &schema["definitions"][&name]["properties"][key];
             assert!(rule.is_object(), "{heading} {key}");
             for value in &values {
+                // serde takes a list for a struct; settings do not (crates/process/src/settings/node.rs).
+                if value.is_array() && (row.kind.contains("table") || row.kind.contains('{')) {
+                    continue;
+                }
                 let is_taken = read(with(section, key, value.clone())).is_ok();
                 let refusals = checker.faults(rule, &as_json(value), key);
                 if is_taken && !refusals.is_empty() {
