@@ -111,17 +111,22 @@ fn simple(kind: &str, is_linked: bool) -> Vec<Value> {
         "boolean" => {
             let mut forms = vec![json!({ "type": "boolean" })];
             forms.extend((!quoted.is_empty()).then(|| json!({ "enum": quoted })));
-            forms.extend(kind.contains("list").then_some(list));
+            if kind.contains("list") {
+                forms.extend([list, text, json!({ "type": "number" })]);
+            }
             forms
         }
         "number" => vec![json!({ "type": "number" })],
         "list" if is_linked => vec![],
+        "list" if kind.contains("ports") => vec![list, text, json!({ "type": "number" })],
         "list" => vec![list, text],
         "table" | "tables" if is_linked => vec![],
         "table" if kind.contains("\"auto\"") => vec![json!({ "type": "object" }), json!({ "const": "auto" })],
         "table" => vec![json!({ "type": "object" })],
         "path" if is_linked => vec![text, json!({ "const": false })],
-        "text" if kind.contains("number") => vec![text, json!({ "type": "number" })],
+        "text" if kind.contains("number") || kind.contains("variables") => {
+            vec![text, json!({ "type": "number" })]
+        }
         "text" if kind.contains("list") => vec![text, list],
         "text" | "name" | "path" | "file" | "directory" | "address" => vec![text],
         "URL" if kind == "URL" => vec![text],

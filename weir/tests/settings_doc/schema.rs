@@ -171,6 +171,10 @@ fn the_examples_of_the_document_fit() {
     for block in settings_doc::TEXT.split("```toml\n").skip(1) {
         let block = block.split("```").next().unwrap();
         let Ok(settings) = block.parse::<Table>() else { continue };
+        // A location whose site stands elsewhere.
+        if settings.get("edge").and_then(|edge| edge.get("site")).is_some_and(Value::is_table) {
+            continue;
+        }
         if settings.keys().all(|key| ["edge", "cache_node", "wsgi_adapter"].contains(&key.as_str())) {
             seen += 1;
             let faults: Vec<_> = faults_of_file(block);
@@ -232,6 +236,10 @@ fn the_schema_takes_what_the_types_take() {
             let rule = &schema["definitions"][&name]["properties"][key];
             assert!(rule.is_object(), "{heading} {key}");
             for value in &values {
+                // serde takes a list for a struct; settings do not (crates/process/src/settings/node.rs).
+                if value.is_array() && (row.kind.contains("table") || row.kind.contains('{')) {
+                    continue;
+                }
                 let is_taken = read(with(section, key, value.clone())).is_ok();
                 let refusals = checker.faults(rule, &as_json(value), key);
                 if is_taken && !refusals.is_empty() {
