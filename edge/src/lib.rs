@@ -41,4 +41,5 @@ pub use edge::{Edge, StartError, check};
 pub use listen::listeners::Listeners;
 pub use peers::{CacheNodes, Peers, WsgiAdapters};
 pub use serve::run;
+pub use serve::{EdgeServer, FIXED, ReloadPlan};
 pub use settings::Config;

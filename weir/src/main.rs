@@ -7,6 +7,7 @@ use clap::Parser;
 
 mod check;
 mod cli;
+mod control;
 mod explain;
 mod memory;
 mod nginx;
@@ -18,6 +19,7 @@ mod settings;
 mod show;
 
 fn main() -> ExitCode {
+    process::legacy::begin();
     let result = match command_of_nginx() {
         Some(arguments) => nginx::command(&arguments),
         None => run_command(),
@@ -47,6 +49,8 @@ fn run_command() -> anyhow::Result<ExitCode> {
         cli::Command::Explain(args) => explain::url(&args),
         cli::Command::Show(args) => show::lists(&args),
         cli::Command::Purge(args) => purge::everywhere(&args),
+        cli::Command::Reload(args) => control::reload(&args),
+        cli::Command::Upgrade(args) => control::upgrade(&args),
         cli::Command::Healthcheck(args) => run::healthcheck(&args),
         cli::Command::Edge(options) => edge::program::run(options),
         cli::Command::CacheNode(options) => cache_node::program::run(&options),

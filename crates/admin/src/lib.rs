@@ -13,6 +13,7 @@ use http::{Request, StatusCode};
 pub mod answer;
 mod authority;
 pub mod client;
+mod control;
 mod exposition;
 mod guard;
 pub mod hosts;

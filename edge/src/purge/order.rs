@@ -15,6 +15,7 @@ use weir_proto::cache::PurgeReply;
 
 use crate::cache_node::{Node, Nodes, Token};
 use crate::metrics::Metrics;
+use crate::purge::next_process::NextProcess;
 use crate::purge::pace::Pace;
 use crate::purge_log::{Purges, message};
 
@@ -48,7 +49,12 @@ pub(crate) struct Purger {
     pub(crate) tasks: Shutdown,
     /// `None`: what replies to changes name in Location and Content-Location stays as it is.
     pub(crate) named: Option<Pace>,
+    /// The process that takes this one's place, if it has an admin listener.
+    pub(crate) next_process: Option<NextProcess>,
 }
+
+/// What the next process is called where it may have pages from before a purge.
+const NEXT_PROCESS: &str = "the process that has taken over";
 
 impl Purger {
     /// Sends the purge to every node that must receive it, and waits for its end.
@@ -71,6 +77,15 @@ impl Purger {
                 }
                 Err(detail) => {
                     outcome.missing.extend(names);
+                    outcome.details.push(detail);
+                }
+            }
+        }
+        if let Some(next) = self.next_process.as_ref().filter(|_| self.tasks.is_handed_over()) {
+            match next.purge(purge).await {
+                Ok(acknowledged) => outcome.acknowledged.extend(acknowledged),
+                Err(detail) => {
+                    outcome.missing.insert(NEXT_PROCESS.to_owned());
                     outcome.details.push(detail);
                 }
             }
