@@ -1,7 +1,7 @@
 # The commands. Every target does its own set-up, and says in one line what it cannot do itself.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint bench count siege fuzz stack-test wheel deb deb-test clean
+.PHONY: help setup demo up down test lint bench count siege fuzz stack-test wheel deb clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -46,9 +46,6 @@ wheel: ## build the wheel weir-server into target/wheels (docs/python.md)
 
 deb: ## build the Debian package into target/debian (docs/operate.md)
 	@deploy/setup/deb.sh
-
-deb-test: ## install the package into a clean Debian root and run a site from it
-	@deploy/setup/deb_test.sh
 
 clean: ## remove what was built, installed and written
 	rm -rf .venv deploy/demo/run

@@ -31,7 +31,7 @@ pub struct ReloadReport {
     pub reloaded: bool,
     /// In force now.
     pub changed: Vec<SettingChange>,
-    /// Of effect from the next start or upgrade on.
+    /// What takes effect at the next start or upgrade.
     pub at_next_start: Vec<SettingChange>,
     /// Why nothing has changed.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -201,7 +201,7 @@ fn limits_timeouts_logs_and_caches_change_in_place(stack: &Stack) {
     ];
     assert_eq!(keys(&answer, "changed"), expected);
     assert!(metric("weir_edge_l1_bytes") < 70_000.0, "pages that have no room are evicted");
-    // The same connection, by the new settings.
+    // An open connection goes on by the new settings.
     let response = client.get("/count/page1?size=20000").expect(200);
     assert!(response.field("x-cache-status").is_some());
     until("the line is in the other log", || {
