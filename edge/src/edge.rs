@@ -27,7 +27,7 @@ use crate::purge::order::Purger;
 use crate::route::{self, Sites};
 use crate::settings::Config;
 use crate::tls::TlsUnavailable;
-use lasting::Lasting;
+use lasting::LastingState;
 
 /// The edge cannot start with these settings.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +60,7 @@ pub struct Edge {
     pub(crate) metrics: Arc<Metrics>,
     /// Begins when the process drains, or when another edge has taken this one's place.
     pub(crate) shutdown: Shutdown,
-    lasting: Lasting,
+    lasting: LastingState,
 }
 
 /// What the edge of new settings needs, all of which is there already.
@@ -74,7 +74,7 @@ pub(crate) struct EdgePlan {
 
 impl Edge {
     pub fn new(settings: Config, peers: Peers, shutdown: Shutdown) -> Result<Arc<Self>, StartError> {
-        let lasting = Lasting::new(&settings, peers, shutdown)?;
+        let lasting = LastingState::new(&settings, peers, shutdown)?;
         let sites = build_sites(&settings, &lasting.metrics)?;
         let acme = lasting.acme.prepare(&settings).map_err(mistake)?;
         let own_logs = lasting.own_logs.prepare(&sites).map_err(log_mistake)?;

@@ -9,6 +9,7 @@ mod cores;
 pub(crate) mod floor;
 pub(crate) mod generation;
 pub(crate) mod listeners;
+mod open_socket;
 mod proxy_protocol;
 pub(crate) mod room;
 pub(crate) mod tls;

@@ -57,14 +57,14 @@ pub struct EdgeServer {
     room: Arc<Room>,
     readiness: Readiness,
     guard: Guard,
-    serving: Mutex<Serving>,
+    serving: Mutex<ListenState>,
     /// The admin listeners that are to be opened; the last one is in force.
     admins: watch::Sender<Option<AdminOrder>>,
 }
 
 /// What is open.
 #[derive(Default)]
-struct Serving {
+struct ListenState {
     floor: Option<Floor>,
     /// What closes the sockets of each address of the settings.
     closing: HashMap<String, Shutdown>,
@@ -175,7 +175,7 @@ async fn replaced(orders: &mut watch::Receiver<Option<AdminOrder>>) {
     }
 }
 
-impl Serving {
+impl ListenState {
     fn open(
         &mut self,
         floor: &Floor,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::{ALLOW, HeaderValue};
 use http::{Method, Request, StatusCode};
-use process::control::{NotObeyed, ProcessControl};
+use process::control::{OrderRefusal, ProcessControl};
 use serde::Serialize;
 
 use crate::{Access, Answer, Routes, answer};
@@ -41,14 +41,14 @@ impl Routes for ProcessControl {
 }
 
 /// 200 with what has changed; 422 if the settings are wrong and nothing has.
-async fn reload(control: &ProcessControl) -> Result<Answer, NotObeyed> {
+async fn reload(control: &ProcessControl) -> Result<Answer, OrderRefusal> {
     let report = control.reload().await?;
     let status = if report.reloaded { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     Ok(json(status, &report))
 }
 
 /// 200 once the new process serves; 500 if it does not.
-async fn upgrade(control: &ProcessControl) -> Result<Answer, NotObeyed> {
+async fn upgrade(control: &ProcessControl) -> Result<Answer, OrderRefusal> {
     #[derive(Serialize)]
     struct UpgradeReport {
         upgraded: bool,

@@ -20,7 +20,7 @@ pub type UpgradeOutcome = Result<(), String>;
 /// Why an order was not carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this process drains, or has too many orders to carry out")]
-pub struct NotObeyed;
+pub struct OrderRefusal;
 
 /// Gives orders. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -38,20 +38,20 @@ pub fn channel() -> (ProcessControl, ControlOrders) {
 
 impl ProcessControl {
     /// Reads the settings again and takes them over, as SIGHUP does.
-    pub async fn reload(&self) -> Result<ReloadReport, NotObeyed> {
+    pub async fn reload(&self) -> Result<ReloadReport, OrderRefusal> {
         self.order(Order::Reload).await
     }
 
     /// Starts the program anew and hands over to it, as SIGUSR2 does. Answers when the new process serves, or
     /// has ended.
-    pub async fn upgrade(&self) -> Result<UpgradeOutcome, NotObeyed> {
+    pub async fn upgrade(&self) -> Result<UpgradeOutcome, OrderRefusal> {
         self.order(Order::Upgrade).await
     }
 
-    async fn order<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, NotObeyed> {
+    async fn order<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, OrderRefusal> {
         let (sender, receiver) = oneshot::channel();
-        self.0.try_send(order(sender)).map_err(|_| NotObeyed)?;
-        receiver.await.map_err(|_| NotObeyed)
+        self.0.try_send(order(sender)).map_err(|_| OrderRefusal)?;
+        receiver.await.map_err(|_| OrderRefusal)
     }
 }
 

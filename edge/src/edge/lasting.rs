@@ -34,7 +34,7 @@ use crate::settings::Config;
 
 /// Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Lasting {
+pub(super) struct LastingState {
     l1: Arc<L1>,
     flights: Arc<Flights>,
     bodies: Arc<Bodies>,
@@ -105,7 +105,7 @@ impl Samplers {
     }
 }
 
-impl Lasting {
+impl LastingState {
     pub(super) fn new(settings: &Config, peers: Peers, process: Shutdown) -> Result<Self, StartError> {
         let bounds = Bounds::of(settings);
         let l1 = Arc::new(L1::new(bounds.l1_memory, bounds.l1_max_object));

@@ -24,7 +24,7 @@ use crate::http1::linger::linger_briefly;
 use crate::http1::write;
 use crate::http1::write::WriteManner;
 use crate::http2::PREFACE;
-use crate::listen::generation::{CurrentGeneration, Generation};
+use crate::listen::generation::{CurrentGeneration, Door, Generation};
 use crate::listen::proxy_protocol::{self, ProxiedSource};
 use crate::listen::tls::Acceptor;
 use crate::metrics::GaugeGuard;
@@ -39,17 +39,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 static CONNECTIONS: AtomicU32 = AtomicU32::new(0);
 /// The first byte of every TLS connection: a handshake record.
 const TLS_HANDSHAKE: u8 = 22;
-
-/// What is spoken at an address of `listen`.
-#[derive(Clone)]
-pub(crate) struct Door {
-    /// Its index there.
-    pub(crate) listener: u16,
-    pub(crate) tls: Option<Acceptor>,
-    pub(crate) http2: bool,
-    /// Connections begin with a header of the PROXY protocol.
-    pub(crate) proxy_protocol: bool,
-}
 
 /// An accepted connection, and its place among all.
 pub(crate) struct Guest {

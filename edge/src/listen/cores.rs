@@ -16,9 +16,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use crate::listen::accept;
-use crate::listen::accept::{Door, Guest, Seat};
-use crate::listen::floor::OpenSocket;
-use crate::listen::generation::{CurrentGeneration, Generation};
+use crate::listen::accept::{Guest, Seat};
+use crate::listen::generation::{CurrentGeneration, Door, Generation};
+use crate::listen::open_socket::OpenSocket;
 use crate::metrics::threads;
 
 /// The most connections that may wait for another core to take them over; more are served where they were

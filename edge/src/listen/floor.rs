@@ -8,22 +8,14 @@ use process::shutdown::Shutdown;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use crate::listen::accept::{self, Door, Guest};
+use crate::listen::accept::{self, Guest};
 use crate::listen::cores;
-use crate::listen::generation::{CurrentGeneration, Generation};
+use crate::listen::generation::{CurrentGeneration, Door, Generation};
+use crate::listen::open_socket::OpenSocket;
 use crate::settings::Runtime;
 
 /// Sockets that may wait for a core to begin accepting.
 const WAITING: usize = 256;
-
-/// A socket to accept on.
-pub(crate) struct OpenSocket {
-    pub(crate) listener: std::net::TcpListener,
-    /// As in the settings.
-    pub(crate) address: Arc<str>,
-    /// Told when the socket is to be closed; with the process at the latest.
-    pub(crate) closing: Shutdown,
-}
 
 pub(crate) enum Floor {
     Shared {

@@ -5,10 +5,20 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::edge::Edge;
-use crate::listen::accept::Door;
 use crate::listen::tls::{Acceptor, ListenerAt, Tickets};
 use crate::settings::{Config, Listen};
 use crate::tls::{TlsUnavailable, client_certificate};
+
+/// What is spoken at an address of `listen`.
+#[derive(Clone)]
+pub(crate) struct Door {
+    /// Its index there.
+    pub(crate) listener: u16,
+    pub(crate) tls: Option<Acceptor>,
+    pub(crate) http2: bool,
+    /// Connections begin with a header of the PROXY protocol.
+    pub(crate) proxy_protocol: bool,
+}
 
 /// Replaced as a whole by a reload.
 pub(crate) struct Generation {
