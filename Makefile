@@ -1,7 +1,7 @@
 # The commands. Every target does its own set-up, and says in one line what it cannot do itself.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint bench count siege fuzz stack-test wheel sbom reproducible clean
+.PHONY: help setup demo up down test lint bench count siege fuzz stack-test wheel deb sbom reproducible clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -49,6 +49,9 @@ sbom: ## list what each program is made of, as CycloneDX, into target/sbom
 
 reproducible: ## build the release programs twice, in two places, and compare them (takes long)
 	@deploy/setup/reproducible.sh
+
+deb: ## build the Debian package into target/debian (docs/operate.md)
+	@deploy/setup/deb.sh
 
 clean: ## remove what was built, installed and written
 	rm -rf .venv deploy/demo/run

@@ -10,8 +10,10 @@ mod request;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::{ArcSwap, Guard};
+use process::room::Room;
 use process::shutdown::Shutdown;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tonic::{Status, Streaming};
 use weir_proto::cache::exchange_request::Message;
@@ -27,6 +29,7 @@ use crate::config::Config;
 use crate::error::Refusal;
 use crate::metrics::Metrics;
 use crate::purges::Purges;
+use crate::store::memory::Memory;
 use crate::store::tiers::Tiers;
 
 /// How long to wait for the first message.
@@ -34,14 +37,15 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What all exchanges of a node share.
 pub(crate) struct Exchanges {
-    config: Config,
+    /// Replaced by a reload.
+    config: ArcSwap<Config>,
     leads: Arc<Leads>,
     purges: Arc<Purges>,
     metrics: Metrics,
     /// Streams that may still wait.
-    waiting: Semaphore,
+    waiting: Room,
     /// Bytes of bodies that may still be received.
-    receiving: Arc<Semaphore>,
+    receiving: Room,
 }
 
 impl Exchanges {
@@ -56,10 +60,31 @@ impl Exchanges {
             leads: Leads::new(&config, store, purges.clone(), metrics.clone(), shutdown),
             purges,
             metrics,
-            waiting: Semaphore::new(config.max_waiting),
-            receiving: Arc::new(Semaphore::new(config.max_receiving.bytes())),
-            config,
+            waiting: Room::new(config.max_waiting),
+            receiving: Room::new(config.max_receiving.bytes()),
+            config: ArcSwap::from_pointee(config),
         }
+    }
+
+    /// The settings in force.
+    pub(crate) fn config(&self) -> Guard<Arc<Config>> {
+        self.config.load()
+    }
+
+    /// The pages in memory.
+    pub(crate) fn memory(&self) -> &Memory {
+        self.leads.store().memory()
+    }
+
+    /// Other bounds, from now on. Must be called within a runtime.
+    pub(crate) fn take_over(&self, config: &Config) {
+        self.waiting.resize(config.max_waiting);
+        self.receiving.resize(config.max_receiving.bytes());
+        self.leads.set_max_waiting(config.max_waiting_per_page);
+        self.leads.store().set_memory(config.memory.0);
+        let Config { max_lease, max_lifetime, .. } = **self.config();
+        // The purge log is as long as these ask for.
+        self.config.store(Arc::new(Config { max_lease, max_lifetime, ..config.clone() }));
     }
 
     /// Serves one stream to its end.
@@ -68,7 +93,8 @@ impl Exchanges {
         requests: Streaming<ExchangeRequest>,
         sender: mpsc::Sender<Result<ExchangeReply, Status>>,
     ) {
-        let mut replies = Replies::new(sender, self.config.send_timeout.0, self.config.max_object.0);
+        let (timeout, max_object) = (self.config().send_timeout.0, self.config().max_object.0);
+        let mut replies = Replies::new(sender, timeout, max_object);
         if let Err(refusal) = self.talk(requests, &mut replies).await {
             replies.refuse(refusal).await;
         }
@@ -80,7 +106,7 @@ impl Exchanges {
         replies: &mut Replies,
     ) -> Result<(), Refusal> {
         let lookup = read_lookup(&mut requests).await?;
-        let request = Arc::new(LookupRequest::new(lookup, self.config.max_wait.0)?);
+        let request = Arc::new(LookupRequest::new(lookup, self.config().max_wait.0)?);
         let answer = LookUp::new(self, request.clone(), replies).answer().await;
         self.metrics.lookup(answer.counted_as(), replies.waited());
         let lead = match answer {

@@ -5,6 +5,7 @@ mod entry;
 mod error;
 mod exchange;
 mod known_edges;
+mod legacy;
 mod metrics;
 mod node;
 pub mod program;
@@ -21,9 +22,11 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use admin::{Authority, Readiness};
+use process::legacy::{Legacy, LegacyFile};
 use process::settings::Mistakes;
 use process::shutdown::Shutdown;
 use tokio::net::TcpListener;
@@ -69,6 +72,50 @@ pub fn check(config: &Config, mistakes: &mut Mistakes) {
     }
 }
 
+/// The settings of the node that only a new process takes over, with all below them: what edges and other
+/// nodes hold it to, how it reaches Redis, and what the purge log's length follows from.
+pub const FIXED: &[&str] = &[
+    "cache_node.listen",
+    "cache_node.admin",
+    "cache_node.tls",
+    "cache_node.name",
+    "cache_node.redis",
+    "cache_node.max_streams",
+    "cache_node.max_variants",
+    "cache_node.lease",
+    "cache_node.max_lease",
+    "cache_node.max_lifetime",
+    "cache_node.watch_grace",
+];
+
+/// A node that runs, for whoever changes its settings. Cheap to clone.
+#[derive(Clone)]
+pub struct NodeHandle(Arc<node::NodeState>);
+
+impl NodeHandle {
+    /// Takes over the bounds of checked settings. Must be called within a runtime.
+    pub fn take_over(&self, config: &Config) {
+        self.0.take_over(config, None);
+    }
+
+    /// What this node leaves to the one that takes its place. `None`: Redis has it.
+    pub fn legacy(&self) -> Option<Box<dyn Legacy>> {
+        self.0.shared_log.is_none().then(|| Box::new(legacy::Pages::of(self.0.clone())) as Box<dyn Legacy>)
+    }
+
+    /// Takes over what the node before has left, if it has. Call it before this process takes over.
+    pub async fn inherit(&self, most: u64) {
+        if let Some(file) = LegacyFile::of_this_process().filter(|_| self.0.shared_log.is_none()) {
+            legacy::inherit(self.0.clone(), file, most).await;
+        }
+    }
+
+    /// Does the same for a node that others reach, which takes purges from those that the settings name.
+    pub fn take_over_with_authority(&self, config: &Config) {
+        self.0.take_over(config, Some(config.authority()));
+    }
+}
+
 /// The node as a gRPC service: for a server, or for `weir_proto::transport::in_process`. Settings must have
 /// passed [`check`]. Must be called within a tokio runtime; its tasks end when `shutdown` begins and
 /// their streams are done.
@@ -76,25 +123,32 @@ pub fn service(
     config: &Config,
     metrics: &Metrics,
     shutdown: &Shutdown,
-) -> Result<CacheServer<Node>, RunError> {
+) -> Result<(CacheServer<Node>, NodeHandle), RunError> {
     // Nobody reaches it but this process.
     let state = node::NodeState::new(config.clone(), Authority::Local, metrics.clone(), shutdown.clone())?;
-    Ok(CacheServer::new(Node { state }).max_decoding_message_size(MAX_MESSAGE))
+    let handle = NodeHandle(state.clone());
+    Ok((CacheServer::new(Node { state }).max_decoding_message_size(MAX_MESSAGE), handle))
+}
+
+/// A node that others reach; it serves when [`run`] is called. Settings must have passed [`check`]. Must be
+/// called within a runtime.
+pub fn open(config: &Config, metrics: Metrics, shutdown: &Shutdown) -> Result<NodeHandle, RunError> {
+    let state = node::NodeState::new(config.clone(), config.authority(), metrics, shutdown.clone())?;
+    if config.redis.is_none() {
+        state.purges.expect_strangers();
+    }
+    Ok(NodeHandle(state))
 }
 
 /// Serves the node, and gRPC health checks, on `listener` until `shutdown` begins and the streams under way
 /// have ended. It is healthy, and `readiness` ready, when it follows the purge log.
 pub async fn run(
+    NodeHandle(state): NodeHandle,
     config: Config,
     listener: TcpListener,
-    metrics: Metrics,
     readiness: Readiness,
     shutdown: Shutdown,
 ) -> Result<(), RunError> {
-    let state = node::NodeState::new(config.clone(), config.authority(), metrics, shutdown.clone())?;
-    if config.redis.is_none() {
-        state.purges.expect_strangers();
-    }
     let (closing, starting) = (state.closing.clone(), state.clone());
     let cache = CacheServer::new(Node { state }).max_decoding_message_size(MAX_MESSAGE);
     let (health, health_service) = tonic_health::server::health_reporter();

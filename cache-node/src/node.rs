@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use admin::Authority;
+use arc_swap::ArcSwap;
 use process::shutdown::Shutdown;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -21,9 +22,8 @@ use crate::streams::Streams;
 pub(crate) struct NodeState {
     /// What this node is called in the answer to a purge.
     pub(crate) name: String,
-    pub(crate) config: Config,
     /// Who may purge.
-    pub(crate) authority: Authority,
+    authority: ArcSwap<Authority>,
     pub(crate) purges: Arc<Purges>,
     /// Those that follow the log here.
     pub(crate) edges: Arc<KnownEdges>,
@@ -71,7 +71,7 @@ impl NodeState {
         );
         let state = Arc::new(Self {
             name: config.name(),
-            authority,
+            authority: ArcSwap::from_pointee(authority),
             purges,
             edges: Arc::default(),
             shared_log: shared_log.clone(),
@@ -80,13 +80,26 @@ impl NodeState {
             shutdown: shutdown.clone(),
             closing: CancellationToken::new(),
             streams: Streams::new(config.max_streams),
-            config,
         });
         if let (Some(redis), Some(log)) = (redis, shared_log) {
             let node = state.clone();
             shutdown.spawn(async move { node.follow(&redis, &log, &wakeups).await });
         }
         Ok(state)
+    }
+
+    /// Who may purge at the moment.
+    pub(crate) fn authority(&self) -> Arc<Authority> {
+        self.authority.load_full()
+    }
+
+    /// Other bounds, from now on, and for a node that others reach, another authority. What is under way goes
+    /// on. Must be called within a runtime.
+    pub(crate) fn take_over(&self, config: &Config, authority: Option<Authority>) {
+        self.exchanges.take_over(config);
+        if let Some(authority) = authority {
+            self.authority.store(Arc::new(authority));
+        }
     }
 
     /// Resolves when the node is in touch with the purge log, or has tried for as long as it keeps pages

@@ -135,6 +135,12 @@ impl Purges {
         }
     }
 
+    /// Where the log stands: another value means that a purge came, or another log.
+    pub(crate) fn position(&self) -> Position {
+        let state = self.state.lock();
+        Position { log: state.log.id(), seq: state.log.head() }
+    }
+
     pub(crate) fn is_live(&self) -> bool {
         self.state.lock().is_live(Instant::now())
     }

@@ -75,7 +75,7 @@ impl Cache for Node {
 
     async fn purge(&self, request: Request<PurgeRequest>) -> Result<Response<PurgeReply>, Status> {
         let shown = request.metadata().get("authorization").map(MetadataValue::as_bytes);
-        self.state.authority.check(shown).await.map_err(Refusal::MayNotPurge)?;
+        self.state.authority().check(shown).await.map_err(Refusal::MayNotPurge)?;
         Ok(Response::new(purge_order::purge(&self.state, request.into_inner()).await?))
     }
 

@@ -139,6 +139,11 @@ impl Default for Rule {
 }
 
 impl Slot {
+    /// The slot of a record whose seal was right.
+    pub(crate) fn of_record(key: Bytes, rule: Rule, variant: Bytes) -> Self {
+        Self { key, rule, variant }
+    }
+
     /// The slot of a request with these fields, should `rule` be the key's.
     pub(crate) fn new(key: Bytes, rule: Rule, fields: &HeaderMap) -> Self {
         let variant = vary::selected(&rule.0, fields);

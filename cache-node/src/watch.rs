@@ -36,7 +36,7 @@ pub(crate) async fn watch(
     let name: String = hello.name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
     let _known = peer.and_then(|peer| node.edges.add(name.clone(), &hello.admin, peer));
     let follower = FollowerGuard { id: node.purges.join(name, grace), purges: node.purges.clone() };
-    let mut line = EdgeLine { replies, timeout: node.config.send_timeout.0, place: None };
+    let mut line = EdgeLine { replies, timeout: node.exchanges.config().send_timeout.0, place: None };
     let mut changes = node.purges.changes();
     line.tell_news(&node.purges, hello.position.as_ref().and_then(message::place), true).await?;
     loop {

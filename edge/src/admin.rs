@@ -32,54 +32,65 @@ const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
      img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 
+/// The edge in force at the moment; `None` at the very end of the process.
+#[derive(Clone)]
+pub(crate) struct EdgeInForce(Arc<dyn Fn() -> Option<Arc<Edge>> + Send + Sync>);
+
+impl EdgeInForce {
+    pub(crate) fn new(get: impl Fn() -> Option<Arc<Edge>> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(get))
+    }
+}
+
+/// What the admin listener is about, and who may ask.
+pub(crate) struct AdminPlane {
+    pub(crate) edge: EdgeInForce,
+    pub(crate) readiness: Readiness,
+    pub(crate) guard: Guard,
+}
+
 /// Serves until a drain has ended, for an edge whose listeners are open. A drain does not wait for it, so do
 /// not run it with `Shutdown::spawn`.
-pub(crate) async fn serve<R: Routes>(
-    listener: TcpListener,
-    edge: Arc<Edge>,
-    others: R,
-    readiness: Readiness,
-    shutdown: Shutdown,
-) {
-    let exposition = edge.metrics.exposition().clone();
-    let settings = &edge.settings;
-    let guard = Guard::new(&settings.admin, &settings.admin_hosts, settings.admin_token_file.as_deref());
+pub(crate) async fn serve<R: Routes>(listener: TcpListener, plane: AdminPlane, others: R, process: Shutdown) {
+    let AdminPlane { edge, readiness, guard } = plane;
+    let Some(exposition) = (edge.0)().map(|edge| edge.metrics.exposition().clone()) else { return };
     let routes = (EdgeRoutes { edge, readiness: readiness.clone() }, others);
     let admin = Admin { readiness, exposition, guard, routes };
     let ended = async {
         // The next process answers there already.
-        if !shutdown.is_handed_over() {
-            shutdown.finish(MAX_DRAIN).await;
+        if !process.is_handed_over() {
+            process.finish(MAX_DRAIN).await;
         }
     };
-    admin::serve(listener, admin, shutdown.draining(), ended).await;
+    admin::serve(listener, admin, process.draining(), ended).await;
 }
 
 struct EdgeRoutes {
-    edge: Arc<Edge>,
+    edge: EdgeInForce,
     readiness: Readiness,
 }
 
 impl Routes for EdgeRoutes {
     async fn answer(&self, request: &Request<Bytes>) -> Option<Answer> {
+        let edge = (self.edge.0)()?;
         let answer = match request.uri().path() {
             "/" => page(),
-            "/api/v1/status" => self.status(),
-            "/api/v1/history" => json(&self.edge.metrics.history.json()),
-            "/api/v1/purges" => json(&serde_json::json!({ "purges": self.edge.purger.recent.all() })),
-            "/api/v1/edges" => self.edges().await,
-            "/api/v1/log" if *request.method() == Method::GET => watch::log(&self.edge, request),
+            "/api/v1/status" => status(&edge, &self.readiness),
+            "/api/v1/history" => json(&edge.metrics.history.json()),
+            "/api/v1/purges" => json(&serde_json::json!({ "purges": edge.purger.recent.all() })),
+            "/api/v1/edges" => edges(&edge).await,
+            "/api/v1/log" if *request.method() == Method::GET => watch::log(&edge, request),
             "/api/v1/top" if *request.method() == Method::GET => {
-                watch::top(&self.edge, self.readiness.clone(), request)
+                watch::top(&edge, self.readiness.clone(), request)
             }
             "/api/v1/log" | "/api/v1/top" => {
                 answer::text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n")
             }
             "/api/v1/explain" if matches!(*request.method(), Method::GET | Method::HEAD | Method::POST) => {
-                return Some(self.explain(request).await);
+                return Some(explained(&edge, request).await);
             }
             "/api/v1/explain" => answer::text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n"),
-            "/api/v1/purge" => return Some(purge::answer(&self.edge, request).await),
+            "/api/v1/purge" => return Some(purge::answer(&edge, request).await),
             _ => return None,
         };
         Some(answer::to_read(request.method(), answer))
@@ -99,31 +110,29 @@ impl Routes for EdgeRoutes {
     }
 }
 
-impl EdgeRoutes {
-    async fn explain(&self, request: &Request<Bytes>) -> Answer {
-        let question = match ExplainQuestion::of(request) {
-            Ok(question) => question,
-            Err(wrong) => return answer::text(StatusCode::BAD_REQUEST, format!("{wrong}\n")),
-        };
-        match serde_json::to_vec(&explain(&self.edge, &question).await) {
-            Ok(explanation) => answer::of_type(StatusCode::OK, "application/json", explanation),
-            Err(_) => answer::text(StatusCode::INTERNAL_SERVER_ERROR, "cannot serialise the explanation\n"),
-        }
+async fn explained(edge: &Arc<Edge>, request: &Request<Bytes>) -> Answer {
+    let question = match ExplainQuestion::of(request) {
+        Ok(question) => question,
+        Err(wrong) => return answer::text(StatusCode::BAD_REQUEST, format!("{wrong}\n")),
+    };
+    match serde_json::to_vec(&explain(edge, &question).await) {
+        Ok(explanation) => answer::of_type(StatusCode::OK, "application/json", explanation),
+        Err(_) => answer::text(StatusCode::INTERNAL_SERVER_ERROR, "cannot serialise the explanation\n"),
     }
+}
 
-    /// All edges that the cache-nodes know, by name and address of the admin listener.
-    async fn edges(&self) -> Answer {
-        let known = self.edge.cache.nodes.edges().await;
-        let edges: Vec<_> =
-            known.iter().map(|edge| serde_json::json!({ "name": edge.name, "admin": edge.admin })).collect();
-        json(&serde_json::json!({ "edges": edges }))
-    }
+/// All edges that the cache-nodes know, by name and address of the admin listener.
+async fn edges(edge: &Edge) -> Answer {
+    let known = edge.cache.nodes.edges().await;
+    let edges: Vec<_> =
+        known.iter().map(|edge| serde_json::json!({ "name": edge.name, "admin": edge.admin })).collect();
+    json(&serde_json::json!({ "edges": edges }))
+}
 
-    fn status(&self) -> Answer {
-        match serde_json::to_vec(&Status::now(&self.edge.metrics, &self.readiness)) {
-            Ok(status) => answer::of_type(StatusCode::OK, "application/json", status),
-            Err(_) => answer::text(StatusCode::INTERNAL_SERVER_ERROR, "cannot serialise the status\n"),
-        }
+fn status(edge: &Edge, readiness: &Readiness) -> Answer {
+    match serde_json::to_vec(&Status::now(&edge.metrics, readiness)) {
+        Ok(status) => answer::of_type(StatusCode::OK, "application/json", status),
+        Err(_) => answer::text(StatusCode::INTERNAL_SERVER_ERROR, "cannot serialise the status\n"),
     }
 }
 

@@ -10,7 +10,7 @@ pub(crate) mod identity;
 mod watch;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -37,8 +37,8 @@ pub(crate) struct NodeFailure(String);
 pub(crate) struct Nodes {
     known: ArcSwap<Vec<Arc<Node>>>,
     source: CacheNodes,
-    /// How long a node may take for its first answer.
-    patience: Duration,
+    /// How long a node may take for its first answer, in nanoseconds.
+    patience: AtomicU64,
 }
 
 pub(crate) struct Node {
@@ -55,21 +55,31 @@ pub(crate) struct Node {
 impl Nodes {
     /// Those whose addresses must be looked up come when `keep` runs.
     pub(crate) fn new(source: CacheNodes, patience: Duration) -> Self {
-        Self { known: ArcSwap::from_pointee(discovery::at_once(&source)), source, patience }
+        let known = ArcSwap::from_pointee(discovery::at_once(&source));
+        let nodes = Self { known, source, patience: AtomicU64::new(0) };
+        nodes.set_patience(patience);
+        nodes
+    }
+
+    /// Another patience, from the next look-up on.
+    pub(crate) fn set_patience(&self, patience: Duration) {
+        let nanoseconds = u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX);
+        self.patience.store(nanoseconds, Ordering::Relaxed);
     }
 
     /// Opens the exchange about one key with the node the key belongs to.
     pub(crate) async fn look_up(&self, question: &Question<'_>) -> Result<Lookup, NodeFailure> {
         let began = Instant::now();
+        let patience = Duration::from_nanos(self.patience.load(Ordering::Relaxed));
         let first = self.owner(question.key)?;
-        let open = |node: &Node| exchange::open(node.client(), question.to_message(), self.patience);
+        let open = |node: &Node| exchange::open(node.client(), question.to_message(), patience);
         let gone = match open(&first).await {
             Ok(lookup) => return Ok(lookup),
             Err(gone) => gone,
         };
         // A node that refuses at once is down. The next best owner replaces it, for all edges, until its
         // watch is back.
-        if began.elapsed() < self.patience / 2 {
+        if began.elapsed() < patience / 2 {
             first.leave_out();
             let second = self.owner(question.key)?;
             if !Arc::ptr_eq(&first, &second) {

@@ -1,39 +1,33 @@
 //! One edge: handles of what its connections share, and nothing else.
 
+mod lasting;
+
 use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use arc_swap::ArcSwap;
+use process::listen::ListenError;
 use process::settings::Mistakes;
 use process::shutdown::Shutdown;
 use process::telemetry;
 use tokio::time::sleep;
 
-use crate::acme::{self, Acme};
+use crate::acme::{self, Acme, AcmePlan};
 use crate::application::Application;
-use crate::application::adapters::Adapters;
-use crate::cache::bodies::Bodies;
-use crate::cache::flights::Flights;
-use crate::cache::l1::L1;
-use crate::cache::lanes::Lanes;
-use crate::cache::{Cache, Patience};
-use crate::cache_node::Nodes;
+use crate::cache::Cache;
 use crate::coding::work::CodingCapacity;
 use crate::connection::pace::ClientPace;
 use crate::files::FileCache;
-use crate::log::access_log::AccessLog;
-use crate::log::own_logs::OwnLogs;
+use crate::log::access_log::{AccessLog, OpenError};
+use crate::log::own_logs::OpenLogs;
 use crate::log::{self, Log};
-use crate::metrics::{Metrics, Sample};
+use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::purge::order::Purger;
-use crate::purge::pace::Pace;
-use crate::purge::recent::RecentPurges;
-use crate::purge_log::Purges;
 use crate::route::{self, Sites};
-use crate::settings::{Config, Listen};
+use crate::settings::Config;
 use crate::tls::TlsUnavailable;
+use lasting::LastingState;
 
 /// The edge cannot start with these settings.
 #[derive(Debug, thiserror::Error)]
@@ -46,9 +40,12 @@ pub enum StartError {
     AccessLog(String),
     #[error(transparent)]
     Tls(#[from] TlsUnavailable),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
 }
 
-/// One edge: what all of its connections share.
+/// One edge by one reading of the settings: what all of its connections share. A reload puts another in its
+/// place, which shares what lasts.
 pub struct Edge {
     pub(crate) settings: Config,
     pub(crate) head_limits: ::http1::head::Limits,
@@ -56,135 +53,112 @@ pub struct Edge {
     pub(crate) cache: Arc<Cache>,
     pub(crate) application: Arc<Application>,
     pub(crate) purger: Arc<Purger>,
-    pub(crate) files: FileCache,
+    pub(crate) files: Arc<FileCache>,
     pub(crate) coding: Arc<CodingCapacity>,
-    pub(crate) acme: Acme,
+    pub(crate) acme: Arc<Acme>,
     pub(crate) log: Log,
     pub(crate) metrics: Arc<Metrics>,
+    /// Begins when the process drains, or when another edge has taken this one's place.
     pub(crate) shutdown: Shutdown,
+    lasting: LastingState,
 }
 
-/// What metrics are sampled from when they are asked for.
-struct Samplers {
-    adapters: Arc<Adapters>,
-    l1: Arc<L1>,
-    flights: Arc<Flights>,
-    bodies: Arc<Bodies>,
-    coding: Arc<CodingCapacity>,
+/// What the edge of new settings needs, all of which is there already.
+pub(crate) struct EdgePlan {
+    settings: Config,
+    sites: Sites,
+    acme: AcmePlan,
     access: Arc<AccessLog>,
-    own_logs: Arc<OwnLogs>,
-}
-
-impl Samplers {
-    fn sample(&self) -> Sample {
-        Sample {
-            adapters: self.adapters.figures(),
-            l1_entries: self.l1.len() as u64,
-            l1_bytes: self.l1.weight(),
-            l1_hits: self.l1.hits(),
-            l1_evictions: self.l1.evictions(),
-            fills: self.flights.under_way() as u64,
-            bodies: self.bodies.held(),
-            compressed: self.coding.memory_used(),
-            access_log_dropped: self.access.dropped() + self.own_logs.dropped(),
-        }
-    }
+    own_logs: OpenLogs,
 }
 
 impl Edge {
     pub fn new(settings: Config, peers: Peers, shutdown: Shutdown) -> Result<Arc<Self>, StartError> {
+        let lasting = LastingState::new(&settings, peers, shutdown)?;
+        let sites = build_sites(&settings, &lasting.metrics)?;
+        let acme = lasting.acme.prepare(&settings).map_err(mistake)?;
+        let own_logs = lasting.own_logs.prepare(&sites).map_err(log_mistake)?;
+        let access = lasting.access.load_full();
+        let files = Arc::new(FileCache::new(settings.files.clone()));
+        lasting.own_logs.take_over(own_logs);
+        lasting.acme.start(acme).map_err(StartError::Acme)?;
         telemetry::set_log_level(settings.error_log_level.word());
-        let l1 = Arc::new(L1::new(settings.l1.memory.0, settings.l1.max_object.0));
-        let flights = Flights::new(settings.limits.fills, settings.limits.waiters);
-        let bodies = Bodies::new(settings.limits.bodies.0);
-        let access = log::open(&settings).map_err(|error| StartError::AccessLog(error.to_string()))?;
-        let own_logs = Arc::new(OwnLogs::default());
-        let adapters = Arc::new(Adapters::new(peers.wsgi_adapters));
-        let coding = Arc::new(CodingCapacity::new(settings.l1.compressed.0));
-        let sampled = Samplers {
-            adapters: adapters.clone(),
-            l1: l1.clone(),
-            flights: flights.clone(),
-            bodies: bodies.clone(),
-            coding: coding.clone(),
-            access: access.clone(),
-            own_logs: own_logs.clone(),
-        };
-        let metrics = Arc::new(Metrics::new(move || sampled.sample()));
-        let sites = build_sites(&settings, &settings.listen, &metrics)?;
-        let acme = Acme::new(metrics.clone());
-        let prepared = acme.prepare(&settings).map_err(mistake)?;
-        own_logs.open(&sites).map_err(|error| StartError::AccessLog(error.to_string()))?;
-        let routes = Arc::new(ArcSwap::from_pointee(sites));
-        let timeouts = &settings.timeouts;
-        let application = Arc::new(Application::new(adapters, timeouts.application.0, metrics.clone()));
-        let nodes = Arc::new(Nodes::new(peers.cache_nodes, timeouts.cache.0));
-        let purge_log = Arc::new(Purges::new(settings.watch_grace.0));
-        let purger = Arc::new(Purger {
-            nodes: nodes.clone(),
-            log: purge_log.clone(),
-            token_file: settings.admin_token_file.clone(),
-            wait: timeouts.purge.0,
-            metrics: metrics.clone(),
-            tasks: shutdown.clone(),
-            named: settings.invalidate_named.then(Pace::default),
-            recent: RecentPurges::default(),
-        });
-        let cache = Arc::new(Cache {
-            l1,
-            flights,
-            bodies,
-            lanes: Lanes::new(settings.limits.hit_for_miss),
-            nodes,
-            log: purge_log,
-            purger: purger.clone(),
-            application: application.clone(),
-            patience: Patience {
-                first: timeouts.application.0 + timeouts.wait.0 + 2 * timeouts.cache.0,
-                follower: timeouts.wait.0,
-            },
-            metrics: metrics.clone(),
-            tasks: shutdown.clone(),
-            node_warned: AtomicU64::new(0),
-        });
-        acme.start(prepared).map_err(StartError::Acme)?;
-        Ok(Arc::new(Self {
-            head_limits: head_limits(&settings),
-            routes,
-            cache,
-            application,
-            purger,
-            files: FileCache::new(settings.files.clone()),
-            coding,
-            acme,
-            log: Log::new(access, own_logs, metrics.clone()),
-            metrics,
-            shutdown,
-            settings,
-        }))
+        Ok(lasting.clone().edge(settings, sites, access, files))
     }
 
-    /// Loads the sites of new settings. Requests in progress finish with the old ones. Everything else needs
-    /// a restart.
-    pub fn reload(&self, settings: &Config) {
-        let built = build_sites(settings, &self.settings.listen, &self.metrics);
-        let prepared = built.and_then(|sites| Ok((sites, self.acme.prepare(settings).map_err(mistake)?)));
-        match prepared {
-            Ok((sites, prepared)) => {
-                if let Err(error) = self.log.own.open(&sites) {
-                    return tracing::error!("settings not reloaded: {error}");
-                }
-                self.routes.store(Arc::new(sites));
-                if let Err(error) = self.acme.start(prepared) {
-                    tracing::error!("no certificate is renewed any more: {error}");
-                }
-                telemetry::set_log_level(settings.error_log_level.word());
-                tracing::info!(
-                    "sites, locations and certificates are reloaded; all other settings need a restart"
-                );
-            }
-            Err(error) => tracing::error!("settings not reloaded: {error}"),
+    /// Opens and builds everything that new settings need. Nothing has changed yet, and nothing has if it
+    /// fails. `listeners` of the settings must be open, or be opened, by the caller.
+    pub(crate) fn prepare(&self, settings: Config) -> Result<EdgePlan, StartError> {
+        let sites = build_sites(&settings, &self.metrics)?;
+        let acme = self.acme.prepare(&settings).map_err(mistake)?;
+        let own_logs = self.log.own.prepare(&sites).map_err(log_mistake)?;
+        let is_same = (settings.access_log, &settings.access_log_to)
+            == (self.settings.access_log, &self.settings.access_log_to);
+        let access = match is_same {
+            true => self.log.access.clone(),
+            false => log::open(&settings).map_err(log_mistake)?,
+        };
+        Ok(EdgePlan { settings, sites, acme, access, own_logs })
+    }
+
+    /// The edge of the new settings, in place of this one. `None`: only sites have changed, and this edge has
+    /// taken them over.
+    pub(crate) fn take_over(&self, plan: EdgePlan) -> Option<Arc<Self>> {
+        let EdgePlan { settings, sites, acme, access, own_logs } = plan;
+        self.log.own.take_over(own_logs);
+        if let Err(error) = self.acme.start(acme) {
+            tracing::error!("no certificate is renewed any more: {error}");
         }
+        telemetry::set_log_level(settings.error_log_level.word());
+        if besides_sites(&settings) == besides_sites(&self.settings) {
+            self.routes.store(Arc::new(sites));
+            return None;
+        }
+        let files = match format!("{:?}", settings.files) == format!("{:?}", self.settings.files) {
+            true => self.files.clone(),
+            false => Arc::new(FileCache::new(settings.files.clone())),
+        };
+        self.lasting.set_bounds(&settings);
+        self.lasting.access.store(access.clone());
+        Some(self.lasting.clone().edge(settings, sites, access, files))
+    }
+
+    /// From now on the connections of this edge belong to the newest, or end after their next reply.
+    pub(crate) fn retire(&self) {
+        self.shutdown.begin();
+    }
+
+    /// The edge that has taken this one's place, if one has and the process does not drain.
+    pub(crate) fn successor(&self) -> Option<Arc<Self>> {
+        if !self.shutdown.is_draining() || self.process().is_draining() {
+            return None;
+        }
+        self.lasting.newest.lock().upgrade().filter(|newest| !std::ptr::eq(&**newest, self))
+    }
+
+    /// The number that a listener has in this edge, if it is still spoken there as in `other`.
+    pub(crate) fn listener_of(&self, other: &Self, number: u16) -> Option<u16> {
+        let listen = other.settings.listen.get(usize::from(number))?;
+        let at = self.settings.listen.iter().position(|mine| mine == listen)?;
+        u16::try_from(at).ok()
+    }
+
+    /// Whether connections of this listener end with their next reply: the process drains, or what replaces
+    /// this edge does not serve them.
+    pub(crate) fn ends_connections_of(&self, listener: u16) -> bool {
+        let follow = || self.successor()?.listener_of(self, listener);
+        self.shutdown.is_draining() && follow().is_none()
+    }
+
+    /// Opens the files of all logs in use again.
+    pub(crate) fn reopen_logs(&self) {
+        self.lasting.access.load().reopen();
+        self.log.own.reopen();
+    }
+
+    /// The shutdown of the whole process.
+    pub(crate) fn process(&self) -> &Shutdown {
+        &self.lasting.process
     }
 
     /// How fast a client must take a reply.
@@ -195,7 +169,7 @@ impl Edge {
     /// Resolves when a drain has begun and what does not end by itself, a tunnel or a stream of events, has
     /// had its time.
     pub(crate) async fn endless_ends(&self) {
-        self.shutdown.draining().await;
+        self.process().draining().await;
         sleep(self.settings.timeouts.tunnel_drain.0).await;
     }
 
@@ -205,11 +179,6 @@ impl Edge {
             true => self.endless_ends().await,
             false => pending().await,
         }
-    }
-
-    /// Lets services in the same process register their metrics.
-    pub fn metrics(&self) -> &Metrics {
-        &self.metrics
     }
 }
 
@@ -229,9 +198,18 @@ fn mistake((key, text): (&'static str, String)) -> StartError {
     StartError::Settings(mistakes)
 }
 
-fn build_sites(settings: &Config, listeners: &[Listen], metrics: &Metrics) -> Result<Sites, StartError> {
+fn log_mistake(error: OpenError) -> StartError {
+    StartError::AccessLog(error.to_string())
+}
+
+/// All settings but those of sites, to be compared.
+fn besides_sites(settings: &Config) -> String {
+    format!("{:?}", Config { site: Vec::new(), ..settings.clone() })
+}
+
+fn build_sites(settings: &Config, metrics: &Metrics) -> Result<Sites, StartError> {
     let mut mistakes = Mistakes::default();
-    match route::build(settings, listeners, metrics, &mut mistakes) {
+    match route::build(settings, &settings.listen, metrics, &mut mistakes) {
         Some(sites) if mistakes.is_empty() => Ok(sites),
         _ => Err(StartError::Settings(mistakes)),
     }

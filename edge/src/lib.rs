@@ -41,5 +41,6 @@ pub use edge::{Edge, StartError, check};
 pub use listen::listeners::Listeners;
 pub use peers::{CacheNodes, Peers, WsgiAdapters};
 pub use serve::run;
+pub use serve::{EdgeServer, FIXED, ReloadPlan};
 pub use settings::Config;
 pub use tls::expiry::{CertificateEnd, certificate_ends};

@@ -1,11 +1,15 @@
 //! Listeners: bind addresses, accept and bound connections, offer TLS.
 //!
-//! `listeners` binds the sockets, `accept` counts connections and finds out what each client speaks, `cores`
-//! accepts on each core separately (`runtime = "per_core"`), and `tls` chooses the certificate.
+//! `listeners` binds the sockets, `accept` counts connections and finds out what each client speaks, `floor`
+//! says where that runs: on all threads, or on each core separately (`cores`, for `runtime = "per_core"`).
+//! `generation` is what a reload replaces, and `tls` chooses the certificate.
 
 pub(crate) mod accept;
-pub(crate) mod cores;
+mod cores;
+pub(crate) mod floor;
+pub(crate) mod generation;
 pub(crate) mod listeners;
+mod open_socket;
 mod proxy_protocol;
 pub(crate) mod room;
 pub(crate) mod tls;

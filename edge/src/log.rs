@@ -33,8 +33,13 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    pub(crate) fn new(access: Arc<AccessLog>, own: Arc<OwnLogs>, metrics: Arc<Metrics>) -> Self {
-        Self { access, own, large_bodies: RepeatCounter::default(), live: Arc::default(), metrics }
+    pub(crate) fn new(
+        access: Arc<AccessLog>,
+        own: Arc<OwnLogs>,
+        live: Arc<LiveLog>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { access, own, large_bodies: RepeatCounter::default(), live, metrics }
     }
 }
 

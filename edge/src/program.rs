@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::{Config, Edge, Listeners, Peers};
+use crate::{Config, EdgeServer, Listeners, Peers};
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use process::settings::{Mistakes, load_section};
+use process::control;
+use process::settings::{LoadedSection, Mistakes, load_section};
 use process::signals::ProgramHandle;
 use process::{directory, program};
 
@@ -32,7 +33,9 @@ pub enum Command {
 /// Runs until a signal, or does what the sub-command says.
 pub fn run(options: Options) -> anyhow::Result<ExitCode> {
     let file = directory::enter(&options.config);
-    let Some(config) = program::settings(load(&file)) else { return Ok(ExitCode::FAILURE) };
+    let Some(LoadedSection { section: config, tree }) = program::settings(load(&file)) else {
+        return Ok(ExitCode::FAILURE);
+    };
     if let Some(Command::Healthcheck) = options.command {
         crate::healthcheck(&config.admin)?;
         return Ok(ExitCode::SUCCESS);
@@ -43,19 +46,19 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         let peers = Peers::connect(peers)?;
         let listeners = Listeners::bind(&config)?;
         let grace = config.timeouts.drain.0;
-        let edge = Edge::new(config, peers, shutdown)?;
-        tokio::spawn(edge.clone().serve(listeners, ()));
+        let edge = EdgeServer::new(config, peers, shutdown)?;
+        let (control, orders) = control::channel();
+        tokio::spawn(edge.clone().serve(listeners, control));
         tracing::info!("edge is ready");
         let watched = options.watch.then(|| file.clone());
-        let reload = Box::new(move || match load(&file) {
-            Ok(config) => edge.reload(&config),
-            Err(mistakes) => tracing::error!("settings not reloaded:\n{mistakes}"),
-        });
-        anyhow::Ok(ProgramHandle { grace, reload, watched })
+        let again = move || load(&file).map_err(|mistakes| mistakes.to_string());
+        let take_over = move |config| edge.reload(config).map_err(|error| error.to_string());
+        let reload = Box::new(program::reloader(tree, crate::FIXED.to_vec(), again, take_over));
+        anyhow::Ok(ProgramHandle { grace, reload, watched, orders: Some(orders), legacy: None })
     })?;
     Ok(code)
 }
 
-fn load(file: &Path) -> Result<Config, Mistakes> {
+fn load(file: &Path) -> Result<LoadedSection<Config>, Mistakes> {
     load_section(file, "edge", &["edge", "cache_node", "wsgi_adapter"], crate::check)
 }

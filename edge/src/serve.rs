@@ -1,27 +1,36 @@
-//! An edge from its start to the end of its drain: bind, serve, report readiness, say goodbye.
+//! An edge from its start to the end of its drain: bind, serve, report readiness, take over new settings, say
+//! goodbye.
 
+mod reload;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use admin::{Readiness, Routes};
+use admin::{Guard, Readiness, Routes};
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use process::room::Room;
 use process::shutdown::Shutdown;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Semaphore;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin::{AdminPlane, EdgeInForce};
 use crate::cache_node::identity::EdgeIdentity;
 use crate::edge::{Edge, StartError};
-use crate::listen::accept::{self, Door};
-use crate::listen::cores;
-use crate::listen::listeners::{Listeners, acceptors, by_core};
+use crate::listen::floor::Floor;
+use crate::listen::generation::{CurrentGeneration, Generation};
+use crate::listen::listeners::Listeners;
 use crate::listen::room;
-use crate::log::access_log::AccessLog;
-use crate::log::own_logs::OwnLogs;
+use crate::listen::tls::Tickets;
 use crate::metrics::{Metrics, history};
 use crate::peers::Peers;
-use crate::settings::{Config, Runtime};
+use crate::settings::Config;
+
+pub use reload::{FIXED, ReloadPlan};
 
 /// How often to check whether a drain has ended.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
@@ -37,114 +46,185 @@ pub async fn run(
     peers: Peers,
     shutdown: Shutdown,
 ) -> Result<(), StartError> {
-    Edge::new(config, peers, shutdown)?.serve(listeners, ()).await
+    EdgeServer::new(config, peers, shutdown)?.serve(listeners, ()).await;
+    Ok(())
 }
 
-impl Edge {
-    /// Serves. `routes` is what the admin listener shows besides, for services in the same process.
-    pub async fn serve<R: Routes>(
-        self: Arc<Self>,
-        listeners: Listeners,
-        routes: R,
-    ) -> Result<(), StartError> {
-        let acceptors = acceptors(&self)?;
+/// The edge of the settings in force, and the sockets that it serves on.
+pub struct EdgeServer {
+    current: CurrentGeneration,
+    tickets: Tickets,
+    process: Shutdown,
+    /// Places for connections.
+    room: Arc<Room>,
+    readiness: Readiness,
+    guard: Guard,
+    serving: Mutex<ListenState>,
+    /// The admin listeners that are to be opened; the last one is in force.
+    admins: watch::Sender<Option<AdminOrder>>,
+}
+
+/// What is open.
+#[derive(Default)]
+struct ListenState {
+    floor: Option<Floor>,
+    /// What closes the sockets of each address of the settings.
+    closing: HashMap<String, Shutdown>,
+}
+
+/// An admin listener to serve at, in place of the one before. `None`: none.
+type AdminOrder = Arc<Mutex<Option<TcpListener>>>;
+
+impl EdgeServer {
+    pub fn new(settings: Config, peers: Peers, shutdown: Shutdown) -> Result<Arc<Self>, StartError> {
+        let tickets = Tickets::new()?;
+        let room = Arc::new(Room::new(room::connections(settings.limits.connections)));
+        let guard = match settings.admin.as_str() {
+            "off" => Guard::default(),
+            admin => Guard::new(admin, &settings.admin_hosts, settings.admin_token_file.as_deref()),
+        };
+        let edge = Edge::new(settings, peers, shutdown.clone())?;
+        let generation = Generation::new(edge, &tickets)?;
+        Ok(Arc::new(Self {
+            current: Arc::new(ArcSwap::from_pointee(generation)),
+            tickets,
+            process: shutdown,
+            room,
+            readiness: Readiness::default(),
+            guard,
+            serving: Mutex::default(),
+            admins: watch::Sender::new(None),
+        }))
+    }
+
+    /// Lets services in the same process register their metrics.
+    pub fn metrics(&self) -> Arc<crate::metrics::Metrics> {
+        self.edge().metrics.clone()
+    }
+
+    fn edge(&self) -> Arc<Edge> {
+        self.current.load().edge.clone()
+    }
+
+    /// Serves until the drain begins, and answers probes to its end. `routes` is what the admin listener
+    /// shows besides, for services in the same process.
+    pub async fn serve<R: Routes + Clone>(self: Arc<Self>, listeners: Listeners, routes: R) {
+        let edge = self.edge();
         let stop = CancellationToken::new();
         let identity = EdgeIdentity {
-            name: self.settings.name(),
-            admin: self.settings.admin.clone(),
-            token_file: self.settings.admin_token_file.clone(),
+            name: edge.settings.name(),
+            admin: edge.settings.admin.clone(),
+            token_file: edge.settings.admin_token_file.clone(),
         };
-        let watching = self.cache.nodes.clone().keep(self.cache.log.clone(), identity, stop.clone());
+        let watching = edge.cache.nodes.clone().keep(edge.cache.log.clone(), identity, stop.clone());
         let watching = tokio::spawn(watching);
-        tokio::spawn(self.application.adapters().clone().keep(stop.clone()));
-        tokio::spawn(keep_history(self.metrics.clone(), stop.clone()));
-        self.shutdown.spawn(self.clone().say_goodbye(stop, watching));
-        self.cache.nodes.first_word().await;
-        let readiness = Readiness::default();
-        tokio::spawn(self.clone().say_when_ready(readiness.clone()));
-        let admin = listeners.admin.map(|listener| {
-            tokio::spawn(crate::admin::serve(
-                listener,
-                self.clone(),
-                routes,
-                readiness,
-                self.shutdown.clone(),
-            ))
-        });
-        tokio::spawn(reopen_logs(self.log.access.clone(), self.log.own.clone()));
-        let room = Arc::new(Semaphore::new(room::connections(self.settings.limits.connections)));
-        let doors = (0..).zip(self.settings.listen.iter().zip(acceptors));
-        let doors = doors.map(|(listener, (listen, tls))| Door {
-            listener,
-            tls,
-            http2: listen.speaks_http2(),
-            proxy_protocol: listen.proxy_protocol,
-        });
-        self.clone().serve_http(doors.collect(), listeners.http, &room).await;
-        if let Some(admin) = admin {
-            // The admin listener answers probes to the end of the drain.
-            let _ = admin.await;
-        }
-        Ok(())
+        tokio::spawn(edge.application.adapters().clone().keep(stop.clone()));
+        tokio::spawn(keep_history(edge.metrics.clone(), stop.clone()));
+        self.process.spawn(say_goodbye(edge.clone(), stop, watching));
+        edge.cache.nodes.first_word().await;
+        tokio::spawn(say_when_ready(edge.clone(), self.readiness.clone()));
+        let admin = listeners.admin.map(|listener| Arc::new(Mutex::new(Some(listener))));
+        self.admins.send_replace(admin);
+        let admin = tokio::spawn(self.clone().serve_admin(routes));
+        tokio::spawn(reopen_logs(edge.clone()));
+        self.open_floor(&edge, listeners.http);
+        drop(edge);
+        self.process.draining().await;
+        // The admin listener answers probes to the end of the drain.
+        let _ = admin.await;
     }
 
-    /// Serves until the drain begins.
-    async fn serve_http(
-        self: Arc<Self>,
-        doors: Vec<Door>,
-        listeners: Vec<Vec<std::net::TcpListener>>,
-        room: &Arc<Semaphore>,
-    ) {
-        if self.settings.runtime == Runtime::PerCore {
-            match cores::start(&self, doors, by_core(listeners), room) {
-                Ok(()) => self.shutdown.draining().await,
-                Err(error) => tracing::error!("cannot start a thread for each core: {error}"),
-            }
-            return;
-        }
-        let accepting =
-            doors.into_iter().zip(listeners.into_iter().flatten()).filter_map(|(door, listener)| {
-                let listener = TcpListener::from_std(listener)
-                    .inspect_err(|error| tracing::error!(%error, "cannot accept connections"))
-                    .ok()?;
-                let this = self.clone();
-                Some(accept::accept(self.clone(), listener, room.clone(), move |guest| {
-                    accept::begin(&this, &door, guest, ());
-                }))
-            });
-        futures_util::future::join_all(accepting).await;
-    }
-
-    /// Reports readiness when the edge follows a purge log, or has tried for as long as it keeps pages
-    /// without one.
-    async fn say_when_ready(self: Arc<Self>, readiness: Readiness) {
-        let heard = async {
-            while !self.cache.log.are_heard(Instant::now()) {
-                tokio::time::sleep(READY_LOOK).await;
-            }
+    fn open_floor(&self, edge: &Edge, listeners: Vec<Vec<std::net::TcpListener>>) {
+        let floor = Floor::start(edge.settings.runtime, &self.current, &self.room, &self.process);
+        let floor = match floor {
+            Ok(floor) => floor,
+            Err(error) => return tracing::error!("cannot start a thread for each core: {error}"),
         };
-        let _ = tokio::time::timeout(self.cache.log.grace(), heard).await;
-        readiness.ready();
+        let mut serving = self.serving.lock();
+        for (listen, sockets) in edge.settings.listen.iter().zip(listeners) {
+            serving.open(&floor, &listen.address, sockets, &self.process);
+        }
+        serving.floor = Some(floor);
     }
 
-    /// Follows the purge logs to the end of a drain, because pages are served until then. After that, nobody
-    /// needs to wait for this edge.
-    async fn say_goodbye(self: Arc<Self>, stop: CancellationToken, watching: JoinHandle<()>) {
-        self.shutdown.draining().await;
-        self.acme.stop();
-        if self.shutdown.is_handed_over() {
-            // The next process purges without this one, which uses no page from memory any more.
-            stop.cancel();
-            let _ = watching.await;
-            self.cache.log.lose_all();
-            return;
+    /// Serves at the admin listener in force until a drain has ended.
+    async fn serve_admin<R: Routes + Clone>(self: Arc<Self>, routes: R) {
+        let mut orders = self.admins.subscribe();
+        loop {
+            let listener = orders.borrow_and_update().as_ref().and_then(|order| order.lock().take());
+            let serving = async {
+                let Some(listener) = listener else { return self.process.draining().await };
+                let plane = AdminPlane {
+                    edge: EdgeInForce::new({
+                        let this = Arc::downgrade(&self);
+                        move || this.upgrade().map(|this| this.edge())
+                    }),
+                    readiness: self.readiness.clone(),
+                    guard: self.guard.clone(),
+                };
+                crate::admin::serve(listener, plane, routes.clone(), self.process.clone()).await;
+            };
+            tokio::select! {
+                () = serving => return,
+                () = replaced(&mut orders) => {}
+            }
         }
-        while self.metrics.connections_active.get() > 0 || self.cache.flights.under_way() > 0 {
-            tokio::time::sleep(DRAIN_LOOK).await;
+    }
+}
+
+/// How long an admin listener that has another address answers requests that it had begun with.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
+async fn replaced(orders: &mut watch::Receiver<Option<AdminOrder>>) {
+    match orders.changed().await {
+        Ok(()) => tokio::time::sleep(LAST_ANSWERS).await,
+        Err(_) => std::future::pending().await,
+    }
+}
+
+impl ListenState {
+    fn open(
+        &mut self,
+        floor: &Floor,
+        address: &str,
+        sockets: Vec<std::net::TcpListener>,
+        process: &Shutdown,
+    ) {
+        let closing = process.part();
+        floor.open(address, sockets, &closing);
+        self.closing.insert(address.to_owned(), closing);
+    }
+}
+
+/// Reports readiness when the edge follows a purge log, or has tried for as long as it keeps pages without
+/// one.
+async fn say_when_ready(edge: Arc<Edge>, readiness: Readiness) {
+    let heard = async {
+        while !edge.cache.log.are_heard(Instant::now()) {
+            tokio::time::sleep(READY_LOOK).await;
         }
+    };
+    let _ = tokio::time::timeout(edge.cache.log.grace(), heard).await;
+    readiness.ready();
+}
+
+/// Follows the purge logs to the end of a drain, because pages are served until then. After that, nobody
+/// needs to wait for this edge.
+async fn say_goodbye(edge: Arc<Edge>, stop: CancellationToken, watching: JoinHandle<()>) {
+    edge.process().draining().await;
+    edge.acme.stop();
+    if edge.process().is_handed_over() {
+        // The next process purges without this one, which uses no page from memory any more.
         stop.cancel();
         let _ = watching.await;
+        edge.cache.log.lose_all();
+        return;
     }
+    while edge.metrics.connections_active.get() > 0 || edge.cache.flights.under_way() > 0 {
+        tokio::time::sleep(DRAIN_LOOK).await;
+    }
+    stop.cancel();
+    let _ = watching.await;
 }
 
 /// Adds to the history at each of its steps.
@@ -159,10 +239,9 @@ async fn keep_history(metrics: Arc<Metrics>, stop: CancellationToken) {
 }
 
 /// Reopens the logs on SIGUSR1, as nginx does: a log rotation has moved the files away.
-async fn reopen_logs(log: Arc<AccessLog>, own: Arc<OwnLogs>) {
+async fn reopen_logs(edge: Arc<Edge>) {
     let Ok(mut asked) = signal(SignalKind::user_defined1()) else { return };
     while asked.recv().await.is_some() {
-        log.reopen();
-        own.reopen();
+        edge.reopen_logs();
     }
 }

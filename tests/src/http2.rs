@@ -47,6 +47,20 @@ impl Http2 {
         self.ask_all(vec![(request, Bytes::copy_from_slice(body))]).remove(0)
     }
 
+    /// One GET. `None`: the connection takes no more requests, and has not begun with this one (GOAWAY).
+    pub fn try_get(&mut self, url: &str) -> Option<Result<Response, h2::Error>> {
+        let Self { runtime, send } = self;
+        let asking = async {
+            *send = send.clone().ready().await.ok()?;
+            let (response, _) = send.send_request(Request::get(url).body(()).unwrap(), true).ok()?;
+            match receive(response).await {
+                Err(error) if error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR) => None,
+                received => Some(received),
+            }
+        };
+        runtime.block_on(async { tokio::time::timeout(PATIENCE, asking).await.unwrap() })
+    }
+
     pub fn get(&mut self, url: &str) -> Response {
         self.ask(Request::get(url).body(()).unwrap(), b"").unwrap()
     }

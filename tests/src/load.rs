@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use crate::{Client, Response, until};
+use rustls::ClientConfig;
+
+use crate::{Client, Http2, Response, until};
 
 pub struct Load {
     ended: Arc<AtomicBool>,
@@ -31,7 +33,85 @@ impl Load {
         target: impl Fn(usize, usize) -> String + Send + Sync + 'static,
         wrong: impl Fn(&str, &Response) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
-        let (target, wrong) = (Arc::new(target), Arc::new(wrong));
+        Self::connecting(move || Client::connect(address), visitors, target, wrong)
+    }
+
+    /// Starts the load over TLS.
+    pub fn over_tls(
+        address: SocketAddr,
+        config: Arc<ClientConfig>,
+        visitors: usize,
+        target: impl Fn(usize, usize) -> String + Send + Sync + 'static,
+    ) -> Self {
+        let connect = move || Client::over_tls(address, "localhost", &config).unwrap();
+        Self::connecting(connect, visitors, target, |_, _| None)
+    }
+
+    fn connecting(
+        connect: impl Fn() -> Client + Send + Sync + 'static,
+        visitors: usize,
+        target: impl Fn(usize, usize) -> String + Send + Sync + 'static,
+        wrong: impl Fn(&str, &Response) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        let (connect, wrong) = (Arc::new(connect), Arc::new(wrong));
+        Self::visiting(visitors, target, move || {
+            let (connect, wrong) = (connect.clone(), wrong.clone());
+            let mut client = connect();
+            move |target: &str| {
+                client.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+                let response = client.try_response("GET");
+                // A connection has its number of requests.
+                let last = response.as_ref().is_some_and(|it| it.field("connection") == Some("close"));
+                let trouble = match response {
+                    Some(response) if response.status == 200 && response.whole => {
+                        wrong(target, &response).map(|wrong| format!("{target}: {wrong}"))
+                    }
+                    Some(response) if !response.whole => Some(format!("{target}: broke off")),
+                    Some(response) => Some(format!("{target}: {} {}", response.status, response.text())),
+                    None => Some(format!("{target}: the connection ended")),
+                };
+                if trouble.is_some() || last {
+                    client = connect();
+                }
+                trouble
+            }
+        })
+    }
+
+    /// Starts the load over HTTP/2 without TLS. A request that a connection did not begin with is asked again
+    /// on another one.
+    pub fn over_http2(
+        address: SocketAddr,
+        visitors: usize,
+        target: impl Fn(usize, usize) -> String + Send + Sync + 'static,
+    ) -> Self {
+        Self::visiting(visitors, target, move || {
+            let mut client = Http2::connect(address);
+            move |target: &str| {
+                let url = format!("http://localhost:{}{target}", address.port());
+                for _ in 0..3 {
+                    match client.try_get(&url) {
+                        Some(Ok(response)) if response.status == 200 => return None,
+                        Some(Ok(response)) => return Some(format!("{target}: {}", response.status)),
+                        Some(Err(error)) => {
+                            client = Http2::connect(address);
+                            return Some(format!("{target}: {error}"));
+                        }
+                        None => client = Http2::connect(address),
+                    }
+                }
+                Some(format!("{target}: no connection takes it"))
+            }
+        })
+    }
+
+    /// Each visitor asks by its own `visit()`, which says what was wrong.
+    fn visiting<V: FnMut(&str) -> Option<String> + 'static>(
+        visitors: usize,
+        target: impl Fn(usize, usize) -> String + Send + Sync + 'static,
+        visit: impl Fn() -> V + Send + Sync + 'static,
+    ) -> Self {
+        let (target, visit) = (Arc::new(target), Arc::new(visit));
         let mut load = Self {
             ended: Arc::default(),
             answered: Arc::default(),
@@ -40,33 +120,16 @@ impl Load {
         };
         for visitor in 0..visitors {
             let (ended, answered) = (load.ended.clone(), load.answered.clone());
-            let (troubles, target, wrong) = (load.troubles.clone(), target.clone(), wrong.clone());
+            let (troubles, target, visit) = (load.troubles.clone(), target.clone(), visit.clone());
             load.threads.push(std::thread::spawn(move || {
-                let mut client = Client::connect(address);
+                let mut ask = visit();
                 for n in 0.. {
                     if ended.load(Ordering::Relaxed) {
                         return;
                     }
-                    let target = target(visitor, n);
-                    client.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
-                    let response = client.try_response("GET");
-                    // A connection has its number of requests.
-                    let last = response.as_ref().is_some_and(|it| it.field("connection") == Some("close"));
-                    let trouble = match response {
-                        Some(response) if response.status == 200 && response.whole => {
-                            wrong(&target, &response).map(|wrong| format!("{target}: {wrong}"))
-                        }
-                        Some(response) if !response.whole => Some(format!("{target}: broke off")),
-                        Some(response) => Some(format!("{target}: {} {}", response.status, response.text())),
-                        None => Some(format!("{target}: the connection ended")),
-                    };
+                    let trouble = ask(&target(visitor, n));
                     answered.fetch_add(1, Ordering::Relaxed);
-                    if let Some(trouble) = trouble {
-                        troubles.lock().unwrap().push(trouble);
-                        client = Client::connect(address);
-                    } else if last {
-                        client = Client::connect(address);
-                    }
+                    troubles.lock().unwrap().extend(trouble);
                 }
             }));
         }

@@ -66,6 +66,27 @@ impl Settings {
         (table, key)
     }
 
+    /// Takes the last table out of a list of tables.
+    #[must_use]
+    pub fn without_last(mut self, path: &str) -> Self {
+        let (table, key) = self.table(path);
+        table[key].as_array_mut().unwrap_or_else(|| panic!("{path} is no list")).pop();
+        self
+    }
+
+    /// Changes the first table of a list of tables.
+    #[must_use]
+    pub fn with_in_first(mut self, path: &str, key: &str, value: impl Into<Value>) -> Self {
+        let (table, list) = self.table(path);
+        let first = table[list].as_array_mut().and_then(|list| list.first_mut()?.as_table_mut());
+        first.unwrap_or_else(|| panic!("{path} has no table")).insert(key.to_owned(), value.into());
+        self
+    }
+
+    pub fn to_text(&self) -> String {
+        self.text(&[])
+    }
+
     /// Writes them to a file.
     pub fn write(&self, file: &Path) {
         fs::write(file, self.text(&[])).unwrap();

@@ -185,6 +185,9 @@ mod balancing;
 // More requests than the servers take.
 #[path = "e2e/overload.rs"]
 mod overload;
+// New settings while visitors are served.
+#[path = "e2e/reload.rs"]
+mod reload;
 // Application servers that are reloaded, restarted, stopped and killed.
 #[path = "e2e/restarts.rs"]
 mod restarts;

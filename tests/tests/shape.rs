@@ -52,12 +52,11 @@ const RANKS: &[&[&str]] = &[
         "crates/http1",
         "crates/process",
         "crates/purge",
-        "crates/admin",
         "crates/nginx-conf",
         "crates/settings-doc",
         "crates/record-filter",
     ],
-    &["crates/http-cache", "crates/cgi", "crates/nginx-front"],
+    &["crates/admin", "crates/http-cache", "crates/cgi", "crates/nginx-front"],
     &["crates/uwsgi", "crates/fastcgi"],
 ];
 

@@ -25,7 +25,7 @@ pub(crate) enum Command {
     /// files
     Serve(Box<ServeArgs>),
     /// Run all three services in this process, from a settings file
-    Run(FileArgs),
+    Run(RunArgs),
     /// Check a settings file: print every mistake; exit code 1 if there is one
     Check(CheckArgs),
     /// Explain, rule by rule, why a URL is cached or not; asks the application once and stores nothing
@@ -46,6 +46,12 @@ pub(crate) enum Command {
     /// Purge pages everywhere, through the admin address of a running weir or edge; exit code 0 when the
     /// purge is complete
     Purge(PurgeArgs),
+    /// Make a running weir or edge read its settings again, and print what has changed; exit code 0 if it has
+    /// taken them over
+    Reload(ControlArgs),
+    /// Make a running weir or edge start its program anew and hand over to it without a lost request; exit
+    /// code 0 when the new process serves
+    Upgrade(ControlArgs),
     /// Ask a running weir whether it is ready; exit code 0 if it is
     Healthcheck(FileArgs),
     /// Run the edge alone, the same as the program `edge`
@@ -82,6 +88,15 @@ pub(crate) struct ImportArgs {
     /// Fill ${NAME} in the files from the environment
     #[arg(long)]
     pub(crate) envsubst: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
+    /// Reload the settings file whenever it changes, as on SIGHUP
+    #[arg(long)]
+    pub(crate) watch: bool,
 }
 
 #[derive(Debug, Args)]
@@ -131,6 +146,23 @@ pub(crate) struct EdgesArgs {
     /// Settings file, TOML or YAML [default: weir.toml, if it exists]
     #[arg(long, short, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ControlArgs {
+    /// Address of the admin listener [default: the one in the settings file]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) admin: Option<String>,
+    /// File with the admin token [default: the one in the settings file, or the one that the running process
+    /// has written]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Settings file, TOML or YAML [default: weir.toml, if it exists]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print the answer as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ use clap::Parser;
 
 mod check;
 mod cli;
+mod control;
 mod doctor;
 mod edges;
 mod explain;
@@ -23,6 +24,7 @@ mod show;
 mod top;
 
 fn main() -> ExitCode {
+    process::legacy::begin();
     let result = match command_of_nginx() {
         Some(arguments) => nginx::command(&arguments),
         None => run_command(),
@@ -56,6 +58,8 @@ fn run_command() -> anyhow::Result<ExitCode> {
         cli::Command::Log(args) => log::requests(&args),
         cli::Command::Top(args) => top::top(&args),
         cli::Command::Purge(args) => purge::everywhere(&args),
+        cli::Command::Reload(args) => control::reload(&args),
+        cli::Command::Upgrade(args) => control::upgrade(&args),
         cli::Command::Healthcheck(args) => run::healthcheck(&args),
         cli::Command::Edge(options) => edge::program::run(options),
         cli::Command::CacheNode(options) => cache_node::program::run(&options),

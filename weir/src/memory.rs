@@ -129,8 +129,8 @@ mod tests {
     use super::*;
 
     fn loaded() -> ServiceSettings {
-        let (edge, cache_node, wsgi_adapter) = Default::default();
-        ServiceSettings { edge, cache_node, wsgi_adapter }
+        let (edge, cache_node, wsgi_adapter, tree) = Default::default();
+        ServiceSettings { edge, cache_node, wsgi_adapter, tree }
     }
 
     fn total(loaded: &mut ServiceSettings) -> u64 {

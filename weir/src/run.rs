@@ -3,26 +3,26 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use edge::{CacheNodes, Edge, Listeners, Peers, WsgiAdapters};
+use cache_node::NodeHandle;
+use edge::{CacheNodes, EdgeServer, Listeners, Peers, WsgiAdapters};
+use process::settings::LoadedSection;
 use process::shutdown::Shutdown;
 use process::signals::ProgramHandle;
-use process::{directory, program};
+use process::{control, directory, program};
 use weir_proto::transport;
 use wsgi_adapter::Pools;
 
-use crate::cli::FileArgs;
+use crate::cli::{FileArgs, RunArgs};
 use crate::settings::{self, ServiceSettings};
 
-pub(crate) fn from_file(args: &FileArgs) -> anyhow::Result<ExitCode> {
-    let file = directory::enter(&args.config);
-    match settings::load(&file) {
-        Ok(loaded) => run(loaded, Some(file), || ()),
-        Err(mistakes) => {
-            eprint!("{mistakes}");
-            Ok(ExitCode::FAILURE)
-        }
-    }
+pub(crate) fn from_file(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    let file = directory::enter(&args.file.config);
+    let Some(loaded) = program::settings(settings::load(&file)) else { return Ok(ExitCode::FAILURE) };
+    let watched = args.watch.then(|| file.clone());
+    let again = move || settings::load(&file).map_err(|mistakes| mistakes.to_string());
+    run(loaded, Box::new(again), watched, || ())
 }
 
 pub(crate) fn healthcheck(args: &FileArgs) -> anyhow::Result<ExitCode> {
@@ -38,106 +38,98 @@ pub(crate) fn healthcheck(args: &FileArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Runs until a signal. SIGHUP reads `file` again, then calls `also`.
+/// Runs until a signal. A reload reads `again`, then calls `also`.
 pub(crate) fn run(
     loaded: ServiceSettings,
-    file: Option<PathBuf>,
+    again: Source,
+    watched: Option<PathBuf>,
     mut also: impl FnMut() + 'static,
 ) -> anyhow::Result<ExitCode> {
-    let source: Source =
-        Box::new(move || Some(settings::load(file.as_ref()?).map_err(|mistakes| mistakes.to_string())));
     Ok(program::run("weir", async |shutdown| {
-        let mut running = start(loaded, source, shutdown).await?;
+        let mut running = start(loaded, again, shutdown).await?;
         let mut reload = running.reload;
         running.reload = Box::new(move || {
-            reload();
+            let report = reload();
             also();
+            report
         });
+        running.watched = watched;
         anyhow::Ok(running)
     })?)
 }
 
-/// Reads the settings again, for a reload; `None`: there is nothing to read.
-pub(crate) type Source = Box<dyn Fn() -> Option<Result<ServiceSettings, String>>>;
+/// Reads the settings again, for a reload; or says what is wrong.
+pub(crate) type Source = Box<dyn Fn() -> Result<ServiceSettings, String>>;
 
 pub(crate) async fn start(
     loaded: ServiceSettings,
-    source: Source,
+    again: Source,
     shutdown: Shutdown,
 ) -> anyhow::Result<ProgramHandle> {
-    let ServiceSettings { edge, cache_node, wsgi_adapter } = loaded;
+    let ServiceSettings { edge, cache_node, wsgi_adapter, tree } = loaded;
     let listeners = Listeners::bind(&edge)?;
     let node_metrics = cache_node::Metrics::default();
-    let mut pools = None;
+    let (mut pools, mut node) = (None, None);
     let peers = match &edge.peers {
         Some(peers) => Peers::connect(peers)?,
         None => {
-            let node = cache_node::service(&cache_node, &node_metrics, &shutdown)?;
+            let (service, handle) = cache_node::service(&cache_node, &node_metrics, &shutdown)?;
+            handle.inherit(cache_node.memory.0).await;
+            node = Some(handle);
             let adapter = wsgi_adapter::fetcher(pools.insert(Pools::open(&wsgi_adapter)?), &shutdown);
             Peers {
-                cache_nodes: CacheNodes::Connected(vec![("embedded".into(), transport::in_process(node))]),
+                cache_nodes: CacheNodes::Connected(vec![("embedded".into(), transport::in_process(service))]),
                 wsgi_adapters: WsgiAdapters::Connected(vec![adapter]),
             }
         }
     };
-    let running: Option<Vec<String>> =
-        edge.peers.is_none().then(|| wsgi_adapter.pool.into_iter().map(|pool| pool.name).collect());
     let grace = edge.timeouts.drain.0;
     let addresses: Vec<_> = edge.listen.iter().map(|listen| listen.address.clone()).collect();
-    let edge = Edge::new(edge, peers, shutdown)?;
+    let edge = EdgeServer::new(edge, peers, shutdown)?;
     edge.metrics().register(|registry| {
         node_metrics.register(registry);
         if let Some(pools) = &pools {
             pools.register(registry);
         }
     });
-    tokio::spawn(edge.clone().serve(listeners, pools));
+    let (control, orders) = control::channel();
+    tokio::spawn(edge.clone().serve(listeners, (pools.clone(), control)));
     tracing::info!("weir serves on {}", addresses.join(", "));
-    Ok(ProgramHandle {
-        grace,
-        reload: Box::new(move || reload(&edge, running.as_deref(), &source)),
-        watched: None,
-    })
+    let again = move || {
+        let loaded = again()?;
+        let tree = loaded.tree.clone();
+        Ok(LoadedSection { section: loaded, tree })
+    };
+    let legacy = node.as_ref().and_then(NodeHandle::legacy);
+    let services = RunningServices { edge, node, pools };
+    let take_over = move |loaded| services.take_over(loaded);
+    let reload = Box::new(program::reloader(tree, fixed(), again, take_over));
+    Ok(ProgramHandle { grace, reload, watched: None, orders: Some(orders), legacy })
 }
 
-/// Sites and locations change in place; all other settings need a restart.
-/// All or nothing: a site whose pool is not `running` would answer 502.
-fn reload(edge: &Edge, running: Option<&[String]>, source: &Source) {
-    let Some(loaded) = source() else { return };
-    match loaded {
-        Ok(loaded) => match new_pool(&loaded, running) {
-            Some(pool) => {
-                tracing::error!("settings not reloaded: the pool `{pool}` is new; restart to start it")
-            }
-            None => edge.reload(&loaded.edge),
-        },
-        Err(mistakes) => tracing::error!("settings not reloaded:\n{mistakes}"),
-    }
+/// The settings that only a new process takes over.
+pub(crate) fn fixed() -> Vec<&'static str> {
+    [edge::FIXED, cache_node::FIXED, wsgi_adapter::FIXED].concat()
 }
 
-/// A pool that a location of the settings names, and that does not run in this process. `running`: those that
-/// do; `None`: they are in another process.
-fn new_pool(loaded: &ServiceSettings, running: Option<&[String]>) -> Option<String> {
-    let running = running?;
-    let mut named = loaded.edge.pools().into_iter().map(|(_, pool, _)| pool);
-    named.find(|pool| running.iter().all(|known| known != pool))
+/// The three services of this process; those of `edge.peers` are in others.
+struct RunningServices {
+    edge: Arc<EdgeServer>,
+    node: Option<NodeHandle>,
+    pools: Option<Pools>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_site_with_a_new_pool_is_not_taken_over() {
-        let directory = std::env::temp_dir().join(format!("weir-new-pool-{}.toml", std::process::id()));
-        let text = "[[edge.site]]\n[[edge.site.location]]\nmatch = \"/\"\npool = \"b\"\n\
-                    [[wsgi_adapter.pool]]\nname = \"b\"\nservers = [\"127.0.0.1:2\"]\n";
-        std::fs::write(&directory, text).unwrap();
-        let loaded = settings::load(&directory);
-        let _ = std::fs::remove_file(&directory);
-        let loaded = loaded.unwrap_or_else(|mistakes| panic!("{mistakes}"));
-        assert_eq!(new_pool(&loaded, Some(&["a".to_owned()])), Some("b".to_owned()));
-        assert_eq!(new_pool(&loaded, Some(&["a".to_owned(), "b".to_owned()])), None);
-        assert_eq!(new_pool(&loaded, None), None);
+impl RunningServices {
+    /// Everything that new settings need is there before anything changes.
+    fn take_over(&self, loaded: ServiceSettings) -> Result<(), String> {
+        let edge = self.edge.prepare(loaded.edge).map_err(|error| error.to_string())?;
+        if let Some(pools) = &self.pools {
+            // The last thing that can fail.
+            pools.take_over(pools.prepare(&loaded.wsgi_adapter).map_err(|error| error.to_string())?);
+        }
+        if let Some(node) = &self.node {
+            node.take_over(&loaded.cache_node);
+        }
+        self.edge.take_over(edge).map_err(|error| error.to_string())
     }
 }

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
+use process::program;
 use process::units::Size;
 use wsgi_adapter::{KeepaliveConfig, ServerConfig};
 
@@ -39,24 +40,25 @@ pub(crate) fn from_flags(args: &ServeArgs) -> anyhow::Result<ExitCode> {
             (file, None)
         }
     };
-    let mut loaded = match settings::load(&file) {
-        Ok(loaded) => loaded,
-        Err(mistakes) => {
-            eprint!("{mistakes}");
-            return Ok(ExitCode::FAILURE);
-        }
-    };
-    let Some(name) = &args.application else { return run::run(loaded, Some(file), || ()) };
+    let Some(mut loaded) = program::settings(settings::load(&file)) else { return Ok(ExitCode::FAILURE) };
+    let again = move || settings::load(&file).map_err(|mistakes| mistakes.to_string());
+    let Some(name) = &args.application else { return run::run(loaded, Box::new(again), None, || ()) };
     let python = python::find(args.server.python.as_deref())?;
     let mut found = python::probe(&python, name)?;
     found.host = args.server.host.clone().or(found.host);
     let server = Server::choose(&args.server, python, found)?;
-    point(&mut loaded, &server, &application::socket(directory.path()))?;
+    let pointer = PoolPointer::of(&server, &application::socket(directory.path()))?;
+    pointer.point(&mut loaded)?;
     eprintln!("weir: {}", server.told());
     let admin = loaded.edge.admin.clone();
     let application = Application::start(server, directory, admin, args.server.reload)?;
     // The application goes on until weir has drained; then it is dropped.
-    run::run(loaded, Some(file), application.reloader())
+    let again = move || {
+        let mut loaded = again()?;
+        pointer.point(&mut loaded).map_err(|error| error.to_string())?;
+        Ok(loaded)
+    };
+    run::run(loaded, Box::new(again), None, application.reloader())
 }
 
 /// The settings that these arguments of `weir serve` stand for.
@@ -70,20 +72,39 @@ pub(crate) fn settings_of(arguments: &[String]) -> anyhow::Result<String> {
     }
 }
 
-/// Points the pool to the server that weir starts.
-fn point(loaded: &mut ServiceSettings, server: &Server, socket: &Path) -> anyhow::Result<()> {
-    let pool = loaded.wsgi_adapter.pool.iter_mut().find(|pool| pool.name == site::POOL);
-    let pool =
-        pool.with_context(|| format!("the settings have no [[wsgi_adapter.pool]] named \"{}\"", site::POOL))?;
-    if !pool.mount.is_empty() && !server.speaks_uwsgi() {
-        anyhow::bail!("`mount` (FORCE_SCRIPT_NAME) needs uWSGI: pip install pyuwsgi, or leave it out");
+/// What a pool needs to lead to the server that weir starts.
+struct PoolPointer {
+    server: ServerConfig,
+    speaks_uwsgi: bool,
+    at_once: usize,
+    buffer_size: Size,
+}
+
+impl PoolPointer {
+    fn of(server: &Server, socket: &Path) -> anyhow::Result<Self> {
+        Ok(Self {
+            server: ServerConfig::new(server.address(socket).parse()?),
+            speaks_uwsgi: server.speaks_uwsgi(),
+            at_once: usize::try_from(server.at_once())?,
+            buffer_size: Size(server.buffer_size()),
+        })
     }
-    pool.servers = vec![ServerConfig::new(server.address(socket).parse()?)];
-    pool.max_in_flight = usize::try_from(server.at_once())?;
-    pool.buffer_size = Size(server.buffer_size());
-    // A connection that is kept may end with the generation of the server that it leads to.
-    pool.keepalive = KeepaliveConfig { connections: 0, ..KeepaliveConfig::default() };
-    Ok(())
+
+    fn point(&self, loaded: &mut ServiceSettings) -> anyhow::Result<()> {
+        let pool = loaded.wsgi_adapter.pool.iter_mut().find(|pool| pool.name == site::POOL);
+        let pool = pool.with_context(|| {
+            format!("the settings have no [[wsgi_adapter.pool]] named \"{}\"", site::POOL)
+        })?;
+        if !pool.mount.is_empty() && !self.speaks_uwsgi {
+            anyhow::bail!("`mount` (FORCE_SCRIPT_NAME) needs uWSGI: pip install pyuwsgi, or leave it out");
+        }
+        pool.servers = vec![self.server.clone()];
+        pool.max_in_flight = self.at_once;
+        pool.buffer_size = self.buffer_size;
+        // A connection that is kept may end with the generation of the server that it leads to.
+        pool.keepalive = KeepaliveConfig { connections: 0, ..KeepaliveConfig::default() };
+        Ok(())
+    }
 }
 
 fn text(args: &ServeArgs) -> anyhow::Result<String> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use process::settings::{Mistakes, Settings};
+use process::settings::{Mistakes, Settings, SettingsTree};
 
 use crate::memory;
 
@@ -15,6 +15,8 @@ pub(crate) struct ServiceSettings {
     pub(crate) edge: edge::Config,
     pub(crate) cache_node: cache_node::Config,
     pub(crate) wsgi_adapter: wsgi_adapter::Config,
+    /// As they were written.
+    pub(crate) tree: SettingsTree,
 }
 
 /// Reads the file and the environment over it, and checks everything.
@@ -47,7 +49,7 @@ fn checked(
     let memory = settings.has(MEMORY).then(|| settings.section(MEMORY, &mut mistakes)).flatten();
     let mut loaded = match (edge, cache_node, wsgi_adapter) {
         (Some(edge), Some(cache_node), Some(wsgi_adapter)) => {
-            ServiceSettings { edge, cache_node, wsgi_adapter }
+            ServiceSettings { edge, cache_node, wsgi_adapter, tree: settings.tree() }
         }
         _ => return Err(mistakes),
     };

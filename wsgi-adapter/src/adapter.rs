@@ -43,6 +43,16 @@ impl Adapter {
         replies::channel(reader, limit, &self.pools.body_memory)
     }
 
+    /// Resolves when a drain has begun and tunnels have had their time. An edge in the same process ends them
+    /// itself.
+    fn tunnels_end(&self) -> impl Future<Output = ()> + Send + 'static {
+        let (shutdown, pools) = (self.shutdown.clone(), self.pools.clone());
+        async move {
+            shutdown.draining().await;
+            tokio::time::sleep(pools.tunnel_drain()).await;
+        }
+    }
+
     /// All there is to do for one request.
     fn work(
         &self,
@@ -95,7 +105,11 @@ impl origin_server::Origin for Adapter {
         let (replies, stream) = self.channel(pool.as_deref(), ReplyReader::Network);
         // An error ends the messages as an edge that leaves does.
         let rest = messages.map_while(Result::ok);
-        let work = self.work(head, pool, Box::pin(rest), replies);
+        let rest: BodyMessages = match head.upgrade.is_empty() {
+            true => Box::pin(rest),
+            false => Box::pin(futures_util::StreamExt::take_until(rest, Box::pin(self.tunnels_end()))),
+        };
+        let work = self.work(head, pool, rest, replies);
         let mut replies = InlineFetch::new(work, stream, ReplyReader::Network, self.shutdown.clone());
         // HTTP's head goes out with the first reply, in one packet.
         replies.begin().await;

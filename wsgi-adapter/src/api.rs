@@ -41,7 +41,7 @@ impl Routes for Pools {
 impl Pools {
     async fn at(&self, path: &[&str], request: &Request<Bytes>) -> Answer {
         let Some((name, path)) = path.split_first() else {
-            let pools: Vec<_> = self.iter().map(|pool| pool.figures()).collect();
+            let pools: Vec<_> = self.all().iter().map(|pool| pool.figures()).collect();
             return answer::to_read(request.method(), shown(StatusCode::OK, &json!({ "pools": pools })));
         };
         let name = percent_decode_str(name).decode_utf8_lossy();
@@ -50,9 +50,9 @@ impl Pools {
         };
         match path {
             [] => answer::to_read(request.method(), shown(StatusCode::OK, &pool.figures())),
-            ["servers"] => self.servers(pool, request).await,
+            ["servers"] => self.servers(&pool, request).await,
             ["servers", id] => match id.parse() {
-                Ok(id) => self.server(pool, ServerId(id), request).await,
+                Ok(id) => self.server(&pool, ServerId(id), request).await,
                 Err(_) => told(StatusCode::NOT_FOUND, "a server is named by its number"),
             },
             _ => told(StatusCode::NOT_FOUND, "there is no such path"),

@@ -6,17 +6,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[derive(Debug)]
 pub(crate) struct BodyMemory {
     held: AtomicUsize,
-    limit: usize,
+    limit: AtomicUsize,
 }
 
 impl BodyMemory {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { held: AtomicUsize::new(0), limit }
+        Self { held: AtomicUsize::new(0), limit: limit.into() }
+    }
+
+    /// Another limit, from now on.
+    pub(crate) fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
     }
 
     /// Tells whether nothing more should be kept in memory.
     pub(crate) fn is_full(&self) -> bool {
-        self.held() >= self.limit
+        self.held() >= self.limit.load(Ordering::Relaxed)
     }
 
     pub(crate) fn held(&self) -> usize {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use process::settings::Mistakes;
-use process::units::Size;
+use process::units::{Size, Time};
 use serde::Deserialize;
 use weir_proto::tls::{Tls, TlsConfig};
 
@@ -58,6 +58,8 @@ pub struct Config {
     /// Bytes of bodies held in memory, all requests together, both ways. What finds it full goes to temporary
     /// files.
     pub body_memory: Size,
+    /// How long connections that switched to another protocol (WebSocket) may go on at shutdown.
+    pub tunnel_drain: Time,
     pub pool: Vec<PoolConfig>,
 }
 
@@ -70,6 +72,7 @@ impl Default for Config {
             admin_hosts: Vec::new(),
             admin_token_file: None,
             body_memory: Size::mebibytes(256),
+            tunnel_drain: Time::from_secs(2),
             pool: Vec::new(),
         }
     }

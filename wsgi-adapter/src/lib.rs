@@ -38,7 +38,7 @@ pub use config::{
     Statuses, StickyConfig, Variables,
 };
 pub use pool::StartError;
-pub use pools::Pools;
+pub use pools::{FIXED, Pools, PoolsPlan};
 use replies::ReplyReader;
 
 /// Fetches under way on one connection. Beyond the pools' own limits they cost little: they are refused at

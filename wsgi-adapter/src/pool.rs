@@ -1,20 +1,20 @@
 //! A pool of application servers: who may go to which of them now, who waits, who is turned away.
 
-use std::pin::pin;
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use parking_lot::Mutex;
 use process::repeated::RepeatCounter;
-use process::wait::within;
 use rand::Rng;
-use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::time::Instant;
 use weir_proto::origin::RequestHead;
 
 use balance::{NoServer, Servers};
 use budget::Budget;
 use clients::{ClientKey, Clients, Resource};
+use member::Member;
 pub(crate) use member::{Server, ServerId};
 use queue::Queue;
 use slot_request::SlotRequest;
@@ -52,6 +52,8 @@ mod slot;
 mod slot_request;
 mod state_file;
 mod sticky;
+mod succession;
+mod uploads;
 
 pub(crate) use entry::Entry;
 pub(crate) use roster::RosterError;
@@ -68,7 +70,7 @@ pub(crate) struct Pool {
     pub(crate) idle: IdleConnections,
     pub(crate) tls: ServerTls,
     figures: PoolMetrics,
-    sticky: Option<Sticky>,
+    sticky: Option<Arc<Sticky>>,
     uploads: Semaphore,
     upload_ended: Notify,
     /// Uploads that are under way and wait for leave to go on.
@@ -82,6 +84,10 @@ pub(crate) struct Pool {
     state: Mutex<State>,
     /// Held while the list of servers is changed and written down.
     changing: tokio::sync::Mutex<()>,
+    /// Another pool has its place.
+    retired: AtomicBool,
+    /// The settings no longer name it.
+    leaving: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -93,6 +99,8 @@ struct State {
     unresolved: usize,
     /// As they are used.
     servers: Servers,
+    /// What is known of servers that may join, by address: from the pool whose place this one took.
+    inherited: HashMap<String, Member>,
     in_flight: usize,
     /// Tunnels and event streams. They are no longer in flight.
     streams: usize,
@@ -120,13 +128,32 @@ impl Pool {
         metrics: &Metrics,
         body_memory: &Arc<BodyMemory>,
     ) -> Result<Arc<Self>, StartError> {
+        let pool = Self::prepare(config, metrics, body_memory, None)?;
+        pool.start();
+        Ok(pool)
+    }
+
+    /// A pool that does nothing yet. `before`: whose place it is to take.
+    pub(crate) fn prepare(
+        config: &PoolConfig,
+        metrics: &Metrics,
+        body_memory: &Arc<BodyMemory>,
+        before: Option<&Self>,
+    ) -> Result<Arc<Self>, StartError> {
         let entries = entries(config)?;
+        let same_sticky =
+            before.filter(|before| format!("{:?}", before.config.sticky) == format!("{:?}", config.sticky));
+        let sticky = match same_sticky {
+            // It knows who belongs where.
+            Some(before) => before.sticky.clone(),
+            None => config.sticky.as_ref().map(|sticky| Arc::new(Sticky::new(sticky))),
+        };
         let next_id = entries.iter().map(|entry| entry.id.0 + 1).max().unwrap_or(0);
-        let pool = Arc::new(Self {
+        Ok(Arc::new(Self {
             idle: IdleConnections::new(&config.keepalive),
             tls: ServerTls::new(config.tls.as_ref()),
             figures: metrics.pool(&config.name),
-            sticky: config.sticky.as_ref().map(Sticky::new),
+            sticky,
             uploads: Semaphore::new(config.max_uploads.min(Semaphore::MAX_PERMITS)),
             upload_ended: Notify::new(),
             waiting_uploads: Arc::default(),
@@ -134,10 +161,11 @@ impl Pool {
             body_memory: Arc::clone(body_memory),
             repeated: RepeatCounter::default(),
             state: Mutex::new(State {
-                entries: entries.clone(),
+                entries,
                 next_id,
                 unresolved: 0,
                 servers: Servers::new(config),
+                inherited: HashMap::new(),
                 in_flight: 0,
                 streams: 0,
                 clients: Clients::new(
@@ -150,11 +178,9 @@ impl Pool {
             changing: tokio::sync::Mutex::new(()),
             config: config.clone(),
             metrics: metrics.clone(),
-        });
-        for entry in &entries {
-            pool.begin(entry, None);
-        }
-        Ok(pool)
+            retired: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
+        }))
     }
 
     /// A place at a server, at once or after waiting for one.
@@ -210,44 +236,6 @@ impl Pool {
             Ok(Err(_)) => Err(PoolFull::Queue),
             Err(_) => Err(PoolFull::TooLong),
         }
-    }
-
-    /// Leave to go on receiving a body, as long as it is held. Where as many are being received as may be,
-    /// all together or of this client, it waits as for a server.
-    pub(crate) async fn upload(&self, head: &RequestHead) -> Result<UploadPermit<'_>, PoolFull> {
-        let client = slot_request::client(head).map(ClientKey::from);
-        let leave = self.may_upload(client);
-        if leave.is_ok() {
-            return leave;
-        }
-        let _waiting = self.hold(client, Resource::Waiting).ok_or(PoolFull::Client)?;
-        let queue = &self.config.queue;
-        if self.waiting_uploads.fetch_add(1, Ordering::Relaxed) >= queue.length {
-            self.waiting_uploads.fetch_sub(1, Ordering::Relaxed);
-            return Err(PoolFull::Uploads);
-        }
-        let _counted = WaitingUpload(&self.waiting_uploads);
-        let leave = async {
-            loop {
-                let mut ended = pin!(self.upload_ended.notified());
-                // Whatever ends from here on wakes it.
-                ended.as_mut().enable();
-                if let Ok(leave) = self.may_upload(client) {
-                    return leave;
-                }
-                ended.await;
-            }
-        };
-        match within(queue.timeout.0, leave).await {
-            Ok(leave) => Ok(leave),
-            Err(_) => self.may_upload(client),
-        }
-    }
-
-    fn may_upload(&self, client: Option<ClientKey>) -> Result<UploadPermit<'_>, PoolFull> {
-        let held = self.hold(client, Resource::Upload).ok_or(PoolFull::Client)?;
-        let permit = self.uploads.try_acquire().map_err(|_| PoolFull::Uploads)?;
-        Ok(UploadPermit { _held: held, _permit: permit, _ended: EndNotice(&self.upload_ended) })
     }
 
     /// Counts one more for this client, unless it has its part.
@@ -324,33 +312,6 @@ struct ClientHold<'a> {
 impl Drop for ClientHold<'_> {
     fn drop(&mut self) {
         self.pool.state.lock().clients.give_back(self.client, self.resource);
-    }
-}
-
-/// Leave to receive a body.
-#[derive(Debug)]
-pub(crate) struct UploadPermit<'a> {
-    _held: ClientHold<'a>,
-    _permit: SemaphorePermit<'a>,
-    /// The last to be dropped: those who wait find a place.
-    _ended: EndNotice<'a>,
-}
-
-#[derive(Debug)]
-struct EndNotice<'a>(&'a Notify);
-
-impl Drop for EndNotice<'_> {
-    fn drop(&mut self) {
-        self.0.notify_waiters();
-    }
-}
-
-/// A request that waits for leave to send its body, as long as it lives.
-struct WaitingUpload<'a>(&'a AtomicUsize);
-
-impl Drop for WaitingUpload<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

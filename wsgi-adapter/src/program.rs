@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::{Config, Pools};
 use admin::{Admin, Exposition, Guard, Readiness};
 use clap::{Args, Subcommand};
-use process::settings::{Mistakes, load_section};
+use process::control::{self, ProcessControl};
+use process::settings::{LoadedSection, Mistakes, load_section};
 use process::shutdown::Shutdown;
 use process::signals::ProgramHandle;
 use process::{directory, listen, program};
@@ -22,6 +23,9 @@ pub struct Options {
     /// Settings file, TOML or YAML; its [wsgi_adapter] table counts
     #[arg(long, short, value_name = "FILE", default_value = "weir.toml", global = true)]
     config: PathBuf,
+    /// Reload the settings file whenever it changes, as on SIGHUP
+    #[arg(long)]
+    watch: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -34,7 +38,8 @@ pub enum Command {
 
 /// Runs until a signal, or does what the sub-command says.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let Some(config) = program::settings(load(&directory::enter(&options.config))) else {
+    let file = directory::enter(&options.config);
+    let Some(LoadedSection { section: config, tree }) = program::settings(load(&file)) else {
         return Ok(ExitCode::FAILURE);
     };
     if let Some(Command::Healthcheck) = options.command {
@@ -48,29 +53,45 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let code = program::run("weir-wsgi-adapter", async |shutdown| {
         let listener = listen::tokio(&config.listen, "wsgi_adapter.listen")?;
         let pools = Pools::open(&config)?;
+        let (control, orders) = control::channel();
+        let mut guard = Guard::default();
         if config.admin != "off" {
             let listener = listen::tokio(&config.admin, "wsgi_adapter.admin")?;
-            tokio::spawn(show(listener, config.clone(), pools.clone(), shutdown.clone()));
+            guard = Guard::new(&config.admin, &config.admin_hosts, config.admin_token_file.as_deref());
+            tokio::spawn(show(listener, guard.clone(), (pools.clone(), control), shutdown.clone()));
         }
         tracing::info!("wsgi-adapter serves on {}", config.listen);
         let (tls, stopping) = (config.tls, shutdown.clone());
-        let serving = async move { crate::run(pools, tls.as_ref(), listener, stopping).await };
+        let served = pools.clone();
+        let serving = async move { crate::run(served, tls.as_ref(), listener, stopping).await };
         program::serve("wsgi-adapter", serving, &shutdown);
-        anyhow::Ok(ProgramHandle::service())
+        let watched = options.watch.then(|| file.clone());
+        let again = move || load(&file).map_err(|mistakes| mistakes.to_string());
+        let admin = config.admin;
+        let take_over = move |new: Config| {
+            pools.take_over(pools.prepare(&new).map_err(|error| error.to_string())?);
+            // The address is that of the start.
+            if admin != "off" {
+                guard.follow(&admin, &new.admin_hosts, new.admin_token_file.as_deref());
+            }
+            Ok(())
+        };
+        let fixed = [crate::FIXED, &["wsgi_adapter.admin"]].concat();
+        let reload = program::reloader(tree, fixed, again, take_over);
+        anyhow::Ok(ProgramHandle { watched, ..ProgramHandle::service(reload, orders) })
     })?;
     Ok(code)
 }
 
 /// Health, metrics and the pools, to the end of a drain.
-async fn show(listener: TcpListener, config: Config, pools: Pools, shutdown: Shutdown) {
+async fn show(listener: TcpListener, guard: Guard, routes: (Pools, ProcessControl), shutdown: Shutdown) {
     let (readiness, exposition) = (Readiness::default(), Exposition::default());
-    exposition.add(|registry| pools.register(registry));
+    exposition.add(|registry| routes.0.register(registry));
     readiness.ready();
-    let guard = Guard::new(&config.admin, &config.admin_hosts, config.admin_token_file.as_deref());
-    let admin = Admin { readiness, exposition, guard, routes: pools };
+    let admin = Admin { readiness, exposition, guard, routes };
     admin::serve(listener, admin, shutdown.draining(), shutdown.finish(MAX_DRAIN)).await;
 }
 
-fn load(file: &Path) -> Result<Config, Mistakes> {
+fn load(file: &Path) -> Result<LoadedSection<Config>, Mistakes> {
     load_section(file, "wsgi_adapter", &["edge", "cache_node", "wsgi_adapter"], Config::check_alone)
 }

@@ -17,7 +17,7 @@ use weir_proto::cache::EntryHead;
 
 use self::seal::Seal;
 use super::{Entry, Grant, Terms, is_sound, millis};
-use crate::slot::Slot;
+use crate::slot::{Rule, Slot};
 
 #[derive(Clone, PartialEq, Message)]
 struct Record {
@@ -78,6 +78,24 @@ impl RecordFormat {
         Some(self.seal.seal(&record.encode_to_vec()))
     }
 
+    /// Reads a record of any slot, written by a process of this machine `resident` ago. It belongs to no
+    /// purge log any more, and gets the grant of this one.
+    pub(crate) fn adopt(
+        &self,
+        bytes: Bytes,
+        resident: Duration,
+        grant: Grant,
+        now: Instant,
+    ) -> Result<Entry, UnusableRecord> {
+        let record = self.seal.open(bytes.clone()).ok_or(UnusableRecord)?;
+        let record = Record::decode(record).map_err(|_| UnusableRecord)?;
+        let rule = record.head.as_ref().map(|head| Rule::new(&head.vary)).ok_or(UnusableRecord)?;
+        let slot = Slot::of_record(record.key, rule.map_err(|_| UnusableRecord)?, record.variant);
+        let left = Duration::from_millis(record.kept_ms).saturating_sub(resident);
+        let entry = self.decode(bytes, &slot, left, now)?;
+        Ok(Entry { grant, ..entry })
+    }
+
     /// `left` is what the store says is left of the record's life.
     pub(crate) fn decode(
         &self,
@@ -113,7 +131,6 @@ mod tests {
     use weir_proto::origin::Field;
 
     use super::*;
-    use crate::slot::Rule;
 
     const DAY: Duration = Duration::from_secs(86_400);
 

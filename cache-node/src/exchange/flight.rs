@@ -4,6 +4,7 @@
 use std::collections::hash_map::Entry as Place;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -14,7 +15,7 @@ use crate::slot::Slot;
 /// have asked, `T` what they are told in the end.
 pub(super) struct Flights<Q, T> {
     lines: Mutex<HashMap<Arc<Slot>, Line<Q, T>>>,
-    max_waiting: usize,
+    max_waiting: AtomicUsize,
 }
 
 type Line<Q, T> = VecDeque<Waiter<Q, T>>;
@@ -38,7 +39,12 @@ pub(super) enum LinePlace<T> {
 impl<Q, T> Flights<Q, T> {
     /// `max_waiting` bounds the line of one page.
     pub(super) fn new(max_waiting: usize) -> Self {
-        Self { lines: Mutex::default(), max_waiting }
+        Self { lines: Mutex::default(), max_waiting: max_waiting.into() }
+    }
+
+    /// Another bound, from now on.
+    pub(super) fn set_max_waiting(&self, max_waiting: usize) {
+        self.max_waiting.store(max_waiting, Ordering::Relaxed);
     }
 
     /// Leads the page if nobody does. If somebody does, joins the line where `waits` says so.
@@ -55,10 +61,11 @@ impl<Q, T> Flights<Q, T> {
             return LinePlace::HasLeader;
         }
         let line = line.get_mut();
-        if line.len() >= self.max_waiting {
+        let max_waiting = self.max_waiting.load(Ordering::Relaxed);
+        if line.len() >= max_waiting {
             line.retain(|waiter| !waiter.turn.is_closed());
         }
-        if line.len() >= self.max_waiting {
+        if line.len() >= max_waiting {
             return LinePlace::Full;
         }
         let (turn, waits) = oneshot::channel();

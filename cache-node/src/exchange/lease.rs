@@ -87,6 +87,16 @@ impl Leads {
         Arc::new(Self { store, flights, purges, metrics, shutdown, renew_every, max_lease })
     }
 
+    /// Another bound for the line of one page, from now on.
+    pub(super) fn set_max_waiting(&self, max_waiting: usize) {
+        self.flights.set_max_waiting(max_waiting);
+    }
+
+    /// The store of all pages.
+    pub(super) fn store(&self) -> &Tiers {
+        &self.store
+    }
+
     /// Leads the page if nobody does. If somebody does, waits in line where `waits` says so.
     pub(super) fn join(
         self: &Arc<Self>,

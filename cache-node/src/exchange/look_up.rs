@@ -211,7 +211,7 @@ impl<'a> LookUp<'a> {
 
     /// Waits for what another does, within the bounds. The error is what to answer instead.
     async fn wait_until<T>(&mut self, event: impl Future<Output = T>) -> Result<T, Answer> {
-        let Ok(_place) = self.node.waiting.try_acquire() else {
+        let Some(_place) = self.node.waiting.take() else {
             return Err(Answer::Pass(PassReason::TooMany, Duration::ZERO));
         };
         if self.replies.wait().await.is_err() {

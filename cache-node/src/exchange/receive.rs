@@ -1,13 +1,13 @@
 //! What the holder of a lease sends: the page, in pieces, or why there is none. Until then the lease is kept
 //! alive.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
+use process::room::Room;
 use prost::Message as _;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 use tonic::Streaming;
 use weir_proto::cache::exchange_request::Message;
@@ -88,7 +88,7 @@ impl Holder<'_> {
             self.node.metrics.store(StoreResult::LeaseLost);
             return self.replies.stored(false, LEASE_LOST).await;
         };
-        let max_lifetime = self.node.config.max_lifetime.0;
+        let max_lifetime = self.node.config().max_lifetime.0;
         let entry = Entry::new(slot, page.head, body, Terms { since: page.arrived, max_lifetime, grant });
         let over = entry.use_at(Instant::now()).is_none();
         let (result, kept, detail) = match lead.store(entry).await {
@@ -105,7 +105,7 @@ impl Holder<'_> {
         match give_up.why() {
             ReturnReason::Uncacheable => {
                 self.node.metrics.store(StoreResult::Uncacheable);
-                let pass_for = Duration::from_millis(give_up.pass_ms).min(self.node.config.max_lifetime.0);
+                let pass_for = Duration::from_millis(give_up.pass_ms).min(self.node.config().max_lifetime.0);
                 // A Vary that would match no request: no mark is left, by a rule that nothing covers.
                 let vary = Rule::new(&give_up.vary).unwrap_or_else(|_| Rule::unknown());
                 lead.uncacheable(&vary, pass_for).await;
@@ -137,7 +137,7 @@ impl Holder<'_> {
 
     /// The lease went to the next: refuses what the late holder still sends, for a bounded time.
     async fn refuse_late(&self, requests: &mut Streaming<ExchangeRequest>) -> Result<(), Refusal> {
-        let deadline = Instant::now() + self.node.config.max_lease.0;
+        let deadline = Instant::now() + self.node.config().max_lease.0;
         while let Ok(Ok(Some(request))) = timeout_at(deadline, requests.message()).await {
             match request.message {
                 Some(Message::End(_)) => {
@@ -174,7 +174,7 @@ impl ReceivedPage {
     fn begin(node: &Exchanges, head: EntryHead) -> Result<Self, PageRefusal> {
         let rule = Rule::new(&head.vary).map_err(|_| PageRefusal::InvalidVary)?;
         let head = EntryHead { vary: rule.names(), ..head };
-        if head.encoded_len() > node.config.max_object.bytes() {
+        if head.encoded_len() > node.config().max_object.bytes() {
             return Err(PageRefusal::TooLarge);
         }
         // A copy of its own: the message's buffer may be much larger, and would live as long as the entry.
@@ -183,7 +183,7 @@ impl ReceivedPage {
     }
 
     fn push(mut self, node: &Exchanges, chunk: &[u8]) -> Result<Self, PageRefusal> {
-        if self.body.len() + chunk.len() > node.config.max_object.bytes() {
+        if self.body.len() + chunk.len() > node.config().max_object.bytes() {
             return Err(PageRefusal::TooLarge);
         }
         let share = share_of(&node.receiving, chunk.len()).ok_or(PageRefusal::Busy)?;
@@ -196,6 +196,6 @@ impl ReceivedPage {
     }
 }
 
-fn share_of(receiving: &Arc<Semaphore>, bytes: usize) -> Option<OwnedSemaphorePermit> {
-    receiving.clone().try_acquire_many_owned(u32::try_from(bytes).ok()?).ok()
+fn share_of(receiving: &Room, bytes: usize) -> Option<OwnedSemaphorePermit> {
+    receiving.take_many(u32::try_from(bytes).ok()?)
 }

@@ -31,7 +31,7 @@ pub(crate) struct Memory {
     pages: Cache<Bytes, Arc<Variants>, PageWeight, ahash::RandomState>,
     /// Also taken to change a page, so that no change is lost. Lookups do not take it.
     leases: Mutex<HashMap<Slot, MemoryLease>>,
-    limits: Limits,
+    limits: Mutex<Limits>,
     lease: Duration,
     purges: Arc<Purges>,
 }
@@ -58,6 +58,11 @@ impl Weighter<Bytes, Arc<Variants>> for PageWeight {
     }
 }
 
+/// The most that all variants of one key may weigh.
+fn largest(pages: &Cache<Bytes, Arc<Variants>, PageWeight, ahash::RandomState>) -> usize {
+    pages.shard_capacity() as usize / 2
+}
+
 impl Memory {
     pub(crate) fn new(config: &Config, purges: Arc<Purges>) -> Self {
         let capacity = config.memory.0;
@@ -72,12 +77,29 @@ impl Memory {
         let pages =
             Cache::with_options(options, PageWeight, ahash::RandomState::new(), DefaultLifecycle::default());
         Self {
-            limits: Limits { variants: config.max_variants, weight: pages.shard_capacity() as usize / 2 },
+            limits: Mutex::new(Limits { variants: config.max_variants, weight: largest(&pages) }),
             pages,
             leases: Mutex::default(),
             lease: config.lease.0,
             purges,
         }
+    }
+
+    /// Another weight for all pages together, from now on: what has no room any more is evicted.
+    pub(crate) fn set_capacity(&self, capacity: u64) {
+        self.pages.set_capacity(capacity);
+        self.limits.lock().weight = largest(&self.pages);
+    }
+
+    /// Whether there is a page in this slot.
+    pub(crate) fn has(&self, slot: &Slot) -> bool {
+        self.pages.peek(slot.key()).is_some_and(|page| page.entries().any(|entry| entry.slot() == slot))
+    }
+
+    /// All entries that may still be used for something.
+    pub(crate) fn entries(&self) -> Vec<Arc<Entry>> {
+        let pages = self.pages.iter().flat_map(|(_, page)| page.entries().cloned().collect::<Vec<_>>());
+        pages.filter(|entry| self.purges.usage(entry).is_some()).collect()
     }
 
     /// The key's Vary rules, as far as memory knows.
@@ -143,7 +165,7 @@ impl Memory {
         let is_alive = |entry: &Entry| self.purges.usage(entry).is_some();
         let old = self.pages.get(key);
         let page = old.as_deref().cloned().unwrap_or_default();
-        let page = page.with(entry, self.limits, is_alive).unmarked(lease);
+        let page = page.with(entry, *self.limits.lock(), is_alive).unmarked(lease);
         self.pages.insert(key.clone(), Arc::new(page));
     }
 

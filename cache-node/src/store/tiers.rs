@@ -46,6 +46,16 @@ impl Tiers {
         Self { memory, shared, wakeups, metrics }
     }
 
+    /// The pages in memory.
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// Another weight for the pages in memory, from now on.
+    pub(crate) fn set_memory(&self, capacity: u64) {
+        self.memory.set_capacity(capacity);
+    }
+
     /// The key's Vary rules, as far as this node knows.
     pub(crate) fn rules(&self, key: &Bytes) -> Rules {
         self.memory.rules(key)

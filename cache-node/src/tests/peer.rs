@@ -25,7 +25,7 @@ use weir_proto::cache::{
 use weir_proto::origin::{End, Field};
 use weir_proto::transport::{self, Transport};
 
-use crate::{Config, Metrics, RunError, run, service};
+use crate::{Config, Metrics, RunError, open, run, service};
 
 /// The longest wait for anything that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -51,20 +51,16 @@ impl TestNode {
         let config = Config { name: Some(name), ..config };
         match way {
             PeerTransport::InProcess => {
-                let node = service(&config, &Metrics::default(), &shutdown).unwrap();
+                let (node, _) = service(&config, &Metrics::default(), &shutdown).unwrap();
                 let client = CacheClient::new(transport::in_process(node));
                 Self { client, shutdown, server: None, address: None }
             }
             PeerTransport::Network => {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 let address = listener.local_addr().unwrap();
-                let server = tokio::spawn(run(
-                    config,
-                    listener,
-                    Metrics::default(),
-                    Readiness::default(),
-                    shutdown.clone(),
-                ));
+                let node = open(&config, Metrics::default(), &shutdown).unwrap();
+                let server =
+                    tokio::spawn(run(node, config, listener, Readiness::default(), shutdown.clone()));
                 let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy();
                 let client = CacheClient::new(transport::network(vec![channel]));
                 Self { client, shutdown, server: Some(server), address: Some(address) }

@@ -1,9 +1,11 @@
 //! Who may ask what of an admin listener: by which host, from which page, with which token.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
+use parking_lot::RwLock;
 
 use crate::{Answer, Authority, Hosts, answer, token};
 
@@ -29,24 +31,56 @@ impl Access {
     }
 }
 
-/// The rules of one listener. The default: a listener on loopback at which nobody has a token.
-#[derive(Clone, Debug)]
-pub struct Guard {
+/// The rules of one listener, which can change while it serves. The default: a listener on loopback at which
+/// nobody has a token. All clones are the same guard.
+#[derive(Clone, Debug, Default)]
+pub struct Guard(Arc<RwLock<Arc<Rules>>>);
+
+#[derive(Debug)]
+struct Rules {
     hosts: Hosts,
     changes: Authority,
     trusted: Authority,
+    by: GuardSettings,
 }
 
-impl Default for Guard {
+/// What the rules follow from.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct GuardSettings {
+    address: String,
+    names: Vec<String>,
+    token_file: Option<PathBuf>,
+}
+
+impl Default for Rules {
     fn default() -> Self {
-        Self { hosts: Hosts::default(), changes: Authority::Local, trusted: Authority::Nobody }
+        let (hosts, by) = Default::default();
+        Self { hosts, changes: Authority::Local, trusted: Authority::Nobody, by }
     }
 }
 
 impl Guard {
+    fn of(rules: Rules) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(rules))))
+    }
+
     /// The rules of the listener at `address`, as in the settings, where nothing needs a token.
     pub fn of_figures(address: &str, names: &[String]) -> Self {
-        Self { hosts: Hosts::new(address, names), ..Self::default() }
+        Self::of(Rules { hosts: Hosts::new(address, names), ..Rules::default() })
+    }
+
+    /// From now on the rules of these settings hold, as those of [`Guard::new`]. The token that it has made
+    /// stays for as long as nothing has changed.
+    pub fn follow(&self, address: &str, names: &[String], token_file: Option<&Path>) {
+        let by = GuardSettings::of(address, names, token_file);
+        if self.rules().by != by {
+            let rules = Self::new(address, names, token_file).rules();
+            *self.0.write() = rules;
+        }
+    }
+
+    fn rules(&self) -> Arc<Rules> {
+        self.0.read().clone()
     }
 
     /// The rules of the listener bound at `address`. Without a file of the operator's, a listener on loopback
@@ -57,24 +91,36 @@ impl Guard {
             Authority::Local => made(address),
             Authority::Token(_) | Authority::Nobody => changes.clone(),
         };
-        Self { hosts: Hosts::new(address, names), changes, trusted }
+        let by = GuardSettings::of(address, names, token_file);
+        Self::of(Rules { hosts: Hosts::new(address, names), changes, trusted, by })
     }
 
     pub(crate) fn misdirected<B>(&self, request: &Request<B>) -> Option<Answer> {
-        self.hosts.refusal(request)
+        self.rules().hosts.refusal(request)
     }
 
     /// The answer to a request that needs more than it has.
     pub(crate) async fn refusal(&self, access: Access, request: &Request<Bytes>) -> Option<Answer> {
+        let rules = self.rules();
         let authority = match access {
             Access::Read => return None,
-            Access::Change => &self.changes,
-            Access::Trusted => &self.trusted,
+            Access::Change => &rules.changes,
+            Access::Trusted => &rules.trusted,
         };
-        if !self.hosts.sent_it(request.headers()) {
+        if !rules.hosts.sent_it(request.headers()) {
             return Some(answer::text(StatusCode::FORBIDDEN, "not from a page of another site\n"));
         }
         authority.refusal(request.headers()).await
+    }
+}
+
+impl GuardSettings {
+    fn of(address: &str, names: &[String], token_file: Option<&Path>) -> Self {
+        Self {
+            address: address.to_owned(),
+            names: names.to_vec(),
+            token_file: token_file.map(Path::to_owned),
+        }
     }
 }
 

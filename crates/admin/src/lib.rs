@@ -14,6 +14,7 @@ pub mod answer;
 mod answer_body;
 mod authority;
 pub mod client;
+mod control;
 mod exposition;
 mod guard;
 pub mod hosts;

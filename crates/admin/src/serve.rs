@@ -34,6 +34,9 @@ const MAX_AGE: Duration = Duration::from_secs(300);
 const LAST_ANSWER: Duration = Duration::from_secs(10);
 /// A stream of lines ends after this long; whoever reads it asks again.
 const LONGEST_STREAM: Duration = Duration::from_secs(24 * 3600);
+/// How long requests that are being answered at the end may take, and how often to check whether any are.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Pause after a connection could not be accepted: out of descriptors, most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -55,7 +58,7 @@ pub async fn serve<R: Routes>(
     let (mut connections, mut seats) = (JoinSet::new(), Seats::default());
     loop {
         tokio::select! {
-            () = &mut ended => return,
+            () = &mut ended => break,
             Some(_closed) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) if seats.make_room() => {
@@ -71,6 +74,15 @@ pub async fn serve<R: Routes>(
             },
         }
     }
+    drop(listener);
+    // What is being answered may say how the end came about.
+    let answering = async {
+        while shared.asked.available_permits() < MAX_ASKED {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    };
+    let _ = timeout(LAST_ANSWERS, answering).await;
 }
 
 /// What all connections share.

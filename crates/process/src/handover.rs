@@ -4,10 +4,12 @@
 //! Both use the protocol of `sd_listen_fds(3)`: `LISTEN_FDS` sockets from descriptor 3 on. A connection that
 //! waits to be accepted belongs to the socket, so none is lost when the next process goes on accepting.
 
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Release};
@@ -16,11 +18,18 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use command_fds::{CommandFdExt, FdMapping};
 use listenfd::ListenFd;
 use rustix::process::{Pid, Signal, getpid, getppid, kill_process};
+use tokio::sync::oneshot;
 
+use crate::control::UpgradeOutcome;
 use crate::directory;
+use crate::legacy::{self, Legacy};
 
 /// Names the process to replace, in the environment of the new one.
 const REPLACES: &str = "WEIR_REPLACES";
+/// Names the file in which the new process says why it does not start.
+const REPORT: &str = "WEIR_REPORT";
+/// The longest reason that is told on.
+const LONGEST_REPORT: usize = 8 * 1024;
 /// The first descriptor that is handed over.
 const FIRST: i32 = 3;
 
@@ -75,6 +84,13 @@ pub(crate) fn remember(socket: &TcpListener) {
     }
 }
 
+/// Forgets the sockets at this address: whoever listened there closes them.
+pub(crate) fn forget(address: SocketAddr) {
+    if let Some(mut sockets) = sockets() {
+        sockets.open.retain(|socket| socket.local_addr().is_ok_and(|is| is != address));
+    }
+}
+
 /// Closes what nobody has taken, and what was to be handed over: the port is free when the listeners close.
 pub(crate) fn end() {
     if let Some(mut sockets) = sockets() {
@@ -87,12 +103,21 @@ pub struct Successor {
     /// The file that this process was started from. By now it may hold a newer program.
     program: io::Result<PathBuf>,
     runs: Arc<AtomicBool>,
+    /// Whoever waits for the end of an upgrade.
+    waiting: Arc<Mutex<Vec<oneshot::Sender<UpgradeOutcome>>>>,
+    /// The file with what this process leaves to it.
+    legacy: Arc<Mutex<Option<PathBuf>>>,
 }
 
 impl Successor {
     /// Call it before the program's file can have been replaced.
     pub fn of_this_process() -> Self {
-        Self { program: std::env::current_exe(), runs: Arc::default() }
+        Self {
+            program: std::env::current_exe(),
+            runs: Arc::default(),
+            waiting: Arc::default(),
+            legacy: Arc::default(),
+        }
     }
 
     pub(crate) fn runs(&self) -> bool {
@@ -100,28 +125,74 @@ impl Successor {
     }
 
     /// Starts it with this process's arguments and sockets. It tells this process to drain once it serves.
-    pub(crate) fn start(&self) {
+    /// `answer` learns how that ended.
+    pub(crate) fn start(
+        &self,
+        answer: Option<oneshot::Sender<UpgradeOutcome>>,
+        legacy: Option<&mut (dyn Legacy + 'static)>,
+    ) {
+        self.waiting().extend(answer);
         if self.runs() {
             return tracing::warn!("a new process was started already");
         }
-        let mut child = match self.spawn() {
+        let report = report_file()
+            .inspect_err(|error| tracing::warn!(%error, "no file for the new process's reasons"));
+        let report = report.ok();
+        self.leave(legacy);
+        let mut child = match self.spawn(report.as_deref()) {
             Ok(child) => child,
-            Err(error) => return tracing::error!(%error, "the new process cannot be started"),
+            Err(error) => {
+                tracing::error!(%error, "the new process cannot be started");
+                forget_legacy(&self.legacy);
+                return self.tell(&Err(format!("the new process cannot be started: {error}")));
+            }
         };
         tracing::info!(process = child.id(), "a new process was started; this one drains once it serves");
         self.runs.store(true, Release);
-        let runs = self.runs.clone();
+        let (runs, waiting, legacy) = (self.runs.clone(), self.waiting.clone(), self.legacy.clone());
         let wait = move || {
             let ended = child.wait();
             runs.store(false, Release);
-            tracing::error!(?ended, "the new process ended");
+            forget_legacy(&legacy);
+            let why = report.map(|file| take_report(&file)).unwrap_or_default();
+            tracing::error!(?ended, "the new process ended; this one goes on: {why}");
+            let status = ended.map(|status| status.to_string()).unwrap_or_else(|error| error.to_string());
+            tell(&waiting, &Err(format!("the new process ended ({status}); the old one goes on\n{why}")));
         };
         if let Err(error) = std::thread::Builder::new().name("successor".into()).spawn(wait) {
             tracing::error!(%error, "nobody waits for the new process");
         }
     }
 
-    fn spawn(&self) -> io::Result<Child> {
+    /// Writes what this process leaves to the new one.
+    fn leave(&self, legacy: Option<&mut (dyn Legacy + 'static)>) {
+        let Some(legacy) = legacy else { return };
+        let file = legacy::write(legacy);
+        let file = file.inspect_err(|error| tracing::warn!(%error, "nothing is left to the new process"));
+        *self.legacy.lock().unwrap_or_else(PoisonError::into_inner) = file.ok();
+    }
+
+    /// The new process serves.
+    pub(crate) fn serves(&self, legacy: Option<&mut (dyn Legacy + 'static)>) {
+        if legacy.is_some_and(Legacy::still_holds) {
+            // That is the word that the other waits for.
+            forget_legacy(&self.legacy);
+        } else {
+            // The other forgets what it has read, and removes the file.
+            self.legacy.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
+        self.tell(&Ok(()));
+    }
+
+    fn tell(&self, outcome: &UpgradeOutcome) {
+        tell(&self.waiting, outcome);
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<oneshot::Sender<UpgradeOutcome>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn spawn(&self, report: Option<&Path>) -> io::Result<Child> {
         let program =
             self.program.as_ref().map_err(|error| io::Error::new(error.kind(), error.to_string()))?;
         let mut mappings = Vec::new();
@@ -138,6 +209,13 @@ impl Successor {
         }
         if let Some(directory) = directory::started_in() {
             command.current_dir(directory);
+        }
+        let left = self.legacy.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for (name, file) in [(REPORT, report), (legacy::LEGACY, left.as_deref())] {
+            match file {
+                Some(file) => command.env(name, file),
+                None => command.env_remove(name),
+            };
         }
         command
             .args(arguments)
@@ -159,10 +237,51 @@ pub(crate) fn take_over() {
     else {
         return;
     };
+    if let Some(file) = std::env::var_os(REPORT) {
+        let _ = fs::remove_file(file);
+    }
     // A number that was left in the environment says nothing: only a parent is replaced.
     if getppid() == Some(named)
         && let Err(error) = kill_process(named, Signal::QUIT)
     {
         tracing::warn!(%error, "the process that this one replaces cannot be told to drain");
+    }
+}
+
+fn tell(waiting: &Mutex<Vec<oneshot::Sender<UpgradeOutcome>>>, outcome: &UpgradeOutcome) {
+    for answer in std::mem::take(&mut *waiting.lock().unwrap_or_else(PoisonError::into_inner)) {
+        // Whoever asked may have left.
+        let _ = answer.send(outcome.clone());
+    }
+}
+
+fn forget_legacy(legacy: &Mutex<Option<PathBuf>>) {
+    if let Some(file) = legacy.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        // It is in a directory for temporary files.
+        let _ = fs::remove_file(file);
+    }
+}
+
+/// An empty file that only this user can read and write.
+fn report_file() -> io::Result<PathBuf> {
+    let file = std::env::temp_dir().join(format!("weir-{}-{:016x}", getpid(), rand::random::<u64>()));
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file)?;
+    Ok(file)
+}
+
+fn take_report(file: &Path) -> String {
+    let mut why = fs::read(file).unwrap_or_default();
+    why.truncate(LONGEST_REPORT);
+    // It is in a directory for temporary files.
+    let _ = fs::remove_file(file);
+    String::from_utf8_lossy(&why).trim().to_owned()
+}
+
+/// Tells the process that this one was to replace why it does not start.
+pub fn report(why: &dyn std::fmt::Display) {
+    let Some(file) = std::env::var_os(REPORT) else { return };
+    if let Ok(mut file) = OpenOptions::new().append(true).open(file) {
+        // The reason is on stderr too.
+        let _ = writeln!(file, "{why:#}");
     }
 }

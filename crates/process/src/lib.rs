@@ -2,14 +2,18 @@
 //! HTTP, gRPC or Redis.
 
 mod allocator;
+pub mod control;
 pub mod directory;
 pub mod handover;
 mod host;
 pub mod least_rate;
+pub mod legacy;
 pub mod listen;
 pub mod nofile;
 pub mod program;
+pub mod reload;
 pub mod repeated;
+pub mod room;
 mod service_manager;
 pub mod settings;
 pub mod shutdown;

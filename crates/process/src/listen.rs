@@ -77,6 +77,14 @@ pub fn free(address: &str, setting: &str) -> Result<SocketAddr, ListenError> {
     Err(failed(last))
 }
 
+/// Says that sockets at this address of the settings are closed now, and no longer handed to the process that
+/// replaces this one.
+pub fn forget(address: &str) {
+    for address in address.to_socket_addrs().into_iter().flatten() {
+        handover::forget(address);
+    }
+}
+
 fn bind(address: SocketAddr, backlog: i32, reuse_port: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::control::ControlOrders;
 use crate::handover::{self, Successor};
-use crate::settings::Mistakes;
+use crate::reload::ReloadReport;
+use crate::settings::{LoadedSection, Mistakes, SettingsTree};
 use crate::shutdown::Shutdown;
 use crate::signals::{self, DrainEnd, ProgramHandle, Signals};
 use crate::telemetry::{self, LogFormat, TelemetryError, TelemetryOptions};
-use crate::{nofile, service_manager};
+use crate::{legacy, nofile, service_manager};
 
 /// How long the last spans may take to their collector.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -25,18 +27,47 @@ const LOG_FILTER: &str = "info,redis=off";
 const SERVICE_GRACE: Duration = Duration::from_secs(30);
 
 impl ProgramHandle {
-    /// A service behind the edge, whose settings do not change while it runs.
-    pub fn service() -> Self {
-        let reload = Box::new(|| {
-            tracing::info!("certificates are reloaded automatically; all other settings need a restart");
-        });
-        Self { grace: SERVICE_GRACE, reload, watched: None }
+    /// A service behind the edge.
+    pub fn service(reload: impl FnMut() -> ReloadReport + 'static, orders: ControlOrders) -> Self {
+        Self {
+            grace: SERVICE_GRACE,
+            reload: Box::new(reload),
+            watched: None,
+            orders: Some(orders),
+            legacy: None,
+        }
     }
 }
 
-/// The settings; or `None`, once their mistakes are told on stderr.
+/// The settings; or `None`, once their mistakes are told on stderr, and to the process that this one was to
+/// replace.
 pub fn settings<C>(loaded: Result<C, Mistakes>) -> Option<C> {
-    loaded.inspect_err(|mistakes| eprint!("{mistakes}")).ok()
+    let told = |mistakes: &Mistakes| {
+        eprint!("{mistakes}");
+        handover::report(mistakes);
+    };
+    loaded.inspect_err(told).ok()
+}
+
+/// What to do on a reload: `load` reads the settings again, and `take_over` changes everything or nothing.
+/// `tree` is what the process runs by, and `fixed` names the keys that only a new one takes over.
+pub fn reloader<T>(
+    mut tree: SettingsTree,
+    fixed: Vec<&'static str>,
+    load: impl Fn() -> Result<LoadedSection<T>, String> + 'static,
+    mut take_over: impl FnMut(T) -> Result<(), String> + 'static,
+) -> impl FnMut() -> ReloadReport + 'static {
+    move || {
+        let taken = load().and_then(|loaded| take_over(loaded.section).map(|()| loaded.tree));
+        match taken {
+            Ok(new) => {
+                let report = ReloadReport::taken_over(tree.changes(&new), &fixed);
+                tree = new.with_fixed(&tree, &fixed);
+                report
+            }
+            Err(why) => ReloadReport::refused(&why),
+        }
+    }
 }
 
 /// Serves as work that a drain waits for. If it ends with an error, the process ends.
@@ -93,8 +124,23 @@ where
     F: Future<Output = Result<ProgramHandle, E>>,
     E: std::fmt::Display + std::fmt::Debug,
 {
+    legacy::begin();
     let successor = Successor::of_this_process();
     handover::begin();
+    run_program(name, on_thread, start, &successor).inspect_err(|error| handover::report(error))
+}
+
+fn run_program<F, S, E>(
+    name: &str,
+    on_thread: impl Fn() + Send + Sync + 'static,
+    start: S,
+    successor: &Successor,
+) -> Result<ExitCode, ProgramError<E>>
+where
+    S: FnOnce(Shutdown) -> F,
+    F: Future<Output = Result<ProgramHandle, E>>,
+    E: std::fmt::Display + std::fmt::Debug,
+{
     let options = TelemetryOptions {
         service_name: name.to_owned(),
         log_format: LogFormat::Text,
@@ -120,7 +166,7 @@ where
         handover::take_over();
         tokio::spawn(service_manager::feed_watchdog());
         Ok::<_, ProgramError<E>>(
-            signals::run_until_stopped(&mut signals, &shutdown, running, &successor).await,
+            signals::run_until_stopped(&mut signals, &shutdown, running, successor).await,
         )
     })?;
     // What is still blocked on a disk must not hold the process back.

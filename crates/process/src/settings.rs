@@ -28,6 +28,7 @@ mod place;
 mod places;
 mod syntax_mistake;
 mod toml_lines;
+mod tree;
 mod yaml_lines;
 
 #[cfg(test)]
@@ -36,6 +37,14 @@ mod tests;
 pub use forms::{OneOrMany, text_or_table};
 pub use mistakes::Mistakes;
 pub use origin::Origin;
+pub use tree::SettingsTree;
+
+/// One section as a process runs by it, and as it was written.
+#[derive(Clone, Debug)]
+pub struct LoadedSection<T> {
+    pub section: T,
+    pub tree: SettingsTree,
+}
 
 /// The one section of a file that a process is run by: read, and checked by `check`. `known` are all sections
 /// a file may have. Everything that is wrong is in the error.
@@ -44,7 +53,7 @@ pub fn load_section<T: DeserializeOwned>(
     name: &str,
     known: &[&str],
     check: impl FnOnce(&T, &mut Mistakes),
-) -> Result<T, Mistakes> {
+) -> Result<LoadedSection<T>, Mistakes> {
     let settings = Settings::load(Some(file), std::env::vars())?;
     let mut mistakes = settings.mistakes();
     settings.unknown_sections(known, &mut mistakes);
@@ -53,7 +62,9 @@ pub fn load_section<T: DeserializeOwned>(
         check(section, &mut mistakes);
     }
     match section {
-        Some(section) if mistakes.is_empty() => Ok(section),
+        Some(section) if mistakes.is_empty() => {
+            Ok(LoadedSection { section, tree: settings.tree().of_section(name) })
+        }
         _ => Err(mistakes),
     }
 }

@@ -14,6 +14,8 @@ use tokio_util::task::TaskTracker;
 pub struct Shutdown {
     /// Asked with each request, and so no lock.
     begun: Arc<AtomicBool>,
+    /// The whole process's, if this is a part's.
+    of_process: Option<Arc<AtomicBool>>,
     /// Another process serves on the same sockets.
     handed_over: Arc<AtomicBool>,
     draining: CancellationToken,
@@ -23,6 +25,18 @@ pub struct Shutdown {
 impl Shutdown {
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The shutdown of a part, which can be told to drain alone. It begins with the whole's at the latest;
+    /// what is spawned is the whole's work.
+    pub fn part(&self) -> Self {
+        Self {
+            begun: Arc::default(),
+            of_process: Some(self.of_process.clone().unwrap_or_else(|| self.begun.clone())),
+            handed_over: self.handed_over.clone(),
+            draining: self.draining.child_token(),
+            tasks: self.tasks.clone(),
+        }
     }
 
     /// Starts draining: listeners close, idle connections end, running requests finish.
@@ -47,7 +61,7 @@ impl Shutdown {
     }
 
     pub fn is_draining(&self) -> bool {
-        self.begun.load(Acquire)
+        self.begun.load(Acquire) || self.of_process.as_ref().is_some_and(|whole| whole.load(Acquire))
     }
 
     /// Runs work that a drain waits for: a connection, a fill.
@@ -86,5 +100,18 @@ mod tests {
         shutdown.spawn(std::future::pending::<()>());
         shutdown.begin();
         assert_eq!(shutdown.finish(Duration::from_secs(1)).await, 1);
+    }
+    #[tokio::test(start_paused = true)]
+    async fn a_part_drains_alone_and_with_the_whole() {
+        let whole = Shutdown::new();
+        let (first, second) = (whole.part(), whole.part());
+        first.begin();
+        first.draining().await;
+        assert!(first.is_draining() && !second.is_draining() && !whole.is_draining());
+        let (ended, inner) = (second.clone(), second.part());
+        first.spawn(async move { ended.draining().await });
+        whole.begin();
+        assert!(second.is_draining() && inner.is_draining());
+        assert_eq!(whole.finish(Duration::from_secs(1)).await, 0);
     }
 }

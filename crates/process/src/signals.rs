@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::control::{self, ControlOrders};
 use crate::handover::{self, Successor};
+use crate::legacy::Legacy;
+use crate::reload::ReloadReport;
 use crate::service_manager;
 use crate::shutdown::Shutdown;
 use crate::watch::Watch;
@@ -39,9 +42,13 @@ impl From<DrainEnd> for ExitCode {
 pub struct ProgramHandle {
     /// How long work under way may take once the process is told to stop.
     pub grace: Duration,
-    /// Called on SIGHUP, and when the watched file has changed.
-    pub reload: Box<dyn FnMut()>,
+    /// Called on SIGHUP, when the watched file has changed, and when it is ordered.
+    pub reload: Box<dyn FnMut() -> ReloadReport>,
     pub watched: Option<PathBuf>,
+    /// Orders from inside the process.
+    pub orders: Option<ControlOrders>,
+    /// What it leaves to the process that replaces it.
+    pub legacy: Option<Box<dyn Legacy>>,
 }
 
 /// The signals of this process. From `listen` on none is lost and none is fatal, also while the program
@@ -79,15 +86,16 @@ impl Signals {
 /// Waits until the process is told to stop, by SIGTERM, SIGQUIT, SIGINT or somebody's `shutdown.begin()`;
 /// then drains for at most `grace`.
 ///
-/// SIGHUP and a change that `watch` sees call `on_reload`, except during the drain. SIGUSR2 starts
-/// `successor`, which sends SIGQUIT once it serves. A second signal to stop ends the drain at once.
+/// SIGHUP, a change that `watch` sees and an order call `on_reload`, except during the drain. SIGUSR2 and an
+/// order start `successor`, which sends SIGQUIT once it serves. A second signal to stop ends the drain at
+/// once.
 pub async fn run_until_stopped(
     signals: &mut Signals,
     shutdown: &Shutdown,
     running: ProgramHandle,
     successor: &Successor,
 ) -> DrainEnd {
-    let ProgramHandle { grace, reload: mut on_reload, watched } = running;
+    let ProgramHandle { grace, reload: mut on_reload, watched, mut orders, mut legacy } = running;
     let mut watch = Watch::new(watched);
     let told = loop {
         let order = tokio::select! {
@@ -98,10 +106,20 @@ pub async fn run_until_stopped(
             _ = signals.quit.recv() => Order::Stop(QUIT),
             () = shutdown.draining() => Order::Stop(""),
             () = watch.changed() => Order::Reload,
+            order = next(&mut orders) => Order::Inside(order),
         };
         match order {
-            Order::Reload => service_manager::reloads(&mut on_reload),
-            Order::Replace => successor.start(),
+            Order::Reload => reload(&mut on_reload).log(),
+            Order::Inside(control::Order::Reload(answer)) => {
+                let report = reload(&mut on_reload);
+                report.log();
+                // Whoever asked may have left.
+                let _ = answer.send(report);
+            }
+            Order::Replace => successor.start(None, legacy.as_deref_mut()),
+            Order::Inside(control::Order::Upgrade(answer)) => {
+                successor.start(Some(answer), legacy.as_deref_mut());
+            }
             Order::Stop(told) => break told,
         }
     };
@@ -110,7 +128,9 @@ pub async fn run_until_stopped(
     }
     handover::end();
     if told == QUIT && successor.runs() {
+        // First, so that a purge which the pages left behind do not know is ordered at the new process too.
         shutdown.hand_over();
+        successor.serves(legacy.as_deref_mut());
     } else {
         service_manager::drains();
     }
@@ -133,9 +153,24 @@ pub async fn run_until_stopped(
 /// What a successor sends.
 const QUIT: &str = "SIGQUIT";
 
+async fn next(orders: &mut Option<ControlOrders>) -> control::Order {
+    match orders {
+        Some(orders) => orders.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Keeps systemd informed about it.
+fn reload(on_reload: &mut dyn FnMut() -> ReloadReport) -> ReloadReport {
+    let mut report = ReloadReport::default();
+    service_manager::reloads(|| report = on_reload());
+    report
+}
+
 enum Order {
     Reload,
     Replace,
+    Inside(control::Order),
     /// Told by this signal; empty: from inside.
     Stop(&'static str),
 }

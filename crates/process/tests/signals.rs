@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use process::handover::Successor;
+use process::reload::ReloadReport;
 use process::shutdown::Shutdown;
 use process::signals::{DrainEnd, ProgramHandle, Signals, run_until_stopped};
 use rustix::process::{Signal, getpid, kill_process};
@@ -59,6 +60,10 @@ async fn drains_reloads_and_can_be_forced() {
     assert_eq!(run_until_stopped(&mut signals, &shutdown, running, &successor).await, DrainEnd::Cut(1));
 }
 
-fn left_running(grace: Duration, reload: impl FnMut() + 'static) -> ProgramHandle {
-    ProgramHandle { grace, reload: Box::new(reload), watched: None }
+fn left_running(grace: Duration, mut reload: impl FnMut() + 'static) -> ProgramHandle {
+    let reload = move || {
+        reload();
+        ReloadReport::default()
+    };
+    ProgramHandle { grace, reload: Box::new(reload), watched: None, orders: None, legacy: None }
 }

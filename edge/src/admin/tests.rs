@@ -24,7 +24,9 @@ fn edge() -> Arc<Edge> {
 }
 
 async fn ask(edge: &Arc<Edge>, method: Method, target: &str) -> Option<(u16, String, String)> {
-    let routes = EdgeRoutes { edge: edge.clone(), readiness: Readiness::default() };
+    let in_force = edge.clone();
+    let edge = EdgeInForce::new(move || Some(in_force.clone()));
+    let routes = EdgeRoutes { edge, readiness: Readiness::default() };
     let request = Request::builder().method(method).uri(target).body(Bytes::new()).unwrap();
     let (head, body) = routes.answer(&request).await?.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
@@ -121,7 +123,10 @@ async fn there_when_ready_and_to_the_end_of_a_drain() {
     shutdown.spawn(released);
     let readiness = Readiness::default();
     readiness.ready();
-    let serving = tokio::spawn(serve(listener, edge(), (), readiness, shutdown.clone()));
+    let edge = edge();
+    let plane =
+        AdminPlane { edge: EdgeInForce::new(move || Some(edge.clone())), readiness, guard: Guard::default() };
+    let serving = tokio::spawn(serve(listener, plane, (), shutdown.clone()));
     let get = async |target: &str| {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let request = format!("GET {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");

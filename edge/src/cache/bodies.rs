@@ -7,17 +7,22 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 #[derive(Debug)]
 pub(crate) struct Bodies {
     held: AtomicU64,
-    most: u64,
+    most: AtomicU64,
 }
 
 impl Bodies {
     pub(crate) fn new(most: u64) -> Arc<Self> {
-        Arc::new(Self { held: AtomicU64::new(0), most })
+        Arc::new(Self { held: AtomicU64::new(0), most: most.into() })
+    }
+
+    /// Another bound, from now on.
+    pub(crate) fn set_most(&self, most: u64) {
+        self.most.store(most, Relaxed);
     }
 
     /// Whether a body may hold this many bytes more and still be kept whole.
     pub(super) fn have_room(&self, bytes: u64) -> bool {
-        self.held().saturating_add(bytes) <= self.most
+        self.held().saturating_add(bytes) <= self.most.load(Relaxed)
     }
 
     pub(super) fn add(&self, bytes: u64) {

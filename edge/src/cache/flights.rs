@@ -11,7 +11,7 @@ use http::HeaderMap;
 use http_cache::cache_status::Fwd;
 use http_cache::{Reason, Use};
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::sync::watch;
 
 use crate::application::upstream::Upstream;
 use crate::application::{Failure, OriginReply};
@@ -181,9 +181,19 @@ pub(crate) struct Flights {
     shards: Vec<Shard>,
     hasher: ahash::RandomState,
     under_way: AtomicUsize,
-    most: usize,
-    /// Places for requests that wait for another's page.
-    places: Semaphore,
+    most: AtomicUsize,
+    /// Requests that wait for another's page, and how many may.
+    waiting: AtomicUsize,
+    most_waiters: AtomicUsize,
+}
+
+/// A waiting request's place, released when dropped.
+pub(crate) struct WaitPlace<'a>(&'a AtomicUsize);
+
+impl Drop for WaitPlace<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// How a request joined.
@@ -199,8 +209,20 @@ pub(crate) enum FlightSeat {
 impl Flights {
     pub(crate) fn new(most: usize, most_waiters: usize) -> Arc<Self> {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        let (hasher, under_way) = (ahash::RandomState::new(), AtomicUsize::new(0));
-        Arc::new(Self { shards, hasher, under_way, most, places: Semaphore::new(most_waiters) })
+        Arc::new(Self {
+            shards,
+            hasher: ahash::RandomState::new(),
+            under_way: AtomicUsize::new(0),
+            most: most.into(),
+            waiting: AtomicUsize::new(0),
+            most_waiters: most_waiters.into(),
+        })
+    }
+
+    /// Other bounds, from now on. What is under way goes on.
+    pub(crate) fn set_bounds(&self, most: usize, most_waiters: usize) {
+        self.most.store(most, Ordering::Relaxed);
+        self.most_waiters.store(most_waiters, Ordering::Relaxed);
     }
 
     /// One flight per key and known variant.
@@ -209,7 +231,7 @@ impl Flights {
         let mut shard = self.shard(&key).lock();
         match shard.entry(key) {
             Entry::Occupied(entry) => FlightSeat::Follows(entry.get().clone()),
-            Entry::Vacant(_) if self.under_way.load(Ordering::Relaxed) >= self.most => FlightSeat::Full,
+            Entry::Vacant(_) if self.under_way() >= self.most.load(Ordering::Relaxed) => FlightSeat::Full,
             Entry::Vacant(entry) => {
                 self.under_way.fetch_add(1, Ordering::Relaxed);
                 let flight = Arc::new(Flight { outcome: watch::Sender::new(None), first: Mutex::default() });
@@ -221,8 +243,11 @@ impl Flights {
     }
 
     /// A place for a waiting request, released when dropped; `None`: too many wait already.
-    pub(crate) fn place(&self) -> Option<SemaphorePermit<'_>> {
-        self.places.try_acquire().ok()
+    pub(crate) fn place(&self) -> Option<WaitPlace<'_>> {
+        let most = self.most_waiters.load(Ordering::Relaxed);
+        let one_more = |waiting: usize| (waiting < most).then_some(waiting + 1);
+        self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
+        Some(WaitPlace(&self.waiting))
     }
 
     /// Lets nobody join this flight any more: its result is not for later requests.

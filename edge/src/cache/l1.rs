@@ -46,7 +46,7 @@ impl Lifecycle<Key, Arc<Slot>> for Evictions {
 pub(crate) struct L1 {
     slots: Cache<Key, Arc<Slot>, Weight, ahash::RandomState, Evictions>,
     evicted: Evictions,
-    max_object: u64,
+    max_object: AtomicU64,
 }
 
 /// What L1 says about a request.
@@ -116,7 +116,13 @@ impl L1 {
             Ok(options) => Cache::with_options(options, Weight, hasher, evicted.clone()),
             Err(_) => Cache::with(entries, memory, Weight, hasher, evicted.clone()),
         };
-        Self { slots, evicted, max_object }
+        Self { slots, evicted, max_object: max_object.into() }
+    }
+
+    /// Other bounds, from now on: what has no room any more is evicted.
+    pub(crate) fn set_bounds(&self, memory: u64, max_object: u64) {
+        self.slots.set_capacity(memory);
+        self.max_object.store(max_object, Ordering::Relaxed);
     }
 
     /// `selected` makes the fingerprint of the request's fields that Vary names.
@@ -232,7 +238,7 @@ impl L1 {
 
     /// Keeps a whole page, unless it is too large. `request`: the fields it was made for.
     pub(crate) fn insert(&self, key: &[u8], request: &HeaderMap, page: Arc<Page>) {
-        if page.body.len() as u64 > self.max_object {
+        if page.body.len() as u64 > self.max_object() {
             return;
         }
         self.change(key, |slot| slot.insert(request, page));
@@ -252,7 +258,7 @@ impl L1 {
 
     /// The longest body that is kept.
     pub(crate) fn max_object(&self) -> u64 {
-        self.max_object
+        self.max_object.load(Ordering::Relaxed)
     }
 
     /// Marks a variant whose reply could not be stored: requests for it bypass the cache for a while

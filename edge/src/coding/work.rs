@@ -33,7 +33,7 @@ pub(crate) struct CodingCapacity {
 #[derive(Debug)]
 pub(crate) struct Memory {
     used: AtomicU64,
-    most: u64,
+    most: AtomicU64,
 }
 
 /// A part of the memory, given back when it is dropped.
@@ -52,13 +52,18 @@ impl CodingCapacity {
         Self {
             long: Arc::new(Semaphore::new(cores)),
             streams: Arc::new(Semaphore::new(MOST_STREAMS)),
-            memory: Arc::new(Memory { used: AtomicU64::new(0), most: memory }),
+            memory: Arc::new(Memory { used: AtomicU64::new(0), most: memory.into() }),
         }
     }
 
     /// Bytes that coded copies take now.
     pub(crate) fn memory_used(&self) -> u64 {
         self.memory.used.load(Ordering::Relaxed)
+    }
+
+    /// Another bound for copies, from now on.
+    pub(crate) fn set_memory(&self, memory: u64) {
+        self.memory.most.store(memory, Ordering::Relaxed);
     }
 
     /// `None`: as many bodies as may be are being coded.
@@ -68,7 +73,8 @@ impl CodingCapacity {
 
     /// A place for a copy of this length, or nothing if there is none.
     pub(crate) fn take(&self, bytes: u64) -> Option<MemoryShare> {
-        let add = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= self.memory.most);
+        let most = self.memory.most.load(Ordering::Relaxed);
+        let add = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= most);
         self.memory.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).ok()?;
         Some(MemoryShare { memory: self.memory.clone(), bytes })
     }

@@ -90,6 +90,14 @@ enum ConnectionStep {
     Closed,
 }
 
+/// Why a connection is no longer served by its edge.
+enum ConnectionEnd {
+    /// It is over.
+    Closed,
+    /// The edge drains: another has its place, or the process ends.
+    Replaced,
+}
+
 impl Connection {
     /// Makes a connection. `buffer` holds what was read from it already.
     pub(crate) fn new(stream: Stream, via: Via, buffer: BytesMut, edge: Arc<Edge>) -> Self {
@@ -112,12 +120,36 @@ impl Connection {
 
     /// Serves requests until the peer or the edge closes.
     pub(crate) async fn serve(&mut self) {
+        while let ConnectionEnd::Replaced = self.serve_by_edge().await {
+            self.follow();
+        }
+    }
+
+    /// Goes over to the edge that has taken the place of this one's. Without one, or if another thing is
+    /// spoken at the listener now, it stays and drains.
+    fn follow(&mut self) {
+        if let Some(newest) = self.edge.successor()
+            && let Some(listener) = newest.listener_of(&self.edge, self.via.listener)
+        {
+            self.via.listener = listener;
+            self.edge = newest;
+        } else {
+            self.drains = true;
+        }
+    }
+
+    /// Serves until the connection has ended, or a drain or another edge calls it away between two requests.
+    async fn serve_by_edge(&mut self) -> ConnectionEnd {
         let edge = self.edge.clone();
         let mut watchdog = Watchdog::new();
         let draining = edge.shutdown.draining();
         tokio::pin!(draining);
         let mut head_started: Option<Instant> = None;
+        self.awaits_drain = false;
         loop {
+            if head_started.is_none() && !self.drains && edge.shutdown.is_draining() {
+                return ConnectionEnd::Replaced;
+            }
             let step = if !self.buffer.is_empty() && head_started.is_none() {
                 // Bytes behind the last request are examined before more are read.
                 poll_fn(|context| Poll::Ready(self.look_at_buffer(context))).await
@@ -157,10 +189,11 @@ impl Connection {
                         .await
                         .is_err()
                     {
-                        return;
+                        return ConnectionEnd::Closed;
                     }
                     if after != Persistence::Next {
-                        return self.end(after).await;
+                        self.end(after).await;
+                        return ConnectionEnd::Closed;
                     }
                 }
                 ConnectionStep::Request(incoming) => {
@@ -168,12 +201,15 @@ impl Connection {
                     // Boxed, like everything that an idle connection does not need: its task holds none of
                     // it.
                     if !Box::pin(self.exchange(*incoming)).await {
-                        return;
+                        return ConnectionEnd::Closed;
                     }
                 }
-                ConnectionStep::Refused(refusal) => return Box::pin(self.refuse(refusal)).await,
-                ConnectionStep::Drain => self.drains = true,
-                ConnectionStep::Closed => return,
+                ConnectionStep::Refused(refusal) => {
+                    Box::pin(self.refuse(refusal)).await;
+                    return ConnectionEnd::Closed;
+                }
+                ConnectionStep::Drain => return ConnectionEnd::Replaced,
+                ConnectionStep::Closed => return ConnectionEnd::Closed,
             }
         }
     }
@@ -269,7 +305,7 @@ impl Connection {
 
     fn after(&self, head: &Head<'_>) -> Persistence {
         let is_last = u64::from(self.via.requests) >= self.edge.settings.limits.requests_per_connection;
-        Persistence::of(head, &self.stream, is_last || self.edge.shutdown.is_draining())
+        Persistence::of(head, &self.stream, is_last || self.edge.ends_connections_of(self.via.listener))
     }
 
     /// Ends the connection after the last reply.
@@ -323,6 +359,6 @@ mod tests {
         let mut connection = Connection::new(Stream::Plain(stream), via, BytesMut::new(), edge);
         let size = size_of_val(&connection) + size_of_val(&connection.serve());
 
-        assert!(size <= 376, "{size} bytes");
+        assert!(size <= 392, "{size} bytes");
     }
 }

@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use http::Version;
+use process::room::Room;
+use process::shutdown::Shutdown;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use crate::acme::challenge;
@@ -22,6 +24,7 @@ use crate::http1::linger::linger_briefly;
 use crate::http1::write;
 use crate::http1::write::WriteManner;
 use crate::http2::PREFACE;
+use crate::listen::generation::{CurrentGeneration, Door, Generation};
 use crate::listen::proxy_protocol::{self, ProxiedSource};
 use crate::listen::tls::Acceptor;
 use crate::metrics::GaugeGuard;
@@ -36,17 +39,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 static CONNECTIONS: AtomicU32 = AtomicU32::new(0);
 /// The first byte of every TLS connection: a handshake record.
 const TLS_HANDSHAKE: u8 = 22;
-
-/// What is spoken at an address of `listen`.
-#[derive(Clone)]
-pub(crate) struct Door {
-    /// Its index there.
-    pub(crate) listener: u16,
-    pub(crate) tls: Option<Acceptor>,
-    pub(crate) http2: bool,
-    /// Connections begin with a header of the PROXY protocol.
-    pub(crate) proxy_protocol: bool,
-}
 
 /// An accepted connection, and its place among all.
 pub(crate) struct Guest {
@@ -63,13 +55,16 @@ pub(crate) struct Seat {
     _active: GaugeGuard,
 }
 
-/// Accepts until the drain begins; hands each connection to `take`.
+/// Accepts until the socket is to be closed; hands each connection to `take`, with what is in force when it
+/// comes.
 pub(crate) async fn accept(
-    edge: Arc<Edge>,
-    listener: TcpListener,
-    room: Arc<Semaphore>,
-    take: impl Fn(Guest),
+    (listener, address, closing): (TcpListener, &str, &Shutdown),
+    current: &CurrentGeneration,
+    room: &Arc<Room>,
+    take: impl Fn(&Generation, &Door, Guest),
 ) {
+    // A connection that came before its address left the settings is still served by them.
+    let mut known = current.load_full();
     let port = match listener.local_addr() {
         Ok(local) => local.port(),
         Err(error) => return tracing::error!(%error, "cannot accept connections"),
@@ -77,8 +72,14 @@ pub(crate) async fn accept(
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = edge.shutdown.draining() => return,
+            () = closing.draining() => return,
         };
+        let newest = current.load();
+        if newest.door(address).is_some() {
+            known = newest.clone();
+        }
+        drop(newest);
+        let edge = &known.edge;
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -88,17 +89,20 @@ pub(crate) async fn accept(
             }
         };
         edge.metrics.connections_accepted.inc();
-        let Ok(seat) = room.clone().try_acquire_owned() else {
+        let Some(seat) = room.take() else {
             edge.metrics.connections_refused.inc();
             continue;
         };
         let place = Seat { _permit: seat, _active: GaugeGuard::enter(&edge.metrics.connections_active) };
-        take(Guest { stream, peer, port, place });
+        if let Some(door) = known.door(address) {
+            take(&known, door, Guest { stream, peer, port, place });
+        }
     }
 }
 
 /// Serves a connection in a task of its own, on the current runtime. `held` lives as long as the connection.
-pub(crate) fn begin(edge: &Arc<Edge>, door: &Door, guest: Guest, held: impl Send + 'static) {
+pub(crate) fn begin(generation: &Generation, door: &Door, guest: Guest, held: impl Send + 'static) {
+    let edge = &generation.edge;
     let Guest { stream, peer, port, place } = guest;
     let connection = CONNECTIONS.fetch_add(1, Relaxed).wrapping_add(1);
     let via = Via {

@@ -8,12 +8,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use process::room::Room;
+use process::shutdown::Shutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
-use crate::Edge;
 use crate::listen::accept;
-use crate::listen::accept::{Door, Guest, Seat};
+use crate::listen::accept::{Guest, Seat};
+use crate::listen::generation::{CurrentGeneration, Door, Generation};
+use crate::listen::open_socket::OpenSocket;
 use crate::metrics::threads;
 
 /// The most connections that may wait for another core to take them over; more are served where they were
@@ -34,7 +39,8 @@ struct HandedConnection {
     peer: net::SocketAddr,
     port: u16,
     place: Seat,
-    door: usize,
+    /// The address of `listen` that accepted it.
+    address: Arc<str>,
 }
 
 /// Counts a connection of a core while it exists.
@@ -62,81 +68,88 @@ pub(crate) fn number() -> usize {
     threads::parts()
 }
 
-/// Starts the threads. `listeners` has, for each core, one socket per door. The threads serve until all
+/// Starts a thread for each of `sockets`, which bring what it accepts on. The threads serve until all
 /// connections have ended, or the process ends.
 pub(crate) fn start(
-    edge: &Arc<Edge>,
-    doors: Vec<Door>,
-    listeners: Vec<Vec<net::TcpListener>>,
-    room: &Arc<Semaphore>,
+    current: &CurrentGeneration,
+    sockets: Vec<mpsc::Receiver<OpenSocket>>,
+    room: &Arc<Room>,
+    process: &Shutdown,
 ) -> io::Result<()> {
-    let doors: Arc<[Door]> = doors.into();
-    let (senders, receivers): (Vec<_>, Vec<_>) = listeners.iter().map(|_| mpsc::channel(HANDED)).unzip();
+    let (senders, receivers): (Vec<_>, Vec<_>) = sockets.iter().map(|_| mpsc::channel(HANDED)).unzip();
     let core = |handed| Core { connections: AtomicUsize::new(0), handed };
     let cores: Arc<[Core]> = senders.into_iter().map(core).collect();
-    for (index, (listeners, handed)) in listeners.into_iter().zip(receivers).enumerate() {
+    for (index, (sockets, handed)) in sockets.into_iter().zip(receivers).enumerate() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let this = Worker { edge: edge.clone(), doors: doors.clone(), cores: cores.clone(), index };
-        let room = room.clone();
+        let this = Worker {
+            current: current.clone(),
+            cores: cores.clone(),
+            index,
+            room: room.clone(),
+            process: process.clone(),
+        };
         thread::Builder::new()
             .name(format!("edge-{index}"))
-            .spawn(move || runtime.block_on(this.serve(listeners, handed, room)))?;
+            .spawn(move || runtime.block_on(this.serve(sockets, handed)))?;
     }
     Ok(())
 }
 
 #[derive(Clone)]
 struct Worker {
-    edge: Arc<Edge>,
-    doors: Arc<[Door]>,
+    current: CurrentGeneration,
     cores: Arc<[Core]>,
     index: usize,
+    room: Arc<Room>,
+    process: Shutdown,
 }
 
 impl Worker {
     async fn serve(
         self,
-        listeners: Vec<net::TcpListener>,
+        mut sockets: mpsc::Receiver<OpenSocket>,
         mut handed: mpsc::Receiver<HandedConnection>,
-        room: Arc<Semaphore>,
     ) {
-        let accepting = listeners.into_iter().enumerate().filter_map(|(door, listener)| {
-            let this = self.clone();
-            match TcpListener::from_std(listener) {
-                Ok(listener) => {
-                    Some(accept::accept(self.edge.clone(), listener, room.clone(), move |guest| {
-                        this.take(door, guest);
-                    }))
-                }
-                Err(error) => {
-                    tracing::error!(%error, "cannot accept connections");
-                    None
-                }
+        let mut accepting = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                Some(socket) = sockets.recv() => accepting.push(self.clone().accept(socket)),
+                Some(()) = accepting.next() => {}
+                Some(connection) = handed.recv() => self.take_over(connection),
+                () = self.process.draining() => break,
             }
-        });
-        let taking_over = async {
-            while let Some(HandedConnection { stream, peer, port, place, door }) = handed.recv().await {
-                match TcpStream::from_std(stream) {
-                    Ok(stream) => self.begin(door, Guest { stream, peer, port, place }),
-                    Err(error) => tracing::warn!(%error, "cannot take over a connection from another core"),
-                }
-            }
-        };
-        tokio::select! {
-            _ = futures_util::future::join_all(accepting) => {}
-            () = taking_over => {}
         }
+        drop(accepting);
         // Tasks that were started here need this runtime to their end.
-        self.edge.shutdown.finished().await;
+        self.process.finished().await;
+    }
+
+    async fn accept(self, OpenSocket { listener, address, closing }: OpenSocket) {
+        let listener = match TcpListener::from_std(listener) {
+            Ok(listener) => listener,
+            Err(error) => return tracing::error!(%error, "cannot accept connections"),
+        };
+        let take = |generation: &Generation, _: &Door, guest: Guest| self.take(generation, &address, guest);
+        accept::accept((listener, &*address, &closing), &self.current, &self.room, take).await;
+    }
+
+    fn take_over(&self, handed: HandedConnection) {
+        let HandedConnection { stream, peer, port, place, address } = handed;
+        match TcpStream::from_std(stream) {
+            Ok(stream) => self.begin(&self.current.load(), &address, Guest { stream, peer, port, place }),
+            Err(error) => tracing::warn!(%error, "cannot take over a connection from another core"),
+        }
     }
 
     /// Serves the connection here, or hands it to the core with the fewest.
-    fn take(&self, door: usize, guest: Guest) {
-        let Some(other) = self.lighter() else { return self.begin(door, guest) };
-        let Ok(permit) = other.handed.try_reserve() else { return self.begin(door, guest) };
+    fn take(&self, generation: &Generation, address: &Arc<str>, guest: Guest) {
+        let Some(other) = self.lighter() else { return self.begin(generation, address, guest) };
+        let Ok(permit) = other.handed.try_reserve() else { return self.begin(generation, address, guest) };
         let Guest { stream, peer, port, place } = guest;
         match stream.into_std() {
-            Ok(stream) => permit.send(HandedConnection { stream, peer, port, place, door }),
+            Ok(stream) => {
+                permit.send(HandedConnection { stream, peer, port, place, address: address.clone() });
+            }
             Err(error) => tracing::warn!(%error, "cannot hand a connection to another core"),
         }
     }
@@ -148,9 +161,9 @@ impl Worker {
         (mine > count(other) + SLACK + count(other) / 8).then_some(other)
     }
 
-    fn begin(&self, door: usize, guest: Guest) {
-        if let Some(door) = self.doors.get(door) {
-            accept::begin(&self.edge, door, guest, CoreSeat::on(&self.cores, self.index));
+    fn begin(&self, generation: &Generation, address: &str, guest: Guest) {
+        if let Some(door) = generation.door(address) {
+            accept::begin(generation, door, guest, CoreSeat::on(&self.cores, self.index));
         }
     }
 }

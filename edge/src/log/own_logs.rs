@@ -11,7 +11,7 @@ use crate::route::Sites;
 use crate::route::logs::{LineFormat, LogRule};
 use crate::variables::Facts;
 
-type OpenLogs = HashMap<Box<str>, Arc<AccessLog>, ahash::RandomState>;
+pub(crate) type OpenLogs = HashMap<Box<str>, Arc<AccessLog>, ahash::RandomState>;
 
 #[derive(Debug, Default)]
 pub(crate) struct OwnLogs {
@@ -24,9 +24,9 @@ pub(crate) struct OwnLogs {
 const MOST_VARYING: usize = 64;
 
 impl OwnLogs {
-    /// Opens what these sites name and is not open, and lets go of what they no longer name.
-    pub(crate) fn open(&self, sites: &Sites) -> Result<(), OpenError> {
-        let before = self.open.load_full();
+    /// Opens what these sites name and is not open.
+    pub(crate) fn prepare(&self, sites: &Sites) -> Result<OpenLogs, OpenError> {
+        let before = self.open.load();
         let mut open = OpenLogs::default();
         for rule in sites.logs().filter(|rule| rule.is_fixed()) {
             if open.contains_key(&rule.to) {
@@ -38,13 +38,18 @@ impl OwnLogs {
             };
             open.insert(rule.to.clone(), log);
         }
+        Ok(open)
+    }
+
+    /// Writes into these from now on, and lets go of all others.
+    pub(crate) fn take_over(&self, open: OpenLogs) {
+        let before = self.open.load_full();
         let some_end = before.keys().any(|to| !open.contains_key(to));
         self.open.store(Arc::new(open));
         if some_end {
             // A log that ends writes what it holds, and nobody waits for that.
             let _ = std::thread::Builder::new().name("log-end".into()).spawn(move || drop(before));
         }
-        Ok(())
     }
 
     pub(crate) fn reopen(&self) {

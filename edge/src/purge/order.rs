@@ -14,6 +14,7 @@ use weir_proto::cache::PurgeReply;
 use crate::cache_node::identity::read_token;
 use crate::cache_node::{Node, Nodes, Token};
 use crate::metrics::Metrics;
+use crate::purge::next_process::NextProcess;
 use crate::purge::outcome::PurgeOutcome;
 use crate::purge::pace::Pace;
 use crate::purge::recent::RecentPurges;
@@ -35,8 +36,13 @@ pub(crate) struct Purger {
     /// `None`: what replies to changes name in Location and Content-Location stays as it is.
     pub(crate) named: Option<Pace>,
     /// The last ones, to be shown.
-    pub(crate) recent: RecentPurges,
+    pub(crate) recent: Arc<RecentPurges>,
+    /// The process that takes this one's place, if it has an admin listener.
+    pub(crate) next_process: Option<NextProcess>,
 }
+
+/// What the next process is called where it may have pages from before a purge.
+const NEXT_PROCESS: &str = "the process that has taken over";
 
 impl Purger {
     /// Sends the purge to every node that must receive it, and waits for its end.
@@ -59,6 +65,15 @@ impl Purger {
                 }
                 Err(detail) => {
                     outcome.missing.extend(names);
+                    outcome.details.push(detail);
+                }
+            }
+        }
+        if let Some(next) = self.next_process.as_ref().filter(|_| self.tasks.is_handed_over()) {
+            match next.purge(purge).await {
+                Ok(acknowledged) => outcome.acknowledged.extend(acknowledged),
+                Err(detail) => {
+                    outcome.missing.insert(NEXT_PROCESS.to_owned());
                     outcome.details.push(detail);
                 }
             }

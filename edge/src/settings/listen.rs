@@ -9,7 +9,7 @@ use crate::settings::client_certificate::ClientCertificateConfig;
 
 /// One address to listen on: "0.0.0.0:8080", or { address = "0.0.0.0:8443", tls = { certificate = "…", key =
 /// "…" } }.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
     pub address: String,
     /// Offers TLS here. The certificate is for names that no site has a certificate for.

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
 use weir_tests::{
-    Client, Load, Location, Process, Settings, Stack, binary, both_topologies, free_port, site, until,
+    Certificate, Client, Load, Location, Process, Settings, Stack, binary, both_topologies, free_port, site,
+    until,
 };
 
 fn settings() -> Settings {
@@ -39,14 +40,17 @@ fn started(process: &Process) -> Vec<Pid> {
     named.filter_map(number).collect()
 }
 
-both_topologies!(a_new_process_takes_over_without_a_lost_request, settings());
-fn a_new_process_takes_over_without_a_lost_request(stack: &Stack) {
-    const TIMES: usize = 4;
-    let load = Load::start(stack.http(), 4, |visitor, n| format!("/count/page{}", (visitor + n) % 7));
-    load.wait_for(100);
-    let mut successors = Successors::default();
+/// How often the process is replaced under load; `WEIR_HANDOVERS=100` makes it as many.
+const TIMES: usize = 4;
+
+fn times() -> usize {
+    std::env::var("WEIR_HANDOVERS").ok().and_then(|text| text.parse().ok()).unwrap_or(TIMES)
+}
+
+/// Replaces the process so many times. The last one.
+fn replace(stack: &Stack, successors: &mut Successors, mut between: impl FnMut()) -> Pid {
     let mut current = stack.edge.id();
-    for time in 1..=TIMES {
+    for time in 1..=times() {
         kill_process(current, Signal::USR2).unwrap();
         let next = until("a new process is started", || started(&stack.edge).get(time - 1).copied());
         successors.0.push(next);
@@ -54,14 +58,163 @@ fn a_new_process_takes_over_without_a_lost_request(stack: &Stack) {
             assert!(stack.edge.wait().success());
         }
         until("the old process has drained", || (!runs(current)).then_some(()));
-        load.wait_for(100);
+        between();
         assert!(runs(next));
         stack.admin("/livez").expect(200);
         current = next;
     }
+    current
+}
+
+fn end(last: Pid) {
+    kill_process(last, Signal::TERM).unwrap();
+    until("the last process has drained", || (!runs(last)).then_some(()));
+}
+
+both_topologies!(a_new_process_takes_over_without_a_lost_request, settings());
+fn a_new_process_takes_over_without_a_lost_request(stack: &Stack) {
+    let load = Load::start(stack.http(), 4, |visitor, n| format!("/count/page{}", (visitor + n) % 7));
+    load.wait_for(100);
+    let mut successors = Successors::default();
+    let last = replace(stack, &mut successors, || load.wait_for(100));
     assert_eq!(load.end(), Vec::<String>::new());
-    kill_process(current, Signal::TERM).unwrap();
-    until("the last process has drained", || (!runs(current)).then_some(()));
+    end(last);
+}
+
+both_topologies!(nor_is_one_lost_over_tls_and_http2, with_tls_and_http2());
+fn nor_is_one_lost_over_tls_and_http2(stack: &Stack) {
+    // The settings file names what the test writes once it has a directory.
+    let certificate = Certificate::write(stack.directory(), &["localhost"]);
+    let tls: std::net::SocketAddr = ([127, 0, 0, 1], stack.port).into();
+    let file = stack.directory().join("weir.toml");
+    let listen = format!(
+        "listen = [{{ address = \"{}\", http2 = true }}, {{ address = \"{tls}\", tls = {} }}]",
+        stack.http(),
+        certificate.setting()
+    );
+    let listen = listen.parse::<toml::Table>().unwrap()["listen"].clone();
+    Settings::parse(&fs::read_to_string(&file).unwrap()).with("edge.listen", listen).write(&file);
+    stack.ask_admin("POST", "/api/v1/reload", "").expect(200);
+    let target = |visitor: usize, n: usize| format!("/count/page{}", (visitor + n) % 7);
+    let loads = [
+        Load::over_tls(tls, certificate.client(&["http/1.1"]), 2, target),
+        Load::over_http2(stack.http(), 2, target),
+    ];
+    let wait = || loads.iter().for_each(|load| load.wait_for(40));
+    wait();
+    let mut successors = Successors::default();
+    let last = replace(stack, &mut successors, wait);
+    for load in loads {
+        assert_eq!(load.end(), Vec::<String>::new());
+    }
+    end(last);
+}
+
+fn with_tls_and_http2() -> Settings {
+    let mut listen = toml::Table::new();
+    listen.insert("address".to_owned(), "$HTTP".into());
+    listen.insert("http2".to_owned(), true.into());
+    settings().with("edge.listen", vec![listen])
+}
+
+both_topologies!(the_application_does_not_feel_it, {
+    site([Location::cached("/", "10m")]).with("edge.timeouts.drain", "20s")
+});
+fn the_application_does_not_feel_it(stack: &Stack) {
+    const PAGES: usize = 200;
+    let mut client = stack.connect();
+    for page in 0..PAGES {
+        client.get(&format!("/count/page{page}?size=3000")).expect(200);
+    }
+    drop(client);
+    let mut successors = Successors::default();
+    let mut handed_on = 0;
+    let last = replace(stack, &mut successors, || {
+        handed_on += 1;
+        let told = || stack.log().matches("took over the pages").count();
+        let is_there = || stack.topology == weir_tests::Topology::Split || told() >= handed_on;
+        until("the pages are there", || is_there().then_some(()));
+    });
+    let mut client = stack.connect();
+    for page in 0..PAGES {
+        client.get(&format!("/count/page{page}?size=3000")).expect(200);
+    }
+    let calls: u64 = (0..PAGES).map(|page| stack.oracle.calls(&format!("page{page}"))).sum();
+    assert_eq!(usize::try_from(calls).unwrap(), PAGES, "the application has made each page once");
+
+    // A purge reaches pages that were handed on.
+    stack.ask_admin("POST", "/api/v1/purge", "{\"all\": true}").expect(200);
+    client.get("/count/page7?size=3000").expect(200);
+    assert_eq!(stack.oracle.calls("page7"), 2);
+    end(last);
+}
+
+both_topologies!(a_websocket_holds_nothing_from_the_new_process, {
+    settings().with("edge.timeouts.tunnel_drain", "3s")
+});
+fn a_websocket_holds_nothing_from_the_new_process(stack: &Stack) {
+    let server = weir_tests::AppServer::uvicorn(stack.port);
+    let file = stack.directory().join("weir.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let more = format!(
+        "\n[[edge.site]]\nserver_name = [\"ws.test\"]\n[[edge.site.location]]\nmatch = \"/\"\npool = \"ws\"\n\
+         [[wsgi_adapter.pool]]\nname = \"ws\"\nservers = [\"http://127.0.0.1:{}\"]\n",
+        stack.port
+    );
+    fs::write(&file, text + &more).unwrap();
+    if let Some(adapter) = &stack.wsgi_adapter {
+        adapter.hang_up();
+        until("the pool is there", || adapter.log().contains("settings reloaded").then_some(()));
+    }
+    stack.ask_admin("POST", "/api/v1/reload", "").expect(200);
+    let mut socket = stack.connect();
+    socket.send(
+        "GET /ws HTTP/1.1\r\nHost: ws.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+    );
+    assert_eq!(socket.head().status, 101);
+    kill_process(stack.edge.id(), Signal::USR2).unwrap();
+    let next = until("a new process is started", || started(&stack.edge).first().copied());
+    let _successors = Successors(vec![next]);
+    // The new process serves on the port and at the admin address while the tunnel is still open.
+    until("the old process drains", || stack.edge.log().contains("draining").then_some(()));
+    stack.get("/count/page").expect(200);
+    until("the new one answers at the admin address", || {
+        (stack.admin("/readyz").status == 200).then_some(())
+    });
+    assert!(stack.edge.wait().success(), "the tunnel ended in its own time");
+    drop(server);
+    end(next);
+}
+
+both_topologies!(the_command_upgrades_and_says_why_it_cannot, settings());
+fn the_command_upgrades_and_says_why_it_cannot(stack: &Stack) {
+    let token = stack.directory().join("token");
+    fs::write(&token, stack.token()).unwrap();
+    let upgrade = || {
+        let mut command = Command::new(binary("weir"));
+        command.args(["upgrade", "--admin", &stack.admin_address().to_string(), "--token-file"]).arg(&token);
+        let output = command.output().unwrap();
+        let text =
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (output.status.code(), text)
+    };
+    let file = stack.directory().join("weir.toml");
+    let right = fs::read_to_string(&file).unwrap();
+    fs::write(&file, "[edge]\nlisten = 5\n").unwrap();
+    let (code, told) = upgrade();
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("edge.listen") && told.contains("the old one goes on"), "{told}");
+    stack.get("/count/here").expect(200);
+    fs::write(&file, right).unwrap();
+    fs::write(&token, stack.token()).unwrap();
+    let (code, told) = upgrade();
+    assert_eq!(code, Some(0), "{told}");
+    let next = until("a new process is started", || started(&stack.edge).last().copied());
+    let _successors = Successors(vec![next]);
+    assert!(stack.edge.wait().success());
+    stack.get("/count/here").expect(200);
+    end(next);
 }
 
 both_topologies!(a_new_process_that_does_not_start_changes_nothing, settings());

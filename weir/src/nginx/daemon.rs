@@ -83,7 +83,7 @@ fn forget(pid: &str) {
 
 /// Reads the file again, for a reload.
 fn again(arguments: Arguments) -> run::Source {
-    Box::new(move || Some(reloaded(&arguments)))
+    Box::new(move || reloaded(&arguments))
 }
 
 fn reloaded(arguments: &Arguments) -> Result<ServiceSettings, String> {

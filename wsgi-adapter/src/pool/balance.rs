@@ -81,6 +81,26 @@ impl Servers {
         self.build_ring();
     }
 
+    /// What is known of a server that was in another pool.
+    pub(super) fn inherit(&mut self, id: ServerId, known: Member) {
+        let has_check = self.settings.check.is_some();
+        let Some(member) = self.get_mut(id) else { return };
+        let limits = |member: &Member| (member.settings.max_fails, member.settings.fail_timeout.0);
+        if limits(member) == limits(&known) {
+            member.mark = known.mark;
+        }
+        if has_check {
+            member.checked = known.checked;
+        }
+        member.breaker = known.breaker;
+        member.outlier = known.outlier;
+        member.latency = known.latency;
+        member.back = known.back;
+        member.current = known.current;
+        member.last_failure = known.last_failure;
+        member.failures = known.failures;
+    }
+
     /// Requests under way at it go on.
     pub(super) fn remove(&mut self, id: ServerId) -> Option<Arc<Server>> {
         let index = self.members.iter().position(|member| member.id() == id)?;

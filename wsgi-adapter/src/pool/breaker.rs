@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::config::BreakerConfig;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Breaker {
     /// Failures in a row.
     Closed { fails: u32 },

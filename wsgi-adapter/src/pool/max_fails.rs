@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// The failures of one server.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Mark {
     /// 0: failures do not count.
     max_fails: u32,

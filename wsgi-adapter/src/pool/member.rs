@@ -43,7 +43,7 @@ impl Server {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Member {
     pub(super) server: Arc<Server>,
     pub(super) settings: ServerConfig,

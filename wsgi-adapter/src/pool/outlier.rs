@@ -17,7 +17,7 @@ pub(super) struct Counts {
     pub(super) bad: u32,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Outlier {
     counts: [Counts; 2],
     begun: Option<Instant>,

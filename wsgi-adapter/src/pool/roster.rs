@@ -1,6 +1,7 @@
 //! Which servers a pool has: those of the settings, until they are changed while it runs.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
 
@@ -167,7 +168,14 @@ impl Pool {
         let address = settings.address.clone();
         let route = self.sticky.as_ref().and_then(|sticky| sticky.route(&self.config.name, address.as_str()));
         let server = Arc::new(Server { id, listed, address, metrics, route });
-        self.state.lock().servers.add(Arc::clone(&server), settings, joined);
+        {
+            let mut state = self.state.lock();
+            let known = state.inherited.remove(server.address.as_str());
+            state.servers.add(Arc::clone(&server), settings, joined);
+            if let Some(known) = known {
+                state.servers.inherit(id, known);
+            }
+        }
         if let Some(check) = &self.config.check {
             tokio::spawn(checks::keep(Arc::downgrade(self), server, check.clone()));
         }
@@ -186,7 +194,8 @@ impl Pool {
         let now = Instant::now();
         let (entry, members, first) = {
             let state = self.state.lock();
-            let Some(entry) = state.entries.iter().find(|entry| entry.id == listed).cloned() else {
+            let entry = state.entries.iter().find(|entry| entry.id == listed);
+            let Some(entry) = entry.filter(|_| !self.retired.load(Ordering::Relaxed)).cloned() else {
                 return false;
             };
             let members: Vec<(ServerId, String)> = state
@@ -210,8 +219,14 @@ impl Pool {
                 if state.servers.iter().count() >= MOST {
                     break;
                 }
-                state.next_id += 1;
-                ServerId(state.next_id - 1)
+                let address = settings.address.as_str();
+                match state.inherited.get(address).filter(|member| member.server.listed == listed) {
+                    Some(known) => known.id(),
+                    None => {
+                        state.next_id += 1;
+                        ServerId(state.next_id - 1)
+                    }
+                }
             };
             self.join(id, listed, settings.clone(), (!first).then_some(now));
         }
@@ -231,6 +246,6 @@ impl Pool {
     }
 
     pub(super) fn has(&self, id: ServerId) -> bool {
-        self.state.lock().servers.get(id).is_some()
+        !self.retired.load(Ordering::Relaxed) && self.state.lock().servers.get(id).is_some()
     }
 }

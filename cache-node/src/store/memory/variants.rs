@@ -80,6 +80,10 @@ impl Variants {
         Self { rules: rules.clone(), ..self.clone() }
     }
 
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.variants.iter().map(|known| &known.entry)
+    }
+
     pub(crate) fn rules(&self) -> &Rules {
         &self.rules
     }

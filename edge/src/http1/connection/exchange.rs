@@ -78,7 +78,7 @@ impl Connection {
         let keep_alive = after == Persistence::Next;
         let visit = Visit::of(&self.edge, &mut request);
         let line = record::Line::of(&request, visit.kept.clone());
-        let edge = self.edge.clone();
+        let (edge, listener) = (self.edge.clone(), self.via.listener);
         let manner = WriteManner {
             head_only: request.method == Method::HEAD,
             version: request.version,
@@ -89,7 +89,7 @@ impl Connection {
         let handling = Box::pin(async {
             let mut reply = handler::handle(&edge, request, &visit).await;
             // A drain that began meanwhile ends the connection.
-            reply.close |= edge.shutdown.is_draining();
+            reply.close |= edge.ends_connections_of(listener);
             reply
         });
         let handling = handling.instrument(visit.span.clone());

@@ -1,0 +1,92 @@
+//! Where connections are accepted and served: on the runtime that all share, or on a thread for each core.
+
+use std::io;
+use std::sync::Arc;
+
+use process::room::Room;
+use process::shutdown::Shutdown;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+use crate::listen::accept::{self, Guest};
+use crate::listen::cores;
+use crate::listen::generation::{CurrentGeneration, Door, Generation};
+use crate::listen::open_socket::OpenSocket;
+use crate::settings::Runtime;
+
+/// Sockets that may wait for a core to begin accepting.
+const WAITING: usize = 256;
+
+pub(crate) enum Floor {
+    Shared {
+        current: CurrentGeneration,
+        room: Arc<Room>,
+    },
+    /// One way to each core.
+    PerCore(Vec<mpsc::Sender<OpenSocket>>),
+}
+
+impl Floor {
+    /// Must be called within a runtime.
+    pub(crate) fn start(
+        runtime: Runtime,
+        current: &CurrentGeneration,
+        room: &Arc<Room>,
+        process: &Shutdown,
+    ) -> io::Result<Self> {
+        let (current, room) = (current.clone(), room.clone());
+        Ok(match runtime {
+            Runtime::Shared => Self::Shared { current, room },
+            Runtime::PerCore => {
+                let (senders, receivers): (Vec<_>, Vec<_>) =
+                    (0..cores::number()).map(|_| mpsc::channel(WAITING)).unzip();
+                cores::start(&current, receivers, &room, process)?;
+                Self::PerCore(senders)
+            }
+        })
+    }
+
+    /// How many sockets each address needs.
+    pub(crate) fn sockets(&self) -> usize {
+        match self {
+            Self::Shared { .. } => 1,
+            Self::PerCore(cores) => cores.len(),
+        }
+    }
+
+    /// Accepts on the sockets of one address from now on.
+    pub(crate) fn open(&self, address: &str, sockets: Vec<std::net::TcpListener>, closing: &Shutdown) {
+        let open = sockets.into_iter().map(|listener| OpenSocket {
+            listener,
+            address: address.into(),
+            closing: closing.clone(),
+        });
+        match self {
+            Self::Shared { current, room } => {
+                for socket in open {
+                    tokio::spawn(serve(socket, current.clone(), room.clone()));
+                }
+            }
+            Self::PerCore(cores) => {
+                for (core, socket) in cores.iter().zip(open) {
+                    if core.try_send(socket).is_err() {
+                        tracing::error!("a core does not accept connections at {address}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn serve(socket: OpenSocket, current: CurrentGeneration, room: Arc<Room>) {
+    let OpenSocket { listener, address, closing } = socket;
+    match TcpListener::from_std(listener) {
+        Ok(listener) => {
+            let take = |generation: &Generation, door: &Door, guest: Guest| {
+                accept::begin(generation, door, guest, ());
+            };
+            accept::accept((listener, &*address, &closing), &current, &room, take).await;
+        }
+        Err(error) => tracing::error!(%error, "cannot accept connections"),
+    }
+}
