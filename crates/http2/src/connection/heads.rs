@@ -12,11 +12,17 @@ use crate::stream::{ReceivePhase, Waiters};
 /// and its like).
 const MAX_CONTINUATIONS: u32 = 64;
 
-/// A head whose last frame has not come.
-pub(super) struct PartialHead {
+/// What a HEADERS frame says besides its part of the block.
+#[derive(Clone, Copy)]
+pub(super) struct HeadStart {
     pub(super) stream: u32,
     ends_stream: bool,
     depends_on_itself: bool,
+}
+
+/// A head whose last frame has not come.
+pub(super) struct PartialHead {
+    pub(super) start: HeadStart,
     block: Vec<u8>,
     continuations: u32,
     /// The number of its first frame.
@@ -42,18 +48,12 @@ impl<W: Waiters> Connection<W> {
             depends_on_itself = depends_on(priority) == header.stream;
             block = rest;
         }
-        let ends_stream = header.has(END_STREAM);
+        let start =
+            HeadStart { stream: header.stream, ends_stream: header.has(END_STREAM), depends_on_itself };
         if header.has(END_HEADERS) {
-            return self.whole_head(header.stream, ends_stream, depends_on_itself, block, fields);
+            return self.whole_head(start, block, fields);
         }
-        self.head = Some(PartialHead {
-            stream: header.stream,
-            ends_stream,
-            depends_on_itself,
-            block: block.to_vec(),
-            continuations: 0,
-            number: self.frames,
-        });
+        self.head = Some(PartialHead { start, block: block.to_vec(), continuations: 0, number: self.frames });
         self.check_partial()?;
         Ok(None)
     }
@@ -75,7 +75,7 @@ impl<W: Waiters> Connection<W> {
             return Ok(None);
         }
         let Some(head) = self.head.take() else { return Ok(None) };
-        self.whole_head(head.stream, head.ends_stream, head.depends_on_itself, &head.block, fields)
+        self.whole_head(head.start, &head.block, fields)
     }
 
     /// A block must be read to its end, whatever becomes of it, or both sides' tables differ. So one that is
@@ -91,16 +91,15 @@ impl<W: Waiters> Connection<W> {
 
     fn whole_head(
         &mut self,
-        id: u32,
-        ends_stream: bool,
-        depends_on_itself: bool,
+        start: HeadStart,
         block: &[u8],
         fields: &mut FieldList,
     ) -> Result<Option<Arrival>, ErrorCode> {
+        let HeadStart { stream: id, ends_stream, .. } = start;
         fields.begin(self.limits.head);
         self.decoder.decode(block, fields).map_err(|_| ErrorCode::COMPRESSION_ERROR)?;
         if id > self.last {
-            return Ok(self.new_stream(id, ends_stream, depends_on_itself));
+            return Ok(self.new_stream(start));
         }
         let Some(stream) = self.streams.get_mut(&id).filter(|stream| !stream.is_closed()) else {
             return match self.closed.find(id) {
@@ -130,7 +129,8 @@ impl<W: Waiters> Connection<W> {
         Ok(None)
     }
 
-    fn new_stream(&mut self, id: u32, ends_stream: bool, depends_on_itself: bool) -> Option<Arrival> {
+    fn new_stream(&mut self, start: HeadStart) -> Option<Arrival> {
+        let HeadStart { stream: id, ends_stream, depends_on_itself } = start;
         if let DrainPhase::Known(last) = self.drain
             && id > last
         {

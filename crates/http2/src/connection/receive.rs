@@ -115,7 +115,7 @@ impl<W: Waiters> Connection<W> {
         // Section 6.10: after a frame of a head that is not its last one, "A receiver MUST treat the receipt of
         // any other type of frame or a frame on a different stream as a connection error".
         if let Some(head) = &self.head
-            && (header.kind != CONTINUATION || header.stream != head.stream)
+            && (header.kind != CONTINUATION || header.stream != head.start.stream)
         {
             return Err(ErrorCode::PROTOCOL_ERROR);
         }
