@@ -1,6 +1,6 @@
 //! One HTTP/2 connection, from preface to GOAWAY. The crate `http2` keeps frames, windows and header tables;
-//! this room reads and writes, and adds deadlines and rates. Heads go through the HTTP/1 reader, so nothing is
-//! accepted here that is refused there.
+//! this room reads and writes, and adds deadlines and rates. Heads go through the HTTP/1 reader, so nothing
+//! is accepted here that is refused there.
 //!
 //! One task reads, answers what memory can answer, and writes the frames of all streams together. A request
 //! that needs more has a task of its own, which shares the state of the connection (`link`).

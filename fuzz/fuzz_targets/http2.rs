@@ -1,5 +1,5 @@
-//! A connection of HTTP/2 says the same to bytes that come whole and byte by byte, and promises no more of its
-//! windows than there is.
+//! A connection of HTTP/2 says the same to bytes that come whole and byte by byte, and promises no more of
+//! its windows than there is.
 #![no_main]
 
 use bytes::Bytes;

@@ -149,8 +149,8 @@ impl<W: Waiters> Connection<W> {
         self.open
     }
 
-    /// The number of what has begun and must end before anything else can come: a head, or a frame. A slow body
-    /// is not meant: that is the business of its reader.
+    /// The number of what has begun and must end before anything else can come: a head, or a frame. A slow
+    /// body is not meant: that is the business of its reader.
     pub fn unfinished(&self) -> Option<u64> {
         let is_data = FrameHeader::read(&self.partial).is_some_and(|header| header.kind == frame::DATA);
         match &self.head {

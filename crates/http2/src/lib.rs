@@ -1,4 +1,5 @@
-//! The server's half of HTTP/2 (RFC 9113) and HPACK (RFC 7541), from bytes alone: no socket, no clock, no task.
+//! The server's half of HTTP/2 (RFC 9113) and HPACK (RFC 7541), from bytes alone: no socket, no clock, no
+//! task.
 //!
 //! A [`Connection`] takes the bytes of a client and gives requests, keeps streams and windows of both
 //! directions, and gathers what is to be sent in an [`Outbox`]. Whoever waits for a stream is told through

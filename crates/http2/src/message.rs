@@ -1,5 +1,5 @@
-//! What RFC 9113 demands of the fields of a request (sections 8.2 and 8.3). Whether the values mean anything is
-//! for the reader of heads, which HTTP/1 has too.
+//! What RFC 9113 demands of the fields of a request (sections 8.2 and 8.3). Whether the values mean anything
+//! is for the reader of heads, which HTTP/1 has too.
 
 use crate::FieldList;
 
@@ -88,8 +88,8 @@ fn regular(name: &[u8], value: &[u8]) -> Result<(), MalformedFields> {
     if name.is_empty() || !name.iter().all(|byte| is_name(*byte)) {
         return Err(MalformedFields::Name);
     }
-    // "A field value MUST NOT contain the zero value (ASCII NUL, 0x00), line feed (ASCII LF, 0x0a), or carriage
-    // return (ASCII CR, 0x0d) at any position."
+    // "A field value MUST NOT contain the zero value (ASCII NUL, 0x00), line feed (ASCII LF, 0x0a), or
+    // carriage return (ASCII CR, 0x0d) at any position."
     if memchr::memchr3(0, b'\n', b'\r', value).is_some() {
         return Err(MalformedFields::Value);
     }

@@ -1,5 +1,5 @@
-//! Bytes on their way to the client: frames in the order in which they are sent. Small ones are gathered in one
-//! buffer, bodies stay where they are.
+//! Bytes on their way to the client: frames in the order in which they are sent. Small ones are gathered in
+//! one buffer, bodies stay where they are.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;

@@ -10,7 +10,8 @@ const INITIAL_WINDOW_SIZE: u16 = 4;
 const MAX_FRAME_SIZE: u16 = 5;
 const MAX_HEADER_LIST_SIZE: u16 = 6;
 
-/// Section 6.9.2: the window of a stream at its beginning, unless SETTINGS say otherwise; and of a connection.
+/// Section 6.9.2: the window of a stream at its beginning, unless SETTINGS say otherwise; and of a
+/// connection.
 pub(crate) const DEFAULT_WINDOW: u32 = 65_535;
 /// Section 6.9.1: no window is larger.
 pub(crate) const MAX_WINDOW: u32 = 0x7fff_ffff;
@@ -46,8 +47,8 @@ impl ClientSettings {
                 // "Any value other than 0 or 1 MUST be treated as a connection error (Section 5.4.1) of type
                 // PROTOCOL_ERROR."
                 ENABLE_PUSH if value > 1 => return Err(ErrorCode::PROTOCOL_ERROR),
-                // "Values above the maximum flow-control window size of 2^31-1 MUST be treated as a connection
-                // error (Section 5.4.1) of type FLOW_CONTROL_ERROR."
+                // "Values above the maximum flow-control window size of 2^31-1 MUST be treated as a
+                // connection error (Section 5.4.1) of type FLOW_CONTROL_ERROR."
                 INITIAL_WINDOW_SIZE if value > MAX_WINDOW => return Err(ErrorCode::FLOW_CONTROL_ERROR),
                 INITIAL_WINDOW_SIZE => self.initial_window = value,
                 // "Values outside this range MUST be treated as a connection error (Section 5.4.1) of type

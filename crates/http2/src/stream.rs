@@ -61,7 +61,8 @@ impl SendWindow {
         self.reserved -= bytes.min(self.reserved);
     }
 
-    /// Section 6.9.1: "A sender MUST NOT allow a flow-control window to exceed 2^31-1 octets." `None`: it would.
+    /// Section 6.9.1: "A sender MUST NOT allow a flow-control window to exceed 2^31-1 octets." `None`: it
+    /// would.
     pub(crate) fn grow(&mut self, by: i64) -> Option<()> {
         let size = self.size + by;
         (size <= i64::from(MAX_WINDOW)).then(|| self.size = size)

@@ -30,8 +30,8 @@ use http1::head::{Framing, Head, Refusal, Scheme};
 
 const EARLY_HINTS: u16 = 103;
 
-/// Accepts one request of the connection, whose fields are in the buffers. Never waits: what takes time runs in
-/// a task.
+/// Accepts one request of the connection, whose fields are in the buffers. Never waits: what takes time runs
+/// in a task.
 pub(super) fn begin(client: &Http2Client, via: Via, arrival: Arrival, buffers: &mut Http2Buffers) {
     let Http2Buffers { fields, head: bytes, spans, key, block, blocks, lines } = buffers;
     let has_body = arrival.has_body;

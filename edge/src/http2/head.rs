@@ -56,8 +56,8 @@ pub(super) fn write(
     Ok(scheme)
 }
 
-/// RFC 9113 section 8.3.1: "A server SHOULD treat a request as malformed if it contains a Host header field that
-/// identifies an entity that differs from the entity in the ":authority" pseudo-header field."
+/// RFC 9113 section 8.3.1: "A server SHOULD treat a request as malformed if it contains a Host header field
+/// that identifies an entity that differs from the entity in the ":authority" pseudo-header field."
 fn host<'a>(request: &RequestFields<'a>, scheme: Option<Scheme>) -> Result<Option<&'a [u8]>, Refusal> {
     let mut hosts = request.regular().filter(|(name, _)| *name == b"host").map(|(_, value)| value);
     let host = hosts.next();

@@ -65,8 +65,8 @@ impl Link {
         ClientStream { link: self.clone(), id: arrival.stream }
     }
 
-    /// Answers a request without a body. `Some`: the client does not take the reply at once, and this is still
-    /// to be sent.
+    /// Answers a request without a body. `Some`: the client does not take the reply at once, and this is
+    /// still to be sent.
     pub(super) fn answer(
         self: &Arc<Self>,
         arrival: Arrival,

@@ -12,7 +12,8 @@ const RESETS_OVER: Duration = Duration::from_secs(60);
 /// Counts of resets beyond this are not distinguished.
 const REMEMBERED: usize = 10_000;
 /// Streams in a minute that are refused because there are too many. A client may send more requests than
-/// SETTINGS allow before it has read them, so refusals are no mistake; but one that goes on is not in earnest.
+/// SETTINGS allow before it has read them, so refusals are no mistake; but one that goes on is not in
+/// earnest.
 const REFUSED: u64 = 1024;
 /// A request explains this many idle frames: priorities, windows, a ping.
 const PER_REQUEST: f64 = 16.0;

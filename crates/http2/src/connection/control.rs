@@ -10,8 +10,9 @@ use crate::stream::Waiters;
 const PING_LENGTH: usize = 8;
 
 impl<W: Waiters> Connection<W> {
-    /// RFC 9113 section 5.1: a stream that the client has not opened gets HEADERS or PRIORITY, or the connection
-    /// ends with PROTOCOL_ERROR. Stream 0 is the connection, and even ones are none of the client's.
+    /// RFC 9113 section 5.1: a stream that the client has not opened gets HEADERS or PRIORITY, or the
+    /// connection ends with PROTOCOL_ERROR. Stream 0 is the connection, and even ones are none of the
+    /// client's.
     pub(super) fn check_not_idle(&self, stream: u32) -> Result<(), ErrorCode> {
         let is_idle = stream.is_multiple_of(2) || stream > self.last;
         if is_idle { Err(ErrorCode::PROTOCOL_ERROR) } else { Ok(()) }
@@ -60,8 +61,8 @@ impl<W: Waiters> Connection<W> {
         self.client.apply(payload)?;
         // Section 6.5.3: "the recipient MUST immediately emit a SETTINGS frame with the ACK flag set."
         self.frame(frame::SETTINGS, ACK, 0, &[]);
-        // Section 6.9.2: "a receiver MUST adjust the size of all stream flow-control windows that it maintains
-        // by the difference between the new value and the old value."
+        // Section 6.9.2: "a receiver MUST adjust the size of all stream flow-control windows that it
+        // maintains by the difference between the new value and the old value."
         let by = i64::from(self.client.initial_window) - i64::from(before);
         if by == 0 {
             return Ok(());
@@ -106,8 +107,8 @@ impl<W: Waiters> Connection<W> {
     }
 
     pub(super) fn update_window(&mut self, header: FrameHeader, payload: &[u8]) -> Result<(), ErrorCode> {
-        // Section 6.9: "A WINDOW_UPDATE frame with a length other than 4 octets MUST be treated as a connection
-        // error (Section 5.4.1) of type FRAME_SIZE_ERROR."
+        // Section 6.9: "A WINDOW_UPDATE frame with a length other than 4 octets MUST be treated as a
+        // connection error (Section 5.4.1) of type FRAME_SIZE_ERROR."
         let increment = <[u8; 4]>::try_from(payload).map_err(|_| ErrorCode::FRAME_SIZE_ERROR)?;
         let increment = i64::from(u32::from_be_bytes(increment) & 0x7fff_ffff);
         if header.stream == 0 {
@@ -126,8 +127,8 @@ impl<W: Waiters> Connection<W> {
             return Ok(());
         };
         if increment == 0 {
-            // "A receiver MUST treat the receipt of a WINDOW_UPDATE frame with a flow-control window increment
-            // of 0 as a stream error (Section 5.4.2) of type PROTOCOL_ERROR".
+            // "A receiver MUST treat the receipt of a WINDOW_UPDATE frame with a flow-control window
+            // increment of 0 as a stream error (Section 5.4.2) of type PROTOCOL_ERROR".
             self.reset_stream(header.stream, ErrorCode::PROTOCOL_ERROR);
         } else if stream.outgoing.window.grow(increment).is_none() {
             self.reset_stream(header.stream, ErrorCode::FLOW_CONTROL_ERROR);

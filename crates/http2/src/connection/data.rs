@@ -13,8 +13,9 @@ impl<W: Waiters> Connection<W> {
         self.counts.idle += u64::from(payload.is_empty() && !ends);
         // RFC 9113 section 6.1: "DATA frames MUST be associated with a stream."
         self.check_not_idle(header.stream)?;
-        // Section 6.9.1: what exceeds a window is an error of type FLOW_CONTROL_ERROR. Section 6.1: "The entire
-        // DATA frame payload is included in flow control, including the Pad Length and Padding fields".
+        // Section 6.9.1: what exceeds a window is an error of type FLOW_CONTROL_ERROR. Section 6.1: "The
+        // entire DATA frame payload is included in flow control, including the Pad Length and Padding
+        // fields".
         self.incoming.take(payload.len()).ok_or(ErrorCode::FLOW_CONTROL_ERROR)?;
         let content = unpadded(header, payload).ok_or(ErrorCode::PROTOCOL_ERROR)?;
         let id = header.stream;
@@ -38,8 +39,8 @@ impl<W: Waiters> Connection<W> {
             return Ok(());
         }
         incoming.total += content.len() as u64;
-        // Section 8.1.1: a request is malformed if "the value of the Content-Length header field does not equal
-        // the sum of the DATA frame payload lengths that form the content".
+        // Section 8.1.1: a request is malformed if "the value of the Content-Length header field does not
+        // equal the sum of the DATA frame payload lengths that form the content".
         let contradicts = match incoming.announced {
             Some(announced) if ends => incoming.total != announced,
             Some(announced) => incoming.total > announced,
@@ -112,8 +113,8 @@ impl<W: Waiters> Connection<W> {
     }
 
     /// RFC 9113 section 8.1.1: "Malformed requests or responses that are detected MUST be treated as a stream
-    /// error (Section 5.4.2) of type PROTOCOL_ERROR. For malformed requests, a server MAY send an HTTP response
-    /// prior to closing or resetting the stream."
+    /// error (Section 5.4.2) of type PROTOCOL_ERROR. For malformed requests, a server MAY send an HTTP
+    /// response prior to closing or resetting the stream."
     pub(super) fn malformed(&mut self, id: u32, ends: bool) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         if stream.outgoing.phase > SendPhase::Idle {

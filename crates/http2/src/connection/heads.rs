@@ -106,8 +106,8 @@ impl<W: Waiters> Connection<W> {
                 // Section 5.4.2: an endpoint that has reset a stream must take what was on its way.
                 Some(ClosedBy::Us) => Ok(None),
                 Some(ClosedBy::Client) => Err(ErrorCode::STREAM_CLOSED),
-                // Section 5.1.1: "An endpoint that receives an unexpected stream identifier MUST respond with a
-                // connection error (Section 5.4.1) of type PROTOCOL_ERROR."
+                // Section 5.1.1: "An endpoint that receives an unexpected stream identifier MUST respond with
+                // a connection error (Section 5.4.1) of type PROTOCOL_ERROR."
                 None => Err(ErrorCode::PROTOCOL_ERROR),
             };
         };
@@ -120,7 +120,8 @@ impl<W: Waiters> Connection<W> {
                     self.end_incoming(id);
                 }
             }
-            // Section 8.1: a second head ends the stream and has no pseudo-fields, or the request is malformed.
+            // Section 8.1: a second head ends the stream and has no pseudo-fields, or the request is
+            // malformed.
             ReceivePhase::Open if !ends_stream || message::check_trailers(fields).is_err() => {
                 self.malformed(id, ends_stream);
             }
@@ -145,9 +146,9 @@ impl<W: Waiters> Connection<W> {
             self.reset_stream(id, ErrorCode::PROTOCOL_ERROR);
             return None;
         }
-        // Section 5.1.2: "An endpoint that receives a HEADERS frame that causes its advertised concurrent stream
-        // limit to be exceeded MUST treat this as a stream error". REFUSED_STREAM lets the client try again: it
-        // may not have read our SETTINGS yet.
+        // Section 5.1.2: "An endpoint that receives a HEADERS frame that causes its advertised concurrent
+        // stream limit to be exceeded MUST treat this as a stream error". REFUSED_STREAM lets the client try
+        // again: it may not have read our SETTINGS yet.
         if self.open >= self.limits.streams {
             self.counts.refused += 1;
             self.reset_stream(id, ErrorCode::REFUSED_STREAM);

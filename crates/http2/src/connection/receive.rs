@@ -112,8 +112,8 @@ impl<W: Waiters> Connection<W> {
                 return Err(ErrorCode::PROTOCOL_ERROR);
             }
         }
-        // Section 6.10: after a frame of a head that is not its last one, "A receiver MUST treat the receipt of
-        // any other type of frame or a frame on a different stream as a connection error".
+        // Section 6.10: after a frame of a head that is not its last one, "A receiver MUST treat the receipt
+        // of any other type of frame or a frame on a different stream as a connection error".
         if let Some(head) = &self.head
             && (header.kind != CONTINUATION || header.stream != head.start.stream)
         {

@@ -26,8 +26,8 @@ impl<W: Waiters> Connection<W> {
         if stream.is_counted_out || !outgoing.can_send() {
             return;
         }
-        // RFC 9113 section 6.9.1: "A sender MUST NOT send a flow-controlled frame with a length that exceeds the
-        // space available in either of the flow-control windows advertised by the receiver."
+        // RFC 9113 section 6.9.1: "A sender MUST NOT send a flow-controlled frame with a length that exceeds
+        // the space available in either of the flow-control windows advertised by the receiver."
         let length =
             outgoing.queued.min(MAX_PAYLOAD).min(outgoing.window.sendable()).min(self.outgoing.sendable());
         if length == 0 && outgoing.queued > 0 {

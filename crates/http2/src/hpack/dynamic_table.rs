@@ -36,8 +36,8 @@ impl Default for DynamicTable {
 }
 
 impl DynamicTable {
-    /// Name and value of this index, static entries first (RFC 7541 section 2.3.3). `None`: there is none, and
-    /// index 0 "MUST be treated as a decoding error" (section 6.1).
+    /// Name and value of this index, static entries first (RFC 7541 section 2.3.3). `None`: there is none,
+    /// and index 0 "MUST be treated as a decoding error" (section 6.1).
     pub(super) fn get(&self, index: usize) -> Option<(&[u8], &[u8])> {
         let index = index.checked_sub(1)?;
         if let Some((name, value)) = ENTRIES.get(index) {
@@ -47,7 +47,8 @@ impl DynamicTable {
         entry.text.split_at_checked(entry.name)
     }
 
-    /// RFC 7541 section 6.3: "The new maximum size MUST be lower than or equal to the limit". `None`: it is not.
+    /// RFC 7541 section 6.3: "The new maximum size MUST be lower than or equal to the limit". `None`: it is
+    /// not.
     pub(super) fn resize(&mut self, most: usize) -> Option<()> {
         self.most = (most <= LARGEST).then_some(most)?;
         self.evict(0);

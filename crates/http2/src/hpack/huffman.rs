@@ -1,5 +1,5 @@
-//! Strings in Huffman's code (RFC 7541 section 5.2). Read half a byte at a time by a table of states, which are
-//! the inner nodes of the code's tree.
+//! Strings in Huffman's code (RFC 7541 section 5.2). Read half a byte at a time by a table of states, which
+//! are the inner nodes of the code's tree.
 
 use super::huffman_codes::{CODES, EOS, LENGTHS, SYMBOLS, codes};
 
@@ -87,9 +87,9 @@ const fn transitions() -> [[Transition; 16]; STATES] {
     table
 }
 
-/// RFC 7541 section 5.2: "A padding strictly longer than 7 bits MUST be treated as a decoding error. A padding
-/// not corresponding to the most significant bits of the code for the EOS symbol MUST be treated as a decoding
-/// error." Those bits are ones.
+/// RFC 7541 section 5.2: "A padding strictly longer than 7 bits MUST be treated as a decoding error. A
+/// padding not corresponding to the most significant bits of the code for the EOS symbol MUST be treated as a
+/// decoding error." Those bits are ones.
 const fn padded(nodes: &[[u16; 2]; STATES]) -> [bool; STATES] {
     let mut may_end = [false; STATES];
     let (mut node, mut ones) = (0, 0);

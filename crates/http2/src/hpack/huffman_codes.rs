@@ -1,5 +1,5 @@
-//! The code of RFC 7541 appendix B. It is canonical: within a length, codes follow the order of symbols, so that
-//! the lengths tell all.
+//! The code of RFC 7541 appendix B. It is canonical: within a length, codes follow the order of symbols, so
+//! that the lengths tell all.
 
 /// The end of a string, which no string may hold.
 pub(super) const EOS: usize = 256;
