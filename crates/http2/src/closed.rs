@@ -7,7 +7,7 @@ const REMEMBERED: usize = 128;
 
 /// Who ended a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ClosedBy {
+pub(crate) enum ClosingSide {
     /// We reset it: the client's frames may be on their way still.
     Us,
     /// The client has said that it sends nothing more.
@@ -16,11 +16,11 @@ pub(crate) enum ClosedBy {
 
 #[derive(Default)]
 pub(crate) struct ClosedStreams {
-    recent: VecDeque<(u32, ClosedBy)>,
+    recent: VecDeque<(u32, ClosingSide)>,
 }
 
 impl ClosedStreams {
-    pub(crate) fn add(&mut self, stream: u32, by: ClosedBy) {
+    pub(crate) fn add(&mut self, stream: u32, by: ClosingSide) {
         if self.recent.len() == REMEMBERED {
             self.recent.pop_front();
         }
@@ -28,7 +28,7 @@ impl ClosedStreams {
     }
 
     /// `None`: it was closed long ago, or never opened.
-    pub(crate) fn find(&self, stream: u32) -> Option<ClosedBy> {
+    pub(crate) fn find(&self, stream: u32) -> Option<ClosingSide> {
         self.recent.iter().rev().find(|(closed, _)| *closed == stream).map(|(_, by)| *by)
     }
 }
@@ -41,11 +41,11 @@ mod tests {
     fn the_latest_are_remembered() {
         let mut closed = ClosedStreams::default();
         for stream in 0..1000 {
-            closed.add(stream, if stream % 2 == 0 { ClosedBy::Us } else { ClosedBy::Client });
+            closed.add(stream, if stream % 2 == 0 { ClosingSide::Us } else { ClosingSide::Client });
         }
         assert_eq!(closed.recent.len(), REMEMBERED);
-        assert_eq!(closed.find(999), Some(ClosedBy::Client));
-        assert_eq!(closed.find(998), Some(ClosedBy::Us));
+        assert_eq!(closed.find(999), Some(ClosingSide::Client));
+        assert_eq!(closed.find(998), Some(ClosingSide::Us));
         assert_eq!((closed.find(1), closed.find(5000)), (None, None));
     }
 }

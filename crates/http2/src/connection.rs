@@ -14,7 +14,7 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::PREFACE;
-use crate::closed::{ClosedBy, ClosedStreams};
+use crate::closed::{ClosedStreams, ClosingSide};
 use crate::error::ErrorCode;
 use crate::frame::{self, FrameHeader};
 use crate::hpack::Decoder;
@@ -241,7 +241,7 @@ impl<W: Waiters> Connection<W> {
         if !self.is_over {
             self.frame(frame::RST_STREAM, 0, id, &code.0.to_be_bytes());
         }
-        self.closed.add(id, ClosedBy::Us);
+        self.closed.add(id, ClosingSide::Us);
         self.mark_reset(id, code);
     }
 
@@ -278,7 +278,7 @@ impl<W: Waiters> Connection<W> {
             self.open -= 1;
             self.outgoing.reserved -= reserved.min(self.outgoing.reserved);
             if !by_us {
-                self.closed.add(id, ClosedBy::Client);
+                self.closed.add(id, ClosingSide::Client);
             }
             if handles == 0 {
                 self.remove(id);

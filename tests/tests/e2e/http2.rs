@@ -258,7 +258,7 @@ fn raw_characters_in_paths_are_as_over_http_1() {
         let mut client = raw(&stack);
         client.send(get(path));
         assert_eq!(fate(&mut client), Fate::Answered(expected), "strict: {is_strict}");
-        // The same page, by HTTP/1 and with the characters encoded.
+        // It is the same page by HTTP/1, and with the characters encoded.
         if !is_strict {
             stack.get(path).expect(200).expect_cache(&["hit"]);
             let mut encoded = raw(&stack);

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{Arrival, Connection, MAX_QUEUED};
-use crate::closed::ClosedBy;
+use crate::closed::ClosingSide;
 use crate::frame::MAX_PAYLOAD;
 use crate::stream::Waiters;
 
@@ -34,7 +34,7 @@ impl<W: Waiters> Connection<W> {
             self.begin_data(id, piece.len(), rest.is_empty());
             self.outbox.body(piece);
         }
-        self.closed.add(id, ClosedBy::Client);
+        self.closed.add(id, ClosingSide::Client);
         None
     }
 }

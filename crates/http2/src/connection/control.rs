@@ -2,7 +2,7 @@
 
 use super::heads::depends_on;
 use super::{Connection, DRAIN_PING, DrainPhase};
-use crate::closed::ClosedBy;
+use crate::closed::ClosingSide;
 use crate::error::ErrorCode;
 use crate::frame::{self, ACK, FrameHeader};
 use crate::stream::Waiters;
@@ -25,7 +25,7 @@ impl<W: Waiters> Connection<W> {
         // error (Section 5.4.1) of type FRAME_SIZE_ERROR."
         let code = <[u8; 4]>::try_from(payload).map_err(|_| ErrorCode::FRAME_SIZE_ERROR)?;
         if self.streams.get(&header.stream).is_some_and(|stream| !stream.is_closed()) {
-            self.closed.add(header.stream, ClosedBy::Client);
+            self.closed.add(header.stream, ClosingSide::Client);
             self.mark_reset(header.stream, ErrorCode(u32::from_be_bytes(code)));
         }
         Ok(())

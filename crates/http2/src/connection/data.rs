@@ -1,7 +1,7 @@
 //! DATA: the bodies of requests, and the windows that bound them.
 
 use super::Connection;
-use crate::closed::ClosedBy;
+use crate::closed::ClosingSide;
 use crate::error::ErrorCode;
 use crate::frame::{DATA, END_STREAM, FrameHeader, unpadded};
 use crate::stream::{BodyProgress, ReceivePhase, SendPhase, Waiters};
@@ -22,7 +22,7 @@ impl<W: Waiters> Connection<W> {
         let Some(stream) = self.streams.get_mut(&id).filter(|stream| !stream.is_closed()) else {
             // Section 6.9: flow-control accounting goes on for streams that are closed.
             self.release_connection(payload.len());
-            if self.closed.find(id) != Some(ClosedBy::Us) {
+            if self.closed.find(id) != Some(ClosingSide::Us) {
                 self.reset_stream(id, ErrorCode::STREAM_CLOSED);
             }
             return Ok(());

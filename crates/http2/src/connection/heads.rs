@@ -1,7 +1,7 @@
 //! HEADERS and CONTINUATION: requests, and the trailers of their bodies.
 
 use super::{Arrival, Connection, DrainPhase};
-use crate::closed::ClosedBy;
+use crate::closed::ClosingSide;
 use crate::error::ErrorCode;
 use crate::fields::FieldList;
 use crate::frame::{END_HEADERS, END_STREAM, FrameHeader, PRIORITY_FLAG, unpadded};
@@ -104,8 +104,8 @@ impl<W: Waiters> Connection<W> {
         let Some(stream) = self.streams.get_mut(&id).filter(|stream| !stream.is_closed()) else {
             return match self.closed.find(id) {
                 // Section 5.4.2: an endpoint that has reset a stream must take what was on its way.
-                Some(ClosedBy::Us) => Ok(None),
-                Some(ClosedBy::Client) => Err(ErrorCode::STREAM_CLOSED),
+                Some(ClosingSide::Us) => Ok(None),
+                Some(ClosingSide::Client) => Err(ErrorCode::STREAM_CLOSED),
                 // Section 5.1.1: "An endpoint that receives an unexpected stream identifier MUST respond with
                 // a connection error (Section 5.4.1) of type PROTOCOL_ERROR."
                 None => Err(ErrorCode::PROTOCOL_ERROR),
@@ -138,7 +138,7 @@ impl<W: Waiters> Connection<W> {
             // Section 6.8: it "can discard frames" on such streams; the client knows that they may be sent
             // again.
             self.last = id;
-            self.closed.add(id, ClosedBy::Us);
+            self.closed.add(id, ClosingSide::Us);
             return None;
         }
         self.last = id;

@@ -141,7 +141,7 @@ proptest! {
         let cut = run(piece);
         prop_assert_eq!(&whole.0, &cut.0);
         prop_assert_eq!(&whole.1, &cut.1);
-        // Of a connection that ended, requests of the last piece may not have been seen.
+        // If the connection ended, requests of the last piece may not have been seen.
         if whole.0.is_none() {
             prop_assert_eq!(&whole.2, &cut.2);
         }
