@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn padding_is_shorter_than_its_frame() {
-        let cases: [(u8, &[u8], Option<&[u8]>); 6] = [
+        type Case = (u8, &'static [u8], Option<&'static [u8]>);
+        let cases: [Case; 6] = [
             (0, b"abc", Some(b"abc")),
             (PADDED, b"\x00abc", Some(b"abc")),
             (PADDED, b"\x02abc", Some(b"a")),
