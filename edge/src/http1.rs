@@ -9,7 +9,7 @@ pub(crate) mod connection;
 mod duplex;
 mod exchanged;
 mod interim;
-mod joined;
+pub(crate) mod joined;
 pub(crate) mod linger;
 mod send_file;
 pub(crate) mod send_hit;

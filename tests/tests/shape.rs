@@ -22,6 +22,7 @@ const PURE: &[&str] = &[
     "crates/fastcgi",
     "crates/purge",
     "crates/http1",
+    "crates/http2",
     "crates/nginx-conf",
     "crates/nginx-front",
     "crates/settings-doc",
@@ -50,6 +51,7 @@ const RANKS: &[&[&str]] = &[
     &[
         "proto",
         "crates/http1",
+        "crates/http2",
         "crates/process",
         "crates/purge",
         "crates/nginx-conf",

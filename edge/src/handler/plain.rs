@@ -177,14 +177,8 @@ impl RequestView for PlainRequest<'_, '_> {
     }
 }
 
-impl<'a> PlainHit<'a> {
-    /// Makes a reply equal to the handler's.
-    pub(crate) fn reply(self, edge: &Edge, head: &Head<'_>) -> (Reply, HitRecord<'a>) {
-        (self.found.reply(edge, head, (self.record.location, self.https)), self.record)
-    }
-}
-
 impl PlainAnswer {
+    /// Makes a reply equal to the handler's.
     pub(crate) fn reply(self, edge: &Edge, head: &Head<'_>, (location, https): (&Location, bool)) -> Reply {
         let mut reply = match self {
             Self::Page(page) => answer::hit_under(&method(head), &fields(head), &page),

@@ -82,11 +82,15 @@ impl JoinedPage {
     }
 }
 
-/// Finds a page by its address, which no other page has while this one is kept.
 fn place_of(page: &Arc<Page>) -> usize {
+    mixed(page) % PLACES
+}
+
+/// Finds a page by its address, which no other page has while this one is kept.
+pub(crate) fn mixed(page: &Arc<Page>) -> usize {
     // Fibonacci hashing: pages lie at multiples of their own size.
     let mixed = (Arc::as_ptr(page).addr() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> 32) as usize % PLACES
+    (mixed >> 32) as usize
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use crate::reply::body::ReplyBody;
 use crate::request::Via;
 
 /// Fields that can make the answer less than the whole page.
-const PARTIAL: KnownFields = KnownFields::of(CONDITIONAL);
+pub(crate) const PARTIAL: KnownFields = KnownFields::of(CONDITIONAL);
 
 /// The buffers for an answer.
 #[derive(Default)]
@@ -65,12 +65,9 @@ impl<'a> PlainHit<'a> {
             PlainAnswer::Page(page)
                 if !head.seen.any(PARTIAL) && fields.is_none_or(|fields| fields.only_adds(&page.headers)) =>
             {
-                let mut said = HitHead::of(&page, record.started, keep_alive, head.version);
-                // Some fields are for HTTPS only.
-                said.fields = fields.map_or(0, |fields| fields.number * 2 + u64::from(https));
-                let write_head = |out: &mut Vec<u8>| {
-                    write_head(edge, &page, said, HeadContext { fields, https, now: record.started }, out);
-                };
+                let around = HeadContext { fields, https, now: record.started };
+                let said = HitHead::of(&page, around, keep_alive, head.version);
+                let write_head = |out: &mut Vec<u8>| write_head(edge, &page, said, around, out);
                 if !head_only && let Some((whole, body_at)) = joined.find(&page, said, write_head) {
                     let taken = stream.write_now(context, &[IoSlice::new(whole)])?;
                     let unsent = rest(taken, whole.get(..body_at).unwrap_or_default(), &page.body);
@@ -107,24 +104,46 @@ impl<'a> PlainHit<'a> {
 }
 
 impl HitHead {
-    fn of(page: &Page, now: Instant, keep_alive: bool, version: Version) -> Self {
-        let age = page.head.age(now);
-        let date = if page.has_date { 0 } else { clock::second(now) };
+    pub(crate) fn of(page: &Page, around: HeadContext<'_>, keep_alive: bool, version: Version) -> Self {
+        let age = page.head.age(around.now);
+        let date = if page.has_date { 0 } else { clock::second(around.now) };
         let ttl = page.head.lifetime.ttl_at(age);
-        Self { age: age.as_secs(), ttl, date, keep_alive, version, fields: 0 }
+        // Some fields are for HTTPS only.
+        let fields = around.fields.map_or(0, |fields| fields.number * 2 + u64::from(around.https));
+        Self { age: age.as_secs(), ttl, date, keep_alive, version, fields }
     }
 }
 
 /// What a head says besides the page.
 #[derive(Clone, Copy)]
-struct HeadContext<'a> {
-    fields: Option<&'a ReplyFields>,
-    https: bool,
-    now: Instant,
+pub(crate) struct HeadContext<'a> {
+    pub(crate) fields: Option<&'a ReplyFields>,
+    pub(crate) https: bool,
+    pub(crate) now: Instant,
 }
 
 fn write_head(edge: &Edge, page: &Page, said: HitHead, around: HeadContext<'_>, out: &mut Vec<u8>) {
     let begin = out.len();
+    write_fields(edge, page, said, around, out);
+    persistence_line(out, said.keep_alive, said.version.into());
+    out.extend_from_slice(b"\r\n");
+    if edge.settings.title_names {
+        let head = out.get_mut(begin..).unwrap_or_default();
+        title_names(head);
+        if let Some(fields) = around.fields {
+            fields.spell(head);
+        }
+    }
+}
+
+/// Writes the status line and the fields that do not depend on the connection.
+pub(crate) fn write_fields(
+    edge: &Edge,
+    page: &Page,
+    said: HitHead,
+    around: HeadContext<'_>,
+    out: &mut Vec<u8>,
+) {
     out.extend_from_slice(&page.wire_head);
     if let Some(fields) = around.fields {
         fields.write_added(page.head.status, around.https, out);
@@ -141,15 +160,6 @@ fn write_head(edge: &Edge, page: &Page, said: HitHead, around: HeadContext<'_>, 
     out.extend_from_slice(b"\r\n");
     if !page.has_date {
         write::date_line(out, around.now);
-    }
-    persistence_line(out, said.keep_alive, said.version.into());
-    out.extend_from_slice(b"\r\n");
-    if edge.settings.title_names {
-        let head = out.get_mut(begin..).unwrap_or_default();
-        title_names(head);
-        if let Some(fields) = around.fields {
-            fields.spell(head);
-        }
     }
 }
 

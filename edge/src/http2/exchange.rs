@@ -3,89 +3,119 @@
 
 use std::future::poll_fn;
 
+use ::http2::Arrival;
 use bytes::Bytes;
-use h2::RecvStream;
-use h2::server::SendResponse;
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use tracing::Instrument;
 
 use crate::handler;
-use crate::handler::plain;
+use crate::handler::plain::{self, PlainAnswer, PlainHit};
 use crate::handler::visit::Visit;
 use crate::http1::abandon;
+use crate::http1::joined::HitHead;
+use crate::http1::send_hit::{self, HeadContext, PARTIAL};
+use crate::http2::link::ClientStream;
 use crate::http2::reply::StreamPace;
 use crate::http2::upload::{StreamUpload, is_lying, let_go};
-use crate::http2::{Http2Client, StreamBuffers, head, reply};
+use crate::http2::{Http2Buffers, Http2Client, blocks, head, reply};
 use crate::log::facts::{HitReply, HitRequest};
 use crate::log::{record, spans};
-use crate::reply::error;
+use crate::reply::delivery::Delivery;
+use crate::reply::{Reply, error};
 use crate::request::body::BodyPump;
 use crate::request::body::RequestBody;
 use crate::request::{Request, Via};
 use http1::head as strict;
-use http1::head::{Head, Refusal, Scheme};
+use http1::head::{Framing, Head, Refusal, Scheme};
 
 const EARLY_HINTS: u16 = 103;
 
-/// Accepts one request of the connection. Never waits: what takes time runs in a task.
-pub(super) fn begin(
-    (client, via): (&Http2Client, Via),
-    request: http::Request<RecvStream>,
-    mut respond: SendResponse<Bytes>,
-    scratch: &mut StreamBuffers,
-) {
-    let has_body = !request.body().is_end_stream();
-    let StreamBuffers { head: bytes, spans, key } = scratch;
-    let read = head::scheme(&request)
-        .and_then(|scheme| head::write(&request, has_body, bytes).map(|()| scheme))
-        .and_then(|scheme| match strict::read(bytes, &client.edge.head_limits, spans)? {
+/// Accepts one request of the connection, whose fields are in the buffers. Never waits: what takes time runs
+/// in a task.
+pub(super) fn begin(client: &Http2Client, via: Via, arrival: Arrival, buffers: &mut Http2Buffers) {
+    let Http2Buffers { fields, head: bytes, spans, key, block, blocks, lines } = buffers;
+    let has_body = arrival.has_body;
+    let read = head::write(fields, has_body, bytes).and_then(|scheme| {
+        match strict::read(bytes, &client.edge.head_limits, spans)? {
+            // RFC 9113 section 8.1.1: content that differs from Content-Length makes a request malformed.
+            Some((head, _)) if head.has_body() && !has_body => Err(Refusal::ContentLength),
             Some((head, used)) if used == bytes.len() => Ok((scheme, head, used)),
             _ => Err(Refusal::RequestLine),
-        });
+        }
+    });
     let (scheme, head, head_bytes) = match read {
         Ok(read) => read,
-        Err(refusal) => return refuse(client, refusal, respond, request.into_body()),
+        Err(refusal) => return refuse(client, refusal, arrival),
     };
     let edge = &client.edge;
     let sites = edge.routes.load();
     let sni = client.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
     if sites.misdirected(via.listener, sni, head.host.as_ref()) {
-        return refuse(client, Refusal::Misdirected, respond, request.into_body());
+        return refuse(client, Refusal::Misdirected, arrival);
     }
-    if let Some(hit) = plain::find(edge, &sites, &head, &via, key) {
-        let (found, entry) = hit.reply(edge, &head);
-        let sent = reply::send_now(&mut respond, &found, head.method == "HEAD");
-        if let Ok((sent, rest)) = sent {
-            let reply = HitReply { status: found.status, head: sent.head, sent: sent.body };
-            let by = HitRequest { via: &via, head_bytes, tls: client.tls.as_deref() };
-            edge.log.hit(&entry, &head, by, reply);
-            if let Some((stream, body)) = rest {
-                let pace = StreamPace { pace: edge.pace(), open: client.open() };
-                edge.shutdown.spawn(reply::send_rest(stream, body, pace));
-            }
-        }
-        return;
+    if !has_body && let Some(hit) = plain::find(edge, &sites, &head, &via, key) {
+        let by = HitRequest { via: &via, head_bytes, tls: client.tls.as_deref() };
+        return answer(client, arrival, (hit, &head), by, (block, blocks, lines));
     }
     match incoming(client, &head, scheme, (via, head_bytes)) {
-        Ok((request_, None)) if has_body => {
-            let mut body = request.into_body();
+        Ok((request, pump)) => {
+            let stream = client.link.open(arrival);
+            if let Framing::Length(length) = head.framing
+                && has_body
+            {
+                stream.announce(length);
+            }
+            let up =
+                pump.map(|pump| StreamUpload { pump, body: stream.clone(), waits: head.expect_continue });
             let client = client.clone();
-            edge.shutdown.spawn(async move {
-                if !is_lying(&mut body).await {
-                    client.edge.shutdown.spawn(let_go(body));
-                    exchange(client, request_, None, respond).await;
-                }
-            });
+            match up {
+                None if has_body => edge.shutdown.spawn(exchange_without_body(client, request, stream)),
+                up => edge.shutdown.spawn(exchange(client, request, up, stream)),
+            };
         }
-        Ok((request_, pump)) => {
-            let up = pump.map(|pump| StreamUpload {
-                pump,
-                body: request.into_body(),
-                waits: head.expect_continue,
+        Err(refusal) => refuse(client, refusal, arrival),
+    }
+}
+
+/// Sends a plain hit.
+fn answer(
+    client: &Http2Client,
+    arrival: Arrival,
+    (hit, head): (PlainHit<'_>, &Head<'_>),
+    by: HitRequest<'_>,
+    (block, blocks, lines): (&mut Vec<u8>, &mut blocks::HitBlocks, &mut Vec<u8>),
+) {
+    let edge = &client.edge;
+    let PlainHit { found, record, https } = hit;
+    let head_only = head.method == "HEAD";
+    let added = record.location.reply_fields.as_deref();
+    let (status, length, body, rest) = match found {
+        PlainAnswer::Page(page)
+            if !head.seen.any(PARTIAL) && added.is_none_or(|added| added.only_adds(&page.headers)) =>
+        {
+            let around = HeadContext { fields: added, https, now: record.started };
+            let said = HitHead::of(&page, around, true, head.version);
+            let (block, length) = blocks.find(&page, said, |block| {
+                lines.clear();
+                send_hit::write_fields(edge, &page, said, around, lines);
+                blocks::of_lines(lines, block)
             });
-            edge.shutdown.spawn(exchange(client.clone(), request_, up, respond));
+            let body = if head_only { Bytes::new() } else { page.body.clone() };
+            let sent = body.len();
+            (page.head.status, length as u64, sent, client.link.answer(arrival, block, body))
         }
-        Err(refusal) => refuse(client, refusal, respond, request.into_body()),
+        found => {
+            let found = found.reply(edge, head, (record.location, https));
+            let length = reply::head(&found, block);
+            let body = reply::whole_body(&found, head_only);
+            let sent = body.len();
+            (found.status, length, sent, client.link.answer(arrival, block, body))
+        }
+    };
+    edge.log.hit(&record, head, by, HitReply { status, head: length, sent: body as u64 });
+    if let Some((stream, rest)) = rest {
+        let pace = StreamPace { pace: edge.pace(), open: client.open() };
+        edge.shutdown.spawn(reply::send_rest(stream, rest, pace));
     }
 }
 
@@ -108,23 +138,40 @@ fn incoming(
     Ok((request, pump))
 }
 
-fn refuse(client: &Http2Client, refusal: Refusal, mut respond: SendResponse<Bytes>, body: RecvStream) {
-    let refused = error::refused(refusal);
-    // Short enough for any window that a client which goes on may have left.
-    let sent = reply::send_now(&mut respond, &refused, false).map(|(sent, _)| sent).unwrap_or_default();
-    client.edge.log.refusal(client.via.peer, refusal, sent, &refused);
-    if !body.is_end_stream() {
-        client.edge.shutdown.spawn(let_go(body));
+fn refuse(client: &Http2Client, refusal: Refusal, arrival: Arrival) {
+    let stream = client.link.open(arrival);
+    if arrival.has_body {
+        client.edge.shutdown.spawn(let_go(stream.clone()));
     }
+    refuse_stream(client, refusal, stream);
+}
+
+fn refuse_stream(client: &Http2Client, refusal: Refusal, stream: ClientStream) {
+    let refused = error::refused(refusal);
+    let mut block = Vec::with_capacity(256);
+    let length = reply::head(&refused, &mut block);
+    let body = reply::whole_body(&refused, false);
+    let sent = Delivery { head: length, body: body.len() as u64, reusable: true, ..Delivery::default() };
+    client.edge.log.refusal(client.via.peer, refusal, sent, &refused);
+    if stream.send_head(&block, body.is_empty()).is_err() || body.is_empty() {
+        return;
+    }
+    let pace = StreamPace { pace: client.edge.pace(), open: client.open() };
+    client.edge.shutdown.spawn(reply::send_rest(stream, body, pace));
+}
+
+/// Runs a request whose body was announced as empty though its stream goes on.
+async fn exchange_without_body(client: Http2Client, request: Request, stream: ClientStream) {
+    let lies = is_lying(&stream).await;
+    client.edge.shutdown.spawn(let_go(stream.clone()));
+    if lies {
+        return refuse_stream(&client, Refusal::ContentLength, stream);
+    }
+    exchange(client, request, None, stream).await;
 }
 
 /// Runs one request through the handler, both directions at once.
-async fn exchange(
-    client: Http2Client,
-    mut request: Request,
-    up: Option<StreamUpload>,
-    mut respond: SendResponse<Bytes>,
-) {
+async fn exchange(client: Http2Client, mut request: Request, up: Option<StreamUpload>, stream: ClientStream) {
     let edge = &client.edge;
     let pace = StreamPace { pace: edge.pace(), open: client.open() };
     let visit = Visit::of(edge, &mut request);
@@ -147,21 +194,19 @@ async fn exchange(
             wants = &mut told, if !asked => {
                 asked = true;
                 if wants.is_ok() {
-                    let mut go_on = Response::new(());
-                    *go_on.status_mut() = StatusCode::CONTINUE;
-                    let _ = respond.send_informational(go_on);
+                    stream.send_interim(&reply::interim(StatusCode::CONTINUE, &HeaderMap::new()));
                 }
             }
             () = &mut uploading, if !uploaded => uploaded = true,
-            arrived = hints(&visit) => interim(&mut respond, arrived),
-            _ = poll_fn(|context| respond.poll_reset(context)), if !left => match visit.client_abort.is_decided() {
+            arrived = hints(&visit) => interim(&stream, arrived),
+            () = poll_fn(|context| stream.poll_reset(context)), if !left => match visit.client_abort.is_decided() {
                 true => break None,
                 false => left = true,
             },
         }
     };
     if let Some(hints) = &visit.hints {
-        interim(&mut respond, hints.take());
+        interim(&stream, hints.take());
     }
     let Some(reply) = reply else {
         let (sent, reply) = abandon::nothing_sent();
@@ -169,9 +214,9 @@ async fn exchange(
         return edge.log.request(&line, sent, &reply);
     };
     let breaks_off = edge.breaks_off(reply.is_event_stream());
-    let sending = reply::send(&mut respond, reply, head_only, pace, breaks_off);
+    let sending = reply::send(&stream, reply, head_only, pace, breaks_off);
     tokio::pin!(sending);
-    let (sent, reply) = loop {
+    let (sent, reply): (Delivery, Reply) = loop {
         tokio::select! {
             biased;
             sent = &mut sending => break sent,
@@ -194,11 +239,9 @@ async fn hints(visit: &Visit) -> Vec<HeaderMap> {
 }
 
 /// Sends them (RFC 8297).
-fn interim(respond: &mut SendResponse<Bytes>, arrived: Vec<HeaderMap>) {
+fn interim(stream: &ClientStream, arrived: Vec<HeaderMap>) {
+    let status = StatusCode::from_u16(EARLY_HINTS).unwrap_or(StatusCode::CONTINUE);
     for fields in arrived {
-        let mut hint = Response::new(());
-        *hint.status_mut() = StatusCode::from_u16(EARLY_HINTS).unwrap_or(StatusCode::CONTINUE);
-        *hint.headers_mut() = fields;
-        let _ = respond.send_informational(hint);
+        stream.send_interim(&reply::interim(status, &fields));
     }
 }

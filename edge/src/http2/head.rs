@@ -1,92 +1,116 @@
 //! Writes a request of HTTP/2 as HTTP/1, for the one strict reader of heads.
 
-use http::header::{COOKIE, HOST};
-use http::{HeaderName, Request};
-
+use ::http2::{FieldList, MalformedFields, RequestFields};
 use http1::head::{Refusal, Scheme};
 
-/// Writes the head to `out`, as an HTTP/1.1 client would have sent it. `has_body`: the stream continues after
-/// it.
+/// Writes the head to `out`, as an HTTP/1.1 client would have sent it, and tells the scheme. `has_body`: the
+/// stream continues after it.
 ///
-/// No value can end a line early: `h2` refuses CR, LF and NUL in values (RFC 9113 section 8.2.1).
-pub(super) fn write<B>(request: &Request<B>, has_body: bool, out: &mut Vec<u8>) -> Result<(), Refusal> {
+/// No name or value can end a line early: `RequestFields` refuses what could (RFC 9113 section 8.2.1).
+pub(super) fn write(
+    fields: &FieldList,
+    has_body: bool,
+    out: &mut Vec<u8>,
+) -> Result<Option<Scheme>, Refusal> {
     out.clear();
-    let uri = request.uri();
-    let target = uri.path_and_query().map_or("", |target| target.as_str());
-    out.extend_from_slice(request.method().as_str().as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(target.as_bytes());
-    out.extend_from_slice(b" HTTP/1.1\r\n");
-    // RFC 9113 section 8.3.1: "An intermediary that forwards a request over HTTP/1.1 MUST retain any Host
-    // header field", and "A server SHOULD treat a request as malformed if it contains a Host header field
-    // that identifies an entity that differs".
-    let mut hosts = request.headers().get_all(HOST).iter();
-    let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
-    let host = hosts.next().map(|host| host.as_bytes());
-    let port = default_port(uri.scheme_str());
-    if hosts.next().is_some() || matches!((authority, host), (Some(a), Some(h)) if !is_same(a, h, port)) {
-        return Err(Refusal::Authority);
+    if fields.is_over() {
+        return Err(Refusal::HeadTooLarge);
     }
-    if let Some(host) = authority.or(host) {
-        line(out, &HOST, host);
+    let request = RequestFields::read(fields).map_err(refusal)?;
+    // It has no path.
+    if request.method == b"CONNECT" {
+        return Err(Refusal::MethodNotServed);
     }
-    let mut has_length = false;
-    for (name, value) in request.headers() {
-        // RFC 9113 section 8.2.1: a value "MUST NOT start or end with an ASCII whitespace character". In
-        // HTTP/1 the same bytes are padding, which our own reader would take off.
-        if let [b' ' | b'\t', ..] | [.., b' ' | b'\t'] = value.as_bytes() {
-            return Err(Refusal::FieldPadded);
+    let scheme = scheme(request.scheme)?;
+    let target = request.path.unwrap_or_default();
+    // RFC 9113 section 8.3.1: ":path" is an absolute path, or "*". HTTP/1 knows more forms.
+    if !target.starts_with(b"/") && target != b"*" {
+        return Err(Refusal::TargetForm);
+    }
+    for part in [request.method, b" ", target, b" HTTP/1.1\r\n"] {
+        out.extend_from_slice(part);
+    }
+    if let Some(host) = host(&request, scheme)? {
+        line(out, b"host", host);
+    }
+    let (mut has_length, mut crumbs) = (false, 0);
+    for (name, value) in request.regular() {
+        match name {
+            b"host" => continue,
+            b"cookie" => {
+                crumbs += 1;
+                continue;
+            }
+            b"content-length" => has_length = true,
+            _ => {}
         }
-        has_length |= name == http::header::CONTENT_LENGTH;
-        if name != HOST && name != COOKIE {
-            line(out, name, value.as_bytes());
-        }
+        line(out, name, value);
     }
-    cookies(request, out);
+    if crumbs > 0 {
+        cookies(&request, out);
+    }
     if has_body && !has_length {
         out.extend_from_slice(b"transfer-encoding: chunked\r\n");
     }
     out.extend_from_slice(b"\r\n");
-    Ok(())
+    Ok(scheme)
 }
 
-/// Whether two authorities name the same host and port, where this is the port that may be left out.
-fn is_same(a: &[u8], b: &[u8], port: &[u8]) -> bool {
+/// RFC 9113 section 8.3.1: "A server SHOULD treat a request as malformed if it contains a Host header field
+/// that identifies an entity that differs from the entity in the ":authority" pseudo-header field."
+fn host<'a>(request: &RequestFields<'a>, scheme: Option<Scheme>) -> Result<Option<&'a [u8]>, Refusal> {
+    let mut hosts = request.regular().filter(|(name, _)| *name == b"host").map(|(_, value)| value);
+    let host = hosts.next();
+    let differs = matches!((request.authority, host), (Some(a), Some(h)) if !is_same(a, h, scheme));
+    if hosts.next().is_some() || differs {
+        return Err(Refusal::Authority);
+    }
+    Ok(request.authority.or(host))
+}
+
+/// Whether two authorities name the same host and port. RFC 9110 section 4.2: a URI that names no port means
+/// that of its scheme.
+fn is_same(a: &[u8], b: &[u8], scheme: Option<Scheme>) -> bool {
+    let port: &[u8] = if scheme == Some(Scheme::Https) { b":443" } else { b":80" };
     let (a, b) = (a.strip_suffix(port).unwrap_or(a), b.strip_suffix(port).unwrap_or(b));
     a.eq_ignore_ascii_case(b)
 }
 
-/// RFC 9110 section 4.2: the port that a URI of this scheme means if it names none.
-fn default_port(scheme: Option<&str>) -> &'static [u8] {
-    match scheme {
-        Some("https") => b":443",
-        _ => b":80",
-    }
-}
-
 /// RFC 9113 section 8.2.3: "If there are multiple Cookie header fields after decompression, these MUST be
 /// concatenated into a single octet string using the two-octet delimiter of 0x3b, 0x20".
-fn cookies<B>(request: &Request<B>, out: &mut Vec<u8>) {
-    let crumbs: Vec<_> = request.headers().get_all(COOKIE).iter().map(|crumb| crumb.as_bytes()).collect();
-    if !crumbs.is_empty() {
-        line(out, &COOKIE, &crumbs.join(b"; ".as_slice()));
+fn cookies(request: &RequestFields<'_>, out: &mut Vec<u8>) {
+    let mut before: &[u8] = b"cookie: ";
+    for (_, crumb) in request.regular().filter(|(name, _)| *name == b"cookie") {
+        out.extend_from_slice(before);
+        out.extend_from_slice(crumb);
+        before = b"; ";
     }
-}
-
-fn line(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
-    out.extend_from_slice(name.as_str().as_bytes());
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
 }
 
+fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    for part in [name, b": ", value, b"\r\n"] {
+        out.extend_from_slice(part);
+    }
+}
+
 /// The scheme that `:scheme` names. Only these two are served.
-pub(super) fn scheme<B>(request: &Request<B>) -> Result<Option<Scheme>, Refusal> {
-    match request.uri().scheme_str() {
+fn scheme(scheme: Option<&[u8]>) -> Result<Option<Scheme>, Refusal> {
+    match scheme {
         None => Ok(None),
-        Some("http") => Ok(Some(Scheme::Http)),
-        Some("https") => Ok(Some(Scheme::Https)),
+        Some(scheme) if scheme.eq_ignore_ascii_case(b"http") => Ok(Some(Scheme::Http)),
+        Some(scheme) if scheme.eq_ignore_ascii_case(b"https") => Ok(Some(Scheme::Https)),
         Some(_) => Err(Refusal::TargetForm),
+    }
+}
+
+fn refusal(malformed: MalformedFields) -> Refusal {
+    match malformed {
+        MalformedFields::PseudoField => Refusal::RequestLine,
+        MalformedFields::Name => Refusal::FieldName,
+        MalformedFields::Value => Refusal::FieldValue,
+        MalformedFields::PaddedValue => Refusal::FieldPadded,
+        MalformedFields::ConnectionField => Refusal::Connection,
     }
 }
 
@@ -94,52 +118,97 @@ pub(super) fn scheme<B>(request: &Request<B>) -> Result<Option<Scheme>, Refusal>
 mod tests {
     use super::*;
 
-    fn written(request: http::request::Builder, has_body: bool) -> Result<String, Refusal> {
+    type Field<'a> = (&'a str, &'a str);
+
+    fn written(fields: &[Field<'_>], has_body: bool) -> Result<String, Refusal> {
+        let mut block = Vec::new();
+        for (name, value) in fields {
+            ::http2::block::field(&mut block, name.as_bytes(), value.as_bytes());
+        }
+        let mut list = FieldList::new(4096);
+        ::http2::Decoder::default().decode(&block, &mut list).unwrap();
         let mut out = Vec::new();
-        write(&request.body(()).unwrap(), has_body, &mut out)?;
+        write(&list, has_body, &mut out)?;
         Ok(String::from_utf8(out).unwrap())
+    }
+
+    fn get<'a>(scheme: &'a str, authority: &'a str, path: &'a str) -> Vec<Field<'a>> {
+        vec![(":method", "GET"), (":scheme", scheme), (":authority", authority), (":path", path)]
     }
 
     #[test]
     fn a_head_is_as_its_twin_would_be() {
-        let request = Request::get("https://example.com/a?b").header("cookie", "a=1").header("x-a", "1");
-        let request = request.header("cookie", "b=2").header("host", "EXAMPLE.com");
+        let mut fields = get("https", "example.com", "/a?b");
+        fields.extend([("cookie", "a=1"), ("x-a", "1"), ("cookie", "b=2"), ("host", "EXAMPLE.com")]);
         assert_eq!(
-            written(request, false).unwrap(),
+            written(&fields, false).unwrap(),
             "GET /a?b HTTP/1.1\r\nhost: example.com\r\nx-a: 1\r\ncookie: a=1; b=2\r\n\r\n"
         );
-        let request = Request::post("/a").header("host", "example.com");
+        let post = [(":method", "POST"), (":scheme", "http"), (":path", "/a"), ("host", "example.com")];
         assert_eq!(
-            written(request, true).unwrap(),
+            written(&post, true).unwrap(),
             "POST /a HTTP/1.1\r\nhost: example.com\r\ntransfer-encoding: chunked\r\n\r\n"
         );
-        let request = Request::post("http://a/").header("content-length", "3");
+        let mut with_length = get("http", "a", "/");
+        with_length.push(("content-length", "3"));
         assert_eq!(
-            written(request, true).unwrap(),
-            "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\n"
+            written(&with_length, true).unwrap(),
+            "GET / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\n"
         );
-        for (uri, host, same) in [
-            ("https://a:443/", "a", true),
-            ("https://a/", "A:443", true),
-            ("http://a:80/", "a", true),
-            ("http://a:443/", "a", false),
-            ("https://a:80/", "a", false),
-            ("https://a:4430/", "a", false),
+    }
+
+    #[test]
+    fn the_target_is_left_to_the_reader_but_for_its_form() {
+        for path in ["/a#b", "/<>\"`{}^\\|?<>\"", "*", "//", "/%"] {
+            let line = format!("GET {path} HTTP/1.1\r\n");
+            assert!(written(&get("http", "a", path), false).unwrap().starts_with(&line), "{path}");
+        }
+        for path in ["", "a", "?a", "http://a/", "**"] {
+            assert_eq!(written(&get("http", "a", path), false), Err(Refusal::TargetForm), "{path}");
+        }
+        assert_eq!(written(&get("ftp", "a", "/"), false), Err(Refusal::TargetForm));
+    }
+
+    #[test]
+    fn host_and_authority_name_the_same() {
+        for (scheme, authority, host, same) in [
+            ("https", "a:443", "a", true),
+            ("https", "a", "A:443", true),
+            ("http", "a:80", "a", true),
+            ("http", "a:443", "a", false),
+            ("https", "a:80", "a", false),
+            ("https", "a:4430", "a", false),
+            ("http", "a", "b", false),
         ] {
-            let found = written(Request::get(uri).header("host", host), false);
-            assert_eq!(found.is_ok(), same, "{uri} {host}: {found:?}");
+            let mut fields = get(scheme, authority, "/");
+            fields.push(("host", host));
+            let found = written(&fields, false);
+            assert_eq!(found.is_ok(), same, "{authority} {host}: {found:?}");
+            fields.push(("host", host));
+            assert_eq!(written(&fields, false), Err(Refusal::Authority));
         }
-        for (value, taken) in
-            [("", true), ("a b", true), (" a", false), ("a ", false), ("\ta", false), (" ", false)]
-        {
-            for name in ["x-a", "cookie", "host"] {
-                let found = written(Request::get("/").header(name, value), false);
-                assert_eq!(found.is_ok(), taken, "{name} {value:?}: {found:?}");
-            }
+    }
+
+    #[test]
+    fn what_could_be_read_in_two_ways_is_refused() {
+        for (name, value, refusal) in [
+            ("x-a", " a", Refusal::FieldPadded),
+            ("cookie", "a ", Refusal::FieldPadded),
+            ("host", "\ta", Refusal::FieldPadded),
+            ("x-a", "a\r\nb: c", Refusal::FieldValue),
+            ("x-a: b\r\nc", "d", Refusal::FieldName),
+            ("connection", "x", Refusal::Connection),
+            (":status", "200", Refusal::RequestLine),
+        ] {
+            let mut fields = get("http", "a", "/");
+            fields.push((name, value));
+            assert_eq!(written(&fields, false), Err(refusal), "{name}: {value:?}");
         }
-        let request = Request::get("http://a/").header("host", "b");
-        assert_eq!(written(request, false), Err(Refusal::Authority));
-        let request = Request::get("http://a/").header("host", "a").header("host", "a");
-        assert_eq!(written(request, false), Err(Refusal::Authority));
+        let long = "x".repeat(5000);
+        let mut fields = get("http", "a", "/");
+        fields.push(("x-a", &long));
+        assert_eq!(written(&fields, false), Err(Refusal::HeadTooLarge));
+        let connect = [(":method", "CONNECT"), (":authority", "a:1")];
+        assert_eq!(written(&connect, true), Err(Refusal::MethodNotServed));
     }
 }

@@ -4,20 +4,20 @@ use std::future::poll_fn;
 use std::io;
 use std::time::Instant;
 
+use ::http2::{ErrorCode, block};
 use bytes::Bytes;
 use futures_util::FutureExt;
-use h2::server::SendResponse;
-use h2::{Reason, SendStream};
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderValue, SERVER, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, Response};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, SERVER, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, StatusCode};
+use http1::write::{bodiless, number};
 
 use crate::connection::clock;
 use crate::connection::pace::ClientPace;
 use crate::http2::OpenStream;
+use crate::http2::link::ClientStream;
 use crate::reply::Reply;
 use crate::reply::body::ReplyBody;
 use crate::reply::delivery::Delivery;
-use http1::write::bodiless;
 
 /// The most window that is requested from the client at once.
 const PIECE: usize = 64 * 1024;
@@ -32,62 +32,51 @@ enum IncompleteStream {
     Drain,
 }
 
-/// The head. Framing is the business of HTTP/2.
-pub(super) fn head(reply: &Reply) -> Response<()> {
-    let mut headers: HeaderMap = reply.headers.clone();
-    for name in [CONNECTION, TRANSFER_ENCODING, CONTENT_LENGTH, UPGRADE] {
-        headers.remove(name);
+/// Writes the block of a reply's head, and tells as many bytes as HTTP/1 would need for it. Framing is the
+/// business of HTTP/2.
+pub(super) fn head(reply: &Reply, out: &mut Vec<u8>) -> u64 {
+    const STATUS_LINE: usize = "HTTP/1.1 200 OK\r\n\r\n".len();
+    const OURS: [http::HeaderName; 4] = [CONNECTION, TRANSFER_ENCODING, CONTENT_LENGTH, UPGRADE];
+    out.clear();
+    block::status(out, reply.status.as_u16());
+    let mut length = STATUS_LINE;
+    let mut field = |name: &[u8], value: &[u8]| {
+        length += name.len() + value.len() + 4;
+        block::field(out, name, value);
+    };
+    for (name, value) in reply.headers.iter().filter(|(name, _)| !OURS.contains(name)) {
+        field(name.as_str().as_bytes(), value.as_bytes());
     }
     if let Some(length) = reply.length.filter(|_| !bodiless(reply.status)) {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        let mut digits = Vec::with_capacity(20);
+        number(&mut digits, length);
+        field(b"content-length", &digits);
     }
-    if !headers.contains_key(SERVER) {
-        headers.insert(SERVER, HeaderValue::from_static("weir"));
+    if !reply.headers.contains_key(SERVER) {
+        field(b"server", b"weir");
     }
-    if !headers.contains_key(DATE)
-        && let Ok(date) = clock::with_http_date(Instant::now(), HeaderValue::from_bytes)
-    {
-        headers.insert(DATE, date);
+    if !reply.headers.contains_key(DATE) {
+        clock::with_http_date(Instant::now(), |date| field(b"date", date));
     }
-    let mut response = Response::new(());
-    *response.status_mut() = reply.status;
-    *response.headers_mut() = headers;
-    response
+    length as u64
 }
 
-/// As many bytes as HTTP/1 would need for it.
-fn length(head: &Response<()>) -> u64 {
-    const STATUS_LINE: usize = "HTTP/1.1 200 OK\r\n\r\n".len();
-    let fields = head.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
-    (STATUS_LINE + fields.sum::<usize>()) as u64
+/// Writes the block of an interim reply.
+pub(super) fn interim(status: StatusCode, fields: &HeaderMap) -> Vec<u8> {
+    let mut out = Vec::new();
+    block::status(&mut out, status.as_u16());
+    for (name, value) in fields {
+        block::field(&mut out, name.as_str().as_bytes(), value.as_bytes());
+    }
+    out
 }
 
-/// What is still to be sent, and where.
-type UnsentData = Option<(SendStream<Bytes>, Bytes)>;
-
-/// Sends a complete reply if the client's windows accept it at once; otherwise returns the rest.
-pub(super) fn send_now(
-    respond: &mut SendResponse<Bytes>,
-    reply: &Reply,
-    head_only: bool,
-) -> Result<(Delivery, UnsentData), h2::Error> {
-    let body = match &reply.body {
+/// The body of a reply that is there as a whole.
+pub(super) fn whole_body(reply: &Reply, head_only: bool) -> Bytes {
+    match &reply.body {
         ReplyBody::Whole(body) if !head_only && !bodiless(reply.status) => body.clone(),
         _ => Bytes::new(),
-    };
-    let head = head(reply);
-    let head_bytes = length(&head);
-    let mut stream = respond.send_response(head, body.is_empty())?;
-    let sent = Delivery { head: head_bytes, body: body.len() as u64, reusable: true, ..Delivery::default() };
-    if body.is_empty() {
-        return Ok((sent, None));
     }
-    stream.reserve_capacity(body.len());
-    if stream.capacity() < body.len() {
-        return Ok((sent, Some((stream, body))));
-    }
-    stream.send_data(body, true)?;
-    Ok((sent, None))
 }
 
 /// How fast the client must take a reply, and the request that it answers.
@@ -98,7 +87,7 @@ pub(super) struct StreamPace {
 
 /// Sends the reply. It ends if the client does not keep the pace, and when something `breaks_off`.
 pub(super) async fn send(
-    respond: &mut SendResponse<Bytes>,
+    stream: &ClientStream,
     mut reply: Reply,
     head_only: bool,
     mut pace: StreamPace,
@@ -106,19 +95,20 @@ pub(super) async fn send(
 ) -> (Delivery, Reply) {
     let mut sent = Delivery::default();
     if reply.hangs_up {
-        respond.send_reset(Reason::CANCEL);
+        stream.reset(ErrorCode::CANCEL);
         sent.broken = true;
         return (sent, reply);
     }
-    let head = head(&reply);
-    sent.head = length(&head);
+    let mut block = Vec::with_capacity(512);
+    sent.head = head(&reply, &mut block);
     let nothing = head_only || bodiless(reply.status) || reply.length == Some(0);
-    let Ok(mut stream) = respond.send_response(head, nothing) else {
+    if stream.send_head(&block, nothing).is_err() {
         sent.broken = true;
         return (sent, reply);
-    };
+    }
+    drop(block);
     if !nothing {
-        let sending = send_body(&mut stream, &mut reply.body, reply.length, &mut pace, &mut sent);
+        let sending = send_body(stream, &mut reply.body, reply.length, &mut pace, &mut sent);
         let ended = tokio::select! {
             biased;
             ended = sending => ended,
@@ -126,9 +116,9 @@ pub(super) async fn send(
         };
         if let Err(broken) = ended {
             sent.broken = true;
-            stream.send_reset(match broken {
-                IncompleteStream::Client | IncompleteStream::Drain => Reason::CANCEL,
-                IncompleteStream::Ours => Reason::INTERNAL_ERROR,
+            stream.reset(match broken {
+                IncompleteStream::Client | IncompleteStream::Drain => ErrorCode::CANCEL,
+                IncompleteStream::Ours => ErrorCode::INTERNAL_ERROR,
             });
         }
     }
@@ -136,7 +126,7 @@ pub(super) async fn send(
 }
 
 async fn send_body(
-    stream: &mut SendStream<Bytes>,
+    stream: &ClientStream,
     body: &mut ReplyBody,
     length: Option<u64>,
     pace: &mut StreamPace,
@@ -146,7 +136,7 @@ async fn send_body(
         let next = tokio::select! {
             biased;
             next = body.next() => next,
-            _ = poll_fn(|context| stream.poll_reset(context)) => return Err(IncompleteStream::Client),
+            () = poll_fn(|context| stream.poll_reset(context)) => return Err(IncompleteStream::Client),
         };
         let Some(chunk) = next else { break };
         let chunk = chunk.map_err(|_| IncompleteStream::Ours)?;
@@ -174,28 +164,28 @@ async fn send_body(
     }
 }
 
-/// Sends what `send_now` could not.
-pub(super) async fn send_rest(mut stream: SendStream<Bytes>, body: Bytes, mut pace: StreamPace) {
-    if send_piece(&mut stream, body, true, &mut pace).await.is_err() {
-        stream.send_reset(Reason::CANCEL);
+/// Sends what could not be sent at once.
+pub(super) async fn send_rest(stream: ClientStream, body: Bytes, mut pace: StreamPace) {
+    if send_piece(&stream, body, true, &mut pace).await.is_err() {
+        stream.reset(ErrorCode::CANCEL);
     }
 }
 
 async fn send_piece(
-    stream: &mut SendStream<Bytes>,
+    stream: &ClientStream,
     mut chunk: Bytes,
     last: bool,
     StreamPace { pace, open }: &mut StreamPace,
 ) -> Result<(), IncompleteStream> {
     while !chunk.is_empty() {
-        stream.reserve_capacity(chunk.len().min(PIECE));
-        let mut room = stream.capacity();
+        let wanted = chunk.len().min(PIECE);
+        let mut room = stream.room(wanted);
         while room == 0 {
             // Requests that are answered side by side share what the client takes.
             pace.share(open.beside());
-            let capacity = poll_fn(|context| stream.poll_capacity(context));
-            let capacity = async { capacity.await.transpose().map_err(io::Error::other) };
-            room = pace.wait(capacity).await.ok().flatten().ok_or(IncompleteStream::Client)?;
+            let more = poll_fn(|context| stream.poll_room(context, wanted));
+            let more = async { more.await.map_err(|_| io::ErrorKind::ConnectionReset.into()) };
+            room = pace.wait(more).await.map_err(|_| IncompleteStream::Client)?;
         }
         let piece = chunk.split_to(room.min(chunk.len()));
         pace.took(piece.len()).map_err(|_| IncompleteStream::Client)?;

@@ -1,19 +1,21 @@
 //! The body of a request on a stream: handed up as it is taken, and discarded once nobody wants more of it.
 
+use std::future::poll_fn;
 use std::time::Duration;
 
+use ::http2::BodyProgress;
 use bytes::Bytes;
-use h2::RecvStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::http1::linger::{DiscardPace, FIRST_SILENCE, LINGER_TIME, SILENCE};
+use crate::http2::link::ClientStream;
 use crate::request::body::{BodyFault, BodyPump};
 
 /// The upload side of a request's body.
 pub(super) struct StreamUpload {
     pub(super) pump: BodyPump,
-    pub(super) body: RecvStream,
+    pub(super) body: ClientStream,
     /// Sends `100 Continue`.
     pub(super) waits: bool,
 }
@@ -23,7 +25,7 @@ impl StreamUpload {
     /// waits to be asked. What nobody wants is discarded for a while: a client whose stream is reset may lose
     /// the reply that tells it why.
     pub(super) async fn run(self, go_on: oneshot::Sender<()>, patience: Duration) {
-        let Self { pump: BodyPump { chunks, wanted }, mut body, waits } = self;
+        let Self { pump: BodyPump { chunks, wanted }, body, waits } = self;
         if waits && wanted.await.is_ok() {
             let _ = go_on.send(());
         }
@@ -31,12 +33,11 @@ impl StreamUpload {
             let next = tokio::select! {
                 biased;
                 () = chunks.closed() => break,
-                next = timeout(patience, body.data()) => next,
+                next = timeout(patience, next(&body)) => next,
             };
             let chunk = match next {
                 Ok(None) => return,
-                Ok(Some(Ok(chunk))) => Ok(chunk),
-                Ok(Some(Err(_))) => Err(BodyFault::CutOff),
+                Ok(Some(chunk)) => chunk,
                 Err(_) => Err(BodyFault::TooSlow),
             };
             let taken = chunk.as_ref().map_or(0, Bytes::len);
@@ -46,7 +47,7 @@ impl StreamUpload {
                 return;
             }
             // The client may send this much more, now that it has been read.
-            let _ = body.flow_control().release_capacity(taken);
+            body.release(taken);
             if sent.is_err() {
                 break;
             }
@@ -55,16 +56,26 @@ impl StreamUpload {
     }
 }
 
-/// Discards what still comes of a body that nobody wants, for a while.
-pub(super) async fn let_go(mut body: RecvStream) {
-    let _ = timeout(LINGER_TIME, discard(&mut body)).await;
+/// What comes next of a body. `None`: it has ended.
+async fn next(body: &ClientStream) -> Option<Result<Bytes, BodyFault>> {
+    match poll_fn(|context| body.poll_body(context)).await {
+        BodyProgress::Data(data) => Some(Ok(data)),
+        BodyProgress::End => None,
+        BodyProgress::Malformed => Some(Err(BodyFault::Malformed)),
+        BodyProgress::Reset | BodyProgress::Pending => Some(Err(BodyFault::CutOff)),
+    }
 }
 
-async fn discard(body: &mut RecvStream) {
+/// Discards what still comes of a body that nobody wants, for a while.
+pub(super) async fn let_go(body: ClientStream) {
+    let _ = timeout(LINGER_TIME, discard(&body)).await;
+}
+
+async fn discard(body: &ClientStream) {
     let (mut discarded, mut patience) = (DiscardPace::default(), FIRST_SILENCE);
-    while let Ok(Some(Ok(piece))) = timeout(patience, body.data()).await {
+    while let Ok(Some(Ok(piece))) = timeout(patience, next(body)).await {
         patience = SILENCE;
-        let _ = body.flow_control().release_capacity(piece.len());
+        body.release(piece.len());
         discarded.more(piece.len()).await;
     }
 }
@@ -72,18 +83,9 @@ async fn discard(body: &mut RecvStream) {
 /// How long the end of a body that was announced as empty is waited for.
 const MOMENT: Duration = Duration::from_millis(100);
 
-/// Whether a body that was announced as empty has something in it, as far as that shows within a moment. `h2`
-/// has reset the stream then (RFC 9113 section 8.1.1: content that differs from Content-Length makes a
-/// request malformed).
-pub(super) async fn is_lying(body: &mut RecvStream) -> bool {
-    let ends = async {
-        loop {
-            match body.data().await {
-                None => return false,
-                Some(Ok(piece)) if piece.is_empty() => {}
-                Some(_) => return true,
-            }
-        }
-    };
-    timeout(MOMENT, ends).await.unwrap_or(false)
+/// Whether a body that was announced as empty has something in it, as far as that shows within a moment (RFC
+/// 9113 section 8.1.1: content that differs from Content-Length makes a request malformed).
+pub(super) async fn is_lying(body: &ClientStream) -> bool {
+    let progress = timeout(MOMENT, poll_fn(|context| body.poll_body(context))).await;
+    matches!(progress, Ok(BodyProgress::Malformed | BodyProgress::Data(_)))
 }

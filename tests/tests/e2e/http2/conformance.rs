@@ -38,8 +38,7 @@ enum Requirement {
     Answer,
     /// Go on as if nothing had been said.
     Ignore,
-    /// End the connection with one of these codes, or as PROTOCOL_ERROR, which h2 says of whatever it cannot
-    /// read.
+    /// End the connection with one of these codes, or as PROTOCOL_ERROR, which may be said of any mistake.
     End(&'static [u8]),
     /// Reset the stream, or end the connection, with one of these codes.
     Reset(&'static [u8]),

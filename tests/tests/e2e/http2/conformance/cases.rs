@@ -245,8 +245,9 @@ pub(super) fn message_cases() -> Vec<Case> {
     vec![
         ("8.1", "trailers", trailer(WHOLE, ("x-sum", b"1")), Answer),
         ("8.1", "a second head that ends nothing", trailer(END_HEADERS, ("x-sum", b"1")), Malformed),
-        // Malformed, but h2 passes over them, as we do over all trailers.
-        ("8.1", "a pseudo-field in trailers", trailer(WHOLE, (":method", b"GET")), Answer),
+        ("8.1", "a pseudo-field in trailers", trailer(WHOLE, (":path", b"/a")), Malformed),
+        ("8.2.1", "a name in upper case in trailers", trailer(WHOLE, ("X-SUM", b"1")), Malformed),
+        ("8.2.2", "connection in trailers", trailer(WHOLE, ("connection", b"close")), Malformed),
         ("8.1.1", "less than content-length", long("9", &[b"test"]), Malformed),
         ("8.1.1", "more than content-length", long("1", &[b"test"]), Malformed),
         ("8.1.1", "more than content-length, in two parts", long("1", &[b"te", b"st"]), Malformed),
