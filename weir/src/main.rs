@@ -11,6 +11,7 @@ mod explain;
 mod memory;
 mod nginx;
 mod plane;
+mod private_directory;
 mod purge;
 mod run;
 mod serve;
