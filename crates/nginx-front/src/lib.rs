@@ -22,6 +22,7 @@ mod log_format;
 mod logs;
 mod maps;
 mod media_types;
+mod more_headers;
 mod names;
 mod pass;
 mod pass_choice;
@@ -39,7 +40,9 @@ mod rules;
 mod scope;
 mod settings;
 mod site;
+mod sticky;
 mod translate;
+mod traps;
 mod unnamed;
 mod upstream;
 
@@ -47,6 +50,7 @@ mod upstream;
 mod tests;
 
 pub use ledger::{Note, Origin, Verdict};
+pub use media_types::{types_block, usual_lines};
 pub use names::is_foreign;
 pub use program::Program;
 pub use translate::{Options, Translation, is_fragment, translate};

@@ -26,6 +26,7 @@ fn options() -> Options {
         conf_prefix: "/etc/nginx/conf/".into(),
         hostname: "box".into(),
         microcache: None,
+        has_default_root: true,
         is_root: true,
     }
 }
