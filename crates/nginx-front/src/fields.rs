@@ -4,6 +4,7 @@
 use nginx_conf::Directive;
 
 use crate::cache;
+use crate::constants;
 use crate::more_headers;
 use crate::pool_request;
 use crate::scope::Scope;
@@ -61,7 +62,7 @@ pub(crate) fn to_application(
     }
     for directive in scope.all("proxy_set_header").into_iter().filter(|_| family == "proxy") {
         let (Some(name), Some(value)) = (directive.arg(0), directive.arg(1)) else { continue };
-        let value = with_target(scope, value);
+        let value = with_target(translator, scope, value);
         match told_as(translator, name, &value) {
             Some(key) => pool_request::tell(key, &value, location),
             None if !is_settled(translator, directive, name, &value) => fields.push((name.to_owned(), value)),
@@ -90,7 +91,7 @@ pub(crate) fn to_application(
 fn usual_host(translator: &mut Translator<'_>, scope: &Scope<'_>, location: &mut Table) {
     let is_host =
         |directive: &&Directive| directive.arg(0).is_some_and(|name| name.eq_ignore_ascii_case("host"));
-    let host = with_target(scope, "$proxy_host");
+    let host = with_target(translator, scope, "$proxy_host");
     let Some(pass) = scope.pass("proxy_pass").filter(|_| !host.contains('$')) else { return };
     if scope.all("proxy_set_header").iter().any(is_host) {
         return;
@@ -117,11 +118,16 @@ fn told_as(translator: &Translator<'_>, name: &str, value: &str) -> Option<&'sta
 }
 
 /// `$proxy_host` and `$proxy_port` are what stands in proxy_pass.
-fn with_target(scope: &Scope<'_>, value: &str) -> String {
-    let url = scope.pass("proxy_pass").and_then(|pass| pass.arg(0)).filter(|url| !url.contains('$'));
-    let Some((scheme, rest)) = url.and_then(|url| url.split_once("://")) else { return value.to_owned() };
+fn with_target(translator: &mut Translator<'_>, scope: &Scope<'_>, value: &str) -> String {
+    let url = scope.pass("proxy_pass").and_then(|pass| constants::filled(translator, scope, pass));
+    let Some((scheme, rest)) = url.as_deref().and_then(|url| url.split_once("://")) else {
+        return value.to_owned();
+    };
     let host =
         if rest.starts_with("unix:") { "localhost" } else { rest.split('/').next().unwrap_or_default() };
+    if host.contains('$') {
+        return value.to_owned();
+    }
     let usual = if scheme == "https" { "443" } else { "80" };
     let port = match host.rsplit_once(':') {
         Some((_, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => port,

@@ -11,6 +11,7 @@ mod branches;
 mod cache;
 mod client_certificate;
 mod compress;
+mod constants;
 mod fields;
 mod files;
 mod forwarded;

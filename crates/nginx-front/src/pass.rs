@@ -2,6 +2,7 @@
 
 use nginx_conf::{Directive, values};
 
+use crate::constants;
 use crate::fields::field_of;
 use crate::ledger::Origin;
 use crate::limits::time;
@@ -76,7 +77,7 @@ pub(crate) fn translate<'a>(
     if scheme == Scheme::Uwsgi {
         traps::of_uwsgi_buffer(translator, directive);
     }
-    let text = constants(translator, scope, directive)?;
+    let text = constants::filled(translator, scope, directive)?;
     let is_tls = scheme == Scheme::Http && text.starts_with("https://");
     let scheme = if is_tls { Scheme::Https } else { scheme };
     let passing = PassDirective { scope, directive, family, scheme };
@@ -186,26 +187,6 @@ impl<'a> PassDirective<'a, '_> {
         );
         (name, variables)
     }
-}
-
-/// The argument with each `$name` replaced that has one constant value: `set $app http://app:8000;`.
-fn constants(translator: &mut Translator<'_>, scope: &Scope<'_>, directive: &Directive) -> Option<String> {
-    let mut text = translator.server.filled(directive.arg(0)?);
-    let (scheme, rest) = text.split_once("://").map_or(("", text.as_str()), |(scheme, rest)| (scheme, rest));
-    // The request's own URI behind a host is what is sent without it.
-    if let Some(host) = rest.strip_suffix("$request_uri").filter(|host| !host.contains('/')) {
-        text = format!("{scheme}://{host}");
-    }
-    for set in scope.all("set") {
-        let (Some(name), Some(value)) = (set.arg(0), set.arg(1)) else { continue };
-        let times = scope.all("set").iter().filter(|other| other.arg(0) == Some(name)).count();
-        let braced = format!("${{{}}}", name.trim_start_matches('$'));
-        if !value.contains('$') && times == 1 && (text.contains(name) || text.contains(&braced)) {
-            text = text.replace(&braced, value).replace(name, value);
-            translator.ledger.done(set);
-        }
-    }
-    Some(text)
 }
 
 /// Host and port of a URL, or its socket.

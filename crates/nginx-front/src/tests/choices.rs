@@ -218,3 +218,28 @@ fn visitors_stay_with_a_server() {
     assert_eq!(text(&table, "wsgi_adapter.pool.0.sticky.learn"), "id");
     assert!(of("sticky route $arg_a;").1.iter().any(|line| line.contains("`sticky route` is not there")));
 }
+
+#[test]
+fn the_application_is_told_the_host_that_nginx_tells_it() {
+    let host = |text: &str| {
+        let (table, missing) = with_missing(&format!("upstream up {{ server a:1; }} server {{ {text} }}"));
+        assert_eq!(missing, [""; 0], "{text}");
+        let location = at(&table, "edge.site.0.location.0").clone();
+        location.get("pool_request").and_then(|wanted| wanted.get("host")).map(shown)
+    };
+    for (text, expected) in [
+        ("location / { proxy_pass http://up; }", Some("\"up\"")),
+        ("location / { proxy_pass http://b:8000/x/; }", Some("\"b:8000\"")),
+        ("location / { proxy_pass http://b:80; }", Some("\"b\"")),
+        ("location / { proxy_pass http://unix:/run/a.sock; }", Some("\"localhost\"")),
+        ("location / { set $b web; set $b_port 81; proxy_pass http://$b:$b_port; }", Some("\"web:81\"")),
+        ("location / { proxy_pass http://up; proxy_set_header Host $http_host; }", None),
+        ("proxy_set_header Host $host; location / { proxy_pass http://up; }", None),
+        (
+            "proxy_set_header Host $host; location / { proxy_pass http://up; proxy_set_header X-A b; }",
+            Some("\"up\""),
+        ),
+    ] {
+        assert_eq!(host(text).as_deref(), expected, "{text}");
+    }
+}
