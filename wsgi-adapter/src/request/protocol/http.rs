@@ -150,7 +150,8 @@ fn port(head: &RequestHead, host: &str) -> u16 {
     }
 }
 
-/// A name with underscores. An edge sends one only where its settings ask for it, and none that forges another.
+/// A name with underscores. An edge sends one only where its settings ask for it, and none that forges
+/// another.
 fn is_underscored(name: &[u8]) -> bool {
     let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     name.contains(&b'_') && name.iter().all(is_of_name)
