@@ -44,7 +44,7 @@ pub(super) fn ask(address: SocketAddr, announced: bool, probe: &Probe) -> Result
     let mut stream = stream.map_err(|error| format!("nothing answers at {address}: {error}"))?;
     let bounds = stream.set_write_timeout(Some(PATIENCE)).and_then(|()| stream.set_nodelay(true));
     bounds.map_err(|error| error.to_string())?;
-    let mut head = probe.head().into_bytes();
+    let head = probe.head().into_bytes();
     if announced {
         let line = "PROXY TCP4 192.0.2.7 192.0.2.1 40000 80\r\n";
         if stream.write_all(line.as_bytes()).is_err() {
@@ -55,7 +55,7 @@ pub(super) fn ask(address: SocketAddr, announced: bool, probe: &Probe) -> Result
         return Ok(exchange(
             &mut stream.try_clone().map_err(|error| error.to_string())?,
             &stream,
-            &mut head,
+            &head,
             probe,
         ));
     }
@@ -65,15 +65,10 @@ pub(super) fn ask(address: SocketAddr, announced: bool, probe: &Probe) -> Result
     };
     let Ok(connection) = ClientConnection::new(tls()?, name) else { return Ok(None) };
     let wire = stream.try_clone().map_err(|error| error.to_string())?;
-    Ok(exchange(&mut StreamOwned::new(connection, stream), &wire, &mut head, probe))
+    Ok(exchange(&mut StreamOwned::new(connection, stream), &wire, &head, probe))
 }
 
-fn exchange(
-    stream: &mut (impl Read + Write),
-    wire: &TcpStream,
-    head: &mut [u8],
-    probe: &Probe,
-) -> Option<Reply> {
+fn exchange(stream: &mut (impl Read + Write), wire: &TcpStream, head: &[u8], probe: &Probe) -> Option<Reply> {
     wire.set_read_timeout(Some(PATIENCE)).ok()?;
     stream.write_all(head).and_then(|()| stream.flush()).ok()?;
     let (mut received, deadline) = (Vec::new(), Instant::now() + PATIENCE);
