@@ -189,6 +189,7 @@ fn head_limits(settings: &Config) -> ::http1::head::Limits {
         fields: settings.limits.fields,
         strict_targets: settings.strict_targets,
         bare_line_feeds: settings.bare_line_feeds,
+        underscores: settings.underscores,
     }
 }
 

@@ -28,7 +28,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_cache::Policy;
-use regex::bytes::Regex;
 use weir_proto::origin::Priority;
 
 use crate::access::Access;
@@ -58,6 +57,7 @@ use crate::route::varying_files::VaryingFiles;
 use crate::settings::expires::Expires;
 use crate::settings::{BodyFiles, PoolRequestConfig, RealIpHeader};
 use crate::tls::certificate::{Certificate, Certificates};
+use crate::variables::expression::Expression;
 use crate::variables::{Definitions, Template};
 use http1::head::Authority;
 
@@ -172,7 +172,7 @@ pub(crate) struct Location {
     /// Requests for it need no rule: the fast path may answer them.
     pub(crate) is_direct: bool,
     /// The `match`, if it has groups.
-    pub(crate) groups: Option<Regex>,
+    pub(crate) groups: Option<Expression>,
     pub(crate) rules: Rules,
     /// The only methods that are answered; empty: all.
     pub(crate) methods: Vec<Box<str>>,

@@ -106,6 +106,8 @@ pub struct Config {
     pub strict_targets: bool,
     /// Lines of a request's head may end with LF alone, as nginx takes them.
     pub bare_line_feeds: bool,
+    /// Fields whose names hold an underscore reach HTTP applications.
+    pub underscores: bool,
     /// Names of reply fields are written as `Content-Type` in HTTP/1, as nginx does; else in lower case.
     pub title_names: bool,
     /// Pages kept in this edge's own memory.
@@ -210,6 +212,7 @@ impl Default for Config {
             real_ip_header: RealIpHeader::default(),
             strict_targets: false,
             bare_line_feeds: false,
+            underscores: false,
             title_names: false,
             l1: L1Config::default(),
             peers: None,

@@ -45,6 +45,8 @@ mod troubles;
 #[path = "e2e/nginx_command.rs"]
 mod nginx_command;
 // Configurations in the manner of real ones, beside nginx.
+#[path = "e2e/nginx_compare.rs"]
+mod nginx_compare;
 #[path = "e2e/nginx_conf.rs"]
 mod nginx_conf;
 // A page of the site decides who may have an answer.

@@ -15,6 +15,7 @@ mod log;
 mod memory;
 mod nginx;
 mod plane;
+mod private_directory;
 mod purge;
 mod run;
 mod schema;

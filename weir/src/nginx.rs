@@ -4,12 +4,14 @@
 //! nginx's does (`daemon`): its words, its exit codes, its signals.
 
 mod arguments;
+mod compare;
 mod daemon;
 mod files;
 mod glob;
 mod import;
 mod lenient;
 mod load;
+mod stock;
 mod user;
 
 use std::process::ExitCode;
@@ -55,6 +57,9 @@ pub(crate) fn command(arguments: &[String]) -> anyhow::Result<ExitCode> {
     }
     if arguments.test {
         return Ok(test(&arguments, &configuration));
+    }
+    if let Some(compare) = &arguments.compare {
+        return Ok(compare::run(&arguments, compare, &configuration));
     }
     daemon::run(arguments, configuration)
 }

@@ -5,7 +5,6 @@ mod application;
 mod changes;
 mod https;
 pub(crate) mod parse;
-mod private_directory;
 mod python;
 mod server;
 mod site;
@@ -21,17 +20,17 @@ use process::units::Size;
 use wsgi_adapter::{KeepaliveConfig, ServerConfig};
 
 use crate::cli::{Cli, Command, ServeArgs};
+use crate::private_directory::PrivateDirectory;
 use crate::run;
 use crate::settings::{self, ServiceSettings};
 use application::Application;
-use private_directory::PrivateDirectory;
 use server::Server;
 
 pub(crate) fn from_flags(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     if args.print_config {
         return print(&text(args)?);
     }
-    let directory = PrivateDirectory::make()?;
+    let directory = PrivateDirectory::make("serve")?;
     let (file, _removed) = match &args.config {
         Some(file) => (file.clone(), args.remove_config.then(|| file.parent().map(own)).flatten()),
         None => {

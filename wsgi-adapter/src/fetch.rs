@@ -124,8 +124,14 @@ impl<'a> Fetch<'a> {
             let begun = Instant::now();
             let error = match self.attempt(slot, &mut progress).await {
                 Ok(reply) => {
-                    slot.replied(reply.head.status);
-                    return Ok(reply);
+                    let status = reply.head.status;
+                    slot.replied(status);
+                    let server = slot.server().address.to_string();
+                    if !config.retry.statuses.contains(&status) || !self.leaves(slot, tries).await {
+                        return Ok(reply);
+                    }
+                    self.asked_in_vain(server, u32::from(status), begun);
+                    continue;
                 }
                 Err(error) => error,
             };
@@ -138,7 +144,7 @@ impl<'a> Fetch<'a> {
             let server = slot.server().address.to_string();
             let harmless = match progress {
                 Progress::Nothing => true,
-                Progress::Sent => request::is_idempotent(&self.head.method),
+                Progress::Sent => self.may_repeat(),
                 Progress::Replied => false,
             };
             let again = harmless
@@ -157,9 +163,28 @@ impl<'a> Fetch<'a> {
             }
             self.pool.metrics.failure(&config.name, &server, kind);
             let status = if error.kind() == Some(Kind::Timeout) { 504 } else { 502 };
-            let took_us = u32::try_from(begun.elapsed().as_micros()).unwrap_or(u32::MAX);
-            self.earlier.push(Attempt { server, status, took_us });
+            self.asked_in_vain(server, status, begun);
         }
+    }
+
+    /// Whether the request may be sent once more although a server has had it.
+    fn may_repeat(&self) -> bool {
+        self.pool.config.retry.any_method || request::is_idempotent(&self.head.method)
+    }
+
+    /// Leaves a server whose reply has one of `retry.statuses`. False: no other server may be asked, so that
+    /// this reply is the answer.
+    async fn leaves(&mut self, slot: &mut Slot, tries: usize) -> bool {
+        self.may_repeat()
+            && tries < self.pool.config.tries
+            && !self.deadline.has_passed()
+            && self.upload.rewind().await
+            && slot.move_on()
+    }
+
+    fn asked_in_vain(&mut self, server: String, status: u32, begun: Instant) {
+        let took_us = u32::try_from(begun.elapsed().as_micros()).unwrap_or(u32::MAX);
+        self.earlier.push(Attempt { server, status, took_us });
     }
 
     /// Waits a moment for a server whose listen queue is full. False: it has been full for the whole of

@@ -48,13 +48,22 @@ pub struct Limits {
     pub strict_targets: bool,
     /// A line may end with LF alone, which RFC 9112 §2.2 allows.
     pub bare_line_feeds: bool,
+    /// Fields whose names hold an underscore are taken, all but those that would forge another.
+    pub underscores: bool,
 }
 
 impl Default for Limits {
     /// What nginx takes by default: four buffers of 8 KiB, the request line in one of them. uWSGI takes 128
     /// variables, of which fields are a part.
     fn default() -> Self {
-        Self { head: 32 * 1024, target: 8 * 1024, fields: 100, strict_targets: false, bare_line_feeds: false }
+        Self {
+            head: 32 * 1024,
+            target: 8 * 1024,
+            fields: 100,
+            strict_targets: false,
+            bare_line_feeds: false,
+            underscores: false,
+        }
     }
 }
 
@@ -144,8 +153,7 @@ pub fn read<'a>(
     let mut at = request_line.end;
     let mut lines = 0;
     loop {
-        let Some((field, end)) = line::judged(field::read(bytes, at, limits.bare_line_feeds), bytes, at)?
-        else {
+        let Some((field, end)) = line::judged(field::read(bytes, at, limits), bytes, at)? else {
             return unfinished(Refusal::HeadTooLarge);
         };
         at = end;

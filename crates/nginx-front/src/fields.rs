@@ -4,6 +4,8 @@
 use nginx_conf::Directive;
 
 use crate::cache;
+use crate::constants;
+use crate::more_headers;
 use crate::pool_request;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
@@ -55,9 +57,12 @@ pub(crate) fn to_application(
     location: &mut Table,
 ) {
     let mut fields: Vec<(String, String)> = Vec::new();
+    if family == "proxy" {
+        usual_host(translator, scope, location);
+    }
     for directive in scope.all("proxy_set_header").into_iter().filter(|_| family == "proxy") {
         let (Some(name), Some(value)) = (directive.arg(0), directive.arg(1)) else { continue };
-        let value = with_target(scope, value);
+        let value = with_target(translator, scope, value);
         match told_as(translator, name, &value) {
             Some(key) => pool_request::tell(key, &value, location),
             None if !is_settled(translator, directive, name, &value) => fields.push((name.to_owned(), value)),
@@ -65,6 +70,7 @@ pub(crate) fn to_application(
         }
     }
     fields.extend(parameters(translator, scope, family));
+    fields.extend(more_headers::of_request(translator, scope));
     cache::knows(&fields, location);
     let field = |(name, value): &(String, String)| {
         let mut field = Table::default();
@@ -81,6 +87,23 @@ pub(crate) fn to_application(
     }
 }
 
+/// Without a line for it, nginx names the server of `proxy_pass` as the Host.
+fn usual_host(translator: &mut Translator<'_>, scope: &Scope<'_>, location: &mut Table) {
+    let is_host =
+        |directive: &&Directive| directive.arg(0).is_some_and(|name| name.eq_ignore_ascii_case("host"));
+    let host = with_target(translator, scope, "$proxy_host");
+    let Some(pass) = scope.pass("proxy_pass").filter(|_| !host.contains('$')) else { return };
+    if scope.all("proxy_set_header").iter().any(is_host) {
+        return;
+    }
+    let trap = format!(
+        "the application gets the Host `{host}`, not the one that visitors ask for; write \
+         `proxy_set_header Host $http_host;`"
+    );
+    translator.ledger.trap(pass, trap);
+    pool_request::tell("host", &host, location);
+}
+
 /// The key of `pool_request` for what Weir tells the application itself, if the file wants another value.
 fn told_as(translator: &Translator<'_>, name: &str, value: &str) -> Option<&'static str> {
     let lower = name.to_ascii_lowercase();
@@ -95,10 +118,16 @@ fn told_as(translator: &Translator<'_>, name: &str, value: &str) -> Option<&'sta
 }
 
 /// `$proxy_host` and `$proxy_port` are what stands in proxy_pass.
-fn with_target(scope: &Scope<'_>, value: &str) -> String {
-    let url = scope.pass("proxy_pass").and_then(|pass| pass.arg(0)).filter(|url| !url.contains('$'));
-    let Some((scheme, rest)) = url.and_then(|url| url.split_once("://")) else { return value.to_owned() };
-    let host = rest.split('/').next().unwrap_or_default();
+fn with_target(translator: &mut Translator<'_>, scope: &Scope<'_>, value: &str) -> String {
+    let url = scope.pass("proxy_pass").and_then(|pass| constants::filled(translator, scope, pass));
+    let Some((scheme, rest)) = url.as_deref().and_then(|url| url.split_once("://")) else {
+        return value.to_owned();
+    };
+    let host =
+        if rest.starts_with("unix:") { "localhost" } else { rest.split('/').next().unwrap_or_default() };
+    if host.contains('$') {
+        return value.to_owned();
+    }
     let usual = if scheme == "https" { "443" } else { "80" };
     let port = match host.rsplit_once(':') {
         Some((_, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => port,
@@ -198,6 +227,9 @@ pub(crate) fn of_reply(translator: &mut Translator<'_>, scope: &Scope<'_>, locat
         }
         fields.push(Value::Inline(field));
     }
+    let more = more_headers::of_reply(translator, scope);
+    let first = first.or_else(|| more.first().map(|(origin, _)| origin.clone()));
+    fields.extend(more.into_iter().map(|(_, field)| Value::Inline(field)));
     if let Some(origin) = first.filter(|_| !fields.is_empty()) {
         location.from("reply_fields", Value::List(fields), &origin);
     }

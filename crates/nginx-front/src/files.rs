@@ -29,7 +29,10 @@ pub(crate) fn translate(
         }
         // The alias of a location around this one holds here as it does there.
         Some(_) => {}
-        None => table.set("root", translator.path("html"), "nginx's default"),
+        None if translator.options.has_default_root => {
+            table.set("root", translator.path("html"), "nginx's default");
+        }
+        None => {}
     }
     if has_pool && !tries {
         return;

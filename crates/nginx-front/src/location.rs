@@ -11,6 +11,7 @@ use crate::rules;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
 use crate::translate::Translator;
+use crate::traps;
 use crate::unnamed;
 
 /// A location's table, or `None` for one that no request reaches. `outer` is all that holds around it.
@@ -26,6 +27,7 @@ pub(crate) fn translate<'a>(
     }
     let scope = around.inside(location.children());
     forwarded::refuse_here(translator, &scope);
+    traps::of_if(translator, &scope);
     let origin = translator.ledger.origin(location);
     let mut full = Table::new(Some(format!("{origin}: location {pattern}")));
     full.set("match", pattern.as_str(), "");

@@ -1,10 +1,14 @@
 //! Media types: `types`, `default_type`, and what `charset` adds to them.
 
+mod standard;
+
 use nginx_conf::Directive;
 
 use crate::ledger::Ledger;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
+
+pub use standard::block as types_block;
 
 /// What nginx knows of itself if there is no `types`.
 const BUILT_IN: [(&str, &str); 3] = [("html", "text/html"), ("gif", "image/gif"), ("jpg", "image/jpeg")];
@@ -19,10 +23,17 @@ const OF_CHARSET: [&str; 6] = [
     "application/rss+xml",
 ];
 
-pub(crate) fn translate(scope: &Scope<'_>, table: &mut Table, ledger: &mut Ledger<'_>) {
+/// The directives of `http` that every package of nginx has around the files of `conf.d`.
+pub fn usual_lines() -> String {
+    format!("default_type {};\n{}", standard::UNKNOWN, standard::block())
+}
+
+/// `is_fragment`: the file is what stands in `conf.d`, so that the usual types hold around it.
+pub(crate) fn translate(scope: &Scope<'_>, is_fragment: bool, table: &mut Table, ledger: &mut Ledger<'_>) {
     let charset = Charset::of(scope, ledger);
     let directive = scope.one("default_type");
-    let kind = directive.and_then(|directive| directive.arg(0)).unwrap_or(DEFAULT);
+    let usual = if is_fragment { standard::UNKNOWN } else { DEFAULT };
+    let kind = directive.and_then(|directive| directive.arg(0)).unwrap_or(usual);
     let (default, is_type) = match (kind.is_empty(), directive) {
         (true, Some(directive)) => {
             ledger.not_done(directive, "each file has a type", "write application/octet-stream");
@@ -39,13 +50,15 @@ pub(crate) fn translate(scope: &Scope<'_>, table: &mut Table, ledger: &mut Ledge
     }
     let has_own = scope.one("types");
     if has_own.is_none() {
-        for (extension, kind) in BUILT_IN {
+        let built_in = BUILT_IN.into_iter().filter(|_| !is_fragment);
+        for (extension, kind) in built_in.chain(standard::endings().filter(|_| is_fragment)) {
             types.set(extension, charset.with(kind), "");
         }
     }
     types.set("*", default.as_str(), "");
     match has_own {
         Some(directive) => table.from("types", Value::Inline(types), &ledger.origin(directive)),
+        None if is_fragment => table.set("types", Value::Inline(types), "nginx's mime.types"),
         None => table.set("types", Value::Inline(types), "nginx's default"),
     }
     match directive.filter(|_| is_type) {

@@ -9,7 +9,7 @@ use nginx_conf::Directive;
 
 use crate::fields::is_upgrade_map;
 use crate::ledger::{Ledger, Verdict};
-use differing::{DIFFERENT, NOT_DONE, USUALLY_ON};
+use differing::{DIFFERENT, NOT_DONE, NOT_DONE_OF, USUALLY_ON};
 use done::DONE;
 use no_effect::NO_EFFECT;
 
@@ -30,6 +30,9 @@ pub(crate) fn settle(directives: &[Directive], ledger: &mut Ledger<'_>) {
         } else if let Some((_, why, instead)) = NOT_DONE.iter().find(|(known, ..)| *known == name) {
             ledger.not_done(directive, *why, instead);
             continue;
+        } else if let Some((_, why, instead)) = not_done_of(name).filter(|_| !asks_for_nothing(directive)) {
+            ledger.not_done(directive, *why, instead);
+            continue;
         } else if asks_for_nothing(directive) {
             ledger.put(directive, Verdict::NoEffect);
         } else {
@@ -45,6 +48,11 @@ pub(crate) fn settle(directives: &[Directive], ledger: &mut Ledger<'_>) {
             settle(directive.children(), ledger);
         }
     }
+}
+
+/// What is known of all directives of a module by the beginning of their names.
+fn not_done_of(name: &str) -> Option<&'static (&'static str, &'static str, &'static str)> {
+    NOT_DONE_OF.iter().find(|(prefix, ..)| name.starts_with(prefix))
 }
 
 /// Whether it says what holds without it.

@@ -2,6 +2,7 @@
 
 use nginx_conf::{Directive, values};
 
+use crate::constants;
 use crate::fields::field_of;
 use crate::ledger::Origin;
 use crate::limits::time;
@@ -12,6 +13,7 @@ use crate::resolver;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
 use crate::translate::Translator;
+use crate::traps;
 use crate::upstream::{self, Scheme};
 
 /// The pool of a location.
@@ -72,7 +74,10 @@ pub(crate) fn translate<'a>(
     let found =
         families.into_iter().find_map(|(family, name, scheme)| Some((family, scheme, scope.pass(name)?)));
     let (family, scheme, directive) = found?;
-    let text = constants(translator, scope, directive)?;
+    if scheme == Scheme::Uwsgi {
+        traps::of_uwsgi_buffer(translator, directive);
+    }
+    let text = constants::filled(translator, scope, directive)?;
     let is_tls = scheme == Scheme::Http && text.starts_with("https://");
     let scheme = if is_tls { Scheme::Https } else { scheme };
     let passing = PassDirective { scope, directive, family, scheme };
@@ -184,26 +189,6 @@ impl<'a> PassDirective<'a, '_> {
     }
 }
 
-/// The argument with each `$name` replaced that has one constant value: `set $app http://app:8000;`.
-fn constants(translator: &mut Translator<'_>, scope: &Scope<'_>, directive: &Directive) -> Option<String> {
-    let mut text = translator.server.filled(directive.arg(0)?);
-    let (scheme, rest) = text.split_once("://").map_or(("", text.as_str()), |(scheme, rest)| (scheme, rest));
-    // The request's own URI behind a host is what is sent without it.
-    if let Some(host) = rest.strip_suffix("$request_uri").filter(|host| !host.contains('/')) {
-        text = format!("{scheme}://{host}");
-    }
-    for set in scope.all("set") {
-        let (Some(name), Some(value)) = (set.arg(0), set.arg(1)) else { continue };
-        let times = scope.all("set").iter().filter(|other| other.arg(0) == Some(name)).count();
-        let braced = format!("${{{}}}", name.trim_start_matches('$'));
-        if !value.contains('$') && times == 1 && (text.contains(name) || text.contains(&braced)) {
-            text = text.replace(&braced, value).replace(name, value);
-            translator.ledger.done(set);
-        }
-    }
-    Some(text)
-}
-
 /// Host and port of a URL, or its socket.
 enum HttpTarget {
     /// And what becomes of the location's prefix.
@@ -246,9 +231,9 @@ fn http_target(
     if uses_variables {
         return Some(HttpTarget::Whole(target, path.to_owned()));
     }
-    if path.contains(['?', ' ']) || !path.starts_with('/') {
+    if path.contains(' ') || !path.starts_with('/') {
         let why = format!("the prefix `{prefix}` cannot become `{path}`");
-        translator.ledger.not_done(directive, why, "name a path without variables and without a query");
+        translator.ledger.not_done(directive, why, "name a path that begins with a slash");
         return None;
     }
     Some(HttpTarget::Prefix(target, Some(prefix_rewrite(pattern, prefix, path))))
@@ -314,20 +299,25 @@ fn time_limits(translator: &mut Translator<'_>, scope: &Scope<'_>, family: &str,
 }
 
 fn retries(translator: &mut Translator<'_>, scope: &Scope<'_>, family: &str, table: &mut Table) {
+    let mut retry = Table::default();
+    let mut origin = None;
+    if matches!(table.get("servers"), Some(Value::List(servers)) if servers.len() > 1) {
+        retry.set("budget", 1, "nginx has no bound");
+    }
     if let Some(directive) = scope.one(&format!("{family}_next_upstream")) {
         let conditions: Vec<_> = directive.texts().collect();
         if conditions == ["off"] {
             table.from("tries", 1, &translator.ledger.origin(directive));
         }
-        let known = ["error", "timeout", "off", "invalid_header"];
-        let others: Vec<_> = conditions.into_iter().filter(|condition| !known.contains(condition)).collect();
-        if !others.is_empty() {
-            let how = format!(
-                "Weir asks another server after `error` and `timeout`, not after {}",
-                others.join(", ")
-            );
-            translator.ledger.different(directive, how);
+        let statuses: Vec<u64> =
+            conditions.iter().filter_map(|text| text.strip_prefix("http_")?.parse().ok()).collect();
+        if !statuses.is_empty() {
+            retry.set("statuses", statuses, "");
         }
+        if conditions.contains(&"non_idempotent") {
+            retry.set("any_method", true, "");
+        }
+        origin = Some(translator.ledger.origin(directive));
     }
     let tries = scope.one(&format!("{family}_next_upstream_tries"));
     if let Some((directive, tries)) = tries.and_then(|one| Some((one, values::number(one.arg(0)?)?)))
@@ -339,9 +329,13 @@ fn retries(translator: &mut Translator<'_>, scope: &Scope<'_>, family: &str, tab
     if let Some((directive, limit)) = limit.and_then(|one| Some((one, values::milliseconds(one.arg(0)?)?)))
         && limit > 0
     {
-        let mut retry = Table::default();
         retry.set("timeout", time(limit), "");
-        table.from("retry", Value::Inline(retry), &translator.ledger.origin(directive));
+        origin = Some(translator.ledger.origin(directive));
+    }
+    match origin {
+        _ if retry.is_empty() => {}
+        Some(origin) => table.from("retry", Value::Inline(retry), &origin),
+        None => table.set("retry", Value::Inline(retry), "nginx has no bound"),
     }
 }
 

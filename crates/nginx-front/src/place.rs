@@ -96,7 +96,7 @@ pub(crate) fn answer<'a>(
         }
     }
     files::translate(translator, scope, pattern, pool.is_some(), table);
-    media_types::translate(scope, table, &mut translator.ledger);
+    media_types::translate(scope, translator.is_fragment, table, &mut translator.ledger);
     if let Some(directive) = scope.one("client_max_body_size") {
         let bytes = directive.arg(0).and_then(values::offset).unwrap_or(1 << 20);
         let origin = translator.ledger.origin(directive);

@@ -65,6 +65,12 @@ impl<'a> Scope<'a> {
         self.levels.iter().rev().map(named).find(|found| !found.is_empty()).unwrap_or_default()
     }
 
+    /// All of these names in all blocks, from the outermost: some modules add to what stands around.
+    pub(crate) fn every(&self, names: &[&str]) -> Vec<&'a Directive> {
+        let all = self.levels.iter().flat_map(|level| level.iter());
+        all.filter(|directive| names.contains(&directive.name())).collect()
+    }
+
     /// The blocks around the innermost one.
     pub(crate) fn outside(&self) -> Self {
         let outer = self.levels.len().saturating_sub(1);

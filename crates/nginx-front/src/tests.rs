@@ -26,6 +26,7 @@ fn options() -> Options {
         conf_prefix: "/etc/nginx/conf/".into(),
         hostname: "box".into(),
         microcache: None,
+        has_default_root: true,
         is_root: true,
     }
 }
@@ -225,13 +226,14 @@ fn tls_has_the_server_s_certificate() {
 
 #[test]
 fn nothing_is_dropped_in_silence() {
-    let said = not_done("server { sub_filter a b; location / { proxy_pass http://a/b?c; } }");
+    let said = not_done("server { sub_filter a b; location / { auth_delay 1s; proxy_pass a; } }");
     assert_eq!(
         said,
         [
-            "\"sub_filter\" is not done: Weir has no setting for it in nginx.conf:1",
-            "\"proxy_pass\" is not done: the prefix `/` cannot become `/b?c`; \
-             name a path without variables and without a query in nginx.conf:1",
+            "\"sub_filter\" is not done: Weir does not change the bodies of replies; let the application write it \
+             in nginx.conf:1",
+            "\"auth_delay\" is not done: Weir has no setting for it in nginx.conf:1",
+            "\"proxy_pass\" is not done: the URL begins with neither http:// nor https:// in nginx.conf:1",
         ]
     );
     let (_, translation) = translated("events { worker_connections 9; } http { tcp_nopush on; }", &options());

@@ -25,6 +25,8 @@ pub struct Options {
     pub hostname: String,
     /// `--microcache 1s`: as if `weir_microcache` stood in `http`.
     pub microcache: Option<String>,
+    /// Whether a place without `root` gets nginx's default, PREFIX/html.
+    pub has_default_root: bool,
     /// Whether the process runs as root: without `listen` nginx then takes port 80, otherwise 8000.
     pub is_root: bool,
 }
@@ -44,6 +46,8 @@ pub struct Translation {
 pub(crate) struct Translator<'a> {
     pub(crate) options: &'a Options,
     pub(crate) ledger: Ledger<'a>,
+    /// Whether the file is what stands in `conf.d`.
+    pub(crate) is_fragment: bool,
     /// `upstream` blocks by name.
     pub(crate) upstreams: HashMap<&'a str, &'a Directive>,
     /// Servers that are named without variables, and the directives that name them.
@@ -67,6 +71,8 @@ pub(crate) struct Translator<'a> {
     /// Whether anything names `$request_body_file`.
     pub(crate) names_bodies: bool,
     pub(crate) logs: LogPlan,
+    /// Whether the trap of uWSGI's buffer has been said.
+    pub(crate) has_told_of_buffer: bool,
     /// The names of all `log_format`.
     pub(crate) log_formats: Vec<&'a str>,
 }
@@ -98,6 +104,7 @@ pub fn translate(parsed: &SyntaxTree, options: &Options) -> Translation {
     let mut translator = Translator {
         options,
         ledger,
+        is_fragment: is_fragment(parsed),
         upstreams,
         named_servers: pass_choice::named_servers(http),
         pools: Pools::default(),
@@ -112,10 +119,20 @@ pub fn translate(parsed: &SyntaxTree, options: &Options) -> Translation {
             || uses(&parsed.directives, "request_body_file"),
         names_bodies: uses(&parsed.directives, "request_body_file"),
         logs: LogPlan::new(&scope),
+        has_told_of_buffer: false,
         log_formats: log_format::names(&scope),
     };
     let root = translator.root(&scope, &parsed.directives);
     Translation { toml: root.to_toml(), notes: translator.ledger.into_notes(), program }
+}
+
+/// Without a `server`, nginx runs and listens nowhere.
+fn nobody(edge: &mut Table) {
+    let why = "there is no server";
+    edge.set("listen", vec!["127.0.0.1:0"], why);
+    let mut site = Table::new(None);
+    site.set("return", "404", why);
+    edge.set("site", Value::Sections(vec![site]), "");
 }
 
 /// Whether some text has this variable.
@@ -144,11 +161,21 @@ impl<'a> Translator<'a> {
         self.admin(http, &mut edge);
         edge.set("bare_line_feeds", true, "as nginx takes them");
         edge.set("title_names", true, "as nginx writes them");
+        let scopes = servers.iter().map(|server| http.inside(server.children()));
+        if let Some(directive) = scopes.chain([http.clone()]).find_map(|scope| {
+            scope.is_on("underscores_in_headers").then(|| scope.one("underscores_in_headers")).flatten()
+        }) {
+            edge.from("underscores", true, &self.ledger.origin(directive));
+        }
         logs::translate(self, http, &mut edge);
         program::level(main, &mut self.ledger, &mut edge);
         access::zones(self, http, &mut edge);
         maps::translate(self, http, &mut edge);
-        edge.set("site", Value::Sections(sites), "");
+        if sites.is_empty() {
+            nobody(&mut edge);
+        } else {
+            edge.set("site", Value::Sections(sites), "");
+        }
         let mut root = Table::new(None);
         root.set("edge", Value::Section(edge), "");
         if let Some(redis) = http.here("weir_redis")

@@ -5,6 +5,7 @@ use nginx_conf::{Directive, values};
 use crate::ledger::Ledger;
 use crate::limits::time;
 use crate::settings::{Table, Value};
+use crate::sticky;
 
 /// The protocols that a pool can speak, as the beginning of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,9 @@ pub(crate) fn translate(upstream: &Directive, scheme: Scheme, table: &mut Table,
             "least_time" => table.from("balance", "least_time", &ledger.origin(directive)),
             "random" => table.from("balance", "random_two", &ledger.origin(directive)),
             "hash" => hash(directive, table, ledger),
+            "sticky" => {
+                sticky::translate(directive, upstream.arg(0).unwrap_or_default(), table, ledger);
+            }
             _ => {}
         }
     }

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use http::header::{Entry, LOCATION, REFRESH, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use process::settings::Mistakes;
-use regex::bytes::{Regex, RegexBuilder};
 
 use crate::fields::reply::VariableScope;
 use crate::settings::ReplyRewriteConfig;
+use crate::variables::expression::{self, Expression};
 use crate::variables::{Definitions, Facts, RouteFacts, Template};
 
 #[derive(Debug)]
@@ -31,7 +31,7 @@ struct Replacement {
 enum RewritePattern {
     Text(Template),
     /// The whole value, if it matches.
-    Regex(Regex),
+    Regex(Expression),
 }
 
 /// How a text is compared with a value.
@@ -140,8 +140,7 @@ impl RewritePattern {
             }
             (None, None) => return Template::parse(from).map(Self::Text),
         };
-        let regex = RegexBuilder::new(pattern.trim_start()).case_insensitive(ignores_case || is_host).build();
-        regex.map(Self::Regex).map_err(|error| format!("invalid regular expression: {error}"))
+        expression::compile(pattern.trim_start(), ignores_case || is_host).map(Self::Regex)
     }
 }
 

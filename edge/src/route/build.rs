@@ -203,7 +203,7 @@ impl<'a> SiteBuilder<'a> {
             self.mistakes.push(format!("{path}.try_files"), text);
         }
         let groups = match pattern {
-            Some(Pattern::Regex(regex)) if regex.captures_len() > 1 => Some(regex),
+            Some(Pattern::Regex(regex)) if regex.has_groups() => Some(regex),
             _ => None,
         };
         let metrics = self.metrics.location(&self.name, &config.pattern);

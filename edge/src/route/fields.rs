@@ -172,7 +172,7 @@ fn define_within<'a>(
     for (at, location) in locations.iter().enumerate() {
         let path = format!("{path}.location[{at}]");
         if let Ok(Pattern::Regex(regex)) = Pattern::parse(&location.pattern) {
-            define_captures(&regex, names);
+            define_captures(regex.names(), names);
         }
         rules::define(&path, &PlaceRules::of(location), names, mistakes);
         define_link(location.secure_link.is_some(), names);
@@ -206,8 +206,8 @@ fn define_checked(
 }
 
 /// Named captures are variables.
-fn define_captures(regex: &regex::bytes::Regex, names: &mut VariableNames) {
-    for name in regex.capture_names().flatten() {
+fn define_captures<'a>(groups: impl Iterator<Item = &'a str>, names: &mut VariableNames) {
+    for name in groups {
         // A name that Weir has itself keeps its meaning.
         let _ = names.define(name, Needs::URL.and(Needs::WHOLE));
     }
@@ -216,7 +216,7 @@ fn define_captures(regex: &regex::bytes::Regex, names: &mut VariableNames) {
 fn names_in_host_names(site: &SiteConfig, names: &mut VariableNames) {
     for pattern in site.server_name.iter().filter_map(|name| name.strip_prefix('~')) {
         if let Ok(regex) = regex::bytes::Regex::new(pattern) {
-            define_captures(&regex, names);
+            define_captures(regex.capture_names().flatten(), names);
         }
     }
 }

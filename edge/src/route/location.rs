@@ -1,10 +1,9 @@
 //! Chooses the location of a request, in nginx's order, from the `match` of each.
 
-use regex::bytes::Regex;
-
 use crate::request::path::NormalPath;
 
 use crate::settings::pattern::Pattern;
+use crate::variables::expression::Expression;
 
 /// The locations of one site, ready for choosing. Choosing allocates nothing.
 #[derive(Debug, Default)]
@@ -12,7 +11,7 @@ pub(crate) struct Locations {
     /// One for each text of an exact or prefix match, sorted by text.
     nodes: Vec<PrefixNode>,
     /// In order of appearance.
-    regexes: Vec<(Regex, usize)>,
+    regexes: Vec<(Expression, usize)>,
     /// The locations within some of them.
     within: Vec<(usize, Self)>,
 }

@@ -1,8 +1,6 @@
 //! One location's `match`: nginx's five kinds.
 
-use regex::bytes::Regex;
-
-use crate::variables::expression;
+use crate::variables::expression::{self, Expression};
 
 /// A parsed `match`. Literal texts are compared with the decoded path, byte by byte.
 #[derive(Clone, Debug)]
@@ -12,7 +10,7 @@ pub(crate) enum Pattern {
     /// "/x", or "^~ /x" where `is_final`
     Prefix { text: Box<[u8]>, is_final: bool },
     /// "~ re", "~* re"
-    Regex(Regex),
+    Regex(Expression),
     /// "@x": no path leads here, only rules.
     Named(Box<str>),
 }

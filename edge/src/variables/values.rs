@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use regex::bytes::{Captures, Regex};
+use super::expression::{Expression, GroupPlaces};
 
 /// Empty for most requests, and then without memory of its own.
 #[derive(Clone, Debug, Default)]
@@ -22,23 +22,21 @@ impl Values {
 
     /// Matches the text, and keeps the captures if it matches. As in nginx, `$1` to `$9` are those of the
     /// last expression that matched, and named ones stay.
-    pub(crate) fn matches(&mut self, regex: &Regex, text: &[u8]) -> bool {
-        let names = regex.capture_names().flatten().count();
-        if regex.captures_len() == 1 {
+    pub(crate) fn matches(&mut self, regex: &Expression, text: &[u8]) -> bool {
+        if !regex.has_groups() {
             let matched = regex.is_match(text);
             if let Some(inner) = self.0.as_mut().filter(|_| matched) {
                 inner.groups.clear();
             }
             return matched;
         }
-        let Some(captures) = regex.captures(text) else { return false };
+        let Some(places) = regex.find_groups(text) else { return false };
         let inner = self.0.get_or_insert_default();
-        inner.take(&captures, text);
-        if names > 0 {
-            for name in regex.capture_names().flatten() {
-                let value = captures.name(name).map_or(&b""[..], |group| group.as_bytes());
-                inner.set(&name.to_ascii_lowercase(), value.to_vec());
-            }
+        inner.take(&places, text);
+        for (number, name) in regex.named_groups() {
+            let place = places.get(number).cloned().flatten();
+            let value = place.and_then(|place| text.get(place)).unwrap_or_default();
+            inner.set(&name.to_ascii_lowercase(), value.to_vec());
         }
         true
     }
@@ -62,11 +60,11 @@ impl Values {
 }
 
 impl ValueSlots {
-    fn take(&mut self, captures: &Captures<'_>, text: &[u8]) {
+    fn take(&mut self, places: &GroupPlaces, text: &[u8]) {
         self.text.clear();
         self.text.extend_from_slice(text);
         self.groups.clear();
-        self.groups.extend(captures.iter().skip(1).take(9).map(|group| group.map(|group| group.range())));
+        self.groups.extend(places.iter().skip(1).take(9).cloned());
     }
 
     fn set(&mut self, name: &str, value: Vec<u8>) {
@@ -80,20 +78,21 @@ impl ValueSlots {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::variables::expression::compile;
 
     #[test]
     fn captures_are_those_of_the_last_match() {
         let mut values = Values::default();
         assert_eq!(values.capture(1), None);
-        assert!(values.matches(&Regex::new("^/(a)/(?<Rest>.*)$").unwrap(), b"/a/b/c"));
+        assert!(values.matches(&compile("^/(a)/(?<Rest>.*)$", false).unwrap(), b"/a/b/c"));
         assert_eq!(values.capture(1), Some(&b"a"[..]));
         assert_eq!(values.capture(2), Some(&b"b/c"[..]));
         assert_eq!(values.named("rest"), Some(&b"b/c"[..]));
-        assert!(!values.matches(&Regex::new("^x(y)").unwrap(), b"/a/b/c"));
+        assert!(!values.matches(&compile("^x(y)", false).unwrap(), b"/a/b/c"));
         assert_eq!(values.capture(1), Some(&b"a"[..]));
-        assert!(values.matches(&Regex::new("^(?:(x)|(/))").unwrap(), b"/a"));
+        assert!(values.matches(&compile("^(?:(x)|(/))", false).unwrap(), b"/a"));
         assert_eq!((values.capture(1), values.capture(2)), (None, Some(&b"/"[..])));
-        assert!(values.matches(&Regex::new("a").unwrap(), b"/a"));
+        assert!(values.matches(&compile("a", false).unwrap(), b"/a"));
         assert_eq!(values.capture(2), None);
         assert_eq!(values.named("rest"), Some(&b"b/c"[..]));
     }

@@ -96,7 +96,7 @@ fn what_is_not_done_is_said_and_starts_only_leniently() {
     let said = stderr(&strict);
     assert_eq!(strict.status.code(), Some(1), "{said}");
     assert!(
-        said.contains("[emerg] \"xslt_stylesheet\" is not done: Weir does not transform XML in "),
+        said.contains("[emerg] \"xslt_stylesheet\" is not done: Weir does not transform XML; let the "),
         "{said}"
     );
     assert!(said.contains("nginx.conf:8\n"), "{said}");
@@ -210,4 +210,39 @@ fn the_imported_settings_run_as_the_file_does() {
     let process = Process::start("weir", &mut command, directory.path());
     process.wait_until("serves", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
     assert!(answers(port));
+}
+
+#[test]
+fn what_is_imported_without_a_root_passes_the_check() {
+    let directory = directory(
+        "server { listen 8080; location /a { return 204; } location /b { try_files $uri =404; } }\n",
+    );
+    fs::remove_dir_all(directory.path().join("html")).unwrap();
+    let mut import = Command::new(binary("weir"));
+    import.arg("nginx-import").arg(directory.path().join("nginx.conf")).arg("-p").arg(directory.path());
+    let imported = import.output().unwrap();
+    assert_eq!(imported.status.code(), Some(0), "{}", stderr(&imported));
+    let settings = directory.path().join("weir.toml");
+    fs::write(&settings, &imported.stdout).unwrap();
+    let check = Command::new(binary("weir")).arg("check").arg(&settings).output().unwrap();
+    assert_eq!(check.status.code(), Some(0), "{}", stderr(&check));
+}
+
+#[test]
+fn root_without_a_user_serves_as_nobody_from_all_threads() {
+    use std::os::unix::fs::PermissionsExt;
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let port = free_port();
+    let directory = directory(&serving(port, "off").replace("user root;\n", ""));
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = Command::new(binary("weir"));
+    command.args(["nginx", "-p"]).arg(directory.path()).args(["-c", "nginx.conf"]);
+    let process = Process::start("nginx", &mut command, directory.path());
+    process.wait_until("writes its pid file", || directory.path().join("nginx.pid").exists());
+    // Files are read by threads that other threads start.
+    for _ in 0..20 {
+        assert!(answers(port));
+    }
 }

@@ -22,6 +22,21 @@ pub(crate) struct Arguments {
     pub(crate) microcache: Option<String>,
     /// `--envsubst`: `${NAME}` in the files is filled from the environment, as nginx's container does.
     pub(crate) envsubst: bool,
+    /// `--compare`: asks nginx and Weir the same.
+    pub(crate) compare: Option<CompareArguments>,
+}
+
+/// What belongs to `--compare`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CompareArguments {
+    /// `--against URL`: an nginx that runs with the same file.
+    pub(crate) against: Option<String>,
+    /// `--nginx PROGRAM`: the nginx to start.
+    pub(crate) nginx: Option<String>,
+    /// `--requests FILE`: a list or an access log.
+    pub(crate) requests: Option<String>,
+    /// `--all-methods`: also those that may change something.
+    pub(crate) all_methods: bool,
 }
 
 /// `-s`
@@ -37,6 +52,7 @@ pub(crate) const USAGE: &str = "\
 Usage: nginx [-?hvVtTq] [-s signal] [-p prefix]
              [-e filename] [-c filename] [-g directives]
              [--lenient] [--microcache time] [--envsubst]
+             [--compare [--against URL | --nginx program] [--requests file] [--all-methods]]
 
 Options:
   -?,-h         : this help
@@ -53,6 +69,11 @@ Options:
   --lenient     : start although something is not done, with warnings
   --microcache t: keep pages of applications for this time, such as 1s
   --envsubst    : fill ${NAME} in the files from the environment
+  --compare     : ask nginx and Weir the same, and print where their answers differ
+  --against URL : with --compare: an nginx that runs with this file (default: one is started)
+  --nginx prog  : with --compare: the nginx to start (default: nginx)
+  --requests f  : with --compare: ask what this list or access log says (default: made from the file)
+  --all-methods : with --compare: also POST, PUT and DELETE, which may change something
 ";
 
 impl Arguments {
@@ -137,9 +158,26 @@ impl Arguments {
                 let value = value.ok_or("option \"--microcache\" requires a time, such as 1s")?;
                 self.microcache = Some(value);
             }
+            "compare" => self.comparing(|_| {}),
+            "all-methods" => self.comparing(|compare| compare.all_methods = true),
+            "against" | "nginx" | "requests" => {
+                let value = value.map(str::to_owned).or_else(|| rest.next().cloned());
+                let value = value.ok_or_else(|| format!("option \"--{name}\" requires a value"))?;
+                self.comparing(|compare| match name {
+                    "against" => compare.against = Some(value),
+                    "nginx" => compare.nginx = Some(value),
+                    _ => compare.requests = Some(value),
+                });
+            }
             _ => return Err(format!("invalid option: \"--{name}\"")),
         }
         Ok(())
+    }
+}
+
+impl Arguments {
+    fn comparing(&mut self, set: impl FnOnce(&mut CompareArguments)) {
+        set(self.compare.get_or_insert_default());
     }
 }
 

@@ -8,6 +8,7 @@ use nginx_front::{Options, is_foreign, is_fragment};
 
 use super::arguments::Arguments;
 use super::glob;
+use super::stock;
 
 const PREFIX: &str = "/etc/nginx/";
 const FILE: &str = "/etc/nginx/nginx.conf";
@@ -36,7 +37,11 @@ pub(super) fn read(arguments: &Arguments) -> Result<Configuration, String> {
         } else {
             vec![path]
         };
-        files.into_iter().map(|name| Ok((name.clone(), text_of(&name, arguments.envsubst)?))).collect()
+        let text = |name: &String| match stock::text_of(name).filter(|_| !Path::new(name).exists()) {
+            Some(text) => Ok(text.into_bytes()),
+            None => text_of(name, arguments.envsubst),
+        };
+        files.into_iter().map(|name| Ok((name.clone(), text(&name)?))).collect()
     };
     let globals = arguments.globals.as_deref().unwrap_or_default();
     let parsed = nginx_conf::parse_with(globals.as_bytes(), &file, &text, &mut include);
@@ -66,6 +71,7 @@ fn options(arguments: &Arguments) -> Options {
         conf_prefix,
         hostname: process::host_name(),
         microcache: arguments.microcache.clone(),
+        has_default_root: true,
         is_root: rustix::process::geteuid().is_root(),
     }
 }

@@ -1,6 +1,7 @@
 //! `weir nginx-import nginx.conf`: prints the same as weir.toml.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use nginx_front::{Verdict, translate};
@@ -19,7 +20,10 @@ pub(crate) fn print(arguments: &ImportArgs) -> anyhow::Result<ExitCode> {
         envsubst: arguments.envsubst,
         ..Arguments::default()
     };
-    let configuration = files::read(&read).map_err(anyhow::Error::msg)?;
+    let mut configuration = files::read(&read).map_err(anyhow::Error::msg)?;
+    // Settings name directories that are there; nginx does not miss its own.
+    let html = format!("{}html", configuration.options.prefix);
+    configuration.options.has_default_root = Path::new(&html).is_dir();
     if !configuration.mistakes.is_empty() {
         for mistake in &configuration.mistakes {
             let hint = mistake.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();

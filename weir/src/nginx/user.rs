@@ -60,6 +60,10 @@ fn find(name: &str, group: Option<&str>, passwd: &str, groups: &str) -> Result<U
 impl User {
     /// Gives the calling thread this user's rights, and no others any more.
     pub(super) fn take_on(&self) -> std::io::Result<()> {
+        // A thread that one of those has started has them already, and may not set them.
+        if rustix::process::geteuid().as_raw() == self.uid {
+            return Ok(());
+        }
         let groups: Vec<Gid> = self.groups.iter().map(|group| Gid::from_raw(*group)).collect();
         let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
         rustix::thread::set_thread_groups(&groups)?;

@@ -18,8 +18,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::answers::answers;
 use super::changes::Changes;
-use super::private_directory::PrivateDirectory;
 use super::server::Server;
+use crate::private_directory::PrivateDirectory;
 
 const TICK: Duration = Duration::from_millis(50);
 /// How long a server may take until it answers.

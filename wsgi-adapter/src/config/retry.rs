@@ -15,11 +15,15 @@ pub struct RetryConfig {
     pub min: u64,
     /// After so long no other server is tried. 0: until the edge's deadline.
     pub timeout: Time,
+    /// Replies with these statuses are not passed on while there is another server.
+    pub statuses: Vec<u16>,
+    /// Also requests that may have changed something (POST) are sent to another server.
+    pub any_method: bool,
 }
 
 impl Default for RetryConfig {
     fn default() -> Self {
-        Self { budget: 0.2, min: 10, timeout: Time::from_secs(0) }
+        Self { budget: 0.2, min: 10, timeout: Time::from_secs(0), statuses: Vec::new(), any_method: false }
     }
 }
 
@@ -32,6 +36,9 @@ impl RetryConfig {
     pub(super) fn check(&self, path: &str, mistakes: &mut Mistakes) {
         if !(0.0..=1.0).contains(&self.budget) {
             mistakes.push(format!("{path}.budget"), "must be from 0 to 1");
+        }
+        for status in self.statuses.iter().filter(|status| !(400..600).contains(*status)) {
+            mistakes.push(format!("{path}.statuses"), format!("`{status}` is no status from 400 to 599"));
         }
     }
 }

@@ -197,3 +197,35 @@ async fn a_full_unix_socket_is_overload() {
     assert_eq!(answer.await.unwrap().text(), "ok");
     accepting.join().unwrap();
 }
+
+#[tokio::test]
+async fn replies_with_some_statuses_are_not_the_last_word() {
+    const BUSY: &[u8] = b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy";
+    let (busy, other) = (Peer::replying(BUSY).await, echo().await);
+    let statuses = |any_method| {
+        let mut config = pool(&[&busy.address, &other.address]);
+        config.retry.statuses = vec![503];
+        config.retry.any_method = any_method;
+        config
+    };
+    let edge = Edge::in_process(statuses(false));
+    // Whoever is asked first, the answer is that of the other one.
+    for _ in 0..2 {
+        assert_eq!(edge.ask(get("/")).await.status(), 200);
+    }
+    // What may have changed something is asked once, unless the settings say otherwise.
+    let posts = async |edge: &Edge| {
+        let mut all = Vec::new();
+        for _ in 0..2 {
+            all.push(edge.send(with_body("POST", "/", Some(5)), vec![chunk(b"hello"), end()]).await.status());
+        }
+        all.sort_unstable();
+        all
+    };
+    assert_eq!(posts(&edge).await, [200, 503]);
+    assert_eq!(posts(&Edge::in_process(statuses(true))).await, [200, 200]);
+    // Without another server, the reply is the answer.
+    let mut alone = pool(&[&busy.address]);
+    alone.retry.statuses = vec![503];
+    assert_eq!(Edge::in_process(alone).ask(get("/")).await.text(), "busy");
+}

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::line::{self, Stop};
-use super::{KnownField, Refusal};
+use super::{KnownField, Limits, Refusal};
 use crate::octets::{self, TOKEN};
 
 /// The `http` crate's own limit is 65,535; no field in use comes near this one.
@@ -39,9 +39,21 @@ pub(super) enum FieldLine {
     Blank,
 }
 
+/// Whether a name with underscores is none of those that the edge or the way of a request has a say in,
+/// written otherwise.
+#[cold]
+fn is_its_own(name: Option<&[u8]>) -> bool {
+    let mut plain = name.unwrap_or_default().to_ascii_lowercase();
+    plain.iter_mut().filter(|byte| **byte == b'_').for_each(|byte| *byte = b'-');
+    let is_of_way =
+        [&b"x-forwarded"[..], b"x-real", b"x-accel", b"weir"].iter().any(|begin| plain.starts_with(begin));
+    !is_of_way && KnownField::of(&plain) == KnownField::Other
+}
+
 /// The line that begins at `at`, and where the next one begins.
 #[inline]
-pub(super) fn read(bytes: &[u8], at: usize, bare_line_feeds: bool) -> Result<(FieldLine, usize), Stop> {
+pub(super) fn read(bytes: &[u8], at: usize, limits: &Limits) -> Result<(FieldLine, usize), Stop> {
+    let bare_line_feeds = limits.bare_line_feeds;
     let plain_end = octets::name_end(bytes, at);
     let name_end =
         if bytes.get(plain_end) == Some(&b'_') { octets::run(bytes, plain_end, TOKEN) } else { plain_end };
@@ -64,7 +76,7 @@ pub(super) fn read(bytes: &[u8], at: usize, bare_line_feeds: bool) -> Result<(Fi
     }
     let line_end = octets::value_end(bytes, name_end + 1);
     let end = line::end(bytes, line_end, bare_line_feeds, Refusal::FieldValue)?;
-    if name_end != plain_end {
+    if name_end != plain_end && !(limits.underscores && is_its_own(bytes.get(at..name_end))) {
         return Ok((FieldLine::Dropped, end));
     }
     // No head is longer than a `u32` can say: see `MAX_HEAD`.

@@ -29,6 +29,7 @@ pub(super) const DIFFERENT: &[(&str, &str)] = &[
         "if_modified_since",
         "a date is compared as RFC 9110 has it: a file that has not changed since is not sent",
     ),
+    ("chunked_transfer_encoding", "a reply whose length is not known has chunks for HTTP/1.1"),
     ("keepalive_disable", "no browser of today needs it"),
     (
         "ssl_reject_handshake",
@@ -42,20 +43,68 @@ pub(super) const DIFFERENT: &[(&str, &str)] = &[
 
 /// Directives that are on if a file does not say `off`. Of all others, one that says `off` asks for nothing.
 pub(super) const USUALLY_ON: &[&str] =
-    &["chunked_transfer_encoding", "ignore_invalid_headers", "merge_slashes", "proxy_cache_convert_head"];
+    &["ignore_invalid_headers", "merge_slashes", "proxy_cache_convert_head"];
 
 /// Not done, with what to write instead.
 pub(super) const NOT_DONE: &[(&str, &str, &str)] = &[
     ("stream", "Weir serves HTTP only", "leave TCP and UDP to nginx or HAProxy"),
     ("mail", "Weir serves HTTP only", "leave mail to nginx"),
-    ("grpc_pass", "Weir does not speak HTTP/2 to applications", ""),
+    ("grpc_pass", "Weir does not speak HTTP/2 to applications", "let nginx or Envoy pass gRPC on"),
     ("scgi_pass", "Weir does not speak SCGI", "let the application speak uwsgi, FastCGI or HTTP"),
-    ("memcached_pass", "Weir does not speak to memcached", ""),
-    ("perl", "Weir runs no code", ""),
-    ("js_import", "Weir runs no code", ""),
+    ("memcached_pass", "Weir does not speak to memcached", "pass to an application that does"),
     ("modsecurity", "Weir has no rules of ModSecurity", "keep nginx with ModSecurity before Weir"),
-    ("ssi", "Weir does not process server-side includes", ""),
-    ("xslt_stylesheet", "Weir does not transform XML", ""),
-    ("image_filter", "Weir does not change images", ""),
-    ("dav_methods", "Weir does not write files", ""),
+    ("modsecurity_rules_file", "Weir has no rules of ModSecurity", "keep nginx with ModSecurity before Weir"),
+    ("xslt_stylesheet", "Weir does not transform XML", "let the application do it"),
+    ("image_filter", "Weir does not change images", "make the sizes when images are uploaded"),
+    ("dav_methods", "Weir does not write files", "let the application take the upload"),
+    ("mirror", "Weir does not send requests twice", "leave it out, or keep nginx for it"),
+    ("slice", "whole replies are cached, and ranges are cut out of them", "leave it out"),
+    ("userid", "Weir gives visitors no names", "let the application set the cookie"),
+    ("add_before_body", "Weir does not put replies together", "let the application do it"),
+    ("add_after_body", "Weir does not put replies together", "let the application do it"),
+    ("random_index", "there is no random index", "name one: index index.html"),
+    ("proxy_store", "Weir stores pages in its cache only", "write weir_microcache 1s, or proxy_cache"),
+    ("sub_filter", "Weir does not change the bodies of replies", "let the application write it"),
+    ("secure_link_secret", "links are checked by secure_link and secure_link_md5", "write these two"),
+    ("auth_jwt", "Weir does not read tokens", "ask the application: auth_request"),
+    (
+        "geoip_country",
+        "there is no database of countries",
+        "write a geo block, or a map of a field of your CDN",
+    ),
+    ("geoip_city", "there is no database of cities", "write a geo block, or a map of a field of your CDN"),
+    ("health_check", "checks are settings of Weir's", "run nginx-import, and write `check` into the pool"),
+    ("fancyindex", "lists of directories have one form", "write autoindex on"),
+    ("echo", "it belongs to a module that is not nginx's own", "write return 200 TEXT"),
+    ("set_escape_uri", "it belongs to a module that is not nginx's own", "use the variable itself"),
+    ("set_unescape_uri", "it belongs to a module that is not nginx's own", "use the variable itself"),
+];
+
+/// All directives of a module, by the beginning of their names.
+pub(super) const NOT_DONE_OF: &[(&str, &str, &str)] = &[
+    ("js_", "Weir runs no code", "write a map, or ask the application: auth_request"),
+    ("perl", "Weir runs no code", "write a map, or ask the application: auth_request"),
+    ("lua_", "Weir runs no code", "write a map, or ask the application: auth_request"),
+    ("access_by_lua", "Weir runs no code", "ask the application: auth_request"),
+    ("content_by_lua", "Weir runs no code", "let the application answer"),
+    ("rewrite_by_lua", "Weir runs no code", "write rewrite, map or if"),
+    ("header_filter_by_lua", "Weir runs no code", "write add_header with a map"),
+    ("body_filter_by_lua", "Weir runs no code", "let the application write it"),
+    ("log_by_lua", "Weir runs no code", "write a log_format"),
+    ("init_by_lua", "Weir runs no code", "leave it out"),
+    ("set_by_lua", "Weir runs no code", "write a map"),
+    ("ssi", "Weir does not process server-side includes", "let the application put the page together"),
+    ("geoip2", "there is no database of countries", "write a geo block, or a map of a field of your CDN"),
+    ("vhost_traffic_status", "figures are on the admin listener", "write weir_admin 127.0.0.1:9900; in http"),
+    ("upload_progress", "uploads are not counted for their client", "count them in the browser"),
+    ("track_uploads", "uploads are not counted for their client", "count them in the browser"),
+    ("report_uploads", "uploads are not counted for their client", "count them in the browser"),
+    ("upload_", "Weir does not take uploads apart", "let the application read the form"),
+    ("passenger_", "Weir does not start applications in this way", "pass to the application's own server"),
+    ("pagespeed", "Weir does not rewrite pages", "leave it out"),
+    ("auth_ldap", "Weir does not speak LDAP", "ask the application: auth_request"),
+    ("otel_", "traces are settings of Weir's", "write [telemetry] into a weir.toml"),
+    ("opentracing", "traces are settings of Weir's", "write [telemetry] into a weir.toml"),
+    ("subs_filter", "Weir does not change the bodies of replies", "let the application write it"),
+    ("rtmp", "Weir serves HTTP only", "leave it to nginx"),
 ];

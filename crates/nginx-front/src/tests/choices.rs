@@ -138,3 +138,108 @@ fn host_and_scheme_may_be_told_otherwise() {
     assert_eq!(told(1, "scheme"), None);
     assert_eq!((told(2, "host"), told(3, "host").as_deref()), (None, Some("\"$server_name\"")));
 }
+
+#[test]
+fn statuses_after_which_another_server_is_asked() {
+    let text = "upstream a { server 127.0.0.1:1; server 127.0.0.1:2; }
+        server { location / { proxy_pass http://a;
+            proxy_next_upstream error timeout http_503 http_429 non_idempotent; proxy_next_upstream_timeout 2s; } }";
+    let (table, missing) = with_missing(text);
+    assert_eq!(missing, [""; 0]);
+    let pool = |key: &str| shown(at(&table, &format!("wsgi_adapter.pool.0.{key}")));
+    assert_eq!(pool("retry.statuses"), "[Integer(503), Integer(429)]");
+    assert_eq!((pool("retry.any_method"), pool("retry.timeout")), ("true".into(), "\"2s\"".into()));
+}
+
+#[test]
+fn fields_of_the_module_headers_more() {
+    let text = "more_clear_headers Server; server { more_set_headers 'X-A: b c' 'X-None:';
+        location / { proxy_pass http://127.0.0.1:1; more_set_headers -s '404 500' 'X-B: $host';
+            more_set_input_headers 'X-C: d'; more_clear_input_headers X-E; } }";
+    let (table, missing) = with_missing(text);
+    assert_eq!(missing, [""; 0]);
+    let field = |at_: &str| shown(at(&table, &format!("edge.site.0.location.0.{at_}")));
+    assert_eq!(field("reply_fields.0.remove"), "\"Server\"");
+    assert_eq!(
+        (field("reply_fields.1.set"), field("reply_fields.1.value")),
+        ("\"X-A\"".into(), "\"b c\"".into())
+    );
+    assert_eq!(field("reply_fields.2.remove"), "\"X-None\"");
+    assert_eq!(field("reply_fields.3.status"), "[\"404\", \"500\"]");
+    assert_eq!(
+        (field("request_fields.0.set"), field("request_fields.1.remove")),
+        ("\"X-C\"".into(), "\"X-E\"".into())
+    );
+    let missing = not_done("server { more_set_headers -t text/html 'A: b'; }");
+    assert!(missing.iter().any(|line| line.contains("`-t` is not there")), "{missing:?}");
+}
+
+#[test]
+fn what_is_not_done_says_what_to_write_instead() {
+    for (text, instead) in [
+        ("server { ssi on; }", "let the application put the page together"),
+        ("server { location / { js_content main.go; } }", "write a map, or ask the application"),
+        ("geoip2 /a.mmdb { }", "write a geo block"),
+        ("vhost_traffic_status_zone; server { }", "weir_admin 127.0.0.1:9900;"),
+        ("server { modsecurity on; }", "keep nginx with ModSecurity before Weir"),
+    ] {
+        let missing = not_done(text);
+        assert!(missing.iter().any(|line| line.contains(instead)), "{text} {missing:?}");
+    }
+    assert_eq!(not_done("server { ssi off; ssl off; underscores_in_headers on; }"), [""; 0]);
+}
+
+#[test]
+fn a_path_with_a_query_and_a_file_without_servers() {
+    let (table, missing) =
+        with_missing("server { location = /r { proxy_pass http://127.0.0.1:1/api/?k=v; } }");
+    assert_eq!(missing, [""; 0]);
+    assert_eq!(shown(at(&table, "edge.site.0.location.0.rewrite.0")), "\"(?s)^/r$ /api/?k=v break\"");
+    let (table, missing) = with_missing("events { } http { }");
+    assert_eq!(missing, [""; 0]);
+    assert_eq!(shown(at(&table, "edge.listen")), "[\"127.0.0.1:0\"]");
+}
+
+#[test]
+fn visitors_stay_with_a_server() {
+    let of = |sticky: &str| {
+        with_missing(&format!(
+            "upstream a {{ server b:1; {sticky} }} server {{ location / {{ proxy_pass http://a; }} }}"
+        ))
+    };
+    let (table, missing) =
+        of("sticky cookie srv expires=1h domain=.a.example path=/x httponly secure samesite=none;");
+    assert_eq!(missing, [""; 0]);
+    let sticky = |key: &str| shown(at(&table, &format!("wsgi_adapter.pool.0.sticky.{key}")));
+    assert_eq!((sticky("cookie"), sticky("expires")), ("\"srv\"".into(), "\"3600s\"".into()));
+    assert_eq!((sticky("same_site"), sticky("secure")), ("\"None\"".into(), "true".into()));
+    let (table, missing) = of("sticky learn create=$upstream_cookie_id lookup=$cookie_id zone=z:1m;");
+    assert_eq!(missing, [""; 0]);
+    assert_eq!(text(&table, "wsgi_adapter.pool.0.sticky.learn"), "id");
+    assert!(of("sticky route $arg_a;").1.iter().any(|line| line.contains("`sticky route` is not there")));
+}
+
+#[test]
+fn the_application_is_told_the_host_that_nginx_tells_it() {
+    let host = |text: &str| {
+        let (table, missing) = with_missing(&format!("upstream up {{ server a:1; }} server {{ {text} }}"));
+        assert_eq!(missing, [""; 0], "{text}");
+        let location = at(&table, "edge.site.0.location.0").clone();
+        location.get("pool_request").and_then(|wanted| wanted.get("host")).map(shown)
+    };
+    for (text, expected) in [
+        ("location / { proxy_pass http://up; }", Some("\"up\"")),
+        ("location / { proxy_pass http://b:8000/x/; }", Some("\"b:8000\"")),
+        ("location / { proxy_pass http://b:80; }", Some("\"b\"")),
+        ("location / { proxy_pass http://unix:/run/a.sock; }", Some("\"localhost\"")),
+        ("location / { set $b web; set $b_port 81; proxy_pass http://$b:$b_port; }", Some("\"web:81\"")),
+        ("location / { proxy_pass http://up; proxy_set_header Host $http_host; }", None),
+        ("proxy_set_header Host $host; location / { proxy_pass http://up; }", None),
+        (
+            "proxy_set_header Host $host; location / { proxy_pass http://up; proxy_set_header X-A b; }",
+            Some("\"up\""),
+        ),
+    ] {
+        assert_eq!(host(text).as_deref(), expected, "{text}");
+    }
+}

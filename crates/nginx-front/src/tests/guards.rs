@@ -52,3 +52,30 @@ fn what_the_application_says_of_itself_is_replaced() {
     assert!(off.as_table().is_some_and(|off| off.is_empty()));
     assert!(at(&table, "edge.site.0.location.1").get("reply_rewrite").is_none());
 }
+
+#[test]
+fn known_traps_are_said_with_what_to_write() {
+    let traps = |text: &str| -> Vec<String> {
+        let (_, translation) = translated(text, &options());
+        let is_trap = |note: &&Note| matches!(note.verdict, Verdict::Trap(_));
+        translation.notes.iter().filter(is_trap).map(Note::to_string).collect()
+    };
+    for (text, expected) in [
+        ("server { location /s { alias /srv/s/; } }", "write `location /s/`"),
+        ("server { add_header X-A 1; location / { add_header X-B 2; } }", "the outer add_header of X-A"),
+        (
+            "server { location / { add_header X-A 1; try_files $uri =404; if ($arg_x) { add_header X-B 2; } } }",
+            "the location's try_files and add_header do not; write a map",
+        ),
+        ("server { location / { uwsgi_pass a:1; } location /b { uwsgi_pass a:1; } }", "buffer-size = 32768"),
+        (
+            "server { if ($http_x_forwarded_proto = http) { return 301 https://a; } }",
+            "write set_real_ip_from",
+        ),
+    ] {
+        let found = traps(text);
+        assert_eq!(found.len(), 1, "{text} {found:?}");
+        assert!(found.iter().all(|line| line.contains(expected)), "{text} {found:?}");
+    }
+    assert_eq!(traps("server { location / { try_files $uri =404; if ($arg_x) { return 403; } } }"), [""; 0]);
+}

@@ -1,7 +1,7 @@
 //! Lines not yet written: a bounded buffer per thread. Its lock is free except while the writer swaps it.
 
 use std::mem;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
@@ -19,6 +19,8 @@ const KEPT: usize = 2 * WRITE_AT;
 pub(super) struct Shards {
     all: Vec<Mutex<LineShard>>,
     dropped: AtomicU64,
+    /// The writer has found nothing for a while: the next line wakes it.
+    idle: AtomicBool,
 }
 
 /// Aligned so that two threads' shards share no cache line.
@@ -33,11 +35,15 @@ impl Shards {
     /// As many shards as there are processors.
     pub(super) fn new() -> Self {
         let shard = || Mutex::new(LineShard { lines: Vec::new(), stamps: Stamps::new() });
-        Self { all: (0..threads::parts()).map(|_| shard()).collect(), dropped: AtomicU64::new(0) }
+        Self {
+            all: (0..threads::parts()).map(|_| shard()).collect(),
+            dropped: AtomicU64::new(0),
+            idle: AtomicBool::new(false),
+        }
     }
 
-    /// Lets `format` add a line to this thread's shard, or counts it as dropped. Returns true if there is
-    /// enough to write at once.
+    /// Lets `format` add a line to this thread's shard, or counts it as dropped. Returns true if the writer
+    /// is to write at once: there is enough, or it has nothing else to do.
     pub(super) fn append(&self, format: impl FnOnce(&mut Vec<u8>, &mut Stamps)) -> bool {
         let Some(shard) = self.all.get(threads::number() % self.all.len()) else { return false };
         let mut shard = shard.lock();
@@ -48,19 +54,29 @@ impl Shards {
             return false;
         }
         format(lines, stamps);
-        before < WRITE_AT && lines.len() >= WRITE_AT
+        let is_enough = before < WRITE_AT && lines.len() >= WRITE_AT;
+        is_enough || self.idle.load(Relaxed) && self.idle.swap(false, Relaxed)
     }
 
     /// Hands each shard's lines to `write`, with no lock held. `spare` is empty before and after.
-    pub(super) fn take_each(&self, spare: &mut Vec<u8>, mut write: impl FnMut(&[u8])) {
+    /// Returns the number of bytes.
+    pub(super) fn take_each(&self, spare: &mut Vec<u8>, mut write: impl FnMut(&[u8])) -> usize {
+        let mut taken = 0;
         for shard in &self.all {
             mem::swap(&mut shard.lock().lines, spare);
             if !spare.is_empty() {
+                taken += spare.len();
                 write(spare);
                 spare.clear();
                 spare.shrink_to(KEPT);
             }
         }
+        taken
+    }
+
+    /// Lets the next line wake the writer. A line that has come just now waits for the writer's next look.
+    pub(super) fn rest(&self) {
+        self.idle.store(true, Relaxed);
     }
 
     pub(super) fn count_dropped(&self, lines: u64) {

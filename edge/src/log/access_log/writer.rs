@@ -14,6 +14,10 @@ use crate::settings::syslog::Syslog;
 
 /// The longest time that a line waits for the writer.
 const EVERY: Duration = Duration::from_millis(100);
+/// The longest time where few lines come, so that whoever reads the log after a reply finds its line.
+const EVERY_FEW: Duration = Duration::from_millis(5);
+/// Bytes of one look that are few.
+const FEW: usize = 4096;
 /// The longest time that a closing log writes its remaining lines.
 const CLOSING: Duration = Duration::from_secs(2);
 /// The pause before retrying a full non-blocking output, and between checks of a closing writer.
@@ -45,7 +49,7 @@ impl Writer {
                 // is written at all.
                 let close = taken.close.load(Ordering::Acquire);
                 let reopen = taken.reopen.swap(false, Ordering::AcqRel);
-                shards.take_each(&mut spare, |lines| {
+                let taken_bytes = shards.take_each(&mut spare, |lines| {
                     let lost = output.write(lines);
                     shards.count_dropped(lost);
                 });
@@ -55,7 +59,11 @@ impl Writer {
                 if close {
                     return;
                 }
-                thread::park_timeout(EVERY);
+                let (few, none) = ((1..FEW).contains(&taken_bytes), taken_bytes == 0);
+                if none {
+                    shards.rest();
+                }
+                thread::park_timeout(if few { EVERY_FEW } else { EVERY });
             }
         })?;
         Ok(Self { thread, orders })

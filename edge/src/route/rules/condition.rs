@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use process::settings::Mistakes;
-use regex::bytes::Regex;
 
 use crate::settings::WhenConfig;
-use crate::variables::{Facts, Template, Values, VariableNames, expression};
+use crate::variables::expression::{self, Expression};
+use crate::variables::{Facts, Template, Values, VariableNames};
 
 #[derive(Clone, Debug)]
 pub(crate) enum Condition {
@@ -44,7 +44,7 @@ pub(crate) struct Tests {
 #[derive(Clone, Debug)]
 enum Test {
     Equal(Template),
-    Regex(Regex),
+    Regex(Expression),
 }
 
 const KEYS: &str = "method, host, scheme, path, query, header, cookie, address, file, directory, exists, \
@@ -91,7 +91,7 @@ impl Condition {
             Test::Regex(regex) => Some(regex),
             Test::Equal(_) => None,
         });
-        regexes.flat_map(|regex| regex.capture_names().flatten().map(str::to_owned)).collect()
+        regexes.flat_map(|regex| regex.names().map(str::to_owned)).collect()
     }
 }
 

@@ -3,10 +3,10 @@
 use http::StatusCode;
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use process::settings::Mistakes;
-use regex::bytes::Regex;
 
 use crate::request::path::PATH_ESCAPES;
-use crate::variables::{Facts, Template, VariableNames, expression};
+use crate::variables::expression::{self, Expression};
+use crate::variables::{Facts, Template, VariableNames};
 
 /// What nginx escapes in a capture that becomes part of a query: also what separates parameters, and `+`.
 const IN_QUERY: &AsciiSet = &PATH_ESCAPES.add(b'&').add(b'+').add(b';');
@@ -16,7 +16,7 @@ const IN_LOCATION: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%')
 
 #[derive(Clone, Debug)]
 pub(crate) struct Rewrite {
-    pub(crate) regex: Regex,
+    pub(crate) regex: Expression,
     path: Template,
     /// What follows the question mark.
     query: Option<Template>,
@@ -105,7 +105,7 @@ impl Rewrite {
     }
 
     pub(super) fn group_names(&self) -> Vec<String> {
-        self.regex.capture_names().flatten().map(str::to_owned).collect()
+        self.regex.names().map(str::to_owned).collect()
     }
 
     /// The result of a match whose captures are known to `facts`.

@@ -5,11 +5,10 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use process::settings::Mistakes;
-use regex::bytes::Regex;
 use serde::Deserialize;
 
 use crate::variables::definitions::listing;
-use crate::variables::expression;
+use crate::variables::expression::{self, Expression};
 use crate::variables::facts::Facts;
 use crate::variables::names::Variable;
 use crate::variables::template::Template;
@@ -57,7 +56,7 @@ pub(super) struct Map {
     ends: Keys,
     /// What comes before the ".*".
     beginnings: Keys,
-    regexes: Vec<(Regex, usize)>,
+    regexes: Vec<(Expression, usize)>,
     default: Template,
     hostnames: bool,
     uses: Vec<Variable>,
@@ -122,7 +121,7 @@ impl Map {
         }
         for (regex, at) in &self.regexes {
             // nginx's map leaves its captures to the rest of the request; here they are the map's own.
-            if regex.captures_len() == 1 {
+            if !regex.has_groups() {
                 if regex.is_match(text) {
                     return self.values.get(*at).map(|value| value.value(facts)).unwrap_or_default();
                 }
@@ -222,10 +221,11 @@ impl Map {
     /// A capture of the map's own expressions.
     fn is_captured(&self, variable: &Variable) -> bool {
         match variable {
-            Variable::Capture(_) => self.regexes.iter().any(|(regex, _)| regex.captures_len() > 1),
-            Variable::Own(name) => self.regexes.iter().any(|(regex, _)| {
-                regex.capture_names().flatten().any(|group| group.eq_ignore_ascii_case(name))
-            }),
+            Variable::Capture(_) => self.regexes.iter().any(|(regex, _)| regex.has_groups()),
+            Variable::Own(name) => self
+                .regexes
+                .iter()
+                .any(|(regex, _)| regex.names().any(|group| group.eq_ignore_ascii_case(name))),
             _ => false,
         }
     }

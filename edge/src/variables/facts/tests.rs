@@ -3,7 +3,7 @@
 use http::HeaderMap;
 
 use super::*;
-use crate::variables::Template;
+use crate::variables::{Template, expression};
 
 fn map() -> HeaderMap {
     let fields = [
@@ -66,7 +66,7 @@ pub(crate) fn facts_of<'a>(target: &'a str, fields: &'a HeaderMap) -> Facts<'a> 
 #[test]
 fn each_variable_has_its_value() {
     let (fields, mut values) = (map(), Values::default());
-    assert!(values.matches(&regex::bytes::Regex::new("/(a)/(?<rest>.*)").unwrap(), b"/a/b c"));
+    assert!(values.matches(&expression::compile("/(a)/(?<rest>.*)", false).unwrap(), b"/a/b c"));
     let cases = [
         ("$host", "example.com"),
         ("$http_host", "Example.com:8080"),

@@ -107,7 +107,7 @@ impl Lines {
     }
 
     /// The client's own fields. The same ones as a uwsgi server gets: what its framework would make one
-    /// variable of two names of is not sent.
+    /// variable of two names of is not sent, unless the edge's settings ask for it.
     fn end_to_end(&mut self, head: &RequestHead) -> Result<(), Error> {
         let is = |field: &[u8], name: &str| field.eq_ignore_ascii_case(name.as_bytes());
         let mut cookies = 0;
@@ -115,7 +115,8 @@ impl Lines {
             let name = &field.name[..];
             let ours = OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours));
             let traced = is(name, "traceparent") && !head.traceparent.is_empty();
-            if ours || traced || !is_plain(name) || (is_dropped(name) && !is(name, "content-type")) {
+            let is_sent = is_plain(name) || is_underscored(name);
+            if ours || traced || !is_sent || (is_dropped(name) && !is(name, "content-type")) {
                 continue;
             }
             if !is(name, "cookie") {
@@ -147,6 +148,13 @@ fn port(head: &RequestHead, host: &str) -> u16 {
         "https" => Scheme::Https.port(host),
         _ => Scheme::Http.port(host),
     }
+}
+
+/// A name with underscores. An edge sends one only where its settings ask for it, and none that forges
+/// another.
+fn is_underscored(name: &[u8]) -> bool {
+    let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    name.contains(&b'_') && name.iter().all(is_of_name)
 }
 
 #[cfg(test)]

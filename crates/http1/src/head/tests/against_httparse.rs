@@ -45,7 +45,7 @@ proptest! {
 
     #[test]
     fn cuts_change_nothing(bytes in nearly_a_head(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..10)) {
-        let limits = Limits { head: 200, target: 30, fields: 8, strict_targets: false, bare_line_feeds: false };
+        let limits = Limits { head: 200, target: 30, fields: 8, ..Limits::default() };
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
         cuts.sort_unstable();
         prop_assert_eq!(verdict_in_pieces(&bytes, cuts.into_iter(), &limits), verdict(&bytes, &limits));

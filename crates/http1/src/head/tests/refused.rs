@@ -352,7 +352,7 @@ fn other_protocols() {
 
 #[test]
 fn limits() {
-    let limits = Limits { head: 120, target: 20, fields: 3, strict_targets: false, bare_line_feeds: false };
+    let limits = Limits { head: 120, target: 20, fields: 3, ..Limits::default() };
     let long_name = format!("GET / HTTP/1.1\r\nHost: a\r\n{}: y\r\n\r\n", "x".repeat(257));
     let wide = Limits { head: 1000, ..limits };
     let cases: &[(&str, &Limits, Verdict)] = &[
@@ -442,4 +442,16 @@ fn a_bare_line_feed_ends_a_line_only_where_it_may() {
     let mut spans = Vec::new();
     let refused = read(&text[1..], &Limits::default(), &mut spans);
     assert!(matches!(refused, Err(Refusal::BareLineFeed)), "{refused:?}");
+}
+
+#[test]
+fn names_with_underscores_pass_if_asked_for_and_forge_nothing() {
+    let lax = Limits { underscores: true, ..Limits::default() };
+    let head = b"GET / HTTP/1.1\r\nHost: a\r\nx_own: 1\r\nX_Forwarded_For: 2\r\nContent_Length: 3\r\n\r\n";
+    for (limits, names) in [(&lax, &["Host", "x_own"][..]), (&Limits::default(), &["Host"][..])] {
+        let mut spans = Vec::new();
+        let (head, _) = read(head, limits, &mut spans).unwrap().unwrap();
+        let found: Vec<_> = head.fields.iter().map(|(name, _)| name.to_owned()).collect();
+        assert_eq!(found, names);
+    }
 }
