@@ -4,6 +4,7 @@ mod config;
 mod entry;
 mod error;
 mod exchange;
+mod limits;
 mod metrics;
 mod node;
 pub mod program;

@@ -1,4 +1,4 @@
-//! The three calls of `proto/cache.proto`: each is handed to the room that serves it.
+//! The four calls of `proto/cache.proto`: each is handed to the room that serves it.
 
 use std::sync::Arc;
 
@@ -7,7 +7,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status, Streaming};
 use weir_proto::cache::cache_server::Cache;
-use weir_proto::cache::{ExchangeReply, ExchangeRequest, PurgeReply, PurgeRequest, WatchReply, WatchRequest};
+use weir_proto::cache::{
+    ExchangeReply, ExchangeRequest, LimitReply, LimitRequest, PurgeReply, PurgeRequest, WatchReply,
+    WatchRequest,
+};
 
 use crate::error::Refusal;
 use crate::node::NodeState;
@@ -68,5 +71,10 @@ impl Cache for Node {
         let shown = request.metadata().get("authorization").map(MetadataValue::as_bytes);
         self.state.authority.check(shown).await.map_err(Refusal::MayNotPurge)?;
         Ok(Response::new(purge_order::purge(&self.state, request.into_inner()).await?))
+    }
+
+    async fn limit(&self, request: Request<LimitRequest>) -> Result<Response<LimitReply>, Status> {
+        let _open = self.open()?;
+        Ok(Response::new(self.state.limits.answer(request.into_inner()).await?))
     }
 }

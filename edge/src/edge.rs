@@ -19,6 +19,7 @@ use crate::cache::l1::L1;
 use crate::cache::lanes::Lanes;
 use crate::cache::{Cache, Patience};
 use crate::cache_node::Nodes;
+use crate::cache_node::limits::SharedLimits;
 use crate::coding::work::CodingCapacity;
 use crate::connection::pace::ClientPace;
 use crate::files::FileCache;
@@ -55,6 +56,8 @@ pub struct Edge {
     pub(crate) cache: Arc<Cache>,
     pub(crate) application: Arc<Application>,
     pub(crate) purger: Arc<Purger>,
+    /// Who counts for all edges.
+    pub(crate) shared_limits: Arc<SharedLimits>,
     pub(crate) files: FileCache,
     pub(crate) coding: Arc<CodingCapacity>,
     pub(crate) acme: Acme,
@@ -118,6 +121,7 @@ impl Edge {
         let timeouts = &settings.timeouts;
         let application = Arc::new(Application::new(adapters, timeouts.application.0, metrics.clone()));
         let nodes = Arc::new(Nodes::new(peers.cache_nodes, timeouts.cache.0));
+        let shared_limits = SharedLimits::new(nodes.clone(), timeouts.limit.0, metrics.clone());
         let purge_log = Arc::new(Purges::new(settings.watch_grace.0));
         let purger = Arc::new(Purger {
             nodes: nodes.clone(),
@@ -152,6 +156,7 @@ impl Edge {
             cache,
             application,
             purger,
+            shared_limits,
             files: FileCache::new(settings.files.clone()),
             coding,
             acme,

@@ -45,7 +45,15 @@ const REFUSED: &[&str] = &["common", "util", "utils", "helper", "helpers", "misc
 
 /// Crates below the services. Each may depend on those of a lower rank only.
 const RANKS: &[&[&str]] = &[
-    &["proto", "crates/http1", "crates/process", "crates/purge", "crates/admin", "crates/nginx-conf"],
+    &[
+        "proto",
+        "crates/http1",
+        "crates/process",
+        "crates/purge",
+        "crates/leaky-bucket",
+        "crates/admin",
+        "crates/nginx-conf",
+    ],
     &["crates/http-cache", "crates/cgi", "crates/nginx-front"],
     &["crates/uwsgi", "crates/fastcgi"],
 ];

@@ -194,10 +194,11 @@ async fn admitted(
         return Ok(request);
     }
     let route = facts(&request, path, site, location).route;
-    let admitted = match Box::pin(admit::admit(location, &request, route, visit)).await {
-        Ok(admitted) => admitted,
-        Err(refused) => return Err(error_pages::or_instead(location, site, request, refused)),
-    };
+    let admitted =
+        match Box::pin(admit::admit(location, &request, route, AdmissionCheck { edge, visit })).await {
+            Ok(admitted) => admitted,
+            Err(refused) => return Err(error_pages::or_instead(location, site, request, refused)),
+        };
     if let Credentials::Ours = admitted.credentials {
         request.credentials = request.headers.remove(AUTHORIZATION);
     }

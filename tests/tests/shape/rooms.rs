@@ -54,6 +54,7 @@ const CACHE_NODE: &[&str] = &[
     "node",
     "shared_log",
     "exchange",
+    "limits",
     "store",
     "config",
     "purges",

@@ -92,6 +92,13 @@ impl CacheService for Node {
         Err(Status::unavailable("not here"))
     }
 
+    async fn limit(
+        &self,
+        _: tonic::Request<weir_proto::cache::LimitRequest>,
+    ) -> Result<Response<weir_proto::cache::LimitReply>, Status> {
+        Err(Status::unimplemented("not asked here"))
+    }
+
     async fn purge(&self, _: tonic::Request<PurgeRequest>) -> Result<Response<PurgeReply>, Status> {
         Err(Status::unavailable("not here"))
     }
