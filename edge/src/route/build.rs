@@ -211,7 +211,7 @@ impl<'a> SiteBuilder<'a> {
         let pool_path = config.pool_path.as_deref().and_then(|setting| {
             PoolPath::build(&format!("{path}.pool_path"), setting, &config.pattern, self.mistakes)
         });
-        let is_direct = base.is_direct && rules.is_empty() && pool_path.is_none();
+        let is_direct = base.is_direct && rules.is_empty();
         let sets = self.variables.sets(&config.set);
         Location { internal: inner.internal, pool_path, rules, groups, sets, is_direct, metrics, ..base }
     }

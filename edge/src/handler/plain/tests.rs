@@ -56,6 +56,8 @@ const PAGES: &[PageRow] = &[
     ("/gone", 404, &[("etag", "\"a\""), ("x-two", "1"), ("x-two", "2")], "not here"),
     ("/moved", 301, &[("location", "/etag")], ""),
     ("/a%20b", 200, &[("set-nothing", "")], "a space"),
+    ("/under/page", 200, &[("etag", "\"a\"")], "known to the application by another path"),
+    ("/under/a%20b?q=1", 200, &[("etag", "\"a\"")], "likewise, with a query"),
 ];
 
 const FILES: &[&str] = &["/static/a.txt", "/static/coded.css", "/static/empty", "/static/missing"];
