@@ -31,6 +31,7 @@ use http::header::{CONTENT_TYPE, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_cache::{Reason, SharedRequest};
 
+use process::telemetry::request_log;
 use crate::Edge;
 use crate::acme::CHALLENGE_PATH;
 use crate::application::ask::{Ask, SharedAsk};
@@ -69,7 +70,14 @@ enum AtLocation {
 /// Answers one request. Never fails: an error is a reply too.
 pub(crate) fn handle(edge: &Arc<Edge>, request: Request, visit: &Visit) -> impl Future<Output = Reply> {
     // Boxed, as is what few requests need: each function that a request goes through copies what it is given.
-    answered(edge, Box::new(request), visit)
+    let has_error_logs = edge.routes.load().has_error_logs();
+    let answering = answered(edge, Box::new(request), visit);
+    async move {
+        match has_error_logs {
+            true => Box::pin(request_log::scope(answering)).await,
+            false => answering.await,
+        }
+    }
 }
 
 async fn answered(edge: &Arc<Edge>, request: Box<Request>, visit: &Visit) -> Reply {

@@ -48,6 +48,9 @@ pub(super) async fn place<'a>(
         RouteMatch::Location(_, location) => location,
         slash @ RouteMatch::AddSlash(_) => return Ok((request, slash)),
     };
+    if sites.has_error_logs() && admitting.is_some() {
+        edge.log.own.say_here(&request, location);
+    }
     let here = RouteMatch::Location(site, location);
     if location.max_ranges.is_some_and(|most| most < ranges(&request.headers)) {
         request.headers.remove(RANGE);
