@@ -19,6 +19,7 @@ pub(crate) mod plan;
 mod pool_request;
 pub(crate) mod purge_method;
 mod redirect;
+mod resumed;
 mod returned;
 pub(crate) mod routing;
 mod static_file;
@@ -224,7 +225,11 @@ async fn answer_in_place(
             let mut reply = from_application(edge, location, ask, request, cache).await;
             if let Some((rewrite, origin, kept)) = kept {
                 let is_moved = kept.with_facts(&site.name, |facts| rewrite.apply(&mut reply.headers, &facts));
+            let whole = resumed::whole(location, &ask, &request);
                 if let Some(origin) = origin.filter(|_| is_moved) {
+            if let Some(whole) = whole {
+                reply = Box::pin(whole.or(&edge.cache, reply)).await;
+            }
                     redirects::make_absolute(&origin, &mut reply.headers);
                 }
             }
