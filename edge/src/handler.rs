@@ -31,8 +31,8 @@ use std::time::{Instant, SystemTime};
 use http::header::{CONTENT_TYPE, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_cache::{Reason, SharedRequest};
-
 use process::telemetry::request_log;
+
 use crate::Edge;
 use crate::acme::CHALLENGE_PATH;
 use crate::application::ask::{Ask, SharedAsk};
@@ -141,6 +141,9 @@ async fn at_location(edge: &Arc<Edge>, request: Box<Request>, visit: &Visit) -> 
 }
 
 async fn answer_at_location(edge: &Arc<Edge>, mut request: Box<Request>, visit: &Visit) -> AtLocation {
+    if let Some(refusal) = request.arrival.tls.as_ref().and_then(|session| session.refusal) {
+        return AtLocation::Reply(error::certificate(refusal));
+    }
     if request.target == "*" || max_forwards::ends_here(&mut request) {
         return AtLocation::Reply(answer::about_the_server());
     }
@@ -222,14 +225,14 @@ async fn answer_in_place(
             };
             let hints = visit.hints.clone().filter(|_| wants_hints(&request, &path, chosen));
             let ask = Box::new(Ask { common_fields, hints, ..ask });
-            let mut reply = from_application(edge, location, ask, request, cache).await;
-            if let Some((rewrite, origin, kept)) = kept {
-                let is_moved = kept.with_facts(&site.name, |facts| rewrite.apply(&mut reply.headers, &facts));
             let whole = resumed::whole(location, &ask, &request);
-                if let Some(origin) = origin.filter(|_| is_moved) {
+            let mut reply = from_application(edge, location, ask, request, cache).await;
             if let Some(whole) = whole {
                 reply = Box::pin(whole.or(&edge.cache, reply)).await;
             }
+            if let Some((rewrite, origin, kept)) = kept {
+                let is_moved = kept.with_facts(&site.name, |facts| rewrite.apply(&mut reply.headers, &facts));
+                if let Some(origin) = origin.filter(|_| is_moved) {
                     redirects::make_absolute(&origin, &mut reply.headers);
                 }
             }
