@@ -232,7 +232,11 @@ fn sites_and_locations_have_error_logs(stack: &Stack) {
     let directory = stack.directory();
     fs::create_dir_all(directory.join("files/own")).unwrap();
     std::os::unix::fs::symlink("/etc/hostname", directory.join("files/own/out")).unwrap();
-    let get = |host: &str, target: &str| stack.get_with(target, &[("Host", host)]).status;
+    let get = |host: &str, target: &str| {
+        let mut client = stack.connect();
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        client.response("GET").status
+    };
     assert_eq!(get("first.example", "/site-missing"), 404);
     assert_eq!(get("first.example", "/own/missing%20line"), 404);
     assert_eq!(get("first.example", "/own/out"), 403);

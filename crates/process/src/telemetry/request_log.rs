@@ -70,19 +70,15 @@ pub(super) struct ElsewhereFilter;
 
 impl<S> Filter<S> for ElsewhereFilter {
     fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
-        true
+        current().is_none()
     }
 
     fn callsite_enabled(&self, _: &'static Metadata<'static>) -> Interest {
-        Interest::always()
+        Interest::sometimes()
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
         Some(LevelFilter::TRACE)
-    }
-
-    fn event_enabled(&self, _: &Event<'_>, _: &Context<'_, S>) -> bool {
-        current().is_none()
     }
 }
 
@@ -162,6 +158,8 @@ impl Visit for LineText {
 mod tests {
     use std::sync::Mutex;
 
+    use tracing_subscriber::EnvFilter;
+    use tracing_subscriber::filter::FilterExt;
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
@@ -187,16 +185,22 @@ mod tests {
     #[tokio::test]
     async fn lines_go_to_the_log_of_their_request() {
         let (own, process) = (Arc::new(Lines::default()), ProcessLog::default());
+        // As `init` puts them together.
+        let (filter, _handle) = reload::Layer::new(EnvFilter::new("info"));
+        let (level, _level_handle) = reload::Layer::new(LevelFilter::INFO);
         let layers = tracing_subscriber::registry()
-            .with(process.clone().with_filter(ElsewhereFilter))
-            .with(RequestLogLayer.with_filter(LevelFilter::INFO));
+            .with(None::<ProcessLog>)
+            .with(process.clone().with_filter(filter.and(ElsewhereFilter)).boxed())
+            .with(RequestLogLayer.with_filter(level).boxed());
         let _here = tracing::subscriber::set_default(layers);
         tracing::info!("outside");
         scope(async {
             tracing::info!("not known yet");
             write_to(Some(own.clone()));
             tracing::warn!(target = "/a\nb", count = 3, error = %"two\u{9b}words", "it {}", "failed");
-            tracing::debug!("too detailed");
+            for _ in 0..3 {
+                tracing::debug!("too detailed");
+            }
             let carried = carried(async { tracing::error!("in another task") });
             tokio::task::yield_now().await;
             tracing::info!(target = ?Some(1), "later");
