@@ -20,7 +20,7 @@ use crate::error::Refusal;
 use crate::limits::places::Places;
 use crate::metrics::Metrics;
 use crate::store::redis::Redis;
-use crate::store::redis::limits::{PlaceRequest, Pouring};
+use crate::store::redis::limits::{PlaceRequest, PourRequest};
 
 /// A longer key is no hash.
 const LONGEST_KEY: usize = 64;
@@ -70,7 +70,7 @@ impl SharedLimits {
             return LimitReply { refused: true, held_ns: nanoseconds(at_least) };
         }
         if let Some(redis) = &self.redis {
-            let pouring = Pouring {
+            let pouring = PourRequest {
                 interval: micros(interval),
                 most: micros(pace.most()),
                 at_least: micros(at_least),

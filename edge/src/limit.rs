@@ -1,10 +1,10 @@
 //! How much a client may have: requests in a time (`limit_req`) and at once (`limit_conn`).
 //!
 //! A `zone` counts by a key, such as the client's address, in bounded memory; `connections` counts what is in
-//! progress, and `shared` lets all edges count together. Zones keep their counts over a reload.
+//! progress, and `all_edges` lets them count together. Zones keep their counts over a reload.
 
+pub(crate) mod all_edges;
 pub(crate) mod connections;
-pub(crate) mod shared;
 pub(crate) mod zone;
 
 use std::collections::HashMap;
@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 use leaky_bucket::RequestPace;
 
+use crate::limit::all_edges::SharedCounter;
 use crate::limit::connections::ConnectionPlace;
-use crate::limit::shared::SharedCounter;
 use crate::limit::zone::Zone;
 
 /// The zones of the settings, by name.

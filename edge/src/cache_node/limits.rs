@@ -16,7 +16,7 @@ use weir_proto::cache::limit_request::What;
 use weir_proto::cache::{LimitBucket, LimitPlace, LimitReply, LimitRequest};
 
 use crate::cache_node::{Node, NodeFailure, Nodes};
-use crate::limit::shared::{BucketAnswer, BucketQuestion, PlaceQuestion, SharedCounter};
+use crate::limit::all_edges::{BucketAnswer, BucketQuestion, PlaceQuestion, SharedCounter};
 use crate::metrics::Metrics;
 
 /// How long nobody is asked after an answer that did not come.

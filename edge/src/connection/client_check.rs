@@ -28,7 +28,7 @@ pub(crate) enum ClientRefusal {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ClientFinding {
+pub(crate) struct ClientVerdict {
     /// In OpenSSL's words.
     pub(crate) fault: Option<&'static str>,
     pub(crate) refusal: Option<ClientRefusal>,
@@ -38,9 +38,9 @@ pub(crate) struct ClientFinding {
 const UNKNOWN_CA: [&str; 2] = ["self-signed certificate", "unable to verify the first certificate"];
 
 impl ClientCheck {
-    pub(crate) fn judge(&self, chain: Option<&[CertificateDer<'_>]>) -> ClientFinding {
+    pub(crate) fn judge(&self, chain: Option<&[CertificateDer<'_>]>) -> ClientVerdict {
         let Some((own, between)) = chain.and_then(<[_]>::split_first) else {
-            return ClientFinding {
+            return ClientVerdict {
                 fault: None,
                 refusal: self.required.then_some(ClientRefusal::NoCertificate),
             };
@@ -52,7 +52,7 @@ impl ClientCheck {
             verified.err().map(|error| words(&error, own))
         };
         let is_refused = fault.is_some_and(|fault| !self.any_ca || !UNKNOWN_CA.contains(&fault));
-        ClientFinding { fault, refusal: is_refused.then_some(ClientRefusal::WrongCertificate) }
+        ClientVerdict { fault, refusal: is_refused.then_some(ClientRefusal::WrongCertificate) }
     }
 }
 

@@ -3,7 +3,7 @@
 use rustls::{CipherSuite, HandshakeKind, ProtocolVersion, ServerConnection};
 use webpki::EndEntityCert;
 
-use crate::connection::client_check::{ClientCheck, ClientFinding, ClientRefusal};
+use crate::connection::client_check::{ClientCheck, ClientRefusal, ClientVerdict};
 use crate::connection::distinguished_name;
 
 /// One connection's handshake. Made once, and shared by its requests.
@@ -29,7 +29,7 @@ impl TlsSession {
     /// `check`: what the listener asks of certificates.
     pub(crate) fn of(connection: &ServerConnection, check: Option<&ClientCheck>) -> Self {
         let chain = connection.peer_certificates();
-        let ClientFinding { fault, refusal } = check.map(|check| check.judge(chain)).unwrap_or_default();
+        let ClientVerdict { fault, refusal } = check.map(|check| check.judge(chain)).unwrap_or_default();
         Self {
             protocol: connection.protocol_version().map_or("", protocol),
             cipher: connection.negotiated_cipher_suite().map_or("", |suite| cipher(suite.suite())),

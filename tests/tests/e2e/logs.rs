@@ -214,7 +214,7 @@ match = "/app/"
 pool = "gone"
 [[edge.site.location]]
 match = "/cached/"
-pool = "gone"
+pool = "away"
 cache = { ttl = "1s" }
 [[edge.site.location]]
 match = "/passed/"
@@ -225,6 +225,9 @@ root = "$DIR/files"
 [[wsgi_adapter.pool]]
 name = "gone"
 servers = ["http://127.0.0.1:$PORT"]
+[[wsgi_adapter.pool]]
+name = "away"
+servers = ["http://127.0.0.1:1"]
 "#;
 
 both_topologies!(sites_and_locations_have_error_logs, ERRORS);

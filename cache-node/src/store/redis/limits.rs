@@ -19,7 +19,7 @@ pub(super) struct LimitScripts {
 
 /// What is poured into a bucket, in microseconds.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pouring {
+pub(crate) struct PourRequest {
     pub(crate) interval: f64,
     pub(crate) most: f64,
     pub(crate) at_least: f64,
@@ -47,10 +47,10 @@ impl Redis {
     pub(crate) async fn pour(
         &self,
         key: &[u8],
-        pouring: Pouring,
+        pouring: PourRequest,
     ) -> Result<(bool, Duration), RedisUnavailable> {
         let table = key.iter().take(2).fold(0, |table, byte| table << 8 | u16::from(*byte)) % TABLES;
-        let Pouring { interval, most, at_least, counts } = pouring;
+        let PourRequest { interval, most, at_least, counts } = pouring;
         let mut script = self.limits.limit.prepare_invoke();
         script.key(format!("{}:limit:{table:03x}", self.prefix));
         script.arg(key).arg(interval).arg(most).arg(at_least).arg(u8::from(counts)).arg(BUCKETS);
