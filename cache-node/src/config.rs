@@ -49,6 +49,8 @@ pub struct Config {
     pub max_waiting_per_page: usize,
     /// Variants stored under one key (Vary). The one used least makes room.
     pub max_variants: usize,
+    /// Keys of `shared` limit zones that are remembered in memory. Those that come rarely make room.
+    pub limit_keys: u32,
     /// The longest a stream is kept waiting, whatever it asks for.
     pub max_wait: Time,
     /// Time limit of a lease in the store; renewed at a third of it. How long other nodes wait for one that
@@ -82,6 +84,7 @@ impl Default for Config {
             max_waiting: 8_192,
             max_waiting_per_page: 2_048,
             max_variants: 64,
+            limit_keys: 50_000,
             max_wait: Time::from_secs(60),
             lease: Time::from_secs(3),
             max_lease: Time::from_secs(60),
@@ -118,6 +121,7 @@ impl Config {
         require((1..=MAX_STREAMS).contains(&self.max_streams), "max_streams", "must be 1 to 1000000");
         require(self.max_waiting <= MAX_STREAMS, "max_waiting", "must be 1000000 or less");
         require(self.max_variants > 0, "max_variants", "must be 1 or more");
+        require((1..=MAX_LIMIT_KEYS).contains(&self.limit_keys), "limit_keys", "must be 1 to 10000000");
         require(self.lease.0 >= SHORTEST_LEASE, "lease", "must be 100ms or more");
         require(self.max_lease.0 >= self.lease.0, "max_lease", "must be `lease` or longer");
         for (name, time) in [("max_wait", self.max_wait), ("max_lease", self.max_lease)] {
@@ -156,6 +160,7 @@ const SHORTEST_LEASE: Duration = Duration::from_millis(100);
 const LONGEST_STREAM: Duration = Duration::from_secs(24 * 60 * 60);
 const LONGEST_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const MAX_STREAMS: usize = 1_000_000;
+const MAX_LIMIT_KEYS: u32 = 10_000_000;
 
 impl Config {
     pub(crate) fn name(&self) -> String {
@@ -223,6 +228,7 @@ mod tests {
             max_receiving: Size(0),
             max_streams: 0,
             max_variants: 0,
+            limit_keys: 0,
             lease: Time::from_millis(1),
             max_lease: Time::from_millis(0),
             max_wait: Time::from_secs(u64::MAX),
@@ -243,6 +249,7 @@ mod tests {
             "max_receiving",
             "max_streams",
             "max_variants",
+            "limit_keys",
             "lease",
             "max_lease",
             "max_wait",

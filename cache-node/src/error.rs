@@ -19,6 +19,9 @@ pub(crate) enum Refusal {
     #[error("a field of the lookup is not valid HTTP")]
     BadField,
     /// The edge is to blame.
+    #[error("neither a bucket with an interval nor a place is to be counted")]
+    BadLimit,
+    /// The edge is to blame.
     #[error("a message out of order: {0}")]
     OutOfOrder(&'static str),
     /// Nobody is to blame: more streams are open than the settings allow. Later there may be room.
@@ -46,9 +49,11 @@ pub(crate) enum Refusal {
 impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
         let code = match &refusal {
-            Refusal::NoLookup | Refusal::BadKey(_) | Refusal::BadField | Refusal::BadPurge(_) => {
-                Code::InvalidArgument
-            }
+            Refusal::NoLookup
+            | Refusal::BadKey(_)
+            | Refusal::BadField
+            | Refusal::BadLimit
+            | Refusal::BadPurge(_) => Code::InvalidArgument,
             Refusal::MayNotPurge(Denial::WrongToken) => Code::Unauthenticated,
             Refusal::MayNotPurge(Denial::NoToken | Denial::Unreadable) => Code::PermissionDenied,
             Refusal::OutOfOrder(_) => Code::FailedPrecondition,

@@ -6,6 +6,7 @@ mod error;
 mod exchange;
 mod known_edges;
 mod legacy;
+mod limits;
 mod metrics;
 mod node;
 pub mod program;

@@ -19,6 +19,8 @@ pub struct Metrics {
     pub(crate) waiting: Gauge,
     pub(crate) memory_pages: Gauge,
     pub(crate) memory_bytes: Gauge,
+    limits: Family<LimitLabels, Counter>,
+    pub(crate) limit_keys: Gauge,
     pub(crate) redis_up: Gauge,
     pub(crate) watches: Gauge,
     pub(crate) purge_log_live: Gauge,
@@ -105,6 +107,8 @@ label! {
         /// The purge log is read, and this node says that it is there.
         Beat = "beat",
         Members = "members",
+        /// A request is counted for all edges.
+        Limit = "limit",
     }
 }
 
@@ -140,6 +144,11 @@ label! {
         Foreign = "foreign",
         Other = "other",
     }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LimitLabels {
+    refused: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -185,6 +194,8 @@ impl Default for Metrics {
             waiting: Gauge::default(),
             memory_pages: Gauge::default(),
             memory_bytes: Gauge::default(),
+            limits: Family::default(),
+            limit_keys: Gauge::default(),
             redis_up: Gauge::default(),
             watches: Gauge::default(),
             purge_log_live: Gauge::default(),
@@ -217,6 +228,8 @@ impl Metrics {
             Unit::Bytes,
             self.memory_bytes.clone(),
         );
+        registry.register("limits", "Requests and places counted for all edges", self.limits.clone());
+        registry.register("limit_keys", "Keys of shared limits in memory", self.limit_keys.clone());
         registry.register("redis_up", "1 while Redis answers; 0 also without Redis", self.redis_up.clone());
         registry.register("watches", "Edges that follow the purge log here now", self.watches.clone());
         registry.register(
@@ -264,6 +277,10 @@ impl Metrics {
 
     pub(crate) fn store(&self, result: StoreResult) {
         self.stores.get_or_create(&StoreLabels { result }).inc();
+    }
+
+    pub(crate) fn limit(&self, refused: bool) {
+        self.limits.get_or_create(&LimitLabels { refused }).inc();
     }
 
     pub(crate) fn redis_fault(&self, kind: Fault) {

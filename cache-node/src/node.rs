@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, WrongSetting};
 use crate::exchange::Exchanges;
 use crate::known_edges::KnownEdges;
+use crate::limits::SharedLimits;
 use crate::metrics::Metrics;
 use crate::purges::Purges;
 use crate::shared_log::SharedLog;
@@ -30,6 +31,7 @@ pub(crate) struct NodeState {
     /// The purge log, where the node shares it with others.
     pub(crate) shared_log: Option<Arc<SharedLog>>,
     pub(crate) exchanges: Exchanges,
+    pub(crate) limits: SharedLimits,
     pub(crate) metrics: Metrics,
     pub(crate) shutdown: Shutdown,
     /// The server takes no more calls: watches end. In one process there is none, and the edge leaves by
@@ -69,6 +71,7 @@ impl NodeState {
             metrics.clone(),
             shutdown.clone(),
         );
+        let limits = SharedLimits::new(&config, redis.clone(), metrics.clone());
         let state = Arc::new(Self {
             name: config.name(),
             authority: ArcSwap::from_pointee(authority),
@@ -76,6 +79,7 @@ impl NodeState {
             edges: Arc::default(),
             shared_log: shared_log.clone(),
             exchanges,
+            limits,
             metrics,
             shutdown: shutdown.clone(),
             closing: CancellationToken::new(),

@@ -1,4 +1,4 @@
-//! The four calls of `proto/cache.proto`: each is handed to the room that serves it.
+//! The calls of `proto/cache.proto`: each is handed to the room that serves it.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status, Streaming};
 use weir_proto::cache::cache_server::Cache;
 use weir_proto::cache::{
-    EdgesReply, EdgesRequest, ExchangeReply, ExchangeRequest, PurgeReply, PurgeRequest, WatchReply,
-    WatchRequest,
+    EdgesReply, EdgesRequest, ExchangeReply, ExchangeRequest, LimitReply, LimitRequest, PurgeReply,
+    PurgeRequest, WatchReply, WatchRequest,
 };
 
 use crate::error::Refusal;
@@ -81,5 +81,10 @@ impl Cache for Node {
 
     async fn edges(&self, _: Request<EdgesRequest>) -> Result<Response<EdgesReply>, Status> {
         Ok(Response::new(self.state.edges.all()))
+    }
+
+    async fn limit(&self, request: Request<LimitRequest>) -> Result<Response<LimitReply>, Status> {
+        let _open = self.open()?;
+        Ok(Response::new(self.state.limits.answer(request.into_inner()).await?))
     }
 }

@@ -13,3 +13,4 @@ mod redis_faults;
 mod redis_kinds;
 mod redis_lost;
 pub(crate) mod redis_server;
+mod shared_limits;

@@ -2,11 +2,13 @@
 //! they do not answer.
 //!
 //! `discovery` finds the nodes and watches each of them, `watch` follows a node's purge log and sends
-//! heartbeats, and `exchange` is the dealings with one key. If no node answers, the edge continues alone.
+//! heartbeats, `exchange` is the dealings with one key, and `limits` lets nodes count for all edges. If no
+//! node answers, the edge continues alone.
 
 mod discovery;
 mod exchange;
 pub(crate) mod identity;
+pub(crate) mod limits;
 mod watch;
 
 use std::sync::Arc;

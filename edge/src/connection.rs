@@ -1,5 +1,6 @@
 //! A connection's bytes, with or without TLS, and its clock, pace and deadlines.
 
+pub(crate) mod client_check;
 pub(crate) mod clock;
 mod distinguished_name;
 pub(crate) mod pace;

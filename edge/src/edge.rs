@@ -15,6 +15,7 @@ use tokio::time::sleep;
 use crate::acme::{self, Acme, AcmePlan};
 use crate::application::Application;
 use crate::cache::Cache;
+use crate::cache_node::limits::SharedLimits;
 use crate::coding::work::CodingCapacity;
 use crate::connection::pace::ClientPace;
 use crate::files::FileCache;
@@ -53,6 +54,8 @@ pub struct Edge {
     pub(crate) cache: Arc<Cache>,
     pub(crate) application: Arc<Application>,
     pub(crate) purger: Arc<Purger>,
+    /// Who counts for all edges.
+    pub(crate) shared_limits: Arc<SharedLimits>,
     pub(crate) files: Arc<FileCache>,
     pub(crate) coding: Arc<CodingCapacity>,
     pub(crate) acme: Arc<Acme>,
@@ -80,7 +83,7 @@ impl Edge {
         let own_logs = lasting.own_logs.prepare(&sites).map_err(log_mistake)?;
         let access = lasting.access.load_full();
         let files = Arc::new(FileCache::new(settings.files.clone()));
-        lasting.own_logs.take_over(own_logs);
+        lasting.own_logs.take_over(own_logs, &sites);
         lasting.acme.start(acme).map_err(StartError::Acme)?;
         telemetry::set_log_level(settings.error_log_level.word());
         Ok(lasting.clone().edge(settings, sites, access, files))
@@ -105,7 +108,7 @@ impl Edge {
     /// taken them over.
     pub(crate) fn take_over(&self, plan: EdgePlan) -> Option<Arc<Self>> {
         let EdgePlan { settings, sites, acme, access, own_logs } = plan;
-        self.log.own.take_over(own_logs);
+        self.log.own.take_over(own_logs, &sites);
         if let Err(error) = self.acme.start(acme) {
             tracing::error!("no certificate is renewed any more: {error}");
         }

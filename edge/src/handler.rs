@@ -19,6 +19,7 @@ pub(crate) mod plan;
 mod pool_request;
 pub(crate) mod purge_method;
 mod redirect;
+mod resumed;
 mod returned;
 pub(crate) mod routing;
 mod static_file;
@@ -30,6 +31,7 @@ use std::time::{Instant, SystemTime};
 use http::header::{CONTENT_TYPE, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_cache::{Reason, SharedRequest};
+use process::telemetry::request_log;
 
 use crate::Edge;
 use crate::acme::CHALLENGE_PATH;
@@ -69,7 +71,14 @@ enum AtLocation {
 /// Answers one request. Never fails: an error is a reply too.
 pub(crate) fn handle(edge: &Arc<Edge>, request: Request, visit: &Visit) -> impl Future<Output = Reply> {
     // Boxed, as is what few requests need: each function that a request goes through copies what it is given.
-    answered(edge, Box::new(request), visit)
+    let has_error_logs = edge.routes.load().has_error_logs();
+    let answering = answered(edge, Box::new(request), visit);
+    async move {
+        match has_error_logs {
+            true => Box::pin(request_log::scope(answering)).await,
+            false => answering.await,
+        }
+    }
 }
 
 async fn answered(edge: &Arc<Edge>, request: Box<Request>, visit: &Visit) -> Reply {
@@ -132,6 +141,9 @@ async fn at_location(edge: &Arc<Edge>, request: Box<Request>, visit: &Visit) -> 
 }
 
 async fn answer_at_location(edge: &Arc<Edge>, mut request: Box<Request>, visit: &Visit) -> AtLocation {
+    if let Some(refusal) = request.arrival.tls.as_ref().and_then(|session| session.refusal) {
+        return AtLocation::Reply(error::certificate(refusal));
+    }
     if request.target == "*" || max_forwards::ends_here(&mut request) {
         return AtLocation::Reply(answer::about_the_server());
     }
@@ -213,7 +225,11 @@ async fn answer_in_place(
             };
             let hints = visit.hints.clone().filter(|_| wants_hints(&request, &path, chosen));
             let ask = Box::new(Ask { common_fields, hints, ..ask });
+            let whole = resumed::whole(location, &ask, &request);
             let mut reply = from_application(edge, location, ask, request, cache).await;
+            if let Some(whole) = whole {
+                reply = Box::pin(whole.or(&edge.cache, reply)).await;
+            }
             if let Some((rewrite, origin, kept)) = kept {
                 let is_moved = kept.with_facts(&site.name, |facts| rewrite.apply(&mut reply.headers, &facts));
                 if let Some(origin) = origin.filter(|_| is_moved) {

@@ -1,10 +1,10 @@
 //! How much a client may have: requests in a time (`limit_req`) and at once (`limit_conn`).
 //!
-//! A `zone` counts by a key, such as the client's address, in bounded memory; `requests` decides by the rules
-//! of one location, and `connections` counts what is in progress. Zones keep their counts over a reload.
+//! A `zone` counts by a key, such as the client's address, in bounded memory; `connections` counts what is in
+//! progress, and `all_edges` lets them count together. Zones keep their counts over a reload.
 
+pub(crate) mod all_edges;
 pub(crate) mod connections;
-pub(crate) mod requests;
 pub(crate) mod zone;
 
 use std::collections::HashMap;
@@ -12,9 +12,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
+use leaky_bucket::RequestPace;
 
+use crate::limit::all_edges::SharedCounter;
 use crate::limit::connections::ConnectionPlace;
-use crate::limit::requests::RequestPace;
 use crate::limit::zone::Zone;
 
 /// The zones of the settings, by name.
@@ -59,34 +60,41 @@ pub(crate) enum LimitDecision {
 }
 
 impl LocationLimits {
-    /// Places for the request among those in progress; they are free when they are dropped.
-    pub(crate) fn enter(
+    /// Places for the request among those in progress; they are free when they are dropped. `keys`: those of
+    /// the request, one for each limit.
+    pub(crate) async fn enter(
         &self,
-        key: impl Fn(&Zone) -> Vec<u8>,
+        keys: &[Vec<u8>],
+        counter: &impl SharedCounter,
     ) -> Result<Vec<ConnectionPlace>, LimitDecision> {
         let mut places = Vec::new();
-        for ConnectionLimit { zone, most, status, dry_run } in &self.connections {
-            let key = key(zone);
-            if key.is_empty() {
-                continue;
-            }
-            match zone.connections.enter(&key, *most) {
-                Some(place) => places.push(place),
-                None if *dry_run => tracing::info!(zone = zone.name, "limit_conn would refuse a request"),
-                None => return Err(LimitDecision::Refused { status: *status, zone: zone.clone() }),
+        for (limit, key) in self.connections.iter().zip(keys).filter(|(_, key)| !key.is_empty()) {
+            let ConnectionLimit { zone, most, status, dry_run } = limit;
+            let place = match zone.connections.enter(key, *most) {
+                Some(place) => limit.take(key, counter).await.map(|shared| place.with(shared)),
+                None => Err(()),
+            };
+            match place {
+                Ok(place) => places.push(place),
+                Err(()) if *dry_run => {
+                    tracing::info!(zone = zone.name, "limit_conn would refuse a request");
+                }
+                Err(()) => return Err(LimitDecision::Refused { status: *status, zone: zone.clone() }),
             }
         }
         Ok(places)
     }
 
-    /// Counts the request in all zones, unless one of them refuses it.
-    pub(crate) fn count(&self, key: impl Fn(&Zone) -> Vec<u8>) -> LimitDecision {
+    /// Counts the request in all zones, unless one of them refuses it. `keys`: those of the request, one for
+    /// each limit.
+    pub(crate) async fn count(&self, keys: &[Vec<u8>], counter: &impl SharedCounter) -> LimitDecision {
         let now = Instant::now();
+        let counted = || self.requests.iter().zip(keys).filter(|(_, key)| !key.is_empty());
         // As in nginx, a request that is refused counts nowhere.
-        let keys: Vec<_> = self.requests.iter().map(|limit| key(&limit.zone)).collect();
-        let counted = || self.requests.iter().zip(&keys).filter(|(_, key)| !key.is_empty());
+        let asks_first = counted().filter(|(limit, _)| limit.zone.shared.is_some()).count() > 1;
         for (limit, key) in counted() {
-            if limit.zone.requests.look(key, limit.pace, now).is_none() {
+            let is_full = limit.zone.requests.look(key, limit.pace, now).is_none();
+            if is_full || asks_first && limit.is_full(key, counter).await {
                 if !limit.dry_run {
                     return LimitDecision::Refused { status: limit.status, zone: limit.zone.clone() };
                 }
@@ -94,20 +102,34 @@ impl LocationLimits {
             }
         }
         let mut longest = Duration::ZERO;
-        for (limit, key) in counted() {
-            match limit.zone.requests.count(key, limit.pace, now) {
-                Some(wait) if limit.dry_run => {
-                    if !wait.is_zero() {
-                        tracing::info!(zone = limit.zone.name, ?wait, "limit_req would delay a request");
+        // What all edges count comes first: others may have come between there.
+        for is_shared in [true, false] {
+            for (limit, key) in counted().filter(|(limit, _)| limit.zone.shared.is_some() == is_shared) {
+                match limit.count(key, counter).await {
+                    Some(wait) if limit.dry_run => {
+                        if !wait.is_zero() {
+                            tracing::info!(zone = limit.zone.name, ?wait, "limit_req would delay a request");
+                        }
+                    }
+                    Some(wait) => longest = longest.max(wait),
+                    None if limit.dry_run => {}
+                    None => {
+                        return LimitDecision::Refused { status: limit.status, zone: limit.zone.clone() };
                     }
                 }
-                Some(wait) => longest = longest.max(wait),
-                None if limit.dry_run => {}
-                // Others have come between.
-                None => return LimitDecision::Refused { status: limit.status, zone: limit.zone.clone() },
             }
         }
         LimitDecision::Wait(longest)
+    }
+
+    /// The keys of a request in the zones of `limit_req`, in order.
+    pub(crate) fn request_keys(&self, key: impl Fn(&Zone) -> Vec<u8>) -> Vec<Vec<u8>> {
+        self.requests.iter().map(|limit| key(&limit.zone)).collect()
+    }
+
+    /// Its keys in those of `limit_conn`.
+    pub(crate) fn connection_keys(&self, key: impl Fn(&Zone) -> Vec<u8>) -> Vec<Vec<u8>> {
+        self.connections.iter().map(|limit| key(&limit.zone)).collect()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -4,6 +4,7 @@
 //! log formats a line into a buffer of the thread; one thread writes, and a request never waits for it.
 
 pub(crate) mod access_log;
+mod error_log;
 pub(crate) mod facts;
 pub(crate) mod live;
 pub(crate) mod own_logs;

@@ -54,6 +54,8 @@ pub struct Metrics {
     pub l1_misses: Counter,
     /// Times no cache-node could be asked and the edge went on alone.
     pub cache_node_errors: Counter,
+    /// Requests of shared limits that this edge counted alone.
+    pub limits_alone: Counter,
     /// When certificates that come by themselves expire, in seconds since 1970, and orders that failed, by
     /// name.
     certificates_expire: Family<CertificateName, Gauge>,
@@ -81,6 +83,7 @@ impl Metrics {
             application_calls: Counter::default(),
             l1_misses: Counter::default(),
             cache_node_errors: Counter::default(),
+            limits_alone: Counter::default(),
             certificates_expire: Family::default(),
             certificate_failures: Family::default(),
             purges: WordCounters::default(),
@@ -197,6 +200,11 @@ impl Metrics {
             "cache_node_errors",
             "Times that no cache-node answered and the edge continued alone",
             self.cache_node_errors.clone(),
+        );
+        registry.register(
+            "limits_alone",
+            "Requests of shared limits that this edge counted alone, because no cache-node answered in time",
+            self.limits_alone.clone(),
         );
         registry.register_with_unit(
             "certificate_expiry",

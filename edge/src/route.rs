@@ -7,6 +7,7 @@
 
 pub(crate) mod auth_check;
 mod build;
+pub(crate) mod error_logs;
 pub(crate) mod error_page;
 pub(crate) mod fields;
 mod listeners;
@@ -42,6 +43,7 @@ use crate::limit::LocationLimits;
 use crate::metrics::LocationMetrics;
 use crate::request::path::NormalPath;
 use crate::route::auth_check::AuthCheck;
+use crate::route::error_logs::ErrorLogRule;
 use crate::route::error_page::ErrorPages;
 use crate::route::fields::VariableSets;
 use crate::route::location::Locations;
@@ -81,6 +83,8 @@ pub(crate) struct Sites {
     compresses: bool,
     /// Some location passes interim replies on.
     wants_hints: bool,
+    /// Some location has error logs of its own.
+    has_error_logs: bool,
 }
 
 #[derive(Clone)]
@@ -151,6 +155,8 @@ pub(crate) struct Location {
     pub(crate) request_fields: Option<Arc<RequestFields>>,
     /// The access logs that the settings add.
     pub(crate) logs: Option<Arc<[LogRule]>>,
+    /// Where lines about requests here go; `None`: to the process's log.
+    pub(crate) error_logs: Option<Arc<[ErrorLogRule]>>,
     /// Variables that get a value when a request gets here, before the rules.
     pub(crate) sets: Option<Arc<VariableSets>>,
     /// What is compressed here.
@@ -218,6 +224,16 @@ impl Sites {
     pub(crate) fn logs(&self) -> impl Iterator<Item = &LogRule> {
         let places = self.sites.iter().flat_map(Site::all_places);
         places.flat_map(|place| place.logs.iter()).flat_map(|logs| logs.iter())
+    }
+
+    /// All error logs of sites and locations.
+    pub(crate) fn error_logs(&self) -> impl Iterator<Item = &ErrorLogRule> {
+        let places = self.sites.iter().flat_map(Site::all_places);
+        places.flat_map(|place| place.error_logs.iter()).flat_map(|logs| logs.iter())
+    }
+
+    pub(crate) fn has_error_logs(&self) -> bool {
+        self.has_error_logs
     }
 
     /// Whether variables are computed from requests whose replies are there already.

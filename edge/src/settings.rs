@@ -53,7 +53,7 @@ pub use client_certificate::{ClientCertificateConfig, ClientVerify};
 pub use compress::{CompressConfig, CompressTable};
 pub use limit::{LimitConnConfig, LimitReqConfig, ZoneConfig};
 pub use listen::{CertificateConfig, Listen, TlsSetting};
-pub use logs::{ErrorLogLevel, Escape, LogConfig, LogFormatConfig};
+pub use logs::{ErrorLogConfig, ErrorLogLevel, Escape, LogConfig, LogFormatConfig};
 pub(crate) use place::PlaceConfig;
 pub use place::{LocationConfig, SiteConfig};
 pub use pool_choice::{PoolChoiceConfig, ServerScheme};

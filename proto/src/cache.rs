@@ -322,20 +322,66 @@ pub struct PurgeReply {
     #[prost(string, tag = "4")]
     pub detail: ::prost::alloc::string::String,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct EdgesRequest {}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct EdgesReply {
-    #[prost(message, repeated, tag = "1")]
-    pub edges: ::prost::alloc::vec::Vec<KnownEdge>,
-}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct KnownEdge {
-    #[prost(string, tag = "1")]
-    pub name: ::prost::alloc::string::String,
-    /// Where its admin listener is reached.
-    #[prost(string, tag = "2")]
-    pub admin: ::prost::alloc::string::String,
+pub struct LimitRequest {
+    /// A hash of the zone and of the request's key: the same for all edges.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub key: ::prost::bytes::Bytes,
+    /// How long the node may wait for its store, in microseconds.
+    #[prost(uint32, tag = "2")]
+    pub within_us: u32,
+    #[prost(oneof = "limit_request::What", tags = "3, 4")]
+    pub what: ::core::option::Option<limit_request::What>,
+}
+/// Nested message and enum types in `LimitRequest`.
+pub mod limit_request {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum What {
+        #[prost(message, tag = "3")]
+        Bucket(super::LimitBucket),
+        #[prost(message, tag = "4")]
+        Place(super::LimitPlace),
+    }
+}
+/// A leaky bucket (`limit_req`). What it holds is the time until it is empty, so no clock is compared.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LimitBucket {
+    /// What one request pours in, in nanoseconds.
+    #[prost(uint64, tag = "1")]
+    pub interval_ns: u64,
+    /// The bucket holds at most this many intervals.
+    #[prost(uint32, tag = "2")]
+    pub burst: u32,
+    /// What it holds with this request, as far as the edge knows: a node that has begun anew goes on from there.
+    #[prost(uint64, tag = "3")]
+    pub at_least_ns: u64,
+    /// Only tells what would be; counts nothing.
+    #[prost(bool, tag = "4")]
+    pub look: bool,
+}
+/// A place among the requests in progress (`limit_conn`).
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LimitPlace {
+    /// Random: no two places are the same.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub id: ::prost::bytes::Bytes,
+    /// A key has at most this many places.
+    #[prost(uint32, tag = "2")]
+    pub most: u32,
+    /// How long it is held unless it is asked for again, in milliseconds. 0: it is given back.
+    #[prost(uint32, tag = "3")]
+    pub hold_ms: u32,
+    /// The edge has it already: it is kept whatever `most` says.
+    #[prost(bool, tag = "4")]
+    pub renew: bool,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LimitReply {
+    #[prost(bool, tag = "1")]
+    pub refused: bool,
+    /// Of a bucket: what it holds with this request, or would hold.
+    #[prost(uint64, tag = "2")]
+    pub held_ns: u64,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -613,11 +659,12 @@ pub mod cache_client {
             req.extensions_mut().insert(GrpcMethod::new("weir.cache.Cache", "Purge"));
             self.inner.unary(req, path, codec).await
         }
-        /// The edges that follow the purge log here, for whoever wants to see all of them.
-        pub async fn edges(
+        /// Counts a request, or a place of one in progress, in all edges together (`shared` limit zones). Answers at once: without its
+        /// store a node counts in its memory. An edge that hears nothing in time counts alone.
+        pub async fn limit(
             &mut self,
-            request: impl tonic::IntoRequest<super::EdgesRequest>,
-        ) -> std::result::Result<tonic::Response<super::EdgesReply>, tonic::Status> {
+            request: impl tonic::IntoRequest<super::LimitRequest>,
+        ) -> std::result::Result<tonic::Response<super::LimitReply>, tonic::Status> {
             self.inner
                 .ready()
                 .await
@@ -627,9 +674,9 @@ pub mod cache_client {
                     )
                 })?;
             let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/weir.cache.Cache/Edges");
+            let path = http::uri::PathAndQuery::from_static("/weir.cache.Cache/Limit");
             let mut req = request.into_request();
-            req.extensions_mut().insert(GrpcMethod::new("weir.cache.Cache", "Edges"));
+            req.extensions_mut().insert(GrpcMethod::new("weir.cache.Cache", "Limit"));
             self.inner.unary(req, path, codec).await
         }
     }
@@ -684,11 +731,12 @@ pub mod cache_server {
             &self,
             request: tonic::Request<super::PurgeRequest>,
         ) -> std::result::Result<tonic::Response<super::PurgeReply>, tonic::Status>;
-        /// The edges that follow the purge log here, for whoever wants to see all of them.
-        async fn edges(
+        /// Counts a request, or a place of one in progress, in all edges together (`shared` limit zones). Answers at once: without its
+        /// store a node counts in its memory. An edge that hears nothing in time counts alone.
+        async fn limit(
             &self,
-            request: tonic::Request<super::EdgesRequest>,
-        ) -> std::result::Result<tonic::Response<super::EdgesReply>, tonic::Status>;
+            request: tonic::Request<super::LimitRequest>,
+        ) -> std::result::Result<tonic::Response<super::LimitReply>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct CacheServer<T> {
@@ -903,23 +951,23 @@ pub mod cache_server {
                     };
                     Box::pin(fut)
                 }
-                "/weir.cache.Cache/Edges" => {
+                "/weir.cache.Cache/Limit" => {
                     #[allow(non_camel_case_types)]
-                    struct EdgesSvc<T: Cache>(pub Arc<T>);
-                    impl<T: Cache> tonic::server::UnaryService<super::EdgesRequest>
-                    for EdgesSvc<T> {
-                        type Response = super::EdgesReply;
+                    struct LimitSvc<T: Cache>(pub Arc<T>);
+                    impl<T: Cache> tonic::server::UnaryService<super::LimitRequest>
+                    for LimitSvc<T> {
+                        type Response = super::LimitReply;
                         type Future = BoxFuture<
                             tonic::Response<Self::Response>,
                             tonic::Status,
                         >;
                         fn call(
                             &mut self,
-                            request: tonic::Request<super::EdgesRequest>,
+                            request: tonic::Request<super::LimitRequest>,
                         ) -> Self::Future {
                             let inner = Arc::clone(&self.0);
                             let fut = async move {
-                                <T as Cache>::edges(&inner, request).await
+                                <T as Cache>::limit(&inner, request).await
                             };
                             Box::pin(fut)
                         }
@@ -930,7 +978,7 @@ pub mod cache_server {
                     let max_encoding_message_size = self.max_encoding_message_size;
                     let inner = self.inner.clone();
                     let fut = async move {
-                        let method = EdgesSvc(inner);
+                        let method = LimitSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -101,6 +101,9 @@ pub struct RequestHead {
     /// The Host that the application is told, where it is another than the one the client asked for. Empty: `authority`.
     #[prost(string, tag = "27")]
     pub host: ::prost::alloc::string::String,
+    /// How long the server may take between two parts of what it sends, in milliseconds. 0: as long as the pool's setting says.
+    #[prost(uint64, tag = "28")]
+    pub read_timeout_ms: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct End {}

@@ -48,6 +48,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Iterable
 from contextlib import contextmanager
@@ -296,6 +297,12 @@ def shaped(ask, answer):
         fields.append(("Last-Modified", modified))
         if modified == ask.environ.get("HTTP_IF_MODIFIED_SINCE"):
             status = 304
+    wanted = re.fullmatch(r"bytes=(\d+)-", ask.environ.get("HTTP_RANGE", ""))
+    if ask.number("ranges") and wanted and isinstance(answer.body, bytes):
+        first, whole = int(wanted[1]), len(answer.body)
+        status, answer.body = 206, answer.body[first:]
+        fields.append(("Content-Range", f"bytes {first}-{whole - 1}/{whole}"))
+        answer.length = len(answer.body)
     agent, _, oddity = ask.environ.get("HTTP_USER_AGENT", "").partition("-")
     if ask.number("odd") and agent == "odd":
         fields += {"private": [("Cache-Control", "private")], "cookie": [("Set-Cookie", "odd=1")]}.get(oddity, [])

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use h2::client::{self, ResponseFuture, SendRequest};
-use http::Request;
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -65,6 +65,24 @@ impl Http2 {
         self.ask(Request::get(url).body(()).unwrap(), b"").unwrap()
     }
 
+    /// The interim replies to a GET, status and fields of each, and the response.
+    pub fn get_with_hints(&mut self, url: &str) -> (Vec<Response>, Response) {
+        let Self { runtime, send } = self;
+        let asking = async {
+            *send = send.clone().ready().await.unwrap();
+            let request = Request::get(url).body(()).unwrap();
+            let (mut response, _) = send.send_request(request, true).unwrap();
+            let mut hints = Vec::new();
+            while let Some(hint) = std::future::poll_fn(|context| response.poll_informational(context)).await
+            {
+                let hint = hint.unwrap();
+                hints.push(head(hint.status().as_u16(), hint.headers(), Vec::new()));
+            }
+            (hints, receive(response).await.unwrap())
+        };
+        runtime.block_on(async { tokio::time::timeout(PATIENCE, asking).await.unwrap() })
+    }
+
     /// All at once; the responses in the order of the requests.
     pub fn ask_all(&mut self, requests: Vec<(Request<()>, Bytes)>) -> Vec<Result<Response, h2::Error>> {
         let Self { runtime, send } = self;
@@ -110,17 +128,21 @@ async fn begin(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Send
 }
 
 async fn receive(response: ResponseFuture) -> Result<Response, h2::Error> {
-    let (head, mut stream) = response.await?.into_parts();
-    let fields = head.headers.iter();
-    let fields = fields.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+    let (parts, mut stream) = response.await?.into_parts();
     let mut body = Vec::new();
     while let Some(chunk) = stream.data().await {
         let chunk = chunk?;
         stream.flow_control().release_capacity(chunk.len()).unwrap();
         body.extend_from_slice(&chunk);
     }
-    let (version, status) = ("HTTP/2".to_owned(), head.status.as_u16());
-    Ok(Response { version, status, fields: Fields(fields), body, whole: true })
+    Ok(head(parts.status.as_u16(), &parts.headers, body))
+}
+
+fn head(status: u16, headers: &HeaderMap, body: Vec<u8>) -> Response {
+    let field =
+        |(name, value): (&HeaderName, &HeaderValue)| (name.to_string(), value.to_str().unwrap().to_owned());
+    let fields = Fields(headers.iter().map(field).collect());
+    Response { version: "HTTP/2".to_owned(), status, fields, body, whole: true }
 }
 
 /// A frame of this type.

@@ -54,6 +54,7 @@ const RANKS: &[&[&str]] = &[
         "crates/http2",
         "crates/process",
         "crates/purge",
+        "crates/leaky-bucket",
         "crates/nginx-conf",
         "crates/settings-doc",
         "crates/record-filter",

@@ -61,9 +61,9 @@ struct Section {
 fn sections() -> Vec<Section> {
     use edge::settings::{
         AcmeConfig, AuthRequestTable, CacheConfig, ClientCertificateConfig, CompressTable, CorsConfig,
-        L1Config, LimitConnConfig, LimitReqConfig, Limits, LocationConfig, LogConfig, PeersConfig,
-        PoolChoiceConfig, PoolRequestConfig, ReplyFieldConfig, ReplyRewriteConfig, RequestFieldConfig,
-        SecureLinkConfig, SiteConfig, Timeouts, ZoneConfig,
+        ErrorLogConfig, L1Config, LimitConnConfig, LimitReqConfig, Limits, LocationConfig, LogConfig,
+        PeersConfig, PoolChoiceConfig, PoolRequestConfig, ReplyFieldConfig, ReplyRewriteConfig,
+        RequestFieldConfig, SecureLinkConfig, SiteConfig, Timeouts, ZoneConfig,
     };
     use edge::variables::{GeoConfig, MapConfig, SplitConfig};
     use wsgi_adapter::{CheckConfig, EjectConfig, PoolConfig, ServerConfig, ServerTlsConfig, StickyConfig};
@@ -105,6 +105,7 @@ fn sections() -> Vec<Section> {
         section("request_fields", debug::<RequestFieldConfig>),
         needs("cors", "origins = []", debug::<CorsConfig>),
         needs("logs", "to = 'stdout'", debug::<LogConfig>),
+        needs("error_log", "to = 'stdout'", debug::<ErrorLogConfig>),
         section("[cache_node]", debug::<cache_node::Config>),
         needs("[cache_node.redis]", "url = 'redis://n'", debug::<cache_node::RedisConfig>),
         section("[wsgi_adapter]", debug::<wsgi_adapter::Config>),

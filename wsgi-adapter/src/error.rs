@@ -125,7 +125,7 @@ pub(crate) enum ServerError {
     ConnectTimeout,
     #[error("took no more of the request in time (send_timeout)")]
     SendTimeout,
-    #[error("did not reply in time (read_timeout, or the edge's deadline)")]
+    #[error("did not reply in time (read_timeout, the location's timeout, or the edge's deadline)")]
     ReplyTimeout,
     #[error("closed the connection without a reply")]
     Closed,
@@ -140,7 +140,7 @@ pub(crate) enum ServerError {
     Broken(#[from] BrokenBody),
     #[error("the connection broke within the reply's body: {0}")]
     BodyLost(#[source] io::Error),
-    #[error("the reply's body stalled (read_timeout)")]
+    #[error("the reply's body stalled (read_timeout, or the location's timeout)")]
     BodyTimeout,
 }
 

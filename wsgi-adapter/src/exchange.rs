@@ -79,6 +79,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) replies: &'a Replies,
     pub(crate) config: &'a PoolConfig,
     pub(crate) deadline: Deadline,
+    /// How long the server may take between two parts of its reply.
+    pub(crate) patience: Duration,
     /// Interim replies 103 are passed on.
     pub(crate) hints: bool,
     /// It is right even where an exchange fails or is dropped.
@@ -132,14 +134,14 @@ impl Exchange<'_> {
                 let ends = head.status != 205 || head.content_length == Some(0);
                 let reusable =
                     sent_whole && !closed && head.persistent && ends && dialect.keeps_connections();
-                let (body, patience) = (BodyDecoder::new(&head, head_only), self.config.read_timeout.0);
+                let (body, patience) = (BodyDecoder::new(&head, head_only), self.patience);
                 return Ok(Reply { head, connection, unpacking, received, body, closed, reusable, patience });
             }
             if closed {
                 let nothing = *self.progress < Progress::Replied;
                 return Err(if nothing { ServerError::Closed } else { ServerError::CutHead }.into());
             }
-            let until = self.deadline.within(self.config.read_timeout.0);
+            let until = self.deadline.within(self.patience);
             let target = unpacking.target(&mut received);
             tokio::select! {
                 biased;

@@ -226,7 +226,13 @@ impl<'a> Fetch<'a> {
             form: dialect.form(head),
         };
         let (upload, replies) = (&mut self.upload, self.replies);
-        let mut exchange = Exchange { upload, replies, config, deadline, hints: head.early_hints, progress };
+        // The location's own time goes before the pool's, and may be longer.
+        let patience = match head.read_timeout_ms {
+            0 => config.read_timeout.0,
+            location => Duration::from_millis(location),
+        };
+        let hints = head.early_hints;
+        let mut exchange = Exchange { upload, replies, config, deadline, patience, hints, progress };
         // The server may close it just now, so it is only for a request that may be sent again.
         let may_be_kept = dialect.keeps_connections() && idempotent && head.upgrade.is_empty();
         let place = server.address.as_str();

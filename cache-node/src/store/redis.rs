@@ -9,6 +9,7 @@ mod breaker;
 pub(crate) mod clock;
 mod fault;
 mod keys;
+pub(crate) mod limits;
 mod link;
 pub(crate) mod log;
 pub(crate) mod news;
@@ -51,6 +52,7 @@ pub(crate) struct Redis {
     leases: Link,
     scripts: StoreScripts,
     log: log::LogScripts,
+    limits: limits::LimitScripts,
     purges: Arc<Purges>,
     breaker: Mutex<Breaker>,
     channel: Channel,
@@ -109,6 +111,7 @@ impl Redis {
                 release: Script::new(include_str!("redis/release.lua")),
             },
             log: log::LogScripts::new(),
+            limits: limits::LimitScripts::new(),
             purges,
             breaker: Mutex::default(),
             channel: Channel::new(servers, &config.prefix, config.connect_timeout.0),

@@ -18,9 +18,9 @@ use weir_proto::cache::exchange_reply::Message as Reply;
 use weir_proto::cache::exchange_request::Message as Request;
 use weir_proto::cache::purge_target::Target;
 use weir_proto::cache::{
-    EntryHead, ExchangeReply, ExchangeRequest, Follow, LeaseReturn, Lookup, PassReason, Position, PurgeOrder,
-    PurgeReply, PurgeRequest, PurgeTarget, ReturnReason, StoreReply, Use, WatchBeat, WatchHello, WatchLeave,
-    WatchPurge, WatchReply, WatchRequest, watch_reply, watch_request,
+    EntryHead, ExchangeReply, ExchangeRequest, Follow, LeaseReturn, LimitReply, LimitRequest, Lookup,
+    PassReason, Position, PurgeOrder, PurgeReply, PurgeRequest, PurgeTarget, ReturnReason, StoreReply, Use,
+    WatchBeat, WatchHello, WatchLeave, WatchPurge, WatchReply, WatchRequest, watch_reply, watch_request,
 };
 use weir_proto::origin::{End, Field};
 use weir_proto::transport::{self, Transport};
@@ -116,6 +116,10 @@ impl TestNode {
     pub(crate) async fn try_purge(&self, targets: &[Target], soft: bool) -> Result<PurgeReply, Status> {
         let request = PurgeRequest { order: Some(order(targets, soft)), wait_ms: 0 };
         Ok(self.client.clone().purge(request).await?.into_inner())
+    }
+
+    pub(crate) async fn limit(&self, request: LimitRequest) -> Result<LimitReply, Status> {
+        Ok(self.client.clone().limit(request).await?.into_inner())
     }
 
     /// As somebody who sends this as `authorization`.

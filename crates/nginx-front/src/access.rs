@@ -118,6 +118,7 @@ pub(crate) fn zones<'a>(translator: &mut Translator<'a>, http: &Scope<'a>, edge:
             match parameter.split_once('=') {
                 Some(("zone", text)) => name = text.split(':').next().unwrap_or_default().to_owned(),
                 Some(("rate", rate)) => zone.set("rate", rate, ""),
+                None if parameter == "sync" => zone.set("shared", true, ""),
                 _ => {}
             }
         }

@@ -1,8 +1,10 @@
-//! `access_log` of all blocks: Weir's one access log, and logs with formats of their own beside it.
+//! `access_log` of all blocks: Weir's one access log, and logs with formats of their own beside it. Also
+//! `error_log` of servers and locations.
 
 use nginx_conf::Directive;
 
 use crate::log_format;
+use crate::program;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
 use crate::translate::Translator;
@@ -16,10 +18,13 @@ pub(crate) struct LogPlan {
     has_others: bool,
     /// The formats that they use.
     formats: Vec<String>,
+    /// The `error_log` that is the process's.
+    error_log: Option<u32>,
 }
 
 impl LogPlan {
-    pub(crate) fn new(http: &Scope<'_>) -> Self {
+    /// `process`: the `error_log` of the process.
+    pub(crate) fn new(http: &Scope<'_>, process: Option<&Directive>) -> Self {
         let outer: Vec<_> = http.own().iter().filter(|directive| directive.name() == "access_log").collect();
         let own = if outer.iter().any(|directive| is_off(directive)) {
             None
@@ -27,7 +32,9 @@ impl LogPlan {
             outer.iter().find(|directive| is_usual(directive)).map(|directive| directive.order)
         };
         let is_other = |directive: &Directive| !is_off(directive) && own != Some(directive.order);
-        Self { own, has_others: has_log(http.own(), &is_other), formats: Vec::new() }
+        let has_others = has_log(http.own(), &is_other);
+        let error_log = process.map(|directive| directive.order);
+        Self { own, has_others, error_log, formats: Vec::new() }
     }
 
     pub(crate) fn uses_format(&self, name: &str) -> bool {
@@ -93,6 +100,30 @@ pub(crate) fn of_place<'a>(translator: &mut Translator<'a>, scope: &Scope<'a>, t
             table.from("access_log", false, &origin);
         }
         table.from("logs", Value::List(others), &origin);
+    }
+}
+
+/// The error logs of a place, where they are not that of the process.
+pub(crate) fn errors_of_place<'a>(translator: &mut Translator<'a>, scope: &Scope<'a>, table: &mut Table) {
+    let all = scope.all("error_log");
+    let Some(first) = all.first() else { return };
+    if all.iter().any(|directive| translator.logs.error_log == Some(directive.order)) {
+        return;
+    }
+    let mut logs = Vec::new();
+    for directive in &all {
+        if directive.arg(0).is_some_and(|path| path.starts_with("memory:")) {
+            translator.ledger.left_out(directive, "the error log goes to a file, to stderr or to syslog");
+            continue;
+        }
+        let Some(to) = destination(translator, directive) else { continue };
+        let mut log = Table::default();
+        log.set("to", to, "");
+        log.set("level", program::level_of(directive), "");
+        logs.push(Value::Inline(log));
+    }
+    if !logs.is_empty() {
+        table.from("error_log", Value::List(logs), &translator.ledger.origin(first));
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Keys that a place takes from the one around it, whatever answers there.
-const INHERITED: [&str; 47] = [
+const INHERITED: [&str; 48] = [
     "absolute_redirect",
     "access",
     "access_log",
@@ -26,6 +26,7 @@ const INHERITED: [&str; 47] = [
     "compress",
     "default_type",
     "early_hints",
+    "error_log",
     "error_page",
     "expires",
     "ignore_client_abort",
@@ -113,6 +114,7 @@ pub(crate) fn answer<'a>(
     access::translate(translator, scope, table);
     compress::translate(translator, scope, table);
     logs::of_place(translator, scope, table);
+    logs::errors_of_place(translator, scope, table);
     missing_files(translator, scope, table);
     auth_request::translate(translator, scope, table);
     if let Some(pool) = &pool {

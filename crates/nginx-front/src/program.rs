@@ -19,26 +19,37 @@ pub struct Program {
     pub error_log: Option<(String, String)>,
 }
 
-/// The `error_log` that counts: the first outside of `http`, otherwise the first within.
-fn error_log<'a>(main: &'a [Directive], ledger: &mut Ledger<'_>) -> Option<&'a Directive> {
+/// The `error_log` of the process: the first outside of `http`, otherwise the first within.
+pub(crate) fn process_log(main: &[Directive]) -> Option<&Directive> {
     let mut all = Vec::new();
     collect(0, main, &mut all);
     // Those of the outermost lines first.
-    all.sort_by_key(|(depth, _)| *depth);
-    let (_, first) = *all.first()?;
-    for (_, other) in all.iter().skip(1) {
+    all.into_iter().min_by_key(|(depth, _)| *depth).map(|(_, first)| first)
+}
+
+/// Finds the log of the process, and says which others do not count. Servers and locations have their own.
+fn error_log<'a>(main: &'a [Directive], ledger: &mut Ledger<'_>) -> Option<&'a Directive> {
+    let first = process_log(main)?;
+    let mut all = Vec::new();
+    collect(0, main, &mut all);
+    for (_, other) in all.iter().filter(|(depth, _)| *depth < IN_SERVER) {
         if !other.texts().eq(first.texts()) {
-            ledger.left_out(other, format!("Weir has one error log, that of {}", ledger.origin(first)));
+            ledger
+                .left_out(other, format!("the process has one error log, that of {}", ledger.origin(first)));
         }
     }
     Some(first)
 }
 
+/// How deep the lines of a server stand.
+const IN_SERVER: usize = 2;
+
 fn collect<'a>(depth: usize, directives: &'a [Directive], all: &mut Vec<(usize, &'a Directive)>) {
     for directive in directives {
         match directive.name() {
             "error_log" => all.push((depth, directive)),
-            "http" | "server" | "location" => collect(depth + 1, directive.children(), all),
+            "http" => collect(1, directive.children(), all),
+            "server" | "location" => collect(depth.max(1) + 1, directive.children(), all),
             _ => {}
         }
     }
@@ -48,12 +59,16 @@ fn collect<'a>(depth: usize, directives: &'a [Directive], all: &mut Vec<(usize, 
 /// Weir's.
 pub(crate) fn level(main: &[Directive], ledger: &mut Ledger<'_>, edge: &mut Table) {
     let Some(directive) = error_log(main, ledger) else { return };
-    let level = match directive.arg(1).unwrap_or("error") {
+    edge.from("error_log_level", level_of(directive), &ledger.origin(directive));
+}
+
+/// Weir's word for the level of an `error_log`.
+pub(crate) fn level_of(directive: &Directive) -> &str {
+    match directive.arg(1).unwrap_or("error") {
         "error" => "warn",
         level if level.starts_with("debug") => "debug",
         level => level,
-    };
-    edge.from("error_log_level", level, &ledger.origin(directive));
+    }
 }
 
 /// Reads the outermost directives.

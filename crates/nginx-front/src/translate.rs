@@ -118,7 +118,7 @@ pub fn translate(parsed: &SyntaxTree, options: &Options) -> Translation {
         uses_bodies: uses(&parsed.directives, "request_body")
             || uses(&parsed.directives, "request_body_file"),
         names_bodies: uses(&parsed.directives, "request_body_file"),
-        logs: LogPlan::new(&scope),
+        logs: LogPlan::new(&scope, program::process_log(&parsed.directives)),
         has_told_of_buffer: false,
         log_formats: log_format::names(&scope),
     };

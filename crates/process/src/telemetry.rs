@@ -25,6 +25,7 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use serde::Deserialize;
 use tokio::runtime::Runtime;
+use tracing_subscriber::filter::FilterExt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, reload};
@@ -34,6 +35,7 @@ use crate::trace::{Sampler, TraceContext};
 mod exporter;
 mod ids;
 mod otel;
+pub mod request_log;
 mod spans;
 
 pub use spans::{context_of, link, set_parent};
@@ -114,7 +116,8 @@ pub fn init(
     let spans = guard.export.as_ref().map(|export| exporter::layer(export.provider.tracer("weir")));
     tracing_subscriber::registry()
         .with(spans)
-        .with(log_layer(options.log_format).with_filter(filter))
+        .with(log_layer(options.log_format).with_filter(filter.and(request_log::ElsewhereFilter)))
+        .with(request_log::layer())
         .try_init()
         .map_err(|_| TelemetryError::Started)?;
     if !env.contains_key("RUST_LOG") {

@@ -89,6 +89,7 @@ impl Ask {
             variables: self.variables.to_string(),
             request_uri: self.request_uri.clone().unwrap_or_default(),
             early_hints: self.hints.is_some(),
+            read_timeout_ms: u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX),
         }
     }
 

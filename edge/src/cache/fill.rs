@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use http::{HeaderMap, StatusCode};
 use http_cache::cache_status::Fwd;
 use http_cache::{Reason, ReplyManner, ReplyParts, Verdict, vary};
+use process::telemetry::request_log;
 use weir_proto::cache::{LookupHit, PassReason, Use};
 
 use crate::application::ask::SharedAsk;
@@ -93,7 +94,7 @@ impl Fill {
             fwd: Fwd::UriMiss,
             max_object,
         };
-        cache.tasks.spawn(fill.run());
+        cache.tasks.spawn(request_log::carried(fill.run()));
     }
 
     async fn run(mut self) {

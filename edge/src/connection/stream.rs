@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use crate::connection::client_check::ClientCheck;
 use crate::connection::pace::ClientPace;
 use crate::connection::tls_session::TlsSession;
 use http1::head::Scheme;
@@ -38,8 +39,8 @@ pub(crate) struct WriteResult {
 
 impl Stream {
     /// The handshake is over.
-    pub(crate) fn of_tls(stream: TlsStream<TcpStream>) -> Self {
-        let session = Arc::new(TlsSession::of(stream.get_ref().1));
+    pub(crate) fn of_tls(stream: TlsStream<TcpStream>, client: Option<&ClientCheck>) -> Self {
+        let session = Arc::new(TlsSession::of(stream.get_ref().1, client));
         Self::Tls(Box::new(TlsClient { stream, session }))
     }
 

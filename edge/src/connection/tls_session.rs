@@ -3,6 +3,7 @@
 use rustls::{CipherSuite, HandshakeKind, ProtocolVersion, ServerConnection};
 use webpki::EndEntityCert;
 
+use crate::connection::client_check::{ClientCheck, ClientRefusal, ClientVerdict};
 use crate::connection::distinguished_name;
 
 /// One connection's handshake. Made once, and shared by its requests.
@@ -14,6 +15,10 @@ pub(crate) struct TlsSession {
     pub(crate) cipher: &'static str,
     /// `$ssl_client_s_dn`: the name in the certificate that the client has shown; `None`: it has shown none.
     pub(crate) client: Option<Box<str>>,
+    /// What is wrong with that certificate, in OpenSSL's words.
+    pub(crate) client_fault: Option<&'static str>,
+    /// Why no request on this connection is answered.
+    pub(crate) refusal: Option<ClientRefusal>,
     /// `$ssl_session_reused`: an earlier connection's handshake was continued.
     pub(crate) resumed: bool,
     /// `$ssl_server_name`: the name that the client asked for.
@@ -21,11 +26,16 @@ pub(crate) struct TlsSession {
 }
 
 impl TlsSession {
-    pub(crate) fn of(connection: &ServerConnection) -> Self {
+    /// `check`: what the listener asks of certificates.
+    pub(crate) fn of(connection: &ServerConnection, check: Option<&ClientCheck>) -> Self {
+        let chain = connection.peer_certificates();
+        let ClientVerdict { fault, refusal } = check.map(|check| check.judge(chain)).unwrap_or_default();
         Self {
             protocol: connection.protocol_version().map_or("", protocol),
             cipher: connection.negotiated_cipher_suite().map_or("", |suite| cipher(suite.suite())),
             client: client(connection),
+            client_fault: fault,
+            refusal,
             resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
             server_name: connection.server_name().map(Box::from),
         }

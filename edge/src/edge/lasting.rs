@@ -18,6 +18,7 @@ use crate::cache::l1::L1;
 use crate::cache::lanes::Lanes;
 use crate::cache::{Cache, Patience};
 use crate::cache_node::Nodes;
+use crate::cache_node::limits::SharedLimits;
 use crate::coding::work::CodingCapacity;
 use crate::files::FileCache;
 use crate::log::access_log::AccessLog;
@@ -43,6 +44,7 @@ pub(super) struct LastingState {
     coding: Arc<CodingCapacity>,
     adapters: Arc<Adapters>,
     nodes: Arc<Nodes>,
+    shared_limits: Arc<SharedLimits>,
     purge_log: Arc<Purges>,
     pub(super) acme: Arc<Acme>,
     /// The one that the settings name now.
@@ -66,6 +68,7 @@ struct Bounds {
     waiters: usize,
     bodies: u64,
     cache_patience: Duration,
+    limit_patience: Duration,
 }
 
 impl Bounds {
@@ -78,6 +81,7 @@ impl Bounds {
             waiters: settings.limits.waiters,
             bodies: settings.limits.bodies.0,
             cache_patience: settings.timeouts.cache.0,
+            limit_patience: settings.timeouts.limit.0,
         }
     }
 }
@@ -129,13 +133,16 @@ impl LastingState {
             own_logs: own_logs.clone(),
         };
         let metrics = Arc::new(Metrics::new(move || sampled.sample()));
+        let nodes = Arc::new(Nodes::new(peers.cache_nodes, bounds.cache_patience));
+        let shared_limits = SharedLimits::new(nodes.clone(), bounds.limit_patience, metrics.clone());
         Ok(Self {
             l1,
             flights,
             bodies,
             coding,
             adapters,
-            nodes: Arc::new(Nodes::new(peers.cache_nodes, bounds.cache_patience)),
+            nodes,
+            shared_limits,
             purge_log: Arc::new(Purges::new(settings.watch_grace.0)),
             acme: Arc::new(Acme::new(metrics.clone())),
             access,
@@ -151,13 +158,22 @@ impl LastingState {
     /// Gives what lasts the bounds of new settings.
     pub(super) fn set_bounds(&self, settings: &Config) {
         // Each by its name, so that none is forgotten.
-        let Bounds { l1_memory, l1_max_object, compressed, fills, waiters, bodies, cache_patience } =
-            Bounds::of(settings);
+        let Bounds {
+            l1_memory,
+            l1_max_object,
+            compressed,
+            fills,
+            waiters,
+            bodies,
+            cache_patience,
+            limit_patience,
+        } = Bounds::of(settings);
         self.l1.set_bounds(l1_memory, l1_max_object);
         self.coding.set_memory(compressed);
         self.flights.set_bounds(fills, waiters);
         self.bodies.set_most(bodies);
         self.nodes.set_patience(cache_patience);
+        self.shared_limits.set_patience(limit_patience);
     }
 
     /// The edge of these settings, from now on the newest.
@@ -208,6 +224,7 @@ impl LastingState {
             cache,
             application,
             purger,
+            shared_limits: self.shared_limits.clone(),
             files,
             coding: self.coding.clone(),
             acme: self.acme.clone(),

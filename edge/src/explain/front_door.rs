@@ -35,6 +35,7 @@ pub(super) fn settle(edge: &Edge, question: &ExplainQuestion) -> Result<Request,
         http2: false,
         connection: 0,
         requests: 0,
+        refused: false,
     };
     let (body, _) = RequestBody::announced(head.framing);
     let request = Request::new(edge.settings.trusted(), &head, &via, body)?;

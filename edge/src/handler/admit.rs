@@ -42,11 +42,11 @@ pub(super) async fn admit(
     location: &Location,
     request: &Request,
     route: RouteFacts<'_>,
-    visit: &Visit,
+    check: AdmissionCheck<'_>,
 ) -> Result<Admission, Reply> {
     // An internal redirect is a part of a request that was counted.
     if !location.limits.is_empty() && !request.internal {
-        match count(location, request, route, visit) {
+        match count(location, request, route, check).await {
             LimitDecision::Wait(wait) if !wait.is_zero() => tokio::time::sleep(wait).await,
             LimitDecision::Wait(_) => {}
             LimitDecision::Refused { status, zone } => {
@@ -77,11 +77,18 @@ pub(super) async fn admit(
     Ok(Admission { credentials, is_asked: has_check && !is_enough })
 }
 
-fn count(location: &Location, request: &Request, route: RouteFacts<'_>, visit: &Visit) -> LimitDecision {
+async fn count(
+    location: &Location,
+    request: &Request,
+    route: RouteFacts<'_>,
+    AdmissionCheck { edge, visit }: AdmissionCheck<'_>,
+) -> LimitDecision {
+    let (limits, counter) = (&location.limits, &edge.shared_limits);
     let key = |zone: &Zone| zone.key.value(&request.facts(route)).into_owned();
-    match location.limits.enter(key) {
+    let (places, requests) = (limits.connection_keys(key), limits.request_keys(key));
+    match limits.enter(&places, counter).await {
         Ok(places) => visit.hold(places),
         Err(refused) => return refused,
     }
-    location.limits.count(key)
+    limits.count(&requests, counter).await
 }

@@ -19,7 +19,9 @@ use crate::handler::static_file;
 use crate::log::facts::HitRecord;
 use crate::metrics::CacheResult;
 use crate::reply::{Reply, answer, coding};
+use crate::request::path::NormalPath;
 use crate::request::{Via, forwarded, path};
+use crate::route::pool_path::PoolPath;
 use crate::route::{Location, RouteMatch, Sites};
 use crate::settings::TrustedProxies;
 use crate::settings::expires::Expires;
@@ -63,7 +65,7 @@ pub(crate) fn find<'a>(
     key: &mut Vec<u8>,
 ) -> Option<PlainHit<'a>> {
     let started = Instant::now();
-    if head.has_body() || head.seen.any(NOT_PLAIN) || !matches!(head.method, "GET" | "HEAD") {
+    if via.refused || head.has_body() || head.seen.any(NOT_PLAIN) || !matches!(head.method, "GET" | "HEAD") {
         return None;
     }
     if head.target.scheme().is_some() || !head.target.is_encoded() {
@@ -88,7 +90,11 @@ pub(crate) fn find<'a>(
     {
         return None;
     }
-    let mut request = PlainRequest { head, method: method(head), scheme: via.scheme, host, key };
+    let at_pool = match &chosen {
+        RouteMatch::Location(_, location) => location.pool_path.as_ref().map(|at_pool| (at_pool, &path)),
+        RouteMatch::AddSlash(_) => None,
+    };
+    let mut request = PlainRequest { head, method: method(head), scheme: via.scheme, host, key, at_pool };
     let in_l1 = L1View { l1: &edge.cache.l1, now: started };
     let https = via.scheme == Scheme::Https;
     match plan::decide(chosen, &mut request, in_l1) {
@@ -128,6 +134,8 @@ struct PlainRequest<'a, 'b> {
     scheme: Scheme,
     host: &'a str,
     key: &'a mut Vec<u8>,
+    /// What the application knows the path by, which then is a part of the key.
+    at_pool: Option<(&'a PoolPath, &'a NormalPath<'a>)>,
 }
 
 impl RequestView for PlainRequest<'_, '_> {
@@ -159,7 +167,10 @@ impl RequestView for PlainRequest<'_, '_> {
         let (path, query) = (target.path().as_bytes(), target.query().map(str::as_bytes));
         let cookies = self.head.fields.values(KnownField::Cookie);
         let target = TargetUri { scheme: self.scheme.as_str(), authority: self.host, path, query };
-        let keyed = policy.key(target, cookies, self.key)?;
+        let mut keyed = policy.key(target, cookies, self.key)?;
+        if let Some((at_pool, path)) = self.at_pool {
+            keyed.trimmed |= self.push_pool_path(policy, at_pool, path)?;
+        }
         Ok(RequestSummary { personal: keyed.personal, trimmed: keyed.trimmed, ..RequestSummary::default() })
     }
 
@@ -174,6 +185,32 @@ impl RequestView for PlainRequest<'_, '_> {
             vary::selected(names, &fields)
         };
         in_l1.plan(policy, self.key, look, selected)
+    }
+}
+
+impl PlainRequest<'_, '_> {
+    /// Adds to the key what the application is asked for, as the handler does. Returns whether parameters
+    /// were left out.
+    fn push_pool_path(
+        &mut self,
+        policy: &Policy,
+        at_pool: &PoolPath,
+        path: &NormalPath<'_>,
+    ) -> Result<bool, Reason> {
+        let replaced = at_pool.replace(path).ok_or(Reason::Target)?;
+        let query = self.head.target.query();
+        let target = path::target(&replaced, query.map(str::as_bytes));
+        if target == self.head.target.as_str() {
+            return Ok(false);
+        }
+        let cookies = self.head.fields.values(KnownField::Cookie);
+        let (path, query) = path::split(&target);
+        let (path, query) = (path.as_bytes(), query.map(str::as_bytes));
+        let target = TargetUri { scheme: self.scheme.as_str(), authority: self.host, path, query };
+        let mut asked = Vec::new();
+        let keyed = policy.key(target, cookies, &mut asked)?;
+        plan::push_rewritten(self.key, &asked)?;
+        Ok(keyed.trimmed)
     }
 }
 

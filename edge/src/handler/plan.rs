@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::{HeaderName, Method, StatusCode};
-use http_cache::{Key, Policy, Reason, RequestSummary, SharedRequest, vary};
+use http_cache::{Key, Policy, Reason, RequestSummary, SharedRequest, key, vary};
 
 use crate::cache::l1::{L1, L1Lookup, PassMark};
 use crate::cache::page::Page;
@@ -293,13 +293,15 @@ const MAX_REWRITTEN_KEY: usize = 8192;
 
 /// What the client asked for stays in front of the key, where a purge finds it. What rules made of it may
 /// depend on more than that, so it follows, behind a byte that nothing else in a key begins with.
+pub(super) fn push_rewritten(key: &mut Vec<u8>, target: &[u8]) -> Result<(), Reason> {
+    key.extend_from_slice(b"\0\x04");
+    key.extend_from_slice(key::url(target));
+    if key.len() > MAX_REWRITTEN_KEY { Err(Reason::Target) } else { Ok(()) }
+}
+
 fn rewritten(asked: SharedRequest, target: SharedRequest) -> Result<SharedRequest, Reason> {
     let mut key = asked.key.as_bytes().to_vec();
-    key.extend_from_slice(b"\0\x04");
-    key.extend_from_slice(target.key.url());
-    if key.len() > MAX_REWRITTEN_KEY {
-        return Err(Reason::Target);
-    }
+    push_rewritten(&mut key, target.key.as_bytes())?;
     let mut shared = SharedRequest { key: Key::new(key), ..target };
     shared.look.trimmed |= asked.look.trimmed;
     shared.outgoing.request_uri = Some(asked.outgoing.target);

@@ -48,6 +48,9 @@ pub(super) async fn place<'a>(
         RouteMatch::Location(_, location) => location,
         slash @ RouteMatch::AddSlash(_) => return Ok((request, slash)),
     };
+    if sites.has_error_logs() && admitting.is_some() {
+        edge.log.own.say_here(&request, location);
+    }
     let here = RouteMatch::Location(site, location);
     if location.max_ranges.is_some_and(|most| most < ranges(&request.headers)) {
         request.headers.remove(RANGE);
@@ -194,10 +197,11 @@ async fn admitted(
         return Ok(request);
     }
     let route = facts(&request, path, site, location).route;
-    let admitted = match Box::pin(admit::admit(location, &request, route, visit)).await {
-        Ok(admitted) => admitted,
-        Err(refused) => return Err(error_pages::or_instead(location, site, request, refused)),
-    };
+    let admitted =
+        match Box::pin(admit::admit(location, &request, route, AdmissionCheck { edge, visit })).await {
+            Ok(admitted) => admitted,
+            Err(refused) => return Err(error_pages::or_instead(location, site, request, refused)),
+        };
     if let Credentials::Ours = admitted.credentials {
         request.credentials = request.headers.remove(AUTHORIZATION);
     }

@@ -355,6 +355,7 @@ mod tests {
             http2: false,
             connection: 0,
             requests: 0,
+            refused: false,
         };
         let mut connection = Connection::new(Stream::Plain(stream), via, BytesMut::new(), edge);
         let size = size_of_val(&connection) + size_of_val(&connection.serve());

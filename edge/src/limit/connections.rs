@@ -6,6 +6,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio_util::sync::DropGuard;
 
 /// Shared by the places that were given.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ struct Table {
 pub(crate) struct ConnectionPlace {
     table: Arc<Table>,
     key: Box<[u8]>,
+    /// Its place among those of all edges.
+    shared: Option<DropGuard>,
 }
 
 /// Longer keys are cut: they are equal as far as they are counted.
@@ -46,7 +49,15 @@ impl ConnectionCounts {
             }
             _ => return None,
         }
-        Some(ConnectionPlace { table: self.table.clone(), key })
+        Some(ConnectionPlace { table: self.table.clone(), key, shared: None })
+    }
+}
+
+impl ConnectionPlace {
+    /// The place, with the one among those of all edges.
+    pub(super) fn with(mut self, shared: Option<DropGuard>) -> Self {
+        self.shared = shared;
+        self
     }
 }
 

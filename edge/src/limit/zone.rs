@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Weak};
 use std::time::Duration;
 
+use leaky_bucket::RequestCounts;
 use parking_lot::Mutex;
 
 use crate::limit::connections::ConnectionCounts;
-use crate::limit::requests::RequestCounts;
 use crate::variables::Template;
 
 #[derive(Debug)]
@@ -19,6 +19,16 @@ pub(crate) struct Zone {
     pub(crate) rate: Option<Rate>,
     pub(crate) requests: RequestCounts,
     pub(crate) connections: ConnectionCounts,
+    /// All edges count together: what makes the zone the same one for all of them.
+    pub(super) shared: Option<Box<[u8]>>,
+}
+
+/// What the settings say of a zone besides its name and key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct ZoneSettings {
+    pub(crate) rate: Option<Rate>,
+    pub(crate) keys: usize,
+    pub(crate) shared: bool,
 }
 
 /// Requests in a time: "10r/s", "30r/m".
@@ -33,8 +43,7 @@ pub(crate) struct Rate {
 struct ZoneIdentity {
     name: String,
     key: String,
-    rate: Option<Rate>,
-    keys: usize,
+    settings: ZoneSettings,
 }
 
 /// The zones that exist: a reload finds those that have not changed.
@@ -42,27 +51,37 @@ static ZONES: LazyLock<Mutex<HashMap<ZoneIdentity, Weak<Zone>>>> = LazyLock::new
 
 impl Zone {
     /// The zone of these settings. If one like it exists, its counts go on.
-    pub(crate) fn of(name: &str, key: &Template, rate: Option<Rate>, keys: usize) -> Arc<Self> {
-        let same = ZoneIdentity { name: name.to_owned(), key: key.source().to_owned(), rate, keys };
+    pub(crate) fn of(name: &str, key: &Template, settings: ZoneSettings) -> Arc<Self> {
+        let same = ZoneIdentity { name: name.to_owned(), key: key.source().to_owned(), settings };
         let mut zones = ZONES.lock();
         if let Some(zone) = zones.get(&same).and_then(Weak::upgrade) {
             return zone;
         }
         zones.retain(|_, zone| zone.strong_count() > 0);
-        let zone = Arc::new(Self {
+        let zone = Arc::new(Self::new(name, key, settings));
+        zones.insert(same, Arc::downgrade(&zone));
+        zone
+    }
+
+    pub(super) fn new(name: &str, key: &Template, settings: ZoneSettings) -> Self {
+        let ZoneSettings { rate, keys, shared } = settings;
+        let rate_text = rate.map(|rate| rate.to_string()).unwrap_or_default();
+        // A byte that no setting holds keeps the parts apart.
+        let same = format!("{name}\0{}\0{rate_text}\0", key.source());
+        Self {
             name: name.to_owned(),
             key: key.clone(),
             rate,
             requests: RequestCounts::new(keys),
             connections: ConnectionCounts::new(keys),
-        });
-        zones.insert(same, Arc::downgrade(&zone));
-        zone
+            shared: shared.then(|| same.into_bytes().into()),
+        }
     }
 
     pub(super) fn describe(&self) -> String {
         let rate = self.rate.map_or_else(String::new, |rate| format!(": {rate}"));
-        format!("{} by {}{rate}", self.name, self.key.source())
+        let shared = if self.shared.is_some() { ", in all edges together" } else { "" };
+        format!("{} by {}{rate}{shared}", self.name, self.key.source())
     }
 }
 
@@ -109,7 +128,9 @@ mod tests {
     #[test]
     fn an_unchanged_zone_is_found_again() {
         let key = Template::parse("$binary_remote_addr").unwrap();
-        let of = |rate| Zone::of("found again", &key, Rate::parse(rate), 10);
+        let of = |rate| {
+            Zone::of("found again", &key, ZoneSettings { rate: Rate::parse(rate), keys: 10, shared: false })
+        };
         let zone = of("1r/s");
         assert!(Arc::ptr_eq(&zone, &of("1r/s")));
         assert!(!Arc::ptr_eq(&zone, &of("2r/s")));

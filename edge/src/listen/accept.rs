@@ -113,6 +113,7 @@ pub(crate) fn begin(generation: &Generation, door: &Door, guest: Guest, held: im
         http2: false,
         connection,
         requests: 0,
+        refused: false,
     };
     let held = (place, held);
     match door {
@@ -168,7 +169,8 @@ async fn settle(
             None => return,
         },
     };
-    let via = Via { scheme: stream.scheme(), ..via };
+    let refused = stream.session().is_some_and(|session| session.refusal.is_some());
+    let via = Via { scheme: stream.scheme(), refused, ..via };
     let mut begun = BytesMut::new();
     let speaks_http2 = match &stream {
         Stream::Tls(_) => stream.speaks_http2(),
@@ -225,7 +227,7 @@ async fn begins_http2(stream: &mut Stream, begun: &mut BytesMut) -> io::Result<b
 
 /// The handshake. `None`: it failed, and the connection has ended.
 async fn secure(edge: &Edge, tls: Acceptor, mut stream: TcpStream, peer: SocketAddr) -> Option<Stream> {
-    let patience = edge.settings.timeouts.handshake.0;
+    let (patience, client) = (edge.settings.timeouts.handshake.0, tls.client());
     let shaking = async {
         let mut first = [0];
         if stream.peek(&mut first).await.ok()? == 0 {
@@ -240,7 +242,7 @@ async fn secure(edge: &Edge, tls: Acceptor, mut stream: TcpStream, peer: SocketA
     let failed = match timeout(patience, shaking).await {
         // RFC 8737 section 3: "the connection MUST be immediately closed".
         Ok(Some(Ok(stream))) if stream.get_ref().1.alpn_protocol() == Some(challenge::ALPN) => return None,
-        Ok(Some(Ok(stream))) => return Some(Stream::of_tls(stream)),
+        Ok(Some(Ok(stream))) => return Some(Stream::of_tls(stream, client.as_deref())),
         Ok(Some(Err(error))) => error,
         // The client connected and left without sending anything, as health checks do.
         Ok(None) => return None,

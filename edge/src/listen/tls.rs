@@ -11,6 +11,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::acme::challenge;
+use crate::connection::client_check::ClientCheck;
 use crate::connection::stream::H2;
 use crate::edge::Edge;
 use crate::route::SiteCertificate;
@@ -23,7 +24,7 @@ const HTTP_1_1: &[u8] = b"http/1.1";
 
 /// One listener's side of handshakes. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Acceptor(TlsAcceptor);
+pub(crate) struct Acceptor(TlsAcceptor, Option<Arc<ClientCheck>>);
 
 /// The keys that resume sessions. They are replaced every six hours, and the previous ones remain valid. All
 /// listeners share them, so that a reload ends no session. A ticket is valid only for the name that it was
@@ -55,10 +56,11 @@ impl Acceptor {
     ) -> Result<Self, TlsUnavailable> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-        let builder = match listener.client.map(client_certificate::verifier) {
+        let check = listener.client.map(client_certificate::check).transpose();
+        let check = check.map_err(|(_, text)| rustls::Error::General(text))?.map(Arc::new);
+        let builder = match &check {
             None => builder.with_no_client_auth(),
-            Some(Ok(verifier)) => builder.with_client_cert_verifier(verifier),
-            Some(Err((_, text))) => return Err(rustls::Error::General(text).into()),
+            Some(check) => builder.with_client_cert_verifier(client_certificate::asking(check)),
         };
         let mut config = builder.with_cert_resolver(Arc::new(Resolver {
             listener: listener.number,
@@ -73,7 +75,12 @@ impl Acceptor {
         config.ticketer = if listener.client.is_some() { Tickets::new()?.0 } else { tickets.0.clone() };
         // RFC 8446 section 8: early data can be replayed. Weir does not accept it.
         config.max_early_data_size = 0;
-        Ok(Self(TlsAcceptor::from(Arc::new(config))))
+        Ok(Self(TlsAcceptor::from(Arc::new(config)), check))
+    }
+
+    /// What is asked of the certificates that clients show.
+    pub(crate) fn client(&self) -> Option<Arc<ClientCheck>> {
+        self.1.clone()
     }
 
     pub(crate) async fn handshake(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {

@@ -2,6 +2,7 @@
 //! request never waits for it: lines that do not fit are dropped and counted.
 
 mod combined;
+mod error;
 mod json;
 mod own;
 mod shards;
@@ -154,6 +155,11 @@ impl AccessLog {
     /// Hands one line over, in a format of the settings' own.
     pub(crate) fn log_own(&self, format: &LogFormatConfig, facts: &Facts<'_>) {
         self.line(|buffer, stamps| own::format(buffer, stamps, format, facts));
+    }
+
+    /// Hands one line of an error log over, as nginx writes it.
+    pub(crate) fn log_error(&self, time: SystemTime, level: &str, parts: &[&str]) {
+        self.line(|buffer, stamps| error::format(buffer, stamps.error(time), level, parts));
     }
 
     fn line(&self, format: impl FnOnce(&mut Vec<u8>, &mut Stamps)) {

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use process::telemetry::request_log;
 
 use crate::log::access_log::{AccessLog, Destination, Format, OpenError, Record};
-use crate::route::Sites;
+use crate::log::error_log::RequestErrorLog;
+use crate::request::Request;
 use crate::route::logs::{LineFormat, LogRule};
+use crate::route::{Location, Sites};
 use crate::variables::Facts;
 
 pub(crate) type OpenLogs = HashMap<Box<str>, Arc<AccessLog>, ahash::RandomState>;
@@ -28,21 +31,23 @@ impl OwnLogs {
     pub(crate) fn prepare(&self, sites: &Sites) -> Result<OpenLogs, OpenError> {
         let before = self.open.load();
         let mut open = OpenLogs::default();
-        for rule in sites.logs().filter(|rule| rule.is_fixed()) {
-            if open.contains_key(&rule.to) {
+        let of_requests = sites.logs().filter(|rule| rule.is_fixed()).map(|rule| &rule.to);
+        for to in of_requests.chain(sites.error_logs().map(|rule| &rule.to)) {
+            if open.contains_key(to) {
                 continue;
             }
-            let log = match before.get(&rule.to) {
+            let log = match before.get(to) {
                 Some(log) => log.clone(),
-                None => Arc::new(AccessLog::open(&Destination::from(&*rule.to), Format::Combined)?),
+                None => Arc::new(AccessLog::open(&Destination::from(&**to), Format::Combined)?),
             };
-            open.insert(rule.to.clone(), log);
+            open.insert(to.clone(), log);
         }
         Ok(open)
     }
 
     /// Writes into these from now on, and lets go of all others.
-    pub(crate) fn take_over(&self, open: OpenLogs) {
+    pub(crate) fn take_over(&self, open: OpenLogs, sites: &Sites) {
+        request_log::set_most_detailed(sites.error_logs().map(|rule| rule.level).max());
         let before = self.open.load_full();
         let some_end = before.keys().any(|to| !open.contains_key(to));
         self.open.store(Arc::new(open));
@@ -59,6 +64,14 @@ impl OwnLogs {
 
     pub(crate) fn dropped(&self) -> u64 {
         self.open.load().values().map(|log| log.dropped()).sum()
+    }
+
+    /// From here on lines about the request go to the error logs of its location, if it has some.
+    pub(crate) fn say_here(&self, request: &Request, location: &Location) {
+        let Some(rules) = &location.error_logs else { return request_log::write_to(None) };
+        let open = self.open.load();
+        let logs = rules.iter().filter_map(|rule| Some((open.get(&rule.to)?.clone(), rule.level)));
+        request_log::write_to(Some(RequestErrorLog::new(logs.collect(), request, location)));
     }
 
     /// The log of this name.

@@ -29,6 +29,7 @@ use crate::reply::body::coded::CodedBody;
 use crate::reply::body::filled::FilledBody;
 use crate::reply::body::{BegunBody, ReplyBody};
 use crate::reply::{KeptBody, Reply};
+use crate::request::Request;
 
 /// How long it is waited for the end of a page that must be searched for a CSRF token first.
 const MOMENT: Duration = Duration::from_millis(50);
@@ -108,6 +109,12 @@ impl CodingRequest {
         };
         self.authorization || has_directive(&reply.headers, "private") || self.cookies.iter().any(is_personal)
     }
+}
+
+/// Whether the client wants the rest of what it holds, names that by a date only, and may hold it compressed.
+pub(crate) fn resumes_coded(rule: &Compress, request: &Request) -> bool {
+    let wanted = CodingRequest::of(&request.method, request.version, &request.headers);
+    wanted.resumes_by_date && wanted.coding(rule).is_some()
 }
 
 /// Compresses the reply, if the location says so.

@@ -8,6 +8,7 @@ use http::{HeaderMap, StatusCode};
 use weir_proto::origin::Kind;
 
 use crate::application::Failure;
+use crate::connection::client_check::ClientRefusal;
 use crate::reply::Reply;
 use crate::reply::body::ReplyBody;
 use crate::request::body::BodyFault;
@@ -67,6 +68,15 @@ pub(crate) fn refused(refusal: Refusal) -> Reply {
 
 pub(crate) fn bad_request(sentence: &str) -> Reply {
     page(StatusCode::BAD_REQUEST, sentence)
+}
+
+/// As in nginx, a client without the right certificate is told so.
+pub(crate) fn certificate(refusal: ClientRefusal) -> Reply {
+    let sentence = match refusal {
+        ClientRefusal::WrongCertificate => "The SSL certificate error.",
+        ClientRefusal::NoCertificate => "No required SSL certificate was sent.",
+    };
+    bad_request(sentence).closing()
 }
 
 pub(crate) fn not_found() -> Reply {

@@ -20,6 +20,8 @@ pub(crate) struct Via {
     pub(crate) connection: u32,
     /// How many requests came by it, with this one.
     pub(crate) requests: u32,
+    /// Its certificate, or that there is none, keeps it from every answer but one.
+    pub(crate) refused: bool,
 }
 
 impl Via {

@@ -3,6 +3,7 @@
 mod asking;
 mod checks;
 mod files;
+mod guards;
 mod outer;
 
 use std::collections::HashMap;
@@ -14,17 +15,15 @@ use process::settings::Mistakes;
 use process::units::Size;
 use weir_proto::origin::Priority;
 
-use crate::access::Access;
-use crate::access::secure_link::SecureLink;
 use crate::coding::rule::Compress;
 use crate::fields::reply::ReplyFields;
 use crate::fields::request::RequestFields;
 use crate::files::media_type::MediaTypes;
-use crate::limit::{LocationLimits, Zones};
+use crate::limit::Zones;
 use crate::metrics::Metrics;
-use crate::route::auth_check::AuthCheck;
 use crate::route::build::files::FilesAt;
 use crate::route::build::outer::OuterPlace;
+use crate::route::error_logs::ErrorLogRule;
 use crate::route::error_page::ErrorPages;
 use crate::route::fields::Variables;
 use crate::route::location::{LocationNode, Locations};
@@ -33,11 +32,11 @@ use crate::route::pool_path::PoolPath;
 use crate::route::redirects::RedirectForm;
 use crate::route::rules::{PlaceRules, Rules};
 use crate::route::try_files::TryFiles;
-use crate::route::{Location, Site, SiteCertificate, Sites, listeners};
+use crate::route::{Location, Site, SiteCertificate, Sites, error_logs, listeners};
 use crate::settings::expires::Expires;
 use crate::settings::pattern::Pattern;
 use crate::settings::{
-    self, AccessSettings, BodyFiles, Config, ExpiresSetting, Listen, LocationConfig, PlaceConfig, SiteConfig,
+    self, BodyFiles, Config, ExpiresSetting, Listen, LocationConfig, PlaceConfig, SiteConfig,
 };
 use crate::tls::certificate::Certificates;
 use crate::variables::Template;
@@ -94,6 +93,7 @@ pub(crate) fn build(
         .any(|place| place.body_buffer > 0 || place.body_file != BodyFiles::Off);
     let compresses = sites.iter().flat_map(Site::all_places).any(|place| place.compress.is_some());
     let wants_hints = sites.iter().flat_map(Site::all_places).any(|place| place.early_hints.is_some());
+    let has_error_logs = sites.iter().flat_map(Site::all_places).any(|place| place.error_logs.is_some());
     whole.then_some(Sites {
         names: names?,
         sites,
@@ -104,6 +104,7 @@ pub(crate) fn build(
         keeps_bodies,
         compresses,
         wants_hints,
+        has_error_logs,
     })
 }
 
@@ -211,7 +212,7 @@ impl<'a> SiteBuilder<'a> {
         let pool_path = config.pool_path.as_deref().and_then(|setting| {
             PoolPath::build(&format!("{path}.pool_path"), setting, &config.pattern, self.mistakes)
         });
-        let is_direct = base.is_direct && rules.is_empty() && pool_path.is_none();
+        let is_direct = base.is_direct && rules.is_empty();
         let sets = self.variables.sets(&config.set);
         Location { internal: inner.internal, pool_path, rules, groups, sets, is_direct, metrics, ..base }
     }
@@ -271,6 +272,7 @@ impl<'a> SiteBuilder<'a> {
             reply_fields,
             request_fields,
             logs: inner.logs.clone(),
+            error_logs: self.error_logs(path, inner),
             sets: None,
             compress: self.compress(path, inner),
             access: self.access(path, inner),
@@ -345,33 +347,8 @@ impl<'a> SiteBuilder<'a> {
         config.rule(&path, self.mistakes).map(Arc::new)
     }
 
-    fn access(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<Access> {
-        let PlaceConfig { access, auth_basic, satisfy, .. } = &inner.place;
-        let (access_at, basic_at) = (inner.at(path, "access"), inner.at(path, "auth_basic"));
-        let (access, auth_basic) = (access.as_deref().unwrap_or_default(), auth_basic.as_ref());
-        let settings = AccessSettings { access, auth_basic, satisfy: satisfy.unwrap_or_default() };
-        settings.rules((&access_at, &basic_at), &self.variables.names, self.mistakes)
-    }
-
-    fn auth_check(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<AuthCheck> {
-        let at = inner.at(path, "auth_request");
-        AuthCheck::build(&at, inner.place.auth_request.as_ref(), self.variables, self.mistakes)
-    }
-
-    fn secure_link(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<SecureLink> {
-        let link = inner.place.secure_link.as_ref()?;
-        Some(link.rule(&inner.at(path, "secure_link"), &self.variables.names, self.mistakes))
-    }
-
-    fn limits(&mut self, path: &str, inner: &OuterPlace<'_>) -> LocationLimits {
-        let PlaceConfig { limit_req, limit_conn, .. } = &inner.place;
-        let (requests, connections) =
-            (limit_req.as_deref().unwrap_or_default(), limit_conn.as_deref().unwrap_or_default());
-        let (requests_at, connections_at) = (inner.at(path, "limit_req"), inner.at(path, "limit_conn"));
-        LocationLimits {
-            requests: settings::request_limits(&requests_at, requests, self.zones, self.mistakes),
-            connections: settings::connection_limits(&connections_at, connections, self.zones, self.mistakes),
-        }
+    fn error_logs(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<Arc<[ErrorLogRule]>> {
+        error_logs::build(&inner.at(path, "error_log"), inner.place.error_log.as_deref(), self.mistakes)
     }
 }
 

@@ -166,7 +166,7 @@ impl LogBuilder<'_> {
     }
 }
 
-fn check_destination(to: &str) -> Result<(), String> {
+pub(super) fn check_destination(to: &str) -> Result<(), String> {
     match to.strip_prefix("syslog:") {
         Some(syslog) => Syslog::parse(syslog).map(|_| ()),
         None if to.is_empty() || to == "off" => {

@@ -21,6 +21,8 @@ pub struct Timeouts {
     pub application: Time,
     /// How long the cache-node may take for its first answer; then the edge continues without the node.
     pub cache: Time,
+    /// How long a cache-node may take to count a request for all edges; then this edge counts alone.
+    pub limit: Time,
     /// How long a request waits for another one that fetches the same page; then it goes to the application
     /// itself.
     pub wait: Time,
@@ -83,6 +85,7 @@ impl Default for Timeouts {
             keepalive: Time::from_secs(75),
             application: Time::from_secs(60),
             cache: Time::from_millis(250),
+            limit: Time::from_millis(5),
             wait: Time::from_secs(5),
             tunnel: Time::from_secs(60),
             tunnel_drain: Time::from_secs(2),

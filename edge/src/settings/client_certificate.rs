@@ -26,6 +26,9 @@ pub enum ClientVerify {
     Required,
     /// A client may show none.
     Optional,
+    /// Likewise, and it may be of a CA that is not known: `$ssl_client_verify` tells.
+    #[serde(rename = "optional_no_ca")]
+    OptionalNoCa,
 }
 
 fn one() -> usize {

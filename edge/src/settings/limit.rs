@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use http::StatusCode;
+use leaky_bucket::RequestPace;
 use process::settings::Mistakes;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
-use crate::limit::requests::RequestPace;
-use crate::limit::zone::{Rate, Zone};
+use crate::limit::zone::{Rate, Zone, ZoneSettings};
 use crate::limit::{ConnectionLimit, RequestLimit, Zones};
 use crate::variables::{Needs, Template, VariableNames};
 
@@ -25,6 +25,8 @@ pub struct ZoneConfig {
     rate: Option<RateText>,
     /// The keys that are remembered; those that come rarely make room.
     keys: u32,
+    /// All edges count together, through the cache-nodes.
+    shared: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -72,7 +74,7 @@ fn unavailable() -> u16 {
 impl Default for ZoneConfig {
     fn default() -> Self {
         let key = Template::parse("$binary_remote_addr").unwrap_or_else(|_| Template::literal(""));
-        Self { key, rate: None, keys: 50_000 }
+        Self { key, rate: None, keys: 50_000, shared: false }
     }
 }
 
@@ -92,7 +94,8 @@ pub(crate) fn zones(
             mistakes.push(format!("{path}.keys"), "must be from 1 to 10000000");
         }
         let keys = zone.keys.clamp(1, MOST_KEYS) as usize;
-        (name.clone(), Zone::of(name, &zone.key, zone.rate.map(|rate| rate.0), keys))
+        let settings = ZoneSettings { rate: zone.rate.map(|rate| rate.0), keys, shared: zone.shared };
+        (name.clone(), Zone::of(name, &zone.key, settings))
     };
     config.iter().map(build).collect()
 }

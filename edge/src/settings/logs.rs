@@ -2,6 +2,7 @@
 
 use process::settings::text_or_table;
 use serde::{Deserialize, Deserializer};
+use tracing::Level;
 
 use crate::variables::Template;
 
@@ -29,6 +30,21 @@ fn all() -> f64 {
     1.0
 }
 
+/// One entry of a place's `error_log`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErrorLogConfig {
+    /// A file, "stdout", "stderr", or "syslog:server=127.0.0.1:514,tag=weir".
+    pub to: String,
+    /// From this level on lines are written.
+    #[serde(default = "warn")]
+    pub level: ErrorLogLevel,
+}
+
+fn warn() -> ErrorLogLevel {
+    ErrorLogLevel::Warn
+}
+
 /// What is written to stderr about the edge's own work, from this level on; nginx's words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -52,6 +68,15 @@ impl ErrorLogLevel {
             Self::Info | Self::Notice => "info",
             Self::Warn => "warn",
             Self::Error | Self::Crit | Self::Alert | Self::Emerg => "error",
+        }
+    }
+
+    pub(crate) fn level(self) -> Level {
+        match self.word() {
+            "debug" => Level::DEBUG,
+            "info" => Level::INFO,
+            "warn" => Level::WARN,
+            _ => Level::ERROR,
         }
     }
 }

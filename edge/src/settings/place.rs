@@ -11,10 +11,10 @@ use crate::settings::files::{Charset, Symlinks};
 use crate::settings::rule::RuleConfig;
 use crate::settings::site_listen::{DefaultServer, ListenerName};
 use crate::settings::{
-    AuthBasicConfig, AuthRequestConfig, BodyFiles, CacheConfig, CompressConfig, CorsConfig, ExpiresSetting,
-    InheritFields, LimitConnConfig, LimitReqConfig, LogConfig, PoolChoiceConfig, PoolRequestConfig, Priority,
-    RealIpHeader, ReplyFieldConfig, ReplyRewriteConfig, RequestFieldConfig, Satisfy, SecureLinkConfig,
-    Security, TlsSetting,
+    AuthBasicConfig, AuthRequestConfig, BodyFiles, CacheConfig, CompressConfig, CorsConfig, ErrorLogConfig,
+    ExpiresSetting, InheritFields, LimitConnConfig, LimitReqConfig, LogConfig, PoolChoiceConfig,
+    PoolRequestConfig, Priority, RealIpHeader, ReplyFieldConfig, ReplyRewriteConfig, RequestFieldConfig,
+    Satisfy, SecureLinkConfig, Security, TlsSetting,
 };
 use crate::variables::Template;
 
@@ -156,6 +156,8 @@ places! {
     expires: ExpiresSetting,
     /// False: requests here are not in the access log.
     access_log: bool,
+    /// Where lines about requests here go, in place of the log of the process.
+    error_log: Vec<ErrorLogConfig>,
     /// False: a missing file is not logged.
     log_not_found: bool,
     /// The pool of application servers, by its name in [wsgi_adapter].

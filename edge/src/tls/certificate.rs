@@ -54,7 +54,7 @@ impl Certificates {
         for (index, listen) in config.listen.iter().enumerate() {
             let Some(files) = listen.tls.as_ref().and_then(TlsSetting::files) else { continue };
             let path = format!("edge.listen[{index}].tls");
-            if let Some(Err((key, text))) = files.client.as_ref().map(client_certificate::verifier) {
+            if let Some(Err((key, text))) = files.client.as_ref().map(client_certificate::check) {
                 mistakes.push(format!("{path}.client.{key}"), text);
             }
             if let Some(certificate) = certificates.read(&path, files, mistakes) {

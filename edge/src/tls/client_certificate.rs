@@ -1,4 +1,4 @@
-//! Verifies the certificates that clients show. A handshake with a wrong one fails.
+//! Asks clients for certificates, and builds the check of those that they show.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,23 +8,22 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
-};
+use rustls::{DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
 
+use crate::connection::client_check::ClientCheck;
 use crate::settings::{ClientCertificateConfig, ClientVerify};
 
-/// Bounds how long a chain is, in addition to what rustls verifies.
+/// Asks for certificates, and lets every handshake end: what is wrong with one is found after it.
 #[derive(Debug)]
-struct ChainDepthVerifier {
-    chain: Arc<dyn ClientCertVerifier>,
-    depth: usize,
+struct AskingVerifier(Arc<dyn ClientCertVerifier>);
+
+/// What handshakes ask for.
+pub(crate) fn asking(check: &ClientCheck) -> Arc<dyn ClientCertVerifier> {
+    Arc::new(AskingVerifier(check.verifier.clone()))
 }
 
-/// The verifier of these settings, or the key that is wrong, with the reason.
-pub(crate) fn verifier(
-    config: &ClientCertificateConfig,
-) -> Result<Arc<dyn ClientCertVerifier>, (&'static str, String)> {
+/// The check of these settings, or the key that is wrong, with the reason.
+pub(crate) fn check(config: &ClientCertificateConfig) -> Result<ClientCheck, (&'static str, String)> {
     let mut roots = RootCertStore::empty();
     let authorities: Vec<CertificateDer<'static>> =
         read(&config.ca, CertificateDer::pem_file_iter(&config.ca)).map_err(|text| ("ca", text))?;
@@ -39,12 +38,14 @@ pub(crate) fn verifier(
             read(file, CertificateRevocationListDer::pem_file_iter(file)).map_err(|text| ("crl", text))?;
         builder = builder.with_crls(lists);
     }
-    if config.verify == ClientVerify::Optional {
-        builder = builder.allow_unauthenticated();
-    }
     let key = if config.crl.is_some() { "crl" } else { "ca" };
-    let chain = builder.build().map_err(|error| (key, error.to_string()))?;
-    Ok(Arc::new(ChainDepthVerifier { chain, depth: config.depth }))
+    let verifier = builder.build().map_err(|error| (key, error.to_string()))?;
+    Ok(ClientCheck {
+        verifier,
+        depth: config.depth,
+        required: config.verify == ClientVerify::Required,
+        any_ca: config.verify == ClientVerify::OptionalNoCa,
+    })
 }
 
 fn read<T>(
@@ -56,29 +57,26 @@ fn read<T>(
     if all.is_empty() { Err(format!("`{}` holds none", file.display())) } else { Ok(all) }
 }
 
-impl ClientCertVerifier for ChainDepthVerifier {
+impl ClientCertVerifier for AskingVerifier {
     fn offer_client_auth(&self) -> bool {
-        self.chain.offer_client_auth()
+        self.0.offer_client_auth()
     }
 
     fn client_auth_mandatory(&self) -> bool {
-        self.chain.client_auth_mandatory()
+        false
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.chain.root_hint_subjects()
+        self.0.root_hint_subjects()
     }
 
     fn verify_client_cert(
         &self,
-        certificate: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        if intermediates.len() > self.depth {
-            return Err(Error::InvalidCertificate(CertificateError::UnknownIssuer));
-        }
-        self.chain.verify_client_cert(certificate, intermediates, now)
+        Ok(ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -87,7 +85,7 @@ impl ClientCertVerifier for ChainDepthVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.chain.verify_tls12_signature(message, certificate, signed)
+        self.0.verify_tls12_signature(message, certificate, signed)
     }
 
     fn verify_tls13_signature(
@@ -96,10 +94,10 @@ impl ClientCertVerifier for ChainDepthVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.chain.verify_tls13_signature(message, certificate, signed)
+        self.0.verify_tls13_signature(message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chain.supported_verify_schemes()
+        self.0.supported_verify_schemes()
     }
 }

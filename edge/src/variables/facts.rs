@@ -248,9 +248,11 @@ impl<'a> Facts<'a> {
             KnownVariable::SslSessionReused => text(if request.tls?.resumed { "r" } else { "." }),
             KnownVariable::RequestBodyFile => return request.body?.file().map(Cow::Owned),
             KnownVariable::SslServerName => return request.tls?.server_name.as_deref().map(text),
-            KnownVariable::SslClientVerify => {
-                text(if request.tls?.client.is_some() { "SUCCESS" } else { "NONE" })
-            }
+            KnownVariable::SslClientVerify => match (&request.tls?.client, request.tls?.client_fault) {
+                (None, _) => text("NONE"),
+                (Some(_), None) => text("SUCCESS"),
+                (Some(_), Some(fault)) => Cow::Owned(format!("FAILED:{fault}").into_bytes()),
+            },
             KnownVariable::SslClientSubject => return request.tls?.client.as_deref().map(text),
             KnownVariable::Pipe => text("."),
             KnownVariable::Http2 => text(match (request.protocol, request.tls) {

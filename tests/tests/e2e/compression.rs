@@ -95,6 +95,16 @@ fn a_date_does_not_tell_codings_apart(stack: &Stack) {
         let part = rest(&target, "identity", "bytes=20-").expect(206);
         assert_eq!(part.body.len(), 3980);
     }
+    // A part that the application itself cuts is one of the page as it is, too.
+    let own = format!("/count/own?size=4000&ranges=1&modified={modified}");
+    let whole = rest(&own, "gzip", "bytes=20-").expect(200);
+    assert_eq!(whole.field("content-encoding"), Some("gzip"));
+    assert_eq!((plain(&whole).len(), whole.field("content-range")), (4000, None));
+    for (target, accept) in [(own.clone(), "identity"), (format!("{own}&type=image/png"), "gzip")] {
+        let part = rest(&target, accept, "bytes=20-");
+        assert_eq!((part.status, part.body.len()), (206, 3980), "{target}: {:?}", part.fields);
+    }
+    assert_eq!(stack.get_with(&own, &[("accept-encoding", "gzip"), ("range", "bytes=20-")]).status, 206);
 }
 
 both_topologies!(each_client_gets_the_coding_that_it_wants_most, SETTINGS);

@@ -1,6 +1,6 @@
 //! Interim replies 103 of an application, passed on where a location says so.
 
-use weir_tests::{FakeApp, Stack, both_topologies};
+use weir_tests::{FakeApp, Http2, Stack, both_topologies};
 
 const WEIR: &str = r#"
 listen = [{ address = "$HTTP", http2 = true }]
@@ -58,5 +58,24 @@ fn hints_are_passed_on_where_they_are_wanted(stack: &Stack) {
         );
         client.body(&mut last, "GET");
         assert_eq!(last.text(), "ok");
+    }
+}
+
+both_topologies!(hints_are_passed_on_over_http2, WEIR);
+fn hints_are_passed_on_over_http2(stack: &Stack) {
+    let _app = FakeApp::answering(stack.port, REPLY);
+    let url = |path: &str| format!("http://localhost:{}{path}", stack.http().port());
+    let mut client = Http2::connect(stack.http());
+    // All on one connection. The second request for the cached page gets it from memory, without hints.
+    for (path, count) in
+        [("/all/a", 2), ("/http2/a", 2), ("/none/a", 0), ("/cached/h2", 2), ("/cached/h2", 0), ("/all/b", 2)]
+    {
+        let (hints, last) = client.get_with_hints(&url(path));
+        let links: Vec<_> = hints.iter().map(|hint| (hint.status, hint.field("link"))).collect();
+        let expected = [(103, Some("</a.css>; rel=preload")), (103, Some("</b.css>; rel=preload"))];
+        assert_eq!(links, expected[..count], "{path}");
+        assert!(hints.iter().all(|hint| hint.field("set-cookie").is_none()), "{path}");
+        let said = (last.status, last.field("x-final"), last.field("link"), last.text());
+        assert_eq!(said, (200, Some("1"), None, "ok".to_owned()), "{path}");
     }
 }

@@ -201,6 +201,82 @@ fn a_rotated_log_is_opened_again(stack: &Stack) {
     assert_eq!(lines(&old, 1).len(), 1);
 }
 
+const ERRORS: &str = r#"
+[[edge.site]]
+server_name = ["first.example"]
+root = "$DIR/files"
+error_log = [{ to = "$DIR/site.log", level = "info" }]
+[[edge.site.location]]
+match = "/own/"
+error_log = [{ to = "$DIR/own.log", level = "info" }, { to = "$DIR/grave.log", level = "warn" }]
+[[edge.site.location]]
+match = "/app/"
+pool = "gone"
+[[edge.site.location]]
+match = "/cached/"
+pool = "away"
+cache = { ttl = "1s" }
+[[edge.site.location]]
+match = "/passed/"
+error_log = []
+[[edge.site]]
+server_name = ["other.example"]
+root = "$DIR/files"
+[[wsgi_adapter.pool]]
+name = "gone"
+servers = ["http://127.0.0.1:$PORT"]
+[[wsgi_adapter.pool]]
+name = "away"
+servers = ["http://127.0.0.1:1"]
+"#;
+
+both_topologies!(sites_and_locations_have_error_logs, ERRORS);
+fn sites_and_locations_have_error_logs(stack: &Stack) {
+    let directory = stack.directory();
+    fs::create_dir_all(directory.join("files/own")).unwrap();
+    std::os::unix::fs::symlink("/etc/hostname", directory.join("files/own/out")).unwrap();
+    let get = |host: &str, target: &str| {
+        let mut client = stack.connect();
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        client.response("GET").status
+    };
+    assert_eq!(get("first.example", "/site-missing"), 404);
+    assert_eq!(get("first.example", "/own/missing%20line"), 404);
+    assert_eq!(get("first.example", "/own/out"), 403);
+    assert_eq!(get("first.example", "/app/a"), 502);
+    assert_eq!(get("first.example", "/cached/b"), 502);
+    assert_eq!(get("first.example", "/passed/c"), 404);
+    assert_eq!(get("other.example", "/other-missing"), 404);
+    let own = lines(&directory.join("own.log"), 2);
+    assert_eq!(own.len(), 2, "{own:?}");
+    let line = &own[0];
+    let said = "client: 127.0.0.1, server: first.example, request: \"GET /own/missing%20line HTTP/1.1\", \
+                host: \"first.example\"";
+    assert!(line.contains(" [info] ") && line.ends_with(said), "{line}");
+    assert!(line.contains("file not found"), "{line}");
+    assert!(own[1].contains(" [warn] ") && own[1].contains("the file is forbidden"), "{own:?}");
+    assert_eq!(lines(&directory.join("grave.log"), 1), own[1..]);
+    let site = lines(&directory.join("site.log"), 3);
+    for (line, (what, target)) in
+        site.iter().zip([("not found", "/site-missing"), ("failed", "/app/a"), ("failed", "/cached/b")])
+    {
+        assert!(line.contains(what) && line.contains(&format!("GET {target} HTTP/1.1")), "{site:#?}");
+    }
+    let log = stack.log();
+    for (said, here) in
+        [("site-missing", false), ("missing%20", false), ("/passed/c", true), ("other-missing", true)]
+    {
+        assert_eq!(log.contains(said), here, "{said} in:\n{log}");
+    }
+    // Rotated as access logs are.
+    let (file, old) = (directory.join("site.log"), directory.join("site.log.1"));
+    fs::rename(&file, &old).unwrap();
+    stack.edge.reopen_logs();
+    until("the file is there again", || file.exists().then_some(()));
+    assert_eq!(get("first.example", "/later"), 404);
+    assert!(lines(&file, 1)[0].contains("/later"));
+}
+
 const QUIET: &str = r#"
 error_log_level = "warn"
 [[edge.site]]

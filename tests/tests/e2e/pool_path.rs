@@ -116,6 +116,54 @@ fn stored_pages_are_rewritten_too(stack: &Stack) {
     assert!(client.get("/cached/count/b").expect(200).cache_status().contains("hit"));
 }
 
+const HASTY: &str = r#"
+timeouts = { application = "700ms" }
+[[edge.site]]
+server_name = ["localhost"]
+pool = "http"
+[[edge.site.location]]
+match = "/hasty/"
+pool_path = "/"
+[[edge.site.location]]
+match = "/patient/"
+pool_path = "/"
+timeout = "60s"
+[[wsgi_adapter.pool]]
+name = "http"
+servers = ["http://127.0.0.1:$PORT"]
+read_timeout = "700ms"
+"#;
+
+both_topologies!(a_location_may_take_longer_than_its_edge_and_pool_say, HASTY);
+fn a_location_may_take_longer_than_its_edge_and_pool_say(stack: &Stack) {
+    let _server = AppServer::waitress(stack.port, &[]);
+    assert_eq!(stack.get("/hasty/count/a?delay=4000").status, 504);
+    stack.get("/patient/count/b?delay=1500").expect(200);
+    // Between two parts of a body, too. Waitress sends what comes to 18,000 bytes at once.
+    let slow = "count/c?size=80000&chunks=2&gap=1500";
+    assert!(!stack.get(&format!("/hasty/{slow}")).expect(200).whole);
+    assert!(stack.get(&format!("/patient/{slow}")).expect(200).whole);
+}
+
+both_topologies!(pages_by_another_path_are_found_again, WEIR);
+fn pages_by_another_path_are_found_again(stack: &Stack) {
+    let _server = AppServer::waitress(stack.port, &[]);
+    // The first hit is in the handler's words, a later one in those of the fast path.
+    for target in ["/cached/count/a%20b", "/cached/count/c?x=1&utm_source=y", "/cached/count/d%3fe"] {
+        let first = stack.get(target).expect(200);
+        for _ in 0..3 {
+            let hit = stack.get(target).expect(200);
+            assert!(hit.cache_status().contains("hit"), "{target}: {}", hit.cache_status());
+            assert_eq!(hit.text(), first.text(), "{target}");
+        }
+        // The fast path does not know this field.
+        let slow = stack.get_with(target, &[("x-request-id", "1")]).expect(200);
+        assert!(slow.cache_status().contains("hit"), "{target}: {}", slow.cache_status());
+        assert_eq!(slow.text(), first.text(), "{target}");
+    }
+    assert!(!stack.get("/cached/count/c?x=2").expect(200).cache_status().contains("hit"));
+}
+
 both_topologies!(a_location_has_a_time_of_its_own, WEIR);
 fn a_location_has_a_time_of_its_own(stack: &Stack) {
     let _server = AppServer::waitress(stack.port, &[]);

@@ -56,6 +56,7 @@ const CACHE_NODE: &[&str] = &[
     "shared_log",
     "reach",
     "exchange",
+    "limits",
     "store",
     "config",
     "purges",

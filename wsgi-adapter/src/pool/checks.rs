@@ -90,6 +90,7 @@ async fn ask(pool: &Pool, server: &Server, settings: &CheckConfig) -> Result<Rep
         replies: &replies,
         config: &pool.config,
         deadline: Deadline::in_millis(0),
+        patience: pool.config.read_timeout.0,
         hints: false,
         progress: &mut progress,
     };

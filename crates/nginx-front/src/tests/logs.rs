@@ -45,12 +45,13 @@ fn what_a_log_cannot_say_is_said() {
          server { error_log b.log; access_log a.log x; access_log /l/$host.log; access_log b.log none; }",
     );
     assert_eq!(text(&table, "edge.log_formats.x"), "$pipe - -s");
+    assert_eq!(text(&table, "edge.site.0.error_log.0.to"), "/etc/nginx/b.log");
+    assert_eq!(text(&table, "edge.site.0.error_log.0.level"), "warn");
     assert_eq!(
         missing,
         [
             "\"log_format\" is not done: these variables have no value here: $geoip_country_code, \
              $connection_time in nginx.conf:1",
-            "\"error_log\" is not done: Weir has one error log, that of nginx.conf:1 in nginx.conf:1",
             "\"access_log\" is not done: there is no log_format `none`; name one, or combined in nginx.conf:1",
         ]
     );

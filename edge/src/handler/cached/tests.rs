@@ -92,6 +92,13 @@ impl CacheService for Node {
         Err(Status::unavailable("not here"))
     }
 
+    async fn limit(
+        &self,
+        _: tonic::Request<weir_proto::cache::LimitRequest>,
+    ) -> Result<Response<weir_proto::cache::LimitReply>, Status> {
+        Err(Status::unimplemented("not asked here"))
+    }
+
     async fn purge(&self, _: tonic::Request<PurgeRequest>) -> Result<Response<PurgeReply>, Status> {
         Err(Status::unavailable("not here"))
     }
@@ -172,6 +179,7 @@ async fn get(edge: &Arc<Edge>) -> String {
         http2: false,
         connection: 0,
         requests: 0,
+        refused: false,
     };
     let mut connection = Connection::new(Stream::Plain(stream), via, BytesMut::new(), edge.clone());
     let serving = async move { connection.serve().await };

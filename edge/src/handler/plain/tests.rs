@@ -56,6 +56,8 @@ const PAGES: &[PageRow] = &[
     ("/gone", 404, &[("etag", "\"a\""), ("x-two", "1"), ("x-two", "2")], "not here"),
     ("/moved", 301, &[("location", "/etag")], ""),
     ("/a%20b", 200, &[("set-nothing", "")], "a space"),
+    ("/under/page", 200, &[("etag", "\"a\"")], "known to the application by another path"),
+    ("/under/a%20b?q=1", 200, &[("etag", "\"a\"")], "likewise, with a query"),
 ];
 
 const FILES: &[&str] = &["/static/a.txt", "/static/coded.css", "/static/empty", "/static/missing"];
@@ -83,11 +85,16 @@ fn edge(long: bool, nginx_cache_status: bool, files: &Path) -> Arc<Edge> {
         ignore_client_abort,
         ..LocationConfig::new("/")
     };
+    let under = LocationConfig {
+        pattern: "/under/".into(),
+        pool_path: Some("/inner path/".into()),
+        ..location.clone()
+    };
     let alias = Some(Template::literal(&format!("{}/", files.display())));
     let expires = Some(ExpiresSetting::Fixed(Expires::Max));
     let files =
         LocationConfig { alias, precompressed: Some(true), expires, ..LocationConfig::new("/static/") };
-    let location = vec![location, files];
+    let location = vec![location, under, files];
     let site = SiteConfig { server_name: vec![HOST.into()], location, ..SiteConfig::default() };
     let settings =
         Config { site: vec![site], access_log: LogFormat::Off, nginx_cache_status, ..Config::default() };
@@ -102,40 +109,47 @@ fn edge(long: bool, nginx_cache_status: bool, files: &Path) -> Arc<Edge> {
         wsgi_adapters: crate::WsgiAdapters::Connected(Vec::new()),
     };
     let edge = Edge::new(settings, peers, Shutdown::new()).unwrap();
-    let sites = edge.routes.load();
-    for (path, status, fields, body) in PAGES {
-        let normal = path::normalise(path.as_bytes()).unwrap();
-        let RouteMatch::Location(_, location) = sites.choose(0, HOST).choose(&normal) else {
-            panic!("{path}")
-        };
-        let mut headers = HeaderMap::new();
-        for (name, value) in *fields {
-            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
-        }
-        let mut key = Vec::new();
-        let policy = location.cache.as_ref().unwrap();
-        let target = TargetUri { scheme: "http", authority: HOST, path: path.as_bytes(), query: None };
-        policy.key(target, std::iter::empty(), &mut key).unwrap();
-        let vary =
-            headers.get_all("vary").iter().map(|_| HeaderName::from_static("accept-language")).collect();
-        let lifetime = Lifetime {
-            ttl: Duration::from_secs(3600),
-            stale_while_revalidate: Duration::ZERO,
-            stale_if_error: Duration::ZERO,
-            age: Duration::ZERO,
-            vary,
-            shared: true,
-            validate: false,
-            source: Source::Setting,
-        };
-        let status = StatusCode::from_u16(*status).unwrap();
-        let (grant, tags) = (crate::purge_log::PurgeStamp::passing(), Box::default());
-        let head = PageHead { status, headers, lifetime, born: Instant::now(), grant, tags };
-        let page = Arc::new(Page::new(head, Bytes::from_static(body.as_bytes())));
-        edge.cache.l1.insert(&key, &HeaderMap::new(), page);
-    }
-    drop(sites);
+    PAGES.iter().for_each(|page| store(&edge, page));
     edge
+}
+
+/// Puts the page into L1.
+fn store(edge: &Edge, (path, status, fields, body): &PageRow) {
+    let sites = edge.routes.load();
+    let (path, query) = path::split(path);
+    let normal = path::normalise(path.as_bytes()).unwrap();
+    let RouteMatch::Location(_, location) = sites.choose(0, HOST).choose(&normal) else { panic!("{path}") };
+    let mut headers = HeaderMap::new();
+    for (name, value) in *fields {
+        headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    let mut key = Vec::new();
+    let policy = location.cache.as_ref().unwrap();
+    let query = query.map(str::as_bytes);
+    let target = |path| TargetUri { scheme: "http", authority: HOST, path, query };
+    policy.key(target(path.as_bytes()), std::iter::empty(), &mut key).unwrap();
+    if let Some(rest) = path.strip_prefix("/under/") {
+        let mut inner = Vec::new();
+        let path = format!("/inner%20path/{rest}");
+        policy.key(target(path.as_bytes()), std::iter::empty(), &mut inner).unwrap();
+        plan::push_rewritten(&mut key, &inner).unwrap();
+    }
+    let vary = headers.get_all("vary").iter().map(|_| HeaderName::from_static("accept-language")).collect();
+    let lifetime = Lifetime {
+        ttl: Duration::from_secs(3600),
+        stale_while_revalidate: Duration::ZERO,
+        stale_if_error: Duration::ZERO,
+        age: Duration::ZERO,
+        vary,
+        shared: true,
+        validate: false,
+        source: Source::Setting,
+    };
+    let status = StatusCode::from_u16(*status).unwrap();
+    let (grant, tags) = (crate::purge_log::PurgeStamp::passing(), Box::default());
+    let head = PageHead { status, headers, lifetime, born: Instant::now(), grant, tags };
+    let page = Arc::new(Page::new(head, Bytes::from_static(body.as_bytes())));
+    edge.cache.l1.insert(&key, &HeaderMap::new(), page);
 }
 
 /// All that the edge answers to these bytes.
@@ -152,6 +166,7 @@ async fn answers(edge: &Arc<Edge>, requests: &[u8]) -> Vec<u8> {
         http2: false,
         connection: 0,
         requests: 0,
+        refused: false,
     };
     let mut connection = Connection::new(Stream::Plain(stream), via, BytesMut::new(), edge.clone());
     // Moved in: the connection is closed when it is done.
@@ -181,6 +196,7 @@ fn is_plain(edge: &Edge, request: &str) -> bool {
         http2: false,
         connection: 0,
         requests: 0,
+        refused: false,
     };
     find(edge, &edge.routes.load(), &head, &via, &mut Vec::new()).is_some()
 }
@@ -289,6 +305,15 @@ async fn both_ways_give_the_same_bytes() {
             assert_eq!(by_plain, by_long, "to\n{requests}");
             assert!(!by_plain.is_empty(), "to\n{requests}");
             statuses.insert(by_plain.get(9..12).unwrap().to_owned());
+        }
+        let get = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+        for (target, expected) in [
+            ("/under/page", true),
+            ("/under/a%20b?q=1", true),
+            ("/under/page?q=1", false),
+            ("/inner%20path/page", false),
+        ] {
+            assert_eq!(is_plain(&plain, &get(target)), expected, "{target}");
         }
         // All kinds of answers came, many of them the plain way.
         for status in ["200", "206", "301", "304", "400", "404", "412", "416", "502"] {

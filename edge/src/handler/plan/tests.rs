@@ -118,8 +118,16 @@ fn with_request<T>(text: &str, judge: impl FnOnce(Request) -> T) -> T {
     let mut spans = Vec::new();
     let (head, _) = head::read(head.as_bytes(), &limits, &mut spans).unwrap().unwrap();
     let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-    let via =
-        Via { peer, port: 80, listener: 0, scheme: Scheme::Http, http2: false, connection: 0, requests: 0 };
+    let via = Via {
+        peer,
+        port: 80,
+        listener: 0,
+        scheme: Scheme::Http,
+        http2: false,
+        connection: 0,
+        requests: 0,
+        refused: false,
+    };
     let body = RequestBody::announced(head.framing).0;
     let request = Request::new(Config::default().trusted(), &head, &via, body).unwrap();
     judge(Request { upgrade: Upgrade::of_head(&head), ..request })

@@ -32,6 +32,12 @@ impl Stamps {
         &self.local
     }
 
+    /// That of nginx's error log, in UTC: "2026/11/22 13:55:36".
+    pub(super) fn error(&mut self, time: SystemTime) -> String {
+        let iso = self.iso(time);
+        iso.get(..SECONDS_LEN).unwrap_or_default().replace('-', "/").replace('T', " ")
+    }
+
     /// ISO 8601 with milliseconds.
     pub(super) fn iso(&mut self, time: SystemTime) -> &str {
         let since_epoch = since_epoch(time);

@@ -32,6 +32,7 @@ fn settled_by(
         http2: false,
         connection: 0,
         requests: 0,
+        refused: false,
     };
     let host = (!host.is_empty()).then(|| Authority::read(host.as_bytes()).unwrap());
     let origin = settle(&mut headers, &via, host, TrustedProxies { proxies: &trusted, field })?;

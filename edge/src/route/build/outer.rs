@@ -24,7 +24,7 @@ pub(super) struct OuterPlace<'a> {
 }
 
 /// Keys in which something may be wrong, and that locations inherit.
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "error_page",
     "cache",
     "types",
@@ -42,6 +42,7 @@ const KEYS: [&str; 17] = [
     "reply_rewrite",
     "limit_req",
     "limit_conn",
+    "error_log",
 ];
 
 impl<'a> OuterPlace<'a> {
@@ -84,6 +85,7 @@ impl<'a> OuterPlace<'a> {
             config.reply_rewrite.is_some(),
             config.limit_req.is_some(),
             config.limit_conn.is_some(),
+            config.error_log.is_some(),
         ];
         let mut at = self.at.clone();
         at.extend(KEYS.into_iter().zip(own).filter(|(_, own)| *own).map(|(key, _)| (key, path.to_owned())));

@@ -14,7 +14,8 @@ const PERSONAL: &[&str] = &[
     "x-forwarded-email", "x-forwarded-groups", "x-forwarded-preferred-username", "x-forwarded-access-token",
     "x-forwarded-client-cert", "x-forwarded-tls-client-cert*", "client-cert", "client-cert-chain", "ssl-client-*",
     "x-ssl-*", "x-amzn-oidc-*", "x-amzn-mtls-*", "cf-access-*", "x-goog-iap-*", "x-goog-authenticated-user-*",
-    "x-ms-client-principal*", "x-ms-token-*", "x-arr-clientcert", "x-appengine-user-*", "tailscale-user-*",
+    "x-ms-client-principal*", "x-ms-token-*", "x-arr-clientcert", "x-appengine-user-email", "x-appengine-user-id",
+    "x-appengine-user-is-admin", "x-appengine-user-nickname", "x-appengine-user-organization", "tailscale-user-*",
 ];
 
 /// Fields by which scripts ask for another form of a page, and those by which a trusted proxy says under
@@ -80,13 +81,16 @@ const IGNORE: &[&str] = &[
     "cdn-loop", "surrogate-capability", "cf-*", "cloudfront-*", "x-amz-cf-*", "x-amzn-*", "fastly-*", "x-varnish",
     "x-timer", "akamai-*", "x-akamai-*", "x-edgeconnect-*", "x-azure-*", "x-fd-*", "x-arr-*", "disguised-host",
     "was-default-hostname", "x-site-deployment-id", "x-waws-*", "x-appengine-*", "x-nf-*", "x-vercel-*", "x-sucuri-*",
-    "x-appengine-api-ticket", "x-appengine-auth-domain", "x-nf-account-id", "x-nf-account-tier",
+    "x-appengine-api-ticket", "x-appengine-auth-domain", "x-appengine-user-ip", "x-appservice-proto", "x-liveupgrade",
+    "x-client-port", "x-forwarded-tlsversion", "x-nf-account-id", "x-nf-account-tier",
     "x-vercel-proxy-signature", "x-vercel-proxy-signature-ts", "incap-client-ip", "x-cdn", "x-country-code", "x-geo-*", "x-geoip-*",
-    // Fly.io, DigitalOcean, bunny.net, KeyCDN, Alibaba Cloud, Tencent EdgeOne
+    // Fly.io, DigitalOcean, bunny.net, KeyCDN, Alibaba Cloud, Tencent EdgeOne, Render, Railway, Clever Cloud,
+    // OpenShift
     "fly-client-ip", "fly-forwarded-port", "fly-forwarded-proto", "fly-forwarded-ssl", "fly-region", "fly-request-id",
     "do-connecting-ip", "cdn-bot", "cdn-connectionid", "cdn-ja4", "cdn-loopcount", "cdn-pullzoneid",
     "cdn-requestcountrycode", "cdn-requestid", "cdn-requeststatecode", "cdn-serverid", "cdn-serverzone", "x-pull",
-    "ali-cdn-real-ip", "ali-cdn-real-port", "eo-connecting-ip",
+    "ali-cdn-real-ip", "ali-cdn-real-port", "eo-connecting-ip", "fly-traceparent", "fly-tracestate", "render-proxy-ttl",
+    "x-railway-edge", "x-railway-request-id", "sozu-id", "x-forwarded-proto-version",
 ];
 
 /// Every class with its names, as the program prints them.

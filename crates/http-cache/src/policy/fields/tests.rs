@@ -20,7 +20,7 @@ fn the_defaults_know_what_browsers_scripts_and_networks_send() {
     let personal = "x-api-key x-auth-token x-access-token private-token dpop x-csrftoken x-session-id remote-user \
         x-remote-user x-auth-request-user x-forwarded-user cf-access-jwt-assertion x-amzn-oidc-data x-anything \
         x-forwarded-anything hx-prompt x x-amzn-lattice-identity x-vercel-oidc-token fastly-key x-akamai-user \
-        sec-token-binding cf-cert-subject-dn";
+        sec-token-binding cf-cert-subject-dn x-appengine-user-id x-appengine-user-email x-appengine-user-anything";
     let split = "hx-request hx-boosted x-requested-with x-pjax turbo-frame x-inertia origin x-script-name \
         x-forwarded-proto x-forwarded-host";
     let vary = "accept accept-encoding accept-language user-agent sec-ch-ua sec-ch-ua-mobile dnt prefer";
@@ -29,7 +29,8 @@ fn the_defaults_know_what_browsers_scripts_and_networks_send() {
         cloudfront-viewer-country x-real-ip range pragma x-http-method-override sec-fetch-user \
         fly-client-ip fly-region do-connecting-ip rndr-id x-appgw-trace-id x-azure-ref cdn-serverid x-pull \
         x-fb-http-engine ali-cdn-real-ip eo-connecting-ip x-kong-request-id x-nginx-proxy x-real-port \
-        x-vercel-proxy-signature x-appengine-auth-domain";
+        x-vercel-proxy-signature x-appengine-auth-domain x-appengine-user-ip x-appengine-country x-appservice-proto \
+        x-arr-ssl x-forwarded-tlsversion render-proxy-ttl x-railway-edge sozu-id";
     for (class, names) in [
         (FieldClass::Personal, personal),
         (FieldClass::Split, split),
