@@ -124,11 +124,10 @@ fn simple(kind: &str, is_linked: bool) -> Vec<Value> {
         "table" if kind.contains("\"auto\"") => vec![json!({ "type": "object" }), json!({ "const": "auto" })],
         "table" => vec![json!({ "type": "object" })],
         "path" if is_linked => vec![text, json!({ "const": false })],
-        "text" if kind.contains("number") || kind.contains("variables") => {
-            vec![text, json!({ "type": "number" })]
-        }
         "text" if kind.contains("list") => vec![text, list],
-        "text" | "name" | "path" | "file" | "directory" | "address" => vec![text],
+        // Texts with variables may be bare numbers.
+        "text" | "directory" => vec![text, json!({ "type": "number" })],
+        "name" | "path" | "file" | "address" => vec![text],
         "URL" if kind == "URL" => vec![text],
         "URL" => vec![text, list],
         _ if kind.contains('{') => vec![json!({ "type": "object" }), json!({ "const": false })],
