@@ -13,6 +13,7 @@ mod reply;
 mod upload;
 pub(crate) mod upstream;
 
+use std::future::pending;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -31,7 +32,7 @@ use crate::application::adapters::{Adapters, Call};
 use crate::application::failure::{blame_client, from_status, is_lost};
 use crate::application::hints::Hints;
 use crate::application::reply::{ReplySource, begun};
-use crate::application::upload::{Upload, rest};
+use crate::application::upload::{Upload, nothing, rest};
 use crate::metrics::Metrics;
 use crate::request::body::RequestBody;
 
@@ -150,19 +151,23 @@ impl Application {
         let switches = !head.upgrade.is_empty();
         let fault = Arc::new(OnceLock::new());
         let asked = Instant::now();
-        let (sending, sent) = oneshot::channel();
+        // In this process the adapter keeps the same time itself.
+        let (sending, sent) = call.may_get_lost().then(oneshot::channel).unzip();
         // What a client sends after a switch is not a body that the application waits for.
-        let sending = (!switches).then_some(sending);
+        let sending = sending.filter(|_| !switches);
         let (upload, unread) = if call.may_get_lost() && (switches || !body.is_empty()) {
             let unread = Arc::new(Mutex::new(Some(body)));
             (Upload::Unread(unread.clone()), Some(unread))
         } else {
             (Upload::Reading(body), None)
         };
-        let mut replies = call.fetch(head, rest(upload, fault.clone(), sending));
+        let is_empty = !call.may_get_lost() && !switches && head.content_length == Some(0);
+        let rest = if is_empty { nothing() } else { rest(upload, fault.clone(), sending) };
+        let mut replies = call.fetch(head, rest);
         // An upload takes the client's time and has a limit of its own; the application's time begins when it
         // is sent.
         let too_late = async {
+            let Some(sent) = sent else { return pending().await };
             let _ = sent.await;
             sleep(patience + SLACK).await;
         };

@@ -27,11 +27,16 @@ pub fn from_headers(headers: &HeaderMap) -> Vec<Field> {
 
 /// Makes a map from the field lines, and checks each name and value.
 pub fn to_headers(fields: &[Field]) -> Result<HeaderMap, InvalidField> {
+    into_headers(fields.to_vec())
+}
+
+/// The same where nobody else needs the field lines.
+pub fn into_headers(fields: Vec<Field>) -> Result<HeaderMap, InvalidField> {
     // More than a map can hold is no head.
     let mut headers = HeaderMap::try_with_capacity(fields.len()).map_err(|_| InvalidField)?;
-    for field in fields {
-        let name = HeaderName::from_bytes(&field.name).map_err(|_| InvalidField)?;
-        let value = HeaderValue::from_maybe_shared(field.value.clone()).map_err(|_| InvalidField)?;
+    for Field { name, value } in fields {
+        let name = HeaderName::from_bytes(&name).map_err(|_| InvalidField)?;
+        let value = HeaderValue::from_maybe_shared(value).map_err(|_| InvalidField)?;
         headers.try_append(name, value).map_err(|_| InvalidField)?;
     }
     Ok(headers)

@@ -98,8 +98,8 @@ impl Cluster {
     pub fn patient_with(edges: usize, nodes: usize, sites: &str, lines: &str) -> Self {
         let mut plan = Plan::of(sites).waits_for_redis();
         let edge = plan.edge.with("edge.watch_grace", "20s").with("edge.timeouts.cache", "10s");
-        plan.edge = edge.with("edge.timeouts.wait", "30s");
-        let node = plan.node.with("cache_node.watch_grace", "20s");
+        plan.edge = edge.with("edge.timeouts.wait", "90s");
+        let node = plan.node.with("cache_node.watch_grace", "20s").with("cache_node.max_wait", "100s");
         plan.node = node.with_all("cache_node", &Settings::parse(lines).into_table());
         Self::by(edges, nodes, plan)
     }

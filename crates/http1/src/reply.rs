@@ -7,10 +7,12 @@
 //! reply, after which its connection is not used again. LF among lines with CRLF is what an application
 //! writes that was made to write somebody else's field.
 
-use bytes::{Bytes, BytesMut};
+use std::ops::Range;
+
+use bytes::{Buf, Bytes, BytesMut};
 
 use crate::hop_by_hop::is_hop_by_hop;
-use line::{read_field, read_length, read_status, read_status_line};
+use line::{LineSpan, read_field, read_length, read_status, read_status_line};
 
 pub mod body;
 mod line;
@@ -121,7 +123,7 @@ impl<'a> ResponseParser<'a> {
                 return Ok(None);
             };
             self.searched = 0;
-            let head = read_head(buffer.split_to(end), self.limits, self.form)?;
+            let head = read_head(take_front(buffer, end), self.limits, self.form)?;
             match head.status {
                 101 if self.is_asked_for(head.upgrade.as_deref()) => return Ok(Some(head)),
                 101 => return Err(BadReply::Switched),
@@ -169,67 +171,107 @@ impl<'a> ResponseParser<'a> {
     }
 }
 
-/// Reads a whole head, its empty line included.
-fn read_head(
-    bytes: BytesMut,
+/// The head apart from what follows it, which would keep it in memory, and be kept by it. Neither is copied
+/// for the other.
+fn take_front(buffer: &mut BytesMut, end: usize) -> Vec<u8> {
+    let head = buffer[..end].to_vec();
+    buffer.advance(end);
+    head
+}
+
+/// The lines of a head, judged one by one.
+struct HeadLines {
+    /// It begins with a status line.
+    first: bool,
+    status: Option<u16>,
+    /// HTTP/1.1 or later.
+    modern: bool,
+    spans: Vec<LineSpan>,
+    /// A line ended with LF alone.
+    bare: bool,
+}
+
+/// Reads the lines of a whole head, its empty line included. Names are in lower case afterwards.
+fn read_lines(
+    bytes: &mut [u8],
     limits: ResponseLimits,
     form: ResponseForm<'_>,
-) -> Result<ResponseHead, BadReply> {
-    let mut lines = Lines { rest: bytes, bare: false, whole: false };
-    let first = lines.rest.first_chunk::<5>().is_some_and(|start| start == b"HTTP/");
-    let (mut status, modern) = match first {
-        true => read_status_line(&lines.next().ok_or(BadReply::NotHttp)?)?,
+) -> Result<HeadLines, BadReply> {
+    let mut lines = Lines { text: bytes, at: 0, bare: false, whole: false };
+    let first = lines.text.first_chunk::<5>().is_some_and(|start| start == b"HTTP/");
+    let (status, modern) = match first {
+        true => {
+            let line = lines.next().ok_or(BadReply::NotHttp)?;
+            read_status_line(&lines.text[line])?
+        }
         false if form.status_line => return Err(BadReply::NotHttp),
         false => (None, false),
     };
-    let mut raw = Vec::with_capacity(16);
-    for line in &mut lines {
-        if raw.len() == limits.fields {
+    let mut spans = Vec::with_capacity(16);
+    while let Some(line) = lines.next() {
+        if spans.len() == limits.fields {
             return Err(BadReply::TooManyFields(limits.fields));
         }
-        raw.push(read_field(line)?);
+        spans.push(read_field(lines.text, line)?);
     }
     if first && lines.bare && lines.whole {
         return Err(BadReply::LineEnd);
     }
+    Ok(HeadLines { first, status, modern, spans, bare: lines.bare })
+}
+
+/// Reads a whole head, its empty line included.
+fn read_head(
+    mut bytes: Vec<u8>,
+    limits: ResponseLimits,
+    form: ResponseForm<'_>,
+) -> Result<ResponseHead, BadReply> {
+    let HeadLines { first, mut status, modern, spans, bare } = read_lines(&mut bytes, limits, form)?;
     // A CGI reply has at least one field (RFC 3875 section 6.2).
-    if status.is_none() && raw.is_empty() {
+    if status.is_none() && spans.is_empty() {
         return Err(BadReply::NotHttp);
     }
 
+    let bytes = Bytes::from(bytes);
+    let connection = Nominated { text: &bytes, spans: &spans };
     let mut head = ResponseHead {
         status: 0,
-        fields: Vec::with_capacity(raw.len()),
+        fields: Vec::with_capacity(spans.len()),
         content_length: None,
         chunked: false,
         // What follows a head with LF alone, which RFC 9112 section 2.2 allows to take, is no further reply.
-        persistent: persists(&raw, modern) && !(first && lines.bare),
+        persistent: connection.persists(modern) && !(first && bare),
         upgrade: None,
     };
-    for field in &raw {
-        match &field.name[..] {
+    let is_any_nominated = connection.is_any();
+    for span in &spans {
+        let (name, value) = (&bytes[span.name()], &bytes[span.value()]);
+        match name {
             b"status" if !first => {
-                if status.replace(read_status(&field.value)?).is_some() {
+                if status.replace(read_status(value)?).is_some() {
                     return Err(BadReply::Status);
                 }
             }
             b"status" => {}
             b"content-length" => {
-                let length = read_length(&field.value)?;
+                let length = read_length(value)?;
                 if head.content_length.replace(length).is_some_and(|other| other != length) {
                     return Err(BadReply::ContentLength);
                 }
             }
             b"transfer-encoding" if form.chunks => {
-                if head.chunked || !field.value.eq_ignore_ascii_case(b"chunked") {
+                if head.chunked || !value.eq_ignore_ascii_case(b"chunked") {
                     return Err(BadReply::TransferEncoding);
                 }
                 head.chunked = true;
             }
-            b"upgrade" => head.upgrade = Some(field.value.clone()),
-            name if is_hop_by_hop(name) || nominated(&raw, name) => {}
+            b"upgrade" => head.upgrade = Some(bytes.slice(span.value())),
+            name if is_hop_by_hop(name) || (is_any_nominated && connection.names(name)) => {}
             name if SINGLE.contains(&name) && head.fields.iter().any(|other| other.name == name) => {}
-            _ => head.fields.push(field.clone()),
+            _ => {
+                let (name, value) = (bytes.slice(span.name()), bytes.slice(span.value()));
+                head.fields.push(ResponseField { name, value });
+            }
         }
     }
     // RFC 9112 section 6.1: a server "MUST NOT" send both; whoever does may be split into two replies.
@@ -253,42 +295,55 @@ fn read_head(
 }
 
 /// The lines up to the empty one, without their ends.
-struct Lines {
-    rest: BytesMut,
+struct Lines<'a> {
+    text: &'a mut [u8],
+    /// Where the next one begins.
+    at: usize,
     /// One of them ended with LF alone.
     bare: bool,
     /// One of them ended with CRLF.
     whole: bool,
 }
 
-impl Iterator for Lines {
-    type Item = BytesMut;
-
-    fn next(&mut self) -> Option<BytesMut> {
-        let end = memchr::memchr(b'\n', &self.rest)?;
-        let mut line = self.rest.split_to(end + 1);
-        let modern = line.ends_with(b"\r\n");
+impl Lines<'_> {
+    fn next(&mut self) -> Option<Range<usize>> {
+        let rest = self.text.get(self.at..)?;
+        let end = memchr::memchr(b'\n', rest)?;
+        let modern = rest[..end].ends_with(b"\r");
         self.bare |= !modern;
         self.whole |= modern;
-        line.truncate(if modern { end - 1 } else { end });
+        let line = self.at..self.at + end - usize::from(modern);
+        self.at += end + 1;
         (!line.is_empty()).then_some(line)
     }
 }
 
-/// RFC 9112 section 9.3: HTTP/1.1 persists unless it says close, HTTP/1.0 only if it says keep-alive.
-fn persists(fields: &[ResponseField], modern: bool) -> bool {
-    if modern {
-        !nominated(fields, b"close")
-    } else {
-        nominated(fields, b"keep-alive") && !nominated(fields, b"close")
-    }
+/// The field lines of a head, and what they say about its connection.
+struct Nominated<'a> {
+    text: &'a [u8],
+    spans: &'a [LineSpan],
 }
 
-/// A field that Connection names is of this connection only (RFC 9110 section 7.6.1).
-fn nominated(fields: &[ResponseField], name: &[u8]) -> bool {
-    fields.iter().filter(|field| field.name == "connection").any(|field| {
-        field.value.split(|&byte| byte == b',').any(|option| option.trim_ascii().eq_ignore_ascii_case(name))
-    })
+impl Nominated<'_> {
+    fn values(&self) -> impl Iterator<Item = &[u8]> {
+        let is_connection = |span: &&LineSpan| self.text[span.name()] == *b"connection";
+        self.spans.iter().filter(is_connection).map(|span| &self.text[span.value()])
+    }
+
+    fn is_any(&self) -> bool {
+        self.values().next().is_some()
+    }
+
+    /// RFC 9112 section 9.3: HTTP/1.1 persists unless it says close, HTTP/1.0 only if it says keep-alive.
+    fn persists(&self, modern: bool) -> bool {
+        if modern { !self.names(b"close") } else { self.names(b"keep-alive") && !self.names(b"close") }
+    }
+
+    /// A field that Connection names is of this connection only (RFC 9110 section 7.6.1).
+    fn names(&self, name: &[u8]) -> bool {
+        let options = self.values().flat_map(|value| value.split(|&byte| byte == b','));
+        options.into_iter().any(|option| option.trim_ascii().eq_ignore_ascii_case(name))
+    }
 }
 
 #[cfg(test)]

@@ -69,13 +69,12 @@ impl TraceContext {
 
     /// The `traceparent` field value.
     pub fn to_header(&self) -> String {
-        let mut text = String::with_capacity(LENGTH);
-        text.push_str("00-");
-        push_hex(&mut text, &self.trace_id);
-        text.push('-');
-        push_hex(&mut text, &self.span_id);
-        text.push_str(if self.sampled { "-01" } else { "-00" });
-        text
+        let mut text = [b'-'; LENGTH];
+        text[..2].copy_from_slice(b"00");
+        write_hex(&mut text[3..35], &self.trace_id);
+        write_hex(&mut text[36..52], &self.span_id);
+        text[53..].copy_from_slice(if self.sampled { b"01" } else { b"00" });
+        str::from_utf8(&text).unwrap_or_default().to_owned()
     }
 
     /// Whether whoever handed this on records the trace.
@@ -108,11 +107,10 @@ impl fmt::Display for TraceContext {
     }
 }
 
-fn push_hex(text: &mut String, bytes: &[u8]) {
+fn write_hex(text: &mut [u8], bytes: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    for ([high, low], byte) in text.as_chunks_mut().0.iter_mut().zip(bytes) {
+        (*high, *low) = (DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]);
     }
 }
 

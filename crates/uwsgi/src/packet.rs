@@ -1,7 +1,7 @@
 //! The uwsgi request packet: modifier1 (0), length (u16, little-endian), modifier2 (0), then the variables,
 //! each a length (u16, little-endian) and a name, a length and a value.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use cgi::environ::{self, EnvironRefusal, OversizedRequest, Request, Variables};
 
 /// Bytes before the block of variables.
@@ -31,14 +31,14 @@ pub fn encode(request: &Request<'_>, limits: PacketLimits) -> Result<Bytes, Envi
 /// Writes a packet, variable by variable. Holds at most 64 KiB.
 #[derive(Debug)]
 pub struct Encoder {
-    packet: BytesMut,
+    packet: Vec<u8>,
     variables: usize,
 }
 
 impl Encoder {
     pub fn new() -> Self {
-        let mut packet = BytesMut::with_capacity(2048);
-        packet.put_bytes(0, HEADER);
+        let mut packet = Vec::with_capacity(2048);
+        packet.extend_from_slice(&[0; HEADER]);
         Self { packet, variables: 0 }
     }
 
@@ -52,14 +52,14 @@ impl Encoder {
             return Err(OversizedRequest::Variables { count: self.variables, limit: limits.variables });
         }
         let [low, high] = u16::try_from(bytes).map_err(|_| OversizedRequest::Packet)?.to_le_bytes();
-        let mut header = &mut self.packet[..HEADER];
-        header.put_slice(&[MODIFIER1, low, high, MODIFIER2]);
-        Ok(self.packet.freeze())
+        self.packet[..HEADER].copy_from_slice(&[MODIFIER1, low, high, MODIFIER2]);
+        Ok(self.packet.into())
     }
 
     fn text(&mut self, text: &[u8]) -> Result<(), OversizedRequest> {
-        self.packet.put_u16_le(u16::try_from(text.len()).map_err(|_| OversizedRequest::Packet)?);
-        self.packet.put_slice(text);
+        let length = u16::try_from(text.len()).map_err(|_| OversizedRequest::Packet)?;
+        self.packet.extend_from_slice(&length.to_le_bytes());
+        self.packet.extend_from_slice(text);
         Ok(())
     }
 }

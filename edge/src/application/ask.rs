@@ -73,7 +73,7 @@ impl Ask {
             authority: self.authority.clone(),
             host: self.host.clone(),
             fields: self.all_fields(headers),
-            client_address: self.client.address.to_string(),
+            client_address: self.client.address_text(),
             client_port: self.client.port.into(),
             server_name: self.server_name.to_string(),
             server_port: self.server_port.into(),

@@ -64,7 +64,7 @@ pub(super) fn begun(
     let invalid = || Failure::new(Kind::BadReply, "the wsgi-adapter sent an invalid head");
     let status = u16::try_from(head.status).ok().and_then(|code| StatusCode::from_u16(code).ok());
     let status = status.ok_or_else(invalid)?;
-    let mut headers = fields::to_headers(&head.fields).map_err(|_| invalid())?;
+    let mut headers = fields::into_headers(head.fields).map_err(|_| invalid())?;
     if status.is_informational() {
         let protocol = HeaderValue::try_from(head.upgrade).map_err(|_| invalid())?;
         if !switches || status != StatusCode::SWITCHING_PROTOCOLS {

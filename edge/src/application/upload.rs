@@ -17,6 +17,11 @@ pub(super) enum Upload {
     Reading(RequestBody),
 }
 
+/// The end of a body that is empty.
+pub(super) fn nothing() -> BodyMessages {
+    Box::pin(stream::iter([FetchRequest { message: Some(fetch_request::Message::End(End {})) }]))
+}
+
 /// Sends body chunks and the end, then drops `sending`. A body that breaks off ends the stream without `end`,
 /// so the adapter never takes it for complete.
 pub(super) fn rest(

@@ -49,7 +49,9 @@ pub(crate) fn is_forwarding(name: &str) -> bool {
         "x-forwarded-prefix",
         "x-real-ip",
     ];
-    SCHEME_FIELDS.iter().chain(&OTHERS).any(|known| known.eq_ignore_ascii_case(name))
+    // Most fields end the search here.
+    matches!(name.as_bytes().first(), Some(b'c' | b'C' | b'f' | b'F' | b'x' | b'X'))
+        && SCHEME_FIELDS.iter().chain(&OTHERS).any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// Fields that rewrite the request behind the cache's back; nobody may send them.

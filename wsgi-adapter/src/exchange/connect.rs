@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, Rea
 use tokio::net::{TcpStream, UnixStream, lookup_host, tcp, unix};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::client::TlsStream;
+use tokio_util::io::poll_read_buf;
 
 use crate::address::{Address, Endpoint};
 use crate::error::ServerError;
@@ -25,9 +26,12 @@ const READ: usize = 32 * 1024;
 /// Less room than this is not read into, unless no more is needed.
 const LEAST_ROOM: usize = 4 * 1024;
 
+/// What is read at once before it is known how much comes. What fills less than half of this is copied.
+const FIRST_READ: usize = 16 * 1024;
+
 thread_local! {
-    /// Lent to whichever connection is being read from; never held across a wait.
-    static INPUT: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into_boxed_slice());
+    /// Lent to whichever connection is being read from; never held across a wait. Empty between two calls.
+    static INPUT: RefCell<BytesMut> = RefCell::new(BytesMut::new());
 }
 
 /// A connection of either kind.
@@ -106,10 +110,16 @@ impl Reader<'_> {
     pub(crate) async fn read_into(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
         poll_fn(|context| {
             INPUT.with_borrow_mut(|input| {
-                let mut read = ReadBuf::new(input);
-                ready!(Pin::new(&mut *self).poll_read(context, &mut read))?;
-                buffer.extend_from_slice(read.filled());
-                Poll::Ready(Ok(read.filled().len()))
+                input.reserve(FIRST_READ);
+                let read = ready!(poll_read_buf(Pin::new(&mut *self), context, input))?;
+                // A page is not copied, but neither does a small piece of one hold the memory of a large one.
+                if buffer.is_empty() && 2 * read >= input.capacity() {
+                    *buffer = std::mem::take(input);
+                } else {
+                    buffer.extend_from_slice(input);
+                    input.clear();
+                }
+                Poll::Ready(Ok(read))
             })
         })
         .await

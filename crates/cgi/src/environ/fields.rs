@@ -36,7 +36,25 @@ pub fn is_plain(field: &[u8]) -> bool {
 
 /// A field that says something of the client's connection, or that we say ourselves.
 pub fn is_dropped(field: &[u8]) -> bool {
-    is_hop_by_hop(field) || DROPPED.iter().any(|name| field.eq_ignore_ascii_case(name))
+    // Most fields end the search here.
+    let first = field.first().map_or(0, u8::to_ascii_lowercase);
+    let is_ours = || DROPPED.iter().any(|name| field.eq_ignore_ascii_case(name));
+    is_hop_by_hop(field) || (matches!(first, b'c' | b'h' | b'p' | b'e' | b'x') && is_ours())
+}
+
+/// Whether two of the fields may have the same name. If not, none is looked for.
+fn may_repeat(fields: &[(&[u8], &[u8])]) -> bool {
+    let mut seen = [0_u64; 4];
+    fields.iter().any(|(name, _)| {
+        // Letters differ by 32 in their cases.
+        let at = |at: usize| name.get(at).map_or(0, |byte| usize::from(byte | 0x20));
+        let last = name.len().saturating_sub(1);
+        let place = at(0) + 3 * at(last) + 5 * at(last / 2) + 7 * name.len();
+        let (word, bit) = (&mut seen[place / 64 % 4], 1 << (place % 64));
+        let is_known = *word & bit != 0;
+        *word |= bit;
+        is_known
+    })
 }
 
 /// Host and what we say ourselves; then, at the place of a field's first line, the lines of that name joined.
@@ -64,9 +82,10 @@ pub(super) fn variables<V: Variables>(
     }
     let mut variable = Vec::with_capacity(64);
     let mut joined = Vec::new();
+    let repeats = may_repeat(request.fields);
     for (at, (name, value)) in request.fields.iter().enumerate() {
         let same = |other: &(&[u8], &[u8])| other.0.eq_ignore_ascii_case(name);
-        if !name_variable(name, &mut variable) || request.fields[..at].iter().any(same) {
+        if !name_variable(name, &mut variable) || (repeats && request.fields[..at].iter().any(same)) {
             continue;
         }
         let mut value = *value;
@@ -76,7 +95,7 @@ pub(super) fn variables<V: Variables>(
             b"X_FORWARDED_FOR" if tells_client => continue,
             b"TRACEPARENT" if !request.traceparent.is_empty() => continue,
             _ if is_dropped(name) => continue,
-            suffix => {
+            suffix if repeats => {
                 // RFC 9113 section 8.2.3: cookie crumbs "MUST be concatenated into a single octet string
                 // using the two-octet delimiter of 0x3b, 0x20".
                 let between: &[u8] = if suffix == b"COOKIE" { b"; " } else { b", " };
@@ -92,6 +111,7 @@ pub(super) fn variables<V: Variables>(
                     value = &joined;
                 }
             }
+            _ => {}
         }
         if !is_text(value) {
             return Err(EnvironRefusal::Invalid("field value"));
@@ -123,6 +143,11 @@ const fn in_variables() -> [u8; 256] {
 fn name_variable(field: &[u8], variable: &mut Vec<u8>) -> bool {
     variable.clear();
     variable.extend_from_slice(HTTP);
-    variable.extend(field.iter().map(|&byte| IN_VARIABLES[usize::from(byte)]));
-    !field.is_empty() && memchr::memchr(NONE, variable).is_none()
+    variable.extend_from_slice(field);
+    let mut is_plain = !field.is_empty();
+    for byte in &mut variable[HTTP.len()..] {
+        *byte = IN_VARIABLES[usize::from(*byte)];
+        is_plain &= *byte != NONE;
+    }
+    is_plain
 }

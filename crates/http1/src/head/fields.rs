@@ -1,6 +1,7 @@
 //! The field lines of a head: looked at in place, and made into a map when the request goes further.
 
 use bytes::Bytes;
+use http::header::InvalidHeaderName;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::field::FieldSpan;
@@ -55,7 +56,7 @@ impl<'a> Fields<'a> {
         for span in self.spans.iter().filter(|span| !NOT_HANDED_ON.has(span.known)) {
             let name = match span.known.name() {
                 Some(name) => Ok(name),
-                None => HeaderName::from_bytes(span.name(&head)),
+                None => browsers_name(span.known, span.name(&head)),
             };
             let value = HeaderValue::from_maybe_shared(head.slice_ref(span.value(&head)));
             // What `read` took, `http` takes: names are tokens of bounded length, values hold no control
@@ -65,5 +66,58 @@ impl<'a> Fields<'a> {
             }
         }
         headers
+    }
+}
+
+/// Names that browsers send with each request and that the `http` crate would copy each time.
+static OF_BROWSERS: [HeaderName; 9] = [
+    HeaderName::from_static("sec-fetch-dest"),
+    HeaderName::from_static("sec-fetch-mode"),
+    HeaderName::from_static("sec-fetch-site"),
+    HeaderName::from_static("sec-fetch-user"),
+    HeaderName::from_static("sec-ch-ua"),
+    HeaderName::from_static("sec-ch-ua-mobile"),
+    HeaderName::from_static("sec-ch-ua-platform"),
+    HeaderName::from_static("sec-gpc"),
+    HeaderName::from_static("priority"),
+];
+
+fn browsers_name(known: KnownField, name: &[u8]) -> Result<HeaderName, InvalidHeaderName> {
+    // The byte that tells those of one length apart.
+    let at = |at: usize| name.get(at).map_or(0, u8::to_ascii_lowercase);
+    let index = match (name.len(), at(10)) {
+        (14, b'd') => 0,
+        (14, b'm') => 1,
+        (14, b's') => 2,
+        (14, b'u') => 3,
+        (9, _) => 4,
+        (16, _) => 5,
+        (18, _) => 6,
+        (7, _) => 7,
+        _ => 8,
+    };
+    match OF_BROWSERS.get(index).filter(|_| known == KnownField::Neutral) {
+        Some(found) if found.as_str().as_bytes().eq_ignore_ascii_case(name) => Ok(found.clone()),
+        _ => HeaderName::from_bytes(name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_name_of_a_browser_is_found_in_any_case() {
+        for known in &OF_BROWSERS {
+            for name in [known.as_str().to_owned(), known.as_str().to_ascii_uppercase()] {
+                let found = browsers_name(KnownField::of(name.as_bytes()), name.as_bytes()).unwrap();
+                // Not a copy: the text is the table's own.
+                assert_eq!(found.as_str().as_ptr(), known.as_str().as_ptr(), "{name}");
+            }
+        }
+        for other in ["sec-fetch-mine", "sec-websocket-key", "save-data", "x"] {
+            let found = browsers_name(KnownField::of(other.as_bytes()), other.as_bytes()).unwrap();
+            assert_eq!(found.as_str(), other);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The single lines of a reply's head.
 
-use bytes::{Bytes, BytesMut};
+use std::ops::Range;
 
 use super::{BadReply, ResponseField};
 use crate::octets::{is_text, is_token};
@@ -33,26 +33,49 @@ pub(super) fn read_status(text: &[u8]) -> Result<u16, BadReply> {
     if (100..=599).contains(&status) { Ok(status) } else { Err(BadReply::Status) }
 }
 
-pub(super) fn read_field(mut line: BytesMut) -> Result<ResponseField, BadReply> {
-    let colon = memchr::memchr(b':', &line).ok_or(BadReply::FieldName)?;
-    let mut value = line.split_off(colon).freeze();
-    if !is_token(&line) {
-        return Err(BadReply::FieldName);
-    }
-    line.make_ascii_lowercase();
-    value = trim(value.slice(1..));
-    if !is_text(&value) {
-        return Err(BadReply::FieldValue);
-    }
-    Ok(ResponseField { name: line.freeze(), value })
+/// Where a field line stands in its head.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LineSpan {
+    start: u32,
+    colon: u32,
+    value: u32,
+    end: u32,
 }
 
-/// Without the blanks around it, which are not part of a value.
-fn trim(value: Bytes) -> Bytes {
+impl LineSpan {
+    pub(super) fn name(self) -> Range<usize> {
+        self.start as usize..self.colon as usize
+    }
+
+    /// Without the blanks around it, which are not part of a value.
+    pub(super) fn value(self) -> Range<usize> {
+        self.value as usize..self.end as usize
+    }
+}
+
+/// The field line at `line` of a head. Its name is in lower case afterwards.
+pub(super) fn read_field(head: &mut [u8], line: Range<usize>) -> Result<LineSpan, BadReply> {
+    let text = &mut head[line.clone()];
+    let colon = memchr::memchr(b':', text).ok_or(BadReply::FieldName)?;
+    let (name, value) = text.split_at_mut(colon);
+    if !is_token(name) {
+        return Err(BadReply::FieldName);
+    }
+    name.make_ascii_lowercase();
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let start = value.iter().position(|byte| !blank(byte)).unwrap_or(value.len());
-    let end = value.iter().rposition(|byte| !blank(byte)).map_or(start, |last| last + 1);
-    value.slice(start..end)
+    let value = &value[1..];
+    let begin = value.iter().position(|byte| !blank(byte)).unwrap_or(value.len());
+    let end = value.iter().rposition(|byte| !blank(byte)).map_or(begin, |last| last + 1);
+    if !is_text(&value[begin..end]) {
+        return Err(BadReply::FieldValue);
+    }
+    let place = |within: usize| u32::try_from(line.start + within).map_err(|_| BadReply::FieldValue);
+    Ok(LineSpan {
+        start: place(0)?,
+        colon: place(colon)?,
+        value: place(colon + 1 + begin)?,
+        end: place(colon + 1 + end)?,
+    })
 }
 
 pub(super) fn read_length(text: &[u8]) -> Result<u64, BadReply> {
