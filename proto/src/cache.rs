@@ -322,6 +322,21 @@ pub struct PurgeReply {
     #[prost(string, tag = "4")]
     pub detail: ::prost::alloc::string::String,
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EdgesRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EdgesReply {
+    #[prost(message, repeated, tag = "1")]
+    pub edges: ::prost::alloc::vec::Vec<KnownEdge>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct KnownEdge {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Where its admin listener is reached.
+    #[prost(string, tag = "2")]
+    pub admin: ::prost::alloc::string::String,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LimitRequest {
     /// A hash of the zone and of the request's key: the same for all edges.
@@ -659,6 +674,25 @@ pub mod cache_client {
             req.extensions_mut().insert(GrpcMethod::new("weir.cache.Cache", "Purge"));
             self.inner.unary(req, path, codec).await
         }
+        /// The edges that follow the purge log here, for whoever wants to see all of them.
+        pub async fn edges(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EdgesRequest>,
+        ) -> std::result::Result<tonic::Response<super::EdgesReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/weir.cache.Cache/Edges");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("weir.cache.Cache", "Edges"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Counts a request, or a place of one in progress, in all edges together (`shared` limit zones). Answers at once: without its
         /// store a node counts in its memory. An edge that hears nothing in time counts alone.
         pub async fn limit(
@@ -731,6 +765,11 @@ pub mod cache_server {
             &self,
             request: tonic::Request<super::PurgeRequest>,
         ) -> std::result::Result<tonic::Response<super::PurgeReply>, tonic::Status>;
+        /// The edges that follow the purge log here, for whoever wants to see all of them.
+        async fn edges(
+            &self,
+            request: tonic::Request<super::EdgesRequest>,
+        ) -> std::result::Result<tonic::Response<super::EdgesReply>, tonic::Status>;
         /// Counts a request, or a place of one in progress, in all edges together (`shared` limit zones). Answers at once: without its
         /// store a node counts in its memory. An edge that hears nothing in time counts alone.
         async fn limit(
@@ -936,6 +975,49 @@ pub mod cache_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = PurgeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/weir.cache.Cache/Edges" => {
+                    #[allow(non_camel_case_types)]
+                    struct EdgesSvc<T: Cache>(pub Arc<T>);
+                    impl<T: Cache> tonic::server::UnaryService<super::EdgesRequest>
+                    for EdgesSvc<T> {
+                        type Response = super::EdgesReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EdgesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Cache>::edges(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EdgesSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
