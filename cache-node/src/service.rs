@@ -58,7 +58,7 @@ impl Cache for Node {
         let peer = request.remote_addr();
         let shown = request.metadata().get("authorization").map(MetadataValue::as_bytes);
         // Whoever may purge is believed to be an edge, and others may be led to it.
-        let is_trusted = self.state.authority.check(shown).await.is_ok();
+        let is_trusted = self.state.authority().check(shown).await.is_ok();
         let (sender, receiver) = mpsc::channel(watch::AHEAD);
         self.state.shutdown.spawn(async move {
             let _open = open;

@@ -98,7 +98,7 @@ impl EdgeServer {
     }
 
     /// Lets services in the same process register their metrics.
-    pub fn metrics(&self) -> Arc<crate::metrics::Metrics> {
+    pub fn metrics(&self) -> Arc<Metrics> {
         self.edge().metrics.clone()
     }
 

@@ -233,7 +233,7 @@ fn read_head(
     }
 
     let bytes = Bytes::from(bytes);
-    let connection = Nominated { text: &bytes, spans: &spans };
+    let connection = ConnectionLines { text: &bytes, spans: &spans };
     let mut head = ResponseHead {
         status: 0,
         fields: Vec::with_capacity(spans.len()),
@@ -319,12 +319,12 @@ impl Lines<'_> {
 }
 
 /// The field lines of a head, and what they say about its connection.
-struct Nominated<'a> {
+struct ConnectionLines<'a> {
     text: &'a [u8],
     spans: &'a [LineSpan],
 }
 
-impl Nominated<'_> {
+impl ConnectionLines<'_> {
     fn values(&self) -> impl Iterator<Item = &[u8]> {
         let is_connection = |span: &&LineSpan| self.text[span.name()] == *b"connection";
         self.spans.iter().filter(is_connection).map(|span| &self.text[span.value()])

@@ -126,8 +126,8 @@ impl Settings {
         mistakes
     }
 
-    /// The merged tree. What TOML cannot hold (nothing, or a number beyond 63 bits) is left out.
-    pub fn tree(&self) -> toml::Table {
+    /// All that is set, as one table. What TOML cannot hold (nothing, or a number beyond 63 bits) is left out.
+    pub fn table(&self) -> toml::Table {
         origin::tree(&self.root)
     }
 

@@ -51,7 +51,7 @@ impl Generation {
 pub(crate) fn check(settings: &Config) -> Result<(), TlsUnavailable> {
     let tls = settings.listen.iter().filter_map(|listen| listen.tls.as_ref()?.files()?.client.as_ref());
     for client in tls {
-        client_certificate::verifier(client).map_err(|(_, text)| rustls::Error::General(text))?;
+        client_certificate::check(client).map_err(|(_, text)| rustls::Error::General(text))?;
     }
     Ok(())
 }

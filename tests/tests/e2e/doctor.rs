@@ -72,7 +72,7 @@ fn what_is_wrong_is_told_with_its_place() {
         assert!(found.contains("/nowhere") && found.contains("$WEIR__EDGE__ACCESS_LOG_TO"), "{found}");
         let token = stack.directory().join("open-token");
         std::fs::write(&token, "x").unwrap();
-        std::process::Command::new("chmod").arg("644").arg(&token).status().unwrap();
+        Command::new("chmod").arg("644").arg(&token).status().unwrap();
         let token = [("WEIR__EDGE__ADMIN_TOKEN_FILE", token.to_str().unwrap())];
         let found = wrong(&doctor(stack, &["--json"], &token)).join("\n");
         assert!(found.contains("is open to others (mode 644)"), "{found}");

@@ -28,7 +28,7 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn all(mut self) -> Vec<ShownSetting> {
-        let tree = self.settings.tree();
+        let tree = self.settings.table();
         if let Some(memory) = tree.get(crate::settings::MEMORY) {
             self.push(crate::settings::MEMORY, memory);
         }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{BadReply, ResponseField};
+use super::BadReply;
 use crate::octets::{is_text, is_token};
 
 /// `HTTP/1.1 200 OK`. uWSGI repeats the request's protocol here, which may be `HTTP/2.0`.
