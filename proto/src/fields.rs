@@ -30,7 +30,7 @@ pub fn to_headers(fields: &[Field]) -> Result<HeaderMap, InvalidField> {
     into_headers(fields.to_vec())
 }
 
-/// The same where nobody else needs the field lines.
+/// Makes such a map where nobody else needs the field lines.
 pub fn into_headers(fields: Vec<Field>) -> Result<HeaderMap, InvalidField> {
     // More than a map can hold is no head.
     let mut headers = HeaderMap::try_with_capacity(fields.len()).map_err(|_| InvalidField)?;

@@ -126,7 +126,8 @@ impl Settings {
         mistakes
     }
 
-    /// All that is set, as one table. What TOML cannot hold (nothing, or a number beyond 63 bits) is left out.
+    /// All that is set, as one table. What TOML cannot hold (nothing, or a number beyond 63 bits) is left
+    /// out.
     pub fn table(&self) -> toml::Table {
         origin::tree(&self.root)
     }
