@@ -36,7 +36,7 @@ impl KnownEdges {
         admin: &str,
         peer: Option<SocketAddr>,
     ) -> Option<EdgePresence> {
-        let admin = reachable(admin, peer.map_or(Ipv4Addr::LOCALHOST.into(), |peer| peer.ip()))?;
+        let admin = reachable(admin, peer.map_or_else(|| Ipv4Addr::LOCALHOST.into(), |peer| peer.ip()))?;
         let mut table = self.0.lock();
         table.last += 1;
         let id = table.last;

@@ -82,6 +82,7 @@ pub const FIXED: &[&str] = &[
     "cache_node.name",
     "cache_node.redis",
     "cache_node.max_streams",
+    "cache_node.limit_keys",
     "cache_node.max_variants",
     "cache_node.lease",
     "cache_node.max_lease",

@@ -33,6 +33,7 @@ const TABLES: &[(&str, &str)] = &[
     ("pool_request", "reload::a_site_with_a_new_pool_is_served_and_one_that_is_gone_is_not"),
     ("request_fields", "reload::a_site_with_a_new_pool_is_served_and_one_that_is_gone_is_not"),
     ("cors", "reload::a_site_with_a_new_pool_is_served_and_one_that_is_gone_is_not"),
+    ("error_log", "reload::a_site_with_a_new_pool_is_served_and_one_that_is_gone_is_not"),
     ("logs", "reload::a_site_with_a_new_pool_is_served_and_one_that_is_gone_is_not"),
     ("[[wsgi_adapter.pool]]", "reload::a_site_with_a_new_pool_is_served_and_one_that_is_gone_is_not"),
     ("servers", "reload::a_site_with_a_new_pool_is_served_and_one_that_is_gone_is_not"),

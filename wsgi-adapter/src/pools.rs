@@ -101,6 +101,7 @@ impl Pools {
             if pools.contains_key(name) {
                 continue;
             }
+            gone.leaves();
             pools.insert(name.clone(), Arc::clone(gone));
             tokio::spawn(self.clone().leave(Arc::clone(gone)));
         }
@@ -108,9 +109,8 @@ impl Pools {
         self.named.lock().clear();
     }
 
-    /// Lets go of a pool that the settings no longer name, after a while.
+    /// Lets go of a pool that leaves, after a while.
     async fn leave(self, pool: Arc<Pool>) {
-        pool.leaves();
         tokio::time::sleep(LEAVES_AFTER).await;
         self.pools.rcu(|pools| {
             let mut pools = PoolMap::clone(pools);

@@ -36,7 +36,7 @@ pub fn probe(server: &ServerConfig, pool: &PoolConfig) -> Result<(), ServerFault
     }
     let block = usize::try_from(pool.buffer_size.0).unwrap_or(usize::MAX).min(usize::from(u16::MAX));
     match ping(&mut stream, block) {
-        Ok(Pong::Pong) => Ok(()),
+        Ok(Pong::Uwsgi) => Ok(()),
         Ok(Pong::Http) => Err(ServerFault {
             what: format!("{} is an HTTP server, and is spoken to by uwsgi", server.address.as_str()),
             remedy: format!("write \"http://{}\"", server.address.as_str()),
@@ -70,7 +70,7 @@ fn unreachable(server: &ServerConfig, error: &io::Error) -> ServerFault {
 fn too_long(server: &ServerConfig, block: usize) -> Result<(), ServerFault> {
     let small = connect(server.address.endpoint()).ok().flatten();
     let small = small.and_then(|mut stream| ping(&mut stream, LENGTHS).ok());
-    if small != Some(Pong::Pong) {
+    if small != Some(Pong::Uwsgi) {
         return Ok(());
     }
     Err(ServerFault {
@@ -116,7 +116,7 @@ fn connect(endpoint: &Endpoint) -> io::Result<Option<Box<dyn Stream>>> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pong {
-    Pong,
+    Uwsgi,
     Http,
     Closed,
     Other,
@@ -138,7 +138,7 @@ fn ping(stream: &mut dyn Stream, block: usize) -> io::Result<Pong> {
     let mut answer = [0; HEADER];
     match stream.read(&mut answer) {
         Ok(0) => Ok(Pong::Closed),
-        Ok(_) if answer.starts_with(&[PING]) => Ok(Pong::Pong),
+        Ok(_) if answer.starts_with(&[PING]) => Ok(Pong::Uwsgi),
         Ok(_) if answer.starts_with(b"HTTP") => Ok(Pong::Http),
         Ok(_) => Ok(Pong::Other),
         Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(Pong::Closed),

@@ -13,10 +13,13 @@ pub(super) struct Places {
     most: usize,
 }
 
+/// The places of one key, each with its end.
+type KeyPlaces = Vec<(Box<[u8]>, Instant)>;
+
 #[derive(Default)]
 struct PlaceTable {
     /// The places of each key, and when they end.
-    keys: HashMap<Box<[u8]>, Vec<(Box<[u8]>, Instant)>, ahash::RandomState>,
+    keys: HashMap<Box<[u8]>, KeyPlaces, ahash::RandomState>,
     places: usize,
     /// When places of any key were last looked for that have ended.
     swept: Option<Instant>,

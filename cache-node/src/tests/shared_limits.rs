@@ -99,8 +99,8 @@ async fn places_are_taken_held_and_given_back() {
         assert!(take(last, 3, 60_000, false).await, "{store}: a place was given back");
         assert!(take(first, 1, 0, true).await);
         // An edge that is lost: its place ends by itself.
-        assert!(take(first, 4, 300, false).await && !take(first, 5, 300, false).await, "{store}");
-        tokio::time::sleep(Duration::from_millis(400)).await;
+        assert!(take(first, 4, 2_000, false).await && !take(first, 5, 2_000, false).await, "{store}");
+        tokio::time::sleep(Duration::from_millis(2_300)).await;
         assert!(take(first, 5, 60_000, false).await, "{store}");
     }
 }

@@ -22,10 +22,8 @@ pub(crate) fn translate(
             let path = translator.path(directive.arg(0).unwrap_or_default());
             table.from("root", path, &translator.ledger.origin(directive));
         }
-        Some(directive) if scope.here("alias").is_some() => {
-            if !has_pool || tries {
-                alias(translator, pattern.unwrap_or_default(), directive, table);
-            }
+        Some(directive) if scope.here("alias").is_some() && (!has_pool || tries) => {
+            alias(translator, pattern.unwrap_or_default(), directive, table);
         }
         // The alias of a location around this one holds here as it does there.
         Some(_) => {}

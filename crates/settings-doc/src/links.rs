@@ -63,6 +63,7 @@ const PLACE: &[Link] = &[
     one("", "reply_rewrite", "reply_rewrite"), one("", "pool_choice", "pool_choice"),
     one("", "pool_request", "pool_request"), one("", "secure_link", "secure_link"),
     one("", "auth_request", "auth_request"), many("", "logs", "logs"),
+    many("", "error_log", "error_log"),
     many("", "reply_fields", "reply_fields"), many("", "request_fields", "request_fields"),
     many("", "limit_req", "limit_req"), many("", "limit_conn", "limit_conn"),
 ];

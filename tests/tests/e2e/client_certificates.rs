@@ -117,7 +117,7 @@ fn answer(address: SocketAddr, config: &Arc<ClientConfig>) -> (u16, String) {
     let text = response.text();
     let said = ["No required SSL certificate was sent", "The SSL certificate error"];
     let said = said.iter().find(|sentence| response.status == 400 && text.contains(**sentence));
-    (response.status, said.map_or(text.clone(), |sentence| (*sentence).to_owned()))
+    (response.status, said.map_or_else(|| text.clone(), |sentence| (*sentence).to_owned()))
 }
 
 const CLIENTS: [&str; 7] = ["none", "ann", "deep", "self", "stranger", "revoked", "expired"];

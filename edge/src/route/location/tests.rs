@@ -241,7 +241,7 @@ fn every_mistake_with_its_place() {
         ("~", "empty"),
         ("~*", "empty"),
         ("~ (", "invalid regular expression"),
-        ("~ (?=x)", "invalid regular expression"),
+        ("~ (?=x", "invalid regular expression"),
         ("~ a{1000}{1000}{1000}", "invalid regular expression"),
         ("/a", "earlier"),
         ("^~ /a", "earlier"),

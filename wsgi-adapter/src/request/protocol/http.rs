@@ -115,7 +115,7 @@ impl Lines {
             let name = &field.name[..];
             let ours = OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours));
             let traced = is(name, "traceparent") && !head.traceparent.is_empty();
-            let is_sent = is_plain(name) || is_underscored(name);
+            let is_sent = is_plain(name) || is_underscored(name, head);
             if ours || traced || !is_sent || (is_dropped(name) && !is(name, "content-type")) {
                 continue;
             }
@@ -150,11 +150,18 @@ fn port(head: &RequestHead, host: &str) -> u16 {
     }
 }
 
-/// A name with underscores. An edge sends one only where its settings ask for it, and none that forges
-/// another.
-fn is_underscored(name: &[u8]) -> bool {
+/// A name with underscores, which an edge sends only where its settings ask for it. A framework would make one
+/// variable of it and of the name with dashes, so none is sent that would be taken for what we say ourselves,
+/// or for another field of the request.
+fn is_underscored(name: &[u8], head: &RequestHead) -> bool {
     let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    name.contains(&b'_') && name.iter().all(is_of_name)
+    if !name.contains(&b'_') || !name.iter().all(is_of_name) {
+        return false;
+    }
+    let dashed: Vec<u8> = name.iter().map(|&byte| if byte == b'_' { b'-' } else { byte }).collect();
+    let is_it = |other: &[u8]| other.eq_ignore_ascii_case(&dashed);
+    let is_ours = OURS.iter().any(|ours| is_it(ours)) || is_it(b"traceparent") || is_dropped(&dashed);
+    !is_ours && !head.fields.iter().any(|field| is_it(&field.name))
 }
 
 #[cfg(test)]

@@ -41,6 +41,10 @@ fn the_head_is_the_clients_but_for_what_is_ours_to_say() {
         ("x-forwarded-prefix", "/shop"),
         ("content-type", "text/x"),
         ("x_real_ip", "6.6.6.6"),
+        ("X_Forwarded-For", "6.6.6.6"),
+        ("X_Forwarded_Prefix", "/evil"),
+        ("content_length", "9"),
+        ("x_plan", "1"),
         ("cookie", "b=2"),
         ("connection", "close"),
         ("upgrade", "h2c"),
@@ -50,7 +54,8 @@ fn the_head_is_the_clients_but_for_what_is_ours_to_say() {
         ("proxy", "http://evil"),
         ("host", "evil"),
     ];
-    let kept = "accept: */*\r\ncookie: a=1; b=2\r\nx-forwarded-prefix: /shop\r\ncontent-type: text/x\r\n\r\n";
+    let kept = "accept: */*\r\ncookie: a=1; b=2\r\nx-forwarded-prefix: /shop\r\ncontent-type: text/x\r\n\
+                x_plan: 1\r\n\r\n";
     let head = get("/a%20b?c", &fields);
     let line = "GET /a%20b?c HTTP/1.1\r\n";
     assert_eq!(written(&head, BodyLength::Nothing), format!("{line}{OURS}{kept}"));
