@@ -2,7 +2,7 @@
 //! a name has, and those that the cache-nodes of one of them know.
 
 use std::net::ToSocketAddrs;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -200,10 +200,7 @@ impl EdgeLines {
     pub(crate) fn next_until(&self, until: Option<Instant>) -> Option<EdgeLine> {
         match until {
             None => self.0.recv().ok(),
-            Some(until) => match self.0.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(line) => Some(line),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-            },
+            Some(until) => self.0.recv_timeout(until.saturating_duration_since(Instant::now())).ok(),
         }
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn origin(path: &str, arguments: &[String]) -> ValueOrigin {
         })
     };
     let flags = FLAGS.iter().find(|(end, _)| path.ends_with(end)).map(|(_, flags)| *flags);
-    match flags.and_then(|flags| flags.iter().find(|flag| given(*flag))) {
+    match flags.and_then(|flags| flags.iter().find(|flag| given(flag))) {
         Some(flag) => ValueOrigin::Flag(flag),
         None if flags.is_some() => ValueOrigin::Default,
         None => ValueOrigin::Serve,

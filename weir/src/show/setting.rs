@@ -20,7 +20,7 @@ pub(crate) enum ValueOrigin {
     /// `weir serve` itself, whatever its flags say.
     Serve,
     /// A part of `memory`, which is set there.
-    Share(Box<ValueOrigin>),
+    Share(Box<Self>),
     Default,
 }
 

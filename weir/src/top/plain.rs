@@ -11,7 +11,7 @@ const ROWS: usize = 10;
 
 /// The figures in one line, for the screen too.
 pub(super) fn figures(view: &View) -> String {
-    let span = |seconds: Option<f64>| seconds.map_or("-".to_owned(), time);
+    let span = |seconds: Option<f64>| seconds.map_or_else(|| "-".to_owned(), time);
     format!(
         "{} req/s   cached {}   p50 {}  p95 {}  p99 {}   application {}/s   5xx {}/s   {} connections",
         count(view.requests_per_s),

@@ -143,7 +143,7 @@ fn pools(rows: &[PoolRow]) -> TextTable {
             row.waiting.to_string(),
             row.requests.to_string(),
             row.failures.to_string(),
-            row.latency_ms.map_or("-".to_owned(), |latency| time(latency / 1e3)),
+            row.latency_ms.map_or_else(|| "-".to_owned(), |latency| time(latency / 1e3)),
             format!("{} at {}", row.server, row.edge),
         ]
     };
@@ -192,7 +192,7 @@ pub(super) fn count(number: f64) -> String {
 }
 
 pub(super) fn percent(part: Option<f64>) -> String {
-    part.map_or("-".to_owned(), |part| format!("{:.1}%", part * 100.0))
+    part.map_or_else(|| "-".to_owned(), |part| format!("{:.1}%", part * 100.0))
 }
 
 fn bytes(number: f64) -> String {

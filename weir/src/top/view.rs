@@ -223,7 +223,7 @@ impl Sums {
         let wanted = part * self.buckets.iter().sum::<f64>();
         let (mut before, mut lower) = (0.0, 0.0);
         for (bucket, count) in self.buckets.iter().enumerate() {
-            let upper = self.bounds.get(bucket).or(self.bounds.last()).copied().unwrap_or_default();
+            let upper = self.bounds.get(bucket).or_else(|| self.bounds.last()).copied().unwrap_or_default();
             if *count > 0.0 && before + count >= wanted {
                 return Some(lower + (upper - lower) * ((wanted - before) / count).clamp(0.0, 1.0));
             }

@@ -200,7 +200,8 @@ mod tests {
 
     #[test]
     fn answers_are_read_in_all_framings() {
-        let cases: [(&str, &[u8], Option<(u16, &str)>); 6] = [
+        type Case = (&'static str, &'static [u8], Option<(u16, &'static str)>);
+        let cases: [Case; 6] = [
             ("GET", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab", Some((200, "ab"))),
             ("GET", b"HTTP/1.1 404 Not Found\r\n\r\nto the end", Some((404, "to the end"))),
             (

@@ -79,7 +79,7 @@ mod tests {
             names: vec!["a.example".to_owned(), "b.example".to_owned()],
             paths: vec!["/api/".to_owned()],
         };
-        let probes = made(&[server.clone()], false);
+        let probes = made(std::slice::from_ref(&server), false);
         for host in ["a.example", "b.example"] {
             assert!(probes.iter().any(|probe| probe.host == host && probe.target == "/api/"));
         }

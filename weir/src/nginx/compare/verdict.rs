@@ -59,7 +59,7 @@ impl Comparison<'_> {
             (None, None) => return Vec::new(),
             (nginx, weir) => {
                 let status = |reply: Option<&Reply>| {
-                    reply.map_or("no answer".to_owned(), |one| one.status.to_string())
+                    reply.map_or_else(|| "no answer".to_owned(), |one| one.status.to_string())
                 };
                 return vec![self.found("status", status(nginx), status(weir))];
             }
@@ -79,8 +79,9 @@ impl Comparison<'_> {
             }
             let (one, other) = (nginx.field(name), weir.field(name));
             if one != other && again.field(name) == one {
-                let shown =
-                    |value: Option<String>| value.map_or("none".to_owned(), |value| format!("`{value}`"));
+                let shown = |value: Option<String>| {
+                    value.map_or_else(|| "none".to_owned(), |value| format!("`{value}`"))
+                };
                 found.push(self.found(name, shown(one), shown(other)));
             }
         }

@@ -150,9 +150,9 @@ fn port(head: &RequestHead, host: &str) -> u16 {
     }
 }
 
-/// A name with underscores, which an edge sends only where its settings ask for it. A framework would make one
-/// variable of it and of the name with dashes, so none is sent that would be taken for what we say ourselves,
-/// or for another field of the request.
+/// A name with underscores, which an edge sends only where its settings ask for it. A framework would make
+/// one variable of it and of the name with dashes, so none is sent that would be taken for what we say
+/// ourselves, or for another field of the request.
 fn is_underscored(name: &[u8], head: &RequestHead) -> bool {
     let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     if !name.contains(&b'_') || !name.iter().all(is_of_name) {
