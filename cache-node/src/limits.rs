@@ -20,12 +20,10 @@ use crate::error::Refusal;
 use crate::limits::places::Places;
 use crate::metrics::Metrics;
 use crate::store::redis::Redis;
-use crate::store::redis::limits::{PlaceRequest, PourRequest};
+use crate::store::redis::limits::{LONGEST_HOLD, PlaceRequest, PourRequest};
 
 /// A longer key is no hash.
 const LONGEST_KEY: usize = 64;
-/// A place is never held longer than this without its edge asking again.
-const LONGEST_HOLD: Duration = Duration::from_secs(300);
 /// Requests in progress that one node remembers.
 const MOST_PLACES: usize = 1 << 20;
 

@@ -39,6 +39,18 @@ fn main() -> ExitCode {
     }
 }
 
+/// What only prints ends well if its reader has read enough: `weir show | head`.
+fn printed(result: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
+    let is_broken_pipe = |error: &anyhow::Error| {
+        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        kind == Some(std::io::ErrorKind::BrokenPipe)
+    };
+    match result {
+        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
+        result => result,
+    }
+}
+
 /// The arguments, if the program was called by the name `nginx`.
 fn command_of_nginx() -> Option<Vec<String>> {
     let mut arguments = std::env::args();
@@ -53,9 +65,9 @@ fn run_command() -> anyhow::Result<ExitCode> {
         cli::Command::Serve(args) => serve::from_flags(&args),
         cli::Command::Check(args) => check::file(&args),
         cli::Command::Explain(args) => explain::url(&args),
-        cli::Command::Show(args) => show::show(&args),
+        cli::Command::Show(args) => printed(show::show(&args)),
         cli::Command::Doctor(args) => doctor::examine(&args),
-        cli::Command::Schema => schema::print(),
+        cli::Command::Schema => printed(schema::print()),
         cli::Command::Log(args) => log::requests(&args),
         cli::Command::Top(args) => top::top(&args),
         cli::Command::Purge(args) => purge::everywhere(&args),

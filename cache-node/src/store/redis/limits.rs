@@ -12,6 +12,9 @@ use crate::metrics::Command;
 const TABLES: u16 = 4096;
 const BUCKETS: usize = 64;
 
+/// A place is never held longer than this without its edge asking again.
+pub(crate) const LONGEST_HOLD: Duration = Duration::from_secs(300);
+
 pub(super) struct LimitScripts {
     limit: Script,
     place: Script,
@@ -64,7 +67,7 @@ impl Redis {
         let mut script = self.limits.place.prepare_invoke();
         script.key(format!("{}:places:{name}", self.prefix));
         script.arg(place.id).arg(place.most).arg(crate::entry::millis(place.hold));
-        script.arg(u8::from(place.renew));
+        script.arg(u8::from(place.renew)).arg(crate::entry::millis(LONGEST_HOLD));
         self.call(Command::Limit, &self.leases, &script).await
     }
 }
