@@ -150,6 +150,8 @@ fn has_frame(bytes: &[u8]) -> Result<bool, ErrorCode> {
         // Section 4.2: "An endpoint MUST send an error code of FRAME_SIZE_ERROR if a frame exceeds the size
         // defined in SETTINGS_MAX_FRAME_SIZE". For most types it must end the connection; it always may.
         Some(header) if header.length > MAX_PAYLOAD => Err(ErrorCode::FRAME_SIZE_ERROR),
+        // What is wrong whatever follows is not waited for. Section 8.4: "A client cannot push."
+        Some(header) if header.kind == PUSH_PROMISE => Err(ErrorCode::PROTOCOL_ERROR),
         Some(header) => Ok(bytes.len() >= FRAME_HEADER + header.length),
         None => Ok(false),
     }
