@@ -39,27 +39,38 @@ pub(crate) fn translate<'a>(
     edge.set("timeouts", Value::Section(timeouts), "");
 
     let mut limits = Table::new(None);
-    let heads = scopes.iter().filter_map(|scope| {
-        let directive = scope.one("large_client_header_buffers")?;
-        Some((values::number(directive.arg(0)?)?, values::size(directive.arg(1)?)?))
-    });
-    if let Some((count, size)) = heads.max_by_key(|(count, size)| count.saturating_mul(*size)) {
+    // They hold for all servers, so none gets less than it says, or than nginx gives one that says nothing.
+    let most = |name: &str, default: u64| {
+        let of = |scope: &Scope<'_>| scope.arg(name).and_then(values::number).unwrap_or(default);
+        scopes.iter().map(of).max().unwrap_or(default)
+    };
+    let is_named = |name: &str| scopes.iter().any(|scope| scope.one(name).is_some());
+    if is_named("large_client_header_buffers") {
+        let heads = scopes.iter().map(|scope| {
+            let directive = scope.one("large_client_header_buffers");
+            let buffers = directive.and_then(|directive| {
+                Some((values::number(directive.arg(0)?)?, values::size(directive.arg(1)?)?))
+            });
+            buffers.unwrap_or(HEADER_BUFFERS)
+        });
+        let heads = heads.max_by_key(|(count, size)| count.saturating_mul(*size));
+        let (count, size) = heads.unwrap_or(HEADER_BUFFERS);
         let head = count.saturating_mul(size).clamp(1024, 1 << 20);
         limits.set("head", head, "large_client_header_buffers");
         limits.set("target", size.min(head), "");
     }
-    let fields = scopes.iter().filter_map(|scope| values::number(scope.arg("max_headers")?)).max();
-    limits.set("fields", fields.unwrap_or(1000).clamp(1, 1000), "max_headers");
-    let requests = scopes.iter().filter_map(|scope| values::number(scope.arg("keepalive_requests")?)).max();
-    limits.set("requests_per_connection", requests.unwrap_or(1000).max(1), "keepalive_requests");
-    let streams =
-        scopes.iter().filter_map(|scope| values::number(scope.arg("http2_max_concurrent_streams")?));
-    if let Some(streams) = streams.max() {
-        limits.set("http2_streams", streams.max(1), "http2_max_concurrent_streams");
+    limits.set("fields", most("max_headers", 1000).clamp(1, 1000), "max_headers");
+    limits.set("requests_per_connection", most("keepalive_requests", 1000).max(1), "keepalive_requests");
+    if is_named("http2_max_concurrent_streams") {
+        let streams = most("http2_max_concurrent_streams", 128).max(1);
+        limits.set("http2_streams", streams, "http2_max_concurrent_streams");
     }
     edge.set("limits", Value::Section(limits), "");
     forwarded::translate(translator, http, &scopes, edge);
 }
+
+/// nginx's `large_client_header_buffers`: how many, and bytes of each.
+const HEADER_BUFFERS: (u64, u64) = (4, 8192);
 
 /// The largest value of a time over all servers; says so if they differ.
 fn largest<'a>(
