@@ -122,7 +122,7 @@ async fn sees_the_request(server: &Server, edge: &Edge) {
     for absent in ["HTTP_PROXY", "UWSGI_FILE", "REMOTE_USER"] {
         assert!(!seen.contains_key(absent), "{kind:?} {absent}");
     }
-    // By HTTP it is sent as it is where the edge lets it through (`edge.underscores`): some servers drop it.
+    // HTTP carries it where the edge lets it through (`edge.underscores`); some servers drop it.
     let by_http = matches!(kind, Kind::Uvicorn | Kind::GranianAsgi | Kind::GranianWsgi);
     assert_eq!(seen.contains_key("HTTP_X_UNDERSCORE"), by_http, "{kind:?}");
     assert!(text("wsgi.url_scheme") == "https" || text("HTTPS") == "on", "{kind:?}: {seen:?}");
