@@ -178,7 +178,7 @@ fn a_node_that_is_lost_leaves_its_counts_in_redis() {
 }
 
 #[test]
-fn redis_may_count_another_hour() {
+fn the_clock_of_the_store_may_be_another_hour() {
     let cluster = Cluster::with_clocks(2, 2, SITES);
     let edges = edges(&cluster);
     let ask = |source: &str, count: usize| allowed(&statuses(&edges, source, &vec!["/five/"; count]));
