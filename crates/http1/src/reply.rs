@@ -171,8 +171,8 @@ impl<'a> ResponseParser<'a> {
     }
 }
 
-/// The head apart from what follows it, which would keep it in memory, and be kept by it. Neither is copied
-/// for the other.
+/// A copy of the head, taken off the front: as a part of the same memory, a field that is kept would keep the
+/// page behind it, too.
 fn take_front(buffer: &mut BytesMut, end: usize) -> Vec<u8> {
     let head = buffer[..end].to_vec();
     buffer.advance(end);
