@@ -7,6 +7,7 @@ those still alive when the command has ended are named and killed.
 
 import ctypes
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ SECONDS_TO_END = 5
 
 def main():
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         code = ended(subprocess.Popen(sys.argv[1:]))
     except KeyboardInterrupt:
@@ -32,6 +34,12 @@ def main():
         code = code or 1
         left = still_running()
     return code if code >= 0 else 128 - code
+
+
+def interrupt(_signal, _frame):
+    """Whoever is stopped in the background has no terminal whose Ctrl-C it would see; once is enough."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def ended(command):

@@ -13,7 +13,15 @@ export WEIR_REDIS_SERVER WEIR_UWSGI=$PWD/.venv/bin/uwsgi
 
 WEIR_DEMO_STATE=$(mktemp -d)
 output=$(mktemp)
-trap 'rm -rf "$WEIR_DEMO_STATE" "$output"' EXIT
+of_python=$(mktemp)
+python_tests=
+# What still runs when this script is stopped ends with it.
+end() {
+  [ -z "$python_tests" ] || kill -TERM -- "-$python_tests" 2>/dev/null || true
+  rm -rf "$WEIR_DEMO_STATE" "$output" "$of_python"
+}
+trap end EXIT
+trap 'exit 130' INT TERM HUP
 WEIR_DEMO_STATE=$WEIR_DEMO_STATE .venv/bin/python deploy/demo/manage.py prepare
 WEIR_DEMO_STATE=$WEIR_DEMO_STATE .venv/bin/python deploy/demo/manage.py test news
 
@@ -59,6 +67,12 @@ cargo_test() {
 }
 unsteady=()
 
+# The Python package, with the program as it was built above, beside the tests of the programs: both wait often.
+WEIR_WHEEL=$(deploy/setup/wheel.sh dev target/tmp/wheels)
+export WEIR_WHEEL=$PWD/$WEIR_WHEEL WEIR_BIN=$PWD/target/debug/weir
+setsid deploy/setup/test_python.sh >"$of_python" 2>&1 </dev/null &
+python_tests=$!
+
 run
 # What is kept in Redis, once more in Valkey.
 if WEIR_REDIS_SERVER=$(deploy/setup/valkey.sh); then
@@ -67,8 +81,10 @@ else
   say "Valkey is not tested."
 fi
 
-# The Python package, with the program as it was built above.
-WEIR_WHEEL=$(deploy/setup/wheel.sh dev target/tmp/wheels)
-export WEIR_WHEEL=$PWD/$WEIR_WHEEL WEIR_BIN=$PWD/target/debug/weir
-(cd python && ../.venv/bin/python ../deploy/setup/leave_nothing.py ../.venv/bin/python -m pytest --quiet)
+say "The tests of the Python package:"
+code=0
+wait "$python_tests" || code=$?
+python_tests=
+cat "$of_python"
+[ "$code" -eq 0 ] || exit "$code"
 [ "${#unsteady[@]}" -eq 0 ] || say "Look into these, they failed once: ${unsteady[*]}"

@@ -109,6 +109,7 @@ def test_uwsgi_itself_tells_its_options(tmp_path: Path) -> None:
         try:
             until("it says so", lambda: process.poll() is not None or "weir.W008" in log.read_text())
         finally:
-            process.terminate()
+            # uWSGI can miss a TERM while it starts its workers.
+            process.kill()
             process.wait(30)
     assert "buffer-size is 4096 bytes" in log.read_text() and "weir.E002" in log.read_text(), log.read_text()[-3000:]
