@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 # Processes of each application server, as for a small site.
 WORKERS = 4
 CORES = sorted(os.sched_getaffinity(0))
-WEIR = Path(os.environ.get("WEIR_BINARIES") or "target/demo") / "weir"
+WEIR = Path(os.environ.get("WEIR_BINARIES") or "target/siege") / "weir"
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,13 @@ main() {
   report_death
 }
 
-# The application's packages are fetched while Weir is built. `CFLAGS`: jemalloc's own flags ask for debug information.
+# The application's packages are fetched while Weir is built.
 build() {
   setsid deploy/setup/venv.sh deploy/demo/requirements.txt &
   local packages=$!
   # shellcheck disable=SC2064
   trap "kill -TERM -- -$packages 2>/dev/null || true" EXIT
-  CFLAGS="${CFLAGS:--g0}" cargo build --profile demo --locked -p weir
+  cargo build --profile demo --locked -p weir --no-default-features
   wait "$packages"
   trap - EXIT
 }

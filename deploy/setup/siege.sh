@@ -7,5 +7,5 @@ have nginx || deploy/setup/debian.sh nginx
 deploy/setup/venv.sh deploy/demo/requirements.txt tests/requirements.txt
 # Thousands of connections. WEIR_BINARIES names a directory with programs that are built already.
 ulimit -n "$(ulimit -Hn)"
-[ -n "${WEIR_BINARIES:-}" ] || CFLAGS="${CFLAGS:--g0}" cargo build --profile demo --locked -p weir
+[ -n "${WEIR_BINARIES:-}" ] || CFLAGS="${CFLAGS:--g0}" cargo build --profile siege --locked -p weir
 exec .venv/bin/python -m bench.siege

@@ -1,6 +1,7 @@
 //! What any of our processes does, mechanism only: load settings, log and trace, listen, shut down. Knows no
 //! HTTP, gRPC or Redis.
 
+#[cfg(feature = "jemalloc")]
 mod allocator;
 pub mod control;
 pub mod directory;
