@@ -299,13 +299,14 @@ impl<W: Waiters> Connection<W> {
     fn finish_sending(&mut self, id: u32) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         stream.outgoing.phase = SendPhase::Ended;
-        let nobody_reads = stream.handles == 0 && stream.incoming.phase == ReceivePhase::Open;
-        // RFC 9113 section 8.1: a server may "request that the client abort transmission of a request without
-        // error by sending a RST_STREAM with an error code of NO_ERROR after sending a complete response".
-        if nobody_reads || stream.incoming.phase == ReceivePhase::Malformed {
-            self.reset_stream(id, ErrorCode::NO_ERROR);
-        } else {
-            self.settle(id);
+        match stream.incoming.phase {
+            // RFC 9113 section 8.1.1: it is a stream error of type PROTOCOL_ERROR, if an answered one.
+            ReceivePhase::Malformed => self.reset_stream(id, ErrorCode::PROTOCOL_ERROR),
+            // Section 8.1: a server may "request that the client abort transmission of a request without
+            // error by sending a RST_STREAM with an error code of NO_ERROR after sending a complete
+            // response".
+            ReceivePhase::Open if stream.handles == 0 => self.reset_stream(id, ErrorCode::NO_ERROR),
+            ReceivePhase::Open | ReceivePhase::Ended => self.settle(id),
         }
     }
 }

@@ -105,7 +105,7 @@ pub(crate) enum ReceivePhase {
     Open,
     /// The client sends nothing more.
     Ended,
-    /// What comes is not what was announced; it is dropped.
+    /// The request is malformed; what comes is dropped, and the reply ends with RST_STREAM.
     Malformed,
 }
 

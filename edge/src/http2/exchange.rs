@@ -139,15 +139,21 @@ fn incoming(
 }
 
 fn refuse(client: &Http2Client, refusal: Refusal, arrival: Arrival) {
+    let refused = error::refused(refusal);
+    // RFC 9113 section 8.1.1: "Malformed requests or responses that are detected MUST be treated as a stream
+    // error (Section 5.4.2) of type PROTOCOL_ERROR. For malformed requests, a server MAY send an HTTP
+    // response prior to closing or resetting the stream."
+    if refused.status == StatusCode::BAD_REQUEST {
+        return refuse_stream(client, refusal, refused, client.link.open_malformed(arrival));
+    }
     let stream = client.link.open(arrival);
     if arrival.has_body {
         client.edge.shutdown.spawn(let_go(stream.clone()));
     }
-    refuse_stream(client, refusal, stream);
+    refuse_stream(client, refusal, refused, stream);
 }
 
-fn refuse_stream(client: &Http2Client, refusal: Refusal, stream: ClientStream) {
-    let refused = error::refused(refusal);
+fn refuse_stream(client: &Http2Client, refusal: Refusal, refused: Reply, stream: ClientStream) {
     let mut block = Vec::with_capacity(256);
     let length = reply::head(&refused, &mut block);
     let body = reply::whole_body(&refused, false);
@@ -165,7 +171,8 @@ async fn exchange_without_body(client: Http2Client, request: Request, stream: Cl
     let lies = is_lying(&stream).await;
     client.edge.shutdown.spawn(let_go(stream.clone()));
     if lies {
-        return refuse_stream(&client, Refusal::ContentLength, stream);
+        let refused = error::refused(Refusal::ContentLength);
+        return refuse_stream(&client, Refusal::ContentLength, refused, stream);
     }
     exchange(client, request, None, stream).await;
 }

@@ -60,6 +60,12 @@ impl Link {
         self.opened(arrival)
     }
 
+    /// Opens the stream of a malformed request: it is reset after its reply.
+    pub(super) fn open_malformed(self: &Arc<Self>, arrival: Arrival) -> ClientStream {
+        self.lock().connection.open_malformed(arrival);
+        self.opened(arrival)
+    }
+
     /// The handle of a stream that is open already, and has no other.
     fn opened(self: &Arc<Self>, arrival: Arrival) -> ClientStream {
         ClientStream { link: self.clone(), id: arrival.stream }

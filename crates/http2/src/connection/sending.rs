@@ -6,7 +6,7 @@ use super::{Arrival, Connection, MAX_QUEUED};
 use crate::error::ErrorCode;
 use crate::frame::{CONTINUATION, END_HEADERS, END_STREAM, FrameHeader, HEADERS, MAX_PAYLOAD};
 use crate::hpack::block;
-use crate::stream::{LostStream, SendPhase, Stream, Waiters};
+use crate::stream::{LostStream, ReceivePhase, SendPhase, Stream, Waiters};
 
 impl<W: Waiters> Connection<W> {
     /// Opens the stream of a request. Its one handle must be dropped.
@@ -15,6 +15,15 @@ impl<W: Waiters> Connection<W> {
         stream.handles = 1;
         self.streams.insert(arrival.stream, stream);
         self.open += 1;
+    }
+
+    /// Opens the stream of a request that no reader accepts: what else comes of it is dropped, and the stream
+    /// is reset after its reply. Its one handle must be dropped.
+    pub fn open_malformed(&mut self, arrival: Arrival) {
+        self.open(arrival);
+        if let Some(stream) = self.streams.get_mut(&arrival.stream) {
+            stream.incoming.phase = ReceivePhase::Malformed;
+        }
     }
 
     /// Another one holds on to the stream.

@@ -42,7 +42,7 @@ enum Requirement {
     End(&'static [u8]),
     /// Reset the stream, or end the connection, with one of these codes.
     Reset(&'static [u8]),
-    /// Take the request for malformed: as PROTOCOL_ERROR, or with a 400.
+    /// Take the request for malformed: as PROTOCOL_ERROR, if after a 400.
     Malformed,
 }
 use Requirement::{Answer, End, Ignore, Malformed, Reset};
@@ -91,8 +91,6 @@ fn verdict(client: &mut Client, must: Requirement) -> Result<(), String> {
             (Reset(codes), RST_STREAM) => code.is_some_and(|code| codes.contains(&code)),
             (Malformed, RST_STREAM) => code == Some(PROTOCOL),
             (Malformed, GOAWAY) => payload[7] == PROTOCOL,
-            // 400 by the static table.
-            (Malformed, HEADERS) => payload.first() == Some(&0x8c),
             _ => false,
         };
         if done {

@@ -78,6 +78,23 @@ fn what_exceeds_a_window_is_an_error() {
 }
 
 #[test]
+fn a_malformed_request_is_answered_and_then_reset() {
+    for (request, more) in [(get(1), vec![]), (post(1), frame(DATA, END_STREAM, 1, b"more"))] {
+        let mut peer = Peer::new();
+        let arrival = peer.connection.receive(&mut &request[..], &mut peer.fields).unwrap().unwrap();
+        peer.connection.open_malformed(arrival);
+        peer.send(&more).unwrap();
+        assert_eq!(peer.connection.read(1), BodyProgress::Malformed);
+        assert_eq!(peer.answer(1, 10), 10);
+        peer.connection.drop_handle(1);
+        let shapes = [(HEADERS, END_HEADERS, 1, 1), (DATA, END_STREAM, 1, 10), (RST_STREAM, 0, 1, 4)];
+        assert_eq!(peer.shapes(), shapes);
+        assert_eq!((peer.connection.open_streams(), peer.connection.streams.len()), (0, 0));
+        assert_eq!(peer.connection.counts().blaming, 1);
+    }
+}
+
+#[test]
 fn a_body_that_contradicts_its_length_is_malformed() {
     let data = |flags, content: &[u8]| frame(DATA, flags, 1, content);
     let trailers = |flags, block: &[u8]| frame(HEADERS, flags, 1, block);
@@ -123,7 +140,7 @@ fn a_body_that_contradicts_its_length_is_malformed() {
                     peer.send(&more).unwrap();
                     assert_eq!(peer.connection.read(1), BodyProgress::Malformed);
                     peer.connection.send_head(1, &reply(), true).unwrap();
-                    assert_eq!(reset(&mut peer), Some(0), "{what}");
+                    assert_eq!(reset(&mut peer), Some(1), "{what}");
                 }
             }
             peer.connection.drop_handle(1);
