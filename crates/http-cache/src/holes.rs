@@ -4,8 +4,8 @@
 //! A mark is random, so that nobody who writes a part of the page can write one. The field is stored with the
 //! page as any other. It is a List of RFC 9651, with two kinds of members:
 //!
-//! * `csrf;mark="…";cookie="csrftoken";max-age=31449600;path="/";samesite="Lax"`: the mark stands where Django
-//!   writes a masked token, and the rest describes the cookie that holds the secret ([`token_cookie`]);
+//! * `csrf;mark="…";cookie="csrftoken";max-age=31449600;path="/";samesite="Lax"`: the mark stands where
+//!   Django writes a masked token; the rest describes the cookie that holds the secret ([`token_cookie`]);
 //! * `value;mark="…";cookie="weir_values";name="name";default=%"friend"`: the mark stands for a text that the
 //!   visitor has in a cookie which the application has signed ([`named_value`]).
 

@@ -51,7 +51,7 @@ fn what_fits() {
         ("status >= 500 and path ~ \"^/api\"", true),
         ("status >= 500 && path ~ '^/api'", true),
         ("status=502", true),
-        ("view ~ ^shop and queries > 10 and sql < 5ms", true),
+        ("view ~ \"^shop\" and queries > 10 and sql < 5ms", true),
         ("queries < 12", false),
         ("status == 502", true),
         ("status != 502", false),

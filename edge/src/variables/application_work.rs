@@ -1,8 +1,8 @@
 //! What an application says of its own work for a reply: the field Weir-View. It is for logs, and goes no
 //! further.
 //!
-//! `Weir-View: "news.views.article";queries=12;sql-us=3400`: the name of the view, the number of its queries to
-//! databases, and the microseconds that they took.
+//! `Weir-View: "news.views.article";queries=12;sql-us=3400`: the name of the view, the number of its queries
+//! to databases, and the microseconds that they took.
 
 use std::time::Duration;
 

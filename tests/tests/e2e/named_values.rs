@@ -66,7 +66,7 @@ fn cookie(key: &str, name: &str, left: i64) -> String {
 }
 
 fn visitor(number: usize) -> String {
-    // Of lengths that differ, and with what HTML takes for something else.
+    // Lengths differ, and HTML takes some of it for something else.
     format!("Ann{number} <{}>", "&x".repeat(number))
 }
 

@@ -1,5 +1,5 @@
-//! The key with which the application signs what fills named values in shared pages: made once, in a file that
-//! only its own user can read, so that visitors keep their values over restarts.
+//! The key with which the application signs what fills named values in shared pages: made once, in a file
+//! that only its own user can read, so that visitors keep their values over restarts.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Write};
