@@ -32,8 +32,8 @@ type=TYPE        Content-Type, else one that fits the body; empty: none
 body=KIND        what /count answers: number (the default); html: a page with the number; html-with-csrf: the same with
                  a form and Django's hidden token; html-with-holes: the same with two such forms, whose tokens are holes
                  if Weir offers to fill them, and fill=BYTES between; html-with-both: one is a hole, the other is not;
-                 html-with-values: the same as html-with-holes, and two places for the value "name" of the visitor, whose
-                 default is <friend>;
+                 html-with-values: the same as html-with-holes, and two places for the visitor's value "name", with the
+                 default <friend>;
                  who: the number and the request's Cookie and Authorization;
                  field:NAME: the number and that request field; variable:NAME: the number and that CGI variable
 size=BYTES       the body filled up with dots, or cut, to this length
