@@ -1,7 +1,7 @@
 # The commands. Every target does its own set-up, and says in one line what it cannot do itself.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint bench count siege fuzz stack-test wheel deb sbom reproducible clean
+.PHONY: help setup demo up down test lint bench count siege fuzz stack-test wheel sdist deb sbom reproducible clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -43,6 +43,9 @@ fuzz: ## fuzz each parser for half a minute (the build takes some minutes)
 
 wheel: ## build the wheel weir-server into target/wheels (docs/python.md)
 	@deploy/setup/wheel.sh
+
+sdist: ## write the source package of weir-server into target/wheels
+	@deploy/setup/sdist.sh
 
 sbom: ## list what each program is made of, as CycloneDX, into target/sbom
 	@deploy/setup/sbom.sh

@@ -25,6 +25,7 @@ use crate::log::{self, Log};
 use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::purge::order::Purger;
+use crate::reply::holes::value_keys::ValueKeys;
 use crate::route::{self, Sites};
 use crate::settings::Config;
 use crate::tls::TlsUnavailable;
@@ -59,6 +60,8 @@ pub struct Edge {
     pub(crate) files: Arc<FileCache>,
     pub(crate) coding: Arc<CodingCapacity>,
     pub(crate) acme: Arc<Acme>,
+    /// What the signatures of visitors' values are checked with.
+    pub(crate) value_keys: Arc<ArcSwap<ValueKeys>>,
     pub(crate) log: Log,
     pub(crate) metrics: Arc<Metrics>,
     /// Begins when the process drains, or when another edge has taken this one's place.
@@ -73,6 +76,7 @@ pub(crate) struct EdgePlan {
     acme: AcmePlan,
     access: Arc<AccessLog>,
     own_logs: OpenLogs,
+    value_keys: ValueKeys,
 }
 
 impl Edge {
@@ -83,6 +87,7 @@ impl Edge {
         let own_logs = lasting.own_logs.prepare(&sites).map_err(log_mistake)?;
         let access = lasting.access.load_full();
         let files = Arc::new(FileCache::new(settings.files.clone()));
+        lasting.value_keys.store(Arc::new(ValueKeys::read(&settings).map_err(mistake)?));
         lasting.own_logs.take_over(own_logs, &sites);
         lasting.acme.start(acme).map_err(StartError::Acme)?;
         telemetry::set_log_level(settings.error_log_level.word());
@@ -101,13 +106,15 @@ impl Edge {
             true => self.log.access.clone(),
             false => log::open(&settings).map_err(log_mistake)?,
         };
-        Ok(EdgePlan { settings, sites, acme, access, own_logs })
+        let value_keys = ValueKeys::read(&settings).map_err(mistake)?;
+        Ok(EdgePlan { settings, sites, acme, access, own_logs, value_keys })
     }
 
     /// The edge of the new settings, in place of this one. `None`: only sites have changed, and this edge has
     /// taken them over.
     pub(crate) fn take_over(&self, plan: EdgePlan) -> Option<Arc<Self>> {
-        let EdgePlan { settings, sites, acme, access, own_logs } = plan;
+        let EdgePlan { settings, sites, acme, access, own_logs, value_keys } = plan;
+        self.value_keys.store(Arc::new(value_keys));
         self.log.own.take_over(own_logs, &sites);
         if let Err(error) = self.acme.start(acme) {
             tracing::error!("no certificate is renewed any more: {error}");
@@ -223,5 +230,8 @@ fn build_sites(settings: &Config, metrics: &Metrics) -> Result<Sites, StartError
 pub fn check(settings: &Config, mistakes: &mut Mistakes) {
     settings.check(mistakes);
     acme::check::check(settings, mistakes);
+    if let Err((key, text)) = ValueKeys::read(settings) {
+        mistakes.push(key, text);
+    }
     route::build(settings, &settings.listen, &Metrics::new(Default::default), mistakes);
 }

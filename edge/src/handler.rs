@@ -371,7 +371,7 @@ async fn from_application(
             let cookies = VisitorCookies::of(&request.headers);
             // Boxed, so that requests that bypass the cache do not hold its room.
             let reply = Box::pin(cached::answer(cache, ask, request, plan)).await;
-            let mut reply = holes::fill(reply, &cookies);
+            let mut reply = holes::fill(reply, &cookies, &edge.value_keys.load());
             if reply.status.is_redirection() && reply.note.cache.is_shared() {
                 policy.lead_on(&mut reply.headers, &authority, query.as_deref().map(str::as_bytes));
             }

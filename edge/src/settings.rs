@@ -88,6 +88,9 @@ pub struct Config {
     /// purges need none, and changes of servers and `explain` need one that the process makes at its start;
     /// elsewhere nothing can be changed.
     pub admin_token_file: Option<PathBuf>,
+    /// File that holds the key with which the application signs what fills named values in shared pages.
+    /// Left out: every visitor gets the text that the page has for those who have none.
+    pub values_key_file: Option<PathBuf>,
     /// The name of this edge in the answer to a purge; no two edges may share a name. Left out: the host's
     /// name and the port.
     pub name: Option<String>,
@@ -205,6 +208,7 @@ impl Default for Config {
             admin: "127.0.0.1:9900".into(),
             admin_hosts: Vec::new(),
             admin_token_file: None,
+            values_key_file: None,
             name: None,
             purge_allow: Vec::new(),
             watch_grace: Time::from_secs(1),

@@ -16,6 +16,7 @@
 //! them, `values` holds what the rules of one request have set: captures of regular expressions, and `set`.
 //! `expression` compiles the regular expressions of locations, rules and maps.
 
+pub(crate) mod application_work;
 pub(crate) mod body_copy;
 pub(crate) mod definitions;
 pub(crate) mod expression;

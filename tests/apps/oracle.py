@@ -32,6 +32,8 @@ type=TYPE        Content-Type, else one that fits the body; empty: none
 body=KIND        what /count answers: number (the default); html: a page with the number; html-with-csrf: the same with
                  a form and Django's hidden token; html-with-holes: the same with two such forms, whose tokens are holes
                  if Weir offers to fill them, and fill=BYTES between; html-with-both: one is a hole, the other is not;
+                 html-with-values: the same as html-with-holes, and two places for the visitor's value "name", with the
+                 default <friend>;
                  who: the number and the request's Cookie and Authorization;
                  field:NAME: the number and that request field; variable:NAME: the number and that CGI variable
 size=BYTES       the body filled up with dots, or cut, to this length
@@ -65,6 +67,7 @@ CALLS_KEPT = 200
 HELD_AT_MOST = 60  # seconds; the test has failed long before
 CSRF_FORM = '<form method="post"><input type="hidden" name="csrfmiddlewaretoken" value="{}"></form>\n'
 HOLE = 'csrf;mark="{}";cookie="csrftoken";max-age=31449600;path="/";samesite="Lax"'
+VALUE = 'value;mark="{}";cookie="weir_values";name="name";default=%"<friend>"'
 
 
 @dataclass
@@ -156,12 +159,17 @@ def count(ask):
         page = f"<!doctype html><title>{number}</title><p>{number}</p>\n"
         if kind == "html-with-csrf":
             page += CSRF_FORM.format(os.urandom(32).hex())
-        elif kind in ("html-with-holes", "html-with-both"):
+        elif kind in ("html-with-holes", "html-with-both", "html-with-values"):
             mark = os.urandom(32).hex()
             other = os.urandom(32).hex() if kind == "html-with-both" else mark
             page += CSRF_FORM.format(mark) + "." * ask.number("fill") + CSRF_FORM.format(other)
+            holes = [HOLE.format(mark)]
+            if kind == "html-with-values":
+                value = os.urandom(32).hex()
+                page += f"<p title='{value}'>Hello {value}</p>"
+                holes.append(VALUE.format(value))
             if "HTTP_WEIR_HOLES" in ask.environ:
-                ask.params.setdefault("h", []).append(f"Weir-Holes: {HOLE.format(mark)}")
+                ask.params.setdefault("h", []).append(f"Weir-Holes: {', '.join(holes)}")
         answer.body, answer.type = page.encode(), "text/html; charset=utf-8"
     elif kind == "who":
         cookie, authorization = ask.environ.get("HTTP_COOKIE"), ask.environ.get("HTTP_AUTHORIZATION")

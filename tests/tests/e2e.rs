@@ -116,6 +116,9 @@ mod private;
 // Holes of shared pages, filled for each visitor.
 #[path = "e2e/holes.rs"]
 mod holes;
+// Texts of one visitor in shared pages.
+#[path = "e2e/named_values.rs"]
+mod named_values;
 #[path = "e2e/variants.rs"]
 mod variants;
 // All kinds of visitors at once, before applications that show all they can see.

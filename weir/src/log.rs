@@ -110,6 +110,14 @@ fn text(record: &Value, is_coloured: bool, edge: Option<&str>) -> String {
     if let Some(busy) = number("application_s") {
         let server = if word("server").is_empty() { "no server" } else { word("server") };
         text.push_str(&format!(" application {} {} {server}", time(busy), word("pool")));
+        if !word("view").is_empty() {
+            text.push_str(&format!(" {}", word("view")));
+        }
+        if let Some(count) = number("queries") {
+            let plural = if count == 1.0 { "query" } else { "queries" };
+            let took = number("query_s").map(|took| format!(" in {}", time(took))).unwrap_or_default();
+            text.push_str(&format!(" {count} {plural}{took}"));
+        }
     }
     if let Some(tries) = number("tries").filter(|tries| *tries > 1.0) {
         text.push_str(&format!(" ({tries} servers asked)"));
@@ -158,13 +166,14 @@ mod tests {
         let record = serde_json::json!({
             "at": 1_700_000_000.125, "status": 502, "method": "GET", "host": "example.com", "target": "/api?x=1",
             "duration_s": 0.3, "cache": "miss", "reason": "origin-failed", "application_s": 0.25, "pool": "django",
-            "server": "127.0.0.1:29000", "tries": 2, "bytes": 12, "client": "192.0.2.7", "site": "example.com",
+            "server": "127.0.0.1:29000", "tries": 2, "bytes": 12, "view": "news.views.api",
+            "queries": 3, "query_s": 0.0025, "client": "192.0.2.7", "site": "example.com",
             "location": "/api",
         });
         assert_eq!(
             text(&record, false, Some("127.0.0.1:9900")),
             "22:13:20.125 502 GET example.com/api?x=1 300ms miss (origin-failed) application 250ms django \
-             127.0.0.1:29000 (2 servers asked) 12 bytes to 192.0.2.7 [example.com /api] at 127.0.0.1:9900"
+             127.0.0.1:29000 news.views.api 3 queries in 2.5ms (2 servers asked) 12 bytes to 192.0.2.7 [example.com /api] at 127.0.0.1:9900"
         );
         assert!(text(&record, true, None).contains("\x1b[31m502\x1b[0m"));
         // A head that was refused.

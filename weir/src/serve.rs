@@ -8,6 +8,7 @@ pub(crate) mod parse;
 mod python;
 mod server;
 mod site;
+mod values_key;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -46,11 +47,19 @@ pub(crate) fn from_flags(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let mut found = python::probe(&python, name)?;
     found.host = args.server.host.clone().or(found.host);
     let server = Server::choose(&args.server, python, found)?;
-    let pointer = PoolPointer::of(&server, &application::socket(directory.path()))?;
+    let values_key = match loaded.edge.values_key_file.clone() {
+        Some(file) => file,
+        None => values_key::file(directory.path()).context("the key for named values cannot be written")?,
+    };
+    let pointer = PoolPointer::of(&server, &application::socket(directory.path()), &values_key)?;
     pointer.point(&mut loaded)?;
     eprintln!("weir: {}", server.told());
-    let admin = loaded.edge.admin.clone();
-    let application = Application::start(server, directory, admin, args.server.reload)?;
+    // What the application's part of Weir must know.
+    let told = vec![
+        ("WEIR_ADMIN", loaded.edge.admin.clone().into()),
+        ("WEIR_VALUES_KEY_FILE", std::path::absolute(values_key)?.into()),
+    ];
+    let application = Application::start(server, directory, told, args.server.reload)?;
     // The application goes on until weir has drained; then it is dropped.
     let again = move || {
         let mut loaded = again()?;
@@ -71,17 +80,19 @@ pub(crate) fn settings_of(arguments: &[String]) -> anyhow::Result<String> {
     }
 }
 
-/// What a pool needs to lead to the server that weir starts.
+/// What the settings need to lead to the server that weir starts.
 struct PoolPointer {
     server: ServerConfig,
+    values_key: PathBuf,
     speaks_uwsgi: bool,
     at_once: usize,
     buffer_size: Size,
 }
 
 impl PoolPointer {
-    fn of(server: &Server, socket: &Path) -> anyhow::Result<Self> {
+    fn of(server: &Server, socket: &Path, values_key: &Path) -> anyhow::Result<Self> {
         Ok(Self {
+            values_key: values_key.to_owned(),
             server: ServerConfig::new(server.address(socket).parse()?),
             speaks_uwsgi: server.speaks_uwsgi(),
             at_once: usize::try_from(server.at_once())?,
@@ -90,6 +101,7 @@ impl PoolPointer {
     }
 
     fn point(&self, loaded: &mut ServiceSettings) -> anyhow::Result<()> {
+        loaded.edge.values_key_file.get_or_insert_with(|| self.values_key.clone());
         let pool = loaded.wsgi_adapter.pool.iter_mut().find(|pool| pool.name == site::POOL);
         let pool = pool.with_context(|| {
             format!("the settings have no [[wsgi_adapter.pool]] named \"{}\"", site::POOL)

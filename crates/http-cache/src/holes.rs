@@ -1,35 +1,39 @@
 //! Holes of a page that is shared: places that the edge fills for each visitor. The application declares
 //! them in the field Weir-Holes, and its body has a mark at each place.
 //!
-//! A mark is random, so that nobody who writes a part of the page can write one, and as long as what replaces
-//! it, so that the page keeps its length. The field is stored with the page as any other.
+//! A mark is random, so that nobody who writes a part of the page can write one. The field is stored with the
+//! page as any other. It is a List of RFC 9651, with two kinds of members:
 //!
-//! `Weir-Holes: csrf;mark="…";cookie="csrftoken";max-age=31449600;path="/";samesite="Lax"` (a List of RFC
-//! 9651): the mark stands where Django writes a masked token, and the rest describes the cookie that holds
-//! the secret.
+//! * `csrf;mark="…";cookie="csrftoken";max-age=31449600;path="/";samesite="Lax"`: the mark stands where
+//!   Django writes a masked token; the rest describes the cookie that holds the secret ([`token_cookie`]);
+//! * `value;mark="…";cookie="weir_values";name="name";default=%"friend"`: the mark stands for a text that the
+//!   visitor has in a cookie which the application has signed ([`named_value`]).
 
 pub mod filler;
+pub mod named_value;
 pub mod token;
+pub mod token_cookie;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sfv::{BareItem, Item, List, ListEntry, Parser};
 
 use crate::Reason;
-use crate::policy::cookies::pairs;
-use token::{LENGTH, Secret};
+use named_value::NamedValue;
+use token::LENGTH;
+use token_cookie::TokenCookie;
 
 /// In a request: what the edge can fill, if the reply may be shared. In a reply: what there is to fill.
 pub const WEIR_HOLES: HeaderName = HeaderName::from_static(FIELD);
 pub const FIELD: &str = "weir-holes";
 /// What the edge can fill.
-pub const OFFER: &str = "csrf";
+pub const OFFER: &str = "csrf, value";
 
 /// Added to the status of a page with holes between edges and nodes. An edge that does not know of holes
 /// takes such an entry for damaged, instead of sending its marks to visitors.
 pub(crate) const WITH_HOLES: u32 = 1000;
 
 /// The most that one page declares.
-const MOST: usize = 4;
+const MOST: usize = 8;
 
 /// What stands in a page where a value is to stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,13 +43,18 @@ pub struct Mark([u8; LENGTH]);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holes(Vec<Hole>);
 
-/// Places for a visitor's masked token, and the cookie that holds its secret.
+/// Places in a page, and what fills them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hole {
     pub mark: Mark,
-    cookie: String,
-    /// What follows the value in Set-Cookie.
-    attributes: String,
+    pub content: HoleContent,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HoleContent {
+    /// A masked token of the secret in this cookie.
+    Token(TokenCookie),
+    Value(NamedValue),
 }
 
 impl Mark {
@@ -76,61 +85,24 @@ impl Holes {
     pub fn iter(&self) -> impl Iterator<Item = &Hole> {
         self.0.iter()
     }
+
+    /// Whether texts fill some of them, whose lengths are not those of their marks.
+    pub fn have_values(&self) -> bool {
+        self.0.iter().any(|hole| matches!(hole.content, HoleContent::Value(_)))
+    }
 }
 
 impl Hole {
     fn of(entry: &ListEntry) -> Option<Self> {
         let ListEntry::Item(Item { bare_item: BareItem::Token(kind), params }) = entry else { return None };
-        if kind.as_str() != "csrf" {
-            return None;
-        }
-        let (mut mark, mut cookie, mut attributes) = (None, None, String::new());
-        for (name, value) in params {
-            let attribute = match (name.as_str(), value) {
-                ("mark", BareItem::String(text)) => {
-                    mark = Some(Mark::new(text.as_str())?);
-                    continue;
-                }
-                ("cookie", BareItem::String(text)) => {
-                    cookie = Some(text.as_str().to_owned()).filter(|name| is_cookie_name(name));
-                    continue;
-                }
-                ("max-age", BareItem::Integer(seconds)) => {
-                    let seconds = i64::from(*seconds);
-                    (seconds >= 0).then(|| format!("Max-Age={seconds}"))?
-                }
-                ("path", BareItem::String(path)) => (path.as_str().starts_with('/')
-                    && !path.as_str().contains(';'))
-                .then(|| format!("Path={}", path.as_str()))?,
-                ("domain", BareItem::String(domain)) => {
-                    let is_one = |byte: u8| byte.is_ascii_alphanumeric() || b".-".contains(&byte);
-                    domain.as_str().bytes().all(is_one).then(|| format!("Domain={}", domain.as_str()))?
-                }
-                ("samesite", BareItem::String(site)) => ["Strict", "Lax", "None"]
-                    .contains(&site.as_str())
-                    .then(|| format!("SameSite={}", site.as_str()))?,
-                ("secure", BareItem::Boolean(true)) => "Secure".to_owned(),
-                ("httponly", BareItem::Boolean(true)) => "HttpOnly".to_owned(),
-                _ => return None,
-            };
-            attributes.push_str("; ");
-            attributes.push_str(&attribute);
-        }
-        Some(Self { mark: mark?, cookie: cookie?, attributes })
-    }
-
-    /// The secret in the visitor's cookies. As in Django the last cookie of the name counts, and one that
-    /// makes no sense is none.
-    pub fn secret<'a>(&self, lines: impl Iterator<Item = &'a [u8]>) -> Option<Secret> {
-        let ours = lines.flat_map(pairs).filter(|cookie| cookie.name == self.cookie.as_bytes());
-        ours.last().and_then(|cookie| Secret::of_cookie(cookie.value))
-    }
-
-    /// The value of Set-Cookie that gives a visitor this secret.
-    pub fn set_cookie(&self, secret: &Secret) -> Option<HeaderValue> {
-        let value =
-            [self.cookie.as_bytes(), b"=", &secret.cookie_value(), self.attributes.as_bytes()].concat();
-        HeaderValue::from_bytes(&value).ok()
+        let mut params = params.clone();
+        let Some(BareItem::String(mark)) = params.shift_remove("mark") else { return None };
+        let content = match kind.as_str() {
+            "csrf" => HoleContent::Token(TokenCookie::of(&params)?),
+            "value" => HoleContent::Value(NamedValue::of(&params)?),
+            _ => return None,
+        };
+        Some(Self { mark: Mark::new(mark.as_str())?, content })
     }
 }
 
@@ -142,6 +114,7 @@ fn is_cookie_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::token::Secret;
     use super::*;
 
     const MARK: &str = "0123456789abcdefghijABCDEFGHIJ0123456789abcdefghijABCDEFGHIJ0123";
@@ -152,6 +125,13 @@ mod tests {
         Holes::of(&headers)
     }
 
+    fn token_cookie(holes: &Holes) -> &TokenCookie {
+        match &holes.iter().next().unwrap().content {
+            HoleContent::Token(cookie) => cookie,
+            HoleContent::Value(_) => panic!("a value"),
+        }
+    }
+
     #[test]
     fn what_a_reply_declares() {
         assert_eq!(Holes::of(&HeaderMap::new()), Ok(None));
@@ -160,24 +140,30 @@ mod tests {
              secure;httponly;samesite=\"Lax\""
         );
         let holes = of(&all).unwrap().unwrap();
-        let hole = holes.iter().next().unwrap();
-        assert_eq!(hole.mark.as_bytes(), MARK.as_bytes());
+        assert_eq!(holes.iter().next().unwrap().mark.as_bytes(), MARK.as_bytes());
         let secret = Secret::new([0; 32]);
         assert_eq!(
-            hole.set_cookie(&secret).unwrap(),
+            token_cookie(&holes).set_cookie(&secret).unwrap(),
             format!(
                 "csrftoken={}; Max-Age=31449600; Path=/shop/; Domain=.example.com; Secure; HttpOnly; SameSite=Lax",
                 "a".repeat(32)
             )
         );
         let bare = of(&format!("csrf;cookie=\"t\";mark=\"{MARK}\"")).unwrap().unwrap();
-        assert_eq!(bare.iter().next().unwrap().set_cookie(&secret).unwrap(), format!("t={}", "a".repeat(32)));
+        assert_eq!(token_cookie(&bare).set_cookie(&secret).unwrap(), format!("t={}", "a".repeat(32)));
+        assert!(!bare.have_values());
+        let value =
+            format!("value;mark=\"{MARK}\";cookie=\"weir_values\";name=\"name\";default=%\"K%c3%b6nig\"");
+        assert!(of(&value).unwrap().unwrap().have_values());
+        let both = of(&format!("{all}, {value}, value;mark=\"{MARK}\";cookie=\"v\";name=\"n\"")).unwrap();
+        assert_eq!(both.unwrap().iter().count(), 3);
     }
 
     #[test]
     fn what_cannot_be_filled_is_refused() {
         let hole = |rest: &str| format!("csrf;mark=\"{MARK}\";cookie=\"t\"{rest}");
-        let five = [(); 5].map(|()| hole("")).join(", ");
+        let nine = [(); 9].map(|()| hole("")).join(", ");
+        let value = |rest: &str| format!("value;mark=\"{MARK}\";cookie=\"v\"{rest}");
         for field in [
             "",
             "csrf",
@@ -200,35 +186,21 @@ mod tests {
             &hole(";partitioned"),
             &hole(", other"),
             &hole("\u{7f}"),
-            &five,
+            &nine,
+            &value(""),
+            &value(";name=\"\""),
+            &value(";name=\"a b\""),
+            &value(";name=name"),
+            &value(";name=\"n\";default=\"plain\""),
+            &value(&format!(";name=\"n\";default=%\"{}\"", "x".repeat(301))),
+            &value(";name=\"n\";path=\"/\""),
+            &value(";name=\"n\";cookie=\"a;b\""),
+            "value;cookie=\"v\";name=\"n\"",
         ] {
             let Ok(value) = HeaderValue::from_bytes(field.as_bytes()) else { continue };
             let headers = HeaderMap::from_iter([(WEIR_HOLES, value)]);
             assert_eq!(Holes::of(&headers), Err(Reason::Holes), "{field}");
         }
         assert!(of(&hole(";secure")).is_ok());
-    }
-
-    #[test]
-    fn the_last_cookie_of_the_name_counts() {
-        let holes = of(&format!("csrf;mark=\"{MARK}\";cookie=\"t\"")).unwrap().unwrap();
-        let hole = holes.iter().next().unwrap();
-        let (one, other) = ("b".repeat(32), "c".repeat(32));
-        let cases: &[(&[String], Option<&String>)] = &[
-            (&[], None),
-            (&["x=1; tt=2".into()], None),
-            (&[format!("t={one}")], Some(&one)),
-            (&[format!("x=1;t={one} ; y=2")], Some(&one)),
-            (&[format!("t={one}; t={other}")], Some(&other)),
-            (&[format!("t={one}"), format!("t={other}")], Some(&other)),
-            (&[format!("t={one}; t=broken")], None),
-            (&[format!("t=\"{one}\"")], Some(&one)),
-            (&[format!("T={one}")], None),
-        ];
-        for (lines, expected) in cases {
-            let secret = hole.secret(lines.iter().map(String::as_bytes));
-            let value = secret.map(|secret| String::from_utf8(secret.cookie_value().to_vec()).unwrap());
-            assert_eq!(value.as_ref(), *expected, "{lines:?}");
-        }
     }
 }

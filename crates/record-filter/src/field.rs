@@ -30,6 +30,7 @@ fields! { TextField:
     Reason = "reason";
     Pool = "pool";
     Server = "server";
+    View = "view";
     Agent = "agent";
     Referer = "referer";
 }
@@ -40,13 +41,15 @@ fields! { NumberField:
     Time = "time" | "duration";
     Application = "application" | "app";
     Connect = "connect";
+    Queries = "queries";
+    Sql = "sql";
     Tries = "tries";
 }
 
 impl NumberField {
     /// Whether its numbers are seconds.
     pub(crate) fn is_time(self) -> bool {
-        matches!(self, Self::Time | Self::Application | Self::Connect)
+        matches!(self, Self::Time | Self::Application | Self::Connect | Self::Sql)
     }
 }
 

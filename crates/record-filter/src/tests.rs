@@ -23,6 +23,7 @@ impl RequestRecord for SlowFailure {
             TextField::Reason => "set-cookie",
             TextField::Pool => "django",
             TextField::Server => "127.0.0.1:29000",
+            TextField::View => "shop.views.users",
             TextField::Agent => "Mozilla \"5.0\"",
             TextField::Referer => "",
         })
@@ -35,6 +36,8 @@ impl RequestRecord for SlowFailure {
             NumberField::Time => Some(0.3),
             NumberField::Application => Some(0.25),
             NumberField::Connect => None,
+            NumberField::Queries => Some(12.0),
+            NumberField::Sql => Some(0.0034),
             NumberField::Tries => Some(2.0),
         }
     }
@@ -48,6 +51,8 @@ fn what_fits() {
         ("status >= 500 and path ~ \"^/api\"", true),
         ("status >= 500 && path ~ '^/api'", true),
         ("status=502", true),
+        ("view ~ \"^shop\" and queries > 10 and sql < 5ms", true),
+        ("queries < 12", false),
         ("status == 502", true),
         ("status != 502", false),
         ("status == 5xx", true),

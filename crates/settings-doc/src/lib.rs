@@ -13,5 +13,5 @@ pub use links::{Form, Link};
 pub use schema::schema;
 pub use tables::{Row, TableId, TableOfSettings, tables};
 
-/// The whole document.
-pub const TEXT: &str = include_str!("../../../docs/settings.md");
+/// The whole document. The file here is a link to it: a source package holds what is below each crate.
+pub const TEXT: &str = include_str!("settings.md");

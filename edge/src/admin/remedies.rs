@@ -2,7 +2,8 @@
 
 use http_cache::Reason;
 
-const TROUBLES: &str = include_str!("../../../docs/troubles.md");
+// A link to docs/troubles.md: a source package holds what is below each crate.
+const TROUBLES: &str = include_str!("troubles.md");
 const HEADER: &str = "| detail | why | what to do |";
 
 /// What to do so that pages with this reason are shared. Empty: nothing, it is as it should be.

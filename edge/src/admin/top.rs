@@ -31,6 +31,8 @@ pub(super) struct TopTables {
     slow: Sketch<RequestFigures>,
     clients: Sketch<RequestFigures>,
     servers: Sketch<RequestFigures>,
+    /// Views of the application, where it names them, sorted by its seconds.
+    views: Sketch<RequestFigures>,
     errors: VecDeque<Value>,
 }
 
@@ -48,6 +50,9 @@ struct RequestFigures {
     /// Calls of the application, and how long it was busy with them.
     calls: u64,
     application_s: f64,
+    /// Queries of the application to databases, and how long they took, where it tells them.
+    queries: u64,
+    query_s: f64,
 }
 
 impl Tally for RequestFigures {
@@ -64,6 +69,8 @@ impl Tally for RequestFigures {
         if let Some(part) = &record.application {
             self.calls += 1;
             self.application_s += part.whole.as_secs_f64();
+            self.queries += part.queries.unwrap_or_default();
+            self.query_s += part.sql.unwrap_or_default().as_secs_f64();
         }
     }
 }
@@ -79,6 +86,7 @@ impl Default for TopTables {
             slow: table(),
             clients: table(),
             servers: table(),
+            views: table(),
             errors: VecDeque::new(),
         }
     }
@@ -102,6 +110,9 @@ impl TopTables {
             self.expensive.add(&url, micros(part.whole).max(1), record);
             let pool = part.pool.as_deref().unwrap_or("-");
             self.servers.add(&format!("{pool} {}", part.server), 1, record);
+            if !part.view.is_empty() {
+                self.views.add(&part.view, micros(part.whole).max(1), record);
+            }
         }
         self.clients.add(&record.client.to_string(), 1, record);
         if record.status >= 500 {
@@ -123,6 +134,7 @@ impl TopTables {
             "slow": self.slow.shown(SHOWN),
             "clients": self.clients.shown(SHOWN),
             "servers": self.servers.shown(SHOWN),
+            "views": self.views.shown(SHOWN),
             "errors": self.errors,
         })
     }

@@ -18,6 +18,7 @@ use crate::application::adapters::Call;
 use crate::application::failure::{Failure, blame_client, from_status, is_lost};
 use crate::application::upstream::Upstream;
 use crate::request::body::BodyFault;
+use crate::variables::application_work::WEIR_VIEW;
 
 /// The application's answer: the head is here, the body follows.
 pub(crate) struct OriginReply {
@@ -75,8 +76,9 @@ pub(super) fn begun(
         patience = Duration::MAX;
     }
     let connect = Duration::from_micros(head.connect_us.into());
-    let upstream =
-        Arc::new(Upstream::replied(asked, (head.server.clone(), status.as_u16()), connect, head.earlier));
+    let work = headers.remove(WEIR_VIEW);
+    let upstream = Upstream::replied(asked, (head.server.clone(), status.as_u16()), connect, head.earlier);
+    let upstream = Arc::new(upstream.saying(work));
     let body =
         Body { replies, patience, fault, first: None, ended: false, call: None, upstream: upstream.clone() };
     Ok(OriginReply { status, headers, server: head.server, upstream, body })

@@ -3,7 +3,10 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use http::HeaderValue;
 use weir_proto::origin::Attempt;
+
+use crate::variables::application_work::ApplicationWork;
 
 #[derive(Debug)]
 pub(crate) struct Upstream {
@@ -20,6 +23,8 @@ pub(crate) struct Upstream {
     pub(crate) head: Duration,
     /// How long it took until the end of its reply was here.
     whole: OnceLock<Duration>,
+    /// What the application says of its own work.
+    work: Option<HeaderValue>,
 }
 
 impl Upstream {
@@ -31,13 +36,31 @@ impl Upstream {
         earlier: Vec<Attempt>,
     ) -> Self {
         let (head, connect) = (asked.elapsed(), Some(connect));
-        Self { asked, earlier, server, status, connect, head, whole: OnceLock::new() }
+        Self { asked, earlier, server, status, connect, head, whole: OnceLock::new(), work: None }
+    }
+
+    pub(crate) fn saying(self, work: Option<HeaderValue>) -> Self {
+        Self { work, ..self }
+    }
+
+    /// What the application says of its own work.
+    pub(crate) fn work(&self) -> ApplicationWork<'_> {
+        self.work.as_ref().map(|field| ApplicationWork::of(field.as_bytes())).unwrap_or_default()
     }
 
     /// It failed before it replied.
     pub(crate) fn failed(asked: Instant, server: String, earlier: Vec<Attempt>) -> Self {
         let head = asked.elapsed();
-        Self { asked, earlier, server, status: 0, connect: None, head, whole: OnceLock::from(head) }
+        Self {
+            asked,
+            earlier,
+            server,
+            status: 0,
+            connect: None,
+            head,
+            whole: OnceLock::from(head),
+            work: None,
+        }
     }
 
     /// The reply has come to its end, or broke off.

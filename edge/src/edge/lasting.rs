@@ -32,6 +32,7 @@ use crate::purge::order::Purger;
 use crate::purge::pace::Pace;
 use crate::purge::recent::RecentPurges;
 use crate::purge_log::Purges;
+use crate::reply::holes::value_keys::ValueKeys;
 use crate::route::Sites;
 use crate::settings::Config;
 
@@ -47,6 +48,7 @@ pub(super) struct LastingState {
     shared_limits: Arc<SharedLimits>,
     purge_log: Arc<Purges>,
     pub(super) acme: Arc<Acme>,
+    pub(super) value_keys: Arc<ArcSwap<ValueKeys>>,
     /// The one that the settings name now.
     pub(super) access: Arc<ArcSwap<AccessLog>>,
     pub(super) own_logs: Arc<OwnLogs>,
@@ -145,6 +147,7 @@ impl LastingState {
             shared_limits,
             purge_log: Arc::new(Purges::new(settings.watch_grace.0)),
             acme: Arc::new(Acme::new(metrics.clone())),
+            value_keys: Arc::default(),
             access,
             own_logs,
             live: Arc::default(),
@@ -228,6 +231,7 @@ impl LastingState {
             files,
             coding: self.coding.clone(),
             acme: self.acme.clone(),
+            value_keys: self.value_keys.clone(),
             log: Log::new(access, self.own_logs.clone(), self.live.clone(), metrics.clone()),
             metrics,
             shutdown: self.process.part(),

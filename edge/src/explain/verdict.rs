@@ -117,7 +117,7 @@ pub(super) async fn body(
     }
     let of_type = reply.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("no type");
     let token = match (searched, &holes) {
-        (_, Some(_)) => ", with holes for each visitor's CSRF token",
+        (_, Some(_)) => ", with holes for what is each visitor's own",
         (true, None) => ", no CSRF token in it",
         (false, None) => "",
     };

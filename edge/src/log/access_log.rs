@@ -22,6 +22,7 @@ use crate::metrics::CacheResult;
 use crate::settings::logs::LogFormatConfig;
 use crate::settings::syslog::Syslog;
 use crate::variables::Facts;
+use crate::variables::application_work::ApplicationWork;
 use shards::Shards;
 use stamp::Stamps;
 use writer::{Output, Writer};
@@ -82,6 +83,8 @@ pub(crate) struct Record<'a> {
     pub duration: Duration,
     /// How long the application took; `None` if it was not asked.
     pub upstream: Option<Duration>,
+    /// What the application says of its work.
+    pub work: ApplicationWork<'a>,
     pub cache: Option<CacheResult>,
     pub host: &'a str,
     pub site: &'a str,

@@ -16,6 +16,7 @@ use crate::reply::{self, Note, Reply};
 use crate::request::Request;
 use crate::request::client::protocol;
 use crate::request::snapshot::RequestSnapshot;
+use crate::variables::application_work::ApplicationWork;
 use http1::head::{Head, KnownField, Refusal};
 
 /// What the log needs to know about a request, saved while the handler owns the request itself.
@@ -72,6 +73,7 @@ impl Log {
             bytes: sent,
             duration,
             upstream: None,
+            work: ApplicationWork::default(),
             cache: Some(hit.result),
             host: head.host.map_or("", |host| host.as_str()),
             site: &location.site,
@@ -116,6 +118,7 @@ impl Log {
             bytes: sent.body,
             duration: took,
             upstream: note.upstream.as_ref().map(|upstream| upstream.head),
+            work: note.upstream.as_ref().map(|upstream| upstream.work()).unwrap_or_default(),
             cache: Some(note.cache),
             host: &line.host,
             site: note.location.as_ref().map_or("-", |location| &*location.site),
@@ -165,6 +168,7 @@ impl Log {
             bytes: sent.body,
             duration: std::time::Duration::ZERO,
             upstream: None,
+            work: ApplicationWork::default(),
             cache: None,
             host: "",
             site: "-",

@@ -76,11 +76,13 @@ impl CodingRequest {
     }
 
     /// A stored page with holes is kept in gzip, in pieces. To code it anew for each request in another
-    /// coding would let visitors keep the processors busy.
+    /// coding would let visitors keep the processors busy. Before it is stored, a page that holds a visitor's
+    /// own text is not coded at all: tokens look random each time, texts do not (BREACH).
     fn coding_of(&self, rule: &Compress, reply: &Reply) -> Option<Coding> {
         let best = self.coding(rule)?;
-        if reply.holes.is_none() || !matches!(reply.kept, Some(KeptBody::Page(_))) {
-            return Some(best);
+        let Some(holes) = &reply.holes else { return Some(best) };
+        if !matches!(reply.kept, Some(KeptBody::Page(_))) {
+            return Some(best).filter(|_| rule.personal || !holes.have_values());
         }
         let gzip = rule.codings.contains(&Coding::Gzip) && self.accepted.contains(Coding::Gzip);
         gzip.then_some(Coding::Gzip)
@@ -241,6 +243,9 @@ async fn coded(
         && let Some(pieces) = page.gzip_pieces(works, rule.level).await
     {
         return in_pieces(reply, pieces.filled(&values));
+    }
+    if !rule.personal && reply.holes.as_ref().is_some_and(|holes| holes.have_values()) {
+        return reply;
     }
     if let Some(reader) = reply.body.growing()
         && !rule.personal

@@ -23,6 +23,7 @@ pub(crate) fn before_sending<'a>(
         connect: upstream.connect,
         head: upstream.head,
         whole: upstream.whole(),
+        work: upstream.work(),
     });
     ReplyFacts {
         status: status.as_u16(),

@@ -1,23 +1,31 @@
 //! Fills the holes of a shared page for one visitor: the token of the visitor's own cookie, which is set
-//! where there is none.
+//! where there is none, and texts that the application has signed for this visitor.
 //!
 //! What is sent is one visitor's, although the page is everybody's: it has no validator, is answered whole,
 //! and no cache on the way may keep it. The token has another mask each time, so the page may be compressed.
 
+pub(crate) mod value_keys;
+
 use std::array;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::header::{ACCEPT_RANGES, CACHE_CONTROL, COOKIE, ETAG, EXPIRES, LAST_MODIFIED, PRAGMA, SET_COOKIE};
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, COOKIE, ETAG, EXPIRES, LAST_MODIFIED, PRAGMA, SET_COOKIE,
+};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_cache::holes::token::{Draw, LETTERS, Secret};
-use http_cache::holes::{Hole, Holes};
+use http_cache::holes::token_cookie::TokenCookie;
+use http_cache::holes::{HoleContent, Holes, Mark};
+use memchr::memmem;
 
 use crate::coding::head;
 use crate::coding::rule::has_directive;
 use crate::reply::Reply;
 use crate::reply::body::ReplyBody;
 use crate::reply::body::filled::FilledBody;
+use value_keys::ValueKeys;
 
 /// The cookies of a visitor, saved while the handler owns the request itself.
 pub(crate) struct VisitorCookies(Vec<HeaderValue>);
@@ -25,6 +33,10 @@ pub(crate) struct VisitorCookies(Vec<HeaderValue>);
 impl VisitorCookies {
     pub(crate) fn of(request: &HeaderMap) -> Self {
         Self(request.get_all(COOKIE).iter().cloned().collect())
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(HeaderValue::as_bytes)
     }
 }
 
@@ -34,23 +46,48 @@ pub(crate) fn declared(headers: &HeaderMap) -> Option<Arc<Holes>> {
 }
 
 /// Fills the holes, if there are any.
-pub(crate) fn fill(mut reply: Reply, cookies: &VisitorCookies) -> Reply {
+pub(crate) fn fill(mut reply: Reply, cookies: &VisitorCookies, keys: &ValueKeys) -> Reply {
     let Some(holes) = reply.holes.clone().filter(|_| reply.elsewhere.is_none()) else { return reply };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let mut fills = Vec::new();
     for hole in holes.iter() {
-        let secret = secret(hole, cookies, &mut reply.headers);
-        fills.push((hole.mark, Bytes::copy_from_slice(&secret.masked(draw()))));
+        let value = match &hole.content {
+            HoleContent::Token(cookie) => {
+                let secret = secret(cookie, cookies, &mut reply.headers);
+                Bytes::copy_from_slice(&secret.masked(draw()))
+            }
+            HoleContent::Value(value) => {
+                value.html(cookies.lines(), now, |message, mac| keys.have_signed(message, mac)).into()
+            }
+        };
+        fills.push((hole.mark, value));
+    }
+    if holes.have_values() {
+        set_length(&mut reply, &fills);
     }
     let body = std::mem::replace(&mut reply.body, ReplyBody::Empty);
     reply.body = ReplyBody::Filled(Box::new(FilledBody::new(body, fills)));
     reply
 }
 
+/// A text is not as long as its mark. How often a mark stands in a page that still arrives, nobody knows.
+fn set_length(reply: &mut Reply, fills: &[(Mark, Bytes)]) {
+    reply.length = match &reply.body {
+        ReplyBody::Whole(page) => Some(fills.iter().fold(page.len(), |length, (mark, value)| {
+            let times = memmem::find_iter(page, mark.as_bytes()).count();
+            (length + times * value.len()).saturating_sub(times * mark.as_bytes().len())
+        }) as u64),
+        ReplyBody::Empty => reply.length,
+        _ => None,
+    };
+    reply.headers.remove(CONTENT_LENGTH);
+}
+
 /// The secret of the visitor, or a new one.
-fn secret(hole: &Hole, VisitorCookies(lines): &VisitorCookies, headers: &mut HeaderMap) -> Secret {
-    hole.secret(lines.iter().map(HeaderValue::as_bytes)).unwrap_or_else(|| {
+fn secret(cookie: &TokenCookie, visitor: &VisitorCookies, headers: &mut HeaderMap) -> Secret {
+    cookie.secret(visitor.lines()).unwrap_or_else(|| {
         let new = Secret::new(draw());
-        if let Some(cookie) = hole.set_cookie(&new) {
+        if let Some(cookie) = cookie.set_cookie(&new) {
             headers.append(SET_COOKIE, cookie);
         }
         new
@@ -117,12 +154,12 @@ mod tests {
     #[tokio::test]
     async fn a_visitor_keeps_the_secret_and_a_new_one_gets_one() {
         let held = "s".repeat(32);
-        let mut filled = fill(reply(&[]), &cookies(&[format!("a=b; t={held}")]));
+        let mut filled = fill(reply(&[]), &cookies(&[format!("a=b; t={held}")]), &ValueKeys::default());
         assert!(!filled.headers.contains_key(SET_COOKIE));
         assert_eq!(token(&mut filled).await, Secret::of_cookie(held.as_bytes()).unwrap());
         let mut given = Vec::new();
         for lines in [&[][..], &["t=broken".to_owned()]] {
-            let mut filled = fill(reply(&[]), &cookies(lines));
+            let mut filled = fill(reply(&[]), &cookies(lines), &ValueKeys::default());
             let set = filled.headers[SET_COOKIE].to_str().unwrap().to_owned();
             let secret = token(&mut filled).await;
             assert_eq!(set.strip_prefix("t=").unwrap().as_bytes(), secret.cookie_value());
@@ -141,7 +178,7 @@ mod tests {
             ("accept-ranges", "bytes"),
             ("vary", "Accept-Language"),
         ];
-        let mut filled = fill(reply(&fields), &cookies(&["t=x".to_owned()]));
+        let mut filled = fill(reply(&fields), &cookies(&["t=x".to_owned()]), &ValueKeys::default());
         keep_private(&mut filled);
         assert_eq!(filled.headers[CACHE_CONTROL], "private, no-cache");
         assert_eq!(filled.headers[VARY], "Accept-Language, Cookie");

@@ -14,6 +14,7 @@ use weir_proto::origin::Attempt;
 
 use crate::connection::proxied::ProxyAddresses;
 use crate::connection::tls_session::TlsSession;
+use crate::variables::application_work::ApplicationWork;
 use crate::variables::body_copy::BodyCopy;
 use crate::variables::facts::upstream::of_upstream;
 use crate::variables::lookup;
@@ -122,6 +123,8 @@ pub(crate) struct UpstreamFacts<'a> {
     /// How long it took to the head of the reply, and to its end.
     pub(crate) head: Duration,
     pub(crate) whole: Duration,
+    /// What the application says of its own work.
+    pub(crate) work: ApplicationWork<'a>,
 }
 
 /// The fields of a request, wherever they are.

@@ -141,6 +141,9 @@ known_variables! {
     "gzip_ratio" => GzipRatio WHOLE_REPLY,
     "upstream_connect_time" => UpstreamConnectTime REPLY,
     "upstream_cache_status" => UpstreamCacheStatus REPLY,
+    "upstream_view" => UpstreamView REPLY,
+    "upstream_queries" => UpstreamQueries REPLY,
+    "upstream_query_time" => UpstreamQueryTime REPLY,
 }
 
 impl Variable {

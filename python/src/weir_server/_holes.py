@@ -8,7 +8,9 @@ import string
 from dataclasses import dataclass
 
 FIELD = "Weir-Holes"
-KIND = "csrf"
+KIND, VALUE = "csrf", "value"
+# What Weir offers to fill in a request for a page to be shared.
+OFFER = f"{KIND}, {VALUE}"
 ALPHABET = string.ascii_letters + string.digits
 SECRET = 32
 TOKEN = 2 * SECRET
@@ -42,7 +44,11 @@ class TokenCookie:
 
 def offered(field: str | None) -> bool:
     """Whether the edge fills tokens, by the field Weir-Holes of a request."""
-    return KIND in [kind.strip() for kind in (field or "").split(",")]
+    return KIND in offers(field)
+
+
+def offers(field: str | None) -> list[str]:
+    return [kind.strip() for kind in (field or "").split(",")]
 
 
 def letters(count: int) -> str:

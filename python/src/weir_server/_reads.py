@@ -63,8 +63,10 @@ def common(low: str, high: str) -> str:
     return low[:length]
 
 
-def is_about_now(sql: str, parameters: Any) -> bool:
-    """Whether a statement asks for the time, or for what is before or after a time within a day of now."""
+def is_about_now(sql: str, parameters: Any, began: float) -> bool:
+    """Whether a statement asks for the time, or for what is before or after a time within a day of now, or one that
+    was computed from now: some minutes, hours or days before or after it. `began`: when the page was begun.
+    """
     if any(clock in sql for clock in CLOCKS):
         return True
     if not parameters:
@@ -72,15 +74,32 @@ def is_about_now(sql: str, parameters: Any) -> bool:
     near: tuple[str, ...] | None = None
     for value in parameters.values() if isinstance(parameters, dict) else parameters:
         if isinstance(value, datetime.date):
+            if isinstance(value, datetime.datetime) and is_from_now(value, began):
+                return True
             text = value.isoformat()
         elif isinstance(value, str) and len(value) >= 10 and value[4] == "-" == value[7]:
             text = value
+            if len(value) >= 19 and is_from_now(text, began):
+                return True
         else:
             continue
         near = near or days_around(time.time())
         if text[:10] in near:
             return True
     return False
+
+
+def is_from_now(value: datetime.datetime | str, began: float) -> bool:
+    """Whether it lies whole minutes away from a moment since the page was begun. Zones differ by whole minutes."""
+    if isinstance(value, str):
+        try:
+            value = datetime.datetime.fromisoformat(value)
+        except ValueError:
+            return False
+    if not value.microsecond:
+        return False
+    ago = (time.time() - value.second - value.microsecond / 1e6) % 60
+    return ago <= time.time() - began + 0.001
 
 
 def days_around(now: float) -> tuple[str, ...]:

@@ -4,11 +4,19 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from weir_server import _tags
 from weir_server._admin import Admin, Outcome, usual_addresses
 from weir_server._sender import Sender, Ticket, drain_at_exit
+from weir_server._values import Keys, Places
+from weir_server._work import Work
+
+if TYPE_CHECKING:
+    from sqlalchemy import MetaData
+    from sqlalchemy.engine import Engine
+
+    from weir_server._sqlalchemy import Watch
 
 CONTROL, TAGS, PURGE = "Weir-Cache-Control", "Surrogate-Key", "Weir-Purge"
 # Fields by which a page has spoken about its own lifetime, or is one visitor's.
@@ -23,7 +31,7 @@ SPOKEN = (
 )
 READS = ("GET", "HEAD")
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-KNOWN = {"TTL", "ADMIN", "TOKEN_FILE", "WAIT", "PURGE"}
+KNOWN = {"TTL", "ADMIN", "TOKEN_FILE", "WAIT", "PURGE", "VIEWS", "VALUES_KEY_FILE"}
 
 
 class Fields(Protocol):
@@ -45,9 +53,14 @@ class Visit:
 
     def __init__(self) -> None:
         self.tags: set[str] = set()
+        self.began = time.time()
         self.timed = False
         self.tickets: list[Ticket] = []
         self.marks: list[Mark] = []
+        self.places = Places()
+        self.work = Work()
+        # It shows what the visitor's cookie says.
+        self.varies = False
 
 
 visiting: ContextVar[Visit | None] = ContextVar("weir_visit", default=None)
@@ -63,10 +76,29 @@ class Site:
         self.ttl = seconds(given.get("TTL"))
         self.most = float(given.get("WAIT", 1.0))
         self.purges = bool(given.get("PURGE", True))
+        self.tells_views = bool(given.get("VIEWS", True))
         addresses = given.get("ADMIN") or usual_addresses()
         addresses = (addresses,) if isinstance(addresses, str) else tuple(addresses)
         self.sender = Sender(Admin(addresses, given.get("TOKEN_FILE")), sure=given.get("ADMIN") is not None)
         drain_at_exit(self.sender)
+        self.keys = Keys(given.get("VALUES_KEY_FILE"))
+
+    def watch(self, engine: "Engine", metadata: "MetaData") -> "Watch":
+        """Watches what goes through an engine of SQLAlchemy."""
+        from weir_server._sqlalchemy import Watch
+
+        return Watch(engine, metadata, self.note, self.deliver, self.worked, self.began)
+
+    def began(self) -> float:
+        """When the page that is being made was begun."""
+        visit = visiting.get()
+        return visit.began if visit is not None else time.time()
+
+    def worked(self, seconds: float) -> None:
+        """The request that is being answered has asked a database, which took this long."""
+        visit = visiting.get()
+        if visit is not None:
+            visit.work.add(seconds)
 
     def note(self, tags: set[str], timed: bool) -> None:
         """The page that is being made, if one is, has read this."""

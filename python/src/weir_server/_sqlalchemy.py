@@ -1,6 +1,7 @@
 """Notes what goes through an engine of SQLAlchemy: what pages read, and what is to be purged after a commit."""
 
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
@@ -17,7 +18,9 @@ SAVEPOINTS = "weir_savepoints"
 
 
 class Watch:
-    """Watches one engine. `note` gets what is read, `deliver` what a commit has changed."""
+    """Watches one engine. `note` gets what is read, `deliver` what a commit has changed, `worked` a query's seconds;
+    `began` says when the page was begun.
+    """
 
     def __init__(
         self,
@@ -25,11 +28,15 @@ class Watch:
         metadata: sa.MetaData,
         note: Callable[[set[str], bool], None],
         deliver: Callable[[set[str]], None],
+        worked: Callable[[float], None] = lambda seconds: None,
+        began: Callable[[], float] = time.time,
     ) -> None:
         self.engine = engine
         self.metadata = metadata
         self.note = note
         self.deliver = deliver
+        self.worked = worked
+        self.began = began
         event.listen(engine, "before_cursor_execute", self.before)
         event.listen(engine, "after_cursor_execute", self.after)
         self.watch_commits()
@@ -45,6 +52,7 @@ class Watch:
         return found.label if found else "db." + "".join(c if c.isalnum() or c in "_-" else "_" for c in table.lower())
 
     def before(self, connection: Connection, cursor: Any, sql: str, parameters: Any, context: Any, many: bool) -> None:
+        context.weir_begun = time.perf_counter()
         if sql.startswith("SELECT"):
             return
         change = self.statements.read(sql).change
@@ -53,17 +61,28 @@ class Watch:
             return
         exact = _writes.Exact(Database(connection), table, change, parameters)
         context.weir_exact = (exact, exact.rows())
+        context.weir_begun = time.perf_counter()
 
     def after(self, connection: Connection, cursor: Any, sql: str, parameters: Any, context: Any, many: bool) -> None:
+        self.worked(time.perf_counter() - context.weir_begun)
         statement = self.statements.read(sql)
         if not statement.writes:
-            self.note(self.read_by(statement, parameters), _reads.is_about_now(sql, parameters))
+            self.note(self.read_by(statement, parameters), self.changes_by_itself(statement, sql, parameters))
             return
         exact = getattr(context, "weir_exact", None)
         seen = exact and exact[0].tags(exact[1], cursor.rowcount)
         tags = self.written_by(statement, parameters, many) if seen is None else seen
-        if tags:
+        if tags and connection._is_autocommit_isolation():
+            # Nothing will be committed, and what is "rolled back" later stays.
+            self.deliver(tags)
+        elif tags:
             connection.info.setdefault(PENDING, []).append(tags)
+
+    def changes_by_itself(self, statement: Statement, sql: str, parameters: Any) -> bool:
+        """It asks for the time, or for what is in no table that is known."""
+        known = self.statements.schema
+        is_known = not statement.unknown and all(table in known for table in statement.tables)
+        return not is_known or _reads.is_about_now(sql, parameters, self.began())
 
     def read_by(self, statement: Statement, parameters: Any) -> set[str]:
         # Rows come out of the cursor later, where nobody looks: what is followed counts as a whole.
@@ -84,10 +103,17 @@ class Watch:
         dialect: Any = self.engine.dialect
         commit, rollback = dialect.do_commit, dialect.do_rollback
         savepoint, rollback_to = dialect.do_savepoint, dialect.do_rollback_to_savepoint
+        commit_prepared = dialect.do_commit_twophase
 
         def do_commit(pooled: Any) -> None:
             commit(pooled)
             batches = forget(pooled)
+            if batches:
+                self.deliver(set().union(*batches))
+
+        def do_commit_twophase(connection: Connection, *args: Any, **more: Any) -> None:
+            commit_prepared(connection, *args, **more)
+            batches = connection.info.pop(PENDING, None)
             if batches:
                 self.deliver(set().union(*batches))
 
@@ -106,6 +132,7 @@ class Watch:
 
         dialect.do_commit, dialect.do_rollback = do_commit, do_rollback
         dialect.do_savepoint, dialect.do_rollback_to_savepoint = do_savepoint, do_rollback_to_savepoint
+        dialect.do_commit_twophase = do_commit_twophase
 
 
 def forget(pooled: Any) -> list[set[str]] | None:

@@ -126,11 +126,13 @@ class Exact:
     def tags(self, before: list[dict[str, Any]] | None, count: int) -> set[str]:
         """`count`: the rows that were changed. More than we saw: somebody added one in between."""
         is_quiet = bool(self.change.sets) and self.table.quiet.issuperset(self.change.sets or ())
+        cascaded = {tag for label in self.table.cascades for tag in whole(label)} if self.change.sets is None else set()
         if before is None or count not in (-1, len(before)):
-            return whole(self.table.label) | ({_tags.quiet(self.table.label, None)} if is_quiet else set())
-        found: set[str] = set()
+            return cascaded | whole(self.table.label) | ({_tags.quiet(self.table.label, None)} if is_quiet else set())
+        found: set[str] = cascaded
         rows = list(before)
-        if before and self.change.sets and any(column in self.columns for column in self.change.sets):
+        is_moved = self.table.computes or any(column in self.columns for column in self.change.sets or ())
+        if before and self.change.sets and is_moved:
             marks, keys = self.database.marks([row[str(self.table.pk)] for row in before])
             own = f"{self.database.quote(self.change.table)}.{self.database.quote(str(self.table.pk))}"
             rows += self.select(f"WHERE {own} IN ({marks})", keys) or []

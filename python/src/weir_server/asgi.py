@@ -9,12 +9,16 @@ Add it last, so that it is the outermost: what other middleware reads counts too
 import asyncio
 import functools
 import inspect
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from weir_server import _site
+from markupsafe import Markup, escape
+
+from weir_server import _site, _values, _work
 from weir_server._admin import Outcome
-from weir_server._asgi import Application, Head, Receive, Scope, Send, holding
+from weir_server._asgi import Application, Head, Receive, Scope, Send, asked, holding, names
+from weir_server._holes import FIELD
 from weir_server._sender import Sender
 from weir_server._site import Mark, Site, Visit, visiting
 
@@ -22,8 +26,11 @@ if TYPE_CHECKING:
     from sqlalchemy import MetaData
     from sqlalchemy.engine import Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
+    from starlette.requests import HTTPConnection
 
 __all__ = ["Weir", "private", "shared", "tag"]
+
+DAY = 86_400
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -39,18 +46,19 @@ class Weir:
         token_file: str | None = None,
         wait: float = 1.0,
         purge: bool = True,
+        views: bool = True,
+        values_key_file: str | None = None,
         engine: "Engine | AsyncEngine | None" = None,
         metadata: "MetaData | None" = None,
     ) -> None:
         given = {"TTL": ttl, "ADMIN": admin, "TOKEN_FILE": token_file, "WAIT": wait, "PURGE": purge}
+        given |= {"VIEWS": views, "VALUES_KEY_FILE": values_key_file}
         self.site = Site(given)
         if engine is not None:
-            from weir_server._sqlalchemy import Watch
-
             if metadata is None:
                 raise ValueError("name the tables too: metadata=Base.metadata")
             plain: Engine = getattr(engine, "sync_engine", engine)  # type: ignore[arg-type]
-            self.watch = Watch(plain, metadata, self.site.note, self.site.deliver)
+            self.watch = self.site.watch(plain, metadata)
 
     def __call__(self, app: Application) -> Application:
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,11 +81,63 @@ class Weir:
     async def settle(self, scope: Scope, visit: Visit, head: Head) -> None:
         for mark in visit.marks:
             mark(head.fields, head.status)
+        if visit.places.places and head.status != 304:
+            head.fields.add(FIELD, visit.places.declaration())
+        if self.site.tells_views:
+            view = scope.get("endpoint")
+            head.fields[_work.FIELD] = visit.work.field(_work.name_of(view) if view else "")
         if scope["method"] in _site.READS:
+            if visit.varies and "cookie" not in names(head.fields.all("vary")):
+                head.fields.add("Vary", "Cookie")
             self.site.tell(visit, head.fields, head.status, head.body is not None)
         elif visit.tickets:
             # The page behind the redirect is then the new one, at every edge.
             head.fields[_site.PURGE] = await asyncio.to_thread(self.site.wait, visit)
+
+    def visitor_value(self, request: "HTTPConnection", name: str, default: object = "") -> Markup:
+        """The visitor's text of this name, as `remember` has set it, as HTML. In shared pages Weir fills it in.
+
+        It may stand between tags and within a quoted attribute, not in a script.
+        """
+        visit = visiting.get()
+        if visit is None:
+            raise RuntimeError("the application has no middleware of Weir: app.add_middleware(weir)")
+        held = request.cookies.get(_values.COOKIE)
+        offer = ",".join(names(asked(request.scope).all(FIELD)))
+        is_read = request.scope.get("method") in _site.READS and held is None
+        if is_read and self.site.keys and _values.offered(offer):
+            mark = visit.places.mark(name, str(default))
+            if mark is not None:
+                hide(request.scope, b"accept-encoding")
+                return Markup(mark)
+        known = self.site.keys.values(held)
+        visit.varies = True
+        return escape((known[0] if known else {}).get(name, _values.plain(default)))
+
+    def remember(
+        self,
+        response: Any,
+        *,
+        age: int = DAY * 14,
+        path: str = "/",
+        domain: str | None = None,
+        secure: bool = False,
+        samesite: str = "lax",
+        **values: object,
+    ) -> None:
+        """Gives a visitor the texts for `visitor_value`, in a signed cookie. Call it where somebody signs in.
+
+        `response`: one of Starlette's. `age`: for how many seconds; not longer than the visitor stays signed in.
+        """
+        if not self.site.keys:
+            raise RuntimeError("there is no key for the values: set WEIR_VALUES_KEY_FILE, as `weir serve` does")
+        text = self.site.keys.sign(values, int(time.time()) + age)
+        given = {"max_age": age, "path": path, "domain": domain, "secure": secure, "samesite": samesite}
+        response.set_cookie(_values.COOKIE, text, httponly=True, **given)
+
+    def forget(self, response: Any, *, path: str = "/", domain: str | None = None) -> None:
+        """Takes them away, where somebody signs out."""
+        response.delete_cookie(_values.COOKIE, path=path, domain=domain)
 
     @property
     def sender(self) -> Sender:
@@ -106,6 +166,11 @@ def shared(ttl: int | str = "1d", swr: int | str | None = None, tags: Iterable[s
 def private(view: View) -> View:
     """The pages of this view are for one visitor each."""
     return marking(view, _site.for_one)
+
+
+def hide(scope: Scope, name: bytes) -> None:
+    """What compresses the page would hide its marks."""
+    scope["headers"] = [(known, value) for known, value in scope.get("headers", ()) if known.lower() != name]
 
 
 def marking(view: View, mark: Mark) -> View:

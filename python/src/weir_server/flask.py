@@ -2,27 +2,33 @@
 
     weir = Weir(app, engine=db.engine, metadata=db.metadata)
 
-`app.config["WEIR"]` may have TTL, ADMIN, TOKEN_FILE, WAIT and PURGE, as for Django (docs/python.md).
+`app.config["WEIR"]` may have TTL, ADMIN, TOKEN_FILE, WAIT, PURGE, VIEWS and VALUES_KEY_FILE (docs/python.md).
 """
 
+import gzip
+import time
 from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-from flask import Flask, Response, after_this_request, g, request
+from flask import Flask, Response, after_this_request, current_app, g, request
+from markupsafe import Markup, escape
 from sqlalchemy import MetaData
 from sqlalchemy.engine import Engine
 
-from weir_server import _site
+from weir_server import _site, _values, _work
 from weir_server._admin import Outcome
+from weir_server._holes import FIELD
 from weir_server._sender import Sender
 from weir_server._site import Mark, Site, Visit, visiting
-from weir_server._sqlalchemy import Watch, tag
+from weir_server._sqlalchemy import tag
 
 __all__ = ["Weir", "private", "shared", "tag"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+DAY = 86_400
 
 
 class Weir:
@@ -42,10 +48,11 @@ class Weir:
         app.before_request_funcs.setdefault(None, []).insert(0, self.begin)
         app.after_request_funcs.setdefault(None, []).insert(0, self.finish)
         app.teardown_request(self.end)
+        app.jinja_env.globals["visitor_value"] = self.visitor_value
         if engine is not None:
             if metadata is None:
                 raise ValueError("name the tables too: metadata=db.metadata")
-            self.watch = Watch(engine, metadata, self.site.note, self.site.deliver)
+            self.watch = self.site.watch(engine, metadata)
 
     @property
     def sender(self) -> Sender:
@@ -62,12 +69,67 @@ class Weir:
 
     def finish(self, response: Response) -> Response:
         visit: Visit = g.weir_visit
+        if visit.places.places and response.status_code != 304:
+            self.declare(visit, response)
+        if self.site.tells_views:
+            view = current_app.view_functions.get(request.endpoint or "")
+            response.headers[_work.FIELD] = visit.work.field(_work.name_of(view) if view else "")
         if request.method in _site.READS:
+            if visit.varies:
+                response.vary.add("Cookie")
             self.site.tell(visit, response.headers, response.status_code, not response.is_streamed)
         elif visit.tickets:
             # The page behind the redirect is then the new one, at every edge.
             response.headers[_site.PURGE] = self.site.wait(visit)
         return response
+
+    def visitor_value(self, name: str, default: object = "") -> Markup:
+        """The visitor's text of this name, as `remember` has set it. In shared pages Weir fills it in.
+
+        It may stand between tags and within a quoted attribute, not in a script.
+        """
+        held = request.cookies.get(_values.COOKIE)
+        offer = request.headers.get(FIELD) if request.method in _site.READS and held is None else None
+        visit: Visit = g.weir_visit
+        if self.site.keys and _values.offered(offer):
+            mark = visit.places.mark(name, str(default))
+            if mark is not None:
+                return Markup(mark)
+        known = self.site.keys.values(held)
+        visit.varies = True
+        return escape((known[0] if known else {}).get(name, _values.plain(default)))
+
+    def declare(self, visit: Visit, response: Response) -> None:
+        """Says where Weir fills values in; what it cannot read gets the defaults."""
+        coding = response.headers.get("Content-Encoding", "identity")
+        if not response.is_streamed and coding == "gzip":
+            response.set_data(gzip.decompress(response.get_data()))
+            del response.headers["Content-Encoding"]
+        response.headers.add(FIELD, visit.places.declaration())
+
+    def remember(self, response: Response, age: int = DAY * 14, **values: object) -> None:
+        """Gives a visitor the texts for `visitor_value`, in a signed cookie. Call it where somebody signs in.
+
+        `age`: for how many seconds; not longer than the visitor stays signed in.
+        """
+        if not self.site.keys:
+            raise RuntimeError("there is no key for the values: set WEIR_VALUES_KEY_FILE, as `weir serve` does")
+        response.set_cookie(
+            _values.COOKIE,
+            self.site.keys.sign(values, int(time.time()) + age),
+            max_age=age,
+            path=current_app.config["SESSION_COOKIE_PATH"] or current_app.config["APPLICATION_ROOT"],
+            domain=current_app.config["SESSION_COOKIE_DOMAIN"] or None,
+            secure=bool(current_app.config["SESSION_COOKIE_SECURE"]),
+            httponly=True,
+            samesite=current_app.config["SESSION_COOKIE_SAMESITE"] or "Lax",
+        )
+
+    def forget(self, response: Response) -> None:
+        """Takes them away, where somebody signs out."""
+        path = current_app.config["SESSION_COOKIE_PATH"] or current_app.config["APPLICATION_ROOT"]
+        domain = current_app.config["SESSION_COOKIE_DOMAIN"] or None
+        response.delete_cookie(_values.COOKIE, path=path, domain=domain)
 
     def purge(
         self, *, tags: Iterable[Any] = (), urls: Iterable[str] = (), prefixes: Iterable[str] = (), soft: bool = False

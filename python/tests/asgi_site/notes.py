@@ -105,6 +105,26 @@ async def letter(request: Request) -> str:
     return f'<form method="post"><input type="hidden" name="csrf_token" value="{csrf.token(request)}"></form>'
 
 
+@app.get("/hello", response_class=HTMLResponse)
+@shared(ttl="1h")
+async def hello(request: Request) -> str:
+    return f'<p title="{weir.visitor_value(request, "name", "<you>")}">{csrf.token(request)}'
+
+
+@app.post("/sign-in", dependencies=[Depends(csrf.protect)])
+async def sign_in(name: Annotated[str, Form()]) -> HTMLResponse:
+    response = HTMLResponse("welcome")
+    weir.remember(response, name=name)
+    return response
+
+
+@app.post("/sign-out", dependencies=[Depends(csrf.protect)])
+async def sign_out() -> HTMLResponse:
+    response = HTMLResponse("good bye")
+    weir.forget(response)
+    return response
+
+
 @app.post("/letter", dependencies=[Depends(csrf.protect)])
 async def send(text: Annotated[str, Form()] = "") -> str:
     return f"sent {text}"

@@ -37,6 +37,26 @@ def in_session() -> str:
     return render_template_string(FORM)
 
 
+@app.get("/hello")
+@shared(ttl="1h")
+def hello() -> str:
+    return render_template_string('<p title="{{ visitor_value("name", "<you>") }}">' + FORM)
+
+
+@app.post("/sign-in")
+def sign_in() -> Response:
+    response = Response("welcome")
+    weir.remember(response, name=request.form["name"])
+    return response
+
+
+@app.post("/sign-out")
+def sign_out() -> Response:
+    response = Response("good bye")
+    weir.forget(response)
+    return response
+
+
 @app.post("/hook")
 @exempt
 def hook() -> str:

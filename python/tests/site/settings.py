@@ -18,6 +18,7 @@ MIDDLEWARE = [
     "weir_server.django.WeirMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "shop.visitors.Middleware",
 ]
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates"}]
 # Writers wait for their turn: a transaction that reads first and writes then fails if another one came between.
@@ -53,4 +54,9 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": "WARNING"},
 }
 
-WEIR = {"TTL": "1d", "WAIT": 5.0, "TABLES": {"shop_article_view": ["shop.article"]}}
+WEIR = {
+    "TTL": "1d",
+    "WAIT": 5.0,
+    "TABLES": {"shop_article_view": ["shop.article"]},
+    "VALUES": "shop.visitors.values",
+}

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from shop import letters, views
+from shop import letters, views, visitors
 
 urlpatterns = [
     path("", views.home),
@@ -39,4 +39,10 @@ urlpatterns = [
     path("letter/hidden/", letters.hidden),
     path("letter/visited/", letters.visited),
     path("letter/unchanged/", letters.unchanged),
+    path("hello/", visitors.hello),
+    path("hello/shared/", visitors.for_all),
+    path("hello/zipped/", visitors.zipped),
+    path("hello/latin/", visitors.latin),
+    path("sign-in/", visitors.sign_in),
+    path("sign-out/", visitors.sign_out),
 ]

@@ -32,6 +32,7 @@ pub(super) fn examine(patient: &Patient<'_>, findings: &mut Vec<Diagnosis>) {
         }
     }
     let tokens = [
+        ("edge.values_key_file", &patient.settings.edge.values_key_file),
         ("edge.admin_token_file", &patient.settings.edge.admin_token_file),
         ("cache_node.admin_token_file", &patient.settings.cache_node.admin_token_file),
         ("wsgi_adapter.admin_token_file", &patient.settings.wsgi_adapter.admin_token_file),

@@ -5,6 +5,7 @@
 //! of the one in use. A reload starts the next generation, waits until it answers, and turns the link; then
 //! the one before finishes its requests. If the next one fails, the one in use goes on.
 
+use std::ffi::OsString;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -52,7 +53,7 @@ impl Application {
     pub(super) fn start(
         server: Server,
         directory: PrivateDirectory,
-        admin: String,
+        told: Vec<(&'static str, OsString)>,
         watched: bool,
     ) -> anyhow::Result<Self> {
         let (orders, received) = channel();
@@ -61,7 +62,7 @@ impl Application {
         let keeper = thread::Builder::new().name("application".into()).spawn(move || {
             let changes = watched.then(|| std::env::current_dir().ok().map(Changes::watch)).flatten();
             let mut keeper =
-                Keeper { server, directory, admin, orders: received, changes, count: 0, leaving: Vec::new() };
+                Keeper { server, directory, told, orders: received, changes, count: 0, leaving: Vec::new() };
             match keeper.next() {
                 Ok(first) => {
                     let _ = begun.send(Ok(()));
@@ -99,7 +100,8 @@ pub(super) fn socket(directory: &Path) -> PathBuf {
 struct Keeper {
     server: Server,
     directory: PrivateDirectory,
-    admin: String,
+    /// Variables of the application's environment.
+    told: Vec<(&'static str, OsString)>,
     orders: Receiver<ServerOrder>,
     changes: Option<Changes>,
     count: u64,
@@ -182,7 +184,7 @@ impl Keeper {
         let socket = self.directory.path().join(format!("{}.sock", self.count));
         let mut command = self.server.command(&socket, self.directory.path())?;
         // A group of its own: Ctrl-C is weir's, which stops it in its turn.
-        command.env("WEIR_ADMIN", &self.admin).process_group(0);
+        command.envs(self.told.iter().map(|(name, value)| (name, value))).process_group(0);
         let child = command.spawn().context("the application's server does not start")?;
         let mut next = Generation { child, socket, since: Instant::now() };
         match self.wait_for(&mut next).and_then(|()| self.turn(&next.socket)) {

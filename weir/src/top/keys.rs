@@ -126,7 +126,7 @@ impl Control {
             Key::Char('p' | ' ') => self.is_paused = !self.is_paused,
             Key::Char('s') => self.sort = self.sort.next(),
             Key::Char('r') => self.reversed = !self.reversed,
-            Key::Char(digit @ '1'..='8') => self.choose(digit as usize - '1' as usize),
+            Key::Char(digit @ '1'..='9') => self.choose(digit as usize - '1' as usize),
             Key::Tab | Key::Right => self.choose(self.number() + 1),
             Key::BackTab | Key::Left => self.choose(self.number() + TableKind::ALL.len() - 1),
             Key::Down | Key::Char('j') => self.first = self.first.saturating_add(1),

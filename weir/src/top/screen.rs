@@ -15,7 +15,7 @@ const GREEN: &str = "\x1b[32m";
 const CYAN: &str = "\x1b[36m";
 const PLAIN: &str = "\x1b[0m";
 const HELP: [&str; 7] = [
-    "1-8, Tab, arrows  another table",
+    "1-9, Tab, arrows  another table",
     "s                 sort by the next column",
     "r                 the other way round",
     "/                 show only names that contain a text",

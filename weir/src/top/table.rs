@@ -14,6 +14,7 @@ pub(super) enum TableKind {
     Expensive,
     Clients,
     Servers,
+    Views,
     Pools,
     Purges,
     Errors,
@@ -41,12 +42,13 @@ pub(super) struct TextTable {
 }
 
 impl TableKind {
-    pub(super) const ALL: [(Self, &str); 8] = [
+    pub(super) const ALL: [(Self, &str); 9] = [
         (Self::Urls, "hottest URLs"),
         (Self::Slow, "slowest pages"),
         (Self::Expensive, "most expensive pages"),
         (Self::Clients, "clients"),
         (Self::Servers, "servers asked"),
+        (Self::Views, "views"),
         (Self::Pools, "pools"),
         (Self::Purges, "purges"),
         (Self::Errors, "errors"),
@@ -91,6 +93,7 @@ pub(super) fn table(view: &View, kind: TableKind, sort: SortKey, reversed: bool,
         TableKind::Expensive => &view.expensive,
         TableKind::Clients => &view.clients,
         TableKind::Servers => &view.servers,
+        TableKind::Views => &view.views,
         TableKind::Pools => return filtered(pools(&view.pools), reversed, filter),
         TableKind::Purges => return filtered(purges(&view.purges), reversed, filter),
         TableKind::Errors => return filtered(errors(&view.errors), reversed, filter),
@@ -101,7 +104,8 @@ pub(super) fn table(view: &View, kind: TableKind, sort: SortKey, reversed: bool,
         SortKey::Name => rows.sort_by(|a, b| a.name.cmp(&b.name)),
         sort => rows.sort_by(|a, b| sort.weight(b).total_cmp(&sort.weight(a))),
     }
-    filtered(requests(&rows), reversed, filter)
+    let table = if kind == TableKind::Views { views(&rows) } else { requests(&rows) };
+    filtered(table, reversed, filter)
 }
 
 fn filtered(mut table: TextTable, reversed: bool, filter: &str) -> TextTable {
@@ -126,6 +130,24 @@ fn requests(rows: &[&TopRow]) -> TextTable {
             time(row.application_s),
             row.errors.to_string(),
             bytes(row.bytes as f64),
+            row.name.clone(),
+        ]
+    };
+    TextTable { header, rows: rows.iter().map(cells).collect() }
+}
+
+/// What the application says of its own work.
+fn views(rows: &[&TopRow]) -> TextTable {
+    let header = vec!["app calls", "app time", "a call", "queries a call", "query time", "errors", "view"];
+    let cells = |row: &&TopRow| {
+        let calls = row.calls.max(1) as f64;
+        vec![
+            row.calls.to_string(),
+            time(row.application_s),
+            time(row.application_s / calls),
+            count(row.queries as f64 / calls),
+            time(row.query_s),
+            row.errors.to_string(),
             row.name.clone(),
         ]
     };

@@ -35,6 +35,7 @@ pub(super) struct View {
     pub(super) expensive: Vec<TopRow>,
     pub(super) clients: Vec<TopRow>,
     pub(super) servers: Vec<TopRow>,
+    pub(super) views: Vec<TopRow>,
     pub(super) pools: Vec<PoolRow>,
     pub(super) purges: Vec<Value>,
     pub(super) errors: Vec<Value>,
@@ -49,7 +50,7 @@ pub(super) struct EdgeView {
     pub(super) silent: Option<String>,
 }
 
-/// One line of a table: a URL, a client or a server.
+/// One line of a table: a URL, a client, a server or a view.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(super) struct TopRow {
     pub(super) name: String,
@@ -63,6 +64,8 @@ pub(super) struct TopRow {
     pub(super) slowest_s: f64,
     pub(super) calls: u64,
     pub(super) application_s: f64,
+    pub(super) queries: u64,
+    pub(super) query_s: f64,
 }
 
 /// One server of a pool.
@@ -83,14 +86,14 @@ impl View {
     pub(super) fn of(readings: &Readings) -> Self {
         let mut view = Self::default();
         let mut sums = Sums::default();
-        let mut tables: [HashMap<String, TopRow>; 5] = Default::default();
+        let mut tables: [HashMap<String, TopRow>; 6] = Default::default();
         for edge in &readings.edges {
             view.edges.push(EdgeView::of(edge));
             sums.add(edge);
             for snapshot in edge.snapshots() {
                 view.lost += number(snapshot, "lost") as u64;
-                for (table, name) in tables.iter_mut().zip(["hot", "slow", "expensive", "clients", "servers"])
-                {
+                let names = ["hot", "slow", "expensive", "clients", "servers", "views"];
+                for (table, name) in tables.iter_mut().zip(names) {
                     merge(table, list(snapshot, name));
                 }
             }
@@ -105,7 +108,7 @@ impl View {
         }
         sums.show(&mut view);
         let seconds = view.seconds.max(0.001);
-        let [urls, slow, expensive, clients, servers] = tables.map(|table| {
+        let [urls, slow, expensive, clients, servers, views] = tables.map(|table| {
             let mut rows: Vec<TopRow> = table.into_values().collect();
             for row in &mut rows {
                 row.requests_per_s = row.requests as f64 / seconds;
@@ -114,12 +117,13 @@ impl View {
             rows
         });
         (view.urls, view.slow, view.expensive) = (urls, slow, expensive);
-        (view.clients, view.servers) = (clients, servers);
+        (view.clients, view.servers, view.views) = (clients, servers, views);
         sort(&mut view.urls, |row| row.requests as f64);
         sort(&mut view.slow, |row| row.slowest_s);
         sort(&mut view.expensive, |row| row.application_s);
         sort(&mut view.clients, |row| row.requests as f64);
         sort(&mut view.servers, |row| row.application_s);
+        sort(&mut view.views, |row| row.application_s);
         view
     }
 
@@ -252,6 +256,8 @@ fn merge<'a>(table: &mut HashMap<String, TopRow>, entries: impl Iterator<Item = 
         row.slowest_s = row.slowest_s.max(number(entry, "slowest_s"));
         row.calls += number(entry, "calls") as u64;
         row.application_s += number(entry, "application_s");
+        row.queries += number(entry, "queries") as u64;
+        row.query_s += number(entry, "query_s");
     }
 }
 
@@ -277,6 +283,7 @@ mod tests {
             "seconds": 1.0, "lost": lost,
             "hot": [{ "name": "h/a", "requests": 3, "hits": 2, "seconds": 0.3, "slowest_s": 0.2 }],
             "slow": [], "expensive": [], "clients": [], "servers": [],
+            "views": [{ "name": "news.front", "calls": 2, "queries": 5, "query_s": 0.1 }],
             "errors": [{ "at": uptime, "status": 502 }],
             "purges": [{ "at": 1.0, "targets": ["all"] }],
             "status": {
@@ -312,6 +319,8 @@ mod tests {
         assert_eq!((row.name.as_str(), row.requests, row.hits, row.slowest_s), ("h/a", 6, 4, 0.2));
         assert_eq!((row.requests_per_s, (row.mean_s * 1e6).round()), (6.0, 100_000.0));
         assert_eq!((view.purges.len(), view.errors.len()), (2, 4));
+        let row = &view.views[0];
+        assert_eq!((row.name.as_str(), row.calls, row.queries), ("news.front", 4, 10));
         assert!(!view.edges_silent());
     }
 

@@ -20,6 +20,7 @@ fn record() -> Record<'static> {
         bytes: 5120,
         duration: Duration::from_micros(1234),
         upstream: Some(Duration::from_micros(1100)),
+        work: ApplicationWork::of(b"\"news.front\";queries=3;sql-us=250"),
         cache: Some(CacheResult::Miss),
         host: "example.com",
         site: "example.com",
@@ -38,6 +39,7 @@ fn refused() -> Record<'static> {
         status: 400,
         bytes: 0,
         upstream: None,
+        work: ApplicationWork::default(),
         cache: None,
         host: "",
         site: "",
@@ -97,18 +99,18 @@ fn json_is_one_object_a_line() {
     for (record, line) in [
         (
             record(),
-            r#"{"time":"2026-11-22T13:55:36.007Z","client":"203.0.113.7","method":"GET","target":"/main?page=2","protocol":"HTTP/1.1","status":200,"bytes":5120,"duration_s":0.001234,"upstream_s":0.0011,"cache":"miss","host":"example.com","site":"example.com","referer":"https://example.com/","user_agent":"curl/8.5.0","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736"}"#,
+            r#"{"time":"2026-11-22T13:55:36.007Z","client":"203.0.113.7","method":"GET","target":"/main?page=2","protocol":"HTTP/1.1","status":200,"bytes":5120,"duration_s":0.001234,"upstream_s":0.0011,"view":"news.front","queries":3,"query_s":0.00025,"cache":"miss","host":"example.com","site":"example.com","referer":"https://example.com/","user_agent":"curl/8.5.0","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736"}"#,
         ),
         (
             refused(),
-            r#"{"time":"2026-11-22T13:55:36.007Z","client":"2001:db8::1","method":"","target":"","protocol":"","status":400,"bytes":0,"duration_s":0.001234,"upstream_s":null,"cache":null,"host":"","site":"","referer":null,"user_agent":null,"trace_id":null}"#,
+            r#"{"time":"2026-11-22T13:55:36.007Z","client":"2001:db8::1","method":"","target":"","protocol":"","status":400,"bytes":0,"duration_s":0.001234,"upstream_s":null,"view":null,"queries":null,"query_s":null,"cache":null,"host":"","site":"","referer":null,"user_agent":null,"trace_id":null}"#,
         ),
         (
             hostile,
             concat!(
                 r#"{"time":"2026-11-22T13:55:36.007Z","client":"203.0.113.7","method":"GET","target":"/\"\\\r\n\u0000"#,
                 "\u{fffd} café",
-                r#"","protocol":"HTTP/1.1","status":200,"bytes":5120,"duration_s":0.0,"upstream_s":0.0011,"cache":"miss","host":"example.com","site":"example.com","referer":"https://example.com/","user_agent":"\"}\n{\"status\":200","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736"}"#
+                r#"","protocol":"HTTP/1.1","status":200,"bytes":5120,"duration_s":0.0,"upstream_s":0.0011,"view":"news.front","queries":3,"query_s":0.00025,"cache":"miss","host":"example.com","site":"example.com","referer":"https://example.com/","user_agent":"\"}\n{\"status\":200","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736"}"#
             ),
         ),
     ] {

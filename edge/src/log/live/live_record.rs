@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use crate::application::upstream::Upstream;
 use crate::log::access_log::Record;
 use crate::metrics::{CacheResult, LocationMetrics};
+#[cfg(test)]
+use crate::variables::application_work::ApplicationWork;
 
 /// Bytes of a field that are kept.
 const MAX_TEXT: usize = 1024;
@@ -49,10 +51,15 @@ pub(crate) struct ApplicationPart {
     pub(crate) whole: Duration,
     /// The servers asked.
     tries: usize,
+    /// What it says of its own work; an empty view: nothing.
+    pub(crate) view: Box<str>,
+    pub(crate) queries: Option<u64>,
+    pub(crate) sql: Option<Duration>,
 }
 
 impl ApplicationPart {
     pub(crate) fn of(upstream: &Upstream, pool: Option<&Arc<str>>) -> Self {
+        let work = upstream.work();
         Self {
             pool: pool.cloned(),
             server: upstream.server.as_str().into(),
@@ -60,6 +67,9 @@ impl ApplicationPart {
             head: upstream.head,
             whole: upstream.whole(),
             tries: upstream.earlier.len() + 1,
+            view: text(work.view.as_bytes()),
+            queries: work.queries,
+            sql: work.sql,
         }
     }
 }
@@ -136,6 +146,9 @@ impl LiveRecord {
             "upstream_s": application.map(|part| seconds(part.head)),
             "application_s": application.map(|part| seconds(part.whole)),
             "tries": application.map(|part| part.tries),
+            "view": application.map(|part| &*part.view).filter(|view| !view.is_empty()),
+            "queries": application.and_then(|part| part.queries),
+            "query_s": application.and_then(|part| part.sql).map(seconds),
             "user_agent": self.agent,
             "referer": self.referer,
             "trace_id": self.trace,
@@ -154,6 +167,7 @@ impl LiveRecord {
             bytes: 10,
             duration: Duration::from_millis(5),
             upstream: None,
+            work: ApplicationWork::default(),
             cache: Some(CacheResult::Miss),
             host: "example.com",
             site: "example.com",
@@ -182,6 +196,7 @@ impl RequestRecord for LiveRecord {
             TextField::Reason => self.reason.map_or("", Reason::as_str),
             TextField::Pool => application.and_then(|part| part.pool.as_deref()).unwrap_or_default(),
             TextField::Server => application.map_or("", |part| &part.server),
+            TextField::View => application.map_or("", |part| &part.view),
             TextField::Agent => &self.agent,
             TextField::Referer => &self.referer,
         })
@@ -195,6 +210,8 @@ impl RequestRecord for LiveRecord {
             NumberField::Time => Some(self.took.as_secs_f64()),
             NumberField::Application => application.map(|part| part.whole.as_secs_f64()),
             NumberField::Connect => application.and_then(|part| part.connect).map(|time| time.as_secs_f64()),
+            NumberField::Queries => application.and_then(|part| part.queries).map(|count| count as f64),
+            NumberField::Sql => application.and_then(|part| part.sql).map(|time| time.as_secs_f64()),
             NumberField::Tries => Some(application.map_or(0.0, |part| part.tries as f64)),
         }
     }

@@ -12,6 +12,18 @@ pub(super) fn of_upstream<'a>(
     upstream: &UpstreamFacts<'a>,
     variable: KnownVariable,
 ) -> Option<Cow<'a, [u8]>> {
+    match variable {
+        KnownVariable::UpstreamView => {
+            return Some(upstream.work.view.as_bytes()).filter(|view| !view.is_empty()).map(Cow::Borrowed);
+        }
+        KnownVariable::UpstreamQueries => {
+            return upstream.work.queries.map(|count| count.to_string().into_bytes().into());
+        }
+        KnownVariable::UpstreamQueryTime => {
+            return upstream.work.sql.map(|took| stamp::seconds(took).into_bytes().into());
+        }
+        _ => {}
+    }
     if !upstream.earlier.is_empty() {
         return of_attempts(upstream, variable).map(Cow::Owned);
     }

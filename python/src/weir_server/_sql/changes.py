@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from weir_server._sql.queries import QueryReader
 from weir_server._sql.statement import Change, Insert, Value
-from weir_server._sql.tokens import NotRead, Token, is_name, plain, split, value_of
+from weir_server._sql.tokens import BEFORE_TABLES, NotRead, Token, is_name, plain, split, value_of
 
 
 class ChangeReader(QueryReader):
@@ -91,7 +91,7 @@ class ChangeReader(QueryReader):
     def dotted(self, at: int) -> tuple[Token, int]:
         """The last part of a name with dots, and the place behind it."""
         token = self.tokens[at]
-        if not is_name(token):
+        if not is_name(token) or token.is_word(*BEFORE_TABLES):
             raise NotRead(f"{token.text} in place of a table")
         at += 1
         while at + 1 < len(self.tokens) and self.tokens[at].text == "." and is_name(self.tokens[at + 1]):

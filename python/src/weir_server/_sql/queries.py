@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from weir_server._sql.conditions import Facts, Source, conjuncts, mentions
 from weir_server._sql.schema import Schema
 from weir_server._sql.statement import Followed, Pinned, Statement
-from weir_server._sql.tokens import NotRead, Token, is_name, plain, split, tokens
+from weir_server._sql.tokens import BEFORE_TABLES, NotRead, Token, is_name, plain, split, tokens
 
 ENDS_FROM = ("WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "FETCH", "FOR", "WINDOW", "RETURNING")
 SET_OPERATIONS = ("UNION", "INTERSECT", "EXCEPT", "MINUS")
@@ -65,6 +65,8 @@ class QueryReader:
         at = next((at for at, token in enumerate(parts) if token.is_word("FROM") and not is_distinct(parts, at)), None)
         if at is None:
             self.nested(parts)
+            # A function of the site's own may read anything.
+            self.found.unknown = self.found.unknown or any(is_call(parts, at) for at in range(len(parts)))
             return
         end = next((i for i in range(at, len(parts)) if parts[i].is_word(*ENDS_FROM)), len(parts))
         chosen, rest = parts[1:at], parts[end:]
@@ -97,7 +99,7 @@ class QueryReader:
                 at, alias = self.alias(parts, at + 1, "")
                 at, on = condition(parts, at)
                 found.append(Source("", alias, join, on))
-            elif is_name(token):
+            elif is_name(token) and not token.is_word(*BEFORE_TABLES):
                 at += 1
                 while at + 1 < len(parts) and parts[at].text == "." and is_name(parts[at + 1]):
                     token = parts[at + 1]
@@ -232,6 +234,13 @@ class QueryReader:
             if is_key and (len(names) == 2 or names[2].is_word("AS")):
                 return place
         return None
+
+
+def is_call(parts: Sequence[Token], at: int) -> bool:
+    """Whether a function is called there, by its name."""
+    follows = parts[at + 1] if at + 1 < len(parts) else None
+    is_query = follows is not None and bool(follows.inside) and follows.inside[0].is_word("SELECT", "WITH", "VALUES")
+    return is_name(parts[at]) and follows is not None and follows.kind == "group" and not is_query
 
 
 def is_distinct(parts: Sequence[Token], at: int) -> bool:

@@ -9,6 +9,9 @@ from weir_server._sql.statement import Statement
 from weir_server._sql.tokens import NotRead
 
 WRITES = ("INSERT", "REPLACE", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "COPY", "ALTER", "DROP", "LOAD")
+REFRESH = re.compile(
+    r"\s*REFRESH\s+MATERIALIZED\s+VIEW\s+(?:CONCURRENTLY\s+)?(?:[\w$\"]+\.)?\"?([\w$]+)", re.IGNORECASE
+)
 HARMLESS = ("SAVEPOINT", "RELEASE", "ROLLBACK", "BEGIN", "START", "COMMIT", "SET", "PRAGMA", "SHOW")
 
 
@@ -25,6 +28,12 @@ def _roughly(sql: str, schema: Schema) -> Statement:
     names = {name.lower() for name in re.findall(r"[\w$]+", sql)}
     found = Statement()
     found.tables = {table for table in schema if table.lower() in names}
+    # A function may read anything.
+    found.unknown = not found.tables
+    refreshed = REFRESH.match(sql)
+    if refreshed:
+        found.written = {refreshed[1]}
+        return found
     if re.search(rf"\b(?:{'|'.join(WRITES)})\b", sql, re.IGNORECASE):
         found.written = set(found.tables)
     return found

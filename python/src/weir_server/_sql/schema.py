@@ -16,6 +16,10 @@ class Table:
     tree: "Tree | None" = None
     # Columns that pages seldom show, and that are not read from rows unnoticed.
     quiet: frozenset[str] = frozenset()
+    # The database computes some of the columns with tags from others.
+    computes: bool = False
+    # The labels of tables whose rows the database itself changes where rows of this one are deleted.
+    cascades: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

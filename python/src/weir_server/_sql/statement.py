@@ -76,6 +76,8 @@ class Statement:
     # Tables that the statement changes in a way that was not understood further.
     written: set[str] = field(default_factory=set)
     parameters: int = 0
+    # Nobody knows what it reads.
+    unknown: bool = False
 
     @property
     def writes(self) -> bool:

@@ -34,6 +34,10 @@ TOKEN = re.compile(
 )
 
 
+# What may stand where a table is expected, before its name.
+BEFORE_TABLES = ("OR", "ONLY", "LOW_PRIORITY", "IGNORE", "QUICK")
+
+
 class NotRead(Exception):
     """A statement that this reader cannot read."""
 

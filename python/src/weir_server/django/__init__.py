@@ -9,8 +9,9 @@ if TYPE_CHECKING:
     from weir_server.django.decorators import private, shared
     from weir_server.django.middleware import WeirMiddleware
     from weir_server.django.purges import purge, tag, wait
+    from weir_server.django.values import visitor_value
 
-__all__ = ["WeirMiddleware", "private", "purge", "shared", "tag", "wait"]
+__all__ = ["WeirMiddleware", "private", "purge", "shared", "tag", "visitor_value", "wait"]
 
 PLACES = {
     "WeirMiddleware": "middleware",
@@ -18,6 +19,7 @@ PLACES = {
     "purge": "purges",
     "shared": "decorators",
     "tag": "purges",
+    "visitor_value": "values",
     "wait": "purges",
 }
 

@@ -1,5 +1,6 @@
 """Notes what a page reads from the database while it is made."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
@@ -9,6 +10,7 @@ from django.db.models.sql.constants import MULTI
 
 from weir_server import _reads, _tags
 from weir_server._sql import Statement
+from weir_server._work import Work
 from weir_server.django import quiet
 from weir_server.django.conf import conf
 from weir_server.django.schema import label, schema
@@ -17,10 +19,11 @@ from weir_server.django.schema import label, schema
 class Recorder:
     """What one page has read."""
 
-    __slots__ = ("tags", "timed")
+    __slots__ = ("began", "tags", "timed")
 
     def __init__(self) -> None:
         self.tags: set[str] = set()
+        self.began = time.time()
         # A query asked for what is before or after this hour: the page changes without a write.
         self.timed = False
 
@@ -39,12 +42,16 @@ class Recorder:
                     self.whole(followed.table)
             else:
                 compiler.weir_followed = (self, statement.followed)  # type: ignore[attr-defined]
-        self.timed = self.timed or _reads.is_about_now(sql, parameters)
+        self.timed = self.timed or statement.unknown or _reads.is_about_now(sql, parameters, self.began)
 
     def whole(self, table: str) -> None:
         self.tags.add(label(table))
-        for other in conf().tables.get(table, ()):
+        made_from = conf().tables.get(table)
+        for other in made_from or ():
             self.tags.update((other, _tags.any_row(other)))
+        if made_from is None and table not in schema():
+            # It may be a view: nobody knows which changes show in it.
+            self.timed = True
 
     def following(self, rows: Iterable[Sequence[Any]], place: int, table: str) -> Iterator[Sequence[Any]]:
         """The same rows; notes the primary key in each."""
@@ -68,6 +75,8 @@ class Recorder:
 
 
 _recorder: ContextVar[Recorder | None] = ContextVar("weir_recorder", default=None)
+# The work for the request that is being answered.
+working: ContextVar[Work | None] = ContextVar("weir_work", default=None)
 _compiler: ContextVar[SQLCompiler | None] = ContextVar("weir_compiler", default=None)
 
 

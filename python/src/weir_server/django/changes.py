@@ -1,14 +1,17 @@
 """Notes what is written to the database, and purges it after the commit."""
 
 import contextlib
+import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
+from django.db.backends.utils import CursorWrapper
 from django.db.models.signals import post_migrate, pre_migrate
 from django.db.models.sql.compiler import SQLInsertCompiler
 
@@ -27,10 +30,28 @@ _tickets: ContextVar[list[Ticket] | None] = ContextVar("weir_tickets", default=N
 # Within Django's own INSERT: it will say the new primary keys.
 _inserting: ContextVar[bool] = ContextVar("weir_inserting", default=False)
 _migrating = False
+# Methods of drivers' cursors that take SQL, or the name of a table.
+PAST_WRAPPERS = frozenset(("copy", "copy_expert", "copy_from", "copy_to", "executescript", "stream"))
 
 
 def watch(execute: Execute, sql: Any, parameters: Any, many: bool, context: dict[str, Any]) -> Any:
     """The wrapper around every statement of a connection."""
+    work = capture.working.get()
+    if work is None:
+        return noticed(execute, sql, parameters, many, context)
+
+    def timed(*args: Any) -> Any:
+        begun = time.perf_counter()
+        try:
+            return execute(*args)
+        finally:
+            work.add(time.perf_counter() - begun)
+
+    return noticed(timed, sql, parameters, many, context)
+
+
+def noticed(execute: Execute, sql: Any, parameters: Any, many: bool, context: dict[str, Any]) -> Any:
+    """Runs a statement, and notes what it reads or writes."""
     recorder = capture.recorder()
     text = sql if isinstance(sql, str) else written_out(sql, context)
     if recorder is None and text.startswith("SELECT "):
@@ -133,7 +154,8 @@ def changed(connection: BaseDatabaseWrapper, tags: Iterable[str]) -> None:
     kept = {tag for tag in tags if _tags.table_of(tag) not in ignored}
     if not kept or not conf().purge:
         return
-    if connection.in_atomic_block or connection.get_autocommit():
+    is_ended_by_django = connection.commit_on_exit if connection.in_atomic_block else connection.get_autocommit()
+    if is_ended_by_django:
         transaction.on_commit(Pending(kept), using=connection.alias)
     else:
         # Transactions by hand: with the next commit.
@@ -195,12 +217,14 @@ def install(connections: Iterable[BaseDatabaseWrapper]) -> None:
     BaseDatabaseWrapper.weir_waiting = frozenset()  # type: ignore[attr-defined]
     patch_commits()
     patch_inserts()
+    patch_cursors()
 
 
 def patch_commits() -> None:
     run: Callable[[Any], None] = BaseDatabaseWrapper.run_and_clear_commit_hooks
     commit: Callable[[Any], None] = BaseDatabaseWrapper.commit
     rollback: Callable[[Any], None] = BaseDatabaseWrapper.rollback
+    turn: Callable[..., None] = BaseDatabaseWrapper.set_autocommit
 
     def run_and_clear_commit_hooks(self: BaseDatabaseWrapper) -> None:
         """One purge for the transaction, before other hooks: those that were rolled back are gone already."""
@@ -216,6 +240,13 @@ def patch_commits() -> None:
         if waiting:
             deliver(waiting)
 
+    def set_autocommit(self: BaseDatabaseWrapper, autocommit: bool, *args: Any, **more: Any) -> None:
+        turn(self, autocommit, *args, **more)
+        # To turn it on commits.
+        waiting = self.__dict__.pop("weir_waiting", None) if autocommit else None
+        if waiting:
+            deliver(waiting)
+
     def rollback_by_hand(self: BaseDatabaseWrapper) -> None:
         rollback(self)
         self.__dict__.pop("weir_waiting", None)
@@ -223,6 +254,35 @@ def patch_commits() -> None:
     BaseDatabaseWrapper.run_and_clear_commit_hooks = run_and_clear_commit_hooks  # type: ignore[method-assign]
     BaseDatabaseWrapper.commit = commit_by_hand  # type: ignore[method-assign]
     BaseDatabaseWrapper.rollback = rollback_by_hand  # type: ignore[method-assign]
+    BaseDatabaseWrapper.set_autocommit = set_autocommit  # type: ignore[method-assign]
+
+
+def patch_cursors() -> None:
+    """Ways to the database that Django's wrappers around statements do not see."""
+    usual: Callable[[CursorWrapper, str], Any] = CursorWrapper.__getattr__
+
+    def attribute(self: CursorWrapper, name: str) -> Any:
+        found = usual(self, name)
+        return partial(run_past, self.db, found) if name in PAST_WRAPPERS else found
+
+    CursorWrapper.__getattr__ = attribute  # type: ignore[method-assign]
+
+
+def run_past(connection: BaseDatabaseWrapper, run: Callable[..., Any], sql: Any, *args: Any, **more: Any) -> Any:
+    """What psycopg's COPY, SQLite's scripts and the like read and write: all tables that they name."""
+    text = sql if isinstance(sql, str) else written_out(sql, {"connection": connection})
+    try:
+        return run(sql, *args, **more)
+    finally:
+        names = {name.lower() for name in re.findall(r"[\w$]+", text)}
+        tables = [table for table in schema() if table.lower() in names]
+        recorder = capture.recorder()
+        if recorder is not None:
+            for table in tables:
+                recorder.whole(table)
+            recorder.timed = recorder.timed or not tables
+        if not re.match(r"\s*COPY\b.*\bTO\b|\s*SELECT\b", text, re.IGNORECASE | re.DOTALL):
+            changed(connection, {tag for table in tables for tag in whole(table)})
 
 
 def patch_inserts() -> None:

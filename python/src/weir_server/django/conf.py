@@ -8,7 +8,11 @@ WEIR = {
     "PURGE": True,            # whether changes purge
     "IGNORE": ["shop.visit"], # models that no page shows
     "HOLES": True,            # whether pages with a CSRF token are shared, and Weir fills in each visitor's own
+    "VALUES": "news.visitors.values",  # what Weir may fill into shared pages of a user: a function of the user
+    "VALUES_KEY_FILE": None,  # the key that signs them; None: $WEIR_VALUES_KEY_FILE, which `weir serve` sets
     "TABLES": {"report_view": ["shop.order"]},  # views of the database, and the models they are made from
+    "CACHES": [],             # how keys of Django's caches begin that pages may read and yet be kept
+    "VIEWS": True,            # whether replies say which view made them, by how many queries: for `weir log`
     "EDGE": {},               # settings for `manage.py weir`, as in [edge]
 }
 """
@@ -24,6 +28,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+# What these keys hold is made from rows that pages read besides, or belongs to one visitor.
+HARMLESS_KEYS = ("wagtail", "django.contrib.sessions.", "views.decorators.cache.")
 # Sessions are one visitor's; no shared page shows them.
 NEVER_SHOWN = ("sessions.session",)
 
@@ -36,6 +42,10 @@ class Conf:
     wait: float = 1.0
     purge: bool = True
     holes: bool = True
+    views: bool = True
+    caches: tuple[str, ...] = HARMLESS_KEYS
+    values: str | None = None
+    values_key_file: str | None = None
     ignore: frozenset[str] = frozenset(NEVER_SHOWN)
     tables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     edge: Mapping[str, Any] = field(default_factory=dict)
@@ -57,6 +67,10 @@ def conf() -> Conf:
         wait=float(given.get("WAIT", 1.0)),
         purge=bool(given.get("PURGE", True)),
         holes=bool(given.get("HOLES", True)),
+        caches=(*HARMLESS_KEYS, *given.get("CACHES", ())),
+        views=bool(given.get("VIEWS", True)),
+        values=given.get("VALUES"),
+        values_key_file=given.get("VALUES_KEY_FILE"),
         ignore=frozenset(NEVER_SHOWN) | {label.lower() for label in given.get("IGNORE", ())},
         tables={name: tuple(label.lower() for label in labels) for name, labels in given.get("TABLES", {}).items()},
         edge=dict(given.get("EDGE", {})),

@@ -9,7 +9,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from weir_server import _tags
 from weir_server._sender import Ticket
-from weir_server.django import capture, changes, holes
+from weir_server._work import FIELD, Work
+from weir_server.django import capture, changes, holes, values
 from weir_server.django.capture import Recorder
 from weir_server.django.conf import conf
 from weir_server.django.decorators import CONTROL, add_tags
@@ -66,11 +67,16 @@ class Visit:
     def __init__(self, request: HttpRequest) -> None:
         self.reads = request.method in READS
         self.recorder: Recorder | None = None
+        self.request = request
         self.hole = holes.open_hole(request) if self.reads else None
+        self.places = values.open_places(request) if self.reads else None
         self.tokens: list[tuple[Callable[[Any], None], Any]] = []
         if self.reads:
             self.recorder, token = capture.begin()
             self.tokens.append((capture.end, token))
+        self.work = Work() if conf().views else None
+        if self.work is not None:
+            self.tokens.append((capture.working.reset, capture.working.set(self.work)))
         self.tickets: list[Ticket]
         self.tickets, token = changes.begin()
         self.tokens.append((changes.end, token))
@@ -91,8 +97,15 @@ class Visit:
         response[PURGE] = "complete" if done else f"not complete within {conf().wait:g} s"
 
     def tell(self, response: HttpResponseBase) -> HttpResponseBase:
+        if self.work is not None:
+            match = self.request.resolver_match
+            response[FIELD] = self.work.field(match._func_path if match else "")
         if self.hole is not None:
             self.hole.settle(response)
+        if self.places is not None:
+            values.settle(self.places, response)
+        else:
+            values.keep(self.request, response)
         if self.recorder is None:
             return response
         tags = self.recorder.shown()

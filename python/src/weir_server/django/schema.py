@@ -57,7 +57,22 @@ def table(model: type[models.Model]) -> Table:
         not_null=frozenset(column for field, column in fields if not field.null),
         tree=tree(model, [column for _, column in fields]),
         quiet=quiet.columns(meta.label_lower),
+        computes=any(getattr(field, "generated", False) for field, _ in fields),
+        cascades=frozenset(cascades(model, set())),
     )
+
+
+def cascades(model: type[models.Model], seen: set[str]) -> set[str]:
+    """The labels of tables that the database changes by itself, all the way down, where rows are deleted here."""
+    for relation in model._meta.get_fields(include_hidden=True):
+        # DB_CASCADE, DB_SET_NULL and DB_SET_DEFAULT of Django 6.1.
+        if type(getattr(relation, "on_delete", None)).__name__ != "DatabaseOnDelete":
+            continue
+        other = relation.related_model
+        if isinstance(other, type) and other._meta.label_lower not in seen:
+            seen.add(other._meta.label_lower)
+            cascades(other, seen)
+    return seen
 
 
 def tree(model: type[models.Model], columns: list[str]) -> Tree | None:

@@ -21,7 +21,7 @@ from django.db import connections
 from django.http import HttpRequest
 from django.test import Client
 
-from weir_server import _tags, testing
+from weir_server import _holes, _tags, _values, testing
 from weir_server._admin import Admin, Outcome
 from weir_server.django import changes
 from weir_server.django.purges import tag
@@ -29,7 +29,7 @@ from weir_server.django.purges import tag
 __all__ = ["Purged", "WeirAssertions", "assert_private", "assert_purges", "assert_shared"]
 
 # As Weir asks for a page to be shared: it fills the holes of pages that say where they are.
-OFFER = {"Weir-Holes": "csrf"}
+OFFER = {_holes.FIELD: _holes.OFFER}
 
 
 def assert_shared(reply: Any) -> None:
@@ -52,7 +52,8 @@ def asked_by(reply: Any) -> dict[str, bool]:
 
 def is_personal(request: HttpRequest) -> bool:
     """A cookie that Weir does not know tells visitors apart too."""
-    return bool(set(request.COOKIES) - {settings.CSRF_COOKIE_NAME, settings.LANGUAGE_COOKIE_NAME})
+    known = {settings.CSRF_COOKIE_NAME, settings.LANGUAGE_COOKIE_NAME, _values.COOKIE}
+    return bool(set(request.COOKIES) - known)
 
 
 @dataclass

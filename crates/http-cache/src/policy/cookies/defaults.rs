@@ -37,8 +37,8 @@ const IGNORE: &[&str] = &[
     "_pk_id*", "_pk_ses*", "_pk_ref*", "mtm_*", "_hj*", "ajs_anonymous_id", "amplitude_id_*", "AMP_*", "mp_*_mixpanel",
     "ph_*_posthog", "optimizely*", "_vwo_*", "_vis_opt_*", "__hstc", "__hssc", "__hssrc", "hubspotutk", "_mkto_trk",
     "_dd_s", "s_cc", "s_sq", "s_vi", "AMCV_*", "AMCVS_*", "_parsely_*", "_cb", "_chartbeat2", "__qca", "_ym_*",
-    // Our own `sticky` cookie: which server answers is no part of the page.
-    "weir_server",
+    // Our own: which server answers (`sticky`) is no part of the page, and named values are filled in later.
+    "weir_server", "weir_values",
     // Networks in front of us
     "__cf_bm", "_cfuvid", "__cfduid", "AWSALB", "AWSALBCORS", "AWSALBTG*", "incap_ses_*", "visid_incap_*", "nlbi_*",
     "ak_bmsc", "bm_sz", "bm_sv", "_abck",

@@ -1,0 +1,30 @@
+"""What the application has done for one reply: the field Weir-View, which Weir shows in `weir log` and `weir top`."""
+
+FIELD = "Weir-View"
+# Weir keeps no longer name.
+MAX_NAME = 200
+
+
+class Work:
+    """The queries to databases of one request."""
+
+    __slots__ = ("queries", "seconds")
+
+    def __init__(self) -> None:
+        self.queries = 0
+        self.seconds = 0.0
+
+    def add(self, seconds: float) -> None:
+        self.queries += 1
+        self.seconds += seconds
+
+    def field(self, view: str) -> str:
+        name = "".join(char for char in view if char.isascii() and char.isprintable() and char not in '"\\')
+        return f'"{name[:MAX_NAME]}";queries={self.queries};sql-us={self.seconds * 1e6:.0f}'
+
+
+def name_of(view: object) -> str:
+    """Where a view is defined: "news.views.article"."""
+    name = getattr(view, "__qualname__", None) or type(view).__qualname__
+    module = getattr(view, "__module__", None)
+    return f"{module}.{name}" if module else str(name)

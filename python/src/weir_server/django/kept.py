@@ -1,0 +1,71 @@
+"""What the application keeps between requests: a page that shows it has tags for it, or no long lifetime.
+
+Django's caches hold what nobody knows the tags of, and let go of it when they like. A page that was made from them gets
+the lifetime of its location. `django.contrib.sites` keeps its rows in the process.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from django.apps import apps
+from django.core.cache import BaseCache, caches
+
+from weir_server import _tags
+from weir_server.django import capture
+from weir_server.django.conf import conf
+
+READS = ("get", "get_many", "get_or_set", "has_key", "incr")
+
+
+def install() -> None:
+    """Call it once."""
+    handler = type(caches)
+    if hasattr(handler, "weir_caches"):
+        return
+    create: Callable[[Any, str], BaseCache] = handler.create_connection
+
+    def create_connection(self: Any, alias: str) -> BaseCache:
+        return watched(create(self, alias))
+
+    handler.create_connection = create_connection  # type: ignore[method-assign]
+    handler.weir_caches = True  # type: ignore[attr-defined]
+    for known in caches.all(initialized_only=True):
+        watched(known)
+    if apps.is_installed("django.contrib.sites"):
+        watch_sites()
+
+
+def watched(cache: BaseCache) -> BaseCache:
+    """The same cache, which says when a page reads something from it."""
+    for name in READS:
+        setattr(cache, name, noting(getattr(cache, name), cache))
+    return cache
+
+
+def noting(read: Callable[..., Any], cache: BaseCache) -> Callable[..., Any]:
+    @functools.wraps(read)
+    def reads(key: Any, *args: Any, **more: Any) -> Any:
+        recorder = capture.recorder()
+        if recorder is not None and not recorder.timed:
+            names = [key] if isinstance(key, str) else list(key)
+            known = conf().caches
+            recorder.timed = not all(str(name).startswith(known) for name in names)
+        return read(key, *args, **more)
+
+    return reads
+
+
+def watch_sites() -> None:
+    from django.contrib.sites.models import Site, SiteManager
+
+    current: Callable[..., Site] = SiteManager.get_current
+
+    def get_current(self: SiteManager, request: Any = None) -> Site:
+        found = current(self, request)
+        label = Site._meta.label_lower
+        for tag in (_tags.row(label, None, found.pk), _tags.any_row(label), label):
+            capture.note(tag)
+        return found
+
+    SiteManager.get_current = get_current  # type: ignore[method-assign]
