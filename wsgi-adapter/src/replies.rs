@@ -30,6 +30,7 @@ use crate::error::Error;
 
 pub(crate) mod inline_fetch;
 pub(crate) mod spool;
+mod temporary_file;
 
 /// Messages that wait for the edge to take them, however small they are.
 const AHEAD: usize = 64;

@@ -26,6 +26,8 @@ use heads::PartialHead;
 
 /// How much of one reply waits here for its client.
 pub(crate) const MAX_QUEUED: usize = 64 * 1024;
+/// And of all replies of a connection: a client of many streams that reads nothing holds no more.
+pub(crate) const MAX_CONNECTION_QUEUED: usize = 256 * 1024;
 /// The payload of the PING whose answer shows that the client knows of a drain.
 const DRAIN_PING: [u8; 8] = *b"draining";
 
@@ -224,6 +226,11 @@ impl<W: Waiters> Connection<W> {
 
     fn window_update(&mut self, stream: u32, increment: u32) {
         self.frame(frame::WINDOW_UPDATE, 0, stream, &increment.to_be_bytes());
+    }
+
+    /// What may be queued for the client now, on all streams.
+    fn queue_room(&self) -> usize {
+        self.outgoing.free().min(MAX_CONNECTION_QUEUED.saturating_sub(self.outgoing.reserved))
     }
 
     /// The connection's window has this much more room again.

@@ -29,8 +29,7 @@ const PIECES: usize = 128;
 const MAX_UNSENT: usize = 256 * 1024;
 /// How long the last frames may take to reach a client that does not read.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// How long a connection that takes no more requests, and has none, waits for its client to say that it
-/// knows.
+/// How long a client has to say that it knows of a drain. What it asks for later is not taken.
 const DRAINED: Duration = Duration::from_secs(5);
 /// So often the deadlines of a connection with requests are looked at, whatever wakes it.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -157,8 +156,11 @@ impl<'a> Session<'a> {
     fn poll_step(&mut self, context: &mut Context<'_>) -> Poll<Http2Step> {
         self.client.link.lock().attend(context);
         let step = self.poll_traffic(context);
-        let state = self.client.link.lock();
+        let mut state = self.client.link.lock();
         let now = Instant::now();
+        if self.draining.is_some_and(|begun| now.duration_since(begun) >= DRAINED) {
+            state.connection.end_announcement();
+        }
         if state.connection.open_streams() > 0 || !self.writing.is_empty() {
             self.idle_since = now;
         }

@@ -1,6 +1,5 @@
 //! Puts a reply's body aside in a temporary file while its client is slower than the application.
 
-use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -9,6 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::{Bytes, BytesMut};
 use tokio::task::spawn_blocking;
 use tracing::warn;
+
+use crate::replies::temporary_file::TemporaryFile;
 
 /// What is read from the file at once.
 const PIECE: u64 = 32 * 1024;
@@ -43,7 +44,7 @@ pub(crate) struct Spool {
     space: Arc<FileSpace>,
     /// `reply_buffer.file`; 0: nothing is put aside.
     limit: u64,
-    file: Option<Arc<File>>,
+    file: Option<Arc<TemporaryFile>>,
     /// Bytes that the file takes.
     size: u64,
     /// The file grows no more.
@@ -147,8 +148,8 @@ impl Spool {
         let file = match &self.file {
             Some(file) => Arc::clone(file),
             None => {
-                // It has no name, and goes with its last handle.
-                let created = spawn_blocking(tempfile::tempfile).await.map_err(io::Error::other).flatten()?;
+                let created =
+                    spawn_blocking(TemporaryFile::create).await.map_err(io::Error::other).flatten()?;
                 Arc::clone(self.file.insert(Arc::new(created)))
             }
         };

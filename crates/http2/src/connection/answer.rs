@@ -15,7 +15,7 @@ impl<W: Waiters> Connection<W> {
     /// open, its head is sent, and this body must follow.
     pub fn answer(&mut self, arrival: Arrival, block: &[u8], body: Bytes) -> Option<Bytes> {
         let window = usize::try_from(self.client.initial_window).unwrap_or(usize::MAX);
-        let room = self.outgoing.free().min(window).min(MAX_QUEUED);
+        let room = self.queue_room().min(window).min(MAX_QUEUED);
         // A long reply takes turns with others, and so does one that somebody already waits before.
         let is_short = self.ready.is_empty() || body.len() <= MAX_PAYLOAD;
         let is_next = body.is_empty() || (self.waiting.is_empty() && is_short);

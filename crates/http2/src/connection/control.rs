@@ -90,11 +90,18 @@ impl<W: Waiters> Connection<W> {
             // Section 6.7: "An endpoint MUST send a PING frame with the ACK flag set, with an identical frame
             // payload."
             self.frame(frame::PING, ACK, 0, payload);
-        } else if payload == DRAIN_PING && self.drain == DrainPhase::Announced {
+        } else if payload == DRAIN_PING {
+            self.end_announcement();
+        }
+        Ok(())
+    }
+
+    /// A drain that was announced takes effect: the client knows of it, or has had the time.
+    pub fn end_announcement(&mut self) {
+        if self.drain == DrainPhase::Announced && !self.is_over {
             self.goaway(self.last, ErrorCode::NO_ERROR);
             self.drain = DrainPhase::Known(self.last);
         }
-        Ok(())
     }
 
     /// The client opens no more streams of ours, of which there are none.

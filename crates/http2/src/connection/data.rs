@@ -10,7 +10,6 @@ impl<W: Waiters> Connection<W> {
     pub(super) fn data(&mut self, header: FrameHeader, payload: &[u8]) -> Result<(), ErrorCode> {
         debug_assert_eq!(header.kind, DATA);
         let ends = header.has(END_STREAM);
-        self.counts.idle += u64::from(payload.is_empty() && !ends);
         // RFC 9113 section 6.1: "DATA frames MUST be associated with a stream."
         self.check_not_idle(header.stream)?;
         // Section 6.9.1: what exceeds a window is an error of type FLOW_CONTROL_ERROR. Section 6.1: "The
@@ -18,6 +17,7 @@ impl<W: Waiters> Connection<W> {
         // fields".
         self.incoming.take(payload.len()).ok_or(ErrorCode::FLOW_CONTROL_ERROR)?;
         let content = unpadded(header, payload).ok_or(ErrorCode::PROTOCOL_ERROR)?;
+        self.counts.idle += u64::from(content.is_empty() && !ends);
         let id = header.stream;
         let Some(stream) = self.streams.get_mut(&id).filter(|stream| !stream.is_closed()) else {
             // Section 6.9: flow-control accounting goes on for streams that are closed.

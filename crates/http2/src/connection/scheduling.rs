@@ -15,6 +15,8 @@ impl<W: Waiters> Connection<W> {
         {
             self.send_one(id);
         }
+        // What has left the queues makes room in them.
+        self.serve_waiting();
         &mut self.outbox
     }
 
@@ -66,6 +68,7 @@ impl<W: Waiters> Connection<W> {
 
     /// Grants a writer the room that it wants, as far as there is some, but at most `share` at once.
     pub(super) fn grant(&mut self, id: u32, share: usize) {
+        let room = self.queue_room();
         let Some(stream) = self.streams.get_mut(&id) else { return };
         let outgoing = &mut stream.outgoing;
         let missing = outgoing.wanted.saturating_sub(outgoing.granted);
@@ -76,7 +79,7 @@ impl<W: Waiters> Connection<W> {
             return;
         }
         let is_in_turn = outgoing.is_waiting || self.waiting.is_empty();
-        let given = if is_in_turn { missing.min(self.outgoing.free()).min(share) } else { 0 };
+        let given = if is_in_turn { missing.min(room).min(share) } else { 0 };
         if given == 0 {
             if !outgoing.is_waiting {
                 outgoing.is_waiting = true;
@@ -89,9 +92,9 @@ impl<W: Waiters> Connection<W> {
         stream.waiters.may_write();
     }
 
-    /// The connection's window has room: those that wait for it get shares in turn.
+    /// The connection's window and its queues have room: those that wait for it get shares in turn.
     pub(super) fn serve_waiting(&mut self) {
-        while self.outgoing.free() > 0
+        while self.queue_room() > 0
             && let Some(id) = self.waiting.front().copied()
         {
             self.grant(id, MAX_PAYLOAD);

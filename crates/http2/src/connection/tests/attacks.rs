@@ -63,8 +63,9 @@ fn a_head_that_is_too_long_is_told_apart() {
 
 #[test]
 fn frames_that_bring_nothing_are_counted() {
-    let cases: [(&str, Vec<u8>, u64); 10] = [
+    let cases: [(&str, Vec<u8>, u64); 11] = [
         ("empty DATA", frame(DATA, 0, 1, b""), 1),
+        ("DATA of padding alone", frame(DATA, PADDED, 1, b"\x02\0\0"), 1),
         ("the last DATA", frame(DATA, END_STREAM, 1, b""), 0),
         ("DATA", frame(DATA, 0, 1, b"x"), 0),
         ("a request", get(3), 0),

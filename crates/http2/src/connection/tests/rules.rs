@@ -279,6 +279,20 @@ fn a_drain_serves_what_the_client_had_sent() {
 }
 
 #[test]
+fn a_drain_takes_effect_also_for_a_client_that_says_nothing() {
+    let mut peer = Peer::new();
+    peer.connection.end_announcement();
+    assert_eq!(peer.frames(), []);
+    peer.connection.drain();
+    peer.frames();
+    peer.connection.end_announcement();
+    peer.connection.end_announcement();
+    assert_eq!(peer.frames().iter().map(|frame| frame.0).collect::<Vec<_>>(), [GOAWAY]);
+    assert_eq!(peer.send(&get(1)), Ok(vec![]));
+    assert!(peer.connection.is_drained());
+}
+
+#[test]
 fn an_end_wakes_everybody() {
     let mut peer = Peer::new();
     peer.send(&[post(1), post(3)].concat()).unwrap();

@@ -35,6 +35,21 @@ fn a_reply_that_fits_is_sent_at_once() {
 }
 
 #[test]
+fn replies_of_a_client_that_reads_nothing_wait_with_their_writers() {
+    let mut peer = Peer::new();
+    peer.send(&[setting(4, 1 << 24), update(0, 1 << 24)].concat()).unwrap();
+    let streams = [1, 3, 5, 7, 9, 11];
+    let queued: Vec<_> =
+        streams.map(|stream| peer.send(&get(stream)).map(|_| peer.answer(stream, 100_000))).into();
+    assert_eq!(queued, [Ok(65_536), Ok(65_536), Ok(65_536), Ok(65_536), Ok(0), Ok(0)]);
+    // What leaves makes room, for each in turn.
+    assert_eq!(peer.connection.waiters(9).unwrap().write, 0);
+    let sent: usize = data(&mut peer).iter().map(|frame| frame.1).sum();
+    assert_eq!((sent, peer.connection.waiters(9).unwrap().write), (4 * 65_536, 1));
+    assert_eq!(peer.connection.reserve(9, 100_000), Ok(65_536));
+}
+
+#[test]
 fn a_stream_keeps_to_its_window_which_settings_move() {
     let mut peer = Peer::new();
     peer.send(&[setting(4, 3), get(1)].concat()).unwrap();
