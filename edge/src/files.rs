@@ -63,7 +63,8 @@ pub(crate) enum FileAnswer {
     /// A directory without index, a file that must not be read, or no file at all but a pipe, a device, a
     /// socket.
     Forbidden(PathBuf, Barrier),
-    /// Neither GET nor HEAD. The disk was not asked, so there may be no such file.
+    /// Neither GET nor HEAD. As in nginx, of a POST it is known that there is such a file; for other methods
+    /// the disk was not asked.
     MethodNotAllowed,
     /// The disk failed, or the process has no free file descriptor.
     Unavailable(io::Error),
@@ -95,8 +96,10 @@ pub(crate) async fn answer(
     now: SystemTime,
     cache: &FileCache,
 ) -> FileAnswer {
-    if !matches!(*request.method, Method::GET | Method::HEAD) {
-        return FileAnswer::MethodNotAllowed;
+    match *request.method {
+        Method::GET | Method::HEAD => {}
+        Method::POST => return to_post(settings, request, now, cache).await,
+        _ => return FileAnswer::MethodNotAllowed,
     }
     let accepted = accepted(settings, request);
     let path = request.path.as_bytes();
@@ -139,6 +142,24 @@ pub(crate) async fn answer(
                 NoFile::Failed(error) => FileAnswer::Unavailable(error),
             }
         }
+    }
+}
+
+/// The answer to a POST: where a file would answer, it is the wrong method, and a directory has no list.
+async fn to_post(
+    settings: &Arc<FileSettings>,
+    request: &FileRequest<'_>,
+    now: SystemTime,
+    cache: &FileCache,
+) -> FileAnswer {
+    let got = FileRequest { method: &Method::HEAD, ..*request };
+    match Box::pin(answer(settings, &got, now, cache)).await {
+        FileAnswer::Reply(_) => FileAnswer::MethodNotAllowed,
+        FileAnswer::Listing { .. } => {
+            let path = settings.file_for(request.path, request.internal).unwrap_or_default();
+            FileAnswer::Forbidden(path, Barrier::NoIndex)
+        }
+        other => other,
     }
 }
 

@@ -19,6 +19,7 @@ pub(crate) mod plan;
 mod pool_request;
 pub(crate) mod purge_method;
 mod redirect;
+mod refusal_log;
 mod resumed;
 mod returned;
 pub(crate) mod routing;
@@ -205,7 +206,7 @@ async fn answer_in_place(
     let common_fields = request_fields(&mut request, &path, chosen);
     let in_l1 = L1View { l1: &edge.cache.l1, now: Instant::now() };
     match plan::decide(chosen, &mut &*request, in_l1) {
-        Plan::AddSlash(_) => static_file::add_slash(&path, split(&request.target).1),
+        Plan::AddSlash(location) => static_file::add_slash(location, &path, split(&request.target).1),
         Plan::Internal(_) => error::not_found(),
         Plan::File(location) => static_file::answer(edge, location, &request, &path).await,
         Plan::BodyTooLarge(_) => error::body_too_large(),

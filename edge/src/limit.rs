@@ -1,10 +1,12 @@
 //! How much a client may have: requests in a time (`limit_req`) and at once (`limit_conn`).
 //!
 //! A `zone` counts by a key, such as the client's address, in bounded memory; `connections` counts what is in
-//! progress, and `all_edges` lets them count together. Zones keep their counts over a reload.
+//! progress, and `all_edges` lets them count together. `refusals` logs what they refuse. Zones keep their
+//! counts over a reload.
 
 pub(crate) mod all_edges;
 pub(crate) mod connections;
+pub(crate) mod refusals;
 pub(crate) mod zone;
 
 use std::collections::HashMap;
@@ -16,6 +18,7 @@ use leaky_bucket::RequestPace;
 
 use crate::limit::all_edges::SharedCounter;
 use crate::limit::connections::ConnectionPlace;
+use crate::limit::refusals::{RefusalCause, RefusalLevel};
 use crate::limit::zone::Zone;
 
 /// The zones of the settings, by name.
@@ -30,6 +33,7 @@ pub(crate) struct RequestLimit {
     pub(crate) status: StatusCode,
     /// Only says what it would do.
     pub(crate) dry_run: bool,
+    pub(crate) log_level: RefusalLevel,
 }
 
 /// One `limit_conn` of a location.
@@ -39,6 +43,7 @@ pub(crate) struct ConnectionLimit {
     pub(crate) most: u32,
     pub(crate) status: StatusCode,
     pub(crate) dry_run: bool,
+    pub(crate) log_level: RefusalLevel,
 }
 
 /// The limits of one location, in order.
@@ -56,7 +61,22 @@ pub(crate) enum LimitDecision {
     Refused {
         status: StatusCode,
         zone: Arc<Zone>,
+        cause: RefusalCause,
+        log_level: RefusalLevel,
     },
+}
+
+impl RequestLimit {
+    fn refused(&self, key: &[u8], now: Instant) -> LimitDecision {
+        let interval = self.pace.interval;
+        let held = self.zone.requests.with_one_more(key, interval, now);
+        LimitDecision::Refused {
+            status: self.status,
+            zone: self.zone.clone(),
+            cause: RefusalCause::requests(held, interval),
+            log_level: self.log_level,
+        }
+    }
 }
 
 impl LocationLimits {
@@ -69,7 +89,7 @@ impl LocationLimits {
     ) -> Result<Vec<ConnectionPlace>, LimitDecision> {
         let mut places = Vec::new();
         for (limit, key) in self.connections.iter().zip(keys).filter(|(_, key)| !key.is_empty()) {
-            let ConnectionLimit { zone, most, status, dry_run } = limit;
+            let ConnectionLimit { zone, most, status, dry_run, log_level } = limit;
             let place = match zone.connections.enter(key, *most) {
                 Some(place) => limit.take(key, counter).await.map(|shared| place.with(shared)),
                 None => Err(()),
@@ -79,7 +99,14 @@ impl LocationLimits {
                 Err(()) if *dry_run => {
                     tracing::info!(zone = zone.name, "limit_conn would refuse a request");
                 }
-                Err(()) => return Err(LimitDecision::Refused { status: *status, zone: zone.clone() }),
+                Err(()) => {
+                    return Err(LimitDecision::Refused {
+                        status: *status,
+                        zone: zone.clone(),
+                        cause: RefusalCause::Connections,
+                        log_level: *log_level,
+                    });
+                }
             }
         }
         Ok(places)
@@ -96,7 +123,7 @@ impl LocationLimits {
             let is_full = limit.zone.requests.look(key, limit.pace, now).is_none();
             if is_full || asks_first && limit.is_full(key, counter).await {
                 if !limit.dry_run {
-                    return LimitDecision::Refused { status: limit.status, zone: limit.zone.clone() };
+                    return limit.refused(key, now);
                 }
                 tracing::info!(zone = limit.zone.name, "limit_req would refuse a request");
             }
@@ -113,9 +140,7 @@ impl LocationLimits {
                     }
                     Some(wait) => longest = longest.max(wait),
                     None if limit.dry_run => {}
-                    None => {
-                        return LimitDecision::Refused { status: limit.status, zone: limit.zone.clone() };
-                    }
+                    None => return limit.refused(key, now),
                 }
             }
         }

@@ -16,7 +16,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use http_cache::RequestParts;
 use process::telemetry;
 use process::trace::TraceContext;
@@ -123,6 +123,8 @@ pub(crate) struct Request {
     pub(crate) entry: Entry,
     /// It asks for the page of an error, for which no other page is sought.
     pub(crate) for_error: bool,
+    /// The status that the answer to an error will have; `None`: that of the page.
+    pub(crate) error_status: Option<StatusCode>,
     /// Its body went elsewhere.
     pub(crate) body_gone: bool,
     /// It asks the page of `auth_request`.
@@ -183,6 +185,7 @@ impl Request {
             asked: None,
             entry: Entry::Site,
             for_error: false,
+            error_status: None,
             body_gone: false,
             is_check: false,
             for_one: false,
@@ -232,6 +235,7 @@ impl Request {
             asked: self.asked.clone(),
             entry: self.entry.clone(),
             for_error: self.for_error,
+            error_status: self.error_status,
             body_gone: self.body_gone || !self.body.is_empty(),
             is_check: self.is_check,
             for_one: self.for_one,

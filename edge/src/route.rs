@@ -19,7 +19,7 @@ pub(crate) mod rates;
 pub(crate) mod redirects;
 pub(crate) mod returns;
 pub(crate) mod rules;
-mod server_names;
+pub(crate) mod server_names;
 pub(crate) mod try_files;
 pub(crate) mod varying_files;
 
@@ -101,6 +101,8 @@ pub(crate) struct Site {
     certificate: Option<SiteCertificate>,
     /// Variables that get a value when a request gets here, before the rules.
     pub(crate) sets: Option<Arc<VariableSets>>,
+    /// Regular expressions of its names, if they have groups.
+    pub(crate) host_groups: Vec<Expression>,
     /// What the settings define for all sites.
     pub(crate) definitions: Arc<Definitions>,
     /// What the site does with each request, before a location is chosen.
@@ -338,10 +340,10 @@ impl Site {
 
     pub(crate) fn choose(&self, path: &NormalPath<'_>) -> RouteMatch<'_> {
         let passes = |location: usize| self.places[location].pool.is_some();
-        let chosen = self.locations.choose(path).map_or(&self.otherwise, |index| &self.places[index]);
-        match self.locations.lacks_slash(path, passes) {
-            true => RouteMatch::AddSlash(chosen),
-            false => RouteMatch::Location(self, chosen),
+        if let Some(index) = self.locations.lacks_slash(path, passes) {
+            return RouteMatch::AddSlash(&self.places[index]);
         }
+        let chosen = self.locations.choose(path).map_or(&self.otherwise, |index| &self.places[index]);
+        RouteMatch::Location(self, chosen)
     }
 }

@@ -14,6 +14,8 @@ Any prefix may stand before these paths: /main/count/x is /count/x for an applic
 /set/NAME?…      From now on /count/NAME behaves as if these parameters were in its URL, where its own come first.
                  Without parameters: as before.
 /echo-environ    JSON of the whole environ; bytes as latin-1, objects by the name of their type.
+/asked           What it was asked, one `NAME=value` a line: method, path, query, type and length of the body, and the
+                 fields but those in which servers in front say who they and the client are.
 /upload          Reads the body. JSON: {"length": n, "sha256": hex, "content_length": "…" or null}
 /early           Answers without reading the body.
 /lie?say=&send=  Content-Length: `say`, then `send` bytes.
@@ -63,6 +65,12 @@ from wsgiref.validate import validator
 PIECE = 65536
 NOT_VALID = ("lie", "crash")  # what these do, the validator would rightly report
 BODYLESS = (204, 304)
+NO_PATH = b"no such path; see the top of oracle.py\n"
+# Fields of /asked that are left out: those, and what no application should get.
+IN_FRONT = (
+    *("HTTP_X_FORWARDED_", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA", "HTTP_TRACE"),
+    *("HTTP_CONNECTION", "HTTP_CONTENT_", "HTTP_TE", "HTTP_PROXY"),
+)
 CALLS_KEPT = 200
 HELD_AT_MOST = 60  # seconds; the test has failed long before
 CSRF_FORM = '<form method="post"><input type="hidden" name="csrfmiddlewaretoken" value="{}"></form>\n'
@@ -209,6 +217,17 @@ def echo_environ(ask):
     return Answer(json.dumps(shown, indent=1).encode(), "application/json")
 
 
+def asked(ask):
+    names = ["REQUEST_METHOD", "REQUEST_URI", "PATH_INFO", "QUERY_STRING", "CONTENT_TYPE", "CONTENT_LENGTH"]
+    names += sorted(name for name in ask.environ if name.startswith("HTTP_") and not name.startswith(IN_FRONT))
+    shown = {name: ask.environ.get(name) for name in names}
+    # No body is no body, and one line of cookies is as good as two.
+    shown |= {"CONTENT_LENGTH": shown["CONTENT_LENGTH"] if shown["CONTENT_LENGTH"] != "0" else ""}
+    shown |= {"HTTP_COOKIE": (shown.get("HTTP_COOKIE") or "").replace(", ", "; ")}
+    lines = (f"{name}={value}\n" for name, value in sorted(shown.items()) if value)
+    return Answer("".join(lines).encode("latin-1"))
+
+
 def upload(ask):
     digest, length = hashlib.sha256(), 0
     while piece := ask.environ["wsgi.input"].read(PIECE):
@@ -250,6 +269,7 @@ PATHS = {
     "log": log,
     "set": set_,
     "echo-environ": echo_environ,
+    "asked": asked,
     "upload": upload,
     "early": early,
     "lie": lie,
@@ -274,7 +294,7 @@ def route(path):
 def oracle(environ, start_response):
     path, name = route(environ.get("PATH_INFO", ""))
     if path is None:
-        return send(environ, start_response, 404, [], Answer(b"no such path; see the top of oracle.py\n"))
+        return send(environ, start_response, 404, [], Answer(NO_PATH, length=len(NO_PATH)))
     ask = Ask(environ, name, {})
     if path not in UNSHAPED:
         for key, value in parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True):

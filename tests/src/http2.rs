@@ -139,8 +139,8 @@ async fn receive(response: ResponseFuture) -> Result<Response, h2::Error> {
 }
 
 fn head(status: u16, headers: &HeaderMap, body: Vec<u8>) -> Response {
-    let field =
-        |(name, value): (&HeaderName, &HeaderValue)| (name.to_string(), value.to_str().unwrap().to_owned());
+    let latin1 = |value: &HeaderValue| value.as_bytes().iter().map(|byte| char::from(*byte)).collect();
+    let field = |(name, value): (&HeaderName, &HeaderValue)| (name.to_string(), latin1(value));
     let fields = Fields(headers.iter().map(field).collect());
     Response { version: "HTTP/2".to_owned(), status, fields, body, whole: true }
 }

@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-use crate::{Client, Process, free_port, program};
+use crate::{Client, Process, free_port, program, repository};
 
 pub struct Nginx {
     process: Process,
@@ -23,21 +23,41 @@ impl Nginx {
 
     /// Also with these directives around the server: `map`, `log_format`.
     pub fn start_with(http: &str, server: &str) -> Self {
-        let (directory, port) = (TempDir::new().unwrap(), free_port());
-        let (dir, address) = (directory.path().display(), SocketAddr::from(([127, 0, 0, 1], port)));
+        let port = free_port();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let server = server.replace("$PORT", &port.to_string());
+        Self::start_http(
+            &format!("access_log off;\n{http}\nserver {{\nlisten {address};\n{server}\n}}"),
+            address,
+        )
+    }
+
+    /// All that stands in `http`, one of whose servers listens there.
+    pub fn start_http(http: &str, address: SocketAddr) -> Self {
+        Self::start_program(&program::find("WEIR_NGINX", "nginx"), http, address)
+    }
+
+    /// Does that in the newer nginx that deploy/setup/nginx.sh installs from PyPI.
+    pub fn start_newer_http(http: &str, address: SocketAddr) -> Self {
+        let named = std::env::var_os("WEIR_NGINX_NEWER").map(PathBuf::from);
+        let installed = repository().join("target/nginx-newer/nginx");
+        Self::start_program(&named.unwrap_or(installed), http, address)
+    }
+
+    fn start_program(program: &Path, http: &str, address: SocketAddr) -> Self {
+        let directory = TempDir::new().unwrap();
+        let dir = directory.path().display();
         let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|name| format!("{name}_temp_path {dir}/{name};\n"))
             .concat();
         let user = if rustix::process::geteuid().is_root() { "user root;\n" } else { "" };
         let text = format!(
             "daemon off;\nmaster_process off;\nworker_processes 1;\npid {dir}/pid;\nerror_log stderr;\n{user}\
-             events {{ worker_connections 1024; }}\nhttp {{\naccess_log off;\n{temporary}\
-             {http}\nserver {{\nlisten {address};\n{}\n}}\n}}\n",
-            server.replace("$PORT", &port.to_string())
+             events {{ worker_connections 1024; }}\nhttp {{\n{temporary}{http}\n}}\n"
         );
         let file = directory.path().join("nginx.conf");
         fs::write(&file, text).unwrap();
-        let mut command = Command::new(program::find("WEIR_NGINX", "nginx"));
+        let mut command = Command::new(program);
         command.arg("-p").arg(directory.path()).arg("-e").arg("stderr").arg("-c").arg(&file);
         let process = Process::start("nginx", &mut command, directory.path());
         process.wait_until("accepts connections", || TcpStream::connect(address).is_ok());

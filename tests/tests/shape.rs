@@ -27,6 +27,7 @@ const PURE: &[&str] = &[
     "crates/nginx-front",
     "crates/settings-doc",
     "crates/record-filter",
+    "crates/side-by-side",
 ];
 const IMPURE: &[&str] = &[
     "tokio",
@@ -58,6 +59,7 @@ const RANKS: &[&[&str]] = &[
         "crates/nginx-conf",
         "crates/settings-doc",
         "crates/record-filter",
+        "crates/side-by-side",
     ],
     &["crates/admin", "crates/http-cache", "crates/cgi", "crates/nginx-front"],
     &["crates/uwsgi", "crates/fastcgi"],

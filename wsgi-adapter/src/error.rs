@@ -7,6 +7,7 @@ use std::time::Duration;
 use cgi::environ::{EnvironRefusal, OversizedRequest};
 use http1::reply::BadReply;
 use http1::reply::body::BrokenBody;
+use rustix::io::Errno;
 use tonic::Status;
 use weir_proto::origin::{Attempt, Failure, Kind};
 
@@ -180,10 +181,14 @@ impl Error {
         let Self::Server(error) = self else {
             return false;
         };
-        !matches!(
+        // Nor does it that this process has no descriptor left.
+        let has_no_descriptor = matches!(error, ServerError::Connect(error)
+            if matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE)));
+        let is_excused = matches!(
             error,
             ServerError::Busy | ServerError::Broken(_) | ServerError::BodyLost(_) | ServerError::BodyTimeout
-        )
+        );
+        !is_excused && !has_no_descriptor
     }
 
     pub(crate) fn status(&self) -> Status {

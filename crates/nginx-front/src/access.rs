@@ -102,6 +102,9 @@ fn status(scope: &Scope<'_>, name: &str, limit: &mut Table) {
     if scope.is_on(&format!("{name}_dry_run")) {
         limit.set("dry_run", true, "");
     }
+    if let Some(level) = scope.arg(&format!("{name}_log_level")) {
+        limit.set("log_level", level, "");
+    }
 }
 
 /// `limit_req_zone`, `limit_conn_zone` of `http`.

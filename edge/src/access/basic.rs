@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use base64::prelude::{BASE64_STANDARD, Engine};
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::prelude::Engine;
 use http::HeaderValue;
 use parking_lot::Mutex;
 use process::wait::within;
@@ -80,6 +81,10 @@ impl Basic {
             return PasswordCheck::NotAsked;
         }
         let Some(challenge) = challenge(&realm) else { return PasswordCheck::Busy };
+        // As in nginx, a client without a name and password is asked for them, whatever the file is.
+        if authorization.and_then(credentials).is_none() {
+            return PasswordCheck::Wrong(challenge);
+        }
         let Some(path) = self.path_of(facts) else { return PasswordCheck::NoFile };
         match self.file(&path).current().await {
             FileUsers::Users(users) => match self.is_right(&users, authorization).await {
@@ -145,6 +150,12 @@ fn challenge(realm: &[u8]) -> Option<HeaderValue> {
     HeaderValue::from_str(&format!("Basic realm=\"{quoted}\", charset=\"UTF-8\"")).ok()
 }
 
+/// As nginx reads it: some clients leave out the padding.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
 /// User and password of `Authorization: Basic …`.
 fn credentials(field: &HeaderValue) -> Option<(String, String)> {
     let text = field.to_str().ok().filter(|text| text.len() <= MOST_CREDENTIALS)?;
@@ -152,8 +163,8 @@ fn credentials(field: &HeaderValue) -> Option<(String, String)> {
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let decoded = String::from_utf8(BASE64_STANDARD.decode(encoded.trim()).ok()?).ok()?;
-    let (user, password) = decoded.split_once(':')?;
+    let decoded = String::from_utf8(BASE64.decode(encoded.trim()).ok()?).ok()?;
+    let (user, password) = decoded.split_once(':').filter(|(user, _)| !user.is_empty())?;
     Some((user.to_owned(), password.to_owned()))
 }
 
@@ -171,7 +182,7 @@ mod tests {
     const NEW: &str = "$2y$04$abcdefghijklmnopqrstuusf96eeUQLgQWR72RBesvIE8CjOJNM9O";
 
     fn sent(user: &str, password: &str) -> HeaderValue {
-        let encoded = BASE64_STANDARD.encode(format!("{user}:{password}"));
+        let encoded = BASE64.encode(format!("{user}:{password}"));
         HeaderValue::from_str(&format!("Basic {encoded}")).unwrap()
     }
 

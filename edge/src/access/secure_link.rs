@@ -45,13 +45,14 @@ impl SecureLink {
     pub(crate) fn check(&self, facts: &Facts<'_>, now: SystemTime) -> (LinkVerdict, Values) {
         let mut values = facts.values.clone();
         let link = self.link.value(facts);
-        let Some((hash, expires)) = parts(&link) else {
+        let parts = parts(&link);
+        if let Some((text, _)) = parts.and_then(|(_, expires)| expires) {
+            values.set("secure_link_expires", text.to_vec());
+        }
+        let Some((Some(hash), expires)) = parts else {
             values.set("secure_link", Vec::new());
             return (LinkVerdict::Wrong, values);
         };
-        if let Some((text, _)) = expires {
-            values.set("secure_link_expires", text.to_vec());
-        }
         let made = {
             let facts = Facts { values: &values, route: RouteFacts { ..facts.route }, ..*facts };
             Md5::digest(self.md5.value(&facts))
@@ -72,8 +73,8 @@ impl SecureLink {
     }
 }
 
-/// The hash, and the time as text and number.
-type Parts<'a> = ([u8; 16], Option<(&'a [u8], u64)>);
+/// The hash, if it is one, and the time as text and number.
+type Parts<'a> = (Option<[u8; 16]>, Option<(&'a [u8], u64)>);
 
 fn parts(link: &[u8]) -> Option<Parts<'_>> {
     let (hash, expires) = match link.iter().position(|byte| *byte == b',') {
@@ -88,10 +89,8 @@ fn parts(link: &[u8]) -> Option<Parts<'_>> {
             Some((text, number.filter(|number| *number > 0)?))
         }
     };
-    if hash.len() > LONGEST_HASH {
-        return None;
-    }
-    Some((BASE64.decode(hash).ok()?.try_into().ok()?, expires))
+    let hash = (hash.len() <= LONGEST_HASH).then(|| BASE64.decode(hash).ok()?.try_into().ok()).flatten();
+    Some((hash, expires))
 }
 
 #[cfg(test)]
@@ -115,8 +114,11 @@ mod tests {
             (format!("{hash}AAAA"), None),
             ("nPMXOgzE1D1oyWNZYGg/2w".into(), None),
         ] {
-            let read = parts(link.as_bytes()).map(|(_, expires)| expires.map(|(_, number)| number));
+            let read = parts(link.as_bytes());
+            let read = read.and_then(|(hash, expires)| hash.map(|_| expires.map(|(_, number)| number)));
             assert_eq!(read, expected, "{link}");
         }
+        // The time is told of a wrong hash too, as in nginx.
+        assert!(matches!(parts(b"***,5"), Some((None, Some((b"5", 5))))));
     }
 }

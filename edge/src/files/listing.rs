@@ -59,7 +59,7 @@ pub(super) fn entries(directory: &Path, boundary: Option<&Path>) -> io::Result<V
 pub(super) fn answer(format: Autoindex, request: &FileRequest<'_>, entries: &[ListedEntry]) -> FileAnswer {
     let (content_type, body) = match (format, callback(request.query)) {
         (Autoindex::Jsonp, Some(callback)) => {
-            let call = [b"/* callback */\n", callback.as_bytes(), b"(", &json(entries), b");"].concat();
+            let call = [b"/* callback */\r\n", callback.as_bytes(), b"(", &json(entries), b");"].concat();
             ("application/javascript", call.into())
         }
         (Autoindex::Json | Autoindex::Jsonp, _) => ("application/json", json(entries).into()),
@@ -112,16 +112,16 @@ fn cut(name: &[u8], slash: &str) -> (String, usize) {
 }
 
 fn xml(entries: &[ListedEntry]) -> Bytes {
-    let mut list = "<?xml version=\"1.0\"?>\n<list>\n".to_owned();
+    let mut list = "<?xml version=\"1.0\"?>\r\n<list>\r\n".to_owned();
     for entry in entries {
         let date = xml_date(entry.modified);
         let name = escaped(&entry.name);
         list += &match entry.is_directory {
-            true => format!("<directory mtime=\"{date}\">{name}</directory>\n"),
-            false => format!("<file mtime=\"{date}\" size=\"{}\">{name}</file>\n", entry.length),
+            true => format!("<directory mtime=\"{date}\">{name}</directory>\r\n"),
+            false => format!("<file mtime=\"{date}\" size=\"{}\">{name}</file>\r\n", entry.length),
         };
     }
-    list.push_str("</list>\n");
+    list.push_str("</list>\r\n");
     list.into()
 }
 
@@ -136,22 +136,21 @@ fn xml_date(time: SystemTime) -> String {
     format!("{year}-{month:02}-{day}T{clock}Z")
 }
 
+/// As nginx writes it, byte for byte.
 fn json(entries: &[ListedEntry]) -> Vec<u8> {
-    let listed: Vec<_> = entries
-        .iter()
-        .map(|entry| {
-            let mut value = serde_json::json!({
-                "name": String::from_utf8_lossy(&entry.name),
-                "type": if entry.is_directory { "directory" } else { "file" },
-                "mtime": httpdate::fmt_http_date(entry.modified),
-            });
-            if let (false, Some(object)) = (entry.is_directory, value.as_object_mut()) {
-                object.insert("size".into(), entry.length.into());
+    let of_entry = |entry: &ListedEntry| {
+        let name = serde_json::json!(String::from_utf8_lossy(&entry.name));
+        let date = httpdate::fmt_http_date(entry.modified);
+        match entry.is_directory {
+            true => format!("{{ \"name\":{name}, \"type\":\"directory\", \"mtime\":\"{date}\" }}"),
+            false => {
+                let length = entry.length;
+                format!("{{ \"name\":{name}, \"type\":\"file\", \"mtime\":\"{date}\", \"size\":{length} }}")
             }
-            value
-        })
-        .collect();
-    serde_json::to_vec(&listed).unwrap_or_default()
+        }
+    };
+    let listed: Vec<String> = entries.iter().map(of_entry).collect();
+    format!("[\r\n{}\r\n]", listed.join(",\r\n")).into_bytes()
 }
 
 fn escaped(text: &[u8]) -> String {
@@ -189,10 +188,10 @@ mod tests {
         assert!(list.contains(&format!("<directory {date}>d</directory>")), "{list}");
         assert!(list.contains(&format!("<file {date} size=\"7\">a&lt;b</file>")), "{list}");
         for (query, begins) in [
-            (Some("callback=f.x&a=1"), "/* callback */\nf.x([{"),
-            (Some("callback=alert(1)"), "[{"),
-            (Some("callback="), "[{"),
-            (None, "[{"),
+            (Some("callback=f.x&a=1"), "/* callback */\r\nf.x([\r\n{ "),
+            (Some("callback=alert(1)"), "[\r\n{ \"name\":\"d\", "),
+            (Some("callback="), "[\r\n{ "),
+            (None, "[\r\n{ "),
         ] {
             let list = listed_as(Autoindex::Jsonp, "/", query, &listed);
             assert!(list.starts_with(begins), "{query:?}: {list}");

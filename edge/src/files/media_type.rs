@@ -52,9 +52,27 @@ fn name(path: &Path) -> &'static str {
     name.unwrap_or("application/octet-stream")
 }
 
+/// A type of text with its encoding, unless the type names one.
+fn in_charset(value: HeaderValue, charset: &Charset) -> HeaderValue {
+    let charset = match charset {
+        Charset::Off => return value,
+        Charset::Usual => "utf-8",
+        Charset::Named(charset) => charset,
+    };
+    let Some(name) = value.to_str().ok().filter(|name| name.starts_with("text/") && !name.contains(';'))
+    else {
+        return value;
+    };
+    HeaderValue::try_from(format!("{name}; charset={charset}")).unwrap_or(value)
+}
+
 /// Media types by the name's extension, before those that are built in.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct MediaTypes(Option<Arc<OwnTypes>>);
+pub(crate) struct MediaTypes {
+    own: Option<Arc<OwnTypes>>,
+    /// What the types of texts that rules give say of their encoding.
+    charset: Charset,
+}
 
 #[derive(Debug)]
 struct OwnTypes {
@@ -93,41 +111,72 @@ impl MediaTypes {
             }
         }
         own.unknown = default_type.map(|text| value(None, text)).transpose()?;
-        Ok(Self(Some(Arc::new(own))))
+        Ok(Self { own: Some(Arc::new(own)), charset: Charset::default() })
+    }
+
+    pub(crate) fn with_charset(self, charset: Charset) -> Self {
+        Self { charset, ..self }
     }
 
     pub(crate) fn of(&self, path: &Path, charset: &Charset) -> HeaderValue {
-        let Some(own) = &self.0 else { return media_type(path, charset) };
+        let Some(own) = &self.own else { return media_type(path, charset) };
         let extension = path.extension().and_then(|extension| extension.to_str());
         let extension = extension.map(str::to_ascii_lowercase);
         let by_extension = extension.and_then(|extension| own.by_extension.get(extension.as_str()));
+        let named = |value: &HeaderValue| match charset {
+            Charset::Named(_) => in_charset(value.clone(), charset),
+            Charset::Usual | Charset::Off => value.clone(),
+        };
         if let Some(value) = by_extension.or(own.others.as_ref()) {
-            return value.clone();
+            return named(value);
         }
         match &own.unknown {
-            Some(unknown) if mime_guess::from_path(path).is_empty() => unknown.clone(),
+            Some(unknown) if mime_guess::from_path(path).is_empty() => named(unknown),
             _ => media_type(path, charset),
         }
     }
 
     /// The type of a text that a rule gives: by the path's extension, as in nginx.
     pub(crate) fn of_text(&self, path: &Path) -> HeaderValue {
-        let unknown = self.0.as_ref().is_none_or(|own| own.unknown.is_none() && own.others.is_none());
+        let own = self.own.as_ref();
+        let unknown = own.is_none_or(|own| own.unknown.is_none() && own.others.is_none());
         if unknown && mime_guess::from_path(path).is_empty() {
-            let known = path.extension().and_then(|extension| extension.to_str()).is_some_and(|extension| {
-                self.0.as_ref().is_some_and(|own| own.by_extension.contains_key(extension))
-            });
+            let known = path
+                .extension()
+                .and_then(|extension| extension.to_str())
+                .is_some_and(|extension| own.is_some_and(|own| own.by_extension.contains_key(extension)));
             if !known {
-                return HeaderValue::from_static("text/plain; charset=utf-8");
+                return in_charset(HeaderValue::from_static("text/plain"), &self.charset);
             }
         }
-        self.of(path, &Charset::Usual)
+        self.of(path, &self.charset)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_of_rules_have_the_charset_of_their_place() {
+        let types = |default_type: Option<&str>, charset| {
+            MediaTypes::new([].into_iter(), default_type).unwrap().with_charset(charset)
+        };
+        let latin = || Charset::Named("iso-8859-1".into());
+        let cases = [
+            (types(None, Charset::Usual), "/x", "text/plain; charset=utf-8"),
+            (types(None, Charset::Off), "/x", "text/plain"),
+            (types(None, latin()), "/x", "text/plain; charset=iso-8859-1"),
+            (types(Some("text/plain"), latin()), "/x", "text/plain; charset=iso-8859-1"),
+            (types(Some("text/x; charset=a"), latin()), "/x", "text/x; charset=a"),
+            (types(Some("image/png"), latin()), "/x", "image/png"),
+            (types(None, Charset::Off), "/x.txt", "text/plain"),
+            (types(None, latin()), "/x.html", "text/html; charset=iso-8859-1"),
+        ];
+        for (types, path, expected) in cases {
+            assert_eq!(types.of_text(Path::new(path)), expected, "{path}");
+        }
+    }
 
     #[test]
     fn by_extension() {

@@ -128,7 +128,15 @@ impl FileSettings {
         let path = path.as_bytes();
         let rest = match &self.place {
             FilePlace::Root(_) => path,
-            FilePlace::Alias { literal_length, .. } => path.get(*literal_length..)?,
+            FilePlace::Alias { to, literal_length } => {
+                let (before, rest) = path.split_at_checked(*literal_length)?;
+                // As in nginx, "/staticx" is no file of the location "/static" with the alias "/dir".
+                let is_glued = !rest.is_empty() && !rest.starts_with(b"/") && !before.ends_with(b"/");
+                if is_glued && !to.as_os_str().as_bytes().ends_with(b"/") {
+                    return None;
+                }
+                rest
+            }
             FilePlace::Whole(file) => return self.whole(file),
         };
         // "/static../x" with the location "/static" leaves "../x": the check of names below refuses it.

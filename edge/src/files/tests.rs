@@ -141,3 +141,22 @@ fn header(answer: &FileAnswer, name: HeaderName) -> Option<&str> {
     let FileAnswer::Reply(reply) = answer else { return None };
     Some(reply.headers.get(name)?.to_str().unwrap())
 }
+
+#[tokio::test]
+async fn a_post_learns_whether_there_is_a_file() {
+    let files = Fixture::new();
+    files.write("a.txt", "a").write("with/index.html", "i").write("without/x.txt", "x");
+    let cases = [
+        (Method::POST, "/a.txt", "method"),
+        (Method::POST, "/none", "not found"),
+        (Method::POST, "/with", "to /with/"),
+        (Method::POST, "/with/", "method"),
+        (Method::POST, "/without/", "forbidden"),
+        (Method::PUT, "/none", "method"),
+        (Method::DELETE, "/without/", "method"),
+    ];
+    for (method, target, expected) in cases {
+        let found = kind(&files.ask(method.clone(), target, &[], NOW).await);
+        assert!(found.starts_with(expected), "{method} {target}: {found}");
+    }
+}

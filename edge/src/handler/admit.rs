@@ -8,6 +8,7 @@ use http::header::AUTHORIZATION;
 
 use crate::Edge;
 use crate::access::Verdict;
+use crate::handler::refusal_log;
 use crate::handler::visit::Visit;
 use crate::limit::LimitDecision;
 use crate::limit::zone::Zone;
@@ -49,8 +50,8 @@ pub(super) async fn admit(
         match count(location, request, route, check).await {
             LimitDecision::Wait(wait) if !wait.is_zero() => tokio::time::sleep(wait).await,
             LimitDecision::Wait(_) => {}
-            LimitDecision::Refused { status, zone } => {
-                tracing::debug!(zone = zone.name, "request refused");
+            LimitDecision::Refused { status, zone, cause, log_level } => {
+                refusal_log::write((cause, &zone), log_level, request, location);
                 return Err(error::busy(status));
             }
         }

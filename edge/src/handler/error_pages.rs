@@ -126,6 +126,7 @@ fn instead(
     request.upgrade = None;
     request.internal = true;
     request.for_error = true;
+    request.error_status = status;
     request.named_by_application = false;
     let kept = KEPT.iter().filter_map(|name| Some((name.clone(), reply.headers.get(name)?.clone())));
     let instead = InterceptedError { status, kept: kept.collect(), upstream: reply.note.upstream };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::ACCEPT_RANGES;
+use http::header::{ACCEPT_RANGES, LAST_MODIFIED};
 use http::{HeaderMap, StatusCode};
 
 use crate::application::upstream::Upstream;
@@ -44,8 +44,9 @@ impl InterceptedError {
         if let Some(status) = self.status.filter(|_| !reply.is_error) {
             reply.status = status;
             if status != StatusCode::OK {
-                // No part of it can be asked for.
+                // No part of it can be asked for, and as in nginx its date is not told.
                 reply.headers.remove(ACCEPT_RANGES);
+                reply.headers.remove(LAST_MODIFIED);
             }
         }
         reply.note.upstream = reply.note.upstream.or(self.upstream);

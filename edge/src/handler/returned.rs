@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
@@ -10,13 +11,28 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::metrics::CacheResult;
 use crate::reply::body::ReplyBody;
+use crate::reply::facts::of_text;
 use crate::reply::{Reply, error};
 use crate::route::Location;
 use crate::route::returns::{HANG_UP, Return, ReturnContent};
 use crate::variables::Facts;
 
-/// The answer of a `return`.
-pub(super) fn reply(answer: &Return, facts: &Facts<'_>, location: &Location) -> Reply {
+/// The answer of a `return`. The error whose page it is has a status of its own.
+pub(super) fn reply(
+    answer: &Return,
+    (facts, of_error): (&Facts<'_>, Option<StatusCode>),
+    location: &Location,
+) -> Reply {
+    let mut reply = content(answer, (facts, of_error), location);
+    location.expires.apply(reply.status, &mut reply.headers, SystemTime::now(), None);
+    reply
+}
+
+fn content(
+    answer: &Return,
+    (facts, of_error): (&Facts<'_>, Option<StatusCode>),
+    location: &Location,
+) -> Reply {
     match &answer.content {
         ReturnContent::Page if answer.status.as_u16() == HANG_UP => error::hang_up(),
         ReturnContent::Page if answer.status.is_success() => {
@@ -30,9 +46,10 @@ pub(super) fn reply(answer: &Return, facts: &Facts<'_>, location: &Location) -> 
         ReturnContent::Page => error::of_status(answer.status),
         ReturnContent::Location(template) => redirect(answer.status, &template.value(facts)),
         ReturnContent::Text(template) => {
-            let body = Bytes::from(template.value(facts).into_owned());
             let path = Path::new(OsStr::from_bytes(facts.route.uri));
             let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, location.types.of_text(path))]);
+            let told = facts.with_reply(of_text(of_error.unwrap_or(answer.status), &headers));
+            let body = Bytes::from(template.value(&told).into_owned());
             if location.nosniff {
                 headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
             }

@@ -23,6 +23,7 @@ use crate::request::forwarded;
 use crate::request::path::{self, NormalPath, split};
 use crate::request::{Entry, Request};
 use crate::route::pool_path::PoolPath;
+use crate::route::server_names::name_of;
 use crate::route::{Location, RouteMatch, Site, Sites};
 use crate::settings::TrustedProxies;
 use ruled::RulesOutcome;
@@ -37,6 +38,10 @@ pub(super) async fn place<'a>(
 ) -> Result<(Box<Request>, RouteMatch<'a>), AtLocation> {
     let visit = admitting.map(|admitting| admitting.visit);
     let site = sites.choose(request.listener, &request.authority);
+    if request.entry == Entry::Site && !site.host_groups.is_empty() {
+        let host = name_of(&request.authority).into_owned();
+        site.host_groups.iter().any(|groups| request.values.matches(groups, host.as_bytes()));
+    }
     if request.entry == Entry::Site && (site.sets.is_some() || !site.rules.is_empty()) {
         request = Box::pin(rules_of_site(request, site, visit)).await?;
     }
@@ -64,7 +69,9 @@ pub(super) async fn place<'a>(
     if location.internal && !request.internal {
         return Ok((request, here));
     }
-    if location.acts() {
+    // As in nginx, no rule answers a method that is refused.
+    let is_allowed = allows(location, &request.method);
+    if location.acts() && is_allowed {
         request = Box::pin(rules_of_location(request, &path, SiteLocation { site, location }, visit)).await?;
     } else {
         reached(&request, location, visit);
@@ -73,7 +80,7 @@ pub(super) async fn place<'a>(
     if let Some(admitting) = admitting.filter(|_| !request.is_check) {
         request = admitted(request, &path, SiteLocation { site, location }, admitting).await?;
     }
-    if !allows(location, &request.method) {
+    if !is_allowed {
         request
             .note(|| "limit_except".into(), || format!("{} is refused with 403", request_method(location)));
         return Err(error_pages::or_instead(location, site, request, error::forbidden()));

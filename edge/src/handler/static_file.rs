@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use crate::files::{FileAnswer, FileBody, FileReply, FileRequest, FileSettings};
@@ -47,8 +47,10 @@ pub(crate) async fn answer(
     let asked = FileRequest { method, path, query, headers, internal };
     let reply = match files::answer(&settings, &asked, now, &edge.files).await {
         FileAnswer::Reply(file) => of_file(location, file, now),
-        FileAnswer::Redirect(to) => redirect(to),
-        FileAnswer::Listing { content_type, body } => listing(location, content_type, body),
+        FileAnswer::Redirect(to) => with_expires(redirect(to), location, now),
+        FileAnswer::Listing { content_type, body } => {
+            with_expires(listing(location, content_type, body), location, now)
+        }
         FileAnswer::NotFound(path) => {
             if location.log_not_found {
                 not_found(location, request, path.as_deref());
@@ -67,6 +69,12 @@ pub(crate) async fn answer(
         }
     };
     reply.noting(CacheResult::File)
+}
+
+/// As in nginx, `expires` is about all that is answered here.
+fn with_expires(mut reply: Reply, location: &Location, now: SystemTime) -> Reply {
+    location.expires.apply(reply.status, &mut reply.headers, now, None);
+    reply
 }
 
 fn not_found(location: &Location, request: &Request, path: Option<&Path>) {
@@ -100,8 +108,9 @@ fn listing(location: &Location, content_type: &'static str, body: Bytes) -> Repl
     Reply::new(StatusCode::OK, headers, ReplyBody::Whole(body))
 }
 
-pub(crate) fn add_slash(path: &NormalPath<'_>, query: Option<&str>) -> Reply {
-    redirect(with_slash(path, query)).noting(CacheResult::Own)
+pub(crate) fn add_slash(location: &Location, path: &NormalPath<'_>, query: Option<&str>) -> Reply {
+    let reply = redirect(with_slash(path, query)).noting(CacheResult::Own);
+    with_expires(reply, location, SystemTime::now())
 }
 
 fn redirect(to: HeaderValue) -> Reply {
@@ -117,6 +126,9 @@ fn of_file(location: &Location, file: FileReply, now: SystemTime) -> Reply {
     let mut headers = file.headers;
     if !location.nosniff {
         headers.remove(X_CONTENT_TYPE_OPTIONS);
+    }
+    if location.max_ranges == Some(0) {
+        headers.remove(ACCEPT_RANGES);
     }
     location.expires.apply(file.status, &mut headers, now, Some(file.last_modified));
     let body = match file.body {

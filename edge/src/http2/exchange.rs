@@ -43,15 +43,16 @@ pub(super) fn begin(client: &Http2Client, via: Via, arrival: Arrival, buffers: &
             _ => Err(Refusal::RequestLine),
         }
     });
+    let head_only = || fields.iter().any(|field| field == (&b":method"[..], &b"HEAD"[..]));
     let (scheme, head, head_bytes) = match read {
         Ok(read) => read,
-        Err(refusal) => return refuse(client, refusal, arrival),
+        Err(refusal) => return refuse(client, (refusal, head_only()), arrival),
     };
     let edge = &client.edge;
     let sites = edge.routes.load();
     let sni = client.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
     if sites.misdirected(via.listener, sni, head.host.as_ref()) {
-        return refuse(client, Refusal::Misdirected, arrival);
+        return refuse(client, (Refusal::Misdirected, head_only()), arrival);
     }
     if !has_body && let Some(hit) = plain::find(edge, &sites, &head, &via, key) {
         let by = HitRequest { via: &via, head_bytes, tls: client.tls.as_deref() };
@@ -73,7 +74,7 @@ pub(super) fn begin(client: &Http2Client, via: Via, arrival: Arrival, buffers: &
                 up => edge.shutdown.spawn(exchange(client, request, up, stream)),
             };
         }
-        Err(refusal) => refuse(client, refusal, arrival),
+        Err(refusal) => refuse(client, (refusal, head_only()), arrival),
     }
 }
 
@@ -138,25 +139,26 @@ fn incoming(
     Ok((request, pump))
 }
 
-fn refuse(client: &Http2Client, refusal: Refusal, arrival: Arrival) {
-    let refused = error::refused(refusal);
+/// Answers a refusal, and whether the request wants a head alone.
+fn refuse(client: &Http2Client, refusal: (Refusal, bool), arrival: Arrival) {
     // RFC 9113 section 8.1.1: "Malformed requests or responses that are detected MUST be treated as a stream
     // error (Section 5.4.2) of type PROTOCOL_ERROR. For malformed requests, a server MAY send an HTTP
     // response prior to closing or resetting the stream."
-    if refused.status == StatusCode::BAD_REQUEST {
-        return refuse_stream(client, refusal, refused, client.link.open_malformed(arrival));
+    if refusal.0.status() == StatusCode::BAD_REQUEST {
+        return refuse_stream(client, refusal, client.link.open_malformed(arrival));
     }
     let stream = client.link.open(arrival);
     if arrival.has_body {
         client.edge.shutdown.spawn(let_go(stream.clone()));
     }
-    refuse_stream(client, refusal, refused, stream);
+    refuse_stream(client, refusal, stream);
 }
 
-fn refuse_stream(client: &Http2Client, refusal: Refusal, refused: Reply, stream: ClientStream) {
+fn refuse_stream(client: &Http2Client, (refusal, head_only): (Refusal, bool), stream: ClientStream) {
+    let refused = error::refused(refusal);
     let mut block = Vec::with_capacity(256);
     let length = reply::head(&refused, &mut block);
-    let body = reply::whole_body(&refused, false);
+    let body = reply::whole_body(&refused, head_only);
     let sent = Delivery { head: length, body: body.len() as u64, reusable: true, ..Delivery::default() };
     client.edge.log.refusal(client.via.peer, refusal, sent, &refused);
     if stream.send_head(&block, body.is_empty()).is_err() || body.is_empty() {
@@ -171,8 +173,8 @@ async fn exchange_without_body(client: Http2Client, request: Request, stream: Cl
     let lies = is_lying(&stream).await;
     client.edge.shutdown.spawn(let_go(stream.clone()));
     if lies {
-        let refused = error::refused(Refusal::ContentLength);
-        return refuse_stream(&client, Refusal::ContentLength, refused, stream);
+        let head_only = request.method == Method::HEAD;
+        return refuse_stream(&client, (Refusal::ContentLength, head_only), stream);
     }
     exchange(client, request, None, stream).await;
 }

@@ -142,6 +142,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
+    use crate::limit::refusals::RefusalLevel;
     use crate::limit::zone::{Rate, ZoneSettings};
     use crate::limit::{LimitDecision, LocationLimits};
     use crate::variables::Template;
@@ -190,7 +191,8 @@ mod tests {
             let zone = Arc::new(Zone::new(name, &key, settings));
             let interval = zone.rate.unwrap().interval();
             let pace = RequestPace { interval, burst: *burst, delay: *burst };
-            RequestLimit { zone, pace, status: StatusCode::SERVICE_UNAVAILABLE, dry_run: false }
+            let log_level = RefusalLevel::default();
+            RequestLimit { zone, pace, status: StatusCode::SERVICE_UNAVAILABLE, dry_run: false, log_level }
         };
         LocationLimits { requests: zones.iter().map(limit).collect(), connections: Vec::new() }
     }

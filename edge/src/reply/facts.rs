@@ -38,6 +38,21 @@ pub(crate) fn before_sending<'a>(
     }
 }
 
+/// What a text that a rule gives knows of its own reply.
+pub(crate) fn of_text(status: StatusCode, headers: &HeaderMap) -> ReplyFacts<'_> {
+    ReplyFacts {
+        status: status.as_u16(),
+        headers,
+        cache: None,
+        upstream: None,
+        took: Duration::ZERO,
+        head_bytes: 0,
+        body_bytes: 0,
+        uncoded: None,
+        complete: false,
+    }
+}
+
 /// The facts of a reply that was sent, complete or not.
 pub(crate) fn after_sending<'a>(
     reply: &'a Reply,

@@ -40,6 +40,7 @@ use crate::settings::{
 };
 use crate::tls::certificate::Certificates;
 use crate::variables::Template;
+use crate::variables::expression::{self, Expression};
 
 /// Builds all sites. The result is usable only if there was no mistake. `listeners` are those that serve, or
 /// will.
@@ -148,6 +149,7 @@ impl<'a> SiteBuilder<'a> {
             name: self.name.clone(),
             certificate: None,
             sets: self.variables.sets(&config.set),
+            host_groups: host_groups(&config.server_name),
             definitions: self.variables.definitions.clone(),
             rules,
             locations: locations?,
@@ -226,7 +228,7 @@ impl<'a> SiteBuilder<'a> {
     /// A location with all that sites can say too.
     fn place(&mut self, path: &str, inner: &OuterPlace<'_>, files_at: Option<FilesAt>) -> Location {
         let place = &inner.place;
-        let types = self.types(path, inner);
+        let types = self.types(path, inner).with_charset(inner.place.charset.clone().unwrap_or_default());
         let document_root = place.root.as_ref().and_then(Template::constant).unwrap_or_default().into();
         let try_files = inner.try_files.as_ref().and_then(|settings| {
             TryFiles::new(&inner.at(path, "try_files"), settings, &self.variables.names, self.mistakes)
@@ -356,6 +358,16 @@ impl<'a> SiteBuilder<'a> {
 fn is_direct(inner: &OuterPlace<'_>) -> bool {
     let place = &inner.place;
     inner.is_direct && !inner.internal && place.real_ip_header.is_none() && place.max_ranges.is_none()
+}
+
+/// The regular expressions of names that capture something; `server_names` has said what is wrong with them.
+fn host_groups(names: &[String]) -> Vec<Expression> {
+    let patterns = names.iter().filter_map(|name| name.strip_prefix('~'));
+    let built = patterns.filter_map(|pattern| {
+        let has_capital = pattern.bytes().any(|byte| byte.is_ascii_uppercase());
+        expression::build(pattern, has_capital).ok()
+    });
+    built.filter(Expression::has_groups).collect()
 }
 
 /// The only methods that are answered.

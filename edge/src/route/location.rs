@@ -129,29 +129,29 @@ impl Locations {
     /// "/x/" with a pool, the request is for "/x", and no location says "/x" itself. Must be asked before
     /// `choose`. `passes` says whether a location, by its index, has a pool; nginx redirects for such
     /// locations only.
-    pub(crate) fn lacks_slash(&self, path: &NormalPath, passes: impl Fn(usize) -> bool) -> bool {
+    pub(crate) fn lacks_slash(&self, path: &NormalPath, passes: impl Fn(usize) -> bool) -> Option<usize> {
         if path.is_directory() {
-            return false;
+            return None;
         }
         self.lacks_slash_here(path.as_bytes(), &passes)
     }
 
-    fn lacks_slash_here(&self, path: &[u8], passes: &impl Fn(usize) -> bool) -> bool {
+    fn lacks_slash_here(&self, path: &[u8], passes: &impl Fn(usize) -> bool) -> Option<usize> {
         if !self.within.is_empty() {
             let nearest = self.nodes.partition_point(|node| node.text.as_ref() <= path).checked_sub(1);
             let longest = self.longest_prefix(nearest, path).and_then(|prefix| self.within(prefix.location));
-            if longest.is_some_and(|within| within.lacks_slash_here(path, passes)) {
-                return true;
+            if let Some(found) = longest.and_then(|within| within.lacks_slash_here(path, passes)) {
+                return Some(found);
             }
         }
         let to_path_and_slash = |node: &PrefixNode| match node.text.split_at_checked(path.len()) {
             Some((beginning, rest)) => beginning.cmp(path).then_with(|| rest.cmp(b"/")),
             None => node.text.as_ref().cmp(path),
         };
-        let Ok(at) = self.nodes.binary_search_by(to_path_and_slash) else { return false };
-        let Some(node) = self.nodes.get(at) else { return false };
-        (node.exact.is_some_and(passes) || node.prefix.is_some_and(|prefix| passes(prefix.location)))
-            && self.nodes.binary_search_by(|node| node.text.as_ref().cmp(path)).is_err()
+        let node = self.nodes.get(self.nodes.binary_search_by(to_path_and_slash).ok()?)?;
+        let of_node = [node.exact, node.prefix.map(|prefix| prefix.location)];
+        let found = of_node.into_iter().flatten().find(|location| passes(*location))?;
+        self.nodes.binary_search_by(|node| node.text.as_ref().cmp(path)).is_err().then_some(found)
     }
 
     /// The nodes that sort at or before a path and are a prefix of it, from the longest on, by `parent`.

@@ -37,11 +37,12 @@ pub(crate) fn make_absolute(origin: &str, headers: &mut HeaderMap) {
     }
 }
 
-/// Without the port.
+/// Without the port, and without the dot at the end of a name.
 fn host_of(authority: &str) -> &str {
     let end = match authority.rfind(']') {
         Some(bracket) => bracket + 1,
         None => authority.find(':').unwrap_or(authority.len()),
     };
-    authority.get(..end).unwrap_or(authority)
+    let host = authority.get(..end).unwrap_or(authority);
+    host.strip_suffix('.').unwrap_or(host)
 }

@@ -9,6 +9,7 @@ use process::settings::Mistakes;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
+use crate::limit::refusals::RefusalLevel;
 use crate::limit::zone::{Rate, Zone, ZoneSettings};
 use crate::limit::{ConnectionLimit, RequestLimit, Zones};
 use crate::variables::{Needs, Template, VariableNames};
@@ -52,6 +53,9 @@ pub struct LimitReqConfig {
     /// Only logs what it would do.
     #[serde(default)]
     dry_run: bool,
+    /// How refusals are logged.
+    #[serde(default)]
+    log_level: RefusalLevel,
 }
 
 /// One of a location's `limit_conn`.
@@ -65,6 +69,8 @@ pub struct LimitConnConfig {
     status: u16,
     #[serde(default)]
     dry_run: bool,
+    #[serde(default)]
+    log_level: RefusalLevel,
 }
 
 fn unavailable() -> u16 {
@@ -122,7 +128,8 @@ pub(crate) fn request_limits(
         };
         let delay = if config.nodelay { config.burst } else { config.delay };
         let pace = RequestPace { interval: rate.interval(), burst: config.burst, delay };
-        limits.push(RequestLimit { zone: zone.clone(), pace, status, dry_run: config.dry_run });
+        let LimitReqConfig { dry_run, log_level, .. } = *config;
+        limits.push(RequestLimit { zone: zone.clone(), pace, status, dry_run, log_level });
     }
     limits
 }
@@ -144,7 +151,8 @@ pub(crate) fn connection_limits(
         match zones.get(&config.zone) {
             Some(zone) => {
                 let (zone, most) = (zone.clone(), config.connections);
-                limits.push(ConnectionLimit { zone, most, status, dry_run: config.dry_run });
+                let LimitConnConfig { dry_run, log_level, .. } = *config;
+                limits.push(ConnectionLimit { zone, most, status, dry_run, log_level });
             }
             None => mistakes.push(format!("{path}.zone"), no_zone(&config.zone)),
         }

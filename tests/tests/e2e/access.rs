@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use http::Request;
 use weir_tests::{
     Client, Http2, Location, Nginx, Response, Settings, Stack, Topology, both_topologies,
-    once_measured_within, site,
+    once_measured_within, site, until,
 };
 
 /// "secret" in all kinds of hashes that nginx knows too, and two that it does not.
@@ -262,6 +262,47 @@ fn requests_in_a_time_are_limited_as_in_nginx(stack: &Stack) {
     let asks = || Request::get(&url).header("x-key", "two").body(()).unwrap();
     two.ask(asks(), b"").unwrap().expect(200);
     two.ask(asks(), b"").unwrap().expect(429);
+}
+
+fn with_an_error_log() -> String {
+    r#"
+limit_zones = { hard = { rate = "1r/m" } }
+[[edge.site]]
+server_name = ["localhost"]
+location = [
+    { match = "/own/", pool = "app", limit_req = [{ zone = "hard" }], error_log = [{ to = "$DIR/own.log" }] },
+    { match = "/", pool = "app", limit_req = [{ zone = "hard", log_level = "warn" }] },
+]
+"#
+    .to_owned()
+}
+
+// As fail2ban's filter nginx-limit-req reads it.
+both_topologies!(a_refusal_is_logged_in_nginx_s_words, with_an_error_log());
+fn a_refusal_is_logged_in_nginx_s_words(stack: &Stack) {
+    stack.get("/count/first").expect(200);
+    stack.get("/count/second?a").expect(503);
+    stack.get("/own/count/third").expect(503);
+    let about = |target: &str| {
+        format!(
+            ", client: 127.0.0.1, server: localhost, request: \"GET {target} HTTP/1.1\", host: \"localhost\""
+        )
+    };
+    let reached = |line: &str| line.contains("limiting requests, excess: 0.9") || line.contains("excess: 1.");
+    until("the process's log has the line", || {
+        let log = stack.log();
+        let line = log.lines().find(|line| line.contains(&about("/count/second?a")))?.to_owned();
+        assert!(line.contains("WARN") && reached(&line) && line.contains("by zone \"hard\""), "{line}");
+        Some(())
+    });
+    let own = stack.directory().join("own.log");
+    until("the location's own log has the line", || {
+        let log = fs::read_to_string(&own).unwrap_or_default();
+        let line = log.lines().find(|line| line.ends_with(&about("/own/count/third")))?.to_owned();
+        assert!(line.contains(" [error] ") && line.contains(": *") && reached(&line), "{line}");
+        Some(())
+    });
+    assert!(!stack.log().contains("third"), "it is in its own log");
 }
 
 both_topologies!(requests_at_once_are_limited, with_limits());

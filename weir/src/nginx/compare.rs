@@ -3,17 +3,15 @@
 //! Both are started on free ports from a copy of the file (`copy`, `twins`), unless `--against` names an
 //! nginx that runs already. The requests are made from the file (`questions`) or read from a list or an
 //! access log (`recorded`). nginx is asked twice: what differs between its own two answers is no difference
-//! (`verdict`).
+//! (`crates/side-by-side`).
 
 mod client;
 mod copy;
 mod example;
-mod probe;
 mod questions;
 mod recorded;
 mod target;
 mod twins;
-mod verdict;
 mod words;
 
 use std::process::ExitCode;
@@ -21,10 +19,8 @@ use std::process::ExitCode;
 use super::arguments::{Arguments, CompareArguments};
 use super::files::Configuration;
 use super::load;
-use client::Reply;
-use probe::Probe;
+use side_by_side::{Comparison, Difference, Probe, Reply};
 use twins::Twins;
-use verdict::{Comparison, Difference};
 
 /// Nothing could be compared.
 const CODE_NOT_ASKED: u8 = 2;
@@ -102,8 +98,13 @@ impl Total {
         let is_gone =
             |reply: &Option<Reply>| matches!(reply, Some(reply) if matches!(reply.status, 502 | 504));
         self.without_application += usize::from(is_gone(nginx) && is_gone(weir));
-        let comparison =
-            Comparison { probe, nginx: nginx.as_ref(), weir: weir.as_ref(), again: again.as_ref() };
+        let comparison = Comparison {
+            probe,
+            nginx: nginx.as_ref(),
+            weir: weir.as_ref(),
+            again: again.as_ref(),
+            is_decoded: false,
+        };
         let found = comparison.differences();
         for name in found.iter().filter_map(|difference| difference.intended) {
             match self.intended.iter_mut().find(|(known, _)| *known == name) {

@@ -37,8 +37,6 @@ pub(super) const DIFFERENT: &[(&str, &str)] = &[
     ),
     ("autoindex_exact_size", "lists of directories have a form of their own"),
     ("autoindex_localtime", "lists of directories have a form of their own"),
-    ("limit_conn_log_level", "each refusal is logged as a warning"),
-    ("limit_req_log_level", "each refusal is logged as a warning"),
 ];
 
 /// Directives that are on if a file does not say `off`. Of all others, one that says `off` asks for nothing.

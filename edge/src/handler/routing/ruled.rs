@@ -91,7 +91,8 @@ fn act(
             RulesProgress::Action
         }
         RuleAction::Return(answer) => {
-            let reply = returned::reply(answer, &facts(request, &path, site, location), location);
+            let known = facts(request, &path, site, location);
+            let reply = returned::reply(answer, (&known, request.error_status), location);
             request.note(|| rule.name.to_string(), || format!("answered with {}", answer.status.as_u16()));
             RulesProgress::End(RulesOutcome::Answer(Box::new(reply)))
         }

@@ -226,7 +226,7 @@ fn lacking_slash_as_in_nginx() {
     for (raw, expected) in cases {
         let path = normalise(raw.as_bytes()).unwrap();
         let lacks = locations.lacks_slash(&path, |location| with_pool.contains(&matches[location]));
-        assert_eq!(lacks, expected, "{raw}");
+        assert_eq!(lacks.is_some(), expected, "{raw}");
     }
 }
 

@@ -11,7 +11,7 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
 
-use super::probe::Probe;
+use side_by_side::{Probe, Reply};
 
 /// How long an answer may take: an application may be slow.
 const PATIENCE: Duration = Duration::from_secs(65);
@@ -19,24 +19,6 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// More of a body is not read, and not compared.
 const MOST_BODY: usize = 16 << 20;
 const READ: usize = 64 << 10;
-
-/// An answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reply {
-    pub(super) status: u16,
-    /// Names in lower case, in the order of the answer.
-    pub(super) fields: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
-}
-
-impl Reply {
-    /// All values of a field, in one line.
-    pub(super) fn field(&self, name: &str) -> Option<String> {
-        let found = self.fields.iter().filter(|(known, _)| known == name);
-        let values: Vec<&str> = found.map(|(_, value)| value.as_str()).collect();
-        (!values.is_empty()).then(|| values.join(", "))
-    }
-}
 
 /// Asks. `None`: the connection ended without an answer. The error says that nothing listens there.
 pub(super) fn ask(address: SocketAddr, announced: bool, probe: &Probe) -> Result<Option<Reply>, String> {

@@ -1,7 +1,8 @@
 //! Requests made from the file itself: each address and name with each location, a few paths that sites are
 //! asked for, and fields that change answers.
 
-use super::probe::Probe;
+use side_by_side::Probe;
+
 use super::target::ServerTarget;
 
 /// More are not made of one file.

@@ -4,7 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-use super::probe::{Probe, is_safe};
+use side_by_side::{Probe, is_safe};
+
 use super::target::ServerTarget;
 
 /// Lines of a log that are asked; what stands twice is asked once.

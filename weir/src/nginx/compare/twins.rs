@@ -6,9 +6,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::client::{self, Reply};
+use side_by_side::{Probe, Reply};
+
+use super::client;
 use super::copy::{self, FileCopy};
-use super::probe::Probe;
 use crate::nginx::arguments::{Arguments, CompareArguments};
 use crate::nginx::files::Configuration;
 use crate::private_directory::PrivateDirectory;
@@ -171,19 +172,8 @@ impl Drop for RunningCopy {
     }
 }
 
-fn with_ports(mut reply: Reply, ports: &[(u16, u16)]) -> Reply {
-    for (from, to) in ports {
-        let (from, to) = (from.to_string(), to.to_string());
-        for (_, value) in &mut reply.fields {
-            *value = value.replace(&from, &to);
-        }
-        if let Ok(text) = std::str::from_utf8(&reply.body)
-            && text.contains(&from)
-        {
-            reply.body = text.replace(&from, &to).into_bytes();
-        }
-    }
-    reply
+fn with_ports(reply: Reply, ports: &[(u16, u16)]) -> Reply {
+    ports.iter().fold(reply, |reply, (from, to)| reply.with_port(*from, &to.to_string()))
 }
 
 #[cfg(test)]

@@ -4,25 +4,25 @@ use std::fmt;
 
 /// A request, and the listener that it goes to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Probe {
+pub struct Probe {
     /// The listener as the file names it: `80`, `[::]:443`.
-    pub(super) listen: String,
-    pub(super) secure: bool,
-    pub(super) method: String,
-    pub(super) host: String,
+    pub listen: String,
+    pub secure: bool,
+    pub method: String,
+    pub host: String,
     /// Path and query.
-    pub(super) target: String,
-    pub(super) fields: Vec<(String, String)>,
+    pub target: String,
+    pub fields: Vec<(String, String)>,
 }
 
 impl Probe {
     /// RFC 9110 section 9.2.1: "GET, HEAD, OPTIONS, and TRACE methods are defined to be safe".
-    pub(super) fn is_safe(&self) -> bool {
+    pub fn is_safe(&self) -> bool {
         is_safe(&self.method)
     }
 
     /// The lines that are sent.
-    pub(super) fn head(&self) -> String {
+    pub fn head(&self) -> String {
         let Self { method, host, target, .. } = self;
         let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n");
         for (name, value) in &self.fields {
@@ -35,13 +35,13 @@ impl Probe {
     }
 
     /// The path without the query.
-    pub(super) fn path(&self) -> &str {
+    pub fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
     }
 }
 
 /// Whether a request by this method changes nothing.
-pub(super) fn is_safe(method: &str) -> bool {
+pub fn is_safe(method: &str) -> bool {
     matches!(method, "GET" | "HEAD" | "OPTIONS")
 }
 

@@ -1,7 +1,6 @@
 //! What differs between two answers, and what of it is meant to.
 
-use super::client::Reply;
-use super::probe::Probe;
+use crate::{Probe, Reply, intended};
 
 /// Fields that tell of the program, of the connection or of the time, not of the answer.
 const LEFT_OUT: [&str; 13] = [
@@ -31,29 +30,33 @@ const OF_OWN_PAGES: [&str; 7] = [
 ];
 /// The number of bytes of a body that are shown around the first byte that differs.
 const SHOWN: usize = 60;
+/// Two answers may be this far apart.
+const MOST_SECONDS: u64 = 5;
 
 /// Something that is not the same.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Difference {
+pub struct Difference {
     /// `status`, the name of a field, or `body`.
-    pub(super) what: String,
-    pub(super) nginx: String,
-    pub(super) weir: String,
+    pub what: String,
+    pub nginx: String,
+    pub weir: String,
     /// The line of docs/nginx-differences.md that says so.
-    pub(super) intended: Option<&'static str>,
+    pub intended: Option<&'static str>,
 }
 
 /// The answers to one request.
-pub(super) struct Comparison<'a> {
-    pub(super) probe: &'a Probe,
-    pub(super) nginx: Option<&'a Reply>,
-    pub(super) weir: Option<&'a Reply>,
+pub struct Comparison<'a> {
+    pub probe: &'a Probe,
+    pub nginx: Option<&'a Reply>,
+    pub weir: Option<&'a Reply>,
     /// nginx's answer to the same request once more.
-    pub(super) again: Option<&'a Reply>,
+    pub again: Option<&'a Reply>,
+    /// The bodies are what they were before they were compressed.
+    pub is_decoded: bool,
 }
 
 impl Comparison<'_> {
-    pub(super) fn differences(&self) -> Vec<Difference> {
+    pub fn differences(&self) -> Vec<Difference> {
         let (nginx, weir) = match (self.nginx, self.weir) {
             (Some(nginx), Some(weir)) => (nginx, weir),
             (None, None) => return Vec::new(),
@@ -78,14 +81,22 @@ impl Comparison<'_> {
                 continue;
             }
             let (one, other) = (nginx.field(name), weir.field(name));
-            if one != other && again.field(name) == one {
+            if one != other
+                && again.field(name) == one
+                && !is_same_time(name, one.as_deref(), other.as_deref())
+            {
                 let shown = |value: Option<String>| {
                     value.map_or_else(|| "none".to_owned(), |value| format!("`{value}`"))
                 };
                 found.push(self.found(name, shown(one), shown(other)));
             }
         }
-        let is_coded = nginx.field("content-encoding").is_some();
+        // Each has entity tags of its own making, but both have one, as strong or as weak.
+        let (one, other) = (tag_kind(nginx), tag_kind(weir));
+        if !is_own && one != other && tag_kind(again) == one {
+            found.push(self.found("etag", one.to_owned(), other.to_owned()));
+        }
+        let is_coded = !self.is_decoded && nginx.field("content-encoding").is_some();
         if !is_own && !is_coded && nginx.body != weir.body && again.body == nginx.body {
             let (one, other) = around(&nginx.body, &weir.body);
             found.push(self.found("body", one, other));
@@ -100,32 +111,12 @@ impl Comparison<'_> {
 
     /// Whether it is one of those that are on purpose.
     fn intended(&self, what: &str, nginx: &str, weir: &str) -> Option<&'static str> {
-        let without_charset = |text: &str| text.replace(", charset=\"UTF-8\"", "");
-        let is_list = |reply: Option<&Reply>| reply.is_some_and(|reply| contains(&reply.body, b"Index of"));
-        match what {
-            "status" if is_hidden(self.probe.path()) && weir == "404" => {
-                Some("files whose names begin with a dot, and backups, are not found")
-            }
-            "www-authenticate" if without_charset(nginx) == without_charset(weir) => {
-                Some("WWW-Authenticate says that names and passwords are UTF-8 (RFC 7617)")
-            }
-            "vary" if without_coding(nginx) == without_coding(weir) => {
-                Some("what may be compressed always says Vary: Accept-Encoding")
-            }
-            _ if has_dots(self.probe.path()) => {
-                Some("dot segments of a path are resolved before the application sees it")
-            }
-            "accept-ranges" if self.nginx.is_some_and(|reply| reply.status == 206) => {
-                Some("a part of a file says that other parts may be asked for")
-            }
-            "content-type" if last(nginx) == last(weir) => {
-                Some("a Content-Type of add_header replaces the one that is there")
-            }
-            "body" if is_list(self.nginx) && is_list(self.weir) => {
-                Some("lists of directories leave out what is not served")
-            }
-            _ => None,
+        let Comparison { probe, nginx: theirs, weir: ours, .. } = *self;
+        let (theirs, ours) = (theirs?, ours);
+        if what == "status" {
+            return intended::status(probe, theirs, ours);
         }
+        intended::field(what, (nginx, weir), probe, (theirs, ours?))
     }
 }
 
@@ -138,6 +129,30 @@ fn names<'a>(nginx: &'a Reply, weir: &'a Reply) -> Vec<&'a str> {
     names
 }
 
+fn tag_kind(reply: &Reply) -> &'static str {
+    match reply.field("etag") {
+        None => "none",
+        Some(tag) if tag.starts_with("W/") => "weak",
+        Some(_) => "strong",
+    }
+}
+
+/// Whether two lifetimes differ only by the moment at which they were asked for.
+fn is_same_time(name: &str, one: Option<&str>, other: Option<&str>) -> bool {
+    let (Some(one), Some(other)) = (one, other) else { return false };
+    match name {
+        "expires" if date_of(one) == date_of(other) => {
+            let seconds = second_of_day(one).zip(second_of_day(other));
+            seconds.is_some_and(|(one, other)| one.abs_diff(other) <= MOST_SECONDS)
+        }
+        "cache-control" => {
+            let age = |text: &str| text.strip_prefix("max-age=")?.parse::<u64>().ok();
+            age(one).zip(age(other)).is_some_and(|(one, other)| one.abs_diff(other) <= MOST_SECONDS)
+        }
+        _ => false,
+    }
+}
+
 /// A page that the program has for a status, not the site.
 fn is_own_page(reply: &Reply) -> bool {
     let is_empty = reply.body.is_empty() && reply.status >= 300;
@@ -146,35 +161,20 @@ fn is_own_page(reply: &Reply) -> bool {
         || reply.body.starts_with(b"<!doctype html>\n<html lang=\"en\"><head>")
 }
 
-fn contains(body: &[u8], text: &[u8]) -> bool {
+pub(crate) fn contains(body: &[u8], text: &[u8]) -> bool {
     body.windows(text.len()).any(|window| window == text)
 }
 
-fn is_hidden(path: &str) -> bool {
-    const BACKUPS: [&str; 4] = ["~", ".bak", ".swp", ".orig"];
-    let is_dotted =
-        |part: &str| part.starts_with('.') && part != ".well-known" && part.len() > 1 && part != "..";
-    path.split('/').any(is_dotted) || BACKUPS.iter().any(|end| path.ends_with(end))
+/// `Sun, 06 Nov 1994` of a date.
+fn date_of(text: &str) -> &str {
+    text.get(..16).unwrap_or(text)
 }
 
-/// The last of several values.
-fn last(shown: &str) -> &str {
-    shown.trim_matches('`').rsplit(", ").next().unwrap_or_default()
-}
-
-fn has_dots(path: &str) -> bool {
-    path.split('/').any(|part| matches!(part, "." | ".."))
-}
-
-/// The values of `Vary` but for Accept-Encoding, in order.
-fn without_coding(shown: &str) -> Vec<String> {
-    let inner = shown.trim_matches('`');
-    let all = inner.split(',').map(|value| value.trim().to_ascii_lowercase());
-    let mut values: Vec<String> =
-        all.filter(|value| !matches!(value.as_str(), "accept-encoding" | "none" | "")).collect();
-    values.sort();
-    values.dedup();
-    values
+fn second_of_day(text: &str) -> Option<u64> {
+    let clock = text.split(' ').nth(4)?;
+    let mut parts = clock.split(':').map(|part| part.parse::<u64>().ok());
+    let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
+    Some(hour * 3600 + minute * 60 + second)
 }
 
 /// What stands around the first byte that differs.
@@ -207,8 +207,13 @@ mod tests {
             target: target.to_owned(),
             fields: Vec::new(),
         };
-        let comparison =
-            Comparison { probe: &probe, nginx: Some(nginx), weir: Some(weir), again: Some(again) };
+        let comparison = Comparison {
+            probe: &probe,
+            nginx: Some(nginx),
+            weir: Some(weir),
+            again: Some(again),
+            is_decoded: false,
+        };
         comparison.differences().into_iter().map(|found| (found.what, found.intended.is_some())).collect()
     }
 

@@ -1,0 +1,140 @@
+//! One feature: draws requests, asks nginx and both Weirs each of them, and compares.
+
+use std::fs;
+use std::path::Path;
+
+use side_by_side::{Comparison, Difference, Probe, Reply};
+use weir_tests::until;
+
+use crate::asker::{Asker, Protocol, to_http2};
+use crate::draw::{self, Dice, DrawnRequest};
+use crate::feature::Feature;
+use crate::ledger::Ledger;
+use crate::servers::{Server, Servers};
+
+/// Asks all programs this many requests, over each protocol that can say them.
+pub(crate) fn run(servers: &mut Servers, feature: &Feature, requests: usize, seed: usize) -> Ledger {
+    let (mut ledger, mut dice) = (Ledger::new(&feature.name), Dice::new(seed, &feature.name));
+    let mut number = 0;
+    let all = [&servers.nginx, &servers.weir[0], &servers.weir[1]];
+    let mut askers = [Protocol::Http1, Protocol::Http2].map(|protocol| {
+        (protocol, all.map(|server| (server, Asker::new(address(server, protocol, feature), protocol))))
+    });
+    for drawing in 0..requests {
+        let mut drawn = draw::request(&feature.words, &mut dice, drawing);
+        for (protocol, askers) in &mut askers {
+            if *protocol == Protocol::Http2 && to_http2(&drawn).is_none() {
+                continue;
+            }
+            if !feature.words.logs.is_empty() {
+                number += 1;
+                drawn.probe.fields.retain(|(name, _)| name != "X-Number");
+                drawn.probe.fields.push(("X-Number".to_owned(), number.to_string()));
+            }
+            compare(askers, &drawn, &mut ledger, (*protocol, feature.words.counts));
+        }
+    }
+    for name in &feature.words.logs {
+        compare_logs(&all, name, number, &mut ledger);
+    }
+    ledger
+}
+
+fn address(server: &Server, protocol: Protocol, feature: &Feature) -> std::net::SocketAddr {
+    match protocol {
+        _ if !feature.words.preambles.is_empty() => server.listeners.proxied,
+        Protocol::Http1 => server.listeners.http1,
+        Protocol::Http2 => server.listeners.http2,
+    }
+}
+
+fn compare(
+    askers: &mut [(&Server, Asker); 3],
+    drawn: &DrawnRequest,
+    ledger: &mut Ledger,
+    (protocol, counts): (Protocol, bool),
+) {
+    let [nginx, weirs @ ..] = askers;
+    let theirs = ask(nginx, drawn);
+    for weir in weirs {
+        let ours = ask(weir, drawn);
+        let found = |again: &Option<Reply>| {
+            let comparison = Comparison {
+                probe: &drawn.probe,
+                nginx: theirs.as_ref(),
+                weir: ours.as_ref(),
+                again: again.as_ref(),
+                is_decoded: true,
+            };
+            comparison.differences()
+        };
+        let mut differences = found(&theirs);
+        // What nginx itself gives otherwise the next time is no difference.
+        if !differences.is_empty() && !counts && drawn.probe.is_safe() {
+            differences = found(&ask(nginx, drawn));
+        }
+        ledger.add(&drawn.probe, &format!("{} {protocol:?}", weir.0.name), &differences);
+    }
+}
+
+/// The reply, with names in the place of the program's ports.
+fn ask((server, asker): &mut (&Server, Asker), drawn: &DrawnRequest) -> Option<Reply> {
+    let reply = asker.ask(drawn)?;
+    Some(server.listeners.ports().iter().fold(reply, |reply, (port, name)| reply.with_port(*port, name)))
+}
+
+/// Compares lines of logs, each of which begins with the number of its request.
+fn compare_logs(servers: &[&Server; 3], name: &str, requests: usize, ledger: &mut Ledger) {
+    let [theirs, ours @ ..] = servers.map(|server| {
+        let path = server.directory.path().join(name);
+        until(&format!("{requests} requests are in {name} of {}", server.name), || {
+            lines(&path, server).filter(|lines| lines.last().is_some_and(|(last, _)| *last == requests))
+        })
+    });
+    for (server, ours) in servers[1..].iter().zip(ours) {
+        for number in 1..=requests {
+            let line = |lines: &[(usize, String)]| {
+                let all = lines.iter().filter(|(known, _)| *known == number);
+                all.map(|(_, line)| line.as_str()).collect::<Vec<_>>().join(" AND ")
+            };
+            let (theirs, ours) = (line(&theirs), line(&ours));
+            let difference = Difference {
+                what: name.to_owned(),
+                nginx: theirs.clone(),
+                weir: ours.clone(),
+                intended: None,
+            };
+            let found = if theirs == ours { vec![] } else { vec![difference] };
+            ledger.add(&logged(number), server.name, &found);
+        }
+    }
+}
+
+/// The lines by number. `None`: there is no such file yet.
+fn lines(path: &Path, server: &Server) -> Option<Vec<(usize, String)>> {
+    let text = String::from_utf8_lossy(&fs::read(path).ok()?).into_owned();
+    let named = server
+        .listeners
+        .ports()
+        .iter()
+        .fold(text, |text, (port, name)| text.replace(&port.to_string(), name));
+    let numbered = |line: &str| {
+        let digits: String =
+            line.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
+        Some((digits.parse().ok()?, line.to_owned()))
+    };
+    let mut lines: Vec<(usize, String)> = named.lines().filter_map(numbered).collect();
+    lines.sort();
+    Some(lines)
+}
+
+fn logged(number: usize) -> Probe {
+    Probe {
+        listen: String::new(),
+        secure: false,
+        method: "line".to_owned(),
+        host: String::new(),
+        target: format!(" of request {number}"),
+        fields: Vec::new(),
+    }
+}

@@ -1,0 +1,155 @@
+//! nginx, `weir` and the three services, with the features' configurations, before the same files and the
+//! same application.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use tempfile::TempDir;
+use toml::{Table, Value};
+use weir_tests::{AppServer, Nginx, Settings, Setup, Stack, Topology, free_port, repository};
+
+use crate::feature::Feature;
+use crate::files;
+
+/// Where one program listens: HTTP/1, HTTP/2 without TLS, HTTP/1 behind the PROXY protocol.
+#[derive(Clone, Copy)]
+pub(crate) struct Listeners {
+    pub(crate) http1: SocketAddr,
+    pub(crate) http2: SocketAddr,
+    pub(crate) proxied: SocketAddr,
+}
+
+/// One program, and what it writes.
+pub(crate) struct Server {
+    pub(crate) name: &'static str,
+    pub(crate) listeners: Listeners,
+    pub(crate) directory: TempDir,
+}
+
+pub(crate) struct Servers {
+    pub(crate) nginx: Server,
+    /// In one process, and as three services.
+    pub(crate) weir: [Server; 2],
+    program: Nginx,
+    stacks: [Stack; 2],
+    _files: TempDir,
+    _http: AppServer,
+}
+
+impl Servers {
+    pub(crate) fn start(features: &[Feature]) -> Self {
+        let files = TempDir::new().unwrap();
+        files::write(files.path());
+        let http_port = free_port();
+        let http = AppServer::waitress(http_port, &["--threads=8"]);
+        let http_app = format!("127.0.0.1:{http_port}");
+        let mut all = merged(features);
+        let mut weir = Vec::new();
+        let mut stacks = Vec::new();
+        for (name, topology) in [("weir", Topology::OneProcess), ("services", Topology::Split)] {
+            let server = Server::new(name);
+            let words = [("@FILES@", shown(files.path())), ("@DIR@", shown(server.directory.path()))];
+            let mut settings = replaced(&all, &words).replace("@HTTP@", &format!("http://{http_app}"));
+            settings = settings.replace("@UWSGI@", "$APP");
+            let settings = Settings::parse(&settings).with("edge.listen", server.listen(features));
+            stacks.push(Stack::start(topology, Setup::from(settings)));
+            weir.push(server);
+        }
+        let nginx = Server::new("nginx");
+        let uwsgi = stacks[0].app.address().trim_start_matches("uwsgi://").to_owned();
+        let words = [
+            ("@LISTEN@", nginx.listeners.of_nginx()),
+            ("@PROXIED@", nginx.listeners.proxied.to_string()),
+            ("@FILES@", shown(files.path())),
+            ("@DIR@", shown(nginx.directory.path())),
+            ("@UWSGI@", uwsgi),
+            ("@HERE@", shown(&repository().join("tests/side-by-side"))),
+            ("@HTTP@", http_app),
+        ];
+        let usual = repository().join("tests/side-by-side/http.conf");
+        all = fs::read_to_string(usual).unwrap();
+        features.iter().for_each(|feature| all.push_str(&feature.nginx));
+        let start = match features.iter().any(|feature| feature.words.newer) {
+            true => Nginx::start_newer_http,
+            false => Nginx::start_http,
+        };
+        let program = start(&replaced(&all, &words), nginx.listeners.http1);
+        let (Ok(weir), Ok(stacks)) = (weir.try_into(), stacks.try_into()) else {
+            unreachable!("there are two")
+        };
+        Self { nginx, weir, program, stacks, _files: files, _http: http }
+    }
+
+    pub(crate) fn expect_no_panic(&self) {
+        for stack in &self.stacks {
+            assert!(!stack.log().contains("panicked at"), "a task panicked");
+        }
+        assert!(!self.program.log().contains("[emerg]"), "{}", self.program.log());
+    }
+}
+
+impl Server {
+    fn new(name: &'static str) -> Self {
+        let [http1, http2, proxied] = [(); 3].map(|()| SocketAddr::from(([127, 0, 0, 1], free_port())));
+        Self { name, listeners: Listeners { http1, http2, proxied }, directory: TempDir::new().unwrap() }
+    }
+
+    /// `listen` of Weir's settings.
+    fn listen(&self, features: &[Feature]) -> Value {
+        let Listeners { http1, http2, proxied } = self.listeners;
+        let entry = |address: SocketAddr, key: &str, on: bool| {
+            let pairs = [("address", Value::from(address.to_string())), (key, Value::from(on))];
+            Value::Table(Table::from_iter(pairs.map(|(key, value)| (key.to_owned(), value))))
+        };
+        let mut all = vec![entry(http1, "http2", false), entry(http2, "http2", true)];
+        if features.iter().any(|feature| feature.nginx.contains("@PROXIED@")) {
+            all.push(entry(proxied, "proxy_protocol", true));
+        }
+        Value::Array(all)
+    }
+}
+
+impl Listeners {
+    fn of_nginx(self) -> String {
+        format!("listen {}; listen {} http2", self.http1, self.http2)
+    }
+
+    /// The ports, each with a name that is the same for all programs.
+    pub(crate) fn ports(self) -> [(u16, &'static str); 3] {
+        [(self.http1.port(), "PORT1"), (self.http2.port(), "PORT2"), (self.proxied.port(), "PORT3")]
+    }
+}
+
+/// The settings of all features as one file: lists one after another, tables together.
+fn merged(features: &[Feature]) -> String {
+    let usual = fs::read_to_string(repository().join("tests/side-by-side/weir.toml")).unwrap();
+    let mut all: Table = usual.parse().unwrap();
+    for feature in features {
+        let table: Table =
+            feature.settings.parse().unwrap_or_else(|error| panic!("{}/weir.toml: {error}", feature.name));
+        merge(&mut all, table, &feature.name);
+    }
+    toml::to_string(&all).unwrap()
+}
+
+fn merge(into: &mut Table, from: Table, name: &str) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (None, value) => {
+                into.insert(key, value);
+            }
+            (Some(Value::Array(known)), Value::Array(more)) => known.extend(more),
+            (Some(Value::Table(known)), Value::Table(more)) => merge(known, more, name),
+            (Some(known), value) => assert_eq!(*known, value, "{name}/weir.toml: {key}"),
+        }
+    }
+}
+
+fn replaced(text: &str, words: &[(&str, String)]) -> String {
+    words.iter().fold(text.to_owned(), |text, (word, value)| text.replace(word, value))
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
