@@ -13,7 +13,7 @@ mod cluster;
 mod demo;
 mod dns;
 mod fake_app;
-mod faketime;
+pub mod faketime;
 mod fault_proxy;
 mod http2;
 mod load;

@@ -1,5 +1,5 @@
 //! The last hour and the last day, in memory of a fixed size: what happened in each ten seconds and in each
-//! five minutes.
+//! five minutes; of single places (`place_history`) in coarser steps.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -8,6 +8,8 @@ use std::time::{Duration, SystemTime};
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
+use crate::metrics::place_history::{HistoryPlace, PlaceHistories};
+use crate::metrics::servers::ServerMetrics;
 use crate::metrics::{BUCKETS, CacheResult, LocationMetrics, quantile};
 
 /// How long a step of the hour is.
@@ -20,14 +22,14 @@ const DAY: usize = 288;
 
 /// What happened in a step.
 #[derive(Clone, Debug, Default)]
-struct HistoryStep {
+pub(super) struct HistoryStep {
     /// When it ended, in seconds since 1970.
-    at: u64,
+    pub(super) at: u64,
     requests: [u64; CacheResult::ALL.len()],
     server_errors: u64,
     buckets: [u64; BUCKETS],
     sent: u64,
-    calls: u64,
+    pub(super) calls: u64,
     application: Duration,
     saved_calls: u64,
     saved: Duration,
@@ -42,7 +44,10 @@ struct Reading {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct History(Mutex<Timeline>);
+pub(crate) struct History {
+    whole: Mutex<Timeline>,
+    places: PlaceHistories,
+}
 
 #[derive(Debug, Default)]
 struct Timeline {
@@ -56,8 +61,18 @@ struct Timeline {
 }
 
 impl History {
-    pub(super) fn note(&self, locations: &[Arc<LocationMetrics>], calls: u64, now: SystemTime) {
-        let mut timeline = self.0.lock();
+    pub(super) fn note(
+        &self,
+        locations: &[Arc<LocationMetrics>],
+        servers: &[Arc<ServerMetrics>],
+        calls: u64,
+        now: SystemTime,
+    ) {
+        let locations_now = locations.iter().map(|location| HistoryStep::of_location(location, now));
+        self.places.note(
+            locations_now.chain(servers.iter().map(|server| HistoryStep::of_server(server, now))).collect(),
+        );
+        let mut timeline = self.whole.lock();
         let step = timeline.step(locations, calls, now);
         timeline.saved_calls += step.saved_calls;
         timeline.saved += step.saved;
@@ -71,18 +86,25 @@ impl History {
 
     /// Calls of the application that the cache has saved so far, and the time that they would have taken.
     pub(crate) fn saved(&self) -> (u64, Duration) {
-        let timeline = self.0.lock();
+        let timeline = self.whole.lock();
         (timeline.saved_calls, timeline.saved)
     }
 
     /// Both, the oldest step first.
     pub(crate) fn json(&self) -> Value {
-        let timeline = self.0.lock();
+        let timeline = self.whole.lock();
         let day = STEP.as_secs() * STEPS_OF_DAY as u64;
         json!({
             "hour": { "step_s": STEP.as_secs(), "steps": all(&timeline.hour) },
             "day": { "step_s": day, "steps": all(&timeline.day) },
         })
+    }
+}
+
+impl History {
+    /// That of a location or server alone. `None`: nothing is known of it.
+    pub(crate) fn of(&self, place: &HistoryPlace) -> Option<Value> {
+        self.places.json(place)
     }
 }
 
@@ -121,12 +143,16 @@ impl Timeline {
             saved += Duration::try_from_secs_f64(mean * fresh as f64).unwrap_or_default();
             by_location.insert(place, served);
         }
+        whole.at = seconds(now);
         let mut step = whole.minus(&self.last.whole);
-        step.at = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         (step.saved_calls, step.saved) = (saved_calls, saved);
         self.last = Reading { whole, by_location };
         step
     }
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 fn add(sums: &mut [u64], numbers: &[u64]) {
@@ -138,6 +164,34 @@ fn subtract(numbers: &mut [u64], others: &[u64]) {
 }
 
 impl HistoryStep {
+    /// What has been counted so far.
+    fn of_location(location: &LocationMetrics, now: SystemTime) -> (HistoryPlace, Self) {
+        let (calls, application) = location.application();
+        let place = HistoryPlace::Location {
+            site: location.site().to_owned(),
+            location: location.location().to_owned(),
+        };
+        let step = Self {
+            at: seconds(now),
+            requests: CacheResult::ALL.map(|cache| location.requests(cache)),
+            server_errors: location.server_errors(),
+            buckets: location.buckets(),
+            sent: location.sent(),
+            calls,
+            application,
+            ..Self::default()
+        };
+        (place, step)
+    }
+
+    /// Its requests are calls, and no more is known of them.
+    fn of_server(server: &ServerMetrics, now: SystemTime) -> (HistoryPlace, Self) {
+        let place = HistoryPlace::Server { pool: server.pool.to_string(), server: server.server.to_string() };
+        let buckets = server.buckets();
+        let calls = buckets.iter().sum();
+        (place, Self { at: seconds(now), server_errors: server.errors(), buckets, calls, ..Self::default() })
+    }
+
     fn plus(mut self, later: Self) -> Self {
         add(&mut self.requests, &later.requests);
         add(&mut self.buckets, &later.buckets);
@@ -153,7 +207,7 @@ impl HistoryStep {
         }
     }
 
-    fn minus(&self, earlier: &Self) -> Self {
+    pub(super) fn minus(&self, earlier: &Self) -> Self {
         let mut step = self.clone();
         subtract(&mut step.requests, &earlier.requests);
         subtract(&mut step.buckets, &earlier.buckets);
@@ -164,7 +218,7 @@ impl HistoryStep {
         step
     }
 
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         let requests: Map<_, _> = CacheResult::ALL
             .iter()
             .zip(self.requests)
@@ -175,6 +229,7 @@ impl HistoryStep {
             "at": self.at,
             "requests": requests,
             "server_errors": self.server_errors,
+            "buckets": self.buckets,
             "p50_s": quantile(&self.buckets, 0.5),
             "p95_s": quantile(&self.buckets, 0.95),
             "p99_s": quantile(&self.buckets, 0.99),
