@@ -7,6 +7,7 @@
 
 mod app_server;
 mod binaries;
+mod browser;
 mod certificate;
 mod client;
 mod cluster;
@@ -34,6 +35,7 @@ mod uwsgi;
 
 pub use app_server::AppServer;
 pub use binaries::binary;
+pub use browser::browse;
 pub use certificate::Certificate;
 pub use client::Client;
 pub use cluster::{Cluster, Edge as ClusterEdge};

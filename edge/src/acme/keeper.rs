@@ -29,6 +29,8 @@ const IDLE: Duration = Duration::from_secs(10);
 /// no site.
 const SHARED_IDLE: Duration = Duration::from_secs(30);
 const DEMANDED_IDLE: Duration = Duration::from_secs(120);
+/// Between two lines that say that the state, or the cache-nodes, cannot be used.
+const AWAY_TOLD: Duration = Duration::from_secs(60);
 /// An attempt, with all that commands and the authority may take.
 const ATTEMPT: Duration = Duration::from_secs(900);
 /// How often the authority may be asked for its window, whatever it says (RFC 9773 section 4.3.3).
@@ -56,6 +58,8 @@ pub(super) struct Keeper {
     current: Option<CurrentCertificate>,
     /// The last line that said why nothing was done.
     told: String,
+    /// When the log has said that what is known of it cannot be used.
+    away: Option<Instant>,
     /// When what other edges have got was asked for.
     shared: Option<Instant>,
     demand: Option<Demand>,
@@ -91,7 +95,7 @@ impl Keeper {
     /// Shows what is there already.
     pub(super) fn new(name: &str, keeping: Arc<KeeperContext>) -> Self {
         let (name, told) = (name.into(), String::new());
-        let mut this = Self { name, keeping, current: None, told, shared: None, demand: None };
+        let mut this = Self { name, keeping, current: None, told, away: None, shared: None, demand: None };
         let why = format!("it is ordered from {} now", this.keeping.from);
         this.keeping.certificates.explain(&this.name, &why, true);
         this.look();
@@ -109,10 +113,13 @@ impl Keeper {
 
     pub(super) async fn keep(mut self) {
         loop {
-            if let Err(error) = self.share().await {
-                self.tell(&error.to_string());
-            }
+            let shared = self.share().await;
             self.look();
+            if let Err(error) = shared {
+                self.tell_away(&error);
+                sleep(if self.left().is_some() { IDLE } else { LOOK }).await;
+                continue;
+            }
             self.ask_for_window().await;
             let idle = if self.demand.is_some() { DEMANDED_IDLE } else { IDLE };
             if let Some(left) = self.left() {
@@ -122,7 +129,7 @@ impl Keeper {
             match self.attempt().await {
                 Ok(Course::GoOn) => {}
                 Ok(Course::End) => return self.end(),
-                Err(error) => self.tell(&format!("what is known of it cannot be used: {error}")),
+                Err(error) => self.tell_away(&error),
             }
             sleep(LOOK).await;
         }
@@ -326,6 +333,16 @@ impl Keeper {
             "{} gives none{times}: {why}; {what}; the next attempt is at {again}",
             self.keeping.from
         ));
+    }
+
+    /// What is known of it cannot be used, so nothing is ordered.
+    fn tell_away(&mut self, error: &io::Error) {
+        let text = format!("nothing is ordered: {error}");
+        self.keeping.certificates.explain(&self.name, &text, false);
+        if self.away.is_none_or(|told| told.elapsed() >= AWAY_TOLD) {
+            self.away = Some(Instant::now());
+            tracing::error!("certificate for `{}`: {text}", self.name);
+        }
     }
 
     fn tell(&mut self, text: &str) {

@@ -84,7 +84,8 @@ function choices(id, options, value) {
     select.replaceChildren(...options.map(([name, text]) => new Option(text, name)));
     select.dataset.options = wanted;
   }
-  if (document.activeElement !== select) select.value = value;
+  // What is no longer there is not chosen either: the first is.
+  if (document.activeElement !== select && options.some(([name]) => name === value)) select.value = value;
 }
 
 at("unlock").addEventListener("submit", (event) => {

@@ -69,7 +69,7 @@ function showPurges(purges) {
 
 // pages: {name: figures} of the last `span` seconds.
 function showPages(hot, dear, span) {
-  const sorted = (pages, by) => Object.entries(pages).sort(([, a], [, b]) => b[by] - a[by]).slice(0, 20);
+  const sorted = (pages, by) => Object.entries(pages).sort(([, a], [, b]) => b[by] - a[by]).slice(0, 12);
   fill("hot", sorted(hot, "requests").map(([name, p]) => [[name, "code"], count(p.requests / span), percent(p.hits, p.requests),
     time(p.seconds / p.requests), time(p.slowest_s), bytes(p.bytes / span), [count(p.errors), p.errors ? "bad" : ""]]));
   const whole = Object.values(dear).reduce((n, p) => n + p.application_s, 0);

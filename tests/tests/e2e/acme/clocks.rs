@@ -20,7 +20,9 @@ fn by_clock(pebble: &Pebble, directory: &Path, seconds: i64) -> Process {
     let mut command = Command::new(binary("weir"));
     command.args(["run", "--config"]).arg(&file).env("NO_COLOR", "1");
     faketime::obey(&mut command, &clock);
-    Process::start("weir", &mut command, directory)
+    let weir = Process::start("weir", &mut command, directory);
+    weir.wait_until("serves", || std::net::TcpStream::connect(at(pebble.tls_port)).is_ok());
+    weir
 }
 
 #[test]

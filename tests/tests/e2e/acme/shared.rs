@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::path::PathBuf;
 
 use weir_tests::Redis;
 
@@ -14,6 +15,8 @@ struct TwoEdges {
     other: Process,
     other_tls: u16,
     redis: Option<Redis>,
+    /// The directory of the first edge.
+    state: PathBuf,
     /// Keeps the first edge from ordering.
     _held: File,
 }
@@ -22,8 +25,8 @@ struct TwoEdges {
 fn two_edges(topology: Topology, challenge: &str) -> TwoEdges {
     let pebble = Pebble::start(LONG);
     let redis = (topology == Topology::OneProcess).then(Redis::start);
-    let node = redis.as_ref().map(|redis| format!("[cache_node.redis]\nurl = \"{}\"\n", redis.url()));
-    let sites = site(&pebble, "\"a.test\"") + &node.unwrap_or_default();
+    let node = redis.as_ref().map(node_settings).unwrap_or_default();
+    let sites = site(&pebble, "\"a.test\"") + &node;
     let keys = tempfile::TempDir::new().unwrap();
     let key = keys.path().join("share.key");
     fs::write(&key, "0123456789abcdef0123456789abcdef\n").unwrap();
@@ -37,7 +40,12 @@ fn two_edges(topology: Topology, challenge: &str) -> TwoEdges {
     let settings = settings(&pebble, &acme, &sites).replace("$DIR/state", &state.display().to_string());
     let secure = Secure { stack: Stack::start(topology, settings), pebble };
     let (other, other_tls) = another(&secure, topology, &state, "other-state");
-    TwoEdges { secure, other, other_tls, redis, _held: held }
+    TwoEdges { secure, other, other_tls, redis, state, _held: held }
+}
+
+/// No call is given up because the machine is slow.
+fn node_settings(redis: &Redis) -> String {
+    format!("[cache_node.redis]\nurl = \"{}\"\ntimeout = \"5s\"\nconnect_timeout = \"5s\"\n", redis.url())
 }
 
 /// One more edge, with this directory beside the settings for its state.
@@ -112,10 +120,7 @@ mod one_orders_and_all_answer_and_show_it {
         // One that comes later, with nothing of its own, orders nothing and needs no authority.
         let trusting = secure.pebble.client(&["http/1.1"]);
         secure.pebble.stop();
-        let state = secure.stack.directory().join("other-state");
-        let text = fs::read_to_string(secure.stack.directory().join("other-state.toml")).unwrap();
-        fs::write(secure.stack.directory().join("weir.toml"), text).unwrap();
-        let later = another_like(secure, topology, &state, (*other_tls, "third-state"));
+        let later = another(secure, topology, &edges.state, "third-state");
         until("the third one shows it", || {
             let client = Client::over_tls(at(later.1), "a.test", &trusting).ok()?;
             (client.session()?.peer_certificates()?.first()?.to_vec() == theirs).then_some(())
@@ -123,36 +128,6 @@ mod one_orders_and_all_answer_and_show_it {
         for process in [other, &later.0] {
             assert!(!process.log().contains("panicked at"));
         }
-    }
-
-    /// Like `another`, of the other edge's settings.
-    fn another_like(
-        secure: &Secure,
-        topology: Topology,
-        state: &Path,
-        (tls, own): (u16, &str),
-    ) -> (Process, u16) {
-        let next = free_port();
-        let file = secure.stack.directory().join("weir.toml");
-        let text = fs::read_to_string(&file).unwrap();
-        let admin = text.lines().find(|line| line.starts_with("admin = ")).unwrap().to_owned();
-        let text = text
-            .replace(&tls.to_string(), &next.to_string())
-            .replace(&admin, "admin = \"off\"")
-            .replace(&state.display().to_string(), &secure.stack.directory().join(own).display().to_string());
-        // The listener for HTTP is the other edge's.
-        let http = text.lines().find_map(|line| line.strip_prefix("http_port = ")).unwrap().to_owned();
-        let text = text.replace(&http, &free_port().to_string());
-        let file = secure.stack.directory().join(format!("{own}.toml"));
-        fs::write(&file, text).unwrap();
-        let mut command = Command::new(binary(if topology == Topology::Split { "edge" } else { "weir" }));
-        if topology == Topology::OneProcess {
-            command.arg("run");
-        }
-        command.arg("--config").arg(&file).env("NO_COLOR", "1");
-        let process = Process::start(own, &mut command, secure.stack.directory());
-        process.wait_until("serves", || std::net::TcpStream::connect(at(next)).is_ok());
-        (process, next)
     }
 }
 
