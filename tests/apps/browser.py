@@ -6,6 +6,7 @@ import os
 import subprocess
 import tempfile
 import time
+from pathlib import Path
 
 PATIENCE = 60
 
@@ -15,24 +16,25 @@ class Browser:
         self.profile = tempfile.TemporaryDirectory()
         ours_read, theirs_write = os.pipe()
         theirs_read, ours_write = os.pipe()
-        # Chromium reads what it is told from 3, and writes to 4.
-        wanted = [theirs_read, theirs_write]
-
-        def places():
-            high = [os.dup2(fd, 100 + number) for number, fd in enumerate(wanted)]
-            for number, fd in enumerate(high):
-                os.dup2(fd, 3 + number)
-
-        arguments = ["--remote-debugging-pipe", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        arguments = [
+            "--remote-debugging-pipe",
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+        ]
         arguments += ["--no-first-run", "--disable-background-networking", f"--user-data-dir={self.profile.name}"]
+        # Chromium reads what it is told from 3, and writes to 4: a shell puts them there.
+        places = 'exec "$0" "$@" 3<&$READ 4>&$WRITE'.replace("$READ", str(theirs_read)).replace(
+            "$WRITE", str(theirs_write)
+        )
         self.process = subprocess.Popen(
-            [program, *arguments, "about:blank"],
+            ["bash", "-c", places, program, *arguments, "about:blank"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            preexec_fn=places,
-            pass_fds=(3, 4),
+            pass_fds=(theirs_read, theirs_write),
         )
-        for fd in wanted:
+        for fd in (theirs_read, theirs_write):
             os.close(fd)
         self.told, self.tell = os.fdopen(ours_read, "rb", 0), os.fdopen(ours_write, "wb", 0)
         self.buffer, self.number, self.session, self.errors = b"", 0, None, []
@@ -91,18 +93,21 @@ class Browser:
             if value:
                 return value
             time.sleep(0.1)
-        raise AssertionError(f"not true in {PATIENCE} s: {expression}; the page says: {self.run('document.body.innerText')}")
+        raise AssertionError(
+            f"not true in {PATIENCE} s: {expression}; the page says: {self.run('document.body.innerText')}"
+        )
 
     def press(self, key, code=None, text=None):
         for kind in ("keyDown", "keyUp"):
             more = {"text": text} if text and kind == "keyDown" else {}
             number = {"Tab": 9, "Enter": 13, " ": 32, "ArrowRight": 39}.get(key, 0)
-            self.ask("Input.dispatchKeyEvent", type=kind, key=key, code=code or key, windowsVirtualKeyCode=number, **more)
+            self.ask(
+                "Input.dispatchKeyEvent", type=kind, key=key, code=code or key, windowsVirtualKeyCode=number, **more
+            )
 
     def picture(self, file, whole=True):
         data = self.ask("Page.captureScreenshot", format="png", captureBeyondViewport=whole)["data"]
-        with open(file, "wb") as out:
-            out.write(base64.b64decode(data))
+        Path(file).write_bytes(base64.b64decode(data))
 
     def close(self):
         self.process.terminate()

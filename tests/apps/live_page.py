@@ -1,5 +1,8 @@
-"""Looks at the live page as people do: `live_page.py CHROMIUM URL EDGES PICTURES`. URL has the token, EDGES is how many edges there are;
-pictures are put into the directory PICTURES. Ends with 1, and says why, if something is not as it should be."""
+"""Looks at the live page as people do: `live_page.py CHROMIUM URL EDGES PICTURES`.
+
+URL has the token, EDGES is how many edges there are; pictures are put into the directory PICTURES. Ends with 1, and
+says why, if something is not as it should be.
+"""
 
 import sys
 
@@ -12,6 +15,11 @@ def text(browser, name):
 
 def expect(browser, expression):
     assert browser.run(expression), f"not true: {expression}"
+
+
+def choose(browser, name, value):
+    told = "choice.dispatchEvent(new Event('change'))"
+    browser.run(f"{{ const choice = at({name!r}); choice.value = {value}; {told}; }}")
 
 
 def look(browser, url, edges, pictures):
@@ -29,15 +37,15 @@ def look(browser, url, edges, pictures):
         browser.until("[...document.getElementById('edges').rows].every((row) => row.cells[1].textContent === 'ready')")
         # One of them alone, and all again.
         name = browser.run("others[0]")
-        browser.run("{ const choice = at('edge'); choice.value = others[0]; choice.dispatchEvent(new Event('change')); }")
+        choose(browser, "edge", "others[0]")
         browser.until(f"at('edges').rows.length === 1 && at('edges').rows[0].cells[0].textContent === {name!r}")
-        browser.run("{ const choice = at('edge'); choice.value = ''; choice.dispatchEvent(new Event('change')); }")
+        choose(browser, "edge", "''")
         browser.until(f"at('edges').rows.length === {edges}")
     # A single place, in the last hour.
     browser.until("[...at('place').options].some((option) => option.text.startsWith('server '))")
-    browser.run("{ const choice = at('place'); choice.value = [...choice.options].at(-1).value; choice.dispatchEvent(new Event('change')); }")
+    choose(browser, "place", "[...choice.options].at(-1).value")
     browser.until("shown().steps.some((step) => step.rates.miss > 0 || step.rates.error >= 0)")
-    browser.run("{ at('place').value = ''; at('place').dispatchEvent(new Event('change')); }")
+    choose(browser, "place", "''")
     browser.run("document.querySelector('input[value=hour]').click()")
     browser.until("longer && longer.hour.steps.length > 0 && sum(longer.hour.steps.at(-1).requests) > 0")
     browser.run("document.querySelector('input[value=minutes]').click()")

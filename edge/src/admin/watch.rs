@@ -41,7 +41,7 @@ pub(super) fn log(edge: &Edge, request: &Request<Bytes>) -> Answer {
     stream(edge, false, move |batch| {
         let mut piece = Vec::new();
         let mut lost = batch.lost;
-        for record in batch.records.iter().filter(|record| filter.fits(&***record)) {
+        for record in batch.records.iter().filter(|record| !record.is_background && filter.fits(&***record)) {
             if piece.len() > MAX_PIECE {
                 lost += 1;
                 continue;

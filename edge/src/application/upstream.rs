@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use weir_proto::origin::Attempt;
 
+use crate::metrics::Metrics;
+
 #[derive(Debug)]
 pub(crate) struct Upstream {
     asked: Instant,
@@ -20,6 +22,11 @@ pub(crate) struct Upstream {
     pub(crate) head: Duration,
     /// How long it took until the end of its reply was here.
     whole: OnceLock<Duration>,
+}
+
+/// Notes what the application did when no visitor waited for it.
+pub(crate) trait BackgroundRecorder: std::fmt::Debug + Send + Sync {
+    fn refreshed(&self, upstream: &Upstream);
 }
 
 impl Upstream {
@@ -38,6 +45,14 @@ impl Upstream {
     pub(crate) fn failed(asked: Instant, server: String, earlier: Vec<Attempt>) -> Self {
         let head = asked.elapsed();
         Self { asked, earlier, server, status: 0, connect: None, head, whole: OnceLock::from(head) }
+    }
+
+    /// Counts it for the server that answered, or failed.
+    pub(crate) fn count(&self, metrics: &Metrics, pool: Option<&str>) {
+        if !self.server.is_empty() {
+            let is_error = self.status == 0 || self.status >= 500;
+            metrics.servers.answered((pool.unwrap_or("-"), &self.server), self.head, is_error);
+        }
     }
 
     /// The reply has come to its end, or broke off.

@@ -101,11 +101,7 @@ impl Log {
             }
             if let Some(upstream) = &note.upstream {
                 location.metrics.application_took(upstream.whole());
-                if !upstream.server.is_empty() {
-                    let server = (location.pool.as_deref().unwrap_or("-"), upstream.server.as_str());
-                    let is_error = upstream.status == 0 || upstream.status >= 500;
-                    self.metrics.servers.answered(server, upstream.head, is_error);
-                }
+                upstream.count(&self.metrics, location.pool.as_deref());
             }
         }
         if reply.status == StatusCode::PAYLOAD_TOO_LARGE && reply.is_error {

@@ -48,7 +48,7 @@ fn a_clock_that_leaps_while_it_serves_breaks_nothing() {
     let shown = || Client::over_tls(at(pebble.tls_port), "a.test", &trusting).is_ok();
     weir.wait_until("shows a certificate", shown);
     let clock = directory.path().join("weir.clock");
-    // To after its end: it is renewed, in vain, and the old one is shown on, loudly.
+    // The clock shows a time after its end: it is renewed, in vain, and the old one is shown on, loudly.
     faketime::set(&clock, 2 * 86_400);
     until("the log says so", || weir.log().contains("the old one EXPIRED at").then_some(()));
     assert!(shown());
