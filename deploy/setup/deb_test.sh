@@ -11,7 +11,8 @@ root=$work/root
 weir=
 end() {
   [ -z "$weir" ] || kill "$weir" 2>/dev/null || true
-  rm -rf "$work"
+  umount "$root/proc" 2>/dev/null || true
+  rm -rf --one-file-system "$work"
 }
 trap end EXIT
 
@@ -20,6 +21,8 @@ say "Making a clean Debian root ($suite)"
 debootstrap --variant=minbase --include=adduser "$suite" "$root" >"$work/debootstrap.log" 2>&1 ||
   die "debootstrap failed: $(tail -n 3 "$work/debootstrap.log")"
 install -m 644 "$package" "$root/weir.deb"
+# Files are opened by way of it.
+mount -t proc proc "$root/proc"
 inside() { chroot "$root" /usr/bin/env DEBIAN_FRONTEND=noninteractive NO_COLOR=1 "$@"; }
 as_weir() { chroot --userspec=weir:weir "$root" /usr/bin/env NO_COLOR=1 "$@"; }
 # expect WHAT COMMAND…
@@ -43,7 +46,7 @@ shows_its_page() {
     if curl --silent --max-time 2 "http://127.0.0.1:$port/" | grep -q "Weir"; then return; fi
     sleep 0.1
   done
-  cat "$work/weir.log" >&2
+  tail -n 20 "$work/weir.log" >&2
   return 1
 }
 expect "it shows its page" shows_its_page

@@ -118,7 +118,7 @@ impl Routes for EdgeRoutes {
         match request.uri().path() {
             // It asks the application as whomever the question names.
             "/api/v1/explain" => Some(Access::Trusted),
-            // With the token of this edge, as somebody who has that of the other.
+            // It asks the other edge as somebody who has its token.
             path if path.starts_with("/api/v1/edges/") => Some(Access::Trusted),
             // They show who asks for what.
             "/api/v1/log" | "/api/v1/top" | "/api/v1/edges" => Some(Access::Trusted),
@@ -156,7 +156,7 @@ fn status(edge: &Edge, readiness: &Readiness) -> Answer {
     }
 }
 
-/// Of the whole edge, or of a location (`site`, `location`) or server (`pool`, `server`).
+/// What happened at the whole edge, or at a location (`site`, `location`) or server (`pool`, `server`).
 fn history(edge: &Edge, request: &Request<Bytes>) -> Answer {
     let both = |one, other| Some((watch::parameter(request, one)?, watch::parameter(request, other)?));
     let location = both("site", "location").map(|(site, location)| HistoryPlace::Location { site, location });

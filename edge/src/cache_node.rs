@@ -2,8 +2,8 @@
 //! they do not answer.
 //!
 //! `discovery` finds the nodes and watches each of them, `watch` follows a node's purge log and sends
-//! heartbeats, `exchange` is the dealings with one key, `limits` lets nodes count for all edges, and `secrets`
-//! keep what edges share. If no node answers, the edge continues alone.
+//! heartbeats, `exchange` is the dealings with one key, `limits` lets nodes count for all edges, and
+//! `secrets` lets them keep what edges share. If no node answers, the edge continues alone.
 
 mod discovery;
 mod exchange;

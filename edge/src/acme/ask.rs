@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Questions at once. While there are as many, further names are refused without one.
 const AT_ONCE: usize = 16;
 
-type AskError = Box<dyn std::error::Error + Send + Sync>;
+type AskFault = Box<dyn std::error::Error + Send + Sync>;
 
 pub(super) struct AskClient {
     url: Uri,
@@ -74,7 +74,7 @@ impl AskClient {
         }
     }
 
-    async fn ask(&self, name: &str) -> Result<StatusCode, AskError> {
+    async fn ask(&self, name: &str) -> Result<StatusCode, AskFault> {
         let authority = self.url.authority().ok_or("no host")?;
         let host = authority.host().trim_matches(['[', ']']);
         let usual = if self.tls.is_some() { 443 } else { 80 };
@@ -107,7 +107,7 @@ fn target(url: &Uri, name: &str) -> String {
     }
 }
 
-async fn status_of<S>(stream: S, request: Request<Empty<Bytes>>) -> Result<StatusCode, AskError>
+async fn status_of<S>(stream: S, request: Request<Empty<Bytes>>) -> Result<StatusCode, AskFault>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {

@@ -13,7 +13,7 @@ use crate::tls::certificate::Certificate;
 /// What is there for one name.
 #[derive(Clone)]
 enum NamedCertificate {
-    /// With it: whether somebody has asked for it.
+    /// It is there; the flag says whether somebody has asked for it.
     Ready(Certificate, Arc<AtomicBool>),
     Missing {
         why: Arc<str>,

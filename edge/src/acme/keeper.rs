@@ -1,5 +1,5 @@
-//! Keeps the certificate of one name: puts in force what this edge or another has got, orders when it is time,
-//! and waits after a failure, while the old certificate serves on.
+//! Keeps the certificate of one name: puts in force what this edge or another has got, orders when it is
+//! time, and waits after a failure, while the old certificate serves on.
 
 use std::io;
 use std::sync::Arc;
@@ -62,11 +62,11 @@ pub(super) struct Keeper {
     away: Option<Instant>,
     /// When what other edges have got was asked for.
     shared: Option<Instant>,
-    demand: Option<Demand>,
+    demand: Option<UnlistedName>,
 }
 
 /// No site lists the name.
-struct Demand {
+struct UnlistedName {
     by: Arc<OnDemand>,
     /// The next order needs no question.
     is_allowed: bool,
@@ -102,13 +102,13 @@ impl Keeper {
         this
     }
 
-    /// For a name that no site lists.
+    /// Keeps that of a name that no site lists.
     pub(super) fn on_demand(
         DemandedName { name, is_allowed }: DemandedName,
         by: Arc<OnDemand>,
         keeping: Arc<KeeperContext>,
     ) -> Self {
-        Self { demand: Some(Demand { by, is_allowed }), ..Self::new(&name, keeping) }
+        Self { demand: Some(UnlistedName { by, is_allowed }), ..Self::new(&name, keeping) }
     }
 
     pub(super) async fn keep(mut self) {

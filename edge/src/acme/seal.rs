@@ -14,7 +14,7 @@ const WAY: u8 = 1;
 pub(super) struct Seal(LessSafeKey);
 
 impl Seal {
-    /// By what this file holds, as `openssl rand -base64 32` writes it.
+    /// Takes its key from what this file holds, as `openssl rand -base64 32` writes it.
     pub(super) fn read(file: &Path) -> Result<Self, String> {
         let text = fs::read(file).map_err(|error| format!("`{}`: {error}", file.display()))?;
         let secret = text.trim_ascii();

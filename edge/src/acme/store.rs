@@ -193,17 +193,17 @@ impl AcmeStore {
         let begins = |text: Option<&[u8]>| text.and_then(begins);
         let (here, there) =
             (begins(own.as_deref()), begins(theirs.as_ref().map(|theirs| theirs.plain.as_slice())));
-        match (own, theirs) {
-            // Of two that begin together, all show the shared one.
-            (own, Some(theirs)) if there >= here && there.is_some() => {
-                if own.as_ref() != Some(&theirs.plain) {
-                    state::write(&path, &theirs.plain)?;
-                }
+        // Where two begin together, all show the shared one.
+        if there.is_some() && there >= here {
+            if let Some(theirs) = theirs
+                && own.as_ref() != Some(&theirs.plain)
+            {
+                state::write(&path, &theirs.plain)?;
             }
-            (Some(own), theirs) if here.is_some() => {
-                shared.replace(&what, theirs.as_ref(), &own, LASTING).await?;
-            }
-            _ => {}
+            return Ok(());
+        }
+        if let Some(own) = own.filter(|_| here.is_some()) {
+            shared.replace(&what, theirs.as_ref(), &own, LASTING).await?;
         }
         Ok(())
     }

@@ -23,14 +23,14 @@ static ASKING: Semaphore = Semaphore::const_new(16);
 
 /// What the live page asks other edges for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Question {
+enum PageQuestion {
     Figures,
     Top,
     /// Changes servers too.
     Pools,
 }
 
-impl Question {
+impl PageQuestion {
     fn of(path: &str) -> Option<Self> {
         match path {
             "status" | "history" | "purges" => Some(Self::Figures),
@@ -45,9 +45,9 @@ pub(super) async fn answer(edge: &Edge, request: &Request<Bytes>) -> Answer {
     let not_found = |text: &'static str| answer::text(StatusCode::NOT_FOUND, text);
     let path = request.uri().path().strip_prefix(ROOT).unwrap_or_default();
     let Some((name, path)) = path.split_once('/') else { return not_found("which part of it?\n") };
-    let Some(question) = Question::of(path) else { return not_found("there is no such path\n") };
+    let Some(question) = PageQuestion::of(path) else { return not_found("there is no such path\n") };
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    if !reads && question != Question::Pools {
+    if !reads && question != PageQuestion::Pools {
         return answer::text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
     }
     let name = percent_decode_str(name).decode_utf8_lossy();
@@ -65,8 +65,8 @@ pub(super) async fn answer(edge: &Edge, request: &Request<Bytes>) -> Answer {
     let asking = tokio::task::spawn_blocking(move || {
         let token = token.as_deref();
         match question {
-            Question::Top => first_line(&other.admin, &target, token),
-            Question::Figures | Question::Pools => {
+            PageQuestion::Top => first_line(&other.admin, &target, token),
+            PageQuestion::Figures | PageQuestion::Pools => {
                 client::ask(&other.admin, (method.as_str(), &target), &body, token, PATIENCE)
                     .map_err(|error| error.to_string())
             }
@@ -107,11 +107,11 @@ mod tests {
     #[test]
     fn only_what_the_page_needs() {
         for (path, question) in [
-            ("status", Some(Question::Figures)),
-            ("history", Some(Question::Figures)),
-            ("top", Some(Question::Top)),
-            ("pools", Some(Question::Pools)),
-            ("pools/app/servers/1", Some(Question::Pools)),
+            ("status", Some(PageQuestion::Figures)),
+            ("history", Some(PageQuestion::Figures)),
+            ("top", Some(PageQuestion::Top)),
+            ("pools", Some(PageQuestion::Pools)),
+            ("pools/app/servers/1", Some(PageQuestion::Pools)),
             ("poolside", None),
             ("purge", None),
             ("reload", None),
@@ -119,7 +119,7 @@ mod tests {
             ("../metrics", None),
             ("", None),
         ] {
-            assert_eq!(Question::of(path), question, "{path}");
+            assert_eq!(PageQuestion::of(path), question, "{path}");
         }
     }
 }

@@ -60,7 +60,7 @@ async fn ask(
         Ok(reply) => return Ok(reply),
         Err(status) => status,
     };
-    // With Redis behind them any node will do.
+    // Any node will do if Redis is behind them.
     let others = nodes.known();
     let other = others.iter().find(|node| !node.is_out() && node.name != first.name);
     match other.filter(|_| status.code() == Code::Unavailable) {

@@ -14,14 +14,17 @@ use crate::metrics::{BUCKETS, Histogram};
 const MOST: usize = 256;
 
 #[derive(Debug, Default)]
-pub(crate) struct AllServers(RwLock<HashMap<(Box<str>, Box<str>), Arc<ServerMetrics>>>);
+pub(crate) struct AllServers(RwLock<ServerTable>);
+
+/// The servers, by pool and address.
+type ServerTable = HashMap<(Box<str>, Box<str>), Arc<ServerMetrics>>;
 
 /// The counters of one server.
 #[derive(Debug)]
 pub(crate) struct ServerMetrics {
     pub(crate) pool: Box<str>,
     pub(crate) server: Box<str>,
-    /// By the time to the head of the reply, or to the failure.
+    /// The times to the head of the reply, or to the failure.
     times: Histogram,
     /// Without a reply, or with 5xx.
     errors: AtomicU64,
