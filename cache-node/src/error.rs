@@ -51,7 +51,7 @@ pub(crate) enum Refusal {
     BadSecret(usize, usize),
     /// Nobody is to blame. In memory alone it could not be true for all.
     #[error("secrets are in Redis, which cannot be reached: {0}")]
-    SecretsAway(crate::store::redis::RedisUnavailable),
+    SecretsAway(String),
     /// The operator is to blame: without Redis there is room for few.
     #[error("{0} secrets are kept already, which is the most in memory: set `cache_node.redis`")]
     TooManySecrets(usize),

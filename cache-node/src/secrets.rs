@@ -54,7 +54,9 @@ impl SharedSecrets {
             SecretUpdate { expected, sealed, hold }
         });
         let (changed, sealed) = match &self.redis {
-            Some(redis) => redis.secret(&name, update).await.map_err(Refusal::SecretsAway)?,
+            Some(redis) => {
+                redis.secret(&name, update).await.map_err(|away| Refusal::SecretsAway(away.to_string()))?
+            }
             None => self.memory.lock().secret(name, update, Instant::now())?,
         };
         Ok(SecretReply { sealed, changed })

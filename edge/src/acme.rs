@@ -3,7 +3,7 @@
 //! `names` says for which names, `check` what is wrong with the settings; `on_demand` takes further names, if
 //! `ask` allows them. A `keeper` for each name decides when to order, by `renewal`; `order` talks to the
 //! authority, over `https`; `challenge` shows whose the name is. `store` keeps all that is to last: in the
-//! `state` directory, and for several edges together in the cache-nodes (`shared`, under a `seal`).
+//! `state` directory, and for several edges together in the cache-nodes (`secrets`, under a `seal`).
 //! `certificates` is what handshakes see.
 //!
 //! Keepers run on a thread of their own, so that a slow disk or a busy authority delays no visitor.
@@ -19,7 +19,7 @@ mod on_demand;
 mod order;
 mod renewal;
 mod seal;
-pub(crate) mod shared;
+pub(crate) mod secrets;
 mod state;
 mod store;
 
@@ -43,7 +43,7 @@ use keeper::{Keeper, KeeperContext};
 use on_demand::{DemandedName, OnDemand};
 use order::Authority;
 use seal::Seal;
-use shared::{SecretKeeper, SharedState};
+use secrets::{SecretKeeper, SharedState};
 use state::StateDirectory;
 use store::{AcmeStore, AnswerPlace};
 

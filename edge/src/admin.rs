@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 
 use crate::Edge;
 use crate::explain::{ExplainQuestion, explain};
-use crate::metrics::place_history::HistoryPlace;
+use crate::metrics::history_step::HistoryPlace;
 use status::Status;
 
 /// The longest time that the listener outlives the start of a drain. The process should end earlier by

@@ -8,8 +8,9 @@
 mod cache_result;
 mod histogram;
 pub(crate) mod history;
+pub(crate) mod history_step;
 mod location;
-pub(crate) mod place_history;
+mod place_history;
 mod sampled;
 pub(crate) mod servers;
 pub(crate) mod threads;

@@ -26,7 +26,7 @@ use crate::listen::generation::{CurrentGeneration, Generation};
 use crate::listen::listeners::Listeners;
 use crate::listen::room;
 use crate::listen::tls::Tickets;
-use crate::metrics::{Metrics, history};
+use crate::metrics::{Metrics, history_step};
 use crate::peers::Peers;
 use crate::settings::Config;
 
@@ -247,7 +247,7 @@ async fn say_goodbye(edge: Arc<Edge>, stop: CancellationToken, watching: JoinHan
 
 /// Adds to the history at each of its steps.
 async fn keep_history(metrics: Arc<Metrics>, stop: CancellationToken) {
-    let mut steps = tokio::time::interval(history::STEP);
+    let mut steps = tokio::time::interval(history_step::STEP);
     loop {
         tokio::select! {
             _ = steps.tick() => metrics.note(SystemTime::now()),

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, interval_at, timeout};
 
 use crate::acme::renewal::Life;
-use crate::acme::shared::{SharedSecret, SharedState};
+use crate::acme::secrets::{SharedSecret, SharedState};
 use crate::acme::state::{self, Failures, StateDirectory};
 
 /// Longer than any certificate is valid.

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tonic::Code;
 use weir_proto::cache::{SecretReply, SecretRequest};
 
-use crate::acme::shared::{SecretAnswer, SecretKeeper};
+use crate::acme::secrets::{SecretAnswer, SecretKeeper};
 use crate::cache_node::identity::read_token;
 use crate::cache_node::{Node, Nodes};
 

@@ -6,34 +6,18 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::metrics::place_history::{HistoryPlace, PlaceHistories};
+use crate::metrics::history_step::{HistoryPlace, HistoryStep, STEP, add, seconds};
+use crate::metrics::place_history::PlaceHistories;
 use crate::metrics::servers::ServerMetrics;
-use crate::metrics::{BUCKETS, CacheResult, LocationMetrics, quantile};
+use crate::metrics::{CacheResult, LocationMetrics};
 
-/// How long a step of the hour is.
-pub(crate) const STEP: Duration = Duration::from_secs(10);
 /// The steps of an hour.
 const HOUR: usize = 360;
 /// The steps of the hour in one of the day, and the steps of a day.
 const STEPS_OF_DAY: usize = 30;
 const DAY: usize = 288;
-
-/// What happened in a step.
-#[derive(Clone, Debug, Default)]
-pub(super) struct HistoryStep {
-    /// When it ended, in seconds since 1970.
-    pub(super) at: u64,
-    requests: [u64; CacheResult::ALL.len()],
-    server_errors: u64,
-    buckets: [u64; BUCKETS],
-    sent: u64,
-    pub(super) calls: u64,
-    application: Duration,
-    saved_calls: u64,
-    saved: Duration,
-}
 
 /// What was read last, to tell what has happened since.
 #[derive(Debug, Default)]
@@ -148,97 +132,6 @@ impl Timeline {
         (step.saved_calls, step.saved) = (saved_calls, saved);
         self.last = Reading { whole, by_location };
         step
-    }
-}
-
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
-fn add(sums: &mut [u64], numbers: &[u64]) {
-    sums.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += number);
-}
-
-fn subtract(numbers: &mut [u64], others: &[u64]) {
-    numbers.iter_mut().zip(others).for_each(|(number, other)| *number = number.saturating_sub(*other));
-}
-
-impl HistoryStep {
-    /// What has been counted so far.
-    fn of_location(location: &LocationMetrics, now: SystemTime) -> (HistoryPlace, Self) {
-        let (calls, application) = location.application();
-        let place = HistoryPlace::Location {
-            site: location.site().to_owned(),
-            location: location.location().to_owned(),
-        };
-        let step = Self {
-            at: seconds(now),
-            requests: CacheResult::ALL.map(|cache| location.requests(cache)),
-            server_errors: location.server_errors(),
-            buckets: location.buckets(),
-            sent: location.sent(),
-            calls,
-            application,
-            ..Self::default()
-        };
-        (place, step)
-    }
-
-    /// Its requests are calls, and no more is known of them.
-    fn of_server(server: &ServerMetrics, now: SystemTime) -> (HistoryPlace, Self) {
-        let place = HistoryPlace::Server { pool: server.pool.to_string(), server: server.server.to_string() };
-        let buckets = server.buckets();
-        let calls = buckets.iter().sum();
-        (place, Self { at: seconds(now), server_errors: server.errors(), buckets, calls, ..Self::default() })
-    }
-
-    fn plus(mut self, later: Self) -> Self {
-        add(&mut self.requests, &later.requests);
-        add(&mut self.buckets, &later.buckets);
-        Self {
-            at: later.at,
-            server_errors: self.server_errors + later.server_errors,
-            sent: self.sent + later.sent,
-            calls: self.calls + later.calls,
-            application: self.application + later.application,
-            saved_calls: self.saved_calls + later.saved_calls,
-            saved: self.saved + later.saved,
-            ..self
-        }
-    }
-
-    pub(super) fn minus(&self, earlier: &Self) -> Self {
-        let mut step = self.clone();
-        subtract(&mut step.requests, &earlier.requests);
-        subtract(&mut step.buckets, &earlier.buckets);
-        step.server_errors = self.server_errors.saturating_sub(earlier.server_errors);
-        step.sent = self.sent.saturating_sub(earlier.sent);
-        step.calls = self.calls.saturating_sub(earlier.calls);
-        step.application = self.application.saturating_sub(earlier.application);
-        step
-    }
-
-    pub(super) fn json(&self) -> Value {
-        let requests: Map<_, _> = CacheResult::ALL
-            .iter()
-            .zip(self.requests)
-            .filter(|(_, count)| *count > 0)
-            .map(|(cache, count)| (cache.word().to_owned(), count.into()))
-            .collect();
-        json!({
-            "at": self.at,
-            "requests": requests,
-            "server_errors": self.server_errors,
-            "buckets": self.buckets,
-            "p50_s": quantile(&self.buckets, 0.5),
-            "p95_s": quantile(&self.buckets, 0.95),
-            "p99_s": quantile(&self.buckets, 0.99),
-            "sent_bytes": self.sent,
-            "calls": self.calls,
-            "application_s": self.application.as_secs_f64(),
-            "saved_calls": self.saved_calls,
-            "saved_s": self.saved.as_secs_f64(),
-        })
     }
 }
 

@@ -6,20 +6,13 @@ use std::collections::{HashMap, VecDeque};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use crate::metrics::history::{HistoryStep, STEP};
+use crate::metrics::history_step::{HistoryPlace, HistoryStep, STEP};
 
 /// Places that are remembered; the first of them. With all of them full it is some 5 MB.
 const MOST: usize = 128;
 /// How many steps of the whole edge's history are in one of these, and how many of these are kept.
 const MINUTE: (usize, usize) = (6, 60);
 const QUARTER: (usize, usize) = (90, 96);
-
-/// A location or a server.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum HistoryPlace {
-    Location { site: String, location: String },
-    Server { pool: String, server: String },
-}
 
 #[derive(Debug, Default)]
 pub(super) struct PlaceHistories(Mutex<HashMap<HistoryPlace, PlaceTimeline>>);
