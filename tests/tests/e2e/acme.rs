@@ -5,8 +5,8 @@
 mod clocks;
 #[path = "acme/on_demand.rs"]
 mod on_demand;
-#[path = "acme/shared.rs"]
-mod shared;
+#[path = "acme/several_edges.rs"]
+mod several_edges;
 
 use std::fs;
 use std::net::SocketAddr;
