@@ -41,6 +41,20 @@ pub(crate) enum Refusal {
         "no purge without the token of `cache_node.admin_token_file`, which `edge.admin_token_file` must hold too: {0}"
     )]
     MayNotPurge(Denial),
+    /// Likewise.
+    #[error(
+        "no secrets without the token of `cache_node.admin_token_file`, which `edge.admin_token_file` must hold too: {0}"
+    )]
+    NoSecrets(Denial),
+    /// The edge is to blame.
+    #[error("the name of a secret has 1 to {0} bytes, and the secret at most {1}")]
+    BadSecret(usize, usize),
+    /// Nobody is to blame. In memory alone it could not be true for all.
+    #[error("secrets are in Redis, which cannot be reached: {0}")]
+    SecretsAway(String),
+    /// The operator is to blame: without Redis there is room for few.
+    #[error("{0} secrets are kept already, which is the most in memory: set `cache_node.redis`")]
+    TooManySecrets(usize),
     /// The edge left, or the connection to it broke.
     #[error("the stream broke off: {0}")]
     BrokenOff(Status),
@@ -53,13 +67,17 @@ impl From<Refusal> for Status {
             | Refusal::BadKey(_)
             | Refusal::BadField
             | Refusal::BadLimit
+            | Refusal::BadSecret(..)
             | Refusal::BadPurge(_) => Code::InvalidArgument,
-            Refusal::MayNotPurge(Denial::WrongToken) => Code::Unauthenticated,
-            Refusal::MayNotPurge(Denial::NoToken | Denial::Unreadable) => Code::PermissionDenied,
+            Refusal::MayNotPurge(Denial::WrongToken) | Refusal::NoSecrets(Denial::WrongToken) => {
+                Code::Unauthenticated
+            }
+            Refusal::MayNotPurge(Denial::NoToken | Denial::Unreadable)
+            | Refusal::NoSecrets(Denial::NoToken | Denial::Unreadable) => Code::PermissionDenied,
             Refusal::OutOfOrder(_) => Code::FailedPrecondition,
             Refusal::LateLookup(_) | Refusal::SlowReader => Code::DeadlineExceeded,
-            Refusal::TooManyStreams(_) => Code::ResourceExhausted,
-            Refusal::Leaving => Code::Unavailable,
+            Refusal::TooManyStreams(_) | Refusal::TooManySecrets(_) => Code::ResourceExhausted,
+            Refusal::Leaving | Refusal::SecretsAway(_) => Code::Unavailable,
             Refusal::BrokenOff(_) => Code::Cancelled,
         };
         Self::new(code, refusal.to_string())

@@ -13,6 +13,7 @@ pub mod program;
 mod purge_order;
 mod purges;
 mod reach;
+mod secrets;
 mod service;
 mod shared_log;
 mod slot;

@@ -109,6 +109,7 @@ label! {
         Members = "members",
         /// A request is counted for all edges.
         Limit = "limit",
+        Secret = "secret",
     }
 }
 

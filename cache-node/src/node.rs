@@ -14,6 +14,7 @@ use crate::known_edges::KnownEdges;
 use crate::limits::SharedLimits;
 use crate::metrics::Metrics;
 use crate::purges::Purges;
+use crate::secrets::SharedSecrets;
 use crate::shared_log::SharedLog;
 use crate::store::redis::Redis;
 use crate::store::redis::news::Wakeups;
@@ -32,6 +33,7 @@ pub(crate) struct NodeState {
     pub(crate) shared_log: Option<Arc<SharedLog>>,
     pub(crate) exchanges: Exchanges,
     pub(crate) limits: SharedLimits,
+    pub(crate) secrets: SharedSecrets,
     pub(crate) metrics: Metrics,
     pub(crate) shutdown: Shutdown,
     /// The server takes no more calls: watches end. In one process there is none, and the edge leaves by
@@ -72,6 +74,7 @@ impl NodeState {
             shutdown.clone(),
         );
         let limits = SharedLimits::new(&config, redis.clone(), metrics.clone());
+        let secrets = SharedSecrets::new(redis.clone());
         let state = Arc::new(Self {
             name: config.name(),
             authority: ArcSwap::from_pointee(authority),
@@ -80,6 +83,7 @@ impl NodeState {
             shared_log: shared_log.clone(),
             exchanges,
             limits,
+            secrets,
             metrics,
             shutdown: shutdown.clone(),
             closing: CancellationToken::new(),

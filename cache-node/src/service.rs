@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status, Streaming};
 use weir_proto::cache::cache_server::Cache;
 use weir_proto::cache::{
     EdgesReply, EdgesRequest, ExchangeReply, ExchangeRequest, LimitReply, LimitRequest, PurgeReply,
-    PurgeRequest, WatchReply, WatchRequest,
+    PurgeRequest, SecretReply, SecretRequest, WatchReply, WatchRequest,
 };
 
 use crate::error::Refusal;
@@ -86,5 +86,12 @@ impl Cache for Node {
     async fn limit(&self, request: Request<LimitRequest>) -> Result<Response<LimitReply>, Status> {
         let _open = self.open()?;
         Ok(Response::new(self.state.limits.answer(request.into_inner()).await?))
+    }
+
+    async fn secret(&self, request: Request<SecretRequest>) -> Result<Response<SecretReply>, Status> {
+        let _open = self.open()?;
+        let shown = request.metadata().get("authorization").map(MetadataValue::as_bytes);
+        self.state.authority().check(shown).await.map_err(Refusal::NoSecrets)?;
+        Ok(Response::new(self.state.secrets.answer(request.into_inner()).await?))
     }
 }

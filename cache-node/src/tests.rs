@@ -13,4 +13,5 @@ mod redis_faults;
 mod redis_kinds;
 mod redis_lost;
 pub(crate) mod redis_server;
+mod secrets;
 mod shared_limits;

@@ -7,6 +7,7 @@ deploy/setup/venv.sh deploy/demo/requirements.txt tests/requirements.txt python/
 deploy/setup/php.sh
 deploy/setup/faketime.sh
 deploy/setup/pebble.sh
+deploy/setup/chromium.sh
 deploy/setup/nginx.sh
 WEIR_REDIS_SERVER=$(deploy/setup/redis.sh)
 export WEIR_REDIS_SERVER WEIR_UWSGI=$PWD/.venv/bin/uwsgi

@@ -1,6 +1,7 @@
 //! What the edge shows on its admin listener besides health and metrics: the status, the live page, purges,
 //! and why a URL is cached or not.
 
+mod others;
 mod purge;
 mod remedies;
 mod status;
@@ -19,13 +20,29 @@ use tokio::net::TcpListener;
 
 use crate::Edge;
 use crate::explain::{ExplainQuestion, explain};
+use crate::metrics::history_step::HistoryPlace;
 use status::Status;
 
 /// The longest time that the listener outlives the start of a drain. The process should end earlier by
 /// itself.
 const MAX_DRAIN: Duration = Duration::from_secs(3600);
 
-const PAGE: &str = include_str!("admin/live.html");
+/// One document: nothing is loaded besides.
+const PAGE: &str = concat!(
+    "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",
+    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
+    "<title>Weir</title>\n<link rel=\"icon\" href=\"data:,\">\n<style>\n",
+    include_str!("admin/live/style.css"),
+    "</style>\n</head>\n<body>\n",
+    include_str!("admin/live/page.html"),
+    "<script>\n",
+    include_str!("admin/live/figures.js"),
+    include_str!("admin/live/cluster.js"),
+    include_str!("admin/live/charts.js"),
+    include_str!("admin/live/tables.js"),
+    include_str!("admin/live/main.js"),
+    "</script>\n</body>\n</html>\n",
+);
 /// Allows the page's own script and style, and calls to this listener. Nothing from elsewhere, and no frames.
 const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; \
@@ -76,9 +93,10 @@ impl Routes for EdgeRoutes {
         let answer = match request.uri().path() {
             "/" => page(),
             "/api/v1/status" => status(&edge, &self.readiness),
-            "/api/v1/history" => json(&edge.metrics.history.json()),
+            "/api/v1/history" => history(&edge, request),
             "/api/v1/purges" => json(&serde_json::json!({ "purges": edge.purger.recent.all() })),
             "/api/v1/edges" => edges(&edge).await,
+            path if path.starts_with("/api/v1/edges/") => return Some(others::answer(&edge, request).await),
             "/api/v1/log" if *request.method() == Method::GET => watch::log(&edge, request),
             "/api/v1/top" if *request.method() == Method::GET => {
                 watch::top(&edge, self.readiness.clone(), request)
@@ -100,6 +118,8 @@ impl Routes for EdgeRoutes {
         match request.uri().path() {
             // It asks the application as whomever the question names.
             "/api/v1/explain" => Some(Access::Trusted),
+            // It asks the other edge as somebody who has its token.
+            path if path.starts_with("/api/v1/edges/") => Some(Access::Trusted),
             // They show who asks for what.
             "/api/v1/log" | "/api/v1/top" | "/api/v1/edges" => Some(Access::Trusted),
             "/" | "/api/v1/status" | "/api/v1/purge" | "/api/v1/purges" | "/api/v1/history" => {
@@ -130,9 +150,23 @@ async fn edges(edge: &Edge) -> Answer {
 }
 
 fn status(edge: &Edge, readiness: &Readiness) -> Answer {
-    match serde_json::to_vec(&Status::now(&edge.metrics, readiness)) {
+    match serde_json::to_vec(&Status::now(edge.settings.name(), &edge.metrics, readiness)) {
         Ok(status) => answer::of_type(StatusCode::OK, "application/json", status),
         Err(_) => answer::text(StatusCode::INTERNAL_SERVER_ERROR, "cannot serialise the status\n"),
+    }
+}
+
+/// What happened at the whole edge, or at a location (`site`, `location`) or server (`pool`, `server`).
+fn history(edge: &Edge, request: &Request<Bytes>) -> Answer {
+    let both = |one, other| Some((watch::parameter(request, one)?, watch::parameter(request, other)?));
+    let location = both("site", "location").map(|(site, location)| HistoryPlace::Location { site, location });
+    let server = || both("pool", "server").map(|(pool, server)| HistoryPlace::Server { pool, server });
+    match location.or_else(server) {
+        None => json(&edge.metrics.history.json()),
+        Some(place) => match edge.metrics.history.of(&place) {
+            Some(history) => json(&history),
+            None => answer::text(StatusCode::NOT_FOUND, "nothing is known of it yet\n"),
+        },
     }
 }
 

@@ -2,13 +2,14 @@
 //! they do not answer.
 //!
 //! `discovery` finds the nodes and watches each of them, `watch` follows a node's purge log and sends
-//! heartbeats, `exchange` is the dealings with one key, and `limits` lets nodes count for all edges. If no
-//! node answers, the edge continues alone.
+//! heartbeats, `exchange` is the dealings with one key, `limits` lets nodes count for all edges, and
+//! `secrets` lets them keep what edges share. If no node answers, the edge continues alone.
 
 mod discovery;
 mod exchange;
 pub(crate) mod identity;
 pub(crate) mod limits;
+pub(crate) mod secrets;
 mod watch;
 
 use std::sync::Arc;

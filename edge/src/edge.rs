@@ -120,11 +120,11 @@ impl Edge {
             tracing::error!("no certificate is renewed any more: {error}");
         }
         telemetry::set_log_level(settings.error_log_level.word());
-        if besides_sites(&settings) == besides_sites(&self.settings) {
+        if differs_in_sites_alone(&settings, &self.settings) {
             self.routes.store(Arc::new(sites));
             return None;
         }
-        let files = match format!("{:?}", settings.files) == format!("{:?}", self.settings.files) {
+        let files = match settings.files == self.settings.files {
             true => self.files.clone(),
             false => Arc::new(FileCache::new(settings.files.clone())),
         };
@@ -213,9 +213,9 @@ fn log_mistake(error: OpenError) -> StartError {
     StartError::AccessLog(error.to_string())
 }
 
-/// All settings but those of sites, to be compared.
-fn besides_sites(settings: &Config) -> String {
-    format!("{:?}", Config { site: Vec::new(), ..settings.clone() })
+/// Whether all settings but those of sites are the same.
+fn differs_in_sites_alone(settings: &Config, before: &Config) -> bool {
+    Config { site: before.site.clone(), ..settings.clone() } == *before
 }
 
 fn build_sites(settings: &Config, metrics: &Metrics) -> Result<Sites, StartError> {

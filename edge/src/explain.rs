@@ -146,7 +146,7 @@ async fn walk(edge: &Edge, question: &ExplainQuestion, steps: &mut Steps) -> Con
     }
     match cache_use {
         CacheUse::Shared(policy, shared, plan) => {
-            let ask = SharedAsk { ask, request: *shared, policy: policy.clone() };
+            let ask = SharedAsk { ask, request: *shared, policy: policy.clone(), recorder: None };
             let mut asking = CacheQuestion { edge, request: &request, ask, decision, steps };
             asking.through_cache(plan).await
         }

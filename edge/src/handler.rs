@@ -6,6 +6,7 @@
 
 mod admit;
 mod auth_check;
+mod background;
 mod cached;
 mod error_pages;
 mod finish;
@@ -366,7 +367,9 @@ async fn from_application(
             Box::pin(pass_head(cache, ask, request, held)).await
         }
         CacheUse::Shared(policy, shared, plan) => {
-            let ask = SharedAsk { ask: *ask, request: *shared, policy: policy.clone() };
+            let recorder = background::recorder(edge, location, &request);
+            let (ask, request_of, policy_of) = (*ask, *shared, policy.clone());
+            let ask = SharedAsk { ask, request: request_of, policy: policy_of, recorder: Some(recorder) };
             let authority = ask.ask.authority.clone();
             let query = split(&request.target).1.map(str::to_owned);
             let cookies = VisitorCookies::of(&request.headers);

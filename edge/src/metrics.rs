@@ -8,8 +8,11 @@
 mod cache_result;
 mod histogram;
 pub(crate) mod history;
+pub(crate) mod history_step;
 mod location;
+mod place_history;
 mod sampled;
+pub(crate) mod servers;
 pub(crate) mod threads;
 
 use std::sync::Arc;
@@ -32,6 +35,7 @@ use histogram::Histogram;
 use history::History;
 use location::AllLocations;
 use sampled::Sampler;
+use servers::AllServers;
 
 /// A name of the settings.
 type CertificateName = [(&'static str, String); 1];
@@ -65,6 +69,8 @@ pub struct Metrics {
     application_failures: WordCounters,
     refused_heads: WordCounters,
     locations: AllLocations,
+    /// What application servers have answered.
+    pub(crate) servers: AllServers,
     /// The last hour and the last day.
     pub(crate) history: History,
     sampler: Sampler,
@@ -92,6 +98,7 @@ impl Metrics {
             application_failures: WordCounters::default(),
             refused_heads: WordCounters::default(),
             locations: AllLocations::default(),
+            servers: AllServers::default(),
             history: History::default(),
             sampler: Sampler::new(sample),
             exposition: Exposition::default(),
@@ -145,7 +152,8 @@ impl Metrics {
 
     /// Adds what has happened since the last call to the history.
     pub(crate) fn note(&self, now: SystemTime) {
-        self.history.note(&self.locations(), self.application_calls.get(), now);
+        let calls = self.application_calls.get();
+        self.history.note(&self.locations(), &self.servers.all(), calls, now);
     }
 
     pub fn sampled(&self) -> Sample {

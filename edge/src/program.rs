@@ -49,6 +49,7 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         let edge = EdgeServer::new(config, peers, shutdown)?;
         let (control, orders) = control::channel();
         tokio::spawn(edge.clone().serve(listeners, control));
+        edge.opened().await;
         tracing::info!("edge is ready");
         let watched = options.watch.then(|| file.clone());
         let again = move || load(&file).map_err(|mistakes| mistakes.to_string());

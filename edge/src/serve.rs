@@ -26,7 +26,7 @@ use crate::listen::generation::{CurrentGeneration, Generation};
 use crate::listen::listeners::Listeners;
 use crate::listen::room;
 use crate::listen::tls::Tickets;
-use crate::metrics::{Metrics, history};
+use crate::metrics::{Metrics, history_step};
 use crate::peers::Peers;
 use crate::settings::Config;
 
@@ -62,6 +62,10 @@ pub struct EdgeServer {
     serving: Mutex<ListenState>,
     /// The admin listeners that are to be opened; the last one is in force.
     admins: watch::Sender<Option<AdminOrder>>,
+    /// What cache-nodes know this edge by.
+    identity: watch::Sender<EdgeIdentity>,
+    /// The sockets of the settings are served.
+    is_open: watch::Sender<bool>,
 }
 
 /// What is open.
@@ -70,6 +74,14 @@ struct ListenState {
     floor: Option<Floor>,
     /// What closes the sockets of each address of the settings.
     closing: HashMap<String, Shutdown>,
+}
+
+fn identity(settings: &Config) -> EdgeIdentity {
+    EdgeIdentity {
+        name: settings.name(),
+        admin: settings.admin.clone(),
+        token_file: settings.admin_token_file.clone(),
+    }
 }
 
 /// An admin listener to serve at, in place of the one before. `None`: none.
@@ -83,6 +95,7 @@ impl EdgeServer {
             "off" => Guard::default(),
             admin => Guard::new(admin, &settings.admin_hosts, settings.admin_token_file.as_deref()),
         };
+        let identity = watch::Sender::new(identity(&settings));
         let edge = Edge::new(settings, peers, shutdown.clone())?;
         let generation = Generation::new(edge, &tickets)?;
         Ok(Arc::new(Self {
@@ -94,7 +107,15 @@ impl EdgeServer {
             guard,
             serving: Mutex::default(),
             admins: watch::Sender::new(None),
+            identity,
+            is_open: watch::Sender::new(false),
         }))
+    }
+
+    /// Resolves when the sockets of the settings are served: a reload before that would not know of them.
+    pub async fn opened(&self) {
+        // The sender lives as long as this.
+        let _ = self.is_open.subscribe().wait_for(|is_open| *is_open).await;
     }
 
     /// Lets services in the same process register their metrics.
@@ -111,11 +132,7 @@ impl EdgeServer {
     pub async fn serve<R: Routes + Clone>(self: Arc<Self>, listeners: Listeners, routes: R) {
         let edge = self.edge();
         let stop = CancellationToken::new();
-        let identity = EdgeIdentity {
-            name: edge.settings.name(),
-            admin: edge.settings.admin.clone(),
-            token_file: edge.settings.admin_token_file.clone(),
-        };
+        let identity = self.identity.subscribe();
         let watching = edge.cache.nodes.clone().keep(edge.cache.log.clone(), identity, stop.clone());
         let watching = tokio::spawn(watching);
         tokio::spawn(edge.application.adapters().clone().keep(stop.clone()));
@@ -128,6 +145,7 @@ impl EdgeServer {
         let admin = tokio::spawn(self.clone().serve_admin(routes));
         tokio::spawn(reopen_logs(edge.clone()));
         self.open_floor(&edge, listeners.http);
+        self.is_open.send_replace(true);
         drop(edge);
         self.process.draining().await;
         // The admin listener answers probes to the end of the drain.
@@ -229,7 +247,7 @@ async fn say_goodbye(edge: Arc<Edge>, stop: CancellationToken, watching: JoinHan
 
 /// Adds to the history at each of its steps.
 async fn keep_history(metrics: Arc<Metrics>, stop: CancellationToken) {
-    let mut steps = tokio::time::interval(history::STEP);
+    let mut steps = tokio::time::interval(history_step::STEP);
     loop {
         tokio::select! {
             _ = steps.tick() => metrics.note(SystemTime::now()),

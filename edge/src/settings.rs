@@ -72,7 +72,7 @@ pub(crate) use access::AccessSettings;
 pub(crate) use limit::{connection_limits, request_limits, zones};
 
 /// The `[edge]` table.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Addresses to serve HTTP on.
@@ -163,7 +163,7 @@ pub(crate) struct TrustedProxies<'a> {
     pub(crate) field: &'a RealIpHeader,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct L1Config {
     pub memory: Size,
@@ -174,7 +174,7 @@ pub struct L1Config {
 }
 
 /// `[edge.peers]`: URLs of the other services.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PeersConfig {
     pub cache_node: OneOrMany,

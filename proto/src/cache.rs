@@ -398,6 +398,36 @@ pub struct LimitReply {
     #[prost(uint64, tag = "2")]
     pub held_ns: u64,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SecretRequest {
+    /// The same for all edges.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub name: ::prost::bytes::Bytes,
+    /// Left out: it is only read.
+    #[prost(message, optional, tag = "2")]
+    pub change: ::core::option::Option<SecretChange>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SecretChange {
+    /// The change happens only if this is what is kept. Empty: only if nothing is.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub expected: ::prost::bytes::Bytes,
+    /// Empty: it is removed.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub sealed: ::prost::bytes::Bytes,
+    /// How long it is kept unless it is written again, in milliseconds.
+    #[prost(uint64, tag = "3")]
+    pub hold_ms: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SecretReply {
+    /// What is kept now. Empty: nothing.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub sealed: ::prost::bytes::Bytes,
+    /// The change has happened.
+    #[prost(bool, tag = "2")]
+    pub changed: bool,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ReturnReason {
@@ -713,6 +743,26 @@ pub mod cache_client {
             req.extensions_mut().insert(GrpcMethod::new("weir.cache.Cache", "Limit"));
             self.inner.unary(req, path, codec).await
         }
+        /// Reads or changes a secret that edges share, such as the key of a certificate that one of them has got. Edges seal it: a node
+        /// cannot read it. Needs the token that a purge needs.
+        pub async fn secret(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SecretRequest>,
+        ) -> std::result::Result<tonic::Response<super::SecretReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/weir.cache.Cache/Secret");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("weir.cache.Cache", "Secret"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -776,6 +826,12 @@ pub mod cache_server {
             &self,
             request: tonic::Request<super::LimitRequest>,
         ) -> std::result::Result<tonic::Response<super::LimitReply>, tonic::Status>;
+        /// Reads or changes a secret that edges share, such as the key of a certificate that one of them has got. Edges seal it: a node
+        /// cannot read it. Needs the token that a purge needs.
+        async fn secret(
+            &self,
+            request: tonic::Request<super::SecretRequest>,
+        ) -> std::result::Result<tonic::Response<super::SecretReply>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct CacheServer<T> {
@@ -1061,6 +1117,49 @@ pub mod cache_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = LimitSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/weir.cache.Cache/Secret" => {
+                    #[allow(non_camel_case_types)]
+                    struct SecretSvc<T: Cache>(pub Arc<T>);
+                    impl<T: Cache> tonic::server::UnaryService<super::SecretRequest>
+                    for SecretSvc<T> {
+                        type Response = super::SecretReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SecretRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Cache>::secret(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SecretSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -6,19 +6,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Makes a clock file, at the true time.
-pub(crate) fn make(clock: &Path) {
+pub fn make(clock: &Path) {
     set(clock, 0);
 }
 
 /// This far from the true time, in seconds. In one step, so that nobody reads half of it.
-pub(crate) fn set(clock: &Path, seconds: i64) {
+pub fn set(clock: &Path, seconds: i64) {
     let next = clock.with_extension("next");
     fs::write(&next, format!("{seconds:+}")).unwrap();
     fs::rename(next, clock).unwrap();
 }
 
 /// The command's process goes by that clock, if there is such a file.
-pub(crate) fn obey(command: &mut Command, clock: &Path) {
+pub fn obey(command: &mut Command, clock: &Path) {
     if clock.exists() {
         // libc's allocator before Redis's jemalloc, which asks for the time while libfaketime asks for
         // memory.

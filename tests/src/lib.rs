@@ -7,13 +7,14 @@
 
 mod app_server;
 mod binaries;
+mod browser;
 mod certificate;
 mod client;
 mod cluster;
 mod demo;
 mod dns;
 mod fake_app;
-mod faketime;
+pub mod faketime;
 mod fault_proxy;
 mod http2;
 mod load;
@@ -34,6 +35,7 @@ mod uwsgi;
 
 pub use app_server::AppServer;
 pub use binaries::binary;
+pub use browser::browse;
 pub use certificate::Certificate;
 pub use client::Client;
 pub use cluster::{Cluster, Edge as ClusterEdge};

@@ -14,6 +14,9 @@ mod http2;
 // TLS towards clients: certificates, protocols, reload.
 #[path = "e2e/tls.rs"]
 mod tls;
+// The live page in a browser.
+#[path = "e2e/live_page.rs"]
+mod live_page;
 // Certificates that come by themselves, from a real authority.
 #[path = "e2e/acme.rs"]
 mod acme;

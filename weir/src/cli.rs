@@ -43,6 +43,9 @@ pub(crate) enum Command {
     /// Show what happens now at all edges: requests, latency, hottest and most expensive pages, servers,
     /// clients, purges, errors
     Top(TopArgs),
+    /// Print the address of the live page, with the token behind the #: whoever opens it sees all edges, and
+    /// may drain and add servers
+    Live(LiveArgs),
     /// Purge pages everywhere, through the admin address of a running weir or edge; exit code 0 when the
     /// purge is complete
     Purge(PurgeArgs),
@@ -163,6 +166,20 @@ pub(crate) struct ControlArgs {
     /// Print the answer as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LiveArgs {
+    /// Address of the admin listener [default: the one in the settings file]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) admin: Option<String>,
+    /// File with the admin token [default: the one in the settings file, or the one that the running process
+    /// has written]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Settings file, TOML or YAML [default: weir.toml, if it exists]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

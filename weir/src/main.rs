@@ -11,6 +11,7 @@ mod control;
 mod doctor;
 mod edges;
 mod explain;
+mod live;
 mod log;
 mod memory;
 mod nginx;
@@ -70,6 +71,7 @@ fn run_command() -> anyhow::Result<ExitCode> {
         cli::Command::Schema => printed(schema::print()),
         cli::Command::Log(args) => log::requests(&args),
         cli::Command::Top(args) => top::top(&args),
+        cli::Command::Live(args) => live::page(&args),
         cli::Command::Purge(args) => purge::everywhere(&args),
         cli::Command::Reload(args) => control::reload(&args),
         cli::Command::Upgrade(args) => control::upgrade(&args),

@@ -61,6 +61,10 @@ impl Plane {
         client::get_as(&self.address, path, self.token.as_deref(), patience).with_context(|| self.silence())
     }
 
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
     /// An answer that goes on.
     pub(crate) fn lines(&self, path: &str, patience: Duration) -> Result<Lines, LinesRefusal> {
         client::lines(&self.address, path, self.token.as_deref(), patience)

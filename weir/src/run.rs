@@ -94,6 +94,7 @@ pub(crate) async fn start(
     });
     let (control, orders) = control::channel();
     tokio::spawn(edge.clone().serve(listeners, (pools.clone(), control)));
+    edge.opened().await;
     tracing::info!("weir serves on {}", addresses.join(", "));
     let again = move || {
         let loaded = again()?;

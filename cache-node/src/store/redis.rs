@@ -15,6 +15,7 @@ pub(crate) mod log;
 pub(crate) mod news;
 mod ping;
 mod script;
+pub(crate) mod secrets;
 mod sentinels;
 pub(crate) mod servers;
 mod tls;
@@ -53,6 +54,7 @@ pub(crate) struct Redis {
     scripts: StoreScripts,
     log: log::LogScripts,
     limits: limits::LimitScripts,
+    secret: Script,
     purges: Arc<Purges>,
     breaker: Mutex<Breaker>,
     channel: Channel,
@@ -112,6 +114,7 @@ impl Redis {
             },
             log: log::LogScripts::new(),
             limits: limits::LimitScripts::new(),
+            secret: Script::new(include_str!("redis/secret.lua")),
             purges,
             breaker: Mutex::default(),
             channel: Channel::new(servers, &config.prefix, config.connect_timeout.0),

@@ -19,8 +19,9 @@ use weir_proto::cache::exchange_request::Message as Request;
 use weir_proto::cache::purge_target::Target;
 use weir_proto::cache::{
     EntryHead, ExchangeReply, ExchangeRequest, Follow, LeaseReturn, LimitReply, LimitRequest, Lookup,
-    PassReason, Position, PurgeOrder, PurgeReply, PurgeRequest, PurgeTarget, ReturnReason, StoreReply, Use,
-    WatchBeat, WatchHello, WatchLeave, WatchPurge, WatchReply, WatchRequest, watch_reply, watch_request,
+    PassReason, Position, PurgeOrder, PurgeReply, PurgeRequest, PurgeTarget, ReturnReason, SecretReply,
+    SecretRequest, StoreReply, Use, WatchBeat, WatchHello, WatchLeave, WatchPurge, WatchReply, WatchRequest,
+    watch_reply, watch_request,
 };
 use weir_proto::origin::{End, Field};
 use weir_proto::transport::{self, Transport};
@@ -120,6 +121,10 @@ impl TestNode {
 
     pub(crate) async fn limit(&self, request: LimitRequest) -> Result<LimitReply, Status> {
         Ok(self.client.clone().limit(request).await?.into_inner())
+    }
+
+    pub(crate) async fn secret(&self, request: SecretRequest) -> Result<SecretReply, Status> {
+        Ok(self.client.clone().secret(request).await?.into_inner())
     }
 
     /// As somebody who sends this as `authorization`.

@@ -47,6 +47,17 @@ pub fn post_as(
     exchange(address, &format!("POST {path}"), json, token, patience)
 }
 
+/// Any method and target, with the token of someone who is allowed to.
+pub fn ask(
+    address: &str,
+    (method, target): (&str, &str),
+    json: &str,
+    token: Option<&str>,
+    patience: Duration,
+) -> io::Result<Reply> {
+    exchange(address, &format!("{method} {target}"), json, token, patience)
+}
+
 fn exchange(
     address: &str,
     request: &str,

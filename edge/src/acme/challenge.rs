@@ -1,7 +1,6 @@
-//! What an authority looks at to see whose a name is. Answers to http-01 and tls-alpn-01 lie in the state
-//! directory, so that whichever edge is asked can give them.
+//! What an authority looks at to see whose a name is. Answers to http-01 and tls-alpn-01 lie where all edges
+//! find them, so that whichever is asked can give them.
 
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::acme::state::{self, StateDirectory};
+use crate::acme::store::{AcmeStore, AnswerPlace};
 use crate::settings::{AcmeConfig, ChallengeKind};
 use crate::tls::certificate::Certificate;
 
@@ -21,7 +21,7 @@ const LONGEST_WORD: usize = 400;
 
 /// Takes the answer away when it is no longer needed.
 pub(super) enum ChallengeAnswer {
-    File(PathBuf),
+    Placed(AnswerPlace),
     Record { name: String, value: String },
 }
 
@@ -36,25 +36,24 @@ pub(super) fn type_of(kind: ChallengeKind) -> ChallengeType {
 /// Puts the answer where the authority looks.
 pub(super) async fn give(
     config: &AcmeConfig,
-    state: &StateDirectory,
+    store: &AcmeStore,
     kind: ChallengeKind,
     name: &str,
     challenge: &ChallengeHandle<'_>,
 ) -> Result<ChallengeAnswer, String> {
     let proof = challenge.key_authorization();
-    let written = |path: PathBuf, content: &[u8]| match state::write(&path, content) {
-        Ok(()) => Ok(ChallengeAnswer::File(path)),
-        Err(error) => Err(format!("`{}` cannot be written: {error}", path.display())),
+    let placed = async |place: AnswerPlace, content: &[u8]| match store.give_answer(&place, content).await {
+        Ok(()) => Ok(ChallengeAnswer::Placed(place)),
+        Err(error) => Err(error.to_string()),
     };
     match kind {
         ChallengeKind::Http => {
-            let path = state.http_answer(&challenge.token).ok_or("the authority sends an odd token")?;
-            written(path, proof.as_str().as_bytes())
+            placed(AnswerPlace::Http(challenge.token.clone()), proof.as_str().as_bytes()).await
         }
         ChallengeKind::TlsAlpn => {
             let text =
                 certificate_that_proves(name, proof.digest().as_ref()).map_err(|error| error.to_string())?;
-            written(state.alpn_answer(name), text.as_bytes())
+            placed(AnswerPlace::TlsAlpn(name.to_owned()), text.as_bytes()).await
         }
         ChallengeKind::Dns => {
             // RFC 8555 section 8.4: for "*.example.com" it is that of "example.com".
@@ -68,9 +67,9 @@ pub(super) async fn give(
 }
 
 impl ChallengeAnswer {
-    pub(super) async fn take_away(self, config: &AcmeConfig) {
+    pub(super) async fn take_away(self, config: &AcmeConfig, store: &AcmeStore) {
         let wrong = match self {
-            Self::File(path) => state::remove(&path).err().map(|error| error.to_string()),
+            Self::Placed(place) => store.take_answer_away(&place).await.err().map(|error| error.to_string()),
             Self::Record { name, value } => run(config, "remove", &name, &value).await.err(),
         };
         if let Some(wrong) = wrong {
@@ -90,8 +89,11 @@ fn certificate_that_proves(name: &str, digest: &[u8]) -> Result<String, rcgen::E
 
 /// What answers a challenge for this name in a handshake, if one is under way.
 pub(super) fn alpn_answer(state: &StateDirectory, name: &str) -> Option<Certificate> {
-    let text = state::read(&state.alpn_answer(name)).ok()?;
-    Certificate::from_pem(&text)
+    read_answer(name, &state::read(&state.alpn_answer(name)).ok()?)
+}
+
+pub(super) fn read_answer(name: &str, text: &[u8]) -> Option<Certificate> {
+    Certificate::from_pem(text)
         .inspect_err(|error| tracing::error!("the answer to a challenge for `{name}` is broken: {error}"))
         .ok()
 }

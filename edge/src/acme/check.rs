@@ -6,16 +6,27 @@ use std::path::Path;
 use process::settings::Mistakes;
 use rustix::fs::{Access, access};
 
-use crate::acme::{https, names, order};
+use crate::acme::seal::Seal;
+use crate::acme::{ask, https, names, order};
 use crate::settings::site_listen::port_of;
 use crate::settings::{ChallengeKind, Config, Listen};
 
 /// Reports it, if some name needs a certificate.
 pub(crate) fn check(config: &Config, mistakes: &mut Mistakes) {
-    if names::wanted(config, mistakes).is_empty() {
+    let acme = &config.acme;
+    if names::wanted(config, mistakes).is_empty() && acme.ask.is_none() {
         return;
     }
-    let acme = &config.acme;
+    if let Some(Err(text)) = acme.ask.as_ref().map(|url| ask::url(url)) {
+        mistakes.push("edge.acme.ask", text);
+    }
+    if acme.ask.is_some() && !names::any_auto(config) {
+        let text = "no listener and no site has tls = \"auto\", so no name is asked about";
+        mistakes.push("edge.acme.ask", text);
+    }
+    if let Some(Err(text)) = acme.share_key_file.as_ref().map(|file| Seal::read(file)) {
+        mistakes.push("edge.acme.share_key_file", text);
+    }
     let url = acme.directory.parse::<http::Uri>().ok();
     if !url.is_some_and(|url| url.scheme_str() == Some("https") && url.host().is_some()) {
         let text = format!("`{}` is no URL that begins with https://", acme.directory);
@@ -86,7 +97,7 @@ fn missing_for(config: &Config, kind: ChallengeKind) -> Option<String> {
 
 /// Whether this process could keep its certificates. A service may run as another user than who asks.
 pub fn check_state(config: &Config, mistakes: &mut Mistakes) {
-    if names::wanted(config, &mut Mistakes::default()).is_empty() {
+    if names::wanted(config, &mut Mistakes::default()).is_empty() && config.acme.ask.is_none() {
         return;
     }
     let state = &config.acme.state;
@@ -130,6 +141,9 @@ mod tests {
             ("external_account = { id = 'a', key_file = '/nowhere' }", "external_account.key_file"),
             ("dns_command = '/nowhere'", "edge.acme.dns_command"),
             ("challenges = ['http-01', 'dns-01']", "edge.acme.challenges[1]: dns-01 needs"),
+            ("ask = 'http://127.0.0.1:8000/ask'", ""),
+            ("ask = '127.0.0.1:8000'", "edge.acme.ask: `127.0.0.1:8000` is no URL"),
+            ("share_key_file = '/nowhere'", "edge.acme.share_key_file: `/nowhere`: No such file"),
             ("http_port = 8080\nchallenges = ['http-01']", "on port 8080"),
             ("tls_port = 8443\nchallenges = ['tls-alpn-01']", "on port 8443"),
         ] {
@@ -142,6 +156,9 @@ mod tests {
             "listen = [{{ address = '0.0.0.0:8443', tls = 'auto' }}]\n[acme]\n{state}\n{site}"
         ));
         assert!(odd.contains("no authority can check the names: http-01 needs a listener"), "{odd}");
+        let nobody =
+            mistakes(&format!("listen = ['0.0.0.0:80']\n[acme]\nask = 'http://a.b/'\n{state}\n{site}"));
+        assert!(nobody.contains("edge.acme.ask: no listener and no site has tls = \"auto\""), "{nobody}");
         // Nothing of it matters where no certificate is wanted.
         assert_eq!(mistakes("[acme]\ndirectory = 'x'\n[[site]]\nserver_name = ['example.com']\n"), "");
     }

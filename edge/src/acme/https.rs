@@ -37,15 +37,7 @@ pub(super) struct HttpsClient {
 impl HttpsClient {
     /// `ca`: who must have signed the authority's certificate; `None`: those whom the system trusts.
     pub(super) fn new(ca: Option<&Path>) -> Result<Self, String> {
-        let roots = match ca {
-            Some(file) => roots_in(file)?,
-            None => roots_of_system()?,
-        };
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let config = builder.map_err(|error| error.to_string())?;
-        let config = config.with_root_certificates(roots).with_no_client_auth();
-        Ok(Self { tls: TlsConnector::from(Arc::new(config)), told_to_wait: Arc::default() })
+        Ok(Self { tls: connector(ca)?, told_to_wait: Arc::default() })
     }
 
     /// How long the authority said to wait, once.
@@ -127,6 +119,19 @@ fn seconds(value: &HeaderValue) -> Option<Duration> {
         Ok(seconds) => Some(Duration::from_secs(seconds)),
         Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::now()).ok(),
     }
+}
+
+/// TLS with servers that these have signed; `None`: those whom the system trusts.
+pub(super) fn connector(ca: Option<&Path>) -> Result<TlsConnector, String> {
+    let roots = match ca {
+        Some(file) => roots_in(file)?,
+        None => roots_of_system()?,
+    };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = builder.map_err(|error| error.to_string())?;
+    let config = config.with_root_certificates(roots).with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 /// The certificates of a file.

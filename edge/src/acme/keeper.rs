@@ -1,5 +1,5 @@
-//! Keeps the certificate of one name: puts in force what lies in the state directory, orders when it is time,
-//! and waits after a failure, while the old certificate serves on.
+//! Keeps the certificate of one name: puts in force what this edge or another has got, orders when it is
+//! time, and waits after a failure, while the old certificate serves on.
 
 use std::io;
 use std::sync::Arc;
@@ -9,10 +9,13 @@ use rustls::pki_types::CertificateDer;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::acme::ask::AskRefusal;
 use crate::acme::certificates::AutoCertificates;
+use crate::acme::on_demand::{DemandedName, OnDemand};
 use crate::acme::order::{Authority, OrderFailure};
 use crate::acme::renewal::{self, Blame, Life};
-use crate::acme::state::{self, Failures, StateDirectory};
+use crate::acme::state::{self, Failures};
+use crate::acme::store::AcmeStore;
 use crate::metrics::Metrics;
 use crate::settings::ChallengeKind;
 use crate::tls::certificate::Certificate;
@@ -22,6 +25,12 @@ use crate::tls::certificate::Certificate;
 const LOOK: Duration = Duration::from_secs(2);
 /// How often otherwise.
 const IDLE: Duration = Duration::from_secs(10);
+/// How often the cache-nodes are asked meanwhile for what other edges have got, and how often for the name of
+/// no site.
+const SHARED_IDLE: Duration = Duration::from_secs(30);
+const DEMANDED_IDLE: Duration = Duration::from_secs(120);
+/// Between two lines that say that the state, or the cache-nodes, cannot be used.
+const AWAY_TOLD: Duration = Duration::from_secs(60);
 /// An attempt, with all that commands and the authority may take.
 const ATTEMPT: Duration = Duration::from_secs(900);
 /// How often the authority may be asked for its window, whatever it says (RFC 9773 section 4.3.3).
@@ -32,7 +41,7 @@ pub(super) const AT_ONCE: usize = 4;
 
 /// What the keepers of all names share.
 pub(super) struct KeeperContext {
-    pub(super) state: StateDirectory,
+    pub(super) store: AcmeStore,
     pub(super) certificates: Arc<AutoCertificates>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) authority: Authority,
@@ -49,6 +58,25 @@ pub(super) struct Keeper {
     current: Option<CurrentCertificate>,
     /// The last line that said why nothing was done.
     told: String,
+    /// When the log has said that what is known of it cannot be used.
+    away: Option<Instant>,
+    /// When what other edges have got was asked for.
+    shared: Option<Instant>,
+    demand: Option<UnlistedName>,
+}
+
+/// No site lists the name.
+struct UnlistedName {
+    by: Arc<OnDemand>,
+    /// The next order needs no question.
+    is_allowed: bool,
+}
+
+/// Whether the name goes on having a keeper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Course {
+    GoOn,
+    End,
 }
 
 /// What is in force.
@@ -66,31 +94,73 @@ struct CurrentCertificate {
 impl Keeper {
     /// Shows what is there already.
     pub(super) fn new(name: &str, keeping: Arc<KeeperContext>) -> Self {
-        let mut this = Self { name: name.into(), keeping, current: None, told: String::new() };
-        this.keeping.certificates.explain(name, &format!("it is ordered from {} now", this.keeping.from));
+        let (name, told) = (name.into(), String::new());
+        let mut this = Self { name, keeping, current: None, told, away: None, shared: None, demand: None };
+        let why = format!("it is ordered from {} now", this.keeping.from);
+        this.keeping.certificates.explain(&this.name, &why, true);
         this.look();
         this
     }
 
+    /// Keeps that of a name that no site lists.
+    pub(super) fn on_demand(
+        DemandedName { name, is_allowed }: DemandedName,
+        by: Arc<OnDemand>,
+        keeping: Arc<KeeperContext>,
+    ) -> Self {
+        Self { demand: Some(UnlistedName { by, is_allowed }), ..Self::new(&name, keeping) }
+    }
+
     pub(super) async fn keep(mut self) {
         loop {
+            let shared = self.share().await;
             self.look();
-            self.ask_for_window().await;
-            let left = self.current.as_ref().map(|current| current.renewal.duration_since(SystemTime::now()));
-            if let Some(Ok(left)) = left {
-                sleep(left.min(IDLE)).await;
+            if let Err(error) = shared {
+                self.tell_away(&error);
+                sleep(if self.left().is_some() { IDLE } else { LOOK }).await;
                 continue;
             }
-            if let Err(error) = self.attempt().await {
-                self.tell(&format!("the state directory cannot be used: {error}"));
+            self.ask_for_window().await;
+            let idle = if self.demand.is_some() { DEMANDED_IDLE } else { IDLE };
+            if let Some(left) = self.left() {
+                sleep(left.min(idle)).await;
+                continue;
+            }
+            match self.attempt().await {
+                Ok(Course::GoOn) => {}
+                Ok(Course::End) => return self.end(),
+                Err(error) => self.tell_away(&error),
             }
             sleep(LOOK).await;
         }
     }
 
+    /// How long until it is to be renewed. `None`: it is time, or there is none.
+    fn left(&self) -> Option<Duration> {
+        self.current.as_ref()?.renewal.duration_since(SystemTime::now()).ok()
+    }
+
+    /// Takes over what other edges have got, now and then.
+    async fn share(&mut self) -> io::Result<()> {
+        let rests = self.left().is_some() && self.shared.is_some_and(|at| at.elapsed() < SHARED_IDLE);
+        if rests || !self.keeping.store.is_shared() {
+            return Ok(());
+        }
+        self.shared = Some(Instant::now());
+        self.keeping.store.share_certificate(&self.name).await
+    }
+
+    /// What is in force stays on disk: a handshake that comes later begins there.
+    fn end(self) {
+        self.keeping.certificates.forget(&self.name);
+        if let Some(demand) = &self.demand {
+            demand.by.ended(&self.name);
+        }
+    }
+
     /// Reads the certificate, if it is another one than before.
     fn look(&mut self) {
-        let path = self.keeping.state.certificate(&self.name);
+        let path = self.keeping.store.directory.certificate(&self.name);
         let text = match state::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
@@ -119,7 +189,7 @@ impl Keeper {
         let Some(current) = self.current.as_mut().filter(|current| current.ask <= Instant::now()) else {
             return;
         };
-        let window = self.keeping.authority.window(&self.keeping.state, &current.leaf).await;
+        let window = self.keeping.authority.window(&self.keeping.store, &current.leaf).await;
         current.ask = Instant::now() + OFTEN;
         match window {
             Ok(Some((window, again))) => {
@@ -139,17 +209,48 @@ impl Keeper {
     }
 
     /// Orders, unless a failure has to be waited for, or another edge orders.
-    async fn attempt(&mut self) -> io::Result<()> {
+    async fn attempt(&mut self) -> io::Result<Course> {
         let keeping = self.keeping.clone();
-        let failures = keeping.state.failures(&self.name);
-        if let Some(failures) = failures.as_ref().filter(|failures| failures.until() > SystemTime::now()) {
+        let failures = keeping.store.failures(&self.name).await?;
+        if let Some(failures) = failures.as_ref().filter(|failures| failures.is_waited_for(SystemTime::now()))
+        {
             self.report(failures);
-            return Ok(());
+            return Ok(Course::GoOn);
         }
-        let Ok(_place) = keeping.at_once.acquire().await else { return Ok(()) };
-        let Some(_lock) = keeping.state.lock(&self.name)? else { return Ok(()) };
-        // Whoever had the lock may have got one.
+        match self.demanded().await {
+            Some(Ok(())) | None => {}
+            Some(Err(AskRefusal::Denied(_))) => return Ok(Course::End),
+            Some(Err(AskRefusal::Unanswered(why))) => {
+                self.tell(&why);
+                sleep(IDLE).await;
+                return Ok(Course::GoOn);
+            }
+        }
+        let Ok(_place) = keeping.at_once.acquire().await else { return Ok(Course::End) };
+        match keeping.store.order_right(&self.name).await? {
+            Some(right) => right.hold(self.replace(failures)).await.map(|()| Course::GoOn),
+            None => Ok(Course::GoOn),
+        }
+    }
+
+    /// Whether a name that no site lists may have another certificate: only if somebody still asks for it.
+    async fn demanded(&mut self) -> Option<Result<(), AskRefusal>> {
+        let demand = self.demand.as_mut()?;
+        if std::mem::take(&mut demand.is_allowed) {
+            return Some(Ok(()));
+        }
+        if !self.keeping.certificates.was_used(&self.name) {
+            return Some(Err(AskRefusal::Denied("nobody asks for it any more".to_owned())));
+        }
+        Some(demand.by.allows(&self.name).await)
+    }
+
+    /// Orders a certificate in place of what is in force, and notes what comes of it.
+    async fn replace(&mut self, failures: Option<Failures>) -> io::Result<()> {
+        let keeping = self.keeping.clone();
+        // Whoever had the right before may have got one.
         let before = self.current.as_ref().map(|current| current.text.clone());
+        keeping.store.share_certificate(&self.name).await?;
         self.look();
         if before != self.current.as_ref().map(|current| current.text.clone()) {
             return Ok(());
@@ -158,8 +259,8 @@ impl Keeper {
         let kind = self.challenge(refused);
         match self.order(kind).await {
             Ok(text) => {
-                state::write(&keeping.state.certificate(&self.name), text.as_bytes())?;
-                keeping.state.set_failures(&self.name, None)?;
+                keeping.store.keep_certificate(&self.name, text.as_bytes()).await?;
+                keeping.store.set_failures(&self.name, None).await?;
                 tracing::info!(
                     "{} has signed a certificate for `{}` by {}",
                     keeping.from,
@@ -179,7 +280,7 @@ impl Keeper {
                 let wait = renewal::wait(failure.blame, count, failure.wait, rand::random());
                 keeping.metrics.certificate_failed(&self.name);
                 let failures = Failures::new(counts, wait, why);
-                keeping.state.set_failures(&self.name, Some(&failures))?;
+                keeping.store.set_failures(&self.name, Some(&failures)).await?;
                 self.report(&failures);
             }
         }
@@ -200,7 +301,7 @@ impl Keeper {
         let replaced = self.current.as_ref().map(|current| &current.leaf);
         let keeping = &self.keeping;
         let failed = |why: String, blame| OrderFailure { why, blame, wait: None };
-        let ordered = keeping.authority.order(&keeping.state, &self.name, kind, replaced);
+        let ordered = keeping.authority.order(&keeping.store, &self.name, kind, replaced);
         let text = match timeout(ATTEMPT, ordered).await {
             Ok(ordered) => ordered?,
             Err(_) => return Err(failed(format!("not done within {ATTEMPT:?}"), Blame::Authority)),
@@ -234,8 +335,18 @@ impl Keeper {
         ));
     }
 
+    /// What is known of it cannot be used, so nothing is ordered.
+    fn tell_away(&mut self, error: &io::Error) {
+        let text = format!("nothing is ordered: {error}");
+        self.keeping.certificates.explain(&self.name, &text, false);
+        if self.away.is_none_or(|told| told.elapsed() >= AWAY_TOLD) {
+            self.away = Some(Instant::now());
+            tracing::error!("certificate for `{}`: {text}", self.name);
+        }
+    }
+
     fn tell(&mut self, text: &str) {
-        self.keeping.certificates.explain(&self.name, text);
+        self.keeping.certificates.explain(&self.name, text, false);
         if self.told != text {
             tracing::error!("certificate for `{}`: {text}", self.name);
             text.clone_into(&mut self.told);

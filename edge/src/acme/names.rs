@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use process::settings::Mistakes;
 
 use crate::settings::site_listen::ListenerName;
-use crate::settings::{ChallengeKind, Config, SiteConfig, TlsSetting};
+use crate::settings::{ChallengeKind, Config, Listen, SiteConfig, TlsSetting};
 
 /// The longest name, and the longest part between two dots (RFC 1035 section 2.3.4).
 const LONGEST_NAME: usize = 253;
@@ -21,13 +21,20 @@ pub(crate) fn wanted(config: &Config, mistakes: &mut Mistakes) -> BTreeSet<Box<s
         for (at, name) in site.server_name.iter().enumerate() {
             let path = format!("edge.site[{index}].server_name[{at}]");
             for name in spelled_out(name) {
+                // Whoever comes by such a name is asked about.
+                if is_pattern(&name) && config.acme.ask.is_some() {
+                    continue;
+                }
                 match mistake(config, &name) {
                     None => _ = names.insert(name.into()),
                     Some(text) => mistakes.push(&path, text),
                 }
             }
         }
-        if site.server_name.is_empty() && site.tls.as_ref().is_some_and(TlsSetting::is_auto) {
+        if site.server_name.is_empty()
+            && config.acme.ask.is_none()
+            && site.tls.as_ref().is_some_and(TlsSetting::is_auto)
+        {
             let text = "for which name? Write the hosts of this site in its `server_name`";
             mistakes.push(format!("edge.site[{index}].tls"), text);
         }
@@ -37,6 +44,16 @@ pub(crate) fn wanted(config: &Config, mistakes: &mut Mistakes) -> BTreeSet<Box<s
         mistakes.push("edge.acme", text);
     }
     names
+}
+
+/// Whether certificates come by themselves anywhere.
+pub(super) fn any_auto(config: &Config) -> bool {
+    config.listen.iter().any(Listen::is_auto) || config.site.iter().any(|site| is_auto(config, site))
+}
+
+/// Whether an authority may sign a certificate for a name that a client asks for.
+pub(super) fn is_signable(name: &str, is_public: bool) -> bool {
+    is_name(name) && (name.contains('.') || !is_public)
 }
 
 fn is_auto(config: &Config, site: &SiteConfig) -> bool {
@@ -69,13 +86,13 @@ fn spelled_out(name: &str) -> Vec<String> {
 
 /// Why no certificate can be ordered for it.
 fn mistake(config: &Config, name: &str) -> Option<String> {
-    if name.starts_with('~') || name.ends_with(".*") {
+    if is_pattern(name) {
         return Some(format!(
             "no certificate can be ordered for the pattern `{name}`; name the hosts, or give the site a `tls` with files"
         ));
     }
     let plain = name.strip_prefix("*.");
-    if !plain.unwrap_or(name).split('.').all(is_label) || name.len() > LONGEST_NAME || is_address(name) {
+    if !is_name(plain.unwrap_or(name)) || name.len() > LONGEST_NAME {
         return Some(format!(
             "no certificate can be ordered for `{name}`; write a name such as \"example.com\""
         ));
@@ -92,6 +109,14 @@ fn mistake(config: &Config, name: &str) -> Option<String> {
         ));
     }
     None
+}
+
+fn is_pattern(name: &str) -> bool {
+    name.starts_with('~') || name.ends_with(".*")
+}
+
+fn is_name(name: &str) -> bool {
+    name.split('.').all(is_label) && name.len() <= LONGEST_NAME && !is_address(name)
 }
 
 pub(super) fn allows(config: &Config, kind: ChallengeKind) -> bool {

@@ -1,6 +1,6 @@
 //! What is said to the authority: an account once, and an order for each certificate.
 
-use std::fs::{self, File};
+use std::fs;
 use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 use crate::acme::challenge::{self, ChallengeAnswer};
 use crate::acme::https::HttpsClient;
 use crate::acme::renewal::Blame;
-use crate::acme::state::{self, StateDirectory};
+use crate::acme::store::{AcmeStore, OrderRight};
 use crate::settings::{AcmeConfig, ChallengeKind};
 
 /// How long an authority may take to check a name, and then to sign.
@@ -56,12 +56,12 @@ impl Authority {
     /// Key and chain of a new certificate. `replaced`: the one that it takes the place of.
     pub(super) async fn order(
         &self,
-        state: &StateDirectory,
+        store: &AcmeStore,
         name: &str,
         kind: ChallengeKind,
         replaced: Option<&CertificateDer<'_>>,
     ) -> Result<String, OrderFailure> {
-        let ordered = self.try_order(state, name, kind, replaced).await;
+        let ordered = self.try_order(store, name, kind, replaced).await;
         if ordered.is_err() {
             // The authority may be at other URLs by then: the directory is read again.
             *self.account.lock().await = None;
@@ -71,17 +71,17 @@ impl Authority {
 
     async fn try_order(
         &self,
-        state: &StateDirectory,
+        store: &AcmeStore,
         name: &str,
         kind: ChallengeKind,
         replaced: Option<&CertificateDer<'_>>,
     ) -> Result<String, OrderFailure> {
-        let account = self.account(state).await?;
-        let mut order = self.place(&account, state, name, replaced).await?;
+        let account = self.account(store).await?;
+        let mut order = self.place(&account, store, name, replaced).await?;
         let mut answers = Vec::new();
-        let ready = self.prove(&mut order, state, (name, kind), &mut answers).await;
+        let ready = self.prove(&mut order, store, (name, kind), &mut answers).await;
         for answer in answers {
-            answer.take_away(&self.config).await;
+            answer.take_away(&self.config, store).await;
         }
         ready?;
         let key = order.finalize().await.map_err(|error| self.failed(&error))?;
@@ -93,11 +93,11 @@ impl Authority {
     /// it has no opinion (RFC 9773 is not for all).
     pub(super) async fn window(
         &self,
-        state: &StateDirectory,
+        store: &AcmeStore,
         certificate: &CertificateDer<'_>,
     ) -> Result<Option<(Range<SystemTime>, Duration)>, OrderFailure> {
         let Ok(id) = CertificateIdentifier::try_from(certificate) else { return Ok(None) };
-        let account = self.account(state).await?;
+        let account = self.account(store).await?;
         match account.renewal_info(&id).await {
             Ok((info, again)) => {
                 let [start, end] = [info.suggested_window.start, info.suggested_window.end].map(|time| {
@@ -113,7 +113,7 @@ impl Authority {
     async fn place(
         &self,
         account: &Account,
-        state: &StateDirectory,
+        store: &AcmeStore,
         name: &str,
         replaced: Option<&CertificateDer<'_>>,
     ) -> Result<Order, OrderFailure> {
@@ -135,7 +135,7 @@ impl Authority {
             Ok(order) => Ok(order),
             Err(error) => {
                 if matches!(&error, Error::Api(problem) if is(problem, "accountDoesNotExist")) {
-                    forget_account(state);
+                    store.forget_account().await;
                 }
                 Err(self.failed(&error))
             }
@@ -146,7 +146,7 @@ impl Authority {
     async fn prove(
         &self,
         order: &mut Order,
-        state: &StateDirectory,
+        store: &AcmeStore,
         (name, kind): (&str, ChallengeKind),
         answers: &mut Vec<ChallengeAnswer>,
     ) -> Result<(), OrderFailure> {
@@ -159,7 +159,7 @@ impl Authority {
             let Some(mut challenge) = authorization.challenge(challenge::type_of(kind)) else {
                 return Err(refused(format!("the authority does not offer {}", kind.name())));
             };
-            let given = challenge::give(&self.config, state, kind, name, &challenge).await;
+            let given = challenge::give(&self.config, store, kind, name, &challenge).await;
             answers.push(given.map_err(refused)?);
             challenge.set_ready().await.map_err(|error| self.failed(&error))?;
         }
@@ -175,16 +175,22 @@ impl Authority {
     }
 
     /// The account of the state directory, made if there is none.
-    async fn account(&self, state: &StateDirectory) -> Result<Account, OrderFailure> {
+    async fn account(&self, store: &AcmeStore) -> Result<Account, OrderFailure> {
         let mut known = self.account.lock().await;
         if let Some(account) = &*known {
             return Ok(account.clone());
         }
-        let (path, _lock) = (state.account(), lock_account(state).await?);
+        let account = account_right(store).await?.hold(self.find_account(store)).await?;
+        *known = Some(account.clone());
+        Ok(account)
+    }
+
+    async fn find_account(&self, store: &AcmeStore) -> Result<Account, OrderFailure> {
         let builder = Account::builder_with_http(Box::new(self.client.clone()));
-        let account = match state::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok()) {
+        let text = store.account().await.map_err(away)?;
+        match text.and_then(|text| serde_json::from_slice(&text).ok()) {
             Some(credentials) => {
-                builder.from_credentials(credentials).await.map_err(|error| self.failed(&error))?
+                builder.from_credentials(credentials).await.map_err(|error| self.failed(&error))
             }
             None => {
                 let contact = self.config.email.as_ref().map(|email| format!("mailto:{email}"));
@@ -198,14 +204,12 @@ impl Authority {
                 let made = builder.create(&new, self.config.directory.clone(), external.as_ref()).await;
                 let (account, credentials) = made.map_err(|error| self.failed(&error))?;
                 let text = serde_json::to_vec(&credentials).map_err(|error| refused(error.to_string()))?;
-                let kept = state::write(&path, &text);
-                kept.map_err(|error| refused(format!("`{}` cannot be written: {error}", path.display())))?;
+                let kept = store.keep_account(&text).await;
+                kept.map_err(|error| refused(format!("the account cannot be kept: {error}")))?;
                 tracing::info!("an account was made with {}", self.config.directory);
-                account
+                Ok(account)
             }
-        };
-        *known = Some(account.clone());
-        Ok(account)
+        }
     }
 
     fn external_account(&self) -> Result<Option<ExternalAccountKey>, String> {
@@ -228,28 +232,25 @@ impl Authority {
 }
 
 /// Waits while another process makes the account.
-async fn lock_account(state: &StateDirectory) -> Result<File, OrderFailure> {
+async fn account_right(store: &AcmeStore) -> Result<OrderRight, OrderFailure> {
     for _ in 0..LOCK_LOOKS {
-        match state.lock_account() {
+        match store.account_right().await {
             Ok(Some(lock)) => return Ok(lock),
             Ok(None) => tokio::time::sleep(LOCK_LOOK).await,
-            Err(error) => return Err(refused(format!("the account cannot be locked: {error}"))),
+            Err(error) => return Err(away(error)),
         }
     }
     let why = "another process does not finish making the account".into();
     Err(OrderFailure { why, blame: Blame::Authority, wait: None })
 }
 
-/// The authority does not know it any more: the next attempt makes another one.
-fn forget_account(state: &StateDirectory) {
-    let path = state.account();
-    if let Err(error) = fs::rename(&path, path.with_extension("unknown.json")) {
-        tracing::error!("`{}` cannot be renamed: {error}", path.display());
-    }
-}
-
 fn is(problem: &instant_acme::Problem, error: &str) -> bool {
     problem.r#type.as_deref().and_then(|kind| kind.strip_prefix(ERRORS)) == Some(error)
+}
+
+/// Nothing is counted against the name.
+fn away(error: std::io::Error) -> OrderFailure {
+    OrderFailure { why: format!("the account: {error}"), blame: Blame::Authority, wait: None }
 }
 
 fn refused(why: String) -> OrderFailure {

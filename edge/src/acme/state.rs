@@ -16,6 +16,8 @@ const PRIVATE_FILE: u32 = 0o600;
 const LARGEST_FILE: u64 = 1 << 20;
 /// RFC 8555 section 8.1: a token has at least 128 bits in base64url.
 const LONGEST_TOKEN: usize = 256;
+/// Longer than an attempt is ever put off.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2 * 86_400);
 
 /// Cheap to clone.
 #[derive(Clone, Debug)]
@@ -46,6 +48,11 @@ impl Failures {
     pub(super) fn until(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(self.until)
     }
+
+    /// Whether no attempt is due yet. One that seems to be due in days was noted by a clock that was wrong.
+    pub(super) fn is_waited_for(&self, now: SystemTime) -> bool {
+        self.until().duration_since(now).is_ok_and(|left| !left.is_zero() && left <= LONGEST_PAUSE)
+    }
 }
 
 impl StateDirectory {
@@ -63,6 +70,11 @@ impl StateDirectory {
             made.map_err(|error| format!("`{}` cannot be made: {error}", path.display()))?;
         }
         Ok(this)
+    }
+
+    /// What belongs to this authority is known by it.
+    pub(super) fn authority(&self) -> &str {
+        self.authority.file_name().and_then(|name| name.to_str()).unwrap_or_default()
     }
 
     pub(super) fn account(&self) -> PathBuf {
@@ -175,6 +187,11 @@ mod tests {
         assert!(other.lock("example.com").unwrap().is_some());
         one.set_failures("a.b", Some(&Failures::new((2, 3), Duration::from_secs(60), "no".into()))).unwrap();
         assert_eq!(other.failures("a.b").map(|failures| (failures.away, failures.refused)), Some((2, 3)));
+        let failures = |seconds| Failures::new((0, 1), Duration::from_secs(seconds), String::new());
+        let now = SystemTime::now();
+        assert!(failures(60).is_waited_for(now) && failures(86_400).is_waited_for(now));
+        assert!(!failures(0).is_waited_for(now + Duration::from_secs(2)));
+        assert!(!failures(60).is_waited_for(now - Duration::from_secs(365 * 86_400)), "the clock was wrong");
         one.set_failures("a.b", None).unwrap();
         one.set_failures("a.b", None).unwrap();
         assert!(other.failures("a.b").is_none());

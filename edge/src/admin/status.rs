@@ -6,11 +6,13 @@ use admin::{Phase, Readiness};
 use serde::{Serialize, Serializer};
 
 use crate::admin::remedies;
+use crate::metrics::servers::ServerMetrics;
 use crate::metrics::{BOUNDS_US, BUCKETS, CacheResult, LocationMetrics, Metrics};
 
 /// Counts are since the start.
 #[derive(Debug, Serialize)]
 pub(super) struct Status {
+    name: String,
     version: &'static str,
     /// Now, in seconds since 1970.
     time: f64,
@@ -27,6 +29,7 @@ pub(super) struct Status {
     /// The upper bounds of the buckets of `locations`, in seconds; a last bucket counts what is above them.
     bucket_bounds_s: Vec<f64>,
     locations: Vec<LocationStatus>,
+    servers: Vec<ServerStatus>,
 }
 
 /// What the cache has saved, as the history counts it.
@@ -103,16 +106,29 @@ struct LocationStatus {
     reasons: Vec<ReasonStatus>,
 }
 
+/// An application server, as this edge has met it.
+#[derive(Debug, Serialize)]
+struct ServerStatus {
+    pool: String,
+    server: String,
+    requests: u64,
+    /// Without a reply, or with 5xx.
+    errors: u64,
+    /// Requests by the time to the head of the reply.
+    buckets: [u64; BUCKETS],
+}
+
 /// An object: requests by cache result.
 #[derive(Clone, Copy, Debug, Default)]
 struct Requests([u64; CacheResult::ALL.len()]);
 
 impl Status {
-    pub(super) fn now(metrics: &Metrics, readiness: &Readiness) -> Self {
+    pub(super) fn now(name: String, metrics: &Metrics, readiness: &Readiness) -> Self {
         let (sampled, saved) = (metrics.sampled(), metrics.history.saved());
         let locations: Vec<LocationStatus> =
             metrics.locations().iter().map(|location| LocationStatus::now(location)).collect();
         Self {
+            name,
             version: env!("CARGO_PKG_VERSION"),
             time: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
             uptime_s: metrics.uptime().as_millis() as f64 / 1e3,
@@ -135,6 +151,20 @@ impl Status {
             saved: SavedStatus { calls: saved.0, seconds: saved.1.as_secs_f64() },
             bucket_bounds_s: BOUNDS_US.iter().map(|us| *us as f64 / 1e6).collect(),
             locations,
+            servers: metrics.servers.all().iter().map(|server| ServerStatus::now(server)).collect(),
+        }
+    }
+}
+
+impl ServerStatus {
+    fn now(metrics: &ServerMetrics) -> Self {
+        let buckets = metrics.buckets();
+        Self {
+            pool: metrics.pool.to_string(),
+            server: metrics.server.to_string(),
+            requests: buckets.iter().sum(),
+            errors: metrics.errors(),
+            buckets,
         }
     }
 }

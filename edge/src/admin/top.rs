@@ -59,6 +59,15 @@ impl Tally for RequestFigures {
     type Record = LiveRecord;
 
     fn add(&mut self, record: &LiveRecord) {
+        if let Some(part) = &record.application {
+            self.calls += 1;
+            self.application_s += part.whole.as_secs_f64();
+            self.queries += part.queries.unwrap_or_default();
+            self.query_s += part.sql.unwrap_or_default().as_secs_f64();
+        }
+        if record.is_background {
+            return;
+        }
         let took = record.took.as_secs_f64();
         self.requests += 1;
         self.hits += u64::from(record.cache.is_some_and(|cache| CacheResult::SAVING.contains(&cache)));
@@ -66,12 +75,6 @@ impl Tally for RequestFigures {
         self.bytes += record.bytes;
         self.seconds += took;
         self.slowest_s = self.slowest_s.max(took);
-        if let Some(part) = &record.application {
-            self.calls += 1;
-            self.application_s += part.whole.as_secs_f64();
-            self.queries += part.queries.unwrap_or_default();
-            self.query_s += part.sql.unwrap_or_default().as_secs_f64();
-        }
     }
 }
 
@@ -101,11 +104,8 @@ impl TopTables {
     }
 
     fn record(&mut self, record: &LiveRecord) {
-        self.seen += 1;
         let url = format!("{}{}", record.host, record.path());
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        self.hot.add(&url, 1, record);
-        self.slow.raise(&url, micros(record.took), record);
         if let Some(part) = &record.application {
             self.expensive.add(&url, micros(part.whole).max(1), record);
             let pool = part.pool.as_deref().unwrap_or("-");
@@ -114,6 +114,12 @@ impl TopTables {
                 self.views.add(&part.view, micros(part.whole).max(1), record);
             }
         }
+        if record.is_background {
+            return;
+        }
+        self.seen += 1;
+        self.hot.add(&url, 1, record);
+        self.slow.raise(&url, micros(record.took), record);
         self.clients.add(&record.client.to_string(), 1, record);
         if record.status >= 500 {
             if self.errors.len() == ERRORS {

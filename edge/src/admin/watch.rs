@@ -38,10 +38,10 @@ pub(super) fn log(edge: &Edge, request: &Request<Bytes>) -> Answer {
         Ok(filter) => filter,
         Err(mistake) => return answer::text(StatusCode::BAD_REQUEST, format!("{mistake}\n")),
     };
-    stream(edge, move |batch| {
+    stream(edge, false, move |batch| {
         let mut piece = Vec::new();
         let mut lost = batch.lost;
-        for record in batch.records.iter().filter(|record| filter.fits(&***record)) {
+        for record in batch.records.iter().filter(|record| !record.is_background && filter.fits(&***record)) {
             if piece.len() > MAX_PIECE {
                 lost += 1;
                 continue;
@@ -55,7 +55,7 @@ pub(super) fn log(edge: &Edge, request: &Request<Bytes>) -> Answer {
     })
 }
 
-/// What the requests of each `seconds=…` add up to.
+/// What the requests of each `seconds=…` add up to; with `once=1` of the next ones alone.
 pub(super) fn top(edge: &Arc<Edge>, readiness: Readiness, request: &Request<Bytes>) -> Answer {
     let seconds = parameter(request, "seconds").map_or(Ok(1), |text| text.parse());
     let Some(seconds) = seconds.ok().filter(|seconds| (1..=LONGEST).contains(seconds)) else {
@@ -63,13 +63,14 @@ pub(super) fn top(edge: &Arc<Edge>, readiness: Readiness, request: &Request<Byte
     };
     let (mut tables, mut begun) = (TopTables::default(), Instant::now());
     let shared = edge.clone();
-    stream(edge, move |batch| {
+    let once = parameter(request, "once").is_some();
+    stream(edge, once, move |batch| {
         tables.add(&batch);
         let took = begun.elapsed();
         let mut piece = Vec::new();
         if took >= Duration::from_secs(seconds) {
             let mut snapshot = std::mem::take(&mut tables).json(took);
-            snapshot["status"] = json!(Status::now(&shared.metrics, &readiness));
+            snapshot["status"] = json!(Status::now(shared.settings.name(), &shared.metrics, &readiness));
             snapshot["purges"] = json!(shared.purger.recent.all());
             line(&mut piece, &snapshot);
             begun = Instant::now();
@@ -78,19 +79,24 @@ pub(super) fn top(edge: &Arc<Edge>, readiness: Readiness, request: &Request<Byte
     })
 }
 
-/// An answer of what `make` makes of the records, at each look.
-fn stream(edge: &Edge, make: impl FnMut(LiveBatch) -> Vec<u8> + Send + 'static) -> Answer {
+/// An answer of what `make` makes of the records, at each look; `once`: of the first that it makes.
+fn stream(edge: &Edge, once: bool, make: impl FnMut(LiveBatch) -> Vec<u8> + Send + 'static) -> Answer {
     let Some(watcher) = edge.log.live.watch() else {
         let text = format!("{MAX_WATCHERS} clients watch already, which is the most\n");
         return answer::text(StatusCode::SERVICE_UNAVAILABLE, text);
     };
     let (sender, pieces) = mpsc::channel(UNDER_WAY);
-    tokio::spawn(send(watcher, make, sender));
+    tokio::spawn(send(watcher, once, make, sender));
     answer::lines(pieces)
 }
 
 /// Sends until the client leaves.
-async fn send(mut watcher: Watcher, mut make: impl FnMut(LiveBatch) -> Vec<u8>, pieces: Sender<Bytes>) {
+async fn send(
+    mut watcher: Watcher,
+    once: bool,
+    mut make: impl FnMut(LiveBatch) -> Vec<u8>,
+    pieces: Sender<Bytes>,
+) {
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut sent = None;
@@ -100,6 +106,7 @@ async fn send(mut watcher: Watcher, mut make: impl FnMut(LiveBatch) -> Vec<u8>, 
             return;
         }
         let mut piece = make(watcher.take());
+        let is_last = once && !piece.is_empty();
         if piece.is_empty() {
             if sent.is_some_and(|sent: Instant| sent.elapsed() < BEAT) {
                 continue;
@@ -107,7 +114,7 @@ async fn send(mut watcher: Watcher, mut make: impl FnMut(LiveBatch) -> Vec<u8>, 
             piece.push(b'\n');
         }
         match timeout(PATIENCE, pieces.send(piece.into())).await {
-            Ok(Ok(())) => sent = Some(Instant::now()),
+            Ok(Ok(())) if !is_last => sent = Some(Instant::now()),
             _ => return,
         }
     }
@@ -123,7 +130,7 @@ fn line(piece: &mut Vec<u8>, value: &serde_json::Value) {
 }
 
 /// The value of a parameter of the query, decoded.
-fn parameter(request: &Request<Bytes>, name: &str) -> Option<String> {
+pub(super) fn parameter(request: &Request<Bytes>, name: &str) -> Option<String> {
     let query = request.uri().query()?;
     let mut parameters = query.split('&').filter_map(|parameter| parameter.split_once('='));
     let (_, value) = parameters.find(|(known, _)| *known == name)?;

@@ -14,6 +14,7 @@ use weir_proto::fields;
 use weir_proto::origin::{Field, Priority, RequestHead};
 
 use crate::application::hints::Hints;
+use crate::application::upstream::BackgroundRecorder;
 use crate::fields::request::CommonFields;
 use crate::request::client::{Client, protocol};
 
@@ -111,6 +112,8 @@ pub(crate) struct SharedAsk {
     pub ask: Ask,
     pub request: SharedRequest,
     pub policy: Arc<Policy>,
+    /// Whom to tell of a refresh in the background.
+    pub recorder: Option<Arc<dyn BackgroundRecorder>>,
 }
 
 impl SharedAsk {

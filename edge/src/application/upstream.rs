@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use http::HeaderValue;
 use weir_proto::origin::Attempt;
 
+use crate::metrics::Metrics;
 use crate::variables::application_work::ApplicationWork;
 
 #[derive(Debug)]
@@ -25,6 +26,11 @@ pub(crate) struct Upstream {
     whole: OnceLock<Duration>,
     /// What the application says of its own work.
     work: Option<HeaderValue>,
+}
+
+/// Notes what the application did when no visitor waited for it.
+pub(crate) trait BackgroundRecorder: std::fmt::Debug + Send + Sync {
+    fn refreshed(&self, upstream: &Upstream);
 }
 
 impl Upstream {
@@ -60,6 +66,14 @@ impl Upstream {
             head,
             whole: OnceLock::from(head),
             work: None,
+        }
+    }
+
+    /// Counts it for the server that answered, or failed.
+    pub(crate) fn count(&self, metrics: &Metrics, pool: Option<&str>) {
+        if !self.server.is_empty() {
+            let is_error = self.status == 0 || self.status >= 500;
+            metrics.servers.answered((pool.unwrap_or("-"), &self.server), self.head, is_error);
         }
     }
 

@@ -261,7 +261,14 @@ impl Fill {
         };
         let asked = SystemTime::now();
         match validate::ask(&self.cache, &self.ask, &pages, &self.grant).await {
-            Ok(ValidationReply::Reply(reply)) => self.judge(*reply, asked).await,
+            Ok(ValidationReply::Reply(reply)) => {
+                let upstream = reply.upstream.clone();
+                self.judge(*reply, asked).await;
+                if let Some(recorder) = self.ask.recorder.as_ref().filter(|_| self.intent == Intent::Refresh)
+                {
+                    recorder.refreshed(&upstream);
+                }
+            }
             Ok(ValidationReply::Holds(page)) => self.keep(page).await,
             Ok(ValidationReply::Withdrawn(reason)) => {
                 self.fallback = None;

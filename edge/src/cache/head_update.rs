@@ -50,7 +50,7 @@ impl StoredPage {
         }
         let stored = cache.l1.stored(request.key.as_bytes(), &request.outgoing.headers, Instant::now());
         let page = stored.pages.into_iter().next()?;
-        let ask = SharedAsk { ask: ask.clone(), request, policy: policy.clone() };
+        let ask = SharedAsk { ask: ask.clone(), request, policy: policy.clone(), recorder: None };
         Some(Self { ask, page, asked: SystemTime::now() })
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
+use tokio::sync::watch as changes;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -45,7 +46,7 @@ impl Nodes {
     pub(crate) async fn keep(
         self: Arc<Self>,
         purges: Arc<Purges>,
-        identity: EdgeIdentity,
+        identity: changes::Receiver<EdgeIdentity>,
         stop: CancellationToken,
     ) {
         self.keep_by(look_up::by_system, purges, identity, stop).await;
@@ -56,12 +57,12 @@ impl Nodes {
         self: Arc<Self>,
         look_up: impl Fn(Uri) -> F,
         purges: Arc<Purges>,
-        identity: EdgeIdentity,
+        identity: changes::Receiver<EdgeIdentity>,
         stop: CancellationToken,
     ) where
         F: Future<Output = io::Result<Vec<SocketAddr>>>,
     {
-        let mut watches = Watches { purges, identity: Arc::new(identity), running: HashMap::new() };
+        let mut watches = Watches { purges, identity, running: HashMap::new() };
         watches.adjust(&self.known()).await;
         let CacheNodes::Named { urls, tls } = &self.source else {
             stop.cancelled().await;
@@ -96,7 +97,7 @@ impl Nodes {
 /// A watch for each known node.
 struct Watches {
     purges: Arc<Purges>,
-    identity: Arc<EdgeIdentity>,
+    identity: changes::Receiver<EdgeIdentity>,
     running: HashMap<String, (CancellationToken, JoinHandle<()>)>,
 }
 
@@ -164,8 +165,8 @@ mod tests {
         let dns: Arc<Mutex<Answer>> = Arc::default();
         let stop = CancellationToken::new();
         let purges = Arc::new(Purges::new(Duration::from_secs(1)));
-        let keeping =
-            nodes.clone().keep_by(scripted(dns.clone()), purges, EdgeIdentity::default(), stop.clone());
+        let (_identity, identity) = changes::channel(EdgeIdentity::default());
+        let keeping = nodes.clone().keep_by(scripted(dns.clone()), purges, identity, stop.clone());
         let keeping = tokio::spawn(keeping);
         for (answer, expected) in ANSWERS {
             let before = nodes.known();

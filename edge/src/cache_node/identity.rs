@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cache_node::Token;
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EdgeIdentity {
     /// What it is called in the answer to a purge.
     pub(crate) name: String,

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch as changes};
 use tokio::time::{sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -39,13 +39,16 @@ enum WatchEnd {
     Closed,
     #[error("a message out of order")]
     OutOfOrder,
+    /// Nodes are told in the first message alone.
+    #[error("the admin listener or its token has changed")]
+    OtherIdentity,
 }
 
 /// Watches until `stop`; then says goodbye.
 pub(crate) async fn watch(
     node: Arc<Node>,
     purges: Arc<Purges>,
-    identity: Arc<EdgeIdentity>,
+    mut identity: changes::Receiver<EdgeIdentity>,
     stop: CancellationToken,
 ) {
     // A node that has forgotten this edge waits for it for at most two graces.
@@ -55,8 +58,9 @@ pub(crate) async fn watch(
     let mut log: Option<Arc<FollowedLog>> = None;
     loop {
         let began = Instant::now();
-        match once(&node, &purges, &identity, &mut log, &stop).await {
+        match once(&node, &purges, &mut identity, &mut log, &stop).await {
             Ok(()) => return,
+            Err(WatchEnd::OtherIdentity) => continue,
             Err(why) if node.leave_out() => {
                 tracing::warn!(node = %node.name, "cache-node is not used: {why}");
             }
@@ -77,7 +81,7 @@ pub(crate) async fn watch(
 async fn once(
     node: &Node,
     purges: &Purges,
-    identity: &EdgeIdentity,
+    identity: &mut changes::Receiver<EdgeIdentity>,
     log: &mut Option<Arc<FollowedLog>>,
     stop: &CancellationToken,
 ) -> Result<(), WatchEnd> {
@@ -85,9 +89,10 @@ async fn once(
     let patience = every * SILENT as u32;
     let (requests, receiver) = mpsc::channel(AHEAD);
     let mut line = WatchLine { requests, beats: VecDeque::new(), number: 0 };
-    line.send(WatchAnswer::Hello(hello(purges, identity, log.as_deref())))?;
+    let mine = identity.borrow_and_update().clone();
+    line.send(WatchAnswer::Hello(hello(purges, &mine, log.as_deref())))?;
     let mut client = node.client();
-    let request = with_token(ReceiverStream::new(receiver), identity).await;
+    let request = with_token(ReceiverStream::new(receiver), &mine).await;
     let opened = tokio::select! {
         opened = timeout(patience, client.watch(request)) => opened,
         () = stop.cancelled() => return Ok(()),
@@ -136,6 +141,7 @@ async fn once(
                 line.beat(log)?;
                 beat_at = tokio::time::Instant::now() + every;
             }
+            Ok(()) = identity.changed() => return Err(WatchEnd::OtherIdentity),
             () = stop.cancelled() => {
                 line.send(WatchAnswer::Leave(WatchLeave {}))?;
                 drop(line);

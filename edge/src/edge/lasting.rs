@@ -19,6 +19,7 @@ use crate::cache::lanes::Lanes;
 use crate::cache::{Cache, Patience};
 use crate::cache_node::Nodes;
 use crate::cache_node::limits::SharedLimits;
+use crate::cache_node::secrets::NodeSecrets;
 use crate::coding::work::CodingCapacity;
 use crate::files::FileCache;
 use crate::log::access_log::AccessLog;
@@ -136,6 +137,7 @@ impl LastingState {
         };
         let metrics = Arc::new(Metrics::new(move || sampled.sample()));
         let nodes = Arc::new(Nodes::new(peers.cache_nodes, bounds.cache_patience));
+        let secrets = Arc::new(NodeSecrets::new(nodes.clone()));
         let shared_limits = SharedLimits::new(nodes.clone(), bounds.limit_patience, metrics.clone());
         Ok(Self {
             l1,
@@ -146,7 +148,7 @@ impl LastingState {
             nodes,
             shared_limits,
             purge_log: Arc::new(Purges::new(settings.watch_grace.0)),
-            acme: Arc::new(Acme::new(metrics.clone())),
+            acme: Arc::new(Acme::new(metrics.clone(), secrets)),
             value_keys: Arc::default(),
             access,
             own_logs,

@@ -1,6 +1,6 @@
 //! Answers without the application: files from disk, and the redirect to a path with its slash.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -58,8 +58,8 @@ pub(crate) async fn answer(
             error::not_found()
         }
         FileAnswer::Forbidden(path, why) => {
-            let (target, site, path) = (&request.target, &*location.site, path.display());
-            tracing::warn!(target, site, %path, "the file is forbidden: {why}");
+            let (target, site, path) = (&request.target, &*location.site, whole(&path));
+            tracing::warn!(target, site, path = %path.display(), "the file is forbidden: {why}");
             error::forbidden()
         }
         FileAnswer::MethodNotAllowed => error::method_not_allowed(),
@@ -77,10 +77,15 @@ fn with_expires(mut reply: Reply, location: &Location, now: SystemTime) -> Reply
     reply
 }
 
+/// As it is on this disk: settings may name it from their own directory.
+fn whole(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
 fn not_found(location: &Location, request: &Request, path: Option<&Path>) {
     let (target, site) = (&request.target, &*location.site);
     match path {
-        Some(path) => tracing::info!(target, site, path = %path.display(), "file not found"),
+        Some(path) => tracing::info!(target, site, path = %whole(path).display(), "file not found"),
         None => tracing::info!(target, site, "files of this name are not served"),
     }
 }

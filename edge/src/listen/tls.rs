@@ -7,8 +7,8 @@ use rustls::ServerConfig;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
 use crate::acme::challenge;
 use crate::connection::client_check::ClientCheck;
@@ -24,7 +24,11 @@ const HTTP_1_1: &[u8] = b"http/1.1";
 
 /// One listener's side of handshakes. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Acceptor(TlsAcceptor, Option<Arc<ClientCheck>>);
+pub(crate) struct Acceptor {
+    config: Arc<ServerConfig>,
+    resolver: Arc<Resolver>,
+    check: Option<Arc<ClientCheck>>,
+}
 
 /// The keys that resume sessions. They are replaced every six hours, and the previous ones remain valid. All
 /// listeners share them, so that a reload ends no session. A ticket is valid only for the name that it was
@@ -62,12 +66,13 @@ impl Acceptor {
             None => builder.with_no_client_auth(),
             Some(check) => builder.with_client_cert_verifier(client_certificate::asking(check)),
         };
-        let mut config = builder.with_cert_resolver(Arc::new(Resolver {
+        let resolver = Arc::new(Resolver {
             listener: listener.number,
             address: listener.address.into(),
             own: edge.routes.load().certificates.of_listener(listener.address),
             edge: edge.clone(),
-        }));
+        });
+        let mut config = builder.with_cert_resolver(resolver.clone());
         let h2 = listener.http2.then_some(H2);
         // An authority offers nothing but its own protocol, and gets the answer to its challenge.
         config.alpn_protocols = h2.into_iter().chain([HTTP_1_1, challenge::ALPN]).map(Vec::from).collect();
@@ -75,16 +80,25 @@ impl Acceptor {
         config.ticketer = if listener.client.is_some() { Tickets::new()?.0 } else { tickets.0.clone() };
         // RFC 8446 section 8: early data can be replayed. Weir does not accept it.
         config.max_early_data_size = 0;
-        Ok(Self(TlsAcceptor::from(Arc::new(config)), check))
+        Ok(Self { config: Arc::new(config), resolver, check })
     }
 
     /// What is asked of the certificates that clients show.
     pub(crate) fn client(&self) -> Option<Arc<ClientCheck>> {
-        self.1.clone()
+        self.check.clone()
     }
 
     pub(crate) async fn handshake(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        self.0.accept(stream).await
+        if !self.resolver.edge.acme.may_wait() {
+            return TlsAcceptor::from(self.config.clone()).accept(stream).await;
+        }
+        let begun = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
+        let hello = begun.client_hello();
+        let (name, is_challenge) = (hello.server_name().map(str::to_owned), is_challenge(&hello));
+        if let Some(name) = name {
+            self.resolver.wait(&name, is_challenge).await;
+        }
+        begun.into_stream(self.config.clone()).await
     }
 }
 
@@ -95,6 +109,26 @@ struct Resolver {
     /// The acceptor for as long as no reload brings another.
     own: Option<Certificate>,
     edge: Arc<Edge>,
+}
+
+impl Resolver {
+    /// Returns when what the handshake is to show is there, or will not come.
+    async fn wait(&self, name: &str, is_challenge: bool) {
+        let acme = &self.edge.acme;
+        if is_challenge {
+            return acme.fetch_alpn_answer(name).await;
+        }
+        let is_auto = {
+            let sites = self.edge.routes.load();
+            matches!(
+                sites.certificate(self.listener, sites.choose(self.listener, name)),
+                Some(SiteCertificate::Auto)
+            )
+        };
+        if is_auto {
+            acme.demand(name).await;
+        }
+    }
 }
 
 impl ResolvesServerCert for Resolver {

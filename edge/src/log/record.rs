@@ -103,6 +103,7 @@ impl Log {
             }
             if let Some(upstream) = &note.upstream {
                 location.metrics.application_took(upstream.whole());
+                upstream.count(&self.metrics, location.pool.as_deref());
             }
         }
         if reply.status == StatusCode::PAYLOAD_TOO_LARGE && reply.is_error {

@@ -1,37 +1,23 @@
 //! The last hour and the last day, in memory of a fixed size: what happened in each ten seconds and in each
-//! five minutes.
+//! five minutes; of single places (`place_history`) in coarser steps.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::metrics::{BUCKETS, CacheResult, LocationMetrics, quantile};
+use crate::metrics::history_step::{HistoryPlace, HistoryStep, STEP, add, seconds};
+use crate::metrics::place_history::PlaceHistories;
+use crate::metrics::servers::ServerMetrics;
+use crate::metrics::{CacheResult, LocationMetrics};
 
-/// How long a step of the hour is.
-pub(crate) const STEP: Duration = Duration::from_secs(10);
 /// The steps of an hour.
 const HOUR: usize = 360;
 /// The steps of the hour in one of the day, and the steps of a day.
 const STEPS_OF_DAY: usize = 30;
 const DAY: usize = 288;
-
-/// What happened in a step.
-#[derive(Clone, Debug, Default)]
-struct HistoryStep {
-    /// When it ended, in seconds since 1970.
-    at: u64,
-    requests: [u64; CacheResult::ALL.len()],
-    server_errors: u64,
-    buckets: [u64; BUCKETS],
-    sent: u64,
-    calls: u64,
-    application: Duration,
-    saved_calls: u64,
-    saved: Duration,
-}
 
 /// What was read last, to tell what has happened since.
 #[derive(Debug, Default)]
@@ -42,7 +28,10 @@ struct Reading {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct History(Mutex<Timeline>);
+pub(crate) struct History {
+    whole: Mutex<Timeline>,
+    places: PlaceHistories,
+}
 
 #[derive(Debug, Default)]
 struct Timeline {
@@ -56,8 +45,18 @@ struct Timeline {
 }
 
 impl History {
-    pub(super) fn note(&self, locations: &[Arc<LocationMetrics>], calls: u64, now: SystemTime) {
-        let mut timeline = self.0.lock();
+    pub(super) fn note(
+        &self,
+        locations: &[Arc<LocationMetrics>],
+        servers: &[Arc<ServerMetrics>],
+        calls: u64,
+        now: SystemTime,
+    ) {
+        let locations_now = locations.iter().map(|location| HistoryStep::of_location(location, now));
+        self.places.note(
+            locations_now.chain(servers.iter().map(|server| HistoryStep::of_server(server, now))).collect(),
+        );
+        let mut timeline = self.whole.lock();
         let step = timeline.step(locations, calls, now);
         timeline.saved_calls += step.saved_calls;
         timeline.saved += step.saved;
@@ -71,18 +70,25 @@ impl History {
 
     /// Calls of the application that the cache has saved so far, and the time that they would have taken.
     pub(crate) fn saved(&self) -> (u64, Duration) {
-        let timeline = self.0.lock();
+        let timeline = self.whole.lock();
         (timeline.saved_calls, timeline.saved)
     }
 
     /// Both, the oldest step first.
     pub(crate) fn json(&self) -> Value {
-        let timeline = self.0.lock();
+        let timeline = self.whole.lock();
         let day = STEP.as_secs() * STEPS_OF_DAY as u64;
         json!({
             "hour": { "step_s": STEP.as_secs(), "steps": all(&timeline.hour) },
             "day": { "step_s": day, "steps": all(&timeline.day) },
         })
+    }
+}
+
+impl History {
+    /// That of a location or server alone. `None`: nothing is known of it.
+    pub(crate) fn of(&self, place: &HistoryPlace) -> Option<Value> {
+        self.places.json(place)
     }
 }
 
@@ -121,69 +127,11 @@ impl Timeline {
             saved += Duration::try_from_secs_f64(mean * fresh as f64).unwrap_or_default();
             by_location.insert(place, served);
         }
+        whole.at = seconds(now);
         let mut step = whole.minus(&self.last.whole);
-        step.at = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         (step.saved_calls, step.saved) = (saved_calls, saved);
         self.last = Reading { whole, by_location };
         step
-    }
-}
-
-fn add(sums: &mut [u64], numbers: &[u64]) {
-    sums.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += number);
-}
-
-fn subtract(numbers: &mut [u64], others: &[u64]) {
-    numbers.iter_mut().zip(others).for_each(|(number, other)| *number = number.saturating_sub(*other));
-}
-
-impl HistoryStep {
-    fn plus(mut self, later: Self) -> Self {
-        add(&mut self.requests, &later.requests);
-        add(&mut self.buckets, &later.buckets);
-        Self {
-            at: later.at,
-            server_errors: self.server_errors + later.server_errors,
-            sent: self.sent + later.sent,
-            calls: self.calls + later.calls,
-            application: self.application + later.application,
-            saved_calls: self.saved_calls + later.saved_calls,
-            saved: self.saved + later.saved,
-            ..self
-        }
-    }
-
-    fn minus(&self, earlier: &Self) -> Self {
-        let mut step = self.clone();
-        subtract(&mut step.requests, &earlier.requests);
-        subtract(&mut step.buckets, &earlier.buckets);
-        step.server_errors = self.server_errors.saturating_sub(earlier.server_errors);
-        step.sent = self.sent.saturating_sub(earlier.sent);
-        step.calls = self.calls.saturating_sub(earlier.calls);
-        step.application = self.application.saturating_sub(earlier.application);
-        step
-    }
-
-    fn json(&self) -> Value {
-        let requests: Map<_, _> = CacheResult::ALL
-            .iter()
-            .zip(self.requests)
-            .filter(|(_, count)| *count > 0)
-            .map(|(cache, count)| (cache.word().to_owned(), count.into()))
-            .collect();
-        json!({
-            "at": self.at,
-            "requests": requests,
-            "server_errors": self.server_errors,
-            "p50_s": quantile(&self.buckets, 0.5),
-            "p95_s": quantile(&self.buckets, 0.95),
-            "p99_s": quantile(&self.buckets, 0.99),
-            "sent_bytes": self.sent,
-            "calls": self.calls,
-            "application_s": self.application.as_secs_f64(),
-            "saved_calls": self.saved_calls,
-            "saved_s": self.saved.as_secs_f64(),
-        })
     }
 }
 

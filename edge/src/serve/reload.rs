@@ -120,6 +120,12 @@ impl EdgeServer {
         if settings.admin != "off" {
             self.guard.follow(&settings.admin, &settings.admin_hosts, settings.admin_token_file.as_deref());
         }
+        self.identity.send_if_modified(|known| {
+            let now = super::identity(settings);
+            let is_other = *known != now;
+            *known = now;
+            is_other
+        });
         if before.admin != settings.admin {
             listen::forget(&before.admin);
             self.admins.send_replace(admin.map(|(_, listener)| Arc::new(Mutex::new(Some(listener)))));

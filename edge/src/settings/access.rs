@@ -19,10 +19,10 @@ pub enum Satisfy {
 }
 
 /// `auth_basic = { realm = "…", file = "…" }`, or `false` where an outer one does not count.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AuthBasicConfig(Option<AuthBasicTable>);
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuthBasicTable {
     /// What browsers show when they ask for the password.

@@ -47,8 +47,13 @@ pub struct AcmeConfig {
     /// PEM file: who must have signed the authority's own certificate. Left out: those whom the system
     /// trusts.
     pub ca: Option<PathBuf>,
-    /// Directory for the account, keys and certificates. Several edges that serve a name share it.
+    /// Directory for the account, keys and certificates. Edges on one machine that serve a name share it.
     pub state: PathBuf,
+    /// File with a key: edges that serve a name share what is in `state` through the cache-nodes, sealed by
+    /// it.
+    pub share_key_file: Option<PathBuf>,
+    /// The URL of the owner's program, which says whether a name that no site lists may have a certificate.
+    pub ask: Option<String>,
     /// In this order, one at each attempt. Empty: those that the listeners allow.
     pub challenges: Vec<ChallengeKind>,
     /// The port of the listener that gets what comes to port 80 of the names.
@@ -81,6 +86,8 @@ impl Default for AcmeConfig {
             email: None,
             ca: None,
             state: USUAL_STATE.into(),
+            share_key_file: None,
+            ask: None,
             challenges: Vec::new(),
             http_port: 80,
             tls_port: 443,

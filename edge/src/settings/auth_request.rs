@@ -8,10 +8,10 @@ use serde::{Deserialize, Deserializer};
 use crate::variables::Template;
 
 /// `auth_request = "/auth"`, a table, or `false` where an outer one does not count.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AuthRequestConfig(Option<AuthRequestTable>);
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuthRequestTable {
     /// The path of the page that decides.

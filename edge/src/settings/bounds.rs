@@ -4,7 +4,7 @@ use process::units::{Size, Time};
 use serde::Deserialize;
 
 /// `[edge.timeouts]`: every wait has a deadline.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
     /// The time of a TLS handshake, from its first byte to its last.
@@ -38,7 +38,7 @@ pub struct Timeouts {
 }
 
 /// `[edge.limits]`: every buffer and table has a bound.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Connections at once, over all listeners; more are closed at once.

@@ -11,7 +11,7 @@ use process::units::{Size, Time};
 use serde::Deserialize;
 
 /// The defaults are those of the cache crate's `Policy`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CacheConfig {
     /// False: nothing is cached here, though the site says so.
@@ -54,7 +54,7 @@ pub struct CacheConfig {
 }
 
 /// "1s", or { "200" = "1s", "404" = "5s", "5xx" = "0s", any = "1s" }.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum TtlConfig {
     Usual(Time),
     ByStatus(BTreeMap<String, Time>),
@@ -68,7 +68,7 @@ impl<'de> Deserialize<'de> for TtlConfig {
 }
 
 /// Cookie names, as globs; these lists come before the built-in ones.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CookiesConfig {
     /// Cookies of one visitor: a page generated for such a request is not shared.
@@ -80,7 +80,7 @@ pub struct CookiesConfig {
 }
 
 /// Names of request fields, as globs; these lists come before the built-in ones.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FieldsConfig {
     /// A visitor's own: the request goes straight to the application.
@@ -105,7 +105,7 @@ pub enum ClientAddressConfig {
 }
 
 /// Requests, by method, or by a field, cookie or query parameter: "name" or "name=value".
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RulesConfig {
     pub method: Vec<String>,

@@ -40,13 +40,13 @@ const TYPES: [&str; 26] = [
 ];
 
 /// `compress = true`, `false`, or a table.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CompressConfig {
     on: bool,
     table: CompressTable,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CompressTable {
     /// Media types: "text/css", "text/*" or "*". Event streams are never compressed.

@@ -4,7 +4,7 @@ use process::units::{Size, Time};
 use serde::Deserialize;
 
 /// The `[edge.files]` table.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FileCacheConfig {
     /// The memory for all files together; 0: none is kept.

@@ -17,7 +17,7 @@ use crate::variables::{Needs, Template, VariableNames};
 const MOST_KEYS: u32 = 10_000_000;
 
 /// One of `[edge.limit_zones]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ZoneConfig {
     /// What requests are counted by; those for which it is empty are not.
@@ -34,7 +34,7 @@ pub struct ZoneConfig {
 struct RateText(Rate);
 
 /// One of a location's `limit_req`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitReqConfig {
     zone: String,
@@ -59,7 +59,7 @@ pub struct LimitReqConfig {
 }
 
 /// One of a location's `limit_conn`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitConnConfig {
     zone: String,

@@ -7,7 +7,7 @@ use tracing::Level;
 use crate::variables::Template;
 
 /// One entry of `logs`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LogConfig {
     /// A file, "stdout", "stderr", or "syslog:server=127.0.0.1:514,tag=weir".
@@ -31,7 +31,7 @@ fn all() -> f64 {
 }
 
 /// One entry of a place's `error_log`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ErrorLogConfig {
     /// A file, "stdout", "stderr", or "syslog:server=127.0.0.1:514,tag=weir".
@@ -82,7 +82,7 @@ impl ErrorLogLevel {
 }
 
 /// One of `log_formats`: a text with variables, or { text = "…", escape = "json" }.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LogFormatConfig {
     pub text: Template,
     pub escape: Escape,

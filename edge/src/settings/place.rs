@@ -23,7 +23,7 @@ use crate::variables::Template;
 macro_rules! places {
     ($($(#[$about:meta])* $key:ident: $kind:ty,)*) => {
         /// One `[[edge.site]]`.
-        #[derive(Clone, Debug, Default, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Default, Deserialize)]
         #[serde(deny_unknown_fields, default)]
         pub struct SiteConfig {
             pub server_name: Vec<String>,
@@ -59,7 +59,7 @@ macro_rules! places {
         }
 
         /// One `[[edge.site.location]]`.
-        #[derive(Clone, Debug, Default, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Default, Deserialize)]
         #[serde(deny_unknown_fields)]
         pub struct LocationConfig {
             /// nginx's five kinds: "= /x", "^~ /x", "~ re", "~* re", "/x"; or a name: "@x".
@@ -104,7 +104,7 @@ macro_rules! places {
         }
 
         /// What holds at a place: what it says itself, and what those around it say.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Clone, Debug, PartialEq, Default)]
         pub(crate) struct PlaceConfig {
             $(pub(crate) $key: Option<$kind>,)*
         }

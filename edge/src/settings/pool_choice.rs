@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::variables::Template;
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PoolChoiceConfig {
     /// What is chosen by, such as "$backend".

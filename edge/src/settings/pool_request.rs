@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::variables::Template;
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PoolRequestConfig {
     pub(crate) method: Option<Template>,

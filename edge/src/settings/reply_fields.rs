@@ -8,7 +8,7 @@ use crate::settings::expires::Expires;
 use crate::variables::Template;
 
 /// One entry of `reply_fields`: one of `add`, `set`, `default` and `remove` names the field.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReplyFieldConfig {
     /// Adds a line, as nginx's `add_header`.
@@ -27,7 +27,7 @@ pub struct ReplyFieldConfig {
 }
 
 /// One entry of `request_fields`: `set` or `remove` names the field.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RequestFieldConfig {
     pub set: Option<String>,
@@ -47,7 +47,7 @@ pub enum InheritFields {
 }
 
 /// `cors`: which other sites' pages may read replies.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CorsConfig {
     /// "https://app.example.com", "https://*.example.com", or "*" for all.
@@ -88,7 +88,7 @@ pub enum Security {
 }
 
 /// `expires`: a time, or a text with variables that gives one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum ExpiresSetting {
     Fixed(Expires),
     Computed(Template),

@@ -7,7 +7,7 @@ use crate::variables::Template;
 /// Pairs of what is replaced, a text or "~regex", and what it becomes; the first that matches counts.
 type Pairs = Vec<(String, Template)>;
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReplyRewriteConfig {
     /// Beginnings of Location, and of the URL in Refresh.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 use crate::variables::Template;
 
 /// `{ when = { method = "POST" }, return = 405 }`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RuleConfig {
     /// All of them must hold.
@@ -30,7 +30,7 @@ pub struct RuleConfig {
 }
 
 /// What a condition asks for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum WhenConfig {
     /// As nginx reads a variable alone: neither empty nor "0".
     Is(bool),

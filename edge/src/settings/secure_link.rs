@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::access::secure_link::SecureLink;
 use crate::variables::{Template, VariableNames};
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SecureLinkConfig {
     /// The hash in the link and, behind a comma, when it expires: "$arg_md5,$arg_expires".

@@ -1,6 +1,13 @@
 //! Certificates that come by themselves, from a real authority: each challenge, renewal, an authority that is
 //! away or does not agree, several edges with one state directory.
 
+#[path = "acme/clocks.rs"]
+mod clocks;
+#[path = "acme/on_demand.rs"]
+mod on_demand;
+#[path = "acme/several_edges.rs"]
+mod several_edges;
+
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use weir_tests::{
-    Certificate, Client, Http2, Load, Location, Oracle, Pool, Response, Settings, Stack, Uwsgi,
-    both_topologies, free_port, site, until,
+    Certificate, Client, Http2, Load, Location, Oracle, Pool, Response, Settings, Stack, Topology, Uwsgi,
+    binary, both_topologies, free_port, site, until,
 };
 
 fn settings() -> Settings {
@@ -264,6 +265,38 @@ fn the_admin_listener_moves_and_believes_other_hosts(stack: &Stack) {
     until("it is at the new address", || TcpStream::connect(new).is_ok().then_some(()));
     assert_eq!(ask(new, "weir.test"), 200);
     until("it has left the old one", || TcpStream::connect(stack.admin_address()).is_err().then_some(()));
+    // The cache-nodes tell others where it is now.
+    let token = stack.directory().join(format!("admin-{}.token", new.to_string().replace(':', "_")));
+    let shown = format!("Bearer {}", fs::read_to_string(token).unwrap().trim());
+    until("the nodes know it by the new one", || {
+        let fields = [("Authorization", shown.as_str())];
+        let told = Client::connect(new).ask("GET", "/api/v1/edges", &fields, b"").expect(200).json();
+        let admins: Vec<_> = told["edges"].as_array()?.iter().map(|edge| edge["admin"].clone()).collect();
+        (admins == [new.to_string()]).then_some(())
+    });
+}
+
+both_topologies!(a_reload_right_after_the_start_is_taken_over, settings());
+fn a_reload_right_after_the_start_is_taken_over(stack: &Stack) {
+    // The longer an edge waits for its nodes, the earlier it is asked.
+    if let Some(node) = &stack.cache_node {
+        node.kill();
+    }
+    stack.edge.terminate();
+    let mut command = match stack.topology {
+        Topology::Split => Command::new(binary("edge")),
+        Topology::OneProcess => {
+            let mut command = Command::new(binary("weir"));
+            command.arg("run");
+            command
+        }
+    };
+    command.arg("--config").arg(stack.directory().join("weir.toml")).env("NO_COLOR", "1");
+    stack.edge.start_again(&mut command);
+    until("the admin listener is there", || TcpStream::connect(stack.admin_address()).ok());
+    let answer = stack.ask_admin("POST", "/api/v1/reload", "").expect(200).json();
+    assert_eq!(answer["reloaded"], true, "{answer}");
+    stack.get("/count/a").expect(200);
 }
 
 both_topologies!(http2_connections_end_with_goaway_and_lose_nothing, {
@@ -312,7 +345,7 @@ fn nobody_notices_reloads_under_load(stack: &Stack) {
 fn a_changed_file_is_taken_over_by_watch_and_told_by_the_command() {
     let stack = Stack::one_process(settings());
     let weir = |arguments: &[&str]| {
-        let mut command = std::process::Command::new(weir_tests::binary("weir"));
+        let mut command = Command::new(binary("weir"));
         command.args(arguments).arg("--config").arg(stack.directory().join("weir.toml"));
         command.env("WEIR_RUNTIME_DIR", stack.directory());
         let output = command.output().unwrap();

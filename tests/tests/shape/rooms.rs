@@ -57,6 +57,7 @@ const CACHE_NODE: &[&str] = &[
     "reach",
     "exchange",
     "limits",
+    "secrets",
     "store",
     "config",
     "purges",

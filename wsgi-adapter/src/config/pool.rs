@@ -238,7 +238,8 @@ impl PoolConfig {
         if !mount.is_empty() && speaks(Protocol::Http) {
             wrong(
                 "mount",
-                "HTTP carries no SCRIPT_NAME; tell the http:// server itself (--root-path or its like)",
+                "HTTP carries no SCRIPT_NAME. gunicorn: start it with SCRIPT_NAME in its environment. uvicorn, granian: \
+                 `pool_path = \"/\"` in the location takes the prefix off, and --root-path (--url-path-prefix) names it",
             );
         }
         if !mount.is_empty() && self.flavour == Flavour::Gunicorn && speaks(Protocol::Uwsgi) {

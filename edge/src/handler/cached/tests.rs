@@ -17,7 +17,7 @@ use tonic::{Response, Status, Streaming};
 use weir_proto::cache::cache_server::{Cache as CacheService, CacheServer};
 use weir_proto::cache::{
     EdgesReply, EdgesRequest, EntryHead, ExchangeReply, ExchangeRequest, LookupHit, PurgeReply, PurgeRequest,
-    StoreReply, Use, WatchReply, WatchRequest, exchange_reply, exchange_request,
+    SecretReply, SecretRequest, StoreReply, Use, WatchReply, WatchRequest, exchange_reply, exchange_request,
 };
 use weir_proto::fetch::{BodyMessages, FetchReplies, Fetcher, Replies};
 use weir_proto::origin::{End, FetchReply, Field, ReplyHead, RequestHead, fetch_reply};
@@ -90,6 +90,10 @@ impl CacheService for Node {
         _: tonic::Request<Streaming<WatchRequest>>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         Err(Status::unavailable("not here"))
+    }
+
+    async fn secret(&self, _: tonic::Request<SecretRequest>) -> Result<Response<SecretReply>, Status> {
+        Err(Status::unimplemented("not asked here"))
     }
 
     async fn limit(

@@ -37,6 +37,8 @@ pub(crate) struct LiveRecord {
     pub(crate) reason: Option<Reason>,
     pub(crate) place: Option<Arc<LocationMetrics>>,
     pub(crate) application: Option<ApplicationPart>,
+    /// No visitor waited: a page was refreshed.
+    pub(crate) is_background: bool,
 }
 
 /// What the application did for it.
@@ -93,6 +95,7 @@ impl LiveRecord {
             reason: None,
             place: None,
             application: None,
+            is_background: false,
         }
     }
 
@@ -109,6 +112,11 @@ impl LiveRecord {
 
     pub(crate) fn by(mut self, application: Option<ApplicationPart>) -> Self {
         self.application = application;
+        self
+    }
+
+    pub(crate) fn in_background(mut self) -> Self {
+        self.is_background = true;
         self
     }
 

@@ -15,7 +15,7 @@ use crate::variables::names::Variable;
 use crate::variables::template::Template;
 
 /// One `[[edge.geo]]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GeoConfig {
     /// The variable that it defines.

@@ -15,7 +15,7 @@ use crate::variables::template::Template;
 use crate::variables::values::Values;
 
 /// One `[[edge.map]]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MapConfig {
     /// The variable that it defines.

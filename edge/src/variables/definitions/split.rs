@@ -11,7 +11,7 @@ use crate::variables::names::Variable;
 use crate::variables::template::Template;
 
 /// One `[[edge.split]]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SplitConfig {
     /// The variable that it defines.
