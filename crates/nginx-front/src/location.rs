@@ -26,7 +26,6 @@ pub(crate) fn translate<'a>(
         return None;
     }
     let scope = around.inside(location.children());
-    forwarded::refuse_here(translator, &scope);
     traps::of_if(translator, &scope);
     let origin = translator.ledger.origin(location);
     let mut full = Table::new(Some(format!("{origin}: location {pattern}")));

@@ -3,6 +3,7 @@
 use nginx_conf::Directive;
 
 use crate::branches;
+use crate::forwarded;
 use crate::ledger::Ledger;
 use crate::listen::{self, Listen};
 use crate::location;
@@ -29,7 +30,10 @@ pub(crate) fn translate<'a>(
         listen.ssl |= translator.tls.contains(&listen.address);
     }
     let is_tls = listens.iter().any(|listen| listen.ssl);
-    if is_tls
+    let rejects = scope.is_on("ssl_reject_handshake");
+    if let Some(directive) = scope.one("ssl_reject_handshake").filter(|_| rejects && is_tls) {
+        site.from("tls", "reject", &translator.ledger.origin(directive));
+    } else if is_tls
         && let Some(certificate) = listen::certificate(translator, &scope)
         && let Some(directive) = scope.one("ssl_certificate")
     {
@@ -42,6 +46,7 @@ pub(crate) fn translate<'a>(
     }
     // What no location matches is answered by the server's own directives.
     let mut full = Table::default();
+    forwarded::of_place(translator, &scope, &mut full);
     place::answer(translator, &scope, None, &mut full);
     let branches =
         rules::translate(server.children(), &BlockLocations::default(), &mut full, &mut translator.ledger);
@@ -77,14 +82,17 @@ impl ServerFacts {
             count if count == listens.len() => Some("https"),
             _ => None,
         };
-        let port = |listen: &Listen<'_>| Some(listen.address.rsplit_once(':')?.1.to_owned());
-        let ports: Vec<_> = listens.iter().filter_map(port).collect();
+        let port = |listen: &Listen<'_>| {
+            let (_, port) = listen.address.rsplit_once(':').filter(|(host, _)| *host != "unix")?;
+            Some(port.to_owned())
+        };
+        let ports: Vec<_> = listens.iter().map(port).collect();
         let name = server.children().iter().find(|directive| directive.name() == "server_name");
         let plain =
             |name: &&str| !name.is_empty() && !name.contains(['*', '~', '$']) && !name.starts_with('.');
         Self {
             scheme,
-            port: ports.first().filter(|first| ports.iter().all(|port| port == *first)).cloned(),
+            port: ports.first().filter(|first| ports.iter().all(|port| port == *first)).cloned().flatten(),
             name: name.and_then(|name| name.arg(0)).filter(plain).map(str::to_owned),
         }
     }
@@ -137,8 +145,7 @@ fn captures(server: &Directive, site: &mut Table) {
     let names = server.children().iter().filter(|directive| directive.name() == "server_name");
     let patterns = names.flat_map(Directive::texts).filter_map(|name| name.strip_prefix('~'));
     let mut rules = Vec::new();
-    // Classes of Unicode are for names alone, not for rules.
-    for pattern in patterns.filter(|pattern| pattern.contains('(') && !pattern.contains("\\p")) {
+    for pattern in patterns.filter(|pattern| pattern.contains('(')) {
         let pattern = regex::translated(pattern);
         let groups = regex::group_names(&pattern);
         let mut set = Table::default();
@@ -172,8 +179,8 @@ fn names(translator: &mut Translator<'_>, server: &Directive, site: &mut Table) 
         origin.get_or_insert_with(|| translator.ledger.origin(directive));
         for name in directive.texts() {
             let name = name.replace("$hostname", &translator.options.hostname);
-            // `_` is no name, and an empty one is the request without a Host: the default server's.
-            if name.is_empty() || name == "_" || names.contains(&name) {
+            // An empty one is that of requests without a Host.
+            if name == "_" || names.contains(&name) {
                 continue;
             }
             match name.strip_prefix('.').filter(|rest| !rest.is_empty()) {

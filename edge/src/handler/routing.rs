@@ -15,16 +15,15 @@ use crate::access::secure_link::LinkVerdict;
 use crate::files::{self, FileSettings, PathKind};
 use crate::handler::admit::{self, AdmissionCheck, Credentials};
 use crate::handler::auth_check::AuthRefusal;
-use crate::handler::place::{SiteLocation, facts, path_of, printable};
+use crate::handler::place::{SiteLocation, check_searches, facts, path_of, printable};
 use crate::handler::visit::Visit;
-use crate::handler::{AtLocation, auth_check, error_pages, finish, internal_redirect};
+use crate::handler::{AtLocation, auth_check, error_pages, finish, internal_redirect, returned};
 use crate::reply::error;
 use crate::request::forwarded;
 use crate::request::path::{self, NormalPath, split};
 use crate::request::{Entry, Request};
 use crate::route::pool_path::PoolPath;
 use crate::route::{Location, RouteMatch, Site, Sites};
-use crate::settings::TrustedProxies;
 use ruled::RulesOutcome;
 
 /// Takes the request to the place that answers it, if it is admitted there. `Err`: it is answered already, or
@@ -52,14 +51,14 @@ pub(super) async fn place<'a>(
         edge.log.own.say_here(&request, location);
     }
     let here = RouteMatch::Location(site, location);
-    if location.max_ranges.is_some_and(|most| most < ranges(&request.headers)) {
+    let most = if location.changes_bodies() { Some(0) } else { location.max_ranges };
+    if most.is_some_and(|most| most < ranges(&request.headers)) {
         request.headers.remove(RANGE);
     }
-    if let Some(field) = &location.real_ip {
-        let trusted = TrustedProxies { proxies: &edge.settings.trusted_proxies, field };
-        if let Some(client) = forwarded::client_by(&request, trusted) {
-            request.client = client;
-        }
+    if let Some(real_ip) = &location.real_ip
+        && let Some(client) = forwarded::client_by(&request, real_ip.trusted(edge.settings.trusted()))
+    {
+        request.client = client;
     }
     if location.internal && !request.internal {
         return Ok((request, here));
@@ -93,6 +92,7 @@ pub(super) async fn place<'a>(
         request = Box::pin(index_elsewhere(edge, SiteLocation { site, location }, request, path)).await?;
         reached(&request, location, visit);
     }
+    check_searches(&request).map_err(|reply| AtLocation::Reply(reply.at(location)))?;
     Ok((request, here))
 }
 
@@ -128,7 +128,10 @@ async fn rules_of_location(
     visit: Option<&Visit>,
 ) -> Result<Box<Request>, AtLocation> {
     if let Some(groups) = &location.groups {
-        request.values.matches(groups, path.as_bytes());
+        if let Err(endless) = request.values.matches(groups, path.as_bytes()) {
+            let reply = returned::endless(endless, &request);
+            return Err(error_pages::or_instead(location, site, request, reply));
+        }
     }
     if let Some(sets) = &location.sets {
         request.values = sets.apply(&facts(&request, path, site, location));
@@ -200,7 +203,10 @@ async fn admitted(
     let admitted =
         match Box::pin(admit::admit(location, &request, route, AdmissionCheck { edge, visit })).await {
             Ok(admitted) => admitted,
-            Err(refused) => return Err(error_pages::or_instead(location, site, request, refused)),
+            Err(refused) => {
+                delay(location, refused.status).await;
+                return Err(error_pages::or_instead(location, site, request, refused));
+            }
         };
     if let Credentials::Ours = admitted.credentials {
         request.credentials = request.headers.remove(AUTHORIZATION);
@@ -221,9 +227,17 @@ async fn admitted(
         }
         Err(refused) => {
             let AuthRefusal { request, reply } = *refused;
+            delay(location, reply.status).await;
             reached(&request, location, Some(visit));
             Err(error_pages::or_instead(location, site, request, reply))
         }
+    }
+}
+
+/// Lets those wait who guess passwords: nginx's `auth_delay`.
+async fn delay(location: &Location, status: StatusCode) {
+    if status == StatusCode::UNAUTHORIZED && !location.auth_delay.is_zero() {
+        tokio::time::sleep(location.auth_delay).await;
     }
 }
 

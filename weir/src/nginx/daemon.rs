@@ -170,5 +170,6 @@ async fn obey(mut signals: Signals, shutdown: Shutdown, pid: String, log: Option
     }
     tokio::time::sleep(STOP).await;
     forget(&pid);
+    process::listen::remove_files();
     std::process::exit(0);
 }

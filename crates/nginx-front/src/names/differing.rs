@@ -29,12 +29,7 @@ pub(super) const DIFFERENT: &[(&str, &str)] = &[
         "if_modified_since",
         "a date is compared as RFC 9110 has it: a file that has not changed since is not sent",
     ),
-    ("chunked_transfer_encoding", "a reply whose length is not known has chunks for HTTP/1.1"),
     ("keepalive_disable", "no browser of today needs it"),
-    (
-        "ssl_reject_handshake",
-        "clients that name no server of this address get the certificate of another one",
-    ),
     ("autoindex_exact_size", "lists of directories have a form of their own"),
     ("autoindex_localtime", "lists of directories have a form of their own"),
     ("limit_conn_log_level", "each refusal is logged as a warning"),
@@ -64,7 +59,6 @@ pub(super) const NOT_DONE: &[(&str, &str, &str)] = &[
     ("add_after_body", "Weir does not put replies together", "let the application do it"),
     ("random_index", "there is no random index", "name one: index index.html"),
     ("proxy_store", "Weir stores pages in its cache only", "write weir_microcache 1s, or proxy_cache"),
-    ("sub_filter", "Weir does not change the bodies of replies", "let the application write it"),
     ("secure_link_secret", "links are checked by secure_link and secure_link_md5", "write these two"),
     ("auth_jwt", "Weir does not read tokens", "ask the application: auth_request"),
     (
