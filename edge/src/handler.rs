@@ -116,15 +116,15 @@ async fn answered(edge: &Arc<Edge>, request: Box<Request>, visit: &Visit) -> Rep
 
 /// The reply with its body changed, as its location says.
 fn changed(reply: Reply, visit: &Visit) -> Reply {
-    let location = reply.note.location.clone().filter(|location| location.changes_bodies());
+    let location = reply.note.location.clone().filter(|location| location.changes.bodies());
     let (Some(location), Some(kept)) = (location, visit.kept.as_deref()) else { return reply };
-    let reply = match &location.replace {
+    let reply = match &location.changes.replace {
         Some(rule) => {
             kept.with_facts(&location.site, |facts| changes::replace(rule, reply, &location.defined(facts)))
         }
         None => reply,
     };
-    match &location.recode {
+    match &location.changes.recode {
         Some(rule) => changes::recode(rule, reply),
         None => reply,
     }

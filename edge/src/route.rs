@@ -145,12 +145,7 @@ pub(crate) struct Location {
     /// How long it may take; zero: as long as the edge's setting says.
     pub(crate) timeout: Duration,
     pub(crate) reply_rewrite: Option<ReplyRewrite>,
-    /// Texts in bodies that are replaced.
-    pub(crate) replace: Option<Box<ReplaceRule>>,
-    /// The charset of replies.
-    pub(crate) recode: Option<Box<RecodeRule>>,
-    /// Fields that follow a body.
-    pub(crate) trailers: Option<Box<Trailers>>,
+    pub(crate) changes: ReplyChanges,
     /// What the application is asked in place of what the client asks.
     pub(crate) pool_request: Option<Box<PoolRequestConfig>>,
     /// What the adapter is told with each request.
@@ -230,25 +225,43 @@ pub(crate) struct Location {
     pub(crate) metrics: Arc<LocationMetrics>,
 }
 
+/// What becomes of the replies of a location.
+#[derive(Debug, Default)]
+pub(crate) struct ReplyChanges {
+    /// Texts in bodies that are replaced.
+    pub(crate) replace: Option<Box<ReplaceRule>>,
+    /// The charset of replies.
+    pub(crate) recode: Option<Box<RecodeRule>>,
+    /// Fields that follow a body.
+    pub(crate) trailers: Option<Box<Trailers>>,
+}
+
+impl ReplyChanges {
+    /// Whether a body is not sent as it is.
+    pub(crate) fn bodies(&self) -> bool {
+        self.replace.is_some() || self.recode.is_some()
+    }
+
+    /// Whether a part of a reply can be sent only as a part of what is made of the whole.
+    pub(crate) fn need_whole_bodies(&self) -> bool {
+        self.replace.is_some() || self.recode.as_ref().is_some_and(|rule| rule.changes_length())
+    }
+}
+
 impl Location {
     /// The fast path knows too little of a request to answer it here.
     pub(crate) fn needs_whole_request(&self) -> bool {
         self.reply_fields.as_ref().is_some_and(|fields| fields.needs_request())
             || self.request_fields.as_ref().is_some_and(|fields| fields.changes_key())
             || self.cache_conditions.is_some()
-            || self.changes_bodies()
-            || self.trailers.is_some()
+            || self.changes.bodies()
+            || self.changes.trailers.is_some()
             || self.logs.iter().flat_map(|logs| logs.iter()).any(LogRule::needs_whole_request)
     }
 
     /// The facts, with the variables that the settings define.
     pub(crate) fn defined<'a>(&'a self, facts: Facts<'a>) -> Facts<'a> {
         Facts { route: RouteFacts { definitions: Some(&*self.definitions), ..facts.route }, ..facts }
-    }
-
-    /// Whether a reply is not sent as it is.
-    pub(crate) fn changes_bodies(&self) -> bool {
-        self.replace.is_some() || self.recode.as_ref().is_some_and(|rule| rule.changes_length())
     }
 
     /// Whether another page answers instead of a reply of the application's with this status.

@@ -114,8 +114,8 @@ pub struct Config {
     pub bare_line_feeds: bool,
     /// Fields whose names hold an underscore reach HTTP applications.
     pub underscores: bool,
-    /// A name of a site that an earlier site at the same address has is passed over, as by nginx; otherwise it
-    /// is a mistake.
+    /// A name of a site that an earlier site at the same address has is passed over, as by nginx; otherwise
+    /// it is a mistake.
     pub first_name_counts: bool,
     /// Names of reply fields are written as `Content-Type` in HTTP/1, as nginx does; else in lower case.
     pub title_names: bool,

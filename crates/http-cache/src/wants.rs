@@ -28,7 +28,7 @@ pub struct Wants {
 }
 
 impl Wants {
-    /// The same, for a request that no stored reply answers: its reply replaces what is stored.
+    /// What is wanted of a request that no stored reply answers: its reply replaces what is stored.
     pub fn of_a_new_page(self) -> Self {
         Self { no_cache: true, unconditional: true, ..self }
     }

@@ -23,8 +23,8 @@ fn replace(translator: &Translator<'_>, scope: &Scope<'_>, place: &mut Table) {
     let mut table = Table::default();
     table.set("texts", Value::List(found.iter().map(pair).collect()), "");
     let types = scope.all("sub_filter_types");
-    let types = types.iter().flat_map(|directive| directive.texts()).map(str::to_owned);
-    table.set("types", ["text/html".to_owned()].into_iter().chain(types).collect::<Vec<_>>(), "");
+    let types = types.iter().flat_map(|directive| directive.texts()).filter(|kind| *kind != "text/html");
+    table.set("types", ["text/html"].into_iter().chain(types).map(str::to_owned).collect::<Vec<_>>(), "");
     table.set("once", !scope.is_off("sub_filter_once"), "");
     table.set("keep_last_modified", scope.is_on("sub_filter_last_modified"), "");
     place.from("replace", Value::Inline(table), &translator.ledger.origin(first));

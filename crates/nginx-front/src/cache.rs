@@ -180,11 +180,11 @@ fn key<'a>(
         "$server_port",
     ];
     let Some(directive) = directive else { return };
-    let text = fields::with_target(translator, scope, directive.arg(0).unwrap_or_default());
-    let mut rest = text.replace("${", "$").replace('}', "");
-    for known in OF_URL {
-        rest = with_variable(&rest, known.trim_start_matches('$'), "");
-    }
+    let key = directive.arg(0).unwrap_or_default();
+    let text = fields::with_target(translator, scope, key);
+    let rest = OF_URL
+        .iter()
+        .fold(key.to_owned(), |rest, known| with_variable(&rest, known.trim_start_matches('$'), ""));
     if rest.contains('$') {
         cache.from("key", text, &translator.ledger.origin(directive));
     }

@@ -1,5 +1,5 @@
-//! Time limits and sizes of connections: those of `http` for all, and of each listener what its default server
-//! says otherwise.
+//! Time limits and sizes of connections: those of `http` for all, and of each listener what its default
+//! server says otherwise.
 
 use nginx_conf::values;
 

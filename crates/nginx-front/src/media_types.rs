@@ -78,6 +78,7 @@ pub(crate) fn of_charset(scope: &Scope<'_>) -> Vec<String> {
         true => types.extend(OF_CHARSET.map(str::to_owned)),
         false => types.extend(named.iter().flat_map(|one| one.texts()).map(str::to_owned)),
     }
+    types.dedup();
     types
 }
 

@@ -113,17 +113,44 @@ impl ServerFacts {
 
 /// `$name` and `${name}` replaced.
 pub(crate) fn with_variable(text: &str, name: &str, value: &str) -> String {
-    let braced = text.replace(&format!("${{{name}}}"), value);
+    let (bare, braced) = (format!("${name}"), format!("${{{name}}}"));
     let mut filled = String::new();
-    let mut rest = braced.as_str();
-    let wanted = format!("${name}");
-    while let Some((before, after)) = rest.split_once(&wanted) {
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        let from = rest.get(before.len()..).unwrap_or_default();
         filled.push_str(before);
-        let is_longer = after.starts_with(|next: char| next.is_ascii_alphanumeric() || next == '_');
-        filled.push_str(if is_longer { &wanted } else { value });
-        rest = after;
+        let is_whole = |after: &&str| !after.starts_with(is_of_name);
+        let behind = from.strip_prefix(&braced).or_else(|| from.strip_prefix(&bare).filter(is_whole));
+        rest = match behind {
+            Some(behind) => {
+                push_apart(&mut filled, value);
+                behind
+            }
+            None => {
+                filled.push('$');
+                after
+            }
+        };
     }
     filled + rest
+}
+
+/// Appends a text that must not lengthen the name of a variable before it.
+fn push_apart(filled: &mut String, value: &str) {
+    let of_name = filled.rsplit_once('$').map(|(before, name)| (before.len(), name));
+    if let Some((at, name)) = of_name
+        && !name.is_empty()
+        && name.chars().all(is_of_name)
+        && value.starts_with(is_of_name)
+    {
+        filled.insert(at + 1, '{');
+        filled.push('}');
+    }
+    filled.push_str(value);
+}
+
+fn is_of_name(char: char) -> bool {
+    char.is_ascii_alphanumeric() || char == '_'
 }
 
 /// The listeners that the server answers on, and those where it answers hosts that no server names.

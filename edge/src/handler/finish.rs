@@ -34,7 +34,7 @@ pub(super) fn finish(edge: &Edge, mut reply: Reply, visit: &Visit) -> Reply {
         }
     }
     if let Some(location) = reply.note.location.clone()
-        && let (Some(trailers), Some(kept)) = (&location.trailers, visit.kept.as_deref())
+        && let (Some(trailers), Some(kept)) = (&location.changes.trailers, visit.kept.as_deref())
     {
         let headers = reply.headers.clone();
         let told = facts::before_sending(reply.status, &reply.note, &headers, location.pool.as_deref());

@@ -51,11 +51,13 @@ pub(super) async fn place<'a>(
         edge.log.own.say_here(&request, location);
     }
     let here = RouteMatch::Location(site, location);
-    let most = if location.changes_bodies() { Some(0) } else { location.max_ranges };
+    let most = if location.changes.need_whole_bodies() { Some(0) } else { location.max_ranges };
     if most.is_some_and(|most| most < ranges(&request.headers)) {
         request.headers.remove(RANGE);
     }
-    if let Some(real_ip) = &location.real_ip
+    // As in nginx, an earlier location's word stays.
+    let is_told = request.internal && forwarded::names_client(&request);
+    if let Some(real_ip) = location.real_ip.as_ref().filter(|_| !is_told)
         && let Some(client) = forwarded::client_by(&request, real_ip.trusted(edge.settings.trusted()))
     {
         request.client = client;

@@ -191,6 +191,11 @@ impl TrustedProxies<'_> {
     }
 }
 
+/// Whether the client is known by what a proxy says.
+pub(crate) fn names_client(request: &Request) -> bool {
+    request.arrival.peer.is_some_and(|peer| peer.ip().to_canonical() != request.client.address)
+}
+
 /// Who the client is by other proxies, or by another field, than the usual ones. `None`: nobody knows who has
 /// sent the request.
 pub(crate) fn client_by(request: &Request, trusted: TrustedProxies<'_>) -> Option<Client> {

@@ -250,22 +250,15 @@ impl<'a> SiteBuilder<'a> {
         let place = &inner.place;
         let types = self.types(path, inner);
         let document_root = place.root.as_ref().and_then(Template::constant).unwrap_or_default().into();
-        let try_files = inner.try_files.as_ref().and_then(|settings| {
-            TryFiles::new(&inner.at(path, "try_files"), settings, &self.variables.names, self.mistakes)
-        });
+        let try_files = self.try_files(path, inner);
         // A pool needs the place of the files too if there is `try_files`.
         let wanted = place.pool.is_none() || try_files.is_some();
         let (files, varying) = self.files(path, inner, files_at.filter(|_| wanted), &types);
-        let methods = methods(place);
         let cache = self.cache(path, inner);
         let reply_fields = self.reply_fields(path, inner);
         let request_fields = self.request_fields(inner, cache.as_deref());
         let secure_link = self.secure_link(path, inner);
-        let is_direct = is_direct(inner)
-            && secure_link.is_none()
-            && try_files.is_none()
-            && varying.is_none()
-            && methods.is_empty();
+        let is_apart = secure_link.is_some() || try_files.is_some() || varying.is_some();
         Location {
             site: self.name.clone(),
             files,
@@ -278,9 +271,7 @@ impl<'a> SiteBuilder<'a> {
             pool_path: None,
             timeout: place.timeout.map_or(Duration::ZERO, |time| time.0),
             reply_rewrite: self.reply_rewrite(path, inner),
-            replace: self.replace(path, inner),
-            recode: self.recode(path, inner),
-            trailers: self.trailers(path, inner),
+            changes: self.changes(path, inner),
             pool_request: self.pool_request(path, inner),
             told: self.told(path, inner),
             early_hints: self.early_hints(path, inner),
@@ -312,10 +303,10 @@ impl<'a> SiteBuilder<'a> {
             max_ranges: place.max_ranges,
             limit_rate: limit_rate(place),
             rates: self.rates(path, inner),
-            is_direct,
+            is_direct: is_direct(inner) && !is_apart,
             groups: None,
             rules: Rules::default(),
-            methods,
+            methods: methods(place),
             try_files,
             index: self.index(path, inner),
             varying,
@@ -326,6 +317,11 @@ impl<'a> SiteBuilder<'a> {
             redirects: redirects(place),
             metrics: self.metrics.location(&self.name, "-"),
         }
+    }
+
+    fn try_files(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<TryFiles> {
+        let settings = inner.try_files.as_ref()?;
+        TryFiles::new(&inner.at(path, "try_files"), settings, &self.variables.names, self.mistakes)
     }
 
     fn cache(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<Arc<Policy>> {
@@ -385,7 +381,11 @@ impl<'a> SiteBuilder<'a> {
 /// Whether nothing that is inherited keeps the fast path from answering here.
 fn is_direct(inner: &OuterPlace<'_>) -> bool {
     let place = &inner.place;
-    inner.is_direct && !inner.internal && real_ip(place).is_none() && place.max_ranges.is_none()
+    inner.is_direct
+        && !inner.internal
+        && real_ip(place).is_none()
+        && place.max_ranges.is_none()
+        && place.limit_except.as_ref().is_none_or(Vec::is_empty)
 }
 
 /// Who is believed about the client, where a place says so.

@@ -1,5 +1,5 @@
-//! nginx's `*_cache_bypass`, `*_no_cache` and the variables of `*_cache_key`: what a location's cache makes of
-//! one request besides its usual rules.
+//! nginx's `*_cache_bypass`, `*_no_cache` and the variables of `*_cache_key`: what a location's cache makes
+//! of one request besides its usual rules.
 
 use crate::request::cache_terms::CacheTerms;
 use crate::variables::{Facts, Template};

@@ -34,7 +34,7 @@ impl ToldRules {
             let value = told.text.field_value(facts).unwrap_or(HeaderValue::from_static(""));
             (name.clone(), value, told.is_of_the_visitor)
         };
-        // The same of variables, whose values are texts.
+        // Variables are texts.
         let is_text = |byte: &u8| *byte >= b' ' && *byte != 0x7f;
         let value = |told: &ToldText| {
             let value = told.text.value(facts).into_owned();

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use crate::settings::client_certificate::ClientCertificateConfig;
 use crate::settings::listener_bounds::ListenerBoundsConfig;
 
-/// One address to listen on: "0.0.0.0:8080", "unix:/run/weir.sock", or { address = "0.0.0.0:8443", tls = { certificate = "…", key =
-/// "…" } }.
+/// One address to listen on: "0.0.0.0:8080", "unix:/run/weir.sock", or { address = "0.0.0.0:8443", tls =
+/// { certificate = "…", key = "…" } }.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
     pub address: String,

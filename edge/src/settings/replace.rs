@@ -36,8 +36,8 @@ pub struct RecodeConfig {
     /// Media types of the replies that name none.
     #[serde(default = "html")]
     pub types: Vec<String>,
-    /// Pairs of a byte of `source` and the bytes of `charset` that stand for it, in hexadecimal digits; all other
-    /// bytes stay.
+    /// Pairs of a byte of `source` and the bytes of `charset` that stand for it, in hexadecimal digits; all
+    /// other bytes stay.
     #[serde(default)]
     pub table: Vec<(String, String)>,
 }

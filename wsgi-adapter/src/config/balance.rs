@@ -18,7 +18,7 @@ pub enum Balance {
     IpHash,
     /// One `hash_key` always goes to one server; a server that goes moves its own share only.
     Hash,
-    /// The same by nginx's `hash` without `consistent`: a server that goes moves nearly all keys.
+    /// `hash` as nginx does it without `consistent`: a server that goes moves nearly all keys.
     HashModulo,
 }
 

@@ -126,6 +126,7 @@ pub(super) const NO_EFFECT: &[&str] = &[
     "ssl_object_cache_inheritable",
     "ssl_prefer_server_ciphers",
     "ssl_session_cache",
+    "ssl_session_ticket_key",
     "ssl_session_tickets",
     "ssl_session_timeout",
     "ssl_stapling_responder",

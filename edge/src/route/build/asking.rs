@@ -2,6 +2,7 @@
 
 use crate::fields::reply_rewrite::ReplyRewrite;
 use crate::fields::request;
+use crate::route::ReplyChanges;
 use crate::route::build::SiteBuilder;
 use crate::route::build::files::is_plain_index;
 use crate::route::build::outer::OuterPlace;
@@ -104,13 +105,21 @@ impl SiteBuilder<'_> {
         Some(Box::new(wanted))
     }
 
-    pub(super) fn replace(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<Box<ReplaceRule>> {
+    pub(super) fn changes(&mut self, path: &str, inner: &OuterPlace<'_>) -> ReplyChanges {
+        ReplyChanges {
+            replace: self.replace(path, inner),
+            recode: self.recode(path, inner),
+            trailers: self.trailers(path, inner),
+        }
+    }
+
+    fn replace(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<Box<ReplaceRule>> {
         let config = inner.place.replace.as_ref()?;
         let at = format!("{path}.replace");
         ReplaceRule::new(&at, config, &self.variables.names, self.mistakes).map(Box::new)
     }
 
-    pub(super) fn recode(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<Box<RecodeRule>> {
+    fn recode(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<Box<RecodeRule>> {
         let config = inner.place.recode.as_ref().filter(|recode| !recode.charset.is_empty())?;
         match RecodeRule::new(config) {
             Ok(rule) => Some(Box::new(rule)),
@@ -121,7 +130,7 @@ impl SiteBuilder<'_> {
         }
     }
 
-    pub(super) fn trailers(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<Box<Trailers>> {
+    fn trailers(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<Box<Trailers>> {
         let configs = inner.place.trailers.as_deref()?;
         let at = format!("{path}.trailers");
         Trailers::new(&at, configs, &self.variables.names, self.mistakes).map(Box::new)
