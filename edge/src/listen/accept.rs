@@ -212,7 +212,7 @@ async fn settle(
             let Ok(Ok(found)) = timeout(patience, begins_http2(&mut stream, &mut begun)).await else {
                 return;
             };
-            http2 && found
+            http2 && found && !is_tls
         }
     };
     if speaks_http2 {

@@ -46,7 +46,7 @@ fn who_is_believed_and_how_fast() {
     assert_eq!(site("location.2.real_ip_header"), "\"X-Forwarded-For\"");
     assert_eq!(site("location.2.real_ip_recursive"), "false");
     assert_eq!(site("location.2.auth_delay"), "\"1s\"");
-    assert_eq!(site("location.2.limit_rate"), "4096");
+    assert_eq!(at(&table, "edge.site.0.location.2.limit_rate").as_integer(), Some(4096));
 }
 
 #[test]
