@@ -17,7 +17,7 @@ pub(crate) fn translate(translator: &mut Translator<'_>, scope: &Scope<'_>, plac
         for set in scope.all("auth_request_set") {
             match variable(set) {
                 // nginx has these two that can be written.
-                Some((name, _)) if matches!(name, "args" | "limit_rate") => {
+                Some(("args" | "limit_rate", _)) => {
                     translator.ledger.not_done(set, "it is a variable of Weir's own", "set another one");
                 }
                 Some((name, value)) => sets.push(Value::List(vec![name.into(), value.into()])),

@@ -129,11 +129,11 @@ async fn rules_of_location(
     SiteLocation { site, location }: SiteLocation<'_>,
     visit: Option<&Visit>,
 ) -> Result<Box<Request>, AtLocation> {
-    if let Some(groups) = &location.groups {
-        if let Err(endless) = request.values.matches(groups, path.as_bytes()) {
-            let reply = returned::endless(endless, &request);
-            return Err(error_pages::or_instead(location, site, request, reply));
-        }
+    if let Some(groups) = &location.groups
+        && let Err(endless) = request.values.matches(groups, path.as_bytes())
+    {
+        let reply = returned::endless(endless, &request);
+        return Err(error_pages::or_instead(location, site, request, reply));
     }
     if let Some(sets) = &location.sets {
         request.values = sets.apply(&facts(&request, path, site, location));

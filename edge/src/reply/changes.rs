@@ -19,7 +19,7 @@ pub(crate) fn replace(rule: &ReplaceRule, mut reply: Reply, facts: &Facts<'_>) -
         reply.headers.remove(LAST_MODIFIED);
         reply.headers.remove(ETAG);
     }
-    change(reply, BodyChange::Replace(Replacer::new(rule.pairs(facts), rule.once)))
+    change(reply, BodyChange::Replace(Box::new(Replacer::new(rule.pairs(facts), rule.once))))
 }
 
 /// Names the charset of the reply, and writes its body in it.

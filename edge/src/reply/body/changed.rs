@@ -19,7 +19,7 @@ pub(crate) struct ChangedBody {
 }
 
 pub(crate) enum BodyChange {
-    Replace(Replacer),
+    Replace(Box<Replacer>),
     Recode(Arc<RecodeTable>),
 }
 
