@@ -153,9 +153,12 @@ impl Replacer {
 mod tests {
     use super::*;
 
+    /// Texts and what takes their place, whether once, a body, and what becomes of it.
+    type Case = (&'static [(&'static str, &'static str)], bool, &'static str, &'static str);
+
     #[test]
     fn texts_are_replaced_wherever_a_body_is_cut() {
-        let cases: [(&[(&str, &str)], bool, &str, &str); 6] = [
+        let cases: [Case; 6] = [
             (&[("foo", "bar")], false, "a Foo fo foofoo", "a bar fo barbar"),
             (&[("foo", "bar")], true, "a Foo fo foofoo", "a bar fo foofoo"),
             (&[("aab", "x")], false, "aaab aab", "ax x"),
