@@ -10,6 +10,7 @@ mod failure;
 pub(crate) mod hints;
 pub(crate) mod page_span;
 mod reply;
+pub(crate) mod told;
 mod upload;
 pub(crate) mod upstream;
 

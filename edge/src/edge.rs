@@ -28,6 +28,7 @@ use crate::purge::order::Purger;
 use crate::reply::holes::value_keys::ValueKeys;
 use crate::route::{self, Sites};
 use crate::settings::Config;
+use crate::settings::listener_bounds::ConnectionBounds;
 use crate::tls::TlsUnavailable;
 use lasting::LastingState;
 
@@ -50,7 +51,10 @@ pub enum StartError {
 /// place, which shares what lasts.
 pub struct Edge {
     pub(crate) settings: Config,
-    pub(crate) head_limits: ::http1::head::Limits,
+    /// What bounds connections, by listener.
+    bounds: Box<[ConnectionBounds]>,
+    /// What bounds those of a listener that is none of these.
+    usual_bounds: ConnectionBounds,
     pub(crate) routes: Arc<ArcSwap<Sites>>,
     pub(crate) cache: Arc<Cache>,
     pub(crate) application: Arc<Application>,
@@ -171,9 +175,14 @@ impl Edge {
         &self.lasting.process
     }
 
-    /// How fast a client must take a reply.
-    pub(crate) fn pace(&self) -> ClientPace {
-        ClientPace::new(self.settings.timeouts.send.0, self.settings.limits.send_rate.0)
+    /// What bounds the connections of a listener.
+    pub(crate) fn bounds(&self, listener: u16) -> &ConnectionBounds {
+        self.bounds.get(usize::from(listener)).unwrap_or(&self.usual_bounds)
+    }
+
+    /// How fast a client of this listener must take a reply.
+    pub(crate) fn pace(&self, listener: u16) -> ClientPace {
+        ClientPace::new(self.bounds(listener).send, self.settings.limits.send_rate.0)
     }
 
     /// Resolves when a drain has begun and what does not end by itself, a tunnel or a stream of events, has
@@ -189,17 +198,6 @@ impl Edge {
             true => self.endless_ends().await,
             false => pending().await,
         }
-    }
-}
-
-fn head_limits(settings: &Config) -> ::http1::head::Limits {
-    ::http1::head::Limits {
-        head: settings.limits.head.bytes(),
-        target: settings.limits.target.bytes(),
-        fields: settings.limits.fields,
-        strict_targets: settings.strict_targets,
-        bare_line_feeds: settings.bare_line_feeds,
-        underscores: settings.underscores,
     }
 }
 

@@ -4,6 +4,7 @@
 //! `reply` holds the rules for replies, `cors` answers preflights and says who may read, `security` is a set
 //! of rules under one name, and `request` has the rules for requests.
 
+mod cookie_flags;
 pub(crate) mod cors;
 pub(crate) mod reply;
 pub(crate) mod reply_rewrite;

@@ -25,6 +25,7 @@ mod resumed;
 mod returned;
 pub(crate) mod routing;
 mod static_file;
+mod stub_status;
 pub(crate) mod visit;
 
 use std::sync::Arc;
@@ -48,7 +49,7 @@ use crate::metrics::CacheResult;
 use crate::reply::body::ReplyBody;
 use crate::reply::body::paced;
 use crate::reply::holes::VisitorCookies;
-use crate::reply::{Reply, X_ACCEL_LIMIT_RATE, answer, coding, error, first_chunk, holes};
+use crate::reply::{Reply, X_ACCEL_LIMIT_RATE, answer, changes, coding, error, first_chunk, holes};
 use crate::request::path::{self, NormalPath, split};
 use crate::request::snapshot::RequestSnapshot;
 use crate::request::{Request, Upgrade};
@@ -103,7 +104,7 @@ async fn answered(edge: &Arc<Edge>, request: Box<Request>, visit: &Visit) -> Rep
         AtLocation::Reply(reply) => carried.finish(reply),
         AtLocation::Again(again) => carried.endless(*again),
     };
-    let reply = first_chunk::settle(reply).await;
+    let reply = changed(first_chunk::settle(reply).await, visit);
     let mut reply = match wanted {
         Some(wanted) => Box::pin(coding::apply(&edge.coding, &wanted, reply)).await,
         None => reply,
@@ -113,6 +114,22 @@ async fn answered(edge: &Arc<Edge>, request: Box<Request>, visit: &Visit) -> Rep
         (rate, after) => paced::pace(reply, rate, after),
     };
     finish::finish(edge, reply, visit)
+}
+
+/// The reply with its body changed, as its location says.
+fn changed(reply: Reply, visit: &Visit) -> Reply {
+    let location = reply.note.location.clone().filter(|location| location.changes.bodies());
+    let (Some(location), Some(kept)) = (location, visit.kept.as_deref()) else { return reply };
+    let reply = match &location.changes.replace {
+        Some(rule) => {
+            kept.with_facts(&location.site, |facts| changes::replace(rule, reply, &location.defined(facts)))
+        }
+        None => reply,
+    };
+    match &location.changes.recode {
+        Some(rule) => changes::recode(rule, reply),
+        None => reply,
+    }
 }
 
 /// Bytes of a reply in a second, and how many come before that: as the application says, else its location.
@@ -143,8 +160,11 @@ async fn at_location(edge: &Arc<Edge>, request: Box<Request>, visit: &Visit) -> 
 }
 
 async fn answer_at_location(edge: &Arc<Edge>, mut request: Box<Request>, visit: &Visit) -> AtLocation {
-    if let Some(refusal) = request.arrival.tls.as_ref().and_then(|session| session.refusal) {
-        return AtLocation::Reply(error::certificate(refusal));
+    // The page that answers instead is sought once.
+    if let Some(refusal) = request.arrival.refusal.take() {
+        let sites = edge.routes.load_full();
+        let site = sites.choose(request.listener, &request.authority);
+        return error_pages::of_client(site, request, refusal);
     }
     if request.target == "*" || max_forwards::ends_here(&mut request) {
         return AtLocation::Reply(answer::about_the_server());
@@ -209,6 +229,7 @@ async fn answer_in_place(
     match plan::decide(chosen, &mut &*request, in_l1) {
         Plan::AddSlash(location) => static_file::add_slash(location, &path, split(&request.target).1),
         Plan::Internal(_) => error::not_found(),
+        Plan::File(location) if location.stub_status => stub_status::answer(edge, &request.method),
         Plan::File(location) => static_file::answer(edge, location, &request, &path).await,
         Plan::BodyTooLarge(_) => error::body_too_large(),
         Plan::Application { site, location, pool, cache } => {
@@ -225,6 +246,9 @@ async fn answer_in_place(
                 Ok(ask) => ask,
                 Err(reply) => return *reply,
             };
+            if let Err(reply) = place::check_searches(&request) {
+                return *reply;
+            }
             let hints = visit.hints.clone().filter(|_| wants_hints(&request, &path, chosen));
             let ask = Box::new(Ask { common_fields, hints, ..ask });
             let whole = resumed::whole(location, &ask, &request);
@@ -269,6 +293,8 @@ fn as_wanted(
         Some(wanted) => pool_request::told(wanted, ask, &place::facts(request, path, site, location)),
         None => ask,
     };
+    let told = location.told.as_ref().map(|told| told.of(&place::facts(request, path, site, location)));
+    let ask = Ask { told, ..ask };
     let Some(choice) = &location.pool_choice else { return Ok(ask) };
     let Some(chosen) = choice.of(&place::facts(request, path, site, location)) else {
         tracing::warn!(target = request.target, "pool_choice names no server");
@@ -289,18 +315,22 @@ fn wants_hints(request: &Request, path: &NormalPath<'_>, chosen: RouteMatch<'_>)
     !value.is_empty() && *value != b"0"[..]
 }
 
-/// Sets and removes fields of a request to the application, as its location says. Returns those that are
-/// alike for all requests with the same key.
+/// Sets and removes fields of a request to the application, and settles what its cache may do with it, as its
+/// location says. Returns the fields that are alike for all requests with the same key.
 pub(crate) fn request_fields(
     request: &mut Request,
     path: &NormalPath<'_>,
     chosen: RouteMatch<'_>,
 ) -> CommonFields {
     let RouteMatch::Location(site, location) = chosen else { return None };
-    let fields = location.request_fields.as_ref().filter(|_| location.pool.is_some())?;
     if location.internal && !request.internal {
         return None;
     }
+    if let Some(conditions) = &location.cache_conditions {
+        let terms = conditions.of(&place::facts(request, path, site, location));
+        request.cache_terms = Some(Box::new(terms));
+    }
+    let fields = location.request_fields.as_ref().filter(|_| location.pool.is_some())?;
     fields.apply(&place::facts(request, path, site, location)).put(&mut request.headers)
 }
 
@@ -333,6 +363,7 @@ pub(crate) fn ask(
         timeout: location.timeout,
         hints: None,
         request_uri: request.asked.as_deref().map(|asked| asked.to_owned().into()),
+        told: None,
     }
 }
 

@@ -28,6 +28,7 @@ use crate::connection::stream::Stream;
 use crate::connection::tls_session::TlsSession;
 use crate::http1::linger::{linger, linger_briefly};
 use crate::request::Via;
+use crate::settings::listener_bounds::ConnectionBounds;
 use http1::head::FieldSpan;
 
 use blocks::HitBlocks;
@@ -68,10 +69,10 @@ pub(crate) async fn serve(
     (via, proxied): (Via, Option<Arc<ProxyAddresses>>),
     edge: Arc<Edge>,
 ) {
-    let limits = &edge.settings.limits;
+    let bounds = edge.bounds(via.listener);
     let link = Link::new(Limits {
-        streams: limits.http2_streams,
-        head: limits.head.bytes(),
+        streams: bounds.http2_streams,
+        head: bounds.request_head.head,
         stream_window: STREAM_WINDOW,
         connection_window: CONNECTION_WINDOW,
     });
@@ -113,6 +114,10 @@ struct Http2Client {
 struct OpenStream(Arc<AtomicUsize>);
 
 impl Http2Client {
+    fn bounds(&self) -> &ConnectionBounds {
+        self.edge.bounds(self.via.listener)
+    }
+
     fn open(&self) -> OpenStream {
         self.open.fetch_add(1, Relaxed);
         OpenStream(self.open.clone())

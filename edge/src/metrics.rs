@@ -48,6 +48,8 @@ pub struct Metrics {
     pub connections_accepted: Counter,
     /// Open connections; see `GaugeGuard`.
     pub connections_active: Gauge,
+    /// Requests in progress that the fast path does not answer.
+    pub requests_active: Gauge,
     /// Connections closed at once because a limit was reached.
     pub connections_refused: Counter,
     /// Connections to a TLS port that failed in the handshake.
@@ -84,6 +86,7 @@ impl Metrics {
         let metrics = Self {
             connections_accepted: Counter::default(),
             connections_active: Gauge::default(),
+            requests_active: Gauge::default(),
             connections_refused: Counter::default(),
             handshakes_failed: Counter::default(),
             application_calls: Counter::default(),
@@ -178,6 +181,8 @@ impl Metrics {
     fn add_to(&self, registry: &mut Registry) {
         registry.register("connections_accepted", "Connections accepted", self.connections_accepted.clone());
         registry.register("connections_active", "Connections open now", self.connections_active.clone());
+        let help = "Requests in progress that the fast path does not answer";
+        registry.register("requests_active", help, self.requests_active.clone());
         registry.register(
             "connections_refused",
             "Connections closed at once because a limit was reached",

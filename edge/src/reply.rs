@@ -7,6 +7,7 @@
 mod age;
 pub(crate) mod answer;
 pub(crate) mod body;
+pub(crate) mod changes;
 pub(crate) mod coding;
 pub(crate) mod delivery;
 pub(crate) mod error;
@@ -53,6 +54,8 @@ pub(crate) struct Reply {
     pub(crate) kept: Option<KeptBody>,
     /// Places in the body that are filled for each visitor.
     pub(crate) holes: Option<Arc<Holes>>,
+    /// Fields that follow the body, for clients that take them.
+    pub(crate) trailers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// A body that is kept, and the coded copies of it with it.
@@ -91,6 +94,7 @@ impl Reply {
             | ReplyBody::Begun(_)
             | ReplyBody::Coded(_)
             | ReplyBody::Filled(_)
+            | ReplyBody::Changed(_)
             | ReplyBody::Paced(_) => None,
         };
         Self {
@@ -104,6 +108,7 @@ impl Reply {
             elsewhere: None,
             kept: None,
             holes: None,
+            trailers: Vec::new(),
             note: Note {
                 location: None,
                 cache: CacheResult::Own,

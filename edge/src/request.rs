@@ -5,6 +5,7 @@
 
 pub(crate) mod body;
 pub(crate) mod body_file;
+pub(crate) mod cache_terms;
 pub(crate) mod client;
 mod facts;
 pub(crate) mod forwarded;
@@ -13,6 +14,7 @@ pub(crate) mod snapshot;
 pub(crate) mod via;
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -21,9 +23,11 @@ use http_cache::RequestParts;
 use process::telemetry;
 use process::trace::TraceContext;
 
+use crate::connection::client_check::ClientRefusal;
 use crate::connection::proxied::ProxyAddresses;
 use crate::connection::tls_session::TlsSession;
 use crate::request::body::RequestBody;
+use crate::request::cache_terms::CacheTerms;
 use crate::request::client::Client;
 use crate::request::forwarded::Origin;
 use crate::request::path::NormalPath;
@@ -87,6 +91,8 @@ pub(crate) struct Arrival {
     /// Bytes of its head.
     pub(crate) head: usize,
     pub(crate) tls: Option<Arc<TlsSession>>,
+    /// Why it gets no answer but one.
+    pub(crate) refusal: Option<ClientRefusal>,
     /// The address that the client connected to.
     pub(crate) server: Option<IpAddr>,
     /// Who has sent it: the client, or a proxy.
@@ -152,6 +158,10 @@ pub(crate) struct Request {
     pub(crate) arrival: Arrival,
     /// What rules have set for the request: captures, and `set`.
     pub(crate) values: Values,
+    /// What the settings of a cache say of this request besides its usual rules.
+    pub(crate) cache_terms: Option<Box<CacheTerms>>,
+    /// A regular expression that a variable needed could not be searched to its end.
+    pub(crate) endless: AtomicBool,
 }
 
 impl Request {
@@ -203,9 +213,12 @@ impl Request {
                 connection: via.connection,
                 requests: via.requests,
                 peer: Some(via.peer),
+                refusal: via.refused,
                 ..Arrival::default()
             },
             values: Values::default(),
+            cache_terms: None,
+            endless: AtomicBool::new(false),
         })
     }
 
@@ -251,6 +264,8 @@ impl Request {
             upstream: self.upstream.clone(),
             arrival: self.arrival.clone(),
             values: self.values.clone(),
+            cache_terms: None,
+            endless: AtomicBool::new(self.endless.load(Relaxed)),
         }
     }
 

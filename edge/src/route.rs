@@ -7,6 +7,7 @@
 
 pub(crate) mod auth_check;
 mod build;
+pub(crate) mod cache_terms;
 pub(crate) mod error_logs;
 pub(crate) mod error_page;
 pub(crate) mod fields;
@@ -16,10 +17,14 @@ pub(crate) mod logs;
 pub(crate) mod pool_choice;
 pub(crate) mod pool_path;
 pub(crate) mod rates;
+pub(crate) mod recode;
 pub(crate) mod redirects;
+pub(crate) mod replace;
 pub(crate) mod returns;
 pub(crate) mod rules;
 pub(crate) mod server_names;
+pub(crate) mod told;
+pub(crate) mod trailers;
 pub(crate) mod try_files;
 pub(crate) mod varying_files;
 
@@ -29,6 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_cache::Policy;
+use ipnet::IpNet;
 use weir_proto::origin::Priority;
 
 use crate::access::Access;
@@ -43,6 +49,7 @@ use crate::limit::LocationLimits;
 use crate::metrics::LocationMetrics;
 use crate::request::path::NormalPath;
 use crate::route::auth_check::AuthCheck;
+use crate::route::cache_terms::CacheConditions;
 use crate::route::error_logs::ErrorLogRule;
 use crate::route::error_page::ErrorPages;
 use crate::route::fields::VariableSets;
@@ -51,16 +58,20 @@ use crate::route::logs::LogRule;
 use crate::route::pool_choice::PoolChoice;
 use crate::route::pool_path::PoolPath;
 use crate::route::rates::Rates;
+use crate::route::recode::RecodeRule;
 use crate::route::redirects::RedirectForm;
+use crate::route::replace::ReplaceRule;
 use crate::route::rules::Rules;
 use crate::route::server_names::ServerNames;
+use crate::route::told::ToldRules;
+use crate::route::trailers::Trailers;
 use crate::route::try_files::TryFiles;
 use crate::route::varying_files::VaryingFiles;
 use crate::settings::expires::Expires;
-use crate::settings::{BodyFiles, PoolRequestConfig, RealIpHeader};
+use crate::settings::{BodyFiles, PoolRequestConfig, RealIpHeader, TrustedProxies};
 use crate::tls::certificate::{Certificate, Certificates};
-use crate::variables::expression::Expression;
-use crate::variables::{Definitions, Template};
+use crate::variables::expression::{EndlessSearch, Expression};
+use crate::variables::{Definitions, Facts, RouteFacts, Template};
 use http1::head::Authority;
 
 pub(crate) use build::build;
@@ -70,6 +81,8 @@ pub(crate) struct Sites {
     /// One table for each listener.
     names: Vec<Arc<ServerNames>>,
     sites: Vec<Site>,
+    /// Answers with 500 where it cannot be known which site a host belongs to.
+    unknown: Site,
     pub(crate) certificates: Certificates,
     /// Whether certificates come by themselves, by listener.
     auto: Vec<bool>,
@@ -92,6 +105,8 @@ pub(crate) enum SiteCertificate {
     Files(Certificate),
     /// It comes by itself: the room `acme` has it.
     Auto,
+    /// There is none, and the handshake fails.
+    Rejected,
 }
 
 pub(crate) struct Site {
@@ -112,6 +127,8 @@ pub(crate) struct Site {
     named: HashMap<Box<str>, usize>,
     /// The location that answers if no other matches.
     otherwise: Arc<Location>,
+    /// Answers with 500 where it cannot be known which location a path belongs to.
+    unknown: Arc<Location>,
 }
 
 /// One location's settings, ready for use.
@@ -130,8 +147,11 @@ pub(crate) struct Location {
     /// How long it may take; zero: as long as the edge's setting says.
     pub(crate) timeout: Duration,
     pub(crate) reply_rewrite: Option<ReplyRewrite>,
+    pub(crate) changes: ReplyChanges,
     /// What the application is asked in place of what the client asks.
     pub(crate) pool_request: Option<Box<PoolRequestConfig>>,
+    /// What the adapter is told with each request.
+    pub(crate) told: Option<Box<ToldRules>>,
     /// Interim replies 103 are passed on unless this is empty or "0".
     pub(crate) early_hints: Option<Template>,
     pub(crate) priority: Priority,
@@ -142,11 +162,17 @@ pub(crate) struct Location {
     pub(crate) ignore_client_abort: bool,
     /// The name of a set of the pool's variables.
     pub(crate) variables: Arc<str>,
-    /// The field in which trusted proxies name the client here, if it is not everywhere the same.
-    pub(crate) real_ip: Option<RealIpHeader>,
+    /// Who is believed about the client here, if that is not everywhere the same.
+    pub(crate) real_ip: Option<Box<RealIp>>,
+    /// What the settings define for all sites.
+    pub(crate) definitions: Arc<Definitions>,
+    /// Answers with figures.
+    pub(crate) stub_status: bool,
     /// Answers no request from outside.
     pub(crate) internal: bool,
     pub(crate) cache: Option<Arc<Policy>>,
+    /// What the cache makes of a request besides.
+    pub(crate) cache_conditions: Option<Box<CacheConditions>>,
     pub(crate) max_body: u64,
     /// How long a body may be for `$request_body`; 0: it has no value.
     pub(crate) body_buffer: u64,
@@ -167,6 +193,8 @@ pub(crate) struct Location {
     pub(crate) access: Option<Access>,
     /// Links that only who knows a secret can make.
     pub(crate) secure_link: Option<SecureLink>,
+    /// How long a refusal with 401 takes.
+    pub(crate) auth_delay: Duration,
     /// The page that decides who may ask.
     pub(crate) auth_check: Option<AuthCheck>,
     /// How much one may ask for.
@@ -199,17 +227,66 @@ pub(crate) struct Location {
     pub(crate) metrics: Arc<LocationMetrics>,
 }
 
+/// What becomes of the replies of a location.
+#[derive(Debug, Default)]
+pub(crate) struct ReplyChanges {
+    /// Texts in bodies that are replaced.
+    pub(crate) replace: Option<Box<ReplaceRule>>,
+    /// The charset of replies.
+    pub(crate) recode: Option<Box<RecodeRule>>,
+    /// Fields that follow a body.
+    pub(crate) trailers: Option<Box<Trailers>>,
+}
+
+impl ReplyChanges {
+    /// Whether a body is not sent as it is.
+    pub(crate) fn bodies(&self) -> bool {
+        self.replace.is_some() || self.recode.is_some()
+    }
+
+    /// Whether a part of a reply can be sent only as a part of what is made of the whole.
+    pub(crate) fn need_whole_bodies(&self) -> bool {
+        self.replace.is_some() || self.recode.as_ref().is_some_and(|rule| rule.changes_length())
+    }
+}
+
 impl Location {
     /// The fast path knows too little of a request to answer it here.
     pub(crate) fn needs_whole_request(&self) -> bool {
         self.reply_fields.as_ref().is_some_and(|fields| fields.needs_request())
             || self.request_fields.as_ref().is_some_and(|fields| fields.changes_key())
+            || self.cache_conditions.is_some()
+            || self.changes.bodies()
+            || self.changes.trailers.is_some()
             || self.logs.iter().flat_map(|logs| logs.iter()).any(LogRule::needs_whole_request)
+    }
+
+    /// The facts, with the variables that the settings define.
+    pub(crate) fn defined<'a>(&'a self, facts: Facts<'a>) -> Facts<'a> {
+        Facts { route: RouteFacts { definitions: Some(&*self.definitions), ..facts.route }, ..facts }
     }
 
     /// Whether another page answers instead of a reply of the application's with this status.
     pub(crate) fn intercepts(&self, status: http::StatusCode) -> bool {
         self.intercept_errors && self.error_pages.of(status).is_some()
+    }
+}
+
+/// Who is believed about the client, and where they name it. `None`: as everywhere.
+#[derive(Debug)]
+pub(crate) struct RealIp {
+    pub(crate) proxies: Option<Vec<IpNet>>,
+    pub(crate) field: Option<RealIpHeader>,
+    pub(crate) recursive: Option<bool>,
+}
+
+impl RealIp {
+    pub(crate) fn trusted<'a>(&'a self, usual: TrustedProxies<'a>) -> TrustedProxies<'a> {
+        TrustedProxies {
+            proxies: self.proxies.as_deref().unwrap_or(usual.proxies),
+            field: self.field.as_ref().unwrap_or(usual.field),
+            recursive: self.recursive.unwrap_or(usual.recursive),
+        }
     }
 }
 
@@ -259,13 +336,14 @@ impl Sites {
 
     /// `listener`: its index in `edge.listen`.
     pub(crate) fn choose(&self, listener: u16, host: &str) -> &Site {
-        // `build` made at least one site and a table for each listener; the names index into this list.
-        &self.sites[self.names[usize::from(listener)].choose(host)]
+        // `build` made a table for each listener; the names index into the list of sites.
+        let chosen = self.names[usize::from(listener)].choose(host);
+        chosen.and_then(|site| self.sites.get(site)).unwrap_or(&self.unknown)
     }
 
     /// The sites that answer this host, on any listener.
     pub(crate) fn all_of(&self, host: &str) -> impl Iterator<Item = &Site> {
-        let mut chosen: Vec<usize> = self.names.iter().map(|names| names.choose(host)).collect();
+        let mut chosen: Vec<usize> = self.names.iter().filter_map(|names| names.choose(host)).collect();
         chosen.sort_unstable();
         chosen.dedup();
         chosen.into_iter().filter_map(|site| self.sites.get(site))
@@ -313,6 +391,23 @@ impl Location {
 }
 
 impl Site {
+    /// A site with nothing but an answer to hosts whose site cannot be known; logs are those of this site.
+    fn unknown(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            certificate: None,
+            sets: None,
+            definitions: self.definitions.clone(),
+            host_groups: Vec::new(),
+            rules: Rules::failing(),
+            locations: Locations::default(),
+            places: Vec::new(),
+            named: HashMap::new(),
+            otherwise: self.unknown.clone(),
+            unknown: self.unknown.clone(),
+        }
+    }
+
     /// The location "@name".
     pub(crate) fn named(&self, name: &str) -> Option<&Arc<Location>> {
         self.named.get(name).and_then(|index| self.places.get(*index))
@@ -343,7 +438,11 @@ impl Site {
         if let Some(index) = self.locations.lacks_slash(path, passes) {
             return RouteMatch::AddSlash(&self.places[index]);
         }
-        let chosen = self.locations.choose(path).map_or(&self.otherwise, |index| &self.places[index]);
-        RouteMatch::Location(self, chosen)
+        match self.locations.choose(path) {
+            Ok(chosen) => {
+                RouteMatch::Location(self, chosen.map_or(&self.otherwise, |index| &self.places[index]))
+            }
+            Err(EndlessSearch) => RouteMatch::Location(self, &self.unknown),
+        }
     }
 }

@@ -13,14 +13,16 @@ pub(crate) mod expires;
 pub(crate) mod files;
 mod limit;
 mod listen;
+pub(crate) mod listener_bounds;
 pub(crate) mod logs;
-mod network;
+pub(crate) mod network;
 pub(crate) mod pattern;
 mod place;
 mod pool_choice;
 mod pool_request;
 mod priority;
 mod real_ip;
+mod replace;
 pub(crate) mod reply_fields;
 mod reply_rewrite;
 mod rule;
@@ -53,6 +55,7 @@ pub use client_certificate::{ClientCertificateConfig, ClientVerify};
 pub use compress::{CompressConfig, CompressTable};
 pub use limit::{LimitConnConfig, LimitReqConfig, ZoneConfig};
 pub use listen::{CertificateConfig, Listen, TlsSetting};
+pub use listener_bounds::ListenerBoundsConfig;
 pub use logs::{ErrorLogConfig, ErrorLogLevel, Escape, LogConfig, LogFormatConfig};
 pub(crate) use place::PlaceConfig;
 pub use place::{LocationConfig, SiteConfig};
@@ -60,6 +63,7 @@ pub use pool_choice::{PoolChoiceConfig, ServerScheme};
 pub use pool_request::PoolRequestConfig;
 pub use priority::Priority;
 pub use real_ip::RealIpHeader;
+pub use replace::{RecodeConfig, ReplaceConfig, TrailerConfig};
 pub use reply_fields::{
     CorsConfig, ExpiresSetting, InheritFields, ReplyFieldConfig, RequestFieldConfig, Security,
 };
@@ -104,6 +108,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// The field in which they name the client, or "proxy_protocol".
     pub real_ip_header: RealIpHeader,
+    /// Whether addresses of proxies are passed over in that field; false: the last address is the client.
+    pub real_ip_recursive: bool,
     /// Requests with a raw `" < > \ ^ { | }` or backtick in path or query get 400; otherwise these are
     /// percent-encoded.
     pub strict_targets: bool,
@@ -111,6 +117,9 @@ pub struct Config {
     pub bare_line_feeds: bool,
     /// Fields whose names hold an underscore reach HTTP applications.
     pub underscores: bool,
+    /// A name of a site that an earlier site at the same address has is passed over, as by nginx; otherwise
+    /// it is a mistake.
+    pub first_name_counts: bool,
     /// Names of reply fields are written as `Content-Type` in HTTP/1, as nginx does; else in lower case.
     pub title_names: bool,
     /// Pages kept in this edge's own memory.
@@ -161,6 +170,8 @@ pub struct Config {
 pub(crate) struct TrustedProxies<'a> {
     pub(crate) proxies: &'a [IpNet],
     pub(crate) field: &'a RealIpHeader,
+    /// Addresses of proxies in the field are passed over.
+    pub(crate) recursive: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -214,9 +225,11 @@ impl Default for Config {
             watch_grace: Time::from_secs(1),
             trusted_proxies: Vec::new(),
             real_ip_header: RealIpHeader::default(),
+            real_ip_recursive: true,
             strict_targets: false,
             bare_line_feeds: false,
             underscores: false,
+            first_name_counts: false,
             title_names: false,
             l1: L1Config::default(),
             peers: None,
@@ -258,7 +271,7 @@ impl Config {
             mistakes.push("edge.listen", "must name at least one address, such as \"127.0.0.1:8080\"");
         }
         for (i, listen) in self.listen.iter().enumerate() {
-            check_address(&format!("edge.listen[{i}]"), &listen.address, mistakes);
+            check_listener(&format!("edge.listen[{i}]"), listen, mistakes);
         }
         let announced = self.listen.iter().position(|listen| listen.proxy_protocol);
         if let Some(i) = announced.filter(|_| self.trusted_proxies.is_empty()) {
@@ -270,6 +283,14 @@ impl Config {
                 let text = "a handshake asks for it before the site is known; write it in `edge.listen`";
                 mistakes.push(format!("edge.site[{i}].tls.client"), text);
             }
+        }
+        for (i, _) in
+            self.listen.iter().enumerate().filter(|(_, listen)| listen.tls == Some(TlsSetting::Reject))
+        {
+            mistakes.push(
+                format!("edge.listen[{i}].tls"),
+                "a listener needs a certificate; only sites may reject",
+            );
         }
         let some_tls = self.listen.iter().any(|listen| listen.tls.is_some());
         for (i, _) in self.site.iter().enumerate().filter(|(_, site)| site.tls.is_some() && !some_tls) {
@@ -326,7 +347,11 @@ const LONGEST_PURGE: Duration = Duration::from_secs(30);
 impl Config {
     /// Who is believed about the client, and where they name it.
     pub(crate) fn trusted(&self) -> TrustedProxies<'_> {
-        TrustedProxies { proxies: &self.trusted_proxies, field: &self.real_ip_header }
+        TrustedProxies {
+            proxies: &self.trusted_proxies,
+            field: &self.real_ip_header,
+            recursive: self.real_ip_recursive,
+        }
     }
 
     pub(crate) fn name(&self) -> String {
@@ -383,6 +408,17 @@ fn pools_within(
             pools.push((path.clone(), pool.clone(), place.variables.clone().unwrap_or_default()));
         }
         pools_within(&path, &location.location, &place, pools);
+    }
+}
+
+fn check_listener(path: &str, listen: &Listen, mistakes: &mut Mistakes) {
+    match listen.address.strip_prefix("unix:") {
+        Some(socket) if socket.starts_with('/') => {}
+        Some(socket) => mistakes.push(path, format!("`{socket}` is no absolute path of a socket")),
+        None => check_address(path, &listen.address, mistakes),
+    }
+    for (key, text) in listen.bounds.iter().flat_map(|bounds| listener_bounds::mistakes(bounds)) {
+        mistakes.push(format!("{path}.bounds.{key}"), text);
     }
 }
 

@@ -104,6 +104,16 @@ pub struct RequestHead {
     /// How long the server may take between two parts of what it sends, in milliseconds. 0: as long as the pool's setting says.
     #[prost(uint64, tag = "28")]
     pub read_timeout_ms: u64,
+    /// What an HTTP server is told of client and URL in place of what the adapter says of them (X-Forwarded-For and the like). An empty
+    /// value: nothing is said.
+    #[prost(message, repeated, tag = "29")]
+    pub told: ::prost::alloc::vec::Vec<Field>,
+    /// What `hash` looks at in pools whose `hash_key` is "told".
+    #[prost(bytes = "bytes", tag = "30")]
+    pub hash_key: ::prost::bytes::Bytes,
+    /// The values of the variables that the pool's settings leave to the location, by the number that stands there.
+    #[prost(bytes = "bytes", repeated, tag = "31")]
+    pub values: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct End {}

@@ -27,7 +27,8 @@ const VERSION: &str = "1.31.3";
 /// not.
 const CONFIGURE: &str = "--prefix=/etc/nginx --conf-path=/etc/nginx/nginx.conf --error-log-path=stderr \
      --pid-path=/run/nginx.pid --with-http_ssl_module --with-http_v2_module --with-http_realip_module \
-     --with-http_gzip_static_module --without-http_ssi_module --without-http_userid_module \
+     --with-http_gzip_static_module --with-http_auth_request_module --with-http_secure_link_module \
+     --with-http_stub_status_module --with-http_sub_module --without-http_ssi_module --without-http_userid_module \
      --without-http_mirror_module --without-http_scgi_module --without-http_grpc_module \
      --without-http_memcached_module --without-http_empty_gif_module --without-http_browser_module";
 

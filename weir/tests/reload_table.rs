@@ -10,6 +10,10 @@ use std::path::Path;
 /// built of it. The test is one of `tests/tests/e2e/`.
 const TABLES: &[(&str, &str)] = &[
     ("Client certificates", "reload::certificates_of_listeners_and_what_clients_must_show_change"),
+    ("bounds", "reload::limits_timeouts_logs_and_caches_change_in_place"),
+    ("replace", "reload::a_site_with_a_new_pool_is_served_and_one_that_is_gone_is_not"),
+    ("recode", "reload::a_site_with_a_new_pool_is_served_and_one_that_is_gone_is_not"),
+    ("trailers", "reload::a_site_with_a_new_pool_is_served_and_one_that_is_gone_is_not"),
     ("[edge.acme]", "acme::a_restart_orders_nothing_and_a_reload_takes_new_names"),
     ("[edge.l1]", "reload::limits_timeouts_logs_and_caches_change_in_place"),
     ("[edge.timeouts]", "reload::limits_timeouts_logs_and_caches_change_in_place"),

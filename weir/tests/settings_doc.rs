@@ -61,9 +61,10 @@ struct Section {
 fn sections() -> Vec<Section> {
     use edge::settings::{
         AcmeConfig, AuthRequestTable, CacheConfig, ClientCertificateConfig, CompressTable, CorsConfig,
-        ErrorLogConfig, L1Config, LimitConnConfig, LimitReqConfig, Limits, LocationConfig, LogConfig,
-        PeersConfig, PoolChoiceConfig, PoolRequestConfig, ReplyFieldConfig, ReplyRewriteConfig,
-        RequestFieldConfig, SecureLinkConfig, SiteConfig, Timeouts, ZoneConfig,
+        ErrorLogConfig, L1Config, LimitConnConfig, LimitReqConfig, Limits, ListenerBoundsConfig,
+        LocationConfig, LogConfig, PeersConfig, PoolChoiceConfig, PoolRequestConfig, RecodeConfig,
+        ReplaceConfig, ReplyFieldConfig, ReplyRewriteConfig, RequestFieldConfig, SecureLinkConfig,
+        SiteConfig, Timeouts, TrailerConfig, ZoneConfig,
     };
     use edge::variables::{GeoConfig, MapConfig, SplitConfig};
     use wsgi_adapter::{CheckConfig, EjectConfig, PoolConfig, ServerConfig, ServerTlsConfig, StickyConfig};
@@ -78,7 +79,8 @@ fn sections() -> Vec<Section> {
     let tls = "certificate = 'a'\nkey = 'b'\nca = 'c'";
     vec![
         section("[edge]", debug::<edge::Config>),
-        needs("Client certificates", "ca = 'a'", debug::<ClientCertificateConfig>),
+        section("Client certificates", debug::<ClientCertificateConfig>),
+        section("bounds", debug::<ListenerBoundsConfig>),
         section("[edge.acme]", debug::<AcmeConfig>),
         section("[edge.l1]", debug::<L1Config>),
         needs("[edge.peers]", peers, debug::<PeersConfig>),
@@ -102,6 +104,9 @@ fn sections() -> Vec<Section> {
         section("reply_rewrite", debug::<ReplyRewriteConfig>),
         needs("pool_choice", "by = '$a'", debug::<PoolChoiceConfig>),
         section("pool_request", debug::<PoolRequestConfig>),
+        needs("replace", "texts = []", debug::<ReplaceConfig>),
+        needs("recode", "charset = ''", debug::<RecodeConfig>),
+        needs("trailers", "add = 'a'\nvalue = ''", debug::<TrailerConfig>),
         section("request_fields", debug::<RequestFieldConfig>),
         needs("cors", "origins = []", debug::<CorsConfig>),
         needs("logs", "to = 'stdout'", debug::<LogConfig>),

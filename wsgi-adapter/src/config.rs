@@ -14,7 +14,7 @@ mod variables;
 
 pub use flavour::Flavour;
 pub use keepalive::KeepaliveConfig;
-pub use variables::Variables;
+pub use variables::{VariableValue, Variables};
 
 mod added;
 mod balance;

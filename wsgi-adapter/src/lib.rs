@@ -35,7 +35,7 @@ use adapter::Adapter;
 pub use config::{
     AddedServers, Balance, BreakerConfig, CheckConfig, Config, EjectConfig, Flavour, HashKey,
     KeepaliveConfig, PoolConfig, QueueConfig, ReplyBufferConfig, RetryConfig, ServerConfig, ServerTlsConfig,
-    Statuses, StickyConfig, Variables,
+    Statuses, StickyConfig, VariableValue, Variables,
 };
 pub use pool::StartError;
 pub use pools::{FIXED, Pools, PoolsPlan};

@@ -1,5 +1,7 @@
 //! What the edge's request head says, in the words of those who build a request for a server.
 
+use std::borrow::Cow;
+
 use cgi::environ::{Manner, Request};
 use weir_proto::origin::RequestHead;
 
@@ -20,15 +22,26 @@ pub(crate) enum BodyLength {
     Unknown,
 }
 
-/// Name and value of each field line.
-pub(crate) fn fields(head: &RequestHead) -> Vec<(&[u8], &[u8])> {
-    head.fields.iter().map(|field| (&field.name[..], &field.value[..])).collect()
+/// What a request has any number of.
+pub(crate) struct RequestLists<'a> {
+    /// Name and value of each field line.
+    fields: Vec<(&'a [u8], &'a [u8])>,
+    /// Further variables.
+    extra: Vec<(&'a str, Cow<'a, str>)>,
+}
+
+impl<'a> RequestLists<'a> {
+    pub(crate) fn of(head: &'a RequestHead, pool: &'a PoolConfig) -> Self {
+        let fields = head.fields.iter().map(|field| (&field.name[..], &field.value[..])).collect();
+        let variables = pool.variables_of(&head.variables);
+        Self { fields, extra: variables.map(|variables| variables.with(&head.values)).unwrap_or_default() }
+    }
 }
 
 /// Describes the request for servers that take variables.
 pub(crate) fn described<'a>(
     head: &'a RequestHead,
-    fields: &'a [(&'a [u8], &'a [u8])],
+    lists: &'a RequestLists<'a>,
     body: BodyLength,
     manner: Manner,
     pool: &'a PoolConfig,
@@ -50,7 +63,7 @@ pub(crate) fn described<'a>(
         https,
         protocol: &head.protocol,
         authority: if head.host.is_empty() { &head.authority } else { &head.host },
-        fields,
+        fields: &lists.fields,
         content_length,
         client_address: &head.client_address,
         client_port: head.client_port,
@@ -61,7 +74,7 @@ pub(crate) fn described<'a>(
         upgrade: &head.upgrade,
         manner,
         mount: &pool.mount,
-        extra: pool.variables_of(&head.variables).unwrap_or_default(),
+        extra: &lists.extra,
     })
 }
 

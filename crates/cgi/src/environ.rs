@@ -45,7 +45,7 @@ pub struct Request<'a> {
     /// the root.
     pub mount: &'a str,
     /// Further variables, from the settings. They take the place of those of the same name.
-    pub extra: &'a [(String, String)],
+    pub extra: &'a [(&'a str, Cow<'a, str>)],
 }
 
 /// What a kind of server makes of the variables, which differs.
@@ -139,7 +139,7 @@ pub fn variables(request: &Request<'_>, out: &mut impl Variables) -> Result<(), 
 /// Leaves out what the settings put in place of ours.
 struct Writer<'a, V> {
     out: &'a mut V,
-    extra: &'a [(String, String)],
+    extra: &'a [(&'a str, Cow<'a, str>)],
 }
 
 impl<V: Variables> Writer<'_, V> {

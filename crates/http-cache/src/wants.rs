@@ -18,6 +18,8 @@ pub struct Wants {
     /// directive SHOULD, upon receiving it, respond with either a stored response consistent with the other
     /// constraints of the request or a 504 (Gateway Timeout) status code." (section 5.2.1.7)
     pub only_if_cached: bool,
+    /// No stored reply is asked after: whatever the application replies replaces it.
+    pub unconditional: bool,
     no_cache: bool,
     max_age: Option<Duration>,
     min_fresh: Option<Duration>,
@@ -26,6 +28,11 @@ pub struct Wants {
 }
 
 impl Wants {
+    /// What is wanted of a request that no stored reply answers: its reply replaces what is stored.
+    pub fn of_a_new_page(self) -> Self {
+        Self { no_cache: true, unconditional: true, ..self }
+    }
+
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let mut wants = Self::default();
         if !headers.contains_key(CACHE_CONTROL) {

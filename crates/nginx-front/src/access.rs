@@ -3,6 +3,7 @@
 
 use nginx_conf::{Directive, values};
 
+use crate::limits::time;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
 use crate::translate::Translator;
@@ -12,6 +13,12 @@ pub(crate) fn translate(translator: &mut Translator<'_>, scope: &Scope<'_>, tabl
     password(translator, scope, table);
     if let Some(directive) = scope.one("satisfy") {
         table.from("satisfy", directive.arg(0).unwrap_or("all"), &translator.ledger.origin(directive));
+    }
+    if let Some((directive, delay)) =
+        scope.one("auth_delay").and_then(|one| Some((one, values::milliseconds(one.arg(0)?)?)))
+        && delay > 0
+    {
+        table.from("auth_delay", time(delay), &translator.ledger.origin(directive));
     }
     requests(translator, scope, table);
     connections(translator, scope, table);
@@ -25,6 +32,16 @@ pub(crate) fn translate(translator: &mut Translator<'_>, scope: &Scope<'_>, tabl
             }
         }
     }
+    // What the application is read at is what a client gets, if that is not bounded by itself.
+    let reads = ["proxy_limit_rate", "uwsgi_limit_rate", "fastcgi_limit_rate"];
+    let reads = reads.into_iter().find_map(|name| scope.one(name));
+    if let Some(directive) = reads.filter(|_| scope.one("limit_rate").is_none() && table.has("pool")) {
+        let text = directive.arg(0).unwrap_or_default();
+        match values::size(text) {
+            Some(bytes) => table.from("limit_rate", bytes, &translator.ledger.origin(directive)),
+            None => table.from("limit_rate_by", text, &translator.ledger.origin(directive)),
+        }
+    }
 }
 
 /// The rules of the nearest block that has any, in its order.
@@ -34,11 +51,7 @@ fn rules(translator: &mut Translator<'_>, scope: &Scope<'_>, table: &mut Table) 
     let mut rules = Vec::new();
     for directive in &found {
         let network = directive.arg(0).unwrap_or_default();
-        if network == "unix:" {
-            translator.ledger.left_out(directive, "Weir does not listen on unix sockets");
-        } else {
-            rules.push(format!("{} {network}", directive.name()));
-        }
+        rules.push(format!("{} {network}", directive.name()));
     }
     table.from("access", rules, &translator.ledger.origin(first));
 }

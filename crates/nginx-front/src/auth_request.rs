@@ -13,7 +13,17 @@ pub(crate) fn translate(translator: &mut Translator<'_>, scope: &Scope<'_>, plac
     {
         let mut auth = Table::default();
         auth.set("uri", uri, "");
-        let sets: Vec<Value> = scope.all("auth_request_set").iter().filter_map(|set| variable(set)).collect();
+        let mut sets = Vec::new();
+        for set in scope.all("auth_request_set") {
+            match variable(set) {
+                // nginx has these two that can be written.
+                Some(("args" | "limit_rate", _)) => {
+                    translator.ledger.not_done(set, "it is a variable of Weir's own", "set another one");
+                }
+                Some((name, value)) => sets.push(Value::List(vec![name.into(), value.into()])),
+                None => {}
+            }
+        }
         if !sets.is_empty() {
             auth.set("set", Value::List(sets), "");
         }
@@ -23,9 +33,8 @@ pub(crate) fn translate(translator: &mut Translator<'_>, scope: &Scope<'_>, plac
     secure_link(scope, place, &mut translator.ledger);
 }
 
-fn variable(set: &Directive) -> Option<Value> {
-    let name = set.arg(0)?.trim_start_matches('$');
-    Some(Value::List(vec![name.into(), set.arg(1)?.into()]))
+fn variable(set: &Directive) -> Option<(&str, &str)> {
+    Some((set.arg(0)?.trim_start_matches('$'), set.arg(1)?))
 }
 
 /// Rules decide by `$secure_link`, as in nginx.

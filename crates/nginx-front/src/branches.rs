@@ -4,6 +4,7 @@
 
 use nginx_conf::Directive;
 
+use crate::fields;
 use crate::settings::{Table, Value};
 use crate::translate::Translator;
 
@@ -53,6 +54,9 @@ pub(crate) fn apply(translator: &mut Translator<'_>, branches: &[Branch<'_>], pl
     for branch in branches {
         for directive in branch.fields() {
             let (Some(name), Some(value)) = (directive.arg(0), directive.arg(1)) else { continue };
+            if fields::is_framing(translator, directive, name) {
+                continue;
+            }
             let mut field = Table::default();
             field.set("add", name, "");
             field.set("value", maps.variable(&format!("${}", branch.variable), "1", value.trim_end()), "");

@@ -4,9 +4,11 @@
 
 use nginx_conf::{Directive, values};
 
+use crate::fields;
 use crate::limits::time;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
+use crate::site::with_variable;
 use crate::translate::Translator;
 
 pub(crate) fn translate<'a>(
@@ -25,9 +27,15 @@ pub(crate) fn translate<'a>(
             cache.set("min_uses", uses.max(1), "");
         }
         ignored(scope, family, &mut cache);
-        key(translator, scope.one(&name("_key")));
-        for conditions in [name("_bypass"), format!("{family}_no_cache")] {
-            scope.all(&conditions).into_iter().for_each(|directive| bypass(translator, directive));
+        key(translator, scope, scope.one(&name("_key")), &mut cache);
+        for (key, conditions) in
+            [("bypass_by", name("_bypass")), ("no_store_by", format!("{family}_no_cache"))]
+        {
+            let all = scope.all(&conditions);
+            let texts: Vec<&str> = all.iter().flat_map(|directive| directive.texts()).collect();
+            if let Some(first) = all.first() {
+                cache.from(key, texts, &translator.ledger.origin(first));
+            }
         }
         cache.remark = Some(format!("{}: {}", translator.ledger.origin(zone), zone.name()));
         translator.ledger.different(zone, "Weir's cache is private unless sure: it stores less than nginx's");
@@ -148,11 +156,15 @@ fn stale<'a>(translator: &mut Translator<'a>, scope: &Scope<'a>, family: &str, c
     }
 }
 
-/// Weir's key is scheme, host, path and query. A shorter one would give pages to the wrong visitors.
-fn key(translator: &mut Translator<'_>, directive: Option<&Directive>) {
-    let Some(directive) = directive else { return };
-    let text = directive.arg(0).unwrap_or_default();
-    let known = [
+/// Weir's key is scheme, host, path and query. A shorter one would give pages to the wrong visitors; what is
+/// more than these is added to them.
+fn key<'a>(
+    translator: &mut Translator<'a>,
+    scope: &Scope<'a>,
+    directive: Option<&'a Directive>,
+    cache: &mut Table,
+) {
+    const OF_URL: [&str; 13] = [
         "$scheme",
         "$host",
         "$http_host",
@@ -160,38 +172,21 @@ fn key(translator: &mut Translator<'_>, directive: Option<&Directive>) {
         "$server_name",
         "$request_uri",
         "$uri",
+        "$document_uri",
         "$is_args",
         "$args",
+        "$query_string",
         "$request_method",
         "$server_port",
-        "$query_string",
-        "://",
     ];
-    let rest = known.iter().fold(text.to_owned(), |rest, part| rest.replace(part, ""));
-    if rest.trim_matches(['|', ':', '-', '_', ' ', '"', '?', '/']).contains('$') {
-        translator.ledger.not_done(
-            directive,
-            format!("the key cannot hold `{}`", rest.trim()),
-            "see `fields.split` and `cookies.split` of a cache",
-        );
-    } else {
-        translator.ledger.different(directive, "the key is scheme, host, path and query");
+    let Some(directive) = directive else { return };
+    let key = directive.arg(0).unwrap_or_default();
+    let text = fields::with_target(translator, scope, key);
+    let rest = OF_URL
+        .iter()
+        .fold(key.to_owned(), |rest, known| with_variable(&rest, known.trim_start_matches('$'), ""));
+    if rest.contains('$') {
+        cache.from("key", text, &translator.ledger.origin(directive));
     }
-}
-
-/// Conditions on cookies and fields: what tells visitors apart goes past Weir's cache by itself.
-fn bypass(translator: &mut Translator<'_>, directive: &Directive) {
-    let covered = |text: &str| {
-        text.starts_with("$cookie_")
-            || matches!(text, "$http_authorization" | "$http_cookie" | "$http_upgrade" | "$http_pragma")
-            || text.starts_with("$http_secret")
-    };
-    if directive.texts().all(covered) {
-        translator
-            .ledger
-            .different(directive, "requests with what tells visitors apart go past the cache by themselves");
-    } else {
-        let why = "the cache may not depend on a variable yet";
-        translator.ledger.not_done(directive, why, "let the application say Cache-Control: no-store");
-    }
+    translator.ledger.different(directive, "the key holds scheme, host, path and query in any case");
 }

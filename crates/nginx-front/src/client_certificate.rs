@@ -38,6 +38,11 @@ fn of_server(translator: &mut Translator<'_>, scope: &Scope<'_>) -> Option<Table
         translator.ledger.not_done(trusted, why, "put both into that file");
     }
     let ca = scope.arg("ssl_client_certificate").or_else(|| scope.arg("ssl_trusted_certificate"));
+    if ca.is_none() && verify == "optional_no_ca" {
+        let mut table = Table::default();
+        table.set("verify", verify, "");
+        return Some(table);
+    }
     let Some(ca) = ca else {
         translator.ledger.not_done(directive, "there is no ssl_client_certificate", "name the CA's file");
         return None;
@@ -45,6 +50,9 @@ fn of_server(translator: &mut Translator<'_>, scope: &Scope<'_>) -> Option<Table
     let mut table = Table::default();
     table.set("verify", verify, "");
     table.set("ca", translator.conf_path(ca), "");
+    if scope.one("ssl_client_certificate").is_none() {
+        table.set("names_ca", false, "");
+    }
     if let Some(depth) = scope.arg("ssl_verify_depth").and_then(values::number) {
         table.set("depth", depth, "");
     }

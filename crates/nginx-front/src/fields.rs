@@ -45,8 +45,19 @@ const OF_CONNECTION: [&str; 8] = [
     "content-length",
 ];
 /// What Weir tells the application itself, from what it has settled about the client.
-const TOLD: [&str; 6] =
-    ["host", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto"];
+const TOLD: [&str; 6] = [
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-real-ip",
+];
+
+/// Whether Weir tells the application this field itself.
+pub(crate) fn is_told(name: &str) -> bool {
+    TOLD.iter().any(|told| told.eq_ignore_ascii_case(name))
+}
 
 /// What the application gets besides: each `proxy_set_header`, and each `uwsgi_param HTTP_NAME` with
 /// variables.
@@ -64,9 +75,10 @@ pub(crate) fn to_application(
         let (Some(name), Some(value)) = (directive.arg(0), directive.arg(1)) else { continue };
         let value = with_target(translator, scope, value);
         match told_as(translator, name, &value) {
-            Some(key) => pool_request::tell(key, &value, location),
-            None if !is_settled(translator, directive, name, &value) => fields.push((name.to_owned(), value)),
-            None => {}
+            Some(key) => pool_request::tell(key, value.as_str(), location),
+            None if is_settled(translator, directive, name, &value) => {}
+            None if is_told(name) => pool_request::tell_field(name, &value, location),
+            None => fields.push((name.to_owned(), value)),
         }
     }
     fields.extend(parameters(translator, scope, family));
@@ -101,7 +113,7 @@ fn usual_host(translator: &mut Translator<'_>, scope: &Scope<'_>, location: &mut
          `proxy_set_header Host $http_host;`"
     );
     translator.ledger.trap(pass, trap);
-    pool_request::tell("host", &host, location);
+    pool_request::tell("host", host.as_str(), location);
 }
 
 /// The key of `pool_request` for what Weir tells the application itself, if the file wants another value.
@@ -110,15 +122,15 @@ fn told_as(translator: &Translator<'_>, name: &str, value: &str) -> Option<&'sta
     let facts = &translator.server;
     let (key, of_server) = match lower.as_str() {
         "host" => ("host", facts.name.as_deref()),
-        "x-forwarded-proto" => ("scheme", facts.scheme),
+        "x-forwarded-proto" if matches!(value, "http" | "https") => ("scheme", facts.scheme),
         _ => return None,
     };
-    let is_told = is_standard(&lower, value) || of_server == Some(value) || value.is_empty();
-    (!is_told).then_some(key)
+    let is_usual = is_standard(&lower, value) || of_server == Some(value) || value.is_empty();
+    (!is_usual).then_some(key)
 }
 
 /// `$proxy_host` and `$proxy_port` are what stands in proxy_pass.
-fn with_target(translator: &mut Translator<'_>, scope: &Scope<'_>, value: &str) -> String {
+pub(crate) fn with_target(translator: &mut Translator<'_>, scope: &Scope<'_>, value: &str) -> String {
     let url = scope.pass("proxy_pass").and_then(|pass| constants::filled(translator, scope, pass));
     let Some((scheme, rest)) = url.as_deref().and_then(|url| url.split_once("://")) else {
         return value.to_owned();
@@ -154,19 +166,9 @@ fn is_settled(translator: &mut Translator<'_>, directive: &Directive, name: &str
             .ledger
             .different(directive, "Weir sees to its connections, and passes WebSocket on, by itself");
         true
-    } else if lower == "x-forwarded-host" && value == "$server_name" {
-        translator.ledger.different(directive, "the application gets the name that the client asked for");
-        true
-    } else if TOLD.contains(&lower.as_str()) {
-        let why = format!("Weir tells the application {name} itself, from what it knows, not `{value}`");
-        let instead = match lower.as_str() {
-            "host" => "let the application take its own name from $http_host",
-            _ => {
-                "write $scheme, $host and $proxy_add_x_forwarded_for, and name the balancer in front in \
-                  set_real_ip_from"
-            }
-        };
-        translator.ledger.not_done(directive, why, instead);
+    } else if lower == "host" {
+        // An empty one, which HTTP/1.1 does not have.
+        translator.ledger.not_done(directive, "HTTP/1.1 needs a Host", "write $http_host");
         true
     } else {
         false
@@ -179,7 +181,9 @@ fn parameters(translator: &mut Translator<'_>, scope: &Scope<'_>, family: &str) 
     for directive in scope.all(&format!("{family}_param")) {
         let (Some(name), Some(value)) = (directive.arg(0), directive.arg(1)) else { continue };
         let value = translator.server.filled(value);
-        let Some(field) = field_of(name).filter(|_| value.contains('$')) else { continue };
+        let Some(field) = field_of(name).filter(|field| value.contains('$') && !is_told(field)) else {
+            continue;
+        };
         if !is_settled(translator, directive, &field, &value) {
             found.push((field, value));
         }
@@ -218,6 +222,9 @@ pub(crate) fn of_reply(translator: &mut Translator<'_>, scope: &Scope<'_>, locat
     }
     for directive in added {
         let (Some(name), Some(value)) = (directive.arg(0), directive.arg(1)) else { continue };
+        if is_framing(translator, directive, name) {
+            continue;
+        }
         let mut field = Table::default();
         field.set("add", name, "");
         // A line's end would end the field: nginx sends an empty line more, which changes nothing.
@@ -234,6 +241,18 @@ pub(crate) fn of_reply(translator: &mut Translator<'_>, scope: &Scope<'_>, locat
         location.from("reply_fields", Value::List(fields), &origin);
     }
     lost(translator, scope);
+}
+
+/// Whether a field says how long a body is, which Weir does itself.
+pub(crate) fn is_framing(translator: &mut Translator<'_>, directive: &Directive, name: &str) -> bool {
+    const FRAMING: [&str; 4] = ["content-length", "transfer-encoding", "connection", "keep-alive"];
+    let is_one = FRAMING.iter().any(|known| known.eq_ignore_ascii_case(name));
+    if is_one {
+        translator
+            .ledger
+            .different(directive, "Weir says itself how long a body is, and what becomes of the connection");
+    }
+    is_one
 }
 
 /// One `add_header` in a location takes away all of the blocks around it.
@@ -259,7 +278,7 @@ pub(crate) fn expires(translator: &mut Translator<'_>, directive: &Directive, ta
 }
 
 /// `name` is in lower case.
-fn is_standard(name: &str, value: &str) -> bool {
+pub(crate) fn is_standard(name: &str, value: &str) -> bool {
     STANDARD.iter().any(|(known, values)| *known == name && values.contains(&value))
 }
 

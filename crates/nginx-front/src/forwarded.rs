@@ -27,56 +27,89 @@ fn relies_on_balancer(directives: &[Directive]) -> Option<&Directive> {
     })
 }
 
-/// A location cannot believe others than its server does.
-pub(crate) fn refuse_here(translator: &mut Translator<'_>, location: &Scope<'_>) {
-    for directive in location.own().iter().filter(|directive| directive.name() == "set_real_ip_from") {
-        let why = "who is believed about the client is said once for all locations";
-        translator.ledger.not_done(directive, why, "write it into http");
+/// Who is believed about the client in one block.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RealIp {
+    networks: Vec<String>,
+    header: String,
+    recursive: bool,
+}
+
+impl RealIp {
+    fn of(scope: &Scope<'_>) -> Self {
+        let all = scope.all("set_real_ip_from");
+        let networks = all.iter().filter_map(|directive| network(directive.arg(0)?)).collect();
+        let header = scope.arg("real_ip_header").unwrap_or("X-Real-IP").to_owned();
+        Self { networks, header, recursive: scope.is_on("real_ip_recursive") }
+    }
+
+    /// All that a place says of it.
+    fn put(&self, table: &mut Table) {
+        table.set("trusted_proxies", self.networks.clone(), "set_real_ip_from");
+        if !self.networks.is_empty() {
+            table.set("real_ip_header", self.header.as_str(), "");
+            table.set("real_ip_recursive", self.recursive, "");
+        }
     }
 }
 
-/// The field that names the client in this location.
-pub(crate) fn of_place(translator: &Translator<'_>, location: &Scope<'_>, table: &mut Table) {
-    if let Some(directive) = location.here("real_ip_header")
-        && let Some(header) = directive.arg(0)
-    {
-        table.from("real_ip_header", header, &translator.ledger.origin(directive));
+/// Who is believed about the client in this server or location, if not all blocks of the file say the same.
+pub(crate) fn of_place(translator: &Translator<'_>, scope: &Scope<'_>, table: &mut Table) {
+    if translator.has_several_real_ips {
+        RealIp::of(scope).put(table);
+    }
+}
+
+/// Whether some server or location says something else of it than another.
+pub(crate) fn has_several(http: &Scope<'_>) -> bool {
+    let mut found = Vec::new();
+    for server in http.own().iter().filter(|directive| directive.name() == "server") {
+        collect(&http.inside(server.children()), &mut found);
+    }
+    found.retain(|one: &RealIp| !one.networks.is_empty());
+    let is_everywhere = |all: &Scope<'_>| !all.all("set_real_ip_from").is_empty();
+    let servers: Vec<_> = http.own().iter().filter(|directive| directive.name() == "server").collect();
+    let some_lack = servers.iter().any(|server| !is_everywhere(&http.inside(server.children())));
+    let differ = found.iter().any(|one| Some(one) != found.first());
+    differ || some_lack && !found.is_empty()
+}
+
+fn collect(scope: &Scope<'_>, found: &mut Vec<RealIp>) {
+    found.push(RealIp::of(scope));
+    for location in scope.own().iter().filter(|directive| directive.name() == "location") {
+        collect(&scope.inside(location.children()), found);
     }
 }
 
 /// Sets `trusted_proxies` and `real_ip_header`.
-pub(crate) fn translate<'a>(
-    translator: &mut Translator<'a>,
-    http: &Scope<'a>,
-    scopes: &[Scope<'a>],
-    edge: &mut Table,
-) {
+pub(crate) fn translate<'a>(translator: &mut Translator<'a>, http: &Scope<'a>, edge: &mut Table) {
     let mut networks: Vec<String> = Vec::new();
-    let mut header: Option<&str> = None;
     let mut origin = None;
-    for scope in scopes.iter().chain([http]) {
-        let own = scope.arg("real_ip_header").unwrap_or("X-Real-IP");
-        for directive in scope.all("set_real_ip_from") {
-            let Some(text) = directive.arg(0) else { continue };
-            if !header.get_or_insert(own).eq_ignore_ascii_case(own) {
-                let why =
-                    format!("Weir takes the client's address from one field, {}", header.unwrap_or(own));
-                translator.ledger.not_done(directive, why, "let all proxies send the same field");
-            } else if text == "unix:" {
-                translator.ledger.left_out(directive, "Weir does not listen on unix sockets");
-            } else if let Some(network) = network(text) {
-                origin.get_or_insert_with(|| translator.ledger.origin(directive));
-                if !networks.contains(&network) {
-                    networks.push(network);
-                }
-            } else {
-                translator.ledger.not_done(directive, "a proxy is named by its address", "write 10.0.0.0/8");
+    for directive in all_of(http.own()) {
+        let Some(text) = directive.arg(0) else { continue };
+        if let Some(network) = network(text) {
+            origin.get_or_insert_with(|| translator.ledger.origin(directive));
+            if !networks.contains(&network) {
+                networks.push(network);
             }
+        } else {
+            translator.ledger.not_done(directive, "a proxy is named by its address", "write 10.0.0.0/8");
         }
     }
     if let Some(origin) = origin {
         edge.from("trusted_proxies", networks, &origin);
-        edge.from("real_ip_header", header.unwrap_or("X-Real-IP"), &origin);
+        if translator.has_several_real_ips {
+            edge.set("real_ip_header", "proxy_protocol", "servers and locations name the field");
+            return;
+        }
+        let mut scopes = Vec::new();
+        collect(http, &mut scopes);
+        for server in http.own().iter().filter(|directive| directive.name() == "server") {
+            collect(&http.inside(server.children()), &mut scopes);
+        }
+        let Some(real_ip) = scopes.into_iter().find(|one| !one.networks.is_empty()) else { return };
+        edge.from("real_ip_header", real_ip.header, &origin);
+        edge.set("real_ip_recursive", real_ip.recursive, "");
         return;
     }
     if let Some(directive) = relies_on_balancer(http.own()) {
@@ -90,8 +123,23 @@ pub(crate) fn translate<'a>(
     }
 }
 
+/// Each `set_real_ip_from`, wherever it stands.
+fn all_of(directives: &[Directive]) -> Vec<&Directive> {
+    let mut found = Vec::new();
+    for directive in directives {
+        if directive.name() == "set_real_ip_from" {
+            found.push(directive);
+        }
+        found.extend(all_of(directive.children()));
+    }
+    found
+}
+
 /// An address as the network that holds it alone.
 fn network(text: &str) -> Option<String> {
+    if text == "unix:" {
+        return Some(text.to_owned());
+    }
     let (address, bits) = match text.split_once('/') {
         Some((address, bits)) => (address, Some(bits.parse::<u8>().ok()?)),
         None => (text, None),

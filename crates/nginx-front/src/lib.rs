@@ -7,6 +7,7 @@
 
 mod access;
 mod auth_request;
+mod bodies;
 mod branches;
 mod cache;
 mod client_certificate;
@@ -25,6 +26,7 @@ mod maps;
 mod media_types;
 mod more_headers;
 mod names;
+mod parameters;
 mod pass;
 mod pass_choice;
 mod place;

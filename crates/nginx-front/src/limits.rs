@@ -1,6 +1,7 @@
-//! Time limits and sizes, which Weir has once for all sites: the largest that some server asks for.
+//! Time limits and sizes of connections: those of `http` for all, and of each listener what its default
+//! server says otherwise.
 
-use nginx_conf::{Directive, values};
+use nginx_conf::values;
 
 use crate::forwarded;
 use crate::scope::Scope;
@@ -17,13 +18,7 @@ pub(crate) fn time(milliseconds: u64) -> Value {
 }
 
 /// Sets `[edge.timeouts]`, `[edge.limits]` and whom to believe.
-pub(crate) fn translate<'a>(
-    translator: &mut Translator<'a>,
-    http: &Scope<'a>,
-    servers: &[&'a Directive],
-    edge: &mut Table,
-) {
-    let scopes: Vec<Scope<'a>> = servers.iter().map(|server| http.inside(server.children())).collect();
+pub(crate) fn translate<'a>(translator: &mut Translator<'a>, http: &Scope<'a>, edge: &mut Table) {
     let mut timeouts = Table::new(None);
     for (key, name, default) in [
         ("head", "client_header_timeout", 60_000),
@@ -31,7 +26,7 @@ pub(crate) fn translate<'a>(
         ("send", "send_timeout", 60_000),
         ("keepalive", "keepalive_timeout", 75_000),
     ] {
-        largest(translator, &scopes, name, default, &mut |value| timeouts.set(key, time(value), name));
+        timeouts.set(key, time(milliseconds(http, name).unwrap_or(default)), name);
     }
     let read = translator.pools.longest_read().max(60_000);
     timeouts.set("application", time(read), "the longest *_read_timeout");
@@ -39,55 +34,64 @@ pub(crate) fn translate<'a>(
     edge.set("timeouts", Value::Section(timeouts), "");
 
     let mut limits = Table::new(None);
-    // They hold for all servers, so none gets less than it says, or than nginx gives one that says nothing.
-    let most = |name: &str, default: u64| {
-        let of = |scope: &Scope<'_>| scope.arg(name).and_then(values::number).unwrap_or(default);
-        scopes.iter().map(of).max().unwrap_or(default)
-    };
-    let is_named = |name: &str| scopes.iter().any(|scope| scope.one(name).is_some());
-    if is_named("large_client_header_buffers") {
-        let heads = scopes.iter().map(|scope| {
-            let directive = scope.one("large_client_header_buffers");
-            let buffers = directive.and_then(|directive| {
-                Some((values::number(directive.arg(0)?)?, values::size(directive.arg(1)?)?))
-            });
-            buffers.unwrap_or(HEADER_BUFFERS)
-        });
-        let heads = heads.max_by_key(|(count, size)| count.saturating_mul(*size));
-        let (count, size) = heads.unwrap_or(HEADER_BUFFERS);
-        let head = count.saturating_mul(size).clamp(1024, 1 << 20);
+    let number = |name: &str, default: u64| http.arg(name).and_then(values::number).unwrap_or(default);
+    if let Some((head, target)) = heads(http) {
         limits.set("head", head, "large_client_header_buffers");
-        limits.set("target", size.min(head), "");
+        limits.set("target", target, "");
     }
-    limits.set("fields", most("max_headers", 1000).clamp(1, 1000), "max_headers");
-    limits.set("requests_per_connection", most("keepalive_requests", 1000).max(1), "keepalive_requests");
-    if is_named("http2_max_concurrent_streams") {
-        let streams = most("http2_max_concurrent_streams", 128).max(1);
-        limits.set("http2_streams", streams, "http2_max_concurrent_streams");
-    }
+    limits.set("fields", number("max_headers", 1000).clamp(1, 1000), "max_headers");
+    limits.set("requests_per_connection", number("keepalive_requests", 1000).max(1), "keepalive_requests");
+    limits.set(
+        "http2_streams",
+        number("http2_max_concurrent_streams", 128).max(1),
+        "http2_max_concurrent_streams",
+    );
     edge.set("limits", Value::Section(limits), "");
-    forwarded::translate(translator, http, &scopes, edge);
+    forwarded::translate(translator, http, edge);
 }
 
-/// nginx's `large_client_header_buffers`: how many, and bytes of each.
-const HEADER_BUFFERS: (u64, u64) = (4, 8192);
-
-/// The largest value of a time over all servers; says so if they differ.
-fn largest<'a>(
-    translator: &mut Translator<'a>,
-    scopes: &[Scope<'a>],
-    name: &str,
-    default: u64,
-    set: &mut dyn FnMut(u64),
-) {
-    let of = |scope: &Scope<'_>| scope.arg(name).and_then(values::milliseconds).unwrap_or(default);
-    let largest = scopes.iter().map(of).max().unwrap_or(default);
-    for scope in scopes.iter().filter(|scope| of(scope) != largest) {
-        if let Some(directive) = scope.one(name) {
-            let text = format!("Weir has one for all servers, the longest: {largest} ms");
-            translator.ledger.different(directive, text);
+/// `bounds` of a listener: what its default server says otherwise than `http`.
+pub(crate) fn of_listener(server: &Scope<'_>) -> Option<Table> {
+    let http = server.outside();
+    let mut bounds = Table::default();
+    for (key, name) in [
+        ("head_timeout", "client_header_timeout"),
+        ("body_timeout", "client_body_timeout"),
+        ("send_timeout", "send_timeout"),
+        ("keepalive_timeout", "keepalive_timeout"),
+    ] {
+        if let Some(value) =
+            milliseconds(server, name).filter(|value| milliseconds(&http, name) != Some(*value))
+        {
+            bounds.set(key, time(value), "");
         }
     }
-    // A connection that is closed at once would be of no use.
-    set(largest.max(1));
+    let number = |scope: &Scope<'_>, name: &str| scope.arg(name).and_then(values::number);
+    for (key, name, most) in [
+        ("requests_per_connection", "keepalive_requests", u64::from(u32::MAX)),
+        ("http2_streams", "http2_max_concurrent_streams", u64::from(u32::MAX)),
+        ("fields", "max_headers", 1000),
+    ] {
+        if let Some(value) = number(server, name).filter(|value| number(&http, name) != Some(*value)) {
+            bounds.set(key, value.clamp(1, most), "");
+        }
+    }
+    if let Some((head, target)) = heads(server).filter(|_| heads(server) != heads(&http)) {
+        bounds.set("head", head, "");
+        bounds.set("target", target, "");
+    }
+    (!bounds.is_empty()).then_some(bounds)
+}
+
+/// A time that a block or one around it says. A connection that is closed at once would be of no use.
+fn milliseconds(scope: &Scope<'_>, name: &str) -> Option<u64> {
+    scope.arg(name).and_then(values::milliseconds).map(|value| value.max(1))
+}
+
+/// `large_client_header_buffers`: bytes of a head, and of its first line.
+fn heads(scope: &Scope<'_>) -> Option<(u64, u64)> {
+    let directive = scope.one("large_client_header_buffers")?;
+    let (count, size) = (values::number(directive.arg(0)?)?, values::size(directive.arg(1)?)?);
+    let head = count.saturating_mul(size).clamp(1024, 1 << 20);
+    Some((head, size.min(head)))
 }

@@ -4,6 +4,7 @@ use nginx_conf::Directive;
 
 use crate::client_certificate;
 use crate::ledger::Ledger;
+use crate::limits;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
 use crate::translate::{Options, Translator};
@@ -56,10 +57,6 @@ pub(crate) fn with_tls(servers: &[&Directive], options: &Options, ledger: &mut L
 /// One or, for `ipv6only=off`, two addresses.
 fn parse<'a>(directive: &'a Directive, ledger: &mut Ledger<'_>) -> Vec<Listen<'a>> {
     let Some(text) = directive.arg(0) else { return Vec::new() };
-    if text.starts_with("unix:") {
-        ledger.not_done(directive, "Weir does not listen on unix sockets", "name a port of 127.0.0.1");
-        return Vec::new();
-    }
     let Some(addresses) = addresses(text) else {
         ledger.not_done(directive, format!("`{text}` is no address"), "name an address and a port");
         return Vec::new();
@@ -94,6 +91,9 @@ const MOST_PORTS: usize = 1000;
 
 /// One address, or those of a range of ports: `127.0.0.1:8000-8010`.
 fn addresses(text: &str) -> Option<Vec<String>> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return path.starts_with('/').then(|| vec![text.to_owned()]);
+    }
     let (front, last) = match text.rsplit_once('-') {
         Some((front, last)) if last.bytes().all(|byte| byte.is_ascii_digit()) => {
             (front, last.parse::<u16>().ok()?)
@@ -149,7 +149,11 @@ pub(crate) fn translate<'a>(
         let is_tls = same.iter().any(|(_, listen)| listen.ssl);
         let http2 = same.iter().any(|(scope, listen)| listen.http2 || scope.is_on("http2"));
         let announced = same.iter().find(|(_, listen)| listen.proxy_protocol);
-        if !is_tls && !http2 && announced.is_none() {
+        let scopes: Vec<&Scope<'_>> = same.iter().map(|(scope, _)| scope).collect();
+        // As in nginx, what is not known of a connection before its request is the default server's affair.
+        let default = same.iter().find(|(_, listen)| listen.is_default).or_else(|| same.first());
+        let bounds = default.and_then(|(scope, _)| limits::of_listener(scope));
+        if !is_tls && !http2 && announced.is_none() && bounds.is_none() {
             addresses.push(listen.address.as_str().into());
             continue;
         }
@@ -157,13 +161,15 @@ pub(crate) fn translate<'a>(
         table.set("address", listen.address.as_str(), "");
         let certificate = same.iter().find_map(|(scope, _)| certificate(translator, scope));
         if is_tls && let Some(mut certificate) = certificate {
-            let scopes: Vec<_> = same.iter().map(|(scope, _)| scope).collect();
             client_certificate::translate(translator, &scopes, &mut certificate);
             table.set("tls", Value::Inline(certificate), "");
         } else if is_tls && let Some(directive) = listen.directive {
             translator.ledger.not_done(directive, "no server here has an ssl_certificate", "");
         }
         table.set("http2", http2, "");
+        if let Some(bounds) = bounds {
+            table.set("bounds", Value::Inline(bounds), "");
+        }
         if let Some((scope, listen)) = announced {
             table.set("proxy_protocol", true, "");
             if let Some(directive) = listen.directive.filter(|_| scope.one("set_real_ip_from").is_none()) {
@@ -229,6 +235,7 @@ mod tests {
             ("127.0.0.1:8000-8010", None),
             ("", None),
         ];
+        assert_eq!(addresses("unix:/run/a.sock"), Some(vec!["unix:/run/a.sock".to_owned()]));
         for (text, expected) in cases {
             assert_eq!(address(text).as_deref(), expected, "{text}");
         }

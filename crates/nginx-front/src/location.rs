@@ -26,7 +26,6 @@ pub(crate) fn translate<'a>(
         return None;
     }
     let scope = around.inside(location.children());
-    forwarded::refuse_here(translator, &scope);
     traps::of_if(translator, &scope);
     let origin = translator.ledger.origin(location);
     let mut full = Table::new(Some(format!("{origin}: location {pattern}")));
@@ -43,9 +42,14 @@ pub(crate) fn translate<'a>(
         nested.filter_map(|nested| translate(translator, (&scope, &full), nested)).collect();
     if !nested.is_empty() {
         said.set("location", Value::Sections(nested), "");
+    } else if !ANSWERS.iter().any(|key| full.has(key)) {
+        said.set("return", "404", "nginx's default root is not there");
     }
     Some(said)
 }
+
+/// What a location can answer with.
+const ANSWERS: [&str; 8] = ["root", "alias", "pool", "return", "rule", "rewrite", "try_files", "stub_status"];
 
 /// Paths begin with a slash.
 fn is_reachable(pattern: &str) -> bool {

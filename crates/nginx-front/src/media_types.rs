@@ -70,6 +70,18 @@ pub(crate) fn translate(scope: &Scope<'_>, is_fragment: bool, table: &mut Table,
     table.set("nosniff", false, "nginx sends no X-Content-Type-Options");
 }
 
+/// The types that `charset` is for.
+pub(crate) fn of_charset(scope: &Scope<'_>) -> Vec<String> {
+    let mut types: Vec<String> = vec!["text/html".to_owned()];
+    let named = scope.all("charset_types");
+    match named.is_empty() {
+        true => types.extend(OF_CHARSET.map(str::to_owned)),
+        false => types.extend(named.iter().flat_map(|one| one.texts()).map(str::to_owned)),
+    }
+    types.dedup();
+    types
+}
+
 /// What a type says of the encoding.
 struct Charset {
     name: Option<String>,
@@ -78,20 +90,16 @@ struct Charset {
 
 impl Charset {
     fn of(scope: &Scope<'_>, ledger: &mut Ledger<'_>) -> Self {
-        let mut types: Vec<String> = vec!["text/html".to_owned()];
-        let named = scope.all("charset_types");
-        match named.is_empty() {
-            true => types.extend(OF_CHARSET.map(str::to_owned)),
-            false => types.extend(named.iter().flat_map(|one| one.texts()).map(str::to_owned)),
-        }
+        let types = of_charset(scope);
         let name = match scope.one("charset").and_then(|one| Some((one, one.arg(0)?))) {
             Some((directive, name)) if name.contains('$') => {
                 ledger.not_done(directive, "a charset may not depend on a variable", "name one");
                 None
             }
-            Some((directive, name)) if name != "off" => {
-                ledger
-                    .different(directive, "files and texts of `return` name it; applications name their own");
+            // What is written in another charset first says it itself.
+            Some((_, name))
+                if name != "off" && scope.arg("source_charset").is_none_or(|source| source == "off") =>
+            {
                 Some(name.to_owned())
             }
             _ => None,

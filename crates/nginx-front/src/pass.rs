@@ -3,9 +3,9 @@
 use nginx_conf::{Directive, values};
 
 use crate::constants;
-use crate::fields::field_of;
 use crate::ledger::Origin;
 use crate::limits::time;
+use crate::parameters;
 use crate::pass_choice;
 use crate::pool_tls;
 use crate::regex::escaped;
@@ -22,43 +22,14 @@ pub(crate) struct Pass {
     /// Which pool or server it is, where the request says so.
     pub(crate) choice: Option<Table>,
     pub(crate) variables: Option<String>,
+    /// What the pool's `hash` looks at.
+    pub(crate) hash: Option<String>,
     /// What becomes of the location's prefix: `proxy_pass http://app/other/;`.
     pub(crate) rewrite: Option<String>,
     /// What the names of its directives begin with.
     pub(crate) family: &'static str,
     pub(crate) origin: Origin,
 }
-
-/// The variables that Weir sends by itself, with the values that nginx's own files give them.
-const STANDARD: &[(&str, &[&str])] = &[
-    ("QUERY_STRING", &["$query_string", "$args"]),
-    ("REQUEST_METHOD", &["$request_method"]),
-    ("CONTENT_TYPE", &["$content_type"]),
-    ("CONTENT_LENGTH", &["$content_length"]),
-    ("REQUEST_URI", &["$request_uri"]),
-    ("PATH_INFO", &["$document_uri", "$uri", "$fastcgi_path_info", "$fastcgi_script_name"]),
-    ("DOCUMENT_ROOT", &["$document_root", "$realpath_root"]),
-    ("DOCUMENT_URI", &["$document_uri", "$uri"]),
-    ("SERVER_PROTOCOL", &["$server_protocol"]),
-    ("REQUEST_SCHEME", &["$scheme"]),
-    ("HTTPS", &["$https", "$https if_not_empty"]),
-    ("REMOTE_ADDR", &["$remote_addr"]),
-    ("REMOTE_PORT", &["$remote_port"]),
-    ("SERVER_ADDR", &["$server_addr"]),
-    ("SERVER_PORT", &["$server_port"]),
-    ("SERVER_NAME", &["$server_name", "$host"]),
-    ("HTTP_HOST", &["$http_host", "$host"]),
-    ("GATEWAY_INTERFACE", &["CGI/1.1"]),
-    ("SERVER_SOFTWARE", &["nginx/$nginx_version", "nginx"]),
-    ("SCRIPT_NAME", &["$fastcgi_script_name"]),
-    (
-        "SCRIPT_FILENAME",
-        &["$document_root$fastcgi_script_name", "$realpath_root$fastcgi_script_name", "$request_filename"],
-    ),
-    ("PATH_TRANSLATED", &["$document_root$fastcgi_path_info"]),
-    ("REDIRECT_STATUS", &["200"]),
-    ("UWSGI_SCHEME", &["$scheme"]),
-];
 
 /// The pool, where the location passes its requests to an application.
 pub(crate) fn translate<'a>(
@@ -98,7 +69,18 @@ pub(crate) fn translate<'a>(
         _ => (text.strip_prefix("uwsgi://").unwrap_or(&text).to_owned(), None),
     };
     let (name, variables) = passing.pool(translator, Target::Named(&target), &text);
-    Some(Pass { name, choice: None, variables, rewrite, family, origin: translator.ledger.origin(directive) })
+    let hash = hash_of(translator, [target.as_str()]);
+    let origin = translator.ledger.origin(directive);
+    Some(Pass { name, choice: None, variables, hash, rewrite, family, origin })
+}
+
+/// What the `hash` of the first of these `upstream` blocks looks at that has one.
+pub(crate) fn hash_of<'t>(
+    translator: &Translator<'_>,
+    targets: impl IntoIterator<Item = &'t str>,
+) -> Option<String> {
+    let mut blocks = targets.into_iter().filter_map(|target| translator.upstreams.get(target));
+    blocks.find_map(|block| upstream::hash_key(block)).map(str::to_owned)
 }
 
 /// A directive that passes requests on, and what holds around it.
@@ -174,7 +156,7 @@ impl<'a> PassDirective<'a, '_> {
             table.set("flavour", "php", "");
         }
         let name = translator.pools.named(&name, table);
-        let variables = variables(translator, scope, family);
+        let variables = parameters::variables(translator, scope, family);
         let variables = variables.and_then(|variables| translator.pools.variables(&name, variables));
         let body = scope.one("client_max_body_size").and_then(|size| values::offset(size.arg(0)?));
         translator.pools.takes_bodies(
@@ -337,45 +319,4 @@ fn retries(translator: &mut Translator<'_>, scope: &Scope<'_>, family: &str, tab
         Some(origin) => table.from("retry", Value::Inline(retry), &origin),
         None => table.set("retry", Value::Inline(retry), "nginx has no bound"),
     }
-}
-
-/// `uwsgi_param`, `fastcgi_param` that say more than Weir does by itself.
-fn variables(translator: &mut Translator<'_>, scope: &Scope<'_>, family: &str) -> Option<Table> {
-    let mut variables = Table::new(None);
-    let mut found = false;
-    for param in scope.all(&format!("{family}_param")) {
-        let name = param.arg(0)?;
-        let value = param.args.get(1..).unwrap_or_default();
-        let value: Vec<_> = value.iter().map(|word| word.text.as_str()).collect();
-        let value = value.join(" ");
-        let is_standard = STANDARD.iter().any(|(known, values)| {
-            *known == name && values.contains(&value.trim_end_matches(" if_not_empty"))
-        });
-        if is_standard {
-            continue;
-        }
-        if name.bytes().any(|byte| byte == b'-' || byte.is_ascii_lowercase()) {
-            let how = "no application reads a variable of this name: it reads HTTP_X_REAL_IP and the like";
-            translator.ledger.different(param, how);
-            continue;
-        }
-        if name == "REMOTE_USER" && value == "$remote_user" && scope.one("auth_basic").is_none() {
-            let how =
-                "Weir asks for no password here, so there is no name: the application reads Authorization";
-            translator.ledger.different(param, how);
-            continue;
-        }
-        let value = translator.server.filled(&value);
-        if value.contains('$') && field_of(name).is_some() {
-            continue; // a field of the request
-        }
-        if value.contains('$') {
-            let why = format!("`{name}` may not depend on a variable yet");
-            translator.ledger.not_done(param, why, "");
-            continue;
-        }
-        found = true;
-        variables.set(name, value.trim_end_matches(" if_not_empty"), "");
-    }
-    found.then_some(variables)
 }

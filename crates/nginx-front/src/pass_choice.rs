@@ -2,7 +2,7 @@
 
 use nginx_conf::Directive;
 
-use crate::pass::{Pass, PassDirective, Target};
+use crate::pass::{Pass, PassDirective, Target, hash_of};
 use crate::settings::{Table, Value};
 use crate::translate::Translator;
 use crate::upstream::Scheme;
@@ -35,6 +35,7 @@ pub(crate) fn translate<'a>(
     );
     upstreams.sort_unstable();
     upstreams.dedup();
+    let hash = hash_of(translator, upstreams.iter().copied());
     let mut pools = Table::default();
     for upstream in upstreams {
         let (name, _) = passing.pool(translator, Target::Named(upstream), text);
@@ -60,7 +61,7 @@ pub(crate) fn translate<'a>(
     };
     choice.set("scheme", scheme, "");
     let origin = translator.ledger.origin(directive);
-    Some(Pass { name: any, choice: Some(choice), variables, rewrite: None, family, origin })
+    Some(Pass { name: any, choice: Some(choice), variables, hash, rewrite: None, family, origin })
 }
 
 /// The path that `proxy_pass` names: with variables, it is all that is asked for. `None`: the path stays.
@@ -87,7 +88,8 @@ pub(crate) fn of_one<'a>(
         choice.set("pools", Value::Inline(pools), "");
         choice
     });
-    Pass { name, choice, variables, rewrite: None, family: passing.family, origin }
+    let hash = hash_of(translator, [server]);
+    Pass { name, choice, variables, hash, rewrite: None, family: passing.family, origin }
 }
 
 /// The servers that are named without variables, each with the directive that names it.

@@ -7,16 +7,17 @@ use crate::scope::Scope;
 use crate::settings::{Table, Value};
 use crate::translate::Translator;
 use crate::{
-    access, auth_request, cache, compress, fields, files, logs, media_types, pass, pool_request,
+    access, auth_request, bodies, cache, compress, fields, files, logs, media_types, pass, pool_request,
     reply_rewrite, route,
 };
 
 /// Keys that a place takes from the one around it, whatever answers there.
-const INHERITED: [&str; 48] = [
+const INHERITED: [&str; 54] = [
     "absolute_redirect",
     "access",
     "access_log",
     "auth_basic",
+    "auth_delay",
     "auth_request",
     "autoindex",
     "body_buffer",
@@ -49,6 +50,9 @@ const INHERITED: [&str; 48] = [
     "pool_request",
     "priority",
     "real_ip_header",
+    "recode",
+    "replace",
+    "real_ip_recursive",
     "reply_fields",
     "reply_rewrite",
     "request_buffering",
@@ -58,6 +62,8 @@ const INHERITED: [&str; 48] = [
     "secure_link",
     "server_name_in_redirect",
     "symlinks",
+    "trailers",
+    "trusted_proxies",
     "types",
     "variables",
     "charset",
@@ -74,8 +80,7 @@ pub(crate) fn answer<'a>(
         table.from("internal", true, &translator.ledger.origin(internal));
     }
     if let Some(status) = scope.here("stub_status") {
-        translator.ledger.left_out(status, "figures are on the admin listener: weir_admin 127.0.0.1:9900;");
-        table.from("return", 404, &translator.ledger.origin(status));
+        table.from("stub_status", true, &translator.ledger.origin(status));
     }
     let pool = pattern.and_then(|pattern| pass::translate(translator, scope, pattern));
     if let Some(pool) = &pool {
@@ -92,6 +97,10 @@ pub(crate) fn answer<'a>(
         application(translator, scope, table);
         body_buffer(translator, scope, table);
         pool_request::translate(translator, scope, pool.family, table);
+        if let Some(hash) = &pool.hash {
+            pool_request::tell("hash", hash.as_str(), table);
+        }
+        pool_request::values(scope, pool.family, table, translator);
         if pool.family == "proxy" {
             early_hints(scope, table, &mut translator.ledger);
         }
@@ -111,6 +120,7 @@ pub(crate) fn answer<'a>(
     }
     route::translate(scope, table, &mut translator.ledger);
     fields::of_reply(translator, scope, table);
+    bodies::translate(translator, scope, table);
     access::translate(translator, scope, table);
     compress::translate(translator, scope, table);
     logs::of_place(translator, scope, table);
@@ -154,7 +164,11 @@ pub(crate) fn within(full: &mut Table, outer: &Table) -> Table {
 }
 
 /// What says that something of the place around does not hold here.
-fn takes_away() -> [(&'static str, Value); 19] {
+fn takes_away() -> [(&'static str, Value); 22] {
+    let mut no_charset = Table::default();
+    no_charset.set("charset", "", "");
+    let mut no_texts = Table::default();
+    no_texts.set("texts", Value::List(Vec::new()), "");
     [
         ("access_log", true.into()),
         ("auth_basic", false.into()),
@@ -172,8 +186,11 @@ fn takes_away() -> [(&'static str, Value); 19] {
         ("log_not_found", true.into()),
         ("pool_request", Value::Inline(Table::default())),
         ("precompressed", false.into()),
+        ("recode", Value::Inline(no_charset)),
+        ("replace", Value::Inline(no_texts)),
         ("reply_rewrite", Value::Inline(Table::default())),
         ("request_buffering", true.into()),
+        ("trailers", Value::List(Vec::new())),
         ("variables", "".into()),
     ]
 }

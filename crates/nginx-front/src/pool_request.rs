@@ -1,6 +1,7 @@
 //! `proxy_method`, `proxy_set_body`, `*_pass_request_headers`, `*_pass_request_body`: what the application is
 //! asked in place of what the client asks.
 
+use crate::parameters;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
 use crate::translate::Translator;
@@ -46,11 +47,33 @@ pub(crate) fn translate<'a>(
 }
 
 /// What the application is told of the URL in place of what the client has asked for.
-pub(crate) fn tell(key: &str, value: &str, place: &mut Table) {
+pub(crate) fn tell(key: &str, value: impl Into<Value>, place: &mut Table) {
     let mut wanted = match place.get("pool_request") {
         Some(Value::Inline(wanted)) => wanted.clone(),
         _ => Table::default(),
     };
     wanted.set(key, value, "");
     place.set("pool_request", Value::Inline(wanted), "");
+}
+
+/// A field that the application is told with another value than Weir's own. An empty one is not told.
+pub(crate) fn tell_field(name: &str, value: &str, place: &mut Table) {
+    let mut told = match place.get("pool_request") {
+        Some(Value::Inline(wanted)) => match wanted.get("told") {
+            Some(Value::Inline(told)) => told.clone(),
+            _ => Table::default(),
+        },
+        _ => Table::default(),
+    };
+    told.set(name, value, "");
+    tell("told", Value::Inline(told), place);
+}
+
+/// The values of `uwsgi_param` and `fastcgi_param` that depend on the request, in their order.
+pub(crate) fn values<'a>(scope: &Scope<'a>, family: &str, place: &mut Table, translator: &Translator<'a>) {
+    let told = parameters::told(scope, family, translator);
+    if !told.is_empty() {
+        let values: Vec<String> = told.into_iter().map(|(_, value)| value).collect();
+        tell("values", values, place);
+    }
 }

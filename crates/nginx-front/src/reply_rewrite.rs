@@ -38,6 +38,18 @@ pub(crate) fn translate(
             rewrite.set(key, Value::List(found), "");
         }
     }
+    let flags = scope.all("proxy_cookie_flags");
+    let pair = |directive: &&Directive| {
+        let name = directive.arg(0).filter(|name| *name != "off")?;
+        let name = if name.starts_with('~') { regex::translated(name) } else { name.to_owned() };
+        let flags: Vec<&str> = directive.texts().skip(1).collect();
+        Some(Value::List(vec![name.into(), flags.into()]))
+    };
+    let pairs: Vec<Value> = flags.iter().filter_map(pair).collect();
+    if let Some(first) = flags.first().filter(|_| !pairs.is_empty()) {
+        origin.get_or_insert_with(|| translator.ledger.origin(first));
+        rewrite.set("cookie_flags", Value::List(pairs), "");
+    }
     if let Some(origin) = origin {
         place.from("reply_rewrite", Value::Inline(rewrite), &origin);
     }

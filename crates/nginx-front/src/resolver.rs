@@ -14,6 +14,8 @@ pub(crate) fn translate(translator: &mut Translator<'_>, resolver: &Directive, t
     let mut valid = None;
     for text in resolver.texts() {
         match text.split_once('=') {
+            Some(("ipv6", "off")) => table.set("resolve_to", "ipv4", ""),
+            Some(("ipv4", "off")) => table.set("resolve_to", "ipv6", ""),
             Some(("valid", period)) => valid = values::milliseconds(period).filter(|period| *period > 0),
             Some(_) => {}
             None => match address(text) {

@@ -6,8 +6,8 @@ use crate::scope::Scope;
 use crate::settings::{Table, Value};
 use crate::unnamed::refuses_all;
 
-/// Statuses that only nginx gives, to requests that it cannot read: its `error_page` may change them.
-const OF_NGINX: [&str; 4] = ["494", "495", "496", "497"];
+/// A status that only nginx gives, to requests whose head is too long: its `error_page` may change it.
+const OF_NGINX: [&str; 1] = ["494"];
 
 pub(crate) fn translate(scope: &Scope<'_>, table: &mut Table, ledger: &mut Ledger<'_>) {
     if let Some(directive) = scope.here("try_files") {

@@ -34,6 +34,11 @@ impl<'a> Scope<'a> {
         self.here(name).or_else(|| if self.is_unnamed && !has_own { around() } else { None })
     }
 
+    /// The outermost block's directives.
+    pub(crate) fn outermost(&self) -> &'a [Directive] {
+        self.levels.first().copied().unwrap_or_default()
+    }
+
     /// The innermost block's own directives.
     pub(crate) fn own(&self) -> &'a [Directive] {
         self.levels.last().copied().unwrap_or_default()

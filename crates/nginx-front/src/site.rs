@@ -3,6 +3,7 @@
 use nginx_conf::Directive;
 
 use crate::branches;
+use crate::forwarded;
 use crate::ledger::Ledger;
 use crate::listen::{self, Listen};
 use crate::location;
@@ -29,7 +30,10 @@ pub(crate) fn translate<'a>(
         listen.ssl |= translator.tls.contains(&listen.address);
     }
     let is_tls = listens.iter().any(|listen| listen.ssl);
-    if is_tls
+    let rejects = scope.is_on("ssl_reject_handshake");
+    if let Some(directive) = scope.one("ssl_reject_handshake").filter(|_| rejects && is_tls) {
+        site.from("tls", "reject", &translator.ledger.origin(directive));
+    } else if is_tls
         && let Some(certificate) = listen::certificate(translator, &scope)
         && let Some(directive) = scope.one("ssl_certificate")
     {
@@ -42,6 +46,7 @@ pub(crate) fn translate<'a>(
     }
     // What no location matches is answered by the server's own directives.
     let mut full = Table::default();
+    forwarded::of_place(translator, &scope, &mut full);
     place::answer(translator, &scope, None, &mut full);
     let branches =
         rules::translate(server.children(), &BlockLocations::default(), &mut full, &mut translator.ledger);
@@ -77,14 +82,17 @@ impl ServerFacts {
             count if count == listens.len() => Some("https"),
             _ => None,
         };
-        let port = |listen: &Listen<'_>| Some(listen.address.rsplit_once(':')?.1.to_owned());
-        let ports: Vec<_> = listens.iter().filter_map(port).collect();
+        let port = |listen: &Listen<'_>| {
+            let (_, port) = listen.address.rsplit_once(':').filter(|(host, _)| *host != "unix")?;
+            Some(port.to_owned())
+        };
+        let ports: Vec<_> = listens.iter().map(port).collect();
         let name = server.children().iter().find(|directive| directive.name() == "server_name");
         let plain =
             |name: &&str| !name.is_empty() && !name.contains(['*', '~', '$']) && !name.starts_with('.');
         Self {
             scheme,
-            port: ports.first().filter(|first| ports.iter().all(|port| port == *first)).cloned(),
+            port: ports.first().filter(|first| ports.iter().all(|port| port == *first)).cloned().flatten(),
             name: name.and_then(|name| name.arg(0)).filter(plain).map(str::to_owned),
         }
     }
@@ -105,17 +113,44 @@ impl ServerFacts {
 
 /// `$name` and `${name}` replaced.
 pub(crate) fn with_variable(text: &str, name: &str, value: &str) -> String {
-    let braced = text.replace(&format!("${{{name}}}"), value);
+    let (bare, braced) = (format!("${name}"), format!("${{{name}}}"));
     let mut filled = String::new();
-    let mut rest = braced.as_str();
-    let wanted = format!("${name}");
-    while let Some((before, after)) = rest.split_once(&wanted) {
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        let from = rest.get(before.len()..).unwrap_or_default();
         filled.push_str(before);
-        let is_longer = after.starts_with(|next: char| next.is_ascii_alphanumeric() || next == '_');
-        filled.push_str(if is_longer { &wanted } else { value });
-        rest = after;
+        let is_whole = |after: &&str| !after.starts_with(is_of_name);
+        let behind = from.strip_prefix(&braced).or_else(|| from.strip_prefix(&bare).filter(is_whole));
+        rest = match behind {
+            Some(behind) => {
+                push_apart(&mut filled, value);
+                behind
+            }
+            None => {
+                filled.push('$');
+                after
+            }
+        };
     }
     filled + rest
+}
+
+/// Appends a text that must not lengthen the name of a variable before it.
+fn push_apart(filled: &mut String, value: &str) {
+    let of_name = filled.rsplit_once('$').map(|(before, name)| (before.len(), name));
+    if let Some((at, name)) = of_name
+        && !name.is_empty()
+        && name.chars().all(is_of_name)
+        && value.starts_with(is_of_name)
+    {
+        filled.insert(at + 1, '{');
+        filled.push('}');
+    }
+    filled.push_str(value);
+}
+
+fn is_of_name(char: char) -> bool {
+    char.is_ascii_alphanumeric() || char == '_'
 }
 
 /// The listeners that the server answers on, and those where it answers hosts that no server names.
@@ -137,8 +172,7 @@ fn captures(server: &Directive, site: &mut Table) {
     let names = server.children().iter().filter(|directive| directive.name() == "server_name");
     let patterns = names.flat_map(Directive::texts).filter_map(|name| name.strip_prefix('~'));
     let mut rules = Vec::new();
-    // Classes of Unicode are for names alone, not for rules.
-    for pattern in patterns.filter(|pattern| pattern.contains('(') && !pattern.contains("\\p")) {
+    for pattern in patterns.filter(|pattern| pattern.contains('(')) {
         let pattern = regex::translated(pattern);
         let groups = regex::group_names(&pattern);
         let mut set = Table::default();
@@ -172,8 +206,8 @@ fn names(translator: &mut Translator<'_>, server: &Directive, site: &mut Table) 
         origin.get_or_insert_with(|| translator.ledger.origin(directive));
         for name in directive.texts() {
             let name = name.replace("$hostname", &translator.options.hostname);
-            // `_` is no name, and an empty one is the request without a Host: the default server's.
-            if name.is_empty() || name == "_" || names.contains(&name) {
+            // An empty one is that of requests without a Host.
+            if name == "_" || names.contains(&name) {
                 continue;
             }
             match name.strip_prefix('.').filter(|rest| !rest.is_empty()) {

@@ -5,6 +5,7 @@ use toml::Value;
 
 use super::*;
 
+mod bodies;
 mod choices;
 mod guards;
 mod logs;
@@ -98,12 +99,14 @@ server {
 fn a_fragment_of_a_python_site_is_said_completely() {
     assert_eq!(not_done(DJANGO), [""; 0]);
     let table = settings(DJANGO);
-    assert_eq!(shown(at(&table, "edge.listen")), r#"["0.0.0.0:80", "[::]:80"]"#);
+    assert_eq!(text(&table, "edge.listen.0.address"), "0.0.0.0:80");
+    assert_eq!(text(&table, "edge.listen.1.address"), "[::]:80");
     assert_eq!(
         shown(at(&table, "edge.site.0.server_name")),
         r#"["example.com", "example.org", "*.example.org"]"#
     );
-    assert_eq!(text(&table, "edge.timeouts.keepalive"), "5s");
+    assert_eq!(text(&table, "edge.listen.0.bounds.keepalive_timeout"), "5s");
+    assert_eq!(text(&table, "edge.timeouts.keepalive"), "75s");
     assert_eq!(text(&table, "edge.timeouts.application"), "300s");
     let location =
         |index: usize, key: &str| shown(at(&table, &format!("edge.site.0.location.{index}.{key}")));
@@ -157,6 +160,20 @@ fn one_upstream_with_two_time_limits_is_two_pools() {
     assert_eq!(text(&table, "wsgi_adapter.pool.0.balance"), "ip_hash");
     assert_eq!(text(&table, "edge.site.0.location.2.variables"), "set-1");
     assert_eq!(text(&table, "wsgi_adapter.pool.0.variable_sets.set-1.A"), "b");
+}
+
+#[test]
+fn a_value_does_not_lengthen_the_name_before_it() {
+    for (text, expected) in [
+        ("$scheme$name$uri", "${scheme}a1$uri"),
+        ("$scheme${name}x", "${scheme}a1x"),
+        ("$names/$name", "$names/a1"),
+        ("${scheme}$name", "${scheme}a1"),
+        ("$name$name", "a1a1"),
+        ("$$name", "$a1"),
+    ] {
+        assert_eq!(site::with_variable(text, "name", "a1"), expected);
+    }
 }
 
 #[test]
@@ -226,13 +243,14 @@ fn tls_has_the_server_s_certificate() {
 
 #[test]
 fn nothing_is_dropped_in_silence() {
-    let said = not_done("server { sub_filter a b; location / { auth_delay 1s; proxy_pass a; } }");
+    let said = not_done("server { ssi on; location / { mirror /b; proxy_pass a; } }");
     assert_eq!(
         said,
         [
-            "\"sub_filter\" is not done: Weir does not change the bodies of replies; let the application write it \
-             in nginx.conf:1",
-            "\"auth_delay\" is not done: Weir has no setting for it in nginx.conf:1",
+            "\"ssi\" is not done: Weir does not process server-side includes; let the application put the page \
+             together in nginx.conf:1",
+            "\"mirror\" is not done: Weir does not send requests twice; leave it out, or keep nginx for it in \
+             nginx.conf:1",
             "\"proxy_pass\" is not done: the URL begins with neither http:// nor https:// in nginx.conf:1",
         ]
     );
@@ -416,5 +434,7 @@ fn names_are_looked_up_by_the_resolver_of_the_file() {
         assert_eq!(pool(index, "resolve_every"), "\"30s\"");
     }
     assert_eq!(pool(0, "servers.0.resolve"), "true");
-    assert_eq!(at(&table, "wsgi_adapter.pool.1.servers.1.weight").as_integer(), Some(3));
+    assert_eq!(pool(1, "servers.1"), "\"http://10.0.0.1:1\"");
+    assert_eq!(at(&table, "wsgi_adapter.pool.1.servers.2.again").as_bool(), Some(true));
+    assert_eq!(at(&table, "wsgi_adapter.pool.1.servers.2.weight").as_integer(), Some(2));
 }

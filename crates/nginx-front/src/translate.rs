@@ -61,6 +61,8 @@ pub(crate) struct Translator<'a> {
     pub(crate) tls: Vec<String>,
     /// What `valid_referers` say, each once.
     pub(crate) referers: Vec<Table>,
+    /// Whether servers or locations differ in who is believed about the client.
+    pub(crate) has_several_real_ips: bool,
     /// Whether proxies in front tell the scheme.
     pub(crate) trusts_proxies: bool,
     /// What the server says, and the locations that blocks within its locations need.
@@ -112,6 +114,7 @@ pub fn translate(parsed: &SyntaxTree, options: &Options) -> Translation {
         maps: Vec::new(),
         tls: Vec::new(),
         referers: Vec::new(),
+        has_several_real_ips: forwarded::has_several(&scope),
         trusts_proxies: forwarded::trusts_proxies(http),
         site: Table::default(),
         unnamed: Vec::new(),
@@ -157,9 +160,10 @@ impl<'a> Translator<'a> {
         let sites: Vec<Table> = servers.iter().map(|server| site::translate(self, http, server)).collect();
         let mut edge = Table::new(None);
         listen::translate(self, http, &servers, &mut edge);
-        limits::translate(self, http, &servers, &mut edge);
+        limits::translate(self, http, &mut edge);
         self.admin(http, &mut edge);
         edge.set("bare_line_feeds", true, "as nginx takes them");
+        edge.set("first_name_counts", true, "as in nginx");
         edge.set("title_names", true, "as nginx writes them");
         let scopes = servers.iter().map(|server| http.inside(server.children()));
         if let Some(directive) = scopes.chain([http.clone()]).find_map(|scope| {

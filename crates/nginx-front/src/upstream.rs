@@ -76,16 +76,12 @@ pub(crate) fn translate(upstream: &Directive, scheme: Scheme, table: &mut Table,
     keepalive(upstream, scheme, table, ledger);
 }
 
-/// Adds a server. One that is named twice gets the share of two.
-fn add(server: Table, servers: &mut Vec<Table>) {
-    let weight =
-        |table: &Table| if let Some(Value::Number(weight)) = table.get("weight") { *weight } else { 1 };
-    let without_weight = |table: &Table| table.clone().without(table, |key| key == "weight");
-    let same = servers.iter_mut().find(|known| without_weight(known).says(&without_weight(&server)));
-    match same {
-        Some(known) => known.set("weight", Value::Number(weight(known) + weight(&server)), ""),
-        None => servers.push(server),
+/// Adds a server. As in nginx, one that is named twice is another one.
+fn add(mut server: Table, servers: &mut Vec<Table>) {
+    if servers.iter().any(|known| known.get("address") == server.get("address")) {
+        server.set("again", true, "");
     }
+    servers.push(server);
 }
 
 /// The address alone where there is nothing else.
@@ -118,34 +114,18 @@ fn server(directive: &Directive, scheme: Scheme, ledger: &mut Ledger<'_>) -> Tab
     table
 }
 
-fn hash(directive: &Directive, table: &mut Table, ledger: &mut Ledger<'_>) {
-    let text = directive.arg(0).unwrap_or_default();
-    let field = |name: &str| name.replace('_', "-");
-    let key = match text {
-        "$request_uri" | "$uri$is_args$args" => "uri".to_owned(),
-        "$remote_addr" | "$binary_remote_addr" => "client".to_owned(),
-        _ => match (text.strip_prefix("$http_"), text.strip_prefix("$cookie_")) {
-            (Some(name), _) => format!("header:{}", field(name)),
-            (_, Some(name)) => format!("cookie:{name}"),
-            _ => {
-                let why = format!("a hash of `{text}` is not there");
-                return ledger.not_done(
-                    directive,
-                    why,
-                    "use $request_uri, $remote_addr, $http_NAME or $cookie_NAME",
-                );
-            }
-        },
-    };
-    if directive.arg(1) != Some("consistent") {
-        ledger.different(
-            directive,
-            "the hash is consistent, so that other servers get the keys than with nginx",
-        );
-    }
-    let origin = ledger.origin(directive);
-    table.from("balance", "hash", &origin);
-    table.set("hash_key", key, "");
+/// `hash KEY [consistent]`: locations tell what the key is for each request.
+fn hash(directive: &Directive, table: &mut Table, ledger: &Ledger<'_>) {
+    let consistent = directive.arg(1) == Some("consistent");
+    let balance = if consistent { "hash" } else { "hash_modulo" };
+    table.from("balance", balance, &ledger.origin(directive));
+    table.set("hash_key", "told", "");
+}
+
+/// What the `hash` of a block looks at.
+pub(crate) fn hash_key(upstream: &Directive) -> Option<&str> {
+    let hash = upstream.children().iter().find(|directive| directive.name() == "hash")?;
+    hash.arg(0)
 }
 
 fn keepalive(upstream: &Directive, scheme: Scheme, table: &mut Table, ledger: &mut Ledger<'_>) {

@@ -231,6 +231,11 @@ impl Successor {
     }
 }
 
+/// Whether this process was started to replace another one.
+pub(crate) fn replaces() -> bool {
+    std::env::var_os(REPLACES).is_some()
+}
+
 /// Tells the process that this one replaces, if there is one, that this one serves.
 pub(crate) fn take_over() {
     let Some(named) = std::env::var(REPLACES).ok().and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw)

@@ -1,11 +1,15 @@
 //! Binding to an address, with an error that says what to do.
 
+mod unix;
+
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::handover;
+
+pub use unix::{accepts_unix, remove_files, unix};
 
 /// Connections that wait to be accepted, where the system allows as many (`net.core.somaxconn`).
 pub const BACKLOG: i32 = 4096;

@@ -15,7 +15,7 @@ use crate::settings::{LoadedSection, Mistakes, SettingsTree};
 use crate::shutdown::Shutdown;
 use crate::signals::{self, DrainEnd, ProgramHandle, Signals};
 use crate::telemetry::{self, LogFormat, TelemetryError, TelemetryOptions};
-use crate::{legacy, nofile, service_manager};
+use crate::{legacy, listen, nofile, service_manager};
 
 /// How long the last spans may take to their collector.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -169,6 +169,7 @@ where
             signals::run_until_stopped(&mut signals, &shutdown, running, successor).await,
         )
     })?;
+    listen::remove_files();
     // What is still blocked on a disk must not hold the process back.
     runtime.shutdown_timeout(FLUSH);
     telemetry.shutdown(FLUSH);

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use crate::connection::unix_client::{UNIX, UNIX_NAME};
+
 /// The rules in order.
 #[derive(Debug)]
 pub(crate) struct Addresses(Vec<AddressRule>);
@@ -65,6 +67,9 @@ impl AddressRule {
 
 /// An address or a network; IPv4 written as IPv6 is IPv4.
 fn parse_network(text: &str) -> Option<IpNet> {
+    if text == UNIX_NAME {
+        return Some(UNIX.into());
+    }
     if let Ok(address) = text.parse::<IpAddr>() {
         return Some(address.to_canonical().into());
     }
@@ -82,6 +87,8 @@ mod tests {
         };
         let cases: &[(&[&str], &str, Option<bool>)] = &[
             (&[], "10.0.0.1", None),
+            (&["allow unix:", "deny all"], "::", Some(true)),
+            (&["allow unix:", "deny all"], "10.0.0.1", Some(false)),
             (&["allow 10.0.0.1"], "10.0.0.1", Some(true)),
             (&["allow 10.0.0.1"], "10.0.0.2", None),
             (&["deny 10.0.0.1", "allow 10.0.0.0/8", "deny all"], "10.0.0.1", Some(false)),

@@ -14,6 +14,7 @@ use weir_proto::fields;
 use weir_proto::origin::{Field, Priority, RequestHead};
 
 use crate::application::hints::Hints;
+use crate::application::told::ToldValues;
 use crate::application::upstream::BackgroundRecorder;
 use crate::fields::request::CommonFields;
 use crate::request::client::{Client, protocol};
@@ -60,11 +61,13 @@ pub(crate) struct Ask {
     pub common_fields: CommonFields,
     /// Path and query as the client sent them, if rules have made another target of them.
     pub request_uri: Option<Bytes>,
+    /// What the adapter is told besides.
+    pub told: Option<Box<ToldValues>>,
 }
 
 impl Ask {
     pub(crate) fn head(&self, method: &str, target: Bytes, headers: &HeaderMap) -> RequestHead {
-        RequestHead {
+        let mut head = RequestHead {
             pool: self.pool.to_string(),
             server: self.server.to_string(),
             method: method.to_owned(),
@@ -91,7 +94,14 @@ impl Ask {
             request_uri: self.request_uri.clone().unwrap_or_default(),
             early_hints: self.hints.is_some(),
             read_timeout_ms: u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX),
+            told: Vec::new(),
+            hash_key: Bytes::new(),
+            values: Vec::new(),
+        };
+        if let Some(told) = &self.told {
+            told.put(&mut head, false);
         }
+        head
     }
 
     fn all_fields(&self, headers: &HeaderMap) -> Vec<Field> {
@@ -125,7 +135,9 @@ impl SharedAsk {
     /// Makes the same request conditional on the stored replies; `None` if these have no validators.
     pub(crate) fn conditional_head(&self, stored: &[&HeaderMap]) -> Option<RequestHead> {
         let mut headers = self.request.outgoing.headers.clone();
-        revalidate::make_conditional(&mut headers, stored).then(|| self.head_with(&headers))
+        let is_conditional =
+            !self.request.look.wants.unconditional && revalidate::make_conditional(&mut headers, stored);
+        is_conditional.then(|| self.head_with(&headers))
     }
 
     fn head_with(&self, headers: &HeaderMap) -> RequestHead {
@@ -145,6 +157,9 @@ impl SharedAsk {
         // An application that knows of holes leaves some, instead of making a page for nobody.
         head.fields.push(Field { name: holes::FIELD.into(), value: holes::OFFER.into() });
         head.shared = true;
+        if let Some(told) = &self.ask.told {
+            told.put(&mut head, true);
+        }
         head
     }
 

@@ -6,12 +6,17 @@ use std::sync::Arc;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{CertificateError, Error};
-use webpki::EndEntityCert;
+use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate};
 
 /// What a listener asks of its clients' certificates.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientCheck {
-    pub(crate) verifier: Arc<dyn ClientCertVerifier>,
+    /// `None`: no CA is known.
+    pub(crate) verifier: Option<Arc<dyn ClientCertVerifier>>,
+    /// The certificates that are trusted: a client may show one of them as its own.
+    pub(crate) trusted: Vec<CertificateDer<'static>>,
+    /// Clients are told the names of CAs.
+    pub(crate) names_ca: bool,
     /// How many certificates may stand between a client's and the CA's.
     pub(crate) depth: usize,
     /// Clients need one.
@@ -25,6 +30,19 @@ pub(crate) struct ClientCheck {
 pub(crate) enum ClientRefusal {
     WrongCertificate,
     NoCertificate,
+    /// It speaks plain HTTP where TLS is spoken.
+    PlainHttp,
+}
+
+impl ClientRefusal {
+    /// nginx's code, by which `error_page` names it. The client sees 400.
+    pub(crate) fn code(self) -> u16 {
+        match self {
+            Self::WrongCertificate => 495,
+            Self::NoCertificate => 496,
+            Self::PlainHttp => 497,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,11 +66,36 @@ impl ClientCheck {
         let fault = if between.len() > self.depth {
             Some("certificate chain too long")
         } else {
-            let verified = self.verifier.verify_client_cert(own, between, UnixTime::now());
-            verified.err().map(|error| words(&error, own))
+            self.fault(own, between)
         };
         let is_refused = fault.is_some_and(|fault| !self.any_ca || !UNKNOWN_CA.contains(&fault));
         ClientVerdict { fault, refusal: is_refused.then_some(ClientRefusal::WrongCertificate) }
+    }
+}
+
+impl ClientCheck {
+    fn fault(&self, own: &CertificateDer<'_>, between: &[CertificateDer<'_>]) -> Option<&'static str> {
+        if self.trusted.iter().any(|trusted| trusted.as_ref() == own.as_ref()) {
+            return period_fault(own);
+        }
+        let Some(verifier) = &self.verifier else {
+            return Some(UNKNOWN_CA[usize::from(!is_self_signed(own))]);
+        };
+        let verified = verifier.verify_client_cert(own, between, UnixTime::now());
+        verified.err().map(|error| words(&error, own))
+    }
+}
+
+/// Whether a certificate that is trusted itself is not valid now.
+fn period_fault(own: &CertificateDer<'_>) -> Option<&'static str> {
+    let Ok((_, parsed)) = X509Certificate::from_der(own) else { return Some("certificate rejected") };
+    let now = ASN1Time::now();
+    if parsed.validity().not_after < now {
+        Some("certificate has expired")
+    } else if parsed.validity().not_before > now {
+        Some("certificate is not yet valid")
+    } else {
+        None
     }
 }
 
@@ -74,10 +117,12 @@ fn words(error: &Error, own: &CertificateDer<'_>) -> &'static str {
         }
         CertificateError::UnknownIssuer if is_self_signed(own) => UNKNOWN_CA[0],
         CertificateError::UnknownIssuer => UNKNOWN_CA[1],
+        // It has no extensions: who has signed it is not looked at.
+        _ if is_self_signed(own) => UNKNOWN_CA[0],
         _ => "certificate rejected",
     }
 }
 
 fn is_self_signed(certificate: &CertificateDer<'_>) -> bool {
-    EndEntityCert::try_from(certificate).is_ok_and(|parsed| parsed.subject() == parsed.issuer())
+    X509Certificate::from_der(certificate).is_ok_and(|(_, parsed)| parsed.subject() == parsed.issuer())
 }

@@ -23,6 +23,11 @@ const NAMES: [(&[u8], &str); 14] = [
     (&[0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 1, 25], "DC"),
 ];
 
+/// The text of a name with its outermost SEQUENCE.
+pub(super) fn of_der(mut name: &[u8]) -> Option<String> {
+    text(take(&mut name, SEQUENCE)?)
+}
+
 /// The text of a name: the content of its outermost SEQUENCE. `None`: it is malformed.
 pub(super) fn text(mut name: &[u8]) -> Option<String> {
     let mut parts = Vec::new();

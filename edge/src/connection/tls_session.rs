@@ -1,10 +1,8 @@
 //! What a TLS handshake agreed on, in nginx's words, for variables.
 
 use rustls::{CipherSuite, HandshakeKind, ProtocolVersion, ServerConnection};
-use webpki::EndEntityCert;
 
 use crate::connection::client_check::{ClientCheck, ClientRefusal, ClientVerdict};
-use crate::connection::distinguished_name;
 
 /// One connection's handshake. Made once, and shared by its requests.
 #[derive(Debug, Default)]
@@ -13,8 +11,8 @@ pub(crate) struct TlsSession {
     pub(crate) protocol: &'static str,
     /// `$ssl_cipher`, as OpenSSL calls it.
     pub(crate) cipher: &'static str,
-    /// `$ssl_client_s_dn`: the name in the certificate that the client has shown; `None`: it has shown none.
-    pub(crate) client: Option<Box<str>>,
+    /// The certificate that the client has shown; `None`: it has shown none.
+    pub(crate) client: Option<Box<[u8]>>,
     /// What is wrong with that certificate, in OpenSSL's words.
     pub(crate) client_fault: Option<&'static str>,
     /// Why no request on this connection is answered.
@@ -33,21 +31,13 @@ impl TlsSession {
         Self {
             protocol: connection.protocol_version().map_or("", protocol),
             cipher: connection.negotiated_cipher_suite().map_or("", |suite| cipher(suite.suite())),
-            client: client(connection),
+            client: chain.and_then(<[_]>::first).map(|own| Box::from(own.as_ref())),
             client_fault: fault,
             refusal,
             resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
             server_name: connection.server_name().map(Box::from),
         }
     }
-}
-
-fn client(connection: &ServerConnection) -> Option<Box<str>> {
-    let certificate = connection.peer_certificates()?.first()?;
-    let name = EndEntityCert::try_from(certificate)
-        .ok()
-        .and_then(|parsed| distinguished_name::text(parsed.subject()));
-    Some(name.unwrap_or_default().into())
 }
 
 fn protocol(version: ProtocolVersion) -> &'static str {

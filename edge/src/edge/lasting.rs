@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use process::shutdown::Shutdown;
 
-use super::{Edge, StartError, head_limits, log_mistake};
+use super::{Edge, StartError, log_mistake};
 use crate::acme::Acme;
 use crate::application::Application;
 use crate::application::adapters::Adapters;
@@ -36,6 +36,7 @@ use crate::purge_log::Purges;
 use crate::reply::holes::value_keys::ValueKeys;
 use crate::route::Sites;
 use crate::settings::Config;
+use crate::settings::listener_bounds::ConnectionBounds;
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -224,7 +225,12 @@ impl LastingState {
             node_warned: AtomicU64::new(0),
         });
         let edge = Arc::new(Edge {
-            head_limits: head_limits(&settings),
+            bounds: settings
+                .listen
+                .iter()
+                .map(|listen| ConnectionBounds::of(&settings, listen.bounds.as_deref()))
+                .collect(),
+            usual_bounds: ConnectionBounds::of(&settings, None),
             routes: Arc::new(ArcSwap::from_pointee(sites)),
             cache,
             application,

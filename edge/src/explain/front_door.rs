@@ -23,10 +23,10 @@ pub(super) fn settle(edge: &Edge, question: &ExplainQuestion) -> Result<Request,
     }
     text.extend_from_slice(b"\r\n");
     let mut spans = Vec::new();
-    let read = head::read(&text, &edge.head_limits, &mut spans)?;
+    let listener = listener(&edge.settings.listen, question);
+    let read = head::read(&text, &edge.bounds(listener).request_head, &mut spans)?;
     let (head, _) = read.ok_or(Refusal::HeadTooLarge)?;
     let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let listener = listener(&edge.settings.listen, question);
     let via = Via {
         peer,
         port: question.port,
@@ -35,7 +35,7 @@ pub(super) fn settle(edge: &Edge, question: &ExplainQuestion) -> Result<Request,
         http2: false,
         connection: 0,
         requests: 0,
-        refused: false,
+        refused: None,
     };
     let (body, _) = RequestBody::announced(head.framing);
     let request = Request::new(edge.settings.trusted(), &head, &via, body)?;

@@ -8,6 +8,7 @@ use http::header::{Entry, LOCATION, REFRESH, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use process::settings::Mistakes;
 
+use crate::fields::cookie_flags::CookieFlags;
 use crate::fields::reply::VariableScope;
 use crate::settings::ReplyRewriteConfig;
 use crate::variables::expression::{self, Expression};
@@ -18,6 +19,7 @@ pub(crate) struct ReplyRewrite {
     location: Vec<Replacement>,
     cookie_domain: Vec<Replacement>,
     cookie_path: Vec<Replacement>,
+    cookie_flags: Vec<CookieFlags>,
     definitions: Arc<Definitions>,
 }
 
@@ -72,14 +74,17 @@ impl ReplyRewrite {
                 })
                 .collect()
         };
+        let path_of_flags = format!("{at}.cookie_flags");
         let built = Self {
             location: pairs("location", &config.location),
             cookie_domain: pairs("cookie_domain", &config.cookie_domain),
             cookie_path: pairs("cookie_path", &config.cookie_path),
+            cookie_flags: flags(&path_of_flags, &config.cookie_flags, mistakes),
             definitions: defined.definitions.clone(),
         };
         let all = [&built.location, &built.cookie_domain, &built.cookie_path];
-        all.iter().any(|list| !list.is_empty()).then_some(built)
+        let is_needed = all.iter().any(|list| !list.is_empty()) || !built.cookie_flags.is_empty();
+        is_needed.then_some(built)
     }
 
     /// Changes the fields of an application's reply. Returns whether Location is another.
@@ -96,6 +101,10 @@ impl ReplyRewrite {
         if !self.cookie_domain.is_empty() || !self.cookie_path.is_empty() {
             change(headers, &SET_COOKIE, |value| self.cookie(value, &facts));
         }
+        change(headers, &SET_COOKIE, |value| {
+            let flags = self.cookie_flags.iter().find(|flags| flags.is_for(value));
+            flags.map(|flags| flags.set(value))
+        });
         is_moved
     }
 
@@ -129,6 +138,17 @@ impl ReplyRewrite {
     }
 }
 
+fn flags(path: &str, config: &[(String, Vec<String>)], mistakes: &mut Mistakes) -> Vec<CookieFlags> {
+    let mut all = Vec::new();
+    for (index, (name, flags)) in config.iter().enumerate() {
+        match CookieFlags::parse(name, flags) {
+            Ok(flags) => all.push(flags),
+            Err(text) => mistakes.push(format!("{path}[{index}]"), text),
+        }
+    }
+    all
+}
+
 impl RewritePattern {
     /// Host names have no case.
     fn parse(from: &str, is_host: bool) -> Result<Self, String> {
@@ -149,7 +169,8 @@ fn first(rules: &[Replacement], value: &[u8], extent: Extent, facts: &Facts<'_>)
     rules.iter().find_map(|rule| match &rule.from {
         RewritePattern::Regex(regex) => {
             let mut values = facts.values.clone();
-            let matched = values.matches(regex, value);
+            // What cannot be searched to its end stays as it is.
+            let matched = values.matches(regex, value).unwrap_or(false);
             matched.then(|| rule.to.value(&Facts { values: &values, ..*facts }).into_owned())
         }
         RewritePattern::Text(from) => {

@@ -141,6 +141,20 @@ impl ChangedFields {
 /// Fields that every request with the same key gets alike.
 pub(crate) type CommonFields = Option<Arc<[(HeaderName, HeaderValue)]>>;
 
+/// A field that Weir tells the application itself, where settings may give it another value.
+pub(crate) fn told_by_weir(name: &str) -> Option<HeaderName> {
+    const TOLD: [&str; 6] = [
+        "forwarded",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-port",
+        "x-forwarded-proto",
+        "x-real-ip",
+    ];
+    let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+    TOLD.contains(&name.as_str()).then_some(name)
+}
+
 /// The name of a field that settings may give to the application.
 pub(crate) fn settable(name: &str) -> Result<HeaderName, String> {
     match field_name(name) {

@@ -8,11 +8,12 @@ use http::header::{
 };
 use http::{HeaderName, Method, StatusCode};
 
+use crate::connection::client_check::ClientRefusal;
 use crate::handler::place::{facts, path_of, printable, split_query};
 use crate::handler::redirect::{InterceptedError, InternalRedirect};
 use crate::handler::{AtLocation, returned};
 use crate::reply::body::ReplyBody;
-use crate::reply::{Reply, first_chunk};
+use crate::reply::{Reply, error, first_chunk};
 use crate::request::path;
 use crate::request::{Entry, Request};
 use crate::route::error_page::{ErrorPage, ErrorTarget, PageStatus};
@@ -46,6 +47,27 @@ pub(super) fn or_instead(
     match page {
         Some(page) if reply.elsewhere.is_none() => instead(page, location, site, request, reply),
         _ => AtLocation::Reply(reply),
+    }
+}
+
+/// The page for a client that gets no other answer, or the answer that says why.
+pub(super) fn of_client(site: &Site, request: Box<Request>, refusal: ClientRefusal) -> AtLocation {
+    let code = StatusCode::from_u16(refusal.code()).unwrap_or(StatusCode::BAD_REQUEST);
+    let refused = Reply { status: code, ..error::client(refusal) };
+    match or_instead(site.otherwise(), site, request, refused) {
+        // nginx's own codes are no statuses of HTTP.
+        AtLocation::Reply(reply) if reply.status == code => {
+            AtLocation::Reply(Reply { status: StatusCode::BAD_REQUEST, ..reply })
+        }
+        AtLocation::Reply(reply) => AtLocation::Reply(reply.closing()),
+        AtLocation::Again(mut again) => {
+            if let Some(instead) = &mut again.instead {
+                instead.status = instead
+                    .status
+                    .map(|status| if status == code { StatusCode::BAD_REQUEST } else { status });
+            }
+            AtLocation::Again(again)
+        }
     }
 }
 

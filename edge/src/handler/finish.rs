@@ -33,6 +33,15 @@ pub(super) fn finish(edge: &Edge, mut reply: Reply, visit: &Visit) -> Reply {
             }
         }
     }
+    if let Some(location) = reply.note.location.clone()
+        && let (Some(trailers), Some(kept)) = (&location.changes.trailers, visit.kept.as_deref())
+    {
+        let headers = reply.headers.clone();
+        let told = facts::before_sending(reply.status, &reply.note, &headers, location.pool.as_deref());
+        reply.trailers = kept.with_facts(&location.site, |known| {
+            trailers.of(reply.status, &location.defined(known.with_reply(told)))
+        });
+    }
     holes::keep_private(&mut reply);
     if edge.settings.nginx_cache_status { reply.in_nginx_words() } else { reply }
 }

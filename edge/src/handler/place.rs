@@ -1,11 +1,13 @@
 //! The place that a request has reached, what its path is called there, and what variables know of both.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use crate::reply::{Reply, error};
 use crate::request::Request;
 use crate::request::path::{self, NormalPath, split};
 use crate::route::{Location, Site};
+use crate::variables::expression::EndlessSearch;
 use crate::variables::{Facts, RouteFacts};
 
 /// A location, and the site that it is of.
@@ -21,6 +23,16 @@ pub(crate) fn path_of(request: &Request) -> Result<NormalPath<'static>, Box<Repl
         Ok(path) => Ok(path.into_owned()),
         Err(bad) => Err(Box::new(error::bad_request(&format!("The path is malformed: {bad}.")).closing())),
     }
+}
+
+/// `Err`: a variable that was needed has no value, because a regular expression could not be searched to its
+/// end.
+pub(super) fn check_searches(request: &Request) -> Result<(), Box<Reply>> {
+    if request.endless.load(Relaxed) {
+        tracing::warn!(target = request.target, "{EndlessSearch}");
+        return Err(Box::new(error::internal()));
+    }
+    Ok(())
 }
 
 /// What variables know of the request at this place.

@@ -65,7 +65,11 @@ pub(crate) fn find<'a>(
     key: &mut Vec<u8>,
 ) -> Option<PlainHit<'a>> {
     let started = Instant::now();
-    if via.refused || head.has_body() || head.seen.any(NOT_PLAIN) || !matches!(head.method, "GET" | "HEAD") {
+    if via.refused.is_some()
+        || head.has_body()
+        || head.seen.any(NOT_PLAIN)
+        || !matches!(head.method, "GET" | "HEAD")
+    {
         return None;
     }
     if head.target.scheme().is_some() || !head.target.is_encoded() {

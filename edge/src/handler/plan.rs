@@ -332,9 +332,13 @@ impl RequestView for &Request {
             return Err(Reason::AuthRequest);
         }
         let shared = policy.request(&self.parts())?;
-        Ok(Box::new(match self.rewritten_parts() {
+        let shared = match self.rewritten_parts() {
             None => shared,
             Some(parts) => rewritten(shared, policy.request(&parts)?)?,
+        };
+        Ok(Box::new(match &self.cache_terms {
+            None => shared,
+            Some(terms) => terms.on(shared)?,
         }))
     }
 

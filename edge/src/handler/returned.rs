@@ -6,16 +6,18 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::metrics::CacheResult;
 use crate::reply::body::ReplyBody;
 use crate::reply::facts::of_text;
 use crate::reply::{Reply, error};
+use crate::request::Request;
 use crate::route::Location;
 use crate::route::returns::{HANG_UP, Return, ReturnContent};
 use crate::variables::Facts;
+use crate::variables::expression::EndlessSearch;
 
 /// The answer of a `return`. The error whose page it is has a status of its own.
 pub(super) fn reply(
@@ -60,6 +62,12 @@ fn content(
     }
 }
 
+/// The answer where a regular expression cannot be searched to its end.
+pub(super) fn endless(endless: EndlessSearch, request: &Request) -> Reply {
+    tracing::warn!(target = request.target, "{endless}");
+    error::internal()
+}
+
 /// A redirect to a URL or path. A value that could end the field is refused.
 pub(super) fn redirect(status: StatusCode, to: &[u8]) -> Reply {
     let Ok(to) = HeaderValue::from_bytes(to) else {
@@ -67,6 +75,8 @@ pub(super) fn redirect(status: StatusCode, to: &[u8]) -> Reply {
         return error::internal();
     };
     let mut reply = error::page(status, "This page is at another address.");
+    // A permanent redirect may be kept, as nginx's may.
+    reply.headers.remove(CACHE_CONTROL);
     reply.headers.insert(LOCATION, to);
     reply.noting(CacheResult::Own)
 }

@@ -15,9 +15,9 @@ use crate::access::secure_link::LinkVerdict;
 use crate::files::{self, FileSettings, PathKind};
 use crate::handler::admit::{self, AdmissionCheck, Credentials};
 use crate::handler::auth_check::AuthRefusal;
-use crate::handler::place::{SiteLocation, facts, path_of, printable};
+use crate::handler::place::{SiteLocation, check_searches, facts, path_of, printable};
 use crate::handler::visit::Visit;
-use crate::handler::{AtLocation, auth_check, error_pages, finish, internal_redirect};
+use crate::handler::{AtLocation, auth_check, error_pages, finish, internal_redirect, returned};
 use crate::reply::error;
 use crate::request::forwarded;
 use crate::request::path::{self, NormalPath, split};
@@ -25,7 +25,6 @@ use crate::request::{Entry, Request};
 use crate::route::pool_path::PoolPath;
 use crate::route::server_names::name_of;
 use crate::route::{Location, RouteMatch, Site, Sites};
-use crate::settings::TrustedProxies;
 use ruled::RulesOutcome;
 
 /// Takes the request to the place that answers it, if it is admitted there. `Err`: it is answered already, or
@@ -40,7 +39,13 @@ pub(super) async fn place<'a>(
     let site = sites.choose(request.listener, &request.authority);
     if request.entry == Entry::Site && !site.host_groups.is_empty() {
         let host = name_of(&request.authority).into_owned();
-        site.host_groups.iter().any(|groups| request.values.matches(groups, host.as_bytes()));
+        for groups in &site.host_groups {
+            match request.values.matches(groups, host.as_bytes()) {
+                Ok(false) => {}
+                Ok(true) => break,
+                Err(endless) => return Err(AtLocation::Reply(returned::endless(endless, &request))),
+            }
+        }
     }
     if request.entry == Entry::Site && (site.sets.is_some() || !site.rules.is_empty()) {
         request = Box::pin(rules_of_site(request, site, visit)).await?;
@@ -57,14 +62,16 @@ pub(super) async fn place<'a>(
         edge.log.own.say_here(&request, location);
     }
     let here = RouteMatch::Location(site, location);
-    if location.max_ranges.is_some_and(|most| most < ranges(&request.headers)) {
+    let most = if location.changes.need_whole_bodies() { Some(0) } else { location.max_ranges };
+    if most.is_some_and(|most| most < ranges(&request.headers)) {
         request.headers.remove(RANGE);
     }
-    if let Some(field) = &location.real_ip {
-        let trusted = TrustedProxies { proxies: &edge.settings.trusted_proxies, field };
-        if let Some(client) = forwarded::client_by(&request, trusted) {
-            request.client = client;
-        }
+    // As in nginx, an earlier location's word stays.
+    let is_told = request.internal && forwarded::names_client(&request);
+    if let Some(real_ip) = location.real_ip.as_ref().filter(|_| !is_told)
+        && let Some(client) = forwarded::client_by(&request, real_ip.trusted(edge.settings.trusted()))
+    {
+        request.client = client;
     }
     if location.internal && !request.internal {
         return Ok((request, here));
@@ -100,6 +107,7 @@ pub(super) async fn place<'a>(
         request = Box::pin(index_elsewhere(edge, SiteLocation { site, location }, request, path)).await?;
         reached(&request, location, visit);
     }
+    check_searches(&request).map_err(|reply| AtLocation::Reply(reply.at(location)))?;
     Ok((request, here))
 }
 
@@ -134,8 +142,11 @@ async fn rules_of_location(
     SiteLocation { site, location }: SiteLocation<'_>,
     visit: Option<&Visit>,
 ) -> Result<Box<Request>, AtLocation> {
-    if let Some(groups) = &location.groups {
-        request.values.matches(groups, path.as_bytes());
+    if let Some(groups) = &location.groups
+        && let Err(endless) = request.values.matches(groups, path.as_bytes())
+    {
+        let reply = returned::endless(endless, &request);
+        return Err(error_pages::or_instead(location, site, request, reply));
     }
     if let Some(sets) = &location.sets {
         request.values = sets.apply(&facts(&request, path, site, location));
@@ -207,7 +218,10 @@ async fn admitted(
     let admitted =
         match Box::pin(admit::admit(location, &request, route, AdmissionCheck { edge, visit })).await {
             Ok(admitted) => admitted,
-            Err(refused) => return Err(error_pages::or_instead(location, site, request, refused)),
+            Err(refused) => {
+                delay(location, refused.status).await;
+                return Err(error_pages::or_instead(location, site, request, refused));
+            }
         };
     if let Credentials::Ours = admitted.credentials {
         request.credentials = request.headers.remove(AUTHORIZATION);
@@ -228,9 +242,17 @@ async fn admitted(
         }
         Err(refused) => {
             let AuthRefusal { request, reply } = *refused;
+            delay(location, reply.status).await;
             reached(&request, location, Some(visit));
             Err(error_pages::or_instead(location, site, request, reply))
         }
+    }
+}
+
+/// Lets those wait who guess passwords: nginx's `auth_delay`.
+async fn delay(location: &Location, status: StatusCode) {
+    if status == StatusCode::UNAUTHORIZED && !location.auth_delay.is_zero() {
+        tokio::time::sleep(location.auth_delay).await;
     }
 }
 

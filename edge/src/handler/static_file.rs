@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use crate::files::{FileAnswer, FileBody, FileReply, FileRequest, FileSettings};
@@ -123,7 +125,9 @@ fn redirect(to: HeaderValue) -> Reply {
         StatusCode::MOVED_PERMANENTLY,
         "This page is at the same address with a slash at its end.",
     );
-    reply.headers = HeaderMap::from_iter([(LOCATION, to)]);
+    // A permanent redirect may be kept, as nginx's may.
+    reply.headers.remove(CACHE_CONTROL);
+    reply.headers.insert(LOCATION, to);
     reply
 }
 

@@ -13,12 +13,17 @@ use crate::Edge;
 use crate::application::hints::Hints;
 use crate::limit::connections::ConnectionPlace;
 use crate::log::spans;
+use crate::metrics::GaugeGuard;
 use crate::request::Request;
 use crate::request::snapshot::RequestSnapshot;
 
 pub(crate) struct Visit {
     pub(crate) span: Span,
     pub(crate) client_abort: ClientAbort,
+    /// Counts the request while it is in progress.
+    _active: GaugeGuard,
+    /// The listener that has accepted its connection.
+    pub(crate) listener: u16,
     /// The client uses TLS, to the edge or to a trusted proxy.
     pub(crate) is_secure: bool,
     /// The request, for variables that are needed when it is gone; `None`: no location needs any.
@@ -41,6 +46,8 @@ impl Visit {
         Self {
             span: spans::of_request(request),
             client_abort: ClientAbort::default(),
+            _active: GaugeGuard::enter(&edge.metrics.requests_active),
+            listener: request.listener,
             is_secure: request.scheme == Scheme::Https,
             kept: edge.routes.load().keeps_requests().then(|| Arc::new(RequestSnapshot::of(request))),
             hints: wants_hints.then(Arc::default),

@@ -154,12 +154,12 @@ impl Connection {
                 // Bytes behind the last request are examined before more are read.
                 poll_fn(|context| Poll::Ready(self.look_at_buffer(context))).await
             } else {
-                let timeouts = &edge.settings.timeouts;
+                let bounds = edge.bounds(self.via.listener);
                 let patience = match head_started {
-                    Some(started) => timeouts.head.0.saturating_sub(started.elapsed()),
+                    Some(started) => bounds.head.saturating_sub(started.elapsed()),
                     None if self.drains => LAST_REQUEST,
-                    None if self.via.requests == 0 => timeouts.head.0,
-                    None => timeouts.keepalive.0,
+                    None if self.via.requests == 0 => bounds.head,
+                    None => bounds.keepalive,
                 };
                 let in_head = head_started.is_some();
                 let stepping = poll_fn(|context| match self.poll_step(context) {
@@ -182,7 +182,7 @@ impl Connection {
                     head_started = None;
                     if let Some(rest) = unsent
                         && Box::pin(async {
-                            let mut pace = edge.pace();
+                            let mut pace = edge.pace(self.via.listener);
                             let (head, body) = *rest;
                             self.stream.write_rest(head, body, &mut pace).await
                         })
@@ -234,7 +234,7 @@ impl Connection {
                 return Poll::Ready(step);
             }
             self.buffer.extend_from_slice(bytes);
-            if !self.progress.worth_reading(&self.buffer, &self.edge.head_limits) {
+            if !self.progress.worth_reading(&self.buffer, &self.edge.bounds(self.via.listener).request_head) {
                 return Poll::Ready(ConnectionStep::Partial);
             }
             let buffer = std::mem::take(&mut self.buffer);
@@ -270,7 +270,7 @@ impl Connection {
         spans: &mut Vec<FieldSpan>,
         buffers: &mut Buffers,
     ) -> (ConnectionStep, usize) {
-        let (head, used) = match head::read(bytes, &self.edge.head_limits, spans) {
+        let (head, used) = match head::read(bytes, &self.edge.bounds(self.via.listener).request_head, spans) {
             Ok(Some(read)) => read,
             Ok(None) => return (ConnectionStep::Partial, 0),
             Err(refusal) => return (ConnectionStep::Refused(refusal), bytes.len()),
@@ -304,7 +304,7 @@ impl Connection {
     }
 
     fn after(&self, head: &Head<'_>) -> Persistence {
-        let is_last = u64::from(self.via.requests) >= self.edge.settings.limits.requests_per_connection;
+        let is_last = u64::from(self.via.requests) >= self.edge.bounds(self.via.listener).requests;
         Persistence::of(head, &self.stream, is_last || self.edge.ends_connections_of(self.via.listener))
     }
 
@@ -320,7 +320,8 @@ impl Connection {
         let title_names = self.edge.settings.title_names;
         let manner =
             WriteManner { head_only: false, version: Version::HTTP_11, keep_alive: false, title_names };
-        let (sent, reply) = write::send(&mut self.stream, reply, manner, self.edge.pace(), pending()).await;
+        let (sent, reply) =
+            write::send(&mut self.stream, reply, manner, self.edge.pace(self.via.listener), pending()).await;
         self.edge.log.refusal(self.via.peer, refusal, sent, &reply);
         linger(&mut self.stream).await;
     }
@@ -355,7 +356,7 @@ mod tests {
             http2: false,
             connection: 0,
             requests: 0,
-            refused: false,
+            refused: None,
         };
         let mut connection = Connection::new(Stream::Plain(stream), via, BytesMut::new(), edge);
         let size = size_of_val(&connection) + size_of_val(&connection.serve());

@@ -29,7 +29,8 @@ pub(crate) struct BodyUpload<'a> {
     pub(crate) framing: Framing,
     pub(crate) pump: BodyPump,
     pub(crate) expects_continue: bool,
-    pub(crate) edge: &'a Edge,
+    /// And the listener that has accepted the connection.
+    pub(crate) edge: (&'a Edge, u16),
     pub(crate) client_abort: &'a ClientAbort,
 }
 
@@ -43,7 +44,8 @@ pub(crate) async fn both_ways(
 ) -> ExchangeResult {
     let BodyUpload { framing, pump: BodyPump { chunks, wanted }, expects_continue, edge, client_abort } =
         upload;
-    let timeouts = &edge.settings.timeouts;
+    let (edge, listener) = edge;
+    let bounds = edge.bounds(listener);
     let (mut read, mut write) = tokio::io::split(stream);
     let (go, may_go) = oneshot::channel();
     let (ended, mut end) = oneshot::channel();
@@ -53,7 +55,7 @@ pub(crate) async fn both_ways(
             let _ = chunks.send(Err(BodyFault::CutOff)).await;
             return;
         }
-        let end = upload::pump(&mut read, buffer, framing, chunks, timeouts.body.0).await;
+        let end = upload::pump(&mut read, buffer, framing, chunks, bounds.body).await;
         let _ = ended.send(end);
         match end {
             UploadEnd::Whole => left(&mut read, buffer).await,
@@ -66,7 +68,7 @@ pub(crate) async fn both_ways(
         tokio::select! {
             biased;
             reply = handling => reply,
-            never = ask_to_go_on(&mut write, expects_continue, wanted, go, timeouts.send.0) => match never {},
+            never = ask_to_go_on(&mut write, expects_continue, wanted, go, bounds.send) => match never {},
         }
     };
     let Some(reply) = unless(going_up.as_mut(), answering).await else {
@@ -78,7 +80,7 @@ pub(crate) async fn both_ways(
     // A body that was not read completely leaves bytes that must never be taken for a request.
     manner.keep_alive &= body_read;
     let left = either(going_up, edge.breaks_off(reply.is_event_stream()));
-    let (sent, reply) = write::send(&mut write, reply, manner, edge.pace(), left).await;
+    let (sent, reply) = write::send(&mut write, reply, manner, edge.pace(listener), left).await;
     body_read |= end.try_recv() == Ok(UploadEnd::Whole);
     ExchangeResult { sent, reply, body_read }
 }

@@ -34,7 +34,7 @@ pub(super) async fn reply(
             () = visit.client_abort.heed(left(stream, buffer)) => return None,
         };
         for fields in arrived {
-            send_beside(send(edge, stream, &fields), handling.as_mut(), &mut reply).await;
+            send_beside(send((edge, visit.listener), stream, &fields), handling.as_mut(), &mut reply).await;
         }
         if reply.is_some() {
             return reply;
@@ -65,7 +65,7 @@ async fn send_beside(
     }
 }
 
-async fn send(edge: &Edge, stream: &mut Stream, fields: &HeaderMap) -> io::Result<()> {
+async fn send((edge, listener): (&Edge, u16), stream: &mut Stream, fields: &HeaderMap) -> io::Result<()> {
     let mut head = b"HTTP/1.1 103 Early Hints\r\n".to_vec();
     for (name, value) in fields {
         field_line(&mut head, name.as_str(), value.as_bytes());
@@ -74,7 +74,7 @@ async fn send(edge: &Edge, stream: &mut Stream, fields: &HeaderMap) -> io::Resul
     if edge.settings.title_names {
         title_names(&mut head);
     }
-    edge.pace()
+    edge.pace(listener)
         .wait(async {
             stream.write_all(&head).await?;
             stream.flush().await

@@ -29,9 +29,9 @@ pub(crate) async fn run(
     buffer: &mut BytesMut,
     mut reply: Reply,
     chunks: Chunks,
-    edge: &Edge,
+    (edge, listener): (&Edge, u16),
 ) -> ExchangeResult {
-    let timeouts = &edge.settings.timeouts;
+    let (send, silent) = (edge.bounds(listener).send, edge.settings.timeouts.tunnel.0);
     let (reader, mut writer) = tokio::io::split(stream);
     let mut head = Vec::with_capacity(512);
     start(&mut head, reply.status, &reply.headers, &LAST);
@@ -41,12 +41,12 @@ pub(crate) async fn run(
     let mut body = std::mem::replace(&mut reply.body, ReplyBody::Empty);
     // Each direction runs separately.
     body.go_on();
-    if write(&mut writer, &head, timeouts.send.0).await.is_ok() {
+    if write(&mut writer, &head, send).await.is_ok() {
         let heard = Mutex::new(Instant::now());
         tokio::select! {
             () = up(reader, buffer, chunks, &heard) => {}
-            () = down(&mut writer, body, &heard, &mut sent.body, timeouts.send.0) => {}
-            () = silence(&heard, timeouts.tunnel.0) => {}
+            () = down(&mut writer, body, &heard, &mut sent.body, send) => {}
+            () = silence(&heard, silent) => {}
             () = edge.endless_ends() => {}
         }
     }

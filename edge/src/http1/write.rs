@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use bytes::{Buf, Bytes};
 use futures_util::FutureExt;
-use http::Version;
 use http::header::{DATE, UPGRADE};
+use http::{HeaderName, HeaderValue, Version};
 use http1::write::{bodiless, field_line, length_line, persistence_line, start, title_names};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
@@ -62,7 +62,8 @@ pub(crate) async fn send<W: AsyncWrite + Unpin>(
         if bodiless {
             return out.write(&mut [&head], &mut reply.body).await;
         }
-        send_body(&mut out, head, &mut reply.body, framing, &mut sent).await
+        let end = last_chunk(&reply.trailers, manner.title_names);
+        send_body(&mut out, head, &mut reply.body, (framing, &end), &mut sent).await
     };
     // Pinned here, because passing them on would copy them.
     let done = unless(pin!(left), pin!(sending)).await;
@@ -80,7 +81,7 @@ async fn send_body<W: AsyncWrite + Unpin>(
     out: &mut PacedWriter<'_, W>,
     head: Vec<u8>,
     body: &mut ReplyBody,
-    framing: Framing,
+    (framing, end): (Framing, &[u8]),
     sent: &mut Delivery,
 ) -> io::Result<()> {
     // Head and first chunk are sent together if the chunk is there already.
@@ -114,10 +115,23 @@ async fn send_body<W: AsyncWrite + Unpin>(
     }
     match framing {
         Framing::Length(length) if sent.body < length => Err(io::ErrorKind::UnexpectedEof.into()),
-        Framing::Chunked => out.write(&mut [head, b"0\r\n\r\n"], body).await,
+        Framing::Chunked => out.write(&mut [head, end], body).await,
         _ if !head.is_empty() => out.write(&mut [head], body).await,
         _ => Ok(()),
     }
+}
+
+/// The end of a body in chunks, with the fields that follow it.
+fn last_chunk(trailers: &[(HeaderName, HeaderValue)], titles: bool) -> Vec<u8> {
+    let mut end = b"0\r\n".to_vec();
+    for (name, value) in trailers {
+        field_line(&mut end, name.as_str(), value.as_bytes());
+    }
+    if titles {
+        title_names(&mut end);
+    }
+    end.extend_from_slice(b"\r\n");
+    end
 }
 
 struct PacedWriter<'a, W> {
@@ -180,6 +194,8 @@ fn framing(reply: &Reply, manner: WriteManner) -> Framing {
         return Framing::None;
     }
     match reply.length {
+        // What follows a body can only be said behind chunks.
+        Some(_) if !reply.trailers.is_empty() && manner.version == Version::HTTP_11 => Framing::Chunked,
         Some(length) => Framing::Length(length),
         None if manner.version == Version::HTTP_11 => Framing::Chunked,
         None => Framing::UntilClose,
@@ -256,8 +272,8 @@ mod tests {
 
     fn reply(length: Option<u64>, body: &'static str) -> Reply {
         let mut headers = HeaderMap::new();
-        headers.insert(DATE, http::HeaderValue::from_static("now"));
-        headers.insert(CONTENT_LENGTH, http::HeaderValue::from_static("999"));
+        headers.insert(DATE, HeaderValue::from_static("now"));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("999"));
         let mut reply =
             Reply::new(StatusCode::OK, headers, ReplyBody::Whole(Bytes::from_static(body.as_bytes())));
         reply.length = length;

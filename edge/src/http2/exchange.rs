@@ -36,7 +36,7 @@ pub(super) fn begin(client: &Http2Client, via: Via, arrival: Arrival, buffers: &
     let Http2Buffers { fields, head: bytes, spans, key, block, blocks, lines } = buffers;
     let has_body = arrival.has_body;
     let read = head::write(fields, has_body, bytes).and_then(|scheme| {
-        match strict::read(bytes, &client.edge.head_limits, spans)? {
+        match strict::read(bytes, &client.bounds().request_head, spans)? {
             // RFC 9113 section 8.1.1: content that differs from Content-Length makes a request malformed.
             Some((head, _)) if head.has_body() && !has_body => Err(Refusal::ContentLength),
             Some((head, used)) if used == bytes.len() => Ok((scheme, head, used)),
@@ -115,7 +115,7 @@ fn answer(
     };
     edge.log.hit(&record, head, by, HitReply { status, head: length, sent: body as u64 });
     if let Some((stream, rest)) = rest {
-        let pace = StreamPace { pace: edge.pace(), open: client.open() };
+        let pace = StreamPace { pace: edge.pace(client.via.listener), open: client.open() };
         edge.shutdown.spawn(reply::send_rest(stream, rest, pace));
     }
 }
@@ -164,7 +164,7 @@ fn refuse_stream(client: &Http2Client, (refusal, head_only): (Refusal, bool), st
     if stream.send_head(&block, body.is_empty()).is_err() || body.is_empty() {
         return;
     }
-    let pace = StreamPace { pace: client.edge.pace(), open: client.open() };
+    let pace = StreamPace { pace: client.edge.pace(client.via.listener), open: client.open() };
     client.edge.shutdown.spawn(reply::send_rest(stream, body, pace));
 }
 
@@ -182,16 +182,16 @@ async fn exchange_without_body(client: Http2Client, request: Request, stream: Cl
 /// Runs one request through the handler, both directions at once.
 async fn exchange(client: Http2Client, mut request: Request, up: Option<StreamUpload>, stream: ClientStream) {
     let edge = &client.edge;
-    let pace = StreamPace { pace: edge.pace(), open: client.open() };
+    let pace = StreamPace { pace: edge.pace(client.via.listener), open: client.open() };
     let visit = Visit::of(edge, &mut request);
     let line = record::Line::of(&request, visit.kept.clone());
     let head_only = request.method == Method::HEAD;
-    let timeouts = &edge.settings.timeouts;
+    let body_timeout = client.bounds().body;
     let handling = handler::handle(edge, request, &visit).instrument(visit.span.clone());
     let (go_on, told) = tokio::sync::oneshot::channel();
     let uploading = async {
         if let Some(up) = up {
-            up.run(go_on, timeouts.body.0).await;
+            up.run(go_on, body_timeout).await;
         }
     };
     tokio::pin!(handling, uploading, told);

@@ -144,7 +144,7 @@ impl<'a> Session<'a> {
 
     /// What to do about deadlines that have passed.
     fn overdue(&mut self) -> Option<Http2Step> {
-        let send = self.client.edge.settings.timeouts.send.0;
+        let send = self.client.bounds().send;
         if self.stalled_since.is_some_and(|since| since.elapsed() >= send) {
             self.stalled_since = None;
             self.client.link.lock().connection.reset_stalled();
@@ -225,7 +225,7 @@ impl<'a> Session<'a> {
                     self.idle_since = now;
                     let requests = u32::try_from(self.requests).unwrap_or(u32::MAX);
                     exchange::begin(client, Via { requests, ..client.via }, arrival, buffers);
-                    if self.requests >= limits.requests_per_connection {
+                    if self.requests >= client.bounds().requests {
                         self.drain();
                     }
                 }
@@ -296,18 +296,18 @@ impl<'a> Session<'a> {
 
     /// How long the client may leave the connection in this state.
     fn patience(&self) -> Duration {
-        let timeouts = &self.client.edge.settings.timeouts;
+        let bounds = self.client.bounds();
         let left = |since: Option<Instant>, whole: Duration| {
             since.map_or(Duration::MAX, |since| whole.saturating_sub(since.elapsed()))
         };
-        let idle = if self.requests == 0 { timeouts.head.0 } else { timeouts.keepalive.0 };
+        let idle = if self.requests == 0 { bounds.head } else { bounds.keepalive };
         let (idle_since, idle) = match self.draining {
             Some(begun) => (self.idle_since.max(begun), idle.min(DRAINED)),
             None => (self.idle_since, idle),
         };
         let is_idle = self.writing.is_empty() && self.client.link.lock().connection.open_streams() == 0;
-        left(self.unfinished.map(|(_, since)| since), timeouts.head.0)
-            .min(left(self.blocked_since, timeouts.send.0))
+        left(self.unfinished.map(|(_, since)| since), bounds.head)
+            .min(left(self.blocked_since, bounds.send))
             .min(if is_idle { left(Some(idle_since), idle) } else { LOOK_AGAIN })
     }
 

@@ -3,32 +3,32 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::os::unix::net;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use http::Version;
 use process::room::Room;
 use process::shutdown::Shutdown;
 use tokio::io::AsyncReadExt;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
+use tokio_rustls::server::TlsStream;
 
 use crate::acme::challenge;
+use crate::connection::client_check::ClientRefusal;
 use crate::connection::proxied::ProxyAddresses;
 use crate::connection::stream::Stream;
+use crate::connection::unix_client::UNIX;
 use crate::http1::connection::Connection;
-use crate::http1::linger::linger_briefly;
-use crate::http1::write;
-use crate::http1::write::WriteManner;
 use crate::http2::PREFACE;
 use crate::listen::generation::{CurrentGeneration, Door, Generation};
 use crate::listen::proxy_protocol::{self, ProxiedSource};
 use crate::listen::tls::Acceptor;
 use crate::metrics::GaugeGuard;
-use crate::reply::error;
 use crate::request::{Via, forwarded};
 use crate::{Edge, http2};
 use http1::head::Scheme;
@@ -65,8 +65,9 @@ pub(crate) async fn accept(
 ) {
     // A connection that came before its address left the settings is still served by them.
     let mut known = current.load_full();
-    let port = match listener.local_addr() {
-        Ok(local) => local.port(),
+    let port = listener.local_addr().map_or(0, |local| local.port());
+    let listener = match AnyListener::of(listener) {
+        Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "cannot accept connections"),
     };
     loop {
@@ -100,6 +101,34 @@ pub(crate) async fn accept(
     }
 }
 
+/// A listening socket of either kind.
+enum AnyListener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl AnyListener {
+    fn of(listener: TcpListener) -> io::Result<Self> {
+        if listener.local_addr().is_ok() {
+            return Ok(Self::Tcp(listener));
+        }
+        let socket = net::UnixListener::from(OwnedFd::from(listener.into_std()?));
+        Ok(Self::Unix(UnixListener::from_std(socket)?))
+    }
+
+    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        match self {
+            Self::Tcp(listener) => listener.accept().await,
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                // Reading and writing are the same; what a socket of TCP has besides is not asked for.
+                let stream = std::net::TcpStream::from(OwnedFd::from(stream.into_std()?));
+                Ok((TcpStream::from_std(stream)?, SocketAddr::new(UNIX, 0)))
+            }
+        }
+    }
+}
+
 /// Serves a connection in a task of its own, on the current runtime. `held` lives as long as the connection.
 pub(crate) fn begin(generation: &Generation, door: &Door, guest: Guest, held: impl Send + 'static) {
     let edge = &generation.edge;
@@ -113,7 +142,7 @@ pub(crate) fn begin(generation: &Generation, door: &Door, guest: Guest, held: im
         http2: false,
         connection,
         requests: 0,
-        refused: false,
+        refused: None,
     };
     let held = (place, held);
     match door {
@@ -153,7 +182,7 @@ async fn settle(
 ) {
     let mut proxied = None;
     if proxy_protocol {
-        match introduced(&edge, &mut stream, via.peer).await {
+        match introduced(&edge, &mut stream, &via).await {
             Some(ProxiedSource::Client(client)) => {
                 via.peer = client.source;
                 proxied = Some(Arc::new(client));
@@ -162,24 +191,28 @@ async fn settle(
             None => return,
         }
     }
+    let is_tls = tls.is_some();
     let mut stream = match tls {
         None => Stream::Plain(stream),
-        Some(tls) => match secure(&edge, tls, stream, via.peer).await {
+        Some(tls) => match secure(&edge, tls, stream, &via).await {
             Some(stream) => stream,
             None => return,
         },
     };
-    let refused = stream.session().is_some_and(|session| session.refusal.is_some());
+    let refused = match stream.session() {
+        Some(session) => session.refusal,
+        None => is_tls.then_some(ClientRefusal::PlainHttp),
+    };
     let via = Via { scheme: stream.scheme(), refused, ..via };
     let mut begun = BytesMut::new();
     let speaks_http2 = match &stream {
         Stream::Tls(_) => stream.speaks_http2(),
         Stream::Plain(_) => {
-            let patience = edge.settings.timeouts.head.0;
+            let patience = edge.bounds(via.listener).head;
             let Ok(Ok(found)) = timeout(patience, begins_http2(&mut stream, &mut begun)).await else {
                 return;
             };
-            http2 && found
+            http2 && found && !is_tls
         }
     };
     if speaks_http2 {
@@ -192,12 +225,13 @@ async fn settle(
 
 /// Whose connection it is, by the PROXY protocol. `None`: it has ended, because its peer is not trusted or
 /// says nothing that can be read in time.
-async fn introduced(edge: &Edge, stream: &mut TcpStream, peer: SocketAddr) -> Option<ProxiedSource> {
+async fn introduced(edge: &Edge, stream: &mut TcpStream, via: &Via) -> Option<ProxiedSource> {
+    let peer = via.peer;
     if !forwarded::trusts(&edge.settings.trusted_proxies, peer) {
         tracing::debug!(client = %peer.ip(), "not in `trusted_proxies`, and so not heard by the PROXY protocol");
         return None;
     }
-    match timeout(edge.settings.timeouts.head.0, proxy_protocol::read(stream)).await {
+    match timeout(edge.bounds(via.listener).head, proxy_protocol::read(stream)).await {
         Ok(Ok(source)) => Some(source),
         // It left without a byte, as health checks do.
         Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => None,
@@ -225,8 +259,16 @@ async fn begins_http2(stream: &mut Stream, begun: &mut BytesMut) -> io::Result<b
     }
 }
 
+/// What a client has begun with at a TLS port.
+enum Shaken {
+    Tls(Box<TlsStream<TcpStream>>),
+    /// HTTP without TLS.
+    Plain(TcpStream),
+}
+
 /// The handshake. `None`: it failed, and the connection has ended.
-async fn secure(edge: &Edge, tls: Acceptor, mut stream: TcpStream, peer: SocketAddr) -> Option<Stream> {
+async fn secure(edge: &Edge, tls: Acceptor, stream: TcpStream, via: &Via) -> Option<Stream> {
+    let peer = via.peer;
     let (patience, client) = (edge.settings.timeouts.handshake.0, tls.client());
     let shaking = async {
         let mut first = [0];
@@ -234,15 +276,22 @@ async fn secure(edge: &Edge, tls: Acceptor, mut stream: TcpStream, peer: SocketA
             return None;
         }
         if first != [TLS_HANDSHAKE] {
-            answer_plain(edge, &mut stream, first[0]).await;
-            return Some(Err("not TLS".to_owned()));
+            return match first[0].is_ascii_uppercase() {
+                true => Some(Ok(Shaken::Plain(stream))),
+                false => Some(Err("not TLS".to_owned())),
+            };
         }
-        Some(tls.handshake(stream).await.map_err(|error| error.to_string()))
+        let stream = tls.handshake(stream).await;
+        Some(stream.map(|stream| Shaken::Tls(Box::new(stream))).map_err(|error| error.to_string()))
     };
     let failed = match timeout(patience, shaking).await {
         // RFC 8737 section 3: "the connection MUST be immediately closed".
-        Ok(Some(Ok(stream))) if stream.get_ref().1.alpn_protocol() == Some(challenge::ALPN) => return None,
-        Ok(Some(Ok(stream))) => return Some(Stream::of_tls(stream, client.as_deref())),
+        Ok(Some(Ok(Shaken::Tls(stream)))) => {
+            let is_challenge = stream.get_ref().1.alpn_protocol() == Some(challenge::ALPN);
+            return (!is_challenge).then(|| Stream::of_tls(*stream, client.as_deref()));
+        }
+        // It is told so, as by nginx.
+        Ok(Some(Ok(Shaken::Plain(stream)))) => return Some(Stream::Plain(stream)),
         Ok(Some(Err(error))) => error,
         // The client connected and left without sending anything, as health checks do.
         Ok(None) => return None,
@@ -251,16 +300,4 @@ async fn secure(edge: &Edge, tls: Acceptor, mut stream: TcpStream, peer: SocketA
     edge.metrics.handshakes_failed.inc();
     tracing::debug!(client = %peer.ip(), "TLS handshake failed: {failed}");
     None
-}
-
-/// Answers plain HTTP sent to a TLS port with 400, as nginx does.
-async fn answer_plain(edge: &Edge, stream: &mut TcpStream, first: u8) {
-    if !first.is_ascii_uppercase() {
-        return;
-    }
-    let reply = error::bad_request("This port speaks HTTPS: use https:// in the address.").closing();
-    let title_names = edge.settings.title_names;
-    let manner = WriteManner { head_only: false, version: Version::HTTP_11, keep_alive: false, title_names };
-    let _ = write::send(stream, reply, manner, edge.pace(), std::future::pending()).await;
-    linger_briefly(stream).await;
 }

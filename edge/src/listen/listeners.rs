@@ -30,6 +30,12 @@ impl Listeners {
 /// Binds `count` sockets at one address.
 pub(crate) fn bind(address: &str, count: usize) -> Result<Vec<std::net::TcpListener>, ListenError> {
     const SETTING: &str = "edge.listen";
+    if let Some(path) = address.strip_prefix("unix:") {
+        let first = listen::unix(path, SETTING)?;
+        let copies = (1..count).map(|_| first.try_clone()).collect::<Result<Vec<_>, _>>();
+        let copies = copies.map_err(|error| ListenError::new(address, SETTING, error))?;
+        return Ok(std::iter::once(first).chain(copies).collect());
+    }
     if count == 1 {
         return Ok(vec![listen::tcp(address, SETTING, listen::BACKLOG, false)?]);
     }

@@ -142,6 +142,10 @@ impl ResolvesServerCert for Resolver {
             let certificate = sites.certificates.of_listener(&self.address).or_else(|| self.own.clone());
             certificate.map(|certificate| certificate.0)
         };
+        let site = sites.choose(self.listener, name.unwrap_or_default());
+        if let Some(SiteCertificate::Rejected) = sites.certificate(self.listener, site) {
+            return None;
+        }
         match (name, of_listener()) {
             // As it may be where clients ask by address: the certificate of the first name.
             (None, None) => {
@@ -151,7 +155,7 @@ impl ResolvesServerCert for Resolver {
             (Some(name), own) => match sites.certificate(self.listener, sites.choose(self.listener, name)) {
                 Some(SiteCertificate::Files(certificate)) => Some(certificate.0.clone()),
                 Some(SiteCertificate::Auto) => self.edge.acme.certificate(name),
-                None => own,
+                Some(SiteCertificate::Rejected) | None => own,
             },
         }
     }

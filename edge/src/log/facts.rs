@@ -80,6 +80,7 @@ pub(super) fn of_hit(
         upstream: None,
         proxied: None,
         peer: None,
+        endless: None,
     };
     let route = RouteFacts {
         uri: uri.as_ref().map_or(&b""[..], |path| path.as_bytes()),

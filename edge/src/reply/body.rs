@@ -1,5 +1,6 @@
 //! A reply's body, from any source.
 
+pub(crate) mod changed;
 pub(crate) mod coded;
 pub(crate) mod filled;
 pub(crate) mod paced;
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use crate::application;
 use crate::cache::shared_body;
 use crate::files::FileStream;
+use changed::ChangedBody;
 use coded::CodedBody;
 use filled::FilledBody;
 use paced::PacedBody;
@@ -43,6 +45,8 @@ pub(crate) enum ReplyBody {
     Begun(Box<BegunBody>),
     /// A body that is coded as it arrives.
     Coded(Box<CodedBody>),
+    /// A body that is changed as it arrives.
+    Changed(Box<ChangedBody>),
     /// A page with holes, filled as it arrives.
     Filled(Box<FilledBody>),
     /// A body whose speed is limited.
@@ -121,6 +125,7 @@ impl ReplyBody {
                 None => Box::pin(begun.rest.next()).await,
             },
             Self::Coded(coded) => Box::pin(coded.next()).await,
+            Self::Changed(changed) => Box::pin(changed.next()).await,
             Self::Filled(filled) => Box::pin(filled.next()).await,
             Self::Paced(paced) => Box::pin(paced.next()).await,
         }
@@ -133,6 +138,7 @@ impl ReplyBody {
             Self::Growing(_) | Self::Origin(_) | Self::Part(_) | Self::Paced(_) => true,
             Self::Begun(begun) => begun.rest.is_arriving(),
             Self::Coded(coded) => coded.body().is_arriving(),
+            Self::Changed(changed) => changed.body().is_arriving(),
             Self::Filled(filled) => filled.body().is_arriving(),
         }
     }
@@ -153,6 +159,7 @@ impl ReplyBody {
             Self::Part(part) => part.body.go_on(),
             Self::Begun(begun) => begun.rest.go_on(),
             Self::Coded(coded) => coded.body_mut().go_on(),
+            Self::Changed(changed) => changed.body_mut().go_on(),
             Self::Filled(filled) => filled.body_mut().go_on(),
             Self::Paced(paced) => paced.body_mut().go_on(),
             _ => {}

@@ -70,11 +70,12 @@ pub(crate) fn bad_request(sentence: &str) -> Reply {
     page(StatusCode::BAD_REQUEST, sentence)
 }
 
-/// As in nginx, a client without the right certificate is told so.
-pub(crate) fn certificate(refusal: ClientRefusal) -> Reply {
+/// As in nginx, a client without the right certificate, or without TLS, is told so.
+pub(crate) fn client(refusal: ClientRefusal) -> Reply {
     let sentence = match refusal {
         ClientRefusal::WrongCertificate => "The SSL certificate error.",
         ClientRefusal::NoCertificate => "No required SSL certificate was sent.",
+        ClientRefusal::PlainHttp => "This port speaks HTTPS: use https:// in the address.",
     };
     bad_request(sentence).closing()
 }

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use http::Version;
 
+use crate::connection::unix_client::named;
+
 /// The client's address, with trusted proxies resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Client {
@@ -15,7 +17,7 @@ pub(crate) struct Client {
 impl Client {
     /// The address as text.
     pub(crate) fn address_text(&self) -> String {
-        let IpAddr::V4(address) = self.address else { return self.address.to_string() };
+        let IpAddr::V4(address) = self.address else { return named(self.address) };
         // Each request that is not cached needs it, and `fmt` takes ten times as long.
         let mut text = String::with_capacity("255.255.255.255".len());
         let mut digits = itoa::Buffer::new();
@@ -44,6 +46,7 @@ mod tests {
 
     #[test]
     fn an_address_is_written_as_the_library_does() {
+        assert_eq!(Client { address: crate::connection::unix_client::UNIX, port: 0 }.address_text(), "unix:");
         for text in ["0.0.0.0", "1.20.255.9", "255.255.255.255", "::1", "2001:db8::7", "::ffff:1.2.3.4"] {
             let address: IpAddr = text.parse().unwrap();
             assert_eq!(Client { address, port: 0 }.address_text(), address.to_string());

@@ -29,6 +29,7 @@ impl Request {
             upstream: self.upstream.as_deref(),
             proxied: self.arrival.proxied.as_deref(),
             peer: self.arrival.peer,
+            endless: Some(&self.endless),
         };
         Facts { request, route, values: &self.values, reply: None }
     }

@@ -191,13 +191,19 @@ impl TrustedProxies<'_> {
     }
 }
 
-/// Who the client is by another field than the usual one. `None`: nobody trusted has sent the request.
+/// Whether the client is known by what a proxy says.
+pub(crate) fn names_client(request: &Request) -> bool {
+    request.arrival.peer.is_some_and(|peer| peer.ip().to_canonical() != request.client.address)
+}
+
+/// Who the client is by other proxies, or by another field, than the usual ones. `None`: nobody knows who has
+/// sent the request.
 pub(crate) fn client_by(request: &Request, trusted: TrustedProxies<'_>) -> Option<Client> {
     let peer = request.arrival.peer?;
-    if !trusts(trusted.proxies, peer) {
-        return None;
-    }
     let sender = Client { address: peer.ip().to_canonical(), port: peer.port() };
+    if !trusts(trusted.proxies, peer) {
+        return Some(sender);
+    }
     if *trusted.field == RealIpHeader::ProxyProtocol {
         let proxied = request.arrival.proxied.as_deref();
         let source = proxied.map(|proxied| proxied.source);
@@ -213,7 +219,7 @@ pub(crate) fn client_by(request: &Request, trusted: TrustedProxies<'_>) -> Optio
 /// The right-most address that is not a trusted proxy: addresses to the left of it cannot be verified.
 fn real_ip(
     headers: &HeaderMap,
-    TrustedProxies { proxies: trusted, field }: TrustedProxies<'_>,
+    TrustedProxies { proxies: trusted, field, recursive }: TrustedProxies<'_>,
 ) -> Option<IpAddr> {
     let name = match field {
         RealIpHeader::XForwardedFor => "x-forwarded-for",
@@ -234,7 +240,7 @@ fn real_ip(
         let hop = if *field == RealIpHeader::Forwarded { forwarded_for(hop) } else { Some(*hop) };
         let Some(address) = hop.and_then(address) else { break };
         client = Some(address);
-        if !trusted.iter().any(|net| net.contains(&address)) {
+        if !recursive || !trusted.iter().any(|net| net.contains(&address)) {
             break;
         }
     }

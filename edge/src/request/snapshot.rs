@@ -110,6 +110,7 @@ impl RequestSnapshot {
             upstream: place.upstream.as_deref(),
             proxied: self.arrival.proxied.as_deref(),
             peer: self.arrival.peer,
+            endless: None,
         };
         let route = RouteFacts {
             uri: &place.uri,

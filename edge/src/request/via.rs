@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use http::Version;
 use http1::head::{Head, Scheme};
 
+use crate::connection::client_check::ClientRefusal;
+
 /// The connection a request came by.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Via {
@@ -20,8 +22,8 @@ pub(crate) struct Via {
     pub(crate) connection: u32,
     /// How many requests came by it, with this one.
     pub(crate) requests: u32,
-    /// Its certificate, or that there is none, keeps it from every answer but one.
-    pub(crate) refused: bool,
+    /// Why it gets no answer but one.
+    pub(crate) refused: Option<ClientRefusal>,
 }
 
 impl Via {

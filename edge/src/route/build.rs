@@ -32,7 +32,7 @@ use crate::route::pool_path::PoolPath;
 use crate::route::redirects::RedirectForm;
 use crate::route::rules::{PlaceRules, Rules};
 use crate::route::try_files::TryFiles;
-use crate::route::{Location, Site, SiteCertificate, Sites, error_logs, listeners};
+use crate::route::{Location, RealIp, Site, SiteCertificate, Sites, error_logs, listeners};
 use crate::settings::expires::Expires;
 use crate::settings::pattern::Pattern;
 use crate::settings::{
@@ -64,14 +64,15 @@ pub(crate) fn build(
             Some(files) => {
                 certificates.read(&format!("{path}.tls"), files, mistakes).map(SiteCertificate::Files)
             }
-            None => Some(SiteCertificate::Auto),
+            None if setting.is_auto() => Some(SiteCertificate::Auto),
+            None => Some(SiteCertificate::Rejected),
         });
         let mut building = SiteBuilder {
             edge: config,
             site,
             zones: &zones,
             logs: log_builder,
-            name: site.server_name.first().map_or("_", String::as_str).into(),
+            name: site.server_name.iter().find(|name| !name.is_empty()).map_or("_", String::as_str).into(),
             metrics,
             variables: &variables,
             mistakes: &mut *mistakes,
@@ -95,9 +96,11 @@ pub(crate) fn build(
     let compresses = sites.iter().flat_map(Site::all_places).any(|place| place.compress.is_some());
     let wants_hints = sites.iter().flat_map(Site::all_places).any(|place| place.early_hints.is_some());
     let has_error_logs = sites.iter().flat_map(Site::all_places).any(|place| place.error_logs.is_some());
+    let unknown = sites.first().map(Site::unknown)?;
     whole.then_some(Sites {
         names: names?,
         sites,
+        unknown,
         certificates,
         auto,
         several_certificates,
@@ -145,6 +148,7 @@ impl<'a> SiteBuilder<'a> {
         };
         let otherwise = self.otherwise(path, &outer);
         self.check_names(path, &otherwise);
+        let unknown = self.unknown(path, &outer);
         Some(Site {
             name: self.name.clone(),
             certificate: None,
@@ -156,6 +160,7 @@ impl<'a> SiteBuilder<'a> {
             places: std::mem::take(&mut self.places),
             named: std::mem::take(&mut self.named),
             otherwise: Arc::new(otherwise),
+            unknown: Arc::new(unknown),
         })
     }
 
@@ -214,9 +219,20 @@ impl<'a> SiteBuilder<'a> {
         let pool_path = config.pool_path.as_deref().and_then(|setting| {
             PoolPath::build(&format!("{path}.pool_path"), setting, &config.pattern, self.mistakes)
         });
-        let is_direct = base.is_direct && rules.is_empty();
+        let stub_status = config.stub_status;
+        let is_direct = base.is_direct && rules.is_empty() && !stub_status;
         let sets = self.variables.sets(&config.set);
-        Location { internal: inner.internal, pool_path, rules, groups, sets, is_direct, metrics, ..base }
+        Location {
+            stub_status,
+            internal: inner.internal,
+            pool_path,
+            rules,
+            groups,
+            sets,
+            is_direct,
+            metrics,
+            ..base
+        }
     }
 
     /// What answers paths that no location matches.
@@ -225,27 +241,26 @@ impl<'a> SiteBuilder<'a> {
         self.place(path, outer, files_at)
     }
 
+    /// What answers paths whose location cannot be known.
+    fn unknown(&mut self, path: &str, outer: &OuterPlace<'_>) -> Location {
+        let base = self.place(path, outer, None);
+        Location { rules: Rules::failing(), is_direct: false, ..base }
+    }
+
     /// A location with all that sites can say too.
     fn place(&mut self, path: &str, inner: &OuterPlace<'_>, files_at: Option<FilesAt>) -> Location {
         let place = &inner.place;
         let types = self.types(path, inner).with_charset(inner.place.charset.clone().unwrap_or_default());
         let document_root = place.root.as_ref().and_then(Template::constant).unwrap_or_default().into();
-        let try_files = inner.try_files.as_ref().and_then(|settings| {
-            TryFiles::new(&inner.at(path, "try_files"), settings, &self.variables.names, self.mistakes)
-        });
+        let try_files = self.try_files(path, inner);
         // A pool needs the place of the files too if there is `try_files`.
         let wanted = place.pool.is_none() || try_files.is_some();
         let (files, varying) = self.files(path, inner, files_at.filter(|_| wanted), &types);
-        let methods = methods(place);
         let cache = self.cache(path, inner);
         let reply_fields = self.reply_fields(path, inner);
         let request_fields = self.request_fields(inner, cache.as_deref());
         let secure_link = self.secure_link(path, inner);
-        let is_direct = is_direct(inner)
-            && secure_link.is_none()
-            && try_files.is_none()
-            && varying.is_none()
-            && methods.is_empty();
+        let is_apart = secure_link.is_some() || try_files.is_some() || varying.is_some();
         Location {
             site: self.name.clone(),
             files,
@@ -258,15 +273,20 @@ impl<'a> SiteBuilder<'a> {
             pool_path: None,
             timeout: place.timeout.map_or(Duration::ZERO, |time| time.0),
             reply_rewrite: self.reply_rewrite(path, inner),
+            changes: self.changes(path, inner),
             pool_request: self.pool_request(path, inner),
+            told: self.told(path, inner),
             early_hints: self.early_hints(path, inner),
             priority: place.priority.map_or(Priority::Normal, Priority::from),
             stream_body: !place.request_buffering.unwrap_or(true),
             stream_reply: !place.buffering.unwrap_or(true),
             ignore_client_abort: place.ignore_client_abort.unwrap_or(false),
             variables: place.variables.as_deref().unwrap_or_default().into(),
-            real_ip: place.real_ip_header.clone(),
+            real_ip: real_ip(place).map(Box::new),
+            definitions: self.variables.definitions.clone(),
+            stub_status: false,
             internal: inner.internal,
+            cache_conditions: self.cache_conditions(path, inner).filter(|_| cache.is_some()),
             cache,
             max_body: place.max_body.map_or(1 << 20, |size| size.0),
             body_buffer: place.body_buffer.map_or(0, |size| size.0),
@@ -279,15 +299,16 @@ impl<'a> SiteBuilder<'a> {
             compress: self.compress(path, inner),
             access: self.access(path, inner),
             secure_link,
+            auth_delay: place.auth_delay.map_or(Duration::ZERO, |time| time.0),
             auth_check: self.auth_check(path, inner),
             limits: self.limits(path, inner),
             max_ranges: place.max_ranges,
             limit_rate: limit_rate(place),
             rates: self.rates(path, inner),
-            is_direct,
+            is_direct: is_direct(inner) && !is_apart,
             groups: None,
             rules: Rules::default(),
-            methods,
+            methods: methods(place),
             try_files,
             index: self.index(path, inner),
             varying,
@@ -298,6 +319,11 @@ impl<'a> SiteBuilder<'a> {
             redirects: redirects(place),
             metrics: self.metrics.location(&self.name, "-"),
         }
+    }
+
+    fn try_files(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<TryFiles> {
+        let settings = inner.try_files.as_ref()?;
+        TryFiles::new(&inner.at(path, "try_files"), settings, &self.variables.names, self.mistakes)
     }
 
     fn cache(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<Arc<Policy>> {
@@ -357,7 +383,21 @@ impl<'a> SiteBuilder<'a> {
 /// Whether nothing that is inherited keeps the fast path from answering here.
 fn is_direct(inner: &OuterPlace<'_>) -> bool {
     let place = &inner.place;
-    inner.is_direct && !inner.internal && place.real_ip_header.is_none() && place.max_ranges.is_none()
+    inner.is_direct
+        && !inner.internal
+        && real_ip(place).is_none()
+        && place.max_ranges.is_none()
+        && place.limit_except.as_ref().is_none_or(Vec::is_empty)
+}
+
+/// Who is believed about the client, where a place says so.
+fn real_ip(place: &PlaceConfig) -> Option<RealIp> {
+    let own = RealIp {
+        proxies: place.trusted_proxies.as_ref().map(|networks| networks.0.clone()),
+        field: place.real_ip_header.clone(),
+        recursive: place.real_ip_recursive,
+    };
+    (own.proxies.is_some() || own.field.is_some() || own.recursive.is_some()).then_some(own)
 }
 
 /// The regular expressions of names that capture something; `server_names` has said what is wrong with them.

@@ -11,6 +11,7 @@ use crate::fields::request::{RequestFields, RequestLevel};
 use crate::route::rules::{self, PlaceRules};
 use crate::settings::pattern::Pattern;
 use crate::settings::{AuthRequestConfig, Config, ExpiresSetting, InheritFields, LocationConfig, SiteConfig};
+use crate::variables::expression;
 use crate::variables::{DefinitionConfigs, Definitions, Facts, Needs, Template, Values, VariableNames};
 
 /// The variables of these settings.
@@ -215,8 +216,8 @@ fn define_captures<'a>(groups: impl Iterator<Item = &'a str>, names: &mut Variab
 
 fn names_in_host_names(site: &SiteConfig, names: &mut VariableNames) {
     for pattern in site.server_name.iter().filter_map(|name| name.strip_prefix('~')) {
-        if let Ok(regex) = regex::bytes::Regex::new(pattern) {
-            define_captures(regex.capture_names().flatten(), names);
+        if let Ok(regex) = expression::compile(pattern, false) {
+            define_captures(regex.names(), names);
         }
     }
 }

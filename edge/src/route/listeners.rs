@@ -49,7 +49,7 @@ pub(super) fn names(
         let alike = here.len() == places.len() && default == 0;
         let table = match all.clone().filter(|_| alike) {
             Some(table) => Ok(table),
-            None => ServerNames::among(&lists, &here, default).map(Arc::new),
+            None => ServerNames::among(&lists, &here, default, config.first_name_counts).map(Arc::new),
         };
         match table {
             Ok(table) => {

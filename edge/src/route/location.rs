@@ -3,7 +3,7 @@
 use crate::request::path::NormalPath;
 
 use crate::settings::pattern::Pattern;
-use crate::variables::expression::Expression;
+use crate::variables::expression::{EndlessSearch, Expression};
 
 /// The locations of one site, ready for choosing. Choosing allocates nothing.
 #[derive(Debug, Default)]
@@ -30,6 +30,8 @@ enum FoundLocation {
     /// A prefix matches: the regexes outside come first.
     Prefix(usize),
     Nothing,
+    /// A regex cannot be searched to its end.
+    Unknown,
 }
 
 #[derive(Debug)]
@@ -85,10 +87,11 @@ impl Locations {
 
     /// The location of a request: an exact match; else the longest prefix, if it is "^~"; else the first
     /// regex; else that longest prefix.
-    pub(crate) fn choose(&self, path: &NormalPath) -> Option<usize> {
+    pub(crate) fn choose(&self, path: &NormalPath) -> Result<Option<usize>, EndlessSearch> {
         match self.find(path.as_bytes()) {
-            FoundLocation::Final(location) | FoundLocation::Prefix(location) => Some(location),
-            FoundLocation::Nothing => None,
+            FoundLocation::Final(location) | FoundLocation::Prefix(location) => Ok(Some(location)),
+            FoundLocation::Nothing => Ok(None),
+            FoundLocation::Unknown => Err(EndlessSearch),
         }
     }
 
@@ -105,15 +108,23 @@ impl Locations {
         match best.and_then(|location| self.within(location)).map(|within| within.find(path)) {
             Some(FoundLocation::Final(location)) => return FoundLocation::Final(location),
             Some(FoundLocation::Prefix(location)) => best = Some(location),
+            Some(FoundLocation::Unknown) => return FoundLocation::Unknown,
             Some(FoundLocation::Nothing) | None => {}
         }
-        if !longest.is_some_and(|prefix| prefix.is_final)
-            && let Some((_, location)) = self.regexes.iter().find(|(regex, _)| regex.is_match(path))
-        {
+        if longest.is_some_and(|prefix| prefix.is_final) {
+            return best.map_or(FoundLocation::Nothing, FoundLocation::Prefix);
+        }
+        for (regex, location) in &self.regexes {
+            match regex.is_match(path) {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(EndlessSearch) => return FoundLocation::Unknown,
+            }
             return match self.within(*location).map(|within| within.find(path)) {
                 Some(FoundLocation::Final(inner) | FoundLocation::Prefix(inner)) => {
                     FoundLocation::Final(inner)
                 }
+                Some(FoundLocation::Unknown) => FoundLocation::Unknown,
                 Some(FoundLocation::Nothing) | None => FoundLocation::Final(*location),
             };
         }

@@ -8,9 +8,10 @@ pub(crate) mod rewrite;
 
 use std::sync::Arc;
 
+use http::StatusCode;
 use process::settings::Mistakes;
 
-use crate::route::returns::Return;
+use crate::route::returns::{Return, ReturnContent};
 use crate::settings::{LocationConfig, RuleConfig, SiteConfig};
 use crate::variables::{Needs, Template, VariableNames};
 use condition::Condition;
@@ -81,6 +82,13 @@ impl Rules {
             rules.extend(answer.map(|answer| always("return".into(), RuleAction::Return(answer))));
         }
         Self(rules)
+    }
+
+    /// The one rule of a place that cannot be known: 500.
+    pub(crate) fn failing() -> Self {
+        let answer = Return { status: StatusCode::INTERNAL_SERVER_ERROR, content: ReturnContent::Page };
+        let name = "a regular expression that has no end".into();
+        Self(vec![Rule { name, when: Vec::new(), actions: vec![RuleAction::Return(answer)] }])
     }
 
     pub(crate) fn is_empty(&self) -> bool {

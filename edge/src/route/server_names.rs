@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use regex::{Regex, RegexBuilder};
+use crate::variables::expression::{self, Expression};
 
 type NameTable = HashMap<Box<str>, usize, ahash::RandomState>;
 
@@ -17,7 +17,7 @@ pub(crate) struct ServerNames {
     /// "www.*", by "www".
     trailing: Wildcards,
     /// In order of appearance.
-    regexes: Vec<(Regex, usize)>,
+    regexes: Vec<(Expression, usize)>,
     /// The site for hosts that no site names.
     default: usize,
 }
@@ -31,18 +31,21 @@ struct Wildcards {
 
 impl ServerNames {
     /// Takes the `server_name` list of each site that is `here`, on one listener. A mistake is the index of
-    /// the site, the index of the name, and what is wrong. A name in two sites is a mistake: it would never
-    /// choose the second.
+    /// the site, the index of the name, and what is wrong. A name in two sites is a mistake, unless the first
+    /// counts: it would never choose the second.
     pub(crate) fn among(
         sites: &[Vec<String>],
         here: &[usize],
         default: usize,
+        first_counts: bool,
     ) -> Result<Self, Vec<(usize, usize, String)>> {
         let mut names = Self { default, ..Self::default() };
         let mut mistakes = Vec::new();
         for (site, list) in here.iter().filter_map(|site| Some((*site, sites.get(*site)?))) {
             for (at, name) in list.iter().enumerate() {
-                if let Err(mistake) = names.add(name, site) {
+                if let Err(mistake) = names.add(name, site)
+                    && !(first_counts && mistake == TAKEN)
+                {
                     mistakes.push((site, at, mistake));
                 }
             }
@@ -51,15 +54,22 @@ impl ServerNames {
     }
 
     /// The site for a Host as received: the exact name, else the longest "*.name", else the longest "name.*",
-    /// else the first regex, else the default site.
-    pub(crate) fn choose(&self, host: &str) -> usize {
+    /// else the first regex, else the default site. `None`: a regex cannot be searched to its end.
+    pub(crate) fn choose(&self, host: &str) -> Option<usize> {
         let name = name_of(host);
         if let Some(site) = self.exact.get(name.as_ref()) {
-            return *site;
+            return Some(*site);
         }
         let wildcard = self.leading.longest_end(&name).or_else(|| self.trailing.longest_beginning(&name));
-        let regex = || self.regexes.iter().find(|(regex, _)| regex.is_match(&name)).map(|(_, site)| *site);
-        wildcard.or_else(regex).unwrap_or(self.default)
+        if wildcard.is_some() {
+            return wildcard;
+        }
+        for (regex, site) in &self.regexes {
+            if regex.is_match(name.as_bytes()).ok()? {
+                return Some(*site);
+            }
+        }
+        Some(self.default)
     }
 
     fn add(&mut self, name: &str, site: usize) -> Result<(), String> {
@@ -119,6 +129,8 @@ impl Wildcards {
     }
 }
 
+const TAKEN: &str = "an earlier site has this name";
+
 fn insert(table: &mut NameTable, name: &str, site: usize) -> Result<(), String> {
     match table.entry(name.into()) {
         Entry::Vacant(entry) => {
@@ -126,7 +138,7 @@ fn insert(table: &mut NameTable, name: &str, site: usize) -> Result<(), String> 
             Ok(())
         }
         Entry::Occupied(entry) if *entry.get() == site => Ok(()),
-        Entry::Occupied(_) => Err("an earlier site has this name".into()),
+        Entry::Occupied(_) => Err(TAKEN.into()),
     }
 }
 
@@ -150,13 +162,9 @@ fn check(name: &str) -> Result<(), String> {
 }
 
 /// As in nginx, a regex is compared with the lower-case name; a regex with a capital letter ignores case.
-fn regex(pattern: &str) -> Result<Regex, String> {
-    if pattern.is_empty() {
-        return Err("the regex is empty".into());
-    }
+fn regex(pattern: &str) -> Result<Expression, String> {
     let has_capital = pattern.bytes().any(|byte| byte.is_ascii_uppercase());
-    let regex = RegexBuilder::new(pattern).case_insensitive(has_capital).build();
-    regex.map_err(|error| format!("invalid regular expression: {error}"))
+    expression::build(pattern, has_capital)
 }
 
 #[cfg(test)]

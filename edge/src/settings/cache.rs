@@ -10,6 +10,8 @@ use process::settings::Mistakes;
 use process::units::{Size, Time};
 use serde::Deserialize;
 
+use crate::variables::Template;
+
 /// The defaults are those of the cache crate's `Policy`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -49,6 +51,13 @@ pub struct CacheConfig {
     pub honour_request: bool,
     pub bypass: RulesConfig,
     pub no_store: RulesConfig,
+    /// Texts with variables: if one of them is neither empty nor "0", a stored page is not used, and
+    /// replaced.
+    pub bypass_by: Vec<Template>,
+    /// Likewise, the reply is not stored.
+    pub no_store_by: Vec<Template>,
+    /// A text with variables that is part of the key besides scheme, host, path and query.
+    pub key: Option<Template>,
     /// The part of each lifetime, at most, that is subtracted at random: 0 to 1.
     pub jitter: f64,
 }
@@ -140,6 +149,9 @@ impl Default for CacheConfig {
             honour_request: false,
             bypass: RulesConfig::default(),
             no_store: RulesConfig::default(),
+            bypass_by: Vec::new(),
+            no_store_by: Vec::new(),
+            key: None,
             jitter: 0.0,
         }
     }

@@ -10,8 +10,11 @@ pub struct ClientCertificateConfig {
     /// Whether clients need one.
     #[serde(default)]
     pub verify: ClientVerify,
-    /// PEM file: who must have signed them.
-    pub ca: PathBuf,
+    /// PEM file: who must have signed them, or which they are. May be left out for "optional_no_ca".
+    pub ca: Option<PathBuf>,
+    /// Clients are told the names of these in the handshake.
+    #[serde(default = "yes")]
+    pub names_ca: bool,
     /// How many certificates may stand between a client's and the CA's.
     #[serde(default = "one")]
     pub depth: usize,
@@ -29,6 +32,10 @@ pub enum ClientVerify {
     /// Likewise, and it may be of a CA that is not known: `$ssl_client_verify` tells.
     #[serde(rename = "optional_no_ca")]
     OptionalNoCa,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn one() -> usize {

@@ -6,9 +6,10 @@ use process::settings::text_or_table;
 use serde::Deserialize;
 
 use crate::settings::client_certificate::ClientCertificateConfig;
+use crate::settings::listener_bounds::ListenerBoundsConfig;
 
-/// One address to listen on: "0.0.0.0:8080", or { address = "0.0.0.0:8443", tls = { certificate = "…", key =
-/// "…" } }.
+/// One address to listen on: "0.0.0.0:8080", "unix:/run/weir.sock", or { address = "0.0.0.0:8443", tls =
+/// { certificate = "…", key = "…" } }.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
     pub address: String,
@@ -19,6 +20,8 @@ pub struct Listen {
     pub http2: Option<bool>,
     /// Connections begin with a header of the PROXY protocol, version 1 or 2, from one of `trusted_proxies`.
     pub proxy_protocol: bool,
+    /// What connections here are bound by in place of the edge's timeouts and limits.
+    pub bounds: Option<Box<ListenerBoundsConfig>>,
 }
 
 /// `tls` of a listener or of a site.
@@ -26,6 +29,8 @@ pub struct Listen {
 pub enum TlsSetting {
     /// "auto": certificates come from an authority by themselves.
     Auto,
+    /// "reject": handshakes that ask for this site, or for none where it is the default, fail. Sites only.
+    Reject,
     Files(CertificateConfig),
 }
 
@@ -36,7 +41,7 @@ impl TlsSetting {
 
     pub(crate) fn files(&self) -> Option<&CertificateConfig> {
         match self {
-            Self::Auto => None,
+            Self::Auto | Self::Reject => None,
             Self::Files(files) => Some(files),
         }
     }
@@ -48,9 +53,15 @@ impl<'de> Deserialize<'de> for TlsSetting {
         enum Word {
             #[serde(rename = "auto")]
             Auto,
+            #[serde(rename = "reject")]
+            Reject,
         }
-        let expecting = "\"auto\", or { certificate = \"…\", key = \"…\" }";
-        text_or_table(deserializer, expecting, |Word::Auto| Self::Auto, Self::Files)
+        let expecting = "\"auto\", \"reject\", or { certificate = \"…\", key = \"…\" }";
+        let of_word = |word| match word {
+            Word::Auto => Self::Auto,
+            Word::Reject => Self::Reject,
+        };
+        text_or_table(deserializer, expecting, of_word, Self::Files)
     }
 }
 
@@ -67,7 +78,7 @@ pub struct CertificateConfig {
 
 impl Listen {
     pub fn plain(address: impl Into<String>) -> Self {
-        Self { address: address.into(), tls: None, http2: None, proxy_protocol: false }
+        Self { address: address.into(), tls: None, http2: None, proxy_protocol: false, bounds: None }
     }
 
     /// Whether certificates for the names of sites here come by themselves.
@@ -90,10 +101,16 @@ impl<'de> Deserialize<'de> for Listen {
             http2: Option<bool>,
             #[serde(default)]
             proxy_protocol: bool,
+            bounds: Option<Box<ListenerBoundsConfig>>,
         }
         let expecting = "an address such as \"0.0.0.0:8080\", or a table with `address`";
-        let table =
-            |Table { address, tls, http2, proxy_protocol }| Self { address, tls, http2, proxy_protocol };
+        let table = |Table { address, tls, http2, proxy_protocol, bounds }| Self {
+            address,
+            tls,
+            http2,
+            proxy_protocol,
+            bounds,
+        };
         text_or_table(deserializer, expecting, |address: String| Self::plain(address), table)
     }
 }

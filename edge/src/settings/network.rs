@@ -5,12 +5,17 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
+use crate::connection::unix_client::{UNIX, UNIX_NAME};
+
 /// One network of a list.
 struct Network(IpNet);
 
 impl<'de> Deserialize<'de> for Network {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
+        if text == UNIX_NAME {
+            return Ok(Self(UNIX.into()));
+        }
         let single = || text.parse::<IpAddr>().map(IpNet::from);
         text.parse().or_else(|_| single()).map(Self).map_err(|_| {
             let text = format!("`{text}` is neither a network such as \"10.0.0.0/8\" nor an address");
@@ -18,6 +23,10 @@ impl<'de> Deserialize<'de> for Network {
         })
     }
 }
+
+/// A list of networks, where a setting may be left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Networks(#[serde(deserialize_with = "list")] pub(crate) Vec<IpNet>);
 
 /// Reads such a list: a function for `#[serde(deserialize_with)]`.
 pub(crate) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {

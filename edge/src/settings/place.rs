@@ -8,13 +8,14 @@ use serde::Deserialize;
 
 use crate::settings::autoindex::Autoindex;
 use crate::settings::files::{Charset, Symlinks};
+use crate::settings::network::Networks;
 use crate::settings::rule::RuleConfig;
 use crate::settings::site_listen::{DefaultServer, ListenerName};
 use crate::settings::{
     AuthBasicConfig, AuthRequestConfig, BodyFiles, CacheConfig, CompressConfig, CorsConfig, ErrorLogConfig,
     ExpiresSetting, InheritFields, LimitConnConfig, LimitReqConfig, LogConfig, PoolChoiceConfig,
-    PoolRequestConfig, Priority, RealIpHeader, ReplyFieldConfig, ReplyRewriteConfig, RequestFieldConfig,
-    Satisfy, SecureLinkConfig, Security, TlsSetting,
+    PoolRequestConfig, Priority, RealIpHeader, RecodeConfig, ReplaceConfig, ReplyFieldConfig,
+    ReplyRewriteConfig, RequestFieldConfig, Satisfy, SecureLinkConfig, Security, TlsSetting, TrailerConfig,
 };
 use crate::variables::Template;
 
@@ -69,6 +70,9 @@ macro_rules! places {
             #[serde(default)]
             pub internal: bool,
             pub alias: Option<Template>,
+            /// Answers with the number of connections and requests: nginx's `stub_status`.
+            #[serde(default)]
+            pub stub_status: bool,
             /// What the application gets in place of the part of the path that `match` names.
             pub pool_path: Option<String>,
             /// Answers each request: nginx's `return`.
@@ -168,6 +172,12 @@ places! {
     timeout: Time,
     /// What the application says of itself, in the words of the site.
     reply_rewrite: ReplyRewriteConfig,
+    /// Texts in the bodies of replies that are replaced.
+    replace: ReplaceConfig,
+    /// The charset of replies.
+    recode: RecodeConfig,
+    /// Fields that follow the body of a reply.
+    trailers: Vec<TrailerConfig>,
     /// What the application is asked in place of what the client asks.
     pool_request: PoolRequestConfig,
     /// The application's interim replies 103 are passed on, unless this is empty or "0".
@@ -188,10 +198,16 @@ places! {
     access: Vec<String>,
     /// Who may ask, by password.
     auth_basic: AuthBasicConfig,
+    /// How long a refusal with 401 takes.
+    auth_delay: Time,
     /// The page that decides who may ask.
     auth_request: AuthRequestConfig,
     /// The field in which trusted proxies name the client, here.
     real_ip_header: RealIpHeader,
+    /// The proxies that are believed about the client here, in place of the edge's.
+    trusted_proxies: Networks,
+    /// False: the address that the last proxy has seen is the client, also if that is a proxy.
+    real_ip_recursive: bool,
     /// Whether one of `access` and `auth_basic` is enough: "all" or "any".
     satisfy: Satisfy,
     /// Links that only who knows a secret can make.
@@ -240,5 +256,6 @@ impl LocationConfig {
             || self.alias.is_some()
             || self.try_files.is_some()
             || self.r#return.is_some()
+            || self.stub_status
     }
 }

@@ -16,4 +16,6 @@ pub struct ReplyRewriteConfig {
     pub(crate) cookie_domain: Pairs,
     /// Beginnings of the Path of cookies.
     pub(crate) cookie_path: Pairs,
+    /// The flags of cookies, by name or "~regex": "secure", "httponly", "samesite=lax", "nosecure" and so on.
+    pub(crate) cookie_flags: Vec<(String, Vec<String>)>,
 }

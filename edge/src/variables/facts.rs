@@ -5,6 +5,7 @@ mod upstream;
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -12,10 +13,13 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, HeaderName, SET_CO
 use http::{HeaderMap, HeaderValue};
 use weir_proto::origin::Attempt;
 
+use crate::connection::client_variables;
 use crate::connection::proxied::ProxyAddresses;
 use crate::connection::tls_session::TlsSession;
+use crate::connection::unix_client::named;
 use crate::variables::application_work::ApplicationWork;
 use crate::variables::body_copy::BodyCopy;
+use crate::variables::expression::EndlessSearch;
 use crate::variables::facts::upstream::of_upstream;
 use crate::variables::lookup;
 use crate::variables::names::{KnownVariable, Variable};
@@ -71,6 +75,9 @@ pub(crate) struct RequestFacts<'a> {
     pub(crate) proxied: Option<&'a ProxyAddresses>,
     /// Who has sent it: the client, or a proxy; `None`: nobody has looked.
     pub(crate) peer: Option<SocketAddr>,
+    /// Is set if a regular expression that a variable needs cannot be searched to its end; `None`: nothing
+    /// depends on it any more.
+    pub(crate) endless: Option<&'a AtomicBool>,
 }
 
 /// The variables that the settings define. Their values depend on other facts.
@@ -177,6 +184,16 @@ impl<'a> Facts<'a> {
         Facts { reply: Some(reply), ..self }
     }
 
+    /// Whether a search has found something. One that has no end is noted for the request.
+    pub(crate) fn found(&self, searched: Result<bool, EndlessSearch>) -> bool {
+        searched.unwrap_or_else(|EndlessSearch| {
+            if let Some(endless) = self.request.endless {
+                endless.store(true, Relaxed);
+            }
+            false
+        })
+    }
+
     /// The value of a variable; `None`: the request has none.
     pub(crate) fn value(&self, variable: &'a Variable) -> Option<Cow<'a, [u8]>> {
         match variable {
@@ -225,7 +242,7 @@ impl<'a> Facts<'a> {
             KnownVariable::ServerPort => number(request.server_port),
             KnownVariable::ServerAddr => return request.server.map(|address| number(address.to_canonical())),
             KnownVariable::RequestBody => return request.body?.text().map(Cow::Owned),
-            KnownVariable::RemoteAddr => number(request.client),
+            KnownVariable::RemoteAddr => Cow::Owned(named(request.client).into_bytes()),
             KnownVariable::BinaryRemoteAddr => Cow::Owned(match request.client {
                 IpAddr::V4(address) => address.octets().to_vec(),
                 IpAddr::V6(address) => address.octets().to_vec(),
@@ -256,7 +273,10 @@ impl<'a> Facts<'a> {
                 (Some(_), None) => text("SUCCESS"),
                 (Some(_), Some(fault)) => Cow::Owned(format!("FAILED:{fault}").into_bytes()),
             },
-            KnownVariable::SslClientSubject => return request.tls?.client.as_deref().map(text),
+            KnownVariable::SslAlpnProtocol => match (request.protocol, request.tls) {
+                ("HTTP/2.0", Some(_)) => text("h2"),
+                _ => return None,
+            },
             KnownVariable::Pipe => text("."),
             KnownVariable::Http2 => text(match (request.protocol, request.tls) {
                 ("HTTP/2.0", Some(_)) => "h2",
@@ -265,6 +285,25 @@ impl<'a> Facts<'a> {
             }),
             _ => return self.of_connection(variable),
         })
+    }
+
+    /// What a client's certificate says.
+    fn of_certificate(&self, variable: KnownVariable) -> Option<Cow<'a, [u8]>> {
+        let own = || self.request.tls?.client.as_deref();
+        let told = match variable {
+            KnownVariable::SslClientSubject => client_variables::subject(own()?)?,
+            KnownVariable::SslClientIssuer => client_variables::issuer(own()?)?,
+            KnownVariable::SslClientCert => client_variables::folded_pem(own()?),
+            KnownVariable::SslClientRawCert => client_variables::pem(own()?),
+            KnownVariable::SslClientEscapedCert => client_variables::escaped_pem(own()?),
+            KnownVariable::SslClientFingerprint => client_variables::fingerprint(own()?),
+            KnownVariable::SslClientSerial => client_variables::serial(own()?)?,
+            KnownVariable::SslClientStart => client_variables::period(own()?)?.0,
+            KnownVariable::SslClientEnd => client_variables::period(own()?)?.1,
+            KnownVariable::SslClientRemain => client_variables::days_left(own()?)?.to_string(),
+            _ => return self.of_reply(variable),
+        };
+        Some(Cow::Owned(told.into_bytes()))
     }
 
     fn of_connection(&self, variable: KnownVariable) -> Option<Cow<'a, [u8]>> {
@@ -276,9 +315,11 @@ impl<'a> Facts<'a> {
                 number(request.proxied?.destination.ip().to_canonical())
             }
             KnownVariable::ProxyProtocolServerPort => number(request.proxied?.destination.port()),
-            KnownVariable::RealipRemoteAddr => number(request.peer?.ip().to_canonical()),
+            KnownVariable::RealipRemoteAddr => {
+                Cow::Owned(named(request.peer?.ip().to_canonical()).into_bytes())
+            }
             KnownVariable::RealipRemotePort => number(request.peer?.port()),
-            _ => return self.of_reply(variable),
+            _ => return self.of_certificate(variable),
         })
     }
 
@@ -346,7 +387,7 @@ impl<'a> Facts<'a> {
     }
 
     fn forwarded_for(&self) -> Cow<'a, [u8]> {
-        let client = self.request.client.to_string();
+        let client = named(self.request.client);
         match self.request.fields.joined(&X_FORWARDED_FOR) {
             Some(before) if !before.is_empty() => {
                 Cow::Owned([&before, &b", "[..], client.as_bytes()].concat())

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::expression::{Expression, GroupPlaces};
+use super::expression::{EndlessSearch, Expression, GroupPlaces};
 
 /// Empty for most requests, and then without memory of its own.
 #[derive(Clone, Debug, Default)]
@@ -22,15 +22,15 @@ impl Values {
 
     /// Matches the text, and keeps the captures if it matches. As in nginx, `$1` to `$9` are those of the
     /// last expression that matched, and named ones stay.
-    pub(crate) fn matches(&mut self, regex: &Expression, text: &[u8]) -> bool {
+    pub(crate) fn matches(&mut self, regex: &Expression, text: &[u8]) -> Result<bool, EndlessSearch> {
         if !regex.has_groups() {
-            let matched = regex.is_match(text);
+            let matched = regex.is_match(text)?;
             if let Some(inner) = self.0.as_mut().filter(|_| matched) {
                 inner.groups.clear();
             }
-            return matched;
+            return Ok(matched);
         }
-        let Some(places) = regex.find_groups(text) else { return false };
+        let Some(places) = regex.find_groups(text)? else { return Ok(false) };
         let inner = self.0.get_or_insert_default();
         inner.take(&places, text);
         for (number, name) in regex.named_groups() {
@@ -38,7 +38,7 @@ impl Values {
             let value = place.and_then(|place| text.get(place)).unwrap_or_default();
             inner.set(&name.to_ascii_lowercase(), value.to_vec());
         }
-        true
+        Ok(true)
     }
 
     /// `set $name value`
@@ -84,15 +84,15 @@ mod tests {
     fn captures_are_those_of_the_last_match() {
         let mut values = Values::default();
         assert_eq!(values.capture(1), None);
-        assert!(values.matches(&compile("^/(a)/(?<Rest>.*)$", false).unwrap(), b"/a/b/c"));
+        assert!(values.matches(&compile("^/(a)/(?<Rest>.*)$", false).unwrap(), b"/a/b/c").unwrap());
         assert_eq!(values.capture(1), Some(&b"a"[..]));
         assert_eq!(values.capture(2), Some(&b"b/c"[..]));
         assert_eq!(values.named("rest"), Some(&b"b/c"[..]));
-        assert!(!values.matches(&compile("^x(y)", false).unwrap(), b"/a/b/c"));
+        assert!(!values.matches(&compile("^x(y)", false).unwrap(), b"/a/b/c").unwrap());
         assert_eq!(values.capture(1), Some(&b"a"[..]));
-        assert!(values.matches(&compile("^(?:(x)|(/))", false).unwrap(), b"/a"));
+        assert!(values.matches(&compile("^(?:(x)|(/))", false).unwrap(), b"/a").unwrap());
         assert_eq!((values.capture(1), values.capture(2)), (None, Some(&b"/"[..])));
-        assert!(values.matches(&compile("a", false).unwrap(), b"/a"));
+        assert!(values.matches(&compile("a", false).unwrap(), b"/a").unwrap());
         assert_eq!(values.capture(2), None);
         assert_eq!(values.named("rest"), Some(&b"b/c"[..]));
     }

@@ -215,7 +215,8 @@ fn the_imported_settings_run_as_the_file_does() {
 #[test]
 fn what_is_imported_without_a_root_passes_the_check() {
     let directory = directory(
-        "server { listen 8080; location /a { return 204; } location /b { try_files $uri =404; } }\n",
+        "server { listen 8080; location /a { return 204; } location /b { try_files $uri =404; } \
+         location = /favicon.ico { log_not_found off; } location /s { stub_status; } }\n",
     );
     fs::remove_dir_all(directory.path().join("html")).unwrap();
     let mut import = Command::new(binary("weir"));

@@ -1,7 +1,9 @@
 //! The process that serves an nginx.conf: leaves the terminal, writes its pid file, and obeys nginx's
 //! signals.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -48,7 +50,9 @@ pub(super) fn run(arguments: Arguments, configuration: Configuration) -> anyhow:
         let _ = rustix::process::setsid();
     }
     let log = error_log(&arguments, &program, &configuration);
+    let mut terminal = None;
     if let Some(log) = &log {
+        terminal = Some(File::from(std::io::stderr().as_fd().try_clone_to_owned()?));
         open_log(log)?;
         lines.iter().for_each(|line| eprintln!("{line}"));
     }
@@ -61,7 +65,12 @@ pub(super) fn run(arguments: Arguments, configuration: Configuration) -> anyhow:
     };
     let pid = pid_file(&program);
     let code = program::run_with_threads("weir", on_thread, async |shutdown| {
-        let running = run::start(loaded, again(arguments), shutdown.clone()).await?;
+        let started = run::start(loaded, again(arguments), shutdown.clone()).await;
+        if let (Err(error), Some(terminal)) = (&started, &mut terminal) {
+            let _ = writeln!(terminal, "nginx: [emerg] {error:#}");
+        }
+        drop(terminal.take());
+        let running = started?;
         fs::write(&pid, format!("{}\n", std::process::id()))
             .map_err(|error| anyhow::anyhow!("[emerg] open() \"{pid}\" failed: {error}"))?;
         tokio::spawn(obey(Signals::new()?, shutdown, pid.clone(), log));
@@ -170,5 +179,6 @@ async fn obey(mut signals: Signals, shutdown: Shutdown, pid: String, log: Option
     }
     tokio::time::sleep(STOP).await;
     forget(&pid);
+    process::listen::remove_files();
     std::process::exit(0);
 }

@@ -18,15 +18,18 @@ pub enum Balance {
     IpHash,
     /// One `hash_key` always goes to one server; a server that goes moves its own share only.
     Hash,
+    /// `hash` as nginx does it without `consistent`: a server that goes moves nearly all keys.
+    HashModulo,
 }
 
-const METHODS: [(&str, Balance); 6] = [
+const METHODS: [(&str, Balance); 7] = [
     ("round_robin", Balance::RoundRobin),
     ("least_conn", Balance::LeastConn),
     ("least_time", Balance::LeastTime),
     ("random_two", Balance::RandomTwo),
     ("ip_hash", Balance::IpHash),
     ("hash", Balance::Hash),
+    ("hash_modulo", Balance::HashModulo),
 ];
 
 impl Balance {
@@ -61,6 +64,8 @@ pub enum HashKey {
     Header(String),
     /// A cookie.
     Cookie(String),
+    /// What locations tell: `pool_request.hash`.
+    Told,
 }
 
 impl TryFrom<String> for HashKey {
@@ -70,9 +75,10 @@ impl TryFrom<String> for HashKey {
         match text.split_once(':') {
             None if text == "uri" => Ok(Self::Uri),
             None if text == "client" => Ok(Self::Client),
+            None if text == "told" => Ok(Self::Told),
             Some(("header", name)) if !name.is_empty() => Ok(Self::Header(name.to_ascii_lowercase())),
             Some(("cookie", name)) if !name.is_empty() => Ok(Self::Cookie(name.to_owned())),
-            _ => Err("write \"uri\", \"client\", \"header:NAME\" or \"cookie:NAME\"".to_owned()),
+            _ => Err("write \"uri\", \"client\", \"header:NAME\", \"cookie:NAME\" or \"told\"".to_owned()),
         }
     }
 }

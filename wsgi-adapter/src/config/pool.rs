@@ -1,7 +1,7 @@
 //! The settings of one pool.
 
 use std::collections::{BTreeMap, HashSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use process::settings::Mistakes;
@@ -33,6 +33,8 @@ pub struct PoolConfig {
     pub added_servers: AddedServers,
     /// How often the names of servers with `resolve`, and those of SRV records, are looked up.
     pub resolve_every: Time,
+    /// Which addresses of these names count.
+    pub resolve_to: AddressFamily,
     /// Who is asked for them, such as "127.0.0.1:53". Empty: whom the system asks.
     pub nameservers: Vec<SocketAddr>,
     /// Servers that were added, changed or removed while it ran are kept here. Once it is there, it counts
@@ -108,6 +110,26 @@ pub struct PoolConfig {
     pub via: bool,
 }
 
+/// Which addresses of a name count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AddressFamily {
+    #[default]
+    All,
+    Ipv4,
+    Ipv6,
+}
+
+impl AddressFamily {
+    pub(crate) fn has(self, address: IpAddr) -> bool {
+        match self {
+            Self::All => true,
+            Self::Ipv4 => address.is_ipv4(),
+            Self::Ipv6 => address.is_ipv6(),
+        }
+    }
+}
+
 impl Default for PoolConfig {
     fn default() -> Self {
         Self {
@@ -119,6 +141,7 @@ impl Default for PoolConfig {
             any_server: false,
             added_servers: AddedServers::default(),
             resolve_every: Time::from_secs(10),
+            resolve_to: AddressFamily::All,
             nameservers: Vec::new(),
             state_file: None,
             flavour: Flavour::default(),
@@ -275,9 +298,8 @@ impl PoolConfig {
 
     /// Further variables for a location that names this set; empty: for all others. `None`: there is no such
     /// set.
-    pub fn variables_of(&self, set: &str) -> Option<&[(String, String)]> {
-        let variables = if set.is_empty() { Some(&self.variables) } else { self.variable_sets.get(set) };
-        variables.map(|variables| variables.0.as_slice())
+    pub fn variables_of(&self, set: &str) -> Option<&Variables> {
+        if set.is_empty() { Some(&self.variables) } else { self.variable_sets.get(set) }
     }
 
     fn check_servers(&self, path: &str, mistakes: &mut Mistakes) {
@@ -298,8 +320,8 @@ impl PoolConfig {
         let mut known = HashSet::new();
         for (index, server) in self.servers.iter().enumerate() {
             let path = format!("{path}.servers[{index}]");
-            if !known.insert(server.address.as_str()) {
-                mistakes.push(path.clone(), "listed twice; give it a weight instead");
+            if !known.insert(server.address.as_str()) && !server.again {
+                mistakes.push(path.clone(), "listed twice; give it a weight instead, or `again = true`");
             }
             if let Err((key, text)) = server.check() {
                 mistakes.push(format!("{path}.{key}"), text);

@@ -29,6 +29,8 @@ pub struct ServerConfig {
     /// The name stands for all the addresses that it has in DNS, each a server; looked up again every
     /// `resolve_every`.
     pub resolve: bool,
+    /// The address is listed already: this is one more server there, as nginx takes it.
+    pub again: bool,
 }
 
 impl ServerConfig {
@@ -45,6 +47,7 @@ impl ServerConfig {
             fail_timeout: Time::from_secs(10),
             slow_start: Time::from_secs(0),
             resolve: false,
+            again: false,
         }
     }
 
@@ -85,6 +88,7 @@ impl<'de> Deserialize<'de> for ServerConfig {
             fail_timeout: Option<Time>,
             slow_start: Option<Time>,
             resolve: Option<bool>,
+            again: Option<bool>,
         }
         text_or_table(
             deserializer,
@@ -102,6 +106,7 @@ impl<'de> Deserialize<'de> for ServerConfig {
                     fail_timeout: table.fail_timeout.unwrap_or(default.fail_timeout),
                     slow_start: table.slow_start.unwrap_or(default.slow_start),
                     resolve: table.resolve.unwrap_or(default.resolve),
+                    again: table.again.unwrap_or(default.again),
                     address: default.address,
                 }
             },

@@ -76,7 +76,7 @@ const EVERY_SETTING: &str = r#"
         tunnel_timeout = "11s"
         flavour = "gunicorn"
         variables = { SITE = "shop", "wsgi.x" = "1" }
-        variable_sets = { admin = { SITE = "admin" } }
+        variable_sets = { admin = { SITE = "admin", USER = { told = 1 } } }
         keepalive = { connections = 12, timeout = "13s", age = "14s", requests = 15 }
         "#;
 
@@ -135,12 +135,12 @@ fn every_setting_of_a_pools_tables_is_read() {
     assert_eq!((sticky.secure, sticky.same_site.as_str()), (true, "None"));
     assert!(!pool.request_buffering && pool.max_uploads == 9);
     assert_eq!((pool.tunnel_timeout, pool.flavour), (Time::from_secs(11), Flavour::Gunicorn));
-    let variables =
-        [("SITE", "shop"), ("wsgi.x", "1")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let text = |value: &str| VariableValue::Text(value.to_owned());
+    let variables = [("SITE", "shop"), ("wsgi.x", "1")].map(|(name, value)| (name.to_owned(), text(value)));
     assert_eq!(pool.variables.0, variables);
-    let admin = [("SITE".to_owned(), "admin".to_owned())];
+    let admin = [("SITE".to_owned(), text("admin")), ("USER".to_owned(), VariableValue::Told(1))];
     assert_eq!(
-        ["", "admin", "other"].map(|set| pool.variables_of(set)),
+        ["", "admin", "other"].map(|set| Some(pool.variables_of(set)?.0.as_slice())),
         [Some(&variables[..]), Some(&admin), None]
     );
     let KeepaliveConfig { connections, timeout, age, requests } = pool.keepalive;

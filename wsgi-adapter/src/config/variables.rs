@@ -1,22 +1,60 @@
 //! Variables for the application that the settings name.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use process::settings::Mistakes;
-use serde::Deserialize;
+use process::settings::{Mistakes, text_or_table};
+use serde::{Deserialize, Deserializer};
 
-/// `variables = { UWSGI_SCHEME = "https", SITE = "shop" }`; nginx: `uwsgi_param`, `fastcgi_param`.
+/// `variables = { UWSGI_SCHEME = "https", SITE = "shop", COUNTRY = { told = 0 } }`; nginx: `uwsgi_param`,
+/// `fastcgi_param`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(from = "BTreeMap<String, String>")]
-pub struct Variables(pub Vec<(String, String)>);
+#[serde(from = "BTreeMap<String, VariableValue>")]
+pub struct Variables(pub Vec<(String, VariableValue)>);
 
-impl From<BTreeMap<String, String>> for Variables {
-    fn from(map: BTreeMap<String, String>) -> Self {
+/// The value of a variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VariableValue {
+    Text(String),
+    /// The value with this number that the location tells with each request: `pool_request.values`. A request
+    /// that has none has no such variable.
+    Told(usize),
+}
+
+impl<'de> Deserialize<'de> for VariableValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Table {
+            told: usize,
+        }
+        let expecting = "a text, or { told = 0 }: the value with this number that locations tell";
+        text_or_table(deserializer, expecting, Self::Text, |Table { told }| Self::Told(told))
+    }
+}
+
+impl From<BTreeMap<String, VariableValue>> for Variables {
+    fn from(map: BTreeMap<String, VariableValue>) -> Self {
         Self(map.into_iter().collect())
     }
 }
 
+/// More values than this are told by no location.
+const MOST_TOLD: usize = 100;
+
 impl Variables {
+    /// The variables of one request, with what its location tells.
+    pub(crate) fn with<'a>(&'a self, told: &'a [bytes::Bytes]) -> Vec<(&'a str, Cow<'a, str>)> {
+        let value = |value: &'a VariableValue| match value {
+            VariableValue::Text(text) => Some(Cow::Borrowed(text.as_str())),
+            VariableValue::Told(number) => told
+                .get(*number)
+                .filter(|value| !value.is_empty())
+                .map(|value| String::from_utf8_lossy(value)),
+        };
+        self.0.iter().filter_map(|(name, of)| Some((name.as_str(), value(of)?))).collect()
+    }
+
     pub(super) fn check(&self, path: &str, mistakes: &mut Mistakes) {
         let is_name = |name: &str| {
             let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
@@ -31,8 +69,14 @@ impl Variables {
             } else if OURS.contains(&name.as_str()) {
                 mistakes.push(format!("{path}.{name}"), "follows from the request and cannot be set");
             }
-            if value.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
-                mistakes.push(format!("{path}.{name}"), "there is a control character in the value");
+            match value {
+                VariableValue::Text(text) if text.bytes().any(|byte| byte < b' ' || byte == 0x7f) => {
+                    mistakes.push(format!("{path}.{name}"), "there is a control character in the value");
+                }
+                VariableValue::Told(number) if *number >= MOST_TOLD => {
+                    mistakes.push(format!("{path}.{name}.told"), "must be below 100");
+                }
+                VariableValue::Text(_) | VariableValue::Told(_) => {}
             }
         }
     }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::check::CheckState;
 use super::member::{Member, Server, ServerId, ServerState};
 use super::outlier::{self, Counts};
-use super::ring::Ring;
+use super::ring::{self, Ring};
 use super::slot_request::SlotRequest;
 use crate::config::{Balance, PoolConfig, ServerConfig};
 
@@ -183,7 +183,7 @@ impl Servers {
         let (open, method) = match primary.is_empty() {
             false => (primary, self.settings.balance),
             true => match self.settings.balance {
-                Balance::Hash | Balance::IpHash => (backup, Balance::RoundRobin),
+                Balance::Hash | Balance::HashModulo | Balance::IpHash => (backup, Balance::RoundRobin),
                 method => (backup, method),
             },
         };
@@ -193,7 +193,8 @@ impl Servers {
             Balance::LeastTime => self.quickest(&open, now),
             Balance::RandomTwo => self.better_of_two(&open, now, &mut lot),
             Balance::IpHash => self.by_address(wanted.client, &open, now),
-            Balance::Hash => self.by_key(wanted.key, &open, now),
+            Balance::Hash => self.by_key(wanted.key.as_deref().map(ring::place), &open, now),
+            Balance::HashModulo => self.by_remainder(wanted.key.as_deref(), &open, now),
         }
     }
 

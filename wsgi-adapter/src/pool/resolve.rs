@@ -8,6 +8,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use super::member::ServerId;
+use super::names::NamedServer;
 use super::{Pool, names};
 use crate::address::Address;
 
@@ -23,7 +24,12 @@ pub(super) async fn keep(pool: Weak<Pool>, listed: ServerId, address: Address) {
         let found = timeout(PATIENCE, names::find(address.endpoint(), &nameservers)).await;
         let Some(pool) = pool.upgrade() else { return };
         let (name, server) = (&pool.config.name, address.as_str());
-        let listed_still = match found.unwrap_or_else(|_| Err("no answer in time".to_owned())) {
+        let found = found.unwrap_or_else(|_| Err("no answer in time".to_owned()));
+        let wanted = |mut found: Vec<NamedServer>| {
+            found.retain(|found| pool.config.resolve_to.has(found.address.ip()));
+            if found.is_empty() { Err("it has no address of this family".to_owned()) } else { Ok(found) }
+        };
+        let listed_still = match found.and_then(wanted) {
             Ok(found) => {
                 if found != known {
                     info!(pool = name, server, ?found, "looked up");

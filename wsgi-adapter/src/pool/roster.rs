@@ -49,10 +49,9 @@ pub(super) fn check(entries: &[Entry], pool: &PoolConfig) -> Result<(), RosterEr
     for (index, Entry { id, server }) in entries.iter().enumerate() {
         server.check().map_err(|(key, text)| RosterError::Invalid(key, text))?;
         let others = entries.get(..index).unwrap_or_default();
-        if others
-            .iter()
-            .any(|other| other.id == *id || other.server.address.as_str() == server.address.as_str())
-        {
+        let is_same =
+            |other: &Entry| other.server.address.as_str() == server.address.as_str() && !server.again;
+        if others.iter().any(|other| other.id == *id || is_same(other)) {
             return Err(RosterError::Twice);
         }
         // Requests are held to what the servers of the settings take, before one is chosen.

@@ -6,7 +6,6 @@ use weir_proto::origin::{Priority, RequestHead};
 
 use super::clients::ClientKey;
 use super::member::ServerId;
-use super::ring;
 use crate::config::HashKey;
 
 #[derive(Clone, Debug, Default)]
@@ -15,8 +14,8 @@ pub(crate) struct SlotRequest {
     pub(super) client: Option<IpAddr>,
     /// The reply is for many visitors: it counts for none of them.
     pub(super) shared: bool,
-    /// Where `hash` finds the request's key on the ring.
-    pub(super) key: Option<u32>,
+    /// What `hash` looks at.
+    pub(super) key: Option<Box<[u8]>>,
     /// The server that its visitor has had before, for `sticky`.
     pub(super) bound: Option<ServerId>,
     pub(super) priority: Priority,
@@ -29,7 +28,7 @@ impl SlotRequest {
         Self {
             client: client(head),
             shared: head.shared,
-            key: key_of(head, key).map(ring::place),
+            key: key_of(head, key).map(Box::from),
             bound,
             priority: head.priority(),
             tried: Vec::new(),
@@ -56,6 +55,7 @@ fn key_of<'a>(head: &'a RequestHead, key: &HashKey) -> Option<&'a [u8]> {
             &field.value[..]
         }
         HashKey::Cookie(name) => cookie(head, name)?,
+        HashKey::Told => &head.hash_key[..],
     };
     Some(found).filter(|key| !key.is_empty())
 }
@@ -99,6 +99,7 @@ mod tests {
             (cookie("ab"), Some("1")),
             (cookie("c"), Some("4")),
             (cookie("d"), None),
+            (HashKey::Told, None),
         ] {
             assert_eq!(key_of(&head, &key), found.map(str::as_bytes), "{key:?}");
         }

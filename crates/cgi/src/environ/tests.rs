@@ -1,5 +1,7 @@
 //! Requests in, variables out.
 
+use std::borrow::Cow;
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
@@ -190,7 +192,7 @@ fn a_mount_is_the_scripts_name() {
 #[test]
 fn variables_of_the_settings_win() {
     let extra = [("SERVER_NAME", "ours"), ("HTTP_X_A", "ours"), ("UWSGI_CHDIR", "/srv")];
-    let extra = extra.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let extra = extra.map(|(name, value)| (name, Cow::Borrowed(value)));
     let request = Request { extra: &extra, ..get("/", &[(b"x-a", b"theirs"), (b"x-b", b"theirs")]) };
     for (name, expected) in
         [("SERVER_NAME", "ours"), ("HTTP_X_A", "ours"), ("UWSGI_CHDIR", "/srv"), ("HTTP_X_B", "theirs")]

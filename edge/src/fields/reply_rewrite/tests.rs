@@ -35,6 +35,7 @@ fn rewritten(rewrite: &ReplyRewrite, name: HeaderName, value: &str) -> String {
         upstream: None,
         proxied: None,
         peer: None,
+        endless: None,
     };
     let facts = Facts { request, route: RouteFacts::default(), values: Values::NONE, reply: None };
     let mut headers = HeaderMap::from_iter([(name.clone(), HeaderValue::from_str(value).unwrap())]);

@@ -183,7 +183,7 @@ async fn get(edge: &Arc<Edge>) -> String {
         http2: false,
         connection: 0,
         requests: 0,
-        refused: false,
+        refused: None,
     };
     let mut connection = Connection::new(Stream::Plain(stream), via, BytesMut::new(), edge.clone());
     let serving = async move { connection.serve().await };

@@ -166,7 +166,7 @@ async fn answers(edge: &Arc<Edge>, requests: &[u8]) -> Vec<u8> {
         http2: false,
         connection: 0,
         requests: 0,
-        refused: false,
+        refused: None,
     };
     let mut connection = Connection::new(Stream::Plain(stream), via, BytesMut::new(), edge.clone());
     // Moved in: the connection is closed when it is done.
@@ -184,7 +184,8 @@ async fn answers(edge: &Arc<Edge>, requests: &[u8]) -> Vec<u8> {
 /// Whether this edge answers the request the plain way.
 fn is_plain(edge: &Edge, request: &str) -> bool {
     let mut spans = Vec::new();
-    let Ok(Some((head, _))) = http1::head::read(request.as_bytes(), &edge.head_limits, &mut spans) else {
+    let Ok(Some((head, _))) = http1::head::read(request.as_bytes(), &edge.bounds(0).request_head, &mut spans)
+    else {
         return false;
     };
     let own = SocketAddr::from(([127, 0, 0, 1], 80));
@@ -196,7 +197,7 @@ fn is_plain(edge: &Edge, request: &str) -> bool {
         http2: false,
         connection: 0,
         requests: 0,
-        refused: false,
+        refused: None,
     };
     find(edge, &edge.routes.load(), &head, &via, &mut Vec::new()).is_some()
 }

@@ -126,7 +126,7 @@ fn with_request<T>(text: &str, judge: impl FnOnce(Request) -> T) -> T {
         http2: false,
         connection: 0,
         requests: 0,
-        refused: false,
+        refused: None,
     };
     let body = RequestBody::announced(head.framing).0;
     let request = Request::new(Config::default().trusted(), &head, &via, body).unwrap();

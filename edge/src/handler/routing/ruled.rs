@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::files::{self, PathKind};
-use crate::handler::place::{SiteLocation, facts, path_of, printable};
+use crate::handler::place::{SiteLocation, check_searches, facts, path_of, printable};
 use crate::handler::returned;
 use crate::reply::{Reply, error};
 use crate::request::Request;
@@ -84,7 +84,10 @@ fn act(
         RuleAction::Set(name, value) => {
             let value = value.value(&facts(request, &path, site, location)).into_owned();
             request.values.set(name, value);
-            RulesProgress::Action
+            match check_searches(request) {
+                Ok(()) => RulesProgress::Action,
+                Err(reply) => RulesProgress::End(RulesOutcome::Answer(reply)),
+            }
         }
         RuleAction::Place(name) => {
             progress.place.clone_from(name);
@@ -100,8 +103,14 @@ fn act(
             let mut values = std::mem::take(&mut request.values);
             let matched = values.matches(&rewrite.regex, path.as_bytes());
             request.values = values;
-            if !matched {
-                return RulesProgress::Action;
+            match matched {
+                Ok(true) => {}
+                Ok(false) => return RulesProgress::Action,
+                Err(endless) => {
+                    return RulesProgress::End(RulesOutcome::Answer(Box::new(returned::endless(
+                        endless, request,
+                    ))));
+                }
             }
             let own_query = split(&request.target).1;
             let rewritten = rewrite.apply(&facts(request, &path, site, location), own_query);
@@ -160,7 +169,7 @@ async fn holds(
                 let known = facts(request, &path, site, location);
                 let holds = tests.hold(&value.value(&known), &known, &mut values);
                 request.values = values;
-                holds
+                holds.map_err(|endless| Box::new(returned::endless(endless, request)))?
             }
             Condition::Address { networks, within } => contains(networks, request.client.address) == *within,
             Condition::File { path: file, kind, exists } => {
@@ -174,6 +183,8 @@ async fn holds(
                 }
             }
         };
+        // A variable of a condition may be a map.
+        check_searches(request)?;
         if !holds {
             return Ok(false);
         }

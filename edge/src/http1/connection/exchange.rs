@@ -98,16 +98,20 @@ impl Connection {
             None => match interim::reply(&edge, &visit, (&mut *stream, &mut *buffer), handling).await {
                 None => ExchangeResult::without_body(abandon::nothing_sent()),
                 Some(reply) => match tunnel.filter(|_| reply.status == StatusCode::SWITCHING_PROTOCOLS) {
-                    Some(chunks) => Box::pin(tunnel::run(stream, buffer, reply, chunks, &edge)).await,
+                    Some(chunks) => {
+                        Box::pin(tunnel::run(stream, buffer, reply, chunks, (&edge, listener))).await
+                    }
                     None => {
-                        let receiver = Receiver { stream, buffer, client_abort: &visit.client_abort };
+                        let client_abort = &visit.client_abort;
+                        let receiver = Receiver { stream, buffer, client_abort, listener };
                         ExchangeResult::without_body(receiver.send(&edge, reply, manner).await)
                     }
                 },
             },
             Some(pump) => {
                 let client_abort = &visit.client_abort;
-                let upload = BodyUpload { framing, pump, expects_continue, edge: &edge, client_abort };
+                let edge = (&*edge, listener);
+                let upload = BodyUpload { framing, pump, expects_continue, edge, client_abort };
                 Box::pin(both_ways(stream, buffer, upload, handling, manner)).await
             }
         };
@@ -140,13 +144,15 @@ struct Receiver<'a> {
     stream: &'a mut Stream,
     buffer: &'a mut BytesMut,
     client_abort: &'a ClientAbort,
+    /// Where the connection was accepted.
+    listener: u16,
 }
 
 impl Receiver<'_> {
     /// Sends the reply, and checks whether the client is still there when the next chunk may take long.
     async fn send(self, edge: &Edge, reply: Reply, manner: WriteManner) -> (Delivery, Reply) {
-        let Self { stream, buffer, client_abort } = self;
-        let pace = edge.pace();
+        let Self { stream, buffer, client_abort, listener } = self;
+        let pace = edge.pace(listener);
         if send_file::suits(edge.settings.files.sendfile, stream, &reply, manner) {
             return Box::pin(send_file::send(stream, reply, manner, pace)).await;
         }

@@ -32,10 +32,11 @@ fn settled_by(
         http2: false,
         connection: 0,
         requests: 0,
-        refused: false,
+        refused: None,
     };
     let host = (!host.is_empty()).then(|| Authority::read(host.as_bytes()).unwrap());
-    let origin = settle(&mut headers, &via, host, TrustedProxies { proxies: &trusted, field })?;
+    let origin =
+        settle(&mut headers, &via, host, TrustedProxies { proxies: &trusted, field, recursive: true })?;
     let left = headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
     Ok((origin, left.collect()))
 }

@@ -1,11 +1,18 @@
 //! What a place says about asking its application, and about sending what it replies.
 
 use crate::fields::reply_rewrite::ReplyRewrite;
+use crate::fields::request;
+use crate::route::ReplyChanges;
 use crate::route::build::SiteBuilder;
 use crate::route::build::files::is_plain_index;
 use crate::route::build::outer::OuterPlace;
+use crate::route::cache_terms::CacheConditions;
 use crate::route::pool_choice::PoolChoice;
 use crate::route::rates::Rates;
+use crate::route::recode::RecodeRule;
+use crate::route::replace::ReplaceRule;
+use crate::route::told::{ToldRules, ToldText};
+use crate::route::trailers::Trailers;
 use crate::settings::PoolRequestConfig;
 use crate::variables::{Needs, Template};
 
@@ -96,6 +103,90 @@ impl SiteBuilder<'_> {
                 .push(at, "a page that is asked for in another way cannot be shared; remove `cache`");
         }
         Some(Box::new(wanted))
+    }
+
+    pub(super) fn changes(&mut self, path: &str, inner: &OuterPlace<'_>) -> ReplyChanges {
+        ReplyChanges {
+            replace: self.replace(path, inner),
+            recode: self.recode(path, inner),
+            trailers: self.trailers(path, inner),
+        }
+    }
+
+    fn replace(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<Box<ReplaceRule>> {
+        let config = inner.place.replace.as_ref()?;
+        let at = format!("{path}.replace");
+        ReplaceRule::new(&at, config, &self.variables.names, self.mistakes).map(Box::new)
+    }
+
+    fn recode(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<Box<RecodeRule>> {
+        let config = inner.place.recode.as_ref().filter(|recode| !recode.charset.is_empty())?;
+        match RecodeRule::new(config) {
+            Ok(rule) => Some(Box::new(rule)),
+            Err((index, text)) => {
+                self.mistakes.push(format!("{path}.recode.table[{index}]"), text);
+                None
+            }
+        }
+    }
+
+    fn trailers(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<Box<Trailers>> {
+        let configs = inner.place.trailers.as_deref()?;
+        let at = format!("{path}.trailers");
+        Trailers::new(&at, configs, &self.variables.names, self.mistakes).map(Box::new)
+    }
+
+    /// What the adapter is told with each request.
+    pub(super) fn told(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<Box<ToldRules>> {
+        let wanted = inner.place.pool_request.as_ref().filter(|_| inner.place.pool.is_some())?;
+        let at = format!("{path}.pool_request");
+        let mut rules = ToldRules { hash: wanted.hash.clone(), ..ToldRules::default() };
+        if let Some(hash) = &wanted.hash {
+            hash.check(&format!("{at}.hash"), &self.variables.names, self.mistakes);
+        }
+        let names = &self.variables.names;
+        let text = |text: &Template| ToldText {
+            text: text.clone(),
+            is_of_the_visitor: text.needs(names).has(Needs::VISITOR.and(Needs::QUERY)),
+        };
+        for (name, value) in &wanted.told {
+            let at = format!("{at}.told.{name}");
+            value.check(&at, names, self.mistakes);
+            match request::told_by_weir(name) {
+                Some(name) => rules.fields.push((name, text(value))),
+                None => self.mistakes.push(at, "Weir does not tell this field itself; see `request_fields`"),
+            }
+        }
+        for (index, value) in wanted.values.iter().enumerate() {
+            value.check(&format!("{at}.values[{index}]"), names, self.mistakes);
+            rules.values.push(text(value));
+        }
+        (!rules.is_empty()).then(|| Box::new(rules))
+    }
+
+    /// What the cache makes of a request besides its usual rules.
+    pub(super) fn cache_conditions(
+        &mut self,
+        path: &str,
+        inner: &OuterPlace<'_>,
+    ) -> Option<Box<CacheConditions>> {
+        let cache = inner.place.cache.as_ref()?;
+        let at = inner.at(path, "cache");
+        let lists = [("bypass_by", &cache.bypass_by), ("no_store_by", &cache.no_store_by)];
+        for (key, texts) in lists {
+            for (index, text) in texts.iter().enumerate() {
+                text.check(&format!("{at}.{key}[{index}]"), &self.variables.names, self.mistakes);
+            }
+        }
+        if let Some(text) = &cache.key {
+            text.check(&format!("{at}.key"), &self.variables.names, self.mistakes);
+        }
+        let conditions = CacheConditions {
+            bypass: cache.bypass_by.clone(),
+            no_store: cache.no_store_by.clone(),
+            key: cache.key.clone(),
+        };
+        (!conditions.is_empty()).then(|| Box::new(conditions))
     }
 
     pub(super) fn early_hints(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<Template> {

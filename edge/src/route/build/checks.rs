@@ -20,7 +20,8 @@ impl SiteBuilder<'_> {
             wrong(".pool_path", "there is no application here; add `pool = \"…\"`");
         }
         let place = &inner.place;
-        let answers = config.r#return.is_some() || !config.rule.is_empty() || !config.rewrite.is_empty();
+        let acts = config.r#return.is_some() || !config.rule.is_empty() || !config.rewrite.is_empty();
+        let answers = acts || config.stub_status;
         if config.cache.as_ref().is_some_and(|cache| cache.enabled) && place.pool.is_none() {
             wrong(".cache", "there is nothing to cache without a pool; add `pool = \"…\"`");
         }

@@ -14,6 +14,15 @@ fn locations(matches: &[&str]) -> Result<Locations, Vec<(usize, String)>> {
 
 /// The index of the location that nginx chose, where some stand within others.
 #[test]
+fn a_search_without_an_end_leads_nowhere() {
+    let locations = locations(&["/", "~ ^/(?:(?=a)(a+))+$", "^~ /b"]).unwrap();
+    let long = format!("/{}!", "a".repeat(60));
+    assert_eq!(locations.choose(&normalise(b"/aa").unwrap()), Ok(Some(1)));
+    assert_eq!(locations.choose(&normalise(long.as_bytes()).unwrap()), Err(EndlessSearch));
+    assert_eq!(locations.choose(&normalise(b"/b").unwrap()), Ok(Some(2)));
+}
+
+#[test]
 fn locations_within_locations() {
     fn node(
         pattern: &'static str,
@@ -43,7 +52,7 @@ fn locations_within_locations() {
         ("/named", None),
     ];
     for (path, expected) in cases {
-        assert_eq!(locations.choose(&normalise(path.as_bytes()).unwrap()), expected, "{path}");
+        assert_eq!(locations.choose(&normalise(path.as_bytes()).unwrap()), Ok(expected), "{path}");
     }
     for (outer, inner, said) in [
         ("/a/", "/b", "is outside the location \"/a/\""),
@@ -176,7 +185,7 @@ fn same_as_nginx() {
         let locations = locations(matches).unwrap();
         for (raw, expected) in *choices {
             let path = normalise(raw.as_bytes()).unwrap();
-            let chosen = locations.choose(&path).map(|location| matches[location]);
+            let chosen = locations.choose(&path).unwrap().map(|location| matches[location]);
             assert_eq!(chosen, *expected, "{raw} in {matches:?}");
         }
     }
@@ -186,7 +195,7 @@ fn same_as_nginx() {
 #[test]
 fn dollar_is_the_very_end() {
     let locations = locations(&["~ \\.html$"]).unwrap();
-    assert_eq!(locations.choose(&normalise(b"/x.html%0a").unwrap()), None);
+    assert_eq!(locations.choose(&normalise(b"/x.html%0a").unwrap()), Ok(None));
 }
 
 #[test]
@@ -290,7 +299,7 @@ mod model {
             let texts: Vec<&str> = matches.iter().map(String::as_str).collect();
             let locations = locations(&texts).unwrap();
             let path = normalise(path.as_bytes()).unwrap();
-            prop_assert_eq!(locations.choose(&path), plain(&matches, path.as_bytes()));
+            prop_assert_eq!(locations.choose(&path), Ok(plain(&matches, path.as_bytes())));
         }
     }
 }

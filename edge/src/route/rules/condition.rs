@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use process::settings::Mistakes;
 
 use crate::settings::WhenConfig;
-use crate::variables::expression::{self, Expression};
+use crate::variables::expression::{self, EndlessSearch, Expression};
 use crate::variables::{Facts, Template, Values, VariableNames};
 
 #[derive(Clone, Debug)]
@@ -108,9 +108,23 @@ impl Tests {
     }
 
     /// Whether they hold for a value. Captures go to `values`.
-    pub(crate) fn hold(&self, value: &[u8], facts: &Facts<'_>, values: &mut Values) -> bool {
-        let refused = self.not.iter().any(|test| test.holds(value, facts, &mut Values::default()));
-        !refused && (self.any.is_empty() || self.any.iter().any(|test| test.holds(value, facts, values)))
+    pub(crate) fn hold(
+        &self,
+        value: &[u8],
+        facts: &Facts<'_>,
+        values: &mut Values,
+    ) -> Result<bool, EndlessSearch> {
+        for test in &self.not {
+            if test.holds(value, facts, &mut Values::default())? {
+                return Ok(false);
+            }
+        }
+        for test in &self.any {
+            if test.holds(value, facts, values)? {
+                return Ok(true);
+            }
+        }
+        Ok(self.any.is_empty())
     }
 }
 
@@ -122,9 +136,9 @@ impl Test {
         }
     }
 
-    fn holds(&self, value: &[u8], facts: &Facts<'_>, values: &mut Values) -> bool {
+    fn holds(&self, value: &[u8], facts: &Facts<'_>, values: &mut Values) -> Result<bool, EndlessSearch> {
         match self {
-            Self::Equal(text) => *text.value(facts) == *value,
+            Self::Equal(text) => Ok(*text.value(facts) == *value),
             Self::Regex(regex) => values.matches(regex, value),
         }
     }

@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use ipnet::IpNet;
 use process::settings::Mistakes;
 use serde::Deserialize;
 
+use crate::connection::unix_client::UNIX_NAME;
 use crate::variables::definitions::listing;
 use crate::variables::facts::Facts;
 use crate::variables::names::Variable;
@@ -113,7 +114,11 @@ impl Geo {
 
     pub(super) fn value<'a>(&'a self, facts: &Facts<'a>) -> &'a [u8] {
         let from = self.from.value(facts);
-        let address = std::str::from_utf8(&from).ok().and_then(|text| text.parse::<IpAddr>().ok());
+        let address = match std::str::from_utf8(&from).ok() {
+            // As in nginx, clients of a unix socket are at the last address of all.
+            Some(UNIX_NAME) => Some(IpAddr::V4(Ipv4Addr::BROADCAST)),
+            text => text.and_then(|text| text.parse::<IpAddr>().ok()),
+        };
         let Some(address) = address.map(|address| self.behind_proxies(address.to_canonical(), facts)) else {
             return self.default.as_bytes();
         };

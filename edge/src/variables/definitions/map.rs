@@ -122,13 +122,13 @@ impl Map {
         for (regex, at) in &self.regexes {
             // nginx's map leaves its captures to the rest of the request; here they are the map's own.
             if !regex.has_groups() {
-                if regex.is_match(text) {
+                if facts.found(regex.is_match(text)) {
                     return self.values.get(*at).map(|value| value.value(facts)).unwrap_or_default();
                 }
                 continue;
             }
             let mut own = facts.values.clone();
-            if own.matches(regex, text) {
+            if facts.found(own.matches(regex, text)) {
                 return self.values.get(*at).map(|value| with(value, facts, &own)).unwrap_or_default();
             }
         }

@@ -51,6 +51,7 @@ fn value(definitions: &Definitions, template: &str, host: &str, client: &str, fi
         upstream: None,
         proxied: None,
         peer: None,
+        endless: None,
     };
     let route = RouteFacts { definitions: Some(definitions), ..RouteFacts::default() };
     let facts = Facts { request, route, values: Values::NONE, reply: None };

@@ -44,6 +44,7 @@ fn facts<'a>(fields: &'a HeaderMap, values: &'a Values) -> Facts<'a> {
         upstream: None,
         proxied: None,
         peer: None,
+        endless: None,
     };
     let route = RouteFacts {
         uri: b"/a/b c",
@@ -66,7 +67,7 @@ pub(crate) fn facts_of<'a>(target: &'a str, fields: &'a HeaderMap) -> Facts<'a> 
 #[test]
 fn each_variable_has_its_value() {
     let (fields, mut values) = (map(), Values::default());
-    assert!(values.matches(&expression::compile("/(a)/(?<rest>.*)", false).unwrap(), b"/a/b c"));
+    assert!(values.matches(&expression::compile("/(a)/(?<rest>.*)", false).unwrap(), b"/a/b c").unwrap());
     let cases = [
         ("$host", "example.com"),
         ("$http_host", "Example.com:8080"),

@@ -215,4 +215,21 @@ pub(super) const CASES: &[Case] = &[
         ],
         missing: &[],
     },
+    Case {
+        file: "bodies.conf",
+        requests: &[
+            "GET bodies.example.com /texts/note.txt",
+            "GET bodies.example.com /texts/site.css",
+            "GET bodies.example.com /texts/note.txt | Range: bytes=0-1",
+            "HEAD bodies.example.com /texts/note.txt",
+            "GET bodies.example.com /charset/note.txt",
+            "GET bodies.example.com /charset/site.css",
+            "GET bodies.example.com /cookies/count/c?h=Set-Cookie:one=1",
+            "GET bodies.example.com /cookies/count/d?h=Set-Cookie:two=2",
+            "GET bodies.example.com /cookies/count/e?h=Set-Cookie:three=3",
+            "GET bodies.example.com /believed?long=ab | X-Forwarded-For: 192.0.2.1, 127.0.0.9",
+            "GET bodies.example.com /own | X-Forwarded-For: 192.0.2.1",
+        ],
+        missing: &[],
+    },
 ];

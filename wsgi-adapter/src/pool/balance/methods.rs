@@ -108,6 +108,31 @@ impl Servers {
         on_ring.copied().or_else(|| self.in_turn(open, now))
     }
 
+    /// nginx's `hash` without `consistent`: the remainder of a checksum names the server, and further
+    /// checksums are added while that one cannot be used.
+    pub(super) fn by_remainder(&mut self, key: Option<&[u8]>, open: &[usize], now: Instant) -> Option<usize> {
+        const REHASHES: u32 = 20;
+        let Some(key) = key else { return self.in_turn(open, now) };
+        let primary: Vec<usize> =
+            (0..self.members.len()).filter(|&index| !self.members[index].settings.backup).collect();
+        let weight = |&index: &usize| self.members[index].weight();
+        let total: i64 = primary.iter().map(weight).sum();
+        let mut sum: i64 = 0;
+        for rehash in 0..=REHASHES {
+            let mut hasher = crc32fast::Hasher::new();
+            if rehash > 0 {
+                hasher.update(rehash.to_string().as_bytes());
+            }
+            hasher.update(key);
+            sum += i64::from(hasher.finalize() >> 16 & 0x7fff);
+            let named = laid_out(primary.iter().copied(), weight, sum.checked_rem(total)?);
+            if let Some(named) = named.filter(|named| open.contains(named)) {
+                return Some(named);
+            }
+        }
+        self.in_turn(open, now)
+    }
+
     /// Has `one` more requests for its weight than `other`?
     fn busier(&self, one: usize, other: usize, now: Instant) -> bool {
         let (one, other) = (&self.members[one], &self.members[other]);

@@ -174,7 +174,7 @@ fn ip_hash_moves_only_who_must() {
 fn of_keys(servers: &mut Servers, count: usize) -> String {
     (0..count)
         .map(|n| {
-            let key = Some(crate::pool::ring::place(format!("/page/{n}?x={n}").as_bytes()));
+            let key = Some(format!("/page/{n}?x={n}").into_bytes().into());
             let chosen =
                 take_for(servers, &SlotRequest { key, ..SlotRequest::default() }, Instant::now()).unwrap();
             servers.release(id(chosen));
@@ -192,6 +192,21 @@ fn hash_is_nginxs_consistent() {
     let recorded: String = recorded.chars().map(|digit| char::from(digit as u8 - b'1' + b'a')).collect();
     assert_eq!(of_keys(&mut down, recorded.len()), recorded);
     assert_eq!(turns(&mut weighted(Balance::Hash, &[1, 1]), 4, Instant::now()), "abab", "no key: in turn");
+}
+
+/// What nginx 1.22 answered with `hash $request_uri` and three servers.
+#[test]
+fn hash_modulo_is_nginxs_hash() {
+    let mut down = at_weights(&[1, 1, 1]);
+    down[1].down = true;
+    for (mut servers, recorded) in [
+        (weighted(Balance::HashModulo, &[1, 1, 1]), "1322131133322333123221221323321212213131"),
+        (weighted(Balance::HashModulo, &[1, 2, 3]), "1332323132223323122221233222333333213131"),
+        (servers(pool(Balance::HashModulo, &down)), "1331131133333333113311331313331111113131"),
+    ] {
+        let recorded: String = recorded.chars().map(|digit| char::from(digit as u8 - b'1' + b'a')).collect();
+        assert_eq!(of_keys(&mut servers, recorded.len()), recorded);
+    }
 }
 
 #[test]

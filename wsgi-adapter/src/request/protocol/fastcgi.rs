@@ -11,7 +11,7 @@ use weir_proto::origin::RequestHead;
 
 use crate::config::PoolConfig;
 use crate::error::{Error, ServerError};
-use crate::request::{self, BodyLength};
+use crate::request::{self, BodyLength, RequestLists};
 
 /// The bytes of one record that are logged of what an application writes to its log through us.
 const LOGGED: usize = 1000;
@@ -22,9 +22,9 @@ pub(super) fn opening(
     manner: Manner,
     pool: &PoolConfig,
 ) -> Result<Bytes, Error> {
-    let fields = request::fields(head);
+    let lists = RequestLists::of(head, pool);
     let mut params = Params::new();
-    environ::variables(&request::described(head, &fields, body, manner, pool)?, &mut params)?;
+    environ::variables(&request::described(head, &lists, body, manner, pool)?, &mut params)?;
     Ok(fastcgi::opening(&params.finish()))
 }
 

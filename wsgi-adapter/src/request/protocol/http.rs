@@ -95,15 +95,30 @@ impl Lines {
     /// Who the client is and what it asked for, as the edge has settled it.
     fn forwarding(&mut self, head: &RequestHead, host: &str) -> Result<(), Error> {
         let (client, scheme) = (&head.client_address, &head.scheme);
-        self.field(b"x-forwarded-for", client.as_bytes())?;
-        self.field(b"x-forwarded-proto", scheme.as_bytes())?;
-        self.field(b"x-forwarded-host", host.as_bytes())?;
-        self.field(b"x-forwarded-port", port(head, host).to_string().as_bytes())?;
-        self.field(b"x-real-ip", client.as_bytes())?;
+        self.told(head, b"x-forwarded-for", client.as_bytes())?;
+        self.told(head, b"x-forwarded-proto", scheme.as_bytes())?;
+        self.told(head, b"x-forwarded-host", host.as_bytes())?;
+        self.told(head, b"x-forwarded-port", port(head, host).to_string().as_bytes())?;
+        self.told(head, b"x-real-ip", client.as_bytes())?;
         // RFC 7239 section 6: an IPv6 address stands in brackets and quotes.
-        let node = if client.contains(':') { format!("\"[{client}]\"") } else { client.clone() };
+        let node = match client.as_str() {
+            // A client of a unix socket has no address.
+            "unix:" => "unknown".to_owned(),
+            client if client.contains(':') => format!("\"[{client}]\""),
+            client => client.to_owned(),
+        };
         // A host may hold a colon, which no token does.
-        self.field(b"forwarded", format!("for={node};host=\"{host}\";proto={scheme}").as_bytes())
+        let forwarded = format!("for={node};host=\"{host}\";proto={scheme}");
+        self.told(head, b"forwarded", forwarded.as_bytes())
+    }
+
+    /// A field of ours, with the value that the edge's settings give it, if they do.
+    fn told(&mut self, head: &RequestHead, name: &[u8], usual: &[u8]) -> Result<(), Error> {
+        match head.told.iter().find(|told| told.name.eq_ignore_ascii_case(name)) {
+            Some(told) if told.value.is_empty() => Ok(()),
+            Some(told) => self.field(name, &told.value),
+            None => self.field(name, usual),
+        }
     }
 
     /// The client's own fields. The same ones as a uwsgi server gets: what its framework would make one

@@ -7,7 +7,7 @@ use weir_proto::origin::RequestHead;
 
 use crate::config::PoolConfig;
 use crate::error::Error;
-use crate::request::{self, BodyLength};
+use crate::request::{self, BodyLength, RequestLists};
 
 pub(super) fn opening(
     head: &RequestHead,
@@ -15,7 +15,7 @@ pub(super) fn opening(
     manner: Manner,
     pool: &PoolConfig,
 ) -> Result<Bytes, Error> {
-    let fields = request::fields(head);
+    let lists = RequestLists::of(head, pool);
     let limits = PacketLimits { block: pool.buffer_size.bytes(), variables: pool.max_vars };
-    Ok(packet::encode(&request::described(head, &fields, body, manner, pool)?, limits)?)
+    Ok(packet::encode(&request::described(head, &lists, body, manner, pool)?, limits)?)
 }

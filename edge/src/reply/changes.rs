@@ -1,0 +1,67 @@
+//! Changes the body of a reply as its location says: `replace`, and the charset of `recode`.
+
+use http::header::{ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use crate::reply::Reply;
+use crate::reply::body::ReplyBody;
+use crate::reply::body::changed::{BodyChange, ChangedBody, Replacer};
+use crate::route::recode::{RecodeRule, RecodeVerdict};
+use crate::route::replace::ReplaceRule;
+use crate::variables::Facts;
+
+/// Replaces texts in the reply.
+pub(crate) fn replace(rule: &ReplaceRule, mut reply: Reply, facts: &Facts<'_>) -> Reply {
+    if !has_body(&reply) || reply.headers.contains_key(CONTENT_ENCODING) || !rule.suits(&reply.headers) {
+        return reply;
+    }
+    if !rule.keeps_date {
+        reply.headers.remove(LAST_MODIFIED);
+        reply.headers.remove(ETAG);
+    }
+    change(reply, BodyChange::Replace(Box::new(Replacer::new(rule.pairs(facts), rule.once))))
+}
+
+/// Names the charset of the reply, and writes its body in it.
+pub(crate) fn recode(rule: &RecodeRule, mut reply: Reply) -> Reply {
+    let Some(kind) = reply.headers.get(CONTENT_TYPE) else { return reply };
+    let is_coded = reply.headers.contains_key(CONTENT_ENCODING);
+    let (kind, table) = match rule.of(kind.as_bytes(), is_coded) {
+        RecodeVerdict::Stays => return reply,
+        RecodeVerdict::Named(kind) => (kind, None),
+        RecodeVerdict::Recoded(kind, table) => (kind, Some(table)),
+    };
+    let Ok(kind) = HeaderValue::from_bytes(&kind) else { return reply };
+    reply.headers.insert(CONTENT_TYPE, kind);
+    match table {
+        Some(table) if table.keeps_length() => changed(reply, BodyChange::Recode(table)),
+        Some(table) if has_body(&reply) => change(reply, BodyChange::Recode(table)),
+        _ => reply,
+    }
+}
+
+fn has_body(reply: &Reply) -> bool {
+    let is_whole = reply.status != StatusCode::PARTIAL_CONTENT && reply.status != StatusCode::NOT_MODIFIED;
+    is_whole && reply.length != Some(0) && !reply.status.is_informational()
+}
+
+fn change(mut reply: Reply, change: BodyChange) -> Reply {
+    without_length(&mut reply.headers);
+    reply.length = None;
+    changed(reply, change)
+}
+
+fn changed(mut reply: Reply, change: BodyChange) -> Reply {
+    let body = std::mem::replace(&mut reply.body, ReplyBody::Empty);
+    // HEAD has none, and gets the head that GET would get.
+    reply.body = match body {
+        ReplyBody::Empty => ReplyBody::Empty,
+        body => ReplyBody::Changed(Box::new(ChangedBody::new(body, change))),
+    };
+    Reply { kept: None, holes: None, ..reply }
+}
+
+fn without_length(headers: &mut HeaderMap) {
+    headers.remove(CONTENT_LENGTH);
+    headers.remove(ACCEPT_RANGES);
+}
