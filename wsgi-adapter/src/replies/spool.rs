@@ -212,7 +212,8 @@ mod tests {
     async fn a_full_disk_makes_a_reply_slow_and_breaks_nothing() {
         let space = Arc::new(FileSpace::new(1 << 20));
         let mut spool = Spool::new(&space, 1 << 20);
-        spool.file = Some(Arc::new(File::options().read(true).write(true).open("/dev/full").unwrap()));
+        let full = std::fs::File::options().read(true).write(true).open("/dev/full").unwrap();
+        spool.file = Some(Arc::new(TemporaryFile::from(full)));
         assert!(through(&mut spool, 300_000, 7_000).await == piece(0, 300_000));
         assert_eq!(space.used.load(Ordering::Relaxed), 0);
     }

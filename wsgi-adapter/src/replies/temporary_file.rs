@@ -35,6 +35,14 @@ impl TemporaryFile {
     }
 }
 
+#[cfg(test)]
+impl From<File> for TemporaryFile {
+    fn from(file: File) -> Self {
+        OPEN.fetch_add(1, Ordering::Relaxed);
+        Self(file)
+    }
+}
+
 impl Deref for TemporaryFile {
     type Target = File;
 
