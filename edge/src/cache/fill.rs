@@ -238,7 +238,7 @@ impl Fill {
                 }
             };
         }
-        let page = body.whole_body().map(|whole| Arc::new(Page::new(head, whole)));
+        let page = body.whole_body().map(|whole| Arc::new(Page::new(head, self.cache.l1.counted(whole))));
         if let Some(page) = &page {
             self.insert(page.clone());
         }
@@ -382,7 +382,10 @@ impl Fill {
         if self.ask.policy.learn_languages {
             self.cache.l1.learn_language(self.key(), fields, &page.head);
         }
-        self.cache.l1.insert(self.key(), fields, page);
+        // Pages that slow clients still read take memory after they were evicted, as bodies on their way do.
+        if self.cache.bodies.have_room(self.cache.l1.beside()) {
+            self.cache.l1.insert(self.key(), fields, page);
+        }
     }
 
     /// Keeps the reply for the request that began the flight, and for no other. `reason`: why it may not be

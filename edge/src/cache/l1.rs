@@ -1,12 +1,14 @@
 //! L1: pages in this edge's own memory, bounded by weight, scan-resistant. A hit takes no global lock and
 //! copies no body.
 
+mod alive;
 mod slot;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::header::{ACCEPT_LANGUAGE, CONTENT_LANGUAGE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_cache::{Reason, ReplyManner, RequestSummary, Use, vary};
@@ -14,6 +16,7 @@ use purge::Reach;
 use quick_cache::sync::Cache;
 use quick_cache::{Lifecycle, Weighter};
 
+use self::alive::AliveBytes;
 use self::slot::Slot;
 use crate::cache::page::{Page, PageHead};
 
@@ -46,6 +49,7 @@ impl Lifecycle<Key, Arc<Slot>> for Evictions {
 pub(crate) struct L1 {
     slots: Cache<Key, Arc<Slot>, Weight, ahash::RandomState, Evictions>,
     evicted: Evictions,
+    alive: AliveBytes,
     max_object: AtomicU64,
 }
 
@@ -116,7 +120,7 @@ impl L1 {
             Ok(options) => Cache::with_options(options, Weight, hasher, evicted.clone()),
             Err(_) => Cache::with(entries, memory, Weight, hasher, evicted.clone()),
         };
-        Self { slots, evicted, max_object: max_object.into() }
+        Self { slots, evicted, alive: AliveBytes::default(), max_object: max_object.into() }
     }
 
     /// Other bounds, from now on: what has no room any more is evicted.
@@ -312,6 +316,16 @@ impl L1 {
     /// Bytes held, entries' overhead included.
     pub(crate) fn weight(&self) -> u64 {
         self.slots.weight()
+    }
+
+    /// The body of a page that may be kept here.
+    pub(crate) fn counted(&self, body: Bytes) -> Bytes {
+        self.alive.counted(body)
+    }
+
+    /// Bytes of bodies that are not kept here, or no more, while somebody sends them.
+    pub(crate) fn beside(&self) -> u64 {
+        self.alive.get().saturating_sub(self.weight())
     }
 
     /// Copies the slot, changes the copy, puts it in place: readers never wait.

@@ -27,6 +27,22 @@ use crate::route::server_names::name_of;
 use crate::route::{Location, RouteMatch, Site, Sites};
 use ruled::RulesOutcome;
 
+/// Groups of the site's name, where that is a regular expression, are variables from here on.
+fn name_host_groups(site: &Site, request: &mut Request) -> Result<(), AtLocation> {
+    if site.host_groups.is_empty() {
+        return Ok(());
+    }
+    let host = name_of(&request.authority).into_owned();
+    for groups in &site.host_groups {
+        match request.values.matches(groups, host.as_bytes()) {
+            Ok(false) => {}
+            Ok(true) => break,
+            Err(endless) => return Err(AtLocation::Reply(returned::endless(endless, request))),
+        }
+    }
+    Ok(())
+}
+
 /// Takes the request to the place that answers it, if it is admitted there. `Err`: it is answered already, or
 /// goes elsewhere. Without a visit, nothing is counted, and everybody is admitted.
 pub(super) async fn place<'a>(
@@ -37,15 +53,8 @@ pub(super) async fn place<'a>(
 ) -> Result<(Box<Request>, RouteMatch<'a>), AtLocation> {
     let visit = admitting.map(|admitting| admitting.visit);
     let site = sites.choose(request.listener, &request.authority);
-    if request.entry == Entry::Site && !site.host_groups.is_empty() {
-        let host = name_of(&request.authority).into_owned();
-        for groups in &site.host_groups {
-            match request.values.matches(groups, host.as_bytes()) {
-                Ok(false) => {}
-                Ok(true) => break,
-                Err(endless) => return Err(AtLocation::Reply(returned::endless(endless, &request))),
-            }
-        }
+    if request.entry == Entry::Site {
+        name_host_groups(site, &mut request)?;
     }
     if request.entry == Entry::Site && (site.sets.is_some() || !site.rules.is_empty()) {
         request = Box::pin(rules_of_site(request, site, visit)).await?;

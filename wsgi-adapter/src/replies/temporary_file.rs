@@ -1,5 +1,5 @@
-//! The temporary file of a reply. All replies of the process have so many at most that descriptors are left for
-//! the connections of clients and to the application.
+//! The temporary file of a reply. All replies of the process have so many at most that descriptors are left
+//! for the connections of clients and to the application.
 
 use std::fs::File;
 use std::io;

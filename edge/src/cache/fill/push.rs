@@ -152,7 +152,7 @@ impl Fill {
     /// Stores the page in L1, and lets nobody join any more.
     fn keep_whole(&mut self, arriving: &mut FillBody, whole: Bytes) {
         if !std::mem::replace(&mut arriving.stored, true) {
-            self.insert(Arc::new(Page::new(arriving.head.clone(), whole)));
+            self.insert(Arc::new(Page::new(arriving.head.clone(), self.cache.l1.counted(whole))));
             self.ticket.close();
             arriving.body.decide(Ok(()));
         }

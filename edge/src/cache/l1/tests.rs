@@ -14,6 +14,10 @@ const MEMORY: u64 = 4 * 1024 * 1024;
 const BODY: usize = 4 * 1024;
 
 fn page() -> Arc<Page> {
+    with_body(Bytes::from_static(&[b'x'; BODY]))
+}
+
+fn with_body(body: Bytes) -> Arc<Page> {
     let lifetime = Lifetime {
         ttl: Duration::from_secs(3600),
         stale_while_revalidate: Duration::ZERO,
@@ -32,7 +36,7 @@ fn page() -> Arc<Page> {
         grant: PurgeStamp::passing(),
         tags: Box::default(),
     };
-    Arc::new(Page::new(head, Bytes::from_static(&[b'x'; BODY])))
+    Arc::new(Page::new(head, body))
 }
 
 fn is_hit(l1: &L1, key: &str) -> bool {
@@ -49,6 +53,21 @@ fn ask(l1: &L1, key: &str) -> bool {
         l1.insert(key.as_bytes(), &HeaderMap::new(), page());
     }
     hit
+}
+
+#[test]
+fn pages_that_are_sent_after_they_were_evicted_are_known() {
+    const PAGES: u64 = 4096;
+    let l1 = L1::new(MEMORY, 64 * 1024);
+    let mut sent = Vec::new();
+    for n in 0..PAGES {
+        let body = l1.counted(vec![b'x'; BODY].into());
+        sent.push(body.slice(1..2));
+        l1.insert(format!("http://h/{n}").as_bytes(), &HeaderMap::new(), with_body(body));
+    }
+    assert!(l1.beside() >= PAGES * BODY as u64 - MEMORY, "{}", l1.beside());
+    drop(sent);
+    assert_eq!(l1.beside(), 0);
 }
 
 #[test]

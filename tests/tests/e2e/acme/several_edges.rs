@@ -139,7 +139,7 @@ fn without_redis_nothing_is_ordered_and_with_another_key_nothing_is_read() {
     let key = keys.path().join("share.key");
     fs::write(&key, "0123456789abcdef0123456789abcdef\n").unwrap();
     redis.process.kill();
-    let sites = site(&pebble, "\"a.test\"") + &format!("[cache_node.redis]\nurl = \"{}\"\n", redis.url());
+    let sites = site(&pebble, "\"a.test\"") + &node_settings(&redis);
     let acme = format!("share_key_file = {key:?}\n");
     let secure = Secure::start(Topology::OneProcess, pebble, &acme, &sites);
     secure.told("secrets are in Redis, which cannot be reached");
