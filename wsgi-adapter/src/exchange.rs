@@ -130,7 +130,7 @@ impl Exchange<'_> {
             }
             if let Some(head) = parsed {
                 // RFC 9110 section 15.3.6: 205 has no content, but its framing is that of any other reply:
-                // where that ends is not looked for. Nor is it for HEAD: an application that has sent its head
+                // where that ends is not looked for. Nor is it for HEAD: an application that has sent a head
                 // may still be at work on a body that nobody sees, and takes no other request before its end.
                 let ends = (head.status != 205 && !head_only) || head.content_length == Some(0);
                 let reusable =

@@ -1,5 +1,5 @@
-//! Bodies of pages that are in memory: those that L1 keeps, and those that it has evicted while somebody still
-//! sends them.
+//! Bodies of pages that are in memory: those that L1 keeps, and those that it has evicted while somebody
+//! still sends them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ impl AliveBytes {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// The same bytes, counted until nobody has any of them.
+    /// Counts the bytes until nobody has any of them.
     pub(super) fn counted(&self, bytes: Bytes) -> Bytes {
         self.0.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Bytes::from_owner(CountedBody { bytes, alive: self.clone() })
