@@ -25,19 +25,18 @@ use crate::request::{Entry, Request};
 use crate::route::pool_path::PoolPath;
 use crate::route::server_names::name_of;
 use crate::route::{Location, RouteMatch, Site, Sites};
+use crate::variables::expression::EndlessSearch;
 use ruled::RulesOutcome;
 
 /// Groups of the site's name, where that is a regular expression, are variables from here on.
-fn name_host_groups(site: &Site, request: &mut Request) -> Result<(), AtLocation> {
+fn name_host_groups(site: &Site, request: &mut Request) -> Result<(), EndlessSearch> {
     if site.host_groups.is_empty() {
         return Ok(());
     }
     let host = name_of(&request.authority).into_owned();
     for groups in &site.host_groups {
-        match request.values.matches(groups, host.as_bytes()) {
-            Ok(false) => {}
-            Ok(true) => break,
-            Err(endless) => return Err(AtLocation::Reply(returned::endless(endless, request))),
+        if request.values.matches(groups, host.as_bytes())? {
+            break;
         }
     }
     Ok(())
@@ -54,7 +53,8 @@ pub(super) async fn place<'a>(
     let visit = admitting.map(|admitting| admitting.visit);
     let site = sites.choose(request.listener, &request.authority);
     if request.entry == Entry::Site {
-        name_host_groups(site, &mut request)?;
+        let named = name_host_groups(site, &mut request);
+        named.map_err(|endless| AtLocation::Reply(returned::endless(endless, &request)))?;
     }
     if request.entry == Entry::Site && (site.sets.is_some() || !site.rules.is_empty()) {
         request = Box::pin(rules_of_site(request, site, visit)).await?;

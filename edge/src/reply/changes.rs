@@ -58,7 +58,8 @@ fn changed(mut reply: Reply, change: BodyChange) -> Reply {
         ReplyBody::Empty => ReplyBody::Empty,
         body => ReplyBody::Changed(Box::new(ChangedBody::new(body, change))),
     };
-    Reply { kept: None, holes: None, ..reply }
+    // What fills holes is still for one visitor.
+    Reply { kept: None, ..reply }
 }
 
 fn without_length(headers: &mut HeaderMap) {

@@ -34,6 +34,13 @@ pool = "app"
 [edge.site.location.cache]
 ttl = "60s"
 [[edge.site.location]]
+match = "/replaced/"
+pool = "app"
+[edge.site.location.cache]
+ttl = "60s"
+[edge.site.location.replace]
+texts = [["TITLE", "title"]]
+[[edge.site.location]]
 match = "/short/"
 pool = "app"
 [edge.site.location.cache]
@@ -99,6 +106,19 @@ fn greeted(response: &Response) -> String {
 fn hello(client: &mut Client, target: &str, cookie: &str, more: &[(&str, &str)]) -> Response {
     let fields = [&[("Cookie", cookie)], more].concat();
     client.ask("GET", target, &fields, b"").expect(200)
+}
+
+both_topologies!(a_page_whose_body_is_changed_is_still_for_one_visitor, settings(module_path!()));
+fn a_page_whose_body_is_changed_is_still_for_one_visitor(stack: &Stack) {
+    for number in [0, 1, 0] {
+        let signed = cookie(KEY, &visitor(number), 60);
+        for coding in ["", "gzip", "br"] {
+            let target = "/replaced/count/changed?body=html-with-values&etag=v1";
+            let reply = hello(&mut stack.connect(), target, &signed, &[("Accept-Encoding", coding)]);
+            assert_eq!(greeted(&reply), visitor(number), "{coding} {reply:?}");
+        }
+    }
+    assert_eq!(stack.oracle.calls("changed"), 1);
 }
 
 both_topologies!(each_visitor_is_greeted_by_the_own_name, settings(module_path!()));

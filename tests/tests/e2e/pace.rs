@@ -104,6 +104,17 @@ fn event_streams_are_not_in_flight(stack: &Stack) {
     drop(streams);
 }
 
+both_topologies!(nobody_waits_behind_a_head_of_what_does_not_end, HTTP);
+fn nobody_waits_behind_a_head_of_what_does_not_end(stack: &Stack) {
+    let _server = AppServer::uvicorn(stack.port);
+    for _ in 0..4 {
+        let mut asking = stack.connect();
+        asking.send("HEAD /events?gap=60000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        assert_eq!(asking.head().status, 200);
+        stack.get("/count/other").expect(200);
+    }
+}
+
 both_topologies!(idle_connections_do_not_use_up_a_server, HTTP);
 fn idle_connections_do_not_use_up_a_server(stack: &Stack) {
     let _server = AppServer::uvicorn_with(stack.port, &["--limit-concurrency", "10"]);
