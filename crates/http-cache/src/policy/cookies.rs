@@ -2,6 +2,8 @@
 
 pub mod defaults;
 
+use std::sync::LazyLock;
+
 use super::patterns::{self, Patterns};
 use crate::Glob;
 
@@ -48,6 +50,9 @@ impl CookieRules {
                 rules.push((Glob::new(pattern)?, class));
             }
         }
+        if rules.is_empty() {
+            return Ok(Self::default());
+        }
         patterns::check_count(rules.len())?;
         Ok(Self(Patterns::new([rules, patterns::built_in(defaults::LISTS)])))
     }
@@ -65,7 +70,9 @@ impl CookieRules {
 
 impl Default for CookieRules {
     fn default() -> Self {
-        Self(Patterns::new([patterns::built_in(defaults::LISTS)]))
+        static BUILT_IN: LazyLock<Patterns<CookieClass>> =
+            LazyLock::new(|| Patterns::new([patterns::built_in(defaults::LISTS)]));
+        Self(BUILT_IN.clone())
     }
 }
 

@@ -4,6 +4,8 @@
 mod credential;
 pub mod defaults;
 
+use std::sync::LazyLock;
+
 use http::header::{AUTHORIZATION, COOKIE, HOST};
 use http::{HeaderMap, HeaderName};
 
@@ -74,11 +76,17 @@ impl FieldRules {
     }
 
     fn of(owners: Vec<(Glob, FieldClass)>, mentioned: Vec<(Glob, FieldClass)>) -> Self {
-        let is_default = owners.is_empty() && mentioned.is_empty();
+        if owners.is_empty() && mentioned.is_empty() {
+            return Self::default();
+        }
+        Self { patterns: Self::patterns(owners, mentioned), is_default: false }
+    }
+
+    fn patterns(owners: Vec<(Glob, FieldClass)>, mentioned: Vec<(Glob, FieldClass)>) -> Patterns<FieldClass> {
         let (names, owners) = owners.into_iter().partition(|(glob, _)| glob.is_exact());
         let built_in = patterns::built_in(defaults::LISTS).into_iter();
         let (personal, others) = built_in.partition(|(_, class)| *class == FieldClass::Personal);
-        Self { patterns: Patterns::new([names, personal, owners, others, mentioned]), is_default }
+        Patterns::new([names, personal, owners, others, mentioned])
     }
 
     /// The class of a field by its name in lower case. A name that no list knows is personal.
@@ -138,7 +146,9 @@ impl FieldRules {
 
 impl Default for FieldRules {
     fn default() -> Self {
-        Self::of(Vec::new(), Vec::new())
+        static BUILT_IN: LazyLock<Patterns<FieldClass>> =
+            LazyLock::new(|| FieldRules::patterns(Vec::new(), Vec::new()));
+        Self { patterns: BUILT_IN.clone(), is_default: true }
     }
 }
 

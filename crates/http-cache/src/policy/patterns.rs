@@ -2,19 +2,21 @@
 //! vaguer.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use crate::Glob;
 
-/// Finds the class of a name by its length and its first byte: most names are compared with few patterns.
+/// Finds the class of a name by its length and its first byte: most names are compared with few patterns. Each
+/// location has one, so a clone shares what it is made of.
 #[derive(Clone, Debug)]
 pub(crate) struct Patterns<C> {
     /// Patterns without `*`, sorted by length, then by name: most comparisons look at lengths alone.
-    exact: Vec<(Box<[u8]>, Rule<C>)>,
-    /// The patterns with `*`, by the first byte of the names that they can match, best first.
-    by_first_byte: Box<[Globs<C>]>,
+    exact: Arc<[(Box<[u8]>, Rule<C>)]>,
+    /// The patterns with `*`, best first.
+    globs: Arc<[(Glob, Rule<C>)]>,
+    /// Which of these can match a name, by the name's first byte.
+    by_first_byte: Arc<[Vec<u16>]>,
 }
-
-type Globs<C> = Vec<(Glob, Rule<C>)>;
 
 /// What a pattern says, and its place among all: a lower one counts before a higher one.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +34,7 @@ impl<C: Copy + Ord> Patterns<C> {
     pub(crate) fn new(lists: impl IntoIterator<Item = Vec<(Glob, C)>>) -> Self {
         let mut rules = Vec::new();
         for mut list in lists {
-            list.sort_by_key(|(glob, class)| (usize::MAX - glob.literal_len(), *class));
+            list.sort_by_cached_key(|(glob, class)| (usize::MAX - glob.literal_len(), *class));
             rules.append(&mut list);
         }
         Self::index(rules)
@@ -48,14 +50,15 @@ impl<C: Copy + Ord> Patterns<C> {
         let found = self.exact.binary_search_by(|(exact, _)| by_length(exact, name)).ok();
         let exact = found.and_then(|at| self.exact.get(at)).map(|(_, rule)| *rule);
         let globs = self.by_first_byte.get(usize::from(*first)).map(Vec::as_slice).unwrap_or_default();
+        let mut globs = globs.iter().filter_map(|at| self.globs.get(usize::from(*at)));
         let before = |rule: &Rule<C>| exact.is_none_or(|exact| rule.place < exact.place);
-        let glob = globs.iter().take_while(|(_, rule)| before(rule)).find(|(glob, _)| glob.matches(name));
+        let glob = globs.by_ref().take_while(|(_, rule)| before(rule)).find(|(glob, _)| glob.matches(name));
         glob.map(|(_, rule)| *rule).or(exact).map(|rule| (rule.class, exact.is_some()))
     }
 
     /// `rules`: best first.
     fn index(rules: Vec<(Glob, C)>) -> Self {
-        let mut exact: Vec<(Box<[u8]>, Rule<C>)> = Vec::new();
+        let (mut exact, mut globs): (Vec<(Box<[u8]>, Rule<C>)>, Vec<_>) = (Vec::new(), Vec::new());
         let mut by_first_byte = vec![Vec::new(); 256];
         for (place, (glob, class)) in rules.into_iter().enumerate() {
             let rule = Rule { place, class };
@@ -63,16 +66,20 @@ impl<C: Copy + Ord> Patterns<C> {
                 exact.push((glob.as_str().as_bytes().into(), rule));
                 continue;
             }
-            for (byte, globs) in (0u8..=255).zip(&mut by_first_byte) {
-                if glob.first_byte().is_none_or(|first| first == byte) {
-                    globs.push((glob.clone(), rule));
+            // `MAX_PATTERNS` and the built-in lists are far fewer.
+            let at = u16::try_from(globs.len()).unwrap_or(u16::MAX);
+            match glob.first_byte() {
+                Some(first) => {
+                    by_first_byte.iter_mut().skip(first.into()).take(1).for_each(|list| list.push(at))
                 }
+                None => by_first_byte.iter_mut().for_each(|list| list.push(at)),
             }
+            globs.push((glob, rule));
         }
         exact.sort_by(|a, b| by_length(&a.0, &b.0).then(a.1.place.cmp(&b.1.place)));
         // If a name is listed twice, the better rule comes first.
         exact.dedup_by(|later, first| later.0 == first.0);
-        Self { exact, by_first_byte: by_first_byte.into() }
+        Self { exact: exact.into(), globs: globs.into(), by_first_byte: by_first_byte.into() }
     }
 }
 
