@@ -57,12 +57,12 @@ import time
 from collections.abc import Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.client import responses
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import parse_qs, parse_qsl, quote
-from wsgiref.validate import validator
 
 PIECE = 65536
+REASONS = {status.value: status.phrase for status in HTTPStatus}
 NOT_VALID = ("lie", "crash")  # what these do, the validator would rightly report
 BODYLESS = (204, 304)
 NO_PATH = b"no such path; see the top of oracle.py\n"
@@ -359,7 +359,7 @@ def send(environ, start_response, status, fields, answer):
         fields = [("Content-Type", answer.type), *fields]
     if answer.length is not None:
         fields = [*fields, ("Content-Length", str(answer.length))]
-    start_response(f"{status} {responses.get(status, 'Unknown')}", fields)
+    start_response(f"{status} {REASONS.get(status, 'Unknown')}", fields)
     return finishing([answer.body] if isinstance(answer.body, bytes) else answer.body, answer.done)
 
 
@@ -373,6 +373,8 @@ def finishing(pieces, done):
 
 def validated(application):
     """PEP 3333 lets a server leave out an empty SCRIPT_NAME; the validator trips over that, so it is put back."""
+    from wsgiref.validate import validator  # hundreds of starts do without it
+
     checked = validator(application)
 
     def choose(environ, start_response):
