@@ -49,14 +49,12 @@ odd=1            a client whose User-Agent is odd-STATUS gets that status, one w
 """
 
 import fcntl
-import hashlib
 import json
 import os
 import re
 import time
 from collections.abc import Iterable
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import parse_qs, parse_qsl, quote
@@ -78,14 +76,11 @@ HOLE = 'csrf;mark="{}";cookie="csrftoken";max-age=31449600;path="/";samesite="La
 VALUE = 'value;mark="{}";cookie="weir_values";name="name";default=%"<friend>"'
 
 
-@dataclass
 class Ask:
     """A request: its environ, the rest of its path, its parameters."""
 
-    environ: dict
-    name: str
-    params: dict[str, list[str]]
-    counted: int = 0
+    def __init__(self, environ, name, params: dict[str, list[str]]):
+        self.environ, self.name, self.params, self.counted = environ, name, params, 0
 
     def text(self, key, default=""):
         return self.params.get(key, [default])[0]
@@ -94,14 +89,11 @@ class Ask:
         return int(self.text(key, default))
 
 
-@dataclass
 class Answer:
     """A body and, where it has its own, its type, length and what follows when it is sent."""
 
-    body: bytes | Iterable[bytes]
-    type: str = "text/plain; charset=utf-8"
-    length: int | None = None
-    done: list = field(default_factory=list)
+    def __init__(self, body: bytes | Iterable[bytes], type="text/plain; charset=utf-8", length=None, done=()):
+        self.body, self.type, self.length, self.done = body, type, length, list(done)
 
 
 # What it remembers.
@@ -229,6 +221,8 @@ def asked(ask):
 
 
 def upload(ask):
+    import hashlib  # few tests upload, and each starts this file
+
     digest, length = hashlib.sha256(), 0
     while piece := ask.environ["wsgi.input"].read(PIECE):
         digest.update(piece)
