@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::Glob;
 
-/// Finds the class of a name by its length and its first byte: most names are compared with few patterns. Each
-/// location has one, so a clone shares what it is made of.
+/// Finds the class of a name by its length and its first byte: most names are compared with few patterns.
+/// Each location has one, so a clone shares what it is made of.
 #[derive(Clone, Debug)]
 pub(crate) struct Patterns<C> {
     /// Patterns without `*`, sorted by length, then by name: most comparisons look at lengths alone.
