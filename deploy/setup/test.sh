@@ -30,7 +30,18 @@ WEIR_DEMO_STATE=$WEIR_DEMO_STATE .venv/bin/python deploy/demo/manage.py test new
 RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(nproc)))}
 export RUST_TEST_THREADS
 
-cargo test --workspace --locked --no-run
+# A linker that ran out of memory or of disk for a moment is no fault of the code: what is built is kept, and the rest
+# is tried once more, one at a time. If that fails too, the reason stands last, where it is found.
+if ! cargo test --workspace --locked --no-run; then
+  say "The build failed, and is tried once more, one program at a time."
+  if ! cargo test --workspace --locked --no-run --jobs 1 2>&1 | tee "$output"; then
+    printf '\nThe build failed:\n'
+    grep --text -A 12 "^error" "$output" | cut -c -600 || true
+    df -h . /tmp
+    free -m
+    exit 1
+  fi
+fi
 # With the filters given. The machine may be busy for a moment: a test that fails is asked once more, alone, and if it
 # passes then, its name is printed for somebody to look into. Many failures, a process left running, and a program of
 # tests that did not get to its end are no accident.
