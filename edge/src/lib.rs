@@ -32,7 +32,6 @@ mod route;
 mod serve;
 pub mod settings;
 mod tls;
-#[allow(dead_code, reason = "some are for settings of the following changes")]
 pub mod variables;
 
 pub use ::admin::healthcheck;
