@@ -15,7 +15,8 @@ else
   toolchain=
   export RUSTC_BOOTSTRAP=1
 fi
-for target in ${TARGETS:-head chunked reply fastcgi cache_request cache_reply csrf entry nginx_conf}; do
+all="head chunked reply fastcgi http2 cache_request cache_reply csrf entry nginx_conf nginx_front settings record_filter"
+for target in ${TARGETS:-$all}; do
   mkdir -p "fuzz/corpus/$target"
   cargo ${toolchain:+"$toolchain"} fuzz run "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \
     -max_total_time="${SECONDS_EACH:-30}" -max_len=4096
