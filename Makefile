@@ -1,7 +1,7 @@
 # The commands. Every target does its own set-up, and says in one line what it cannot do itself.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint bench count siege soak fuzz stack-test wheel sdist deb sbom reproducible clean
+.PHONY: help setup demo up down test lint bench count siege soak fuzz stack-test rfcs wheel sdist deb sbom reproducible clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -43,6 +43,9 @@ soak: ## an hour of visitors, purges, reloads, ends and losses at once (MINUTES=
 
 fuzz: ## fuzz each parser for half a minute (the build takes some minutes)
 	@deploy/setup/fuzz.sh
+
+rfcs: ## count the MUSTs of the RFCs that are cited at code and test (builds duvet once; docs/rfcs.md)
+	@deploy/setup/rfcs.sh
 
 wheel: ## build the wheel weir-server into target/wheels (docs/python.md)
 	@deploy/setup/wheel.sh

@@ -47,6 +47,7 @@ check compose .venv/bin/check-jsonschema --quiet --builtin-schema vendor.compose
 check "Kubernetes, alerts, dashboard" .venv/bin/python deploy/setup/lint_deploy.py "$(deploy/setup/promtool.sh)"
 check "tests of words, names, functions" .venv/bin/python deploy/setup/test_lint_words.py --quiet
 check "words, names, functions" .venv/bin/python deploy/setup/lint_words.py
+check "citations of RFCs (docs/rfcs.md)" .venv/bin/python deploy/setup/rfcs.py check
 check "dependencies (deny.toml)" deploy/setup/deny.sh
 check clippy cargo clippy --workspace --all-targets --locked -- -D warnings
 

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{CertificateParams, KeyPair};
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
 use toml::{Table, Value};
 
 /// A self-signed certificate for some names, written as NAME.pem and NAME.key.
@@ -47,6 +48,15 @@ impl Certificate {
             .map(|(name, file)| (name.to_owned(), Value::from(file.display().to_string())))
             .into_iter()
             .collect()
+    }
+
+    /// A server that shows this certificate.
+    pub fn server(&self) -> Arc<ServerConfig> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let versions = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let key = PrivateKeyDer::from_pem_file(&self.key).unwrap();
+        let shown = versions.unwrap().with_no_client_auth().with_single_cert(vec![self.der.clone()], key);
+        Arc::new(shown.unwrap())
     }
 
     /// A client that trusts this certificate alone, and offers these protocols.

@@ -29,7 +29,7 @@ pub(crate) fn initial_age(
         return corrected_age_value;
     }
     // "apparent_age = max(0, response_time - date_value);"
-    let date_value = Date::of(headers, &DATE).valid().unwrap_or(response_time);
+    let date_value = Date::of(headers, &DATE, response_time).valid().unwrap_or(response_time);
     let apparent_age = response_time.duration_since(date_value).unwrap_or_default();
     // "corrected_initial_age = max(apparent_age, corrected_age_value);"
     apparent_age.max(corrected_age_value)

@@ -114,7 +114,8 @@ fn precondition_holds(request: &HeaderMap, selected: &SelectedRepresentation<'_>
     }
     // "A recipient MUST ignore the If-Unmodified-Since header field if the received field value is not a
     // valid HTTP-date" or "if the resource does not have a modification date available" (section 13.1.4).
-    match (Date::of(request, &IF_UNMODIFIED_SINCE), Date::of(selected.headers, &LAST_MODIFIED)) {
+    let date = |headers, name| Date::of(headers, name, selected.received);
+    match (date(request, &IF_UNMODIFIED_SINCE), date(selected.headers, &LAST_MODIFIED)) {
         (Date::Valid(since), Date::Valid(modified)) => modified <= since,
         _ => true,
     }
@@ -129,8 +130,9 @@ fn is_unmodified(request: &HeaderMap, selected: &SelectedRepresentation<'_>) -> 
     }
     // "A recipient MUST ignore the If-Modified-Since header field if the received field value is not a valid
     // HTTP-date, the field value has more than one member" (section 13.1.3).
-    let Date::Valid(since) = Date::of(request, &IF_MODIFIED_SINCE) else { return false };
-    match Date::of(selected.headers, &LAST_MODIFIED) {
+    let date = |headers, name| Date::of(headers, name, selected.received);
+    let Date::Valid(since) = date(request, &IF_MODIFIED_SINCE) else { return false };
+    match date(selected.headers, &LAST_MODIFIED) {
         // The client may hold what was there earlier in the same second.
         Date::Valid(modified) if modified == since => {
             strong_date(selected.headers, selected.received).is_some()
@@ -142,7 +144,7 @@ fn is_unmodified(request: &HeaderMap, selected: &SelectedRepresentation<'_>) -> 
         // recorded it as having been received at a time earlier than or equal to the conditional timestamp"
         // (RFC 9111 section 4.3.2)
         Date::Absent if selected.role == Role::Cache => {
-            Date::of(selected.headers, &DATE).valid().unwrap_or(selected.received) <= since
+            date(selected.headers, &DATE).valid().unwrap_or(selected.received) <= since
         }
         Date::Absent => false,
     }
@@ -167,7 +169,7 @@ fn if_range_holds(request: &HeaderMap, selected: &SelectedRepresentation<'_>) ->
     // the condition is false." "If the HTTP-date validator provided exactly matches the Last-Modified field
     // value […], the condition is true." Strong: the page did not change in the second before it was sent.
     let modified = strong_date(selected.headers, selected.received);
-    modified.is_some() && crate::date::parse(validator.as_bytes()) == modified
+    modified.is_some() && crate::date::parse(validator.as_bytes(), selected.received) == modified
 }
 
 /// Last-Modified, where it tells two versions apart: one that is as old as the reply may have been followed
@@ -177,8 +179,8 @@ fn if_range_holds(request: &HeaderMap, selected: &SelectedRepresentation<'_>) ->
 /// validator stored in its cache entry for the representation, and that cache entry includes a Date value
 /// which is at least one second after the Last-Modified value".
 pub(crate) fn strong_date(reply: &HeaderMap, received: SystemTime) -> Option<SystemTime> {
-    let modified = Date::of(reply, &LAST_MODIFIED).valid()?;
-    let sent = Date::of(reply, &DATE).valid().unwrap_or(received);
+    let modified = Date::of(reply, &LAST_MODIFIED, received).valid()?;
+    let sent = Date::of(reply, &DATE, received).valid().unwrap_or(received);
     sent.duration_since(modified).ok().filter(|between| *between >= Duration::from_secs(1)).map(|_| modified)
 }
 

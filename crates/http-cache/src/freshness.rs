@@ -147,11 +147,11 @@ impl GoverningField {
         }
         // "If the Expires response header field is present, use its value minus the value of the Date
         // response header field" (section 4.2.1)
-        match Date::of(headers, &EXPIRES) {
+        match Date::of(headers, &EXPIRES, now) {
             Date::Absent => Ok(None),
             Date::Valid(expires) => {
                 // A Date that is missing or makes no sense: the time of receipt (RFC 9110 section 6.6.1).
-                let date = Date::of(headers, &DATE).valid().unwrap_or(now);
+                let date = Date::of(headers, &DATE, now).valid().unwrap_or(now);
                 Ok(Some((expires.duration_since(date).unwrap_or_default(), Source::Expires)))
             }
             // "A cache recipient MUST interpret invalid date formats, especially the value "0", as

@@ -24,7 +24,7 @@ pub fn has_validator(reply: &HeaderMap, received: SystemTime) -> bool {
 
 /// Makes `request` conditional on stored replies that it could have been given. False if they carry no
 /// validator: the request is then as it was.
-pub fn make_conditional(request: &mut HeaderMap, stored: &[&HeaderMap]) -> bool {
+pub fn make_conditional(request: &mut HeaderMap, stored: &[&HeaderMap], now: SystemTime) -> bool {
     // "MUST send the relevant entity tags (using If-Match, If-None-Match, or If-Range) if the entity tags
     // were provided in the stored response(s) being validated." (section 4.3.1)
     let tags = stored.iter().filter(|reply| etag::of(reply).is_some()).filter_map(|reply| reply.get(ETAG));
@@ -38,7 +38,8 @@ pub fn make_conditional(request: &mut HeaderMap, stored: &[&HeaderMap]) -> bool 
     // single stored response is being validated, and that response contains a Last-Modified value." (section
     // 4.3.1)
     if let [reply] = stored
-        && strong_date(reply, SystemTime::UNIX_EPOCH).is_some()
+        && reply.contains_key(DATE)
+        && strong_date(reply, now).is_some()
         && let Some(modified) = reply.get(LAST_MODIFIED)
     {
         request.insert(IF_MODIFIED_SINCE, modified.clone());

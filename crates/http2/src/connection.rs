@@ -219,6 +219,9 @@ impl<W: Waiters> Connection<W> {
     }
 
     fn goaway(&mut self, last: u32, code: ErrorCode) {
+        // RFC 9113 section 6.8: "Endpoints MUST NOT increase the value they send in the last stream
+        // identifier, since the peers might already have retried unprocessed requests on another connection."
+        let last = if let DrainPhase::Known(known) = self.drain { last.min(known) } else { last };
         let [a, b, c, d] = last.to_be_bytes();
         let [e, f, g, h] = code.0.to_be_bytes();
         self.frame(frame::GOAWAY, 0, 0, &[a, b, c, d, e, f, g, h]);

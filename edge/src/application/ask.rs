@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, Version};
@@ -135,8 +135,8 @@ impl SharedAsk {
     /// Makes the same request conditional on the stored replies; `None` if these have no validators.
     pub(crate) fn conditional_head(&self, stored: &[&HeaderMap]) -> Option<RequestHead> {
         let mut headers = self.request.outgoing.headers.clone();
-        let is_conditional =
-            !self.request.look.wants.unconditional && revalidate::make_conditional(&mut headers, stored);
+        let is_conditional = !self.request.look.wants.unconditional
+            && revalidate::make_conditional(&mut headers, stored, SystemTime::now());
         is_conditional.then(|| self.head_with(&headers))
     }
 

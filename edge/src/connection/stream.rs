@@ -76,6 +76,24 @@ impl Stream {
         }
     }
 
+    /// Says, as far as that needs no wait, that nothing more is sent. Not where a reply breaks off: there its
+    /// absence tells the client so.
+    ///
+    /// RFC 9112 section 9.8: "Servers MUST attempt to initiate an exchange of closure alerts with the client
+    /// before closing the connection."
+    pub(crate) fn say_end(&mut self) {
+        let Self::Tls(tls) = self else { return };
+        let (tcp, tls) = tls.stream.get_mut();
+        tls.send_close_notify();
+        let mut alert = Vec::new();
+        while tls.wants_write() {
+            if !matches!(tls.write_tls(&mut alert), Ok(1..)) {
+                return;
+            }
+        }
+        let _ = tcp.try_write(&alert);
+    }
+
     /// Writes what the other side accepts without waiting.
     pub(crate) fn write_now(
         &mut self,

@@ -84,7 +84,8 @@ enum ConnectionStep {
         after: Persistence,
     },
     Request(Box<ReceivedRequest>),
-    Refused(Refusal),
+    /// And whether the request is HEAD.
+    Refused(Refusal, bool),
     /// The connection is idle, and the edge drains.
     Drain,
     Closed,
@@ -204,14 +205,20 @@ impl Connection {
                         return ConnectionEnd::Closed;
                     }
                 }
-                ConnectionStep::Refused(refusal) => {
-                    Box::pin(self.refuse(refusal)).await;
+                ConnectionStep::Refused(refusal, head_only) => {
+                    Box::pin(self.refuse(refusal, head_only)).await;
                     return ConnectionEnd::Closed;
                 }
                 ConnectionStep::Drain => return ConnectionEnd::Replaced,
-                ConnectionStep::Closed => return ConnectionEnd::Closed,
+                ConnectionStep::Closed => return self.over(),
             }
         }
+    }
+
+    /// It was idle too long, or its client has gone.
+    fn over(&mut self) -> ConnectionEnd {
+        self.stream.say_end();
+        ConnectionEnd::Closed
     }
 
     /// Reads what has arrived into the thread's buffer, and examines it there.
@@ -273,12 +280,17 @@ impl Connection {
         let (head, used) = match head::read(bytes, &self.edge.bounds(self.via.listener).request_head, spans) {
             Ok(Some(read)) => read,
             Ok(None) => return (ConnectionStep::Partial, 0),
-            Err(refusal) => return (ConnectionStep::Refused(refusal), bytes.len()),
+            Err(refusal) => {
+                // RFC 9110 section 9.3.2: "the server MUST NOT send content in the response" to HEAD.
+                let head_only = bytes.trim_ascii_start().starts_with(b"HEAD ");
+                return (ConnectionStep::Refused(refusal, head_only), bytes.len());
+            }
         };
         self.via.requests = self.via.requests.saturating_add(1);
+        let head_only = head.method == "HEAD";
         let sites = self.edge.routes.load();
         if sites.misdirected(self.via.listener, self.stream.sni(), head.host.as_ref()) {
-            return (ConnectionStep::Refused(Refusal::Misdirected), used);
+            return (ConnectionStep::Refused(Refusal::Misdirected, head_only), used);
         }
         let after = self.after(&head);
         if let Some(hit) = plain::find(&self.edge, &sites, &head, &self.via, &mut buffers.key) {
@@ -299,7 +311,7 @@ impl Connection {
         }
         match self.incoming(&head, used, after) {
             Ok(incoming) => (ConnectionStep::Request(Box::new(incoming)), used),
-            Err(refusal) => (ConnectionStep::Refused(refusal), used),
+            Err(refusal) => (ConnectionStep::Refused(refusal, head_only), used),
         }
     }
 
@@ -315,11 +327,10 @@ impl Connection {
         }
     }
 
-    async fn refuse(&mut self, refusal: Refusal) {
+    async fn refuse(&mut self, refusal: Refusal, head_only: bool) {
         let reply = error::refused(refusal);
         let title_names = self.edge.settings.title_names;
-        let manner =
-            WriteManner { head_only: false, version: Version::HTTP_11, keep_alive: false, title_names };
+        let manner = WriteManner { head_only, version: Version::HTTP_11, keep_alive: false, title_names };
         let (sent, reply) =
             write::send(&mut self.stream, reply, manner, self.edge.pace(self.via.listener), pending()).await;
         self.edge.log.refusal(self.via.peer, refusal, sent, &reply);
@@ -330,6 +341,7 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use process::shutdown::Shutdown;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
@@ -337,28 +349,57 @@ mod tests {
     use crate::{CacheNodes, Peers};
     use http1::head::Scheme;
 
-    #[tokio::test]
-    async fn the_task_of_an_idle_connection_is_small() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let local = listener.local_addr().unwrap();
-        let stream = TcpStream::connect(local).await.unwrap();
+    fn an_edge() -> Arc<Edge> {
         let settings = Config { site: vec![SiteConfig::default()], ..Config::default() };
         let peers = Peers {
             cache_nodes: CacheNodes::Connected(Vec::new()),
             wsgi_adapters: crate::WsgiAdapters::Connected(Vec::new()),
         };
-        let edge = Edge::new(settings, peers, Shutdown::new()).unwrap();
-        let via = Via {
-            peer: local,
-            port: local.port(),
+        Edge::new(settings, peers, Shutdown::new()).unwrap()
+    }
+
+    fn from(peer: std::net::SocketAddr) -> Via {
+        Via {
+            peer,
+            port: peer.port(),
             listener: 0,
             scheme: Scheme::Http,
             http2: false,
             connection: 0,
             requests: 0,
             refused: None,
-        };
-        let mut connection = Connection::new(Stream::Plain(stream), via, BytesMut::new(), edge);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refused_head_request_gets_no_content() {
+        for (request, has_content) in [("GET / HTTP/1.1\r\n\r\n", true), ("HEAD / HTTP/1.1\r\n\r\n", false)] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (stream, peer) = listener.accept().await.unwrap();
+            let mut connection =
+                Connection::new(Stream::Plain(stream), from(peer), BytesMut::from(request), an_edge());
+            let serving = async move { connection.serve().await };
+            let talking = async {
+                client.shutdown().await.unwrap();
+                let mut answer = String::new();
+                client.read_to_string(&mut answer).await.unwrap();
+                answer
+            };
+            let answer = tokio::join!(serving, talking).1;
+            let (head, content) = answer.split_once("\r\n\r\n").unwrap();
+            assert!(head.starts_with("HTTP/1.1 400 ") && head.contains("content-length: "), "{head}");
+            assert!(head.contains("\r\ndate: "), "{head}");
+            assert_eq!(!content.is_empty(), has_content, "{request}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_task_of_an_idle_connection_is_small() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let local = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(local).await.unwrap();
+        let mut connection = Connection::new(Stream::Plain(stream), from(local), BytesMut::new(), an_edge());
         let size = size_of_val(&connection) + size_of_val(&connection.serve());
 
         assert!(size <= 400, "{size} bytes");

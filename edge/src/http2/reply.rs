@@ -194,3 +194,24 @@ async fn send_piece(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use ::http2::{Decoder, FieldList};
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn fields_of_a_connection_are_not_sent() {
+        let fields =
+            [CONNECTION, TRANSFER_ENCODING, UPGRADE].map(|name| (name, HeaderValue::from_static("x")));
+        let reply = Reply::new(StatusCode::UPGRADE_REQUIRED, HeaderMap::from_iter(fields), ReplyBody::Empty);
+        let (mut block, mut sent) = (Vec::new(), FieldList::new(4096));
+        head(&reply, &mut block);
+        Decoder::default().decode(&block, &mut sent).unwrap();
+        let names: Vec<_> = sent.iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect();
+        assert!(names.iter().any(|name| name == "date"), "{names:?}");
+        assert!(names.iter().all(|name| [":status", "content-length", "server", "date"].contains(&&**name)));
+    }
+}

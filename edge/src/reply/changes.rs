@@ -3,6 +3,7 @@
 use http::header::{ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+use crate::coding::rule::has_directive;
 use crate::reply::Reply;
 use crate::reply::body::ReplyBody;
 use crate::reply::body::changed::{BodyChange, ChangedBody, Replacer};
@@ -12,7 +13,11 @@ use crate::variables::Facts;
 
 /// Replaces texts in the reply.
 pub(crate) fn replace(rule: &ReplaceRule, mut reply: Reply, facts: &Facts<'_>) -> Reply {
-    if !has_body(&reply) || reply.headers.contains_key(CONTENT_ENCODING) || !rule.suits(&reply.headers) {
+    if !has_body(&reply)
+        || is_final(&reply)
+        || reply.headers.contains_key(CONTENT_ENCODING)
+        || !rule.suits(&reply.headers)
+    {
         return reply;
     }
     if !rule.keeps_date {
@@ -29,6 +34,7 @@ pub(crate) fn recode(rule: &RecodeRule, mut reply: Reply) -> Reply {
     let (kind, table) = match rule.of(kind.as_bytes(), is_coded) {
         RecodeVerdict::Stays => return reply,
         RecodeVerdict::Named(kind) => (kind, None),
+        RecodeVerdict::Recoded(..) if is_final(&reply) => return reply,
         RecodeVerdict::Recoded(kind, table) => (kind, Some(table)),
     };
     let Ok(kind) = HeaderValue::from_bytes(&kind) else { return reply };
@@ -38,6 +44,12 @@ pub(crate) fn recode(rule: &RecodeRule, mut reply: Reply) -> Reply {
         Some(table) if has_body(&reply) => change(reply, BodyChange::Recode(table)),
         _ => reply,
     }
+}
+
+/// RFC 9111 section 5.2.2.6: "The no-transform response directive indicates that an intermediary (regardless
+/// of whether it implements a cache) MUST NOT transform the content".
+fn is_final(reply: &Reply) -> bool {
+    has_directive(&reply.headers, "no-transform")
 }
 
 fn has_body(reply: &Reply) -> bool {
@@ -65,4 +77,43 @@ fn changed(mut reply: Reply, change: BodyChange) -> Reply {
 fn without_length(headers: &mut HeaderMap) {
     headers.remove(CONTENT_LENGTH);
     headers.remove(ACCEPT_RANGES);
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::HeaderName;
+    use http::header::CACHE_CONTROL;
+    use process::settings::Mistakes;
+
+    use super::*;
+    use crate::settings::{RecodeConfig, ReplaceConfig};
+    use crate::variables::VariableNames;
+    use crate::variables::facts::tests::facts_of;
+
+    fn page(fields: &[(HeaderName, &'static str)]) -> Reply {
+        let fields = fields.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
+        let mut headers: HeaderMap = fields.collect();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+        Reply::new(StatusCode::OK, headers, ReplyBody::Whole(Bytes::from_static(b"\xc1")))
+            .with_length(Some(1))
+    }
+
+    #[test]
+    fn a_reply_that_forbids_it_is_not_changed() {
+        let replaced: ReplaceConfig = toml::from_str("texts = [[\"a\", \"b\"]]").unwrap();
+        let replaced = ReplaceRule::new("", &replaced, &VariableNames::default(), &mut Mistakes::default());
+        let recoded = "charset = \"utf-8\"\nsource = \"koi8-r\"\ntable = [[\"C1\", \"D0B0\"]]";
+        let recoded = RecodeRule::new(&toml::from_str::<RecodeConfig>(recoded).unwrap()).unwrap();
+        let fields = HeaderMap::new();
+        for (directives, is_changed) in [("max-age=5", true), ("max-age=5, No-Transform", false)] {
+            let forbids = [(CACHE_CONTROL, directives)];
+            let first = replace(replaced.as_ref().unwrap(), page(&forbids), &facts_of("/", &fields));
+            let second = recode(&recoded, page(&forbids));
+            for reply in [first, second] {
+                assert_eq!(matches!(reply.body, ReplyBody::Changed(_)), is_changed, "{directives}");
+                assert_eq!(reply.length, (!is_changed).then_some(1), "{directives}");
+            }
+        }
+    }
 }

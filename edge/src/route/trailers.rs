@@ -69,3 +69,25 @@ fn is_of_head(name: &HeaderName) -> bool {
     ];
     OF_HEAD.contains(&name.as_str())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_belongs_into_the_head_is_no_trailer() {
+        for (name, is_one) in [
+            ("X-Sum", true),
+            ("Server-Timing", true),
+            ("Content-Length", false),
+            ("Set-Cookie", false),
+            ("a b", false),
+        ] {
+            let config = format!("add = \"{name}\"\nvalue = \"1\"");
+            let config: TrailerConfig = toml::from_str(&config).unwrap();
+            let mut mistakes = Mistakes::default();
+            let trailers = Trailers::new("trailers", &[config], &VariableNames::default(), &mut mistakes);
+            assert_eq!(trailers.is_some(), is_one, "{name}");
+        }
+    }
+}

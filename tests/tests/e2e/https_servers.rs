@@ -1,7 +1,11 @@
 //! `https://` servers: whose certificate is accepted, what they are told, and that connections are kept.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread;
 
+use rustls::{ServerConnection, StreamOwned};
 use tempfile::TempDir;
 use weir_tests::{Certificate, Nginx, Stack, Topology, until};
 
@@ -132,5 +136,42 @@ fn a_log_names_protocol_cipher_and_name() {
         lines.sort();
         let tls = "TLSv1.3 TLS_AES_256_GCM_SHA384 localhost";
         assert_eq!(lines, ["- - - MISS".to_owned(), format!("{tls} HIT"), format!("{tls} MISS")]);
+    });
+}
+
+/// RFC 9112 section 9.8: without the alert, a server cannot tell this end from a connection that was cut.
+#[test]
+fn a_server_is_told_that_its_connection_ends() {
+    let directory = TempDir::new().unwrap();
+    let certificate = Certificate::write(directory.path(), &["localhost"]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let settings = format!(
+        "listen = [\"$HTTP\"]\n[[edge.site]]\nserver_name = [\"localhost\"]\n\
+         [[edge.site.location]]\nmatch = \"/\"\npool = \"alone\"\n\
+         [[wsgi_adapter.pool]]\nname = \"alone\"\nservers = [\"https://127.0.0.1:{}\"]\n\
+         tls = {{ verify = false }}\nkeepalive = {{ connections = 1, timeout = \"300ms\" }}\n",
+        listener.local_addr().unwrap().port()
+    );
+    weir_tests::check(Topology::OneProcess, settings.as_str(), |stack| {
+        let end = thread::scope(|scope| {
+            let serving = scope.spawn(|| {
+                let (tcp, _) = listener.accept().unwrap();
+                let session = ServerConnection::new(certificate.server()).unwrap();
+                let mut stream = StreamOwned::new(session, tcp);
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    let mut byte = [0];
+                    stream.read_exact(&mut byte).unwrap();
+                    request.push(byte[0]);
+                }
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+                stream.flush().unwrap();
+                // An end without the alert is an error.
+                stream.read(&mut [0]).map_err(|error| error.kind())
+            });
+            assert_eq!(stack.get("/").expect(200).text(), "ok");
+            serving.join().unwrap()
+        });
+        assert_eq!(end, Ok(0));
     });
 }

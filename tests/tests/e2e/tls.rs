@@ -169,6 +169,16 @@ fn the_wrong_protocol_ends_quickly_with_an_answer() {
     assert_eq!(socket.read(&mut [0; 64]).unwrap_or(0), 0);
 }
 
+/// RFC 9112 section 9.8: without the alert, a client cannot tell this end from a connection that was cut.
+#[test]
+fn a_connection_that_was_idle_too_long_ends_with_an_alert() {
+    let secure = Secure::start("timeouts = { keepalive = \"300ms\" }", |_| String::new());
+    let mut client = secure.connect();
+    client.get("/echo-environ").expect(200);
+    // An end without it is an error to the TLS library.
+    client.expect_closed();
+}
+
 #[test]
 fn a_handshake_has_its_time() {
     let secure = Secure::start("timeouts = { handshake = \"500ms\" }", |_| String::new());

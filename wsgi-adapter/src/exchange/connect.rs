@@ -39,7 +39,27 @@ thread_local! {
 pub(crate) enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<SecureSocket>),
+}
+
+/// TLS to a server. Its end is told.
+#[derive(Debug)]
+pub(crate) struct SecureSocket(TlsStream<TcpStream>);
+
+impl Drop for SecureSocket {
+    /// RFC 9112 section 9.8: "Clients MUST send a closure alert before closing the connection." Nobody waits
+    /// for it: what the socket does not take at once is lost.
+    fn drop(&mut self) {
+        let (tcp, tls) = self.0.get_mut();
+        tls.send_close_notify();
+        let mut alert = Vec::new();
+        while tls.wants_write() {
+            if !matches!(tls.write_tls(&mut alert), Ok(1..)) {
+                return;
+            }
+        }
+        let _ = tcp.try_write(&alert);
+    }
 }
 
 /// The side of a connection that is read from.
@@ -68,7 +88,7 @@ impl Socket {
                 (Reader::Unix(reader), Writer::Unix(writer))
             }
             Self::Tls(stream) => {
-                let (reader, writer) = tokio::io::split(&mut **stream);
+                let (reader, writer) = tokio::io::split(&mut stream.0);
                 (Reader::Tls(reader), Writer::Tls(writer))
             }
         }
@@ -81,7 +101,7 @@ impl Socket {
             let ready = match self {
                 Self::Tcp(stream) => stream.poll_read_ready(context),
                 Self::Unix(stream) => stream.poll_read_ready(context),
-                Self::Tls(stream) => stream.get_ref().0.poll_read_ready(context),
+                Self::Tls(stream) => stream.0.get_ref().0.poll_read_ready(context),
             };
             match ready {
                 Poll::Pending => return true,
@@ -98,7 +118,7 @@ impl Socket {
             Self::Tcp(stream) => stream.try_read(&mut [0]),
             Self::Unix(stream) => stream.try_read(&mut [0]),
             // A byte that is there is of no use to anybody: the connection is closed.
-            Self::Tls(stream) => stream.get_ref().0.try_read(&mut [0]),
+            Self::Tls(stream) => stream.0.get_ref().0.try_read(&mut [0]),
         };
         read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
@@ -222,7 +242,7 @@ pub(crate) async fn connect(
     match (connect_plain(address.endpoint(), until).await?, address.tls_host()) {
         (Socket::Tcp(tcp), Some(host)) => {
             let secured = Box::pin(tls.secure(tcp, host, until)).await?;
-            Ok(Socket::Tls(Box::new(secured)))
+            Ok(Socket::Tls(Box::new(SecureSocket(secured))))
         }
         (socket, _) => Ok(socket),
     }

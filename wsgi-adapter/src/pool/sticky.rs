@@ -134,3 +134,25 @@ fn set_value<'a>(field: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let pair = field.split(|&byte| byte == b';').next()?;
     pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cookie_says_what_the_settings_say() {
+        let usual = StickyConfig { key: Some("0123456789abcdef".to_owned()), ..StickyConfig::default() };
+        let secure = StickyConfig {
+            domain: Some("a.example".to_owned()),
+            secure: true,
+            same_site: "None".to_owned(),
+            ..usual.clone()
+        };
+        for (settings, expected) in [
+            (usual, "weir_server=ab; Path=/; HttpOnly; SameSite=Lax"),
+            (secure, "weir_server=ab; Path=/; HttpOnly; Domain=a.example; Secure; SameSite=None"),
+        ] {
+            assert_eq!(Sticky::new(&settings).set_cookie("ab"), expected);
+        }
+    }
+}

@@ -43,8 +43,8 @@ impl Heuristic {
         }
         // "If the response has a Last-Modified header field, caches are encouraged to use a heuristic
         // expiration value that is no more than some fraction of the interval since that time."
-        let sent = Date::of(headers, &DATE).valid().unwrap_or(now);
-        let modified = Date::of(headers, &LAST_MODIFIED).valid()?;
+        let sent = Date::of(headers, &DATE, now).valid().unwrap_or(now);
+        let modified = Date::of(headers, &LAST_MODIFIED, now).valid()?;
         let unchanged = sent.duration_since(modified).ok()?;
         Some(unchanged.mul_f64(self.0).min(MOST))
     }

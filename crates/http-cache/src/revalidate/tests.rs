@@ -47,7 +47,11 @@ fn conditions_of_one_stored_reply() {
     ];
     for (stored, expected) in cases {
         let mut request = HeaderMap::new();
-        assert_eq!(make_conditional(&mut request, &[&headers(stored)]), !expected.is_empty(), "{stored:?}");
+        assert_eq!(
+            make_conditional(&mut request, &[&headers(stored)], now()),
+            !expected.is_empty(),
+            "{stored:?}"
+        );
         assert_eq!(lines(&request), *expected, "{stored:?}");
     }
 }
@@ -57,10 +61,10 @@ fn conditions_of_several_variants() {
     let variants =
         [headers(&[("etag", "\"a\""), ("last-modified", THEN)]), headers(&[]), headers(&[("etag", "\"b\"")])];
     let mut request = HeaderMap::new();
-    assert!(make_conditional(&mut request, &variants.each_ref()));
+    assert!(make_conditional(&mut request, &variants.each_ref(), now()));
     assert_eq!(lines(&request), "if-none-match: \"a\", \"b\"");
     let many = vec![&variants[0]; MAX_VARIANTS + 1];
-    make_conditional(&mut request, &many);
+    make_conditional(&mut request, &many, now());
     assert_eq!(request[IF_NONE_MATCH].to_str().unwrap().split(',').count(), MAX_VARIANTS);
 }
 

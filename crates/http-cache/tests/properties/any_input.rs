@@ -132,7 +132,7 @@ proptest! {
     #[test]
     fn revalidation(stored in fields(REPLY), newer in fields(REPLY), only: bool) {
         let mut request = HeaderMap::new();
-        revalidate::make_conditional(&mut request, &[&stored, &newer]);
+        revalidate::make_conditional(&mut request, &[&stored, &newer], now());
         if let Some(updated) = revalidate::freshen(&stored, &newer, only, now()) {
             for name in ["etag", "content-length", "content-encoding", "content-type"] {
                 prop_assert_eq!(updated.get(name), stored.get(name));

@@ -67,7 +67,7 @@ impl Refusal {
             Self::MethodNotServed => (StatusCode::METHOD_NOT_ALLOWED, "CONNECT, TRACE or PRI"),
             Self::RequestLine => (BAD, "malformed request line"),
             Self::RequestLineTooLong => (StatusCode::URI_TOO_LONG, "request line too long"),
-            Self::Version => (StatusCode::HTTP_VERSION_NOT_SUPPORTED, "HTTP version is not 1.0 or 1.1"),
+            Self::Version => (StatusCode::HTTP_VERSION_NOT_SUPPORTED, "HTTP version is not 1.x"),
             Self::TargetForm => (BAD, "request target of a form that the method does not take"),
             Self::TargetCharacter => (BAD, "character in the request target that must be percent-encoded"),
             Self::TargetEscape => (BAD, "malformed percent-encoding or encoded NUL in the path"),

@@ -84,7 +84,9 @@ pub(super) fn read<'a>(bytes: &'a [u8], at: usize, limits: &Limits) -> Result<Re
     let version_start = target_end + 1;
     let version_end = version_start + VERSION_LENGTH;
     let version = match bytes.get(version_start..version_end) {
-        Some(b"HTTP/1.1") => Version::Http11,
+        // RFC 9110 §6.2: one with a higher minor version is processed "as if it were in the highest minor
+        // version within that major version to which the recipient is conformant".
+        Some([b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1'..=b'9']) => Version::Http11,
         Some(b"HTTP/1.0") => Version::Http10,
         Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor])
             if major.is_ascii_digit() && minor.is_ascii_digit() =>

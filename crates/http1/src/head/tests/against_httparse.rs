@@ -106,6 +106,11 @@ fn nearly_a_head() -> impl Strategy<Value = Vec<u8>> {
 fn assert_httparse_agrees(bytes: &[u8]) {
     let mut spans = Vec::new();
     let Ok(Some((head, consumed))) = read(bytes, &Limits::default(), &mut spans) else { return };
+    // It does not know later minor versions.
+    let line = bytes.split(|byte| *byte == b'\n').find(|line| line.len() > 1).unwrap_or_default();
+    if !line.trim_ascii_end().ends_with(b"HTTP/1.0") && !line.trim_ascii_end().ends_with(b"HTTP/1.1") {
+        return;
+    }
     let mut room = [httparse::EMPTY_HEADER; 128];
     let mut theirs = httparse::Request::new(&mut room);
     assert_eq!(theirs.parse(bytes), Ok(httparse::Status::Complete(consumed)), "{}", bytes.escape_ascii());

@@ -30,7 +30,6 @@ fn request_lines() {
         ("TRACE / HTTP/1.1", Refusal::MethodNotServed),
         ("PRI / HTTP/1.1", Refusal::MethodNotServed),
         ("GET / HTTP/0.9", Refusal::Version),
-        ("GET / HTTP/1.2", Refusal::Version),
         ("GET / HTTP/2.0", Refusal::Version),
         ("GET / HTTP/3.0", Refusal::Version),
         ("GET / http/1.1", Refusal::RequestLine),

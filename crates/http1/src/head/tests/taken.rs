@@ -39,6 +39,15 @@ fn a_browsers_head() {
     });
 }
 
+#[test]
+fn later_minor_versions_are_read_as_1_1() {
+    for minor in 1..=9 {
+        with_head(format!("GET / HTTP/1.{minor}\r\nHost: a\r\n\r\n").as_bytes(), |head| {
+            assert_eq!((head.version, head.keep_alive), (Version::Http11, true), "{minor}");
+        });
+    }
+}
+
 /// What stands in the way of the next head stays there.
 #[test]
 fn consumes_one_head() {

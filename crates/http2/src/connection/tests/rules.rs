@@ -279,6 +279,19 @@ fn a_drain_serves_what_the_client_had_sent() {
 }
 
 #[test]
+fn what_was_named_as_not_taken_stays_so() {
+    let mut peer = Peer::new();
+    peer.send(&get(1)).unwrap();
+    peer.connection.drain();
+    peer.connection.end_announcement();
+    peer.frames();
+    assert_eq!(peer.send(&get(3)), Ok(vec![]));
+    assert!(peer.send(&frame(PING, 0, 1, b"12345678")).is_err());
+    let last = peer.frames();
+    assert_eq!((last[0].0, last[0].3.clone()), (GOAWAY, vec![0, 0, 0, 1, 0, 0, 0, 1]));
+}
+
+#[test]
 fn a_drain_takes_effect_also_for_a_client_that_says_nothing() {
     let mut peer = Peer::new();
     peer.connection.end_announcement();
