@@ -1,7 +1,7 @@
 # The commands. Every target does its own set-up, and says in one line what it cannot do itself.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint bench count siege fuzz stack-test wheel sdist deb sbom reproducible clean
+.PHONY: help setup demo up down test lint bench count siege fuzz simulate stack-test wheel sdist deb sbom reproducible clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -37,6 +37,9 @@ count: ## count the instructions of a request in nginx and Weir, compare with be
 
 siege: ## attack nginx and Weir beside ordinary visitors, for a few minutes, on 127.0.0.1
 	@deploy/setup/siege.sh
+
+simulate: ## play the real services in many simulated worlds with faults (docs/simulator.md)
+	@deploy/setup/simulate.sh
 
 fuzz: ## fuzz each parser for half a minute (the build takes some minutes)
 	@deploy/setup/fuzz.sh
