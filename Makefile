@@ -1,7 +1,7 @@
 # The commands. Every target does its own set-up, and says in one line what it cannot do itself.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint bench count siege soak fuzz stack-test rfcs wheel sdist deb sbom reproducible clean
+.PHONY: help setup demo up down test lint bench count siege soak fuzz stack-test rfcs simulate wheel sdist deb sbom reproducible clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -40,6 +40,9 @@ siege: ## attack nginx and Weir beside ordinary visitors, for a few minutes, on 
 
 soak: ## an hour of visitors, purges, reloads, ends and losses at once (MINUTES=60): memory, descriptors, latency
 	@deploy/setup/soak.sh
+
+simulate: ## play the real services in many simulated worlds with faults (docs/simulator.md)
+	@deploy/setup/simulate.sh
 
 fuzz: ## fuzz each parser for half a minute (the build takes some minutes)
 	@deploy/setup/fuzz.sh

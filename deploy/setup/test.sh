@@ -92,6 +92,9 @@ if WEIR_REDIS_SERVER=$(deploy/setup/valkey.sh); then
 else
   say "Valkey is not tested."
 fi
+# The Redis of the simulator keeps the contract that Redis keeps.
+WEIR_REDIS_SERVER=$PWD/target/debug/redis-twin
+run -- store::contract
 
 say "The tests of the Python package:"
 code=0

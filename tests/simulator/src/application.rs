@@ -1,0 +1,180 @@
+//! The site: an HTTP server whose pages say what they are, for whom and of which version they were made, and
+//! which counts its calls.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
+
+use crate::clock;
+
+/// A head that is longer is none of ours.
+const MAX_HEAD: usize = 64 * 1024;
+
+/// How the site does at the moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mood {
+    #[default]
+    Well,
+    /// Answers all with 500.
+    Failing,
+    /// Breaks each reply off in its middle.
+    Breaking,
+}
+
+/// One request that reached the site.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub path: String,
+    pub began: Duration,
+    pub ended: Option<Duration>,
+    pub version: u64,
+    /// Who asked, as far as the site was told.
+    pub visitor: String,
+    pub is_good: bool,
+}
+
+/// What the site remembers.
+#[derive(Debug, Default)]
+pub struct Memory {
+    pub calls: Vec<Call>,
+    versions: BTreeMap<String, u64>,
+    pub mood: Mood,
+    /// How long a page takes to make.
+    pub takes: Duration,
+}
+
+/// Cheap to clone; all clones are the same site.
+#[derive(Clone, Debug, Default)]
+pub struct Application(Arc<Mutex<Memory>>);
+
+/// What a page says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    pub url: String,
+    pub visitor: String,
+    pub language: String,
+    pub version: u64,
+    pub call: usize,
+}
+
+impl Page {
+    /// The text of a page, long enough to come in pieces.
+    fn text(&self) -> String {
+        let Self { url, visitor, language, version, call } = self;
+        // Beyond 64 KiB the adapter would put it into a file, by another thread.
+        let padding = "x".repeat(if url.ends_with("/big") { 50_000 } else { 200 });
+        format!("{url} {visitor} {language} {version} {call} {padding} end")
+    }
+
+    /// `None`: the text is not all of a page.
+    pub fn read(text: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(text).ok()?;
+        let parts: Vec<&str> = text.split(' ').collect();
+        let &[url, visitor, language, version, call, padding, "end"] = parts.as_slice() else { return None };
+        let is_whole = padding.bytes().all(|byte| byte == b'x') && padding.len() >= 200;
+        let (version, call) = (version.parse().ok()?, call.parse().ok()?);
+        let [url, visitor, language] = [url, visitor, language].map(str::to_owned);
+        is_whole.then_some(Self { url, visitor, language, version, call })
+    }
+}
+
+impl Application {
+    pub fn with<T>(&self, act: impl FnOnce(&mut Memory) -> T) -> T {
+        act(&mut self.0.lock())
+    }
+
+    /// The page is another one from now on. Returns its version.
+    pub fn change(&self, path: &str) -> u64 {
+        self.with(|memory| {
+            let version = memory.versions.entry(path.to_owned()).or_default();
+            *version += 1;
+            *version
+        })
+    }
+
+    /// Serves for ever.
+    pub async fn serve(self, listener: TcpListener) {
+        loop {
+            let Ok((stream, _)) = listener.accept().await else { continue };
+            let this = self.clone();
+            tokio::spawn(async move {
+                // The connection is over; whoever it was asks again.
+                let _ = this.answer(stream).await;
+            });
+        }
+    }
+
+    async fn answer(&self, mut stream: TcpStream) -> std::io::Result<()> {
+        let mut input = BytesMut::new();
+        loop {
+            let end = loop {
+                if let Some(at) = input.windows(4).position(|window| window == b"\r\n\r\n") {
+                    break at + 4;
+                }
+                if input.len() > MAX_HEAD || stream.read_buf(&mut input).await? == 0 {
+                    return Ok(());
+                }
+            };
+            let head = String::from_utf8_lossy(&input.split_to(end)).into_owned();
+            let (call, page) = self.begin(&head);
+            let (mood, takes) = self.with(|memory| (memory.mood, memory.takes));
+            sleep(takes).await;
+            let reply = reply(mood, &page);
+            let is_broken = mood == Mood::Breaking;
+            let sent = if is_broken { &reply.as_bytes()[..reply.len() / 2] } else { reply.as_bytes() };
+            let written = stream.write_all(sent).await;
+            self.with(|memory| {
+                if let Some(call) = memory.calls.get_mut(call) {
+                    call.ended = Some(clock::now());
+                    call.is_good = mood == Mood::Well && written.is_ok();
+                }
+            });
+            if is_broken {
+                return Ok(());
+            }
+            written?;
+        }
+    }
+
+    fn begin(&self, head: &str) -> (usize, Page) {
+        let mut lines = head.split("\r\n");
+        let path = lines.next().and_then(|line| line.split(' ').nth(1)).unwrap_or_default().to_owned();
+        let field = |name: &str| {
+            let fields = head.split("\r\n").skip(1).filter_map(|line| line.split_once(": "));
+            fields.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        };
+        let cookie = field("cookie").and_then(|cookie| cookie.strip_prefix("sessionid="));
+        let visitor = cookie.unwrap_or("-").to_owned();
+        let language = field("accept-language").unwrap_or("-").to_owned();
+        self.with(|memory| {
+            let version = memory.versions.get(&path).copied().unwrap_or_default();
+            memory.calls.push(Call {
+                path: path.clone(),
+                began: clock::now(),
+                ended: None,
+                version,
+                visitor: visitor.clone(),
+                is_good: false,
+            });
+            let call = memory.calls.len() - 1;
+            (call, Page { url: path, visitor, language, version, call })
+        })
+    }
+}
+
+fn reply(mood: Mood, page: &Page) -> String {
+    let text = page.text();
+    let (status, cache) = match mood {
+        Mood::Failing => ("500 Broken", "Cache-Control: no-store\r\n"),
+        _ if page.url.starts_with("/me/") => ("200 OK", "Cache-Control: private\r\n"),
+        _ if page.url.starts_with("/lang/") => ("200 OK", "Vary: Accept-Language\r\n"),
+        _ => ("200 OK", ""),
+    };
+    format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n{cache}\r\n{text}", text.len())
+}

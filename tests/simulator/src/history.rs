@@ -1,0 +1,88 @@
+//! What visitors asked and got, and what went wrong meanwhile.
+
+use std::time::Duration;
+
+use crate::application::{Call, Page};
+use crate::schedule::Fault;
+use crate::services::Service;
+
+/// How a visit ended, as far as it matters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    Page(Page),
+    /// Another status than 200.
+    Status(u16),
+    /// 200, and not all of a page.
+    Nonsense,
+    /// The connection broke.
+    Broken,
+    Hung,
+}
+
+/// One visit.
+#[derive(Clone, Debug)]
+pub struct Visit {
+    pub edge: u8,
+    pub path: String,
+    pub visitor: String,
+    pub language: &'static str,
+    pub began: Duration,
+    pub ended: Duration,
+    pub reply: Reply,
+    pub cache_status: String,
+}
+
+/// One purge of a page.
+#[derive(Clone, Debug)]
+pub struct PurgeRecord {
+    pub edge: u8,
+    pub path: String,
+    /// What is older was to be purged.
+    pub version: u64,
+    pub began: Duration,
+    pub ended: Duration,
+    pub is_complete: bool,
+}
+
+/// One fault from its beginning until it was mended.
+#[derive(Clone, Debug)]
+pub struct FaultRecord {
+    pub fault: Fault,
+    pub began: Duration,
+    pub ended: Duration,
+}
+
+/// What is still there after all visitors have left.
+#[derive(Clone, Debug)]
+pub struct Remains {
+    pub service: Service,
+    /// Tasks at rest before the first visitor, and after the last.
+    pub before: usize,
+    pub after: usize,
+}
+
+/// All of it.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    pub visits: Vec<Visit>,
+    pub purges: Vec<PurgeRecord>,
+    pub faults: Vec<FaultRecord>,
+    pub calls: Vec<Call>,
+    pub remains: Vec<Remains>,
+    /// Services that ended by themselves, and why.
+    pub ended: Vec<String>,
+    /// Visitors who wait although their patience is over.
+    pub waiting: usize,
+}
+
+impl History {
+    /// The faults that lasted at some moment of a time, or had been mended less than `after` before it.
+    pub fn faults_within(
+        &self,
+        began: Duration,
+        ended: Duration,
+        after: Duration,
+    ) -> impl Iterator<Item = &FaultRecord> {
+        self.faults.iter().filter(move |fault| fault.began <= ended && fault.ended + after >= began)
+    }
+}
