@@ -394,7 +394,7 @@ pub(crate) struct ServerArgs {
     /// The Host of the request by which Weir finds out that the server answers
     #[arg(long, value_name = "NAME", hide = true)]
     pub(crate) host: Option<String>,
-    /// Reload the application whenever a source file changes, for development
+    /// Reload the application whenever its code, a template or a compiled translation changes
     #[arg(long, requires = "application")]
     pub(crate) reload: bool,
 }

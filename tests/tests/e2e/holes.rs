@@ -11,6 +11,8 @@ use weir_tests::{Client, Http2, Response, Stack, both_topologies, until};
 
 const SETTINGS: &str = r#"
 listen = [{ address = "$HTTP", http2 = true }]
+# Those who wait longer get a page of their own.
+timeouts = { wait = "60s" }
 [[edge.site]]
 server_name = ["localhost"]
 compress = true
