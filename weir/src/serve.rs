@@ -5,7 +5,7 @@ mod application;
 mod changes;
 mod https;
 pub(crate) mod parse;
-mod python;
+pub(crate) mod python;
 mod server;
 mod site;
 mod values_key;
