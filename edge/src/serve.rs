@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use process::room::Room;
 use process::shutdown::Shutdown;
+use purge::{Purge, Target};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -37,6 +38,10 @@ const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
 /// How often to check, at startup, whether a purge log is connected.
 const READY_LOOK: Duration = Duration::from_millis(5);
+
+/// Pauses between tries of a purge of all pages.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LAST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Serves until the shutdown begins. Connections then finish by themselves (`Shutdown::finish` waits for
 /// them).
@@ -121,6 +126,21 @@ impl EdgeServer {
     /// Lets services in the same process register their metrics.
     pub fn metrics(&self) -> Arc<Metrics> {
         self.edge().metrics.clone()
+    }
+
+    /// Purges all pages, everywhere: tried until it is over.
+    pub async fn purge_all(&self) {
+        let Ok(purge) = Purge::new(vec![Target::All], false) else { return };
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let outcome = self.edge().cache.purger.purge(&purge).await;
+            if outcome.complete {
+                return;
+            }
+            tracing::warn!(missing = ?outcome.missing, "a purge of all pages is not complete: trying again");
+            tokio::time::sleep(pause).await;
+            pause = (2 * pause).min(LAST_PAUSE);
+        }
     }
 
     fn edge(&self) -> Arc<Edge> {

@@ -1,6 +1,7 @@
 """`python -m weir_server audit`: a site with every kind of fault, behind a real Weir."""
 
 import json
+import os
 import secrets
 import subprocess
 import sys
@@ -242,3 +243,13 @@ def test_differences() -> None:
     assert differences(one, one) == []
     long = b"".join(b"<li>%d</li>" % number for number in range(30_000))
     assert differences(long, long + b"<p>more</p>")
+
+
+def test_the_program_has_it_too() -> None:
+    env = {**os.environ, "VIRTUAL_ENV": sys.prefix}
+    shown = subprocess.run([weir(), "audit", "--help"], env=env, capture_output=True, text=True)
+    assert shown.returncode == 0 and "--origin" in shown.stdout, shown.stderr
+    env["PYTHONPATH"] = ""
+    missing = subprocess.run([weir(), "audit", "http://127.0.0.1/"], env=env, capture_output=True, text=True)
+    assert missing.returncode == 1
+    assert missing.stderr.startswith("weir: audit needs the package weir-server"), missing.stderr

@@ -118,3 +118,16 @@ def test_names_of_tags(filled: Path) -> None:
     assert tag(Article, slug="X Y") == "shop.article:slug=x%20y" and tag(Article, author=row.author).endswith(
         f":author={row.author_id}"
     )
+
+
+def test_a_row_whose_key_has_no_tag_is_its_table(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
+    from shop.models import Article
+    from weir_server.django import purges, schema
+
+    known = dict(schema.schema())
+    known["shop_article"] = replace(known["shop_article"], pk=None)
+    monkeypatch.setattr(purges, "schema", lambda: known)
+    row = Article.objects.first()
+    assert row and purges.tag(row) == "shop.article" == purges.tag(Article)

@@ -163,6 +163,23 @@ def test_print_config_is_a_settings_file(site: Running, tmp_path: Path) -> None:
         assert line in done.stdout, done.stdout
 
 
+def test_the_languages_that_django_has_are_no_mistake(tmp_path: Path) -> None:
+    from django.conf import global_settings
+    from django.test import override_settings
+
+    from weir_server import _toml
+    from weir_server.django import site
+    from weir_server.django.site import Flags
+
+    file = tmp_path / "weir.toml"
+    for languages in (global_settings.LANGUAGES, [("ca@valencia", "Valencian"), ("de", "German")]):
+        with override_settings(LANGUAGES=languages):
+            file.write_text(_toml.dumps(site.site(Flags())))
+        done = subprocess.run([weir(), "check", str(file)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert 'languages = ["de"]' in file.read_text()
+
+
 def test_a_reload_takes_over_new_code(site: Running) -> None:
     views = site.site / "shop" / "views.py"  # type: ignore[attr-defined]
     views.write_text(views.read_text().replace('page("mine")', 'page("mine, newly")'))

@@ -3,12 +3,13 @@
 import asyncio
 import datetime
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.db.models import (
     Case,
     Count,
@@ -108,6 +109,11 @@ READS: dict[str, Callable[[], Any]] = {
         articles().annotate(is_it=Case(When(title="another title", then=1), default=0)).values_list("is_it")
     ),
     "a related row": lambda: [one.article.title for one in models().Comment.objects.select_related("article")[:40]],
+    "rows of a compiler": lambda: [
+        row
+        for chunk in models().Comment.objects.select_related("article")[:40].query.get_compiler("default").execute_sql()
+        for row in chunk
+    ],
     "a prefetch": lambda: [
         [one.title for one in author.shown]
         for author in models().Author.objects.prefetch_related(Prefetch("articles", articles(), to_attr="shown"))
@@ -273,6 +279,10 @@ def test_other_forms_of_reading(gone: set[str]) -> None:
             lambda: touch(slug="far"),
         ),
         "copied rows": (lambda: articles(title__gte="").count(), copied),
+        "what a change returns": (
+            lambda: run(f"UPDATE shop_article SET views = views WHERE id = {article().pk} RETURNING title"),
+            lambda: retitle("returned"),
+        ),
         "cascades": (
             lambda: all_models.Comment.objects.filter(article=article().pk).count(),
             lambda: article().delete(),
@@ -310,6 +320,86 @@ def test_what_changes_without_a_write_gets_no_long_lifetime(filled: Path) -> Non
         ("what is only written there", lambda: cache.set("a-list", [2]), False),
     ]:
         assert recorded(read)[2] == timed, name
+
+
+class Procedures:
+    """A cursor that knows procedures, as those of MySQL and Oracle do."""
+
+    def callproc(self, *args: Any) -> None: ...
+
+
+def test_procedures(gone: set[str], settings_of_weir: Any) -> None:
+    def call(name: str) -> Callable[[], Any]:
+        return lambda: CursorWrapper(Procedures(), connection).callproc(name, [7])
+
+    assert recorded(call("report"))[2], "nobody knows what it reads"
+    assert not gone
+    settings_of_weir(TABLES={"report": ["shop.article"]})
+    _, tags, timed = recorded(call("report"))
+    assert not timed and "shop.article" in tags and "shop.article" in gone
+
+
+@pytest.fixture
+def settings_of_weir() -> Iterator[Callable[..., None]]:
+    from django.conf import settings
+    from django.test.utils import override_settings
+
+    overridden = []
+
+    def override(**more: Any) -> None:
+        overridden.append(override_settings(WEIR={**settings.WEIR, **more}))
+        overridden[-1].enable()
+
+    yield override
+    for one in overridden:
+        one.disable()
+
+
+def test_changes_whose_end_nobody_knows(gone: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection is lost: the database may have done what it was asked for."""
+    commit = connection._commit
+    own = f"shop.article:{article().pk}"
+
+    def lost() -> None:
+        commit()
+        raise OperationalError("server closed the connection unexpectedly")
+
+    with monkeypatch.context() as patch, pytest.raises(OperationalError), transaction.atomic():
+        retitle("lost")
+        patch.setattr(connection, "_commit", lost)
+    assert article().title == "lost" and own in gone
+    gone.clear()
+    with monkeypatch.context() as patch, pytest.raises(OperationalError):
+        patch.setattr(connection, "_commit", lost)
+        by_hand(transaction.commit)
+    assert own in gone
+
+    def unanswered(execute: Any, sql: str, parameters: Any, many: bool, context: Any) -> Any:
+        execute(sql, parameters, many, context)
+        raise OperationalError("server closed the connection unexpectedly")
+
+    gone.clear()
+    insert = "INSERT INTO shop_tag (name) VALUES (%s)"
+    monkeypatch.setattr(connection, "vendor", "postgresql")
+    with connection.execute_wrapper(unanswered), pytest.raises(OperationalError):
+        run(insert, "unanswered")
+    monkeypatch.undo()
+    assert "shop.tag" in gone
+
+
+def test_the_first_of_many_changes_stay_when_one_fails(gone: set[str]) -> None:
+    update = "UPDATE shop_article SET slug = %s WHERE id = %s"
+    one, other, third = (article(at) for at in range(3))
+    rows = [("changed-first", one.pk), (third.slug, other.pk)]
+    with pytest.raises(IntegrityError):
+        connection.cursor().executemany(update, rows)
+    if SQLITE:
+        assert article().slug == "changed-first"
+    assert "shop.article" in gone
+    gone.clear()
+    with pytest.raises(IntegrityError):
+        run("INSERT INTO shop_article SELECT * FROM shop_article")
+    assert not gone
 
 
 def test_what_the_database_computes_or_deletes_by_itself(filled: Path) -> None:

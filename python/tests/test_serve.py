@@ -133,9 +133,17 @@ def test_a_reload_loses_no_request(site: Path, tmp_path: Path, server: str) -> N
 
 
 def test_reload_for_development(site: Path, tmp_path: Path) -> None:
+    kept = WSGI.replace("no-store", "max-age=3600")
+    (site / "app.py").write_text(kept)
     with serving(command("app", "--server", "uwsgi", "--reload"), tmp_path / "run", site) as running:
-        (site / "app.py").write_text(WSGI.replace("first", "a second version"))
-        until("it is reloaded", lambda: running.get("/").body.startswith(b"a second version"))
+        until("the page is kept", lambda: "; hit" in running.get("/").cache)
+        (site / "app.py").write_text(kept.replace("first", "a second version"))
+        until("the new code is seen", lambda: running.get("/").body.startswith(b"a second version"))
+        until("the page is kept", lambda: "; hit" in running.get("/").cache)
+        (site / "templates").mkdir()
+        (site / "templates/page.html").write_text("changed")
+        until("it is reloaded for a template", partial(running.says, "the application is reloaded", 2))
+        until("the page is made anew", lambda: "; hit" not in running.get("/").cache)
 
 
 def test_nothing_is_left_when_weir_is_killed(site: Path, tmp_path: Path) -> None:

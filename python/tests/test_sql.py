@@ -258,3 +258,20 @@ def test_branches_of_trees(condition: str, parameters: tuple[object, ...], expec
 def test_what_is_no_branch(condition: str, expected: str) -> None:
     found = read(FROM_PAGE + condition)
     assert (told(found), found.branches) == (expected, [])
+
+
+@pytest.mark.parametrize("sql", ["TRUNCATE tag CASCADE", "truncate table tag restart identity cascade"])
+def test_what_goes_with_a_table_may_be_any(sql: str) -> None:
+    assert read(sql).written == set(SCHEMA)
+    assert read(sql.lower().replace("cascade", "")).written == {"tag"}
+
+
+def test_names_in_quotes_may_hold_anything() -> None:
+    odd = Table("odd.one", "id", {"id": Pin(None, "int")}, frozenset({"id"}))
+    reader = Statements({**SCHEMA, "odd.name of it": odd})
+    for quoted in ('"odd.name of it"', "`odd.name of it`", "[odd.name of it]"):
+        assert reader.read(f"WITH x AS (SELECT id FROM {quoted}) SELECT * FROM tag, x").tables == {
+            "tag",
+            "odd.name of it",
+        }
+        assert reader.read(f"WITH x AS (SELECT 1) UPDATE {quoted} SET id = 1").written == {"odd.name of it"}

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from django.http import HttpResponse
+from django.middleware.csrf import _unmask_cipher_token  # type: ignore[attr-defined]
 from django.test import Client, RequestFactory, override_settings
 
 from running import Browser, Reply, Running, copy_site, prepare_site, serving, weir
@@ -196,6 +197,34 @@ def test_a_shared_page_greets_each_by_the_own_name(site: Running) -> None:
     # Another's cookie with one's own name is nobody's.
     forged = browsers[1].cookies[COOKIE][:-4] + "AAAA"
     assert greeted(site.get("/hello/shared/", Cookie=f"{COOKIE}={forged}")) == 'friënd " % <'
+
+
+def signed_in(site: Running, name: str) -> Browser:
+    browser = Browser(site.port)
+    assert browser.get("/letter/shared/").status == 200, "it gets a CSRF cookie"
+    assert browser.post("/sign-in/", {"name": name}).status == 200
+    return browser
+
+
+def test_a_shared_page_is_kept_that_only_those_ask_for_who_are_signed_in(site: Running) -> None:
+    """The first reply has its visitor's own token and name in it. Then Weir asks for the page without cookies."""
+    names = ["Ann", "Ben", "Cecilia"]
+    browsers = [signed_in(site, name) for name in names]
+    for turn in range(3):
+        for browser, name in zip(browsers, names, strict=True):
+            reply = browser.get("/hello/shared/?by=members")
+            assert greeted(reply) == name
+            token = re.search(r'csrfmiddlewaretoken" value="(\w+)"', reply.body.decode())
+            assert token and _unmask_cipher_token(token[1]) == browser.cookies["csrftoken"]
+            assert turn == 0 or "hit" in reply.cache, reply.cache
+    stranger = Browser(site.port).get("/hello/shared/?by=members")
+    assert greeted(stranger) == 'friënd " % <' and "hit" in stranger.cache
+    # A page that says that it is for all, and asks who it is for: each gets the own one, whatever was tried.
+    for _ in range(4):
+        for browser, name in zip(browsers, names, strict=True):
+            reply = browser.get("/hello/members/")
+            assert reply.body.decode() == f"only for {name}" and "hit" not in reply.cache, reply.cache
+        assert Browser(site.port).get("/hello/members/").body.decode() == "only for None"
 
 
 def test_the_view_and_its_queries_are_told_to_weir_alone(site: Running) -> None:

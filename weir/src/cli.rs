@@ -30,6 +30,9 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Explain, rule by rule, why a URL is cached or not; asks the application once and stores nothing
     Explain(ExplainArgs),
+    /// Crawl a site, and list pages that leak, differ, or could be cached and are not; needs the wheel
+    #[command(disable_help_flag = true)]
+    Audit(AuditArgs),
     /// Print the settings in force, each with where it comes from; or the built-in lists: which request
     /// fields and cookies tell visitors apart, split a page, or are ignored
     Show(ShowArgs),
@@ -73,6 +76,13 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct NginxArgs {
     /// nginx's own options
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+    pub(crate) arguments: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    /// URL, and the options that `weir audit --help` lists
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
     pub(crate) arguments: Vec<String>,
 }
@@ -394,7 +404,7 @@ pub(crate) struct ServerArgs {
     /// The Host of the request by which Weir finds out that the server answers
     #[arg(long, value_name = "NAME", hide = true)]
     pub(crate) host: Option<String>,
-    /// Reload the application whenever a source file changes, for development
+    /// Reload the application whenever its code, a template or a compiled translation changes
     #[arg(long, requires = "application")]
     pub(crate) reload: bool,
 }

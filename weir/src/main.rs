@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod audit;
 mod check;
 mod cli;
 mod control;
@@ -66,6 +67,7 @@ fn run_command() -> anyhow::Result<ExitCode> {
         cli::Command::Serve(args) => serve::from_flags(&args),
         cli::Command::Check(args) => check::file(&args),
         cli::Command::Explain(args) => explain::url(&args),
+        cli::Command::Audit(args) => audit::audit(&args),
         cli::Command::Show(args) => printed(show::show(&args)),
         cli::Command::Doctor(args) => doctor::examine(&args),
         cli::Command::Schema => printed(schema::print()),

@@ -11,6 +11,7 @@ use process::settings::LoadedSection;
 use process::shutdown::Shutdown;
 use process::signals::ProgramHandle;
 use process::{control, directory, program};
+use tokio::sync::mpsc::Receiver;
 use weir_proto::transport;
 use wsgi_adapter::Pools;
 
@@ -22,7 +23,7 @@ pub(crate) fn from_file(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let Some(loaded) = program::settings(settings::load(&file)) else { return Ok(ExitCode::FAILURE) };
     let watched = args.watch.then(|| file.clone());
     let again = move || settings::load(&file).map_err(|mistakes| mistakes.to_string());
-    run(loaded, Box::new(again), watched, || ())
+    run(loaded, Box::new(again), watched, None)
 }
 
 pub(crate) fn healthcheck(args: &FileArgs) -> anyhow::Result<ExitCode> {
@@ -38,21 +39,32 @@ pub(crate) fn healthcheck(args: &FileArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Runs until a signal. A reload reads `again`, then calls `also`.
+/// The application that weir has started beside its services.
+pub(crate) struct Companion {
+    /// Lets it begin anew, with each reload of the settings.
+    pub(crate) reload: Box<dyn FnMut()>,
+    /// A message each time that it has begun anew: it may make other pages than before.
+    pub(crate) renewed: Receiver<()>,
+}
+
+/// Runs until a signal. A reload reads `again`.
 pub(crate) fn run(
     loaded: ServiceSettings,
     again: Source,
     watched: Option<PathBuf>,
-    mut also: impl FnMut() + 'static,
+    companion: Option<Companion>,
 ) -> anyhow::Result<ExitCode> {
     Ok(program::run("weir", async |shutdown| {
-        let mut running = start(loaded, again, shutdown).await?;
-        let mut reload = running.reload;
-        running.reload = Box::new(move || {
-            let report = reload();
-            also();
-            report
-        });
+        let (also, renewed) = companion.map(|Companion { reload, renewed }| (reload, renewed)).unzip();
+        let mut running = start(loaded, again, shutdown, renewed).await?;
+        if let Some(mut also) = also {
+            let mut reload = running.reload;
+            running.reload = Box::new(move || {
+                let report = reload();
+                also();
+                report
+            });
+        }
         running.watched = watched;
         anyhow::Ok(running)
     })?)
@@ -65,6 +77,7 @@ pub(crate) async fn start(
     loaded: ServiceSettings,
     again: Source,
     shutdown: Shutdown,
+    renewed: Option<Receiver<()>>,
 ) -> anyhow::Result<ProgramHandle> {
     let ServiceSettings { edge, cache_node, wsgi_adapter, tree } = loaded;
     let listeners = Listeners::bind(&edge)?;
@@ -96,6 +109,9 @@ pub(crate) async fn start(
     tokio::spawn(edge.clone().serve(listeners, (pools.clone(), control)));
     edge.opened().await;
     tracing::info!("weir serves on {}", addresses.join(", "));
+    if let Some(renewed) = renewed {
+        tokio::spawn(purge_old_pages(edge.clone(), renewed));
+    }
     let again = move || {
         let loaded = again()?;
         let tree = loaded.tree.clone();
@@ -106,6 +122,13 @@ pub(crate) async fn start(
     let take_over = move |loaded| services.take_over(loaded);
     let reload = Box::new(program::reloader(tree, fixed(), again, take_over));
     Ok(ProgramHandle { grace, reload, watched: None, orders: Some(orders), legacy })
+}
+
+/// Purges all pages each time that the application has begun anew: new code and templates make others.
+async fn purge_old_pages(edge: Arc<EdgeServer>, mut renewed: Receiver<()>) {
+    while renewed.recv().await.is_some() {
+        edge.purge_all().await;
+    }
 }
 
 /// The settings that only a new process takes over.

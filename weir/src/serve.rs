@@ -5,7 +5,7 @@ mod application;
 mod changes;
 mod https;
 pub(crate) mod parse;
-mod python;
+pub(crate) mod python;
 mod server;
 mod site;
 mod values_key;
@@ -22,7 +22,7 @@ use wsgi_adapter::{KeepaliveConfig, ServerConfig};
 
 use crate::cli::{Cli, Command, ServeArgs};
 use crate::private_directory::PrivateDirectory;
-use crate::run;
+use crate::run::{self, Companion};
 use crate::settings::{self, ServiceSettings};
 use application::Application;
 use server::Server;
@@ -42,7 +42,7 @@ pub(crate) fn from_flags(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     };
     let Some(mut loaded) = program::settings(settings::load(&file)) else { return Ok(ExitCode::FAILURE) };
     let again = move || settings::load(&file).map_err(|mistakes| mistakes.to_string());
-    let Some(name) = &args.application else { return run::run(loaded, Box::new(again), None, || ()) };
+    let Some(name) = &args.application else { return run::run(loaded, Box::new(again), None, None) };
     let python = python::find(args.server.python.as_deref())?;
     let mut found = python::probe(&python, name)?;
     found.host = args.server.host.clone().or(found.host);
@@ -59,14 +59,15 @@ pub(crate) fn from_flags(args: &ServeArgs) -> anyhow::Result<ExitCode> {
         ("WEIR_ADMIN", loaded.edge.admin.clone().into()),
         ("WEIR_VALUES_KEY_FILE", std::path::absolute(values_key)?.into()),
     ];
-    let application = Application::start(server, directory, told, args.server.reload)?;
+    let (application, renewed) = Application::start(server, directory, told, args.server.reload)?;
     // The application goes on until weir has drained; then it is dropped.
     let again = move || {
         let mut loaded = again()?;
         pointer.point(&mut loaded).map_err(|error| error.to_string())?;
         Ok(loaded)
     };
-    run::run(loaded, Box::new(again), None, application.reloader())
+    let companion = Companion { reload: Box::new(application.reloader()), renewed };
+    run::run(loaded, Box::new(again), None, Some(companion))
 }
 
 /// The settings that these arguments of `weir serve` stand for.

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, StatusCode};
 use crate::cache_control::{Delta, ReplyDirectives, Scope};
 use crate::freshness::{GoverningField, Source};
 use crate::holes::Holes;
+use crate::targeted::{self, WEIR_CACHE_CONTROL};
 use crate::{Lifetime, Policy, Reason, age, csrf, revalidate, tags, vary};
 
 /// The head of a reply to a GET that [`Policy::outgoing`] made.
@@ -47,6 +48,19 @@ impl Policy {
             Ok(lifetime) => Verdict::Store(lifetime),
             Err(reason) => Verdict::DoNotStore(reason),
         }
+    }
+
+    /// Whether a reply to a visitor with cookies says, to Weir by name, that its page is for everyone.
+    ///
+    /// It may still be this visitor's own: with a token or a name in it, where the page that is asked for
+    /// without cookies has holes. So it says nothing of this reply, and only that it is worth asking so: what
+    /// comes then is judged by itself.
+    pub fn is_worth_sharing(&self, headers: &HeaderMap) -> bool {
+        !self.ignore_fields.contains(&WEIR_CACHE_CONTROL)
+            && targeted::directives(headers, &WEIR_CACHE_CONTROL).is_some_and(|said| {
+                let for_all = said.public || matches!(said.s_maxage, Delta::Valid(_));
+                for_all && !said.no_store && said.private != Scope::All
+            })
     }
 
     fn judge(&self, reply: &ReplyParts<'_>, now: SystemTime) -> Result<Lifetime, Reason> {

@@ -293,8 +293,8 @@ impl L1 {
         });
     }
 
-    /// A reply to a visitor with a personal cookie said that it may be shared: let such visitors use the
-    /// cache here.
+    /// A reply to a visitor with a personal cookie said that the page may be shared: let such visitors look
+    /// for it in the cache, and ask for it without their cookies. They get only what says so itself.
     pub(crate) fn mark_shared(&self, key: &[u8]) {
         self.change(key, |slot| slot.shared = true);
     }

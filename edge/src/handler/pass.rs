@@ -77,7 +77,8 @@ pub(crate) async fn pass_and_learn(
                 request_time: asked,
             };
             let verdict = ask.policy.reply(&parts, SystemTime::now());
-            if matches!(verdict, Verdict::Store(lifetime) if lifetime.shared) {
+            let is_shared = matches!(verdict, Verdict::Store(lifetime) if lifetime.shared);
+            if is_shared || ask.policy.is_worth_sharing(&reply.headers) {
                 cache.l1.mark_shared(ask.request.key.as_bytes());
             }
         }

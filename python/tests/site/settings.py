@@ -56,7 +56,7 @@ LOGGING = {
 
 WEIR = {
     "TTL": "1d",
-    "WAIT": 5.0,
+    "WAIT": 30.0,
     "TABLES": {"shop_article_view": ["shop.article"]},
     "VALUES": "shop.visitors.values",
 }

@@ -41,6 +41,7 @@ urlpatterns = [
     path("letter/unchanged/", letters.unchanged),
     path("hello/", visitors.hello),
     path("hello/shared/", visitors.for_all),
+    path("hello/members/", visitors.members),
     path("hello/zipped/", visitors.zipped),
     path("hello/latin/", visitors.latin),
     path("sign-in/", visitors.sign_in),

@@ -95,4 +95,4 @@ LOGGING = {
 WAGTAIL_SITE_NAME = "Test"
 WAGTAILADMIN_BASE_URL = "http://127.0.0.1"
 WAGTAILFRONTENDCACHE = {"weir": {"BACKEND": "weir_server.wagtail.WeirBackend"}}
-WEIR = {"TTL": "1d", "WAIT": 5.0}
+WEIR = {"TTL": "1d", "WAIT": 30.0}

@@ -11,6 +11,8 @@ use weir_tests::{Client, Http2, Response, Stack, both_topologies, until};
 
 const SETTINGS: &str = r#"
 listen = [{ address = "$HTTP", http2 = true }]
+# Those who wait longer get a page of their own.
+timeouts = { wait = "60s" }
 [[edge.site]]
 server_name = ["localhost"]
 compress = true
@@ -255,18 +257,19 @@ fn stale_purged_and_refreshed_pages(stack: &Stack) {
         secret_of(&reply, Some(&secret(number)));
         taken_apart(&plain(&reply)).1
     };
+    // On a busy machine a head goes out before it is known that its page is stored.
     let target = "/count/purged?body=html-with-holes";
-    let one = next(target, "stored");
+    let one = next(target, "fwd=");
     assert_eq!(next(target, "hit"), one);
     purge(r#"{"urls": ["http://localhost/count/purged?body=html-with-holes"], "soft": true}"#);
     assert_eq!(next(target, "hit"), one, "stale");
     until("it is made anew", || (next(target, "hit") != one).then_some(()));
     purge(r#"{"all": true}"#);
-    let three = next(target, "stored");
+    let three = next(target, "fwd=");
     assert_eq!(next(target, "hit"), three);
     // Past its lifetime: stale while one request refreshes it, and if the application fails.
     let target = "/short/count/stale?body=html-with-holes";
-    next(target, "stored");
+    next(target, "fwd=");
     for _ in 0..10 {
         next(target, "hit");
     }
@@ -276,7 +279,7 @@ fn stale_purged_and_refreshed_pages(stack: &Stack) {
     }
     // One that still holds: the application sends no body, and no new holes.
     stack.oracle.set("valid", "etag=v1&body=html-with-holes");
-    next("/short/count/valid", "stored");
+    next("/short/count/valid", "fwd=");
     let calls = stack.oracle.calls("valid");
     until("it was revalidated", || {
         next("/short/count/valid", "hit");

@@ -25,6 +25,8 @@ fn settings(topology: &str) -> String {
         r#"
 listen = [{{ address = "$HTTP", http2 = true }}]
 values_key_file = "{}"
+# Those who wait longer get a page of their own, which has no places to fill.
+timeouts = {{ wait = "60s" }}
 [[edge.site]]
 server_name = ["localhost"]
 compress = true

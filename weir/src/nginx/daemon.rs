@@ -65,7 +65,7 @@ pub(super) fn run(arguments: Arguments, configuration: Configuration) -> anyhow:
     };
     let pid = pid_file(&program);
     let code = program::run_with_threads("weir", on_thread, async |shutdown| {
-        let started = run::start(loaded, again(arguments), shutdown.clone()).await;
+        let started = run::start(loaded, again(arguments), shutdown.clone(), None).await;
         if let (Err(error), Some(terminal)) = (&started, &mut terminal) {
             let _ = writeln!(terminal, "nginx: [emerg] {error:#}");
         }

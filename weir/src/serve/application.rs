@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::sync::mpsc;
 
 use super::answers::answers;
 use super::changes::Changes;
@@ -49,20 +50,24 @@ enum ServerOrder {
 }
 
 impl Application {
-    /// Starts it, and waits until it answers. `directory` is ours alone.
+    /// Starts it, and waits until it answers. `directory` is ours alone. Each reload sends a message, once
+    /// the new generation answers instead of the old one.
     pub(super) fn start(
         server: Server,
         directory: PrivateDirectory,
         told: Vec<(&'static str, OsString)>,
         watched: bool,
-    ) -> anyhow::Result<Self> {
+    ) -> anyhow::Result<(Self, mpsc::Receiver<()>)> {
         let (orders, received) = channel();
         let (begun, beginning) = channel();
+        // One message that waits stands for all.
+        let (renewed, renewals) = mpsc::channel(1);
         // A child gets its signal when the thread that started it ends, so one thread starts them all.
         let keeper = thread::Builder::new().name("application".into()).spawn(move || {
             let changes = watched.then(|| std::env::current_dir().ok().map(Changes::watch)).flatten();
+            let leaving = Vec::new();
             let mut keeper =
-                Keeper { server, directory, told, orders: received, changes, count: 0, leaving: Vec::new() };
+                Keeper { server, directory, told, orders: received, renewed, changes, count: 0, leaving };
             match keeper.next() {
                 Ok(first) => {
                     let _ = begun.send(Ok(()));
@@ -73,7 +78,7 @@ impl Application {
         })?;
         let started = Self { orders, keeper: Some(keeper) };
         beginning.recv().context("the thread of the application has ended")??;
-        Ok(started)
+        Ok((started, renewals))
     }
 
     /// What SIGHUP calls.
@@ -103,6 +108,7 @@ struct Keeper {
     /// Variables of the application's environment.
     told: Vec<(&'static str, OsString)>,
     orders: Receiver<ServerOrder>,
+    renewed: mpsc::Sender<()>,
     changes: Option<Changes>,
     count: u64,
     leaving: Vec<DrainingServer>,
@@ -170,6 +176,7 @@ impl Keeper {
             Ok(next) => {
                 let generation = std::mem::replace(current, next);
                 self.leaving.push(DrainingServer { generation, told: false, at: Instant::now() });
+                let _ = self.renewed.try_send(());
                 tracing::info!("the application is reloaded");
             }
             Err(error) => {

@@ -1,4 +1,4 @@
-//! `--reload`: notices that a source file of the application has changed.
+//! `--reload`: notices that a source file or a template of the application has changed.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -9,6 +9,8 @@ const EVERY: Duration = Duration::from_millis(500);
 /// Files that are looked at; a working directory with more is no application's.
 const MAX_FILES: usize = 20_000;
 const MAX_DEPTH: usize = 16;
+/// Code, templates, and compiled translations.
+const ENDINGS: [&str; 7] = ["py", "html", "htm", "jinja", "jinja2", "j2", "mo"];
 const SKIPPED: [&str; 5] = ["node_modules", "__pycache__", "site-packages", "venv", "env"];
 
 pub(super) struct Changes {
@@ -60,7 +62,8 @@ fn add(directory: &Path, depth: usize, all: &mut Summary) {
         if kind.is_dir() && depth > 0 && !SKIPPED.contains(&name.as_ref()) {
             add(&path, depth - 1, all);
         }
-        if kind.is_file() && path.extension() == Some(OsStr::new("py")) {
+        let ending = path.extension().and_then(OsStr::to_str);
+        if kind.is_file() && ending.is_some_and(|ending| ENDINGS.contains(&ending)) {
             let Ok(data) = entry.metadata() else { continue };
             all.files += 1;
             all.bytes = all.bytes.wrapping_add(data.len());

@@ -42,7 +42,7 @@ enum Answer {
 }
 
 /// The interpreter to use.
-pub(super) fn find(named: Option<&Path>) -> anyhow::Result<PathBuf> {
+pub(crate) fn find(named: Option<&Path>) -> anyhow::Result<PathBuf> {
     if let Some(named) = named {
         return Ok(named.to_owned());
     }

@@ -159,6 +159,10 @@ impl Server {
     fn uvicorn(&self, command: &mut Command, socket: &Path) {
         command.arg(&self.python).args(["-m", "uvicorn", "--no-access-log", "--forwarded-allow-ips", "*"]);
         command.args(["--timeout-graceful-shutdown", "30"]);
+        // Its processes may take longer than the usual 5 s to start on a busy machine, and would be killed.
+        if self.found.servers.get(name(ServerKind::Uvicorn)).is_some_and(|version| is_since(version, 0, 37)) {
+            command.args(["--timeout-worker-healthcheck", "30"]);
+        }
         command.arg("--workers").arg(self.workers.to_string());
         command.arg("--uds").arg(socket);
         if self.found.callable.ends_with("()") {
@@ -200,11 +204,37 @@ fn fits(kind: ServerKind, found: &SiteProbe) -> Result<(), String> {
     }
 }
 
+/// Whether a version is `major.minor` or a later one.
+fn is_since(version: &str, major: u32, minor: u32) -> bool {
+    let mut parts = version.split('.').map_while(|part| part.parse::<u32>().ok());
+    matches!((parts.next(), parts.next()), (Some(own), Some(lesser)) if (own, lesser) >= (major, minor))
+}
+
 fn name(kind: ServerKind) -> &'static str {
     match kind {
         ServerKind::Uwsgi => "uwsgi",
         ServerKind::Gunicorn => "gunicorn",
         ServerKind::Granian => "granian",
         ServerKind::Uvicorn => "uvicorn",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions() {
+        for (version, is_new) in [
+            ("0.54.0", true),
+            ("0.37.0", true),
+            ("1.0", true),
+            ("0.36.1", false),
+            ("0.4", false),
+            ("0", false),
+            ("", false),
+        ] {
+            assert_eq!(is_since(version, 0, 37), is_new, "{version}");
+        }
     }
 }

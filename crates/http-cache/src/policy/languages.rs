@@ -12,7 +12,10 @@ pub struct Languages(Vec<Box<str>>);
 
 /// The most elements of Accept-Language that are looked at: no browser sends more.
 const MAX_ELEMENTS: usize = 32;
-const MAX_LANGUAGES: usize = 64;
+/// A longer range names no language.
+const MAX_RANGE: usize = 64;
+/// Django knows more than a hundred.
+const MAX_LANGUAGES: usize = 128;
 
 impl Languages {
     /// The error is for the settings checker.
@@ -83,7 +86,7 @@ fn ranges(request: &HeaderMap) -> Vec<String> {
         let range = parts.next().unwrap_or_default().to_ascii_lowercase();
         let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
         let weight = weight.map_or(Some(1000), thousandths).unwrap_or(0);
-        if weight > 0 && !range.is_empty() {
+        if weight > 0 && (1..=MAX_RANGE).contains(&range.len()) {
             ranges.push((weight, range));
         }
     }
@@ -109,6 +112,24 @@ fn thousandths(weight: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn as_many_languages_as_django_has() {
+        let tags: Vec<_> = (0..128).map(|number| format!("x{number}")).collect();
+        assert!(Languages::new(tags.iter().map(String::as_str)).is_ok());
+        let more = tags.iter().map(String::as_str).chain(["de"]);
+        assert_eq!(Languages::new(more).unwrap_err(), "more than 128 languages");
+    }
+
+    #[test]
+    fn a_range_that_is_too_long_is_no_language() {
+        let languages = Languages::new(["de", "en"]).unwrap();
+        let mut request = HeaderMap::new();
+        let long = format!("de{},en;q=0.1", "-x".repeat(40));
+        request.insert(ACCEPT_LANGUAGE, long.parse().unwrap());
+        languages.reduce(&mut request);
+        assert_eq!(request[ACCEPT_LANGUAGE], "en");
+    }
 
     #[test]
     fn one_language_is_left() {

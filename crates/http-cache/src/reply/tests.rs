@@ -239,3 +239,28 @@ fn stale_windows() {
         assert_eq!(windows, (*stale_while_revalidate, *stale_if_error), "{fields:?}");
     }
 }
+
+#[test]
+fn a_reply_to_one_visitor_may_say_that_its_page_is_worth_sharing() {
+    let says = |policy: &Policy, fields: Fields<'_>| {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, value.parse().unwrap());
+        }
+        policy.is_worth_sharing(&headers)
+    };
+    let usual = Policy::default();
+    // It has its own token in it, and so a cookie: it is this visitor's all the same.
+    let own = [("weir-cache-control", "public, s-maxage=60"), ("set-cookie", "a=b"), ("vary", "Cookie")];
+    assert!(says(&usual, &own));
+    let case = Case { personal: true, ..reply(&own) };
+    assert_eq!(case.reason(), Reason::SetCookie);
+    assert!(says(&usual, &[("weir-cache-control", "public")]));
+    assert!(says(&usual, &[("weir-cache-control", "s-maxage=60")]));
+    for said in ["max-age=60", "private, public", "no-store, s-maxage=60", "public=1", "", "Public"] {
+        assert!(!says(&usual, &[("weir-cache-control", said)]), "{said}");
+    }
+    assert!(!says(&usual, &[("cache-control", "public, s-maxage=60"), ("vary", "Cookie")]));
+    let deaf = Policy { ignore_fields: vec![WEIR_CACHE_CONTROL], ..Policy::default() };
+    assert!(!says(&deaf, &own));
+}

@@ -9,7 +9,7 @@ its own primary key, and by which nothing is chosen or counted, is *followed*: t
 matter. Every other table counts as a whole.
 """
 
-from weir_server._sql.reader import Statements, read
+from weir_server._sql.reader import Statements, read, tables_named
 from weir_server._sql.schema import Pin, Schema, Table, Tree
 from weir_server._sql.statement import Branch, Change, Followed, Insert, Pinned, Statement, Value
 
@@ -27,4 +27,5 @@ __all__ = [
     "Tree",
     "Value",
     "read",
+    "tables_named",
 ]

@@ -12,6 +12,8 @@ WRITES = ("INSERT", "REPLACE", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "COPY", 
 REFRESH = re.compile(
     r"\s*REFRESH\s+MATERIALIZED\s+VIEW\s+(?:CONCURRENTLY\s+)?(?:[\w$\"]+\.)?\"?([\w$]+)", re.IGNORECASE
 )
+# What other tables that refer to these lose is changed too.
+CASCADE = re.compile(r"\s*(?:TRUNCATE|DROP)\b.*\bCASCADE\b", re.IGNORECASE | re.DOTALL)
 HARMLESS = ("SAVEPOINT", "RELEASE", "ROLLBACK", "BEGIN", "START", "COMMIT", "SET", "PRAGMA", "SHOW")
 
 
@@ -25,18 +27,26 @@ def read(sql: str, schema: Schema, mark: str = "%s") -> Statement:
 
 def _roughly(sql: str, schema: Schema) -> Statement:
     """Every known table that is named anywhere in it, in full."""
-    names = {name.lower() for name in re.findall(r"[\w$]+", sql)}
     found = Statement()
-    found.tables = {table for table in schema if table.lower() in names}
+    found.tables = tables_named(sql, schema)
     # A function may read anything.
     found.unknown = not found.tables
     refreshed = REFRESH.match(sql)
     if refreshed:
         found.written = {refreshed[1]}
         return found
-    if re.search(rf"\b(?:{'|'.join(WRITES)})\b", sql, re.IGNORECASE):
+    if CASCADE.match(sql):
+        found.written = set(schema)
+    elif re.search(rf"\b(?:{'|'.join(WRITES)})\b", sql, re.IGNORECASE):
         found.written = set(found.tables)
     return found
+
+
+def tables_named(sql: str, schema: Schema) -> set[str]:
+    """All tables whose names stand anywhere in it; names in quotes may hold dots and blanks."""
+    names = {name.lower() for name in re.findall(r"[\w$]+", sql)}
+    names |= {name.lower() for name in re.findall(r'(?<=["`\[])[^"`\]]+(?=["`\]])', sql)}
+    return {table for table in schema if table.lower() in names}
 
 
 class StatementReader(ChangeReader):

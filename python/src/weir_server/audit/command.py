@@ -15,7 +15,7 @@ from weir_server.audit.report import Report
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
-        prog="python -m weir_server audit",
+        prog="weir audit",
         description="Crawls a site as nobody, and as two visitors who are signed in, through Weir and past it. Says "
         "which pages leak, which differ for no reason, and which could be cached and are not. Asks only for pages "
         "(GET), and leaves links alone that look like an action. Exit codes: 0 nothing leaks, 1 a page leaks, 2 wrong "

@@ -9,11 +9,13 @@ from django.db.models.sql.compiler import SQLCompiler
 from django.db.models.sql.constants import MULTI
 
 from weir_server import _reads, _tags
-from weir_server._sql import Statement
+from weir_server._sql import Followed, Statement
 from weir_server._work import Work
 from weir_server.django import quiet
 from weir_server.django.conf import conf
 from weir_server.django.schema import label, schema
+
+Rows = Sequence[Sequence[Any]]
 
 
 class Recorder:
@@ -53,8 +55,14 @@ class Recorder:
             # It may be a view: nobody knows which changes show in it.
             self.timed = True
 
-    def following(self, rows: Iterable[Sequence[Any]], place: int, table: str) -> Iterator[Sequence[Any]]:
-        """The same rows; notes the primary key in each."""
+    def follow(self, chunks: Iterable[Rows], followed: Sequence[Followed]) -> Iterator[Rows]:
+        """The same rows, some at a time; notes the primary keys in them."""
+        for chunk in chunks:
+            for one in followed:
+                self.rows(chunk, one.result_column, one.table)
+            yield chunk
+
+    def rows(self, rows: Rows, place: int, table: str) -> None:
         found = schema()[table]
         kind = found.pins[found.pk].kind if found.pk and found.pk in found.pins else "text"
         tags, prefix = self.tags, found.label + ":"
@@ -66,7 +74,6 @@ class Recorder:
             elif value is not None:
                 compared = _tags.as_kind(value, kind)
                 tags.add(found.label if compared is None else _tags.row(found.label, None, compared))
-            yield row
 
     def shown(self) -> list[str]:
         """The tags for the reply."""
@@ -106,27 +113,20 @@ def install() -> None:
         return
     quiet.note = note
     execute: Callable[..., Any] = SQLCompiler.execute_sql
-    results: Callable[..., Any] = SQLCompiler.results_iter
 
     def execute_sql(self: SQLCompiler, result_type: str = MULTI, *args: Any, **more: Any) -> Any:
         if _recorder.get() is None or result_type != MULTI:
             return execute(self, result_type, *args, **more)
         token = _compiler.set(self)
         try:
-            return execute(self, result_type, *args, **more)
+            chunks = execute(self, result_type, *args, **more)
         finally:
             _compiler.reset(token)
-
-    def results_iter(self: SQLCompiler, *args: Any, **more: Any) -> Any:
-        rows = results(self, *args, **more)
-        noted = self.weir_followed  # type: ignore[attr-defined]
-        if noted is None:
-            return rows
-        self.weir_followed = None  # type: ignore[attr-defined]
-        for followed in noted[1]:
-            rows = noted[0].following(rows, followed.result_column, followed.table)
-        return rows
+        noted, self.weir_followed = self.weir_followed, None  # type: ignore[attr-defined]
+        if noted is None or chunks is None:
+            return chunks
+        followed = noted[0].follow(chunks, noted[1])
+        return list(followed) if isinstance(chunks, list) else followed
 
     SQLCompiler.weir_followed = None  # type: ignore[attr-defined]
     SQLCompiler.execute_sql = execute_sql  # type: ignore[assignment]
-    SQLCompiler.results_iter = results_iter  # type: ignore[method-assign]

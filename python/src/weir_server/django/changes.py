@@ -5,13 +5,12 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
-from django.db import transaction
+from django.db import Error, InterfaceError, OperationalError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
-from django.db.backends.utils import CursorWrapper
 from django.db.models.signals import post_migrate, pre_migrate
 from django.db.models.sql.compiler import SQLInsertCompiler
 
@@ -30,8 +29,9 @@ _tickets: ContextVar[list[Ticket] | None] = ContextVar("weir_tickets", default=N
 # Within Django's own INSERT: it will say the new primary keys.
 _inserting: ContextVar[bool] = ContextVar("weir_inserting", default=False)
 _migrating = False
-# Methods of drivers' cursors that take SQL, or the name of a table.
-PAST_WRAPPERS = frozenset(("copy", "copy_expert", "copy_from", "copy_to", "executescript", "stream"))
+# Errors after which nobody knows what the database has done: the connection may have been lost behind it.
+LOST = (OperationalError, InterfaceError)
+RETURNING = re.compile(r"\bRETURNING\b", re.IGNORECASE)
 
 
 def watch(execute: Execute, sql: Any, parameters: Any, many: bool, context: dict[str, Any]) -> Any:
@@ -63,6 +63,23 @@ def noticed(execute: Execute, sql: Any, parameters: Any, many: bool, context: di
             recorder.note(statement, text, parameters)
         return result
     connection: BaseDatabaseWrapper = context["connection"]
+    try:
+        result = written(execute, sql, parameters, many, context, statement)
+    except Error as error:
+        failed(connection, statement, many, error)
+        raise
+    if recorder is not None and not _inserting.get() and RETURNING.search(text):
+        # What it says of the rows that it has changed may be shown. Django's own INSERT says only of its new row.
+        for table in statement.tables | tables_written(statement):
+            recorder.whole(table)
+    return result
+
+
+def written(
+    execute: Execute, sql: Any, parameters: Any, many: bool, context: dict[str, Any], statement: Statement
+) -> Any:
+    """Runs a statement that writes, and notes what it changes."""
+    connection: BaseDatabaseWrapper = context["connection"]
     if statement.insert:
         result = execute(sql, parameters, many, context)
         changed(connection, inserted(statement.insert, parameters, many))
@@ -76,9 +93,29 @@ def noticed(execute: Execute, sql: Any, parameters: Any, many: bool, context: di
             changed(connection, change.tags(before, context["cursor"].rowcount))
         return result
     result = execute(sql, parameters, many, context)
-    tables = {statement.change.table} if statement.change else statement.written
-    changed(connection, {tag for table in tables for tag in whole(table)})
+    changed(connection, all_of(statement))
     return result
+
+
+def failed(connection: BaseDatabaseWrapper, statement: Statement, many: bool, error: Exception) -> None:
+    """A statement that failed has changed nothing, except the first of many, or if only the answer was lost."""
+    is_own_transaction = connection.autocommit and not connection.in_atomic_block
+    is_lost = isinstance(error, LOST) and connection.vendor != "sqlite"
+    if not is_own_transaction and many:
+        changed(connection, all_of(statement))
+    elif is_own_transaction and (many or is_lost):
+        # Not by `changed`, which might ask the lost connection.
+        deliver(shown(all_of(statement)))
+
+
+def tables_written(statement: Statement) -> set[str]:
+    one = statement.insert or statement.change
+    return statement.written | ({one.table} if one else set())
+
+
+def all_of(statement: Statement) -> set[str]:
+    """The tags of all rows of the tables that it changes."""
+    return {tag for table in tables_written(statement) for tag in whole(table)}
 
 
 def written_out(sql: Any, context: dict[str, Any]) -> str:
@@ -149,10 +186,15 @@ class Pending:
         deliver(self.tags)
 
 
-def changed(connection: BaseDatabaseWrapper, tags: Iterable[str]) -> None:
+def shown(tags: Iterable[str]) -> set[str]:
+    """Those that pages may have."""
     ignored = conf().ignore
-    kept = {tag for tag in tags if _tags.table_of(tag) not in ignored}
-    if not kept or not conf().purge:
+    return {tag for tag in tags if _tags.table_of(tag) not in ignored} if conf().purge else set()
+
+
+def changed(connection: BaseDatabaseWrapper, tags: Iterable[str]) -> None:
+    kept = shown(tags)
+    if not kept:
         return
     is_ended_by_django = connection.commit_on_exit if connection.in_atomic_block else connection.get_autocommit()
     if is_ended_by_django:
@@ -163,7 +205,9 @@ def changed(connection: BaseDatabaseWrapper, tags: Iterable[str]) -> None:
         waiting |= kept
 
 
-def deliver(tags: Iterable[str]) -> None:
+def deliver(tags: set[str]) -> None:
+    if not tags:
+        return
     ticket = sender().send({*tags, _tags.EVERYTHING})
     tickets = _tickets.get()
     if tickets is not None:
@@ -217,7 +261,6 @@ def install(connections: Iterable[BaseDatabaseWrapper]) -> None:
     BaseDatabaseWrapper.weir_waiting = frozenset()  # type: ignore[attr-defined]
     patch_commits()
     patch_inserts()
-    patch_cursors()
 
 
 def patch_commits() -> None:
@@ -235,7 +278,13 @@ def patch_commits() -> None:
         run(self)
 
     def commit_by_hand(self: BaseDatabaseWrapper) -> None:
-        commit(self)
+        try:
+            commit(self)
+        except LOST:
+            # It may be committed all the same.
+            ours = [hook[1].tags for hook in self.run_on_commit if isinstance(hook[1], Pending)]
+            deliver(set().union(*ours, self.__dict__.pop("weir_waiting", ())))
+            raise
         waiting = self.__dict__.pop("weir_waiting", None)
         if waiting:
             deliver(waiting)
@@ -255,34 +304,6 @@ def patch_commits() -> None:
     BaseDatabaseWrapper.commit = commit_by_hand  # type: ignore[method-assign]
     BaseDatabaseWrapper.rollback = rollback_by_hand  # type: ignore[method-assign]
     BaseDatabaseWrapper.set_autocommit = set_autocommit  # type: ignore[method-assign]
-
-
-def patch_cursors() -> None:
-    """Ways to the database that Django's wrappers around statements do not see."""
-    usual: Callable[[CursorWrapper, str], Any] = CursorWrapper.__getattr__
-
-    def attribute(self: CursorWrapper, name: str) -> Any:
-        found = usual(self, name)
-        return partial(run_past, self.db, found) if name in PAST_WRAPPERS else found
-
-    CursorWrapper.__getattr__ = attribute  # type: ignore[method-assign]
-
-
-def run_past(connection: BaseDatabaseWrapper, run: Callable[..., Any], sql: Any, *args: Any, **more: Any) -> Any:
-    """What psycopg's COPY, SQLite's scripts and the like read and write: all tables that they name."""
-    text = sql if isinstance(sql, str) else written_out(sql, {"connection": connection})
-    try:
-        return run(sql, *args, **more)
-    finally:
-        names = {name.lower() for name in re.findall(r"[\w$]+", text)}
-        tables = [table for table in schema() if table.lower() in names]
-        recorder = capture.recorder()
-        if recorder is not None:
-            for table in tables:
-                recorder.whole(table)
-            recorder.timed = recorder.timed or not tables
-        if not re.match(r"\s*COPY\b.*\bTO\b|\s*SELECT\b", text, re.IGNORECASE | re.DOTALL):
-            changed(connection, {tag for table in tables for tag in whole(table)})
 
 
 def patch_inserts() -> None:

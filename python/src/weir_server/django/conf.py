@@ -10,7 +10,7 @@ WEIR = {
     "HOLES": True,            # whether pages with a CSRF token are shared, and Weir fills in each visitor's own
     "VALUES": "news.visitors.values",  # what Weir may fill into shared pages of a user: a function of the user
     "VALUES_KEY_FILE": None,  # the key that signs them; None: $WEIR_VALUES_KEY_FILE, which `weir serve` sets
-    "TABLES": {"report_view": ["shop.order"]},  # views of the database, and the models they are made from
+    "TABLES": {"report_view": ["shop.order"]},  # views and procedures of the database, and the models behind them
     "CACHES": [],             # how keys of Django's caches begin that pages may read and yet be kept
     "VIEWS": True,            # whether replies say which view made them, by how many queries: for `weir log`
     "EDGE": {},               # settings for `manage.py weir`, as in [edge]

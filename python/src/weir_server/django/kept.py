@@ -15,7 +15,7 @@ from weir_server import _tags
 from weir_server.django import capture
 from weir_server.django.conf import conf
 
-READS = ("get", "get_many", "get_or_set", "has_key", "incr")
+READS = ("get", "get_many", "get_or_set", "has_key", "incr", "decr")
 
 
 def install() -> None:

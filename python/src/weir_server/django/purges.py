@@ -8,14 +8,19 @@ from django.db import models
 from weir_server import _tags
 from weir_server._admin import Outcome
 from weir_server.django.changes import sender
+from weir_server.django.schema import schema
 
 
 def tag(thing: Any, **field: Any) -> str:
-    """The tag of a row, a model or a field's value: `tag(article)`, `tag(Article)`, `tag(Article, slug="x")`."""
+    """The tag of a row, a model or a field's value: `tag(article)`, `tag(Article)`, `tag(Article, slug="x")`.
+
+    Rows with a key of several columns, or of a type that has no tags, are their table.
+    """
     if isinstance(thing, str):
         return thing
-    label = thing._meta.concrete_model._meta.label_lower
-    if isinstance(thing, models.Model):
+    meta = thing._meta.concrete_model._meta
+    label, table = meta.label_lower, schema().get(meta.db_table)
+    if isinstance(thing, models.Model) and (table is None or table.pk is not None):
         return _tags.row(label, None, thing.pk if isinstance(thing.pk, int) else str(thing.pk))
     if not field:
         return str(label)

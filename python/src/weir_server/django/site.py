@@ -1,5 +1,6 @@
 """The settings of Weir that the settings of a Django site stand for."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,9 @@ SOCKET = "unix:/run/weir/app.sock"
 LOCALE = "django.middleware.locale.LocaleMiddleware"
 # Files that are uploaded do not count in DATA_UPLOAD_MAX_MEMORY_SIZE.
 SMALLEST_BODY = 10 * 1024 * 1024
+# What Weir takes for a language, and how many of them. Browsers do not ask for others, such as ca@valencia.
+LANGUAGE = re.compile("[A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8})*")
+MOST_LANGUAGES = 128
 
 
 @dataclass
@@ -82,7 +86,9 @@ def cache(flags: Flags) -> dict[str, Any]:
     if settings.USE_I18N:
         cookies["split"] = [settings.LANGUAGE_COOKIE_NAME]
         if LOCALE in settings.MIDDLEWARE:
-            found["languages"] = [code for code, _ in settings.LANGUAGES]
+            codes = [code for code, _ in settings.LANGUAGES if LANGUAGE.fullmatch(code)]
+            if len(codes) <= MOST_LANGUAGES:
+                found["languages"] = codes
     found["cookies"] = cookies
     return found
 

@@ -52,6 +52,8 @@ def hello(request):
 
 
 for_all = shared(ttl="1h")(hello)
+# It says that it is for everyone, and is not: it asks who is signed in.
+members = shared(ttl="1h")(lambda request: HttpResponse(f"only for {request.user.name}"))
 zipped = gzip_page(lambda request: HttpResponse(hello(request).content + b"<p>so that it is long</p>" * 50))
 
 

@@ -38,7 +38,7 @@ class Command(BaseCommand):
         parser.add_argument("--server", choices=("uwsgi", "gunicorn", "granian", "uvicorn"))
         parser.add_argument("--workers", metavar="NUMBER")
         parser.add_argument("--threads", metavar="NUMBER")
-        parser.add_argument("--reload", action="store_true", help="reload whenever a source file changes")
+        parser.add_argument("--reload", action="store_true", help="reload whenever code or a template changes")
         parser.add_argument("--print-config", action="store_true", help="print the settings, to be kept as a file")
 
     def handle(self, *args: Any, **options: Any) -> None:
