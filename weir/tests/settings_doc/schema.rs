@@ -1,6 +1,7 @@
 //! The JSON Schema of `weir schema`: it takes what the types take, the example files of the repository among
 //! them, and refuses keys that do not exist.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -130,8 +131,11 @@ fn as_json(value: &Value) -> Json {
 }
 
 fn faults_of_file(text: &str) -> Vec<String> {
+    faults_of(text.parse().unwrap_or_else(|error| panic!("{error}: {text}")))
+}
+
+fn faults_of(settings: Table) -> Vec<String> {
     let schema = settings_doc::schema();
-    let settings: Table = text.parse().unwrap_or_else(|error| panic!("{error}: {text}"));
     Checker { root: &schema }.faults(&schema, &as_json(&Value::Table(settings)), "")
 }
 
@@ -170,18 +174,59 @@ fn the_examples_of_the_document_fit() {
     let mut seen = 0;
     for block in settings_doc::TEXT.split("```toml\n").skip(1) {
         let block = block.split("```").next().unwrap();
-        let Ok(settings) = block.parse::<Table>() else { continue };
-        // A location whose site stands elsewhere.
-        if settings.get("edge").and_then(|edge| edge.get("site")).is_some_and(Value::is_table) {
-            continue;
-        }
+        let Ok(mut settings) = block.parse::<Table>() else { continue };
+        with_a_site(&mut settings);
         if settings.keys().all(|key| ["edge", "cache_node", "wsgi_adapter"].contains(&key.as_str())) {
             seen += 1;
-            let faults: Vec<_> = faults_of_file(block);
+            let faults: Vec<_> = faults_of(settings);
             assert!(faults.is_empty(), "{block}\n{faults:#?}");
         }
     }
     assert!(seen > 5, "{seen}");
+}
+
+/// Puts a location whose site stands elsewhere into a site, and a cache whose location does into a location.
+fn with_a_site(settings: &mut Table) {
+    let mut place = settings.get_mut("edge").and_then(Value::as_table_mut);
+    for name in ["site", "location"] {
+        let Some(inner) = place.and_then(|place| place.get_mut(name)).filter(|inner| inner.is_table()) else {
+            return;
+        };
+        *inner = Value::Array(vec![inner.clone()]);
+        place = inner[0].as_table_mut();
+        if name == "location" {
+            place.unwrap().entry("match").or_insert_with(|| "/".into());
+            return;
+        }
+    }
+}
+
+/// Each key that the document lists stands in one of its examples.
+#[test]
+fn each_key_has_an_example() {
+    let blocks = settings_doc::TEXT.split("```toml\n").skip(1);
+    let blocks = blocks.map(|block| block.split("```").next().unwrap());
+    let mut shown = BTreeSet::new();
+    blocks.filter_map(|block| block.parse().ok()).for_each(|block| names(&Value::Table(block), &mut shown));
+    let tables = settings_doc::tables();
+    let rows = tables.iter().flat_map(|table| table.rows.iter().map(move |row| (&table.id.heading, row)));
+    let missing: Vec<_> = rows
+        .flat_map(|(heading, row)| row.keys.iter().map(move |key| format!("{heading}: `{key}`")))
+        .filter(|key| !shown.contains(key.split('`').nth(1).unwrap()))
+        .collect();
+    assert!(missing.is_empty(), "no example has these keys: {missing:#?}");
+}
+
+/// All keys in this value.
+fn names(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Table(table) => table.iter().for_each(|(key, value)| {
+            found.insert(key.clone());
+            names(value, found);
+        }),
+        Value::Array(list) => list.iter().for_each(|value| names(value, found)),
+        _ => {}
+    }
 }
 
 #[test]
