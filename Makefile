@@ -29,7 +29,7 @@ test: ## run every test: unit, contract, end to end
 lint: ## check the formatting and lints of everything
 	@deploy/setup/lint.sh
 
-bench: ## compare nginx, Varnish, HAProxy and Weir on this machine
+bench: ## compare nginx, H2O, Varnish, HAProxy and Weir on this machine
 	@deploy/setup/bench.sh
 
 count: ## count the instructions of a request in nginx and Weir, compare with bench/count.json

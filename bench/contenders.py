@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import client
-from bench.app import PAGE
+from bench.app import PAGE, SIZES
 from bench.failed import Failed
 from bench.options import FILES_BESIDES
 from bench.server import Server
 from bench.stage import STYLE, Stage
 
 BENCH = Path(__file__).parent
+BROTLI_OF_NGINX = Path("/usr/lib/nginx/modules/ngx_http_brotli_static_module.so")
 # Where the programs are that were built with the release profile.
 BUILT = os.environ.get("WEIR_BINARIES") or "target/release"
 CACHED = {"/through/page": PAGE, "/long/page": PAGE}
@@ -33,8 +34,9 @@ class Running:
     # Where the edges' admin listeners are, if they have any.
     admins: list[int] = field(default_factory=list)
     servers: list[Server] = field(default_factory=list)
-    # Where TLS is spoken, if it is.
+    # Where TLS is spoken, and HTTP/2 without TLS, if they are.
     tls_port: int = 0
+    h2_port: int = 0
     # Where the load comes from as well: for what is a matter of several threads.
     on_both_cores: bool = False
     # What it must answer to be measured at all.
@@ -44,6 +46,9 @@ class Running:
 
     def cpu_seconds(self) -> float:
         return sum(server.cpu_seconds() for server in self.servers)
+
+    def cpu_seconds_of(self, *names: str) -> float:
+        return sum(server.cpu_seconds() for server in self.servers if server.name in names)
 
     def memory_bytes(self) -> int:
         return sum(server.memory_bytes() for server in self.servers)
@@ -106,25 +111,41 @@ def _nginx(running: Running) -> None:
     files = running.stage.options.idle + FILES_BESIDES
     # Master and worker as one user, so that the worker may write where the master made its directories.
     user = "user root root;" if os.getuid() == 0 else ""
-    words = {"PORT": port, "TLS_PORT": _free_port(), "RUN": directory, "FILES": files, "USER": user}
-    config = _filled(running.stage, ["nginx.conf"], **words)
     running.ports.append(port)
-    running.tls_port = words["TLS_PORT"]
+    running.tls_port, running.h2_port = _free_port(), _free_port()
+    words = {"PORT": port, "TLS_PORT": running.tls_port, "H2_PORT": running.h2_port, "RUN": directory}
+    has_brotli = BROTLI_OF_NGINX.exists()
+    words |= {"MODULES": f"load_module {BROTLI_OF_NGINX};" if has_brotli else ""}
+    words |= {"BROTLI": "brotli_static on;" if has_brotli else "gzip_static on;", "FILES": files, "USER": user}
+    config = _filled(running.stage, ["nginx.conf"], **words)
     running.start("nginx", ["nginx", "-e", "stderr", "-c", str(config)])
 
 
-def _weir(running: Running) -> None:
+def _weir(running: Running, runtime: str = "shared") -> None:
     port = _free_port()
-    running.tls_port = _free_port()
-    words = {"PORT": port, "TLS_PORT": running.tls_port, "CACHE_NODE_PORT": 0, "WSGI_ADAPTER_PORT": 0}
-    config = _filled(running.stage, ["weir.toml"], **words)
+    running.tls_port, running.h2_port = _free_port(), _free_port()
+    words = {"PORT": port, "TLS_PORT": running.tls_port, "H2_PORT": running.h2_port}
+    config = _filled(running.stage, ["weir.toml"], **words, CACHE_NODE_PORT=0, WSGI_ADAPTER_PORT=0)
     running.ports.append(port)
-    running.start("weir", [f"{BUILT}/weir", "run", "--config", str(config)])
+    running.start("weir", [f"{BUILT}/weir", "run", "--config", str(config)], {"WEIR__EDGE__RUNTIME": runtime})
 
 
-def _weir_on_both_cores(running: Running) -> None:
+def _weir_on_both_cores(running: Running, runtime: str = "shared") -> None:
     running.on_both_cores = True
-    _weir(running)
+    _weir(running, runtime)
+
+
+def _h2o(running: Running) -> None:
+    port = _free_port()
+    running.ports.append(port)
+    running.tls_port, running.h2_port = _free_port(), _free_port()
+    running.right = CACHED | {"/static/style.css": STYLE}
+    pages = Path(tempfile.mkdtemp(prefix="h2o-", dir=running.stage.run))
+    for path, page in {"/page": PAGE, **SIZES}.items():
+        (pages / path.strip("/")).write_bytes(page)
+    words = {"PORT": port, "TLS_PORT": running.tls_port, "H2_PORT": running.h2_port, "RUN": pages, "PAGES": pages}
+    words |= {"FILES": running.stage.options.idle + FILES_BESIDES, "USER": "user: root" if os.getuid() == 0 else ""}
+    running.start("h2o", ["h2o", "--conf", str(_filled(running.stage, ["h2o.conf"], **words))])
 
 
 def _varnish(running: Running) -> None:
@@ -202,7 +223,7 @@ def _cluster(running: Running, edges: int, nodes: int = 2, l1: str = "128MiB", m
 def _filled(stage: Stage, templates: list[str], **words: object) -> Path:
     """A settings file made of the templates, with their @WORDS@ filled in."""
     text = "".join((BENCH / name).read_text() for name in templates)
-    for word, value in {"TLS_PORT": 0, **words, **stage.words()}.items():
+    for word, value in {"TLS_PORT": 0, "H2_PORT": 0, **words, **stage.words()}.items():
         text = text.replace(f"@{word}@", str(value))
     file = stage.run / f"{words['PORT']}-{templates[0]}"
     file.write_text(text)
@@ -218,6 +239,8 @@ def _free_port() -> int:
 NGINX = Contender("nginx", _nginx)
 WEIR = Contender("Weir", _weir)
 ON_BOTH_CORES = Contender("Weir, two cores", _weir_on_both_cores)
+PER_CORE = Contender("Weir, two cores, per_core", lambda running: _weir_on_both_cores(running, "per_core"))
+H2O = Contender("H2O", _h2o, "h2o")
 VARNISH = Contender("Varnish", _varnish, "varnishd")
 HAPROXY = Contender("HAProxy", _haproxy, "haproxy")
 FLOOR = Contender("bare epoll loop", _floor)

@@ -6,6 +6,7 @@ from itertools import count
 from pathlib import Path
 
 from bench import client
+from bench.browsers import BROWSERS
 from bench.contenders import (
     CLUSTER,
     FOUR_EDGES,
@@ -22,11 +23,13 @@ from bench.contenders import (
 )
 from bench.failed import Failed
 from bench.figure import Figure, Goal, Metric, Sample
-from bench.front import CACHED, DOWNLOAD, IDLE, IDLE_TLS, SIZES, STEADY, STORM
+from bench.front import CACHED, DOWNLOAD, HALF_GZIP, IDLE, IDLE_TLS, SIZES, STEADY, STORM, TWO_CORES
 from bench.measured import CPU, RATE, SHARE, WARM_UP_SECONDS, cached, load, under_load
 
 ZIPF = Path(__file__).parent / "zipf.lua"
 PAGES = 10_000
+# What takes part in a look-up, besides Redis.
+LOOK_UP_PARTS = ("edge", "cache-node")
 # So few that all are cached after the warm-up.
 LOOKED_UP = 500
 PURGES = 300
@@ -43,6 +46,8 @@ UNASKED = count()
 
 CALLS = Metric("calls_per_lifetime", "calls per lifetime", 2)
 PER_PAGE = Metric("calls_per_page", "calls for each page", 3)
+WHOLE = Metric("cpu_microseconds_at_edge_and_node", "CPU at edge and node, µs", 1)
+LOOK_UP = Metric("cpu_microseconds_per_look_up", "of it for the look-up, µs", 1)
 PURGE = Metric("purge_milliseconds", "median, ms", 2, compared=False)
 SLOW_PURGE = Metric("purge_99th_milliseconds", "99th percentile, ms", 2, compared=False)
 COLD = Metric("cold_calls", "calls for the page when nobody had it", 0)
@@ -80,8 +85,12 @@ def _lookups(running: Running, round_number: int) -> Sample:
     script = [str(ZIPF), str(LOOKED_UP), f"/long/{round_number}-"]
     # Until all pages are there.
     load(running, "/", 2 * WARM_UP_SECONDS, options.connections, script)
+    before = running.cpu_seconds_of(*LOOK_UP_PARTS)
     done = load(running, "/", options.seconds, options.connections, script)
-    return {RATE.name: done.requests / done.seconds}
+    looked_up = (running.cpu_seconds_of(*LOOK_UP_PARTS) - before) / done.requests * 1e6
+    # A file of that size from the same edge's memory: what a request costs without a look-up.
+    without = under_load(running, "/static/style.css", options.connections)[CPU.name]
+    return {RATE.name: done.requests / done.seconds, WHOLE.name: looked_up, LOOK_UP.name: looked_up - without}
 
 
 def _purges(running: Running, _: int) -> Sample:
@@ -117,6 +126,9 @@ FIGURES = [
         [Goal(WEIR, RATE, True, 1.0)],
     ),
     DOWNLOAD,
+    HALF_GZIP,
+    TWO_CORES,
+    *BROWSERS,
     Figure(
         "through",
         "An uncached request through to uWSGI",
@@ -171,11 +183,12 @@ FIGURES = [
         "lookups",
         "Lookups through one cache-node",
         "500 pages of 9 KiB by Zipf's law, asked of an edge that keeps next to nothing itself: requests, each of "
-        "them a lookup unless another for the same page is under way. Edge, node and Redis share a core.",
+        "them a lookup unless another for the same page is under way. Edge, node and Redis share a core. What a "
+        "request costs without the lookup is measured with a file of 10 KiB from the memory of the same edge.",
         [FROM_MEMORY, FROM_REDIS],
-        [RATE],
+        [RATE, WHOLE, LOOK_UP],
         _lookups,
-        [],
+        [Goal(FROM_MEMORY, LOOK_UP, False, 20.0, relative=False)],
     ),
     Figure(
         "purge",

@@ -4,9 +4,10 @@ import http.client
 import time
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 from bench import client
-from bench.contenders import FLOOR, HAPROXY, NGINX, ON_BOTH_CORES, VARNISH, WEIR, Contender, Running
+from bench.contenders import FLOOR, HAPROXY, NGINX, ON_BOTH_CORES, PER_CORE, VARNISH, WEIR, Contender, Running
 from bench.failed import Failed
 from bench.figure import Figure, Goal, Metric, Sample
 from bench.idle import crowd
@@ -22,6 +23,7 @@ CALM_SECONDS = 5
 STORMS = 3
 # Handshakes take their time, and each connection its 10 KiB and more.
 IDLE_TLS_CONNECTIONS = 2000
+HALF_WITH_GZIP = Path(__file__).parent / "half_gzip.lua"
 PAGES = {"1 KiB": "/long/small", "9 KiB": "/long/page", "100 KiB": "/long/large"}
 PEAK_SHARE = 0.7
 DOWNLOADS = 10
@@ -34,6 +36,10 @@ BEFORE = Metric("before_mebibytes", "before, MiB", 1, compared=False)
 DURING = Metric("during_mebibytes", "during the third, MiB", 1, compared=False)
 AFTER = Metric("after_mebibytes", "after, MiB", 1, compared=False)
 KEPT = Metric("kept_mebibytes", "more than before, MiB", 1, compared=False)
+WORK = Metric("requests_per_cpu_second_of_all_cores", "requests per second that its cores have time for", 0)
+PLAIN = Metric("cpu_microseconds_plain", "nobody takes gzip: CPU, µs", 1)
+HALF = Metric("cpu_microseconds_half_gzip", "half take gzip: CPU, µs", 1)
+BY_GZIP = Metric("by_gzip", "half ÷ nobody", 2, compared=False)
 PER_FILE = Metric("cpu_milliseconds_per_file", "CPU per file, ms", 1)
 
 
@@ -87,6 +93,28 @@ def _memory_of(running: Running, port: int, connections: int, tls: bool) -> Samp
     return {PER_CONNECTION.name: (during - before) / connections, TOTAL.name: during / 2**20}
 
 
+def _two_cores(running: Running, _: int) -> Sample:
+    path, connections = "/long/page", running.stage.options.connections
+    load(running, path, WARM_UP_SECONDS, connections, on_both_cores=True)
+    before = running.cpu_seconds()
+    done = load(running, path, running.stage.options.seconds, connections, on_both_cores=True)
+    used = running.cpu_seconds() - before
+    cores = 2 if running.on_both_cores else 1
+    return {WORK.name: cores * done.requests / used, CPU.name: used / done.requests * 1e6}
+
+
+def _half_gzip(running: Running, _: int) -> Sample:
+    options, path = running.stage.options, "/gzip/large"
+    cpu = {}
+    # Kept, and compressed where that is kept.
+    load(running, path, WARM_UP_SECONDS, options.connections, [str(HALF_WITH_GZIP), "2"])
+    for metric, each in ((PLAIN, 0), (HALF, 2)):
+        before = running.cpu_seconds()
+        done = load(running, path, options.seconds, options.connections, [str(HALF_WITH_GZIP), str(each)])
+        cpu[metric.name] = (running.cpu_seconds() - before) / done.requests * 1e6
+    return cpu | {BY_GZIP.name: cpu[HALF.name] / cpu[PLAIN.name]}
+
+
 def _storm(running: Running, _: int) -> Sample:
     options = running.stage.options
     with crowd(running.ports[0], "/long/page", options.connections):
@@ -124,7 +152,8 @@ def _fetch(connection: http.client.HTTPConnection) -> None:
 def _figure_of_sizes(name: str, title: str, connections: int, close: bool) -> Figure:
     metrics = [metric for size in PAGES for metric in (_rate_of(size), _cpu_of(size))]
     explanation = "Requests per second and CPU per request for pages of three sizes."
-    return Figure(name, title, explanation, CACHES, metrics, _sizes(connections, close), [])
+    goals = [Goal(WEIR, _cpu_of(size), False, 0.9 if close else 1.0) for size in PAGES]
+    return Figure(name, title, explanation, CACHES, metrics, _sizes(connections, close), goals)
 
 
 def _goals_of_cached(contender: Contender) -> list[Goal]:
@@ -169,7 +198,7 @@ IDLE = Figure(
     [NGINX, WEIR],
     [PER_CONNECTION, TOTAL],
     _idle,
-    [Goal(WEIR, PER_CONNECTION, False, 1024, relative=False)],
+    [Goal(WEIR, PER_CONNECTION, False, 640, relative=False)],
 )
 
 IDLE_TLS = Figure(
@@ -179,7 +208,7 @@ IDLE_TLS = Figure(
     [NGINX, WEIR],
     [PER_CONNECTION, TOTAL],
     _idle_tls,
-    [Goal(WEIR, PER_CONNECTION, False, 1.0)],
+    [Goal(WEIR, PER_CONNECTION, False, 5000, relative=False)],
 )
 
 STORM = Figure(
@@ -191,6 +220,27 @@ STORM = Figure(
     [BEFORE, DURING, AFTER, KEPT],
     _storm,
     [Goal(WEIR, KEPT, False, 2.0, relative=False), Goal(ON_BOTH_CORES, KEPT, False, 2.0, relative=False)],
+)
+
+TWO_CORES = Figure(
+    "two_cores",
+    "A cached page of 9 KiB by one core and by two",
+    "The load comes from both cores in all cases, and takes more of them than the server. So what counts is the CPU "
+    "that a request costs: what the cores would have time for if they had nothing else to do.",
+    [WEIR, ON_BOTH_CORES, PER_CORE],
+    [WORK, CPU],
+    _two_cores,
+    [Goal(ON_BOTH_CORES, WORK, True, 1.9), Goal(PER_CORE, WORK, True, 1.9)],
+)
+
+HALF_GZIP = Figure(
+    "half_gzip",
+    "A cached page of 100 KiB, with gzip for half of the visitors",
+    "Level 1 in both; nginx keeps the page as it came and compresses each answer.",
+    [NGINX, WEIR],
+    [PLAIN, HALF, BY_GZIP],
+    _half_gzip,
+    [Goal(WEIR, BY_GZIP, False, 1.1, relative=False)],
 )
 
 DOWNLOAD = Figure(

@@ -31,13 +31,14 @@ def load(
     urls: list[str],
     seconds: int,
     connections: int,
-    core: int,
+    cores: list[int],
     script: list[str] | None = None,
     close: bool = False,
 ) -> Load:
     """Shares connections among the URLs; each asks again after its answer, on a new connection if `close`."""
     share = str(connections // len(urls))
-    wrk = ["taskset", "--cpu-list", str(core), "wrk", "--threads=1", f"--connections={share}"]
+    wrk = ["taskset", "--cpu-list", ",".join(map(str, cores)), "wrk", f"--threads={len(cores)}"]
+    wrk += [f"--connections={share}"]
     # A late answer counts too: how late answers are is another figure.
     wrk += [f"--duration={seconds}s", f"--timeout={PATIENCE}s", f"--header=Host: {HOST}"]
     wrk += ["--header=Connection: close"] if close else []

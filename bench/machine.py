@@ -7,6 +7,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from bench.contenders import BUILT
+
 PATIENCE = 10
 
 
@@ -16,10 +18,12 @@ def facts() -> dict[str, str]:
         "kernel": f"{platform.system()} {platform.release()}",
         "nginx": _version("nginx", "-v"),
         "HAProxy": _version("haproxy", "-v"),
+        "H2O": _version("h2o", "--version"),
         "Varnish": _version("varnishd", "-V"),
-        "weir": _version("target/release/weir", "--version") + _commit(),
+        "weir": _version(f"{BUILT}/weir", "--version") + _commit(),
         "uWSGI": _version(".venv/bin/uwsgi", "--version"),
         "wrk": _version("wrk", "-v"),
+        "h2load": _version("h2load", "--version"),
         "Python": platform.python_version(),
     }
 

@@ -48,6 +48,9 @@ def load(
     connections: int,
     script: list[str] | None = None,
     close: bool = False,
+    on_both_cores: bool = False,
 ) -> Load:
     urls = [f"http://127.0.0.1:{port}{path}" for port in running.ports]
-    return generator.load(urls, seconds, connections, running.stage.options.load_core, script, close)
+    options = running.stage.options
+    cores = [options.load_core, options.server_core] if on_both_cores else [options.load_core]
+    return generator.load(urls, seconds, connections, cores, script, close)

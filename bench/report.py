@@ -19,7 +19,7 @@ def as_json(options: Options, facts: dict[str, str], samples: Samples) -> str:
 def as_markdown(options: Options, facts: dict[str, str], figures: list[Figure], samples: Samples) -> str:
     machine = ", ".join(f"{name} {value}" for name, value in facts.items() if name != "cores")
     parts = [
-        "# Weir beside nginx, Varnish and HAProxy\n",
+        "# Weir beside nginx, H2O, Varnish and HAProxy\n",
         f"{facts['cores']}; {machine}.\n",
         f"Medians of {options.rounds} rounds, with the least and the most; the servers took turns, each started "
         f"afresh, for {options.seconds} s. The server had one core, with all its processes; the load generator (wrk, "

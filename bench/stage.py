@@ -16,6 +16,9 @@ from bench.server import Server
 
 # As large as a file that people download.
 LARGE_FILE_BYTES = 100 * 2**20
+# What a browser asks for after the page: scripts and styles, with a .br of a third of the size beside each. Nobody
+# looks into them.
+ASSETS = {f"{number}.{kind}": (2 + 3 * number) * 1024 for number in range(10) for kind in ("css", "js")}
 STYLE = ("/* ten kilobytes of style */\n" * 500)[: 10 * 1024].encode()
 TMPFS = Path("/dev/shm")
 # The workers share one core with the load generator; more of them would only switch more often.
@@ -72,6 +75,10 @@ def stage(options: Options) -> Iterator[Stage]:
         ready = Stage(options, Path(directory))
         ready.static.mkdir()
         (ready.static / "style.css").write_bytes(STYLE)
+        (ready.static / "assets").mkdir()
+        for name, size in ASSETS.items():
+            (ready.static / "assets" / name).write_bytes(os.urandom(size))
+            (ready.static / "assets" / f"{name}.br").write_bytes(os.urandom(size // 3))
         with (ready.static / "large.bin").open("wb") as large:
             for _ in range(LARGE_FILE_BYTES // 2**20):
                 large.write(os.urandom(2**20))

@@ -16,7 +16,7 @@ fi
 apt-get update -qq >&2 || true # what is known already may do
 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >&2 ||
   die "apt-get could not install $* (the reason is above): check the network connection"
-for service in nginx varnish varnishncsa haproxy php-fpm php8.2-fpm; do
+for service in nginx h2o varnish varnishncsa haproxy php-fpm php8.2-fpm; do
   [ -e "/etc/init.d/$service" ] || continue
   service "$service" stop >&2 || true # where a policy-rc.d of the machine's own let it start
   update-rc.d "$service" disable >&2 || say "$service may start at the next boot: systemctl disable $service"
