@@ -13,7 +13,7 @@ use weir_proto::origin::RequestHead;
 
 use balance::{NoServer, Servers};
 use budget::Budget;
-use clients::{ClientKey, Clients, Resource};
+use clients::{Clients, Resource};
 use member::Member;
 pub(crate) use member::{Server, ServerId};
 use queue::Queue;
