@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use parking_lot::Mutex;
+use process::client_key::ClientKey;
 use process::repeated::RepeatCounter;
 use rand::Rng;
 use tokio::sync::{Notify, Semaphore, oneshot};
