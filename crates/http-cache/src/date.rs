@@ -39,9 +39,8 @@ impl Date {
 /// SHOULD match the field value case-insensitively." Zones other than GMT are invalid.
 pub(crate) fn parse(text: &[u8], now: SystemTime) -> Option<SystemTime> {
     let text = std::str::from_utf8(text).ok()?;
-    let date =
-        httpdate::parse_http_date(text).or_else(|_| httpdate::parse_http_date(&usual_case(text))).ok()?;
-    Some(of_two_digits(text, now).unwrap_or(date))
+    let plain = |text: &str| httpdate::parse_http_date(text).ok();
+    of_two_digits(text, now).or_else(|| plain(text)).or_else(|| plain(&usual_case(text)))
 }
 
 /// A date in the old format that has a year of two digits; none if it is in another.
@@ -60,7 +59,7 @@ fn of_two_digits(text: &str, now: SystemTime) -> Option<SystemTime> {
         httpdate::parse_http_date(&usual_case(&text)).ok()
     };
     let century = this_year / 100;
-    // The latest that is not too far away.
+    // The latest that is not too far away, and whose day of the week is right.
     [century + 1, century, century - 1].into_iter().filter_map(in_century).find(|date| *date <= now + FAR)
 }
 
@@ -99,7 +98,9 @@ mod tests {
             ("Saturday, 28-Nov-76 00:00:00 GMT", "Sat, 28 Nov 2076 00:00:00 GMT"),
             ("Friday, 31-Dec-76 00:00:00 GMT", "Fri, 31 Dec 1976 00:00:00 GMT"),
             ("Saturday, 01-Jan-77 00:00:00 GMT", "Sat, 01 Jan 1977 00:00:00 GMT"),
-            ("Tuesday, 29-Feb-72 00:00:00 GMT", "Mon, 29 Feb 2072 00:00:00 GMT"),
+            ("Monday, 29-Feb-72 00:00:00 GMT", "Mon, 29 Feb 2072 00:00:00 GMT"),
+            // The day of the week tells the century too.
+            ("Tuesday, 29-Feb-72 00:00:00 GMT", "Tue, 29 Feb 1972 00:00:00 GMT"),
         ] {
             let expected = httpdate::parse_http_date(full).ok();
             assert!(expected.is_some());
@@ -109,7 +110,7 @@ mod tests {
         // What is near in another century.
         let later = now + Duration::from_secs(74 * 31_556_952);
         let expected = httpdate::parse_http_date("Sat, 06 Nov 2094 08:49:37 GMT").ok();
-        assert_eq!(parse(b"Sunday, 06-Nov-94 08:49:37 GMT", later), expected);
+        assert_eq!(parse(b"Saturday, 06-Nov-94 08:49:37 GMT", later), expected);
     }
 
     #[test]
