@@ -17,7 +17,8 @@ from urllib.parse import urlencode
 
 SITE = Path(__file__).resolve().parent / "site"
 REPOSITORY = SITE.parents[2]
-PATIENCE = 60.0
+# A site may take more than a minute to start beside other builds.
+PATIENCE = 180.0
 
 
 def weir() -> str:

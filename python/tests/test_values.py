@@ -180,7 +180,7 @@ def test_a_shared_page_greets_each_by_the_own_name(site: Running) -> None:
         assert browser.get("/letter/shared/").status == 200, "it gets a CSRF cookie"
         assert browser.post("/sign-in/", {"name": name}).status == 200
         assert {COOKIE, "sessionid"} <= set(browser.cookies)
-    assert "stored" in Browser(site.port).get("/hello/shared/").cache
+    assert "fwd-status=200" in Browser(site.port).get("/hello/shared/").cache
     for _ in range(3):
         for browser, name in zip(browsers, names, strict=True):
             reply = browser.get("/hello/shared/")

@@ -1,6 +1,7 @@
 """The wheel, installed into an empty virtual environment, runs a site. `make test` names it by $WEIR_WHEEL."""
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -37,6 +38,14 @@ def test_it_holds_the_program_and_the_package() -> None:
     assert any(name.endswith(".cyclonedx.json") for name in names), "what is inside is listed"
     assert "weir_server/django/middleware.py" in names and "weir_server/py.typed" in names
     assert "-py3-none-" in str(WHEEL), "one wheel for every Python"
+
+
+def test_its_tag_says_which_glibc_the_program_needs() -> None:
+    wheel = zipfile.ZipFile(str(WHEEL))
+    program = wheel.read(next(name for name in wheel.namelist() if name.endswith(".data/scripts/weir")))
+    needed = max(int(minor) for minor in re.findall(rb"\0GLIBC_2\.(\d+)(?:\.\d+)?(?=\0)", program))
+    said = re.search(r"-manylinux_2_(\d+)_", str(WHEEL))
+    assert said and needed <= int(said[1]), f"{WHEEL} needs glibc 2.{needed}"
 
 
 def test_a_site_runs_from_it(environment: Path) -> None:

@@ -259,17 +259,17 @@ fn stale_purged_and_refreshed_pages(stack: &Stack) {
     };
     // On a busy machine a head goes out before it is known that its page is stored.
     let target = "/count/purged?body=html-with-holes";
-    let one = next(target, "fwd=");
+    let one = next(target, "fwd-status=200");
     assert_eq!(next(target, "hit"), one);
     purge(r#"{"urls": ["http://localhost/count/purged?body=html-with-holes"], "soft": true}"#);
     assert_eq!(next(target, "hit"), one, "stale");
     until("it is made anew", || (next(target, "hit") != one).then_some(()));
     purge(r#"{"all": true}"#);
-    let three = next(target, "fwd=");
+    let three = next(target, "fwd-status=200");
     assert_eq!(next(target, "hit"), three);
     // Past its lifetime: stale while one request refreshes it, and if the application fails.
     let target = "/short/count/stale?body=html-with-holes";
-    next(target, "fwd=");
+    next(target, "fwd-status=200");
     for _ in 0..10 {
         next(target, "hit");
     }
@@ -279,7 +279,7 @@ fn stale_purged_and_refreshed_pages(stack: &Stack) {
     }
     // One that still holds: the application sends no body, and no new holes.
     stack.oracle.set("valid", "etag=v1&body=html-with-holes");
-    next("/short/count/valid", "fwd=");
+    next("/short/count/valid", "fwd-status=200");
     let calls = stack.oracle.calls("valid");
     until("it was revalidated", || {
         next("/short/count/valid", "hit");
