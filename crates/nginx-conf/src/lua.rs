@@ -1,5 +1,5 @@
-//! Blocks of Lua (`content_by_lua_block { … }`), which nginx's Lua module reads by that language's rules: none
-//! of their braces, quotes and semicolons is nginx's.
+//! Blocks of Lua (`content_by_lua_block { … }`), which the Lua module of nginx reads by the rules of that
+//! language: none of their braces, quotes and semicolons is one of nginx.conf.
 
 /// Whether the block of this directive holds Lua.
 pub(crate) fn holds_lua(directive: &str) -> bool {
