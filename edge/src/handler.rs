@@ -102,7 +102,11 @@ async fn answered(edge: &Arc<Edge>, request: Box<Request>, visit: &Visit) -> Rep
     }
     let reply = match outcome {
         AtLocation::Reply(reply) => carried.finish(reply),
-        AtLocation::Again(again) => carried.endless(*again),
+        AtLocation::Again(again) => {
+            let location = next_location(edge, &again.request);
+            let reply = carried.endless(*again);
+            location.iter().fold(reply, Reply::at)
+        }
     };
     let reply = changed(first_chunk::settle(reply).await, visit);
     let mut reply = match wanted {
@@ -114,6 +118,15 @@ async fn answered(edge: &Arc<Edge>, request: Box<Request>, visit: &Visit) -> Rep
         (rate, after) => paced::pace(reply, rate, after),
     };
     finish::finish(edge, reply, visit)
+}
+
+/// Where the request would come to next; of redirects without an end it is a location that it was at.
+fn next_location(edge: &Edge, request: &Request) -> Option<Arc<Location>> {
+    let sites = edge.routes.load_full();
+    let site = sites.choose(request.listener, &request.authority);
+    match site.choose(&place::path_of(request).ok()?) {
+        RouteMatch::Location(_, location) | RouteMatch::AddSlash(location) => Some(location.clone()),
+    }
 }
 
 /// The reply with its body changed, as its location says.

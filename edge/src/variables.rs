@@ -17,6 +17,7 @@
 //! `expression` compiles the regular expressions of locations, rules and maps.
 
 pub(crate) mod application_work;
+pub(crate) mod basic_credentials;
 pub(crate) mod body_copy;
 pub(crate) mod definitions;
 pub(crate) mod expression;

@@ -13,6 +13,7 @@ mod lenient;
 mod load;
 mod stock;
 mod user;
+mod wording;
 
 use std::process::ExitCode;
 

@@ -1,5 +1,6 @@
 //! nginx's lexer (`ngx_conf_read_token`): the next directive's words, a block's end, or the end of the text.
 
+use crate::lua;
 use crate::tree::{FileId, Place, Word};
 
 /// nginx reads files through a buffer of this size, so that no word and no comment may be longer.
@@ -123,6 +124,18 @@ impl<'a> Lexer<'a> {
                 });
             }
         }
+    }
+
+    /// Passes over the rest of a block of Lua, whose beginning has been read. `false`: it does not end.
+    pub(crate) fn skip_lua(&mut self) -> bool {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let Some(code) = lua::length(rest).and_then(|length| rest.get(..length)) else { return false };
+        self.line += u32::try_from(code.iter().filter(|byte| **byte == b'\n').count()).unwrap_or(u32::MAX);
+        if let Some(last) = code.iter().rposition(|byte| *byte == b'\n') {
+            self.line_start = self.at + last + 1;
+        }
+        self.at += code.len();
+        true
     }
 
     fn after_quote(

@@ -7,6 +7,7 @@
 mod check;
 mod known;
 mod lexer;
+mod lua;
 mod mistake;
 mod parse;
 mod tree;

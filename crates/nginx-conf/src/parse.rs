@@ -1,6 +1,7 @@
 //! From texts to a tree of directives: blocks, and `include` through a function of the caller.
 
 use crate::lexer::{LexError, Lexer, Token};
+use crate::lua;
 use crate::mistake::Mistake;
 use crate::tree::{Directive, FileId, Word};
 
@@ -102,6 +103,17 @@ impl Parser<'_> {
                     Some("block directives are not supported in -g option")
                 }
                 Token::BlockStart(_) if depth + open.len() >= MOST_DEPTH => Some("too many nested blocks"),
+                Token::BlockStart(words) if words.first().is_some_and(|name| lua::holds_lua(&name.text)) => {
+                    let ends = lexer.skip_lua();
+                    let code = self
+                        .directive(words, lexer.line())
+                        .map(|directive| Directive { block: Some(Vec::new()), ..directive });
+                    open.last_mut().map_or(&mut top, |open| &mut open.held).extend(code);
+                    if ends {
+                        continue;
+                    }
+                    Some("unexpected end of file, expecting \"}\"")
+                }
                 Token::BlockStart(words) => {
                     open.extend(
                         self.directive(words, line)

@@ -54,6 +54,11 @@ fn words_are_nginx_s() {
         ("a\r\n b\r\n;", "[a][b];"),
         ("location ~ \\.php$ { }", "[location][~][\\.php$]{}"),
         ("\"a\" b;", "[a][b];"),
+        ("a_by_lua_block { say('}') } b;", "[a_by_lua_block]{}[b];"),
+        (
+            "set_by_lua_block $x {\n return { 1 }\n} b { c_by_lua_block { -- }\n} }",
+            "[set_by_lua_block][$x]{}[b]{[c_by_lua_block]{}}",
+        ),
         ("", ""),
         ("# only a comment", ""),
     ];

@@ -162,7 +162,11 @@ pub(crate) fn translate<'a>(
         let certificate = same.iter().find_map(|(scope, _)| certificate(translator, scope));
         if is_tls && let Some(mut certificate) = certificate {
             client_certificate::translate(translator, &scopes, &mut certificate);
-            table.set("tls", Value::Inline(certificate), "");
+            let named = same.iter().find_map(|(scope, _)| scope.all("ssl_certificate").first().copied());
+            match named.map(|directive| translator.ledger.origin(directive)) {
+                Some(origin) => table.from("tls", Value::Inline(certificate), &origin),
+                None => table.set("tls", Value::Inline(certificate), ""),
+            }
         } else if is_tls && let Some(directive) = listen.directive {
             translator.ledger.not_done(directive, "no server here has an ssl_certificate", "");
         }

@@ -138,15 +138,21 @@ fn log(translator: &mut Translator<'_>, directive: &Directive) -> Option<Table> 
     let mut table = Table::default();
     table.set("to", destination(translator, directive)?, "");
     if let Some(name) = directive.arg(1).filter(|name| *name != "combined") {
-        if !translator.log_formats.contains(&name) {
+        let is_known = translator.log_formats.contains(&name);
+        if !is_known && !translator.is_fragment {
             let why = format!("there is no log_format `{name}`");
             translator.ledger.not_done(directive, why, "name one, or combined");
             return None;
         }
-        if !translator.logs.uses_format(name) {
-            translator.logs.formats.push(name.to_owned());
+        if is_known {
+            if !translator.logs.uses_format(name) {
+                translator.logs.formats.push(name.to_owned());
+            }
+            table.set("format", log_format::key(name), "");
+        } else {
+            let why = format!("`log_format {name}` is in the nginx.conf around this file: combined is used");
+            translator.ledger.left_out(directive, why);
         }
-        table.set("format", log_format::key(name), "");
     }
     for parameter in directive.texts().skip(2) {
         match parameter.split_once('=').unwrap_or((parameter, "")) {

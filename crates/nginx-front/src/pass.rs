@@ -26,6 +26,8 @@ pub(crate) struct Pass {
     pub(crate) hash: Option<String>,
     /// What becomes of the location's prefix: `proxy_pass http://app/other/;`.
     pub(crate) rewrite: Option<String>,
+    /// The location's prefix again: nginx then sends the path in its normal form.
+    pub(crate) pool_path: Option<String>,
     /// What the names of its directives begin with.
     pub(crate) family: &'static str,
     pub(crate) origin: Origin,
@@ -59,19 +61,20 @@ pub(crate) fn translate<'a>(
     if varies {
         return pass_choice::translate(translator, &passing, &text);
     }
-    let (target, rewrite) = match scheme {
+    let (target, rewrite, pool_path) = match scheme {
         Scheme::Http | Scheme::Https => match http_target(translator, directive, &text, pattern)? {
-            HttpTarget::Prefix(target, rewrite) => (target, rewrite),
+            HttpTarget::Prefix(target, rewrite) => (target, rewrite, None),
+            HttpTarget::Same(target, path) => (target, None, Some(path)),
             HttpTarget::Whole(target, path) => {
                 return Some(pass_choice::of_one(translator, &passing, (&target, &path), &text));
             }
         },
-        _ => (text.strip_prefix("uwsgi://").unwrap_or(&text).to_owned(), None),
+        _ => (text.strip_prefix("uwsgi://").unwrap_or(&text).to_owned(), None, None),
     };
     let (name, variables) = passing.pool(translator, Target::Named(&target), &text);
     let hash = hash_of(translator, [target.as_str()]);
     let origin = translator.ledger.origin(directive);
-    Some(Pass { name, choice: None, variables, hash, rewrite, family, origin })
+    Some(Pass { name, choice: None, variables, hash, rewrite, pool_path, family, origin })
 }
 
 /// What the `hash` of the first of these `upstream` blocks looks at that has one.
@@ -175,6 +178,8 @@ impl<'a> PassDirective<'a, '_> {
 enum HttpTarget {
     /// And what becomes of the location's prefix.
     Prefix(String, Option<String>),
+    /// And the location's prefix, which stays.
+    Same(String, String),
     /// And the path that is asked for, whatever the location is.
     Whole(String, String),
 }
@@ -207,9 +212,10 @@ fn http_target(
     };
     let prefix = pattern.trim_start_matches(['^', '~', '=']).trim_start();
     let uses_variables = directive.arg(0).is_some_and(|text| text.contains('$'));
-    let Some(path) = path.filter(|path| *path != prefix || uses_variables) else {
-        return Some(HttpTarget::Prefix(target, None));
-    };
+    let Some(path) = path else { return Some(HttpTarget::Prefix(target, None)) };
+    if path == prefix && !uses_variables {
+        return Some(HttpTarget::Same(target, path.to_owned()));
+    }
     if uses_variables {
         return Some(HttpTarget::Whole(target, path.to_owned()));
     }

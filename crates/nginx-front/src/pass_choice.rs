@@ -61,7 +61,16 @@ pub(crate) fn translate<'a>(
     };
     choice.set("scheme", scheme, "");
     let origin = translator.ledger.origin(directive);
-    Some(Pass { name: any, choice: Some(choice), variables, hash, rewrite: None, family, origin })
+    Some(Pass {
+        name: any,
+        choice: Some(choice),
+        variables,
+        hash,
+        rewrite: None,
+        pool_path: None,
+        family,
+        origin,
+    })
 }
 
 /// The path that `proxy_pass` names: with variables, it is all that is asked for. `None`: the path stays.
@@ -89,7 +98,7 @@ pub(crate) fn of_one<'a>(
         choice
     });
     let hash = hash_of(translator, [server]);
-    Pass { name, choice, variables, hash, rewrite: None, family: passing.family, origin }
+    Pass { name, choice, variables, hash, rewrite: None, pool_path: None, family: passing.family, origin }
 }
 
 /// The servers that are named without variables, each with the directive that names it.

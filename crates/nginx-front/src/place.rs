@@ -91,6 +91,10 @@ pub(crate) fn answer<'a>(
         if let Some(set) = &pool.variables {
             table.set("variables", set.as_str(), "");
         }
+        let is_named = matches!(table.get("match"), Some(Value::Text(pattern)) if pattern.starts_with('@'));
+        if let Some(path) = pool.pool_path.as_ref().filter(|_| !is_named) {
+            table.from("pool_path", path.as_str(), &pool.origin);
+        }
         if let Some(rewrite) = &pool.rewrite {
             table.noted("rewrite", vec![rewrite.as_str()], &pool.origin, "the path of proxy_pass");
         }

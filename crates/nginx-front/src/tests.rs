@@ -196,7 +196,10 @@ fn the_path_of_proxy_pass_takes_the_place_of_the_prefix() {
         |index: usize| at(&table, &format!("edge.site.0.location.{index}")).get("rewrite").map(shown);
     assert_eq!(rewrite(0).as_deref(), Some(r#"["(?s)^/api/v1\.0/(.*)$ /$1 break"]"#));
     assert_eq!(rewrite(1).as_deref(), Some(r#"["(?s)^/x$ /y/z break"]"#));
+    // nginx sends the path in its normal form, as it does where the path changes.
     assert_eq!(rewrite(2), None);
+    assert_eq!(text(&table, "edge.site.0.location.2.pool_path"), "/same/");
+    assert!(at(&table, "edge.site.0.location.0").get("pool_path").is_none());
     assert_eq!(rewrite(3).as_deref(), Some(r#"["(?s)^/b(.*)$ /c$1 break"]"#));
 }
 

@@ -3,6 +3,9 @@
 use crate::verdict::contains;
 use crate::{Probe, Reply};
 
+/// Bytes; compression makes longer bodies shorter.
+const TOO_SHORT: u64 = 256;
+
 /// Another status. `ours`: none if Weir has given no answer.
 pub(crate) fn status(probe: &Probe, nginx: &Reply, ours: Option<&Reply>) -> Option<&'static str> {
     let has = |name: &str| probe.fields.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
@@ -70,6 +73,15 @@ pub(crate) fn field(
         "content-encoding" | "etag" | "accept-ranges" | "vary" if is_twice(probe, "accept-encoding") => {
             Some("Accept-Encoding may stand in several lines (RFC 9110 section 5.3)")
         }
+        "content-encoding" | "etag" | "accept-ranges" if is_too_short(probe, theirs, ours) => {
+            Some("a body that would become longer is not compressed")
+        }
+        "location" if nginx == as_rewrite_decodes(weir) => {
+            Some("what was sent encoded stays so in redirects")
+        }
+        "location" if names_forwarded_scheme(probe, nginx, weir) => {
+            Some("a file that uses X-Forwarded-Proto believes it in redirects too")
+        }
         "content-disposition" if ours.status == 304 => {
             Some("304 says nothing of the content (RFC 9110 section 15.4.5)")
         }
@@ -104,6 +116,42 @@ pub(crate) fn field(
         }
         _ => None,
     }
+}
+
+/// Whether Weir has left as it is what nginx has compressed in vain.
+fn is_too_short(probe: &Probe, theirs: &Reply, ours: &Reply) -> bool {
+    let length = ours.field("content-length").and_then(|length| length.parse::<u64>().ok());
+    let is_in_vain = probe.method == "HEAD" || theirs.body.len() >= ours.body.len();
+    let is_left = theirs.field("content-encoding").is_some() && ours.field("content-encoding").is_none();
+    is_left && is_in_vain && length.is_some_and(|length| length < TOO_SHORT)
+}
+
+/// Whether a redirect of Weir's names the scheme of X-Forwarded-Proto, and nginx's that of the connection.
+fn names_forwarded_scheme(probe: &Probe, nginx: &str, weir: &str) -> bool {
+    let told = probe.fields.iter().find(|(name, _)| name.eq_ignore_ascii_case("x-forwarded-proto"));
+    let rest = |shown: &str, scheme: &str| shown.strip_prefix(&format!("`{scheme}://")).map(str::to_owned);
+    told.is_some_and(|(_, scheme)| {
+        ["http", "https"]
+            .iter()
+            .any(|one| rest(nginx, one).is_some() && rest(nginx, one) == rest(weir, scheme))
+    })
+}
+
+/// The path with its printable characters decoded, as nginx's `rewrite` leaves them in a redirect.
+fn as_rewrite_decodes(shown: &str) -> String {
+    let (path, query) = shown.split_once('?').map_or((shown, None), |(path, query)| (path, Some(query)));
+    let mut parts = path.split('%');
+    let mut decoded = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let byte = part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match byte.filter(|byte| (b'&'..0x7f).contains(byte) && *byte != b'?') {
+            Some(byte) => {
+                decoded.extend([char::from(byte).to_string().as_str(), part.get(2..).unwrap_or("")])
+            }
+            None => decoded.extend(["%", part]),
+        }
+    }
+    query.iter().fold(decoded, |path, query| format!("{path}?{query}"))
 }
 
 /// Whether a list of entity tags stands in several lines.

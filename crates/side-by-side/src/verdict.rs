@@ -74,7 +74,7 @@ impl Comparison<'_> {
             let found = || self.found("status", nginx.status.to_string(), weir.status.to_string());
             return differs.then(found).into_iter().collect();
         }
-        let is_own = is_own_page(nginx) && is_own_page(weir);
+        let is_own = [nginx, weir].into_iter().all(|reply| is_own_page(reply) || self.is_coded_error(reply));
         let mut found = Vec::new();
         for name in names(nginx, weir) {
             if is_own && OF_OWN_PAGES.contains(&name) {
@@ -96,12 +96,23 @@ impl Comparison<'_> {
         if !is_own && one != other && tag_kind(again) == one {
             found.push(self.found("etag", one.to_owned(), other.to_owned()));
         }
-        let is_coded = !self.is_decoded && nginx.field("content-encoding").is_some();
-        if !is_own && !is_coded && nginx.body != weir.body && again.body == nginx.body {
+        if !is_own && !self.is_coded(nginx) && nginx.body != weir.body && again.body == nginx.body {
             let (one, other) = around(&nginx.body, &weir.body);
             found.push(self.found("body", one, other));
         }
         found
+    }
+
+    /// Whether its body is as it was compressed.
+    fn is_coded(&self, reply: &Reply) -> bool {
+        !self.is_decoded && reply.field("content-encoding").is_some()
+    }
+
+    /// A compressed page for an error, of which nobody can see whose it is.
+    fn is_coded_error(&self, reply: &Reply) -> bool {
+        let types = ["text/html", "text/html; charset=utf-8"];
+        let is_html = reply.field("content-type").is_some_and(|kind| types.contains(&kind.as_str()));
+        reply.status >= 300 && self.is_coded(reply) && is_html
     }
 
     fn found(&self, what: &str, nginx: String, weir: String) -> Difference {
@@ -228,6 +239,19 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_can_see_is_no_difference() {
+        let coded = ("content-encoding", "gzip");
+        let nginx = reply(404, &[coded, ("content-type", "text/html")], "\x1f one");
+        let own = [coded, ("content-type", "text/html; charset=utf-8"), ("cache-control", "no-store")];
+        let weir = reply(404, &own, "\x1f two");
+        assert_eq!(found("/", &nginx, &weir, &nginx), []);
+        // What is found is no error.
+        let (nginx, weir) = (Reply { status: 200, ..nginx }, Reply { status: 200, ..weir });
+        let different = [("cache-control".to_owned(), false), ("content-type".to_owned(), false)];
+        assert_eq!(found("/", &nginx, &weir, &nginx), different);
+    }
+
+    #[test]
     fn status_fields_and_body_are_compared() {
         let nginx = reply(200, &[("x-own", "1")], "one");
         let cases = [
@@ -248,6 +272,16 @@ mod tests {
         let (nginx, weir) = (reply(200, &[], "secret"), reply(404, &[], ""));
         assert_eq!(found("/.git/config", &nginx, &weir, &nginx), [("status".to_owned(), true)]);
         assert_eq!(found("/.well-known/x", &nginx, &weir, &nginx), [("status".to_owned(), false)]);
+        let nginx = reply(301, &[("location", "https://a/x//y/b?c=%2f")], "");
+        let weir = reply(301, &[("location", "https://a/x//y%2fb?c=%2f")], "");
+        assert_eq!(found("/", &nginx, &weir, &nginx), [("location".to_owned(), true)]);
+        let weir = reply(301, &[("location", "https://a/x//y%3fb?c=%2f")], "");
+        assert_eq!(found("/", &nginx, &weir, &nginx), [("location".to_owned(), false)]);
+        let nginx = reply(200, &[("content-encoding", "gzip")], "\x1f a body that is longer than before");
+        let weir = reply(200, &[("content-length", "1")], "x");
+        assert_eq!(found("/", &nginx, &weir, &nginx), [("content-encoding".to_owned(), true)]);
+        let weir = reply(200, &[("content-length", "300")], &"x".repeat(300));
+        assert_eq!(found("/", &nginx, &weir, &nginx), [("content-encoding".to_owned(), false)]);
         let (nginx, weir) = (reply(200, &[], "x"), reply(200, &[("vary", "Accept-Encoding")], "x"));
         assert_eq!(found("/", &nginx, &weir, &nginx), [("vary".to_owned(), true)]);
     }

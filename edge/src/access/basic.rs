@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::prelude::Engine;
 use http::HeaderValue;
 use parking_lot::Mutex;
@@ -15,6 +14,7 @@ use tokio::task::spawn_blocking;
 
 use crate::access::htpasswd::{FileUsers, PasswordFile, Users};
 use crate::access::password_memory::PasswordMemory;
+use crate::variables::basic_credentials::BASE64;
 use crate::variables::{Facts, Template};
 
 /// How long a request waits for its turn to have its password checked.
@@ -149,12 +149,6 @@ fn challenge(realm: &[u8]) -> Option<HeaderValue> {
     let quoted = realm.replace('\\', "\\\\").replace('"', "\\\"");
     HeaderValue::from_str(&format!("Basic realm=\"{quoted}\", charset=\"UTF-8\"")).ok()
 }
-
-/// As nginx reads it: some clients leave out the padding.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &base64::alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 /// User and password of `Authorization: Basic …`.
 fn credentials(field: &HeaderValue) -> Option<(String, String)> {

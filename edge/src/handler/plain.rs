@@ -201,6 +201,9 @@ impl PlainRequest<'_, '_> {
         at_pool: &PoolPath,
         path: &NormalPath<'_>,
     ) -> Result<bool, Reason> {
+        if at_pool.leaves(self.head.target.path(), path) {
+            return Ok(false);
+        }
         let replaced = at_pool.replace(path).ok_or(Reason::Target)?;
         let query = self.head.target.query();
         let target = path::target(&replaced, query.map(str::as_bytes));

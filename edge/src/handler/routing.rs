@@ -304,6 +304,9 @@ fn allows(location: &Location, method: &Method) -> bool {
 
 /// The application is asked for another path.
 fn at_pool_path(at_pool: &PoolPath, request: &mut Request, path: &NormalPath<'_>) {
+    if at_pool.leaves(split(&request.target).0, path) {
+        return;
+    }
     let Some(replaced) = at_pool.replace(path) else { return };
     let query = split(&request.target).1.map(str::to_owned);
     request.note(|| "setting pool_path".into(), || format!("asked for as {}", printable(&replaced)));

@@ -11,6 +11,8 @@ pub(crate) struct PoolPath {
     /// How much of a path it replaces.
     literal_length: usize,
     path: Box<[u8]>,
+    /// It replaces the beginning by itself: only the form of a path changes.
+    is_same: bool,
 }
 
 impl PoolPath {
@@ -25,7 +27,13 @@ impl PoolPath {
             mistakes.push(at, format!("`{setting}` is no path; write `\"/\"` or `\"/app/\"`"));
             return None;
         }
-        Some(Self { literal_length, path: setting.as_bytes().into() })
+        let is_same = pattern.ends_with(setting) && setting.len() == literal_length;
+        Some(Self { literal_length, path: setting.as_bytes().into(), is_same })
+    }
+
+    /// Whether the application is asked for the path just as it was sent.
+    pub(crate) fn leaves(&self, sent: &str, path: &NormalPath<'_>) -> bool {
+        self.is_same && path.as_bytes() == sent.as_bytes()
     }
 
     /// The path that the application is asked for.
@@ -54,6 +62,23 @@ mod tests {
             let asked = path::normalise(asked.as_bytes()).unwrap();
             let made = built.replace(&asked).unwrap();
             assert_eq!(String::from_utf8_lossy(made.as_bytes()), expected, "{pattern} {setting}");
+        }
+    }
+
+    #[test]
+    fn the_same_path_is_left_if_it_is_normal() {
+        for (pattern, setting, sent, expected) in [
+            ("/", "/", "/a/b", true),
+            ("/x/", "/x/", "/x/a", true),
+            ("= /x", "/x", "/x", true),
+            ("/", "/", "/a//b", false),
+            ("/", "/", "/a%2fb", false),
+            ("/x/", "/", "/x/a", false),
+            ("/x/y/", "/y/", "/x/y/a", false),
+        ] {
+            let built = PoolPath::build("at", setting, pattern, &mut Mistakes::default()).unwrap();
+            let path = path::normalise(sent.as_bytes()).unwrap();
+            assert_eq!(built.leaves(sent, &path), expected, "{pattern} {setting} {sent}");
         }
     }
 

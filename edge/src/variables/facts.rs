@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
-use base64::prelude::{BASE64_STANDARD, Engine};
+use base64::prelude::Engine;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, HeaderName, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 use weir_proto::origin::Attempt;
@@ -18,6 +18,7 @@ use crate::connection::proxied::ProxyAddresses;
 use crate::connection::tls_session::TlsSession;
 use crate::connection::unix_client::named;
 use crate::variables::application_work::ApplicationWork;
+use crate::variables::basic_credentials::BASE64;
 use crate::variables::body_copy::BodyCopy;
 use crate::variables::expression::EndlessSearch;
 use crate::variables::facts::upstream::of_upstream;
@@ -381,7 +382,7 @@ impl<'a> Facts<'a> {
         if !scheme.eq_ignore_ascii_case(b"basic ") {
             return None;
         }
-        let decoded = BASE64_STANDARD.decode(encoded.trim_ascii()).ok()?;
+        let decoded = BASE64.decode(encoded.trim_ascii()).ok()?;
         let end = decoded.iter().position(|byte| *byte == b':')?;
         decoded.get(..end).map(<[u8]>::to_vec)
     }

@@ -66,7 +66,10 @@ pub(crate) fn write(directory: &Path) {
 /// The password of each is the name backwards, but for bob's, who has his name.
 const HTPASSWD: &[u8] = b"alice:{PLAIN}ecila\nbob:$apr1$salt1234$/1rhLLfwhzu7tkXp2qhn1.\n\
     carol:{SHA}DHsclwLrkhpE7rHl4/980kSJSyM=\n\
-    dave:$6$saltsalt$o7YvvvUsCz1W.jQvBm45o0ud/xAnic.MFqiEwvnqlDOhNXqOSoTmArcC8CGoS5hCGPc1MS/ZFbVsWV6OHmdz//\n";
+    dave:$6$saltsalt$o7YvvvUsCz1W.jQvBm45o0ud/xAnic.MFqiEwvnqlDOhNXqOSoTmArcC8CGoS5hCGPc1MS/ZFbVsWV6OHmdz//\n\
+    eve:{SSHA}nQ0a6srQDZwNCpGgV88K1Af9N+tzYWx0\nfrank:$1$saltsalt$7tJRvKVVObT3O6nPYedl71\n\
+    grace:$5$saltsalt$4jwQqqxu9i7SjTiydD70uICweCYT.x3kcpxeonSjfyB\n\
+    heidi:$2b$04$abcdefghijklmnopqrstuubGGiT4wla2XvuSApLwBDHr/Sae9/77C\nivan:absgVQPLllmdo\n";
 
 fn content(directory: &Path, name: &str, bytes: &[u8]) {
     let path = directory.join(name);

@@ -119,8 +119,9 @@ fn lines(path: &Path, server: &Server) -> Option<Vec<(usize, String)>> {
         .iter()
         .fold(text, |text, (port, name)| text.replace(&port.to_string(), name));
     let numbered = |line: &str| {
-        let digits: String =
-            line.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
+        // That of a malformed request has no number: it belongs to no site.
+        let begun = line.trim_start_matches("{\"n\": ");
+        let digits = begun.split(|letter: char| !letter.is_ascii_digit()).next()?;
         Some((digits.parse().ok()?, line.to_owned()))
     };
     let mut lines: Vec<(usize, String)> = named.lines().filter_map(numbered).collect();

@@ -125,12 +125,29 @@ impl Listeners {
 fn merged(features: &[Feature]) -> String {
     let usual = fs::read_to_string(repository().join("tests/side-by-side/weir.toml")).unwrap();
     let mut all: Table = usual.parse().unwrap();
+    let types = fs::read_to_string(repository().join("tests/side-by-side/types.toml")).unwrap();
+    let types: Table = types.parse().unwrap();
     for feature in features {
-        let table: Table =
+        let mut table: Table =
             feature.settings.parse().unwrap_or_else(|error| panic!("{}/weir.toml: {error}", feature.name));
+        if !feature.settings.contains("types") {
+            for site in sites(&mut table).filter(|site| !has_default_types(site)) {
+                site.insert("types".to_owned(), types.clone().into());
+            }
+        }
         merge(&mut all, table, &feature.name);
     }
     toml::to_string(&all).unwrap()
+}
+
+fn sites(settings: &mut Table) -> impl Iterator<Item = &mut Table> {
+    let sites = settings.get_mut("edge").and_then(|edge| edge.get_mut("site")).and_then(Value::as_array_mut);
+    sites.into_iter().flatten().filter_map(Value::as_table_mut)
+}
+
+/// Whether some location has a type for all that has no other.
+fn has_default_types(site: &Table) -> bool {
+    site.get("location").is_some_and(|locations| locations.to_string().contains("default_type"))
 }
 
 fn merge(into: &mut Table, from: Table, name: &str) {

@@ -2,8 +2,8 @@
 //!
 //! Both are started on free ports from a copy of the file (`copy`, `twins`), unless `--against` names an
 //! nginx that runs already. The requests are made from the file (`questions`) or read from a list or an
-//! access log (`recorded`). nginx is asked twice: what differs between its own two answers is no difference
-//! (`crates/side-by-side`).
+//! access log (`recorded`). Where they differ, nginx is asked once more: what differs between its own two
+//! answers is no difference (`crates/side-by-side`).
 
 mod client;
 mod copy;
@@ -70,16 +70,33 @@ fn compared(
 struct Answers {
     nginx: Option<Reply>,
     weir: Option<Reply>,
-    /// nginx's second answer, to a request that changes nothing.
+    /// nginx's second answer, to a request that changes nothing, if the first ones differ.
     again: Option<Reply>,
 }
 
-/// Asks both. An answer that does not come is one too: `return 444` gives none.
+impl Answers {
+    fn differences(&self, probe: &Probe) -> Vec<Difference> {
+        let comparison = Comparison {
+            probe,
+            nginx: self.nginx.as_ref(),
+            weir: self.weir.as_ref(),
+            again: self.again.as_ref(),
+            is_decoded: false,
+        };
+        comparison.differences()
+    }
+}
+
+/// Asks both, and once more where they differ. An answer that does not come is one too: `return 444` gives
+/// none. Both are asked equally often, for what they count (`limit_req`).
 fn ask(twins: &Twins, probe: &Probe) -> Result<Answers, String> {
-    let nginx = twins.nginx(probe)?;
-    let weir = twins.weir(probe)?;
-    let again = if probe.is_safe() { twins.nginx(probe)? } else { nginx.clone() };
-    Ok(Answers { nginx, weir, again })
+    let (nginx, weir) = (twins.nginx(probe)?, twins.weir(probe)?);
+    let mut answers = Answers { again: nginx.clone(), nginx, weir };
+    if probe.is_safe() && !answers.differences(probe).is_empty() {
+        answers.again = twins.nginx(probe)?;
+        twins.weir(probe)?;
+    }
+    Ok(answers)
 }
 
 /// What came of all requests.
@@ -94,18 +111,11 @@ struct Total {
 
 impl Total {
     fn add(&mut self, probe: &Probe, answers: &Answers) {
-        let Answers { nginx, weir, again } = answers;
+        let Answers { nginx, weir, .. } = answers;
         let is_gone =
             |reply: &Option<Reply>| matches!(reply, Some(reply) if matches!(reply.status, 502 | 504));
         self.without_application += usize::from(is_gone(nginx) && is_gone(weir));
-        let comparison = Comparison {
-            probe,
-            nginx: nginx.as_ref(),
-            weir: weir.as_ref(),
-            again: again.as_ref(),
-            is_decoded: false,
-        };
-        let found = comparison.differences();
+        let found = answers.differences(probe);
         for name in found.iter().filter_map(|difference| difference.intended) {
             match self.intended.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, count)) => *count += 1,

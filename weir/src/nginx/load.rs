@@ -3,7 +3,7 @@
 use nginx_front::{Note, Program, Translation, Verdict, translate};
 
 use super::files::Configuration;
-use super::lenient;
+use super::{lenient, wording};
 use crate::settings::{self, ServiceSettings};
 
 /// What became of a file.
@@ -80,9 +80,10 @@ fn with_origin(line: &str, toml: &str) -> String {
         let at = line.rfind("# ")?;
         line.get(at + 2..)
     });
+    let text = wording::of(text.trim());
     match origin {
-        Some(origin) => format!("{} in {origin}", text.trim()),
-        None => text.trim().to_owned(),
+        Some(origin) => format!("{text} in {origin}"),
+        None => text,
     }
 }
 

@@ -52,8 +52,8 @@ pub(super) fn wanted(request: &HeaderMap, length: u64) -> RangeSet {
     let Some((unit, set)) = line.to_str().ok().and_then(|line| line.split_once('=')) else {
         return RangeSet::All;
     };
-    // "Range unit names are case-insensitive" (section 14.1)
-    if !unit.trim().eq_ignore_ascii_case("bytes") {
+    // "Range unit names are case-insensitive" (section 14.1). A unit alone is no Range, as in nginx.
+    if !unit.trim().eq_ignore_ascii_case("bytes") || set.is_empty() {
         return RangeSet::All;
     }
     let mut parts: Vec<ByteRange> = Vec::new();
@@ -173,7 +173,7 @@ mod tests {
             (&["bytes=-1"], 0, RangeSet::All),
             (&["bytes=5-2"], 10, RangeSet::Outside),
             (&["bytes=-"], 10, RangeSet::Outside),
-            (&["bytes="], 10, RangeSet::Outside),
+            (&["bytes="], 10, RangeSet::All),
             (&["bytes"], 10, RangeSet::All),
             (&["bytes=a-b"], 10, RangeSet::Outside),
             (&["bytes=+1-2"], 10, RangeSet::Outside),

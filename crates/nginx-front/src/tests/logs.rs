@@ -52,7 +52,14 @@ fn what_a_log_cannot_say_is_said() {
         [
             "\"log_format\" is not done: these variables have no value here: $geoip_country_code, \
              $connection_time in nginx.conf:1",
-            "\"access_log\" is not done: there is no log_format `none`; name one, or combined in nginx.conf:1",
+            "\"access_log\" is not done: `log_format none` is in the nginx.conf around this file: combined is used in nginx.conf:1",
         ]
+    );
+    assert_eq!(text(&table, "edge.site.0.logs.0.to"), "/etc/nginx/a.log");
+    // A whole file has all formats that there are.
+    let (_, missing) = with_missing("events { } http { server { access_log b.log none; } }");
+    assert_eq!(
+        missing,
+        ["\"access_log\" is not done: there is no log_format `none`; name one, or combined in nginx.conf:1"]
     );
 }
