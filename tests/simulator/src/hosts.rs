@@ -1,5 +1,5 @@
-//! The machines of the world: each a runtime of one thread, which runs until it would sleep. All share the one
-//! thread of the process, and time goes on when all of them sleep.
+//! The machines of the world: each a runtime of one thread, which runs until it would sleep. All share the
+//! one thread of the process, and time goes on when all of them sleep.
 
 use std::cell::RefCell;
 use std::future::poll_fn;

@@ -1,5 +1,5 @@
-//! Plays the worlds of many seeds, each in a process of its own, and shows the shortest schedule of one in which
-//! something was wrong.
+//! Plays the worlds of many seeds, each in a process of its own, and shows the shortest schedule of one in
+//! which something was wrong.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! A Redis in memory that runs the scripts of the cache-node, so as they are, by the Lua that Redis has. It can
+//! A Redis in memory that runs the scripts of the cache-node as they are, by the Lua that Redis has. It can
 //! fail over to a copy that is a second behind. The cache-node's own contract of stores is held against it.
 
 mod commands;
@@ -56,7 +56,7 @@ pub struct RedisTwin {
 }
 
 impl RedisTwin {
-    /// With a fault in the scripts that it runs.
+    /// `fault` stands in the scripts that it runs.
     pub fn new(fault: Option<ScriptFault>) -> Self {
         let server = Arc::new(Server::default());
         Self {

@@ -17,7 +17,7 @@ pub struct Schedule {
     pub topology: Topology,
     pub has_redis: bool,
     pub kind: Kind,
-    /// By their times.
+    /// In the order of their times.
     pub events: Vec<Event>,
 }
 

@@ -5,13 +5,13 @@
 #[derive(Clone, Copy, Debug)]
 pub struct ScriptFault {
     pub name: &'static str,
-    /// What stands in a script, and what stood there while the fault was in it, or before the line was written.
+    /// What stands in a script, and what stood there with the fault.
     right: &'static str,
     wrong: &'static str,
 }
 
 pub const FAULTS: &[ScriptFault] = &[
-    // Mended by "a page stored while another node reads the purged one is found there, and not made again".
+    // Mended by "a page stored while another node reads the purged one is found there".
     ScriptFault {
         name: "stored-meanwhile",
         right: "local usable = not string.find(ARGV[4] .. ' ', ' ' .. own .. ' ', 1, true)",

@@ -1,7 +1,7 @@
 //! Makes a schedule that shows a fault as short as it gets: parts are left out for as long as it still does.
 
-/// The fewest numbers below `count` for which `fails` is true, as far as leaving out parts finds them. `fails` is called at
-/// most `budget` times.
+/// The fewest numbers below `count` for which `fails` is true, as far as leaving out parts finds them.
+/// `fails` is called at most `budget` times.
 pub fn shrink(count: usize, mut budget: usize, mut fails: impl FnMut(&[usize]) -> bool) -> Vec<usize> {
     let mut kept: Vec<usize> = (0..count).collect();
     let mut size = kept.len().div_ceil(2);

@@ -38,7 +38,7 @@ const VISITORS: &str = "visitors";
 #[derive(Debug)]
 pub struct End {
     pub history: History,
-    /// The same for the same world: of all that happened and when.
+    /// A hash of all that happened and when: one world has one.
     pub trace: u64,
 }
 

@@ -1,5 +1,5 @@
-//! The simulator's Redis as a program that takes redis-server's arguments, so that the cache-node's own tests
-//! of stores can be held against it: `WEIR_REDIS_SERVER=…/redis-twin cargo test -p cache-node store::contract`.
+//! The simulator's Redis as a program that takes redis-server's arguments, so that the cache-node's own
+//! tests of stores can be held against it (`deploy/setup/test.sh`).
 
 use weir_simulator::redis::RedisTwin;
 
