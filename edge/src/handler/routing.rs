@@ -322,7 +322,7 @@ async fn index_elsewhere(
     path: NormalPath<'static>,
 ) -> Result<Box<Request>, AtLocation> {
     let files = location.files.as_ref().filter(|_| location.pool.is_none() && path.is_directory());
-    let Some(files) = files.filter(|_| request.method == Method::GET || request.method == Method::HEAD)
+    let Some(files) = files.filter(|_| [Method::GET, Method::HEAD, Method::POST].contains(&request.method))
     else {
         return Ok(request);
     };
