@@ -10,7 +10,6 @@ use std::time::{Duration, Instant, SystemTime};
 use admin::{Guard, Readiness, Routes};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use process::room::Room;
 use process::shutdown::Shutdown;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::{AdminPlane, EdgeInForce};
 use crate::cache_node::identity::EdgeIdentity;
 use crate::edge::{Edge, StartError};
+use crate::listen::crowd::Crowd;
 use crate::listen::floor::Floor;
 use crate::listen::generation::{CurrentGeneration, Generation};
 use crate::listen::listeners::Listeners;
@@ -56,7 +56,7 @@ pub struct EdgeServer {
     tickets: Tickets,
     process: Shutdown,
     /// Places for connections.
-    room: Arc<Room>,
+    crowd: Arc<Crowd>,
     readiness: Readiness,
     guard: Guard,
     serving: Mutex<ListenState>,
@@ -90,7 +90,7 @@ type AdminOrder = Arc<Mutex<Option<TcpListener>>>;
 impl EdgeServer {
     pub fn new(settings: Config, peers: Peers, shutdown: Shutdown) -> Result<Arc<Self>, StartError> {
         let tickets = Tickets::new()?;
-        let room = Arc::new(Room::new(room::connections(settings.limits.connections)));
+        let crowd = Arc::new(Crowd::new(room::connections(settings.limits.connections)));
         let guard = match settings.admin.as_str() {
             "off" => Guard::default(),
             admin => Guard::new(admin, &settings.admin_hosts, settings.admin_token_file.as_deref()),
@@ -102,7 +102,7 @@ impl EdgeServer {
             current: Arc::new(ArcSwap::from_pointee(generation)),
             tickets,
             process: shutdown,
-            room,
+            crowd,
             readiness: Readiness::default(),
             guard,
             serving: Mutex::default(),
@@ -153,7 +153,7 @@ impl EdgeServer {
     }
 
     fn open_floor(&self, edge: &Edge, listeners: Vec<Vec<std::net::TcpListener>>) {
-        let floor = Floor::start(edge.settings.runtime, &self.current, &self.room, &self.process);
+        let floor = Floor::start(edge.settings.runtime, &self.current, &self.crowd, &self.process);
         let floor = match floor {
             Ok(floor) => floor,
             Err(error) => return tracing::error!("cannot start a thread for each core: {error}"),

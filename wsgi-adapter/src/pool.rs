@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use parking_lot::Mutex;
+use process::client_key::ClientKey;
 use process::repeated::RepeatCounter;
 use rand::Rng;
 use tokio::sync::{Notify, Semaphore, oneshot};
@@ -13,7 +14,7 @@ use weir_proto::origin::RequestHead;
 
 use balance::{NoServer, Servers};
 use budget::Budget;
-use clients::{ClientKey, Clients, Resource};
+use clients::{Clients, Resource};
 use member::Member;
 pub(crate) use member::{Server, ServerId};
 use queue::Queue;

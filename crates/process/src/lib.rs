@@ -3,6 +3,7 @@
 
 #[cfg(feature = "jemalloc")]
 mod allocator;
+pub mod client_key;
 pub mod control;
 pub mod directory;
 pub mod handover;

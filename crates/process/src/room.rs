@@ -27,6 +27,16 @@ impl Room {
         self.places.clone().try_acquire_many_owned(number).ok()
     }
 
+    /// Places that nobody has.
+    pub fn left(&self) -> usize {
+        self.places.available_permits()
+    }
+
+    /// All places.
+    pub fn number(&self) -> usize {
+        *self.number.lock()
+    }
+
     /// Another number, from now on. If more are taken already, none is given until enough have come back.
     /// Must be called within a runtime.
     pub fn resize(&self, wanted: usize) {

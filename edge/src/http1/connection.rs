@@ -156,16 +156,15 @@ impl Connection {
             } else {
                 let bounds = edge.bounds(self.via.listener);
                 let patience = match head_started {
+                    Some(started) if self.drains => LAST_REQUEST.saturating_sub(started.elapsed()),
                     Some(started) => bounds.head.saturating_sub(started.elapsed()),
                     None if self.drains => LAST_REQUEST,
                     None if self.via.requests == 0 => bounds.head,
                     None => bounds.keepalive,
                 };
-                let in_head = head_started.is_some();
                 let stepping = poll_fn(|context| match self.poll_step(context) {
                     Poll::Ready(step) => Poll::Ready(step),
-                    // A drain ends idle connections, but not a head that is arriving.
-                    Poll::Pending if in_head || self.drains => Poll::Pending,
+                    Poll::Pending if self.drains => Poll::Pending,
                     Poll::Pending if self.awaits_drain && !edge.shutdown.is_draining() => Poll::Pending,
                     Poll::Pending => {
                         self.awaits_drain = true;

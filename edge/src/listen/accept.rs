@@ -1,5 +1,5 @@
-//! Accepts connections and bounds their number. Each is a task, which first finds out what the client speaks:
-//! TLS or not, and which HTTP.
+//! Accepts connections, as many as there may be. Each is a task, which first finds out what the client
+//! speaks: TLS or not, and which HTTP.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,12 +10,10 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use process::room::Room;
 use process::shutdown::Shutdown;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream, UnixListener};
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::server::TlsStream;
 
 use crate::acme::challenge;
@@ -25,6 +23,7 @@ use crate::connection::stream::Stream;
 use crate::connection::unix_client::UNIX;
 use crate::http1::connection::Connection;
 use crate::http2::PREFACE;
+use crate::listen::crowd::{Crowd, Place};
 use crate::listen::generation::{CurrentGeneration, Door, Generation};
 use crate::listen::proxy_protocol::{self, ProxiedSource};
 use crate::listen::tls::Acceptor;
@@ -35,6 +34,8 @@ use http1::head::Scheme;
 
 /// How long accepting pauses when the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long a client that has not finished its first words may go on with them after a drain has begun.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How many connections have been accepted.
 static CONNECTIONS: AtomicU32 = AtomicU32::new(0);
 /// The first byte of every TLS connection: a handshake record.
@@ -51,7 +52,7 @@ pub(crate) struct Guest {
 
 /// Counts the connection while it exists.
 pub(crate) struct Seat {
-    _permit: OwnedSemaphorePermit,
+    place: Place,
     _active: GaugeGuard,
 }
 
@@ -60,7 +61,7 @@ pub(crate) struct Seat {
 pub(crate) async fn accept(
     (listener, address, closing): (TcpListener, &str, &Shutdown),
     current: &CurrentGeneration,
-    room: &Arc<Room>,
+    crowd: &Arc<Crowd>,
     take: impl Fn(&Generation, &Door, Guest),
 ) {
     // A connection that came before its address left the settings is still served by them.
@@ -85,16 +86,17 @@ pub(crate) async fn accept(
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "connection not accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
         edge.metrics.connections_accepted.inc();
-        let Some(seat) = room.take() else {
+        let Some(place) = crowd.enter(peer, &edge.settings.trusted_proxies) else {
             edge.metrics.connections_refused.inc();
+            tracing::debug!(client = %peer.ip(), "a connection too many: of all, or of this client");
             continue;
         };
-        let place = Seat { _permit: seat, _active: GaugeGuard::enter(&edge.metrics.connections_active) };
+        let place = Seat { place, _active: GaugeGuard::enter(&edge.metrics.connections_active) };
         if let Some(door) = known.door(address) {
             take(&known, door, Guest { stream, peer, port, place });
         }
@@ -178,13 +180,17 @@ async fn settle(
     Door { tls, http2, proxy_protocol, .. }: Door,
     mut stream: TcpStream,
     mut via: Via,
-    held: impl Send + 'static,
+    mut held: (Seat, impl Send + 'static),
 ) {
     let mut proxied = None;
     if proxy_protocol {
         match introduced(&edge, &mut stream, &via).await {
             Some(ProxiedSource::Client(client)) => {
                 via.peer = client.source;
+                if !held.0.place.belongs_to(client.source.ip()) {
+                    edge.metrics.connections_refused.inc();
+                    return;
+                }
                 proxied = Some(Arc::new(client));
             }
             Some(ProxiedSource::Unknown) => {}
@@ -209,7 +215,8 @@ async fn settle(
         Stream::Tls(_) => stream.speaks_http2(),
         Stream::Plain(_) => {
             let patience = edge.bounds(via.listener).head;
-            let Ok(Ok(found)) = timeout(patience, begins_http2(&mut stream, &mut begun)).await else {
+            let Some(Ok(found)) = in_time(&edge, patience, begins_http2(&mut stream, &mut begun)).await
+            else {
                 return;
             };
             http2 && found && !is_tls
@@ -231,15 +238,29 @@ async fn introduced(edge: &Edge, stream: &mut TcpStream, via: &Via) -> Option<Pr
         tracing::debug!(client = %peer.ip(), "not in `trusted_proxies`, and so not heard by the PROXY protocol");
         return None;
     }
-    match timeout(edge.bounds(via.listener).head, proxy_protocol::read(stream)).await {
-        Ok(Ok(source)) => Some(source),
+    match in_time(edge, edge.bounds(via.listener).head, proxy_protocol::read(stream)).await {
+        Some(Ok(source)) => Some(source),
         // It left without a byte, as health checks do.
-        Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => None,
-        Ok(Err(error)) => {
+        Some(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => None,
+        Some(Err(error)) => {
             tracing::debug!(client = %peer.ip(), %error, "no header of the PROXY protocol");
             None
         }
-        Err(_) => None,
+        None => None,
+    }
+}
+
+/// What a client has to say first, if it says it within `patience`. A drain waits for no client that is slow
+/// with it, and does not end one whose words are on their way.
+async fn in_time<T>(edge: &Edge, patience: Duration, work: impl Future<Output = T>) -> Option<T> {
+    let drained = async {
+        edge.process().draining().await;
+        sleep(LAST_WORDS).await;
+    };
+    tokio::select! {
+        biased;
+        done = timeout(patience, work) => done.ok(),
+        () = drained => None,
     }
 }
 
@@ -284,18 +305,18 @@ async fn secure(edge: &Edge, tls: Acceptor, stream: TcpStream, via: &Via) -> Opt
         let stream = tls.handshake(stream).await;
         Some(stream.map(|stream| Shaken::Tls(Box::new(stream))).map_err(|error| error.to_string()))
     };
-    let failed = match timeout(patience, shaking).await {
+    let failed = match in_time(edge, patience, shaking).await {
         // RFC 8737 section 3: "the connection MUST be immediately closed".
-        Ok(Some(Ok(Shaken::Tls(stream)))) => {
+        Some(Some(Ok(Shaken::Tls(stream)))) => {
             let is_challenge = stream.get_ref().1.alpn_protocol() == Some(challenge::ALPN);
             return (!is_challenge).then(|| Stream::of_tls(*stream, client.as_deref()));
         }
         // It is told so, as by nginx.
-        Ok(Some(Ok(Shaken::Plain(stream)))) => return Some(Stream::Plain(stream)),
-        Ok(Some(Err(error))) => error,
+        Some(Some(Ok(Shaken::Plain(stream)))) => return Some(Stream::Plain(stream)),
+        Some(Some(Err(error))) => error,
         // The client connected and left without sending anything, as health checks do.
-        Ok(None) => return None,
-        Err(_) => "not finished in time".to_owned(),
+        Some(None) => return None,
+        None => "not finished in time".to_owned(),
     };
     edge.metrics.handshakes_failed.inc();
     tracing::debug!(client = %peer.ip(), "TLS handshake failed: {failed}");

@@ -10,13 +10,13 @@ use std::thread;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use process::room::Room;
 use process::shutdown::Shutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use crate::listen::accept;
 use crate::listen::accept::{Guest, Seat};
+use crate::listen::crowd::Crowd;
 use crate::listen::generation::{CurrentGeneration, Door, Generation};
 use crate::listen::open_socket::OpenSocket;
 use crate::metrics::threads;
@@ -73,7 +73,7 @@ pub(crate) fn number() -> usize {
 pub(crate) fn start(
     current: &CurrentGeneration,
     sockets: Vec<mpsc::Receiver<OpenSocket>>,
-    room: &Arc<Room>,
+    crowd: &Arc<Crowd>,
     process: &Shutdown,
 ) -> io::Result<()> {
     let (senders, receivers): (Vec<_>, Vec<_>) = sockets.iter().map(|_| mpsc::channel(HANDED)).unzip();
@@ -85,7 +85,7 @@ pub(crate) fn start(
             current: current.clone(),
             cores: cores.clone(),
             index,
-            room: room.clone(),
+            crowd: crowd.clone(),
             process: process.clone(),
         };
         thread::Builder::new()
@@ -100,7 +100,7 @@ struct Worker {
     current: CurrentGeneration,
     cores: Arc<[Core]>,
     index: usize,
-    room: Arc<Room>,
+    crowd: Arc<Crowd>,
     process: Shutdown,
 }
 
@@ -130,7 +130,7 @@ impl Worker {
             Err(error) => return tracing::error!(%error, "cannot accept connections"),
         };
         let take = |generation: &Generation, _: &Door, guest: Guest| self.take(generation, &address, guest);
-        accept::accept((listener, &*address, &closing), &self.current, &self.room, take).await;
+        accept::accept((listener, &*address, &closing), &self.current, &self.crowd, take).await;
     }
 
     fn take_over(&self, handed: HandedConnection) {

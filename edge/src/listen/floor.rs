@@ -3,13 +3,13 @@
 use std::io;
 use std::sync::Arc;
 
-use process::room::Room;
 use process::shutdown::Shutdown;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::listen::accept::{self, Guest};
 use crate::listen::cores;
+use crate::listen::crowd::Crowd;
 use crate::listen::generation::{CurrentGeneration, Door, Generation};
 use crate::listen::open_socket::OpenSocket;
 use crate::settings::Runtime;
@@ -20,7 +20,7 @@ const WAITING: usize = 256;
 pub(crate) enum Floor {
     Shared {
         current: CurrentGeneration,
-        room: Arc<Room>,
+        crowd: Arc<Crowd>,
     },
     /// One way to each core.
     PerCore(Vec<mpsc::Sender<OpenSocket>>),
@@ -31,16 +31,16 @@ impl Floor {
     pub(crate) fn start(
         runtime: Runtime,
         current: &CurrentGeneration,
-        room: &Arc<Room>,
+        crowd: &Arc<Crowd>,
         process: &Shutdown,
     ) -> io::Result<Self> {
-        let (current, room) = (current.clone(), room.clone());
+        let (current, crowd) = (current.clone(), crowd.clone());
         Ok(match runtime {
-            Runtime::Shared => Self::Shared { current, room },
+            Runtime::Shared => Self::Shared { current, crowd },
             Runtime::PerCore => {
                 let (senders, receivers): (Vec<_>, Vec<_>) =
                     (0..cores::number()).map(|_| mpsc::channel(WAITING)).unzip();
-                cores::start(&current, receivers, &room, process)?;
+                cores::start(&current, receivers, &crowd, process)?;
                 Self::PerCore(senders)
             }
         })
@@ -62,9 +62,9 @@ impl Floor {
             closing: closing.clone(),
         });
         match self {
-            Self::Shared { current, room } => {
+            Self::Shared { current, crowd } => {
                 for socket in open {
-                    tokio::spawn(serve(socket, current.clone(), room.clone()));
+                    tokio::spawn(serve(socket, current.clone(), crowd.clone()));
                 }
             }
             Self::PerCore(cores) => {
@@ -78,14 +78,14 @@ impl Floor {
     }
 }
 
-async fn serve(socket: OpenSocket, current: CurrentGeneration, room: Arc<Room>) {
+async fn serve(socket: OpenSocket, current: CurrentGeneration, crowd: Arc<Crowd>) {
     let OpenSocket { listener, address, closing } = socket;
     match TcpListener::from_std(listener) {
         Ok(listener) => {
             let take = |generation: &Generation, door: &Door, guest: Guest| {
                 accept::begin(generation, door, guest, ());
             };
-            accept::accept((listener, &*address, &closing), &current, &room, take).await;
+            accept::accept((listener, &*address, &closing), &current, &crowd, take).await;
         }
         Err(error) => tracing::error!(%error, "cannot accept connections"),
     }

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
+use process::client_key::ClientKey;
 use weir_proto::origin::{Priority, RequestHead};
 
-use super::clients::ClientKey;
 use super::member::ServerId;
 use crate::config::HashKey;
 

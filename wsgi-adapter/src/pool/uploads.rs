@@ -3,11 +3,12 @@
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use process::client_key::ClientKey;
 use process::wait::within;
 use tokio::sync::{Notify, SemaphorePermit};
 use weir_proto::origin::RequestHead;
 
-use super::clients::{ClientKey, Resource};
+use super::clients::Resource;
 use super::{ClientHold, Pool, slot_request};
 use crate::error::PoolFull;
 
