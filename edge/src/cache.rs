@@ -4,7 +4,6 @@
 //! cache-node and, with the lease, the application; all who joined read the page from its `shared_body` while
 //! it arrives. Nothing half-received is stored.
 
-pub(crate) mod bodies;
 pub(crate) mod fill;
 pub(crate) mod flights;
 pub(crate) mod head_update;
@@ -22,6 +21,7 @@ use process::shutdown::Shutdown;
 
 use crate::application::Application;
 use crate::cache_node::{NodeFailure, Nodes};
+use crate::connection::bodies::Bodies;
 use crate::metrics::Metrics;
 use crate::purge::order::Purger;
 use crate::purge_log::Purges;
@@ -33,7 +33,7 @@ const WARN_EVERY: u64 = 10;
 pub(crate) struct Cache {
     pub(crate) l1: Arc<l1::L1>,
     pub(crate) flights: Arc<flights::Flights>,
-    pub(crate) bodies: Arc<bodies::Bodies>,
+    pub(crate) bodies: Arc<Bodies>,
     /// Bounds the requests that a hit-for-miss mark lets through.
     pub(crate) lanes: Arc<lanes::Lanes>,
     pub(crate) nodes: Arc<Nodes>,

@@ -1,5 +1,6 @@
 //! A connection's bytes, with or without TLS, and its clock, pace and deadlines.
 
+pub(crate) mod bodies;
 pub(crate) mod client_check;
 pub(crate) mod client_variables;
 pub(crate) mod clock;

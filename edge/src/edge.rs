@@ -182,7 +182,8 @@ impl Edge {
 
     /// How fast a client of this listener must take a reply.
     pub(crate) fn pace(&self, listener: u16) -> ClientPace {
-        ClientPace::new(self.bounds(listener).send, self.settings.limits.send_rate.0)
+        let rate = self.settings.limits.send_rate.0;
+        ClientPace::new(self.bounds(listener).send, rate, self.cache.bodies.clone())
     }
 
     /// Resolves when a drain has begun and what does not end by itself, a tunnel or a stream of events, has

@@ -12,6 +12,7 @@ mod link;
 mod reply;
 mod session;
 mod traffic;
+mod turn;
 mod upload;
 
 use std::cell::RefCell;
@@ -34,6 +35,7 @@ use http1::head::FieldSpan;
 use blocks::HitBlocks;
 use link::Link;
 use session::{End, Session};
+use turn::{RequestTurn, RequestTurns};
 
 /// The first bytes of every HTTP/2 client (RFC 9113 section 3.4).
 pub(crate) const PREFACE: &[u8; 24] = ::http2::PREFACE;
@@ -84,6 +86,7 @@ pub(crate) async fn serve(
         edge: edge.clone(),
         link,
         open: Arc::default(),
+        turns: Arc::default(),
     };
     let (end, mut stream) = Session::new(stream, &client).serve(begun).await;
     // The client may still be sending: a reset would destroy what told it why the connection ends.
@@ -108,6 +111,7 @@ struct Http2Client {
     link: Arc<Link>,
     /// Requests that are being answered.
     open: Arc<AtomicUsize>,
+    turns: Arc<RequestTurns>,
 }
 
 /// Counts a request while it is being answered.
@@ -116,6 +120,14 @@ struct OpenStream(Arc<AtomicUsize>);
 impl Http2Client {
     fn bounds(&self) -> &ConnectionBounds {
         self.edge.bounds(self.via.listener)
+    }
+
+    /// The right to answer one more request. `None`: the others take too long.
+    async fn turn(&self) -> Option<RequestTurn> {
+        let edge = &self.edge;
+        let connections = || u64::try_from(edge.metrics.connections_active.get()).unwrap_or(1);
+        let most = || edge.cache.bodies.requests_of_each(connections());
+        self.turns.take(most, edge.settings.timeouts.wait.0).await
     }
 
     fn open(&self) -> OpenStream {

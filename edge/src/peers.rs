@@ -27,8 +27,8 @@ const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// How many aborted calls h2 remembers for a second each, because their rest may still arrive.
 const GIVEN_UP: usize = 10_000;
 /// What a reply may have on its way that its client has not taken: pages and bodies move in chunks of 64 KiB.
-const STREAM_WINDOW: u32 = 256 << 10;
-/// Has room for the windows of 4,096 replies whose clients take nothing: they must not stall the others.
+const STREAM_WINDOW: u32 = 64 << 10;
+/// Has room for the windows of 16,384 replies whose clients take nothing: they must not stall the others.
 const CONNECTION_WINDOW: u32 = 1 << 30;
 
 /// The other services, in this process or on the network.

@@ -229,7 +229,9 @@ impl Fill {
             self.ticket.flight.settle(Outcome::Page(Arc::new(page)));
         }
         let Some(exchange) = &mut self.exchange else { return Ok(TakenEntry::Broken) };
-        while let Some(chunk) = exchange.chunk().await {
+        loop {
+            body.wanted().await;
+            let Some(chunk) = exchange.chunk().await else { break };
             match chunk {
                 Ok(chunk) => body.push(chunk).await,
                 Err(gone) => {

@@ -16,8 +16,8 @@ use http_cache::Reason;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::bodies::Bodies;
 use crate::coding::copies::CodedCopies;
+use crate::connection::bodies::{Bodies, BodyRoom};
 pub(crate) use reader::Reader;
 
 /// The fill broke off, or this reader fell behind: what was read is not the complete body.
@@ -27,7 +27,7 @@ pub(crate) struct IncompleteBody;
 
 /// How far a window's writer runs ahead of the fastest reader, in bytes.
 const WINDOW: u64 = 256 * 1024;
-/// The window where all bodies together have no room.
+/// The window where all bodies together have little room. Where they have none, nothing is read ahead.
 const NARROW_WINDOW: u64 = 64 * 1024;
 
 pub(crate) struct SharedBody {
@@ -69,6 +69,8 @@ struct ReaderPlace {
     chunk: usize,
     bytes: u64,
     first: bool,
+    /// It has asked for more than there is.
+    is_waiting: bool,
 }
 
 /// The result of pushing a chunk.
@@ -132,7 +134,7 @@ impl SharedBody {
                     self.grown.notify_waiters();
                 }
                 let Some(fastest) = state.fastest() else { return PushResult::Unread };
-                let ahead = if self.bodies.have_room(added) { WINDOW } else { NARROW_WINDOW };
+                let ahead = self.window(added);
                 if state.length.saturating_sub(fastest.bytes) <= ahead {
                     self.add(&mut state, chunk);
                     self.drop_read(&mut state);
@@ -141,6 +143,37 @@ impl SharedBody {
                 }
             }
             room.await;
+        }
+    }
+
+    /// Resolves when the next chunk may be read: bodies have room for it, a reader waits for it, or there is no
+    /// reader to wait for.
+    pub(crate) async fn wanted(&self) {
+        loop {
+            let read = self.read.notified();
+            tokio::pin!(read);
+            read.as_mut().enable();
+            if self.bodies.room(0) != BodyRoom::None {
+                return;
+            }
+            {
+                let state = self.state.lock();
+                // Others wait until it is known whether they may read it: that is decided at the next chunk.
+                let is_undecided = state.searched && !state.first_only;
+                if is_undecided || state.fastest().is_none_or(|fastest| fastest.is_waiting) {
+                    return;
+                }
+            }
+            read.await;
+        }
+    }
+
+    /// How far the writer may be ahead of the fastest reader, and that reader of the others.
+    fn window(&self, added: u64) -> u64 {
+        match self.bodies.room(added) {
+            BodyRoom::Ample => WINDOW,
+            BodyRoom::Scarce => NARROW_WINDOW,
+            BodyRoom::None => 0,
         }
     }
 
@@ -230,7 +263,10 @@ impl SharedBody {
     /// than a body may hold: those readers are cut off.
     fn drop_read(&self, state: &mut BodyState) {
         let slowest = state.readers.iter().flatten().map(|place| place.chunk).min().unwrap_or(usize::MAX);
-        let most = if self.bodies.have_room(0) { self.keep.max(WINDOW) } else { NARROW_WINDOW };
+        let most = match self.window(0) {
+            WINDOW => self.keep.max(WINDOW),
+            narrow => narrow,
+        };
         let fastest = state.fastest().unwrap_or_default();
         while state.dropped < slowest || state.length - state.gone > most {
             // What the fastest is to read next stays, however long it is.

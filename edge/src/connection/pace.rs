@@ -2,23 +2,41 @@
 //! bytes per second than `limits.send_rate`.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use process::least_rate::LeastRate;
 use tokio::time::{Instant, timeout};
 
+use crate::connection::bodies::{Bodies, HeldPiece};
+
+/// The most that is read at once for a client, and where bodies have little room.
+const PIECE: usize = 128 * 1024;
+const SMALL_PIECE: usize = 16 * 1024;
+
 /// One reply's allowance. Only the time counts in which the edge waits for the client.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ClientPace {
     patience: Duration,
     rate: u64,
     least: LeastRate,
+    bodies: Arc<Bodies>,
 }
 
 impl ClientPace {
     /// `rate`: bytes per second over `patience`; 0: any.
-    pub(crate) fn new(patience: Duration, rate: u64) -> Self {
-        Self { patience, rate, least: LeastRate::new(rate, patience) }
+    pub(crate) fn new(patience: Duration, rate: u64, bodies: Arc<Bodies>) -> Self {
+        Self { patience, rate, least: LeastRate::new(rate, patience), bodies }
+    }
+
+    /// How much of a body to read at once.
+    pub(crate) fn piece(&self) -> usize {
+        if self.bodies.have_room(0) { PIECE } else { SMALL_PIECE }
+    }
+
+    /// Counts bytes among those that wait for clients.
+    pub(crate) fn hold(&self, bytes: usize) -> HeldPiece {
+        self.bodies.hold(bytes)
     }
 
     /// Lets this many replies of one connection share the rate.
@@ -69,7 +87,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reply_that_waits_too_long_or_moves_too_slowly_ends() {
         let second = Duration::from_secs(1);
-        let pace = |rate| ClientPace::new(second, rate);
+        let pace = |rate| ClientPace::new(second, rate, Bodies::new(u64::MAX));
         let often = Duration::from_millis(100);
         assert_eq!(too_slow_after(pace(0), 1, second * 2).await, Some(1));
         assert_eq!(too_slow_after(pace(0), 1, Duration::from_millis(20)).await, None);

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 
 use crate::files::on_disk;
 
-/// The size of one read, and of what a slow client keeps in memory.
+/// The most that is read at once.
 const CHUNK: usize = 128 * 1024;
 /// The most that is sent at once. After each piece, the file's length is checked.
 const PIECE: usize = 1024 * 1024;
@@ -77,16 +77,16 @@ impl FileStream {
         self.end.saturating_sub(self.position)
     }
 
-    /// The next chunk, `None` at the end. After an error the rest cannot be sent: the reply must break off.
-    /// May be dropped and called again.
-    pub(crate) async fn next(&mut self) -> Option<io::Result<Bytes>> {
+    /// The next chunk of at most this many bytes, `None` at the end. After an error the rest cannot be sent:
+    /// the reply must break off. May be dropped and called again.
+    pub(crate) async fn next(&mut self, most: usize) -> Option<io::Result<Bytes>> {
         while self.text.is_empty() && self.left() == 0 {
             (self.text, self.position, self.end) = self.then.pop_front()?;
         }
         if !self.text.is_empty() {
             return Some(Ok(std::mem::take(&mut self.text)));
         }
-        let length = usize::try_from(self.left()).unwrap_or(CHUNK).min(CHUNK);
+        let length = usize::try_from(self.left()).unwrap_or(CHUNK).min(CHUNK).min(most.max(1));
         let (file, whole, position) = (Arc::clone(&self.file), self.length, self.position);
         let chunk = on_disk(move || read(&file, whole, position, length)).await;
         match &chunk {

@@ -70,7 +70,7 @@ async fn piece(
     match file.send_to(socket.clone()).await {
         // The kernel cannot send from this file system.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-            let Some(chunk) = file.next().await.transpose()? else { return Ok(0) };
+            let Some(chunk) = file.next(pace.piece()).await.transpose()? else { return Ok(0) };
             let length = chunk.len() as u64;
             stream.write_rest(chunk, Bytes::new(), pace).await?;
             Ok(length)

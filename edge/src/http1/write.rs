@@ -86,12 +86,12 @@ async fn send_body<W: AsyncWrite + Unpin>(
 ) -> io::Result<()> {
     // Head and first chunk are sent together if the chunk is there already.
     let mut head = head.as_slice();
-    let mut next = match body.next().now_or_never() {
+    let mut next = match body.next_of(out.pace.piece()).now_or_never() {
         Some(first) => first,
         None => {
             out.write(&mut [head], body).await?;
             head = &[];
-            body.next().await
+            body.next_of(out.pace.piece()).await
         }
     };
     while let Some(chunk) = next {
@@ -111,7 +111,7 @@ async fn send_body<W: AsyncWrite + Unpin>(
                 head = &[];
             }
         }
-        next = body.next().await;
+        next = body.next_of(out.pace.piece()).await;
     }
     match framing {
         Framing::Length(length) if sent.body < length => Err(io::ErrorKind::UnexpectedEof.into()),
@@ -159,6 +159,7 @@ impl<W: AsyncWrite + Unpin> PacedWriter<'_, W> {
                 Some(written) => written,
                 None => {
                     rest.go_on();
+                    let _held = self.pace.hold(slices.iter().map(|slice| slice.len()).sum());
                     self.pace.wait(writing).await
                 }
             };
@@ -252,6 +253,7 @@ mod tests {
     use http::{HeaderMap, StatusCode};
 
     use super::*;
+    use crate::connection::bodies::Bodies;
 
     async fn wire(reply: Reply, version: Version, head_only: bool) -> (String, Delivery) {
         let (mut client, mut server) = tokio::io::duplex(1 << 16);
@@ -260,7 +262,7 @@ mod tests {
             &mut server,
             reply,
             manner,
-            ClientPace::new(Duration::from_secs(1), 0),
+            ClientPace::new(Duration::from_secs(1), 0, Bodies::new(u64::MAX)),
             std::future::pending(),
         )
         .await;

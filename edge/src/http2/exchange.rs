@@ -3,7 +3,7 @@
 
 use std::future::poll_fn;
 
-use ::http2::Arrival;
+use ::http2::{Arrival, ErrorCode};
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use tracing::Instrument;
@@ -182,6 +182,16 @@ async fn exchange_without_body(client: Http2Client, request: Request, stream: Cl
 /// Runs one request through the handler, both directions at once.
 async fn exchange(client: Http2Client, mut request: Request, up: Option<StreamUpload>, stream: ClientStream) {
     let edge = &client.edge;
+    let turn = tokio::select! {
+        biased;
+        turn = client.turn() => turn,
+        () = poll_fn(|context| stream.poll_reset(context)) => return,
+    };
+    let Some(_turn) = turn else {
+        // RFC 9113 section 8.7: "The REFUSED_STREAM error code can be included in a RST_STREAM frame to
+        // indicate that the stream is being closed prior to any processing having occurred."
+        return stream.reset(ErrorCode::REFUSED_STREAM);
+    };
     let pace = StreamPace { pace: edge.pace(client.via.listener), open: client.open() };
     let visit = Visit::of(edge, &mut request);
     let line = record::Line::of(&request, visit.kept.clone());

@@ -159,6 +159,11 @@ impl ClientStream {
         self.link.lock().connection.reserve(self.id, bytes).unwrap_or(0)
     }
 
+    /// Gives back the room that was asked for and is not used now.
+    pub(super) fn give_back(&self) {
+        self.with(|connection, id| connection.give_back(id));
+    }
+
     /// Sends bytes for which there is room.
     pub(super) fn send_data(&self, data: Bytes, ends: bool) -> Result<(), LostStream> {
         self.with(|connection, id| connection.send_data(id, data, ends))

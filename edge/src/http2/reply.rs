@@ -133,24 +133,21 @@ async fn send_body(
     sent: &mut Delivery,
 ) -> Result<(), IncompleteStream> {
     loop {
-        let next = tokio::select! {
-            biased;
-            next = body.next() => next,
-            () = poll_fn(|context| stream.poll_reset(context)) => return Err(IncompleteStream::Client),
-        };
+        let next = next_piece(stream, body, length.is_some(), pace).await?;
         let Some(chunk) = next else { break };
-        let chunk = chunk.map_err(|_| IncompleteStream::Ours)?;
         sent.body += chunk.len() as u64;
         if length.is_some_and(|length| sent.body > length) {
             return Err(IncompleteStream::Ours);
         }
         let last = length == Some(sent.body);
+        let held = pace.pace.hold(chunk.len());
         let sending = send_piece(stream, chunk, last, pace);
         tokio::pin!(sending);
         match sending.as_mut().now_or_never() {
             Some(sent) => sent?,
             None => {
                 body.go_on();
+                let _held = held;
                 sending.await?;
             }
         }
@@ -164,6 +161,53 @@ async fn send_body(
     }
 }
 
+/// The next piece of a body. What is known to follow is not read before the client has room for some of it:
+/// it waits where it takes no memory. The end of another body can only be found by reading it.
+async fn next_piece(
+    stream: &ClientStream,
+    body: &mut ReplyBody,
+    has_more: bool,
+    pace: &mut StreamPace,
+) -> Result<Option<Bytes>, IncompleteStream> {
+    let mut most = pace.pace.piece();
+    if has_more {
+        most = match stream.room(PIECE) {
+            0 => {
+                body.go_on();
+                room(stream, PIECE, pace).await?
+            }
+            room => room,
+        };
+        if body.is_arriving() {
+            // Others may use the room until it is needed.
+            stream.give_back();
+        }
+    }
+    let next = tokio::select! {
+        biased;
+        next = body.next_of(most) => next,
+        () = poll_fn(|context| stream.poll_reset(context)) => return Err(IncompleteStream::Client),
+    };
+    next.transpose().map_err(|_| IncompleteStream::Ours)
+}
+
+/// Waits until the client has room for something, and returns how much of it.
+async fn room(
+    stream: &ClientStream,
+    wanted: usize,
+    StreamPace { pace, open }: &mut StreamPace,
+) -> Result<usize, IncompleteStream> {
+    let mut room = stream.room(wanted);
+    while room == 0 {
+        // Requests that are answered side by side share what the client takes.
+        pace.share(open.beside());
+        let more = poll_fn(|context| stream.poll_room(context, wanted));
+        let more = async { more.await.map_err(|_| io::ErrorKind::ConnectionReset.into()) };
+        room = pace.wait(more).await.map_err(|_| IncompleteStream::Client)?;
+    }
+    Ok(room)
+}
+
 /// Sends what could not be sent at once.
 pub(super) async fn send_rest(stream: ClientStream, body: Bytes, mut pace: StreamPace) {
     if send_piece(&stream, body, true, &mut pace).await.is_err() {
@@ -175,20 +219,12 @@ async fn send_piece(
     stream: &ClientStream,
     mut chunk: Bytes,
     last: bool,
-    StreamPace { pace, open }: &mut StreamPace,
+    pace: &mut StreamPace,
 ) -> Result<(), IncompleteStream> {
     while !chunk.is_empty() {
-        let wanted = chunk.len().min(PIECE);
-        let mut room = stream.room(wanted);
-        while room == 0 {
-            // Requests that are answered side by side share what the client takes.
-            pace.share(open.beside());
-            let more = poll_fn(|context| stream.poll_room(context, wanted));
-            let more = async { more.await.map_err(|_| io::ErrorKind::ConnectionReset.into()) };
-            room = pace.wait(more).await.map_err(|_| IncompleteStream::Client)?;
-        }
+        let room = room(stream, chunk.len().min(PIECE), pace).await?;
         let piece = chunk.split_to(room.min(chunk.len()));
-        pace.took(piece.len()).map_err(|_| IncompleteStream::Client)?;
+        pace.pace.took(piece.len()).map_err(|_| IncompleteStream::Client)?;
         let ends = last && chunk.is_empty();
         stream.send_data(piece, ends).map_err(|_| IncompleteStream::Client)?;
     }

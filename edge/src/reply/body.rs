@@ -109,6 +109,11 @@ impl Part {
 
 impl ReplyBody {
     pub(crate) async fn next(&mut self) -> Option<Result<Bytes, IncompleteReply>> {
+        self.next_of(usize::MAX).await
+    }
+
+    /// The next piece. No more than this is read at once of what can be read in any pieces.
+    pub(crate) async fn next_of(&mut self, most: usize) -> Option<Result<Bytes, IncompleteReply>> {
         match self {
             Self::Empty => None,
             Self::Whole(bytes) => {
@@ -118,7 +123,7 @@ impl ReplyBody {
             }
             Self::Growing(reader) => reader.next().await.map(|chunk| chunk.map_err(IncompleteReply::from)),
             Self::Origin(body) => body.next().await.map(|chunk| chunk.map_err(IncompleteReply::from)),
-            Self::File(file) => file.next().await.map(|chunk| chunk.map_err(IncompleteReply::from)),
+            Self::File(file) => file.next(most).await.map(|chunk| chunk.map_err(IncompleteReply::from)),
             Self::Part(part) => part.next().await,
             Self::Begun(begun) => match begun.first.pop_front() {
                 Some(chunk) => Some(Ok(chunk)),

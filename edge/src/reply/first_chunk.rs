@@ -41,8 +41,8 @@ mod tests {
     use http::{HeaderMap, StatusCode};
 
     use super::*;
-    use crate::cache::bodies::Bodies;
     use crate::cache::shared_body::{IncompleteBody, SharedBody};
+    use crate::connection::bodies::Bodies;
 
     async fn settled(pieces: &[&'static str], end: Option<Result<(), IncompleteBody>>) -> StatusCode {
         let body = SharedBody::new(100, &Bodies::new(100));

@@ -99,6 +99,17 @@ impl<W: Waiters> Connection<W> {
         Ok(self.sender(id)?.outgoing.granted)
     }
 
+    /// Gives back room that was granted: others may use it.
+    pub fn give_back(&mut self, id: u32) {
+        let Ok(stream) = self.sender(id) else { return };
+        stream.outgoing.wanted = 0;
+        let unused = std::mem::take(&mut stream.outgoing.granted);
+        self.outgoing.reserved -= unused.min(self.outgoing.reserved);
+        if unused > 0 {
+            self.serve_waiting();
+        }
+    }
+
     /// Queues bytes for which there is room. `ends`: they are the last.
     pub fn send_data(&mut self, id: u32, data: Bytes, ends: bool) -> Result<(), LostStream> {
         let outgoing = &mut self.sender(id)?.outgoing;

@@ -129,7 +129,10 @@ impl Fill {
 
     /// Receives the body. Ends it, and has it stored nowhere, if it breaks off.
     async fn receive(&mut self, mut reply: OriginReply, arriving: &mut FillBody) -> Result<(), NoReaders> {
-        while let Some(chunk) = reply.body.next().await {
+        loop {
+            // What nobody takes yet stays in the adapter's temporary file.
+            arriving.body.wanted().await;
+            let Some(chunk) = reply.body.next().await else { return Ok(()) };
             let pushed = match chunk {
                 Ok(chunk) => self.push(chunk, arriving).await,
                 Err(failure) => {
@@ -146,7 +149,6 @@ impl Fill {
                 return pushed;
             }
         }
-        Ok(())
     }
 
     /// Stores the page in L1, and lets nobody join any more.

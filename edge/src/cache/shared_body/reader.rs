@@ -31,6 +31,7 @@ impl Reader {
                 {
                     self.place.chunk += 1;
                     self.place.bytes += chunk.len() as u64;
+                    self.place.is_waiting = false;
                     if let Some(seat) = state.readers.get_mut(self.seat) {
                         *seat = Some(self.place);
                     }
@@ -43,7 +44,12 @@ impl Reader {
                     Some(Err(broken)) => return Some(Err(broken)),
                     None => {}
                 }
+                self.place.is_waiting = true;
+                if let Some(seat) = state.readers.get_mut(self.seat) {
+                    *seat = Some(self.place);
+                }
             }
+            self.body.read.notify_one();
             grown.await;
         }
     }

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 
 use super::*;
+use crate::connection::bodies::Bodies;
 
 const LENGTH: usize = 20_000_000;
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -79,7 +80,8 @@ async fn comes_whole_and_in_part_to_quick_and_slow_clients() {
         fcntl_setfl(stream.tcp(), OFlags::NONBLOCK | flags).unwrap();
         let reading = tokio::spawn(read(client, at_once, pause));
         let reply = reply(&file, range.start, range.end);
-        let (sent, _) = send(&mut stream, reply, manner(), ClientPace::new(PATIENCE, 0)).await;
+        let (sent, _) =
+            send(&mut stream, reply, manner(), ClientPace::new(PATIENCE, 0, Bodies::new(u64::MAX))).await;
         assert!(sent.reusable && !sent.broken, "{what}: {sent:?}");
         assert_eq!(sent.body, range.end - range.start, "{what}");
         // No copy of the socket is left open, or the client would wait for more.
@@ -97,8 +99,13 @@ async fn breaks_off_when_nobody_reads_or_the_client_leaves() {
     let patience = Duration::from_millis(200);
     let (client, mut stream) = connected().await;
     let began = Instant::now();
-    let (sent, _) =
-        send(&mut stream, reply(&file, 0, LENGTH as u64), manner(), ClientPace::new(patience, 0)).await;
+    let (sent, _) = send(
+        &mut stream,
+        reply(&file, 0, LENGTH as u64),
+        manner(),
+        ClientPace::new(patience, 0, Bodies::new(u64::MAX)),
+    )
+    .await;
     assert!(sent.broken && !sent.reusable && sent.body < LENGTH as u64, "{sent:?}");
     assert!(began.elapsed() >= patience, "{:?}", began.elapsed());
     drop(client);
@@ -108,8 +115,13 @@ async fn breaks_off_when_nobody_reads_or_the_client_leaves() {
         sleep(Duration::from_millis(50)).await;
         drop(client);
     });
-    let (sent, _) =
-        send(&mut stream, reply(&file, 0, LENGTH as u64), manner(), ClientPace::new(PATIENCE, 0)).await;
+    let (sent, _) = send(
+        &mut stream,
+        reply(&file, 0, LENGTH as u64),
+        manner(),
+        ClientPace::new(PATIENCE, 0, Bodies::new(u64::MAX)),
+    )
+    .await;
     assert!(sent.broken && !sent.reusable, "{sent:?}");
     leaving.await.unwrap();
 }
@@ -138,7 +150,9 @@ async fn only_a_file_that_becomes_shorter_on_its_way_breaks_off() {
             read(client, 65_536, Duration::ZERO).await.len()
         };
         let sending = async {
-            let (sent, _) = send(&mut stream, sending, manner(), ClientPace::new(PATIENCE, 0)).await;
+            let (sent, _) =
+                send(&mut stream, sending, manner(), ClientPace::new(PATIENCE, 0, Bodies::new(u64::MAX)))
+                    .await;
             drop(stream);
             sent
         };

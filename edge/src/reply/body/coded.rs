@@ -152,10 +152,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::cache::bodies::Bodies;
     use crate::cache::shared_body::{IncompleteBody, SharedBody};
     use crate::coding::Coding;
     use crate::coding::encoder::Level;
+    use crate::connection::bodies::Bodies;
     use crate::reply::body::BegunBody;
 
     fn coded(body: ReplyBody, works: &Arc<CodingCapacity>) -> CodedBody {
