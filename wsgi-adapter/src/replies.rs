@@ -66,6 +66,8 @@ struct ReplyQueue {
     /// The task that waits for the reader to leave, or for room.
     writer: Option<Waker>,
     wants_room: bool,
+    /// The fetch goes on in a task of its own, whether the reader waits or not.
+    is_apart: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +93,7 @@ pub(crate) fn channel(reader: ReplyReader, limit: usize, memory: &Arc<BodyMemory
         reader: None,
         writer: None,
         wants_room: false,
+        is_apart: false,
     }));
     (Replies { queue: queue.clone(), reader }, ReplyStream(queue))
 }
@@ -188,6 +191,11 @@ impl ReplyStream {
         self.0.lock().sent
     }
 
+    /// The fetch goes on in a task of its own from now on.
+    pub(crate) fn set_apart(&mut self) {
+        self.0.lock().is_apart = true;
+    }
+
     /// Tells the fetch that nobody will take any more.
     pub(crate) fn close(&mut self) {
         let (unread, writer) = {
@@ -211,6 +219,9 @@ impl Stream for ReplyStream {
             let taken = queue.take_one();
             if taken.0.is_none() && !queue.ended && !queue.unwanted {
                 queue.reader = Some(context.waker().clone());
+                let writer = queue.room_for_writer();
+                drop(queue);
+                wake(writer);
                 return Poll::Pending;
             }
             taken
@@ -227,10 +238,13 @@ impl Drop for ReplyStream {
 }
 
 impl ReplyQueue {
-    /// One message always has room, so that no reply stops for the sake of others.
+    /// One message always has room for a reader that waits for it, so that no reply stops for the sake of
+    /// others. In full memory nothing waits for a reader that has not asked.
     fn has_room(&self) -> bool {
-        self.messages.is_empty()
-            || (self.bytes < self.limit && self.messages.len() < AHEAD && !self.memory.is_full())
+        match self.messages.is_empty() {
+            true => !self.is_apart || self.reader.is_some() || !self.memory.is_full(),
+            false => self.bytes < self.limit && self.messages.len() < AHEAD && !self.memory.is_full(),
+        }
     }
 
     fn add(&mut self, message: ReplyMessage) {
@@ -247,9 +261,14 @@ impl ReplyQueue {
         let bytes = body_bytes(&message);
         self.bytes -= bytes;
         self.memory.release(bytes);
+        (Some(message), self.room_for_writer())
+    }
+
+    /// The task that waits for room, if there is some now.
+    fn room_for_writer(&mut self) -> Option<Waker> {
         let has_room = self.wants_room && self.has_room();
         self.wants_room &= !has_room;
-        (Some(message), if has_room { self.writer.take() } else { None })
+        if has_room { self.writer.take() } else { None }
     }
 
     fn writer_waits(&mut self, context: &Context<'_>) -> Poll<()> {

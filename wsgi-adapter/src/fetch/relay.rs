@@ -42,8 +42,12 @@ impl Fetch<'_> {
             Err(error) => slot.broke_off(error),
         }
         if !matches!(taken, Err(Error::Unread)) {
-            while let Some(piece) = spool.take().await.map_err(Error::Storage)? {
-                replies.send(Message::Chunk(piece)).await?;
+            while !spool.is_empty() {
+                // What waits for the edge waits in the file.
+                replies.room().await?;
+                if let Some(piece) = spool.take().await.map_err(Error::Storage)? {
+                    replies.send(Message::Chunk(piece)).await?;
+                }
             }
         }
         taken?;

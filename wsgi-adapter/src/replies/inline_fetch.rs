@@ -100,6 +100,7 @@ impl FetchReplies for InlineFetch {
     fn go_on(&mut self) {
         // None: the runtime ends, and all with it.
         if let (Some(work), Ok(_)) = (self.work.take(), Handle::try_current()) {
+            self.replies.set_apart();
             self.shutdown.spawn(work);
         }
     }
