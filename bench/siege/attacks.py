@@ -6,103 +6,18 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from multiprocessing.synchronize import Event
 
 from bench.client import HOST
 from bench.siege import frames
+from bench.siege.hoards import HOARDS
+from bench.siege.wire import Target, Wire, request
 
 # What a slow client takes, as a phone at the edge of its network does.
 SLOW_BYTES_PER_SECOND = 300_000
 DOWNLOAD_MIB = 20
 # Frames that are sent in one piece.
 FLOOD = 500
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where a server speaks HTTP/1 and, known beforehand, HTTP/2."""
-
-    port: int
-    http2_port: int
-
-
-@dataclass
-class Wire:
-    """Connections that are held open, and how many the server has ended."""
-
-    open: list[socket.socket] = field(default_factory=list)
-    ended: int = 0
-    refused: int = 0
-
-    def add(self, port: int, first: bytes, receive_buffer: int = 0) -> None:
-        connection = socket.socket()
-        connection.settimeout(5)
-        if receive_buffer:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        try:
-            connection.connect(("127.0.0.1", port))
-            connection.sendall(first)
-        except OSError:
-            self.refused += 1
-            connection.close()
-            return
-        connection.setblocking(False)
-        self.open.append(connection)
-
-    def send(self, piece: bytes) -> int:
-        """To each; returns how many bytes were taken."""
-        taken = 0
-        for connection in list(self.open):
-            try:
-                taken += connection.send(piece)
-            except BlockingIOError:
-                pass
-            except OSError:
-                self.drop(connection)
-        return taken
-
-    def send_whole(self, pieces: bytes) -> int:
-        """To each; returns how many took all of it. The others are ended: a frame that is cut would be our fault."""
-        took = 0
-        for connection in list(self.open):
-            connection.settimeout(0.5)
-            try:
-                connection.sendall(pieces)
-                took += 1
-            except OSError:
-                self.drop(connection)
-                continue
-            connection.setblocking(False)
-        return took
-
-    def read(self, most: int) -> int:
-        """Up to `most` bytes of each."""
-        received = 0
-        for connection in list(self.open):
-            try:
-                piece = connection.recv(most)
-            except BlockingIOError:
-                continue
-            except OSError:
-                piece = b""
-            received += len(piece)
-            if not piece:
-                self.drop(connection)
-        return received
-
-    def drop(self, connection: socket.socket) -> None:
-        self.open.remove(connection)
-        connection.close()
-        self.ended += 1
-
-    def __str__(self) -> str:
-        return f"{len(self.open)} connections held, {self.ended} ended, {self.refused} refused"
-
-
-def request(method: str, path: str, *fields: str) -> bytes:
-    lines = [f"{method} {path} HTTP/1.1", f"Host: {HOST}", *fields]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
 def slow_readers(target: Target, stop: Event) -> str:
@@ -319,4 +234,5 @@ ATTACKS: tuple[Attack, ...] = (
     endless_window_updates,
     endless_unknown_frames,
     rapid_resets,
+    *HOARDS,
 )

@@ -16,9 +16,9 @@ def settings(**windows: int) -> bytes:
     return frame(SETTINGS, 0, 0, values)
 
 
-def get(stream: int, host: str, path: str, fields: dict[str, str]) -> bytes:
+def get(stream: int, host: str, path: str, fields: dict[str, str], scheme: str = "http") -> bytes:
     """A whole request. Its fields are literals without tables; none is longer than 126 bytes."""
-    pseudo = {":method": "GET", ":scheme": "http", ":authority": host, ":path": path}
+    pseudo = {":method": "GET", ":scheme": scheme, ":authority": host, ":path": path}
     block = b"".join(b"\0" + _text(name) + _text(value) for name, value in (pseudo | fields).items())
     return frame(HEADERS, END_STREAM_AND_HEADERS, stream, block)
 

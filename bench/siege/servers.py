@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from bench import client
 from bench.server import Server
-from bench.siege.attacks import Target
+from bench.siege.wire import Target
 
 HERE = Path(__file__).parent
 # Processes of each application server, as for a small site.
@@ -30,11 +31,12 @@ class Front:
 @contextmanager
 def front(name: str, run: Path) -> Iterator[Front]:
     """Starts all of it anew; stops it at the end."""
-    target, directory = Target(_free_port(), _free_port()), run / name
+    target, directory = Target(_free_port(), _free_port(), _free_port()), run / name
     shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir()
+    _files(directory)
     words = {"PORT": target.port, "HTTP2_PORT": target.http2_port, "RUN": directory}
     words |= {"UWSGI": directory / "uwsgi.sock", "GUNICORN": directory / "gunicorn.sock"}
+    words |= {"TLS_PORT": target.tls_port}
     words |= {"UVICORN": directory / "uvicorn.sock"}
     words |= {"USER": "user root;" if os.geteuid() == 0 else ""}
     servers = [_uwsgi(directory), _gunicorn(directory), _uvicorn(directory)]
@@ -46,6 +48,16 @@ def front(name: str, run: Path) -> Iterator[Front]:
     finally:
         for server in reversed(servers):
             server.stop()
+
+
+def _files(directory: Path) -> None:
+    """What the server in front reads: a long file, and a certificate."""
+    (directory / "files").mkdir(parents=True)
+    with (directory / "files" / "long.bin").open("wb") as long:
+        long.truncate(20 << 20)
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={client.HOST}"]
+    command += ["-keyout", directory / "key.pem", "-out", directory / "certificate.pem"]
+    subprocess.run(command, check=True, capture_output=True, timeout=30)
 
 
 def _answers(servers: list[Server], port: int, path: str) -> bool:
