@@ -146,8 +146,8 @@ impl SharedBody {
         }
     }
 
-    /// Resolves when the next chunk may be read: bodies have room for it, a reader waits for it, or there is no
-    /// reader to wait for.
+    /// Resolves when the next chunk may be read: bodies have room for it, a reader waits for it, or there is
+    /// no reader to wait for.
     pub(crate) async fn wanted(&self) {
         loop {
             let read = self.read.notified();
