@@ -1,8 +1,9 @@
 //! Listeners: bind addresses, accept and bound connections, offer TLS.
 //!
 //! `listeners` binds the sockets, `accept` finds out what each client speaks, `crowd` counts connections and
-//! gives each client a share, `floor` says where that runs: on all threads, or on each core separately (`cores`, for `runtime = "per_core"`).
-//! `generation` is what a reload replaces, and `tls` chooses the certificate.
+//! gives each client a share, `floor` says where that runs: on all threads, or on each core separately
+//! (`cores`, for `runtime = "per_core"`). `generation` is what a reload replaces, and `tls` chooses the
+//! certificate.
 
 pub(crate) mod accept;
 mod cores;

@@ -146,7 +146,7 @@ impl SharedBody {
         }
     }
 
-    /// Resolves when the next chunk may be read: bodies have room for it, or a reader waits for it, or there is
+    /// Resolves when the next chunk may be read: bodies have room for it, a reader waits for it, or there is
     /// no reader to wait for.
     pub(crate) async fn wanted(&self) {
         loop {

@@ -77,8 +77,8 @@ impl FileStream {
         self.end.saturating_sub(self.position)
     }
 
-    /// The next chunk of at most this many bytes, `None` at the end. After an error the rest cannot be sent: the reply must break off.
-    /// May be dropped and called again.
+    /// The next chunk of at most this many bytes, `None` at the end. After an error the rest cannot be sent:
+    /// the reply must break off. May be dropped and called again.
     pub(crate) async fn next(&mut self, most: usize) -> Option<io::Result<Bytes>> {
         while self.text.is_empty() && self.left() == 0 {
             (self.text, self.position, self.end) = self.then.pop_front()?;

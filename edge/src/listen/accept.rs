@@ -1,5 +1,5 @@
-//! Accepts connections, as many as there may be. Each is a task, which first finds out what the client speaks:
-//! TLS or not, and which HTTP.
+//! Accepts connections, as many as there may be. Each is a task, which first finds out what the client
+//! speaks: TLS or not, and which HTTP.
 
 use std::io;
 use std::net::SocketAddr;

@@ -424,3 +424,63 @@ fn the_process_keeps_within_its_memory_whatever_is_asked_for() {
     assert!(most > 64 << 20, "the caches were filled: {} MiB", most >> 20);
     assert!(most < MEBIBYTES << 20, "{} MiB", most >> 20);
 }
+
+const CLOSED_WINDOWS: &str = r#"
+listen = [{ address = "$HTTP", http2 = true }]
+[[edge.site]]
+server_name = ["localhost"]
+[[edge.site.location]]
+match = "/"
+pool = "app"
+[[edge.site.location]]
+match = "/files/"
+alias = "$DIR/"
+"#;
+
+#[test]
+fn streams_without_a_window_hold_nothing_of_a_file() {
+    const MEBIBYTES: usize = 224;
+    let settings = Settings::of_edge(CLOSED_WINDOWS).with("memory", format!("{MEBIBYTES}MiB"));
+    let stack = Stack::one_process(settings);
+    let file = fs::File::create(stack.directory().join("long.bin")).unwrap();
+    file.set_len(20_000_000).unwrap();
+    let mut held = Vec::new();
+    for _ in 0..20 {
+        // SETTINGS_INITIAL_WINDOW_SIZE: 0.
+        let mut client = raw(&stack, &[0, 4, 0, 0, 0, 0]);
+        for n in 0..100 {
+            client.send(request(2 * n + 1, "/files/long.bin", END_STREAM | END_HEADERS));
+        }
+        held.push(client);
+    }
+    // All heads are there: what follows them waits.
+    for client in &mut held {
+        let mut heads = 0;
+        while heads < 100 {
+            match next(client) {
+                Some((HEADERS, ..)) => heads += 1,
+                Some((DATA, ..)) | None => panic!("no window is open"),
+                Some(_) => {}
+            }
+        }
+    }
+    sleep(Duration::from_millis(500));
+    let memory = stack.edge.memory();
+    assert!(memory < MEBIBYTES << 20, "{} MiB", memory >> 20);
+    stack.get("/count/others").expect(200);
+}
+
+#[test]
+fn first_words_that_do_not_end_do_not_keep_a_process() {
+    let stack = Stack::one_process(Settings::of_edge(CLOSED_WINDOWS));
+    let mut clients = [stack.connect(), stack.connect(), stack.connect()];
+    for (client, words) in clients.iter_mut().zip(["PRI * HT", "GET / HTTP/1.1\r\nHo", ""]) {
+        client.send(words);
+    }
+    sleep(Duration::from_millis(300));
+    let begun = Instant::now();
+    stack.edge.terminate_without_waiting();
+    assert!(stack.edge.wait().success());
+    // `timeouts.head` is 10 s.
+    assert!(begun.elapsed() < Duration::from_secs(7), "{:?}", begun.elapsed());
+}
