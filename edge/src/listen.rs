@@ -2,7 +2,8 @@
 //!
 //! `listeners` binds the sockets, `accept` counts connections and finds out what each client speaks, `floor`
 //! says where that runs: on all threads, or on each core separately (`cores`, for `runtime = "per_core"`).
-//! `generation` is what a reload replaces, and `tls` chooses the certificate.
+//! `generation` is what a reload replaces, and `tls` chooses the certificate. `parking` keeps connections
+//! that are idle.
 
 pub(crate) mod accept;
 mod cores;
@@ -10,6 +11,8 @@ pub(crate) mod floor;
 pub(crate) mod generation;
 pub(crate) mod listeners;
 mod open_socket;
+mod parking;
 mod proxy_protocol;
 pub(crate) mod room;
+mod seat;
 pub(crate) mod tls;
