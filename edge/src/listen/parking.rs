@@ -45,10 +45,10 @@ struct Spaces {
 struct Space {
     until: Instant,
     /// Boxed, so that spaces that are free hold little.
-    parked: Option<Box<Parked>>,
+    parked: Option<Box<IdleConnection>>,
 }
 
-struct Parked {
+struct IdleConnection {
     connection: ParkedConnection,
     seat: Seat,
 }
@@ -94,7 +94,7 @@ impl ParkingLot {
             return connection.resume().ok().map(|connection| (connection, seat));
         }
         if let Some(space) = spaces.all.get_mut(number as usize) {
-            *space = Space { until, parked: Some(Box::new(Parked { connection, seat })) };
+            *space = Space { until, parked: Some(Box::new(IdleConnection { connection, seat })) };
         }
         None
     }
@@ -159,7 +159,7 @@ impl ParkingLot {
 
     fn resume(self: &Arc<Self>, number: u64) {
         let Some(parked) = self.take(number) else { return };
-        let Parked { connection, seat } = *parked;
+        let IdleConnection { connection, seat } = *parked;
         // A socket that the runtime does not take is closed.
         if let Ok(connection) = connection.resume() {
             serve(connection, seat, self);
@@ -179,7 +179,7 @@ impl ParkingLot {
     }
 
     /// Takes a connection out of its space.
-    fn take(&self, number: u64) -> Option<Box<Parked>> {
+    fn take(&self, number: u64) -> Option<Box<IdleConnection>> {
         let mut spaces = self.spaces.lock();
         let parked = spaces.all.get_mut(usize::try_from(number).ok()?)?.parked.take()?;
         spaces.free.push(u32::try_from(number).ok()?);
