@@ -31,7 +31,7 @@ pub(crate) struct TlsStream {
     state: Box<TlsState>,
 }
 
-type Writer<'a> = WriteTraffic<'a, ServerConnectionData>;
+type TrafficWriter<'a> = WriteTraffic<'a, ServerConnectionData>;
 
 /// A connection without its socket.
 pub(crate) struct TlsState {
@@ -207,7 +207,7 @@ impl TlsState {
     }
 
     /// Lets `write` seal. TLS sees again what is incomplete, because it remembers how far it has read in it.
-    fn write(&mut self, write: &mut dyn FnMut(Writer<'_>)) -> io::Result<()> {
+    fn write(&mut self, write: &mut dyn FnMut(TrafficWriter<'_>)) -> io::Result<()> {
         let mut incoming = std::mem::take(&mut self.incoming);
         let used = self.turn(&mut incoming, write)?;
         incoming.drain(..used.min(incoming.len()));
@@ -215,9 +215,9 @@ impl TlsState {
         Ok(())
     }
 
-    /// Lets TLS do what it can with these bytes until it needs more, and tells how many it is done with. `write`
-    /// may then seal, if the handshake is over. What is to be sent is in `outgoing`.
-    fn turn(&mut self, bytes: &mut [u8], write: &mut dyn FnMut(Writer<'_>)) -> io::Result<usize> {
+    /// Lets TLS do what it can with these bytes until it needs more, and tells how many it is done with.
+    /// `write` may then seal, if the handshake is over. What is to be sent is in `outgoing`.
+    fn turn(&mut self, bytes: &mut [u8], write: &mut dyn FnMut(TrafficWriter<'_>)) -> io::Result<usize> {
         let mut used = 0;
         loop {
             let left = bytes.get_mut(used..).unwrap_or_default();
