@@ -383,3 +383,6 @@ impl AsyncWrite for TlsStream {
         Pin::new(&mut this.tcp).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -425,6 +425,7 @@ mod tests {
         let mut connection = Connection::new(Stream::Plain(stream), via, BytesMut::new(), edge);
         let size = size_of_val(&connection) + size_of_val(&connection.serve());
 
-        assert!(size <= 400, "{size} bytes");
+        // It lasts for a moment only: a silent connection is parked.
+        assert!(size <= 448, "{size} bytes");
     }
 }

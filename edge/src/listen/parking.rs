@@ -206,3 +206,106 @@ impl Spaces {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arc_swap::ArcSwap;
+    use bytes::BytesMut;
+    use http1::head::Scheme;
+    use process::room::Room;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::connection::stream::Stream;
+    use crate::listen::generation::Generation;
+    use crate::listen::tls::Tickets;
+    use crate::metrics::GaugeGuard;
+    use crate::request::Via;
+    use crate::settings::{Config, SiteConfig};
+    use crate::{CacheNodes, Edge, Peers, WsgiAdapters};
+
+    fn parked(lot: &ParkingLot) -> usize {
+        lot.spaces.lock().all.iter().filter(|space| space.parked.is_some()).count()
+    }
+
+    async fn until_parked(lot: &ParkingLot, number: usize) {
+        for _ in 0..500 {
+            if parked(lot) == number {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{} are parked, not {number}", parked(lot));
+    }
+
+    fn edge(shutdown: &Shutdown) -> Arc<Edge> {
+        let settings = Config { site: vec![SiteConfig::default()], ..Config::default() };
+        let peers = Peers {
+            cache_nodes: CacheNodes::Connected(Vec::new()),
+            wsgi_adapters: WsgiAdapters::Connected(Vec::new()),
+        };
+        Edge::new(settings, peers, shutdown.clone()).unwrap()
+    }
+
+    /// A connection of a client, and that client.
+    async fn connect(edge: &Arc<Edge>) -> (TcpStream, Connection, Seat) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, peer) = listener.accept().await.unwrap();
+        let via = Via {
+            peer,
+            port: 80,
+            listener: 0,
+            scheme: Scheme::Http,
+            http2: false,
+            connection: 1,
+            requests: 0,
+            refused: None,
+        };
+        let connection = Connection::new(Stream::Plain(stream), via, BytesMut::new(), edge.clone());
+        let active = GaugeGuard::enter(&edge.metrics.connections_active);
+        (client, connection, Seat::new(Room::new(1).take().unwrap(), active))
+    }
+
+    #[tokio::test]
+    async fn a_silent_connection_waits_without_a_task_until_its_client_speaks_or_a_drain_begins() {
+        let shutdown = Shutdown::new();
+        let edge = edge(&shutdown);
+        let generation = Generation::new(edge.clone(), &Tickets::new().unwrap()).unwrap();
+        let lot = ParkingLot::new().unwrap();
+        tokio::spawn(lot.clone().keep(Arc::new(ArcSwap::from_pointee(generation)), shutdown.clone()));
+        let (mut client, connection, seat) = connect(&edge).await;
+        serve(connection, seat, &lot);
+        let mut buffer = [0; 4096];
+        for _ in 0..3 {
+            until_parked(&lot, 1).await;
+            client.write_all(b"GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+            let read = client.read(&mut buffer).await.unwrap();
+            assert!(buffer[..read].starts_with(b"HTTP/1.1 404"));
+        }
+        until_parked(&lot, 1).await;
+        assert_eq!(edge.metrics.connections_active.get(), 1);
+        shutdown.begin();
+        while client.read(&mut buffer).await.unwrap() > 0 {}
+        assert_eq!(parked(&lot), 0);
+    }
+
+    #[tokio::test]
+    async fn a_connection_whose_time_is_over_ends_and_gives_its_place_back() {
+        let edge = edge(&Shutdown::new());
+        let lot = ParkingLot::new().unwrap();
+        let soon = Instant::now() + Duration::from_secs(60);
+        let (_first, connection, seat) = connect(&edge).await;
+        assert!(lot.park(connection, seat, soon).is_none());
+        let (mut second, connection, seat) = connect(&edge).await;
+        assert!(lot.park(connection, seat, Instant::now()).is_none());
+        assert_eq!((parked(&lot), edge.metrics.connections_active.get()), (2, 2));
+        lot.end_overdue();
+        assert_eq!((parked(&lot), edge.metrics.connections_active.get()), (1, 1));
+        assert_eq!(second.read(&mut [0]).await.unwrap(), 0);
+        // The last one gives the spaces back.
+        drop(lot.take(0));
+        assert_eq!((lot.spaces.lock().all.capacity(), edge.metrics.connections_active.get()), (0, 0));
+    }
+}
