@@ -16,8 +16,9 @@ from bench.measured import CPU, RATE, SHARE, WARM_UP_SECONDS, cached, load, unde
 from bench.stage import LARGE_FILE_BYTES
 
 CACHES = [NGINX, WEIR, VARNISH, HAPROXY]
-# What a server does after the last answer, such as giving memory back, is over then.
-SETTLE_SECONDS = 1
+# What a server does after the last answer, such as giving memory back, is over then: Weir parks connections after
+# 250 ms, and its allocator gives pages back after a second.
+SETTLE_SECONDS = 3
 # After a storm: time to notice that it is over.
 CALM_SECONDS = 5
 STORMS = 3

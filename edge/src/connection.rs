@@ -9,5 +9,6 @@ pub(crate) mod pace;
 pub(crate) mod proxied;
 pub(crate) mod stream;
 pub(crate) mod tls_session;
+pub(crate) mod tls_stream;
 pub(crate) mod unix_client;
 pub(crate) mod watchdog;

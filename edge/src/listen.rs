@@ -3,7 +3,7 @@
 //! `listeners` binds the sockets, `accept` finds out what each client speaks, `crowd` counts connections and
 //! gives each client a share, `floor` says where that runs: on all threads, or on each core separately
 //! (`cores`, for `runtime = "per_core"`). `generation` is what a reload replaces, and `tls` chooses the
-//! certificate.
+//! certificate. `parking` keeps connections that are idle.
 
 pub(crate) mod accept;
 mod cores;
@@ -12,6 +12,8 @@ pub(crate) mod floor;
 pub(crate) mod generation;
 pub(crate) mod listeners;
 mod open_socket;
+mod parking;
 mod proxy_protocol;
 pub(crate) mod room;
+mod seat;
 pub(crate) mod tls;

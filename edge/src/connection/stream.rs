@@ -1,6 +1,8 @@
 //! A client's connection as bytes: TCP, or TLS over it.
 
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Write};
+use std::net;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -8,11 +10,11 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 
 use crate::connection::client_check::ClientCheck;
 use crate::connection::pace::ClientPace;
 use crate::connection::tls_session::TlsSession;
+use crate::connection::tls_stream::{TlsState, TlsStream};
 use http1::head::Scheme;
 
 /// The protocol name of HTTP/2 in a TLS handshake.
@@ -26,8 +28,14 @@ pub(crate) enum Stream {
 
 /// TLS, and what its handshake agreed on.
 pub(crate) struct TlsClient {
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream,
     session: Arc<TlsSession>,
+}
+
+/// A silent connection without the runtime's entry for its socket.
+pub(crate) enum ParkedStream {
+    Plain(net::TcpStream),
+    Tls(net::TcpStream, Box<TlsState>, Arc<TlsSession>),
 }
 
 /// How much of a reply was sent at once.
@@ -38,10 +46,29 @@ pub(crate) struct WriteResult {
 }
 
 impl Stream {
-    /// The handshake is over.
-    pub(crate) fn of_tls(stream: TlsStream<TcpStream>, client: Option<&ClientCheck>) -> Self {
-        let session = Arc::new(TlsSession::of(stream.get_ref().1, client));
+    /// The handshake is over, in which the client asked for this name.
+    pub(crate) fn of_tls(stream: TlsStream, name: Option<Box<str>>, client: Option<&ClientCheck>) -> Self {
+        let session = Arc::new(TlsSession::of(stream.tls(), name, client));
         Self::Tls(Box::new(TlsClient { stream, session }))
+    }
+
+    /// Whether it can do without the runtime while it is silent.
+    pub(crate) fn may_park(&self) -> bool {
+        match self {
+            Self::Plain(_) => true,
+            Self::Tls(tls) => tls.stream.is_silent(),
+        }
+    }
+
+    pub(crate) fn park(self) -> io::Result<ParkedStream> {
+        match self {
+            Self::Plain(tcp) => Ok(ParkedStream::Plain(tcp.into_std()?)),
+            Self::Tls(tls) => {
+                let TlsClient { stream, session } = *tls;
+                let (tcp, state) = stream.into_parts();
+                Ok(ParkedStream::Tls(tcp.into_std()?, state, session))
+            }
+        }
     }
 
     /// What the TLS handshake agreed on.
@@ -66,13 +93,13 @@ impl Stream {
 
     /// The TLS handshake agreed on HTTP/2.
     pub(crate) fn speaks_http2(&self) -> bool {
-        matches!(self, Self::Tls(tls) if tls.stream.get_ref().1.alpn_protocol() == Some(H2))
+        matches!(self, Self::Tls(tls) if tls.stream.tls().alpn_protocol() == Some(H2))
     }
 
     pub(crate) fn tcp(&self) -> &TcpStream {
         match self {
             Self::Plain(tcp) => tcp,
-            Self::Tls(tls) => tls.stream.get_ref().0,
+            Self::Tls(tls) => tls.stream.tcp(),
         }
     }
 
@@ -82,16 +109,9 @@ impl Stream {
     /// RFC 9112 section 9.8: "Servers MUST attempt to initiate an exchange of closure alerts with the client
     /// before closing the connection."
     pub(crate) fn say_end(&mut self) {
-        let Self::Tls(tls) = self else { return };
-        let (tcp, tls) = tls.stream.get_mut();
-        tls.send_close_notify();
-        let mut alert = Vec::new();
-        while tls.wants_write() {
-            if !matches!(tls.write_tls(&mut alert), Ok(1..)) {
-                return;
-            }
+        if let Self::Tls(tls) = self {
+            tls.stream.say_end();
         }
-        let _ = tcp.try_write(&alert);
     }
 
     /// Writes what the other side accepts without waiting.
@@ -118,6 +138,34 @@ impl Stream {
                     Poll::Pending => false,
                 };
                 Ok(WriteResult { bytes, flushed })
+            }
+        }
+    }
+}
+
+impl ParkedStream {
+    /// As [`Stream::say_end`].
+    pub(crate) fn say_end(&mut self) {
+        if let Self::Tls(tcp, state, _) = self
+            && let Ok(alert) = state.last_alert()
+        {
+            let _ = tcp.write(alert);
+        }
+    }
+
+    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Plain(tcp) | Self::Tls(tcp, ..) => tcp.as_fd(),
+        }
+    }
+
+    /// Makes it a stream of the current runtime.
+    pub(crate) fn resume(self) -> io::Result<Stream> {
+        match self {
+            Self::Plain(tcp) => Ok(Stream::Plain(TcpStream::from_std(tcp)?)),
+            Self::Tls(tcp, state, session) => {
+                let stream = TlsStream::of_parts(TcpStream::from_std(tcp)?, state);
+                Ok(Stream::Tls(Box::new(TlsClient { stream, session })))
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What a TLS handshake agreed on, in nginx's words, for variables.
 
-use rustls::{CipherSuite, HandshakeKind, ProtocolVersion, ServerConnection};
+use rustls::{CipherSuite, CommonState, HandshakeKind, ProtocolVersion};
 
 use crate::connection::client_check::{ClientCheck, ClientRefusal, ClientVerdict};
 
@@ -24,8 +24,8 @@ pub(crate) struct TlsSession {
 }
 
 impl TlsSession {
-    /// `check`: what the listener asks of certificates.
-    pub(crate) fn of(connection: &ServerConnection, check: Option<&ClientCheck>) -> Self {
+    /// `name`: what the client asked for. `check`: what the listener asks of certificates.
+    pub(crate) fn of(connection: &CommonState, name: Option<Box<str>>, check: Option<&ClientCheck>) -> Self {
         let chain = connection.peer_certificates();
         let ClientVerdict { fault, refusal } = check.map(|check| check.judge(chain)).unwrap_or_default();
         Self {
@@ -35,7 +35,7 @@ impl TlsSession {
             client_fault: fault,
             refusal,
             resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
-            server_name: connection.server_name().map(Box::from),
+            server_name: name,
         }
     }
 }

@@ -6,18 +6,21 @@ mod exchange;
 
 use std::cell::RefCell;
 use std::future::{pending, poll_fn};
+use std::io;
+use std::os::fd::BorrowedFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http::Version;
+use process::shutdown::Shutdown;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::Edge;
 use crate::connection::proxied::ProxyAddresses;
-use crate::connection::stream::Stream;
+use crate::connection::stream::{ParkedStream, Stream};
 use crate::connection::watchdog::Watchdog;
 use crate::handler::plain;
 use crate::http1::connection::exchange::ReceivedRequest;
@@ -33,6 +36,8 @@ use http1::head::{FieldSpan, Head, Progress, Refusal};
 /// How long an idle connection stays open when a drain begins: a request may be on its way, which would be
 /// lost if the connection closed at once.
 const LAST_REQUEST: Duration = Duration::from_secs(1);
+/// A connection without TLS that has been silent for this long is parked.
+const PARKED_AFTER: Duration = Duration::from_millis(250);
 /// Bytes read at once while a connection waits for a head.
 const INPUT: usize = 16 * 1024;
 
@@ -72,6 +77,17 @@ pub(crate) struct Connection {
     awaits_drain: bool,
     /// A drain has begun: one more request is answered, if it comes soon.
     drains: bool,
+    /// When an idle connection ends that was silent for a moment, or was parked.
+    idle_until: Option<Instant>,
+}
+
+/// A connection between two requests, without what the runtime needs to wait for it.
+pub(crate) struct ParkedConnection {
+    stream: ParkedStream,
+    via: Via,
+    proxied: Option<Arc<ProxyAddresses>>,
+    edge: Arc<Edge>,
+    until: Option<Instant>,
 }
 
 /// The result of one look at the connection's bytes.
@@ -97,6 +113,8 @@ enum ConnectionEnd {
     Closed,
     /// The edge drains: another has its place, or the process ends.
     Replaced,
+    /// It is silent, and may be parked.
+    Silent,
 }
 
 impl Connection {
@@ -111,7 +129,19 @@ impl Connection {
             progress: Progress::default(),
             awaits_drain: false,
             drains: false,
+            idle_until: None,
         }
+    }
+
+    /// Gives up what the runtime has for it. It must be silent.
+    pub(crate) fn park(self) -> io::Result<ParkedConnection> {
+        let Self { stream, via, proxied, edge, idle_until, .. } = self;
+        Ok(ParkedConnection { stream: stream.park()?, via, proxied, edge, until: idle_until })
+    }
+
+    /// The work that a drain waits for.
+    pub(crate) fn shutdown(&self) -> Shutdown {
+        self.edge.shutdown.clone()
     }
 
     /// What the PROXY protocol has said of the connection.
@@ -119,16 +149,21 @@ impl Connection {
         Self { proxied, ..self }
     }
 
-    /// Serves requests until the peer or the edge closes.
-    pub(crate) async fn serve(&mut self) {
-        while let ConnectionEnd::Replaced = self.serve_by_edge().await {
-            self.follow();
+    /// Serves requests until the peer or the edge closes. `Some`: it is silent, may be parked, and ends then.
+    pub(crate) async fn serve(&mut self) -> Option<Instant> {
+        loop {
+            match self.serve_by_edge().await {
+                ConnectionEnd::Closed => return None,
+                ConnectionEnd::Replaced => self.follow(),
+                ConnectionEnd::Silent => return self.idle_until,
+            }
         }
     }
 
     /// Goes over to the edge that has taken the place of this one's. Without one, or if another thing is
     /// spoken at the listener now, it stays and drains.
     fn follow(&mut self) {
+        self.idle_until = None;
         if let Some(newest) = self.edge.successor()
             && let Some(listener) = newest.listener_of(&self.edge, self.via.listener)
         {
@@ -155,14 +190,9 @@ impl Connection {
                 // Bytes behind the last request are examined before more are read.
                 poll_fn(|context| Poll::Ready(self.look_at_buffer(context))).await
             } else {
-                let bounds = edge.bounds(self.via.listener);
-                let patience = match head_started {
-                    Some(started) if self.drains => LAST_REQUEST.saturating_sub(started.elapsed()),
-                    Some(started) => bounds.head.saturating_sub(started.elapsed()),
-                    None if self.drains => LAST_REQUEST,
-                    None if self.via.requests == 0 => bounds.head,
-                    None => bounds.keepalive,
-                };
+                let patience = self.patience(head_started);
+                let may_park = head_started.is_none() && !self.drains && self.stream.may_park();
+                let silence = if may_park { patience.min(PARKED_AFTER) } else { patience };
                 let stepping = poll_fn(|context| match self.poll_step(context) {
                     Poll::Ready(step) => Poll::Ready(step),
                     Poll::Pending if self.drains => Poll::Pending,
@@ -172,8 +202,16 @@ impl Connection {
                         draining.as_mut().poll(context).map(|()| ConnectionStep::Drain)
                     }
                 });
-                watchdog.guard(patience, stepping).await.unwrap_or(ConnectionStep::Closed)
+                match watchdog.guard(silence, stepping).await {
+                    Ok(step) => step,
+                    Err(_) if silence < patience => {
+                        self.idle_until = Some(Instant::now() + (patience - silence));
+                        return ConnectionEnd::Silent;
+                    }
+                    Err(_) => ConnectionStep::Closed,
+                }
             };
+            self.idle_until = None;
             match step {
                 ConnectionStep::Partial => {
                     head_started.get_or_insert_with(Instant::now);
@@ -181,13 +219,7 @@ impl Connection {
                 ConnectionStep::Answered { unsent, after } => {
                     head_started = None;
                     if let Some(rest) = unsent
-                        && Box::pin(async {
-                            let mut pace = edge.pace(self.via.listener);
-                            let (head, body) = *rest;
-                            self.stream.write_rest(head, body, &mut pace).await
-                        })
-                        .await
-                        .is_err()
+                        && Box::pin(self.write_rest(*rest)).await.is_err()
                     {
                         return ConnectionEnd::Closed;
                     }
@@ -218,6 +250,19 @@ impl Connection {
     fn over(&mut self) -> ConnectionEnd {
         self.stream.say_end();
         ConnectionEnd::Closed
+    }
+
+    /// How long the client may leave the connection as it is.
+    fn patience(&self, head_started: Option<Instant>) -> Duration {
+        let bounds = self.edge.bounds(self.via.listener);
+        match (head_started, self.idle_until) {
+            (Some(started), _) if self.drains => LAST_REQUEST.saturating_sub(started.elapsed()),
+            (Some(started), _) => bounds.head.saturating_sub(started.elapsed()),
+            (None, _) if self.drains => LAST_REQUEST,
+            (None, Some(until)) => until.saturating_duration_since(Instant::now()),
+            (None, None) if self.via.requests == 0 => bounds.head,
+            (None, None) => bounds.keepalive,
+        }
     }
 
     /// Reads what has arrived into the thread's buffer, and examines it there.
@@ -319,6 +364,12 @@ impl Connection {
         Persistence::of(head, &self.stream, is_last || self.edge.ends_connections_of(self.via.listener))
     }
 
+    /// Writes what the socket did not take of a hit at once.
+    async fn write_rest(&mut self, (head, body): (Bytes, Bytes)) -> io::Result<()> {
+        let mut pace = self.edge.pace(self.via.listener);
+        self.stream.write_rest(head, body, &mut pace).await
+    }
+
     /// Ends the connection after the last reply.
     async fn end(&mut self, after: Persistence) {
         if after != Persistence::Close || !self.buffer.is_empty() {
@@ -337,9 +388,27 @@ impl Connection {
     }
 }
 
+impl ParkedConnection {
+    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
+        self.stream.socket()
+    }
+
+    /// Its time is over.
+    pub(crate) fn say_end(&mut self) {
+        self.stream.say_end();
+    }
+
+    /// Makes it a connection of the current runtime.
+    pub(crate) fn resume(self) -> io::Result<Connection> {
+        let Self { stream, via, proxied, edge, until } = self;
+        let mut connection = Connection::new(stream.resume()?, via, BytesMut::new(), edge).proxied(proxied);
+        connection.idle_until = until;
+        Ok(connection)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use process::shutdown::Shutdown;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
 
@@ -401,6 +470,7 @@ mod tests {
         let mut connection = Connection::new(Stream::Plain(stream), from(local), BytesMut::new(), an_edge());
         let size = size_of_val(&connection) + size_of_val(&connection.serve());
 
-        assert!(size <= 400, "{size} bytes");
+        // It lasts for a moment only: a silent connection is parked.
+        assert!(size <= 448, "{size} bytes");
     }
 }

@@ -14,18 +14,19 @@ use process::shutdown::Shutdown;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::time::{sleep, timeout};
-use tokio_rustls::server::TlsStream;
 
 use crate::acme::challenge;
 use crate::connection::client_check::ClientRefusal;
-use crate::connection::proxied::ProxyAddresses;
 use crate::connection::stream::Stream;
+use crate::connection::tls_stream::TlsStream;
 use crate::connection::unix_client::UNIX;
 use crate::http1::connection::Connection;
 use crate::http2::PREFACE;
-use crate::listen::crowd::{Crowd, Place};
+use crate::listen::crowd::Crowd;
 use crate::listen::generation::{CurrentGeneration, Door, Generation};
+use crate::listen::parking::{self, ParkingLot};
 use crate::listen::proxy_protocol::{self, ProxiedSource};
+use crate::listen::seat::Seat;
 use crate::listen::tls::Acceptor;
 use crate::metrics::GaugeGuard;
 use crate::request::{Via, forwarded};
@@ -47,13 +48,7 @@ pub(crate) struct Guest {
     pub(crate) peer: SocketAddr,
     /// The address that accepted it.
     pub(crate) port: u16,
-    pub(crate) place: Seat,
-}
-
-/// Counts the connection while it exists.
-pub(crate) struct Seat {
-    place: Place,
-    _active: GaugeGuard,
+    pub(crate) seat: Seat,
 }
 
 /// Accepts until the socket is to be closed; hands each connection to `take`, with what is in force when it
@@ -96,9 +91,9 @@ pub(crate) async fn accept(
             tracing::debug!(client = %peer.ip(), "a connection too many: of all, or of this client");
             continue;
         };
-        let place = Seat { place, _active: GaugeGuard::enter(&edge.metrics.connections_active) };
+        let seat = Seat::new(place, GaugeGuard::enter(&edge.metrics.connections_active));
         if let Some(door) = known.door(address) {
-            take(&known, door, Guest { stream, peer, port, place });
+            take(&known, door, Guest { stream, peer, port, seat });
         }
     }
 }
@@ -131,10 +126,10 @@ impl AnyListener {
     }
 }
 
-/// Serves a connection in a task of its own, on the current runtime. `held` lives as long as the connection.
-pub(crate) fn begin(generation: &Generation, door: &Door, guest: Guest, held: impl Send + 'static) {
+/// Serves a connection on the current runtime, whose idle ones wait in `lot`.
+pub(crate) fn begin(generation: &Generation, door: &Door, guest: Guest, lot: &Arc<ParkingLot>) {
     let edge = &generation.edge;
-    let Guest { stream, peer, port, place } = guest;
+    let Guest { stream, peer, port, seat } = guest;
     let connection = CONNECTIONS.fetch_add(1, Relaxed).wrapping_add(1);
     let via = Via {
         peer,
@@ -146,48 +141,31 @@ pub(crate) fn begin(generation: &Generation, door: &Door, guest: Guest, held: im
         requests: 0,
         refused: None,
     };
-    let held = (place, held);
     match door {
         Door { tls: None, http2: false, proxy_protocol: false, .. } => {
-            speak_http1(edge.clone(), (Stream::Plain(stream), None), BytesMut::new(), via, held);
+            let stream = Stream::Plain(stream);
+            parking::serve(Connection::new(stream, via, BytesMut::new(), edge.clone()), seat, lot);
         }
         Door { .. } => {
-            let settling = settle(edge.clone(), door.clone(), stream, via, held);
+            let settling = settle(edge.clone(), door.clone(), (stream, via), (seat, lot.clone()));
             edge.shutdown.spawn(settling);
         }
     }
-}
-
-/// The task holds no more than HTTP/1 needs, because most connections are idle most of the time.
-fn speak_http1(
-    edge: Arc<Edge>,
-    (stream, proxied): (Stream, Option<Arc<ProxyAddresses>>),
-    begun: BytesMut,
-    via: Via,
-    held: impl Send + 'static,
-) {
-    let shutdown = edge.shutdown.clone();
-    let mut connection = Connection::new(stream, via, begun, edge).proxied(proxied);
-    shutdown.spawn(async move {
-        connection.serve().await;
-        drop(held);
-    });
 }
 
 /// Finds out what the client speaks, and serves it.
 async fn settle(
     edge: Arc<Edge>,
     Door { tls, http2, proxy_protocol, .. }: Door,
-    mut stream: TcpStream,
-    mut via: Via,
-    mut held: (Seat, impl Send + 'static),
+    (mut stream, mut via): (TcpStream, Via),
+    (mut seat, lot): (Seat, Arc<ParkingLot>),
 ) {
     let mut proxied = None;
     if proxy_protocol {
         match introduced(&edge, &mut stream, &via).await {
             Some(ProxiedSource::Client(client)) => {
                 via.peer = client.source;
-                if !held.0.place.belongs_to(client.source.ip()) {
+                if !seat.belongs_to(client.source.ip()) {
                     edge.metrics.connections_refused.inc();
                     return;
                 }
@@ -224,9 +202,10 @@ async fn settle(
     };
     if speaks_http2 {
         Box::pin(http2::serve(stream, begun.freeze(), (Via { http2: true, ..via }, proxied), edge)).await;
-        drop(held);
+        drop(seat);
     } else {
-        speak_http1(edge, (stream, proxied), begun, via, held);
+        // A task of its own, which holds no more than HTTP/1 needs.
+        parking::serve(Connection::new(stream, via, begun, edge).proxied(proxied), seat, &lot);
     }
 }
 
@@ -282,7 +261,8 @@ async fn begins_http2(stream: &mut Stream, begun: &mut BytesMut) -> io::Result<b
 
 /// What a client has begun with at a TLS port.
 enum Shaken {
-    Tls(Box<TlsStream<TcpStream>>),
+    /// And the name that it has asked for.
+    Tls(TlsStream, Option<Box<str>>),
     /// HTTP without TLS.
     Plain(TcpStream),
 }
@@ -303,13 +283,13 @@ async fn secure(edge: &Edge, tls: Acceptor, stream: TcpStream, via: &Via) -> Opt
             };
         }
         let stream = tls.handshake(stream).await;
-        Some(stream.map(|stream| Shaken::Tls(Box::new(stream))).map_err(|error| error.to_string()))
+        Some(stream.map(|(stream, name)| Shaken::Tls(stream, name)).map_err(|error| error.to_string()))
     };
     let failed = match in_time(edge, patience, shaking).await {
         // RFC 8737 section 3: "the connection MUST be immediately closed".
-        Some(Some(Ok(Shaken::Tls(stream)))) => {
-            let is_challenge = stream.get_ref().1.alpn_protocol() == Some(challenge::ALPN);
-            return (!is_challenge).then(|| Stream::of_tls(*stream, client.as_deref()));
+        Some(Some(Ok(Shaken::Tls(stream, name)))) => {
+            let is_challenge = stream.tls().alpn_protocol() == Some(challenge::ALPN);
+            return (!is_challenge).then(|| Stream::of_tls(stream, name, client.as_deref()));
         }
         // It is told so, as by nginx.
         Some(Some(Ok(Shaken::Plain(stream)))) => return Some(Stream::Plain(stream)),

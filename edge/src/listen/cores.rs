@@ -15,10 +15,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use crate::listen::accept;
-use crate::listen::accept::{Guest, Seat};
+use crate::listen::accept::Guest;
 use crate::listen::crowd::Crowd;
 use crate::listen::generation::{CurrentGeneration, Door, Generation};
 use crate::listen::open_socket::OpenSocket;
+use crate::listen::parking::ParkingLot;
+use crate::listen::seat::{CoreCounts, Seat};
 use crate::metrics::threads;
 
 /// The most connections that may wait for another core to take them over; more are served where they were
@@ -27,40 +29,14 @@ const HANDED: usize = 256;
 /// A core hands new connections on if it has this many more than another, plus an eighth.
 const SLACK: usize = 4;
 
-/// What all cores know about each.
-struct Core {
-    connections: AtomicUsize,
-    handed: mpsc::Sender<HandedConnection>,
-}
-
 /// A connection on its way to another core, whose runtime has to know its socket.
 struct HandedConnection {
     stream: net::TcpStream,
     peer: net::SocketAddr,
     port: u16,
-    place: Seat,
+    seat: Seat,
     /// The address of `listen` that accepted it.
     address: Arc<str>,
-}
-
-/// Counts a connection of a core while it exists.
-struct CoreSeat(Arc<[Core]>, usize);
-
-impl CoreSeat {
-    fn on(cores: &Arc<[Core]>, index: usize) -> Self {
-        if let Some(core) = cores.get(index) {
-            core.connections.fetch_add(1, Relaxed);
-        }
-        Self(cores.clone(), index)
-    }
-}
-
-impl Drop for CoreSeat {
-    fn drop(&mut self) {
-        if let Some(core) = self.0.get(self.1) {
-            core.connections.fetch_sub(1, Relaxed);
-        }
-    }
 }
 
 /// The number of cores.
@@ -77,13 +53,15 @@ pub(crate) fn start(
     process: &Shutdown,
 ) -> io::Result<()> {
     let (senders, receivers): (Vec<_>, Vec<_>) = sockets.iter().map(|_| mpsc::channel(HANDED)).unzip();
-    let core = |handed| Core { connections: AtomicUsize::new(0), handed };
-    let cores: Arc<[Core]> = senders.into_iter().map(core).collect();
+    let counts: CoreCounts = senders.iter().map(|_| AtomicUsize::new(0)).collect();
+    let cores: Arc<[mpsc::Sender<HandedConnection>]> = senders.into();
     for (index, (sockets, handed)) in sockets.into_iter().zip(receivers).enumerate() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let this = Worker {
             current: current.clone(),
+            counts: counts.clone(),
             cores: cores.clone(),
+            lot: ParkingLot::new()?,
             index,
             crowd: crowd.clone(),
             process: process.clone(),
@@ -98,7 +76,9 @@ pub(crate) fn start(
 #[derive(Clone)]
 struct Worker {
     current: CurrentGeneration,
-    cores: Arc<[Core]>,
+    counts: CoreCounts,
+    cores: Arc<[mpsc::Sender<HandedConnection>]>,
+    lot: Arc<ParkingLot>,
     index: usize,
     crowd: Arc<Crowd>,
     process: Shutdown,
@@ -111,6 +91,7 @@ impl Worker {
         mut handed: mpsc::Receiver<HandedConnection>,
     ) {
         let mut accepting = FuturesUnordered::new();
+        self.process.spawn(self.lot.clone().keep(self.current.clone(), self.process.clone()));
         loop {
             tokio::select! {
                 Some(socket) = sockets.recv() => accepting.push(self.clone().accept(socket)),
@@ -134,9 +115,9 @@ impl Worker {
     }
 
     fn take_over(&self, handed: HandedConnection) {
-        let HandedConnection { stream, peer, port, place, address } = handed;
+        let HandedConnection { stream, peer, port, seat, address } = handed;
         match TcpStream::from_std(stream) {
-            Ok(stream) => self.begin(&self.current.load(), &address, Guest { stream, peer, port, place }),
+            Ok(stream) => self.begin(&self.current.load(), &address, Guest { stream, peer, port, seat }),
             Err(error) => tracing::warn!(%error, "cannot take over a connection from another core"),
         }
     }
@@ -144,26 +125,28 @@ impl Worker {
     /// Serves the connection here, or hands it to the core with the fewest.
     fn take(&self, generation: &Generation, address: &Arc<str>, guest: Guest) {
         let Some(other) = self.lighter() else { return self.begin(generation, address, guest) };
-        let Ok(permit) = other.handed.try_reserve() else { return self.begin(generation, address, guest) };
-        let Guest { stream, peer, port, place } = guest;
+        let Ok(permit) = other.try_reserve() else { return self.begin(generation, address, guest) };
+        let Guest { stream, peer, port, seat } = guest;
         match stream.into_std() {
             Ok(stream) => {
-                permit.send(HandedConnection { stream, peer, port, place, address: address.clone() });
+                permit.send(HandedConnection { stream, peer, port, seat, address: address.clone() });
             }
             Err(error) => tracing::warn!(%error, "cannot hand a connection to another core"),
         }
     }
 
-    fn lighter(&self) -> Option<&Core> {
-        let count = |core: &Core| core.connections.load(Relaxed);
-        let mine = self.cores.get(self.index).map_or(0, count);
-        let other = self.cores.iter().min_by_key(|core| count(core))?;
-        (mine > count(other) + SLACK + count(other) / 8).then_some(other)
+    fn lighter(&self) -> Option<&mpsc::Sender<HandedConnection>> {
+        let count = |core: &AtomicUsize| core.load(Relaxed);
+        let mine = self.counts.get(self.index).map_or(0, count);
+        let (other, theirs) =
+            self.cores.iter().zip(self.counts.iter().map(count)).min_by_key(|(_, of)| *of)?;
+        (mine > theirs + SLACK + theirs / 8).then_some(other)
     }
 
     fn begin(&self, generation: &Generation, address: &str, guest: Guest) {
         if let Some(door) = generation.door(address) {
-            accept::begin(generation, door, guest, CoreSeat::on(&self.cores, self.index));
+            let seat = guest.seat.on(&self.counts, self.index);
+            accept::begin(generation, door, Guest { seat, ..guest }, &self.lot);
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::listen::cores;
 use crate::listen::crowd::Crowd;
 use crate::listen::generation::{CurrentGeneration, Door, Generation};
 use crate::listen::open_socket::OpenSocket;
+use crate::listen::parking::ParkingLot;
 use crate::settings::Runtime;
 
 /// Sockets that may wait for a core to begin accepting.
@@ -21,6 +22,7 @@ pub(crate) enum Floor {
     Shared {
         current: CurrentGeneration,
         crowd: Arc<Crowd>,
+        lot: Arc<ParkingLot>,
     },
     /// One way to each core.
     PerCore(Vec<mpsc::Sender<OpenSocket>>),
@@ -36,7 +38,11 @@ impl Floor {
     ) -> io::Result<Self> {
         let (current, crowd) = (current.clone(), crowd.clone());
         Ok(match runtime {
-            Runtime::Shared => Self::Shared { current, crowd },
+            Runtime::Shared => {
+                let lot = ParkingLot::new()?;
+                process.spawn(lot.clone().keep(current.clone(), process.clone()));
+                Self::Shared { current, crowd, lot }
+            }
             Runtime::PerCore => {
                 let (senders, receivers): (Vec<_>, Vec<_>) =
                     (0..cores::number()).map(|_| mpsc::channel(WAITING)).unzip();
@@ -62,9 +68,9 @@ impl Floor {
             closing: closing.clone(),
         });
         match self {
-            Self::Shared { current, crowd } => {
+            Self::Shared { current, crowd, lot } => {
                 for socket in open {
-                    tokio::spawn(serve(socket, current.clone(), crowd.clone()));
+                    tokio::spawn(serve(socket, current.clone(), crowd.clone(), lot.clone()));
                 }
             }
             Self::PerCore(cores) => {
@@ -78,12 +84,12 @@ impl Floor {
     }
 }
 
-async fn serve(socket: OpenSocket, current: CurrentGeneration, crowd: Arc<Crowd>) {
+async fn serve(socket: OpenSocket, current: CurrentGeneration, crowd: Arc<Crowd>, lot: Arc<ParkingLot>) {
     let OpenSocket { listener, address, closing } = socket;
     match TcpListener::from_std(listener) {
         Ok(listener) => {
             let take = |generation: &Generation, door: &Door, guest: Guest| {
-                accept::begin(generation, door, guest, ());
+                accept::begin(generation, door, guest, &lot);
             };
             accept::accept((listener, &*address, &closing), &current, &crowd, take).await;
         }

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
-use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
 use crate::acme::challenge;
 use crate::connection::client_check::ClientCheck;
 use crate::connection::stream::H2;
+use crate::connection::tls_stream::{MAX_HANDSHAKE, TlsStream, invalid};
 use crate::edge::Edge;
 use crate::route::SiteCertificate;
 use crate::settings::ClientCertificateConfig;
@@ -88,17 +88,63 @@ impl Acceptor {
         self.check.clone()
     }
 
-    pub(crate) async fn handshake(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        if !self.resolver.edge.acme.may_wait() {
-            return TlsAcceptor::from(self.config.clone()).accept(stream).await;
+    /// Shakes hands. Tells, too, the name that the client asked for.
+    pub(crate) async fn handshake(&self, mut tcp: TcpStream) -> io::Result<(TlsStream, Option<Box<str>>)> {
+        let (begun, FirstWords { name, is_challenge }) = hello(&mut tcp).await?;
+        if let Some(name) = &name
+            && self.resolver.edge.acme.may_wait()
+        {
+            self.resolver.wait(name, is_challenge).await;
         }
-        let begun = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
-        let hello = begun.client_hello();
-        let (name, is_challenge) = (hello.server_name().map(str::to_owned), is_challenge(&hello));
-        if let Some(name) = name {
-            self.resolver.wait(&name, is_challenge).await;
+        let mut stream = TlsStream::new(tcp, self.config.clone(), begun)?;
+        stream.shake().await?;
+        Ok((stream, name))
+    }
+}
+
+/// What a ClientHello says that has to be known before it is answered, and for the requests after it.
+struct FirstWords {
+    name: Option<Box<str>>,
+    is_challenge: bool,
+}
+
+/// Bytes that are asked for at once.
+const HELLO: usize = 2 * 1024;
+
+/// Reads until the ClientHello is whole. Gives all bytes that have come.
+async fn hello(tcp: &mut TcpStream) -> io::Result<(Vec<u8>, FirstWords)> {
+    let mut begun = Vec::new();
+    let mut acceptor = rustls::server::Acceptor::default();
+    loop {
+        let known = begun.len();
+        begun.reserve(HELLO);
+        if tcp.read_buf(&mut begun).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        begun.into_stream(self.config.clone()).await
+        if begun.len() > MAX_HANDSHAKE {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let mut new = begun.get(known..).unwrap_or_default();
+        while !new.is_empty() {
+            acceptor.read_tls(&mut new)?;
+            match acceptor.accept() {
+                Ok(None) => {}
+                Ok(Some(accepted)) => {
+                    let hello = accepted.client_hello();
+                    let words = FirstWords {
+                        name: hello.server_name().map(Box::from),
+                        is_challenge: is_challenge(&hello),
+                    };
+                    return Ok((begun, words));
+                }
+                Err((error, mut alert)) => {
+                    let mut words = Vec::new();
+                    alert.write_all(&mut words)?;
+                    let _ = tcp.try_write(&words);
+                    return Err(invalid(error));
+                }
+            }
+        }
     }
 }
 

@@ -9,8 +9,10 @@ fn settings() -> Settings {
 
 const CROWD: usize = 2000;
 const STORMS: usize = 3;
-/// An idle connection takes about as much.
-const EACH: usize = 512;
+/// An idle connection takes more, whether it is parked already or not.
+const EACH: usize = 100;
+/// What the allocator may keep of a crowd that took little, because its connections were parked.
+const KEPT: usize = 512 * 1024;
 
 both_topologies!(the_memory_of_a_crowd_is_given_back_when_it_has_gone, settings());
 fn the_memory_of_a_crowd_is_given_back_when_it_has_gone(stack: &Stack) {
@@ -34,6 +36,6 @@ fn the_memory_of_a_crowd_is_given_back_when_it_has_gone(stack: &Stack) {
     }
     assert!(grown > CROWD * EACH, "a crowd that takes {grown} bytes proves nothing");
     until("most of the memory is given back", || {
-        (stack.edge.own_memory().saturating_sub(before) < grown / 3).then_some(())
+        (stack.edge.own_memory().saturating_sub(before) < (grown / 3).max(KEPT)).then_some(())
     });
 }
