@@ -1,7 +1,8 @@
 //! Counts what each client has of a pool, so that no client takes all of it (`client_share`).
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
+
+use ahash::HashMap;
 
 /// A client as it is counted: an IPv4 address, or the /64 of an IPv6 address, which one client has whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,7 +44,7 @@ impl Clients {
     pub(super) fn new(totals: [usize; 4], share: usize) -> Self {
         let limit = |total: usize| total.saturating_mul(share).div_ceil(100).max(1);
         let limits = if share >= 100 { [usize::MAX; 4] } else { totals.map(limit) };
-        Self { limits, held: HashMap::new() }
+        Self { limits, held: HashMap::default() }
     }
 
     /// Tells whether this client may have one more. A client without an address has no bound of its own.
