@@ -3,15 +3,17 @@
 //! directions.
 
 mod exchange;
+mod through;
 
 use std::cell::RefCell;
 use std::future::{pending, poll_fn};
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http::Version;
 use tokio::io::{AsyncRead, ReadBuf};
 
@@ -19,7 +21,8 @@ use crate::Edge;
 use crate::connection::proxied::ProxyAddresses;
 use crate::connection::stream::Stream;
 use crate::connection::watchdog::Watchdog;
-use crate::handler::plain;
+use crate::handler::plain::{self, PlainWay};
+use crate::handler::through::ThroughRequest;
 use crate::http1::connection::exchange::ReceivedRequest;
 use crate::http1::linger::{Persistence, linger};
 use crate::http1::send_hit::{self, RestOfHit, Room};
@@ -84,6 +87,11 @@ enum ConnectionStep {
         after: Persistence,
     },
     Request(Box<ReceivedRequest>),
+    /// It goes straight to the application.
+    Through {
+        request: Box<ThroughRequest>,
+        after: Persistence,
+    },
     Refused(Refusal),
     /// The connection is idle, and the edge drains.
     Drain,
@@ -181,13 +189,7 @@ impl Connection {
                 ConnectionStep::Answered { unsent, after } => {
                     head_started = None;
                     if let Some(rest) = unsent
-                        && Box::pin(async {
-                            let mut pace = edge.pace(self.via.listener);
-                            let (head, body) = *rest;
-                            self.stream.write_rest(head, body, &mut pace).await
-                        })
-                        .await
-                        .is_err()
+                        && Box::pin(self.write_rest(*rest)).await.is_err()
                     {
                         return ConnectionEnd::Closed;
                     }
@@ -204,6 +206,12 @@ impl Connection {
                         return ConnectionEnd::Closed;
                     }
                 }
+                ConnectionStep::Through { request, after } => {
+                    head_started = None;
+                    if !Box::pin(self.pass_through(request, after)).await {
+                        return ConnectionEnd::Closed;
+                    }
+                }
                 ConnectionStep::Refused(refusal) => {
                     Box::pin(self.refuse(refusal)).await;
                     return ConnectionEnd::Closed;
@@ -212,6 +220,12 @@ impl Connection {
                 ConnectionStep::Closed => return ConnectionEnd::Closed,
             }
         }
+    }
+
+    /// Writes what the socket did not accept of a hit.
+    async fn write_rest(&mut self, (head, body): (Bytes, Bytes)) -> io::Result<()> {
+        let mut pace = self.edge.pace(self.via.listener);
+        self.stream.write_rest(head, body, &mut pace).await
     }
 
     /// Reads what has arrived into the thread's buffer, and examines it there.
@@ -281,7 +295,13 @@ impl Connection {
             return (ConnectionStep::Refused(Refusal::Misdirected), used);
         }
         let after = self.after(&head);
-        if let Some(hit) = plain::find(&self.edge, &sites, &head, &self.via, &mut buffers.key) {
+        let way = plain::find(&self.edge, &sites, &head, &self.via, &mut buffers.key);
+        if let Some(PlainWay::Through(place)) = &way
+            && let Some(request) = ThroughRequest::of(&self.edge, &head, &self.via, place)
+        {
+            return (ConnectionStep::Through { request, after }, used);
+        }
+        if let Some(PlainWay::Hit(hit)) = way {
             let keep_alive = after == Persistence::Next;
             let client = send_hit::HitReceiver {
                 edge: &self.edge,
