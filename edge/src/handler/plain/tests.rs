@@ -260,7 +260,7 @@ pub(in crate::handler) fn timeless(answers: &[u8]) -> String {
     let mut text = String::new();
     for line in String::from_utf8_lossy(answers).split_inclusive("\r\n") {
         let (name, value) = line.split_once(": ").unwrap_or((line, ""));
-        text += match name {
+        text += match name.to_ascii_lowercase().as_str() {
             // Stored ones too: PAGES say it once.
             "date" if !value.contains("2024") => "date: now\r\n",
             "age" => "age: some\r\n",

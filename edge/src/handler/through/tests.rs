@@ -145,7 +145,7 @@ fn is_straight(edge: &Edge, request: &str) -> bool {
     }
 }
 
-const PATHS: [&str; 21] = [
+const PATHS: [&str; 22] = [
     "/page",
     "/page?q=1&b",
     "/a%20b/c",
@@ -167,6 +167,7 @@ const PATHS: [&str; 21] = [
     "/down",
     "/slow",
     "/odd",
+    "/odd-field",
 ];
 
 /// Fields of a request, and whether it goes the straight way with them.
@@ -193,7 +194,7 @@ const FIELDS: [(&str, bool); 19] = [
 ];
 
 /// Settings with which requests go straight, and others.
-const SETTINGS: [(fn(&mut LocationConfig, &mut Config), bool); 8] = [
+const SETTINGS: [(fn(&mut LocationConfig, &mut Config), bool); 7] = [
     (|_, _| {}, true),
     (|location, _| location.buffering = Some(false), true),
     (|_, settings| settings.nginx_cache_status = true, true),
@@ -201,7 +202,6 @@ const SETTINGS: [(fn(&mut LocationConfig, &mut Config), bool); 8] = [
     (|location, _| location.limit_except = Some(vec!["GET".into()]), false),
     (|location, _| location.internal = true, false),
     (|location, _| location.pool_path = Some("/inner/".into()), false),
-    (|location, _| location.cache = Some(crate::settings::CacheConfig::default()), false),
 ];
 
 /// What was asked since the last time, without what is drawn at random.
@@ -221,10 +221,14 @@ async fn both_ways_ask_and_answer_the_same() {
     let application = Arc::new(Application::default());
     for (number, (change, goes_straight)) in SETTINGS.into_iter().enumerate() {
         let [straight, long] = [false, true].map(|long| edge(&application, long, change, files.path()));
-        for path in PATHS.into_iter().chain(["/x/../page", "/odd-field", "/.well-known/acme-challenge/a"]) {
+        for path in PATHS.into_iter().chain(["/x/../page", "/.well-known/acme-challenge/a"]) {
             for (fields, is_usual) in FIELDS.into_iter().take(if number == 0 { FIELDS.len() } else { 4 }) {
                 let ways = ["GET / HTTP/1.1", "HEAD / HTTP/1.1", "GET / HTTP/1.0", "POST / HTTP/1.1"];
                 for line in ways.into_iter().take(if fields.is_empty() { 4 } else { 1 }) {
+                    // A body without a length that breaks off ends in a reset, which takes what was sent.
+                    if path == "/cut" && line.ends_with("1.0") {
+                        continue;
+                    }
                     let line = line.replacen('/', path, 1);
                     let request = format!("{line}\r\nHost: {HOST}\r\n{fields}\r\n");
                     let is_plain = PATHS.contains(&path) && !line.starts_with("POST");
