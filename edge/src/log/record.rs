@@ -6,8 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::header::{REFERER, USER_AGENT};
 use http::{HeaderValue, Method, StatusCode, Version};
+use process::trace::TraceContext;
 
-use crate::handler::through::ThroughRequest;
 use crate::log::Log;
 use crate::log::access_log::Record;
 use crate::log::facts::{self, HitRecord, HitReply, HitRequest};
@@ -54,18 +54,23 @@ impl Line {
 
 impl Line {
     /// What the log needs to know about a request on the straight way.
-    pub(crate) fn of_head(head: &Head<'_>, request: &ThroughRequest) -> Self {
+    pub(crate) fn of_head(
+        head: &Head<'_>,
+        (client, version): (IpAddr, Version),
+        trace: &TraceContext,
+        started: Instant,
+    ) -> Self {
         let field = |known| HeaderValue::from_bytes(head.fields.values(known).next()?).ok();
         Self {
-            client: request.client.address,
-            method: if request.head_only { Method::HEAD } else { Method::GET },
+            client,
+            method: if head.method == "HEAD" { Method::HEAD } else { Method::GET },
             target: head.target.as_str().to_owned(),
-            version: request.version,
+            version,
             host: head.host.map_or("", |host| host.as_str()).to_owned(),
             referer: field(KnownField::Referer),
             user_agent: field(KnownField::UserAgent),
-            trace_id: request.trace.sampled().then(|| hex(request.trace.trace_id())),
-            started: request.started,
+            trace_id: trace.sampled().then(|| hex(trace.trace_id())),
+            started,
             kept: None,
         }
     }

@@ -53,7 +53,9 @@ impl Connection {
         };
         let line = || {
             let limits = &edge.bounds(listener).request_head;
-            request.reread(limits, |head| Some(record::Line::of_head(head, &request)))
+            let by = (request.client.address, request.version);
+            request
+                .reread(limits, |head| Some(record::Line::of_head(head, by, &request.trace, request.started)))
         };
         edge.log.passed(request.started, line, sent, &reply);
         self.finished(ExchangeResult::without_body((sent, reply)), after).await
