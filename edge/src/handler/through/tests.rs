@@ -28,9 +28,9 @@ struct Application {
     asked: Mutex<Vec<RequestHead>>,
 }
 
-struct Said(stream::Iter<std::vec::IntoIter<Result<FetchReply, Status>>>);
+struct ReplyScript(stream::Iter<std::vec::IntoIter<Result<FetchReply, Status>>>);
 
-impl Stream for Said {
+impl Stream for ReplyScript {
     type Item = Result<FetchReply, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -38,7 +38,7 @@ impl Stream for Said {
     }
 }
 
-impl FetchReplies for Said {}
+impl FetchReplies for ReplyScript {}
 
 impl Fetcher for Application {
     fn fetch(&self, head: RequestHead, _: BodyMessages) -> Replies {
@@ -47,7 +47,7 @@ impl Fetcher for Application {
         let messages = said(path.split('?').next().unwrap_or_default());
         let messages: Vec<_> =
             messages.into_iter().map(|message| Ok(FetchReply { message: Some(message) })).collect();
-        Box::new(Said(stream::iter(messages)))
+        Box::new(ReplyScript(stream::iter(messages)))
     }
 }
 
